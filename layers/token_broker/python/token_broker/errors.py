@@ -1,0 +1,153 @@
+"""What can go wrong, and what a caller is told of it.
+
+* BrokerError
+  x InvalidRequest              400  the caller's body, path or parameters are wrong
+  x UnknownConnection           404  there is no such secret
+  x TooManyRequests             429  forced or rejected too often for this variant
+  x NotConfigured               500  the secret or the environment is wrong
+  x Internal                    500  a defect of ours
+  x UpstreamError
+    + CredentialRejected        502  it refused the stored credentials
+    + CredentialLatched         502  it did so before; this version of the secret is not tried again
+    + UpstreamRefused           502  it refused for another reason
+    + UpstreamContractChanged   502  it answered, but not as documented
+    + UpstreamUnavailable       503  it did not answer, or told us to wait
+  x RefreshInProgress           503  another caller renews, and took longer than this one could wait
+  x StoreUnavailable            503  the table cannot be reached, so exchanging would be unsafe
+
+The name of a class says whose fault it is, and is the `errorType` of a direct invocation. A
+message is shown to callers: it never holds a secret, a token, a header's value or a URL's query.
+"""
+
+import re
+from typing import Any, ClassVar
+
+
+class BrokerError(Exception):
+    """Anything the broker raises on purpose. Its message is shown to the caller."""
+
+    status: ClassVar[int] = 500
+    title: ClassVar[str] = "The broker failed"
+    retryable: ClassVar[bool] = False
+    code: ClassVar[str] = "internal"
+
+    def __init__(
+        self,
+        detail: str,
+        *,
+        retry_after: int | None = None,
+        upstream_status: int | None = None,
+        upstream_code: str | None = None,
+    ) -> None:
+        super().__init__(detail)
+        self.detail = detail
+        self.retry_after = retry_after
+        self.upstream_status = upstream_status
+        self.upstream_code = upstream_code
+
+    def __init_subclass__(cls) -> None:
+        """Name the code after the class: ``InvalidRequest`` is ``invalid_request``."""
+        cls.code = re.sub(r"(?<!^)(?=[A-Z])", "_", cls.__name__).lower()
+
+    def problem(self) -> dict[str, Any]:
+        """Return this error as an RFC 9457 problem."""
+        known = {
+            "retry_after": self.retry_after,
+            "upstream_status": self.upstream_status,
+            "upstream_code": self.upstream_code,
+        }
+        return {
+            "type": f"urn:token-broker:{self.code}",
+            "title": self.title,
+            "status": self.status,
+            "detail": self.detail,
+            "code": self.code,
+            "retryable": self.retryable,
+        } | {name: value for name, value in known.items() if value is not None}
+
+
+class InvalidRequest(BrokerError):
+    """The caller's body, path or parameters are wrong. The detail names the field."""
+
+    status = 400
+    title = "The request is wrong"
+
+
+class UnknownConnection(BrokerError):
+    """There is no secret for this connection."""
+
+    status = 404
+    title = "There is no such connection"
+
+
+class TooManyRequests(BrokerError):
+    """This variant was forced or rejected too often, by all callers together."""
+
+    status = 429
+    title = "Forced or rejected too often"
+    retryable = True
+
+
+class NotConfigured(BrokerError):
+    """The secret or the environment is wrong. The detail names the key, never its value."""
+
+    title = "The connection is not configured correctly"
+
+
+class Internal(BrokerError):
+    """A defect of the broker's. The log has more under the request id."""
+
+
+class UpstreamError(BrokerError):
+    """The vendor's side of an exchange went wrong."""
+
+    status = 502
+    title = "The upstream failed"
+
+
+class CredentialRejected(UpstreamError):
+    """The upstream refused the stored credentials. Trying again will not help."""
+
+    title = "The upstream rejected the stored credentials"
+
+
+class CredentialLatched(UpstreamError):
+    """These credentials were refused before, and are not tried again until they change."""
+
+    title = "The stored credentials were rejected before and have not changed"
+
+
+class UpstreamRefused(UpstreamError):
+    """The upstream refused for a reason other than the credentials."""
+
+    title = "The upstream refused"
+
+
+class UpstreamContractChanged(UpstreamError):
+    """The upstream answered, but not as documented. The detail names the step."""
+
+    title = "The upstream did not answer as documented"
+
+
+class UpstreamUnavailable(UpstreamError):
+    """The upstream did not answer, failed, or told us to wait."""
+
+    status = 503
+    title = "The upstream is unavailable"
+    retryable = True
+
+
+class RefreshInProgress(BrokerError):
+    """Another caller is renewing this token, and it took longer than this one could wait."""
+
+    status = 503
+    title = "The token is being renewed"
+    retryable = True
+
+
+class StoreUnavailable(BrokerError):
+    """The table cannot be reached, and exchanging without it would be unsafe."""
+
+    status = 503
+    title = "The token store is unavailable"
+    retryable = True

@@ -1,0 +1,156 @@
+"""A conversation with a vendor, written as a generator that does no I/O.
+
+An exchange yields a `Request`, is sent the `Response`, and at its end returns a `Token`. Whoever
+drives it decides how requests travel: over the network, or to a fake that is a plain function::
+
+    def exchange(credentials: Credentials, now: int) -> Exchange:
+        login: Response = yield Request("POST", url, step="login", json={...})
+        return Token(login.object("login")["accessToken"], ...)
+
+    token = run(exchange(credentials, now), send)
+
+Rules of an exchange: no clock (*now* is passed), no logging, no retries, header names in lower
+case, and no secret in a URL.
+"""
+
+import json as jsonlib
+from collections.abc import Callable, Generator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias
+from urllib.parse import urlsplit
+
+from token_broker.errors import UpstreamContractChanged, UpstreamUnavailable
+from token_broker.tokens import Token
+from token_broker.variants import Variant
+
+HTTP_TOO_MANY_REQUESTS = 429
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One HTTP request of an exchange. *step* names it in errors and metrics: ``login``."""
+
+    method: str
+    url: str = field(repr=False)
+    step: str
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    json: object = field(default=None, repr=False)
+    """The body, sent as UTF-8 JSON. None sends no body and ``content-length: 0``."""
+
+    def __post_init__(self) -> None:
+        """Refuse what could not be sent safely, so that such a request cannot exist."""
+        for name, value in self.headers.items():
+            if name != name.lower() or any(character in name + value for character in "\r\n\0"):
+                raise ValueError(f"{self.step}: header {name!r} cannot be sent")
+
+    @property
+    def path(self) -> str:
+        """The URL's path, which is safe to show."""
+        return urlsplit(self.url).path
+
+    @property
+    def body(self) -> bytes:
+        """The bytes that are sent."""
+        if self.json is None:
+            return b""
+        return jsonlib.dumps(self.json, ensure_ascii=False, separators=(",", ":")).encode()
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    """What came back. Header names are in lower case."""
+
+    status: int
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    content: bytes = field(default=b"", repr=False)
+
+    @property
+    def is_success(self) -> bool:
+        """Say whether the status is 2xx."""
+        return 200 <= self.status < 300  # noqa: PLR2004 (that is what 2xx means)
+
+    @property
+    def retry_after(self) -> int | None:
+        """Seconds to wait, if the upstream said so in whole seconds."""
+        value = self.headers.get("retry-after", "").strip()
+        return min(int(value), 3600) if value.isascii() and value.isdigit() else None
+
+    def json(self) -> Any:
+        """Return the decoded body, or None where it is no JSON: callers test the shape anyway."""
+        try:
+            return jsonlib.loads(self.content)
+        except (ValueError, RecursionError):
+            return None
+
+    def reached(self, step: str) -> "Response":
+        """Return this response unless the upstream is down or asks us to wait.
+
+        Raises `UpstreamUnavailable` for 429 and 5xx.
+        """
+        if self.status == HTTP_TOO_MANY_REQUESTS or self.status >= 500:  # noqa: PLR2004
+            raise UpstreamUnavailable(
+                f"{step}: the upstream answered {self.status}",
+                upstream_status=self.status,
+                retry_after=self.retry_after,
+            )
+        return self
+
+    def object(self, step: str) -> dict[str, Any]:
+        """Return the body, which must be a JSON object.
+
+        Raises `UpstreamContractChanged` for anything else.
+        """
+        value = self.json()
+        if not isinstance(value, dict):
+            raise UpstreamContractChanged(
+                f"{step}: the answer is not a JSON object", upstream_status=self.status
+            )
+        return value
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """What an exchange yields that is made from another variant's token.
+
+    The broker answers with a live `Token` of *variant*, as it would answer any caller; *rejected*
+    is the fingerprint of one that turned out to be dead.
+    """
+
+    variant: Variant
+    rejected: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Elsewhere:
+    """What an exchange returns where the token it was to earn is another variant's.
+
+    VNTANA's ways to say "organization acme" all lead to one uuid. *seed* is what was learnt on the
+    way, for the exchange that may follow.
+    """
+
+    variant: Variant
+    seed: Mapping[str, Any] = field(default_factory=dict, repr=False)
+
+
+Exchange: TypeAlias = Generator[Request | Ask, Any, Token | Elsewhere]
+"""Sent a `Response` for each `Request`, a `Token` for each `Ask`: annotate what you receive."""
+
+Send: TypeAlias = Callable[[Request], Response]
+
+
+def nobody(ask: Ask) -> Token:
+    """Answer no `Ask`, for exchanges that have none."""
+    raise LookupError(f"nobody answers for another variant: {ask.variant.kind}")
+
+
+def run(exchange: Exchange, send: Send, ask: Callable[[Ask], Token] = nobody) -> Token | Elsewhere:
+    """Hold the conversation that *exchange* describes, and return what it earned."""
+    step = next(exchange)
+    while True:
+        # Outside the try: a `send` that raises StopIteration must not end the exchange.
+        answer = ask(step) if isinstance(step, Ask) else send(step)
+        try:
+            step = exchange.send(answer)
+        except StopIteration as end:
+            earned: Token | Elsewhere = end.value
+            return earned
