@@ -81,7 +81,7 @@ class UnknownConnection(BrokerError):
 
 
 class TooManyRequests(BrokerError):
-    """This variant was forced or rejected too often, by all callers together."""
+    """Callers, all together, forced or rejected this variant too often."""
 
     status = 429
     title = "Forced or rejected too often"

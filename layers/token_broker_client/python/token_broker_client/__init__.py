@@ -1,0 +1,1 @@
+"""The caller's side of Token Broker: ask for a token, and sign requests with it."""
