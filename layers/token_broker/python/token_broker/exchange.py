@@ -16,7 +16,7 @@ case, and no secret in a URL.
 import json as jsonlib
 from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeGuard, TypeVar, cast
 from urllib.parse import urlsplit
 
 from token_broker.errors import UpstreamContractChanged, UpstreamUnavailable
@@ -24,6 +24,17 @@ from token_broker.tokens import Token
 from token_broker.variants import Variant
 
 HTTP_TOO_MANY_REQUESTS = 429
+
+
+def sendable(value: object) -> TypeGuard[str]:
+    """Say whether *value* is a text that can stand in a header as it is."""
+    return (
+        isinstance(value, str)
+        and bool(value)
+        and value.isascii()
+        and value.isprintable()
+        and value == value.strip()
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,12 +46,12 @@ class Request:
     step: str
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     json: object = field(default=None, repr=False)
-    """The body, sent as UTF-8 JSON. None sends no body and ``content-length: 0``."""
+    """The body, sent as JSON in ASCII. None sends no body and ``content-length: 0``."""
 
     def __post_init__(self) -> None:
         """Refuse what could not be sent safely, so that such a request cannot exist."""
         for name, value in self.headers.items():
-            if name != name.lower() or any(character in name + value for character in "\r\n\0"):
+            if name != name.lower() or not sendable(value):
                 raise ValueError(f"{self.step}: header {name!r} cannot be sent")
 
     @property
@@ -53,7 +64,7 @@ class Request:
         """The bytes that are sent."""
         if self.json is None:
             return b""
-        return jsonlib.dumps(self.json, ensure_ascii=False, separators=(",", ":")).encode()
+        return jsonlib.dumps(self.json, separators=(",", ":")).encode()
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,17 +135,17 @@ class Ask:
 class Elsewhere:
     """What an exchange returns where the token it was to earn is another variant's.
 
-    VNTANA's ways to say "organization acme" all lead to one uuid. *seed* is what was learnt on the
-    way, for the exchange that may follow.
+    VNTANA's ways to say "organization acme" all lead to one uuid.
     """
 
     variant: Variant
-    seed: Mapping[str, Any] = field(default_factory=dict, repr=False)
 
 
-Exchange: TypeAlias = Generator[Request | Ask, Any, Token | Elsewhere]
+Earned = TypeVar("Earned")
+Conversation: TypeAlias = Generator[Request | Ask, Any, Earned]
 """Sent a `Response` for each `Request`, a `Token` for each `Ask`: annotate what you receive."""
 
+Exchange: TypeAlias = Conversation[Token | Elsewhere]
 Send: TypeAlias = Callable[[Request], Response]
 
 
@@ -143,14 +154,18 @@ def nobody(ask: Ask) -> Token:
     raise LookupError(f"nobody answers for another variant: {ask.variant.kind}")
 
 
-def run(exchange: Exchange, send: Send, ask: Callable[[Ask], Token] = nobody) -> Token | Elsewhere:
-    """Hold the conversation that *exchange* describes, and return what it earned."""
-    step = next(exchange)
+def run(
+    conversation: Conversation[Earned], send: Send, ask: Callable[[Ask], Token] = nobody
+) -> Earned:
+    """Hold *conversation*, and return what it earned."""
+    try:
+        step = next(conversation)
+    except StopIteration as end:
+        return cast("Earned", end.value)
     while True:
-        # Outside the try: a `send` that raises StopIteration must not end the exchange.
+        # Outside the try: a `send` that raises StopIteration must not end the conversation.
         answer = ask(step) if isinstance(step, Ask) else send(step)
         try:
-            step = exchange.send(answer)
+            step = conversation.send(answer)
         except StopIteration as end:
-            earned: Token | Elsewhere = end.value
-            return earned
+            return cast("Earned", end.value)

@@ -27,8 +27,8 @@ class Token:
     """The editor's address with the token in it; None elsewhere."""
     renewal: str | None = field(default=None, repr=False)
     """A single-use token that earns the next one, where the vendor has such."""
-    inputs: Mapping[str, Any] = field(default_factory=dict, repr=False)
-    """What the variant was made from, so that it can be renewed without its caller."""
+    seed: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    """What else the exchange earned that another one, right after it, can use. Never kept."""
 
     @property
     def fingerprint(self) -> str:

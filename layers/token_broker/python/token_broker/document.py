@@ -1,0 +1,88 @@
+"""A JSON object from outside, read member by member: what is wrong is named, never shown."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from token_broker.errors import BrokerError
+
+
+class Document:
+    """The members of an object, each to be read once; what is left over is an error.
+
+    Every method raises *error*, with the member's name after *where* and never its value.
+    """
+
+    def __init__(self, members: object, error: type[BrokerError], where: str = "") -> None:
+        self._error = error
+        self._where = where
+        if not isinstance(members, Mapping):
+            raise self.wrong("", "must be a JSON object")
+        self._members = dict(members)
+
+    def wrong(self, name: str, reason: str) -> BrokerError:
+        """Return the error for the member called *name*."""
+        path = ".".join(part for part in (self._where, name) if part)
+        return self._error(f"{path}: {reason}" if path else f"it {reason}")
+
+    def text(self, name: str, default: str | None = None) -> str:
+        """Return a string that is not blank, or *default* where the member is absent."""
+        value = self._members.pop(name, default)
+        if value is None:
+            raise self.wrong(name, "is missing")
+        if not isinstance(value, str) or not value.strip():
+            raise self.wrong(name, "must be a string that is not blank")
+        return value
+
+    def optional_text(self, name: str) -> str | None:
+        """Return a string that is not blank, or None where the member is absent or null."""
+        if self._members.get(name) is None:
+            self._members.pop(name, None)
+            return None
+        return self.text(name)
+
+    def choice(self, name: str, *choices: str) -> str:
+        """Return one of *choices*, the first of which is the default."""
+        value = self._members.pop(name, choices[0])
+        if value not in choices:
+            raise self.wrong(name, f"must be one of {', '.join(choices)}")
+        return str(value)
+
+    def boolean(self, name: str, default: bool) -> bool:
+        """Return true or false."""
+        value = self._members.pop(name, default)
+        if not isinstance(value, bool):
+            raise self.wrong(name, "must be true or false")
+        return value
+
+    def seconds(self, name: str, default: int | None = None) -> int | None:
+        """Return a positive whole number of seconds, or *default* where the member is absent."""
+        value = self._members.pop(name, default)
+        if value is None:
+            return default
+        if isinstance(value, bool) or not isinstance(value, int) or value <= 0:
+            raise self.wrong(name, "must be a positive whole number of seconds")
+        return value
+
+    def texts(self, name: str, default: list[str]) -> list[str]:
+        """Return a list of strings that are not blank."""
+        value = self._members.pop(name, default)
+        if not isinstance(value, list) or not all(isinstance(v, str) and v.strip() for v in value):
+            raise self.wrong(name, "must be a list of strings")
+        return value
+
+    def mapping(self, name: str) -> dict[str, Any]:
+        """Return an object as it is, empty where the member is absent."""
+        value = self._members.pop(name, {})
+        if not isinstance(value, dict):
+            raise self.wrong(name, "must be a JSON object")
+        return value
+
+    def document(self, name: str) -> "Document":
+        """Return an object to be read in turn, empty where the member is absent."""
+        where = f"{self._where}.{name}" if self._where else name
+        return Document(self._members.pop(name, {}), self._error, where)
+
+    def finish(self) -> None:
+        """Refuse members that nobody read."""
+        if self._members:
+            raise self.wrong(sorted(map(str, self._members))[0][:64], "is not known")

@@ -1,0 +1,207 @@
+"""What the table keeps of one variant, and the decisions that are made from it.
+
+Everything here is a function of values: the item, the second it is, and what a call asks for.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+
+DEFAULT_MIN_TTL = 30
+"""Seconds that a token must still live, where a call does not say."""
+
+FORCE_INTERVAL = 10
+"""Seconds within which a variant is exchanged on demand once."""
+
+REPORT_WINDOW = 60
+MOST_REPORTS = 3
+"""Reports of a rejected token that may each cause an exchange, in a `REPORT_WINDOW` of seconds."""
+
+LONGEST_REFUSAL = 3600
+LONGEST_OUTAGE = 60
+"""Seconds, at most, between two attempts after refusals, and while the upstream is down."""
+
+LATCH_LOOK = 30
+"""Seconds between two looks at whether a secret that was rejected has a new version."""
+
+LATCHES = "credential_rejected"
+"""The code of the failure that is not tried again with the same version of the secret."""
+
+
+class State(Enum):
+    """The age of a kept token, as far as one call is concerned."""
+
+    FRESH = "fresh"
+    AGING = "aging"
+    STALE = "stale"
+    DEAD = "dead"
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """The last exchange went wrong, *count* times in a row since *since*."""
+
+    code: str
+    detail: str
+    since: int
+    count: int
+    retry_at: int
+    secret_version: str | None = None
+    upstream_status: int | None = None
+    upstream_code: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One variant: its token, its lease and its last failure, all in one item of the table."""
+
+    connection: str
+    """``<flow>#<connection>``, the partition key."""
+    variant: str
+    kind: str | None = None
+    generation: int = 0
+    fence: int = 0
+    token: bytes | None = field(default=None, repr=False)
+    """The sealed token or, where there is a *target*, the sealed variant that it leads to."""
+    target: str | None = None
+    fingerprint: str | None = None
+    issued_at: int = 0
+    expires_at: int = 0
+    refresh_at: int = 0
+    secret_version: str | None = None
+    accepted_version: str | None = None
+    context: str | None = field(default=None, repr=False)
+    lease_owner: str | None = None
+    lease_until: int = 0
+    renewal: str | None = None
+    failure: Failure | None = None
+    rejected: str | None = None
+    report_times: tuple[int, ...] = ()
+    forced_at: int = 0
+    nudged_until: int = 0
+    raw: Mapping[str, object] = field(default_factory=dict, repr=False)
+    """Fence and generation as they were read, for a compare and swap: even of nonsense."""
+
+    @property
+    def lifetime(self) -> int:
+        """Seconds that the kept token lived for in all."""
+        return self.expires_at - self.issued_at
+
+    @property
+    def is_rejected(self) -> bool:
+        """Say whether a caller reported the kept token as refused."""
+        return self.rejected is not None and self.rejected == self.fingerprint
+
+    def min_ttl(self, wanted: int | None) -> int:
+        """Return the seconds that the token must still live for a call that wants *wanted*."""
+        return min(DEFAULT_MIN_TTL, self.lifetime // 10) if wanted is None else wanted
+
+    def is_live(self, now: int, min_ttl: int | None = 0) -> bool:
+        """Say whether the kept token may be handed out to a call that wants *min_ttl*."""
+        return (
+            self.token is not None
+            and self.target is None
+            and not self.is_rejected
+            and now < self.expires_at - self.min_ttl(min_ttl)
+        )
+
+    def is_leased(self, now: int) -> bool:
+        """Say whether somebody may still be exchanging this variant."""
+        return self.lease_owner is not None and now < self.lease_until
+
+    def is_latched(self, secret_version: str | None) -> bool:
+        """Say whether this version of the secret, or whichever there is, was rejected."""
+        return (
+            self.failure is not None
+            and self.failure.code == LATCHES
+            and secret_version in (None, self.failure.secret_version)
+        )
+
+    def is_waiting(self, now: int, secret_version: str | None) -> bool:
+        """Say whether the last failure asks to wait, with this version of the secret, until later."""
+        failure = self.failure
+        return (
+            failure is not None
+            and now < failure.retry_at
+            and secret_version in (None, failure.secret_version)
+        )
+
+    def is_renewal_due(self, now: int) -> bool:
+        """Say whether to start a renewal off the caller's path, unless that was just done."""
+        if now < self.nudged_until or self.is_leased(now):
+            return False
+        return now >= (self.failure.retry_at if self.failure else self.refresh_at)
+
+
+def state(item: Item, now: int, min_ttl: int | None = None, version: str | None = None) -> State:
+    """Return how *item* may serve a call that wants *min_ttl* seconds.
+
+    *version* is the secret's current one, where it is known: a token of another is due.
+    """
+    if not item.is_live(now, min_ttl):
+        return State.DEAD
+    if item.failure:
+        return State.STALE
+    if now >= item.refresh_at or version not in (None, item.secret_version):
+        return State.AGING
+    return State.FRESH
+
+
+def lease_end(now: int, remaining: float, skew: int) -> int:
+    """Return the second at which the platform has certainly ended this invocation.
+
+    Not before: whoever takes the lease then must be alone, even if its clock is ahead by *skew*.
+    """
+    return now + int(remaining) + 1 + skew
+
+
+def refresh_at(issued_at: int, expires_at: int, spread: float) -> int:
+    """Return when to renew: 10 to 20 % before the end by *spread* (0 to 1), an hour at most."""
+    margin = (expires_at - issued_at) * (0.1 + 0.1 * spread)
+    return expires_at - int(min(margin, 3600 * (0.5 + 0.5 * spread)))
+
+
+def next_failure(
+    item: Item,
+    now: int,
+    *,
+    code: str,
+    detail: str,
+    secret_version: str | None,
+    retry_after: int | None = None,
+    upstream_status: int | None = None,
+    upstream_code: str | None = None,
+) -> Failure:
+    """Return the failure to keep after one more attempt that ended with *code*."""
+    last = item.failure
+    is_same = last is not None and (last.code, last.secret_version) == (code, secret_version)
+    count = last.count + 1 if last and is_same else 1
+    return Failure(
+        code=code,
+        detail=detail,
+        since=last.since if last and is_same else now,
+        count=count,
+        retry_at=now + max(retry_after or 0, patience(code, count)),
+        secret_version=secret_version,
+        upstream_status=upstream_status,
+        upstream_code=upstream_code,
+    )
+
+
+def patience(code: str, count: int) -> int:
+    """Return the seconds to wait after *count* failures in a row, doubling up to a bound."""
+    if code == LATCHES:
+        return LATCH_LOOK
+    if code == "upstream_unavailable":
+        return min(2 ** min(count, 16), LONGEST_OUTAGE)
+    return min(15 * 2 ** min(count, 16), LONGEST_REFUSAL)
+
+
+def may_force(item: Item, now: int) -> bool:
+    """Say whether this variant was not exchanged on demand a moment ago."""
+    return now - item.forced_at >= FORCE_INTERVAL
+
+
+def recent_reports(item: Item, now: int) -> tuple[int, ...]:
+    """Return the seconds of the reports that still count against the limit."""
+    return tuple(at for at in item.report_times if now - at < REPORT_WINDOW)
