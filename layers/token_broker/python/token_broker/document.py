@@ -85,4 +85,4 @@ class Document:
     def finish(self) -> None:
         """Refuse members that nobody read."""
         if self._members:
-            raise self.wrong(sorted(map(str, self._members))[0][:64], "is not known")
+            raise self.wrong(min(map(str, self._members))[:64], "is not known")

@@ -118,7 +118,7 @@ class Item:
         )
 
     def is_waiting(self, now: int, secret_version: str | None) -> bool:
-        """Say whether the last failure asks to wait, with this version of the secret, until later."""
+        """Say whether the last failure, with this version of the secret, asks to wait."""
         failure = self.failure
         return (
             failure is not None
@@ -193,8 +193,8 @@ def patience(code: str, count: int) -> int:
     if code == LATCHES:
         return LATCH_LOOK
     if code == "upstream_unavailable":
-        return min(2 ** min(count, 16), LONGEST_OUTAGE)
-    return min(15 * 2 ** min(count, 16), LONGEST_REFUSAL)
+        return min(1 << min(count, 16), LONGEST_OUTAGE)
+    return min(15 << min(count, 16), LONGEST_REFUSAL)
 
 
 def may_force(item: Item, now: int) -> bool:

@@ -1,8 +1,8 @@
 """Vendorlink (ISPnext): a login that may lead to another host, and renewal by a single-use token.
 
-    POST /API/auth/login        u, p                            -> accessToken, renewalToken, hostname
-                                                                or hostname only: log in there
-    POST /API/auth/extendtoken  the old token and its renewal   -> accessToken, renewalToken or null
+    POST /API/auth/login        u, p                         -> accessToken, renewalToken, hostname
+                                                             or hostname only: log in there
+    POST /API/auth/extendtoken  old token, renewal token     -> accessToken, renewalToken or null
 
 Documented at https://helpcenter.ispnext.com/hc/en-gb/articles/26245634683036 (lifetimes, single
 use) and https://vendorlink.zendesk.com/hc/nl/articles/360009375660 (the two answers to a login).
@@ -167,6 +167,7 @@ def log_in(credentials: Credentials, now: int) -> Conversation[Token]:
 def log_out(credentials: Credentials, token: Token) -> Exchange | None:
     """Return None: the vendor documents no way to end a session."""
     del credentials, token
+    return None
 
 
 def unverified_expiry(token: str) -> int | None:

@@ -200,7 +200,7 @@ def enter_workspace(credentials: Credentials, variant: Variant, now: int) -> Exc
     organization = Variant("organization", {"organization": inputs["organization"]})
     token: Token = yield Ask(organization)
     entered: Response = yield _workspace_step(credentials, inputs, token)
-    if refusal(entered) is Refusal.TOKEN:
+    if refusal(entered) is Refusal.DEAD:
         token = yield Ask(organization, rejected=token.fingerprint)
         entered = yield _workspace_step(credentials, inputs, token)
     if refusal(entered) is Refusal.CREDENTIALS:

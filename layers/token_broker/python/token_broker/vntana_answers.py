@@ -33,7 +33,7 @@ class Refusal(Enum):
     """What a refused step says about the token it was sent with."""
 
     CREDENTIALS = "BAD_CREDENTIALS"
-    TOKEN = "the token is dead"
+    DEAD = "the token is dead"
     OTHER = "another reason"
 
 
@@ -60,12 +60,12 @@ def refusal(response: Response) -> Refusal | None:
     if "BAD_CREDENTIALS" in codes:
         return Refusal.CREDENTIALS
     if response.status == 401 or codes & DEAD_TOKEN:  # noqa: PLR2004
-        return Refusal.TOKEN
+        return Refusal.DEAD
     return Refusal.OTHER
 
 
 def login_checked(response: Response) -> None:
-    """Raise what a login that failed means: 401 and 403 are both documented for a wrong password."""
+    """Raise what a login that failed means: both 401 and 403 are documented for a password."""
     codes = codes_of(response)
     if not has_failed(response) or WAIT & set(codes):
         checked(response, "login")
@@ -87,7 +87,7 @@ def checked(response: Response, step: str) -> Response:
             f"{step}: told to wait",
             retry_after=response.retry_after or RATE_LIMIT_SECONDS,
             upstream_status=response.status,
-            upstream_code=sorted(waits)[0],
+            upstream_code=min(waits),
         )
     response.reached(step)
     if not has_failed(response):
@@ -109,7 +109,8 @@ def token_of(response: Response, step: str, *, in_body: bool) -> str:
         body = response.object(step).get("response")
         answer = body if isinstance(body, dict) else {}
         found = answer.get("token") or _session(answer).get("accessToken")
-    token = re.sub(r"^bearer\s+", "", found.strip(), flags=re.IGNORECASE) if _is_text(found) else ""
+    text = found.strip() if isinstance(found, str) else ""
+    token = re.sub(r"^bearer\s+", "", text, flags=re.IGNORECASE)
     if not sendable(token) or " " in token:
         raise UpstreamContractChanged(f"{step}: the answer has no token (token_missing)")
     return token
@@ -143,10 +144,6 @@ def rows_of(response: Response, step: str) -> tuple[list[dict[str, Any]], int]:
 
 def _is_row(row: object) -> bool:
     return isinstance(row, dict) and sendable(row.get("uuid")) and isinstance(row.get("slug"), str)
-
-
-def _is_text(value: object) -> bool:
-    return isinstance(value, str)
 
 
 def _session(answer: dict[str, Any]) -> dict[str, Any]:
