@@ -4,8 +4,9 @@ Everything here is a function of values: the item, the second it is, and what a 
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum
+from typing import Any
 
 DEFAULT_MIN_TTL = 30
 """Seconds that a token must still live, where a call does not say."""
@@ -14,6 +15,9 @@ FORCE_INTERVAL = 10
 """Seconds within which a variant is exchanged on demand once."""
 
 REPORT_WINDOW = 60
+MOST_VERSIONS = 8
+"""Rejected versions of a secret that are remembered; Secrets Manager stages three at most."""
+
 MOST_REPORTS = 3
 """Reports of a rejected token that may each cause an exchange, in a `REPORT_WINDOW` of seconds."""
 
@@ -76,11 +80,19 @@ class Item:
     renewal: str | None = None
     failure: Failure | None = None
     rejected: str | None = None
+    rejected_versions: tuple[str, ...] = ()
+    """Versions of the secret that the upstream rejected: never tried again."""
     report_times: tuple[int, ...] = ()
     forced_at: int = 0
     nudged_until: int = 0
-    raw: Mapping[str, object] = field(default_factory=dict, repr=False)
+    damaged: tuple[str, ...] = ()
+    """Attributes that could not be read; whoever takes the lease removes them."""
+    raw: Mapping[str, Any] = field(default_factory=dict, repr=False)
     """Fence and generation as they were read, for a compare and swap: even of nonsense."""
+
+    def without_token(self) -> "Item":
+        """Return this item as if no token were kept."""
+        return replace(self, token=None, target=None, fingerprint=None, renewal=None, context=None)
 
     @property
     def lifetime(self) -> int:
@@ -111,11 +123,9 @@ class Item:
 
     def is_latched(self, secret_version: str | None) -> bool:
         """Say whether this version of the secret, or whichever there is, was rejected."""
-        return (
-            self.failure is not None
-            and self.failure.code == LATCHES
-            and secret_version in (None, self.failure.secret_version)
-        )
+        if secret_version is not None:
+            return secret_version in self.rejected_versions
+        return self.failure is not None and self.failure.code == LATCHES
 
     def is_waiting(self, now: int, secret_version: str | None) -> bool:
         """Say whether the last failure, with this version of the secret, asks to wait."""

@@ -1,0 +1,159 @@
+"""An `Item` as the table's typed attributes, and back.
+
+What cannot be read, be it damaged or of an unknown schema, counts as absent: an exchange follows,
+and writes it anew. Nothing here raises.
+"""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any, Literal
+
+from token_broker.item import Failure, Item
+
+SCHEMA = 1
+"""Readers accept this and the one before, so that two versions can share the table."""
+
+Attribute = Mapping[str, Any]
+"""A typed value as DynamoDB has it: ``{"S": "text"}``."""
+
+NUMBERS = (
+    "generation",
+    "fence",
+    "issued_at",
+    "expires_at",
+    "refresh_at",
+    "lease_until",
+    "forced_at",
+    "nudged_until",
+)
+TEXTS = (
+    "kind",
+    "target",
+    "fingerprint",
+    "secret_version",
+    "accepted_version",
+    "context",
+    "lease_owner",
+    "renewal",
+    "rejected",
+)
+SWAPPED = ("fence", "generation")
+TOKEN = (
+    "token",
+    "kind",
+    "target",
+    "fingerprint",
+    "issued_at",
+    "expires_at",
+    "refresh_at",
+    "secret_version",
+    "context",
+    "renewal",
+    "rejected",
+)
+"""What belongs to a token, and goes with it."""
+
+
+def attribute(value: object) -> dict[str, Any]:
+    """Return *value* as a typed attribute."""
+    match value:
+        case bytes():
+            return {"B": value}
+        case int():
+            return {"N": str(value)}
+        case str():
+            return {"S": value}
+        case tuple() | list():
+            return {"L": [attribute(member) for member in value]}
+        case Mapping():
+            return {"M": {name: attribute(member) for name, member in value.items()}}
+    raise TypeError(f"no attribute for {type(value).__name__}")
+
+
+def item_of(connection: str, variant: str, record: Mapping[str, Any] | None) -> Item:
+    """Return what *record* says of a variant; an empty item where there is none."""
+    if not record:
+        return Item(connection, variant)
+    read = _Reading(record)
+    plain: dict[str, Any] = {name: read.number(name) or 0 for name in NUMBERS}
+    plain |= {name: read.text(name) for name in TEXTS}
+    item = Item(
+        connection,
+        variant,
+        **plain,
+        token=read.blob("token"),
+        failure=read.failure(),
+        report_times=read.times("report_times"),
+        rejected_versions=read.versions("rejected_versions"),
+        raw={name: record[name] for name in SWAPPED if name in record},
+    )
+    if read.damaged:
+        return replace(item.without_token(), damaged=tuple(read.damaged))
+    if read.number("schema") not in (SCHEMA, SCHEMA - 1):
+        return item.without_token()
+    return item
+
+
+def failure_of(failure: Failure) -> dict[str, Any]:
+    """Return *failure* as the plain values of a map attribute."""
+    values = {name: getattr(failure, name) for name in failure.__slots__}
+    return {name: value for name, value in values.items() if value is not None}
+
+
+class _Reading:
+    """Typed attributes, read one by one; remembers which were not what they should be."""
+
+    def __init__(self, record: Mapping[str, Any]) -> None:
+        self._record = record
+        self.damaged: list[str] = []
+
+    def _typed(self, name: str, kind: Literal["S", "N", "B", "L", "M"]) -> Any:
+        attribute = self._record.get(name)
+        if attribute is None:
+            return None
+        if not isinstance(attribute, Mapping) or kind not in attribute:
+            self.damaged.append(name)
+            return None
+        return attribute[kind]
+
+    def text(self, name: str) -> str | None:
+        value = self._typed(name, "S")
+        return value if isinstance(value, str) else None
+
+    def number(self, name: str) -> int | None:
+        digits = self._typed(name, "N")
+        if digits is None:
+            return None
+        try:
+            return int(digits)
+        except (TypeError, ValueError):
+            self.damaged.append(name)
+            return None
+
+    def blob(self, name: str) -> bytes | None:
+        value = self._typed(name, "B")
+        return bytes(value) if isinstance(value, bytes | bytearray) else None
+
+    def times(self, name: str) -> tuple[int, ...]:
+        members = [_Reading({name: m}) for m in self._typed(name, "L") or []]
+        return tuple(number for member in members if (number := member.number(name)) is not None)
+
+    def versions(self, name: str) -> tuple[str, ...]:
+        members = [_Reading({name: m}) for m in self._typed(name, "L") or []]
+        return tuple(text for member in members if (text := member.text(name)) is not None)
+
+    def failure(self) -> Failure | None:
+        members = _Reading(self._typed("failure", "M") or {})
+        code, since = members.text("code"), members.number("since")
+        if code is None or since is None:
+            return None
+        return Failure(
+            code=code,
+            detail=members.text("detail") or "",
+            since=since,
+            count=members.number("count") or 1,
+            retry_at=members.number("retry_at") or 0,
+            secret_version=members.text("secret_version"),
+            upstream_status=members.number("upstream_status"),
+            upstream_code=members.text("upstream_code"),
+        )

@@ -1,0 +1,314 @@
+"""The table: one item a variant, each change one conditional write.
+
+A write that fails its condition, or whose answer is lost, is settled by reading: what is there
+says whether it was done. So a retry that meets its own first attempt is no conflict.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Protocol
+
+from token_broker.errors import NotConfigured, StoreUnavailable
+from token_broker.item import MOST_VERSIONS, Failure, Item
+from token_broker.record import SCHEMA, SWAPPED, TOKEN, attribute, failure_of, item_of
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+
+KEPT_AFTER_END = 8 * 86_400
+"""Seconds after a token's end before the table may drop its item: longer than any holder lives."""
+
+MOST_ITEMS = 1000
+"""Variants of a connection that status, forget and rotation look at."""
+
+
+class ItemReader(Protocol):
+    """Reads items as they are, strongly consistent."""
+
+    def items(self, connection: str, *variants: str) -> Sequence[Mapping[str, Any] | None]:
+        """Return the typed attributes of each of *variants*. Raises `StoreUnavailable`."""
+
+
+class Store:
+    """Reads and changes items. Raises `StoreUnavailable`, and `NotConfigured` for a wrong table."""
+
+    def __init__(
+        self, table: str, reader: ItemReader, client: Callable[[], "DynamoDBClient"]
+    ) -> None:
+        self._table = table
+        self._reader = reader
+        self._client = client
+
+    def read(self, connection: str, variant: str) -> Item:
+        """Return one item, empty if there is none."""
+        return self.read_all(connection, variant)[0]
+
+    def read_all(self, connection: str, *variants: str) -> list[Item]:
+        """Return several items by one request."""
+        records = self._reader.items(connection, *variants)
+        return [item_of(connection, v, r) for v, r in zip(variants, records, strict=True)]
+
+    def list(self, connection: str) -> "list[Item]":
+        """Return the items of a connection, `MOST_ITEMS` at most."""
+        records: list[Mapping[str, Any]] = []
+        start: dict[str, Any] = {}
+        while len(records) < MOST_ITEMS:
+            page: Any = self._call(
+                "query",
+                KeyConditionExpression="#connection = :connection",
+                ExpressionAttributeNames={"#connection": "connection"},
+                ExpressionAttributeValues={":connection": attribute(connection)},
+                ConsistentRead=True,
+                **start,
+            )
+            records += page["Items"]
+            if "LastEvaluatedKey" not in page:
+                break
+            start = {"ExclusiveStartKey": page["LastEvaluatedKey"]}
+        return [item_of(connection, r["variant"]["S"], r) for r in records[:MOST_ITEMS]]
+
+    def acquire(
+        self, item: Item, owner: str, until: int, *, forced_at: int | None = None
+    ) -> Item | None:
+        """Take the lease of *item*, which was read without one; None if anything changed since.
+
+        Fence and generation are compared and swapped, so that no lease, commit or late commit can
+        have come between. A renewal token that is ready is marked as in use by the same write:
+        it is spent before it is sent.
+        """
+        changes: dict[str, object] = {
+            "schema": SCHEMA,
+            "fence": item.fence + 1,
+            "lease_owner": owner,
+            "lease_until": until,
+            "ttl": max(item.expires_at, until) + KEPT_AFTER_END,
+        }
+        if forced_at is not None:
+            changes["forced_at"] = forced_at
+        if item.renewal == "ready":
+            changes["renewal"] = "in_use"
+        if "generation" in item.damaged:
+            changes["generation"] = 0
+        return self._update(
+            item,
+            changes,
+            remove=[name for name in item.damaged if name not in changes],
+            unchanged={name: item.raw.get(name) for name in SWAPPED},
+            is_done=lambda found: found.lease_owner == owner,
+        )
+
+    def commit(self, lease: Item, token: Mapping[str, object]) -> Item | None:
+        """Keep a new *token* and end the lease; None if the lease is another's by now."""
+        changes = dict(token) | {"schema": SCHEMA, "generation": lease.generation + 1}
+        ends = max(int(str(token.get("expires_at", 0))), lease.lease_until)
+        return self._update(
+            lease,
+            changes | {"ttl": ends + KEPT_AFTER_END},
+            remove=[
+                name for name in (*TOKEN, *FAILURE, *LEASE, "nudged_until") if name not in changes
+            ],
+            unchanged=_held(lease),
+            is_done=lambda found: (
+                found.generation == lease.generation + 1 and found.token == token["token"]
+            ),
+        )
+
+    def fail(
+        self, lease: Item, failure: Failure | None, *, renewal: str | None, version: str | None
+    ) -> Item | None:
+        """Keep why there is no new token and end the lease; *version* is one that was rejected."""
+        changes: dict[str, object] = {"schema": SCHEMA}
+        if failure:
+            changes["failure"] = failure_of(failure)
+        if version:
+            changes["rejected_versions"] = _with(lease.rejected_versions, version)
+        if renewal != lease.renewal and renewal:
+            changes["renewal"] = renewal
+        return self._update(
+            lease,
+            changes,
+            remove=[*LEASE, *(["ttl"] if version else [])],
+            unchanged=_held(lease),
+            is_done=lambda found: found.fence == lease.fence and found.lease_owner is None,
+        )
+
+    def accept(self, gate: Item, version: str) -> Item | None:
+        """Keep that the upstream accepted a *version* of the secret, and end the gate's lease."""
+        return self._update(
+            gate,
+            {"schema": SCHEMA, "accepted_version": version},
+            remove=[*LEASE, *FAILURE, "ttl"],
+            unchanged=_held(gate),
+            is_done=lambda found: found.accepted_version == version,
+        )
+
+    def revoke(self, gate: Item, failure: Failure, version: str) -> Item | None:
+        """Keep that a *version* of the secret that was accepted before is rejected by now."""
+        return self._update(
+            gate,
+            {
+                "schema": SCHEMA,
+                "failure": failure_of(failure),
+                "rejected_versions": _with(gate.rejected_versions, version),
+            },
+            remove=["accepted_version", "ttl"],
+            unchanged={"accepted_version": attribute(version)},
+            is_done=lambda found: version in found.rejected_versions,
+        )
+
+    def point(self, item: Item, target: Mapping[str, object]) -> Item | None:
+        """Keep where *item* leads to, without a lease: nothing upstream was asked."""
+        ends = int(str(target["expires_at"]))
+        return self._update(
+            item,
+            dict(target)
+            | {
+                "schema": SCHEMA,
+                "generation": item.generation + 1,
+                "fence": item.fence + 1,
+                "ttl": ends + KEPT_AFTER_END,
+            },
+            remove=[name for name in (*TOKEN, *FAILURE) if name not in target],
+            unchanged={name: item.raw.get(name) for name in SWAPPED},
+            is_done=lambda found: found.target == target["target"],
+        )
+
+    def report(self, item: Item, times: Sequence[int]) -> Item | None:
+        """Mark the token of *item* as rejected; None if it was replaced or reported meanwhile."""
+        return self._update(
+            item,
+            {"rejected": item.fingerprint or "", "report_times": tuple(times)},
+            remove=FAILURE if not item.is_latched(None) else (),
+            unchanged={
+                "fingerprint": attribute(item.fingerprint or ""),
+                "rejected": attribute(item.rejected) if item.rejected else None,
+            },
+            is_done=lambda found: found.is_rejected and found.fingerprint == item.fingerprint,
+        )
+
+    def nudge(self, item: Item, until: int) -> bool:
+        """Elect the one caller that starts a renewal; say whether it is this one."""
+        was = attribute(item.nudged_until) if item.nudged_until else None
+        return bool(
+            self._update(
+                item,
+                {"nudged_until": until},
+                unchanged={"nudged_until": was},
+                is_done=lambda _: False,
+            )
+        )
+
+    def forget(self, item: Item) -> None:
+        """Drop the token of *item*, its failure and its latch.
+
+        Fence, generation and a running lease stay: whoever is exchanging must still be fenced.
+        """
+        self._update(
+            item,
+            {"schema": SCHEMA},
+            remove=[*TOKEN, *FAILURE, "rejected_versions", "accepted_version", "report_times"],
+            unchanged={},
+            is_done=lambda found: found.token is None and not found.rejected_versions,
+        )
+
+    def _update(
+        self,
+        item: Item,
+        changes: Mapping[str, object],
+        *,
+        unchanged: Mapping[str, Mapping[str, Any] | None],
+        is_done: Callable[[Item], bool],
+        remove: Sequence[str] = (),
+    ) -> Item | None:
+        """Change *item* if the attributes *unchanged* are as they were; return it as it is then."""
+        from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415 (off the hit path)
+
+        lost: Exception | None = None
+        try:
+            answer: Any = self._client().update_item(
+                TableName=self._table,
+                Key={"connection": {"S": item.connection}, "variant": {"S": item.variant}},
+                ReturnValues="ALL_NEW",
+                **_expressions(changes, remove, unchanged),
+            )
+            return item_of(item.connection, item.variant, answer["Attributes"])
+        except ClientError as error:
+            if error.response["Error"]["Code"] != CONDITION_FAILED:
+                lost = error
+        except BotoCoreError as error:
+            lost = error
+        found = self.read(item.connection, item.variant)
+        if is_done(found):
+            return found
+        if lost:
+            raise unavailable(lost, "the table", "TABLE_NAME") from None
+        return None
+
+    def _call(self, operation: str, **arguments: Any) -> Any:
+        from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415 (off the hit path)
+
+        try:
+            return getattr(self._client(), operation)(TableName=self._table, **arguments)
+        except (BotoCoreError, ClientError) as error:
+            raise unavailable(error, "the table", "TABLE_NAME") from None
+
+
+LEASE = ("lease_owner", "lease_until")
+FAILURE = ("failure",)
+CONDITION_FAILED = "ConditionalCheckFailedException"
+WRONG_SETTINGS = frozenset(
+    {
+        "AccessDeniedException",
+        "AccessDenied",
+        "ResourceNotFoundException",
+        "UnrecognizedClientException",
+        "InvalidSignatureException",
+        "ExpiredTokenException",
+        "NotFoundException",
+        "DisabledException",
+        "KMSInvalidStateException",
+        "InvalidKeyUsageException",
+        "KeyUnavailableException",
+    }
+)
+"""Codes of AWS that no later attempt changes: somebody has to set something right."""
+
+
+def unavailable(error: Exception, what: str, setting: str) -> StoreUnavailable | NotConfigured:
+    """Return what an error of AWS means; its text, which may quote a request, is left out."""
+    response: Any = getattr(error, "response", {})
+    code = str(response.get("Error", {}).get("Code", type(error).__name__))
+    if code in WRONG_SETTINGS:
+        return NotConfigured(f"{setting}: {what} cannot be used ({code})")
+    return StoreUnavailable(f"{what} cannot be reached ({code})", retry_after=1)
+
+
+def _held(lease: Item) -> dict[str, Mapping[str, Any] | None]:
+    """Return the condition that a lease is still its holder's own: fence *and* owner."""
+    return {"fence": attribute(lease.fence), "lease_owner": attribute(lease.lease_owner or "")}
+
+
+def _with(versions: tuple[str, ...], version: str) -> tuple[str, ...]:
+    return (*(v for v in versions if v != version), version)[-MOST_VERSIONS:]
+
+
+def _expressions(
+    changes: Mapping[str, object],
+    remove: Sequence[str],
+    unchanged: Mapping[str, Mapping[str, Any] | None],
+) -> dict[str, Any]:
+    """Return the parameters of an UpdateItem. All names are placeholders: some are reserved."""
+    values = {f":{name}": attribute(value) for name, value in changes.items() if value is not None}
+    update = "SET " + ", ".join(f"#{name[1:]} = {name}" for name in values)
+    if remove:
+        update += " REMOVE " + ", ".join(f"#{name}" for name in remove)
+    clauses = [
+        f"attribute_not_exists(#{name})" if seen is None else f"#{name} = :seen_{name}"
+        for name, seen in unchanged.items()
+    ]
+    names = [name[1:] for name in values] + [*remove, *unchanged]
+    return {
+        "UpdateExpression": update,
+        "ExpressionAttributeNames": {f"#{name}": name for name in names},
+        "ExpressionAttributeValues": values
+        | {f":seen_{name}": seen for name, seen in unchanged.items() if seen is not None},
+    } | ({"ConditionExpression": " AND ".join(clauses)} if clauses else {})
