@@ -1,0 +1,35 @@
+"""How the editor's documents contradict each other; the first value is the default."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from token_broker_fakes.modes import Modes
+
+
+@dataclass(slots=True)
+class EditorModes(Modes):
+    """The switches of `FakeEditor`; ``docs/upstreams/editor.md`` says where each comes from."""
+
+    expiration_time: Literal[
+        "seconds", "milliseconds", "float", "text", "words", "past", "zero", "null", "missing"
+    ] = "seconds"
+    auth: Literal["optional", "required", "refused"] = "optional"
+    """Whether ``auth`` may stand in what is passed to generate."""
+    verify_auth: Literal["added", "left_out"] = "added"
+    """Whether verify returns the application's id as ``auth``."""
+    user_id: Literal["mandatory", "optional"] = "mandatory"
+    file: Literal["optional", "mandatory"] = "optional"
+    """Whether one of ``file`` and ``fileUrl`` must be there."""
+    missing_parameter: Literal["400", "403", "422"] = "400"
+    verify_header: Literal["x-api-token", "x-api-key", "either"] = "x-api-token"
+    header_case: Literal["any", "lower"] = "any"
+    """``lower``: the header of verify is only seen in lower case, as one backend has it."""
+    refusal_type: Literal["json", "text", "none"] = "json"
+    """What content type the 403 claims, whose text is no JSON."""
+    success_type: Literal["json", "text", "none"] = "json"
+    extra: Literal["none", "fields"] = "none"
+    """``fields``: answers hold members that no document names."""
+    verify: Literal["keeps", "consumes"] = "keeps"
+    """Whether verify, or opening the editor, uses a token up."""
+    lifetime: int = 3600
+    """Seconds that tokens live; documented nowhere."""

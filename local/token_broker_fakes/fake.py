@@ -1,0 +1,203 @@
+"""What the fakes have in common: one lock, a clock, modes, faults, a log, and two entrances.
+
+A fake is called with a `Request` and returns a `Response`, or is served over HTTP; both entrances
+lead through `Fake.deliver`, so that they cannot differ.
+"""
+
+import threading
+import time
+from abc import abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from random import Random
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
+
+from token_broker.errors import UpstreamUnavailable
+from token_broker.exchange import Request, Response
+from token_broker_fakes.clock import Clock
+from token_broker_fakes.faults import LOST, UNPROCESSED, Fault, Faults, Kind
+from token_broker_fakes.log import Log
+from token_broker_fakes.modes import Modes
+from token_broker_fakes.wire import Answer, Call, Refused
+
+if TYPE_CHECKING:
+    from token_broker_fakes.serving import Server
+
+M = TypeVar("M", bound=Modes)
+Handler = Callable[[Call], Answer]
+Sleep = Callable[[float], object]
+
+PAGE = b"<!DOCTYPE html><html><head><title>Service Unavailable</title></head></html>"
+FLOOD = b" " * (2 << 20)
+NOTHING = Answer(0)
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """An answer and how it travels."""
+
+    answer: Answer
+    lost: str | None = None
+    """``drop``, ``cut`` or ``reset``: how the connection ends without the answer."""
+    drip: float = 0.0
+    """Seconds between two bytes."""
+
+
+class Fake(Generic[M]):
+    """A vendor that enforces its rules. Safe to be called by many threads."""
+
+    vendor: ClassVar[str]
+    steps: ClassVar[frozenset[str]]
+
+    def __init__(
+        self,
+        modes: M,
+        *,
+        clock: Callable[[], float] = time.time,
+        rng: Random | None = None,
+        sleep: Sleep = time.sleep,
+    ) -> None:
+        self.modes = modes
+        self.clock = Clock(clock)
+        self.rng = rng or Random()
+        self.sleep = sleep
+        self.faults = Faults(self.steps)
+        self.log = Log()
+        self.servers: list[Server] = []
+        """Those that serve this fake now: one fake can have several addresses."""
+        self._lock = threading.RLock()
+
+    def __call__(self, request: Request) -> Response:
+        """Answer *request* as the vendor would, or raise as the broker's transport would."""
+        delivery = self.deliver(Call.of(request), self.sleep)
+        if delivery.lost:
+            raise UpstreamUnavailable(f"{request.step}: no answer ({delivery.lost})")
+        if delivery.drip:
+            self.sleep(delivery.drip * len(delivery.answer.content))
+        return delivery.answer.response()
+
+    def serve(self, port: int = 0, host: str = "127.0.0.1") -> "Server":
+        """Serve this fake over HTTP from now on; the server ends with its `close`, or `with`."""
+        from token_broker_fakes.serving import Server  # noqa: PLC0415 (http.server only if served)
+
+        return Server(self, host, port)
+
+    @property
+    def address(self) -> str:
+        """The ``host:port`` at which this fake is served."""
+        if not self.servers:
+            raise LookupError(f"this fake of {self.vendor} is not being served")
+        return self.servers[0].address
+
+    @property
+    def url(self) -> str:
+        """The URL at which this fake is served."""
+        return f"http://{self.address}"
+
+    def advance(self, seconds: float) -> None:
+        """Move this vendor's clock on."""
+        self.clock.advance(seconds)
+
+    def fail(
+        self, kind: Kind, *, step: str | None = None, times: int | None = 1, **details: Any
+    ) -> Fault:
+        """Set a fault: for the next *times* requests of *step*, or always where that is None."""
+        with self._lock:
+            return self.faults.add(Fault(kind, step, times, **details))
+
+    def heal(self) -> None:
+        """Set no fault any more."""
+        with self._lock:
+            self.faults.clear()
+
+    @property
+    def now(self) -> float:
+        """The vendor's time, in seconds since the epoch."""
+        return self.clock.now()
+
+    def deliver(self, call: Call, sleep: Sleep) -> Delivery:
+        """Take *call* through the faults and the rules, and write it down."""
+        with self._lock:
+            step, handler = self._routed(call)
+            faults = self.faults.take(step, call.path)
+            if not faults:
+                answer = self._handled(handler, call)
+                self.log.add(self.now, step, call, answer)
+                return Delivery(answer)
+        return self._faulty(call, step, handler, faults, sleep)
+
+    def _faulty(
+        self, call: Call, step: str, handler: Handler, faults: tuple[Fault, ...], sleep: Sleep
+    ) -> Delivery:
+        waits(faults, "delay", sleep)
+        with self._lock:
+            early = next((fault for fault in faults if fault.kind in UNPROCESSED), None)
+            answer = instead(early) if early else self._handled(handler, call)
+            for fault in faults:
+                answer = self._damaged(answer, fault)
+            lost = next((fault.kind for fault in faults if fault.kind in LOST), None)
+            kinds = tuple(fault.kind for fault in faults)
+            self.log.add(self.now, step, call, answer, kinds)
+        waits(faults, "late", sleep)
+        return Delivery(answer, lost, sum(f.seconds for f in faults if f.kind == "drip"))
+
+    def _handled(self, handler: Handler, call: Call) -> Answer:
+        try:
+            return handler(call)
+        except Refused as refusal:
+            return refusal.answer
+
+    def _routed(self, call: Call) -> tuple[str, Handler]:
+        if call.is_exposed:
+            self.log.breaches.append(f"{call.method} {call.path} over http")
+        found = self.route(call)
+        if found is None:
+            self.log.unknown.append(f"{call.method} {call.path}")
+            return "unknown", self.lost_way
+        return found
+
+    def _damaged(self, answer: Answer, fault: Fault) -> Answer:
+        match fault.kind:
+            case "truncate":
+                return replace(answer, content=answer.content[: len(answer.content) // 2])
+            case "flood":
+                return replace(answer, content=answer.content + FLOOD)
+            case "status_after":
+                return Answer(fault.status, fault.headers, PAGE, answer.led_to)
+            case "no_token":
+                return self.without_token(answer)
+        return answer
+
+    @abstractmethod
+    def route(self, call: Call) -> tuple[str, Handler] | None:
+        """Return the step that *call* is, and who answers it; None where there is no such route."""
+
+    @abstractmethod
+    def lost_way(self, call: Call) -> Answer:
+        """Answer a call that no route is for: 404, or 405 where another method has one."""
+
+    @abstractmethod
+    def without_token(self, answer: Answer) -> Answer:
+        """Return *answer* without the token it hands out."""
+
+    @abstractmethod
+    def describe(self) -> dict[str, Any]:
+        """Return what this vendor knows, without passwords and keys."""
+
+
+def waits(faults: tuple[Fault, ...], kind: str, sleep: Sleep) -> None:
+    """Sleep as long as the faults of *kind* say."""
+    for fault in faults:
+        if fault.kind == kind:
+            sleep(fault.seconds)
+
+
+def instead(fault: Fault) -> Answer:
+    """Return what is answered where a request is not processed."""
+    match fault.kind:
+        case "html":
+            headers = {"Content-Type": "text/html; charset=utf-8", **fault.headers}
+            return Answer(fault.status, headers, PAGE, "fault: html")
+        case "reset":
+            return NOTHING
+    return Answer(fault.status, fault.headers, fault.body.encode(), f"fault: {fault.kind}")

@@ -1,0 +1,120 @@
+"""What a fake was asked, and what came of it."""
+
+from collections import Counter, deque
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from token_broker_fakes.faults import LOST
+from token_broker_fakes.wire import Answer, Call
+
+KEPT = 10_000
+"""Entries that a log keeps: a fake may be served for days."""
+
+
+@dataclass(slots=True)
+class Entry:
+    """One request and what it led to."""
+
+    sequence: int
+    """Place among all requests of this fake, from 1."""
+    at: float
+    step: str
+    method: str
+    host: str
+    path: str
+    query: str = field(repr=False)
+    headers: tuple[tuple[str, str], ...] = field(repr=False)
+    """Names as they were sent."""
+    body: bytes = field(repr=False)
+    status: int
+    """What was answered, or would have been: see *lost*."""
+    led_to: str
+    faults: tuple[str, ...] = ()
+
+    @property
+    def is_lost(self) -> bool:
+        """Say whether no answer reached the caller."""
+        return not LOST.isdisjoint(self.faults)
+
+    def header(self, name: str) -> str | None:
+        """Return a header's value, whatever the case of its name."""
+        return next((value for key, value in self.headers if key.lower() == name.lower()), None)
+
+    def describe(self) -> dict[str, Any]:
+        """Return this entry as JSON has it."""
+        return {
+            "sequence": self.sequence,
+            "at": self.at,
+            "step": self.step,
+            "method": self.method,
+            "host": self.host,
+            "path": self.path,
+            "query": self.query,
+            "headers": self.headers,
+            "body": self.body.decode(errors="replace"),
+            "status": self.status,
+            "led_to": self.led_to,
+            "faults": self.faults,
+            "is_lost": self.is_lost,
+        }
+
+
+class Log:
+    """The latest requests, and how many there were of each step."""
+
+    def __init__(self) -> None:
+        self.entries: deque[Entry] = deque(maxlen=KEPT)
+        self.counts: Counter[str] = Counter()
+        self.unknown: list[str] = []
+        """Requests that the vendor has no route for: a test asserts that there were none."""
+        self.breaches: list[str] = []
+        """What a careful client never does: a test asserts that there was none."""
+        self.sequence = 0
+
+    def __iter__(self) -> Iterator[Entry]:
+        return iter(self.entries)
+
+    def __len__(self) -> int:
+        return len(self.entries)
+
+    def __getitem__(self, index: int) -> Entry:
+        return self.entries[index]
+
+    def of(self, step: str) -> list[Entry]:
+        """Return the requests of *step*, oldest first."""
+        return [entry for entry in self.entries if entry.step == step]
+
+    @property
+    def steps(self) -> list[str]:
+        """The step of each request, oldest first."""
+        return [entry.step for entry in self.entries]
+
+    def add(
+        self, at: float, step: str, call: Call, answer: Answer, faults: tuple[str, ...] = ()
+    ) -> None:
+        """Write down one request."""
+        self.sequence += 1
+        self.counts[step] += 1
+        entry = Entry(
+            self.sequence,
+            at,
+            step,
+            call.method,
+            call.host,
+            call.path,
+            call.query,
+            call.raw,
+            call.content,
+            answer.status,
+            answer.led_to,
+            faults,
+        )
+        self.entries.append(entry)
+
+    def clear(self) -> None:
+        """Forget every request, but not how many there were before."""
+        self.entries.clear()
+        self.counts.clear()
+        self.unknown.clear()
+        self.breaches.clear()

@@ -1,0 +1,185 @@
+"""A fake behind a real HTTP/1.1 server on loopback."""
+
+import socket
+import socketserver
+import struct
+import threading
+from http import HTTPStatus
+from http.server import BaseHTTPRequestHandler, HTTPServer, ThreadingHTTPServer
+from types import TracebackType
+from typing import Any, Self
+
+from token_broker_fakes.control import CONTROL, control
+from token_broker_fakes.fake import Delivery, Fake
+from token_broker_fakes.wire import Answer, Call
+
+LARGEST_BODY = 10 << 20
+TICK = 0.05
+"""Seconds within which a server notices that it is to end."""
+
+
+class PortTaken(OSError):
+    """Something else listens on this port already."""
+
+
+class Door(ThreadingHTTPServer):
+    """A threading server that knows its connections, so that it can end at once."""
+
+    daemon_threads = False
+    block_on_close = True
+    request_queue_size = 128
+
+    def __init__(self, address: tuple[str, int], fake: Fake[Any]) -> None:
+        self.fake = fake
+        self.is_closing = threading.Event()
+        self.connections: set[socket.socket] = set()
+        super().__init__(address, Visit)
+
+    def server_bind(self) -> None:
+        """Bind without asking a name server what 127.0.0.1 is called."""
+        socketserver.TCPServer.server_bind(self)
+        self.server_name, self.server_port = "localhost", self.server_address[1]
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        """Remember the connection, then answer it in a thread of its own."""
+        self.connections.add(request)
+        super().process_request(request, client_address)
+
+    def shutdown_request(self, request: Any) -> None:
+        """Forget the connection and close it."""
+        self.connections.discard(request)
+        super().shutdown_request(request)
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Say nothing of a client that went away; everything else is a defect."""
+        import sys  # noqa: PLC0415 (only where something went wrong)
+
+        if not isinstance(sys.exception(), ConnectionError):
+            HTTPServer.handle_error(self, request, client_address)
+
+    def close(self) -> None:
+        """End the waiting, the connections and the socket."""
+        self.is_closing.set()
+        self.shutdown()
+        for connection in tuple(self.connections):
+            hang_up(connection)
+        self.server_close()
+
+
+class Visit(BaseHTTPRequestHandler):
+    """One connection: reads requests, hands them to the fake, writes what it delivers."""
+
+    protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
+    server: Door
+
+    def answer(self) -> None:
+        """Answer one request, whatever its method."""
+        content = self._content()
+        if content is None:
+            self._write(Answer(411, {}, b"", "no length"))
+            self.close_connection = True
+        elif self.path.startswith(CONTROL):
+            self._write(control(self.server.fake, self.command, self.path, content))
+        else:
+            self._deliver(self.server.fake.deliver(self._call(content), self._sleep))
+
+    # The base class calls a method by its name.
+    do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = do_HEAD = do_OPTIONS = answer  # noqa: N815
+
+    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 (the base class's name)
+        """Keep quiet: the fake has a log."""
+
+    def _content(self) -> bytes | None:
+        length = self.headers.get("content-length", "0")
+        if "transfer-encoding" in self.headers or not (length.isascii() and length.isdigit()):
+            return None
+        return self.rfile.read(min(int(length), LARGEST_BODY))
+
+    def _call(self, content: bytes) -> Call:
+        path, _, query = self.path.partition("?")
+        raw = tuple((name, str(value)) for name, value in self.headers.raw_items())
+        headers = {name.lower(): value for name, value in raw}
+        return Call(self.command, headers.get("host", ""), path, query, headers, raw, content)
+
+    def _sleep(self, seconds: float) -> None:
+        self.server.is_closing.wait(seconds)
+
+    def _deliver(self, delivery: Delivery) -> None:
+        match delivery.lost:
+            case "reset":
+                linger = struct.pack("ii", 1, 0)
+                self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+                self.server.connections.discard(self.connection)
+                self.connection.close()
+                self.close_connection = True
+            case "drop":
+                self.close_connection = True
+            case "cut":
+                self.wfile.write(self._bytes(delivery.answer)[:-1])
+                self.close_connection = True
+            case _:
+                self._write(delivery.answer, delivery.drip)
+
+    def _write(self, answer: Answer, drip: float = 0.0) -> None:
+        content = self._bytes(answer)
+        if not drip:
+            self.wfile.write(content)
+            return
+        for index in range(len(content)):
+            self.wfile.write(content[index : index + 1])
+            if self.server.is_closing.wait(drip):
+                return
+
+    def _bytes(self, answer: Answer) -> bytes:
+        reason = self.responses.get(answer.status, ("",))[0]
+        lines = [f"HTTP/1.1 {answer.status} {reason}"]
+        lines += [f"{name}: {value}" for name, value in answer.headers.items()]
+        lines += [f"Content-Length: {len(answer.content)}", "", ""]
+        body = (
+            b""
+            if self.command == "HEAD" or answer.status == HTTPStatus.NO_CONTENT
+            else answer.content
+        )
+        return "\r\n".join(lines).encode("latin-1") + body
+
+
+class Server:
+    """A fake that is being served, until `close`."""
+
+    def __init__(self, fake: Fake[Any], host: str, port: int) -> None:
+        try:
+            self._door = Door((host, port), fake)
+        except OSError as error:
+            raise PortTaken(f"port {port} on {host}: {error.strerror}") from error
+        self.address = f"{host}:{self._door.server_port}"
+        self.url = f"http://{self.address}"
+        self._thread = threading.Thread(target=self._door.serve_forever, args=(TICK,), daemon=True)
+        self._thread.start()
+        self._fake = fake
+        fake.servers.append(self)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End serving, at once."""
+        self._fake.servers.remove(self)
+        self._door.close()
+        self._thread.join()
+
+
+def hang_up(connection: socket.socket) -> None:
+    """End a connection from this side, so that whoever reads from it wakes up."""
+    try:
+        connection.shutdown(socket.SHUT_RDWR)
+    except OSError:
+        return

@@ -1,0 +1,95 @@
+"""Who can log in to the fake of VNTANA, and what they see."""
+
+from dataclasses import dataclass, field
+from random import Random
+from typing import Any, Literal
+
+from token_broker_fakes.opaque import uuid
+
+ORGANIZATION_LEVEL = frozenset({"ORGANIZATION_OWNER", "ORGANIZATION_ADMIN"})
+"""Roles that use the organization's token for everything."""
+
+REFUSALS = {
+    "DISABLED": "CLIENT_BLOCKED",
+    "SUSPENDED": "SUBSCRIPTION_SUSPENDED",
+    "SUBSCRIPTION_CANCELED": "SUBSCRIPTION_NOT_FOUND",
+}
+"""The code that refuses entry, by an organization's status. The pairing is our reading."""
+
+_names = Random(1)  # uuids of accounts: the same in each process, so that examples can be pasted
+
+Status = Literal["ACTIVE", "DISABLED", "SUBSCRIPTION_CANCELED", "SUSPENDED"]
+
+
+def _uuid() -> str:
+    return uuid(_names)
+
+
+@dataclass(slots=True)
+class Workspace:
+    """A workspace, which the API calls a client, and the account's role in it."""
+
+    slug: str
+    role: str = "CLIENT_ORGANIZATION_ADMIN"
+    name: str = ""
+    uuid: str = field(default_factory=_uuid)
+
+
+@dataclass(slots=True)
+class Organization:
+    """An organization, and the account's role in it."""
+
+    slug: str
+    role: str = "ORGANIZATION_ADMIN"
+    workspaces: list[Workspace] = field(default_factory=list)
+    status: Status = "ACTIVE"
+    name: str = ""
+    uuid: str = field(default_factory=_uuid)
+
+    @property
+    def is_organization_level(self) -> bool:
+        """Say whether the organization's token is all that this role gets."""
+        return self.role in ORGANIZATION_LEVEL
+
+
+@dataclass(slots=True)
+class Account:
+    """A user, who logs in with a password or with a key: his only one."""
+
+    email: str = "demo@example.com"
+    password: str = field(default="demo-password", repr=False)
+    key: str = field(default="demo-key/with+signs==", repr=False)
+    organizations: list[Organization] = field(default_factory=list)
+
+    def organization(self, uuid: str) -> Organization | None:
+        """Return the organization of this uuid, if the account sees it."""
+        return next((one for one in self.organizations if one.uuid == uuid), None)
+
+    def describe(self) -> dict[str, Any]:
+        """Return what this account sees, without its password and key."""
+        return {
+            "email": self.email,
+            "organizations": [
+                {
+                    "slug": organization.slug,
+                    "uuid": organization.uuid,
+                    "role": organization.role,
+                    "status": organization.status,
+                    "workspaces": [
+                        {"slug": one.slug, "uuid": one.uuid, "role": one.role}
+                        for one in organization.workspaces
+                    ],
+                }
+                for organization in self.organizations
+            ],
+        }
+
+
+def demo_account() -> Account:
+    """Return the account of the demo: it administers ``acme``, and is a guest of ``studio``."""
+    studio = [Workspace("chairs", uuid="c4a125aa-0000-4000-8000-000000000001")]
+    studio.append(Workspace("tables", uuid="7ab1e5aa-0000-4000-8000-000000000002"))
+    acme = Organization("acme", uuid="ac3e0000-0000-4000-8000-00000000000a")
+    guest = "ORGANIZATION_CLIENT_MEMBER"
+    other = Organization("studio", guest, studio, uuid="57d10000-0000-4000-8000-00000000000b")
+    return Account(organizations=[acme, other])

@@ -1,0 +1,98 @@
+"""A request and its answer as they travel: raw header names, bytes, and what they led to."""
+
+import json as jsonlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+from token_broker.exchange import Request, Response
+
+JSON = "application/json"
+LOOPBACK = frozenset({"127.0.0.1", "localhost", "[::1]"})
+
+
+@dataclass(slots=True)
+class Call:
+    """A request as a vendor sees it, whether it came by function call or over HTTP."""
+
+    method: str
+    host: str
+    path: str
+    query: str
+    headers: Mapping[str, str]
+    """By name in lower case: header names have no case."""
+    raw: tuple[tuple[str, str], ...]
+    """Names and values as they were sent."""
+    content: bytes
+    scheme: str = "http"
+
+    @classmethod
+    def of(cls, request: Request) -> "Call":
+        """Return *request* as the broker's transport would send it."""
+        url = urlsplit(request.url)
+        headers = dict(request.headers)
+        content = request.body
+        if content:
+            headers.setdefault("content-type", JSON)
+        raw = tuple(headers.items())
+        return cls(
+            request.method, url.netloc, url.path, url.query, headers, raw, content, url.scheme
+        )
+
+    def json(self) -> Any:
+        """Return the decoded body, or None where it is no JSON."""
+        try:
+            return jsonlib.loads(self.content)
+        except ValueError:
+            return None
+
+    def parameter(self, name: str) -> str:
+        """Return a parameter of the query, or an empty text."""
+        return parse_qs(self.query).get(name, [""])[0]
+
+    @property
+    def is_json(self) -> bool:
+        """Say whether the body is declared to be JSON."""
+        return self.headers.get("content-type", "").lower().startswith(JSON)
+
+    @property
+    def is_exposed(self) -> bool:
+        """Say whether this call crossed a network in clear."""
+        return self.scheme == "http" and host_of(self.host) not in LOOPBACK
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a vendor answers, with header names as it writes them, and what it *led_to*."""
+
+    status: int
+    headers: Mapping[str, str] = field(default_factory=dict)
+    content: bytes = b""
+    led_to: str = ""
+
+    def response(self) -> Response:
+        """Return this answer as the broker's transport gives it to an exchange."""
+        headers = {name.lower(): value for name, value in self.headers.items()}
+        return Response(self.status, headers, self.content)
+
+
+class Refused(Exception):
+    """A rule of the vendor's was broken; it answers *answer*."""
+
+    def __init__(self, answer: Answer) -> None:
+        super().__init__(answer.led_to)
+        self.answer = answer
+
+
+def in_json(
+    status: int, value: object, led_to: str, headers: Mapping[str, str] | None = None
+) -> Answer:
+    """Return an answer that holds *value* as JSON."""
+    content = jsonlib.dumps(value, ensure_ascii=False).encode()
+    return Answer(status, {"Content-Type": JSON, **(headers or {})}, content, led_to)
+
+
+def host_of(netloc: str) -> str:
+    """Return a host without its port."""
+    return netloc if netloc.endswith("]") else netloc.rpartition(":")[0] or netloc
