@@ -1,0 +1,37 @@
+"""`python -m token_broker_local`: run the whole system on this machine until interrupted."""
+
+import os
+import signal
+import sys
+from types import FrameType
+
+from token_broker_local import banner, environment, ports
+
+
+def main() -> None:
+    """Start everything, say what runs where, and wait."""
+    signal.signal(signal.SIGINT, end)
+    signal.signal(signal.SIGTERM, end)
+    try:
+        places = ports.chosen(os.environ.get("PORT"))
+        ports.check(places)
+    except ports.PortError as error:
+        sys.exit(str(error))
+    environment.enter(places)
+    from token_broker_local import system  # noqa: PLC0415 (slow: signals are handled by now)
+
+    system.start(places)
+    print(banner.banner(places), flush=True)
+    print("ready: Ctrl-C ends everything", flush=True)
+    while True:
+        signal.pause()
+
+
+def end(signum: int, frame: FrameType | None) -> None:  # noqa: ARG001 (a signal handler's form)
+    """End the process at once, from wherever it is: nothing outlives it, so nothing is tidied."""
+    os.write(sys.stderr.fileno(), b"\nended\n")
+    os._exit(0)
+
+
+if __name__ == "__main__":
+    main()

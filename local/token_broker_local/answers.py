@@ -1,0 +1,97 @@
+"""What is sent back: a function's answer, or a refusal, as API Gateway would put it."""
+
+import base64
+import binascii
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from typing import Any
+
+from token_broker_local import refusals
+from token_broker_local.events import Ids
+from token_broker_local.functions import Outcome
+from token_broker_local.refusals import Refusal
+
+MEMBERS = {"statusCode", "headers", "multiValueHeaders", "body", "isBase64Encoded"}
+"""What a function may answer with; anything else makes its answer malformed."""
+
+REMAPPED = {"connection", "content-length", "date", "server", "transfer-encoding"}
+"""Headers that a function cannot set: they get a prefix."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """An HTTP response."""
+
+    status: int
+    headers: Sequence[tuple[str, str]] = field(default=(), repr=False)
+    body: bytes = field(default=b"", repr=False)
+
+
+def refused(refusal: Refusal, ids: Ids) -> Answer:
+    """Return the answer that API Gateway gives itself."""
+    body = json.dumps({"message": refusal.message}, separators=(",", ":")).encode()
+    kind = ("x-amzn-ErrorType", refusal.kind)
+    return Answer(refusal.status, [*names(ids), kind, ("Content-Type", "application/json")], body)
+
+
+def names(ids: Ids) -> Iterator[tuple[str, str]]:
+    """Yield the headers that every answer of API Gateway's has."""
+    yield "x-amzn-RequestId", ids.request
+    yield "x-amz-apigw-id", ids.extended
+
+
+def answered(outcome: Outcome, ids: Ids) -> Answer:
+    """Return a function's answer, or raise the `Refusal` for one that is malformed."""
+    if outcome.failed:
+        raise refusals.broken()
+    answer = json.loads(outcome.payload)
+    if not isinstance(answer, dict) or not answer.keys() <= MEMBERS:
+        raise refusals.broken()
+    headers = [*names(ids), *headers_of(answer), ("X-Amzn-Trace-Id", ids.trace)]
+    if not any(name.lower() == "content-type" for name, _ in headers):
+        headers.append(("Content-Type", "application/json"))
+    return Answer(status_of(answer), headers, body_of(answer))
+
+
+def status_of(answer: Mapping[str, Any]) -> int:
+    """Return the status, which must be a number or look like one."""
+    try:
+        return HTTPStatus(int(answer.get("statusCode") or HTTPStatus.OK)).value
+    except (TypeError, ValueError):
+        raise refusals.broken() from None
+
+
+def headers_of(answer: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Yield the headers, which must be objects of text; several values of one have their own."""
+    several = answer.get("multiValueHeaders") or {}
+    single = answer.get("headers") or {}
+    if not isinstance(several, dict) or not isinstance(single, dict):
+        raise refusals.broken()
+    for name, value in single.items():
+        if name not in several:
+            yield header(name, value)
+    for name, values in several.items():
+        yield from (header(name, value) for value in values)
+
+
+def header(name: str, value: object) -> tuple[str, str]:
+    """Return one header as it may be sent."""
+    text = str(value).lower() if isinstance(value, bool) else value
+    if not isinstance(text, str) or any(character in name + text for character in "\r\n\0"):
+        raise refusals.broken()
+    return (f"x-amzn-Remapped-{name}" if name.lower() in REMAPPED else name), text
+
+
+def body_of(answer: Mapping[str, Any]) -> bytes:
+    """Return the body, which must be text: of itself, or in base64."""
+    body = answer.get("body") or ""
+    if not isinstance(body, str):
+        raise refusals.broken()
+    if not answer.get("isBase64Encoded"):
+        return body.encode()
+    try:
+        return base64.b64decode(body, validate=True)
+    except binascii.Error:
+        raise refusals.broken() from None

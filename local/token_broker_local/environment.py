@@ -1,0 +1,48 @@
+"""The environment variables under which the functions run here."""
+
+import os
+from collections.abc import Mapping, MutableMapping
+
+from token_broker_local.places import (
+    ACCESS_KEY,
+    HOST,
+    KEY_ALIAS,
+    REGION,
+    SECRET_KEY,
+    STAGE,
+    TABLE,
+    Places,
+)
+
+
+def settings(places: Places) -> Mapping[str, str]:
+    """Return what the template gives the functions, with every AWS service at *places*."""
+    return {
+        "TABLE_NAME": TABLE,
+        "KEY_ID": KEY_ALIAS,
+        "STAGE": STAGE,
+        "POWERTOOLS_SERVICE_NAME": "token-broker",
+        "POWERTOOLS_METRICS_NAMESPACE": "TokenBroker",
+        "AWS_ACCESS_KEY_ID": ACCESS_KEY,
+        "AWS_SECRET_ACCESS_KEY": SECRET_KEY,
+        "AWS_REGION": REGION,
+        "AWS_DEFAULT_REGION": REGION,
+        "AWS_ENDPOINT_URL": places.url("services"),
+        "AWS_ENDPOINT_URL_LAMBDA": places.url("gateway"),
+        "AWS_EC2_METADATA_DISABLED": "true",
+        "AWS_CONFIG_FILE": os.devnull,
+        "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+        "NO_PROXY": HOST,
+        "no_proxy": HOST,
+    }
+
+
+def enter(places: Places, environment: MutableMapping[str, str] = os.environ) -> None:
+    """Put the settings into *environment*, and everything else about AWS out of it.
+
+    Whoever starts the local system may be logged in to a real account: nothing of it is used.
+    """
+    for name in [name for name in environment if name.startswith("AWS_")]:
+        del environment[name]
+    environment.setdefault("POWERTOOLS_LOG_LEVEL", "INFO")
+    environment.update(settings(places))

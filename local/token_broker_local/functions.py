@@ -1,0 +1,125 @@
+"""The Lambda functions: their handlers, loaded once, and what comes of calling one."""
+
+import importlib.util
+import json
+import math
+import threading
+import traceback
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeAlias
+
+from token_broker_local.context import LambdaContext
+from token_broker_local.places import FLOWS, TIMEOUT, function_name
+
+Handler: TypeAlias = Callable[[Any, Any], Any]
+
+FOLDER = Path(__file__).parents[2] / "functions"
+
+RESPONSE_LIMIT = 6_291_556
+"""Bytes that Lambda takes back from a function: 6 MB and a little for the envelope."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What Lambda has of an invocation: the JSON that came back, and whether it is an error."""
+
+    payload: bytes = field(repr=False)
+    failed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Function:
+    """A handler under the rules of Lambda: JSON in, JSON out, and a time limit."""
+
+    name: str
+    handler: Handler
+    timeout: float = TIMEOUT
+
+    def invoke(self, payload: bytes, patience: float = math.inf) -> Outcome:
+        """Call the handler in a thread of its own, for as long as its time limit allows.
+
+        Lambda would end a handler that takes too long. A thread cannot be ended, so here it is
+        left behind: its lease in the table ends as if it had died. Raises `TimeoutError` if
+        *patience*, in seconds, ends before the time limit does.
+        """
+        context = LambdaContext(self.name, self.timeout)
+        outcomes: list[Outcome] = []
+        thread = threading.Thread(
+            target=lambda: outcomes.append(self.outcome(payload, context)),
+            name=f"{self.name} {context.aws_request_id}",
+            daemon=True,
+        )
+        thread.start()
+        thread.join(min(self.timeout, patience))
+        if not outcomes and patience < self.timeout:
+            raise TimeoutError
+        return outcomes[0] if outcomes else timed_out(context)
+
+    def outcome(self, payload: bytes, context: LambdaContext) -> Outcome:
+        """Call the handler and put what comes of it into Lambda's form."""
+        try:
+            answer = json.dumps(self.handler(json.loads(payload), context)).encode()
+        except Exception as error:  # noqa: BLE001 (Lambda catches everything, too)
+            return failure(error, context)
+        if len(answer) > RESPONSE_LIMIT:
+            return oversized(context)
+        return Outcome(answer)
+
+    def invoke_later(self, payload: bytes) -> None:
+        """Call the handler without waiting for it, as an asynchronous invocation does.
+
+        Lambda would try twice more, minutes later, if the handler fails. Here it does not.
+        """
+        threading.Thread(target=self.invoke, args=(payload,), daemon=True).start()
+
+
+def failure(error: Exception, context: LambdaContext) -> Outcome:
+    """Return what Lambda says of a handler that raised *error*."""
+    return problem(
+        errorMessage=str(error),
+        errorType=type(error).__name__,
+        requestId=context.aws_request_id,
+        stackTrace=traceback.format_tb(error.__traceback__)[1:],
+    )
+
+
+def timed_out(context: LambdaContext) -> Outcome:
+    """Return what Lambda says of a handler that took too long."""
+    return problem(
+        errorType="Sandbox.Timedout",
+        errorMessage=f"RequestId: {context.aws_request_id} "
+        f"Error: Task timed out after {context.timeout:.2f} seconds",
+    )
+
+
+def oversized(context: LambdaContext) -> Outcome:
+    """Return what Lambda says of an answer that is too large."""
+    return problem(
+        errorType="Function.ResponseSizeTooLarge",
+        errorMessage=f"Response payload size exceeded maximum allowed payload size "
+        f"({RESPONSE_LIMIT} bytes).",
+        requestId=context.aws_request_id,
+    )
+
+
+def problem(**members: object) -> Outcome:
+    """Return a failed outcome that holds *members*."""
+    return Outcome(json.dumps(members).encode(), failed=True)
+
+
+def load(flow: str, folder: Path = FOLDER) -> Function:
+    """Load the function of *flow* by its path: all three files are called the same."""
+    path = folder / flow / "app.py"
+    spec = importlib.util.spec_from_file_location(f"{flow}_app", path)
+    if spec is None or spec.loader is None:
+        raise ImportError(f"there is no function in {path}")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return Function(function_name(flow), module.handler)
+
+
+def load_all(folder: Path = FOLDER) -> Mapping[str, Function]:
+    """Load every flow's function. The environment must be set: they read it as they are loaded."""
+    return {flow: load(flow, folder) for flow in FLOWS}

@@ -1,0 +1,57 @@
+"""The gateway: API Gateway and Lambda's Invoke, without HTTP around them."""
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from token_broker_local import invocations, refusals, routes, signatures
+from token_broker_local.answers import Answer, answered, refused
+from token_broker_local.events import Ids, proxy_event
+from token_broker_local.functions import Function
+from token_broker_local.incoming import Incoming
+from token_broker_local.refusals import Refusal
+
+INTEGRATION_TIMEOUT = 29.0
+"""Seconds that API Gateway waits for a function, whatever the function's own limit is."""
+
+
+def utc_now() -> datetime:
+    """Return the time."""
+    return datetime.now(UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class Gateway:
+    """What answers each request, given the *functions* by flow."""
+
+    functions: Mapping[str, Function]
+    clock: Callable[[], datetime] = utc_now
+    patience: float = INTEGRATION_TIMEOUT
+
+    def answer(self, request: Incoming) -> Answer:
+        """Answer *request* as AWS would."""
+        ids = Ids()
+        try:
+            if name := invocations.called(request):
+                signatures.verify(request, "lambda", self.clock())
+                return invocations.invoke(request, name, self.functions, ids)
+            return self.integrated(request, ids)
+        except Refusal as refusal:
+            return refused(refusal, ids)
+
+    def integrated(self, request: Incoming, ids: Ids) -> Answer:
+        """Find the route, check the caller, and have the function answer."""
+        if not request.path.isascii():
+            raise refusals.bad_request()
+        route, parameters = routes.find(request.method, request.path)
+        signatures.verify(request, "execute-api", self.clock())
+        event = proxy_event(request, route, parameters, ids, self.clock())
+        payload = json.dumps(event).encode()
+        if len(payload) > invocations.PAYLOAD_LIMIT:
+            raise refusals.too_long()
+        try:
+            outcome = self.functions[route.flow].invoke(payload, self.patience)
+        except TimeoutError:
+            raise refusals.timed_out() from None
+        return answered(outcome, ids)

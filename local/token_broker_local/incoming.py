@@ -1,0 +1,24 @@
+"""One HTTP request as it came in, before anybody has judged it."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True)
+class Incoming:
+    """A request as it was sent: nothing is decoded, header names keep their case."""
+
+    method: str
+    path: str
+    query: str = field(default="", repr=False)
+    headers: Sequence[tuple[str, str]] = field(default=(), repr=False)
+    body: bytes = field(default=b"", repr=False)
+    source_ip: str = "127.0.0.1"
+
+    def values(self, name: str) -> Iterator[str]:
+        """Yield each value of the header *name*, whatever its case."""
+        return (value for key, value in self.headers if key.lower() == name.lower())
+
+    def header(self, name: str) -> str | None:
+        """Return the first value of the header *name*, or None."""
+        return next(self.values(name), None)

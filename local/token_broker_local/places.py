@@ -1,0 +1,56 @@
+"""Where everything of the local system is, and what it is called."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+FLOWS = ("vntana", "vendorlink", "editor")
+
+HOST = "127.0.0.1"
+DEFAULT_PORT = 8080
+REGION = "eu-west-1"
+ACCOUNT = "123456789012"
+"""moto's account: an ARN made here and one made there agree."""
+
+ACCESS_KEY = "local"
+SECRET_KEY = "local"
+STAGE = "local"
+TABLE = "token-broker-local"
+KEY_ALIAS = "alias/token-broker-local"
+
+TIMEOUT = 20.0
+"""Seconds after which Lambda ends a call, as in the template."""
+
+MEMORY = 512
+"""Megabytes, as told to the functions."""
+
+
+@dataclass(frozen=True, slots=True)
+class Places:
+    """The addresses that follow from one port."""
+
+    port: int = DEFAULT_PORT
+
+    @property
+    def ports(self) -> Mapping[str, int]:
+        """Every port that is listened on, by what listens there."""
+        names = ("gateway", "services", *FLOWS)
+        return {name: self.port + index for index, name in enumerate(names)}
+
+    def url(self, name: str) -> str:
+        """Return the base URL of *name*: `gateway`, `services`, or a flow for its vendor's fake."""
+        return f"http://{HOST}:{self.ports[name]}"
+
+
+def function_name(flow: str) -> str:
+    """Return what the function of *flow* is called."""
+    return f"token-broker-{flow}"
+
+
+def function_arn(name: str) -> str:
+    """Return the ARN of the function called *name*."""
+    return f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:{name}"
+
+
+def secret_name(flow: str, connection: str) -> str:
+    """Return what the secret of a connection is called."""
+    return f"token-broker/{STAGE}/{flow}/{connection}"

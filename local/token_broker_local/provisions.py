@@ -1,0 +1,47 @@
+"""What has to be there before the functions can work: a table, a key, and the demo's secrets."""
+
+import json
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from token_broker_local.places import KEY_ALIAS, TABLE, secret_name
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+    from mypy_boto3_kms import KMSClient
+    from mypy_boto3_secretsmanager import SecretsManagerClient
+
+DEMO = "demo"
+
+
+def create_table(dynamodb: "DynamoDBClient") -> None:
+    """Create the table as the template does."""
+    dynamodb.create_table(
+        TableName=TABLE,
+        BillingMode="PAY_PER_REQUEST",
+        KeySchema=[
+            {"AttributeName": "connection", "KeyType": "HASH"},
+            {"AttributeName": "variant", "KeyType": "RANGE"},
+        ],
+        AttributeDefinitions=[
+            {"AttributeName": "connection", "AttributeType": "S"},
+            {"AttributeName": "variant", "AttributeType": "S"},
+        ],
+    )
+    dynamodb.update_time_to_live(
+        TableName=TABLE, TimeToLiveSpecification={"Enabled": True, "AttributeName": "ttl"}
+    )
+
+
+def create_key(kms: "KMSClient") -> None:
+    """Create the key that seals the tokens."""
+    key = kms.create_key(Description="Seals the broker's tokens")["KeyMetadata"]["KeyId"]
+    kms.create_alias(AliasName=KEY_ALIAS, TargetKeyId=key)
+
+
+def create_secrets(
+    secrets: "SecretsManagerClient", documents: Mapping[str, Mapping[str, Any]]
+) -> None:
+    """Create the secret of each flow's demo connection from its document."""
+    for flow, document in documents.items():
+        secrets.create_secret(Name=secret_name(flow, DEMO), SecretString=json.dumps(document))

@@ -1,0 +1,119 @@
+"""HTTP/1.1 around the gateway: connections are kept, and each has a thread."""
+
+from collections.abc import Callable
+from http import HTTPStatus
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+from token_broker_local import refusals
+from token_broker_local.answers import Answer, refused
+from token_broker_local.events import Ids
+from token_broker_local.gateway import Gateway
+from token_broker_local.incoming import Incoming
+from token_broker_local.places import HOST
+from token_broker_local.refusals import BODY_LIMIT, Refusal
+
+IDLE = 60.0
+"""Seconds after which a connection on which nothing comes is closed."""
+
+BODILESS = {HTTPStatus.NO_CONTENT, HTTPStatus.NOT_MODIFIED}
+
+
+class GatewayServer(ThreadingHTTPServer):
+    """The gateway on a port of this machine."""
+
+    daemon_threads = True
+    block_on_close = False
+    request_queue_size = 128
+
+    def __init__(self, gateway: Gateway, port: int) -> None:
+        super().__init__((HOST, port), Exchange)
+        self.gateway = gateway
+
+
+class Exchange(BaseHTTPRequestHandler):
+    """Reads requests from a connection, and writes the gateway's answers."""
+
+    server: GatewayServer
+    protocol_version = "HTTP/1.1"
+    timeout = IDLE
+    disable_nagle_algorithm = True
+    wbufsize = -1  # an answer leaves in one piece, so that no acknowledgement is waited for
+
+    def __getattr__(self, name: str) -> Callable[[], None]:
+        """Answer every method, known or not: whether there is a route is the gateway's to say."""
+        if name.startswith("do_"):
+            return self.answer
+        raise AttributeError(name)
+
+    def answer(self) -> None:
+        """Answer one request."""
+        try:
+            answer = self.server.gateway.answer(self.incoming())
+        except Refusal as refusal:
+            self.close_connection = True
+            answer = refused(refusal, Ids())
+        self.send(answer)
+
+    def incoming(self) -> Incoming:
+        """Return the request, its body read."""
+        path, _, query = self.path.partition("?")
+        headers = [*self.headers.items()]
+        return Incoming(self.command, path, query, headers, self.body(), self.client_address[0])
+
+    def body(self) -> bytes:
+        """Read the body, if it is not too large."""
+        if self.headers.get("Transfer-Encoding"):
+            return self.chunks()
+        length = self.headers.get("Content-Length", "0")
+        if not (length.isascii() and length.isdigit()):
+            raise refusals.bad_request()
+        if int(length) > BODY_LIMIT:
+            raise refusals.too_large()
+        return self.rfile.read(int(length))
+
+    def chunks(self) -> bytes:
+        """Read a body whose length nobody said beforehand."""
+        body = b""
+        while size := self.chunk_size():
+            if len(body) + size > BODY_LIMIT:
+                raise refusals.too_large()
+            body += self.rfile.read(size)
+            self.rfile.readline()
+        while self.rfile.readline().strip():
+            pass
+        return body
+
+    def chunk_size(self) -> int:
+        """Read how long the next part of the body is."""
+        try:
+            return int(self.rfile.readline(100).partition(b";")[0], 16)
+        except ValueError:
+            raise refusals.bad_request() from None
+
+    def send(self, answer: Answer) -> None:
+        """Write *answer*."""
+        self.send_response_only(answer.status)
+        self.send_header("Date", self.date_time_string())
+        for name, value in answer.headers:
+            self.send_header(name, value)
+        if answer.status not in BODILESS:
+            self.send_header("Content-Length", str(len(answer.body)))
+        if self.close_connection:
+            self.send_header("Connection", "close")
+        self.end_headers()
+        if self.command != "HEAD" and answer.status not in BODILESS:
+            self.wfile.write(answer.body)
+
+    def send_error(
+        self,
+        code: int,
+        message: str | None = None,  # noqa: ARG002 (http.server's form)
+        explain: str | None = None,  # noqa: ARG002 (same)
+    ) -> None:
+        """Refuse what is no HTTP in the gateway's way, not with a page of HTML."""
+        self.close_connection = True
+        phrase = HTTPStatus(code).phrase
+        self.send(refused(Refusal(code, "BadRequestException", phrase), Ids()))
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 (http.server's name)
+        """Say nothing: the functions log what they do."""

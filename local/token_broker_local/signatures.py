@@ -1,0 +1,128 @@
+"""SigV4 as API Gateway checks it, with botocore's own signer as the referee.
+
+The checks come in the order in which AWS makes them: the header's parts, the date, the signed
+headers, the scope, the key, and last the signature over method, path, query, headers and body.
+https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-create-signed-request.html
+"""
+
+import hashlib
+import hmac
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+
+from botocore.auth import SigV4Auth
+from botocore.awsrequest import AWSRequest
+from botocore.compat import HTTPHeaders
+from botocore.credentials import Credentials
+
+from token_broker_local import refusals
+from token_broker_local.claims import TIMESTAMP, Claim
+from token_broker_local.incoming import Incoming
+from token_broker_local.places import ACCESS_KEY, REGION, SECRET_KEY
+
+CREDENTIALS = Credentials(ACCESS_KEY, SECRET_KEY)
+TERMINATOR = "aws4_request"
+WINDOW = timedelta(minutes=15)
+"""How far a signature's date may be from now. API Gateway itself may be as strict as 5 minutes."""
+
+
+def verify(request: Incoming, service: str, now: datetime) -> None:
+    """Raise the `Refusal` that AWS would give, unless *request* is signed for *service*."""
+    claim = Claim.of(request)
+    check_date(claim, now)
+    check_scope(claim, service)
+    if claim.scope.access_key != ACCESS_KEY or request.header("x-amz-security-token") is not None:
+        raise refusals.unknown_key()
+    sent = claim.signature.encode()
+    if True not in [hmac.compare_digest(one, sent) for one in signatures(request, claim, service)]:
+        raise refusals.mismatch()
+
+
+def check_date(claim: Claim, now: datetime) -> None:
+    """Refuse a signature that was made too long ago, or is of a time to come."""
+    signed, minutes = claim.moment, WINDOW.seconds // 60
+    if signed < now - WINDOW:
+        raise refusals.invalid(
+            f"Signature expired: {signed:{TIMESTAMP}} is now earlier than "
+            f"{now - WINDOW:{TIMESTAMP}} ({now:{TIMESTAMP}} - {minutes} min.)"
+        )
+    if signed > now + WINDOW:
+        raise refusals.invalid(
+            f"Signature not yet current: {signed:{TIMESTAMP}} is still later than "
+            f"{now + WINDOW:{TIMESTAMP}} ({now:{TIMESTAMP}} + {minutes} min.)"
+        )
+
+
+def check_scope(claim: Claim, service: str) -> None:
+    """Refuse a signature that leaves the host open, or was made for another place."""
+    if "host" not in claim.signed_headers:
+        raise refusals.invalid("'Host' must be a 'SignedHeader' in the AWS Authorization.")
+    if faults := " ".join(scope_faults(claim, service)):
+        raise refusals.invalid(faults)
+
+
+def scope_faults(claim: Claim, service: str) -> Iterator[str]:
+    """Yield a sentence for each part of the scope that is not ours."""
+    scope, day = claim.scope, f"{claim.moment:%Y%m%d}"
+    if scope.region != REGION:
+        yield f"Credential should be scoped to a valid region, not '{scope.region}'."
+    if scope.service != service:
+        yield f"Credential should be scoped to correct service: '{service}'."
+    if scope.terminator != TERMINATOR:
+        yield (
+            f"Credential should be scoped with a valid terminator: '{TERMINATOR}', "
+            f"not '{scope.terminator}'."
+        )
+    if scope.day != day:
+        yield (
+            "Date in Credential scope does not match YYYYMMDD from ISO-8601 version of date from "
+            f"HTTP: '{scope.day}' != '{day}', from '{claim.moment:{TIMESTAMP}}'."
+        )
+
+
+def signatures(request: Incoming, claim: Claim, service: str) -> Iterator[bytes]:
+    """Yield each signature that is right for *request*; none is, if its body was changed."""
+    stated = request.header("x-amz-content-sha256")
+    if stated in (None, hashlib.sha256(request.body).hexdigest()):
+        for referee in (Referee(claim, service), LenientReferee(claim, service)):
+            yield referee.signature_of(request).encode()
+
+
+class Referee(SigV4Auth):
+    """botocore's signer, told to sign the headers that the claim names, at the claim's time."""
+
+    def __init__(self, claim: Claim, service: str) -> None:
+        super().__init__(CREDENTIALS, service, REGION)
+        self.claim = claim
+
+    def signature_of(self, request: Incoming) -> str:
+        """Return the signature that *request* should carry."""
+        copy = self.copy_of(request)
+        return self.signature(self.string_to_sign(copy, self.canonical_request(copy)), copy)
+
+    def copy_of(self, request: Incoming) -> AWSRequest:
+        """Return *request* as botocore knows it, with only its signed headers."""
+        url = f"http://{request.header('host')}{request.path}"
+        if request.query:
+            url += f"?{request.query}"
+        copy = AWSRequest(method=request.method, url=url, data=request.body)
+        for name in self.claim.signed_headers:
+            for value in request.values(name):
+                copy.headers.add_header(name, value)
+        copy.context["timestamp"] = f"{self.claim.moment:{TIMESTAMP}}"
+        return copy
+
+    def headers_to_sign(self, request: AWSRequest) -> HTTPHeaders:
+        """Return all headers of the copy: botocore itself would leave some unsigned."""
+        return request.headers
+
+
+class LenientReferee(Referee):
+    """A referee that takes the path as it was sent, as curl signs it.
+
+    AWS encodes a path once more before signing; curl before 8.9 does not. It makes a difference
+    only for a path with `%` in it, and such a signature binds the same bytes to the same key.
+    """
+
+    def _normalize_url_path(self, path: str) -> str:
+        return path
