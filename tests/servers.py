@@ -1,0 +1,89 @@
+"""Raw servers on loopback, for what no well-behaved server does."""
+
+import socket
+import ssl
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TypeAlias
+
+Behaviour: TypeAlias = Callable[[socket.socket], None]
+
+
+@dataclass
+class Server:
+    """Takes connections on loopback, keeps what it is sent, and answers as it is told."""
+
+    behaviour: Behaviour
+    asked: list[bytes] = field(default_factory=list)
+    connections: int = 0
+    tls: ssl.SSLContext | None = None
+
+    def __post_init__(self) -> None:
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.port: int = self.listener.getsockname()[1]
+        self.thread = threading.Thread(target=self._accept, daemon=True)
+        self.thread.start()
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def _accept(self) -> None:
+        while True:
+            try:
+                taken = self.listener.accept()[0]
+            except OSError:
+                return
+            threading.Thread(target=self._serve, args=(taken,), daemon=True).start()
+
+    def _serve(self, taken: socket.socket) -> None:
+        self.connections += 1
+        try:
+            if self.tls:
+                taken = self.tls.wrap_socket(taken, server_side=True)
+            while request := self._read(taken):
+                self.asked.append(request)
+                self.behaviour(taken)
+        except OSError:
+            pass
+        finally:
+            taken.close()
+
+    def _read(self, taken: socket.socket) -> bytes:
+        """Return one whole request, or nothing at the end."""
+        data = b""
+        while b"\r\n\r\n" not in data:
+            if not (chunk := taken.recv(65536)):
+                return b""
+            data += chunk
+        head, _, body = data.partition(b"\r\n\r\n")
+        for line in head.lower().split(b"\r\n"):
+            if line.startswith(b"content-length:"):
+                while len(body) < int(line.partition(b":")[2]):
+                    body += taken.recv(65536)
+        return head + b"\r\n\r\n" + body
+
+    def close(self) -> None:
+        self.listener.shutdown(socket.SHUT_RDWR)
+        self.listener.close()
+        self.thread.join(2)
+
+
+def says(*parts: bytes, pause: float = 0.0, end: bool = False) -> Behaviour:
+    """Answer with *parts*, a *pause* before each, and close at the *end*."""
+
+    def behave(taken: socket.socket) -> None:
+        for part in parts:
+            time.sleep(pause)
+            taken.sendall(part)
+        if end:
+            taken.shutdown(socket.SHUT_RDWR)
+
+    return behave
+
+
+def answer(body: bytes = b"{}", *lines: str, status: str = "200 OK") -> bytes:
+    head = "\r\n".join([f"HTTP/1.1 {status}", f"Content-Length: {len(body)}", *lines])
+    return head.encode("latin-1") + b"\r\n\r\n" + body

@@ -1,0 +1,423 @@
+"""The transport against real sockets on loopback: everything that is a server's to get wrong."""
+
+import gzip
+import logging
+import socket
+import time
+import traceback
+import zlib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.servers import Behaviour, Server, answer, says
+from token_broker.bodies import LARGEST_BODY
+from token_broker.errors import (
+    UpstreamContractChanged,
+    UpstreamError,
+    UpstreamUnavailable,
+)
+from token_broker.exchange import Request, Response
+from token_broker.transport import IDLE_SECONDS, Transport
+
+CANARY = "c4nary-p4ss/word"
+
+
+@pytest.fixture
+def serve() -> Iterator[Callable[..., Server]]:
+    servers: list[Server] = []
+
+    def start(behaviour: Behaviour | None = None) -> Server:
+        servers.append(Server(behaviour or says(answer())))
+        return servers[-1]
+
+    yield start
+    for server in servers:
+        server.close()
+
+
+@pytest.fixture
+def transport() -> Iterator[Transport]:
+    transport = Transport()
+    yield transport
+    transport.close()
+
+
+Serve = Callable[..., Server]
+
+
+def get(url: str) -> Request:
+    return Request("GET", f"{url}/p?q={CANARY}", step="look")
+
+
+def post(url: str, json: object = None, **headers: str) -> Request:
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    return Request("POST", f"{url}/p", step="login", json=json, headers=named)
+
+
+def failure(transport: Transport, request: Request, seconds: float = 2.0) -> UpstreamError:
+    """Return the error that *request* ends in, having searched it for what must not be there."""
+    with pytest.raises(UpstreamError) as caught:
+        transport.send(request, seconds)
+    error = caught.value
+    assert error.__context__ is None
+    assert error.__cause__ is None
+    shown = "".join(
+        traceback.TracebackException.from_exception(error, capture_locals=True).format()
+    )
+    for secret in (CANARY, "127.0.0.1:", "urllib3", "HTTPConnection"):
+        assert secret not in shown.replace("test_transport.py", "")
+    assert error.detail.startswith(f"{request.step}: ")
+    return error
+
+
+# What is sent
+
+
+def test_a_body_is_sent_as_it_is(serve: Serve, transport: Transport) -> None:
+    """The bytes are the request's own, as JSON, and nothing of the library's identity is told."""
+    server = serve()
+    request = post(server.url, {"p": "é"}, x_auth_token="t")
+    transport.send(request, 2)
+    head, _, body = server.asked[0].partition(b"\r\n\r\n")
+    lines = dict(line.split(": ", 1) for line in head.decode().lower().split("\r\n")[1:])
+    assert body == request.body
+    assert lines == {
+        "host": f"127.0.0.1:{server.port}",
+        "user-agent": "token-broker",
+        "accept": "*/*",
+        "accept-encoding": "identity",
+        "connection": "keep-alive",
+        "content-type": "application/json",
+        "content-length": f"{len(request.body)}",
+        "x-auth-token": "t",
+    }
+
+
+def test_a_request_may_have_its_own_content_type(serve: Serve, transport: Transport) -> None:
+    server = serve()
+    transport.send(post(server.url, {}, content_type="application/json; charset=utf-8"), 2)
+    assert server.asked[0].lower().count(b"content-type") == 1
+    assert b"application/json; charset=utf-8" in server.asked[0]
+
+
+def test_a_post_without_body_says_so(serve: Serve, transport: Transport) -> None:
+    """A server that waits for a body would wait for ever."""
+    server = serve()
+    transport.send(post(server.url), 2)
+    assert b"content-length: 0" in server.asked[0].lower()
+    assert b"content-type" not in server.asked[0].lower()
+
+
+def test_the_environment_is_not_heeded(
+    serve: Serve, transport: Transport, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """A proxy would see the secrets, and ``~/.netrc`` would replace the authorization."""
+    server, proxy = serve(), serve()
+    (tmp_path / "netrc").write_text("machine 127.0.0.1 login a password b")
+    for name, value in {
+        "NETRC": str(tmp_path / "netrc"),
+        "HTTP_PROXY": proxy.url,
+        "http_proxy": proxy.url,
+        "ALL_PROXY": proxy.url,
+    }.items():
+        monkeypatch.setenv(name, value)
+    transport.send(post(server.url, authorization="Bearer mine"), 2)
+    assert b"authorization: Bearer mine\r\n" in server.asked[0]
+    assert proxy.connections == 0
+
+
+def test_cookies_are_forgotten(serve: Serve, transport: Transport) -> None:
+    server = serve(says(answer(b"{}", "Set-Cookie: session=1; Path=/")))
+    transport.send(get(server.url), 2)
+    transport.send(get(server.url), 2)
+    assert b"cookie" not in server.asked[1].lower()
+
+
+# What comes back
+
+
+def test_header_names_are_in_lower_case(serve: Serve, transport: Transport) -> None:
+    """A folded value, which could not be sent on, is in one line."""
+    server = serve(says(answer(b"{}", "X-AUTH-Token: a\r\n b", "x-B: é")))
+    headers = transport.send(get(server.url), 2).headers
+    assert headers["x-auth-token"] == "a b"
+    assert headers["x-b"] == "é"
+
+
+@pytest.mark.parametrize("status", [204, 302, 307, 401, 404, 500, 503])
+def test_any_status_is_an_answer(serve: Serve, transport: Transport, status: int) -> None:
+    """A redirect too: it is not followed, for nobody knows who is there."""
+    elsewhere = serve()
+    server = serve(says(answer(b"", f"Location: {elsewhere.url}/", status=f"{status} X")))
+    assert transport.send(post(server.url, {}), 2) == Response(
+        status, {"content-length": "0", "location": f"{elsewhere.url}/"}
+    )
+    assert elsewhere.connections == 0
+
+
+@pytest.mark.parametrize("location", ["http://[", "\xff\xfe", "//", "x" * 60000])
+def test_where_a_redirect_leads_does_not_matter(
+    serve: Serve, transport: Transport, location: str
+) -> None:
+    server = serve(says(answer(b"", f"Location: {location}", status="302 Found")))
+    assert transport.send(get(server.url), 2).status == 302
+
+
+def test_a_body_of_unknown_length_is_read_to_its_end(serve: Serve, transport: Transport) -> None:
+    chunked = (
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n"
+    )
+    assert transport.send(get(serve(says(chunked)).url), 2).content == b"abcde"
+    closed = b"HTTP/1.0 200 OK\r\n\r\nabc"
+    assert transport.send(get(serve(says(closed, end=True)).url), 2).content == b"abc"
+
+
+@pytest.mark.parametrize(
+    ("encoding", "body"),
+    [
+        ("gzip", gzip.compress(b'{"a":1}')),
+        ("X-GZIP", gzip.compress(b'{"a":1}')),
+        ("deflate", zlib.compress(b'{"a":1}')),
+        ("identity", b'{"a":1}'),
+    ],
+)
+def test_compression_is_undone(
+    serve: Serve, transport: Transport, encoding: str, body: bytes
+) -> None:
+    """Though nobody asked for it: some servers compress whatever they are told."""
+    server = serve(says(answer(body, f"Content-Encoding: {encoding}")))
+    assert transport.send(get(server.url), 2).content == b'{"a":1}'
+
+
+# Size
+
+
+def test_the_largest_body(serve: Serve, transport: Transport) -> None:
+    assert len(transport.send(get(serve(says(answer(b"x" * LARGEST_BODY))).url), 5).content) == (
+        LARGEST_BODY
+    )
+
+
+ENDLESS = (
+    b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+    + b"8000\r\n%b\r\n" % (b"x" * 0x8000) * 40
+)
+BOMB = gzip.compress(b"0" * 50_000_000)
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        pytest.param(answer(b"x" * (LARGEST_BODY + 1)), id="one byte more"),
+        pytest.param(answer(b"x" * (LARGEST_BODY + 1), status="302 Found"), id="of a redirect"),
+        pytest.param(ENDLESS, id="endless"),
+        pytest.param(b"HTTP/1.1 200 OK\r\n\r\n" + b"x" * 2 * LARGEST_BODY, id="unannounced"),
+        pytest.param(answer(BOMB, "Content-Encoding: gzip"), id="bomb"),
+        pytest.param(
+            answer(BOMB, "Content-Encoding: gzip", "Location: /", status="302 Found"),
+            id="bomb of a redirect",
+        ),
+    ],
+)
+def test_a_body_beyond_the_bound_is_not_taken(
+    serve: Serve, transport: Transport, raw: bytes
+) -> None:
+    error = failure(transport, get(serve(says(raw)).url), 5)
+    assert isinstance(error, UpstreamContractChanged)
+    assert error.detail == "look: the answer is too large"
+
+
+@pytest.mark.parametrize(
+    ("encoding", "body"),
+    [
+        ("br", b"\x0b\x02\x80{}\x03"),
+        ("gzip, gzip", gzip.compress(gzip.compress(b"{}"))),
+        ("gzip", b"{}"),
+        ("gzip", gzip.compress(b"{}" * 99)[:-9]),
+        ("deflate", b"\x78"),
+    ],
+)
+def test_what_cannot_be_decompressed(
+    serve: Serve, transport: Transport, encoding: str, body: bytes
+) -> None:
+    server = serve(says(answer(body, f"Content-Encoding: {encoding}")))
+    assert isinstance(failure(transport, get(server.url)), UpstreamContractChanged)
+
+
+# Time
+
+OK = b"HTTP/1.1 200 OK\r\n"
+FOUND = b"HTTP/1.1 302 Found\r\nLocation: /\r\n"
+CHUNKED = b"Transfer-Encoding: chunked\r\n\r\n"
+SIZED = b"Content-Length: 100\r\n\r\n"
+
+
+def drips(head: bytes, drop: bytes, count: int = 90) -> Behaviour:
+    return says(head, *[drop] * count, pause=0.05)
+
+
+DRIPS = {
+    "says nothing": drips(b"", b""),
+    "status line": drips(b"", b"H"),
+    "header bytes": drips(OK, b"x"),
+    "header lines": drips(OK, b"x-y: z\r\n"),
+    "interim answers": drips(b"", b"HTTP/1.1 100 Continue\r\n\r\n"),
+    "body": drips(OK + SIZED, b"x"),
+    "chunks": drips(OK + CHUNKED, b"1\r\nx\r\n"),
+    "chunk size": drips(OK + CHUNKED, b"0"),
+    "trailers": drips(OK + CHUNKED + b"0\r\n", b"a: b\r\n"),
+    "body of a redirect": drips(FOUND + SIZED, b"x"),
+}
+
+
+@pytest.mark.parametrize("drip", DRIPS)
+def test_a_server_that_drips_does_not_pass_the_deadline(
+    serve: Serve, transport: Transport, drip: str
+) -> None:
+    """Each byte comes in time; all of them together do not."""
+    server = serve(DRIPS[drip])
+    began = time.monotonic()
+    error = failure(transport, get(server.url), 0.4)
+    assert time.monotonic() - began < 0.6
+    assert isinstance(error, UpstreamUnavailable)
+    assert error.detail == "look: timed out"
+
+
+def test_a_server_that_reads_nothing_does_not_pass_the_deadline(transport: Transport) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as deaf:
+        began = time.monotonic()
+        url = f"http://127.0.0.1:{deaf.getsockname()[1]}"
+        error = failure(transport, post(url, "x" * 30_000_000), 0.4)
+    assert time.monotonic() - began < 0.8
+    assert error.detail == "login: timed out"
+
+
+def test_a_slow_handshake_does_not_pass_the_deadline(transport: Transport) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as deaf:
+        began = time.monotonic()
+        url = f"https://127.0.0.1:{deaf.getsockname()[1]}"
+        error = failure(transport, get(url), 0.4)
+    assert time.monotonic() - began < 0.6
+    assert error.detail == "look: timed out"
+
+
+def test_a_slow_resolver_does_not_pass_the_deadline() -> None:
+    def slow(_: str) -> list[str]:
+        time.sleep(2)
+        return ["8.8.8.8"]
+
+    began = time.monotonic()
+    error = failure(Transport(resolve=slow), get("https://a.example"), 0.3)
+    assert time.monotonic() - began < 0.5
+    assert error.detail == "look: timed out"
+
+
+def test_without_time_nothing_is_sent(serve: Serve, transport: Transport) -> None:
+    server = serve()
+    assert failure(transport, get(server.url), 0).detail == "look: timed out"
+    assert server.connections == 0
+
+
+# Connections
+
+
+def test_steps_share_a_connection(serve: Serve, transport: Transport) -> None:
+    server = serve()
+    for _ in range(3):
+        transport.send(post(server.url, {}), 2)
+    assert server.connections == 1
+
+
+def test_a_redirect_and_an_error_keep_the_connection(serve: Serve, transport: Transport) -> None:
+    server = serve(says(answer(b"no", "Location: /", status="302 Found")))
+    for _ in range(3):
+        transport.send(post(server.url, {}), 2)
+    assert server.connections == 1
+
+
+def test_an_idle_connection_is_not_used_again(
+    serve: Serve, transport: Transport, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A frozen function does not hear that the server closed it."""
+    server = serve()
+    transport.send(get(server.url), 2)
+    later = time.time() + IDLE_SECONDS + 1
+    monkeypatch.setattr("token_broker.transport.time", lambda: later)
+    transport.send(get(server.url), 2)
+    transport.send(get(server.url), 2)
+    assert server.connections == 2
+
+
+def test_a_connection_that_was_closed_is_made_anew(serve: Serve, transport: Transport) -> None:
+    """The server's goodbye is seen before anything is sent."""
+    server = serve(says(answer(), end=True))
+    transport.send(post(server.url, {}), 2)
+    time.sleep(0.05)
+    transport.send(post(server.url, {}), 2)
+    assert server.connections == 2
+
+
+def test_a_request_is_never_sent_twice(serve: Serve, transport: Transport) -> None:
+    """A kept connection that ends without an answer may have carried the request all the same."""
+
+    def once(taken: socket.socket) -> None:
+        if len(server.asked) == 1:
+            taken.sendall(answer())
+        else:
+            taken.shutdown(socket.SHUT_RDWR)
+
+    server = serve(once)
+    transport.send(post(server.url, {}), 2)
+    error = failure(transport, post(server.url, {}))
+    assert isinstance(error, UpstreamUnavailable)
+    assert error.detail == "login: the connection broke off"
+    assert len(server.asked) == 2
+
+
+# Nonsense
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        b"",
+        b"\x16\x03\x01",
+        b"HTTP/1.1",
+        b"HTTP/1.1 abc\r\n\r\n",
+        b"HTTP/1.1 99999 OK\r\n\r\n",
+        OK + b"Content-Length: 10\r\n\r\nabc",
+        OK + b"Transfer-Encoding: chunked\r\n\r\nzz\r\n",
+        OK + b"Transfer-Encoding: chunked\r\n\r\n5\r\nab",
+        OK + b"x: y\r\n" * 200 + b"\r\n",
+        OK + b"x: " + b"y" * 70000 + b"\r\n\r\n",
+        OK + b"Content-",
+        OK + b"x-auth-token: Bearer half-a-tok",
+        OK + b"x-auth-token: Bearer a-token\r\n",
+    ],
+)
+def test_what_is_not_http(serve: Serve, transport: Transport, raw: bytes) -> None:
+    error = failure(transport, get(serve(says(raw, end=True)).url))
+    assert isinstance(error, UpstreamUnavailable)
+    assert error.detail == "look: the connection broke off"
+
+
+def test_nobody_listens(transport: Transport) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+    error = failure(transport, get(f"http://127.0.0.1:{port}"))
+    assert isinstance(error, UpstreamUnavailable)
+    assert error.detail == "look: could not connect"
+
+
+def test_no_header_is_logged(
+    serve: Serve, transport: Transport, caplog: pytest.LogCaptureFixture
+) -> None:
+    """urllib3 logs the rest of a head that it cannot read, and in it may be the token."""
+    caplog.set_level(logging.DEBUG)
+    caplog.set_level(logging.DEBUG, "urllib3.connection")
+    for secret in ("no colon", "x: y\r\nno colon"):
+        raw = OK + f"{secret}\r\nx-auth-token: {CANARY}\r\n\r\n".encode()
+        transport.send(post(serve(says(raw, end=True)).url), 2)
+    assert CANARY not in caplog.text
