@@ -1,7 +1,8 @@
 """The control endpoint of a served fake: look at it, switch it, read its log, while it runs.
 
 GET    /_control       what it knows and how it is switched
-PATCH  /_control       {"modes": {…}, "faults": […], "clock_offset": 0, "advance": 0}: what is named
+PATCH  /_control       {"modes": {…}, "faults": […], "clock_offset": 0, "advance": 0,
+                        "revoke": true}: switches what is named
 PUT    /_control       the same, from the defaults: what is not named is reset
 GET    /_control/log   the requests it had
 DELETE /_control/log   forgets them
@@ -16,7 +17,13 @@ from token_broker_fakes.modes import ModeError
 from token_broker_fakes.wire import Answer, in_json
 
 CONTROL = "/_control"
-SWITCHES = frozenset({"modes", "faults", "clock_offset", "advance"})
+KINDS = {
+    "modes": "JSON object",
+    "faults": "list",
+    "clock_offset": "number of seconds",
+    "advance": "number of seconds",
+    "revoke": "truth value",
+}
 
 
 class ControlError(ValueError):
@@ -25,21 +32,30 @@ class ControlError(ValueError):
 
 def control(fake: Fake[Any], method: str, path: str, content: bytes) -> Answer:
     """Answer one request to the control endpoint."""
+    place = path.partition("?")[0].removeprefix(CONTROL).rstrip("/")
     try:
-        match method, path.partition("?")[0].removeprefix(CONTROL).rstrip("/"):
-            case "GET", "":
-                return in_json(200, shown(fake), "control")
-            case "PATCH" | "PUT", "":
-                switch(fake, decoded(content), afresh=method == "PUT")
-                return in_json(200, shown(fake), "control")
-            case "GET", "/log":
-                return in_json(200, [entry.describe() for entry in tuple(fake.log)], "control")
-            case "DELETE", "/log":
-                fake.log.clear()
-                return in_json(200, [], "control")
+        with fake.lock:
+            return in_json(200, controlled(fake, method, place, content), "control")
+    except LookupError:
+        return in_json(404, {"error": f"the control endpoint has no {method} {path}"}, "control")
     except (ControlError, ModeError, FaultError) as error:
         return in_json(400, {"error": str(error)}, "control")
-    return in_json(404, {"error": f"the control endpoint has no {method} {path}"}, "control")
+
+
+def controlled(fake: Fake[Any], method: str, place: str, content: bytes) -> object:
+    """Look or switch, and return what is to be shown."""
+    match method, place:
+        case "GET", "":
+            return shown(fake)
+        case "PATCH" | "PUT", "":
+            switch(fake, decoded(content), afresh=method == "PUT")
+            return shown(fake)
+        case "GET", "/log":
+            return [entry.describe() for entry in fake.log]
+        case "DELETE", "/log":
+            fake.log.clear()
+            return []
+    raise LookupError
 
 
 def decoded(content: bytes) -> dict[str, Any]:
@@ -50,26 +66,34 @@ def decoded(content: bytes) -> dict[str, Any]:
         raise ControlError("the body is not JSON") from None
     if not isinstance(value, dict):
         raise ControlError("the body is not an object")
-    if unknown := sorted(value.keys() - SWITCHES):
-        raise ControlError(f"unknown: {', '.join(unknown)}; known: {', '.join(sorted(SWITCHES))}")
+    if unknown := sorted(value.keys() - KINDS.keys()):
+        raise ControlError(f"unknown: {', '.join(unknown)}; known: {', '.join(sorted(KINDS))}")
     return value
 
 
 def switch(fake: Fake[Any], wanted: dict[str, Any], *, afresh: bool) -> None:
     """Switch what *wanted* names, all of it or nothing; *afresh* resets the rest."""
-    faults = [fault_of(fake, value) for value in wanted.get("faults", ())]
-    offset = number(wanted.get("clock_offset", 0.0 if afresh else fake.clock.offset))
-    ahead = number(wanted.get("advance", 0))
+    faults = [fault_of(fake, value) for value in member(wanted, "faults", list, [])]
     modes = type(fake.modes)()
     if not afresh:
         modes.update(fake.modes.values())
-    modes.update(wanted.get("modes", {}))
+    modes.update(member(wanted, "modes", dict, {}))
+    offset = member(wanted, "clock_offset", (int, float), 0 if afresh else fake.clock.offset)
+    ahead = member(wanted, "advance", (int, float), 0)
+    if member(wanted, "revoke", bool, False):
+        fake.revoke()
     fake.modes.update(modes.values())
     fake.clock.offset = offset + ahead
     if afresh or "faults" in wanted:
-        fake.heal()
-    for fault in faults:
-        fake.faults.add(fault)
+        fake.faults.set = faults
+
+
+def member(wanted: dict[str, Any], name: str, kind: Any, default: Any) -> Any:
+    """Return a member of *wanted*, which must be of *kind*."""
+    value = wanted.get(name, default)
+    if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
+        raise ControlError(f"{name} is a {KINDS[name]}")
+    return value
 
 
 def fault_of(fake: Fake[Any], value: object) -> Fault:
@@ -85,13 +109,6 @@ def fault_of(fake: Fake[Any], value: object) -> Fault:
     return fault
 
 
-def number(value: object) -> float:
-    """Return *value*, which must be a number of seconds."""
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        raise ControlError("clock_offset and advance are numbers of seconds")
-    return value
-
-
 def shown(fake: Fake[Any]) -> dict[str, Any]:
     """Return what *fake* is, knows and had, without passwords and keys."""
     return {
@@ -99,7 +116,7 @@ def shown(fake: Fake[Any]) -> dict[str, Any]:
         "now": fake.now,
         "clock_offset": fake.clock.offset,
         "modes": fake.modes.describe(),
-        "faults": [fault.describe() for fault in tuple(fake.faults.set)],
+        "faults": [fault.describe() for fault in fake.faults.set],
         "steps": sorted(fake.steps),
         "counts": dict(fake.log.counts),
         "unknown": fake.log.unknown,

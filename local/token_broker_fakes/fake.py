@@ -57,15 +57,16 @@ class Fake(Generic[M]):
         rng: Random | None = None,
         sleep: Sleep = time.sleep,
     ) -> None:
-        self.modes = modes
-        self.clock = Clock(clock)
+        self._modes = modes
+        self._clock = Clock(clock)
         self.rng = rng or Random()
         self.sleep = sleep
         self.faults = Faults(self.steps)
         self.log = Log()
         self.servers: list[Server] = []
         """Those that serve this fake now: one fake can have several addresses."""
-        self._lock = threading.RLock()
+        self.lock = threading.RLock()
+        """Held while a request is processed: take it to look at, or change, several things at once."""
 
     def __call__(self, request: Request) -> Response:
         """Answer *request* as the vendor would, or raise as the broker's transport would."""
@@ -102,13 +103,25 @@ class Fake(Generic[M]):
         self, kind: Kind, *, step: str | None = None, times: int | None = 1, **details: Any
     ) -> Fault:
         """Set a fault: for the next *times* requests of *step*, or always where that is None."""
-        with self._lock:
+        with self.lock:
             return self.faults.add(Fault(kind, step, times, **details))
 
     def heal(self) -> None:
         """Set no fault any more."""
-        with self._lock:
+        with self.lock:
             self.faults.clear()
+
+    # Read-only, as a vendor's parts share them: set what is in them instead.
+
+    @property
+    def modes(self) -> M:
+        """How this vendor behaves: ``fake.modes.dead_token = "401"``."""
+        return self._modes
+
+    @property
+    def clock(self) -> Clock:
+        """The vendor's clock, for its ``offset``."""
+        return self._clock
 
     @property
     def now(self) -> float:
@@ -117,7 +130,7 @@ class Fake(Generic[M]):
 
     def deliver(self, call: Call, sleep: Sleep) -> Delivery:
         """Take *call* through the faults and the rules, and write it down."""
-        with self._lock:
+        with self.lock:
             step, handler = self._routed(call)
             faults = self.faults.take(step, call.path)
             if not faults:
@@ -130,7 +143,7 @@ class Fake(Generic[M]):
         self, call: Call, step: str, handler: Handler, faults: tuple[Fault, ...], sleep: Sleep
     ) -> Delivery:
         waits(faults, "delay", sleep)
-        with self._lock:
+        with self.lock:
             early = next((fault for fault in faults if fault.kind in UNPROCESSED), None)
             answer = instead(early) if early else self._handled(handler, call)
             for fault in faults:
@@ -179,6 +192,10 @@ class Fake(Generic[M]):
     @abstractmethod
     def without_token(self, answer: Answer) -> Answer:
         """Return *answer* without the token it hands out."""
+
+    @abstractmethod
+    def revoke(self, token: str | None = None) -> int:
+        """End *token*, or every token, before its time; return how many lived until now."""
 
     @abstractmethod
     def describe(self) -> dict[str, Any]:

@@ -24,6 +24,9 @@ UNPROCESSED = frozenset({"status", "html", "answer", "reset"})
 LOST = frozenset({"drop", "cut", "reset"})
 
 
+LAST_STATUS = 599
+
+
 class FaultError(ValueError):
     """There is no such fault, or no such step. The message lists what there is."""
 
@@ -43,14 +46,20 @@ class Fault:
 
     def __post_init__(self) -> None:
         """Refuse a fault that could never happen."""
-        if self.kind not in KINDS:
-            raise FaultError(f"there is no fault {self.kind!r}; there are {', '.join(KINDS)}")
-        if self.times is not None and (type(self.times) is not int or self.times < 1):
-            raise FaultError(f"times is a whole number from 1, or null for always: {self.times!r}")
-        if not isinstance(self.seconds, int | float) or self.seconds < 0:
-            raise FaultError(f"seconds is a number from 0: {self.seconds!r}")
-        if type(self.status) is not int or not 100 <= self.status <= 599:  # noqa: PLR2004 (HTTP)
-            raise FaultError(f"status is an HTTP status: {self.status!r}")
+        for name, (is_right, rule) in self._rules().items():
+            if not is_right:
+                raise FaultError(f"{name} is {rule}; not {getattr(self, name)!r}")
+
+    def _rules(self) -> dict[str, tuple[bool, str]]:
+        return {
+            "kind": (self.kind in KINDS, f"one of {', '.join(KINDS)}"),
+            "step": (self.step is None or isinstance(self.step, str), "a step, a path, or null"),
+            "times": (self.times is None or is_whole(self.times, 1), "from 1, or null for always"),
+            "seconds": (is_number(self.seconds) and self.seconds >= 0, "a number from 0"),
+            "status": (is_whole(self.status, 200) and self.status <= LAST_STATUS, "200 to 599"),
+            "headers": (isinstance(self.headers, Mapping), "an object of texts"),
+            "body": (isinstance(self.body, str), "a text"),
+        }
 
     def describe(self) -> dict[str, Any]:
         """Return this fault as JSON has it."""
@@ -91,3 +100,13 @@ class Faults:
                 fault.times -= 1
         self.set = [fault for fault in self.set if fault.times != 0]
         return met
+
+
+def is_number(value: object) -> bool:
+    """Say whether *value* is a number, as JSON has it."""
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def is_whole(value: object, least: int) -> bool:
+    """Say whether *value* is a whole number from *least*."""
+    return isinstance(value, int) and not isinstance(value, bool) and value >= least

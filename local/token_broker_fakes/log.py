@@ -1,5 +1,6 @@
 """What a fake was asked, and what came of it."""
 
+import re
 from collections import Counter, deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -10,6 +11,12 @@ from token_broker_fakes.wire import Answer, Call
 
 KEPT = 10_000
 """Entries that a log keeps: a fake may be served for days."""
+
+
+CREDENTIALS = re.compile(
+    r'("(?:password|p|personal-access-token|authenticationKey)"\s*:\s*)"(?:[^"\\]|\\.)*"'
+)
+"""Members of a body whose values are nobody's to read, even where they are invented."""
 
 
 @dataclass(slots=True)
@@ -42,7 +49,7 @@ class Entry:
         return next((value for key, value in self.headers if key.lower() == name.lower()), None)
 
     def describe(self) -> dict[str, Any]:
-        """Return this entry as JSON has it."""
+        """Return this entry as JSON has it, with credentials masked; tokens are shown."""
         return {
             "sequence": self.sequence,
             "at": self.at,
@@ -51,13 +58,18 @@ class Entry:
             "host": self.host,
             "path": self.path,
             "query": self.query,
-            "headers": self.headers,
-            "body": self.body.decode(errors="replace"),
+            "headers": [(name, masked(name, value)) for name, value in self.headers],
+            "body": CREDENTIALS.sub(r'\1"…"', self.body.decode(errors="replace")),
             "status": self.status,
             "led_to": self.led_to,
             "faults": self.faults,
             "is_lost": self.is_lost,
         }
+
+
+def masked(name: str, value: str) -> str:
+    """Return a header's value, unless it is an access key."""
+    return "…" if name.lower() == "x-api-key" else value
 
 
 class Log:
@@ -73,7 +85,7 @@ class Log:
         self.sequence = 0
 
     def __iter__(self) -> Iterator[Entry]:
-        return iter(self.entries)
+        return iter(tuple(self.entries))
 
     def __len__(self) -> int:
         return len(self.entries)
@@ -83,12 +95,12 @@ class Log:
 
     def of(self, step: str) -> list[Entry]:
         """Return the requests of *step*, oldest first."""
-        return [entry for entry in self.entries if entry.step == step]
+        return [entry for entry in self if entry.step == step]
 
     @property
     def steps(self) -> list[str]:
         """The step of each request, oldest first."""
-        return [entry.step for entry in self.entries]
+        return [entry.step for entry in self]
 
     def add(
         self, at: float, step: str, call: Call, answer: Answer, faults: tuple[str, ...] = ()

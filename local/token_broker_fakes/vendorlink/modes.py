@@ -20,8 +20,8 @@ class VendorlinkModes(Modes):
     elsewhere: Literal["leads", "self", "loop", "chain", "foreign"] = "leads"
     """Where a login is sent: as `FakeVendorlink.leads` says; to the host that was called; to and
     fro between two hosts; to one new host after another; out of Vendorlink's domain."""
-    hostname: Literal["called", "absent", "empty", "null"] = "called"
-    """The ``hostname`` of a successful login."""
+    hostname: Literal["called", "twin", "absent", "empty", "null"] = "called"
+    """The ``hostname`` of a successful login; ``twin``: another, at which alone the tokens live."""
     extend_key: Literal["either", "rToken", "RenewalToken"] = "either"
     """Which key of the body holds the renewal token."""
     extend_content_type: Literal["any", "utf-8", "utf8", "colon"] = "any"
@@ -34,6 +34,8 @@ class VendorlinkModes(Modes):
     """``wrapped`` has blanks inside, ``garbled`` three parts that do not decode."""
     older_sessions: Literal["live", "killed"] = "live"
     """``killed``: a login ends the user's other sessions."""
+    lockout: int = 0
+    """Wrong passwords in a row after which every login of a user fails; 0: never."""
     lifetime: int = HOUR
     """Seconds that access tokens live."""
     renewal_lifetime: int = FORTNIGHT

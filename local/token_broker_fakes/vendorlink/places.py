@@ -3,8 +3,9 @@
 import re
 from collections.abc import Mapping
 
-from token_broker_fakes.wire import host_of
+from token_broker_fakes.wire import LOOPBACK, host_of
 
+DOMAIN = ".vendorlink.nl"
 FOREIGN = "vendorlink.example.com"
 TWINS = {"127.0.0.1": "localhost", "localhost": "127.0.0.1"}
 """Two names of one loopback host, so that one server can be two hosts."""
@@ -22,6 +23,11 @@ def next_host(mode: str, host: str, leads: Mapping[str, str]) -> str | None:
         case "foreign":
             return FOREIGN
     return leads.get(host)
+
+
+def is_own(host: str) -> bool:
+    """Say whether *host* may be told a password: Vendorlink's own, or this machine."""
+    return host_of(host) in LOOPBACK or host_of(host).endswith(DOMAIN)
 
 
 def twin(host: str) -> str:

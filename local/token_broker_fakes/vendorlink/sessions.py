@@ -3,11 +3,14 @@
 import json
 from dataclasses import dataclass, field
 from random import Random
+from typing import Any
 
 from token_broker_fakes.opaque import opaque, unpadded
 from token_broker_fakes.vendorlink.modes import VendorlinkModes
 
 RENEWAL_BYTES = 48
+LINE = 32
+"""Characters after which the documents' samples have a blank."""
 HEADER = unpadded(b'{"typ":"JWT","alg":"HS256"}')
 
 
@@ -19,6 +22,15 @@ class User:
     password: str = field(default='demo "pass\\word" é', repr=False)
     user_id: int = 4711
     display_name: str = "Demo User"
+    failures: int = 0
+    """Wrong passwords in a row, which the mode ``lockout`` limits."""
+
+    def admits(self, password: object, lockout: int) -> bool:
+        """Say whether *password* is right, and the user not locked; count it if it is wrong."""
+        if 0 < lockout <= self.failures:
+            return False
+        self.failures = 0 if password == self.password else self.failures + 1
+        return password == self.password
 
 
 @dataclass(slots=True)
@@ -31,6 +43,18 @@ class Access:
     host: str
     expires_at: float
     is_killed: bool = False
+
+    def is_dead(self, now: float) -> bool:
+        """Say whether this token is good for nothing but to be extended."""
+        return self.is_killed or now >= self.expires_at
+
+    def told(self) -> dict[str, Any]:
+        """Return what each answer says that hands this token out."""
+        return {
+            "userId": self.user.user_id,
+            "displayName": self.user.display_name,
+            "accessToken": self.token,
+        }
 
 
 @dataclass(slots=True)
@@ -65,6 +89,10 @@ class Tokens:
         self.renewals[token] = renewal
         return renewal
 
+    def live(self, now: float) -> list[Access]:
+        """Return the access tokens that are good for something, oldest first."""
+        return [access for access in self.access.values() if not access.is_dead(now)]
+
     def kill(self, user: User) -> None:
         """End the sessions of *user*."""
         for access in self.access.values():
@@ -85,8 +113,6 @@ def written(modes: VendorlinkModes, rng: Random, sid: str, expires_at: int) -> s
             del claims["exp"]
     payload = unpadded(json.dumps(claims, separators=(",", ":")).encode())
     token = f"{HEADER}.{payload}.{signature}"
-    return (
-        " ".join(token[i : i + 32] for i in range(0, len(token), 32))
-        if (modes.access_token == "wrapped")
-        else token
-    )
+    if modes.access_token == "wrapped":
+        return " ".join(token[start : start + LINE] for start in range(0, len(token), LINE))
+    return token

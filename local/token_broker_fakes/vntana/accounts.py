@@ -60,6 +60,8 @@ class Account:
     password: str = field(default="demo-password", repr=False)
     key: str = field(default="demo-key/with+signs==", repr=False)
     organizations: list[Organization] = field(default_factory=list)
+    failures: int = 0
+    """Wrong passwords in a row, which the mode ``lockout`` limits."""
 
     def organization(self, uuid: str) -> Organization | None:
         """Return the organization of this uuid, if the account sees it."""

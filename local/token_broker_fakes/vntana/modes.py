@@ -41,6 +41,8 @@ class VntanaModes(Modes):
     grid: Literal["complete", "incomplete", "empty"] = "complete"
     """``incomplete`` leaves the last row out, and ``totalCount`` tells."""
     created: Literal["millis", "micros", "seconds"] = "millis"
+    workspaces: Literal["listed", "forbidden"] = "listed"
+    """``forbidden``: listing workspaces is a 403, as where there are none or too few rights."""
     single_session: Literal["same", "family", "off"] = "same"
     """What a new token revokes: the one before of the same organization or workspace; its
     workspaces' tokens as well; nothing."""
@@ -52,6 +54,8 @@ class VntanaModes(Modes):
     """``decoy``: lists carry a token header too, with a token that is good for nothing."""
     super_admin: Literal["allowed", "forbidden"] = "allowed"
     """``forbidden``: the role SUPER_ADMIN meets unexplained 403s."""
+    lockout: int = 0
+    """Wrong passwords in a row after which an account is CLIENT_BLOCKED; 0: never."""
     lifetime: int = MONTH
     """Seconds that organization and workspace tokens live."""
     login_lifetime: int = MONTH

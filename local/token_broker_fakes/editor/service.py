@@ -1,0 +1,110 @@
+"""The token service's rules: keys, parameters, and tokens that stand for them."""
+
+from dataclasses import dataclass, field
+from random import Random
+from typing import Any
+
+from token_broker_fakes.clock import Clock
+from token_broker_fakes.editor.answers import answered, expiration, page, unfit, wrong
+from token_broker_fakes.editor.modes import EditorModes
+from token_broker_fakes.opaque import uuid
+from token_broker_fakes.wire import Answer, Call
+
+HEADERS = {
+    "x-api-token": ("x-api-token",),
+    "x-api-key": ("x-api-key",),
+    "either": ("x-api-token", "x-api-key"),
+}
+
+
+@dataclass(slots=True)
+class Opening:
+    """A token, the parameters it stands for, and the application that asked."""
+
+    token: str
+    parameters: dict[str, Any]
+    application: str
+    expires_at: float
+    end: str = ""
+    """Why it was ended before its time: ``used`` or ``revoked``."""
+
+    def is_dead(self, now: float) -> bool:
+        """Say whether this token opens nothing any more."""
+        return bool(self.end) or now >= self.expires_at
+
+
+@dataclass(slots=True)
+class Service:
+    """The applications' keys and their tokens, under the modes and the clock of the fake."""
+
+    modes: EditorModes
+    clock: Clock
+    rng: Random
+    keys: dict[str, str] = field(repr=False)
+    openings: dict[str, Opening] = field(default_factory=dict)
+
+    def generate(self, call: Call) -> Answer:
+        """Make a token that stands for the parameters in the body."""
+        application = self.keys.get(call.headers.get("x-api-key", ""))
+        if application is None:
+            raise wrong(self.modes)
+        parameters, now, token = self.parameters(call), self.clock.now(), uuid(self.rng)
+        expires_at = int(now) + self.modes.lifetime
+        self.openings[token] = Opening(token, parameters, application, expires_at)
+        body = {"token": token} | expiration(self.modes.expiration_time, expires_at, now)
+        return answered(self.modes, body, f"token for {application}")
+
+    def verify(self, call: Call) -> Answer:
+        """Return the parameters that the token in the header stands for."""
+        if self.modes.verify_content_type == "required" and not call.is_json:
+            raise unfit(self.modes, "no content type")
+        opening = self.opened(sent(self.modes, call))
+        added = {"auth": opening.application} if self.modes.verify_auth == "added" else {}
+        return answered(self.modes, opening.parameters | added, f"verified for {opening.token}")
+
+    def edit(self, call: Call) -> Answer:
+        """Return a page in place of the editor, for the token in the query."""
+        opening = self.opened(call.parameter(self.modes.query_name))
+        return page(opening.parameters, f"opened for {opening.token}")
+
+    def opened(self, token: str) -> Opening:
+        """Return what *token* stands for, and use it up if that is the mode."""
+        opening = self.openings.get(token)
+        if opening is None or opening.is_dead(self.clock.now()):
+            raise wrong(self.modes)
+        if self.modes.verify == "consumes":
+            opening.end = "used"
+        return opening
+
+    def parameters(self, call: Call) -> dict[str, Any]:
+        """Return the parameters in the body, if they are as the modes want them."""
+        parameters = call.json() if call.is_json else None
+        if not isinstance(parameters, dict):
+            raise unfit(self.modes, "the body is not a JSON object")
+        for names in required(self.modes):
+            if not any(parameters.get(name) for name in names):
+                raise unfit(self.modes, f"{names[0]} is missing")
+        if self.modes.auth == "refused" and "auth" in parameters:
+            raise unfit(self.modes, "auth is added by the key")
+        return parameters
+
+    def live(self) -> list[Opening]:
+        """Return the tokens that open something, oldest first."""
+        now = self.clock.now()
+        return [opening for opening in self.openings.values() if not opening.is_dead(now)]
+
+
+def required(modes: EditorModes) -> list[tuple[str, ...]]:
+    """Return the parameters of which one each must be there."""
+    wanted: dict[tuple[str, ...], bool] = {
+        ("userId",): modes.user_id == "mandatory",
+        ("file", "fileUrl"): modes.file == "mandatory",
+        ("auth",): modes.auth == "required",
+    }
+    return [names for names, is_wanted in wanted.items() if is_wanted]
+
+
+def sent(modes: EditorModes, call: Call) -> str:
+    """Return the token of a verification; one backend sees its header in lower case only."""
+    headers = call.headers.items() if modes.header_case == "any" else call.raw
+    return next((value for name, value in headers if name in HEADERS[modes.verify_header]), "")

@@ -1,0 +1,69 @@
+"""Vendorlink: a renewal token, usable once, for the next pair of tokens.
+
+https://helpcenter.ispnext.com/hc/en-gb/articles/26245634683036
+"""
+
+from token_broker_fakes.vendorlink.realm import Realm, bearer, failed
+from token_broker_fakes.vendorlink.sessions import Renewal
+from token_broker_fakes.wire import Answer, Call, Refused, in_json
+
+CONTENT_TYPES = {
+    "utf-8": "application/json; charset=utf-8",
+    "utf8": "application/json; charset=utf8",
+    "colon": "application/json: charset=utf8",
+}
+KEYS = {
+    "either": ("rToken", "RenewalToken"),
+    "rToken": ("rToken",),
+    "RenewalToken": ("RenewalToken",),
+}
+
+
+def extend(realm: Realm, call: Call) -> Answer:
+    """Hand out the next pair of tokens for the old access token, expired or not."""
+    renewal = renewal_of(realm, call)
+    renewal.is_spent = is_spent(realm)
+    old, now = renewal.access, realm.clock.now()
+    renewal.access = realm.tokens.open(realm.modes, old.user, old.host, old.sid, now)
+    body = renewal.access.told()
+    match realm.modes.extend_renewal:
+        case "rotate":
+            body["renewalToken"] = realm.tokens.renewal(realm.modes, renewal.access, now).token
+        case "null" | "null_spent":
+            body["renewalToken"] = None
+    return in_json(200, body, f"session of {old.user.username} extended")
+
+
+def is_spent(realm: Realm) -> bool:
+    """Say whether a renewal token that is used now must not come again."""
+    goes_on = realm.modes.extend_renewal in ("null", "absent")
+    return realm.modes.renewal_use == "once" and not goes_on
+
+
+def renewal_of(realm: Realm, call: Call) -> Renewal:
+    """Return the renewal token that came, if it may be used."""
+    renewal = realm.tokens.renewals.get(sent(realm, call))
+    if renewal is None or renewal.expires_at <= realm.clock.now():
+        raise refused(realm, "no such renewal token")
+    if renewal.is_spent:
+        realm.reused.append(renewal.token)
+        raise refused(realm, "renewal token reused")
+    access = renewal.access
+    if bearer(call) != access.token or access.is_killed or access.host != call.host:
+        raise refused(realm, "not the access token that came with it")
+    return renewal
+
+
+def sent(realm: Realm, call: Call) -> str:
+    """Return the renewal token in the body, under a key and a content type that are known."""
+    body = call.json() if call.is_json else None
+    type_ = call.headers.get("content-type", "")
+    is_typed = type_ == CONTENT_TYPES.get(realm.modes.extend_content_type, type_)
+    if not isinstance(body, dict) or not is_typed:
+        raise refused(realm, "not the body that is expected")
+    return str(next((body[key] for key in KEYS[realm.modes.extend_key] if key in body), ""))
+
+
+def refused(realm: Realm, why: str) -> Refused:
+    """Return the refusal of an extension, to be raised."""
+    return failed(realm.modes.extend_failure, why)
