@@ -1,9 +1,13 @@
 """A JSON object from outside, read member by member: what is wrong is named, never shown."""
 
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from token_broker.errors import BrokerError
+
+DEEPEST = 64
+"""How deep an object that is passed on as it is may be nested."""
 
 
 class Document:
@@ -63,11 +67,11 @@ class Document:
             raise self.wrong(name, "must be a positive whole number of seconds")
         return value
 
-    def texts(self, name: str, default: list[str]) -> list[str]:
+    def texts(self, name: str, default: Sequence[str]) -> list[str]:
         """Return a list of strings that are not blank."""
-        value = self._members.pop(name, default)
+        value = self._members.pop(name, list(default))
         if not isinstance(value, list) or not all(isinstance(v, str) and v.strip() for v in value):
-            raise self.wrong(name, "must be a list of strings")
+            raise self.wrong(name, "must be a list of strings that are not blank")
         return value
 
     def mapping(self, name: str) -> dict[str, Any]:
@@ -75,6 +79,8 @@ class Document:
         value = self._members.pop(name, {})
         if not isinstance(value, dict):
             raise self.wrong(name, "must be a JSON object")
+        if not is_portable(value):
+            raise self.wrong(name, f"holds NaN or Infinity, or is more than {DEEPEST} levels deep")
         return value
 
     def document(self, name: str) -> "Document":
@@ -85,4 +91,20 @@ class Document:
     def finish(self) -> None:
         """Refuse members that nobody read."""
         if self._members:
-            raise self.wrong(min(map(str, self._members))[:64], "is not known")
+            name = min(map(str, self._members))[:64]
+            # Any text may be a name, but not any text can be written to a log.
+            raise self.wrong(name.encode("ascii", "backslashreplace").decode(), "is not known")
+
+
+def is_portable(value: object, levels: int = DEEPEST) -> bool:
+    """Say whether *value* is JSON for others too: Python reads NaN, and nests up to its stack."""
+    match value:
+        case float():
+            return math.isfinite(value)
+        case dict():
+            members = list(value.values())
+        case list():
+            members = value
+        case _:
+            return True
+    return levels > 0 and all(is_portable(member, levels - 1) for member in members)

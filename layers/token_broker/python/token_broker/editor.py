@@ -9,23 +9,32 @@ https://graebert.atlassian.net/wiki/spaces/KUDOPARTNER/pages/1180008643/Editor+p
 """
 
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+import re
 from typing import Any
-from urllib.parse import quote, urlsplit
 
-from token_broker import addresses
 from token_broker.document import Document
+from token_broker.editor_credentials import Credentials
 from token_broker.errors import (
     CredentialRejected,
     InvalidRequest,
-    NotConfigured,
     UpstreamContractChanged,
     UpstreamRefused,
 )
 from token_broker.exchange import Conversation, Exchange, Request, Response, sendable
 from token_broker.tokens import Token
 from token_broker.variants import Variant
+
+__all__ = [
+    "NAME",
+    "TOKEN_KINDS",
+    "Credentials",
+    "asked",
+    "exchange",
+    "is_shared",
+    "log_out",
+    "settle",
+    "verify",
+]
 
 NAME = "editor"
 TOKEN_KINDS = frozenset({"parameters"})
@@ -35,56 +44,10 @@ REFUSALS = frozenset({401, 403})
 MILLISECONDS = 10**12
 """An expiration beyond this is counted in milliseconds: in seconds it is the year 33658."""
 
+LATEST = 253_402_300_799
+"""The last second of the year 9999: beyond it there are no dates to write."""
 
-@dataclass(frozen=True, slots=True)
-class Credentials:
-    """What the secret of a connection holds."""
-
-    api_key: str = field(repr=False)
-    editor_url: str = field(repr=False)
-    token_url: str = "https://tokens.kudo.graebert.com"  # noqa: S105 (an address)
-    parameters: Mapping[str, Any] = field(default_factory=dict, repr=False)
-    required: tuple[str, ...] = ("userId",)
-    verify_header: str = "x-api-token"
-    reuse: bool = True
-
-    @classmethod
-    def parse(cls, secret: object) -> "Credentials":
-        """Read a secret. Raises `NotConfigured` naming the key that is wrong."""
-        members = Document(secret, NotConfigured)
-        options = members.document("options")
-        credentials = cls(
-            api_key=members.text("api_key").strip(),
-            editor_url=members.text("editor_url").strip(),
-            token_url=addresses.base_url(
-                members.text("token_url", "https://tokens.kudo.graebert.com"), "token_url"
-            ),
-            parameters=members.mapping("parameters"),
-            required=tuple(members.texts("required", ["userId"])),
-            verify_header=options.choice("verify_header", "x-api-token", "x-api-key"),
-            reuse=options.boolean("reuse", default=True),
-        )
-        options.finish()
-        members.finish()
-        if not sendable(credentials.api_key):
-            raise members.wrong("api_key", "must be printable ASCII")
-        addresses.base_url(credentials.base_url, "editor_url")
-        return credentials
-
-    @property
-    def base_url(self) -> str:
-        """The editor's address without query, fragment and token."""
-        bare = self.editor_url.split("#")[0].split("?")[0]
-        return bare.replace("{token}", "").rstrip("/")
-
-    def url(self, token: str) -> str:
-        """Return the address that opens the editor: ``{token}`` filled, else in the query."""
-        quoted = quote(token, safe="")
-        if "{token}" in self.editor_url:
-            return self.editor_url.replace("{token}", quoted)
-        parts = urlsplit(self.editor_url)
-        query = "&".join(part for part in (parts.query, f"apitoken={quoted}") if part)
-        return parts._replace(query=query).geturl()
+NUMBER = re.compile(r"[0-9]{1,15}(\.[0-9]{1,9})?", re.ASCII)
 
 
 def asked(body: Document) -> Variant:
@@ -137,6 +100,8 @@ def exchange(
 
 def verify(credentials: Credentials, token: str) -> Conversation[dict[str, Any] | None]:
     """Ask what *token* stands for; None where the vendor does not know it, or no longer."""
+    if not sendable(token):
+        raise InvalidRequest("token: must be printable ASCII")
     response: Response = yield Request(
         "GET",
         f"{credentials.token_url}/verify",
@@ -169,13 +134,13 @@ def _checked(response: Response, step: str) -> Response:
 
 def _expiry(value: object, now: int) -> int:
     """Return the second at which a token ends: a number, in a text if need be, in the future."""
-    try:
-        seconds = float(value) if isinstance(value, int | float | str) else math.nan
-    except (ValueError, OverflowError):
-        seconds = math.nan
-    if isinstance(value, bool) or not math.isfinite(seconds):
+    text = str(value) if type(value) in {int, float, str} else ""
+    seconds = float(text) if NUMBER.fullmatch(text) else math.inf
+    if seconds > MILLISECONDS:
+        seconds /= 1000
+    if seconds > LATEST:
         raise UpstreamContractChanged("generate: expiration_time is not a number of seconds")
-    expires_at = int(seconds / 1000 if seconds > MILLISECONDS else seconds)
+    expires_at = int(seconds)
     if expires_at <= now:
         raise UpstreamContractChanged("generate: expiration_time is past")
     return expires_at

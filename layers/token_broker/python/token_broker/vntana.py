@@ -12,27 +12,37 @@ https://www.vntana.com/resource/api-authentication/ (logins); codes and header b
 in https://github.com/VNTANA-3D/vntana-n8n-node.
 """
 
-import json
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
-from token_broker import addresses
 from token_broker.document import Document
-from token_broker.errors import InvalidRequest, NotConfigured, UpstreamContractChanged
+from token_broker.errors import InvalidRequest, NotConfigured
 from token_broker.exchange import Ask, Conversation, Elsewhere, Exchange, Request, Response
 from token_broker.tokens import Token
-from token_broker.variants import Variant
+from token_broker.variants import Variant, canonical_hash
 from token_broker.vntana_answers import (
     Refusal,
     checked,
     expiry_of,
     login_checked,
     refusal,
-    rows_of,
     token_of,
 )
+from token_broker.vntana_credentials import LONGEST_LIFETIME, Credentials
+from token_broker.vntana_grid import Grid, Row
+
+__all__ = [
+    "NAME",
+    "TOKEN_KINDS",
+    "Credentials",
+    "asked",
+    "exchange",
+    "is_shared",
+    "log_out",
+    "settle",
+]
 
 NAME = "vntana"
 TOKEN_KINDS = frozenset({"organization", "workspace"})
@@ -42,60 +52,20 @@ ORGANIZATION_LEVEL = frozenset({"ORGANIZATION_OWNER", "ORGANIZATION_ADMIN"})
 LISTING = Variant("listing", {"listing": "organizations"})
 """The account's organizations: kept like a token, so that a renewal lists nothing."""
 
-LIFETIME = 86_400
-"""Seconds that a token is kept for: far less than the 30 days of the help centre."""
-
-LISTING_LIFETIME = 30 * 86_400
+LISTING_LIFETIME = LONGEST_LIFETIME
 """Seconds that a listing is kept for. A new version of the secret lists anew before that."""
 
 LISTING_PATIENCE = 300
-"""Seconds before a name that a listing does not have makes the broker list again."""
+"""Seconds for which a listing that lacks what is wanted, or has an odd role, is not repeated."""
 
 UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 
 
-@dataclass(frozen=True, slots=True)
-class Credentials:
-    """What the secret of a connection holds."""
-
-    login: Mapping[str, str] = field(repr=False)
-    """The body of the login: e-mail and password, or the authentication key."""
-    organization: str | None = None
-    workspace: str | None = None
-    base_url: str = "https://api-platform.vntana.com"
-    refresh_method: str = "POST"
-    workspace_headers: str = "both"
-    token_from_body: bool = False
-    lifetime: int = LIFETIME
-
-    @classmethod
-    def parse(cls, secret: object) -> "Credentials":
-        """Read a secret. Raises `NotConfigured` naming the key that is wrong."""
-        members = Document(secret, NotConfigured)
-        options = members.document("options")
-        credentials = cls(
-            login=_login(members),
-            organization=members.optional_text("organization"),
-            workspace=members.optional_text("workspace"),
-            base_url=addresses.base_url(
-                members.text("base_url", "https://api-platform.vntana.com"),
-                "base_url",
-                without="/v1",
-            ),
-            refresh_method=options.choice("refresh_method", "POST", "GET"),
-            workspace_headers=options.choice("workspace_headers", "both", "client"),
-            token_from_body=options.boolean("token_from_body", default=False),
-            lifetime=options.seconds("lifetime", LIFETIME) or LIFETIME,
-        )
-        options.finish()
-        members.finish()
-        return credentials
-
-
 def asked(body: Document) -> Variant:
     """Return what a call asks for, as it spells it; the secret has the defaults."""
-    organization, workspace = (body.optional_text(name) for name in ("organization", "workspace"))
-    return Variant("asked", {"organization": organization, "workspace": workspace})
+    return Variant(
+        "asked", {name: body.optional_text(name) for name in ("organization", "workspace")}
+    )
 
 
 def settle(credentials: Credentials, variant: Variant) -> Variant:
@@ -131,87 +101,63 @@ def exchange(
 
 def find(credentials: Credentials, variant: Variant, now: int) -> Exchange:
     """Return which organization or workspace is meant by names, uuids or their absence."""
-    wanted = variant.inputs["organization"] or credentials.organization
+    named = variant.inputs["organization"]
+    wanted = named or credentials.organization
     listing = yield from _listing(wanted, now)
-    from_call = bool(variant.inputs["organization"])
-    row = _pick(_rows(listing), wanted, "organization", from_call=from_call)
-    organization = Variant("organization", {"organization": row["uuid"]})
-    if row["role"] in ORGANIZATION_LEVEL:
-        return Elsewhere(organization)
-    workspace = variant.inputs["workspace"] or credentials.workspace
-    if not (workspace and UUID.fullmatch(workspace)):
-        token: Token = yield Ask(organization)
-        listed: Response = yield Request(
-            "GET",
-            f"{credentials.base_url}/v1/clients/client-organizations",
-            "list workspaces",
-            headers={"x-auth-token": f"Bearer {token.value}"},
-        )
-        rows, total = rows_of(checked(listed, "list workspaces"), "list workspaces")
-        _complete(rows, total, workspace, "list workspaces")
-        from_call = bool(variant.inputs["workspace"])
-        workspace = _pick(rows, workspace, "workspace", from_call=from_call)["uuid"]
-    return Elsewhere(
-        Variant("workspace", {"organization": row["uuid"], "workspace": workspace.lower()})
+    error = InvalidRequest if named else NotConfigured
+    organization = Grid.kept(listing.context).pick(wanted, "organization", error)
+    if organization.role in ORGANIZATION_LEVEL:
+        return Elsewhere(_organization(organization.uuid))
+    workspace = yield from _find_workspace(
+        credentials, organization, variant.inputs["workspace"], now
     )
+    inputs = {"organization": organization.uuid, "workspace": workspace.lower()}
+    return Elsewhere(Variant("workspace", inputs))
 
 
 def list_organizations(credentials: Credentials, now: int) -> Exchange:
     """Log in and list the account's organizations with the roles it has in them."""
     login = yield from log_in(credentials)
-    listed: Response = yield Request(
-        "GET",
-        f"{credentials.base_url}/v1/organizations",
-        "list organizations",
-        headers={"x-auth-token": f"Bearer {login}"},
-    )
-    rows, total = rows_of(checked(listed, "list organizations"), "list organizations")
-    context = {"organizations": rows, "total": total}
+    listed: Response = yield _get(credentials, "/v1/organizations", "list organizations", login)
+    grid = Grid.parse(checked(listed, "list organizations"), "list organizations")
     return Token(
-        value=json.dumps([context, now]),
+        value=canonical_hash([grid.context(), now]),
         headers={},
         base_url=credentials.base_url,
         issued_at=now,
         expires_at=now + LISTING_LIFETIME,
-        context=context,
+        context=grid.context(),
         seed={"login": login},
     )
 
 
 def enter_organization(credentials: Credentials, variant: Variant, now: int) -> Exchange:
     """Make the organization's token, by the login that listed it if that was just now."""
-    listing = yield from _listing(variant.inputs["organization"], now)
-    row = _pick(_rows(listing), variant.inputs["organization"], "organization", from_call=False)
+    uuid = variant.inputs["organization"]
+    listing = yield from _listing(uuid, now)
+    organization = Grid.kept(listing.context).pick(uuid, "organization", NotConfigured)
     login = listing.seed.get("login") or (yield from log_in(credentials))
     entered: Response = yield Request(
         credentials.refresh_method,
         f"{credentials.base_url}/v1/auth/refresh-token",
         "enter organization",
-        headers={"x-auth-token": f"Bearer {login}", "organizationuuid": row["uuid"]},
+        headers={"x-auth-token": f"Bearer {login}", "organizationuuid": uuid},
     )
     checked(entered, "enter organization")
-    context = {"organization": row["uuid"], "workspace": None, "role": row["role"]}
+    context = {"organization": uuid, "workspace": None, "role": organization.role}
     return _token(credentials, entered, "enter organization", context, now)
 
 
 def enter_workspace(credentials: Credentials, variant: Variant, now: int) -> Exchange:
-    """Make the workspace's token from the organization's, made anew once if it is dead."""
-    inputs = variant.inputs
-    organization = Variant("organization", {"organization": inputs["organization"]})
-    token: Token = yield Ask(organization)
-    entered: Response = yield _workspace_step(credentials, inputs, token)
-    if refusal(entered) is Refusal.DEAD:
-        token = yield Ask(organization, rejected=token.fingerprint)
-        entered = yield _workspace_step(credentials, inputs, token)
-    if refusal(entered) is Refusal.CREDENTIALS:
-        # What an owner or administrator is told: not a wrong password, but the wrong step.
-        listing: Token = yield Ask(LISTING)
-        listing = yield Ask(LISTING, rejected=listing.fingerprint)
-        row = _pick(_rows(listing), inputs["organization"], "organization", from_call=False)
-        if row["role"] in ORGANIZATION_LEVEL:
-            return Elsewhere(organization)
+    """Make the workspace's token from the organization's."""
+    uuid = variant.inputs["organization"]
+    entered, token = yield from _with_organization(
+        uuid, partial(_workspace_step, credentials, variant.inputs), now
+    )
+    if refusal(entered) is Refusal.BAD_CREDENTIALS and (yield from _is_promoted(uuid, now)):
+        return Elsewhere(_organization(uuid))
     checked(entered, "enter workspace")
-    context = dict(inputs) | {"role": token.context["role"]}
+    context = dict(variant.inputs) | {"role": token.context["role"]}
     return _token(credentials, entered, "enter workspace", context, now)
 
 
@@ -231,9 +177,8 @@ def log_in(credentials: Credentials) -> Conversation[str]:
 
 def log_out(credentials: Credentials, token: Token) -> Exchange | None:
     """End the session of *token*, whatever the answer: it is thrown away in any case."""
-    if not token.headers:
-        return None
-    return _log_out(credentials, token)
+    is_listing = not token.headers
+    return None if is_listing else _log_out(credentials, token)
 
 
 def _log_out(credentials: Credentials, token: Token) -> Exchange:
@@ -246,43 +191,71 @@ def _log_out(credentials: Credentials, token: Token) -> Exchange:
     return token
 
 
+def _organization(uuid: str) -> Variant:
+    return Variant("organization", {"organization": uuid})
+
+
 def _listing(wanted: str | None, now: int) -> Conversation[Token]:
-    """Return the account's organizations, listed again if a listing of long ago lacks *wanted*."""
+    """Return the account's organizations, listed anew if a listing of long ago lacks *wanted*."""
     listing: Token = yield Ask(LISTING)
     is_old = now - listing.issued_at > LISTING_PATIENCE
-    if wanted and is_old and not _matching(_rows(listing), wanted):
+    if is_old and not Grid.kept(listing.context).only(wanted):
         listing = yield Ask(LISTING, rejected=listing.fingerprint)
-    _complete(_rows(listing), listing.context["total"], wanted, "list organizations")
     return listing
 
 
-def _rows(listing: Token) -> list[dict[str, Any]]:
-    rows: list[dict[str, Any]] = listing.context["organizations"]
-    return rows
+def _is_promoted(uuid: str, now: int) -> Conversation[bool]:
+    """Say whether the account's role in an organization has become one of the organization's."""
+    listing: Token = yield Ask(LISTING)
+    if now - listing.issued_at > LISTING_PATIENCE:
+        listing = yield Ask(LISTING, rejected=listing.fingerprint)
+    row = Grid.kept(listing.context).only(uuid)
+    return row is not None and row.role in ORGANIZATION_LEVEL
 
 
-def _matching(rows: list[dict[str, Any]], wanted: str) -> list[dict[str, Any]]:
-    """Return the rows with this uuid or slug; names are not unique."""
-    return [row for row in rows if wanted.lower() == row["uuid"].lower() or wanted == row["slug"]]
+def _find_workspace(
+    credentials: Credentials, organization: Row, named: str | None, now: int
+) -> Conversation[str]:
+    """Return the uuid of the workspace that is meant: a uuid is taken at its word."""
+    wanted = named or _default_workspace(credentials, organization)
+    if wanted and UUID.fullmatch(wanted):
+        return wanted
+    step, path = "list workspaces", "/v1/clients/client-organizations"
+    request = partial(_get, credentials, path, step)
+    listed, _ = yield from _with_organization(
+        organization.uuid, lambda token: request(token.value), now
+    )
+    grid = Grid.parse(checked(listed, step), step)
+    return grid.pick(wanted, "workspace", InvalidRequest if named else NotConfigured).uuid
 
 
-def _complete(rows: list[dict[str, Any]], total: int, wanted: str | None, step: str) -> None:
-    """Refuse to conclude anything from a part of a list that may hide what is wanted."""
-    if len(rows) < total and not (wanted and _matching(rows, wanted)):
-        raise UpstreamContractChanged(f"{step}: only {len(rows)} of {total} rows were listed")
+def _default_workspace(credentials: Credentials, organization: Row) -> str | None:
+    """Return the secret's workspace, unless it belongs to another organization of the secret's."""
+    home = credentials.organization
+    is_home = not home or Grid([organization], 1).only(home)
+    return credentials.workspace if is_home else None
 
 
-def _pick(
-    rows: list[dict[str, Any]], wanted: str | None, key: str, *, from_call: bool
-) -> dict[str, Any]:
-    """Return the row that is wanted, or the only one."""
-    error = InvalidRequest if from_call else NotConfigured
-    found = _matching(rows, wanted) if wanted else rows
-    if len(found) == 1:
-        return found[0]
-    slugs = ", ".join(sorted(str(row["slug"]) for row in rows)) or "none"
-    reason = "names none of" if wanted else "must be one of"
-    raise error(f"{key}: {reason} the account's {key}s: {slugs}")
+def _with_organization(
+    uuid: str, request: Callable[[Token], Request], now: int
+) -> Conversation[tuple[Response, Token]]:
+    """Send a request with the organization's token, which is made anew once if it is dead.
+
+    What an owner or administrator is told, ``BAD_CREDENTIALS``, leaves the token alone.
+    """
+    token: Token = yield Ask(_organization(uuid))
+    response: Response = yield request(token)
+    meaning = refusal(response)
+    is_misled = meaning is Refusal.BAD_CREDENTIALS and (yield from _is_promoted(uuid, now))
+    if meaning and not is_misled:
+        token = yield Ask(_organization(uuid), rejected=token.fingerprint)
+        response = yield request(token)
+    return response, token
+
+
+def _get(credentials: Credentials, path: str, step: str, token: str) -> Request:
+    headers = {"x-auth-token": f"Bearer {token}"}
+    return Request("GET", f"{credentials.base_url}{path}", step, headers=headers)
 
 
 def _workspace_step(credentials: Credentials, inputs: Mapping[str, Any], token: Token) -> Request:
@@ -311,17 +284,3 @@ def _token(
         expires_at=min(expiry_of(response, now) or latest, latest),
         context=context,
     )
-
-
-def _login(members: Document) -> dict[str, str]:
-    """Return the body of the login; a secret holds one of the two kinds."""
-    key = members.optional_text("personal_access_token")
-    email, password = members.optional_text("email"), members.optional_text("password")
-    if key and (email or password):
-        raise members.wrong("personal_access_token", "two kinds of login: remove it, or the other")
-    if key:
-        return {"personal-access-token": key}
-    if not email or not password:
-        missing = "password" if email else "email" if password else "personal_access_token"
-        raise members.wrong(missing, "is missing")
-    return {"email": email, "password": password}

@@ -5,6 +5,7 @@ which is only that answer's description. See docs/upstreams/vntana.md for the co
 """
 
 import re
+from contextlib import suppress
 from datetime import UTC, datetime
 from enum import Enum
 from typing import Any
@@ -17,33 +18,28 @@ from token_broker.errors import (
 )
 from token_broker.exchange import Response, sendable
 
-WAIT = frozenset({"API_RATE_LIMIT_EXCEEDED", "INTERNAL_SERVER_ERROR", "BAD_GATEWAY"})
-"""Codes that ask to come again later, whatever the status."""
-
-WRONG_CREDENTIALS = frozenset({"BAD_CREDENTIALS", "UNAUTHORIZED"})
-DEAD_TOKEN = frozenset({"FORBIDDEN", "UNAUTHORIZED", "TOKEN_NOT_FOUND"})
+RATE_LIMIT = "API_RATE_LIMIT_EXCEEDED"
 RATE_LIMIT_SECONDS = 60
 """How long to wait where a rate limit does not say; nothing is documented."""
 
-LONGEST_TOKEN_SECONDS = 30 * 86_400
+WAIT = frozenset({RATE_LIMIT, "INTERNAL_SERVER_ERROR", "BAD_GATEWAY"})
+"""Codes that ask to come again later, whatever the status: no 429 is documented."""
+
+WRONG_CREDENTIALS = frozenset({"BAD_CREDENTIALS", "UNAUTHORIZED"})
+SHUT_OUT = frozenset(
+    {"CLIENT_BLOCKED", "UNAUTHORIZED_IP", "SUBSCRIPTION_NOT_FOUND", "SUBSCRIPTION_SUSPENDED"}
+)
+"""Codes that say, whatever the status, that it is not the credentials."""
+
+DEAD_TOKEN = frozenset({"FORBIDDEN", "UNAUTHORIZED", "TOKEN_NOT_FOUND"})
 CODE = re.compile(r"[A-Z][A-Z0-9_]{1,63}")
 
 
 class Refusal(Enum):
-    """What a refused step says about the token it was sent with."""
+    """What a refused step may mean for the token it was sent with."""
 
-    CREDENTIALS = "BAD_CREDENTIALS"
+    BAD_CREDENTIALS = "the token is dead, or it is not the step for this role"
     DEAD = "the token is dead"
-    OTHER = "another reason"
-
-
-def codes_of(response: Response) -> list[str]:
-    """Return the error codes of an answer: strings, or objects with a message."""
-    body = response.json()
-    errors = body.get("errors") if isinstance(body, dict) else None
-    listed = errors if isinstance(errors, list) else [errors]
-    texts = [e.get("message") or e.get("code") if isinstance(e, dict) else e for e in listed]
-    return [text for text in texts if isinstance(text, str) and CODE.fullmatch(text)]
 
 
 def has_failed(response: Response) -> bool:
@@ -52,50 +48,58 @@ def has_failed(response: Response) -> bool:
     return not response.is_success or (isinstance(body, dict) and body.get("success") is False)
 
 
+def codes_of(response: Response) -> list[str]:
+    """Return the error codes of an answer: strings, or objects with a message or code."""
+    body = response.json()
+    errors = body.get("errors") if isinstance(body, dict) else None
+    codes: list[str] = []
+    for error in errors if isinstance(errors, list) else [errors]:
+        texts = [error.get("message"), error.get("code")] if isinstance(error, dict) else [error]
+        codes += [text for text in texts if isinstance(text, str) and CODE.fullmatch(text)]
+    return codes
+
+
 def refusal(response: Response) -> Refusal | None:
-    """Return what a refusal of a later step says; None for a success or an outage."""
-    if not has_failed(response) or response.status >= 500 or WAIT & {*codes_of(response)}:  # noqa: PLR2004
-        return None
+    """Return what a refusal says about the token; None if it is none, or has another reason."""
     codes = set(codes_of(response))
+    if response.status >= 500 or codes & (WAIT | SHUT_OUT) or not has_failed(response):  # noqa: PLR2004
+        return None
     if "BAD_CREDENTIALS" in codes:
-        return Refusal.CREDENTIALS
-    if response.status == 401 or codes & DEAD_TOKEN:  # noqa: PLR2004
+        return Refusal.BAD_CREDENTIALS
+    has_no_reason = response.status == 403 and not codes  # noqa: PLR2004
+    if response.status == 401 or codes & DEAD_TOKEN or has_no_reason:  # noqa: PLR2004
         return Refusal.DEAD
-    return Refusal.OTHER
+    return None
 
 
 def login_checked(response: Response) -> None:
     """Raise what a login that failed means: both 401 and 403 are documented for a password."""
-    codes = codes_of(response)
-    if not has_failed(response) or WAIT & set(codes):
-        checked(response, "login")
-        return
-    no_other_reason = not codes and response.status in {200, 401, 403}
-    if response.status == 401 or WRONG_CREDENTIALS & set(codes) or no_other_reason:  # noqa: PLR2004
+    if has_failed(response) and _rejects(response):
         raise CredentialRejected(
-            "login: refused", upstream_status=response.status, upstream_code=_first(codes)
+            "login: refused", upstream_status=response.status, upstream_code=_first(response)
         )
     checked(response, "login")
 
 
 def checked(response: Response, step: str) -> Response:
     """Return *response* if it is a success as documented, else raise what it means."""
+    if not has_failed(response):
+        if response.content.strip():
+            response.object(step)
+        return response
     codes = codes_of(response)
-    waits = WAIT & set(codes)
-    if waits:
+    if WAIT & set(codes):
+        default = RATE_LIMIT_SECONDS if RATE_LIMIT in codes else None
         raise UpstreamUnavailable(
             f"{step}: told to wait",
-            retry_after=response.retry_after or RATE_LIMIT_SECONDS,
+            retry_after=response.retry_after or default,
             upstream_status=response.status,
-            upstream_code=min(waits),
+            upstream_code=_first(response),
         )
     response.reached(step)
-    if not has_failed(response):
-        response.object(step)
-        return response
-    if codes or response.status in {401, 403}:
+    if codes or response.is_success or response.status in {401, 403}:
         raise UpstreamRefused(
-            f"{step}: refused", upstream_status=response.status, upstream_code=_first(codes)
+            f"{step}: refused", upstream_status=response.status, upstream_code=_first(response)
         )
     raise UpstreamContractChanged(
         f"{step}: unexpected status {response.status}", upstream_status=response.status
@@ -106,44 +110,44 @@ def token_of(response: Response, step: str, *, in_body: bool) -> str:
     """Return the token of an answer without ``Bearer``; the header wins over the body."""
     found = response.headers.get("x-auth-token")
     if not found and in_body:
-        body = response.object(step).get("response")
-        answer = body if isinstance(body, dict) else {}
+        answer = _answer(response)
         found = answer.get("token") or _session(answer).get("accessToken")
     text = found.strip() if isinstance(found, str) else ""
-    token = re.sub(r"^bearer\s+", "", text, flags=re.IGNORECASE)
+    token = re.sub(r"^bearer(\s+|$)", "", text, flags=re.IGNORECASE)
     if not sendable(token) or " " in token:
         raise UpstreamContractChanged(f"{step}: the answer has no token (token_missing)")
     return token
 
 
 def expiry_of(response: Response, now: int) -> int | None:
-    """Return the second in ``session.expiration``, if it is there, can be read and is to come."""
-    body = response.json()
-    answer = body.get("response") if isinstance(body, dict) else None
-    text = _session(answer if isinstance(answer, dict) else {}).get("expiration")
+    """Return the second in ``session.expiration``, if it is there, can be read and is to come.
+
+    VNTANA writes times without a zone and with up to six decimals.
+    """
+    text = _session(_answer(response)).get("expiration")
     if not isinstance(text, str):
         return None
-    try:
-        moment = datetime.fromisoformat(re.sub(r"(\.\d{6})\d+", r"\1", text.strip()))
-    except ValueError:
-        return None
-    seconds = int((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp())
-    return min(seconds, now + LONGEST_TOKEN_SECONDS) if seconds > now else None
+    with suppress(ValueError, OverflowError):
+        moment = datetime.fromisoformat(text.strip())
+        seconds = int((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp())
+        return seconds if seconds > now else None
+    return None
 
 
-def rows_of(response: Response, step: str) -> tuple[list[dict[str, Any]], int]:
-    """Return uuid, slug and role of each row of a grid, and how many rows there are in all."""
-    body = response.object(step).get("response")
-    grid = body.get("grid") if isinstance(body, dict) else None
-    total = body.get("totalCount") if isinstance(body, dict) else None
-    if not isinstance(grid, list) or not all(_is_row(row) for row in grid):
-        raise UpstreamContractChanged(f"{step}: the answer has no grid of rows with uuid and slug")
-    rows = [{name: row.get(name) for name in ("uuid", "slug", "role")} for row in grid]
-    return rows, total if isinstance(total, int) else len(rows)
+def _rejects(response: Response) -> bool:
+    """Say whether a failed login blames the credentials, or nothing in particular."""
+    codes = set(codes_of(response))
+    if codes & (WAIT | SHUT_OUT):
+        return False
+    if codes & WRONG_CREDENTIALS or response.status == 401:  # noqa: PLR2004
+        return True
+    return not codes and (response.is_success or response.status == 403)  # noqa: PLR2004
 
 
-def _is_row(row: object) -> bool:
-    return isinstance(row, dict) and sendable(row.get("uuid")) and isinstance(row.get("slug"), str)
+def _answer(response: Response) -> dict[str, Any]:
+    body = response.json()
+    answer = body.get("response") if isinstance(body, dict) else None
+    return answer if isinstance(answer, dict) else {}
 
 
 def _session(answer: dict[str, Any]) -> dict[str, Any]:
@@ -151,5 +155,5 @@ def _session(answer: dict[str, Any]) -> dict[str, Any]:
     return session if isinstance(session, dict) else {}
 
 
-def _first(codes: list[str]) -> str | None:
-    return codes[0] if codes else None
+def _first(response: Response) -> str | None:
+    return next(iter(codes_of(response)), None)
