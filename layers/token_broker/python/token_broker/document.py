@@ -58,13 +58,13 @@ class Document:
             raise self.wrong(name, "must be true or false")
         return value
 
-    def seconds(self, name: str, default: int | None = None) -> int | None:
-        """Return a positive whole number of seconds, or *default* where the member is absent."""
+    def seconds(self, name: str, default: int | None = None, *, least: int = 1) -> int | None:
+        """Return a whole number of seconds, or *default* where the member is absent or null."""
         value = self._members.pop(name, default)
         if value is None:
             return default
-        if isinstance(value, bool) or not isinstance(value, int) or value <= 0:
-            raise self.wrong(name, "must be a positive whole number of seconds")
+        if isinstance(value, bool) or not isinstance(value, int) or value < least:
+            raise self.wrong(name, f"must be a whole number of seconds, at least {least}")
         return value
 
     def texts(self, name: str, default: Sequence[str]) -> list[str]:
@@ -93,7 +93,7 @@ class Document:
         if self._members:
             name = min(map(str, self._members))[:64]
             # Any text may be a name, but not any text can be written to a log.
-            raise self.wrong(name.encode("ascii", "backslashreplace").decode(), "is not known")
+            raise self.wrong(ascii(name)[1:-1], "is not known")
 
 
 def is_portable(value: object, levels: int = DEEPEST) -> bool:

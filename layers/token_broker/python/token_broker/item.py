@@ -3,6 +3,7 @@
 Everything here is a function of values: the item, the second it is, and what a call asks for.
 """
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from enum import Enum
@@ -89,6 +90,13 @@ class Item:
     """Attributes that could not be read; whoever takes the lease removes them."""
     raw: Mapping[str, Any] = field(default_factory=dict, repr=False)
     """Fence and generation as they were read, for a compare and swap: even of nonsense."""
+
+    def told(self) -> Any:
+        """Return the context that callers are told with the token, None if it cannot be read."""
+        try:
+            return json.loads(self.context) if self.context else None
+        except ValueError:
+            return None
 
     def without_token(self) -> "Item":
         """Return this item as if no token were kept."""

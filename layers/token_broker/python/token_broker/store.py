@@ -141,17 +141,27 @@ class Store:
             is_done=lambda found: found.accepted_version == version,
         )
 
+    def reject(self, lease: Item, failure: Failure, version: str) -> Item | None:
+        """Keep that a *version* of the secret was rejected, and the lease too."""
+        return self._update(
+            lease,
+            _rejection(lease, failure, version),
+            remove=["ttl"],
+            unchanged=_held(lease),
+            is_done=lambda found: version in found.rejected_versions,
+        )
+
     def revoke(self, gate: Item, failure: Failure, version: str) -> Item | None:
         """Keep that a *version* of the secret that was accepted before is rejected by now."""
+        accepted = gate.accepted_version
         return self._update(
             gate,
-            {
-                "schema": SCHEMA,
-                "failure": failure_of(failure),
-                "rejected_versions": _with(gate.rejected_versions, version),
+            _rejection(gate, failure, version),
+            remove=["ttl", *(["accepted_version"] if accepted == version else [])],
+            unchanged={
+                "accepted_version": attribute(accepted) if accepted else None,
+                "fence": gate.raw.get("fence"),
             },
-            remove=["accepted_version", "ttl"],
-            unchanged={"accepted_version": attribute(version)},
             is_done=lambda found: version in found.rejected_versions,
         )
 
@@ -285,6 +295,14 @@ def unavailable(error: Exception, what: str, setting: str) -> StoreUnavailable |
 def _held(lease: Item) -> dict[str, Mapping[str, Any] | None]:
     """Return the condition that a lease is still its holder's own: fence *and* owner."""
     return {"fence": attribute(lease.fence), "lease_owner": attribute(lease.lease_owner or "")}
+
+
+def _rejection(item: Item, failure: Failure, version: str) -> dict[str, object]:
+    return {
+        "schema": SCHEMA,
+        "failure": failure_of(failure),
+        "rejected_versions": _with(item.rejected_versions, version),
+    }
 
 
 def _with(versions: tuple[str, ...], version: str) -> tuple[str, ...]:

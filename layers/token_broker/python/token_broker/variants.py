@@ -44,7 +44,7 @@ def encode(value: object) -> bytes:
         case str():
             return framed("s", value.encode("utf-8", "surrogatepass"))
         case _:
-            return framed("j", json.dumps(value).encode())
+            return framed("j", json.dumps(value, allow_nan=False).encode())
 
 
 def framed(tag: str, content: bytes) -> bytes:

@@ -1,0 +1,246 @@
+"""One attempt at an exchange, by the holder of a variant's lease. Its outcome is kept."""
+
+import json
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from token_broker.errors import (
+    BrokerError,
+    CredentialLatched,
+    CredentialRejected,
+    Internal,
+    InvalidRequest,
+    NotConfigured,
+    StoreUnavailable,
+    UpstreamError,
+    UpstreamUnavailable,
+)
+from token_broker.exchange import Elsewhere, Request, Response, run
+from token_broker.item import Failure, Item, next_failure, refresh_at
+from token_broker.memory import Held
+from token_broker.pointers import pointer_values
+from token_broker.secret_versions import Secret
+from token_broker.tokens import Token
+from token_broker.variants import ONLY, Variant
+
+if TYPE_CHECKING:
+    from token_broker.errand import Errand
+
+LAST_COMMIT_SECONDS = 1.0
+"""With less time than this left, the table is not tried again."""
+
+COMMIT_PAUSE_SECONDS = 0.1
+LEAST_REQUEST_SECONDS = 0.2
+"""A request with less time than this is not sent."""
+
+ROTATION_WINDOW = 86_400
+"""Seconds after a rotation in which the secret's previous version is worth a try."""
+
+
+class Attempt:
+    """An exchange of *variant* under *lease*, which was taken of *found*."""
+
+    def __init__(self, errand: "Errand", found: Item, lease: Item, variant: Variant) -> None:
+        self._errand = errand
+        self._tools = errand.tools
+        self._lease = lease
+        self._variant = variant
+        self._may_renew = self._was_ready = found.renewal == "ready"
+        self._has_sent = False
+        self._secret: Secret | None = None
+
+    def make(self) -> Held | Variant | None:
+        """Return a token that is kept, or the variant to get it from; None if the lease was lost.
+
+        Raises the `BrokerError` that ended the attempt, once it is kept too.
+        """
+        began = self._tools.clock.monotonic()
+        try:
+            earned = self._converse()
+            kept = self._keep(earned)
+        except BrokerError as error:
+            self._give_up(error)
+            self._note(began, error.code)
+            raise
+        except Exception:
+            self._give_up(Internal("the exchange failed"))
+            self._note(began, Internal.code)
+            raise
+        self._note(began, "success")
+        return kept
+
+    def make_unshared(self) -> Held:
+        """Return a token for one caller alone: no lease, and nothing is kept."""
+        try:
+            earned = self._converse()
+        finally:
+            self._errand.gate.release()
+        if isinstance(earned, Elsewhere):
+            raise Internal("an exchange that is not shared led elsewhere")
+        values = self._values(earned, self._errand.read_secret().version)
+        return Held(local_item(self._lease, values), earned, self._tools.clock.now())
+
+    def _converse(self) -> Token | Elsewhere:
+        """Hold the conversation, with the secret's previous version if this one is rejected."""
+        secret = self._secret = self._errand.read_secret()
+        credentials = self._tools.flow.Credentials.parse(secret.content)
+        self._errand.gate.admit(self._lease, secret.version)
+        try:
+            earned = self._run(credentials)
+        except CredentialRejected as error:
+            if self._errand.gate.has_rejected(secret.version):
+                raise  # by an exchange that this one is made from, which saw to it
+            previous = self._previous(secret)
+            self._errand.gate.reject(self._lease, secret.version, self._failure(error))
+            if not previous:
+                raise
+            return self._retry(previous)
+        except (NotConfigured, InvalidRequest):
+            if self._has_sent:
+                self._errand.gate.accept(secret.version)
+            raise
+        self._errand.gate.accept(secret.version)
+        return earned
+
+    def _run(self, credentials: Any) -> Token | Elsewhere:
+        """Converse once. A renewal token is used here or never: by now it counts as spent."""
+        may_renew, self._may_renew = self._may_renew, False
+        kept = self._tools.sealer.open_token(self._lease) if may_renew else None
+        now = self._tools.clock.now()
+        conversation = self._tools.flow.exchange(credentials, self._variant, now, kept)
+        return run(conversation, self._send, self._errand.ask)
+
+    def _send(self, request: Request) -> Response:
+        """Send *request* if its answer will come well inside the lease."""
+        seconds = self._errand.seconds_for_requests
+        if self._lease.lease_owner:
+            ends = self._lease.lease_until - self._tools.skew
+            seconds = min(seconds, ends - self._tools.clock.now())
+        if seconds < LEAST_REQUEST_SECONDS:
+            raise UpstreamUnavailable(f"{request.step}: no time was left to send it")
+        self._has_sent = self._errand.has_talked = True
+        began = self._tools.clock.monotonic()
+        status = 0
+        try:
+            response = self._tools.send(request, seconds)
+            status = response.status
+        finally:
+            milliseconds = (self._tools.clock.monotonic() - began) * 1000
+            self._tools.note(
+                "upstream", step=request.step, status=status, milliseconds=round(milliseconds)
+            )
+        return response
+
+    def _previous(self, secret: Secret) -> Secret | None:
+        """Return the version before *secret*, if *secret* is new and that one was not rejected."""
+        if self._tools.clock.now() - secret.created_at > ROTATION_WINDOW:
+            return None
+        previous = self._tools.secrets.previous(self._errand.connection)
+        if not previous or previous.version == secret.version:
+            return None
+        return None if self._errand.gate.knows_rejected(self._lease, previous.version) else previous
+
+    def _retry(self, previous: Secret) -> Token | Elsewhere:
+        """Try the version before, once."""
+        self._errand.secret = previous
+        try:
+            return self._run(self._tools.flow.Credentials.parse(previous.content))
+        except CredentialRejected as error:
+            self._errand.gate.reject(self._lease, previous.version, self._failure(error))
+            raise
+
+    def _keep(self, earned: Token | Elsewhere) -> Held | Variant | None:
+        secret = self._errand.read_secret()
+        if isinstance(earned, Elsewhere):
+            sealed = self._tools.sealer.seal_variant(self._lease, earned.variant)
+            now = self._tools.clock.now()
+            values = pointer_values(sealed, earned.variant, secret.version, now)
+            self._tools.store.commit(self._lease, values)
+            return earned.variant
+        self._errand.earn(self._variant, earned)
+        values = self._values(earned, secret.version)
+        item = self._commit(earned, values)
+        return Held(item, earned, self._tools.clock.now()) if item else None
+
+    def _commit(self, token: Token, values: dict[str, Any]) -> Item | None:
+        """Keep *token*, trying for as long as the lease lasts; None if the lease was lost.
+
+        A token that cannot be kept at all is still handed out: it is live, and what is kept may
+        not be.
+        """
+        while True:
+            try:
+                values["token"] = self._tools.sealer.seal_token(
+                    self._lease, self._variant, token, values["context"]
+                )
+                item = self._tools.store.commit(self._lease, values)
+            except StoreUnavailable as error:
+                if self._errand.seconds_left < LAST_COMMIT_SECONDS:
+                    self._tools.note("unkept", code=error.code, variant=self._lease.variant)
+                    return local_item(self._lease, values)
+                self._tools.clock.sleep(COMMIT_PAUSE_SECONDS)
+            else:
+                if item and self._lease.variant == ONLY and self._lease.is_latched(None):
+                    self._errand.announce("Connection Recovered", values["secret_version"])
+                return item
+
+    def _values(self, token: Token, version: str) -> dict[str, Any]:
+        """Return what the table keeps of *token*, but for the sealed part."""
+        values = {
+            "kind": self._variant.kind,
+            "fingerprint": token.fingerprint,
+            "issued_at": token.issued_at,
+            "expires_at": token.expires_at,
+            "refresh_at": refresh_at(token.issued_at, token.expires_at, self._tools.dice()),
+            "secret_version": version,
+            "context": json.dumps(dict(token.context), sort_keys=True, separators=(",", ":")),
+        }
+        return values | ({"renewal": "ready"} if token.renewal else {})
+
+    def _failure(self, error: BrokerError) -> Failure:
+        return next_failure(
+            self._lease,
+            self._tools.clock.now(),
+            code=error.code,
+            detail=error.detail,
+            secret_version=self._secret.version if self._secret else None,
+            retry_after=error.retry_after,
+            upstream_status=error.upstream_status,
+            upstream_code=error.upstream_code,
+        )
+
+    def _give_up(self, error: BrokerError) -> None:
+        """Keep why there is no token, and end the leases."""
+        is_kept = isinstance(error, UpstreamError) and not isinstance(error, CredentialLatched)
+        is_kept |= self._errand.has_talked and isinstance(error, NotConfigured | InvalidRequest)
+        is_unspent = self._lease.renewal == "in_use" and not self._has_sent
+        try:
+            self._tools.store.fail(
+                self._lease,
+                self._failure(error) if is_kept else None,
+                renewal="ready" if is_unspent and self._was_ready else None,
+                version=None,
+            )
+            self._errand.gate.release()
+        except BrokerError as second:
+            # The lease ends by itself; the caller is told of the first error.
+            self._tools.note("unreleased", code=second.code, variant=self._lease.variant)
+
+    def _note(self, began: float, outcome: str) -> None:
+        milliseconds = round((self._tools.clock.monotonic() - began) * 1000)
+        self._tools.note(
+            "exchange",
+            variant=self._lease.variant,
+            kind=self._variant.kind,
+            outcome=outcome,
+            milliseconds=milliseconds,
+        )
+
+
+def local_item(lease: Item, values: dict[str, Any]) -> Item:
+    """Return the item as it would be, had it been kept."""
+    known = {name: value for name, value in values.items() if name in Item.__slots__}
+    return replace(
+        lease.without_token(),
+        **known | {"token": b"", "generation": lease.generation + 1, "failure": None},
+    )

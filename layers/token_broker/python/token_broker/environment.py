@@ -1,0 +1,142 @@
+"""How a function is put together from its environment variables. See docs/deploying.md for them."""
+
+import json
+import os
+import time
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from token_broker import clients
+from token_broker.broker import Broker
+from token_broker.entry import Service
+from token_broker.errors import NotConfigured
+from token_broker.exchange import Request, Response
+from token_broker.memory import Memory
+from token_broker.reading import Reader
+from token_broker.sealing import Sealer
+from token_broker.secret_versions import Secrets
+from token_broker.store import Store, unavailable
+from token_broker.telemetry import Telemetry
+from token_broker.tools import Clock, Flow, Tools
+
+if TYPE_CHECKING:
+    from mypy_boto3_events.type_defs import PutEventsRequestEntryTypeDef
+
+CLOCK = Clock(now=lambda: int(time.time()), monotonic=time.monotonic, sleep=time.sleep)
+
+
+class Environment:
+    """The settings of a function, read when it starts. Raises `NotConfigured` naming the one."""
+
+    def __init__(self, variables: Mapping[str, str]) -> None:
+        self._variables = variables
+        self._arn = ""
+        self._transport: Any = None
+
+    @classmethod
+    def from_os(cls) -> "Environment":
+        """Return the environment of this process."""
+        return cls(os.environ)
+
+    def service(self, flow: Flow) -> Service:
+        """Return the function of *flow*, as Lambda calls it."""
+        telemetry = Telemetry(flow.NAME)
+        prefix = f"token-broker/{self.text('STAGE')}/{flow.NAME}/"
+        tools = self.tools(flow, telemetry, prefix)
+        forget_on_restore(tools.memory)
+        return Service(Broker(tools), telemetry, prefix, heard=self._hear)
+
+    def tools(self, flow: Flow, telemetry: Telemetry, prefix: str) -> Tools:
+        """Return what the broker of *flow* works with."""
+        table = self.text("TABLE_NAME")
+        key_id = self.text("KEY_ID")
+        reader = Reader(table, key_id, clients.dynamodb, clients.kms)
+        return Tools(
+            flow=flow,
+            clock=CLOCK,
+            memory=Memory(self.number("MEMORY_SECONDS", 60), self.number("MEMORY_ENTRIES", 1000)),
+            store=Store(table, reader, clients.dynamodb),
+            sealer=Sealer(table, key_id, reader, clients.kms),
+            secrets=Secrets(prefix, clients.secrets_manager),
+            send=self._send,
+            invoke=self._invoke,
+            announce=self._announcer(telemetry),
+            note=telemetry.note,
+            dice=lambda: int.from_bytes(os.urandom(4), "big") / 2**32,
+            owner=lambda: os.urandom(8).hex(),
+            skew=self.number("LEASE_SKEW_SECONDS", 30),
+        )
+
+    def text(self, name: str) -> str:
+        """Return a variable that must be set."""
+        value = self._variables.get(name, "").strip()
+        if not value:
+            raise NotConfigured(f"{name}: the environment variable is not set")
+        return value
+
+    def number(self, name: str, default: int) -> int:
+        """Return a variable that is a whole number, not negative."""
+        value = self._variables.get(name, str(default))
+        if not value.isascii() or not value.isdigit():
+            raise NotConfigured(f"{name}: must be a whole number")
+        return int(value)
+
+    def _hear(self, arn: str) -> None:
+        """Remember by which name, alias included, this function was invoked."""
+        self._arn = arn
+
+    def _send(self, request: Request, seconds: float) -> Response:
+        if self._transport is None:
+            from token_broker.transport import Transport  # noqa: PLC0415 (off the hit path)
+
+            hosts = self._variables.get("INTERNAL_HOSTS", "").split(",")
+            self._transport = Transport(frozenset(host.strip() for host in hosts if host.strip()))
+        response: Response = self._transport.send(request, seconds)
+        return response
+
+    def _invoke(self, payload: Mapping[str, Any]) -> None:
+        from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415 (off the hit path)
+
+        try:
+            clients.functions().invoke(
+                FunctionName=self._arn,
+                InvocationType="Event",
+                Payload=json.dumps(payload).encode(),
+            )
+        except (BotoCoreError, ClientError) as error:
+            raise unavailable(error, "the function itself", "its permission") from None
+
+    def _announcer(self, telemetry: Telemetry) -> Any:
+        bus = self._variables.get("EVENT_BUS_NAME", "")
+
+        def announce(what: str, detail: Mapping[str, Any]) -> None:
+            telemetry.note(what.rpartition(" ")[2].lower(), **detail)
+            if not bus:
+                return
+            from botocore.exceptions import (  # noqa: PLC0415 (off the hit path)
+                BotoCoreError,
+                ClientError,
+            )
+
+            entry: PutEventsRequestEntryTypeDef = {
+                "EventBusName": bus,
+                "Source": "token-broker",
+                "DetailType": what,
+                "Detail": json.dumps(detail),
+            }
+            try:
+                clients.events().put_events(Entries=[entry])
+            except (BotoCoreError, ClientError) as error:
+                code = unavailable(error, "the bus", "EVENT_BUS_NAME").detail
+                telemetry.note("unannounced", reason=code)
+
+        return announce
+
+
+def forget_on_restore(memory: Memory) -> None:
+    """Drop what a snapshot holds when it is restored: it may be days old."""
+    try:
+        from snapshot_restore_py import register_after_restore  # noqa: PLC0415 (the runtime's own)
+    except ImportError:
+        return
+    register_after_restore(memory.clear)

@@ -1,0 +1,100 @@
+"""What is told of what happens: one line an event, which is a metric too where one is counted.
+
+The lines are CloudWatch's embedded metric format, so that the audit line of a hand-out and its
+metrics are one line and not two. No line is ever given a secret, a token or a header.
+"""
+
+import logging
+import traceback
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from aws_lambda_powertools.metrics import EphemeralMetrics, MetricUnit
+
+
+@dataclass(frozen=True, slots=True)
+class Measure:
+    """How an event is counted: its metrics with the fact each is taken from, by dimensions."""
+
+    metrics: Mapping[str, tuple[MetricUnit, str | None]]
+    dimensions: tuple[str, ...] = ()
+
+
+COUNT, MS, SECONDS = MetricUnit.Count, MetricUnit.Milliseconds, MetricUnit.Seconds
+
+MEASURES: Mapping[str, Measure] = {
+    "hand-out": Measure(
+        {
+            "HandOut": (COUNT, None),
+            "Duration": (MS, "milliseconds"),
+            "TokenAge": (SECONDS, "token_age"),
+        },
+        ("source",),
+    ),
+    "failure": Measure({"Failure": (COUNT, None)}, ("code",)),
+    "exchange": Measure(
+        {"Exchange": (COUNT, None), "ExchangeDuration": (MS, "milliseconds")}, ("outcome",)
+    ),
+    "upstream": Measure({"UpstreamDuration": (MS, "milliseconds")}, ("step",)),
+    "wait": Measure({"Wait": (COUNT, None), "WaitDuration": (MS, "milliseconds")}),
+    "latched": Measure({"Latched": (COUNT, None)}),
+    "recovered": Measure({"Recovered": (COUNT, None)}),
+    "damaged": Measure({"Damaged": (COUNT, None)}),
+    "nudge": Measure({"Nudge": (COUNT, None)}),
+    "cold start": Measure({"ColdStart": (COUNT, None)}),
+}
+"""Events that are metrics. All have the dimensions ``service`` and ``flow`` besides their own."""
+
+CHATTY = ("boto3", "botocore", "urllib3", "requests")
+"""Libraries whose debug lines quote requests, and so secrets: they are never let through."""
+
+
+class Telemetry:
+    """Writes the lines of one flow."""
+
+    def __init__(self, flow: str) -> None:
+        self._flow = flow
+        self._logger: Any = None
+        for name in CHATTY:
+            hush(logging.getLogger(name))
+
+    def note(self, event: str, **facts: Any) -> None:
+        """Write one line of what happened."""
+        measure = MEASURES.get(event)
+        if measure is None:
+            self._log().info(event, flow=self._flow, **facts)
+            return
+        line = EphemeralMetrics()
+        line.add_dimension("flow", self._flow)
+        for name in measure.dimensions:
+            line.add_dimension(name, str(facts[name]))
+        for metric, (unit, fact) in measure.metrics.items():
+            line.add_metric(metric, unit, facts[fact] if fact else 1)
+        line.add_metadata("event", event)
+        for name, value in facts.items():
+            if name not in measure.dimensions:
+                line.add_metadata(name, value)
+        line.flush_metrics()
+
+    def defect(self, error: Exception, request_id: str) -> None:
+        """Write where a defect struck. Not its message, which may quote what it tripped over."""
+        frames = traceback.extract_tb(error.__traceback__)
+        where = [f"{frame.filename}:{frame.lineno} {frame.name}" for frame in frames]
+        kind = type(error).__name__
+        self._log().error("defect", flow=self._flow, kind=kind, where=where, request_id=request_id)
+
+    def _log(self) -> Any:
+        if self._logger is None:
+            from aws_lambda_powertools.logging import Logger  # noqa: PLC0415 (off the hit path)
+
+            self._logger = Logger()
+        return self._logger
+
+
+def hush(logger: logging.Logger) -> None:
+    """Let nothing of *logger* and those below it reach the log, whatever their level."""
+    logger.setLevel(logging.WARNING)
+    logger.propagate = False
+    if not logger.handlers:
+        logger.addHandler(logging.NullHandler())
