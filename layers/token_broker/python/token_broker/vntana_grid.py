@@ -1,5 +1,6 @@
 """VNTANA's lists of organizations and workspaces, and which row of one is meant."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -7,8 +8,8 @@ from typing import Any, NamedTuple
 from token_broker.errors import BrokerError, UpstreamContractChanged
 from token_broker.exchange import Response, sendable
 
-LONGEST_SLUG = 64
-"""Characters of a slug that are shown. What is longer, or cannot be printed, is not."""
+SLUG = re.compile(r"[A-Za-z0-9._-]{1,64}")
+"""What a slug looks like that is shown. Nothing else of an answer gets into an error's text."""
 
 
 class Row(NamedTuple):
@@ -90,4 +91,4 @@ def _row(members: object, step: str) -> Row:
 
 
 def _shown(slug: str) -> str:
-    return slug if sendable(slug) and len(slug) <= LONGEST_SLUG else "(unprintable)"
+    return slug if SLUG.fullmatch(slug) else "(not shown)"

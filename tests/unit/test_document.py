@@ -1,0 +1,184 @@
+"""An object from outside is read strictly, and what is wrong with it is named, never shown."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from token_broker.document import DEEPEST, Document, is_portable
+from token_broker.errors import InvalidRequest, NotConfigured
+
+Read = Callable[[Document], object]
+
+READERS: dict[str, Read] = {
+    "text": lambda d: d.text("m"),
+    "text with a default": lambda d: d.text("m", "default"),
+    "optional_text": lambda d: d.optional_text("m"),
+    "choice": lambda d: d.choice("m", "first", "second"),
+    "boolean": lambda d: d.boolean("m", default=True),
+    "seconds": lambda d: d.seconds("m", 60),
+    "texts": lambda d: d.texts("m", ["default"]),
+    "mapping": lambda d: d.mapping("m"),
+    "document": lambda d: d.document("m").finish(),
+}
+WRONG: dict[str, tuple[Any, ...]] = {
+    "text": (None, "", " \t", 1, True, ["a"], {}),
+    "text with a default": (None, "", " ", 0, []),
+    "optional_text": ("", "  ", 0, False, []),
+    "choice": (None, "third", "First", 1, ["first"], {}),
+    "boolean": (None, 0, 1, "true", []),
+    "seconds": (0, -1, 1.0, "60", True, [], {}),
+    "texts": (None, "a", ["a", ""], ["a", 1], [None], {}),
+    "mapping": (None, "a", [], 1, [["a", "b"]]),
+    "document": (None, "a", [], 1, {"unknown": 1}),
+}
+
+
+def nested(levels: int) -> dict[str, Any]:
+    """Return objects and lists within each other, *levels* in all."""
+    value: Any = "within"
+    for level in range(levels - 1):
+        value = [value] if level % 2 else {"m": value}
+    return {"m": value}
+
+
+@pytest.mark.parametrize(
+    ("read", "value", "result"),
+    [
+        pytest.param(READERS["text"], " a ", " a ", id="a text is taken as it is"),
+        pytest.param(READERS["optional_text"], None, None, id="null is no text"),
+        pytest.param(READERS["optional_text"], "a", "a", id="a text that may be absent"),
+        pytest.param(READERS["choice"], "second", "second", id="one of the choices"),
+        pytest.param(READERS["boolean"], False, False, id="false"),
+        pytest.param(READERS["seconds"], 1, 1, id="seconds"),
+        pytest.param(READERS["seconds"], None, 60, id="null is the default"),
+        pytest.param(READERS["texts"], [], [], id="an empty list"),
+        pytest.param(READERS["texts"], ["a", "b"], ["a", "b"], id="texts"),
+        pytest.param(READERS["mapping"], {"a": [1, None]}, {"a": [1, None]}, id="as it is"),
+        pytest.param(READERS["mapping"], nested(DEEPEST), nested(DEEPEST), id="quite deep"),
+    ],
+)
+def test_what_is_there_is_returned(read: Read, value: object, result: object) -> None:
+    assert read(Document({"m": value}, NotConfigured)) == result
+
+
+@pytest.mark.parametrize(
+    ("reader", "default"),
+    [
+        ("text with a default", "default"),
+        ("optional_text", None),
+        ("choice", "first"),
+        ("boolean", True),
+        ("seconds", 60),
+        ("texts", ["default"]),
+        ("mapping", {}),
+        ("document", None),
+    ],
+)
+def test_what_is_absent_has_a_default(reader: str, default: object) -> None:
+    assert READERS[reader](Document({}, NotConfigured)) == default
+
+
+@pytest.mark.parametrize(
+    ("reader", "value"),
+    [pytest.param(r, v, id=f"{r}: {v!r}") for r, values in WRONG.items() for v in values],
+)
+def test_what_is_wrong_is_named(reader: str, value: object) -> None:
+    with pytest.raises(InvalidRequest, match=r"^m[.:]"):
+        READERS[reader](Document({"m": value}, InvalidRequest))
+
+
+def test_what_is_missing_is_named() -> None:
+    with pytest.raises(NotConfigured, match=r"^password: is missing$"):
+        Document({}, NotConfigured).text("password")
+
+
+def test_a_choice_lists_the_choices() -> None:
+    with pytest.raises(NotConfigured, match=r"^options\.method: must be one of POST, GET$"):
+        Document({"options": {"method": "PUT"}}, NotConfigured).document("options").choice(
+            "method", "POST", "GET"
+        )
+
+
+@pytest.mark.parametrize("members", [None, [], "text", 1, [["a", "b"]]])
+def test_anything_but_an_object_is_refused(members: object) -> None:
+    with pytest.raises(InvalidRequest, match="must be a JSON object"):
+        Document(members, InvalidRequest)
+
+
+@pytest.mark.parametrize(
+    ("name", "shown"),
+    [
+        pytest.param("Password", "Password", id="as it is written"),
+        pytest.param("x" * 100, "x" * 64, id="not at any length"),
+        pytest.param("a\r\nb", r"a\r\nb", id="not as lines of a log"),
+        pytest.param("\ud800é", r"\ud800\xe9", id="so that any log can be written"),
+    ],
+)
+def test_a_member_that_nobody_reads_is_named(name: str, shown: str) -> None:
+    with pytest.raises(NotConfigured) as error:
+        Document({name: "hunter2"}, NotConfigured).finish()
+    assert str(error.value) == f"{shown}: is not known"
+
+
+def test_members_are_read_once() -> None:
+    document = Document({"a": "b"}, NotConfigured)
+    document.text("a")
+    document.finish()
+
+
+def test_the_members_of_a_member_have_its_name_before_theirs() -> None:
+    options = Document({"options": {"deep": {"x": 1}}}, NotConfigured).document("options")
+    with pytest.raises(NotConfigured, match=r"^options\.deep\.x: is not known$"):
+        options.document("deep").finish()
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        pytest.param({"m": float("nan")}, id="NaN, which Python reads"),
+        pytest.param({"m": [1, {"m": float("-inf")}]}, id="Infinity, somewhere"),
+        pytest.param(nested(DEEPEST + 1), id="deeper than anybody needs"),
+        pytest.param(nested(100_000), id="deeper than Python's stack"),
+    ],
+)
+def test_what_others_could_not_read_is_not_passed_on(value: dict[str, Any]) -> None:
+    assert not is_portable(value)
+    with pytest.raises(InvalidRequest, match=r"^parameters: "):
+        Document({"parameters": value}, InvalidRequest).mapping("parameters")
+
+
+anything = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text() | st.just("m"), inner),
+)
+
+
+@given(st.just("m") | st.text(), anything, st.sampled_from(sorted(READERS)))
+def test_nothing_but_the_given_error_is_raised(name: str, value: object, reader: str) -> None:
+    """Whatever comes from outside: it is read, or it is refused in the way that was asked for."""
+    try:
+        document = Document({name: value}, InvalidRequest)
+        READERS[reader](document)
+        document.finish()
+        Document(value, InvalidRequest).finish()
+    except InvalidRequest as error:
+        message = str(error)
+        message.encode()
+
+
+@given(anything)
+def test_a_value_is_never_shown(value: object) -> None:
+    for reader in READERS.values():
+        with pytest.raises(NotConfigured) as error:
+            refuse(reader, {"m": ["hunter2", value], "n": {"hunter2": 1}})
+        assert "hunter2" not in repr(error.value)
+
+
+def refuse(read: Read, members: dict[str, Any]) -> None:
+    """Read a member, and then refuse the one that is left over."""
+    document = Document(members, NotConfigured)
+    read(document)
+    document.finish()
