@@ -20,11 +20,11 @@ def main() -> None:
     environment.enter(places)
     from token_broker_local import system  # noqa: PLC0415 (slow: signals are handled by now)
 
-    system.start(places)
-    print(banner.banner(places), flush=True)
-    print("ready: Ctrl-C ends everything", flush=True)
-    while True:
-        signal.pause()
+    with system.running(places):
+        print(banner.banner(places), flush=True)
+        print("ready: Ctrl-C ends everything", flush=True)
+        while True:
+            signal.pause()
 
 
 def end(signum: int, frame: FrameType | None) -> None:  # noqa: ARG001 (a signal handler's form)

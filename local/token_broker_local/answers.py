@@ -16,6 +16,8 @@ from token_broker_local.refusals import Refusal
 MEMBERS = {"statusCode", "headers", "multiValueHeaders", "body", "isBase64Encoded"}
 """What a function may answer with; anything else makes its answer malformed."""
 
+LAST_STATUS = 600
+
 REMAPPED = {"connection", "content-length", "date", "server", "transfer-encoding"}
 """Headers that a function cannot set: they get a prefix."""
 
@@ -58,22 +60,32 @@ def answered(outcome: Outcome, ids: Ids) -> Answer:
 def status_of(answer: Mapping[str, Any]) -> int:
     """Return the status, which must be a number or look like one."""
     try:
-        return HTTPStatus(int(answer.get("statusCode") or HTTPStatus.OK)).value
+        status = int(answer.get("statusCode", HTTPStatus.OK))
     except (TypeError, ValueError):
         raise refusals.broken() from None
+    if not HTTPStatus.OK <= status < LAST_STATUS:
+        raise refusals.broken()
+    return status
 
 
 def headers_of(answer: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     """Yield the headers, which must be objects of text; several values of one have their own."""
-    several = answer.get("multiValueHeaders") or {}
-    single = answer.get("headers") or {}
-    if not isinstance(several, dict) or not isinstance(single, dict):
+    several, single = members(answer, "multiValueHeaders"), members(answer, "headers")
+    if not all(isinstance(values, list) for values in several.values()):
         raise refusals.broken()
     for name, value in single.items():
         if name not in several:
             yield header(name, value)
     for name, values in several.items():
         yield from (header(name, value) for value in values)
+
+
+def members(answer: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    """Return the object *name* of *answer*: where there is none, an empty one."""
+    value = answer.get(name)
+    if value is not None and not isinstance(value, dict):
+        raise refusals.broken()
+    return value or {}
 
 
 def header(name: str, value: object) -> tuple[str, str]:

@@ -1,7 +1,9 @@
 """The AWS services, by moto: Secrets Manager, DynamoDB, KMS and EventBridge on one port."""
 
 import threading
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
 
 from moto.moto_server.werkzeug_app import (
     DomainDispatcherApplication,
@@ -13,9 +15,6 @@ from werkzeug.serving import make_server
 from token_broker_local.atomic import Atomic
 from token_broker_local.places import HOST
 from token_broker_local.rotations import Deliver, Watched
-
-if TYPE_CHECKING:
-    from werkzeug.serving import BaseWSGIServer
 
 TICK = 0.05
 """Seconds within which the server notices that it is to end."""
@@ -31,10 +30,19 @@ class Quiet(MotoRequestHandler):
         """Say nothing."""
 
 
-def serve(port: int, deliver: Deliver) -> "BaseWSGIServer":
-    """Serve the services from now on; *deliver* is told of each secret that changes."""
+@contextmanager
+def serving(port: int, deliver: Deliver) -> Iterator[int]:
+    """Serve the services for as long as this lasts, on *port*, or on the free one that is yielded.
+
+    *deliver* is told of each secret that changes.
+    """
     moto = DomainDispatcherApplication(create_backend_app)
     application = Atomic(Watched(moto, deliver))
-    server = make_server(HOST, port, application, threaded=True, request_handler=Quiet)
-    threading.Thread(target=server.serve_forever, args=(TICK,), daemon=True).start()
-    return server
+    with make_server(HOST, port, application, threaded=True, request_handler=Quiet) as server:
+        thread = threading.Thread(target=server.serve_forever, args=(TICK,), daemon=True)
+        thread.start()
+        try:
+            yield server.server_port
+        finally:
+            server.shutdown()
+            thread.join()

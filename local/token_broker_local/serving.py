@@ -1,6 +1,8 @@
 """HTTP/1.1 around the gateway: connections are kept, and each has a thread."""
 
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -11,6 +13,9 @@ from token_broker_local.gateway import Gateway
 from token_broker_local.incoming import Incoming
 from token_broker_local.places import HOST
 from token_broker_local.refusals import BODY_LIMIT, Refusal
+
+TICK = 0.05
+"""Seconds within which the server notices that it is to end."""
 
 IDLE = 60.0
 """Seconds after which a connection on which nothing comes is closed."""
@@ -28,6 +33,19 @@ class GatewayServer(ThreadingHTTPServer):
     def __init__(self, gateway: Gateway, port: int) -> None:
         super().__init__((HOST, port), Exchange)
         self.gateway = gateway
+
+
+@contextmanager
+def serving(gateway: Gateway, port: int) -> Iterator[int]:
+    """Serve *gateway* for as long as this lasts, on *port*, or on the free one that is yielded."""
+    with GatewayServer(gateway, port) as server:
+        thread = threading.Thread(target=server.serve_forever, args=(TICK,), daemon=True)
+        thread.start()
+        try:
+            yield server.server_port
+        finally:
+            server.shutdown()
+            thread.join()
 
 
 class Exchange(BaseHTTPRequestHandler):

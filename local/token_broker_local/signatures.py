@@ -18,7 +18,7 @@ from botocore.credentials import Credentials
 from token_broker_local import refusals
 from token_broker_local.claims import TIMESTAMP, Claim
 from token_broker_local.incoming import Incoming
-from token_broker_local.places import ACCESS_KEY, REGION, SECRET_KEY
+from token_broker_local.places import ACCESS_KEY, HOST, REGION, SECRET_KEY
 
 CREDENTIALS = Credentials(ACCESS_KEY, SECRET_KEY)
 TERMINATOR = "aws4_request"
@@ -34,7 +34,7 @@ def verify(request: Incoming, service: str, now: datetime) -> None:
     if claim.scope.access_key != ACCESS_KEY or request.header("x-amz-security-token") is not None:
         raise refusals.unknown_key()
     sent = claim.signature.encode()
-    if True not in [hmac.compare_digest(one, sent) for one in signatures(request, claim, service)]:
+    if True not in [hmac.compare_digest(one, sent) for one in signatures(request, claim)]:
         raise refusals.mismatch()
 
 
@@ -80,19 +80,21 @@ def scope_faults(claim: Claim, service: str) -> Iterator[str]:
         )
 
 
-def signatures(request: Incoming, claim: Claim, service: str) -> Iterator[bytes]:
+def signatures(
+    request: Incoming, claim: Claim, credentials: Credentials = CREDENTIALS
+) -> Iterator[bytes]:
     """Yield each signature that is right for *request*; none is, if its body was changed."""
     stated = request.header("x-amz-content-sha256")
     if stated in (None, hashlib.sha256(request.body).hexdigest()):
-        for referee in (Referee(claim, service), LenientReferee(claim, service)):
+        for referee in (Referee(claim, credentials), LenientReferee(claim, credentials)):
             yield referee.signature_of(request).encode()
 
 
 class Referee(SigV4Auth):
     """botocore's signer, told to sign the headers that the claim names, at the claim's time."""
 
-    def __init__(self, claim: Claim, service: str) -> None:
-        super().__init__(CREDENTIALS, service, REGION)
+    def __init__(self, claim: Claim, credentials: Credentials) -> None:
+        super().__init__(credentials, claim.scope.service, claim.scope.region)
         self.claim = claim
 
     def signature_of(self, request: Incoming) -> str:
@@ -102,9 +104,7 @@ class Referee(SigV4Auth):
 
     def copy_of(self, request: Incoming) -> AWSRequest:
         """Return *request* as botocore knows it, with only its signed headers."""
-        url = f"http://{request.header('host')}{request.path}"
-        if request.query:
-            url += f"?{request.query}"
+        url = f"http://{HOST}{request.path}?{request.query}"  # the host that counts is a header
         copy = AWSRequest(method=request.method, url=url, data=request.body)
         for name in self.claim.signed_headers:
             for value in request.values(name):

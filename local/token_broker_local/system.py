@@ -1,28 +1,32 @@
 """The whole system, put together. What is slow to import is imported here, not in `__main__`."""
 
-import threading
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import boto3
 
-from token_broker_local import functions, provisions, rotations, services, vendors
+from token_broker_local import functions, provisions, rotations, services, serving, vendors
 from token_broker_local.gateway import Gateway
 from token_broker_local.places import Places
-from token_broker_local.serving import GatewayServer
-
-TICK = 0.05
-"""Seconds within which the gateway notices that it is to end."""
 
 
-def start(places: Places, folder: Path = functions.FOLDER) -> None:
-    """Start everything; when this returns, everything answers."""
+@contextmanager
+def running(places: Places, folder: Path = functions.FOLDER) -> Iterator[None]:
+    """Run everything for as long as this lasts; within it, everything answers.
+
+    The environment must have been entered: the functions read it as they are loaded.
+    """
     loaded: dict[str, functions.Function] = {}
-    services.serve(places.ports["services"], rotations.router(loaded))
-    vendors.serve(places)
-    provide(places)
-    loaded.update(functions.load_all(folder))
-    gateway = GatewayServer(Gateway(loaded), places.ports["gateway"])
-    threading.Thread(target=gateway.serve_forever, args=(TICK,), daemon=True).start()
+    with ExitStack() as stack:
+        deliver = rotations.router(loaded)
+        stack.enter_context(services.serving(places.ports["services"], deliver))
+        for flow, fake in vendors.fakes().items():
+            stack.enter_context(fake.serve(places.ports[flow]))
+        provide(places)
+        loaded.update(functions.load_all(folder))
+        stack.enter_context(serving.serving(Gateway(loaded), places.ports["gateway"]))
+        yield
 
 
 def provide(places: Places) -> None:

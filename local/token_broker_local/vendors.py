@@ -4,16 +4,15 @@ from collections.abc import Mapping
 from typing import Any
 
 from token_broker_fakes.editor import FakeEditor
+from token_broker_fakes.fake import Fake
 from token_broker_fakes.vendorlink import FakeVendorlink
 from token_broker_fakes.vntana import FakeVntana
-from token_broker_local.places import HOST, Places
+from token_broker_local.places import Places
 
 
-def serve(places: Places) -> None:
-    """Serve each vendor's fake from now on."""
-    FakeVntana().serve(places.ports["vntana"], HOST)
-    FakeVendorlink().serve(places.ports["vendorlink"], HOST)
-    FakeEditor().serve(places.ports["editor"], HOST)
+def fakes() -> Mapping[str, Fake[Any]]:
+    """Return a fake of each flow's vendor."""
+    return {"vntana": FakeVntana(), "vendorlink": FakeVendorlink(), "editor": FakeEditor()}
 
 
 def demo_secrets(places: Places) -> Mapping[str, Mapping[str, Any]]:

@@ -1,0 +1,26 @@
+"""A gateway that is served on a free port, in front of functions that a test makes up."""
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from typing import Any
+
+import pytest
+
+from token_broker_local.functions import Function
+from token_broker_local.gateway import Gateway
+from token_broker_local.places import FLOWS, function_name
+from token_broker_local.serving import serving
+
+Serve = Callable[[Callable[[Any, Any], Any]], int]
+
+
+@pytest.fixture
+def serve() -> Iterator[Serve]:
+    """Return what serves a handler as all three functions, and tells the port."""
+    with ExitStack() as stack:
+
+        def served(handler: Callable[[Any, Any], Any]) -> int:
+            functions = {flow: Function(function_name(flow), handler, 5.0) for flow in FLOWS}
+            return stack.enter_context(serving(Gateway(functions), 0))
+
+        yield served

@@ -1,0 +1,85 @@
+"""Of those who race through moto, one wins."""
+
+import sys
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
+
+import boto3
+import pytest
+from botocore.config import Config
+from botocore.exceptions import ClientError
+from moto import mock_aws
+
+from token_broker_local import provisions, services
+from token_broker_local.atomic import one_at_a_time
+from token_broker_local.places import TABLE
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+
+RACERS = 8
+ROUNDS = 10
+
+
+@pytest.fixture
+def eager() -> Iterator[None]:
+    """Let threads take turns a thousand times as often, so that what can go wrong does."""
+    usual = sys.getswitchinterval()
+    sys.setswitchinterval(usual / 1000)
+    yield
+    sys.setswitchinterval(usual)
+
+
+@pytest.fixture
+def keys(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let boto3 find what it needs, and nothing of whoever runs the tests."""
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "local")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "local")
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-west-1")
+
+
+@pytest.fixture
+def served(keys: None) -> Iterator["DynamoDBClient"]:  # noqa: ARG001 (it is the environment)
+    """A table of moto's, served over HTTP."""
+    with mock_aws(), services.serving(0, lambda _: None) as port:
+        config = Config(max_pool_connections=RACERS, retries={"total_max_attempts": 1})
+        url = f"http://127.0.0.1:{port}"
+        yield boto3.client("dynamodb", endpoint_url=url, config=config)
+
+
+@pytest.fixture
+def mocked(keys: None) -> Iterator["DynamoDBClient"]:  # noqa: ARG001 (it is the environment)
+    """A table of moto's, in this process."""
+    with mock_aws(), one_at_a_time():
+        yield boto3.client("dynamodb")
+
+
+@pytest.mark.usefixtures("eager")
+@pytest.mark.parametrize("way", ["served", "mocked"])
+def test_a_conditional_write_has_one_winner(way: str, request: pytest.FixtureRequest) -> None:
+    """Without the lock, a conditional `UpdateItem` of moto's has several in some rounds."""
+    dynamodb: DynamoDBClient = request.getfixturevalue(way)
+    provisions.create_table(dynamodb)
+    with ThreadPoolExecutor(RACERS) as pool:
+        for number in range(ROUNDS):
+            barrier = threading.Barrier(RACERS)
+            races = [pool.submit(won, dynamodb, number, barrier) for _ in range(RACERS)]
+            assert sum(race.result() for race in races) == 1
+
+
+def won(dynamodb: "DynamoDBClient", number: int, barrier: threading.Barrier) -> bool:
+    """Try to be the first to write item *number*, and say whether it worked."""
+    barrier.wait()
+    try:
+        dynamodb.update_item(
+            TableName=TABLE,
+            Key={"connection": {"S": f"vntana#{number}"}, "variant": {"S": "-"}},
+            UpdateExpression="SET fence = :one",
+            ConditionExpression="attribute_not_exists(fence)",
+            ExpressionAttributeValues={":one": {"N": "1"}},
+        )
+    except ClientError as error:
+        return error.response["Error"]["Code"] != "ConditionalCheckFailedException"
+    return True

@@ -1,0 +1,100 @@
+"""A function is called as Lambda calls it."""
+
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from token_broker_local.context import LambdaContext
+from token_broker_local.functions import Function, load, load_all
+
+
+def called(handler: Any, event: object = None, timeout: float = 5.0) -> tuple[Any, bool]:
+    outcome = Function("token-broker-vntana", handler, timeout).invoke(json.dumps(event).encode())
+    return json.loads(outcome.payload), outcome.failed
+
+
+def test_the_context_has_all_that_lambda_gives() -> None:
+    """Libraries read more of it than one would think."""
+    seen: list[LambdaContext] = []
+    called(lambda _, context: seen.append(context))
+    (context,) = seen
+    assert context.function_name == "token-broker-vntana"
+    assert context.function_version == "$LATEST"
+    assert context.invoked_function_arn == (
+        "arn:aws:lambda:eu-west-1:123456789012:function:token-broker-vntana"
+    )
+    assert context.memory_limit_in_mb == "512"
+    assert len(context.aws_request_id) == 36
+    assert context.log_group_name == "/aws/lambda/token-broker-vntana"
+    assert "[$LATEST]" in context.log_stream_name
+    assert context.identity is None
+    assert context.client_context is None
+
+
+def test_the_remaining_time_runs_down() -> None:
+    """To zero, and not below."""
+    context = LambdaContext("any", timeout=0.1)
+    first = context.get_remaining_time_in_millis()
+    time.sleep(0.02)
+    second = context.get_remaining_time_in_millis()
+    assert 100 >= first > second > 0
+    time.sleep(0.1)
+    assert context.get_remaining_time_in_millis() == 0
+
+
+def test_a_function_has_twenty_seconds() -> None:
+    """As in the template."""
+    left, _ = called(lambda _, context: context.get_remaining_time_in_millis(), timeout=20.0)
+    assert 19_000 < left <= 20_000
+
+
+def test_returns_what_the_handler_returns() -> None:
+    """JSON in, JSON out."""
+    assert called(lambda event, _: {"echo": event}, {"a": [1, None]}) == (
+        {"echo": {"a": [1, None]}},
+        False,
+    )
+
+
+def test_a_failure_is_named_by_its_class() -> None:
+    """Step Functions catch an error by this name."""
+
+    class CredentialRejected(Exception):
+        pass
+
+    def fail(*_: Any) -> Any:
+        raise CredentialRejected("why")
+
+    problem, failed = called(fail)
+    assert failed
+    assert problem["errorType"] == "CredentialRejected"
+    assert problem["errorMessage"] == "why"
+    assert len(problem["requestId"]) == 36
+    assert all("in fail" in line for line in problem["stackTrace"])
+
+
+def test_a_handler_that_takes_too_long_has_timed_out() -> None:
+    """In Lambda's words."""
+    problem, failed = called(lambda *_: time.sleep(0.5), timeout=0.05)
+    assert failed
+    assert problem["errorType"] == "Sandbox.Timedout"
+    assert problem["errorMessage"].endswith("Task timed out after 0.05 seconds")
+
+
+def test_three_files_of_one_name_are_three_functions(tmp_path: Path) -> None:
+    """Each is loaded by its path."""
+    for flow in ("vntana", "vendorlink", "editor"):
+        (tmp_path / flow).mkdir()
+        (tmp_path / flow / "app.py").write_text(f"handler = lambda *_: {flow!r}\n")
+    functions = load_all(tmp_path)
+    answers = {flow: json.loads(one.invoke(b"{}").payload) for flow, one in functions.items()}
+    assert answers == {"vntana": "vntana", "vendorlink": "vendorlink", "editor": "editor"}
+
+
+def test_a_function_that_is_not_there_is_an_import_error(tmp_path: Path) -> None:
+    """Whoever moves a function learns which file is missing."""
+    with pytest.raises(FileNotFoundError, match=r"vntana/app\.py"):
+        load("vntana", tmp_path)

@@ -1,0 +1,320 @@
+"""The gateway's answers: routes, events, functions that answer well or badly."""
+
+import json
+import re
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from tests.local.callers import HOST, signed
+from token_broker_local.answers import Answer
+from token_broker_local.context import LambdaContext
+from token_broker_local.functions import Function
+from token_broker_local.gateway import Gateway
+from token_broker_local.incoming import Incoming
+from token_broker_local.places import FLOWS, function_name
+
+Handler = Callable[[Any, Any], Any]
+ROUTES = [
+    *(("POST", f"/v1/{flow}/demo/token", flow) for flow in FLOWS),
+    *(("GET", f"/v1/{flow}/demo", flow) for flow in FLOWS),
+    *(("DELETE", f"/v1/{flow}/demo/token", flow) for flow in FLOWS),
+    ("POST", "/v1/editor/demo/verify", "editor"),
+]
+
+
+def gateway(handler: Handler, timeout: float = 5.0, patience: float = 29.0) -> Gateway:
+    functions = {flow: Function(function_name(flow), handler, timeout) for flow in FLOWS}
+    return Gateway(functions, patience=patience)
+
+
+def echo(event: Any, context: LambdaContext) -> Any:
+    return {"statusCode": 200, "body": json.dumps({"by": context.function_name, "event": event})}
+
+
+def event_of(request: Incoming) -> dict[str, Any]:
+    answer = gateway(echo).answer(request)
+    assert answer.status == 200
+    event: dict[str, Any] = json.loads(answer.body)["event"]
+    return event
+
+
+def message(answer: Answer) -> str:
+    text: str = json.loads(answer.body)["message"]
+    return text
+
+
+# Routes
+
+
+@pytest.mark.parametrize(("method", "path", "flow"), ROUTES)
+def test_each_route_has_its_function(method: str, path: str, flow: str) -> None:
+    """The contract's routes, and who answers them."""
+    answer = gateway(echo).answer(signed(method, path))
+    assert json.loads(answer.body)["by"] == f"token-broker-{flow}"
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("GET", "/v1/vntana/demo/token"),
+        ("PUT", "/v1/vntana/demo/token"),
+        ("POST", "/v1/vntana/demo"),
+        ("POST", "/v1/vntana/demo/verify"),
+        ("POST", "/v1/other/demo/token"),
+        ("POST", "/v1/vntana/a/b/token"),
+        ("POST", "/v1/vntana//token"),
+        ("POST", "/v2/vntana/demo/token"),
+        ("GET", "/"),
+        ("BREW", "/v1/vntana/demo"),
+    ],
+)
+def test_what_is_no_route_lacks_a_token(method: str, path: str) -> None:
+    """A REST API has no 404 and no 405: both are this 403, signed or not."""
+    for request in (signed(method, path), Incoming(method, path)):
+        answer = gateway(echo).answer(request)
+        assert answer.status == 403
+        assert answer.body == b'{"message":"Missing Authentication Token"}'
+
+
+def test_a_refusal_has_the_headers_of_api_gateway() -> None:
+    """What a client library reads of an error."""
+    answer = gateway(echo).answer(Incoming("POST", "/v1/vntana/demo/token"))
+    headers = dict(answer.headers)
+    assert headers["x-amzn-ErrorType"] == "MissingAuthenticationTokenException"
+    assert headers["Content-Type"] == "application/json"
+    assert re.fullmatch(r"[0-9a-f-]{36}", headers["x-amzn-RequestId"])
+    assert re.fullmatch(r"[\w-]{15}=", headers["x-amz-apigw-id"])
+
+
+@pytest.mark.parametrize("target", ["/v1/vntana/demo#x", "/v1/vntana/d\xe9mo", "nothing", "*"])
+def test_refuses_a_target_that_is_none(target: str) -> None:
+    """What readers of URLs disagree about is no request at all."""
+    assert gateway(echo).answer(Incoming("GET", target)).status == 400
+
+
+def test_refuses_before_the_function_is_called() -> None:
+    """A function learns nothing of a caller without a signature."""
+    called: list[Any] = []
+    gate = gateway(lambda event, _: called.append(event))
+    gate.answer(Incoming("POST", "/v1/vntana/demo/token", headers=[("Host", HOST)]))
+    assert called == []
+
+
+# The event
+
+
+def test_the_event_has_the_full_shape() -> None:
+    """Every member that a REST API's event has at AWS, and no other."""
+    request = signed(
+        "POST",
+        "/v1/editor/demo/token?a=1&a=2&b=x%20y%2Bz",
+        b'{"min_ttl": 5}',
+        {"Content-Type": "application/json", "user-agent": "tests"},
+    )
+    event = event_of(request)
+    context = event.pop("requestContext")
+    headers = event.pop("headers")
+    several = event.pop("multiValueHeaders")
+    assert event == {
+        "resource": "/v1/editor/{connection}/token",
+        "path": "/v1/editor/demo/token",
+        "httpMethod": "POST",
+        "queryStringParameters": {"a": "2", "b": "x y+z"},
+        "multiValueQueryStringParameters": {"a": ["1", "2"], "b": ["x y+z"]},
+        "pathParameters": {"connection": "demo"},
+        "stageVariables": None,
+        "body": '{"min_ttl": 5}',
+        "isBase64Encoded": False,
+    }
+    assert {name: values[-1] for name, values in several.items()} == headers
+    assert headers["Content-Type"] == "application/json"
+    assert headers["User-Agent"] == "tests"
+    assert headers["X-Forwarded-For"] == "127.0.0.1"
+    assert headers["X-Forwarded-Port"] == "8080"
+    assert context.keys() == {
+        "accountId",
+        "apiId",
+        "deploymentId",
+        "domainName",
+        "domainPrefix",
+        "extendedRequestId",
+        "httpMethod",
+        "identity",
+        "path",
+        "protocol",
+        "requestId",
+        "requestTime",
+        "requestTimeEpoch",
+        "resourceId",
+        "resourcePath",
+        "stage",
+    }
+
+
+def test_the_event_names_the_caller() -> None:
+    """The audit line needs the ARN of whoever signed."""
+    identity = event_of(signed())["requestContext"]["identity"]
+    assert identity["userArn"] == "arn:aws:iam::123456789012:user/local"
+    assert identity["accessKey"] == "local"
+    assert identity["accountId"] == "123456789012"
+    assert identity["sourceIp"] == "127.0.0.1"
+    assert identity["caller"] == identity["user"]
+
+
+def test_the_event_tells_the_time_twice() -> None:
+    """As text for people, and as milliseconds."""
+    context = event_of(signed())["requestContext"]
+    told = datetime.strptime(context["requestTime"], "%d/%b/%Y:%H:%M:%S %z")
+    assert told.timestamp() == context["requestTimeEpoch"] // 1000
+    assert abs(told.timestamp() - datetime.now(UTC).timestamp()) < 5
+
+
+def test_the_function_sees_no_signature() -> None:
+    """API Gateway drops `Authorization` where IAM has used it."""
+    headers = event_of(signed(headers={"Connection": "keep-alive"}))["headers"]
+    assert not {"authorization", "connection", "content-length"} & {
+        name.lower() for name in headers
+    }
+
+
+def test_what_was_not_sent_is_null() -> None:
+    """A REST API's event has null where there is nothing."""
+    event = event_of(signed())
+    assert event["body"] is None
+    assert event["queryStringParameters"] is None
+    assert event["multiValueQueryStringParameters"] is None
+
+
+@pytest.mark.parametrize(
+    "name", ["..%2Fdemo", "%2e%2e", "..", "a%0d%0ab", "d%C3%A9mo", "%64emo", "A"]
+)
+def test_a_connection_arrives_as_it_was_sent(name: str) -> None:
+    """A REST API leaves path parameters encoded, so that a policy and a function see the same."""
+    event = event_of(signed(target=f"/v1/vntana/{name}/token"))
+    assert event["pathParameters"] == {"connection": name}
+    assert event["path"] == f"/v1/vntana/{name}/token"
+
+
+def test_a_slash_at_the_end_does_not_matter() -> None:
+    """It is in the path all the same."""
+    event = event_of(signed("GET", "/v1/vntana/demo/"))
+    assert event["path"] == "/v1/vntana/demo/"
+    assert event["resource"] == "/v1/vntana/{connection}"
+    assert event["pathParameters"] == {"connection": "demo"}
+
+
+def test_each_request_has_ids_of_its_own() -> None:
+    """And the answer's headers name the same."""
+    answer = gateway(echo).answer(signed())
+    context = json.loads(answer.body)["event"]["requestContext"]
+    assert dict(answer.headers)["x-amzn-RequestId"] == context["requestId"]
+    assert dict(answer.headers)["x-amz-apigw-id"] == context["extendedRequestId"]
+    assert event_of(signed())["requestContext"]["requestId"] != context["requestId"]
+
+
+def test_a_body_that_is_no_text_is_still_delivered() -> None:
+    """Without binary media types, API Gateway takes every body for text."""
+    assert event_of(signed(body=b"\xff{"))["body"] == "\ufffd{"
+
+
+# The answer
+
+
+def answer_to(value: Any) -> Answer:
+    return gateway(lambda _event, _context: value).answer(signed())
+
+
+def test_passes_a_functions_answer_on() -> None:
+    """Status, headers and body are the function's own."""
+    answer = answer_to(
+        {
+            "statusCode": 429,
+            "headers": {
+                "retry-after": "3",
+                "content-type": "application/problem+json",
+                "date": "x",
+            },
+            "multiValueHeaders": {"x-two": ["a", "b"]},
+            "body": "{}",
+        }
+    )
+    headers = [*answer.headers]
+    assert (answer.status, answer.body) == (429, b"{}")
+    assert ("retry-after", "3") in headers
+    assert [value for name, value in headers if name == "x-two"] == ["a", "b"]
+    assert [value for name, value in headers if name.lower() == "content-type"] == [
+        "application/problem+json"
+    ]
+    assert ("x-amzn-Remapped-date", "x") in headers
+
+
+def test_an_answer_says_that_it_is_json_unless_it_says_otherwise() -> None:
+    """API Gateway's default, with an empty answer's other ones."""
+    answer = answer_to({})
+    assert (answer.status, answer.body) == (200, b"")
+    assert ("Content-Type", "application/json") in answer.headers
+
+
+def test_decodes_a_body_in_base64() -> None:
+    """A function may say that its body is in base64."""
+    assert answer_to({"body": "aGk=", "isBase64Encoded": True}).body == b"hi"
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        pytest.param(None, id="nothing"),
+        pytest.param("text", id="text"),
+        pytest.param([], id="a list"),
+        pytest.param({"status": 200}, id="an unknown member"),
+        pytest.param({"statusCode": "ok"}, id="a status that is no number"),
+        pytest.param({"statusCode": [200]}, id="a status that is a list"),
+        pytest.param({"statusCode": 2000}, id="a status that there is not"),
+        pytest.param({"body": {"a": 1}}, id="a body that is no text"),
+        pytest.param({"body": "%", "isBase64Encoded": True}, id="a body that is not base64"),
+        pytest.param({"headers": {"a": 1}}, id="a header that is a number"),
+        pytest.param({"headers": {"a": "b\r\nc: d"}}, id="a header that would be two"),
+        pytest.param({"headers": []}, id="headers that are a list"),
+        pytest.param({"multiValueHeaders": {"a": "b"}}, id="several values that are one"),
+        pytest.param({"body": b"bytes"}, id="what is no JSON"),
+        pytest.param({"body": "x" * 6_300_000}, id="too large"),
+    ],
+)
+def test_a_malformed_answer_is_502(value: Any) -> None:
+    """API Gateway shows nothing of what it cannot use."""
+    answer = answer_to(value)
+    assert answer.status == 502
+    assert message(answer) == "Internal server error"
+    assert dict(answer.headers)["x-amzn-ErrorType"] == "InternalServerErrorException"
+
+
+def test_a_function_that_fails_is_502() -> None:
+    """Its exception stays inside."""
+
+    def fail(*_: Any) -> Any:
+        raise ValueError("s3cret")
+
+    answer = gateway(fail).answer(signed())
+    assert (answer.status, message(answer)) == (502, "Internal server error")
+
+
+def test_a_function_that_takes_longer_than_its_limit_is_502() -> None:
+    """Lambda ends it, and that is a failure like any other."""
+    answer = gateway(lambda *_: time.sleep(0.5), timeout=0.05).answer(signed())
+    assert (answer.status, message(answer)) == (502, "Internal server error")
+
+
+def test_a_function_that_takes_longer_than_api_gateway_waits_is_504() -> None:
+    """The integration's limit is another one, and has its own words."""
+    answer = gateway(lambda *_: time.sleep(0.5), timeout=5, patience=0.05).answer(signed())
+    assert (answer.status, message(answer)) == (504, "Endpoint request timed out")
+
+
+def test_an_event_that_lambda_would_not_take_is_413() -> None:
+    """Lambda's limit is below API Gateway's."""
+    answer = gateway(echo).answer(signed(body=b"x" * 6_300_000))
+    assert (answer.status, message(answer)) == (413, "Request Too Long")

@@ -1,0 +1,109 @@
+"""`python -m token_broker_local` starts, says what is wrong, and ends at once."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+
+import pytest
+
+from token_broker_local import environment, ports
+from token_broker_local.places import Places
+
+COMMAND = [sys.executable, "-m", "token_broker_local"]
+
+
+def free_ports() -> int:
+    """Return the first of five ports that were free a moment ago."""
+    for port in range(20_000 + os.getpid() % 10_000, 65_000, 5):
+        if all(ports.is_free(port + index) for index in range(5)):
+            return port
+    raise AssertionError("no five free ports")
+
+
+@contextmanager
+def started(port: int | str) -> Iterator["subprocess.Popen[str]"]:
+    """Start the local system; end it if it has not ended."""
+    with subprocess.Popen(  # noqa: S603 (our own program)
+        COMMAND,
+        env=os.environ | {"PORT": str(port)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def ended(process: "subprocess.Popen[str]") -> tuple[int, float, str]:
+    """Return exit code, seconds until the end, and what was said on stderr."""
+    begun = time.monotonic()
+    _, said = process.communicate(timeout=5)
+    return process.returncode, time.monotonic() - begun, said
+
+
+@pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("seconds", [0.15, 0.3, 0.6])
+def test_ends_at_once_while_it_starts(signum: signal.Signals, seconds: float) -> None:
+    """Whoever changes his mind need not wait."""
+    with started(free_ports()) as process:
+        time.sleep(seconds)
+        process.send_signal(signum)
+        code, took, said = ended(process)
+    assert "Traceback" not in said
+    assert code == 0
+    assert took < 1
+
+
+def test_a_taken_port_is_named() -> None:
+    """With what listens there, and how to choose others."""
+    port = free_ports()
+    with ExitStack() as stack:
+        taken = stack.enter_context(socket.socket())
+        taken.bind(("127.0.0.1", port + 2))
+        taken.listen()
+        code, _, said = ended(stack.enter_context(started(port)))
+    assert code == 1
+    assert f"{port + 2} (vntana)" in said
+    assert "PORT=8080 make run" in said
+    assert "Traceback" not in said
+
+
+@pytest.mark.parametrize("port", ["0", "65535", "http", "-1", "٣"])
+def test_a_port_that_is_none_is_refused(port: str) -> None:
+    """There must be room for five."""
+    with pytest.raises(ports.PortError, match="should be a number from 1 to 65531"):
+        ports.chosen(port)
+
+
+@pytest.mark.parametrize(("text", "port"), [(None, 8080), ("", 8080), ("9000", 9000)])
+def test_a_port_is_chosen_by_the_environment(text: str | None, port: int) -> None:
+    """8080 unless it says otherwise; the others follow."""
+    places = ports.chosen(text)
+    assert [*places.ports.values()] == [port, port + 1, port + 2, port + 3, port + 4]
+
+
+def test_nothing_of_a_real_account_is_used() -> None:
+    """Whoever is logged in to AWS starts the local system all the same."""
+    variables = {
+        "AWS_PROFILE": "production",
+        "AWS_SESSION_TOKEN": "real",
+        "AWS_ENDPOINT_URL_DYNAMODB": "https://real.example",
+        "HOME": "/home/somebody",
+    }
+    environment.enter(Places(9000), variables)
+    assert variables["AWS_ACCESS_KEY_ID"] == "local"
+    assert variables["AWS_ENDPOINT_URL"] == "http://127.0.0.1:9001"
+    assert variables["AWS_ENDPOINT_URL_LAMBDA"] == "http://127.0.0.1:9000"
+    assert variables["HOME"] == "/home/somebody"
+    assert not variables.keys() & {
+        "AWS_PROFILE",
+        "AWS_SESSION_TOKEN",
+        "AWS_ENDPOINT_URL_DYNAMODB",
+    }

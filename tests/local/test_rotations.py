@@ -1,0 +1,99 @@
+"""A secret that changes is told to the function whose connection it is."""
+
+import json
+import queue
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import boto3
+import pytest
+from botocore.exceptions import ClientError
+from moto import mock_aws
+
+from token_broker_local import rotations, services
+from token_broker_local.functions import Function
+from token_broker_local.places import FLOWS, function_name, secret_name
+
+if TYPE_CHECKING:
+    from mypy_boto3_secretsmanager import SecretsManagerClient
+
+Told: TypeAlias = "queue.Queue[tuple[str, Any]]"
+SECRET = "s3cret-value"
+
+
+@pytest.fixture
+def told() -> Told:
+    """What functions were told, in order: the function's name, and the event."""
+    return queue.Queue()
+
+
+@pytest.fixture
+def secrets(told: Told) -> Iterator["SecretsManagerClient"]:
+    """Secrets Manager in front of functions that write down their events."""
+
+    def handler(event: Any, context: Any) -> None:
+        told.put((context.function_name, event))
+
+    functions = {flow: Function(function_name(flow), handler) for flow in FLOWS}
+    with mock_aws(), services.serving(0, rotations.router(functions)) as port:
+        yield boto3.client(
+            "secretsmanager",
+            region_name="eu-west-1",
+            endpoint_url=f"http://127.0.0.1:{port}",
+            aws_access_key_id="local",
+            aws_secret_access_key="local",
+        )
+
+
+Change = Callable[["SecretsManagerClient", str], object]
+
+
+def put(client: "SecretsManagerClient", name: str) -> object:
+    return client.put_secret_value(SecretId=name, SecretString=SECRET)
+
+
+def update(client: "SecretsManagerClient", name: str) -> object:
+    return client.update_secret(SecretId=name, SecretString=SECRET)
+
+
+def put_by_arn(client: "SecretsManagerClient", name: str) -> object:
+    arn = client.describe_secret(SecretId=name)["ARN"]
+    return client.put_secret_value(SecretId=arn, SecretString=SECRET)
+
+
+@pytest.mark.parametrize(
+    ("change", "operation"),
+    [(put, "PutSecretValue"), (update, "UpdateSecret"), (put_by_arn, "PutSecretValue")],
+)
+@pytest.mark.parametrize("flow", FLOWS)
+def test_a_change_is_told(
+    secrets: "SecretsManagerClient", told: Told, flow: str, change: Change, operation: str
+) -> None:
+    """To the function of its flow, in the form that EventBridge gives CloudTrail's records."""
+    name = secret_name(flow, "acme")
+    arn = secrets.create_secret(Name=name, SecretString="{}")["ARN"]
+    change(secrets, name)
+    function, event = told.get(timeout=5)
+    assert function == function_name(flow)
+    assert event["source"] == "aws.secretsmanager"
+    assert event["detail-type"] == "AWS API Call via CloudTrail"
+    assert event["detail"]["eventSource"] == "secretsmanager.amazonaws.com"
+    assert event["detail"]["eventName"] == operation
+    assert event["detail"]["requestParameters"]["secretId"] in (name, arn)
+    assert event["detail"]["responseElements"]["arn"] == arn
+    assert SECRET not in json.dumps(event)
+    assert told.empty()
+
+
+def test_what_changes_nothing_is_not_told(secrets: "SecretsManagerClient", told: Told) -> None:
+    """Reading, creating, failing, and secrets that are nobody's connection."""
+    name = secret_name("vntana", "acme")
+    secrets.create_secret(Name=name, SecretString="{}")
+    secrets.get_secret_value(SecretId=name)
+    secrets.create_secret(Name="other/vntana/acme", SecretString="{}")
+    put(secrets, "other/vntana/acme")
+    with pytest.raises(ClientError):
+        put(secrets, secret_name("vntana", "nobody"))
+    update(secrets, name)
+    assert told.get(timeout=5)[1]["detail"]["eventName"] == "UpdateSecret"
+    assert told.empty()

@@ -1,0 +1,179 @@
+"""The gateway over HTTP, as clients speak it."""
+
+import json
+import shutil
+import socket
+import subprocess
+from collections.abc import Callable
+from http.client import HTTPConnection
+from typing import Any
+
+import pytest
+
+from tests.local.callers import HOST, signed
+
+Serve = Callable[[Callable[[Any, Any], Any]], int]
+
+
+def echo(event: Any, context: Any) -> Any:  # noqa: ARG001 (a handler's form)
+    return {"body": json.dumps([event["body"], event["pathParameters"]])}
+
+
+def spoken(port: int, text: bytes) -> bytes:
+    """Return all that is answered to *text* until the gateway closes the connection."""
+    with socket.create_connection(("127.0.0.1", port), timeout=5) as connection:
+        connection.sendall(text)
+        return b"".join(iter(lambda: connection.recv(65_536), b""))
+
+
+def request(
+    connection: HTTPConnection, method: str, target: str, body: bytes = b"", **how: Any
+) -> tuple[int, bytes]:
+    """Send a signed request and return status and body of the answer."""
+    headers = dict(signed(method, target, body).headers)
+    connection.request(method, target, body, headers, **how)
+    response = connection.getresponse()
+    return response.status, response.read()
+
+
+def test_keeps_a_connection(serve: Serve) -> None:
+    """A client that sends many requests opens one connection."""
+    connection = HTTPConnection("127.0.0.1", serve(echo), timeout=5)
+    first = request(connection, "POST", "/v1/vntana/demo/token", b"{}")
+    kept = connection.sock
+    second = request(connection, "GET", "/v1/vntana/acme")
+    assert first == (200, b'["{}", {"connection": "demo"}]')
+    assert second == (200, b'[null, {"connection": "acme"}]')
+    assert connection.sock is kept
+    connection.close()
+
+
+def test_keeps_a_connection_after_a_refusal(serve: Serve) -> None:
+    """A refused request has been read to its end, so the next one is understood."""
+    connection = HTTPConnection("127.0.0.1", serve(echo), timeout=5)
+    connection.request("POST", "/v1/vntana/demo/token", b"x" * 100_000)
+    response = connection.getresponse()
+    assert (response.status, json.loads(response.read())["message"]) == (
+        403,
+        "Missing Authentication Token",
+    )
+    assert request(connection, "GET", "/v1/vntana/acme")[0] == 200
+    connection.close()
+
+
+def test_reads_a_body_in_chunks(serve: Serve) -> None:
+    """A client need not know the length of its body beforehand."""
+    connection = HTTPConnection("127.0.0.1", serve(echo), timeout=5)
+    headers = dict(signed("POST", "/v1/vntana/demo/token", b'{"a": 1}').headers)
+    headers.pop("Content-Length", None)
+    connection.request(
+        "POST",
+        "/v1/vntana/demo/token",
+        iter([b'{"a"', b": 1}"]),
+        headers,
+        encode_chunked=True,
+    )
+    assert json.loads(connection.getresponse().read())[0] == '{"a": 1}'
+    connection.close()
+
+
+@pytest.mark.parametrize(
+    ("head", "status", "words"),
+    [
+        (b"Content-Length: 10485761", b"413", b"HTTP content length exceeded 10485760 bytes."),
+        (b"Content-Length: many", b"400", b"Bad Request"),
+        (b"Content-Length: -1", b"400", b"Bad Request"),
+        (b"Transfer-Encoding: chunked", b"400", b"Bad Request"),
+    ],
+)
+def test_refuses_a_body_that_it_will_not_read(
+    serve: Serve, head: bytes, status: bytes, words: bytes
+) -> None:
+    """And closes the connection, on which nothing can be understood any more."""
+    text = b"POST /v1/vntana/demo/token HTTP/1.1\r\nHost: x\r\n" + head + b"\r\n\r\nzz\r\n"
+    answer = spoken(serve(echo), text)
+    assert answer.startswith(b"HTTP/1.1 " + status)
+    assert words in answer
+    assert b"\r\nConnection: close\r\n" in answer
+
+
+@pytest.mark.parametrize(
+    "text", [b"hello\r\n\r\n", b"GET /x HTTP/9.9\r\n\r\n", b"GET\x00 / HTTP/1.1\r\n\r\n"]
+)
+def test_answers_what_is_no_http(serve: Serve, text: bytes) -> None:
+    """Whatever comes, the gateway stays up."""
+    port = serve(echo)
+    spoken(port, text + b"GET / HTTP/1.0\r\n\r\n")
+    assert spoken(port, b"GET / HTTP/1.0\r\n\r\n").startswith(b"HTTP/1.1 403")
+
+
+def test_head_has_no_body(serve: Serve) -> None:
+    """Even where it is refused."""
+    answer = spoken(serve(echo), b"HEAD / HTTP/1.0\r\n\r\n")
+    assert answer.startswith(b"HTTP/1.1 403")
+    assert answer.endswith(b"\r\n\r\n")
+
+
+def test_a_client_that_goes_away_leaves_no_trace(
+    serve: Serve, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """A closed connection is nothing that anybody should read about."""
+    port = serve(echo)
+    with socket.create_connection(("127.0.0.1", port), timeout=5) as connection:
+        connection.sendall(b"POST / HTTP/1.1\r\nContent-Length: 5\r\n\r\n")
+    spoken(port, b"GET / HTTP/1.0\r\n\r\n")
+    assert capfd.readouterr().err == ""
+
+
+# curl, as the README shows it
+
+CURL = shutil.which("curl")
+SIGN = ["--aws-sigv4", "aws:amz:eu-west-1:execute-api", "--user", "local:local"]
+
+
+def curl(port: int, *arguments: str, path: str = "/v1/vntana/demo/token") -> tuple[str, str]:
+    """Return status and body of what curl was answered."""
+    url = f"http://127.0.0.1:{port}{path}"
+    line = [CURL or "", "-s", "--path-as-is", "-w", "\n%{http_code}", *SIGN, *arguments, url]
+    run = subprocess.run(line, capture_output=True, text=True, timeout=10, check=True)  # noqa: S603 (the test's own words)
+    body, _, status = run.stdout.rpartition("\n")
+    return status, body
+
+
+@pytest.mark.skipif(CURL is None, reason="there is no curl on this machine")
+@pytest.mark.parametrize(
+    ("arguments", "path"),
+    [
+        ([], "/v1/vntana/demo"),
+        (["-X", "POST"], "/v1/vntana/demo/token"),
+        (["-X", "DELETE"], "/v1/vntana/demo/token"),
+        (["-d", '{"min_ttl": 5}'], "/v1/vntana/demo/token"),
+        (["-d", "{}", "-H", "Content-Type: application/json"], "/v1/vntana/demo/token"),
+        (["-d", "{}", "-H", "X-One:  two  words"], "/v1/vntana/demo/token"),
+        (["-X", "POST"], "/v1/vntana/..%2Fdemo/token"),
+        (["-X", "POST"], "/v1/vntana/%2e%2e/token"),
+        (["-X", "POST"], "/v1/vntana/../token"),
+        (["-X", "POST"], "/v1/vntana/a%0d%0ab/token"),
+        (["-X", "POST"], "/v1/vntana/d%C3%A9mo/token"),
+        ([], "/v1/vntana/demo?a=1&b=2"),
+    ],
+)
+def test_curl_signs_what_the_gateway_accepts(serve: Serve, arguments: list[str], path: str) -> None:
+    """The way to try the API without any program of one's own."""
+    assert curl(serve(echo), *arguments, path=path)[0] == "200"
+
+
+@pytest.mark.skipif(CURL is None, reason="there is no curl on this machine")
+def test_curl_with_a_wrong_secret_is_refused(serve: Serve) -> None:
+    """The last `--user` counts."""
+    status, body = curl(serve(echo), "-X", "POST", "--user", "local:wrong")
+    assert status == "403"
+    assert "does not match" in json.loads(body)["message"]
+
+
+def test_the_host_that_was_asked_is_signed(serve: Serve) -> None:
+    """A port does not matter, as long as it is what was signed."""
+    connection = HTTPConnection("127.0.0.1", serve(echo), timeout=5)
+    assert dict(signed().headers)["Host"] == HOST
+    assert request(connection, "POST", "/v1/vntana/demo/token")[0] == 200
+    connection.close()

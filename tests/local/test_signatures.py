@@ -1,0 +1,407 @@
+"""Signatures are accepted and refused as AWS does it."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from botocore.credentials import Credentials
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.local.callers import HOST, signed
+from token_broker_local.claims import Claim
+from token_broker_local.incoming import Incoming
+from token_broker_local.refusals import Refusal
+from token_broker_local.signatures import Referee, signatures, verify
+
+MINUTE = timedelta(minutes=1)
+EXAMPLE = Credentials("AKIDEXAMPLE", "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY")
+UNRESERVED = "-._~0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+
+
+def now() -> datetime:
+    return datetime.now(UTC)
+
+
+def refusal_of(
+    request: Incoming, at: datetime | None = None, service: str = "execute-api"
+) -> Refusal:
+    with pytest.raises(Refusal) as caught:
+        verify(request, service, at or now())
+    assert caught.value.status == 403
+    return caught.value
+
+
+def with_header(request: Incoming, name: str, value: str | None) -> Incoming:
+    kept = [pair for pair in request.headers if pair[0].lower() != name.lower()]
+    return replace(request, headers=[*kept, *([(name, value)] if value is not None else [])])
+
+
+def with_authorization(request: Incoming, old: str, new: str) -> Incoming:
+    header = request.header("Authorization") or ""
+    assert old in header
+    return with_header(request, "Authorization", header.replace(old, new))
+
+
+# The vectors that AWS published as its "Signature Version 4 test suite"
+
+
+@pytest.mark.parametrize(
+    ("method", "target", "headers", "body", "signature"),
+    [
+        pytest.param(
+            "GET",
+            "/",
+            [],
+            b"",
+            "5fa00fa31553b73ebf1942676e86291e8372ff2a2260956d9b8aae1d763fbf31",
+            id="get-vanilla",
+        ),
+        pytest.param(
+            "GET",
+            "/?Param1=value1",
+            [],
+            b"",
+            "a67d582fa61cc504c4bae71f336f98b97f1ea3c7a6bfe1b6e45aec72011b9aeb",
+            id="get-vanilla-empty-query-key",
+        ),
+        pytest.param(
+            "GET",
+            "/?Param2=value2&Param1=value1",
+            [],
+            b"",
+            "b97d918cfa904a5beff61c982a1b6f458b799221646efd99d3219ec94cdf2500",
+            id="get-vanilla-query-order-key-case",
+        ),
+        pytest.param(
+            "GET",
+            f"/?{UNRESERVED}={UNRESERVED}",
+            [],
+            b"",
+            "9c3e54bfcdf0b19771a7f523ee5669cdf59bc7cc0884027167c21bb143a40197",
+            id="get-vanilla-query-unreserved",
+        ),
+        pytest.param(
+            "GET",
+            f"/{UNRESERVED}",
+            [],
+            b"",
+            "07ef7494c76fa4850883e2b006601f940f8a34d404d0cfa977f52a65bbf5f24f",
+            id="get-unreserved",
+        ),
+        pytest.param(
+            "GET",
+            "/",
+            [("My-Header1", " value1"), ("My-Header2", ' "a   b   c"')],
+            b"",
+            "acc3ed3afb60bb290fc8d2dd0098b9911fcaa05412b367055dee359757a9c736",
+            id="get-header-value-trim",
+        ),
+        pytest.param(
+            "GET",
+            "/",
+            [("My-Header1", f"value{number}") for number in (4, 1, 3, 2)],
+            b"",
+            "08c7e5a9acfcfeb3ab6b2185e75ce8b1deb5e634ec47601a50643f830c755c01",
+            id="get-header-value-order",
+        ),
+        pytest.param(
+            "POST",
+            "/",
+            [],
+            b"",
+            "5da7c1a2acd57cee7505fc6676e4e544621c30862966e37dddb68e92efbe5d6b",
+            id="post-vanilla",
+        ),
+        pytest.param(
+            "POST",
+            "/?Param1=value1",
+            [],
+            b"",
+            "28038455d6de14eafc1f9222cf5aa6f1a96197d7deb8263271d420d138af7f11",
+            id="post-vanilla-query",
+        ),
+        pytest.param(
+            "POST",
+            "/",
+            [("My-Header1", "VALUE1")],
+            b"",
+            "cdbc9802e29d2942e5e10b5bccfdd67c5f22c7c4e8ae67b53629efa58b974b7d",
+            id="post-header-value-case",
+        ),
+        pytest.param(
+            "POST",
+            "/",
+            [("Content-Type", "application/x-www-form-urlencoded")],
+            b"Param1=value1",
+            "ff11897932ad3f4e8b18135d722051e5ac45fc38421b1da7b9d196a0fe09473a",
+            id="post-x-www-form-urlencoded",
+        ),
+    ],
+)
+def test_agrees_with_the_published_vectors(
+    method: str, target: str, headers: Sequence[tuple[str, str]], body: bytes, signature: str
+) -> None:
+    """AWS's own examples are what the referee would have signed."""
+    path, _, query = target.partition("?")
+    named = sorted({"host", "x-amz-date"} | {name.lower() for name, _ in headers})
+    authorization = (
+        "AWS4-HMAC-SHA256 Credential=AKIDEXAMPLE/20150830/us-east-1/service/aws4_request, "
+        f"SignedHeaders={';'.join(named)}, Signature={signature}"
+    )
+    request = Incoming(
+        method,
+        path,
+        query,
+        [
+            ("Host", "example.amazonaws.com"),
+            ("X-Amz-Date", "20150830T123600Z"),
+            *headers,
+            ("Authorization", authorization),
+        ],
+        body,
+    )
+    assert signature.encode() in [*signatures(request, Claim.of(request), EXAMPLE)]
+
+
+# What is accepted
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        "/v1/vntana/demo/token",
+        "/v1/vntana/demo/token?b=2&a=1&a=0",
+        "/v1/vntana/demo/token?a=%20x%2F&empty=&bare",
+        "/v1/vntana/..%2Fdemo/token",
+        "/v1/vntana/%2e%2e/token",
+        "/v1/vntana/a%0d%0ab/token",
+        "/v1/vntana/d%C3%A9mo/token",
+        "/v1/vntana/a:b@c,d;e=f/token",
+    ],
+)
+def test_accepts_what_botocore_signed(target: str) -> None:
+    """Whatever the path and the query hold, a proper signature is enough."""
+    verify(signed(target=target, body=b'{"min_ttl": 5}'), "execute-api", now())
+
+
+def test_accepts_headers_in_any_order_and_unsigned_ones() -> None:
+    """A proxy may reorder headers, and add some of its own."""
+    request = signed(headers={"Content-Type": "application/json", "X-One": "1"})
+    shuffled = [("Via", "1.1 proxy"), *reversed([*request.headers])]
+    verify(replace(request, headers=shuffled), "execute-api", now())
+
+
+def test_accepts_a_signed_user_agent() -> None:
+    """Other clients sign headers that botocore leaves out."""
+    request = signed(headers={"User-Agent": "other"})
+    request = with_authorization(request, "SignedHeaders=host;", "SignedHeaders=host;user-agent;")
+    right = Referee(Claim.of(request), Credentials("local", "local")).signature_of(request)
+    resigned = with_authorization(request, Claim.of(request).signature, right)
+    verify(resigned, "execute-api", now())
+
+
+def test_accepts_the_hash_of_the_body_in_a_header() -> None:
+    """x-amz-content-sha256 is welcome where it is true."""
+    digest = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
+    verify(signed(headers={"X-Amz-Content-SHA256": digest}), "execute-api", now())
+
+
+def test_accepts_a_date_header() -> None:
+    """`Date` does where there is no `X-Amz-Date`."""
+    request = signed(headers={"Date": "now"})
+    assert request.header("X-Amz-Date") is None
+    verify(request, "execute-api", now())
+
+
+# What is refused
+
+
+def changed(field: str, value: object) -> Callable[[Incoming], Incoming]:
+    def change(request: Incoming) -> Incoming:
+        return replace(request, **{field: value})  # type: ignore[arg-type]  # the table's own words
+
+    return change
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        pytest.param(changed("method", "DELETE"), id="another method"),
+        pytest.param(changed("path", "/v1/vntana/other/token"), id="another path"),
+        pytest.param(changed("path", "/v1/vntana/dem%6f/token"), id="the path encoded"),
+        pytest.param(changed("query", "force=true"), id="a query added"),
+        pytest.param(changed("body", b'{"force": false}'), id="another body"),
+        pytest.param(changed("body", b""), id="no body"),
+        pytest.param(lambda r: with_header(r, "Host", "evil.example"), id="another host"),
+        pytest.param(lambda r: with_header(r, "Host", None), id="no host"),
+        pytest.param(lambda r: with_header(r, "X-One", "2"), id="another header value"),
+        pytest.param(lambda r: with_header(r, "X-One", None), id="a signed header taken away"),
+        pytest.param(
+            lambda r: replace(r, headers=[*r.headers, ("X-One", "2")]), id="a value added"
+        ),
+        pytest.param(lambda r: with_authorization(r, ";x-one", ""), id="a header no longer signed"),
+        pytest.param(lambda r: with_authorization(r, "Signature=", "Signature=0"), id="longer"),
+        pytest.param(lambda r: with_header(r, "X-Amz-Content-SHA256", "0" * 64), id="a false hash"),
+        pytest.param(
+            lambda r: with_header(r, "X-Amz-Content-SHA256", "UNSIGNED-PAYLOAD"), id="unsigned body"
+        ),
+    ],
+)
+def test_refuses_what_was_changed(change: Callable[[Incoming], Incoming]) -> None:
+    """A signature is of one request: method, path, query, headers and body."""
+    request = signed(body=b'{"force": true}', headers={"X-One": "1"})
+    verify(request, "execute-api", now())
+    refusal = refusal_of(change(request))
+    assert refusal.kind == "InvalidSignatureException"
+    assert refusal.message == (
+        "The request signature we calculated does not match the signature you provided. "
+        "Check your AWS Secret Access Key and signing method. "
+        "Consult the service documentation for details."
+    )
+
+
+def test_refuses_a_moved_date() -> None:
+    """The date is part of what is signed, so a replay cannot be made younger."""
+    request = signed()
+    moved = with_header(request, "X-Amz-Date", f"{now() + MINUTE:%Y%m%dT%H%M%SZ}")
+    assert "does not match" in refusal_of(moved).message
+
+
+def test_refuses_another_secret() -> None:
+    """Knowing the access key is not enough."""
+    refusal = refusal_of(signed(credentials=Credentials("local", "guess")))
+    assert "does not match" in refusal.message
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [
+        pytest.param(signed(credentials=Credentials("other", "local")), id="unknown access key"),
+        pytest.param(signed(credentials=Credentials("local", "local", "x")), id="session token"),
+    ],
+)
+def test_refuses_unknown_callers(request_: Incoming) -> None:
+    """Who is not known is told so, and no more."""
+    refusal = refusal_of(request_, request_moment(request_))
+    assert refusal.kind == "UnrecognizedClientException"
+    assert refusal.message == "The security token included in the request is invalid."
+
+
+def request_moment(request: Incoming) -> datetime:
+    return Claim.of(request).moment
+
+
+def test_refuses_no_signature() -> None:
+    """Without `Authorization`, the token is missing."""
+    refusal = refusal_of(Incoming("POST", "/v1/vntana/demo/token", headers=[("Host", HOST)]))
+    assert refusal.kind == "MissingAuthenticationTokenException"
+    assert refusal.message == "Missing Authentication Token"
+
+
+@pytest.mark.parametrize("away", [-16 * MINUTE, -15 * MINUTE - timedelta(seconds=1)])
+def test_refuses_replay_after_fifteen_minutes(away: timedelta) -> None:
+    """A signature is worth nothing once its date is too old."""
+    request = signed()
+    at = request_moment(request) - away
+    refusal = refusal_of(request, at)
+    assert refusal.kind == "InvalidSignatureException"
+    assert refusal.message == (
+        f"Signature expired: {request_moment(request):%Y%m%dT%H%M%SZ} is now earlier than "
+        f"{at - 15 * MINUTE:%Y%m%dT%H%M%SZ} ({at:%Y%m%dT%H%M%SZ} - 15 min.)"
+    )
+
+
+def test_refuses_a_date_to_come() -> None:
+    """A clock may not be more than fifteen minutes ahead either."""
+    request = signed()
+    refusal = refusal_of(request, request_moment(request) - 16 * MINUTE)
+    assert refusal.message.startswith("Signature not yet current: ")
+
+
+@pytest.mark.parametrize("away", [-15 * MINUTE, 15 * MINUTE, timedelta(0)])
+def test_accepts_clocks_that_differ_by_fifteen_minutes(away: timedelta) -> None:
+    """The bound itself is inside."""
+    request = signed()
+    verify(request, "execute-api", request_moment(request) + away)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("/eu-west-1/", "/us-east-1/", "a valid region, not 'us-east-1'."),
+        ("/execute-api/", "/s3/", "correct service: 'execute-api'."),
+        ("aws4_request", "aws3_request", "terminator: 'aws4_request', not 'aws3_request'."),
+        ("local/20", "local/19", "Date in Credential scope does not match YYYYMMDD"),
+    ],
+)
+def test_refuses_another_scope(old: str, new: str, message: str) -> None:
+    """A signature for another region, service or day is refused by name."""
+    refusal = refusal_of(with_authorization(signed(), old, new))
+    assert refusal.kind == "InvalidSignatureException"
+    assert message in refusal.message
+
+
+def test_refuses_a_signature_without_host() -> None:
+    """Else it could be replayed to another API."""
+    refusal = refusal_of(with_authorization(signed(), "SignedHeaders=host;", "SignedHeaders="))
+    assert refusal.message == "'Host' must be a 'SignedHeader' in the AWS Authorization."
+
+
+@pytest.mark.parametrize(
+    ("authorization", "message"),
+    [
+        ("Bearer abc", "Invalid key=value pair (missing equal-sign)"),
+        ("AWS4-HMAC-SHA256 a=b", "requires 'Credential' parameter. Authorization header requires"),
+        ("AWS4-HMAC-SHA1 Credential=a, SignedHeaders=host, Signature=0", "Unsupported AWS"),
+        ("AWS4-HMAC-SHA256 Credential=a/b, SignedHeaders=host, Signature=0", "exactly 5 slash"),
+        ("", "Invalid key=value pair"),
+    ],
+)
+def test_refuses_what_is_not_whole(authorization: str, message: str) -> None:
+    """A header with a part missing is told which."""
+    refusal = refusal_of(with_header(signed(), "Authorization", authorization))
+    assert refusal.kind == "IncompleteSignatureException"
+    assert message in refusal.message
+
+
+@pytest.mark.parametrize(("date", "message"), [("soon", "basic format"), (None, "'X-Amz-Date'")])
+def test_refuses_a_date_that_is_none(date: str | None, message: str) -> None:
+    """A date must be there, in the form that AWS reads."""
+    refusal = refusal_of(with_header(signed(), "X-Amz-Date", date))
+    assert refusal.kind == "IncompleteSignatureException"
+    assert message in refusal.message
+
+
+def test_never_shows_an_authorization_that_it_cannot_read() -> None:
+    """It may hold a token of somebody's."""
+    header = "Bearer s3cret"
+    assert "s3cret" not in refusal_of(with_header(signed(), "Authorization", header)).message
+
+
+@given(header=st.text(max_size=80), date=st.text(max_size=20))
+def test_answers_any_header_with_a_refusal(header: str, date: str) -> None:
+    """No header makes the gateway fail."""
+    request = with_header(with_header(signed(), "Authorization", header), "X-Amz-Date", date)
+    refusal_of(request)
+
+
+@given(parts=st.lists(st.text(max_size=10), min_size=3, max_size=3))
+def test_answers_any_parts_with_a_refusal(parts: list[str]) -> None:
+    """Nor do the parts of one."""
+    credential, headers, signature = parts
+    header = (
+        f"AWS4-HMAC-SHA256 Credential={credential}, SignedHeaders={headers}, Signature={signature}"
+    )
+    refusal_of(with_header(signed(), "Authorization", header))
+
+
+def test_accepts_a_path_signed_as_it_was_sent() -> None:
+    """Curl before 8.9 does not encode the path again: it binds the same bytes."""
+    request = signed(target="/v1/vntana/..%2Fdemo/token")
+    claim = Claim.of(request)
+    by_aws, by_curl = signatures(request, claim)
+    assert by_aws != by_curl
+    sent = with_authorization(request, claim.signature, by_curl.decode())
+    verify(sent, "execute-api", now())
