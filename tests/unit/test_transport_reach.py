@@ -1,20 +1,15 @@
 """Whom the transport talks to: addresses as they are when it connects, and verified servers."""
 
-import datetime as dt
 import socket
 import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator
-from ipaddress import ip_address
 from pathlib import Path
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 
+from tests.certificates import certificate
 from tests.servers import Server, answer, says
 from token_broker.errors import UpstreamError, UpstreamRefused, UpstreamUnavailable
 from token_broker.exchange import Request
@@ -141,38 +136,6 @@ def test_the_system_resolver() -> None:
 
 
 # TLS
-
-NOW = dt.datetime.now(dt.UTC)
-
-
-def certificate(
-    folder: Path, name: str = "127.0.0.1", *, expired: bool = False
-) -> tuple[Path, Path]:
-    """Write a self-signed certificate for *name* and its key, and return where they are."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "test")])
-    kind = x509.IPAddress(ip_address(name)) if name[0].isdigit() else x509.DNSName(name)
-    made = (
-        x509.CertificateBuilder()
-        .subject_name(subject)
-        .issuer_name(subject)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(NOW - dt.timedelta(days=2))
-        .not_valid_after(NOW + dt.timedelta(days=-1 if expired else 1))
-        .add_extension(x509.SubjectAlternativeName([kind]), critical=False)
-        .sign(key, hashes.SHA256())
-    )
-    pem, private = folder / "cert.pem", folder / "key.pem"
-    pem.write_bytes(made.public_bytes(serialization.Encoding.PEM))
-    private.write_bytes(
-        key.private_bytes(
-            serialization.Encoding.PEM,
-            serialization.PrivateFormat.PKCS8,
-            serialization.NoEncryption(),
-        )
-    )
-    return pem, private
 
 
 def secure(pem: Path, private: Path) -> Server:

@@ -1,0 +1,272 @@
+"""The fast read: when it is there at all, and that every surprise sends its caller to boto3."""
+
+import json
+import socket
+import ssl
+import time
+import zlib
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import pytest
+
+from tests.certificates import certificate
+from tests.servers import Behaviour, Server, answer, says
+from token_broker import fastread
+from token_broker.aws_environment import Endpoint, Surroundings, Unsuited
+from token_broker.fastread import KEPT_SECONDS, FastRead, fast_read
+from token_broker.sigv4 import Credentials, authorization
+
+LAMBDA = {
+    "AWS_REGION": "eu-west-1",
+    "AWS_DEFAULT_REGION": "eu-west-1",
+    "AWS_ACCESS_KEY_ID": "AKID",
+    "AWS_SECRET_ACCESS_KEY": "hush",
+    "AWS_SESSION_TOKEN": "session",
+}
+NOW = 1_440_938_160.0
+
+
+# The environment
+
+
+def test_the_environment_of_a_function_is_suited() -> None:
+    assert Surroundings.of(LAMBDA) == Surroundings(
+        Credentials("AKID", "hush", "session", "eu-west-1"),
+        {
+            "dynamodb": Endpoint("dynamodb.eu-west-1.amazonaws.com", 443, is_secure=True),
+            "kms": Endpoint("kms.eu-west-1.amazonaws.com", 443, is_secure=True),
+        },
+    )
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"AWS_CONTAINER_CREDENTIALS_FULL_URI": "http://127.0.0.1/creds"},
+        {"AWS_CONTAINER_CREDENTIALS_RELATIVE_URI": "/creds"},
+        {"AWS_PROFILE": "work"},
+        {"AWS_CA_BUNDLE": "/ca.pem"},
+        {"REQUESTS_CA_BUNDLE": "/ca.pem"},
+        {"HTTPS_PROXY": "http://proxy"},
+        {"http_proxy": "http://proxy"},
+        {"AWS_USE_FIPS_ENDPOINT": "true"},
+        {"AWS_USE_DUALSTACK_ENDPOINT": "TRUE"},
+        {"AWS_ACCESS_KEY_ID": ""},
+        {"AWS_SECRET_ACCESS_KEY": ""},
+        {"AWS_REGION": "", "AWS_DEFAULT_REGION": ""},
+        {"AWS_DEFAULT_REGION": "us-east-1"},
+        {"AWS_REGION": "cn-north-1", "AWS_DEFAULT_REGION": ""},
+        {"AWS_REGION": "us-gov-west-1", "AWS_DEFAULT_REGION": ""},
+        {"AWS_REGION": "us-iso-east-1", "AWS_DEFAULT_REGION": ""},
+        {"AWS_REGION": "eusc-de-east-1", "AWS_DEFAULT_REGION": ""},
+        {"AWS_REGION": "evil.example/eu-west-1", "AWS_DEFAULT_REGION": ""},
+        {"AWS_ENDPOINT_URL": "https://vpce.example/path"},
+        {"AWS_ENDPOINT_URL": "https://vpce.example/?query"},
+        {"AWS_ENDPOINT_URL": "https://user@vpce.example"},
+        {"AWS_ENDPOINT_URL": "ftp://vpce.example"},
+        {"AWS_ENDPOINT_URL": "https://[::1]"},
+        {"AWS_ENDPOINT_URL": "https://[::1"},
+        {"AWS_ENDPOINT_URL": "https://vpce.example:x"},
+        {"AWS_ENDPOINT_URL_KMS": "nonsense"},
+    ],
+    ids=lambda more: ",".join(f"{name}={value}" for name, value in more.items()),
+)
+def test_another_environment_is_for_boto3(more: Mapping[str, str]) -> None:
+    """Whatever only boto3 understands, or only boto3 should decide."""
+    assert fast_read(LAMBDA | dict(more)) is None
+
+
+def test_endpoints_may_be_named() -> None:
+    """One service's own name goes before the name for all of them."""
+    variables = {"AWS_ENDPOINT_URL": "http://127.0.0.1:81/", "AWS_ENDPOINT_URL_KMS": "https://a.b"}
+    assert Surroundings.of(LAMBDA | variables).endpoints == {
+        "dynamodb": Endpoint("127.0.0.1", 81, is_secure=False),
+        "kms": Endpoint("a.b", 443, is_secure=True),
+    }
+
+
+# What is sent
+
+
+@pytest.fixture
+def server() -> Iterator[Server]:
+    server = Server(says(answer(b'{"Item":{}}')))
+    yield server
+    server.close()
+
+
+class Clock:
+    """A clock that stands still until it is set."""
+
+    now = NOW
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def fast(server: Server, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> Iterator[FastRead]:
+    monkeypatch.setattr(fastread, "TIMEOUT", 0.3)
+    fast = FastRead(Surroundings.of(LAMBDA | {"AWS_ENDPOINT_URL": server.url}), clock)
+    yield fast
+    fast.close()
+
+
+@pytest.mark.parametrize(
+    ("service", "operation", "target", "version"),
+    [
+        ("dynamodb", "GetItem", "DynamoDB_20120810.GetItem", "1.0"),
+        ("kms", "Decrypt", "TrentService.Decrypt", "1.1"),
+    ],
+)
+def test_a_signed_request_is_sent(
+    *, server: Server, fast: FastRead, service: str, operation: str, target: str, version: str
+) -> None:
+    fast.post(service, operation, {"a": "é"})
+    head, _, body = server.asked[0].partition(b"\r\n\r\n")
+    first, *lines = head.decode().split("\r\n")
+    sent = dict(line.split(": ", 1) for line in lines)
+    signed = {
+        "host": f"127.0.0.1:{server.port}",
+        "content-type": f"application/x-amz-json-{version}",
+        "x-amz-date": "20150830T123600Z",
+        "x-amz-target": target,
+        "x-amz-security-token": "session",
+    }
+    credentials = Credentials("AKID", "hush", "session", "eu-west-1")
+    assert first == "POST / HTTP/1.1"
+    assert json.loads(body) == {"a": "é"}
+    assert sent == signed | {
+        "authorization": authorization(credentials, service, signed, body),
+        "Accept-Encoding": "identity",
+        "Content-Length": str(len(body)),
+    }
+
+
+def test_long_lived_credentials_have_no_session(server: Server) -> None:
+    variables = LAMBDA | {"AWS_ENDPOINT_URL": server.url, "AWS_SESSION_TOKEN": ""}
+    fast = FastRead(Surroundings.of(variables))
+    fast.post("dynamodb", "GetItem", {})
+    assert b"x-amz-security-token" not in server.asked[0]
+    fast.close()
+
+
+# What comes back
+
+
+def test_the_answer_is_decoded(fast: FastRead, server: Server) -> None:
+    body = b'{"Item":{"a":{"S":"\xc3\xa9"}}}'
+    server.behaviour = says(answer(body, f"x-amz-crc32: {zlib.crc32(body)}"))
+    assert fast.post("dynamodb", "GetItem", {}) == {"Item": {"a": {"S": "é"}}}
+
+
+THROTTLED = b'{"__type":"com.amazonaws.dynamodb.v20120810#ProvisionedThroughputExceededException"}'
+SURPRISES: dict[str, Behaviour] = {
+    "server error": says(answer(b"{}", status="500 Internal Server Error")),
+    "throttled": says(answer(THROTTLED, status="400 Bad Request")),
+    "refused": says(answer(b'{"__type":"AccessDeniedException"}', status="400 Bad Request")),
+    "redirected": says(answer(b"{}", "Location: /", status="307 Temporary Redirect")),
+    "no content": says(answer(b"", status="204 No Content")),
+    "truncated": says(b"HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\n{", end=True),
+    "truncated JSON": says(answer(b'{"Item":')),
+    "no object": says(answer(b"[]")),
+    "not UTF-8": says(answer(b'{"a":"\xff"}')),
+    "deep": says(answer(b"[" * 100_000)),
+    "wrong checksum": says(answer(b"{}", "x-amz-crc32: 1")),
+    "no length": says(b"HTTP/1.1 200 OK\r\n\r\n{}", end=True),
+    "chunked": says(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n"),
+    "huge": says(b"HTTP/1.1 200 OK\r\nContent-Length: 99999999\r\n\r\n"),
+    "slow": says(answer(), pause=0.5),
+    "silent": says(),
+    "closed": says(end=True),
+    "not HTTP": says(b"hello\r\n\r\n", end=True),
+}
+
+
+@pytest.mark.parametrize("surprise", SURPRISES)
+def test_a_surprise_is_for_boto3(fast: FastRead, server: Server, surprise: str) -> None:
+    """One attempt, soon over, and the next one is on a connection of its own."""
+    server.behaviour = SURPRISES[surprise]
+    began = time.monotonic()
+    with pytest.raises(Unsuited):
+        fast.post("dynamodb", "GetItem", {})
+    assert time.monotonic() - began < 0.45
+    assert len(server.asked) == 1
+    server.behaviour = says(answer())
+    assert fast.post("dynamodb", "GetItem", {}) == {}
+
+
+def test_nobody_there_is_for_boto3() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+    variables = LAMBDA | {"AWS_ENDPOINT_URL": f"http://127.0.0.1:{port}"}
+    with pytest.raises(Unsuited):
+        FastRead(Surroundings.of(variables)).post("kms", "Decrypt", {})
+
+
+# Connections
+
+
+def test_a_connection_is_kept(fast: FastRead, server: Server) -> None:
+    for _ in range(3):
+        fast.post("dynamodb", "GetItem", {})
+    assert server.connections == 1
+    fast.post("kms", "Decrypt", {})
+    assert server.connections == 2
+
+
+def test_an_old_connection_is_not_used_again(fast: FastRead, server: Server, clock: Clock) -> None:
+    """A frozen function does not hear that the other side has closed it."""
+    fast.post("dynamodb", "GetItem", {})
+    clock.now += KEPT_SECONDS + 1
+    fast.post("dynamodb", "GetItem", {})
+    clock.now -= 3600
+    fast.post("dynamodb", "GetItem", {})
+    assert server.connections == 3
+
+
+def test_a_connection_that_ended_in_silence_is_no_failure(fast: FastRead, server: Server) -> None:
+    """A read may be asked again, and boto3 is not loaded for that."""
+
+    def once(taken: socket.socket) -> None:
+        taken.sendall(answer())
+        taken.shutdown(socket.SHUT_RDWR)
+
+    server.behaviour = once
+    for _ in range(3):
+        assert fast.post("dynamodb", "GetItem", {}) == {}
+    assert server.connections == 3
+
+
+def test_an_announced_end_is_heeded(fast: FastRead, server: Server) -> None:
+    server.behaviour = says(answer(b"{}", "Connection: close"), end=True)
+    for _ in range(3):
+        assert fast.post("dynamodb", "GetItem", {}) == {}
+
+
+# TLS
+
+
+def test_tls_is_verified(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A server that proves itself is talked to; one that does not is told nothing."""
+    pem, private = certificate(tmp_path)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(pem, private)
+    server = Server(says(answer()), tls=context)
+    surroundings = Surroundings.of(
+        LAMBDA | {"AWS_ENDPOINT_URL": f"https://127.0.0.1:{server.port}"}
+    )
+    with pytest.raises(Unsuited):
+        FastRead(surroundings).post("dynamodb", "GetItem", {})
+    assert server.asked == []
+    monkeypatch.setenv("SSL_CERT_FILE", str(pem))
+    fast = FastRead(surroundings)
+    assert fast.post("dynamodb", "GetItem", {}) == {}
+    fast.close()
+    server.close()
