@@ -10,7 +10,16 @@ import pytest
 from hypothesis import strategies as st
 
 from token_broker.errors import BrokerError
-from token_broker.exchange import Ask, Conversation, Elsewhere, Exchange, Response, Send, run
+from token_broker.exchange import (
+    Ask,
+    Conversation,
+    Elsewhere,
+    Exchange,
+    Request,
+    Response,
+    Send,
+    run,
+)
 from token_broker.tokens import Token
 from token_broker.variants import Variant
 
@@ -21,6 +30,20 @@ def answer(body: object = None, status: int = 200, **headers: str) -> Response:
     """Return an answer with *body* as JSON; underscores in names of *headers* are hyphens."""
     content = b"" if body is None else json.dumps(body).encode()
     return Response(status, {k.replace("_", "-"): v for k, v in headers.items()}, content)
+
+
+def begin(conversation: Conversation[Any]) -> Request:
+    """Return the request with which *conversation* begins."""
+    step = next(conversation)
+    assert isinstance(step, Request)
+    return step
+
+
+def tell(conversation: Conversation[Any], told: object) -> Request:
+    """Return the request that follows on *told*."""
+    step = conversation.send(told)
+    assert isinstance(step, Request)
+    return step
 
 
 def earned(conversation: Conversation[Any], last: object) -> Any:

@@ -1,0 +1,197 @@
+"""VNTANA's conversations, held by hand: what is said in which order."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.conversations import NOW, Desk, any_answers, begin, earned, repeated, survives, tell
+from tests.vntana_examples import (
+    ASKED,
+    BASE,
+    GUEST,
+    IN_ORGANIZATION,
+    IN_WORKSPACE,
+    KEY,
+    ORG,
+    PASSWORD,
+    SPACE,
+    grid,
+    listing,
+    organization_token,
+    refused,
+    row,
+    with_token,
+)
+from token_broker import vntana
+from token_broker.document import Document
+from token_broker.errors import (
+    InvalidRequest,
+)
+from token_broker.exchange import Ask, Elsewhere, Response
+from token_broker.tokens import Token
+from token_broker.variants import Variant
+from token_broker.vntana import LISTING, Credentials
+
+
+def test_a_listing_logs_in_and_lists() -> None:
+    """The login's token lists organizations; it is a seed for the step that comes next."""
+    talk = vntana.exchange(PASSWORD, LISTING, NOW)
+
+    login = begin(talk)
+    assert (login.method, login.url) == ("POST", f"{BASE}/v1/auth/login")
+    assert login.headers == {"content-type": "application/json"}
+    assert login.json == {"email": "broker@example.com", "password": 'correct "horse"'}
+
+    listed = tell(talk, with_token("login/1"))
+    assert (listed.method, listed.url) == ("GET", f"{BASE}/v1/organizations")
+    assert listed.headers == {"x-auth-token": "Bearer login/1"}
+    assert listed.body == b""
+
+    token = earned(talk, grid(row(), row(SPACE, "other", "SUPER_ADMIN")))
+    assert token.context["rows"] == [
+        [ORG, "acme", "ORGANIZATION_ADMIN"],
+        [SPACE, "other", "SUPER_ADMIN"],
+    ]
+    assert token.seed == {"login": "login/1"}
+    assert "login/1" not in token.value
+    assert vntana.log_out(PASSWORD, token) is None
+
+
+def test_a_key_logs_in_at_another_address() -> None:
+    """The member's name has hyphens."""
+    login = begin(vntana.exchange(KEY, LISTING, NOW))
+    assert login.url == f"{BASE}/v1/auth/login/token"
+    assert login.json == {"personal-access-token": "key/with+signs=="}
+
+
+def test_an_organization_is_entered_with_a_login() -> None:
+    talk = vntana.exchange(PASSWORD, IN_ORGANIZATION, NOW)
+    assert next(talk) == Ask(LISTING)
+    assert tell(talk, listing(row())).step == "login"
+
+    enter = tell(talk, with_token("login/2"))
+    assert (enter.method, enter.url) == ("POST", f"{BASE}/v1/auth/refresh-token")
+    assert enter.headers == {"x-auth-token": "Bearer login/2", "organizationuuid": ORG}
+    assert enter.body == b""
+
+    assert earned(talk, with_token("org/1")) == Token(
+        value="org/1",
+        headers={"X-AUTH-TOKEN": "Bearer org/1"},
+        base_url=BASE,
+        issued_at=NOW,
+        expires_at=NOW + 86_400,
+        context={"organization": ORG, "workspace": None, "role": "ORGANIZATION_ADMIN"},
+    )
+
+
+def test_an_organization_is_entered_with_the_login_that_just_listed_it() -> None:
+    talk = vntana.exchange(PASSWORD, IN_ORGANIZATION, NOW)
+    next(talk)
+    enter = tell(talk, listing(row(), seed={"login": "login/1"}))
+    assert enter.headers["x-auth-token"] == "Bearer login/1"
+
+
+def test_a_workspace_is_entered_with_the_organizations_token() -> None:
+    talk = vntana.exchange(PASSWORD, IN_WORKSPACE, NOW)
+    assert next(talk) == Ask(IN_ORGANIZATION)
+
+    enter = tell(talk, organization_token("org/1"))
+    assert (enter.method, enter.url) == ("POST", f"{BASE}/v1/auth/refresh-token")
+    assert enter.headers == {
+        "x-auth-token": "Bearer org/1",
+        "organizationuuid": ORG,
+        "clientuuid": SPACE,
+    }
+
+    token = earned(talk, with_token("space/1"))
+    assert token.headers == {"X-AUTH-TOKEN": "Bearer space/1"}
+    assert token.context == {
+        "organization": ORG,
+        "workspace": SPACE,
+        "role": "CLIENT_ORGANIZATION_ADMIN",
+    }
+
+
+def test_what_is_asked_is_found_by_listing() -> None:
+    """A role below the organization's needs a workspace: here the only one."""
+    talk = vntana.exchange(PASSWORD, ASKED, NOW)
+    assert next(talk) == Ask(LISTING)
+    assert talk.send(listing(GUEST)) == Ask(IN_ORGANIZATION)
+
+    listed = tell(talk, organization_token("org/1"))
+    assert (listed.method, listed.url) == ("GET", f"{BASE}/v1/clients/client-organizations")
+    assert listed.headers == {"x-auth-token": "Bearer org/1"}
+
+    assert earned(talk, grid(row(SPACE, "chairs"))) == Elsewhere(IN_WORKSPACE)
+
+
+def test_the_switches_change_the_refresh() -> None:
+    """VNTANA's own demo says GET, and sends the workspace's uuid only."""
+    switched = Credentials(KEY.login, refresh_method="GET", workspace_headers="client")
+    talk = vntana.exchange(switched, IN_WORKSPACE, NOW)
+    next(talk)
+    enter = tell(talk, organization_token("org/1"))
+    assert enter.method == "GET"
+    assert enter.headers == {"x-auth-token": "Bearer org/1", "clientuuid": SPACE}
+
+
+def test_logging_out_ends_the_session_whatever_the_answer() -> None:
+    token = organization_token("org/1")
+    talk = vntana.log_out(KEY, token)
+    assert talk is not None
+    logout = begin(talk)
+    assert (logout.method, logout.url) == ("POST", f"{BASE}/v1/auth/logout")
+    assert logout.headers == {"x-auth-token": "Bearer org/1"}
+    assert earned(talk, refused(401, "TOKEN_NOT_FOUND")) == token
+
+
+@pytest.mark.parametrize(
+    ("body", "inputs"),
+    [
+        ({}, {"organization": None, "workspace": None}),
+        ({"organization": "acme"}, {"organization": "acme", "workspace": None}),
+        ({"organization": None, "workspace": SPACE}, {"organization": None, "workspace": SPACE}),
+    ],
+)
+def test_a_call_is_taken_at_its_word(body: dict[str, object], inputs: dict[str, object]) -> None:
+    document = Document(body, InvalidRequest)
+    variant = vntana.asked(document)
+    document.finish()
+    assert variant == Variant("asked", inputs)
+    assert vntana.settle(KEY, variant) == variant
+
+
+def test_a_second_token_would_revoke_the_first_so_callers_share() -> None:
+    assert vntana.is_shared(KEY)
+
+
+VARIANTS = [ASKED, LISTING, IN_ORGANIZATION, IN_WORKSPACE]
+
+
+@given(any_answers, st.sampled_from(VARIANTS), st.booleans(), st.sampled_from([None, "acme"]))
+def test_whatever_is_answered_no_other_error_and_no_secret_gets_out(
+    answers: list[Response], variant: Variant, in_body: bool, organization: str | None
+) -> None:
+    login = {"email": "user name@Example", "password": 'pass "wörd"/\\'}
+    credentials = Credentials(login, organization, token_from_body=in_body)
+    at = Desk(vntana, credentials, repeated(answers))
+    survives(lambda: at.converse(variant))
+
+
+rows: st.SearchStrategy[dict[str, object]] = st.fixed_dictionaries(
+    {
+        "uuid": st.sampled_from([ORG, SPACE]),
+        "slug": st.text(),
+        "role": st.sampled_from(["ORGANIZATION_ADMIN", "X", None, [], {"a": 1}, 0]),
+    }
+)
+
+
+@given(st.lists(rows, max_size=3), any_answers, st.sampled_from(VARIANTS))
+def test_whatever_is_answered_after_a_proper_beginning(
+    listed: list[dict[str, object]], answers: list[Response], variant: Variant
+) -> None:
+    """So that the later steps are reached as well."""
+    begun = [with_token("login/1"), grid(*listed), *answers]
+    at = Desk(vntana, KEY, repeated(begun))
+    survives(lambda: at.converse(variant))

@@ -1,0 +1,233 @@
+"""What VNTANA's answers mean, where its documents leave more than one way to say it."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.conversations import NOW, answer
+from tests.vntana_examples import refused, with_token
+from token_broker.errors import (
+    BrokerError,
+    CredentialRejected,
+    UpstreamContractChanged,
+    UpstreamRefused,
+    UpstreamUnavailable,
+)
+from token_broker.exchange import Response
+from token_broker.vntana_answers import (
+    Refusal,
+    checked,
+    codes_of,
+    expiry_of,
+    has_failed,
+    login_checked,
+    refusal,
+    token_of,
+)
+
+HTML = Response(403, {}, b"<html>")
+
+
+@pytest.mark.parametrize(
+    ("errors", "codes"),
+    [
+        pytest.param(["FORBIDDEN", "CONFLICT"], ["FORBIDDEN", "CONFLICT"], id="texts"),
+        pytest.param([{"message": "FORBIDDEN"}], ["FORBIDDEN"], id="objects with a message"),
+        pytest.param([{"code": "FORBIDDEN"}], ["FORBIDDEN"], id="objects with a code"),
+        pytest.param(
+            [{"message": "Go away!", "code": "FORBIDDEN"}], ["FORBIDDEN"], id="a message in words"
+        ),
+        pytest.param("FORBIDDEN", ["FORBIDDEN"], id="no list"),
+        pytest.param({}, [], id="an object"),
+        pytest.param(None, [], id="null"),
+        pytest.param(["Wrong: hunter2", 1, None, [], "x" * 99], [], id="nothing like a code"),
+    ],
+)
+def test_codes_are_read_from_every_shape(errors: object, codes: list[str]) -> None:
+    assert codes_of(answer({"success": False, "errors": errors})) == codes
+
+
+@pytest.mark.parametrize("body", [b"", b"[]", b"<html>", b"null", b'{"errors":'])
+def test_a_body_without_errors_has_no_codes(body: bytes) -> None:
+    assert codes_of(Response(403, {}, body)) == []
+
+
+@pytest.mark.parametrize(
+    ("response", "is_failure"),
+    [
+        (answer({"success": True}), False),
+        (answer({}), False),
+        (Response(204), False),
+        (refused(200), True),
+        (refused(403), True),
+        (Response(302), True),
+        (answer({"success": True}, 500), True),
+    ],
+)
+def test_a_failure_may_have_status_200(response: Response, is_failure: bool) -> None:
+    assert has_failed(response) is is_failure
+
+
+@pytest.mark.parametrize(
+    ("response", "meaning"),
+    [
+        pytest.param(with_token("a"), None, id="no refusal"),
+        pytest.param(refused(401), Refusal.DEAD, id="401"),
+        pytest.param(refused(403, "FORBIDDEN"), Refusal.DEAD, id="403 FORBIDDEN"),
+        pytest.param(refused(200, "UNAUTHORIZED"), Refusal.DEAD, id="200 UNAUTHORIZED"),
+        pytest.param(HTML, Refusal.DEAD, id="403 without a reason"),
+        pytest.param(refused(403, "BAD_CREDENTIALS"), Refusal.BAD_CREDENTIALS, id="role or token"),
+        pytest.param(refused(403, "CLIENT_BLOCKED"), None, id="blocked: not the token"),
+        pytest.param(refused(401, "UNAUTHORIZED_IP"), None, id="IP: not the token"),
+        pytest.param(refused(403, "API_RATE_LIMIT_EXCEEDED"), None, id="rate limit"),
+        pytest.param(refused(403, "INVALID_CLIENT_UUID"), None, id="no such workspace"),
+        pytest.param(refused(503, "FORBIDDEN"), None, id="down"),
+        pytest.param(Response(404), None, id="not found"),
+    ],
+)
+def test_which_refusals_are_about_the_token(response: Response, meaning: Refusal | None) -> None:
+    assert refusal(response) is meaning
+
+
+@pytest.mark.parametrize(
+    "response",
+    [
+        pytest.param(refused(403, "BAD_CREDENTIALS"), id="as documented"),
+        pytest.param(refused(401), id="as others document it"),
+        pytest.param(answer({"error": "Unauthorized"}, 401), id="401 with another body"),
+        pytest.param(Response(401), id="401 without a body"),
+        pytest.param(refused(403, "UNAUTHORIZED"), id="403 UNAUTHORIZED"),
+        pytest.param(refused(200, "BAD_CREDENTIALS"), id="under a success"),
+        pytest.param(refused(200), id="a success that is none, without a reason"),
+        pytest.param(HTML, id="403 without a reason"),
+        pytest.param(refused(500, "BAD_CREDENTIALS"), id="under a 500: it must not be repeated"),
+    ],
+)
+def test_logins_that_reject_the_credentials(response: Response) -> None:
+    with pytest.raises(CredentialRejected, match=r"^login: ") as error:
+        login_checked(response)
+    assert error.value.upstream_status == response.status
+
+
+@pytest.mark.parametrize(
+    ("response", "error"),
+    [
+        pytest.param(refused(403, "CLIENT_BLOCKED"), UpstreamRefused, id="blocked"),
+        pytest.param(refused(401, "UNAUTHORIZED_IP"), UpstreamRefused, id="IP, under 401"),
+        pytest.param(refused(403, "SUBSCRIPTION_SUSPENDED"), UpstreamRefused, id="subscription"),
+        pytest.param(refused(403, "FORBIDDEN"), UpstreamRefused, id="a reason of its own"),
+        pytest.param(refused(400, "BAD_REQUEST"), UpstreamRefused, id="400"),
+        pytest.param(refused(401, "API_RATE_LIMIT_EXCEEDED"), UpstreamUnavailable, id="too often"),
+        pytest.param(refused(200, "INTERNAL_SERVER_ERROR"), UpstreamUnavailable, id="down"),
+        pytest.param(Response(503), UpstreamUnavailable, id="503"),
+        pytest.param(Response(400), UpstreamContractChanged, id="400 without a reason"),
+        pytest.param(Response(200, {}, b"[]"), UpstreamContractChanged, id="a list"),
+    ],
+)
+def test_logins_that_fail_for_another_reason(response: Response, error: type[BrokerError]) -> None:
+    """These latch nothing: the credentials may well be right."""
+    with pytest.raises(error):
+        login_checked(response)
+
+
+def test_a_login_without_a_body_is_a_login() -> None:
+    """What counts is the header."""
+    login_checked(Response(200, {"x-auth-token": "a"}))
+
+
+@pytest.mark.parametrize(
+    ("response", "seconds"),
+    [
+        pytest.param(refused(403, "API_RATE_LIMIT_EXCEEDED"), 60, id="a limit that does not say"),
+        pytest.param(refused(403, "BAD_GATEWAY"), None, id="down: as the caller sees fit"),
+        pytest.param(
+            Response(429, {"retry-after": "7"}, b'{"errors": ["API_RATE_LIMIT_EXCEEDED"]}'),
+            7,
+            id="a limit that says",
+        ),
+    ],
+)
+def test_how_long_to_wait(response: Response, seconds: int | None) -> None:
+    with pytest.raises(UpstreamUnavailable) as error:
+        checked(response, "login")
+    assert error.value.retry_after == seconds
+
+
+@pytest.mark.parametrize(
+    ("value", "token"),
+    [
+        ("a/b+c==", "a/b+c=="),
+        ("Bearer a/b", "a/b"),
+        ("bearer  a/b ", "a/b"),
+        ("BEARER a/b", "a/b"),
+        ("Bearerish/a", "Bearerish/a"),
+    ],
+)
+def test_a_token_comes_with_or_without_bearer(value: str, token: str) -> None:
+    assert token_of(with_token(value), "login", in_body=False) == token
+
+
+@pytest.mark.parametrize(
+    "value",
+    ["", " ", "Bearer", "Bearer ", "a b", "Bearer Bearer a", "a, b", "a\x00", "é", "a\r\nb"],
+)
+def test_what_is_no_token_is_never_sent_on(value: str) -> None:
+    with pytest.raises(UpstreamContractChanged, match="token_missing"):
+        token_of(with_token(value), "login", in_body=False)
+
+
+@pytest.mark.parametrize(
+    ("response", "in_body", "token"),
+    [
+        pytest.param(answer({"response": {"token": "b"}}), True, "b", id="as a member"),
+        pytest.param(
+            answer({"response": {"session": {"accessToken": "s"}}}), True, "s", id="in the session"
+        ),
+        pytest.param(
+            answer({"response": {"token": "Bearer b"}}), True, "b", id="a member with Bearer"
+        ),
+        pytest.param(with_token("h", token="b"), True, "h", id="the header wins"),
+        pytest.param(answer({"response": {"token": "b"}}), False, None, id="only if it is wanted"),
+        pytest.param(answer({"response": {"token": 1}}), True, None, id="a number"),
+        pytest.param(answer({"response": {"session": []}}), True, None, id="an odd session"),
+        pytest.param(answer({"response": None}), True, None, id="null"),
+        pytest.param(answer([]), True, None, id="a list"),
+    ],
+)
+def test_a_token_in_the_body_is_an_option(
+    response: Response, in_body: bool, token: str | None
+) -> None:
+    if token:
+        assert token_of(response, "login", in_body=in_body) == token
+    else:
+        with pytest.raises(UpstreamContractChanged):
+            token_of(response, "login", in_body=in_body)
+
+
+@pytest.mark.parametrize(
+    ("text", "expiry"),
+    [
+        pytest.param("2030-03-17T17:46:41", 1_900_000_001, id="no zone is UTC"),
+        pytest.param("2030-03-17T17:46:41.9", 1_900_000_001, id="one decimal"),
+        pytest.param("2030-03-17T17:46:41.972", 1_900_000_001, id="three decimals"),
+        pytest.param("2030-03-17T17:46:41.488732", 1_900_000_001, id="six decimals"),
+        pytest.param("2030-03-17T17:46:41.488732999", 1_900_000_001, id="nine decimals"),
+        pytest.param("2030-03-17T17:46:41Z", 1_900_000_001, id="Zulu"),
+        pytest.param("2030-03-17T18:46:41+01:00", 1_900_000_001, id="another zone"),
+        pytest.param("2030-03-17T17:46:40", None, id="this very second"),
+        pytest.param("2020-01-31T19:17:23.972", None, id="past"),
+        pytest.param("0001-01-01T00:00:00+23:59", None, id="before any calendar"),
+        pytest.param("in a month", None, id="words"),
+        pytest.param("", None, id="nothing"),
+        pytest.param(1_900_000_001, None, id="a number"),
+        pytest.param(None, None, id="null"),
+    ],
+)
+def test_when_a_session_expires(text: object, expiry: int | None) -> None:
+    assert expiry_of(with_token("a", session={"expiration": text}), NOW) == expiry
+
+
+@given(st.text() | st.datetimes().map(str))
+def test_an_expiration_is_to_come_or_unknown(text: str) -> None:
+    expiry = expiry_of(with_token("a", session={"expiration": text}), NOW)
+    assert expiry is None or expiry > NOW

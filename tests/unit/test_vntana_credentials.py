@@ -1,0 +1,99 @@
+"""What a VNTANA secret may hold, and how each mistake in it is named."""
+
+from typing import Any
+
+import pytest
+
+from token_broker.errors import NotConfigured
+from token_broker.vntana import Credentials
+
+KEY = {"personal_access_token": "hunter2-key"}
+LOGIN = {"email": "a@b.example", "password": "hunter2"}
+
+
+def test_a_key_is_enough() -> None:
+    assert Credentials.parse(KEY) == Credentials(
+        login={"personal-access-token": "hunter2-key"},
+        organization=None,
+        workspace=None,
+        base_url="https://api-platform.vntana.com",
+        refresh_method="POST",
+        workspace_headers="both",
+        token_from_body=False,
+        lifetime=86_400,
+    )
+
+
+def test_everything_can_be_said() -> None:
+    options: dict[str, Any] = {"refresh_method": "GET", "workspace_headers": "client"}
+    options |= {"token_from_body": True, "lifetime": 300}
+    secret = LOGIN | {"organization": "acme", "workspace": "parts", "options": options}
+    assert Credentials.parse(secret) == Credentials(
+        login=LOGIN,
+        organization="acme",
+        workspace="parts",
+        refresh_method="GET",
+        workspace_headers="client",
+        token_from_body=True,
+        lifetime=300,
+    )
+
+
+@pytest.mark.parametrize(
+    ("written", "meant"),
+    [
+        (" https://api-platform.vntana.com/ ", "https://api-platform.vntana.com"),
+        ("https://api-platform.vntana.com/v1", "https://api-platform.vntana.com"),
+        ("https://api-platform.vntana.com/v1/", "https://api-platform.vntana.com"),
+        ("http://127.0.0.1:8082", "http://127.0.0.1:8082"),
+    ],
+)
+def test_a_base_url_has_one_spelling(written: str, meant: str) -> None:
+    assert Credentials.parse(KEY | {"base_url": written}).base_url == meant
+
+
+def test_no_token_is_kept_for_longer_than_vntana_keeps_it() -> None:
+    secret = KEY | {"options": {"lifetime": 10**9}}
+    assert Credentials.parse(secret).lifetime == 30 * 86_400
+
+
+@pytest.mark.parametrize(
+    ("secret", "named"),
+    [
+        pytest.param({}, "personal_access_token: .* email and password", id="no login"),
+        pytest.param(KEY | LOGIN, "personal_access_token: two kinds", id="two kinds of login"),
+        pytest.param(
+            KEY | {"password": "hunter2"}, "personal_access_token: two kinds", id="one and a half"
+        ),
+        pytest.param({"email": "a@b.example"}, "password: is missing", id="no password"),
+        pytest.param({"password": "hunter2"}, "email: is missing", id="no e-mail"),
+        pytest.param(LOGIN | {"password": 2}, "password: ", id="a password that is a number"),
+        pytest.param({"personal_access_token": ["hunter2"]}, "personal_access_token: ", id="list"),
+        pytest.param(KEY | {"organisation": "hunter2"}, "organisation: is not known", id="unknown"),
+        pytest.param(KEY | {"organization": 1}, "organization: ", id="organization"),
+        pytest.param(KEY | {"workspace": " "}, "workspace: ", id="a blank workspace"),
+        pytest.param(KEY | {"base_url": "hunter2"}, "base_url ", id="no address"),
+        pytest.param(KEY | {"base_url": "http://hunter2.example"}, "base_url ", id="in clear"),
+        pytest.param(KEY | {"base_url": None}, "base_url: ", id="null"),
+        pytest.param(KEY | {"options": []}, "options: ", id="options"),
+        pytest.param(
+            KEY | {"options": {"lifetime": 0}}, r"options\.lifetime: ", id="an option's value"
+        ),
+        pytest.param(
+            KEY | {"options": {"refresh_method": "PUT"}},
+            r"options\.refresh_method: must be one of POST, GET",
+            id="an option's choices",
+        ),
+        pytest.param(KEY | {"options": {"x": 1}}, r"options\.x: is not known", id="an option"),
+        pytest.param([LOGIN], "must be a JSON object", id="no object"),
+        pytest.param("hunter2", "must be a JSON object", id="a text"),
+    ],
+)
+def test_each_mistake_is_named_and_not_shown(secret: Any, named: str) -> None:
+    with pytest.raises(NotConfigured, match=named) as error:
+        Credentials.parse(secret)
+    assert "hunter2" not in repr(error.value)
+
+
+def test_a_login_has_no_repr() -> None:
+    assert "hunter2" not in repr(Credentials.parse(KEY)) + repr(Credentials.parse(LOGIN))

@@ -1,0 +1,194 @@
+"""What VNTANA's refusals and outages lead to, step by step."""
+
+import pytest
+
+from tests.conversations import NOW, answer, earned, held, tell
+from tests.vntana_examples import (
+    ASKED,
+    GUEST,
+    IN_ORGANIZATION,
+    IN_WORKSPACE,
+    KEY,
+    SPACE,
+    grid,
+    listing,
+    organization_token,
+    refused,
+    row,
+    with_token,
+)
+from token_broker import vntana
+from token_broker.errors import (
+    BrokerError,
+    CredentialRejected,
+    UpstreamContractChanged,
+    UpstreamRefused,
+    UpstreamUnavailable,
+)
+from token_broker.exchange import Ask, Elsewhere, Response
+from token_broker.tokens import Token
+from token_broker.variants import Variant
+from token_broker.vntana import LISTING, LISTING_PATIENCE
+
+OLD = listing(GUEST, at=NOW - LISTING_PATIENCE - 1)
+PROMOTED = listing(row(role="ORGANIZATION_OWNER"))
+DEAD = [
+    pytest.param(refused(401), id="401"),
+    pytest.param(answer({"status": 401, "error": "Unauthorized"}, 401), id="401, other body"),
+    pytest.param(refused(403, "FORBIDDEN"), id="403 FORBIDDEN"),
+    pytest.param(refused(200, "TOKEN_NOT_FOUND"), id="200 that is a failure"),
+    pytest.param(Response(403, {}, b"<html>"), id="403 without a reason"),
+]
+
+
+@pytest.mark.parametrize("dead", DEAD)
+@pytest.mark.parametrize(
+    ("variant", "before", "success", "result"),
+    [
+        pytest.param(IN_WORKSPACE, [], with_token("space/1"), "space/1", id="entering"),
+        pytest.param(ASKED, [listing(GUEST)], grid(row(SPACE)), IN_WORKSPACE, id="listing"),
+    ],
+)
+def test_a_dead_organization_token_is_made_anew_once(
+    variant: Variant, before: list[object], success: Response, result: object, dead: Response
+) -> None:
+    old, new = organization_token("org/1"), organization_token("org/2")
+    talk = vntana.exchange(KEY, variant, NOW)
+    next(talk)
+    for told in before:
+        talk.send(told)
+    talk.send(old)
+    assert talk.send(dead) == Ask(IN_ORGANIZATION, rejected=old.fingerprint)
+    assert tell(talk, new).headers["x-auth-token"] == "Bearer org/2"
+    token = earned(talk, success)
+    assert (token.variant if isinstance(token, Elsewhere) else token.value) == result
+
+
+@pytest.mark.parametrize("dead", DEAD)
+def test_a_token_that_dies_twice_is_refused(dead: Response) -> None:
+    with pytest.raises(UpstreamRefused):
+        held(
+            vntana.exchange(KEY, IN_WORKSPACE, NOW),
+            [organization_token("org/1"), dead, organization_token("org/2"), dead],
+        )
+
+
+@pytest.mark.parametrize(
+    "listings",
+    [
+        pytest.param([PROMOTED, PROMOTED], id="as a listing of a moment ago says"),
+        pytest.param([OLD, PROMOTED, PROMOTED], id="as a new listing says"),
+    ],
+)
+def test_an_administrator_is_served_from_the_organization(listings: list[Token]) -> None:
+    """For an organization-level role ``BAD_CREDENTIALS`` means: keep the organization's token."""
+    answers = [organization_token(), refused(403, "BAD_CREDENTIALS"), *listings]
+    talk = vntana.exchange(KEY, IN_WORKSPACE, NOW)
+    assert held(talk, answers) == Elsewhere(IN_ORGANIZATION)
+
+
+def test_bad_credentials_of_another_role_may_mean_a_dead_token() -> None:
+    bad = refused(403, "BAD_CREDENTIALS")
+    fresh = listing(GUEST)
+    new = organization_token("org/2")
+    talk = vntana.exchange(KEY, IN_WORKSPACE, NOW)
+    answers = [organization_token("org/1"), bad, fresh, new, with_token("space/1")]
+    assert held(talk, answers).value == "space/1"
+
+
+def test_bad_credentials_of_another_role_are_no_wrong_password() -> None:
+    """The credentials were just accepted: nothing is latched."""
+    bad = refused(403, "BAD_CREDENTIALS")
+    answers = [organization_token("org/1"), bad, listing(GUEST)]
+    answers += [organization_token("org/2"), bad, listing(GUEST)]
+    with pytest.raises(UpstreamRefused) as error:
+        held(vntana.exchange(KEY, IN_WORKSPACE, NOW), answers)
+    assert error.value.upstream_code == "BAD_CREDENTIALS"
+
+
+def test_an_organization_that_left_the_account_promotes_nobody() -> None:
+    bad = refused(403, "BAD_CREDENTIALS")
+    answers = [organization_token("org/1"), bad, listing()]
+    answers += [organization_token("org/2"), bad, listing()]
+    with pytest.raises(UpstreamRefused):
+        held(vntana.exchange(KEY, IN_WORKSPACE, NOW), answers)
+
+
+STEPS: dict[str, tuple[Variant, list[object]]] = {
+    "login": (LISTING, []),
+    "list organizations": (LISTING, [with_token("login/1")]),
+    "enter organization": (IN_ORGANIZATION, [listing(row()), with_token("login/1")]),
+    "list workspaces": (ASKED, [listing(GUEST), organization_token()]),
+    "enter workspace": (IN_WORKSPACE, [organization_token()]),
+}
+"""Each step, and what leads to it."""
+
+
+@pytest.mark.parametrize(
+    ("last", "error", "code"),
+    [
+        pytest.param(Response(503), UpstreamUnavailable, None, id="down"),
+        pytest.param(Response(429), UpstreamUnavailable, None, id="told to wait"),
+        pytest.param(
+            refused(403, "API_RATE_LIMIT_EXCEEDED"),
+            UpstreamUnavailable,
+            "API_RATE_LIMIT_EXCEEDED",
+            id="a rate limit under 403",
+        ),
+        pytest.param(
+            refused(200, "BAD_GATEWAY"), UpstreamUnavailable, "BAD_GATEWAY", id="down under 200"
+        ),
+        pytest.param(
+            refused(403, "CLIENT_BLOCKED"), UpstreamRefused, "CLIENT_BLOCKED", id="blocked"
+        ),
+        pytest.param(refused(401, "UNAUTHORIZED_IP"), UpstreamRefused, "UNAUTHORIZED_IP", id="IP"),
+        pytest.param(
+            refused(422, "UNPROCESSABLE_ENTITY"),
+            UpstreamRefused,
+            "UNPROCESSABLE_ENTITY",
+            id="a code under another status",
+        ),
+        pytest.param(Response(302), UpstreamContractChanged, None, id="redirected"),
+        pytest.param(Response(404), UpstreamContractChanged, None, id="not found"),
+        pytest.param(
+            Response(200, {}, b"<html>"), UpstreamContractChanged, None, id="a page of HTML"
+        ),
+        pytest.param(
+            Response(200, {"x-auth-token": "a"}, b'{"succ'),
+            UpstreamContractChanged,
+            None,
+            id="truncated",
+        ),
+        pytest.param(answer({}), UpstreamContractChanged, None, id="neither token nor grid"),
+        pytest.param(
+            answer({}, x_auth_token="a b"), UpstreamContractChanged, None, id="an odd token"
+        ),
+    ],
+)
+@pytest.mark.parametrize("step", STEPS)
+def test_each_way_a_step_can_fail_has_an_error_that_names_the_step(
+    step: str, last: Response, error: type[BrokerError], code: str | None
+) -> None:
+    variant, before = STEPS[step]
+    with pytest.raises(error, match=f"^{step}: ") as raised:
+        held(vntana.exchange(KEY, variant, NOW), [*before, last])
+    assert raised.value.upstream_code == code
+
+
+@pytest.mark.parametrize(
+    ("answers", "error"),
+    [
+        pytest.param([refused(403, "BAD_CREDENTIALS")], CredentialRejected, id="wrong password"),
+        pytest.param(
+            [listing(row()), with_token("a"), refused(403, "BAD_CREDENTIALS")],
+            UpstreamRefused,
+            id="not at a later step: the login was accepted",
+        ),
+    ],
+)
+def test_only_a_login_rejects_the_credentials(
+    answers: list[object], error: type[BrokerError]
+) -> None:
+    variant = IN_ORGANIZATION if len(answers) > 1 else LISTING
+    with pytest.raises(error):
+        held(vntana.exchange(KEY, variant, NOW), answers)
