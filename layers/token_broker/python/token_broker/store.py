@@ -285,7 +285,7 @@ WRONG_SETTINGS = frozenset(
 
 def unavailable(error: Exception, what: str, setting: str) -> StoreUnavailable | NotConfigured:
     """Return what an error of AWS means; its text, which may quote a request, is left out."""
-    response: Any = getattr(error, "response", {})
+    response: Any = getattr(error, "response", None) or {}
     code = str(response.get("Error", {}).get("Code", type(error).__name__))
     if code in WRONG_SETTINGS:
         return NotConfigured(f"{setting}: {what} cannot be used ({code})")
