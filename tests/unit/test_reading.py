@@ -1,0 +1,352 @@
+"""Items and seals, read from moto: quickly, through boto3, and by the one for the other."""
+
+import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+from moto.server import ThreadedMotoServer
+
+from tests.servers import Server, answer, says
+from token_broker import clients
+from token_broker.errors import BrokerError, NotConfigured, StoreUnavailable
+from token_broker.fastread import FastRead, fast_read
+from token_broker.reading import LARGEST_SEALED, Reader
+
+TABLE = "tokens"
+ACME = "vntana#acme"
+CONTEXT = {"table": TABLE, "connection": ACME, "variant": "-", "generation": "7"}
+
+ITEMS: dict[str, dict[str, Any]] = {
+    "keys only": {},
+    "a token": {
+        "schema": {"N": "1"},
+        "token": {"B": bytes(range(256)) * 8},
+        "generation": {"N": "7"},
+        "fingerprint": {"S": "0123456789abcdef"},
+        "expires_at": {"N": "1790000000"},
+        "context": {"S": '{"organization":"é\\u0000"}'},
+        "ttl": {"N": "1790600000"},
+    },
+    "a failure": {
+        "failure": {"M": {"code": {"S": "credential_rejected"}, "count": {"N": "3"}}},
+        "report_times": {"L": [{"N": "1"}, {"N": "2"}]},
+    },
+    "a lease": {"lease_owner": {"S": "ab"}, "lease_until": {"N": "1"}, "fence": {"N": "12"}},
+    "damaged": {"generation": {"S": "seven"}, "token": {"BOOL": False}, "schema": {"NULL": True}},
+    "all types": {
+        "B": {"B": b"\x00"},
+        "BS": {"BS": [b"a", b"\xff"]},
+        "SS": {"SS": ["a", "b"]},
+        "NS": {"NS": ["1", "2.5"]},
+        "M": {"M": {"L": {"L": [{"B": b"deep"}, {"M": {}}, {"L": []}]}}},
+    },
+}
+
+
+class Aws:
+    """A table and a key, and readers of them."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self.dynamodb, self.kms = clients.dynamodb(), clients.kms()
+
+    def make(self) -> None:
+        self.key_id = self.kms.create_key()["KeyMetadata"]["KeyId"]
+        self.dynamodb.create_table(
+            TableName=TABLE,
+            AttributeDefinitions=[
+                {"AttributeName": "connection", "AttributeType": "S"},
+                {"AttributeName": "variant", "AttributeType": "S"},
+            ],
+            KeySchema=[
+                {"AttributeName": "connection", "KeyType": "HASH"},
+                {"AttributeName": "variant", "KeyType": "RANGE"},
+            ],
+            BillingMode="PAY_PER_REQUEST",
+        )
+
+    def put(self, variant: str, item: dict[str, Any]) -> dict[str, Any]:
+        whole = {"connection": {"S": ACME}, "variant": {"S": variant}} | item
+        self.dynamodb.put_item(TableName=TABLE, Item=whole)
+        return whole
+
+    def seal(self, clear: bytes) -> bytes:
+        return self.kms.encrypt(KeyId=self.key_id, Plaintext=clear, EncryptionContext=CONTEXT)[
+            "CiphertextBlob"
+        ]
+
+    def reader(self, fast: FastRead | None) -> Reader:
+        return Reader(TABLE, self.key_id, lambda: self.dynamodb, lambda: self.kms, fast)
+
+
+def variables(url: str) -> dict[str, str]:
+    return {
+        "AWS_ENDPOINT_URL": url,
+        "AWS_REGION": "eu-west-1",
+        "AWS_DEFAULT_REGION": "eu-west-1",
+        "AWS_ACCESS_KEY_ID": "local",
+        "AWS_SECRET_ACCESS_KEY": "local",
+    }
+
+
+@contextmanager
+def pointed_at(url: str) -> Iterator[Aws]:
+    """Make boto3's clients for *url*: that takes a second, so tests share them."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in variables(url).items():
+            patch.setenv(name, value)
+        clients.forget()
+        aws = Aws(url)
+        yield aws
+        aws.dynamodb.close()
+        aws.kms.close()
+        clients.forget()
+
+
+@contextmanager
+def quick(url: str) -> Iterator[FastRead]:
+    fast = fast_read(variables(url))
+    assert fast
+    yield fast
+    fast.close()
+
+
+@pytest.fixture(scope="module")
+def moto() -> Iterator[Aws]:
+    server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    with pointed_at(f"http://{host}:{port}") as aws:
+        yield aws
+    server.stop()
+
+
+@pytest.fixture
+def aws(moto: Aws) -> Iterator[Aws]:
+    moto.make()
+    yield moto
+    moto.dynamodb.delete_table(TableName=TABLE)
+
+
+@pytest.fixture
+def fast(aws: Aws) -> Iterator[FastRead]:
+    with quick(aws.url) as fast:
+        yield fast
+
+
+@pytest.fixture
+def odd() -> Iterator[Server]:
+    """Return an AWS that answers what it is told to, at first that it has no time."""
+    server = Server(says(answer(b"{}", status="503 Slow Down")))
+    yield server
+    server.close()
+
+
+@pytest.fixture
+def fallen(odd: Server) -> Iterator[FastRead]:
+    """Return a fast read that never succeeds, while boto3 does."""
+    with quick(odd.url) as fast:
+        yield fast
+
+
+@pytest.fixture(params=["fast", "boto3", "fallen"])
+def reader(aws: Aws, request: pytest.FixtureRequest) -> Reader:
+    way = request.param
+    return aws.reader(None if way == "boto3" else request.getfixturevalue(way))
+
+
+# The same whichever way it is read
+
+
+@pytest.mark.parametrize("name", ITEMS)
+def test_an_item_is_read_as_it_was_written(aws: Aws, reader: Reader, name: str) -> None:
+    item = aws.put("-", ITEMS[name])
+    assert reader.items(ACME, "-") == [item]
+    assert reader.items(ACME, "-", "-") == [item, item]
+
+
+def test_several_items_are_read_at_once(aws: Aws, reader: Reader) -> None:
+    """In the order in which they were asked for, and None for those that are not there."""
+    first, second = aws.put("-", ITEMS["a lease"]), aws.put("ab", ITEMS["all types"])
+    assert reader.items(ACME, "ab", "none", "-", "ab") == [second, None, first, second]
+
+
+def test_an_item_that_is_not_there(reader: Reader) -> None:
+    assert reader.items("vntana#nobody", "-") == [None]
+
+
+def test_a_seal_is_opened(aws: Aws, reader: Reader) -> None:
+    clear = bytes(range(256)) * 8
+    assert reader.decrypt(aws.seal(clear), CONTEXT) == clear
+
+
+@pytest.mark.parametrize("blob", [b"", b"x", b"x" * LARGEST_SEALED, b"x" * (LARGEST_SEALED + 1)])
+def test_what_is_no_seal_does_not_open(reader: Reader, blob: bytes) -> None:
+    assert reader.decrypt(blob, CONTEXT) is None
+
+
+def test_a_seal_of_another_place_does_not_open(aws: Aws, reader: Reader) -> None:
+    assert reader.decrypt(aws.seal(b"x"), CONTEXT | {"connection": "vntana#other"}) is None
+
+
+def test_boto3_is_not_asked_when_it_is_not_needed(aws: Aws, fast: FastRead) -> None:
+    """That is what the fast read is there for: neither client is made, for a hit or a miss."""
+
+    def refuse() -> Any:
+        raise AssertionError("a client was made")
+
+    reader = Reader(TABLE, aws.key_id, refuse, refuse, fast)
+    sealed = aws.seal(b"clear")
+    item = aws.put("-", {"token": {"B": sealed}})
+    assert reader.items(ACME, "-", "none") == [item, None]
+    assert reader.items(ACME, "none") == [None]
+    assert reader.decrypt(sealed, CONTEXT) == b"clear"
+    assert reader.fallbacks == 0
+
+
+def test_what_the_fast_read_does_not_bring_boto3_does(aws: Aws, fallen: FastRead) -> None:
+    reader = aws.reader(fallen)
+    item = aws.put("-", ITEMS["a token"])
+    assert reader.items(ACME, "-") == [item]
+    assert reader.decrypt(aws.seal(b"clear"), CONTEXT) == b"clear"
+    assert reader.fallbacks == 2
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        {"Item": []},
+        {"Item": {"a": "text"}},
+        {"Item": {"a": {"S": "b", "N": "1"}}},
+        {"Item": {"a": {}}},
+        {"Item": {"a": {"X": "b"}}},
+        {"Item": {"a": {"B": "not base64"}}},
+        {"Item": {"a": {"B": 1}}},
+        {"message": "hello"},
+        {"Responses": []},
+        {"UnprocessedKeys": {TABLE: {"Keys": []}}},
+        {"Plaintext": "not base64"},
+        {"Plaintext": None},
+    ],
+    ids=json.dumps,
+)
+def test_an_odd_answer_is_for_boto3(
+    aws: Aws, odd: Server, fallen: FastRead, said: dict[str, Any]
+) -> None:
+    """And never taken for an item, or for the lack of one."""
+    odd.behaviour = says(answer(json.dumps(said).encode()))
+    reader = aws.reader(fallen)
+    item = aws.put("-", ITEMS["a token"])
+    if "Responses" in said or "UnprocessedKeys" in said:
+        assert reader.items(ACME, "-", "none") == [item, None]
+    elif "Plaintext" in said:
+        assert reader.decrypt(aws.seal(b"clear"), CONTEXT) == b"clear"
+    else:
+        assert reader.items(ACME, "-") == [item]
+    assert reader.fallbacks == 1
+
+
+# Errors
+
+
+@pytest.fixture(scope="module")
+def broken() -> Iterator[tuple[Server, Reader]]:
+    """Return an AWS that answers what it is told to, and who asks it, quickly and through boto3."""
+    server = Server(says())
+    with pointed_at(server.url) as aws, quick(server.url) as fast:
+        aws.key_id = "key"
+        yield server, aws.reader(fast)
+    server.close()
+
+
+@pytest.fixture
+def erring(broken: tuple[Server, Reader]) -> Callable[[bytes], Reader]:
+    """Return a way to a reader whom AWS answers with given bytes."""
+    server, reader = broken
+
+    def told(raw: bytes) -> Reader:
+        server.behaviour = says(raw, end=True)
+        return reader
+
+    return told
+
+
+def refusal(code: str, status: str = "400 Bad Request") -> bytes:
+    message = "User: arn:c4nary is not authorized to perform: kms:Decrypt"
+    body = json.dumps({"__type": f"com.amazonaws#{code}", "message": message}).encode()
+    return answer(body, "Content-Type: application/x-amz-json-1.0", status=status)
+
+
+def read(reader: Reader) -> object:
+    return reader.items(ACME, "-")
+
+
+def read_two(reader: Reader) -> object:
+    return reader.items(ACME, "-", "ab")
+
+
+def open_seal(reader: Reader) -> object:
+    return reader.decrypt(b"sealed", CONTEXT)
+
+
+@pytest.mark.parametrize(
+    ("ask", "raw", "error", "words"),
+    [
+        (read, refusal("ResourceNotFoundException"), NotConfigured, "TABLE_NAME"),
+        (read_two, refusal("AccessDeniedException"), NotConfigured, "TABLE_NAME"),
+        (read, refusal("ThrottlingException"), StoreUnavailable, "table"),
+        (read_two, refusal("ProvisionedThroughputExceededException"), StoreUnavailable, "table"),
+        (read, refusal("InternalServerError", "500 X"), StoreUnavailable, "table"),
+        (read, answer(b"", status="503 X"), StoreUnavailable, "table"),
+        (read, b"nonsense\r\n\r\n", StoreUnavailable, "table"),
+        (open_seal, refusal("NotFoundException"), NotConfigured, "KEY_ID"),
+        (open_seal, refusal("DisabledException"), NotConfigured, "KEY_ID"),
+        (open_seal, refusal("KMSInvalidStateException"), NotConfigured, "KEY_ID"),
+        (open_seal, refusal("AccessDeniedException"), NotConfigured, "KEY_ID"),
+        (open_seal, refusal("ThrottlingException"), StoreUnavailable, "key"),
+        (open_seal, refusal("KMSInternalException", "500 X"), StoreUnavailable, "key"),
+    ],
+)
+def test_an_error_of_aws_has_a_name(
+    *,
+    erring: Callable[[bytes], Reader],
+    ask: Callable[[Reader], object],
+    raw: bytes,
+    error: type[BrokerError],
+    words: str,
+) -> None:
+    """Whose fault it is, and which setting to look at. What AWS says stays out: it quotes."""
+    with pytest.raises(error, match=words) as caught:
+        ask(erring(raw))
+    assert "c4nary" not in str(caught.value)
+    assert caught.value.__context__ is None
+
+
+@pytest.mark.parametrize("code", ["InvalidCiphertextException", "IncorrectKeyException"])
+def test_what_kms_does_not_open_counts_as_absent(
+    erring: Callable[[bytes], Reader], code: str
+) -> None:
+    assert erring(refusal(code)).decrypt(b"sealed", CONTEXT) is None
+
+
+def test_a_table_that_answers_in_part_is_busy(erring: Callable[[bytes], Reader]) -> None:
+    """Nothing is taken for absent that was not looked for."""
+    key = {"connection": {"S": ACME}, "variant": {"S": "ab"}}
+    body = {"Responses": {TABLE: []}, "UnprocessedKeys": {TABLE: {"Keys": [key]}}}
+    with pytest.raises(StoreUnavailable, match="the table is busy"):
+        erring(answer(json.dumps(body).encode())).items(ACME, "-", "ab")
+
+
+def test_clients_are_made_once(moto: Aws) -> None:
+    """And give up soon, for there is a caller who waits."""
+    with pointed_at(moto.url) as aws:
+        assert clients.dynamodb() is aws.dynamodb
+        made = (clients.secrets_manager(), clients.functions(), clients.events())
+        for client in (*made, aws.kms):
+            config: Any = client.meta.config
+            assert (config.connect_timeout, config.read_timeout) == (1, 2)
+            assert config.retries["total_max_attempts"] == 2
+        for client in made:
+            client.close()
