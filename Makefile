@@ -18,7 +18,7 @@ COMPILE := -m compileall -q --invalidation-mode unchecked-hash
 export SAM_CLI_TELEMETRY := 0
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check format build deploy destroy bench clean
+.PHONY: help run test check format operations build deploy destroy bench clean
 
 help:  ## Show these lines.
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -43,6 +43,9 @@ check: test  ## The same: what CI runs.
 format: $(READY)  ## Put every file into the house's form.
 	@$(BIN)/ruff format .
 	@$(BIN)/ruff check --fix .
+
+operations: $(READY)  ## Write alarms and dashboard into the template.
+	@PYTHONPATH=tools $(BIN)/python -m token_broker_operations
 
 # SAM pins old versions of what we use, so it lives by itself.
 $(SAM_READY): tools/sam.txt

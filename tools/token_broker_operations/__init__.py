@@ -1,0 +1,1 @@
+"""What operators watch: alarms and a dashboard, made from the codes of the errors."""

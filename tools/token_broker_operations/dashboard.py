@@ -1,0 +1,88 @@
+"""The dashboard of the stack: how it does, at a glance."""
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from token_broker.telemetry import MEASURES
+from token_broker_operations.alarms import NAMESPACE, Resource
+from token_broker_operations.signals import PERIOD
+
+WIDTH, HEIGHT = 8, 6
+"""Of a widget, in the grid of 24 columns."""
+
+
+@dataclass(frozen=True, slots=True)
+class Chart:
+    """One metric, or several statistics of one, for every value of its dimensions."""
+
+    title: str
+    metric: str
+    statistics: tuple[str, ...] = ("Sum",)
+    stacked: bool = False
+
+
+CHARTS = (
+    Chart("Hand-outs, by source", "HandOut", stacked=True),
+    Chart("Failures, by code", "Failure", stacked=True),
+    Chart("Latches", "Latched"),
+    Chart("Milliseconds to hand out", "Duration", ("p50", "p99")),
+    Chart("Exchanges, by outcome", "Exchange", stacked=True),
+    Chart("Milliseconds of the upstreams, by step", "UpstreamDuration", ("p50", "p99")),
+    Chart("Seconds of age of the tokens handed out", "TokenAge", ("p50", "Maximum")),
+    Chart("Waits for another's exchange", "Wait"),
+    Chart("Cold starts", "ColdStart"),
+)
+
+
+def resource(alarms: list[str]) -> Resource:
+    """Return the dashboard, with the state of *alarms* on top."""
+    return {
+        "Type": "AWS::CloudWatch::Dashboard",
+        "Properties": {
+            "DashboardName": {"Fn::Sub": "token-broker-${Stage}"},
+            "DashboardBody": {"Fn::Sub": json.dumps({"widgets": list(widgets(alarms))}, indent=1)},
+        },
+    }
+
+
+def widgets(alarms: list[str]) -> Iterator[Mapping[str, Any]]:
+    """Yield the widgets, from left to right and down."""
+    arns = [f"${{{name}.Arn}}" for name in alarms]
+    yield {
+        "type": "alarm",
+        "width": 3 * WIDTH,
+        "height": 3,
+        "properties": {"title": "Alarms", "alarms": arns},
+    }
+    for chart in CHARTS:
+        yield {"type": "metric", "width": WIDTH, "height": HEIGHT, "properties": drawn(chart)}
+
+
+def drawn(chart: Chart) -> Mapping[str, Any]:
+    """Return the properties of *chart*."""
+    return {
+        "title": chart.title,
+        "region": "${AWS::Region}",
+        "view": "timeSeries",
+        "stacked": chart.stacked,
+        "period": PERIOD,
+        "metrics": [
+            [{"expression": search(chart.metric, statistic), "id": f"e{number}"}]
+            for number, statistic in enumerate(chart.statistics)
+        ],
+    }
+
+
+def search(metric: str, statistic: str) -> str:
+    """Return the expression that finds *metric* for every flow and every value."""
+    names = ",".join([NAMESPACE, "flow", "service", *dimensions(metric)])
+    service = 'service="token-broker-${Stage}"'
+    return f"SEARCH('{{{names}}} MetricName=\"{metric}\" {service}', '{statistic}', {PERIOD})"
+
+
+def dimensions(metric: str) -> tuple[str, ...]:
+    """Return the dimensions of *metric* besides the flow and the service."""
+    [measure] = [each for each in MEASURES.values() if metric in each.metrics]
+    return measure.dimensions

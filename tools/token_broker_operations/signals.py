@@ -1,0 +1,92 @@
+"""When a failure is worth an alarm: one signal for each code, and none without a code.
+
+The thresholds are failures in a period over all flows. A failure that is ours or that somebody
+must act on alarms at once; one that callers or upstreams cause and that passes, only in numbers.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from token_broker.errors import BrokerError
+
+PERIOD = 300
+"""Seconds over which failures are counted."""
+
+PROMPT = 60
+"""The same, for failures that take a deployment back: a canary is over in five minutes."""
+
+AT_ONCE = 0
+"""The first failure alarms."""
+
+
+@dataclass(frozen=True, slots=True)
+class Signal:
+    """A code's alarm: more than *above* failures in each of *periods* times *period* seconds."""
+
+    code: str
+    above: int
+    periods: int
+    meaning: str
+    period: int = PERIOD
+
+    @property
+    def name(self) -> str:
+        """The code as part of a resource's name."""
+        return "".join(word.capitalize() for word in self.code.split("_"))
+
+
+SIGNALS = (
+    Signal(
+        "internal",
+        AT_ONCE,
+        1,
+        "A defect of the broker's. A deployment that meets it is taken back.",
+        PROMPT,
+    ),
+    Signal(
+        "store_unavailable",
+        3,
+        1,
+        "The table or its key does not answer, or may not be used.",
+        PROMPT,
+    ),
+    Signal(
+        "not_configured",
+        AT_ONCE,
+        1,
+        "A secret, or the environment, is wrong. The log names the key.",
+    ),
+    Signal("credential_rejected", AT_ONCE, 1, "A vendor refused a connection's credentials."),
+    Signal(
+        "credential_latched",
+        AT_ONCE,
+        1,
+        "Callers ask for a connection whose credentials were refused.",
+    ),
+    Signal(
+        "upstream_refused",
+        3,
+        1,
+        "A vendor refuses, but not for the credentials: its code says why.",
+    ),
+    Signal("upstream_contract_changed", AT_ONCE, 1, "A vendor answers other than documented."),
+    Signal("upstream_unavailable", 10, 3, "A vendor does not answer, and no old token lives."),
+    Signal("refresh_in_progress", 20, 3, "Callers wait in vain for somebody else's exchange."),
+    Signal("too_many_requests", 20, 3, "A caller forces or rejects tokens again and again."),
+    Signal("unknown_connection", 20, 3, "A caller asks for a connection that has no secret."),
+    Signal("invalid_request", 100, 3, "A caller sends requests that are wrong."),
+)
+
+
+def codes() -> set[str]:
+    """Return the code of every error that can be raised."""
+    return {error.code for error in leaves(BrokerError)}
+
+
+def leaves(error: type[BrokerError]) -> Iterator[type[BrokerError]]:
+    """Yield the errors below *error* that have none below them."""
+    below = error.__subclasses__()
+    if not below:
+        yield error
+    for each in below:
+        yield from leaves(each)
