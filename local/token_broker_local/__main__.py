@@ -3,9 +3,10 @@
 import os
 import signal
 import sys
+import time
 from types import FrameType
 
-from token_broker_local import banner, environment, ports
+from token_broker_local import banner, environment, journal, ports
 
 
 def main() -> None:
@@ -18,13 +19,20 @@ def main() -> None:
     except ports.PortError as error:
         sys.exit(str(error))
     environment.enter(places)
-    from token_broker_local import system  # noqa: PLC0415 (slow: signals are handled by now)
+    from token_broker_local import system, vendors  # noqa: PLC0415 (slow: signals are handled by now)
 
-    with system.running(places):
-        print(banner.banner(places), flush=True)
+    sys.stdout = journal.Ear(sys.stdout)
+    with system.running(places, report=report):
+        document = vendors.demo_secrets(places)["vntana"]
+        print(banner.banner(places, document), flush=True)
         print("ready: Ctrl-C ends everything", flush=True)
         while True:
             signal.pause()
+
+
+def report(line: str) -> None:
+    """Show a line of what happens."""
+    print(f"{time.strftime('%H:%M:%S')} {line}", file=sys.stderr, flush=True)
 
 
 def end(signum: int, frame: FrameType | None) -> None:  # noqa: ARG001 (a signal handler's form)

@@ -1,41 +1,36 @@
 """What `make run` says once it runs."""
 
 import json
-from collections.abc import Iterator
+import sys
+from collections.abc import Iterator, Mapping
+from typing import Any
 
-from token_broker_local.places import (
-    ACCESS_KEY,
-    FLOWS,
-    REGION,
-    SECRET_KEY,
-    Places,
-    secret_name,
-)
+from token_broker_local.places import ACCESS_KEY, FLOWS, REGION, SECRET_KEY, Places, secret_name
 
-NAMES = {"vntana": "VNTANA", "vendorlink": "Vendorlink", "editor": "ARES Kudo editor"}
+VENDORS = {
+    "vntana": "VNTANA",
+    "vendorlink": "Vendorlink",
+    "editor": "Graebert's token service for the ARES Kudo editor",
+}
 BODIES = {"editor": {"parameters": {"userId": "42"}}}
+OWN = "mine"
+"""A name for a connection of one's own."""
 
 
-def banner(places: Places) -> str:
-    """Return the text, which is all that a newcomer has to read."""
-    return "\n".join(lines(places))
-
-
-def lines(places: Places) -> Iterator[str]:
-    """Yield the text line by line."""
-    yield "Token Broker, whole, on this machine"
-    yield ""
-    yield from table(places)
-    yield ""
-    yield "Ask for a token:"
-    yield ""
-    for flow in FLOWS:
-        yield f"  {curl(places, flow)}"
-    yield ""
-    yield from connecting(places)
-    yield ""
-    yield from switching(places)
-    yield ""
+def banner(places: Places, document: Mapping[str, Any]) -> str:
+    """Return all that a newcomer has to read; *document* is what a VNTANA secret may say."""
+    name = secret_name("vntana", OWN)
+    paragraphs = [
+        ["Token Broker, whole, on this machine"],
+        table(places),
+        ["Ask for a token:"],
+        [f"  {curl(places, flow)}" for flow in FLOWS],
+        [f"A connection is a secret, {secret_name('FLOW', 'NAME')}. Add one, with either line:"],
+        connecting(places, f"'{name}'", f"'{json.dumps(document)}'"),
+        ["Each fake shows its modes, faults and log. Have VNTANA fail, and work again:"],
+        switching(f"{places.url('vntana')}/_control"),
+    ]
+    return "\n\n".join("\n".join(paragraph) for paragraph in paragraphs) + "\n"
 
 
 def table(places: Places) -> Iterator[str]:
@@ -44,7 +39,7 @@ def table(places: Places) -> Iterator[str]:
     yield f"  {places.url('gateway')}  API Gateway (IAM) and Lambda: {identity}"
     yield f"  {places.url('services')}  Secrets Manager, DynamoDB, KMS, EventBridge (moto)"
     for flow in FLOWS:
-        yield f"  {places.url(flow)}  a fake of {NAMES[flow]}"
+        yield f"  {places.url(flow)}  a fake of {VENDORS[flow]}"
 
 
 def curl(places: Places, flow: str) -> str:
@@ -56,24 +51,21 @@ def curl(places: Places, flow: str) -> str:
     )
 
 
-def connecting(places: Places) -> Iterator[str]:
-    """Yield how to add a connection of one's own."""
-    yield f"A connection is a secret called {secret_name('FLOW', 'NAME')}. Add one, for example:"
-    yield ""
+def connecting(places: Places, name: str, document: str) -> Iterator[str]:
+    """Yield how to add a connection called *name* by the AWS CLI, or by boto3."""
     yield (
-        f"  AWS_ACCESS_KEY_ID={ACCESS_KEY} AWS_SECRET_ACCESS_KEY={SECRET_KEY} "
-        f"aws --region {REGION} --endpoint-url {places.url('services')} "
-        f"secretsmanager create-secret --name {secret_name('vntana', 'acme')} --secret-string file://acme.json"
+        f"  export AWS_ACCESS_KEY_ID={ACCESS_KEY} AWS_SECRET_ACCESS_KEY={SECRET_KEY} "
+        f"AWS_DEFAULT_REGION={REGION} AWS_ENDPOINT_URL={places.url('services')}"
     )
-    yield (
-        f"  boto3.client('secretsmanager', '{REGION}', endpoint_url='{places.url('services')}', "
-        f"aws_access_key_id='{ACCESS_KEY}', aws_secret_access_key='{SECRET_KEY}')"
-        f".create_secret(Name='{secret_name('vntana', 'acme')}', SecretString=document)"
-    )
+    yield f"  aws secretsmanager create-secret --name {name} --secret-string {document}"
+    create = 'boto3.client("secretsmanager").create_secret(Name=argv[1], SecretString=argv[2])'
+    script = f"import boto3; from sys import argv; {create}"
+    yield f"  {sys.executable} -c '{script}' {name} {document}"
 
 
-def switching(places: Places) -> Iterator[str]:
-    """Yield how to make a vendor behave differently."""
-    yield "Each fake shows its modes and its log, and can be switched while it runs:"
-    yield ""
-    yield f"  curl {places.url('vntana')}/_control"
+def switching(control: str) -> Iterator[str]:
+    """Yield how to make the vendor whose control endpoint is *control* fail, and work again."""
+    down = json.dumps({"faults": [{"kind": "status", "status": 503, "times": None}]})
+    yield f"  curl {control}"
+    yield f"  curl -X PATCH -d '{down}' {control}"
+    yield f"  curl -X PUT -d '{{}}' {control}"

@@ -4,21 +4,29 @@ import importlib.util
 import json
 import math
 import threading
+import time
 import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeAlias
 
+from token_broker_local import journal
 from token_broker_local.context import LambdaContext
 from token_broker_local.places import FLOWS, TIMEOUT, function_name
 
 Handler: TypeAlias = Callable[[Any, Any], Any]
 
+Report: TypeAlias = Callable[[str], object]
+
 FOLDER = Path(__file__).parents[2] / "functions"
 
 RESPONSE_LIMIT = 6_291_556
 """Bytes that Lambda takes back from a function: 6 MB and a little for the envelope."""
+
+
+def ignore(line: str) -> None:
+    """Report nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +36,14 @@ class Outcome:
     payload: bytes = field(repr=False)
     failed: bool = False
 
+    @property
+    def summary(self) -> str:
+        """How it went, in a word: an HTTP status, an error's name, or that it went well."""
+        answer = json.loads(self.payload)
+        if self.failed:
+            return str(answer["errorType"])
+        return str(answer.get("statusCode", "ok")) if isinstance(answer, dict) else "ok"
+
 
 @dataclass(frozen=True, slots=True)
 class Function:
@@ -36,6 +52,8 @@ class Function:
     name: str
     handler: Handler
     timeout: float = TIMEOUT
+    report: Report = ignore
+    """Is told a line for each call."""
 
     def invoke(self, payload: bytes, patience: float = math.inf) -> Outcome:
         """Call the handler in a thread of its own, for as long as its time limit allows.
@@ -47,15 +65,22 @@ class Function:
         context = LambdaContext(self.name, self.timeout)
         outcomes: list[Outcome] = []
         thread = threading.Thread(
-            target=lambda: outcomes.append(self.outcome(payload, context)),
-            name=f"{self.name} {context.aws_request_id}",
-            daemon=True,
+            target=lambda: outcomes.append(self.reported(payload, context)), daemon=True
         )
         thread.start()
         thread.join(min(self.timeout, patience))
         if not outcomes and patience < self.timeout:
             raise TimeoutError
         return outcomes[0] if outcomes else timed_out(context)
+
+    def reported(self, payload: bytes, context: LambdaContext) -> Outcome:
+        """Call the handler, and report the call."""
+        with journal.listening() as heard:
+            outcome = self.outcome(payload, context)
+        took = f"{round((time.monotonic() - context.started) * 1000)} ms"
+        line = [journal.called(payload, self.name), outcome.summary, took]
+        self.report(" ".join([*line, *journal.told(heard.getvalue())]))
+        return outcome
 
     def outcome(self, payload: bytes, context: LambdaContext) -> Outcome:
         """Call the handler and put what comes of it into Lambda's form."""
@@ -109,7 +134,7 @@ def problem(**members: object) -> Outcome:
     return Outcome(json.dumps(members).encode(), failed=True)
 
 
-def load(flow: str, folder: Path = FOLDER) -> Function:
+def load(flow: str, folder: Path = FOLDER, report: Report = ignore) -> Function:
     """Load the function of *flow* by its path: all three files are called the same."""
     path = folder / flow / "app.py"
     spec = importlib.util.spec_from_file_location(f"{flow}_app", path)
@@ -117,9 +142,9 @@ def load(flow: str, folder: Path = FOLDER) -> Function:
         raise ImportError(f"there is no function in {path}")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
-    return Function(function_name(flow), module.handler)
+    return Function(function_name(flow), module.handler, report=report)
 
 
-def load_all(folder: Path = FOLDER) -> Mapping[str, Function]:
+def load_all(folder: Path = FOLDER, report: Report = ignore) -> Mapping[str, Function]:
     """Load every flow's function. The environment must be set: they read it as they are loaded."""
-    return {flow: load(flow, folder) for flow in FLOWS}
+    return {flow: load(flow, folder, report) for flow in FLOWS}

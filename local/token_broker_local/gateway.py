@@ -6,10 +6,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from token_broker_local import invocations, refusals, routes, signatures
+from token_broker_local import invocations, journal, refusals, routes, signatures
 from token_broker_local.answers import Answer, answered, refused
 from token_broker_local.events import Ids, proxy_event
-from token_broker_local.functions import Function
+from token_broker_local.functions import Function, Report, ignore
 from token_broker_local.incoming import Incoming
 from token_broker_local.refusals import Refusal
 
@@ -32,6 +32,8 @@ class Gateway:
     functions: Mapping[str, Function]
     clock: Callable[[], datetime] = utc_now
     patience: float = INTEGRATION_TIMEOUT
+    report: Report = ignore
+    """Is told a line for each request that the gateway refuses itself."""
 
     def answer(self, request: Incoming) -> Answer:
         """Answer *request* as AWS would."""
@@ -44,6 +46,8 @@ class Gateway:
                 return invocations.invoke(request, name, self.functions, ids)
             return self.integrated(request, ids)
         except Refusal as refusal:
+            told = f"{request.method} {request.path} {refusal.status} | {refusal.message}"
+            self.report(journal.printable(told))
             return refused(refusal, ids)
 
     def integrated(self, request: Incoming, ids: Ids) -> Answer:

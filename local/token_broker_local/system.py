@@ -12,10 +12,15 @@ from token_broker_local.places import Places
 
 
 @contextmanager
-def running(places: Places, folder: Path = functions.FOLDER) -> Iterator[None]:
+def running(
+    places: Places,
+    folder: Path = functions.FOLDER,
+    report: functions.Report = functions.ignore,
+) -> Iterator[None]:
     """Run everything for as long as this lasts; within it, everything answers.
 
-    The environment must have been entered: the functions read it as they are loaded.
+    The environment must have been entered: the functions read it as they are loaded. *report* is
+    told a line for each call.
     """
     loaded: dict[str, functions.Function] = {}
     with ExitStack() as stack:
@@ -24,8 +29,9 @@ def running(places: Places, folder: Path = functions.FOLDER) -> Iterator[None]:
         for flow, fake in vendors.fakes().items():
             stack.enter_context(fake.serve(places.ports[flow]))
         provide(places)
-        loaded.update(functions.load_all(folder))
-        stack.enter_context(serving.serving(Gateway(loaded), places.ports["gateway"]))
+        loaded.update(functions.load_all(folder, report))
+        gateway = Gateway(loaded, report=report)
+        stack.enter_context(serving.serving(gateway, places.ports["gateway"]))
         yield
 
 

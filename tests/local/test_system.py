@@ -1,0 +1,284 @@
+"""`make run`, as a newcomer meets it: everything in one process, with the real functions."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from http.client import HTTPConnection
+from typing import TYPE_CHECKING, Any
+
+import boto3
+import pytest
+
+from tests.local.callers import signed
+from token_broker_fakes.vntana import FakeVntana
+from token_broker_local import ports
+from token_broker_local.places import FLOWS, Places, secret_name
+
+if TYPE_CHECKING:
+    from mypy_boto3_lambda import LambdaClient
+    from mypy_boto3_secretsmanager import SecretsManagerClient
+
+START = 5.0
+"""Seconds that a start may take, once everything is installed."""
+
+
+class Running:
+    """The local system in a process of its own, and what it says."""
+
+    def __init__(self, places: Places) -> None:
+        self.places = places
+        begun = time.monotonic()
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "token_broker_local"],
+            env=os.environ | {"PORT": str(places.port)},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        assert self.process.stdout is not None
+        self.banner = [*iter_until_ready(self.process.stdout)]
+        self.took = time.monotonic() - begun
+        self.said: list[str] = []
+        self.reader = threading.Thread(target=self.read)
+        self.reader.start()
+
+    def read(self) -> None:
+        """Keep what is said on stderr."""
+        assert self.process.stderr is not None
+        self.said.extend(self.process.stderr)
+
+    def end(self, signum: signal.Signals) -> tuple[int, float]:
+        """End it; return its exit code, and how many seconds that took."""
+        begun = time.monotonic()
+        self.process.send_signal(signum)
+        code = self.process.wait(timeout=10)
+        took = time.monotonic() - begun
+        self.reader.join()
+        for stream in (self.process.stdout, self.process.stderr):
+            assert stream is not None
+            stream.close()
+        return code, took
+
+    def call(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> Any:
+        """Return status and body of a signed request's answer."""
+        content = json.dumps(body).encode() if body is not None else b""
+        request = signed(method, path, content)
+        connection = HTTPConnection("127.0.0.1", self.places.port, timeout=20)
+        connection.request(method, path, content, dict(request.headers))
+        response = connection.getresponse()
+        answer = response.status, json.loads(response.read())
+        connection.close()
+        return answer
+
+    def client(self, service: Any) -> Any:
+        """Return boto3's client for one of the services."""
+        place = "gateway" if service == "lambda" else "services"
+        return boto3.client(
+            service,
+            region_name="eu-west-1",
+            endpoint_url=self.places.url(place),
+            aws_access_key_id="local",
+            aws_secret_access_key="local",
+        )
+
+
+def iter_until_ready(lines: Iterator[str]) -> Iterator[str]:
+    for line in lines:
+        yield line
+        if line.startswith("ready"):
+            return
+
+
+@pytest.fixture(scope="module")
+def running() -> Iterator[Running]:
+    """One system for all the tests here: each uses connections of its own."""
+    first = next(
+        port
+        for port in range(30_000 + os.getpid() % 10_000, 65_000, 5)
+        if all(ports.is_free(port + index) for index in range(5))
+    )
+    system = Running(Places(first))
+    yield system
+    system.end(signal.SIGTERM)
+
+
+@pytest.fixture
+def secrets(running: Running) -> "SecretsManagerClient":
+    client: SecretsManagerClient = running.client("secretsmanager")
+    return client
+
+
+def test_is_ready_soon_and_says_so_last(running: Running) -> None:
+    """A line that begins with `ready`, when everything answers."""
+    assert running.banner[-1].startswith("ready")
+    assert running.took < START
+    for place in running.places.ports:
+        assert running.places.url(place) in "".join(running.banner)
+
+
+@pytest.mark.skipif(shutil.which("curl") is None, reason="there is no curl on this machine")
+def test_the_banners_curl_lines_work_as_pasted(running: Running) -> None:
+    """One for each flow; a second call is answered from memory."""
+    lines = [line for line in running.banner if "--aws-sigv4" in line]
+    flows, sources = [], []
+    for line in lines:
+        for _ in range(2):
+            run = subprocess.run(  # noqa: S602 (pasted into a shell, as a reader does)
+                f"{line.strip()} -s", shell=True, capture_output=True, text=True, check=True
+            )
+            answer = json.loads(run.stdout)
+            sources.append(answer["source"])
+        flows.append(answer["flow"])
+    assert flows == [*FLOWS]
+    assert sources == ["exchange", "memory"] * 3
+
+
+@pytest.mark.skipif(shutil.which("curl") is None, reason="there is no curl on this machine")
+def test_the_banner_shows_how_to_add_a_connection_and_to_switch_a_fake(running: Running) -> None:
+    """The other lines work as pasted, too."""
+    (export,) = [line for line in running.banner if "AWS_ENDPOINT_URL" in line]
+    (create,) = [line for line in running.banner if "boto3" in line]
+    show, break_, mend = [line for line in running.banner if "_control" in line]
+    paste(f"{export}{create}")
+    assert "modes" in json.loads(paste(f"{show.strip()} -s"))
+    paste(f"{break_.strip()} -s")
+    assert running.call("POST", "/v1/vntana/mine/token")[0] == 503
+    paste(f"{mend.strip()} -s")
+    running.call("DELETE", "/v1/vntana/mine/token")
+    assert running.call("POST", "/v1/vntana/mine/token")[0] == 200
+
+
+def paste(text: str) -> str:
+    """Return what a shell prints when *text* is pasted into it."""
+    run = subprocess.run(text, shell=True, capture_output=True, text=True, check=True)  # noqa: S602 (see above)
+    return run.stdout
+
+
+def test_a_connection_is_added_while_it_runs(
+    running: Running, secrets: "SecretsManagerClient"
+) -> None:
+    """Its vendor may be any server on loopback."""
+    fake = FakeVntana()
+    with fake.serve() as server:
+        document = FakeVntana.demo_secret(server.url)
+        name = secret_name("vntana", "elsewhere")
+        assert running.call("POST", "/v1/vntana/elsewhere/token")[0] == 404
+        secrets.create_secret(Name=name, SecretString=json.dumps(document))
+        status, answer = running.call("POST", "/v1/vntana/elsewhere/token")
+    assert status == 200
+    assert answer["base_url"] == server.url
+    assert fake.log.counts["login"] == 1
+
+
+def test_a_changed_secret_is_noticed_by_itself(
+    running: Running, secrets: "SecretsManagerClient"
+) -> None:
+    """EventBridge tells the function, which renews the connection's tokens."""
+    fake = FakeVntana()
+    with fake.serve() as server:
+        document = json.dumps(FakeVntana.demo_secret(server.url))
+        name = secret_name("vntana", "rotating")
+        secrets.create_secret(Name=name, SecretString=document)
+        running.call("POST", "/v1/vntana/rotating/token")
+        version = secrets.put_secret_value(SecretId=name, SecretString=document)["VersionId"]
+        wait_for(lambda: status_of(running, "rotating")["secret_version"] == version)
+        wait_for(lambda: status_of(running, "rotating")["variants"][0]["generation"] == 2)
+
+
+def status_of(running: Running, connection: str) -> Any:
+    return running.call("GET", f"/v1/vntana/{connection}")[1]
+
+
+def wait_for(condition: Any) -> None:
+    """Wait until *condition* holds."""
+    until = time.monotonic() + 10
+    while not condition():
+        assert time.monotonic() < until
+        time.sleep(0.05)
+
+
+def test_a_function_is_invoked_directly(running: Running) -> None:
+    """By boto3, with a plain object, and with errors by name."""
+    lambdas: LambdaClient = running.client("lambda")
+    payload = json.dumps({"connection": "demo"}).encode()
+    answer = lambdas.invoke(FunctionName="token-broker-vendorlink", Payload=payload)
+    assert json.load(answer["Payload"])["flow"] == "vendorlink"
+    payload = json.dumps({"connection": "nobody"}).encode()
+    answer = lambdas.invoke(FunctionName="token-broker-vendorlink", Payload=payload)
+    assert answer["FunctionError"] == "Unhandled"
+    assert json.load(answer["Payload"])["errorType"] == "UnknownConnection"
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status", "code"),
+    [
+        ("POST", "/v1/vntana/nobody/token", 404, "unknown_connection"),
+        ("POST", "/v1/vntana/..%2Fdemo/token", 400, "invalid_request"),
+        ("POST", "/v1/vntana/%2e%2e/token", 400, "invalid_request"),
+        ("POST", "/v1/vntana/demo%0d%0aX: 1/token".replace(" ", "%20"), 400, "invalid_request"),
+        ("POST", "/v1/vntana/d%C3%A9mo/token", 400, "invalid_request"),
+        ("POST", "/v1/vntana/Demo/token", 400, "invalid_request"),
+    ],
+)
+def test_a_wrong_connection_is_answered_by_name(
+    running: Running, method: str, path: str, status: int, code: str
+) -> None:
+    """Whatever a path holds reaches the function, and is refused there."""
+    answered, problem = running.call(method, path)
+    assert (answered, problem["code"]) == (status, code)
+
+
+def test_the_log_has_a_line_for_each_call_and_no_secret(
+    running: Running, secrets: "SecretsManagerClient"
+) -> None:
+    """It says what happened, in words."""
+    canary = "s3cret-c4nary"
+    document = {"email": "a@b.c", "password": canary, "base_url": running.places.url("vntana")}
+    name = secret_name("vntana", "wrong")
+    secrets.create_secret(Name=name, SecretString=json.dumps(document))
+    before = len(running.said)
+    _, first = running.call("POST", "/v1/vntana/wrong/token")
+    _, again = running.call("POST", "/v1/vntana/wrong/token")
+    _, token = running.call("POST", "/v1/vntana/demo/token")
+    wait_for(lambda: len(running.said) >= before + 3)
+    lines = running.said[before:]
+    assert (first["code"], again["code"]) == ("credential_rejected", "credential_latched")
+    assert " POST /v1/vntana/wrong/token 502 " in lines[0]
+    assert "credential_rejected" in lines[0]
+    assert "credential_latched" in lines[1]
+    assert " POST /v1/vntana/demo/token 200 " in lines[2]
+    assert token["fingerprint"] in lines[2]
+    assert len(lines) == 3
+    everything = "".join([*running.said, *running.banner])
+    assert canary not in everything
+    assert token["headers"]["X-AUTH-TOKEN"].removeprefix("Bearer ") not in everything
+
+
+@pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM])
+def test_ends_at_once(running: Running, signum: signal.Signals) -> None:
+    """Even while a client keeps its connection and a vendor takes its time."""
+    other = Running(Places(running.places.port + 5))
+    vendor = HTTPConnection("127.0.0.1", other.places.ports["vntana"], timeout=5)
+    slow = {"faults": [{"kind": "delay", "seconds": 30, "times": None}]}
+    vendor.request("PATCH", "/_control", json.dumps(slow))
+    assert vendor.getresponse().read()
+    caller = threading.Thread(target=abandoned, args=(other,))
+    caller.start()
+    time.sleep(0.3)
+    code, took = other.end(signum)
+    caller.join()
+    vendor.close()
+    assert (code, took < 1) == (0, True)
+    assert not any("Traceback" in line for line in other.said)
+
+
+def abandoned(running: Running) -> None:
+    """Make a call that is never answered."""
+    with pytest.raises((ConnectionError, OSError)):
+        running.call("POST", "/v1/vntana/demo/token")
