@@ -86,6 +86,12 @@ def test_endpoints_may_be_named() -> None:
     }
 
 
+def test_authorities_matter_only_to_tls() -> None:
+    variables = {"AWS_ENDPOINT_URL": "http://127.0.0.1:81", "AWS_CA_BUNDLE": "/ca.pem"}
+    assert fast_read(LAMBDA | variables)
+    assert fast_read(LAMBDA | variables | {"AWS_ENDPOINT_URL_KMS": "https://a.b"}) is None
+
+
 # What is sent
 
 

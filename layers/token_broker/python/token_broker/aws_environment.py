@@ -19,11 +19,10 @@ _OTHERS = (
     "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI",
     "AWS_PROFILE",
     "AWS_DEFAULT_PROFILE",
-    "AWS_CA_BUNDLE",
-    "REQUESTS_CA_BUNDLE",
     "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS",
     "AWS_ACCOUNT_ID_ENDPOINT_MODE",
 )
+_AUTHORITIES = ("AWS_CA_BUNDLE", "REQUESTS_CA_BUNDLE")
 _PROXIES = frozenset({"http_proxy", "https_proxy", "all_proxy"})
 _FLAGS = ("AWS_USE_FIPS_ENDPOINT", "AWS_USE_DUALSTACK_ENDPOINT")
 
@@ -68,6 +67,9 @@ class Surroundings:
             raise Unsuited("an endpoint of another kind")
         credentials = _credentials(environ)
         endpoints = {name: _endpoint(environ, name, credentials.region) for name in SERVICES}
+        is_secure = any(endpoint.is_secure for endpoint in endpoints.values())
+        if is_secure and said.intersection(_AUTHORITIES):
+            raise Unsuited("authorities of its own")
         return cls(credentials, endpoints)
 
 
