@@ -66,7 +66,7 @@ class Fake(Generic[M]):
         self.servers: list[Server] = []
         """Those that serve this fake now: one fake can have several addresses."""
         self.lock = threading.RLock()
-        """Held while a request is processed: take it to look at, or change, several things at once."""
+        """Held while a request is processed: take it to change several things at once."""
 
     def __call__(self, request: Request) -> Response:
         """Answer *request* as the vendor would, or raise as the broker's transport would."""

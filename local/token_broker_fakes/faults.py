@@ -57,7 +57,7 @@ class Fault:
             "times": (self.times is None or is_whole(self.times, 1), "from 1, or null for always"),
             "seconds": (is_number(self.seconds) and self.seconds >= 0, "a number from 0"),
             "status": (is_whole(self.status, 200) and self.status <= LAST_STATUS, "200 to 599"),
-            "headers": (isinstance(self.headers, Mapping), "an object of texts"),
+            "headers": (is_of_texts(self.headers), "an object of texts"),
             "body": (isinstance(self.body, str), "a text"),
         }
 
@@ -110,3 +110,10 @@ def is_number(value: object) -> bool:
 def is_whole(value: object, least: int) -> bool:
     """Say whether *value* is a whole number from *least*."""
     return isinstance(value, int) and not isinstance(value, bool) and value >= least
+
+
+def is_of_texts(value: object) -> bool:
+    """Say whether *value* has texts by their names."""
+    return isinstance(value, Mapping) and all(
+        isinstance(text, str) for pair in value.items() for text in pair
+    )

@@ -60,4 +60,4 @@ def checked(kind: type[Modes], name: str, value: object) -> None:
     if allowed and value not in allowed:
         raise ModeError(f"mode {name} is one of {', '.join(allowed)}; not {value!r}")
     if not allowed and (type(value) is not int or value < 0):
-        raise ModeError(f"mode {name} is a whole number, in seconds; not {value!r}")
+        raise ModeError(f"mode {name} is a whole number, from 0; not {value!r}")

@@ -14,8 +14,8 @@ from token_broker_fakes.fake import Delivery, Fake
 from token_broker_fakes.wire import Answer, Call
 
 LARGEST_BODY = 10 << 20
-TICK = 0.05
-"""Seconds within which a server notices that it is to end."""
+PATIENCE = 0.5
+"""Seconds after which a server looks whether it is to end, where hanging up does not wake it."""
 
 
 class PortTaken(OSError):
@@ -57,10 +57,18 @@ class Door(ThreadingHTTPServer):
         if not isinstance(sys.exception(), ConnectionError):
             HTTPServer.handle_error(self, request, client_address)
 
-    def close(self) -> None:
-        """End the waiting, the connections and the socket."""
-        self.is_closing.set()
-        self.shutdown()
+    def take_visits(self) -> None:
+        """Take connections until `is_closing`: without the polling of `serve_forever`."""
+        self.socket.settimeout(PATIENCE)
+        while not self.is_closing.is_set():
+            try:
+                request, address = self.get_request()
+            except OSError:
+                continue
+            self.process_request(request, address)
+
+    def hang_up(self) -> None:
+        """End the connections and the socket, once nobody takes new ones."""
         for connection in tuple(self.connections):
             hang_up(connection)
         self.server_close()
@@ -154,7 +162,7 @@ class Server:
             raise PortTaken(f"port {port} on {host}: {error.strerror}") from error
         self.address = f"{host}:{self._door.server_port}"
         self.url = f"http://{self.address}"
-        self._thread = threading.Thread(target=self._door.serve_forever, args=(TICK,), daemon=True)
+        self._thread = threading.Thread(target=self._door.take_visits, daemon=True)
         self._thread.start()
         self._fake = fake
         fake.servers.append(self)
@@ -173,8 +181,10 @@ class Server:
     def close(self) -> None:
         """End serving, at once."""
         self._fake.servers.remove(self)
-        self._door.close()
+        self._door.is_closing.set()
+        hang_up(self._door.socket)
         self._thread.join()
+        self._door.hang_up()
 
 
 def hang_up(connection: socket.socket) -> None:

@@ -25,7 +25,8 @@ class Call:
     raw: tuple[tuple[str, str], ...]
     """Names and values as they were sent."""
     content: bytes
-    scheme: str = "http"
+    scheme: str = ""
+    """Only a function call tells it: what is served is loopback anyway."""
 
     @classmethod
     def of(cls, request: Request) -> "Call":

@@ -1,0 +1,126 @@
+"""`python -m token_broker_fakes` serves the three, says how to use them, and ends at once."""
+
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from token_broker_fakes.__main__ import chosen
+
+COMMAND = [sys.executable, "-W", "error", "-m", "token_broker_fakes"]
+VENDORS = ("vntana", "vendorlink", "editor")
+
+
+@pytest.fixture
+def running() -> Iterator[tuple[subprocess.Popen[str], str]]:
+    """The command on free ports, and what it said until it was ready."""
+    ports = [f"--{vendor}-port=0" for vendor in VENDORS]
+    with subprocess.Popen(
+        [*COMMAND, *ports], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    ) as process:
+        assert process.stdout
+        said = ""
+        while not said.endswith("ready\n"):
+            line = process.stdout.readline()
+            assert line, said
+            said += line
+        yield process, said
+        process.kill()
+
+
+def fetched(line: str) -> Any:
+    """Do what a line of the banner tells to do with curl, and return the answer."""
+    url = re.findall(r"http://\S+", line)[0]
+    method = (re.findall(r"-X (\w+)", line) or ["GET"])[0]
+    body = (re.findall(r"-d '(.*)'", line) or [None])[0]
+    request = urllib.request.Request(url, body.encode() if body else None, method=method)  # noqa: S310 (loopback)
+    with urllib.request.urlopen(request, timeout=5) as answer:  # noqa: S310 (the same)
+        return json.load(answer)
+
+
+def test_banner_can_be_pasted(running: tuple[subprocess.Popen[str], str]) -> None:
+    """Each of its curl lines works, and each secret logs in."""
+    lines = running[1].splitlines()
+    results = [fetched(line) for line in lines if "curl" in line]
+    assert len(results) == 5
+    assert results[1]["modes"]["dead_token"]["value"] == "401"
+    assert results[2]["faults"][0]["kind"] == "drop"
+    assert results[3]["clock_offset"] == 3600
+
+    secrets = [json.loads(line.split("secret ")[1]) for line in lines if "secret" in line]
+    assert [len(secret) for secret in secrets] == [3, 4, 4]
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_signals_end_it_at_once(
+    running: tuple[subprocess.Popen[str], str], number: signal.Signals
+) -> None:
+    """Cleanly, though a connection is open."""
+    process, said = running
+    address = re.findall(r"http://([^\s/]+)", said)[0].split(":")
+    with socket.create_connection((address[0], int(address[1]))):
+        begun = time.monotonic()
+        process.send_signal(number)
+        assert process.wait(5) == 0
+    assert time.monotonic() - begun < 2
+    assert process.stdout
+    assert process.stdout.read() == ""
+
+
+def test_port_that_is_taken_is_named() -> None:
+    """Nothing is served then, and the exit status says so."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        ended = subprocess.run(
+            [*COMMAND, "--vntana-port=0", f"--vendorlink-port={port}", "--editor-port=0"],
+            capture_output=True,
+            text=True,
+            timeout=20,
+            check=False,
+        )
+    assert ended.returncode == 1
+    expected = f"port {port} on 127.0.0.1: Address already in use. Choose others with --port.\n"
+    assert ended.stderr == expected
+
+
+@pytest.mark.parametrize(
+    ("arguments", "ports"),
+    [
+        ([], [8082, 8083, 8084]),
+        (["--port", "9000"], [9000, 9001, 9002]),
+        (["--port", "9000", "--vendorlink-port", "0"], [9000, 0, 9002]),
+        (["--editor-port", "1234"], [8082, 8083, 1234]),
+    ],
+)
+def test_ports(arguments: list[str], ports: list[int]) -> None:
+    """Three in a row, each of which can be chosen by itself."""
+    assert chosen(arguments) == ports
+
+
+@pytest.mark.parametrize("port", ["65536", "-1", "x"])
+def test_ports_that_are_none(port: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        chosen(["--editor-port", port])
+    assert "a port is a number from 0 to 65535" in capsys.readouterr().err
+
+
+def test_environment_is_not_needed() -> None:
+    """It starts with nothing set."""
+    ended = subprocess.run(
+        [*COMMAND, "--help"],
+        env={"PATH": os.environ["PATH"]},
+        capture_output=True,
+        text=True,
+        timeout=20,
+        check=True,
+    )
+    assert "--vendorlink-port" in ended.stdout

@@ -1,0 +1,171 @@
+"""A served fake is switched while it runs, by whoever has curl."""
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from tests.unit.fakes.entrances import Ask, ByHttp
+from tests.unit.fakes.vntana_client import NOW, Client, client
+from token_broker_fakes import FakeVntana
+
+
+class Desk:
+    """Talks to the control endpoint of a client's fake."""
+
+    def __init__(self, visitor: Client) -> None:
+        assert isinstance(visitor.ask, ByHttp)
+        self.connection = visitor.ask.connection(visitor.fake)
+
+    def __call__(self, method: str, path: str = "/_control", body: Any = None) -> tuple[int, Any]:
+        content = body if isinstance(body, bytes) else json.dumps(body).encode()
+        self.connection.request(method, path, None if body is None else content)
+        answer = self.connection.getresponse()
+        return answer.status, json.loads(answer.read())
+
+
+@pytest.fixture
+def visitor() -> Iterator[Client]:
+    """A client of a served fake."""
+    ask: Ask = ByHttp()
+    yield client(ask)
+    ask.close()
+
+
+@pytest.fixture
+def desk(visitor: Client) -> Desk:
+    """The control endpoint of the same fake."""
+    return Desk(visitor)
+
+
+def test_look(visitor: Client, desk: Desk) -> None:
+    """It shows modes with their choices, faults, steps, counts, and the tokens that live."""
+    visitor.fake.fail("drop", step="logout", times=None)
+    token = visitor.login_token()
+    visitor.call("GET", "/v1/clients")
+    status, shown = desk("GET")
+
+    assert status == 200
+    assert (shown["vendor"], shown["now"], shown["clock_offset"]) == ("vntana", NOW, 0)
+    assert shown["modes"]["dead_token"]["choices"] == ["403", "401", "403_bad_credentials"]
+    assert shown["faults"][0]["kind"] == "drop"
+    assert "enter workspace" in shown["steps"]
+    assert shown["counts"] == {"login": 1, "unknown": 1}
+    assert shown["unknown"] == ["GET /v1/clients"]
+    assert shown["state"]["tokens"][0]["token"] == token
+
+
+def test_look_shows_no_password(visitor: Client, desk: Desk) -> None:
+    shown = str(desk("GET"))
+    assert visitor.fake.accounts[0].password not in shown.replace("password'", "")
+
+
+def test_switch_a_mode(visitor: Client, desk: Desk) -> None:
+    status, shown = desk("PATCH", body={"modes": {"dead_token": "401"}})
+    assert (status, shown["modes"]["dead_token"]["value"]) == (200, "401")
+    assert visitor.current("dead").status == 401
+
+
+def test_set_faults(visitor: Client, desk: Desk) -> None:
+    """They replace those that were set; an empty list heals."""
+    desk("PATCH", body={"faults": [{"kind": "status", "step": "login", "times": None}]})
+    assert [visitor.login().status for _ in range(2)] == [503, 503]
+    desk("PATCH", body={"faults": []})
+    assert visitor.login().is_success
+
+
+def test_move_the_clock(visitor: Client, desk: Desk) -> None:
+    """``clock_offset`` says where it stands, ``advance`` how far it goes on from there."""
+    token = visitor.organization_token()
+    desk("PATCH", body={"advance": 86_400})
+    assert desk("PATCH", body={"advance": 29 * 86_400})[1]["clock_offset"] == 30 * 86_400
+    assert visitor.current(token).status == 403
+    desk("PATCH", body={"clock_offset": 0})
+    assert visitor.current(token).is_success
+
+
+def test_revoke(visitor: Client, desk: Desk) -> None:
+    token = visitor.organization_token()
+    desk("PATCH", body={"revoke": True})
+    assert visitor.current(token).status == 403
+
+
+def test_put_begins_from_the_defaults(visitor: Client, desk: Desk) -> None:
+    """What is not named is reset; tokens live on."""
+    token = visitor.organization_token()
+    visitor.fake.modes.dead_token = "401"
+    visitor.fake.fail("drop", times=None)
+    visitor.fake.advance(60)
+    _, shown = desk("PUT", body={"modes": {"grid": "empty"}})
+
+    assert (shown["faults"], shown["clock_offset"]) == ([], 0)
+    assert shown["modes"]["dead_token"]["value"] == "403"
+    assert shown["modes"]["grid"]["value"] == "empty"
+    assert visitor.current(token).is_success
+
+
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        (b"no json", "the body is not JSON"),
+        ([], "the body is not an object"),
+        ({"mode": {}}, "unknown: mode; known: advance, clock_offset, faults, modes, revoke"),
+        ({"modes": []}, "modes is a JSON object"),
+        ({"modes": {"a": "b"}}, "there is no mode 'a'"),
+        ({"faults": {}}, "faults is a list"),
+        ({"faults": ["drop"]}, "a fault is an object"),
+        ({"faults": [{"step": "login"}]}, "a fault has a kind and may have: kind, step"),
+        ({"faults": [{"kind": "drop", "after": 1}]}, "a fault has a kind and may have"),
+        ({"faults": [{"kind": "drop", "step": "logn"}]}, "there is no step 'logn'"),
+        ({"clock_offset": "1"}, "clock_offset is a number of seconds"),
+        ({"advance": True}, "advance is a number of seconds"),
+        ({"revoke": 1}, "revoke is a truth value"),
+    ],
+)
+def test_mistakes_are_explained_and_change_nothing(
+    visitor: Client, desk: Desk, body: Any, message: str
+) -> None:
+    visitor.fake.modes.dead_token = "401"
+    if isinstance(body, dict):
+        body = {"modes": {"grid": "empty"}, "advance": 5} | body
+    status, answer = desk("PATCH", body=body)
+
+    assert status == 400
+    assert message in answer["error"]
+    assert visitor.fake.modes.values()["grid"] == "complete"
+    assert visitor.fake.clock.offset == 0
+
+
+def test_log(visitor: Client, desk: Desk) -> None:
+    """It has raw header names, bodies with masked credentials, and can be forgotten."""
+    visitor.login()
+    status, entries = desk("GET", "/_control/log")
+    assert status == 200
+    assert entries[0]["led_to"] == "login token of a@example.com"
+    assert entries[0]["body"] == '{"email":"a@example.com","password":"…"}'
+    assert ["Host", "api-platform.vntana.com"] in entries[0]["headers"]
+
+    assert desk("DELETE", "/_control/log") == (200, [])
+    assert desk("GET", "/_control/log/") == (200, [])
+
+
+@pytest.mark.parametrize(
+    ("method", "path"), [("POST", "/_control"), ("GET", "/_control/logs"), ("PUT", "/_control/log")]
+)
+def test_what_the_endpoint_has_not(desk: Desk, method: str, path: str) -> None:
+    status, answer = desk(method, path)
+    assert (status, answer["error"]) == (404, f"the control endpoint has no {method} {path}")
+
+
+def test_looking_is_not_logged(visitor: Client, desk: Desk) -> None:
+    desk("GET")
+    assert len(visitor.fake.log) == 0
+
+
+def test_a_call_has_no_control_endpoint() -> None:
+    """It has the object itself; the path is the vendor's, who has none such."""
+    from token_broker.exchange import Request  # noqa: PLC0415 (only here)
+
+    fake = FakeVntana()
+    assert fake(Request("GET", "https://x/_control", "test")).status == 404

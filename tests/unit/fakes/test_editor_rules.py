@@ -1,0 +1,144 @@
+"""What Graebert documents of the editor's tokens is enforced by the fake."""
+
+import json
+import re
+from typing import Any
+
+import pytest
+
+from tests.unit.fakes.editor_client import NOW, Client, client
+from tests.unit.fakes.entrances import Ask
+from token_broker.exchange import Response
+from token_broker_fakes import FakeEditor
+
+UUID = r"[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}"
+
+
+def is_wrong(response: Response) -> bool:
+    """Say whether this is the one refusal, whose text only looks like JSON."""
+    text = response.content.decode().strip()
+    assert text[0] == "{"
+    assert text[-1] == "}"
+    with pytest.raises(json.JSONDecodeError):
+        json.loads(text)
+    return response.status == 403 and "Wrong token" in text
+
+
+def test_generate(ask: Ask) -> None:
+    """The answer is a uuid, and the second at which it ends."""
+    answer = client(ask).generate({"userId": "1", "file": "a.dwg"}).json()
+    assert answer.keys() == {"token", "expiration_time"}
+    assert re.fullmatch(UUID, answer["token"])
+    assert answer["expiration_time"] == NOW + 3600
+
+
+def test_tokens_are_never_equal(ask: Ask) -> None:
+    """Not even for equal parameters."""
+    visitor = client(ask)
+    assert len({visitor.token() for _ in range(20)}) == 20
+
+
+@pytest.mark.parametrize("key", ["wrong", '"key"'])
+def test_wrong_key(ask: Ask, key: str) -> None:
+    """The quotes of the documents' sample are no part of a key."""
+    assert is_wrong(client(ask).generate({"userId": "1"}, key))
+
+
+def test_key_may_be_no_token(ask: Ask) -> None:
+    visitor = client(ask)
+    assert is_wrong(visitor.get("verify", x_api_token="key"))
+
+
+@pytest.mark.parametrize("token", ["wrong", ""])
+def test_wrong_token_is_told_like_a_wrong_key(ask: Ask, token: str) -> None:
+    visitor = client(ask)
+    assert is_wrong(visitor.verify(token) if token else visitor.get("verify"))
+
+
+def test_verify_returns_the_parameters_unchanged(ask: Ask) -> None:
+    """In type and content, known or not; ``auth`` is added by the key."""
+    parameters: dict[str, Any] = {
+        "userId": 1,
+        "isViewOnly": True,
+        "server": "https://api.example.com/?a=1&b=ü",
+        "unknown": {"list": [1, 2.5, None, "ü"]},
+    }
+    visitor = client(ask)
+    token = visitor.generate(parameters).json()["token"]
+    assert visitor.verify(token).json() == parameters | {"auth": "application"}
+
+
+def test_auth_that_is_passed_gives_way(ask: Ask) -> None:
+    visitor = client(ask)
+    assert visitor.verify(visitor.token(auth="mine")).json()["auth"] == "application"
+
+
+@pytest.mark.parametrize("parameters", [[1], "text", {"file": "a.dwg"}, {"userId": ""}])
+def test_parameters_that_are_unfit(ask: Ask, parameters: object) -> None:
+    """They must be an object with a user."""
+    assert client(ask).generate(parameters).status == 400
+
+
+def test_parameters_are_declared_as_json(ask: Ask) -> None:
+    refused = client(ask).generate({"userId": "1"}, **{"content-type": "text/plain"})
+    assert refused.status == 400
+
+
+def test_token_ends_at_its_time(ask: Ask) -> None:
+    visitor = client(ask)
+    token = visitor.token()
+    visitor.fake.advance(3599)
+    assert visitor.verify(token).is_success
+    visitor.fake.advance(1)
+    assert is_wrong(visitor.verify(token))
+
+
+def test_editor_opens_with_the_token_in_the_query(ask: Ask) -> None:
+    """A page stands for the editor, and escapes what it shows."""
+    visitor = client(ask)
+    token = visitor.token(file="<script>ü</script>")
+    page = visitor.get(f"editor?locale=en&apitoken={token}")
+
+    assert page.headers["content-type"].startswith("text/html")
+    assert "&lt;script&gt;ü" in page.content.decode()
+    assert is_wrong(visitor.get("editor?apitoken=wrong"))
+    assert is_wrong(visitor.get("editor"))
+
+
+@pytest.mark.parametrize(("path", "status"), [("generate", 405), ("token", 404)])
+def test_routes_that_are_not_there(ask: Ask, path: str, status: int) -> None:
+    """They fail, and are kept in a list that a test can look at."""
+    visitor = client(ask)
+    assert visitor.get(path).status == status
+    assert visitor.fake.log.unknown == [f"GET /{path}"]
+
+
+def test_tokens_can_be_revoked_by_hand(ask: Ask) -> None:
+    visitor = client(ask)
+    token = visitor.token()
+    visitor.token()
+    assert visitor.fake.revoke(token) == 1
+    assert is_wrong(visitor.verify(token))
+    assert (visitor.fake.revoke(), visitor.fake.revoke()) == (1, 0)
+
+
+def test_keys_may_change(ask: Ask) -> None:
+    """A key that is blocked makes no more tokens."""
+    visitor = client(ask)
+    visitor.fake.keys.clear()
+    assert is_wrong(visitor.generate({"userId": "1"}))
+
+
+def test_demo_secret_makes_tokens(ask: Ask) -> None:
+    """What the demo's connection holds is what the fake knows by default."""
+    secret = FakeEditor.demo_secret("http://127.0.0.1:8084")
+    visitor = Client(FakeEditor(), ask)
+
+    assert visitor.generate(secret["parameters"], secret["api_key"]).is_success
+    assert secret["editor_url"].startswith(secret["token_url"])
+
+
+def test_no_key_is_shown() -> None:
+    fake = FakeEditor({"key-that-is-secret": "application"})
+    assert "key-that-is-secret" not in str(fake.describe())
+    assert "key-that-is-secret" not in repr(fake._service)

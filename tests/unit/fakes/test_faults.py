@@ -1,0 +1,210 @@
+"""What networks, proxies and overloaded vendors do, whatever the vendor's rules are."""
+
+import json
+from typing import Any
+
+import pytest
+
+from tests.unit.fakes import editor_client, vendorlink_client, vntana_client
+from tests.unit.fakes.entrances import Ask, ByCall, ByHttp
+from token_broker.errors import UpstreamUnavailable
+from token_broker.exchange import Request
+from token_broker_fakes import FakeEditor, FakeVendorlink, FakeVntana
+from token_broker_fakes.fake import Fake
+from token_broker_fakes.faults import Fault, FaultError, Kind
+
+FAKES: list[type[Fake[Any]]] = [FakeVntana, FakeVendorlink, FakeEditor]
+
+
+@pytest.fixture
+def visitor(ask: Ask) -> vntana_client.Client:
+    """A client of VNTANA, which stands for all vendors: faults are in the common part."""
+    return vntana_client.client(ask)
+
+
+def tokens(visitor: vntana_client.Client) -> int:
+    """Return how many tokens were ever made."""
+    return len(visitor.fake.sessions.by_token)
+
+
+def test_status_without_processing(visitor: vntana_client.Client) -> None:
+    visitor.fake.fail("status", status=502, headers={"Retry-After": "7"})
+    answer = visitor.login()
+    assert (answer.status, answer.retry_after, tokens(visitor)) == (502, 7, 0)
+
+
+def test_status_after_processing(visitor: vntana_client.Client) -> None:
+    """The vendor did it, and says that it failed."""
+    visitor.fake.fail("status_after")
+    assert (visitor.login().status, tokens(visitor)) == (503, 1)
+
+
+@pytest.mark.parametrize("status", [200, 503])
+def test_html_page(visitor: vntana_client.Client, status: int) -> None:
+    """From a proxy, without processing; with 200 it is the nastiest."""
+    visitor.fake.fail("html", status=status)
+    answer = visitor.login()
+    assert (answer.status, answer.json(), tokens(visitor)) == (status, None, 0)
+    assert answer.headers["content-type"].startswith("text/html")
+
+
+def test_any_answer(visitor: vntana_client.Client) -> None:
+    """Such as a redirect that must not be followed."""
+    headers = {"Location": "https://elsewhere.example.com"}
+    visitor.fake.fail("answer", status=302, headers=headers, body="moved")
+    answer = visitor.login()
+    assert (answer.status, answer.content, tokens(visitor)) == (302, b"moved", 0)
+    assert answer.headers["location"] == "https://elsewhere.example.com"
+
+
+@pytest.mark.parametrize(("kind", "processed"), [("reset", 0), ("drop", 1), ("cut", 1)])
+def test_lost_answer(visitor: vntana_client.Client, kind: Kind, processed: int) -> None:
+    """Before or after processing; the next request is answered."""
+    visitor.fake.fail(kind)
+    with pytest.raises(UpstreamUnavailable):
+        visitor.login()
+
+    assert tokens(visitor) == processed
+    assert visitor.fake.log[0].is_lost
+    assert visitor.login().is_success
+
+
+def test_connection_is_reset_over_http() -> None:
+    """As by a host that is not there any more, rather than closed."""
+    ask = ByHttp()
+    visitor = vntana_client.client(ask)
+    visitor.fake.fail("reset")
+    with pytest.raises(UpstreamUnavailable, match="ConnectionResetError"):
+        visitor.login()
+    ask.close()
+
+
+def test_truncated_json(visitor: vntana_client.Client) -> None:
+    visitor.fake.fail("truncate")
+    answer = visitor.login()
+    assert (answer.status, answer.json(), tokens(visitor)) == (200, None, 1)
+    assert answer.content
+
+
+def test_flood(visitor: vntana_client.Client) -> None:
+    """JSON still, but more than anybody should read."""
+    visitor.fake.fail("flood")
+    answer = visitor.login()
+    assert len(answer.content) > 2 << 20
+    assert answer.json()["success"]
+
+
+def test_missing_token_of_vntana(visitor: vntana_client.Client) -> None:
+    visitor.fake.fail("no_token")
+    answer = visitor.login()
+    assert answer.is_success
+    assert "x-auth-token" not in answer.headers
+
+
+def test_missing_token_of_vendorlink(ask: Ask) -> None:
+    visitor = vendorlink_client.client(ask)
+    visitor.fake.fail("no_token", times=2)
+    assert visitor.login().json().keys() == {"userId", "displayName", "renewalToken", "hostname"}
+    assert visitor.wrong_login().content == b""
+
+
+def test_missing_token_of_the_editor(ask: Ask) -> None:
+    visitor = editor_client.client(ask)
+    visitor.fake.fail("no_token", times=2)
+    assert visitor.generate({"userId": "1"}).json().keys() == {"expiration_time"}
+    assert visitor.verify("wrong").status == 403
+
+
+@pytest.mark.parametrize(
+    ("kind", "slept"), [("delay", 2.0), ("late", 2.0), ("drip", 2.0 * len(b'{"a":1}'))]
+)
+def test_waiting_is_the_callers_to_do(kind: Kind, slept: float) -> None:
+    """A call sleeps by the function that it was given, so that a simulation need not wait."""
+    sleeps: list[float] = []
+    fake = FakeEditor({"key": "application"}, sleep=sleeps.append)
+    fake.fail("answer", body='{"a":1}', status=200)
+    fake.fail(kind, seconds=2.0)
+    request = Request("POST", "https://tokens/generate", "test", {"x-api-key": "key"}, {})
+    assert fake(request).json() == {"a": 1}
+    assert sum(sleeps) == slept
+
+
+def test_a_vendor_that_waits_holds_nobody_up() -> None:
+    """Other requests are answered while one sleeps, before and after it is processed."""
+    answers: list[int] = []
+    visitor = vntana_client.client(ByCall())
+    visitor.fake.sleep = lambda _: answers.append(visitor.login().status)
+    visitor.fake.fail("delay")
+    visitor.login()
+    visitor.fake.fail("late")
+    visitor.login()
+    assert answers == [200, 200]
+    assert [entry.faults for entry in visitor.fake.log] == [(), ("delay",), ("late",), ()]
+
+
+def test_drip_over_http() -> None:
+    """Each byte arrives by itself, and all of them in the end."""
+    ask = ByHttp()
+    visitor = vntana_client.client(ask)
+    visitor.fake.fail("drip", seconds=0.0001)
+    assert visitor.login().json()["success"]
+    ask.close()
+
+
+def test_faults_are_for_a_step_or_a_path(visitor: vntana_client.Client) -> None:
+    visitor.fake.fail("status", step="enter organization")
+    visitor.fake.fail("status", step="/v1/organizations")
+    login = vntana_client.token_in(visitor.login())
+    assert visitor.call("GET", "/v1/organizations", login).status == 503
+    assert visitor.call("GET", "/v1/organizations", login).status == 200
+    assert visitor.enter(login).status == 503
+    assert visitor.enter(login).status == 200
+
+
+def test_faults_are_for_some_times_or_always(visitor: vntana_client.Client) -> None:
+    visitor.fake.fail("status", times=2)
+    assert [visitor.login().status for _ in range(3)] == [503, 503, 200]
+
+    visitor.fake.fail("status", times=None)
+    assert [visitor.login().status for _ in range(3)] == [503, 503, 503]
+    visitor.fake.heal()
+    assert visitor.login().status == 200
+
+
+def test_faults_add_up(visitor: vntana_client.Client) -> None:
+    """Of two that do not process, the first that was set is met; what damages, damages both."""
+    visitor.fake.fail("answer", status=200, body=json.dumps({"a": "b" * 9}))
+    visitor.fake.fail("status", status=504)
+    visitor.fake.fail("truncate")
+    answer = visitor.login()
+    assert (answer.status, answer.content) == (200, b'{"a": "bb')
+    assert visitor.fake.log[0].faults == ("answer", "status", "truncate")
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"kind": "explode"}, "kind is one of delay, late, .*; not 'explode'"),
+        ({"kind": "drop", "times": 0}, "times is from 1"),
+        ({"kind": "drop", "times": True}, "times is from 1"),
+        ({"kind": "delay", "seconds": -1}, "seconds is a number from 0"),
+        ({"kind": "delay", "seconds": "1"}, "seconds is a number from 0"),
+        ({"kind": "status", "status": 99}, "status is 200 to 599"),
+        ({"kind": "status", "status": 600}, "status is 200 to 599"),
+        ({"kind": "status", "step": 1}, "step is a step, a path, or null"),
+        ({"kind": "answer", "body": b"x"}, "body is a text"),
+        ({"kind": "answer", "headers": []}, "headers is an object of texts"),
+        ({"kind": "answer", "headers": {"a": 1}}, "headers is an object of texts"),
+    ],
+)
+def test_faults_that_could_never_happen(wrong: dict[str, Any], message: str) -> None:
+    """They are refused, rather than quietly never met."""
+    with pytest.raises(FaultError, match=message):
+        Fault(**wrong)
+
+
+@pytest.mark.parametrize("fake", FAKES)
+def test_steps_that_are_not_there(fake: type[Fake[Any]]) -> None:
+    """The message lists those that are."""
+    with pytest.raises(FaultError, match="there is no step 'logn'; there are "):
+        fake().fail("drop", step="logn")  # type: ignore[call-arg]  # the subclasses' defaults

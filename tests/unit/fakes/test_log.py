@@ -1,0 +1,132 @@
+"""What a fake was asked can be looked at afterwards."""
+
+import threading
+
+import pytest
+
+from tests.unit.fakes import editor_client, vendorlink_client, vntana_client
+from tests.unit.fakes.entrances import Ask, ByCall
+from token_broker.exchange import Request
+from token_broker_fakes import FakeVntana
+from token_broker_fakes.log import KEPT
+
+
+def test_entry(ask: Ask) -> None:
+    """It has what came, what was answered, and what it led to."""
+    visitor = vntana_client.client(ask)
+    visitor.login()
+    entry = visitor.fake.log[0]
+
+    assert (entry.sequence, entry.at, entry.step) == (1, vntana_client.NOW, "login")
+    assert (entry.method, entry.path) == ("POST", "/v1/auth/login")
+    assert entry.host == "api-platform.vntana.com"
+    assert entry.body == b'{"email":"a@example.com","password":"pass"}'
+    assert entry.header("Content-Type") == "application/json"
+    assert entry.header("x-auth-token") is None
+    assert (entry.status, entry.led_to) == (200, "login token of a@example.com")
+    assert not entry.is_lost
+
+
+def test_what_it_led_to(ask: Ask) -> None:
+    """A refusal says its code, a success what was handed out or used."""
+    visitor = vntana_client.client(ask)
+    token = visitor.organization_token()
+    visitor.workspace(token)
+    visitor.current(token)
+    visitor.current("dead")
+
+    assert [entry.led_to for entry in visitor.fake.log] == [
+        "login token of a@example.com",
+        "organization token of acme",
+        "workspace token of chairs",
+        "used: organization token of acme",
+        "FORBIDDEN",
+    ]
+
+
+def test_steps_and_counts(ask: Ask) -> None:
+    visitor = vntana_client.client(ask)
+    visitor.login()
+    visitor.call("GET", "/v1/clients")
+    visitor.login()
+
+    assert visitor.fake.log.steps == ["login", "unknown", "login"]
+    assert visitor.fake.log.counts == {"login": 2, "unknown": 1}
+    assert [entry.sequence for entry in visitor.fake.log.of("login")] == [1, 3]
+    assert len(visitor.fake.log) == 3
+
+
+def test_clearing_goes_on_counting(ask: Ask) -> None:
+    """A cleared log is empty, and the next request has the next number."""
+    visitor = vntana_client.client(ask)
+    visitor.call("GET", "/v1/clients")
+    visitor.fake.log.breaches.append("x")
+    visitor.fake.log.clear()
+    log = visitor.fake.log
+    assert (len(log), log.counts, log.unknown, log.breaches) == (0, {}, [], [])
+    visitor.login()
+    assert log[0].sequence == 2
+
+
+def test_no_token_or_password_in_a_repr(ask: Ask) -> None:
+    visitor = vntana_client.client(ask)
+    token = visitor.organization_token()
+    shown = repr(list(visitor.fake.log))
+    assert token not in shown
+    assert "pass" not in shown
+
+
+def test_credentials_are_masked_where_they_are_shown(ask: Ask) -> None:
+    """By HTTP they could be real ones, sent to a fake by mistake; tokens are the fake's own."""
+    vntana = vntana_client.client(ask)
+    vntana.post("/v1/auth/login/token", {"personal-access-token": 'my"secret'})
+    vntana.login()
+    vntana.organization_token()
+    vendorlink = vendorlink_client.client(ask)
+    vendorlink.login()
+    editor = editor_client.client(ask)
+    editor.generate({"userId": "1"}, "my-secret")
+    visitors = (vntana, vendorlink, editor)
+    shown = str([entry.describe() for visitor in visitors for entry in visitor.fake.log])
+
+    assert "secret" not in shown
+    assert "pass" not in shown.replace("password", "")
+    assert "pässword" not in shown
+    assert "Bearer" in shown
+
+
+def test_log_keeps_the_latest() -> None:
+    """A fake that is served for days does not grow by its log."""
+    fake = FakeVntana()
+    request = Request("GET", "https://x/y", "test")
+    for _ in range(KEPT + 1):
+        fake(request)
+    assert (len(fake.log), fake.log[0].sequence, fake.log.counts["unknown"]) == (
+        KEPT,
+        2,
+        KEPT + 1,
+    )
+
+
+@pytest.mark.parametrize("faulty", [False, True])
+def test_many_threads(faulty: bool) -> None:
+    """Each request is processed and counted once; exactly one organization's token survives."""
+    visitor = vntana_client.client(ByCall())
+    if faulty:
+        visitor.fake.fail("late", times=None)
+    tokens: list[str] = []
+    threads = [
+        threading.Thread(
+            target=lambda: tokens.extend(visitor.organization_token() for _ in range(25))
+        )
+        for _ in range(8)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert len(set(tokens)) == 200
+    assert sum(visitor.current(token).is_success for token in tokens) == 1
+    assert visitor.fake.log.counts["login"] == 200
+    assert [entry.sequence for entry in visitor.fake.log] == list(range(1, 601))

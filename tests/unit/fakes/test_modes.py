@@ -1,0 +1,68 @@
+"""A mode that is misspelt must not be a mode that does nothing."""
+
+from typing import Any
+
+import pytest
+
+from token_broker_fakes import EditorModes, FakeEditor, FakeVntana, VendorlinkModes, VntanaModes
+from token_broker_fakes.modes import ModeError
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"dead_tokens": "401"}, "there is no mode 'dead_tokens'; there are created, dead_token"),
+        ({"dead_token": 401}, "mode dead_token is one of 403, 401, 403_bad_credentials; not 401"),
+        ({"dead_token": "402"}, "mode dead_token is one of 403, 401, .*; not '402'"),
+        ({"lifetime": "60"}, "mode lifetime is a whole number, from 0; not '60'"),
+        ({"lifetime": -1}, "mode lifetime is a whole number, from 0; not -1"),
+        ({"lifetime": True}, "mode lifetime is a whole number, from 0; not True"),
+        ({"lifetime": 1.5}, "mode lifetime is a whole number, from 0; not 1.5"),
+    ],
+)
+def test_wrong_names_and_values(values: dict[str, Any], message: str) -> None:
+    """They are refused wherever they are set, with what would be right."""
+    modes = VntanaModes()
+    with pytest.raises(ModeError, match=message):
+        modes.update(values)
+    with pytest.raises(ModeError, match=message):
+        setattr(modes, *next(iter(values.items())))
+
+
+def test_construction_is_checked() -> None:
+    with pytest.raises(ModeError, match="mode elsewhere is one of leads, self, loop"):
+        VendorlinkModes(elsewhere="nowhere")  # type: ignore[arg-type]  # that is the test
+
+
+def test_update_is_all_or_nothing() -> None:
+    modes = EditorModes()
+    with pytest.raises(ModeError):
+        modes.update({"extra": "fields", "auth": "forbidden"})
+    assert modes.extra == "none"
+
+
+def test_values_and_reset() -> None:
+    """A reset brings each default back."""
+    modes = EditorModes(extra="fields", lifetime=1)
+    assert (modes.values()["extra"], modes.values()["lifetime"]) == ("fields", 1)
+    modes.reset()
+    assert modes.values() == EditorModes().values()
+
+
+def test_description_has_the_choices() -> None:
+    described = EditorModes().describe()
+    assert described["extra"] == {"value": "none", "choices": ["none", "fields"]}
+    assert described["lifetime"] == {"value": 3600, "choices": "a whole number"}
+
+
+@pytest.mark.parametrize("name", ["modes", "clock", "accounts", "sessions"])
+def test_parts_of_a_fake_are_changed_rather_than_replaced(name: str) -> None:
+    """Its other parts would go on with the old one: the assignment fails instead."""
+    with pytest.raises(AttributeError):
+        setattr(FakeVntana(), name, None)
+
+
+def test_modes_are_switched_while_a_fake_is_used() -> None:
+    fake = FakeEditor(modes=EditorModes(lifetime=5))
+    fake.modes.lifetime = 6
+    assert fake.modes.values()["lifetime"] == 6

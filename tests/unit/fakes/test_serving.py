@@ -1,0 +1,190 @@
+"""A fake is served by a real HTTP server that begins and ends at once."""
+
+import http.client
+import socket
+import threading
+import time
+
+import pytest
+
+from token_broker_fakes import FakeEditor, FakeVendorlink, FakeVntana
+from token_broker_fakes.serving import PortTaken, Server
+
+
+def connection(server: Server) -> http.client.HTTPConnection:
+    """Return a connection to *server*."""
+    return http.client.HTTPConnection(server.address, timeout=5)
+
+
+def test_raw_header_names_are_kept() -> None:
+    """As they were sent; rules see them without case."""
+    fake = FakeEditor({"key": "application"})
+    with fake.serve() as server:
+        visit = connection(server)
+        visit.request(
+            "POST",
+            "/generate",
+            b'{"userId":"1"}',
+            {"X-aPi-KEY": "key", "content-TYPE": "application/json"},
+        )
+        assert visit.getresponse().status == 200
+        visit.close()
+    assert ("X-aPi-KEY", "key") in fake.log[0].headers
+    assert fake.log[0].header("x-api-key") == "key"
+
+
+def test_answers_header_name_is_as_the_vendor_writes_it() -> None:
+    fake = FakeVntana()
+    body = b'{"email":"demo@example.com","password":"demo-password"}'
+    with fake.serve() as server:
+        visit = connection(server)
+        visit.request("POST", "/v1/auth/login", body, {"content-type": "application/json"})
+        assert "X-AUTH-TOKEN" in visit.getresponse().headers.keys()  # noqa: SIM118 (no case in `in`)
+        visit.close()
+
+
+def test_connection_is_kept_alive() -> None:
+    fake = FakeVntana()
+    with fake.serve() as server:
+        visit = connection(server)
+        for _ in range(3):
+            visit.request("GET", "/v1/organizations")
+            answer = visit.getresponse()
+            answer.read()
+            local = visit.sock.getsockname()
+        assert answer.version == 11
+        assert local == visit.sock.getsockname()
+        visit.close()
+    assert len(fake.log) == 3
+
+
+@pytest.mark.parametrize("length", ["-1", "x", "1_0"])
+def test_length_that_is_none(length: str) -> None:
+    """Neither a wrong length nor a chunked body is guessed at."""
+    with FakeVntana().serve() as server:
+        visit = connection(server)
+        visit.putrequest("POST", "/v1/auth/login")
+        visit.putheader("content-length", length)
+        visit.endheaders()
+        assert visit.getresponse().status == 411
+        visit.close()
+
+
+def test_chunked_body_is_refused() -> None:
+    with FakeVntana().serve() as server:
+        visit = connection(server)
+        visit.request("POST", "/v1/auth/login", iter([b"{}"]), encode_chunked=True)
+        assert visit.getresponse().status == 411
+        visit.close()
+
+
+def test_head_has_no_body() -> None:
+    with FakeVntana().serve() as server:
+        visit = connection(server)
+        visit.request("HEAD", "/v1/clients")
+        answer = visit.getresponse()
+        assert (answer.status, answer.read()) == (405, b"")
+        visit.close()
+
+
+def test_address_is_known_while_it_is_served() -> None:
+    fake = FakeVendorlink()
+    with fake.serve() as server:
+        assert (fake.address, fake.url) == (server.address, f"http://{server.address}")
+    with pytest.raises(LookupError, match="this fake of vendorlink is not being served"):
+        _ = fake.url
+
+
+def test_one_fake_at_several_addresses() -> None:
+    """So a chain of hosts can be walked over HTTP: each port is a host."""
+    fake = FakeVendorlink()
+    with fake.serve() as first, fake.serve() as second:
+        fake.leads[first.address] = second.address
+        body = b'{"u":"demo","p":"demo \\"pass\\\\word\\" \xc3\xa9"}'
+        answers = []
+        for server in (first, second):
+            visit = connection(server)
+            visit.request("POST", "/API/auth/login", body, {"content-type": "application/json"})
+            answers.append(visit.getresponse().read())
+            visit.close()
+        assert answers[0] == f'{{"hostname": "{second.address}"}}'.encode()
+        assert b"accessToken" in answers[1]
+
+
+def test_port_that_is_taken() -> None:
+    """The error says which."""
+    with FakeVntana().serve() as server:
+        port = int(server.address.split(":")[1])
+        with pytest.raises(PortTaken, match=f"port {port} on 127.0.0.1: Address already in use"):
+            FakeEditor().serve(port)
+
+
+def test_port_is_free_again_at_once() -> None:
+    """Even after connections that the server ended itself."""
+    fake = FakeVntana()
+    with fake.serve() as server:
+        visit = connection(server)
+        visit.request("GET", "/v1/clients")
+        visit.getresponse().read()
+    visit.close()
+    with fake.serve(int(server.address.split(":")[1])):
+        pass
+
+
+@pytest.mark.parametrize("kind", ["delay", "late", "drip"])
+def test_end_does_not_wait_for_those_who_wait(kind: str) -> None:
+    """Neither for a fault that sleeps nor for a connection that is kept alive."""
+    fake = FakeVntana()
+    fake.fail(kind, seconds=60)  # type: ignore[arg-type]  # parametrized texts
+    with fake.serve() as server:
+        idle = socket.create_connection(server.address.split(":"), timeout=5)  # type: ignore[arg-type]
+        waiting = connection(server)
+        waiting.request("GET", "/v1/clients")
+        deadline = time.monotonic() + 5
+        while fake.faults.set and time.monotonic() < deadline:
+            time.sleep(0.001)
+        begun = time.monotonic()
+    assert time.monotonic() - begun < 1
+    idle.close()
+    waiting.close()
+
+
+def test_no_thread_is_left() -> None:
+    before = threading.active_count()
+    fake = FakeVntana()
+    with fake.serve() as server:
+        visits = [connection(server) for _ in range(5)]
+        for visit in visits:
+            visit.request("GET", "/v1/clients")
+            visit.getresponse().read()
+    assert threading.active_count() == before
+    for visit in visits:
+        visit.close()
+
+
+def test_client_that_goes_away_is_no_event(capfd: pytest.CaptureFixture[str]) -> None:
+    """Nothing is printed, and the next one is served."""
+    fake = FakeVntana()
+    with fake.serve() as server:
+        fake.fail("flood")
+        rude = socket.create_connection(("127.0.0.1", int(server.address.split(":")[1])))
+        rude.sendall(b"GET /v1/clients HTTP/1.1\r\nHost: x\r\n\r\n")
+        rude.close()
+        visit = connection(server)
+        visit.request("GET", "/v1/clients")
+        assert visit.getresponse().status == 405
+        visit.close()
+    assert capfd.readouterr() == ("", "")
+
+
+def test_a_defect_is_told(capfd: pytest.CaptureFixture[str]) -> None:
+    """An exception that no rule raised is printed, and the connection ends."""
+    fake = FakeVntana()
+    fake.log.add = None  # type: ignore[assignment,method-assign]  # a defect
+    with fake.serve() as server:
+        visit = connection(server)
+        visit.request("GET", "/v1/clients")
+        with pytest.raises(http.client.RemoteDisconnected):
+            visit.getresponse()
+        visit.close()
+    assert "TypeError" in capfd.readouterr().err
