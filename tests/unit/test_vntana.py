@@ -4,7 +4,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.conversations import NOW, Desk, any_answers, begin, earned, repeated, survives, tell
+from tests.conversations import (
+    NOW,
+    Desk,
+    any_answers,
+    begin,
+    earned,
+    held,
+    repeated,
+    survives,
+    tell,
+)
 from tests.vntana_examples import (
     ASKED,
     BASE,
@@ -143,6 +153,30 @@ def test_logging_out_ends_the_session_whatever_the_answer() -> None:
     assert (logout.method, logout.url) == ("POST", f"{BASE}/v1/auth/logout")
     assert logout.headers == {"x-auth-token": "Bearer org/1"}
     assert earned(talk, refused(401, "TOKEN_NOT_FOUND")) == token
+
+
+@pytest.mark.parametrize(
+    ("session", "lifetime", "expires_at"),
+    [
+        pytest.param({}, 300, NOW + 300, id="the secret's lifetime"),
+        pytest.param({"expiration": "2030-03-17T17:47:40"}, 300, NOW + 60, id="a shorter session"),
+        pytest.param({"expiration": "2031-01-01T00:00:00"}, 300, NOW + 300, id="a longer session"),
+        pytest.param({"expiration": "2020-01-01T00:00:00"}, 300, NOW + 300, id="a past session"),
+    ],
+)
+@pytest.mark.parametrize(
+    ("variant", "before"),
+    [
+        pytest.param(IN_ORGANIZATION, [listing(row(), seed={"login": "a"})], id="organization"),
+        pytest.param(IN_WORKSPACE, [organization_token()], id="workspace"),
+    ],
+)
+def test_a_token_ends_with_its_session_or_after_the_lifetime_of_the_secret(
+    variant: Variant, before: list[object], session: object, lifetime: int, expires_at: int
+) -> None:
+    credentials = Credentials(KEY.login, lifetime=lifetime)
+    answers = [*before, with_token("a/1", session=session)]
+    assert held(vntana.exchange(credentials, variant, NOW), answers).expires_at == expires_at
 
 
 @pytest.mark.parametrize(

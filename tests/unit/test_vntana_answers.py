@@ -1,5 +1,8 @@
 """What VNTANA's answers mean, where its documents leave more than one way to say it."""
 
+import time
+from collections.abc import Iterator
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -130,6 +133,12 @@ def test_logins_that_fail_for_another_reason(response: Response, error: type[Bro
         login_checked(response)
 
 
+@pytest.mark.parametrize("response", [refused(200), refused(401), HTML])
+def test_a_later_step_that_is_refused_without_a_reason(response: Response) -> None:
+    with pytest.raises(UpstreamRefused, match=r"^enter: refused$"):
+        checked(response, "enter")
+
+
 def test_a_login_without_a_body_is_a_login() -> None:
     """What counts is the header."""
     login_checked(Response(200, {"x-auth-token": "a"}))
@@ -225,6 +234,22 @@ def test_a_token_in_the_body_is_an_option(
 )
 def test_when_a_session_expires(text: object, expiry: int | None) -> None:
     assert expiry_of(with_token("a", session={"expiration": text}), NOW) == expiry
+
+
+@pytest.fixture
+def _far_east(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Run where the local time is nine hours ahead."""
+    with monkeypatch.context() as patch:
+        patch.setenv("TZ", "JST-9")
+        time.tzset()
+        yield
+    time.tzset()
+
+
+@pytest.mark.usefixtures("_far_east")
+def test_no_zone_is_utc_wherever_the_broker_runs() -> None:
+    response = with_token("a", session={"expiration": "2030-03-17T17:46:41"})
+    assert expiry_of(response, NOW) == NOW + 1
 
 
 @given(st.text() | st.datetimes().map(str))
