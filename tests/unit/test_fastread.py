@@ -202,7 +202,7 @@ def test_a_surprise_is_for_boto3(fast: FastRead, server: Server, surprise: str) 
     began = time.monotonic()
     with pytest.raises(Unsuited):
         fast.post("dynamodb", "GetItem", {})
-    assert time.monotonic() - began < 0.45
+    assert time.monotonic() - began < 2
     assert len(server.asked) == 1
     server.behaviour = says(answer())
     assert fast.post("dynamodb", "GetItem", {}) == {}

@@ -280,7 +280,7 @@ def test_a_server_that_drips_does_not_pass_the_deadline(
     server = serve(DRIPS[drip])
     began = time.monotonic()
     error = failure(transport, get(server.url), 0.4)
-    assert time.monotonic() - began < 0.6
+    assert time.monotonic() - began < 1.5
     assert isinstance(error, UpstreamUnavailable)
     assert error.detail == "look: timed out"
 
@@ -290,7 +290,7 @@ def test_a_server_that_reads_nothing_does_not_pass_the_deadline(transport: Trans
         began = time.monotonic()
         url = f"http://127.0.0.1:{deaf.getsockname()[1]}"
         error = failure(transport, post(url, "x" * 30_000_000), 0.4)
-    assert time.monotonic() - began < 0.8
+    assert time.monotonic() - began < 2
     assert error.detail == "login: timed out"
 
 
@@ -299,7 +299,7 @@ def test_a_slow_handshake_does_not_pass_the_deadline(transport: Transport) -> No
         began = time.monotonic()
         url = f"https://127.0.0.1:{deaf.getsockname()[1]}"
         error = failure(transport, get(url), 0.4)
-    assert time.monotonic() - began < 0.6
+    assert time.monotonic() - began < 1.5
     assert error.detail == "look: timed out"
 
 
@@ -310,7 +310,7 @@ def test_a_slow_resolver_does_not_pass_the_deadline() -> None:
 
     began = time.monotonic()
     error = failure(Transport(resolve=slow), get("https://a.example"), 0.3)
-    assert time.monotonic() - began < 0.5
+    assert time.monotonic() - began < 1.5
     assert error.detail == "look: timed out"
 
 
