@@ -1,0 +1,390 @@
+"""Vendorlink's conversations, held by hand: logins that lead elsewhere, and renewals."""
+
+import base64
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.conversations import (
+    NOW,
+    SECRETS,
+    answer,
+    any_answers,
+    begin,
+    earned,
+    held,
+    repeated,
+    survives,
+    tell,
+)
+from token_broker import vendorlink
+from token_broker.document import Document
+from token_broker.errors import (
+    BrokerError,
+    CredentialRejected,
+    InvalidRequest,
+    UpstreamContractChanged,
+    UpstreamUnavailable,
+)
+from token_broker.exchange import Response, run
+from token_broker.tokens import Token
+from token_broker.variants import ONLY, Variant
+from token_broker.vendorlink import Credentials
+
+HOST = "app.vendorlink.nl"
+CREDENTIALS = Credentials("user@example", 'pass "wörd"/\\', HOST)
+RENEWAL = "renew/al+" + "A" * 55
+LOGIN = Variant("login")
+
+
+def jwt(**claims: Any) -> str:
+    """Return a token whose payload can be read, and whose signature nobody checks."""
+    parts = [json.dumps(part).encode() for part in ({"typ": "JWT", "alg": "HS256"}, claims)]
+    return ".".join(base64.urlsafe_b64encode(part).decode().rstrip("=") for part in parts) + ".x"
+
+
+def pair(access: str = "access/1", renewal: Any = RENEWAL, **members: Any) -> Response:
+    told = {"userId": 7, "displayName": "Ann", "accessToken": access, "renewalToken": renewal}
+    return answer(told | members)
+
+
+def kept(access: str = "access/0", renewal: str | None = RENEWAL, host: str = HOST) -> Token:
+    context = {"user_id": 7, "display_name": "Ann", "hostname": host}
+    return Token(access, {}, f"https://{host}/API", 0, 1, context, renewal=renewal)
+
+
+def log_in(*answers: Response, credentials: Credentials = CREDENTIALS) -> Token:
+    token = held(vendorlink.exchange(credentials, LOGIN, NOW), answers)
+    assert isinstance(token, Token)
+    return token
+
+
+def test_a_login_earns_two_tokens() -> None:
+    talk = vendorlink.exchange(CREDENTIALS, LOGIN, NOW)
+
+    login = begin(talk)
+    assert (login.method, login.url) == ("POST", f"https://{HOST}/API/auth/login")
+    assert login.headers == {"content-type": "application/json; charset=utf-8"}
+    assert json.loads(login.body) == {"u": "user@example", "p": 'pass "wörd"/\\'}
+    assert login.body.isascii()
+
+    assert earned(talk, pair(jwt(exp=NOW + 3900), hostname="app2.vendorlink.nl")) == Token(
+        value=jwt(exp=NOW + 3900),
+        headers={"Authorization": f"Bearer {jwt(exp=NOW + 3900)}"},
+        base_url="https://app2.vendorlink.nl/API",
+        issued_at=NOW,
+        expires_at=NOW + 3900,
+        context={"user_id": 7, "display_name": "Ann", "hostname": "app2.vendorlink.nl"},
+        renewal=RENEWAL,
+    )
+
+
+def test_an_extension_trades_the_renewal_token() -> None:
+    """The old access token goes along, although it may have expired: that is the documented use."""
+    talk = vendorlink.exchange(CREDENTIALS, LOGIN, NOW, kept(host="app2.vendorlink.nl"))
+
+    extend = begin(talk)
+    assert (extend.method, extend.url) == (
+        "POST",
+        "https://app2.vendorlink.nl/API/auth/extendtoken",
+    )
+    assert extend.headers == {
+        "authorization": "Bearer access/0",
+        "content-type": "application/json; charset=utf-8",
+    }
+    assert extend.json == {"rToken": RENEWAL, "RenewalToken": RENEWAL}
+
+    token = earned(talk, pair("access/1", "renew/2", userId=None, displayName="Anna"))
+    assert (token.value, token.renewal) == ("access/1", "renew/2")
+    assert token.base_url == "https://app2.vendorlink.nl/API"
+    assert token.expires_at == NOW + 3600
+    assert token.context == {
+        "user_id": 7,
+        "display_name": "Anna",
+        "hostname": "app2.vendorlink.nl",
+    }
+
+
+def test_a_login_that_names_another_host_is_repeated_there() -> None:
+    talk = vendorlink.exchange(CREDENTIALS, LOGIN, NOW)
+    first = begin(talk)
+    second = tell(talk, answer({"hostname": "ZZZ.vendorlink.nl"}))
+    assert second.url == "https://zzz.vendorlink.nl/API/auth/login"
+    assert (second.json, second.headers) == (first.json, first.headers)
+    assert earned(talk, pair()).base_url == "https://zzz.vendorlink.nl/API"
+
+
+def elsewhere(*hosts: str) -> list[Response]:
+    return [answer({"hostname": f"{host}.vendorlink.nl"}) for host in hosts]
+
+
+def test_three_hops_are_followed() -> None:
+    assert log_in(*elsewhere("a", "b", "c"), pair()).context["hostname"] == "c.vendorlink.nl"
+
+
+@pytest.mark.parametrize(
+    ("answers", "detail"),
+    [
+        pytest.param(elsewhere("a", "b", "c", "d"), "too many hosts", id="four hops"),
+        pytest.param(elsewhere("app"), "in a circle", id="to where it was asked"),
+        pytest.param(elsewhere("APP"), "in a circle", id="however it is spelled"),
+        pytest.param(elsewhere("a", "b", "a"), "in a circle", id="back again"),
+        pytest.param(elsewhere("a", "app"), "in a circle", id="back to where it began"),
+    ],
+)
+def test_a_login_is_not_sent_around(answers: list[Response], detail: str) -> None:
+    with pytest.raises(UpstreamContractChanged, match=detail):
+        log_in(*answers)
+
+
+@pytest.mark.parametrize("named", ["hop", "final"])
+@pytest.mark.parametrize(
+    "host",
+    [
+        "evil.example",
+        "vendorlink.nl",
+        "evilvendorlink.nl",
+        "app.vendorlink.nl.evil.example",
+        "app.vendorlink.nl:8443",
+        "user@app.vendorlink.nl",
+        "evil.example/.vendorlink.nl",
+        "evil.example#.vendorlink.nl",
+        "https://app.vendorlink.nl",
+        "a b.vendorlink.nl",
+        "a\r\nb.vendorlink.nl",
+        ".vendorlink.nl",
+        "127.0.0.1",
+        "[::1]",
+        "169.254.169.254",
+    ],
+)
+def test_nothing_is_sent_to_a_host_that_is_not_allowed(host: str, named: str) -> None:
+    """Neither the password, nor by the caller the token: the answer is refused whole."""
+    told = answer({"hostname": host}) if named == "hop" else pair(hostname=host)
+    with pytest.raises(UpstreamContractChanged, match="allowed_hosts"):
+        log_in(told)
+
+
+@pytest.mark.parametrize(
+    ("allowed", "host"),
+    [
+        pytest.param((".vendorlink.nl",), "a.b.vendorlink.nl", id="a suffix has any depth"),
+        pytest.param(("eu.example:8443",), "eu.example:8443", id="an exact host with its port"),
+        pytest.param((), HOST, id="the host itself"),
+    ],
+)
+def test_hosts_that_are_allowed(allowed: tuple[str, ...], host: str) -> None:
+    credentials = Credentials("u", "p", HOST, allowed_hosts=allowed)
+    assert log_in(pair(hostname=host), credentials=credentials).base_url == f"https://{host}/API"
+
+
+def test_only_loopback_is_called_in_clear() -> None:
+    """A fake on this machine may lead to a real host; the password goes there over TLS."""
+    local = Credentials("u", "p", "127.0.0.1:8083", scheme="http")
+    talk = vendorlink.exchange(local, LOGIN, NOW)
+    assert begin(talk).url == "http://127.0.0.1:8083/API/auth/login"
+    assert tell(talk, answer({"hostname": HOST})).url == f"https://{HOST}/API/auth/login"
+    assert earned(talk, pair()).base_url == f"https://{HOST}/API"
+
+
+def test_no_renewal_token_is_sent_to_a_host_that_is_no_longer_allowed() -> None:
+    talk = vendorlink.exchange(CREDENTIALS, LOGIN, NOW, kept(host="old.example"))
+    assert begin(talk).url == f"https://{HOST}/API/auth/login"
+
+
+# Extensions
+
+
+@pytest.mark.parametrize(
+    "response",
+    [
+        pytest.param(Response(401), id="401"),
+        pytest.param(Response(400), id="400"),
+        pytest.param(Response(503), id="down: it may be spent"),
+        pytest.param(Response(302), id="redirected"),
+        pytest.param(Response(200), id="empty"),
+        pytest.param(Response(204), id="no content"),
+        pytest.param(answer(None), id="nothing"),
+        pytest.param(answer([]), id="a list"),
+        pytest.param(answer({"hasErrors": True}), id="no access token"),
+        pytest.param(pair(access=""), id="an empty access token"),
+        pytest.param(pair(access="a\r\nb"), id="an access token that cannot be sent"),
+        pytest.param(pair(renewal=7), id="an odd renewal token"),
+        pytest.param(Response(200, {}, b"<html>"), id="HTML"),
+    ],
+)
+def test_an_extension_that_fails_becomes_one_login(response: Response) -> None:
+    talk = vendorlink.exchange(CREDENTIALS, LOGIN, NOW, kept())
+    assert begin(talk).step == "extend"
+    assert tell(talk, response).step == "login"
+    assert earned(talk, pair("access/2", "renew/2")).renewal == "renew/2"
+
+
+@pytest.mark.parametrize("renewal", [None, ""])
+def test_without_a_renewal_token_there_is_nothing_to_extend(renewal: str | None) -> None:
+    assert begin(vendorlink.exchange(CREDENTIALS, LOGIN, NOW, kept(renewal=renewal))).step == (
+        "login"
+    )
+
+
+@pytest.mark.parametrize(
+    ("key", "body"),
+    [
+        ("both", {"rToken": RENEWAL, "RenewalToken": RENEWAL}),
+        ("rToken", {"rToken": RENEWAL}),
+        ("RenewalToken", {"RenewalToken": RENEWAL}),
+    ],
+)
+def test_the_renewal_token_goes_under_the_name_that_is_configured(
+    key: str, body: dict[str, str]
+) -> None:
+    credentials = Credentials("u", "p", HOST, extend_key=key)
+    assert begin(vendorlink.exchange(credentials, LOGIN, NOW, kept())).json == body
+
+
+@pytest.mark.parametrize(
+    ("policy", "response", "renewal"),
+    [
+        pytest.param("keep", pair(renewal=None), RENEWAL, id="null keeps it"),
+        pytest.param("keep", answer({"accessToken": "a"}), RENEWAL, id="absent keeps it"),
+        pytest.param("keep", pair(renewal="renew/2"), "renew/2", id="a new one replaces it"),
+        pytest.param("drop", pair(renewal=None), None, id="null drops it"),
+        pytest.param("drop", pair(renewal="renew/2"), "renew/2", id="a new one is not dropped"),
+        pytest.param("keep", pair(renewal=""), None, id="an empty one is none"),
+    ],
+)
+def test_what_becomes_of_the_renewal_token(
+    policy: str, response: Response, renewal: str | None
+) -> None:
+    credentials = Credentials("u", "p", HOST, null_renewal=policy)
+    token = held(vendorlink.exchange(credentials, LOGIN, NOW, kept()), [response])
+    assert token.renewal == renewal
+
+
+def test_the_content_type_is_that_of_the_secret() -> None:
+    """The documents have three, one of which is a typo."""
+    odd = "application/json: charset=utf8"
+    credentials = Credentials("u", "p", HOST, content_type=odd)
+    for before in (None, kept()):
+        request = begin(vendorlink.exchange(credentials, LOGIN, NOW, before))
+        assert request.headers["content-type"] == odd
+
+
+# Logins that fail
+
+
+@pytest.mark.parametrize(
+    "response",
+    [
+        pytest.param(Response(200), id="an empty body, as the vendor's clients know it"),
+        pytest.param(Response(200, {}, b" \r\n"), id="blank"),
+        pytest.param(Response(204), id="no content"),
+        pytest.param(Response(200, {}, b" null "), id="null"),
+        pytest.param(answer({}), id="an empty object"),
+        pytest.param(answer({"hostname": "", "accessToken": None}), id="nothing in it"),
+        pytest.param(pair(access=""), id="an empty token"),
+        pytest.param(answer({"hasErrors": True, "messages": []}), id="a business error"),
+        *(pytest.param(Response(status), id=str(status)) for status in (400, 401, 403)),
+    ],
+)
+def test_logins_that_reject_the_credentials(response: Response) -> None:
+    with pytest.raises(CredentialRejected, match=r"^login: ") as error:
+        log_in(response)
+    assert error.value.upstream_status == response.status
+
+
+@pytest.mark.parametrize(
+    ("response", "error"),
+    [
+        pytest.param(Response(500), UpstreamUnavailable, id="500"),
+        pytest.param(Response(503), UpstreamUnavailable, id="503"),
+        pytest.param(Response(429), UpstreamUnavailable, id="429"),
+        pytest.param(Response(302), UpstreamContractChanged, id="redirected"),
+        pytest.param(Response(404), UpstreamContractChanged, id="not found"),
+        pytest.param(Response(200, {}, b"<html>"), UpstreamContractChanged, id="HTML"),
+        pytest.param(Response(200, {}, b'{"acc'), UpstreamContractChanged, id="truncated"),
+        pytest.param(answer([]), UpstreamContractChanged, id="a list"),
+        pytest.param(pair(access="a\nb"), UpstreamContractChanged, id="an odd access token"),
+        pytest.param(answer({"accessToken": 7}), UpstreamContractChanged, id="a number"),
+        pytest.param(pair(renewal=[]), UpstreamContractChanged, id="an odd renewal token"),
+        pytest.param(answer({"hostname": 7}), UpstreamContractChanged, id="an odd host"),
+    ],
+)
+def test_logins_that_fail_for_another_reason(response: Response, error: type[BrokerError]) -> None:
+    with pytest.raises(error, match=r"^login: "):
+        log_in(response)
+
+
+def test_a_host_that_is_not_named_is_the_one_that_was_called() -> None:
+    for name in (None, ""):
+        assert log_in(pair(hostname=name)).context["hostname"] == HOST
+
+
+def test_a_login_without_a_renewal_token_is_a_login() -> None:
+    assert log_in(pair(renewal=None)).renewal is None
+
+
+# How long a token lives
+
+
+@pytest.mark.parametrize(
+    ("token", "expiry"),
+    [
+        pytest.param(jwt(exp=1567518666), 1567518666, id="a JWT"),
+        pytest.param(jwt(exp=1567518666.9), 1567518666, id="with decimals"),
+        pytest.param(jwt(exp=10**400), 10**400, id="beyond all time"),
+        pytest.param(jwt(sid="x"), None, id="without exp"),
+        pytest.param(jwt(exp="1567518666"), None, id="a text"),
+        pytest.param(jwt(exp=True), None, id="true"),
+        pytest.param(jwt(exp=float("inf")), None, id="Infinity"),
+        pytest.param(jwt(exp=float("nan")), None, id="NaN"),
+        pytest.param("opaque/token+", None, id="no JWT"),
+        pytest.param("a.b.c", None, id="parts that do not decode"),
+        pytest.param("a.é.c", None, id="letters that are none of base64"),
+        pytest.param(f"a.{base64.b64encode(b'[]').decode()}.c", None, id="a list"),
+        pytest.param(f"a.{base64.b64encode(b'7').decode()}.c", None, id="a number"),
+        pytest.param(f"a.{base64.b64encode(b'[' * 9999).decode()}.c", None, id="bottomless"),
+    ],
+)
+def test_the_expiry_is_read_where_it_can_be(token: str, expiry: int | None) -> None:
+    """Even the samples of the documents do not decode, so that is no error."""
+    assert vendorlink.unverified_expiry(token) == expiry
+
+
+@pytest.mark.parametrize(
+    ("access", "seconds"),
+    [
+        pytest.param(jwt(exp=NOW + 3600), 3600, id="what the token says"),
+        pytest.param("opaque", 3600, id="sixty minutes where it does not"),
+        pytest.param(jwt(exp=NOW), 3600, id="nor if it says that it is dead already"),
+        pytest.param(jwt(exp=NOW + 10**9), 86_400, id="a day at most"),
+    ],
+)
+def test_how_long_a_token_is_believed_to_live(access: str, seconds: int) -> None:
+    assert log_in(pair(access)).expires_at == NOW + seconds
+    extended = held(vendorlink.exchange(CREDENTIALS, LOGIN, NOW, kept()), [pair(access)])
+    assert extended.expires_at == NOW + seconds
+
+
+# The rest of the flow's face
+
+
+def test_a_connection_has_one_token() -> None:
+    variant = vendorlink.asked(Document({}, InvalidRequest))
+    assert variant.key == ONLY
+    assert vendorlink.settle(CREDENTIALS, variant) == variant
+    assert vendorlink.is_shared(CREDENTIALS)
+    assert vendorlink.log_out(CREDENTIALS, kept()) is None
+
+
+@given(any_answers, st.booleans(), st.sampled_from(["keep", "drop"]))
+def test_whatever_is_answered_no_other_error_and_no_secret_gets_out(
+    answers: list[Response], is_kept: bool, policy: str
+) -> None:
+    password, user, _, access, renewal = SECRETS
+    credentials = Credentials(user, password, HOST, null_renewal=policy)
+    before = kept(access, renewal) if is_kept else None
+    survives(lambda: run(vendorlink.exchange(credentials, LOGIN, NOW, before), repeated(answers)))
