@@ -11,6 +11,7 @@ from token_broker.broker import Broker
 from token_broker.entry import Service
 from token_broker.errors import NotConfigured
 from token_broker.exchange import Request, Response
+from token_broker.fastread import fast_read
 from token_broker.memory import Memory
 from token_broker.reading import Reader
 from token_broker.sealing import Sealer
@@ -50,7 +51,8 @@ class Environment:
         """Return what the broker of *flow* works with."""
         table = self.text("TABLE_NAME")
         key_id = self.text("KEY_ID")
-        reader = Reader(table, key_id, clients.dynamodb, clients.kms)
+        fast = fast_read(self._variables)
+        reader = Reader(table, key_id, clients.dynamodb, clients.kms, fast)
         return Tools(
             flow=flow,
             clock=CLOCK,

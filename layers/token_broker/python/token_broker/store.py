@@ -277,7 +277,6 @@ WRONG_SETTINGS = frozenset(
         "DisabledException",
         "KMSInvalidStateException",
         "InvalidKeyUsageException",
-        "KeyUnavailableException",
     }
 )
 """Codes of AWS that no later attempt changes: somebody has to set something right."""
