@@ -69,6 +69,20 @@ class FakeEditor(Fake[EditorModes]):
         """What each token stands for."""
         return self._service.openings
 
+    def issue(self, **parameters: Any) -> dict[str, Any]:
+        """Make a live token for *parameters* and return what the broker's answer has of it.
+
+        For the first application.
+        """
+        with self.lock:
+            opening = self._service.opening(parameters, next(iter(self.keys.values())))
+        base_url = f"{self.url}/editor"
+        return {
+            "headers": {"x-api-token": opening.token},
+            "base_url": base_url,
+            "url": f"{base_url}?{self.modes.query_name}={opening.token}",
+        }
+
     def route(self, call: Call) -> tuple[str, Handler] | None:
         """Return the step that *call* is, and who answers it."""
         return self._routes.get((call.method, call.path))

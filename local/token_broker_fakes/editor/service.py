@@ -24,7 +24,7 @@ class Opening:
     token: str
     parameters: dict[str, Any]
     application: str
-    expires_at: float
+    expires_at: int
     end: str = ""
     """Why it was ended before its time: ``used`` or ``revoked``."""
 
@@ -48,11 +48,15 @@ class Service:
         application = self.keys.get(call.headers.get("x-api-key", ""))
         if application is None:
             raise wrong(self.modes)
-        parameters, now, token = self.parameters(call), self.clock.now(), uuid(self.rng)
-        expires_at = int(now) + self.modes.lifetime
-        self.openings[token] = Opening(token, parameters, application, expires_at)
-        body = {"token": token} | expiration(self.modes.expiration_time, expires_at, now)
-        return answered(self.modes, body, f"token for {application}")
+        made = self.opening(self.parameters(call), application)
+        told = expiration(self.modes.expiration_time, made.expires_at, self.clock.now())
+        return answered(self.modes, {"token": made.token} | told, f"token for {application}")
+
+    def opening(self, parameters: dict[str, Any], application: str) -> Opening:
+        """Make a token that stands for *parameters*."""
+        token, expires_at = uuid(self.rng), int(self.clock.now()) + self.modes.lifetime
+        opening = self.openings[token] = Opening(token, parameters, application, expires_at)
+        return opening
 
     def verify(self, call: Call) -> Answer:
         """Return the parameters that the token in the header stands for."""

@@ -18,6 +18,7 @@ from time import time
 from typing import Any, ClassVar
 
 from token_broker_fakes.fake import Fake, Handler, Sleep
+from token_broker_fakes.opaque import uuid
 from token_broker_fakes.vendorlink import logins, renewals
 from token_broker_fakes.vendorlink.modes import VendorlinkModes
 from token_broker_fakes.vendorlink.realm import Realm
@@ -105,6 +106,17 @@ class FakeVendorlink(Fake[VendorlinkModes]):
     def reused(self) -> list[str]:
         """Renewal tokens that came again after their only use: a test asserts that none did."""
         return self._realm.reused
+
+    def issue(self) -> dict[str, Any]:
+        """Make a live token and return what to send with it, as the broker's answer has it.
+
+        For the first user, at the address where this fake is served.
+        """
+        with self.lock:
+            sid = uuid(self.rng)
+            access = self.tokens.open(self.modes, self.users[0], self.address, sid, self.now)
+        headers = {"Authorization": f"Bearer {access.token}"}
+        return {"headers": headers, "base_url": f"{self.url}/API"}
 
     def route(self, call: Call) -> tuple[str, Handler] | None:
         """Return the step that *call* is, and who answers it: paths have no case here."""

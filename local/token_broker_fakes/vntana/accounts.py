@@ -1,8 +1,9 @@
 """Who can log in to the fake of VNTANA, and what they see."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from random import Random
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from token_broker_fakes.opaque import uuid
 
@@ -85,6 +86,17 @@ class Account:
                 for organization in self.organizations
             ],
         }
+
+
+Row = TypeVar("Row", Organization, Workspace)
+
+
+def found(rows: Sequence[Row], slug: str) -> Row:
+    """Return the row with this slug."""
+    for row in rows:
+        if row.slug == slug:
+            return row
+    raise LookupError(f"there is no {slug!r}; there are {', '.join(row.slug for row in rows)}")
 
 
 def demo_account() -> Account:

@@ -22,7 +22,7 @@ from typing import Any, ClassVar
 from token_broker_fakes.fake import Fake, Handler, Sleep
 from token_broker_fakes.faults import Fault
 from token_broker_fakes.vntana import entries, logins, looks
-from token_broker_fakes.vntana.accounts import Account, demo_account
+from token_broker_fakes.vntana.accounts import Account, demo_account, found
 from token_broker_fakes.vntana.answers import accepted, refused
 from token_broker_fakes.vntana.modes import VntanaModes
 from token_broker_fakes.vntana.platform import Platform
@@ -102,6 +102,22 @@ class FakeVntana(Fake[VntanaModes]):
         answer = refused(self.modes, status, code).answer
         details = {"headers": answer.headers, "body": answer.content.decode()}
         return self.fail("answer", step=step, times=times, status=answer.status, **details)
+
+    def issue(
+        self, organization: str | None = None, workspace: str | None = None
+    ) -> dict[str, Any]:
+        """Make a live token and return what to send with it, as the broker's answer has it.
+
+        For the first account; *organization* and *workspace* are slugs, by default its first
+        organization and no workspace. The token before it is revoked, as by any other entry.
+        """
+        account = self.accounts[0]
+        entered = found(account.organizations, organization or account.organizations[0].slug)
+        place = found(entered.workspaces, workspace) if workspace else None
+        with self.lock:
+            self._platform.enter(account, entered, place)
+            session = self.sessions.latest
+        return {"headers": {"X-AUTH-TOKEN": f"Bearer {session.token}"}, "base_url": self.url}
 
     def session(self, token: str) -> Session | None:
         """Return what *token* is, if it was ever handed out."""

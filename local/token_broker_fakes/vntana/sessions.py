@@ -86,6 +86,11 @@ class Sessions:
             if place[:2] == (email, organization) and session.workspace and not session.end:
                 session.end = "revoked"
 
+    @property
+    def latest(self) -> Session:
+        """The token that was made last."""
+        return next(reversed(self.by_token.values()))
+
     def live(self, now: float) -> list[Session]:
         """Return the tokens that are good for something, oldest first."""
         return [session for session in self.by_token.values() if not session.is_dead(now)]
