@@ -181,6 +181,13 @@ def test_hosts_that_are_allowed(allowed: tuple[str, ...], host: str) -> None:
     assert log_in(pair(hostname=host), credentials=credentials).base_url == f"https://{host}/API"
 
 
+@pytest.mark.parametrize("host", ["evil-eu.example:8443", "eu.example", "a.eu.example:8443"])
+def test_an_exact_host_is_no_suffix(host: str) -> None:
+    credentials = Credentials("u", "p", HOST, allowed_hosts=("eu.example:8443",))
+    with pytest.raises(UpstreamContractChanged, match="allowed_hosts"):
+        log_in(pair(hostname=host), credentials=credentials)
+
+
 def test_only_loopback_is_called_in_clear() -> None:
     """A fake on this machine may lead to a real host; the password goes there over TLS."""
     local = Credentials("u", "p", "127.0.0.1:8083", scheme="http")
@@ -205,6 +212,7 @@ def test_no_renewal_token_is_sent_to_a_host_that_is_no_longer_allowed() -> None:
         pytest.param(Response(400), id="400"),
         pytest.param(Response(503), id="down: it may be spent"),
         pytest.param(Response(302), id="redirected"),
+        pytest.param(answer({"accessToken": "a"}, 500), id="a token under another status"),
         pytest.param(Response(200), id="empty"),
         pytest.param(Response(204), id="no content"),
         pytest.param(answer(None), id="nothing"),

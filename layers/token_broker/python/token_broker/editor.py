@@ -58,7 +58,7 @@ def asked(body: Document) -> Variant:
 def settle(credentials: Credentials, variant: Variant) -> Variant:
     """Return *variant* with the secret's defaults for the parameters it does not name."""
     parameters = dict(credentials.parameters) | dict(variant.inputs["parameters"])
-    missing = [name for name in credentials.required if parameters.get(name) in (None, "")]
+    missing = [name for name in credentials.required if _is_blank(parameters.get(name))]
     if missing:
         raise InvalidRequest(f"parameters.{missing[0]}: is missing")
     return Variant("parameters", {"parameters": parameters})
@@ -117,6 +117,10 @@ def log_out(credentials: Credentials, token: Token) -> Exchange | None:
     """Return None: the vendor documents no way to end a session."""
     del credentials, token
     return None
+
+
+def _is_blank(value: object) -> bool:
+    return value is None or (isinstance(value, str) and not value.strip())
 
 
 def _checked(response: Response, step: str) -> Response:

@@ -1,0 +1,279 @@
+"""The editor's conversations, held by hand: tokens for one exact set of parameters."""
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.conversations import NOW, SECRETS, answer, any_answers, begin, earned, repeated, survives
+from token_broker import editor
+from token_broker.document import DEEPEST, Document
+from token_broker.editor import Credentials
+from token_broker.errors import (
+    BrokerError,
+    CredentialRejected,
+    InvalidRequest,
+    UpstreamContractChanged,
+    UpstreamRefused,
+    UpstreamUnavailable,
+)
+from token_broker.exchange import Response, run
+from token_broker.tokens import Token
+from token_broker.variants import Variant
+
+TOKEN = "3f8d7f4e-0000-4000-8000-a5d3c1b2e6f7"
+CREDENTIALS = Credentials("key/1", "https://editor.example/app?locale=en#sheet")
+PARAMETERS = {"userId": "123", "file": "test.dwg", "isViewOnly": False, "versionId": None, "n": 1.5}
+WRONG = Response(403, {"content-type": "application/json"}, b"{\n  Wrong token\n}\n")
+"""The documented text of every 403: it looks like JSON and is none."""
+
+
+def wanted(**parameters: Any) -> Variant:
+    return Variant("parameters", {"parameters": parameters})
+
+
+def generated(expiration_time: Any = NOW + 600, token: Any = TOKEN) -> Response:
+    return answer({"token": token, "expiration_time": expiration_time, "version": 9})
+
+
+def generate(response: Response) -> Token:
+    talk = editor.exchange(CREDENTIALS, wanted(**PARAMETERS), NOW)
+    begin(talk)
+    token = earned(talk, response)
+    assert isinstance(token, Token)
+    return token
+
+
+def test_a_token_is_generated_for_exact_parameters() -> None:
+    talk = editor.exchange(CREDENTIALS, wanted(**PARAMETERS), NOW)
+
+    request = begin(talk)
+    assert (request.method, request.url) == ("POST", "https://tokens.kudo.graebert.com/generate")
+    assert request.headers == {"content-type": "application/json", "x-api-key": "key/1"}
+    assert json.loads(request.body) == PARAMETERS
+    assert list(json.loads(request.body)) == list(PARAMETERS)
+
+    assert earned(talk, generated()) == Token(
+        value=TOKEN,
+        headers={"x-api-token": TOKEN},
+        base_url="https://editor.example/app",
+        issued_at=NOW,
+        expires_at=NOW + 600,
+        url=f"https://editor.example/app?locale=en&apitoken={TOKEN}#sheet",
+    )
+
+
+def test_there_is_no_renewal() -> None:
+    kept = generate(generated())
+    assert begin(editor.exchange(CREDENTIALS, wanted(), NOW, kept)).step == "generate"
+
+
+def test_verifying_tells_what_a_token_stands_for() -> None:
+    talk = editor.verify(CREDENTIALS, TOKEN)
+
+    request = begin(talk)
+    assert (request.method, request.url) == ("GET", "https://tokens.kudo.graebert.com/verify")
+    assert request.headers == {"content-type": "application/json", "x-api-token": TOKEN}
+    assert request.body == b""
+
+    assert earned(talk, answer({"userId": "123", "auth": "app"})) == {
+        "userId": "123",
+        "auth": "app",
+    }
+
+
+def test_verify_has_another_header_in_graeberts_own_backend() -> None:
+    credentials = Credentials("key/1", "https://editor.example", verify_header="x-api-key")
+    assert begin(editor.verify(credentials, TOKEN)).headers["x-api-key"] == TOKEN
+
+
+@pytest.mark.parametrize("response", [WRONG, Response(401), Response(403)])
+def test_a_token_that_is_unknown_or_used_is_not_valid(response: Response) -> None:
+    talk = editor.verify(CREDENTIALS, TOKEN)
+    begin(talk)
+    assert earned(talk, response) is None
+
+
+@pytest.mark.parametrize("token", ["", " a", "a\r\nx-api-key: b", "é", "a\x00"])
+def test_only_what_can_be_sent_is_verified(token: str) -> None:
+    with pytest.raises(InvalidRequest, match=r"^token: ") as error:
+        next(editor.verify(CREDENTIALS, token))
+    assert not token or token not in str(error.value)
+
+
+# What may be wrong with an answer
+
+
+@pytest.mark.parametrize(
+    ("response", "error"),
+    [
+        pytest.param(WRONG, CredentialRejected, id="wrong key, in a text that is no JSON"),
+        pytest.param(Response(401), CredentialRejected, id="wrong key, by another status"),
+        pytest.param(Response(400), UpstreamRefused, id="parameters that it will not have"),
+        pytest.param(Response(422), UpstreamRefused, id="or as others say that"),
+        pytest.param(Response(429), UpstreamUnavailable, id="told to wait"),
+        pytest.param(Response(500), UpstreamUnavailable, id="down"),
+        pytest.param(Response(302), UpstreamContractChanged, id="redirected"),
+        pytest.param(Response(200), UpstreamContractChanged, id="empty"),
+        pytest.param(Response(200, {}, b"<html>"), UpstreamContractChanged, id="HTML"),
+        pytest.param(Response(200, {}, b'{"token'), UpstreamContractChanged, id="truncated"),
+        pytest.param(answer([]), UpstreamContractChanged, id="a list"),
+        pytest.param(answer({}), UpstreamContractChanged, id="no token"),
+        pytest.param(generated(token=""), UpstreamContractChanged, id="an empty token"),
+        pytest.param(generated(token=7), UpstreamContractChanged, id="a token that is a number"),
+        pytest.param(generated(token="a\nb"), UpstreamContractChanged, id="one in two lines"),
+    ],
+)
+def test_each_way_generate_can_fail_has_an_error_of_its_own(
+    response: Response, error: type[BrokerError]
+) -> None:
+    with pytest.raises(error, match=r"^generate: "):
+        generate(response)
+
+
+@pytest.mark.parametrize(
+    ("response", "error"),
+    [
+        pytest.param(Response(404), UpstreamRefused, id="not found"),
+        pytest.param(Response(503), UpstreamUnavailable, id="down"),
+        pytest.param(Response(302), UpstreamContractChanged, id="redirected"),
+        pytest.param(answer("parameters"), UpstreamContractChanged, id="no object"),
+    ],
+)
+def test_each_way_verify_can_fail_has_an_error_of_its_own(
+    response: Response, error: type[BrokerError]
+) -> None:
+    """That the vendor is down does not mean that a token is not valid."""
+    talk = editor.verify(CREDENTIALS, TOKEN)
+    begin(talk)
+    with pytest.raises(error, match=r"^verify: "):
+        talk.send(response)
+
+
+@pytest.mark.parametrize(
+    ("value", "expires_at"),
+    [
+        pytest.param(NOW + 600, NOW + 600, id="seconds"),
+        pytest.param((NOW + 600) * 1000, NOW + 600, id="milliseconds"),
+        pytest.param(NOW + 600.9, NOW + 600, id="with decimals"),
+        pytest.param(str(NOW + 600), NOW + 600, id="a text"),
+        pytest.param(str((NOW + 600) * 1000), NOW + 600, id="milliseconds as a text"),
+        pytest.param(253_402_300_799, 253_402_300_799, id="the end of all dates"),
+    ],
+)
+def test_when_a_token_expires(value: object, expires_at: int) -> None:
+    assert generate(generated(value)).expires_at == expires_at
+
+
+@pytest.mark.parametrize(
+    ("value", "detail"),
+    [
+        pytest.param(NOW, "is past", id="this very second"),
+        pytest.param(NOW - 3600, "is past", id="past"),
+        pytest.param(NOW * 1000, "is past", id="past in milliseconds"),
+        pytest.param(0, "is past", id="zero"),
+        pytest.param(-1, "not a number", id="negative"),
+        pytest.param(None, "not a number", id="null, or missing"),
+        pytest.param("tomorrow", "not a number", id="words"),
+        pytest.param("", "not a number", id="an empty text"),
+        pytest.param("1_900_000_600", "not a number", id="a text as Python has numbers"),
+        pytest.param("١٩٠٠٠٠٠٦٠٠", "not a number", id="digits of another script"),
+        pytest.param("Infinity", "not a number", id="Infinity as a text"),
+        pytest.param(float("inf"), "not a number", id="Infinity"),
+        pytest.param(float("nan"), "not a number", id="NaN"),
+        pytest.param(True, "not a number", id="true"),
+        pytest.param([NOW + 600], "not a number", id="a list"),
+        pytest.param(999_999_999_999, "not a number", id="after the end of all dates"),
+        pytest.param(10**30, "not a number", id="beyond everything"),
+    ],
+)
+def test_an_expiration_that_makes_no_sense(value: object, detail: str) -> None:
+    with pytest.raises(UpstreamContractChanged, match=f"^generate: expiration_time .*{detail}"):
+        generate(generated(value))
+
+
+# The rest of the flow's face
+
+
+def test_a_call_asks_for_parameters() -> None:
+    document = Document({"parameters": PARAMETERS}, InvalidRequest)
+    assert editor.asked(document) == wanted(**PARAMETERS)
+    document.finish()
+    assert editor.asked(Document({}, InvalidRequest)) == wanted()
+
+
+@pytest.mark.parametrize("value", [None, [], "userId=1", {"m": float("nan")}])
+def test_what_are_no_parameters_is_refused(value: object) -> None:
+    with pytest.raises(InvalidRequest, match=r"^parameters: "):
+        editor.asked(Document({"parameters": value}, InvalidRequest))
+
+
+def test_parameters_as_deep_as_they_may_be_have_a_key_and_a_body() -> None:
+    value: Any = 1
+    for _ in range(DEEPEST - 1):
+        value = [value]
+    variant = editor.asked(Document({"parameters": {"a": value}}, InvalidRequest))
+    assert len(variant.key) == 64
+    assert begin(editor.exchange(CREDENTIALS, variant, NOW)).body
+
+
+DEFAULTS = Credentials(
+    "key/1", "https://editor.example", parameters={"userId": "demo", "locale": "en"}
+)
+
+
+@pytest.mark.parametrize(
+    ("asked", "meant"),
+    [
+        pytest.param({}, {"userId": "demo", "locale": "en"}, id="the defaults"),
+        pytest.param({"file": "a"}, {"userId": "demo", "locale": "en", "file": "a"}, id="one more"),
+        pytest.param({"locale": None}, {"userId": "demo", "locale": None}, id="null overrides"),
+        pytest.param({"userId": 0}, {"userId": 0, "locale": "en"}, id="zero is there"),
+        pytest.param({"userId": False}, {"userId": False, "locale": "en"}, id="false is there"),
+    ],
+)
+def test_the_parameters_of_a_request_override_those_of_the_secret(
+    asked: dict[str, Any], meant: dict[str, Any]
+) -> None:
+    assert editor.settle(DEFAULTS, wanted(**asked)) == wanted(**meant)
+
+
+@pytest.mark.parametrize("value", [None, "", " \t"])
+def test_a_parameter_that_is_required_has_to_be_there(value: object) -> None:
+    with pytest.raises(InvalidRequest, match=r"^parameters\.userId: is missing$"):
+        editor.settle(DEFAULTS, wanted(userId=value))
+    with pytest.raises(InvalidRequest, match=r"^parameters\.userId: is missing$"):
+        editor.settle(CREDENTIALS, wanted(file="a"))
+
+
+def test_what_is_required_is_the_secrets_to_say() -> None:
+    nothing = Credentials("key/1", "https://editor.example", required=())
+    assert editor.settle(nothing, wanted()) == wanted()
+
+
+def test_the_same_parameters_share_a_token_if_the_secret_says_so() -> None:
+    assert editor.is_shared(CREDENTIALS)
+    assert not editor.is_shared(Credentials("key/1", "https://editor.example", reuse=False))
+    assert wanted(a=1, b=2).key == wanted(b=2, a=1).key
+    assert wanted(a=1).key != wanted(a="1").key
+
+
+def test_there_is_no_session_to_end() -> None:
+    assert editor.log_out(CREDENTIALS, generate(generated())) is None
+
+
+PASSWORD, KEY = SECRETS[0], SECRETS[2]
+
+
+@given(any_answers, st.booleans())
+def test_whatever_is_answered_no_other_error_and_no_secret_gets_out(
+    answers: list[Response], verifies: bool
+) -> None:
+    credentials = Credentials(KEY, "https://editor.example")
+    send = repeated(answers)
+    if verifies:
+        survives(lambda: run(editor.verify(credentials, KEY), send))
+    else:
+        survives(lambda: run(editor.exchange(credentials, wanted(plpass=PASSWORD), NOW), send))

@@ -1,0 +1,124 @@
+"""What an editor's secret may hold, how each mistake is named, and the address it makes."""
+
+from typing import Any
+
+import pytest
+
+from token_broker.editor import Credentials
+from token_broker.errors import NotConfigured
+
+LEAST = {"api_key": "hunter2", "editor_url": "https://editor.example/app"}
+
+
+def test_key_and_address_are_enough() -> None:
+    assert Credentials.parse(LEAST) == Credentials(
+        api_key="hunter2",
+        editor_url="https://editor.example/app",
+        token_url="https://tokens.kudo.graebert.com",
+        parameters={},
+        required=("userId",),
+        verify_header="x-api-token",
+        reuse=True,
+    )
+
+
+def test_everything_can_be_said() -> None:
+    secret = {
+        "api_key": " hunter2\n",
+        "editor_url": " http://localhost:1/{token} ",
+        "token_url": "https://tokens.dev.graebert.com/",
+        "parameters": {"userId": "demo", "isViewOnly": True},
+        "required": [],
+        "options": {"verify_header": "x-api-key", "reuse": False},
+    }
+    assert Credentials.parse(secret) == Credentials(
+        api_key="hunter2",
+        editor_url="http://localhost:1/{token}",
+        token_url="https://tokens.dev.graebert.com",
+        parameters={"userId": "demo", "isViewOnly": True},
+        required=(),
+        verify_header="x-api-key",
+        reuse=False,
+    )
+
+
+@pytest.mark.parametrize(
+    ("editor_url", "url", "base_url"),
+    [
+        pytest.param("https://e.example", "https://e.example?apitoken=T", "https://e.example"),
+        pytest.param("https://e.example/", "https://e.example/?apitoken=T", "https://e.example"),
+        pytest.param(
+            "https://e.example/app?", "https://e.example/app?apitoken=T", "https://e.example/app"
+        ),
+        pytest.param(
+            "https://e.example/app?a=1&b=%20#f?x",
+            "https://e.example/app?a=1&b=%20&apitoken=T#f?x",
+            "https://e.example/app",
+        ),
+        pytest.param(
+            "https://e.example/app#a", "https://e.example/app?apitoken=T#a", "https://e.example/app"
+        ),
+        pytest.param(
+            "https://e.example/app?t={token}&a=1#{token}",
+            "https://e.example/app?t=T&a=1#T",
+            "https://e.example/app",
+        ),
+        pytest.param("https://e.example/s/{token}", "https://e.example/s/T", "https://e.example/s"),
+    ],
+)
+def test_the_address_that_opens_the_editor(editor_url: str, url: str, base_url: str) -> None:
+    credentials = Credentials.parse(LEAST | {"editor_url": editor_url})
+    assert credentials.url("T") == url
+    assert credentials.base_url == base_url
+
+
+@pytest.mark.parametrize("editor_url", ["https://e.example", "https://e.example/{token}"])
+def test_a_token_in_an_address_is_quoted(editor_url: str) -> None:
+    assert Credentials("k", editor_url).url("a/b&c#d e").endswith("a%2Fb%26c%23d%20e")
+
+
+@pytest.mark.parametrize(
+    ("members", "named"),
+    [
+        pytest.param({"api_key": None}, "api_key: is missing", id="no key"),
+        pytest.param({"api_key": " "}, "api_key: ", id="a blank key"),
+        pytest.param({"api_key": "hunter2\r\nx: y"}, "api_key: must be printable", id="odd key"),
+        pytest.param({"api_key": "hunter2é"}, "api_key: must be printable", id="accents"),
+        pytest.param({"editor_url": None}, "editor_url: is missing", id="no address"),
+        pytest.param({"editor_url": "hunter2"}, "editor_url: ", id="no URL"),
+        pytest.param({"editor_url": "http://hunter2.example"}, "editor_url: .*http", id="in clear"),
+        pytest.param({"editor_url": "javascript:hunter2"}, "editor_url: ", id="a script"),
+        pytest.param(
+            {"editor_url": "https://hunter2@e.example"}, "editor_url: ", id="userinfo in it"
+        ),
+        pytest.param(
+            {"editor_url": "https://e.example/?a=hunter2 b"}, "editor_url: ", id="a blank in it"
+        ),
+        pytest.param(
+            {"editor_url": "https://e.example/#\nhunter2"}, "editor_url: ", id="a line break in it"
+        ),
+        pytest.param(
+            {"editor_url": "https://{token}.example"}, "editor_url: .*host", id="token in the host"
+        ),
+        pytest.param({"token_url": "ftp://hunter2"}, "token_url ", id="no https"),
+        pytest.param({"token_url": "https://e.example/?hunter2"}, "token_url ", id="a query"),
+        pytest.param({"parameters": ["hunter2"]}, "parameters: ", id="parameters"),
+        pytest.param({"parameters": {"a": float("inf")}}, "parameters: ", id="Infinity"),
+        pytest.param({"required": "hunter2"}, "required: ", id="required"),
+        pytest.param({"options": {"reuse": "hunter2"}}, r"options\.reuse: ", id="reuse"),
+        pytest.param({"options": {"verify_header": "x"}}, r"options\.verify_header: ", id="header"),
+        pytest.param({"options": {"x": "hunter2"}}, r"options\.x: is not known", id="option"),
+        pytest.param({"apiKey": "hunter2"}, "apiKey: is not known", id="unknown"),
+    ],
+)
+def test_each_mistake_is_named_and_not_shown(members: dict[str, Any], named: str) -> None:
+    secret = {name: value for name, value in (LEAST | members).items() if value is not None}
+    with pytest.raises(NotConfigured, match=f"^{named}") as error:
+        Credentials.parse(secret)
+    assert "hunter2" not in repr(error.value)
+
+
+def test_neither_key_nor_parameters_have_a_repr() -> None:
+    secret = LEAST | {"parameters": {"plpass": "hunter2"}}
+    secret |= {"editor_url": "https://editor.example/?key=hunter2"}
+    assert "hunter2" not in repr(Credentials.parse(secret))
