@@ -6,25 +6,25 @@ import sys
 import time
 from types import FrameType
 
-from token_broker_local import banner, environment, journal, ports
-
 
 def main() -> None:
     """Start everything, say what runs where, and wait."""
     signal.signal(signal.SIGINT, end)
     signal.signal(signal.SIGTERM, end)
+    # From here on an interruption ends it quietly, so this is where the slow imports begin.
+    from token_broker_local import environment, journal, ports  # noqa: PLC0415 (see above)
+
     try:
         places = ports.chosen(os.environ.get("PORT"))
         ports.check(places)
     except ports.PortError as error:
         sys.exit(str(error))
     environment.enter(places)
-    from token_broker_local import system, vendors  # noqa: PLC0415 (slow: signals are handled by now)
-
     sys.stdout = journal.Ear(sys.stdout)
+    from token_broker_local import banner, system, vendors  # noqa: PLC0415 (see above)
+
     with system.running(places, report=report):
-        document = vendors.demo_secrets(places)["vntana"]
-        print(banner.banner(places, document), flush=True)
+        print(banner.banner(places, vendors.demo_secrets(places)["vntana"]))
         print("ready: Ctrl-C ends everything", flush=True)
         while True:
             signal.pause()

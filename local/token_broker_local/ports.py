@@ -1,11 +1,19 @@
 """Whether the ports that are needed are free."""
 
+import os
 import socket
 from collections.abc import Mapping
 
 from token_broker_local.places import DEFAULT_PORT, HOST, Places
 
 LAST_PORT = 65_535
+LISTENERS = {
+    "gateway": "gateway",
+    "services": "AWS services",
+    "vntana": "fake of VNTANA",
+    "vendorlink": "fake of Vendorlink",
+    "editor": "fake of the editor's token service",
+}
 
 
 class PortError(Exception):
@@ -22,28 +30,29 @@ def chosen(text: str | None) -> Places:
 
 
 def check(places: Places) -> None:
-    """Raise `PortError` if one of the ports is taken."""
-    taken = {name: port for name, port in places.ports.items() if not is_free(port)}
-    if taken:
+    """Raise `PortError` if one of the ports cannot be listened on."""
+    reasons = {name: obstacle(port) for name, port in places.ports.items()}
+    if taken := {name: reason for name, reason in reasons.items() if reason}:
         raise PortError(advice(places, taken))
 
 
-def is_free(port: int) -> bool:
-    """Say whether *port* could be listened on."""
+def obstacle(port: int) -> str | None:
+    """Return why *port* cannot be listened on, or None if it can."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((HOST, port))
-        except OSError:
-            return False
-        return True
+        except OSError as error:
+            return os.strerror(error.errno) if error.errno else str(error)
+        return None
 
 
-def advice(places: Places, taken: Mapping[str, int]) -> str:
+def advice(places: Places, taken: Mapping[str, str]) -> str:
     """Return which ports are taken, and how to take others."""
-    listed = ", ".join(f"{port} ({name})" for name, port in taken.items())
+    listed = [
+        f"Port {places.ports[name]}, for the {LISTENERS[name]}: {reason}."
+        for name, reason in taken.items()
+    ]
     other = DEFAULT_PORT + 1000 if places.port == DEFAULT_PORT else DEFAULT_PORT
-    return (
-        f"Something else listens on port {listed}.\n"
-        f"Choose five other ports by the first of them, for example: PORT={other} make run"
-    )
+    choose = f"Choose five other ports by the first of them, for example: PORT={other} make run"
+    return "\n".join([*listed, choose])

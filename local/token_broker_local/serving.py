@@ -1,10 +1,12 @@
 """HTTP/1.1 around the gateway: connections are kept, and each has a thread."""
 
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
 
 from token_broker_local import refusals
 from token_broker_local.answers import Answer, refused
@@ -33,6 +35,11 @@ class GatewayServer(ThreadingHTTPServer):
     def __init__(self, gateway: Gateway, port: int) -> None:
         super().__init__((HOST, port), Exchange)
         self.gateway = gateway
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Say nothing of a client that went away; everything else is a defect."""
+        if not isinstance(sys.exception(), ConnectionError):
+            super().handle_error(request, client_address)
 
 
 @contextmanager
