@@ -1,0 +1,179 @@
+"""Rules: who may read and do what. Each returns what it finds wrong with a stack."""
+
+from collections.abc import Iterator
+
+from tests.template.documents import Template
+from tests.template.iam import Ask, allows, many
+from tests.template.stacks import ACCOUNT, REGION
+from tests.template.subjects import (
+    FLOWS,
+    KEY_ARN,
+    TABLE,
+    TABLE_ARN,
+    encrypted,
+    identity_statements,
+    key_policy,
+    may,
+    of_type,
+    opinions,
+    others,
+    role_arn,
+)
+
+ITEM_ACTIONS = ("GetItem", "BatchGetItem", "Query", "UpdateItem")
+FORBIDDEN_ITEM_ACTIONS = ("PutItem", "DeleteItem", "Scan", "BatchWriteItem", "DeleteTable")
+SECRET_ACTIONS = ("GetSecretValue", "DescribeSecret")
+WITHOUT_RESOURCE = {"Traces", "NetworkInterfaces"}
+"""Statements about services that know no resources."""
+
+
+def secret(path: str) -> str:
+    """Return the ARN of a secret, with the six characters that AWS adds."""
+    return f"arn:aws:secretsmanager:{REGION}:{ACCOUNT}:secret:{path}-AbCdEf"
+
+
+def own_secrets_only(stack: Template) -> Iterator[str]:
+    """A function reads its own flow's secrets of its own stage, and changes none."""
+    for flow in FLOWS:
+        mine = secret(f"token-broker/prod/{flow}/acme")
+        strange = [secret(f"token-broker/prod/{other}/acme") for other in others(flow)]
+        strange += [secret(f"token-broker/dev/{flow}/acme"), secret("payroll")]
+        for action in SECRET_ACTIONS:
+            if not may(stack, flow, f"secretsmanager:{action}", mine):
+                yield f"{flow} cannot {action} its own secret"
+            yield from (
+                f"{flow} can {action} {each}"
+                for each in strange
+                if may(stack, flow, f"secretsmanager:{action}", each)
+            )
+        for action in ("PutSecretValue", "UpdateSecret", "DeleteSecret"):
+            if may(stack, flow, f"secretsmanager:{action}", mine):
+                yield f"{flow} can {action}"
+
+
+def own_items_only(stack: Template) -> Iterator[str]:
+    """A function reaches items whose partition is its flow's; it deletes and replaces none."""
+    for flow in FLOWS:
+        mine, strange = [f"{flow}#acme"], [f"{others(flow)[0]}#acme"]
+        for action in ITEM_ACTIONS:
+            if not may(stack, flow, f"dynamodb:{action}", TABLE_ARN, keys=mine):
+                yield f"{flow} cannot {action} its own items"
+            for keys in (strange, mine + strange, ["acme"], [f"{flow}2#acme"]):
+                if may(stack, flow, f"dynamodb:{action}", TABLE_ARN, keys=keys):
+                    yield f"{flow} can {action} {keys}"
+            if may(stack, flow, f"dynamodb:{action}", TABLE_ARN):
+                yield f"{flow} can {action} with no key said"
+        for action in FORBIDDEN_ITEM_ACTIONS:
+            if may(stack, flow, f"dynamodb:{action}", TABLE_ARN, keys=mine):
+                yield f"{flow} can {action}"
+
+
+def own_tokens_only(stack: Template) -> Iterator[str]:
+    """A function encrypts and decrypts under its own flow's context of this table alone."""
+    for flow in FLOWS:
+        mine = encrypted(flow)
+        wrong = {"none": {}, "another table": encrypted(flow, "token-broker-dev")}
+        wrong |= {other: encrypted(other) for other in others(flow)}
+        wrong |= {f"no {key}": {k: v for k, v in mine.items() if k != key} for key in mine}
+        for action in ("kms:Encrypt", "kms:Decrypt"):
+            if not all(opinions(stack, flow, action, mine)):
+                yield f"{flow} cannot {action} its own tokens"
+            for name, context in wrong.items():
+                if any(opinions(stack, flow, action, context)):
+                    yield f"{flow} can {action} with the context of {name}"
+
+
+def table_can_be_read(stack: Template) -> Iterator[str]:
+    """DynamoDB may open this table, and no other, for the functions."""
+    for flow in FLOWS:
+        context = {
+            "kms:ViaService": f"dynamodb.{REGION}.amazonaws.com",
+            "kms:CallerAccount": ACCOUNT,
+            "kms:EncryptionContext:aws:dynamodb:tableName": TABLE,
+        }
+        if not all(opinions(stack, flow, "kms:Decrypt", context)):
+            yield f"DynamoDB cannot open the table for {flow}"
+        context["kms:EncryptionContext:aws:dynamodb:tableName"] = "other"
+        if any(opinions(stack, flow, "kms:Decrypt", context)):
+            yield f"DynamoDB can open another table for {flow}"
+
+
+def key_is_tied(stack: Template) -> Iterator[str]:
+    """Whatever an administrator's own policy says, the key's does not let him use it."""
+    everybody = [{"Effect": "Allow", "Action": "*", "Resource": "*"}]
+    administrator = {"aws:PrincipalArn": f"arn:aws:iam::{ACCOUNT}:role/Admin"}
+    actions = ("Decrypt", "Encrypt", "CreateGrant", "GenerateDataKey", "ReEncryptFrom")
+    for action in actions:
+        for context in ({}, encrypted("vntana")):
+            ask = Ask(f"kms:{action}", KEY_ARN, administrator | context)
+            if allows(everybody, ask) and allows(key_policy(stack), ask):
+                yield f"an administrator can {action}"
+    # The key's policy ties it even where a role's own would let it do anything.
+    for flow in FLOWS:
+        for context in ({}, encrypted(others(flow)[0]), encrypted(flow, "token-broker-dev")):
+            ask = Ask("kms:Decrypt", KEY_ARN, {"aws:PrincipalArn": role_arn(flow)} | context)
+            if allows(key_policy(stack), ask):
+                yield f"the key lets {flow} decrypt under {context}"
+
+
+def no_wildcards(stack: Template) -> Iterator[str]:
+    """No policy allows an action by wildcard; resources are named where the service knows any."""
+    for name, statement in identity_statements(stack):
+        for action in many(statement["Action"]):
+            if "*" in action:
+                yield f"{name} allows {action}"
+        if "*" in many(statement["Resource"]) and statement.get("Sid") not in WITHOUT_RESOURCE:
+            yield f"{name} allows {statement['Action']} on everything"
+
+
+def itself_only(stack: Template) -> Iterator[str]:
+    """A function may invoke itself, by any alias, and nobody else."""
+    for flow in FLOWS:
+        for target in (*FLOWS, "x"):
+            for suffix in ("", ":live"):
+                arn = f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:token-broker-prod-{target}"
+                is_allowed = may(stack, flow, "lambda:InvokeFunction", arn + suffix)
+                if is_allowed is not (target == flow):
+                    yield f"{flow} invoking {target}{suffix} is wrong"
+
+
+def own_log_only(stack: Template) -> Iterator[str]:
+    """A function writes its own log."""
+    for flow in FLOWS:
+        for target in FLOWS:
+            arn = (
+                f"arn:aws:logs:{REGION}:{ACCOUNT}:log-group:/aws/lambda/token-broker-prod-{target}"
+            )
+            is_allowed = may(stack, flow, "logs:PutLogEvents", f"{arn}:log-stream:x")
+            if is_allowed is not (target == flow):
+                yield f"{flow} writing the log of {target} is wrong"
+
+
+def events_as_itself(stack: Template) -> Iterator[str]:
+    """A function speaks on the stack's own bus, as the broker and nobody else."""
+    bus = f"arn:aws:events:{REGION}:{ACCOUNT}:event-bus/"
+    for name, source, is_right in (
+        ("token-broker-prod", "token-broker", True),
+        ("token-broker-prod", "aws.secretsmanager", False),
+        ("default", "token-broker", False),
+    ):
+        context = {"events:source": source}
+        if may(stack, "vntana", "events:PutEvents", bus + name, **context) is not is_right:
+            yield f"events from {source} on {name} are wrong"
+
+
+def trusted_by_lambda_only(stack: Template) -> Iterator[str]:
+    """Nobody but Lambda takes a function's role."""
+    for flow in FLOWS:
+        [trust] = stack[f"{flow.capitalize()}Role"]["Properties"]["AssumeRolePolicyDocument"][
+            "Statement"
+        ]
+        if trust["Principal"] != {"Service": "lambda.amazonaws.com"}:
+            yield f"the role of {flow} trusts {trust['Principal']}"
+
+
+def invoked_from_here_only(stack: Template) -> Iterator[str]:
+    """The services that may invoke a function may do so for this API and these rules alone."""
+    for name, permission in of_type(stack, "Lambda::Permission").items():
+        if "SourceArn" not in permission:
+            yield f"{name} lets all of {permission['Principal']} invoke"

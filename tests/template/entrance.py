@@ -1,0 +1,131 @@
+"""Rules: how the stack is reached. Each returns what it finds wrong with a stack."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from moto.events.models import EventPattern
+
+from tests.template.documents import Template
+from tests.template.iam import Ask, allows
+from tests.template.stacks import ACCOUNT, REGION
+from tests.template.subjects import FLOWS, of_type, others, text
+from token_broker.calls import ROUTES
+
+SPOKEN = ("header", "query", "body", "authorizer.token")
+"""What of a request is never logged."""
+
+
+def expected_routes() -> set[tuple[str, str]]:
+    """Return method and path of each route that the code answers."""
+    return {
+        (method.lower(), f"/v1/{flow}/{{connection}}" + (f"/{rest}" if rest else ""))
+        for flow in FLOWS
+        for (method, rest), action in ROUTES.items()
+        if action != "verify" or flow == "editor"
+    }
+
+
+def operations(stack: Template) -> Iterator[tuple[str, str, dict[str, Any]]]:
+    """Yield method, path and definition of each of the API's routes."""
+    paths = stack["TokenBrokerApi"]["Properties"]["Body"]["paths"]
+    for path, methods in paths.items():
+        yield from ((method, path, operation) for method, operation in methods.items())
+
+
+def routes_are_the_codes(stack: Template) -> Iterator[str]:
+    """The API has the routes that the code answers, each led to its flow's function."""
+    found = {(method, path): operation for method, path, operation in operations(stack)}
+    for route in found.keys() ^ expected_routes():
+        yield f"{route} is only on one side"
+    for (_, path), operation in found.items():
+        function = f"<{path.split('/')[2].capitalize()}FunctionAliaslive>"
+        if function not in operation["x-amazon-apigateway-integration"]["uri"]:
+            yield f"{path} does not lead to {function}"
+
+
+def routes_ask_for_a_signature(stack: Template) -> Iterator[str]:
+    """Every route has IAM auth, and none hands the caller's credentials on."""
+    schemes = stack["TokenBrokerApi"]["Properties"]["Body"].get("components", {})
+    kinds = {
+        name: scheme.get("x-amazon-apigateway-authtype")
+        for name, scheme in schemes.get("securitySchemes", {}).items()
+    }
+    for method, path, operation in operations(stack):
+        named = [name for each in operation.get("security", []) for name in each]
+        if not named or any(kinds.get(name) != "awsSigv4" for name in named):
+            yield f"{method} {path} asks for no signature"
+        if "credentials" in operation["x-amazon-apigateway-integration"]:
+            yield f"{method} {path} invokes as the caller"
+
+
+def nobody_is_let_in_by_the_api(stack: Template) -> Iterator[str]:
+    """The API's own policy delegates to accounts; by itself it allows nobody."""
+    policy = stack["TokenBrokerApi"]["Properties"]["Body"]["x-amazon-apigateway-policy"]
+    for statement in policy["Statement"]:
+        named = text(statement["Principal"])
+        if statement["Effect"] == "Allow" and (":root" not in named or "*" in named):
+            yield f"the API's policy lets {named} in"
+
+
+def nothing_said_is_logged(stack: Template) -> Iterator[str]:
+    """Neither access logs nor API Gateway's own hold a header, query or body; nothing is cached."""
+    for stage in of_type(stack, "ApiGateway::Stage").values():
+        settings = stage["MethodSettings"]
+        if any(s["DataTraceEnabled"] or s["LoggingLevel"] != "OFF" for s in settings):
+            yield "API Gateway logs bodies"
+        if any(s["CachingEnabled"] for s in settings):
+            yield "API Gateway keeps answers"
+        if not all(s.get("ThrottlingRateLimit") for s in settings):
+            yield "nothing limits callers"
+        form = stage.get("AccessLogSetting", {}).get("Format")
+        if form is None:
+            yield "there are no access logs"
+        elif any(word in form.lower() for word in SPOKEN):
+            yield "access logs hold what was said"
+
+
+def callers_get_what_is_theirs(stack: Template) -> Iterator[str]:
+    """Call<Flow> is the flow's tokens; Call<Flow>Connection those of the caller's own tag."""
+    base = f"arn:aws:execute-api:{REGION}:{ACCOUNT}:<TokenBrokerApi>/prod"
+    for flow in FLOWS:
+        other, tag = others(flow)[0], f"aws:PrincipalTag/token-broker-{flow}"
+        for suffix, context in (("", {}), ("Connection", {tag: "acme"}), ("Connection", {})):
+            policy = stack[f"Call{flow.capitalize()}{suffix}"]["Properties"]["PolicyDocument"]
+            wide, tagged = suffix == "", bool(context)
+            for path, is_right in (
+                (f"POST/v1/{flow}/acme/token", wide or tagged),
+                (f"POST/v1/{flow}/globex/token", wide),
+                (f"POST/v1/{other}/acme/token", False),
+                (f"GET/v1/{flow}/acme", False),
+                (f"DELETE/v1/{flow}/acme/token", False),
+            ):
+                ask = Ask("execute-api:Invoke", f"{base}/{path}", context)
+                if allows(policy["Statement"], ask) is not is_right:
+                    yield f"Call{flow}{suffix} with {context} is wrong about {path}"
+
+
+def change(flow: str, name: str = "PutSecretValue", stage: str = "prod") -> dict[str, Any]:
+    """Return what EventBridge tells of a changed secret."""
+    path = f"token-broker/{stage}/{flow}/acme"
+    arn = f"arn:aws:secretsmanager:{REGION}:{ACCOUNT}:secret:{path}-AbCdEf"
+    is_rotation = name == "RotationSucceeded"
+    told = {"additionalEventData": {"SecretId": arn}} if is_rotation else {}
+    asked = {} if is_rotation else {"requestParameters": {"secretId": path}}
+    detail = {"eventSource": "secretsmanager.amazonaws.com", "eventName": name} | told | asked
+    return {"source": "aws.secretsmanager", "detail-type": "AWS API Call", "detail": detail}
+
+
+def changes_are_told(stack: Template) -> Iterator[str]:
+    """A function is told when a secret of its own changes, in any of the ways there are."""
+    for flow in FLOWS:
+        rule = stack[f"{flow.capitalize()}FunctionSecretChanged"]["Properties"]
+        pattern = EventPattern(None, rule["EventPattern"])
+        names = ("PutSecretValue", "UpdateSecret", "UpdateSecretVersionStage", "RotationSucceeded")
+        for name in names:
+            if not pattern.matches_event(change(flow, name)):  # type: ignore[arg-type]  # a plain event
+                yield f"{flow} is not told of {name}"
+            if pattern.matches_event(change(others(flow)[0], name)):  # type: ignore[arg-type]  # same
+                yield f"{flow} is told of {name} of others"
+        for strange in (change(flow, "GetSecretValue"), change(flow, stage="dev")):
+            if pattern.matches_event(strange):  # type: ignore[arg-type]  # same
+                yield f"{flow} is told of {strange['detail']}"

@@ -1,0 +1,131 @@
+"""Rules: what is kept and run how, and who is told. Each returns what is wrong with a stack."""
+
+from collections.abc import Iterator
+
+from tests.template.documents import Template
+from tests.template.subjects import FLOWS, KEY_ARN, of_type, text
+from token_broker_operations.signals import codes
+
+OURS = {"<CrashAlarm>", "<FailureInternalAlarm>", "<FailureStoreUnavailableAlarm>"}
+"""The alarms that take a deployment back."""
+
+VARIABLES = {
+    "EVENT_BUS_NAME",
+    "INTERNAL_HOSTS",
+    "KEY_ID",
+    "LEASE_SKEW_SECONDS",
+    "MEMORY_ENTRIES",
+    "MEMORY_SECONDS",
+    "POWERTOOLS_LOG_LEVEL",
+    "POWERTOOLS_METRICS_NAMESPACE",
+    "POWERTOOLS_SERVICE_NAME",
+    "STAGE",
+    "TABLE_NAME",
+}
+
+
+def table_is_kept(stack: Template) -> Iterator[str]:
+    """The table is encrypted, recoverable, protected, paid by use, and swept by its TTL."""
+    table = stack["TokenTable"]
+    properties = table["Properties"]
+    wanted = {
+        "BillingMode": "PAY_PER_REQUEST",
+        "DeletionProtectionEnabled": True,
+        "PointInTimeRecoverySpecification": {"PointInTimeRecoveryEnabled": True},
+        "SSESpecification": {"SSEEnabled": True, "SSEType": "KMS", "KMSMasterKeyId": KEY_ARN},
+        "TimeToLiveSpecification": {"AttributeName": "ttl", "Enabled": True},
+    }
+    for name, value in wanted.items():
+        if properties.get(name) != value:
+            yield f"the table's {name} is {properties.get(name)}"
+    yield from stays("TokenTable", table)
+
+
+def key_is_kept(stack: Template) -> Iterator[str]:
+    """The key is rotated, and is not deleted with the stack."""
+    if stack["TokenKey"]["Properties"].get("EnableKeyRotation") is not True:
+        yield "the key is not rotated"
+    yield from stays("TokenKey", stack["TokenKey"])
+
+
+def logs_are_kept(stack: Template) -> Iterator[str]:
+    """Each function has a log of its own that is encrypted, and kept for a time."""
+    logs = of_type(stack, "Logs::LogGroup")
+    named = {each["LogGroupName"] for each in logs.values()}
+    for flow in FLOWS:
+        if f"/aws/lambda/token-broker-prod-{flow}" not in named:
+            yield f"{flow} has no log"
+    for name, log in logs.items():
+        if int(log.get("RetentionInDays", 0)) < 1:
+            yield f"{name} is kept for ever"
+        if log.get("KmsKeyId") != KEY_ARN:
+            yield f"{name} is not encrypted by the key"
+        yield from stays(name, stack[name])
+
+
+def stays(name: str, resource: Template) -> Iterator[str]:
+    """A resource outlives its stack, and its replacement."""
+    if resource.get("DeletionPolicy") != "RetainExceptOnCreate":
+        yield f"{name} goes with the stack"
+    if resource.get("UpdateReplacePolicy") != "Retain":
+        yield f"{name} goes when it is replaced"
+
+
+def failures_alarm(stack: Template) -> Iterator[str]:
+    """Each code of the errors has an alarm that counts it for every flow and tells a topic."""
+    alarms = of_type(stack, "CloudWatch::Alarm")
+    counted = {
+        (dimension["Value"], flow)
+        for alarm in alarms.values()
+        for metric in alarm.get("Metrics", [])
+        for dimension in metric.get("MetricStat", {}).get("Metric", {}).get("Dimensions", [])
+        for flow in FLOWS
+        if dimension["Name"] == "code" and f'"{flow}"' in text(metric)
+    }
+    for code in codes():
+        for flow in FLOWS:
+            if (code, flow) not in counted:
+                yield f"{code} of {flow} has no alarm"
+    for name, alarm in alarms.items():
+        if alarm.get("AlarmActions") != ["arn:topic"]:
+            yield f"{name} tells nobody"
+
+
+def deployments_are_guarded(stack: Template) -> Iterator[str]:
+    """A version gets its traffic by and by, and is taken back for what is our own fault alone."""
+    groups = of_type(stack, "CodeDeploy::DeploymentGroup")
+    for flow in FLOWS:
+        group = groups.get(f"{flow.capitalize()}FunctionDeploymentGroup", {})
+        alarms = group.get("AlarmConfiguration", {}).get("Alarms", [])
+        if {alarm["Name"] for alarm in alarms} != OURS:
+            yield f"the deployment of {flow} heeds other alarms"
+        if "AllAtOnce" in text(group.get("DeploymentConfigName")):
+            yield f"the deployment of {flow} is all at once"
+
+
+def functions_are_as_agreed(stack: Template) -> Iterator[str]:
+    """Runtime, handler, time and environment are what the code counts on."""
+    for flow in FLOWS:
+        function = stack[f"{flow.capitalize()}Function"]["Properties"]
+        if function["FunctionName"] != f"token-broker-prod-{flow}":
+            yield f"{flow} has another name than its policy says"
+        if (function["Runtime"], function["Handler"]) != ("python3.13", "app.handler"):
+            yield f"{flow} is run otherwise"
+        if not 15 <= int(function["Timeout"]) <= 28:
+            yield f"{flow} has {function['Timeout']} seconds, and API Gateway 29"
+        if function["Environment"]["Variables"].keys() != VARIABLES:
+            yield f"{flow} has another environment"
+        if not function.get("Layers"):
+            yield f"{flow} lacks the layer"
+        if not function.get("DependsOn", stack[f"{flow.capitalize()}Function"].get("DependsOn")):
+            yield f"{flow} may start before it has its permissions"
+
+
+def calls_of_its_own_are_not_repeated(stack: Template) -> Iterator[str]:
+    """An asynchronous invocation is tried once: the next caller makes up for it."""
+    configured = of_type(stack, "Lambda::EventInvokeConfig").values()
+    if len(configured) != len(FLOWS):
+        yield "some function repeats by default"
+    for config in configured:
+        if config.get("MaximumRetryAttempts") != 0 or config["MaximumEventAgeInSeconds"] > 60:
+            yield f"{config['FunctionName']} repeats, or comes too late"

@@ -1,0 +1,45 @@
+"""A rule says what is wrong with a stack; there is nothing wrong with the one of the template."""
+
+import inspect
+from collections.abc import Callable, Iterator
+from functools import cache
+from types import ModuleType
+from typing import TypeAlias
+
+from tests.template.documents import Template, template
+from tests.template.stacks import resolved
+from tests.template.tampering import Mutation
+
+Rule: TypeAlias = Callable[[Template], Iterator[str]]
+
+
+def rules_of(module: ModuleType) -> list[Rule]:
+    """Return the rules of *module*: its functions of a stack."""
+    functions = inspect.getmembers(module, inspect.isgeneratorfunction)
+    return [
+        function
+        for _, function in functions
+        if function.__module__ == module.__name__
+        and list(inspect.signature(function).parameters) == ["stack"]
+        and inspect.signature(function).return_annotation == Iterator[str]
+    ]
+
+
+def findings(rule: Rule, mutation: Mutation | None = None) -> list[str]:
+    """Return what *rule* finds in the template, spoilt by *mutation* if there is one."""
+    if mutation is None:
+        return list(rule(sound()))
+    source = template()
+    mutation(source)
+    return list(rule(deployed(source)))
+
+
+@cache
+def sound() -> Template:
+    """Return the stack of the template as it is."""
+    return deployed(template())
+
+
+def deployed(source: Template) -> Template:
+    """Return the stack of *source* with a topic to tell."""
+    return resolved(source, AlarmTopicArn="arn:topic")

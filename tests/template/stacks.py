@@ -1,0 +1,157 @@
+"""What CloudFormation makes of the template: SAM's own translator, then references resolved."""
+
+import copy
+import re
+from functools import partial
+from typing import Any
+
+from boto3.session import Session
+from samtranslator.parser.parser import Parser
+from samtranslator.translator.translator import Translator
+
+from tests.template.documents import Template
+
+ACCOUNT, REGION, STAGE = "123456789012", "eu-west-1", "prod"
+PSEUDO = {
+    "AWS::AccountId": ACCOUNT,
+    "AWS::Partition": "aws",
+    "AWS::Region": REGION,
+    "AWS::URLSuffix": "amazonaws.com",
+    "AWS::StackName": "token-broker-prod",
+}
+NOTHING = object()
+"""AWS::NoValue: what holds it is left out."""
+
+ARNS = {
+    "AWS::DynamoDB::Table": "dynamodb:{region}:{account}:table/{TableName}",
+    "AWS::KMS::Key": "kms:{region}:{account}:key/{id}",
+    "AWS::IAM::Role": "iam::{account}:role/{id}",
+    "AWS::Logs::LogGroup": "logs:{region}:{account}:log-group:{LogGroupName}:*",
+    "AWS::Events::EventBus": "events:{region}:{account}:event-bus/{Name}",
+    "AWS::Lambda::Function": "lambda:{region}:{account}:function:{FunctionName}",
+}
+
+NAMES = {"AWS::DynamoDB::Table": "TableName", "AWS::Events::EventBus": "Name"}
+"""Where a reference is a property of the resource."""
+
+
+def translated(template: Template, **parameters: str) -> Template:
+    """Return *template* as SAM hands it to CloudFormation."""
+    source = copy.deepcopy(template)
+    source["Resources"] = {
+        name: with_uris(resource) for name, resource in source["Resources"].items()
+    }
+    values = {name: each.get("Default", "") for name, each in source["Parameters"].items()}
+    sam = Translator({}, Parser(), boto_session=Session(region_name=REGION))
+    return dict(sam.translate(source, values | {"Stage": STAGE} | parameters))
+
+
+def with_uris(resource: Template) -> Template:
+    """Return *resource* with its code in a bucket, where `sam deploy` puts it."""
+    for name in ("CodeUri", "ContentUri"):
+        path = resource.get("Properties", {}).get(name)
+        if isinstance(path, str) and not path.startswith("s3://"):
+            resource["Properties"][name] = f"s3://bucket/{path}"
+    return resource
+
+
+def resolved(template: Template, **parameters: str) -> Template:
+    """Return the resources of the stack that *template* gives, without a reference left."""
+    return Stack(template, parameters).resources()
+
+
+class Stack:
+    """A translated template and the parameters it is deployed with."""
+
+    def __init__(self, template: Template, parameters: dict[str, str]) -> None:
+        self._template = translated(template, **parameters)
+        declared = template["Parameters"].items()
+        values = {name: each.get("Default", "") for name, each in declared}
+        given = values | {"Stage": STAGE} | parameters
+        self._values = PSEUDO | {
+            name: listed(given[name]) if each["Type"] == "CommaDelimitedList" else given[name]
+            for name, each in declared
+        }
+
+    def resources(self) -> Template:
+        """Return the resources whose condition holds."""
+        return {
+            name: self.value(resource)
+            for name, resource in self._template["Resources"].items()
+            if self.holds(resource.get("Condition"))
+        }
+
+    def holds(self, condition: str | None) -> bool:
+        """Say whether *condition* holds; no condition always does."""
+        return condition is None or bool(self.value(self._template["Conditions"][condition]))
+
+    def value(self, node: Any) -> Any:
+        """Return *node* with what it refers to put in."""
+        if isinstance(node, list):
+            return [value for value in map(self.value, node) if value is not NOTHING]
+        if not isinstance(node, dict):
+            return node
+        if len(node) == 1:
+            [(name, argument)] = node.items()
+            if name in FUNCTIONS:
+                return FUNCTIONS[name](self, argument)
+        pairs = ((name, self.value(value)) for name, value in node.items())
+        return {name: value for name, value in pairs if value is not NOTHING}
+
+    def ref(self, name: str) -> Any:
+        """Return a parameter, or what CloudFormation calls a resource."""
+        if name == "AWS::NoValue":
+            return NOTHING
+        if name in self._values:
+            return self._values[name]
+        resource = self._template["Resources"][name]
+        named = NAMES.get(resource["Type"])
+        return self.value(resource["Properties"][named]) if named else f"<{name}>"
+
+    def attribute(self, path: list[str]) -> str:
+        """Return an attribute of a resource: its ARN as it will be, or a name for it."""
+        resource = self._template["Resources"][path[0]]
+        form = ARNS.get(resource["Type"]) if path[1] == "Arn" else None
+        if form is None:
+            return f"<{'.'.join(path)}>"
+        properties = self.value(resource.get("Properties", {}))
+        return "arn:aws:" + form.format_map(
+            {"region": REGION, "account": ACCOUNT, "id": path[0]} | properties
+        )
+
+    def substituted(self, argument: Any) -> str:
+        """Return a text with its ``${…}`` put in."""
+        text, own = (argument, {}) if isinstance(argument, str) else argument
+        known = {name: self.value(value) for name, value in own.items()}
+        return re.sub(r"\$\{([^}]+)\}", partial(self._placeholder, known), text)
+
+    def _placeholder(self, known: dict[str, Any], found: "re.Match[str]") -> str:
+        name = found[1]
+        if name.startswith("!"):
+            return f"${{{name[1:]}}}"
+        if name in known:
+            return str(known[name])
+        return str(self.attribute(name.split(".", 1)) if "." in name else self.ref(name))
+
+    def chosen(self, argument: list[Any]) -> Any:
+        """Return what a condition chooses."""
+        condition, then, otherwise = argument
+        return self.value(then if self.holds(condition) else otherwise)
+
+
+def listed(text: str) -> list[str]:
+    """Return the members of a CommaDelimitedList."""
+    return text.split(",")
+
+
+FUNCTIONS: dict[str, Any] = {
+    "Ref": Stack.ref,
+    "Condition": Stack.holds,
+    "Fn::GetAtt": Stack.attribute,
+    "Fn::Sub": Stack.substituted,
+    "Fn::If": Stack.chosen,
+    "Fn::Equals": lambda stack, pair: str(stack.value(pair[0])) == str(stack.value(pair[1])),
+    "Fn::Not": lambda stack, one: not stack.value(one[0]),
+    "Fn::And": lambda stack, all_of: all(map(stack.value, all_of)),
+    "Fn::Join": lambda stack, pair: pair[0].join(stack.value(pair[1])),
+}

@@ -1,0 +1,91 @@
+"""Those whom the rules are about: each flow's function, its role, and what it is asked."""
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+from tests.template.documents import Template
+from tests.template.iam import Ask, Context, Statement, allows, many
+from tests.template.stacks import ACCOUNT, REGION
+
+FLOWS = ("vntana", "vendorlink", "editor")
+TABLE = "token-broker-prod"
+TABLE_ARN = f"arn:aws:dynamodb:{REGION}:{ACCOUNT}:table/{TABLE}"
+KEY_ARN = f"arn:aws:kms:{REGION}:{ACCOUNT}:key/TokenKey"
+
+
+def others(flow: str) -> list[str]:
+    """Return the other flows."""
+    return [each for each in FLOWS if each != flow]
+
+
+def of_type(stack: Template, kind: str) -> dict[str, Any]:
+    """Return the properties of the stack's resources of *kind*, by their names."""
+    return {
+        name: each.get("Properties", {})
+        for name, each in stack.items()
+        if each["Type"] == f"AWS::{kind}"
+    }
+
+
+def role_arn(flow: str) -> str:
+    """Return the ARN of the function's role."""
+    return f"arn:aws:iam::{ACCOUNT}:role/{flow.capitalize()}Role"
+
+
+def own_policy(stack: Template, flow: str) -> list[Statement]:
+    """Return every statement that is attached to the role of *flow*."""
+    role = f"{flow.capitalize()}Role"
+    properties = stack[role]["Properties"]
+    assert "Policies" not in properties
+    attached = [
+        policy["PolicyDocument"]
+        for policy in of_type(stack, "IAM::Policy").values()
+        if f"<{role}>" in policy["Roles"]
+    ]
+    managed = [
+        stack[name.strip("<>")]["Properties"]["PolicyDocument"]
+        for name in properties.get("ManagedPolicyArns", [])
+    ]
+    return [each for document in attached + managed for each in document["Statement"]]
+
+
+def may(stack: Template, flow: str, action: str, resource: str, **context: Any) -> bool:
+    """Say whether the function of *flow* may do *action* to *resource*."""
+    return allows(own_policy(stack, flow), Ask(action, resource, spelt(context)))
+
+
+def opinions(stack: Template, flow: str, action: str, context: Context) -> tuple[bool, bool]:
+    """Say what the function's policy and the key's allow; only what both do is allowed."""
+    ask = Ask(action, KEY_ARN, {"aws:PrincipalArn": role_arn(flow), **context})
+    return allows(own_policy(stack, flow), ask), allows(key_policy(stack), ask)
+
+
+def key_policy(stack: Template) -> list[Statement]:
+    """Return the statements of the key's policy that are about principals of the account."""
+    statements = stack["TokenKey"]["Properties"]["KeyPolicy"]["Statement"]
+    root = f"arn:aws:iam::{ACCOUNT}:root"
+    return [each for each in statements if root in many(each["Principal"].get("AWS", []))]
+
+
+def encrypted(flow: str, table: str = TABLE) -> dict[str, str]:
+    """Return the encryption context of a token of *flow*."""
+    context = {"table": table, "connection": f"{flow}#acme", "variant": "-", "generation": "1"}
+    return {f"kms:EncryptionContext:{name}": value for name, value in context.items()}
+
+
+def spelt(context: dict[str, Any]) -> Context:
+    """Return *context* with ``keys`` spelt as DynamoDB's condition key."""
+    return {("dynamodb:LeadingKeys" if key == "keys" else key): v for key, v in context.items()}
+
+
+def identity_statements(stack: Template) -> Iterator[tuple[str, Statement]]:
+    """Yield every statement of every policy that is attached to somebody."""
+    for kind in ("IAM::Policy", "IAM::ManagedPolicy"):
+        for name, policy in of_type(stack, kind).items():
+            yield from ((name, each) for each in policy["PolicyDocument"]["Statement"])
+
+
+def text(value: Any) -> str:
+    """Return *value* as JSON, to look for words in."""
+    return json.dumps(value, sort_keys=True)

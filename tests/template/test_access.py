@@ -1,0 +1,133 @@
+"""Nobody may more than he needs, and a template that lets him is found out."""
+
+import pytest
+
+from tests.template import access
+from tests.template.rules import Rule, findings, rules_of
+from tests.template.tampering import Mutation, grant, properties, reword, uncondition
+
+TAMPERED: list[tuple[Rule, str, Mutation]] = [
+    (
+        access.own_secrets_only,
+        "all secrets",
+        reword("VntanaPolicy", "ItsSecrets", "Resource", "*"),
+    ),
+    (
+        access.own_secrets_only,
+        "another flow's",
+        grant(
+            "VntanaPolicy",
+            "secretsmanager:GetSecretValue",
+            access.secret("token-broker/prod/vendorlink/*"),
+        ),
+    ),
+    (
+        access.own_secrets_only,
+        "another stage's",
+        reword(
+            "EditorPolicy",
+            "ItsSecrets",
+            "Resource",
+            {"Fn::Sub": access.secret("token-broker/*/editor/*")},
+        ),
+    ),
+    (access.own_secrets_only, "written", grant("EditorPolicy", "secretsmanager:PutSecretValue")),
+    (access.own_items_only, "all items", uncondition("VntanaPolicy", "ItsItems")),
+    (
+        access.own_items_only,
+        "no key said",
+        uncondition("VntanaPolicy", "ItsItems", "Null"),
+    ),
+    (
+        access.own_items_only,
+        "a prefix too short",
+        reword(
+            "EditorPolicy",
+            "ItsItems",
+            "Condition",
+            {"ForAllValues:StringLike": {"dynamodb:LeadingKeys": "editor*"}},
+        ),
+    ),
+    (
+        access.own_items_only,
+        "deleted",
+        grant("VntanaPolicy", "dynamodb:DeleteItem"),
+    ),
+    (access.own_tokens_only, "any context", uncondition("VntanaPolicy", "ItsTokens", "StringLike")),
+    (
+        access.own_tokens_only,
+        "no generation",
+        lambda source: [
+            uncondition("TokenKey", f"{flow}Tokens", "Null")(source)
+            for flow in ("Vntana", "Editor")
+        ],
+    ),
+    (access.table_can_be_read, "any table", uncondition("TokenKey", "TableAtRest")),
+    (
+        access.table_can_be_read,
+        "not at all",
+        reword("VntanaPolicy", "TheTableAtRest", "Effect", "Deny"),
+    ),
+    (
+        access.key_is_tied,
+        "delegated whole",
+        reword("TokenKey", "Administration", "Action", "kms:*"),
+    ),
+    (access.key_is_tied, "not to a role", uncondition("TokenKey", "VntanaTokens", "ArnEquals")),
+    (access.key_is_tied, "not to a flow", uncondition("TokenKey", "VntanaTokens", "StringLike")),
+    (access.key_is_tied, "not to a table", uncondition("TokenKey", "VntanaTokens", "StringEquals")),
+    (
+        access.key_is_tied,
+        "granted",
+        reword("TokenKey", "Administration", "Action", ["kms:CreateGrant"]),
+    ),
+    (access.no_wildcards, "an action", grant("VntanaPolicy", "dynamodb:*")),
+    (access.no_wildcards, "every resource", grant("Operate", "execute-api:Invoke")),
+    (access.itself_only, "another", grant("VntanaPolicy", "lambda:InvokeFunction")),
+    (access.itself_only, "no more", reword("VntanaPolicy", "Itself", "Effect", "Deny")),
+    (access.own_log_only, "any log", reword("VntanaPolicy", "ItsLogs", "Resource", "*")),
+    (access.events_as_itself, "as AWS", uncondition("FunctionPolicy", "TellOfLatches")),
+    (
+        access.events_as_itself,
+        "any bus",
+        reword("FunctionPolicy", "TellOfLatches", "Resource", "*"),
+    ),
+    (
+        access.trusted_by_lambda_only,
+        "an account",
+        lambda source: properties(source, "EditorRole")["AssumeRolePolicyDocument"]["Statement"][
+            0
+        ].__setitem__("Principal", {"AWS": "123456789012"}),
+    ),
+    (
+        access.invoked_from_here_only,
+        "anybody's API",
+        lambda source: source["Resources"].__setitem__(
+            "Open",
+            {
+                "Type": "AWS::Lambda::Permission",
+                "Properties": {"Principal": "apigateway.amazonaws.com"},
+            },
+        ),
+    ),
+]
+
+
+@pytest.mark.parametrize("rule", rules_of(access), ids=lambda rule: rule.__name__)
+def test_the_template_keeps(rule: Rule) -> None:
+    """The rule's docstring says what."""
+    assert findings(rule) == []
+
+
+@pytest.mark.parametrize(
+    ("rule", "mutation"),
+    [pytest.param(rule, spoil, id=f"{rule.__name__}: {what}") for rule, what, spoil in TAMPERED],
+)
+def test_is_noticed(rule: Rule, mutation: Mutation) -> None:
+    """A template that breaks the rule has findings."""
+    assert findings(rule, mutation)
+
+
+def test_every_rule_is_tried() -> None:
+    """None is without a template that breaks it."""
+    assert set(rules_of(access)) == {rule for rule, _, _ in TAMPERED}
