@@ -62,7 +62,7 @@ def decoded(content: bytes) -> dict[str, Any]:
     """Return the body, which must be an object that names switches only."""
     try:
         value = json.loads(content)
-    except ValueError:
+    except (ValueError, RecursionError):
         raise ControlError("the body is not JSON") from None
     if not isinstance(value, dict):
         raise ControlError("the body is not an object")

@@ -45,7 +45,7 @@ class Call:
         """Return the decoded body, or None where it is no JSON."""
         try:
             return jsonlib.loads(self.content)
-        except ValueError:
+        except (ValueError, RecursionError):
             return None
 
     def parameter(self, name: str) -> str:

@@ -117,7 +117,7 @@ def test_environment_is_not_needed() -> None:
     """It starts with nothing set."""
     ended = subprocess.run(
         [*COMMAND, "--help"],
-        env={"PATH": os.environ["PATH"]},
+        env={name: os.environ[name] for name in ("PATH", "PYTHONPATH") if name in os.environ},
         capture_output=True,
         text=True,
         timeout=20,

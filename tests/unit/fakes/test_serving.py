@@ -78,6 +78,19 @@ def test_chunked_body_is_refused() -> None:
         visit.close()
 
 
+@pytest.mark.parametrize("body", [b"{", b"\xff", b"[" * 100_000])
+def test_body_that_is_no_json(body: bytes) -> None:
+    """It is refused as the vendor would, not by a crash."""
+    with FakeVntana().serve() as server:
+        visit = connection(server)
+        visit.request("POST", "/v1/auth/login", body, {"content-type": "application/json"})
+        answer = visit.getresponse()
+        assert (answer.status, b"BAD_REQUEST" in answer.read()) == (400, True)
+        visit.request("PATCH", "/_control", body)
+        assert visit.getresponse().status == 400
+        visit.close()
+
+
 def test_head_has_no_body() -> None:
     with FakeVntana().serve() as server:
         visit = connection(server)
