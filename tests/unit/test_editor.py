@@ -116,6 +116,11 @@ def test_only_what_can_be_sent_is_verified(token: str) -> None:
         pytest.param(Response(429), UpstreamUnavailable, id="told to wait"),
         pytest.param(Response(500), UpstreamUnavailable, id="down"),
         pytest.param(Response(302), UpstreamContractChanged, id="redirected"),
+        pytest.param(
+            answer({"token": TOKEN, "expiration_time": NOW + 600}, 302),
+            UpstreamContractChanged,
+            id="a token under another status",
+        ),
         pytest.param(Response(200), UpstreamContractChanged, id="empty"),
         pytest.param(Response(200, {}, b"<html>"), UpstreamContractChanged, id="HTML"),
         pytest.param(Response(200, {}, b'{"token'), UpstreamContractChanged, id="truncated"),

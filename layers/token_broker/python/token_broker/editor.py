@@ -47,7 +47,7 @@ MILLISECONDS = 10**12
 LATEST = 253_402_300_799
 """The last second of the year 9999: beyond it there are no dates to write."""
 
-NUMBER = re.compile(r"[0-9]{1,15}(\.[0-9]{1,9})?", re.ASCII)
+NUMBER = re.compile(r"[0-9]{1,15}(\.[0-9]{1,9})?")
 
 
 def asked(body: Document) -> Variant:
@@ -138,7 +138,7 @@ def _checked(response: Response, step: str) -> Response:
 
 def _expiry(value: object, now: int) -> int:
     """Return the second at which a token ends: a number, in a text if need be, in the future."""
-    text = str(value) if type(value) in {int, float, str} else ""
+    text = str(value)
     seconds = float(text) if NUMBER.fullmatch(text) else math.inf
     if seconds > MILLISECONDS:
         seconds /= 1000
