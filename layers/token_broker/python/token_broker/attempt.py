@@ -78,7 +78,8 @@ class Attempt:
         if isinstance(earned, Elsewhere):
             raise Internal("an exchange that is not shared led elsewhere")
         values = self._values(earned, self._errand.read_secret().version)
-        return Held(local_item(self._lease, values), earned, self._tools.clock.now())
+        item = local_item(self._lease, values)
+        return Held(item, earned, self._tools.clock.now(), is_shared=False)
 
     def _converse(self) -> Token | Elsewhere:
         """Hold the conversation, with the secret's previous version if this one is rejected."""
@@ -160,7 +161,9 @@ class Attempt:
         self._errand.earn(self._variant, earned)
         values = self._values(earned, secret.version)
         item = self._commit(earned, values)
-        return Held(item, earned, self._tools.clock.now()) if item else None
+        # A seed is for this errand only: the login that it holds ends long before the token.
+        bare = replace(earned, seed={})
+        return Held(item, bare, self._tools.clock.now()) if item else None
 
     def _commit(self, token: Token, values: dict[str, Any]) -> Item | None:
         """Keep *token*, trying for as long as the lease lasts; None if the lease was lost.
@@ -213,11 +216,14 @@ class Attempt:
         """Keep why there is no token, and end the leases."""
         is_kept = isinstance(error, UpstreamError) and not isinstance(error, CredentialLatched)
         is_kept |= self._errand.has_talked and isinstance(error, NotConfigured | InvalidRequest)
+        failure = self._failure(error) if is_kept else None
+        if failure and error.retryable and error.retry_after is None:
+            error.retry_after = failure.retry_at - self._tools.clock.now()
         is_unspent = self._lease.renewal == "in_use" and not self._has_sent
         try:
             self._tools.store.fail(
                 self._lease,
-                self._failure(error) if is_kept else None,
+                failure,
                 renewal="ready" if is_unspent and self._was_ready else None,
                 version=None,
             )

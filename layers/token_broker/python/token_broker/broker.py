@@ -105,9 +105,7 @@ class Broker:
     def read(self, partition: str, key: str) -> Held | None:
         """Return what the table keeps under *key*, or where that leads to, and remember it."""
         now = self.tools.clock.now()
-        item = self.tools.store.read(partition, key)
-        if item.target:
-            item = self.tools.store.read(partition, item.target)
+        item = self._item(partition, key)
         token = self.tools.sealer.open_token(item) if item.is_live(now) else None
         if item.damaged or (token is None and item.is_live(now)):
             self.tools.note("damaged", variant=item.variant, attributes=list(item.damaged))
@@ -116,6 +114,17 @@ class Broker:
         held = Held(item, token, now)
         self.tools.memory.put(partition, key, held)
         return held
+
+    def _item(self, partition: str, key: str) -> Item:
+        """Return the item of *key* or that it leads to: both at once, if it is known to which."""
+        known = self.tools.memory.recall(partition, key)
+        likely = known.item.variant if known else key
+        own, *others = self.tools.store.read_all(partition, *dict.fromkeys((key, likely)))
+        if not own.target:
+            return own
+        if others and own.target == likely:
+            return others[0]
+        return self.tools.store.read(partition, own.target)
 
     def _hand_out(self, call: Call, held: Held, source: str) -> Answer:
         """Return what is kept, and start its renewal off this caller's path if it is due."""

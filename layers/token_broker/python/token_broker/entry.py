@@ -14,6 +14,7 @@ from token_broker.calls import Order
 from token_broker.errors import BrokerError, Internal, InvalidRequest
 from token_broker.moments import iso
 from token_broker.telemetry import Telemetry
+from token_broker.tools import Tools
 
 ANSWER_SECONDS = 0.5
 """Kept back of an invocation's time for the runtime to take the answer."""
@@ -24,8 +25,13 @@ Event = Mapping[str, Any]
 class Context(Protocol):
     """What is used of Lambda's context object."""
 
-    aws_request_id: str
-    invoked_function_arn: str
+    @property
+    def aws_request_id(self) -> str:
+        """The id under which the log tells of this invocation."""
+
+    @property
+    def invoked_function_arn(self) -> str:
+        """The function's ARN, with the alias by which it was called."""
 
     def get_remaining_time_in_millis(self) -> int:
         """Return how long this invocation may still take."""
@@ -42,11 +48,19 @@ class Service:
         heard: Callable[[str], None] = lambda _: None,
     ) -> None:
         self._broker = broker
-        self._tools = broker.tools
         self._telemetry = telemetry
         self._prefix = prefix
         self._heard = heard
         self._is_cold = True
+
+    @property
+    def tools(self) -> Tools:
+        """What the broker works with."""
+        return self._broker.tools
+
+    def use(self, tools: Tools) -> None:
+        """Work with other *tools* from now on: with another clock, in a test."""
+        self._broker = Broker(tools)
 
     def __call__(self, event: Any, context: Context) -> Any:
         """Answer *event*; raise what a direct invocation is to see as its error's type."""
@@ -68,7 +82,7 @@ class Service:
 
     def _guarded(self, event: Any, context: Context, *, is_http: bool) -> dict[str, Any]:
         """Carry out *event*; whatever is raised that is no `BrokerError` is a defect."""
-        began = self._tools.clock.monotonic()
+        began = self.tools.clock.monotonic()
         try:
             order = self._order(event, is_http=is_http)
             left = context.get_remaining_time_in_millis() / 1000 - ANSWER_SECONDS
@@ -82,7 +96,7 @@ class Service:
 
     def _order(self, event: Any, *, is_http: bool) -> Order:
         if is_http:
-            return calls.http_order(event, self._tools.flow.NAME)
+            return calls.http_order(event, self.tools.flow.NAME)
         if isinstance(event, Mapping) and calls.is_rotation(event):
             return calls.rotation_order(event, self._prefix)
         return calls.direct_order(event)
@@ -93,17 +107,17 @@ class Service:
         if order.action == "token":
             answer = self._broker.token(self._call(order, deadline))
             self._audit(order, answer, began, request_id)
-            return told(order, self._tools.flow.NAME, answer)
+            return told(order, self.tools.flow.NAME, answer)
         from token_broker.actions import act  # noqa: PLC0415 (off the hit path)
 
-        return act(self._tools, order, deadline)
+        return act(self.tools, order, deadline)
 
     def _call(self, order: Order, deadline: float) -> Call:
         body = order.body
         min_ttl = body.seconds("min_ttl", least=0)
         rejected = calls.fingerprint(body)
         force = body.boolean("force", default=False)
-        asked = self._tools.flow.asked(body)
+        asked = self.tools.flow.asked(body)
         body.finish()
         try:
             asked.key  # noqa: B018 (numbers that JSON does not have show here)
@@ -123,8 +137,8 @@ class Service:
             source=answer.source,
             stale=answer.stale,
             caller=order.caller,
-            milliseconds=round((self._tools.clock.monotonic() - began) * 1000, 1),
-            token_age=self._tools.clock.now() - item.issued_at,
+            milliseconds=round((self.tools.clock.monotonic() - began) * 1000, 1),
+            token_age=self.tools.clock.now() - item.issued_at,
             request_id=request_id,
         )
 

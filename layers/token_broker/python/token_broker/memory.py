@@ -15,6 +15,8 @@ class Held:
     item: Item
     token: Token
     read_at: int
+    is_shared: bool = True
+    """Whether another caller may have it too."""
 
 
 class Memory:
@@ -40,7 +42,9 @@ class Memory:
         return held if held and 0 <= now - held.read_at < self._seconds else None
 
     def put(self, connection: str, variant: str, held: Held) -> None:
-        """Keep *held*, and drop what was not used for longest if there is too much."""
+        """Keep *held* for others, and drop what was not used for longest if there is too much."""
+        if not held.is_shared:
+            return
         with self._lock:
             self._held[connection, variant] = held
             self._held.move_to_end((connection, variant))

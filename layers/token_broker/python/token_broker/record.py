@@ -103,9 +103,9 @@ def failure_of(failure: Failure) -> dict[str, Any]:
 class _Reading:
     """Typed attributes, read one by one; remembers which were not what they should be."""
 
-    def __init__(self, record: Mapping[str, Any]) -> None:
+    def __init__(self, record: Mapping[str, Any], damaged: list[str] | None = None) -> None:
         self._record = record
-        self.damaged: list[str] = []
+        self.damaged: list[str] = [] if damaged is None else damaged
 
     def _typed(self, name: str, kind: Literal["S", "N", "B", "L", "M"]) -> Any:
         attribute = self._record.get(name)
@@ -135,12 +135,17 @@ class _Reading:
         return bytes(value) if isinstance(value, bytes | bytearray) else None
 
     def times(self, name: str) -> tuple[int, ...]:
-        members = [_Reading({name: m}) for m in self._typed(name, "L") or []]
-        return tuple(number for member in members if (number := member.number(name)) is not None)
+        found = [member.number(name) for member in self._members(name)]
+        return tuple(number for number in found if number is not None)
 
     def versions(self, name: str) -> tuple[str, ...]:
-        members = [_Reading({name: m}) for m in self._typed(name, "L") or []]
-        return tuple(text for member in members if (text := member.text(name)) is not None)
+        found = [member.text(name) for member in self._members(name)]
+        return tuple(text for text in found if text is not None)
+
+    def _members(self, name: str) -> "list[_Reading]":
+        """Return the members of a list, each as a record of one attribute."""
+        members = self._typed(name, "L")
+        return [_Reading({name: m}, self.damaged) for m in members or []]
 
     def failure(self) -> Failure | None:
         members = _Reading(self._typed("failure", "M") or {})

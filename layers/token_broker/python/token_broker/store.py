@@ -277,6 +277,7 @@ WRONG_SETTINGS = frozenset(
         "DisabledException",
         "KMSInvalidStateException",
         "InvalidKeyUsageException",
+        "DecryptionFailure",
     }
 )
 """Codes of AWS that no later attempt changes: somebody has to set something right."""

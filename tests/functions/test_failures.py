@@ -1,0 +1,298 @@
+"""What a caller is told of what goes wrong: each code of the contract, and nothing more."""
+
+import json
+from typing import Any
+
+import boto3
+import pytest
+
+from tests.functions.test_tokens import assert_problem, context
+from tests.functions.world import World
+from token_broker_local.places import TABLE
+
+WRONG_LOGIN = {
+    "vntana": {"personal_access_token": "wrong-key-canary"},
+    "vendorlink": {"password": "wrong-password-canary"},
+    "editor": {"api_key": "wrong-key-canary"},
+}
+FLOWS = list(WRONG_LOGIN)
+
+
+@pytest.mark.parametrize("flow", FLOWS)
+def test_a_wrong_password_is_tried_once(
+    world: World, flow: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """However often and in whatever way callers ask, the vendor sees one login."""
+    connection = world.connect(flow, **WRONG_LOGIN[flow])
+    assert_problem(world.http(flow, connection), "credential_rejected", 502)
+    bodies: list[dict[str, Any]] = [{}, {"force": True}, {"min_ttl": 60}]
+    if flow == "editor":
+        bodies += [{"parameters": {"userId": str(user)}} for user in range(3)]
+    for body in bodies:
+        assert_problem(world.http(flow, connection, body), "credential_latched", 502)
+    assert len(world.steps(flow)) == 1
+    assert [what for what, _ in world.announced] == ["Connection Latched"]
+    assert "canary" not in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("flow", FLOWS)
+def test_a_new_version_of_the_secret_lifts_the_latch(world: World, flow: str) -> None:
+    """Without any event, a new version is noticed within 30 seconds."""
+    connection = world.connect(flow, **WRONG_LOGIN[flow])
+    world.http(flow, connection)
+    world.put_secret(flow, connection, world.secret(flow))
+    world.advance(30)
+    assert world.call(flow, connection)["source"] == "exchange"
+    assert world.announced[-1][0] == "Connection Recovered"
+
+
+def test_an_operator_lifts_a_latch(world: World) -> None:
+    """DELETE makes the broker try the same version once more."""
+    connection = world.connect("vendorlink", **WRONG_LOGIN["vendorlink"])
+    world.http("vendorlink", connection)
+    gone = world.http("vendorlink", connection, method="DELETE")
+    assert gone["body"] == {"forgotten": 0}
+    assert_problem(world.http("vendorlink", connection), "credential_rejected", 502)
+    assert_problem(world.http("vendorlink", connection), "credential_latched", 502)
+    assert len(world.steps("vendorlink")) == 2
+
+
+def test_a_rotation_to_a_wrong_password_falls_back_once(world: World) -> None:
+    """The version before is tried once, and the wrong one stays latched."""
+    connection = world.connect("vendorlink")
+    world.put_secret(
+        "vendorlink", connection, world.secret("vendorlink") | WRONG_LOGIN["vendorlink"]
+    )
+    assert world.call("vendorlink", connection)["source"] == "exchange"
+    assert len(world.steps("vendorlink")) == 2
+    world.advance(3600)
+    assert_problem(world.http("vendorlink", connection), "credential_latched", 502)
+    assert len(world.steps("vendorlink")) == 2
+
+
+def test_a_rotation_event_renews_at_once(world: World) -> None:
+    """EventBridge tells of a new version: the kept tokens are made anew with it."""
+    connection = world.connect("vntana")
+    first = world.call("vntana", connection)
+    world.put_secret("vntana", connection, world.secret("vntana"))
+    event = {
+        "source": "aws.secretsmanager",
+        "detail-type": "AWS API Call via CloudTrail",
+        "detail": {
+            "eventName": "PutSecretValue",
+            "requestParameters": {"secretId": f"token-broker/local/vntana/{connection}"},
+        },
+    }
+    assert world.service("vntana")(event, context("vntana")) == {"renewed": 1}
+    world.service("vntana").tools.memory.clear()
+    assert world.call("vntana", connection)["generation"] == first["generation"] + 1
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "token-broker/local/editor/{}",
+        "arn:aws:secretsmanager:eu-west-1:123456789012:secret:token-broker/local/editor/{}-Ab12Cd",
+    ],
+)
+@pytest.mark.parametrize("part", ["requestParameters", "responseElements", "additionalEventData"])
+def test_a_rotation_event_names_its_secret_in_many_ways(world: World, name: str, part: str) -> None:
+    """Name or ARN, in whichever part of the event CloudTrail has put it."""
+    connection = world.connect("editor")
+    key = "arn" if part == "responseElements" else "secretId"
+    detail = {part: {key: name.format(connection)}}
+    event = {"source": "aws.secretsmanager", "detail": detail}
+    assert world.service("editor")(event, context("editor")) == {"renewed": 0}
+
+
+@pytest.mark.parametrize("body", ["{", "[]", '"x"', "nul", "1e999", '{"a":' * 5000])
+def test_a_body_that_is_no_json_object_is_refused(world: World, body: str) -> None:
+    """The caller is told that it is the body, and no more is done."""
+    assert_problem(world.http("editor", "acme", body), "invalid_request", 400)
+
+
+@pytest.mark.parametrize(
+    ("body", "field"),
+    [
+        ({"min_ttl": "60"}, "min_ttl"),
+        ({"min_ttl": -1}, "min_ttl"),
+        ({"min_ttl": True}, "min_ttl"),
+        ({"rejected": "x"}, "rejected"),
+        ({"force": 1}, "force"),
+        ({"organisation": "acme"}, "organisation"),
+        ({"organization": ""}, "organization"),
+        ({"organization": 5}, "organization"),
+    ],
+)
+def test_a_wrong_field_is_named(world: World, body: dict[str, Any], field: str) -> None:
+    """A caller reads which field is wrong."""
+    response = world.http("vntana", "acme", body)
+    assert_problem(response, "invalid_request", 400)
+    assert response["body"]["detail"].startswith(f"{field}: ")
+
+
+@pytest.mark.parametrize("name", ["../x", "a/b", "A", "a\r\nb", "", "a" * 64, "-a", "ä", "a\n"])
+def test_a_name_that_is_no_connection_is_refused(world: World, name: str) -> None:
+    """A connection's name becomes part of a secret's name: nothing odd gets there."""
+    assert_problem(world.http("vntana", name), "invalid_request", 400)
+
+
+def test_an_unknown_connection_is_not_there(world: World) -> None:
+    """No secret, no connection; nothing is written for it either."""
+    assert_problem(world.http("vntana", "nobody"), "unknown_connection", 404)
+    assert world.item("vntana", "nobody") == {}
+    assert_problem(world.http("vntana", "nobody", method="GET", rest=""), "unknown_connection", 404)
+
+
+@pytest.mark.parametrize(
+    ("flow", "content", "key"),
+    [
+        ("vntana", "{", "secret"),
+        ("vntana", "[]", "JSON object"),
+        ("vntana", {"personal_access_token": "x", "token": "y"}, "token"),
+        ("vntana", {"personal_access_token": "x", "email": "y", "password": "z"}, "two kinds"),
+        ("vntana", {}, "personal_access_token"),
+        ("vendorlink", {"username": "x", "password": "y"}, "host"),
+        ("vendorlink", {"username": "x", "password": "y", "host": "a/b"}, "host"),
+        ("editor", {"api_key": "x"}, "editor_url"),
+    ],
+)
+def test_a_wrong_secret_names_its_key(world: World, flow: str, content: Any, key: str) -> None:
+    """An operator reads which key is wrong; its value is nowhere."""
+    world.put_secret(flow, f"wrong-{flow}", content)
+    response = world.http(flow, f"wrong-{flow}")
+    assert_problem(response, "not_configured", 500)
+    assert key in response["body"]["detail"]
+
+
+def test_an_organization_that_is_not_there_lists_those_that_are(world: World) -> None:
+    """Whoever named it is told which there are; no second login is spent on it."""
+    connection = world.connect("vntana")
+    response = world.http("vntana", connection, {"organization": "nowhere"})
+    assert_problem(response, "invalid_request", 400)
+    assert "acme" in response["body"]["detail"]
+    other = world.connect("vntana", organization="nowhere")
+    response = world.http("vntana", other)
+    assert_problem(response, "not_configured", 500)
+    assert "acme" in response["body"]["detail"]
+    steps = len(world.steps("vntana"))
+    assert_problem(world.http("vntana", other), "not_configured", 500)
+    assert len(world.steps("vntana")) == steps
+
+
+def test_an_outage_is_told_and_not_hammered(world: World) -> None:
+    """While the vendor is down, callers are told when to come back; few requests go out."""
+    connection = world.connect("editor")
+    world.editor.fail("status", times=None, status=503)
+    for _ in range(5):
+        response = world.http("editor", connection)
+        assert_problem(response, "upstream_unavailable", 503)
+        assert int(response["headers"]["retry-after"]) >= 1
+    assert len(world.steps("editor")) == 1
+
+
+def test_a_failure_is_raised_by_name_in_a_direct_invocation(world: World) -> None:
+    """Step Functions catch an error by its type; the message is the problem, as JSON."""
+    with pytest.raises(Exception, match="unknown_connection") as raised:
+        world.call("editor", "nobody")
+    assert type(raised.value).__name__ == "UnknownConnection"
+    assert json.loads(str(raised.value))["status"] == 404
+    assert raised.value.__cause__ is None
+    assert raised.value.__suppress_context__
+
+
+@pytest.mark.parametrize(
+    ("operation", "status", "error", "code"),
+    [
+        ("GetItem", "500 Oops", "InternalServerError", "store_unavailable"),
+        ("GetItem", "400 Bad", "ResourceNotFoundException", "not_configured"),
+        ("GetItem", "400 Bad", "AccessDeniedException", "not_configured"),
+        ("UpdateItem", "500 Oops", "InternalServerError", "store_unavailable"),
+        ("UpdateItem", "400 Bad", "ThrottlingException", "store_unavailable"),
+        ("GetSecretValue", "500 Oops", "InternalServiceError", "store_unavailable"),
+        ("GetSecretValue", "400 Bad", "AccessDeniedException", "not_configured"),
+        ("GetSecretValue", "400 Bad", "DecryptionFailure", "not_configured"),
+        ("Encrypt", "400 Bad", "DisabledException", "not_configured"),
+        ("Encrypt", "400 Bad", "KMSInvalidStateException", "not_configured"),
+    ],
+)
+def test_a_fault_of_aws_has_a_name(
+    world: World, operation: str, status: str, error: str, code: str
+) -> None:
+    """Each fault of AWS is one of two: to be waited for, or to be set right by somebody."""
+    connection = world.connect("editor")
+    world.aws.broken[operation] = (status, error)
+    response = world.http("editor", connection)
+    assert_problem(response, code, 503 if code == "store_unavailable" else 500)
+
+
+def test_memory_outlives_the_table(world: World) -> None:
+    """While the table cannot be read, a token that lives is handed out from memory."""
+    connection = world.connect("vendorlink")
+    world.call("vendorlink", connection)
+    world.advance(600)
+    world.aws.broken["GetItem"] = ("500 Oops", "InternalServerError")
+    assert world.call("vendorlink", connection)["source"] == "memory"
+
+
+def test_an_item_moved_elsewhere_does_not_open(world: World) -> None:
+    """A sealed token that lies where it was not put is treated as absent: an exchange follows."""
+    mine, other = world.connect("vendorlink"), world.connect("vendorlink")
+    world.call("vendorlink", mine)
+    stolen = world.item("vendorlink", mine) | {"connection": {"S": f"vendorlink#{other}"}}
+    boto3.client("dynamodb").put_item(TableName=TABLE, Item=stolen)
+    answer = world.call("vendorlink", other)
+    assert (answer["source"], answer["generation"]) == ("exchange", 2)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("token", {"B": b"nonsense"}),
+        ("token", {"S": "text"}),
+        ("expires_at", {"S": "late"}),
+        ("expires_at", {"N": "99999999999"}),
+        ("generation", {"S": "one"}),
+        ("generation", {"N": "7"}),
+        ("fence", {"S": "x"}),
+        ("lease_until", {"S": "x"}),
+        ("lease_owner", {"N": "1"}),
+        ("failure", {"S": "x"}),
+        ("schema", {"N": "99"}),
+        ("schema", {"S": "1"}),
+        ("context", {"S": "{"}),
+        ("nudged_until", {"S": "x"}),
+        ("report_times", {"L": [{"S": "x"}]}),
+        ("rejected_versions", {"N": "1"}),
+    ],
+)
+def test_a_damaged_item_is_mended_by_one_exchange(
+    world: World, name: str, value: dict[str, Any]
+) -> None:
+    """Nonsense in an item costs one exchange: it is not served, and does not come back."""
+    connection = world.connect("vendorlink")
+    world.call("vendorlink", connection)
+    item = world.item("vendorlink", connection)
+    boto3.client("dynamodb").put_item(TableName=TABLE, Item=item | {name: value})
+    world.service("vendorlink").tools.memory.clear()
+    assert world.call("vendorlink", connection)["source"] == "exchange"
+    world.service("vendorlink").tools.memory.clear()
+    assert world.call("vendorlink", connection)["source"] == "table"
+
+
+def test_a_defect_is_logged_without_its_message(
+    world: World, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What nobody foresaw is told by place and type: a message could quote a secret."""
+    connection = world.connect("editor")
+    service = world.service("editor")
+
+    def broken(*_: object) -> None:
+        raise KeyError("canary")
+
+    object.__setattr__(service.tools, "send", broken)
+    response = world.http("editor", connection)
+    assert_problem(response, "internal", 500)
+    said = capsys.readouterr().out
+    assert "KeyError" in said
+    assert "canary" not in said + json.dumps(response)

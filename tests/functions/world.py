@@ -1,0 +1,153 @@
+"""The whole broker in one process for a test: AWS by moto over loopback, vendors by their fakes."""
+
+import json
+import os
+import uuid
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+import boto3
+
+from token_broker import editor, vendorlink, vntana
+from token_broker.entry import Service
+from token_broker.environment import CLOCK, Environment
+from token_broker.tools import Clock, Tools
+from token_broker_fakes import FakeEditor, FakeVendorlink, FakeVntana
+from token_broker_local.context import LambdaContext
+from token_broker_local.places import TABLE, secret_name
+
+if TYPE_CHECKING:
+    from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
+
+FLOWS: Mapping[str, Any] = {"vntana": vntana, "vendorlink": vendorlink, "editor": editor}
+CALLER = "arn:aws:sts::123456789012:assumed-role/orders/session"
+
+
+class Counted:
+    """A WSGI application that counts what is asked of AWS, and fails what a test wants to fail."""
+
+    def __init__(self, application: "WSGIApplication") -> None:
+        self._application = application
+        self.asked: Counter[str] = Counter()
+        self.broken: dict[str, tuple[str, str]] = {}
+
+    def __call__(self, environ: "WSGIEnvironment", start: "StartResponse") -> Iterable[bytes]:
+        """Answer one request, or fail it."""
+        operation = str(environ.get("HTTP_X_AMZ_TARGET", "")).rpartition(".")[2]
+        self.asked[operation] += 1
+        if operation not in self.broken:
+            return self._application(environ, start)
+        status, code = self.broken[operation]
+        start(status, [("content-type", "application/x-amz-json-1.0")])
+        return [json.dumps({"__type": f"com.amazonaws#{code}", "message": "broken"}).encode()]
+
+
+@dataclass
+class World:
+    """What a test can do to it, and see of it."""
+
+    aws: Counted
+    vntana: FakeVntana
+    vendorlink: FakeVendorlink
+    editor: FakeEditor
+    ahead: int = 0
+    """Seconds by which the broker's and the vendors' clocks are ahead."""
+    invoked: list[Mapping[str, Any]] = field(default_factory=list)
+    announced: list[tuple[str, Mapping[str, Any]]] = field(default_factory=list)
+    _services: dict[str, Service] = field(default_factory=dict)
+
+    def connect(self, flow: str, **changes: Any) -> str:
+        """Create a connection of this test's own, and return its name."""
+        connection = f"c-{uuid.uuid4().hex[:8]}"
+        self.put_secret(flow, connection, self.secret(flow) | changes)
+        return connection
+
+    def secret(self, flow: str) -> dict[str, Any]:
+        """Return what a secret says that works."""
+        fake = getattr(self, flow)
+        at = fake.address if flow == "vendorlink" else fake.url
+        return dict(fake.demo_secret(fake.url if flow != "vendorlink" else f"http://{at}"))
+
+    def put_secret(self, flow: str, connection: str, content: object) -> None:
+        """Set the current version of a secret; the one before is its previous one."""
+        secrets = boto3.client("secretsmanager")
+        name = secret_name(flow, connection)
+        text = content if isinstance(content, str) else json.dumps(content)
+        try:
+            secrets.create_secret(Name=name, SecretString=text)
+        except secrets.exceptions.ResourceExistsException:
+            secrets.put_secret_value(SecretId=name, SecretString=text)
+
+    def service(self, flow: str) -> Service:
+        """Return the function of *flow* in a warm process."""
+        if flow not in self._services:
+            self._services[flow] = self.cold(flow)
+        return self._services[flow]
+
+    def cold(self, flow: str) -> Service:
+        """Return the function of *flow* in a process of its own, as after a cold start."""
+        service = Environment(os.environ).service(FLOWS[flow])
+        service.use(replace(service.tools, **self._replacements(service.tools)))
+        return service
+
+    def _replacements(self, tools: Tools) -> dict[str, Any]:
+        clock = Clock(lambda: CLOCK.now() + self.ahead, CLOCK.monotonic, CLOCK.sleep)
+
+        def announce(what: str, detail: Mapping[str, Any]) -> None:
+            self.announced.append((what, detail))
+            tools.announce(what, detail)
+
+        return {"clock": clock, "invoke": self.invoked.append, "announce": announce}
+
+    def call(self, flow: str, connection: str, **payload: Any) -> dict[str, Any]:
+        """Invoke the function of *flow* directly, and return its answer."""
+        event = {"connection": connection, **payload}
+        answer: dict[str, Any] = self.service(flow)(event, LambdaContext(f"token-broker-{flow}"))
+        return answer
+
+    def http(self, flow: str, connection: str, body: object = None, **more: Any) -> dict[str, Any]:
+        """Send the function of *flow* a proxy event, and return its response with its body read."""
+        event = proxy_event(flow, connection, body, **more)
+        response: dict[str, Any] = self.service(flow)(event, LambdaContext(f"token-broker-{flow}"))
+        return response | {"body": json.loads(response["body"])}
+
+    def advance(self, seconds: int) -> None:
+        """Let time pass, here and at the vendors."""
+        self.ahead += seconds
+        for fake in (self.vntana, self.vendorlink, self.editor):
+            fake.advance(seconds)
+
+    def item(self, flow: str, connection: str, variant: str = "-") -> dict[str, Any]:
+        """Return the raw attributes of an item."""
+        key = {"connection": {"S": f"{flow}#{connection}"}, "variant": {"S": variant}}
+        item: Any = boto3.client("dynamodb").get_item(TableName=TABLE, Key=key).get("Item", {})
+        return dict(item)
+
+    def steps(self, flow: str) -> list[str]:
+        """Return the paths that the vendor of *flow* was asked for."""
+        return [entry.path for entry in getattr(self, flow).log]
+
+
+def proxy_event(
+    flow: str,
+    connection: str,
+    body: object = None,
+    *,
+    method: str = "POST",
+    rest: str = "/token",
+) -> dict[str, Any]:
+    """Return what API Gateway makes of a request."""
+    text = body if isinstance(body, str) or body is None else json.dumps(body)
+    resource = f"/v1/{flow}/{{connection}}{rest}"
+    return {
+        "resource": resource,
+        "path": resource.replace("{connection}", connection),
+        "httpMethod": method,
+        "headers": {},
+        "pathParameters": {"connection": connection},
+        "requestContext": {"identity": {"userArn": CALLER}, "requestId": "r-1"},
+        "body": text,
+        "isBase64Encoded": False,
+    }
