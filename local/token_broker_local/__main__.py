@@ -31,8 +31,8 @@ def main() -> None:
 
 
 def report(line: str) -> None:
-    """Show a line of what happens."""
-    print(f"{time.strftime('%H:%M:%S')} {line}", file=sys.stderr, flush=True)
+    """Show a line of what happens, in one piece, whoever else is showing one."""
+    sys.stderr.write(f"{time.strftime('%H:%M:%S')} {line}\n")
 
 
 def end(signum: int, frame: FrameType | None) -> None:  # noqa: ARG001 (a signal handler's form)

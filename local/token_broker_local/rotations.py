@@ -18,8 +18,8 @@ from token_broker_local.places import ACCOUNT, FLOWS, REGION, STAGE
 if TYPE_CHECKING:
     from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
-CHANGES = {"PutSecretValue", "UpdateSecret", "UpdateSecretVersionStage", "RestoreSecret"}
-"""Operations after which a secret may say something else."""
+CHANGES = {"PutSecretValue", "UpdateSecret", "UpdateSecretVersionStage"}
+"""Operations that the rule of the template listens to, as far as moto has them."""
 
 SILENT = {"SecretString", "SecretBinary", "ClientRequestToken"}
 """Parameters that CloudTrail never shows, and one that nobody needs."""

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -9,6 +10,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from http.client import HTTPConnection
 from typing import TYPE_CHECKING, Any
 
@@ -258,6 +260,17 @@ def test_the_log_has_a_line_for_each_call_and_no_secret(
     everything = "".join([*running.said, *running.banner])
     assert canary not in everything
     assert token["headers"]["X-AUTH-TOKEN"].removeprefix("Bearer ") not in everything
+
+
+def test_lines_of_many_callers_do_not_mix(running: Running) -> None:
+    """Each call has a line of its own, however many there are at once."""
+    before = len(running.said)
+    with ThreadPoolExecutor(16) as pool:
+        calls = [pool.submit(running.call, "POST", "/v1/vntana/nobody/token") for _ in range(64)]
+    assert {call.result()[0] for call in calls} == {404}
+    wait_for(lambda: len(running.said) >= before + 64)
+    line = re.compile(r"\d\d:\d\d:\d\d POST /v1/vntana/nobody/token 404 \d+ ms \| .*unknown.*\n")
+    assert all(line.fullmatch(one) for one in running.said[before:])
 
 
 @pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM])
