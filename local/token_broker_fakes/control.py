@@ -4,17 +4,20 @@ GET    /_control       what it knows and how it is switched
 PATCH  /_control       {"modes": {…}, "faults": […], "clock_offset": 0, "advance": 0,
                         "revoke": true}: switches what is named
 PUT    /_control       the same, from the defaults: what is not named is reset
-GET    /_control/log   the requests it had
+GET    /_control/log   the requests it had; ``?last=20`` the latest of them
 DELETE /_control/log   forgets them
 """
 
 import json
+import re
 from typing import Any
+from urllib.parse import parse_qs
 
 from token_broker_fakes.fake import Fake
 from token_broker_fakes.faults import Fault, FaultError
+from token_broker_fakes.log import KEPT
 from token_broker_fakes.modes import ModeError
-from token_broker_fakes.wire import Answer, in_json
+from token_broker_fakes.wire import JSON, Answer
 
 CONTROL = "/_control"
 KINDS = {
@@ -32,17 +35,17 @@ class ControlError(ValueError):
 
 def control(fake: Fake[Any], method: str, path: str, content: bytes) -> Answer:
     """Answer one request to the control endpoint."""
-    place = path.partition("?")[0].removeprefix(CONTROL).rstrip("/")
+    place, _, query = path.removeprefix(CONTROL).partition("?")
     try:
         with fake.lock:
-            return in_json(200, controlled(fake, method, place, content), "control")
+            return readable(200, controlled(fake, method, place.rstrip("/"), query, content))
     except LookupError:
-        return in_json(404, {"error": f"the control endpoint has no {method} {path}"}, "control")
+        return readable(404, {"error": f"the control endpoint has no {method} {path}"})
     except (ControlError, ModeError, FaultError) as error:
-        return in_json(400, {"error": str(error)}, "control")
+        return readable(400, {"error": str(error)})
 
 
-def controlled(fake: Fake[Any], method: str, place: str, content: bytes) -> object:
+def controlled(fake: Fake[Any], method: str, place: str, query: str, content: bytes) -> object:
     """Look or switch, and return what is to be shown."""
     match method, place:
         case "GET", "":
@@ -51,11 +54,28 @@ def controlled(fake: Fake[Any], method: str, place: str, content: bytes) -> obje
             switch(fake, decoded(content), afresh=method == "PUT")
             return shown(fake)
         case "GET", "/log":
-            return [entry.describe() for entry in fake.log]
+            return [entry.describe() for entry in list(fake.log)[-last(query) :]]
         case "DELETE", "/log":
             fake.log.clear()
             return []
     raise LookupError
+
+
+def last(query: str) -> int:
+    """Return how many requests are asked for, by default all."""
+    value = parse_qs(query, keep_blank_values=True).get("last", [str(KEPT)])[0]
+    if not (value.isascii() and value.isdigit() and int(value)):
+        raise ControlError("last is a number from 1")
+    return int(value)
+
+
+def readable(status: int, value: object) -> Answer:
+    """Return *value* as JSON for people: the innermost lists and objects each on one line."""
+    text = json.dumps(value, ensure_ascii=False, indent=2)
+    for brackets in (r"\[[^][{}]*\]", r"\{[^{}]*\}"):
+        # JSON has no line breaks within texts, so none of those is touched.
+        text = re.sub(brackets, lambda found: re.sub(r"\n\s*", " ", found[0]), text)
+    return Answer(status, {"Content-Type": JSON}, f"{text}\n".encode(), "control")
 
 
 def decoded(content: bytes) -> dict[str, Any]:

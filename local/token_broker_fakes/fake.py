@@ -30,6 +30,8 @@ Sleep = Callable[[float], object]
 PAGE = b"<!DOCTYPE html><html><head><title>Service Unavailable</title></head></html>"
 FLOOD = b" " * (2 << 20)
 NOTHING = Answer(0)
+SHOWN = -50
+"""Where in a list of tokens those begin that are shown: there may be thousands."""
 
 
 @dataclass(frozen=True, slots=True)

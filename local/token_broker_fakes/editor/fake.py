@@ -18,7 +18,7 @@ from typing import Any, ClassVar
 
 from token_broker_fakes.editor.modes import EditorModes
 from token_broker_fakes.editor.service import Opening, Service
-from token_broker_fakes.fake import Fake, Handler, Sleep
+from token_broker_fakes.fake import SHOWN, Fake, Handler, Sleep
 from token_broker_fakes.wire import Answer, Call
 
 DEMO_KEY = "demo-access-key"
@@ -115,6 +115,6 @@ class FakeEditor(Fake[EditorModes]):
             "applications": sorted(self.keys.values()),
             "tokens": [
                 {"token": one.token, "parameters": one.parameters, "expires_at": one.expires_at}
-                for one in self._service.live()
+                for one in self._service.live()[SHOWN:]
             ],
         }

@@ -17,13 +17,14 @@ from time import sleep as real_sleep
 from time import time
 from typing import Any, ClassVar
 
-from token_broker_fakes.fake import Fake, Handler, Sleep
+from token_broker_fakes.fake import SHOWN, Fake, Handler, Sleep
 from token_broker_fakes.opaque import uuid
 from token_broker_fakes.vendorlink import logins, renewals
 from token_broker_fakes.vendorlink.modes import VendorlinkModes
+from token_broker_fakes.vendorlink.places import DOMAIN, twin
 from token_broker_fakes.vendorlink.realm import Realm
 from token_broker_fakes.vendorlink.sessions import Tokens, User
-from token_broker_fakes.wire import Answer, Call, in_json
+from token_broker_fakes.wire import LOOPBACK, Answer, Call, host_of, in_json
 
 EMPTY: dict[str, Any] = {
     "totalcount": 0,
@@ -81,11 +82,16 @@ class FakeVendorlink(Fake[VendorlinkModes]):
 
     @staticmethod
     def demo_secret(host: str) -> dict[str, Any]:
-        """Return the secret of a connection to the demo's user at *host*, or at a URL's."""
+        """Return the secret of a connection to the demo's user at *host*, or at a URL's.
+
+        On loopback the host's other name is allowed as well, for the modes that lead there.
+        """
         scheme, mark, address = host.rpartition("://")
         user = User()
-        secret = {"username": user.username, "password": user.password, "host": address}
-        return secret | ({"scheme": scheme} if mark else {})
+        secret: dict[str, Any] = {"username": user.username, "password": user.password}
+        secret |= {"host": address} | ({"scheme": scheme} if mark else {})
+        is_local = host_of(address) in LOOPBACK
+        return secret | ({"allowed_hosts": [DOMAIN, twin(address)]} if is_local else {})
 
     @property
     def users(self) -> list[User]:
@@ -154,12 +160,11 @@ class FakeVendorlink(Fake[VendorlinkModes]):
             "reused": self.reused,
             "access_tokens": [
                 {"token": one.token, "username": one.user.username, "expires_at": one.expires_at}
-                for one in self.tokens.live(self.now)
+                for one in self.tokens.live(self.now)[SHOWN:]
             ],
             "renewal_tokens": [
                 {"token": one.token, "expires_at": one.expires_at}
-                for one in self.tokens.renewals.values()
-                if not one.is_spent and one.expires_at > self.now
+                for one in self.tokens.live_renewals(self.now)[SHOWN:]
             ],
         }
 

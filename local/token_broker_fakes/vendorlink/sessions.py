@@ -93,6 +93,10 @@ class Tokens:
         """Return the access tokens that are good for something, oldest first."""
         return [access for access in self.access.values() if not access.is_dead(now)]
 
+    def live_renewals(self, now: float) -> list[Renewal]:
+        """Return the renewal tokens that may still be used, oldest first."""
+        return [one for one in self.renewals.values() if not one.is_spent and one.expires_at > now]
+
     def kill(self, user: User) -> None:
         """End the sessions of *user*."""
         for access in self.access.values():

@@ -19,7 +19,7 @@ from time import sleep as real_sleep
 from time import time
 from typing import Any, ClassVar
 
-from token_broker_fakes.fake import Fake, Handler, Sleep
+from token_broker_fakes.fake import SHOWN, Fake, Handler, Sleep
 from token_broker_fakes.faults import Fault
 from token_broker_fakes.vntana import entries, logins, looks
 from token_broker_fakes.vntana.accounts import Account, demo_account, found
@@ -155,7 +155,7 @@ class FakeVntana(Fake[VntanaModes]):
             "accounts": [account.describe() for account in self.accounts],
             "tokens": [
                 {"token": one.token, "is": one.named, "expires_at": one.expires_at}
-                for one in self.sessions.live(self.now)
+                for one in self.sessions.live(self.now)[SHOWN:]
             ],
         }
 

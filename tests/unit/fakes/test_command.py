@@ -57,7 +57,7 @@ def test_banner_can_be_pasted(running: tuple[subprocess.Popen[str], str]) -> Non
     assert results[3]["clock_offset"] == 3600
 
     secrets = [json.loads(line.split("secret ")[1]) for line in lines if "secret" in line]
-    assert [len(secret) for secret in secrets] == [3, 4, 4]
+    assert [len(secret) for secret in secrets] == [3, 5, 4]
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

@@ -9,6 +9,7 @@ import pytest
 from tests.unit.fakes.entrances import Ask, ByHttp
 from tests.unit.fakes.vntana_client import NOW, Client, client
 from token_broker_fakes import FakeVntana
+from token_broker_fakes.control import control
 
 
 class Desk:
@@ -148,6 +149,38 @@ def test_log(visitor: Client, desk: Desk) -> None:
 
     assert desk("DELETE", "/_control/log") == (200, [])
     assert desk("GET", "/_control/log/") == (200, [])
+
+
+def test_latest_of_the_log(visitor: Client, desk: Desk) -> None:
+    visitor.organization_token()
+    entries = desk("GET", "/_control/log?last=1")[1]
+    assert [entry["step"] for entry in entries] == ["enter organization"]
+    assert len(desk("GET", "/_control/log?last=9")[1]) == 2
+
+
+@pytest.mark.parametrize("last", ["0", "-1", "x", ""])
+def test_latest_of_the_log_is_a_number(desk: Desk, last: str) -> None:
+    expected = (400, {"error": "last is a number from 1"})
+    assert desk("GET", f"/_control/log?last={last}") == expected
+
+
+def test_people_can_read_it(visitor: Client) -> None:
+    """One line a mode, though texts hold brackets and line breaks."""
+    visitor.fake.fail("answer", body='{"a": [\n1,\n2]}')
+    lines = control(visitor.fake, "GET", "/_control", b"").content.decode().splitlines()
+    assert (
+        '    "grid": { "value": "complete", "choices": [ "complete", "incomplete", "empty" ] },'
+        in lines
+    )
+    shown = json.loads("\n".join(lines))
+    assert shown["faults"][0]["body"] == '{"a": [\n1,\n2]}'
+
+
+def test_a_few_tokens_are_enough_to_look_at(visitor: Client, desk: Desk) -> None:
+    for _ in range(60):
+        latest = visitor.login_token()
+    tokens = desk("GET")[1]["state"]["tokens"]
+    assert (len(tokens), tokens[-1]["token"]) == (50, latest)
 
 
 @pytest.mark.parametrize(

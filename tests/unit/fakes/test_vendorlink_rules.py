@@ -261,11 +261,18 @@ def test_sessions_can_be_revoked_by_hand(ask: Ask) -> None:
 @pytest.mark.parametrize(
     ("place", "expected"),
     [
-        ("http://127.0.0.1:8083", {"host": "127.0.0.1:8083", "scheme": "http"}),
-        ("127.0.0.1:8083", {"host": "127.0.0.1:8083"}),
+        (
+            "http://127.0.0.1:8083",
+            {
+                "host": "127.0.0.1:8083",
+                "scheme": "http",
+                "allowed_hosts": [".vendorlink.nl", "localhost:8083"],
+            },
+        ),
+        (HOST, {"host": HOST}),
     ],
 )
-def test_demo_secret_logs_in(ask: Ask, place: str, expected: dict[str, str]) -> None:
+def test_demo_secret_logs_in(ask: Ask, place: str, expected: dict[str, object]) -> None:
     """What the demo's connection holds is what the fake knows by default."""
     secret = FakeVendorlink.demo_secret(place)
     credentials = {"u": secret.pop("username"), "p": secret.pop("password")}
