@@ -1,0 +1,53 @@
+"""Alarms, dashboard and runbook are those of the codes and metrics that there are."""
+
+import json
+import re
+
+import pytest
+
+from tests.template.documents import ROOT
+from tests.template.rules import sound
+from token_broker.telemetry import MEASURES
+from token_broker_operations import alarms, dashboard
+from token_broker_operations.__main__ import written
+from token_broker_operations.signals import SIGNALS, codes
+
+TEMPLATE = (ROOT / "template.yaml").read_text()
+
+
+def test_the_template_is_up_to_date() -> None:
+    """Else `make operations` has not been run."""
+    assert written(TEMPLATE) == TEMPLATE
+    assert written(TEMPLATE.replace("FailureInternalAlarm:", "X:")) == TEMPLATE
+
+
+def test_every_code_has_one_signal() -> None:
+    """A new error without an alarm fails here."""
+    assert sorted(signal.code for signal in SIGNALS) == sorted(codes())
+
+
+@pytest.mark.parametrize("chart", dashboard.CHARTS, ids=lambda chart: chart.metric)
+def test_a_chart_shows_a_metric_that_is_written(chart: dashboard.Chart) -> None:
+    """Under the dimensions that it is written with, in the order that CloudWatch wants."""
+    [measure] = [each for each in MEASURES.values() if chart.metric in each.metrics]
+    found = re.search(r"\{TokenBroker,([a-z,]+)\}", dashboard.search(chart.metric, "Sum"))
+    assert found
+    assert found[1].split(",") == ["flow", "service", *measure.dimensions]
+
+
+def test_the_dashboard_is_valid_once_deployed() -> None:
+    """It is JSON, fits CloudWatch's grid, and shows every alarm."""
+    body = json.loads(sound()["Dashboard"]["Properties"]["DashboardBody"])
+    assert all(widget["width"] <= 24 for widget in body["widgets"])
+    shown = body["widgets"][0]["properties"]["alarms"]
+    assert len(shown) == len(SIGNALS) + 2
+    assert "${" not in json.dumps(body)
+
+
+@pytest.mark.parametrize("name", [name for name in alarms.resources() if name.endswith("Alarm")])
+def test_every_alarm_says_what_to_read(name: str) -> None:
+    """Its runbook exists, under the heading that it names."""
+    described = alarms.resources()[name]["Properties"]["AlarmDescription"]
+    path, _, anchor = described.rpartition(" ")[2].partition("#")
+    headings = re.findall(r"(?m)^#+ `?([a-z_]+)`?$", (ROOT / path).read_text())
+    assert anchor in headings
