@@ -84,7 +84,8 @@ class Response:
     def retry_after(self) -> int | None:
         """Seconds to wait, if the upstream said so in whole seconds."""
         value = self.headers.get("retry-after", "").strip()
-        return min(int(value), 3600) if value.isascii() and value.isdigit() else None
+        # Nine digits: of thousands, which a header may have, Python makes no number.
+        return min(int(value[:9]), 3600) if value.isascii() and value.isdigit() else None
 
     def json(self) -> Any:
         """Return the decoded body, or None where it is no JSON: callers test the shape anyway."""

@@ -1,0 +1,213 @@
+"""Requests that cannot be unsafe, answers that are read with care, and who drives what."""
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.conversations import NOW, contents, headers, statuses
+from token_broker.errors import BrokerError, UpstreamContractChanged, UpstreamUnavailable
+from token_broker.exchange import (
+    Ask,
+    Conversation,
+    Exchange,
+    Request,
+    Response,
+    nobody,
+    run,
+    sendable,
+)
+from token_broker.tokens import Token, fingerprint
+from token_broker.variants import Variant
+
+TOKEN = Token("value", {}, "https://e.example", NOW, NOW + 1)
+
+
+@pytest.mark.parametrize("value", ["a", "a/b+c==", "Bearer a", "~"])
+def test_what_can_stand_in_a_header(value: str) -> None:
+    assert sendable(value)
+
+
+@pytest.mark.parametrize(
+    "value",
+    ["", " ", " a", "a ", "a\r\nb", "a\n", "a\tb", "a\x00", "\x7f", "é", None, 1, b"a", ["a"]],
+)
+def test_what_can_not(value: object) -> None:
+    assert not sendable(value)
+
+
+@pytest.mark.parametrize(
+    "sent", [{"X-Api-Key": "a"}, {"x-api-key": "a\r\nb"}, {"x-api-key": ""}, {"x-api-key": " a"}]
+)
+def test_a_request_that_could_not_be_sent_safely_cannot_exist(sent: dict[str, str]) -> None:
+    with pytest.raises(ValueError, match=r"^login: header "):
+        Request("GET", "https://e.example", "login", headers=sent)
+
+
+def test_what_is_wrong_with_a_header_does_not_show_it() -> None:
+    with pytest.raises(ValueError, match="x-api-key") as error:
+        Request("GET", "https://e.example", "login", headers={"x-api-key": "hunter2\n"})
+    assert "hunter2" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("value", "body"),
+    [
+        pytest.param(None, b"", id="nothing is no body"),
+        pytest.param({}, b"{}", id="an empty object is one"),
+        pytest.param({"p": 'ö"\\'}, rb'{"p":"\u00f6\"\\"}', id="escaped, in ASCII"),
+        pytest.param({"n": [1, 1.5, None, True]}, b'{"n":[1,1.5,null,true]}', id="types are kept"),
+    ],
+)
+def test_a_body_is_json_in_ascii(value: object, body: bytes) -> None:
+    """Whatever charset a content type names: ASCII is the same in all of them."""
+    assert Request("POST", "https://e.example", "login", json=value).body == body
+
+
+def test_the_path_of_a_request_can_be_shown() -> None:
+    assert Request("GET", "https://u@e.example/a/b?secret#x", "login").path == "/a/b"
+
+
+def test_nothing_secret_has_a_repr() -> None:
+    request = Request(
+        "POST",
+        "https://e.example/?hunter2",
+        "login",
+        headers={"x-api-key": "hunter2"},
+        json={"p": "hunter2"},
+    )
+    response = Response(200, {"x-auth-token": "hunter2"}, b"hunter2")
+    token = Token(
+        "hunter2",
+        {"a": "hunter2"},
+        "https://e.example",
+        NOW,
+        NOW,
+        url="https://e.example/?hunter2",
+        renewal="hunter2",
+        seed={"login": "hunter2"},
+    )
+    assert "hunter2" not in f"{request} {response} {token}"
+
+
+def test_a_token_is_spoken_of_by_its_fingerprint() -> None:
+    """The first 16 hex digits of the SHA-256, which callers can make themselves."""
+    assert fingerprint("value") == "cd42404d52ad55cc"
+    assert TOKEN.fingerprint == fingerprint("value")
+
+
+@pytest.mark.parametrize(
+    ("status", "is_success"),
+    [(199, False), (200, True), (204, True), (299, True), (300, False), (404, False)],
+)
+def test_only_2xx_is_a_success(status: int, is_success: bool) -> None:
+    assert Response(status).is_success is is_success
+
+
+@pytest.mark.parametrize(
+    ("value", "seconds"),
+    [
+        ("7", 7),
+        (" 7 ", 7),
+        ("0", 0),
+        ("3601", 3600),
+        ("9" * 9999, 3600),
+        ("-1", None),
+        ("1.5", None),
+        ("²", None),
+        ("\u0667", None),
+        ("Sun, 22 Nov 2026 07:00:00 GMT", None),
+        ("", None),
+    ],
+)
+def test_how_long_the_upstream_asks_to_wait(value: str, seconds: int | None) -> None:
+    assert Response(429, {"retry-after": value}).retry_after == seconds
+    assert Response(429).retry_after is None
+
+
+@pytest.mark.parametrize("status", [429, 500, 502, 503, 504, 599])
+def test_an_upstream_that_is_down_or_asks_to_wait(status: int) -> None:
+    with pytest.raises(UpstreamUnavailable, match=f"^login: .*{status}$") as error:
+        Response(status, {"retry-after": "7"}).reached("login")
+    assert (error.value.upstream_status, error.value.retry_after) == (status, 7)
+
+
+@pytest.mark.parametrize("status", [200, 302, 400, 401, 428, 430, 499])
+def test_an_upstream_that_answers(status: int) -> None:
+    response = Response(status)
+    assert response.reached("login") is response
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"<html>", b'{"a":', b"[1]", b"null", b'"a"', b"\xff\xfe", b"[" * 99_999]
+)
+def test_a_body_that_is_no_object(content: bytes) -> None:
+    with pytest.raises(UpstreamContractChanged, match=r"^login: .* JSON object$") as error:
+        Response(200, {}, content).object("login")
+    assert error.value.upstream_status == 200
+
+
+READERS: list[Callable[[Response], Any]] = [
+    Response.json,
+    lambda response: response.object("login"),
+    lambda response: response.reached("login"),
+    lambda response: response.retry_after,
+    lambda response: response.is_success,
+]
+
+
+@given(st.builds(Response, statuses, headers, contents))
+def test_any_answer_can_be_read(response: Response) -> None:
+    """Only errors of ours come of it, and they hold nothing of the body."""
+    for read in READERS:
+        try:
+            read(response)
+        except BrokerError as error:
+            json.dumps(error.problem())
+
+
+def two_steps() -> Exchange:
+    """Ask, then request, and put together what was answered."""
+    other: Token = yield Ask(Variant("organization"))
+    response: Response = yield Request("GET", "https://e.example", "list")
+    return Token(f"{other.value}{response.status}", {}, "https://e.example", NOW, NOW + 1)
+
+
+def test_a_conversation_is_driven_to_its_end() -> None:
+    assert run(two_steps(), lambda _: Response(204), lambda _: TOKEN) == Token(
+        "value204", {}, "https://e.example", NOW, NOW + 1
+    )
+
+
+def test_nobody_answers_for_another_variant_by_default() -> None:
+    with pytest.raises(LookupError, match="organization"):
+        run(two_steps(), lambda _: Response(204))
+    with pytest.raises(LookupError):
+        nobody(Ask(Variant("listing")))
+
+
+def test_a_conversation_may_have_nothing_to_say() -> None:
+    def silent() -> Conversation[Token]:
+        return TOKEN
+        yield Request("GET", "https://e.example", "never")
+
+    assert run(silent(), lambda _: Response(500)) == TOKEN
+
+
+def test_a_fake_that_runs_dry_is_no_end() -> None:
+    """A `StopIteration` of a vendor's must not pass for what the exchange returns."""
+    answers = iter(list[Response]())
+    with pytest.raises(StopIteration) as error:
+        run(two_steps(), lambda _: next(answers), lambda _: TOKEN)
+    assert error.value.value is None
+
+
+def test_an_error_of_the_network_is_not_for_the_flow_to_handle() -> None:
+    def down(_: Request) -> Response:
+        raise UpstreamUnavailable("login: no answer")
+
+    with pytest.raises(UpstreamUnavailable):
+        run(two_steps(), down, lambda _: TOKEN)
