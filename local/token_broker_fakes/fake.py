@@ -8,12 +8,13 @@ import threading
 import time
 from abc import abstractmethod
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from random import Random
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
 from token_broker.errors import UpstreamUnavailable
 from token_broker.exchange import Request, Response
+from token_broker_fakes.accidents import Sleep, damaged, instead, waits
 from token_broker_fakes.clock import Clock
 from token_broker_fakes.faults import LOST, UNPROCESSED, Fault, Faults, Kind
 from token_broker_fakes.log import Log
@@ -25,11 +26,7 @@ if TYPE_CHECKING:
 
 M = TypeVar("M", bound=Modes)
 Handler = Callable[[Call], Answer]
-Sleep = Callable[[float], object]
 
-PAGE = b"<!DOCTYPE html><html><head><title>Service Unavailable</title></head></html>"
-FLOOD = b" " * (2 << 20)
-NOTHING = Answer(0)
 SHOWN = -50
 """Where in a list of tokens those begin that are shown: there may be thousands."""
 
@@ -149,7 +146,7 @@ class Fake(Generic[M]):
             early = next((fault for fault in faults if fault.kind in UNPROCESSED), None)
             answer = instead(early) if early else self._handled(handler, call)
             for fault in faults:
-                answer = self._damaged(answer, fault)
+                answer = damaged(answer, fault, self.without_token)
             lost = next((fault.kind for fault in faults if fault.kind in LOST), None)
             kinds = tuple(fault.kind for fault in faults)
             self.log.add(self.now, step, call, answer, kinds)
@@ -171,18 +168,6 @@ class Fake(Generic[M]):
             return "unknown", self.lost_way
         return found
 
-    def _damaged(self, answer: Answer, fault: Fault) -> Answer:
-        match fault.kind:
-            case "truncate":
-                return replace(answer, content=answer.content[: len(answer.content) // 2])
-            case "flood":
-                return replace(answer, content=answer.content + FLOOD)
-            case "status_after":
-                return Answer(fault.status, fault.headers, PAGE, answer.led_to)
-            case "no_token":
-                return self.without_token(answer)
-        return answer
-
     @abstractmethod
     def route(self, call: Call) -> tuple[str, Handler] | None:
         """Return the step that *call* is, and who answers it; None where there is no such route."""
@@ -202,21 +187,3 @@ class Fake(Generic[M]):
     @abstractmethod
     def describe(self) -> dict[str, Any]:
         """Return what this vendor knows, without passwords and keys."""
-
-
-def waits(faults: tuple[Fault, ...], kind: str, sleep: Sleep) -> None:
-    """Sleep as long as the faults of *kind* say."""
-    for fault in faults:
-        if fault.kind == kind:
-            sleep(fault.seconds)
-
-
-def instead(fault: Fault) -> Answer:
-    """Return what is answered where a request is not processed."""
-    match fault.kind:
-        case "html":
-            headers = {"Content-Type": "text/html; charset=utf-8", **fault.headers}
-            return Answer(fault.status, headers, PAGE, "fault: html")
-        case "reset":
-            return NOTHING
-    return Answer(fault.status, fault.headers, fault.body.encode(), f"fault: {fault.kind}")

@@ -17,7 +17,8 @@ from time import sleep as real_sleep
 from time import time
 from typing import Any, ClassVar
 
-from token_broker_fakes.fake import SHOWN, Fake, Handler, Sleep
+from token_broker_fakes.accidents import Sleep
+from token_broker_fakes.fake import SHOWN, Fake, Handler
 from token_broker_fakes.opaque import uuid
 from token_broker_fakes.vendorlink import logins, renewals
 from token_broker_fakes.vendorlink.modes import VendorlinkModes

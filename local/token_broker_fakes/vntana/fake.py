@@ -19,7 +19,8 @@ from time import sleep as real_sleep
 from time import time
 from typing import Any, ClassVar
 
-from token_broker_fakes.fake import SHOWN, Fake, Handler, Sleep
+from token_broker_fakes.accidents import Sleep
+from token_broker_fakes.fake import SHOWN, Fake, Handler
 from token_broker_fakes.faults import Fault
 from token_broker_fakes.vntana import entries, logins, looks
 from token_broker_fakes.vntana.accounts import Account, demo_account, found

@@ -206,13 +206,19 @@ def test_login_that_ends_older_sessions(ask: Ask) -> None:
 
 
 @plays("lockout")
-def test_lockout(ask: Ask) -> None:
-    """So many wrong passwords in a row, and even the right one fails."""
-    visitor = client(ask, lockout=2)
-    visitor.wrong_login()
-    assert visitor.login().content
-    visitor.wrong_login()
-    visitor.wrong_login()
+@pytest.mark.parametrize("times", [1, 2])
+def test_lockout(ask: Ask, times: int) -> None:
+    """So many wrong passwords in a row, and even the right one fails; a right one begins anew."""
+    visitor = client(ask, lockout=times)
+
+    def fail(times: int) -> None:
+        for _ in range(times):
+            visitor.wrong_login()
+
+    for _ in range(2):
+        fail(times - 1)
+        assert visitor.login().content
+    fail(times)
     assert visitor.login().content == b""
 
 

@@ -233,10 +233,15 @@ def test_workspace_of_another_organization(ask: Ask) -> None:
 
 @pytest.mark.parametrize(("body", "status"), [({}, 200), ({"a": 1}, 400)])
 def test_entering_takes_no_body_or_an_empty_object(ask: Ask, body: object, status: int) -> None:
+    """Neither an organization nor a workspace."""
     visitor = client(ask)
-    headers = {"x-auth-token": f"Bearer {visitor.login_token()}"}
-    headers["organizationuuid"] = visitor.organization.uuid
-    assert visitor.post(REFRESH, body, **headers).status == status
+    headers = {"organizationuuid": visitor.organization.uuid}
+    login = {"x-auth-token": f"Bearer {visitor.login_token()}"}
+    assert visitor.post(REFRESH, body, **headers, **login).status == status
+
+    headers["clientuuid"] = visitor.organization.workspaces[0].uuid
+    entered = {"x-auth-token": f"Bearer {visitor.organization_token()}"}
+    assert visitor.post(REFRESH, body, **headers, **entered).status == status
 
 
 @pytest.mark.parametrize("prefix", ["", "Token "])

@@ -1,0 +1,94 @@
+"""One connection to a served fake, for as many requests as it is kept alive."""
+
+import socket
+import struct
+from http import HTTPStatus
+from http.server import BaseHTTPRequestHandler
+from typing import TYPE_CHECKING, Any
+
+from token_broker_fakes.control import CONTROL, control
+from token_broker_fakes.fake import Delivery
+from token_broker_fakes.wire import Answer, Call
+
+if TYPE_CHECKING:
+    from token_broker_fakes.serving import Door
+
+LARGEST_BODY = 10 << 20
+
+
+class Visit(BaseHTTPRequestHandler):
+    """One connection: reads requests, hands them to the fake, writes what it delivers."""
+
+    protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
+    server: "Door"
+
+    def answer(self) -> None:
+        """Answer one request, whatever its method."""
+        content = self._content()
+        if content is None:
+            self._write(Answer(411, {}, b"", "no length"))
+            self.close_connection = True
+        elif self.path.startswith(CONTROL):
+            self._write(control(self.server.fake, self.command, self.path, content))
+        else:
+            self._deliver(self.server.fake.deliver(self._call(content), self._sleep))
+
+    # The base class calls a method by its name.
+    do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = do_HEAD = do_OPTIONS = answer  # noqa: N815
+
+    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 (the base class's name)
+        """Keep quiet: the fake has a log."""
+
+    def _content(self) -> bytes | None:
+        length = self.headers.get("content-length", "0")
+        if "transfer-encoding" in self.headers or not (length.isascii() and length.isdigit()):
+            return None
+        return self.rfile.read(min(int(length), LARGEST_BODY))
+
+    def _call(self, content: bytes) -> Call:
+        path, _, query = self.path.partition("?")
+        raw = tuple((name, str(value)) for name, value in self.headers.raw_items())
+        headers = {name.lower(): value for name, value in raw}
+        return Call(self.command, headers.get("host", ""), path, query, headers, raw, content)
+
+    def _sleep(self, seconds: float) -> None:
+        self.server.is_closing.wait(seconds)
+
+    def _deliver(self, delivery: Delivery) -> None:
+        match delivery.lost:
+            case "reset":
+                linger = struct.pack("ii", 1, 0)
+                self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+                self.server.connections.discard(self.connection)
+                self.connection.close()
+                self.close_connection = True
+            case "drop":
+                self.close_connection = True
+            case "cut":
+                self.wfile.write(self._bytes(delivery.answer)[:-1])
+                self.close_connection = True
+            case _:
+                self._write(delivery.answer, delivery.drip)
+
+    def _write(self, answer: Answer, drip: float = 0.0) -> None:
+        content = self._bytes(answer)
+        if not drip:
+            self.wfile.write(content)
+            return
+        for index in range(len(content)):
+            self.wfile.write(content[index : index + 1])
+            if self.server.is_closing.wait(drip):
+                return
+
+    def _bytes(self, answer: Answer) -> bytes:
+        reason = self.responses.get(answer.status, ("",))[0]
+        lines = [f"HTTP/1.1 {answer.status} {reason}"]
+        lines += [f"{name}: {value}" for name, value in answer.headers.items()]
+        lines += [f"Content-Length: {len(answer.content)}", "", ""]
+        body = (
+            b""
+            if self.command == "HEAD" or answer.status == HTTPStatus.NO_CONTENT
+            else answer.content
+        )
+        return "\r\n".join(lines).encode("latin-1") + body
