@@ -7,6 +7,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from enum import Enum
+from math import ceil
 from typing import Any
 
 DEFAULT_MIN_TTL = 30
@@ -169,8 +170,9 @@ def lease_end(now: int, remaining: float, skew: int) -> int:
     """Return the second at which the platform has certainly ended this invocation.
 
     Not before: whoever takes the lease then must be alone, even if its clock is ahead by *skew*.
+    Whole seconds hide up to one at either end, and the answer takes a moment after *remaining*.
     """
-    return now + int(remaining) + 1 + skew
+    return now + ceil(remaining) + 2 + skew
 
 
 def refresh_at(issued_at: int, expires_at: int, spread: float) -> int:

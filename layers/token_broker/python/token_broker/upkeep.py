@@ -27,14 +27,11 @@ class Upkeep:
     def renew(self, key: str | None) -> int:
         """Renew the variant *key*, or all of them, if they are due; return how many were.
 
-        Raises the `BrokerError` of the one variant that was named.
+        That one cannot be renewed is noted, not raised: nobody waits for it.
         """
         now = self._tools.clock.now()
-        if key:
-            item = self._tools.store.read(self._partition, key)
-            return self._renew(item, Wish(newer_than=item.generation)) if is_due(item, now) else 0
-        due = [item for item in self._tokens() if is_due(item, now)]
-        return self._each(due, None)
+        items = [self._tools.store.read(self._partition, key)] if key else self._tokens()
+        return self._each([item for item in items if is_due(item, now)], None)
 
     def rotate(self) -> int:
         """Renew every token that lives with the new version of the secret; return how many."""
