@@ -57,6 +57,10 @@ class Wish:
     version: str | None = None
     """The version of the secret that it must be made with."""
 
+    def elsewhere(self) -> "Wish":
+        """Return this wish as it is of another variant, whose generations are its own."""
+        return replace(self, newer_than=None) if self.force else self
+
     def is_met(self, item: Item, now: int) -> bool:
         """Say whether the token of *item* would do."""
         return (
@@ -91,6 +95,11 @@ class Errand:
         """Seconds in which requests may still be sent and answered, before the commit."""
         return self.seconds_left - COMMIT_SECONDS
 
+    @property
+    def seconds_to_wait(self) -> float:
+        """Seconds in which another may still be waited for, before the answer."""
+        return self.seconds_left - COMMIT_SECONDS / 2
+
     def announce(self, what: str, version: str) -> None:
         """Tell the bus that this connection latched or recovered."""
         detail = {"flow": self.tools.flow.NAME, "connection": self.connection}
@@ -99,7 +108,7 @@ class Errand:
     def obtain(self, variant: Variant, wish: Wish) -> tuple[Held, str]:
         """Return a token that meets *wish*, and whether it came from ``table`` or ``exchange``."""
         key = variant.key
-        with self.tools.flights.hold((self.partition, key), self.seconds_left):
+        with self.tools.flights.hold((self.partition, key), self.seconds_to_wait):
             kept = self.tools.memory.get(self.partition, key, self.tools.clock.now())
             if kept and not wish.force and wish.is_met(kept.item, self.tools.clock.now()):
                 return kept, "table"
@@ -140,13 +149,13 @@ class Errand:
     def wait(self, item: Item, polls: int) -> None:
         """Wait a moment for the holder of a lease. Raises `RefreshInProgress` if none is left."""
         self._has_waited = True
-        left = self.seconds_left - COMMIT_SECONDS / 2
+        left = self.seconds_to_wait
         if left <= 0:
             ends = item.lease_until - self.tools.clock.now()
             raise RefreshInProgress(
                 "another caller is renewing this token", retry_after=max(1, min(ends, 30))
             )
-        pause = min(FIRST_POLL_SECONDS * 2.0**polls, LAST_POLL_SECONDS)
+        pause = min(FIRST_POLL_SECONDS * 2 ** min(polls, 8), LAST_POLL_SECONDS)
         self.tools.clock.sleep(min(left, pause * (0.5 + self.tools.dice())))
 
     def take(self, item: Item, *, forced: bool = False) -> Item | None:
@@ -179,7 +188,7 @@ class Errand:
             self._heed(subject, wish)
             self._heed(own, wish)
             if step := self._step(variant, own):
-                variant = step
+                variant, wish = step, wish.elsewhere()
                 continue
             is_on_demand = self._is_on_demand(own, wish)
             if not self._is_shared():
@@ -187,7 +196,7 @@ class Errand:
             lease = self.take(own, forced=is_on_demand)
             earned = lease and Attempt(self, own, lease, variant).make()
             if isinstance(earned, Variant):
-                variant = earned
+                variant, wish = earned, wish.elsewhere()
             elif earned:
                 return self._checked(earned, wish), "exchange"
 
