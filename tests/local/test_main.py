@@ -13,18 +13,11 @@ from pathlib import Path
 
 import pytest
 
+from tests.local.callers import free_ports
 from token_broker_local import environment, ports
 from token_broker_local.places import Places
 
 COMMAND = [sys.executable, "-m", "token_broker_local"]
-
-
-def free_ports() -> int:
-    """Return the first of five ports that were free a moment ago."""
-    for port in range(20_000 + os.getpid() % 10_000, 65_000, 5):
-        if not any(ports.obstacle(port + index) for index in range(5)):
-            return port
-    raise AssertionError("no five free ports")
 
 
 @contextmanager
@@ -65,7 +58,7 @@ def ended(process: "subprocess.Popen[str]") -> tuple[int, float, str]:
 @pytest.mark.parametrize("seconds", [0.0, 0.1, 0.3, 0.6])
 def test_ends_at_once_while_it_starts(signum: signal.Signals, seconds: float) -> None:
     """Whoever changes his mind need not wait."""
-    with started(free_ports()) as process:
+    with started(free_ports().port) as process:
         wait_for_handlers(process.pid)
         time.sleep(seconds)
         process.send_signal(signum)
@@ -77,7 +70,7 @@ def test_ends_at_once_while_it_starts(signum: signal.Signals, seconds: float) ->
 
 def test_a_taken_port_is_named() -> None:
     """With what listens there, and how to choose others."""
-    port = free_ports()
+    port = free_ports().port
     with ExitStack() as stack:
         taken = stack.enter_context(socket.socket())
         taken.bind(("127.0.0.1", port + 2))
@@ -91,7 +84,7 @@ def test_a_taken_port_is_named() -> None:
 
 def test_every_taken_port_is_named() -> None:
     """Nobody has to find out one after the other."""
-    port = free_ports()
+    port = free_ports().port
     with socket.socket() as one, socket.socket() as two:
         one.bind(("127.0.0.1", port))
         two.bind(("0.0.0.0", port + 1))  # noqa: S104 (what takes every address takes ours)
@@ -107,7 +100,7 @@ def test_every_taken_port_is_named() -> None:
 
 def test_free_ports_are_no_obstacle() -> None:
     """The usual case."""
-    ports.check(Places(free_ports()))
+    ports.check(free_ports())
 
 
 @pytest.mark.parametrize("port", ["0", "65535", "http", "-1", "٣"])

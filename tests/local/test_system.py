@@ -17,9 +17,8 @@ from typing import TYPE_CHECKING, Any
 import boto3
 import pytest
 
-from tests.local.callers import signed
+from tests.local.callers import free_ports, signed
 from token_broker_fakes.vntana import FakeVntana
-from token_broker_local import ports
 from token_broker_local.places import FLOWS, Places, secret_name
 
 if TYPE_CHECKING:
@@ -46,6 +45,7 @@ class Running:
         assert self.process.stdout is not None
         self.banner = [*iter_until_ready(self.process.stdout)]
         self.took = time.monotonic() - begun
+        assert self.banner, self.process.communicate()
         self.said: list[str] = []
         self.reader = threading.Thread(target=self.read)
         self.reader.start()
@@ -100,12 +100,7 @@ def iter_until_ready(lines: Iterator[str]) -> Iterator[str]:
 @pytest.fixture(scope="module")
 def running() -> Iterator[Running]:
     """One system for all the tests here: each uses connections of its own."""
-    first = next(
-        port
-        for port in range(30_000 + os.getpid() % 10_000, 65_000, 5)
-        if not any(ports.obstacle(port + index) for index in range(10))
-    )
-    system = Running(Places(first))
+    system = Running(free_ports())
     yield system
     system.end(signal.SIGTERM)
 
@@ -274,9 +269,9 @@ def test_lines_of_many_callers_do_not_mix(running: Running) -> None:
 
 
 @pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM])
-def test_ends_at_once(running: Running, signum: signal.Signals) -> None:
+def test_ends_at_once(signum: signal.Signals) -> None:
     """Even while a client keeps its connection and a vendor takes its time."""
-    other = Running(Places(running.places.port + 5))
+    other = Running(free_ports())
     vendor = HTTPConnection("127.0.0.1", other.places.ports["vntana"], timeout=5)
     slow = {"faults": [{"kind": "delay", "seconds": 30, "times": None}]}
     vendor.request("PATCH", "/_control", json.dumps(slow))
