@@ -115,7 +115,8 @@ class Item:
 
     def min_ttl(self, wanted: int | None) -> int:
         """Return the seconds that the token must still live for a call that wants *wanted*."""
-        return min(DEFAULT_MIN_TTL, self.lifetime // 10) if wanted is None else wanted
+        tenth = max(0, self.lifetime // 10)
+        return min(DEFAULT_MIN_TTL, tenth) if wanted is None else wanted
 
     def is_live(self, now: int, min_ttl: int | None = 0) -> bool:
         """Say whether the kept token may be handed out to a call that wants *min_ttl*."""

@@ -1,0 +1,386 @@
+"""The decisions of the protocol: functions of an item, the second it is, and what a call wants."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.conversations import NOW
+from token_broker.item import (
+    DEFAULT_MIN_TTL,
+    FORCE_INTERVAL,
+    LATCH_LOOK,
+    LATCHES,
+    LONGEST_OUTAGE,
+    LONGEST_REFUSAL,
+    REPORT_WINDOW,
+    Failure,
+    Item,
+    State,
+    lease_end,
+    may_force,
+    next_failure,
+    patience,
+    recent_reports,
+    refresh_at,
+    state,
+)
+
+EMPTY = Item("vntana#acme", "-")
+FRESH = replace(
+    EMPTY,
+    generation=7,
+    token=b"sealed",
+    fingerprint="0123456789abcdef",
+    issued_at=NOW - 1000,
+    refresh_at=NOW + 1000,
+    expires_at=NOW + 2000,
+    secret_version="v1",
+)
+DOWN = Failure("upstream_unavailable", "login: down", NOW - 10, 1, NOW + 5, "v1")
+REFUSED = replace(DOWN, code=LATCHES)
+
+
+def kept(**changes: Any) -> Item:
+    return replace(FRESH, **changes)
+
+
+@pytest.mark.parametrize(
+    ("item", "min_ttl", "age"),
+    [
+        pytest.param(FRESH, None, State.FRESH, id="before its renewal is due"),
+        pytest.param(kept(refresh_at=NOW + 1), None, State.FRESH, id="a second before it is due"),
+        pytest.param(kept(refresh_at=NOW), None, State.AGING, id="when its renewal is due"),
+        pytest.param(kept(failure=DOWN), None, State.STALE, id="a renewal failed"),
+        pytest.param(kept(failure=DOWN, refresh_at=NOW), None, State.STALE, id="failed, and due"),
+        pytest.param(EMPTY, None, State.DEAD, id="nothing is kept"),
+        pytest.param(kept(token=None), None, State.DEAD, id="no token is kept"),
+        pytest.param(kept(expires_at=NOW), 0, State.DEAD, id="at its very end"),
+        pytest.param(kept(expires_at=NOW + 1), 0, State.FRESH, id="a second before its end"),
+        pytest.param(kept(expires_at=NOW - 9999), 0, State.DEAD, id="long after its end"),
+        pytest.param(kept(rejected="0123456789abcdef"), 0, State.DEAD, id="reported as refused"),
+        pytest.param(kept(rejected="another"), 0, State.FRESH, id="an older one was reported"),
+        pytest.param(kept(target="0" * 64), 0, State.DEAD, id="what leads elsewhere is no token"),
+        pytest.param(kept(failure=DOWN, expires_at=NOW), 0, State.DEAD, id="failed, and ended"),
+        pytest.param(FRESH, 1999, State.FRESH, id="it lives for longer than is wanted"),
+        pytest.param(FRESH, 2000, State.DEAD, id="it does not"),
+    ],
+)
+def test_the_four_states(item: Item, min_ttl: int | None, age: State) -> None:
+    assert state(item, NOW, min_ttl) is age
+
+
+@pytest.mark.parametrize(
+    ("lifetime", "left", "is_live"),
+    [
+        pytest.param(3600, 31, True, id="more than thirty seconds"),
+        pytest.param(3600, 30, False, id="thirty seconds"),
+        pytest.param(100, 11, True, id="more than a tenth of a short life"),
+        pytest.param(100, 10, False, id="a tenth of a short life"),
+        pytest.param(5, 1, True, id="of a very short life any second"),
+    ],
+)
+def test_a_call_that_does_not_say_gets_a_token_for_a_while(
+    lifetime: int, left: int, is_live: bool
+) -> None:
+    item = kept(expires_at=NOW + left, issued_at=NOW + left - lifetime, refresh_at=NOW)
+    assert (state(item, NOW) is not State.DEAD) is is_live
+
+
+@pytest.mark.parametrize(
+    ("version", "age"),
+    [
+        pytest.param(None, State.FRESH, id="a version that is not known"),
+        pytest.param("v1", State.FRESH, id="the version it was made with"),
+        pytest.param("v2", State.AGING, id="a new version: its renewal is due"),
+    ],
+)
+def test_a_token_of_another_version_of_the_secret_is_due(version: str | None, age: State) -> None:
+    assert state(FRESH, NOW, version=version) is age
+
+
+seconds = st.integers(NOW - 100, NOW + 100)
+failures = st.none() | st.builds(
+    Failure,
+    code=st.sampled_from([LATCHES, "upstream_unavailable", "upstream_refused"]),
+    detail=st.just("login: refused"),
+    since=seconds,
+    count=st.integers(1, 99),
+    retry_at=seconds,
+    secret_version=st.sampled_from([None, "v1", "v2"]),
+)
+items = st.builds(
+    Item,
+    connection=st.just("vntana#acme"),
+    variant=st.just("-"),
+    token=st.none() | st.just(b"sealed"),
+    target=st.none() | st.just("0" * 64),
+    fingerprint=st.sampled_from([None, "a", "b"]),
+    rejected=st.sampled_from([None, "a", "b"]),
+    issued_at=seconds,
+    expires_at=seconds,
+    refresh_at=seconds,
+    failure=failures,
+    lease_owner=st.none() | st.just("owner"),
+    lease_until=seconds,
+    nudged_until=seconds,
+)
+
+
+@given(items, st.integers(0, 60) | st.none())
+def test_no_answer_breaks_its_min_ttl(item: Item, min_ttl: int | None) -> None:
+    """I8: whatever is kept, what is handed out lives for as long as the call wants."""
+    if state(item, NOW, min_ttl) is not State.DEAD:
+        assert item.token
+        assert item.target is None
+        assert item.expires_at - NOW > (min_ttl or 0)
+        assert item.rejected is None or item.rejected != item.fingerprint
+
+
+@given(items, st.integers(0, 60))
+def test_a_call_that_wants_less_gets_no_less(item: Item, min_ttl: int) -> None:
+    if item.is_live(NOW, min_ttl + 1):
+        assert item.is_live(NOW, min_ttl)
+
+
+@given(items)
+def test_a_token_that_is_dead_stays_dead(item: Item) -> None:
+    """Without a new exchange, no second brings it back."""
+    if state(item, NOW, 0) is State.DEAD:
+        assert state(item, NOW + 1, 0) is State.DEAD
+
+
+# Renewals, and who starts them
+
+
+@pytest.mark.parametrize(
+    ("item", "is_due"),
+    [
+        pytest.param(FRESH, False, id="not yet"),
+        pytest.param(kept(refresh_at=NOW), True, id="now"),
+        pytest.param(kept(refresh_at=NOW, nudged_until=NOW + 1), False, id="one was just started"),
+        pytest.param(kept(refresh_at=NOW, nudged_until=NOW), True, id="one was started, in vain"),
+        pytest.param(
+            kept(refresh_at=NOW, lease_owner="a", lease_until=NOW + 1), False, id="one is running"
+        ),
+        pytest.param(
+            kept(refresh_at=NOW, lease_owner="a", lease_until=NOW), True, id="one has died"
+        ),
+        pytest.param(kept(refresh_at=NOW, failure=DOWN), False, id="one failed: not yet again"),
+        pytest.param(
+            kept(refresh_at=NOW, failure=replace(DOWN, retry_at=NOW)), True, id="failed, and again"
+        ),
+    ],
+)
+def test_when_to_start_a_renewal(item: Item, is_due: bool) -> None:
+    assert item.is_renewal_due(NOW) is is_due
+
+
+@given(st.integers(1, 10**7), st.floats(0, 1))
+def test_a_renewal_is_due_well_before_the_end_but_not_too_early(
+    lifetime: int, spread: float
+) -> None:
+    """Between a tenth and a fifth of the life before its end, and an hour at most."""
+    at = refresh_at(NOW, NOW + lifetime, spread)
+    assert NOW <= at <= NOW + lifetime
+    before_end = NOW + lifetime - at
+    assert before_end <= min(lifetime / 5, 3600)
+    assert before_end > min(lifetime / 10, 1800) - 1
+
+
+@given(st.integers(20, 10**7), st.floats(0, 1))
+def test_a_renewal_is_due_before_a_token_is_too_old_to_be_handed_out(
+    lifetime: int, spread: float
+) -> None:
+    """Else no caller would ever be served while it runs."""
+    due = refresh_at(NOW, NOW + lifetime, spread)
+    item = kept(issued_at=NOW, expires_at=NOW + lifetime, refresh_at=due)
+    assert state(item, due - 1) is State.FRESH
+    assert due <= item.expires_at - item.min_ttl(None)
+
+
+def test_renewals_are_spread() -> None:
+    spread = [refresh_at(NOW, NOW + 3600, tenth / 10) for tenth in range(11)]
+    assert spread == sorted(set(spread), reverse=True)
+    assert (spread[0], spread[-1]) == (NOW + 3240, NOW + 2880)
+
+
+# The lease
+
+
+@pytest.mark.parametrize(
+    ("owner", "until", "is_leased"),
+    [
+        (None, NOW + 9, False),
+        ("a", NOW + 1, True),
+        ("a", NOW, False),
+        ("a", NOW - 1, False),
+    ],
+)
+def test_a_lease_runs_out(owner: str | None, until: int, is_leased: bool) -> None:
+    assert kept(lease_owner=owner, lease_until=until).is_leased(NOW) is is_leased
+
+
+@given(st.floats(0, 0.999), st.floats(0, 900), st.integers(0, 60), st.floats(-1, 1))
+def test_nobody_takes_a_lease_while_its_holder_may_still_run(
+    fraction: float, remaining: float, skew: int, ahead: float
+) -> None:
+    """Even if the clock of whoever looks is ahead by as much as the skew allows."""
+    holder_ends = NOW + fraction + remaining
+    until = lease_end(NOW, remaining, skew)
+    just_before = int(holder_ends + ahead * skew - 0.001)
+    assert kept(lease_owner="a", lease_until=until).is_leased(just_before)
+
+
+@given(st.floats(0, 900), st.integers(0, 60))
+def test_a_lease_is_no_longer_than_it_has_to_be(remaining: float, skew: int) -> None:
+    assert lease_end(NOW, remaining, skew) <= NOW + remaining + skew + 3
+
+
+# Failures, and how long they are heeded
+
+
+@pytest.mark.parametrize(
+    ("version", "is_latched", "is_waiting"),
+    [
+        pytest.param(None, True, True, id="whichever version there is"),
+        pytest.param("v1", True, True, id="the version that was rejected"),
+        pytest.param("v2", False, False, id="a new version"),
+    ],
+)
+def test_a_rejection_latches_a_version_of_the_secret(
+    version: str | None, is_latched: bool, is_waiting: bool
+) -> None:
+    item = replace(EMPTY, failure=REFUSED, rejected_versions=("v0", "v1"))
+    assert item.is_latched(version) is is_latched
+    assert item.is_waiting(NOW, version) is is_waiting
+
+
+def test_an_older_version_that_was_rejected_stays_latched() -> None:
+    """It is never tried again, whatever failed since."""
+    assert replace(EMPTY, failure=DOWN, rejected_versions=("v0",)).is_latched("v0")
+
+
+@pytest.mark.parametrize("failure", [None, DOWN, replace(DOWN, code="upstream_refused")])
+def test_no_other_failure_latches(failure: Failure | None) -> None:
+    item = replace(EMPTY, failure=failure)
+    assert not item.is_latched(None)
+    assert not item.is_latched("v1")
+
+
+def test_a_failure_is_waited_for_until_it_may_be_tried_again() -> None:
+    assert not EMPTY.is_waiting(NOW, "v1")
+    item = replace(EMPTY, failure=DOWN)
+    assert item.is_waiting(DOWN.retry_at - 1, "v1")
+    assert not item.is_waiting(DOWN.retry_at, "v1")
+
+
+@pytest.mark.parametrize(
+    ("code", "waits"),
+    [
+        ("upstream_unavailable", [2, 4, 8, 16, 32, 60, 60]),
+        ("upstream_refused", [30, 60, 120, 240, 480, 960, 1920, 3600, 3600]),
+        ("upstream_contract_changed", [30, 60, 120, 240, 480, 960, 1920, 3600, 3600]),
+        (LATCHES, [LATCH_LOOK, LATCH_LOOK, LATCH_LOOK]),
+    ],
+)
+def test_how_long_to_wait_after_so_many_failures(code: str, waits: list[int]) -> None:
+    """It doubles up to a bound; a latch is looked at again and again, which is no login."""
+    assert [patience(code, count) for count in range(1, len(waits) + 1)] == waits
+
+
+@given(st.integers(1, 10**9))
+def test_no_wait_is_endless(count: int) -> None:
+    assert 0 < patience("upstream_unavailable", count) <= LONGEST_OUTAGE
+    assert 0 < patience("upstream_refused", count) <= LONGEST_REFUSAL
+
+
+def failed(item: Item, **changes: Any) -> Failure:
+    known: dict[str, Any] = {
+        "code": "upstream_unavailable",
+        "detail": "login: down",
+        "secret_version": "v1",
+    }
+    return next_failure(item, NOW, **known | changes)
+
+
+def test_the_first_failure() -> None:
+    assert failed(EMPTY, upstream_status=403, upstream_code="CLIENT_BLOCKED") == Failure(
+        code="upstream_unavailable",
+        detail="login: down",
+        since=NOW,
+        count=1,
+        retry_at=NOW + 2,
+        secret_version="v1",
+        upstream_status=403,
+        upstream_code="CLIENT_BLOCKED",
+    )
+
+
+@pytest.mark.parametrize(
+    ("changes", "since", "count"),
+    [
+        pytest.param({}, DOWN.since, 2, id="the same again counts on"),
+        pytest.param({"detail": "extend: down"}, DOWN.since, 2, id="at another step, too"),
+        pytest.param({"code": "upstream_refused"}, NOW, 1, id="another code begins anew"),
+        pytest.param({"secret_version": "v2"}, NOW, 1, id="so does another secret"),
+    ],
+)
+def test_a_failure_after_another(changes: dict[str, Any], since: int, count: int) -> None:
+    failure = failed(replace(EMPTY, failure=DOWN), **changes)
+    assert (failure.since, failure.count) == (since, count)
+
+
+@pytest.mark.parametrize(("retry_after", "wait"), [(None, 2), (0, 2), (1, 2), (60, 60)], ids=str)
+def test_the_upstream_may_ask_to_wait_for_longer_but_not_for_less(
+    retry_after: int | None, wait: int
+) -> None:
+    assert failed(EMPTY, retry_after=retry_after).retry_at == NOW + wait
+
+
+# Exchanges on demand
+
+
+@pytest.mark.parametrize(
+    ("forced_at", "may"),
+    [(0, True), (NOW - FORCE_INTERVAL, True), (NOW - FORCE_INTERVAL + 1, False), (NOW, False)],
+)
+def test_an_exchange_is_forced_once_in_a_while(forced_at: int, may: bool) -> None:
+    assert may_force(kept(forced_at=forced_at), NOW) is may
+
+
+def test_reports_count_for_a_minute() -> None:
+    times = (NOW - REPORT_WINDOW - 1, NOW - REPORT_WINDOW, NOW - REPORT_WINDOW + 1, NOW, NOW + 1)
+    assert recent_reports(kept(report_times=times), NOW) == times[2:]
+
+
+# The item itself
+
+
+def test_what_is_sealed_and_what_is_told_has_no_repr() -> None:
+    item = kept(token=b"hunter2", context='{"a": "hunter2"}', raw={"fence": {"N": "hunter2"}})
+    assert "hunter2" not in repr(item)
+
+
+@pytest.mark.parametrize(
+    ("context", "told"), [('{"user_id": 7}', {"user_id": 7}), (None, None), ("", None), ("{", None)]
+)
+def test_what_callers_are_told(context: str | None, told: object) -> None:
+    assert kept(context=context).told() == told
+
+
+def test_an_item_without_its_token_keeps_fence_and_generation() -> None:
+    """An item is never deleted: a late holder of a lease must still find its fence taken."""
+    bare = kept(fence=9, target="0" * 64, renewal="ready", context="{}").without_token()
+    assert (bare.fence, bare.generation) == (9, 7)
+    gone = (bare.token, bare.target, bare.fingerprint, bare.renewal, bare.context)
+    assert gone == (None,) * 5
+
+
+def test_an_empty_item_has_no_lifetime() -> None:
+    assert EMPTY.lifetime == 0
+    assert FRESH.lifetime == 3000
+    assert EMPTY.min_ttl(None) == 0
+    assert FRESH.min_ttl(None) == DEFAULT_MIN_TTL
