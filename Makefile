@@ -62,9 +62,8 @@ build: $(SAM_READY)  ## Make the artifacts in .aws-sam, with bytecode.
 	@for layer in $(BUILD)/*Layer; do $(PYTHON313) $(COMPILE) -s $$layer -p /opt $$layer; done
 	@for function in $(BUILD)/*Function; do $(PYTHON313) $(COMPILE) -s $$function -p /var/task $$function; done
 
-deploy: build  ## Deploy the stage STAGE to your AWS account, guided.
-	@$(SAM) deploy $(GUIDED) --config-env $(STAGE) --stack-name token-broker-$(STAGE) \
-		--parameter-overrides Stage=$(STAGE) Architecture=$(ARCH)
+deploy: build $(READY)  ## Deploy the stage STAGE to your AWS account, guided.
+	@$(BIN)/python -m token_broker_operations.deploy $(SAM) $(STAGE) $(ARCH) $(GUIDED)
 
 destroy: $(SAM_READY)  ## Delete the stage STAGE but its table, key and logs.
 	@$(SAM) delete --stack-name token-broker-$(STAGE)

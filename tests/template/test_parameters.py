@@ -1,0 +1,147 @@
+"""What each parameter changes in the stack, and what a new version of the program changes."""
+
+import pytest
+
+from tests.template.documents import Template, template
+from tests.template.iam import Ask, allows
+from tests.template.rules import sound
+from tests.template.stacks import ACCOUNT, REGION, resolved, translated
+from tests.template.subjects import FLOWS, KEY_ARN, may, of_type, text
+
+ENDPOINT = "vpce-1"
+
+
+def with_(**parameters: str) -> Template:
+    """Return the stack of the template with *parameters*."""
+    return resolved(template(), **parameters)
+
+
+def function(stack: Template, flow: str = "vntana") -> Template:
+    """Return the properties of a function."""
+    properties: Template = stack[f"{flow.capitalize()}Function"]["Properties"]
+    return properties
+
+
+def versions(source: Template, **parameters: str) -> set[str]:
+    """Return the names of the functions' versions: a new name is a new version."""
+    resources = translated(source, **parameters)["Resources"]
+    return {name for name, each in resources.items() if each["Type"] == "AWS::Lambda::Version"}
+
+
+@pytest.mark.parametrize(
+    ("name", "key"), [("TokenBrokerLayer", "ContentUri"), ("VntanaFunction", "CodeUri")]
+)
+def test_new_code_is_a_new_version(name: str, key: str) -> None:
+    """The layer's too, or a canary would never see it."""
+    source = template()
+    assert versions(source) == versions(template())
+    source["Resources"][name]["Properties"][key] = "s3://bucket/another"
+    changed = versions(template()) - versions(source)
+    assert len(changed) == (3 if name == "TokenBrokerLayer" else 1)
+
+
+def test_a_release_is_a_new_version() -> None:
+    """SAM does not see that a parameter has another value: `make deploy` says when it was."""
+    assert versions(template()) == versions(template(), MemorySeconds="1")
+    first, second = (versions(template(), Release=str(at)) for at in (1700000000, 1700000001))
+    assert not first & second
+
+
+def test_a_private_api_answers_its_endpoint_only() -> None:
+    """Even those whom another policy lets in are refused elsewhere."""
+    api = with_(VpcEndpointIds=ENDPOINT)["TokenBrokerApi"]["Properties"]
+    assert api["EndpointConfiguration"] == {"Types": ["PRIVATE"], "VpcEndpointIds": [ENDPOINT]}
+    statements = api["Body"]["x-amazon-apigateway-policy"]["Statement"]
+    for source, is_allowed in ((ENDPOINT, True), ("vpce-2", False)):
+        ask = Ask("execute-api:Invoke", "execute-api:/*", {"aws:SourceVpce": source})
+        assert allows(statements, ask) is is_allowed
+    assert not allows(statements, Ask("execute-api:Invoke", "execute-api:/*"))
+
+
+def test_other_accounts_may_be_let_to_call() -> None:
+    """Each is named; its own policies have to let its roles call as well."""
+    api = with_(CallerAccounts="111122223333,444455556666")["TokenBrokerApi"]["Properties"]
+    statements = api["Body"]["x-amazon-apigateway-policy"]["Statement"]
+    assert [each["Principal"]["AWS"] for each in statements] == [
+        f"arn:aws:iam::{ACCOUNT}:root",
+        "111122223333,444455556666",
+    ]
+
+
+def test_functions_in_a_vpc_may_have_interfaces() -> None:
+    """And only those."""
+    inside, outside = with_(SubnetIds="subnet-1", SecurityGroupIds="sg-1"), sound()
+    assert function(inside)["VpcConfig"] == {
+        "SubnetIds": ["subnet-1"],
+        "SecurityGroupIds": ["sg-1"],
+    }
+    assert may(inside, "vntana", "ec2:CreateNetworkInterface", "*")
+    assert "VpcConfig" not in function(outside)
+    assert not may(outside, "vntana", "ec2:CreateNetworkInterface", "*")
+
+
+def test_traces_are_a_switch() -> None:
+    """Off, nobody may write any."""
+    traced = with_(Tracing="enabled")
+    assert function(traced)["TracingConfig"] == {"Mode": "Active"}
+    assert traced["TokenBrokerApiStage"]["Properties"]["TracingEnabled"] is True
+    assert may(traced, "editor", "xray:PutTraceSegments", "*")
+    assert not may(sound(), "editor", "xray:PutTraceSegments", "*")
+
+
+def test_the_key_of_the_secrets_may_be_used_for_secrets() -> None:
+    """Through Secrets Manager, for this stage's secrets."""
+    key = "arn:aws:kms:eu-west-1:123456789012:key/secrets"
+    stack = with_(SecretsKeyArn=key)
+    through = {"kms:ViaService": f"secretsmanager.{REGION}.amazonaws.com"}
+    prefix = f"arn:aws:secretsmanager:{REGION}:{ACCOUNT}:secret:"
+    for path, is_allowed in (("token-broker/prod/vntana/acme", True), ("payroll", False)):
+        context = through | {"kms:EncryptionContext:SecretARN": f"{prefix}{path}-AbCdEf"}
+        assert may(stack, "vntana", "kms:Decrypt", key, **context) is is_allowed
+        assert not may(stack, "vntana", "kms:Decrypt", KEY_ARN, **context)
+    assert not may(stack, "vntana", "kms:Decrypt", key)
+
+
+@pytest.mark.parametrize("flow", FLOWS)
+def test_a_connection_may_be_kept_warm(flow: str) -> None:
+    """By a direct call on a schedule, which is off unless there is one."""
+    call = '{"connection": "acme"}'
+    rules = {
+        name: with_(**{f"Warm{flow.capitalize()}": told})[f"{flow.capitalize()}FunctionWarm"]
+        for name, told in (("warm", call), ("cold", ""))
+    }
+    assert rules["warm"]["Properties"]["State"] == "ENABLED"
+    assert rules["warm"]["Properties"]["Targets"][0]["Input"] == call
+    assert rules["cold"]["Properties"]["State"] == "DISABLED"
+
+
+@pytest.mark.parametrize(
+    ("parameters", "resources"),
+    [
+        ({"WebAclArn": "arn:acl"}, {"WebAclAssociation"}),
+        ({"DomainName": "a.b", "CertificateArn": "arn:c"}, {"Domain", "DomainMapping"}),
+        (
+            {"DomainName": "a.b", "CertificateArn": "arn:c", "HostedZoneId": "Z"},
+            {"Domain", "DomainMapping", "DomainRecord"},
+        ),
+    ],
+)
+def test_options_add_what_they_need(parameters: dict[str, str], resources: set[str]) -> None:
+    """And nothing else."""
+    assert with_(**parameters).keys() - sound().keys() == resources
+
+
+def test_concurrency() -> None:
+    """None is reserved or provisioned unless said; zero reserved is the off switch."""
+    assert "ReservedConcurrentExecutions" not in function(sound())
+    assert function(with_(ReservedConcurrency="0"))["ReservedConcurrentExecutions"] == "0"
+    assert "ProvisionedConcurrency" not in text(of_type(sound(), "Lambda::Alias"))
+    assert "ProvisionedConcurrency" in text(
+        of_type(with_(ProvisionedConcurrency="2"), "Lambda::Alias")
+    )
+
+
+def test_snap_start_is_a_switch() -> None:
+    """For published versions, which is what the alias leads to."""
+    assert function(sound())["SnapStart"] == {"ApplyOn": "None"}
+    assert function(with_(SnapStart="enabled"))["SnapStart"] == {"ApplyOn": "PublishedVersions"}
