@@ -1,1 +1,59 @@
-"""The caller's side of Token Broker: ask for a token, and sign requests with it."""
+"""The caller's side of Token Broker: ask for a token, and sign requests with it.
+
+```python
+broker = Broker.from_url("https://abc123.execute-api.eu-west-1.amazonaws.com/prod")
+answer = broker.vntana("acme", workspace="chairs")  # headers, base_url, expires_at, …
+
+session = requests.Session()
+session.auth = answer.auth()  # signs every request from now on, with whatever token lives then
+```
+
+`docs/calling.md` tells the rest. Importing this loads neither `requests` nor `boto3`.
+"""
+
+from token_broker_client.access import Access
+from token_broker_client.answers import Answer, Headers
+from token_broker_client.broker import Broker
+from token_broker_client.errors import (
+    AccessDenied,
+    BrokerError,
+    CredentialLatched,
+    CredentialRejected,
+    Internal,
+    InvalidRequest,
+    NotConfigured,
+    RefreshInProgress,
+    StoreUnavailable,
+    TooManyRequests,
+    UnknownConnection,
+    Unreachable,
+    UpstreamContractChanged,
+    UpstreamError,
+    UpstreamRefused,
+    UpstreamUnavailable,
+    WrongDestination,
+)
+
+__all__ = [
+    "Access",
+    "AccessDenied",
+    "Answer",
+    "Broker",
+    "BrokerError",
+    "CredentialLatched",
+    "CredentialRejected",
+    "Headers",
+    "Internal",
+    "InvalidRequest",
+    "NotConfigured",
+    "RefreshInProgress",
+    "StoreUnavailable",
+    "TooManyRequests",
+    "UnknownConnection",
+    "Unreachable",
+    "UpstreamContractChanged",
+    "UpstreamError",
+    "UpstreamRefused",
+    "UpstreamUnavailable",
+    "WrongDestination",
+]

@@ -1,0 +1,178 @@
+"""What can go wrong between a caller and the broker: a class for each code of the contract.
+
+* BrokerError                        anything; also a code that this client does not know
+  x InvalidRequest              400  the body, path or parameters are wrong
+  x UnknownConnection           404  there is no such secret
+  x TooManyRequests             429  forced or rejected too often for this variant      (retryable)
+  x NotConfigured               500  the secret or the broker's environment is wrong
+  x Internal                    500  a defect of the broker's
+  x UpstreamError
+    + CredentialRejected        502  the vendor refused the stored credentials
+    + CredentialLatched         502  it did so before; they are not tried again until they change
+    + UpstreamRefused           502  the vendor refused for another reason
+    + UpstreamContractChanged   502  the vendor answered, but not as documented
+    + UpstreamUnavailable       503  the vendor did not answer, or told to wait         (retryable)
+  x RefreshInProgress           503  the token is being renewed, and takes long         (retryable)
+  x StoreUnavailable            503  the broker's table cannot be reached               (retryable)
+  x AccessDenied                403  AWS did not let the call through to the broker
+  x Unreachable                 503  no answer of the broker's own: network, API, Lambda (retryable)
+  x WrongDestination            421  the token would have gone to another host; nothing was sent
+
+The last three are this client's own; the rest are named after the codes of the broker's answers.
+"""
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+
+class BrokerError(Exception):
+    """There is no token, and the text says why. It never holds a secret."""
+
+    code: str = "internal"
+    status: int = 500
+    """The HTTP status of the broker's answer, or one that fits."""
+    retryable: bool = False
+    """Whether the same call may work later. The client has tried as long as it has patience."""
+
+    def __init__(
+        self,
+        detail: str,
+        *,
+        retry_after: float | None = None,
+        upstream_status: int | None = None,
+        upstream_code: str | None = None,
+    ) -> None:
+        super().__init__(detail)
+        self.detail = detail
+        self.retry_after = retry_after
+        """Seconds until another try makes sense, where the broker knows."""
+        self.upstream_status = upstream_status
+        self.upstream_code = upstream_code
+
+    def __init_subclass__(cls) -> None:
+        """Name the code after the class: ``InvalidRequest`` is ``invalid_request``."""
+        cls.code = re.sub(r"(?<!^)(?=[A-Z])", "_", cls.__name__).lower()
+
+    def __str__(self) -> str:
+        return f"{self.code}: {self.detail}"
+
+    @classmethod
+    def of(cls, problem: Mapping[str, Any]) -> "BrokerError":
+        """Return the error that a problem (RFC 9457) tells of."""
+        code = str(problem["code"])
+        kind = next((one for one in kinds() if one.code == code), cls)
+        error = kind(
+            str(problem.get("detail", "")),
+            retry_after=number(problem.get("retry_after")),
+            upstream_status=problem.get("upstream_status"),
+            upstream_code=problem.get("upstream_code"),
+        )
+        # The broker may be newer than this client, and knows better.
+        error.code = code
+        error.status = problem.get("status", kind.status)
+        error.retryable = problem.get("retryable", kind.retryable) is True
+        return error
+
+
+def kinds(root: type[BrokerError] = BrokerError) -> Iterator[type[BrokerError]]:
+    """Yield every class of the tree below *root*."""
+    for kind in root.__subclasses__():
+        yield kind
+        yield from kinds(kind)
+
+
+def number(value: object) -> float | None:
+    """Return *value* if it is a number of seconds."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    return max(0, value)
+
+
+class InvalidRequest(BrokerError):
+    """The body, path or parameters are wrong. The text names the field."""
+
+    status = 400
+
+
+class UnknownConnection(BrokerError):
+    """There is no secret for this connection."""
+
+    status = 404
+
+
+class TooManyRequests(BrokerError):
+    """Callers, all together, forced or rejected this variant too often."""
+
+    status = 429
+    retryable = True
+
+
+class NotConfigured(BrokerError):
+    """The secret or the broker's environment is wrong. The text names the key."""
+
+
+class Internal(BrokerError):
+    """A defect of the broker's. Its log has more under the request id."""
+
+
+class UpstreamError(BrokerError):
+    """The vendor's side of an exchange went wrong."""
+
+    status = 502
+
+
+class CredentialRejected(UpstreamError):
+    """The vendor refused the stored credentials. Trying again will not help."""
+
+
+class CredentialLatched(UpstreamError):
+    """These credentials were refused before, and are not tried again until they change."""
+
+
+class UpstreamRefused(UpstreamError):
+    """The vendor refused for a reason other than the credentials: see `upstream_code`."""
+
+
+class UpstreamContractChanged(UpstreamError):
+    """The vendor answered, but not as documented. The text names the step."""
+
+
+class UpstreamUnavailable(UpstreamError):
+    """The vendor did not answer, failed, or told to wait."""
+
+    status = 503
+    retryable = True
+
+
+class RefreshInProgress(BrokerError):
+    """Another caller is renewing this token, and it took longer than the broker could wait."""
+
+    status = 503
+    retryable = True
+
+
+class StoreUnavailable(BrokerError):
+    """The broker's table cannot be reached, and exchanging without it would be unsafe."""
+
+    status = 503
+    retryable = True
+
+
+class AccessDenied(BrokerError):
+    """AWS did not let the call through: no credentials, a wrong signature, or no permission."""
+
+    status = 403
+
+
+class Unreachable(BrokerError):
+    """There was no answer of the broker's own: the network, API Gateway or Lambda failed."""
+
+    status = 503
+    retryable = True
+
+
+class WrongDestination(BrokerError):
+    """The request would have taken the token to another host than the vendor's. It was not sent."""
+
+    status = 421

@@ -1,0 +1,49 @@
+"""How long a caller waits for a broker that says that another try makes sense."""
+
+import random
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from itertools import count
+from typing import TypeVar
+
+from token_broker_client.errors import BrokerError
+
+T = TypeVar("T")
+
+SECONDS = 20.0
+"""As long as a function of the broker's may take, so that its own verdict is heard."""
+
+FIRST_PAUSE = 0.2
+LONGEST_PAUSE = 5.0
+"""Seconds between which the pauses grow, each shortened at random."""
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """A total of *seconds* for all tries and the pauses between them."""
+
+    seconds: float = SECONDS
+    clock: Callable[[], float] = time.monotonic
+    sleep: Callable[[float], object] = time.sleep
+    dice: Callable[[], float] = random.random
+
+    def spend(self, call: Callable[[float], T]) -> T:
+        """Return what *call* does, which is told how many seconds it has.
+
+        It is tried again after a retryable error, if the pause that the error asks for leaves time.
+        """
+        until = self.clock() + self.seconds
+        for tries in count():
+            try:
+                return call(until - self.clock())
+            except BrokerError as error:
+                pause = self._pause(tries, error.retry_after or 0)
+                if not error.retryable or self.clock() + pause >= until:
+                    raise
+            self.sleep(pause)
+        raise AssertionError("count() does not end")
+
+    def _pause(self, tries: int, asked: float) -> float:
+        """Return how long to wait: what was *asked*, and a little more so that callers spread."""
+        return asked + self.dice() * min(LONGEST_PAUSE, FIRST_PAUSE * 2.0**tries)

@@ -1,0 +1,126 @@
+"""Signs requests of `requests` with the token that lives, and replaces the one that was refused."""
+
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urljoin
+
+from requests import PreparedRequest, Response
+from requests.auth import AuthBase
+from requests.sessions import SessionRedirectMixin
+from requests.utils import rewind_body
+
+from token_broker_client import origins, refusals
+from token_broker_client.refusals import Stubborn
+
+if TYPE_CHECKING:
+    from token_broker_client.access import Access
+    from token_broker_client.answers import Answer
+
+
+class BrokerAuth(AuthBase):
+    """``session.auth``, or ``auth=`` of one request. Threads may share it.
+
+    Raises `WrongDestination` before anything is sent where the request goes elsewhere than to the
+    vendor, and any other `BrokerError` where there is no token.
+    """
+
+    def __init__(self, access: "Access") -> None:
+        self._access = access
+        self._stubborn = Stubborn()
+
+    def __call__(self, request: PreparedRequest) -> PreparedRequest:
+        """Sign *request*, and see to what comes back."""
+        answer = self._access.answer()
+        origins.check(request.url or "", answer.base_url)
+        request.headers.update(answer.headers)
+        care = Care(self._access, self._stubborn, answer)
+        request.register_hook("response", care)  # type: ignore[no-untyped-call]  # in the stubs
+        return request
+
+
+class Care:
+    """What becomes of one request: its token is replaced once at most, and never goes elsewhere."""
+
+    def __init__(self, access: "Access", stubborn: Stubborn, answer: "Answer") -> None:
+        self._access = access
+        self._stubborn = stubborn
+        self._answer = answer
+        self._is_spent = False
+
+    def __call__(self, response: Response, **sending: Any) -> Response:
+        """Return *response*, or that of a second try; called for each hop of a redirect."""
+        request = response.request
+        if self._is_refused(request, response):
+            response = self._again(request, response, sending)
+        if leaves(response, self._answer.base_url):
+            # The next hop is a copy of this request, of which only `Authorization` is dropped.
+            for name in self._answer.headers:
+                request.headers.pop(name, None)
+        return response
+
+    def _is_refused(self, request: PreparedRequest, response: Response) -> bool:
+        return (
+            not self._is_spent
+            and refusals.may_be_refusal(response.status_code)
+            and self._is_signed(request)
+            and refusals.is_refusal(self._access.flow, response.status_code, response.content)
+        )
+
+    def _is_signed(self, request: PreparedRequest) -> bool:
+        """Say whether it was our token that was refused: a redirect may have led away and back."""
+        return origins.is_home(request.url or "", self._answer.base_url) and all(
+            request.headers.get(name) == value for name, value in self._answer.headers.items()
+        )
+
+    def _again(
+        self, request: PreparedRequest, refused: Response, sending: dict[str, Any]
+    ) -> Response:
+        """Have the token replaced, and send *request* once more if that is possible."""
+        self._is_spent = True
+        place = refusals.place(request.method, request.url or "")
+        if place in self._stubborn:
+            return refused
+        answer = self._access.replacement(self._answer)
+        if answer is None:
+            self._stubborn.add(place)
+            return refused
+        if not origins.is_home(request.url or "", answer.base_url) or not rewound(request):
+            return refused
+        self._answer = answer
+        response = self._resent(request, refused, sending)
+        if refusals.is_refusal(self._access.flow, response.status_code, peeked(response)):
+            self._stubborn.add(place)
+        return response
+
+    def _resent(
+        self, request: PreparedRequest, refused: Response, sending: dict[str, Any]
+    ) -> Response:
+        refused.content  # noqa: B018 (read to its end, so that the connection can be used again)
+        refused.close()
+        request.headers.update(self._answer.headers)  # the next hop of a redirect is its copy
+        copy = request.copy()
+        response: Response = refused.connection.send(copy, **sending)
+        response.history.append(refused)
+        response.request = copy
+        return response
+
+
+def peeked(response: Response) -> bytes:
+    """Return what a refusal says; what is none is not read, as it may be a stream."""
+    return response.content if refusals.may_be_refusal(response.status_code) else b""
+
+
+def rewound(request: PreparedRequest) -> bool:
+    """Say whether the body can be sent again, and make it ready for that."""
+    if request.body is None or isinstance(request.body, bytes | str):
+        return True
+    try:
+        rewind_body(request)
+    except Exception:  # noqa: BLE001 (a file of the caller's, of any kind, may raise anything)
+        return False
+    return True
+
+
+def leaves(response: Response, base_url: str) -> bool:
+    """Say whether *response* is a redirect to anywhere but the vendor."""
+    target = SessionRedirectMixin().get_redirect_target(response)
+    return target is not None and not origins.is_home(urljoin(response.url, target), base_url)
