@@ -5,6 +5,7 @@ from collections.abc import Mapping, MutableMapping
 
 from token_broker_local.places import (
     ACCESS_KEY,
+    EVENT_BUS,
     HOST,
     KEY_ALIAS,
     REGION,
@@ -21,6 +22,7 @@ def settings(places: Places) -> Mapping[str, str]:
         "TABLE_NAME": TABLE,
         "KEY_ID": KEY_ALIAS,
         "STAGE": STAGE,
+        "EVENT_BUS_NAME": EVENT_BUS,
         "POWERTOOLS_SERVICE_NAME": "token-broker",
         "POWERTOOLS_METRICS_NAMESPACE": "TokenBroker",
         "AWS_ACCESS_KEY_ID": ACCESS_KEY,

@@ -95,7 +95,7 @@ class Function:
     def invoke_later(self, payload: bytes) -> None:
         """Call the handler without waiting for it, as an asynchronous invocation does.
 
-        Lambda would try twice more, minutes later, if the handler fails. Here it does not.
+        As the template has it, a call that fails is not tried again.
         """
         threading.Thread(target=self.invoke, args=(payload,), daemon=True).start()
 

@@ -15,12 +15,13 @@ ACCESS_KEY = "local"
 SECRET_KEY = "local"
 STAGE = "local"
 TABLE = "token-broker-local"
+EVENT_BUS = "default"
 KEY_ALIAS = "alias/token-broker-local"
 
 TIMEOUT = 20.0
 """Seconds after which Lambda ends a call, as in the template."""
 
-MEMORY = 512
+MEMORY = 1024
 """Megabytes, as told to the functions."""
 
 

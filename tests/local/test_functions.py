@@ -26,7 +26,7 @@ def test_the_context_has_all_that_lambda_gives() -> None:
     assert context.invoked_function_arn == (
         "arn:aws:lambda:eu-west-1:123456789012:function:token-broker-vntana"
     )
-    assert context.memory_limit_in_mb == "512"
+    assert context.memory_limit_in_mb == "1024"
     assert len(context.aws_request_id) == 36
     assert context.log_group_name == "/aws/lambda/token-broker-vntana"
     assert "[$LATEST]" in context.log_stream_name
