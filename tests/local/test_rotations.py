@@ -62,10 +62,13 @@ def put_by_arn(client: "SecretsManagerClient", name: str) -> object:
 
 
 @pytest.mark.parametrize(
-    ("change", "operation"),
-    [(put, "PutSecretValue"), (update, "UpdateSecret"), (put_by_arn, "PutSecretValue")],
+    ("flow", "change", "operation"),
+    [
+        ("vntana", put, "PutSecretValue"),
+        ("vendorlink", update, "UpdateSecret"),
+        ("editor", put_by_arn, "PutSecretValue"),
+    ],
 )
-@pytest.mark.parametrize("flow", FLOWS)
 def test_a_change_is_told(
     secrets: "SecretsManagerClient", told: Told, flow: str, change: Change, operation: str
 ) -> None:
