@@ -46,6 +46,8 @@ class Fake(Generic[M]):
     """A vendor that enforces its rules. Safe to be called by many threads."""
 
     vendor: ClassVar[str]
+    home: ClassVar[str]
+    """The URL at which the vendor itself is."""
     steps: ClassVar[frozenset[str]]
 
     def __init__(
@@ -93,6 +95,11 @@ class Fake(Generic[M]):
     def url(self) -> str:
         """The URL at which this fake is served."""
         return f"http://{self.address}"
+
+    @property
+    def base(self) -> str:
+        """The URL to send requests to: where it is served, else the vendor's own."""
+        return self.url if self.servers else self.home
 
     def advance(self, seconds: float) -> None:
         """Move this vendor's clock on."""

@@ -30,6 +30,7 @@ class FakeEditor(Fake[EditorModes]):
     """The token service with the keys of some applications."""
 
     vendor = "editor"
+    home = "https://tokens.kudo.graebert.com"
     steps: ClassVar[frozenset[str]] = frozenset({"generate", "verify", "edit"})
 
     def __init__(
@@ -77,7 +78,7 @@ class FakeEditor(Fake[EditorModes]):
         """
         with self.lock:
             opening = self._service.opening(parameters, next(iter(self.keys.values())))
-        base_url = f"{self.url}/editor"
+        base_url = f"{self.base}/editor"
         return {
             "headers": {"x-api-token": opening.token},
             "base_url": base_url,

@@ -53,6 +53,7 @@ class FakeVendorlink(Fake[VendorlinkModes]):
     """All of Vendorlink's hosts: who is asked is what the URL, or the Host header, says."""
 
     vendor = "vendorlink"
+    home = "https://app.vendorlink.nl"
     steps: ClassVar[frozenset[str]] = frozenset({"login", "extend", "data"})
 
     def __init__(
@@ -117,13 +118,13 @@ class FakeVendorlink(Fake[VendorlinkModes]):
     def issue(self) -> dict[str, Any]:
         """Make a live token and return what to send with it, as the broker's answer has it.
 
-        For the first user, at the address where this fake is served.
+        For the first user, at the host of `base`.
         """
         with self.lock:
-            sid = uuid(self.rng)
-            access = self.tokens.open(self.modes, self.users[0], self.address, sid, self.now)
+            sid, host = uuid(self.rng), self.base.rpartition("/")[2]
+            access = self.tokens.open(self.modes, self.users[0], host, sid, self.now)
         headers = {"Authorization": f"Bearer {access.token}"}
-        return {"headers": headers, "base_url": f"{self.url}/API"}
+        return {"headers": headers, "base_url": f"{self.base}/API"}
 
     def route(self, call: Call) -> tuple[str, Handler] | None:
         """Return the step that *call* is, and who answers it: paths have no case here."""

@@ -9,7 +9,7 @@ from token_broker_fakes.vntana.modes import VntanaModes
 from token_broker_fakes.vntana.sessions import Session
 from token_broker_fakes.wire import Answer, Refused, in_json
 
-LOST_DECIMALS = {"millis": 3, "micros": 6, "seconds": 0}
+DECIMALS = {"millis": 3, "micros": 6, "seconds": 0}
 
 
 def refused(modes: VntanaModes, status: int, *codes: str) -> Refused:
@@ -92,7 +92,7 @@ def expiration(form: str, expires_at: float, issued_at: float) -> str | int | No
 def written(at: float, form: str) -> str:
     """Write a time as VNTANA does: no zone, and three, six or no decimals."""
     text = datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%dT%H:%M:%S.%f")
-    decimals = LOST_DECIMALS[form]
+    decimals = DECIMALS[form]
     return text[: 20 + decimals] if decimals else text[:19]
 
 

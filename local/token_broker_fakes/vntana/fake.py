@@ -54,6 +54,7 @@ class FakeVntana(Fake[VntanaModes]):
     """VNTANA with some accounts. A place's token ends when the next one is made."""
 
     vendor = "vntana"
+    home = "https://api-platform.vntana.com"
     steps: ClassVar[frozenset[str]] = frozenset(
         {step for step, _ in (*ROUTES.values(), *ENTRIES.values())} | {"data"}
     )
@@ -118,7 +119,7 @@ class FakeVntana(Fake[VntanaModes]):
         with self.lock:
             self._platform.enter(account, entered, place)
             session = self.sessions.latest
-        return {"headers": {"X-AUTH-TOKEN": f"Bearer {session.token}"}, "base_url": self.url}
+        return {"headers": {"X-AUTH-TOKEN": f"Bearer {session.token}"}, "base_url": self.base}
 
     def session(self, token: str) -> Session | None:
         """Return what *token* is, if it was ever handed out."""

@@ -174,6 +174,15 @@ def test_extension_wants_the_access_token_that_came_with_it(ask: Ask) -> None:
     assert visitor.extend(one).is_success
 
 
+def test_issued_token_is_live(ask: Ask) -> None:
+    """At the vendor's own host where the fake is not served."""
+    visitor = Client(FakeVendorlink(), ask)
+    issued = visitor.fake.issue()
+    assert issued["base_url"] == "https://app.vendorlink.nl/API"
+    authorization = issued["headers"]["Authorization"]
+    assert visitor.call("GET", "Queries/List", authorization=authorization).is_success
+
+
 def test_unknown_renewal_token(ask: Ask) -> None:
     visitor = client(ask)
     pair = visitor.login().json() | {"renewalToken": "unknown"}

@@ -6,16 +6,17 @@ import pytest
 
 from tests.unit.fakes.entrances import Ask
 from tests.unit.fakes.played import Played
-from tests.unit.fakes.vntana_client import NOW, Client, client, token_in, told
+from tests.unit.fakes.vntana_client import NOW, Client, account, client, token_in, told
 from token_broker.exchange import Response
-from token_broker_fakes import VntanaModes
+from token_broker_fakes import Account, Organization, VntanaModes, Workspace
 
 plays = Played(VntanaModes)
 
 
 def unauthorized(response: Response) -> bool:
     """Say whether this is the 401 of the framework, which has no envelope."""
-    return response.status == 401 and "success" not in response.json()
+    body = response.json()
+    return (response.status, body["status"], body["error"]) == (401, 401, "Unauthorized")
 
 
 @plays("token_place", "body", "both", "session")
@@ -258,6 +259,22 @@ def test_what_a_new_token_revokes(
 
     assert visitor.current(organization).is_success == organization_lives
     assert visitor.current(workspace).is_success == workspace_lives
+
+
+def test_family_is_the_accounts_and_the_organizations_own(ask: Ask) -> None:
+    """Workspaces of another organization, or of another user, are none of it."""
+    visitor = client(ask, single_session="family")
+    second = Organization("second", "CLIENT_ORGANIZATION_VIEWER", [Workspace("sofas")])
+    visitor.fake.accounts[0].organizations.append(second)
+    other = account()
+    visitor.fake.accounts.append(Account("b@example.com", "pass", "b", other.organizations))
+    elsewhere = visitor.fake.issue("second", "sofas")
+    visitor.fake.accounts.reverse()
+    of_another = visitor.fake.issue("acme", "chairs")
+    visitor.fake.accounts.reverse()
+    visitor.organization_token()
+    for issued in (elsewhere, of_another):
+        assert visitor.current(issued["headers"]["X-AUTH-TOKEN"].split()[1]).is_success
 
 
 @plays("login_token", "spent")

@@ -82,6 +82,13 @@ def test_login_token_lists_organizations(ask: Ask) -> None:
     assert row["imageBlobId"] == ""
 
 
+def test_names_are_made_of_slugs_unless_they_are_given(ask: Ask) -> None:
+    visitor = client(ask)
+    visitor.fake.accounts[0].organizations.append(Organization("b", name="Acme"))
+    rows = visitor.call("GET", "/v1/organizations", visitor.login_token()).json()["response"]
+    assert [row["name"] for row in rows["grid"]] == ["Acme", "Acme"]
+
+
 def test_organization_token_lists_organizations_too(ask: Ask) -> None:
     visitor = client(ask)
     assert visitor.call("GET", "/v1/organizations", visitor.organization_token()).is_success
@@ -351,6 +358,11 @@ def test_a_token_can_be_asked_what_it_is(ask: Ask) -> None:
     assert session.named == "organization token of acme"
     assert session.expires_at == NOW + 30 * 86_400
     assert visitor.fake.session("unknown") is None
+
+    login = visitor.fake.session(visitor.login_token())
+    assert login is not None
+    with pytest.raises(LookupError, match="a login token has entered no organization"):
+        _ = login.entered
 
 
 def test_demo_secret_logs_in(ask: Ask) -> None:
