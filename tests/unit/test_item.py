@@ -60,6 +60,9 @@ def kept(**changes: Any) -> Item:
         pytest.param(kept(expires_at=NOW), 0, State.DEAD, id="at its very end"),
         pytest.param(kept(expires_at=NOW + 1), 0, State.FRESH, id="a second before its end"),
         pytest.param(kept(expires_at=NOW - 9999), 0, State.DEAD, id="long after its end"),
+        pytest.param(
+            kept(issued_at=NOW + 9999, expires_at=NOW), None, State.DEAD, id="ended, then began"
+        ),
         pytest.param(kept(rejected="0123456789abcdef"), 0, State.DEAD, id="reported as refused"),
         pytest.param(kept(rejected="another"), 0, State.FRESH, id="an older one was reported"),
         pytest.param(kept(target="0" * 64), 0, State.DEAD, id="what leads elsewhere is no token"),
