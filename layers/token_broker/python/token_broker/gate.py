@@ -5,6 +5,7 @@ lease may log in with it: so a wrong password costs one login, however many vari
 The gate is the connection's item ``-``. Where that is the only variant, its own lease is enough.
 """
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from token_broker.errors import CredentialLatched
@@ -23,7 +24,7 @@ class Gate:
         self._errand = errand
         self._lease: Item | None = None
         self._admitted: str | None = None
-        self._rejected: set[str] = set()
+        self._rejected: dict[str, None] = {}
 
     def has_rejected(self, version: str) -> bool:
         """Say whether this errand itself met the rejection of *version*."""
@@ -64,14 +65,16 @@ class Gate:
     def reject(self, lease: Item, version: str, failure: Failure) -> None:
         """Keep that *version* was rejected, before anything else is tried."""
         store = self._errand.tools.store
-        self._rejected.add(version)
         if lease.variant == ONLY:
-            store.reject(lease, failure, version)
+            # What this errand wrote before is not in its lease, as that was read earlier.
+            known = tuple(dict.fromkeys((*lease.rejected_versions, *self._rejected)))
+            store.reject(replace(lease, rejected_versions=known), failure, version)
         elif self._lease:
             held, self._lease = self._lease, None
             store.fail(held, failure, renewal=None, version=version)
         else:
             self._revoke(failure, version)
+        self._rejected[version] = None
         self._admitted = None
         self._errand.announce("Connection Latched", version)
 
