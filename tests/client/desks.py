@@ -1,0 +1,99 @@
+"""A broker of a test's own, without a store: it makes tokens at a fake, and counts calls."""
+
+import hashlib
+import threading
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from token_broker_client import Access, Answer, Broker, BrokerError
+from token_broker_client.cache import Cache
+from token_broker_client.entrances import Order
+from token_broker_client.patience import Patience
+
+NOW = datetime(2026, 11, 22, 10, tzinfo=UTC)
+
+
+def document(generation: int = 1, **members: Any) -> dict[str, Any]:
+    """Return an answer as the broker writes it; *members* differ from the usual."""
+    value = f"token-{generation}"
+    return {
+        "flow": "vntana",
+        "connection": "acme",
+        "headers": {"X-AUTH-TOKEN": f"Bearer {value}"},
+        "base_url": "https://api-platform.vntana.com",
+        "expires_at": "2026-11-22T11:00:00Z",
+        "refresh_after": "2026-11-22T10:55:00Z",
+        "fingerprint": hashlib.sha256(value.encode()).hexdigest()[:16],
+        "generation": generation,
+        "source": "table",
+        "stale": False,
+        "context": {"organization": "uuid"},
+    } | members
+
+
+class Desk:
+    """An entrance behind which *issue* makes a token if there is none, or the old one is dead."""
+
+    def __init__(self, issue: Callable[[], Mapping[str, Any]], flow: str = "vntana") -> None:
+        self.issue = issue
+        self.flow = flow
+        self.orders: list[Order] = []
+        self.errors: list[BrokerError] = []
+        """Raised in their order before anything is answered."""
+        self.current: dict[str, Any] = {}
+        self.lock = threading.Lock()
+
+    def call(self, order: Order, seconds: float) -> Mapping[str, Any]:
+        """Answer as the broker does."""
+        assert seconds > 0
+        with self.lock:
+            self.orders.append(order)
+            if self.errors:
+                raise self.errors.pop(0)
+            if not self.current or order.body.get("rejected") == self.current["fingerprint"]:
+                self.current = self.made(order)
+            return self.current
+
+    def made(self, order: Order) -> dict[str, Any]:
+        """Make a token that lives for an hour from now."""
+        issued = self.issue()
+        now = datetime.now(UTC)
+        return document(
+            self.current.get("generation", 0) + 1,
+            flow=self.flow,
+            connection=order.connection,
+            headers=issued["headers"],
+            base_url=issued["base_url"],
+            expires_at=(now + timedelta(hours=1)).isoformat(),
+            refresh_after=(now + timedelta(minutes=50)).isoformat(),
+            fingerprint=hashlib.sha256(repr(issued).encode()).hexdigest()[:16],
+        )
+
+    @property
+    def bodies(self) -> list[Mapping[str, Any]]:
+        """What was asked, in its order."""
+        return [order.body for order in self.orders]
+
+    def access(self) -> Access:
+        """Return access through this desk, with a memory of its own."""
+        broker = Broker(self, Patience(0.5), Cache())
+        return broker.access(self.flow, "acme")  # type: ignore[arg-type]  # one of the flows
+
+
+class Nowhere:
+    """An entrance that nobody may use."""
+
+    def call(self, order: Order, seconds: float) -> Mapping[str, Any]:
+        """Fail."""
+        raise AssertionError(order, seconds)
+
+
+def access(clock: Callable[[], float] = NOW.timestamp) -> Access:
+    """Return access that is only a key."""
+    return Broker(Nowhere(), Patience(0.5), Cache(clock=clock)).access("vntana", "acme")
+
+
+def answer(generation: int = 1, **members: Any) -> Answer:
+    """Return an answer."""
+    return Answer.of(access(), document(generation, **members))

@@ -1,0 +1,55 @@
+"""A token stays with its vendor's scheme, host and port."""
+
+import pytest
+
+from token_broker_client import WrongDestination, origins
+
+HOME = "https://app.vendorlink.nl/API"
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://app.vendorlink.nl/API/Queries/List",
+        "https://app.vendorlink.nl",
+        "https://APP.VendorLink.NL:443/anything?q=1#f",
+    ],
+)
+def test_stays_at_home(url: str) -> None:
+    assert origins.is_home(url, HOME)
+    origins.check(url, HOME)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://app.vendorlink.nl/API",
+        "https://app.vendorlink.nl:8443/API",
+        "https://vendorlink.nl/API",
+        "https://evil.app.vendorlink.nl/API",
+        "https://app.vendorlink.nl.evil.com/API",
+        "https://app.vendorlink.nl@evil.com/API",
+        "https://evil.com@app.vendorlink.nl/API",
+        "https://evil.com\\@app.vendorlink.nl/API",
+        "https://app.vendorlink.nl\\.evil.com/API",
+        "https://app.vendorlink.nl:99999/API",
+        "//app.vendorlink.nl/API",
+        "/API",
+        "",
+        "ftp://app.vendorlink.nl/API",
+    ],
+)
+def test_goes_nowhere_else(url: str) -> None:
+    """Nor where readers of URLs might differ about where it goes."""
+    assert not origins.is_home(url, HOME)
+    with pytest.raises(WrongDestination):
+        origins.check(url, HOME)
+
+
+def test_the_error_shows_no_path_and_no_query() -> None:
+    with pytest.raises(WrongDestination) as caught:
+        origins.check("https://evil.com/private?secret=1", HOME)
+    assert str(caught.value) == (
+        "wrong_destination: the token is for https://app.vendorlink.nl, "
+        "the request to https://evil.com"
+    )
