@@ -9,12 +9,14 @@ from tests.unit.fakes.entrances import Ask
 from tests.unit.fakes.vendorlink_client import HOST, NOW, Client, client
 from token_broker.errors import UpstreamUnavailable
 from token_broker.exchange import Request
-from token_broker_fakes import FakeVendorlink
+from token_broker_fakes import FakeVendorlink, User
 
 
 def test_login(ask: Ask) -> None:
     """A password with quotes, backslashes and umlauts gets the documented answer."""
-    answer = client(ask).login().json()
+    response = client(ask).login()
+    answer = response.json()
+    assert response.status == 200
     assert answer.keys() == {"userId", "displayName", "accessToken", "renewalToken", "hostname"}
     assert (answer["userId"], answer["displayName"]) == (7, "Ä. User")
     assert answer["hostname"] == HOST
@@ -111,8 +113,10 @@ def test_extension_of_a_live_or_expired_token(ask: Ask, later: int) -> None:
     visitor = client(ask)
     pair = visitor.login().json()
     visitor.fake.advance(later)
-    extended = visitor.extend(pair).json()
+    response = visitor.extend(pair)
+    extended = response.json()
 
+    assert response.status == 200
     assert extended.keys() == {"userId", "displayName", "accessToken", "renewalToken"}
     assert extended["accessToken"] != pair["accessToken"]
     assert extended["renewalToken"] != pair["renewalToken"]
@@ -292,6 +296,6 @@ def test_demo_secret_logs_in(ask: Ask, place: str, expected: dict[str, object]) 
 
 
 def test_no_secret_in_a_repr() -> None:
-    fake = FakeVendorlink()
-    assert fake.users[0].password not in repr(fake.users[0])
-    assert fake.users[0].password not in str(fake.describe())
+    fake = FakeVendorlink([User(password="hunter2")])
+    assert "hunter2" not in repr(fake.users[0])
+    assert "hunter2" not in str(fake.describe())
