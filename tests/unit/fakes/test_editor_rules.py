@@ -138,6 +138,31 @@ def test_demo_secret_makes_tokens(ask: Ask) -> None:
     assert secret["editor_url"].startswith(secret["token_url"])
 
 
+def test_tokens_that_are_shown_are_live(ask: Ask) -> None:
+    """With what they stand for."""
+    visitor = client(ask)
+    token = visitor.token(file="a.dwg")
+    shown = visitor.fake.describe()
+    assert shown["applications"] == ["application"]
+    assert shown["tokens"] == [
+        {
+            "token": token,
+            "parameters": {"userId": "1", "file": "a.dwg"},
+            "expires_at": NOW + 3600,
+        }
+    ]
+    visitor.fake.advance(3600)
+    assert visitor.fake.describe()["tokens"] == []
+
+
+def test_issued_token_is_live(ask: Ask) -> None:
+    """At the vendor's own host where the fake is not served."""
+    visitor = client(ask)
+    issued = visitor.fake.issue(userId="1")
+    assert issued["url"].startswith("https://tokens.kudo.graebert.com/editor?apitoken=")
+    assert visitor.verify(issued["headers"]["x-api-token"]).json()["userId"] == "1"
+
+
 def test_no_key_is_shown() -> None:
     fake = FakeEditor({"key-that-is-secret": "application"})
     assert "key-that-is-secret" not in str(fake.describe())

@@ -295,6 +295,25 @@ def test_demo_secret_logs_in(ask: Ask, place: str, expected: dict[str, object]) 
     assert visitor.call("POST", "auth/login", credentials).json()["userId"]
 
 
+def test_tokens_that_are_shown_are_live(ask: Ask) -> None:
+    """Neither spent nor expired ones, and nothing else of a user than his name and number."""
+    visitor = client(ask)
+    pair = visitor.login().json()
+    extended = visitor.extend(pair).json()
+    visitor.fake.leads["a"] = "b"
+    shown = visitor.fake.describe()
+
+    assert shown["users"] == [{"username": "user", "user_id": 7}]
+    assert (shown["leads"], shown["reused"]) == ({"a": "b"}, [])
+    accesses = [row["token"] for row in shown["access_tokens"]]
+    assert accesses == [pair["accessToken"], extended["accessToken"]]
+    assert [row["token"] for row in shown["renewal_tokens"]] == [extended["renewalToken"]]
+
+    visitor.fake.advance(14 * 86_400)
+    assert visitor.fake.describe()["access_tokens"] == []
+    assert visitor.fake.describe()["renewal_tokens"] == []
+
+
 def test_no_secret_in_a_repr() -> None:
     fake = FakeVendorlink([User(password="hunter2")])
     assert "hunter2" not in repr(fake.users[0])
