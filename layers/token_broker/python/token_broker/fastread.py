@@ -13,6 +13,7 @@ import zlib
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from token_broker import authorities
 from token_broker.aws_environment import Surroundings, Unsuited
 from token_broker.sigv4 import authorization
 
@@ -36,8 +37,7 @@ class FastRead:
         self._endpoints = surroundings.endpoints
         self._clock = clock
         # Here, not at the first read: a function's start has a whole processor for itself.
-        secure = any(endpoint.is_secure for endpoint in surroundings.endpoints.values())
-        self._tls = ssl.create_default_context() if secure else None
+        self._tls = _tls(surroundings)
         self._kept: dict[str, list[tuple[float, http.client.HTTPConnection]]] = {
             service: [] for service in surroundings.endpoints
         }
@@ -110,6 +110,14 @@ class FastRead:
         if connection.sock:
             self._kept[service].append((self._clock(), connection))
         return decoded
+
+
+def _tls(surroundings: Surroundings) -> ssl.SSLContext | None:
+    endpoints = surroundings.endpoints.values()
+    if not any(endpoint.is_secure for endpoint in endpoints):
+        return None
+    is_amazons = all(endpoint.host.endswith(".amazonaws.com") for endpoint in endpoints)
+    return authorities.context() if is_amazons else ssl.create_default_context()
 
 
 def _decoded(answer: http.client.HTTPResponse) -> dict[str, Any]:

@@ -5,23 +5,25 @@ metrics are one line and not two. No line is ever given a secret, a token or a h
 """
 
 import logging
-import traceback
+import os
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal, NamedTuple
 
-from aws_lambda_powertools.metrics import EphemeralMetrics, MetricUnit
+from token_broker import emf
+
+Unit = Literal["Count", "Milliseconds", "Seconds"]
 
 
-@dataclass(frozen=True, slots=True)
-class Measure:
+class Measure(NamedTuple):
     """How an event is counted: its metrics with the fact each is taken from, by dimensions."""
 
-    metrics: Mapping[str, tuple[MetricUnit, str | None]]
+    metrics: Mapping[str, tuple[Unit, str | None]]
     dimensions: tuple[str, ...] = ()
 
 
-COUNT, MS, SECONDS = MetricUnit.Count, MetricUnit.Milliseconds, MetricUnit.Seconds
+COUNT: Unit = "Count"
+MS: Unit = "Milliseconds"
+SECONDS: Unit = "Seconds"
 
 MEASURES: Mapping[str, Measure] = {
     "hand-out": Measure(
@@ -46,6 +48,9 @@ MEASURES: Mapping[str, Measure] = {
 }
 """Events that are metrics. All have the dimensions ``service`` and ``flow`` besides their own."""
 
+OF_A_HIT = frozenset({"hand-out", "cold start"})
+"""Events for which Powertools is not loaded: what a hit tells of itself. See docs/decisions."""
+
 CHATTY = ("boto3", "botocore", "urllib3", "requests")
 """Libraries whose debug lines quote requests, and so secrets: they are never let through."""
 
@@ -65,7 +70,7 @@ class Telemetry:
         if measure is None:
             self._log().info(event, flow=self._flow, **facts)
             return
-        line = EphemeralMetrics()
+        line = self._line(event)
         line.add_dimension("flow", self._flow)
         for name in measure.dimensions:
             line.add_dimension(name, str(facts[name]))
@@ -77,8 +82,18 @@ class Telemetry:
                 line.add_metadata(name, value)
         line.flush_metrics()
 
+    def _line(self, event: str) -> Any:
+        """Return what has `EphemeralMetrics`' methods: for a hit something that loads nothing."""
+        if event in OF_A_HIT and (line := emf.line(os.environ)):
+            return line
+        from aws_lambda_powertools.metrics import EphemeralMetrics  # noqa: PLC0415 (off the hit path)
+
+        return EphemeralMetrics()
+
     def defect(self, error: Exception, request_id: str) -> None:
         """Write where a defect struck. Not its message, which may quote what it tripped over."""
+        import traceback  # noqa: PLC0415 (off the hit path)
+
         frames = traceback.extract_tb(error.__traceback__)
         where = [f"{frame.filename}:{frame.lineno} {frame.name}" for frame in frames]
         kind = type(error).__name__

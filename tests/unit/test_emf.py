@@ -1,0 +1,78 @@
+"""The line that a hit tells of itself is the one that Powertools would write."""
+
+import json
+from typing import Any
+
+import pytest
+from aws_lambda_powertools.metrics import EphemeralMetrics
+
+from token_broker import emf
+from token_broker.telemetry import MEASURES, OF_A_HIT, Telemetry
+
+SETTINGS = {"POWERTOOLS_METRICS_NAMESPACE": "TokenBroker", "POWERTOOLS_SERVICE_NAME": "broker-ä"}
+FACTS: dict[str, Any] = {
+    "connection": "acme",
+    "generation": 7,
+    "source": "memory",
+    "stale": False,
+    "caller": "arn:aws:sts::123456789012:assumed-role/Bär/x",
+    "milliseconds": 0.1,
+    "token_age": 3,
+    "variant": None,
+}
+
+
+@pytest.fixture(autouse=True)
+def settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in SETTINGS.items():
+        monkeypatch.setenv(name, value)
+
+
+def test_a_line_is_what_powertools_writes(capsys: pytest.CaptureFixture[str]) -> None:
+    """Letter for letter, in the same order, but for the moment in which it is written."""
+    ours = emf.line(SETTINGS)
+    for line in (ours, EphemeralMetrics()):
+        assert line
+        line.add_dimension("flow", "vntana")
+        line.add_dimension("source", "memory")
+        line.add_metric("HandOut", "Count", 1)
+        line.add_metric("Duration", "Milliseconds", 0.25)
+        for name, value in FACTS.items():
+            line.add_metadata(name, value)
+        line.flush_metrics()
+    mine, theirs = capsys.readouterr().out.splitlines()
+    moment = json.loads(theirs)["_aws"]["Timestamp"]
+    written = json.loads(mine)["_aws"]["Timestamp"]
+    assert abs(moment - written) < 60_000
+    assert mine.replace(str(written), str(moment)) == theirs
+
+
+@pytest.mark.parametrize("event", sorted(OF_A_HIT))
+def test_what_a_hit_tells_is_what_powertools_would_tell(
+    event: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With every setting but the plain ones, Powertools writes the line itself."""
+    telemetry = Telemetry("vntana")
+    telemetry.note(event, **FACTS)
+    monkeypatch.setattr(emf, "line", lambda _: None)
+    telemetry.note(event, **FACTS)
+    mine, theirs = (json.loads(line) for line in capsys.readouterr().out.splitlines())
+    mine["_aws"]["Timestamp"] = theirs["_aws"]["Timestamp"]
+    assert list(mine.items()) == list(theirs.items())
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        pytest.param({"POWERTOOLS_METRICS_NAMESPACE": ""}, id="no namespace, which is an error"),
+        pytest.param({"POWERTOOLS_SERVICE_NAME": ""}, id="no service, which has a default"),
+        pytest.param({"POWERTOOLS_METRICS_DISABLED": "true"}, id="disabled"),
+        pytest.param({"POWERTOOLS_DEV": "true"}, id="a developer's machine"),
+    ],
+)
+def test_whatever_else_is_set_is_for_powertools(change: dict[str, str]) -> None:
+    assert emf.line(SETTINGS | change) is None
+
+
+def test_all_that_a_hit_tells_is_measured() -> None:
+    assert set(MEASURES) >= OF_A_HIT
