@@ -33,6 +33,9 @@ COMMIT_PAUSE_SECONDS = 0.1
 LEAST_REQUEST_SECONDS = 0.2
 """A request with less time than this is not sent."""
 
+LOGINS = frozenset({"login", "generate"})
+"""Steps that send what the secret holds, and show whether the upstream accepts it."""
+
 ROTATION_WINDOW = 86_400
 """Seconds after a rotation in which the secret's previous version is worth a try."""
 
@@ -85,7 +88,6 @@ class Attempt:
         """Hold the conversation, with the secret's previous version if this one is rejected."""
         secret = self._secret = self._errand.read_secret()
         credentials = self._tools.flow.Credentials.parse(secret.content)
-        self._errand.gate.admit(self._lease, secret.version)
         try:
             earned = self._run(credentials)
         except CredentialRejected as error:
@@ -113,6 +115,8 @@ class Attempt:
 
     def _send(self, request: Request) -> Response:
         """Send *request* if its answer will come well inside the lease."""
+        if request.step in LOGINS:
+            self._errand.gate.admit(self._lease, self._errand.read_secret().version)
         seconds = self._errand.seconds_for_requests
         if self._lease.lease_owner:
             ends = self._lease.lease_until - self._tools.skew
@@ -145,10 +149,12 @@ class Attempt:
         """Try the version before, once."""
         self._errand.secret = previous
         try:
-            return self._run(self._tools.flow.Credentials.parse(previous.content))
+            earned = self._run(self._tools.flow.Credentials.parse(previous.content))
         except CredentialRejected as error:
             self._errand.gate.reject(self._lease, previous.version, self._failure(error))
             raise
+        self._errand.gate.release()
+        return earned
 
     def _keep(self, earned: Token | Elsewhere) -> Held | Variant | None:
         secret = self._errand.read_secret()
