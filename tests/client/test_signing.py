@@ -1,0 +1,345 @@
+"""Each request carries the token that lives; a refused one is replaced, and tried once more.
+
+Every rule holds for requests, for httpx and for httpx's async client.
+"""
+
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from io import BytesIO
+from typing import Any
+
+import httpx
+import pytest
+import requests
+
+from tests.client.callers import LIBRARIES, NO_TLS, Caller, Library
+from tests.client.desks import Desk
+from tests.servers import Server, answer, says
+from token_broker_client import CredentialLatched, TooManyRequests, Unreachable, WrongDestination
+from token_broker_fakes import FakeVendorlink, FakeVntana
+
+PRODUCTS = "/v1/products"
+
+
+class World:
+    """A vendor, a broker that makes tokens there, and a caller."""
+
+    def __init__(self, fake: FakeVntana, library: Library) -> None:
+        fake.data["GET", PRODUCTS] = fake.data["POST", PRODUCTS] = {"grid": ["chair"]}
+        self.fake = fake
+        self.desk = Desk(fake.issue)
+        self.access = self.desk.access()
+        self.caller = Caller(library, self.access)
+        self.url = f"{fake.url}{PRODUCTS}"
+
+    def get(self, path: str = PRODUCTS) -> int:
+        """Read something; return the status."""
+        return self.caller.send("GET", f"{self.fake.url}{path}").status
+
+    @property
+    def reported(self) -> list[Any]:
+        """The fingerprints that were reported."""
+        return [body["rejected"] for body in self.desk.bodies if "rejected" in body]
+
+    @property
+    def tried(self) -> list[int]:
+        """What the vendor answered, each time it was asked for something."""
+        return [entry.status for entry in self.fake.log.of("data")]
+
+
+@pytest.fixture(params=LIBRARIES)
+def world(request: pytest.FixtureRequest, fake_vntana: FakeVntana) -> World:
+    return World(fake_vntana, request.param)
+
+
+def test_nothing_is_asked_before_the_first_request(world: World) -> None:
+    """So that a Lambda may make its session while it starts, whatever is down."""
+    assert world.desk.orders == []
+    assert world.get() == 200
+    assert len(world.desk.orders) == 1
+
+
+def test_each_request_is_signed_and_the_broker_is_asked_once(world: World) -> None:
+    assert [world.get() for _ in range(3)] == [200] * 3
+    assert world.desk.bodies == [{}]
+
+
+@pytest.mark.parametrize("mode", ["403", "401", "403_bad_credentials"])
+def test_a_dead_token_is_reported_and_replaced(world: World, mode: Any) -> None:
+    """In each way in which VNTANA says so."""
+    world.fake.modes.dead_token = mode
+    world.get()
+    first = world.access.answer()
+    world.fake.revoke()
+    assert world.get() == 200
+    assert world.tried == [200, int(mode[:3]), 200]
+    assert world.reported == [first.fingerprint]
+    assert world.get() == 200
+    assert len(world.desk.orders) == 2
+
+
+def test_codes_in_objects_are_understood(world: World) -> None:
+    world.fake.modes.failure_errors = "objects"
+    world.get()
+    world.fake.revoke()
+    assert world.get() == 200
+
+
+@pytest.mark.parametrize("code", ["CLIENT_BLOCKED", "API_RATE_LIMIT_EXCEEDED"])
+def test_a_refusal_for_another_reason_is_the_callers(world: World, code: str) -> None:
+    world.fake.refuse(code, step="data")
+    assert world.get() == 403
+    assert world.reported == []
+
+
+@pytest.mark.parametrize("body", ["", "null", "[]", '{"errors": null}', '{"errors": 5}', "<html>"])
+def test_a_403_that_says_nothing_is_the_callers(world: World, body: str) -> None:
+    world.fake.fail("answer", step="data", status=403, body=body)
+    assert world.get() == 403
+    assert world.reported == []
+
+
+def test_a_vendor_that_refuses_every_token_is_tried_once_more_and_then_left_alone(
+    world: World,
+) -> None:
+    """FORBIDDEN may also mean too few rights: no token helps, and a new one ends the old one."""
+    world.fake.refuse("FORBIDDEN", step="data")
+    assert [world.get() for _ in range(5)] == [403] * 5
+    assert len(world.reported) == 1
+    assert world.tried == [403] * 6
+
+
+def test_what_is_forbidden_in_one_place_is_no_harm_in_another(world: World) -> None:
+    world.fake.data["GET", "/v1/forbidden"] = {}
+    world.fake.fail("answer", step="/v1/forbidden", times=None, status=401)
+    assert [world.get("/v1/forbidden"), world.get()] == [401, 200]
+    world.fake.revoke()
+    assert world.get() == 200
+    assert len(world.reported) == 2
+
+
+def test_the_broker_may_have_had_enough_reports(world: World) -> None:
+    """Then what the vendor says is the answer."""
+    world.get()
+    world.fake.revoke()
+    world.desk.errors.append(TooManyRequests("thrice in a minute", retry_after=40))
+    assert world.get() == 403
+
+
+@pytest.mark.parametrize("error", [CredentialLatched, Unreachable])
+def test_that_there_is_no_other_token_is_said_by_name(world: World, error: type[Any]) -> None:
+    """It tells more than the vendor's 401."""
+    world.get()
+    world.fake.revoke()
+    world.desk.errors.extend(error("why") for _ in range(20))
+    with pytest.raises(error):
+        world.get()
+
+
+@pytest.mark.parametrize("body", [b"a chair", "a chair"])
+def test_a_body_is_sent_again(world: World, body: Any) -> None:
+    world.get()
+    world.fake.revoke()
+    assert world.caller.send("POST", world.url, body).status == 200
+    assert [entry.body for entry in world.fake.log.of("data")[1:]] == [b"a chair"] * 2
+
+
+class Chunks(Iterator[bytes]):
+    """A body that comes in parts, once, and is seven bytes long."""
+
+    def __init__(self) -> None:
+        self.parts = [b"a ", b"chair"]
+
+    def __next__(self) -> bytes:
+        if not self.parts:
+            raise StopIteration
+        return self.parts.pop(0)
+
+    def __len__(self) -> int:
+        return 7
+
+
+def test_a_stream_cannot_be_sent_again_but_the_next_request_works(world: World) -> None:
+    """The caller gets the refusal, and the token is replaced all the same."""
+    length = {"Content-Length": "7"}
+    world.get()
+    world.fake.revoke()
+    assert world.caller.send("POST", world.url, Chunks(), headers=length).status == 403
+    assert world.tried == [200, 403]
+    assert world.caller.send("POST", world.url, Chunks(), headers=length).status == 200
+    assert [entry.body for entry in world.fake.log.of("data")[1:]] == [b"a chair"] * 2
+
+
+def test_a_file_is_sent_again_from_where_it_began(fake_vntana: FakeVntana) -> None:
+    """By requests, which knows that place."""
+    world = World(fake_vntana, "requests")
+    world.get()
+    world.fake.revoke()
+    file = BytesIO(b"not this: a chair")
+    file.seek(10)
+    assert world.caller.send("POST", world.url, file).status == 200
+    assert [entry.body for entry in world.fake.log.of("data")[1:]] == [b"a chair"] * 2
+
+
+def test_a_file_that_cannot_be_rewound_is_not_sent_again(fake_vntana: FakeVntana) -> None:
+    class Pipe(BytesIO):
+        def seek(self, *_: int) -> int:
+            raise OSError
+
+        def tell(self) -> int:
+            return 0
+
+        def __len__(self) -> int:
+            return 7
+
+    world = World(fake_vntana, "requests")
+    world.get()
+    world.fake.revoke()
+    assert world.caller.send("POST", world.url, Pipe(b"a chair")).status == 403
+    assert world.tried == [200, 403]
+
+
+@pytest.mark.parametrize(
+    "elsewhere",
+    [
+        "http://127.0.0.1:9{path}",
+        "http://localhost:{port}{path}",
+        "https://127.0.0.1:{port}{path}",
+        "http://127.0.0.1:{port}@127.0.0.1:9{path}",
+        "http://127.0.0.1:9\\@127.0.0.1:{port}{path}",
+    ],
+)
+def test_nothing_is_sent_to_another_host(world: World, elsewhere: str) -> None:
+    port = world.fake.address.rpartition(":")[2]
+    with pytest.raises((WrongDestination, httpx.InvalidURL, requests.exceptions.InvalidURL)):
+        world.caller.send("GET", elsewhere.format(port=port, path=PRODUCTS))
+    assert len(world.fake.log) == 0
+
+
+@pytest.fixture
+def stranger() -> Iterator[Server]:
+    """A server that is not the vendor's."""
+    server = Server(says(answer(b"hello")))
+    yield server
+    server.close()
+
+
+def redirect(world: World, target: str, status: int = 302, times: int | None = 1) -> None:
+    headers = {"Location": target}
+    world.fake.fail("answer", step=PRODUCTS, status=status, headers=headers, times=times)
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+def test_a_redirect_does_not_take_the_token_along(
+    world: World, stranger: Server, status: int
+) -> None:
+    """The libraries drop `Authorization` by themselves, and no other header."""
+    redirect(world, f"{stranger.url}/collect", status)
+    assert world.caller.send("GET", world.url).text == "hello"
+    (asked,) = stranger.asked
+    token = world.access.answer().headers["X-AUTH-TOKEN"].encode()
+    assert b"/collect" in asked
+    assert b"x-auth-token" not in asked.lower()
+    assert token not in asked
+
+
+def test_a_redirect_within_the_vendor_is_signed(world: World) -> None:
+    world.fake.data["GET", "/v1/moved"] = {}
+    redirect(world, "/v1/moved")
+    assert world.get() == 200
+    assert world.fake.log[-1].path == "/v1/moved"
+
+
+def test_a_token_that_dies_before_the_redirect_is_replaced_for_it(world: World) -> None:
+    world.fake.data["GET", "/v1/moved"] = {}
+    world.get()
+    world.fake.revoke()
+    redirect(world, "/v1/moved")
+    assert world.get() == 200
+    assert len(world.reported) == 1
+
+
+def test_a_stranger_that_refuses_is_not_believed(world: World) -> None:
+    """Its 401 says nothing of the token, which it did not see."""
+    server = Server(says(answer(status="401 No")))
+    redirect(world, server.url)
+    assert world.caller.send("GET", world.url).status == 401
+    assert world.reported == []
+    server.close()
+
+
+def test_a_way_back_from_a_stranger_is_not_believed(world: World) -> None:
+    """The request comes home unsigned at best: that it is refused is not the token's fault."""
+    back = answer(b"", f"Location: {world.url}", status="302 Found")
+    server = Server(says(back))
+    redirect(world, server.url)
+    assert world.get() in (200, 403)
+    assert world.reported == []
+    assert b"x-auth-token" not in server.asked[0].lower()
+    server.close()
+
+
+def test_threads_that_see_a_refusal_cause_one_report(world: World) -> None:
+    """Fifty at once; each then has its answer."""
+    world.get()
+    world.fake.revoke()
+    barrier = threading.Barrier(50)
+
+    def read() -> int:
+        barrier.wait(10)
+        return world.get()
+
+    with ThreadPoolExecutor(50) as pool:
+        statuses = [one.result(20) for one in [pool.submit(read) for _ in range(50)]]
+    assert statuses == [200] * 50
+    assert len(world.reported) == 1
+
+
+@pytest.mark.parametrize("library", LIBRARIES)
+def test_vendorlinks_authorization_is_kept_from_netrc(
+    library: Library, fake_vendorlink: FakeVendorlink, tmp_path: Any, monkeypatch: Any
+) -> None:
+    """And its 403 is about rights."""
+    netrc = tmp_path / "netrc"
+    netrc.write_text("machine 127.0.0.1 login somebody password else")
+    netrc.chmod(0o600)
+    monkeypatch.setenv("NETRC", str(netrc))
+    desk = Desk(fake_vendorlink.issue, "vendorlink")
+    access = desk.access()
+    caller = Caller(library, access)
+    assert caller.send("GET", access.url("/Queries/List")).status == 200
+    fake_vendorlink.revoke()
+    assert caller.send("GET", access.url("/Queries/List")).status == 200
+    fake_vendorlink.fail("answer", step="data", status=403, body='{"errors": ["FORBIDDEN"]}')
+    assert caller.send("GET", access.url("/Queries/List")).status == 403
+    assert len(desk.orders) == 2
+
+
+def test_a_stream_is_not_read(fake_vntana: FakeVntana) -> None:
+    """Only a refusal is looked into."""
+    world = World(fake_vntana, "requests")
+    with requests.get(world.url, auth=world.access.auth(), stream=True, timeout=5) as response:
+        assert response.raw.read(2) == b'{"'
+    with (
+        httpx.Client(auth=world.access.httpx_auth(), verify=NO_TLS) as client,
+        client.stream("GET", world.url) as reply,
+    ):
+        assert not reply.is_stream_consumed
+
+
+def test_a_callers_own_trace_is_heard(fake_vntana: FakeVntana) -> None:
+    """The token's guard stands beside it, not in its place."""
+    heard: list[str] = []
+    world = World(fake_vntana, "httpx")
+    extensions = {"trace": lambda event, _: heard.append(event)}
+    world.caller.send("GET", world.url, extensions=extensions)
+    assert "http11.send_request_headers.started" in heard
+    world = World(fake_vntana, "async httpx")
+
+    async def hear(event: str, _: object) -> None:
+        heard.append(event)
+
+    heard.clear()
+    world.caller.send("GET", world.url, extensions={"trace": hear})
+    assert "http11.send_request_headers.started" in heard
