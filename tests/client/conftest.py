@@ -1,0 +1,97 @@
+"""The two entrances to a broker: its API and its functions, on this machine."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from typing import Any, Literal, TypeAlias
+
+import boto3
+import pytest
+
+from tests.client.systems import System
+from token_broker_client import Broker
+from token_broker_client.cache import Cache
+from token_broker_client.functions import clients
+from token_broker_client.patience import Patience
+from token_broker_local import ports
+from token_broker_local.functions import Function
+from token_broker_local.gateway import Gateway
+from token_broker_local.places import ACCESS_KEY, FLOWS, REGION, SECRET_KEY, Places, function_name
+from token_broker_local.serving import serving
+
+Entrance: TypeAlias = Literal["url", "function"]
+Handler: TypeAlias = Callable[[Any, Any], Any]
+Serve: TypeAlias = Callable[[Handler], str]
+Through: TypeAlias = Callable[..., Broker]
+
+
+@pytest.fixture(scope="session")
+def session() -> boto3.Session:
+    """Return who may call the broker on this machine."""
+    return boto3.Session(ACCESS_KEY, SECRET_KEY, region_name=REGION)
+
+
+@pytest.fixture(autouse=True)
+def _new_clients() -> None:
+    """Have no client of boto3's that knows the place of another test."""
+    clients.cache_clear()
+
+
+@pytest.fixture(params=["url", "function"])
+def entrance(request: pytest.FixtureRequest) -> Entrance:
+    """Name one entrance, then the other."""
+    name: Entrance = request.param
+    return name
+
+
+@pytest.fixture
+def through(entrance: Entrance, session: boto3.Session, monkeypatch: pytest.MonkeyPatch) -> Through:
+    """Return what makes a broker that is reached at a place, with a memory of its own."""
+
+    def made(url: str, patience: float = 5.0) -> Broker:
+        if entrance == "url":
+            found = Broker.from_url(url, session=session, patience=patience)
+        else:
+            monkeypatch.setenv("AWS_ENDPOINT_URL_LAMBDA", url)
+            found = Broker.from_function("token-broker", session=session, patience=patience)
+        return Broker(found.entrance, Patience(patience), Cache())
+
+    return made
+
+
+@pytest.fixture
+def serve() -> Iterator[Serve]:
+    """Return what serves a handler as all three functions, and tells where."""
+    with ExitStack() as stack:
+
+        def served(handler: Handler) -> str:
+            functions = {flow: Function(function_name(flow), handler, 2.0) for flow in FLOWS}
+            return f"http://127.0.0.1:{stack.enter_context(serving(Gateway(functions), 0))}"
+
+        yield served
+
+
+@pytest.fixture(scope="session")
+def system() -> Iterator[System]:
+    """Run the whole system, as `make run` does, for all tests that want it."""
+    places = Places(
+        next(
+            port
+            for port in range(40_000 + os.getpid() % 10_000, 65_000, 5)
+            if not any(ports.obstacle(port + index) for index in range(5))
+        )
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-m", "token_broker_local"],
+        env=os.environ | {"PORT": str(places.port)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    )
+    assert process.stdout is not None
+    with process, process.stdout as lines:
+        assert any(line.startswith("ready") for line in lines)
+        yield System(places)
+        process.terminate()

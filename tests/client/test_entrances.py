@@ -1,0 +1,219 @@
+"""How the broker is found, and what AWS itself says on the way to it."""
+
+from typing import Any
+
+import boto3
+import pytest
+
+from tests.client.conftest import Serve
+from tests.servers import Server, answer, says
+from token_broker_client import AccessDenied, Broker, InvalidRequest, Unreachable, identity
+from token_broker_client.functions import names
+from token_broker_client.gateway import Gateway
+from token_broker_local.places import REGION
+
+API = "https://abc123.execute-api.eu-central-1.amazonaws.com/prod"
+
+
+def gateway(url: str, **options: Any) -> Gateway:
+    entrance = Broker.from_url(url, **options).entrance
+    assert isinstance(entrance, Gateway)
+    return entrance
+
+
+@pytest.mark.parametrize(
+    ("url", "region"),
+    [
+        (API, "eu-central-1"),
+        ("https://abc-vpce-1.execute-api.us-east-1.amazonaws.com/prod", "us-east-1"),
+        ("https://vpce-1.execute-api.us-east-1.vpce.amazonaws.com/prod", "us-east-1"),
+        ("https://abc.execute-api.cn-north-1.amazonaws.com.cn/prod", "cn-north-1"),
+    ],
+)
+def test_the_region_is_in_the_url(url: str, region: str) -> None:
+    assert gateway(url).region == region
+
+
+def test_the_region_may_be_given_or_the_sessions(session: boto3.Session) -> None:
+    """As for a domain of one's own."""
+    own = "https://tokens.example.com"
+    assert gateway(API, region="eu-west-3").region == "eu-west-3"
+    assert gateway(own, region="eu-west-3").region == "eu-west-3"
+    assert gateway(own, session=session).region == REGION
+
+
+def test_the_region_may_be_the_environments(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As in Lambda; and if it is nowhere, that is said."""
+    identity._botocore.cache_clear()
+    monkeypatch.setenv("AWS_CONFIG_FILE", "/dev/null")
+    monkeypatch.delenv("AWS_PROFILE", raising=False)
+    monkeypatch.delenv("AWS_DEFAULT_REGION", raising=False)
+    with pytest.raises(ValueError, match="region="):
+        Broker.from_url("https://tokens.example.com")
+    identity._botocore.cache_clear()
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-north-1")
+    assert gateway("https://tokens.example.com").region == "eu-north-1"
+    identity._botocore.cache_clear()
+
+
+@pytest.mark.parametrize("url", [API, f"{API}/", f"{API}/v1", f" {API}/v1/ "])
+def test_what_follows_the_stage_makes_no_difference(url: str) -> None:
+    assert gateway(url) == gateway(API)
+    assert gateway(url).url == API
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://abc123.execute-api.eu-central-1.amazonaws.com/prod",
+        "http://127.0.0.1.example.com",
+        "abc123.execute-api.eu-central-1.amazonaws.com",
+        "https://",
+        "https://user@tokens.example.com",
+        "https://tokens.example.com/?stage=prod",
+        "ftp://tokens.example.com",
+        "",
+    ],
+)
+def test_a_url_that_cannot_be_the_apis_is_refused(url: str) -> None:
+    with pytest.raises(ValueError, match="the URL must"):
+        Broker.from_url(url, region="eu-west-1")
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1:8080", "localhost:8080", "[::1]:8080"])
+def test_without_tls_on_this_machine_only(host: str) -> None:
+    assert gateway(f"http://{host}", region="eu-west-1").url == f"http://{host}"
+
+
+ARN = "arn:aws:lambda:eu-west-1:123456789012:function:token-broker-prod"
+
+
+@pytest.mark.parametrize(
+    ("said", "vendorlinks"),
+    [
+        ("token-broker-prod", "token-broker-prod-vendorlink"),
+        ("token-broker-prod-", "token-broker-prod-vendorlink"),
+        ("token-broker-prod-vntana", "token-broker-prod-vendorlink"),
+        ("token-broker-prod-vntana:live", "token-broker-prod-vendorlink:live"),
+        ("token-broker-prod-{flow}:live", "token-broker-prod-vendorlink:live"),
+        ("{flow}-tokens", "vendorlink-tokens"),
+        (f"{ARN}-vntana:live", f"{ARN}-vendorlink:live"),
+        (f"{ARN}-{{flow}}", f"{ARN}-vendorlink"),
+        ({"vendorlink": "mine", "editor": "other"}, "mine"),
+    ],
+)
+def test_functions_are_named_in_many_ways(said: Any, vendorlinks: str) -> None:
+    assert dict(names(said))["vendorlink"] == vendorlinks
+    assert "vntana" in dict(names(said)) or isinstance(said, dict)
+
+
+def test_a_flow_without_a_function_is_said_so() -> None:
+    broker = Broker.from_function({"vntana": "mine"})
+    with pytest.raises(InvalidRequest, match="editor"):
+        broker.editor("acme", parameters={"userId": "1"})
+
+
+def test_the_region_of_an_arn_is_used(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever the session's is."""
+    session = boto3.Session("local", "local", region_name="us-east-1")
+    monkeypatch.setenv("AWS_ENDPOINT_URL_LAMBDA", serve(lambda *_: {"forgotten": 1}))
+    arn = "arn:aws:lambda:eu-west-1:123456789012:function:token-broker-{flow}:live"
+    assert Broker.from_function(arn, session=session).forget("vntana", "acme") == 1
+
+
+@pytest.mark.parametrize("connection", ["", "Acme", "../acme", "a/b", "-acme", "a" * 64, "acmé"])
+def test_a_wrong_connection_goes_nowhere(connection: str) -> None:
+    """It would become part of a path."""
+    with pytest.raises(InvalidRequest, match="connection"):
+        Broker.from_url(API).vntana(connection)
+
+
+@pytest.mark.parametrize("value", [float("nan"), object(), {1, 2}])
+def test_parameters_that_are_no_json_go_nowhere(value: object) -> None:
+    with pytest.raises(InvalidRequest, match="parameters"):
+        Broker.from_url(API).editor("acme", parameters={"userId": value})
+
+
+def test_no_credentials_is_said_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not that the broker is away."""
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_PROFILE", "AWS_ROLE_ARN"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", "/dev/null")
+    monkeypatch.setenv("AWS_CONFIG_FILE", "/dev/null")
+    nobody = boto3.Session(region_name=REGION)
+    for broker in (
+        Broker.from_url("http://127.0.0.1:9", session=nobody),
+        Broker.from_function("token-broker", session=nobody),
+    ):
+        with pytest.raises(AccessDenied, match="credentials"):
+            broker.vntana("acme")
+
+
+def test_a_wrong_signature_is_access_denied(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Through both entrances; and what AWS writes of it, which repeats headers, is kept back."""
+    url = serve(lambda *_: {})
+    monkeypatch.setenv("AWS_ENDPOINT_URL_LAMBDA", url)
+    wrong = boto3.Session("local", "wr0ng", "s3ssion", region_name=REGION)
+    for broker in (
+        Broker.from_url(url, session=wrong),
+        Broker.from_function("token-broker", session=wrong),
+    ):
+        with pytest.raises(AccessDenied) as caught:
+            broker.vntana("acme")
+        assert "s3ssion" not in str(caught.value)
+        assert caught.value.status == 403
+
+
+def test_a_function_that_is_not_there_is_not_waited_for(
+    serve: Serve, session: boto3.Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL_LAMBDA", serve(lambda *_: {}))
+    with pytest.raises(Unreachable, match="nobody-vntana") as caught:
+        Broker.from_function("nobody", session=session).vntana("acme")
+    assert not caught.value.retryable
+
+
+@pytest.mark.parametrize(
+    ("status", "retryable"),
+    [(301, False), (404, False), (429, True), (500, True), (502, True), (504, True)],
+)
+def test_what_api_gateway_says_itself(status: int, retryable: bool, session: boto3.Session) -> None:
+    """Only what may pass is tried again; a redirect is not followed with a signature."""
+    body = b'{"message": "s3cret canonical request"}'
+    line = answer(body, "Location: http://127.0.0.1:9/", status=f"{status} X")
+    server = Server(says(line))
+    with pytest.raises(Unreachable) as caught:
+        Broker.from_url(server.url, session=session, patience=0.5).vntana("acme")
+    server.close()
+    assert (caught.value.status, caught.value.retryable) == (status, retryable)
+    assert (len(server.asked) > 1) == retryable
+    assert "s3cret" not in str(caught.value)
+
+
+def test_no_netrc_takes_the_signatures_place(
+    serve: Serve, session: boto3.Session, tmp_path: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    netrc = tmp_path / "netrc"
+    netrc.write_text("machine 127.0.0.1 login somebody password else")
+    netrc.chmod(0o600)
+    monkeypatch.setenv("NETRC", str(netrc))
+    url = serve(lambda *_: {"statusCode": 200, "body": '{"forgotten": 2}'})
+    assert Broker.from_url(url, session=session).forget("vntana", "acme") == 2
+
+
+def test_who_has_another_session_is_another_caller(session: boto3.Session) -> None:
+    """A token that one may have is not kept for the other."""
+    other = boto3.Session("other", "other", region_name=REGION)
+    mine = Broker.from_url(API, session=session)
+    assert mine.access("vntana", "acme") == mine.access("vntana", "acme", workspace=None)
+    assert mine.access("vntana", "acme") == Broker.from_url(API, session=session).access(
+        "vntana", "acme"
+    )
+    assert mine.access("vntana", "acme") != Broker.from_url(API, session=other).access(
+        "vntana", "acme"
+    )
+    assert mine.access("vntana", "acme") != mine.access("vntana", "acme", workspace="a")
+    assert mine.access("editor", "a", parameters={"x": 1}) != mine.access(
+        "editor", "a", parameters={"x": True}
+    )

@@ -1,0 +1,130 @@
+"""Each failure has its class, the same through both entrances, and shows no secret."""
+
+import json
+import traceback
+from typing import Any
+
+import pytest
+
+from tests.client.conftest import Serve, Through
+from token_broker import calls
+from token_broker import errors as brokers
+from token_broker.entry import http_problem, named
+from token_broker_client import BrokerError, Unreachable, errors
+
+OURS = {"AccessDenied", "Unreachable", "WrongDestination"}
+CODES = [kind for kind in errors.kinds() if kind.__name__ not in OURS | {"UpstreamError"}]
+
+
+def failing(error: brokers.BrokerError) -> Any:
+    """Return a function that fails with *error*, as the broker's do."""
+
+    def handler(event: Any, _: object) -> Any:
+        if calls.is_http(event):
+            return http_problem(error)
+        raise named(error)
+
+    return handler
+
+
+def raised(broker: Any) -> BrokerError:
+    """Return what asking for a token raises."""
+    with pytest.raises(BrokerError) as caught:
+        broker.vntana("acme")
+    return caught.value
+
+
+@pytest.mark.parametrize("kind", CODES)
+def test_each_code_is_a_class(kind: type[BrokerError], serve: Serve, through: Through) -> None:
+    """With all that the broker knows of the failure."""
+    known = {"retry_after": 17, "upstream_status": 403, "upstream_code": "CLIENT_BLOCKED"}
+    original = getattr(brokers, kind.__name__)("the reason", **known)
+    error = raised(through(serve(failing(original))))
+    assert type(error) is kind
+    assert {name: vars(error)[name] for name in known} == known
+    assert (error.detail, error.code, error.status) == (
+        "the reason",
+        original.code,
+        original.status,
+    )
+    assert str(error) == f"{original.code}: the reason"
+    assert error.retryable is original.retryable is kind.retryable
+
+
+def test_the_tree_is_the_brokers_and_three_classes_of_our_own() -> None:
+    """And is drawn whole in the docstring."""
+
+    def tree(root: Any) -> dict[str, Any]:
+        return {kind.__name__: tree(kind) for kind in root.__subclasses__()}
+
+    ours = tree(errors.BrokerError)
+    assert {name for name in ours if name not in tree(brokers.BrokerError)} == OURS
+    assert {name: ours[name] for name in ours if name not in OURS} == tree(brokers.BrokerError)
+    for kind in errors.kinds():
+        (line,) = [
+            one for one in (errors.__doc__ or "").splitlines() if f" {kind.__name__} " in f"{one} "
+        ]
+        assert kind is errors.UpstreamError or f" {kind.status} " in line
+        assert kind.retryable == ("(retryable)" in line)
+
+
+def test_a_code_that_is_not_known_is_the_base_class(serve: Serve, through: Through) -> None:
+    """A newer broker's word counts for whether trying again makes sense."""
+
+    class Novel(brokers.BrokerError):
+        status = 418
+
+    error = raised(through(serve(failing(Novel("new")))))
+    assert type(error) is BrokerError
+    assert (error.code, error.status, error.retryable) == ("novel", 418, False)
+
+
+def test_a_retryable_failure_is_tried_again(serve: Serve, through: Through) -> None:
+    """Quietly, as long as patience lasts."""
+    asked: list[Any] = []
+
+    def handler(event: Any, context: Any) -> Any:
+        asked.append(event)
+        if len(asked) < 3:
+            return failing(brokers.RefreshInProgress("busy"))(event, context)
+        status = {"forgotten": 3}
+        return {"statusCode": 200, "body": json.dumps(status)} if calls.is_http(event) else status
+
+    assert through(serve(handler)).forget("vntana", "acme") == 3
+    assert len(asked) == 3
+
+
+def test_a_function_that_crashes_or_hangs_gave_no_answer(serve: Serve, through: Through) -> None:
+    """Whatever the crash said, it is not passed on."""
+
+    def crash(_event: Any, _context: Any) -> Any:
+        raise ValueError("s3cret")
+
+    error = raised(through(serve(crash), patience=0.3))
+    assert type(error) is Unreachable
+    assert error.retryable
+    assert "s3cret" not in "".join(traceback.format_exception(error))
+
+
+@pytest.mark.parametrize("body", ["[]", '"token"', "null", "no json"])
+def test_what_is_no_answer_is_no_answer(body: str, serve: Serve, through: Through) -> None:
+    def handler(event: Any, _: object) -> Any:
+        return {"statusCode": 200, "body": body} if calls.is_http(event) else body
+
+    assert type(raised(through(serve(handler), patience=0.3))) is Unreachable
+
+
+def test_nobody_there(through: Through) -> None:
+    """No connection: the text names the place, and nothing else."""
+    error = raised(through("http://127.0.0.1:9", patience=0.3))
+    assert type(error) is Unreachable
+    assert error.retryable
+    assert "Bearer" not in "".join(traceback.format_exception(error))
+
+
+@pytest.mark.parametrize("retry_after", [None, True, "soon", -1, 2.5])
+def test_nonsense_to_wait_for_is_not_waited_for(retry_after: Any) -> None:
+    error = BrokerError.of({"code": "internal", "retry_after": retry_after})
+    assert error.retry_after == (
+        retry_after if retry_after == 2.5 else 0 if retry_after == -1 else None
+    )
