@@ -14,8 +14,16 @@ if TYPE_CHECKING:
 DEMO = "demo"
 
 
+def provide_table(dynamodb: "DynamoDBClient") -> None:
+    """Create the table as the template does, old items to be dropped included."""
+    create_table(dynamodb)
+    dynamodb.update_time_to_live(
+        TableName=TABLE, TimeToLiveSpecification={"Enabled": True, "AttributeName": "ttl"}
+    )
+
+
 def create_table(dynamodb: "DynamoDBClient") -> None:
-    """Create the table as the template does."""
+    """Create the table, on any engine that speaks DynamoDB's protocol."""
     dynamodb.create_table(
         TableName=TABLE,
         BillingMode="PAY_PER_REQUEST",
@@ -27,9 +35,6 @@ def create_table(dynamodb: "DynamoDBClient") -> None:
             {"AttributeName": "connection", "AttributeType": "S"},
             {"AttributeName": "variant", "AttributeType": "S"},
         ],
-    )
-    dynamodb.update_time_to_live(
-        TableName=TABLE, TimeToLiveSpecification={"Enabled": True, "AttributeName": "ttl"}
     )
 
 

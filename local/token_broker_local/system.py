@@ -37,6 +37,6 @@ def running(
 
 def provide(places: Places) -> None:
     """Create what the functions need."""
-    provisions.create_table(boto3.client("dynamodb"))
+    provisions.provide_table(boto3.client("dynamodb"))
     provisions.create_key(boto3.client("kms"))
     provisions.create_secrets(boto3.client("secretsmanager"), vendors.demo_secrets(places))

@@ -57,6 +57,7 @@ class World:
     invoked: list[Mapping[str, Any]] = field(default_factory=list)
     announced: list[tuple[str, Mapping[str, Any]]] = field(default_factory=list)
     _services: dict[str, Service] = field(default_factory=dict)
+    _environments: list[Environment] = field(default_factory=list)
 
     def connect(self, flow: str, **changes: Any) -> str:
         """Create a connection of this test's own, and return its name."""
@@ -88,7 +89,8 @@ class World:
 
     def cold(self, flow: str) -> Service:
         """Return the function of *flow* in a process of its own, as after a cold start."""
-        service = Environment(os.environ).service(FLOWS[flow])
+        self._environments.append(Environment(os.environ))
+        service = self._environments[-1].service(FLOWS[flow])
         service.use(replace(service.tools, **self._replacements(service.tools)))
         return service
 
@@ -100,6 +102,11 @@ class World:
             tools.announce(what, detail)
 
         return {"clock": clock, "invoke": self.invoked.append, "announce": announce}
+
+    def close(self) -> None:
+        """End every connection that is kept alive."""
+        for environment in self._environments:
+            environment.close()
 
     def call(self, flow: str, connection: str, **payload: Any) -> dict[str, Any]:
         """Invoke the function of *flow* directly, and return its answer."""

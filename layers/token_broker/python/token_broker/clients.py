@@ -1,6 +1,5 @@
 """boto3's clients, each made when it is first asked for, and with it boto3 loaded."""
 
-from functools import cache
 from threading import Lock
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +14,7 @@ CONNECT_SECONDS, READ_SECONDS, ATTEMPTS = 1, 2, 2
 """So that what AWS does not answer is known within seven seconds, well inside a lease."""
 
 _lock = Lock()
+_made: dict[str, Any] = {}
 
 
 def dynamodb() -> "DynamoDBClient":
@@ -49,17 +49,21 @@ def events() -> "EventBridgeClient":
 
 def forget() -> None:
     """Make new clients from now on, for an environment that has changed."""
-    _made.cache_clear()
+    with _lock:
+        for client in _made.values():
+            client.close()
+        _made.clear()
 
 
 def _client(service: str) -> Any:
     # boto3 may not make two clients at once; a client that is made, all threads may use.
     with _lock:
-        return _made(service)
+        if service not in _made:
+            _made[service] = _new(service)
+        return _made[service]
 
 
-@cache
-def _made(service: str) -> Any:
+def _new(service: str) -> Any:
     import boto3  # noqa: PLC0415 (most of a cold start; a token that is kept needs none of it)
     from botocore.config import Config  # noqa: PLC0415
 

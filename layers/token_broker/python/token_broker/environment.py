@@ -33,6 +33,7 @@ class Environment:
         self._variables = variables
         self._arn = ""
         self._transport: Any = None
+        self._fast = fast_read(variables)
 
     @classmethod
     def from_os(cls) -> "Environment":
@@ -51,8 +52,7 @@ class Environment:
         """Return what the broker of *flow* works with."""
         table = self.text("TABLE_NAME")
         key_id = self.text("KEY_ID")
-        fast = fast_read(self._variables)
-        reader = Reader(table, key_id, clients.dynamodb, clients.kms, fast)
+        reader = Reader(table, key_id, clients.dynamodb, clients.kms, self._fast)
         return Tools(
             flow=flow,
             clock=CLOCK,
@@ -68,6 +68,12 @@ class Environment:
             owner=lambda: os.urandom(8).hex(),
             skew=self.number("LEASE_SKEW_SECONDS", 30),
         )
+
+    def close(self) -> None:
+        """End the connections that are kept alive."""
+        for kept in (self._fast, self._transport):
+            if kept:
+                kept.close()
 
     def text(self, name: str) -> str:
         """Return a variable that must be set."""

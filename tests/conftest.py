@@ -1,0 +1,73 @@
+"""The broker over moto's AWS and the vendors' fakes, for whichever tests want it all.
+
+AWS is one server for all tests of a process: moto keeps what it holds in one place anyway.
+"""
+
+import threading
+from typing import TYPE_CHECKING
+
+import boto3
+import pytest
+
+from token_broker_fakes import FakeEditor, FakeVendorlink, FakeVntana
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tests.functions.world import Counted, World
+
+
+@pytest.fixture(scope="session")
+def aws() -> "Iterator[tuple[Counted, str]]":
+    """Serve AWS on a free port of loopback, with the broker's table and key."""
+    from moto.moto_server.werkzeug_app import (  # noqa: PLC0415 (slow; few tests want it)
+        DomainDispatcherApplication,
+        create_backend_app,
+    )
+    from werkzeug.serving import make_server  # noqa: PLC0415
+
+    from tests.functions.world import Counted  # noqa: PLC0415
+    from token_broker_local import provisions  # noqa: PLC0415
+    from token_broker_local.atomic import Atomic  # noqa: PLC0415
+    from token_broker_local.places import HOST  # noqa: PLC0415
+    from token_broker_local.services import Quiet  # noqa: PLC0415
+
+    counted = Counted(DomainDispatcherApplication(create_backend_app))
+    with make_server(HOST, 0, Atomic(counted), threaded=True, request_handler=Quiet) as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
+        thread.start()
+        url = f"http://{HOST}:{server.server_port}"
+        session = boto3.session.Session("local", "local", region_name="eu-west-1")
+        provisions.create_table(session.client("dynamodb", endpoint_url=url))
+        provisions.create_key(session.client("kms", endpoint_url=url))
+        yield counted, url
+        server.shutdown()
+        thread.join()
+
+
+@pytest.fixture
+def world(
+    aws: "tuple[Counted, str]",
+    monkeypatch: pytest.MonkeyPatch,
+    fake_vntana: FakeVntana,
+    fake_vendorlink: FakeVendorlink,
+    fake_editor: FakeEditor,
+) -> "Iterator[World]":
+    """Return the broker with vendors of this test's own."""
+    from tests.functions.world import World  # noqa: PLC0415 (see above)
+    from token_broker_local import environment  # noqa: PLC0415
+    from token_broker_local.places import Places  # noqa: PLC0415
+
+    counted, url = aws
+    variables: dict[str, str] = {}
+    environment.enter(Places(), variables)
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("AWS_ENDPOINT_URL", url)
+    monkeypatch.delenv("AWS_ENDPOINT_URL_LAMBDA")
+    world = World(counted, fake_vntana, fake_vendorlink, fake_editor)
+    counted.asked.clear()
+    counted.broken.clear()
+    yield world
+    world.close()
+    counted.broken.clear()

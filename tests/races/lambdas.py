@@ -1,0 +1,133 @@
+"""Lambdas in processes of their own, that race, or that are killed at a step of their way."""
+
+import multiprocessing
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from token_broker import clients, editor, vendorlink, vntana
+from token_broker.entry import Service
+from token_broker.environment import CLOCK, Environment
+from token_broker.tools import Clock
+from token_broker_local.context import LambdaContext
+
+FLOWS: Mapping[str, Any] = {"vntana": vntana, "vendorlink": vendorlink, "editor": editor}
+
+START = multiprocessing.get_context("forkserver")
+START.set_forkserver_preload(["tests.races.lambdas", "boto3", "requests", "token_broker.errand"])
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """What one process is to do."""
+
+    flow: str
+    payload: Mapping[str, Any]
+    environment: Mapping[str, str]
+    ahead: int = 0
+    """Seconds by which its clock is ahead."""
+    threads: int = 1
+    kill_at: int = 0
+    """The step at which it is killed; 0 for never."""
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What one caller got: an answer's source and generation, or an error's type; and when."""
+
+    source: str
+    generation: int
+    seconds: float
+
+
+def service_of(job: Job) -> Service:
+    """Return the function of a job, as a Lambda of its own has it."""
+    os.environ.update(job.environment)
+    service = Environment(os.environ).service(FLOWS[job.flow])
+    clock = Clock(lambda: CLOCK.now() + job.ahead, CLOCK.monotonic, CLOCK.sleep)
+    service.use(replace(service.tools, clock=clock))
+    return service
+
+
+def called(service: Service, job: Job) -> Result:
+    """Call once, and return what came of it."""
+    began = time.monotonic()
+    try:
+        answer = service(dict(job.payload), LambdaContext(f"token-broker-{job.flow}"))
+    except Exception as error:  # noqa: BLE001 (the test sees which it was)
+        return Result(type(error).__name__, 0, time.monotonic() - began)
+    return Result(answer["source"], answer["generation"], time.monotonic() - began)
+
+
+def race(job: Job, start: Any, results: Any) -> None:
+    """Call in several threads at once, together with other processes."""
+    silence()
+    service = service_of(job)
+    threads = [
+        threading.Thread(target=lambda: (start.wait(), results.put(called(service, job))))
+        for _ in range(job.threads)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+
+def die(job: Job, results: Any) -> None:
+    """Call once, and be killed at a step: before or after a request or a write."""
+    silence()
+    service = service_of(job)
+    steps = Steps(job.kill_at)
+    tools = service.tools
+    table = Stepping(clients.dynamodb(), "update_item", steps)
+    vars(tools.store)["_client"] = lambda: table
+    service.use(replace(tools, send=steps.around("request", tools.send)))
+    result = called(service, job)
+    results.put((result, steps.taken))
+
+
+class Steps:
+    """Counts the steps of one process, and kills it at one of them."""
+
+    def __init__(self, kill_at: int) -> None:
+        self.taken: list[str] = []
+        self._kill_at = kill_at
+
+    def step(self, name: str) -> None:
+        """Take a step, perhaps the last one."""
+        self.taken.append(name)
+        if len(self.taken) == self._kill_at:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    def around(self, name: str, call: Callable[..., Any]) -> Callable[..., Any]:
+        """Return *call* with a step before and after it."""
+
+        def stepping(*arguments: Any, **named: Any) -> Any:
+            self.step(f"before {name}")
+            answer = call(*arguments, **named)
+            self.step(f"after {name}")
+            return answer
+
+        return stepping
+
+
+class Stepping:
+    """A client one of whose operations is a step."""
+
+    def __init__(self, client: Any, operation: str, steps: Steps) -> None:
+        self._client = client
+        self._around = {operation: steps.around("write", getattr(client, operation))}
+
+    def __getattr__(self, name: str) -> Any:
+        return self._around.get(name) or getattr(self._client, name)
+
+
+def silence() -> None:
+    """Write nothing: the lines of a hundred processes are no use in a test's output."""
+    null = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(null, 1)
+    os.dup2(null, 2)

@@ -1,0 +1,106 @@
+"""A process is killed at each step of an exchange; the next caller has a live token."""
+
+import os
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from tests.functions.world import World
+from tests.races.lambdas import START, Job, die
+from token_broker.exchange import Request
+
+ONE_LEASE = 20 + 2 + 1 + 30
+"""Seconds after which a lease of a function of 20 seconds has ended, the clocks' skew included."""
+
+MOST_STEPS = 60
+
+
+def killed_at(job: Job, step: int) -> list[str]:
+    """Run *job* and kill it at *step*; return the steps it took if it got past that."""
+    results = START.Queue()
+    process = START.Process(target=die, args=(replace(job, kill_at=step), results))
+    process.start()
+    process.join()
+    taken: list[str] = results.get(timeout=10)[1] if process.exitcode == 0 else []
+    results.close()
+    return taken
+
+
+def prepared(world: World, case: str) -> tuple[str, dict[str, Any]]:
+    """Return a flow and a call whose next exchange is of this *case*."""
+    flow, _, what = case.partition(" ")
+    connection = world.connect(flow)
+    payload = {"connection": connection}
+    if what == "renewal":
+        world.call(flow, connection)
+        world.service(flow).tools.memory.clear()
+    return flow, payload
+
+
+@pytest.mark.parametrize(
+    "case",
+    [
+        "vntana first",
+        "vntana renewal",
+        "vendorlink first",
+        "vendorlink renewal",
+        "editor first",
+    ],
+)
+def test_after_a_death_the_next_caller_has_a_live_token(world: World, case: str) -> None:
+    """I10, I6: within one lease, whatever was done or lost; a spent renewal token is not resent."""
+    for step in range(1, MOST_STEPS):
+        flow, payload = prepared(world, case)
+        fake = getattr(world, flow)
+        ahead = 90_000 if case.endswith("renewal") else 0
+        job = Job(flow, payload, dict(os.environ), world.ahead + ahead)
+        fake.advance(ahead)
+        world.ahead += ahead
+        if killed_at(job, step):
+            assert step > 4, "it was never killed"
+            return
+        world.advance(ONE_LEASE)
+        answer = world.call(flow, payload["connection"])
+        assert is_live(world, flow, answer), f"after a death at step {step}"
+        assert world.vendorlink.reused == []
+    pytest.fail("the exchange has more steps than expected")
+
+
+def test_a_wrong_password_costs_one_login_and_one_for_a_death_before_the_record(
+    world: World,
+) -> None:
+    """I7: only a death between the answer and its record can cost another login."""
+    for step in range(1, MOST_STEPS):
+        connection = world.connect("vendorlink", password="wrong")
+        before = len(world.vendorlink.log)
+        job = Job("vendorlink", {"connection": connection}, dict(os.environ), world.ahead)
+        taken = killed_at(job, step)
+        dead_after_login = len(world.vendorlink.log) - before
+        world.advance(ONE_LEASE)
+        for _ in range(3):
+            world.http("vendorlink", connection)
+        logins = len(world.vendorlink.log) - before
+        recorded = world.item("vendorlink", connection).get("rejected_versions")
+        assert recorded
+        assert logins <= 1 + dead_after_login
+        if taken:
+            assert logins == 1
+            return
+    pytest.fail("the exchange has more steps than expected")
+
+
+PROBES = {
+    "vntana": "/v1/organizations/current",
+    "vendorlink": "/API/Queries/List",
+    "editor": "/verify",
+}
+
+
+def is_live(world: World, flow: str, answer: dict[str, Any]) -> bool:
+    """Say whether the vendor takes the token of *answer*."""
+    headers = {name.lower(): value for name, value in answer["headers"].items()}
+    fake = getattr(world, flow)
+    base = f"http://{fake.address}" if flow == "vendorlink" else fake.url
+    response = fake(Request("GET", f"{base}{PROBES[flow]}", "probe", headers))
+    return bool(response.status == 200)

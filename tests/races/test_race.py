@@ -1,0 +1,102 @@
+"""Many callers at a token's end, in many processes: one exchange, and nobody gets an error."""
+
+import os
+from collections import Counter
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.functions.world import World
+from tests.races.lambdas import START, Job, Result, race
+from token_broker import clients
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+PROCESSES, THREADS = 8, 8
+PATIENCE_SECONDS = 60
+
+
+def race_of(job: Job, processes: int = PROCESSES) -> list[Result]:
+    """Return what the callers got who all started at once."""
+    start, results = START.Barrier(processes * job.threads), START.Queue()
+    running = [START.Process(target=race, args=(job, start, results)) for _ in range(processes)]
+    for process in running:
+        process.start()
+    got = [results.get(timeout=PATIENCE_SECONDS) for _ in range(processes * job.threads)]
+    for process in running:
+        process.join()
+    return got
+
+
+@pytest.mark.usefixtures("engine")
+@pytest.mark.parametrize("flow", ["vntana", "vendorlink", "editor"])
+def test_callers_at_a_tokens_end_cause_one_exchange(
+    world: World, flow: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """I1, I5: 64 callers in 8 processes; the vendor sees one exchange, all get its token."""
+    clients.forget()
+    connection = world.connect(flow)
+    first = world.call(flow, connection)
+    world.advance(90_000)
+    fake = getattr(world, flow)
+    before = len(fake.log)
+    last = "enter organization" if flow == "vntana" else None
+    fake.fail("delay", times=None, seconds=1.0, **({"step": last} if last else {}))
+    job = Job(flow, {"connection": connection}, dict(os.environ), world.ahead, THREADS)
+    got = race_of(job)
+    sources = Counter(result.source for result in got)
+    with capsys.disabled():
+        tell(flow, got)
+    assert sources["exchange"] == 1
+    assert set(sources) <= {"exchange", "table", "memory"}
+    assert {result.generation for result in got} == {first["generation"] + 1}
+    assert len(fake.log) - before == (2 if flow == "vntana" else 1)
+    clients.forget()
+
+
+@pytest.mark.usefixtures("engine")
+def test_reports_of_one_token_cause_one_exchange(world: World) -> None:
+    """I9: however many callers report the same token, it is replaced once."""
+    clients.forget()
+    connection = world.connect("vendorlink")
+    first = world.call("vendorlink", connection)
+    payload: Mapping[str, Any] = {"connection": connection, "rejected": first["fingerprint"]}
+    got = race_of(Job("vendorlink", payload, dict(os.environ), threads=4), processes=4)
+    assert {result.generation for result in got} == {2}
+    assert len(world.vendorlink.log) == 2
+    clients.forget()
+
+
+@pytest.mark.usefixtures("engine")
+def test_a_wrong_password_is_tried_once_by_a_crowd(world: World) -> None:
+    """I7: many variants, many processes, one login."""
+    clients.forget()
+    connection = world.connect("editor", api_key="wrong")
+    jobs = [
+        Job(
+            "editor", {"connection": connection, "parameters": {"userId": str(n)}}, dict(os.environ)
+        )
+        for n in range(6)
+    ]
+    start, results = START.Barrier(len(jobs)), START.Queue()
+    running = [START.Process(target=race, args=(job, start, results)) for job in jobs]
+    for process in running:
+        process.start()
+    got = [results.get(timeout=PATIENCE_SECONDS) for _ in jobs]
+    for process in running:
+        process.join()
+    assert Counter(r.source for r in got) == {"CredentialRejected": 1, "CredentialLatched": 5}
+    assert len(world.editor.log) == 1
+    clients.forget()
+
+
+def tell(flow: str, got: list[Result]) -> None:
+    """Print how long the others waited beside how long the exchange took."""
+    [winner] = [r.seconds for r in got if r.source == "exchange"]
+    others = sorted(r.seconds for r in got if r.source != "exchange")
+    p99 = others[int(len(others) * 0.99)]
+    print(  # noqa: T201 (a figure for the reader of the test's output)
+        f"\n{flow}: {len(got)} callers, exchange {winner:.2f} s,"
+        f" others p50 {others[len(others) // 2]:.2f} s, p99 {p99:.2f} s"
+    )
