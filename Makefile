@@ -11,6 +11,7 @@ GUIDED ?= --guided
 # The first that really runs: a pyenv shim on PATH may lead nowhere.
 PYTHON313 ?= $(shell for python in python3.13 $(HOME)/.pyenv/versions/3.13.*/bin/python3.13; do \
 	"$$python" -c 'import sys; print(sys.executable)' 2>/dev/null && break; done)
+DYNALITE := .tools/dynalite/.ready
 SAM := .tools/sam/bin/sam
 SAM_READY := .tools/sam/.ready
 BUILD := .aws-sam/build
@@ -29,10 +30,18 @@ $(READY): pyproject.toml layers/token_broker/python/requirements.txt layers/toke
 	@$(BIN)/pip install --quiet --disable-pip-version-check -e '.[dev]'
 	@touch $@
 
+# A second engine for the races, where there is a Node; without it they run on moto alone.
+$(DYNALITE):
+	@mkdir -p $(@D)
+	@if command -v npm >/dev/null; then echo "preparing $(@D) (once)"; \
+		npm install --silent --no-fund --no-audit --prefix $(@D) dynalite@4.0.0 >/dev/null 2>&1 \
+		|| echo "no dynalite: the races run on moto alone"; fi
+	@touch $@
+
 run: $(READY)  ## Run the whole system on this machine.
 	@exec $(BIN)/python -m token_broker_local
 
-test: $(READY)  ## Run every check and test.
+test: $(READY) $(DYNALITE)  ## Run every check and test.
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
@@ -57,7 +66,7 @@ $(SAM_READY): tools/sam.txt
 build: $(SAM_READY)  ## Make the artifacts in .aws-sam, with bytecode.
 	@test -n "$(PYTHON313)" || { echo "python3.13 is not on PATH; make build PYTHON313=/path/to/it" >&2; exit 1; }
 	@AWS_DEFAULT_REGION=$${AWS_DEFAULT_REGION:-eu-west-1} $(SAM) validate --lint
-	@PATH="$(dir $(PYTHON313)):$$PATH" $(SAM) build --parameter-overrides Architecture=$(ARCH)
+	@PATH="$(dir $(PYTHON313)):$$PATH" $(SAM) build --build-dir $(BUILD) --parameter-overrides Architecture=$(ARCH)
 	@# /opt and /var/task are read-only: without it Lambda would compile at every cold start.
 	@for layer in $(BUILD)/*Layer; do $(PYTHON313) $(COMPILE) -s $$layer -p /opt $$layer; done
 	@for function in $(BUILD)/*Function; do $(PYTHON313) $(COMPILE) -s $$function -p /var/task $$function; done
@@ -69,5 +78,23 @@ destroy: $(SAM_READY)  ## Delete the stage STAGE but its table, key and logs.
 	@$(SAM) delete --stack-name token-broker-$(STAGE)
 	@echo "Kept: table and key alias token-broker-$(STAGE), log groups /aws/*/token-broker-$(STAGE)*; see docs/deploying.md"
 
+# Its own environments: what measures, what Lambda brings (/var/runtime), and what people put into their layers.
+BENCH := .bench
+BENCH_PIP := $(BENCH)/venv/bin/pip install --quiet --disable-pip-version-check
+
+$(BENCH)/.ready: pyproject.toml layers/token_broker/python/requirements.txt layers/token_broker/runtime.txt
+	@test -n "$(PYTHON313)" || { echo "python3.13 is not on PATH; make bench PYTHON313=/path/to/it" >&2; exit 1; }
+	@echo "preparing $(BENCH) (once)"
+	@$(PYTHON313) -m venv $(BENCH)/venv
+	@$(BENCH_PIP) -e '.[bench]'
+	@$(BENCH_PIP) --upgrade --target $(BENCH)/runtime awslambdaric -r layers/token_broker/runtime.txt
+	@$(BENCH_PIP) --upgrade --target $(BENCH)/people requests 'aws-lambda-powertools[tracer]'
+	@$(BENCH)/venv/bin/python $(COMPILE) $(BENCH)/runtime $(BENCH)/people $(BENCH)/../benchmarks/handlers
+	@touch $@
+
+bench: $(BENCH)/.ready  ## Measure it: `make bench`, or one of benchmarks/ as in `make bench NAME=cold-start`.
+	@$(MAKE) --no-print-directory build BUILD=$(BENCH)/build ARCH=$(if $(filter arm64 aarch64,$(shell uname -m)),arm64,x86_64)
+	@$(BENCH)/venv/bin/python -m benchmarks $(NAME)
+
 clean:  ## Remove what was made.
-	rm -rf $(VENV) .tools .aws-sam .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .tools .bench .aws-sam .pytest_cache .mypy_cache .ruff_cache .hypothesis
