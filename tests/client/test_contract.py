@@ -1,0 +1,238 @@
+"""The contract, through both entrances of the whole system: equal answers, equal errors."""
+
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+from typing import Any, TypeVar
+
+import boto3
+import pytest
+
+from tests.client.conftest import Through
+from tests.client.systems import System
+from token_broker_client import (
+    Answer,
+    Broker,
+    BrokerError,
+    CredentialLatched,
+    CredentialRejected,
+    InvalidRequest,
+    NotConfigured,
+    TooManyRequests,
+    UnknownConnection,
+    UpstreamContractChanged,
+    UpstreamRefused,
+    UpstreamUnavailable,
+)
+from token_broker_client.cache import Cache
+from token_broker_client.patience import Patience
+from token_broker_fakes import FakeEditor, FakeVendorlink, FakeVntana
+
+UNKNOWN = "0" * 16
+
+T = TypeVar("T")
+
+
+class Once(Patience):
+    """Tries once, so that each failure is seen, and waits for that as long as a test may."""
+
+    def spend(self, call: Callable[[float], T]) -> T:
+        """Return what *call* does."""
+        return call(20.0)
+
+
+@pytest.fixture
+def broker(system: System, through: Through) -> Broker:
+    """The system's broker, asked as often as is wanted: this process keeps nothing."""
+    made = through(system.url)
+    return Broker(made.entrance, Once(), Cache(entries=0))
+
+
+@pytest.fixture
+def vntana(system: System, fake_vntana: FakeVntana) -> str:
+    return system.connect("vntana", FakeVntana.demo_secret(fake_vntana.url))
+
+
+@pytest.fixture
+def vendorlink(system: System, fake_vendorlink: FakeVendorlink) -> str:
+    return system.connect("vendorlink", FakeVendorlink.demo_secret(fake_vendorlink.url))
+
+
+@pytest.fixture
+def editor(system: System, fake_editor: FakeEditor) -> str:
+    return system.connect("editor", FakeEditor.demo_secret(fake_editor.url))
+
+
+def test_vntana(broker: Broker, vntana: str, fake_vntana: FakeVntana) -> None:
+    answer = broker.vntana(vntana)
+    assert (answer.flow, answer.connection, answer.generation) == ("vntana", vntana, 1)
+    assert answer.base_url == fake_vntana.url
+    assert answer.expires_at > answer.refresh_after > datetime.now(UTC)
+    assert answer.context["role"] == "ORGANIZATION_ADMIN"
+    assert fake_vntana.session(answer.headers["X-AUTH-TOKEN"].removeprefix("Bearer "))
+    assert (answer.source, answer.stale, answer.url) == ("exchange", False, None)
+
+
+def test_vntanas_variants(broker: Broker, vntana: str) -> None:
+    """By slug: each has a token of its own."""
+    chairs = broker.vntana(vntana, organization="studio", workspace="chairs")
+    tables = broker.vntana(vntana, organization="studio", workspace="tables")
+    assert chairs.fingerprint != tables.fingerprint
+    assert chairs.context["workspace"] != tables.context["workspace"]
+
+
+def test_vendorlink(broker: Broker, vendorlink: str, fake_vendorlink: FakeVendorlink) -> None:
+    answer = broker.vendorlink(vendorlink)
+    assert answer.headers["Authorization"].startswith("Bearer ")
+    assert answer.base_url == f"http://{fake_vendorlink.address}/API"
+    assert "user_id" in answer.context
+
+
+def test_editor(broker: Broker, editor: str) -> None:
+    """With JSON's types as they are, and a token that can be verified."""
+    parameters = {"userId": "42", "file": "a.dwg", "isViewOnly": True, "n": 1}
+    answer = broker.editor(editor, parameters=parameters)
+    token = answer.headers["x-api-token"]
+    assert answer.url is not None
+    assert token in answer.url
+    assert token not in answer.base_url
+    verified = broker.verify(editor, token)
+    assert verified is not None
+    assert parameters.items() <= verified.items()
+    assert broker.verify(editor, "another") is None
+
+
+def test_both_entrances_answer_the_same(
+    system: System, vntana: str, session: boto3.Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """To the letter."""
+    monkeypatch.setenv("AWS_ENDPOINT_URL_LAMBDA", system.url)
+    ways = [
+        Broker.from_url(system.url, session=session),
+        Broker.from_function("token-broker", session=session),
+    ]
+    one, other = (broker.vntana(vntana) for broker in ways)
+    assert one == other
+    states = [broker.status("vntana", vntana) for broker in ways]
+    assert states[0] == states[1]
+    assert one.fingerprint in str(states[0])
+
+
+def test_status_and_forget(broker: Broker, vntana: str) -> None:
+    first = broker.vntana(vntana)
+    assert first.fingerprint in str(broker.status("vntana", vntana))
+    assert broker.forget("vntana", vntana) >= 1
+    assert broker.vntana(vntana).generation == 2
+
+
+def test_rejected_replaces_what_is_current_and_nothing_else(broker: Broker, vntana: str) -> None:
+    first = broker.vntana(vntana)
+    second = broker.vntana(vntana, rejected=first.fingerprint)
+    assert second.generation == 2
+    for fingerprint in (first.fingerprint, UNKNOWN):
+        assert broker.vntana(vntana, rejected=fingerprint).generation == 2
+
+
+def test_force_makes_a_new_one_but_not_often(broker: Broker, vntana: str) -> None:
+    first = broker.vntana(vntana)
+    assert broker.vntana(vntana, force=True).generation == first.generation + 1
+    error = raised(TooManyRequests, lambda: broker.vntana(vntana, force=True))
+    assert error.retryable
+    assert error.retry_after
+    assert 0 < error.retry_after <= 10
+
+
+def raised(kind: type[BrokerError], call: Any) -> BrokerError:
+    with pytest.raises(BrokerError) as caught:
+        call()
+    assert type(caught.value) is kind
+    return caught.value
+
+
+@pytest.mark.parametrize(
+    ("options", "field"),
+    [
+        ({"min_ttl": -1}, "min_ttl"),
+        ({"min_ttl": 10**9}, "min_ttl"),
+        ({"rejected": "nonsense"}, "rejected"),
+        ({"workspace": 5}, "workspace"),
+    ],
+)
+def test_invalid_request(
+    broker: Broker, vntana: str, options: Mapping[str, Any], field: str
+) -> None:
+    assert field in raised(InvalidRequest, lambda: broker.vntana(vntana, **options)).detail
+
+
+def test_unknown_connection(broker: Broker) -> None:
+    assert raised(UnknownConnection, lambda: broker.vntana("nobody")).status == 404
+
+
+def test_not_configured(broker: Broker, system: System) -> None:
+    name = system.connect("vntana", {"personal_access_token": "s3cret", "colour": "s3cret"})
+    error = raised(NotConfigured, lambda: broker.vntana(name))
+    assert "colour" in error.detail
+    assert "s3cret" not in error.detail
+
+
+def test_credential_rejected_and_then_latched(
+    broker: Broker, system: System, fake_vntana: FakeVntana
+) -> None:
+    """One login, however often it is asked."""
+    document = {"email": "a@b.c", "password": "s3cret", "base_url": fake_vntana.url}
+    name = system.connect("vntana", document)
+    raised(CredentialRejected, lambda: broker.vntana(name))
+    raised(CredentialLatched, lambda: broker.vntana(name))
+    raised(CredentialLatched, lambda: broker.vntana(name, force=True))
+    assert fake_vntana.log.counts["login"] == 1
+
+
+def test_upstream_refused(broker: Broker, vntana: str, fake_vntana: FakeVntana) -> None:
+    fake_vntana.refuse("CLIENT_BLOCKED")
+    error = raised(UpstreamRefused, lambda: broker.vntana(vntana))
+    assert (error.upstream_status, error.upstream_code) == (403, "CLIENT_BLOCKED")
+
+
+def test_upstream_contract_changed(broker: Broker, vntana: str, fake_vntana: FakeVntana) -> None:
+    fake_vntana.fail("no_token", step="login")
+    assert "login" in raised(UpstreamContractChanged, lambda: broker.vntana(vntana)).detail
+
+
+def test_upstream_unavailable(broker: Broker, vntana: str, fake_vntana: FakeVntana) -> None:
+    fake_vntana.fail("status", times=None, status=503)
+    error = raised(UpstreamUnavailable, lambda: broker.vntana(vntana))
+    assert error.retryable
+    assert error.retry_after
+
+
+def test_an_old_token_is_said_to_be_stale(
+    broker: Broker, vntana: str, fake_vntana: FakeVntana
+) -> None:
+    """When a forced exchange finds the vendor down."""
+    first = broker.vntana(vntana)
+    fake_vntana.fail("status", times=None, status=503)
+    second = broker.vntana(vntana, force=True)
+    assert second.stale
+    assert second.fingerprint == first.fingerprint
+
+
+def test_a_process_asks_once_for_fifty_threads(
+    system: System, through: Through, vntana: str, fake_vntana: FakeVntana
+) -> None:
+    """And the vendor sees one login."""
+    broker = through(system.url)
+
+    def ask(_: int) -> Answer:
+        return broker.vntana(vntana)
+
+    with ThreadPoolExecutor(50) as pool:
+        answers = list(pool.map(ask, range(50)))
+    assert {answer.fingerprint for answer in answers} == {answers[0].fingerprint}
+    assert fake_vntana.log.counts["login"] == 1
+
+
+@pytest.fixture(autouse=True)
+def _no_wrong_turn(fake_vntana: FakeVntana) -> Iterator[None]:
+    """Nothing is asked of the vendor that it does not have."""
+    yield
+    assert fake_vntana.log.unknown == fake_vntana.log.breaches == []
