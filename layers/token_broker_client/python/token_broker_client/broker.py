@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypedDict, Unpack
 
 from token_broker_client.access import Access, canonical
 from token_broker_client.answers import Answer
-from token_broker_client.cache import SHARED, Cache
+from token_broker_client.cache import Cache, shared
 from token_broker_client.entrances import Action, Entrance, Order
 from token_broker_client.errors import InvalidRequest
 from token_broker_client.patience import SECONDS, Patience
@@ -34,7 +34,7 @@ class Broker:
 
     entrance: Entrance
     patience: Patience = field(default_factory=Patience, repr=False)
-    cache: Cache = field(default=SHARED, repr=False)
+    cache: Cache = field(default_factory=shared, repr=False)
 
     @classmethod
     def from_url(

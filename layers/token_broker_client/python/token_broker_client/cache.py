@@ -49,6 +49,14 @@ class Kept:
             and now + (wish.min_ttl or 0) <= self.answer.expires_at.timestamp()
         )
 
+    def is_later(self, answer: Answer, wish: Wish, now: float) -> bool:
+        """Say whether this is worth more than *answer*, which was got for *wish*."""
+        return (
+            self.answer.generation > answer.generation
+            and self.answer.fingerprint != wish.rejected
+            and now < self.ends_at
+        )
+
 
 class Cache:
     """What a process keeps. Threads may share it."""
@@ -131,8 +139,8 @@ class Cache:
         now = self._clock()
         with self._lock:
             kept = self._kept.get(key)
-            if kept and kept.suits(wish, now) and kept.answer.generation > answer.generation:
-                return kept.answer
+            if kept and kept.is_later(answer, wish, now):
+                return kept.answer if kept.suits(wish, now) else answer
             if answer.is_shareable:
                 self._kept[key] = Kept.of(answer, now)
                 self._kept.move_to_end(key)
@@ -147,4 +155,8 @@ class Cache:
 
 
 SHARED = Cache()
-"""The process's own."""
+
+
+def shared() -> Cache:
+    """Return the process's own."""
+    return SHARED

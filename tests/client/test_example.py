@@ -1,0 +1,158 @@
+"""The example in the documents: a Lambda that reads on, whatever becomes of its token.
+
+The vendor's log is the judge of what that took.
+"""
+
+import importlib.util
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.client.systems import System
+from token_broker_client import cache, identity
+from token_broker_client.cache import Cache
+from token_broker_fakes import FakeVntana
+from token_broker_local.places import ACCESS_KEY, REGION, SECRET_KEY
+
+EXAMPLE = Path(__file__).parents[2] / "docs/examples/organization.py"
+READ = {"name": "acme", "status": "ACTIVE"}
+
+Handler = Callable[[dict[str, Any], object], dict[str, Any]]
+Start = Callable[[], Handler]
+
+
+@pytest.fixture
+def connection(system: System, fake_vntana: FakeVntana) -> str:
+    return system.connect("vntana", FakeVntana.demo_secret(fake_vntana.url))
+
+
+@pytest.fixture
+def start(system: System, connection: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Start]:
+    """Return what starts the example as Lambda does: in a process that knows nothing yet."""
+    monkeypatch.setenv("TOKEN_BROKER_URL", system.url)
+    monkeypatch.setenv("CONNECTION", connection)
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", ACCESS_KEY)
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", SECRET_KEY)
+    monkeypatch.setenv("AWS_DEFAULT_REGION", REGION)
+    monkeypatch.delenv("AWS_SESSION_TOKEN", raising=False)
+    monkeypatch.delenv("AWS_PROFILE", raising=False)
+    identity._botocore.cache_clear()
+
+    def started() -> Handler:
+        monkeypatch.setattr(cache, "SHARED", Cache())
+        spec = importlib.util.spec_from_file_location("organization", EXAMPLE)
+        assert spec is not None
+        assert spec.loader is not None
+        module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+        handler: Handler = module.handler
+        return handler
+
+    yield started
+    identity._botocore.cache_clear()
+
+
+def exchanges(fake: FakeVntana) -> int:
+    """Return how many tokens of the organization were made."""
+    return fake.log.counts["enter organization"]
+
+
+def test_says_nothing_of_tokens() -> None:
+    """But in the sentence that says so, and in the broker's name."""
+    code = EXAMPLE.read_text().partition('"""\n\nimport')[2].lower()
+    code = code.replace("token_broker", "")
+    assert not any(word in code for word in ("token", "401", "403", "expire", "refresh"))
+
+
+def test_reads(start: Start, fake_vntana: FakeVntana) -> None:
+    handler = start()
+    assert [handler({}, None) for _ in range(3)] == [READ] * 3
+    assert exchanges(fake_vntana) == 1
+
+
+def test_starts_while_the_vendor_is_down(start: Start, fake_vntana: FakeVntana) -> None:
+    """Nothing is asked before it is called."""
+    fake_vntana.fail("status", times=None)
+    handler = start()
+    fake_vntana.heal()
+    assert handler({}, None) == READ
+
+
+def test_reads_through_an_outage(start: Start, fake_vntana: FakeVntana) -> None:
+    """The vendor goes down, forgets the token, and comes back: first for data, then for logins."""
+    handler = start()
+    assert handler({}, None) == READ
+    fake_vntana.revoke()
+    fake_vntana.fail("status", step="login", times=1)
+    fake_vntana.fail("reset", step="current", times=1)
+    fake_vntana.fail("status", step="current", times=2)
+    assert handler({}, None) == READ
+    assert [entry.status for entry in fake_vntana.log.of("login")] == [200, 503, 200]
+    assert [entry.status for entry in fake_vntana.log.of("current")[1:]] == [0, 503, 403, 200]
+
+
+def test_reads_on_with_its_token_while_nobody_can_log_in(
+    start: Start, fake_vntana: FakeVntana
+) -> None:
+    handler = start()
+    assert handler({}, None) == READ
+    fake_vntana.fail("status", step="login", times=None)
+    assert [handler({}, None) for _ in range(3)] == [READ] * 3
+    assert start()({}, None) == READ
+
+
+@pytest.mark.parametrize("mode", ["401", "403"])
+def test_reads_on_when_the_token_was_revoked(
+    start: Start, fake_vntana: FakeVntana, mode: Any
+) -> None:
+    fake_vntana.modes.dead_token = mode
+    handler = start()
+    assert handler({}, None) == READ
+    fake_vntana.revoke()
+    assert [handler({}, None) for _ in range(3)] == [READ] * 3
+    assert exchanges(fake_vntana) == 2
+
+
+def test_reads_on_when_the_secret_was_rotated(
+    start: Start, fake_vntana: FakeVntana, system: System, connection: str
+) -> None:
+    """The account has a new key, the old one and its tokens are dead, and the secret says so."""
+    handler = start()
+    assert handler({}, None) == READ
+    fake_vntana.accounts[0].key = "new-key"
+    fake_vntana.revoke()
+    document = FakeVntana.demo_secret(fake_vntana.url) | {"personal_access_token": "new-key"}
+    system.rotate("vntana", connection, document)
+    assert [handler({}, None) for _ in range(3)] == [READ] * 3
+
+
+def test_fifty_that_see_a_refusal_at_once_cause_one_exchange(
+    start: Start, fake_vntana: FakeVntana
+) -> None:
+    """Each starts by itself, so that only the broker can bring them together."""
+    fake_vntana.modes.dead_token = "401"
+    handlers = [start() for _ in range(50)]
+    with ThreadPoolExecutor(50) as pool:
+        assert list(pool.map(called, handlers)) == [READ] * 50
+        assert exchanges(fake_vntana) == 1
+        fake_vntana.revoke()
+        fake_vntana.log.clear()
+        barrier = threading.Barrier(50)
+
+        def at_once(handler: Handler) -> dict[str, Any]:
+            barrier.wait(20)
+            return called(handler)
+
+        assert list(pool.map(at_once, handlers)) == [READ] * 50
+    statuses = [entry.status for entry in fake_vntana.log.of("current")]
+    assert sorted(statuses) == [200] * 50 + [401] * 50
+    assert exchanges(fake_vntana) == 1
+    assert fake_vntana.log.counts["login"] == 1
+
+
+def called(handler: Handler) -> dict[str, Any]:
+    return handler({}, None)

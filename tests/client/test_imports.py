@@ -1,0 +1,85 @@
+"""What the client costs at a cold start, counted: no clock decides here.
+
+The measure is the code that an import loads and runs, in bytes of bytecode.
+"""
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+BUDGET = 1.1
+"""Times what everyone pays who signs requests to AWS by hand."""
+
+BY_HAND = "import requests, botocore.auth, botocore.awsrequest"
+BOTH = f"{BY_HAND}; import token_broker_client"
+ALL = (
+    "from token_broker_client import Broker; "
+    "broker = Broker.from_url('https://a.execute-api.eu-west-1.amazonaws.com/prod'); "
+    "broker.access('vntana', 'acme').auth()"
+)
+COUNT = """
+import json, marshal, sys
+sizes = {}
+for module in list(sys.modules.values()):
+    spec = getattr(module, "__spec__", None)
+    if hasattr(spec, "loader") and hasattr(spec.loader, "get_code") and spec.cached:
+        sizes[spec.name] = len(marshal.dumps(spec.loader.get_code(spec.name)))
+print(json.dumps(sizes))
+"""
+
+
+def loaded(statement: str) -> dict[str, int]:
+    """Return the modules that a new interpreter has after *statement*, and the size of each."""
+    run = subprocess.run(
+        [sys.executable, "-c", f"{statement}\n{COUNT}"], capture_output=True, text=True, check=True
+    )
+    sizes: dict[str, int] = json.loads(run.stdout)
+    return sizes
+
+
+@pytest.fixture(scope="module")
+def by_hand() -> dict[str, int]:
+    return loaded(BY_HAND)
+
+
+def test_costs_little_beside_what_it_is_made_of(by_hand: dict[str, int]) -> None:
+    """With everything that a first call through the API loads."""
+    everything = loaded(f"{BY_HAND}; {ALL}")
+    assert sum(everything.values()) <= BUDGET * sum(by_hand.values())
+
+
+def test_loads_nothing_but_itself(by_hand: dict[str, int]) -> None:
+    """Besides requests, botocore's signer, and what these load."""
+    others = loaded(f"{BY_HAND}; {ALL}").keys() - by_hand.keys()
+    assert {name.partition(".")[0] for name in others} == {"token_broker_client"}
+
+
+def test_the_import_alone_is_quick(by_hand: dict[str, int]) -> None:
+    """It is a tenth of the budget, so that a Lambda may import it and never need a token."""
+    alone = loaded("import token_broker_client")
+    heavy = {"requests", "urllib3", "botocore", "boto3", "httpx", "anyio", "ssl", "http"}
+    assert heavy.isdisjoint(name.partition(".")[0] for name in alone)
+    own = sum(size for name, size in alone.items() if name.startswith("token_broker_client"))
+    assert own < 0.1 * sum(by_hand.values())
+
+
+@pytest.mark.parametrize("library", ["boto3", "httpx", "token_broker", "anyio"])
+def test_needs_neither_the_broker_nor_what_is_optional(library: str) -> None:
+    """The layer is for functions that have nothing else of ours."""
+    statement = f"import sys; sys.modules[{library!r}] = None; {ALL}"
+    assert "token_broker_client.requests_auth" in loaded(statement)
+
+
+def test_says_what_httpx_needs() -> None:
+    """An extra that is not installed is named by Python itself."""
+    statement = (
+        "import sys; sys.modules['httpx'] = None\n"
+        "from token_broker_client import Broker\n"
+        "access = Broker.from_function('token-broker').access('vntana', 'acme')\n"
+        "try: access.httpx_auth()\n"
+        "except ImportError as error: assert 'httpx' in str(error), error\n"
+        "else: raise AssertionError"
+    )
+    loaded(statement)
