@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from token_broker.errors import BrokerError, StoreUnavailable, UpstreamUnavailable
 from token_broker.item import Item, State, state
 from token_broker.memory import Held
+from token_broker.pointers import may_mislead
 from token_broker.refusals import refuse_too_long
 from token_broker.tokens import Token
 from token_broker.tools import Tools
@@ -122,9 +123,9 @@ class Broker:
         own, *others = self.tools.store.read_all(partition, *dict.fromkeys((key, likely)))
         if not own.target:
             return own
-        if others and own.target == likely:
-            return others[0]
-        return self.tools.store.read(partition, own.target)
+        is_there = others and own.target == likely
+        item = others[0] if is_there else self.tools.store.read(partition, own.target)
+        return own if may_mislead(own, item) else item
 
     def _hand_out(self, call: Call, held: Held, source: str) -> Answer:
         """Return what is kept, and start its renewal off this caller's path if it is due."""

@@ -28,7 +28,7 @@ from token_broker.item import (
     recent_reports,
 )
 from token_broker.memory import Held
-from token_broker.pointers import pointer_values
+from token_broker.pointers import may_mislead, pointer_values
 from token_broker.refusals import again, refuse_too_long
 from token_broker.secret_versions import Secret
 from token_broker.tokens import Token
@@ -178,7 +178,8 @@ class Errand:
             now = self.tools.clock.now()
             if wish.force and wish.newer_than is None:
                 wish = replace(wish, newer_than=subject.generation)
-            if wish.is_met(subject, now) and (token := self.tools.sealer.open_token(subject)):
+            would_do = wish.is_met(subject, now) and not self._is_misled(own, subject)
+            if would_do and (token := self.tools.sealer.open_token(subject)):
                 return Held(subject, token, now), "table"
             refuse_too_long(subject, wish.min_ttl)
             if subject.is_leased(now) or own.is_leased(now):
@@ -211,6 +212,16 @@ class Errand:
         if not own.target:
             return own, own
         return own, self.tools.store.read(self.partition, own.target)
+
+    def _is_misled(self, own: Item, subject: Item) -> bool:
+        """Say whether the secret has a new version by which *own* may lead to another item.
+
+        Not while that version was rejected, or an exchange fails: then the old way is good enough.
+        """
+        if not own.target or not may_mislead(own, subject) or own.failure or subject.failure:
+            return False
+        version = self.version()
+        return own.secret_version != version and not self.gate.knows_rejected(own, version)
 
     def _step(self, variant: Variant, own: Item) -> Variant | None:
         """Return the variant that *variant* stands for, if that can be told without the vendor.
