@@ -1,6 +1,9 @@
 """The broker over moto's AWS and the vendors' fakes, for whichever tests want it all.
 
 AWS is one server for all tests of a process: moto keeps what it holds in one place anyway.
+
+Properties are tried with the same examples at each run, and without a stop-watch.
+``pytest --hypothesis-profile=explore`` looks for new examples, and for many more.
 """
 
 import threading
@@ -8,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import boto3
 import pytest
+from hypothesis import HealthCheck, settings
 
 from token_broker_fakes import FakeEditor, FakeVendorlink, FakeVntana
 
@@ -15,6 +19,12 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from tests.functions.world import Counted, World
+
+# A machine that is busy is no defect of what is tested.
+patient = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("repeatable", patient, derandomize=True)
+settings.register_profile("explore", patient, max_examples=5_000)
+settings.load_profile("repeatable")
 
 
 @pytest.fixture(scope="session")
