@@ -1,1 +1,1 @@
-"""The operator's command, `token-broker`."""
+"""The operator's command, `token-broker`. Nothing of it is shipped to Lambda."""

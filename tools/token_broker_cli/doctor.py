@@ -1,0 +1,76 @@
+"""`doctor`: looks at everything between the operator and a token, and says what to do."""
+
+from collections.abc import Iterator
+from dataclasses import asdict
+from functools import partial
+
+from rich.table import Table
+from rich.text import Text
+
+from token_broker_cli import entrance_checks as entrance
+from token_broker_cli import store_checks as store
+from token_broker_cli.desk import Desk
+from token_broker_cli.findings import Finding, Level, findings, unseen
+from token_broker_cli.screen import plain
+from token_broker_cli.troubles import FAILURE
+
+MARKS = {Level.OK: ("✓", "green"), Level.WARNING: ("!", "yellow"), Level.FAILURE: ("✗", "red")}
+
+
+def doctor(desk: Desk) -> int:
+    """Check everything; return the exit code."""
+    found = [*examined(desk)]
+    failures = sum(one.level is Level.FAILURE for one in found)
+    if desk.screen.json:
+        desk.screen.data({"ok": not failures, "findings": [asdict(one) for one in found]})
+    else:
+        desk.screen.show(table(found), "", summary(found))
+    return FAILURE if failures else 0
+
+
+def examined(desk: Desk) -> Iterator[Finding]:
+    """Yield every finding, from the operator inwards."""
+    for name, check in (
+        ("settings", entrance.settings),
+        ("identity", entrance.identity),
+        ("region", entrance.region),
+        ("api", entrance.reach),
+        ("functions", entrance.signature),
+    ):
+        yield from findings(name, partial(check, desk))
+    for name, look, permission in (
+        ("table", store.table, "dynamodb:DescribeTable"),
+        ("ttl", store.ttl, "dynamodb:DescribeTimeToLive"),
+        ("key", store.key, "kms:DescribeKey"),
+        ("secrets", store.secrets, "secretsmanager:ListSecrets"),
+    ):
+        yield from unseen(name, partial(look, desk), permission)
+
+
+def table(found: list[Finding]) -> Table:
+    """Return a line for each finding, and below it what to do."""
+    grid = Table.grid(padding=(0, 2, 0, 0))
+    grid.add_column()
+    grid.add_column(no_wrap=True)
+    grid.add_column(overflow="fold")
+    for one in found:
+        mark, style = MARKS[one.level]
+        says = Text(plain(one.says), "" if one.level is Level.OK else style)
+        if one.do:
+            says.append(f"\n→ {one.do}", "cyan")
+        grid.add_row(Text(mark, style), Text(one.check, "bold"), says)
+    return grid
+
+
+def summary(found: list[Finding]) -> Text:
+    """Say in a line how it stands."""
+    failures = sum(one.level is Level.FAILURE for one in found)
+    warnings = sum(one.level is Level.WARNING for one in found)
+    if not failures and not warnings:
+        return Text("All is well.", "bold green")
+    told = [
+        f"{count} {word}{'s' * (count != 1)}"
+        for count, word in ((failures, "failure"), (warnings, "warning"))
+        if count
+    ]
+    return Text(" and ".join(told) + ".", "bold red" if failures else "bold yellow")

@@ -1,0 +1,102 @@
+"""What `doctor` looks at between the operator and the broker: who, where, signature, clock."""
+
+import time
+from collections.abc import Iterator
+from email.utils import parsedate_to_datetime
+
+from token_broker_cli.desk import Desk
+from token_broker_cli.findings import Finding, fine, odd, wrong
+from token_broker_cli.troubles import trouble
+from token_broker_local.places import FLOWS
+
+PROBE = "token-broker-doctor"
+"""A connection that nobody has: that the broker says so shows that the way to it is open."""
+
+TOLERATED = 30
+"""Seconds that the clocks of two of the broker's functions may differ by."""
+
+SIGNABLE = 300
+"""Seconds by which AWS lets a signature's time be wrong."""
+
+
+def settings(desk: Desk) -> Iterator[Finding]:
+    """Say what is meant."""
+    where = "the local system" if desk.settings.local else f"stage {desk.settings.stage}"
+    yield fine("settings", f"{where}, {desk.gateway.url}")
+
+
+def region(desk: Desk) -> Iterator[Finding]:
+    """Compare where requests go with where AWS is asked."""
+    mine, there = desk.session.region_name, desk.gateway.region
+    if mine == there:
+        yield fine("region", str(mine))
+    elif mine:
+        do = f"Name one region for both: --region {there}, if the address is right."
+        yield wrong("region", f"AWS is asked in {mine}, the API is in {there}", do)
+    else:
+        yield wrong("region", "no region is set", f"Name it: --region {there}, or AWS_REGION.")
+
+
+def identity(desk: Desk) -> Iterator[Finding]:
+    """Ask AWS who is calling."""
+    answer = desk.client("sts").get_caller_identity()
+    yield fine("identity", f"{answer['Arn']}")
+
+
+def reach(desk: Desk) -> Iterator[Finding]:
+    """Call the API with no signature: it must answer, and refuse."""
+    import requests  # noqa: PLC0415 (slow, and `--help` does without)
+
+    address = f"{desk.gateway.url}/v1/vntana/{PROBE}"
+    try:
+        response = requests.get(address, timeout=10, allow_redirects=False)
+    except requests.RequestException as error:
+        do = "Start `make run`." if desk.settings.local else "Check the address and the network."
+        yield wrong("api", f"it does not answer ({type(error).__name__})", do)
+        return
+    if response.status_code in (401, 403):
+        yield fine("api", "it answers, and refuses calls that are not signed")
+    else:
+        do = "It must refuse unsigned calls with 403. Is that the broker's address?"
+        yield wrong("api", f"unsigned, it answers {response.status_code}", do)
+    yield clock(response.headers.get("Date"), time.time())
+
+
+def clock(date: str | None, now: float) -> Finding:
+    """Compare the clock here with the API's."""
+    if not date:
+        return odd("clock", "the API does not say what time it is", "Compare the clocks yourself.")
+    apart = round(now - parsedate_to_datetime(date).timestamp())
+    told = f"{abs(apart)} s {'ahead of' if apart > 0 else 'behind'} the API's"
+    do = "Set this machine's clock: switch time synchronisation (NTP) on."
+    if abs(apart) >= SIGNABLE:
+        return wrong("clock", f"{told}: AWS refuses signatures", do)
+    if abs(apart) > TOLERATED:
+        return odd("clock", told, do)
+    return fine("clock", "right, to the second" if abs(apart) <= 1 else told)
+
+
+def signature(desk: Desk) -> Iterator[Finding]:
+    """Ask each function for a connection that nobody has."""
+    for flow in FLOWS:
+        yield answered(desk, flow)
+
+
+def answered(desk: Desk, flow: str) -> Finding:
+    """Return what comes of a signed call."""
+    try:
+        desk.call(flow, PROBE, "status")
+    except Exception as error:  # noqa: BLE001 (each function is a finding of its own)
+        known = trouble(error)
+        if known.code != "unknown_connection":
+            return wrong(flow, f"{known.code}: {known.detail}", remedy(known.code, known.advice))
+    return fine(flow, "the function answers signed calls")
+
+
+def remedy(code: str, advice: str) -> str:
+    """Return what to do about a signed call that failed; not: see the doctor."""
+    return {
+        "access_denied": "Check keys and region; your role needs the Operate policy.",
+        "unreachable": "Check the address; the API's log tells whether the call arrived.",
+        "store_unavailable": "See what is found below; the function's log names the operation.",
+    }.get(code, advice)

@@ -1,0 +1,116 @@
+"""What each flow needs, asked for question by question. What is secret is typed unseen."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import typer
+
+from token_broker_local.places import Places
+
+Document = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """Asks for one key of a secret."""
+
+    key: str
+    text: str
+    default: str | None = None
+    is_secret: bool = False
+    is_optional: bool = False
+
+    def ask(self, kept: str | None = None) -> str:
+        """Return what a person answers; *kept* is what the connection has now."""
+        if self.is_secret:
+            return str(typer.prompt(self.text, hide_input=True, err=True))
+        default = kept or self.default or ("" if self.is_optional else None)
+        hint = " (empty: none)" if self.is_optional and not default else ""
+        shown = bool(default)
+        answer = typer.prompt(f"{self.text}{hint}", default, show_default=shown, err=True)
+        return str(answer).strip()
+
+
+KEY = Question(
+    "personal_access_token", "Personal access token (empty: log in by e-mail)", is_secret=True
+)
+LOGIN = (Question("email", "E-mail"), Question("password", "Password", is_secret=True))
+QUESTIONS = {
+    "vntana": (
+        Question("organization", "Organization, uuid or slug", is_optional=True),
+        Question("workspace", "Workspace, uuid or slug", is_optional=True),
+        Question("base_url", "Address", "https://api-platform.vntana.com"),
+    ),
+    "vendorlink": (
+        Question("username", "User name"),
+        Question("password", "Password", is_secret=True),
+        Question("host", "Host", "app.vendorlink.nl"),
+    ),
+    "editor": (
+        Question("api_key", "API key", is_secret=True),
+        Question("editor_url", "Address of the editor"),
+        Question("token_url", "Address of the token service", "https://tokens.kudo.graebert.com"),
+    ),
+}
+
+LOGIN_KEYS = {
+    "vntana": ("personal_access_token", "email", "password", "base_url"),
+    "vendorlink": ("username", "password", "host"),
+    "editor": ("api_key", "token_url"),
+}
+"""What a vendor judges when it lets somebody in, or does not."""
+
+
+def fill_in(flow: str, kept: Mapping[str, Any], local: Places | None) -> Document:
+    """Ask for what *flow* needs; return it over what is *kept* of the connection."""
+    document = dict(kept)
+    if flow == "vntana":
+        document = login(document)
+    for question in QUESTIONS[flow]:
+        default = kept.get(question.key, local_default(question.key, flow, local))
+        answer = question.ask(default if isinstance(default, str) else None)
+        document.pop(question.key, None)
+        if answer and answer != question.default:
+            document[question.key] = answer
+    if flow == "vendorlink":
+        document = loopback(document)
+    return document
+
+
+def login(kept: Mapping[str, Any]) -> Document:
+    """Ask for one of VNTANA's two kinds of login, which takes the place of the kept one."""
+    others = {
+        k: v for k, v in kept.items() if k not in ("personal_access_token", "email", "password")
+    }
+    key = str(typer.prompt(KEY.text, "", hide_input=True, show_default=False, err=True))
+    if key:
+        return others | {KEY.key: key}
+    email = kept.get("email")
+    return others | {one.key: one.ask(email if one.key == "email" else None) for one in LOGIN}
+
+
+def local_default(key: str, flow: str, local: Places | None) -> str | None:
+    """Return where the local system's fake of a vendor is, which is what is meant there."""
+    if local is None:
+        return None
+    url = local.url(flow)
+    places = {
+        "base_url": url,
+        "host": url.removeprefix("http://"),
+        "token_url": url,
+        "editor_url": f"{url}/editor",
+    }
+    return places.get(key)
+
+
+def loopback(document: Document) -> Document:
+    """Return *document* with the scheme that a server on this machine has."""
+    host = str(document.get("host", "")).partition(":")[0]
+    is_local = host in {"127.0.0.1", "localhost"}
+    return document | ({"scheme": "http"} if is_local else {})
+
+
+def is_same_login(flow: str, one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
+    """Say whether a vendor would judge both alike."""
+    return all(one.get(key) == other.get(key) for key in LOGIN_KEYS[flow])

@@ -1,0 +1,93 @@
+"""What is shown, and to whom: people get colours and tables, machines JSON, nobody a secret.
+
+Answers go to stdout; notes, questions and errors to stderr. Colours end where a pipe begins, and
+with NO_COLOR.
+"""
+
+import json
+import sys
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from token_broker_cli.troubles import Trouble
+
+if TYPE_CHECKING:
+    from rich.console import Console, RenderableType
+
+
+class Screen:
+    """Where a command writes."""
+
+    def __init__(self, json: bool = False) -> None:
+        self.json = json
+        for stream in (sys.stdout, sys.stderr):
+            # A terminal that lacks a sign gets a question mark instead of a traceback.
+            if hasattr(stream, "reconfigure"):
+                stream.reconfigure(errors="replace")
+
+    @property
+    def is_watched(self) -> bool:
+        """Say whether what is written to stdout appears before somebody's eyes."""
+        return sys.stdout.isatty()
+
+    def data(self, document: object) -> None:
+        """Write *document* as JSON: a line for a pipe, indented for a reader."""
+        print(json.dumps(document, indent=2 if self.is_watched else None, ensure_ascii=False))
+
+    def lines(self, *lines: str) -> None:
+        """Write *lines* exactly as they are."""
+        print("\n".join(lines))
+
+    def show(self, *parts: "RenderableType") -> None:
+        """Show people a table, or text."""
+        self._out.print(*parts, sep="\n")
+
+    def note(self, text: str, style: str = "dim") -> None:
+        """Tell people something beside the answer; machines that read JSON need not know."""
+        if not self.json:
+            self._err.print(plain(text), style=style, markup=False, highlight=False)
+
+    def fail(self, trouble: Trouble) -> None:
+        """Say what went wrong."""
+        if self.json:
+            print(json.dumps(trouble.document(), ensure_ascii=False), file=sys.stderr)
+            return
+        from rich.text import Text  # noqa: PLC0415 (slow, and `--help` does without)
+
+        line = Text.assemble(
+            (trouble.code, "bold red"), ": ", plain(trouble.detail), facts(trouble)
+        )
+        self._err.print(line, highlight=False)
+        if trouble.advice:
+            self._err.print(Text(f"→ {trouble.advice}", "cyan"), highlight=False)
+
+    @cached_property
+    def _out(self) -> "Console":
+        return console(stderr=False)
+
+    @cached_property
+    def _err(self) -> "Console":
+        return console(stderr=True)
+
+
+def console(*, stderr: bool) -> "Console":
+    """Return a console that takes every text as it is."""
+    from rich.console import Console  # noqa: PLC0415 (slow, and `--help` does without)
+
+    return Console(stderr=stderr, markup=False, highlight=False, emoji=False)
+
+
+def facts(trouble: Trouble) -> str:
+    """Return what the vendor said, and when to come back, in brackets."""
+    known = trouble.facts
+    parts = [
+        f"the vendor's code is {known['upstream_code']}" if "upstream_code" in known else "",
+        f"try again in {known['retry_after']:.0f} s" if "retry_after" in known else "",
+    ]
+    told = "; ".join(filter(None, parts))
+    return f" ({plain(told)})" if told else ""
+
+
+def plain(value: Any) -> str:
+    """Return *value* as text that cannot steer a terminal: what a vendor says may be anything."""
+    return "".join(sign if sign.isprintable() or sign == "\n" else "·" for sign in str(value))

@@ -1,0 +1,86 @@
+"""What all commands share: their options, a desk to work at, and one line for each error."""
+
+import inspect
+import os
+from collections.abc import Callable
+from functools import wraps
+from typing import Annotated, Any, Concatenate, ParamSpec
+
+import typer
+
+from token_broker_cli.desk import Desk
+from token_broker_cli.screen import Screen
+from token_broker_cli.settings import Options, Settings
+from token_broker_cli.troubles import FAILURE, trouble
+
+P = ParamSpec("P")
+PANEL = "Which broker"
+
+
+def _option(*names: str, help: str) -> Any:  # noqa: A002 (typer's name)
+    return typer.Option(*names, help=help, rich_help_panel=PANEL)
+
+
+Local = Annotated[bool, _option("--local", help="The broker of `make run`.")]
+Port = Annotated[int | None, _option(help="Where `make run` listens (PORT; 8080).")]
+Stage = Annotated[str | None, _option(help="The stage that is deployed (TOKEN_BROKER_STAGE).")]
+Url = Annotated[str | None, _option(help="The API, without /v1 (TOKEN_BROKER_URL; the stack's).")]
+Stack = Annotated[str | None, _option(help="The stack (TOKEN_BROKER_STACK; token-broker-STAGE).")]
+Region = Annotated[str | None, _option(help="The AWS region (AWS_REGION; the profile's).")]
+Profile = Annotated[str | None, _option(help="The AWS profile (AWS_PROFILE).")]
+Json = Annotated[bool, typer.Option("--json", help="Answer in JSON, and fail in JSON.")]
+
+
+def shared(
+    *,
+    local: Local = False,
+    port: Port = None,
+    stage: Stage = None,
+    url: Url = None,
+    stack: Stack = None,
+    region: Region = None,
+    profile: Profile = None,
+    json: Json = False,
+) -> Options:
+    """Return the options that may stand before a command's name and behind it."""
+    return Options(local, port, stage, url, stack, region, profile, json)
+
+
+SHARED = inspect.signature(shared).parameters
+
+
+def command(body: Callable[Concatenate[Desk, P], int | None]) -> Callable[..., None]:
+    """Give *body* a desk and the shared options, and turn its errors into a line.
+
+    What it returns is the exit code.
+    """
+
+    @wraps(body)
+    def run(ctx: typer.Context, **values: Any) -> None:
+        chosen = shared(**{name: values.pop(name) for name in SHARED}).over(ctx.obj or Options())
+        screen = Screen(json=chosen.json)
+        try:
+            desk = Desk(Settings.of(chosen, os.environ), screen)
+            code = body(desk, **values)  # type: ignore[call-arg]  # by name, as the signature says
+        except (typer.Exit, typer.Abort):
+            raise
+        except BrokenPipeError:
+            code = hung_up()
+        except Exception as error:  # noqa: BLE001 (never a traceback: it might show anything)
+            known = trouble(error)
+            screen.fail(known)
+            code = known.exit_code
+        raise typer.Exit(code or 0)
+
+    own = [*inspect.signature(body).parameters.values()][1:]
+    context = inspect.Parameter("ctx", inspect.Parameter.KEYWORD_ONLY, annotation=typer.Context)
+    ours = [one.replace(kind=inspect.Parameter.KEYWORD_ONLY) for one in own]
+    run.__signature__ = inspect.Signature([context, *ours, *SHARED.values()])  # type: ignore[attr-defined]  # PEP 362
+    run.__annotations__ = {"ctx": typer.Context}
+    return run
+
+
+def hung_up() -> int:
+    """Return the exit code for a reader that has enough, like `head`, and write no more to it."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+    return FAILURE

@@ -1,0 +1,92 @@
+"""Tries credentials before they are stored: the flow's own exchange, once, with nothing kept.
+
+A login that was rejected is never sent again: whatever asks for another one gets the same error.
+"""
+
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Any
+
+from token_broker.document import Document
+from token_broker.errors import BrokerError, CredentialRejected, InvalidRequest
+from token_broker.exchange import Ask, Elsewhere, Request, Response, Send, run
+from token_broker.tokens import Token
+from token_broker.tools import Flow
+from token_broker.variants import Variant
+
+SECONDS = 25.0
+FAREWELL_SECONDS = 3.0
+PLACEHOLDER = "token-broker-check"
+"""Stands for parameters that every call must bring, and a trial does not know."""
+
+
+@dataclass(slots=True)
+class Trial:
+    """One attempt, and all that it earned."""
+
+    flow: Flow
+    credentials: Any
+    send: Send
+    now: int
+    _earned: dict[str, Token] = field(default_factory=dict, repr=False)
+    _rejection: CredentialRejected | None = field(default=None, repr=False)
+
+    def token(self) -> Token:
+        """Return what a call that asks for nothing special would get. Raises `BrokerError`."""
+        asked = self.flow.asked(Document(request(self.credentials), InvalidRequest))
+        return self.answer(Ask(self.flow.settle(self.credentials, asked)))
+
+    def answer(self, ask: Ask) -> Token:
+        """Answer from what was earned, as the broker would from its table."""
+        kept = self._earned.get(ask.variant.key)
+        if kept is None or kept.fingerprint == ask.rejected:
+            kept = self._earned[ask.variant.key] = self._exchange(ask.variant)
+        return kept
+
+    def end(self, send: Send) -> None:
+        """End the sessions that were begun, where the vendor has a way."""
+        for token in {one.fingerprint: one for one in self._earned.values()}.values():
+            farewell = self.flow.log_out(self.credentials, token)
+            with suppress(BrokerError):
+                if farewell:
+                    run(farewell, send)
+
+    def _exchange(self, variant: Variant) -> Token:
+        if self._rejection:
+            raise self._rejection
+        try:
+            conversation = self.flow.exchange(self.credentials, variant, self.now)
+            earned = run(conversation, self.send, self.answer)
+        except CredentialRejected as error:
+            self._rejection = error
+            raise
+        return self.answer(Ask(earned.variant)) if isinstance(earned, Elsewhere) else earned
+
+
+def request(credentials: Any) -> dict[str, Any]:
+    """Return the body of the call: the editor's parameters have to be there."""
+    defaults = getattr(credentials, "parameters", {})
+    missing = {n: PLACEHOLDER for n in getattr(credentials, "required", ()) if not defaults.get(n)}
+    return {"parameters": missing} if missing else {}
+
+
+def attempt(flow: Flow, credentials: Any) -> Token:
+    """Try *credentials* against the vendor; return the token, whose session is ended again."""
+    from token_broker.transport import Transport  # noqa: PLC0415 (slow, and not always needed)
+
+    transport = Transport()
+    trial = Trial(flow, credentials, within(transport.send, SECONDS), int(time.time()))
+    try:
+        token = trial.token()
+        trial.end(within(transport.send, FAREWELL_SECONDS))
+    finally:
+        transport.close()
+    return token
+
+
+def within(send: Callable[[Request, float], Response], seconds: float) -> Send:
+    """Return what sends requests, all of them within *seconds*."""
+    until = time.monotonic() + seconds
+    return lambda request: send(request, max(0.1, until - time.monotonic()))

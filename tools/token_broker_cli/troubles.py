@@ -1,0 +1,112 @@
+"""What went wrong, in one line, and what to do about it.
+
+Texts of libraries are not shown: some repeat what was sent. AWS's refusals are, as they name the
+missing permission and nothing else.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+USAGE, FAILURE = 2, 1
+"""Exit codes; 0 is success."""
+
+ADVICE = {
+    "invalid_request": "Correct what it names.",
+    "unknown_connection": "Add it with `token-broker connect`; `token-broker connections` "
+    "lists what there is.",
+    "too_many_requests": "Wait, then ask again; without --force if the token works.",
+    "not_configured": "Correct the secret with `token-broker connect`.",
+    "internal": "A defect: the function's log has more, under the request id.",
+    "credential_rejected": "Store the right credentials with `token-broker connect`; these are "
+    "not tried again.",
+    "credential_latched": "Store new credentials with `token-broker connect`. If it was the "
+    "vendor's mistake, `token-broker forget` has them tried once more.",
+    "upstream_refused": "The vendor decides: check the account's rights, subscription and "
+    "permitted addresses.",
+    "upstream_contract_changed": "The vendor changed something: see docs/upstreams/.",
+    "upstream_unavailable": "The vendor is down, or out of reach: try again in a while.",
+    "refresh_in_progress": "Somebody else is renewing: ask again in a moment.",
+    "store_unavailable": "See whether DynamoDB and KMS work: `token-broker doctor`.",
+    "access_denied": "See who you are and what you may do: `token-broker doctor`.",
+    "unreachable": "See whether the address and the network are right: `token-broker doctor`.",
+}
+
+DENIED: tuple[str, ...] = (
+    "AccessDenied",
+    "UnrecognizedClient",
+    "ExpiredToken",
+    "InvalidSignature",
+    "NotAuthorized",
+)
+DENIED += ("InvalidClientTokenId", "SignatureDoesNotMatch")
+
+
+class Trouble(Exception):
+    """A command cannot do what it was asked to. Its text holds no secret."""
+
+    def __init__(
+        self,
+        code: str,
+        detail: str,
+        advice: str = "",
+        *,
+        exit_code: int = FAILURE,
+        facts: Mapping[str, Any] | None = None,
+    ) -> None:
+        super().__init__(detail)
+        self.code = code
+        self.detail = detail
+        self.advice = advice or ADVICE.get(code, "")
+        self.exit_code = exit_code
+        self.facts = {k: v for k, v in (facts or {}).items() if v is not None}
+
+    def document(self) -> dict[str, Any]:
+        """Return this trouble for machines."""
+        return {"code": self.code, "detail": self.detail, "advice": self.advice} | self.facts
+
+
+def usage(detail: str, advice: str = "") -> Trouble:
+    """Return the trouble that the command line, or a setting, is wrong."""
+    return Trouble("usage", detail, advice, exit_code=USAGE)
+
+
+def trouble(error: Exception) -> Trouble:
+    """Return what *error* means for a person at a terminal."""
+    if isinstance(error, Trouble):
+        return error
+    if hasattr(error, "code") and hasattr(error, "detail"):
+        return _broker(error)
+    if error.__class__.__module__.startswith("botocore."):
+        return _aws(error)
+    # What it says may hold anything, so only its name is shown.
+    return Trouble("internal", f"a defect of this command ({type(error).__name__})", "Report it.")
+
+
+def _broker(error: Any) -> Trouble:
+    names = ("retryable", "retry_after", "upstream_status", "upstream_code")
+    return Trouble(
+        error.code, error.detail, facts={name: getattr(error, name, None) for name in names}
+    )
+
+
+def _aws(error: Any) -> Trouble:
+    """Return the trouble that botocore tells of."""
+    name = type(error).__name__
+    if hasattr(error, "response"):
+        return _refusal(error.response.get("Error", {}), error.operation_name)
+    if name == "NoRegionError":
+        return usage("no region is set", "Name one: --region, or AWS_REGION.")
+    if name == "ProfileNotFound":
+        return usage("there is no such profile in your AWS configuration", "See --profile.")
+    if "Credential" in name or "Token" in name or "SSO" in name:
+        return Trouble("access_denied", f"the AWS credentials cannot be had ({name})")
+    if name in {"EndpointConnectionError", "ConnectTimeoutError", "ReadTimeoutError"}:
+        return Trouble("unreachable", f"AWS does not answer ({name})")
+    return Trouble("aws_failed", f"AWS was not asked: {name}", "Run `token-broker doctor`.")
+
+
+def _refusal(told: Mapping[str, str], operation: str) -> Trouble:
+    code = told.get("Code", "unknown")
+    if code.startswith(DENIED):
+        return Trouble("access_denied", f"AWS refused {operation}: {told.get('Message') or code}")
+    return Trouble("aws_failed", f"AWS answered {operation} with {code}", f"Look up {code}.")
