@@ -108,6 +108,8 @@ class Attempt:
     def _run(self, credentials: Any) -> Token | Elsewhere:
         """Converse once. A renewal token is used here or never: by now it counts as spent."""
         may_renew, self._may_renew = self._may_renew, False
+        # Another version of the secret may name another user, whose session this is not.
+        may_renew &= self._lease.secret_version == self._errand.read_secret().version
         kept = self._tools.sealer.open_token(self._lease) if may_renew else None
         now = self._tools.clock.now()
         conversation = self._tools.flow.exchange(credentials, self._variant, now, kept)

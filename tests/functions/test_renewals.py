@@ -1,0 +1,25 @@
+"""What a renewal may use of what is kept, when the secret has changed since."""
+
+import pytest
+
+from tests.functions.world import World
+from token_broker_fakes.vendorlink import User
+
+
+@pytest.mark.parametrize("how", ["force", "rotate"])
+def test_a_renewal_token_of_another_version_of_the_secret_is_not_used(
+    world: World, how: str
+) -> None:
+    """It would go on with the session of whoever the secret named before."""
+    world.vendorlink.users.append(User("second", "second-password", 4712, "Second User"))
+    connection = world.connect("vendorlink")
+    assert world.call("vendorlink", connection)["context"]["user_id"] == 4711
+
+    changed = {"username": "second", "password": "second-password"}
+    world.put_secret("vendorlink", connection, world.secret("vendorlink") | changed)
+    if how == "rotate":
+        world.call("vendorlink", connection, action="rotate")
+    world.advance(61)
+    answer = world.call("vendorlink", connection, force=how == "force")
+    assert answer["context"]["user_id"] == 4712
+    assert world.vendorlink.log.steps == ["login", "login"]
