@@ -1,6 +1,7 @@
 """The editor's conversations, held by hand: tokens for one exact set of parameters."""
 
 import json
+from random import Random
 from typing import Any
 
 import pytest
@@ -10,7 +11,7 @@ from hypothesis import strategies as st
 from tests.conversations import NOW, SECRETS, answer, any_answers, begin, earned, repeated, survives
 from token_broker import editor
 from token_broker.document import DEEPEST, Document
-from token_broker.editor import Credentials
+from token_broker.editor import LARGEST_PARAMETERS, Credentials
 from token_broker.errors import (
     BrokerError,
     CredentialRejected,
@@ -256,6 +257,17 @@ def test_a_parameter_that_is_required_has_to_be_there(value: object) -> None:
 def test_what_is_required_is_the_secrets_to_say() -> None:
     nothing = Credentials("key/1", "https://editor.example", required=())
     assert editor.settle(nothing, wanted()) == wanted()
+
+
+def test_parameters_that_could_not_be_kept_are_refused_before_the_vendor_is_asked() -> None:
+    """Where tokens are not shared nothing is kept, so any size will do."""
+    large = wanted(userId="1", fileUrl=Random(1).randbytes(LARGEST_PARAMETERS).hex())
+    with pytest.raises(InvalidRequest, match=r"^parameters: .*too large"):
+        editor.settle(CREDENTIALS, large)
+    alone = Credentials("key/1", "https://editor.example", reuse=False)
+    assert editor.settle(alone, large) == large
+    long = wanted(userId="1", fileUrl="a" * 9 * LARGEST_PARAMETERS)
+    assert editor.settle(CREDENTIALS, long) == long
 
 
 def test_the_same_parameters_share_a_token_if_the_secret_says_so() -> None:

@@ -8,8 +8,10 @@ https://graebert.atlassian.net/wiki/x/iYARcw; the query's name, ``apitoken``, at
 https://graebert.atlassian.net/wiki/spaces/KUDOPARTNER/pages/1180008643/Editor+parameters.
 """
 
+import json
 import math
 import re
+import zlib
 from typing import Any
 
 from token_broker.document import Document
@@ -38,6 +40,9 @@ __all__ = [
 
 NAME = "editor"
 TOKEN_KINDS = frozenset({"parameters"})
+LARGEST_PARAMETERS = 3_000
+"""Bytes, compressed, of parameters that a shared token is kept with: KMS encrypts 4,096 at once."""
+
 REFUSALS = frozenset({401, 403})
 """Statuses of a wrong key. 403 is documented; its text looks like JSON and is none."""
 
@@ -61,6 +66,8 @@ def settle(credentials: Credentials, variant: Variant) -> Variant:
     missing = [name for name in credentials.required if _is_blank(parameters.get(name))]
     if missing:
         raise InvalidRequest(f"parameters.{missing[0]}: is missing")
+    if credentials.reuse and _packed_size(parameters) > LARGEST_PARAMETERS:
+        raise InvalidRequest("parameters: are too large to share a token for")
     return Variant("parameters", {"parameters": parameters})
 
 
@@ -117,6 +124,10 @@ def log_out(credentials: Credentials, token: Token) -> Exchange | None:
     """Return None: the vendor documents no way to end a session."""
     del credentials, token
     return None
+
+
+def _packed_size(parameters: dict[str, Any]) -> int:
+    return len(zlib.compress(json.dumps(parameters).encode(), 9))
 
 
 def _is_blank(value: object) -> bool:
