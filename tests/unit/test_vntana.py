@@ -40,7 +40,8 @@ from token_broker.errors import (
 from token_broker.exchange import Ask, Elsewhere, Response
 from token_broker.tokens import Token
 from token_broker.variants import Variant
-from token_broker.vntana import LISTING, Credentials
+from token_broker.vntana import Credentials
+from token_broker.vntana_variants import LISTING
 
 
 def test_a_listing_logs_in_and_lists() -> None:

@@ -28,7 +28,7 @@ from token_broker.errors import (
 from token_broker.exchange import Ask, Elsewhere, Response
 from token_broker.tokens import Token
 from token_broker.variants import Variant
-from token_broker.vntana import LISTING, LISTING_PATIENCE
+from token_broker.vntana_variants import LISTING, LISTING_PATIENCE
 
 OLD = listing(GUEST, at=NOW - LISTING_PATIENCE - 1)
 PROMOTED = listing(row(role="ORGANIZATION_OWNER"))

@@ -27,7 +27,8 @@ from token_broker.errors import (
 )
 from token_broker.exchange import Ask, Elsewhere
 from token_broker.variants import Variant
-from token_broker.vntana import LISTING, LISTING_PATIENCE, Credentials
+from token_broker.vntana import Credentials
+from token_broker.vntana_variants import LISTING, LISTING_PATIENCE
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,8 @@ from token_broker.errors import (
     CredentialRejected,
 )
 from token_broker.variants import Variant
-from token_broker.vntana import LISTING_PATIENCE, Credentials
+from token_broker.vntana import Credentials
+from token_broker.vntana_variants import LISTING_PATIENCE
 from token_broker_fakes.vntana import Account, FakeVntana, Organization, VntanaModes, Workspace
 
 STUDIO = Organization(
