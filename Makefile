@@ -19,7 +19,7 @@ COMPILE := -m compileall -q --invalidation-mode unchecked-hash
 export SAM_CLI_TELEMETRY := 0
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check format operations build deploy destroy bench clean
+.PHONY: help run test check format operations build deploy destroy dist audit sam-local bench clean
 
 help:  ## Show these lines.
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -56,11 +56,11 @@ format: $(READY)  ## Put every file into the house's form.
 operations: $(READY)  ## Write alarms and dashboard into the template.
 	@PYTHONPATH=tools $(BIN)/python -m token_broker_operations
 
-# SAM pins old versions of what we use, so it lives by itself.
-$(SAM_READY): tools/sam.txt
-	@echo "preparing .tools/sam (once)"
-	@$(PYTHON) -m venv .tools/sam
-	@.tools/sam/bin/pip install --quiet --disable-pip-version-check -r tools/sam.txt
+# SAM and others pin old versions of what we use, so each lives by itself.
+.tools/%/.ready: tools/%.txt
+	@echo "preparing .tools/$* (once)"
+	@$(PYTHON) -m venv .tools/$*
+	@.tools/$*/bin/pip install --quiet --disable-pip-version-check -r $<
 	@touch $@
 
 build: $(SAM_READY)  ## Make the artifacts in .aws-sam, with bytecode.
@@ -77,6 +77,23 @@ deploy: build $(READY)  ## Deploy the stage STAGE to your AWS account, guided.
 destroy: $(SAM_READY)  ## Delete the stage STAGE but its table, key and logs.
 	@$(SAM) delete --stack-name token-broker-$(STAGE)
 	@echo "Kept: table and key alias token-broker-$(STAGE), log groups /aws/*/token-broker-$(STAGE)*; see docs/deploying.md"
+
+dist: build .tools/dist/.ready  ## Make what a release has: layers, package, and a list of what is in them.
+	@mkdir -p dist
+	@cd $(BUILD)/TokenBrokerLayer && $(PYTHON313) -m zipfile -c $(CURDIR)/dist/token-broker-layer-$(ARCH).zip python
+	@cd $(BUILD)/TokenBrokerClientLayer && $(PYTHON313) -m zipfile -c $(CURDIR)/dist/token-broker-client-layer-$(ARCH).zip python
+	@.tools/dist/bin/python -m build --outdir dist . >/dev/null
+	@PYTHONPATH=$(BUILD)/TokenBrokerLayer/python .tools/dist/bin/cyclonedx-py environment -S --output-reproducible \
+		--pyproject pyproject.toml -o dist/token-broker-sbom.json $(PYTHON313)
+	@ls -l dist
+
+audit: .tools/audit/.ready  ## Check the template against known mistakes.
+	@.tools/audit/bin/checkov --config-file .checkov.yaml
+
+# SAM_LOCAL is what runs `sam local …`, where it is not SAM itself.
+SAM_LOCAL ?= $(SAM)
+sam-local: $(READY) $(SAM_READY)  ## Invoke what was built with every event, under SAM and Docker.
+	@$(BIN)/python -m tests.live.sam_local $(SAM_LOCAL)
 
 # Its own environments: what measures, what Lambda brings (/var/runtime), and what people put into their layers.
 BENCH := .bench
@@ -97,4 +114,4 @@ bench: $(BENCH)/.ready  ## Measure it: `make bench`, or one of benchmarks/ as in
 	@$(BENCH)/venv/bin/python -m benchmarks $(NAME)
 
 clean:  ## Remove what was made.
-	rm -rf $(VENV) .tools .bench .aws-sam .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .tools .bench .aws-sam dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
