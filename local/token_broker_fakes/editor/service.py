@@ -64,12 +64,14 @@ class Service:
             raise unfit(self.modes, "no content type")
         opening = self.opened(sent(self.modes, call))
         added = {"auth": opening.application} if self.modes.verify_auth == "added" else {}
-        return answered(self.modes, opening.parameters | added, f"verified for {opening.token}")
+        return answered(
+            self.modes, opening.parameters | added, f"verified for {opening.application}"
+        )
 
     def edit(self, call: Call) -> Answer:
         """Return a page in place of the editor, for the token in the query."""
         opening = self.opened(call.parameter(self.modes.query_name))
-        return page(opening.parameters, f"opened for {opening.token}")
+        return page(opening.parameters, f"opened for {opening.application}")
 
     def opened(self, token: str) -> Opening:
         """Return what *token* stands for, and use it up if that is the mode."""

@@ -68,6 +68,19 @@ def test_switch_a_mode(visitor: Client, desk: Desk) -> None:
     assert visitor.current("dead").status == 401
 
 
+def test_what_is_not_named_stays(visitor: Client, desk: Desk) -> None:
+    """A mode, a fault, the clock and the tokens."""
+    token = visitor.organization_token()
+    visitor.fake.modes.dead_token = "401"
+    visitor.fake.fail("status", step="logout")
+    visitor.fake.advance(5)
+    shown = desk("PATCH", body={"modes": {"grid": "empty"}})[1]
+
+    assert shown["modes"]["dead_token"]["value"] == "401"
+    assert (len(shown["faults"]), shown["clock_offset"]) == (1, 5)
+    assert visitor.current(token).is_success
+
+
 def test_set_faults(visitor: Client, desk: Desk) -> None:
     """They replace those that were set; an empty list heals."""
     desk("PATCH", body={"faults": [{"kind": "status", "step": "login", "times": None}]})

@@ -99,6 +99,7 @@ def test_editor_opens_with_the_token_in_the_query(ask: Ask) -> None:
     token = visitor.token(file="<script>ü</script>")
     page = visitor.get(f"editor?locale=en&apitoken={token}")
 
+    assert page.status == 200
     assert page.headers["content-type"].startswith("text/html")
     assert "&lt;script&gt;ü" in page.content.decode()
     assert is_wrong(visitor.get("editor?apitoken=wrong"))

@@ -203,6 +203,12 @@ def test_faults_that_could_never_happen(wrong: dict[str, Any], message: str) -> 
         Fault(**wrong)
 
 
+def test_a_fault_is_met_once_unless_it_says_more() -> None:
+    """Any status that HTTP has can be answered."""
+    assert Fault("drop").times == 1
+    assert [Fault("status", status=status).status for status in (200, 599)] == [200, 599]
+
+
 @pytest.mark.parametrize("fake", FAKES)
 def test_steps_that_are_not_there(fake: type[Fake[Any]]) -> None:
     """The message lists those that are."""

@@ -71,8 +71,13 @@ def test_clearing_goes_on_counting(ask: Ask) -> None:
 def test_no_token_or_password_in_a_repr(ask: Ask) -> None:
     visitor = vntana_client.client(ask)
     token = visitor.organization_token()
-    shown = repr(list(visitor.fake.log))
+    visitor.current(token)
+    editor = editor_client.client(ask)
+    opening = editor.token()
+    editor.get(f"editor?apitoken={opening}")
+    shown = repr([*visitor.fake.log, *editor.fake.log])
     assert token not in shown
+    assert opening not in shown
     assert "pass" not in shown
 
 
