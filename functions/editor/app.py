@@ -1,6 +1,6 @@
 """The function of the flow editor: POST /v1/editor/{connection}/token and its siblings."""
 
-from token_broker import editor
+from token_broker import flows
 from token_broker.environment import Environment
 
-handler = Environment.from_os().service(editor)
+handler = Environment.from_os().service(flows.editor)

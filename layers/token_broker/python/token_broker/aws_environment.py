@@ -9,7 +9,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-from token_broker.addresses import split_host
 from token_broker.sigv4 import Credentials
 
 SERVICES = ("dynamodb", "kms")
@@ -96,6 +95,8 @@ def _endpoint(environ: Mapping[str, str], service: str, region: str) -> Endpoint
 
 
 def _named(endpoint: str) -> Endpoint:
+    from token_broker.addresses import split_host  # noqa: PLC0415 (AWS's own endpoints do without)
+
     try:
         url = urlsplit(endpoint)
         host, port = split_host(url.netloc)

@@ -14,7 +14,7 @@ import re
 import zlib
 from typing import Any
 
-from token_broker.document import Document
+from token_broker.asked import editor as asked
 from token_broker.editor_credentials import Credentials
 from token_broker.errors import (
     CredentialRejected,
@@ -53,11 +53,6 @@ LATEST = 253_402_300_799
 """The last second of the year 9999: beyond it there are no dates to write."""
 
 NUMBER = re.compile(r"[0-9]{1,15}(\.[0-9]{1,9})?")
-
-
-def asked(body: Document) -> Variant:
-    """Return what a call asks for: one exact set of parameters, passed on unchanged."""
-    return Variant("parameters", {"parameters": body.mapping("parameters")})
 
 
 def settle(credentials: Credentials, variant: Variant) -> Variant:

@@ -10,7 +10,6 @@ from token_broker import clients
 from token_broker.broker import Broker
 from token_broker.entry import Service
 from token_broker.errors import NotConfigured
-from token_broker.exchange import Request, Response
 from token_broker.fastread import fast_read
 from token_broker.memory import Memory
 from token_broker.reading import Reader
@@ -22,6 +21,8 @@ from token_broker.tools import Clock, Flow, Tools
 
 if TYPE_CHECKING:
     from mypy_boto3_events.type_defs import PutEventsRequestEntryTypeDef
+
+    from token_broker.exchange import Request, Response
 
 CLOCK = Clock(now=lambda: int(time.time()), monotonic=time.monotonic, sleep=time.sleep)
 
@@ -93,7 +94,7 @@ class Environment:
         """Remember by which name, alias included, this function was invoked."""
         self._arn = arn
 
-    def _send(self, request: Request, seconds: float) -> Response:
+    def _send(self, request: "Request", seconds: float) -> "Response":
         if self._transport is None:
             from token_broker.transport import Transport  # noqa: PLC0415 (off the hit path)
 

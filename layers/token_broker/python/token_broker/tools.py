@@ -2,10 +2,9 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from token_broker.document import Document
-from token_broker.exchange import Conversation, Exchange, Request, Response
 from token_broker.flights import Flights
 from token_broker.memory import Memory
 from token_broker.sealing import Sealer
@@ -13,6 +12,9 @@ from token_broker.secret_versions import Secrets
 from token_broker.store import Store
 from token_broker.tokens import Token
 from token_broker.variants import Variant
+
+if TYPE_CHECKING:
+    from token_broker.exchange import Conversation, Exchange, Request, Response
 
 
 class Flow(Protocol):
@@ -36,10 +38,10 @@ class Flow(Protocol):
 
     def exchange(
         self, credentials: Any, variant: Variant, now: int, kept: Token | None = None, /
-    ) -> Exchange:
+    ) -> "Exchange":
         """Converse with the vendor for a token."""
 
-    def log_out(self, credentials: Any, token: Token, /) -> Conversation[Any] | None:
+    def log_out(self, credentials: Any, token: Token, /) -> "Conversation[Any] | None":
         """Converse with the vendor to end a session, if it has a way."""
 
 
@@ -62,7 +64,7 @@ class Tools:
     store: Store
     sealer: Sealer
     secrets: Secrets
-    send: Callable[[Request, float], Response]
+    send: "Callable[[Request, float], Response]"
     """Sends a request and waits that many seconds at most, in all."""
     invoke: Callable[[Mapping[str, Any]], None]
     """Invokes this very function with a payload, not waiting for it."""

@@ -13,7 +13,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from token_broker.document import Document
+from token_broker.asked import vendorlink as asked
 from token_broker.errors import CredentialRejected, UpstreamContractChanged
 from token_broker.exchange import Conversation, Exchange, Request, Response, sendable
 from token_broker.tokens import Token
@@ -44,12 +44,6 @@ MOST_HOPS = 3
 
 REFUSALS = frozenset({400, 401, 403})
 """Statuses of a failed login. None is documented; the vendor's clients see an empty 2xx body."""
-
-
-def asked(body: Document) -> Variant:
-    """Return what a call asks for: a connection has one token only."""
-    del body
-    return Variant("login")
 
 
 def settle(credentials: Credentials, variant: Variant) -> Variant:
