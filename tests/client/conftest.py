@@ -56,7 +56,7 @@ def through(entrance: Entrance, session: boto3.Session, monkeypatch: pytest.Monk
         else:
             monkeypatch.setenv("AWS_ENDPOINT_URL_LAMBDA", url)
             found = Broker.from_function("token-broker", session=session, patience=patience)
-        return Broker(found.entrance, Patience(patience), Cache())
+        return Broker(found._entrance, Patience(patience), Cache())
 
     return made
 

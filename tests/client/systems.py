@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from itertools import count
 from typing import TYPE_CHECKING, Any
 
@@ -42,10 +43,11 @@ class System:
     @property
     def secrets(self) -> "SecretsManagerClient":
         """Secrets Manager."""
-        return boto3.client(
-            "secretsmanager",
-            region_name=REGION,
-            endpoint_url=self.places.url("services"),
-            aws_access_key_id=ACCESS_KEY,
-            aws_secret_access_key=SECRET_KEY,
-        )
+        return client(self.places.url("services"))
+
+
+@cache
+def client(url: str) -> "SecretsManagerClient":
+    """Return a client of Secrets Manager; to make one takes a while."""
+    session = boto3.Session(ACCESS_KEY, SECRET_KEY, region_name=REGION)
+    return session.client("secretsmanager", endpoint_url=url)

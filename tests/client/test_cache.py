@@ -10,7 +10,7 @@ import pytest
 from tests.client.desks import Nowhere, answer, document
 from token_broker_client import Answer, Broker, BrokerError, CredentialLatched, Unreachable
 from token_broker_client.cache import LOOK_SECONDS, Cache
-from token_broker_client.wishes import PLAIN, Wish
+from token_broker_client.entrances import PLAIN, Wish
 
 
 def at(hour: int, minute: int, second: int = 0) -> float:

@@ -45,7 +45,7 @@ class Once(Patience):
 def broker(system: System, through: Through) -> Broker:
     """The system's broker, asked as often as is wanted: this process keeps nothing."""
     made = through(system.url)
-    return Broker(made.entrance, Once(), Cache(entries=0))
+    return Broker(made._entrance, Once(), Cache(entries=0))
 
 
 @pytest.fixture

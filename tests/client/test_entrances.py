@@ -16,7 +16,7 @@ API = "https://abc123.execute-api.eu-central-1.amazonaws.com/prod"
 
 
 def gateway(url: str, **options: Any) -> Gateway:
-    entrance = Broker.from_url(url, **options).entrance
+    entrance = Broker.from_url(url, **options)._entrance
     assert isinstance(entrance, Gateway)
     return entrance
 
@@ -45,6 +45,7 @@ def test_the_region_may_be_given_or_the_sessions(session: boto3.Session) -> None
 def test_the_region_may_be_the_environments(monkeypatch: pytest.MonkeyPatch) -> None:
     """As in Lambda; and if it is nowhere, that is said."""
     identity._botocore.cache_clear()
+    monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)
     monkeypatch.setenv("AWS_CONFIG_FILE", "/dev/null")
     monkeypatch.delenv("AWS_PROFILE", raising=False)
     monkeypatch.delenv("AWS_DEFAULT_REGION", raising=False)
@@ -54,6 +55,15 @@ def test_the_region_may_be_the_environments(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-north-1")
     assert gateway("https://tokens.example.com").region == "eu-north-1"
     identity._botocore.cache_clear()
+
+
+def test_boto3s_default_session_is_the_default(
+    session: boto3.Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where a program has set one: for the region, and for the credentials."""
+    monkeypatch.setattr(boto3, "DEFAULT_SESSION", session)
+    assert gateway("https://tokens.example.com").region == REGION
+    assert identity.credentials(None).access_key == "local"
 
 
 @pytest.mark.parametrize("url", [API, f"{API}/", f"{API}/v1", f" {API}/v1/ "])
@@ -206,14 +216,13 @@ def test_who_has_another_session_is_another_caller(session: boto3.Session) -> No
     """A token that one may have is not kept for the other."""
     other = boto3.Session("other", "other", region_name=REGION)
     mine = Broker.from_url(API, session=session)
-    assert mine.access("vntana", "acme") == mine.access("vntana", "acme", workspace=None)
-    assert mine.access("vntana", "acme") == Broker.from_url(API, session=session).access(
-        "vntana", "acme"
-    )
-    assert mine.access("vntana", "acme") != Broker.from_url(API, session=other).access(
-        "vntana", "acme"
-    )
-    assert mine.access("vntana", "acme") != mine.access("vntana", "acme", workspace="a")
-    assert mine.access("editor", "a", parameters={"x": 1}) != mine.access(
-        "editor", "a", parameters={"x": True}
+    again = Broker.from_url(API, session=session, patience=1)
+    theirs = Broker.from_url(API, session=other)
+    key = mine.access("vntana", "acme").key
+    assert key == again.access("vntana", "acme", workspace=None).key
+    assert key != theirs.access("vntana", "acme").key
+    assert key != mine.access("vntana", "acme", workspace="a").key
+    one, true = ({"x": value} for value in (1, True))
+    assert mine.access("editor", "a", parameters=one).key != (
+        mine.access("editor", "a", parameters=true).key
     )

@@ -2,15 +2,13 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from token_broker_client.answers import Answer
 from token_broker_client.cache import Cache
-from token_broker_client.entrances import Entrance, Order
+from token_broker_client.entrances import PLAIN, Entrance, Order, Wish
 from token_broker_client.errors import InvalidRequest, TooManyRequests
 from token_broker_client.patience import Patience
-from token_broker_client.wishes import PLAIN, Wish
 
 if TYPE_CHECKING:
     from token_broker_client.httpx_auth import HttpxBrokerAuth
@@ -20,17 +18,28 @@ RENEWAL_SECONDS = 5.0
 """How long a call may take that looks for a newer token while the old one still works."""
 
 
-@dataclass(frozen=True, slots=True)
-class Access:
-    """What a token is asked by, and the key under which the process keeps it."""
+class Key(NamedTuple):
+    """What tells tokens apart: two callers with equal keys may share one."""
 
     entrance: Entrance
     flow: str
     connection: str
-    variant: str = field(repr=False)
+    variant: str
     """What else makes the token different, as canonical JSON: parameters may be private."""
-    cache: Cache = field(repr=False, compare=False)
-    patience: Patience = field(repr=False, compare=False)
+
+
+class Access:
+    """What has one token of one connection: `Broker.access` makes it. Threads may share it."""
+
+    __slots__ = ("_cache", "_patience", "key")
+
+    def __init__(self, key: Key, cache: Cache, patience: Patience) -> None:
+        self.key = key
+        self._cache = cache
+        self._patience = patience
+
+    def __repr__(self) -> str:
+        return f"Access({self.key.flow}, {self.key.connection})"
 
     def answer(
         self, *, min_ttl: int | None = None, rejected: str | None = None, force: bool = False
@@ -44,7 +53,7 @@ class Access:
 
     def kept(self) -> Answer | None:
         """Return the token that is kept, if there is no reason to ask the broker."""
-        return self.cache.fresh(self, PLAIN)
+        return self._cache.fresh(self.key, PLAIN)
 
     def replacement(self, refused: Answer) -> Answer | None:
         """Report a token that the vendor refused, and return another one.
@@ -74,21 +83,23 @@ class Access:
         return HttpxBrokerAuth(self)
 
     def _obtain(self, wish: Wish) -> Answer:
-        return self.cache.obtain(self, wish, self._fetch, self._look)
+        return self._cache.obtain(self.key, wish, self._fetch, self._look)
 
     def _fetch(self, wish: Wish) -> Answer:
         """Ask the broker until it answers or patience ends."""
-        return self.patience.spend(lambda seconds: self._ask(wish, seconds))
+        return self._patience.spend(lambda seconds: self._ask(wish, seconds))
 
     def _look(self) -> Answer:
         """Ask the broker once, while there is a token that works."""
-        return self._ask(PLAIN, min(RENEWAL_SECONDS, self.patience.seconds))
+        return self._ask(PLAIN, min(RENEWAL_SECONDS, self._patience.seconds))
 
     def _ask(self, wish: Wish, seconds: float) -> Answer:
-        wanted = {name: value for name, value in asdict(wish).items() if value not in (None, False)}
-        body = json.loads(self.variant) | wanted
-        order = Order(self.flow, self.connection, "token", body)
-        return Answer.of(self, self.entrance.call(order, seconds))
+        wanted = {
+            name: value for name, value in wish._asdict().items() if value not in (None, False)
+        }
+        entrance, flow, connection, variant = self.key
+        order = Order(flow, connection, "token", json.loads(variant) | wanted)
+        return Answer.of(self, entrance.call(order, seconds))
 
 
 def canonical(variant: Mapping[str, Any]) -> str:

@@ -77,7 +77,7 @@ class Answer:
             answer = cls._read(access, document)
         except (KeyError, TypeError, ValueError, AttributeError):
             answer = None
-        if not answer or (answer.flow, answer.connection) != (access.flow, access.connection):
+        if not answer or (answer.flow, answer.connection) != access.key[1:3]:
             error = Unreachable("what answered is not the broker, or has another version")
             error.retryable = False
             raise error from None

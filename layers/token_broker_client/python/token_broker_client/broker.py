@@ -2,10 +2,9 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, TypedDict, Unpack
 
-from token_broker_client.access import Access, canonical
+from token_broker_client.access import Access, Key, canonical
 from token_broker_client.answers import Answer
 from token_broker_client.cache import Cache, shared
 from token_broker_client.entrances import Action, Entrance, Order
@@ -28,13 +27,17 @@ class Options(TypedDict, total=False):
     force: bool
 
 
-@dataclass(frozen=True, slots=True)
 class Broker:
     """Answers with live tokens. Made once and shared by all threads."""
 
-    entrance: Entrance
-    patience: Patience = field(default_factory=Patience, repr=False)
-    cache: Cache = field(default_factory=shared, repr=False)
+    __slots__ = ("_cache", "_entrance", "_patience")
+
+    def __init__(
+        self, entrance: Entrance, patience: Patience | None = None, cache: Cache | None = None
+    ) -> None:
+        self._entrance = entrance
+        self._patience = patience or Patience()
+        self._cache = shared() if cache is None else cache
 
     @classmethod
     def from_url(
@@ -99,9 +102,8 @@ class Broker:
 
     def access(self, flow: Flow, connection: str, **variant: Any) -> Access:
         """Return access to the tokens of a connection; the broker is not asked yet."""
-        asked = canonical(variant)
-        name = checked(connection)
-        return Access(self.entrance, flow, name, asked, self.cache, self.patience)
+        key = Key(self._entrance, flow, checked(connection), canonical(variant))
+        return Access(key, self._cache, self._patience)
 
     def status(self, flow: Flow, connection: str) -> Mapping[str, Any]:
         """Return the state of each variant of a connection. It holds no token."""
@@ -110,7 +112,7 @@ class Broker:
     def forget(self, flow: Flow, connection: str) -> int:
         """Have the broker forget the tokens of a connection; return how many there were."""
         forgotten = self._told(flow, connection, "forget", {})["forgotten"]
-        self.cache.clear()  # rare, and what was not forgotten is quickly had again
+        self._cache.clear()  # rare, and what was not forgotten is quickly had again
         return int(forgotten)
 
     def verify(self, connection: str, token: str) -> Mapping[str, Any] | None:
@@ -122,7 +124,7 @@ class Broker:
         self, flow: Flow, connection: str, action: Action, body: Mapping[str, Any]
     ) -> Mapping[str, Any]:
         order = Order(flow, checked(connection), action, body)
-        return self.patience.spend(lambda seconds: self.entrance.call(order, seconds))
+        return self._patience.spend(lambda seconds: self._entrance.call(order, seconds))
 
 
 def checked(connection: str) -> str:

@@ -7,13 +7,13 @@ next one, while the others go on with the old. After `expires_at` all wait for t
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
-from dataclasses import dataclass
 from threading import Lock
+from typing import NamedTuple
 
 from token_broker_client.answers import Answer
+from token_broker_client.entrances import PLAIN, Wish
 from token_broker_client.errors import BrokerError
 from token_broker_client.flights import Flights
-from token_broker_client.wishes import PLAIN, Wish
 
 ENTRIES = 1000
 """Tokens that are kept at most; least recently used go first."""
@@ -25,8 +25,7 @@ SAFETY_SECONDS = 30.0
 """Before its end, a token is handed out no more; for a short-lived one, a tenth of its time."""
 
 
-@dataclass(frozen=True, slots=True)
-class Kept:
+class Kept(NamedTuple):
     """An answer, and until when it serves. All in seconds since the epoch."""
 
     answer: Answer

@@ -21,7 +21,6 @@
 The last three are this client's own; the rest are named after the codes of the broker's answers.
 """
 
-import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -52,7 +51,8 @@ class BrokerError(Exception):
 
     def __init_subclass__(cls) -> None:
         """Name the code after the class: ``InvalidRequest`` is ``invalid_request``."""
-        cls.code = re.sub(r"(?<!^)(?=[A-Z])", "_", cls.__name__).lower()
+        letters = (f"_{one.lower()}" if one.isupper() else one for one in cls.__name__)
+        cls.code = "".join(letters).removeprefix("_")
 
     def __str__(self) -> str:
         return f"{self.code}: {self.detail}"

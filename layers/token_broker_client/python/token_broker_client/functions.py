@@ -5,9 +5,8 @@ import math
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
@@ -34,12 +33,11 @@ DENIED |= {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Functions:
+class Functions(NamedTuple):
     """The broker's functions, as pairs of a flow and a name or ARN."""
 
     names: tuple[tuple[str, str], ...]
-    session: "boto3.Session | None" = field(repr=False)
+    session: "boto3.Session | None"
     patience: float
 
     def call(self, order: Order, seconds: float) -> dict[str, Any]:

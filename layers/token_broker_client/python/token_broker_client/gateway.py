@@ -3,10 +3,8 @@
 import ipaddress
 import json
 import os
-import re
-from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urlsplit
 
 import requests
@@ -31,17 +29,16 @@ ROUTES: dict[Action, tuple[str, str]] = {
 
 CONNECT_SECONDS = 5.0
 
-REGIONAL = re.compile(r"\.execute-api\.([a-z0-9-]+)\.(?:vpce\.)?amazonaws\.com(?:\.cn)?$")
-"""API Gateway's own host names; a domain of one's own has no region in it."""
+DOMAINS = frozenset({"amazonaws.com", "amazonaws.com.cn", "vpce.amazonaws.com"})
+"""What follows the region in API Gateway's own host names."""
 
 
-@dataclass(frozen=True, slots=True)
-class Gateway:
+class Gateway(NamedTuple):
     """The broker's API at *url*. Who has another *session* is another caller."""
 
     url: str
     region: str
-    session: "boto3.Session | None" = field(repr=False)
+    session: "boto3.Session | None"
 
     @classmethod
     def at(cls, url: str, region: str | None, session: "boto3.Session | None") -> "Gateway":
@@ -52,8 +49,7 @@ class Gateway:
             raise ValueError("the URL must begin with https://")
         if not host or parts.username or parts.query or parts.fragment:
             raise ValueError("the URL must have a host, and may have a path, and no more")
-        found = REGIONAL.search(host)
-        region = region or (found[1] if found else identity.region(session))
+        region = region or region_in(host) or identity.region(session)
         if not region:
             raise ValueError("the URL names no region, so give it: region=…")
         return cls(url.strip().rstrip("/").removesuffix("/v1"), region, session)
@@ -129,6 +125,12 @@ def refusal(response: requests.Response) -> BrokerError:
     error.status = status
     error.retryable = status == requests.codes.too_many_requests or status >= 500  # noqa: PLR2004
     return error
+
+
+def region_in(host: str) -> str | None:
+    """Return the region that *host* names; a domain of one's own has none in it."""
+    region, _, domain = host.partition(".execute-api.")[2].partition(".")
+    return region if domain in DOMAINS else None
 
 
 def is_loopback(host: str) -> bool:

@@ -97,7 +97,7 @@ class HttpxBrokerAuth(httpx.Auth):
         if not refusals.may_be_refusal(status) or not guard.is_signed(response.request):
             return False
         yield response
-        return refusals.is_refusal(self._access.flow, status, response.content)
+        return refusals.is_refusal(self._access.key.flow, status, response.content)
 
 
 def advanced(talk: Talk, done: Any) -> Step | None:

@@ -27,10 +27,9 @@ def credentials(session: "boto3.Session | None") -> "ReadOnlyCredentials":
 
 def region(session: "boto3.Session | None") -> str | None:
     """Return the region of *session*, or of boto3's default."""
-    if session:
-        return session.region_name
-    found = default()
-    named = getattr(found, "region_name", None) or found.get_config_variable("region")
+    found: Any = session or default()
+    is_boto3 = hasattr(found, "region_name")
+    named = found.region_name if is_boto3 else found.get_config_variable("region")
     return named if isinstance(named, str) else None
 
 

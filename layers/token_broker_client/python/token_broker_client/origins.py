@@ -1,6 +1,6 @@
 """Where a request goes: a token is for its vendor's scheme, host and port, and for nothing else."""
 
-from dataclasses import dataclass
+from typing import NamedTuple
 from urllib.parse import urlsplit
 
 from token_broker_client.errors import WrongDestination
@@ -8,8 +8,7 @@ from token_broker_client.errors import WrongDestination
 PORTS = {"http": 80, "https": 443}
 
 
-@dataclass(frozen=True, slots=True)
-class Origin:
+class Origin(NamedTuple):
     """What has to be the same."""
 
     scheme: str

@@ -3,9 +3,8 @@
 import random
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from itertools import count
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 from token_broker_client.errors import BrokerError
 
@@ -19,8 +18,7 @@ LONGEST_PAUSE = 5.0
 """Seconds between which the pauses grow, each shortened at random."""
 
 
-@dataclass(frozen=True, slots=True)
-class Patience:
+class Patience(NamedTuple):
     """A total of *seconds* for all tries and the pauses between them."""
 
     seconds: float = SECONDS

@@ -62,7 +62,7 @@ class Care:
             not self._is_spent
             and refusals.may_be_refusal(response.status_code)
             and self._is_signed(request)
-            and refusals.is_refusal(self._access.flow, response.status_code, response.content)
+            and refusals.is_refusal(self._access.key.flow, response.status_code, response.content)
         )
 
     def _is_signed(self, request: PreparedRequest) -> bool:
@@ -87,7 +87,7 @@ class Care:
             return refused
         self._answer = answer
         response = self._resent(request, refused, sending)
-        if refusals.is_refusal(self._access.flow, response.status_code, peeked(response)):
+        if refusals.is_refusal(self._access.key.flow, response.status_code, peeked(response)):
             self._stubborn.add(place)
         return response
 
