@@ -1,0 +1,190 @@
+"""AWS and the vendors on loopback, for functions that talk to them as if they were out there.
+
+moto answers at AWS's own names, over TLS: `redirected` leads a function's sockets there. Its
+authority is called as Amazon's are, and lies among all those that this machine trusts, so that
+loading them costs what it costs in Lambda.
+"""
+
+import datetime as dt
+import json
+import ssl
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import boto3
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
+from werkzeug.serving import make_server
+
+from token_broker_fakes.editor import FakeEditor
+from token_broker_fakes.fake import Fake
+from token_broker_fakes.vendorlink import FakeVendorlink
+from token_broker_fakes.vntana import FakeVntana
+from token_broker_local import provisions
+from token_broker_local.atomic import Atomic
+from token_broker_local.places import KEY_ALIAS, REGION, STAGE, TABLE, secret_name
+from token_broker_local.services import Quiet
+
+NAMES = [f"{name}.{REGION}.amazonaws.com" for name in ("dynamodb", "kms", "secretsmanager")]
+BODIES: Mapping[str, Mapping[str, Any]] = {
+    "vntana": {},
+    "vendorlink": {},
+    "editor": {"parameters": {"userId": "42"}},
+}
+"""What the demo connection of each flow is asked for."""
+
+
+@dataclass(frozen=True)
+class Cloud:
+    """What runs, and how functions find it."""
+
+    environment: dict[str, str]
+    fakes: Mapping[str, Fake[Any]]
+    url: str
+    """Where AWS's services answer without TLS."""
+
+    def client(self, service: str) -> Any:
+        """Return boto3's client of a service."""
+        return boto3.client(
+            service,  # type: ignore[call-overload]
+            endpoint_url=self.url,
+            region_name=REGION,
+            aws_access_key_id="local",
+            aws_secret_access_key="local",
+        )
+
+    def forget(self) -> None:
+        """Empty the table."""
+        table = self.client("dynamodb")
+        for item in table.scan(TableName=TABLE)["Items"]:
+            key = {name: item[name] for name in ("connection", "variant")}
+            table.delete_item(TableName=TABLE, Key=key)
+
+
+@contextmanager
+def running() -> Iterator[Cloud]:
+    """Run everything for as long as this lasts, with a secret for each flow."""
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(TemporaryDirectory()))
+        fakes: dict[str, Fake[Any]] = {
+            "vntana": FakeVntana(),
+            "vendorlink": FakeVendorlink(),
+            "editor": FakeEditor(),
+        }
+        for fake in fakes.values():
+            stack.enter_context(fake.serve())
+        bundle, chain = certificates(folder)
+        secure = stack.enter_context(serving(chain))
+        plain = stack.enter_context(serving(None))
+        cloud = Cloud(environment(folder, bundle, secure), fakes, f"http://127.0.0.1:{plain}")
+        provisions.create_table(cloud.client("dynamodb"))
+        provisions.create_key(cloud.client("kms"))
+        for flow, fake in fakes.items():
+            document = demo_secret(fake)
+            name = secret_name(flow, provisions.DEMO)
+            cloud.client("secretsmanager").create_secret(Name=name, SecretString=document)
+        yield cloud
+
+
+def demo_secret(fake: Any) -> str:
+    """Return the text of the demo's secret with which *fake* is reached."""
+    return json.dumps(type(fake).demo_secret(fake.url))
+
+
+@contextmanager
+def serving(chain: Path | None) -> Iterator[int]:
+    """Serve AWS's services, over TLS if there is a *chain*, and yield the port."""
+    application = Atomic(DomainDispatcherApplication(create_backend_app))
+    context = None
+    if chain:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(chain)
+    with make_server(
+        "127.0.0.1", 0, application, threaded=True, request_handler=Quiet, ssl_context=context
+    ) as server:
+        threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
+        yield server.server_port
+        server.shutdown()
+
+
+def environment(folder: Path, bundle: Path, port: int) -> dict[str, str]:
+    """Return what the template gives the functions, and how this cloud is found and trusted."""
+    config = folder / "config"
+    config.write_text(f"[default]\nca_bundle = {bundle}\n")
+    return {
+        "TABLE_NAME": TABLE,
+        "KEY_ID": KEY_ALIAS,
+        "STAGE": STAGE,
+        "MEMORY_SECONDS": "300",
+        "MEMORY_ENTRIES": "1000",
+        "LEASE_SKEW_SECONDS": "30",
+        "INTERNAL_HOSTS": "",
+        "POWERTOOLS_SERVICE_NAME": "token-broker",
+        "POWERTOOLS_METRICS_NAMESPACE": "TokenBroker",
+        "AWS_ACCESS_KEY_ID": "local",
+        "AWS_SECRET_ACCESS_KEY": "local",
+        "AWS_SESSION_TOKEN": "session",
+        "AWS_REGION": REGION,
+        "AWS_DEFAULT_REGION": REGION,
+        "AWS_CONFIG_FILE": str(config),  # which only boto3 reads
+        "SSL_CERT_FILE": str(bundle),  # which OpenSSL reads, and boto3 does not
+        "REDIRECTED_TO": str(port),
+    }
+
+
+def certificates(folder: Path) -> tuple[Path, Path]:
+    """Write what this machine trusts with one authority more, and a chain that this one signed."""
+    now = dt.datetime.now(dt.UTC)
+    authority, key = (
+        ec.generate_private_key(ec.SECP256R1()),
+        ec.generate_private_key(ec.SECP256R1()),
+    )
+    names = [f"{kind} of these benchmarks" for kind in ("Amazon Root CA 9", "AWS")]
+    issuer, subject = (x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, n)]) for n in names)
+    known = x509.SubjectKeyIdentifier.from_public_key(authority.public_key())
+
+    def signed(who: x509.Name, public: Any, *, is_authority: bool) -> bytes:
+        usage = dict.fromkeys(
+            ("content_commitment", "key_encipherment", "data_encipherment", "key_agreement"), False
+        ) | {"encipher_only": False, "decipher_only": False, "digital_signature": not is_authority}
+        made = (
+            x509.CertificateBuilder()
+            .subject_name(who)
+            .issuer_name(issuer)
+            .public_key(public)
+            .serial_number(x509.random_serial_number())
+            .not_valid_before(now - dt.timedelta(days=1))
+            .not_valid_after(now + dt.timedelta(days=2))
+            .add_extension(x509.BasicConstraints(is_authority, None), critical=True)
+            .add_extension(
+                x509.KeyUsage(**usage, key_cert_sign=is_authority, crl_sign=is_authority),
+                critical=True,
+            )
+            .add_extension(x509.SubjectKeyIdentifier.from_public_key(public), critical=False)
+            .add_extension(
+                x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(known),
+                critical=False,
+            )
+        )
+        if not is_authority:
+            alternatives = [x509.DNSName(name) for name in NAMES]
+            made = made.add_extension(x509.SubjectAlternativeName(alternatives), critical=False)
+        return made.sign(authority, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
+
+    bundle, chain = folder / "bundle.pem", folder / "chain.pem"
+    trusted = Path(ssl.get_default_verify_paths().cafile or "").read_bytes()
+    own = signed(issuer, authority.public_key(), is_authority=True)
+    bundle.write_bytes(trusted + own)
+    private = key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+    chain.write_bytes(private + signed(subject, key.public_key(), is_authority=False))
+    return bundle, chain

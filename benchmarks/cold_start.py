@@ -1,0 +1,146 @@
+"""What a cold start costs, under AWS's own runtime interface emulator, on what is deployed.
+
+Measured: the start of a function (init) and its first invocation, by the emulator's log, in turn
+for every row. Floor of our stack: a handler that makes one boto3 client and reads one item.
+Peer: a handler as people write it. AWS answers at its own names over TLS, from loopback (moto).
+
+Targets: a start <= 0.4 of the floor's; start and first hit <= 0.45 of the same through boto3; a
+miss costs no more than with boto3 loaded from the start.
+"""
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from benchmarks import cloud
+from benchmarks.emulator import BENCH, Function, Running
+from benchmarks.tables import Spread, Table, Target, ratio
+
+ROUNDS = int(os.environ.get("ROUNDS", "15"))
+HANDLERS = Path(__file__).parent / "handlers"
+BUILD = BENCH / "build"
+LAYER = BUILD / "TokenBrokerLayer" / "python"
+FLOWS = ("vntana", "vendorlink", "editor")
+BY_BOTO3 = {"AWS_ACCOUNT_ID_ENDPOINT_MODE": "disabled"}
+"""A setting that changes nothing, but is one for boto3 to heed: so the fast read steps back."""
+
+
+@dataclass
+class Row:
+    """A function to start, again and again, and how long that took."""
+
+    function: Function
+    event: object
+    is_miss: bool = False
+    starts: list[float] = field(default_factory=list)
+    calls: list[float] = field(default_factory=list)
+
+    @property
+    def both(self) -> Spread:
+        """Start and first invocation together, in milliseconds."""
+        return Spread([sum(pair) for pair in zip(self.starts, self.calls, strict=True)])
+
+    def measure(self) -> None:
+        """Start it once more."""
+        with Running(self.function) as running:
+            running.invoke(self.event)
+            started, called = running.durations()
+        self.starts.append(started)
+        self.calls.append(called)
+
+
+def rows(environment: dict[str, str]) -> dict[str, Row]:
+    """Return everything that is started, by its name in the table."""
+    kept = {"connection": "vendorlink#demo", "variant": "-"}
+    found = {
+        "empty handler": Row(Function([HANDLERS / "empty"], environment), {}),
+        "boto3 client, get_item (floor)": Row(handler("floor", environment), kept),
+        "as people write it": Row(handler("people", environment), request("vendorlink")),
+    }
+    for flow in FLOWS:
+        found[flow] = Row(ours(flow, environment), request(flow))
+        found[f"{flow}, all through boto3"] = Row(ours(flow, environment | BY_BOTO3), request(flow))
+    from_the_start = environment | BY_BOTO3 | {"BOTO3_FROM_THE_START": "1"}
+    found["vendorlink, a miss"] = Row(ours("vendorlink", environment), request("vendorlink"), True)
+    found["vendorlink, a miss, boto3 from the start"] = Row(
+        ours("vendorlink", from_the_start), request("vendorlink"), True
+    )
+    return found
+
+
+def handler(name: str, environment: Mapping[str, str]) -> Function:
+    """Return a function of `handlers`."""
+    path = [HANDLERS / name, HANDLERS, BENCH / "people"]
+    return Function(path, environment, "redirected.handler")
+
+
+def ours(flow: str, environment: Mapping[str, str]) -> Function:
+    """Return one of our functions, as it was built."""
+    path = [BUILD / f"{flow.capitalize()}Function", HANDLERS, LAYER]
+    return Function(path, environment, "redirected.handler")
+
+
+def request(flow: str) -> dict[str, object]:
+    """Return what API Gateway makes of a request for the demo's token."""
+    return {
+        "resource": f"/v1/{flow}/{{connection}}/token",
+        "path": f"/v1/{flow}/demo/token",
+        "httpMethod": "POST",
+        "headers": {"content-type": "application/json"},
+        "pathParameters": {"connection": "demo"},
+        "requestContext": {"identity": {"userArn": "arn:aws:sts::123456789012:assumed-role/a/b"}},
+        "body": json.dumps(cloud.BODIES[flow]),
+        "isBase64Encoded": False,
+    }
+
+
+def measured(rounds: int = ROUNDS) -> dict[str, Row]:
+    """Start every row that many times, in turn, after once that does not count."""
+    with cloud.running() as services:
+        all_rows = rows(services.environment)
+        for number in range(rounds + 1):
+            for flow in FLOWS:
+                with Running(ours(flow, services.environment)) as running:
+                    running.invoke(request(flow))  # so that a token is kept
+            for row in all_rows.values():
+                if row.is_miss:
+                    services.forget()
+                row.measure()
+                if number == 0:
+                    row.starts.clear()
+                    row.calls.clear()
+    return all_rows
+
+
+def table(found: Mapping[str, Row]) -> Table:
+    """Return what was found, and whether it is what was aimed at."""
+    shown = Table(
+        "cold-start",
+        f"Cold start, milliseconds: median (middle half) of {ROUNDS} in turn",
+        ("function", "init", "first call", "both", "init / floor's"),
+        "Runtime 3.13 under AWS's runtime interface emulator, bytecode as deployed; AWS over TLS on"
+        " loopback. The first call is a hit in the table, but for the misses.",
+    )
+    floor = Spread(found["boto3 client, get_item (floor)"].starts)
+    for name, row in found.items():
+        starts = Spread(row.starts)
+        share = ratio(starts, floor).median
+        shown.add(name, starts, Spread(row.calls), row.both, f"{share:.2f}")
+    for flow in FLOWS:
+        start = ratio(Spread(found[flow].starts), floor).median
+        shown.targets.append(Target(f"{flow}: init / floor's init", start, 0.4))
+    for flow in FLOWS:
+        hit = ratio(found[flow].both, found[f"{flow}, all through boto3"].both).median
+        shown.targets.append(Target(f"{flow}: first hit, init included / by boto3", hit, 0.45))
+    miss = ratio(
+        found["vendorlink, a miss"].both, found["vendorlink, a miss, boto3 from the start"].both
+    )
+    shown.targets.append(Target("a miss, init included / boto3 from the start", miss.median, 1.0))
+    return shown
+
+
+def main() -> None:
+    """Measure and publish."""
+    table(measured()).publish()

@@ -1,0 +1,60 @@
+"""Calls a function many times within one invocation, and tells how long each call took."""
+
+import time
+from typing import TYPE_CHECKING, Any
+
+from redirected import (  # type: ignore[import-not-found]  # on PYTHONPATH, as in /var/task
+    handler as function,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+tools = function.tools
+
+
+def handler(event: Any, context: Any) -> dict[str, list[float]]:
+    """Return milliseconds by what was measured, call by call, one of each in turn."""
+    with_event = event["event"]
+    function(with_event, context)
+    [item] = [held.item for held in tools.memory._held.values()]
+    asked = {
+        "TableName": event["table"],
+        "Key": {"connection": {"S": item.connection}, "variant": {"S": item.variant}},
+        "ConsistentRead": True,
+    }
+    place = {name: str(getattr(item, name)) for name in ("connection", "variant", "generation")}
+    sealed = {"blob": item.token, "context": {"table": event["table"]} | place}
+    post = tools.store._reader._fast.post
+    client = _client() if event["boto3"] else None
+    measured: dict[str, Callable[[], Any]] = {
+        "empty": lambda: _empty(with_event, context),
+        "memory": lambda: function(with_event, context),
+        "get_item": lambda: post("dynamodb", "GetItem", asked),
+        "decrypt": lambda: tools.store._reader.decrypt(**sealed),
+        "table": lambda: function(with_event, context),
+    }
+    if client:
+        measured["boto3 get_item"] = lambda: client.get_item(**asked)
+    times: dict[str, list[float]] = {name: [] for name in measured}
+    times |= {f"{name} cpu": [] for name in measured}
+    for _ in range(event["times"]):
+        for name, call in measured.items():
+            if name == "table":
+                tools.memory.clear()
+            wall, cpu = time.perf_counter(), time.thread_time()
+            call()
+            times[f"{name} cpu"].append((time.thread_time() - cpu) * 1000)
+            times[name].append((time.perf_counter() - wall) * 1000)
+    return times
+
+
+def _empty(event: object, context: object) -> dict[str, object]:
+    del event, context
+    return {}
+
+
+def _client() -> Any:
+    from token_broker import clients
+
+    return clients.dynamodb()
