@@ -1,0 +1,56 @@
+"""Explores the protocol and prints what holds, and what breaks without each guard.
+
+    python -m tests.protocol.model                   both tables
+    python -m tests.protocol.model --trace bound     the shortest way to what a mutant breaks
+    python -m tests.protocol.model --only session    one scenario or mutant
+
+Run it from the repository's root.
+"""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
+
+from tests.protocol.model.mutants import MUTANTS
+from tests.protocol.model.runs import run
+from tests.protocol.model.scenarios import SCENARIOS
+from tests.protocol.model.tables import of_mutants, of_scenarios
+
+NAMES = [one.name for one in (*SCENARIOS, *MUTANTS)]
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Do what the command line says; 1 if anything is not as it should be."""
+    parser = argparse.ArgumentParser("python -m tests.protocol.model", description=__doc__)
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.add_argument("--trace", choices=NAMES, metavar="MUTANT")
+    parser.add_argument("--only", choices=NAMES, metavar="NAME", default=None)
+    wanted = parser.parse_args(arguments)
+    if wanted.trace:
+        return trace(wanted.trace)
+    return tables([wanted.only] if wanted.only else NAMES)
+
+
+def trace(name: str) -> int:
+    """Print the shortest way to each invariant that breaks."""
+    for invariant, lines in run(name).traces.items():
+        print(f"{invariant} breaks:", *lines, "", sep="\n")
+    return 0
+
+
+def tables(names: Sequence[str]) -> int:
+    """Print the tables; explore on all cores."""
+    with ProcessPoolExecutor() as pool:
+        runs = dict(zip(names, pool.map(run, names), strict=True))
+    scenarios = [(one, runs[one.name]) for one in SCENARIOS if one.name in runs]
+    mutants = [(one, runs[one.name]) for one in MUTANTS if one.name in runs]
+    print(*of_scenarios(scenarios), "", *of_mutants(mutants), sep="\n")
+    wrong = [one.name for one, seen in scenarios if seen.steps or not seen.is_whole]
+    wrong += [one.name for one, seen in mutants if not set(one.breaks) <= seen.steps.keys()]
+    print(*(f"not as it should be: {name}" for name in wrong), sep="\n")
+    return 1 if wrong else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,78 @@
+"""What a caller gets in the end, and how a Lambda goes on after it."""
+
+from tests.protocol.model.decision import is_stale
+from tests.protocol.model.rules import Rules
+from tests.protocol.model.state import (
+    COMMITTING,
+    DOWN,
+    FORCED,
+    HOLDING,
+    RENEWING,
+    WAITING,
+    Event,
+    HandOut,
+    Item,
+    Lambda,
+    Move,
+    Refusal,
+    State,
+    put,
+)
+
+OCCASIONS = frozenset({"end", "force", "report", "rotation"})
+"""What is a reason for an exchange; the rest are faults."""
+
+
+def may(rules: Rules, state: State, kind: str) -> bool:
+    """Say whether one more fault or occasion of this *kind* is within the scenario's bounds."""
+    left = state.occasions if kind in OCCASIONS else state.faults
+    return left > 0 and kind in rules.scenario.may
+
+
+def placed(state: State, place: int, caller: Lambda, item: tuple[int, Item] | None = None) -> State:
+    """Return *state* with the Lambda in *place*, and an item, as they are now."""
+    lambdas = put(state.lambdas, place, caller)
+    if item is None:
+        return state._replace(lambdas=lambdas)
+    return state._replace(lambdas=lambdas, items=put(state.items, *item))
+
+
+def answered(rules: Rules, caller: Lambda, token: int) -> Lambda:
+    """Return the Lambda after its call got *token*, or 0: an error."""
+    outer = caller.outer
+    if not outer:
+        return Lambda(kept=token if "report" in rules.scenario.may else 0)
+    step, result = (HOLDING, 0) if token else (COMMITTING, DOWN)
+    name, ask, seen, fence, begun, over = outer
+    return Lambda(step, name, ask, seen, fence, token, result=result, begun=begun, over=over)
+
+
+def handed(rules: Rules, caller: Lambda, item: Item) -> tuple[Event, ...]:
+    """Return the event of handing *item*'s token to the caller, if there is one."""
+    if caller.ask == RENEWING:
+        return ()
+    return (HandOut(caller.item, caller.item, item.token, is_stale(rules, item)),)
+
+
+def refused(caller: Lambda, code: str, version: int) -> tuple[Event, ...]:
+    """Return the event of an error, if there is a caller to get it."""
+    if caller.ask == RENEWING or caller.outer:
+        return ()
+    return (Refusal(caller.item, code, version),)
+
+
+def lost(rules: Rules, state: State, place: int, caller: Lambda) -> Move:
+    """Another write came first: a normal outcome, so read again."""
+    if not rules.guards.loser:
+        after = placed(state, place, answered(rules, caller, 0))
+        return Move(
+            place,
+            "loses the write, and answers so",
+            after,
+            refused(caller, "conflict", state.secret),
+        )
+    if caller.ask == RENEWING:
+        return Move(place, "loses the write: another renews", placed(state, place, Lambda()))
+    seen = caller.seen if caller.ask == FORCED else 0
+    again = Lambda(WAITING, caller.item, caller.ask, seen, outer=caller.outer)
+    return Move(place, "loses the conditional write", placed(state, place, again))

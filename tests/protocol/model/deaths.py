@@ -1,0 +1,120 @@
+"""Lambdas die, and leases run out."""
+
+from collections.abc import Iterator
+
+from tests.protocol.model.answers import may
+from tests.protocol.model.rules import Rules
+from tests.protocol.model.state import (
+    COMMITTING,
+    EARLY,
+    FREE,
+    GATING,
+    HOLDING,
+    LATE,
+    OVER,
+    REJECTED,
+    SENT,
+    SETTLING_LEASE,
+    Lambda,
+    Move,
+    State,
+    put,
+    worth,
+)
+from tests.protocol.model.upstream import processed
+
+WORLD = -1
+"""Who moves where no Lambda does."""
+
+
+def holds_lease(state: State, name: int, one: Lambda) -> bool:
+    """Say whether *one* is alive and has the present lease of item *name*."""
+    fence, step = state.items[name].fence, one.step
+    if one.outer and (one.outer.item, one.outer.fence) == (name, fence):
+        return True
+    if step < HOLDING and not (step == SETTLING_LEASE and one.wrote):
+        return False
+    has_gate = name == 0 and step != GATING and one.gate > 0 and one.gate == fence
+    return has_gate or (one.item, one.fence) == (name, fence)
+
+
+def is_awaited(rules: Rules, state: State, name: int) -> bool:
+    """Say whether a request of this lease, sent in time, still has its time to be processed."""
+    if not rules.promises.in_time:
+        return any(holds_lease(state, name, o) and o.step == SENT for o in state.lambdas)
+    return any(
+        one.step == SENT and not one.late and holds_lease(state, name, one)
+        for one in state.lambdas + state.ghosts
+    )
+
+
+def leases(rules: Rules, state: State, name: int) -> Iterator[Move]:
+    """A lease grows late, and then it runs out: the platform has ended its holder by then.
+
+    Being ended is a death (`deaths`), so under a holder that lives a lease runs out for a mutant
+    only; and that it is late is seen by nobody but a holder about to send.
+    """
+    item = state.items[name]
+    if item.lease not in (EARLY, LATE):
+        return
+    holders = [one for one in state.lambdas if holds_lease(state, name, one)]
+    if item.lease == EARLY and holders and not rules.is_timely:
+        late = state._replace(items=put(state.items, name, item._replace(lease=LATE)))
+        yield Move(WORLD, f"the lease of {name} grows late", late, (), fair=False)
+    if is_awaited(rules, state, name) or (holders and rules.guards.kill):
+        return
+    over = state._replace(items=put(state.items, name, item._replace(lease=OVER)))
+    if not holders:
+        yield Move(WORLD, f"the lease of {name} runs out", over)
+    elif item.lease == LATE and may(rules, state, "death"):
+        faults = state.faults - 1
+        text = f"the lease of {name} runs out, its holder still lives"
+        yield Move(WORLD, text, worth(over, name)._replace(faults=faults), (), fair=False)
+
+
+def deaths(rules: Rules, state: State) -> Iterator[Move]:
+    """Any Lambda with a lease may die, or be ended by the platform, at any step."""
+    for place, one in enumerate(state.lambdas):
+        if one in state.lambdas[:place]:
+            continue
+        if one.outer or one.step >= HOLDING or (one.step == SETTLING_LEASE and one.wrote):
+            yield from dies(rules, state, place, one)
+
+
+def dies(rules: Rules, state: State, place: int, one: Lambda) -> Iterator[Move]:
+    """One Lambda dies. What it has sent may arrive all the same."""
+    gone = bereft(state, place, one)
+    if one.step != SENT:
+        yield Move(place, "dies", gone, (), fair=False)
+    elif one.late or not rules.promises.in_time:
+        yield Move(place, "dies, its request on the way", haunted(gone, one), (), fair=False)
+    else:
+        # Nobody can tell when it is processed, as long as it is before the lease is over.
+        yield Move(place, "dies, its request is lost", gone, (), fair=False)
+        after = processed(rules, gone, one)[0]._replace(wrong=gone.wrong)
+        yield Move(place, "dies, its request is processed", after, (), fair=False)
+    if one.step == COMMITTING and (one.result > 0 or one.result == REJECTED):
+        yield Move(place, "dies, its write on the way", haunted(gone, one), (), fair=False)
+
+
+def bereft(state: State, place: int, one: Lambda) -> State:
+    """Return the world without a Lambda: what it had begun is worth another exchange."""
+    wrong = state.wrong
+    if one.result == REJECTED and one.step <= COMMITTING:
+        wrong = put(wrong, one.version, wrong[one.version] - 1)
+    gone = state._replace(
+        lambdas=put(state.lambdas, place, Lambda()),
+        faults=state.faults - 1,
+        wrong=wrong,
+    )
+    if one.outer and one.outer.begun:
+        gone = worth(gone, one.outer.item)
+    item = state.items[one.item]
+    is_stored = item.fence != one.fence or item.lease == FREE
+    return worth(gone, one.item) if one.begun and not is_stored else gone
+
+
+def haunted(state: State, sender: Lambda) -> State:
+    """Return the world with what *sender* sent still on its way."""
+    ghost = sender._replace(ask=0, kept=0, outer=())
+    return state._replace(ghosts=tuple(sorted((*state.ghosts, ghost))))

@@ -1,0 +1,98 @@
+"""What the holder of a lease does before it sends a request."""
+
+from collections.abc import Iterator
+
+from tests.protocol.model.answers import placed
+from tests.protocol.model.gate import looks
+from tests.protocol.model.rules import Rules
+from tests.protocol.model.state import (
+    CHECKED,
+    COMMITTING,
+    EARLY,
+    JUDGING,
+    OVER,
+    PLAIN,
+    REFUSED,
+    SENT,
+    WAITING,
+    Lambda,
+    Move,
+    Outer,
+    Send,
+    State,
+    put,
+)
+from tests.protocol.model.upstream import POCKET
+
+
+def holds(rules: Rules, state: State, place: int, holder: Lambda) -> Iterator[Move]:
+    """Get what the exchange needs: the organization's token, or leave to log in."""
+    scenario = rules.scenario
+    if scenario.organization and holder.item and not holder.using:
+        yield asks(rules, state, place, holder)
+        return
+    if scenario.gate and rules.guards.gate_first and not holder.using and not holder.gate:
+        looked = looks(rules, state, place, holder)
+        if looked:
+            yield looked
+            return
+    yield checks(rules, state, place, holder)
+    if rules.is_timely and rules.guards.bound:
+        yield refuses(state, place, holder)._replace(fair=False)
+
+
+def asks(rules: Rules, state: State, place: int, holder: Lambda) -> Move:
+    """Ask the broker for the organization's token, like any caller."""
+    if not rules.guards.ask:
+        return checks(rules, state, place, holder._replace(using=POCKET))
+    outer = Outer(holder.item, holder.ask, holder.seen, holder.fence, holder.begun, holder.over)
+    inner = Lambda(WAITING, 0, PLAIN, outer=outer)
+    return Move(place, "asks for the organization's token", placed(state, place, inner))
+
+
+def phase(state: State, holder: Lambda) -> int:
+    """Return how far the holder's own clock says its leases are."""
+    item, gate = state.items[holder.item], state.items[0]
+    own = item.lease if item.fence == holder.fence else OVER
+    if not holder.gate:
+        return own
+    return max(own, gate.lease if gate.fence == holder.gate else OVER)
+
+
+def checks(rules: Rules, state: State, place: int, holder: Lambda) -> Move:
+    """See whether there is time for one more answer; the secret is read here."""
+    if rules.guards.bound and phase(state, holder) != EARLY:
+        return refuses(state, place, holder)
+    version = holder.version if holder.gate else state.secret
+    checked = holder._replace(step=CHECKED, version=version)
+    if rules.is_timely:
+        return next(sends(rules, state, place, checked))
+    after = placed(state, place, checked)
+    return Move(place, "sees that there is time for a request", after)
+
+
+def refuses(state: State, place: int, holder: Lambda) -> Move:
+    """Too little time is left."""
+    step = JUDGING if holder.gate else COMMITTING
+    after = placed(state, place, holder._replace(step=step, result=REFUSED, using=0))
+    return Move(place, "sees that the time is too short, and sends nothing", after)
+
+
+def sends(rules: Rules, state: State, place: int, holder: Lambda) -> Iterator[Move]:
+    """Send the request that was checked."""
+    name = holder.item
+    renewal = holder.using if rules.scenario.renewals else 0
+    late = not rules.guards.bound or (not rules.promises.prompt and phase(state, holder) != EARLY)
+    can_go_on = rules.scenario.renewals or rules.scenario.organization
+    request = holder._replace(
+        step=SENT,
+        begun=holder.begun + 1,
+        late=int(late),
+        over=holder.over if can_go_on else 0,
+    )
+    sent = placed(state, place, request)
+    if not holder.begun:
+        sent = sent._replace(credit=put(state.credit, name, state.credit[name] - 1))
+    sent = sent._replace(sent=max(state.sent, renewal))
+    what = "a renewal" if renewal else "a step" if holder.using else "a login"
+    yield Move(place, f"sends {what}", sent, (Send(name, holder.ask, renewal),))

@@ -1,0 +1,73 @@
+"""All that may happen next in a state."""
+
+from collections.abc import Callable, Iterator
+
+from tests.protocol.model.calls import calls
+from tests.protocol.model.commit import commits, settles
+from tests.protocol.model.exchange import holds, sends
+from tests.protocol.model.gate import gates, judges
+from tests.protocol.model.leases import acquires, settles_lease
+from tests.protocol.model.reading import marks, waits
+from tests.protocol.model.rules import Rules
+from tests.protocol.model.state import (
+    ACQUIRING,
+    CHECKED,
+    COMMITTING,
+    GATING,
+    HOLDING,
+    IDLE,
+    JUDGING,
+    MARKING,
+    SENT,
+    SETTLING,
+    SETTLING_LEASE,
+    WAITING,
+    Item,
+    Lambda,
+    Move,
+    State,
+)
+from tests.protocol.model.upstream import serves
+from tests.protocol.model.world import happens
+
+Step = Callable[[Rules, State, int, Lambda], Iterator[Move]]
+
+STEPS: dict[int, Step] = {
+    IDLE: calls,
+    WAITING: waits,
+    MARKING: marks,
+    ACQUIRING: acquires,
+    SETTLING_LEASE: settles_lease,
+    HOLDING: holds,
+    GATING: gates,
+    CHECKED: sends,
+    SENT: serves,
+    JUDGING: judges,
+    COMMITTING: commits,
+    SETTLING: settles,
+}
+
+
+def moves(rules: Rules, state: State) -> Iterator[Move]:
+    """Return every move; of Lambdas that are in the same place of the program, one moves."""
+    lambdas = state.lambdas
+    for place, one in enumerate(lambdas):
+        if one not in lambdas[:place]:
+            yield from STEPS[one.step](rules, state, place, one)
+    yield from happens(rules, state)
+
+
+def start(rules: Rules) -> State:
+    """Return the first state: nothing is stored, nobody has called."""
+    scenario = rules.scenario
+    accepted = -1 if rules.promises.steady else 0
+    items = (Item(accepted=accepted), *(Item() for _ in range(1, scenario.items)))
+    return State(
+        lambdas=(Lambda(),) * scenario.lambdas,
+        items=items,
+        made=(0,) * scenario.items,
+        credit=(1,) * scenario.items,
+        wrong=(0,) * len(scenario.good),
+        faults=scenario.faults,
+        occasions=scenario.occasions,
+    )

@@ -1,0 +1,172 @@
+"""What the model remembers of the table, the upstream and the Lambdas: small tuples of numbers.
+
+Tuples with names, not dataclasses: they are hashed and compared a million times. Nothing has a
+clock; time is what may happen next: a token ages, a lease grows late, then it is over.
+"""
+
+from typing import NamedTuple, TypeVar
+
+DEAD, AGING, FRESH = range(3)
+"""Ages of a token: less than `min_ttl` left, due for renewal, neither."""
+
+FREE, EARLY, LATE, OVER = range(4)
+"""A lease: none, with time for one more request, without, run out and never ended."""
+
+ABSENT, READY, IN_USE = range(3)
+"""The renewal token of an item."""
+
+CALM, PATIENT, DUE = range(3)
+"""The last failure of an item: none, before its `retry_at`, after it."""
+
+IDLE, WAITING, MARKING, ACQUIRING, SETTLING_LEASE = range(5)
+HOLDING, GATING, CHECKED, SENT, JUDGING, COMMITTING, SETTLING = range(5, 12)
+"""Where a Lambda is. From `HOLDING` on it has a lease."""
+
+PLAIN, FORCED, REPORTING, RENEWING = range(4)
+"""Why it was called; `RENEWING` is the renewal that nobody waits for."""
+
+REFUSED, DOWN, UNANSWERED, REJECTED, LATCHED, SPOILT = range(-6, 0)
+"""How an exchange ends without a token (a token is its number, from 1)."""
+
+
+class Item(NamedTuple):
+    """One item of the table."""
+
+    token: int = 0
+    age: int = DEAD
+    generation: int = 2
+    fence: int = 1
+    """Both are as here again after each move: only how they have changed matters (`symmetry`)."""
+    lease: int = FREE
+    renewal: int = ABSENT
+    rejected: int = 0
+    failure: int = CALM
+    latch: int = -1
+    """The version of the secret that was rejected."""
+    accepted: int = -1
+    """On the gate: the version that was accepted."""
+
+
+class Outer(NamedTuple):
+    """What a Lambda will go on with when it has the organization's token."""
+
+    item: int
+    ask: int
+    seen: int
+    fence: int
+    begun: int
+    over: int
+
+
+class Lambda(NamedTuple):
+    """One Lambda, which is in at most one call; or, among the ghosts, what a dead one sent."""
+
+    step: int = IDLE
+    item: int = 0
+    ask: int = PLAIN
+    seen: int = 0
+    """The generation that was read."""
+    fence: int = 0
+    """The fence that was read, and from `HOLDING` on its own; -1 is one of the past."""
+    using: int = 0
+    """The renewal token, or the organization's token, that the exchange spends; 0 is a login."""
+    version: int = 0
+    """The secret's version that was read."""
+    gate: int = 0
+    """The gate's fence that was read, and from `CHECKED` on its own; 0 without the gate."""
+    result: int = 0
+    begun: int = 0
+    """Requests that this exchange has sent."""
+    wrote: int = 0
+    """While settling: whether the write was done. The Lambda does not know."""
+    late: int = 0
+    """Whether the request was sent with too little time left for its answer."""
+    over: int = 0
+    """Whether its lease was taken from somebody who never ended it."""
+    kept: int = 0
+    """The token that its last call got, which it may report as rejected."""
+    outer: "Outer | tuple[()]" = ()
+
+
+class State(NamedTuple):
+    """All of it. The ghosts of history (`sent`, `credit`, `wrong`) are there for the invariants."""
+
+    lambdas: tuple[Lambda, ...]
+    items: tuple[Item, ...]
+    made: tuple[int, ...]
+    """Upstream, for each item: the number of the last token, which alone is live."""
+    credit: tuple[int, ...]
+    """Whether each item is worth an exchange: 1 if so, -1 after one too many."""
+    wrong: tuple[int, ...]
+    """Logins with each version of the secret that were rejected, and nothing went wrong after."""
+    faults: int
+    """Faults that may still happen: they bound the exploration."""
+    occasions: int
+    secret: int = 0
+    sent: int = 0
+    """The last renewal token that was sent."""
+    reported: int = 0
+    """The last token of item 0 that was reported as rejected, and was the current one."""
+    ghosts: tuple[Lambda, ...] = ()
+    """What dead or impatient Lambdas have sent, and has not arrived yet."""
+
+
+class HandOut(NamedTuple):
+    """A caller got *token* of item *served*, having asked for *asked*."""
+
+    asked: int
+    served: int
+    token: int
+    stale: bool
+
+
+class Send(NamedTuple):
+    """A request went to the upstream."""
+
+    item: int
+    ask: int
+    renewal: int
+    """The renewal token in it, or 0."""
+
+
+class End(NamedTuple):
+    """A lease was ended, and it was (or was not) the writer's."""
+
+    own: bool
+
+
+class Refusal(NamedTuple):
+    """A caller got an error."""
+
+    item: int
+    code: str
+    version: int
+    """The secret's, when the call or its exchange looked."""
+
+
+Event = HandOut | Send | End | Refusal
+
+
+class Move(NamedTuple):
+    """One thing that may happen: who does what, and what comes of it."""
+
+    actor: int
+    """The Lambda's place, or -1: the world's doing."""
+    text: str
+    state: State
+    events: tuple[Event, ...] = ()
+    fair: bool = True
+    """Whether it happens at last if it can: neither a fault nor a new call."""
+
+
+Value = TypeVar("Value")
+
+
+def put(values: tuple[Value, ...], place: int, value: Value) -> tuple[Value, ...]:
+    """Return *values* with *value* in *place*."""
+    return (*values[:place], value, *values[place + 1 :])
+
+
+def worth(state: State, name: int) -> State:
+    """Return *state* with item *name* worth an exchange: one satisfies all reasons there are."""
+    return state._replace(credit=put(state.credit, name, 1))

@@ -1,0 +1,185 @@
+"""Which states are one: what the exploration need not tell apart.
+
+* Which Lambda is which: they are sorted.
+* How often a lease was taken, and how many tokens there were: of fences and generations matters
+  whether they are the present one, of tokens which is older.
+* A Lambda that will lose its write for sure, and one that waits: losing changes nothing.
+* A late write that will lose for sure, and none.
+"""
+
+from collections.abc import Sequence
+
+from tests.protocol.model.rules import Rules
+from tests.protocol.model.state import (
+    ACQUIRING,
+    FORCED,
+    MARKING,
+    RENEWING,
+    SENT,
+    WAITING,
+    Lambda,
+    State,
+    Value,
+    put,
+)
+
+PAST = -1
+"""A fence or generation that never comes back."""
+
+
+def canonical(rules: Rules, state: State) -> State:
+    """Return the one state that stands for all that are the same to the protocol."""
+    state = resigned(rules, state)
+    for name, item in enumerate(state.items):
+        if item.fence != 1 or item.generation != 2:
+            state = shifted(state, name)
+        if state.made[name] > 1:
+            state = ranked(rules, state, name)
+    lambdas = tuple(sorted(state.lambdas))
+    if lambdas != state.lambdas:
+        state = state._replace(lambdas=lambdas)
+    return turned(state) if rules.scenario.items == 3 and rules.guards.key else state
+
+
+def turned(state: State) -> State:
+    """Return *state* or the one with its two variants exchanged, whichever comes first."""
+    _, one, two = state.items
+    if one < two:
+        return state
+    return swapped(state) if one > two else min(state, swapped(state))
+
+
+TURN = (0, 2, 1)
+
+
+def swapped(state: State) -> State:
+    """Return *state* with variants 1 and 2 exchanged."""
+    return state._replace(
+        lambdas=tuple(sorted(turned_round(one) for one in state.lambdas)),
+        items=turn(state.items),
+        made=turn(state.made),
+        credit=turn(state.credit),
+        ghosts=tuple(sorted(turned_round(one) for one in state.ghosts)),
+    )
+
+
+def turned_round(one: Lambda) -> Lambda:
+    """Return a Lambda that is about the other variant."""
+    if one.outer:
+        return one._replace(outer=one.outer._replace(item=TURN[one.outer.item]))
+    return one._replace(item=TURN[one.item]) if one.item else one
+
+
+def turn(values: tuple[Value, ...]) -> tuple[Value, ...]:
+    """Return three values in their other order."""
+    return values[0], values[2], values[1]
+
+
+def resigned(rules: Rules, state: State) -> State:
+    """Return *state* without what will be lost for sure, which then changes nothing."""
+    fences = [item.fence for item in state.items]
+    lambdas, ghosts = state.lambdas, state.ghosts
+    if rules.guards.swap_fence and rules.guards.loser:
+        lambdas = tuple(waiting(one, fences) for one in lambdas)
+    if rules.guards.fence or rules.guards.owner:
+        ghosts = tuple(g for g in ghosts if g.step == SENT or g.fence == fences[g.item])
+    if not state.occasions and "report" in rules.scenario.may:
+        lambdas = tuple(forgetful(one) for one in lambdas)
+    return state._replace(lambdas=lambdas, ghosts=ghosts)
+
+
+def forgetful(one: Lambda) -> Lambda:
+    """Return a Lambda without the token it might have reported."""
+    return one if one.outer or not one.kept or one.step == MARKING else one._replace(kept=0)
+
+
+def waiting(one: Lambda, fences: Sequence[int]) -> Lambda:
+    """Return a Lambda that read an old fence as what it will be: it loses, and reads again."""
+    if one.step != ACQUIRING or one.fence == fences[one.item]:
+        return one
+    if one.ask == RENEWING:
+        return Lambda()
+    seen = one.seen if one.ask == FORCED else 0
+    return Lambda(WAITING, one.item, one.ask, seen, outer=one.outer)
+
+
+def shifted(state: State, name: int) -> State:
+    """Return *state* with fences and generations of item *name* counted from the present ones."""
+    item = state.items[name]
+    fence, generation = item.fence - 1, item.generation - 2
+    return state._replace(
+        items=put(state.items, name, item._replace(fence=1, generation=2)),
+        lambdas=tuple(counted(one, name, fence, generation) for one in state.lambdas),
+        ghosts=tuple(sorted(counted(one, name, fence, generation) for one in state.ghosts)),
+    )
+
+
+def counted(one: Lambda, name: int, fence: int, generation: int) -> Lambda:
+    """Return a Lambda with its fences and generations of item *name* counted anew."""
+    if one.item == name and (one.fence or one.seen):
+        one = one._replace(fence=relative(one.fence, fence), seen=relative(one.seen, generation))
+    if one.gate and name == 0:
+        one = one._replace(gate=relative(one.gate, fence))
+    outer = one.outer
+    if outer and outer.item == name:
+        fences = relative(outer.fence, fence), relative(outer.seen, generation)
+        one = one._replace(outer=outer._replace(fence=fences[0], seen=fences[1]))
+    return one
+
+
+def relative(number: int, by: int) -> int:
+    """Return *number* counted anew; all of the past are one, and 0 is none."""
+    if not number or not by:
+        return number
+    return number - by if number > by else PAST
+
+
+def ranked(rules: Rules, state: State, name: int) -> State:
+    """Return *state* with the tokens of item *name* numbered without gaps."""
+    numbers = {state.items[name].token, state.made[name]}
+    if rules.scenario.renewals:
+        numbers.add(state.sent)
+    if name == 0:
+        numbers.add(state.reported)
+    for one in state.lambdas + state.ghosts:
+        numbers.update(tokens(rules, one, name))
+    ranks = {number: rank for rank, number in enumerate(sorted(numbers | {0}))}
+    if len(ranks) == state.made[name] + 1:
+        return state
+    item = state.items[name]
+    return state._replace(
+        items=put(state.items, name, item._replace(token=ranks[item.token])),
+        made=put(state.made, name, ranks[state.made[name]]),
+        sent=ranks[state.sent] if rules.scenario.renewals else state.sent,
+        reported=state.reported if name else ranks[state.reported],
+        lambdas=tuple(renumbered(rules, one, name, ranks) for one in state.lambdas),
+        ghosts=tuple(sorted(renumbered(rules, one, name, ranks) for one in state.ghosts)),
+    )
+
+
+def tokens(rules: Rules, one: Lambda, name: int) -> list[int]:
+    """Return the numbers of tokens of item *name* that a Lambda remembers."""
+    numbers = []
+    if one.result > 0 and one.item == name:
+        numbers.append(one.result)
+    if one.using > 0 and spends(rules, one) == name:
+        numbers.append(one.using)
+    if one.kept and name == 0:
+        numbers.append(one.kept)
+    return numbers
+
+
+def spends(rules: Rules, one: Lambda) -> int:
+    """Return the item whose token the exchange spends."""
+    return 0 if rules.scenario.organization else one.item
+
+
+def renumbered(rules: Rules, one: Lambda, name: int, ranks: dict[int, int]) -> Lambda:
+    """Return a Lambda with its tokens of item *name* numbered anew."""
+    if one.result > 0 and one.item == name:
+        one = one._replace(result=ranks[one.result])
+    if one.using > 0 and spends(rules, one) == name:
+        one = one._replace(using=ranks[one.using])
+    if one.kept and name == 0:
+        one = one._replace(kept=ranks[one.kept])
+    return one

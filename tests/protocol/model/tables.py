@@ -1,0 +1,33 @@
+"""The tables that the tests and the command print."""
+
+from collections.abc import Iterable, Iterator
+
+from tests.protocol.model.mutants import Mutant
+from tests.protocol.model.rules import Scenario, says
+from tests.protocol.model.runs import Run
+
+
+def of_scenarios(runs: Iterable[tuple[Scenario, Run]]) -> Iterator[str]:
+    """Yield the table of what was explored to its end."""
+    head = f"{'scenario':<11} {'Lambdas':>7} {'bounds':>6} {'states':>8} {'moves':>9}"
+    yield f"{head} {'depth':>5} {'s':>5}  holds"
+    for scenario, run in runs:
+        verdict = ", ".join(f"{name} BROKEN" for name in run.steps) or "I1-I10, L1"
+        bounds = f"{scenario.lambdas:>7} {scenario.faults:>4}+{scenario.occasions}"
+        size = f"{run.states:>8} {run.moves:>9} {run.depth:>5} {run.seconds:>5.1f}"
+        yield f"{scenario.name:<11} {bounds} {size}  {verdict}"
+        yield f"            {scenario.about}{'' if run.is_whole else ' (NOT WHOLE)'}"
+    yield "bounds: faults (deaths, lost answers) + occasions (expiries, force, reports, rotations)"
+    yield "s: seconds of one core"
+
+
+def of_mutants(runs: Iterable[tuple[Mutant, Run]]) -> Iterator[str]:
+    """Yield the table of what breaks without each guard: invariants, and steps until they do."""
+    yield f"{'mutant':<24} {'breaks (steps)':<34} {'states':>7} {'s':>5}  without"
+    for mutant, run in runs:
+        first = {name: run.steps[name] for name in mutant.breaks if name in run.steps}
+        others = {name: steps for name, steps in run.steps.items() if name not in first}
+        broken = ", ".join(f"{name} ({steps})" for name, steps in (first | others).items())
+        what = mutant.remark or "; ".join(says(name) for name in mutant.without)
+        size = f"{run.states:>7} {run.seconds:>5.1f}"
+        yield f"{mutant.name:<24} {broken or 'nothing':<34} {size}  {what}"

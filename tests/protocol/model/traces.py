@@ -1,0 +1,68 @@
+"""A counterexample that a person can read: who does what, and what the table says then."""
+
+from collections.abc import Iterator
+
+from tests.protocol.model.explorer import Exploration, Found
+from tests.protocol.model.moves import moves, start
+from tests.protocol.model.state import Item, Move, State
+from tests.protocol.model.symmetry import canonical, resigned
+
+NAMES = "ABCDEFGH"
+AGES = ("ended", "due for renewal", "fresh")
+LEASES = ("no lease", "leased", "leased, late", "lease over")
+RENEWALS = ("", "renewal ready", "renewal in use")
+FAILURES = ("", "failed, waits", "failed")
+
+
+def path(seen: Exploration, found: Found) -> Iterator[Move]:
+    """Yield the moves that lead to what was *found*, with each Lambda in its own place."""
+    chain = [found.at]
+    while seen.parents[chain[-1]] >= 0:
+        chain.append(seen.parents[chain[-1]])
+    state = start(seen.rules)
+    for number in reversed(chain[:-1]):
+        move = _move_to(seen, state, seen.states[number])
+        state = resigned(seen.rules, move.state)
+        yield move
+    if found.move:
+        last = canonical(seen.rules, found.move.state)
+        yield next(
+            move
+            for move in moves(seen.rules, state)
+            if (move.text, canonical(seen.rules, move.state)) == (found.move.text, last)
+        )
+
+
+def _move_to(seen: Exploration, state: State, target: State) -> Move:
+    return next(m for m in moves(seen.rules, state) if canonical(seen.rules, m.state) == target)
+
+
+def lines(seen: Exploration, found: Found) -> Iterator[str]:
+    """Yield a line for each move; what it does to the table stands beside it."""
+    before = start(seen.rules)
+    for number, move in enumerate(path(seen, found), 1):
+        who = NAMES[move.actor] if move.actor >= 0 else " "
+        told = "; ".join(_changes(before, move.state))
+        yield f"{number:3}  {who}  {move.text:<62} {told}".rstrip()
+        before = move.state
+    if not found.move:
+        yield "     here it stays: nothing moves on, and somebody still waits"
+
+
+def _changes(before: State, after: State) -> Iterator[str]:
+    for name, (old, new) in enumerate(zip(before.items, after.items, strict=True)):
+        if old != new:
+            label = f"item {name}: " if len(after.items) > 1 else ""
+            yield label + ", ".join(filter(None, _facts(new)))
+    if before.made != after.made:
+        yield "live upstream: " + ", ".join(f"token {number}" for number in after.made if number)
+
+
+def _facts(item: Item) -> Iterator[str]:
+    yield f"token {item.token} {AGES[item.age]}" if item.token else "no token"
+    yield LEASES[item.lease]
+    yield RENEWALS[item.renewal]
+    yield "rejected" if item.rejected else ""
+    yield FAILURES[item.failure]
+    yield f"version {item.latch} latched" if item.latch >= 0 else ""
+    yield f"version {item.accepted} accepted" if item.accepted >= 0 else ""

@@ -1,0 +1,91 @@
+"""What the upstream makes of a request, and what the Lambda learns of it."""
+
+from collections.abc import Iterator
+
+from tests.protocol.model.answers import may, placed
+from tests.protocol.model.rules import Rules
+from tests.protocol.model.state import (
+    COMMITTING,
+    DOWN,
+    HOLDING,
+    JUDGING,
+    REJECTED,
+    REPORTING,
+    UNANSWERED,
+    WAITING,
+    Lambda,
+    Move,
+    Outer,
+    State,
+    put,
+)
+
+POCKET = -1
+"""What a mutant uses that logs in for an organization's token of its own."""
+
+
+def processed(rules: Rules, state: State, request: Lambda) -> tuple[State, int]:
+    """Return the world and the answer once the upstream has done its part; 0 is a refusal."""
+    name, using = request.item, request.using
+    if rules.scenario.organization and name:
+        if using == POCKET:
+            return state._replace(made=put(state.made, 0, state.made[0] + 1)), 0
+        right = using == state.made[0]
+    elif using:
+        right = using == state.made[name]
+    else:
+        right = rules.scenario.good[request.version]
+        if not right:
+            wrong = put(state.wrong, request.version, state.wrong[request.version] + 1)
+            return state._replace(wrong=wrong), REJECTED
+    if not right:
+        return state, 0
+    made = put(state.made, name, state.made[name] + 1)
+    if not rules.promises.alone:
+        made = tuple(number + 1 for number in state.made)
+    return state._replace(made=made), made[name]
+
+
+def serves(rules: Rules, state: State, place: int, holder: Lambda) -> Iterator[Move]:
+    """The upstream answers, or it does not."""
+    after, answer = processed(rules, state, holder)
+    if answer:
+        yield Move(place, "gets an answer", concluded(rules, after, place, holder, answer))
+    else:
+        yield told_no(rules, after, place, holder)
+    less = state._replace(faults=state.faults - 1)
+    if may(rules, state, "loss"):
+        done = after._replace(faults=less.faults, wrong=state.wrong)
+        unheard = concluded(rules, done, place, holder, UNANSWERED)
+        yield Move(place, "is processed, the answer is lost", unheard, (), fair=False)
+        silent = less
+        if not rules.promises.in_time:
+            silent = less._replace(ghosts=tuple(sorted((*less.ghosts, holder))))
+        unheard = concluded(rules, silent, place, holder, UNANSWERED)
+        yield Move(place, "gets no answer in time", unheard, (), fair=False)
+    if may(rules, state, "outage"):
+        failed = concluded(rules, less, place, holder, DOWN)
+        yield Move(place, "is told that the upstream is down", failed, (), fair=False)
+
+
+def concluded(rules: Rules, state: State, place: int, holder: Lambda, result: int) -> State:
+    """Return the world once the exchange has ended with *result*, which is to be stored."""
+    revoked = rules.scenario.gate and result == REJECTED
+    step = JUDGING if holder.gate or revoked else COMMITTING
+    return placed(state, place, holder._replace(step=step, result=result, using=0, late=0, over=0))
+
+
+def told_no(rules: Rules, state: State, place: int, holder: Lambda) -> Move:
+    """What the exchange spent was refused: log in, or once ask for another."""
+    again = holder._replace(step=HOLDING, using=0, late=0)
+    if not rules.scenario.organization:
+        return Move(place, "is refused the renewal", placed(state, place, again))
+    if holder.using == POCKET:
+        again = again._replace(using=state.made[0])
+        return Move(place, "gets an organization's token of its own", placed(state, place, again))
+    if holder.begun > 1:
+        failed = placed(state, place, again._replace(step=COMMITTING, result=DOWN))
+        return Move(place, "is refused the step again", failed)
+    outer = Outer(holder.item, holder.ask, holder.seen, holder.fence, holder.begun, holder.over)
+    inner = Lambda(WAITING, 0, REPORTING, kept=holder.using, outer=outer)
+    return Move(place, "is refused the step", placed(state, place, inner))

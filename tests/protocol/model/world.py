@@ -1,0 +1,80 @@
+"""What happens by itself: time, a secret that changes, messages that arrive late."""
+
+from collections.abc import Iterator
+
+from tests.protocol.model.answers import may
+from tests.protocol.model.commit import done, may_commit
+from tests.protocol.model.deaths import WORLD, deaths, leases
+from tests.protocol.model.rules import Rules
+from tests.protocol.model.state import (
+    AGING,
+    DEAD,
+    DUE,
+    FRESH,
+    PATIENT,
+    SENT,
+    End,
+    Move,
+    State,
+    put,
+    worth,
+)
+from tests.protocol.model.upstream import processed
+
+
+def happens(rules: Rules, state: State) -> Iterator[Move]:
+    """Everything that no Lambda does."""
+    for name in range(len(state.items)):
+        yield from leases(rules, state, name)
+        yield from ages(rules, state, name)
+    for ghost in range(len(state.ghosts)):
+        yield from arrives(rules, state, ghost)
+    if may(rules, state, "death"):
+        yield from deaths(rules, state)
+    if may(rules, state, "rotation") and state.secret + 1 < len(state.wrong):
+        yield rotates(state)
+
+
+def rotates(state: State) -> Move:
+    """The secret gets a new version: worth an exchange of each item."""
+    after = state._replace(
+        secret=state.secret + 1,
+        credit=(1,) * len(state.credit),
+        occasions=state.occasions - 1,
+    )
+    return Move(WORLD, "the secret gets a new version", after, (), fair=False)
+
+
+def ages(rules: Rules, state: State, name: int) -> Iterator[Move]:
+    """A token comes to its end, and a failure to its `retry_at`."""
+    item = state.items[name]
+    if item.age == FRESH and may(rules, state, "end"):
+        aged = worth(state, name)._replace(
+            items=put(state.items, name, item._replace(age=AGING)),
+            occasions=state.occasions - 1,
+        )
+        yield Move(WORLD, f"the token of {name} is due for renewal", aged, (), fair=False)
+    if item.age == AGING:
+        ended = state._replace(items=put(state.items, name, item._replace(age=DEAD)))
+        yield Move(WORLD, f"the token of {name} ends", ended, (), fair=False)
+    if item.failure == PATIENT:
+        due = state._replace(items=put(state.items, name, item._replace(failure=DUE)))
+        yield Move(WORLD, f"the failure of {name} is due for another try", due, (), fair=False)
+
+
+def arrives(rules: Rules, state: State, place: int) -> Iterator[Move]:
+    """What somebody sent who is gone arrives, or it never does."""
+    ghost = state.ghosts[place]
+    rest = state._replace(ghosts=state.ghosts[:place] + state.ghosts[place + 1 :])
+    if ghost.step == SENT:
+        after = processed(rules, rest, ghost)[0]._replace(wrong=state.wrong)
+        yield Move(WORLD, "a request of the dead is processed", after, (), fair=True)
+        yield Move(WORLD, "a request of the dead is lost", rest, (), fair=True)
+        return
+    item = rest.items[ghost.item]
+    yield Move(WORLD, "a write of the dead is lost", rest, (), fair=True)
+    if may_commit(rules, item, ghost):
+        after = done(rules, rest, ghost)
+        ended = item.lease != after.items[ghost.item].lease
+        own = (End(item.fence == ghost.fence),) if ended else ()
+        yield Move(WORLD, "a write of the dead arrives", after, own, fair=True)

@@ -1,0 +1,109 @@
+"""The protocol's invariants hold in every state of the model, and each guard is needed.
+
+pytest tests/protocol/test_model.py                  and the tables at its end
+python -m tests.protocol.model --trace fence         what happens without a guard
+"""
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ProcessPoolExecutor
+from dataclasses import fields
+from multiprocessing import get_context
+
+import pytest
+
+from tests.protocol.model.__main__ import main
+from tests.protocol.model.mutants import GUARDS, MUTANTS, OLDER, PROMISES, Mutant
+from tests.protocol.model.rules import Guards, Promises, Scenario
+from tests.protocol.model.runs import Run, run
+from tests.protocol.model.scenarios import SCENARIOS
+from tests.protocol.model.tables import of_mutants, of_scenarios
+
+NEEDED = [one for one in MUTANTS if one.breaks]
+REDUNDANT = [one for one in MUTANTS if not one.breaks]
+
+Runs = Callable[[str], Run]
+Record = Callable[[str, object], None]
+
+LONGEST_SECONDS = 120
+"""What all explorations together may take, on two cores."""
+
+
+@pytest.fixture(scope="module")
+def runs() -> Iterator[Runs]:
+    """Explore everything once, on all cores, the longest first."""
+    names = [one.name for one in reversed(SCENARIOS)] + [one.name for one in MUTANTS]
+    with ProcessPoolExecutor(mp_context=get_context("spawn")) as pool:
+        futures: dict[str, Future[Run]] = {name: pool.submit(run, name) for name in names}
+        yield lambda name: futures[name].result()
+        pool.shutdown(cancel_futures=True)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("scenario", SCENARIOS, ids=[one.name for one in SCENARIOS])
+def test_protocol_keeps_every_invariant(scenario: Scenario, runs: Runs) -> None:
+    """All states are visited; none breaks I1-I10, and in none does a caller wait for ever."""
+    seen = runs(scenario.name)
+    assert seen.is_whole
+    assert not seen.traces, "\n".join(line for trace in seen.traces.values() for line in trace)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("mutant", NEEDED, ids=[one.name for one in NEEDED])
+def test_mutant_breaks_what_its_guard_gives(mutant: Mutant, runs: Runs) -> None:
+    """Without the guard, the invariants that the table names are broken."""
+    assert set(mutant.breaks) <= runs(mutant.name).steps.keys()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("mutant", REDUNDANT, ids=[one.name for one in REDUNDANT])
+def test_redundant_guard_is_known_to_be(mutant: Mutant, runs: Runs) -> None:
+    """Nothing breaks without it, in all states; the remark says which other guard implies it."""
+    seen = runs(mutant.name)
+    assert (seen.is_whole, seen.steps) == (True, {})
+    assert mutant.remark
+
+
+def test_every_guard_and_promise_has_a_mutant() -> None:
+    """Nothing that the model does can be left out without somebody noticing."""
+    taken = {name for one in (*GUARDS, *PROMISES) for name in one.without}
+    assert taken == {one.name for one in (*fields(Guards), *fields(Promises))}
+
+
+def test_every_invariant_is_broken_by_some_mutant() -> None:
+    """A predicate that nothing breaks would say nothing."""
+    broken = {name for one in GUARDS for name in one.breaks}
+    assert broken == {f"I{number}" for number in range(1, 11)} | {"L1"}
+
+
+def test_older_locks_break_what_is_known_of_them() -> None:
+    """The results that protocol.md reports of an earlier exploration are found again."""
+    known = {
+        "lock deleted by key": {"I1", "I2", "I4"},
+        "lock with an owner check": {"I1", "I2", "I4"},
+    }
+    known |= {"fencing alone": {"I4"}, "bounding alone": {"I2"}}
+    assert {one.name: set(one.breaks) & known[one.name] for one in OLDER} == known
+
+
+def test_trace_can_be_read(capsys: pytest.CaptureFixture[str]) -> None:
+    """A counterexample names who does what, and what the table says then."""
+    assert main(["--trace", "bound"]) == 0
+    told = capsys.readouterr().out
+    assert "I1 breaks:" in told
+    assert "A  takes the lease" in told
+    assert "lease over" in told
+
+
+@pytest.mark.slow
+def test_tables(runs: Runs, record_property: Record) -> None:
+    """What was explored, and what breaks without each guard, is shown; in less than two minutes."""
+    scenarios = [(one, runs(one.name)) for one in SCENARIOS]
+    record_property("table: the protocol's model", "\n".join(of_scenarios(scenarios)))
+    for title, mutants in (
+        ("locks as others build them", OLDER),
+        ("the protocol without one guard", GUARDS),
+        ("the world without one promise: not promised", PROMISES),
+    ):
+        rows = [(one, runs(one.name)) for one in mutants]
+        record_property(f"table: {title}", "\n".join(of_mutants(rows)))
+    assert sum(runs(one.name).seconds for one in (*SCENARIOS, *MUTANTS)) < 2 * LONGEST_SECONDS
