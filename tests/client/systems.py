@@ -28,9 +28,9 @@ class System:
         """Where the API is, and Lambda."""
         return self.places.url("gateway")
 
-    def connect(self, flow: str, document: Mapping[str, Any]) -> str:
+    def connect(self, flow: str, document: Mapping[str, Any], name: str = "") -> str:
         """Make a connection by this secret; return its name."""
-        name = f"test-{next(numbers)}"
+        name = name or f"test-{next(numbers)}"
         self.secrets.create_secret(Name=secret_name(flow, name), SecretString=json.dumps(document))
         return name
 

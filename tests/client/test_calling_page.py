@@ -1,0 +1,206 @@
+"""What `docs/calling.md` shows works as it stands there."""
+
+import ast
+import json
+import os
+import re
+import shutil
+import subprocess
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+import yaml
+
+from tests.client.systems import System
+from token_broker_client import Broker, BrokerError, cache, errors, identity
+from token_broker_client.cache import Cache
+from token_broker_fakes import FakeEditor, FakeVendorlink, FakeVntana
+from token_broker_local.places import ACCESS_KEY, REGION, SECRET_KEY
+
+ROOT = Path(__file__).parents[2]
+PAGE = (ROOT / "docs/calling.md").read_text()
+NAMES = {kind.__name__: kind for kind in errors.kinds()}
+
+
+def blocks(language: str) -> list[str]:
+    """Return the code of one language, in the page's order."""
+    return re.findall(rf"^```{language}\n(.*?)^```$", PAGE, re.DOTALL | re.MULTILINE)
+
+
+@pytest.fixture(scope="module")
+def _connections(system: System) -> Iterator[None]:
+    """The connection `acme` of each flow."""
+    vntana, vendorlink, editor = FakeVntana(), FakeVendorlink(), FakeEditor()
+    with ExitStack() as stack:
+        for fake in (vntana, vendorlink, editor):
+            stack.enter_context(fake.serve())
+        system.connect("vntana", vntana.demo_secret(vntana.url), "acme")
+        system.connect("vendorlink", vendorlink.demo_secret(vendorlink.url), "acme")
+        system.connect("editor", editor.demo_secret(editor.url), "acme")
+        yield
+
+
+@pytest.fixture
+def environment(
+    _connections: None, system: System, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[None]:
+    """What a caller's environment has in Lambda."""
+    settings = {
+        "TOKEN_BROKER_URL": system.url,
+        "AWS_ENDPOINT_URL_LAMBDA": system.url,
+        "AWS_ACCESS_KEY_ID": ACCESS_KEY,
+        "AWS_SECRET_ACCESS_KEY": SECRET_KEY,
+        "AWS_REGION": REGION,
+        "AWS_DEFAULT_REGION": REGION,
+    }
+    for name, value in settings.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.delenv("AWS_SESSION_TOKEN", raising=False)
+    monkeypatch.delenv("AWS_PROFILE", raising=False)
+    monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)
+    monkeypatch.setattr(cache, "SHARED", Cache())
+    identity._botocore.cache_clear()
+    yield
+    identity._botocore.cache_clear()
+
+
+def here(text: str) -> str:
+    """Return *text* with the names that the local system gives its functions."""
+    return text.replace("token-broker-prod", "token-broker").replace(":live", "")
+
+
+@pytest.mark.usefixtures("environment")
+def test_the_python_runs(capsys: pytest.CaptureFixture[str]) -> None:
+    """From the first line to the last, as one program."""
+    found: dict[str, Any] = {}
+    for block in blocks("python"):
+        exec(compile(here(block), "calling.md", "exec"), found)  # noqa: S102 (that is the test)
+        if "redirect_to" in block:
+            assert "apitoken=" in found["redirect_to"]
+        if "session.get" in block:
+            assert found["answer"].json()["response"]["slug"] == "acme"
+    assert "something else unknown_connection False" in capsys.readouterr().out
+    assert found["answer"].flow == "vntana"
+
+
+def test_the_lambdas_lines_are_the_examples() -> None:
+    """What is shown is what the example does, but for its tries and its handler."""
+    example = ast.dump(ast.parse((ROOT / "docs/examples/organization.py").read_text()))
+    for call in ("vntana.auth()", "vntana.url('/v1/organizations/current')"):
+        assert call in blocks("python")[0].replace('"', "'")
+        assert ast.dump(ast.parse(call, mode="eval").body) in example
+
+
+class Template(yaml.SafeLoader):
+    """YAML with CloudFormation's short forms."""
+
+
+Template.add_multi_constructor("!", lambda loader, suffix, node: {suffix: node.value})  # noqa: ARG005 (yaml's form)
+
+
+def test_the_template_names_what_the_stack_gives() -> None:
+    """Outputs, and the example's handler."""
+    outputs = yaml.load((ROOT / "template.yaml").read_text(), Template)["Outputs"]  # noqa: S506 (a SafeLoader)
+    (shown,) = (yaml.load(block, Template) for block in blocks("yaml"))  # noqa: S506 (same)
+    properties = shown["OrganizationFunction"]["Properties"]
+    variables = properties["Environment"]["Variables"]
+    named = [*properties["Layers"], *properties["Policies"], variables["TOKEN_BROKER_URL"]]
+    assert {one["Ref"] for one in named} <= outputs.keys()
+    module, _, handler = properties["Handler"].partition(".")
+    example = (ROOT / f"docs/examples/{module}.py").read_text()
+    assert f"def {handler}(" in example
+    assert all(f'os.environ["{name}"]' in example for name in variables)
+    for name in re.findall(r"`(\w+(?:PolicyArn|LayerArn|ApiUrl))`", PAGE):
+        assert name in outputs
+
+
+def machine() -> Mapping[str, Any]:
+    (found,) = (block for block in map(json.loads, blocks("json")) if "States" in block)
+    states: Mapping[str, Any] = found["States"]
+    return states
+
+
+def test_the_state_machine_leads_somewhere() -> None:
+    states = machine()
+    token = states["Token"]
+    leads = [token["Next"], *(one["Next"] for one in token["Catch"])]
+    assert {*leads, "Token"} == states.keys()
+
+
+def test_the_state_machine_knows_each_error_by_its_name() -> None:
+    """It tries again exactly what a new try may help, and every name is one that is raised."""
+    token = machine()["Token"]
+    ours, lambdas = (set(rule["ErrorEquals"]) for rule in token["Retry"])
+    assert ours == {name for name, kind in NAMES.items() if kind.retryable} - {"Unreachable"}
+    assert all(name.startswith("Lambda.") for name in lambdas)
+    for rule in token["Catch"]:
+        assert {*rule["ErrorEquals"]} <= {*NAMES, "States.ALL"}
+    assert token["Catch"][-1]["ErrorEquals"] == ["States.ALL"]
+
+
+@pytest.mark.usefixtures("environment")
+def test_the_state_machines_task_works_and_is_caught_by_name() -> None:
+    """As Step Functions does it: invoke, and on an error look for its name."""
+    token = machine()["Token"]
+    lambdas = boto3.client("lambda")
+    name = here(token["Parameters"]["FunctionName"])
+    payload = token["Parameters"]["Payload"]
+    answer = lambdas.invoke(FunctionName=name, Payload=json.dumps(payload))
+    body = json.load(answer["Payload"])
+    for selected in token["ResultSelector"].values():
+        assert body[selected.removeprefix("$.Payload.")]
+    answer = lambdas.invoke(
+        FunctionName=name, Payload=json.dumps(payload | {"connection": "nobody"})
+    )
+    error = json.load(answer["Payload"])["errorType"]
+    caught = next(rule["Next"] for rule in token["Catch"] if error in rule["ErrorEquals"])
+    assert caught == "TellTheOperator"
+
+
+@pytest.mark.usefixtures("environment")
+@pytest.mark.skipif(shutil.which("curl") is None, reason="there is no curl on this machine")
+def test_the_curl_line_works() -> None:
+    """With a user's keys; a role's token is sent, which this machine's gateway has none of."""
+    (line,) = blocks("sh")
+
+    def pasted(**variables: str) -> str:
+        return subprocess.check_output(line, shell=True, text=True, env=os.environ | variables)  # noqa: S602 (as a reader does)
+
+    assert json.loads(pasted())["headers"]["X-AUTH-TOKEN"].startswith("Bearer ")
+    assert "security token" in pasted(AWS_SESSION_TOKEN="that/of+a=role")
+
+
+def test_every_error_is_explained() -> None:
+    table = PAGE.partition("## Errors")[2].partition("## A container")[0]
+    assert {name for name in NAMES if f"`{name}`" in table} == NAMES.keys() - {"UpstreamError"}
+
+
+def test_a_policys_functions_are_the_ones_that_are_called() -> None:
+    """And the page's names of options and methods are real."""
+    (policy,) = (block for block in map(json.loads, blocks("json")) if "Statement" in block)
+    arn = policy["Statement"][0]["Resource"]
+    assert arn == machine()["Token"]["Parameters"]["FunctionName"]
+    assert "token-broker-prod-vntana:live" in arn
+    for name in re.findall(r"`(?:Broker)?\.(\w+)`", PAGE):
+        assert hasattr(Broker, name)
+    assert issubclass(errors.UpstreamUnavailable, BrokerError)
+
+
+def test_the_package_by_itself_has_the_layers_version() -> None:
+    """And says what the layer needs."""
+    import tomllib  # noqa: PLC0415 (only here)
+
+    whole = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    folder = ROOT / "layers/token_broker_client"
+    alone = tomllib.loads((folder / "pyproject.toml").read_text())["project"]
+    assert alone["version"] == whole["version"]
+    assert alone["requires-python"] == whole["requires-python"]
+    assert alone["optional-dependencies"]["httpx"] == whole["optional-dependencies"]["httpx"]
+    lines = (folder / "python/requirements.txt").read_text().splitlines()
+    layers = [line for line in lines if not line.startswith("#")]
+    boto3s = (ROOT / "layers/token_broker/runtime.txt").read_text().split()
+    assert sorted(alone["dependencies"]) == sorted([*layers, *boto3s])
