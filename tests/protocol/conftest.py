@@ -1,20 +1,25 @@
-"""Shows the tables of the protocol's tests when all tests are done: which mutant breaks what."""
+"""Shows the tables of the protocol's tests when all are done: which mutant breaks what."""
+
+from collections.abc import Iterator
 
 import pytest
-from _pytest.terminal import TerminalReporter
+
+TABLE = "table: "
+"""What the name of a test's property begins with that is a table; the rest is its title."""
 
 
-def pytest_terminal_summary(terminalreporter: TerminalReporter) -> None:
-    """Print what tests recorded as ``table``; xdist carries it from its workers."""
-    for reports in terminalreporter.stats.values():
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Print what tests recorded; under xdist, what came from its workers."""
+    for title, table in recorded(terminalreporter):
+        terminalreporter.section(title, "-")
+        terminalreporter.write_line(table)
+
+
+def recorded(terminal: pytest.TerminalReporter) -> Iterator[tuple[str, str]]:
+    """Yield each table by its title."""
+    for reports in terminal.stats.values():
         for report in reports:
             if isinstance(report, pytest.TestReport) and report.when == "call":
-                show(terminalreporter, report)
-
-
-def show(terminal: TerminalReporter, report: pytest.TestReport) -> None:
-    """Print the tables of one test."""
-    for name, table in report.user_properties:
-        if name == "table":
-            terminal.section(report.nodeid, "-")
-            terminal.write_line(str(table))
+                for name, table in report.user_properties:
+                    if name.startswith(TABLE):
+                        yield name.removeprefix(TABLE), str(table)

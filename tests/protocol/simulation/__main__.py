@@ -1,0 +1,74 @@
+"""Replay a run, or run many.
+
+python -m tests.protocol.simulation --seed 7 [--bug NAME]   the shortest story of what goes wrong
+python -m tests.protocol.simulation --seeds 10000           many runs of the shipped code
+python -m tests.protocol.simulation --bugs                  each planted bug until it is found
+"""
+
+import argparse
+import sys
+import time
+
+from tests.protocol.simulation.bugs import BUGS, planted
+from tests.protocol.simulation.campaign import hunt_all, kill_table, run_seeds
+from tests.protocol.simulation.planning import plan_of
+from tests.protocol.simulation.plans import Plan
+from tests.protocol.simulation.shrinking import shrunk
+from tests.protocol.simulation.stories import story
+from tests.protocol.simulation.verdict import judged
+
+
+def main() -> int:
+    """Do what the command line says; return 1 if anything was found."""
+    parser = argparse.ArgumentParser(prog="python -m tests.protocol.simulation")
+    parser.add_argument("--seed", type=int, help="the run to replay")
+    parser.add_argument("--bug", choices=[bug.name for bug in BUGS], help="a bug to plant")
+    parser.add_argument("--whole", action="store_true", help="tell the whole story, not shrunk")
+    parser.add_argument("--seeds", type=int, help="how many runs of the shipped code")
+    parser.add_argument("--first", type=int, default=0, help="the first of them")
+    parser.add_argument("--bugs", action="store_true", help="look for each planted bug")
+    asked = parser.parse_args()
+    if asked.bugs:
+        return show_bugs()
+    if asked.seeds:
+        return show_seeds(range(asked.first, asked.first + asked.seeds))
+    with planted(next((bug for bug in BUGS if bug.name == asked.bug), None)):
+        return replay(plan_of(asked.seed or 0), is_whole=asked.whole)
+
+
+def replay(plan: Plan, *, is_whole: bool) -> int:
+    """Tell the story of *plan*, or of what is left of it while the same goes wrong."""
+    found = judged(plan).violations
+    if found and not is_whole:
+        plan = shrunk(plan, lambda smaller: found[0].invariant in broken(smaller))
+    judge = judged(plan)
+    print(story(judge))
+    return int(bool(judge.violations))
+
+
+def broken(plan: Plan) -> set[str]:
+    """Return the invariants that do not hold in *plan*."""
+    return {violation.invariant for violation in judged(plan).violations}
+
+
+def show_seeds(seeds: range) -> int:
+    """Run *seeds* of the shipped code, and show what they found."""
+    began = time.monotonic()
+    findings = run_seeds(seeds)
+    for finding in findings:
+        print(f"{finding.invariant}: {finding.text}\n    {finding.command}")
+    print(f"{len(seeds)} runs, {len(seeds) / (time.monotonic() - began):.0f} a second")
+    return int(bool(findings))
+
+
+def show_bugs() -> int:
+    """Look for each planted bug, and show which were found."""
+    began = time.monotonic()
+    hunts = hunt_all()
+    print(kill_table(hunts))
+    print(f"{time.monotonic() - began:.0f} s")
+    return int(any(hunt.finding is None for hunt in hunts))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,147 @@
+"""boto3's clients as far as the broker uses them, over services that live in memory."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from tests.protocol.simulation.table import Table, client_error, place_of
+from tests.protocol.simulation.wire import Wire
+
+SEAL_BYTES = 32
+
+
+class DynamoDB:
+    """The operations on items."""
+
+    def __init__(self, wire: Wire, table: Table) -> None:
+        self._wire = wire
+        self._table = table
+
+    def get_item(self, **request: Any) -> dict[str, Any]:
+        """Return an item. Refuses to read what may be out of date."""
+        place = place_of(request["Key"])
+
+        def effect() -> dict[str, Any]:
+            found = self._table.get(place, is_consistent=request.get("ConsistentRead", False))
+            return {"Item": found} if found else {}
+
+        return self._wire.carry("table", "GetItem", effect, place[1][:8])
+
+    def batch_get_item(self, **request: Any) -> dict[str, Any]:
+        """Return several items."""
+        ((name, asked),) = request["RequestItems"].items()
+        places = [place_of(key) for key in asked["Keys"]]
+
+        def effect() -> dict[str, Any]:
+            found = [self._table.get(place, is_consistent=True) for place in places]
+            return {"Responses": {name: [record for record in found if record]}}
+
+        return self._wire.carry("table", "BatchGetItem", effect)
+
+    def query(self, **request: Any) -> dict[str, Any]:
+        """Return the items of a partition."""
+        connection = request["ExpressionAttributeValues"][":connection"]["S"]
+        return self._wire.carry("table", "Query", lambda: {"Items": self._table.query(connection)})
+
+    def update_item(self, **request: Any) -> dict[str, Any]:
+        """Change an item."""
+        place = place_of(request["Key"])
+        changes = request["UpdateExpression"]
+        self._wire.current.is_nudging |= changes.startswith("SET #nudged_until")
+        return self._wire.carry(
+            "table",
+            "UpdateItem",
+            lambda: {"Attributes": self._table.update(request)},
+            f"{place[1][:8]} {changes}",
+        )
+
+    def delete_item(self, **request: Any) -> dict[str, Any]:
+        """Delete an item: nothing that is shipped does so."""
+        place = place_of(request["Key"])
+        return self._wire.carry("table", "DeleteItem", lambda: self._table.delete(place))
+
+
+class Kms:
+    """A key that seals what it is given together with its encryption context."""
+
+    def __init__(self, wire: Wire) -> None:
+        self._wire = wire
+
+    def encrypt(self, **request: Any) -> dict[str, Any]:
+        """Seal bytes."""
+        blob = seal_of(request["EncryptionContext"]) + request["Plaintext"]
+        return self._wire.carry("key", "Encrypt", lambda: {"CiphertextBlob": blob})
+
+    def decrypt(self, **request: Any) -> dict[str, Any]:
+        """Open what was sealed under this encryption context."""
+        return self._wire.carry(
+            "key",
+            "Decrypt",
+            lambda: {"Plaintext": opened(request["CiphertextBlob"], request["EncryptionContext"])},
+        )
+
+
+def seal_of(context: Mapping[str, str]) -> bytes:
+    """Return what stands for an encryption context in a sealed blob."""
+    return hashlib.sha256(json.dumps(dict(context), sort_keys=True).encode()).digest()
+
+
+def opened(blob: bytes, context: Mapping[str, str]) -> bytes:
+    """Return what is sealed in *blob*. Raises `ClientError` if not under *context*."""
+    if blob[:SEAL_BYTES] != seal_of(context):
+        raise client_error("InvalidCiphertextException", "Decrypt")
+    return blob[SEAL_BYTES:]
+
+
+@dataclass(frozen=True, slots=True)
+class Version:
+    """One version of the secret."""
+
+    id: str
+    created_at: float
+    content: Mapping[str, Any] = field(repr=False)
+
+
+class Secrets:
+    """Secrets Manager with one secret, in its versions."""
+
+    def __init__(self, wire: Wire) -> None:
+        self._wire = wire
+        self.versions: list[Version] = []
+        """The last is AWSCURRENT, the one before it AWSPREVIOUS."""
+
+    def put(self, content: Mapping[str, Any]) -> Version:
+        """Make a new version the current one."""
+        version = Version(f"v{len(self.versions) + 1}", self._wire.scheduler.now, content)
+        self.versions.append(version)
+        return version
+
+    def get_secret_value(self, **request: Any) -> dict[str, Any]:
+        """Return a version by its stage."""
+        place = {"AWSCURRENT": -1, "AWSPREVIOUS": -2}[request["VersionStage"]]
+        what = f"GetSecretValue {request['VersionStage']}"
+        return self._wire.carry("secrets", what, lambda: self._value(place))
+
+    def describe_secret(self, **request: Any) -> dict[str, Any]:
+        """Return the stages of the versions."""
+        del request
+        return self._wire.carry("secrets", "DescribeSecret", self._stages)
+
+    def _value(self, place: int) -> dict[str, Any]:
+        if len(self.versions) < -place:
+            raise client_error("ResourceNotFoundException", "GetSecretValue")
+        version = self.versions[place]
+        return {
+            "SecretString": json.dumps(version.content),
+            "VersionId": version.id,
+            "CreatedDate": datetime.fromtimestamp(version.created_at, UTC),
+        }
+
+    def _stages(self) -> dict[str, Any]:
+        stages = {self.versions[-1].id: ["AWSCURRENT"]}
+        if len(self.versions) > 1:
+            stages[self.versions[-2].id] = ["AWSPREVIOUS"]
+        return {"VersionIdsToStages": stages}

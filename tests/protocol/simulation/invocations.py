@@ -1,0 +1,119 @@
+"""One invocation while it runs, and what came of it."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from random import Random
+from typing import Any
+
+from tests.protocol.simulation.plans import Fault, FaultKind
+from token_broker.exchange import Request
+
+EXCUSES: frozenset[FaultKind] = frozenset({"crash", "crash after", "refused", "lost", "late"})
+TIMEOUT = 20.0
+"""Seconds after which the platform ends an invocation, dead or alive."""
+
+
+@dataclass(slots=True, eq=False)
+class Sent:
+    """One request to a vendor: when it travelled, and what it was about."""
+
+    request: Request
+    key: str | None
+    """The variant whose token it makes."""
+    password: str | None
+    """What it tries to log in with."""
+    sent_at: float = 0.0
+    processed_at: float | None = None
+    ended_at: float | None = None
+    is_answered: bool = False
+
+
+@dataclass(slots=True, eq=False)
+class Invocation:
+    """An invocation: who it is, until when it may run, and what it did."""
+
+    name: str
+    event: Mapping[str, Any]
+    container: str
+    begun: float
+    offset: float
+    """Seconds by which its clock is ahead."""
+    rng: Random
+    faults: Mapping[int, Fault]
+    step: int = 0
+    ended: float | None = None
+    end: str = ""
+    """``answered``, ``failed``, ``crashed`` or ``timed out``."""
+    answer: Mapping[str, Any] = field(default_factory=dict)
+    """What was answered, or the problem."""
+    was_dead: bool = False
+    """The vendor had ended the token of its answer, at that moment."""
+    met: list[Fault] = field(default_factory=list)
+    sent: list[Sent] = field(default_factory=list)
+    slept: float = 0.0
+    stood: float = 0.0
+    """Seconds that it was frozen, or waited for what did not answer."""
+    heard_at: float = 0.0
+    """When the last answer of any service came."""
+    knew_at: float = 0.0
+    """When the last answer came that told it of a token: it decides by its clock then."""
+    was_refused: bool = False
+    """It met an outage."""
+    is_nudging: bool = False
+    """It has decided what to hand out, and starts a renewal."""
+    owners: int = 0
+    children: int = 0
+    had_live: str = ""
+    """Fingerprint of what was there for it when it began, and would do."""
+
+    @property
+    def deadline(self) -> float:
+        """When the platform ends it."""
+        return self.begun + TIMEOUT
+
+    @property
+    def action(self) -> str:
+        """What it is to do."""
+        return str(self.event.get("action", "rotate" if "detail" in self.event else "token"))
+
+    @property
+    def is_dead(self) -> bool:
+        """Say whether it was killed amid its work."""
+        return self.end in ("crashed", "timed out")
+
+    @property
+    def is_excused(self) -> bool:
+        """Say whether something may have kept it from keeping what it earned."""
+        is_hurt = any(fault.kind in EXCUSES for fault in self.met)
+        return self.is_dead or self.was_refused or is_hurt
+
+    @property
+    def is_plain(self) -> bool:
+        """Say whether it wants whatever token there is."""
+        wants = self.event.keys() & {"force", "rejected", "min_ttl"}
+        return self.action == "token" and not wants
+
+    def latency(self) -> float:
+        """Return how long a message takes: most are quick."""
+        kind = self.rng.random()
+        if kind < 0.85:
+            return 0.001 + 0.02 * self.rng.random()
+        return (0.3 if kind < 0.97 else 1.0) * self.rng.random()
+
+    def next_fault(self) -> Fault | None:
+        """Begin the next step, and return what goes wrong in it."""
+        self.step += 1
+        fault = self.faults.get(self.step)
+        if fault:
+            self.met.append(fault)
+        return fault
+
+
+def problem_of(error: Exception) -> dict[str, Any]:
+    """Return the problem that a direct invocation was raised with."""
+    try:
+        problem = json.loads(str(error))
+    except ValueError:
+        problem = {"code": "internal", "detail": f"{type(error).__name__}: {error}"}
+    return dict(problem)

@@ -1,0 +1,114 @@
+"""A DynamoDB table in memory, linearizable, with the semantics that the broker uses and no other.
+
+It is held against moto's in `tests/protocol/test_table.py`, so that the two cannot drift apart.
+"""
+
+import re
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, TypeAlias
+
+from botocore.exceptions import ClientError
+
+Record: TypeAlias = Mapping[str, Any]
+Place: TypeAlias = tuple[str, str]
+Watch: TypeAlias = Callable[[Place, Record | None, Record], None]
+
+ASSIGNMENT = re.compile(r"#(\w+) = (:\w+)")
+ABSENCE = re.compile(r"attribute_not_exists\(#(\w+)\)")
+EQUALITY = re.compile(r"#(\w+) = (:\w+)")
+KEY_EQUALITY = "#connection = :connection"
+
+
+class Table:
+    """Records by partition and sort key. Each operation happens at one moment."""
+
+    def __init__(self, watch: Watch = lambda *_: None) -> None:
+        self.records: dict[Place, Record] = {}
+        self._before: dict[Place, Record | None] = {}
+        self._watch = watch
+
+    def get(self, place: Place, *, is_consistent: bool = True) -> Record | None:
+        """Return a record, or None; as it was before the last write, unless *is_consistent*."""
+        return (self.records if is_consistent else self._before).get(place)
+
+    def query(self, connection: str) -> list[Record]:
+        """Return the records of a partition, by sort key."""
+        return [self.records[p] for p in sorted(self.records) if p[0] == connection]
+
+    def update(self, request: Mapping[str, Any]) -> Record:
+        """Change a record as UpdateItem does, and return it as it is then. Raises `ClientError`."""
+        place = place_of(request["Key"])
+        names, values = request["ExpressionAttributeNames"], request["ExpressionAttributeValues"]
+        condition = request.get("ConditionExpression", "")
+        check_use(request["UpdateExpression"] + " " + condition, names, values)
+        before = self.records.get(place)
+        if condition and not holds(condition, before or {}, names, values):
+            raise client_error("ConditionalCheckFailedException", "UpdateItem")
+        after = dict(before or request["Key"])
+        changed, removed = parts_of(request["UpdateExpression"])
+        after.update({names[f"#{name}"]: values[value] for name, value in changed})
+        for name in removed:
+            after.pop(names[name], None)
+        self._before[place], self.records[place] = before, after
+        self._watch(place, before, after)
+        return after
+
+    def delete(self, place: Place) -> dict[str, Any]:
+        """Delete a record."""
+        before = self.records.pop(place, None)
+        self._watch(place, before, {})
+        return {}
+
+
+def place_of(key: Mapping[str, Any]) -> Place:
+    """Return where a key of the table leads."""
+    return key["connection"]["S"], key["variant"]["S"]
+
+
+def parts_of(update: str) -> tuple[list[tuple[str, str]], list[str]]:
+    """Return what an update expression sets and removes. Raises `ClientError` for any other."""
+    setting, _, removing = update.partition(" REMOVE ")
+    changed = ASSIGNMENT.findall(setting)
+    removed = removing.split(", ") if removing else []
+    rebuilt = "SET " + ", ".join(f"#{name} = {value}" for name, value in changed)
+    paths = [f"#{name}" for name, _ in changed] + removed
+    if rebuilt != setting or len(set(paths)) != len(paths):
+        raise client_error("ValidationException", "UpdateItem")
+    return changed, removed
+
+
+def holds(
+    condition: str, record: Record, names: Mapping[str, str], values: Mapping[str, Any]
+) -> bool:
+    """Say whether *record* meets a condition. Raises `ClientError` for one of another form."""
+    return all(clause_holds(c, record, names, values) for c in condition.split(" AND "))
+
+
+def clause_holds(
+    clause: str, record: Record, names: Mapping[str, str], values: Mapping[str, Any]
+) -> bool:
+    """Say whether *record* meets one clause: an attribute is absent, or equals a value."""
+    if absent := ABSENCE.fullmatch(clause):
+        return names[f"#{absent[1]}"] not in record
+    if equal := EQUALITY.fullmatch(clause):
+        return is_equal(record.get(names[f"#{equal[1]}"]), values[equal[2]])
+    raise client_error("ValidationException", "UpdateItem")
+
+
+def is_equal(one: Mapping[str, Any] | None, other: Mapping[str, Any]) -> bool:
+    """Say whether two typed values are equal: numbers by value, all else as it is."""
+    if one is not None and "N" in one and "N" in other:
+        return int(one["N"]) == int(other["N"])
+    return one == other
+
+
+def check_use(expressions: str, names: Iterable[str], values: Iterable[str]) -> None:
+    """Raise the `ClientError` of a placeholder that is not used."""
+    used = set(re.findall(r"[#:]\w+", expressions))
+    if used != {*names, *values}:
+        raise client_error("ValidationException", "UpdateItem")
+
+
+def client_error(code: str, operation: str) -> ClientError:
+    """Return botocore's error of *code*."""
+    return ClientError({"Error": {"Code": code, "Message": code}}, operation)

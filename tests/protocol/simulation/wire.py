@@ -1,0 +1,217 @@
+"""Every I/O of the shipped code: a pause on the way there, an effect, a pause on the way back.
+
+What goes wrong on the way is in the plan, by invocation and step.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Generic, NoReturn, Protocol, TypeVar
+
+from botocore.exceptions import EndpointConnectionError, ReadTimeoutError
+
+from tests.protocol.simulation.invocations import Invocation, Sent
+from tests.protocol.simulation.plans import Fault, FaultKind, Outage, Service
+from tests.protocol.simulation.scheduler import EPOCH, Scheduler, Task
+from tests.protocol.simulation.table import client_error
+from token_broker.errors import UpstreamUnavailable
+from token_broker.exchange import Response
+
+Result = TypeVar("Result")
+ATTEMPTS_SECONDS = 4.2
+"""How long botocore takes until it gives up: two attempts of two seconds, and a pause."""
+
+RETRY_SECONDS = 2.1
+SLOWEST_SECONDS = 1.9
+"""What a service of AWS's takes at most to answer, before botocore gives up."""
+
+TELLING = frozenset({"GetItem", "BatchGetItem", "Decrypt"})
+"""Operations that tell of a token."""
+
+
+class Witness(Protocol):
+    """Is told what happens, in order."""
+
+    def noted(self, invocation: Invocation, what: str) -> None:
+        """A step began, or something became of it."""
+
+    def ended(self, invocation: Invocation) -> None:
+        """It answered, failed, or was killed."""
+
+    def sent(self, invocation: Invocation, sent: Sent) -> None:
+        """A request is on its way to the vendor."""
+
+    def processed(self, invocation: Invocation, sent: Sent, response: Response) -> None:
+        """The vendor has done what a request asks for."""
+
+
+@dataclass(slots=True)
+class Outcome(Generic[Result]):
+    """What a service would answer: a value, or an error."""
+
+    value: Result | None = None
+    error: Exception | None = None
+
+    def told(self) -> Result:
+        """Return the value, or raise the error."""
+        if self.error:
+            raise self.error
+        return self.value  # type: ignore[return-value]  # None only where the effect returned that
+
+
+class Wire:
+    """Carries what the invocations ask of the services."""
+
+    def __init__(self, scheduler: Scheduler, outages: tuple[Outage, ...], witness: Witness) -> None:
+        self.scheduler = scheduler
+        self.running: dict[Task, Invocation] = {}
+        self.acting: Invocation | None = None
+        """Whose effect it is that happens at this moment."""
+        self._outages = outages
+        self._witness = witness
+
+    @property
+    def current(self) -> Invocation:
+        """The invocation whose turn it is."""
+        return self.running[self.scheduler.task]
+
+    def carry(
+        self, service: Service, what: str, effect: Callable[[], Result], about: str = ""
+    ) -> Result:
+        """Take a request to a service of AWS's, and bring its answer."""
+        invocation, kind, seconds = self._begin(what, about)
+        if kind == "refused" or self.is_out(service):
+            self._refuse(invocation)
+        self._pause(invocation.latency() + (min(seconds, SLOWEST_SECONDS) if kind == "slow" else 0))
+        if kind == "late":
+            self.scheduler.at(
+                self.scheduler.now + seconds, lambda: self._act_late(invocation, effect)
+            )
+            self._lose(invocation)
+        outcome = self._act(invocation, effect)
+        if kind == "twice":
+            self._pause(RETRY_SECONDS)
+            outcome = self._act(invocation, effect)
+        self._meet_after(invocation, kind, seconds)
+        if kind == "lost":
+            self._lose(invocation)
+        self._pause(invocation.latency())
+        self._hear(invocation, tells=what in TELLING)
+        return outcome.told()
+
+    def sleep(self, seconds: float) -> None:
+        """Wait, as the broker does for another's exchange."""
+        invocation, kind, extra = self._begin("sleep")
+        self._meet_after(invocation, kind, extra)
+        invocation.slept += seconds
+        self._pause(seconds)
+        self._hear(invocation, tells=True)
+
+    def send(self, sent: Sent, seconds: float, answer: Callable[[], Response]) -> Response:
+        """Take a request to the vendor, and bring its answer if that comes within *seconds*."""
+        limit = self.scheduler.now + seconds
+        invocation, kind, extra = self._begin(sent.request.step)
+        sent.sent_at = self.scheduler.now
+        invocation.sent.append(sent)
+        self._witness.sent(invocation, sent)
+        is_down = kind == "refused" or self.is_out("upstream")
+        there = extra if kind == "slow" else invocation.latency()
+        arrival = max(self.scheduler.now, min(self.scheduler.now + there, limit))
+        answered = Outcome(Response(503)) if is_down else Outcome[Response]()
+        if not is_down:
+            self.scheduler.at(arrival, lambda: self._process(invocation, sent, answered, answer))
+        self.scheduler.pause(arrival)
+        self._meet_after(invocation, kind, extra)
+        back = extra if kind == "late" else invocation.latency()
+        self._pause(max(0.0, min(back, limit - self.scheduler.now)))
+        sent.ended_at = self.scheduler.now
+        self._hear(invocation, tells=True)
+        if kind == "lost" or self.scheduler.now >= limit or (is_down and arrival % 0.002 < 0.001):
+            raise UpstreamUnavailable(f"{sent.request.step}: no answer")
+        sent.is_answered = not is_down
+        return answered.told()
+
+    def is_out(self, service: Service) -> bool:
+        """Say whether a service refuses everybody at this moment."""
+        now = self.scheduler.now - EPOCH
+        is_out = any(o.service == service and o.begins <= now < o.ends for o in self._outages)
+        self.current.was_refused |= is_out
+        return is_out
+
+    def _begin(self, what: str, about: str = "") -> tuple[Invocation, FaultKind | None, float]:
+        """Begin a step, and meet what goes wrong before it has any effect."""
+        invocation = self.current
+        fault = invocation.next_fault()
+        self._witness.noted(invocation, f"{what} {about}")
+        if not fault:
+            return invocation, None, 0.0
+        self._witness.noted(invocation, f"  fault: {told(fault)}")
+        if fault.kind == "crash":
+            self._die(invocation)
+        if fault.kind == "freeze":
+            self._stand(invocation, fault.seconds)
+        return invocation, fault.kind, fault.seconds
+
+    def _meet_after(self, invocation: Invocation, kind: FaultKind | None, seconds: float) -> None:
+        """Meet what goes wrong between an effect and its answer."""
+        if kind == "crash after":
+            self._die(invocation)
+        if kind == "freeze after":
+            self._stand(invocation, seconds)
+
+    def _act(self, invocation: Invocation, effect: Callable[[], Result]) -> Outcome[Result]:
+        self.acting = invocation
+        try:
+            return Outcome(effect())
+        except Exception as error:  # noqa: BLE001 (it travels back, as an answer)
+            return Outcome(error=error)
+        finally:
+            self.acting = None
+
+    def _act_late(self, invocation: Invocation, effect: Callable[[], Result]) -> None:
+        self._witness.noted(invocation, "  a late write arrives")
+        self._act(invocation, effect)
+
+    def _process(
+        self,
+        invocation: Invocation,
+        sent: Sent,
+        answered: Outcome[Response],
+        answer: Callable[[], Response],
+    ) -> None:
+        sent.processed_at = self.scheduler.now
+        answered.value = answer()
+        self._witness.processed(invocation, sent, answered.value)
+
+    def _refuse(self, invocation: Invocation) -> NoReturn:
+        self._pause(invocation.latency())
+        if invocation.rng.random() < 0.5:
+            raise EndpointConnectionError(endpoint_url="https://aws.invalid")
+        raise client_error("ThrottlingException", "any")
+
+    def _lose(self, invocation: Invocation) -> NoReturn:
+        self._stand(invocation, ATTEMPTS_SECONDS)
+        if invocation.rng.random() < 0.5:
+            raise ReadTimeoutError(endpoint_url="https://aws.invalid")
+        raise client_error("InternalServerError", "any")
+
+    def _hear(self, invocation: Invocation, *, tells: bool) -> None:
+        invocation.heard_at = self.scheduler.now
+        if tells and not invocation.is_nudging:
+            invocation.knew_at = self.scheduler.now
+
+    def _stand(self, invocation: Invocation, seconds: float) -> None:
+        invocation.stood += seconds
+        self._pause(seconds)
+
+    def _die(self, invocation: Invocation) -> NoReturn:
+        invocation.end, invocation.ended = "crashed", self.scheduler.now
+        self._witness.ended(invocation)
+        self.scheduler.die()
+
+    def _pause(self, seconds: float) -> None:
+        self.scheduler.pause(self.scheduler.now + seconds)
+
+
+def told(fault: Fault) -> str:
+    """Return *fault* in words."""
+    return f"{fault.kind} {fault.seconds:.1f} s" if fault.seconds else fault.kind
