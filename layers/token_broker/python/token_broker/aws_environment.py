@@ -7,7 +7,6 @@ boto3 knows besides is for boto3: `Unsuited` says so.
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from urllib.parse import urlsplit
 
 from token_broker.sigv4 import Credentials
 
@@ -95,7 +94,9 @@ def _endpoint(environ: Mapping[str, str], service: str, region: str) -> Endpoint
 
 
 def _named(endpoint: str) -> Endpoint:
-    from token_broker.addresses import split_host  # noqa: PLC0415 (AWS's own endpoints do without)
+    from urllib.parse import urlsplit  # noqa: PLC0415 (AWS's own endpoints do without)
+
+    from token_broker.addresses import split_host  # noqa: PLC0415 (as above)
 
     try:
         url = urlsplit(endpoint)

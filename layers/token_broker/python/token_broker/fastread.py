@@ -5,7 +5,6 @@ to KMS, both in AWS's JSON protocol, and here is just that: one attempt, and at 
 `Unsuited`, upon which the same is asked through boto3.
 """
 
-import http.client
 import json
 import ssl
 import time
@@ -16,15 +15,13 @@ from typing import Any
 from token_broker import authorities
 from token_broker.aws_environment import Surroundings, Unsuited
 from token_broker.sigv4 import authorization
+from token_broker.wire import Answer, Connection, Odd
 
 TIMEOUT = 1.0
 """Seconds for connecting, and for each read. boto3 has its own when these are over."""
 
 KEPT_SECONDS = 30
 """For how long a connection that is not used is used again: in a frozen function it may die."""
-
-LARGEST_ANSWER = 4 << 20
-"""Bytes. Two items, the most that is asked for, have less than one MiB."""
 
 _PROTOCOLS = {"dynamodb": ("DynamoDB_20120810", "1.0"), "kms": ("TrentService", "1.1")}
 
@@ -38,7 +35,7 @@ class FastRead:
         self._clock = clock
         # Here, not at the first read: a function's start has a whole processor for itself.
         self._tls = _tls(surroundings)
-        self._kept: dict[str, list[tuple[float, http.client.HTTPConnection]]] = {
+        self._kept: dict[str, list[tuple[float, Connection]]] = {
             service: [] for service in surroundings.endpoints
         }
 
@@ -53,7 +50,7 @@ class FastRead:
                 except (ConnectionError, ssl.SSLError):
                     kept.close()  # it ended while nobody used it, which is no failure
             return self._asked(service, self._connection(service), headers, body)
-        except (OSError, http.client.HTTPException, ValueError, RecursionError) as error:
+        except (OSError, Odd, ValueError, RecursionError) as error:
             raise Unsuited(type(error).__name__) from None
 
     def close(self) -> None:
@@ -75,7 +72,7 @@ class FastRead:
         headers["authorization"] = authorization(self._credentials, service, headers, body)
         return headers
 
-    def _idle(self, service: str) -> http.client.HTTPConnection | None:
+    def _idle(self, service: str) -> Connection | None:
         kept = self._kept[service]
         while kept:
             since, connection = kept.pop()
@@ -84,30 +81,27 @@ class FastRead:
             connection.close()
         return None
 
-    def _connection(self, service: str) -> http.client.HTTPConnection:
+    def _connection(self, service: str) -> Connection:
         endpoint = self._endpoints[service]
-        if endpoint.is_secure:
-            return http.client.HTTPSConnection(
-                endpoint.host, endpoint.port, timeout=TIMEOUT, context=self._tls
-            )
-        return http.client.HTTPConnection(endpoint.host, endpoint.port, timeout=TIMEOUT)
+        tls = self._tls if endpoint.is_secure else None
+        return Connection(endpoint.host, endpoint.port, TIMEOUT, tls)
 
     def _asked(
         self,
         service: str,
-        connection: http.client.HTTPConnection,
+        connection: Connection,
         headers: Mapping[str, str],
         body: bytes,
     ) -> dict[str, Any]:
         """Ask over *connection*, and keep it if all is well: else its end is not known."""
         try:
-            connection.request("POST", "/", body, headers)
-            answer = connection.getresponse()
-            decoded = _decoded(answer)
+            decoded = _decoded(connection.post(headers, body))
         except BaseException:
             connection.close()
             raise
-        if connection.sock:
+        if connection.is_over:
+            connection.close()
+        else:
             self._kept[service].append((self._clock(), connection))
         return decoded
 
@@ -120,15 +114,11 @@ def _tls(surroundings: Surroundings) -> ssl.SSLContext | None:
     return authorities.context() if is_amazons else ssl.create_default_context()
 
 
-def _decoded(answer: http.client.HTTPResponse) -> dict[str, Any]:
-    if answer.status != http.client.OK:
-        raise Unsuited(f"{answer.status}")
-    if answer.length is None or answer.length > LARGEST_ANSWER:
-        raise Unsuited("an answer of another size")
-    content = answer.read()
-    if answer.getheader("x-amz-crc32", str(zlib.crc32(content))) != str(zlib.crc32(content)):
+def _decoded(answer: Answer) -> dict[str, Any]:
+    checksum = str(zlib.crc32(answer.body))
+    if answer.headers.get("x-amz-crc32", checksum) != checksum:
         raise Unsuited("an answer that was damaged")
-    decoded = json.loads(content)
+    decoded = json.loads(answer.body)
     if not isinstance(decoded, dict):
         raise Unsuited("an answer of another kind")
     return decoded
