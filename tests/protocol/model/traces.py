@@ -60,6 +60,7 @@ def _changes(before: State, after: State) -> Iterator[str]:
 
 def _facts(item: Item) -> Iterator[str]:
     yield f"token {item.token} {AGES[item.age]}" if item.token else "no token"
+    yield f"fence {item.fence - 1}"
     yield LEASES[item.lease]
     yield RENEWALS[item.renewal]
     yield "rejected" if item.rejected else ""

@@ -68,13 +68,13 @@ def arrives(rules: Rules, state: State, place: int) -> Iterator[Move]:
     rest = state._replace(ghosts=state.ghosts[:place] + state.ghosts[place + 1 :])
     if ghost.step == SENT:
         after = processed(rules, rest, ghost)[0]._replace(wrong=state.wrong)
-        yield Move(WORLD, "a request of the dead is processed", after, (), fair=True)
-        yield Move(WORLD, "a request of the dead is lost", rest, (), fair=True)
+        yield Move(WORLD, "a late request is processed", after, (), fair=True)
+        yield Move(WORLD, "a late request is lost", rest, (), fair=True)
         return
     item = rest.items[ghost.item]
-    yield Move(WORLD, "a write of the dead is lost", rest, (), fair=True)
+    yield Move(WORLD, "a late write is lost", rest, (), fair=True)
     if may_commit(rules, item, ghost):
         after = done(rules, rest, ghost)
         ended = item.lease != after.items[ghost.item].lease
         own = (End(item.fence == ghost.fence),) if ended else ()
-        yield Move(WORLD, "a write of the dead arrives", after, own, fair=True)
+        yield Move(WORLD, "a late write arrives", after, own, fair=True)
