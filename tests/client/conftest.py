@@ -3,28 +3,24 @@
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+import threading
+from collections import deque
+from collections.abc import Iterator
 from contextlib import ExitStack
-from typing import Any, Literal, TypeAlias
 
 import boto3
 import pytest
 
-from tests.client.systems import System
+from tests.client.systems import Entrance, Handler, Serve, System, Through
 from token_broker_client import Broker
 from token_broker_client.cache import Cache
 from token_broker_client.functions import clients
 from token_broker_client.patience import Patience
-from token_broker_local import ports
 from token_broker_local.functions import Function
 from token_broker_local.gateway import Gateway
 from token_broker_local.places import ACCESS_KEY, FLOWS, REGION, SECRET_KEY, Places, function_name
+from token_broker_local.ports import obstacle
 from token_broker_local.serving import serving
-
-Entrance: TypeAlias = Literal["url", "function"]
-Handler: TypeAlias = Callable[[Any, Any], Any]
-Serve: TypeAlias = Callable[[Handler], str]
-Through: TypeAlias = Callable[..., Broker]
 
 
 @pytest.fixture(scope="session")
@@ -76,13 +72,9 @@ def serve() -> Iterator[Serve]:
 @pytest.fixture(scope="session")
 def system() -> Iterator[System]:
     """Run the whole system, as `make run` does, for all tests that want it."""
-    places = Places(
-        next(
-            port
-            for port in range(40_000 + os.getpid() % 10_000, 65_000, 5)
-            if not any(ports.obstacle(port + index) for index in range(5))
-        )
-    )
+    # Below the ports that the machine gives out by itself.
+    first = range(20_000 + os.getpid() * 5 % 10_000, 32_000, 5)
+    places = next(one for one in map(Places, first) if not any(map(obstacle, one.ports.values())))
     process = subprocess.Popen(
         [sys.executable, "-m", "token_broker_local"],
         env=os.environ | {"PORT": str(places.port)},
@@ -93,5 +85,8 @@ def system() -> Iterator[System]:
     assert process.stdout is not None
     with process, process.stdout as lines:
         assert any(line.startswith("ready") for line in lines)
+        rest = threading.Thread(target=deque, args=(lines, 0))
+        rest.start()
         yield System(places)
         process.terminate()
+        rest.join()

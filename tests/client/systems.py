@@ -1,18 +1,24 @@
 """The local system, as the tests of its callers use it."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from itertools import count
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import boto3
 
+from token_broker_client import Broker
 from token_broker_local.places import ACCESS_KEY, REGION, SECRET_KEY, Places, secret_name
 
 if TYPE_CHECKING:
     from mypy_boto3_secretsmanager import SecretsManagerClient
+
+Entrance: TypeAlias = Literal["url", "function"]
+Handler: TypeAlias = Callable[[Any, Any], Any]
+Serve: TypeAlias = Callable[[Handler], str]
+Through: TypeAlias = Callable[..., Broker]
 
 numbers = count(1)
 

@@ -8,8 +8,7 @@ from typing import Any, TypeVar
 import boto3
 import pytest
 
-from tests.client.conftest import Through
-from tests.client.systems import System
+from tests.client.systems import System, Through
 from token_broker_client import (
     Answer,
     Broker,

@@ -1,11 +1,12 @@
 """How the broker is found, and what AWS itself says on the way to it."""
 
-from typing import Any
+from typing import Any, cast
 
 import boto3
 import pytest
+from botocore.exceptions import ClientError
 
-from tests.client.conftest import Serve
+from tests.client.systems import Serve
 from tests.servers import Server, answer, says
 from token_broker_client import AccessDenied, Broker, InvalidRequest, Unreachable, identity
 from token_broker_client.functions import names
@@ -158,6 +159,22 @@ def test_no_credentials_is_said_so(monkeypatch: pytest.MonkeyPatch) -> None:
     ):
         with pytest.raises(AccessDenied, match="credentials"):
             broker.vntana("acme")
+
+
+def test_a_role_that_may_not_be_assumed_is_said_so() -> None:
+    """boto3's chain asks STS when credentials are first wanted."""
+
+    class Denied:
+        region_name = REGION
+
+        def get_credentials(self) -> Any:
+            raise ClientError(
+                {"Error": {"Code": "AccessDenied", "Message": "s3cret"}}, "AssumeRole"
+            )
+
+    with pytest.raises(AccessDenied) as caught:
+        Broker.from_url(API, session=cast("boto3.Session", Denied())).vntana("acme")
+    assert "s3cret" not in str(caught.value)
 
 
 def test_a_wrong_signature_is_access_denied(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,12 +1,13 @@
 """Each failure has its class, the same through both entrances, and shows no secret."""
 
 import json
+import pickle
 import traceback
 from typing import Any
 
 import pytest
 
-from tests.client.conftest import Serve, Through
+from tests.client.systems import Serve, Through
 from token_broker import calls
 from token_broker import errors as brokers
 from token_broker.entry import http_problem, named
@@ -120,6 +121,13 @@ def test_nobody_there(through: Through) -> None:
     assert type(error) is Unreachable
     assert error.retryable
     assert "Bearer" not in "".join(traceback.format_exception(error))
+
+
+def test_an_error_comes_back_from_another_process() -> None:
+    """As from a pool's worker, with all that it says."""
+    error = BrokerError.of({"code": "upstream_refused", "detail": "no", "upstream_code": "X"})
+    copy = pickle.loads(pickle.dumps(error))  # noqa: S301 (our own)
+    assert (type(copy), str(copy), vars(copy)) == (type(error), str(error), vars(error))
 
 
 @pytest.mark.parametrize("retry_after", [None, True, "soon", -1, 2.5])

@@ -8,7 +8,7 @@ from token_broker_client import (
     RefreshInProgress,
     UpstreamUnavailable,
 )
-from token_broker_client.patience import FIRST_PAUSE, LONGEST_PAUSE, Patience
+from token_broker_client.patience import FIRST_PAUSE, LEAST, LONGEST_PAUSE, Patience
 
 
 class Hours:
@@ -70,6 +70,14 @@ def test_ends_in_total() -> None:
     assert 100 < hours.now < 110
     assert max(hours.slept) <= LONGEST_PAUSE
     assert all(seconds > 0 for seconds in call.seconds)
+
+
+def test_a_sleep_that_takes_too_long_leaves_time_for_a_try() -> None:
+    """A frozen Lambda, for one: no call is made with no time at all."""
+    hours, call = Hours(), Failing(RefreshInProgress("busy"))
+    patience = Patience(10, lambda: hours.now, lambda _: hours.sleep(60), lambda: 0.0)
+    assert patience.spend(call) == "token"
+    assert call.seconds == [10, LEAST]
 
 
 def test_an_error_that_will_not_pass_is_not_tried_again() -> None:

@@ -24,13 +24,19 @@ ONE_OF_THEM = re.compile(rf"(?<=-)({'|'.join(FLOWS)})(?=$|:)")
 REGION = re.compile(r"arn:[^:]+:lambda:([a-z0-9-]+):")
 
 DENIED = frozenset(
-    {"AccessDeniedException", "UnrecognizedClientException", "ExpiredTokenException"}
+    {
+        "AccessDenied",  # of STS, on the way to a role
+        "AccessDeniedException",
+        "ExpiredToken",
+        "ExpiredTokenException",
+        "IncompleteSignatureException",
+        "InvalidClientTokenId",
+        "InvalidSignatureException",
+        "MissingAuthenticationTokenException",
+        "SignatureDoesNotMatch",
+        "UnrecognizedClientException",
+    }
 )
-DENIED |= {
-    "InvalidSignatureException",
-    "MissingAuthenticationTokenException",
-    "KMSAccessDeniedException",
-}
 
 
 class Functions(NamedTuple):

@@ -4,7 +4,7 @@ import sys
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from botocore.exceptions import BotoCoreError
+from botocore.exceptions import BotoCoreError, ClientError
 
 from token_broker_client.errors import AccessDenied
 
@@ -20,7 +20,7 @@ def credentials(session: "boto3.Session | None") -> "ReadOnlyCredentials":
         if found is not None:
             frozen: ReadOnlyCredentials = found.get_frozen_credentials()
             return frozen
-    except BotoCoreError as error:
+    except (BotoCoreError, ClientError) as error:
         raise AccessDenied(f"the AWS credentials cannot be had ({type(error).__name__})") from None
     raise AccessDenied("there are no AWS credentials: boto3's chain found none")
 

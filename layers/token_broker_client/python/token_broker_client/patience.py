@@ -17,6 +17,9 @@ FIRST_PAUSE = 0.2
 LONGEST_PAUSE = 5.0
 """Seconds between which the pauses grow, each shortened at random."""
 
+LEAST = 0.1
+"""Seconds that a try has at least: a pause may have taken longer than it should."""
+
 
 class Patience(NamedTuple):
     """A total of *seconds* for all tries and the pauses between them."""
@@ -34,7 +37,7 @@ class Patience(NamedTuple):
         until = self.clock() + self.seconds
         for tries in count():
             try:
-                return call(until - self.clock())
+                return call(max(LEAST, until - self.clock()))
             except BrokerError as error:
                 pause = self._pause(tries, error.retry_after or 0)
                 if not error.retryable or self.clock() + pause >= until:
