@@ -81,6 +81,29 @@ class Stack:
             if self.holds(resource.get("Condition"))
         }
 
+    def chosen_template(self) -> Template:
+        """Return the translated template with its conditions decided, and its references left."""
+        resources = {
+            name: self.decided({key: part for key, part in each.items() if key != "Condition"})
+            for name, each in self._template["Resources"].items()
+            if self.holds(each.get("Condition"))
+        }
+        return {"Parameters": self._template["Parameters"], "Resources": resources}
+
+    def decided(self, node: Any) -> Any:
+        """Return *node* with each condition's choice in its place."""
+        if isinstance(node, list):
+            return [value for value in map(self.decided, node) if value is not NOTHING]
+        if not isinstance(node, dict):
+            return node
+        if "Fn::If" in node:
+            condition, then, otherwise = node["Fn::If"]
+            return self.decided(then if self.holds(condition) else otherwise)
+        if node == {"Ref": "AWS::NoValue"}:
+            return NOTHING
+        pairs = ((name, self.decided(value)) for name, value in node.items())
+        return {name: value for name, value in pairs if value is not NOTHING}
+
     def holds(self, condition: str | None) -> bool:
         """Say whether *condition* holds; no condition always does."""
         return condition is None or bool(self.value(self._template["Conditions"][condition]))

@@ -1,0 +1,170 @@
+"""The template is deployed, to moto's CloudFormation, and what it makes serves the broker.
+
+What moto cannot make is listed, and held by the rules of the other modules here.
+"""
+
+import io
+import json
+import re
+import zipfile
+from collections.abc import Callable
+from typing import Any
+
+import boto3
+import pytest
+
+from tests.functions.world import Counted, World
+from tests.template.documents import Template, template
+from tests.template.stacks import Stack, resolved
+from token_broker_local.context import LambdaContext
+
+STAGE = "stack"
+NAME = f"token-broker-{STAGE}"
+NOT_MADE = {
+    "AWS::ApiGateway::Account",
+    "AWS::ApiGateway::Deployment",  # moto takes no OpenAPI body from CloudFormation
+    "AWS::ApiGateway::Stage",
+    "AWS::CloudWatch::Alarm",
+    "AWS::CloudWatch::Dashboard",
+    "AWS::CodeDeploy::Application",
+    "AWS::CodeDeploy::DeploymentGroup",
+    "AWS::Lambda::Alias",
+    "AWS::Lambda::EventInvokeConfig",
+    "AWS::Logs::MetricFilter",
+}
+FLOWS = ("vntana", "vendorlink", "editor")
+CODE = ("functions/vntana", "functions/vendorlink", "functions/editor")
+LAYERS = ("layers/token_broker/python", "layers/token_broker_client/python")
+
+
+def carried() -> Template:
+    """Return the translated template as far as moto carries it."""
+    whole = Stack(template(), {"Stage": STAGE}).chosen_template()
+    kept = {k: v for k, v in whole["Resources"].items() if v["Type"] not in NOT_MADE}
+    return {**whole, "Resources": simplified(kept)}
+
+
+def simplified(node: Any) -> Any:
+    """Return *node* with the functions themselves where their aliases were.
+
+    Moto takes a key's policy for a text, and a bus's name for the bus.
+    """
+    text = json.dumps(node)
+    text = re.sub(r'\{"Ref": "(\w+Function)Aliaslive"\}', r'{"Fn::GetAtt": ["\1", "Arn"]}', text)
+    text = re.sub(r"\$\{(\w+Function)Aliaslive\}", r"${\1.Arn}", text)
+    text = text.replace('{"Ref": "ApiAccount"}', '"account"')
+    resources = json.loads(text.replace('{"Ref": "Events"}', f'"{NAME}"'))
+    key = resources["TokenKey"]["Properties"]
+    key["KeyPolicy"] = json.dumps(key_policy())
+    return resources
+
+
+def key_policy() -> Template:
+    """Return the key's policy with nothing left to resolve."""
+    policy: Template = resolved(template(), Stage=STAGE)["TokenKey"]["Properties"]["KeyPolicy"]
+    return policy
+
+
+@pytest.fixture(scope="module")
+def session(aws: tuple[Counted, str]) -> Callable[[str], Any]:
+    """A maker of clients of an account with the stack in it."""
+    _, url = aws
+    credentials = boto3.session.Session("local", "local", region_name="eu-west-1")
+
+    def client(service: str) -> Any:
+        return credentials.client(service, endpoint_url=url)  # type: ignore[call-overload]  # any service
+
+    archive = io.BytesIO()
+    with zipfile.ZipFile(archive, "w") as file:
+        file.writestr("app.py", "")
+    s3 = client("s3")
+    s3.create_bucket(Bucket="bucket", CreateBucketConfiguration={"LocationConstraint": "eu-west-1"})
+    for key in (*CODE, *LAYERS):
+        s3.put_object(Bucket="bucket", Key=key, Body=archive.getvalue())
+    client("cloudformation").create_stack(
+        StackName=NAME,
+        TemplateBody=json.dumps(carried()),
+        Parameters=[{"ParameterKey": "Stage", "ParameterValue": STAGE}],
+        Capabilities=["CAPABILITY_IAM"],
+    )
+    return client
+
+
+def test_everything_that_can_be_is_made(session: Callable[[str], Any]) -> None:
+    """Under the names that the policies count on."""
+    found = session("cloudformation").list_stack_resources(StackName=NAME)
+    made = {each["LogicalResourceId"] for each in found["StackResourceSummaries"]}
+    assert made == carried()["Resources"].keys()
+
+
+def test_the_table_is_kept_safe(session: Callable[[str], Any]) -> None:
+    """As DynamoDB itself tells it, and does it."""
+    dynamodb = session("dynamodb")
+    table = dynamodb.describe_table(TableName=NAME)["Table"]
+    assert table["DeletionProtectionEnabled"] is True
+    with pytest.raises(dynamodb.exceptions.ClientError, match="delet"):
+        dynamodb.delete_table(TableName=NAME)
+
+
+def test_the_key_is_rotated(session: Callable[[str], Any]) -> None:
+    """As KMS itself tells it."""
+    key = session("kms").describe_key(KeyId=f"alias/{NAME}")["KeyMetadata"]["KeyId"]
+    assert session("kms").get_key_rotation_status(KeyId=key)["KeyRotationEnabled"] is True
+    policy = session("kms").get_key_policy(KeyId=key, PolicyName="default")["Policy"]
+    assert json.loads(policy) == key_policy()
+
+
+@pytest.mark.parametrize("flow", FLOWS)
+def test_logs_end(session: Callable[[str], Any], flow: str) -> None:
+    """After the time that the parameter says."""
+    groups = session("logs").describe_log_groups(logGroupNamePrefix=f"/aws/lambda/{NAME}-{flow}")
+    assert [group["retentionInDays"] for group in groups["logGroups"]] == [365]
+
+
+@pytest.mark.parametrize("flow", FLOWS)
+def test_a_changed_secret_leads_to_its_function(session: Callable[[str], Any], flow: str) -> None:
+    """By a rule of EventBridge's."""
+    events, functions = session("events"), session("lambda")
+    arn = functions.get_function_configuration(FunctionName=f"{NAME}-{flow}")["FunctionArn"]
+    rules = [
+        rule["Name"]
+        for rule in events.list_rules()["Rules"]
+        if f"token-broker/{STAGE}/{flow}/" in rule.get("EventPattern", "")
+    ]
+    [target] = events.list_targets_by_rule(Rule=rules[0])["Targets"]
+    assert target["Arn"] == arn
+
+
+@pytest.mark.parametrize("flow", FLOWS)
+def test_the_function_works_in_what_was_made_for_it(
+    session: Callable[[str], Any], world: World, flow: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With the variables that the stack gives it, over the stack's own table and key."""
+    function = session("lambda").get_function_configuration(FunctionName=f"{NAME}-{flow}")
+    assert function["Handler"] == "app.handler"
+    for name, value in function["Environment"]["Variables"].items():
+        monkeypatch.setenv(name, str(value))
+    session("secretsmanager").create_secret(
+        Name=f"token-broker/{STAGE}/{flow}/acme", SecretString=json.dumps(world.secret(flow))
+    )
+    event = {"connection": "acme"}
+    answers = [world.cold(flow)(event, LambdaContext(f"{NAME}-{flow}")) for _ in range(2)]
+    assert [answer["source"] for answer in answers] == ["exchange", "table"]
+    kept = session("dynamodb").scan(TableName=NAME)["Items"]
+    assert f"{flow}#acme" in {item["connection"]["S"] for item in kept}
+
+
+@pytest.mark.parametrize("flow", FLOWS)
+def test_policies_are_what_the_rules_read(session: Callable[[str], Any], flow: str) -> None:
+    """What moto makes of references, and what these tests do, is the same."""
+    logical = f"{flow.capitalize()}Role"
+    resource = session("cloudformation").describe_stack_resource(
+        StackName=NAME, LogicalResourceId=logical
+    )
+    role = resource["StackResourceDetail"]["PhysicalResourceId"]
+    found = session("iam").get_role_policy(RoleName=role, PolicyName=flow)["PolicyDocument"]
+    key = session("kms").describe_key(KeyId=f"alias/{NAME}")["KeyMetadata"]["KeyId"]
+    read = resolved(template(), Stage=STAGE)[f"{flow.capitalize()}Policy"]["Properties"]
+    # A log group's ARN ends with ":*" in AWS, and without it in moto.
+    here, there = (json.dumps(each).replace(':*"', '"') for each in (read["PolicyDocument"], found))
+    assert json.loads(there.replace(key, "TokenKey")) == json.loads(here)
