@@ -1,0 +1,131 @@
+"""Nonsense from callers: whatever comes, the answer is the contract's, and never a defect."""
+
+import json
+from typing import Any, NoReturn
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from token_broker import editor, vendorlink, vntana
+from token_broker.broker import Broker
+from token_broker.entry import Service
+from token_broker.environment import CLOCK
+from token_broker.errors import StoreUnavailable
+from token_broker.flights import Flights
+from token_broker.memory import Memory
+from token_broker.telemetry import Telemetry
+from token_broker.tools import Tools
+from token_broker_local.context import LambdaContext
+
+FLOWS: dict[str, Any] = {"vntana": vntana, "vendorlink": vendorlink, "editor": editor}
+
+JSON = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats()
+    | st.text()
+    | st.sampled_from(["demo", "a\r\nb", "../x", "\ud800", "0123456789abcdef", "-", "x" * 70_000]),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=4),
+    max_leaves=12,
+)
+FIELDS = ("min_ttl", "rejected", "force", "organization", "workspace", "parameters", "x")
+BODY = st.fixed_dictionaries({}, optional=dict.fromkeys(FIELDS, JSON))
+NAMES = ("action", "connection", "min_ttl", "rejected", "force", "parameters", "variant", "token")
+DIRECT = st.fixed_dictionaries({}, optional=dict.fromkeys(NAMES, JSON)) | JSON
+WIRE = st.text() | BODY.map(json.dumps) | st.just("[" * 100_000) | JSON
+RESOURCES = [
+    f"/v1/{flow}/{{connection}}{rest}"
+    for flow in FLOWS
+    for rest in ("", "/token", "/verify", "/x", "/token/token")
+]
+REST = st.fixed_dictionaries(
+    {"requestContext": JSON | st.just({"identity": {"userArn": "arn:aws:iam::1:user/u"}})},
+    optional={
+        "resource": st.sampled_from(RESOURCES) | JSON,
+        "httpMethod": st.sampled_from(["GET", "POST", "DELETE", "PUT"]) | JSON,
+        "pathParameters": st.just({"connection": "demo"}) | JSON,
+        "body": WIRE,
+        "isBase64Encoded": st.booleans() | JSON,
+    },
+)
+VERSION_2 = st.fixed_dictionaries(
+    {"version": st.just("2.0"), "routeKey": st.text(), "rawPath": st.text()},
+    optional={"requestContext": JSON, "body": WIRE, "headers": JSON},
+)
+CHANGED = st.fixed_dictionaries(
+    {"source": st.just("aws.secretsmanager"), "detail": JSON},
+    optional={"detail-type": JSON},
+) | st.builds(
+    lambda part, value: {"source": "aws.secretsmanager", "detail": {part: value}},
+    st.sampled_from(["requestParameters", "responseElements", "additionalEventData"]),
+    st.dictionaries(st.sampled_from(["secretId", "arn", "name"]), JSON),
+)
+
+
+class Nothing:
+    """AWS, when none of it answers."""
+
+    def __getattr__(self, name: str) -> Any:
+        def unavailable(*_: object, **__: object) -> NoReturn:
+            raise StoreUnavailable("nothing answers", retry_after=1)
+
+        return unavailable
+
+
+def service_of(flow: Any) -> Service:
+    """Return the function of *flow* in a world in which nothing answers."""
+    nothing: Any = Nothing()
+    tools = Tools(
+        flow=flow,
+        clock=CLOCK,
+        memory=Memory(60, 10),
+        store=nothing,
+        sealer=nothing,
+        secrets=nothing,
+        send=nothing.send,
+        invoke=nothing.invoke,
+        announce=nothing.announce,
+        note=lambda *_, **__: None,
+        dice=lambda: 0.5,
+        owner=lambda: "me",
+        skew=30,
+        flights=Flights(),
+    )
+    return Service(Broker(tools), Telemetry(flow.NAME), f"token-broker/local/{flow.NAME}/")
+
+
+@pytest.fixture(autouse=True)
+def named(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Name the service in its lines, as the template does."""
+    monkeypatch.setenv("POWERTOOLS_SERVICE_NAME", "token-broker")
+    monkeypatch.setenv("POWERTOOLS_METRICS_NAMESPACE", "TokenBroker")
+
+
+@settings(max_examples=300, deadline=None, derandomize=True)
+@given(event=REST | VERSION_2, flow=st.sampled_from(list(FLOWS)))
+def test_no_http_event_is_a_defect(event: dict[str, Any], flow: str) -> None:
+    """Each is answered by a response: of the caller's fault, or that the table cannot be read."""
+    service = service_of(FLOWS[flow])
+    if "requestContext" not in event:
+        with pytest.raises(Exception, match=r"urn:token-broker:"):
+            service(event, LambdaContext("token-broker"))
+        return
+    response = service(event, LambdaContext("token-broker"))
+    body = json.loads(response["body"])
+    assert (response["statusCode"], body["code"]) in {
+        (400, "invalid_request"),
+        (503, "store_unavailable"),
+    }
+    assert json.dumps(response, allow_nan=False)
+
+
+@settings(max_examples=300, deadline=None, derandomize=True)
+@given(event=DIRECT | CHANGED, flow=st.sampled_from(list(FLOWS)))
+def test_no_direct_payload_is_a_defect(event: Any, flow: str) -> None:
+    """Each raises an error of the contract, by its name, with the problem as its message."""
+    service = service_of(FLOWS[flow])
+    with pytest.raises(Exception, match=r"urn:token-broker:") as raised:
+        service(event, LambdaContext("token-broker"))
+    assert type(raised.value).__name__ in {"InvalidRequest", "StoreUnavailable"}
