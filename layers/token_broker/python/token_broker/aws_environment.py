@@ -6,7 +6,7 @@ boto3 knows besides is for boto3: `Unsuited` says so.
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from token_broker.sigv4 import Credentials
 
@@ -33,8 +33,7 @@ class Unsuited(Exception):
     """Ask through boto3. Never leaves the package, so its text is for debuggers."""
 
 
-@dataclass(frozen=True, slots=True)
-class Endpoint:
+class Endpoint(NamedTuple):
     """Where a service answers."""
 
     host: str
@@ -48,8 +47,7 @@ class Endpoint:
         return self.host if self.port == usual else f"{self.host}:{self.port}"
 
 
-@dataclass(frozen=True, slots=True)
-class Surroundings:
+class Surroundings(NamedTuple):
     """What the fast read has to know of the environment."""
 
     credentials: Credentials

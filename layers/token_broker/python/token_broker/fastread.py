@@ -115,10 +115,11 @@ def _tls(surroundings: Surroundings) -> ssl.SSLContext | None:
 
 
 def _decoded(answer: Answer) -> dict[str, Any]:
-    checksum = str(zlib.crc32(answer.body))
-    if answer.headers.get("x-amz-crc32", checksum) != checksum:
+    headers, body = answer
+    checksum = str(zlib.crc32(body))
+    if headers.get("x-amz-crc32", checksum) != checksum:
         raise Unsuited("an answer that was damaged")
-    decoded = json.loads(answer.body)
+    decoded = json.loads(body)
     if not isinstance(decoded, dict):
         raise Unsuited("an answer of another kind")
     return decoded

@@ -6,8 +6,7 @@ of a function's start. Here what is not as it should be is `Odd`, and so for bot
 
 import socket
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 if TYPE_CHECKING:
     import ssl
@@ -24,13 +23,8 @@ class Odd(Exception):
     """An answer that is no plain success."""
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """A whole answer with status 200."""
-
-    headers: Mapping[str, str] = field(repr=False)
-    """By their names in lower case."""
-    body: bytes = field(repr=False)
+Answer: TypeAlias = tuple[Mapping[str, str], bytes]
+"""Headers, by their names in lower case, and the whole body of an answer with status 200."""
 
 
 class Connection:
@@ -70,7 +64,7 @@ class Connection:
             raise Odd(status[:12])
         says = answered.get("connection", "").lower()
         self.is_over = says == "close" or (status[7] == "0" and says != "keep-alive")
-        return Answer(answered, self._body(content, _length(answered)))
+        return answered, self._body(content, _length(answered))
 
     def _head(self) -> tuple[bytes, bytes]:
         """Return what comes before the blank line, and what was read of what comes after it."""
