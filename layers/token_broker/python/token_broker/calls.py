@@ -76,7 +76,7 @@ def direct_order(event: object) -> Order:
 
 def rotation_order(event: Mapping[str, Any], prefix: str) -> Order:
     """Return the order that a change of a secret called *prefix* and the connection gives."""
-    detail = event["detail"]
+    detail = event["detail"] if isinstance(event["detail"], Mapping) else {}
     told = [
         detail.get(part)
         for part in ("requestParameters", "responseElements", "additionalEventData")

@@ -1,0 +1,38 @@
+"""Secrets that nobody writes by chance, and the search for them in whatever form."""
+
+import base64
+import json
+from collections.abc import Iterable, Iterator
+from urllib.parse import quote, quote_plus
+
+LEAST = 8
+"""Characters of a secret's beginning that count as the secret."""
+
+
+def traces(secrets: Iterable[str], said: bytes) -> list[str]:
+    """Return the first characters of each of *secrets* that *said* holds, in whatever form."""
+    return [secret[:4] for secret in secrets if any(form in said for form in forms(secret))]
+
+
+def forms(secret: str) -> Iterator[bytes]:
+    """Yield what shows that *secret* was written: its beginning, plain, encoded or reversed."""
+    start = secret[:LEAST]
+    yield start.encode()
+    yield start[::-1].encode()
+    yield secret[-LEAST:][::-1].encode()
+    yield quote(start, safe="").encode()
+    yield quote_plus(start).encode()
+    yield json.dumps(start)[1:-1].encode()
+    yield start.encode("utf-16-le")
+    yield start.encode().hex().encode()
+    yield from in_base64(start.encode())
+
+
+def in_base64(secret: bytes) -> Iterator[bytes]:
+    """Yield what base64 makes of *secret* wherever it stands in a longer text."""
+    for offset in range(3):
+        encoded = base64.b64encode(b"\0" * offset + secret + b"\0" * 3)
+        # The characters at either end depend on what stands beside the secret.
+        inner = encoded[-(-offset * 8 // 6) : (offset + len(secret)) * 8 // 6]
+        yield inner
+        yield inner.translate(bytes.maketrans(b"+/", b"-_"))
