@@ -1,0 +1,140 @@
+"""What a hit loads, asks for and does: counts, for clocks differ from machine to machine."""
+
+import json
+import os
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.functions.world import World
+from token_broker_local.context import LambdaContext
+
+ROOT = Path(__file__).parents[2]
+BODIES: dict[str, dict[str, Any]] = {
+    "vntana": {},
+    "vendorlink": {},
+    "editor": {"parameters": {"userId": "42", "file": "plan.dwg"}},
+}
+"""VNTANA's names no organization, so its name leads to the token; the others are the token's."""
+FLOWS = sorted(BODIES)
+
+OURS = {
+    "asked", "aws_environment", "authorities", "broker", "calls", "clients", "document", "emf",
+    "entry", "environment", "errors", "fastread", "flights", "flows", "item", "memory", "moments",
+    "pointers", "reading", "record", "refusals", "sealing", "secret_versions", "sigv4", "store",
+    "telemetry", "tokens", "tools", "variants", "wire",
+}  # fmt: skip
+"""Every module of ours that is loaded to hand out a kept token. Make this longer with a reason."""
+
+BY_A_NAMED_ENDPOINT = {"addresses"}
+"""What is loaded besides, because a test's AWS has a URL of its own."""
+
+HEAVY = {"asyncio", "concurrent", "email", "http", "multiprocessing", "unittest", "xml"}
+"""Of the standard library, what a hit does without."""
+
+MOST_CALLS = {"vendorlink": 260, "editor": 450, "vntana": 470}
+"""Calls of functions, C's included, that a hit in memory may make. Counted here: 193, 328, 349."""
+
+
+def cold(world: World, flow: str, connection: str) -> dict[str, Any]:
+    """Call *flow* in a process of its own that has nothing but our package and Python's library."""
+    world.aws.asked.clear()
+    script, app = ROOT / "tests/benchmarks/a_hit.py", ROOT / "functions" / flow / "app.py"
+    event = json.dumps({"connection": connection} | BODIES[flow])
+    done = subprocess.run(
+        [sys.executable, "-S", "-W", "error", script, app, event],
+        env=dict(os.environ) | {"PYTHONPATH": str(ROOT / "layers/token_broker/python")},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    found: dict[str, Any] = json.loads(done.stderr)
+    return found
+
+
+@pytest.fixture(params=FLOWS)
+def flow(request: pytest.FixtureRequest) -> str:
+    name: str = request.param
+    return name
+
+
+@pytest.fixture
+def connection(world: World, flow: str) -> str:
+    """Return a connection whose token is kept."""
+    name = world.connect(flow)
+    world.call(flow, name, **BODIES[flow])
+    return name
+
+
+def test_a_hit_loads_these_modules_and_no_other(world: World, flow: str, connection: str) -> None:
+    found = cold(world, flow, connection)
+    assert found["answer"]["source"] == "table"
+    assert own(found["answered"]) == OURS | BY_A_NAMED_ENDPOINT
+
+
+def test_a_hit_loads_nothing_of_others(world: World, flow: str, connection: str) -> None:
+    """No boto3, requests or Powertools, nor what is heavy in Python's library."""
+    found = cold(world, flow, connection)
+    top = {name.partition(".")[0] for name in found["answered"]} - {"app", "token_broker"}
+    assert top <= sys.stdlib_module_names
+    assert not top & HEAVY
+
+
+def test_all_is_loaded_when_a_function_starts(world: World, flow: str, connection: str) -> None:
+    """A start has a whole processor for itself, and a caller does not wait for it."""
+    found = cold(world, flow, connection)
+    assert own(found["started"]) == own(found["answered"])
+
+
+def test_a_cold_hit_reads_once(world: World, flow: str, connection: str) -> None:
+    """Once more where a name leads to the token; no secret is read, and no vendor is asked."""
+    before = world.steps(flow)
+    cold(world, flow, connection)
+    assert world.aws.asked == Counter({"GetItem": 2 if flow == "vntana" else 1, "Decrypt": 1})
+    assert world.steps(flow) == before
+
+
+def test_a_warm_hit_in_the_table_reads_once(world: World, flow: str, connection: str) -> None:
+    """It is known by then where a name leads, so both are asked for at once."""
+    world.advance(61)
+    world.aws.asked.clear()
+    assert world.call(flow, connection, **BODIES[flow])["source"] == "table"
+    operation = "BatchGetItem" if flow == "vntana" else "GetItem"
+    assert world.aws.asked == Counter({operation: 1, "Decrypt": 1})
+
+
+def test_a_hit_in_memory_asks_nobody(world: World, flow: str, connection: str) -> None:
+    before = world.steps(flow)
+    world.aws.asked.clear()
+    assert world.call(flow, connection, **BODIES[flow])["source"] == "memory"
+    assert not world.aws.asked
+    assert world.steps(flow) == before
+
+
+def test_a_hit_in_memory_makes_few_calls(world: World, flow: str, connection: str) -> None:
+    """Work that nobody asked for shows here first."""
+    event = {"connection": connection} | BODIES[flow]
+    service, context = world.service(flow), LambdaContext("function")
+    assert service(event, context)["source"] == "memory"
+    count = 0
+
+    def counted(frame: object, what: str, argument: object) -> None:
+        nonlocal count
+        del frame, argument
+        count += what in {"call", "c_call"}
+
+    sys.setprofile(counted)
+    try:
+        service(event, context)
+    finally:
+        sys.setprofile(None)
+    assert count <= MOST_CALLS[flow]
+
+
+def own(modules: list[str]) -> set[str]:
+    """Return the names of our own modules among *modules*."""
+    return {name.partition(".")[2] for name in modules if name.startswith("token_broker.")}
