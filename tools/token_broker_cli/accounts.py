@@ -141,7 +141,7 @@ def latch(row: Row) -> list[str]:
         return []
     return [
         "The vendor rejected this version of the secret: it is latched, and no login is tried.",
-        "A new version lifts the latch (`token-broker connect`); so does `token-broker forget`.",
+        "A new version lifts the latch (token-broker connect); so does token-broker forget.",
     ]
 
 

@@ -43,7 +43,7 @@ def tell(desk: Desk, flow: str, name: str, done: str, *, was_tried: bool) -> Non
         return
     desk.screen.lines(f"{done}: {flow}/{name}")
     if not was_tried:
-        desk.screen.note("not tried at the vendor: `token-broker token` does that now")
+        desk.screen.note(f"not tried at the vendor: `token-broker token {flow} {name}` does that")
 
 
 def read(file: str) -> Any:
@@ -92,7 +92,7 @@ def refuse_rejected(desk: Desk, flow: str, name: str, kept: object, document: An
         raise Trouble(
             "credential_latched",
             "the vendor rejected this login before; it was not tried again",
-            "Give other credentials. If it was the vendor's mistake: `token-broker forget`.",
+            "Give others. Was it the vendor's mistake? Then `token-broker forget {about}`.",
         )
 
 

@@ -13,7 +13,7 @@ from token_broker_cli.ages import when, written
 from token_broker_cli.desk import Desk
 from token_broker_cli.screen import plain
 from token_broker_cli.troubles import FAILURE, Trouble, trouble
-from token_broker_cli.variants import Row
+from token_broker_cli.variants import Row, times
 from token_broker_cli.vault import Vault
 
 ASKED_AT_ONCE = 8
@@ -55,7 +55,7 @@ def asked(desk: Desk, flow: str, name: str) -> Connection:
     try:
         return Connection(flow, name, desk.call(flow, name, "status"))
     except Exception as error:  # noqa: BLE001 (one that fails must not hide the others)
-        return Connection(flow, name, trouble=trouble(error))
+        return Connection(flow, name, trouble=trouble(error).about(flow, name))
 
 
 def table(found: list[Connection], now: int) -> Table:
@@ -63,7 +63,7 @@ def table(found: list[Connection], now: int) -> Table:
     grid = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
     grid.add_column("Connection", no_wrap=True)
     grid.add_column("Token")
-    grid.add_column("Ends", no_wrap=True)
+    grid.add_column("Ends in", no_wrap=True)
     grid.add_column("Gen", justify="right")
     grid.add_column("Failures", overflow="fold")
     for one in found:
@@ -76,18 +76,18 @@ def rows(one: Connection, now: int) -> Iterator[list[Text | str]]:
     """Yield a line for the connection, and one for each token but the first."""
     title = Text.assemble((one.flow, "dim"), ("/", "dim"), (one.name, "bold"))
     if one.trouble:
-        yield [title, Text("not known", "red"), "-", "-", Text(one.trouble.code, "red")]
+        yield [title, Text("not known", "red"), "", "", Text(one.trouble.code, "red")]
         return
     told = [Row(variant, now) for variant in (one.status or {})["variants"]]
     if not told:
-        yield [title, Text("none asked for yet", "dim"), "-", "-", ""]
+        yield [title, Text("none yet", "dim"), "", "", ""]
         return
     yield [title, "", "", "", ""]
     for row in told:
         yield [
             Text(f"  {row.name}"),
             Text(f"{row.bar} {row.state}", row.style),
-            row.ends,
+            row.left_in_words,
             str(row.told["generation"]),
             Text(row.trouble, "red"),
         ]
@@ -138,9 +138,10 @@ def troubles(row: Row) -> Iterator[tuple[str, str]]:
     """Yield what is wrong with a variant."""
     failure = row.told["failure"]
     if failure:
+        since = when(failure["since"], row.now)
         yield (
             "failure",
-            f"{failure['code']}, {failure['count']} times since {when(failure['since'], row.now)}",
+            ", ".join(filter(None, (failure["code"], times(failure["count"]), since))),
         )
         if not row.told["latched"]:
             yield "next try", when(failure["retry_at"], row.now)

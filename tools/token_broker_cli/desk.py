@@ -82,8 +82,16 @@ class Desk:
     @cached_property
     def outputs(self) -> Mapping[str, str]:
         """What the stack says of itself."""
+        name = self.settings.stack
         client = self.client("cloudformation")
-        (stack,) = client.describe_stacks(StackName=self.settings.stack)["Stacks"]
+        try:
+            (stack,) = client.describe_stacks(StackName=name)["Stacks"]
+        except client.exceptions.ClientError as error:
+            if error.response["Error"]["Code"] != "ValidationError":
+                raise
+            raise Trouble(
+                "not_configured", f"there is no stack {name} here", "See --stack, --url, --region."
+            ) from None
         return {one["OutputKey"]: one["OutputValue"] for one in stack.get("Outputs", ())}
 
 

@@ -34,10 +34,12 @@ def examined(desk: Desk) -> Iterator[Finding]:
         ("settings", entrance.settings),
         ("identity", entrance.identity),
         ("region", entrance.region),
-        ("api", entrance.reach),
-        ("functions", entrance.signature),
     ):
         yield from findings(name, partial(check, desk))
+    reached = [*findings("api", partial(entrance.reach, desk))]
+    yield from reached
+    if all(one.level is not Level.FAILURE for one in reached):
+        yield from findings("functions", partial(entrance.signature, desk))
     for name, look, permission in (
         ("table", store.table, "dynamodb:DescribeTable"),
         ("ttl", store.ttl, "dynamodb:DescribeTimeToLive"),

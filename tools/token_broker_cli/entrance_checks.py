@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from email.utils import parsedate_to_datetime
 
 from token_broker_cli.desk import Desk
-from token_broker_cli.findings import Finding, fine, odd, wrong
+from token_broker_cli.findings import Finding, fine, odd, remedy, wrong
 from token_broker_cli.troubles import trouble
 from token_broker_local.places import FLOWS
 
@@ -91,12 +91,3 @@ def answered(desk: Desk, flow: str) -> Finding:
         if known.code != "unknown_connection":
             return wrong(flow, f"{known.code}: {known.detail}", remedy(known.code, known.advice))
     return fine(flow, "the function answers signed calls")
-
-
-def remedy(code: str, advice: str) -> str:
-    """Return what to do about a signed call that failed; not: see the doctor."""
-    return {
-        "access_denied": "Check keys and region; your role needs the Operate policy.",
-        "unreachable": "Check the address; the API's log tells whether the call arrived.",
-        "store_unavailable": "See what is found below; the function's log names the operation.",
-    }.get(code, advice)

@@ -37,8 +37,8 @@ def title(one: Account) -> Text:
     """Return the verdict."""
     return Text.assemble(
         (one.token, "bold"),
-        (f"  {one.state}", STYLES[one.state]),
-        f"  A call {VERDICTS[one.would]}.",
+        (f"  {one.state}.", STYLES[one.state]),
+        f"  The function {VERDICTS[one.would]}.",
     )
 
 

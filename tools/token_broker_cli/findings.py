@@ -43,13 +43,22 @@ def wrong(check: str, says: str, do: str) -> Finding:
     return Finding(check, Level.FAILURE, says, do)
 
 
+def remedy(code: str, advice: str) -> str:
+    """Return what to do about a call that failed, where the usual *advice* is: see the doctor."""
+    return {
+        "access_denied": "Check keys and region; your role needs the Operate policy.",
+        "unreachable": "Check address and network; the local system is started by `make run`.",
+        "store_unavailable": "See what else is found; the function's log names the operation.",
+    }.get(code, advice)
+
+
 def findings(name: str, check: Check) -> Iterator[Finding]:
     """Yield what *check* finds; that it cannot be made is a finding as well."""
     try:
         yield from check()
     except Exception as error:  # noqa: BLE001 (one check that fails must not hide the others)
         known = trouble(error)
-        yield wrong(name, f"{known.code}: {known.detail}", known.advice)
+        yield wrong(name, f"{known.code}: {known.detail}", remedy(known.code, known.advice))
 
 
 def unseen(name: str, check: Check, permission: str) -> Iterator[Finding]:

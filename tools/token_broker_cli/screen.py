@@ -13,6 +13,7 @@ from token_broker_cli.troubles import Trouble
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
+    from rich.text import Text
 
 
 class Screen:
@@ -45,7 +46,9 @@ class Screen:
     def note(self, text: str, style: str = "dim") -> None:
         """Tell people something beside the answer; machines that read JSON need not know."""
         if not self.json:
-            self._err.print(plain(text), style=style, markup=False, highlight=False)
+            from rich.text import Text  # noqa: PLC0415 (slow, and `--help` does without)
+
+            self._say(Text(plain(text), style))
 
     def fail(self, trouble: Trouble) -> None:
         """Say what went wrong."""
@@ -57,9 +60,13 @@ class Screen:
         line = Text.assemble(
             (trouble.code, "bold red"), ": ", plain(trouble.detail), facts(trouble)
         )
-        self._err.print(line, highlight=False)
+        self._say(line)
         if trouble.advice:
-            self._err.print(Text(f"→ {trouble.advice}", "cyan"), highlight=False)
+            self._say(Text(f"→ {trouble.advice}", "cyan"))
+
+    def _say(self, line: "Text") -> None:
+        """Write a line to stderr, which nobody but a terminal breaks."""
+        self._err.print(line, soft_wrap=not self._err.is_terminal)
 
     @cached_property
     def _out(self) -> "Console":

@@ -67,7 +67,9 @@ def command(body: Callable[Concatenate[Desk, P], int | None]) -> Callable[..., N
         except BrokenPipeError:
             code = hung_up()
         except Exception as error:  # noqa: BLE001 (never a traceback: it might show anything)
-            known = trouble(error)
+            known = trouble(error).about(values.get("flow"), values.get("name"))
+            if known.code == "unreachable" and (chosen.local or chosen.port):
+                known.advice = "Does the local system run, on that port? Start it: make run"
             screen.fail(known)
             code = known.exit_code
         raise typer.Exit(code or 0)

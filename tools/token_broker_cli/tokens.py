@@ -2,6 +2,7 @@
 
 import json
 import shlex
+import time
 from collections.abc import Callable, Mapping
 from enum import StrEnum
 from typing import Any
@@ -74,15 +75,13 @@ def token(
 def remark(desk: Desk, answer: Answer, *, hidden: bool) -> None:
     """Tell who looks at it how long it lives, and how to see it."""
     if desk.screen.is_watched:
-        import time  # noqa: PLC0415
-
         ends = when(answer["expires_at"], int(time.time()))
         desk.screen.note(
             f"generation {answer['generation']}, fingerprint {answer['fingerprint']}, "
             f"from {answer['source']}; ends {ends}"
         )
     if answer["stale"]:
-        desk.screen.note("stale: its renewal failed; see `token-broker explain`", "yellow")
+        desk.screen.note("stale: its renewal failed; `token-broker explain` says why", "yellow")
     if hidden:
         desk.screen.note("masked: --show shows it, and a pipe gets it as it is")
 

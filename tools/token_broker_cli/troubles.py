@@ -12,15 +12,15 @@ USAGE, FAILURE = 2, 1
 
 ADVICE = {
     "invalid_request": "Correct what it names.",
-    "unknown_connection": "Add it with `token-broker connect`; `token-broker connections` "
+    "unknown_connection": "Add it with `token-broker connect {about}`; `token-broker connections` "
     "lists what there is.",
     "too_many_requests": "Wait, then ask again; without --force if the token works.",
-    "not_configured": "Correct the secret with `token-broker connect`.",
+    "not_configured": "Correct the secret with `token-broker connect {about}`.",
     "internal": "A defect: the function's log has more, under the request id.",
-    "credential_rejected": "Store the right credentials with `token-broker connect`; these are "
-    "not tried again.",
-    "credential_latched": "Store new credentials with `token-broker connect`. If it was the "
-    "vendor's mistake, `token-broker forget` has them tried once more.",
+    "credential_rejected": "Store the right credentials with `token-broker connect {about}`; "
+    "these are not tried again.",
+    "credential_latched": "Store new credentials with `token-broker connect {about}`. If it "
+    "was the vendor's mistake, `token-broker forget {about}` has them tried once more.",
     "upstream_refused": "The vendor decides: check the account's rights, subscription and "
     "permitted addresses.",
     "upstream_contract_changed": "The vendor changed something: see docs/upstreams/.",
@@ -63,6 +63,12 @@ class Trouble(Exception):
     def document(self) -> dict[str, Any]:
         """Return this trouble for machines."""
         return {"code": self.code, "detail": self.detail, "advice": self.advice} | self.facts
+
+    def about(self, flow: str | None, name: str | None) -> "Trouble":
+        """Name the connection that it is about in what to do."""
+        named = f"{flow or 'editor'} {name}" if name else "FLOW NAME"
+        self.advice = self.advice.replace("{about}", named)
+        return self
 
 
 def usage(detail: str, advice: str = "") -> Trouble:

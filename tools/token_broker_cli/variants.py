@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from token_broker_cli.ages import second, when
+from token_broker_cli.ages import second, span, when
 from token_broker_cli.screen import plain
 
 STYLES = {"fresh": "green", "aging": "yellow", "stale": "dark_orange", "dead": "red"}
@@ -61,6 +61,14 @@ class Row:
     def ends(self) -> str:
         """When the token ends, in words."""
         return when(self.told["expires_at"], self.now) if self.told["expires_at"] else "-"
+
+    @property
+    def left_in_words(self) -> str:
+        """How long the token still lives, in words."""
+        end = second(self.told["expires_at"])
+        if end is None:
+            return "-"
+        return span(end - self.now) if end > self.now else "ended"
 
     @property
     def trouble(self) -> str:

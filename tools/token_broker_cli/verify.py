@@ -14,7 +14,11 @@ from token_broker_cli.troubles import FAILURE, usage
 
 def verify(desk: Desk, name: str, file: str | None) -> int:
     """Verify a token that is typed unseen, or read; return the exit code."""
-    answer = desk.call("editor", name, "verify", token=token(file))
+    # As `token --format headers` has it, it may come in its header.
+    value = token(file).removeprefix("x-api-token:").strip()
+    if not value:
+        raise usage("there is no token in it", "Give one: `token-broker token editor NAME`.")
+    answer = desk.call("editor", name, "verify", token=value)
     if desk.screen.json:
         desk.screen.data(answer)
     elif answer["valid"]:

@@ -1,0 +1,51 @@
+"""One local system for all tests here; each uses connections of its own."""
+
+import json
+from collections.abc import Callable, Iterator
+from itertools import count
+from typing import Any
+
+import pytest
+
+from tests.cli.operators import Operator
+from tests.cli.systems import system
+from token_broker_local.places import Places
+from token_broker_local.vendors import demo_secrets
+
+Connect = Callable[..., str]
+
+
+@pytest.fixture(scope="session")
+def places() -> Iterator[Places]:
+    with system() as found:
+        yield found
+
+
+@pytest.fixture
+def operator(places: Places, monkeypatch: pytest.MonkeyPatch) -> Operator:
+    """Return an operator whose shell knows nothing of any broker."""
+    for name in ("NO_PROXY", "no_proxy"):
+        monkeypatch.setenv(name, "127.0.0.1")
+    for name in ("TOKEN_BROKER_URL", "TOKEN_BROKER_STAGE", "AWS_PROFILE", "PORT", "NO_COLOR"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("COLUMNS", "80")
+    return Operator(places)
+
+
+@pytest.fixture
+def connected(operator: Operator, numbers: Iterator[int]) -> Connect:
+    """Return what adds a connection, untried, and tells its name."""
+
+    def connect(flow: str, **changes: Any) -> str:
+        name = f"of-test-{next(numbers)}"
+        document = dict(demo_secrets(operator.places)[flow]) | changes
+        words = ("connect", flow, name, "--file", "-", "--no-check")
+        assert operator.says(*words, stdin=json.dumps(document)).exit_code == 0
+        return name
+
+    return connect
+
+
+@pytest.fixture(scope="session")
+def numbers() -> Iterator[int]:
+    return count()

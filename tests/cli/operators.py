@@ -1,0 +1,103 @@
+"""An operator: types commands, looks at a terminal, or reads from a pipe."""
+
+import json
+import os
+import pty
+import select
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.request import Request, urlopen
+
+from typer.testing import CliRunner, Result
+
+from token_broker_cli.main import app
+from token_broker_local.places import Places
+
+PROGRAM = str(Path(sys.executable).with_name("token-broker"))
+RUNNER = CliRunner()
+TERMINAL = {"TERM": "xterm-256color", "COLUMNS": "80", "LINES": "40"}
+
+
+@dataclass(frozen=True)
+class Operator:
+    """Works with the system at *places*."""
+
+    places: Places
+
+    @property
+    def at(self) -> list[str]:
+        return ["--port", str(self.places.port)]
+
+    def says(self, *words: str, stdin: str | None = None) -> Result:
+        """Run a command in this process."""
+        return RUNNER.invoke(app, [*words, *self.at], input=stdin)
+
+    def told(self, *words: str, stdin: str | None = None) -> Any:
+        """Return what a command that succeeds answers with --json."""
+        result = self.says(*words, "--json", stdin=stdin)
+        assert result.exit_code == 0, result.output
+        return json.loads(result.stdout)
+
+    def pipes(self, *words: str, **environment: str) -> "subprocess.CompletedProcess[str]":
+        """Run a command in a process of its own, with nobody watching."""
+        return subprocess.run(
+            [PROGRAM, *words, *self.at],
+            env=os.environ | environment,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=30,
+            check=False,
+        )
+
+    def watches(self, *words: str, answers: Sequence[str] = ()) -> tuple[int, str]:
+        """Run a command on a terminal, answer its questions, and return what is to be seen."""
+        return watched([PROGRAM, *words, *self.at], [*answers])
+
+    def switches(self, flow: str, method: str, body: dict[str, Any]) -> None:
+        """Have the fake of a vendor behave in another way."""
+        content = json.dumps(body).encode()
+        request = Request(f"{self.places.url(flow)}/_control", content, method=method)  # noqa: S310 (it is on loopback)
+        with urlopen(request, timeout=5) as response:  # noqa: S310 (same)
+            response.read()
+
+    def asked(self, flow: str, step: str) -> int:
+        """Return how often the fake of a vendor was asked for *step*."""
+        with urlopen(f"{self.places.url(flow)}/_control", timeout=5) as response:  # noqa: S310 (same)
+            return int(json.load(response)["counts"].get(step, 0))
+
+
+def watched(words: list[str], answers: list[str]) -> tuple[int, str]:
+    """Run *words* on a terminal of 80 columns."""
+    mine, theirs = pty.openpty()
+    process = subprocess.Popen(
+        words,
+        stdin=theirs,
+        stdout=theirs,
+        stderr=theirs,
+        env=os.environ | TERMINAL,
+        start_new_session=True,
+    )
+    os.close(theirs)
+    seen, until = b"", time.monotonic() + 30
+    while chunk := more(mine, until):
+        seen += chunk
+        # Two signs: a hidden question drops what is typed before it is asked.
+        if answers and seen.endswith((b": ", b"]: ")):
+            os.write(mine, f"{answers.pop(0)}\n".encode())
+    os.close(mine)
+    return process.wait(timeout=10), seen.decode().replace("\r\n", "\n")
+
+
+def more(terminal: int, until: float) -> bytes:
+    """Return what appears next, nothing at the end."""
+    ready, _, _ = select.select([terminal], [], [], until - time.monotonic())
+    try:
+        return os.read(terminal, 65536) if ready else b""
+    except OSError:
+        return b""

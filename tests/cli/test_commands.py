@@ -1,0 +1,165 @@
+"""Each command, as people and as machines read it."""
+
+import json
+import re
+
+import pytest
+
+from tests.cli.conftest import Connect
+from tests.cli.operators import Operator
+
+WRONG = {"username": "demo", "password": "not-the-p4ssword"}
+
+
+def test_token_prints_arguments_for_curl(operator: Operator, connected: Connect) -> None:
+    """One `-H` for each header, quoted for a shell."""
+    result = operator.says("token", "vntana", connected("vntana"))
+    assert re.fullmatch(r"-H 'X-AUTH-TOKEN: Bearer [^']+'\n", result.stdout)
+
+
+def test_token_prints_header_lines(operator: Operator) -> None:
+    """As `curl -H @-` reads them."""
+    result = operator.says("token", "vendorlink", "demo", "--format", "headers")
+    assert re.fullmatch(r"Authorization: Bearer \S+\n", result.stdout)
+
+
+def test_token_prints_exports(operator: Operator, connected: Connect) -> None:
+    """Variables are named after the flow; the editor's address is one of them."""
+    result = operator.says("token", "editor", connected("editor"), "--format", "export")
+    names = re.findall(r"^export (\w+)=", result.stdout, re.MULTILINE)
+    assert names == [
+        f"EDITOR_{name}" for name in ("HEADER", "TOKEN", "BASE_URL", "URL", "EXPIRES_AT")
+    ]
+
+
+@pytest.mark.parametrize("option", [["--json"], ["--format", "json"]])
+def test_token_answers_in_json(operator: Operator, option: list[str]) -> None:
+    """The broker's own answer."""
+    result = operator.says("token", "vendorlink", "demo", *option)
+    answer = json.loads(result.stdout)
+    assert answer["headers"]["Authorization"].startswith("Bearer ")
+    assert result.stdout.count("\n") == 1
+
+
+def test_token_passes_every_wish_on(operator: Operator, connected: Connect) -> None:
+    """Variant, minimal life and force reach the broker."""
+    editor, vntana = connected("editor"), connected("vntana")
+    words = ("token", "editor", editor, "--parameters", '{"userId": "7"}')
+    first, second = operator.told(*words), operator.told(*words)
+    assert (first["generation"], second["source"]) == (1, "memory")
+    assert operator.told(*words, "--force")["generation"] == 2
+    too_long = operator.says("token", "editor", editor, "--min-ttl", "99999999")
+    assert (too_long.exit_code, "invalid_request" in too_long.stderr) == (1, True)
+    nowhere = operator.says("token", "vntana", vntana, "--organization", "no-such-place")
+    assert (nowhere.exit_code, "organization" in nowhere.stderr) == (1, True)
+
+
+def test_connections_are_listed_with_their_tokens(operator: Operator, connected: Connect) -> None:
+    """A bar, the end in words, the generation; failures and the latch by name."""
+    good, bad = connected("vendorlink"), connected("vendorlink", **WRONG)
+    operator.says("token", "vendorlink", good)
+    assert operator.says("token", "vendorlink", bad).exit_code == 1
+    result = operator.says("connections")
+    assert result.exit_code == 0
+    text = result.stdout
+    below = text[text.index(f"vendorlink/{good}") :].splitlines()[1]
+    assert re.search(r"█{7}\S fresh +5\d min +1", below)
+    lines = text[text.index(f"vendorlink/{bad}") :].splitlines()
+    assert re.search(r"░{8} dead +- +0 +credential_rejected", lines[1])
+    assert "latched" in lines[2]
+    assert max(map(len, text.splitlines())) <= 80
+
+
+def test_connections_answer_in_json(operator: Operator, connected: Connect) -> None:
+    """The status of each."""
+    name = connected("vendorlink")
+    listed = operator.told("connections")["connections"]
+    (mine,) = [one for one in listed if one["connection"] == name]
+    assert (mine["flow"], mine["variants"]) == ("vendorlink", [])
+
+
+def test_status_shows_all_that_is_known(operator: Operator) -> None:
+    """A line for each thing, and no token."""
+    token = operator.told("token", "vendorlink", "demo")
+    result = operator.says("status", "vendorlink", "demo")
+    for said in ("vendorlink/demo", "Demo User", "fresh", token["fingerprint"], "UTC, in 5"):
+        assert said in result.stdout
+    assert token["headers"]["Authorization"] not in result.stdout
+    (variant,) = operator.told("status", "vendorlink", "demo")["variants"]
+    assert variant["fingerprint"] == token["fingerprint"]
+
+
+def test_explain_says_what_would_happen(operator: Operator, connected: Connect) -> None:
+    """Before a token, with a token, and after a rejection."""
+    good, bad = connected("vendorlink"), connected("vendorlink", **WRONG)
+    (none,) = operator.told("explain", "vendorlink", good)["variants"]
+    operator.says("token", "vendorlink", good)
+    (fresh,) = operator.told("explain", "vendorlink", good)["variants"]
+    operator.says("token", "vendorlink", bad)
+    (latched,) = operator.told("explain", "vendorlink", bad)["variants"]
+    assert [one["would"] for one in (none, fresh, latched)] == ["exchange", "hand_out", "refuse"]
+    told = operator.says("explain", "vendorlink", bad)
+    assert "refuses, without asking the vendor" in told.stdout
+    assert "latched" in told.stdout
+
+
+def test_forget_drops_tokens_and_lifts_the_latch(operator: Operator, connected: Connect) -> None:
+    """It says how many there were."""
+    name = connected("vendorlink")
+    operator.says("token", "vendorlink", name)
+    result = operator.says("forget", "vendorlink", name, "--yes")
+    assert result.stdout == f"forgotten: 1 token of vendorlink/{name}\n"
+    told = operator.told("forget", "vendorlink", name, "--yes")
+    assert told == {"flow": "vendorlink", "connection": name, "forgotten": 0}
+
+
+def test_forget_does_nothing_unless_somebody_is_sure(operator: Operator) -> None:
+    """With nobody to ask it is wrong usage."""
+    result = operator.says("forget", "vendorlink", "demo")
+    assert (result.exit_code, "--yes" in result.stderr) == (2, True)
+
+
+def test_verify_tells_what_a_token_stands_for(operator: Operator, connected: Connect) -> None:
+    """It comes by stdin, in its header or without; for one that is dead the exit code is 1."""
+    name = connected("editor")
+    answer = operator.told("token", "editor", name)
+    token = answer["headers"]["x-api-token"]
+    result = operator.says("verify", name, "--file", "-", stdin=f"x-api-token: {token}\n")
+    assert (result.exit_code, "valid" in result.stdout) == (0, True)
+    assert "demo.dwg" in result.stdout
+    told = operator.told("verify", name, "--file", "-", stdin=token)
+    assert (told["valid"], told["parameters"]["userId"]) == (True, "demo-user")
+    dead = operator.says("verify", name, "--file", "-", "--json", stdin="nonsense")
+    assert (dead.exit_code, json.loads(dead.stdout)) == (1, {"valid": False})
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "said"),
+    [
+        pytest.param(["token", "vntana", "nobody"], 1, "unknown_connection", id="the broker"),
+        pytest.param(["token", "vntana", "Not Ok"], 2, "usage: NAME", id="a name"),
+        pytest.param(["token", "paypal", "demo"], 2, "'vntana'", id="a flow"),
+        pytest.param(["token", "editor", "demo", "--parameters", "{"], 2, "usage", id="no JSON"),
+        pytest.param(["token", "editor", "demo", "--parameters", "[]"], 2, "object", id="a list"),
+        pytest.param(["verify", "demo", "--file", "-"], 2, "usage", id="no token"),
+        pytest.param(["verify", "demo", "--file", "/nowhere"], 2, "No such file", id="no file"),
+        pytest.param(["verify", "demo"], 2, "nobody to ask", id="no terminal"),
+        pytest.param(["status", "vntana"], 2, "NAME", id="too few words"),
+    ],
+)
+def test_what_is_wrong_has_an_exit_code_and_a_line(
+    operator: Operator, words: list[str], code: int, said: str
+) -> None:
+    """1 where broker, vendor or AWS refused, 2 for wrong usage; stdout stays empty."""
+    result = operator.says(*words)
+    assert (result.exit_code, result.stdout) == (code, "")
+    assert said in result.stderr
+    assert "Traceback" not in result.output
+
+
+def test_errors_are_json_where_answers_are(operator: Operator) -> None:
+    """With the code, what happened, and what to do."""
+    result = operator.says("token", "vntana", "nobody", "--json")
+    error = json.loads(result.stderr)
+    assert error["code"] == "unknown_connection"
+    assert "token-broker connect vntana nobody" in error["advice"]

@@ -1,0 +1,160 @@
+"""`connect`: read, checked, tried, stored; in this order, and no further than all is well."""
+
+import json
+import re
+from itertools import count
+from typing import Any
+
+import pytest
+
+from tests.cli.operators import Operator
+from token_broker_fakes.vntana.accounts import demo_account
+from token_broker_local.vendors import demo_secrets
+
+NAMES = (f"new-{number}" for number in count())
+SECRET = "s3cret-c4nary"
+
+
+def secret(operator: Operator, flow: str, **changes: Any) -> str:
+    return json.dumps(dict(demo_secrets(operator.places)[flow]) | changes)
+
+
+@pytest.mark.parametrize("flow", ["vntana", "vendorlink", "editor"])
+def test_a_new_connection_is_tried_and_works(operator: Operator, flow: str) -> None:
+    """From stdin; it says who was let in."""
+    name = next(NAMES)
+    result = operator.says("connect", flow, name, "--file", "-", stdin=secret(operator, flow))
+    assert (result.exit_code, result.stdout) == (0, f"created: {flow}/{name}\n")
+    assert f"{flow} let it in" in result.stderr
+    assert operator.told("token", flow, name)["generation"] == 1
+
+
+def test_a_connection_is_changed(operator: Operator) -> None:
+    """The same again is no new version, with which all tokens would be made anew."""
+    name = next(NAMES)
+    words = ("connect", "editor", name, "--file", "-")
+    same = secret(operator, "editor")
+    other = secret(operator, "editor", required=[])
+    done = [operator.told(*words, stdin=document) for document in (same, same, other)]
+    assert [one["done"] for one in done] == ["created", "unchanged", "updated"]
+    assert all(one["tried"] for one in done)
+
+
+def test_a_file_is_read(operator: Operator, tmp_path: Any) -> None:
+    """Without trying it, if that is wanted."""
+    file = tmp_path / "secret.json"
+    file.write_text(secret(operator, "vendorlink", host="vendor.example", scheme="https"))
+    words = ("connect", "vendorlink", next(NAMES), "--file", str(file))
+    told = operator.told(*words, "--no-check")
+    assert (told["done"], told["tried"]) == ("created", False)
+
+
+@pytest.mark.parametrize(
+    ("content", "code", "said"),
+    [
+        pytest.param("{", 2, "no JSON at line 1, column 2", id="no JSON"),
+        pytest.param(" " * 70_000, 2, "more than 65536 bytes", id="too long"),
+        pytest.param("[]", 1, "not_configured: it must be a JSON object", id="a list"),
+        pytest.param(f'{{"password": "{SECRET}"}}', 1, "username: is missing", id="missing"),
+        pytest.param(f'{{"username": ["{SECRET}"]}}', 1, "username: must be", id="wrong type"),
+        pytest.param(
+            f'{{"username": "a", "password": "{SECRET}", "host": "h", "pasword": ""}}',
+            1,
+            "pasword: is not known",
+            id="unknown",
+        ),
+    ],
+)
+def test_a_wrong_document_is_named_by_its_key(
+    operator: Operator, content: str, code: int, said: str
+) -> None:
+    """Never by its value; nothing is asked, nothing stored."""
+    name = next(NAMES)
+    result = operator.says("connect", "vendorlink", name, "--file", "-", stdin=content)
+    assert (result.exit_code, result.stdout) == (code, "")
+    assert said in result.stderr
+    assert SECRET not in result.output
+    assert operator.says("status", "vendorlink", name).exit_code == 1
+
+
+@pytest.mark.parametrize(
+    ("flow", "step", "changes"),
+    [
+        ("vntana", "login", {"personal_access_token": SECRET}),
+        ("vendorlink", "login", {"password": SECRET}),
+        ("editor", "generate", {"api_key": SECRET}),
+    ],
+)
+def test_what_the_vendor_rejects_is_sent_once_and_not_stored(
+    operator: Operator, flow: str, step: str, changes: dict[str, Any]
+) -> None:
+    """The error names the code, and no secret."""
+    name = next(NAMES)
+    before = operator.asked(flow, step)
+    document = secret(operator, flow, **changes)
+    result = operator.says("connect", flow, name, "--file", "-", "--json", stdin=document)
+    error = json.loads(result.stderr)
+    assert (result.exit_code, error["code"]) == (1, "credential_rejected")
+    assert SECRET not in result.output
+    assert operator.asked(flow, step) == before + 1
+    assert operator.says("status", flow, name).exit_code == 1
+
+
+def test_a_login_that_is_latched_is_not_sent_again(operator: Operator) -> None:
+    """Not even in a document that differs elsewhere, until an operator forgets the rejection."""
+    name = next(NAMES)
+    words = ("connect", "vendorlink", name, "--file", "-")
+    wrong = secret(operator, "vendorlink", password=SECRET)
+    operator.says(*words, "--no-check", stdin=wrong)
+    assert operator.says("token", "vendorlink", name).exit_code == 1
+    before = operator.asked("vendorlink", "login")
+    other = secret(operator, "vendorlink", password=SECRET, options={"null_renewal": "drop"})
+    for document in (wrong, other):
+        result = operator.says(*words, stdin=document)
+        assert (result.exit_code, "credential_latched" in result.stderr) == (1, True)
+    assert operator.asked("vendorlink", "login") == before
+    right = operator.told(*words, stdin=secret(operator, "vendorlink"))
+    assert right["done"] == "updated"
+    assert operator.told("token", "vendorlink", name)["generation"] == 1
+
+
+def test_a_vendor_that_is_down_is_no_rejection(operator: Operator) -> None:
+    """It says how to store all the same."""
+    operator.switches("editor", "PATCH", {"faults": [{"kind": "status", "status": 503}]})
+    words = ("connect", "editor", next(NAMES), "--file", "-")
+    result = operator.says(*words, stdin=secret(operator, "editor"))
+    operator.switches("editor", "PUT", {})
+    assert (result.exit_code, "upstream_unavailable" in result.stderr) == (1, True)
+    assert "--no-check" in result.stderr
+
+
+def test_a_person_is_asked_and_nothing_secret_is_seen(operator: Operator) -> None:
+    """Locally the fakes' addresses are proposed."""
+    name = next(NAMES)
+    code, seen = operator.watches("connect", "vendorlink", name, answers=["demo", SECRET, ""])
+    assert (code, "credential_rejected" in seen) == (1, True)
+    right = demo_secrets(operator.places)["vendorlink"]["password"]
+    code, seen = operator.watches("connect", "vendorlink", name, answers=["demo", right, ""])
+    assert (code, f"created: vendorlink/{name}" in seen) == (0, True), seen
+    assert SECRET not in seen
+    assert right not in seen
+
+
+def test_a_person_changes_the_password_and_nothing_else(operator: Operator) -> None:
+    """What the connection has is proposed, and what is not asked for stays."""
+    name, account = next(NAMES), demo_account()
+    document = secret(operator, "vntana", options={"lifetime": 600})
+    operator.says("connect", "vntana", name, "--file", "-", "--no-check", stdin=document)
+    answers = ["", account.email, account.password, "", "", ""]
+    code, seen = operator.watches("connect", "vntana", name, "--no-check", answers=answers)
+    assert code == 0, seen
+    for said in ("Changing", "[acme]", "updated"):
+        assert said in seen
+    operator.says("token", "vntana", name)
+    assert re.search("in (9|10) min", operator.says("status", "vntana", name).stdout)
+
+
+def test_nobody_to_ask_is_wrong_usage(operator: Operator) -> None:
+    """Not a question that waits for ever."""
+    result = operator.pipes("connect", "vntana", "mine")
+    assert (result.returncode, "--file" in result.stderr) == (2, True)

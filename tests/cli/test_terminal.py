@@ -1,0 +1,123 @@
+"""What is seen on a terminal, and what comes out of a pipe, by real processes."""
+
+import json
+import re
+import resource
+import subprocess
+import sys
+
+import pytest
+
+from tests.cli.operators import PROGRAM, Operator, watched
+
+ESCAPE = "\x1b["
+MASK = "••••••••"
+QUICK = 0.5
+"""Seconds of a processor that help may take."""
+
+
+@pytest.mark.parametrize("form", [["--format", "curl"], ["--format", "export"], ["--json"]])
+def test_a_terminal_sees_no_token(operator: Operator, form: list[str]) -> None:
+    """But a mask, wherever the token stands."""
+    token = operator.told("token", "editor", "demo")["headers"]["x-api-token"]
+    code, seen = operator.watches("token", "editor", "demo", *form)
+    assert (code, token in seen, MASK in seen) == (0, False, True)
+
+
+def test_a_terminal_sees_the_token_if_it_asks(operator: Operator) -> None:
+    """With --show."""
+    token = operator.told("token", "editor", "demo")["headers"]["x-api-token"]
+    _, seen = operator.watches("token", "editor", "demo", "--show")
+    assert (token in seen, MASK in seen) == (True, False)
+    assert "fingerprint" in seen
+
+
+def test_a_pipe_gets_the_token_and_no_colours(operator: Operator) -> None:
+    """On stdout is the answer, and nothing else."""
+    result = operator.pipes("token", "vendorlink", "demo")
+    assert result.returncode == 0, result.stderr
+    assert re.fullmatch(r"-H 'Authorization: Bearer [^']+'\n", result.stdout)
+    assert result.stderr == ""
+
+
+def test_colours_are_for_terminals(operator: Operator) -> None:
+    """Not for pipes, and not where NO_COLOR is set; errors likewise."""
+    _, seen = operator.watches("connections")
+    assert f"{ESCAPE}32m" in seen or f"{ESCAPE}1m" in seen
+    assert ESCAPE not in operator.pipes("connections").stdout
+    wrong = operator.pipes("token", "vntana", "nobody")
+    assert (wrong.returncode, ESCAPE in wrong.stderr) == (1, False)
+    assert wrong.stderr.startswith("unknown_connection: ")
+
+
+def test_no_color_is_heeded(operator: Operator, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Bold and dim may stay; colours go."""
+    monkeypatch.setenv("NO_COLOR", "1")
+    _, seen = operator.watches("doctor")
+    assert not re.search(r"\x1b\[[0-9;]*3[0-7]m", seen)
+
+
+def test_local_is_all_it_needs(operator: Operator) -> None:
+    """Whatever the shell is logged in to; PORT is the one of `make run`."""
+    environment = {
+        "PORT": str(operator.places.port),
+        "AWS_PROFILE": "no-such-profile",
+        "AWS_ENDPOINT_URL": "http://127.0.0.1:9",
+        "HTTP_PROXY": "http://127.0.0.1:9",
+    }
+    result = subprocess.run(
+        [PROGRAM, "connections", "--local", "--json"],
+        env={"PATH": "/usr/bin:/bin"} | environment,
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+    assert result.returncode == 0, result.stderr
+    assert json.loads(result.stdout)["connections"]
+
+
+def test_options_may_stand_before_the_command(operator: Operator) -> None:
+    """As well as behind it."""
+    command = [PROGRAM, *operator.at, "--json", "status", "vntana", "demo"]
+    result = subprocess.run(command, capture_output=True, text=True, timeout=30, check=True)
+    assert json.loads(result.stdout)["connection"] == "demo"
+
+
+def test_forget_asks_on_a_terminal(operator: Operator) -> None:
+    """No is an answer."""
+    code, seen = operator.watches("forget", "vntana", "demo", answers=["n"])
+    assert (code, "Aborted" in seen) == (1, True)
+
+
+def test_a_reader_that_has_enough_is_no_defect(operator: Operator) -> None:
+    """As `head` is."""
+    script = f"{PROGRAM} connections --port {operator.places.port} | true"
+    command = ["sh", "-c", script]
+    result = subprocess.run(command, capture_output=True, text=True, timeout=30, check=True)
+    assert result.stderr == ""
+
+
+def test_help_comes_at_once() -> None:
+    """Nothing that talks to AWS is loaded for it."""
+    script = "import sys, token_broker_cli.main; print([m for m in sys.modules if '.' not in m])"
+    loaded = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, timeout=30, check=True
+    ).stdout
+    for slow in ("boto3", "botocore", "requests", "moto", "rich"):
+        assert f"'{slow}'" not in loaded
+    assert min(used([PROGRAM, "--help"]) for _ in range(3)) < QUICK
+
+
+def used(command: list[str]) -> float:
+    """Return the seconds of a processor that *command* takes: others may use the machine, too."""
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    subprocess.run(command, capture_output=True, timeout=30, check=True)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+
+
+def test_completion_is_offered() -> None:
+    """By the shell's own means."""
+    code, seen = watched([PROGRAM, "--show-completion", "bash"], [])
+    assert (code, "_TOKEN_BROKER_COMPLETE" in seen or "complete" in seen) == (0, True)

@@ -1,0 +1,106 @@
+"""A trial: the flow's own exchange, once, against fakes that enforce the vendors' rules."""
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from token_broker.errors import BrokerError, CredentialRejected
+from token_broker.exchange import Ask
+from token_broker_cli.trial import Trial
+from token_broker_fakes.editor import FakeEditor
+from token_broker_fakes.vendorlink import FakeVendorlink
+from token_broker_fakes.vntana import FakeVntana
+
+if TYPE_CHECKING:
+    from token_broker.tools import Flow
+
+NOW = 1_790_000_000
+ADDRESSES = {
+    "vntana": "http://127.0.0.1:1",
+    "vendorlink": "127.0.0.1:1",
+    "editor": "http://127.0.0.1:1",
+}
+FAKES: dict[str, Any] = {"vntana": FakeVntana, "vendorlink": FakeVendorlink, "editor": FakeEditor}
+FIRST = {"vntana": "login", "vendorlink": "login", "editor": "generate"}
+WRONG = {
+    "vntana": {"personal_access_token": "wrong"},
+    "vendorlink": {"password": "wrong"},
+    "editor": {"api_key": "wrong"},
+}
+
+
+def trial(flow: str, fake: Any, **changes: Any) -> Trial:
+    module: Any = importlib.import_module(f"token_broker.{flow}")
+    typed: Flow = module
+    secret = fake.demo_secret(ADDRESSES[flow]) | changes
+    return Trial(typed, typed.Credentials.parse(secret), fake, NOW)
+
+
+@pytest.mark.parametrize("flow", FAKES)
+def test_one_login_earns_a_token(flow: str) -> None:
+    """However many variants it is made from."""
+    fake = FAKES[flow]()
+    token = trial(flow, fake).token()
+    assert token.headers
+    assert fake.log.counts[FIRST[flow]] == 1
+
+
+@pytest.mark.parametrize("flow", FAKES)
+def test_a_rejected_login_is_sent_once(flow: str) -> None:
+    """Whoever asks again gets the same error, and the vendor hears nothing."""
+    fake = FAKES[flow]()
+    attempt = trial(flow, fake, **WRONG[flow])
+    for _ in range(3):
+        with pytest.raises(CredentialRejected):
+            attempt.token()
+    assert fake.log.counts[FIRST[flow]] == 1
+
+
+def test_a_workspace_is_tried_by_the_same_login() -> None:
+    """Listing, organization and workspace come from one."""
+    fake = FakeVntana()
+    with pytest.raises(BrokerError, match="workspace"):
+        trial("vntana", fake, organization="studio", workspace="no-such-place").token()
+    assert fake.log.counts["login"] == 1
+
+
+def test_sessions_are_ended() -> None:
+    """A trial leaves nothing behind where the vendor has a way."""
+    fake = FakeVntana()
+    attempt = trial("vntana", fake)
+    attempt.token()
+    attempt.end(fake)
+    assert fake.log.counts["logout"] == 1
+
+
+def test_a_vendor_that_does_not_let_go_changes_nothing() -> None:
+    """What is thrown away in any case may fail."""
+    fake = FakeVntana()
+    attempt = trial("vntana", fake)
+    attempt.token()
+
+    def refuse(request: object) -> Any:
+        raise CredentialRejected(f"no {request}")
+
+    attempt.end(refuse)
+
+
+def test_parameters_that_every_call_must_bring_are_made_up() -> None:
+    """The vendor is asked for a token of a user that says what it is for."""
+    fake = FakeEditor()
+    trial("editor", fake, parameters={}, required=["userId"]).token()
+    (opening,) = fake.openings.values()
+    assert "token-broker-check" in repr(opening)
+
+
+def test_what_was_earned_is_earned_once() -> None:
+    """Unless it turns out to be dead."""
+    fake = FakeVntana()
+    attempt = trial("vntana", fake)
+    token = attempt.token()
+    assert attempt.token() is token
+    listing = importlib.import_module("token_broker.vntana").LISTING
+    kept = attempt.answer(Ask(listing))
+    assert attempt.answer(Ask(listing, rejected=kept.fingerprint)) is not kept
+    assert "Bearer" not in repr(attempt)

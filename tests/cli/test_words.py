@@ -1,0 +1,240 @@
+"""Times, bars, explanations, settings and troubles: functions of values."""
+
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError, NoCredentialsError, NoRegionError
+
+from token_broker.moments import iso
+from token_broker_cli.accounts import accounts
+from token_broker_cli.ages import span, when, written
+from token_broker_cli.entrance_checks import clock
+from token_broker_cli.screen import plain
+from token_broker_cli.settings import Options, Settings
+from token_broker_cli.tokens import masked
+from token_broker_cli.troubles import Trouble, trouble
+from token_broker_cli.variants import Row
+
+NOW = 1_790_000_000
+URL = "https://abc.execute-api.eu-west-1.amazonaws.com/prod"
+
+
+def at(offset: int) -> str:
+    """Return the moment *offset* seconds from now."""
+    return iso(NOW + offset) or ""
+
+
+def variant(state: str = "fresh", **changes: Any) -> dict[str, Any]:
+    """Return what the broker tells of a token that lives for an hour."""
+    told = {
+        "variant": "-",
+        "state": state,
+        "generation": 3,
+        "fingerprint": "0123456789abcdef",
+        "issued_at": at(-1800),
+        "expires_at": at(1800),
+        "refresh_after": at(1300),
+        "context": None,
+        "failure": None,
+        "latched": False,
+        "renewing": False,
+    }
+    return told | changes
+
+
+def failure(code: str = "upstream_unavailable", count: int = 2, retry: int = 40) -> dict[str, Any]:
+    return {"code": code, "since": at(-90), "count": count, "retry_at": at(retry)}
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [
+        (-5, "0 s"),
+        (0, "0 s"),
+        (41, "41 s"),
+        (60, "1 min"),
+        (119, "1 min"),
+        (3600, "1 h"),
+        (3 * 3600 + 300, "3 h 5 min"),
+        (86_400 + 30, "1 d"),
+        (2 * 86_400 + 4 * 3600, "2 d 4 h"),
+    ],
+)
+def test_lengths_have_two_units(seconds: int, words: str) -> None:
+    assert span(seconds) == words
+
+
+def test_moments_are_told_from_now() -> None:
+    assert when(at(120), NOW) == "in 2 min"
+    assert when(at(-120), NOW) == "2 min ago"
+    assert when(None, NOW) == "never"
+    assert written(None) == "-"
+    assert written("2026-11-22T10:00:00Z") == "2026-11-22 10:00:00 UTC"
+
+
+@pytest.mark.parametrize(
+    ("changes", "bar"),
+    [
+        ({}, "████░░░░"),
+        ({"issued_at": at(0)}, "████████"),
+        ({"expires_at": at(1)}, "░░░░░░░░"),
+        ({"state": "dead"}, "░░░░░░░░"),
+        ({"issued_at": None, "expires_at": None}, "░░░░░░░░"),
+        ({"expires_at": at(-3600)}, "░░░░░░░░"),
+        ({"issued_at": at(-1600), "expires_at": at(2400)}, "████▊░░░"),
+        ({"issued_at": at(-1500), "expires_at": at(2500)}, "█████░░░"),
+    ],
+)
+def test_a_bar_shows_what_is_left(changes: dict[str, Any], bar: str) -> None:
+    assert Row(variant(**changes), NOW).bar == bar
+
+
+@pytest.mark.parametrize(
+    ("context", "name"),
+    [
+        (None, "the connection"),
+        ({"organization": "abcdef0123", "workspace": None}, "organization abcdef01"),
+        ({"organization": "abcdef0123", "workspace": "99999999-1"}, "workspace 99999999"),
+        ({"display_name": "An\x1b[31mna"}, "An·[31mna"),
+    ],
+)
+def test_a_token_is_named_by_what_it_is_for(context: Any, name: str) -> None:
+    assert Row(variant(context=context), NOW).name == name
+
+
+@pytest.mark.parametrize(
+    ("told", "would", "says"),
+    [
+        pytest.param(variant(), "hand_out", "renewal is due, in 21 min", id="fresh"),
+        pytest.param(variant("aging"), "renew_behind", "first call has it renewed", id="aging"),
+        pytest.param(variant("aging", renewing=True), "hand_out", "under way", id="renewing"),
+        pytest.param(variant("stale", failure=failure()), "hand_out", "left alone", id="stale"),
+        pytest.param(
+            variant("stale", failure=failure(retry=-1)), "renew_behind", "another", id="stale, due"
+        ),
+        pytest.param(
+            variant("stale", failure=failure("credential_rejected"), latched=True),
+            "hand_out",
+            "latched",
+            id="stale and latched",
+        ),
+        pytest.param(
+            variant("dead", fingerprint=None), "exchange", "No token is kept", id="nothing kept"
+        ),
+        pytest.param(variant("dead", expires_at=at(-60)), "exchange", "ended 1 min", id="ended"),
+        pytest.param(variant("dead", expires_at=at(20)), "exchange", "too soon", id="too short"),
+        pytest.param(variant("dead"), "exchange", "reported", id="reported"),
+        pytest.param(variant("dead", renewing=True), "wait", "holds the lease", id="leased"),
+        pytest.param(
+            variant("dead", failure=failure()), "refuse", "2 times in a row", id="backing off"
+        ),
+        pytest.param(
+            variant("dead", failure=failure(count=1, retry=-1)), "exchange", "once", id="again"
+        ),
+        pytest.param(
+            variant("dead", failure=failure("credential_rejected"), latched=True),
+            "refuse",
+            "lifts the latch",
+            id="latched",
+        ),
+        pytest.param(variant("dead", latched=True), "refuse", "another token", id="by its gate"),
+    ],
+)
+def test_each_state_is_explained(told: dict[str, Any], would: str, says: str) -> None:
+    """By what follows from it, and why."""
+    (one,) = accounts({"flow": "vendorlink", "variants": [told]}, NOW)
+    assert one.would == would
+    assert says in " ".join(one.because)
+
+
+def test_a_connection_without_tokens_is_explained() -> None:
+    (one,) = accounts({"flow": "editor", "variants": []}, NOW)
+    assert (one.would, one.state) == ("exchange", "dead")
+
+
+@pytest.mark.parametrize(
+    ("options", "environment", "stage", "url"),
+    [
+        (Options(local=True), {}, "local", "http://127.0.0.1:8080"),
+        (Options(local=True), {"PORT": "9080"}, "local", "http://127.0.0.1:9080"),
+        (Options(port=7080), {"PORT": "9080"}, "local", "http://127.0.0.1:7080"),
+        (Options(url=URL), {}, "prod", URL),
+        (Options(url=f"{URL}/v1/"), {}, "prod", f"{URL}/v1/"),
+        (Options(stage="test", url=URL), {"TOKEN_BROKER_STAGE": "dev"}, "test", URL),
+        (Options(), {"TOKEN_BROKER_STAGE": "dev", "TOKEN_BROKER_URL": URL}, "dev", URL),
+        (Options(stage="dev"), {}, "dev", None),
+    ],
+)
+def test_options_go_before_the_environment(
+    options: Options, environment: dict[str, str], stage: str, url: str | None
+) -> None:
+    """The local system's port implies it; the URL names its stage; else the stack is asked."""
+    settings = Settings.of(options, environment)
+    assert (settings.stage, settings.url) == (stage, url)
+    assert settings.secrets == f"token-broker/{stage}/"
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (Options(), "No stage"),
+        (Options(url="https://broker.example.com"), "No stage"),
+        (Options(stage="Not/Ok"), "must match"),
+        (Options(port=70_000), "port"),
+    ],
+)
+def test_settings_that_cannot_be_are_wrong_usage(options: Options, said: str) -> None:
+    with pytest.raises(Trouble, match=said) as raised:
+        Settings.of(options, {})
+    assert raised.value.exit_code == 2
+
+
+def test_options_behind_a_command_go_before_those_in_front() -> None:
+    front, behind = Options(stage="one", json=True), Options(stage="two")
+    assert behind.over(front) == Options(stage="two", json=True)
+
+
+def client_error(code: str, message: str) -> ClientError:
+    return ClientError({"Error": {"Code": code, "Message": message}}, "PutSecretValue")
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "exit_code"),
+    [
+        (client_error("AccessDeniedException", "may not"), "access_denied", 1),
+        (client_error("ValidationException", "value 's3cret' is bad"), "aws_failed", 1),
+        (NoCredentialsError(), "access_denied", 1),
+        (NoRegionError(), "usage", 2),
+        (KeyError("s3cret"), "internal", 1),
+    ],
+)
+def test_any_error_is_a_line_without_a_secret(error: Exception, code: str, exit_code: int) -> None:
+    """What AWS refuses is told in its words; what else a library says may repeat the input."""
+    told = trouble(error)
+    assert (told.code, told.exit_code) == (code, exit_code)
+    assert "s3cret" not in f"{told.detail} {told.advice}"
+
+
+def test_advice_names_the_connection() -> None:
+    told = Trouble("credential_rejected", "no").about("vntana", "acme")
+    assert "`token-broker connect vntana acme`" in told.advice
+
+
+@pytest.mark.parametrize(
+    ("offset", "level"), [(0, "ok"), (-20, "ok"), (45, "warning"), (400, "failure")]
+)
+def test_clocks_are_compared(offset: int, level: str) -> None:
+    """Beyond five minutes AWS refuses signatures."""
+    date = "Mon, 21 Sep 2026 14:13:20 GMT"
+    assert clock(date, NOW + offset).level == level
+    assert clock(None, NOW).level == "warning"
+
+
+def test_a_token_is_masked_wherever_it_stands() -> None:
+    answer = {"headers": {"x-api-token": "a/b"}, "url": "https://e/?apitoken=a%2Fb#a/b"}
+    assert "a/b" not in str(masked(answer))
+    assert "a%2Fb" not in str(masked(answer))
+
+
+def test_what_is_shown_cannot_steer_a_terminal() -> None:
+    assert plain("a\x1b]0;title\x07b\nc") == "a·]0;title·b\nc"
