@@ -178,8 +178,7 @@ class Errand:
             now = self.tools.clock.now()
             if wish.force and wish.newer_than is None:
                 wish = replace(wish, newer_than=subject.generation)
-            would_do = wish.is_met(subject, now) and not self._is_misled(own, subject)
-            if would_do and (token := self.tools.sealer.open_token(subject)):
+            if token := self._opened(own, subject, wish):
                 return Held(subject, token, now), "table"
             refuse_too_long(subject, wish.min_ttl)
             if subject.is_leased(now) or own.is_leased(now):
@@ -212,6 +211,14 @@ class Errand:
         if not own.target:
             return own, own
         return own, self.tools.store.read(self.partition, own.target)
+
+    def _opened(self, own: Item, subject: Item, wish: Wish) -> Token | None:
+        """Return the token of *subject* if it would do, even once that it was opened."""
+        clock = self.tools.clock
+        if not wish.is_met(subject, clock.now()) or self._is_misled(own, subject):
+            return None
+        token = self.tools.sealer.open_token(subject)
+        return token if wish.is_met(subject, clock.now()) else None
 
     def _is_misled(self, own: Item, subject: Item) -> bool:
         """Say whether the secret has a new version by which *own* may lead to another item.
