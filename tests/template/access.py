@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from tests.template.documents import Template
 from tests.template.iam import Ask, allows, many
-from tests.template.stacks import ACCOUNT, REGION
+from tests.template.stacks import ACCOUNT
 from tests.template.subjects import (
     FLOWS,
     KEY_ARN,
@@ -19,6 +19,7 @@ from tests.template.subjects import (
     others,
     role_arn,
 )
+from tests.template.translation import REGION
 
 ITEM_ACTIONS = ("GetItem", "BatchGetItem", "Query", "UpdateItem")
 FORBIDDEN_ITEM_ACTIONS = ("PutItem", "DeleteItem", "Scan", "BatchWriteItem", "DeleteTable")

@@ -7,8 +7,9 @@ from moto.events.models import EventPattern
 
 from tests.template.documents import Template
 from tests.template.iam import Ask, allows
-from tests.template.stacks import ACCOUNT, REGION
+from tests.template.stacks import ACCOUNT
 from tests.template.subjects import FLOWS, of_type, others, text
+from tests.template.translation import REGION
 from token_broker.calls import ROUTES
 
 SPOKEN = ("header", "query", "body", "authorizer.token")

@@ -1,17 +1,13 @@
-"""What CloudFormation makes of the template: SAM's own translator, then references resolved."""
+"""What CloudFormation makes of the translated template: references resolved."""
 
-import copy
 import re
 from functools import partial
 from typing import Any
 
-from boto3.session import Session
-from samtranslator.parser.parser import Parser
-from samtranslator.translator.translator import Translator
-
 from tests.template.documents import Template
+from tests.template.translation import REGION, STAGE, translated
 
-ACCOUNT, REGION, STAGE = "123456789012", "eu-west-1", "prod"
+ACCOUNT = "123456789012"
 PSEUDO = {
     "AWS::AccountId": ACCOUNT,
     "AWS::Partition": "aws",
@@ -33,26 +29,6 @@ ARNS = {
 
 NAMES = {"AWS::DynamoDB::Table": "TableName", "AWS::Events::EventBus": "Name"}
 """Where a reference is a property of the resource."""
-
-
-def translated(template: Template, **parameters: str) -> Template:
-    """Return *template* as SAM hands it to CloudFormation."""
-    source = copy.deepcopy(template)
-    source["Resources"] = {
-        name: with_uris(resource) for name, resource in source["Resources"].items()
-    }
-    values = {name: each.get("Default", "") for name, each in source["Parameters"].items()}
-    sam = Translator({}, Parser(), boto_session=Session(region_name=REGION))
-    return dict(sam.translate(source, values | {"Stage": STAGE} | parameters))
-
-
-def with_uris(resource: Template) -> Template:
-    """Return *resource* with its code in a bucket, where `sam deploy` puts it."""
-    for name in ("CodeUri", "ContentUri"):
-        path = resource.get("Properties", {}).get(name)
-        if isinstance(path, str) and not path.startswith("s3://"):
-            resource["Properties"][name] = f"s3://bucket/{path}"
-    return resource
 
 
 def resolved(template: Template, **parameters: str) -> Template:

@@ -6,7 +6,8 @@ from typing import Any
 
 from tests.template.documents import Template
 from tests.template.iam import Ask, Context, Statement, allows, many
-from tests.template.stacks import ACCOUNT, REGION
+from tests.template.stacks import ACCOUNT
+from tests.template.translation import REGION
 
 FLOWS = ("vntana", "vendorlink", "editor")
 TABLE = "token-broker-prod"

@@ -5,8 +5,9 @@ import pytest
 from tests.template.documents import Template, template
 from tests.template.iam import Ask, allows
 from tests.template.rules import sound
-from tests.template.stacks import ACCOUNT, REGION, resolved, translated
+from tests.template.stacks import ACCOUNT, resolved
 from tests.template.subjects import FLOWS, KEY_ARN, may, of_type, text
+from tests.template.translation import REGION, translated
 
 ENDPOINT = "vpce-1"
 

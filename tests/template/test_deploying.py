@@ -1,0 +1,43 @@
+"""What people and CI are told is there."""
+
+import re
+
+import pytest
+
+from tests.template.documents import ROOT, load, template
+
+WORKFLOWS = sorted(f".github/workflows/{path.name}" for path in ROOT.glob(".github/workflows/*"))
+TARGETS = set(re.findall(r"(?m)^([a-z-]+):", (ROOT / "Makefile").read_text()))
+
+
+def steps(name: str) -> list[dict[str, str]]:
+    """Return every step of a workflow."""
+    return [step for job in load(name)["jobs"].values() for step in job["steps"]]
+
+
+def test_every_parameter_is_explained() -> None:
+    """In the table of docs/deploying.md, and in groups for the console."""
+    explained = (ROOT / "docs/deploying.md").read_text()
+    table = re.findall(r"(?m)^\| (`.*?) \|", explained)
+    named = {name for row in table for name in re.findall(r"`(\w+)`", row)}
+    interface = template()["Metadata"]["AWS::CloudFormation::Interface"]["ParameterGroups"]
+    grouped = {name for group in interface for name in group["Parameters"]}
+    assert template()["Parameters"].keys() <= named
+    assert template()["Parameters"].keys() == grouped
+
+
+@pytest.mark.parametrize("workflow", WORKFLOWS)
+def test_ci_says_what_people_say(workflow: str) -> None:
+    """Its steps are words of the Makefile; GitHub's own for what a release is."""
+    said = [step["run"] for step in steps(workflow) if "run" in step]
+    others = [line for line in said if not line.startswith("make ")]
+    assert {line.split()[1] for line in said if line.startswith("make ")} <= TARGETS
+    assert all(line.startswith("gh release ") for line in others)
+
+
+@pytest.mark.parametrize("workflow", WORKFLOWS)
+def test_actions_are_pinned(workflow: str) -> None:
+    """By commit, so that nobody can change what runs; and nothing is allowed that is not said."""
+    for step in steps(workflow):
+        assert re.search(r"@[0-9a-f]{40}$", step.get("uses", "@" + "0" * 40))
+    assert load(workflow)["permissions"] == {}

@@ -1,0 +1,31 @@
+"""What SAM's own translator makes of the template."""
+
+import copy
+
+from boto3.session import Session
+from samtranslator.parser.parser import Parser
+from samtranslator.translator.translator import Translator
+
+from tests.template.documents import Template
+
+REGION, STAGE = "eu-west-1", "prod"
+
+
+def translated(template: Template, **parameters: str) -> Template:
+    """Return *template* as SAM hands it to CloudFormation."""
+    source = copy.deepcopy(template)
+    source["Resources"] = {
+        name: with_uris(resource) for name, resource in source["Resources"].items()
+    }
+    values = {name: each.get("Default", "") for name, each in source["Parameters"].items()}
+    sam = Translator({}, Parser(), boto_session=Session(region_name=REGION))
+    return dict(sam.translate(source, values | {"Stage": STAGE} | parameters))
+
+
+def with_uris(resource: Template) -> Template:
+    """Return *resource* with its code in a bucket, where `sam deploy` puts it."""
+    for name in ("CodeUri", "ContentUri"):
+        path = resource.get("Properties", {}).get(name)
+        if isinstance(path, str) and not path.startswith("s3://"):
+            resource["Properties"][name] = f"s3://bucket/{path}"
+    return resource
