@@ -5,13 +5,15 @@ import pickle
 import traceback
 from typing import Any
 
+import boto3
 import pytest
 
 from tests.client.systems import Serve, Through
+from tests.servers import Server, answer, says
 from token_broker import calls
 from token_broker import errors as brokers
 from token_broker.entry import http_problem, named
-from token_broker_client import BrokerError, Unreachable, errors
+from token_broker_client import Broker, BrokerError, Unreachable, errors
 
 OURS = {"AccessDenied", "Unreachable", "WrongDestination"}
 CODES = [kind for kind in errors.kinds() if kind.__name__ not in OURS | {"UpstreamError"}]
@@ -113,6 +115,22 @@ def test_what_is_no_answer_is_no_answer(body: str, serve: Serve, through: Throug
         return {"statusCode": 200, "body": body} if calls.is_http(event) else body
 
     assert type(raised(through(serve(handler), patience=0.3))) is Unreachable
+
+
+@pytest.mark.parametrize("status", [200, 502])
+def test_what_is_not_even_json_is_no_answer(
+    status: int, session: boto3.Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server = Server(says(answer(b"<html>s3cret</html>", status=f"{status} X")))
+    monkeypatch.setenv("AWS_ENDPOINT_URL_LAMBDA", server.url)
+    for broker in (
+        Broker.from_url(server.url, session=session, patience=0.3),
+        Broker.from_function("token-broker", session=session, patience=0.3),
+    ):
+        error = raised(broker)
+        assert type(error) is Unreachable
+        assert "s3cret" not in "".join(traceback.format_exception(error))
+    server.close()
 
 
 def test_nobody_there(through: Through) -> None:

@@ -24,23 +24,18 @@ WRITING = "send_request_headers.started"
 class Guard:
     """Goes with one request on its way, redirects and second try included."""
 
+    answer: "Answer"
+    """The token that was put on last."""
+
     def __init__(self, request: httpx.Request) -> None:
         self._request = request
         self._callers: Trace | None = request.extensions.get("trace")
-        self._answer: Answer | None = None
-
-    @property
-    def answer(self) -> "Answer":
-        """The token that was put on last."""
-        if self._answer is None:
-            raise LookupError("nothing was signed yet")
-        return self._answer
 
     def sign(self, answer: "Answer") -> None:
         """Put a token on the request, if that goes to the token's vendor."""
         origins.check(str(self._request.url), answer.base_url)
         self._request.headers.update(answer.headers)
-        self._answer = answer
+        self.answer = answer
 
     def is_signed(self, request: httpx.Request) -> bool:
         """Say whether *request*, which may be the last hop of a redirect, went out with it."""

@@ -3,7 +3,6 @@
 import random
 import time
 from collections.abc import Callable
-from itertools import count
 from typing import NamedTuple, TypeVar
 
 from token_broker_client.errors import BrokerError
@@ -35,16 +34,14 @@ class Patience(NamedTuple):
         It is tried again after a retryable error, if the pause that the error asks for leaves time.
         """
         until = self.clock() + self.seconds
-        for tries in count():
+        longest = FIRST_PAUSE
+        while True:
             try:
                 return call(max(LEAST, until - self.clock()))
             except BrokerError as error:
-                pause = self._pause(tries, error.retry_after or 0)
+                # A little more than was asked for, so that callers spread.
+                pause = (error.retry_after or 0) + self.dice() * longest
                 if not error.retryable or self.clock() + pause >= until:
                     raise
             self.sleep(pause)
-        raise AssertionError("count() does not end")
-
-    def _pause(self, tries: int, asked: float) -> float:
-        """Return how long to wait: what was *asked*, and a little more so that callers spread."""
-        return asked + self.dice() * min(LONGEST_PAUSE, FIRST_PAUSE * 2.0**tries)
+            longest = min(LONGEST_PAUSE, 2 * longest)
