@@ -8,7 +8,6 @@ loading them costs what it costs in Lambda.
 import datetime as dt
 import json
 import ssl
-import threading
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -22,8 +21,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
-from werkzeug.serving import make_server
 
+from benchmarks.wsgi import Remembering, serving
 from token_broker_fakes.editor import FakeEditor
 from token_broker_fakes.fake import Fake
 from token_broker_fakes.vendorlink import FakeVendorlink
@@ -31,7 +30,6 @@ from token_broker_fakes.vntana import FakeVntana
 from token_broker_local import provisions
 from token_broker_local.atomic import Atomic
 from token_broker_local.places import KEY_ALIAS, REGION, STAGE, TABLE, secret_name
-from token_broker_local.services import Quiet
 
 NAMES = [f"{name}.{REGION}.amazonaws.com" for name in ("dynamodb", "kms", "secretsmanager")]
 BODIES: Mapping[str, Mapping[str, Any]] = {
@@ -50,6 +48,8 @@ class Cloud:
     fakes: Mapping[str, Fake[Any]]
     url: str
     """Where AWS's services answer without TLS."""
+    aws: Remembering
+    """The services, which count what they are asked."""
 
     def client(self, service: str) -> Any:
         """Return boto3's client of a service."""
@@ -82,9 +82,14 @@ def running() -> Iterator[Cloud]:
         for fake in fakes.values():
             stack.enter_context(fake.serve())
         bundle, chain = certificates(folder)
-        secure = stack.enter_context(serving(chain))
-        plain = stack.enter_context(serving(None))
-        cloud = Cloud(environment(folder, bundle, secure), fakes, f"http://127.0.0.1:{plain}")
+        application = Remembering(Atomic(DomainDispatcherApplication(create_backend_app)))
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(chain)
+        secure = stack.enter_context(serving(application, context)).server_port
+        plain = stack.enter_context(serving(application)).server_port
+        cloud = Cloud(
+            environment(folder, bundle, secure), fakes, f"http://127.0.0.1:{plain}", application
+        )
         provisions.create_table(cloud.client("dynamodb"))
         provisions.create_key(cloud.client("kms"))
         for flow, fake in fakes.items():
@@ -97,22 +102,6 @@ def running() -> Iterator[Cloud]:
 def demo_secret(fake: Any) -> str:
     """Return the text of the demo's secret with which *fake* is reached."""
     return json.dumps(type(fake).demo_secret(fake.url))
-
-
-@contextmanager
-def serving(chain: Path | None) -> Iterator[int]:
-    """Serve AWS's services, over TLS if there is a *chain*, and yield the port."""
-    application = Atomic(DomainDispatcherApplication(create_backend_app))
-    context = None
-    if chain:
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(chain)
-    with make_server(
-        "127.0.0.1", 0, application, threaded=True, request_handler=Quiet, ssl_context=context
-    ) as server:
-        threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
-        yield server.server_port
-        server.shutdown()
 
 
 def environment(folder: Path, bundle: Path, port: int) -> dict[str, str]:

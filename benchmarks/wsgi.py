@@ -1,0 +1,121 @@
+"""A WSGI server that keeps connections alive, as AWS does and werkzeug's does not."""
+
+import io
+import ssl
+import sys
+import threading
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+
+class Handler(BaseHTTPRequestHandler):
+    """Answers one request after another by the server's application."""
+
+    protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
+    wbufsize = -1
+    server: "Server"
+
+    def do_POST(self) -> None:
+        path, _, query = self.path.partition("?")
+        length = int(self.headers.get("content-length") or 0)
+        environ: dict[str, Any] = {
+            "REQUEST_METHOD": self.command,
+            "PATH_INFO": path,
+            "QUERY_STRING": query,
+            "SERVER_NAME": "127.0.0.1",
+            "SERVER_PORT": str(self.server.server_port),
+            "SERVER_PROTOCOL": "HTTP/1.1",
+            "CONTENT_TYPE": self.headers.get("content-type", ""),
+            "CONTENT_LENGTH": str(length),
+            "wsgi.version": (1, 0),
+            "wsgi.url_scheme": "http",
+            "wsgi.input": io.BytesIO(self.rfile.read(length)),
+            "wsgi.errors": sys.stderr,
+            "wsgi.multithread": True,
+            "wsgi.multiprocess": False,
+            "wsgi.run_once": False,
+        }
+        for name, value in self.headers.items():
+            environ[f"HTTP_{name.upper().replace('-', '_')}"] = value
+        self.server.requests += 1
+        body = b"".join(self.server.application(environ, self._start))
+        self.send_header("content-length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    do_GET = do_PUT = do_POST  # noqa: N815 (the library's names)
+
+    def _start(self, status: str, headers: list[tuple[str, str]], *_: object) -> Any:
+        self.send_response_only(int(status.split(maxsplit=1)[0]))
+        for name, value in headers:
+            if name.lower() not in {"content-length", "connection"}:
+                self.send_header(name, value)
+
+    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 (the library's name)
+        """Say nothing."""
+
+
+class Server(ThreadingHTTPServer):
+    """Serves *application* on a port of loopback."""
+
+    daemon_threads = True
+    request_queue_size = 512
+
+    def __init__(self, application: Any, context: ssl.SSLContext | None = None) -> None:
+        super().__init__(("127.0.0.1", 0), Handler)
+        self.application = application
+        self.requests = 0
+        if context:
+            self.socket = context.wrap_socket(self.socket, server_side=True)
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Say nothing of a client that went away."""
+
+
+class Remembering:
+    """An application whose reads are answered at once when they are repeated.
+
+    moto takes milliseconds for one, and more or less of them from one to the next. Whatever is no
+    read makes it forget.
+    """
+
+    def __init__(self, application: Any) -> None:
+        self._application = application
+        self._known: dict[tuple[str, bytes], tuple[str, list[tuple[str, str]], bytes]] = {}
+        self.asked: Counter[str] = Counter()
+
+    def __call__(self, environ: dict[str, Any], start: Any) -> Iterable[bytes]:
+        """Answer one request."""
+        operation = str(environ.get("HTTP_X_AMZ_TARGET", "")).rpartition(".")[2]
+        self.asked[operation] += 1
+        if operation not in {"GetItem", "BatchGetItem", "Decrypt"}:
+            self._known.clear()
+            found: Iterable[bytes] = self._application(environ, start)
+            return found
+        body = environ["wsgi.input"].read()
+        environ["wsgi.input"] = io.BytesIO(body)
+        known = self._known.get((operation, body)) or self._learn(operation, body, environ)
+        start(known[0], known[1])
+        return [known[2]]
+
+    def _learn(
+        self, operation: str, body: bytes, environ: dict[str, Any]
+    ) -> tuple[str, list[tuple[str, str]], bytes]:
+        said: list[Any] = []
+        content = b"".join(self._application(environ, lambda *answer: said.append(answer)))
+        status, headers, *_ = said[0]
+        self._known[operation, body] = status, headers, content
+        return self._known[operation, body]
+
+
+@contextmanager
+def serving(application: Any, context: ssl.SSLContext | None = None) -> Iterator[Server]:
+    """Serve *application* for as long as this lasts."""
+    with Server(application, context) as server:
+        threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
+        yield server
+        server.shutdown()
