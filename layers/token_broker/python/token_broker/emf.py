@@ -12,6 +12,8 @@ _NAMESPACE, _SERVICE = "POWERTOOLS_METRICS_NAMESPACE", "POWERTOOLS_SERVICE_NAME"
 _OTHERS = ("POWERTOOLS_METRICS_DISABLED", "POWERTOOLS_DEV")
 """Settings under which Powertools itself has to write, or not to."""
 
+_encode = json.JSONEncoder(separators=(",", ":")).encode
+
 
 class Line:
     """The part of Powertools' `EphemeralMetrics` that a hit uses."""
@@ -47,14 +49,13 @@ class Line:
             "Dimensions": [list(dimensions)],
             "Metrics": [{"Name": name, "Unit": unit} for name, (unit, _) in self._metrics.items()],
         }
-        return json.dumps(
+        return _encode(
             {
                 "_aws": {"Timestamp": milliseconds, "CloudWatchMetrics": [counted]},
                 **dimensions,
                 **self._metadata,
                 **{name: [value] for name, (_, value) in self._metrics.items()},
-            },
-            separators=(",", ":"),
+            }
         )
 
 
