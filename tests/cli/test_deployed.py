@@ -1,0 +1,141 @@
+"""A deployed stage: its address is looked up, and AWS's refusals are told in a line."""
+
+from collections.abc import Iterator
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from tests.servers import Server, answer
+from token_broker_cli.main import app
+
+STACK = b"""<DescribeStacksResponse xmlns="http://cloudformation.amazonaws.com/doc/2010-05-15/">
+<DescribeStacksResult><Stacks><member><StackName>token-broker-test</StackName>
+<CreationTime>2026-01-01T00:00:00Z</CreationTime><StackStatus>CREATE_COMPLETE</StackStatus>
+<Outputs><member><OutputKey>ApiUrl</OutputKey><OutputValue>%s</OutputValue></member></Outputs>
+</member></Stacks></DescribeStacksResult></DescribeStacksResponse>"""
+REFUSAL = b"""<ErrorResponse><Error><Type>Sender</Type><Code>%s</Code>
+<Message>%s</Message></Error></ErrorResponse>"""
+
+
+@pytest.fixture
+def servers() -> Iterator[list[Server]]:
+    made: list[Server] = []
+    yield made
+    for one in made:
+        one.close()
+
+
+@pytest.fixture(autouse=True)
+def _account(monkeypatch: pytest.MonkeyPatch, tmp_path: object) -> None:
+    """An account with keys, and nothing else of the shell's."""
+    for name in ("TOKEN_BROKER_URL", "AWS_PROFILE", "AWS_ENDPOINT_URL"):
+        monkeypatch.delenv(name, raising=False)
+    values = {
+        "TOKEN_BROKER_STAGE": "test",
+        "AWS_ACCESS_KEY_ID": "key",
+        "AWS_SECRET_ACCESS_KEY": "secret",
+        "AWS_REGION": "eu-west-1",
+        "AWS_CONFIG_FILE": f"{tmp_path}/none",
+        "AWS_SHARED_CREDENTIALS_FILE": f"{tmp_path}/none",
+        "COLUMNS": "80",
+    }
+    for name, value in values.items():
+        monkeypatch.setenv(name, value)
+
+
+def serve(servers: list[Server], content: bytes) -> Server:
+    """Serve *content* to whoever asks."""
+    server = Server(lambda taken: taken.sendall(content))
+    servers.append(server)
+    return server
+
+
+def says(*words: str) -> Result:
+    return CliRunner().invoke(app, [*words])
+
+
+def test_the_stack_tells_where_the_api_is(
+    servers: list[Server], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A stage is all that has to be named; the call is signed."""
+    told = answer(b'{"flow": "vntana", "connection": "acme", "variants": []}')
+    api = serve(servers, told)
+    stacks = serve(servers, answer(STACK % api.url.encode(), "Content-Type: text/xml"))
+    monkeypatch.setenv("AWS_ENDPOINT_URL_CLOUDFORMATION", stacks.url)
+    result = says("status", "vntana", "acme", "--json")
+    assert (result.exit_code, '"variants": []' in result.stdout) == (0, True), result.output
+    assert b"StackName=token-broker-test" in stacks.asked[0]
+    assert api.asked[0].startswith(b"GET /v1/vntana/acme ")
+    assert b"AWS4-HMAC-SHA256 Credential=key/" in api.asked[0]
+
+
+@pytest.mark.parametrize(
+    ("code", "message", "said"),
+    [
+        (b"ValidationError", b"Stack does not exist", "not_configured: there is no stack"),
+        (b"AccessDenied", b"you may not", "access_denied: AWS refused DescribeStacks: you may not"),
+        (b"Throttling", b"slowly", "aws_failed: AWS answered DescribeStacks with Throttling"),
+    ],
+)
+def test_a_stack_that_cannot_be_described_is_told(
+    servers: list[Server],
+    monkeypatch: pytest.MonkeyPatch,
+    code: bytes,
+    message: bytes,
+    said: str,
+) -> None:
+    """In a line, with what to do."""
+    content = answer(REFUSAL % (code, message), "Content-Type: text/xml", status="400 Bad Request")
+    server = serve(servers, content)
+    monkeypatch.setenv("AWS_ENDPOINT_URL_CLOUDFORMATION", server.url)
+    result = says("status", "vntana", "acme")
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert said in result.stderr
+    assert "→" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("status", "code"),
+    [
+        ("403 Forbidden", "access_denied"),
+        ("404 Not Found", "unreachable"),
+        ("500 Oops", "unreachable"),
+    ],
+)
+def test_what_api_gateway_says_itself_is_told(
+    servers: list[Server], status: str, code: str
+) -> None:
+    """Its text is kept back."""
+    api = serve(servers, answer(b'{"message": "AKIA-s3cret"}', status=status))
+    result = says("status", "vntana", "acme", "--url", api.url)
+    assert (result.exit_code, f"{code}: " in result.stderr) == (1, True)
+    assert "s3cret" not in result.output
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--url", "http://broker.example.com"], "must begin with https://"),
+        (["--profile", "no-such-one"], "no such profile"),
+    ],
+)
+def test_settings_that_cannot_be_are_wrong_usage(options: list[str], said: str) -> None:
+    """With exit code 2."""
+    result = says("status", "vntana", "acme", *options)
+    assert (result.exit_code, said in result.stderr) == (2, True), result.output
+
+
+def test_doctor_says_what_an_operator_may_not_look_at(
+    servers: list[Server], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """That is no failure of the broker's."""
+    denied = b'{"__type": "AccessDeniedException", "Message": "may not"}'
+    aws = serve(servers, answer(denied, "Content-Type: text/json", status="400 Bad Request"))
+    problem = b'{"code": "unknown_connection", "detail": "none", "status": 404}'
+    api = serve(servers, answer(problem, status="404 Not Found"))
+    monkeypatch.setenv("AWS_ENDPOINT_URL", aws.url)
+    result = says("doctor", "--url", api.url)
+    assert result.exit_code == 1
+    assert "✗  api" in result.stdout  # it answered a call that was not signed
+    assert "!  table" in result.stdout
+    assert "kms:DescribeKey" in result.stdout
