@@ -246,19 +246,16 @@ def test_a_lease_is_no_longer_than_it_has_to_be(remaining: float, skew: int) -> 
 
 
 @pytest.mark.parametrize(
-    ("version", "is_latched", "is_waiting"),
+    ("version", "is_latched"),
     [
-        pytest.param(None, True, True, id="whichever version there is"),
-        pytest.param("v1", True, True, id="the version that was rejected"),
-        pytest.param("v2", False, False, id="a new version"),
+        pytest.param(None, True, id="whichever version there is"),
+        pytest.param("v1", True, id="the version that was rejected"),
+        pytest.param("v2", False, id="a new version"),
     ],
 )
-def test_a_rejection_latches_a_version_of_the_secret(
-    version: str | None, is_latched: bool, is_waiting: bool
-) -> None:
+def test_a_rejection_latches_a_version_of_the_secret(version: str | None, is_latched: bool) -> None:
     item = replace(EMPTY, failure=REFUSED, rejected_versions=("v0", "v1"))
     assert item.is_latched(version) is is_latched
-    assert item.is_waiting(NOW, version) is is_waiting
 
 
 def test_an_older_version_that_was_rejected_stays_latched() -> None:
@@ -271,13 +268,6 @@ def test_no_other_failure_latches(failure: Failure | None) -> None:
     item = replace(EMPTY, failure=failure)
     assert not item.is_latched(None)
     assert not item.is_latched("v1")
-
-
-def test_a_failure_is_waited_for_until_it_may_be_tried_again() -> None:
-    assert not EMPTY.is_waiting(NOW, "v1")
-    item = replace(EMPTY, failure=DOWN)
-    assert item.is_waiting(DOWN.retry_at - 1, "v1")
-    assert not item.is_waiting(DOWN.retry_at, "v1")
 
 
 @pytest.mark.parametrize(

@@ -137,15 +137,6 @@ class Item:
             return secret_version in self.rejected_versions
         return self.failure is not None and self.failure.code == LATCHES
 
-    def is_waiting(self, now: int, secret_version: str | None) -> bool:
-        """Say whether the last failure, with this version of the secret, asks to wait."""
-        failure = self.failure
-        return (
-            failure is not None
-            and now < failure.retry_at
-            and secret_version in (None, failure.secret_version)
-        )
-
     def is_renewal_due(self, now: int) -> bool:
         """Say whether to start a renewal off the caller's path, unless that was just done."""
         if now < self.nudged_until or self.is_leased(now):
