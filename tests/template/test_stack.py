@@ -90,6 +90,12 @@ def session(aws: tuple[Counted, str]) -> Callable[[str], Any]:
     return client
 
 
+def key_id(session: Callable[[str], Any]) -> str:
+    """Return the id of the stack's key."""
+    found: str = session("kms").describe_key(KeyId=f"alias/{NAME}")["KeyMetadata"]["KeyId"]
+    return found
+
+
 def test_everything_that_can_be_is_made(session: Callable[[str], Any]) -> None:
     """Under the names that the policies count on."""
     found = session("cloudformation").list_stack_resources(StackName=NAME)
@@ -108,7 +114,7 @@ def test_the_table_is_kept_safe(session: Callable[[str], Any]) -> None:
 
 def test_the_key_is_rotated(session: Callable[[str], Any]) -> None:
     """As KMS itself tells it."""
-    key = session("kms").describe_key(KeyId=f"alias/{NAME}")["KeyMetadata"]["KeyId"]
+    key = key_id(session)
     assert session("kms").get_key_rotation_status(KeyId=key)["KeyRotationEnabled"] is True
     policy = session("kms").get_key_policy(KeyId=key, PolicyName="default")["Policy"]
     assert json.loads(policy) == key_policy()
@@ -139,7 +145,7 @@ def test_a_changed_secret_leads_to_its_function(session: Callable[[str], Any], f
 def test_the_function_works_in_what_was_made_for_it(
     session: Callable[[str], Any], world: World, flow: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """With the variables that the stack gives it, over the stack's own table and key."""
+    """With the stack's variables, over its table, and its key under the context of the policies."""
     function = session("lambda").get_function_configuration(FunctionName=f"{NAME}-{flow}")
     assert function["Handler"] == "app.handler"
     for name, value in function["Environment"]["Variables"].items():
@@ -150,8 +156,20 @@ def test_the_function_works_in_what_was_made_for_it(
     event = {"connection": "acme"}
     answers = [world.cold(flow)(event, LambdaContext(f"{NAME}-{flow}")) for _ in range(2)]
     assert [answer["source"] for answer in answers] == ["exchange", "table"]
-    kept = session("dynamodb").scan(TableName=NAME)["Items"]
-    assert f"{flow}#acme" in {item["connection"]["S"] for item in kept}
+    items = session("dynamodb").scan(TableName=NAME)["Items"]
+    sealed = [i for i in items if i["connection"]["S"] == f"{flow}#acme" and "token" in i]
+    assert sealed
+    for item in sealed:
+        opened = session("kms").decrypt(
+            CiphertextBlob=item["token"]["B"],
+            EncryptionContext={
+                "table": NAME,
+                "connection": f"{flow}#acme",
+                "variant": item["variant"]["S"],
+                "generation": item["generation"]["N"],
+            },
+        )
+        assert opened["KeyId"].endswith(key_id(session))
 
 
 @pytest.mark.parametrize("flow", FLOWS)
@@ -163,7 +181,7 @@ def test_policies_are_what_the_rules_read(session: Callable[[str], Any], flow: s
     )
     role = resource["StackResourceDetail"]["PhysicalResourceId"]
     found = session("iam").get_role_policy(RoleName=role, PolicyName=flow)["PolicyDocument"]
-    key = session("kms").describe_key(KeyId=f"alias/{NAME}")["KeyMetadata"]["KeyId"]
+    key = key_id(session)
     read = resolved(template(), Stage=STAGE)[f"{flow.capitalize()}Policy"]["Properties"]
     # A log group's ARN ends with ":*" in AWS, and without it in moto.
     here, there = (json.dumps(each).replace(':*"', '"') for each in (read["PolicyDocument"], found))
