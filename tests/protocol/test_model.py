@@ -5,7 +5,7 @@ python -m tests.protocol.model --trace fence         what happens without a guar
 """
 
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import fields
 from multiprocessing import get_context
 
@@ -19,6 +19,7 @@ from tests.protocol.model.scenarios import SCENARIOS
 from tests.protocol.model.tables import of_mutants, of_scenarios
 
 NEEDED = [one for one in MUTANTS if one.breaks]
+NAMES = [one.name for one in reversed(SCENARIOS)] + [one.name for one in MUTANTS]
 REDUNDANT = [one for one in MUTANTS if not one.breaks]
 
 Runs = Callable[[str], Run]
@@ -29,13 +30,22 @@ LONGEST_SECONDS = 120
 
 
 @pytest.fixture(scope="module")
-def runs() -> Iterator[Runs]:
-    """Explore everything once, on all cores, the longest first."""
-    names = [one.name for one in reversed(SCENARIOS)] + [one.name for one in MUTANTS]
+def runs(request: pytest.FixtureRequest) -> Iterator[Runs]:
+    """Explore what the selected tests want, once and on all cores, the longest first."""
+    wanted = {name for item in request.session.items for name in names_of(item)}
     with ProcessPoolExecutor(mp_context=get_context("spawn")) as pool:
-        futures: dict[str, Future[Run]] = {name: pool.submit(run, name) for name in names}
+        futures = {name: pool.submit(run, name) for name in NAMES if name in wanted}
         yield lambda name: futures[name].result()
         pool.shutdown(cancel_futures=True)
+
+
+def names_of(test: pytest.Item) -> list[str]:
+    """Return the scenarios and mutants that a test is about."""
+    if isinstance(test, pytest.Function) and test.originalname == "test_tables":
+        return NAMES
+    values = getattr(test, "callspec", None)
+    known = values.params.values() if values else ()
+    return [one.name for one in known if isinstance(one, Scenario | Mutant)]
 
 
 @pytest.mark.slow

@@ -45,9 +45,13 @@ def asks(rules: Rules, state: State, place: int, holder: Lambda) -> Move:
     """Ask the broker for the organization's token, like any caller."""
     if not rules.guards.ask:
         return checks(rules, state, place, holder._replace(using=POCKET))
+    return Move(place, "asks for the organization's token", placed(state, place, asking(holder)))
+
+
+def asking(holder: Lambda) -> Lambda:
+    """Return the holder of a workspace's lease as a caller for its organization's token."""
     outer = Outer(holder.item, holder.ask, holder.seen, holder.fence, holder.begun, holder.over)
-    inner = Lambda(WAITING, 0, PLAIN, outer=outer)
-    return Move(place, "asks for the organization's token", placed(state, place, inner))
+    return Lambda(WAITING, 0, PLAIN, outer=outer)
 
 
 def phase(state: State, holder: Lambda) -> int:

@@ -70,8 +70,8 @@ GUARDS = (
     Mutant("fence, owner, own_end", "session", ("fence", "owner", "own_end"), ("I3",)),
     Mutant("owner_read", "session", ("owner_read",), ("I1",)),
     Mutant("settle", "session", ("settle",), ("I1",)),
-    Mutant("bound", "session", ("bound",), ("I1",)),
-    Mutant("kill", "session", ("kill",), ("I1",)),
+    Mutant("bound", "session", ("bound",), ("I1", "I4")),
+    Mutant("kill", "session", ("kill",), ("I1", "I4")),
     Mutant("takeover", "session", ("takeover",), ("I10", "L1")),
     Mutant("in_use", "renewal", ("in_use",), ("I6",)),
     Mutant("doubt", "session", ("doubt",), ("I4", "I10")),
@@ -96,8 +96,8 @@ GUARDS = (
 )
 
 PROMISES = (
-    Mutant("in_time", "session", ("in_time",), ("I1",)),
-    Mutant("prompt", "session", ("prompt",), ("I1",)),
+    Mutant("in_time", "session", ("in_time",), ("I1", "I4")),
+    Mutant("prompt", "session", ("prompt",), ("I1", "I4")),
     Mutant("alone", "neighbours", ("alone",), ("I4",)),
     Mutant("steady", "gate", ("steady",), ("I7",)),
 )

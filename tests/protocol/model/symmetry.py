@@ -4,15 +4,18 @@
 * How often a lease was taken, and how many tokens there were: of fences and generations matters
   whether they are the present one, of tokens which is older.
 * A Lambda that will lose its write for sure, and one that waits: losing changes nothing.
+* A Lambda that has taken a workspace's lease, and one that asks for its organization's token.
 * A late write that will lose for sure, and none.
 """
 
 from collections.abc import Sequence
 
+from tests.protocol.model.exchange import asking
 from tests.protocol.model.rules import Rules
 from tests.protocol.model.state import (
     ACQUIRING,
     FORCED,
+    HOLDING,
     MARKING,
     RENEWING,
     SENT,
@@ -29,7 +32,8 @@ PAST = -1
 
 def canonical(rules: Rules, state: State) -> State:
     """Return the one state that stands for all that are the same to the protocol."""
-    state = resigned(rules, state)
+    if any(item.fence != 1 for item in state.items) or not state.occasions:
+        state = resigned(rules, state)
     for name, item in enumerate(state.items):
         if item.fence != 1 or item.generation != 2:
             state = shifted(state, name)
@@ -81,11 +85,18 @@ def resigned(rules: Rules, state: State) -> State:
     lambdas, ghosts = state.lambdas, state.ghosts
     if rules.guards.swap_fence and rules.guards.loser:
         lambdas = tuple(waiting(one, fences) for one in lambdas)
+    if rules.scenario.organization and rules.guards.ask:
+        lambdas = tuple(asking(one) if is_about_to_ask(one) else one for one in lambdas)
     if rules.guards.fence or rules.guards.owner:
         ghosts = tuple(g for g in ghosts if g.step == SENT or g.fence == fences[g.item])
     if not state.occasions and "report" in rules.scenario.may:
         lambdas = tuple(forgetful(one) for one in lambdas)
     return state._replace(lambdas=lambdas, ghosts=ghosts)
+
+
+def is_about_to_ask(one: Lambda) -> bool:
+    """Say whether a workspace's lease was taken, and the organization's token is not there yet."""
+    return one.step == HOLDING and one.item > 0 and not one.using
 
 
 def forgetful(one: Lambda) -> Lambda:

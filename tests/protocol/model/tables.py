@@ -23,11 +23,16 @@ def of_scenarios(runs: Iterable[tuple[Scenario, Run]]) -> Iterator[str]:
 
 def of_mutants(runs: Iterable[tuple[Mutant, Run]]) -> Iterator[str]:
     """Yield the table of what breaks without each guard: invariants, and steps until they do."""
-    yield f"{'mutant':<24} {'breaks (steps)':<34} {'states':>7} {'s':>5}  without"
-    for mutant, run in runs:
-        first = {name: run.steps[name] for name in mutant.breaks if name in run.steps}
-        others = {name: steps for name, steps in run.steps.items() if name not in first}
-        broken = ", ".join(f"{name} ({steps})" for name, steps in (first | others).items())
+    rows = [(mutant, run, broken(mutant, run)) for mutant, run in runs]
+    width = max(len(text) for *_, text in rows)
+    yield f"{'mutant':<24} {'breaks (steps)':<{width}} {'states':>7} {'s':>5}  without"
+    for mutant, run, text in rows:
         what = mutant.remark or "; ".join(says(name) for name in mutant.without)
-        size = f"{run.states:>7} {run.seconds:>5.1f}"
-        yield f"{mutant.name:<24} {broken or 'nothing':<34} {size}  {what}"
+        yield f"{mutant.name:<24} {text:<{width}} {run.states:>7} {run.seconds:>5.1f}  {what}"
+
+
+def broken(mutant: Mutant, run: Run) -> str:
+    """Return what broke, that which the mutant is known for first."""
+    first = {name: run.steps[name] for name in mutant.breaks if name in run.steps}
+    steps = first | run.steps
+    return ", ".join(f"{name} ({steps[name]})" for name in steps) or "nothing"
