@@ -5,6 +5,7 @@ import sys
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from token_broker_local.dashboard import PATH
 from token_broker_local.places import ACCESS_KEY, FLOWS, REGION, SECRET_KEY, Places, secret_name
 
 VENDORS = {
@@ -23,6 +24,7 @@ def banner(places: Places, document: Mapping[str, Any]) -> str:
     paragraphs = [
         ["Token Broker, whole, on this machine"],
         table(places),
+        [f"Dashboard: {places.url('gateway')}{PATH}"],
         ["Ask for a token:"],
         [f"  {curl(places, flow)}" for flow in FLOWS],
         [f"A connection is a secret, {secret_name('FLOW', 'NAME')}. Add one, with either line:"],

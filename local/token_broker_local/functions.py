@@ -54,6 +54,8 @@ class Function:
     timeout: float = TIMEOUT
     report: Report = ignore
     """Is told a line for each call."""
+    hear: Report = ignore
+    """Is told all that the handler wrote in a call, as it wrote it."""
 
     def invoke(self, payload: bytes, patience: float = math.inf) -> Outcome:
         """Call the handler in a thread of its own, for as long as its time limit allows.
@@ -77,6 +79,7 @@ class Function:
         """Call the handler, and report the call."""
         with journal.listening() as heard:
             outcome = self.outcome(payload, context)
+        self.hear(heard.getvalue())
         took = f"{round((time.monotonic() - context.started) * 1000)} ms"
         line = [journal.called(payload, self.name), outcome.summary, took]
         self.report(" ".join([*line, *journal.told(heard.getvalue())]))
@@ -134,7 +137,9 @@ def problem(**members: object) -> Outcome:
     return Outcome(json.dumps(members).encode(), failed=True)
 
 
-def load(flow: str, folder: Path = FOLDER, report: Report = ignore) -> Function:
+def load(
+    flow: str, folder: Path = FOLDER, report: Report = ignore, hear: Report = ignore
+) -> Function:
     """Load the function of *flow* by its path: all three files are called the same."""
     path = folder / flow / "app.py"
     spec = importlib.util.spec_from_file_location(f"{flow}_app", path)
@@ -142,9 +147,11 @@ def load(flow: str, folder: Path = FOLDER, report: Report = ignore) -> Function:
         raise ImportError(f"there is no function in {path}")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
-    return Function(function_name(flow), module.handler, report=report)
+    return Function(function_name(flow), module.handler, report=report, hear=hear)
 
 
-def load_all(folder: Path = FOLDER, report: Report = ignore) -> Mapping[str, Function]:
+def load_all(
+    folder: Path = FOLDER, report: Report = ignore, hear: Report = ignore
+) -> Mapping[str, Function]:
     """Load every flow's function. The environment must be set: they read it as they are loaded."""
-    return {flow: load(flow, folder, report) for flow in FLOWS}
+    return {flow: load(flow, folder, report, hear) for flow in FLOWS}

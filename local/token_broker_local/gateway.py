@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 
 from token_broker_local import invocations, journal, refusals, routes, signatures
 from token_broker_local.answers import Answer, answered, refused
+from token_broker_local.dashboard import Dashboard, is_ours
 from token_broker_local.events import Ids, proxy_event
 from token_broker_local.functions import Function, Report, ignore
 from token_broker_local.incoming import Incoming
@@ -34,6 +35,7 @@ class Gateway:
     patience: float = INTEGRATION_TIMEOUT
     report: Report = ignore
     """Is told a line for each request that the gateway refuses itself."""
+    dashboard: Dashboard | None = None
 
     def answer(self, request: Incoming) -> Answer:
         """Answer *request* as AWS would."""
@@ -41,6 +43,8 @@ class Gateway:
         try:
             if not TARGET.fullmatch(request.path) or not TARGET.fullmatch(f"/{request.query}"):
                 raise refusals.bad_request()
+            if self.dashboard and is_ours(request.path):
+                return self.dashboard.answer(request)
             if name := invocations.called(request):
                 signatures.verify(request, "lambda", self.clock())
                 return invocations.invoke(request, name, self.functions, ids)

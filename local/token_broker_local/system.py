@@ -7,8 +7,11 @@ from pathlib import Path
 import boto3
 
 from token_broker_local import functions, provisions, rotations, services, serving, vendors
+from token_broker_local.dashboard import Dashboard
+from token_broker_local.figures import Figures
 from token_broker_local.gateway import Gateway
 from token_broker_local.places import Places
+from token_broker_local.states import States
 
 
 @contextmanager
@@ -29,8 +32,10 @@ def running(
         for flow, fake in vendors.fakes().items():
             stack.enter_context(fake.serve(places.ports[flow]))
         provide(places)
-        loaded.update(functions.load_all(folder, report))
-        gateway = Gateway(loaded, report=report)
+        figures = Figures()
+        loaded.update(functions.load_all(folder, report, figures.hear))
+        states = States(loaded, boto3.client("secretsmanager"))
+        gateway = Gateway(loaded, report=report, dashboard=Dashboard(figures, states))
         stack.enter_context(serving.serving(gateway, places.ports["gateway"]))
         yield
 

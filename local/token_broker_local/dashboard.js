@@ -1,0 +1,272 @@
+"use strict";
+
+// Everything that comes from the system goes into the page as text, never as markup.
+
+const EVERY = 1000;
+const COLOURS = 8;
+const WIDTH = 360, HEIGHT = 132, LEFT = 34, TOP = 8, BOTTOM = 16;
+const SVG = "http://www.w3.org/2000/svg";
+const find = (id) => document.getElementById(id);
+
+let flow = "";
+let last = null;
+
+function made(name, properties = {}, ...children) {
+  const element = Object.assign(document.createElement(name), properties);
+  element.append(...children.filter((child) => child !== null));
+  return element;
+}
+
+function drawn(name, attributes, ...children) {
+  const element = document.createElementNS(SVG, name);
+  for (const [key, value] of Object.entries(attributes)) element.setAttribute(key, value);
+  element.append(...children);
+  return element;
+}
+
+// Words for numbers
+
+function short(value) {
+  if (value === null || value === undefined) return "–";
+  const number = (figure) => figure.toLocaleString("en", { maximumFractionDigits: figure < 10 ? 1 : 0 });
+  return value >= 1e6 ? `${number(value / 1e6)} M` : value >= 1e4 ? `${number(value / 1e3)} k` : number(value);
+}
+
+function span(seconds) {
+  const [size, unit] = [[86400, "d"], [3600, "h"], [60, "min"], [1, "s"]].find(([size]) => seconds >= size) ?? [1, "s"];
+  const whole = Math.floor(seconds / size);
+  const rest = unit === "h" ? Math.floor((seconds % 3600) / 60) : 0;
+  return rest ? `${whole} h ${rest} min` : `${whole} ${unit}`;
+}
+
+const unit = (metric) => /Duration$/.test(metric) ? " ms" : metric === "TokenAge" ? " s" : "";
+const valued = (metric, value) =>
+  value === null ? "–" : metric === "TokenAge" ? span(value) : short(value) + unit(metric);
+
+// At a glance
+
+function tiles(figures) {
+  const total = (metric, name) => figures.charts.find((chart) => chart.metric === metric).series
+    .filter((series) => name === undefined || series.name === name)
+    .reduce((sum, series) => sum + (series.all.Sum ?? 0), 0);
+  const slowest = Math.max(-1, ...figures.charts.find((chart) => chart.metric === "Duration").series
+    .filter((series) => series.name !== "exchange").map((series) => series.all.p99 ?? -1));
+  const handed = total("HandOut"), failures = total("Failure");
+  const kept = handed ? Math.floor(100 * (handed - total("HandOut", "exchange")) / handed) : null;
+  const latched = figures.connections
+    .filter((connection) => connection.variants.some((variant) => variant.latched)).length;
+  find("tiles").replaceChildren(
+    tile("hand-outs", short(handed)),
+    tile("without an exchange", kept === null ? "–" : `${kept} %`),
+    tile("exchanges", short(total("Exchange"))),
+    tile("failures", short(failures), failures > 0),
+    tile("connections latched", short(latched), latched > 0),
+    tile("p99 without an exchange", slowest < 0 ? "–" : `${short(slowest)} ms`),
+  );
+}
+
+const tile = (name, value, isBad = false) =>
+  made("div", { className: "tile" }, made("span", {}, name),
+    made("strong", { className: isBad ? "bad" : "" }, value));
+
+// Connections
+
+function states(figures) {
+  const rows = figures.connections.flatMap((connection) => connection.variants.length
+    ? connection.variants.map((variant, index) => row(connection, variant, index, figures.now))
+    : [empty(connection)]);
+  find("states").replaceChildren(...rows);
+}
+
+const cell = (className, ...children) => made("td", { className }, ...children);
+const pill = (name) => made("span", { className: `pill ${name}` }, name);
+
+const named = (connection, isAgain) => isAgain ? cell("")
+  : cell("", made("span", { className: "faint" }, `${connection.flow} / `), connection.connection);
+
+function empty(connection) {
+  const said = connection.error
+    ? made("span", { className: "pill error" }, connection.error)
+    : made("span", { className: "faint" }, "no token yet");
+  const rest = cell("", said);
+  rest.colSpan = 6;
+  return made("tr", {}, named(connection, false), rest);
+}
+
+function row(connection, variant, index, now) {
+  return made("tr", { className: index ? "same" : "" },
+    named(connection, index > 0),
+    cell("variant", ...described(variant)),
+    cell("state", pill(variant.state), variant.renewing ? pill("renewing") : null,
+      variant.latched ? pill("latched") : null),
+    cell("", life(variant, now)),
+    cell("number", String(variant.generation)),
+    cell("", made("code", {}, variant.fingerprint ?? "–")),
+    cell("failure", ...failed(variant.failure, now)));
+}
+
+function described(variant) {
+  const key = variant.variant === "-" ? "the only one" : variant.variant.slice(0, 8);
+  const flat = Object.entries(variant.context?.parameters ?? variant.context ?? {})
+    .filter(([, value]) => value !== null && value !== "");
+  if (!flat.length) return [made("span", { className: "faint" }, key)];
+  const text = flat.map(([name, value]) =>
+    `${name} ${shown(typeof value === "object" ? JSON.stringify(value) : String(value))}`);
+  return [made("span", { title: `${key}: ${JSON.stringify(variant.context)}` }, text.join(", "))];
+}
+
+const shown = (text) => /^[0-9a-f]{8}-[0-9a-f-]{27}$/.test(text) ? `${text.slice(0, 8)}…`
+  : text.length > 40 ? `${text.slice(0, 39)}…` : text;
+
+function life(variant, now) {
+  const at = (text) => Date.parse(text) / 1000;
+  if (!variant.fingerprint) return made("span", { className: "faint" }, "no token");
+  const [from, mark, to] = [variant.issued_at, variant.refresh_after, variant.expires_at].map(at);
+  const left = to - now, whole = Math.max(1, to - from);
+  const part = (seconds) => Math.min(100, Math.max(0, 100 * seconds / whole));
+  const bar = drawn("svg", { viewBox: "0 0 100 5", preserveAspectRatio: "none", "aria-hidden": "true" },
+    drawn("rect", { class: "left", width: part(left), height: 5 }),
+    drawn("rect", { class: "mark", x: part(to - mark), width: .8, height: 5 }));
+  const words = left > 0 ? `in ${span(left)}` : `${span(-left)} ago`;
+  const title = `issued ${variant.issued_at}, renewed after ${variant.refresh_after}, expires ${variant.expires_at}`;
+  return made("div", { className: `life ${variant.state}`, title }, words, bar);
+}
+
+function failed(failure, now) {
+  if (!failure) return [made("span", { className: "faint" }, "none")];
+  const wait = Date.parse(failure.retry_at) / 1000 - now;
+  const since = span(Math.max(0, now - Date.parse(failure.since) / 1000));
+  const again = failure.code === "credential_rejected" ? "" : wait > 0 ? `, again in ${span(wait)}` : ", again when asked";
+  return [made("code", {}, failure.code), made("span", { className: "faint" },
+    ` ${failure.count > 1 ? `${failure.count} times ` : ""}for ${since}${again}`)];
+}
+
+// Charts
+
+const colours = new Map();  // a series keeps its colour, whoever joins it on its chart
+
+function colour(chart, name) {
+  if (!colours.has(chart.metric)) colours.set(chart.metric, new Map());
+  const taken = colours.get(chart.metric);
+  if (!taken.has(name)) taken.set(name, `c${taken.size % COLOURS}`);
+  return taken.get(name);
+}
+
+function card(chart, figures) {
+  const isCount = chart.statistics.includes("Sum");
+  const top = ceiling(Math.max(...tops(chart, isCount, figures.points)));
+  const svg = drawn("svg", { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, role: "img", "aria-label": chart.title },
+    ...frame(chart.metric, top, figures), ...(isCount ? bars : lines)(chart, top, figures.points));
+  return made("figure", { className: "card" }, made("h2", {}, chart.title), svg, legend(chart));
+}
+
+function tops(chart, isCount, points) {
+  if (!isCount) return [0, ...chart.series.flatMap((series) => Object.values(series.points).flat())];
+  return Array.from({ length: points }, (_, index) =>
+    chart.series.reduce((sum, series) => sum + (series.points.Sum[index] ?? 0), 0));
+}
+
+function ceiling(value) {
+  if (value <= 4) return 4;
+  const size = 10 ** Math.floor(Math.log10(value));
+  return [1, 2, 4, 6, 8, 10].map((step) => step * size).find((step) => step >= value);
+}
+
+const x = (index, points) => LEFT + (WIDTH - LEFT) * index / points;
+const y = (value, top) => TOP + (HEIGHT - TOP - BOTTOM) * (1 - value / top);
+
+function frame(metric, top, figures) {
+  const level = (value) => [
+    drawn("line", { class: "grid", x1: LEFT, x2: WIDTH, y1: y(value, top), y2: y(value, top) }),
+    drawn("text", { x: LEFT - 6, y: y(value, top) + 3.5, "text-anchor": "end" }, short(value)),
+  ];
+  const minutes = Math.round(figures.seconds * figures.points / 60);
+  return [...[0, top / 2, top].flatMap(level),
+    drawn("text", { x: LEFT, y: HEIGHT - 3 }, `${minutes} min ago`),
+    drawn("text", { x: WIDTH, y: HEIGHT - 3, "text-anchor": "end" }, "now")];
+}
+
+function bars(chart, top, points) {
+  const reached = Array(points).fill(0);
+  const width = (WIDTH - LEFT) / points - .8;
+  return chart.series.flatMap((series) => series.points.Sum.flatMap((value, index) => {
+    if (!value) return [];
+    reached[index] += value;
+    const height = y(0, top) - y(value, top);
+    return [drawn("rect", { class: colour(chart, series.name), x: x(index, points), y: y(reached[index], top), width, height })];
+  }));
+}
+
+function lines(chart, top, points) {
+  return chart.series.flatMap((series) => chart.statistics.flatMap((statistic, number) => {
+    const name = `${colour(chart, series.name)} ${number ? "second" : ""}`;
+    return pieces(series.points[statistic]).map((piece) => piece.length > 1
+      ? drawn("polyline", { class: `line ${name}`, points: piece.map(([index, value]) =>
+        `${x(index + .5, points)},${y(value, top)}`).join(" ") })
+      : drawn("circle", { class: name, cx: x(piece[0][0] + .5, points), cy: y(piece[0][1], top), r: 1.6 }));
+  }));
+}
+
+function pieces(values) {
+  const found = [];
+  values.forEach((value, index) => {
+    if (value === null) return;
+    if (!index || values[index - 1] === null) found.push([]);
+    found.at(-1).push([index, value]);
+  });
+  return found;
+}
+
+function legend(chart) {
+  const entry = (series) => made("li", {}, made("i", { className: colour(chart, series.name) }), `${series.name} `,
+    ...chart.statistics.flatMap((statistic) => [
+      chart.statistics.length > 1 ? made("span", { className: "faint" }, ` ${statistic === "Maximum" ? "max" : statistic} `) : null,
+      made("b", {}, valued(chart.metric, series.all[statistic])),
+    ]).filter((part) => part !== null));
+  return chart.series.length ? made("ul", {}, ...chart.series.map(entry))
+    : made("ul", {}, made("li", { className: "faint" }, "none"));
+}
+
+// The round of every second
+
+function show(figures) {
+  if (!find("flows").children.length) choose(figures.flows);
+  tiles(figures);
+  states(figures);
+  find("charts").replaceChildren(...figures.charts.map((chart) => card(chart, figures)));
+}
+
+function choose(flows) {
+  const button = (value) => made("button", {
+    type: "button", ariaPressed: String(value === flow), textContent: value || "all flows",
+    onclick: () => { flow = value; choose(flows); look(); },
+  });
+  find("flows").replaceChildren(...["", ...flows].map(button));
+}
+
+async function look() {
+  const asked = flow;
+  try {
+    const response = await fetch(`/_dashboard/figures?flow=${asked}`, { signal: AbortSignal.timeout(30000) });
+    if (!response.ok) throw new Error(String(response.status));
+    const figures = await response.json();
+    if (asked !== flow) return;
+    last = figures;
+    show(figures);
+    say("on", `live, last ${Math.round(figures.seconds * figures.points / 60)} minutes`);
+  } catch {
+    say("off", last ? "no answer: these figures are old" : "no answer");
+  }
+}
+
+function say(className, text) {
+  if (find("live").textContent !== text) find("live").textContent = text;
+  find("live").className = className;
+}
+
+async function round() {
+  if (!document.hidden) await look();
+  setTimeout(round, EVERY);
+}
+
+round();

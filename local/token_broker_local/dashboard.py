@@ -1,0 +1,127 @@
+"""`/_dashboard`: the figures and the states of this machine's system, on one page.
+
+It needs no signature, so it is for browsers on this machine only: the gateway listens on loopback,
+and a page of another site that has its name point here is refused by its `Host`.
+"""
+
+import json
+import re
+import threading
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from importlib import resources
+from typing import Any, TypeAlias
+from urllib.parse import parse_qs
+
+from token_broker_local.answers import Answer
+from token_broker_local.figures import POINTS, SECONDS, Figures
+from token_broker_local.incoming import Incoming
+from token_broker_local.places import FLOWS
+from token_broker_local.refusals import Refusal
+from token_broker_operations.dashboard import CHARTS
+
+PATH = "/_dashboard"
+
+FILES = {
+    PATH: ("dashboard.html", "text/html; charset=utf-8"),
+    f"{PATH}/style.css": ("dashboard.css", "text/css; charset=utf-8"),
+    f"{PATH}/script.js": ("dashboard.js", "text/javascript; charset=utf-8"),
+}
+
+LOOPBACK = re.compile(r"(127\.0\.0\.1|localhost|\[::1\])(:\d{1,5})?", re.IGNORECASE)
+"""What a browser on this machine calls us, whatever port leads here."""
+
+POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; "
+    "img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
+
+HEADERS = (
+    ("Content-Security-Policy", POLICY),
+    ("X-Content-Type-Options", "nosniff"),
+    ("Referrer-Policy", "no-referrer"),
+    ("Cross-Origin-Resource-Policy", "same-origin"),
+    ("Cross-Origin-Opener-Policy", "same-origin"),
+    ("Cache-Control", "no-store"),
+)
+
+CURRENT = 0.8
+"""Seconds for which the states are current, however many look."""
+
+States: TypeAlias = Callable[[], Iterable[Mapping[str, Any]]]
+
+
+@dataclass(slots=True)
+class Dashboard:
+    """What answers for the page, given the *figures*, and what tells the connections' *states*."""
+
+    figures: Figures
+    states: States
+    clock: Callable[[], float] = time.time
+    _known: tuple[float, list[Mapping[str, Any]]] = field(default=(0.0, []), init=False)
+    _lock: threading.Lock = field(default_factory=threading.Lock, init=False, repr=False)
+
+    def answer(self, request: Incoming) -> Answer:
+        """Answer *request*, or refuse it."""
+        if not is_local(request):
+            raise Refusal(403, "ForbiddenException", "The dashboard is for this machine only")
+        if request.method != "GET":
+            raise Refusal(405, "MethodNotAllowedException", "Method Not Allowed")
+        if request.path == f"{PATH}/figures":
+            body = json.dumps(self.told(chosen(request)), allow_nan=False).encode()
+            return page(body, "application/json")
+        if request.path not in FILES:
+            raise Refusal(404, "NotFoundException", "Not Found")
+        name, kind = FILES[request.path]
+        return page(resources.files(__package__).joinpath(name).read_bytes(), kind)
+
+    def told(self, flow: str | None) -> Mapping[str, Any]:
+        """Return what the page shows: of *flow*, or of all together."""
+        return {
+            "now": self.clock(),
+            "seconds": SECONDS,
+            "points": POINTS,
+            "flows": FLOWS,
+            "charts": [
+                {
+                    "title": chart.title,
+                    "metric": chart.metric,
+                    "statistics": chart.statistics,
+                    "series": self.figures.told(chart, flow),
+                }
+                for chart in CHARTS
+            ],
+            "connections": [one for one in self.known() if flow in (None, one["flow"])],
+        }
+
+    def known(self) -> list[Mapping[str, Any]]:
+        """Return the states, asked for once for all who look in the same second."""
+        with self._lock:
+            since, known = self._known
+            if not since <= self.clock() < since + CURRENT:
+                known = [*self.states()]
+                self._known = self.clock(), known
+            return known
+
+
+def is_ours(path: str) -> bool:
+    """Say whether *path* is the dashboard's."""
+    return path == PATH or path.startswith(f"{PATH}/")
+
+
+def is_local(request: Incoming) -> bool:
+    """Say whether *request* names this machine, once and by a name that is no other's."""
+    hosts = [*request.values("Host")]
+    return len(hosts) == 1 and LOOPBACK.fullmatch(hosts[0]) is not None
+
+
+def chosen(request: Incoming) -> str | None:
+    """Return the flow that was asked for, None for all."""
+    asked = parse_qs(request.query).get("flow", [""])[0]
+    return asked if asked in FLOWS else None
+
+
+def page(body: bytes, kind: str) -> Answer:
+    """Return *body* for a browser that is to load nothing from elsewhere."""
+    return Answer(200, [("Content-Type", kind), *HEADERS], body)

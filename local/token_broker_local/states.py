@@ -1,0 +1,63 @@
+"""The state of every variant of every connection, as the functions tell it. Never a token."""
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from token_broker_local.functions import Function, ignore
+from token_broker_local.places import FLOWS, STAGE
+
+if TYPE_CHECKING:
+    from mypy_boto3_secretsmanager import SecretsManagerClient
+
+PREFIX = f"token-broker/{STAGE}/"
+
+MOST_CONNECTIONS = 50
+"""Connections that are asked for; the page is to stay live with thousands."""
+
+PATIENCE = 5.0
+"""Seconds that a function has to tell a connection's state."""
+
+
+@dataclass(frozen=True, slots=True)
+class States:
+    """Asks the *functions* for the state of each connection that has a secret."""
+
+    functions: Mapping[str, Function]
+    secrets: "SecretsManagerClient"
+
+    def __call__(self) -> Iterator[Mapping[str, Any]]:
+        """Yield each connection's answer to `status`, or an error's name in its place."""
+        for flow, connection in connections(self.names())[:MOST_CONNECTIONS]:
+            yield state(self.functions[flow], flow, connection)
+
+    def names(self) -> Iterator[str]:
+        """Yield the names of all secrets of ours."""
+        filters: Any = [{"Key": "name", "Values": [PREFIX]}]
+        for page in self.secrets.get_paginator("list_secrets").paginate(Filters=filters):
+            yield from (secret["Name"] for secret in page["SecretList"])
+
+
+def connections(names: Iterator[str]) -> list[tuple[str, str]]:
+    """Return flow and connection of each secret, in the order of the flows."""
+    parts = [name.removeprefix(PREFIX).partition("/") for name in names]
+    found = [(flow, connection) for flow, _, connection in parts if flow in FLOWS]
+    return sorted(found, key=lambda each: (FLOWS.index(each[0]), each[1]))
+
+
+def state(function: Function, flow: str, connection: str) -> Mapping[str, Any]:
+    """Return what *function* tells of *connection*; who looks on makes no line of the log."""
+    order = json.dumps({"action": "status", "connection": connection}).encode()
+    quiet = replace(function, report=ignore)
+    try:
+        outcome = quiet.invoke(order, PATIENCE)
+    except TimeoutError:
+        return failed(flow, connection, "TimeoutError")
+    answer = json.loads(outcome.payload)
+    return failed(flow, connection, answer["errorType"]) if outcome.failed else answer
+
+
+def failed(flow: str, connection: str, error: str) -> Mapping[str, Any]:
+    """Return what there is to tell of a connection whose state cannot be had."""
+    return {"flow": flow, "connection": connection, "variants": [], "error": error}

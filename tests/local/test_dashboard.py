@@ -1,0 +1,378 @@
+"""`/_dashboard`: the figures, the states, and who may look."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack
+from http.client import HTTPConnection
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.local.callers import free_ports, signed
+from token_broker.emf import Line
+from token_broker.telemetry import MEASURES
+from token_broker_local.answers import Answer
+from token_broker_local.dashboard import FILES, PATH, Dashboard
+from token_broker_local.figures import MOST_SERIES, OTHERS, POINTS, SECONDS, Figures, percentile
+from token_broker_local.functions import Function
+from token_broker_local.gateway import Gateway
+from token_broker_local.incoming import Incoming
+from token_broker_local.places import FLOWS, Places, function_name
+from token_broker_local.serving import serving
+from token_broker_local.states import connections, state
+from token_broker_operations.dashboard import CHARTS, Chart
+
+CHROMIUM = shutil.which("chromium")
+HAND_OUTS = CHARTS[0]
+BROWSER = [
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+
+
+class Clock:
+    """A clock that a test sets."""
+
+    def __init__(self) -> None:
+        self.now = 1_800_000_000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def figures(clock: Clock) -> Figures:
+    return Figures(clock)
+
+
+def hand_out(milliseconds: float = 1.0, source: str = "memory", flow: str = "vntana") -> str:
+    """Return the line that a function writes of a hand-out."""
+    line = Line("TokenBroker", "token-broker")
+    line.add_dimension("flow", flow)
+    line.add_dimension("source", source)
+    line.add_metric("HandOut", "Count", 1)
+    line.add_metric("Duration", "Milliseconds", milliseconds)
+    line.add_metadata("fingerprint", "c30da5238e3ab86a")
+    return line.text(1_800_000_000_000) + "\n"
+
+
+def sums(figures: Figures, flow: str | None = None) -> Mapping[str, float]:
+    return {one["name"]: one["all"]["Sum"] for one in figures.told(HAND_OUTS, flow)}
+
+
+# Figures
+
+
+def test_counts_by_the_metrics_own_dimension(figures: Figures) -> None:
+    """Over all flows together, or over one."""
+    figures.hear(hand_out() + hand_out() + hand_out(source="exchange"))
+    figures.hear(hand_out(flow="editor"))
+    assert sums(figures) == {"exchange": 1, "memory": 3}
+    assert sums(figures, "editor") == {"memory": 1}
+    assert sums(figures, "vendorlink") == {}
+
+
+def test_a_metric_without_a_dimension_is_told_by_flow(figures: Figures) -> None:
+    """Cold starts, waits and latches."""
+    line = Line("TokenBroker", "token-broker")
+    line.add_dimension("flow", "editor")
+    line.add_metric("ColdStart", "Count", 1)
+    figures.hear(line.text(0))
+    [told] = figures.told(Chart("", "ColdStart"))
+    assert told["name"] == "editor"
+
+
+def test_each_point_stands_for_its_seconds_and_old_ones_go(figures: Figures, clock: Clock) -> None:
+    """The last point is now."""
+    figures.hear(hand_out())
+    clock.now += SECONDS
+    figures.hear(hand_out() + hand_out())
+    [told] = figures.told(HAND_OUTS)
+    assert len(told["points"]["Sum"]) == POINTS
+    assert told["points"]["Sum"][-3:] == [None, 1, 2]
+    clock.now += SECONDS * (POINTS - 1)
+    assert sums(figures) == {"memory": 2}
+    clock.now += SECONDS
+    assert sums(figures) == {}
+
+
+def test_percentiles_are_right_within_a_few_percent(figures: Figures) -> None:
+    """As CloudWatch's are."""
+    for milliseconds in range(1, 1001):
+        figures.hear(hand_out(milliseconds))
+    [told] = figures.told(Chart("", "Duration", ("p50", "p99", "Maximum")))
+    assert told["all"]["p50"] == pytest.approx(500, rel=0.03)
+    assert told["all"]["p99"] == pytest.approx(990, rel=0.03)
+    assert told["all"]["Maximum"] == 1000
+
+
+@pytest.mark.parametrize("value", [0.0, 0.3, 7.0])
+def test_a_percentile_never_exceeds_what_was_seen(figures: Figures, value: float) -> None:
+    """Not even of a single value."""
+    figures.hear(hand_out(value))
+    [told] = figures.told(Chart("", "Duration", ("p99",)))
+    assert told["all"]["p99"] == pytest.approx(value, rel=0.03)
+    assert percentile({0: 1}, 0.5, value) <= value
+
+
+def test_memory_is_bounded(figures: Figures, clock: Clock) -> None:
+    """Both in names and in time: what is too much is counted together."""
+    for number in range(MOST_SERIES * 2):
+        figures.hear(hand_out(source=f"source {number}"))
+        clock.now += 0.01
+    assert len(figures._kept) <= MOST_SERIES + 2
+    assert sums(figures)[OTHERS] > 1
+    for _ in range(POINTS * 3):
+        clock.now += SECONDS
+        figures.hear(hand_out(source="source 1"))
+    assert max(len(kept) for kept in figures._kept.values()) <= POINTS
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "",
+        "no JSON",
+        "[1]",
+        "null",
+        "{}",
+        '{"_aws": 1}',
+        '{"_aws": {"CloudWatchMetrics": [{}]}, "flow": "x"}',
+        hand_out().replace("[1.0]", '["much"]'),
+        hand_out().replace("[1.0]", "[NaN]"),
+        "[" * 100_000,
+    ],
+)
+def test_what_is_no_metric_is_not_counted(figures: Figures, line: str) -> None:
+    """A function may print anything."""
+    figures.hear(line)
+    assert not any(figures.told(chart) for chart in CHARTS)
+    figures.hear(f"{line}\n{hand_out()}")
+    assert sums(figures) == {"memory": 1}
+
+
+def test_the_charts_are_the_stacks() -> None:
+    """One definition makes both, of metrics that there are."""
+    metrics = {name for measure in MEASURES.values() for name in measure.metrics}
+    charts = Dashboard(Figures(), list).told(None)["charts"]
+    assert [one["title"] for one in charts] == [chart.title for chart in CHARTS]
+    assert {one["metric"] for one in charts} <= metrics
+
+
+# Who may look
+
+
+def asked(
+    path: str = PATH, method: str = "GET", hosts: tuple[str, ...] = ("127.0.0.1:8080",)
+) -> Answer:
+    gateway = Gateway({}, dashboard=Dashboard(Figures(), list))
+    path, _, query = path.partition("?")
+    return gateway.answer(Incoming(method, path, query, [("Host", host) for host in hosts]))
+
+
+@pytest.mark.parametrize("path", [*FILES, f"{PATH}/figures"])
+def test_is_served_without_a_signature_and_loads_nothing_from_elsewhere(path: str) -> None:
+    """Each part has the policy."""
+    answer = asked(path)
+    headers = dict(answer.headers)
+    assert (answer.status, bool(answer.body)) == (200, True)
+    assert headers["Content-Security-Policy"].startswith("default-src 'none'; script-src 'self';")
+    assert "unsafe" not in headers["Content-Security-Policy"]
+    assert headers["Cache-Control"] == "no-store"
+    assert not any(name.lower().startswith("access-control") for name in headers)
+    assert b"//" not in answer.body.replace(b"http://www.w3.org/2000/svg", b"").replace(b"// ", b"")
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost:1", "LOCALHOST", "[::1]:8080"])
+def test_this_machine_has_several_names(host: str) -> None:
+    assert asked(hosts=(host,)).status == 200
+
+
+@pytest.mark.parametrize(
+    "hosts",
+    [
+        (),
+        ("",),
+        ("evil.example",),
+        ("evil.example:8080",),
+        ("127.0.0.1.evil.example",),
+        ("localhost.evil.example:8080",),
+        ("evil.example@127.0.0.1",),
+        ("127.0.0.1:8080\n",),
+        ("127.0.0.1", "evil.example"),
+    ],
+)
+@pytest.mark.parametrize("path", [*FILES, f"{PATH}/figures"])
+def test_a_foreign_host_is_refused(path: str, hosts: tuple[str, ...]) -> None:
+    """Whoever has his own name point to this machine reads nothing."""
+    assert asked(path, hosts=hosts).status == 403
+
+
+@pytest.mark.parametrize("method", ["POST", "HEAD", "PUT", "DELETE", "OPTIONS", "X"])
+def test_can_only_be_read(method: str) -> None:
+    assert asked(method=method).status == 405
+
+
+@pytest.mark.parametrize("path", [f"{PATH}/", f"{PATH}/dashboard.py", f"{PATH}/../gateway.py"])
+def test_serves_nothing_else(path: str) -> None:
+    assert asked(path).status == 404
+
+
+@pytest.mark.parametrize("path", ["/_dashboards", "/v1/_dashboard", "/"])
+def test_everything_else_is_the_gateways_as_before(path: str) -> None:
+    """Which wants a signature."""
+    assert asked(path).status == 403
+    assert json.loads(asked(path).body)["message"] == "Missing Authentication Token"
+
+
+# States
+
+
+def test_connections_come_in_the_order_of_the_flows() -> None:
+    """Those of other stages and flows are not ours."""
+    names = [f"token-broker/local/{name}" for name in ("editor/b", "vntana/b", "vntana/a", "x/a")]
+    assert connections(iter([*names, "token-broker/prod/vntana/a"])) == [
+        ("vntana", "a"),
+        ("vntana", "b"),
+        ("editor", "b"),
+    ]
+
+
+def test_the_states_are_asked_for_once_for_all_who_look(clock: Clock) -> None:
+    """A second tab costs nothing."""
+    rounds: list[int] = []
+
+    def states() -> Iterator[Mapping[str, Any]]:
+        rounds.append(1)
+        yield {"flow": "vntana", "connection": "demo", "variants": []}
+
+    dashboard = Dashboard(Figures(), states, clock)
+    assert dashboard.told("vntana")["connections"]
+    assert not dashboard.told("editor")["connections"]
+    assert len(rounds) == 1
+    clock.now += 1
+    dashboard.told(None)
+    assert len(rounds) == 2
+
+
+def test_a_state_that_cannot_be_had_is_told_by_its_error() -> None:
+    """And looking makes no line of the log."""
+
+    def handler(event: Any, context: Any) -> Any:
+        raise LookupError(f"{event} {context} s3cret")
+
+    lines: list[str] = []
+    told = state(Function(function_name("vntana"), handler, report=lines.append), "vntana", "demo")
+    assert told["error"] == "LookupError"
+    assert "s3cret" not in json.dumps(told)
+    assert lines == []
+
+
+# The whole
+
+
+@pytest.fixture(scope="module")
+def places() -> Iterator[Places]:
+    """The local system in a process of its own."""
+    chosen = free_ports()
+    with subprocess.Popen(
+        [sys.executable, "-m", "token_broker_local"],
+        env=os.environ | {"PORT": str(chosen.port)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    ) as process:
+        assert process.stdout is not None
+        banner = [*iter(process.stdout.readline, "ready: Ctrl-C ends everything\n")]
+        assert f"Dashboard: {chosen.url('gateway')}{PATH}\n" in banner
+        yield chosen
+        process.kill()
+
+
+def called(places: Places, method: str, path: str, *, sign: bool = True) -> Any:
+    connection = HTTPConnection("127.0.0.1", places.port, timeout=20)
+    headers = dict(signed(method, path).headers) if sign else {}
+    connection.request(method, path, headers=headers)
+    answer = json.loads(connection.getresponse().read())
+    connection.close()
+    return answer
+
+
+def test_shows_what_happened_and_never_a_token(places: Places) -> None:
+    """Of the functions' own lines, and their own words of the state."""
+    answers = [
+        called(places, "POST", f"/v1/{flow}/demo/token") for flow in ("vntana", "vendorlink")
+    ]
+    assert called(places, "POST", "/v1/vntana/demo/token")["source"] == "memory"
+    called(places, "POST", "/v1/vntana/nobody/token")
+    told = called(places, "GET", f"{PATH}/figures", sign=False)
+    charts = {
+        one["metric"]: {each["name"]: each for each in one["series"]} for one in told["charts"]
+    }
+    assert charts["HandOut"]["exchange"]["all"] == {"Sum": 2}
+    assert charts["HandOut"]["memory"]["all"] == {"Sum": 1}
+    assert charts["Failure"]["unknown_connection"]["all"] == {"Sum": 1}
+    assert charts["UpstreamDuration"]
+    assert {*charts["ColdStart"]} <= {*FLOWS}
+    assert [one["flow"] for one in told["connections"]] == [*FLOWS]
+    [variant] = told["connections"][0]["variants"]
+    assert (variant["fingerprint"], variant["state"]) == (answers[0]["fingerprint"], "fresh")
+    for answer in answers:
+        for value in answer["headers"].values():
+            assert value.removeprefix("Bearer ") not in json.dumps(told)
+    assert "demo-key" not in json.dumps(told)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium on this machine")
+def test_a_browser_shows_it(places: Places, tmp_path: Path) -> None:
+    """The page's own policy lets it work, and it complains of nothing."""
+    fingerprint = called(places, "POST", "/v1/vntana/demo/token")["fingerprint"]
+    page = subprocess.run(
+        [
+            CHROMIUM or "",
+            *BROWSER,
+            f"--user-data-dir={tmp_path}",
+            "--enable-logging=stderr",
+            "--virtual-time-budget=5000",
+            "--dump-dom",
+            f"{places.url('gateway')}{PATH}",
+        ],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+    assert fingerprint in page.stdout
+    assert "live, last 10 minutes" in page.stdout
+    assert page.stdout.count("<figure") == len(CHARTS)
+    assert "CONSOLE" not in page.stderr
+
+
+def test_is_served_on_the_gateways_port() -> None:
+    """A body is never sent for what cannot be read."""
+    with ExitStack() as stack:
+        gateway = Gateway({}, dashboard=Dashboard(Figures(), list))
+        port = stack.enter_context(serving(gateway, 0))
+        connection = HTTPConnection("127.0.0.1", port, timeout=5)
+        stack.callback(connection.close)
+        connection.request("GET", PATH)
+        response = connection.getresponse()
+        assert response.getheader("Content-Type") == "text/html; charset=utf-8"
+        assert b"<title>Token Broker</title>" in response.read()
