@@ -33,11 +33,14 @@ class Screen:
 
     def data(self, document: object) -> None:
         """Write *document* as JSON: a line for a pipe, indented for a reader."""
-        print(json.dumps(document, indent=2 if self.is_watched else None, ensure_ascii=False))
+        print(
+            json.dumps(document, indent=2 if self.is_watched else None, ensure_ascii=False),
+            flush=True,
+        )
 
     def lines(self, *lines: str) -> None:
         """Write *lines* exactly as they are."""
-        print("\n".join(lines))
+        print("\n".join(lines), flush=True)
 
     def show(self, *parts: "RenderableType") -> None:
         """Show people a table, or text."""

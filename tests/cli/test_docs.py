@@ -1,0 +1,87 @@
+"""docs/cli.md shows what really happens: its commands run, in order, on a system of their own."""
+
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from tests.cli.systems import system
+from token_broker_local.places import FLOWS, Places
+
+PAGE = Path(__file__).parents[2] / "docs" / "cli.md"
+BLOCK = re.compile(r"```console\n(.*?)```", re.DOTALL)
+FILE = re.compile(r"^`(\S+\.json)`:\n\n```json\n(.*?)```", re.DOTALL | re.MULTILINE)
+
+
+@dataclass(frozen=True)
+class Example:
+    """A command, and what the page says that it prints."""
+
+    command: str
+    output: str
+
+
+def examples(page: str) -> Iterator[Example]:
+    for block in BLOCK.findall(page):
+        for part in re.split(r"^\$ ", block, flags=re.MULTILINE)[1:]:
+            command, _, output = part.partition("\n")
+            yield Example(command, output)
+
+
+def here(text: str, places: Places) -> str:
+    """Return *text* with the ports of this system, where the page has those of `make run`."""
+    named = ("gateway", "services", *FLOWS)
+    ports = {str(8080 + index): str(places.ports[name]) for index, name in enumerate(named)}
+    return re.sub(r"\b808[0-4]\b", lambda found: ports[found[0]], text)
+
+
+def shape(text: str) -> str:
+    """Return *text* without what differs from one run to the next."""
+    for pattern, stands_for in (
+        (r"[█▏▎▍▌▋▊▉░]+", "BAR"),
+        (r"\b[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\b", "UUID"),
+        (r"[\w+/.-]{37,}=*", "…"),
+        (r"[\w+/.-]+…", "…"),  # as the page shortens it
+        (r"\b[0-9a-f]{8,}\b", "HEX"),
+        (r"\d{4}-\d\d-\d\d[T ][\d:]+( UTC|Z)?", "MOMENT"),
+        (r"\b(\d+ (d|h|min|s)\b ?)+", "SPAN "),
+        (r"\b\d+\b", "NUMBER"),
+        (r"\s+", " "),
+    ):
+        text = re.sub(pattern, stands_for, text)
+    return text.strip()
+
+
+def run(command: str, folder: Path, environment: Mapping[str, str]) -> str:
+    """Return all that a shell shows for *command*."""
+    done = subprocess.run(
+        ["/bin/sh", "-c", f"{{ {command}\n}} 2>&1"],
+        cwd=folder,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    return done.stdout
+
+
+@pytest.mark.slow
+def test_the_page_shows_what_happens(tmp_path: Path) -> None:
+    """Each command prints what stands below it, but for tokens, times and the like."""
+    page = PAGE.read_text()
+    shown = [*examples(page)]
+    assert len(shown) > 10
+    with system() as places:
+        for name, content in FILE.findall(page):
+            (tmp_path / name).write_text(here(content, places))
+        path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+        environment = {"PATH": path, "PORT": str(places.port), "COLUMNS": "80"}
+        for example in shown:
+            seen = run(here(example.command, places), tmp_path, environment)
+            assert shape(seen) == shape(example.output), example.command
