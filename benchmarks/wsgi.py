@@ -4,6 +4,7 @@ import io
 import ssl
 import sys
 import threading
+import time
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -87,11 +88,20 @@ class Remembering:
         self._application = application
         self._known: dict[tuple[str, bytes], tuple[str, list[tuple[str, str]], bytes]] = {}
         self.asked: Counter[str] = Counter()
+        self.seconds = 0.0
+        """How long the application itself has taken, for all."""
 
     def __call__(self, environ: dict[str, Any], start: Any) -> Iterable[bytes]:
         """Answer one request."""
         operation = str(environ.get("HTTP_X_AMZ_TARGET", "")).rpartition(".")[2]
         self.asked[operation] += 1
+        began = time.perf_counter()
+        try:
+            return list(self._answered(operation, environ, start))
+        finally:
+            self.seconds += time.perf_counter() - began
+
+    def _answered(self, operation: str, environ: dict[str, Any], start: Any) -> Iterable[bytes]:
         if operation not in {"GetItem", "BatchGetItem", "Decrypt"}:
             self._known.clear()
             found: Iterable[bytes] = self._application(environ, start)

@@ -1,0 +1,167 @@
+"""What an exchange asks of a vendor and of AWS, and what it adds to the vendor's own time.
+
+Measured: calls through the function until a token is had from the vendor's fake, which takes
+150 ms for each answer. Floor: as many bare requests over a connection that is kept alive.
+
+Targets: the protocol's least number of upstream calls; two writes to the table and one read of the
+secret; at most 10 % above the bare calls, AWS's own time counted apart.
+"""
+
+import os
+import time
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import requests
+
+from benchmarks import cloud
+from benchmarks.tables import Spread, Table, Target
+from tests.functions.world import World
+from token_broker_local import environment, provisions
+from token_broker_local.places import Places
+
+DELAY = 0.15
+ROUNDS = int(os.environ.get("ROUNDS", "12"))
+
+ACME, STUDIO = "ac3e0000-0000-4000-8000-00000000000a", "57d10000-0000-4000-8000-00000000000b"
+CHAIRS = "c4a125aa-0000-4000-8000-000000000001"
+TABLES = "7ab1e5aa-0000-4000-8000-000000000002"
+
+
+@dataclass
+class Case:
+    """A call that needs an exchange."""
+
+    name: str
+    flow: str
+    payload: Mapping[str, Any]
+    least: int
+    """Requests to the vendor that the protocol needs."""
+    writes: int = 2
+    secrets: int = 1
+    total: list[float] = field(default_factory=list)
+    aws: list[float] = field(default_factory=list)
+    vendor: list[float] = field(default_factory=list)
+    asked: Counter[str] = field(default_factory=Counter)
+    steps: list[str] = field(default_factory=list)
+
+    @property
+    def written(self) -> int:
+        """Writes to the table."""
+        return self.asked["UpdateItem"]
+
+    def added(self) -> Spread:
+        """Return the share of the bare calls' time that was added to it, without AWS's."""
+        rows = zip(self.total, self.aws, self.vendor, strict=True)
+        return Spread([(total - aws) / vendor - 1 for total, aws, vendor in rows])
+
+
+def cases() -> list[Case]:
+    """Return the exchanges, each to be made after the one before it."""
+    studio = {"organization": STUDIO, "workspace": CHAIRS}
+    return [
+        Case("vntana: organization by uuid, listed once", "vntana", {"organization": ACME}, 3, 8),
+        Case("vntana: its renewal", "vntana", {"organization": ACME, "force": True}, 2),
+        Case("vntana: workspace by uuid, its organization too", "vntana", studio, 2 + 1, 6),
+        Case("vntana: a further workspace", "vntana", studio | {"workspace": TABLES}, 1, 4),
+        Case("vntana: its renewal", "vntana", studio | {"workspace": TABLES, "force": True}, 1),
+        Case("vendorlink: login", "vendorlink", {}, 1),
+        Case("vendorlink: renewal", "vendorlink", {"force": True}, 1),
+        Case("editor", "editor", {"parameters": {"userId": "7", "file": "a.dwg"}}, 1, 4),
+        Case(
+            "editor: anew",
+            "editor",
+            {"parameters": {"userId": "7", "file": "a.dwg"}, "force": True},
+            1,
+        ),
+    ]
+
+
+def bare(url: str, count: int, session: requests.Session) -> float:
+    """Return the milliseconds of *count* requests to the vendor, one after the other."""
+    began = time.perf_counter()
+    for _ in range(count):
+        session.get(f"{url}/nothing", timeout=5)
+    return (time.perf_counter() - began) * 1000
+
+
+def measure(case: Case, world: World, services: cloud.Cloud, connection: str) -> None:
+    """Make the exchange once, for a connection where nothing or what precedes it is kept."""
+    fake = getattr(world, case.flow)
+    world.advance(11)  # an exchange can be forced again
+    services.aws.asked.clear()
+    before, aws = len(fake.log), services.aws.seconds
+    began = time.perf_counter()
+    answer = world.call(case.flow, connection, **case.payload)
+    case.total.append((time.perf_counter() - began) * 1000)
+    assert answer["source"] == "exchange", answer
+    case.aws.append((services.aws.seconds - aws) * 1000)
+    case.asked = Counter(services.aws.asked)
+    case.steps = [entry.step for entry in list(fake.log)[before:]]
+    with requests.Session() as session:
+        session.get(f"{fake.url}/nothing", timeout=5)  # so that the connection is there
+        case.vendor.append(bare(fake.url, len(case.steps), session))
+
+
+def measured() -> list[Case]:
+    """Make every exchange several times, always in the same order."""
+    found = cases()
+    with cloud.running() as services:
+        environment.enter(Places(), os.environ)
+        os.environ["AWS_ENDPOINT_URL"] = services.url
+        world = World(services.aws, **services.fakes)  # type: ignore[arg-type]
+        for fake in services.fakes.values():
+            fake.fail("delay", times=None, seconds=DELAY)
+        for number in range(ROUNDS + 1):
+            services.forget()
+            world._services.clear()
+            for case in found:
+                measure(case, world, services, provisions.DEMO)
+            if number == 0:
+                for case in found:
+                    for times in (case.total, case.aws, case.vendor):
+                        times.clear()
+        world.close()
+    return found
+
+
+def main() -> None:
+    """Measure and publish."""
+    shown = Table(
+        "exchange",
+        f"An exchange, with {DELAY * 1000:.0f} ms for each answer of the vendor",
+        (
+            "exchange",
+            "upstream calls",
+            "writes",
+            "secret reads",
+            "reads",
+            "KMS",
+            "total, ms",
+            "of it AWS",
+            "bare calls, ms",
+            "added, without AWS",
+        ),
+        "AWS is moto, whose time is what it took to work on the requests."
+        " Where a name is resolved, or a connection's secret is first tried, there are further"
+        " leases, each of two writes: of the listing, of the way to the token, of the gate.",
+    )
+    for case in measured():
+        reads = sum(case.asked[name] for name in ("GetItem", "BatchGetItem"))
+        kms = case.asked["Encrypt"] + case.asked["Decrypt"]
+        secrets = case.asked["GetSecretValue"]
+        added = case.added().median
+        shown.add(
+            case.name, len(case.steps), case.written, secrets, reads, kms,
+            Spread(case.total), Spread(case.aws), Spread(case.vendor), f"{added:.0%}",
+        )  # fmt: skip
+        shown.targets += [
+            Target(f"{case.name}: upstream calls", len(case.steps), case.least),
+            Target(f"{case.name}: secret reads", secrets, 1),
+        ]
+        if case.payload.get("force") or case.name == "vendorlink: login":
+            shown.targets.append(Target(f"{case.name}: writes", case.written, 2))
+        shown.targets.append(Target(f"{case.name}: added share", max(added, 0), 0.1))
+    shown.publish()

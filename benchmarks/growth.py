@@ -1,0 +1,160 @@
+"""How a call fares as variants grow from 1 to 100,000 in the table, and what a process then holds.
+
+Measured: calls from the table with that many variants of one connection in it, each for another
+one, and what `Memory` holds after. The table is a dictionary here: what is asked of it is what
+matters, and DynamoDB reads one item by its key whatever else there is.
+
+Targets: one item read for a call, at every size; memory bounded by MEMORY_ENTRIES.
+"""
+
+import base64
+import contextlib
+import gc
+import json
+import os
+import time
+import tracemalloc
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from benchmarks.tables import Spread, Table, Target
+from token_broker import flows
+from token_broker.entry import Service
+from token_broker.environment import Environment
+from token_broker.item import Item
+from token_broker.reading import Reader
+from token_broker.record import SCHEMA, attribute
+from token_broker.sealing import Sealer
+from token_broker.store import Store
+from token_broker.tokens import Token
+from token_broker.variants import Variant
+from token_broker_local.context import LambdaContext
+
+SIZES = (1, 10, 100, 1_000, 10_000, 100_000)
+CALLS = int(os.environ.get("CALLS", "2000"))
+ENTRIES = 1_000
+SETTINGS = {
+    "TABLE_NAME": "table",
+    "KEY_ID": "key",
+    "STAGE": "bench",
+    "MEMORY_ENTRIES": str(ENTRIES),
+    "AWS_REGION": "eu-west-1",
+    "AWS_PROFILE": "none",  # so that everything goes through the clients below
+}
+
+
+class Aws:
+    """DynamoDB and KMS as a hit needs them, by a dictionary and by no encryption."""
+
+    def __init__(self) -> None:
+        self.items: dict[str, dict[str, Any]] = {}
+        self.read = 0
+
+    def get_item(self, Key: Mapping[str, Any], **_: Any) -> dict[str, Any]:  # noqa: N803
+        """Return one item."""
+        self.read += 1
+        found = self.items.get(Key["variant"]["S"])
+        return {"Item": found} if found else {}
+
+    def batch_get_item(self, RequestItems: Mapping[str, Any]) -> dict[str, Any]:  # noqa: N803
+        """Return several items."""
+        [(table, asked)] = RequestItems.items()
+        found = [self.get_item(key).get("Item") for key in asked["Keys"]]
+        return {"Responses": {table: [item for item in found if item]}}
+
+    def encrypt(self, Plaintext: bytes, **_: Any) -> dict[str, Any]:  # noqa: N803
+        """Return the bytes, wrapped."""
+        return {"CiphertextBlob": base64.b64encode(Plaintext)}
+
+    def decrypt(self, CiphertextBlob: bytes, **_: Any) -> dict[str, Any]:  # noqa: N803
+        """Return the bytes, unwrapped."""
+        return {"Plaintext": base64.b64decode(CiphertextBlob)}
+
+
+def function(aws: Any) -> Service:
+    """Return the editor's function over *aws*."""
+    service = Environment(SETTINGS).service(flows.editor)
+    reader = Reader("table", "key", lambda: aws, lambda: aws)
+    store = Store("table", reader, lambda: aws)
+    sealer = Sealer("table", "key", reader, lambda: aws)
+    service.use(replace(service.tools, store=store, sealer=sealer))
+    return service
+
+
+def fill(aws: Aws, sealer: Sealer, first: int, last: int) -> None:
+    """Keep a token for each user from *first* until before *last*."""
+    now = int(time.time())
+    context = json.dumps({"userId": "x"})
+    for user in range(first, last):
+        variant = Variant("parameters", {"parameters": {"userId": str(user)}})
+        item = Item("editor#demo", variant.key)
+        token = Token(f"token-{user}" * 8, {"x-api-token": "t"}, "https://e", now, now + 3600)
+        values = {
+            "schema": SCHEMA, "connection": item.connection, "variant": item.variant,
+            "kind": "parameters", "generation": 1, "fence": 1, "fingerprint": token.fingerprint,
+            "issued_at": now, "expires_at": now + 3600, "refresh_at": now + 3000,
+            "secret_version": "1", "context": context,
+            "token": sealer.seal_token(item, variant, token, context),
+        }  # fmt: skip
+        aws.items[variant.key] = {name: attribute(value) for name, value in values.items()}
+
+
+def calls(service: Service, aws: Aws, size: int) -> tuple[Spread, float]:
+    """Return milliseconds of calls that are all served from the table, and items read for one."""
+    context, times, before = LambdaContext("function"), [], aws.read
+    for number in range(CALLS):
+        service.tools.memory.clear() if size <= ENTRIES else None
+        user = number * 7919 % size
+        event = {"connection": "demo", "parameters": {"userId": str(user)}}
+        began = time.thread_time()
+        answer = service(event, context)
+        times.append((time.thread_time() - began) * 1000)
+        assert answer["source"] in {"table", "memory"}, answer
+    return Spread(times), (aws.read - before) / CALLS
+
+
+def held(service: Service, size: int) -> tuple[int, float]:
+    """Return how many tokens a process holds after asking for all, and how many KiB they take."""
+    service.tools.memory.clear()
+    gc.collect()
+    tracemalloc.start()
+    before = tracemalloc.get_traced_memory()[0]
+    context = LambdaContext("function")
+    for user in range(min(size, 5 * ENTRIES)):
+        service({"connection": "demo", "parameters": {"userId": str(user)}}, context)
+    gc.collect()
+    after = tracemalloc.get_traced_memory()[0]
+    tracemalloc.stop()
+    return len(service.tools.memory), (after - before) / 1024
+
+
+def main() -> None:
+    """Measure and publish."""
+    os.environ |= {
+        "POWERTOOLS_SERVICE_NAME": "token-broker",
+        "POWERTOOLS_METRICS_NAMESPACE": "TokenBroker",
+    }
+    shown = Table(
+        "growth",
+        f"As variants grow: CPU milliseconds of a call from the table, of {CALLS}",
+        ("variants", "a call, ms", "items read", "held", "held, KiB"),
+        f"MEMORY_ENTRIES is {ENTRIES}. Beyond that, a few of the calls are still served from"
+        " memory. The table is a dictionary: DynamoDB's own time does not depend on its size.",
+    )
+    aws = Aws()
+    service = function(aws)
+    first, found = 0, []
+    with Path(os.devnull).open("w") as nowhere, contextlib.redirect_stdout(nowhere):  # audit lines
+        for size in SIZES:
+            fill(aws, service.tools.sealer, first, size)
+            first = size
+            found.append((size, *calls(service, aws, size), *held(service, size)))
+    for row in found:
+        shown.add(*row)
+    shown.targets = [
+        Target("items read for a call, at most", max(row[2] for row in found), 1),
+        Target("tokens held, at most", max(row[3] for row in found), ENTRIES),
+    ]
+    shown.publish()

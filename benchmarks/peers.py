@@ -1,0 +1,381 @@
+"""What a user would write instead, side by side: logins, dead tokens, waiting and cost.
+
+A seeded simulation stands for 100 containers, ten lifetimes of a token, and 10,000 calls that come
+in bursts; nothing here is measured by a clock. The upstream has one session: a login ends the one
+before it, as VNTANA's does. `msal` and `authlib` are the libraries themselves, on simulated time;
+ours is the protocol of `docs/protocol.md` in short, whose code is shown elsewhere (tests/protocol).
+
+Targets for ours: one exchange per lifetime, and no more dead tokens than memory can explain.
+"""
+
+import heapq
+import itertools
+import random
+import time as clock
+from collections.abc import Callable, Generator, Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+from benchmarks.tables import Spread, Table, Target
+
+CONTAINERS, CALLS, BURST = 100, 10_000, 20
+LIFETIME, LIFETIMES = 3600, 10
+LOGIN, READ, WRITE, OPEN, SECRET = 0.30, 0.005, 0.008, 0.006, 0.010
+"""Seconds: a login of two steps, DynamoDB's read and write, KMS's decryption, Secrets Manager."""
+
+USED_AFTER = 0.05
+"""Seconds between a token's hand-out and its use."""
+
+START = 1_800_000_000.0
+
+GB_SECOND, INVOCATION = 0.0000133334, 0.20 / 1e6
+PRICES = {"read": 0.125 / 1e6, "write": 0.625 / 1e6, "kms": 3 / 1e6, "secret": 5 / 1e6}
+"""US dollars by AWS's list for us-east-1, on demand, arm64: aws.amazon.com/<service>/pricing."""
+
+MEMORY_GB = 1.0
+
+Steps = Generator[float, None, Any]
+"""What a call does: it yields the seconds that each step takes, and returns a token."""
+
+
+@dataclass(frozen=True)
+class Token:
+    """The number of a session, and when it ends."""
+
+    session: int
+    issued_at: float
+    expires_at: float
+
+
+@dataclass
+class World:
+    """The time, the upstream, the table, and what they were asked."""
+
+    now: float = START
+    session: int = 0
+    logins: int = 0
+    dead: int = 0
+    waits: list[float] = field(default_factory=list)
+    spent: dict[str, int] = field(default_factory=lambda: dict.fromkeys(PRICES, 0))
+    item: Token | None = None
+    lease_until: float = 0.0
+    nudged_until: float = 0.0
+
+    def login(self) -> Steps:
+        """Log in: the session before this one ends."""
+        began = self.now
+        self.spent["secret"] += 1
+        yield SECRET
+        yield LOGIN
+        return self.enter(began)
+
+    def enter(self, began: float) -> Token:
+        """Begin a session at once."""
+        self.logins += 1
+        self.session += 1
+        return Token(self.session, began, began + LIFETIME)
+
+    def take(self, what: str, seconds: float) -> Iterable[float]:
+        """Ask AWS for something that has a price."""
+        self.spent[what] += 1
+        yield seconds
+
+    def is_alive(self, token: Token | None) -> bool:
+        """Say whether the upstream would accept *token*."""
+        return bool(token and token.session == self.session and self.now < token.expires_at)
+
+
+@dataclass
+class Container:
+    """One Lambda's process: what it remembers."""
+
+    token: Token | None = None
+    read_at: float = -1e9
+    library: Any = None
+
+
+class Strategy:
+    """A way to have a token."""
+
+    name = ""
+    retries = True
+    """Whether a caller whose token was refused asks once more, and says so."""
+
+    def get(self, world: World, own: Container, refused: Token | None) -> Steps:
+        """Return a token that is not *refused*."""
+        raise NotImplementedError
+
+
+class LoginPerCall(Strategy):
+    name = "login per call"
+
+    def get(self, world: World, own: Container, refused: Token | None) -> Steps:
+        del own, refused
+        return (yield from world.login())
+
+
+class InProcess(Strategy):
+    name = "cache in each process"
+    retries = False
+
+    def get(self, world: World, own: Container, refused: Token | None) -> Steps:
+        is_good = own.token and world.now < own.token.expires_at - 60 and own.token != refused
+        if not is_good:
+            own.token = yield from world.login()
+        return own.token
+
+
+class InProcessAgain(InProcess):
+    name = "cache in each process, login again on 401"
+    retries = True
+
+
+class TableWithoutLock(Strategy):
+    name = "secret by parameters, token in DynamoDB, no lock"
+
+    def get(self, world: World, own: Container, refused: Token | None) -> Steps:
+        del own
+        yield from world.take("read", READ)
+        found = world.item
+        if found and world.now < found.expires_at - 60 and found != refused:
+            return found
+        token = yield from world.login()
+        yield from world.take("write", WRITE)
+        world.item = token
+        return token
+
+
+class Ours(Strategy):
+    name = "Token Broker"
+    memory = 60
+
+    def get(self, world: World, own: Container, refused: Token | None) -> Steps:
+        held = own.token if world.now - own.read_at < self.memory else None
+        if held and held != refused and world.now < held.expires_at - 30:
+            return held
+        yield from world.take("read", READ)
+        found = world.item
+        if not found or found == refused or world.now >= found.expires_at - 30:
+            found = yield from self._exchange(world, refused)
+        else:
+            yield from world.take("kms", OPEN)
+            yield from self._nudge(world, found)
+        own.token, own.read_at = found, world.now
+        return found
+
+    def _exchange(self, world: World, refused: Token | None) -> Steps:
+        """Take the lease, or wait for who has it."""
+        while world.now < world.lease_until:
+            yield 0.1
+            yield from world.take("read", READ)
+        found = world.item
+        if found and found != refused and world.now < found.expires_at - 30:
+            yield from world.take("kms", OPEN)
+            return found
+        world.lease_until = world.now + 50
+        yield from world.take("write", WRITE)
+        token = yield from world.login()
+        yield from world.take("kms", OPEN)
+        yield from world.take("write", WRITE)
+        world.item, world.lease_until = token, 0.0
+        return token
+
+    def _nudge(self, world: World, found: Token) -> Steps:
+        """Elect one caller, after 85 % of the lifetime, to have the token renewed off its path."""
+        if world.now < found.issued_at + 0.85 * LIFETIME or world.now < world.nudged_until:
+            return
+        world.nudged_until = world.now + 30
+        yield from world.take("write", WRITE)
+        world.background.append(self._exchange(world, found))  # type: ignore[attr-defined]
+
+
+class OursWithoutMemory(Ours):
+    name = "Token Broker, MEMORY_SECONDS=0"
+    memory = 0
+
+
+class Msal(Strategy):
+    name = "msal in each process"
+    retries = False
+
+    def get(self, world: World, own: Container, refused: Token | None) -> Steps:
+        del refused
+        import msal
+
+        own.library = own.library or msal.ConfidentialClientApplication(
+            "client",
+            client_credential="secret",
+            authority="https://login.microsoftonline.com/tenant",
+            instance_discovery=False,
+            http_client=Answering(world),
+        )
+        before = world.logins
+        answer = own.library.acquire_token_for_client(["https://vendor/.default"])
+        if world.logins > before:
+            world.spent["secret"] += 1
+            yield SECRET + LOGIN
+        return _token(answer)
+
+
+class Authlib(Strategy):
+    name = "authlib in each process"
+    retries = False
+
+    def get(self, world: World, own: Container, refused: Token | None) -> Steps:
+        del refused
+        from authlib.oauth2.client import OAuth2Client
+
+        endpoint = "https://vendor/token"
+        own.library = own.library or OAuth2Client(
+            Answering(world), "client", "secret", token_endpoint=endpoint, leeway=60
+        )
+        before = world.logins
+        token = own.library.token
+        if not token or token.is_expired(leeway=60):
+            own.library.fetch_token(endpoint, grant_type="client_credentials")
+        if world.logins > before:
+            world.spent["secret"] += 1
+            yield SECRET + LOGIN
+        return _token(own.library.token)
+
+
+class Answering:
+    """An HTTP client whose every answer is a new token: what both libraries are given."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+
+    def post(self, *_: object, **__: object) -> Any:
+        """Log in."""
+        return self.request()
+
+    def get(self, url: str, **_: object) -> Any:
+        """Return what msal wants to know of its authority."""
+        base = url.split("/v2.0/", maxsplit=1)[0]
+        found = {f"{name}_endpoint": f"{base}/{name}" for name in ("token", "authorization")}
+        return Answered(found | {"issuer": "https://login.microsoftonline.com/tenant/v2.0"})
+
+    def request(self, *_: object, **__: object) -> Any:
+        """Log in."""
+        token = self._world.enter(self._world.now)
+        value = f"{token.session} {token.issued_at}"
+        return Answered({"access_token": value, "token_type": "Bearer", "expires_in": LIFETIME})
+
+
+class Answered:
+    """An answer, as requests has it."""
+
+    status_code = 200
+
+    def __init__(self, content: dict[str, Any]) -> None:
+        import json
+
+        self.text = json.dumps(content)
+        self.headers = {"Content-Type": "application/json"}
+        self._content = content
+
+    def json(self) -> dict[str, Any]:
+        """Return the body."""
+        return self._content
+
+    def raise_for_status(self) -> None:
+        """Be content."""
+
+
+def _token(answer: Any) -> Token:
+    session, issued_at = answer["access_token"].split()
+    return Token(int(session), float(issued_at), float(issued_at) + LIFETIME)
+
+
+def arrivals(dice: random.Random) -> list[tuple[float, int]]:
+    """Return when calls come, and to which container: a burst at a time, each to another."""
+    found = []
+    for _ in range(CALLS // BURST):
+        began = START + dice.uniform(0, LIFETIME * LIFETIMES)
+        containers = dice.sample(range(CONTAINERS), BURST)
+        found += [(began + dice.uniform(0, 0.5), container) for container in containers]
+    return sorted(found)
+
+
+def call(strategy: Strategy, world: World, own: Container) -> Steps:
+    """Have a token and use it; where it is dead, say so and have another, once."""
+    began = world.now
+    token = yield from strategy.get(world, own, None)
+    waited = world.now - began
+    yield USED_AFTER
+    if not world.is_alive(token):
+        world.dead += 1
+        if strategy.retries:
+            again = world.now
+            yield from strategy.get(world, own, token)
+            waited += world.now - again
+    world.waits.append(waited)
+
+
+def simulated(strategy: Strategy, seed: int = 7) -> World:
+    """Let every call come, and return what became of them."""
+    world, containers = World(), [Container() for _ in range(CONTAINERS)]
+    world.background = []  # type: ignore[attr-defined]
+    order = itertools.count()
+    events: list[tuple[float, int, Steps | int]] = [
+        (at, next(order), container) for at, container in arrivals(random.Random(seed))
+    ]
+    heapq.heapify(events)
+    real = clock.time
+    clock.time = lambda: world.now
+    try:
+        while events:
+            world.now, _, what = heapq.heappop(events)
+            steps = call(strategy, world, containers[what]) if isinstance(what, int) else what
+            pause = next(steps, None)
+            if pause is not None:
+                heapq.heappush(events, (world.now + pause, next(order), steps))
+            for started in world.background:  # type: ignore[attr-defined]
+                heapq.heappush(events, (world.now, next(order), started))
+            world.background.clear()  # type: ignore[attr-defined]
+    finally:
+        clock.time = real
+    return world
+
+
+def dollars(world: World) -> float:
+    """Return what a million calls cost in Lambda and what it asks."""
+    seconds = sum(world.waits) + 0.002 * CALLS
+    services = sum(PRICES[what] * count for what, count in world.spent.items())
+    return (seconds * MEMORY_GB * GB_SECOND + CALLS * INVOCATION + services) / CALLS * 1e6
+
+
+def main(strategies: Callable[[], list[Strategy]] | None = None) -> None:
+    """Simulate and publish."""
+    shown = Table(
+        "peers",
+        f"Peers: {CALLS:,} calls over {CONTAINERS} containers and {LIFETIMES} lifetimes, simulated",
+        (
+            "who",
+            "logins per 10,000",
+            "calls with a dead token",
+            "p50, ms",
+            "p99, ms",
+            "$ a million",
+        ),
+        f"A seeded simulation. Calls come in bursts of {BURST} within half a second. Waiting is for"
+        " a token, a second one after a dead one included where the row asks again. Cost: Lambda"
+        " (1 GB, arm64), DynamoDB, KMS and Secrets Manager by list; no API Gateway in any"
+        " row. Ours seals its tokens by KMS, which is most of its price; the row without a lock does not.",
+    )
+    rows = strategies() if strategies else [
+        LoginPerCall(), InProcess(), InProcessAgain(), Msal(), Authlib(), TableWithoutLock(),
+        Ours(), OursWithoutMemory(),
+    ]  # fmt: skip
+    for strategy in rows:
+        world = simulated(strategy)
+        waits = Spread([wait * 1000 for wait in world.waits])
+        shown.add(
+            strategy.name, world.logins, world.dead, waits.median, waits.quantile(0.99),
+            dollars(world),
+        )  # fmt: skip
+        if isinstance(strategy, Ours):
+            # A token is renewed after 85 to 100 % of its life, and by the first call after that.
+            most = LIFETIMES / 0.85 + 1
+            shown.targets.append(Target(f"{strategy.name}: logins", world.logins, most))
+    shown.publish()
