@@ -5,16 +5,23 @@ What each failure prints, replays it: ``python -m tests.protocol.simulation --se
 
 import os
 from collections.abc import Callable
+from random import Random
 
 import pytest
 
 from tests.protocol.simulation.bugs import BUGS, planted
 from tests.protocol.simulation.campaign import hunt_all, kill_table, run_seeds
 from tests.protocol.simulation.planning import plan_of
-from tests.protocol.simulation.plans import HARMLESS, Plan
+from tests.protocol.simulation.plans import HARMLESS, FlowName, Plan, Visit
 from tests.protocol.simulation.shrinking import shrunk
 from tests.protocol.simulation.stories import story
+from tests.protocol.simulation.vendors import VENDORS
 from tests.protocol.simulation.verdict import judged
+
+CALLS, LIFETIMES = 3400, 40
+"""Of each of the three flows: ten thousand calls in all."""
+
+LIFETIME = 3600
 
 Record = Callable[[str, object], None]
 
@@ -82,3 +89,32 @@ def test_a_calm_plan_excuses_nothing() -> None:
 def breaks(plan: Plan, invariant: str) -> bool:
     """Say whether *plan* breaks an invariant."""
     return any(found.invariant == invariant for found in judged(plan).violations)
+
+
+@pytest.mark.parametrize("flow", VENDORS)
+def test_renewal_is_off_the_callers_path(flow: FlowName) -> None:
+    """In many lifetimes of a token, who calls while it lives never waits, and has its `min_ttl`."""
+    judge = judged(traffic(flow))
+    calls = [one for one in judge.answered if one.action == "token" and one.is_plain]
+    waited = [one for one in calls if one.slept or one.sent]
+
+    assert not judge.violations
+    assert len(judge.made) > LIFETIMES
+    assert {one.end for one in calls} == {"answered"}
+    assert not any(one.had_live for one in waited)
+    assert len(waited) < len(calls) / 100
+
+
+def traffic(flow: FlowName) -> Plan:
+    """Return calls for all variants, through tens of lifetimes."""
+    dice = Random(flow)
+    bodies = VENDORS[flow].bodies
+    times = sorted(dice.uniform(0, LIFETIMES * LIFETIME) for _ in range(CALLS))
+    wishes: list[dict[str, int]] = [{}] * 9 + [{"min_ttl": 45}]
+    visits = [
+        Visit(
+            f"c{number}", at, {"connection": "acme", **dice.choice(bodies), **dice.choice(wishes)}
+        )
+        for number, at in enumerate(times)
+    ]
+    return Plan(1, flow, LIFETIME, tuple(visits), (-15.0, 15.0, 0.0, 4.2))

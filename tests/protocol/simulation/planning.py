@@ -26,6 +26,9 @@ LIFETIMES = (90, 300, 3600)
 LONGEST_RUN_STEPS: Mapping[FlowName, int] = {"vendorlink": 10, "vntana": 36, "editor": 14}
 """About as many steps as an exchange takes, from the first look to the answer."""
 
+COMMITS: Mapping[FlowName, tuple[int, ...]] = {"vendorlink": (7, 8), "vntana": (), "editor": ()}
+"""Steps at which a first exchange keeps what it earned, where there are few ways to it."""
+
 KINDS: tuple[FaultKind, ...] = (
     *("crash", "crash after", "freeze", "freeze after", "refused", "lost", "late", "twice", "slow"),
     *("crash after", "lost", "freeze"),
@@ -88,18 +91,17 @@ def frozen(dice: Random, plan: Plan) -> Plan:
 
 
 def late(dice: Random, plan: Plan) -> Plan:
-    """Let a write or a request of one arrive when the next one is at it."""
+    """Let a write or a request of one who died arrive when the next one is at it."""
     body = dice.choice(VENDORS[plan.flow].bodies)
     arrival = dice.uniform(34, 75)
     times = [0.0, *sorted(arrival - dice.uniform(0, 4) for _ in range(dice.randint(1, 3)))]
-    first = dice.randint(3, LONGEST_RUN_STEPS[plan.flow])
-    faults = [
-        Fault("a", first + dice.randint(0, 2), dice.choice(("late", "late", "slow")), arrival)
-    ]
-    if dice.random() < 0.5:
-        faults.append(Fault("a", first, "refused"))
+    step = dice.choice((dice.randint(3, LONGEST_RUN_STEPS[plan.flow]), *COMMITS[plan.flow]))
+    faults = [Fault("a", step, dice.choice(("late", "late", "slow")), arrival)]
+    faults += [Fault("a", step + 1, "crash")] if dice.random() < 0.7 else []
+    faults += [Fault("a", step - dice.randint(1, 2), "refused")] if dice.random() < 0.4 else []
     kind: FaultKind = dice.choice(("freeze", "slow"))
-    faults.append(Fault("b", dice.randint(3, first + 1), kind, dice.uniform(0.5, 6)))
+    own_step = dice.choice((3, 4, dice.randint(3, step + 1)))
+    faults.append(Fault("b", own_step, kind, dice.uniform(0.5, 6)))
     offsets = dice.choice(((0.0,), (-15.0, 15.0), (-15.0, 15.0)))
     return replace(plan, visits=visits_at(times, body), faults=tuple(faults), offsets=offsets)
 

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from random import Random
 from typing import Any, Protocol
 
-from tests.protocol.simulation.plans import Plan
+from tests.protocol.simulation.plans import FlowName, Plan
 from token_broker import editor, vendorlink, vntana
 from token_broker.exchange import Request, Response
 from token_broker.tools import Flow
@@ -232,7 +232,7 @@ class Editor:
         return {"userId": "zero", "file": "z.dwg" if is_other else "a.dwg"}
 
 
-VENDORS: dict[str, type[Vendorlink] | type[Vntana] | type[Editor]] = {
+VENDORS: dict[FlowName, type[Vendorlink] | type[Vntana] | type[Editor]] = {
     "vendorlink": Vendorlink,
     "vntana": Vntana,
     "editor": Editor,
