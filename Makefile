@@ -17,11 +17,12 @@ DYNALITE := .tools/dynalite/.ready
 SAM := .tools/sam/bin/sam
 SAM_READY := .tools/sam/.ready
 BUILD := .aws-sam/build
+LOCK := layers/requirements.lock
 COMPILE := -m compileall -q --invalidation-mode unchecked-hash
 export SAM_CLI_TELEMETRY := 0
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check format operations build deploy destroy dist audit sam-local bench clean
+.PHONY: help run test check format operations build deploy destroy dist sbom lock audit sam-local bench clean
 
 help:  ## Show these lines.
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -67,10 +68,16 @@ operations: $(READY)  ## Write alarms and dashboard into the template.
 	@.tools/$*/bin/pip install --quiet --disable-pip-version-check -r $<
 	@touch $@
 
+LOCKED = $(PYTHON313) -m pip download --quiet --disable-pip-version-check --require-hashes --no-deps --only-binary=:all: \
+	-r $(LOCK) --dest $(BUILD)-wheels
 build: $(SAM_READY)  ## Make the artifacts in .aws-sam, with bytecode.
 	@test -n "$(PYTHON313)" || { echo "python3.13 is not on PATH; make build PYTHON313=/path/to/it" >&2; exit 1; }
 	@AWS_DEFAULT_REGION=$${AWS_DEFAULT_REGION:-eu-west-1} $(SAM) validate --lint
-	@PATH="$(dir $(PYTHON313)):$$PATH" $(SAM) build --build-dir $(BUILD) --parameter-overrides Architecture=$(ARCH)
+	@# SAM checks no hashes. So pip gets what the lock names, and SAM finds nothing else; for this machine, too, because it looks there first.
+	@rm -rf $(BUILD)-wheels
+	@$(LOCKED)
+	@$(LOCKED) --platform manylinux2014_$(ARCH:arm64=aarch64)
+	@PIP_NO_INDEX=1 PIP_FIND_LINKS=$(abspath $(BUILD)-wheels) PATH="$(dir $(PYTHON313)):$$PATH" $(SAM) build --build-dir $(BUILD) --parameter-overrides Architecture=$(ARCH)
 	@# /opt and /var/task are read-only: without it Lambda would compile at every cold start.
 	@for layer in $(BUILD)/*Layer; do $(PYTHON313) $(COMPILE) -s $$layer -p /opt $$layer; done
 	@for function in $(BUILD)/*Function; do $(PYTHON313) $(COMPILE) -s $$function -p /var/task $$function; done
@@ -82,17 +89,27 @@ destroy: $(SAM_READY)  ## Delete the stage STAGE but its table, key and logs.
 	@$(SAM) delete --stack-name token-broker-$(STAGE)
 	@echo "Kept: table and key alias token-broker-$(STAGE), log groups /aws/*/token-broker-$(STAGE)*; see docs/deploying.md"
 
-dist: build .tools/dist/.ready  ## Make what a release has: layers, package, and a list of what is in them.
+dist: build sbom  ## Make what a release has: layers, package, and a list of what is in them.
 	@mkdir -p dist
 	@cd $(BUILD)/TokenBrokerLayer && $(PYTHON313) -m zipfile -c $(CURDIR)/dist/token-broker-layer-$(ARCH).zip python
 	@cd $(BUILD)/TokenBrokerClientLayer && $(PYTHON313) -m zipfile -c $(CURDIR)/dist/token-broker-client-layer-$(ARCH).zip python
 	@.tools/dist/bin/python -m build --outdir dist . >/dev/null
-	@PYTHONPATH=$(BUILD)/TokenBrokerLayer/python .tools/dist/bin/cyclonedx-py environment -S --output-reproducible \
-		--pyproject pyproject.toml -o dist/token-broker-sbom.json $(PYTHON313)
 	@ls -l dist
 
-audit: .tools/audit/.ready  ## Check the template against known mistakes.
+sbom: .tools/dist/.ready  ## List what was built, with licences, in dist/token-broker-sbom.json.
+	@test -d $(BUILD)/TokenBrokerLayer || $(MAKE) --no-print-directory build
+	@mkdir -p dist
+	@PYTHONPATH=$(BUILD)/TokenBrokerLayer/python .tools/dist/bin/cyclonedx-py environment -S --output-reproducible \
+		--pyproject pyproject.toml -o dist/token-broker-sbom.json $(PYTHON313)
+
+lock: .tools/lock/.ready  ## Choose the newest versions for the layers, and write their hashes down.
+	@.tools/lock/bin/uv pip compile --quiet --universal --upgrade --generate-hashes --no-header --no-annotate --python-version 3.13 \
+		layers/*/python/requirements.txt > $(LOCK).new
+	@{ head -n 1 $(LOCK); cat $(LOCK).new; } > $(LOCK).whole && mv $(LOCK).whole $(LOCK) && rm $(LOCK).new
+
+audit: .tools/audit/.ready .tools/vulnerabilities/.ready  ## Check the template against known mistakes, the layers against known vulnerabilities.
 	@.tools/audit/bin/checkov --config-file .checkov.yaml
+	@PYTHONPATH=tools $(PYTHON) -m token_broker_operations.vulnerabilities $(LOCK) .tools/vulnerabilities/bin/pip-audit
 
 # SAM_LOCAL is what runs `sam local …`, where it is not SAM itself.
 SAM_LOCAL ?= $(SAM)

@@ -1,0 +1,50 @@
+"""What the layers bring is pinned, hashed, and free to be given on."""
+
+import re
+from importlib.metadata import metadata
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+LOCK = (ROOT / "layers/requirements.lock").read_text()
+PINS = dict(re.findall(r"^([a-z0-9-]+)==([\w.]+) \\$", LOCK, re.MULTILINE))
+WANTED = [
+    re.match(r"[\w-]+", line)
+    for path in ROOT.glob("layers/*/python/requirements.txt")
+    for line in path.read_text().splitlines()
+]
+LICENCES = dict(
+    re.findall(
+        r"^\| `([\w-]+)` \| ([\w.-]+) \|",
+        (ROOT / "docs/decisions/0012-what-is-in-the-layers.md").read_text(),
+        re.MULTILINE,
+    )
+)
+
+
+def test_whatever_a_layer_asks_for_is_locked() -> None:
+    assert PINS.keys() >= {name.group() for name in WANTED if name}
+
+
+def test_every_package_has_hashes() -> None:
+    """A line that pins is followed by one with a hash; nothing else stands in the file."""
+    packages = re.split(r"^(?=[a-z])", LOCK, flags=re.MULTILINE)[1:]
+    assert len(packages) == len(PINS)
+    hashes = r"(    --hash=sha256:[0-9a-f]{64}( \\)?\n)+"
+    assert all(re.fullmatch(rf"\S+==\S+ \\\n{hashes}", package) for package in packages)
+
+
+def test_every_package_has_a_licence_that_is_known() -> None:
+    """A new one is looked at by a person before it is shipped."""
+    assert LICENCES.keys() == PINS.keys()
+
+
+@pytest.mark.parametrize(("name", "licence"), LICENCES.items())
+def test_a_package_says_of_its_licence_what_the_page_says(name: str, licence: str) -> None:
+    said = metadata(name)
+    classes = " ".join(said.get_all("Classifier") or [])
+    words = {"MIT": "MIT License", "Apache-2.0": "Apache Software", "MPL-2.0": "MPL 2.0"}
+    texts = [said["License-Expression"], said["License"]]
+    told = " ".join(text for text in texts if text)
+    assert licence in told or words.get(licence, licence) in classes + told

@@ -1,0 +1,45 @@
+"""What `make audit` makes of pip-audit's answers."""
+
+import json
+import sys
+from typing import Any
+
+import pytest
+
+from token_broker_operations.vulnerabilities import main
+
+SOUND = {"name": "idna", "version": "3.20", "vulns": []}
+BAD = {
+    "name": "urllib3",
+    "version": "1.0",
+    "vulns": [{"id": "CVE-1", "fix_versions": ["2.0"]}, {"id": "CVE-2", "fix_versions": []}],
+}
+UNKNOWN = {"name": "certifi", "skip_reason": "nobody knows it"}
+
+
+def audit(*packages: dict[str, Any]) -> str | None:
+    """Return what the audit ends with, if pip-audit answers *packages*."""
+    said = json.dumps({"dependencies": packages})
+    return main("a.lock", sys.executable, "-c", f"print({said!r})")
+
+
+def test_what_is_known_fails_the_audit() -> None:
+    """Whether it is mended or not."""
+    assert audit(SOUND, BAD) == (
+        "urllib3 1.0: CVE-1, mended in 2.0\nurllib3 1.0: CVE-2, mended in no version yet"
+    )
+
+
+def test_nothing_is_known(capsys: pytest.CaptureFixture[str]) -> None:
+    """A package that nothing was learned of is named."""
+    assert audit(SOUND, UNKNOWN) is None
+    assert capsys.readouterr().out == (
+        "Not audited: certifi\nNothing is known against 1 packages.\n"
+    )
+
+
+@pytest.mark.parametrize("code", ["raise SystemExit('no network')", "print('{}')"])
+def test_without_a_network_it_says_so(code: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main("a.lock", sys.executable, "-c", code) is None
+    assert audit(UNKNOWN) is None
+    assert capsys.readouterr().out.count("Try again with a network.") == 2
