@@ -77,7 +77,8 @@ def local_system() -> Iterator[None]:
     environment = os.environ | {"PORT": str(PLACES.port)}
     with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as system:
         assert system.stdout
-        next(line for line in system.stdout if line.startswith("ready"))
+        if not any(line.startswith("ready") for line in system.stdout):
+            raise SystemExit("the local system does not start; it has said why")
         bridges = [
             bridge((EVERYWHERE, port + OUTSIDE), ("127.0.0.1", port)) for port in ports(PLACES.port)
         ]

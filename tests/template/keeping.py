@@ -4,9 +4,11 @@ from collections.abc import Iterator
 
 from tests.template.documents import Template
 from tests.template.subjects import FLOWS, KEY_ARN, of_type, text
-from token_broker_operations.signals import codes
+from token_broker_operations.signals import SIGNALS, codes
 
-OURS = {"<CrashAlarm>", "<FailureInternalAlarm>", "<FailureStoreUnavailableAlarm>"}
+OURS = {"<CrashAlarm>"} | {
+    f"<Failure{signal.name}Alarm>" for signal in SIGNALS if signal.whose == "ours"
+}
 """The alarms that take a deployment back."""
 
 VARIABLES = {

@@ -10,7 +10,7 @@ from tests.template.rules import sound
 from token_broker.telemetry import MEASURES
 from token_broker_operations import alarms, dashboard
 from token_broker_operations.__main__ import written
-from token_broker_operations.signals import SIGNALS, codes
+from token_broker_operations.signals import SIGNALS, Signal, codes
 
 TEMPLATE = (ROOT / "template.yaml").read_text()
 
@@ -24,6 +24,13 @@ def test_the_template_is_up_to_date() -> None:
 def test_every_code_has_one_signal() -> None:
     """A new error without an alarm fails here."""
     assert sorted(signal.code for signal in SIGNALS) == sorted(codes())
+
+
+@pytest.mark.parametrize("signal", SIGNALS, ids=lambda signal: signal.code)
+def test_the_runbook_says_whose_it_is(signal: Signal) -> None:
+    """In the table that the one who is woken sees first."""
+    rows = re.findall(r"(?m)^\| (\w+) \| (.*?) \|", (ROOT / alarms.RUNBOOK).read_text())
+    assert [whose for whose, named in rows if f"`{signal.code}`" in named] == [signal.whose]
 
 
 @pytest.mark.parametrize("chart", dashboard.CHARTS, ids=lambda chart: chart.metric)

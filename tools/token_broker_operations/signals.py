@@ -6,6 +6,7 @@ must act on alarms at once; one that callers or upstreams cause and that passes,
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Literal, TypeAlias
 
 from token_broker.errors import BrokerError
 
@@ -18,12 +19,16 @@ PROMPT = 60
 AT_ONCE = 0
 """The first failure alarms."""
 
+Whose: TypeAlias = Literal["ours", "load", "secret", "vendor", "caller"]
+"""At whose door a failure lies. The service level counts what is ours, and load."""
+
 
 @dataclass(frozen=True, slots=True)
 class Signal:
     """A code's alarm: more than *above* failures in each of *periods* times *period* seconds."""
 
     code: str
+    whose: Whose
     above: int
     periods: int
     meaning: str
@@ -38,6 +43,7 @@ class Signal:
 SIGNALS = (
     Signal(
         "internal",
+        "ours",
         AT_ONCE,
         1,
         "A defect of the broker's. A deployment that meets it is taken back.",
@@ -45,6 +51,7 @@ SIGNALS = (
     ),
     Signal(
         "store_unavailable",
+        "ours",
         3,
         1,
         "The table or its key does not answer, or may not be used.",
@@ -52,29 +59,44 @@ SIGNALS = (
     ),
     Signal(
         "not_configured",
+        "secret",
         AT_ONCE,
         1,
         "A secret, or the environment, is wrong. The log names the key.",
     ),
-    Signal("credential_rejected", AT_ONCE, 1, "A vendor refused a connection's credentials."),
+    Signal(
+        "credential_rejected", "secret", AT_ONCE, 1, "A vendor refused a connection's credentials."
+    ),
     Signal(
         "credential_latched",
+        "secret",
         AT_ONCE,
         1,
         "Callers ask for a connection whose credentials were refused.",
     ),
     Signal(
         "upstream_refused",
+        "vendor",
         3,
         1,
         "A vendor refuses, but not for the credentials: its code says why.",
     ),
-    Signal("upstream_contract_changed", AT_ONCE, 1, "A vendor answers other than documented."),
-    Signal("upstream_unavailable", 10, 3, "A vendor does not answer, and no old token lives."),
-    Signal("refresh_in_progress", 20, 3, "Callers wait in vain for somebody else's exchange."),
-    Signal("too_many_requests", 20, 3, "A caller forces or rejects tokens again and again."),
-    Signal("unknown_connection", 20, 3, "A caller asks for a connection that has no secret."),
-    Signal("invalid_request", 100, 3, "A caller sends requests that are wrong."),
+    Signal(
+        "upstream_contract_changed", "vendor", AT_ONCE, 1, "A vendor answers other than documented."
+    ),
+    Signal(
+        "upstream_unavailable", "vendor", 10, 3, "A vendor does not answer, and no old token lives."
+    ),
+    Signal(
+        "refresh_in_progress", "load", 20, 3, "Callers wait in vain for somebody else's exchange."
+    ),
+    Signal(
+        "too_many_requests", "caller", 20, 3, "A caller forces or rejects tokens again and again."
+    ),
+    Signal(
+        "unknown_connection", "caller", 20, 3, "A caller asks for a connection that has no secret."
+    ),
+    Signal("invalid_request", "caller", 100, 3, "A caller sends requests that are wrong."),
 )
 
 
