@@ -3,13 +3,17 @@
 import json
 import re
 from itertools import count
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+import boto3
 import pytest
 
 from tests.cli.operators import Operator
 from token_broker_fakes.vntana.accounts import demo_account
 from token_broker_local.vendors import demo_secrets
+
+if TYPE_CHECKING:
+    from mypy_boto3_secretsmanager import SecretsManagerClient
 
 NAMES = (f"new-{number}" for number in count())
 SECRET = "s3cret-c4nary"
@@ -17,6 +21,16 @@ SECRET = "s3cret-c4nary"
 
 def secret(operator: Operator, flow: str, **changes: Any) -> str:
     return json.dumps(dict(demo_secrets(operator.places)[flow]) | changes)
+
+
+def secrets_manager(operator: Operator) -> "SecretsManagerClient":
+    return boto3.client(
+        "secretsmanager",
+        region_name="eu-west-1",
+        endpoint_url=operator.places.url("services"),
+        aws_access_key_id="local",
+        aws_secret_access_key="local",
+    )
 
 
 @pytest.mark.parametrize("flow", ["vntana", "vendorlink", "editor"])
@@ -158,3 +172,33 @@ def test_nobody_to_ask_is_wrong_usage(operator: Operator) -> None:
     """Not a question that waits for ever."""
     result = operator.pipes("connect", "vntana", "mine")
     assert (result.returncode, "--file" in result.stderr) == (2, True)
+
+
+def test_a_secret_that_is_no_json_is_replaced(operator: Operator) -> None:
+    """Connecting is the way to mend it."""
+    name, client = next(NAMES), secrets_manager(operator)
+    client.create_secret(Name=f"token-broker/local/editor/{name}", SecretString="not JSON")
+    words = ("connect", "editor", name, "--file", "-")
+    result = operator.says(*words, stdin=secret(operator, "editor"))
+    assert result.stdout == f"updated: editor/{name}\n"
+    assert "no JSON" in result.stderr
+
+
+def test_a_secret_that_is_being_deleted_is_told(operator: Operator) -> None:
+    """With how to have it back."""
+    name, client = next(NAMES), secrets_manager(operator)
+    whole = f"token-broker/local/editor/{name}"
+    client.create_secret(Name=whole, SecretString=secret(operator, "editor"))
+    client.delete_secret(SecretId=whole)
+    words = ("connect", "editor", name, "--file", "-")
+    result = operator.says(*words, stdin=secret(operator, "editor"))
+    assert (result.exit_code, "restore-secret" in result.stderr) == (1, True)
+
+
+def test_a_new_secret_is_sealed_with_a_key_of_ones_own(operator: Operator) -> None:
+    """If one is named."""
+    name = next(NAMES)
+    words = ("connect", "editor", name, "--file", "-", "--no-check", "--kms-key", "alias/mine")
+    assert operator.told(*words, stdin=secret(operator, "editor"))["done"] == "created"
+    found = secrets_manager(operator).describe_secret(SecretId=f"token-broker/local/editor/{name}")
+    assert found["KmsKeyId"] == "alias/mine"

@@ -1,14 +1,17 @@
 """What is seen on a terminal, and what comes out of a pipe, by real processes."""
 
 import json
+import os
 import re
 import resource
 import subprocess
 import sys
 
 import pytest
+from typer.main import get_command
 
-from tests.cli.operators import PROGRAM, Operator, watched
+from tests.cli.operators import PROGRAM, Operator
+from token_broker_cli.main import app
 
 ESCAPE = "\x1b["
 MASK = "••••••••"
@@ -118,6 +121,25 @@ def used(command: list[str]) -> float:
 
 
 def test_completion_is_offered() -> None:
-    """By the shell's own means."""
-    code, seen = watched([PROGRAM, "--show-completion", "bash"], [])
-    assert (code, "_TOKEN_BROKER_COMPLETE" in seen or "complete" in seen) == (0, True)
+    """Of commands and flows, by the shell's own means."""
+    words = {"tok": ("1", "token"), "token vend": ("2", "vendorlink")}
+    for typed, (position, found) in words.items():
+        asked = {"COMP_WORDS": f"token-broker {typed}", "COMP_CWORD": position}
+        result = subprocess.run(
+            [PROGRAM],
+            env=os.environ | asked | {"_TOKEN_BROKER_COMPLETE": "complete_bash"},
+            capture_output=True,
+            text=True,
+            timeout=30,
+            check=False,
+        )
+        assert result.stdout.split() == [found], result.stderr
+
+
+def test_no_secret_can_be_an_argument() -> None:
+    """No command has an option or an argument for a password, a key or a token."""
+    commands = get_command(app).commands  # type: ignore[attr-defined]  # of a group
+    names = {one.name for command in commands.values() for one in command.params}
+    assert len(names) > 10
+    # `kms_key` names a key.
+    assert not {n for n in names - {"kms_key"} if re.search("pass|secret|token|key|cred", n)}

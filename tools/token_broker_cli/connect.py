@@ -13,26 +13,42 @@ from token_broker_cli import files
 from token_broker_cli.desk import Desk
 from token_broker_cli.forms import fill_in, is_same_login
 from token_broker_cli.trial import attempt
-from token_broker_cli.troubles import ADVICE, Trouble, usage
+from token_broker_cli.troubles import ADVICE, Trouble, trouble, usage
 from token_broker_cli.vault import Vault
 
 UNTRIED = "Nothing was stored. --no-check stores without trying."
 
 
-def connect(desk: Desk, flow: str, name: str, file: str | None, *, check: bool) -> None:
+def connect(
+    desk: Desk, flow: str, name: str, file: str | None, *, check: bool, key: str | None = None
+) -> None:
     """Add a connection, or change one."""
     vault = Vault(desk)
-    kept = vault.read(flow, name)
+    kept = present(desk, vault, flow, name)
     document = read(file) if file else ask(desk, flow, name, kept)
     module = flow_of(flow)
     credentials = parsed(module, document)
     if check:
         refuse_rejected(desk, flow, name, kept, document)
-        welcome(desk, flow, tried(module, credentials))
+        with desk.screen.waiting(f"trying it at the vendor of {flow}"):
+            token = tried(module, credentials)
+        welcome(desk, flow, token)
     done = "unchanged" if document == kept else ""
     # The same again would be a new version, with which all tokens are made anew.
-    done = done or ("created" if vault.write(flow, name, document) else "updated")
+    done = done or ("created" if vault.write(flow, name, document, key) else "updated")
     tell(desk, flow, name, done, was_tried=check)
+
+
+def present(desk: Desk, vault: Vault, flow: str, name: str) -> Any:
+    """Return what the connection has now, None if it is new, damaged, or not for us to read."""
+    try:
+        return vault.read(flow, name)
+    except Exception as error:
+        known = trouble(error)
+        if known.code not in ("access_denied", "not_configured"):
+            raise
+        desk.screen.note(f"What is stored now is not looked at: {known.detail}", "yellow")
+        return None
 
 
 def tell(desk: Desk, flow: str, name: str, done: str, *, was_tried: bool) -> None:

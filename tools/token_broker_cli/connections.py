@@ -38,9 +38,8 @@ class Connection:
 
 def connections(desk: Desk) -> int:
     """List the connections; return the exit code."""
-    names = Vault(desk).connections()
-    with ThreadPoolExecutor(ASKED_AT_ONCE) as pool:
-        found = [*pool.map(lambda name: asked(desk, *name), names)]
+    with desk.screen.waiting("asking the broker"), ThreadPoolExecutor(ASKED_AT_ONCE) as pool:
+        found = [*pool.map(lambda name: asked(desk, *name), Vault(desk).connections())]
     if desk.screen.json:
         desk.screen.data({"connections": [one.document() for one in found]})
     elif found:

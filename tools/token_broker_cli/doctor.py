@@ -19,7 +19,8 @@ MARKS = {Level.OK: ("✓", "green"), Level.WARNING: ("!", "yellow"), Level.FAILU
 
 def doctor(desk: Desk) -> int:
     """Check everything; return the exit code."""
-    found = [*examined(desk)]
+    with desk.screen.waiting("examining"):
+        found = [*examined(desk)]
     failures = sum(one.level is Level.FAILURE for one in found)
     if desk.screen.json:
         desk.screen.data({"ok": not failures, "findings": [asdict(one) for one in found]})

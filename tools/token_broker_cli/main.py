@@ -74,17 +74,21 @@ def connect(
     desk: Desk,
     flow: FlowName,
     name: Name,
+    *,
     file: Annotated[
         str | None, typer.Option(metavar="FILE", help="Read the secret's JSON; - is stdin.")
     ] = None,
     check: Annotated[
         bool, typer.Option("--check/--no-check", help="Try it at the vendor before storing it.")
     ] = True,
+    kms_key: Annotated[
+        str | None, typer.Option(metavar="KEY", help="Seal a new secret with this KMS key.")
+    ] = None,
 ) -> None:
     """Add a connection, or change one: asks, checks, tries, stores."""
     from token_broker_cli import connect as page  # noqa: PLC0415 (see above)
 
-    page.connect(desk, flow, checked(name), file, check=check)
+    page.connect(desk, flow, checked(name), file, check=check, key=kms_key)
 
 
 @app.command()

@@ -6,6 +6,7 @@ with NO_COLOR.
 
 import json
 import sys
+from contextlib import AbstractContextManager, nullcontext
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -33,10 +34,10 @@ class Screen:
 
     def data(self, document: object) -> None:
         """Write *document* as JSON: a line for a pipe, indented for a reader."""
-        print(
-            json.dumps(document, indent=2 if self.is_watched else None, ensure_ascii=False),
-            flush=True,
-        )
+        if self.is_watched:
+            print(plain(json.dumps(document, indent=2, ensure_ascii=False)), flush=True)
+        else:
+            print(json.dumps(document, ensure_ascii=False), flush=True)
 
     def lines(self, *lines: str) -> None:
         """Write *lines* exactly as they are."""
@@ -52,6 +53,12 @@ class Screen:
             from rich.text import Text  # noqa: PLC0415 (slow, and `--help` does without)
 
             self._say(Text(plain(text), style))
+
+    def waiting(self, text: str) -> AbstractContextManager[object]:
+        """Show a person that something is being done, as long as it is."""
+        if self.json or not self._err.is_terminal:
+            return nullcontext()
+        return self._err.status(f"{text} …")
 
     def fail(self, trouble: Trouble) -> None:
         """Say what went wrong."""

@@ -62,7 +62,8 @@ def token(
     desk: Desk, flow: str, name: str, body: Mapping[str, Any], form: Form, *, show: bool
 ) -> None:
     """Ask for a token and print it."""
-    answer = desk.call(flow, name, "token", **body)
+    with desk.screen.waiting("asking the broker"):
+        answer = desk.call(flow, name, "token", **body)
     hidden = desk.screen.is_watched and not show
     shown = masked(answer) if hidden else answer
     if form is Form.JSON:

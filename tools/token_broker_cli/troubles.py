@@ -115,4 +115,7 @@ def _refusal(told: Mapping[str, str], operation: str) -> Trouble:
     code = told.get("Code", "unknown")
     if code.startswith(DENIED):
         return Trouble("access_denied", f"AWS refused {operation}: {told.get('Message') or code}")
+    if code == "InvalidRequestException" and operation.endswith("SecretValue"):
+        detail = f"AWS refused {operation}: the secret is scheduled for deletion"
+        return Trouble("aws_failed", detail, "Restore it: aws secretsmanager restore-secret.")
     return Trouble("aws_failed", f"AWS answered {operation} with {code}", f"Look up {code}.")

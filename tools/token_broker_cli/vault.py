@@ -47,8 +47,8 @@ class Vault:
         except (ValueError, RecursionError):
             raise Trouble("not_configured", f"the secret of {flow}/{name} is no JSON") from None
 
-    def write(self, flow: str, name: str, document: Any) -> bool:
-        """Keep *document*; say whether the connection is new."""
+    def write(self, flow: str, name: str, document: Any, key: str | None = None) -> bool:
+        """Keep *document*; say whether the connection is new, and then sealed with *key*."""
         text = json.dumps(document)
         try:
             self._client.put_secret_value(SecretId=self._id(flow, name), SecretString=text)
@@ -57,6 +57,7 @@ class Vault:
                 Name=self._id(flow, name),
                 SecretString=text,
                 Description="Credentials that Token Broker logs in with",
+                **({"KmsKeyId": key} if key else {}),
             )
             return True
         return False
