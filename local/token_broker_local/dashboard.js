@@ -82,7 +82,7 @@ const cell = (className, ...children) => made("td", { className }, ...children);
 const pill = (name) => made("span", { className: `pill ${name}` }, name);
 
 const named = (connection, isAgain) => isAgain ? cell("")
-  : cell("", made("span", { className: "faint" }, `${connection.flow} / `), connection.connection);
+  : cell("connection", made("span", { className: "faint" }, `${connection.flow} / `), connection.connection);
 
 function empty(connection) {
   const said = connection.error
@@ -106,7 +106,7 @@ function row(connection, variant, index, now) {
 }
 
 function described(variant) {
-  const key = variant.variant === "-" ? "the only one" : variant.variant.slice(0, 8);
+  const key = variant.variant === "-" ? "whole connection" : variant.variant.slice(0, 8);
   const flat = Object.entries(variant.context?.parameters ?? variant.context ?? {})
     .filter(([, value]) => value !== null && value !== "");
   if (!flat.length) return [made("span", { className: "faint" }, key)];
