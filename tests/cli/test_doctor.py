@@ -7,9 +7,8 @@ import boto3
 import pytest
 
 from tests.cli.conftest import Connect
-from tests.cli.operators import Operator
-from tests.cli.systems import system
-from token_broker_local.places import TABLE
+from tests.cli.operators import RUNNER, Operator
+from token_broker_cli.main import app
 
 
 def findings(operator: Operator) -> dict[str, dict[str, str]]:
@@ -85,28 +84,50 @@ def test_a_system_that_is_down_is_found_down(operator: Operator) -> None:
     assert found["table"]["says"].startswith("unreachable")
 
 
-@pytest.mark.slow
-def test_what_was_never_deployed_is_named(operator: Operator) -> None:
-    """Table, key, and the sweeping of old items."""
-    del operator
-    with system() as places:
-        broken = Operator(places)
-        client(broken, "dynamodb").delete_table(TableName=TABLE)
-        kms = client(broken, "kms")
-        kms.delete_alias(AliasName=f"alias/{TABLE}")
-        found = findings(broken)
-        assert found["table"]["says"] == f"there is no table {TABLE}"
-        assert found["key"]["says"] == f"there is no key alias/{TABLE}"
-        make_wrong_table(client(broken, "dynamodb"))
-        found = findings(broken)
-        assert "other keys" in found["table"]["says"]
-        assert found["ttl"]["level"] == "warning"
+def test_what_was_never_deployed_is_named(
+    operator: Operator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Table, key, and the sweeping of old items: of a stage that has none of them."""
+    found = of_stage("bare", operator, monkeypatch)
+    assert found["table"]["says"] == "there is no table token-broker-bare"
+    assert found["key"]["says"] == "there is no key alias/token-broker-bare"
+    assert found["secrets"]["level"] == "warning"
+    make_wrong_table(client(operator, "dynamodb"), "token-broker-bare")
+    disabled_key(client(operator, "kms"), "alias/token-broker-bare")
+    found = of_stage("bare", operator, monkeypatch)
+    assert "other keys" in found["table"]["says"]
+    assert found["key"]["says"] == "alias/token-broker-bare is Disabled"
+    assert found["ttl"]["level"] == "warning"
 
 
-def make_wrong_table(dynamodb: Any) -> None:
+def of_stage(
+    stage: str, operator: Operator, monkeypatch: pytest.MonkeyPatch
+) -> dict[str, dict[str, str]]:
+    """Return what is found of another *stage* in the same account."""
+    values = {
+        "AWS_ENDPOINT_URL": operator.places.url("services"),
+        "AWS_ACCESS_KEY_ID": "local",
+        "AWS_SECRET_ACCESS_KEY": "local",
+        "AWS_REGION": "eu-west-1",
+    }
+    for name, value in values.items():
+        monkeypatch.setenv(name, value)
+    words = ["doctor", "--json", "--stage", stage, "--url", operator.places.url("gateway")]
+    result = RUNNER.invoke(app, words)
+    assert result.exit_code == 1, result.output
+    return {one["check"]: one for one in json.loads(result.stdout)["findings"]}
+
+
+def make_wrong_table(dynamodb: Any, name: str) -> None:
     dynamodb.create_table(
-        TableName=TABLE,
+        TableName=name,
         BillingMode="PAY_PER_REQUEST",
         KeySchema=[{"AttributeName": "id", "KeyType": "HASH"}],
         AttributeDefinitions=[{"AttributeName": "id", "AttributeType": "S"}],
     )
+
+
+def disabled_key(kms: Any, alias: str) -> None:
+    key = kms.create_key()["KeyMetadata"]["KeyId"]
+    kms.create_alias(AliasName=alias, TargetKeyId=key)
+    kms.disable_key(KeyId=key)
