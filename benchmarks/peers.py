@@ -360,8 +360,8 @@ def main(strategies: Callable[[], list[Strategy]] | None = None) -> None:
         ),
         f"A seeded simulation. Calls come in bursts of {BURST} within half a second. Waiting is for"
         " a token, a second one after a dead one included where the row asks again. Cost: Lambda"
-        " (1 GB, arm64), DynamoDB, KMS and Secrets Manager by list; no API Gateway in any"
-        " row. Ours seals its tokens by KMS, which is most of its price; the row without a lock does not.",
+        " (1 GB, arm64), DynamoDB, KMS and Secrets Manager by list; no API Gateway in any row. Ours"
+        " seals its tokens by KMS, which is most of its price; the row without a lock does not.",
     )
     rows = strategies() if strategies else [
         LoginPerCall(), InProcess(), InProcessAgain(), Msal(), Authlib(), TableWithoutLock(),

@@ -1,0 +1,215 @@
+"""The local system under load: many callers on one key, on many keys, and as a token ends.
+
+Measured by locust, at a steady rate: throughput, waiting, errors, and what the vendor was asked.
+Everything is on this machine, all processes on the same processors: waiting here is the local
+gateway's and moto's more than the broker's. LOAD_URL measures a deployed stage instead (its
+connection LOAD_CONNECTION, of VNTANA, with AWS's credentials in the environment).
+
+Targets: one exchange per key and lifetime; no error; as tokens are renewed, p99 of callers is at
+most 10 % above what it is else.
+"""
+
+import json
+import os
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory, TemporaryFile
+from typing import Any
+
+import boto3
+
+from benchmarks.emulator import ROOT
+from benchmarks.tables import Spread, Table, Target
+
+SECONDS = int(os.environ.get("SECONDS_EACH", "12"))
+RATE = int(os.environ.get("RATE", "40"))
+PORT = int(os.environ.get("LOAD_PORT", "18080"))
+LIVES = 30
+"""Seconds that a token of the last scenario lives. Three of them end under load."""
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """Who asks for what."""
+
+    name: str
+    flow: str
+    callers: int
+    rate: float
+    keys: int = 0
+    connection: str = "demo"
+    seconds: int = SECONDS
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What one caller got."""
+
+    at: float
+    milliseconds: float
+    status: int
+    fingerprint: str
+
+
+SCENARIOS = (
+    Scenario("1 caller, one key", "vntana", 1, RATE / 2),
+    Scenario("16 callers, one key", "vntana", 16, RATE),
+    Scenario("64 callers, one key", "vntana", 64, RATE),
+    Scenario("256 callers, one key", "vntana", 256, RATE),
+    Scenario("64 callers, 10,000 keys", "editor", 64, RATE / 2, keys=10_000),
+    Scenario("64 callers, tokens end", "vntana", 64, RATE, connection="brief", seconds=4 * LIVES),
+)
+
+
+COLUMNS = ("scenario", "asked/s", "p50, ms", "p99, ms", "p99.9, ms", "errors", "tokens", "upstream")
+
+
+@contextmanager
+def system() -> Iterator[str]:
+    """Run the local system, and yield its gateway's URL."""
+    with TemporaryFile() as said:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "token_broker_local"],
+            env=dict(os.environ) | {"PORT": str(PORT)},
+            stdout=said,
+            stderr=subprocess.STDOUT,
+            cwd=ROOT,
+        )
+        try:
+            while b"\nready" not in (told := os.pread(said.fileno(), 1 << 16, 0)):
+                if process.poll() is not None:
+                    raise RuntimeError(told.decode(errors="replace"))
+                time.sleep(0.05)
+            yield f"http://127.0.0.1:{PORT}"
+        finally:
+            process.terminate()
+            process.wait()
+
+
+def connect() -> None:
+    """Make a connection whose tokens live half a minute."""
+    secrets = boto3.client(
+        "secretsmanager",
+        endpoint_url=f"http://127.0.0.1:{PORT + 1}",
+        region_name="eu-west-1",
+        aws_access_key_id="local",
+        aws_secret_access_key="local",
+    )
+    demo = secrets.get_secret_value(SecretId="token-broker/local/vntana/demo")
+    document = json.loads(demo["SecretString"]) | {"options": {"lifetime": LIVES}}
+    text = json.dumps(document)
+    secrets.create_secret(Name="token-broker/local/vntana/brief", SecretString=text)
+
+
+def requests_to(flow: str) -> int:
+    """Return how many requests the fake of a vendor has had."""
+    port = PORT + {"vntana": 2, "vendorlink": 3, "editor": 4}[flow]
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/_control/log?last=1") as answer:
+        found: Any = json.loads(answer.read())
+    entries = found if isinstance(found, list) else found.get("entries", found.get("log", []))
+    return int(entries[-1]["sequence"]) if entries else 0
+
+
+def run(scenario: Scenario, url: str) -> list[Seen]:
+    """Let the callers call, and return what they saw."""
+    with TemporaryDirectory() as folder:
+        out = Path(folder) / "seen.json"
+        described = asdict(scenario) | {"url": url, "out": str(out)}
+        subprocess.run(
+            [
+                sys.executable, "-m", "locust", "--headless", "--only-summary", "-L", "ERROR",
+                "-f", str(Path(__file__).with_name("locustfile.py")),
+                "-u", str(scenario.callers), "-r", str(scenario.callers),
+                "-t", f"{scenario.seconds}s",
+            ],
+            env=dict(os.environ) | {"SCENARIO": json.dumps(described)},
+            check=True,
+            capture_output=True,
+        )  # fmt: skip
+        return [Seen(*each) for each in json.loads(out.read_text())]
+
+
+def renewals(seen: Sequence[Seen]) -> list[float]:
+    """Return when a caller first had each token but the first."""
+    first: dict[str, float] = {}
+    for each in seen:
+        if each.fingerprint:
+            at = each.at + each.milliseconds / 1000
+            first[each.fingerprint] = min(at, first.get(each.fingerprint, at))
+    return sorted(first.values())[1:]
+
+
+def split(seen: Sequence[Seen], around: float = 1.0) -> tuple[Spread, Spread]:
+    """Return the waiting of callers as tokens are renewed, and of the others."""
+    moments = renewals(seen)
+    near: list[float] = []
+    far: list[float] = []
+    for each in seen:
+        is_near = any(abs(each.at - moment) <= around for moment in moments)
+        (near if is_near else far).append(each.milliseconds)
+    return Spread(near or [0.0]), Spread(far or [0.0])
+
+
+def main() -> None:
+    """Measure and publish."""
+    shown = Table(
+        "load",
+        f"Under load, {SECONDS} s each: the local system and its callers on one machine",
+        COLUMNS,
+        "locust, at a steady rate; every request is signed. The gateway, moto and the vendors'"
+        " fakes share the processors with the callers.",
+    )
+    if deployed := os.environ.get("LOAD_URL"):
+        connection = os.environ.get("LOAD_CONNECTION", "demo")
+        for scenario in SCENARIOS[:4]:
+            there = Scenario(scenario.name, "vntana", scenario.callers, RATE, 0, connection)
+            add(shown, there, run(there, deployed), 0)
+        shown.publish()
+        return
+    with system() as url:
+        connect()
+        time.sleep(1)
+        for scenario in SCENARIOS:
+            before = requests_to(scenario.flow)
+            seen = run(scenario, url)
+            time.sleep(1)
+            add(shown, scenario, seen, requests_to(scenario.flow) - before)
+            aim(shown, scenario, seen)
+    shown.publish()
+
+
+def add(shown: Table, scenario: Scenario, seen: Sequence[Seen], upstream: int) -> None:
+    """Add a row, and that there is to be no error in it."""
+    waits = Spread([each.milliseconds for each in seen])
+    errors = sum(each.status != 200 for each in seen)
+    tokens = len({each.fingerprint for each in seen} - {""})
+    lasted = max(each.at for each in seen) - min(each.at for each in seen)
+    shown.add(
+        scenario.name, len(seen) / lasted, waits.median, waits.quantile(0.99),
+        waits.quantile(0.999), errors, tokens, upstream,
+    )  # fmt: skip
+    shown.targets.append(Target(f"{scenario.name}: errors", errors, 0))
+
+
+def aim(shown: Table, scenario: Scenario, seen: Sequence[Seen]) -> None:
+    """Hold a scenario to what is aimed at in it."""
+    tokens = len({each.fingerprint for each in seen} - {""})
+    if scenario.connection == "demo" and not scenario.keys:
+        shown.targets.append(Target(f"{scenario.name}: tokens in one lifetime", tokens, 1))
+    if scenario.connection == "brief":
+        near, far = split(seen)
+        shown.facts["renewals"] = {
+            "n": len(renewals(seen)),
+            "near": [near.median, near.quantile(0.99), len(near.values)],
+            "else": [far.median, far.quantile(0.99), len(far.values)],
+        }
+        share = near.quantile(0.99) / far.quantile(0.99)
+        shown.targets.append(Target("tokens end: p99 near a renewal / else", share, 1.1))
+        most = 1 + scenario.seconds / (0.8 * LIVES)
+        shown.targets.append(Target("tokens end: tokens", tokens, most))

@@ -1,0 +1,76 @@
+"""What locust runs: callers who ask for tokens at a steady rate, and write down what they got."""
+
+import json
+import os
+import random
+import time
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from locust import FastHttpUser, constant_throughput, events, task
+
+from token_broker.sigv4 import Credentials, authorization
+
+SCENARIO = json.loads(os.environ["SCENARIO"])
+CREDENTIALS = Credentials(
+    os.environ.get("AWS_ACCESS_KEY_ID", "local"),
+    os.environ.get("AWS_SECRET_ACCESS_KEY", "local"),
+    os.environ.get("AWS_SESSION_TOKEN"),
+    os.environ.get("AWS_REGION", "eu-west-1"),
+)
+DICE = random.Random(7)
+seen: list[tuple[float, float, int, str]] = []
+"""When it was asked, milliseconds, status, and the token's fingerprint."""
+
+
+class Caller(FastHttpUser):  # type: ignore[misc]  # locust has no types here
+    """Asks for a token, again and again."""
+
+    host = SCENARIO["url"]
+    wait_time = constant_throughput(SCENARIO["rate"] / SCENARIO["callers"])
+    network_timeout = connection_timeout = 30.0
+
+    @task  # type: ignore[untyped-decorator]  # as above
+    def token(self) -> None:
+        """Ask once."""
+        flow, connection = SCENARIO["flow"], SCENARIO["connection"]
+        path = f"/v1/{flow}/{connection}/token"
+        body = json.dumps(asked()).encode()
+        at, began = time.time(), time.perf_counter()
+        with self.client.post(
+            path, data=body, headers=signed(path, body), catch_response=True, name=flow
+        ) as answer:
+            taken = (time.perf_counter() - began) * 1000
+            content: Any = answer.js if answer.status_code == 200 else {}
+            seen.append((at, taken, answer.status_code, content.get("fingerprint", "")))
+            answer.success()
+
+
+def asked() -> dict[str, Any]:
+    """Return a body: one of many keys, or the one."""
+    if not SCENARIO["keys"]:
+        return {}
+    return {"parameters": {"userId": f"user-{DICE.randrange(SCENARIO['keys'])}", "file": "a"}}
+
+
+def signed(path: str, body: bytes) -> dict[str, str]:
+    """Return the headers that sign a request."""
+    headers = {
+        "host": urlsplit(SCENARIO["url"]).netloc,
+        "content-type": "application/json",
+        "x-amz-date": time.strftime("%Y%m%dT%H%M%SZ", time.gmtime()),
+        "x-amz-content-sha256": sha256(body).hexdigest(),
+    }
+    if CREDENTIALS.session_token:
+        headers["x-amz-security-token"] = CREDENTIALS.session_token
+    prefix = SCENARIO.get("prefix", "")
+    signature = authorization(CREDENTIALS, "execute-api", headers, body, path=f"{prefix}{path}")
+    return headers | {"authorization": signature}
+
+
+@events.quitting.add_listener  # type: ignore[untyped-decorator]  # as above
+def write(**_: object) -> None:
+    """Write down what was seen."""
+    Path(SCENARIO["out"]).write_text(json.dumps(seen))

@@ -1,0 +1,69 @@
+"""The plot of the README: what a function costs at its first call, in light and in dark.
+
+Drawn from `results/cold-start.json`, so `make bench NAME=cold-start` comes before it.
+"""
+
+from pathlib import Path
+from typing import Any
+
+import matplotlib as mpl
+from matplotlib import pyplot as plt
+
+from benchmarks.tables import read
+
+DOCS = Path(__file__).parents[1] / "docs"
+LOOKS = {
+    "light": {"ink": "#1f2328", "init": "#0969da", "call": "#80ccff", "grid": "#d1d9e0"},
+    "dark": {"ink": "#e6edf3", "init": "#58a6ff", "call": "#1f4b7a", "grid": "#3d444d"},
+}
+SHOWN = {
+    "empty handler": "an empty handler",
+    "vendorlink": "vendorlink",
+    "editor": "editor",
+    "vntana": "vntana",
+    "boto3 client, get_item (floor)": "one boto3 client, one read",
+    "vntana, all through boto3": "vntana, all through boto3",
+    "as people write it": "as people write it",
+}
+
+
+def bars() -> list[tuple[str, float, float]]:
+    """Return name, start and first call of each row that is shown, the quickest first."""
+    rows = {row["function"]: row for row in read("cold-start")["rows"]}
+
+    def median(name: str, column: str) -> float:
+        return float(rows[name][column]["median"])
+
+    found = [(title, median(n, "init"), median(n, "first call")) for n, title in SHOWN.items()]
+    return sorted(found, key=lambda bar: bar[1] + bar[2])
+
+
+def draw(look: str) -> None:
+    """Write one picture."""
+    colours: dict[str, Any] = LOOKS[look]
+    mpl.rcParams.update({"svg.hashsalt": "token-broker", "svg.fonttype": "none", "font.size": 11})
+    figure, axes = plt.subplots(figsize=(8, 3.4))
+    names, starts, calls = zip(*reversed(bars()), strict=True)
+    axes.barh(names, starts, color=colours["init"], label="start (init)", height=0.62)
+    axes.barh(names, calls, left=starts, color=colours["call"], label="first call", height=0.62)
+    for place, (start, call) in enumerate(zip(starts, calls, strict=True)):
+        axes.text(start + call, place, f"  {start + call:,.0f}", va="center", color=colours["ink"])
+    axes.set_xlabel("milliseconds from nothing to the first token, median", color=colours["ink"])
+    axes.tick_params(colors=colours["ink"], length=0)
+    axes.xaxis.grid(visible=True, color=colours["grid"], linewidth=0.6)
+    axes.set_axisbelow(True)
+    axes.set_xlim(0, 1.1 * max(start + call for start, call in zip(starts, calls, strict=True)))
+    for side in axes.spines.values():
+        side.set_visible(False)
+    axes.legend(frameon=False, labelcolor=colours["ink"], loc="upper right")
+    figure.tight_layout()
+    path = DOCS / f"cold-start-{look}.svg"
+    figure.savefig(path, transparent=True, metadata={"Date": None})
+    plt.close(figure)
+    print(f"wrote docs/{path.name}")
+
+
+def main() -> None:
+    """Draw both."""
+    for look in LOOKS:
+        draw(look)
