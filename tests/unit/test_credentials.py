@@ -1,0 +1,58 @@
+"""Whatever lies in a secret: it is read, or refused in one way, and never quoted."""
+
+from typing import Any
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from token_broker import editor, vendorlink, vntana
+from token_broker.errors import NotConfigured
+
+CANARY = "hunter2-Qx7~canary"
+KNOWN = (
+    *("personal_access_token", "email", "password", "organization", "workspace", "base_url"),
+    *("username", "host", "api_key", "editor_url", "token_url", "parameters", "required"),
+    *("options", "refresh_method", "lifetime", "renewal", "allowed_hosts", "verify_header"),
+)
+SPICED = st.text(max_size=8).map(lambda text: CANARY + text)
+URLS = st.sampled_from(["https://{}", "http://{}", "https://{}@x", "https://x/{}", "//{}", "{}:99"])
+LEAVES = (
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats()
+    | SPICED
+    | URLS.map(lambda form: form.format(CANARY))
+)
+ANYTHING = st.recursive(
+    LEAVES,
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(st.sampled_from(KNOWN) | st.text(max_size=5), inner, max_size=4)
+    ),
+    max_leaves=8,
+)
+SECRETS = st.dictionaries(st.sampled_from(KNOWN), ANYTHING, max_size=6) | ANYTHING
+
+
+@pytest.mark.parametrize("flow", [vntana, vendorlink, editor], ids=lambda flow: flow.NAME)
+@given(secret=SECRETS)
+@example(secret={"password": CANARY, "username": CANARY, "host": f"{CANARY}@x"})
+@example(secret={"api_key": CANARY, "editor_url": f"https://{CANARY}@x"})
+def test_nothing_but_not_configured_is_raised_and_nothing_quoted(flow: Any, secret: Any) -> None:
+    said = ""
+    try:
+        flow.Credentials.parse(secret)
+    except NotConfigured as error:
+        said = f"{error!r} {error.problem()} {error.__cause__!r} {error.__context__!r}"
+    assert CANARY not in said
+
+
+@pytest.mark.parametrize("flow", [vntana, vendorlink, editor], ids=lambda flow: flow.NAME)
+def test_a_secret_that_is_deeper_than_the_stack_is_refused(flow: Any) -> None:
+    deep: dict[str, Any] = {}
+    for _ in range(5000):
+        deep = {"options": deep}
+    with pytest.raises(NotConfigured):
+        flow.Credentials.parse(deep)
