@@ -43,7 +43,7 @@ class Caller(FastHttpUser):  # type: ignore[misc]  # locust has no types here
             path, data=body, headers=signed(path, body), catch_response=True, name=flow
         ) as answer:
             taken = (time.perf_counter() - began) * 1000
-            content: Any = answer.js if answer.status_code == 200 else {}
+            content: Any = answer.json() if answer.status_code == 200 else {}
             seen.append((at, taken, answer.status_code, content.get("fingerprint", "")))
             answer.success()
 
