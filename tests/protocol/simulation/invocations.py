@@ -1,6 +1,5 @@
 """One invocation while it runs, and what came of it."""
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from random import Random
@@ -108,12 +107,3 @@ class Invocation:
         if fault:
             self.met.append(fault)
         return fault
-
-
-def problem_of(error: Exception) -> dict[str, Any]:
-    """Return the problem that a direct invocation was raised with."""
-    try:
-        problem = json.loads(str(error))
-    except ValueError:
-        problem = {"code": "internal", "detail": f"{type(error).__name__}: {error}"}
-    return dict(problem)

@@ -16,7 +16,7 @@ from tests.protocol.simulation.invocations import Invocation, Sent
 from tests.protocol.simulation.plans import Change, Plan
 from tests.protocol.simulation.scheduler import EPOCH, Scheduler
 from tests.protocol.simulation.table import Place, Record, Table
-from tests.protocol.simulation.vendors import Vendor
+from tests.protocol.simulation.vendor import Vendor
 from tests.protocol.simulation.wire import Wire
 from token_broker.exchange import Response
 from token_broker.tokens import fingerprint

@@ -13,12 +13,14 @@ from tests.protocol.simulation.invocations import Invocation, Sent
 from tests.protocol.simulation.plans import Fault, FaultKind, Outage, Service
 from tests.protocol.simulation.scheduler import EPOCH, Scheduler, Task
 from tests.protocol.simulation.table import client_error
-from token_broker.errors import UpstreamUnavailable
 from token_broker.exchange import Response
 
 Result = TypeVar("Result")
 ATTEMPTS_SECONDS = 4.2
 """How long botocore takes until it gives up: two attempts of two seconds, and a pause."""
+
+EVEN = 0.5
+"""Odds of one of two ways to fail."""
 
 RETRY_SECONDS = 2.1
 SLOWEST_SECONDS = 1.9
@@ -78,10 +80,10 @@ class Wire:
         self, service: Service, what: str, effect: Callable[[], Result], about: str = ""
     ) -> Result:
         """Take a request to a service of AWS's, and bring its answer."""
-        invocation, kind, seconds = self._begin(what, about)
+        invocation, kind, seconds = self.begin(what, about)
         if kind == "refused" or self.is_out(service):
             self._refuse(invocation)
-        self._pause(invocation.latency() + (min(seconds, SLOWEST_SECONDS) if kind == "slow" else 0))
+        self.pause(invocation.latency() + (min(seconds, SLOWEST_SECONDS) if kind == "slow" else 0))
         if kind == "late":
             self.scheduler.at(
                 self.scheduler.now + seconds, lambda: self._act_late(invocation, effect)
@@ -89,46 +91,22 @@ class Wire:
             self._lose(invocation)
         outcome = self._act(invocation, effect)
         if kind == "twice":
-            self._pause(RETRY_SECONDS)
+            self.pause(RETRY_SECONDS)
             outcome = self._act(invocation, effect)
-        self._meet_after(invocation, kind, seconds)
+        self.meet_after(invocation, kind, seconds)
         if kind == "lost":
             self._lose(invocation)
-        self._pause(invocation.latency())
-        self._hear(invocation, tells=what in TELLING)
+        self.pause(invocation.latency())
+        self.hear(invocation, tells=what in TELLING)
         return outcome.told()
 
     def sleep(self, seconds: float) -> None:
         """Wait, as the broker does for another's exchange."""
-        invocation, kind, extra = self._begin("sleep")
-        self._meet_after(invocation, kind, extra)
+        invocation, kind, extra = self.begin("sleep")
+        self.meet_after(invocation, kind, extra)
         invocation.slept += seconds
-        self._pause(seconds)
-        self._hear(invocation, tells=True)
-
-    def send(self, sent: Sent, seconds: float, answer: Callable[[], Response]) -> Response:
-        """Take a request to the vendor, and bring its answer if that comes within *seconds*."""
-        limit = self.scheduler.now + seconds
-        invocation, kind, extra = self._begin(sent.request.step)
-        sent.sent_at = self.scheduler.now
-        invocation.sent.append(sent)
-        self._witness.sent(invocation, sent)
-        is_down = kind == "refused" or self.is_out("upstream")
-        there = extra if kind == "slow" else invocation.latency()
-        arrival = max(self.scheduler.now, min(self.scheduler.now + there, limit))
-        answered = Outcome(Response(503)) if is_down else Outcome[Response]()
-        if not is_down:
-            self.scheduler.at(arrival, lambda: self._process(invocation, sent, answered, answer))
-        self.scheduler.pause(arrival)
-        self._meet_after(invocation, kind, extra)
-        back = extra if kind == "late" else invocation.latency()
-        self._pause(max(0.0, min(back, limit - self.scheduler.now)))
-        sent.ended_at = self.scheduler.now
-        self._hear(invocation, tells=True)
-        if kind == "lost" or self.scheduler.now >= limit or (is_down and arrival % 0.002 < 0.001):
-            raise UpstreamUnavailable(f"{sent.request.step}: no answer")
-        sent.is_answered = not is_down
-        return answered.told()
+        self.pause(seconds)
+        self.hear(invocation, tells=True)
 
     def is_out(self, service: Service) -> bool:
         """Say whether a service refuses everybody at this moment."""
@@ -137,7 +115,7 @@ class Wire:
         self.current.was_refused |= is_out
         return is_out
 
-    def _begin(self, what: str, about: str = "") -> tuple[Invocation, FaultKind | None, float]:
+    def begin(self, what: str, about: str = "") -> tuple[Invocation, FaultKind | None, float]:
         """Begin a step, and meet what goes wrong before it has any effect."""
         invocation = self.current
         fault = invocation.next_fault()
@@ -151,7 +129,7 @@ class Wire:
             self._stand(invocation, fault.seconds)
         return invocation, fault.kind, fault.seconds
 
-    def _meet_after(self, invocation: Invocation, kind: FaultKind | None, seconds: float) -> None:
+    def meet_after(self, invocation: Invocation, kind: FaultKind | None, seconds: float) -> None:
         """Meet what goes wrong between an effect and its answer."""
         if kind == "crash after":
             self._die(invocation)
@@ -171,44 +149,35 @@ class Wire:
         self._witness.noted(invocation, "  a late write arrives")
         self._act(invocation, effect)
 
-    def _process(
-        self,
-        invocation: Invocation,
-        sent: Sent,
-        answered: Outcome[Response],
-        answer: Callable[[], Response],
-    ) -> None:
-        sent.processed_at = self.scheduler.now
-        answered.value = answer()
-        self._witness.processed(invocation, sent, answered.value)
-
     def _refuse(self, invocation: Invocation) -> NoReturn:
-        self._pause(invocation.latency())
-        if invocation.rng.random() < 0.5:
+        self.pause(invocation.latency())
+        if invocation.rng.random() < EVEN:
             raise EndpointConnectionError(endpoint_url="https://aws.invalid")
         raise client_error("ThrottlingException", "any")
 
     def _lose(self, invocation: Invocation) -> NoReturn:
         self._stand(invocation, ATTEMPTS_SECONDS)
-        if invocation.rng.random() < 0.5:
+        if invocation.rng.random() < EVEN:
             raise ReadTimeoutError(endpoint_url="https://aws.invalid")
         raise client_error("InternalServerError", "any")
 
-    def _hear(self, invocation: Invocation, *, tells: bool) -> None:
+    def hear(self, invocation: Invocation, *, tells: bool) -> None:
+        """Remember when an answer came, and whether it told of a token."""
         invocation.heard_at = self.scheduler.now
         if tells and not invocation.is_nudging:
             invocation.knew_at = self.scheduler.now
 
     def _stand(self, invocation: Invocation, seconds: float) -> None:
         invocation.stood += seconds
-        self._pause(seconds)
+        self.pause(seconds)
 
     def _die(self, invocation: Invocation) -> NoReturn:
         invocation.end, invocation.ended = "crashed", self.scheduler.now
         self._witness.ended(invocation)
         self.scheduler.die()
 
-    def _pause(self, seconds: float) -> None:
+    def pause(self, seconds: float) -> None:
+        """Let time pass."""
         self.scheduler.pause(self.scheduler.now + seconds)
 
 

@@ -1,0 +1,66 @@
+"""Who calls when: crowds, at the moments that matter.
+
+When there is no token yet, when one ages or ends, when a lease runs out.
+"""
+
+from collections.abc import Mapping, Sequence
+from random import Random
+from typing import Any
+
+from tests.protocol.simulation.plans import FlowName, Visit
+from tests.protocol.simulation.vendors import VENDORS
+
+
+def visits_of(dice: Random, flow: FlowName, lifetime: int) -> list[Visit]:
+    """Return crowds of calls."""
+    visits: list[Visit] = []
+    begins = 0.0
+    bodies = dice.sample(VENDORS[flow].bodies, dice.randint(1, len(VENDORS[flow].bodies)))
+    for _ in range(dice.randint(2, 4)):
+        spread = dice.choice((0.02, 0.5, 4.0, 30.0))
+        for _ in range(dice.randint(1, 4)):
+            name = chr(ord("a") + len(visits))
+            at = begins + dice.uniform(0, spread)
+            visits.append(visit_of(dice, name, at, dice.choice(bodies), lifetime))
+        begins += pause_of(dice, lifetime)
+    return visits
+
+
+def pause_of(dice: Random, lifetime: int) -> float:
+    """Return how long until the next crowd: until something is due, mostly."""
+    return dice.choice(
+        (
+            dice.uniform(0, 30),
+            dice.uniform(20, 95),
+            lifetime * dice.uniform(0.8, 0.9),
+            lifetime * dice.uniform(0.85, 1.0),
+            lifetime + dice.uniform(-2, 5),
+            lifetime * 1.1,
+        )
+    )
+
+
+def visit_of(dice: Random, name: str, at: float, body: Mapping[str, Any], lifetime: int) -> Visit:
+    """Return one call: most want whatever there is."""
+    event: dict[str, Any] = {"connection": "acme", **body}
+    is_cold = dice.random() < 0.4
+    reported = None
+    kind = dice.random()
+    if kind < 0.05:
+        event = {"connection": "acme", "action": dice.choice(("forget", "status", "renew"))}
+    elif kind < 0.12:
+        event["force"] = True
+    elif kind < 0.2:
+        event["min_ttl"] = int(lifetime * dice.uniform(0, 0.6))
+    elif kind < 0.35 and name > "a":
+        reported = chr(dice.randint(max(ord("a"), ord(name) - 4), ord(name) - 1))
+    return Visit(name, at, event, reported, is_cold)
+
+
+def visits_at(times: Sequence[float], body: Mapping[str, Any]) -> tuple[Visit, ...]:
+    """Return a call at each of *times*, each to a process of its own."""
+    event = {"connection": "acme", **body}
+    return tuple(
+        Visit(chr(ord("a") + position), at, event, is_cold=True)
+        for position, at in enumerate(times)
+    )

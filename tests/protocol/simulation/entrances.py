@@ -1,0 +1,54 @@
+"""The two ways in: a request of API Gateway, and a direct invocation. Both are answered alike."""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from token_broker.entry import Context, Service
+
+ROUTES = {"token": ("POST", "/token"), "forget": ("DELETE", "/token"), "status": ("GET", "")}
+OK = 200
+
+
+def served(
+    service: Service, event: Mapping[str, Any], context: Context, route: str | None
+) -> tuple[str, dict[str, Any]]:
+    """Return how *event* ended, and its answer or problem; over HTTP where there is a *route*."""
+    if route:
+        return over_http(service, event, context, route)
+    try:
+        return "answered", dict(service(event, context))
+    except Exception as error:  # noqa: BLE001 (what the platform would tell an invoker)
+        return "failed", problem_of(error)
+
+
+def route_of(name: str, event: Mapping[str, Any], flow: str) -> str | None:
+    """Return the route by which an invocation comes, None for a direct one: every other."""
+    is_direct = ord(name[-1]) % 2 or event.get("action", "token") not in ROUTES
+    return None if is_direct or "detail" in event else f"/v1/{flow}/{{connection}}"
+
+
+def over_http(
+    service: Service, event: Mapping[str, Any], context: Context, route: str
+) -> tuple[str, dict[str, Any]]:
+    """Put *event* as API Gateway would."""
+    method, rest = ROUTES[event.get("action", "token")]
+    body = {name: value for name, value in event.items() if name not in ("action", "connection")}
+    request = {
+        "httpMethod": method,
+        "resource": route + rest,
+        "pathParameters": {"connection": event["connection"]},
+        "requestContext": {"identity": {"userArn": "arn:caller"}},
+        "body": json.dumps(body) if body else None,
+    }
+    response = service(request, context)
+    end = "answered" if response["statusCode"] == OK else "failed"
+    return end, json.loads(response["body"])
+
+
+def problem_of(error: Exception) -> dict[str, Any]:
+    """Return the problem that a direct invocation was raised with."""
+    try:
+        return dict(json.loads(str(error)))
+    except ValueError:
+        return {"code": "internal", "detail": f"{type(error).__name__}: {error}"}

@@ -1,0 +1,162 @@
+"""The processes of the function: each has a clock and a memory of its own, and is used again."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, cast
+
+from tests.protocol.simulation.clients import DynamoDB, Kms, Secrets
+from tests.protocol.simulation.invocations import Sent
+from tests.protocol.simulation.judge import Judge
+from tests.protocol.simulation.plans import Plan
+from tests.protocol.simulation.scheduler import Scheduler
+from tests.protocol.simulation.table import Table
+from tests.protocol.simulation.vendor_line import VendorLine
+from tests.protocol.simulation.wire import Wire
+from token_broker import secret_versions
+from token_broker.broker import Broker
+from token_broker.entry import Service
+from token_broker.exchange import Request, Response
+from token_broker.memory import Memory
+from token_broker.reading import Reader
+from token_broker.sealing import Sealer
+from token_broker.store import Store
+from token_broker.telemetry import Telemetry
+from token_broker.tools import Clock, Tools
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+    from mypy_boto3_kms import KMSClient
+    from mypy_boto3_secretsmanager import SecretsManagerClient
+
+SKEW = 30
+"""The setting LEASE_SKEW_SECONDS."""
+
+MEMORY_SECONDS = 60
+PREFIX = "token-broker/test/"
+
+
+class Quiet(Telemetry):
+    """Tells the judge of defects, and nobody of anything else."""
+
+    def __init__(self, judge: Judge) -> None:
+        self._judge = judge
+
+    def note(self, event: str, **facts: Any) -> None:
+        """Write nothing."""
+
+    def defect(self, error: Exception, request_id: str) -> None:
+        """Have a defect judged."""
+        self._judge.defect(error, request_id)
+
+
+@dataclass(slots=True, eq=False)
+class Container:
+    """A process that serves one invocation at a time, and remembers."""
+
+    name: str
+    offset: float
+    service: Service
+    is_busy: bool = False
+    """Serves an invocation now, or was killed amid one: then nothing ever comes to it again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What Lambda tells an invocation of itself."""
+
+    aws_request_id: str
+    invoked_function_arn: str
+    scheduler: Scheduler
+    deadline: float
+
+    def get_remaining_time_in_millis(self) -> int:
+        """Return how long this invocation may still take."""
+        return int((self.deadline - self.scheduler.now) * 1000)
+
+
+class Fleet:
+    """Starts a process when all others are busy."""
+
+    def __init__(
+        self,
+        plan: Plan,
+        judge: Judge,
+        wire: Wire,
+        invoke_itself: Callable[[Mapping[str, Any]], None],
+    ) -> None:
+        self._plan = plan
+        self._judge = judge
+        self._wire = wire
+        self._line = VendorLine(wire, judge)
+        self._invoke_itself = invoke_itself
+        self._prefix = f"{PREFIX}{plan.flow}/"
+        self._containers: list[Container] = []
+        self._make_parts(judge.table, judge.secrets)
+
+    def container(self, *, is_cold: bool) -> Container:
+        """Return a process that is idle, or one that is new."""
+        idle = [container for container in self._containers if not container.is_busy]
+        container = self._start() if is_cold or not idle else idle[-1]
+        container.is_busy = True
+        return container
+
+    def _make_parts(self, table: Table, secrets: Secrets) -> None:
+        """Make the shipped parts over clients whose services live in memory."""
+        dynamodb = cast("DynamoDBClient", DynamoDB(self._wire, table))
+        kms = cast("KMSClient", Kms(self._wire))
+        manager = cast("SecretsManagerClient", secrets)
+        reader = Reader("table", "key", lambda: dynamodb, lambda: kms)
+        self._store = Store("table", reader, lambda: dynamodb)
+        self._sealer = Sealer("table", "key", reader, lambda: kms)
+        self._secrets = secret_versions.Secrets(self._prefix, lambda: manager)
+
+    def _start(self) -> Container:
+        number = len(self._containers)
+        offset = self._plan.offsets[number % len(self._plan.offsets)]
+        telemetry = Quiet(self._judge)
+        service = Service(Broker(self._tools(offset)), telemetry, self._prefix)
+        container = Container(f"λ{number + 1}", offset, service)
+        self._containers.append(container)
+        return container
+
+    def _tools(self, offset: float) -> Tools:
+        return Tools(
+            flow=self._judge.vendor.flow,
+            clock=self._clock(offset),
+            memory=Memory(MEMORY_SECONDS, 100),
+            store=self._store,
+            sealer=self._sealer,
+            secrets=self._secrets,
+            send=self._send,
+            invoke=self._invoke_itself,
+            announce=say_nothing,
+            note=say_nothing,
+            dice=self._roll,
+            owner=self._owner,
+            skew=SKEW,
+        )
+
+    def _clock(self, offset: float) -> Clock:
+        scheduler = self._wire.scheduler
+        return Clock(
+            now=lambda: int(scheduler.now + offset),
+            monotonic=lambda: scheduler.now,
+            sleep=self._wire.sleep,
+        )
+
+    def _roll(self) -> float:
+        return self._wire.current.rng.random()
+
+    def _owner(self) -> str:
+        invocation = self._wire.current
+        invocation.owners += 1
+        return f"{invocation.name}.{invocation.owners}"
+
+    def _send(self, request: Request, seconds: float) -> Response:
+        vendor = self._judge.vendor
+        sent = Sent(request, vendor.key(request), vendor.password(request))
+        return self._line.send(sent, seconds, lambda: vendor.answer(request))
+
+
+def say_nothing(*_: object, **__: object) -> None:
+    """Write no log, and tell no bus."""

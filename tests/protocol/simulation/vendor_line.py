@@ -1,0 +1,65 @@
+"""The line to the vendor: a request that was sent arrives, whatever becomes of who sent it."""
+
+from collections.abc import Callable
+from functools import partial
+
+from tests.protocol.simulation.invocations import Invocation, Sent
+from tests.protocol.simulation.wire import EVEN, Outcome, Wire, Witness
+from token_broker.errors import UpstreamUnavailable
+from token_broker.exchange import Response
+
+DOWN = Response(503)
+
+
+class VendorLine:
+    """Carries requests to the vendor, and its answers if they come in time."""
+
+    def __init__(self, wire: Wire, witness: Witness) -> None:
+        self._wire = wire
+        self._witness = witness
+
+    def send(self, sent: Sent, seconds: float, answer: Callable[[], Response]) -> Response:
+        """Take a request to the vendor, and bring its answer if that comes within *seconds*."""
+        limit = self._now + seconds
+        invocation, kind, extra = self._wire.begin(sent.request.step)
+        sent.sent_at = self._now
+        invocation.sent.append(sent)
+        self._witness.sent(invocation, sent)
+        if kind == "refused" or self._wire.is_out("upstream"):
+            return self._refuse(invocation, sent)
+        answered: Outcome[Response] = Outcome()
+        there = extra if kind == "slow" else invocation.latency()
+        arrival = max(self._now, min(self._now + there, limit))
+        process = partial(self._process, invocation, sent, answered, answer)
+        self._wire.scheduler.at(arrival, process)
+        self._wire.scheduler.pause(arrival)
+        self._wire.meet_after(invocation, kind, extra)
+        back = extra if kind == "late" else invocation.latency()
+        self._wire.pause(max(0.0, min(back, limit - self._now)))
+        self._wire.hear(invocation, tells=True)
+        if kind == "lost" or self._now >= limit:
+            raise UpstreamUnavailable(f"{sent.request.step}: no answer")
+        sent.is_answered = True
+        return answered.told()
+
+    @property
+    def _now(self) -> float:
+        return self._wire.scheduler.now
+
+    def _refuse(self, invocation: Invocation, sent: Sent) -> Response:
+        self._wire.pause(invocation.latency())
+        self._wire.hear(invocation, tells=True)
+        if invocation.rng.random() < EVEN:
+            raise UpstreamUnavailable(f"{sent.request.step}: no connection")
+        return DOWN
+
+    def _process(
+        self,
+        invocation: Invocation,
+        sent: Sent,
+        answered: Outcome[Response],
+        answer: Callable[[], Response],
+    ) -> None:
+        sent.processed_at = self._now
+        answered.value = answer()
+        self._witness.processed(invocation, sent, answered.value)
