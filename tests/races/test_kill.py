@@ -90,6 +90,25 @@ def test_a_wrong_password_costs_one_login_and_one_for_a_death_before_the_record(
     pytest.fail("the exchange has more steps than expected")
 
 
+def test_after_a_death_in_a_forced_exchange_no_dead_token_is_handed_out_as_good(
+    world: World,
+) -> None:
+    """I4, I10: a lease that ran out puts the token beside it in doubt."""
+    for step in range(1, MOST_STEPS):
+        connection = world.connect("vntana")
+        world.call("vntana", connection)
+        job = Job(
+            "vntana", {"connection": connection, "force": True}, dict(os.environ), world.ahead
+        )
+        if killed_at(job, step):
+            return
+        world.advance(ONE_LEASE)
+        world.service("vntana").tools.memory.clear()
+        answer = world.call("vntana", connection)
+        assert is_live(world, "vntana", answer), f"after a death at step {step}"
+    pytest.fail("the exchange has more steps than expected")
+
+
 PROBES = {
     "vntana": "/v1/organizations/current",
     "vendorlink": "/API/Queries/List",

@@ -49,6 +49,7 @@ class Attempt:
         self._lease = lease
         self._variant = variant
         self._may_renew = self._was_ready = found.renewal == "ready"
+        self._was_in_doubt = found.is_in_doubt(self._tools.clock.now())
         self._has_sent = False
         self._secret: Secret | None = None
 
@@ -220,11 +221,18 @@ class Attempt:
             upstream_code=error.upstream_code,
         )
 
+    def _doubt(self) -> Failure | None:
+        """Return what keeps the old token in doubt, if what was sent may have ended it."""
+        if not (self._has_sent or self._was_in_doubt) or not self._lease.token:
+            return None
+        unfinished = UpstreamUnavailable("the last exchange was not finished")
+        return replace(self._failure(unfinished), retry_at=self._tools.clock.now())
+
     def _give_up(self, error: BrokerError) -> None:
         """Keep why there is no token, and end the leases."""
         is_kept = isinstance(error, UpstreamError) and not isinstance(error, CredentialLatched)
         is_kept |= self._errand.has_talked and isinstance(error, NotConfigured | InvalidRequest)
-        failure = self._failure(error) if is_kept else None
+        failure = self._failure(error) if is_kept else self._doubt()
         if failure and error.retryable and error.retry_after is None:
             error.retry_after = failure.retry_at - self._tools.clock.now()
         is_unspent = self._lease.renewal == "in_use" and not self._has_sent

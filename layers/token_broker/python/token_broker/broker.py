@@ -59,7 +59,7 @@ class Broker:
         held: Held | None = None
         if plain:
             held = self.tools.memory.get(partition, call.asked.key, now)
-        if held and held.item.is_live(now, call.min_ttl):
+        if held and is_good(held.item, now, call.min_ttl):
             return self._hand_out(call, held, "memory")
         try:
             return self._from_table(call, partition)
@@ -78,20 +78,25 @@ class Broker:
         now = self.tools.clock.now()
         refuse_too_long(held.item if held else None, call.min_ttl)
         is_reported = held is not None and held.item.fingerprint == call.rejected
-        if held and not call.force and not is_reported and held.item.is_live(now, call.min_ttl):
+        is_wanted = held is not None and not call.force and not is_reported
+        if held and is_wanted and is_good(held.item, now, call.min_ttl):
             return self._hand_out(call, held, "table")
-        return self._by_errand(call)
+        return self._by_errand(call, may_be_old=call.force or is_wanted)
 
-    def _by_errand(self, call: Call) -> Answer:
-        """Have an exchange done, by this call or by another that is at it."""
+    def _by_errand(self, call: Call, *, may_be_old: bool) -> Answer:
+        """Have an exchange done, by this call or by another that is at it.
+
+        A token that is to be replaced on demand, or that is in doubt, may still do if that fails.
+        """
         from token_broker.errand import Errand, Wish  # noqa: PLC0415 (off the hit path)
 
         errand = Errand(self.tools, call.connection, call.deadline)
         wish = Wish(min_ttl=call.min_ttl, rejected=call.rejected, force=call.force)
         try:
             held, source = errand.obtain(call.asked, wish)
-        except UpstreamUnavailable:
-            old = self._old(call)
+        except BrokerError as error:
+            is_outage = isinstance(error, UpstreamUnavailable) or not call.force
+            old = self._old(call) if may_be_old and is_outage else None
             if not old:
                 raise
             return Answer(old.item, old.token, "table", stale=True)
@@ -99,8 +104,8 @@ class Broker:
         return self._answer(held, source)
 
     def _old(self, call: Call) -> Held | None:
-        """Return the token that a forced exchange was to replace, if it lives."""
-        held = self.read(self.partition(call.connection), call.asked.key) if call.force else None
+        """Return the token that an exchange was to replace, if it lives."""
+        held = self.read(self.partition(call.connection), call.asked.key)
         return held if held and held.item.is_live(self.tools.clock.now(), call.min_ttl) else None
 
     def read(self, partition: str, key: str) -> Held | None:
@@ -151,3 +156,8 @@ class Broker:
     def _answer(self, held: Held, source: str) -> Answer:
         age = state(held.item, self.tools.clock.now(), 0)
         return Answer(held.item, held.token, source, stale=age is State.STALE)
+
+
+def is_good(item: Item, now: int, min_ttl: int | None) -> bool:
+    """Say whether a kept token may be handed out with nothing done first."""
+    return item.is_live(now, min_ttl) and not item.is_in_doubt(now)

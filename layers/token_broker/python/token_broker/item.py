@@ -131,6 +131,13 @@ class Item:
         """Say whether somebody may still be exchanging this variant."""
         return self.lease_owner is not None and now < self.lease_until
 
+    def is_in_doubt(self, now: int) -> bool:
+        """Say whether somebody began to replace the kept token and never finished.
+
+        The upstream may have done its part: where it keeps one session, the kept token is dead.
+        """
+        return self.lease_owner is not None and now >= self.lease_until
+
     def is_latched(self, secret_version: str | None) -> bool:
         """Say whether this version of the secret, or whichever there is, was rejected."""
         if secret_version is not None:
@@ -151,7 +158,7 @@ def state(item: Item, now: int, min_ttl: int | None = None, version: str | None 
     """
     if not item.is_live(now, min_ttl):
         return State.DEAD
-    if item.failure:
+    if item.failure or item.is_in_doubt(now):
         return State.STALE
     if now >= item.refresh_at or version not in (None, item.secret_version):
         return State.AGING
