@@ -3,6 +3,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+RUNNABLE := $(VENV)/.runnable
+PIP := $(BIN)/pip install --quiet --disable-pip-version-check
 
 # What `make build`, `deploy` and `destroy` go by: `make deploy STAGE=prod ARCH=x86_64`.
 STAGE ?= dev
@@ -22,15 +24,22 @@ COMPILE := -m compileall -q --invalidation-mode unchecked-hash
 export SAM_CLI_TELEMETRY := 0
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check format operations build deploy destroy dist sbom lock audit sam-local bench clean
+.PHONY: help run test check format operations build deploy destroy dist sbom lock audit fuzz sam-local bench clean
 
 help:  ## Show these lines.
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
 $(READY): pyproject.toml layers/token_broker/python/requirements.txt layers/token_broker/runtime.txt
+	@echo "preparing $(VENV) for tests (once)"
+	@$(PYTHON) -m venv $(VENV)
+	@$(PIP) -e '.[dev]'
+	@touch $@ $(RUNNABLE)
+
+# What runs needs a third of what tests do.
+$(RUNNABLE): pyproject.toml layers/token_broker/python/requirements.txt layers/token_broker/runtime.txt
 	@echo "preparing $(VENV) (once)"
 	@$(PYTHON) -m venv $(VENV)
-	@$(BIN)/pip install --quiet --disable-pip-version-check -e '.[dev]'
+	@$(PIP) -e '.[local,cli]'
 	@touch $@
 
 # A second engine for the races, where there is a Node; without it they run on moto alone.
@@ -41,7 +50,7 @@ $(DYNALITE):
 		|| echo "no dynalite: the races run on moto alone"; fi
 	@touch $@
 
-run: $(READY)  ## Run the whole system on this machine.
+run: $(RUNNABLE)  ## Run the whole system on this machine.
 	@exec $(BIN)/python -m token_broker_local
 
 test: $(READY) $(DYNALITE)  ## Run every check and test.
@@ -110,6 +119,11 @@ lock: .tools/lock/.ready  ## Choose the newest versions for the layers, and writ
 audit: .tools/audit/.ready .tools/vulnerabilities/.ready  ## Check the template against known mistakes, the layers against known vulnerabilities.
 	@.tools/audit/bin/checkov --config-file .checkov.yaml
 	@PYTHONPATH=tools $(PYTHON) -m token_broker_operations.vulnerabilities $(LOCK) .tools/vulnerabilities/bin/pip-audit
+
+# A minute by itself: `make fuzz SECONDS=3600` for more.
+SECONDS ?= 60
+fuzz: $(READY) .tools/fuzz/.ready  ## Ask the local API for all that its description allows, and more.
+	@$(BIN)/python -m fuzz .tools/fuzz/bin/schemathesis $(SECONDS)
 
 # SAM_LOCAL is what runs `sam local …`, where it is not SAM itself.
 SAM_LOCAL ?= $(SAM)
