@@ -1,0 +1,1 @@
+"""Fuzzing from outside: schemathesis against the whole system."""

@@ -1,0 +1,49 @@
+"""`make fuzz`: run the local system, and let schemathesis ask it for whatever it may."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from token_broker_local.places import ACCESS_KEY, REGION, SECRET_KEY
+
+HERE = Path(__file__).parent
+PORT = os.environ.get("PORT", "18480")
+
+
+def asked(command: str, seconds: str) -> int:
+    """Return schemathesis' exit code, after at most *seconds* of fuzzing."""
+    keys = {
+        "FUZZ_ACCESS_KEY": ACCESS_KEY,
+        "FUZZ_SECRET_KEY": SECRET_KEY,
+        "FUZZ_REGION": REGION,
+        "SCHEMATHESIS_HOOKS": "signed",
+        "PYTHONPATH": str(HERE),
+    }
+    where = ["--config-file", str(HERE / "schemathesis.toml"), "run", "openapi.yaml"]
+    options = ["--url", f"http://127.0.0.1:{PORT}", "--phases", "examples,coverage,fuzzing"]
+    bounds = ["--max-time", seconds, "--max-examples", "50", "--continue-on-failure"]
+    quiet = ["--warnings", "off", "--generation-database", "none"]
+    arguments = [*where, *options, *bounds, *quiet]
+    return subprocess.call([command, *arguments], env=os.environ | keys)  # noqa: S603 (make says what)
+
+
+def main(command: str, seconds: str = "60") -> int:
+    """Return what to end with: whether anything was found."""
+    system = subprocess.Popen(
+        [sys.executable, "-m", "token_broker_local"],
+        env=os.environ | {"PORT": PORT},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    )
+    try:
+        is_ready = any(line.startswith("ready") for line in system.stdout or ())
+        return asked(command, seconds) if is_ready else 1
+    finally:
+        system.terminate()
+        system.wait()
+
+
+if __name__ == "__main__":
+    sys.exit(main(*sys.argv[1:]))
