@@ -5,6 +5,7 @@ import re
 import pytest
 
 from tests.template.documents import ROOT, load, template
+from tests.template.keeping import VARIABLES
 
 WORKFLOWS = sorted(f".github/workflows/{path.name}" for path in ROOT.glob(".github/workflows/*"))
 TARGETS = set(re.findall(r"(?m)^([a-z-]+):", (ROOT / "Makefile").read_text()))
@@ -41,3 +42,13 @@ def test_actions_are_pinned(workflow: str) -> None:
     for step in steps(workflow):
         assert re.search(r"@[0-9a-f]{40}$", step.get("uses", "@" + "0" * 40))
     assert load(workflow)["permissions"] == {}
+
+
+def test_every_variable_that_is_read_is_given() -> None:
+    """By the template; and none is given that nobody reads, but Powertools' own."""
+    source = ROOT / "layers/token_broker/python/token_broker/environment.py"
+    read = set(
+        re.findall(r'(?:text|number|get)\("([A-Z_]+)"|self\.text\(\'(\w+)\'', source.read_text())
+    )
+    named = {name for pair in read for name in pair if name}
+    assert named == {name for name in VARIABLES if not name.startswith("POWERTOOLS_")}
