@@ -221,19 +221,25 @@ def test_advice_names_the_connection() -> None:
 
 
 @pytest.mark.parametrize(
-    ("offset", "level"), [(0, "ok"), (-20, "ok"), (45, "warning"), (400, "failure")]
+    ("offset", "level"),
+    [(0, "ok"), (1, "ok"), (-20, "ok"), (45, "warning"), (-45, "warning"), (400, "failure")],
 )
 def test_clocks_are_compared(offset: int, level: str) -> None:
     """Beyond five minutes AWS refuses signatures."""
     date = "Mon, 21 Sep 2026 14:13:20 GMT"
-    assert clock(date, NOW + offset).level == level
-    assert clock(None, NOW).level == "warning"
+    assert clock(date, NOW + offset, NOW + offset + 3).level == level
+    assert ("to the second" in clock(date, NOW + offset, NOW + offset).says) == (offset in (0, 1))
+    for unreadable in (None, "", "yesterday"):
+        assert clock(unreadable, NOW, NOW).level == "warning"
 
 
 def test_a_token_is_masked_wherever_it_stands() -> None:
-    answer = {"headers": {"x-api-token": "a/b"}, "url": "https://e/?apitoken=a%2Fb#a/b"}
-    assert "a/b" not in str(masked(answer))
-    assert "a%2Fb" not in str(masked(answer))
+    answer = {"headers": {"x-api-token": "a/b c"}, "url": "https://e/?apitoken=a%2Fb%20c#a/b c"}
+    for part in ("a/b", "a%2Fb", " c"):
+        assert part not in str(masked(answer))
+    assert masked({"headers": {"Authorization": "Bearer a"}})["headers"] == {
+        "Authorization": "Bearer ••••••••"
+    }
 
 
 def test_what_is_shown_cannot_steer_a_terminal() -> None:

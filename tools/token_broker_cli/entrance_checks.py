@@ -1,5 +1,6 @@
 """What `doctor` looks at between the operator and the broker: who, where, signature, clock."""
 
+import math
 import time
 from collections.abc import Iterator
 from email.utils import parsedate_to_datetime
@@ -48,6 +49,7 @@ def reach(desk: Desk) -> Iterator[Finding]:
     import requests  # noqa: PLC0415 (slow, and `--help` does without)
 
     address = f"{desk.gateway.url}/v1/vntana/{PROBE}"
+    begun = time.time()
     try:
         response = requests.get(address, timeout=10, allow_redirects=False)
     except requests.RequestException as error:
@@ -59,21 +61,24 @@ def reach(desk: Desk) -> Iterator[Finding]:
     else:
         do = "It must refuse unsigned calls with 403. Is that the broker's address?"
         yield wrong("api", f"unsigned, it answers {response.status_code}", do)
-    yield clock(response.headers.get("Date"), time.time())
+    yield clock(response.headers.get("Date"), begun, time.time())
 
 
-def clock(date: str | None, now: float) -> Finding:
-    """Compare the clock here with the API's."""
-    if not date:
+def clock(date: str | None, begun: float, ended: float) -> Finding:
+    """Compare the clock here with the API's, which said *date* between *begun* and *ended*."""
+    try:
+        there = parsedate_to_datetime(date or "").timestamp()
+    except ValueError:
         return odd("clock", "the API does not say what time it is", "Compare the clocks yourself.")
-    apart = round(now - parsedate_to_datetime(date).timestamp())
+    # It tells whole seconds: what was said is true for all of the next one.
+    apart = math.ceil(max(0.0, begun - there - 1) - max(0.0, there - ended))
     told = f"{abs(apart)} s {'ahead of' if apart > 0 else 'behind'} the API's"
     do = "Set this machine's clock: switch time synchronisation (NTP) on."
     if abs(apart) >= SIGNABLE:
         return wrong("clock", f"{told}: AWS refuses signatures", do)
     if abs(apart) > TOLERATED:
         return odd("clock", told, do)
-    return fine("clock", "right, to the second" if abs(apart) <= 1 else told)
+    return fine("clock", "right, to the second" if not apart else told)
 
 
 def signature(desk: Desk) -> Iterator[Finding]:

@@ -99,8 +99,7 @@ def masked(answer: Answer) -> dict[str, Any]:
 
 def mask(value: str) -> str:
     """Return a header's value without its token."""
-    scheme, blank, _ = value.rpartition(" ")
-    return f"{scheme}{blank}{MASK}"
+    return f"Bearer {MASK}" if value.startswith("Bearer ") else MASK
 
 
 def parameters(text: str | None) -> dict[str, Any] | None:
