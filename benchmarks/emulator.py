@@ -114,6 +114,17 @@ class Running:
             raise RuntimeError(f"{answer}")
         return answer
 
+    def processor(self) -> float:
+        """Return the milliseconds that the function's process has had a processor for."""
+        task = f"/proc/{self._process.pid}/task"
+        children = [
+            child
+            for thread in Path(task).iterdir()
+            for child in (thread / "children").read_text().split()
+        ]
+        times = [Path(f"/proc/{child}/schedstat").read_text().split()[0] for child in children]
+        return sum(map(int, times)) / 1e6
+
     def durations(self) -> tuple[float, float]:
         """Return the milliseconds of the start and of the first invocation."""
         until = time.monotonic() + PATIENCE
