@@ -8,7 +8,7 @@ from pathlib import Path
 from token_broker_local.places import ACCESS_KEY, REGION, SECRET_KEY
 
 HERE = Path(__file__).parent
-PORT = os.environ.get("PORT", "18480")
+PORT = os.environ.get("PORT", "23480")
 
 
 def asked(command: str, seconds: str) -> int:
@@ -34,12 +34,17 @@ def main(command: str, seconds: str = "60") -> int:
         [sys.executable, "-m", "token_broker_local"],
         env=os.environ | {"PORT": PORT},
         stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,  # a line for each call
         text=True,
     )
     try:
         is_ready = any(line.startswith("ready") for line in system.stdout or ())
-        return asked(command, seconds) if is_ready else 1
+        if is_ready:
+            return asked(command, seconds)
+        sys.stderr.write(
+            f"The local system does not start. Another port? PORT={int(PORT) + 100} make fuzz\n"
+        )
+        return 1
     finally:
         system.terminate()
         system.wait()
