@@ -1,0 +1,52 @@
+"""Two versions of the program on one table: a deployment, and the way back, lose nobody a token."""
+
+from typing import Any
+
+import boto3
+import pytest
+
+from tests.functions.world import World
+from token_broker.record import SCHEMA
+from token_broker_local.places import TABLE
+
+
+def rewritten(world: World, connection: str, changes: dict[str, Any]) -> None:
+    """Let another version of the program have written a connection's item."""
+    item = world.item("vendorlink", connection) | changes
+    boto3.client("dynamodb").put_item(TableName=TABLE, Item=item)
+    world.service("vendorlink").tools.memory.clear()
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        pytest.param({"schema": {"N": str(SCHEMA - 1)}}, id="the schema before"),
+        pytest.param({"of_the_next_version": {"S": "x"}}, id="an attribute that is new"),
+    ],
+)
+def test_what_the_neighbouring_version_wrote_is_served(
+    world: World, changes: dict[str, Any]
+) -> None:
+    """Readers accept this schema and the one before, and leave alone what they do not know."""
+    connection = world.connect("vendorlink")
+    world.call("vendorlink", connection)
+    rewritten(world, connection, changes)
+    assert world.call("vendorlink", connection)["source"] == "table"
+
+
+def test_an_attribute_of_a_newer_version_survives_an_exchange(world: World) -> None:
+    """Whoever goes back to the older version does not lose what the newer one kept."""
+    connection = world.connect("vendorlink")
+    world.call("vendorlink", connection)
+    rewritten(world, connection, {"of_the_next_version": {"S": "x"}})
+    world.call("vendorlink", connection, force=True)
+    assert world.item("vendorlink", connection)["of_the_next_version"] == {"S": "x"}
+
+
+def test_a_schema_that_is_not_known_costs_an_exchange(world: World) -> None:
+    """What may mean something else is not handed out; fence and generation go on all the same."""
+    connection = world.connect("vendorlink")
+    first = world.call("vendorlink", connection)
+    rewritten(world, connection, {"schema": {"N": str(SCHEMA + 1)}})
+    answer = world.call("vendorlink", connection)
+    assert (answer["source"], answer["generation"]) == ("exchange", first["generation"] + 1)
