@@ -94,7 +94,7 @@ class Table:
         return after + [f"- {target}" for target in self.targets]
 
     def publish(self) -> None:
-        """Print the table and write it as JSON."""
+        """Print the table, and write it as it is and as JSON."""
         print(self.text(), end="\n\n", flush=True)
         RESULTS.mkdir(exist_ok=True)
         document = {
@@ -111,6 +111,7 @@ class Table:
         }
         text = json.dumps(document, indent=1, ensure_ascii=False)
         (RESULTS / f"{self.name}.json").write_text(text + "\n")
+        (RESULTS / f"{self.name}.md").write_text(self.text() + "\n")
 
 
 def cell(value: object) -> str:
