@@ -63,7 +63,7 @@ def test_connections_are_listed_with_their_tokens(operator: Operator, connected:
     assert result.exit_code == 0
     text = result.stdout
     below = text[text.index(f"vendorlink/{good}") :].splitlines()[1]
-    assert re.search(r"█{7}\S fresh +5\d min +1", below)
+    assert re.search(r"█{7}\S fresh +(5\d min|1 h) +1", below)
     lines = text[text.index(f"vendorlink/{bad}") :].splitlines()
     assert re.search(r"░{8} dead +- +0 +credential_rejected", lines[1])
     assert "latched" in lines[2]
@@ -82,7 +82,7 @@ def test_status_shows_all_that_is_known(operator: Operator) -> None:
     """A line for each thing, and no token."""
     token = operator.told("token", "vendorlink", "demo")
     result = operator.says("status", "vendorlink", "demo")
-    for said in ("vendorlink/demo", "Demo User", "fresh", token["fingerprint"], "UTC, in 5"):
+    for said in ("vendorlink/demo", "Demo User", "fresh", token["fingerprint"], "UTC, in "):
         assert said in result.stdout
     assert token["headers"]["Authorization"] not in result.stdout
     (variant,) = operator.told("status", "vendorlink", "demo")["variants"]

@@ -13,9 +13,10 @@ from token_broker_cli import files
 from token_broker_cli.desk import Desk
 from token_broker_cli.forms import fill_in, is_same_login
 from token_broker_cli.trial import attempt
-from token_broker_cli.troubles import ADVICE, Trouble, trouble, usage
+from token_broker_cli.troubles import Trouble, trouble, usage
 from token_broker_cli.vault import Vault
 
+REJECTED = "Nothing was stored. Check the credentials before you try again."
 UNTRIED = "Nothing was stored. --no-check stores without trying."
 
 
@@ -30,12 +31,14 @@ def connect(
     credentials = parsed(module, document)
     if check:
         refuse_rejected(desk, flow, name, kept, document)
-        with desk.screen.waiting(f"trying it at the vendor of {flow}"):
-            token = tried(module, credentials)
-        welcome(desk, flow, token)
-    done = "unchanged" if document == kept else ""
-    # The same again would be a new version, with which all tokens are made anew.
-    done = done or ("created" if vault.write(flow, name, document, key) else "updated")
+    if document == kept:
+        # The same again would be a new version, with which all tokens are made anew; and its
+        # trial would end the session of the token that is in use.
+        tell(desk, flow, name, "unchanged", was_tried=False)
+        return
+    if check:
+        attempted(desk, module, credentials)
+    done = "created" if vault.write(flow, name, document, key) else "updated"
     tell(desk, flow, name, done, was_tried=check)
 
 
@@ -58,7 +61,9 @@ def tell(desk: Desk, flow: str, name: str, done: str, *, was_tried: bool) -> Non
         desk.screen.data(told)
         return
     desk.screen.lines(f"{done}: {flow}/{name}")
-    if not was_tried:
+    if done == "unchanged":
+        desk.screen.note("neither tried nor stored: that is what the connection has")
+    elif not was_tried:
         desk.screen.note(f"not tried at the vendor: `token-broker token {flow} {name}` does that")
 
 
@@ -117,18 +122,16 @@ def tried(flow: Flow, credentials: Any) -> Token:
     try:
         return attempt(flow, credentials)
     except BrokerError as error:
-        advice = UNTRIED
-        if error.code == "credential_rejected":
-            advice = "Nothing was stored. Check the credentials before you try again."
-        elif error.code not in ADVICE:
-            advice = ""
+        advice = REJECTED if error.code == "credential_rejected" else UNTRIED
         problem = error.problem()
         facts = {name: problem.get(name) for name in ("upstream_status", "upstream_code")}
         raise Trouble(error.code, error.detail, advice, facts=facts) from None
 
 
-def welcome(desk: Desk, flow: str, token: Token) -> None:
-    """Say whom the vendor let in."""
+def attempted(desk: Desk, flow: Flow, credentials: Any) -> None:
+    """Try *credentials*, and say whom the vendor let in."""
+    with desk.screen.waiting(f"trying it at the vendor of {flow.NAME}"):
+        token = tried(flow, credentials)
     known = {key: value for key, value in token.context.items() if value is not None}
     who = ", ".join(f"{key} {value}" for key, value in known.items())
-    desk.screen.note(f"✓ {flow} let it in" + (f": {who}" if who else ""), "green")
+    desk.screen.note(f"✓ {flow.NAME} let it in" + (f": {who}" if who else ""), "green")

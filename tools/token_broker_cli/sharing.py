@@ -58,21 +58,7 @@ def command(body: Callable[Concatenate[Desk, P], int | None]) -> Callable[..., N
     @wraps(body)
     def run(ctx: typer.Context, **values: Any) -> None:
         chosen = shared(**{name: values.pop(name) for name in SHARED}).over(ctx.obj or Options())
-        screen = Screen(json=chosen.json)
-        try:
-            desk = Desk(Settings.of(chosen, os.environ), screen)
-            code = body(desk, **values)  # type: ignore[call-arg]  # by name, as the signature says
-        except (typer.Exit, typer.Abort):
-            raise
-        except BrokenPipeError:
-            code = hung_up()
-        except Exception as error:  # noqa: BLE001 (never a traceback: it might show anything)
-            known = trouble(error).about(values.get("flow"), values.get("name"))
-            if known.code == "unreachable" and (chosen.local or chosen.port):
-                known.advice = "Does the local system run, on that port? Start it: make run"
-            screen.fail(known)
-            code = known.exit_code
-        raise typer.Exit(code or 0)
+        raise typer.Exit(attempted(body, chosen, values))
 
     own = [*inspect.signature(body).parameters.values()][1:]
     context = inspect.Parameter("ctx", inspect.Parameter.KEYWORD_ONLY, annotation=typer.Context)
@@ -80,6 +66,24 @@ def command(body: Callable[Concatenate[Desk, P], int | None]) -> Callable[..., N
     run.__signature__ = inspect.Signature([context, *ours, *SHARED.values()])  # type: ignore[attr-defined]  # PEP 362
     run.__annotations__ = {"ctx": typer.Context}
     return run
+
+
+def attempted(body: Callable[..., int | None], chosen: Options, values: dict[str, Any]) -> int:
+    """Run *body* and return the exit code; what goes wrong is told in a line."""
+    screen = Screen(json=chosen.json)
+    try:
+        desk = Desk(Settings.of(chosen, os.environ), screen)
+        return body(desk, **values) or 0
+    except (typer.Exit, typer.Abort):
+        raise
+    except BrokenPipeError:
+        return hung_up()
+    except Exception as error:  # noqa: BLE001 (never a traceback: it might show anything)
+        known = trouble(error).about(values.get("flow"), values.get("name"))
+        if known.code == "unreachable" and (chosen.local or chosen.port):
+            known.advice = "Does the local system run, on that port? Start it: make run"
+        screen.fail(known)
+        return known.exit_code
 
 
 def hung_up() -> int:
