@@ -90,6 +90,8 @@ class Remembering:
         self.asked: Counter[str] = Counter()
         self.seconds = 0.0
         """How long the application itself has taken, for all."""
+        self.pause = 0.0
+        """Seconds that a read that is repeated takes all the same."""
 
     def __call__(self, environ: dict[str, Any], start: Any) -> Iterable[bytes]:
         """Answer one request."""
@@ -109,6 +111,7 @@ class Remembering:
         body = environ["wsgi.input"].read()
         environ["wsgi.input"] = io.BytesIO(body)
         known = self._known.get((operation, body)) or self._learn(operation, body, environ)
+        time.sleep(self.pause)
         start(known[0], known[1])
         return [known[2]]
 
