@@ -54,11 +54,8 @@ def test_people_get_lines_with_marks(operator: Operator) -> None:
     assert max(map(len, lines)) <= 80
 
 
-def test_what_is_wrong_is_named_with_what_to_do(
-    operator: Operator, connected: Connect, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_what_is_wrong_is_named_with_what_to_do(operator: Operator, connected: Connect) -> None:
     """A secret by its key, never by its value; the exit code says so, too."""
-    del monkeypatch
     name = connected("vendorlink")
     secrets = client(operator, "secretsmanager")
     text = json.dumps({"username": "demo", "password": "s3cret", "hots": "x", "host": "x"})

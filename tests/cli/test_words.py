@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError, NoCredentialsError, NoRegionError
 
-from token_broker.moments import iso
+from tests.cli.tellings import NOW, at, failure, variant
 from token_broker_cli.accounts import accounts
 from token_broker_cli.ages import span, when, written
 from token_broker_cli.entrance_checks import clock
@@ -15,35 +15,7 @@ from token_broker_cli.tokens import masked
 from token_broker_cli.troubles import Trouble, trouble
 from token_broker_cli.variants import Row
 
-NOW = 1_790_000_000
 URL = "https://abc.execute-api.eu-west-1.amazonaws.com/prod"
-
-
-def at(offset: int) -> str:
-    """Return the moment *offset* seconds from now."""
-    return iso(NOW + offset) or ""
-
-
-def variant(state: str = "fresh", **changes: Any) -> dict[str, Any]:
-    """Return what the broker tells of a token that lives for an hour."""
-    told = {
-        "variant": "-",
-        "state": state,
-        "generation": 3,
-        "fingerprint": "0123456789abcdef",
-        "issued_at": at(-1800),
-        "expires_at": at(1800),
-        "refresh_after": at(1300),
-        "context": None,
-        "failure": None,
-        "latched": False,
-        "renewing": False,
-    }
-    return told | changes
-
-
-def failure(code: str = "upstream_unavailable", count: int = 2, retry: int = 40) -> dict[str, Any]:
-    return {"code": code, "since": at(-90), "count": count, "retry_at": at(retry)}
 
 
 @pytest.mark.parametrize(
