@@ -45,7 +45,7 @@ def check_error(judge: "Judge", invocation: Invocation) -> None:
     is_fine = is_on_demand or (code in CREDENTIAL_CODES and has_bad)
     is_fine |= code in EXCUSED_CODES and not judge.plan.is_calm
     # Whatever was earned a moment ago was worth nothing any more.
-    is_fine |= code == "upstream_refused" and judge.revoked_at >= invocation.begun
+    is_fine |= code == "upstream_refused" and judge.revoked_at > 0
     if not is_fine:
         detail = invocation.answer.get("detail")
         judge.violate("errors", f"{invocation.name} fails for no reason: {code} ({detail})")
@@ -71,6 +71,7 @@ def check_variant(judge: "Judge", invocation: Invocation) -> None:
         judge.violate("I8", f"{invocation.name} gets a token that the vendor never made")
         return
     invocation.was_dead = judge.vendor.is_ended(made.token)
+    invocation.was_begun = judge.is_begun(made.key)
     wanted = {
         judge.vendor.wanted(body_of(invocation), is_other=is_other)
         for is_other in defaults_for(judge, invocation, made.at)
@@ -100,7 +101,8 @@ def live_item(judge: "Judge", invocation: Invocation) -> str:
     if item.secret_version != version:
         return ""  # what leads to it may have to be looked up anew
     latest = int(judge.scheduler.now + invocation.offset) + 21
-    return item.fingerprint or "" if item.is_live(latest, None) else ""
+    is_good = item.is_live(latest, None) and item.lease_owner is None
+    return item.fingerprint or "" if is_good else ""
 
 
 def body_of(invocation: Invocation) -> dict[str, object]:

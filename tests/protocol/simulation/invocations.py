@@ -48,6 +48,8 @@ class Invocation:
     """What was answered, or the problem."""
     was_dead: bool = False
     """The vendor had ended the token of its answer, at that moment."""
+    was_begun: bool = False
+    """Somebody's lease of that variant had not been ended."""
     met: list[Fault] = field(default_factory=list)
     sent: list[Sent] = field(default_factory=list)
     slept: float = 0.0

@@ -180,6 +180,10 @@ class Judge:
         owners = [r["lease_owner"]["S"] for r in records if "lease_owner" in r]
         return any(owner.rpartition(".")[0] == invocation.name for owner in owners)
 
+    def is_begun(self, key: str) -> bool:
+        """Say whether the table has a lease of *key* that nobody ended."""
+        return "lease_owner" in (self.table.get((self.partition, key)) or {})
+
     def _refused(self, sent: Sent) -> None:
         headers = sent.request.headers
         value = headers.get("x-auth-token") or headers.get("authorization") or ""

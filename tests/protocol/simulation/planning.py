@@ -5,7 +5,7 @@ from random import Random
 from typing import Any
 
 from tests.protocol.simulation.plans import FlowName, Plan
-from tests.protocol.simulation.themes import calm, frozen, latched, late, mixed
+from tests.protocol.simulation.themes import abandoned, calm, frozen, latched, late, mixed
 
 FLOWS: tuple[FlowName, ...] = ("vendorlink", "vendorlink", "vntana", "vntana", "editor")
 LIFETIMES = (90, 300, 3600)
@@ -27,7 +27,9 @@ def plan_of(seed: int) -> Plan:
     flow = dice.choice(FLOWS)
     lifetime = dice.choice(LIFETIMES)
     plan = Plan(seed, flow, lifetime, (), offsets_of(dice), modes=dice.choice(MODES[flow]))
-    theme = dice.choices((mixed, calm, frozen, late, latched), (45, 12, 16, 15, 12))[0]
+    theme = dice.choices((mixed, calm, frozen, late, abandoned, latched), (42, 12, 15, 14, 6, 11))[
+        0
+    ]
     return theme(dice, plan)
 
 

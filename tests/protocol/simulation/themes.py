@@ -15,6 +15,9 @@ from tests.protocol.simulation.mishaps import (
 from tests.protocol.simulation.plans import Change, Fault, FaultKind, FlowName, Plan
 from tests.protocol.simulation.vendors import VENDORS
 
+LONG = 3600
+EVEN = 0.5
+
 COMMITS: Mapping[FlowName, tuple[int, ...]] = {"vendorlink": (7, 8), "vntana": (), "editor": ()}
 """Steps at which a first exchange keeps what it earned, where there are few ways to it."""
 
@@ -65,6 +68,23 @@ def late(dice: Random, plan: Plan) -> Plan:
     faults.append(Fault("b", own_step, kind, dice.uniform(0.5, 6)))
     offsets = dice.choice(((0.0,), (-15.0, 15.0), (-15.0, 15.0)))
     return replace(plan, visits=visits_at(times, body), faults=tuple(faults), offsets=offsets)
+
+
+def abandoned(dice: Random, plan: Plan) -> Plan:
+    """Let one die who replaces a token that lives, with nobody near.
+
+    At VNTANA, where the token that was kept is dead then.
+    """
+    body = dice.choice(VENDORS["vntana"].bodies)
+    is_forced = dice.random() < EVEN
+    first, second = visits_at([0.0, LONG * 0.905], body)
+    if is_forced:
+        second = replace(second, event={**second.event, "force": True})
+    kind: FaultKind = dice.choice(("crash", "crash after"))
+    step = dice.randint(4, 14)
+    fault = Fault("b" if is_forced else "b>1", step, kind)
+    visits = (first, second)
+    return replace(plan, flow="vntana", modes={}, lifetime=LONG, visits=visits, faults=(fault,))
 
 
 def latched(dice: Random, plan: Plan) -> Plan:

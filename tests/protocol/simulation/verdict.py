@@ -57,8 +57,11 @@ def check_caller(world: World, name: str, body: Mapping[str, Any]) -> None:
     first = call(world, name, body)
     if not first.was_dead or is_replaced_meanwhile(world.judge, first):
         return
-    if not has_excuse(world.judge, world.judge.made[first.answer["fingerprint"]]):
+    dead = world.judge.made[first.answer["fingerprint"]]
+    if not has_excuse(world.judge, dead):
         world.judge.violate("I4", f"{name} gets a token that is dead, and nothing excuses it")
+    if first.was_begun and is_left_behind(world.judge, dead):
+        world.judge.violate("I10", f"{name} gets the token that one who died had replaced")
     again = call(world, f"{name}-report", {**body, "rejected": first.answer["fingerprint"]})
     if again.was_dead:
         world.judge.violate("I10", f"{name} gets a dead token even after its report")
@@ -76,16 +79,27 @@ def call(world: World, name: str, body: Mapping[str, Any]) -> Invocation:
 
 def is_replaced_meanwhile(judge: Judge, invocation: Invocation) -> bool:
     """Say whether what an invocation was given was renewed while it ran: it started that itself."""
-    dead = judge.made[invocation.answer["fingerprint"]]
-    return any(m.key == dead.key and m.at >= invocation.begun for m in judge.made.values())
+    later = successors(judge, judge.made[invocation.answer["fingerprint"]])
+    return bool(later) and later[0].at >= invocation.begun
+
+
+def successors(judge: Judge, made: Made) -> list[Made]:
+    """Return the tokens that were made after one of the same variant."""
+    return [m for m in judge.made.values() if m.key == made.key and m.number > made.number]
 
 
 def has_excuse(judge: Judge, dead: Made) -> bool:
     """Say whether *dead* may be kept: whoever made the next one could not say so any more."""
-    later = [m for m in judge.made.values() if m.key == dead.key and m.number > dead.number]
+    later = successors(judge, dead)
     is_lost = bool(later) and is_lost_exchange(judge, later[-1])
     is_logged_out = any(i.action == "forget" and i.is_excused for i in judge.answered)
     return is_lost or is_logged_out or judge.revoked_at > dead.at
+
+
+def is_left_behind(judge: Judge, dead: Made) -> bool:
+    """Say whether whoever replaced *dead* died at it."""
+    later = successors(judge, dead)
+    return bool(later) and later[0].maker.is_dead
 
 
 def is_lost_exchange(judge: Judge, made: Made) -> bool:
