@@ -29,7 +29,7 @@ settings.load_profile("repeatable")
 
 @pytest.fixture(scope="session")
 def aws() -> "Iterator[tuple[Counted, str]]":
-    """Serve AWS on a free port of loopback, with the broker's table and key."""
+    """Serve AWS on a free port of loopback."""
     from moto.moto_server.werkzeug_app import (  # noqa: PLC0415 (slow; few tests want it)
         DomainDispatcherApplication,
         create_backend_app,
@@ -37,7 +37,6 @@ def aws() -> "Iterator[tuple[Counted, str]]":
     from werkzeug.serving import make_server  # noqa: PLC0415
 
     from tests.functions.world import Counted  # noqa: PLC0415
-    from token_broker_local import provisions  # noqa: PLC0415
     from token_broker_local.atomic import Atomic  # noqa: PLC0415
     from token_broker_local.places import HOST  # noqa: PLC0415
     from token_broker_local.services import Quiet  # noqa: PLC0415
@@ -47,9 +46,6 @@ def aws() -> "Iterator[tuple[Counted, str]]":
         thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
         thread.start()
         url = f"http://{HOST}:{server.server_port}"
-        session = boto3.session.Session("local", "local", region_name="eu-west-1")
-        provisions.create_table(session.client("dynamodb", endpoint_url=url))
-        provisions.create_key(session.client("kms", endpoint_url=url))
         yield counted, url
         server.shutdown()
         thread.join()
@@ -69,6 +65,7 @@ def world(
     from token_broker_local.places import Places  # noqa: PLC0415
 
     counted, url = aws
+    provide(url)
     variables: dict[str, str] = {}
     environment.enter(Places(), variables)
     for name, value in variables.items():
@@ -81,3 +78,19 @@ def world(
     yield world
     world.close()
     counted.broken.clear()
+
+
+def provide(url: str) -> None:
+    """Create the broker's table and key, unless they are there.
+
+    A test that mocks AWS in this process takes everything away that moto holds.
+    """
+    from token_broker_local import provisions  # noqa: PLC0415 (see above)
+    from token_broker_local.places import TABLE  # noqa: PLC0415
+
+    session = boto3.session.Session("local", "local", region_name="eu-west-1")
+    dynamodb = session.client("dynamodb", endpoint_url=url)
+    if TABLE not in dynamodb.list_tables()["TableNames"]:
+        provisions.create_table(dynamodb)
+        provisions.create_key(session.client("kms", endpoint_url=url))
+    dynamodb.close()
