@@ -58,7 +58,7 @@ def check_caller(world: World, name: str, body: Mapping[str, Any]) -> None:
     if not first.was_dead or is_replaced_meanwhile(world.judge, first):
         return
     dead = world.judge.made[first.answer["fingerprint"]]
-    if not has_excuse(world.judge, dead):
+    if not has_excuse(world.judge, dead, first.begun):
         world.judge.violate("I4", f"{name} gets a token that is dead, and nothing excuses it")
     if first.was_begun and is_left_behind(world.judge, dead):
         world.judge.violate("I10", f"{name} gets the token that one who died had replaced")
@@ -88,9 +88,9 @@ def successors(judge: Judge, made: Made) -> list[Made]:
     return [m for m in judge.made.values() if m.key == made.key and m.number > made.number]
 
 
-def has_excuse(judge: Judge, dead: Made) -> bool:
+def has_excuse(judge: Judge, dead: Made, now: float) -> bool:
     """Say whether *dead* may be kept: whoever made the next one could not say so any more."""
-    later = successors(judge, dead)
+    later = [made for made in successors(judge, dead) if made.at < now]
     is_lost = bool(later) and is_lost_exchange(judge, later[-1])
     is_logged_out = any(i.action == "forget" and i.is_excused for i in judge.answered)
     return is_lost or is_logged_out or judge.revoked_at > dead.at
@@ -132,7 +132,9 @@ def check_kept(world: World) -> None:
         made = world.judge.made.get(item.fingerprint or "")
         if made is None or item.is_rejected or not item.token:
             continue
-        if world.vendor.is_ended(made.token) and not has_excuse(world.judge, made):
+        if world.vendor.is_ended(made.token) and not has_excuse(
+            world.judge, made, world.scheduler.now
+        ):
             world.judge.violate("I4", f"{variant[:8]} keeps {item.fingerprint}, which is dead")
 
 
