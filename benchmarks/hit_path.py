@@ -38,7 +38,7 @@ def apart(times: dict[str, Spread], name: str = "table") -> float:
     return (times[name].median - decrypt) / get_item
 
 
-def above(times: dict[str, Spread]) -> float:
+def beyond(times: dict[str, Spread]) -> float:
     """Return the CPU time of a hit in the table above that of the two bare calls, in ms."""
     bare = times["get_item cpu"].median + times["decrypt cpu"].median
     return times["table cpu"].median - bare
@@ -71,7 +71,7 @@ def main() -> None:
     }
     for name, title in names.items():
         shown.add(title, *(times[name] for times in by_flow.values()))
-    shown.add("from the table, CPU above both", *(above(times) for times in by_flow.values()))
+    shown.add("from the table, CPU above both", *(beyond(times) for times in by_flow.values()))
     for name, title in (("table", "table"), ("table, nothing known", "table, nothing known")):
         shares = [apart(times, name) for times in by_flow.values()]
         shown.add(f"({title} - Decrypt) / GetItem", *shares)
