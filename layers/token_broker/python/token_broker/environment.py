@@ -3,7 +3,7 @@
 import json
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from token_broker import clients
@@ -46,7 +46,13 @@ class Environment:
         telemetry = Telemetry(flow.NAME)
         prefix = f"token-broker/{self.text('STAGE')}/{flow.NAME}/"
         tools = self.tools(flow, telemetry, prefix)
-        forget_on_restore(tools.memory)
+
+        def forget() -> None:
+            tools.memory.clear()
+            tools.looks.clear()
+            self.close()
+
+        on_restore(forget)
         return Service(Broker(tools), telemetry, prefix, heard=self._hear)
 
     def tools(self, flow: Flow, telemetry: Telemetry, prefix: str) -> Tools:
@@ -142,10 +148,10 @@ class Environment:
         return announce
 
 
-def forget_on_restore(memory: Memory) -> None:
-    """Drop what a snapshot holds when it is restored: it may be days old."""
+def on_restore(forget: Callable[[], None]) -> None:
+    """Have *forget* called when a snapshot of this process is restored, perhaps days later."""
     try:
         from snapshot_restore_py import register_after_restore  # noqa: PLC0415 (the runtime's own)
     except ImportError:
         return
-    register_after_restore(memory.clear)
+    register_after_restore(forget)
