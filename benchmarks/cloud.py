@@ -54,7 +54,7 @@ class Cloud:
     def client(self, service: str) -> Any:
         """Return boto3's client of a service."""
         return boto3.client(
-            service,  # type: ignore[call-overload]
+            service,  # type: ignore[call-overload]  # any of them
             endpoint_url=self.url,
             region_name=REGION,
             aws_access_key_id="local",

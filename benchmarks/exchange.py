@@ -113,7 +113,7 @@ def measured() -> list[Case]:
     with cloud.running() as services:
         environment.enter(Places(), os.environ)
         os.environ["AWS_ENDPOINT_URL"] = services.url
-        world = World(services.aws, **services.fakes)  # type: ignore[arg-type]
+        world = World(services.aws, **services.fakes)  # type: ignore[arg-type]  # fakes by flow
         for fake in services.fakes.values():
             fake.fail("delay", times=None, seconds=DELAY)
         for number in range(ROUNDS + 1):

@@ -52,23 +52,23 @@ class Aws:
         self.items: dict[str, dict[str, Any]] = {}
         self.read = 0
 
-    def get_item(self, Key: Mapping[str, Any], **_: Any) -> dict[str, Any]:  # noqa: N803
+    def get_item(self, Key: Mapping[str, Any], **_: Any) -> dict[str, Any]:  # noqa: N803 (boto3's name)
         """Return one item."""
         self.read += 1
         found = self.items.get(Key["variant"]["S"])
         return {"Item": found} if found else {}
 
-    def batch_get_item(self, RequestItems: Mapping[str, Any]) -> dict[str, Any]:  # noqa: N803
+    def batch_get_item(self, RequestItems: Mapping[str, Any]) -> dict[str, Any]:  # noqa: N803 (boto3's name)
         """Return several items."""
         [(table, asked)] = RequestItems.items()
         found = [self.get_item(key).get("Item") for key in asked["Keys"]]
         return {"Responses": {table: [item for item in found if item]}}
 
-    def encrypt(self, Plaintext: bytes, **_: Any) -> dict[str, Any]:  # noqa: N803
+    def encrypt(self, Plaintext: bytes, **_: Any) -> dict[str, Any]:  # noqa: N803 (boto3's name)
         """Return the bytes, wrapped."""
         return {"CiphertextBlob": base64.b64encode(Plaintext)}
 
-    def decrypt(self, CiphertextBlob: bytes, **_: Any) -> dict[str, Any]:  # noqa: N803
+    def decrypt(self, CiphertextBlob: bytes, **_: Any) -> dict[str, Any]:  # noqa: N803 (boto3's name)
         """Return the bytes, unwrapped."""
         return {"Plaintext": base64.b64decode(CiphertextBlob)}
 

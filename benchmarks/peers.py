@@ -12,6 +12,7 @@ import heapq
 import itertools
 import random
 import time as clock
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Generator, Iterable
 from dataclasses import dataclass, field
 from typing import Any
@@ -94,16 +95,16 @@ class Container:
     library: Any = None
 
 
-class Strategy:
+class Strategy(ABC):
     """A way to have a token."""
 
     name = ""
     retries = True
     """Whether a caller whose token was refused asks once more, and says so."""
 
+    @abstractmethod
     def get(self, world: World, own: Container, refused: Token | None) -> Steps:
         """Return a token that is not *refused*."""
-        raise NotImplementedError
 
 
 class LoginPerCall(Strategy):

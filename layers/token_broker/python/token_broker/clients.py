@@ -73,4 +73,5 @@ def _new(service: str) -> Any:
         retries={"mode": "standard", "total_max_attempts": ATTEMPTS},
     )
     # A session of its own: the default one would keep the environment of the first call.
-    return boto3.session.Session().client(service, config=config)  # type: ignore[call-overload]
+    session: Any = boto3.session.Session()
+    return session.client(service, config=config)
