@@ -16,6 +16,7 @@ WRONG_LOGIN = {
     "editor": {"api_key": "wrong-key-canary"},
 }
 FLOWS = list(WRONG_LOGIN)
+STATUSES = {"store_unavailable": 503, "not_configured": 500, "unknown_connection": 404}
 
 
 @pytest.mark.parametrize("flow", FLOWS)
@@ -208,10 +209,17 @@ def test_a_failure_is_raised_by_name_in_a_direct_invocation(world: World) -> Non
         ("GetItem", "400 Bad", "ResourceNotFoundException", "not_configured"),
         ("GetItem", "400 Bad", "AccessDeniedException", "not_configured"),
         ("UpdateItem", "500 Oops", "InternalServerError", "store_unavailable"),
+        ("GetItem", "400 Bad", "InvalidSignatureException", "not_configured"),
         ("UpdateItem", "400 Bad", "ThrottlingException", "store_unavailable"),
+        ("UpdateItem", "400 Bad", "ResourceNotFoundException", "not_configured"),
+        ("UpdateItem", "403 No", "RequestTimeTooSkewed", "not_configured"),
         ("GetSecretValue", "500 Oops", "InternalServiceError", "store_unavailable"),
         ("GetSecretValue", "400 Bad", "AccessDeniedException", "not_configured"),
         ("GetSecretValue", "400 Bad", "DecryptionFailure", "not_configured"),
+        ("GetSecretValue", "400 Bad", "InvalidRequestException", "unknown_connection"),
+        ("GetSecretValue", "403 No", "SignatureDoesNotMatch", "not_configured"),
+        ("Encrypt", "400 Bad", "InvalidSignatureException", "not_configured"),
+        ("Encrypt", "400 Bad", "NotFoundException", "not_configured"),
         ("Encrypt", "400 Bad", "DisabledException", "not_configured"),
         ("Encrypt", "400 Bad", "KMSInvalidStateException", "not_configured"),
     ],
@@ -223,7 +231,9 @@ def test_a_fault_of_aws_has_a_name(
     connection = world.connect("editor")
     world.aws.broken[operation] = (status, error)
     response = world.http("editor", connection)
-    assert_problem(response, code, 503 if code == "store_unavailable" else 500)
+    assert_problem(response, code, STATUSES[code])
+    world.aws.broken.clear()
+    assert world.call("editor", connection)["source"] == "exchange"
 
 
 def test_memory_outlives_the_table(world: World) -> None:

@@ -150,6 +150,27 @@ def test_a_fault_on_a_hit_has_a_name(world: World, operation: str, error: str, c
     assert world.call("editor", connection)["source"] == "table"
 
 
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        ("InternalServerError", "memory"),
+        ("AccessDeniedException", "not_configured"),
+        ("InvalidSignatureException", "not_configured"),
+    ],
+)
+def test_two_items_that_cannot_be_read_at_once_have_a_name(
+    world: World, error: str, told: str
+) -> None:
+    """BatchGetItem alone fails: what is remembered is handed out, but for a wrong setting."""
+    connection = world.connect("editor")
+    world.call("editor", connection)
+    world.advance(61)
+    world.aws.broken["BatchGetItem"] = ("400 Bad", error)
+    body = world.http("editor", connection)["body"]
+    assert body.get("code", body.get("source")) == told
+    assert len(world.steps("editor")) == 1
+
+
 @pytest.mark.parametrize("flow", ["vntana", "vendorlink", "editor"])
 def test_a_deleted_secret_ends_the_connection_at_the_next_exchange(world: World, flow: str) -> None:
     """What is kept is handed out to its end; nothing new is made."""

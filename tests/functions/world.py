@@ -1,10 +1,14 @@
 """The whole broker in one process for a test: AWS by moto over loopback, vendors by their fakes."""
 
 import json
+import logging
 import os
+import sys
+import threading
 import uuid
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +19,7 @@ from token_broker.entry import Service
 from token_broker.environment import CLOCK, Environment
 from token_broker.tools import Clock, Tools
 from token_broker_fakes import FakeEditor, FakeVendorlink, FakeVntana
+from token_broker_local.atomic import LOCK
 from token_broker_local.context import LambdaContext
 from token_broker_local.places import TABLE, secret_name
 
@@ -32,16 +37,34 @@ class Counted:
         self._application = application
         self.asked: Counter[str] = Counter()
         self.broken: dict[str, tuple[str, str]] = {}
+        self._silent: list[tuple[str, list[bytes]]] = []
+        self._is_over = threading.Event()
 
     def __call__(self, environ: "WSGIEnvironment", start: "StartResponse") -> Iterable[bytes]:
         """Answer one request, or fail it."""
         operation = str(environ.get("HTTP_X_AMZ_TARGET", "")).rpartition(".")[2]
         self.asked[operation] += 1
+        body = environ["wsgi.input"].getvalue()
+        if any(operation == o and all(p in body for p in parts) for o, parts in self._silent):
+            LOCK.release()  # which is held for each request: others are answered meanwhile
+            self._is_over.wait()
+            LOCK.acquire()
         if operation not in self.broken:
             return self._application(environ, start)
         status, code = self.broken[operation]
         start(status, [("content-type", "application/x-amz-json-1.0")])
         return [json.dumps({"__type": f"com.amazonaws#{code}", "message": "broken"}).encode()]
+
+    @contextmanager
+    def silent(self, *asked: tuple[str, ...]) -> Iterator[None]:
+        """Take what is *asked*, an operation and texts in its body, and never answer it."""
+        self._is_over.clear()
+        self._silent = [(operation, [p.encode() for p in parts]) for operation, *parts in asked]
+        try:
+            yield
+        finally:
+            self._silent = []
+            self._is_over.set()
 
 
 @dataclass
@@ -89,6 +112,9 @@ class World:
 
     def cold(self, flow: str) -> Service:
         """Return the function of *flow* in a process of its own, as after a cold start."""
+        for handler in logging.getLogger("token-broker").handlers:
+            if isinstance(handler, logging.StreamHandler):
+                handler.stream = sys.stdout  # this test's own, and not that of the first one
         self._environments.append(Environment(os.environ))
         service = self._environments[-1].service(FLOWS[flow])
         service.use(replace(service.tools, **self._replacements(service.tools)))

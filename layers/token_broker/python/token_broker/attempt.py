@@ -187,7 +187,7 @@ class Attempt:
                 )
                 item = self._tools.store.commit(self._lease, values)
             except StoreUnavailable as error:
-                if self._errand.seconds_left < LAST_COMMIT_SECONDS:
+                if self._errand.seconds_to_keep < LAST_COMMIT_SECONDS:
                     self._tools.note("unkept", code=error.code, variant=self._lease.variant)
                     return local_item(self._lease, values)
                 self._tools.clock.sleep(COMMIT_PAUSE_SECONDS)

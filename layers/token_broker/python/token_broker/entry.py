@@ -8,7 +8,7 @@ import json
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
-from token_broker import calls
+from token_broker import calls, clients
 from token_broker.broker import Answer, Broker, Call
 from token_broker.calls import Order
 from token_broker.errors import BrokerError, Internal, InvalidRequest
@@ -86,7 +86,8 @@ class Service:
         try:
             order = self._order(event, is_http=is_http)
             left = context.get_remaining_time_in_millis() / 1000 - ANSWER_SECONDS
-            return self._carry_out(order, began, began + left, context.aws_request_id)
+            with clients.until(left):
+                return self._carry_out(order, began, began + left, context.aws_request_id)
         except BrokerError:
             raise
         except Exception as error:  # noqa: BLE001 (the only place: a defect is logged, not shown)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from token_broker import clients
 from token_broker.broker import Broker
 from token_broker.entry import Service
-from token_broker.errors import NotConfigured
+from token_broker.errors import NotConfigured, StoreUnavailable
 from token_broker.fastread import fast_read
 from token_broker.memory import Memory
 from token_broker.reading import Reader
@@ -144,6 +144,8 @@ class Environment:
             except (BotoCoreError, ClientError) as error:
                 code = unavailable(error, "the bus", "EVENT_BUS_NAME").detail
                 telemetry.note("unannounced", reason=code)
+            except StoreUnavailable as error:
+                telemetry.note("unannounced", reason=error.detail)
 
         return announce
 

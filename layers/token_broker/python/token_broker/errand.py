@@ -83,6 +83,7 @@ class Errand:
         self.gate = Gate(self)
         self.secret: Secret | None = None
         self.has_talked = False
+        self._depth = 0
         self._has_waited = False
         self._earned: dict[str, Token] = {}
 
@@ -95,6 +96,14 @@ class Errand:
     def seconds_for_requests(self) -> float:
         """Seconds in which requests may still be sent and answered, before the commit."""
         return self.seconds_left - COMMIT_SECONDS
+
+    @property
+    def seconds_to_keep(self) -> float:
+        """Seconds in which the table may be tried again, before those that wait need theirs.
+
+        An exchange that is made from this one's token has still to be sent, and kept.
+        """
+        return self.seconds_left - self._depth * (COMMIT_SECONDS + LEAST_EXCHANGE_SECONDS)
 
     @property
     def seconds_to_wait(self) -> float:
@@ -128,7 +137,11 @@ class Errand:
         key = ask.variant.key
         if key not in self._earned or self._earned[key].fingerprint == ask.rejected:
             self._earned.pop(key, None)
-            held, _ = self.obtain(ask.variant, Wish(rejected=ask.rejected))
+            self._depth += 1
+            try:
+                held, _ = self.obtain(ask.variant, Wish(rejected=ask.rejected))
+            finally:
+                self._depth -= 1
             return self._earned.get(key, held.token)
         return self._earned[key]
 

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from token_broker import clients
 from token_broker.aws_environment import Unsuited
 from token_broker.errors import StoreUnavailable
 from token_broker.store import unavailable
@@ -20,6 +21,10 @@ if TYPE_CHECKING:
 
 LARGEST_SEALED = 6144
 """Bytes that KMS takes to be decrypted."""
+
+QUICK_SECONDS = 2.0
+"""With less time than this left, the fast read is not tried: this long it may take to connect,
+and to wait in vain."""
 
 _TAMPERED = {"InvalidCiphertextException", "IncorrectKeyException"}
 _NOT_PERMITTED = "not authorized to perform"
@@ -90,7 +95,7 @@ class Reader:
         self, service: str, operation: str, request: _Record, part: Callable[[_Record], _Part]
     ) -> _Part | None:
         """Return *part* of what the fast read brings, None if it is not for it to bring."""
-        if not self._fast:
+        if not self._fast or clients.seconds_left() < QUICK_SECONDS:
             return None
         with suppress(Unsuited, StoreUnavailable, ValueError, TypeError, KeyError, AttributeError):
             return part(self._fast.post(service, operation, request))

@@ -271,7 +271,6 @@ WRONG_SETTINGS = frozenset(
         "AccessDenied",
         "ResourceNotFoundException",
         "UnrecognizedClientException",
-        "InvalidSignatureException",
         "ExpiredTokenException",
         "NotFoundException",
         "DisabledException",
@@ -282,11 +281,25 @@ WRONG_SETTINGS = frozenset(
 )
 """Codes of AWS that no later attempt changes: somebody has to set something right."""
 
+WRONG_SIGNATURES = frozenset(
+    {
+        "InvalidSignatureException",
+        "SignatureDoesNotMatch",
+        "IncompleteSignature",
+        "IncompleteSignatureException",
+        "RequestTimeTooSkewed",
+        "RequestExpired",
+    }
+)
+"""Codes for what is signed with other keys, or by a clock that is wrong."""
+
 
 def unavailable(error: Exception, what: str, setting: str) -> StoreUnavailable | NotConfigured:
     """Return what an error of AWS means; its text, which may quote a request, is left out."""
     response: Any = getattr(error, "response", None) or {}
     code = str(response.get("Error", {}).get("Code", type(error).__name__))
+    if code in WRONG_SIGNATURES:
+        return NotConfigured(f"credentials or clock: {what} refuses what they sign ({code})")
     if code in WRONG_SETTINGS:
         return NotConfigured(f"{setting}: {what} cannot be used ({code})")
     return StoreUnavailable(f"{what} cannot be reached ({code})", retry_after=1)

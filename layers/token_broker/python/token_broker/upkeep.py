@@ -111,6 +111,8 @@ class Upkeep:
     def _say_farewell(self, item: Item) -> None:
         """End the session of a token upstream; that it fails changes nothing."""
         now = self._tools.clock.now()
+        if self._deadline - self._tools.clock.monotonic() < COMMIT_SECONDS + FAREWELL_SECONDS:
+            return
         try:
             token = self._tools.sealer.open_token(item) if item.is_live(now) else None
             secret = self._tools.secrets.current(self._connection)

@@ -1,0 +1,100 @@
+"""A clock that is wrong, memory that is short, a disk that is full."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, NoReturn
+
+import pytest
+
+from tests.functions.test_tokens import assert_problem
+from tests.functions.world import World
+
+FLOWS = ["vntana", "vendorlink", "editor"]
+WRITER = Path(__file__).with_name("diskless.py")
+
+
+@pytest.mark.parametrize("flow", FLOWS)
+@pytest.mark.parametrize("minutes", [-10, -3, 3, 10])
+def test_a_clock_that_is_minutes_off_costs_nobody_a_token(
+    world: World, flow: str, minutes: int
+) -> None:
+    """Whatever second a vendor names, there is one exchange, and what it earned is served."""
+    connection = world.connect(flow)
+    world.ahead = minutes * 60
+    assert world.call(flow, connection)["source"] == "exchange"
+    steps = len(world.steps(flow))
+    world.service(flow).tools.memory.clear()
+    assert world.call(flow, connection)["source"] == "table"
+    assert len(world.steps(flow)) == steps
+
+
+def test_a_clock_that_is_far_off_has_a_name(world: World) -> None:
+    """What a vendor gives is past already: it is not served, and not asked for again and again."""
+    connection = world.connect("editor")
+    world.ahead = 86_400
+    for _ in range(3):
+        assert_problem(world.http("editor", connection), "upstream_contract_changed", 502)
+    assert len(world.steps("editor")) == 1
+
+
+def exhausted(*_: object, **__: object) -> NoReturn:
+    """Find no memory."""
+    raise MemoryError
+
+
+SHORTAGES: dict[str, Callable[[Any], Any]] = {
+    "before the answer": lambda tools: replace(tools, send=exhausted),
+    "after the answer": lambda tools: replace(tools, dice=exhausted),
+    "at the secret": lambda tools: replace(tools, secrets=Short()),
+    "at the seal": lambda tools: replace(tools, sealer=Short()),
+}
+
+
+class Short:
+    """A tool whose every use takes more memory than there is."""
+
+    def __getattr__(self, name: str) -> Any:
+        return exhausted
+
+
+@pytest.mark.parametrize("flow", FLOWS)
+@pytest.mark.parametrize("moment", SHORTAGES)
+def test_memory_that_is_short_leaves_nothing_half_done(
+    world: World, flow: str, moment: str
+) -> None:
+    """The caller is told, the lease is given back, and the next one gets a token."""
+    connection = world.connect(flow)
+    service = world.service(flow)
+    tools = service.tools
+    service.use(SHORTAGES[moment](tools))
+    assert_problem(world.http(flow, connection), "internal", 500)
+    item = world.item(flow, connection)
+    assert not {"token", "fingerprint", "lease_owner"} & item.keys()
+    service.use(tools)
+    assert world.call(flow, connection)["source"] == "exchange"
+
+
+def test_a_full_disk_changes_nothing(world: World) -> None:
+    """The functions write no file: not where there is room, and all the less where there is none.
+
+    A process of its own, which may not write a byte to any file and notes who tries.
+    """
+    connections = {flow: world.connect(flow) for flow in FLOWS}
+    nowhere = {"TMPDIR": "/proc/nowhere", "HOME": "/proc/nowhere", "MEMORY_SECONDS": "0"}
+    root = Path(__file__).parents[2]
+    done = subprocess.run(
+        [sys.executable, "-B", str(WRITER), str(root), json.dumps(connections)],
+        env=os.environ | nowhere,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    told = json.loads(done.stdout.splitlines()[-1])
+    assert told == {"sources": ["exchange", "table"] * 3, "written": []}
