@@ -255,41 +255,6 @@ def test_an_item_moved_elsewhere_does_not_open(world: World) -> None:
     assert (answer["source"], answer["generation"]) == ("exchange", 2)
 
 
-@pytest.mark.parametrize(
-    ("name", "value"),
-    [
-        ("token", {"B": b"nonsense"}),
-        ("token", {"S": "text"}),
-        ("expires_at", {"S": "late"}),
-        ("expires_at", {"N": "99999999999"}),
-        ("generation", {"S": "one"}),
-        ("generation", {"N": "7"}),
-        ("fence", {"S": "x"}),
-        ("lease_until", {"S": "x"}),
-        ("lease_owner", {"N": "1"}),
-        ("failure", {"S": "x"}),
-        ("schema", {"N": "99"}),
-        ("schema", {"S": "1"}),
-        ("context", {"S": "{"}),
-        ("nudged_until", {"S": "x"}),
-        ("report_times", {"L": [{"S": "x"}]}),
-        ("rejected_versions", {"N": "1"}),
-    ],
-)
-def test_a_damaged_item_is_mended_by_one_exchange(
-    world: World, name: str, value: dict[str, Any]
-) -> None:
-    """Nonsense in an item costs one exchange: it is not served, and does not come back."""
-    connection = world.connect("vendorlink")
-    world.call("vendorlink", connection)
-    item = world.item("vendorlink", connection)
-    boto3.client("dynamodb").put_item(TableName=TABLE, Item=item | {name: value})
-    world.service("vendorlink").tools.memory.clear()
-    assert world.call("vendorlink", connection)["source"] == "exchange"
-    world.service("vendorlink").tools.memory.clear()
-    assert world.call("vendorlink", connection)["source"] == "table"
-
-
 def test_a_defect_is_logged_without_its_message(
     world: World, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -1,5 +1,6 @@
 """What a writer of the table cannot make of it, and what AWS cannot break on a hit."""
 
+import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -8,7 +9,12 @@ import pytest
 
 from tests.functions.test_tokens import assert_problem
 from tests.functions.world import World
+from token_broker.record import OF_POINTER, OF_TOKEN
+from token_broker.variants import Variant
 from token_broker_local.places import KEY_ALIAS, TABLE
+
+ASKED = Variant("asked", {"organization": None, "workspace": None}).key
+"""VNTANA's "the only organization there is"."""
 
 
 def put(item: Mapping[str, Any]) -> None:
@@ -20,6 +26,23 @@ def place_of(item: Mapping[str, Any]) -> dict[str, str]:
     """Return the encryption context of what lies in *item*."""
     place = {name: item[name]["S"] for name in ("connection", "variant")}
     return place | {"table": TABLE, "generation": item["generation"]["N"]}
+
+
+def read_again(world: World, connection: str, flow: str = "vendorlink") -> dict[str, Any]:
+    """Have the table read by a process that remembers nothing."""
+    world.service(flow).tools.memory.clear()
+    return world.call(flow, connection)
+
+
+def assert_told(capsys: pytest.CaptureFixture[str], *attributes: str, secret: str = "") -> None:
+    """Tell that the damage was logged and counted, once, and named without what was damaged."""
+    said = capsys.readouterr().out
+    lines = [json.loads(line) for line in said.splitlines()]
+    (told,) = [line for line in lines if line.get("event") == "damaged"]
+    assert set(told["attributes"]) == set(attributes)
+    assert told["Damaged"] == [1.0]
+    assert told["_aws"]["CloudWatchMetrics"][0]["Metrics"] == [{"Name": "Damaged", "Unit": "Count"}]
+    assert not secret or secret not in said
 
 
 def sealed_again(item: Mapping[str, Any], **changes: str) -> dict[str, Any]:
@@ -36,15 +59,17 @@ def sealed_again(item: Mapping[str, Any], **changes: str) -> dict[str, Any]:
     [{"table": "another"}, {"generation": "2"}, {"variant": "0" * 64}, {"connection": "editor#x"}],
     ids=lambda changes: next(iter(changes)),
 )
-def test_a_seal_of_another_place_is_never_served(world: World, changes: dict[str, str]) -> None:
+def test_a_seal_of_another_place_is_never_served(
+    world: World, capsys: pytest.CaptureFixture[str], changes: dict[str, str]
+) -> None:
     """The very token, sealed by our key for another table, generation, variant or connection."""
     connection = world.connect("vendorlink")
     world.call("vendorlink", connection)
     item = world.item("vendorlink", connection)
     put(sealed_again(item, **changes))
-    world.service("vendorlink").tools.memory.clear()
-    answer = world.call("vendorlink", connection)
+    answer = read_again(world, connection)
     assert (answer["source"], answer["generation"]) == ("exchange", 2)
+    assert_told(capsys, "token")
 
 
 def test_the_same_seal_at_its_own_place_is_served(world: World) -> None:
@@ -53,11 +78,12 @@ def test_the_same_seal_at_its_own_place_is_served(world: World) -> None:
     world.call("vendorlink", connection)
     item = world.item("vendorlink", connection)
     put(sealed_again(item))
-    world.service("vendorlink").tools.memory.clear()
-    assert world.call("vendorlink", connection)["source"] == "table"
+    assert read_again(world, connection)["source"] == "table"
 
 
-def test_an_older_generation_put_back_is_never_served(world: World) -> None:
+def test_an_older_generation_put_back_is_never_served(
+    world: World, capsys: pytest.CaptureFixture[str]
+) -> None:
     """Its ciphertext does not open as the newer one."""
     connection = world.connect("vendorlink")
     world.call("vendorlink", connection)
@@ -65,21 +91,23 @@ def test_an_older_generation_put_back_is_never_served(world: World) -> None:
     world.advance(11)
     world.call("vendorlink", connection, force=True)
     put(world.item("vendorlink", connection) | {"token": old["token"]})
-    world.service("vendorlink").tools.memory.clear()
-    answer = world.call("vendorlink", connection)
+    answer = read_again(world, connection)
     assert (answer["source"], answer["generation"]) == ("exchange", 3)
+    assert_told(capsys, "token")
 
 
 @pytest.mark.parametrize("name", ["expires_at", "context"])
-def test_what_is_said_in_clear_has_to_be_what_was_sealed(world: World, name: str) -> None:
+def test_what_is_said_in_clear_has_to_be_what_was_sealed(
+    world: World, capsys: pytest.CaptureFixture[str], name: str
+) -> None:
     """A token cannot be made to live longer, or to stand for somebody else."""
     connection = world.connect("vendorlink")
     world.call("vendorlink", connection)
     item = world.item("vendorlink", connection)
     later = {"N": str(int(item["expires_at"]["N"]) + 60)}
     put(item | {name: later if name == "expires_at" else {"S": '{"role":"admin"}'}})
-    world.service("vendorlink").tools.memory.clear()
-    assert world.call("vendorlink", connection)["source"] == "exchange"
+    assert read_again(world, connection)["source"] == "exchange"
+    assert_told(capsys, "token")
 
 
 @pytest.mark.parametrize(
@@ -93,31 +121,131 @@ def test_what_is_said_in_clear_has_to_be_what_was_sealed(world: World, name: str
     ],
 )
 def test_a_changed_ciphertext_is_never_served(
-    world: World, spoil: Callable[[bytes], bytes]
+    world: World, capsys: pytest.CaptureFixture[str], spoil: Callable[[bytes], bytes]
 ) -> None:
     """Shorter, longer, another bit: one exchange follows, and then all is well."""
     connection = world.connect("vendorlink")
     world.call("vendorlink", connection)
     item = world.item("vendorlink", connection)
     put(item | {"token": {"B": spoil(item["token"]["B"])}})
-    world.service("vendorlink").tools.memory.clear()
-    assert world.call("vendorlink", connection)["source"] == "exchange"
-    world.service("vendorlink").tools.memory.clear()
-    assert world.call("vendorlink", connection)["source"] == "table"
+    assert read_again(world, connection)["source"] == "exchange"
+    assert_told(capsys, "token")
+    assert read_again(world, connection)["source"] == "table"
+
+
+@pytest.mark.parametrize("name", sorted(OF_TOKEN))
+def test_a_missing_attribute_is_mended_by_one_exchange(
+    world: World, capsys: pytest.CaptureFixture[str], name: str
+) -> None:
+    """An item without it is as good as none: a token is whole, or is not there."""
+    connection = world.connect("vendorlink")
+    token = world.call("vendorlink", connection)["headers"]["Authorization"]
+    put({k: v for k, v in world.item("vendorlink", connection).items() if k != name})
+    steps = len(world.steps("vendorlink"))
+    assert read_again(world, connection)["source"] == "exchange"
+    assert len(world.steps("vendorlink")) == steps + 1
+    assert_told(capsys, name, secret=token.removeprefix("Bearer "))
+    assert read_again(world, connection)["source"] == "table"
+
+
+WRONG_TYPES: dict[str, list[dict[str, Any]]] = {
+    "token": [{"S": "text"}, {"B": b""}, {"NULL": True}],
+    "expires_at": [{"S": "late"}, {"N": "1e9"}, {"N": "-1"}, {"N": "9" * 38}],
+    "generation": [{"S": "one"}, {"N": "1.5"}],
+    "fence": [{"S": "x"}],
+    "lease_until": [{"S": "x"}],
+    "lease_owner": [{"N": "1"}],
+    "failure": [{"S": "x"}, {"M": {"code": {"N": "1"}}}, {"M": {"since": {"S": "x"}}}],
+    "schema": [{"N": "99"}, {"S": "1"}],
+    "context": [{"N": "1"}],
+    "fingerprint": [{"SS": ["a"]}],
+    "nudged_until": [{"S": "x"}],
+    "report_times": [{"L": [{"S": "x"}]}, {"M": {}}],
+    "rejected_versions": [{"N": "1"}, {"L": [{"N": "1"}]}],
+}
 
 
 @pytest.mark.parametrize(
-    "name", ["schema", "token", "generation", "expires_at", "context", "fence", "issued_at"]
+    ("name", "value"), [(name, value) for name, values in WRONG_TYPES.items() for value in values]
 )
-def test_a_missing_attribute_is_mended_by_one_exchange(world: World, name: str) -> None:
-    """An item without it is as good as none."""
+def test_what_is_of_another_type_is_mended_by_one_exchange(
+    world: World, capsys: pytest.CaptureFixture[str], name: str, value: dict[str, Any]
+) -> None:
+    """A number where text belongs, and the like: not served, told, and gone after one exchange."""
     connection = world.connect("vendorlink")
     world.call("vendorlink", connection)
-    put({k: v for k, v in world.item("vendorlink", connection).items() if k != name})
-    world.service("vendorlink").tools.memory.clear()
-    assert world.call("vendorlink", connection)["source"] in {"exchange", "table"}
-    world.service("vendorlink").tools.memory.clear()
-    assert world.call("vendorlink", connection)["source"] == "table"
+    put(world.item("vendorlink", connection) | {name: value})
+    steps = len(world.steps("vendorlink"))
+    assert world.call("vendorlink", connection, action="status")["flow"] == "vendorlink"
+    assert read_again(world, connection)["source"] == "exchange"
+    assert len(world.steps("vendorlink")) == steps + 1
+    assert_told(capsys, name)
+    assert read_again(world, connection)["source"] == "table"
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("token", {"B": b"nonsense"}),
+        ("expires_at", {"N": "99999999999"}),
+        ("generation", {"N": "7"}),
+        ("context", {"S": "{"}),
+    ],
+)
+def test_what_does_not_open_is_mended_by_one_exchange(
+    world: World, capsys: pytest.CaptureFixture[str], name: str, value: dict[str, Any]
+) -> None:
+    """Nonsense of the right type shows when the token is opened."""
+    connection = world.connect("vendorlink")
+    world.call("vendorlink", connection)
+    put(world.item("vendorlink", connection) | {name: value})
+    assert read_again(world, connection)["source"] == "exchange"
+    assert_told(capsys, "token")
+    assert read_again(world, connection)["source"] == "table"
+
+
+@pytest.mark.parametrize("name", sorted(OF_POINTER))
+def test_a_way_that_is_damaged_is_found_anew(
+    world: World, capsys: pytest.CaptureFixture[str], name: str
+) -> None:
+    """An item that leads to another: without a part of it, the same token is found all the same."""
+    connection = world.connect("editor")
+    key = Variant("parameters", {"parameters": {}}).key
+    first = world.call("editor", connection)
+    pointer = world.item("editor", connection, key)
+    assert "target" in pointer
+    put({k: v for k, v in pointer.items() if k != name})
+    answer = read_again(world, connection, "editor")
+    assert answer["fingerprint"] == first["fingerprint"]
+    assert len(world.steps("editor")) == 1
+    if name != "target":
+        assert_told(capsys, name)
+    assert world.item("editor", connection, key).keys() == pointer.keys()
+
+
+def test_a_way_that_was_turned_is_not_gone_by_an_exchange(
+    world: World, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What an exchange is made for is what was sealed, whatever is said beside it in clear."""
+    connection = world.connect("vntana")
+    world.call("vntana", connection)
+    pointer = world.item("vntana", connection, ASKED)
+    put(pointer | {"target": {"S": "0" * 64}})
+    answer = read_again(world, connection, "vntana")
+    assert answer["context"]["workspace"] is None
+    assert_told(capsys, "target")
+    assert world.item("vntana", connection, ASKED)["target"] == pointer["target"]
+
+
+def test_a_damaged_gate_is_told(world: World, capsys: pytest.CaptureFixture[str]) -> None:
+    """What is no vendor's verdict is none: the next login asks for it anew."""
+    connection = world.connect("editor")
+    world.call("editor", connection)
+    put(world.item("editor", connection) | {"accepted_version": {"N": "1"}})
+    answer = world.call("editor", connection, parameters={"userId": "2"})
+    assert answer["source"] == "exchange"
+    assert_told(capsys, "accepted_version")
+    assert "S" in world.item("editor", connection)["accepted_version"]
 
 
 @pytest.mark.parametrize(

@@ -114,7 +114,8 @@ class Broker:
         item = self._item(partition, key)
         token = self.tools.sealer.open_token(item) if item.is_live(now) else None
         if item.damaged or (token is None and item.is_live(now)):
-            self.tools.note("damaged", variant=item.variant, attributes=list(item.damaged))
+            attributes = list(item.damaged) or ["token"]
+            self.tools.note("damaged", variant=item.variant, attributes=attributes)
         if token is None:
             return None
         held = Held(item, token, now)

@@ -258,7 +258,13 @@ class Errand:
             if not (is_current and own.target == settled.key):
                 self._point(own, settled, secret)
             return settled
-        return self.tools.sealer.open_variant(own) if own.target and is_current else None
+        if not (own.target and is_current):
+            return None
+        led = self.tools.sealer.open_variant(own)
+        if led is None or led.key != own.target:
+            self.tools.note("damaged", variant=own.variant, attributes=["target"])
+            return None
+        return led
 
     def _is_shared(self) -> bool:
         flow = self.tools.flow

@@ -102,6 +102,8 @@ class Gate:
                 self._errand.wait(gate, polls)
                 polls += 1
             else:
+                if gate.damaged:
+                    self._errand.tools.note("damaged", variant=ONLY, attributes=list(gate.damaged))
                 self._lease = self._errand.take(gate)
                 if self._lease:
                     return

@@ -53,6 +53,16 @@ TOKEN = (
 )
 """What belongs to a token, and goes with it."""
 
+_ALWAYS = {"schema", "generation", "fence", "token", "kind", "issued_at", "expires_at"}
+OF_POINTER = frozenset(_ALWAYS | {"target", "secret_version"})
+OF_TOKEN = frozenset(_ALWAYS | {"fingerprint", "refresh_at", "secret_version", "context"})
+"""What an item has that keeps a way to another, or a token: all of it, for it is one write."""
+
+LARGEST = 253_402_300_799
+"""The last second of the year 9999: no number in an item is larger."""
+
+_KINDS: Mapping[str, Any] = {"S": str, "N": str, "B": (bytes, bytearray), "L": list, "M": Mapping}
+
 
 def attribute(value: object) -> dict[str, Any]:
     """Return *value* as a typed attribute."""
@@ -87,11 +97,19 @@ def item_of(connection: str, variant: str, record: Mapping[str, Any] | None) -> 
         rejected_versions=read.versions("rejected_versions"),
         raw={name: record[name] for name in SWAPPED if name in record},
     )
+    if read.number("schema") not in (None, SCHEMA, SCHEMA - 1):
+        read.damaged.append("schema")
+    read.damaged += sorted(_whole(record) - record.keys())
     if read.damaged:
-        return replace(item.without_token(), damaged=tuple(read.damaged))
-    if read.number("schema") not in (SCHEMA, SCHEMA - 1):
-        return item.without_token()
+        return replace(item.without_token(), damaged=tuple(dict.fromkeys(read.damaged)))
     return item
+
+
+def _whole(record: Mapping[str, Any]) -> frozenset[str]:
+    """Return the attributes that *record* has to have, as it has one of them."""
+    if "target" in record:
+        return OF_POINTER
+    return OF_TOKEN if "token" in record or "fingerprint" in record else frozenset()
 
 
 def failure_of(failure: Failure) -> dict[str, Any]:
@@ -111,28 +129,28 @@ class _Reading:
         attribute = self._record.get(name)
         if attribute is None:
             return None
-        if not isinstance(attribute, Mapping) or kind not in attribute:
+        value = attribute.get(kind) if isinstance(attribute, Mapping) else None
+        if not isinstance(value, _KINDS[kind]):
             self.damaged.append(name)
             return None
-        return attribute[kind]
+        return value
 
     def text(self, name: str) -> str | None:
-        value = self._typed(name, "S")
-        return value if isinstance(value, str) else None
+        text: str | None = self._typed(name, "S")
+        return text
 
     def number(self, name: str) -> int | None:
         digits = self._typed(name, "N")
         if digits is None:
             return None
-        try:
+        if digits.isascii() and digits.isdigit() and len(digits) <= len(str(LARGEST)):
             return int(digits)
-        except (TypeError, ValueError):
-            self.damaged.append(name)
-            return None
+        self.damaged.append(name)
+        return None
 
     def blob(self, name: str) -> bytes | None:
         value = self._typed(name, "B")
-        return bytes(value) if isinstance(value, bytes | bytearray) else None
+        return None if value is None else bytes(value)
 
     def times(self, name: str) -> tuple[int, ...]:
         found = [member.number(name) for member in self._members(name)]
@@ -149,16 +167,16 @@ class _Reading:
 
     def failure(self) -> Failure | None:
         members = _Reading(self._typed("failure", "M") or {})
-        code, since = members.text("code"), members.number("since")
-        if code is None or since is None:
-            return None
-        return Failure(
-            code=code,
+        failure = Failure(
+            code=members.text("code") or "",
             detail=members.text("detail") or "",
-            since=since,
+            since=members.number("since") or 0,
             count=members.number("count") or 1,
             retry_at=members.number("retry_at") or 0,
             secret_version=members.text("secret_version"),
             upstream_status=members.number("upstream_status"),
             upstream_code=members.text("upstream_code"),
         )
+        if members.damaged:
+            self.damaged.append("failure")
+        return failure if failure.code and not members.damaged else None
