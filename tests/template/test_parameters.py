@@ -1,5 +1,7 @@
 """What each parameter changes in the stack, and what a new version of the program changes."""
 
+import json
+
 import pytest
 
 from tests.template.documents import Template, template
@@ -104,16 +106,18 @@ def test_the_key_of_the_secrets_may_be_used_for_secrets() -> None:
 
 
 @pytest.mark.parametrize("flow", FLOWS)
-def test_a_connection_may_be_kept_warm(flow: str) -> None:
-    """By a direct call on a schedule, which is off unless there is one."""
-    call = '{"connection": "acme"}'
-    rules = {
-        name: with_(**{f"Warm{flow.capitalize()}": told})[f"{flow.capitalize()}FunctionWarm"]
-        for name, told in (("warm", call), ("cold", ""))
-    }
-    assert rules["warm"]["Properties"]["State"] == "ENABLED"
-    assert rules["warm"]["Properties"]["Targets"][0]["Input"] == call
-    assert rules["cold"]["Properties"]["State"] == "DISABLED"
+def test_connections_may_be_kept_warm(flow: str) -> None:
+    """By direct calls on a schedule, which is off unless there are any."""
+    calls = '[{"connection": "acme"}, {"connection": "globex"}]'
+    warm, cold = (
+        with_(**{f"Warm{flow.capitalize()}": told})[f"{flow.capitalize()}FunctionWarm"]
+        for told in (calls, "")
+    )
+    [target] = warm["Properties"]["Targets"]
+    assert warm["Properties"]["State"] == "ENABLED"
+    assert json.loads(target["Input"]) == {"action": "warm", "calls": json.loads(calls)}
+    assert target["Arn"] == f"<{flow.capitalize()}FunctionAliaslive>"
+    assert cold["Properties"]["State"] == "DISABLED"
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """An object from outside is read strictly, and what is wrong with it is named, never shown."""
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -21,6 +22,7 @@ READERS: dict[str, Read] = {
     "seconds": lambda d: d.seconds("m", 60),
     "texts": lambda d: d.texts("m", ["default"]),
     "mapping": lambda d: d.mapping("m"),
+    "mappings": lambda d: d.mappings("m"),
     "document": lambda d: d.document("m").finish(),
 }
 WRONG: dict[str, tuple[Any, ...]] = {
@@ -32,6 +34,7 @@ WRONG: dict[str, tuple[Any, ...]] = {
     "seconds": (0, -1, 1.0, "60", True, [], {}),
     "texts": (None, "a", ["a", ""], ["a", 1], [None], {}),
     "mapping": (None, "a", [], 1, [["a", "b"]]),
+    "mappings": (None, "a", 1, [None], [{}, []], [{"a": math.nan}]),
     "document": (None, "a", [], 1, {"unknown": 1}),
 }
 
@@ -58,6 +61,8 @@ def nested(levels: int) -> dict[str, Any]:
         pytest.param(READERS["texts"], ["a", "b"], ["a", "b"], id="texts"),
         pytest.param(READERS["mapping"], {"a": [1, None]}, {"a": [1, None]}, id="as it is"),
         pytest.param(READERS["mapping"], nested(DEEPEST), nested(DEEPEST), id="quite deep"),
+        pytest.param(READERS["mappings"], [{"a": 1}, {}], [{"a": 1}, {}], id="some"),
+        pytest.param(READERS["mappings"], {"a": 1}, [{"a": 1}], id="one by itself"),
     ],
 )
 def test_what_is_there_is_returned(read: Read, value: object, result: object) -> None:

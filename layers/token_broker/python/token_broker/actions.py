@@ -9,6 +9,9 @@ from token_broker.exchange import Request, Response, run, sendable
 from token_broker.tools import Tools
 from token_broker.upkeep import Upkeep
 
+MOST_WARM = 100
+"""Calls of one `warm`: about what a parameter of the template holds."""
+
 
 def act(tools: Tools, order: Order, deadline: float) -> dict[str, Any]:
     """Carry out *order* and return its answer."""
@@ -26,8 +29,21 @@ def act(tools: Tools, order: Order, deadline: float) -> dict[str, Any]:
         case "forget":
             order.body.finish()
             return {"forgotten": upkeep.forget()}
+        case "warm":
+            return {"invoked": _warm(tools, order)}
     order.body.finish()
     return upkeep.status()
+
+
+def _warm(tools: Tools, order: Order) -> int:
+    """Have each of the calls in *order* made by an invocation of its own; return how many."""
+    wanted = order.body.mappings("calls")
+    order.body.finish()
+    if len(wanted) > MOST_WARM or any(calls.direct_order(e).action != "token" for e in wanted):
+        raise order.body.wrong("calls", f"must be at most {MOST_WARM} calls for a token")
+    for call in wanted:
+        tools.invoke(call)
+    return len(wanted)
 
 
 def _verify(tools: Tools, order: Order, deadline: float) -> dict[str, Any]:

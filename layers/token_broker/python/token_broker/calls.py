@@ -20,7 +20,10 @@ VARIANT = re.compile(r"-|[0-9a-f]{64}")
 LARGEST_BODY = 262_144
 """Characters of a request's body; what is asked for needs a few hundred."""
 
-Action = Literal["token", "status", "forget", "verify", "renew", "rotate"]
+EVERY = "*"
+"""No connection's name: an order that names its connections in its body."""
+
+Action = Literal["token", "status", "forget", "verify", "renew", "rotate", "warm"]
 ROUTES: Mapping[tuple[str, str], Action] = {
     ("POST", "token"): "token",
     ("GET", ""): "status",
@@ -29,7 +32,7 @@ ROUTES: Mapping[tuple[str, str], Action] = {
 }
 """Method and what follows ``/v1/<flow>/{connection}/`` in the path."""
 
-DIRECT: tuple[Action, ...] = ("token", "status", "forget", "verify", "renew", "rotate")
+DIRECT: tuple[Action, ...] = ("token", "status", "forget", "verify", "renew", "rotate", "warm")
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,12 +69,12 @@ def http_order(event: Mapping[str, Any], flow: str) -> Order:
     return Order(action, _connection(connection), _caller(event), Document(body, InvalidRequest))
 
 
-def direct_order(event: object) -> Order:
-    """Return the order in the payload of a direct invocation."""
+def direct_order(event: object, invoked: str = "") -> Order:
+    """Return the order in the payload of a direct invocation of the function *invoked*, an ARN."""
     members = Document(event, InvalidRequest)
     action = members.choice("action", *DIRECT)
-    connection = _connection(members.text("connection"))
-    return Order(action, connection, "direct invocation", members)  # type: ignore[arg-type]  # one of DIRECT
+    connection = EVERY if action == "warm" else _connection(members.text("connection"))
+    return Order(action, connection, _invoker(invoked), members)  # type: ignore[arg-type]  # one of DIRECT
 
 
 def rotation_order(event: Mapping[str, Any], prefix: str) -> Order:
@@ -131,6 +134,12 @@ def _body(event: Mapping[str, Any]) -> object:
         return json.loads(text)
     except (ValueError, binascii.Error, RecursionError):
         raise InvalidRequest("body: is not JSON") from None
+
+
+def _invoker(arn: str) -> str:
+    """Return what can be known of who invoked the function *arn*: a team may have its own alias."""
+    alias = arn.split(":")[7:]
+    return f"direct invocation of {alias[0]}" if alias else "direct invocation"
 
 
 def _caller(event: Mapping[str, Any]) -> str:

@@ -83,6 +83,12 @@ class Document:
             raise self.wrong(name, f"holds NaN or Infinity, or is more than {DEEPEST} levels deep")
         return value
 
+    def mappings(self, name: str) -> list[dict[str, Any]]:
+        """Return a list of objects as they are; one that stands alone is a list of one."""
+        value = self._members.pop(name, None)
+        found = value if isinstance(value, list) else [value]
+        return [Document({name: one}, self._error, self._where).mapping(name) for one in found]
+
     def document(self, name: str) -> "Document":
         """Return an object to be read in turn, empty where the member is absent."""
         where = f"{self._where}.{name}" if self._where else name

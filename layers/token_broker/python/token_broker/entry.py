@@ -84,7 +84,7 @@ class Service:
         """Carry out *event*; whatever is raised that is no `BrokerError` is a defect."""
         began = self.tools.clock.monotonic()
         try:
-            order = self._order(event, is_http=is_http)
+            order = self._order(event, context.invoked_function_arn, is_http=is_http)
             left = context.get_remaining_time_in_millis() / 1000 - ANSWER_SECONDS
             with clients.until(left):
                 return self._carry_out(order, began, began + left, context.aws_request_id)
@@ -95,12 +95,12 @@ class Service:
             request = context.aws_request_id
             raise Internal(f"a defect; see the log of request {request}") from None
 
-    def _order(self, event: Any, *, is_http: bool) -> Order:
+    def _order(self, event: Any, invoked: str, *, is_http: bool) -> Order:
         if is_http:
             return calls.http_order(event, self.tools.flow.NAME)
         if isinstance(event, Mapping) and calls.is_rotation(event):
             return calls.rotation_order(event, self._prefix)
-        return calls.direct_order(event)
+        return calls.direct_order(event, invoked)
 
     def _carry_out(
         self, order: Order, began: float, deadline: float, request_id: str

@@ -1,0 +1,71 @@
+"""What a schedule says, and what the record tells of whoever invokes a function directly."""
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+from tests.functions.world import World
+from token_broker_local.context import LambdaContext
+
+
+@dataclass(frozen=True, slots=True)
+class Invocation(LambdaContext):
+    """An invocation by an alias."""
+
+    alias: str = "live"
+
+    @property
+    def invoked_function_arn(self) -> str:
+        """The ARN by which the function was called."""
+        return f"arn:aws:lambda:eu-west-1:123456789012:function:{self.function_name}:{self.alias}"
+
+
+def test_each_connection_is_warmed_by_an_invocation_of_its_own(world: World) -> None:
+    """One that fails, or takes its time, is nothing to the others."""
+    wanted = [{"connection": "acme"}, {"connection": "globex", "organization": "design"}]
+    assert world.service("vntana")({"action": "warm", "calls": wanted}, context()) == {"invoked": 2}
+    assert world.invoked == wanted
+
+
+def test_one_call_need_not_be_a_list(world: World) -> None:
+    """As most have one connection."""
+    event = {"action": "warm", "calls": {"connection": "acme"}}
+    assert world.service("editor")(event, context()) == {"invoked": 1}
+
+
+@pytest.mark.parametrize(
+    "wanted",
+    [
+        None,
+        "acme",
+        ["acme"],
+        [{}],
+        [{"connection": "Acme"}],
+        [{"connection": "acme"}, {"connection": "acme", "action": "forget"}],
+        [{"action": "warm", "calls": []}],
+        [{"connection": "acme"}] * 101,
+    ],
+)
+def test_nothing_but_tokens_is_asked_for(world: World, wanted: Any) -> None:
+    """And nothing at all, if one of the calls is wrong: whoever wrote them is to see it."""
+    with pytest.raises(Exception, match="invalid_request"):
+        world.service("vntana")({"action": "warm", "calls": wanted}, context())
+    assert world.invoked == []
+
+
+@pytest.mark.parametrize("alias", ["live", "team-orders"])
+def test_the_audit_line_names_the_alias(
+    world: World, capsys: pytest.CaptureFixture[str], alias: str
+) -> None:
+    """It is all that Lambda tells of an invoker, so a team that is to be told apart has its own."""
+    event = {"connection": world.connect("vendorlink")}
+    world.service("vendorlink")(event, Invocation("token-broker-vendorlink", alias=alias))
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    [audit] = [line for line in lines if line["event"] == "hand-out"]
+    assert audit["caller"] == f"direct invocation of {alias}"
+
+
+def context() -> LambdaContext:
+    return LambdaContext("token-broker")
