@@ -243,3 +243,18 @@ def test_who_has_another_session_is_another_caller(session: boto3.Session) -> No
     assert mine.access("editor", "a", parameters=one).key != (
         mine.access("editor", "a", parameters=true).key
     )
+
+
+@pytest.mark.parametrize("key", ["k" * 30, None])
+def test_the_key_of_a_team_goes_along(
+    session: boto3.Session, monkeypatch: pytest.MonkeyPatch, key: str | None
+) -> None:
+    """Signed like the rest, if the API counts its callers by keys; nothing is sent otherwise."""
+    if key:
+        monkeypatch.setenv("TOKEN_BROKER_API_KEY", key)
+    server = Server(says(answer(b'{"forgotten": 0}')))
+    Broker.from_url(server.url, region=REGION, session=session).forget("vntana", "acme")
+    server.close()
+    asked = server.asked[0].decode()
+    assert (f"x-api-key: {key}" in asked) is bool(key)
+    assert (";x-api-key" in asked) is bool(key)

@@ -10,6 +10,7 @@ from tests.template.subjects import (
     KEY_ARN,
     TABLE,
     TABLE_ARN,
+    by_code,
     encrypted,
     identity_statements,
     key_policy,
@@ -97,6 +98,19 @@ def table_can_be_read(stack: Template) -> Iterator[str]:
         context["kms:EncryptionContext:aws:dynamodb:tableName"] = "other"
         if any(opinions(stack, flow, "kms:Decrypt", context)):
             yield f"DynamoDB can open another table for {flow}"
+
+
+def in_its_function_only(stack: Template) -> Iterator[str]:
+    """A role that is passed to another function reads no secret, item or token there."""
+    for flow in FLOWS:
+        elsewhere = by_code("x")
+        for action, resource, context in (
+            ("secretsmanager:GetSecretValue", secret(f"token-broker/prod/{flow}/acme"), {}),
+            ("dynamodb:GetItem", TABLE_ARN, {"keys": [f"{flow}#acme"]}),
+            ("kms:Decrypt", KEY_ARN, encrypted(flow)),
+        ):
+            if may(stack, flow, action, resource, **context, **elsewhere):
+                yield f"another function may {action} as {flow}"
 
 
 def key_is_tied(stack: Template) -> Iterator[str]:

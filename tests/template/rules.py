@@ -11,6 +11,8 @@ from tests.template.stacks import resolved
 from tests.template.tampering import Mutation
 
 Rule: TypeAlias = Callable[[Template], Iterator[str]]
+Spoilt: TypeAlias = tuple[Rule, str, Mutation]
+"""A rule, and a template that breaks it: what is wrong with that one, and what makes it so."""
 
 
 def rules_of(module: ModuleType) -> list[Rule]:
@@ -41,5 +43,5 @@ def sound() -> Template:
 
 
 def deployed(source: Template) -> Template:
-    """Return the stack of *source* with a topic to tell."""
-    return resolved(source, AlarmTopicArn="arn:topic")
+    """Return the stack of *source* with a topic to tell, and a team that has a limit."""
+    return resolved(source, AlarmTopicArn="arn:topic", Team1="orders", TeamKeys="required")

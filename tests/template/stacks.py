@@ -1,10 +1,11 @@
 """What CloudFormation makes of the translated template: references resolved."""
 
+import json
 import re
 from functools import partial
 from typing import Any
 
-from tests.template.documents import Template
+from tests.template.documents import Template, load
 from tests.template.translation import REGION, STAGE, translated
 
 ACCOUNT = "123456789012"
@@ -50,12 +51,19 @@ class Stack:
         }
 
     def resources(self) -> Template:
-        """Return the resources whose condition holds."""
-        return {
+        """Return the resources whose condition holds, and those of stacks within the stack."""
+        own = {
             name: self.value(resource)
             for name, resource in self._template["Resources"].items()
             if self.holds(resource.get("Condition"))
         }
+        nested = {
+            f"{name}.{inner}": resource
+            for name, each in own.items()
+            if each["Type"] == "AWS::CloudFormation::Stack"
+            for inner, resource in within(each["Properties"]).items()
+        }
+        return own | nested
 
     def chosen_template(self) -> Template:
         """Return the translated template with its conditions decided, and its references left."""
@@ -136,6 +144,13 @@ class Stack:
         """Return what a condition chooses."""
         condition, then, otherwise = argument
         return self.value(then if self.holds(condition) else otherwise)
+
+
+def within(properties: Template) -> Template:
+    """Return the resources of the stack that a stack has in it, by a file or, spoilt, as JSON."""
+    found = properties["TemplateURL"]
+    nested = json.loads(found) if found.startswith("{") else load(found)
+    return resolved(nested, **properties["Parameters"])
 
 
 def listed(text: str) -> list[str]:

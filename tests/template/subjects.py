@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from tests.template.documents import Template
-from tests.template.iam import Ask, Context, Statement, allows, many
+from tests.template.iam import Ask, Statement, allows, many
 from tests.template.stacks import ACCOUNT
 from tests.template.translation import REGION
 
@@ -34,6 +34,16 @@ def role_arn(flow: str) -> str:
     return f"arn:aws:iam::{ACCOUNT}:role/{flow.capitalize()}Role"
 
 
+def function_arn(flow: str) -> str:
+    """Return the ARN of the function."""
+    return f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:token-broker-prod-{flow}"
+
+
+def by_code(flow: str) -> dict[str, str]:
+    """Return what Lambda adds to whatever the code of a function asks AWS for."""
+    return {"lambda:SourceFunctionArn": function_arn(flow)}
+
+
 def own_policy(stack: Template, flow: str) -> list[Statement]:
     """Return every statement that is attached to the role of *flow*."""
     role = f"{flow.capitalize()}Role"
@@ -53,12 +63,12 @@ def own_policy(stack: Template, flow: str) -> list[Statement]:
 
 def may(stack: Template, flow: str, action: str, resource: str, **context: Any) -> bool:
     """Say whether the function of *flow* may do *action* to *resource*."""
-    return allows(own_policy(stack, flow), Ask(action, resource, spelt(context)))
+    return allows(own_policy(stack, flow), Ask(action, resource, by_code(flow) | spelt(context)))
 
 
-def opinions(stack: Template, flow: str, action: str, context: Context) -> tuple[bool, bool]:
+def opinions(stack: Template, flow: str, action: str, context: dict[str, str]) -> tuple[bool, bool]:
     """Say what the function's policy and the key's allow; only what both do is allowed."""
-    ask = Ask(action, KEY_ARN, {"aws:PrincipalArn": role_arn(flow), **context})
+    ask = Ask(action, KEY_ARN, {"aws:PrincipalArn": role_arn(flow)} | by_code(flow) | context)
     return allows(own_policy(stack, flow), ask), allows(key_policy(stack), ask)
 
 
@@ -75,7 +85,7 @@ def encrypted(flow: str, table: str = TABLE) -> dict[str, str]:
     return {f"kms:EncryptionContext:{name}": value for name, value in context.items()}
 
 
-def spelt(context: dict[str, Any]) -> Context:
+def spelt(context: dict[str, Any]) -> dict[str, Any]:
     """Return *context* with ``keys`` spelt as DynamoDB's condition key."""
     return {("dynamodb:LeadingKeys" if key == "keys" else key): v for key, v in context.items()}
 

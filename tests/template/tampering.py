@@ -1,9 +1,11 @@
 """How a template can be spoilt: each function returns what does it, given the template's source."""
 
+import copy
+import json
 from collections.abc import Callable
 from typing import Any, TypeAlias
 
-from tests.template.documents import Template
+from tests.template.documents import Template, load
 
 Mutation: TypeAlias = Callable[[Template], Any]
 
@@ -91,6 +93,17 @@ def everybody(source: Template) -> None:
     """Let the API's own policy allow everybody."""
     policy = properties(source, "TokenBrokerApi")["Auth"]["ResourcePolicy"]["CustomStatements"]
     policy[0]["Principal"] = "*"
+
+
+def in_team(mutation: Mutation) -> Mutation:
+    """Return a mutation that spoils what a team has of its own."""
+
+    def mutate(source: Template) -> None:
+        nested = copy.deepcopy(load("team.yaml"))
+        mutation(nested)
+        properties(source, "Team1Stack")["TemplateURL"] = json.dumps(nested)
+
+    return mutate
 
 
 def event_names(source: Template) -> Any:

@@ -1,10 +1,12 @@
 """What each parameter changes in the stack, and what a new version of the program changes."""
 
 import json
+import re
 
 import pytest
 
 from tests.template.documents import Template, template
+from tests.template.entrance import operations
 from tests.template.iam import Ask, allows
 from tests.template.rules import sound
 from tests.template.stacks import ACCOUNT, resolved
@@ -72,15 +74,17 @@ def test_other_accounts_may_be_let_to_call() -> None:
 
 
 def test_functions_in_a_vpc_may_have_interfaces() -> None:
-    """And only those."""
+    """And only those; and Lambda alone makes them, not the code."""
     inside, outside = with_(SubnetIds="subnet-1", SecurityGroupIds="sg-1"), sound()
     assert function(inside)["VpcConfig"] == {
         "SubnetIds": ["subnet-1"],
         "SecurityGroupIds": ["sg-1"],
     }
-    assert may(inside, "vntana", "ec2:CreateNetworkInterface", "*")
+    by_lambda = {"lambda:SourceFunctionArn": "none"}
+    assert may(inside, "vntana", "ec2:CreateNetworkInterface", "*", **by_lambda)
+    assert not may(inside, "vntana", "ec2:CreateNetworkInterface", "*")
     assert "VpcConfig" not in function(outside)
-    assert not may(outside, "vntana", "ec2:CreateNetworkInterface", "*")
+    assert not may(outside, "vntana", "ec2:CreateNetworkInterface", "*", **by_lambda)
 
 
 def test_traces_are_a_switch() -> None:
@@ -121,6 +125,44 @@ def test_connections_may_be_kept_warm(flow: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("name", "value", "is_taken"),
+    [
+        ("CallerAccounts", "111122223333", True),
+        ("CallerAccounts", "*", False),
+        ("SecretsKeyArn", "arn:aws:kms:eu-west-1:111122223333:key/mrk-0a-1", True),
+        ("SecretsKeyArn", "arn:aws:kms:eu-west-1:111122223333:key/*", False),
+        ("SecretsKeyArn", "*", False),
+        ("Team1", "orders-eu", True),
+        ("Team1", "*", False),
+        ("Stage", "*", False),
+    ],
+)
+def test_a_parameter_cannot_open_what_a_policy_closes(
+    name: str, value: str, *, is_taken: bool
+) -> None:
+    """What becomes part of a policy cannot be a wildcard."""
+    parameter = template()["Parameters"][name]
+    assert bool(re.fullmatch(parameter["AllowedPattern"], value)) is is_taken
+    assert re.fullmatch(parameter["AllowedPattern"], parameter["Default"])
+
+
+def test_keys_for_teams_are_a_switch() -> None:
+    """Off, a signature is all that is asked for, and a team has its aliases alone."""
+    for told, schemes in (("", {"AWS_IAM"}), ("required", {"AWS_IAM", "api_key"})):
+        stack = with_(Team1="orders", TeamKeys=told)
+        asked = {
+            name
+            for _, _, operation in operations(stack)
+            for each in operation["security"]
+            for name in each
+        }
+        assert asked == schemes
+        assert ("Team1Stack.Key" in stack) is bool(told)
+        assert "Team1Stack.VntanaAlias" in stack
+        assert "Team2Stack" not in stack
+
+
+@pytest.mark.parametrize(
     ("parameters", "resources"),
     [
         ({"WebAclArn": "arn:acl"}, {"WebAclAssociation"}),
@@ -133,7 +175,7 @@ def test_connections_may_be_kept_warm(flow: str) -> None:
 )
 def test_options_add_what_they_need(parameters: dict[str, str], resources: set[str]) -> None:
     """And nothing else."""
-    assert with_(**parameters).keys() - sound().keys() == resources
+    assert with_(**parameters).keys() - with_().keys() == resources
 
 
 def test_concurrency() -> None:

@@ -13,6 +13,8 @@ REGION, STAGE = "eu-west-1", "prod"
 
 def translated(template: Template, **parameters: str) -> Template:
     """Return *template* as SAM hands it to CloudFormation."""
+    if "Transform" not in template:
+        return template
     source = copy.deepcopy(template)
     source["Resources"] = {
         name: with_uris(resource) for name, resource in source["Resources"].items()

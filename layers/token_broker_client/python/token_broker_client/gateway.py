@@ -29,6 +29,9 @@ ROUTES: dict[Action, tuple[str, str]] = {
 
 CONNECT_SECONDS = 5.0
 
+SIGNED = ("Content-Type", "x-api-key")
+"""Headers that are signed, beside those that the signature brings."""
+
 DOMAINS = frozenset({"amazonaws.com", "amazonaws.com.cn", "vpce.amazonaws.com"})
 """What follows the region in API Gateway's own host names."""
 
@@ -62,7 +65,7 @@ class Gateway(NamedTuple):
                 method,
                 f"{self.url}/v1/{order.flow}/{order.connection}{rest}",
                 data=json.dumps(order.body).encode() if order.body else None,
-                headers={"Content-Type": "application/json"},
+                headers={"Content-Type": "application/json"} | team_key(),
                 auth=Signature(self),
                 timeout=(min(seconds, CONNECT_SECONDS), seconds),
                 allow_redirects=False,
@@ -82,16 +85,18 @@ class Signature(AuthBase):
 
     def __call__(self, prepared: requests.PreparedRequest) -> requests.PreparedRequest:
         """Add the signature's headers."""
-        signed = AWSRequest(
-            prepared.method,
-            prepared.url,
-            {"Content-Type": prepared.headers["Content-Type"]},
-            prepared.body or b"",
-        )
+        told = {name: prepared.headers[name] for name in SIGNED if name in prepared.headers}
+        signed = AWSRequest(prepared.method, prepared.url, told, prepared.body or b"")
         credentials = identity.credentials(self._gateway.session)
         SigV4Auth(credentials, "execute-api", self._gateway.region).add_auth(signed)
         prepared.headers.update(signed.headers.items())
         return prepared
+
+
+def team_key() -> dict[str, str]:
+    """Return the key of the caller's team, where the API counts by keys: beside the signature."""
+    key = os.environ.get("TOKEN_BROKER_API_KEY")
+    return {"x-api-key": key} if key else {}
 
 
 @lru_cache(maxsize=1)

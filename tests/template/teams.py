@@ -1,0 +1,46 @@
+"""Rules: what a calling team has of its own. Each returns what it finds wrong with a stack."""
+
+from collections.abc import Iterator
+
+from tests.template.documents import Template
+from tests.template.subjects import FLOWS
+
+TEAM = "Team1Stack"
+
+
+def teams_invoke_as_themselves(stack: Template) -> Iterator[str]:
+    """A team's policy for a flow is to invoke that flow's function by the team's own alias."""
+    for flow in FLOWS:
+        alias = stack[f"{TEAM}.{flow.capitalize()}Alias"]["Properties"]
+        if (alias["FunctionName"], alias["Name"]) != (f"token-broker-prod-{flow}", "team-orders"):
+            yield f"the alias is {alias['Name']} of {alias['FunctionName']}"
+        policy = stack[f"{TEAM}.Invoke{flow.capitalize()}"]["Properties"]["PolicyDocument"]
+        invoke = ("Allow", "lambda:InvokeFunction", f"<{flow.capitalize()}Alias>")
+        for statement in policy["Statement"]:
+            if tuple(statement.get(each) for each in ("Effect", "Action", "Resource")) != invoke:
+                yield f"the team may {statement}"
+
+
+def teams_follow_the_canary(stack: Template) -> Iterator[str]:
+    """A team's alias gets the version that `live` has got, when `live` has got it."""
+    nested = stack[TEAM]
+    for flow in FLOWS:
+        name = f"{flow.capitalize()}FunctionAliaslive"
+        version = nested["Properties"]["Parameters"][f"{flow.capitalize()}Version"]
+        if name not in nested.get("DependsOn", []):
+            yield f"the team's alias of {flow} does not wait"
+        if version != stack[name]["Properties"]["FunctionVersion"]:
+            yield f"the team's alias of {flow} leads to {version}"
+        if stack[f"{TEAM}.{flow.capitalize()}Alias"]["Properties"]["FunctionVersion"] != version:
+            yield f"the team's alias of {flow} leads elsewhere"
+
+
+def teams_have_limits(stack: Template) -> Iterator[str]:
+    """Where keys are required, each team has one, which counts for this stage and is limited."""
+    plan, key = stack[f"{TEAM}.Plan"]["Properties"], stack[f"{TEAM}.PlanKey"]["Properties"]
+    if plan["ApiStages"] != [{"ApiId": "<TokenBrokerApi>", "Stage": "prod"}]:
+        yield f"the plan is for {plan['ApiStages']}"
+    if not plan.get("Throttle", {}).get("RateLimit"):
+        yield "the plan has no limit"
+    if (key["KeyId"], key["UsagePlanId"]) != ("<Key>", "<Plan>"):
+        yield "the key has no plan"

@@ -1,0 +1,44 @@
+"""The template keeps every rule, and each rule notices a template that breaks it."""
+
+import pytest
+
+from tests.template import (
+    access,
+    entrance,
+    keeping,
+    spoilt_access,
+    spoilt_entrance,
+    spoilt_keeping,
+    spoilt_teams,
+    teams,
+)
+from tests.template.rules import Rule, findings, rules_of
+from tests.template.tampering import Mutation
+
+RULES = [rule for module in (access, entrance, keeping, teams) for rule in rules_of(module)]
+SPOILT = [
+    *spoilt_access.SPOILT,
+    *spoilt_entrance.SPOILT,
+    *spoilt_keeping.SPOILT,
+    *spoilt_teams.SPOILT,
+]
+
+
+@pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.__name__)
+def test_the_template_keeps(rule: Rule) -> None:
+    """The rule's docstring says what."""
+    assert findings(rule) == []
+
+
+@pytest.mark.parametrize(
+    ("rule", "mutation"),
+    [pytest.param(rule, spoil, id=f"{rule.__name__}: {what}") for rule, what, spoil in SPOILT],
+)
+def test_is_noticed(rule: Rule, mutation: Mutation) -> None:
+    """A template that breaks the rule has findings."""
+    assert findings(rule, mutation)
+
+
+def test_every_rule_is_tried() -> None:
+    """None is without a template that breaks it."""
+    assert set(RULES) == {rule for rule, _, _ in SPOILT}
