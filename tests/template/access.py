@@ -25,7 +25,8 @@ from tests.template.translation import REGION
 ITEM_ACTIONS = ("GetItem", "BatchGetItem", "Query", "UpdateItem")
 FORBIDDEN_ITEM_ACTIONS = ("PutItem", "DeleteItem", "Scan", "BatchWriteItem", "DeleteTable")
 SECRET_ACTIONS = ("GetSecretValue", "DescribeSecret")
-WITHOUT_RESOURCE = {"Traces", "NetworkInterfaces"}
+CHANGES = {"PutSecretValue", "UpdateSecret", "DeleteSecret"}
+WITHOUT_RESOURCE = {"Traces", "NetworkInterfaces", "Names"}
 """Statements about services that know no resources."""
 
 
@@ -48,7 +49,7 @@ def own_secrets_only(stack: Template) -> Iterator[str]:
                 for each in strange
                 if may(stack, flow, f"secretsmanager:{action}", each)
             )
-        for action in ("PutSecretValue", "UpdateSecret", "DeleteSecret"):
+        for action in CHANGES:
             if may(stack, flow, f"secretsmanager:{action}", mine):
                 yield f"{flow} can {action}"
 
@@ -98,6 +99,36 @@ def table_can_be_read(stack: Template) -> Iterator[str]:
         context["kms:EncryptionContext:aws:dynamodb:tableName"] = "other"
         if any(opinions(stack, flow, "kms:Decrypt", context)):
             yield f"DynamoDB can open another table for {flow}"
+
+
+def operators_see_no_secret(stack: Template) -> Iterator[str]:
+    """Operate is about states and names; what is in a secret or a token, it does not give."""
+    given = stack["Operate"]["Properties"]["PolicyDocument"]["Statement"]
+    mine = secret("token-broker/prod/vntana/acme")
+    api = f"arn:aws:execute-api:{REGION}:{ACCOUNT}:<TokenBrokerApi>/prod"
+    for action, resource in (
+        *((f"secretsmanager:{action}", mine) for action in CHANGES | {"GetSecretValue"}),
+        *((f"dynamodb:{action}", TABLE_ARN) for action in (*ITEM_ACTIONS, "Scan")),
+        *((f"kms:{action}", KEY_ARN) for action in ("Decrypt", "Encrypt", "CreateGrant")),
+        ("execute-api:Invoke", f"{api}/POST/v1/vntana/acme/token"),
+    ):
+        if allows(given, Ask(action, resource)):
+            yield f"an operator may {action}"
+
+
+def connect_is_for_this_stage(stack: Template) -> Iterator[str]:
+    """Connect reads and writes the secrets of this stage, and deletes none."""
+    given = stack["Connect"]["Properties"]["PolicyDocument"]["Statement"]
+    for action in ("CreateSecret", "GetSecretValue", "PutSecretValue"):
+        for path, is_right in (
+            ("token-broker/prod/vntana/acme", True),
+            ("token-broker/dev/vntana/acme", False),
+            ("payroll", False),
+        ):
+            if allows(given, Ask(f"secretsmanager:{action}", secret(path))) is not is_right:
+                yield f"{action} is wrong about {path}"
+    if allows(given, Ask("secretsmanager:DeleteSecret", secret("token-broker/prod/vntana/acme"))):
+        yield "a connection may be deleted"
 
 
 def in_its_function_only(stack: Template) -> Iterator[str]:

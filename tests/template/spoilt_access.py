@@ -67,6 +67,26 @@ SPOILT: list[Spoilt] = [
         reword("VntanaPolicy", "TheTableAtRest", "Effect", "Deny"),
     ),
     (
+        access.operators_see_no_secret,
+        "secrets",
+        grant("Operate", "secretsmanager:GetSecretValue"),
+    ),
+    (
+        access.operators_see_no_secret,
+        "tokens",
+        reword("Operate", "StateAndForget", "Resource", "*"),
+    ),
+    (
+        access.connect_is_for_this_stage,
+        "all stages",
+        reword("Connect", "ItsSecrets", "Resource", access.secret("token-broker/*")),
+    ),
+    (
+        access.connect_is_for_this_stage,
+        "deleted",
+        grant("Connect", "secretsmanager:DeleteSecret"),
+    ),
+    (
         access.in_its_function_only,
         "secrets",
         uncondition("VntanaPolicy", "ItsSecrets", "ArnEquals"),

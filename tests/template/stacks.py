@@ -15,6 +15,7 @@ PSEUDO = {
     "AWS::Region": REGION,
     "AWS::URLSuffix": "amazonaws.com",
     "AWS::StackName": "token-broker-prod",
+    "AWS::StackId": f"arn:aws:cloudformation:{REGION}:{ACCOUNT}:stack/token-broker-prod/id",
 }
 NOTHING = object()
 """AWS::NoValue: what holds it is left out."""

@@ -1,11 +1,17 @@
-"""The functions are allowed what they do: no less, or they fail; no more, or a thief may."""
+"""Functions and people are allowed what they do: no less, or they fail; no more, or a thief may."""
+
+import json
 
 import pytest
+from typer.testing import CliRunner
 
 from tests.functions.world import World
-from tests.template.iam import many
+from tests.servers import Server, answer, says
+from tests.template.iam import Statement, many
 from tests.template.rules import sound
 from tests.template.subjects import FLOWS, own_policy
+from token_broker_cli.main import app
+from token_broker_local.places import REGION, STAGE
 
 OWN = {"CreateSecret", "PutSecretValue"}
 """What the test itself asks AWS for."""
@@ -14,9 +20,17 @@ UNSEEN = {"InvokeFunction", "CreateLogStream", "PutLogEvents"}
 """What no process of a test does: nudges are only counted there, and Lambda writes the log."""
 
 
+ASKED_OTHERWISE = {"Invoke", "DescribeStacks"}
+"""What is no request in JSON: the API's own, and where it is (`tests/cli/test_deployed.py`)."""
+
+
 def allowed(flow: str) -> set[str]:
     """Return the names of the actions that the function of *flow* is allowed."""
-    statements = own_policy(sound(), flow)
+    return actions(own_policy(sound(), flow))
+
+
+def actions(statements: list[Statement]) -> set[str]:
+    """Return the names of the actions that *statements* allow."""
     return {action.partition(":")[2] for each in statements for action in many(each["Action"])}
 
 
@@ -44,3 +58,24 @@ def test_what_is_done_is_what_is_allowed(world: World) -> None:
         assert world.aws.asked.keys() - OWN <= allowed(flow)
         done |= world.aws.asked.keys()
     assert done - OWN == allowed(FLOWS[0]) - UNSEEN
+
+
+def test_what_operators_do_is_what_they_are_allowed(world: World) -> None:
+    """Operate and Connect together are what `token-broker` asks AWS for: no less and no more."""
+    world.aws.asked.clear()
+    api = Server(says(answer(b'{"flow": "vntana", "connection": "c", "variants": []}')))
+    at = ["--stage", STAGE, "--url", api.url, "--region", REGION]
+    for words, document in (
+        (["connect", "vntana", "of-an-operator", "--file", "-", "--no-check"], "one"),
+        (["connect", "vntana", "of-an-operator", "--file", "-", "--no-check"], "another"),
+        (["connections"], None),
+        (["doctor"], None),
+    ):
+        content = json.dumps(world.secret("vntana") | {"organization": document})
+        result = CliRunner().invoke(app, [*words, *at], input=content)
+        assert result.exit_code == 0 or words == ["doctor"], result.output
+    api.close()
+    asked = {operation for operation in world.aws.asked if operation}
+    policies = [sound()[name]["Properties"]["PolicyDocument"] for name in ("Operate", "Connect")]
+    given = actions([each for policy in policies for each in policy["Statement"]])
+    assert asked == given - ASKED_OTHERWISE

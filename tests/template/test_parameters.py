@@ -106,6 +106,8 @@ def test_the_key_of_the_secrets_may_be_used_for_secrets() -> None:
         context = through | {"kms:EncryptionContext:SecretARN": f"{prefix}{path}-AbCdEf"}
         assert may(stack, "vntana", "kms:Decrypt", key, **context) is is_allowed
         assert not may(stack, "vntana", "kms:Decrypt", KEY_ARN, **context)
+        connect = stack["Connect"]["Properties"]["PolicyDocument"]["Statement"]
+        assert allows(connect, Ask("kms:GenerateDataKey", key, context)) is is_allowed
     assert not may(stack, "vntana", "kms:Decrypt", key)
 
 
