@@ -13,16 +13,18 @@ from typing import Any
 import boto3
 import pytest
 
-from tests.functions.world import Counted, World
+from tests.functions.world import Counted, World, proxy_event
 from tests.template.documents import Template, template
-from tests.template.stacks import Stack, resolved
+from tests.template.entrance import expected_routes
+from tests.template.iam import Ask, allows
+from tests.template.stacks import ACCOUNT, Stack, resolved
 from token_broker_local.context import LambdaContext
 
 STAGE = "stack"
 NAME = f"token-broker-{STAGE}"
 NOT_MADE = {
     "AWS::ApiGateway::Account",
-    "AWS::ApiGateway::Deployment",  # moto takes no OpenAPI body from CloudFormation
+    "AWS::ApiGateway::Deployment",  # moto takes no OpenAPI body from CloudFormation: `import_api`
     "AWS::ApiGateway::Stage",
     "AWS::CloudWatch::Alarm",
     "AWS::CloudWatch::Dashboard",
@@ -87,7 +89,29 @@ def session(aws: tuple[Counted, str]) -> Callable[[str], Any]:
         Parameters=[{"ParameterKey": "Stage", "ParameterValue": STAGE}],
         Capabilities=["CAPABILITY_IAM"],
     )
+    import_api(client)
     return client
+
+
+def import_api(client: Callable[[str], Any]) -> None:
+    """Give the stack's API its routes, by the document that CloudFormation would give it.
+
+    Moto takes routes and integrations from it, and not who may call: rules hold that.
+    """
+    gateway, functions = client("apigateway"), client("lambda")
+    body = json.dumps(resolved(template(), Stage=STAGE)["TokenBrokerApi"]["Properties"]["Body"])
+    for flow in FLOWS:
+        function = functions.get_function_configuration(FunctionName=f"{NAME}-{flow}")
+        body = body.replace(f"<{flow.capitalize()}FunctionAliaslive>", function["FunctionArn"])
+    api = api_id(client)
+    gateway.put_rest_api(restApiId=api, mode="overwrite", body=body.encode())
+    gateway.create_deployment(restApiId=api, stageName=STAGE)
+
+
+def api_id(client: Callable[[str], Any]) -> str:
+    """Return the id of the stack's API."""
+    found = client("apigateway").get_rest_apis()["items"]
+    return next(str(api["id"]) for api in found if api["name"] == NAME)
 
 
 def key_id(session: Callable[[str], Any]) -> str:
@@ -141,18 +165,30 @@ def test_a_changed_secret_leads_to_its_function(session: Callable[[str], Any], f
     assert target["Arn"] == arn
 
 
-@pytest.mark.parametrize("flow", FLOWS)
-def test_the_function_works_in_what_was_made_for_it(
-    session: Callable[[str], Any], world: World, flow: str, monkeypatch: pytest.MonkeyPatch
+def enter(
+    session: Callable[[str], Any],
+    world: World,
+    flow: str,
+    connection: str,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """With the stack's variables, over its table, and its key under the context of the policies."""
+    """Take the environment of the stack's function, with a connection that works."""
     function = session("lambda").get_function_configuration(FunctionName=f"{NAME}-{flow}")
     assert function["Handler"] == "app.handler"
     for name, value in function["Environment"]["Variables"].items():
         monkeypatch.setenv(name, str(value))
     session("secretsmanager").create_secret(
-        Name=f"token-broker/{STAGE}/{flow}/acme", SecretString=json.dumps(world.secret(flow))
+        Name=f"token-broker/{STAGE}/{flow}/{connection}",
+        SecretString=json.dumps(world.secret(flow)),
     )
+
+
+@pytest.mark.parametrize("flow", FLOWS)
+def test_the_function_works_in_what_was_made_for_it(
+    session: Callable[[str], Any], world: World, flow: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With the stack's variables, over its table, and its key under the context of the policies."""
+    enter(session, world, flow, "acme", monkeypatch)
     event = {"connection": "acme"}
     answers = [world.cold(flow)(event, LambdaContext(f"{NAME}-{flow}")) for _ in range(2)]
     assert [answer["source"] for answer in answers] == ["exchange", "table"]
@@ -186,3 +222,44 @@ def test_policies_are_what_the_rules_read(session: Callable[[str], Any], flow: s
     # A log group's ARN ends with ":*" in AWS, and without it in moto.
     here, there = (json.dumps(each).replace(':*"', '"') for each in (read["PolicyDocument"], found))
     assert json.loads(there.replace(key, "TokenKey")) == json.loads(here)
+
+
+def led_to(session: Callable[[str], Any], method: str, path: str) -> str:
+    """Return the function that the API invokes for a route, which must let it do so."""
+    api = api_id(session)
+    resources = session("apigateway").get_resources(restApiId=api, embed=["methods"])["items"]
+    [methods] = [each["resourceMethods"] for each in resources if each["path"] == path]
+    integration = methods[method]["methodIntegration"]
+    assert (integration["type"], integration["httpMethod"]) == ("aws_proxy", "POST")
+    found = re.fullmatch(
+        r"arn:aws:apigateway:.*/functions/(arn:.*)/invocations", integration["uri"]
+    )
+    assert found
+    policy = json.loads(session("lambda").get_policy(FunctionName=found[1])["Policy"])
+    called = f"arn:aws:execute-api:eu-west-1:{ACCOUNT}:{api}/{STAGE}/{method}{path}"
+    ask = Ask("lambda:InvokeFunction", found[1], {"aws:SourceArn": called.format(connection="x")})
+    by_api = {"Service": "apigateway.amazonaws.com"}
+    assert allows([each for each in policy["Statement"] if each["Principal"] == by_api], ask)
+    return found[1].rpartition(":")[2]
+
+
+@pytest.mark.parametrize("flow", FLOWS)
+def test_the_api_serves_the_flow(
+    session: Callable[[str], Any], world: World, flow: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each of its routes leads to the function, which answers; moto itself runs no function."""
+    enter(session, world, flow, "globex", monkeypatch)
+    service, seen = world.cold(flow), []
+    routes = sorted(route for route in expected_routes() if f"/{flow}/" in route[1])
+    for method, path in reversed(routes):
+        name = led_to(session, method.upper(), path)
+        assert name == f"{NAME}-{flow}"
+        rest = path.partition("{connection}")[2]
+        body = {"token": "unknown"} if rest == "/verify" else None
+        event = proxy_event(flow, "globex", body, method=method.upper(), rest=rest)
+        response = service(event, LambdaContext(name))
+        assert response["statusCode"] == 200, response
+        seen.append(sorted(json.loads(response["body"])))
+    assert len(seen) == (4 if flow == "editor" else 3)
+    assert ["forgotten"] in seen
+    assert any("headers" in answer for answer in seen)
