@@ -13,7 +13,7 @@ GUIDED ?= --guided
 # The first that really runs: a pyenv shim on PATH may lead nowhere.
 PYTHON313 ?= $(shell for python in python3.13 $(HOME)/.pyenv/versions/3.13.*/bin/python3.13; do \
 	"$$python" -c 'import sys; print(sys.executable)' 2>/dev/null && break; done)
-# Modules every branch of which is to be seen taken: the flows, and the decisions.
+# Modules every branch of which unit tests have to take: the flows, and the decisions.
 WHOLE := */vntana*.py,*/vendorlink*.py,*/editor*.py,*/item.py,*/exchange.py,*/errors.py,*/document.py,*/variants.py
 DYNALITE := .tools/dynalite/.ready
 SAM := .tools/sam/bin/sam
@@ -57,9 +57,9 @@ test: $(READY) $(DYNALITE)  ## Run every check and test.
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
-	@$(BIN)/pytest -n 2 -m "not slow" --cov --cov-report=
+	@$(BIN)/pytest -n auto tests/unit --cov --cov-report=
 	@$(BIN)/coverage report --include='$(WHOLE)' --fail-under=100
-	@$(BIN)/pytest -m slow
+	@$(BIN)/pytest -n auto --dist worksteal --ignore=tests/unit
 
 check: test  ## The same: what CI runs.
 

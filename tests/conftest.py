@@ -7,6 +7,7 @@ Properties are tried with the same examples at each run, and without a stop-watc
 """
 
 import threading
+from functools import cache
 from typing import TYPE_CHECKING
 
 import boto3
@@ -17,6 +18,9 @@ from token_broker_fakes import FakeEditor, FakeVendorlink, FakeVntana
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from mypy_boto3_dynamodb import DynamoDBClient
+    from mypy_boto3_kms import KMSClient
 
     from tests.functions.world import Counted, World
 
@@ -88,9 +92,14 @@ def provide(url: str) -> None:
     from token_broker_local import provisions  # noqa: PLC0415 (see above)
     from token_broker_local.places import TABLE  # noqa: PLC0415
 
-    session = boto3.session.Session("local", "local", region_name="eu-west-1")
-    dynamodb = session.client("dynamodb", endpoint_url=url)
+    dynamodb, kms = keepers(url)
     if TABLE not in dynamodb.list_tables()["TableNames"]:
         provisions.create_table(dynamodb)
-        provisions.create_key(session.client("kms", endpoint_url=url))
-    dynamodb.close()
+        provisions.create_key(kms)
+
+
+@cache
+def keepers(url: str) -> "tuple[DynamoDBClient, KMSClient]":
+    """Return clients of the table and of the key: to make them takes longer than a test."""
+    session = boto3.session.Session("local", "local", region_name="eu-west-1")
+    return session.client("dynamodb", endpoint_url=url), session.client("kms", endpoint_url=url)

@@ -1,7 +1,7 @@
 """Many runs on all cores: to find nothing in the shipped code, and each bug that is planted."""
 
-import os
 from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from multiprocessing import get_context
 
@@ -67,16 +67,14 @@ def hunted(name: str) -> Hunt:
 def run_seeds(seeds: range) -> list[Finding]:
     """Return what *seeds* show of the shipped code, by all cores."""
     chunks = [seeds[start : start + CHUNK] for start in range(0, len(seeds), CHUNK)]
-    with get_context("spawn").Pool(os.cpu_count()) as pool:
-        return [finding for found in pool.imap_unordered(found_in, chunks) for finding in found]
+    with ProcessPoolExecutor(mp_context=get_context("spawn")) as pool:
+        return [finding for found in pool.map(found_in, chunks) for finding in found]
 
 
 def hunt_all() -> list[Hunt]:
     """Look for each planted bug, by all cores."""
-    names = [bug.name for bug in BUGS]
-    with get_context("spawn").Pool(os.cpu_count()) as pool:
-        hunts = pool.imap_unordered(hunted, names, chunksize=1)
-        return sorted(hunts, key=lambda hunt: names.index(hunt.bug))
+    with ProcessPoolExecutor(mp_context=get_context("spawn")) as pool:
+        return list(pool.map(hunted, [bug.name for bug in BUGS]))
 
 
 def kill_table(hunts: Sequence[Hunt]) -> str:
