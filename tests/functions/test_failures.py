@@ -199,7 +199,7 @@ def test_a_failure_is_raised_by_name_in_a_direct_invocation(world: World) -> Non
     assert type(raised.value).__name__ == "UnknownConnection"
     assert json.loads(str(raised.value))["status"] == 404
     assert raised.value.__cause__ is None
-    assert raised.value.__suppress_context__
+    assert raised.value.__context__ is None
 
 
 @pytest.mark.parametrize(

@@ -1,29 +1,19 @@
 """No secret and no token is written anywhere but where it belongs: searched for, in every form."""
 
-import json
 import logging
-from collections.abc import Iterator
-from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import boto3
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.functions.canaries import forms, traces
+from tests.functions.leaks import LEAKS, Leak
+from tests.functions.watching import CANARIES, Watch
 from tests.functions.world import World
-from token_broker.exchange import Request, Response
-from token_broker_fakes.vendorlink.sessions import User
-from token_broker_local.places import TABLE
 
-CANARIES = {
-    "vntana": {"personal_access_token": "Qx7~vnt/PAT+canary=="},
-    "vendorlink": {"username": "Zk9~user/canary", "password": 'Wj4"pass\\word/canary+'},
-    "editor": {"api_key": "Hf3~key/canary=="},
-}
-SESSION = "Vb8~session/canary&x=1"
-"""An editor's parameter, of those that are secret themselves: sessionId."""
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 CHATTY = ("", "botocore", "urllib3", "requests", "boto3")
 
@@ -36,73 +26,41 @@ def loud(caplog: pytest.LogCaptureFixture) -> pytest.LogCaptureFixture:
     return caplog
 
 
-class Watch:
-    """Everything that was written, said or answered, but for tokens that callers were given."""
-
-    def __init__(self, world: World) -> None:
-        self.world = world
-        self.said: list[str] = []
-        self.tokens: set[str] = set()
-        self.calls = 0
-
-    def call(self, flow: str, connection: str, **payload: Any) -> None:
-        """Call by both entrances, and keep what is answered."""
-        body = {name: value for name, value in payload.items() if name != "action"}
-        self.calls += 1
-        if "action" not in payload and self.calls % 2:
-            self._keep(self.world.http(flow, connection, body))
-            return
-        try:
-            self._keep({"body": self.world.call(flow, connection, **payload)})
-        except Exception as error:  # noqa: BLE001 (whatever a caller sees of it)
-            self.said.extend(chain(error))
-
-    def _keep(self, response: dict[str, Any]) -> None:
-        body = response["body"]
-        for value in body.pop("headers", {}).values():
-            self.tokens.add(value.removeprefix("Bearer "))
-        body.pop("url", None)
-        self.said.append(json.dumps(response))
-
-    def everything(self, *more: str) -> bytes:
-        """Return all of it, with the table's items and the events on the bus."""
-        items = boto3.client("dynamodb").scan(TableName=TABLE)["Items"]
-        told = [repr(items), repr(self.world.announced), repr(self.world.invoked)]
-        return "\n".join([*self.said, *told, *more]).encode()
-
-
-def chain(error: BaseException | None) -> Iterator[str]:
-    """Yield what an error and those behind it say, the locals of their frames included."""
-    while error:
-        yield repr(error) + str(error)
-        trace = error.__traceback__
-        while trace:
-            if "/token_broker/" in trace.tb_frame.f_code.co_filename:
-                yield repr({k: v for k, v in trace.tb_frame.f_locals.items() if k != "event"})
-            trace = trace.tb_next
-        error = error.__cause__ or error.__context__
-
-
-def secrets_of(watch: Watch) -> list[str]:
-    """Return every secret that was there to be leaked."""
-    passwords = [value for secret in CANARIES.values() for value in secret.values()]
-    return [*passwords, SESSION, *watch.tokens]
-
+DETAILS: dict[str, dict[str, Any]] = {"status": {"status": 503}}
+NO_KEY = dict.fromkeys(("Encrypt", "Decrypt"), ("400 Bad", "NotFoundException"))
+NO_TABLE = {"UpdateItem": ("400 Bad", "AccessDeniedException")}
 
 STEPS = st.lists(
     st.sampled_from(
-        ["token", "force", "status", "forget", "fault", "heal", "wrong", "right", "age"]
+        [
+            "token",
+            "force",
+            "report",
+            "status",
+            "forget",
+            "renew",
+            "rotate",
+            "verify",
+            "nonsense",
+            "fault",
+            "no key",
+            "no table",
+            "heal",
+            "wrong",
+            "right",
+            "age",
+            "cold",
+        ]
     ),
     min_size=2,
-    max_size=5,
+    max_size=6,
 )
 
 
 @pytest.mark.parametrize("flow", list(CANARIES))
 @settings(
-    max_examples=4,
+    max_examples=max(4, settings().max_examples // 25),
     deadline=None,
-    derandomize=True,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 @given(steps=STEPS, fault=st.sampled_from(["status", "html", "cut", "drop"]))
@@ -116,70 +74,58 @@ def test_no_secret_is_written_anywhere(
     fault: str,
 ) -> None:
     """Whatever is called in whatever order, with every library at DEBUG."""
-    watch = Watch(world)
-    world.service(
-        flow
-    )  # from here on nothing chatty is let through, of the test's own calls either
-    prepare(world, flow)
-    connection = world.connect(flow, **CANARIES[flow])
-    fake = getattr(world, flow)
-    more: dict[str, Any] = {"parameters": {"userId": "1", "sessionId": SESSION}}
+    watch = Watch(world, flow)
     for step in steps:
-        match step:
-            case "token" | "force":
-                extra = more if flow == "editor" else {}
-                watch.call(
-                    flow, connection, **extra, **({"force": True} if step == "force" else {})
-                )
-            case "status" | "forget":
-                watch.call(flow, connection, action=step)
-            case "fault":
-                details = {"status": 503} if fault == "status" else {}
-                fake.fail(fault, times=2, **details)
-            case "heal":
-                fake.heal()
-            case "age":
-                world.advance(3300)
-            case "wrong" | "right":
-                changes = dict(CANARIES[flow])
-                last = list(changes)[-1]
-                changes[last] += "x" if step == "wrong" else ""
-                world.put_secret(flow, connection, world.secret(flow) | changes)
-    fake.heal()
+        take(watch, step, fault)
+    heal(watch)
     written = capfd.readouterr()
-    assert traces(secrets_of(watch), watch.everything(written.out, written.err, loud.text)) == []
+    assert watch.found(written.out, written.err, loud.text) == []
 
 
-def prepare(world: World, flow: str) -> None:
-    """Let the vendor of *flow* know the canary credentials."""
-    canary = CANARIES[flow]
-    if flow == "vntana":
-        world.vntana.accounts[0] = replace(
-            world.vntana.accounts[0], key=canary["personal_access_token"]
-        )
-    elif flow == "vendorlink":
-        world.vendorlink.users.append(User(canary["username"], canary["password"]))
-    else:
-        world.editor.keys[canary["api_key"]] = "canary"
+def take(watch: Watch, step: str, fault: str) -> None:
+    """Let one thing happen."""
+    world, flow = watch.world, watch.flow
+    token = next(iter(watch.tokens), "a-token-of-nobody")
+    acts: dict[str, Callable[[], object]] = {
+        "token": watch.call,
+        "force": lambda: watch.call(force=True),
+        "report": lambda: watch.call(rejected=watch.fingerprint or "0" * 16),
+        "verify": lambda: watch.call(action="verify", token=token),
+        "nonsense": lambda: watch.call(min_ttl=token, rejected=token, force=token),
+        "fault": lambda: getattr(world, flow).fail(fault, times=2, **DETAILS.get(fault, {})),
+        "no key": lambda: world.aws.broken.update(NO_KEY),
+        "no table": lambda: world.aws.broken.update(NO_TABLE),
+        "heal": lambda: heal(watch),
+        "age": lambda: world.advance(3300),
+        "cold": world.service(flow).tools.memory.clear,
+        "wrong": lambda: watch.rotate(tail="x"),
+        "right": watch.rotate,
+    }
+    acts.get(step, lambda: watch.call(action=step))()
 
 
-def test_a_leak_of_one_header_is_found(world: World, capfd: pytest.CaptureFixture[str]) -> None:
-    """The search bites: a program that logs one header does not pass it."""
-    watch = Watch(world)
-    connection = world.connect("vntana")
-    service = world.service("vntana")
-    send = service.tools.send
+def heal(watch: Watch) -> None:
+    """Let vendor and AWS work again."""
+    getattr(watch.world, watch.flow).heal()
+    watch.world.aws.broken.clear()
 
-    def leaking(request: Request, seconds: float) -> Response:
-        response = send(request, seconds)
-        token = response.headers.get("x-auth-token", "")
-        service.tools.note("upstream", step=token[2:40], status=200, milliseconds=1)
-        watch.tokens.add(token[2:40])
-        return response
 
-    service.use(replace(service.tools, send=leaking))
-    watch.call("vntana", connection)
-    assert traces(watch.tokens, watch.everything(capfd.readouterr().out))
+@pytest.mark.parametrize("leak", LEAKS, ids=lambda leak: leak.name)
+def test_a_planted_leak_is_found(
+    world: World,
+    loud: pytest.LogCaptureFixture,
+    capfd: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    leak: Leak,
+) -> None:
+    """The search bites: a program that says one secret, anywhere, does not pass it."""
+    watch = Watch(world, leak.flow)
+    leak.plant(monkeypatch)
+    for step in leak.steps:
+        take(watch, step, "html")
+    heal(watch)
+    written = capfd.readouterr()
+    assert watch.found(written.out, written.err, loud.text)
 
 
 @pytest.mark.parametrize("secret", ["Qx7~vnt/PAT+canary==", "abcdefghij", 'a"b\\c/d+e f'])

@@ -75,10 +75,13 @@ class Service:
             self._telemetry.note(
                 "failure", code=error.code, detail=error.detail, request_id=context.aws_request_id
             )
-            if is_http:
-                return http_problem(error)
-            raise named(error) from None
-        return http_response(200, answer) if is_http else answer
+            failure = http_problem(error) if is_http else named(error)
+        else:
+            return http_response(200, answer) if is_http else answer
+        # Not inside the handler: the error, with all its frames know, would be the context.
+        if isinstance(failure, Exception):
+            raise failure
+        return failure
 
     def _guarded(self, event: Any, context: Context, *, is_http: bool) -> dict[str, Any]:
         """Carry out *event*; whatever is raised that is no `BrokerError` is a defect."""

@@ -1,0 +1,109 @@
+"""The operator's command says no password, and a token only where it was asked for."""
+
+import json
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from tests.cli.conftest import Connect
+from tests.cli.operators import Operator
+from tests.functions.canaries import traces
+from token_broker_local.vendors import demo_secrets
+
+WRONG = {
+    "vntana": {"personal_access_token": "Qx7~vnt/PAT+canary=="},
+    "vendorlink": {"password": 'Wj4"pass\\word/canary+'},
+    "editor": {"api_key": "Hf3~key/canary=="},
+}
+SECRETS = ("personal_access_token", "password", "api_key")
+FORMS = pytest.mark.parametrize(
+    ("flow", "form"), [("vntana", []), ("vendorlink", ["--json"]), ("editor", [])]
+)
+"""As people read it, and as machines do."""
+
+
+class Shell:
+    """What an operator sees of the commands that are typed."""
+
+    def __init__(self, operator: Operator, form: list[str]) -> None:
+        self._operator = operator
+        self._form = form
+        self.seen: list[str] = []
+
+    def types(self, *words: str, stdin: str | None = None) -> str:
+        """Run a command, whatever comes of it, and keep all that it says."""
+        result = self._operator.says(*words, *self._form, stdin=stdin)
+        self.seen += [result.output, result.stderr, repr(result.exception)]
+        return result.stdout
+
+    def says(self, secrets: Iterable[str]) -> list[str]:
+        """Return the beginnings of the *secrets* that were to be seen."""
+        return traces(secrets, "\n".join(self.seen).encode())
+
+
+@contextmanager
+def down(operator: Operator, flow: str) -> Iterator[None]:
+    """Have a vendor answer nothing but nonsense."""
+    operator.switches(flow, "PATCH", {"faults": [{"kind": "html", "times": None}]})
+    try:
+        yield
+    finally:
+        operator.switches(flow, "PATCH", {"faults": []})
+
+
+@FORMS
+def test_no_command_says_a_password(
+    operator: Operator, connected: Connect, flow: str, form: list[str]
+) -> None:
+    """Right or wrong, stored or refused, tried or not, and while the vendor fails."""
+    shell = Shell(operator, form)
+    name, bad = connected(flow), connected(flow, **WRONG[flow])
+    right = dict(demo_secrets(operator.places)[flow])
+    wrong = right | WRONG[flow]
+    for document in (wrong, wrong | {"x": 1}, dict.fromkeys(wrong, wrong), [*wrong.values()], 1):
+        shell.types("connect", flow, f"{name}-new", "--file", "-", stdin=json.dumps(document))
+    shell.types("connect", flow, f"{name}-new", "--file", "-", stdin=json.dumps(wrong)[:-1])
+    for connection in (name, bad):
+        shell.types("status", flow, connection)
+        shell.types("explain", flow, connection)
+    for _ in range(2):
+        shell.types("token", flow, bad)
+    with down(operator, flow):
+        shell.types("token", flow, name, "--force")
+    if flow != "editor":  # they look at all there are
+        shell.types("connections")
+        shell.types("doctor")
+    shell.types("forget", flow, bad, "--yes")
+    values = [str(value) for key in SECRETS for value in (right.get(key), wrong.get(key)) if value]
+    assert len(shell.seen) > 30
+    assert shell.says(values) == []
+
+
+@FORMS
+def test_a_token_is_said_where_it_was_asked_for_only(
+    operator: Operator, connected: Connect, flow: str, form: list[str]
+) -> None:
+    """Not by what tells of it, not by what ends it, not by what is asked about it."""
+    shell = Shell(operator, form)
+    name = connected(flow)
+    (header,) = operator.told("token", flow, name)["headers"].values()
+    token = header.removeprefix("Bearer ")
+    for command in ("status", "explain"):
+        shell.types(command, flow, name)
+    shell.types("connections")
+    shell.types("verify", name, "--file", "-", stdin=token)
+    shell.types("verify", name, "--file", "-", stdin=f"{token}x")
+    shell.types("verify", name, "--file", "-", stdin=f"{token}\nX: y")
+    with down(operator, flow):
+        shell.types("token", flow, name, "--min-ttl", "999999999")
+        shell.types("verify", name, "--file", "-", stdin=token)
+    shell.types("forget", flow, name, "--yes")
+    assert shell.says([token]) == []
+
+
+def test_a_word_that_says_a_secret_is_found(operator: Operator) -> None:
+    """The search bites: the token itself, where it is asked for, is seen."""
+    shell = Shell(operator, ["--json"])
+    (header,) = json.loads(shell.types("token", "vendorlink", "demo"))["headers"].values()
+    assert shell.says([header.removeprefix("Bearer ")])

@@ -1,0 +1,227 @@
+"""Planted leaks: each lets the program say one secret somewhere. All of them must be found."""
+
+import base64
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import quote
+
+import pytest
+
+from token_broker import entry, telemetry
+from token_broker.attempt import Attempt
+from token_broker.errors import BrokerError, NotConfigured, UpstreamUnavailable
+from token_broker.exchange import Request, Response
+from token_broker.item import Item
+from token_broker.secret_versions import Secrets
+from token_broker.store import Store
+from token_broker.telemetry import Telemetry
+from token_broker.tokens import Token
+from token_broker.transport import Transport
+
+Plant = Callable[[pytest.MonkeyPatch], object]
+
+
+@dataclass(frozen=True)
+class Leak:
+    """Where a secret gets out, and what has to be done for it to show."""
+
+    name: str
+    plant: Plant
+    steps: tuple[str, ...] = ("token",)
+    flow: str = "vendorlink"
+
+
+def sending(say: Callable[[Request, Response], object]) -> Plant:
+    """Return a leak in what is made of a request and its response."""
+
+    def plant(patch: pytest.MonkeyPatch) -> None:
+        original = Transport.send
+
+        def send(self: Transport, request: Request, seconds: float) -> Response:
+            response = original(self, request, seconds)
+            say(request, response)
+            return response
+
+        patch.setattr(Transport, "send", send)
+
+    return plant
+
+
+def attempting(failure: Callable[[Any, Exception], Exception]) -> Plant:
+    """Return a leak in what is raised of a conversation that went wrong."""
+
+    def plant(patch: pytest.MonkeyPatch) -> None:
+        original = Attempt._run
+
+        def run(self: Attempt, credentials: Any) -> Any:
+            try:
+                return original(self, credentials)
+            except BrokerError as error:
+                raise failure(credentials, error) from error
+
+        patch.setattr(Attempt, "_run", run)
+
+    return plant
+
+
+def of_body(credentials: Any, error: Exception) -> Exception:
+    """Quote what the vendor was sent."""
+    return UpstreamUnavailable(f"{error}: {credentials.password[::-1]}")
+
+
+def behind(patch: pytest.MonkeyPatch) -> None:
+    """Raise to a direct invoker what says nothing, from what says it all."""
+    secrets: list[object] = []
+    original = Attempt._run
+
+    def run(self: Attempt, credentials: Any) -> Any:
+        secrets.append(credentials.password)
+        return original(self, credentials)
+
+    def named(error: BrokerError) -> Exception:
+        failure = LookupError(f"it failed with {error.code}")
+        failure.__context__ = ValueError(*secrets)
+        return failure
+
+    patch.setattr(Attempt, "_run", run)
+    patch.setattr(entry, "named", named)
+
+
+def in_frames(patch: pytest.MonkeyPatch) -> None:
+    """Raise from within, so that the frames below can be looked at."""
+    original = entry.Service.__call__
+
+    def call(self: entry.Service, event: Any, context: Any) -> Any:
+        if "requestContext" in event:
+            return original(self, event, context)
+        return self._guarded(event, context, is_http=False)
+
+    patch.setattr(entry.Service, "__call__", call)
+
+
+def in_dimension(patch: pytest.MonkeyPatch) -> None:
+    original = Telemetry._line
+
+    def line(self: Telemetry, event: str) -> Any:
+        made = original(self, event)
+        made.add_dimension("token", TOLD[-1][:24] if TOLD else "-")
+        return made
+
+    patch.setattr(Telemetry, "_line", line)
+    remembering(patch)
+
+
+def remembering(patch: pytest.MonkeyPatch) -> None:
+    """Keep the tokens that are made where a leak finds them."""
+    TOLD.clear()
+    original = Attempt._commit
+
+    def commit(self: Attempt, token: Token, values: dict[str, Any]) -> Item | None:
+        TOLD.append(token.value)
+        return original(self, token, values)
+
+    patch.setattr(Attempt, "_commit", commit)
+
+
+TOLD: list[str] = []
+
+
+def in_clear(patch: pytest.MonkeyPatch) -> None:
+    original = Store.commit
+
+    def commit(self: Store, lease: Item, token: Any) -> Item | None:
+        return original(self, lease, dict(token) | {"plain": TOLD[-1]})
+
+    remembering(patch)
+    patch.setattr(Store, "commit", commit)
+
+
+def on_bus(patch: pytest.MonkeyPatch) -> None:
+    from token_broker.errand import Errand  # noqa: PLC0415 (patched by its class)
+
+    def announce(self: Errand, what: str, version: str) -> None:
+        del version
+        self.tools.announce(what, {"secret": self.read_secret().content})
+
+    patch.setattr(Errand, "announce", announce)
+
+
+def in_status(patch: pytest.MonkeyPatch) -> None:
+    from token_broker import upkeep  # noqa: PLC0415 (loaded when it is used)
+
+    original = upkeep.row
+    remembering(patch)
+
+    def row(item: Item, now: int, *, latched: bool) -> dict[str, Any]:
+        return original(item, now, latched=latched) | {"was": TOLD[-1][:12]}
+
+    patch.setattr(upkeep, "row", row)
+
+
+def quoting(patch: pytest.MonkeyPatch) -> None:
+    original = Secrets.current
+
+    def current(self: Secrets, connection: str) -> Any:
+        secret = original(self, connection)
+        raise NotConfigured(f"the secret {secret.content!r} is wrong")
+
+    patch.setattr(Secrets, "current", current)
+
+
+def chatting(patch: pytest.MonkeyPatch) -> None:
+    """Let the libraries say what they say at DEBUG."""
+    patch.setattr(telemetry, "hush", lambda _: None)
+    for name in telemetry.CHATTY:
+        logger = logging.getLogger(name)
+        patch.setattr(logger, "propagate", True)
+        patch.setattr(logger, "level", logging.DEBUG)
+        for each in (name, "botocore.endpoint", "botocore.parsers"):
+            logging.getLogger(each).manager._clear_cache()  # type: ignore[attr-defined]  # it remembers who was silent
+
+
+def defective(patch: pytest.MonkeyPatch) -> None:
+    """Log a defect with its message."""
+
+    def defect(self: Telemetry, error: Exception, request_id: str) -> None:
+        self._log().error("defect", error=str(error), request_id=request_id)
+
+    def run(self: Attempt, credentials: Any) -> Any:
+        del self
+        raise KeyError(credentials.password)
+
+    patch.setattr(Telemetry, "defect", defect)
+    patch.setattr(Attempt, "_run", run)
+
+
+def written(text: str) -> None:
+    print(text)  # noqa: T201 (as a defect would)
+
+
+LEAKS = (
+    Leak("a header is logged", sending(lambda _, r: written(str(dict(r.headers)))), flow="vntana"),
+    Leak("a request's body is logged", sending(lambda q, _: written(q.body.decode()))),
+    Leak("an answer is logged in base64", sending(lambda _, r: written(encoded(r.content)))),
+    Leak("an answer is logged, escaped", sending(lambda _, r: written(quote(r.content)))),
+    Leak(
+        "half a header is logged, in another case",
+        sending(lambda q, _: logging.getLogger("vendor").info("%s", {**q.headers})),
+        flow="editor",
+    ),
+    Leak("a problem quotes what was sent", attempting(of_body), ("fault", "token")),
+    Leak("an error's context quotes it", behind, ("wrong", "token", "token")),
+    Leak("an error's frames hold it", in_frames, ("token", "nonsense")),
+    Leak("a metric has a token as its dimension", in_dimension),
+    Leak("a token is kept in clear", in_clear),
+    Leak("an event has the secret", on_bus, ("wrong", "wrong", "token")),
+    Leak("the state has the beginning of a token", in_status, ("token", "status")),
+    Leak("a configuration error quotes the secret", quoting),
+    Leak("libraries may say what they like", chatting),
+    Leak("a defect is logged with its message", defective),
+)
+
+
+def encoded(content: bytes) -> str:
+    """Return *content* in base64, in the midst of something."""
+    return base64.b64encode(b"<" + content).decode()

@@ -1,0 +1,128 @@
+"""Everything that is written, said, answered or shown while callers call: where a leak would be."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+import boto3
+
+from tests.functions.canaries import traces
+from tests.functions.world import World
+from token_broker_fakes.control import control
+from token_broker_fakes.vendorlink.sessions import User
+from token_broker_local import journal
+from token_broker_local.dashboard import Dashboard
+from token_broker_local.figures import Figures
+from token_broker_local.functions import Function
+from token_broker_local.places import TABLE, function_name
+from token_broker_local.states import state
+
+CANARIES = {
+    "vntana": {"personal_access_token": "Qx7~vnt/PAT+canary=="},
+    "vendorlink": {"username": "Zk9~user/canary", "password": 'Wj4"pass\\word/canary+'},
+    "editor": {"api_key": "Hf3~key/canary=="},
+}
+SESSION = "Vb8~session/canary&x=1"
+"""An editor's parameter, of those that are secret themselves: sessionId."""
+
+
+class Watch:
+    """What a connection with canary credentials was made to say, but for tokens handed out."""
+
+    def __init__(self, world: World, flow: str) -> None:
+        self.world = world
+        self.flow = flow
+        self.said: list[str] = []
+        self.tokens: set[str] = set()
+        self.fingerprint = ""
+        self._calls = 0
+        self._lines: list[str] = []
+        world.service(flow)  # from here on nothing chatty is let through, of the test's own either
+        self._prepare()
+        self.connection = world.connect(flow, **CANARIES[flow])
+
+    def call(self, **payload: Any) -> None:
+        """Call by both entrances in turn, and keep what is answered."""
+        body = {name: value for name, value in payload.items() if name != "action"}
+        if self.flow == "editor" and "action" not in payload:
+            body |= {"parameters": {"userId": "1", "sessionId": SESSION}}
+        self._calls += 1
+        if "action" not in payload and self._calls % 2:
+            self._keep(self.world.http(self.flow, self.connection, body))
+            return
+        try:
+            self._keep({"body": self.world.call(self.flow, self.connection, **payload | body)})
+        except Exception as error:  # noqa: BLE001 (whatever a caller sees of it)
+            self.said.extend(chain(error))
+
+    def rotate(self, tail: str = "") -> None:
+        """Set a new version of the secret, wrong at its end if there is a *tail*."""
+        canary = dict(CANARIES[self.flow])
+        canary[[*canary][-1]] += tail
+        secret = self.world.secret(self.flow) | canary
+        self.world.put_secret(self.flow, self.connection, secret)
+
+    def found(self, *written: str) -> list[str]:
+        """Return the beginnings of the secrets that are in *written* or anywhere else."""
+        passwords = [*CANARIES[self.flow].values(), SESSION]
+        everything = "\n".join([*self.said, *written, *self._stored(), *self._shown(*written)])
+        at_vendor = self._control()
+        told = traces([*passwords, *self.tokens], everything.encode())
+        return told + traces(passwords[-2:-1], at_vendor.encode())
+
+    def _prepare(self) -> None:
+        """Let the vendor know the canary credentials."""
+        canary = CANARIES[self.flow]
+        vntana = self.world.vntana
+        if self.flow == "vntana":
+            known = vntana.accounts[0]
+            vntana.accounts[0] = replace(known, key=canary["personal_access_token"])
+        elif self.flow == "vendorlink":
+            self.world.vendorlink.users.append(User(canary["username"], canary["password"]))
+        else:
+            self.world.editor.keys[canary["api_key"]] = "canary"
+
+    def _keep(self, response: dict[str, Any]) -> None:
+        body = response["body"]
+        for value in body.pop("headers", {}).values():
+            self.tokens.add(value.removeprefix("Bearer "))
+        body.pop("url", None)
+        self.fingerprint = body.get("fingerprint", self.fingerprint)
+        self.said.append(json.dumps(response))
+
+    def _stored(self) -> list[str]:
+        """Return the table's raw items, and what went over the bus."""
+        items = boto3.client("dynamodb").scan(TableName=TABLE)["Items"]
+        return [repr(items), repr(self.world.announced), repr(self.world.invoked)]
+
+    def _shown(self, *written: str) -> list[str]:
+        """Return what `make run` shows of it: its lines, its dashboard, a failed invocation."""
+        figures = Figures()
+        for text in written:
+            figures.hear(text)
+        service = self.world.service(self.flow)
+        function = Function(function_name(self.flow), service, report=self._lines.append)
+        states = [state(function, self.flow, self.connection)]
+        failed = function.invoke(json.dumps({"connection": self.connection, "x": 1}).encode())
+        page = Dashboard(figures, lambda: states).told(None)
+        phrases = [phrase for text in written for phrase in journal.told(text)]
+        return [json.dumps(page), failed.payload.decode(), *phrases, *self._lines]
+
+    def _control(self) -> str:
+        """Return what the vendor's fake tells of itself: tokens too, but no credentials."""
+        fake = getattr(self.world, self.flow)
+        pages = [control(fake, "GET", path, b"") for path in ("/_control", "/_control/log")]
+        return "".join(page.content.decode() for page in pages)
+
+
+def chain(error: BaseException | None) -> Iterator[str]:
+    """Yield what an error and those behind it say, the locals of their frames included."""
+    while error:
+        yield repr(error) + str(error) + repr(vars(error))
+        trace = error.__traceback__
+        while trace:
+            if "/token_broker/" in trace.tb_frame.f_code.co_filename:
+                yield repr({k: v for k, v in trace.tb_frame.f_locals.items() if k != "event"})
+            trace = trace.tb_next
+        error = error.__cause__ or error.__context__
