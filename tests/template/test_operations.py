@@ -58,3 +58,33 @@ def test_every_alarm_says_what_to_read(name: str) -> None:
     path, _, anchor = described.rpartition(" ")[2].partition("#")
     headings = re.findall(r"(?m)^#+ `?([a-z_]+)`?$", (ROOT / path).read_text())
     assert anchor in headings
+
+
+def test_the_costs_are_added_up() -> None:
+    """Each sum of the table is that of the rows above it."""
+    page = (ROOT / alarms.RUNBOOK).read_text()
+    rows = re.findall(
+        r"(?m)^\| (\*{0,2}).* \| \*{0,2}([\d.]+)\*{0,2} \| \*{0,2}([\d.]+)\*{0,2} \|$", page
+    )
+    spent, sums = [0.0, 0.0], []
+    for bold, *cells in rows:
+        amounts = [float(cell) for cell in cells]
+        if bold:
+            assert [round(each, 2) for each in spent] == amounts
+            sums.append(amounts)
+        else:
+            spent = [sum(pair) for pair in zip(spent, amounts, strict=True)]
+    assert len(sums) == 2
+
+
+def test_the_alarms_cost_what_is_said() -> None:
+    """Each metric that one watches is paid for."""
+    watched = [
+        len([each for each in alarm["Properties"].get("Metrics", [{}]) if "Expression" not in each])
+        for name, alarm in alarms.resources().items()
+        if name.endswith("Alarm")
+    ]
+    page = (ROOT / alarms.RUNBOOK).read_text()
+    [(told, cost)] = re.findall(r"(?m)^\| alarms \|.*\| (\d+) \| ([\d.]+) \|$", page)
+    assert sum(watched) == int(told)
+    assert sum(watched) * 0.10 == pytest.approx(float(cost))
