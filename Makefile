@@ -116,8 +116,10 @@ lock: .tools/lock/.ready  ## Choose the newest versions for the layers, and writ
 		layers/*/python/requirements.txt > $(LOCK).new
 	@{ head -n 1 $(LOCK); cat $(LOCK).new; } > $(LOCK).whole && mv $(LOCK).whole $(LOCK) && rm $(LOCK).new
 
-audit: .tools/audit/.ready .tools/vulnerabilities/.ready  ## Check the template against known mistakes, the layers against known vulnerabilities.
+audit: .tools/audit/.ready .tools/workflows/.ready .tools/vulnerabilities/.ready  ## Check templates and workflows against known mistakes, the layers against known vulnerabilities.
 	@.tools/audit/bin/checkov --config-file .checkov.yaml
+	@.tools/workflows/bin/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
+	@.tools/workflows/bin/zizmor --offline --quiet .github
 	@PYTHONPATH=tools $(PYTHON) -m token_broker_operations.vulnerabilities $(LOCK) .tools/vulnerabilities/bin/pip-audit
 
 # A minute by itself: `make fuzz SECONDS=3600` for more.
