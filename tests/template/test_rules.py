@@ -12,7 +12,9 @@ from tests.template import (
     spoilt_teams,
     teams,
 )
+from tests.template.documents import Template, template
 from tests.template.rules import Rule, findings, rules_of
+from tests.template.stacks import resolved
 from tests.template.tampering import Mutation
 
 RULES = [rule for module in (access, entrance, keeping, teams) for rule in rules_of(module)]
@@ -42,3 +44,45 @@ def test_is_noticed(rule: Rule, mutation: Mutation) -> None:
 def test_every_rule_is_tried() -> None:
     """None is without a template that breaks it."""
     assert set(RULES) == {rule for rule, _, _ in SPOILT}
+
+
+ALWAYS = {"AlarmTopicArn": "arn:topic", "Team1": "orders", "TeamKeys": "required"}
+COMBINATIONS: dict[str, dict[str, str]] = {
+    "private": {
+        "VpcEndpointIds": "vpce-1,vpce-2",
+        "SubnetIds": "subnet-1,subnet-2",
+        "SecurityGroupIds": "sg-1",
+        "InternalHosts": "vendor.example.com",
+        "AccessLogs": "enabled",
+        "SnapStart": "enabled",
+    },
+    "public": {
+        "DomainName": "tokens.example.com",
+        "CertificateArn": "arn:certificate",
+        "HostedZoneId": "Z1",
+        "WebAclArn": "arn:acl",
+        "Tracing": "enabled",
+        "ProvisionedConcurrency": "2",
+    },
+    "busy": {
+        "ReservedConcurrency": "100",
+        "DeploymentType": "Linear10PercentEvery1Minute",
+        "SecretsKeyArn": "arn:aws:kms:eu-west-1:123456789012:key/1",
+        "WarmVntana": '{"connection": "acme"}',
+        "Team2": "billing",
+        "LogLevel": "DEBUG",
+        "Timeout": "28",
+    },
+}
+
+
+@pytest.fixture(scope="module", params=COMBINATIONS)
+def combined(request: pytest.FixtureRequest) -> Template:
+    """Return the stack with some of the options that go together."""
+    return resolved(template(), **ALWAYS, **COMBINATIONS[request.param])
+
+
+@pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.__name__)
+def test_options_keep(combined: Template, rule: Rule) -> None:
+    """None of them costs a rule."""
+    assert list(rule(combined)) == []
