@@ -162,6 +162,27 @@ def key_is_tied(stack: Template) -> Iterator[str]:
                 yield f"the key lets {flow} decrypt under {context}"
 
 
+def logs_use_the_key_for_this_stage(stack: Template) -> Iterator[str]:
+    """The one service that is named in the key's policy uses it for the stage's own logs."""
+    statements = stack["TokenKey"]["Properties"]["KeyPolicy"]["Statement"]
+    named = [each for each in statements if "Service" in each["Principal"]]
+    for statement in named:
+        if statement["Principal"] != {"Service": f"logs.{REGION}.amazonaws.com"}:
+            yield f"the key is for {statement['Principal']}"
+    prefix = f"arn:aws:logs:{REGION}:{ACCOUNT}:log-group:/aws/"
+    for group, is_right in (
+        ("lambda/token-broker-prod-vntana", True),
+        ("apigateway/token-broker-prod", True),
+        ("lambda/token-broker-dev-vntana", False),
+        ("lambda/payroll", False),
+    ):
+        context = {"kms:EncryptionContext:aws:logs:arn": prefix + group}
+        if allows(named, Ask("kms:Decrypt", KEY_ARN, context)) is not is_right:
+            yield f"the key is wrong about the log {group}"
+    if allows(named, Ask("kms:Decrypt", KEY_ARN)):
+        yield "the key is for any log"
+
+
 def no_wildcards(stack: Template) -> Iterator[str]:
     """No policy allows an action by wildcard; resources are named where the service knows any."""
     for name, statement in identity_statements(stack):
@@ -218,6 +239,10 @@ def trusted_by_lambda_only(stack: Template) -> Iterator[str]:
         ]
         if trust["Principal"] != {"Service": "lambda.amazonaws.com"}:
             yield f"the role of {flow} trusts {trust['Principal']}"
+    for name, role in of_type(stack, "IAM::Role").items():
+        for trust in role["AssumeRolePolicyDocument"]["Statement"]:
+            if trust["Principal"].keys() != {"Service"}:
+                yield f"{name} trusts {trust['Principal']}"
 
 
 def invoked_from_here_only(stack: Template) -> Iterator[str]:

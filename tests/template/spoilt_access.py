@@ -125,6 +125,23 @@ SPOILT: list[Spoilt] = [
         ].__setitem__("Principal", {"AWS": "123456789012"}),
     ),
     (
+        access.trusted_by_lambda_only,
+        "anybody by the account's role",
+        lambda source: properties(source, "ApiAccountRole")["AssumeRolePolicyDocument"][
+            "Statement"
+        ][0].__setitem__("Principal", {"AWS": "*"}),
+    ),
+    (
+        access.logs_use_the_key_for_this_stage,
+        "any log",
+        uncondition("TokenKey", "Logs"),
+    ),
+    (
+        access.logs_use_the_key_for_this_stage,
+        "another service",
+        reword("TokenKey", "Logs", "Principal", {"Service": "s3.amazonaws.com"}),
+    ),
+    (
         access.invoked_from_here_only,
         "anybody's API",
         lambda source: source["Resources"].__setitem__(
