@@ -122,10 +122,12 @@ audit: .tools/audit/.ready .tools/workflows/.ready .tools/vulnerabilities/.ready
 	@.tools/workflows/bin/zizmor --offline --quiet .github
 	@PYTHONPATH=tools $(PYTHON) -m token_broker_operations.vulnerabilities $(LOCK) .tools/vulnerabilities/bin/pip-audit
 
-# A minute by itself: `make fuzz SECONDS=3600` for more.
+# A minute by itself, half for each: `make fuzz SECONDS=3600` for more.
 SECONDS ?= 60
-fuzz: $(READY) .tools/fuzz/.ready  ## Ask the local API for all that its description allows, and more.
-	@$(BIN)/python -m fuzz .tools/fuzz/bin/schemathesis $(SECONDS)
+HALF = $(shell expr $(SECONDS) / 2)
+fuzz: $(READY) .tools/fuzz/.ready .tools/atheris/.ready  ## Try the parsers with mutated inputs, and the local API with all that its description allows.
+	@PYTHONPATH=.:layers/token_broker/python .tools/atheris/bin/python -m fuzz.coverage $(HALF)
+	@$(BIN)/python -m fuzz .tools/fuzz/bin/schemathesis $(HALF)
 
 # SAM_LOCAL is what runs `sam local …`, where it is not SAM itself.
 SAM_LOCAL ?= $(SAM)

@@ -1,21 +1,14 @@
 """Nonsense from callers: whatever comes, the answer is the contract's, and never a defect."""
 
 import json
-from typing import Any, NoReturn
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from fuzz.targets.callers import Silent, idle
 from token_broker import editor, vendorlink, vntana
-from token_broker.broker import Broker
-from token_broker.entry import Service
-from token_broker.environment import CLOCK
-from token_broker.errors import StoreUnavailable
-from token_broker.flights import Flights
-from token_broker.memory import Memory
-from token_broker.telemetry import Telemetry
-from token_broker.tools import Tools
 from token_broker_local.context import LambdaContext
 
 FLOWS: dict[str, Any] = {"vntana": vntana, "vendorlink": vendorlink, "editor": editor}
@@ -64,50 +57,11 @@ CHANGED = st.fixed_dictionaries(
 )
 
 
-class Nothing:
-    """AWS, when none of it answers."""
-
-    def __getattr__(self, name: str) -> Any:
-        def unavailable(*_: object, **__: object) -> NoReturn:
-            raise StoreUnavailable("nothing answers", retry_after=1)
-
-        return unavailable
-
-
-def service_of(flow: Any) -> Service:
-    """Return the function of *flow* in a world in which nothing answers."""
-    nothing: Any = Nothing()
-    tools = Tools(
-        flow=flow,
-        clock=CLOCK,
-        memory=Memory(60, 10),
-        store=nothing,
-        sealer=nothing,
-        secrets=nothing,
-        send=nothing.send,
-        invoke=nothing.invoke,
-        announce=nothing.announce,
-        note=lambda *_, **__: None,
-        dice=lambda: 0.5,
-        owner=lambda: "me",
-        skew=30,
-        flights=Flights(),
-    )
-    return Service(Broker(tools), Telemetry(flow.NAME), f"token-broker/local/{flow.NAME}/")
-
-
-@pytest.fixture(autouse=True)
-def named(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Name the service in its lines, as the template does."""
-    monkeypatch.setenv("POWERTOOLS_SERVICE_NAME", "token-broker")
-    monkeypatch.setenv("POWERTOOLS_METRICS_NAMESPACE", "TokenBroker")
-
-
 @settings(max_examples=300, deadline=None, derandomize=True)
 @given(event=REST | VERSION_2, flow=st.sampled_from(list(FLOWS)))
 def test_no_http_event_is_a_defect(event: dict[str, Any], flow: str) -> None:
     """Each is answered by a response: of the caller's fault, or that the table cannot be read."""
-    service = service_of(FLOWS[flow])
+    service = idle(FLOWS[flow], Silent(flow))
     if "requestContext" not in event:
         with pytest.raises(Exception, match=r"urn:token-broker:"):
             service(event, LambdaContext("token-broker"))
@@ -125,7 +79,7 @@ def test_no_http_event_is_a_defect(event: dict[str, Any], flow: str) -> None:
 @given(event=DIRECT | CHANGED, flow=st.sampled_from(list(FLOWS)))
 def test_no_direct_payload_is_a_defect(event: Any, flow: str) -> None:
     """Each raises an error of the contract, by its name, with the problem as its message."""
-    service = service_of(FLOWS[flow])
+    service = idle(FLOWS[flow], Silent(flow))
     with pytest.raises(Exception, match=r"urn:token-broker:") as raised:
         service(event, LambdaContext("token-broker"))
     assert type(raised.value).__name__ in {"InvalidRequest", "StoreUnavailable"}

@@ -149,11 +149,17 @@ def _items(answer: _Record) -> list[_Record]:
 def _typed_item(answer: _Record) -> list[_Record]:
     if answer.keys() - {"Item"}:
         raise Unsuited("an answer of another kind")
-    return [_typed_record(record) for record in _item(answer)]
+    return [_keyed_record(record) for record in _item(answer)]
 
 
 def _typed_items(answer: _Record) -> list[_Record]:
-    return [_typed_record(record) for record in _items(answer)]
+    return [_keyed_record(record) for record in _items(answer)]
+
+
+def _keyed_record(record: _Record) -> _Record:
+    if not isinstance(record["variant"]["S"], str):
+        raise Unsuited("an item without its key")
+    return _typed_record(record)
 
 
 def _typed_record(record: _Record) -> _Record:

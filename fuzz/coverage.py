@@ -1,0 +1,66 @@
+"""`make fuzz`: atheris mutates what is in the corpus, and keeps what leads to new code.
+
+    python -m fuzz.coverage SECONDS [TARGET …]
+
+Each target is fuzzed in a process of its own, for its share of the time. What breaks a promise is
+written to `fuzz/found/`: mend it, and put the input into the target's corpus, so that it is tried
+with every run of the tests.
+"""
+
+import subprocess
+import sys
+from importlib import import_module
+from pathlib import Path
+
+HERE = Path(__file__).parent
+FOUND = HERE / "found"
+LONGEST = 4096
+"""Bytes of an input."""
+
+
+def fuzz(name: str, arguments: list[str]) -> None:
+    """Fuzz one target in this process; libFuzzer ends it."""
+    import atheris  # noqa: PLC0415 (has an environment of its own)
+
+    with atheris.instrument_imports(include=["token_broker"]):
+        targets = import_module("fuzz.targets")
+    atheris.Setup([sys.argv[0], *arguments], targets.TARGETS[name])
+    atheris.Fuzz()
+
+
+def run(name: str, seconds: int) -> int:
+    """Fuzz one target for *seconds* in a process of its own; return its exit code."""
+    seen = HERE / "corpus" / name
+    fresh = FOUND / f"{name}-fresh"
+    for folder in (seen, fresh):
+        folder.mkdir(parents=True, exist_ok=True)
+    options = {
+        "max_total_time": seconds,
+        "max_len": LONGEST,
+        "timeout": 10,
+        "rss_limit_mb": 1024,
+        "artifact_prefix": f"{FOUND}/{name}-",
+        "print_final_stats": 1,
+        "verbosity": 1,
+    }
+    told = [f"-{option}={value}" for option, value in options.items()]
+    sys.stderr.write(f"Fuzzing {name} for {seconds} s\n")
+    command = [sys.executable, "-m", "fuzz.coverage", "--target", name, *told]
+    return subprocess.call([*command, str(fresh), str(seen)])  # noqa: S603 (our own words)
+
+
+def main(seconds: str, *names: str) -> int:
+    """Fuzz all targets, or those that are named; return what to end with."""
+    chosen = names or tuple(sorted(path.name for path in (HERE / "corpus").iterdir()))
+    share = max(1, int(seconds) // len(chosen))
+    broken = [name for name in chosen if run(name, share)]
+    if broken:
+        sys.stderr.write(f"Broken promises: {', '.join(broken)}; the inputs are in {FOUND}\n")
+    return len(broken)
+
+
+if __name__ == "__main__":
+    if sys.argv[1] == "--target":
+        fuzz(sys.argv[2], sys.argv[3:])
+    else:
+        sys.exit(main(*sys.argv[1:]))

@@ -1,0 +1,29 @@
+"""What the coverage-guided fuzzer drives: each target takes bytes, and raises if a promise breaks.
+
+`python -m fuzz.coverage` looks for bytes that break one; `tests/unit/test_fuzz.py` tries those that
+were found before, and those that lead far into the code, with every run of the tests.
+"""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from fuzz.targets import aws, callers, kept, vendors, words
+
+Target = Callable[[bytes], object]
+
+CORPUS = Path(__file__).parents[1] / "corpus"
+"""A folder for each target, a file for each input."""
+
+TARGETS: Mapping[str, Target] = {
+    "vntana": vendors.vntana_answers,
+    "vendorlink": vendors.vendorlink_answers,
+    "editor": vendors.editor_answers,
+    "bodies": vendors.compressed,
+    "secrets": words.secrets,
+    "addresses": words.addresses,
+    "variants": words.variants,
+    "events": callers.events,
+    "fastread": aws.fast_read,
+    "items": kept.items,
+    "seals": kept.seals,
+}

@@ -1,0 +1,99 @@
+"""What AWS answers to the fast read: read as boto3 reads it, or left to boto3."""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from fuzz.targets.promises import expect
+from token_broker.aws_environment import SERVICES, Endpoint, Surroundings, Unsuited
+from token_broker.errors import StoreUnavailable
+from token_broker.fastread import FastRead
+from token_broker.reading import Reader
+from token_broker.sigv4 import Credentials
+from token_broker.wire import LARGEST_BODY, LARGEST_HEAD, Connection
+
+CHUNK = 512
+
+
+class Said:
+    """A socket from which *data* comes, in pieces."""
+
+    def __init__(self, data: bytes) -> None:
+        self._data = data
+        self.taken = 0
+
+    def sendall(self, data: bytes) -> None:
+        """Take a request."""
+
+    def close(self) -> None:
+        """Do nothing."""
+
+    def recv(self, most: int) -> bytes:
+        """Return what comes next."""
+        piece = self._data[self.taken : self.taken + min(most, CHUNK)]
+        self.taken += len(piece)
+        return piece
+
+
+class Line(Connection):
+    """A connection over which *data* is answered."""
+
+    def __init__(self, data: bytes) -> None:
+        self.said = Said(data)
+        self._socket: Any = self.said
+        self.is_over = False
+
+
+class Deaf(FastRead):
+    """A fast read whose every question has the same answer."""
+
+    def __init__(self, data: bytes) -> None:
+        super().__init__(Surroundings(Credentials("a", "b", None, "eu-west-1"), ENDPOINTS))
+        self.line = Line(data)
+
+    def _connection(self, service: str) -> Connection:
+        del service
+        return self.line
+
+
+ENDPOINTS = dict.fromkeys(SERVICES, Endpoint("127.0.0.1", 1, is_secure=False))
+
+
+def unasked() -> Any:
+    """Stand for boto3, which would be asked now."""
+    raise StoreUnavailable("boto3 is asked")
+
+
+def fast_read(data: bytes) -> None:
+    """Read an item, two, or a plaintext: what comes of it is of the right kind, and bounded."""
+    kind, rest = data[:1], data[1:]
+    raw = rest if kind.islower() else framed(rest)
+    fast = Deaf(raw)
+    reader = Reader("table", "key", unasked, unasked, fast)
+    try:
+        match kind.lower():
+            case b"d":
+                clear = reader.decrypt(b"sealed", {})
+                expect(clear is None or isinstance(clear, bytes), "a plaintext is bytes")
+            case b"b":
+                for item in reader.items("c", "one", "two"):
+                    whole(item)
+            case _:
+                for item in reader.items("c", "one"):
+                    whole(item)
+    except (StoreUnavailable, Unsuited):
+        expect(reader.fallbacks == 1, "boto3 is asked for what is not understood")
+    bound = LARGEST_HEAD + LARGEST_BODY + 2 * CHUNK
+    expect(fast.line.said.taken <= bound, "what is read is bounded")
+
+
+def framed(body: bytes) -> bytes:
+    """Return *body* as an answer that is whole, so that the fuzzer gets beyond the head."""
+    return b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\n\r\n%s" % (len(body), body)
+
+
+def whole(item: Mapping[str, Any] | None) -> None:
+    """Expect typed attributes."""
+    for attribute in (item or {}).values():
+        expect(isinstance(attribute, Mapping) and len(attribute) == 1, "attributes are typed")
+    json.dumps(item, default=repr)

@@ -1,0 +1,100 @@
+"""What callers send: events of API Gateway and EventBridge, and payloads of direct invocations."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, NoReturn
+
+from fuzz.targets.promises import expect
+from fuzz.targets.words import document
+from token_broker import editor, vendorlink, vntana
+from token_broker.broker import Broker
+from token_broker.entry import Service
+from token_broker.errors import StoreUnavailable
+from token_broker.flights import Flights
+from token_broker.memory import Memory
+from token_broker.telemetry import Telemetry
+from token_broker.tools import Clock, Tools
+
+FLOWS: Mapping[bytes, Any] = {b"v": vntana, b"l": vendorlink, b"e": editor}
+BLAMELESS = {"invalid_request": 400, "store_unavailable": 503}
+"""What a caller is told in a world in which nothing answers: never of a defect."""
+
+
+@dataclass(frozen=True)
+class Context:
+    """What Lambda tells of an invocation."""
+
+    aws_request_id: str = "1"
+    invoked_function_arn: str = "arn:aws:lambda:eu-west-1:123456789012:function:broker:live"
+
+    def get_remaining_time_in_millis(self) -> int:
+        """Return how long it may take."""
+        return 20_000
+
+
+class Nothing:
+    """AWS, when none of it answers."""
+
+    def __getattr__(self, name: str) -> Any:
+        """Return what answers nothing."""
+
+        def unavailable(*_: object, **__: object) -> NoReturn:
+            raise StoreUnavailable("nothing answers", retry_after=1)
+
+        return unavailable
+
+
+class Silent(Telemetry):
+    """Writes nothing, but keeps what could not be written."""
+
+    def note(self, event: str, **facts: Any) -> None:
+        """Expect that it could be written."""
+        json.dumps([event, facts]).encode()
+
+    def defect(self, error: Exception, request_id: str) -> None:
+        """Let a defect be seen."""
+        del request_id
+        raise error
+
+
+def idle(flow: Any, telemetry: Telemetry) -> Service:
+    """Return the function of *flow* in a world in which nothing answers."""
+    nothing: Any = Nothing()
+    tools = Tools(
+        flow=flow,
+        clock=Clock(now=lambda: 1_900_000_000, monotonic=lambda: 0.0, sleep=nothing.sleep),
+        memory=Memory(60, 10),
+        store=nothing,
+        sealer=nothing,
+        secrets=nothing,
+        send=nothing.send,
+        invoke=nothing.invoke,
+        announce=nothing.announce,
+        note=telemetry.note,
+        dice=lambda: 0.5,
+        owner=lambda: "me",
+        skew=30,
+        flights=Flights(),
+    )
+    return Service(Broker(tools), telemetry, f"token-broker/local/{flow.NAME}/")
+
+
+SERVICES = {key: idle(flow, Silent(flow.NAME)) for key, flow in FLOWS.items()}
+
+
+def events(data: bytes) -> None:
+    """Call the function that the first byte names with an event: in JSON, as Lambda takes it."""
+    event = document(data[1:])
+    service = SERVICES.get(data[:1], SERVICES[b"v"])
+    is_http = isinstance(event, dict) and "requestContext" in event
+    try:
+        answer = service(event, Context())
+    except Exception as error:  # noqa: BLE001 (whatever a caller sees of it)
+        expect(not is_http, "HTTP is answered")
+        told = json.loads(str(error))
+    else:
+        expect(is_http, "nothing was there to be handed out")
+        told = json.loads(answer["body"])
+        expect(answer["statusCode"] == told["status"], "one status")
+    expect(BLAMELESS.get(told["code"]) == told["status"], f"no defect: {told['code']}")

@@ -1,0 +1,80 @@
+"""What the table keeps, however it came there."""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from fuzz.targets.promises import expect
+from fuzz.targets.words import document
+from token_broker import upkeep
+from token_broker.errors import BrokerError
+from token_broker.item import may_force, recent_reports, state
+from token_broker.pointers import may_mislead
+from token_broker.record import LARGEST, item_of
+from token_broker.sealing import Sealer
+from token_broker.tokens import Token
+
+NOW = 1_900_000_000
+
+
+def items(data: bytes) -> None:
+    """Read an item's attributes, and decide by it: it is whole, or as good as none."""
+    record = document(data)
+    if not isinstance(record, dict):
+        return
+    known = {name: typed(value) for name, value in record.items()}
+    item = item_of("flow#connection", "-", known)
+    if item.damaged:
+        expect(item.token is None and item.target is None, "what is damaged is not there")
+    expect(0 <= item.expires_at <= LARGEST, "numbers are bounded")
+    state(item, NOW)
+    may_force(item, NOW)
+    recent_reports(item, NOW)
+    may_mislead(item, item)
+    upkeep.is_due(item, NOW)
+    json.dumps(upkeep.row(item, NOW, latched=False)).encode()
+    for name in item.damaged:
+        expect(name.isidentifier(), "an attribute is named, not its value")
+
+
+def typed(value: Any) -> Any:
+    """Return a typed attribute, bytes given as text."""
+    if isinstance(value, Mapping) and isinstance(value.get("B"), str):
+        return {"B": value["B"].encode("utf-8", "surrogatepass")}
+    return value
+
+
+class Opened:
+    """A key that opens everything, to the same."""
+
+    def __init__(self, clear: bytes) -> None:
+        self._clear = clear
+
+    def decrypt(self, blob: bytes, context: dict[str, str]) -> bytes:
+        """Return what was said."""
+        del blob, context
+        return self._clear
+
+
+def seals(data: bytes) -> None:
+    """Open what was sealed, be it of another version of the program: it is a token, or nothing."""
+    import zlib  # noqa: PLC0415
+
+    record = {
+        **{name: {"N": "1"} for name in ("schema", "generation", "fence", "issued_at")},
+        **{name: {"S": "{}"} for name in ("kind", "fingerprint", "secret_version", "context")},
+        "token": {"B": b"x"},
+        "expires_at": {"N": "1900000001"},
+        "refresh_at": {"N": "1900000001"},
+    }
+    item = item_of("flow#connection", "-", record)
+    sealer = Sealer("table", "key", Opened(zlib.compress(data)), unasked)
+    token = sealer.open_token(item)
+    expect(token is None or isinstance(token, Token), "a token or nothing")
+    variant = sealer.open_variant(item)
+    expect(variant is None or isinstance(variant.kind, str), "a variant or nothing")
+
+
+def unasked() -> Any:
+    """Stand for KMS, which seals nothing here."""
+    raise BrokerError("nothing is sealed")

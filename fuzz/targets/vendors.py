@@ -1,0 +1,193 @@
+"""What vendors answer, and what becomes of it."""
+
+import json
+import zlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+from io import BytesIO
+from typing import Any, Protocol
+from urllib.parse import urlsplit
+
+from urllib3.response import HTTPResponse
+
+from fuzz.targets.promises import expect
+from token_broker import addresses, bodies, editor, exchange, vendorlink, vntana
+from token_broker.bodies import Unreadable
+from token_broker.errors import BrokerError, UpstreamUnavailable
+from token_broker.exchange import Ask, Elsewhere, Exchange, Request, Response
+from token_broker.tokens import Token
+from token_broker.variants import Variant
+
+NOW = 1_900_000_000
+MOST_REQUESTS = 16
+"""Requests of one conversation: beyond that it would never end."""
+
+SECRETS = ('pass "word"/\\', "user name@Example", "key/with+signs==", "Old/Token+==", "renew/al+==")
+"""What must appear in no error: a password, a name, a key, and tokens that are kept."""
+
+ORGANIZATION = "ac3e0000-0000-4000-8000-00000000000a"
+WORKSPACE = "c11e0000-0000-4000-8000-00000000000b"
+
+HOSTS = frozenset({"api.example", "app.vendorlink.nl", "tokens.example"})
+"""Whom the conversations here may call, besides what ends in .vendorlink.nl."""
+
+
+class Flow(Protocol):
+    """A flow's module, as far as exchanges go."""
+
+    def exchange(
+        self, credentials: Any, variant: Variant, now: int, kept: Token | None = None, /
+    ) -> Exchange:
+        """Converse with the vendor."""
+
+
+@dataclass
+class Desk:
+    """The smallest broker: it keeps tokens in a dict, and asks a vendor that says *answers*."""
+
+    flow: Flow
+    credentials: Any
+    answers: Iterator[Response]
+    kept: dict[str, Token] = field(default_factory=dict)
+    requests: int = 0
+
+    def ask(self, ask: Ask) -> Token:
+        """Return a live token of another variant."""
+        kept = self.kept.get(ask.variant.key)
+        if kept and kept.fingerprint != ask.rejected:
+            return kept
+        made = self.converse(ask.variant)
+        if isinstance(made, Elsewhere):
+            return self.ask(Ask(made.variant))
+        self.kept[ask.variant.key] = replace(made, context=json.loads(json.dumps(made.context)))
+        return made
+
+    def converse(self, variant: Variant, kept: Token | None = None) -> Token | Elsewhere:
+        """Exchange once."""
+        conversation = self.flow.exchange(self.credentials, variant, NOW, kept)
+        return exchange.run(conversation, self.send, self.ask)
+
+    def send(self, request: Request) -> Response:
+        """Answer a request, which has to be one that may be sent."""
+        self.requests += 1
+        expect(self.requests <= MOST_REQUESTS, "the conversation ends")
+        addresses.split_url(request.url)
+        host = urlsplit(request.url).hostname or ""
+        expect(host in HOSTS or host.endswith(".vendorlink.nl"), "nobody else is called")
+        expect(not any(secret in request.url for secret in SECRETS), "no secret is in a URL")
+        try:
+            return next(self.answers)
+        except StopIteration:
+            raise UpstreamUnavailable(f"{request.step}: no answer") from None
+
+
+def responses(data: bytes) -> Iterator[Response]:
+    """Yield the answers in *data*: a status, headers, a blank line and a body, then ``%%``."""
+    for part in data.split(b"\n%%\n"):
+        head, _, content = part.partition(b"\n\n")
+        status, *lines = head.decode("latin-1").split("\n")
+        pairs = (line.partition(": ") for line in lines)
+        headers = {name.lower(): value for name, _, value in pairs}
+        yield Response(int(status) if status in STATUSES else 200, headers, content)
+
+
+STATUSES = frozenset(map(str, range(100, 600)))
+
+
+def survives(converse: Callable[[], object]) -> None:
+    """Expect that *converse* ends well, or in an error of ours that tells no secret."""
+    try:
+        earned = converse()
+    except BrokerError as error:
+        shown = f"{error!r} {error} {json.dumps(error.problem())}"
+        expect(not any(secret in shown for secret in SECRETS), "no secret is in an error")
+        expect(shown.isprintable(), "an error is one line")
+    else:
+        if isinstance(earned, Token):
+            sound(earned)
+
+
+def sound(token: Token) -> None:
+    """Expect that *token* can be handed out."""
+    expect(exchange.sendable(token.value) or not token.headers, "a token can be sent")
+    for name, value in token.headers.items():
+        expect(exchange.sendable(name) and exchange.sendable(value), "its headers can be sent")
+    expect(NOW < token.expires_at < NOW + 10**12, "it ends, and later")
+    addresses.split_url(token.base_url)
+    if token.url:
+        addresses.split_url(token.url)
+        expect(urlsplit(token.url).hostname == urlsplit(token.base_url).hostname, "its host stays")
+    json.dumps([token.value, dict(token.headers), dict(token.context), token.renewal, token.url])
+
+
+VNTANA = vntana.Credentials(
+    {"email": SECRETS[1], "password": SECRETS[0]}, base_url="https://api.example"
+)
+VNTANA_VARIANTS = {
+    b"a": Variant("asked", {"organization": None, "workspace": None}),
+    b"n": Variant("asked", {"organization": "acme", "workspace": None}),
+    b"w": Variant("asked", {"organization": None, "workspace": WORKSPACE}),
+    b"l": vntana.LISTING,
+    b"o": Variant("organization", {"organization": ORGANIZATION}),
+    b"s": Variant("workspace", {"organization": ORGANIZATION, "workspace": WORKSPACE}),
+}
+
+
+def vntana_answers(data: bytes) -> None:
+    """Converse with VNTANA: the first byte says for what, in upper case from bodies too."""
+    kind, rest = data[:1], data[1:]
+    variant = VNTANA_VARIANTS.get(kind.lower(), VNTANA_VARIANTS[b"a"])
+    credentials = replace(VNTANA, token_from_body=kind.isupper())
+    desk = Desk(vntana, credentials, responses(rest))
+    survives(lambda: desk.converse(variant))
+
+
+VENDORLINK = vendorlink.Credentials(SECRETS[1], SECRETS[0], "app.vendorlink.nl")
+VENDORLINK_KEPT = Token(
+    SECRETS[3],
+    {"Authorization": "Bearer x"},
+    "https://app.vendorlink.nl/API",
+    NOW - 3600,
+    NOW,
+    context={"hostname": "app.vendorlink.nl", "user_id": 1, "display_name": "x"},
+    renewal=SECRETS[4],
+)
+
+
+def vendorlink_answers(data: bytes) -> None:
+    """Converse with Vendorlink; with ``k`` before it, from a token that can be extended."""
+    kept = VENDORLINK_KEPT if data[:1] == b"k" else None
+    desk = Desk(vendorlink, VENDORLINK, responses(data[1:]))
+    survives(lambda: desk.converse(Variant("login"), kept))
+
+
+EDITOR = editor.Credentials(
+    SECRETS[2], "https://tokens.example/editor?locale=en#drawing", "https://tokens.example"
+)
+
+
+def editor_answers(data: bytes) -> None:
+    """Have the editor's vendor generate a token; with ``v`` before it, verify one."""
+    desk = Desk(editor, EDITOR, responses(data[1:]))
+    if data[:1] == b"v":
+        survives(lambda: exchange.run(editor.verify(EDITOR, "a-token"), desk.send))
+    else:
+        wanted = Variant("parameters", {"parameters": {"userId": "1"}})
+        survives(lambda: desk.converse(wanted))
+
+
+ENCODINGS = {b"g": "gzip", b"d": "deflate", b"i": "identity", b"b": "br", b"z": "gzip"}
+
+
+def compressed(data: bytes) -> None:
+    """Read a body in whatever encoding the first byte says; with ``z``, one that is compressed."""
+    kind, rest = data[:1], data[1:]
+    body = zlib.compress(rest * 64) if kind == b"z" else rest
+    headers = {"content-encoding": ENCODINGS.get(kind, "identity")}
+    raw = HTTPResponse(BytesIO(body), headers, preload_content=False)
+    try:
+        content = bodies.content(raw)
+    except Unreadable:
+        return
+    expect(len(content) <= bodies.LARGEST_BODY, "a body is bounded")
+    expect(kind != b"z" or content == rest * 64, "a body is read as it was")

@@ -1,0 +1,146 @@
+"""What people write: secrets, addresses, and the parameters that tell tokens apart."""
+
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import requests
+
+from fuzz.targets.promises import expect
+from token_broker import addresses as rules
+from token_broker import editor, vendorlink, vntana
+from token_broker.errors import BrokerError, NotConfigured
+from token_broker.exchange import Request
+from token_broker.variants import Variant, canonical_hash, encode
+
+TELLING = 8
+"""Characters of a text from which on an error must not repeat it."""
+
+
+def document(data: bytes) -> Any:
+    """Return what *data* says in JSON; None where it is none."""
+    try:
+        return json.loads(data)
+    except (ValueError, RecursionError):
+        return None
+
+
+def texts(value: Any) -> Iterator[str]:
+    """Yield every text in *value* that is no key."""
+    if isinstance(value, str):
+        yield value
+    members = value.values() if isinstance(value, Mapping) else value
+    if isinstance(value, Mapping | list):
+        for member in members:
+            yield from texts(member)
+
+
+def secrets(data: bytes) -> None:
+    """Read a secret for each flow: whatever is wrong with it, no value of it is quoted."""
+    secret = document(data)
+    for flow in (vntana, vendorlink, editor):
+        try:
+            credentials = flow.Credentials.parse(secret)
+        except NotConfigured as error:
+            known = set(secret) if isinstance(secret, dict) else set()
+            words = error.detail.lower()
+            quoted = [t for t in texts(secret) if len(t) >= TELLING and t.lower() in words]
+            expect(not [t for t in quoted if t not in known and t not in OURS], "nothing is quoted")
+            json.dumps(error.problem()).encode()
+        else:
+            expect(not any(t in repr(credentials) for t in passwords(secret)), "no secret is shown")
+            begins(flow, credentials)
+
+
+OURS = ("must be a string that is not blank", "vendorlink.nl", "personal_access_token")
+"""Words of an error's own that a secret may happen to hold."""
+
+
+def passwords(secret: dict[str, Any]) -> Iterator[str]:
+    """Yield what is secret of a secret."""
+    for name in ("password", "personal_access_token", "api_key"):
+        value = secret.get(name)
+        if isinstance(value, str) and len(value.strip()) >= TELLING and value not in PUBLIC:
+            yield value.strip()
+
+
+PUBLIC = ("https://", "vendorlink", "Credentials")
+
+
+def begins(flow: Any, credentials: Any) -> None:
+    """Expect that the first request with *credentials* can be made."""
+    variant = Variant("parameters", {"parameters": {"userId": "1"}})
+    kinds = {"vntana": vntana.LISTING, "editor": variant, "vendorlink": Variant("login")}
+    try:
+        settled = flow.settle(credentials, kinds[flow.NAME])
+        request = next(flow.exchange(credentials, settled, 1_900_000_000))
+    except BrokerError:
+        return
+    expect(isinstance(request, Request), "it begins with a request")
+    rules.split_url(request.url)
+    request.body.decode("ascii")
+
+
+def addresses(data: bytes) -> None:
+    """Judge an address: it is refused, or everybody reads it alike."""
+    text = data.decode("utf-8", "surrogateescape")
+    try:
+        host, port = rules.split_host(text)
+    except ValueError as error:
+        expect(len(text) < TELLING or text not in str(error), "nothing is quoted")
+    else:
+        expect(rules.split_host(rules.join_host(host, port)) == (host, port), "one spelling")
+        rules.is_loopback_host(host)
+    try:
+        parts = rules.split_url(text)
+    except ValueError as error:
+        expect(len(text) < TELLING or text not in str(error), "nothing is quoted")
+        return
+    host, _ = rules.split_host(parts.netloc)
+    expect(parts.scheme == "https" or rules.is_loopback_host(host), "in clear to loopback only")
+    expect("@" not in parts.netloc and not parts.username, "nobody is named")
+    sent = requests.Request("POST", parts.geturl()).prepare().url or ""
+    read = rules.split_url(sent)
+    expect((read.scheme, read.netloc) == (parts.scheme, parts.netloc), "it is called as it is read")
+    base(text)
+
+
+def base(text: str) -> None:
+    """Expect that what an address is cut to is one."""
+    try:
+        url = rules.base_url(text, "key", without="/v1")
+    except NotConfigured:
+        return
+    expect(rules.split_url(url).geturl() == url, "a base is an address")
+
+
+def variants(data: bytes) -> None:
+    """Name two variants: they have one name if, and only if, they are one."""
+    first, _, second = data.partition(b"\n%%\n")
+    one, other = document(first), document(second)
+    if not portable(one) or not portable(other):
+        return
+    is_same = canonical(one) == canonical(other)
+    expect((encode(one) == encode(other)) == is_same, "names are unique")
+    expect(canonical_hash(one) == canonical_hash(document(first)), "a name stays")
+    if isinstance(one, dict):
+        turned = dict(reversed(one.items()))
+        expect(canonical_hash(turned) == canonical_hash(one), "the order does not matter")
+
+
+def portable(value: Any, levels: int = 64) -> bool:
+    """Say whether a call may have *value* as a parameter."""
+    from token_broker.document import is_portable  # noqa: PLC0415 (so that it is instrumented)
+
+    return is_portable(value, levels)
+
+
+def canonical(value: Any) -> Any:
+    """Return *value* so that equal means the same type, too."""
+    match value:
+        case dict():
+            return "object", sorted((key, canonical(member)) for key, member in value.items())
+        case list():
+            return "list", [canonical(member) for member in value]
+        case _:
+            return type(value).__name__, repr(value)

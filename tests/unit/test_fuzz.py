@@ -1,0 +1,25 @@
+"""What the coverage-guided fuzzer found, and what leads it far into the code, tried once more."""
+
+from pathlib import Path
+
+import pytest
+
+from fuzz.targets import CORPUS, TARGETS
+from fuzz.targets.promises import Broken, expect
+
+INPUTS = sorted(path for path in CORPUS.glob("*/*") if path.is_file())
+
+
+@pytest.mark.parametrize("path", INPUTS, ids=lambda path: f"{path.parent.name}/{path.name}")
+def test_no_input_of_the_corpus_breaks_a_promise(path: Path) -> None:
+    TARGETS[path.parent.name](path.read_bytes())
+
+
+def test_each_target_has_a_corpus() -> None:
+    """An input without a target would be tried by nobody, and a target without inputs hardly."""
+    assert {path.parent.name for path in INPUTS} == TARGETS.keys()
+
+
+def test_a_promise_that_does_not_hold_is_heard() -> None:
+    with pytest.raises(Broken, match="the sky is blue"):
+        expect(0, "the sky is blue")
