@@ -15,13 +15,19 @@ def translated(template: Template, **parameters: str) -> Template:
     """Return *template* as SAM hands it to CloudFormation."""
     if "Transform" not in template:
         return template
-    source = copy.deepcopy(template)
-    source["Resources"] = {
-        name: with_uris(resource) for name, resource in source["Resources"].items()
-    }
+    plain = {name: each for name, each in template["Resources"].items() if is_plain(each)}
+    others = {k: each for k, each in template["Resources"].items() if k not in plain}
+    source = copy.deepcopy(template | {"Resources": others})
+    source["Resources"] = {name: with_uris(each) for name, each in source["Resources"].items()}
     values = {name: each.get("Default", "") for name, each in source["Parameters"].items()}
     sam = Translator({}, Parser(), boto_session=Session(region_name=REGION))
-    return dict(sam.translate(source, values | {"Stage": STAGE} | parameters))
+    result = dict(sam.translate(source, values | {"Stage": STAGE} | parameters))
+    return result | {"Resources": result["Resources"] | plain}
+
+
+def is_plain(resource: Template) -> bool:
+    """Say whether SAM has no part in *resource*: half of the template, and of the time."""
+    return str(resource["Type"]).startswith("AWS::CloudWatch::")
 
 
 def with_uris(resource: Template) -> Template:
