@@ -9,6 +9,7 @@ from samtranslator.translator.translator import Translator
 from tests.template.documents import Template
 
 REGION, STAGE = "eu-west-1", "prod"
+SESSION = Session(region_name=REGION)
 
 
 def translated(template: Template, **parameters: str) -> Template:
@@ -20,7 +21,7 @@ def translated(template: Template, **parameters: str) -> Template:
     source = copy.deepcopy(template | {"Resources": others})
     source["Resources"] = {name: with_uris(each) for name, each in source["Resources"].items()}
     values = {name: each.get("Default", "") for name, each in source["Parameters"].items()}
-    sam = Translator({}, Parser(), boto_session=Session(region_name=REGION))
+    sam = Translator({}, Parser(), boto_session=SESSION)
     result = dict(sam.translate(source, values | {"Stage": STAGE} | parameters))
     return result | {"Resources": result["Resources"] | plain}
 
