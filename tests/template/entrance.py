@@ -12,7 +12,7 @@ from tests.template.subjects import FLOWS, of_type, others, text
 from tests.template.translation import REGION
 from token_broker.calls import ROUTES
 
-SPOKEN = ("header", "query", "body", "authorizer.token")
+SPOKEN = ("header", "query", "body", "authorizer.token", 'identity.apikey"')
 """What of a request is never logged."""
 
 

@@ -46,6 +46,11 @@ SPOILT: list[Spoilt] = [
         put("TokenBrokerApi", "AccessLogSetting", {"Format": "$context.requestOverride.header.x"}),
     ),
     (
+        entrance.nothing_said_is_logged,
+        "a team's key",
+        put("TokenBrokerApi", "AccessLogSetting", {"Format": '{"k":"$context.identity.apiKey"}'}),
+    ),
+    (
         entrance.callers_get_what_is_theirs,
         "any flow",
         grant("CallVntana", "execute-api:Invoke", "arn:aws:execute-api:*/POST/*"),
