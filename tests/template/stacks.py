@@ -66,6 +66,16 @@ class Stack:
         }
         return own | nested
 
+    def refusals(self) -> list[str]:
+        """Return what CloudFormation says of parameters that do not go together."""
+        return [
+            assertion["AssertDescription"]
+            for rule in self._template["Rules"].values()
+            if self.value(rule["RuleCondition"])
+            for assertion in rule["Assertions"]
+            if not self.value(assertion["Assert"])
+        ]
+
     def chosen_template(self) -> Template:
         """Return the translated template with its conditions decided, and its references left."""
         resources = {
@@ -168,5 +178,6 @@ FUNCTIONS: dict[str, Any] = {
     "Fn::Equals": lambda stack, pair: str(stack.value(pair[0])) == str(stack.value(pair[1])),
     "Fn::Not": lambda stack, one: not stack.value(one[0]),
     "Fn::And": lambda stack, all_of: all(map(stack.value, all_of)),
+    "Fn::EachMemberEquals": lambda stack, pair: set(stack.value(pair[0])) == {pair[1]},
     "Fn::Join": lambda stack, pair: pair[0].join(stack.value(pair[1])),
 }

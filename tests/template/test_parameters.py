@@ -9,7 +9,7 @@ from tests.template.documents import Template, template
 from tests.template.entrance import operations
 from tests.template.iam import Ask, allows
 from tests.template.rules import sound
-from tests.template.stacks import ACCOUNT, resolved
+from tests.template.stacks import ACCOUNT, Stack, resolved
 from tests.template.subjects import FLOWS, KEY_ARN, may, of_type, text
 from tests.template.translation import REGION, translated
 
@@ -146,6 +146,29 @@ def test_a_parameter_cannot_open_what_a_policy_closes(
     parameter = template()["Parameters"][name]
     assert bool(re.fullmatch(parameter["AllowedPattern"], value)) is is_taken
     assert re.fullmatch(parameter["AllowedPattern"], parameter["Default"])
+
+
+@pytest.mark.parametrize(
+    ("parameters", "said"),
+    [
+        ({"SnapStart": "enabled", "ProvisionedConcurrency": "1"}, "Lambda has SnapStart or"),
+        ({"DomainName": "a.b"}, "DomainName needs"),
+        ({"SubnetIds": "subnet-1"}, "SubnetIds need"),
+        ({"TeamKeys": "required"}, "TeamKeys needs"),
+    ],
+)
+def test_what_does_not_go_together_is_refused(parameters: dict[str, str], said: str) -> None:
+    """Before anything is made, and in words."""
+    [refusal] = Stack(template(), parameters).refusals()
+    assert refusal.startswith(said)
+
+
+def test_what_goes_together_is_not_refused() -> None:
+    """Nothing said, or both."""
+    together = {"SubnetIds": "subnet-1", "SecurityGroupIds": "sg-1", "TeamKeys": "required"}
+    together |= {"Team1": "orders", "DomainName": "a.b", "CertificateArn": "arn:c"}
+    assert Stack(template(), {}).refusals() == []
+    assert Stack(template(), together | {"SnapStart": "enabled"}).refusals() == []
 
 
 def test_keys_for_teams_are_a_switch() -> None:
