@@ -42,17 +42,21 @@ def secrets(data: bytes) -> None:
         try:
             credentials = flow.Credentials.parse(secret)
         except NotConfigured as error:
-            known = set(secret) if isinstance(secret, dict) else set()
+            known = " ".join([*OURS, *(secret if isinstance(secret, dict) else ())]).lower()
             words = error.detail.lower()
-            quoted = [t for t in texts(secret) if len(t) >= TELLING and t.lower() in words]
-            expect(not [t for t in quoted if t not in known and t not in OURS], "nothing is quoted")
+            quoted = [t.lower() for t in texts(secret) if len(t) >= TELLING and t.lower() in words]
+            expect(all(text in known for text in quoted), "nothing is quoted")
             json.dumps(error.problem()).encode()
         else:
             expect(not any(t in repr(credentials) for t in passwords(secret)), "no secret is shown")
             begins(flow, credentials)
 
 
-OURS = ("must be a string that is not blank", "vendorlink.nl", "personal_access_token")
+OURS = (
+    "does not begin with https://",
+    "must be a string that is not blank",
+    "personal_access_token",
+)
 """Words of an error's own that a secret may happen to hold."""
 
 

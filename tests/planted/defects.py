@@ -1,0 +1,550 @@
+"""Planted defects: each takes one control out of the shipped code. The tests it names go red.
+
+Those of the protocol are in `tests/protocol/simulation/bugs.py`, those of the template in
+`tests/template/spoilt_*.py`, and leaks in `tests/functions/leaks.py`.
+"""
+
+import hmac
+import json
+import logging
+import re
+import socket
+import ssl
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+import pytest
+import requests
+
+from token_broker import (
+    attempt,
+    authorities,
+    bodies,
+    calls,
+    clients,
+    errand,
+    fastread,
+    record,
+    sockets,
+    store,
+    transport,
+    variants,
+    vendorlink,
+    vendorlink_credentials,
+    vntana_answers,
+)
+from token_broker.addresses import split_host
+from token_broker.document import Document
+from token_broker.errors import BrokerError
+from token_broker.exchange import Request, Response
+from token_broker.gate import Gate
+from token_broker.item import Item
+from token_broker.journeys import Journey, journey
+from token_broker.memory import Memory
+from token_broker.sealing import Sealer
+from token_broker.telemetry import Telemetry
+from token_broker.tokens import Token
+from token_broker_client import origins
+from token_broker_local import signatures
+from token_broker_operations import vulnerabilities
+
+Plant = Callable[[pytest.MonkeyPatch, Any], object]
+"""Takes the control out; given the module of the tests, for what they read is not code."""
+
+
+@dataclass(frozen=True)
+class Defect:
+    """A control that is gone, the threat it stood against, and the tests that have to notice."""
+
+    name: str
+    threat: str
+    tests: tuple[str, ...]
+    plant: Plant
+
+
+def put(owner: object, name: str, value: object) -> Plant:
+    """Return what puts *value* in the place of a function, a constant or a method."""
+    return lambda patch, _: patch.setattr(owner, name, value)
+
+
+def both(*plants: Plant) -> Plant:
+    """Return what plants several at once: controls that stand behind each other."""
+
+    def plant(patch: pytest.MonkeyPatch, module: Any) -> None:
+        for each in plants:
+            each(patch, module)
+
+    return plant
+
+
+def yes(*_: object, **__: object) -> bool:
+    """Say yes, whatever is asked."""
+    return True
+
+
+def nothing(*_: object, **__: object) -> None:
+    """Do nothing."""
+
+
+# By callers
+
+
+def any_body(event: Any) -> Any:
+    return json.loads(event.get("body") or "{}")
+
+
+def told(self: Telemetry, error: Exception, request_id: str) -> None:
+    del request_id
+    self._log().error("defect", kind=type(error).__name__, message=str(error))
+
+
+def quoting(self: Request) -> None:
+    for name, value in self.headers.items():
+        if not value.isprintable():
+            raise ValueError(f"{self.step}: header {name!r} cannot be {value!r}")
+
+
+def by_host(url: str, base_url: str) -> bool:
+    return base_url.removesuffix("/API") in url
+
+
+# By readers and writers
+
+
+def shown(self: Document, name: str, reason: str) -> BrokerError:
+    members = getattr(self, "_members", {})
+    return self._error(f"{name}: {reason}; it says {members}")
+
+
+def placeless(self: Sealer, item: Item, generation: int) -> dict[str, str]:
+    del item, generation
+    return {"table": self._table}
+
+
+def unrepeated(self: Sealer, item: Item) -> Token | None:
+    """Open a token without a look at what is said of it in clear."""
+    clear = self._open(item)
+    if not clear:
+        return None
+    known = {name: clear[name] for name in ("value", "headers", "base_url", "issued_at", "url")}
+    context = json.loads(item.context or "{}")
+    return Token(**known, expires_at=item.expires_at, context=context, renewal=clear["renewal"])
+
+
+def believing(record_: Any) -> frozenset[str]:
+    del record_
+    return frozenset()
+
+
+def untyped(self: Any, name: str, kind: str) -> Any:
+    return self._record.get(name, {}).get(kind)
+
+
+# By vendors
+
+
+def lenient(text: str) -> Any:
+    return text.partition("://")
+
+
+def looked_up_again(host: str, port: int) -> socket.socket:
+    """Judge one answer of the DNS, and call where another leads."""
+    journey.get().addresses(host)
+    sock = sockets._Socket(socket.AF_INET)
+    sock.connect((journey.get().resolve(host)[0], port))
+    return sock
+
+
+def following(patch: pytest.MonkeyPatch, _: object) -> None:
+    original = requests.Session.request
+
+    def request(self: requests.Session, *arguments: Any, **options: Any) -> requests.Response:
+        return original(self, *arguments, **options | {"allow_redirects": True})
+
+    patch.setattr(transport._Session, "request", request, raising=False)
+    patch.setattr(transport._Session, "get_redirect_target", requests.Session.get_redirect_target)
+
+
+def unverified(ca_file: str) -> ssl.SSLContext:
+    del ca_file
+    context = ssl._create_unverified_context()  # noqa: S323 (that is the defect)
+    context.sslsocket_class = sockets._TlsSocket
+    return context
+
+
+def unverified_quickly(*_: object) -> ssl.SSLContext:
+    return ssl._create_unverified_context()  # noqa: S323 (same)
+
+
+def session_with(name: str, value: object) -> Plant:
+    """Return what makes each session with an attribute that is wrong."""
+
+    def plant(patch: pytest.MonkeyPatch, _: object) -> None:
+        original = transport._Session.__init__
+
+        def init(self: requests.Session, ca_file: str) -> None:
+            original(self, ca_file)  # type: ignore[arg-type]  # it is one
+            setattr(self, name, value)
+
+        patch.setattr(transport._Session, "__init__", init)
+
+    return plant
+
+
+def in_clear(self: vendorlink_credentials.Credentials, host: str) -> str:
+    return f"{self.scheme}://{host}/API"
+
+
+def allowing(self: vendorlink_credentials.Credentials, host: str) -> bool:
+    return any(allowed in host for allowed in self.allowed_hosts) or bool(split_host(host))
+
+
+def fragile(self: Response) -> Any:
+    return json.loads(self.content)
+
+
+def indexing(response: Response) -> list[str]:
+    body = response.json() or {}
+    return [error["code"] for error in body["errors"]] if isinstance(body, dict) else []
+
+
+def talkative(patch: pytest.MonkeyPatch, _: object) -> None:
+    logger = logging.getLogger("urllib3.connection")
+    patch.setattr(logger, "filters", [])
+
+
+def sendable(value: object) -> bool:
+    return isinstance(value, str)
+
+
+# When AWS fails
+
+
+def patient(service: str) -> clients.Patience:
+    del service
+    return clients.USUAL
+
+
+# By the build
+
+
+def unhashed(patch: pytest.MonkeyPatch, module: Any) -> None:
+    patch.setattr(module, "LOCK", re.sub(r" \\\n    --hash=\S+", "", module.LOCK, count=1))
+
+
+def unlocked(patch: pytest.MonkeyPatch, module: Any) -> None:
+    patch.setattr(module, "PINS", dict(list(module.PINS.items())[:1]))
+
+
+def unpinned(patch: pytest.MonkeyPatch, module: Any) -> None:
+    patch.setattr(module, "steps", lambda _: iter([{"uses": "actions/checkout@v5"}]))
+
+
+def known(packages: list[dict[str, Any]]) -> Iterator[str]:
+    return (package["name"] for package in packages if package.get("vulns") is None)
+
+
+def forgetting(packages: list[dict[str, Any]]) -> list[str]:
+    return [*known(packages)]
+
+
+UNIT, FUNCTIONS = "tests/unit", "tests/functions"
+SIGNATURES = "tests/local/test_signatures.py"
+TRANSPORT, REACH = f"{UNIT}/test_transport.py", f"{UNIT}/test_transport_reach.py"
+FAILURES, TAMPERING = f"{FUNCTIONS}/test_failures.py", f"{FUNCTIONS}/test_tampering.py"
+TOKENS, VENDORLINK = f"{FUNCTIONS}/test_tokens.py", f"{UNIT}/test_vendorlink.py"
+
+ANSWERED = "test_whatever_is_answered_no_other_error_and_no_secret_gets_out"
+QUOTED = "test_nothing_but_not_configured_is_raised_and_nothing_quoted"
+
+DEFECTS = (
+    Defect(
+        "the local gateway takes any signature",
+        "T1",
+        (f"{SIGNATURES}::test_refuses_another_secret",),
+        put(hmac, "compare_digest", yes),
+    ),
+    Defect(
+        "a signature lives for a day",
+        "T2",
+        (f"{SIGNATURES}::test_refuses_replay_after_fifteen_minutes",),
+        put(signatures, "WINDOW", timedelta(hours=23)),
+    ),
+    Defect(
+        "a signature is good everywhere",
+        "T2",
+        (f"{SIGNATURES}::test_refuses_another_scope",),
+        put(signatures, "scope_faults", lambda *_: iter(())),
+    ),
+    Defect(
+        "the body is not part of what is signed",
+        "T2",
+        (f"{SIGNATURES}::test_refuses_what_was_changed",),
+        put(signatures.Referee, "payload", lambda *_: "UNSIGNED-PAYLOAD"),
+    ),
+    Defect(
+        "a connection may have any name",
+        "T4",
+        (f"{FAILURES}::test_a_name_that_is_no_connection_is_refused",),
+        put(calls, "CONNECTION", re.compile(".*", re.DOTALL)),
+    ),
+    Defect(
+        "lengths are left out of what names a variant",
+        "T5",
+        (f"{UNIT}/test_variants.py::test_different_values_never_share_an_encoding",),
+        put(variants, "framed", lambda _, content: content),
+    ),
+    Defect(
+        "a variant is named by its kind alone",
+        "T5",
+        (f"{TOKENS}::test_tokens_of_different_parameters_are_different",),
+        put(variants.Variant, "key", property(lambda self: variants.canonical_hash([self.kind]))),
+    ),
+    Defect(
+        "a body that is no JSON is a defect",
+        "T6",
+        (f"{FUNCTIONS}/test_fuzz.py::test_no_http_event_is_a_defect",),
+        put(calls, "_body", any_body),
+    ),
+    Defect(
+        "a defect is logged with its message",
+        "T6",
+        (f"{FAILURES}::test_a_defect_is_logged_without_its_message",),
+        put(Telemetry, "defect", told),
+    ),
+    Defect(
+        "force is not limited",
+        "T7",
+        (f"{TOKENS}::test_force_exchanges_once_in_ten_seconds",),
+        put(errand, "may_force", yes),
+    ),
+    Defect(
+        "reports are not limited",
+        "T7",
+        (f"{TOKENS}::test_reports_are_limited_in_a_minute",),
+        put(errand, "MOST_REPORTS", 100),
+    ),
+    Defect(
+        "a password that was rejected is tried again",
+        "T7",
+        (f"{FAILURES}::test_a_wrong_password_is_tried_once[vendorlink]",),
+        put(Gate, "check", nothing),
+    ),
+    Defect(
+        "any text may be a header",
+        "T8",
+        (f"{UNIT}/test_exchange.py::test_a_request_that_could_not_be_sent_safely_cannot_exist",),
+        put(Request, "__post_init__", nothing),
+    ),
+    Defect(
+        "a header that cannot be sent is quoted",
+        "T8",
+        (f"{UNIT}/test_exchange.py::test_what_is_wrong_with_a_header_does_not_show_it",),
+        put(Request, "__post_init__", quoting),
+    ),
+    Defect(
+        "the client goes to whatever looks like home",
+        "T9",
+        ("tests/client/test_origins.py::test_goes_nowhere_else",),
+        put(origins, "is_home", by_host),
+    ),
+    Defect(
+        "urllib3 may quote a head that it cannot read",
+        "T11",
+        (f"{TRANSPORT}::test_no_header_is_logged",),
+        talkative,
+    ),
+    Defect(
+        "what is wrong in a secret is quoted",
+        "T13",
+        (f"{UNIT}/test_credentials.py::{QUOTED}",),
+        put(Document, "wrong", shown),
+    ),
+    Defect(
+        "a seal is bound to the table only",
+        "T16",
+        (f"{FAILURES}::test_an_item_moved_elsewhere_does_not_open",),
+        put(Sealer, "_place", placeless),
+    ),
+    Defect(
+        "a seal is bound to no generation, nor to what is said beside it",
+        "T17",
+        (f"{TAMPERING}::test_an_older_generation_put_back_is_never_served",),
+        both(put(Sealer, "_place", placeless), put(Sealer, "open_token", unrepeated)),
+    ),
+    Defect(
+        "what is said in clear is believed",
+        "T17",
+        (f"{TAMPERING}::test_what_is_said_in_clear_has_to_be_what_was_sealed",),
+        put(Sealer, "open_token", unrepeated),
+    ),
+    Defect(
+        "half an item is served",
+        "T18",
+        (f"{TAMPERING}::test_a_missing_attribute_is_mended_by_one_exchange[kind]",),
+        put(record, "_whole", believing),
+    ),
+    Defect(
+        "types are believed",
+        "T18",
+        (f"{TAMPERING}::test_what_is_of_another_type_is_mended_by_one_exchange",),
+        put(record._Reading, "_typed", untyped),
+    ),
+    Defect(
+        "addresses are not judged",
+        "T19",
+        (
+            f"{REACH}::test_an_internal_address_by_itself_is_refused",
+            f"{REACH}::test_a_name_that_leads_inside_is_refused[10.0.0.1]",
+        ),
+        put(Journey, "_may_reach", yes),
+    ),
+    Defect(
+        "addresses may have two readings",
+        "T19",
+        (f"{REACH}::test_an_address_with_two_readings_is_refused",),
+        put(transport, "split_url", lenient),
+    ),
+    Defect(
+        "the version before a wrong one is not tried",
+        "T20",
+        (f"{FAILURES}::test_a_rotation_to_a_wrong_password_falls_back_once",),
+        put(attempt.Attempt, "_previous", nothing),
+    ),
+    Defect(
+        "the list of allowed hosts is not asked",
+        "T22",
+        (f"{VENDORLINK}::test_nothing_is_sent_to_a_host_that_is_not_allowed",),
+        put(vendorlink_credentials.Credentials, "allows", allowing),
+    ),
+    Defect(
+        "a login is sent around for ever",
+        "T22",
+        (f"{VENDORLINK}::test_a_login_is_not_sent_around",),
+        put(vendorlink, "MOST_HOPS", 9),
+    ),
+    Defect(
+        "redirects are followed",
+        "T23",
+        (
+            f"{TRANSPORT}::test_any_status_is_an_answer",
+            f"{TRANSPORT}::test_where_a_redirect_leads_does_not_matter",
+        ),
+        following,
+    ),
+    Defect(
+        "one address is judged, another is called",
+        "T23",
+        (f"{REACH}::test_the_judged_address_is_the_one_that_is_called",),
+        put(sockets, "_connected", looked_up_again),
+    ),
+    Defect(
+        "certificates are not verified",
+        "T24",
+        (f"{REACH}::test_a_server_that_cannot_prove_itself_is_told_nothing",),
+        both(put(transport, "tls", unverified), session_with("verify", False)),
+    ),
+    Defect(
+        "whoever may be called in clear may lead to others in clear",
+        "T24",
+        (f"{VENDORLINK}::test_only_loopback_is_called_in_clear",),
+        put(vendorlink_credentials.Credentials, "base_url", in_clear),
+    ),
+    Defect(
+        "the deadline is counted anew with every byte",
+        "T25",
+        (f"{TRANSPORT}::test_a_server_that_drips_does_not_pass_the_deadline[body]",),
+        put(sockets._Socket, "recv_into", socket.socket.recv_into),
+    ),
+    Defect(
+        "a body has no bound",
+        "T25",
+        (
+            f"{TRANSPORT}::test_a_body_beyond_the_bound_is_not_taken[one byte more]",
+            f"{TRANSPORT}::test_a_body_beyond_the_bound_is_not_taken[bomb]",
+        ),
+        put(bodies, "LARGEST_BODY", 1 << 26),
+    ),
+    Defect(
+        "an answer is JSON, or the exchange fails",
+        "T26",
+        tuple(f"{UNIT}/test_{flow}.py::{ANSWERED}" for flow in ("vntana", "vendorlink", "editor")),
+        put(Response, "json", fragile),
+    ),
+    Defect(
+        "errors have codes, or the exchange fails",
+        "T26",
+        (
+            f"{UNIT}/test_vntana.py::test_whatever_is_answered_no_other_error_and_no_secret_gets_out",
+        ),
+        put(vntana_answers, "codes_of", indexing),
+    ),
+    Defect(
+        "any text is a token",
+        "T27",
+        (f"{UNIT}/test_vntana_answers.py::test_what_is_no_token_is_never_sent_on",),
+        put(vntana_answers, "sendable", sendable),
+    ),
+    Defect(
+        "proxies and ~/.netrc are heeded",
+        "T28",
+        (f"{TRANSPORT}::test_the_environment_is_not_heeded",),
+        session_with("trust_env", True),
+    ),
+    Defect(
+        "the quick read verifies nobody",
+        "T29",
+        (f"{UNIT}/test_fastread.py::test_tls_is_verified",),
+        put(fastread, "_tls", unverified_quickly),
+    ),
+    Defect(
+        "Amazon's authorities alone are trusted, by any name",
+        "T29",
+        (f"{UNIT}/test_authorities.py::test_servers_are_verified_all_the_same",),
+        put(authorities, "context", unverified_quickly),
+    ),
+    Defect(
+        "what boto3 raises is raised",
+        "T30",
+        (f"{FAILURES}::test_a_fault_of_aws_has_a_name[GetItem-400 Bad-AccessDenied",),
+        put(store, "WRONG_SETTINGS", frozenset()),
+    ),
+    Defect(
+        "memory is not what is left",
+        "T30",
+        (f"{FAILURES}::test_memory_outlives_the_table",),
+        put(Memory, "recall", nothing),
+    ),
+    Defect(
+        "AWS is waited for as long at the end as at the beginning",
+        "T30",
+        (f"{FUNCTIONS}/test_timeouts.py::test_what_is_asked_late_is_waited_for_less",),
+        put(clients, "_patience", patient),
+    ),
+    Defect(
+        "a package has no hash",
+        "T32",
+        (f"{UNIT}/test_lock.py::test_every_package_has_hashes",),
+        unhashed,
+    ),
+    Defect(
+        "a package is not in the lock",
+        "T32",
+        (f"{UNIT}/test_lock.py::test_whatever_a_layer_asks_for_is_locked",),
+        unlocked,
+    ),
+    Defect(
+        "what is known is not told",
+        "T33",
+        (f"{UNIT}/test_vulnerabilities.py::test_what_is_known_fails_the_audit",),
+        put(vulnerabilities, "found", forgetting),
+    ),
+    Defect(
+        "an action is named by its tag",
+        "T34",
+        ("tests/template/test_deploying.py::test_actions_are_pinned",),
+        unpinned,
+    ),
+)

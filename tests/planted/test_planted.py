@@ -1,0 +1,77 @@
+"""Each planted defect is found by the tests that it names, and every threat has one."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+from tests.planted.defects import DEFECTS, Defect
+from tests.template.test_rules import SPOILT
+
+ROOT = Path(__file__).parents[2]
+PAGE = (ROOT / "docs/threat-model.md").read_text()
+THREATS = dict(re.findall(r"^\| (T\d+) \|(.*)\|$", PAGE, re.MULTILINE))
+RULES = {rule.__name__ for rule, _, _ in SPOILT}
+FOUND = {"noticed": True, "sound": True}
+TABLES = {"test_a_planted_leak_is_found", "test_each_planted_bug_is_found"}
+"""Tests that plant defects themselves: leaks, and bugs in the protocol."""
+
+
+def shown(threat: str) -> list[tuple[str, str]]:
+    """Return the tests and rules that stand against *threat*, with their files."""
+    return re.findall(r"\[(\w+)\]\(\.\./(tests/[\w/]+\.py)\)", THREATS[threat])
+
+
+@pytest.fixture(scope="module")
+def report(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, Mapping[str, object]]:
+    """Plant all of them in a process of their own, and return what came of each."""
+    path = tmp_path_factory.mktemp("planted") / "report.json"
+    run = [sys.executable, "-m", "tests.planted", str(path)]
+    clean = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
+    done = subprocess.run(
+        run, cwd=ROOT, env=clean, capture_output=True, text=True, timeout=240, check=False
+    )
+    assert path.is_file(), done.stdout + done.stderr
+    found: dict[str, dict[str, object]] = json.loads(path.read_text())
+    return found
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("defect", DEFECTS, ids=lambda defect: defect.name)
+def test_a_planted_defect_is_found(
+    report: Mapping[str, Mapping[str, object]], defect: Defect
+) -> None:
+    """Each of its tests fails with it, and passes without."""
+    assert report[defect.name] == dict.fromkeys(defect.tests, FOUND)
+
+
+@pytest.mark.parametrize("threat", THREATS)
+def test_a_control_that_is_gone_is_noticed(threat: str) -> None:
+    """By a test that the threat names, or by a rule of the template that is tried on a spoilt one.
+
+    That the tests of each defect do fail with it, `test_a_planted_defect_is_found` shows.
+    """
+    named = {name for name, _ in shown(threat)}
+    planted = {
+        test.partition("::")[2].partition("[")[0]
+        for defect in DEFECTS
+        if defect.threat == threat
+        for test in defect.tests
+    }
+    assert named & (planted | RULES | TABLES)
+
+
+@pytest.mark.parametrize("defect", DEFECTS, ids=lambda defect: defect.name)
+def test_a_defect_stands_against_a_threat(defect: Defect) -> None:
+    """Each of its tests is one that the page names."""
+    tests = {tuple(test.partition("[")[0].split("::")) for test in defect.tests}
+    assert tests & {(path, name) for name, path in shown(defect.threat)}
+
+
+def test_defects_have_names_of_their_own() -> None:
+    assert len({defect.name for defect in DEFECTS}) == len(DEFECTS)
