@@ -42,9 +42,8 @@ def secrets(data: bytes) -> None:
         try:
             credentials = flow.Credentials.parse(secret)
         except NotConfigured as error:
-            known = " ".join([*OURS, *(secret if isinstance(secret, dict) else ())]).lower()
-            words = error.detail.lower()
-            quoted = [t.lower() for t in texts(secret) if len(t) >= TELLING and t.lower() in words]
+            known = " ".join([*OURS, *(secret if isinstance(secret, dict) else ())])
+            quoted = [t for t in texts(secret) if len(t) >= TELLING and t in error.detail]
             expect(all(text in known for text in quoted), "nothing is quoted")
             json.dumps(error.problem()).encode()
         else:
@@ -56,6 +55,8 @@ OURS = (
     "does not begin with https://",
     "must be a string that is not blank",
     "personal_access_token",
+    "must be one of both, rToken, RenewalToken",
+    "must be one of x-api-token, x-api-key",
 )
 """Words of an error's own that a secret may happen to hold."""
 
