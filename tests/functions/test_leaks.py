@@ -19,8 +19,12 @@ CHATTY = ("", "botocore", "urllib3", "requests", "boto3")
 
 
 @pytest.fixture
-def loud(caplog: pytest.LogCaptureFixture) -> pytest.LogCaptureFixture:
-    """Let every library say whatever it can."""
+def loud(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> pytest.LogCaptureFixture:
+    """Let every library say whatever it can, and Powertools whatever a variable asks for."""
+    monkeypatch.setenv("POWERTOOLS_LOG_LEVEL", "DEBUG")
+    monkeypatch.setenv("POWERTOOLS_LOGGER_LOG_EVENT", "true")
     for name in CHATTY:
         caplog.set_level(logging.DEBUG, logger=name)
     return caplog

@@ -119,7 +119,7 @@ class Sealer:
             return None
         try:
             return json.loads(zlib.decompressobj().decompress(packed, LARGEST_OPENED))
-        except (ValueError, zlib.error):
+        except (ValueError, RecursionError, zlib.error):
             return None
 
     def _place(self, item: Item, generation: int) -> dict[str, str]:

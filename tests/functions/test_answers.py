@@ -1,0 +1,53 @@
+"""Whatever a vendor answers, the whole function has an outcome of the contract, and a whole item."""
+
+from dataclasses import replace
+
+import boto3
+import pytest
+from hypothesis import HealthCheck, given, settings
+
+from tests.conversations import any_answers, repeated
+from tests.functions.world import World
+from token_broker.exchange import Response
+from token_broker.record import item_of
+from token_broker_local.places import TABLE
+
+TOLD = {
+    "credential_rejected",
+    "credential_latched",
+    "invalid_request",
+    "not_configured",
+    "upstream_contract_changed",
+    "upstream_refused",
+    "upstream_unavailable",
+}
+"""What a vendor can bring about. `not_configured` is an organization that it does not list."""
+
+
+@pytest.mark.parametrize("flow", ["vntana", "vendorlink", "editor"])
+@settings(
+    max_examples=max(8, settings().max_examples // 12),
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+@given(answers=any_answers)
+def test_whatever_is_answered_an_item_is_whole_and_nobody_holds_it(
+    world: World, flow: str, answers: list[Response]
+) -> None:
+    """No defect, no 5xx of our own fault; what is kept reads, and its lease is given back."""
+    connection = world.connect(flow)
+    send = repeated(answers)
+    service = world.service(flow)
+    service.use(replace(service.tools, send=lambda request, _: send(request)))
+    response = world.http(flow, connection)
+    assert response["statusCode"] == 200 or response["body"]["code"] in TOLD
+    key = {":connection": {"S": f"{flow}#{connection}"}}
+    items = boto3.client("dynamodb").query(
+        TableName=TABLE,
+        KeyConditionExpression="#c = :connection",
+        ExpressionAttributeNames={"#c": "connection"},
+        ExpressionAttributeValues=key,
+    )["Items"]
+    for record in items:
+        assert item_of("c", "v", record).damaged == ()
+        assert "lease_owner" not in record
