@@ -1,12 +1,13 @@
 """What a schedule says, and what the record tells of whoever invokes a function directly."""
 
 import json
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
 import pytest
 
-from tests.functions.world import World
+from tests.functions.world import CALLER, World, proxy_event
 from token_broker_local.context import LambdaContext
 
 
@@ -65,6 +66,20 @@ def test_the_audit_line_names_the_alias(
     lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     [audit] = [line for line in lines if line["event"] == "hand-out"]
     assert audit["caller"] == f"direct invocation of {alias}"
+
+
+def test_a_failure_names_who_has_it(world: World, capsys: pytest.CaptureFixture[str]) -> None:
+    """For who calls wrongly is to be told so, and gets no audit line."""
+    service = world.service("vntana")
+    for event in ({"connection": "nobody"}, "nonsense", proxy_event("vntana", "nobody")):
+        with suppress(Exception):
+            service(event, Invocation("token-broker-vntana", alias="team-orders"))
+    with suppress(Exception):
+        service({"source": "aws.secretsmanager", "detail": {}}, Invocation("token-broker-vntana"))
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    callers = [line["caller"] for line in lines if line["event"] == "failure"]
+    team = "direct invocation of team-orders"
+    assert callers == [team, team, CALLER, "secret changed"]
 
 
 def context() -> LambdaContext:

@@ -20,6 +20,9 @@ VARIANT = re.compile(r"-|[0-9a-f]{64}")
 LARGEST_BODY = 262_144
 """Characters of a request's body; what is asked for needs a few hundred."""
 
+SECRET_CHANGED = "secret changed"
+"""The caller, where it is EventBridge that tells of a rotation."""
+
 EVERY = "*"
 """No connection's name: an order that names its connections in its body."""
 
@@ -55,6 +58,13 @@ def is_rotation(event: Mapping[str, Any]) -> bool:
     return event.get("source") == "aws.secretsmanager" and "detail" in event
 
 
+def caller(event: object, invoked: str) -> str:
+    """Return what is known of who sent *event* to the function that was *invoked* by that ARN."""
+    if not isinstance(event, Mapping) or not (is_http(event) or is_rotation(event)):
+        return _invoker(invoked)
+    return _signer(event) if is_http(event) else SECRET_CHANGED
+
+
 def http_order(event: Mapping[str, Any], flow: str) -> Order:
     """Return the order in a proxy event of a REST API."""
     method, resource = event.get("httpMethod"), event.get("resource")
@@ -66,7 +76,7 @@ def http_order(event: Mapping[str, Any], flow: str) -> Order:
     named = event.get("pathParameters")
     connection = named.get("connection") if isinstance(named, Mapping) else None
     body = _body(event)
-    return Order(action, _connection(connection), _caller(event), Document(body, InvalidRequest))
+    return Order(action, _connection(connection), _signer(event), Document(body, InvalidRequest))
 
 
 def direct_order(event: object, invoked: str = "") -> Order:
@@ -96,7 +106,7 @@ def rotation_order(event: Mapping[str, Any], prefix: str) -> Order:
         found = name.partition(prefix)[2]
         found = found[:-7] if name.startswith("arn:") else found
         if CONNECTION.fullmatch(found):
-            return Order("rotate", found, "secret changed", Document({}, InvalidRequest))
+            return Order("rotate", found, SECRET_CHANGED, Document({}, InvalidRequest))
     raise InvalidRequest("detail: it names no secret of this flow")
 
 
@@ -142,7 +152,7 @@ def _invoker(arn: str) -> str:
     return f"direct invocation of {alias[0]}" if alias else "direct invocation"
 
 
-def _caller(event: Mapping[str, Any]) -> str:
+def _signer(event: Mapping[str, Any]) -> str:
     """Return the IAM ARN of who signed the request."""
     context = event["requestContext"]
     identity = context.get("identity") if isinstance(context, Mapping) else None

@@ -73,7 +73,11 @@ class Service:
             answer = self._guarded(event, context, is_http=is_http)
         except BrokerError as error:
             self._telemetry.note(
-                "failure", code=error.code, detail=error.detail, request_id=context.aws_request_id
+                "failure",
+                code=error.code,
+                detail=error.detail,
+                caller=calls.caller(event, context.invoked_function_arn),
+                request_id=context.aws_request_id,
             )
             failure = http_problem(error) if is_http else named(error)
         else:
