@@ -20,7 +20,7 @@ VARIANT = re.compile(r"-|[0-9a-f]{64}")
 LARGEST_BODY = 262_144
 """Characters of a request's body; what is asked for needs a few hundred."""
 
-SECRET_CHANGED = "secret changed"
+ROTATION = "secret changed"
 """The caller, where it is EventBridge that tells of a rotation."""
 
 EVERY = "*"
@@ -62,7 +62,7 @@ def caller(event: object, invoked: str) -> str:
     """Return what is known of who sent *event* to the function that was *invoked* by that ARN."""
     if not isinstance(event, Mapping) or not (is_http(event) or is_rotation(event)):
         return _invoker(invoked)
-    return _signer(event) if is_http(event) else SECRET_CHANGED
+    return _signer(event) if is_http(event) else ROTATION
 
 
 def http_order(event: Mapping[str, Any], flow: str) -> Order:
@@ -106,7 +106,7 @@ def rotation_order(event: Mapping[str, Any], prefix: str) -> Order:
         found = name.partition(prefix)[2]
         found = found[:-7] if name.startswith("arn:") else found
         if CONNECTION.fullmatch(found):
-            return Order("rotate", found, SECRET_CHANGED, Document({}, InvalidRequest))
+            return Order("rotate", found, ROTATION, Document({}, InvalidRequest))
     raise InvalidRequest("detail: it names no secret of this flow")
 
 
