@@ -1,4 +1,4 @@
-"""Whatever a vendor answers: the whole function has an outcome of the contract, and no half item."""
+"""Whatever a vendor answers: the function has an outcome of the contract, and no half item."""
 
 from dataclasses import replace
 
