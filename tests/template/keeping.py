@@ -93,6 +93,16 @@ def failures_alarm(stack: Template) -> Iterator[str]:
             yield f"{name} tells nobody"
 
 
+def damage_alarms(stack: Template) -> Iterator[str]:
+    """Somebody is told of items that do not open, for whichever flow."""
+    counted = text([alarm.get("Metrics") for alarm in of_type(stack, "CloudWatch::Alarm").values()])
+    for flow in FLOWS:
+        stage = {"Name": "service", "Value": "token-broker-prod"}
+        metric = {"Dimensions": [stage, {"Name": "flow", "Value": flow}], "MetricName": "Damaged"}
+        if text(metric | {"Namespace": "TokenBroker"}) not in counted:
+            yield f"damaged items of {flow} have no alarm"
+
+
 def deployments_are_guarded(stack: Template) -> Iterator[str]:
     """A version gets its traffic by and by, and is taken back for what is our own fault alone."""
     groups = of_type(stack, "CodeDeploy::DeploymentGroup")

@@ -36,6 +36,11 @@ SPOILT: list[Spoilt] = [
         "a flow less",
         lambda s: properties(s, "FailureInternalAlarm")["Metrics"].pop(),
     ),
+    (
+        keeping.damage_alarms,
+        "a flow less",
+        lambda s: properties(s, "DamageAlarm")["Metrics"].pop(),
+    ),
     (keeping.failures_alarm, "silent", drop("CrashAlarm", "AlarmActions")),
     (keeping.deployments_are_guarded, "all at once", default("DeploymentType", "AllAtOnce")),
     (

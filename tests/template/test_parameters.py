@@ -137,6 +137,8 @@ def test_connections_may_be_kept_warm(flow: str) -> None:
         ("Team1", "orders-eu", True),
         ("Team1", "*", False),
         ("Stage", "*", False),
+        ("WarmVntana", '[{"connection": "acme"}]', True),
+        ("WarmVntana", "acme", False),
     ],
 )
 def test_a_parameter_cannot_open_what_a_policy_closes(

@@ -31,7 +31,12 @@ def resources() -> dict[str, Resource]:
     """Return every alarm by its logical name, and what they count that nobody counts for them."""
     crashes = {f"{flow.capitalize()}Crashes": crash_filter(flow) for flow in FLOWS}
     failures = {f"Failure{signal.name}Alarm": failure_alarm(signal) for signal in SIGNALS}
-    return crashes | {"CrashAlarm": crash_alarm(), "ThrottleAlarm": throttle_alarm()} | failures
+    others = {
+        "CrashAlarm": crash_alarm(),
+        "ThrottleAlarm": throttle_alarm(),
+        "DamageAlarm": damage_alarm(),
+    }
+    return crashes | others | failures
 
 
 def crash_filter(flow: str) -> Resource:
@@ -71,6 +76,19 @@ def throttle_alarm() -> Resource:
     ]
     counted = total("AWS/Lambda", "Throttles", dimensions, PERIOD)
     return alarm("throttled", "Lambda refuses calls: too little concurrency.", 10, 2, counted)
+
+
+def damage_alarm() -> Resource:
+    """Return the alarm for items that were taken for absent: nobody fails, and somebody wrote."""
+    dimensions = [
+        [
+            {"Name": "service", "Value": sub("token-broker-${Stage}")},
+            {"Name": "flow", "Value": flow},
+        ]
+        for flow in FLOWS
+    ]
+    counted = total(NAMESPACE, "Damaged", dimensions, PERIOD)
+    return alarm("damaged", "Items of the table do not open, or lack a part.", 0, 1, counted)
 
 
 def failure_alarm(signal: Signal) -> Resource:
