@@ -115,8 +115,7 @@ class Item:
 
     def min_ttl(self, wanted: int | None) -> int:
         """Return the seconds that the token must still live for a call that wants *wanted*."""
-        tenth = max(0, self.lifetime // 10)
-        return min(DEFAULT_MIN_TTL, tenth) if wanted is None else wanted
+        return default_min_ttl(self.lifetime) if wanted is None else wanted
 
     def is_live(self, now: int, min_ttl: int | None = 0) -> bool:
         """Say whether the kept token may be handed out to a call that wants *min_ttl*."""
@@ -174,10 +173,19 @@ def lease_end(now: int, remaining: float, skew: int) -> int:
     return now + ceil(remaining) + 2 + skew
 
 
+def default_min_ttl(lifetime: int) -> int:
+    """Return the seconds that a token must still live for a call that says nothing of it."""
+    return min(DEFAULT_MIN_TTL, max(0, lifetime // 10))
+
+
 def refresh_at(issued_at: int, expires_at: int, spread: float) -> int:
-    """Return when to renew: 10 to 20 % before the end by *spread* (0 to 1), an hour at most."""
-    margin = (expires_at - issued_at) * (0.1 + 0.1 * spread)
-    return expires_at - int(min(margin, 3600 * (0.5 + 0.5 * spread)))
+    """Return when to renew: 10 to 20 % of its life before a token is too old for most calls.
+
+    How much, *spread* (0 to 1) says; it is an hour at most.
+    """
+    lifetime = expires_at - issued_at
+    margin = min(lifetime * (0.1 + 0.1 * spread), 3600 * (0.5 + 0.5 * spread))
+    return expires_at - default_min_ttl(lifetime) - int(margin)
 
 
 def next_failure(

@@ -196,14 +196,17 @@ class Store:
         )
 
     def nudge(self, item: Item, until: int) -> bool:
-        """Elect the one caller that starts a renewal; say whether it is this one."""
+        """Elect the one caller that starts a renewal; say whether it is this one.
+
+        Whoever is not sure is not elected, and reads nothing to find out: its caller waits.
+        """
         was = attribute(item.nudged_until) if item.nudged_until else None
         return bool(
             self._update(
                 item,
                 {"nudged_until": until},
                 unchanged={"nudged_until": was},
-                is_done=lambda _: False,
+                is_done=None,
             )
         )
 
@@ -226,10 +229,13 @@ class Store:
         changes: Mapping[str, object],
         *,
         unchanged: Mapping[str, Mapping[str, Any] | None],
-        is_done: Callable[[Item], bool],
+        is_done: Callable[[Item], bool] | None,
         remove: Sequence[str] = (),
     ) -> Item | None:
-        """Change *item* if the attributes *unchanged* are as they were; return it as it is then."""
+        """Change *item* if the attributes *unchanged* are as they were; return it as it is then.
+
+        *is_done* says of the item as it is found whether a write that seemed to fail was done.
+        """
         from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415 (off the hit path)
 
         lost: Exception | None = None
@@ -246,8 +252,7 @@ class Store:
                 lost = error
         except BotoCoreError as error:
             lost = error
-        found = self.read(item.connection, item.variant)
-        if is_done(found):
+        if is_done and is_done(found := self.read(item.connection, item.variant)):
             return found
         if lost:
             raise unavailable(lost, "the table", "TABLE_NAME") from None
