@@ -83,12 +83,12 @@ def function(aws: Any) -> Service:
     return service
 
 
-def fill(aws: Aws, sealer: Sealer, first: int, last: int) -> None:
+def fill(aws: Aws, sealer: Sealer, first: int, last: int, prefix: str = "") -> None:
     """Keep a token for each user from *first* until before *last*."""
     now = int(time.time())
     context = json.dumps({"userId": "x"})
     for user in range(first, last):
-        variant = Variant("parameters", {"parameters": {"userId": str(user)}})
+        variant = Variant("parameters", {"parameters": {"userId": f"{prefix}{user}"}})
         item = Item("editor#demo", variant.key)
         token = Token(f"token-{user}" * 8, {"x-api-token": "t"}, "https://e", now, now + 3600)
         values = {

@@ -1,6 +1,8 @@
 """The local system under load: many callers on one key, on many keys, and as a token ends.
 
-Measured by locust, at a steady rate: throughput, waiting, errors, and what the vendor was asked.
+Measured by locust in an open loop: callers come at random, RATE of them a second, and wait from
+when they were to ask. Throughput, waiting, errors, and what the vendor was asked.
+
 Everything is on this machine, all processes on the same processors: waiting here is the local
 gateway's and moto's more than the broker's. LOAD_URL measures a deployed stage instead (its
 connection LOAD_CONNECTION, of VNTANA, with AWS's credentials in the environment).
@@ -24,8 +26,12 @@ from typing import Any
 
 import boto3
 
+from benchmarks import growth
 from benchmarks.emulator import ROOT
 from benchmarks.tables import Spread, Table, Target
+from token_broker.reading import Reader
+from token_broker.sealing import Sealer
+from token_broker_local.places import KEY_ALIAS, TABLE
 
 SECONDS = int(os.environ.get("SECONDS_EACH", "12"))
 RATE = int(os.environ.get("RATE", "40"))
@@ -33,6 +39,7 @@ PORT = int(os.environ.get("LOAD_PORT", "18080"))
 WARM = 5.0
 """Seconds after the first token in which nothing is compared."""
 
+KEYS = int(os.environ.get("KEYS", "10000"))
 LIVES = 30
 """Seconds that a token of the last scenario lives. Three of them end under load."""
 
@@ -46,6 +53,8 @@ class Scenario:
     callers: int
     rate: float
     keys: int = 0
+    prefix: str = ""
+    """Of a key's user: for each user of ``kept-`` there is a token beforehand."""
     connection: str = "demo"
     seconds: int = SECONDS
 
@@ -55,6 +64,7 @@ class Seen:
     """What one caller got."""
 
     at: float
+    """When it was to ask."""
     milliseconds: float
     status: int
     fingerprint: str
@@ -65,7 +75,8 @@ SCENARIOS = (
     Scenario("16 callers, one key", "vntana", 16, RATE),
     Scenario("64 callers, one key", "vntana", 64, RATE),
     Scenario("256 callers, one key", "vntana", 256, RATE),
-    Scenario("4 callers, 10,000 keys", "editor", 4, RATE / 10, keys=10_000),
+    Scenario("64 callers, 10,000 keys", "editor", 64, RATE, keys=KEYS, prefix="kept-"),
+    Scenario("4 callers, new keys of 10,000", "editor", 4, RATE / 10, keys=KEYS, prefix="new-"),
     Scenario("16 callers, tokens end", "vntana", 16, RATE, connection="brief", seconds=4 * LIVES),
 )
 
@@ -95,15 +106,30 @@ def system() -> Iterator[str]:
             process.wait()
 
 
-def connect() -> None:
-    """Make a connection whose tokens live half a minute."""
-    secrets = boto3.client(
-        "secretsmanager",
+def client(service: str) -> Any:
+    """Return boto3's client of one of the local system's services."""
+    return boto3.client(
+        service,  # type: ignore[call-overload]  # any of them
         endpoint_url=f"http://127.0.0.1:{PORT + 1}",
         region_name="eu-west-1",
         aws_access_key_id="local",
         aws_secret_access_key="local",
     )
+
+
+def fill() -> None:
+    """Keep a token in the table for each of 10,000 users of the editor's demo."""
+    aws, kms, dynamodb = growth.Aws(), client("kms"), client("dynamodb")
+    reader = Reader(TABLE, KEY_ALIAS, lambda: dynamodb, lambda: kms)
+    growth.fill(aws, Sealer(TABLE, KEY_ALIAS, reader, lambda: kms), 0, KEYS, prefix="kept-")
+    puts = [{"PutRequest": {"Item": item}} for item in aws.items.values()]
+    for start in range(0, KEYS, 25):
+        dynamodb.batch_write_item(RequestItems={TABLE: puts[start : start + 25]})
+
+
+def connect() -> None:
+    """Make a connection whose tokens live half a minute."""
+    secrets = client("secretsmanager")
     demo = secrets.get_secret_value(SecretId="token-broker/local/vntana/demo")
     document = json.loads(demo["SecretString"]) | {"options": {"lifetime": LIVES}}
     text = json.dumps(document)
@@ -171,8 +197,9 @@ def main() -> None:
         "load",
         f"Under load, {SECONDS} s each: the local system and its callers on one machine",
         COLUMNS,
-        "locust, at a steady rate; every request is signed. The gateway, moto and the vendors'"
-        " fakes share the processors with the callers.",
+        "locust, open loop: callers come at random, and wait from when they were to ask. Every"
+        " request is signed. The gateway, moto, the vendors' fakes and the callers share the"
+        " processors, all but the callers one process.",
     )
     if deployed := os.environ.get("LOAD_URL"):
         connection = os.environ.get("LOAD_CONNECTION", "demo")
@@ -183,6 +210,7 @@ def main() -> None:
         return
     with system() as url:
         connect()
+        fill()
         time.sleep(1)
         for scenario in SCENARIOS:
             before = requests_to(scenario.flow)
@@ -235,7 +263,9 @@ def aim(shown: Table, scenario: Scenario, seen: Sequence[Seen], upstream: int) -
         shown.targets.append(Target("tokens end: p99 near a renewal / else", share, 1.1))
         most = 1 + scenario.seconds / (0.8 * LIVES)
         shown.targets.append(Target("tokens end: tokens", tokens, most))
-    if scenario.keys:
+    if scenario.prefix == "kept-":
+        shown.targets.append(Target(f"{scenario.name}: exchanges", upstream, 0))
+    elif scenario.keys:
         shown.targets.append(
             Target(f"{scenario.name}: exchanges beyond one a key", upstream - tokens, 0)
         )

@@ -1,4 +1,9 @@
-"""What locust runs: callers who ask for tokens at a steady rate, and write down what they got."""
+"""What locust runs: callers who ask for tokens and write down what they got.
+
+They come as they like, a given number of them a second on average (a Poisson process), whether or
+not others still wait. What counts is how long after it was to be asked an answer was there: a
+system that keeps its callers from asking is not the faster for it.
+"""
 
 import json
 import os
@@ -9,7 +14,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from locust import FastHttpUser, constant_throughput, events, task
+import gevent
+from locust import FastHttpUser, events, task
 
 from token_broker.sigv4 import Credentials, authorization
 
@@ -21,16 +27,28 @@ CREDENTIALS = Credentials(
     os.environ.get("AWS_REGION", "eu-west-1"),
 )
 DICE = random.Random(7)
+PREFIX = urlsplit(SCENARIO["url"]).path.rstrip("/")
+"""The stage, in the URL of a deployed API."""
+
+RATE = SCENARIO["rate"] / SCENARIO["callers"]
 seen: list[tuple[float, float, int, str]] = []
-"""When it was asked, milliseconds, status, and the token's fingerprint."""
+"""When it was to be asked, milliseconds from then, status, and the token's fingerprint."""
 
 
 class Caller(FastHttpUser):  # type: ignore[misc]  # locust has no types here
     """Asks for a token, again and again."""
 
-    host = SCENARIO["url"]
-    wait_time = constant_throughput(SCENARIO["rate"] / SCENARIO["callers"])
+    host = SCENARIO["url"].rstrip("/")
     network_timeout = connection_timeout = 30.0
+
+    def on_start(self) -> None:
+        """Come at a time of its own."""
+        self.due = time.time() + DICE.expovariate(RATE)
+        gevent.sleep(self.wait_time())
+
+    def wait_time(self) -> float:
+        """Return the seconds until it asks again."""
+        return max(0.0, self.due - time.time())
 
     @task  # type: ignore[untyped-decorator]  # as above
     def token(self) -> None:
@@ -38,13 +56,14 @@ class Caller(FastHttpUser):  # type: ignore[misc]  # locust has no types here
         flow, connection = SCENARIO["flow"], SCENARIO["connection"]
         path = f"/v1/{flow}/{connection}/token"
         body = json.dumps(asked()).encode()
-        at, began = time.time(), time.perf_counter()
+        due = self.due
+        self.due += DICE.expovariate(RATE)
         with self.client.post(
             path, data=body, headers=signed(path, body), catch_response=True, name=flow
         ) as answer:
-            taken = (time.perf_counter() - began) * 1000
+            taken = (time.time() - due) * 1000
             content: Any = answer.json() if answer.status_code == 200 else {}
-            seen.append((at, taken, answer.status_code, content.get("fingerprint", "")))
+            seen.append((due, taken, answer.status_code, content.get("fingerprint", "")))
             answer.success()
 
 
@@ -52,7 +71,7 @@ def asked() -> dict[str, Any]:
     """Return a body: one of many keys, or the one."""
     if not SCENARIO["keys"]:
         return {}
-    return {"parameters": {"userId": f"user-{DICE.randrange(SCENARIO['keys'])}", "file": "a"}}
+    return {"parameters": {"userId": f"{SCENARIO['prefix']}{DICE.randrange(SCENARIO['keys'])}"}}
 
 
 def signed(path: str, body: bytes) -> dict[str, str]:
@@ -65,8 +84,7 @@ def signed(path: str, body: bytes) -> dict[str, str]:
     }
     if CREDENTIALS.session_token:
         headers["x-amz-security-token"] = CREDENTIALS.session_token
-    prefix = SCENARIO.get("prefix", "")
-    signature = authorization(CREDENTIALS, "execute-api", headers, body, path=f"{prefix}{path}")
+    signature = authorization(CREDENTIALS, "execute-api", headers, body, path=f"{PREFIX}{path}")
     return headers | {"authorization": signature}
 
 
