@@ -36,7 +36,7 @@ def teams_follow_the_canary(stack: Template) -> Iterator[str]:
 
 
 def teams_have_limits(stack: Template) -> Iterator[str]:
-    """Where keys are required, each team has one, which counts for this stage and is limited."""
+    """Each team has a key, which counts for this stage and is limited."""
     plan, key = stack[f"{TEAM}.Plan"]["Properties"], stack[f"{TEAM}.PlanKey"]["Properties"]
     if plan["ApiStages"] != [{"ApiId": "<TokenBrokerApi>", "Stage": "prod"}]:
         yield f"the plan is for {plan['ApiStages']}"
