@@ -19,11 +19,12 @@ class Variant:
     kind: str
     inputs: Mapping[str, Any] = field(default_factory=dict, repr=False)
     """JSON values. An editor's parameters may hold secrets, so they are not shown."""
+    key: str = field(init=False, compare=False)
+    """The table's sort key: equal for equal inputs, in whatever order they were given."""
 
-    @property
-    def key(self) -> str:
-        """The table's sort key: equal for equal inputs, in whatever order they were given."""
-        return canonical_hash([self.kind, self.inputs]) if self.inputs else ONLY
+    def __post_init__(self) -> None:
+        key = canonical_hash([self.kind, self.inputs]) if self.inputs else ONLY
+        object.__setattr__(self, "key", key)
 
 
 def canonical_hash(value: object) -> str:
@@ -40,7 +41,7 @@ def encode(value: object) -> bytes:
     match value:
         case str():  # first, for it is what there is most of, and cheaper to tell than a mapping
             return framed("s", value.encode("utf-8", "surrogatepass"))
-        case Mapping():
+        case dict() | Mapping():  # the first is cheaper to tell
             parts = (part for key in sorted(value) for part in (encode(key), encode(value[key])))
             return framed("o", b"".join(parts))
         case list() | tuple():
