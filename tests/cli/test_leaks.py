@@ -61,7 +61,7 @@ def test_no_command_says_a_password(
     name, bad = connected(flow), connected(flow, **WRONG[flow])
     right = dict(demo_secrets(operator.places)[flow])
     wrong = right | WRONG[flow]
-    for document in (wrong, wrong | {"x": 1}, dict.fromkeys(wrong, wrong), [*wrong.values()], 1):
+    for document in (wrong, wrong | {"x": 1}, dict.fromkeys(wrong, wrong)):
         shell.types("connect", flow, f"{name}-new", "--file", "-", stdin=json.dumps(document))
     shell.types("connect", flow, f"{name}-new", "--file", "-", stdin=json.dumps(wrong)[:-1])
     for connection in (name, bad):
@@ -76,7 +76,7 @@ def test_no_command_says_a_password(
         shell.types("doctor")
     shell.types("forget", flow, bad, "--yes")
     values = [str(value) for key in SECRETS for value in (right.get(key), wrong.get(key)) if value]
-    assert len(shell.seen) > 30
+    assert len(shell.seen) > 25
     assert shell.says(values) == []
 
 

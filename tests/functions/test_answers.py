@@ -2,12 +2,11 @@
 
 from dataclasses import replace
 
-import boto3
 import pytest
 from hypothesis import HealthCheck, given, settings
 
 from tests.conversations import any_answers, repeated
-from tests.functions.world import World
+from tests.functions.world import World, client
 from token_broker.exchange import Response
 from token_broker.record import item_of
 from token_broker_local.places import TABLE
@@ -26,7 +25,7 @@ TOLD = {
 
 @pytest.mark.parametrize("flow", ["vntana", "vendorlink", "editor"])
 @settings(
-    max_examples=max(8, settings().max_examples // 12),
+    max_examples=max(5, settings().max_examples // 20),
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
@@ -42,7 +41,7 @@ def test_whatever_is_answered_an_item_is_whole_and_nobody_holds_it(
     response = world.http(flow, connection)
     assert response["statusCode"] == 200 or response["body"]["code"] in TOLD
     key = {":connection": {"S": f"{flow}#{connection}"}}
-    items = boto3.client("dynamodb").query(
+    items = client("dynamodb").query(
         TableName=TABLE,
         KeyConditionExpression="#c = :connection",
         ExpressionAttributeNames={"#c": "connection"},

@@ -3,11 +3,10 @@
 import json
 from typing import Any
 
-import boto3
 import pytest
 
 from tests.functions.test_tokens import assert_problem, context
-from tests.functions.world import World
+from tests.functions.world import World, client
 from token_broker_local.places import TABLE
 
 WRONG_LOGIN = {
@@ -250,7 +249,7 @@ def test_an_item_moved_elsewhere_does_not_open(world: World) -> None:
     mine, other = world.connect("vendorlink"), world.connect("vendorlink")
     world.call("vendorlink", mine)
     stolen = world.item("vendorlink", mine) | {"connection": {"S": f"vendorlink#{other}"}}
-    boto3.client("dynamodb").put_item(TableName=TABLE, Item=stolen)
+    client("dynamodb").put_item(TableName=TABLE, Item=stolen)
     answer = world.call("vendorlink", other)
     assert (answer["source"], answer["generation"]) == ("exchange", 2)
 

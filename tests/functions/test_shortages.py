@@ -19,7 +19,7 @@ WRITER = Path(__file__).with_name("diskless.py")
 
 
 @pytest.mark.parametrize("flow", FLOWS)
-@pytest.mark.parametrize("minutes", [-10, -3, 3, 10])
+@pytest.mark.parametrize("minutes", [-10, 10])
 def test_a_clock_that_is_minutes_off_costs_nobody_a_token(
     world: World, flow: str, minutes: int
 ) -> None:
@@ -47,9 +47,10 @@ def exhausted(*_: object, **__: object) -> NoReturn:
     raise MemoryError
 
 
+AFTER = "after the answer"
 SHORTAGES: dict[str, Callable[[Any], Any]] = {
     "before the answer": lambda tools: replace(tools, send=exhausted),
-    "after the answer": lambda tools: replace(tools, dice=exhausted),
+    AFTER: lambda tools: replace(tools, dice=exhausted),
     "at the secret": lambda tools: replace(tools, secrets=Short()),
     "at the seal": lambda tools: replace(tools, sealer=Short()),
 }
@@ -62,8 +63,10 @@ class Short:
         return exhausted
 
 
-@pytest.mark.parametrize("flow", FLOWS)
-@pytest.mark.parametrize("moment", SHORTAGES)
+@pytest.mark.parametrize(
+    ("flow", "moment"),
+    [*(("vntana", moment) for moment in SHORTAGES), ("vendorlink", AFTER), ("editor", AFTER)],
+)
 def test_memory_that_is_short_leaves_nothing_half_done(
     world: World, flow: str, moment: str
 ) -> None:

@@ -2,10 +2,9 @@
 
 from typing import Any
 
-import boto3
 import pytest
 
-from tests.functions.world import World
+from tests.functions.world import World, client
 from token_broker.record import SCHEMA
 from token_broker_local.places import TABLE
 
@@ -13,7 +12,7 @@ from token_broker_local.places import TABLE
 def rewritten(world: World, connection: str, changes: dict[str, Any]) -> None:
     """Let another version of the program have written a connection's item."""
     item = world.item("vendorlink", connection) | changes
-    boto3.client("dynamodb").put_item(TableName=TABLE, Item=item)
+    client("dynamodb").put_item(TableName=TABLE, Item=item)
     world.service("vendorlink").tools.memory.clear()
 
 

@@ -5,10 +5,8 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
-import boto3
-
 from tests.functions.canaries import traces
-from tests.functions.world import World
+from tests.functions.world import World, client
 from token_broker_fakes.control import control
 from token_broker_fakes.vendorlink.sessions import User
 from token_broker_local import journal
@@ -93,7 +91,7 @@ class Watch:
 
     def _stored(self) -> list[str]:
         """Return the table's raw items, and what went over the bus."""
-        items = boto3.client("dynamodb").scan(TableName=TABLE)["Items"]
+        items = client("dynamodb").scan(TableName=TABLE)["Items"]
         return [repr(items), repr(self.world.announced), repr(self.world.invoked)]
 
     def _shown(self, *written: str) -> list[str]:

@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import boto3
@@ -28,6 +29,17 @@ if TYPE_CHECKING:
 
 FLOWS: Mapping[str, Any] = {"vntana": vntana, "vendorlink": vendorlink, "editor": editor}
 CALLER = "arn:aws:sts::123456789012:assumed-role/orders/session"
+
+
+def client(service: str) -> Any:
+    """Return a client of boto3's: to make one takes longer than to ask it."""
+    return _client(service, os.environ["AWS_ENDPOINT_URL"])
+
+
+@cache
+def _client(service: str, url: str) -> Any:
+    session: Any = boto3.session.Session("local", "local", region_name="eu-west-1")
+    return session.client(service, endpoint_url=url)
 
 
 class Counted:
@@ -96,7 +108,7 @@ class World:
 
     def put_secret(self, flow: str, connection: str, content: object) -> None:
         """Set the current version of a secret; the one before is its previous one."""
-        secrets = boto3.client("secretsmanager")
+        secrets = client("secretsmanager")
         name = secret_name(flow, connection)
         text = content if isinstance(content, str) else json.dumps(content)
         try:
@@ -155,7 +167,7 @@ class World:
     def item(self, flow: str, connection: str, variant: str = "-") -> dict[str, Any]:
         """Return the raw attributes of an item."""
         key = {"connection": {"S": f"{flow}#{connection}"}, "variant": {"S": variant}}
-        item: Any = boto3.client("dynamodb").get_item(TableName=TABLE, Key=key).get("Item", {})
+        item: Any = client("dynamodb").get_item(TableName=TABLE, Key=key).get("Item", {})
         return dict(item)
 
     def steps(self, flow: str) -> list[str]:

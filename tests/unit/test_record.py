@@ -1,0 +1,95 @@
+"""The attributes of an item: one that lacks a part, or has a wrong one, keeps no token."""
+
+from typing import Any
+
+import pytest
+
+from token_broker.item import Item
+from token_broker.record import LARGEST, OF_POINTER, OF_TOKEN, SCHEMA, attribute, item_of
+
+TOKEN: dict[str, Any] = {
+    **{name: attribute(1) for name in ("generation", "fence", "issued_at", "refresh_at")},
+    **{name: attribute("x") for name in ("kind", "fingerprint", "secret_version", "context")},
+    "schema": attribute(SCHEMA),
+    "token": attribute(b"sealed"),
+    "expires_at": attribute(1_900_000_000),
+}
+POINTER: dict[str, Any] = {name: TOKEN[name] for name in OF_POINTER - {"target"}} | {
+    "target": attribute("0" * 64)
+}
+
+
+def read(record: dict[str, Any]) -> Item:
+    return item_of("flow#connection", "-", record)
+
+
+def test_a_whole_item_is_read() -> None:
+    assert read(TOKEN).token == b"sealed"
+    assert read(POINTER).target == "0" * 64
+    assert read(TOKEN).damaged == read(POINTER).damaged == read({}).damaged == ()
+
+
+@pytest.mark.parametrize("name", sorted(OF_TOKEN))
+def test_a_token_is_whole_or_not_there(name: str) -> None:
+    item = read({key: value for key, value in TOKEN.items() if key != name})
+    assert (item.token, item.damaged) == (None, (name,))
+
+
+@pytest.mark.parametrize("name", sorted(OF_POINTER - {"target"}))
+def test_a_way_is_whole_or_not_there(name: str) -> None:
+    item = read({key: value for key, value in POINTER.items() if key != name})
+    assert (item.token, item.target, item.damaged) == (None, None, (name,))
+
+
+def test_a_way_without_its_end_is_half_a_token() -> None:
+    item = read({key: value for key, value in POINTER.items() if key != "target"})
+    assert set(item.damaged) == OF_TOKEN - OF_POINTER
+
+
+@pytest.mark.parametrize(
+    "gate",
+    [
+        {"schema": attribute(SCHEMA), "accepted_version": attribute("v1")},
+        {"nudged_until": attribute(1)},
+        {"schema": attribute(SCHEMA), "fence": attribute(3), "lease_owner": attribute("a")},
+    ],
+)
+def test_what_keeps_no_token_lacks_nothing(gate: dict[str, Any]) -> None:
+    assert read(gate).damaged == ()
+
+
+NUMBERS = ("generation", "fence", "issued_at", "expires_at", "refresh_at", "lease_until")
+NO_NUMBERS: list[Any] = [
+    *({"S": "1"}, {"N": "-1"}, {"N": "1.5"}, {"N": "1e9"}, {"N": "9" * 38}, {"N": ""}),
+    *({"N": 1}, {"NULL": True}, {"N": "\u0661"}, "1", 1, {}),
+]
+TEXTS = ("kind", "target", "fingerprint", "secret_version", "context", "lease_owner", "renewal")
+NO_TEXTS: list[Any] = [{"N": "1"}, {"S": 1}, {"SS": ["a"]}, {"B": b"a"}, {"NULL": True}, "x"]
+OTHERS: dict[str, list[Any]] = {
+    "token": [{"S": "x"}, {"B": "x"}, {"NULL": True}],
+    "schema": [attribute(SCHEMA + 1), {"S": "1"}, {"N": "99"}],
+    "report_times": [{"L": [{"S": "x"}]}, {"L": "x"}, {"M": {}}, {"N": "1"}],
+    "rejected_versions": [{"L": [{"N": "1"}]}, {"SS": ["v"]}],
+    "failure": [{"S": "x"}, {"M": []}, {"M": {"code": {"N": "1"}}}, {"M": {"since": {"S": "1"}}}],
+}
+WRONG = [
+    *((name, value) for name in NUMBERS for value in NO_NUMBERS),
+    *((name, value) for name in TEXTS for value in NO_TEXTS),
+    *((name, value) for name, values in OTHERS.items() for value in values),
+]
+
+
+@pytest.mark.parametrize(("name", "value"), WRONG)
+def test_what_is_of_another_type_makes_an_item_absent(name: str, value: Any) -> None:
+    """It is named, and its value is not."""
+    item = read(TOKEN | {name: value})
+    assert (item.token, item.target, item.failure) == (None, None, None)
+    assert name in item.damaged
+
+
+def test_the_schema_before_is_read() -> None:
+    assert read(TOKEN | {"schema": attribute(SCHEMA - 1)}).damaged == ()
+
+
+def test_the_last_number_is_one() -> None:
+    assert read(TOKEN | {"expires_at": attribute(LARGEST)}).expires_at == LARGEST
