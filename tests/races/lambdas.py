@@ -46,6 +46,7 @@ class Result:
 
 def service_of(job: Job) -> Service:
     """Return the function of a job, as a Lambda of its own has it."""
+    os.environ.clear()  # of what the fork server was started with
     os.environ.update(job.environment)
     service = Environment(os.environ).service(FLOWS[job.flow])
     clock = Clock(lambda: CLOCK.now() + job.ahead, CLOCK.monotonic, CLOCK.sleep)
