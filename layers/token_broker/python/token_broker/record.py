@@ -61,7 +61,7 @@ OF_TOKEN = frozenset(_ALWAYS | {"fingerprint", "refresh_at", "secret_version", "
 LARGEST = 253_402_300_799
 """The last second of the year 9999: no number in an item is larger."""
 
-_KINDS: Mapping[str, Any] = {"S": str, "N": str, "B": (bytes, bytearray), "L": list, "M": Mapping}
+_KINDS: Mapping[str, Any] = {"S": str, "N": str, "B": (bytes, bytearray), "L": list, "M": dict}
 
 
 def attribute(value: object) -> dict[str, Any]:
@@ -85,8 +85,8 @@ def item_of(connection: str, variant: str, record: Mapping[str, Any] | None) -> 
     if not record:
         return Item(connection, variant)
     read = _Reading(record)
-    plain: dict[str, Any] = {name: read.number(name) or 0 for name in NUMBERS}
-    plain |= {name: read.text(name) for name in TEXTS}
+    plain: dict[str, Any] = {name: read.number(name) or 0 for name in NUMBERS if name in record}
+    plain |= {name: read.text(name) for name in TEXTS if name in record}
     item = Item(
         connection,
         variant,
@@ -129,7 +129,7 @@ class _Reading:
         attribute = self._record.get(name)
         if attribute is None:
             return None
-        value = attribute.get(kind) if isinstance(attribute, Mapping) else None
+        value = attribute.get(kind) if isinstance(attribute, dict) else None
         if not isinstance(value, _KINDS[kind]):
             self.damaged.append(name)
             return None
@@ -166,7 +166,10 @@ class _Reading:
         return [_Reading({name: m}, self.damaged) for m in members or []]
 
     def failure(self) -> Failure | None:
-        members = _Reading(self._typed("failure", "M") or {})
+        found = self._typed("failure", "M")
+        if not found:
+            return None
+        members = _Reading(found)
         failure = Failure(
             code=members.text("code") or "",
             detail=members.text("detail") or "",
