@@ -128,6 +128,28 @@ def test_how_long_the_upstream_asks_to_wait(value: str, seconds: int | None) -> 
     assert Response(429).retry_after is None
 
 
+SUNDAY = "Sun, 22 Nov 2026 07:00:00 GMT"
+
+
+@pytest.mark.parametrize(
+    ("value", "date", "seconds"),
+    [
+        ("Sun, 22 Nov 2026 07:00:07 GMT", SUNDAY, 7),
+        ("Sun, 22 Nov 2026 06:59:00 GMT", SUNDAY, 0),
+        ("Mon, 23 Nov 2026 07:00:00 GMT", SUNDAY, 3600),
+        ("Sunday, 22-Nov-26 07:00:07 GMT", SUNDAY, 7),
+        (SUNDAY, "yesterday", None),
+        (SUNDAY, "", None),
+        ("Sun, 22 Nov 2026 07:00:07 -0000", SUNDAY, None),
+        ("Sun, 99 Nov 2026 07:00:07 GMT", SUNDAY, None),
+        (f"Sun, 22 Nov {'9' * 40} 07:00:07 GMT", SUNDAY, None),
+    ],
+)
+def test_until_when_the_upstream_asks_to_wait(value: str, date: str, seconds: int | None) -> None:
+    """By the upstream's own clock: ours may be another."""
+    assert Response(429, {"retry-after": value, "date": date}).retry_after == seconds
+
+
 @pytest.mark.parametrize("status", [429, 500, 502, 503, 504, 599])
 def test_an_upstream_that_is_down_or_asks_to_wait(status: int) -> None:
     with pytest.raises(UpstreamUnavailable, match=f"^login: .*{status}$") as error:

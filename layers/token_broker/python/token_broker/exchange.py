@@ -16,6 +16,7 @@ case, and no secret in a URL.
 import json as jsonlib
 from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass, field
+from email.utils import parsedate_to_datetime
 from typing import Any, TypeAlias, TypeGuard, TypeVar, cast
 from urllib.parse import urlsplit
 
@@ -24,6 +25,8 @@ from token_broker.tokens import Token
 from token_broker.variants import Variant
 
 HTTP_TOO_MANY_REQUESTS = 429
+LONGEST_RETRY_AFTER = 3600
+"""Seconds."""
 
 
 def sendable(value: object) -> TypeGuard[str]:
@@ -82,10 +85,20 @@ class Response:
 
     @property
     def retry_after(self) -> int | None:
-        """Seconds to wait, if the upstream said so in whole seconds."""
+        """Seconds to wait, an hour at most, if the upstream said so: in seconds, or until when.
+
+        https://www.rfc-editor.org/rfc/rfc9110#field.retry-after
+        """
         value = self.headers.get("retry-after", "").strip()
-        # Nine digits: of thousands, which a header may have, Python makes no number.
-        return min(int(value[:9]), 3600) if value.isascii() and value.isdigit() else None
+        if value.isascii() and value.isdigit():
+            # Nine digits: of thousands, which a header may have, Python makes no number.
+            return min(int(value[:9]), LONGEST_RETRY_AFTER)
+        try:
+            # By the upstream's own clock, as it is nobody else's time that it speaks of.
+            ends, now = (parsedate_to_datetime(text) for text in (value, self.headers["date"]))
+            return max(0, min(int((ends - now).total_seconds()), LONGEST_RETRY_AFTER))
+        except (KeyError, TypeError, ValueError, OverflowError):
+            return None
 
     def json(self) -> Any:
         """Return the decoded body, or None where it is no JSON: callers test the shape anyway."""
