@@ -77,7 +77,7 @@ def phrase(line: str) -> str:
     """Return one line of a function's as a phrase: JSON by its event and facts, the rest as is."""
     try:
         facts = json.loads(line)
-    except ValueError:
+    except (ValueError, RecursionError):
         return printable(line)
     if not isinstance(facts, dict):
         return printable(line)
@@ -97,7 +97,7 @@ def called(payload: bytes, name: str) -> str:
     """Return what a function was called for: a request, a direct call, or a secret's change."""
     try:
         event = json.loads(payload)
-    except ValueError:
+    except (ValueError, RecursionError):
         event = None
     match event:
         case {"requestContext": {}, "httpMethod": str(method), "path": str(path)}:
