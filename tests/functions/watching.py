@@ -85,7 +85,8 @@ class Watch:
         body = response["body"]
         for value in body.pop("headers", {}).values():
             self.tokens.add(value.removeprefix("Bearer "))
-        body.pop("url", None)
+        for name in ("url", "parameters"):  # with the token in it, and what a token stands for
+            body.pop(name, None)
         self.fingerprint = body.get("fingerprint", self.fingerprint)
         self.said.append(json.dumps(response))
 
