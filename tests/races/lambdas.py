@@ -18,7 +18,7 @@ from token_broker_local.context import LambdaContext
 FLOWS: Mapping[str, Any] = {"vntana": vntana, "vendorlink": vendorlink, "editor": editor}
 
 START = multiprocessing.get_context("forkserver")
-START.set_forkserver_preload(["tests.races.lambdas", "boto3", "requests", "token_broker.errand"])
+START.set_forkserver_preload(["tests.races.preload"])
 
 
 @dataclass(frozen=True, slots=True)

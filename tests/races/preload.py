@@ -1,0 +1,17 @@
+"""What the fork server knows before it forks: code, and what botocore has on file of AWS.
+
+Nothing of an account is read here. The processes that race do that, each from its environment.
+"""
+
+import botocore.loaders
+import requests  # noqa: F401 (see above)
+
+import tests.races.lambdas  # noqa: F401 (as well)
+import token_broker.errand  # noqa: F401 (as well)
+from token_broker import clients
+
+loader: botocore.loaders.Loader = clients._session()._session.get_component("data_loader")
+loader.load_data("endpoints")
+for service in ("dynamodb", "kms", "secretsmanager"):
+    for kind in ("service-2", "endpoint-rule-set-1"):
+        loader.load_service_model(service, kind)
