@@ -34,7 +34,7 @@ from token_broker.sealing import Sealer
 from token_broker_local.places import KEY_ALIAS, TABLE
 
 SECONDS = int(os.environ.get("SECONDS_EACH", "12"))
-RATE = int(os.environ.get("RATE", "40"))
+RATE = int(os.environ.get("RATE", "60"))
 PORT = int(os.environ.get("LOAD_PORT", "18080"))
 WARM = 5.0
 """Seconds after the first token in which nothing is compared."""
