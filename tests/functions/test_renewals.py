@@ -23,3 +23,16 @@ def test_a_renewal_token_of_another_version_of_the_secret_is_not_used(
     answer = world.call("vendorlink", connection, force=how == "force")
     assert answer["context"]["user_id"] == 4712
     assert world.vendorlink.log.steps == ["login", "login"]
+
+
+def test_who_is_not_elected_to_start_a_renewal_reads_nothing(world: World) -> None:
+    """One write elects; who loses hands its caller the token at once."""
+    connection = world.connect("vendorlink")
+    world.call("vendorlink", connection)
+    store = world.service("vendorlink").tools.store
+    item = store.read(f"vendorlink#{connection}", "-")
+    world.aws.asked.clear()
+
+    until = item.refresh_at + 30
+    assert [store.nudge(item, until) for _ in range(2)] == [True, False]
+    assert world.aws.asked == {"UpdateItem": 2}
