@@ -145,6 +145,7 @@ def test_the_members_of_a_member_have_its_name_before_theirs() -> None:
     [
         pytest.param({"m": float("nan")}, id="NaN, which Python reads"),
         pytest.param({"m": [1, {"m": float("-inf")}]}, id="Infinity, somewhere"),
+        pytest.param({"m": [-(10**4300)]}, id="longer than Python writes"),
         pytest.param(nested(DEEPEST + 1), id="deeper than anybody needs"),
         pytest.param(nested(100_000), id="deeper than Python's stack"),
     ],

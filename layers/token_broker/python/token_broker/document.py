@@ -9,6 +9,9 @@ from token_broker.errors import BrokerError
 DEEPEST = 64
 """How deep an object that is passed on as it is may be nested."""
 
+LARGEST_BITS = 14_000
+"""Bits of an integer in one: Python writes none of more than 4,300 digits, which is a bit more."""
+
 
 class Document:
     """The members of an object, each to be read once; what is left over is an error.
@@ -80,7 +83,9 @@ class Document:
         if not isinstance(value, dict):
             raise self.wrong(name, "must be a JSON object")
         if not is_portable(value):
-            raise self.wrong(name, f"holds NaN or Infinity, or is more than {DEEPEST} levels deep")
+            raise self.wrong(
+                name, f"holds NaN, Infinity or too long a number, or is over {DEEPEST} levels deep"
+            )
         return value
 
     def mappings(self, name: str) -> list[dict[str, Any]]:
@@ -107,6 +112,8 @@ def is_portable(value: object, levels: int = DEEPEST) -> bool:
     match value:
         case float():
             return math.isfinite(value)
+        case int():
+            return value.bit_length() <= LARGEST_BITS
         case dict():
             members = list(value.values())
         case list():
