@@ -53,13 +53,7 @@ class Cloud:
 
     def client(self, service: str) -> Any:
         """Return boto3's client of a service."""
-        return boto3.client(
-            service,  # type: ignore[call-overload]  # any of them
-            endpoint_url=self.url,
-            region_name=REGION,
-            aws_access_key_id="local",
-            aws_secret_access_key="local",
-        )
+        return client(service, self.url)
 
     def forget(self) -> None:
         """Empty the table."""
@@ -67,6 +61,17 @@ class Cloud:
         for item in table.scan(TableName=TABLE)["Items"]:
             key = {name: item[name] for name in ("connection", "variant")}
             table.delete_item(TableName=TABLE, Key=key)
+
+
+def client(service: str, url: str) -> Any:
+    """Return boto3's client of one of AWS's services at *url* on loopback."""
+    return boto3.client(
+        service,  # type: ignore[call-overload]  # any of them
+        endpoint_url=url,
+        region_name=REGION,
+        aws_access_key_id="local",
+        aws_secret_access_key="local",
+    )
 
 
 @contextmanager

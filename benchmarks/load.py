@@ -24,9 +24,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory, TemporaryFile
 from typing import Any
 
-import boto3
-
 from benchmarks import growth
+from benchmarks.cloud import client
 from benchmarks.emulator import ROOT
 from benchmarks.tables import Spread, Table, Target
 from token_broker.reading import Reader
@@ -36,6 +35,9 @@ from token_broker_local.places import KEY_ALIAS, TABLE
 SECONDS = int(os.environ.get("SECONDS_EACH", "12"))
 RATE = int(os.environ.get("RATE", "60"))
 PORT = int(os.environ.get("LOAD_PORT", "18080"))
+AWS = f"http://127.0.0.1:{PORT + 1}"
+"""The local system's services."""
+
 WARM = 5.0
 """Seconds after the first token in which nothing is compared."""
 
@@ -106,20 +108,9 @@ def system() -> Iterator[str]:
             process.wait()
 
 
-def client(service: str) -> Any:
-    """Return boto3's client of one of the local system's services."""
-    return boto3.client(
-        service,  # type: ignore[call-overload]  # any of them
-        endpoint_url=f"http://127.0.0.1:{PORT + 1}",
-        region_name="eu-west-1",
-        aws_access_key_id="local",
-        aws_secret_access_key="local",
-    )
-
-
 def fill() -> None:
     """Keep a token in the table for each of 10,000 users of the editor's demo."""
-    aws, kms, dynamodb = growth.Aws(), client("kms"), client("dynamodb")
+    aws, kms, dynamodb = growth.Aws(), client("kms", AWS), client("dynamodb", AWS)
     reader = Reader(TABLE, KEY_ALIAS, lambda: dynamodb, lambda: kms)
     growth.fill(aws, Sealer(TABLE, KEY_ALIAS, reader, lambda: kms), 0, KEYS, prefix="kept-")
     puts = [{"PutRequest": {"Item": item}} for item in aws.items.values()]
@@ -129,7 +120,7 @@ def fill() -> None:
 
 def connect() -> None:
     """Make a connection whose tokens live half a minute."""
-    secrets = client("secretsmanager")
+    secrets = client("secretsmanager", AWS)
     demo = secrets.get_secret_value(SecretId="token-broker/local/vntana/demo")
     document = json.loads(demo["SecretString"]) | {"options": {"lifetime": LIVES}}
     text = json.dumps(document)

@@ -61,6 +61,8 @@ class World:
     item: Token | None = None
     lease_until: float = 0.0
     nudged_until: float = 0.0
+    background: list[Steps] = field(default_factory=list)
+    """What was started, and nobody waits for."""
 
     def login(self) -> Steps:
         """Log in: the session before this one ends."""
@@ -187,7 +189,7 @@ class Ours(Strategy):
             return
         world.nudged_until = world.now + 30
         yield from world.take("write", WRITE)
-        world.background.append(self._exchange(world, found))  # type: ignore[attr-defined]
+        world.background.append(self._exchange(world, found))
 
 
 class OursWithoutMemory(Ours):
@@ -316,7 +318,6 @@ def call(strategy: Strategy, world: World, own: Container) -> Steps:
 def simulated(strategy: Strategy, seed: int = 7) -> World:
     """Let every call come, and return what became of them."""
     world, containers = World(), [Container() for _ in range(CONTAINERS)]
-    world.background = []  # type: ignore[attr-defined]
     order = itertools.count()
     events: list[tuple[float, int, Steps | int]] = [
         (at, next(order), container) for at, container in arrivals(random.Random(seed))
@@ -331,9 +332,9 @@ def simulated(strategy: Strategy, seed: int = 7) -> World:
             pause = next(steps, None)
             if pause is not None:
                 heapq.heappush(events, (world.now + pause, next(order), steps))
-            for started in world.background:  # type: ignore[attr-defined]
+            for started in world.background:
                 heapq.heappush(events, (world.now, next(order), started))
-            world.background.clear()  # type: ignore[attr-defined]
+            world.background.clear()
     finally:
         clock.time = real
     return world

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.cli.operators import Operator
-from tests.cli.systems import system
+from tests.systems import system
 from token_broker_local.places import Places
 from token_broker_local.vendors import demo_secrets
 

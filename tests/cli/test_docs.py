@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.operators import RUNNER
-from tests.cli.systems import system
+from tests.systems import system
 from token_broker_cli.main import app
 from token_broker_local.places import FLOWS, Places
 

@@ -1,16 +1,12 @@
 """The two entrances to a broker: its API and its functions, on this machine."""
 
-import os
-import subprocess
-import sys
-import threading
-from collections import deque
 from collections.abc import Iterator
 from contextlib import ExitStack
 
 import boto3
 import pytest
 
+from tests import systems
 from tests.client.systems import Entrance, Handler, Serve, System, Through
 from token_broker_client import Broker
 from token_broker_client.cache import Cache
@@ -18,8 +14,7 @@ from token_broker_client.functions import clients
 from token_broker_client.patience import Patience
 from token_broker_local.functions import Function
 from token_broker_local.gateway import Gateway
-from token_broker_local.places import ACCESS_KEY, FLOWS, REGION, SECRET_KEY, Places, function_name
-from token_broker_local.ports import obstacle
+from token_broker_local.places import ACCESS_KEY, FLOWS, REGION, SECRET_KEY, function_name
 from token_broker_local.serving import serving
 
 
@@ -72,21 +67,5 @@ def serve() -> Iterator[Serve]:
 @pytest.fixture(scope="session")
 def system() -> Iterator[System]:
     """Run the whole system, as `make run` does, for all tests that want it."""
-    # Below the ports that the machine gives out by itself.
-    first = range(20_000 + os.getpid() * 5 % 10_000, 32_000, 5)
-    places = next(one for one in map(Places, first) if not any(map(obstacle, one.ports.values())))
-    process = subprocess.Popen(
-        [sys.executable, "-m", "token_broker_local"],
-        env=os.environ | {"PORT": str(places.port)},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        text=True,
-    )
-    assert process.stdout is not None
-    with process, process.stdout as lines:
-        assert any(line.startswith("ready") for line in lines)
-        rest = threading.Thread(target=deque, args=(lines, 0))
-        rest.start()
+    with systems.system() as places:
         yield System(places)
-        process.terminate()
-        rest.join()

@@ -1,9 +1,10 @@
-"""The local system, run for the tests here as a person runs it."""
+"""The local system, run for tests as a person runs it."""
 
 import os
-import signal
 import subprocess
 import sys
+import threading
+from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -23,10 +24,12 @@ def system() -> Iterator[Places]:
         text=True,
     )
     assert process.stdout is not None
-    assert any(line.startswith("ready") for line in process.stdout)
-    try:
-        yield places
-    finally:
-        process.send_signal(signal.SIGTERM)
-        process.wait(timeout=10)
-        process.stdout.close()
+    with process, process.stdout as lines:
+        assert any(line.startswith("ready") for line in lines)
+        rest = threading.Thread(target=deque, args=(lines, 0))
+        rest.start()
+        try:
+            yield places
+        finally:
+            process.terminate()
+            rest.join()
