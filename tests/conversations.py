@@ -56,7 +56,7 @@ def earned(conversation: Conversation[Any], last: object) -> Any:
 def held(conversation: Conversation[Any], answers: Iterable[object]) -> Any:
     """Return what *conversation* earns when it is told *answers*, one by one, and no more."""
     told = iter(answers)
-    result = run(conversation, lambda _: next(told), lambda _: next(told))  # type: ignore[arg-type,return-value]
+    result = run(conversation, lambda _: next(told), lambda _: next(told))  # type: ignore[arg-type,return-value]  # of any kind
     assert list(told) == [], "the conversation ended early"
     return result
 
@@ -96,7 +96,7 @@ class Desk:
         """Return where VNTANA's answer to a wish leads."""
         self.seeds = {}
         asked = {"organization": None, "workspace": None} | inputs
-        return self.converse(Variant("asked", asked)).variant  # type: ignore[union-attr]
+        return self.converse(Variant("asked", asked)).variant  # type: ignore[union-attr]  # else it fails
 
     def ask(self, ask: Ask) -> Token:
         """Return a live token of another variant."""

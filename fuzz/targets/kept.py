@@ -1,6 +1,7 @@
 """What the table keeps, however it came there."""
 
 import json
+import zlib
 from collections.abc import Mapping
 from typing import Any
 
@@ -58,8 +59,6 @@ class Opened:
 
 def seals(data: bytes) -> None:
     """Open what was sealed, be it of another version of the program: it is a token, or nothing."""
-    import zlib  # noqa: PLC0415
-
     record = {
         **{name: {"N": "1"} for name in ("schema", "generation", "fence", "issued_at")},
         **{name: {"S": "{}"} for name in ("kind", "fingerprint", "secret_version", "context")},

@@ -35,7 +35,7 @@ class Visit(BaseHTTPRequestHandler):
             self._deliver(self.server.fake.deliver(self._call(content), self._sleep))
 
     # The base class calls a method by its name.
-    do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = do_HEAD = do_OPTIONS = answer  # noqa: N815
+    do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = do_HEAD = do_OPTIONS = answer  # noqa: N815 (see above)
 
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 (the base class's name)
         """Keep quiet: the fake has a log."""

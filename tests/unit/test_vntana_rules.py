@@ -92,7 +92,7 @@ def test_the_first_organization_uses_one_login() -> None:
     ],
 )
 def test_contradictions_of_the_documents_that_need_no_switch(modes: dict[str, str]) -> None:
-    at = desk(VntanaModes(**modes))  # type: ignore[arg-type]
+    at = desk(VntanaModes(**modes))  # type: ignore[arg-type]  # by name
     token = at.token(at.find(organization="studio", workspace="chairs"))
     session = fake_of(at).session(token.value)
     assert session is not None
@@ -118,7 +118,7 @@ def test_contradictions_of_the_documents_that_need_no_switch(modes: dict[str, st
 def test_contradictions_of_the_documents_that_have_a_switch(
     modes: dict[str, str], options: dict[str, object]
 ) -> None:
-    variants: list[Desk] = [desk(VntanaModes(**modes), options=given) for given in (options, {})]  # type: ignore[arg-type]
+    variants: list[Desk] = [desk(VntanaModes(**modes), options=given) for given in (options, {})]  # type: ignore[arg-type]  # by name
     switched, plain = variants
     assert switched.token(switched.find(organization="studio", workspace="chairs")).value
     with pytest.raises(BrokerError):
@@ -131,7 +131,7 @@ def test_contradictions_of_the_documents_that_have_a_switch(
 def test_a_workspace_survives_the_death_of_its_organization_token(
     dead: str, status: str, errors: str
 ) -> None:
-    modes = VntanaModes(dead_token=dead, failure_status=status, failure_errors=errors)  # type: ignore[arg-type]
+    modes = VntanaModes(dead_token=dead, failure_status=status, failure_errors=errors)  # type: ignore[arg-type]  # by name
     at = desk(modes)
     chairs = at.find(organization="studio", workspace="chairs")
     at.token(chairs)
@@ -147,7 +147,7 @@ def test_a_workspace_survives_the_death_of_its_organization_token(
 @pytest.mark.parametrize("status", ["403", "401"])
 @pytest.mark.parametrize("as_success", ["real", "200"])
 def test_a_wrong_key_is_rejected(status: str, as_success: str) -> None:
-    modes = VntanaModes(wrong_password=status, failure_status=as_success)  # type: ignore[arg-type]
+    modes = VntanaModes(wrong_password=status, failure_status=as_success)  # type: ignore[arg-type]  # by name
     at = desk(modes, personal_access_token="wrong")
     with pytest.raises(CredentialRejected):
         at.find()

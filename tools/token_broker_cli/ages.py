@@ -16,7 +16,7 @@ def span(seconds: float) -> str:
     for position, (unit, size) in enumerate(UNITS):
         if left >= size:
             count, rest = divmod(left, size)
-            return f"{count} {unit}{_rest(rest, position + 1) if size > 60 else ''}"  # noqa: PLR2004
+            return f"{count} {unit}{_rest(rest, position + 1) if size > 60 else ''}"  # noqa: PLR2004 (a minute)
     return "0 s"
 
 

@@ -44,5 +44,5 @@ def successor(host: str) -> str:
     if address := re.fullmatch(r"127\.0\.0\.(\d+)(:\d+)?", host):
         return f"127.0.0.{int(address[1]) + 1}{address[2] or ''}"
     label, dot, domain = host.partition(".")
-    name, number = re.fullmatch(r"(.*?)(\d*)", label).groups()  # type: ignore[union-attr]
+    name, number = re.fullmatch(r"(.*?)(\d*)", label).groups()  # type: ignore[union-attr]  # it always matches
     return f"{name}{int(number or 1) + 1}{dot}{domain}"

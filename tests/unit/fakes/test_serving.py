@@ -150,7 +150,7 @@ def test_end_does_not_wait_for_those_who_wait(kind: str) -> None:
     fake = FakeVntana()
     fake.fail(kind, seconds=60)  # type: ignore[arg-type]  # parametrized texts
     with fake.serve() as server:
-        idle = socket.create_connection(server.address.split(":"), timeout=5)  # type: ignore[arg-type]
+        idle = socket.create_connection(server.address.split(":"), timeout=5)  # type: ignore[arg-type]  # host and port
         waiting = connection(server)
         waiting.request("GET", "/v1/clients")
         deadline = time.monotonic() + 5

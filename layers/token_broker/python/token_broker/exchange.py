@@ -112,7 +112,7 @@ class Response:
 
         Raises `UpstreamUnavailable` for 429 and 5xx.
         """
-        if self.status == HTTP_TOO_MANY_REQUESTS or self.status >= 500:  # noqa: PLR2004
+        if self.status == HTTP_TOO_MANY_REQUESTS or self.status >= 500:  # noqa: PLR2004 (HTTP's)
             raise UpstreamUnavailable(
                 f"{step}: the upstream answered {self.status}",
                 upstream_status=self.status,

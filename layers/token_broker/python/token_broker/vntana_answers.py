@@ -62,12 +62,12 @@ def codes_of(response: Response) -> list[str]:
 def refusal(response: Response) -> Refusal | None:
     """Return what a refusal says about the token; None if it is none, or has another reason."""
     codes = set(codes_of(response))
-    if response.status >= 500 or codes & (WAIT | SHUT_OUT) or not has_failed(response):  # noqa: PLR2004
+    if response.status >= 500 or codes & (WAIT | SHUT_OUT) or not has_failed(response):  # noqa: PLR2004 (HTTP's)
         return None
     if "BAD_CREDENTIALS" in codes:
         return Refusal.BAD_CREDENTIALS
-    has_no_reason = response.status == 403 and not codes  # noqa: PLR2004
-    if response.status == 401 or codes & DEAD_TOKEN or has_no_reason:  # noqa: PLR2004
+    has_no_reason = response.status == 403 and not codes  # noqa: PLR2004 (HTTP's)
+    if response.status == 401 or codes & DEAD_TOKEN or has_no_reason:  # noqa: PLR2004 (HTTP's)
         return Refusal.DEAD
     return None
 
@@ -139,9 +139,9 @@ def _rejects(response: Response) -> bool:
     codes = set(codes_of(response))
     if codes & (WAIT | SHUT_OUT):
         return False
-    if codes & WRONG_CREDENTIALS or response.status == 401:  # noqa: PLR2004
+    if codes & WRONG_CREDENTIALS or response.status == 401:  # noqa: PLR2004 (HTTP's)
         return True
-    return not codes and (response.is_success or response.status == 403)  # noqa: PLR2004
+    return not codes and (response.is_success or response.status == 403)  # noqa: PLR2004 (HTTP's)
 
 
 def _answer(response: Response) -> dict[str, Any]:

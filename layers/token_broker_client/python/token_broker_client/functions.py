@@ -129,7 +129,7 @@ def refusal(error: ClientError, name: str) -> BrokerError:
         return AccessDenied(f"Lambda refused to invoke {name} ({code})")
     found = Unreachable(f"Lambda could not invoke {name} ({code})")
     found.status = status
-    found.retryable = status == 429 or status >= 500  # noqa: PLR2004
+    found.retryable = status == 429 or status >= 500  # noqa: PLR2004 (HTTP's)
     return found
 
 

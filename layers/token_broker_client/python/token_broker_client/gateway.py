@@ -128,7 +128,7 @@ def refusal(response: requests.Response) -> BrokerError:
         return AccessDenied(f"API Gateway refused the call ({named})")
     error = Unreachable(f"API Gateway answered {named}, not the broker")
     error.status = status
-    error.retryable = status == requests.codes.too_many_requests or status >= 500  # noqa: PLR2004
+    error.retryable = status == requests.codes.too_many_requests or status >= 500  # noqa: PLR2004 (HTTP's)
     return error
 
 
