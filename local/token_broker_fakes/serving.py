@@ -8,6 +8,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from token_broker_fakes.fake import Fake
+from token_broker_fakes.lingering import linger
 from token_broker_fakes.visits import Visit
 
 PATIENCE = 0.5
@@ -42,7 +43,8 @@ class Door(ThreadingHTTPServer):
         super().process_request(request, client_address)
 
     def shutdown_request(self, request: Any) -> None:
-        """Forget the connection and close it."""
+        """Close the connection, once its client has read the answer, and forget it."""
+        linger(request)
         self.connections.discard(request)
         super().shutdown_request(request)
 

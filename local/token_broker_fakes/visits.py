@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from token_broker_fakes.serving import Door
 
 LARGEST_BODY = 10 << 20
+LONGEST_LENGTH = len(str(LARGEST_BODY))
 
 
 class Visit(BaseHTTPRequestHandler):
@@ -26,8 +27,8 @@ class Visit(BaseHTTPRequestHandler):
     def answer(self) -> None:
         """Answer one request, whatever its method."""
         content = self._content()
-        if content is None:
-            self._write(Answer(411, {}, b"", "no length"))
+        if isinstance(content, Answer):
+            self._write(content)
             self.close_connection = True
         elif self.path.startswith(CONTROL):
             self._write(control(self.server.fake, self.command, self.path, content))
@@ -40,11 +41,14 @@ class Visit(BaseHTTPRequestHandler):
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 (the base class's name)
         """Keep quiet: the fake has a log."""
 
-    def _content(self) -> bytes | None:
+    def _content(self) -> bytes | Answer:
+        """Read the body, or say why it is not read."""
         length = self.headers.get("content-length", "0")
         if "transfer-encoding" in self.headers or not (length.isascii() and length.isdigit()):
-            return None
-        return self.rfile.read(min(int(length), LARGEST_BODY))
+            return Answer(411, {}, b"", "no length")
+        if len(length) > LONGEST_LENGTH or int(length) > LARGEST_BODY:
+            return Answer(413, {}, b"", "too long")
+        return self.rfile.read(int(length))
 
     def _call(self, content: bytes) -> Call:
         path, _, query = self.path.partition("?")

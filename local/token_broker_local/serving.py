@@ -1,5 +1,6 @@
 """HTTP/1.1 around the gateway: connections are kept, and each has a thread."""
 
+import string
 import sys
 import threading
 from collections.abc import Callable, Iterator
@@ -8,6 +9,7 @@ from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
+from token_broker_fakes.lingering import linger
 from token_broker_local import refusals
 from token_broker_local.answers import Answer, refused
 from token_broker_local.events import Ids
@@ -22,6 +24,9 @@ TICK = 0.05
 IDLE = 60.0
 """Seconds after which a connection on which nothing comes is closed."""
 
+LONGEST_LENGTH = len(str(BODY_LIMIT))
+HEX_DIGITS = string.hexdigits.encode()
+
 BODILESS = {HTTPStatus.NO_CONTENT, HTTPStatus.NOT_MODIFIED}
 
 
@@ -35,6 +40,11 @@ class GatewayServer(ThreadingHTTPServer):
     def __init__(self, gateway: Gateway, port: int) -> None:
         super().__init__((HOST, port), Exchange)
         self.gateway = gateway
+
+    def shutdown_request(self, request: Any) -> None:
+        """Close the connection, once its client has read the answer."""
+        linger(request)
+        super().shutdown_request(request)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """Say nothing of a client that went away; everything else is a defect."""
@@ -92,7 +102,7 @@ class Exchange(BaseHTTPRequestHandler):
         length = self.headers.get("Content-Length", "0")
         if not (length.isascii() and length.isdigit()):
             raise refusals.bad_request()
-        if int(length) > BODY_LIMIT:
+        if len(length) > LONGEST_LENGTH or int(length) > BODY_LIMIT:
             raise refusals.too_large()
         return self.rfile.read(int(length))
 
@@ -110,10 +120,10 @@ class Exchange(BaseHTTPRequestHandler):
 
     def chunk_size(self) -> int:
         """Read how long the next part of the body is."""
-        try:
-            return int(self.rfile.readline(100).partition(b";")[0], 16)
-        except ValueError:
-            raise refusals.bad_request() from None
+        size = self.rfile.readline(100).partition(b";")[0].strip()
+        if not size or size.strip(HEX_DIGITS):
+            raise refusals.bad_request()
+        return int(size, 16)
 
     def send(self, answer: Answer) -> None:
         """Write *answer*."""

@@ -82,20 +82,33 @@ def test_reads_a_body_in_chunks(serve: Serve) -> None:
     ("head", "status", "words"),
     [
         (b"Content-Length: 10485761", b"413", b"HTTP content length exceeded 10485760 bytes."),
+        (b"Content-Length: " + b"9" * 5000, b"413", b"HTTP content length exceeded"),
         (b"Content-Length: many", b"400", b"Bad Request"),
         (b"Content-Length: -1", b"400", b"Bad Request"),
         (b"Transfer-Encoding: chunked", b"400", b"Bad Request"),
     ],
 )
+@pytest.mark.parametrize("chunk", [b"zz", b"-5", b"0x5", b"1_0", b""])
 def test_refuses_a_body_that_it_will_not_read(
-    serve: Serve, head: bytes, status: bytes, words: bytes
+    serve: Serve, head: bytes, status: bytes, words: bytes, chunk: bytes
 ) -> None:
     """And closes the connection, on which nothing can be understood any more."""
-    text = b"POST /v1/vntana/demo/token HTTP/1.1\r\nHost: x\r\n" + head + b"\r\n\r\nzz\r\n"
-    answer = spoken(serve(echo), text)
+    text = b"POST /v1/vntana/demo/token HTTP/1.1\r\nHost: x\r\n" + head + b"\r\n\r\n" + chunk
+    answer = spoken(serve(echo), text + b"\r\n")
     assert answer.startswith(b"HTTP/1.1 " + status)
     assert words in answer
     assert b"\r\nConnection: close\r\n" in answer
+
+
+def test_a_refusal_is_read_by_who_still_sends(serve: Serve) -> None:
+    """A connection that were closed at once would be reset, and the refusal lost."""
+    with socket.create_connection(("127.0.0.1", serve(echo)), timeout=60) as client:
+        client.sendall(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 99999999\r\n\r\n")
+        assert client.recv(1, socket.MSG_PEEK)
+        for _ in range(99):
+            client.sendall(b"x" * 9999)
+        client.shutdown(socket.SHUT_WR)
+        assert client.makefile("rb").read().startswith(b"HTTP/1.1 413")
 
 
 @pytest.mark.parametrize(

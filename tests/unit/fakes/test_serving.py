@@ -7,7 +7,8 @@ import time
 
 import pytest
 
-from token_broker_fakes import FakeEditor, FakeVendorlink, FakeVntana
+from token_broker_fakes import FakeEditor, FakeVendorlink, FakeVntana, lingering
+from token_broker_fakes.lingering import linger
 from token_broker_fakes.serving import PortTaken, Server
 
 
@@ -70,12 +71,36 @@ def test_length_that_is_none(length: str) -> None:
         visit.close()
 
 
-def test_chunked_body_is_refused() -> None:
+@pytest.mark.parametrize(
+    ("head", "status"),
+    [
+        (b"Transfer-Encoding: chunked", b"411"),
+        (b"Content-Length: 10485761", b"413"),
+        (b"Content-Length: " + b"9" * 5000, b"413"),
+    ],
+)
+def test_body_that_is_refused(head: bytes, status: bytes) -> None:
+    """Even a client that still sends reads why: the connection is not reset under it."""
     with FakeVntana().serve() as server:
-        visit = connection(server)
-        visit.request("POST", "/v1/auth/login", iter([b"{}"]), encode_chunked=True)
-        assert visit.getresponse().status == 411
-        visit.close()
+        host, _, port = server.address.partition(":")
+        with socket.create_connection((host, int(port)), timeout=60) as client:
+            client.sendall(b"POST /v1/auth/login HTTP/1.1\r\nHost: x\r\n" + head + b"\r\n\r\n")
+            assert client.recv(1, socket.MSG_PEEK)
+            for _ in range(99):
+                client.sendall(b"x" * 9999)
+            client.shutdown(socket.SHUT_WR)
+            assert client.makefile("rb").read().startswith(b"HTTP/1.1 " + status)
+
+
+@pytest.mark.parametrize("words", [b"", b"x"])
+def test_nobody_lingers_for_ever(words: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither for a client that is silent nor for one that keeps the connection after its words."""
+    monkeypatch.setattr(lingering, "LINGER_SECONDS", 0.01)
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        theirs.sendall(words)
+        linger(ours)
+        assert theirs.recv(1) == b""
 
 
 @pytest.mark.parametrize("body", [b"{", b"\xff", b"[" * 100_000])

@@ -1,0 +1,27 @@
+"""Close a connection so that its client can read the last answer."""
+
+import socket
+import time
+
+LINGER_SECONDS = 2.0
+"""For how long what a client still sends is read and forgotten."""
+
+PIECE = 1 << 16
+
+
+def linger(connection: socket.socket) -> None:
+    """Say that no more is written, then read until the client is done, for `LINGER_SECONDS`.
+
+    A socket that is closed with something unread resets the connection, and the reset overtakes
+    the answer: a client that is still sending a refused body would not see why it was refused.
+    See https://www.rfc-editor.org/rfc/rfc9112#section-9.6.
+    """
+    until = time.monotonic() + LINGER_SECONDS
+    try:
+        connection.shutdown(socket.SHUT_WR)
+        while (left := until - time.monotonic()) > 0:
+            connection.settimeout(left)
+            if not connection.recv(PIECE):
+                return
+    except OSError:
+        return  # the client is gone, is silent for too long, or was cut off by a fault
