@@ -14,6 +14,7 @@ import boto3
 import pytest
 from hypothesis import HealthCheck, settings
 
+from tests.waiting import wait_for_aws
 from token_broker_fakes import FakeEditor, FakeVendorlink, FakeVntana
 
 if TYPE_CHECKING:
@@ -29,6 +30,14 @@ patient = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile("repeatable", patient, derandomize=True)
 settings.register_profile("explore", patient, max_examples=5_000)
 settings.load_profile("repeatable")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _patience() -> "Iterator[None]":
+    """Wait for AWS as long as a busy machine takes."""
+    with pytest.MonkeyPatch.context() as patch:
+        wait_for_aws(patch.setattr)
+        yield
 
 
 @pytest.fixture(scope="session")

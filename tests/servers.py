@@ -8,6 +8,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
+from tests.waiting import PATIENCE_SECONDS
+
+DRIPPING_SECONDS = 120
+"""For how long a server drips: whoever waits for its end is found out."""
+
 Behaviour: TypeAlias = Callable[[socket.socket], None]
 
 
@@ -62,13 +67,15 @@ class Server:
         for line in head.lower().split(b"\r\n"):
             if line.startswith(b"content-length:"):
                 while len(body) < int(line.partition(b":")[2]):
-                    body += taken.recv(65536)
+                    if not (chunk := taken.recv(65536)):
+                        return b""
+                    body += chunk
         return head + b"\r\n\r\n" + body
 
     def close(self) -> None:
         self.listener.shutdown(socket.SHUT_RDWR)
         self.listener.close()
-        self.thread.join(2)
+        self.thread.join(PATIENCE_SECONDS)
 
 
 def says(*parts: bytes, pause: float = 0.0, end: bool = False) -> Behaviour:
@@ -82,6 +89,11 @@ def says(*parts: bytes, pause: float = 0.0, end: bool = False) -> Behaviour:
             taken.shutdown(socket.SHUT_RDWR)
 
     return behave
+
+
+def drips(head: bytes, drop: bytes, pause: float = 0.05) -> Behaviour:
+    """Answer with *head*, then with one *drop* after another until nobody listens any more."""
+    return says(head, *[drop] * round(DRIPPING_SECONDS / pause), pause=pause)
 
 
 def answer(body: bytes = b"{}", *lines: str, status: str = "200 OK") -> bytes:

@@ -1,4 +1,4 @@
-"""The local system, run for tests as a person runs it."""
+"""The local system, run for tests as a person runs it, but for its patience."""
 
 import os
 import subprocess
@@ -7,9 +7,18 @@ import threading
 from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
-from tests.local.callers import free_ports
+from tests.ports import free_ports
 from token_broker_local.places import Places
+
+PATIENT = """
+from tests.waiting import wait_for_aws
+from token_broker_local.__main__ import main
+
+wait_for_aws()
+main()
+"""
 
 
 @contextmanager
@@ -17,7 +26,8 @@ def system() -> Iterator[Places]:
     """Run one on free ports; tell where it is."""
     places = free_ports()
     process = subprocess.Popen(
-        [sys.executable, "-m", "token_broker_local"],
+        [sys.executable, "-c", PATIENT],
+        cwd=Path(__file__).parents[1],
         env=os.environ | {"PORT": str(places.port)},
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,

@@ -15,6 +15,7 @@ from urllib.request import Request, urlopen
 
 from typer.testing import CliRunner, Result
 
+from tests.waiting import PATIENCE_SECONDS
 from token_broker_cli.main import app
 from token_broker_local.places import Places
 
@@ -51,7 +52,7 @@ class Operator:
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
-            timeout=30,
+            timeout=PATIENCE_SECONDS,
             check=False,
         )
 
@@ -63,12 +64,12 @@ class Operator:
         """Have the fake of a vendor behave in another way."""
         content = json.dumps(body).encode()
         request = Request(f"{self.places.url(flow)}/_control", content, method=method)  # noqa: S310 (it is on loopback)
-        with urlopen(request, timeout=5) as response:  # noqa: S310 (same)
+        with urlopen(request, timeout=PATIENCE_SECONDS) as response:  # noqa: S310 (same)
             response.read()
 
     def asked(self, flow: str, step: str) -> int:
         """Return how often the fake of a vendor was asked for *step*."""
-        with urlopen(f"{self.places.url(flow)}/_control", timeout=5) as response:  # noqa: S310 (same)
+        with urlopen(f"{self.places.url(flow)}/_control", timeout=PATIENCE_SECONDS) as response:  # noqa: S310 (same)
             return int(json.load(response)["counts"].get(step, 0))
 
 
@@ -84,19 +85,19 @@ def watched(words: list[str], answers: list[str]) -> tuple[int, str]:
         start_new_session=True,
     )
     os.close(theirs)
-    seen, until = b"", time.monotonic() + 30
+    seen, until = b"", time.monotonic() + PATIENCE_SECONDS
     while chunk := more(mine, until):
         seen += chunk
         # Two signs: a hidden question drops what is typed before it is asked.
         if answers and seen.endswith((b": ", b"]: ")):
             os.write(mine, f"{answers.pop(0)}\n".encode())
     os.close(mine)
-    return process.wait(timeout=10), seen.decode().replace("\r\n", "\n")
+    return process.wait(timeout=PATIENCE_SECONDS), seen.decode().replace("\r\n", "\n")
 
 
 def more(terminal: int, until: float) -> bytes:
     """Return what appears next, nothing at the end."""
-    ready, _, _ = select.select([terminal], [], [], until - time.monotonic())
+    ready, _, _ = select.select([terminal], [], [], max(0.0, until - time.monotonic()))
     try:
         return os.read(terminal, 65536) if ready else b""
     except OSError:

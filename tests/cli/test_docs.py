@@ -13,6 +13,7 @@ import pytest
 
 from tests.cli.operators import RUNNER
 from tests.systems import system
+from tests.waiting import PATIENCE_SECONDS
 from token_broker_cli.main import app
 from token_broker_local.places import FLOWS, Places
 
@@ -66,7 +67,9 @@ def run(command: str) -> str:
     if first == "token-broker" and "|" not in words:
         return RUNNER.invoke(app, words).output
     whole = ["/bin/sh", "-c", f"{{ {command}\n}} 2>&1"]
-    done = subprocess.run(whole, capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(
+        whole, capture_output=True, text=True, timeout=PATIENCE_SECONDS, check=False
+    )
     return done.stdout
 
 

@@ -30,6 +30,10 @@ WRONG = {
 }
 
 
+def clock() -> float:
+    return NOW
+
+
 def trial(flow: str, fake: Any, **changes: Any) -> Trial:
     module: Any = importlib.import_module(f"token_broker.{flow}")
     typed: Flow = module
@@ -40,7 +44,7 @@ def trial(flow: str, fake: Any, **changes: Any) -> Trial:
 @pytest.mark.parametrize("flow", FAKES)
 def test_one_login_earns_a_token(flow: str) -> None:
     """However many variants it is made from."""
-    fake = FAKES[flow]()
+    fake = FAKES[flow](clock=clock)
     token = trial(flow, fake).token()
     assert token.headers
     assert fake.log.counts[FIRST[flow]] == 1
@@ -49,7 +53,7 @@ def test_one_login_earns_a_token(flow: str) -> None:
 @pytest.mark.parametrize("flow", FAKES)
 def test_a_rejected_login_is_sent_once(flow: str) -> None:
     """Whoever asks again gets the same error, and the vendor hears nothing."""
-    fake = FAKES[flow]()
+    fake = FAKES[flow](clock=clock)
     attempt = trial(flow, fake, **WRONG[flow])
     for _ in range(3):
         with pytest.raises(CredentialRejected):
@@ -59,7 +63,7 @@ def test_a_rejected_login_is_sent_once(flow: str) -> None:
 
 def test_a_workspace_is_tried_by_the_same_login() -> None:
     """Listing, organization and workspace come from one."""
-    fake = FakeVntana()
+    fake = FakeVntana(clock=clock)
     with pytest.raises(BrokerError, match="workspace"):
         trial("vntana", fake, organization="studio", workspace="no-such-place").token()
     assert fake.log.counts["login"] == 1
@@ -67,7 +71,7 @@ def test_a_workspace_is_tried_by_the_same_login() -> None:
 
 def test_sessions_are_ended() -> None:
     """A trial leaves nothing behind where the vendor has a way."""
-    fake = FakeVntana()
+    fake = FakeVntana(clock=clock)
     attempt = trial("vntana", fake)
     attempt.token()
     attempt.end(fake)
@@ -76,7 +80,7 @@ def test_sessions_are_ended() -> None:
 
 def test_a_vendor_that_does_not_let_go_changes_nothing() -> None:
     """What is thrown away in any case may fail."""
-    fake = FakeVntana()
+    fake = FakeVntana(clock=clock)
     attempt = trial("vntana", fake)
     attempt.token()
 
@@ -88,7 +92,7 @@ def test_a_vendor_that_does_not_let_go_changes_nothing() -> None:
 
 def test_parameters_that_every_call_must_bring_are_made_up() -> None:
     """The vendor is asked for a token of a user that says what it is for."""
-    fake = FakeEditor()
+    fake = FakeEditor(clock=clock)
     trial("editor", fake, parameters={}, required=["userId"]).token()
     (opening,) = fake.openings.values()
     assert "token-broker-check" in repr(opening)
@@ -96,7 +100,7 @@ def test_parameters_that_every_call_must_bring_are_made_up() -> None:
 
 def test_what_was_earned_is_earned_once() -> None:
     """Unless it turns out to be dead."""
-    fake = FakeVntana()
+    fake = FakeVntana(clock=clock)
     attempt = trial("vntana", fake)
     token = attempt.token()
     assert attempt.token() is token

@@ -9,6 +9,7 @@ from typing import Any, Literal, TypeAlias
 import httpx
 import requests
 
+from tests.waiting import PATIENCE_SECONDS
 from token_broker_client import Access
 
 Library: TypeAlias = Literal["requests", "httpx", "async httpx"]
@@ -38,10 +39,14 @@ class Caller:
         if self.library == "requests":
             with requests.Session() as session:
                 session.auth = self._auth
-                answer = session.request(method, url, data=body, timeout=5, **options)
+                answer = session.request(
+                    method, url, data=body, timeout=PATIENCE_SECONDS, **options
+                )
                 return Said(answer.status_code, answer.text)
         if self.library == "httpx":
-            with httpx.Client(auth=self._auth, follow_redirects=True, verify=NO_TLS) as client:
+            with httpx.Client(
+                auth=self._auth, follow_redirects=True, verify=NO_TLS, timeout=PATIENCE_SECONDS
+            ) as client:
                 reply = client.request(method, url, content=body, **options)
                 return Said(reply.status_code, reply.text)
         return asyncio.run(self._sent(method, url, body, options))
@@ -49,7 +54,7 @@ class Caller:
     async def _sent(self, method: str, url: str, body: Any, options: dict[str, Any]) -> Said:
         content = later(body) if isinstance(body, Iterator) else body
         async with httpx.AsyncClient(
-            auth=self._auth, follow_redirects=True, verify=NO_TLS
+            auth=self._auth, follow_redirects=True, verify=NO_TLS, timeout=PATIENCE_SECONDS
         ) as client:
             reply = await client.request(method, url, content=content, **options)
             return Said(reply.status_code, reply.text)

@@ -8,6 +8,7 @@ import pytest
 
 from tests import systems
 from tests.client.systems import Entrance, Handler, Serve, System, Through
+from tests.waiting import PATIENCE_SECONDS
 from token_broker_client import Broker
 from token_broker_client.cache import Cache
 from token_broker_client.functions import clients
@@ -16,6 +17,8 @@ from token_broker_local.functions import Function
 from token_broker_local.gateway import Gateway
 from token_broker_local.places import ACCESS_KEY, FLOWS, REGION, SECRET_KEY, function_name
 from token_broker_local.serving import serving
+
+PATIENT = Patience(PATIENCE_SECONDS)
 
 
 @pytest.fixture(scope="session")
@@ -41,13 +44,13 @@ def entrance(request: pytest.FixtureRequest) -> Entrance:
 def through(entrance: Entrance, session: boto3.Session, monkeypatch: pytest.MonkeyPatch) -> Through:
     """Return what makes a broker that is reached at a place, with a memory of its own."""
 
-    def made(url: str, patience: float = 5.0) -> Broker:
+    def made(url: str, patience: Patience = PATIENT) -> Broker:
         if entrance == "url":
-            found = Broker.from_url(url, session=session, patience=patience)
+            found = Broker.from_url(url, session=session)
         else:
             monkeypatch.setenv("AWS_ENDPOINT_URL_LAMBDA", url)
-            found = Broker.from_function("token-broker", session=session, patience=patience)
-        return Broker(found._entrance, Patience(patience), Cache())
+            found = Broker.from_function("token-broker", session=session, patience=patience.seconds)
+        return Broker(found._entrance, patience, Cache())
 
     return made
 
@@ -58,7 +61,9 @@ def serve() -> Iterator[Serve]:
     with ExitStack() as stack:
 
         def served(handler: Handler) -> str:
-            functions = {flow: Function(function_name(flow), handler, 2.0) for flow in FLOWS}
+            functions = {
+                flow: Function(function_name(flow), handler, PATIENCE_SECONDS) for flow in FLOWS
+            }
             return f"http://127.0.0.1:{stack.enter_context(serving(Gateway(functions), 0))}"
 
         yield served

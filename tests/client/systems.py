@@ -1,15 +1,18 @@
 """The local system, as the tests of its callers use it."""
 
 import json
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
-from itertools import count
+from itertools import chain, count, repeat
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import boto3
 
+from tests.waiting import PATIENCE_SECONDS
 from token_broker_client import Broker
+from token_broker_client.patience import Patience
 from token_broker_local.places import ACCESS_KEY, REGION, SECRET_KEY, Places, secret_name
 
 if TYPE_CHECKING:
@@ -21,6 +24,12 @@ Serve: TypeAlias = Callable[[Handler], str]
 Through: TypeAlias = Callable[..., Broker]
 
 numbers = count(1)
+
+
+def tries(number: int) -> Patience:
+    """Return a patience that ends after so many tries, and not after a time."""
+    dice = chain(repeat(0.0, number - 1), repeat(math.inf))
+    return Patience(PATIENCE_SECONDS, dice=dice.__next__)
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 import pytest
 
 from tests.client.desks import Nowhere, answer, document
+from tests.waiting import PATIENCE_SECONDS
 from token_broker_client import Answer, Broker, BrokerError, CredentialLatched, Unreachable
 from token_broker_client.cache import LOOK_SECONDS, Cache
 from token_broker_client.entrances import PLAIN, Wish
@@ -204,11 +205,13 @@ def together(call: Callable[[], int], threads: int = 16) -> list[int]:
     barrier = threading.Barrier(threads)
 
     def begin() -> int:
-        barrier.wait(5)
+        barrier.wait(PATIENCE_SECONDS)
         return call()
 
     with ThreadPoolExecutor(threads) as pool:
-        return [one.result(10) for one in [pool.submit(begin) for _ in range(threads)]]
+        return [
+            one.result(PATIENCE_SECONDS) for one in [pool.submit(begin) for _ in range(threads)]
+        ]
 
 
 def test_threads_share_one_call() -> None:
@@ -228,7 +231,7 @@ def test_one_thread_looks_for_the_next_while_others_go_on() -> None:
 
     def look() -> Answer:
         begun.set()
-        assert go.wait(5)
+        assert go.wait(PATIENCE_SECONDS)
         return answer(2)
 
     def obtain() -> int:
@@ -236,10 +239,10 @@ def test_one_thread_looks_for_the_next_while_others_go_on() -> None:
 
     with ThreadPoolExecutor(1) as pool:
         looking = pool.submit(obtain)
-        assert begun.wait(5)
+        assert begun.wait(PATIENCE_SECONDS)
         assert [obtain() for _ in range(3)] == [1, 1, 1]
         go.set()
-        assert looking.result(5) == 2
+        assert looking.result(PATIENCE_SECONDS) == 2
     assert obtain() == 2
 
 
@@ -251,14 +254,18 @@ def test_after_its_end_all_wait_for_the_one_who_looks() -> None:
 
     def look() -> Answer:
         begun.set()
-        assert go.wait(5)
+        assert go.wait(PATIENCE_SECONDS)
         return answer(2, expires_at="2026-11-22T12:00:00Z")
 
     with ThreadPoolExecutor(2) as pool:
         looking = pool.submit(world.cache.obtain, "key", PLAIN, world.fetch, look)
-        assert begun.wait(5)
+        assert begun.wait(PATIENCE_SECONDS)
         world.now = at(11, 0)
         waiting = pool.submit(world.cache.obtain, "key", PLAIN, world.fetch, look)
         go.set()
-        assert looking.result(5).generation == waiting.result(5).generation == 2
+        assert (
+            looking.result(PATIENCE_SECONDS).generation
+            == waiting.result(PATIENCE_SECONDS).generation
+            == 2
+        )
     assert world.asked == [PLAIN]

@@ -9,6 +9,7 @@ import boto3
 import pytest
 
 from tests.client.systems import System, Through
+from tests.waiting import PATIENCE_SECONDS
 from token_broker_client import (
     Answer,
     Broker,
@@ -37,7 +38,7 @@ class Once(Patience):
 
     def spend(self, call: Callable[[float], T]) -> T:
         """Return what *call* does."""
-        return call(20.0)
+        return call(PATIENCE_SECONDS)
 
 
 @pytest.fixture

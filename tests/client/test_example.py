@@ -14,6 +14,7 @@ import boto3
 import pytest
 
 from tests.client.systems import System
+from tests.waiting import PATIENCE_SECONDS
 from token_broker_client import cache, identity
 from token_broker_client.cache import Cache
 from token_broker_fakes import FakeVntana
@@ -146,7 +147,7 @@ def test_fifty_that_see_a_refusal_at_once_cause_one_exchange(
         barrier = threading.Barrier(50)
 
         def at_once(handler: Handler) -> dict[str, Any]:
-            barrier.wait(20)
+            barrier.wait(PATIENCE_SECONDS)
             return called(handler)
 
         assert list(pool.map(at_once, handlers)) == [READ] * 50

@@ -16,6 +16,7 @@ import requests
 from tests.client.callers import LIBRARIES, NO_TLS, Caller, Library
 from tests.client.desks import Desk
 from tests.servers import Server, answer, says
+from tests.waiting import PATIENCE_SECONDS
 from token_broker_client import CredentialLatched, TooManyRequests, Unreachable, WrongDestination
 from token_broker_fakes import FakeVendorlink, FakeVntana
 
@@ -287,11 +288,11 @@ def test_threads_that_see_a_refusal_cause_one_report(world: World) -> None:
     barrier = threading.Barrier(50)
 
     def read() -> int:
-        barrier.wait(10)
+        barrier.wait(PATIENCE_SECONDS)
         return world.get()
 
     with ThreadPoolExecutor(50) as pool:
-        statuses = [one.result(20) for one in [pool.submit(read) for _ in range(50)]]
+        statuses = [one.result(PATIENCE_SECONDS) for one in [pool.submit(read) for _ in range(50)]]
     assert statuses == [200] * 50
     assert len(world.reported) == 1
 
@@ -319,10 +320,14 @@ def test_vendorlinks_authorization_is_kept_from_netrc(
 def test_a_stream_is_not_read(fake_vntana: FakeVntana) -> None:
     """Only a refusal is looked into."""
     world = World(fake_vntana, "requests")
-    with requests.get(world.url, auth=world.access.auth(), stream=True, timeout=5) as response:
+    with requests.get(
+        world.url, auth=world.access.auth(), stream=True, timeout=PATIENCE_SECONDS
+    ) as response:
         assert response.raw.read(2) == b'{"'
     with (
-        httpx.Client(auth=world.access.httpx_auth(), verify=NO_TLS) as client,
+        httpx.Client(
+            auth=world.access.httpx_auth(), verify=NO_TLS, timeout=PATIENCE_SECONDS
+        ) as client,
         client.stream("GET", world.url) as reply,
     ):
         assert not reply.is_stream_consumed

@@ -27,6 +27,10 @@ def handler(root: str, flow: str) -> Any:
 
 def main(root: str, connections: str) -> None:
     """Call each function twice, and tell what it answered and which files were to be written."""
+    sys.path.insert(0, root)
+    from tests.waiting import wait_for_aws  # noqa: PLC0415 (a script is not where `tests` is)
+
+    wait_for_aws()
     written: list[str] = []
 
     def watch(event: str, arguments: tuple[Any, ...]) -> None:

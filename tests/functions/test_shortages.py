@@ -13,6 +13,7 @@ import pytest
 
 from tests.functions.test_tokens import assert_problem
 from tests.functions.world import World
+from tests.waiting import PATIENCE_SECONDS
 
 FLOWS = ["vntana", "vendorlink", "editor"]
 WRITER = Path(__file__).with_name("diskless.py")
@@ -95,7 +96,7 @@ def test_a_full_disk_changes_nothing(world: World) -> None:
         env=os.environ | nowhere,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=PATIENCE_SECONDS,
         check=False,
     )
     assert done.returncode == 0, done.stderr

@@ -1,21 +1,28 @@
-"""AWS that takes a connection and never answers: whatever is asked, its end comes in time."""
+"""AWS that takes a connection and never answers: whatever is asked, its end comes in time.
+
+Time is what is spent waiting, by the sockets' own settings, and not what this machine takes: so it
+is the same wherever it is told, and nobody really waits.
+"""
 
 import json
-import time
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from botocore.exceptions import ReadTimeoutError
 
 from tests.functions.world import World, proxy_event
-from token_broker import clients
+from tests.waiting import wait_for_aws_as_ever
+from token_broker import clients, fastread, wire
 from token_broker.entry import Service
 from token_broker.errors import StoreUnavailable
+from token_broker.tools import Clock
 from token_broker_local.context import LambdaContext
 
 SECONDS = 7.5
-"""Of an invocation: hardly enough to begin an exchange, so that the test is soon over."""
+"""Of an invocation: hardly enough to begin an exchange."""
 
 COMMIT = ("UpdateItem", "#fingerprint")
 
@@ -59,19 +66,88 @@ CASES = [
 ]
 
 
+class Time:
+    """What passes while AWS is waited for, be it in vain."""
+
+    ANSWER_SECONDS = 0.01
+
+    def __init__(self) -> None:
+        self.seconds = 0.0
+        self.silent: list[tuple[str, list[bytes]]] = []
+        """What is never answered: an operation, and texts in its body."""
+
+    def now(self) -> float:
+        return self.seconds
+
+    def sleep(self, seconds: float) -> None:
+        self.seconds += seconds
+
+    def is_spent(self, target: str, body: bytes, timeout: float) -> bool:
+        """Let the time pass that *target* takes, and say whether it was all that there was."""
+        operation = target.rpartition(".")[2]
+        is_spent = any(operation == o and all(p in body for p in ps) for o, ps in self.silent)
+        self.sleep(timeout if is_spent else self.ANSWER_SECONDS)
+        return is_spent
+
+
 @pytest.fixture
-def told(world: World) -> dict[str, tuple[str, float]]:
-    """Return what callers are told in all the cases at once, and after how long."""
-    made = [prepared(world, case) for case in CASES]
+def time(monkeypatch: pytest.MonkeyPatch) -> Iterator[Time]:
+    """Return the time by which all clocks go, and by which sockets wait."""
+    time = Time()
+
+    class Connection(wire.Connection):
+        def post(self, headers: Mapping[str, str], body: bytes) -> wire.Answer:
+            if time.is_spent(headers["x-amz-target"], body, self._socket.gettimeout() or 0):
+                raise TimeoutError
+            return super().post(headers, body)
+
+    wait_for_aws_as_ever(monkeypatch.setattr)
+    new = clients._new
+
+    def made(service: str, patience: clients.Patience) -> Any:
+        client = new(service, patience)
+
+        def send(request: Any, **_: Any) -> None:
+            target = request.headers["X-Amz-Target"].decode()
+            if time.is_spent(target, request.body, client.meta.config.read_timeout):
+                raise ReadTimeoutError(endpoint_url=request.url)
+
+        client.meta.events.register("before-send", send)
+        return client
+
+    monkeypatch.setattr(clients, "_new", made)
+    monkeypatch.setattr(clients, "monotonic", time.now)
+    monkeypatch.setattr(fastread, "Connection", Connection)
+    monkeypatch.setattr("botocore.endpoint.time", SimpleNamespace(sleep=time.sleep))
+    clients.forget()
+    yield time
+    clients.forget()
+
+
+@dataclass(frozen=True, slots=True)
+class Context(LambdaContext):
+    """An invocation whose time runs down as *time* passes."""
+
+    time: Time = field(default_factory=Time)
+
+    def get_remaining_time_in_millis(self) -> int:
+        return int((self.timeout - self.time.seconds) * 1000)
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+def test_silence_of_aws_has_a_name_in_time(world: World, time: Time, case: Silence) -> None:
+    """Wherever it strikes, the invocation answers before it is ended."""
+    connection, service = prepared(world, case)
     world.advance(61)
-    silent = [
-        (operation, connection, *parts)
-        for case, (connection, _) in zip(CASES, made, strict=True)
-        for operation, *parts in case.asked
-    ]
-    with world.aws.silent(*silent), ThreadPoolExecutor(len(CASES)) as callers:
-        answers = list(callers.map(asked, CASES, made))
-    return {case.name: answer for case, answer in zip(CASES, answers, strict=True)}
+    clock = Clock(lambda: world.now, time.now, time.sleep)
+    service.use(replace(service.tools, clock=clock))
+    time.seconds = 0.0
+    time.silent = [(operation, [p.encode() for p in parts]) for operation, *parts in case.asked]
+    event = proxy_event(case.flow, connection, case.body)
+    response = service(event, Context("broker", timeout=SECONDS, time=time))
+    body = json.loads(response["body"])
+    assert (body.get("code") or body["source"]) == case.told
+    assert time.seconds < SECONDS
 
 
 def prepared(world: World, case: Silence) -> tuple[str, Service]:
@@ -83,22 +159,6 @@ def prepared(world: World, case: Silence) -> tuple[str, Service]:
     if not case.is_remembered:
         service.tools.memory.clear()
     return connection, service
-
-
-def asked(case: Silence, made: tuple[str, Service]) -> tuple[str, float]:
-    """Return what the caller is told in *case*, and after how many seconds."""
-    connection, service = made
-    began = time.monotonic()
-    event = proxy_event(case.flow, connection, case.body)
-    response = service(event, LambdaContext("broker", timeout=SECONDS))
-    body = json.loads(response["body"])
-    return body.get("code") or body["source"], time.monotonic() - began
-
-
-def test_silence_of_aws_has_a_name_in_time(told: dict[str, tuple[str, float]]) -> None:
-    """Wherever it strikes, the invocation answers before it is ended."""
-    assert {n: code for n, (code, _) in told.items()} == {case.name: case.told for case in CASES}
-    assert max(seconds for _, seconds in told.values()) < SECONDS
 
 
 @pytest.mark.parametrize(

@@ -4,11 +4,9 @@ import json
 import logging
 import os
 import sys
-import threading
 import uuid
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cache
 from typing import TYPE_CHECKING, Any
@@ -20,14 +18,16 @@ from token_broker.entry import Service
 from token_broker.environment import CLOCK, Environment
 from token_broker.tools import Clock, Tools
 from token_broker_fakes import FakeEditor, FakeVendorlink, FakeVntana
-from token_broker_local.atomic import LOCK
 from token_broker_local.context import LambdaContext
-from token_broker_local.places import TABLE, secret_name
+from token_broker_local.places import TABLE, TIMEOUT, secret_name
 
 if TYPE_CHECKING:
     from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
 FLOWS: Mapping[str, Any] = {"vntana": vntana, "vendorlink": vendorlink, "editor": editor}
+LONG = 10 * TIMEOUT
+"""Seconds that a call may take here: not the machine is to decide what comes of it."""
+
 CALLER = "arn:aws:sts::123456789012:assumed-role/orders/session"
 
 
@@ -49,34 +49,16 @@ class Counted:
         self._application = application
         self.asked: Counter[str] = Counter()
         self.broken: dict[str, tuple[str, str]] = {}
-        self._silent: list[tuple[str, list[bytes]]] = []
-        self._is_over = threading.Event()
 
     def __call__(self, environ: "WSGIEnvironment", start: "StartResponse") -> Iterable[bytes]:
         """Answer one request, or fail it."""
         operation = str(environ.get("HTTP_X_AMZ_TARGET", "")).rpartition(".")[2]
         self.asked[operation] += 1
-        body = environ["wsgi.input"].getvalue()
-        if any(operation == o and all(p in body for p in parts) for o, parts in self._silent):
-            LOCK.release()  # which is held for each request: others are answered meanwhile
-            self._is_over.wait()
-            LOCK.acquire()
         if operation not in self.broken:
             return self._application(environ, start)
         status, code = self.broken[operation]
         start(status, [("content-type", "application/x-amz-json-1.0")])
         return [json.dumps({"__type": f"com.amazonaws#{code}", "message": "broken"}).encode()]
-
-    @contextmanager
-    def silent(self, *asked: tuple[str, ...]) -> Iterator[None]:
-        """Take what is *asked*, an operation and texts in its body, and never answer it."""
-        self._is_over.clear()
-        self._silent = [(operation, [p.encode() for p in parts]) for operation, *parts in asked]
-        try:
-            yield
-        finally:
-            self._silent = []
-            self._is_over.set()
 
 
 @dataclass
@@ -89,6 +71,8 @@ class World:
     editor: FakeEditor
     ahead: int = 0
     """Seconds by which the broker's and the vendors' clocks are ahead."""
+    stands_at: int | None = field(default_factory=CLOCK.now)
+    """When the broker's clock stands, but for what it is ahead; None lets it run."""
     invoked: list[Mapping[str, Any]] = field(default_factory=list)
     announced: list[tuple[str, Mapping[str, Any]]] = field(default_factory=list)
     _services: dict[str, Service] = field(default_factory=dict)
@@ -133,13 +117,18 @@ class World:
         return service
 
     def _replacements(self, tools: Tools) -> dict[str, Any]:
-        clock = Clock(lambda: CLOCK.now() + self.ahead, CLOCK.monotonic, CLOCK.sleep)
+        clock = Clock(lambda: self.now, CLOCK.monotonic, CLOCK.sleep)
 
         def announce(what: str, detail: Mapping[str, Any]) -> None:
             self.announced.append((what, detail))
             tools.announce(what, detail)
 
         return {"clock": clock, "invoke": self.invoked.append, "announce": announce}
+
+    @property
+    def now(self) -> int:
+        """The broker's time. It passes only as a test says, however long that takes to run."""
+        return self.ahead + (CLOCK.now() if self.stands_at is None else self.stands_at)
 
     def close(self) -> None:
         """End every connection that is kept alive."""
@@ -149,13 +138,17 @@ class World:
     def call(self, flow: str, connection: str, **payload: Any) -> dict[str, Any]:
         """Invoke the function of *flow* directly, and return its answer."""
         event = {"connection": connection, **payload}
-        answer: dict[str, Any] = self.service(flow)(event, LambdaContext(f"token-broker-{flow}"))
+        answer: dict[str, Any] = self.service(flow)(
+            event, LambdaContext(f"token-broker-{flow}", LONG)
+        )
         return answer
 
     def http(self, flow: str, connection: str, body: object = None, **more: Any) -> dict[str, Any]:
         """Send the function of *flow* a proxy event, and return its response with its body read."""
         event = proxy_event(flow, connection, body, **more)
-        response: dict[str, Any] = self.service(flow)(event, LambdaContext(f"token-broker-{flow}"))
+        response: dict[str, Any] = self.service(flow)(
+            event, LambdaContext(f"token-broker-{flow}", LONG)
+        )
         return response | {"body": json.loads(response["body"])}
 
     def advance(self, seconds: int) -> None:

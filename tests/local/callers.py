@@ -1,28 +1,14 @@
-"""Callers who sign what they send, with botocore's signer, and free ports to call."""
-
-import random
+"""Callers who sign what they send, with botocore's signer."""
 
 from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 
-from token_broker_local import ports
 from token_broker_local.incoming import Incoming
-from token_broker_local.places import ACCESS_KEY, REGION, SECRET_KEY, Places
+from token_broker_local.places import ACCESS_KEY, REGION, SECRET_KEY
 
 LOCAL = Credentials(ACCESS_KEY, SECRET_KEY)
 HOST = "127.0.0.1:8080"
-
-
-def free_ports() -> Places:
-    """Return five ports that were free a moment ago, below those that the system gives away."""
-    while True:
-        places = Places(random.randrange(10_000, 32_000, 5))
-        try:
-            ports.check(places)
-        except ports.PortError:
-            continue
-        return places
 
 
 def signed(

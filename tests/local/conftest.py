@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from tests.waiting import PATIENCE_SECONDS
 from token_broker_local.functions import Function
 from token_broker_local.gateway import Gateway
 from token_broker_local.places import FLOWS, function_name
@@ -20,7 +21,9 @@ def serve() -> Iterator[Serve]:
     with ExitStack() as stack:
 
         def served(handler: Callable[[Any, Any], Any]) -> int:
-            functions = {flow: Function(function_name(flow), handler, 5.0) for flow in FLOWS}
+            functions = {
+                flow: Function(function_name(flow), handler, PATIENCE_SECONDS) for flow in FLOWS
+            }
             return stack.enter_context(serving(Gateway(functions), 0))
 
         yield served

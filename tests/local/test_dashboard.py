@@ -13,7 +13,9 @@ from typing import Any
 
 import pytest
 
-from tests.local.callers import free_ports, signed
+from tests.local.callers import signed
+from tests.ports import free_ports
+from tests.waiting import PATIENCE_SECONDS
 from token_broker.emf import Line
 from token_broker.telemetry import MEASURES
 from token_broker_local.answers import Answer
@@ -306,7 +308,7 @@ def places() -> Iterator[Places]:
 
 
 def called(places: Places, method: str, path: str, *, sign: bool = True) -> Any:
-    connection = HTTPConnection("127.0.0.1", places.port, timeout=20)
+    connection = HTTPConnection("127.0.0.1", places.port, timeout=PATIENCE_SECONDS)
     headers = dict(signed(method, path).headers) if sign else {}
     connection.request(method, path, headers=headers)
     answer = json.loads(connection.getresponse().read())
@@ -356,7 +358,7 @@ def test_a_browser_shows_it(places: Places, tmp_path: Path) -> None:
         ],
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=3 * PATIENCE_SECONDS,
         check=True,
     )
     assert fingerprint in page.stdout
@@ -370,7 +372,7 @@ def test_is_served_on_the_gateways_port() -> None:
     with ExitStack() as stack:
         gateway = Gateway({}, dashboard=Dashboard(Figures(), list))
         port = stack.enter_context(serving(gateway, 0))
-        connection = HTTPConnection("127.0.0.1", port, timeout=5)
+        connection = HTTPConnection("127.0.0.1", port, timeout=PATIENCE_SECONDS)
         stack.callback(connection.close)
         connection.request("GET", PATH)
         response = connection.getresponse()

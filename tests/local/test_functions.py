@@ -1,17 +1,22 @@
 """A function is called as Lambda calls it."""
 
 import json
+import threading
 import time
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from tests.waiting import PATIENCE_SECONDS
 from token_broker_local.context import LambdaContext
 from token_broker_local.functions import Function, load, load_all
 
 
-def called(handler: Any, event: object = None, timeout: float = 5.0) -> tuple[Any, bool]:
+def called(
+    handler: Any, event: object = None, timeout: float = PATIENCE_SECONDS
+) -> tuple[Any, bool]:
     outcome = Function("token-broker-vntana", handler, timeout).invoke(json.dumps(event).encode())
     return json.loads(outcome.payload), outcome.failed
 
@@ -34,21 +39,23 @@ def test_the_context_has_all_that_lambda_gives() -> None:
     assert context.client_context is None
 
 
-def test_the_remaining_time_runs_down() -> None:
+@pytest.mark.parametrize(("now", "left"), [(64.0, 8000), (66.5, 5500), (72.0, 0), (99.0, 0)])
+def test_the_remaining_time_runs_down(
+    now: float, left: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """To zero, and not below."""
-    context = LambdaContext("any", timeout=0.1)
-    first = context.get_remaining_time_in_millis()
-    time.sleep(0.02)
-    second = context.get_remaining_time_in_millis()
-    assert 100 >= first > second > 0
-    time.sleep(0.1)
-    assert context.get_remaining_time_in_millis() == 0
+    stopped = SimpleNamespace(monotonic=lambda: now)
+    monkeypatch.setattr("token_broker_local.context.time", stopped)
+    context = LambdaContext("any", timeout=8.0, started=64.0)
+    assert context.get_remaining_time_in_millis() == left
 
 
 def test_a_function_has_twenty_seconds() -> None:
     """As in the template."""
+    began = time.monotonic()
     left, _ = called(lambda _, context: context.get_remaining_time_in_millis(), timeout=20.0)
-    assert 19_000 < left <= 20_000
+    took = time.monotonic() - began
+    assert 19_999 - 1000 * took <= left <= 20_000
 
 
 def test_returns_what_the_handler_returns() -> None:
@@ -78,7 +85,9 @@ def test_a_failure_is_named_by_its_class() -> None:
 
 def test_a_handler_that_takes_too_long_has_timed_out() -> None:
     """In Lambda's words."""
-    problem, failed = called(lambda *_: time.sleep(0.5), timeout=0.05)
+    is_over = threading.Event()
+    problem, failed = called(lambda *_: is_over.wait(PATIENCE_SECONDS), timeout=0.05)
+    is_over.set()
     assert failed
     assert problem["errorType"] == "Sandbox.Timedout"
     assert problem["errorMessage"].endswith("Task timed out after 0.05 seconds")

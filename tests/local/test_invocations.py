@@ -11,6 +11,7 @@ from botocore.config import Config
 from botocore.exceptions import ClientError
 
 from tests.local.callers import signed
+from tests.waiting import PATIENCE_SECONDS
 from token_broker_local.gateway import Gateway
 
 if TYPE_CHECKING:
@@ -68,14 +69,14 @@ def test_an_event_is_not_waited_for(serve: Serve) -> None:
     goes_on, done = threading.Event(), threading.Event()
 
     def wait(*_: Any) -> Any:
-        goes_on.wait(5)
+        goes_on.wait(PATIENCE_SECONDS)
         done.set()
 
     answer = client(serve(wait)).invoke(FunctionName=NAME, InvocationType="Event", Payload=b"{}")
     assert answer["StatusCode"] == 202
     assert not done.is_set()
     goes_on.set()
-    assert done.wait(5)
+    assert done.wait(PATIENCE_SECONDS)
 
 
 def test_a_dry_run_calls_nothing(serve: Serve) -> None:

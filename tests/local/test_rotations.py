@@ -10,6 +10,7 @@ import pytest
 from botocore.exceptions import ClientError
 from moto import mock_aws
 
+from tests.waiting import PATIENCE_SECONDS
 from token_broker_local import rotations, services
 from token_broker_local.functions import Function
 from token_broker_local.places import FLOWS, function_name, secret_name
@@ -76,7 +77,7 @@ def test_a_change_is_told(
     name = secret_name(flow, "acme")
     arn = secrets.create_secret(Name=name, SecretString="{}")["ARN"]
     change(secrets, name)
-    function, event = told.get(timeout=5)
+    function, event = told.get(timeout=PATIENCE_SECONDS)
     assert function == function_name(flow)
     assert event["source"] == "aws.secretsmanager"
     assert event["detail-type"] == "AWS API Call via CloudTrail"
@@ -98,5 +99,5 @@ def test_what_changes_nothing_is_not_told(secrets: "SecretsManagerClient", told:
     with pytest.raises(ClientError):
         put(secrets, secret_name("vntana", "nobody"))
     update(secrets, name)
-    assert told.get(timeout=5)[1]["detail"]["eventName"] == "UpdateSecret"
+    assert told.get(timeout=PATIENCE_SECONDS)[1]["detail"]["eventName"] == "UpdateSecret"
     assert told.empty()

@@ -12,6 +12,8 @@ from typing import Any
 import pytest
 
 from tests.local.callers import HOST, signed
+from tests.waiting import PATIENCE_SECONDS
+from token_broker_fakes import lingering
 
 Serve = Callable[[Callable[[Any, Any], Any]], int]
 
@@ -22,7 +24,7 @@ def echo(event: Any, context: Any) -> Any:  # noqa: ARG001 (a handler's form)
 
 def spoken(port: int, text: bytes) -> bytes:
     """Return all that is answered to *text* until the gateway closes the connection."""
-    with socket.create_connection(("127.0.0.1", port), timeout=5) as connection:
+    with socket.create_connection(("127.0.0.1", port), timeout=PATIENCE_SECONDS) as connection:
         connection.sendall(text)
         return b"".join(iter(lambda: connection.recv(65_536), b""))
 
@@ -39,7 +41,7 @@ def request(
 
 def test_keeps_a_connection(serve: Serve) -> None:
     """A client that sends many requests opens one connection."""
-    connection = HTTPConnection("127.0.0.1", serve(echo), timeout=5)
+    connection = HTTPConnection("127.0.0.1", serve(echo), timeout=PATIENCE_SECONDS)
     first = request(connection, "POST", "/v1/vntana/demo/token", b"{}")
     kept = connection.sock
     second = request(connection, "GET", "/v1/vntana/acme")
@@ -51,7 +53,7 @@ def test_keeps_a_connection(serve: Serve) -> None:
 
 def test_keeps_a_connection_after_a_refusal(serve: Serve) -> None:
     """A refused request has been read to its end, so the next one is understood."""
-    connection = HTTPConnection("127.0.0.1", serve(echo), timeout=5)
+    connection = HTTPConnection("127.0.0.1", serve(echo), timeout=PATIENCE_SECONDS)
     connection.request("POST", "/v1/vntana/demo/token", b"x" * 100_000)
     response = connection.getresponse()
     assert (response.status, json.loads(response.read())["message"]) == (
@@ -64,7 +66,7 @@ def test_keeps_a_connection_after_a_refusal(serve: Serve) -> None:
 
 def test_reads_a_body_in_chunks(serve: Serve) -> None:
     """A client need not know the length of its body beforehand."""
-    connection = HTTPConnection("127.0.0.1", serve(echo), timeout=5)
+    connection = HTTPConnection("127.0.0.1", serve(echo), timeout=PATIENCE_SECONDS)
     headers = dict(signed("POST", "/v1/vntana/demo/token", b'{"a": 1}').headers)
     headers.pop("Content-Length", None)
     connection.request(
@@ -100,9 +102,12 @@ def test_refuses_a_body_that_it_will_not_read(
     assert b"\r\nConnection: close\r\n" in answer
 
 
-def test_a_refusal_is_read_by_who_still_sends(serve: Serve) -> None:
+def test_a_refusal_is_read_by_who_still_sends(
+    serve: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A connection that were closed at once would be reset, and the refusal lost."""
-    with socket.create_connection(("127.0.0.1", serve(echo)), timeout=60) as client:
+    monkeypatch.setattr(lingering, "LINGER_SECONDS", PATIENCE_SECONDS)
+    with socket.create_connection(("127.0.0.1", serve(echo)), timeout=PATIENCE_SECONDS) as client:
         client.sendall(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 99999999\r\n\r\n")
         assert client.recv(1, socket.MSG_PEEK)
         for _ in range(99):
@@ -134,7 +139,7 @@ def test_a_client_that_goes_away_leaves_no_trace(
     """A closed connection is nothing that anybody should read about."""
     port = serve(echo)
     for text in (b"POST / HTTP/1.1\r\nContent-Length: 5\r\n\r\n", b"GET / HTTP/1.1\r\n\r\n" * 99):
-        with socket.create_connection(("127.0.0.1", port), timeout=5) as connection:
+        with socket.create_connection(("127.0.0.1", port), timeout=PATIENCE_SECONDS) as connection:
             linger = struct.pack("ii", 1, 0)
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
             connection.sendall(text)
@@ -152,7 +157,7 @@ def curl(port: int, *arguments: str, path: str = "/v1/vntana/demo/token") -> tup
     """Return status and body of what curl was answered."""
     url = f"http://127.0.0.1:{port}{path}"
     line = [CURL or "", "-s", "--path-as-is", "-w", "\n%{http_code}", *SIGN, *arguments, url]
-    run = subprocess.run(line, capture_output=True, text=True, timeout=10, check=True)
+    run = subprocess.run(line, capture_output=True, text=True, timeout=PATIENCE_SECONDS, check=True)
     body, _, status = run.stdout.rpartition("\n")
     return status, body
 
@@ -190,7 +195,7 @@ def test_curl_with_a_wrong_secret_is_refused(serve: Serve) -> None:
 
 def test_the_host_that_was_asked_is_signed(serve: Serve) -> None:
     """A port does not matter, as long as it is what was signed."""
-    connection = HTTPConnection("127.0.0.1", serve(echo), timeout=5)
+    connection = HTTPConnection("127.0.0.1", serve(echo), timeout=PATIENCE_SECONDS)
     assert dict(signed().headers)["Host"] == HOST
     assert request(connection, "POST", "/v1/vntana/demo/token")[0] == 200
     connection.close()

@@ -1,6 +1,7 @@
 """Signatures are accepted and refused as AWS does it."""
 
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -208,6 +209,17 @@ def test_accepts_the_hash_of_the_body_in_a_header() -> None:
     verify(signed(headers={"X-Amz-Content-SHA256": digest}), "execute-api", now())
 
 
+@pytest.fixture
+def _utc(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Run where the local time is UTC: botocore writes it into `Date` as if it were."""
+    with monkeypatch.context() as patch:
+        patch.setenv("TZ", "UTC")
+        time.tzset()
+        yield
+    time.tzset()
+
+
+@pytest.mark.usefixtures("_utc")
 def test_accepts_a_date_header() -> None:
     """`Date` does where there is no `X-Amz-Date`."""
     request = signed(headers={"Date": "now"})
@@ -265,7 +277,9 @@ def test_refuses_what_was_changed(change: Callable[[Incoming], Incoming]) -> Non
 def test_refuses_a_moved_date() -> None:
     """The date is part of what is signed, so a replay cannot be made younger."""
     request = signed()
-    moved = with_header(request, "X-Amz-Date", f"{now() + MINUTE:%Y%m%dT%H%M%SZ}")
+    at = request_moment(request)
+    other = at + MINUTE if (at + MINUTE).day == at.day else at - MINUTE
+    moved = with_header(request, "X-Amz-Date", f"{other:%Y%m%dT%H%M%SZ}")
     assert "does not match" in refusal_of(moved).message
 
 

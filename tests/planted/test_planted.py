@@ -12,6 +12,7 @@ import pytest
 
 from tests.planted.defects import DEFECTS, Defect
 from tests.template.test_rules import SPOILT
+from tests.waiting import PATIENCE_SECONDS
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs/threat-model.md").read_text()
@@ -34,7 +35,13 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, Mapping[str
     run = [sys.executable, "-m", "tests.planted", str(path)]
     clean = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
     done = subprocess.run(
-        run, cwd=ROOT, env=clean, capture_output=True, text=True, timeout=240, check=False
+        run,
+        cwd=ROOT,
+        env=clean,
+        capture_output=True,
+        text=True,
+        timeout=10 * PATIENCE_SECONDS,
+        check=False,
     )
     assert path.is_file(), done.stdout + done.stderr
     found: dict[str, dict[str, object]] = json.loads(path.read_text())

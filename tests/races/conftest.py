@@ -12,6 +12,12 @@ from token_broker_local.places import TABLE
 from token_broker_local.provisions import create_table
 
 
+@pytest.fixture(autouse=True)
+def _time_passes(world: World) -> None:
+    """Let the broker's clock run here as it does in the processes that race."""
+    world.stands_at = None
+
+
 @pytest.fixture(scope="session")
 def dynalite_url() -> Iterator[str]:
     """Run dynalite with the broker's table for all tests of this process."""

@@ -4,15 +4,15 @@ import os
 import shutil
 import socket
 import subprocess
-import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
+
+from tests.ports import free_ports
+from tests.waiting import PATIENCE_SECONDS, wait_until
 
 DYNALITE = Path(__file__).parents[2] / ".tools" / "dynalite" / "node_modules" / ".bin" / "dynalite"
 """Where `make test` puts it, if there is a Node."""
-
-START_SECONDS = 20
 
 
 def has_dynalite() -> bool:
@@ -23,9 +23,7 @@ def has_dynalite() -> bool:
 @contextmanager
 def dynalite() -> Iterator[str]:
     """Run dynalite, all in memory, for as long as this lasts; yield its URL."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_ports().port
     command = [str(DYNALITE), "--port", str(port), "--createTableMs", "0"]
     quiet = subprocess.DEVNULL
     process = subprocess.Popen(command, stdout=quiet, stderr=quiet, env=dict(os.environ))
@@ -39,12 +37,10 @@ def dynalite() -> Iterator[str]:
 
 def wait_for(port: int) -> None:
     """Return when something answers on *port*."""
-    ends = time.monotonic() + START_SECONDS
-    while time.monotonic() < ends:
-        try:
-            socket.create_connection(("127.0.0.1", port), timeout=1).close()
-        except OSError:
-            time.sleep(0.05)
-        else:
-            return
-    raise TimeoutError(f"nothing answers on port {port}")
+
+    def answers() -> bool:
+        with suppress(OSError), socket.create_connection(("127.0.0.1", port), PATIENCE_SECONDS):
+            return True
+        return False
+
+    wait_until(answers)

@@ -9,11 +9,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from tests.waiting import wait_for_aws
 from token_broker import clients, editor, vendorlink, vntana
 from token_broker.entry import Service
 from token_broker.environment import CLOCK, Environment
 from token_broker.tools import Clock
 from token_broker_local.context import LambdaContext
+from token_broker_local.places import TIMEOUT
 
 FLOWS: Mapping[str, Any] = {"vntana": vntana, "vendorlink": vendorlink, "editor": editor}
 
@@ -44,21 +46,26 @@ class Result:
     seconds: float
 
 
+LONG = 10 * TIMEOUT
+"""Seconds that a call may take in a race: dozens of processes share a machine."""
+
+
 def service_of(job: Job) -> Service:
     """Return the function of a job, as a Lambda of its own has it."""
     os.environ.clear()  # of what the fork server was started with
     os.environ.update(job.environment)
+    wait_for_aws()
     service = Environment(os.environ).service(FLOWS[job.flow])
     clock = Clock(lambda: CLOCK.now() + job.ahead, CLOCK.monotonic, CLOCK.sleep)
     service.use(replace(service.tools, clock=clock))
     return service
 
 
-def called(service: Service, job: Job) -> Result:
+def called(service: Service, job: Job, timeout: float = TIMEOUT) -> Result:
     """Call once, and return what came of it."""
     began = time.monotonic()
     try:
-        answer = service(dict(job.payload), LambdaContext(f"token-broker-{job.flow}"))
+        answer = service(dict(job.payload), LambdaContext(f"token-broker-{job.flow}", timeout))
     except Exception as error:  # noqa: BLE001 (the test sees which it was)
         return Result(type(error).__name__, 0, time.monotonic() - began)
     return Result(answer["source"], answer["generation"], time.monotonic() - began)
@@ -69,7 +76,7 @@ def race(job: Job, start: Any, results: Any) -> None:
     silence()
     service = service_of(job)
     threads = [
-        threading.Thread(target=lambda: (start.wait(), results.put(called(service, job))))
+        threading.Thread(target=lambda: (start.wait(), results.put(called(service, job, LONG))))
         for _ in range(job.threads)
     ]
     for thread in threads:

@@ -8,6 +8,7 @@ import pytest
 
 from tests.functions.world import World
 from tests.races.lambdas import START, Job, die
+from tests.waiting import PATIENCE_SECONDS
 from token_broker.exchange import Request
 
 ONE_LEASE = 20 + 2 + 1 + 30
@@ -22,7 +23,7 @@ def killed_at(job: Job, step: int) -> list[str]:
     process = START.Process(target=die, args=(replace(job, kill_at=step), results))
     process.start()
     process.join()
-    taken: list[str] = results.get(timeout=10)[1] if process.exitcode == 0 else []
+    taken: list[str] = results.get(timeout=PATIENCE_SECONDS)[1] if process.exitcode == 0 else []
     results.close()
     return taken
 

@@ -8,13 +8,13 @@ import pytest
 
 from tests.functions.world import World
 from tests.races.lambdas import START, Job, Result, race
+from tests.waiting import PATIENCE_SECONDS
 from token_broker import clients
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 PROCESSES, THREADS = 8, 8
-PATIENCE_SECONDS = 60
 
 
 def race_of(job: Job, processes: int = PROCESSES) -> list[Result]:

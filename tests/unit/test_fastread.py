@@ -6,12 +6,14 @@ import ssl
 import time
 import zlib
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
 from tests.certificates import certificate
 from tests.servers import Behaviour, Server, answer, says
+from tests.waiting import PATIENCE_SECONDS, SOON_SECONDS, wait_until
 from token_broker import fastread
 from token_broker.aws_environment import Endpoint, Surroundings, Unsuited
 from token_broker.fastread import KEPT_SECONDS, FastRead, fast_read
@@ -117,8 +119,7 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def fast(server: Server, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> Iterator[FastRead]:
-    monkeypatch.setattr(fastread, "TIMEOUT", 0.3)
+def fast(server: Server, clock: Clock) -> Iterator[FastRead]:
     fast = FastRead(Surroundings.of(LAMBDA | {"AWS_ENDPOINT_URL": server.url}), clock)
     yield fast
     fast.close()
@@ -171,6 +172,14 @@ def test_the_answer_is_decoded(fast: FastRead, server: Server) -> None:
     assert fast.post("dynamodb", "GetItem", {}) == {"Item": {"a": {"S": "é"}}}
 
 
+def late(taken: socket.socket) -> None:
+    """Answer when nobody waits for it any more."""
+    taken.settimeout(PATIENCE_SECONDS)
+    with suppress(TimeoutError):
+        taken.recv(1)
+    taken.sendall(answer())
+
+
 THROTTLED = b'{"__type":"com.amazonaws.dynamodb.v20120810#ProvisionedThroughputExceededException"}'
 SURPRISES: dict[str, Behaviour] = {
     "server error": says(answer(b"{}", status="500 Internal Server Error")),
@@ -187,7 +196,7 @@ SURPRISES: dict[str, Behaviour] = {
     "no length": says(b"HTTP/1.1 200 OK\r\n\r\n{}", end=True),
     "chunked": says(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n"),
     "huge": says(b"HTTP/1.1 200 OK\r\nContent-Length: 99999999\r\n\r\n"),
-    "slow": says(answer(), pause=0.5),
+    "late": late,
     "silent": says(),
     "closed": says(end=True),
     "two lengths": says(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\n{} "),
@@ -201,16 +210,24 @@ SURPRISES: dict[str, Behaviour] = {
     "an end amid the head": says(b"HTTP/1.1 200 OK\r\nContent-", end=True),
     "not HTTP": says(b"hello\r\n\r\n", end=True),
 }
+WAITED_FOR = {"late", "silent"}
+"""What nothing but the time-out ends."""
 
 
 @pytest.mark.parametrize("surprise", SURPRISES)
-def test_a_surprise_is_for_boto3(fast: FastRead, server: Server, surprise: str) -> None:
+def test_a_surprise_is_for_boto3(
+    fast: FastRead, server: Server, surprise: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """One attempt, soon over, and the next one is on a connection of its own."""
     server.behaviour = SURPRISES[surprise]
+    if surprise in WAITED_FOR:
+        monkeypatch.setattr(fastread, "TIMEOUT", 0.3)
     began = time.monotonic()
     with pytest.raises(Unsuited):
         fast.post("dynamodb", "GetItem", {})
-    assert time.monotonic() - began < 2
+    assert time.monotonic() - began < SOON_SECONDS
+    monkeypatch.setattr(fastread, "TIMEOUT", PATIENCE_SECONDS)
+    wait_until(lambda: server.asked)
     assert len(server.asked) == 1
     server.behaviour = says(answer())
     assert fast.post("dynamodb", "GetItem", {}) == {}
@@ -234,11 +251,12 @@ def test_a_header_of_two_lines_is_not_sent(server: Server) -> None:
 
 
 def test_nobody_there_is_for_boto3() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port = listener.getsockname()[1]
-    variables = LAMBDA | {"AWS_ENDPOINT_URL": f"http://127.0.0.1:{port}"}
-    with pytest.raises(Unsuited):
-        FastRead(Surroundings.of(variables)).post("kms", "Decrypt", {})
+    """At a port that is taken, so that nobody comes to listen there meanwhile."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        variables = LAMBDA | {"AWS_ENDPOINT_URL": f"http://127.0.0.1:{taken.getsockname()[1]}"}
+        with pytest.raises(Unsuited, match="ConnectionRefusedError"):
+            FastRead(Surroundings.of(variables)).post("kms", "Decrypt", {})
 
 
 # Connections

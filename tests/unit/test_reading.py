@@ -9,6 +9,7 @@ import pytest
 from moto.server import ThreadedMotoServer
 
 from tests.servers import Server, answer, says
+from tests.waiting import wait_for_aws_as_ever
 from token_broker import clients
 from token_broker.errors import BrokerError, NotConfigured, StoreUnavailable
 from token_broker.fastread import FastRead, fast_read
@@ -339,8 +340,9 @@ def test_a_table_that_answers_in_part_is_busy(erring: Callable[[bytes], Reader])
         erring(answer(json.dumps(body).encode())).items(ACME, "-", "ab")
 
 
-def test_clients_are_made_once(moto: Aws) -> None:
+def test_clients_are_made_once(moto: Aws, monkeypatch: pytest.MonkeyPatch) -> None:
     """And give up soon, for there is a caller who waits."""
+    wait_for_aws_as_ever(monkeypatch.setattr)
     with pointed_at(moto.url) as aws:
         assert clients.dynamodb() is aws.dynamodb
         made = (clients.secrets_manager(), clients.functions(), clients.events())

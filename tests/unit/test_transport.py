@@ -2,7 +2,9 @@
 
 import gzip
 import logging
+import select
 import socket
+import threading
 import time
 import traceback
 import zlib
@@ -11,7 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.servers import Behaviour, Server, answer, says
+from tests.servers import Behaviour, Server, answer, drips, says
+from tests.waiting import PATIENCE_SECONDS, SOON_SECONDS
+from token_broker import sockets
 from token_broker.bodies import LARGEST_BODY
 from token_broker.errors import (
     UpstreamContractChanged,
@@ -22,6 +26,7 @@ from token_broker.exchange import Request, Response
 from token_broker.transport import IDLE_SECONDS, Transport
 
 CANARY = "c4nary-p4ss/word"
+NOW = 1_440_938_160.0
 
 
 @pytest.fixture
@@ -38,7 +43,9 @@ def serve() -> Iterator[Callable[..., Server]]:
 
 
 @pytest.fixture
-def transport() -> Iterator[Transport]:
+def transport(monkeypatch: pytest.MonkeyPatch) -> Iterator[Transport]:
+    """Return one for which no time passes between two requests."""
+    monkeypatch.setattr("token_broker.transport.time", lambda: NOW)
     transport = Transport()
     yield transport
     transport.close()
@@ -56,7 +63,9 @@ def post(url: str, json: object = None, **headers: str) -> Request:
     return Request("POST", f"{url}/p", step="login", json=json, headers=named)
 
 
-def failure(transport: Transport, request: Request, seconds: float = 2.0) -> UpstreamError:
+def failure(
+    transport: Transport, request: Request, seconds: float = PATIENCE_SECONDS
+) -> UpstreamError:
     """Return the error that *request* ends in, having searched it for what must not be there."""
     with pytest.raises(UpstreamError) as caught:
         transport.send(request, seconds)
@@ -79,7 +88,7 @@ def test_a_body_is_sent_as_it_is(serve: Serve, transport: Transport) -> None:
     """The bytes are the request's own, as JSON, and nothing of the library's identity is told."""
     server = serve()
     request = post(server.url, {"p": "é"}, x_auth_token="t")
-    transport.send(request, 2)
+    transport.send(request, PATIENCE_SECONDS)
     head, _, body = server.asked[0].partition(b"\r\n\r\n")
     lines = dict(line.split(": ", 1) for line in head.decode().lower().split("\r\n")[1:])
     assert body == request.body
@@ -97,7 +106,9 @@ def test_a_body_is_sent_as_it_is(serve: Serve, transport: Transport) -> None:
 
 def test_a_request_may_have_its_own_content_type(serve: Serve, transport: Transport) -> None:
     server = serve()
-    transport.send(post(server.url, {}, content_type="application/json; charset=utf-8"), 2)
+    transport.send(
+        post(server.url, {}, content_type="application/json; charset=utf-8"), PATIENCE_SECONDS
+    )
     assert server.asked[0].lower().count(b"content-type") == 1
     assert b"application/json; charset=utf-8" in server.asked[0]
 
@@ -105,7 +116,7 @@ def test_a_request_may_have_its_own_content_type(serve: Serve, transport: Transp
 def test_a_post_without_body_says_so(serve: Serve, transport: Transport) -> None:
     """A server that waits for a body would wait for ever."""
     server = serve()
-    transport.send(post(server.url), 2)
+    transport.send(post(server.url), PATIENCE_SECONDS)
     assert b"content-length: 0" in server.asked[0].lower()
     assert b"content-type" not in server.asked[0].lower()
 
@@ -123,15 +134,15 @@ def test_the_environment_is_not_heeded(
         "ALL_PROXY": proxy.url,
     }.items():
         monkeypatch.setenv(name, value)
-    transport.send(post(server.url, authorization="Bearer mine"), 2)
+    transport.send(post(server.url, authorization="Bearer mine"), PATIENCE_SECONDS)
     assert b"authorization: Bearer mine\r\n" in server.asked[0]
     assert proxy.connections == 0
 
 
 def test_cookies_are_forgotten(serve: Serve, transport: Transport) -> None:
     server = serve(says(answer(b"{}", "Set-Cookie: session=1; Path=/")))
-    transport.send(get(server.url), 2)
-    transport.send(get(server.url), 2)
+    transport.send(get(server.url), PATIENCE_SECONDS)
+    transport.send(get(server.url), PATIENCE_SECONDS)
     assert b"cookie" not in server.asked[1].lower()
 
 
@@ -141,7 +152,7 @@ def test_cookies_are_forgotten(serve: Serve, transport: Transport) -> None:
 def test_header_names_are_in_lower_case(serve: Serve, transport: Transport) -> None:
     """A folded value, which could not be sent on, is in one line."""
     server = serve(says(answer(b"{}", "X-AUTH-Token: a\r\n b", "x-B: é")))
-    headers = transport.send(get(server.url), 2).headers
+    headers = transport.send(get(server.url), PATIENCE_SECONDS).headers
     assert headers["x-auth-token"] == "a b"
     assert headers["x-b"] == "é"
 
@@ -151,7 +162,7 @@ def test_any_status_is_an_answer(serve: Serve, transport: Transport, status: int
     """A redirect too: it is not followed, for nobody knows who is there."""
     elsewhere = serve()
     server = serve(says(answer(b"", f"Location: {elsewhere.url}/", status=f"{status} X")))
-    assert transport.send(post(server.url, {}), 2) == Response(
+    assert transport.send(post(server.url, {}), PATIENCE_SECONDS) == Response(
         status, {"content-length": "0", "location": f"{elsewhere.url}/"}
     )
     assert elsewhere.connections == 0
@@ -162,16 +173,18 @@ def test_where_a_redirect_leads_does_not_matter(
     serve: Serve, transport: Transport, location: str
 ) -> None:
     server = serve(says(answer(b"", f"Location: {location}", status="302 Found")))
-    assert transport.send(get(server.url), 2).status == 302
+    assert transport.send(get(server.url), PATIENCE_SECONDS).status == 302
 
 
 def test_a_body_of_unknown_length_is_read_to_its_end(serve: Serve, transport: Transport) -> None:
     chunked = (
         b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n"
     )
-    assert transport.send(get(serve(says(chunked)).url), 2).content == b"abcde"
+    assert transport.send(get(serve(says(chunked)).url), PATIENCE_SECONDS).content == b"abcde"
     closed = b"HTTP/1.0 200 OK\r\n\r\nabc"
-    assert transport.send(get(serve(says(closed, end=True)).url), 2).content == b"abc"
+    assert (
+        transport.send(get(serve(says(closed, end=True)).url), PATIENCE_SECONDS).content == b"abc"
+    )
 
 
 @pytest.mark.parametrize(
@@ -188,16 +201,16 @@ def test_compression_is_undone(
 ) -> None:
     """Though nobody asked for it: some servers compress whatever they are told."""
     server = serve(says(answer(body, f"Content-Encoding: {encoding}")))
-    assert transport.send(get(server.url), 2).content == b'{"a":1}'
+    assert transport.send(get(server.url), PATIENCE_SECONDS).content == b'{"a":1}'
 
 
 # Size
 
 
 def test_the_largest_body(serve: Serve, transport: Transport) -> None:
-    assert len(transport.send(get(serve(says(answer(b"x" * LARGEST_BODY))).url), 5).content) == (
-        LARGEST_BODY
-    )
+    assert len(
+        transport.send(get(serve(says(answer(b"x" * LARGEST_BODY))).url), PATIENCE_SECONDS).content
+    ) == (LARGEST_BODY)
 
 
 ENDLESS = (
@@ -224,7 +237,7 @@ BOMB = gzip.compress(b"0" * 50_000_000, mtime=0)
 def test_a_body_beyond_the_bound_is_not_taken(
     serve: Serve, transport: Transport, raw: bytes
 ) -> None:
-    error = failure(transport, get(serve(says(raw)).url), 5)
+    error = failure(transport, get(serve(says(raw)).url))
     assert isinstance(error, UpstreamContractChanged)
     assert error.detail == "look: the answer is too large"
 
@@ -251,18 +264,13 @@ def test_what_cannot_be_decompressed(
 OK = b"HTTP/1.1 200 OK\r\n"
 FOUND = b"HTTP/1.1 302 Found\r\nLocation: /\r\n"
 CHUNKED = b"Transfer-Encoding: chunked\r\n\r\n"
-SIZED = b"Content-Length: 100\r\n\r\n"
-
-
-def drips(head: bytes, drop: bytes, count: int = 90) -> Behaviour:
-    return says(head, *[drop] * count, pause=0.05)
-
+SIZED = b"Content-Length: 1000000\r\n\r\n"
 
 DRIPS = {
-    "says nothing": drips(b"", b""),
+    "says nothing": says(),
     "status line": drips(b"", b"H"),
     "header bytes": drips(OK, b"x"),
-    "header lines": drips(OK, b"x-y: z\r\n"),
+    "header lines": drips(OK, b"x-y: z\r\n", pause=0.35),  # a head has a hundred of them at most
     "interim answers": drips(b"", b"HTTP/1.1 100 Continue\r\n\r\n"),
     "body": drips(OK + SIZED, b"x"),
     "chunks": drips(OK + CHUNKED, b"1\r\nx\r\n"),
@@ -280,7 +288,7 @@ def test_a_server_that_drips_does_not_pass_the_deadline(
     server = serve(DRIPS[drip])
     began = time.monotonic()
     error = failure(transport, get(server.url), 0.4)
-    assert time.monotonic() - began < 1.5
+    assert time.monotonic() - began < SOON_SECONDS
     assert isinstance(error, UpstreamUnavailable)
     assert error.detail == "look: timed out"
 
@@ -290,7 +298,7 @@ def test_a_server_that_reads_nothing_does_not_pass_the_deadline(transport: Trans
         began = time.monotonic()
         url = f"http://127.0.0.1:{deaf.getsockname()[1]}"
         error = failure(transport, post(url, "x" * 30_000_000), 0.4)
-    assert time.monotonic() - began < 2
+    assert time.monotonic() - began < SOON_SECONDS
     assert error.detail == "login: timed out"
 
 
@@ -299,18 +307,21 @@ def test_a_slow_handshake_does_not_pass_the_deadline(transport: Transport) -> No
         began = time.monotonic()
         url = f"https://127.0.0.1:{deaf.getsockname()[1]}"
         error = failure(transport, get(url), 0.4)
-    assert time.monotonic() - began < 1.5
+    assert time.monotonic() - began < SOON_SECONDS
     assert error.detail == "look: timed out"
 
 
 def test_a_slow_resolver_does_not_pass_the_deadline() -> None:
+    is_over = threading.Event()
+
     def slow(_: str) -> list[str]:
-        time.sleep(2)
+        is_over.wait(PATIENCE_SECONDS)
         return ["8.8.8.8"]
 
     began = time.monotonic()
     error = failure(Transport(resolve=slow), get("https://a.example"), 0.3)
-    assert time.monotonic() - began < 1.5
+    assert time.monotonic() - began < SOON_SECONDS
+    is_over.set()
     assert error.detail == "look: timed out"
 
 
@@ -326,14 +337,14 @@ def test_without_time_nothing_is_sent(serve: Serve, transport: Transport) -> Non
 def test_steps_share_a_connection(serve: Serve, transport: Transport) -> None:
     server = serve()
     for _ in range(3):
-        transport.send(post(server.url, {}), 2)
+        transport.send(post(server.url, {}), PATIENCE_SECONDS)
     assert server.connections == 1
 
 
 def test_a_redirect_and_an_error_keep_the_connection(serve: Serve, transport: Transport) -> None:
     server = serve(says(answer(b"no", "Location: /", status="302 Found")))
     for _ in range(3):
-        transport.send(post(server.url, {}), 2)
+        transport.send(post(server.url, {}), PATIENCE_SECONDS)
     assert server.connections == 1
 
 
@@ -342,20 +353,30 @@ def test_an_idle_connection_is_not_used_again(
 ) -> None:
     """A frozen function does not hear that the server closed it."""
     server = serve()
-    transport.send(get(server.url), 2)
-    later = time.time() + IDLE_SECONDS + 1
-    monkeypatch.setattr("token_broker.transport.time", lambda: later)
-    transport.send(get(server.url), 2)
-    transport.send(get(server.url), 2)
+    transport.send(get(server.url), PATIENCE_SECONDS)
+    monkeypatch.setattr("token_broker.transport.time", lambda: NOW + IDLE_SECONDS + 1)
+    transport.send(get(server.url), PATIENCE_SECONDS)
+    transport.send(get(server.url), PATIENCE_SECONDS)
     assert server.connections == 2
 
 
-def test_a_connection_that_was_closed_is_made_anew(serve: Serve, transport: Transport) -> None:
+def test_a_connection_that_was_closed_is_made_anew(
+    serve: Serve, transport: Transport, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The server's goodbye is seen before anything is sent."""
+    made: list[socket.socket] = []
+
+    def connected(host: str, port: int) -> socket.socket:
+        made.append(sockets._connected(host, port))
+        return made[-1]
+
+    monkeypatch.setattr(
+        sockets._Connection, "_new_conn", lambda self: connected(self.host, self.port)
+    )
     server = serve(says(answer(), end=True))
-    transport.send(post(server.url, {}), 2)
-    time.sleep(0.05)
-    transport.send(post(server.url, {}), 2)
+    transport.send(post(server.url, {}), PATIENCE_SECONDS)
+    assert select.select(made, [], [], PATIENCE_SECONDS)[0], "no goodbye"
+    transport.send(post(server.url, {}), PATIENCE_SECONDS)
     assert server.connections == 2
 
 
@@ -369,7 +390,7 @@ def test_a_request_is_never_sent_twice(serve: Serve, transport: Transport) -> No
             taken.shutdown(socket.SHUT_RDWR)
 
     server = serve(once)
-    transport.send(post(server.url, {}), 2)
+    transport.send(post(server.url, {}), PATIENCE_SECONDS)
     error = failure(transport, post(server.url, {}))
     assert isinstance(error, UpstreamUnavailable)
     assert error.detail == "login: the connection broke off"
@@ -404,9 +425,10 @@ def test_what_is_not_http(serve: Serve, transport: Transport, raw: bytes) -> Non
 
 
 def test_nobody_listens(transport: Transport) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port = listener.getsockname()[1]
-    error = failure(transport, get(f"http://127.0.0.1:{port}"))
+    """On a port that is taken, so that nobody comes to listen there meanwhile."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        error = failure(transport, get(f"http://127.0.0.1:{taken.getsockname()[1]}"))
     assert isinstance(error, UpstreamUnavailable)
     assert error.detail == "look: could not connect"
 
@@ -419,5 +441,5 @@ def test_no_header_is_logged(
     caplog.set_level(logging.DEBUG, "urllib3.connection")
     for secret in ("no colon", "x: y\r\nno colon"):
         raw = OK + f"{secret}\r\nx-auth-token: {CANARY}\r\n\r\n".encode()
-        transport.send(post(serve(says(raw, end=True)).url), 2)
+        transport.send(post(serve(says(raw, end=True)).url), PATIENCE_SECONDS)
     assert CANARY not in caplog.text

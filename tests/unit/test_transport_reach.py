@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from tests.certificates import certificate
-from tests.servers import Server, answer, says
+from tests.servers import Server, answer, drips, says
+from tests.waiting import PATIENCE_SECONDS, SOON_SECONDS
 from token_broker.errors import UpstreamError, UpstreamRefused, UpstreamUnavailable
 from token_broker.exchange import Request
 from token_broker.journeys import resolve
@@ -30,7 +31,7 @@ def leading(*addresses: str) -> Callable[[str], list[str]]:
 
 def refusal(transport: Transport, url: str) -> str:
     with pytest.raises(UpstreamRefused) as caught:
-        transport.send(get(url), 2)
+        transport.send(get(url), PATIENCE_SECONDS)
     return caught.value.detail
 
 
@@ -84,7 +85,7 @@ def test_the_judged_address_is_the_one_that_is_called(server: Server) -> None:
     """The name is looked up once, so that a second answer (rebinding) has no say."""
     lookups = iter([["127.0.0.1"], ["10.0.0.1"]])
     transport = Transport(resolve=lambda _: next(lookups))
-    assert transport.send(get(f"http://localhost:{server.port}/"), 2).status == 200
+    assert transport.send(get(f"http://localhost:{server.port}/"), PATIENCE_SECONDS).status == 200
     transport.close()
     assert refusal(transport, f"http://localhost:{server.port}/") == INTERNAL
 
@@ -96,7 +97,7 @@ def test_localhost_may_not_lead_elsewhere() -> None:
 
 def test_the_next_address_is_tried(server: Server) -> None:
     transport = Transport(resolve=leading("::1", "127.0.0.1"))
-    assert transport.send(get(f"http://localhost:{server.port}/"), 2).status == 200
+    assert transport.send(get(f"http://localhost:{server.port}/"), PATIENCE_SECONDS).status == 200
     transport.close()
 
 
@@ -116,19 +117,21 @@ def test_a_name_that_leads_nowhere(failure: Exception | None) -> None:
         return []
 
     with pytest.raises(UpstreamUnavailable, match="look: the host's name leads nowhere"):
-        Transport(resolve=nowhere).send(get("https://a.example/"), 2)
+        Transport(resolve=nowhere).send(get("https://a.example/"), PATIENCE_SECONDS)
 
 
 def test_a_slow_resolver_is_not_waited_for() -> None:
     """It has as long as a connection has, so that there is time left for another try."""
+    is_over = threading.Event()
 
     def slow(_: str) -> list[str]:
-        time.sleep(1)
+        is_over.wait(PATIENCE_SECONDS)
         return ["8.8.8.8"]
 
     transport = Transport(resolve=slow, connect_seconds=0.1)
     with pytest.raises(UpstreamUnavailable, match="looking the host's name up timed out"):
-        transport.send(get("https://a.example/"), 2)
+        transport.send(get("https://a.example/"), 10 * PATIENCE_SECONDS)
+    is_over.set()
 
 
 def test_the_system_resolver() -> None:
@@ -144,13 +147,17 @@ def secure(pem: Path, private: Path) -> Server:
     return Server(says(answer(b"secure")), tls=context)
 
 
-def test_a_verified_server_is_talked_to(tmp_path: Path) -> None:
-    """And the connection is kept, as without TLS."""
+def test_a_verified_server_is_talked_to(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And the connection is kept, as without TLS, if no time passes between two requests."""
+    monkeypatch.setattr("token_broker.transport.time", lambda: 1_440_938_160.0)
     pem, private = certificate(tmp_path)
     server = secure(pem, private)
     transport = Transport(ca_file=str(pem))
     for _ in range(3):
-        assert transport.send(get(f"https://127.0.0.1:{server.port}/"), 2).content == b"secure"
+        assert (
+            transport.send(get(f"https://127.0.0.1:{server.port}/"), PATIENCE_SECONDS).content
+            == b"secure"
+        )
     assert server.connections == 1
     transport.close()
     server.close()
@@ -163,7 +170,10 @@ def test_an_internal_host_may_lead_inside(tmp_path: Path) -> None:
     transport = Transport(
         frozenset({"vendor.test"}), resolve=leading("127.0.0.1"), ca_file=str(pem)
     )
-    assert transport.send(get(f"https://vendor.test:{server.port}/"), 2).content == b"secure"
+    assert (
+        transport.send(get(f"https://vendor.test:{server.port}/"), PATIENCE_SECONDS).content
+        == b"secure"
+    )
     transport.close()
     server.close()
 
@@ -172,7 +182,7 @@ def test_a_server_without_tls_is_told_nothing() -> None:
     with socket.create_server(("127.0.0.1", 0)) as plain:
         threading.Thread(target=_greet, args=(plain,), daemon=True).start()
         with pytest.raises(UpstreamUnavailable, match="look: TLS could not be agreed on"):
-            Transport().send(get(f"https://127.0.0.1:{plain.getsockname()[1]}/"), 2)
+            Transport().send(get(f"https://127.0.0.1:{plain.getsockname()[1]}/"), PATIENCE_SECONDS)
 
 
 def _greet(plain: socket.socket) -> None:
@@ -189,7 +199,7 @@ def test_a_server_that_cannot_prove_itself_is_told_nothing(tmp_path: Path, fault
     server = secure(pem, private)
     transport = Transport(ca_file=None if fault == "unknown authority" else str(pem))
     with pytest.raises(UpstreamError, match=r"^look: its TLS certificate is not accepted$"):
-        transport.send(get(f"https://127.0.0.1:{server.port}/"), 2)
+        transport.send(get(f"https://127.0.0.1:{server.port}/"), PATIENCE_SECONDS)
     assert server.asked == []
     server.close()
 
@@ -197,10 +207,12 @@ def test_a_server_that_cannot_prove_itself_is_told_nothing(tmp_path: Path, fault
 def test_a_server_that_drips_under_tls_does_not_pass_the_deadline(tmp_path: Path) -> None:
     pem, private = certificate(tmp_path)
     server = secure(pem, private)
-    server.behaviour = says(b"HTTP/1.1 200 OK\r\n", *[b"x-y: z\r\n"] * 90, pause=0.05)
+    server.behaviour = drips(b"HTTP/1.1 200 OK\r\n", b"x-y: z\r\n", pause=0.35)
     transport = Transport(ca_file=str(pem))
+    began = time.monotonic()
     with pytest.raises(UpstreamUnavailable, match="look: timed out"):
         transport.send(get(f"https://127.0.0.1:{server.port}/"), 0.4)
+    assert time.monotonic() - began < SOON_SECONDS
     server.close()
 
 
@@ -209,5 +221,5 @@ def test_a_head_cut_short_under_tls_is_no_answer(tmp_path: Path) -> None:
     server = secure(pem, private)
     server.behaviour = says(b"HTTP/1.1 200 OK\r\nx-auth-token: half", end=True)
     with pytest.raises(UpstreamUnavailable, match="look: the connection broke off"):
-        Transport(ca_file=str(pem)).send(get(f"https://127.0.0.1:{server.port}/"), 2)
+        Transport(ca_file=str(pem)).send(get(f"https://127.0.0.1:{server.port}/"), PATIENCE_SECONDS)
     server.close()

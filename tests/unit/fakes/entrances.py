@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 from urllib.parse import urlsplit
 
+from tests.waiting import PATIENCE_SECONDS
 from token_broker.errors import UpstreamUnavailable
 from token_broker.exchange import Request, Response
 from token_broker_fakes.fake import Fake
@@ -48,7 +49,9 @@ class ByHttp:
             self.servers[id(fake)] = fake.serve()
         if id(fake) not in self.connections:
             address = self.servers[id(fake)].address
-            self.connections[id(fake)] = http.client.HTTPConnection(address, timeout=5)
+            self.connections[id(fake)] = http.client.HTTPConnection(
+                address, timeout=PATIENCE_SECONDS
+            )
         return self.connections[id(fake)]
 
     def send(self, connection: http.client.HTTPConnection, request: Request) -> Response:

@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from tests.waiting import PATIENCE_SECONDS, SOON_SECONDS
 from token_broker_fakes.__main__ import chosen
 
 COMMAND = [sys.executable, "-W", "error", "-m", "token_broker_fakes"]
@@ -43,7 +44,7 @@ def fetched(line: str) -> Any:
     method = (re.findall(r"-X (\w+)", line) or ["GET"])[0]
     body = (re.findall(r"-d '(.*)'", line) or [None])[0]
     request = urllib.request.Request(url, body.encode() if body else None, method=method)  # noqa: S310 (loopback)
-    with urllib.request.urlopen(request, timeout=5) as answer:  # noqa: S310 (the same)
+    with urllib.request.urlopen(request, timeout=PATIENCE_SECONDS) as answer:  # noqa: S310 (the same)
         return json.load(answer)
 
 
@@ -70,8 +71,8 @@ def test_signals_end_it_at_once(
     with socket.create_connection((address[0], int(address[1]))):
         begun = time.monotonic()
         process.send_signal(number)
-        assert process.wait(5) == 0
-    assert time.monotonic() - begun < 2
+        assert process.wait(PATIENCE_SECONDS) == 0
+    assert time.monotonic() - begun < SOON_SECONDS
     assert process.stdout
     assert process.stdout.read() == ""
 
@@ -84,7 +85,7 @@ def test_port_that_is_taken_is_named() -> None:
             [*COMMAND, "--vntana-port=0", f"--vendorlink-port={port}", "--editor-port=0"],
             capture_output=True,
             text=True,
-            timeout=20,
+            timeout=PATIENCE_SECONDS,
             check=False,
         )
     assert ended.returncode == 1
@@ -120,7 +121,7 @@ def test_environment_is_not_needed() -> None:
         env={name: os.environ[name] for name in ("PATH", "PYTHONPATH") if name in os.environ},
         capture_output=True,
         text=True,
-        timeout=20,
+        timeout=PATIENCE_SECONDS,
         check=True,
     )
     assert "--vendorlink-port" in ended.stdout

@@ -5,6 +5,7 @@ import pytest
 from tests.unit.fakes.editor_client import NOW, client
 from tests.unit.fakes.entrances import Ask, ByCall
 from tests.unit.fakes.played import Played
+from tests.waiting import PATIENCE_SECONDS
 from token_broker_fakes import EditorModes
 
 plays = Played(EditorModes)
@@ -114,7 +115,7 @@ def test_header_in_another_case(mode: str, status: int) -> None:
     token = visitor.token()
     with visitor.fake.serve() as server:
         for name, expected in {"x-api-token": 200, "X-Api-Token": status}.items():
-            connection = http.client.HTTPConnection(server.address, timeout=5)
+            connection = http.client.HTTPConnection(server.address, timeout=PATIENCE_SECONDS)
             connection.request("GET", "/verify", headers={name: token})
             assert connection.getresponse().status == expected
             connection.close()

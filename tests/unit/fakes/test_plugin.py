@@ -8,6 +8,7 @@ from random import Random
 
 import pytest
 
+from tests.waiting import PATIENCE_SECONDS
 from token_broker.exchange import Request
 from token_broker_fakes import FakeEditor, FakeVendorlink, FakeVntana
 
@@ -21,7 +22,7 @@ def test_fixtures_are_served(
     fakes = (fake_vntana, fake_vendorlink, fake_editor)
     assert len({fake.url for fake in fakes}) == 3
     for fake in fakes:
-        with urllib.request.urlopen(f"{fake.url}/_control", timeout=5) as answer:  # noqa: S310 (loopback)
+        with urllib.request.urlopen(f"{fake.url}/_control", timeout=PATIENCE_SECONDS) as answer:  # noqa: S310 (loopback)
             assert answer.status == 200
         before = fake.now
         fake.advance(60)
@@ -121,7 +122,7 @@ def test_issue_hands_out_what_the_vendor_accepts(
         (editor["base_url"].replace("editor", "verify"), editor["headers"]),
     ]:
         request = urllib.request.Request(url, headers=headers)  # noqa: S310 (loopback)
-        with urllib.request.urlopen(request, timeout=5) as answer:  # noqa: S310 (loopback)
+        with urllib.request.urlopen(request, timeout=PATIENCE_SECONDS) as answer:  # noqa: S310 (loopback)
             assert answer.status == 200
     assert fake_vntana.log[-1].led_to == "used: workspace token of tables"
 

@@ -1,0 +1,46 @@
+"""For how long a test waits: a machine that is busy is no defect of what is tested."""
+
+import time
+from collections.abc import Callable
+from typing import Any, TypeAlias
+
+from token_broker import clients, fastread
+
+PATIENCE_SECONDS = 60
+"""For what must happen. It costs nothing where it does, so only a defect takes as long."""
+
+SOON_SECONDS = 30
+"""What ends at once ends before this on any machine; what it must not wait for lasts far longer."""
+
+Put: TypeAlias = Callable[[Any, str, Any], object]
+"""Sets an attribute: for good, as `setattr`, or for a test, as a `MonkeyPatch` does."""
+
+_NEW, _TIMEOUT = clients._new, fastread.TIMEOUT
+
+
+def wait_until(condition: Callable[[], object]) -> None:
+    """Return when *condition* holds."""
+    ends = time.monotonic() + PATIENCE_SECONDS
+    while not condition():
+        assert time.monotonic() < ends, "it does not happen"
+        time.sleep(0.001)
+
+
+def wait_for_aws(put: Put = setattr) -> None:
+    """Have the broker wait for AWS, which is on this machine, as long as a busy machine takes.
+
+    Only its sockets: what it decides by the time that is left, it decides as ever.
+    """
+
+    def patient(service: str, patience: clients.Patience) -> Any:
+        seconds = {"connect_seconds": PATIENCE_SECONDS, "read_seconds": PATIENCE_SECONDS}
+        return _NEW(service, patience._replace(**seconds))
+
+    put(clients, "_new", patient)
+    put(fastread, "TIMEOUT", PATIENCE_SECONDS)
+
+
+def wait_for_aws_as_ever(put: Put) -> None:
+    """Have the broker wait for AWS as long as it does in a Lambda."""
+    put(clients, "_new", _NEW)
+    put(fastread, "TIMEOUT", _TIMEOUT)
