@@ -155,6 +155,10 @@ def test_a_parameter_cannot_open_what_a_policy_closes(
     [
         ({"SnapStart": "enabled", "ProvisionedConcurrency": "1"}, "Lambda has SnapStart or"),
         ({"DomainName": "a.b"}, "DomainName needs"),
+        (
+            {"DomainName": "a.b", "CertificateArn": "arn:c", "VpcEndpointIds": ENDPOINT},
+            "DomainName is for a public API",
+        ),
         ({"SubnetIds": "subnet-1"}, "SubnetIds need"),
         ({"TeamKeys": "required"}, "TeamKeys needs"),
     ],
