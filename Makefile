@@ -57,7 +57,7 @@ test: $(READY) $(DYNALITE)  ## Run every check and test.
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
-	@$(BIN)/pytest -n auto tests/unit --cov --cov-report=
+	@$(BIN)/pytest -n auto --dist worksteal tests/unit --cov --cov-report=
 	@$(BIN)/coverage report --include='$(WHOLE)' --fail-under=100
 	@$(BIN)/pytest -n auto --dist worksteal --ignore=tests/unit
 
