@@ -32,6 +32,12 @@ settings.register_profile("explore", patient, max_examples=5_000)
 settings.load_profile("repeatable")
 
 
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Begin with what takes long, where there are several workers: so none is left to wait."""
+    if hasattr(config, "workerinput"):
+        items.sort(key=lambda item: item.get_closest_marker("slow") is None)
+
+
 @pytest.fixture(scope="session", autouse=True)
 def _patience() -> "Iterator[None]":
     """Wait for AWS as long as a busy machine takes."""

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.planted.defects import DEFECTS, Defect
+from tests.sharing import once
 from tests.template.test_rules import SPOILT
 from tests.waiting import PATIENCE_SECONDS
 
@@ -30,8 +31,13 @@ def shown(threat: str) -> list[tuple[str, str]]:
 
 @pytest.fixture(scope="module")
 def report(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, Mapping[str, object]]:
-    """Plant all of them in a process of their own, and return what came of each."""
-    path = tmp_path_factory.mktemp("planted") / "report.json"
+    """Plant all of them in a process of their own, once, and return what came of each."""
+    folder = tmp_path_factory.mktemp("planted")
+    return once(tmp_path_factory, "planted", lambda: planted(folder / "report.json"))
+
+
+def planted(path: Path) -> Mapping[str, Mapping[str, object]]:
+    """Have it written to *path* what comes of each defect, and return that."""
     run = [sys.executable, "-m", "tests.planted", str(path)]
     clean = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
     done = subprocess.run(

@@ -4,10 +4,8 @@ pytest tests/protocol/test_model.py                  and the tables at its end
 python -m tests.protocol.model --trace fence         what happens without a guard
 """
 
-from collections.abc import Callable, Iterator
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Callable
 from dataclasses import fields
-from multiprocessing import get_context
 
 import pytest
 
@@ -17,9 +15,9 @@ from tests.protocol.model.rules import Guards, Promises, Scenario
 from tests.protocol.model.runs import Run, run
 from tests.protocol.model.scenarios import SCENARIOS
 from tests.protocol.model.tables import of_mutants, of_scenarios
+from tests.sharing import once
 
 NEEDED = [one for one in MUTANTS if one.breaks]
-NAMES = [one.name for one in reversed(SCENARIOS)] + [one.name for one in MUTANTS]
 REDUNDANT = [one for one in MUTANTS if not one.breaks]
 
 Runs = Callable[[str], Run]
@@ -30,22 +28,9 @@ LONGEST_SECONDS = 120
 
 
 @pytest.fixture(scope="module")
-def runs(request: pytest.FixtureRequest) -> Iterator[Runs]:
-    """Explore what the selected tests want, once and on all cores, the longest first."""
-    wanted = {name for item in request.session.items for name in names_of(item)}
-    with ProcessPoolExecutor(mp_context=get_context("spawn")) as pool:
-        futures = {name: pool.submit(run, name) for name in NAMES if name in wanted}
-        yield lambda name: futures[name].result()
-        pool.shutdown(cancel_futures=True)
-
-
-def names_of(test: pytest.Item) -> list[str]:
-    """Return the scenarios and mutants that a test is about."""
-    if isinstance(test, pytest.Function) and test.originalname == "test_tables":
-        return NAMES
-    values = getattr(test, "callspec", None)
-    known = values.params.values() if values else ()
-    return [one.name for one in known if isinstance(one, Scenario | Mutant)]
+def runs(tmp_path_factory: pytest.TempPathFactory) -> Runs:
+    """Explore what a test wants, once for all tests and workers."""
+    return lambda name: once(tmp_path_factory, f"model: {name}", lambda: run(name))
 
 
 @pytest.mark.slow
