@@ -5,12 +5,16 @@ from collections.abc import Callable
 from typing import Any, TypeAlias
 
 from token_broker import clients, fastread
+from token_broker_local.places import TIMEOUT
 
 PATIENCE_SECONDS = 60
 """For what must happen. It costs nothing where it does, so only a defect takes as long."""
 
 SOON_SECONDS = 30
 """What ends at once ends before this on any machine; what it must not wait for lasts far longer."""
+
+CALL_SECONDS = 10 * TIMEOUT
+"""For a function's call, where not its limit is to decide what comes of it."""
 
 Put: TypeAlias = Callable[[Any, str, Any], object]
 """Sets an attribute: for good, as `setattr`, or for a test, as a `MonkeyPatch` does."""

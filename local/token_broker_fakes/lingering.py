@@ -6,7 +6,7 @@ import time
 LINGER_SECONDS = 2.0
 """For how long what a client still sends is read and forgotten."""
 
-PIECE = 1 << 16
+PIECE_BYTES = 1 << 16
 
 
 def linger(connection: socket.socket) -> None:
@@ -21,7 +21,7 @@ def linger(connection: socket.socket) -> None:
         connection.shutdown(socket.SHUT_WR)
         while (left := until - time.monotonic()) > 0:
             connection.settimeout(left)
-            if not connection.recv(PIECE):
+            if not connection.recv(PIECE_BYTES):
                 return
     except OSError:
         return  # the client is gone, is silent for too long, or was cut off by a fault

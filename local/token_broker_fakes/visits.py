@@ -14,7 +14,10 @@ if TYPE_CHECKING:
     from token_broker_fakes.serving import Door
 
 LARGEST_BODY = 10 << 20
-LONGEST_LENGTH = len(str(LARGEST_BODY))
+"""Bytes, of which no vendor's request has so many."""
+
+LENGTH_DIGITS = len(str(LARGEST_BODY))
+"""Of a length that is read: `int` takes not any number of them."""
 
 
 class Visit(BaseHTTPRequestHandler):
@@ -46,7 +49,7 @@ class Visit(BaseHTTPRequestHandler):
         length = self.headers.get("content-length", "0")
         if "transfer-encoding" in self.headers or not (length.isascii() and length.isdigit()):
             return Answer(411, {}, b"", "no length")
-        if len(length) > LONGEST_LENGTH or int(length) > LARGEST_BODY:
+        if len(length) > LENGTH_DIGITS or int(length) > LARGEST_BODY:
             return Answer(413, {}, b"", "too long")
         return self.rfile.read(int(length))
 

@@ -24,7 +24,9 @@ TICK = 0.05
 IDLE = 60.0
 """Seconds after which a connection on which nothing comes is closed."""
 
-LONGEST_LENGTH = len(str(BODY_LIMIT))
+LENGTH_DIGITS = len(str(BODY_LIMIT))
+"""Of a length that is read: `int` takes not any number of them."""
+
 HEX_DIGITS = string.hexdigits.encode()
 
 BODILESS = {HTTPStatus.NO_CONTENT, HTTPStatus.NOT_MODIFIED}
@@ -102,7 +104,7 @@ class Exchange(BaseHTTPRequestHandler):
         length = self.headers.get("Content-Length", "0")
         if not (length.isascii() and length.isdigit()):
             raise refusals.bad_request()
-        if len(length) > LONGEST_LENGTH or int(length) > BODY_LIMIT:
+        if len(length) > LENGTH_DIGITS or int(length) > BODY_LIMIT:
             raise refusals.too_large()
         return self.rfile.read(int(length))
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from tests.counting import calls_within
 from tests.functions.world import World
 from token_broker_local.context import LambdaContext
 
@@ -120,19 +121,7 @@ def test_a_hit_in_memory_makes_few_calls(world: World, flow: str, connection: st
     event = {"connection": connection} | BODIES[flow]
     service, context = world.service(flow), LambdaContext("function")
     assert service(event, context)["source"] == "memory"
-    count = 0
-
-    def counted(frame: object, what: str, argument: object) -> None:
-        nonlocal count
-        del frame, argument
-        count += what in {"call", "c_call"}
-
-    sys.setprofile(counted)
-    try:
-        service(event, context)
-    finally:
-        sys.setprofile(None)
-    assert count <= MOST_CALLS[flow]
+    assert calls_within(lambda: service(event, context)) <= MOST_CALLS[flow]
 
 
 def own(modules: list[str]) -> set[str]:

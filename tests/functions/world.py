@@ -13,21 +13,19 @@ from typing import TYPE_CHECKING, Any
 
 import boto3
 
+from tests.waiting import CALL_SECONDS
 from token_broker import editor, vendorlink, vntana
 from token_broker.entry import Service
 from token_broker.environment import CLOCK, Environment
 from token_broker.tools import Clock, Tools
 from token_broker_fakes import FakeEditor, FakeVendorlink, FakeVntana
 from token_broker_local.context import LambdaContext
-from token_broker_local.places import TABLE, TIMEOUT, secret_name
+from token_broker_local.places import TABLE, secret_name
 
 if TYPE_CHECKING:
     from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
 FLOWS: Mapping[str, Any] = {"vntana": vntana, "vendorlink": vendorlink, "editor": editor}
-LONG = 10 * TIMEOUT
-"""Seconds that a call may take here: not the machine is to decide what comes of it."""
-
 CALLER = "arn:aws:sts::123456789012:assumed-role/orders/session"
 
 
@@ -139,7 +137,7 @@ class World:
         """Invoke the function of *flow* directly, and return its answer."""
         event = {"connection": connection, **payload}
         answer: dict[str, Any] = self.service(flow)(
-            event, LambdaContext(f"token-broker-{flow}", LONG)
+            event, LambdaContext(f"token-broker-{flow}", CALL_SECONDS)
         )
         return answer
 
@@ -147,7 +145,7 @@ class World:
         """Send the function of *flow* a proxy event, and return its response with its body read."""
         event = proxy_event(flow, connection, body, **more)
         response: dict[str, Any] = self.service(flow)(
-            event, LambdaContext(f"token-broker-{flow}", LONG)
+            event, LambdaContext(f"token-broker-{flow}", CALL_SECONDS)
         )
         return response | {"body": json.loads(response["body"])}
 

@@ -15,12 +15,12 @@ import pytest
 
 from tests.ports import free_ports
 from tests.processors import spent_by, spent_by_ended
-from tests.waiting import PATIENCE_SECONDS
+from tests.waiting import SOON_SECONDS
 from token_broker_local import environment, ports
 from token_broker_local.places import Places
 
 COMMAND = [sys.executable, "-m", "token_broker_local"]
-AT_ONCE = 0.5
+MOST_SPENT = 0.5
 """Seconds of a processor that an end may take: a start takes one."""
 
 
@@ -52,8 +52,8 @@ def wait_for_handlers(pid: int) -> None:
 
 
 def ended(process: "subprocess.Popen[str]") -> tuple[int, str]:
-    """Return exit code, and what was said on stderr."""
-    _, said = process.communicate(timeout=PATIENCE_SECONDS)
+    """Return exit code, and what was said on stderr, of a process that ends at once."""
+    _, said = process.communicate(timeout=SOON_SECONDS)
     return process.returncode, said
 
 
@@ -70,7 +70,7 @@ def test_ends_at_once_while_it_starts(signum: signal.Signals, seconds: float) ->
         code, said = ended(process)
     assert "Traceback" not in said
     assert code == 0
-    assert spent_by_ended() - before - spent < AT_ONCE
+    assert spent_by_ended() - before - spent < MOST_SPENT
 
 
 def test_a_taken_port_is_named() -> None:

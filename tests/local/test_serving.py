@@ -105,7 +105,7 @@ def test_refuses_a_body_that_it_will_not_read(
 def test_a_refusal_is_read_by_who_still_sends(
     serve: Serve, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A connection that were closed at once would be reset, and the refusal lost."""
+    """Were the connection closed at once, it would be reset, and the refusal lost."""
     monkeypatch.setattr(lingering, "LINGER_SECONDS", PATIENCE_SECONDS)
     with socket.create_connection(("127.0.0.1", serve(echo)), timeout=PATIENCE_SECONDS) as client:
         client.sendall(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 99999999\r\n\r\n")

@@ -1,7 +1,6 @@
 """Signatures are accepted and refused as AWS does it."""
 
-import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -11,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.local.callers import HOST, signed
+from tests.zones import local_time
 from token_broker_local.claims import Claim
 from token_broker_local.incoming import Incoming
 from token_broker_local.refusals import Refusal
@@ -209,20 +209,10 @@ def test_accepts_the_hash_of_the_body_in_a_header() -> None:
     verify(signed(headers={"X-Amz-Content-SHA256": digest}), "execute-api", now())
 
 
-@pytest.fixture
-def _utc(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Run where the local time is UTC: botocore writes it into `Date` as if it were."""
-    with monkeypatch.context() as patch:
-        patch.setenv("TZ", "UTC")
-        time.tzset()
-        yield
-    time.tzset()
-
-
-@pytest.mark.usefixtures("_utc")
 def test_accepts_a_date_header() -> None:
     """`Date` does where there is no `X-Amz-Date`."""
-    request = signed(headers={"Date": "now"})
+    with local_time("UTC"):  # botocore writes the local time as if it were that
+        request = signed(headers={"Date": "now"})
     assert request.header("X-Amz-Date") is None
     verify(request, "execute-api", now())
 

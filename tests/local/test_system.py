@@ -31,8 +31,9 @@ if TYPE_CHECKING:
     from mypy_boto3_lambda import LambdaClient
     from mypy_boto3_secretsmanager import SecretsManagerClient
 
-START = 5
-"""How often it may take, of a processor's seconds, what it takes only to load moto: here twice."""
+STARTS_BY_MOTO = 5
+"""How often a start may take the processor's seconds that loading moto takes: here twice."""
+
 MOTO = [sys.executable, "-c", "import moto.moto_server.werkzeug_app"]
 
 numbers = count(1)
@@ -43,6 +44,7 @@ class Running:
 
     def __init__(self, places: Places) -> None:
         self.places = places
+        begun = time.monotonic()
         self.process = subprocess.Popen(
             [sys.executable, "-m", "token_broker_local"],
             env=os.environ | {"PORT": str(places.port)},
@@ -52,6 +54,7 @@ class Running:
         )
         assert self.process.stdout is not None
         self.banner = [*iter_until_ready(self.process.stdout)]
+        self.took = time.monotonic() - begun
         self.spent = spent_by(self.process.pid)
         assert self.banner, self.process.communicate()
         self.said: list[str] = []
@@ -127,10 +130,11 @@ def secrets(running: Running) -> "SecretsManagerClient":
 def test_is_ready_soon_and_says_so_last(running: Running) -> None:
     """A line that begins with `ready`, when everything answers."""
     assert running.banner[-1].startswith("ready")
+    assert running.took < PATIENCE_SECONDS
     before = spent_by_ended()
     subprocess.run(MOTO, check=True)
     moto = spent_by_ended() - before
-    assert running.spent < START * moto or running.spent == math.inf
+    assert running.spent < STARTS_BY_MOTO * moto or running.spent == math.inf
     for place in running.places.ports:
         assert running.places.url(place) in "".join(running.banner)
 

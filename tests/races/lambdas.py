@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from tests.waiting import wait_for_aws
+from tests.waiting import CALL_SECONDS, wait_for_aws
 from token_broker import clients, editor, vendorlink, vntana
 from token_broker.entry import Service
 from token_broker.environment import CLOCK, Environment
@@ -46,10 +46,6 @@ class Result:
     seconds: float
 
 
-LONG = 10 * TIMEOUT
-"""Seconds that a call may take in a race: dozens of processes share a machine."""
-
-
 def service_of(job: Job) -> Service:
     """Return the function of a job, as a Lambda of its own has it."""
     os.environ.clear()  # of what the fork server was started with
@@ -76,7 +72,9 @@ def race(job: Job, start: Any, results: Any) -> None:
     silence()
     service = service_of(job)
     threads = [
-        threading.Thread(target=lambda: (start.wait(), results.put(called(service, job, LONG))))
+        threading.Thread(
+            target=lambda: (start.wait(), results.put(called(service, job, CALL_SECONDS)))
+        )
         for _ in range(job.threads)
     ]
     for thread in threads:

@@ -1,14 +1,12 @@
 """What VNTANA's answers mean, where its documents leave more than one way to say it."""
 
-import time
-from collections.abc import Iterator
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.conversations import NOW, answer
 from tests.vntana_examples import refused, with_token
+from tests.zones import local_time
 from token_broker.errors import (
     BrokerError,
     CredentialRejected,
@@ -236,20 +234,10 @@ def test_when_a_session_expires(text: object, expiry: int | None) -> None:
     assert expiry_of(with_token("a", session={"expiration": text}), NOW) == expiry
 
 
-@pytest.fixture
-def _far_east(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Run where the local time is nine hours ahead."""
-    with monkeypatch.context() as patch:
-        patch.setenv("TZ", "JST-9")
-        time.tzset()
-        yield
-    time.tzset()
-
-
-@pytest.mark.usefixtures("_far_east")
 def test_no_zone_is_utc_wherever_the_broker_runs() -> None:
     response = with_token("a", session={"expiration": "2030-03-17T17:46:41"})
-    assert expiry_of(response, NOW) == NOW + 1
+    with local_time("JST-9"):
+        assert expiry_of(response, NOW) == NOW + 1
 
 
 @given(st.text() | st.datetimes().map(str))
