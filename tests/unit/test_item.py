@@ -13,6 +13,7 @@ from token_broker.item import (
     FORCE_INTERVAL,
     LATCH_LOOK,
     LATCHES,
+    LONGEST_LEASE,
     LONGEST_OUTAGE,
     LONGEST_REFUSAL,
     REPORT_WINDOW,
@@ -40,6 +41,7 @@ FRESH = replace(
     expires_at=NOW + 2000,
     secret_version="v1",
 )
+AGING = replace(FRESH, refresh_at=NOW)
 DOWN = Failure("upstream_unavailable", "login: down", NOW - 10, 1, NOW + 5, "v1")
 REFUSED = replace(DOWN, code=LATCHES)
 
@@ -379,3 +381,35 @@ def test_an_empty_item_has_no_lifetime() -> None:
     assert FRESH.lifetime == 3000
     assert EMPTY.min_ttl(None) == 0
     assert FRESH.min_ttl(None) == DEFAULT_MIN_TTL
+
+
+# Moments that a wrong clock wrote
+
+
+@pytest.mark.parametrize(("ahead", "is_leased"), [(1, True), (LONGEST_LEASE, True), (0, False)])
+def test_a_lease_ends_at_its_end(ahead: int, is_leased: bool) -> None:
+    assert kept(lease_owner="a", lease_until=NOW + ahead).is_leased(NOW) is is_leased
+
+
+def test_a_lease_of_a_wrong_clock_is_over() -> None:
+    """No invocation lives that long, so that its holder may be alive is no reason to wait."""
+    item = kept(lease_owner="a", lease_until=NOW + LONGEST_LEASE + 1)
+    assert not item.is_leased(NOW)
+    assert item.is_in_doubt(NOW)
+
+
+@pytest.mark.parametrize(
+    "field", ["nudged_until", "forced_at", "report_times", "retry_at"], ids=str
+)
+def test_no_limit_outlasts_its_length(field: str) -> None:
+    """What a clock wrote that is a day ahead holds up no renewal, force or report."""
+    ahead = NOW + 86_400
+    item = {
+        "nudged_until": replace(AGING, nudged_until=ahead),
+        "forced_at": replace(AGING, forced_at=ahead),
+        "report_times": replace(AGING, report_times=(ahead,) * 3),
+        "retry_at": replace(AGING, failure=replace(DOWN, retry_at=ahead)),
+    }[field]
+    assert item.is_renewal_due(NOW)
+    assert may_force(item, NOW)
+    assert recent_reports(item, NOW) == ()

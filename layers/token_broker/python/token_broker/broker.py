@@ -76,8 +76,9 @@ class Broker:
     def _from_table(self, call: Call, partition: str) -> Answer:
         held = self.read(partition, call.asked.key)
         now = self.tools.clock.now()
-        refuse_too_long(held.item if held else None, call.min_ttl)
         is_reported = held is not None and held.item.fingerprint == call.rejected
+        if held and not is_reported:
+            refuse_too_long(held.item, call.min_ttl, now)
         is_wanted = held is not None and not call.force and not is_reported
         if held and is_wanted and is_good(held.item, now, call.min_ttl):
             return self._hand_out(call, held, "table")
@@ -106,7 +107,9 @@ class Broker:
     def _old(self, call: Call) -> Held | None:
         """Return the token that an exchange was to replace, if it lives."""
         held = self.read(self.partition(call.connection), call.asked.key)
-        return held if held and held.item.is_live(self.tools.clock.now(), call.min_ttl) else None
+        if held is None or held.item.fingerprint == call.rejected:
+            return None
+        return held if held.item.is_live(self.tools.clock.now(), call.min_ttl) else None
 
     def read(self, partition: str, key: str) -> Held | None:
         """Return what the table keeps under *key*, or where that leads to, and remember it."""

@@ -12,6 +12,7 @@ from token_broker.errors import (
     InvalidRequest,
     RefreshInProgress,
     TooManyRequests,
+    UpstreamContractChanged,
     UpstreamUnavailable,
 )
 from token_broker.exchange import Ask
@@ -60,6 +61,14 @@ class Wish:
     def elsewhere(self) -> "Wish":
         """Return this wish as it is of another variant, whose generations are its own."""
         return replace(self, newer_than=None) if self.force else self
+
+    @property
+    def may_be_cached(self) -> bool:
+        """Say whether what this process read a moment ago is new enough.
+
+        Not for a caller that reports a token: what is cached may be older than that.
+        """
+        return not (self.force or self.rejected)
 
     def is_met(self, item: Item, now: int) -> bool:
         """Say whether the token of *item* would do."""
@@ -120,16 +129,18 @@ class Errand:
         key = variant.key
         with self.tools.flights.hold((self.partition, key), self.seconds_to_wait):
             kept = self.tools.memory.get(self.partition, key, self.tools.clock.now())
-            if kept and not wish.force and wish.is_met(kept.item, self.tools.clock.now()):
+            if kept and wish.may_be_cached and wish.is_met(kept.item, self.tools.clock.now()):
                 return kept, "table"
             if wish.rejected:
-                self._report(key, wish.rejected)
+                wish = self._report(key, wish)
             began = self.tools.clock.monotonic()
             try:
                 held, source = self._pursue(variant, wish)
             finally:
                 self._note_wait(began)
             self.tools.memory.put(self.partition, key, held)
+            if source == "exchange":
+                self._check(held, wish)
             return held, source
 
     def ask(self, ask: Ask) -> Token:
@@ -194,7 +205,7 @@ class Errand:
                 wish = replace(wish, newer_than=subject.generation)
             if token := self._opened(own, subject, wish):
                 return Held(subject, token, now), "table"
-            refuse_too_long(subject, wish.min_ttl)
+            refuse_too_long(subject, wish.min_ttl, now)
             if subject.is_leased(now) or own.is_leased(now):
                 self.wait(subject if subject.is_leased(now) else own, polls)
                 polls += 1
@@ -212,7 +223,7 @@ class Errand:
             if isinstance(earned, Variant):
                 variant, wish = earned, wish.elsewhere()
             elif earned:
-                return self._checked(earned, wish), "exchange"
+                return earned, "exchange"
 
     def _note_wait(self, began: float) -> None:
         if self._has_waited:
@@ -279,7 +290,7 @@ class Errand:
         """Raise what went wrong last time, if it asks to wait and no new secret was set since."""
         failure = item.failure
         now = self.tools.clock.now()
-        if not failure or failure.code == LATCHES or wish.force or now >= failure.retry_at:
+        if not failure or failure.code == LATCHES or wish.force or not failure.is_backing_off(now):
             return
         if failure.code == UpstreamUnavailable.code or self.version() == failure.secret_version:
             raise again(failure, now)
@@ -290,7 +301,8 @@ class Errand:
         Raises `TooManyRequests` so soon after another one.
         """
         now = self.tools.clock.now()
-        is_on_demand = wish.force or (own.is_live(now) and wish.min_ttl is not None)
+        is_early = own.is_live(now) and now < own.refresh_at
+        is_on_demand = wish.force or (is_early and wish.min_ttl is not None)
         if is_on_demand and not may_force(own, now):
             raise TooManyRequests(
                 f"force: at most once in {FORCE_INTERVAL} seconds",
@@ -298,11 +310,17 @@ class Errand:
             )
         return is_on_demand
 
-    def _report(self, key: str, fingerprint: str) -> None:
-        """Mark the kept token as rejected, if it is still the one that was rejected."""
+    def _report(self, key: str, wish: Wish) -> Wish:
+        """Mark the kept token as rejected, if it is still the one that was rejected.
+
+        Return *wish*, which only a newer token meets then.
+        """
         _, item = self._look(key)
-        if item.fingerprint != fingerprint or item.is_rejected:
-            return
+        if item.fingerprint != wish.rejected:
+            return wish
+        newer = replace(wish, newer_than=item.generation)
+        if item.is_rejected:
+            return newer
         now = self.tools.clock.now()
         times = recent_reports(item, now)
         if len(times) >= MOST_REPORTS:
@@ -311,11 +329,14 @@ class Errand:
                 retry_after=times[0] + REPORT_WINDOW - now,
             )
         self.tools.store.report(item, (*times, now))
+        return newer
 
-    def _checked(self, held: Held, wish: Wish) -> Held:
-        """Return a new token, unless even a new one does not live as long as is wished."""
+    def _check(self, held: Held, wish: Wish) -> None:
+        """Raise if even a new token is not what is required; others may have it."""
+        if wish.rejected and held.item.fingerprint == wish.rejected:
+            raise UpstreamContractChanged("the upstream issued the reported token once more")
         if held.item.is_live(self.tools.clock.now(), wish.min_ttl):
-            return held
+            return
         if wish.min_ttl is None:
             raise UpstreamUnavailable("the token ended before it could be handed out")
         lifetime = held.item.lifetime

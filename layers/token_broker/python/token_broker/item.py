@@ -27,6 +27,15 @@ LONGEST_REFUSAL = 3600
 LONGEST_OUTAGE = 60
 """Seconds, at most, between two attempts after refusals, and while the upstream is down."""
 
+LONGEST_LEASE = 1_000
+"""Seconds that a lease may still last: more than the 900 that Lambda lets an invocation live.
+
+https://docs.aws.amazon.com/lambda/latest/dg/configuration-timeout.html
+"""
+
+LONGEST_CLAIM = 90
+"""Seconds that a caller's claim to start a background refresh may still last, skew included."""
+
 LATCH_LOOK = 30
 """Seconds between two looks at whether a secret that was rejected has a new version."""
 
@@ -55,6 +64,10 @@ class Failure:
     secret_version: str | None = None
     upstream_status: int | None = None
     upstream_code: str | None = None
+
+    def is_backing_off(self, now: int) -> bool:
+        """Say whether it is too early for another attempt."""
+        return is_ahead(self.retry_at, now, LONGEST_REFUSAL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,15 +140,18 @@ class Item:
         )
 
     def is_leased(self, now: int) -> bool:
-        """Say whether somebody may still be exchanging this variant."""
-        return self.lease_owner is not None and now < self.lease_until
+        """Say whether somebody may still be exchanging this variant.
+
+        A lease that ends later than any invocation was written by a clock that is wrong.
+        """
+        return self.lease_owner is not None and is_ahead(self.lease_until, now, LONGEST_LEASE)
 
     def is_in_doubt(self, now: int) -> bool:
         """Say whether somebody began to replace the kept token and never finished.
 
         The upstream may have done its part: where it keeps one session, the kept token is dead.
         """
-        return self.lease_owner is not None and now >= self.lease_until
+        return self.lease_owner is not None and not self.is_leased(now)
 
     def is_latched(self, secret_version: str | None) -> bool:
         """Say whether this version of the secret, or whichever there is, was rejected."""
@@ -145,9 +161,14 @@ class Item:
 
     def is_renewal_due(self, now: int) -> bool:
         """Say whether to start a renewal off the caller's path, unless that was just done."""
-        if now < self.nudged_until or self.is_leased(now):
+        if is_ahead(self.nudged_until, now, LONGEST_CLAIM) or self.is_leased(now):
             return False
-        return now >= (self.failure.retry_at if self.failure else self.refresh_at)
+        return not self.failure.is_backing_off(now) if self.failure else now >= self.refresh_at
+
+
+def is_ahead(moment: int, now: int, longest: int) -> bool:
+    """Say whether *moment* is still to come, and not so far ahead that a wrong clock wrote it."""
+    return now < moment <= now + longest
 
 
 def state(item: Item, now: int, min_ttl: int | None = None, version: str | None = None) -> State:
@@ -176,6 +197,11 @@ def lease_end(now: int, remaining: float, skew: int) -> int:
 def default_min_ttl(lifetime: int) -> int:
     """Return the seconds that a token must still live for a call that says nothing of it."""
     return min(DEFAULT_MIN_TTL, max(0, lifetime // 10))
+
+
+def longest_min_ttl(lifetime: int) -> int:
+    """Return the most seconds that a new token surely still has when its exchange has ended."""
+    return lifetime - default_min_ttl(lifetime)
 
 
 def refresh_at(issued_at: int, expires_at: int, spread: float) -> int:
@@ -226,9 +252,11 @@ def patience(code: str, count: int) -> int:
 
 def may_force(item: Item, now: int) -> bool:
     """Say whether this variant was not exchanged on demand a moment ago."""
-    return now - item.forced_at >= FORCE_INTERVAL
+    return not is_ahead(item.forced_at + FORCE_INTERVAL, now, LONGEST_CLAIM)
 
 
 def recent_reports(item: Item, now: int) -> tuple[int, ...]:
     """Return the seconds of the reports that still count against the limit."""
-    return tuple(at for at in item.report_times if now - at < REPORT_WINDOW)
+    return tuple(
+        at for at in item.report_times if is_ahead(at + REPORT_WINDOW, now, 2 * REPORT_WINDOW)
+    )

@@ -1,15 +1,16 @@
 """Refusals that need nobody's asking: what is known not to help is not tried."""
 
 from token_broker.errors import BrokerError, Internal, InvalidRequest
-from token_broker.item import Failure, Item
+from token_broker.item import Failure, Item, longest_min_ttl
 
 
-def refuse_too_long(item: Item | None, min_ttl: int | None) -> None:
-    """Refuse a call that wants longer than the upstream's tokens live at all.
+def refuse_too_long(item: Item | None, min_ttl: int | None, now: int) -> None:
+    """Refuse a call that wants longer than a new token of this upstream has when it arrives.
 
-    Raises `InvalidRequest`, before an exchange that could not help.
+    Only a token that lives tells how long the next one will. Raises `InvalidRequest`, before an
+    exchange that could not help.
     """
-    if item and item.token and min_ttl and not item.target and min_ttl >= item.lifetime:
+    if item and min_ttl and item.is_live(now) and min_ttl > longest_min_ttl(item.lifetime):
         raise InvalidRequest(f"min_ttl: tokens of this upstream live {item.lifetime} seconds")
 
 

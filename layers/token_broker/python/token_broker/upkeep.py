@@ -131,7 +131,7 @@ def is_due(item: Item, now: int) -> bool:
     """Say whether a token that still lives is to be renewed; an event may be delivered twice."""
     if state(item, now, 0) is State.DEAD or item.is_leased(now):
         return False
-    return now >= (item.failure.retry_at if item.failure else item.refresh_at)
+    return not item.failure.is_backing_off(now) if item.failure else now >= item.refresh_at
 
 
 def row(item: Item, now: int, *, latched: bool) -> dict[str, Any]:
