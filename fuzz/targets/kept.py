@@ -33,7 +33,7 @@ def items(data: bytes) -> None:
     recent_reports(item, NOW)
     may_mislead(item, item)
     upkeep.is_due(item, NOW)
-    json.dumps(upkeep.row(item, NOW, latched=False)).encode()
+    json.dumps(upkeep.entry(item, item, NOW, "v1")).encode()
     for name in item.damaged:
         expect(name.isidentifier(), "an attribute is named, not its value")
 

@@ -9,7 +9,7 @@ from urllib.parse import quote
 
 import pytest
 
-from token_broker import entry, telemetry
+from token_broker import attempt, entry, telemetry
 from token_broker.attempt import Attempt
 from token_broker.errors import BrokerError, NotConfigured, UpstreamUnavailable
 from token_broker.exchange import Request, Response
@@ -31,6 +31,7 @@ class Leak:
     plant: Plant
     steps: tuple[str, ...] = ("token",)
     flow: str = "vendorlink"
+    fault: str = "html"
 
 
 def sending(say: Callable[[Request, Response], object]) -> Plant:
@@ -151,13 +152,13 @@ def on_bus(patch: pytest.MonkeyPatch) -> None:
 def in_status(patch: pytest.MonkeyPatch) -> None:
     from token_broker import upkeep  # noqa: PLC0415 (loaded when it is used)
 
-    original = upkeep.row
+    original = upkeep.entry
     remembering(patch)
 
-    def row(item: Item, now: int, *, latched: bool) -> dict[str, Any]:
-        return original(item, now, latched=latched) | {"was": TOLD[-1][:12]}
+    def entry(item: Item, gate: Item, now: int, version: str) -> dict[str, Any]:
+        return original(item, gate, now, version) | {"was": TOLD[-1][:12]}
 
-    patch.setattr(upkeep, "row", row)
+    patch.setattr(upkeep, "entry", entry)
 
 
 def quoting(patch: pytest.MonkeyPatch) -> None:
@@ -195,6 +196,15 @@ def defective(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Attempt, "_run", run)
 
 
+def unmasked(patch: pytest.MonkeyPatch) -> None:
+    """Show the vendor's words as they are."""
+
+    def message(response: Response, *_: object) -> str:
+        return str(response.json()["message"])
+
+    patch.setattr(attempt, "upstream_message", message)
+
+
 def written(text: str) -> None:
     print(text)  # noqa: T201 (as a defect would)
 
@@ -219,6 +229,7 @@ LEAKS = (
     Leak("a configuration error quotes the secret", quoting),
     Leak("libraries may say what they like", chatting),
     Leak("a defect is logged with its message", defective),
+    Leak("the vendor's words are not masked", unmasked, ("fault", "token"), fault="echo"),
 )
 
 

@@ -51,7 +51,7 @@ def test_an_operator_lifts_a_latch(world: World) -> None:
     connection = world.connect("vendorlink", **WRONG_LOGIN["vendorlink"])
     world.http("vendorlink", connection)
     gone = world.http("vendorlink", connection, method="DELETE")
-    assert gone["body"] == {"forgotten": 0}
+    assert gone["body"] == {"forgotten": 0, "complete": True}
     assert_problem(world.http("vendorlink", connection), "credential_rejected", 502)
     assert_problem(world.http("vendorlink", connection), "credential_latched", 502)
     assert len(world.steps("vendorlink")) == 2

@@ -1,7 +1,10 @@
 """No secret and no token is written anywhere but where it belongs: searched for, in every form."""
 
+import json
 import logging
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -11,6 +14,7 @@ from tests.functions.canaries import forms, traces
 from tests.functions.leaks import LEAKS, Leak
 from tests.functions.watching import CANARIES, Watch
 from tests.functions.world import World
+from token_broker.exchange import Request, Response
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -67,7 +71,7 @@ STEPS = st.lists(
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
-@given(steps=STEPS, fault=st.sampled_from(["status", "html", "cut", "drop"]))
+@given(steps=STEPS, fault=st.sampled_from(["status", "html", "cut", "drop", "echo"]))
 def test_no_secret_is_written_anywhere(
     world: World,
     loud: pytest.LogCaptureFixture,
@@ -96,7 +100,7 @@ def take(watch: Watch, step: str, fault: str) -> None:
         "report": lambda: watch.call(rejected=watch.fingerprint or "0" * 16),
         "verify": lambda: watch.call(action="verify", token=token),
         "nonsense": lambda: watch.call(min_ttl=token, rejected=token, force=token),
-        "fault": lambda: getattr(world, flow).fail(fault, times=2, **DETAILS.get(fault, {})),
+        "fault": lambda: break_vendor(watch, fault),
         "no key": lambda: world.aws.broken.update(NO_KEY),
         "no table": lambda: world.aws.broken.update(NO_TABLE),
         "heal": lambda: heal(watch),
@@ -108,8 +112,33 @@ def take(watch: Watch, step: str, fault: str) -> None:
     acts.get(step, lambda: watch.call(action=step))()
 
 
+def break_vendor(watch: Watch, fault: str) -> None:
+    """Let the vendor fail, or refuse whatever it is sent with words that quote it."""
+    if fault != "echo":
+        getattr(watch.world, watch.flow).fail(fault, times=2, **DETAILS.get(fault, {}))
+        return
+    service = watch.world.service(watch.flow)
+    service.use(replace(service.tools, send=lambda request, _: echo(request)))
+
+
+def echo(request: Request) -> Response:
+    """Return a refusal that quotes all of *request*: plain, and as a URL has it."""
+    sent = [*request.headers.values(), *texts(request.json)]
+    quoted = " ".join([*sent, *(quote(text, safe="") for text in sent)])
+    return Response(403, {}, json.dumps({"message": f"no {quoted}!"}).encode())
+
+
+def texts(value: object) -> list[str]:
+    """Return the texts of a JSON value."""
+    if isinstance(value, dict):
+        return [text for member in value.values() for text in texts(member)]
+    return [value] if isinstance(value, str) else []
+
+
 def heal(watch: Watch) -> None:
     """Let vendor and AWS work again."""
+    service = watch.world.service(watch.flow)
+    service.use(replace(service.tools, send=watch.send))
     getattr(watch.world, watch.flow).heal()
     watch.world.aws.broken.clear()
 
@@ -126,7 +155,7 @@ def test_a_planted_leak_is_found(
     watch = Watch(world, leak.flow)
     leak.plant(monkeypatch)
     for step in leak.steps:
-        take(watch, step, "html")
+        take(watch, step, leak.fault)
     heal(watch)
     written = capfd.readouterr()
     assert watch.found(written.out, written.err, loud.text)

@@ -1,4 +1,4 @@
-"""How long a token must live, and what a reporter may get: by what is kept, and by what is known."""
+"""How long a token must live, and what a reporter may get."""
 
 import json
 from dataclasses import replace

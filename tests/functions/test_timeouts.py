@@ -184,5 +184,5 @@ def test_a_farewell_is_not_said_when_time_is_short(world: World) -> None:
     steps = len(world.steps("vntana"))
     event = {"connection": connection, "action": "forget"}
     hurried = LambdaContext("broker", timeout=6)
-    assert world.service("vntana")(event, hurried) == {"forgotten": 1}
+    assert world.service("vntana")(event, hurried) == {"forgotten": 1, "complete": True}
     assert len(world.steps("vntana")) == steps

@@ -52,7 +52,13 @@ def test_a_problem_is_as_described(error: type[BrokerError]) -> None:
     """It has what is required, and no member that is not described."""
     schema = SCHEMAS["Problem"]
     plain = error("detail").problem()
-    full = error("detail", retry_after=1, upstream_status=403, upstream_code="X").problem()
+    full = error(
+        "detail",
+        retry_after=1,
+        upstream_status=403,
+        upstream_code="X",
+        upstream_message="No.",
+    ).problem()
     assert set(schema["required"]) == plain.keys()
     assert schema["properties"].keys() == full.keys()
     assert re.fullmatch(schema["properties"]["type"]["pattern"], full["type"])

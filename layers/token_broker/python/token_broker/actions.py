@@ -28,7 +28,7 @@ def act(tools: Tools, order: Order, deadline: float) -> dict[str, Any]:
             return {"renewed": upkeep.rotate()}
         case "forget":
             order.body.finish()
-            return {"forgotten": upkeep.forget()}
+            return upkeep.forget()
         case "warm":
             return {"invoked": _warm(tools, order)}
     order.body.finish()

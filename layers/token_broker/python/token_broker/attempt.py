@@ -15,12 +15,13 @@ from token_broker.errors import (
     UpstreamError,
     UpstreamUnavailable,
 )
-from token_broker.exchange import Elsewhere, Request, Response, run
+from token_broker.exchange import Ask, Elsewhere, Request, Response, run
 from token_broker.item import Failure, Item, next_failure, refresh_at
 from token_broker.memory import Held
 from token_broker.pointers import pointer_values
 from token_broker.secret_versions import Secret
 from token_broker.tokens import Token
+from token_broker.upstream_message import upstream_message
 from token_broker.variants import ONLY, Variant
 
 if TYPE_CHECKING:
@@ -52,6 +53,8 @@ class Attempt:
         self._was_in_doubt = found.is_in_doubt(self._tools.clock.now())
         self._has_sent = False
         self._secret: Secret | None = None
+        self._last: tuple[Request, Response] | None = None
+        """The last request of the conversation, and its answer if there was one."""
 
     def make(self) -> Held | Variant | None:
         """Return a token that is kept, or the variant to get it from; None if the lease was lost.
@@ -114,7 +117,23 @@ class Attempt:
         kept = self._tools.sealer.open_token(self._lease) if may_renew else None
         now = self._tools.clock.now()
         conversation = self._tools.flow.exchange(credentials, self._variant, now, kept)
-        return run(conversation, self._send, self._errand.ask)
+        try:
+            return run(conversation, self._send, self._ask)
+        except UpstreamError as error:
+            self._quote(error)
+            raise
+
+    def _ask(self, ask: Ask) -> Token:
+        """Return another variant's token; what its exchange fails with is not this one's words."""
+        self._last = None
+        return self._errand.ask(ask)
+
+    def _quote(self, error: UpstreamError) -> None:
+        """Put the vendor's own words for *error*, masked, where callers and the log find them."""
+        if self._last and error.upstream_message is None:
+            request, response = self._last
+            secret = self._errand.read_secret().content
+            error.upstream_message = upstream_message(response, request, secret)
 
     def _send(self, request: Request) -> Response:
         """Send *request* if its answer will come well inside the lease."""
@@ -127,11 +146,13 @@ class Attempt:
         if seconds < LEAST_REQUEST_SECONDS:
             raise UpstreamUnavailable(f"{request.step}: no time was left to send it")
         self._has_sent = self._errand.has_talked = True
+        self._last = None
         began = self._tools.clock.monotonic()
         status = 0
         try:
             response = self._tools.send(request, seconds)
             status = response.status
+            self._last = request, response
         finally:
             milliseconds = (self._tools.clock.monotonic() - began) * 1000
             self._tools.note(
@@ -219,6 +240,7 @@ class Attempt:
             retry_after=error.retry_after,
             upstream_status=error.upstream_status,
             upstream_code=error.upstream_code,
+            upstream_message=error.upstream_message,
         )
 
     def _doubt(self) -> Failure | None:

@@ -76,6 +76,7 @@ class Service:
                 "failure",
                 code=error.code,
                 detail=error.detail,
+                **({"upstream_message": words} if (words := error.upstream_message) else {}),
                 caller=calls.caller(event, context.invoked_function_arn),
                 request_id=context.aws_request_id,
             )

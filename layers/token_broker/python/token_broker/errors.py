@@ -38,12 +38,15 @@ class BrokerError(Exception):
         retry_after: int | None = None,
         upstream_status: int | None = None,
         upstream_code: str | None = None,
+        upstream_message: str | None = None,
     ) -> None:
         super().__init__(detail)
         self.detail = detail
         self.retry_after = retry_after
         self.upstream_status = upstream_status
         self.upstream_code = upstream_code
+        self.upstream_message = upstream_message
+        """The vendor's own words, masked: see `token_broker.upstream_message`."""
 
     def __init_subclass__(cls) -> None:
         """Name the code after the class: ``InvalidRequest`` is ``invalid_request``."""
@@ -55,6 +58,7 @@ class BrokerError(Exception):
             "retry_after": self.retry_after,
             "upstream_status": self.upstream_status,
             "upstream_code": self.upstream_code,
+            "upstream_message": self.upstream_message,
         }
         return {
             "type": f"urn:token-broker:{self.code}",

@@ -84,6 +84,12 @@ class Response:
         return 200 <= self.status < 300  # noqa: PLR2004 (that is what 2xx means)
 
     @property
+    def is_html(self) -> bool:
+        """Say whether this is a page, of a proxy for one, and so no verdict of the vendor's API."""
+        kind = self.headers.get("content-type", "")
+        return "html" in kind.lower() or self.content.lstrip()[:1] == b"<"
+
+    @property
     def retry_after(self) -> int | None:
         """Seconds to wait, an hour at most, if the upstream said so: in seconds, or until when.
 
@@ -103,7 +109,7 @@ class Response:
     def json(self) -> Any:
         """Return the decoded body, or None where it is no JSON: callers test the shape anyway."""
         try:
-            return jsonlib.loads(self.content)
+            return jsonlib.loads(self.content, parse_constant=_no_number)
         except (ValueError, RecursionError):
             return None
 
@@ -131,6 +137,11 @@ class Response:
                 f"{step}: the answer is not a JSON object", upstream_status=self.status
             )
         return value
+
+
+def _no_number(name: str) -> float:
+    """Refuse ``NaN`` and ``Infinity``, which Python reads and JSON does not have."""
+    raise ValueError(f"{name} is not JSON")
 
 
 @dataclass(frozen=True, slots=True)

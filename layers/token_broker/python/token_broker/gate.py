@@ -120,4 +120,5 @@ def latched(gate: Item) -> CredentialLatched:
         " set a new one, or DELETE to try this one once more",
         upstream_status=gate.failure.upstream_status if gate.failure else None,
         upstream_code=gate.failure.upstream_code if gate.failure else None,
+        upstream_message=gate.failure.upstream_message if gate.failure else None,
     )

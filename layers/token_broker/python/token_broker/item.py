@@ -64,6 +64,7 @@ class Failure:
     secret_version: str | None = None
     upstream_status: int | None = None
     upstream_code: str | None = None
+    upstream_message: str | None = None
 
     def is_backing_off(self, now: int) -> bool:
         """Say whether it is too early for another attempt."""
@@ -185,6 +186,52 @@ def state(item: Item, now: int, min_ttl: int | None = None, version: str | None 
     return State.FRESH
 
 
+class Next(Enum):
+    """What the broker would do now for a call that wants nothing particular."""
+
+    HAND_OUT = "hand_out"
+    REFRESH = "refresh"
+    EXCHANGE = "exchange"
+    WAIT = "wait"
+    REFUSE = "refuse"
+
+
+def next_step(item: Item, gate: Item, now: int, version: str | None) -> tuple[Next, str]:
+    """Return what a call would do with *item* now, and why, for a person to read.
+
+    *gate* is the connection's gate, and *version* the current version of the secret.
+    """
+    if item.is_live(now, None) and not item.is_in_doubt(now):
+        return _hand_out(item, now, version)
+    if item.is_leased(now):
+        return Next.WAIT, "another caller is exchanging; this one waits for its token"
+    if gate.is_latched(version):
+        return Next.REFUSE, "this version of the secret was rejected: set a new one, or DELETE"
+    if item.failure and item.failure.is_backing_off(now):
+        return Next.REFUSE, f"the last exchange failed ({item.failure.code}): it is backing off"
+    return Next.EXCHANGE, _why_exchange(item, now)
+
+
+def _hand_out(item: Item, now: int, version: str | None) -> tuple[Next, str]:
+    if item.is_renewal_due(now):
+        return Next.REFRESH, "the token is handed out, and its refresh is due: it starts beside"
+    if item.failure:
+        return Next.HAND_OUT, "the last refresh failed; the token still lives"
+    if version not in (None, item.secret_version):
+        return Next.HAND_OUT, "the token lives; it was made with another version of the secret"
+    return Next.HAND_OUT, "the token is fresh"
+
+
+def _why_exchange(item: Item, now: int) -> str:
+    if item.token is None:
+        return "no token is kept"
+    if item.is_rejected:
+        return "the token was reported as rejected"
+    if item.is_live(now, None):
+        return "an exchange was begun and not finished, so the token may be dead"
+    return "the token has ended, or has too little time left"
+
+
 def lease_end(now: int, remaining: float, skew: int) -> int:
     """Return the second at which the platform has certainly ended this invocation.
 
@@ -224,6 +271,7 @@ def next_failure(
     retry_after: int | None = None,
     upstream_status: int | None = None,
     upstream_code: str | None = None,
+    upstream_message: str | None = None,
 ) -> Failure:
     """Return the failure to keep after one more attempt that ended with *code*."""
     last = item.failure
@@ -238,6 +286,7 @@ def next_failure(
         secret_version=secret_version,
         upstream_status=upstream_status,
         upstream_code=upstream_code,
+        upstream_message=upstream_message,
     )
 
 

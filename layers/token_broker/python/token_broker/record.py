@@ -179,6 +179,7 @@ class _Reading:
             secret_version=members.text("secret_version"),
             upstream_status=members.number("upstream_status"),
             upstream_code=members.text("upstream_code"),
+            upstream_message=members.text("upstream_message"),
         )
         if members.damaged:
             self.damaged.append("failure")

@@ -23,6 +23,7 @@ def again(failure: Failure, now: int) -> BrokerError:
         retry_after=max(1, failure.retry_at - now),
         upstream_status=failure.upstream_status,
         upstream_code=failure.upstream_code,
+        upstream_message=failure.upstream_message,
     )
 
 

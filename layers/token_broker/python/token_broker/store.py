@@ -4,7 +4,7 @@ A write that fails its condition, or whose answer is lost, is settled by reading
 says whether it was done. So a retry that meets its own first attempt is no conflict.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 from token_broker.errors import NotConfigured, StoreUnavailable
@@ -16,9 +16,6 @@ if TYPE_CHECKING:
 
 KEPT_AFTER_END = 8 * 86_400
 """Seconds after a token's end before the table may drop its item: longer than any holder lives."""
-
-MOST_ITEMS = 1000
-"""Variants of a connection that status, forget and rotation look at."""
 
 
 class ItemReader(Protocol):
@@ -47,11 +44,10 @@ class Store:
         records = self._reader.items(connection, *variants)
         return [item_of(connection, v, r) for v, r in zip(variants, records, strict=True)]
 
-    def list(self, connection: str) -> "list[Item]":
-        """Return the items of a connection, `MOST_ITEMS` at most."""
-        records: list[Mapping[str, Any]] = []
+    def list(self, connection: str) -> Iterator[Item]:
+        """Yield all items of a connection, however many; a page of them is read at a time."""
         start: dict[str, Any] = {}
-        while len(records) < MOST_ITEMS:
+        while True:
             page: Any = self._call(
                 "query",
                 KeyConditionExpression="#connection = :connection",
@@ -60,11 +56,11 @@ class Store:
                 ConsistentRead=True,
                 **start,
             )
-            records += page["Items"]
+            for record in page["Items"]:
+                yield item_of(connection, record["variant"]["S"], record)
             if "LastEvaluatedKey" not in page:
-                break
+                return
             start = {"ExclusiveStartKey": page["LastEvaluatedKey"]}
-        return [item_of(connection, r["variant"]["S"], r) for r in records[:MOST_ITEMS]]
 
     def acquire(
         self, item: Item, owner: str, until: int, *, forced_at: int | None = None

@@ -1,0 +1,111 @@
+"""The vendor's own words for why it refused, fit to be shown: short, printable, and masked.
+
+A vendor may quote what it was sent. So whatever the secret or the request held is masked wherever
+it stands, and so is whatever looks like a token.
+"""
+
+import base64
+import html
+import json
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from urllib.parse import quote, quote_plus
+
+from token_broker.exchange import Request, Response
+
+LONGEST = 200
+"""Characters of a message."""
+
+LONGEST_READ = 16_384
+"""Bytes of an answer that are looked at."""
+
+MASK = "***"
+TELLING = ("message", "error_description", "detail", "error", "title", "errors", "reason")
+"""Members in which vendors say why, the most telling first."""
+
+PUBLIC_HEADERS = frozenset({"content-type", "accept"})
+SHORT = 2
+"""Characters of a value that is masked as a word only: it may be part of any other."""
+
+TOKEN = re.compile(r"[A-Za-z0-9+/_=.~-]{16,}")
+WORDS = re.compile(r"(?:[A-Z]?[a-z]{2,20}|[A-Z]{2,20}|[_./-])+")
+"""What a long name is made of, like ``SUBSCRIPTION_NOT_FOUND``; a token hardly ever."""
+
+
+def upstream_message(response: Response, request: Request, secret: object) -> str | None:
+    """Return what *response* says in words; None if it says nothing.
+
+    200 printable characters at most. What *secret* and *request* hold is masked.
+    """
+    confidential = sorted(set(_encoded(_confidential(request, secret))), key=len, reverse=True)
+    text = _masked(_said(response), confidential)
+    text = _masked(html.unescape(text), confidential)
+    text = TOKEN.sub(lambda found: found[0] if WORDS.fullmatch(found[0]) else MASK, text)
+    text = " ".join("".join(c if c.isprintable() else " " for c in text).split())
+    return text[:LONGEST] or None
+
+
+def _said(response: Response) -> str:
+    """Return the words of an answer: of a JSON object its telling members, of a page its title."""
+    content = response.content[:LONGEST_READ].decode(errors="replace")
+    if response.is_html:
+        title = re.search(r"<title[^>]*>([^<]*)", content, re.IGNORECASE)
+        return title[1] if title else ""
+    body = response.json()
+    if isinstance(body, dict | list):
+        return "; ".join(dict.fromkeys(_telling(body)))
+    return body if isinstance(body, str) else content
+
+
+def _telling(body: object) -> Iterator[str]:
+    if isinstance(body, str):
+        yield body
+    elif isinstance(body, list):
+        for member in body:
+            yield from _telling(member)
+    elif isinstance(body, dict):
+        for name in TELLING:
+            yield from _telling(body.get(name))
+
+
+def _confidential(request: Request, secret: object) -> Iterator[str]:
+    """Yield every text that the secret or the request holds."""
+    yield from _texts(secret)
+    yield from _texts(request.json)
+    for name, value in request.headers.items():
+        if name not in PUBLIC_HEADERS:
+            yield from (value, value.rpartition(" ")[2])
+
+
+def _texts(value: object) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value.strip()
+    elif isinstance(value, bool) or value is None:
+        return
+    elif isinstance(value, int | float):
+        yield str(value)
+    elif isinstance(value, Mapping):
+        for member in value.values():
+            yield from _texts(member)
+    elif isinstance(value, Iterable):
+        for member in value:
+            yield from _texts(member)
+
+
+def _encoded(values: Iterable[str]) -> Iterator[str]:
+    """Yield each value as it is, and as it may stand in a URL, in JSON, or in base64."""
+    for value in filter(None, values):
+        raw = value.encode("utf-8", "surrogatepass")
+        yield value
+        if len(value) > SHORT:
+            yield from (quote(raw, safe=""), quote_plus(raw), json.dumps(value)[1:-1])
+            padded = base64.b64encode(raw).decode()
+            yield from (padded, padded.rstrip("="), raw.hex())
+
+
+def _masked(text: str, confidential: Iterable[str]) -> str:
+    for value in confidential:
+        escaped = re.escape(value)
+        pattern = escaped if len(value) > SHORT else rf"(?<!\w){escaped}(?!\w)"
+        text = re.sub(pattern, MASK, text, flags=re.IGNORECASE)
+    return text

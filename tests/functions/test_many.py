@@ -1,0 +1,79 @@
+"""A connection may have thousands of variants: an editor's has one for each set of parameters."""
+
+from dataclasses import replace
+from itertools import count
+from typing import Any
+
+import pytest
+
+from tests.functions.test_tokens import context
+from tests.functions.world import World, client
+from token_broker.environment import CLOCK
+from token_broker_local.places import TABLE
+
+MANY = 1_010
+"""More than one page of a Query."""
+
+
+def test_status_looks_at_every_variant(world: World) -> None:
+    """However many variants there are, status tells of each."""
+    connection = world.connect("editor")
+    world.call("editor", connection)
+    copy_items(connection, MANY)
+    status = world.http("editor", connection, method="GET", rest="")["body"]
+    assert (len(status["variants"]), status["complete"]) == (MANY + 1, True)
+
+
+def test_delete_forgets_every_variant(world: World) -> None:
+    """What was kept is gone, and the next call exchanges."""
+    connection = world.connect("editor")
+    world.call("editor", connection)
+    copy_items(connection, 40)
+    gone = world.http("editor", connection, method="DELETE")["body"]
+    assert gone == {"forgotten": 41, "complete": True}
+    assert live_items(connection) == []
+    assert world.call("editor", connection)["source"] == "exchange"
+
+
+@pytest.mark.parametrize("action", ["forget", "status"])
+def test_what_time_does_not_suffice_for_is_said(world: World, action: str) -> None:
+    """An answer that did not look at all variants says so, and the next call goes on."""
+    connection = world.connect("editor")
+    world.call("editor", connection)
+    copy_items(connection, 40)
+    service = world.service("editor")
+    tools = service.tools
+    seconds = count()
+    slow = replace(tools.clock, monotonic=lambda: CLOCK.monotonic() + next(seconds))
+    event = {"connection": connection, "action": action}
+    service.use(replace(tools, clock=slow))
+    assert service(event, context("editor"))["complete"] is False
+    service.use(tools)
+    assert service(event, context("editor"))["complete"] is True
+
+
+def copy_items(connection: str, number: int) -> None:
+    """Put copies of the connection's token beside it, under other keys."""
+    [item] = live_items(connection)
+    table = client("dynamodb")
+    requests = [
+        {"PutRequest": {"Item": item | {"variant": {"S": f"{key:064x}"}}}} for key in range(number)
+    ]
+    for start in range(0, number, 25):
+        table.batch_write_item(RequestItems={TABLE: requests[start : start + 25]})
+
+
+def live_items(connection: str) -> list[dict[str, Any]]:
+    """Return the items of a connection that keep a token."""
+    pages = (
+        client("dynamodb")
+        .get_paginator("query")
+        .paginate(
+            TableName=TABLE,
+            KeyConditionExpression="#c = :c",
+            ExpressionAttributeNames={"#c": "connection"},
+            ExpressionAttributeValues={":c": {"S": f"editor#{connection}"}},
+        )
+    )
+    items = [item for page in pages for item in page["Items"]]
+    return [item for item in items if item.get("kind", {}).get("S") == "parameters"]

@@ -1,0 +1,97 @@
+"""What is shown of a vendor's own words: short, printable, and nothing that is confidential."""
+
+import base64
+import json
+from typing import Any
+from urllib.parse import quote
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from token_broker.exchange import Request, Response
+from token_broker.upstream_message import upstream_message
+
+SECRET = {"username": "ann", "password": "pä ss/w0rd", "host": "app.vendorlink.nl", "pin": 4711}
+TOKEN = "eyJ0eXAiOiJKV1QiLCJhbGciOiJIUzI1NiJ9"
+REQUEST = Request(
+    "POST",
+    "https://app.vendorlink.nl/API/auth/login",
+    "login",
+    headers={"authorization": f"Bearer {TOKEN}", "content-type": "application/json"},
+    json={"u": "ann", "p": "pä ss/w0rd", "file": "plan 7"},
+)
+
+
+def said(body: object, secret: object = SECRET, **headers: str) -> str | None:
+    content = body if isinstance(body, str) else json.dumps(body)
+    return upstream_message(Response(403, headers, content.encode()), REQUEST, secret)
+
+
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        pytest.param({"message": "Account is locked"}, "Account is locked", id="a message"),
+        pytest.param({"errors": ["CLIENT_BLOCKED"]}, "CLIENT_BLOCKED", id="codes"),
+        pytest.param(
+            {"errors": [{"message": "No seat"}, {"code": 7}]}, "No seat", id="errors as objects"
+        ),
+        pytest.param(
+            {"error": "invalid_client", "error_description": "Unknown client"},
+            "Unknown client; invalid_client",
+            id="OAuth's, the description first",
+        ),
+        pytest.param({"Data": {"message": "deep"}}, None, id="what is deeper is not looked for"),
+        pytest.param("{\nWrong token\n}", "{ Wrong token }", id="a text that is no JSON"),
+        pytest.param('"Wrong key"', "Wrong key", id="a JSON text"),
+        pytest.param("<html><title>Denied by x</title>", "Denied by x", id="a page's title"),
+        pytest.param("<html><p>no title", None, id="a page without a title"),
+        pytest.param("", None, id="nothing"),
+        pytest.param("\x00\x1b[2J\u202e", "[2J", id="what is not printable"),
+        pytest.param({"message": "x " * 300}, ("x " * 100)[:199] + " ", id="200 characters"),
+    ],
+)
+def test_the_vendors_words_are_shown(body: object, message: str | None) -> None:
+    assert said(body) == message
+
+
+@pytest.mark.parametrize(
+    "echoed",
+    [
+        "pä ss/w0rd",
+        quote("pä ss/w0rd", safe=""),
+        json.dumps("pä ss/w0rd")[1:-1],
+        base64.b64encode("pä ss/w0rd".encode()).decode(),
+        "PÄ SS/W0RD",
+        "ann",
+        "4711",
+        "plan 7",
+        TOKEN,
+        "c1a0e4f2-8d1b-4c55-9a57-6f2a1b3c4d5e",
+        "mzc18Xp0mzc18Xp0==",
+        "app.vendorlink.nl",
+    ],
+)
+def test_what_is_confidential_is_masked(echoed: str) -> None:
+    """What the secret and the request hold, however it is written, and what looks like a token."""
+    message = said({"message": f"no {echoed} here"})
+    assert message == "no *** here"
+
+
+def test_a_short_value_is_masked_as_a_word_only() -> None:
+    """A user called "1" does not take every digit out of a message."""
+    assert said({"message": "user 1 of 100"}, secret={"user": "1"}) == "user *** of 100"
+
+
+@given(st.recursive(st.text(), lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner)))
+def test_no_answer_breaks_the_bound(body: Any) -> None:
+    """Whatever a vendor answers: 200 printable characters at most, or none."""
+    message = said(body)
+    assert message is None or (0 < len(message) <= 200 and message.isprintable())
+
+
+@given(st.text(alphabet="abcXYZ0189 %&<>\"'/+äß\\", min_size=3, max_size=30))
+def test_no_password_is_shown(password: str) -> None:
+    """Whatever a password is made of, it does not stand in the message as it is."""
+    message = said({"message": f"no such user: {password}!"}, secret={"password": password})
+    assert password.strip() == "" or password.strip() not in (message or "")
