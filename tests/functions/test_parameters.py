@@ -6,13 +6,13 @@ from random import Random
 import pytest
 
 from tests.functions.world import World
-from token_broker.editor import LARGEST_PARAMETERS
+from token_broker.editor import LARGEST_PACKED
 
 
 def test_the_largest_parameters_that_are_accepted_can_be_kept(world: World) -> None:
     """Their token comes from the table later, so that both were sealed."""
     connection = world.connect("editor")
-    parameters = {"fileUrl": Random(1).randbytes(LARGEST_PARAMETERS * 5 // 6).hex()}
+    parameters = {"fileUrl": Random(1).randbytes(LARGEST_PACKED * 5 // 6).hex()}
     world.call("editor", connection, parameters=parameters)
     world.service("editor").tools.memory.clear()
     assert world.call("editor", connection, parameters=parameters)["source"] == "table"
@@ -20,7 +20,7 @@ def test_the_largest_parameters_that_are_accepted_can_be_kept(world: World) -> N
 
 def test_larger_ones_are_the_callers_to_correct(world: World) -> None:
     connection = world.connect("editor")
-    parameters = {"fileUrl": Random(1).randbytes(LARGEST_PARAMETERS).hex()}
+    parameters = {"fileUrl": Random(1).randbytes(LARGEST_PACKED).hex()}
     with pytest.raises(Exception, match="too large") as error:
         world.call("editor", connection, parameters=parameters)
     assert type(error.value).__name__ == "InvalidRequest"

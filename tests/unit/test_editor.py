@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from tests.conversations import NOW, SECRETS, answer, any_answers, begin, earned, repeated, survives
 from token_broker import editor
 from token_broker.document import DEEPEST, Document
-from token_broker.editor import LARGEST_PARAMETERS, Credentials
+from token_broker.editor import LARGEST_PACKED, Credentials
 from token_broker.errors import (
     BrokerError,
     CredentialRejected,
@@ -187,8 +187,6 @@ def test_when_a_token_expires(value: object, expires_at: int) -> None:
         pytest.param("1_900_000_600", "not a number", id="a text as Python has numbers"),
         pytest.param("١٩٠٠٠٠٠٦٠٠", "not a number", id="digits of another script"),
         pytest.param("Infinity", "not a number", id="Infinity as a text"),
-        pytest.param(float("inf"), "not a number", id="Infinity"),
-        pytest.param(float("nan"), "not a number", id="NaN"),
         pytest.param(True, "not a number", id="true"),
         pytest.param([NOW + 600], "not a number", id="a list"),
         pytest.param(999_999_999_999, "not a number", id="after the end of all dates"),
@@ -261,12 +259,12 @@ def test_what_is_required_is_the_secrets_to_say() -> None:
 
 def test_parameters_that_could_not_be_kept_are_refused_before_the_vendor_is_asked() -> None:
     """Where tokens are not shared nothing is kept, so any size will do."""
-    large = wanted(userId="1", fileUrl=Random(1).randbytes(LARGEST_PARAMETERS).hex())
+    large = wanted(userId="1", fileUrl=Random(1).randbytes(LARGEST_PACKED).hex())
     with pytest.raises(InvalidRequest, match=r"^parameters: .*too large"):
         editor.settle(CREDENTIALS, large)
     alone = Credentials("key/1", "https://editor.example", reuse=False)
     assert editor.settle(alone, large) == large
-    long = wanted(userId="1", fileUrl="a" * 9 * LARGEST_PARAMETERS)
+    long = wanted(userId="1", fileUrl="a" * 9 * LARGEST_PACKED)
     assert editor.settle(CREDENTIALS, long) == long
 
 

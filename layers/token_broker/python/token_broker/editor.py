@@ -40,8 +40,10 @@ __all__ = [
 
 NAME = "editor"
 TOKEN_KINDS = frozenset({"parameters"})
-LARGEST_PARAMETERS = 3_000
-"""Bytes, compressed, of parameters that a shared token is kept with: KMS encrypts 4,096 at once."""
+LARGEST_CLEAR = 60_000
+LARGEST_PACKED = 3_200
+"""Bytes, in clear and compressed, of what is kept beside a shared token: its parameters and the
+editor's address. KMS encrypts 4,096 at once, and no more than 65,536 are opened again."""
 
 REFUSALS = frozenset({401, 403})
 """Statuses of a wrong key. 403 is documented; its text looks like JSON and is none."""
@@ -61,7 +63,7 @@ def settle(credentials: Credentials, variant: Variant) -> Variant:
     missing = [name for name in credentials.required if _is_blank(parameters.get(name))]
     if missing:
         raise InvalidRequest(f"parameters.{missing[0]}: is missing")
-    if credentials.reuse and _packed_size(parameters) > LARGEST_PARAMETERS:
+    if credentials.reuse and not _can_be_kept(credentials, parameters):
         raise InvalidRequest("parameters: are too large to share a token for")
     return Variant("parameters", {"parameters": parameters})
 
@@ -121,8 +123,9 @@ def log_out(credentials: Credentials, token: Token) -> Exchange | None:
     return None
 
 
-def _packed_size(parameters: dict[str, Any]) -> int:
-    return len(zlib.compress(json.dumps(parameters).encode(), 9))
+def _can_be_kept(credentials: Credentials, parameters: dict[str, Any]) -> bool:
+    clear = json.dumps([parameters, credentials.base_url, credentials.editor_url]).encode()
+    return len(clear) <= LARGEST_CLEAR and len(zlib.compress(clear, 9)) <= LARGEST_PACKED
 
 
 def _is_blank(value: object) -> bool:

@@ -23,7 +23,7 @@ LARGEST = 4096
 """Bytes that KMS encrypts without a data key."""
 
 LARGEST_OPENED = 65_536
-"""Bytes that a sealed token may have in clear; nothing we seal comes near."""
+"""Bytes that a sealed token may have in clear."""
 
 
 class Opener(Protocol):
@@ -98,8 +98,9 @@ class Sealer:
     def _seal(self, item: Item, clear: dict[str, Any]) -> bytes:
         from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415 (off the hit path)
 
-        packed = zlib.compress(json.dumps(clear, separators=(",", ":")).encode(), 9)
-        if len(packed) > LARGEST:
+        encoded = json.dumps(clear, separators=(",", ":")).encode()
+        packed = zlib.compress(encoded, 9)
+        if len(encoded) > LARGEST_OPENED or len(packed) > LARGEST:
             raise UpstreamContractChanged("the token is too large to be kept")
         try:
             sealed = self._client().encrypt(
