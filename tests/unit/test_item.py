@@ -19,11 +19,13 @@ from token_broker.item import (
     REPORT_WINDOW,
     Failure,
     Item,
+    Next,
     State,
     default_min_ttl,
     lease_end,
     may_force,
     next_failure,
+    next_step,
     patience,
     recent_reports,
     refresh_at,
@@ -413,3 +415,47 @@ def test_no_limit_outlasts_its_length(field: str) -> None:
     assert item.is_renewal_due(NOW)
     assert may_force(item, NOW)
     assert recent_reports(item, NOW) == ()
+
+
+# What a call would do next
+
+GATE = replace(EMPTY, accepted_version="v1")
+LEASED = replace(EMPTY, lease_owner="a", lease_until=NOW + 30)
+
+
+@pytest.mark.parametrize(
+    ("item", "gate", "following"),
+    [
+        pytest.param(FRESH, GATE, Next.HAND_OUT, id="fresh"),
+        pytest.param(AGING, GATE, Next.REFRESH, id="aging"),
+        pytest.param(kept(failure=DOWN), GATE, Next.HAND_OUT, id="stale, and backing off"),
+        pytest.param(
+            kept(failure=replace(DOWN, retry_at=NOW)), GATE, Next.REFRESH, id="stale, and due again"
+        ),
+        pytest.param(
+            replace(AGING, nudged_until=NOW + 9), GATE, Next.HAND_OUT, id="a refresh was started"
+        ),
+        pytest.param(EMPTY, GATE, Next.EXCHANGE, id="nothing is kept"),
+        pytest.param(kept(expires_at=NOW), GATE, Next.EXCHANGE, id="ended"),
+        pytest.param(kept(rejected=FRESH.fingerprint), GATE, Next.EXCHANGE, id="reported"),
+        pytest.param(
+            kept(lease_owner="a", lease_until=NOW), GATE, Next.EXCHANGE, id="a holder died"
+        ),
+        pytest.param(LEASED, GATE, Next.WAIT, id="another caller exchanges"),
+        pytest.param(replace(EMPTY, failure=DOWN), GATE, Next.REFUSE, id="backing off"),
+        pytest.param(EMPTY, replace(GATE, rejected_versions=("v1",)), Next.REFUSE, id="latched"),
+        pytest.param(
+            EMPTY, replace(GATE, rejected_versions=("v0",)), Next.EXCHANGE, id="an old latch"
+        ),
+    ],
+)
+def test_what_a_call_would_do_next(item: Item, gate: Item, following: Next) -> None:
+    found, because = next_step(item, gate, NOW, "v1")
+    assert found is following
+    assert because
+
+
+def test_a_token_of_another_version_of_the_secret_is_aging() -> None:
+    """Its renewal is to be made with the new one, however young it is."""
+    assert state(FRESH, NOW, version="v1") is State.FRESH
+    assert state(FRESH, NOW, version="v2") is State.AGING
