@@ -60,7 +60,7 @@ class Wish:
 
     def elsewhere(self) -> "Wish":
         """Return this wish as it is of another variant, whose generations are its own."""
-        return replace(self, newer_than=None) if self.force else self
+        return replace(self, newer_than=None)
 
     @property
     def may_be_cached(self) -> bool:
