@@ -1,5 +1,6 @@
 """Rules: what is kept and run how, and who is told. Each returns what is wrong with a stack."""
 
+import re
 from collections.abc import Iterator
 
 from tests.template.documents import Template
@@ -10,6 +11,27 @@ OURS = {"<CrashAlarm>"} | {
     f"<Failure{signal.name}Alarm>" for signal in SIGNALS if signal.whose == "ours"
 }
 """The alarms that take a deployment back."""
+
+CRASHES = (
+    "INIT_REPORT Init Duration: 140.53 ms\tPhase: init\tStatus: error\tError Type: Runtime.Unknown",
+    "[ERROR] Runtime.ImportModuleError: Unable to import module 'app': No module named 'x'",
+    "[ERROR] Runtime.UserCodeSyntaxError: Syntax error in module 'app': invalid syntax",
+    "[ERROR] Runtime.BuiltInModuleConflict: Cannot use built-in module as a handler module",
+    "[ERROR] Runtime.HandlerNotFound: Handler 'handler' undefined on module 'app'",
+    "[ERROR] Runtime.MalformedHandlerName: Bad handler 'app': not enough values to unpack",
+    "[ERROR] Runtime.MarshalError: Unable to marshal response",
+    "REPORT RequestId: 1\tDuration: 9.81 ms\tStatus: error\tError Type: Runtime.ExitError",
+    "REPORT RequestId: 1\tDuration: 9.81 ms\tStatus: error\tError Type: Runtime.OutOfMemory",
+    "2026-01-01T00:00:00.000Z 1 Task timed out after 20.00 seconds",
+)
+"""What Lambda writes into a function's log of a version that does not start, or not end."""
+
+NO_CRASHES = (
+    "INIT_START Runtime Version: python:3.13.v50\tRuntime Version ARN: arn:aws:lambda:x::runtime:y",
+    "REPORT RequestId: 1\tDuration: 9.81 ms\tBilled Duration: 10 ms\tMax Memory Used: 90 MB",
+    '[ERROR] CredentialRejected: {"code": "credential_rejected"}',
+)
+"""What it writes of one that works, and of a failure that a direct invocation is told of."""
 
 VARIABLES = {
     "EVENT_BUS_NAME",
@@ -101,6 +123,19 @@ def damage_alarms(stack: Template) -> Iterator[str]:
         metric = {"Dimensions": [stage, {"Name": "flow", "Value": flow}], "MetricName": "Damaged"}
         if text(metric | {"Namespace": "TokenBroker"}) not in counted:
             yield f"damaged items of {flow} have no alarm"
+
+
+def crashes_are_counted(stack: Template) -> Iterator[str]:
+    """Each way not to start or not to end is counted, in every flow; a failure is not."""
+    filters = {
+        each["LogGroupName"]: re.findall(r'\?"([^"]+)"', each["FilterPattern"])
+        for each in of_type(stack, "Logs::MetricFilter").values()
+    }
+    for flow in FLOWS:
+        terms = filters.get(f"<{flow.capitalize()}Logs>", [])
+        for line in CRASHES + NO_CRASHES:
+            if any(term in line for term in terms) is not (line in CRASHES):
+                yield f"{flow} is wrong about {line}"
 
 
 def deployments_are_guarded(stack: Template) -> Iterator[str]:

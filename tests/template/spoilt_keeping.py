@@ -42,6 +42,12 @@ SPOILT: list[Spoilt] = [
         lambda s: properties(s, "DamageAlarm")["Metrics"].pop(),
     ),
     (keeping.failures_alarm, "silent", drop("CrashAlarm", "AlarmActions")),
+    (keeping.crashes_are_counted, "not of a flow", put("EditorCrashes", "LogGroupName", "another")),
+    (
+        keeping.crashes_are_counted,
+        "every failure",
+        put("VntanaCrashes", "FilterPattern", '?"ERROR" ?"REPORT"'),
+    ),
     (keeping.deployments_are_guarded, "all at once", default("DeploymentType", "AllAtOnce")),
     (
         keeping.deployments_are_guarded,

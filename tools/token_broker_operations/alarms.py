@@ -9,15 +9,22 @@ FLOWS = ("vntana", "vendorlink", "editor")
 NAMESPACE = "TokenBroker"
 RUNBOOK = "docs/operations.md"
 CRASHES = (
+    "Runtime.Unknown",
     "Runtime.ImportModuleError",
-    "Runtime.HandlerNotFound",
     "Runtime.UserCodeSyntaxError",
+    "Runtime.BuiltInModuleConflict",
+    "Runtime.HandlerNotFound",
+    "Runtime.MalformedHandlerName",
+    "Runtime.MarshalError",
     "Runtime.ExitError",
     "Runtime.OutOfMemory",
     "Task timed out",
 )
-"""What Lambda itself writes when a function cannot start or does not end. Nobody counts that:
-Lambda's own metric Errors also has every failure that a direct invocation is told of."""
+"""What Lambda itself writes when a function cannot start or does not end. No metric counts that
+alone: Lambda's own metric Errors also has every failure that a direct invocation is told of.
+
+The runtime gives a name to an import that raises ImportError or SyntaxError. Any other exception
+while a module is loaded (TypeError, a wrong environment) is the platform's `Runtime.Unknown`."""
 
 Resource = Mapping[str, Any]
 
