@@ -26,6 +26,12 @@ ITEM_ACTIONS = ("GetItem", "BatchGetItem", "Query", "UpdateItem")
 FORBIDDEN_ITEM_ACTIONS = ("PutItem", "DeleteItem", "Scan", "BatchWriteItem", "DeleteTable")
 SECRET_ACTIONS = ("GetSecretValue", "DescribeSecret")
 CHANGES = {"PutSecretValue", "UpdateSecret", "DeleteSecret"}
+SERVICES = (f"logs.{REGION}.amazonaws.com", "dynamodb.amazonaws.com")
+"""The services that the key's policy names; what the second may, has a rule of its own."""
+
+OF_A_CALLER = ("Encrypt", "Decrypt", "ReEncryptFrom", "ReEncryptTo", "GenerateDataKey")
+"""What DynamoDB does with the key on behalf of those that use the table."""
+
 WITHOUT_RESOURCE = {"Traces", "NetworkInterfaces", "Names"}
 """Statements about services that know no resources."""
 
@@ -101,6 +107,31 @@ def table_can_be_read(stack: Template) -> Iterator[str]:
             yield f"DynamoDB can open another table for {flow}"
 
 
+def dynamodb_has_what_it_asks_for(stack: Template) -> Iterator[str]:
+    """For a key of the customer's: its use on behalf of callers, and by itself a look at it.
+
+    https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/encryption.usagenotes.html
+    """
+    through = {
+        "kms:ViaService": f"dynamodb.{REGION}.amazonaws.com",
+        "kms:CallerAccount": ACCOUNT,
+    }
+    for action in (*OF_A_CALLER, "DescribeKey", "CreateGrant"):
+        if not allows(key_policy(stack), Ask(f"kms:{action}", KEY_ARN, through)):
+            yield f"no caller may {action} through DynamoDB"
+    by_itself = [
+        each
+        for each in stack["TokenKey"]["Properties"]["KeyPolicy"]["Statement"]
+        if each["Principal"] == {"Service": "dynamodb.amazonaws.com"}
+    ]
+    for action in ("DescribeKey", "GetKeyPolicy", "GetKeyRotationStatus", "ListGrants"):
+        if not allows(by_itself, Ask(f"kms:{action}", KEY_ARN)):
+            yield f"DynamoDB may not {action}"
+    for action in (*OF_A_CALLER, "CreateGrant", "PutKeyPolicy", "ScheduleKeyDeletion"):
+        if allows(by_itself, Ask(f"kms:{action}", KEY_ARN)):
+            yield f"DynamoDB may {action} by itself"
+
+
 def operators_see_no_secret(stack: Template) -> Iterator[str]:
     """Operate is about states and names; what is in a secret or a token, it does not give."""
     given = stack["Operate"]["Properties"]["PolicyDocument"]["Statement"]
@@ -163,11 +194,11 @@ def key_is_tied(stack: Template) -> Iterator[str]:
 
 
 def logs_use_the_key_for_this_stage(stack: Template) -> Iterator[str]:
-    """The one service that is named in the key's policy uses it for the stage's own logs."""
+    """The one service that may use the key by itself does so for the stage's own logs."""
     statements = stack["TokenKey"]["Properties"]["KeyPolicy"]["Statement"]
     named = [each for each in statements if "Service" in each["Principal"]]
     for statement in named:
-        if statement["Principal"] != {"Service": f"logs.{REGION}.amazonaws.com"}:
+        if statement["Principal"]["Service"] not in SERVICES:
             yield f"the key is for {statement['Principal']}"
     prefix = f"arn:aws:logs:{REGION}:{ACCOUNT}:log-group:/aws/"
     for group, is_right in (

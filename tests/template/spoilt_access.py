@@ -67,6 +67,16 @@ SPOILT: list[Spoilt] = [
         reword("VntanaPolicy", "TheTableAtRest", "Effect", "Deny"),
     ),
     (
+        access.dynamodb_has_what_it_asks_for,
+        "no grant",
+        reword("TokenKey", "TableAtRest", "Action", ["kms:Decrypt", "kms:DescribeKey"]),
+    ),
+    (
+        access.dynamodb_has_what_it_asks_for,
+        "by itself",
+        reword("TokenKey", "TableService", "Action", "kms:*"),
+    ),
+    (
         access.operators_see_no_secret,
         "secrets",
         grant("Operate", "secretsmanager:GetSecretValue"),
