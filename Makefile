@@ -91,12 +91,11 @@ build: $(SAM_READY)  ## Make the artifacts in .aws-sam, with bytecode.
 	@for layer in $(BUILD)/*Layer; do $(PYTHON313) $(COMPILE) -s $$layer -p /opt $$layer; done
 	@for function in $(BUILD)/*Function; do $(PYTHON313) $(COMPILE) -s $$function -p /var/task $$function; done
 
-deploy: build $(READY)  ## Deploy the stage STAGE to your AWS account, guided.
+deploy: build $(READY)  ## Deploy the stage STAGE to your AWS account; asks for what it cannot know, nothing with GUIDED=.
 	@$(BIN)/python -m token_broker_operations.deploy $(SAM) $(STAGE) $(ARCH) $(GUIDED)
 
-destroy: $(SAM_READY)  ## Delete the stage STAGE but its table, key and logs.
-	@$(SAM) delete --stack-name token-broker-$(STAGE)
-	@echo "Kept: table and key alias token-broker-$(STAGE), log groups /aws/*/token-broker-$(STAGE)*; see docs/deploying.md"
+destroy: $(READY) $(SAM_READY)  ## Delete the stage STAGE but its table, key and logs.
+	@$(BIN)/python -m token_broker_operations.destroy $(SAM) $(STAGE) $(GUIDED)
 
 dist: build sbom  ## Make what a release has: layers, package, and a list of what is in them.
 	@mkdir -p dist

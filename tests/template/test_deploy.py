@@ -1,13 +1,34 @@
-"""What `make deploy` tells SAM."""
+"""What `make deploy` and `make destroy` ask of people, of SAM and of AWS."""
 
+import json
+import re
 import tomllib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
 
+import boto3
 import pytest
 
+from tests.functions.world import Counted
 from tests.template.documents import ROOT, template
-from token_broker_operations.deploy import arguments, kept, quoted
+from tests.template.stacks import resolved
+from token_broker_operations import deploy, destroy, settings
+from token_broker_operations.settings import Settings
+from token_broker_operations.stacks import Account, Deployed
 
-NOW = 1_700_000_000
+CONFIG = (ROOT / "samconfig.toml").read_text()
+FIXED = {"Stage": "new", "Architecture": "arm64", "Release": "1700000000"}
+OTHERS = """
+[prod.deploy.parameters]
+tags = ["team=a"]
+parameter_overrides = [
+  "WarmVntana=[{\\"connection\\": \\"acme\\"}]",
+]
+
+[dev.global.parameters]
+profile = "someone"
+"""
 
 
 @pytest.mark.parametrize(
@@ -15,44 +36,288 @@ NOW = 1_700_000_000
     [
         '"Stage=\\"dev\\" WarmRate=\\"rate(5 minutes)\\" Tracing=enabled"',
         '["Stage=dev", "WarmRate=rate(5 minutes)", "Tracing=enabled"]',
+        '{ Stage = "dev", WarmRate = "rate(5 minutes)", Tracing = "enabled" }',
     ],
 )
 def test_what_was_answered_is_kept(overrides: str) -> None:
-    """As `--guided` saves it, or as a person writes it."""
-    config = tomllib.loads(f"[dev.deploy.parameters]\nparameter_overrides = {overrides}")
-    assert kept(config, "dev") == {
-        "Stage": "dev",
-        "WarmRate": "rate(5 minutes)",
-        "Tracing": "enabled",
-    }
-    assert kept(config, "prod") == {}
+    """As SAM saves it, or as a person writes it."""
+    config = f"[dev.deploy.parameters]\nparameter_overrides = {overrides}"
+    expected = {"Stage": "dev", "WarmRate": "rate(5 minutes)", "Tracing": "enabled"}
+    assert settings.kept(config, "dev") == Settings(None, expected)
+    assert settings.kept(config, "prod") == Settings(None, {})
 
 
-def test_a_deployment_says_stage_architecture_and_release() -> None:
-    """Whatever was kept; the rest as it was."""
-    config = {"prod": {"deploy": {"parameters": {"parameter_overrides": "Stage=x LogLevel=DEBUG"}}}}
-    assert arguments(config, "prod", "x86_64", NOW) == [
-        "--config-env",
-        "prod",
-        "--stack-name",
-        "token-broker-prod",
-        "--parameter-overrides",
-        'Stage="prod"',
-        'LogLevel="DEBUG"',
-        'Architecture="x86_64"',
-        'Release="1700000000"',
-    ]
+@pytest.mark.parametrize("text", [CONFIG, CONFIG + OTHERS])
+@pytest.mark.parametrize("stage", ["dev", "prod", "anything"])
+def test_what_is_written_is_read_back(text: str, stage: str) -> None:
+    """JSON included, and everything else in the file stays."""
+    said = Settings("eu-north-1", {"WarmEditor": '[{"connection": "x"}]', "AlarmTopicArn": ""})
+    once = settings.written(text, stage, said)
+    assert settings.kept(once, stage) == said
+    assert settings.written(once, stage, said) == once
+    before, after = (tomllib.loads(each) for each in (text, once))
+    for parsed in (before, after):
+        for name in ("region", "parameter_overrides"):
+            parsed.setdefault(stage, {}).setdefault("deploy", {}).setdefault("parameters", {})
+            parsed[stage]["deploy"]["parameters"].pop(name, None)
+    assert after == before
+
+
+def test_two_things_are_asked_and_only_once() -> None:
+    """Those that nothing else can tell; with an answer kept there is no question left."""
+    asked: list[str] = []
+
+    def ask(question: str) -> str:
+        asked.append(question)
+        return "" if "region" in question else "arn:topic"
+
+    chosen = deploy.answered(Settings(None, {"LogLevel": "DEBUG"}), "eu-west-1", ask)
+    assert chosen == Settings("eu-west-1", {"LogLevel": "DEBUG", "AlarmTopicArn": "arn:topic"})
+    assert len(asked) == 2
+    assert deploy.answered(chosen, "us-east-1", ask) == chosen
+    assert len(asked) == 2
+
+
+def test_a_parameter_that_there_is_not_is_named() -> None:
+    """SAM drops it in silence."""
+    text = (ROOT / "template.yaml").read_text()
+    assert settings.unknown(template()["Parameters"], text) == []
+    assert settings.unknown(["Team1", "Teem2", "Type"], text) == ["Teem2", "Type"]
+
+
+@pytest.mark.parametrize("stage", ["prod", "anything"])
+def test_every_stage_is_deployed_alike(stage: str) -> None:
+    """With what a stack within the stack needs, without a question, and with files of its own."""
+    told = deploy.arguments(stage, "eu-west-1", {"Stage": stage}, confirm=False)
+    assert {"CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND", "--no-confirm-changeset"} <= set(told)
+    assert told[told.index("--s3-prefix") + 1] == f"token-broker-{stage}"
+    assert "--resolve-s3" in told
 
 
 def test_json_survives() -> None:
     """The calls that keep a connection warm are JSON."""
-    assert quoted("WarmVntana", '{"connection": "acme"}') == (
+    assert deploy.quoted("WarmVntana", '{"connection": "acme"}') == (
         'WarmVntana="{\\"connection\\": \\"acme\\"}"'
     )
 
 
-def test_the_repository_s_own_config_names_parameters_that_there_are() -> None:
-    """A parameter that is no more would fail at the account, late."""
-    config = tomllib.loads((ROOT / "samconfig.toml").read_text())
-    for stage in config.keys() - {"version"}:
-        assert kept(config, stage).keys() <= template()["Parameters"].keys()
+class CloudFormation(Account):
+    """An account whose first creation fails where it is told to, by CloudFormation's rules."""
+
+    def __init__(self, *failures: int) -> None:
+        self._failures = list(failures)
+        self.deployed: Deployed | None = None
+        self.told: list[list[str]] = []
+
+    def stack(self, name: str) -> Deployed | None:
+        assert name == "token-broker-new"
+        return self.deployed
+
+    def delete(self, name: str) -> None:
+        assert name == "token-broker-new"
+        self.deployed = None
+
+    def sam(self, told: list[str]) -> int:
+        self.told.append(told)
+        is_protected = 'DeletionProtection="enabled"' in told
+        status = self._failures.pop(0) if self._failures else 0
+        if self.deployed is None:
+            left = "ROLLBACK_FAILED" if is_protected else "ROLLBACK_COMPLETE"
+            self.deployed = Deployed(left if status else "CREATE_COMPLETE", {})
+            return status
+        assert self.deployed.status.endswith("_COMPLETE"), "nothing can be done to such a stack"
+        assert self.deployed.status != "ROLLBACK_COMPLETE", "it can only be deleted"
+        return status
+
+    def protections(self) -> list[str]:
+        """Return what each call of SAM said of the table."""
+        said = re.findall(r'DeletionProtection="(\w+)"', str(self.told))
+        return [str(each) for each in said]
+
+
+def test_a_creation_that_failed_can_be_tried_again() -> None:
+    """Nothing of it is in the way: the table is protected when all else is there."""
+    account = CloudFormation(1)
+    wanted = Settings("eu-west-1", {})
+    statuses = [
+        deploy.deploy(account, account.sam, "new", wanted, FIXED, guided=False) for _ in range(3)
+    ]
+    assert statuses == [1, 0, 0]
+    assert account.protections() == ["disabled", "disabled", "enabled", "enabled"]
+
+
+def test_a_table_can_be_taken_back_while_the_stack_is_made() -> None:
+    """Of what stays though the creation failed, nothing has a name that a second try needs."""
+    stack = resolved(template(), DeletionProtection="disabled")
+    assert stack["TokenTable"]["Properties"]["DeletionProtectionEnabled"] is False
+    named = {"TableName", "LogGroupName", "RoleName", "AliasName", "Name"}
+    for name, each in stack.items():
+        if each.get("DeletionPolicy") == "Retain":
+            assert not named & each["Properties"].keys(), name
+
+
+def test_only_the_first_of_two_steps_is_confirmed() -> None:
+    """The second protects the table, and nothing else."""
+    account = CloudFormation()
+    deploy.deploy(account, account.sam, "new", Settings("eu-west-1", {}), FIXED, guided=True)
+    first, second = account.told
+    assert "--confirm-changeset" in first
+    assert "--no-confirm-changeset" in second
+    assert {each for each in second if each not in first} == {
+        "--no-confirm-changeset",
+        'DeletionProtection="enabled"',
+    }
+
+
+@pytest.mark.parametrize(
+    ("before", "wanted", "said"),
+    [
+        (Deployed("ROLLBACK_FAILED", {}), {}, "ROLLBACK_FAILED"),
+        (Deployed("UPDATE_IN_PROGRESS", {}), {}, "UPDATE_IN_PROGRESS"),
+        (
+            Deployed("UPDATE_COMPLETE", {"ProvisionedConcurrency": "1"}),
+            {"ProvisionedConcurrency": "2"},
+            "DeploymentType=AllAtOnce",
+        ),
+    ],
+)
+def test_what_would_fail_half_way_is_refused(
+    before: Deployed, wanted: dict[str, str], said: str
+) -> None:
+    """Before anything is changed, and with the way out."""
+    [problem] = deploy.problems(before, wanted)
+    assert said in problem
+    assert list(deploy.problems(before._replace(status="UPDATE_COMPLETE"), {})) == []
+    once = wanted | {"DeploymentType": "AllAtOnce"}
+    assert list(deploy.problems(before._replace(status="UPDATE_COMPLETE"), once)) == []
+
+
+@pytest.mark.parametrize(
+    ("wanted", "gone"),
+    [
+        ({}, []),
+        ({"Team1": "orders", "Team2": "billing"}, []),
+        ({"Team1": ""}, ["Team1"]),
+        ({"Team1": "sales"}, ["Team1"]),
+    ],
+)
+def test_a_team_leaves_when_it_is_said(wanted: dict[str, str], gone: list[str]) -> None:
+    """A parameter that is not said keeps its value."""
+    assert deploy.leaving(Deployed("UPDATE_COMPLETE", {"Team1": "orders"}), wanted) == gone
+    assert deploy.leaving(None, wanted) == []
+
+
+POLICY = {
+    "Version": "2012-10-17",
+    "Statement": [{"Effect": "Allow", "Action": "lambda:InvokeFunction", "Resource": "*"}],
+}
+TRUST = {
+    "Version": "2012-10-17",
+    "Statement": [
+        {
+            "Effect": "Allow",
+            "Principal": {"Service": "lambda.amazonaws.com"},
+            "Action": "sts:AssumeRole",
+        }
+    ],
+}
+
+
+def managed(name: str) -> dict[str, Any]:
+    """Return a managed policy."""
+    properties = {"ManagedPolicyName": name, "PolicyDocument": POLICY}
+    return {"Type": "AWS::IAM::ManagedPolicy", "Properties": properties}
+
+
+@pytest.fixture
+def region(aws: tuple[Counted, str], monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """A region with a stack in it that has policies, one of them a team's."""
+    _, url = aws
+    for name, value in {
+        "AWS_ENDPOINT_URL": url,
+        "AWS_ACCESS_KEY_ID": "local",
+        "AWS_SECRET_ACCESS_KEY": "local",
+        "AWS_DEFAULT_REGION": "eu-west-1",
+    }.items():
+        monkeypatch.setenv(name, value)
+    s3, cloudformation = boto3.client("s3"), boto3.client("cloudformation")
+    s3.create_bucket(Bucket="teams", CreateBucketConfiguration={"LocationConstraint": "eu-west-1"})
+    nested = {"Resources": {"InvokeVntana": managed("of-the-team")}}
+    s3.put_object(Bucket="teams", Key="team.json", Body=json.dumps(nested).encode())
+    whole = {
+        "Parameters": {"Team1": {"Type": "String", "Default": "orders"}},
+        "Resources": {
+            "CallVntana": managed("of-the-stack"),
+            "FunctionPolicy": managed("of-the-function"),
+            "VntanaRole": {
+                "Type": "AWS::IAM::Role",
+                "Properties": {
+                    "AssumeRolePolicyDocument": TRUST,
+                    "ManagedPolicyArns": [{"Ref": "FunctionPolicy"}],
+                },
+            },
+            "Team1Stack": {
+                "Type": "AWS::CloudFormation::Stack",
+                "Properties": {"TemplateURL": "https://s3.amazonaws.com/teams/team.json"},
+            },
+        },
+    }
+    cloudformation.create_stack(
+        StackName="token-broker-old",
+        TemplateBody=json.dumps(whole),
+        Capabilities=["CAPABILITY_IAM"],
+    )
+    yield "eu-west-1"
+    iam = boto3.client("iam")
+    for each in ("of-the-stack", "of-the-team"):
+        iam.detach_role_policy(RoleName="orders", PolicyArn=arn(each))
+    cloudformation.delete_stack(StackName="token-broker-old")
+    s3.delete_object(Bucket="teams", Key="team.json")
+    s3.delete_bucket(Bucket="teams")
+
+
+def arn(policy: str) -> str:
+    """Return the ARN of a managed policy."""
+    return f"arn:aws:iam::123456789012:policy/{policy}"
+
+
+def sam(directory: Path) -> tuple[str, Callable[[], list[list[str]]]]:
+    """Return a program in SAM's place, and what tells the arguments of each of its runs."""
+    program, log = directory / "sam", directory / "log"
+    log.touch()
+    program.write_text(f'#!/bin/sh\nprintf "%s\\n" "$@" END >> {log}\n')
+    program.chmod(0o700)
+
+    def runs() -> list[list[str]]:
+        return [run.split("\n")[:-1] for run in log.read_text().split("END\n")[:-1]]
+
+    return str(program), runs
+
+
+def test_what_a_role_still_holds_is_not_taken_away(
+    region: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """IAM would not delete it: neither a team nor the stack goes while somebody has a policy."""
+    (tmp_path / "samconfig.toml").write_text(CONFIG)
+    (tmp_path / "template.yaml").write_text((ROOT / "template.yaml").read_text())
+    monkeypatch.chdir(tmp_path)
+    program, runs = sam(tmp_path)
+    iam = boto3.client("iam")
+    iam.create_role(RoleName="orders", AssumeRolePolicyDocument=json.dumps(TRUST))
+    for policy in ("of-the-team", "of-the-stack"):
+        iam.attach_role_policy(RoleName="orders", PolicyArn=arn(policy))
+    found = list(Account(boto3.session.Session(region_name=region)).attached("token-broker-old"))
+    assert sorted(found) == ["role orders has CallVntana", "role orders has InvokeVntana"]
+    assert "role orders has CallVntana: detach it" in str(destroy.main(program, "old"))
+    monkeypatch.setenv("PARAMETERS", "Team1=")
+    refused = deploy.main(program, "old", "arm64")
+    assert refused == "role orders has InvokeVntana: detach it first."
+    assert runs() == []
+    monkeypatch.setenv("PARAMETERS", "Team1=orders Team2=billing")
+    assert deploy.main(program, "old", "arm64") == 0
+    [told] = runs()
+    assert {'Team2="billing"', 'DeletionProtection="enabled"'} <= set(told)
+    assert settings.kept((tmp_path / "samconfig.toml").read_text(), "old").parameters == {
+        "Team1": "orders",
+        "Team2": "billing",
+    }

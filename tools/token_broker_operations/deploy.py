@@ -1,37 +1,90 @@
-"""`make deploy`: `sam deploy` with the parameters of a stage, and a release to tell versions by."""
+"""`make deploy`: `sam deploy` of a stage.
+
+It asks once for what nobody else can know, and keeps it in `samconfig.toml`. What would fail half
+way is refused before anything is changed. A stack is created with a table that can be deleted, so
+that a creation that fails leaves nothing behind, and the table is protected right after.
+"""
 
 import os
 import shlex
+import subprocess
 import sys
 import time
-import tomllib
-from collections.abc import Mapping
-from pathlib import Path
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping
+from typing import TypeAlias
 
-CONFIG = Path("samconfig.toml")
+import boto3
+
+from token_broker_operations import settings
+from token_broker_operations.settings import Settings
+from token_broker_operations.stacks import Account, Deployed
+
+CAPABILITIES = ("CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND")
+"""The second is for a stack (a team's, the alarms') within one that SAM translates."""
+
+PROTECTION = "DeletionProtection"
+TEAMS = tuple(f"Team{number}" for number in range(1, 7))
+NEVER_MADE = ("ROLLBACK_COMPLETE", "REVIEW_IN_PROGRESS")
+"""Of a stack whose creation failed, and was taken back; and of one that was only looked at."""
+
+GUIDED = "--guided"
+"""What `make` says unless it is told `GUIDED=`: a person is there to answer."""
+
+Ask: TypeAlias = Callable[[str], str]
+Sam: TypeAlias = Callable[[list[str]], int]
+"""Runs SAM with these arguments; returns its exit status."""
 
 
-def kept(config: Mapping[str, Any], stage: str) -> dict[str, str]:
-    """Return the parameters of *stage* in *config*: what `--guided` saved, or a person wrote."""
-    found = config.get(stage, {}).get("deploy", {}).get("parameters", {})
-    overrides = found.get("parameter_overrides", "")
-    pairs = overrides if isinstance(overrides, list) else shlex.split(overrides)
-    return {name: value.strip('"') for name, _, value in (pair.partition("=") for pair in pairs)}
+def stack_name(stage: str) -> str:
+    """Return what the stack of *stage* is called, and where its files are in the bucket."""
+    return f"token-broker-{stage}"
 
 
-def arguments(config: Mapping[str, Any], stage: str, architecture: str, now: int) -> list[str]:
-    """Return what to tell `sam deploy`.
+def answered(known: Settings, here: str, ask: Ask) -> Settings:
+    """Return *known* with what was missing: asked for, since nothing else can tell."""
+    region = known.region or ask(f"AWS region [{here}]: ") or here
+    parameters = dict(known.parameters)
+    if "AlarmTopicArn" not in parameters:
+        question = "ARN of an SNS topic that is told of alarms [none, they are only shown]: "
+        parameters["AlarmTopicArn"] = ask(question)
+    return Settings(region, parameters)
 
-    All of it: given some parameters on the command line, SAM reads none of *config*.
-    """
-    parameters = kept(config, stage) | {
-        "Stage": stage,
-        "Architecture": architecture,
-        "Release": str(now),
-    }
-    named = ["--config-env", stage, "--stack-name", f"token-broker-{stage}"]
-    return [*named, "--parameter-overrides", *(quoted(*pair) for pair in parameters.items())]
+
+def problems(before: Deployed | None, wanted: Mapping[str, str]) -> Iterator[str]:
+    """Yield why a deployment would fail half way: by the stack's state, or by what changes."""
+    if before is None or before.status in NEVER_MADE:
+        return
+    if not before.status.endswith("_COMPLETE"):
+        yield f"The stack is in {before.status}. docs/deploying.md says what to do then."
+    provisioned = before.parameters.get("ProvisionedConcurrency", "0")
+    kind = wanted.get("DeploymentType", before.parameters.get("DeploymentType"))
+    if wanted.get("ProvisionedConcurrency", provisioned) != provisioned and kind != "AllAtOnce":
+        yield (
+            "ProvisionedConcurrency cannot be changed while traffic shifts between two versions. "
+            "For this once say DeploymentType=AllAtOnce, too."
+        )
+
+
+def leaving(before: Deployed | None, wanted: Mapping[str, str]) -> list[str]:
+    """Return the parameters of the teams that are taken away, or renamed."""
+    had = before.parameters if before else {}
+    return [name for name in TEAMS if had.get(name) and wanted.get(name, had[name]) != had[name]]
+
+
+def arguments(
+    stage: str, region: str | None, parameters: Mapping[str, str], *, confirm: bool
+) -> list[str]:
+    """Return what to tell `sam deploy`: all of it, so that every stage is deployed alike."""
+    name = stack_name(stage)
+    return [
+        "deploy",
+        *("--config-env", stage, "--stack-name", name, "--region", str(region)),
+        *("--resolve-s3", "--s3-prefix", name),
+        *("--capabilities", *CAPABILITIES),
+        "--no-fail-on-empty-changeset",
+        "--confirm-changeset" if confirm else "--no-confirm-changeset",
+        *("--parameter-overrides", *(quoted(*pair) for pair in parameters.items())),
+    ]
 
 
 def quoted(name: str, value: str) -> str:
@@ -40,13 +93,76 @@ def quoted(name: str, value: str) -> str:
     return f'{name}="{escaped}"'
 
 
-def main() -> None:
-    """Become SAM."""
-    sam, stage, architecture, *more = sys.argv[1:]
-    config = tomllib.loads(CONFIG.read_text())
-    told = arguments(config, stage, architecture, int(time.time()))
-    os.execv(sam, [sam, "deploy", *more, *told])  # noqa: S606 (no shell is wanted)
+def steps(before: Deployed | None, parameters: Mapping[str, str]) -> list[Mapping[str, str]]:
+    """Return the parameters of each `sam deploy`: a stack that is made needs two.
+
+    DynamoDB does not delete a protected table. A creation that fails would end in
+    ROLLBACK_FAILED, with a table that no second try can make.
+    """
+    whole = {PROTECTION: "enabled"} | dict(parameters)
+    is_new = before is None or before.status in NEVER_MADE
+    return [whole | {PROTECTION: "disabled"}, whole] if is_new else [whole]
+
+
+def refusals(account: Account, name: str, wanted: Mapping[str, str]) -> list[str]:
+    """Return why the stack *name* cannot be deployed as it is *wanted*."""
+    before = account.stack(name)
+    found = list(problems(before, wanted))
+    for team in leaving(before, wanted):
+        found += [f"{each}: detach it first." for each in account.attached(name, f"{team}Stack")]
+    if unknown := settings.unknown(wanted, settings.TEMPLATE.read_text()):
+        found.append(f"There is no parameter {', '.join(unknown)}.")
+    return found
+
+
+def chosen(text: str, stage: str, *, guided: bool) -> Settings:
+    """Return what *text* keeps of *stage*, with what the command line and a person say."""
+    kept = settings.kept(text, stage)
+    said = settings.pairs_of(shlex.split(os.environ.get("PARAMETERS", "")))
+    here = boto3.session.Session().region_name or "eu-west-1"
+    known = kept._replace(parameters={**kept.parameters, **said})
+    return answered(known, here, input) if guided else known._replace(region=known.region or here)
+
+
+def deploy(
+    account: Account,
+    sam: Sam,
+    stage: str,
+    wanted: Settings,
+    fixed: Mapping[str, str],
+    *,
+    guided: bool,
+) -> int:
+    """Have *sam* make or change the stack of *stage*; return its exit status."""
+    name = stack_name(stage)
+    before = account.stack(name)
+    if before and before.status == "ROLLBACK_COMPLETE":
+        print(f"Deleting what is left of a stack {name} that could not be made.")
+        account.delete(name)
+    for number, parameters in enumerate(steps(before, {**wanted.parameters, **fixed})):
+        told = arguments(stage, wanted.region, parameters, confirm=guided and number == 0)
+        if status := sam(told):
+            return status
+    return 0
+
+
+def main(sam: str, stage: str, architecture: str, *more: str) -> str | int:
+    """Deploy; return what to end with."""
+    guided = GUIDED in more and sys.stdin.isatty()
+    text = settings.CONFIG.read_text()
+    wanted = chosen(text, stage, guided=guided)
+    account = Account(boto3.session.Session(region_name=wanted.region))
+    if refused := refusals(account, stack_name(stage), wanted.parameters):
+        return "\n".join(refused)
+    settings.CONFIG.write_text(settings.written(text, stage, wanted))
+    fixed = {"Stage": stage, "Architecture": architecture, "Release": str(int(time.time()))}
+    options = [each for each in more if each != GUIDED]
+
+    def run(told: list[str]) -> int:
+        return subprocess.run([sam, *told, *options], check=False).returncode  # noqa: S603 (make says what)
+
+    return deploy(account, run, stage, wanted, fixed, guided=guided)
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main(*sys.argv[1:]))

@@ -1,0 +1,78 @@
+"""What `samconfig.toml` keeps of a stage: its region, and the parameters that a person chose."""
+
+import json
+import re
+import shlex
+import tomllib
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+CONFIG = Path("samconfig.toml")
+TEMPLATE = Path("template.yaml")
+OURS = ("region", "parameter_overrides")
+"""The options that `make deploy` keeps; all others are the user's own."""
+
+
+class Settings(NamedTuple):
+    """A stage's region, if it is known, and its parameters as far as they were said."""
+
+    region: str | None
+    parameters: Mapping[str, str]
+
+
+def kept(text: str, stage: str) -> Settings:
+    """Return what *text*, a `samconfig.toml`, has of *stage*."""
+    section = section_of(text, stage)
+    overrides = section.get("parameter_overrides", "")
+    if isinstance(overrides, dict):
+        return Settings(section.get("region"), {k: str(value) for k, value in overrides.items()})
+    pairs = overrides if isinstance(overrides, list) else shlex.split(overrides)
+    return Settings(section.get("region"), pairs_of(pairs))
+
+
+def written(text: str, stage: str, settings: Settings) -> str:
+    """Return *text* with *settings* in the section of *stage*, and all else as it was."""
+    rest = section_of(text, stage).items()
+    lines = [f"{name} = {toml(value)}" for name, value in rest if name not in OURS]
+    if settings.region:
+        lines.append(f"region = {toml(settings.region)}")
+    if settings.parameters:
+        pairs = (f"  {toml(f'{name}={value}')},\n" for name, value in settings.parameters.items())
+        lines.append(f"parameter_overrides = [\n{''.join(pairs)}]")
+    header = f"[{stage}.deploy.parameters]"
+    section = "\n".join([header, *lines]) + "\n"
+    old = re.compile(rf"(?ms)^{re.escape(header)}\n.*?(?=\n\[[^\n\]]+\]$|\Z)")
+    if old.search(text):
+        return old.sub(lambda _: section, text, count=1)
+    return f"{text.rstrip()}\n\n{section}"
+
+
+def section_of(text: str, stage: str) -> dict[str, Any]:
+    """Return the options of `sam deploy` for *stage*, whoever wrote them."""
+    section: dict[str, Any] = (
+        tomllib.loads(text).get(stage, {}).get("deploy", {}).get("parameters", {})
+    )
+    return section
+
+
+def toml(value: Any) -> str:
+    """Return *value* as TOML: JSON, but for a table."""
+    if isinstance(value, dict):
+        return (
+            "{ " + ", ".join(f"{toml(name)} = {toml(each)}" for name, each in value.items()) + " }"
+        )
+    return json.dumps(value)
+
+
+def pairs_of(pairs: Iterable[str]) -> dict[str, str]:
+    """Return names and values of texts like ``Team1=orders``, or ``Team1="orders"``."""
+    split = (pair.partition("=") for pair in pairs)
+    return {name: value.removeprefix('"').removesuffix('"') for name, _, value in split}
+
+
+def unknown(names: Iterable[str], template: str) -> list[str]:
+    """Return those of *names* that *template* has no parameter for: SAM drops them in silence."""
+    declared = re.search(r"(?ms)^Parameters:\n(.*?)^\S", template)
+    there = re.findall(r"(?m)^  (\w+):$", declared[1] if declared else "")
+    return sorted(set(names) - set(there))
