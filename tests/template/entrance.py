@@ -12,6 +12,7 @@ from tests.template.subjects import FLOWS, of_type, others, text
 from tests.template.translation import REGION
 from token_broker.calls import ROUTES
 
+SECRETS = "aws.secretsmanager"
 SPOKEN = ("header", "query", "body", "authorizer.token", 'identity.apikey"')
 """What of a request is never logged."""
 
@@ -106,28 +107,64 @@ def callers_get_what_is_theirs(stack: Template) -> Iterator[str]:
                     yield f"Call{flow}{suffix} with {context} is wrong about {path}"
 
 
-def change(flow: str, name: str = "PutSecretValue", stage: str = "prod") -> dict[str, Any]:
-    """Return what EventBridge tells of a changed secret."""
+NAMES = ("PutSecretValue", "UpdateSecret", "UpdateSecretVersionStage", "RotationSucceeded")
+"""Calls that give a secret a new value, as CloudTrail tells of them."""
+
+
+def call_of(flow: str, name: str = "PutSecretValue", stage: str = "prod") -> dict[str, Any]:
+    """Return what CloudTrail has EventBridge tell of a call that is about a secret."""
     path = f"token-broker/{stage}/{flow}/acme"
-    arn = f"arn:aws:secretsmanager:{REGION}:{ACCOUNT}:secret:{path}-AbCdEf"
     is_rotation = name == "RotationSucceeded"
-    told = {"additionalEventData": {"SecretId": arn}} if is_rotation else {}
+    told = {"additionalEventData": {"SecretId": secret_arn(path)}} if is_rotation else {}
     asked = {} if is_rotation else {"requestParameters": {"secretId": path}}
     detail = {"eventSource": "secretsmanager.amazonaws.com", "eventName": name} | told | asked
-    return {"source": "aws.secretsmanager", "detail-type": "AWS API Call", "detail": detail}
+    return {"source": SECRETS, "detail-type": "AWS API Call", "detail": detail}
+
+
+def moved(flow: str, label: str = "AWSCURRENT", stage: str = "prod") -> dict[str, Any]:
+    """Return what Secrets Manager itself tells of a label that has moved to another version.
+
+    https://docs.aws.amazon.com/secretsmanager/latest/userguide/event-detail-secret-label-updated-secretsmanager.html
+    """
+    path = f"token-broker/{stage}/{flow}/acme"
+    return {
+        "source": SECRETS,
+        "detail-type": "Secret Label Updated",
+        "resources": [secret_arn(path)],
+        "detail": {"name": path, "labelUpdated": label, "versionId": "a1b2c3d4"},
+    }
+
+
+def secret_arn(path: str) -> str:
+    """Return the ARN of a secret."""
+    return f"arn:aws:secretsmanager:{REGION}:{ACCOUNT}:secret:{path}-AbCdEf"
+
+
+def is_told(stack: Template, flow: str, event: dict[str, Any]) -> bool:
+    """Say whether a rule invokes the function of *flow* for *event*."""
+    rules = of_type(stack, "Events::Rule").values()
+    return any(
+        EventPattern(None, rule["EventPattern"]).matches_event(event)  # type: ignore[arg-type]  # a plain event
+        for rule in rules
+        if "EventPattern" in rule
+        and f"<{flow.capitalize()}FunctionAliaslive>" in text(rule["Targets"])
+    )
 
 
 def changes_are_told(stack: Template) -> Iterator[str]:
-    """A function is told when a secret of its own changes, in any of the ways there are."""
+    """A function is told when a secret of its own changes, by Secrets Manager and CloudTrail."""
     for flow in FLOWS:
-        rule = stack[f"{flow.capitalize()}FunctionSecretChanged"]["Properties"]
-        pattern = EventPattern(None, rule["EventPattern"])
-        names = ("PutSecretValue", "UpdateSecret", "UpdateSecretVersionStage", "RotationSucceeded")
-        for name in names:
-            if not pattern.matches_event(change(flow, name)):  # type: ignore[arg-type]  # a plain event
-                yield f"{flow} is not told of {name}"
-            if pattern.matches_event(change(others(flow)[0], name)):  # type: ignore[arg-type]  # same
-                yield f"{flow} is told of {name} of others"
-        for strange in (change(flow, "GetSecretValue"), change(flow, stage="dev")):
-            if pattern.matches_event(strange):  # type: ignore[arg-type]  # same
-                yield f"{flow} is told of {strange['detail']}"
+        other = others(flow)[0]
+        for event in (moved(flow), *(call_of(flow, name) for name in NAMES)):
+            if not is_told(stack, flow, event):
+                yield f"{flow} is not told of {event['detail']}"
+        for event in (
+            moved(other),
+            moved(flow, label="blue"),
+            moved(flow, stage="dev"),
+            *(call_of(other, name) for name in NAMES),
+            call_of(flow, "GetSecretValue"),
+            call_of(flow, stage="dev"),
+        ):
+            if is_told(stack, flow, event):
+                yield f"{flow} is told of {event['detail']}"

@@ -5,10 +5,10 @@ from tests.template.rules import Spoilt
 from tests.template.tampering import (
     auth,
     default,
-    event_names,
     everybody,
     grant,
     open_route,
+    pattern,
     properties,
     put,
     setting,
@@ -65,7 +65,21 @@ SPOILT: list[Spoilt] = [
     (
         entrance.changes_are_told,
         "not of rotation",
-        lambda s: event_names(s)["eventName"].remove("RotationSucceeded"),
+        lambda s: pattern(s, "SecretChanged")["eventName"].remove("RotationSucceeded"),
     ),
-    (entrance.changes_are_told, "of all secrets", lambda s: event_names(s).pop("$or")),
+    (
+        entrance.changes_are_told,
+        "of all secrets",
+        lambda s: pattern(s, "SecretChanged").pop("$or"),
+    ),
+    (
+        entrance.changes_are_told,
+        "not without a trail",
+        lambda s: properties(s, "VntanaFunction")["Events"].pop("LabelMoved"),
+    ),
+    (
+        entrance.changes_are_told,
+        "of every label",
+        lambda s: pattern(s, "LabelMoved").pop("labelUpdated"),
+    ),
 ]

@@ -106,7 +106,7 @@ def in_team(mutation: Mutation) -> Mutation:
     return mutate
 
 
-def event_names(source: Template) -> Any:
-    return properties(source, "VntanaFunction")["Events"]["SecretChanged"]["Properties"]["Pattern"][
-        "detail"
-    ]
+def pattern(source: Template, event: str) -> Any:
+    """Return what of an event a rule of the vntana function looks at."""
+    rule = properties(source, "VntanaFunction")["Events"][event]["Properties"]
+    return rule["Pattern"]["detail"]
