@@ -119,7 +119,9 @@ def samples(heard: str) -> Iterator[Sample]:
 def measured(directive: Mapping[str, Any], facts: Mapping[str, Any]) -> Iterator[Sample]:
     """Yield the values that *directive* finds among the *facts* of its line."""
     flow = str(facts["flow"])
-    [dimensions] = directive["Dimensions"]
+    dimensions, *_ = directive[
+        "Dimensions"
+    ]  # what follows counts the same once more, over all flows
     own = [str(facts[name]) for name in dimensions if name not in COMMON]
     for metric in directive["Metrics"]:
         values = facts[metric["Name"]]

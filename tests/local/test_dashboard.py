@@ -100,6 +100,18 @@ def test_a_metric_without_a_dimension_is_told_by_flow(figures: Figures) -> None:
     assert told["name"] == "editor"
 
 
+def test_what_is_counted_over_all_flows_too_is_told_once(figures: Figures) -> None:
+    """A failure's line has a second set of dimensions, for its alarm."""
+    line = Line("TokenBroker", "token-broker")
+    line.add_dimension("flow", "editor")
+    line.add_dimension("code", "internal")
+    line.add_dimensions(service="token-broker", code="internal")
+    line.add_metric("Failure", "Count", 1)
+    figures.hear(line.text(0))
+    [told] = figures.told(Chart("", "Failure"))
+    assert (told["name"], told["all"]["Sum"]) == ("internal", 1)
+
+
 def test_each_point_stands_for_its_seconds_and_old_ones_go(figures: Figures, clock: Clock) -> None:
     """The last point is now."""
     figures.hear(hand_out())

@@ -7,6 +7,9 @@ from tests.template.documents import Template
 from tests.template.subjects import FLOWS, KEY_ARN, of_type, text
 from token_broker_operations.signals import SIGNALS, codes
 
+SERVICE = "token-broker-prod"
+"""The dimension by which the stages are told apart."""
+
 OURS = {"<CrashAlarm>"} | {
     f"<Failure{signal.name}Alarm>" for signal in SIGNALS if signal.whose == "ours"
 }
@@ -96,33 +99,37 @@ def stays(name: str, resource: Template) -> Iterator[str]:
 
 
 def failures_alarm(stack: Template) -> Iterator[str]:
-    """Each code of the errors has an alarm that counts it for every flow and tells a topic."""
-    alarms = of_type(stack, "CloudWatch::Alarm")
-    counted = {
-        (dimension["Value"], flow)
-        for alarm in alarms.values()
-        for metric in alarm.get("Metrics", [])
-        for dimension in metric.get("MetricStat", {}).get("Metric", {}).get("Dimensions", [])
-        for flow in FLOWS
-        if dimension["Name"] == "code" and f'"{flow}"' in text(metric)
-    }
+    """Each code of the errors has an alarm that counts it over all flows and tells a topic."""
     for code in codes():
-        for flow in FLOWS:
-            if (code, flow) not in counted:
-                yield f"{code} of {flow} has no alarm"
-    for name, alarm in alarms.items():
+        if {"service": SERVICE, "code": code} not in watched(stack, "Failure"):
+            yield f"{code} has no alarm"
+    for name, alarm in of_type(stack, "CloudWatch::Alarm").items():
         if alarm.get("AlarmActions") != ["arn:topic"]:
             yield f"{name} tells nobody"
 
 
 def damage_alarms(stack: Template) -> Iterator[str]:
     """Somebody is told of items that do not open, for whichever flow."""
-    counted = text([alarm.get("Metrics") for alarm in of_type(stack, "CloudWatch::Alarm").values()])
+    if {"service": SERVICE} not in watched(stack, "Damaged"):
+        yield "damaged items have no alarm"
+
+
+def watched(stack: Template, metric: str) -> list[dict[str, str]]:
+    """Return under which dimensions alarms watch a metric of the broker's."""
+    return [
+        {each["Name"]: each["Value"] for each in alarm["Dimensions"]}
+        for alarm in of_type(stack, "CloudWatch::Alarm").values()
+        if (alarm.get("Namespace"), alarm.get("MetricName")) == ("TokenBroker", metric)
+    ]
+
+
+def throttles_alarm(stack: Template) -> Iterator[str]:
+    """Somebody is told when Lambda does not start a function, of whichever flow."""
+    alarms = of_type(stack, "CloudWatch::Alarm").values()
+    counted = text([alarm.get("Metrics") for alarm in alarms])
     for flow in FLOWS:
-        stage = {"Name": "service", "Value": "token-broker-prod"}
-        metric = {"Dimensions": [stage, {"Name": "flow", "Value": flow}], "MetricName": "Damaged"}
-        if text(metric | {"Namespace": "TokenBroker"}) not in counted:
-            yield f"damaged items of {flow} have no alarm"
+        if f'"Value": "token-broker-prod-{flow}"' not in counted:
+            yield f"throttled calls of {flow} have no alarm"
 
 
 def crashes_are_counted(stack: Template) -> Iterator[str]:

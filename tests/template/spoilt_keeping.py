@@ -7,6 +7,7 @@ from tests.template.tampering import (
     drop,
     drop_attribute,
     global_setting,
+    in_operations,
     properties,
     put,
 )
@@ -29,17 +30,30 @@ SPOILT: list[Spoilt] = [
     (
         keeping.failures_alarm,
         "one less",
-        put("FailureUpstreamRefusedAlarm", "Metrics", []),
+        in_operations(lambda s: s["Resources"].pop("FailureUpstreamRefusedAlarm")),
     ),
     (
         keeping.failures_alarm,
-        "a flow less",
-        lambda s: properties(s, "FailureInternalAlarm")["Metrics"].pop(),
+        "of one flow",
+        lambda s: properties(s, "FailureInternalAlarm")["Dimensions"].append(
+            {"Name": "flow", "Value": "vntana"}
+        ),
+    ),
+    (keeping.failures_alarm, "not there", lambda s: s["Resources"].pop("Operations")),
+    (
+        keeping.failures_alarm,
+        "nobody is told",
+        lambda s: properties(s, "Operations")["Parameters"].__setitem__("AlarmTopicArn", ""),
     ),
     (
         keeping.damage_alarms,
+        "of any stage",
+        in_operations(put("DamageAlarm", "Dimensions", [])),
+    ),
+    (
+        keeping.throttles_alarm,
         "a flow less",
-        lambda s: properties(s, "DamageAlarm")["Metrics"].pop(),
+        in_operations(lambda s: properties(s, "ThrottleAlarm")["Metrics"].pop()),
     ),
     (keeping.failures_alarm, "silent", drop("CrashAlarm", "AlarmActions")),
     (keeping.crashes_are_counted, "not of a flow", put("EditorCrashes", "LogGroupName", "another")),
@@ -53,7 +67,7 @@ SPOILT: list[Spoilt] = [
         keeping.deployments_are_guarded,
         "by an upstream",
         lambda s: s["Globals"]["Function"]["DeploymentPreference"]["Alarms"].append(
-            {"Ref": "FailureUpstreamUnavailableAlarm"}
+            {"Fn::Sub": "token-broker-${Stage}-upstream_unavailable"}
         ),
     ),
     (keeping.functions_are_as_agreed, "too long", global_setting("Timeout", 30)),

@@ -97,11 +97,21 @@ def everybody(source: Template) -> None:
 
 def in_team(mutation: Mutation) -> Mutation:
     """Return a mutation that spoils what a team has of its own."""
+    return within("Team1Stack", "team.yaml", mutation)
+
+
+def in_operations(mutation: Mutation) -> Mutation:
+    """Return a mutation that spoils the alarms for people."""
+    return within("Operations", "operations.yaml", mutation)
+
+
+def within(name: str, file: str, mutation: Mutation) -> Mutation:
+    """Return a mutation that spoils a stack within the stack."""
 
     def mutate(source: Template) -> None:
-        nested = copy.deepcopy(load("team.yaml"))
+        nested = copy.deepcopy(load(file))
         mutation(nested)
-        properties(source, "Team1Stack")["TemplateURL"] = json.dumps(nested)
+        properties(source, name)["TemplateURL"] = json.dumps(nested)
 
     return mutate
 

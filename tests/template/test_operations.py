@@ -7,16 +7,23 @@ import pytest
 
 from tests.template.documents import ROOT
 from tests.template.rules import sound
-from token_broker.telemetry import MEASURES
+from tests.template.subjects import FLOWS, of_type
+from token_broker.telemetry import MEASURES, Telemetry
 from token_broker_operations import alarms, dashboard
-from token_broker_operations.__main__ import written
+from token_broker_operations.__main__ import nested, written
 from token_broker_operations.signals import SIGNALS, Signal, codes
 
 TEMPLATE = (ROOT / "template.yaml").read_text()
+ALARMS = {
+    name: each["Properties"]
+    for name, each in {**alarms.guards(), **alarms.watches()}.items()
+    if each["Type"] == "AWS::CloudWatch::Alarm"
+}
 
 
-def test_the_template_is_up_to_date() -> None:
+def test_the_templates_are_up_to_date() -> None:
     """Else `make operations` has not been run."""
+    assert nested() == (ROOT / "operations.yaml").read_text()
     assert written(TEMPLATE) == TEMPLATE
     assert written(TEMPLATE.replace("FailureInternalAlarm:", "X:")) == TEMPLATE
 
@@ -33,6 +40,41 @@ def test_the_runbook_says_whose_it_is(signal: Signal) -> None:
     assert [whose for whose, named in rows if f"`{signal.code}`" in named] == [signal.whose]
 
 
+@pytest.mark.parametrize("event", [event for event, each in MEASURES.items() if each.alarmed])
+def test_an_alarm_watches_what_is_written(
+    event: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every flow's line counts under the dimensions of the one alarm, and under its own."""
+    monkeypatch.setenv("POWERTOOLS_METRICS_NAMESPACE", "TokenBroker")
+    monkeypatch.setenv("POWERTOOLS_SERVICE_NAME", "token-broker-prod")
+    for flow in FLOWS:
+        Telemetry(flow).note(event, **dict.fromkeys(MEASURES[event].dimensions, "internal"))
+    written = set()
+    for line in capsys.readouterr().out.splitlines():
+        [directive] = json.loads(line)["_aws"]["CloudWatchMetrics"]
+        written |= {
+            (each["Name"], *sorted(of))
+            for each in directive["Metrics"]
+            for of in directive["Dimensions"]
+        }
+        assert json.loads(line)["service"] == "token-broker-prod"
+    watched = {
+        (alarm["MetricName"], *sorted(each["Name"] for each in alarm["Dimensions"]))
+        for alarm in ALARMS.values()
+        if alarm.get("MetricName") in list(MEASURES[event].metrics)
+    }
+    assert len(watched) == 1
+    assert watched < written
+    assert len(written) == 2
+
+
+def test_an_alarm_is_one_metric() -> None:
+    """But for what Lambda counts by function."""
+    assert [name for name, alarm in ALARMS.items() if "MetricName" not in alarm] == [
+        "ThrottleAlarm"
+    ]
+
+
 @pytest.mark.parametrize("chart", dashboard.CHARTS, ids=lambda chart: chart.metric)
 def test_a_chart_shows_a_metric_that_is_written(chart: dashboard.Chart) -> None:
     """Under the dimensions that it is written with, in the order that CloudWatch wants."""
@@ -43,19 +85,19 @@ def test_a_chart_shows_a_metric_that_is_written(chart: dashboard.Chart) -> None:
 
 
 def test_the_dashboard_is_valid_once_deployed() -> None:
-    """It is JSON, fits CloudWatch's grid, and shows every alarm."""
-    body = json.loads(sound()["Dashboard"]["Properties"]["DashboardBody"])
+    """It is JSON, fits CloudWatch's grid, and shows every alarm, of whichever stack."""
+    body = json.loads(sound()["Operations.Dashboard"]["Properties"]["DashboardBody"])
     assert all(widget["width"] <= 24 for widget in body["widgets"])
-    shown = body["widgets"][0]["properties"]["alarms"]
-    assert len(shown) == len([name for name in alarms.resources() if name.endswith("Alarm")])
+    shown = {arn.rpartition(":")[2] for arn in body["widgets"][0]["properties"]["alarms"]}
+    assert shown == {each["AlarmName"] for each in of_type(sound(), "CloudWatch::Alarm").values()}
+    assert len(shown) == len(ALARMS)
     assert "${" not in json.dumps(body)
 
 
-@pytest.mark.parametrize("name", [name for name in alarms.resources() if name.endswith("Alarm")])
+@pytest.mark.parametrize("name", ALARMS)
 def test_every_alarm_says_what_to_read(name: str) -> None:
     """Its runbook exists, under the heading that it names."""
-    described = alarms.resources()[name]["Properties"]["AlarmDescription"]
-    path, _, anchor = described.rpartition(" ")[2].partition("#")
+    path, _, anchor = ALARMS[name]["AlarmDescription"].rpartition(" ")[2].partition("#")
     headings = re.findall(r"(?m)^#+ `?([a-z_]+)`?$", (ROOT / path).read_text())
     assert anchor in headings
 
@@ -80,9 +122,8 @@ def test_the_costs_are_added_up() -> None:
 def test_the_alarms_cost_what_is_said() -> None:
     """Each metric that one watches is paid for."""
     watched = [
-        len([each for each in alarm["Properties"].get("Metrics", [{}]) if "Expression" not in each])
-        for name, alarm in alarms.resources().items()
-        if name.endswith("Alarm")
+        len([each for each in alarm.get("Metrics", [{}]) if "Expression" not in each])
+        for alarm in ALARMS.values()
     ]
     page = (ROOT / alarms.RUNBOOK).read_text()
     [(told, cost)] = re.findall(r"(?m)^\| alarms \|.*\| (\d+) \| ([\d.]+) \|$", page)

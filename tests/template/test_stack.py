@@ -26,8 +26,8 @@ NOT_MADE = {
     "AWS::ApiGateway::Account",
     "AWS::ApiGateway::Deployment",  # moto takes no OpenAPI body from CloudFormation: `import_api`
     "AWS::ApiGateway::Stage",
+    "AWS::CloudFormation::Stack",  # alarms and a dashboard are in it
     "AWS::CloudWatch::Alarm",
-    "AWS::CloudWatch::Dashboard",
     "AWS::CodeDeploy::Application",
     "AWS::CodeDeploy::DeploymentGroup",
     "AWS::Lambda::Alias",

@@ -35,6 +35,7 @@ def test_a_line_is_what_powertools_writes(capsys: pytest.CaptureFixture[str]) ->
         assert line
         line.add_dimension("flow", "vntana")
         line.add_dimension("source", "memory")
+        line.add_dimensions(service=SETTINGS[emf.SERVICE], source="memory")
         line.add_metric("HandOut", "Count", 1)
         line.add_metric("Duration", "Milliseconds", 0.25)
         for name, value in FACTS.items():

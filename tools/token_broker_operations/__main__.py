@@ -1,6 +1,7 @@
-"""`make operations`: write the alarms and the dashboard into the template."""
+"""`make operations`: write the alarms and the dashboard into the templates."""
 
 import re
+from collections.abc import Mapping
 from pathlib import Path
 
 import yaml
@@ -8,8 +9,30 @@ import yaml
 from token_broker_operations import alarms, dashboard
 
 TEMPLATE = Path("template.yaml")
+NESTED = Path("operations.yaml")
+HEAD = """\
+# Made by `make operations`.
+AWSTemplateFormatVersion: "2010-09-09"
+Description: >-
+  Token Broker: alarms and dashboard. docs/operations.md says what to do when one rings. The alarms
+  that take a deployment back are in template.yaml, which makes this stack.
+
+Parameters:
+  Stage:
+    Type: String
+    Description: The broker's stage.
+  AlarmTopicArn:
+    Type: String
+    Description: An SNS topic that is told of alarms. Empty, they are only shown.
+
+Conditions:
+  Alarmed: !Not [!Equals [!Ref AlarmTopicArn, ""]]
+
+Resources:
+"""
 BLOCK = re.compile(
-    r"(?P<head>  # --- what is watched: [^\n]*\n\n).*?(?P<foot>  # --- end of what is made)",
+    r"(?P<head>  # --- what takes a deployment back: [^\n]*\n\n).*?"
+    r"(?P<foot>  # --- end of what is made)",
     re.DOTALL,
 )
 
@@ -31,26 +54,39 @@ def literal(dumper: Dumper, text: str) -> yaml.ScalarNode:
 Dumper.add_representer(str, literal)
 
 
-def generated() -> str:
-    """Return the block of the template that is generated."""
-    watched = dict(alarms.resources())
-    named = [name for name in watched if name.endswith("Alarm")]
-    watched["Dashboard"] = dashboard.resource(named)
-    blocks = (
-        yaml.dump({name: body}, Dumper=Dumper, sort_keys=False, default_flow_style=None, width=150)
-        for name, body in watched.items()
-    )
-    return "\n".join(re.sub(r"(?m)^(?=.)", "  ", block) for block in blocks) + "\n"
+def dumped(value: object) -> str:
+    """Return *value* as YAML."""
+    text: str = yaml.dump(value, Dumper=Dumper, sort_keys=False, default_flow_style=None, width=150)
+    return text
+
+
+def block(resources: Mapping[str, alarms.Resource]) -> str:
+    """Return *resources* as they stand in a template, with a blank line between two."""
+    blocks = (dumped({name: body}) for name, body in resources.items())
+    return "\n".join(re.sub(r"(?m)^(?=.)", "  ", each) for each in blocks)
 
 
 def written(template: str) -> str:
     """Return *template* with the block in it as it should be."""
-    return BLOCK.sub(lambda block: block["head"] + generated() + block["foot"], template)
+    guards = block(alarms.guards())
+    return BLOCK.sub(lambda found: found["head"] + guards + "\n" + found["foot"], template)
+
+
+def nested() -> str:
+    """Return the template of the stack within the stack: the other alarms, and the dashboard."""
+    watched = alarms.watches()
+    names = [
+        each["Properties"]["AlarmName"]["Fn::Sub"].removeprefix("token-broker-${Stage}-")
+        for each in (alarms.guards() | watched).values()
+        if each["Type"] == "AWS::CloudWatch::Alarm"
+    ]
+    return HEAD + block(watched | {"Dashboard": dashboard.resource(names)})
 
 
 def main() -> None:
-    """Rewrite the block in place."""
+    """Rewrite the block in place, and the nested template."""
     TEMPLATE.write_text(written(TEMPLATE.read_text()))
+    NESTED.write_text(nested())
 
 
 if __name__ == "__main__":

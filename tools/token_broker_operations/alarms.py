@@ -34,16 +34,26 @@ def sub(text: str) -> Mapping[str, str]:
     return {"Fn::Sub": text}
 
 
-def resources() -> dict[str, Resource]:
-    """Return every alarm by its logical name, and what they count that nobody counts for them."""
+def guards() -> dict[str, Resource]:
+    """Return the alarms that take a deployment back, which are in the stack itself.
+
+    A deployment names them, and what counts the crashes names the functions' logs.
+    """
     crashes = {f"{flow.capitalize()}Crashes": crash_filter(flow) for flow in FLOWS}
-    failures = {f"Failure{signal.name}Alarm": failure_alarm(signal) for signal in SIGNALS}
-    others = {
-        "CrashAlarm": crash_alarm(),
-        "ThrottleAlarm": throttle_alarm(),
-        "DamageAlarm": damage_alarm(),
+    ours = {
+        f"Failure{signal.name}Alarm": failure_alarm(signal) for signal in SIGNALS if signal.guards
     }
-    return crashes | others | failures
+    return {**crashes, "CrashAlarm": crash_alarm(), **ours}
+
+
+def watches() -> dict[str, Resource]:
+    """Return the other alarms, which are in a stack of their own within the stack."""
+    failures = {
+        f"Failure{signal.name}Alarm": failure_alarm(signal)
+        for signal in SIGNALS
+        if not signal.guards
+    }
+    return {"ThrottleAlarm": throttle_alarm(), "DamageAlarm": damage_alarm(), **failures}
 
 
 def crash_filter(flow: str) -> Resource:
@@ -66,70 +76,71 @@ def crash_filter(flow: str) -> Resource:
 
 def crash_alarm() -> Resource:
     """Return the alarm for a function that cannot start or does not end."""
-    counted = {
+    metric = {
         "Namespace": NAMESPACE,
         "MetricName": sub("Crash-${Stage}"),
         "Statistic": "Sum",
         "Period": PROMPT,
     }
-    return alarm("crash", "A function could not start, or did not end in time.", 0, 1, counted)
+    return alarm("crash", "A function could not start, or did not end in time.", 0, 1, metric)
 
 
 def throttle_alarm() -> Resource:
-    """Return the alarm for functions that Lambda does not start for want of concurrency."""
-    dimensions = [
-        [{"Name": "FunctionName", "Value": {"Ref": f"{flow.capitalize()}Function"}}]
-        for flow in FLOWS
-    ]
-    counted = total("AWS/Lambda", "Throttles", dimensions, PERIOD)
-    return alarm("throttled", "Lambda refuses calls: too little concurrency.", 10, 2, counted)
+    """Return the alarm for functions that Lambda does not start for want of concurrency.
 
-
-def damage_alarm() -> Resource:
-    """Return the alarm for items that were taken for absent: nobody fails, and somebody wrote."""
-    dimensions = [
-        [
-            {"Name": "service", "Value": sub("token-broker-${Stage}")},
-            {"Name": "flow", "Value": flow},
-        ]
-        for flow in FLOWS
-    ]
-    counted = total(NAMESPACE, "Damaged", dimensions, PERIOD)
-    return alarm("damaged", "Items of the table do not open, or lack a part.", 0, 1, counted)
-
-
-def failure_alarm(signal: Signal) -> Resource:
-    """Return the alarm for one code of the errors."""
-    dimensions = [
-        [
-            {"Name": "service", "Value": sub("token-broker-${Stage}")},
-            {"Name": "flow", "Value": flow},
-            {"Name": "code", "Value": signal.code},
-        ]
-        for flow in FLOWS
-    ]
-    counted = total(NAMESPACE, "Failure", dimensions, signal.period)
-    return alarm(signal.code, signal.meaning, signal.above, signal.periods, counted)
-
-
-def total(namespace: str, metric: str, dimensions: list[list[Any]], period: int) -> Resource:
-    """Return the sum of one metric over the flows."""
+    Lambda counts by function, so this one alarm is a sum.
+    """
     parts = [
         {
             "Id": flow,
             "ReturnData": False,
             "MetricStat": {
-                "Metric": {"Namespace": namespace, "MetricName": metric, "Dimensions": named},
-                "Period": period,
+                "Metric": {
+                    "Namespace": "AWS/Lambda",
+                    "MetricName": "Throttles",
+                    "Dimensions": [
+                        {"Name": "FunctionName", "Value": sub(f"token-broker-${{Stage}}-{flow}")}
+                    ],
+                },
+                "Period": PERIOD,
                 "Stat": "Sum",
             },
         }
-        for flow, named in zip(FLOWS, dimensions, strict=True)
+        for flow in FLOWS
     ]
-    return {"Metrics": [{"Id": "all", "Expression": "SUM(METRICS())", "ReturnData": True}, *parts]}
+    total = {"Id": "all", "Expression": "SUM(METRICS())", "ReturnData": True}
+    meaning = "Lambda refuses calls: too little concurrency."
+    return alarm("throttled", meaning, 10, 2, {"Metrics": [total, *parts]})
 
 
-def alarm(code: str, meaning: str, above: int, periods: int, counted: Resource) -> Resource:
+def damage_alarm() -> Resource:
+    """Return the alarm for items that were taken for absent: nobody fails, and somebody wrote."""
+    meaning = "Items of the table do not open, or lack a part."
+    return alarm("damaged", meaning, 0, 1, counted("Damaged", PERIOD))
+
+
+def failure_alarm(signal: Signal) -> Resource:
+    """Return the alarm for one code of the errors."""
+    metric = counted("Failure", signal.period, code=signal.code)
+    return alarm(signal.code, signal.meaning, signal.above, signal.periods, metric)
+
+
+def counted(metric: str, period: int, **dimensions: str) -> Resource:
+    """Return what counts *metric* over all flows: it has a set of dimensions without the flow."""
+    named = [
+        {"Name": "service", "Value": sub("token-broker-${Stage}")},
+        *({"Name": name, "Value": value} for name, value in dimensions.items()),
+    ]
+    return {
+        "Namespace": NAMESPACE,
+        "MetricName": metric,
+        "Dimensions": named,
+        "Statistic": "Sum",
+        "Period": period,
+    }
+
+
+def alarm(code: str, meaning: str, above: int, periods: int, metric: Resource) -> Resource:
     """Return an alarm that says what it means and where to read what to do."""
     told = {"Fn::If": ["Alarmed", [{"Ref": "AlarmTopicArn"}], {"Ref": "AWS::NoValue"}]}
     properties: dict[str, Any] = {
@@ -142,4 +153,4 @@ def alarm(code: str, meaning: str, above: int, periods: int, counted: Resource) 
         "AlarmActions": told,
         "OKActions": told,
     }
-    return {"Type": "AWS::CloudWatch::Alarm", "Properties": properties | dict(counted)}
+    return {"Type": "AWS::CloudWatch::Alarm", "Properties": properties | dict(metric)}

@@ -1,7 +1,7 @@
 """The dashboard of the stack: how it does, at a glance."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -36,8 +36,8 @@ CHARTS = (
 )
 
 
-def resource(alarms: list[str]) -> Resource:
-    """Return the dashboard, with the state of *alarms* on top."""
+def resource(alarms: Iterable[str]) -> Resource:
+    """Return the dashboard, with the state of *alarms* on top, by the ends of their names."""
     return {
         "Type": "AWS::CloudWatch::Dashboard",
         "Properties": {
@@ -47,9 +47,10 @@ def resource(alarms: list[str]) -> Resource:
     }
 
 
-def widgets(alarms: list[str]) -> Iterator[Mapping[str, Any]]:
+def widgets(alarms: Iterable[str]) -> Iterator[Mapping[str, Any]]:
     """Yield the widgets, from left to right and down."""
-    arns = [f"${{{name}.Arn}}" for name in alarms]
+    here = "arn:${AWS::Partition}:cloudwatch:${AWS::Region}:${AWS::AccountId}"
+    arns = [f"{here}:alarm:token-broker-${{Stage}}-{name}" for name in alarms]
     yield {
         "type": "alarm",
         "width": 3 * WIDTH,

@@ -35,6 +35,11 @@ class Signal:
     period: int = PERIOD
 
     @property
+    def guards(self) -> bool:
+        """Whether the alarm takes a deployment back: a version can be at fault for it."""
+        return self.whose == "ours"
+
+    @property
     def name(self) -> str:
         """The code as part of a resource's name."""
         return "".join(word.capitalize() for word in self.code.split("_"))

@@ -15,10 +15,14 @@ Unit = Literal["Count", "Milliseconds", "Seconds"]
 
 
 class Measure(NamedTuple):
-    """How an event is counted: its metrics with the fact each is taken from, by dimensions."""
+    """How an event is counted: its metrics with the fact each is taken from, by dimensions.
+
+    With *alarmed*, over all flows as well, so that one metric is what an alarm watches.
+    """
 
     metrics: Mapping[str, tuple[Unit, str | None]]
     dimensions: tuple[str, ...] = ()
+    alarmed: bool = False
 
 
 COUNT: Unit = "Count"
@@ -34,7 +38,7 @@ MEASURES: Mapping[str, Measure] = {
         },
         ("source",),
     ),
-    "failure": Measure({"Failure": (COUNT, None)}, ("code",)),
+    "failure": Measure({"Failure": (COUNT, None)}, ("code",), alarmed=True),
     "exchange": Measure(
         {"Exchange": (COUNT, None), "ExchangeDuration": (MS, "milliseconds")}, ("outcome",)
     ),
@@ -42,11 +46,12 @@ MEASURES: Mapping[str, Measure] = {
     "wait": Measure({"Wait": (COUNT, None), "WaitDuration": (MS, "milliseconds")}),
     "latched": Measure({"Latched": (COUNT, None)}),
     "recovered": Measure({"Recovered": (COUNT, None)}),
-    "damaged": Measure({"Damaged": (COUNT, None)}),
+    "damaged": Measure({"Damaged": (COUNT, None)}, alarmed=True),
     "nudge": Measure({"Nudge": (COUNT, None)}),
     "cold start": Measure({"ColdStart": (COUNT, None)}),
 }
-"""Events that are metrics. All have the dimensions ``service`` and ``flow`` besides their own."""
+"""Events that are metrics. All have the dimensions ``service`` and ``flow`` besides their own; what
+is alarmed is counted once more without ``flow``."""
 
 OF_A_HIT = frozenset({"hand-out", "cold start"})
 """Events for which Powertools is not loaded: what a hit tells of itself. See docs/decisions."""
@@ -74,6 +79,9 @@ class Telemetry:
         line.add_dimension("flow", self._flow)
         for name in measure.dimensions:
             line.add_dimension(name, str(facts[name]))
+        if measure.alarmed and (service := os.environ.get(emf.SERVICE)):
+            own = {name: str(facts[name]) for name in measure.dimensions}
+            line.add_dimensions(service=service, **own)
         for metric, (unit, fact) in measure.metrics.items():
             line.add_metric(metric, unit, facts[fact] if fact else 1)
         line.add_metadata("event", event)
