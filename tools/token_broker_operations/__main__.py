@@ -3,6 +3,7 @@
 import re
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import yaml
 
@@ -51,13 +52,26 @@ def literal(dumper: Dumper, text: str) -> yaml.ScalarNode:
     return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
 
 
+def short(dumper: Dumper, mapping: Mapping[str, Any]) -> yaml.Node:
+    """Return an intrinsic function as its short tag, and any other mapping as it is."""
+    [name] = mapping if len(mapping) == 1 else [""]
+    if name != "Ref" and not name.startswith("Fn::"):
+        return dumper.represent_dict(mapping)
+    tag, argument = f"!{name.removeprefix('Fn::')}", mapping[name]
+    if isinstance(argument, str):
+        style = "|" if "\n" in argument else None
+        return dumper.represent_scalar(tag, argument, style=style)
+    return dumper.represent_sequence(tag, argument, flow_style=True)
+
+
 Dumper.add_representer(str, literal)
+Dumper.add_representer(dict, short)
 
 
 def dumped(value: object) -> str:
-    """Return *value* as YAML."""
-    text: str = yaml.dump(value, Dumper=Dumper, sort_keys=False, default_flow_style=None, width=150)
-    return text
+    """Return *value* as YAML. A tagged text is quoted; a name needs no quotes, and has none."""
+    text = yaml.dump(value, Dumper=Dumper, sort_keys=False, default_flow_style=None, width=150)
+    return re.sub(r"!Ref '([\w:]+)'", r"!Ref \1", text)
 
 
 def block(resources: Mapping[str, alarms.Resource]) -> str:

@@ -42,9 +42,15 @@ def resource(alarms: Iterable[str]) -> Resource:
         "Type": "AWS::CloudWatch::Dashboard",
         "Properties": {
             "DashboardName": {"Fn::Sub": "token-broker-${Stage}"},
-            "DashboardBody": {"Fn::Sub": json.dumps({"widgets": list(widgets(alarms))}, indent=1)},
+            "DashboardBody": {"Fn::Sub": body(list(widgets(alarms)))},
         },
     }
+
+
+def body(shown: list[Mapping[str, Any]]) -> str:
+    """Return the dashboard's source, with a line for each widget."""
+    lines = ",\n".join(f"  {json.dumps(widget)}" for widget in shown)
+    return f'{{"widgets": [\n{lines}\n]}}'
 
 
 def widgets(alarms: Iterable[str]) -> Iterator[Mapping[str, Any]]:
