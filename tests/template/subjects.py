@@ -8,8 +8,9 @@ from tests.template.documents import Template
 from tests.template.iam import Ask, Statement, allows, many
 from tests.template.stacks import ACCOUNT
 from tests.template.translation import REGION
+from token_broker_operations import flows
 
-FLOWS = ("vntana", "vendorlink", "editor")
+FLOWS = tuple(flow.name for flow in flows.FLOWS)
 TABLE = "token-broker-prod"
 TABLE_ARN = f"arn:aws:dynamodb:{REGION}:{ACCOUNT}:table/{TABLE}"
 KEY_ARN = f"arn:aws:kms:{REGION}:{ACCOUNT}:key/TokenKey"

@@ -18,6 +18,7 @@ from tests.template.documents import Template, template
 from tests.template.entrance import expected_routes
 from tests.template.iam import Ask, allows
 from tests.template.stacks import ACCOUNT, Stack, resolved
+from tests.template.subjects import FLOWS
 from token_broker_local.context import LambdaContext
 
 STAGE = "stack"
@@ -34,8 +35,7 @@ NOT_MADE = {
     "AWS::Lambda::EventInvokeConfig",
     "AWS::Logs::MetricFilter",
 }
-FLOWS = ("vntana", "vendorlink", "editor")
-CODE = ("functions/vntana", "functions/vendorlink", "functions/editor")
+CODE = tuple(f"functions/{flow}" for flow in FLOWS)
 LAYERS = ("layers/token_broker/python", "layers/token_broker_client/python")
 
 

@@ -1,16 +1,18 @@
-"""`make operations`: write the alarms and the dashboard into the templates."""
+"""`make operations`: write what is made for each flow, the alarms and the dashboard."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
-from typing import Any
 
-import yaml
+from token_broker_operations import alarms, dashboard, parts
+from token_broker_operations.flows import FLOWS, Flow
+from token_broker_operations.yaml import dumped
 
-from token_broker_operations import alarms, dashboard
+WRITTEN = ("template.yaml", "team.yaml", "openapi.yaml")
+"""The files that are written by hand, but for their parts."""
 
-TEMPLATE = Path("template.yaml")
-NESTED = Path("operations.yaml")
+NESTED = "operations.yaml"
 HEAD = """\
 # Made by `make operations`.
 AWSTemplateFormatVersion: "2010-09-09"
@@ -31,47 +33,6 @@ Conditions:
 
 Resources:
 """
-BLOCK = re.compile(
-    r"(?P<head>  # --- what takes a deployment back: [^\n]*\n\n).*?"
-    r"(?P<foot>  # --- end of what is made)",
-    re.DOTALL,
-)
-
-
-class Dumper(yaml.SafeDumper):
-    """Writes a text of several lines as one."""
-
-    def ignore_aliases(self, data: object) -> bool:  # noqa: ARG002 (the base's signature)
-        """CloudFormation knows no aliases."""
-        return True
-
-
-def literal(dumper: Dumper, text: str) -> yaml.ScalarNode:
-    """Return *text* in block style if it has lines."""
-    style = "|" if "\n" in text else None
-    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
-
-
-def short(dumper: Dumper, mapping: Mapping[str, Any]) -> yaml.Node:
-    """Return an intrinsic function as its short tag, and any other mapping as it is."""
-    [name] = mapping if len(mapping) == 1 else [""]
-    if name != "Ref" and not name.startswith("Fn::"):
-        return dumper.represent_dict(mapping)
-    tag, argument = f"!{name.removeprefix('Fn::')}", mapping[name]
-    if isinstance(argument, str):
-        style = "|" if "\n" in argument else None
-        return dumper.represent_scalar(tag, argument, style=style)
-    return dumper.represent_sequence(tag, argument, flow_style=True)
-
-
-Dumper.add_representer(str, literal)
-Dumper.add_representer(dict, short)
-
-
-def dumped(value: object) -> str:
-    """Return *value* as YAML. A tagged text is quoted; a name needs no quotes, and has none."""
-    text = yaml.dump(value, Dumper=Dumper, sort_keys=False, default_flow_style=None, width=150)
-    return re.sub(r"!Ref '([\w:]+)'", r"!Ref \1", text)
 
 
 def block(resources: Mapping[str, alarms.Resource]) -> str:
@@ -80,27 +41,26 @@ def block(resources: Mapping[str, alarms.Resource]) -> str:
     return "\n".join(re.sub(r"(?m)^(?=.)", "  ", each) for each in blocks)
 
 
-def written(template: str) -> str:
-    """Return *template* with the block in it as it should be."""
-    guards = block(alarms.guards())
-    return BLOCK.sub(lambda found: found["head"] + guards + "\n" + found["foot"], template)
+def written(name: str, text: str, flows: Sequence[Flow] = FLOWS) -> str:
+    """Return *text*, the file called *name*, with its parts as they should be for *flows*."""
+    return parts.written(name, text, flows, {"guards": partial(block, alarms.guards())})
 
 
-def nested() -> str:
+def nested(flows: Sequence[Flow] = FLOWS) -> str:
     """Return the template of the stack within the stack: the other alarms, and the dashboard."""
-    watched = alarms.watches()
+    watched = alarms.watches(flows)
     names = [
         each["Properties"]["AlarmName"]["Fn::Sub"].removeprefix("token-broker-${Stage}-")
         for each in (alarms.guards() | watched).values()
-        if each["Type"] == "AWS::CloudWatch::Alarm"
     ]
     return HEAD + block(watched | {"Dashboard": dashboard.resource(names)})
 
 
 def main() -> None:
-    """Rewrite the block in place, and the nested template."""
-    TEMPLATE.write_text(written(TEMPLATE.read_text()))
-    NESTED.write_text(nested())
+    """Rewrite the files in place, as far as they are made."""
+    for path in map(Path, WRITTEN):
+        path.write_text(written(path.name, path.read_text()))
+    Path(NESTED).write_text(nested())
 
 
 if __name__ == "__main__":

@@ -1,31 +1,13 @@
 """The alarms of the stack, as resources of the template."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+from token_broker_operations.flows import Flow
 from token_broker_operations.signals import PERIOD, PROMPT, SIGNALS, Signal
 
-FLOWS = ("vntana", "vendorlink", "editor")
 NAMESPACE = "TokenBroker"
 RUNBOOK = "docs/operations.md"
-CRASHES = (
-    "Runtime.Unknown",
-    "Runtime.ImportModuleError",
-    "Runtime.UserCodeSyntaxError",
-    "Runtime.BuiltInModuleConflict",
-    "Runtime.HandlerNotFound",
-    "Runtime.MalformedHandlerName",
-    "Runtime.MarshalError",
-    "Runtime.ExitError",
-    "Runtime.OutOfMemory",
-    "Task timed out",
-)
-"""What Lambda itself writes when a function cannot start or does not end. No metric counts that
-alone: Lambda's own metric Errors also has every failure that a direct invocation is told of.
-
-The runtime gives a name to an import that raises ImportError or SyntaxError. Any other exception
-while a module is loaded (TypeError, a wrong environment) is the platform's `Runtime.Unknown`."""
-
 Resource = Mapping[str, Any]
 
 
@@ -37,41 +19,22 @@ def sub(text: str) -> Mapping[str, str]:
 def guards() -> dict[str, Resource]:
     """Return the alarms that take a deployment back, which are in the stack itself.
 
-    A deployment names them, and what counts the crashes names the functions' logs.
+    A deployment names them. What counts crashes stands beside each flow's log.
     """
-    crashes = {f"{flow.capitalize()}Crashes": crash_filter(flow) for flow in FLOWS}
     ours = {
         f"Failure{signal.name}Alarm": failure_alarm(signal) for signal in SIGNALS if signal.guards
     }
-    return {**crashes, "CrashAlarm": crash_alarm(), **ours}
+    return {"CrashAlarm": crash_alarm(), **ours}
 
 
-def watches() -> dict[str, Resource]:
+def watches(flows: Sequence[Flow]) -> dict[str, Resource]:
     """Return the other alarms, which are in a stack of their own within the stack."""
     failures = {
         f"Failure{signal.name}Alarm": failure_alarm(signal)
         for signal in SIGNALS
         if not signal.guards
     }
-    return {"ThrottleAlarm": throttle_alarm(), "DamageAlarm": damage_alarm(), **failures}
-
-
-def crash_filter(flow: str) -> Resource:
-    """Return what counts the crashes of one flow's function."""
-    return {
-        "Type": "AWS::Logs::MetricFilter",
-        "Properties": {
-            "LogGroupName": {"Ref": f"{flow.capitalize()}Logs"},
-            "FilterPattern": " ".join(f'?"{crash}"' for crash in CRASHES),
-            "MetricTransformations": [
-                {
-                    "MetricNamespace": NAMESPACE,
-                    "MetricName": sub("Crash-${Stage}"),
-                    "MetricValue": "1",
-                }
-            ],
-        },
-    }
+    return {"ThrottleAlarm": throttle_alarm(flows), "DamageAlarm": damage_alarm(), **failures}
 
 
 def crash_alarm() -> Resource:
@@ -85,28 +48,31 @@ def crash_alarm() -> Resource:
     return alarm("crash", "A function could not start, or did not end in time.", 0, 1, metric)
 
 
-def throttle_alarm() -> Resource:
+def throttle_alarm(flows: Sequence[Flow]) -> Resource:
     """Return the alarm for functions that Lambda does not start for want of concurrency.
 
     Lambda counts by function, so this one alarm is a sum.
     """
     parts = [
         {
-            "Id": flow,
+            "Id": flow.name,
             "ReturnData": False,
             "MetricStat": {
                 "Metric": {
                     "Namespace": "AWS/Lambda",
                     "MetricName": "Throttles",
                     "Dimensions": [
-                        {"Name": "FunctionName", "Value": sub(f"token-broker-${{Stage}}-{flow}")}
+                        {
+                            "Name": "FunctionName",
+                            "Value": sub(f"token-broker-${{Stage}}-{flow.name}"),
+                        }
                     ],
                 },
                 "Period": PERIOD,
                 "Stat": "Sum",
             },
         }
-        for flow in FLOWS
+        for flow in flows
     ]
     total = {"Id": "all", "Expression": "SUM(METRICS())", "ReturnData": True}
     meaning = "Lambda refuses calls: too little concurrency."

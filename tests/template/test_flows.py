@@ -1,0 +1,60 @@
+"""One more flow: no line of the templates or of the OpenAPI document has to be written for it."""
+
+import json
+from types import ModuleType
+
+import pytest
+import yaml
+from openapi_spec_validator import validate
+
+from tests.template import access, entrance, keeping, subjects, teams
+from tests.template.documents import ROOT, Loader, Template
+from tests.template.rules import deployed, rules_of
+from token_broker_operations.__main__ import nested, written
+from token_broker_operations.flows import FLOWS, Flow
+
+SALES = Flow("sales", "Sales", "Live tokens of a vendor that does not exist", verifies=False)
+MORE = (*FLOWS, SALES)
+RULES: tuple[ModuleType, ...] = (access, entrance, keeping, teams)
+
+
+def read(name: str) -> Template:
+    """Return a file of the repository as it would be with one more flow."""
+    text = written(name, (ROOT / name).read_text(), MORE)
+    document: Template = yaml.load(text, Loader)  # noqa: S506 (safe, plus tags)
+    return document
+
+
+def test_every_function_has_a_flow() -> None:
+    """A folder whose flow is not told of here would not be deployed."""
+    folders = {path.parent.name for path in (ROOT / "functions").glob("*/app.py")}
+    assert folders == {flow.name for flow in FLOWS}
+
+
+def test_every_rule_holds_for_one_more_flow(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its function, role, routes, policies, aliases for teams and alarms are as the others'."""
+    for module in (*RULES, subjects):
+        if hasattr(module, "FLOWS"):
+            monkeypatch.setattr(module, "FLOWS", tuple(flow.name for flow in MORE))
+    source = read("template.yaml")
+    team = json.dumps(read("team.yaml"))
+    for name, resource in source["Resources"].items():
+        if name.startswith("Team"):
+            resource["Properties"]["TemplateURL"] = team
+    alarms = yaml.load(nested(MORE), Loader)  # noqa: S506 (safe, plus tags)
+    source["Resources"]["Operations"]["Properties"]["TemplateURL"] = json.dumps(alarms)
+    stack = deployed(source)
+    found = {rule.__name__: list(rule(stack)) for module in RULES for rule in rules_of(module)}
+    assert {name: said for name, said in found.items() if said} == {}
+    assert {"SalesFunction", "CallSalesConnection", "Team1Stack.SalesAlias"} <= stack.keys()
+
+
+def test_the_document_of_the_api_has_one_more_flow() -> None:
+    """Its routes and schemas, and it is valid."""
+    document = read("openapi.yaml")
+    validate(document)
+    assert {path for path in document["paths"] if "/sales/" in path} == {
+        "/v1/sales/{connection}",
+        "/v1/sales/{connection}/token",
+    }
+    assert document["components"]["schemas"]["Flow"]["enum"][-1] == "sales"
