@@ -67,7 +67,7 @@ format: $(READY)  ## Put every file into the house's form.
 	@$(BIN)/ruff format .
 	@$(BIN)/ruff check --fix .
 
-operations: $(READY)  ## Write alarms and dashboard into the template.
+operations: $(READY)  ## Write each flow's parts, the alarms and the dashboard into the templates.
 	@PYTHONPATH=tools $(BIN)/python -m token_broker_operations
 
 # SAM and others pin old versions of what we use, so each lives by itself.
@@ -94,8 +94,8 @@ build: $(SAM_READY)  ## Make the artifacts in .aws-sam, with bytecode.
 deploy: build $(READY)  ## Deploy the stage STAGE to your AWS account; asks for what it cannot know, nothing with GUIDED=.
 	@$(BIN)/python -m token_broker_operations.deploy $(SAM) $(STAGE) $(ARCH) $(GUIDED)
 
-destroy: $(READY) $(SAM_READY)  ## Delete the stage STAGE but its table, key and logs.
-	@$(BIN)/python -m token_broker_operations.destroy $(SAM) $(STAGE) $(GUIDED)
+destroy: $(READY)  ## Delete the stage STAGE but its table, key and logs.
+	@$(BIN)/python -m token_broker_operations.destroy $(STAGE) $(GUIDED)
 
 dist: build sbom  ## Make what a release has: layers, package, and a list of what is in them.
 	@mkdir -p dist

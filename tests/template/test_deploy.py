@@ -15,7 +15,7 @@ from tests.template.documents import ROOT, template
 from tests.template.stacks import resolved
 from token_broker_operations import deploy, destroy, settings
 from token_broker_operations.settings import Settings
-from token_broker_operations.stacks import Account, Deployed
+from token_broker_operations.stacks import SAMS_STACK, Account, Deployed
 
 CONFIG = (ROOT / "samconfig.toml").read_text()
 FIXED = {"Stage": "new", "Architecture": "arm64", "Release": "1700000000"}
@@ -267,12 +267,14 @@ def region(aws: tuple[Counted, str], monkeypatch: pytest.MonkeyPatch) -> Iterato
         TemplateBody=json.dumps(whole),
         Capabilities=["CAPABILITY_IAM"],
     )
+    files = {"Resources": {}, "Outputs": {"SourceBucket": {"Value": "teams"}}}
+    cloudformation.create_stack(StackName=SAMS_STACK, TemplateBody=json.dumps(files))
+    for key in ("token-broker-old/1.template", "token-broker-older/2.template"):
+        s3.put_object(Bucket="teams", Key=key, Body=b"{}")
     yield "eu-west-1"
-    iam = boto3.client("iam")
-    for each in ("of-the-stack", "of-the-team"):
-        iam.detach_role_policy(RoleName="orders", PolicyArn=arn(each))
-    cloudformation.delete_stack(StackName="token-broker-old")
-    s3.delete_object(Bucket="teams", Key="team.json")
+    cloudformation.delete_stack(StackName=SAMS_STACK)
+    for each in s3.list_objects_v2(Bucket="teams")["Contents"]:
+        s3.delete_object(Bucket="teams", Key=each["Key"])
     s3.delete_bucket(Bucket="teams")
 
 
@@ -308,7 +310,7 @@ def test_what_a_role_still_holds_is_not_taken_away(
         iam.attach_role_policy(RoleName="orders", PolicyArn=arn(policy))
     found = list(Account(boto3.session.Session(region_name=region)).attached("token-broker-old"))
     assert sorted(found) == ["role orders has CallVntana", "role orders has InvokeVntana"]
-    assert "role orders has CallVntana: detach it" in str(destroy.main(program, "old"))
+    assert "role orders has CallVntana: detach it" in str(destroy.main("old"))
     monkeypatch.setenv("PARAMETERS", "Team1=")
     refused = deploy.main(program, "old", "arm64")
     assert refused == "role orders has InvokeVntana: detach it first."
@@ -321,3 +323,11 @@ def test_what_a_role_still_holds_is_not_taken_away(
         "Team1": "orders",
         "Team2": "billing",
     }
+    for policy in ("of-the-team", "of-the-stack"):
+        iam.detach_role_policy(RoleName="orders", PolicyArn=arn(policy))
+    iam.delete_role(RoleName="orders")
+    assert destroy.main("old") is None
+    assert Account(boto3.session.Session(region_name=region)).stack("token-broker-old") is None
+    left = {each["Key"] for each in boto3.client("s3").list_objects_v2(Bucket="teams")["Contents"]}
+    assert left == {"team.json", "token-broker-older/2.template"}
+    assert destroy.main("old") == "There is no stack token-broker-old in eu-west-1."

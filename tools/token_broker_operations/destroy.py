@@ -1,9 +1,13 @@
-"""`make destroy`: `sam delete` of a stage, if IAM lets its policies be deleted."""
+"""`make destroy`: delete a stage's stack, if IAM lets its policies be deleted, and then its files.
 
-import subprocess
+Not by `sam delete`, which deletes the files first: a stack that cannot be deleted would be left
+without the templates of the stacks within it.
+"""
+
 import sys
 
 import boto3
+from botocore.exceptions import WaiterError
 
 from token_broker_operations import settings
 from token_broker_operations.deploy import GUIDED, stack_name
@@ -14,23 +18,25 @@ Kept: table and key of {name}, its log groups /aws/*/{name}*, and the client's l
 docs/deploying.md says how to delete them: do it before you deploy the stage again."""
 
 
-def main(sam: str, stage: str, *more: str) -> str | int | None:
+def main(stage: str, *more: str) -> str | None:
     """Delete the stack; return what to end with."""
     name = stack_name(stage)
-    region = settings.kept(settings.CONFIG.read_text(), stage).region
-    session = boto3.session.Session(region_name=region)
-    region = session.region_name or "eu-west-1"
+    kept = settings.kept(settings.CONFIG.read_text(), stage).region
+    region = kept or boto3.session.Session().region_name or "eu-west-1"
     account = Account(boto3.session.Session(region_name=region))
     if account.stack(name) is None:
         return f"There is no stack {name} in {region}."
     if attached := list(account.attached(name)):
         return "\n".join(f"{each}: detach it first." for each in attached)
-    told = ["delete", "--stack-name", name, "--region", region]
-    if not (GUIDED in more and sys.stdin.isatty()):
-        told.append("--no-prompts")
-    code = subprocess.run([sam, *told], check=False).returncode  # noqa: S603 (make says what)
-    if code:
-        return code
+    guided = GUIDED in more and sys.stdin.isatty()
+    question = f"Delete the stack {name} in {region}? [y/N] "
+    if guided and input(question).lower() not in {"y", "yes"}:
+        return "Nothing was deleted."
+    try:
+        account.delete(name)
+    except WaiterError:
+        return "\n".join(["It could not be deleted:", *account.undeletable(name)])
+    account.delete_files(name)
     print(KEPT.format(name=name))
     return None
 
