@@ -3,7 +3,7 @@
 from typing import Any
 
 from tests.conversations import NOW, answer
-from token_broker.exchange import Response
+from token_broker.exchange import Elsewhere, Response
 from token_broker.tokens import Token
 from token_broker.variants import Variant
 from token_broker.vntana import Credentials
@@ -49,3 +49,5 @@ def organization_token(value: str = "org/1") -> Token:
 
 
 GUEST = row(role="CLIENT_ORGANIZATION_VIEWER")
+TO_ORGANIZATION = Elsewhere(IN_ORGANIZATION, {"role": "ORGANIZATION_ADMIN"})
+TO_WORKSPACE = Elsewhere(IN_WORKSPACE)

@@ -10,7 +10,7 @@ from fuzz.targets.words import document
 from token_broker import upkeep
 from token_broker.errors import BrokerError
 from token_broker.item import may_force, recent_reports, state
-from token_broker.pointers import may_mislead
+from token_broker.pointers import is_outdated
 from token_broker.record import LARGEST, item_of
 from token_broker.sealing import Sealer
 from token_broker.tokens import Token
@@ -31,7 +31,7 @@ def items(data: bytes) -> None:
     state(item, NOW)
     may_force(item, NOW)
     recent_reports(item, NOW)
-    may_mislead(item, item)
+    is_outdated(item, item)
     upkeep.is_due(item, NOW)
     json.dumps(upkeep.entry(item, item, NOW, "v1")).encode()
     for name in item.damaged:

@@ -104,6 +104,8 @@ def called(payload: bytes, name: str) -> str:
             return printable(f"{method} {path}")
         case {"detail": {"eventName": str(operation)}}:
             return printable(f"{name} told of {operation}")
+        case {"detail": {"labelUpdated": str(label)}}:
+            return printable(f"{name} told of {label}")
         case {"connection": str(connection)}:
             return printable(f"{name} {event.get('action', 'token')} {connection}"[:200])
     return f"{name} called"

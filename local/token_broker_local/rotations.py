@@ -1,14 +1,14 @@
 """Secrets that change, told to the functions as EventBridge tells them.
 
-In AWS, CloudTrail records the call and EventBridge hands the record to the function. Here the call
-is seen as it passes, so the function learns of it at once.
+In AWS, Secrets Manager sends an event itself, and CloudTrail records the call, which EventBridge
+hands on, too. Here the call is seen as it passes, so the function learns of it at once, twice.
 https://docs.aws.amazon.com/secretsmanager/latest/userguide/monitoring-eventbridge.html
 """
 
 import json
 import re
 import uuid
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -24,6 +24,7 @@ CHANGES = {"PutSecretValue", "UpdateSecret", "UpdateSecretVersionStage"}
 SILENT = {"SecretString", "SecretBinary", "ClientRequestToken"}
 """Parameters that CloudTrail never shows, and one that nobody needs."""
 
+CURRENT = "AWSCURRENT"
 SECRET = re.compile(rf"token-broker/{STAGE}/({'|'.join(FLOWS)})/.")
 
 Event: TypeAlias = Mapping[str, Any]
@@ -53,25 +54,50 @@ class Watched:
         asked = environ["wsgi.input"].getvalue()
         answered = b"".join(self.application(environ, noting))
         if statuses[0].startswith("200"):
-            self.deliver(event_of(operation, json.loads(asked), json.loads(answered)))
+            told, answer = json.loads(asked), json.loads(answered)
+            if label := label_event(told, answer):
+                self.deliver(label)
+            self.deliver(event_of(operation, told, answer))
         return [answered]
 
 
-def event_of(operation: str, asked: Mapping[str, Any], answered: Mapping[str, Any]) -> Event:
-    """Return the event of a call that changed a secret."""
-    now = f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}"
+def label_event(asked: Mapping[str, Any], answered: Mapping[str, Any]) -> Event | None:
+    """Return Secrets Manager's own event, if a call gave a version the label ``AWSCURRENT``."""
+    version = answered.get("VersionId") or asked.get("MoveToVersionId")
+    stages = asked.get("VersionStages") or [asked.get("VersionStage", CURRENT)]
+    if not version or CURRENT not in stages:
+        return None
+    detail = {"name": answered["Name"], "labelUpdated": CURRENT, "versionId": version}
+    return envelope("Secret Label Updated", detail, [answered["ARN"]])
+
+
+def envelope(kind: str, detail: Event, resources: Sequence[str] = ()) -> Event:
+    """Return *detail* as EventBridge hands it on."""
     return {
         "version": "0",
         "id": str(uuid.uuid4()),
-        "detail-type": "AWS API Call via CloudTrail",
+        "detail-type": kind,
         "source": "aws.secretsmanager",
         "account": ACCOUNT,
-        "time": now,
+        "time": moment(),
         "region": REGION,
-        "resources": [],
-        "detail": {
+        "resources": list(resources),
+        "detail": detail,
+    }
+
+
+def moment() -> str:
+    """Return the present second as AWS writes it."""
+    return f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}"
+
+
+def event_of(operation: str, asked: Mapping[str, Any], answered: Mapping[str, Any]) -> Event:
+    """Return the event that CloudTrail makes of a call that changed a secret."""
+    return envelope(
+        "AWS API Call via CloudTrail",
+        {
             "eventVersion": "1.11",
-            "eventTime": now,
+            "eventTime": moment(),
             "eventSource": "secretsmanager.amazonaws.com",
             "eventName": operation,
             "awsRegion": REGION,
@@ -85,7 +111,7 @@ def event_of(operation: str, asked: Mapping[str, Any], answered: Mapping[str, An
             "recipientAccountId": ACCOUNT,
             "eventCategory": "Management",
         },
-    }
+    )
 
 
 def lowered(members: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -102,8 +128,8 @@ def router(functions: Mapping[str, Function]) -> Deliver:
 
     def deliver(event: Event) -> None:
         detail = event["detail"]
-        name = detail["responseElements"].get("name") or detail["requestParameters"]["secretId"]
-        if found := SECRET.search(name):
+        name = detail.get("name") or detail["responseElements"].get("name")
+        if found := SECRET.search(name or detail["requestParameters"]["secretId"]):
             functions[found[1]].invoke_later(json.dumps(event).encode())
 
     return deliver

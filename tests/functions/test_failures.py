@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from tests.functions.test_tokens import assert_problem, context
+from tests.functions.test_tokens import assert_problem
 from tests.functions.world import World, client
 from token_broker_local.places import TABLE
 
@@ -68,41 +68,6 @@ def test_a_rotation_to_a_wrong_password_falls_back_once(world: World) -> None:
     world.advance(3600)
     assert_problem(world.http("vendorlink", connection), "credential_latched", 502)
     assert len(world.steps("vendorlink")) == 2
-
-
-def test_a_rotation_event_renews_at_once(world: World) -> None:
-    """EventBridge tells of a new version: the kept tokens are made anew with it."""
-    connection = world.connect("vntana")
-    first = world.call("vntana", connection)
-    world.put_secret("vntana", connection, world.secret("vntana"))
-    event = {
-        "source": "aws.secretsmanager",
-        "detail-type": "AWS API Call via CloudTrail",
-        "detail": {
-            "eventName": "PutSecretValue",
-            "requestParameters": {"secretId": f"token-broker/local/vntana/{connection}"},
-        },
-    }
-    assert world.service("vntana")(event, context("vntana")) == {"renewed": 1}
-    world.service("vntana").tools.memory.clear()
-    assert world.call("vntana", connection)["generation"] == first["generation"] + 1
-
-
-@pytest.mark.parametrize(
-    "name",
-    [
-        "token-broker/local/editor/{}",
-        "arn:aws:secretsmanager:eu-west-1:123456789012:secret:token-broker/local/editor/{}-Ab12Cd",
-    ],
-)
-@pytest.mark.parametrize("part", ["requestParameters", "responseElements", "additionalEventData"])
-def test_a_rotation_event_names_its_secret_in_many_ways(world: World, name: str, part: str) -> None:
-    """Name or ARN, in whichever part of the event CloudTrail has put it."""
-    connection = world.connect("editor")
-    key = "arn" if part == "responseElements" else "secretId"
-    detail = {part: {key: name.format(connection)}}
-    event = {"source": "aws.secretsmanager", "detail": detail}
-    assert world.service("editor")(event, context("editor")) == {"renewed": 0}
 
 
 @pytest.mark.parametrize("body", ["{", "[]", '"x"', "nul", "1e999", '{"a":' * 5000])

@@ -6,22 +6,9 @@ from tests.functions.world import World
 from token_broker.vntana_variants import LISTING_PATIENCE
 
 
-@pytest.mark.parametrize(
-    ("dead_token", "steps"),
-    [
-        ("403", ["enter workspace", "login", "enter organization", "enter workspace"]),
-        ("401", ["enter workspace", "login", "enter organization", "enter workspace"]),
-        (
-            "403_bad_credentials",
-            [
-                *("enter workspace", "login", "list organizations"),
-                *("enter organization", "enter workspace"),
-            ],
-        ),
-    ],
-)
+@pytest.mark.parametrize("dead_token", ["403", "401", "403_bad_credentials"])
 def test_a_report_of_a_workspace_token_mends_the_organizations_too(
-    world: World, dead_token: str, steps: list[str]
+    world: World, dead_token: str
 ) -> None:
     """One login, whatever the vendor calls a dead token, and none for the next workspace."""
     world.vntana.modes.update({"dead_token": dead_token})
@@ -32,6 +19,8 @@ def test_a_report_of_a_workspace_token_mends_the_organizations_too(
     world.vntana.log.clear()
 
     world.call("vntana", connection, rejected=answer["fingerprint"])
+    steps = ["enter workspace", "login", "list organizations"]
+    steps += ["enter organization", "enter workspace"]
     assert world.vntana.log.steps == steps
     world.call("vntana", connection, workspace="tables")
     assert world.vntana.log.steps == [*steps, "list workspaces", "enter workspace"]

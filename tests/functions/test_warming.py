@@ -6,8 +6,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 
 from tests.functions.world import CALLER, World, proxy_event
+from token_broker.environment import uninvoked
 from token_broker_local.context import LambdaContext
 
 
@@ -80,6 +82,49 @@ def test_a_failure_names_who_has_it(world: World, capsys: pytest.CaptureFixture[
     callers = [line["caller"] for line in lines if line["event"] == "failure"]
     team = "direct invocation of team-orders"
     assert callers == [team, team, CALLER, "secret changed"]
+
+
+@pytest.mark.parametrize(
+    ("event", "outcome"),
+    [
+        ({"action": "forget"}, "success"),
+        ({"action": "status"}, "success"),
+        ({"action": "verify", "token": "t"}, "success"),
+        ({"action": "renew"}, "success"),
+        ({"action": "rotate"}, "success"),
+        ({"action": "warm", "calls": {"connection": "acme"}}, "success"),
+        ({"action": "status", "connection": "nobody"}, "unknown_connection"),
+        ({"action": "forget", "odd": 1}, "invalid_request"),
+    ],
+)
+def test_each_action_has_its_line_of_audit(
+    world: World, capsys: pytest.CaptureFixture[str], event: dict[str, Any], outcome: str
+) -> None:
+    """Who made a connection forget its tokens is to be read as well as who got one."""
+    if event["action"] != "warm":
+        event = {"connection": world.connect("editor")} | event
+    with suppress(Exception):
+        world.service("editor")(event, Invocation("token-broker-editor", alias="team-orders"))
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    [audit] = [line for line in lines if line["event"] == "action"]
+    assert (audit["action"], audit["outcome"]) == (event["action"], outcome)
+    assert audit["connection"] == event.get("connection", "*")
+    assert audit["caller"] == "direct invocation of team-orders"
+    assert audit["request_id"]
+
+
+@pytest.mark.parametrize(
+    ("code", "error"),
+    [
+        ("RecursiveInvocationException", "internal"),
+        ("TooManyRequestsException", "store_unavailable"),
+        ("AccessDeniedException", "not_configured"),
+    ],
+)
+def test_a_function_that_may_not_invoke_itself_says_why(code: str, error: str) -> None:
+    """What Lambda's recursion detection refuses is no fault of the store's."""
+    refused = ClientError({"Error": {"Code": code, "Message": "refused"}}, "Invoke")
+    assert uninvoked(refused).code == error
 
 
 def context() -> LambdaContext:

@@ -73,12 +73,19 @@ def put_by_arn(client: "SecretsManagerClient", name: str) -> object:
 def test_a_change_is_told(
     secrets: "SecretsManagerClient", told: Told, flow: str, change: Change, operation: str
 ) -> None:
-    """To the function of its flow, in the form that EventBridge gives CloudTrail's records."""
+    """To the function of its flow, by Secrets Manager's own event and by CloudTrail's record."""
     name = secret_name(flow, "acme")
     arn = secrets.create_secret(Name=name, SecretString="{}")["ARN"]
     change(secrets, name)
-    function, event = told.get(timeout=PATIENCE_SECONDS)
-    assert function == function_name(flow)
+    events = [told.get(timeout=PATIENCE_SECONDS) for _ in range(2)]
+    (function, event), own = sorted(events, key=lambda one: str(one[1]["detail-type"]))
+    assert own[0] == function == function_name(flow)
+    assert own[1]["detail-type"] == "Secret Label Updated"
+    assert own[1]["resources"] == [arn]
+    version = secrets.describe_secret(SecretId=name)["VersionIdsToStages"]
+    [current] = [one for one, stages in version.items() if "AWSCURRENT" in stages]
+    detail = {"name": name, "labelUpdated": "AWSCURRENT", "versionId": current}
+    assert own[1]["detail"] == detail
     assert event["source"] == "aws.secretsmanager"
     assert event["detail-type"] == "AWS API Call via CloudTrail"
     assert event["detail"]["eventSource"] == "secretsmanager.amazonaws.com"
@@ -99,5 +106,6 @@ def test_what_changes_nothing_is_not_told(secrets: "SecretsManagerClient", told:
     with pytest.raises(ClientError):
         put(secrets, secret_name("vntana", "nobody"))
     update(secrets, name)
-    assert told.get(timeout=PATIENCE_SECONDS)[1]["detail"]["eventName"] == "UpdateSecret"
+    kinds = {told.get(timeout=PATIENCE_SECONDS)[1]["detail-type"] for _ in range(2)}
+    assert kinds == {"Secret Label Updated", "AWS API Call via CloudTrail"}
     assert told.empty()

@@ -175,12 +175,12 @@ def functions_are_as_agreed(stack: Template) -> Iterator[str]:
             yield f"{flow} may start before it has its permissions"
 
 
-def calls_of_its_own_are_not_repeated(stack: Template) -> Iterator[str]:
-    """An asynchronous invocation is tried once: the next caller makes up for it."""
+def what_fails_is_repeated_for_an_hour(stack: Template) -> Iterator[str]:
+    """An asynchronous invocation is tried again: a rotation that AWS interrupts is not lost."""
     configured = of_type(stack, "Lambda::EventInvokeConfig").values()
     aliases = of_type(stack, "Lambda::Alias")
     if len(configured) != len(aliases):
         yield "some alias of a function repeats by default"
     for config in configured:
-        if config.get("MaximumRetryAttempts") != 0 or config["MaximumEventAgeInSeconds"] > 60:
-            yield f"{config['FunctionName']} repeats, or comes too late"
+        if (config.get("MaximumRetryAttempts"), config["MaximumEventAgeInSeconds"]) != (2, 3600):
+            yield f"{config['FunctionName']} does not repeat, or for how long"

@@ -79,7 +79,7 @@ SPOILT: list[Spoilt] = [
         lambda s: s["Globals"]["Function"]["Environment"]["Variables"].pop("TABLE_NAME"),
     ),
     (
-        keeping.calls_of_its_own_are_not_repeated,
+        keeping.what_fails_is_repeated_for_an_hour,
         "repeated",
         lambda s: s["Globals"]["Function"].pop("EventInvokeConfig"),
     ),

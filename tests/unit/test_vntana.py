@@ -25,6 +25,7 @@ from tests.vntana_examples import (
     ORG,
     PASSWORD,
     SPACE,
+    TO_WORKSPACE,
     grid,
     listing,
     organization_token,
@@ -37,7 +38,7 @@ from token_broker.document import Document
 from token_broker.errors import (
     InvalidRequest,
 )
-from token_broker.exchange import Ask, Elsewhere, Response
+from token_broker.exchange import Ask, Response
 from token_broker.tokens import Token
 from token_broker.variants import Variant
 from token_broker.vntana import Credentials
@@ -133,7 +134,7 @@ def test_what_is_asked_is_found_by_listing() -> None:
     assert (listed.method, listed.url) == ("GET", f"{BASE}/v1/clients/client-organizations")
     assert listed.headers == {"x-auth-token": "Bearer org/1"}
 
-    assert earned(talk, grid(row(SPACE, "chairs"))) == Elsewhere(IN_WORKSPACE)
+    assert earned(talk, grid(row(SPACE, "chairs"))) == TO_WORKSPACE
 
 
 def test_the_switches_change_the_refresh() -> None:

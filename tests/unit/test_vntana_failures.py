@@ -84,7 +84,14 @@ def test_an_administrator_is_served_from_the_organization(listings: list[Token])
     """For an organization-level role ``BAD_CREDENTIALS`` means: keep the organization's token."""
     answers = [organization_token(), refused(403, "BAD_CREDENTIALS"), *listings]
     talk = vntana.exchange(KEY, IN_WORKSPACE, NOW)
-    assert held(talk, answers) == Elsewhere(IN_ORGANIZATION)
+    assert held(talk, answers) == Elsewhere(IN_ORGANIZATION, {"role": "ORGANIZATION_OWNER"})
+
+
+def test_a_refusal_of_a_token_that_the_broker_keeps_stands() -> None:
+    """It answers with the same token where that is too young to be dead: no step is repeated."""
+    same = organization_token("org/1")
+    with pytest.raises(UpstreamRefused):
+        held(vntana.exchange(KEY, IN_WORKSPACE, NOW), [same, refused(403, "FORBIDDEN"), same])
 
 
 def test_bad_credentials_of_another_role_may_mean_a_dead_token() -> None:

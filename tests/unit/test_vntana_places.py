@@ -4,19 +4,21 @@ from typing import Any
 
 import pytest
 
-from tests.conversations import NOW, held
+from tests.conversations import NOW, answer, earned, held, tell
 from tests.vntana_examples import (
     ASKED,
     GUEST,
     IN_ORGANIZATION,
-    IN_WORKSPACE,
     KEY,
     ORG,
     SPACE,
+    TO_ORGANIZATION,
+    TO_WORKSPACE,
     grid,
     listing,
     organization_token,
     row,
+    with_token,
 )
 from token_broker import vntana
 from token_broker.errors import (
@@ -25,63 +27,62 @@ from token_broker.errors import (
     NotConfigured,
     UpstreamContractChanged,
 )
-from token_broker.exchange import Ask, Elsewhere
+from token_broker.exchange import Ask, Response
 from token_broker.variants import Variant
 from token_broker.vntana import Credentials
 from token_broker.vntana_variants import LISTING, LISTING_PATIENCE
 
 
 @pytest.mark.parametrize(
-    ("secret", "call", "leads_to"),
+    ("secret", "call", "lists"),
     [
-        pytest.param({}, {}, IN_ORGANIZATION, id="the only organization"),
-        pytest.param({"organization": "acme"}, {}, IN_ORGANIZATION, id="the secret's slug"),
-        pytest.param({"organization": ORG}, {}, IN_ORGANIZATION, id="the secret's uuid"),
-        pytest.param({"organization": ORG.upper()}, {}, IN_ORGANIZATION, id="in any case"),
-        pytest.param({"organization": "x"}, {"organization": "acme"}, IN_ORGANIZATION, id="call's"),
-        pytest.param(
-            {}, {"workspace": "any"}, IN_ORGANIZATION, id="a role that needs no workspace"
-        ),
+        pytest.param({}, {}, False, id="the only organization"),
+        pytest.param({"organization": "acme"}, {}, False, id="the secret's slug"),
+        pytest.param({"organization": ORG}, {}, False, id="the secret's uuid"),
+        pytest.param({"organization": ORG.upper()}, {}, False, id="in any case"),
+        pytest.param({"organization": "x"}, {"organization": "acme"}, False, id="call's"),
+        pytest.param({}, {"workspace": "chairs"}, True, id="a role that needs no workspace"),
+        pytest.param({"workspace": SPACE}, {}, True, id="nor the one that the secret names"),
     ],
 )
 def test_every_way_to_name_an_organization_leads_to_one_variant(
-    secret: dict[str, Any], call: dict[str, str], leads_to: Variant
+    secret: dict[str, Any], call: dict[str, str], lists: bool
 ) -> None:
+    """A workspace that is named has to be there, whether the role needs one or not."""
     variant = Variant("asked", {"organization": None, "workspace": None} | call)
+    answers = [listing(row())] + [organization_token(), grid(row(SPACE, "chairs"))] * lists
     talk = vntana.exchange(Credentials(KEY.login, **secret), variant, NOW)
-    assert held(talk, [listing(row())]) == Elsewhere(leads_to)
+    assert held(talk, answers) == TO_ORGANIZATION
 
 
 @pytest.mark.parametrize(
-    ("secret", "call", "lists"),
+    ("secret", "call"),
     [
-        pytest.param({}, {}, True, id="the only workspace"),
-        pytest.param({"workspace": "chairs"}, {}, True, id="the secret's slug"),
-        pytest.param({"workspace": SPACE}, {}, False, id="the secret's uuid: nothing to list"),
-        pytest.param({}, {"workspace": "chairs"}, True, id="the call's slug"),
-        pytest.param({}, {"workspace": SPACE.upper()}, False, id="the call's uuid in any case"),
-        pytest.param({"workspace": "x"}, {"workspace": SPACE}, False, id="the call's rather"),
+        pytest.param({}, {}, id="the only workspace"),
+        pytest.param({"workspace": "chairs"}, {}, id="the secret's slug"),
+        pytest.param({"workspace": SPACE}, {}, id="the secret's uuid"),
+        pytest.param({}, {"workspace": "chairs"}, id="the call's slug"),
+        pytest.param({}, {"workspace": SPACE.upper()}, id="the call's uuid in any case"),
+        pytest.param({"workspace": "x"}, {"workspace": SPACE}, id="the call's rather"),
         pytest.param(
             {"organization": "home", "workspace": "x"},
             {"organization": "acme"},
-            True,
             id="the secret's workspace is no default for another organization",
         ),
         pytest.param(
             {"organization": "acme", "workspace": SPACE},
             {"organization": ORG},
-            False,
             id="but it is for the same one, however it is spelled",
         ),
     ],
 )
 def test_every_way_to_name_a_workspace_leads_to_one_variant(
-    secret: dict[str, Any], call: dict[str, str], lists: bool
+    secret: dict[str, Any], call: dict[str, str]
 ) -> None:
     variant = Variant("asked", {"organization": None, "workspace": None} | call)
-    answers = [listing(GUEST)] + [organization_token(), grid(row(SPACE, "chairs"))] * lists
+    answers = [listing(GUEST), organization_token(), grid(row(SPACE, "chairs"))]
     talk = vntana.exchange(Credentials(KEY.login, **secret), variant, NOW)
-    assert held(talk, answers) == Elsewhere(IN_WORKSPACE)
+    assert held(talk, answers) == TO_WORKSPACE
 
 
 TWO = [row(ORG, "acme", "CLIENT_ORGANIZATION_VIEWER"), row(SPACE, "bolt")]
@@ -175,10 +176,44 @@ def test_what_is_not_certain_is_said(
         held(vntana.exchange(Credentials(KEY.login, **secret), variant, NOW), answers)
 
 
+@pytest.mark.parametrize(
+    "listed",
+    [
+        pytest.param(grid(row(ORG, "a"), total=2), id="incomplete"),
+        pytest.param(grid(), id="empty, as without the right to list"),
+        pytest.param(answer({"success": False, "errors": ["FORBIDDEN"]}, 403), id="refused"),
+    ],
+)
+def test_a_uuid_is_taken_at_its_word_where_no_list_can_tell(listed: Response) -> None:
+    wanted = Variant("asked", {"organization": None, "workspace": SPACE.upper()})
+    token = organization_token()
+    answers = [listing(GUEST), token, listed] + [token] * (not listed.is_success)
+    assert held(vntana.exchange(KEY, wanted, NOW), answers) == TO_WORKSPACE
+
+
+@pytest.mark.parametrize("role", ["ORGANIZATION_ADMIN", "CLIENT_ORGANIZATION_VIEWER"])
+def test_a_uuid_that_is_in_no_complete_list_is_not_there(role: str) -> None:
+    wanted = Variant("asked", {"organization": None, "workspace": SPACE})
+    answers = [listing(row(role=role)), organization_token(), grid(row(ORG, "a"))]
+    with pytest.raises(InvalidRequest, match=r"workspace: .*: a"):
+        held(vntana.exchange(KEY, wanted, NOW), answers)
+
+
 def test_what_is_in_the_part_of_a_list_that_came_is_found() -> None:
     wanted = Variant("asked", {"organization": None, "workspace": "a"})
     answers = [listing(GUEST), organization_token(), grid(row(SPACE, "a"), total=2)]
-    assert held(vntana.exchange(KEY, wanted, NOW), answers) == Elsewhere(IN_WORKSPACE)
+    assert held(vntana.exchange(KEY, wanted, NOW), answers) == TO_WORKSPACE
+
+
+def test_a_listing_of_long_ago_is_made_anew_by_the_login_that_an_organization_takes() -> None:
+    """Roles change, and it logs in anyway."""
+    old = listing(row(role="ORGANIZATION_OWNER"), at=NOW - LISTING_PATIENCE - 1)
+    talk = vntana.exchange(KEY, IN_ORGANIZATION, NOW)
+    next(talk)
+    assert talk.send(old) == Ask(LISTING, rejected=old.fingerprint)
+    entered = tell(talk, listing(GUEST, seed={"login": "login/1"}))
+    assert entered.step == "enter organization"
+    assert earned(talk, with_token("org/1")).context["role"] == GUEST["role"]
 
 
 @pytest.mark.parametrize("variant", [ASKED, IN_ORGANIZATION])

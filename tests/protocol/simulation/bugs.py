@@ -94,7 +94,7 @@ BUGS = (
     Bug(
         "old-pointers",
         "a way is as old as its secret",
-        lambda: {(broker, "may_mislead"): no, (errand, "may_mislead"): no},
+        lambda: {(broker, "is_outdated"): no, (errand, "is_outdated"): no},
     ),
     Bug("doubt-ignored", "who died may have ended the token", lambda: {(Item, "is_in_doubt"): no}),
     Bug("min-ttl-ignored", "min_ttl", lambda: {(Item, "min_ttl"): zero}),

@@ -2,12 +2,12 @@
 
 from typing import Any
 
-from token_broker import calls, editor
+from token_broker import calls, editor, rotations
 from token_broker.calls import Order
-from token_broker.errors import InvalidRequest
+from token_broker.errors import InvalidRequest, UnknownConnection
 from token_broker.exchange import Request, Response, run, sendable
 from token_broker.tools import Tools
-from token_broker.upkeep import Upkeep
+from token_broker.upkeep import MOST_DROPPED, Upkeep
 
 MOST_WARM = 100
 """Calls of one `warm`: about what a parameter of the template holds."""
@@ -20,12 +20,9 @@ def act(tools: Tools, order: Order, deadline: float) -> dict[str, Any]:
         case "verify":
             return _verify(tools, order, deadline)
         case "renew":
-            key = calls.variant(order.body)
-            order.body.finish()
-            return {"renewed": upkeep.renew(key)}
+            return _renew(upkeep, order)
         case "rotate":
-            order.body.finish()
-            return {"renewed": upkeep.rotate()}
+            return _rotate(tools, order, deadline)
         case "forget":
             order.body.finish()
             return upkeep.forget()
@@ -33,6 +30,29 @@ def act(tools: Tools, order: Order, deadline: float) -> dict[str, Any]:
             return {"invoked": _warm(tools, order)}
     order.body.finish()
     return upkeep.status()
+
+
+def _renew(upkeep: Upkeep, order: Order) -> dict[str, Any]:
+    """Renew one variant, or start that for all that are due."""
+    key, version = calls.variant(order.body), rotations.version(order.body)
+    order.body.finish()
+    return {"renewed": upkeep.renew(key, version)} if key else {"started": upkeep.renew_all()}
+
+
+def _rotate(tools: Tools, order: Order, deadline: float) -> dict[str, Any]:
+    """Have the tokens of a connection made anew, or drop those that were left out then."""
+    version, otherwise = rotations.version(order.body), rotations.otherwise(order.body)
+    dropped = calls.variants(order.body, "drop", MOST_DROPPED)
+    order.body.finish()
+    upkeep = Upkeep(tools, order.connection, deadline)
+    if dropped:
+        return {"dropped": upkeep.drop(dropped, version)}
+    try:
+        return {"started": upkeep.rotate(version)}
+    except UnknownConnection:
+        if otherwise is None:
+            raise
+        return {"started": Upkeep(tools, otherwise, deadline).rotate(version)}
 
 
 def _warm(tools: Tools, order: Order) -> int:

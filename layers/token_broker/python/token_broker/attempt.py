@@ -2,7 +2,7 @@
 
 import json
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from token_broker.errors import (
     BrokerError,
@@ -11,6 +11,7 @@ from token_broker.errors import (
     Internal,
     InvalidRequest,
     NotConfigured,
+    RefreshInProgress,
     StoreUnavailable,
     UpstreamError,
     UpstreamUnavailable,
@@ -41,6 +42,17 @@ ROTATION_WINDOW = 86_400
 """Seconds after a rotation in which the secret's previous version is worth a try."""
 
 
+class Led(NamedTuple):
+    """The variant that another one leads to, and the item that says so if it is kept."""
+
+    variant: Variant
+    item: Item | None
+
+
+class SecretReplaced(Exception):
+    """The errand uses another version of the secret by now than the one a conversation is of."""
+
+
 class Attempt:
     """An exchange of *variant* under *lease*, which was taken of *found*."""
 
@@ -56,8 +68,8 @@ class Attempt:
         self._last: tuple[Request, Response] | None = None
         """The last request of the conversation, and its answer if there was one."""
 
-    def make(self) -> Held | Variant | None:
-        """Return a token that is kept, or the variant to get it from; None if the lease was lost.
+    def make(self) -> Held | Led | None:
+        """Return a token that is kept, or where to get it from; None if the lease was lost.
 
         Raises the `BrokerError` that ended the attempt, once it is kept too.
         """
@@ -89,6 +101,20 @@ class Attempt:
         return Held(item, earned, self._tools.clock.now(), is_shared=False)
 
     def _converse(self) -> Token | Elsewhere:
+        """Hold the conversation; begin again, once, if by then another version is used.
+
+        Nothing of one version is sent to a host of another's, or made from another's token.
+        """
+        try:
+            return self._converse_once()
+        except SecretReplaced:
+            pass
+        try:
+            return self._converse_once()
+        except SecretReplaced:
+            raise RefreshInProgress("the secret changed meanwhile", retry_after=1) from None
+
+    def _converse_once(self) -> Token | Elsewhere:
         """Hold the conversation, with the secret's previous version if this one is rejected."""
         secret = self._secret = self._errand.read_secret()
         credentials = self._tools.flow.Credentials.parse(secret.content)
@@ -171,7 +197,7 @@ class Attempt:
 
     def _retry(self, previous: Secret) -> Token | Elsewhere:
         """Try the version before, once."""
-        self._errand.secret = previous
+        self._errand.use(previous)
         try:
             earned = self._run(self._tools.flow.Credentials.parse(previous.content))
         except CredentialRejected as error:
@@ -180,17 +206,16 @@ class Attempt:
         self._errand.gate.release()
         return earned
 
-    def _keep(self, earned: Token | Elsewhere) -> Held | Variant | None:
+    def _keep(self, earned: Token | Elsewhere) -> Held | Led | None:
         secret = self._errand.read_secret()
         if isinstance(earned, Elsewhere):
             sealed = self._tools.sealer.seal_variant(self._lease, earned.variant)
             now = self._tools.clock.now()
-            values = pointer_values(sealed, earned.variant, secret.version, now)
-            self._tools.store.commit(self._lease, values)
-            return earned.variant
-        self._errand.earn(self._variant, earned)
-        values = self._values(earned, secret.version)
-        item = self._commit(earned, values)
+            values = pointer_values(sealed, earned.variant, secret.version, now, earned.expected)
+            return Led(earned.variant, self._tools.store.commit(self._lease, values))
+        item = self._commit(earned, self._values(earned, secret.version))
+        if item:
+            self._errand.earn(item, earned)
         # A seed is for this errand only: the login that it holds ends long before the token.
         bare = replace(earned, seed={})
         return Held(item, bare, self._tools.clock.now()) if item else None

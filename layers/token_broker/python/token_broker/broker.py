@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from token_broker.errors import BrokerError, StoreUnavailable, UpstreamUnavailable
 from token_broker.item import Item, State, state
 from token_broker.memory import Held
-from token_broker.pointers import may_mislead
+from token_broker.pointers import is_outdated
 from token_broker.refusals import refuse_too_long
 from token_broker.tokens import Token
 from token_broker.tools import Tools
@@ -134,7 +134,7 @@ class Broker:
             return own
         is_there = others and own.target == likely
         item = others[0] if is_there else self.tools.store.read(partition, own.target)
-        return own if may_mislead(own, item) else item
+        return own if is_outdated(own, item) else item
 
     def _hand_out(self, call: Call, held: Held, source: str) -> Answer:
         """Return what is kept, and start its renewal off this caller's path if it is due."""

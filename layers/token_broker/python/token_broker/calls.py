@@ -87,29 +87,6 @@ def direct_order(event: object, invoked: str = "") -> Order:
     return Order(action, connection, _invoker(invoked), members)  # type: ignore[arg-type]  # one of DIRECT
 
 
-def rotation_order(event: Mapping[str, Any], prefix: str) -> Order:
-    """Return the order that a change of a secret called *prefix* and the connection gives."""
-    detail = event["detail"] if isinstance(event["detail"], Mapping) else {}
-    told = [
-        detail.get(part)
-        for part in ("requestParameters", "responseElements", "additionalEventData")
-    ]
-    names = [
-        value
-        for part in told
-        if isinstance(part, Mapping)
-        for value in (part.get("secretId"), part.get("arn"), part.get("SecretId"), part.get("name"))
-        if isinstance(value, str)
-    ]
-    for name in names:
-        # An ARN ends with a hyphen and six characters that Secrets Manager adds.
-        found = name.partition(prefix)[2]
-        found = found[:-7] if name.startswith("arn:") else found
-        if CONNECTION.fullmatch(found):
-            return Order("rotate", found, ROTATION, Document({}, InvalidRequest))
-    raise InvalidRequest("detail: it names no secret of this flow")
-
-
 def fingerprint(body: Document) -> str | None:
     """Return the fingerprint of a token that was rejected."""
     value = body.optional_text("rejected")
@@ -124,6 +101,14 @@ def variant(body: Document) -> str | None:
     if value is not None and not VARIANT.fullmatch(value):
         raise body.wrong("variant", "must be a variant's key")
     return value
+
+
+def variants(body: Document, name: str, most: int) -> list[str]:
+    """Return keys of variants, *most* at most; none where the member is absent."""
+    keys = body.texts(name, ())
+    if len(keys) > most or not all(VARIANT.fullmatch(key) for key in keys):
+        raise body.wrong(name, f"must be at most {most} variants' keys")
+    return keys
 
 
 def _connection(value: object) -> str:

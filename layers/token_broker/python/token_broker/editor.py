@@ -39,7 +39,7 @@ __all__ = [
 ]
 
 NAME = "editor"
-TOKEN_KINDS = frozenset({"parameters"})
+TOKEN_KINDS: tuple[str, ...] = ("parameters",)
 LARGEST_CLEAR = 60_000
 LARGEST_PACKED = 3_200
 """Bytes, in clear and compressed, of what is kept beside a shared token: its parameters and the

@@ -107,7 +107,9 @@ class Service:
         if is_http:
             return calls.http_order(event, self.tools.flow.NAME)
         if isinstance(event, Mapping) and calls.is_rotation(event):
-            return calls.rotation_order(event, self._prefix)
+            from token_broker.rotations import rotation_order  # noqa: PLC0415 (off the hit path)
+
+            return rotation_order(event, self._prefix)
         return calls.direct_order(event, invoked)
 
     def _carry_out(
@@ -119,7 +121,24 @@ class Service:
             return told(order, self.tools.flow.NAME, answer)
         from token_broker.actions import act  # noqa: PLC0415 (off the hit path)
 
-        return act(self.tools, order, deadline)
+        outcome = Internal.code
+        try:
+            done = act(self.tools, order, deadline)
+            outcome = "success"
+        except BrokerError as error:
+            outcome = error.code
+            raise
+        finally:
+            self._telemetry.note(
+                "action",
+                action=order.action,
+                connection=order.connection,
+                caller=order.caller,
+                outcome=outcome,
+                milliseconds=round((self.tools.clock.monotonic() - began) * 1000, 1),
+                request_id=request_id,
+            )
+        return done
 
     def _call(self, order: Order, deadline: float) -> Call:
         body = order.body

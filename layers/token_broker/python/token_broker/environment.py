@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from token_broker import clients
 from token_broker.broker import Broker
 from token_broker.entry import Service
-from token_broker.errors import NotConfigured, StoreUnavailable
+from token_broker.errors import BrokerError, Internal, NotConfigured, StoreUnavailable
 from token_broker.fastread import fast_read
 from token_broker.memory import Memory
 from token_broker.reading import Reader
@@ -119,7 +119,7 @@ class Environment:
                 Payload=json.dumps(payload).encode(),
             )
         except (BotoCoreError, ClientError) as error:
-            raise unavailable(error, "the function itself", "its permission") from None
+            raise uninvoked(error) from None
 
     def _announcer(self, telemetry: Telemetry) -> Any:
         bus = self._variables.get("EVENT_BUS_NAME", "")
@@ -148,6 +148,15 @@ class Environment:
                 telemetry.note("unannounced", reason=error.detail)
 
         return announce
+
+
+def uninvoked(error: Exception) -> BrokerError:
+    """Return what it means that a function could not invoke itself."""
+    response: Any = getattr(error, "response", None) or {}
+    if response.get("Error", {}).get("Code") == "RecursiveInvocationException":
+        # Not the store's fault, and no retry helps: nothing of ours is that deep.
+        return Internal("recursion detection refused that the function invokes itself once more")
+    return unavailable(error, "the function itself", "its permission")
 
 
 def on_restore(forget: Callable[[], None]) -> None:

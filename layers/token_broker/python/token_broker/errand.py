@@ -7,7 +7,7 @@ errand. See docs/protocol.md.
 
 from dataclasses import dataclass, replace
 
-from token_broker.attempt import Attempt
+from token_broker.attempt import Attempt, Led, SecretReplaced
 from token_broker.errors import (
     InvalidRequest,
     RefreshInProgress,
@@ -29,7 +29,7 @@ from token_broker.item import (
     recent_reports,
 )
 from token_broker.memory import Held
-from token_broker.pointers import may_mislead, pointer_values
+from token_broker.pointers import expects_another, is_outdated, pointer_values
 from token_broker.refusals import again, refuse_too_long
 from token_broker.secret_versions import Secret
 from token_broker.tokens import Token
@@ -41,6 +41,9 @@ COMMIT_SECONDS = 4.0
 
 LEAST_EXCHANGE_SECONDS = 2.0
 """An exchange with less time than this is not begun."""
+
+YOUNG_SECONDS = 60
+"""A token younger than this is not reported because a step with it was refused: it is the step."""
 
 FIRST_POLL_SECONDS, LAST_POLL_SECONDS = 0.05, 0.25
 """How long those without the lease wait between two looks, give or take a half."""
@@ -58,9 +61,17 @@ class Wish:
     version: str | None = None
     """The version of the secret that it must be made with."""
 
-    def elsewhere(self) -> "Wish":
-        """Return this wish as it is of another variant, whose generations are its own."""
-        return replace(self, newer_than=None)
+    def elsewhere(self, version: str) -> "Wish":
+        """Return this wish as it is of another variant, whose generations are its own.
+
+        *version* is the one that is used by now, which may be the one before.
+        """
+        return replace(self, newer_than=None, version=self.version and version)
+
+    def after(self, item: Item) -> "Wish":
+        """Return this wish, by which force means: newer than what *item* is now."""
+        is_forced = self.force and self.newer_than is None
+        return replace(self, newer_than=item.generation) if is_forced else self
 
     @property
     def may_be_cached(self) -> bool:
@@ -84,17 +95,23 @@ class Wish:
 class Errand:
     """One invocation's way to tokens of one connection, until *deadline* by the monotonic clock."""
 
-    def __init__(self, tools: Tools, connection: str, deadline: float) -> None:
+    def __init__(
+        self, tools: Tools, connection: str, deadline: float, noticed: str | None = None
+    ) -> None:
         self.tools = tools
         self.connection = connection
         self.partition = f"{tools.flow.NAME}#{connection}"
         self.deadline = deadline
         self.gate = Gate(self)
         self.secret: Secret | None = None
+        self._noticed = noticed
+        """The version of the secret that an event told of, for replicas that are late."""
         self.has_talked = False
         self._depth = 0
         self._has_waited = False
-        self._earned: dict[str, Token] = {}
+        self.uses_previous = False
+        self._may_look_again = True
+        self._earned: dict[str, Held] = {}
 
     @property
     def seconds_left(self) -> float:
@@ -144,28 +161,49 @@ class Errand:
             return held, source
 
     def ask(self, ask: Ask) -> Token:
-        """Return a live token of another variant, as any caller would get it."""
-        key = ask.variant.key
-        if key not in self._earned or self._earned[key].fingerprint == ask.rejected:
-            self._earned.pop(key, None)
-            self._depth += 1
-            try:
-                held, _ = self.obtain(ask.variant, Wish(rejected=ask.rejected))
-            finally:
-                self._depth -= 1
-            return self._earned.get(key, held.token)
-        return self._earned[key]
+        """Return a live token of another variant, made with the version that this errand uses.
+
+        Raises `SecretReplaced` if by then it uses another one: what was begun with the version
+        before is not to go on with this one's token.
+        """
+        wish = Wish(rejected=self._rejectable(ask), version=self.read_secret().version)
+        if made := self._made(ask.variant.key, wish):
+            return made.token
+        self._depth += 1
+        try:
+            held, _ = self.obtain(ask.variant, wish)
+        finally:
+            self._depth -= 1
+        if self.read_secret().version != wish.version:
+            raise SecretReplaced
+        made = self._made(ask.variant.key, wish)
+        return made.token if made and made.item == held.item else held.token
 
     def read_secret(self) -> Secret:
         """Return the current version of the secret; it is read once in an errand."""
         if self.secret is None:
-            self.secret = self.tools.secrets.current(self.connection)
+            self.secret = self.tools.secrets.current(self.connection, self._noticed)
             look = self.tools.clock.now(), self.secret.version
             self.tools.looks[self.connection] = look
         return self.secret
 
+    def look_again(self) -> Secret:
+        """Read the secret anew: it has another version than the one that was seen last."""
+        self.secret = None
+        return self.read_secret()
+
+    def use(self, secret: Secret) -> None:
+        """Use this version of the secret from now on: the current one was rejected."""
+        self.secret = secret
+        self.uses_previous = True
+
     def version(self) -> str:
-        """Return the secret's version as of the last seconds: a latch needs no more."""
+        """Return the secret's version as of the last seconds: a latch needs no more.
+
+        That is the version before, once that the current one was rejected and that one was not.
+        """
+        if self.uses_previous:
+            return self.read_secret().version
         at, version = self.tools.looks.get(self.connection, (0, ""))
         if 0 <= self.tools.clock.now() - at < LATCH_LOOK:
             return version
@@ -198,32 +236,92 @@ class Errand:
     def _pursue(self, variant: Variant, wish: Wish) -> tuple[Held, str]:
         """Look, wait and attempt until there is a token that meets *wish*."""
         polls = 0
+        alias: Led | None = None
+        has_returned = False
         while True:
-            own, subject = self._look(variant.key)
-            now = self.tools.clock.now()
-            if wish.force and wish.newer_than is None:
-                wish = replace(wish, newer_than=subject.generation)
-            if token := self._opened(own, subject, wish):
-                return Held(subject, token, now), "table"
-            refuse_too_long(subject, wish.min_ttl, now)
-            if subject.is_leased(now) or own.is_leased(now):
-                self.wait(subject if subject.is_leased(now) else own, polls)
-                polls += 1
+            outcome: Held | Led | None = self._made(variant.key, wish)
+            if not outcome:
+                own, subject = self._look(variant.key)
+                now = self.tools.clock.now()
+                wish = wish.after(subject)
+                if token := self._opened(own, subject, wish):
+                    return Held(subject, token, now), "table"
+                refuse_too_long(subject, wish.min_ttl, now)
+                if subject.is_leased(now) or own.is_leased(now):
+                    self.wait(subject if subject.is_leased(now) else own, polls)
+                    polls += 1
+                    continue
+                outcome, wish = self._outcome(variant, own, subject, wish)
+            if not outcome:
                 continue
-            self._heed(subject, wish)
-            self._heed(own, wish)
-            if step := self._step(variant, own):
-                variant, wish = step, wish.elsewhere()
-                continue
-            is_on_demand = self._is_on_demand(own, wish)
-            if not self._is_shared():
-                return Attempt(self, own, own, variant).make_unshared(), "exchange"
-            lease = self.take(own, forced=is_on_demand)
-            earned = lease and Attempt(self, own, lease, variant).make()
-            if isinstance(earned, Variant):
-                variant, wish = earned, wish.elsewhere()
-            elif earned:
-                return earned, "exchange"
+            if alias and not has_returned and self._has_misled(alias.item, outcome):
+                variant, alias, has_returned = alias.variant, None, True
+            elif isinstance(outcome, Led):
+                variant, alias = outcome.variant, Led(variant, outcome.item)
+            else:
+                return replace(outcome, token=replace(outcome.token, seed={})), "exchange"
+            wish = wish.elsewhere(self.read_secret().version)
+
+    def _outcome(
+        self, variant: Variant, own: Item, subject: Item, wish: Wish
+    ) -> tuple[Held | Led | None, Wish]:
+        """Tell where *variant* leads, or have an exchange of it; None if that is to be seen again.
+
+        Returned with the wish as it is by then.
+        """
+        self._heed(subject, wish)
+        self._heed(own, wish)
+        current = self._look_again(subject, wish)
+        if current != wish:
+            return None, current
+        if step := self._step(variant, own, subject):
+            return Led(step, own), wish
+        is_on_demand = self._is_on_demand(own, wish)
+        if not self._is_shared():
+            return Attempt(self, own, own, variant).make_unshared(), wish
+        lease = self.take(own, forced=is_on_demand)
+        return Attempt(self, own, lease, variant).make() if lease else None, wish
+
+    def _has_misled(self, alias: Item | None, made: Held | Led) -> bool:
+        """Say whether *alias* led here by a role that the vendor says no more, as was just met."""
+        if not alias or self.uses_previous:
+            return False
+        return isinstance(made, Led) or expects_another(alias, made.item)
+
+    def _made(self, key: str, wish: Wish) -> Held | None:
+        """Return the token of *key* that this errand made, with its seed, if it would do.
+
+        It is new, which is all that force can mean.
+        """
+        held = self._earned.get(key)
+        new = replace(wish, force=False, newer_than=None)
+        return held if held and new.is_met(held.item, self.tools.clock.now()) else None
+
+    def _rejectable(self, ask: Ask) -> str | None:
+        """Return the fingerprint of the token that *ask* rejects, unless that one is young.
+
+        Where somebody is at replacing it, it may be dead all the same.
+        """
+        if not ask.rejected:
+            return None
+        _, item = self._look(ask.variant.key)
+        age = self.tools.clock.now() - item.issued_at
+        is_young = age < YOUNG_SECONDS and item.lease_owner is None
+        return None if is_young and item.fingerprint == ask.rejected else ask.rejected
+
+    def _look_again(self, item: Item, wish: Wish) -> Wish:
+        """Return *wish* by the version that is current now, where *item* was made with another.
+
+        Raises `SecretReplaced` where a conversation was begun with the version before.
+        """
+        is_other = item.secret_version and wish.version not in (None, item.secret_version)
+        if not (is_other and self._may_look_again) or self.uses_previous:
+            return wish
+        self._may_look_again = False
+        version = self.look_again().version
+        if version != wish.version and self._depth:
+            raise SecretReplaced
+        return replace(wish, version=version)
 
     def _note_wait(self, began: float) -> None:
         if self._has_waited:
@@ -246,16 +344,18 @@ class Errand:
         return token if wish.is_met(subject, clock.now()) else None
 
     def _is_misled(self, own: Item, subject: Item) -> bool:
-        """Say whether the secret has a new version by which *own* may lead to another item.
+        """Say whether *own* may lead to another item by now: by a new version, or by a new role.
 
         Not while that version was rejected, or an exchange fails: then the old way is good enough.
         """
-        if not own.target or not may_mislead(own, subject) or own.failure or subject.failure:
+        if not own.target or not is_outdated(own, subject) or own.failure or subject.failure:
             return False
+        if expects_another(own, subject):
+            return True
         version = self.version()
         return own.secret_version != version and not self.gate.knows_rejected(own, version)
 
-    def _step(self, variant: Variant, own: Item) -> Variant | None:
+    def _step(self, variant: Variant, own: Item, subject: Item) -> Variant | None:
         """Return the variant that *variant* stands for, if that can be told without the vendor.
 
         Raises `CredentialLatched` before a secret that was rejected is read again.
@@ -269,7 +369,7 @@ class Errand:
             if not (is_current and own.target == settled.key):
                 self._point(own, settled, secret)
             return settled
-        if not (own.target and is_current):
+        if not (own.target and is_current) or expects_another(own, subject):
             return None
         led = self.tools.sealer.open_variant(own)
         if led is None or led.key != own.target:
@@ -313,7 +413,8 @@ class Errand:
     def _report(self, key: str, wish: Wish) -> Wish:
         """Mark the kept token as rejected, if it is still the one that was rejected.
 
-        Return *wish*, which only a newer token meets then.
+        Return *wish*, which only a newer token meets then. Reports of callers are limited; an
+        exchange reports no token that is young.
         """
         _, item = self._look(key)
         if item.fingerprint != wish.rejected:
@@ -323,12 +424,12 @@ class Errand:
             return newer
         now = self.tools.clock.now()
         times = recent_reports(item, now)
-        if len(times) >= MOST_REPORTS:
+        if not self._depth and len(times) >= MOST_REPORTS:
             raise TooManyRequests(
                 f"rejected: at most {MOST_REPORTS} times in {REPORT_WINDOW} seconds",
                 retry_after=times[0] + REPORT_WINDOW - now,
             )
-        self.tools.store.report(item, (*times, now))
+        self.tools.store.report(item, times if self._depth else (*times, now))
         return newer
 
     def _check(self, held: Held, wish: Wish) -> None:
@@ -342,6 +443,6 @@ class Errand:
         lifetime = held.item.lifetime
         raise InvalidRequest(f"min_ttl: tokens of this upstream live {lifetime} seconds")
 
-    def earn(self, variant: Variant, token: Token) -> None:
-        """Remember what this errand earned, with what only it can use."""
-        self._earned[variant.key] = token
+    def earn(self, item: Item, token: Token) -> None:
+        """Remember what this errand made and kept, with what only it can use."""
+        self._earned[item.variant] = Held(item, token, self.tools.clock.now())

@@ -164,6 +164,8 @@ class Elsewhere:
     """
 
     variant: Variant
+    expected: Mapping[str, Any] = field(default_factory=dict)
+    """What that token's context says for as long as this is so: a role."""
 
 
 Earned = TypeVar("Earned")

@@ -36,8 +36,14 @@ class Gate:
         return self.has_rejected(version) or gate.is_latched(version)
 
     def check(self, own: Item, version: str) -> None:
-        """Raise `CredentialLatched` if *version* was rejected. *own* may be the gate itself."""
+        """Raise `CredentialLatched` if *version* was rejected. *own* may be the gate itself.
+
+        Not if an event told of another one, which this process has not seen yet.
+        """
         gate = own if own.variant == ONLY else self._read()
+        noticed = gate.noticed_version
+        if gate.is_latched(version) and noticed not in (None, version):
+            version = self._errand.look_again().version
         if gate.is_latched(version):
             raise latched(gate)
 

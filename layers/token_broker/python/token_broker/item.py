@@ -90,6 +90,8 @@ class Item:
     refresh_at: int = 0
     secret_version: str | None = None
     accepted_version: str | None = None
+    noticed_version: str | None = None
+    """The version of the secret that an event told of last; the gate alone has it."""
     context: str | None = field(default=None, repr=False)
     lease_owner: str | None = None
     lease_until: int = 0

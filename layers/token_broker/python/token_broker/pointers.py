@@ -1,15 +1,32 @@
 """Items that lead to another: "the only organization" to its uuid, given parameters to all."""
 
+import json
+from collections.abc import Mapping
+from typing import Any
+
 from token_broker.item import Item
 from token_broker.variants import Variant
+
+CLOCKS_DIFFER = 60
+"""Seconds by which the clocks of two Lambdas differ for certain less."""
 
 LIFETIME = 30 * 86_400
 """Seconds after which the table may drop a pointer. It is bound to the secret's version anyway."""
 
 
-def pointer_values(sealed: bytes, target: Variant, version: str, now: int) -> dict[str, object]:
-    """Return what the table keeps of a way to *target*, made with this *version* of the secret."""
-    return {
+def pointer_values(
+    sealed: bytes,
+    target: Variant,
+    version: str,
+    now: int,
+    expected: Mapping[str, Any] | None = None,
+) -> dict[str, object]:
+    """Return what the table keeps of a way to *target*, made with this *version* of the secret.
+
+    *expected* is what the target's context says as long as it leads there: a role.
+    """
+    context = {"context": json.dumps(dict(expected), sort_keys=True)} if expected else {}
+    return context | {
         "kind": "pointer",
         "token": sealed,
         "target": target.key,
@@ -19,10 +36,31 @@ def pointer_values(sealed: bytes, target: Variant, version: str, now: int) -> di
     }
 
 
-def may_mislead(pointer: Item, item: Item) -> bool:
-    """Say whether *item* was renewed with a newer version of the secret than *pointer* knows.
+def is_outdated(pointer: Item, item: Item) -> bool:
+    """Say whether *pointer*, which leads to *item*, may lead elsewhere by now.
 
-    That version may have other defaults, and so lead elsewhere.
+    *item* was made later with another version of the secret, which may have other defaults, or
+    the vendor says another role.
     """
     is_other = pointer.secret_version != item.secret_version
-    return is_other and pointer.issued_at < item.issued_at
+    return (is_other and not is_newer(pointer, item)) or expects_another(pointer, item)
+
+
+def expects_another(pointer: Item, item: Item) -> bool:
+    """Say whether *item*, made after *pointer*, is not what that was to lead to.
+
+    Its context says otherwise, or it leads on itself.
+    """
+    if is_newer(pointer, item):
+        return False
+    if item.target or not pointer.context:
+        return item.target is not None
+    expected, found = pointer.told(), item.told()
+    if not isinstance(expected, dict) or not isinstance(found, dict):
+        return False
+    return any(found.get(name) != value for name, value in expected.items())
+
+
+def is_newer(pointer: Item, item: Item) -> bool:
+    """Say whether *pointer* was certainly made after *item*, by whosever clocks."""
+    return pointer.issued_at > item.issued_at + CLOCKS_DIFFER

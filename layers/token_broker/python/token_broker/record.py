@@ -32,6 +32,7 @@ TEXTS = (
     "fingerprint",
     "secret_version",
     "accepted_version",
+    "noticed_version",
     "context",
     "lease_owner",
     "renewal",

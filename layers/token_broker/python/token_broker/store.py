@@ -161,6 +161,25 @@ class Store:
             is_done=lambda found: version in found.rejected_versions,
         )
 
+    def notice(self, gate: Item, version: str) -> None:
+        """Keep that the secret has this *version* by now, for whoever finds *gate* latched."""
+        self._update(
+            gate,
+            {"noticed_version": version},
+            unchanged={},
+            is_done=lambda found: found.noticed_version == version,
+        )
+
+    def drop(self, item: Item) -> None:
+        """Drop the token of *item*, unless it was replaced meanwhile."""
+        self._update(
+            item,
+            {"schema": SCHEMA},
+            remove=TOKEN,
+            unchanged={"fingerprint": attribute(item.fingerprint or "")},
+            is_done=None,
+        )
+
     def point(self, item: Item, target: Mapping[str, object]) -> Item | None:
         """Keep where *item* leads to, without a lease: nothing upstream was asked."""
         ends = int(str(target["expires_at"]))

@@ -73,7 +73,7 @@ class Telemetry:
         """Write one line of what happened."""
         measure = MEASURES.get(event)
         if measure is None:
-            self._log().info(event, flow=self._flow, **facts)
+            self._log().info(event, event=event, flow=self._flow, **facts)
             return
         line = self._line(event)
         line.add_dimension("flow", self._flow)

@@ -21,7 +21,8 @@ class Flow(Protocol):
     """One vendor: a module of functions without I/O."""
 
     NAME: str
-    TOKEN_KINDS: frozenset[str]
+    TOKEN_KINDS: tuple[str, ...]
+    """Kinds of tokens that callers get; what others are made from comes first."""
 
     @property
     def Credentials(self) -> Any:  # noqa: N802 (a class, as a module has it)

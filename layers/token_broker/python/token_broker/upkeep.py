@@ -1,11 +1,17 @@
 """What no caller waits for: renewal in time, rotation; and forgetting, and telling the state."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 from token_broker.broker import NUDGE_SECONDS
-from token_broker.errand import COMMIT_SECONDS, LEAST_EXCHANGE_SECONDS, Errand, Wish
-from token_broker.errors import BrokerError, UnknownConnection
+from token_broker.errand import COMMIT_SECONDS, Errand, Wish
+from token_broker.errors import (
+    BrokerError,
+    NotConfigured,
+    RefreshInProgress,
+    StoreUnavailable,
+    UnknownConnection,
+)
 from token_broker.exchange import Request, Response, run
 from token_broker.item import Item, State, next_step, state
 from token_broker.moments import iso
@@ -19,6 +25,15 @@ LEAST_STATUS_SECONDS = 1.0
 LEAST_FORGET_SECONDS = 1.0
 """With less time than this left, no further item is looked at, or dropped."""
 
+MOST_RENEWED = 100
+"""Tokens that a rotation makes anew, each by an invocation of its own."""
+
+MOST_DROPPED = 50
+"""Tokens that one invocation drops."""
+
+PASSING = (StoreUnavailable, RefreshInProgress, NotConfigured)
+"""What may be over when the platform tries again: AWS refuses, or another has the lease."""
+
 
 class Upkeep:
     """The operations on all variants of one connection."""
@@ -29,21 +44,62 @@ class Upkeep:
         self._deadline = deadline
         self._partition = f"{tools.flow.NAME}#{connection}"
 
-    def renew(self, key: str | None) -> int:
-        """Renew the variant *key*, or all of them, if they are due; return how many were.
+    def renew(self, key: str, version: str | None = None) -> int:
+        """Renew the variant *key* if it is due; return how many were.
 
-        That one cannot be renewed is noted, not raised: nobody waits for it.
+        With *version* it is due while it was made with another one than the current one. That the
+        vendor refuses is noted, not raised: its answer is kept. What AWS or a lease interrupts is
+        raised then, for the platform to try again.
         """
+        item = self._tools.store.read(self._partition, key)
         now = self._tools.clock.now()
-        items = [self._tools.store.read(self._partition, key)] if key else self._tokens()
-        return self._each([item for item in items if is_due(item, now)], None)
+        if version is None:
+            wish = Wish(newer_than=item.generation)
+            return self._renew(self._errand(), item, wish) if is_due(item, now) else 0
+        errand = self._errand(version)
+        wish = Wish(version=errand.read_secret().version)
+        if not self._is_token(item) or not is_of_another(item, now, wish.version):
+            return 0
+        return self._renew(errand, item, wish, raises=PASSING)
 
-    def rotate(self) -> int:
-        """Renew every token that lives with the new version of the secret; return how many."""
-        version = self._errand().read_secret().version
+    def renew_all(self) -> int:
+        """Start the renewal of each variant that is due, and whose renewal no caller started."""
         now = self._tools.clock.now()
-        old = [item for item in self._tokens() if item.secret_version != version]
-        return self._each([item for item in old if item.is_live(now) or item.failure], version)
+        due = [item for item in self._tokens() if is_due(item, now) and now >= item.nudged_until]
+        until = now + NUDGE_SECONDS
+        return self._start([i for i in due[:MOST_RENEWED] if self._tools.store.nudge(i, until)])
+
+    def rotate(self, version: str | None = None) -> int:
+        """Have every token that lives made anew with the current version of the secret.
+
+        Each by an invocation of its own, what others are made from first; return how many were
+        started. *version* is the one that an event names. The oldest beyond `MOST_RENEWED` are
+        dropped, which is left to others as well: they are made again when they are asked for.
+        """
+        current = self._errand(version).read_secret().version
+        gate = self._tools.store.read(self._partition, ONLY)
+        if gate.raw:
+            self._tools.store.notice(gate, current)
+        now = self._tools.clock.now()
+        old = [item for item in self._tokens() if is_of_another(item, now, current)]
+        kinds = self._tools.flow.TOKEN_KINDS
+        old.sort(key=lambda item: (kinds.index(item.kind or ""), -item.issued_at))
+        started = self._start(old[:MOST_RENEWED], version=current)
+        rest = [item.variant for item in old[MOST_RENEWED:]]
+        for first in range(0, len(rest), MOST_DROPPED):
+            payload = {"connection": self._connection, "drop": rest[first : first + MOST_DROPPED]}
+            self._tools.invoke({"action": "rotate", "version": current} | payload)
+        return started
+
+    def drop(self, keys: Sequence[str], version: str | None = None) -> int:
+        """Drop the tokens of these variants that are of another version than the current one."""
+        current = self._errand(version).read_secret().version
+        now = self._tools.clock.now()
+        items = self._tools.store.read_all(self._partition, *keys)
+        old = [item for item in items if is_of_another(item, now, current)]
+        for item in old:
+            self._tools.store.drop(item)
+        return len(old)
 
     def forget(self) -> dict[str, Any]:
         """End the sessions and drop the tokens, failures and latches; return how many tokens.
@@ -53,10 +109,11 @@ class Upkeep:
         forgotten = 0
         listing = self._in_time(LEAST_FORGET_SECONDS)
         for item in listing:
+            self._tools.store.forget(item)
             if self._is_token(item):
+                # Only then: what is in the table lives, as another token may be made from it.
                 self._say_farewell(item)
                 forgotten += 1
-            self._tools.store.forget(item)
         self._tools.memory.drop(self._partition)
         self._tools.looks.pop(self._connection, None)
         return {"forgotten": forgotten, "complete": listing.is_complete}
@@ -85,8 +142,8 @@ class Upkeep:
 
         return Listing(self._tools.store.list(self._partition), is_time_left)
 
-    def _errand(self) -> Errand:
-        return Errand(self._tools, self._connection, self._deadline)
+    def _errand(self, noticed: str | None = None) -> Errand:
+        return Errand(self._tools, self._connection, self._deadline, noticed)
 
     def _tokens(self) -> list[Item]:
         return [item for item in self._tools.store.list(self._partition) if self._is_token(item)]
@@ -98,34 +155,34 @@ class Upkeep:
         """Say whether *item* tells an operator something: a token, or why there is none."""
         return self._is_token(item) or item.failure is not None
 
-    def _each(self, items: list[Item], version: str | None) -> int:
-        """Renew *items*; those for which the time is too short are left to another invocation."""
-        renewed = 0
-        for position, item in enumerate(items):
-            left = self._deadline - self._tools.clock.monotonic()
-            if left < COMMIT_SECONDS + LEAST_EXCHANGE_SECONDS:
-                if position:
-                    action = "rotate" if version else "renew"
-                    self._tools.invoke({"action": action, "connection": self._connection})
-                break
-            newer_than = None if version else item.generation
-            wish = Wish(version=version, newer_than=newer_than)
-            try:
-                renewed += self._renew(item, wish)
-            except BrokerError as error:
-                self._tools.note(
-                    "unrenewed",
-                    variant=item.variant,
-                    code=error.code,
-                    upstream_message=error.upstream_message,
-                )
-        return renewed
+    def _start(self, items: list[Item], **told: str) -> int:
+        """Have each of *items* renewed by an invocation of its own; return how many.
 
-    def _renew(self, item: Item, wish: Wish) -> int:
+        None of those starts another: Lambda ends a chain of invocations after sixteen.
+        """
+        for item in items:
+            payload = {"connection": self._connection, "variant": item.variant}
+            self._tools.invoke({"action": "renew"} | payload | told)
+        return len(items)
+
+    def _renew(
+        self, errand: Errand, item: Item, wish: Wish, raises: tuple[type[BrokerError], ...] = ()
+    ) -> int:
         variant = self._tools.sealer.open_variant(item)
         if variant is None:
             return 0
-        self._errand().obtain(variant, wish)
+        try:
+            errand.obtain(variant, wish)
+        except raises:
+            raise
+        except BrokerError as error:
+            self._tools.note(
+                "unrenewed",
+                variant=item.variant,
+                code=error.code,
+                upstream_message=error.upstream_message,
+            )
+            return 0
         return 1
 
     def _say_farewell(self, item: Item) -> None:
@@ -168,6 +225,11 @@ def is_due(item: Item, now: int) -> bool:
     if state(item, now, 0) is State.DEAD or item.is_leased(now):
         return False
     return not item.failure.is_backing_off(now) if item.failure else now >= item.refresh_at
+
+
+def is_of_another(item: Item, now: int, version: str | None) -> bool:
+    """Say whether a token that lives, or that could not be renewed, is of another version."""
+    return item.secret_version != version and (item.is_live(now) or item.failure is not None)
 
 
 def entry(item: Item, gate: Item, now: int, version: str) -> dict[str, Any]:

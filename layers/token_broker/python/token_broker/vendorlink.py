@@ -32,7 +32,7 @@ __all__ = [
 ]
 
 NAME = "vendorlink"
-TOKEN_KINDS = frozenset({"login"})
+TOKEN_KINDS: tuple[str, ...] = ("login",)
 LIFETIME = 3600
 """Seconds that an access token lives, where it does not tell: "60 minutes" (CONN article)."""
 

@@ -32,7 +32,12 @@ from token_broker.vntana_answers import (
 from token_broker.vntana_credentials import LONGEST_LIFETIME, Credentials
 from token_broker.vntana_grid import Grid
 from token_broker.vntana_places import find
-from token_broker.vntana_variants import LISTING, is_promoted, listing_with, with_organization
+from token_broker.vntana_variants import (
+    LISTING,
+    promoted_to,
+    recent_listing,
+    with_organization,
+)
 
 __all__ = [
     "LISTING",
@@ -47,7 +52,7 @@ __all__ = [
 ]
 
 NAME = "vntana"
-TOKEN_KINDS = frozenset({"organization", "workspace"})
+TOKEN_KINDS: tuple[str, ...] = ("organization", "workspace")
 LISTING_LIFETIME = LONGEST_LIFETIME
 """Seconds that a listing is kept for. A new version of the secret lists anew before that."""
 
@@ -100,9 +105,12 @@ def list_organizations(credentials: Credentials, now: int) -> Exchange:
 
 
 def enter_organization(credentials: Credentials, variant: Variant, now: int) -> Exchange:
-    """Make the organization's token, by the login that listed it if that was just now."""
+    """Make the organization's token, by the login that listed it if that was just now.
+
+    It takes a login anyway, so a listing of long ago is made anew by it: roles change.
+    """
     uuid = variant.inputs["organization"]
-    listing = yield from listing_with(uuid, now)
+    listing = yield from recent_listing(now)
     row = Grid.kept(listing.context).pick(uuid, "organization", NotConfigured)
     login = listing.seed.get("login") or (yield from log_in(credentials))
     entered: Response = yield vntana_requests.enter_organization(credentials, login, uuid)
@@ -117,8 +125,10 @@ def enter_workspace(credentials: Credentials, variant: Variant, now: int) -> Exc
         vntana_requests.enter_workspace, credentials, organization=uuid, workspace=workspace
     )
     entered, token = yield from with_organization(uuid, request, now)
-    if refusal(entered) is Refusal.BAD_CREDENTIALS and (yield from is_promoted(uuid, now)):
-        return Elsewhere(vntana_variants.organization(uuid))
+    if refusal(entered) is Refusal.BAD_CREDENTIALS:
+        role = yield from promoted_to(uuid, now)
+        if role:
+            return Elsewhere(vntana_variants.organization(uuid), {"role": role})
     context = {"organization": uuid, "workspace": workspace, "role": token.context["role"]}
     return _token(credentials, entered, "enter workspace", context, now)
 
@@ -131,13 +141,17 @@ def log_in(credentials: Credentials) -> Conversation[str]:
 
 
 def log_out(credentials: Credentials, token: Token) -> Exchange | None:
-    """End the session of *token*, whatever the answer: it is thrown away in any case."""
+    """End the session of *token*, whatever the answer: it is thrown away in any case.
+
+    At the host that made it, which may be another than the one of *credentials*.
+    """
+    del credentials
     is_listing = not token.headers
-    return None if is_listing else _log_out(credentials, token)
+    return None if is_listing else _log_out(token)
 
 
-def _log_out(credentials: Credentials, token: Token) -> Exchange:
-    yield vntana_requests.log_out(credentials, token.value)
+def _log_out(token: Token) -> Exchange:
+    yield vntana_requests.log_out(token)
     return token
 
 

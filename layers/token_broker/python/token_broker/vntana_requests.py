@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 from token_broker.exchange import Request
+from token_broker.tokens import Token
 from token_broker.vntana_credentials import Credentials
 
 
@@ -49,10 +50,10 @@ def enter_workspace(
     return _refresh(credentials, "enter workspace", _signed(token) | named)
 
 
-def log_out(credentials: Credentials, token: str) -> Request:
-    """Return the request that ends the session of *token*."""
-    url = f"{credentials.base_url}/v1/auth/logout"
-    return Request("POST", url, "logout", headers=_signed(token))
+def log_out(token: Token) -> Request:
+    """Return the request that ends the session of *token*, at the host that it is of."""
+    url = f"{token.base_url}/v1/auth/logout"
+    return Request("POST", url, "logout", headers=_signed(token.value))
 
 
 def _refresh(credentials: Credentials, step: str, headers: Mapping[str, str]) -> Request:

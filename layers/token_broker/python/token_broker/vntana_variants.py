@@ -15,7 +15,10 @@ LISTING = Variant("listing", {"listing": "organizations"})
 """The account's organizations: kept like a token, so that a renewal lists nothing."""
 
 LISTING_PATIENCE = 300
-"""Seconds for which a listing that lacks what is wanted, or has an odd role, is not repeated."""
+"""Seconds for which a listing is taken at its word, where another one would cost a login."""
+
+ODD_PATIENCE = 60
+"""The same where a workspace is refused as it is to those who need none."""
 
 
 def organization(uuid: str) -> Variant:
@@ -37,13 +40,19 @@ def listing_with(wanted: str | None, now: int) -> Conversation[Token]:
     return listing
 
 
-def is_promoted(uuid: str, now: int) -> Conversation[bool]:
-    """Say whether the account's role in an organization has become one of the organization's."""
+def recent_listing(now: int, patience: int = LISTING_PATIENCE) -> Conversation[Token]:
+    """Return the account's organizations, as they were at most *patience* seconds ago."""
     listing: Token = yield Ask(LISTING)
-    if now - listing.issued_at > LISTING_PATIENCE:
+    if now - listing.issued_at > patience:
         listing = yield Ask(LISTING, rejected=listing.fingerprint)
+    return listing
+
+
+def promoted_to(uuid: str, now: int) -> Conversation[str | None]:
+    """Return the account's role in an organization, if it has become one of the organization's."""
+    listing = yield from recent_listing(now, ODD_PATIENCE)
     row = Grid.kept(listing.context).only(uuid)
-    return row is not None and row.role in ORGANIZATION_LEVEL
+    return row.role if row and row.role in ORGANIZATION_LEVEL else None
 
 
 def with_organization(
@@ -51,13 +60,16 @@ def with_organization(
 ) -> Conversation[tuple[Response, Token]]:
     """Send a request with the organization's token, which is made anew once if it is dead.
 
-    What an owner or administrator is told, ``BAD_CREDENTIALS``, leaves the token alone.
+    What an owner or administrator is told, ``BAD_CREDENTIALS``, leaves the token alone. Where the
+    broker answers with the same token, that is too young to be dead: the refusal stands.
     """
     token: Token = yield Ask(organization(uuid))
     response: Response = yield request(token.value)
     meaning = refusal(response)
-    is_misled = meaning is Refusal.BAD_CREDENTIALS and (yield from is_promoted(uuid, now))
+    is_misled = meaning is Refusal.BAD_CREDENTIALS and (yield from promoted_to(uuid, now))
     if meaning and not is_misled:
-        token = yield Ask(organization(uuid), rejected=token.fingerprint)
-        response = yield request(token.value)
+        newer: Token = yield Ask(organization(uuid), rejected=token.fingerprint)
+        if newer.fingerprint != token.fingerprint:
+            token = newer
+            response = yield request(token.value)
     return response, token

@@ -1,0 +1,273 @@
+"""What a token was made from: one version of the secret, and the role that the vendor says now."""
+
+from typing import Any
+
+import pytest
+
+from tests.functions.test_failures import WRONG_LOGIN
+from tests.functions.test_tokens import context
+from tests.functions.world import World
+from token_broker.item import Item
+from token_broker.store import Store
+from token_broker.vntana_variants import LISTING_PATIENCE
+from token_broker_fakes import FakeVntana
+from token_broker_fakes.vntana import Account, Organization, Workspace
+
+MEMBER = "ORGANIZATION_CLIENT_MEMBER"
+OWNER = "ORGANIZATION_OWNER"
+STUDIO = {"organization": "studio", "workspace": "chairs"}
+SECOND = {"personal_access_token": "second-key/with+signs=="}
+
+
+def with_second_user(world: World, **roles: str) -> Account:
+    """Let another user be a member of the same organizations, but for the *roles* given."""
+    first = world.vntana.accounts[0]
+    places = [
+        Organization(
+            one.slug, roles.get(one.slug, MEMBER), list(one.workspaces), "ACTIVE", "", one.uuid
+        )
+        for one in first.organizations
+    ]
+    second = Account("second@example.com", "p", SECOND["personal_access_token"], places)
+    world.vntana.accounts.append(second)
+    return second
+
+
+def owner_of(world: World, answer: dict[str, Any]) -> str:
+    """Return whose session an answer's token is, by the vendor's own books."""
+    token = answer["headers"]["X-AUTH-TOKEN"].removeprefix("Bearer ")
+    session = world.vntana.session(token)
+    assert session is not None
+    assert not session.is_dead(world.vntana.now)
+    return session.account.email
+
+
+def rotated(world: World, connection: str, **changes: Any) -> str:
+    """Set a new version of a connection's secret, and return its id."""
+    world.put_secret("vntana", connection, world.secret("vntana") | changes)
+    version = world.service("vntana").tools.secrets.version(connection)
+    assert version is not None
+    return version
+
+
+def kept_version(world: World, connection: str, answer: dict[str, Any]) -> str | None:
+    """Return the version of the secret that the table names for an answer's token."""
+    items = world.service("vntana").tools.store.list(f"vntana#{connection}")
+    [item] = [item for item in items if item.fingerprint == answer["fingerprint"]]
+    return item.secret_version
+
+
+@pytest.mark.parametrize("how", ["force", "rotate", "renew"])
+def test_nothing_is_made_from_another_versions_token(world: World, how: str) -> None:
+    """A workspace's token comes from its own version's user, and says so."""
+    with_second_user(world)
+    connection = world.connect("vntana", **STUDIO)
+    first = world.call("vntana", connection)
+    assert owner_of(world, first) == "demo@example.com"
+
+    version = rotated(world, connection, **STUDIO, **SECOND)
+    if how == "rotate":
+        world.call("vntana", connection, action="rotate")
+        world.carry_out("vntana")
+    if how == "renew":
+        world.advance(86_400 - 600)
+        world.call("vntana", connection, action="renew")
+        world.carry_out("vntana")
+    world.advance(61)
+    answer = world.call("vntana", connection, force=how == "force")
+    assert owner_of(world, answer) == "second@example.com"
+    assert kept_version(world, connection, answer) == version
+
+
+def test_a_rotation_to_a_wrong_key_is_met_by_the_next_exchange(world: World) -> None:
+    """A workspace's step alone would never log in, and so never see that the key is wrong."""
+    connection = world.connect("vntana", **STUDIO)
+    world.call("vntana", connection)
+    rotated(world, connection, **STUDIO, **WRONG_LOGIN["vntana"])
+    world.advance(61)
+    answer = world.call("vntana", connection, force=True)
+    assert [what for what, _ in world.announced] == ["Connection Latched"]
+    assert owner_of(world, answer) == "demo@example.com"
+    previous = world.service("vntana").tools.secrets.previous(connection)
+    assert previous is not None
+    assert kept_version(world, connection, answer) == previous.version
+    status = world.call("vntana", connection, action="status")
+    assert all(variant["latched"] for variant in status["variants"])
+    assert world.vntana.log.steps.count("login") == 3
+
+
+def test_the_version_before_goes_to_its_own_host_alone(world: World) -> None:
+    """A conversation that the current version began is begun again by the one that logged in."""
+    connection = world.connect("vntana", **STUDIO)
+    world.call("vntana", connection)
+    other = FakeVntana()
+    with other.serve() as server:
+        rotated(world, connection, **STUDIO, **WRONG_LOGIN["vntana"], base_url=server.url)
+        world.advance(61)
+        answer = world.call("vntana", connection, force=True)
+    assert other.log.steps == ["login"]
+    assert answer["base_url"] == world.vntana.base
+
+
+def test_a_listing_is_of_the_version_that_is_used(world: World) -> None:
+    """Who the secret names now is a member: the administrator before him was more."""
+    with_second_user(world)
+    connection = world.connect("vntana", organization="acme", workspace="parts")
+    for account in world.vntana.accounts:
+        account.organizations[0].workspaces.append(Workspace("parts", uuid=PARTS))
+    assert world.call("vntana", connection)["context"]["role"] == "ORGANIZATION_ADMIN"
+
+    rotated(world, connection, organization="acme", workspace="parts", **SECOND)
+    world.advance(61)
+    answer = world.call("vntana", connection, force=True)
+    assert answer["context"]["role"] == MEMBER
+    assert answer["context"]["workspace"] == PARTS
+
+
+PARTS = "9a475aaa-0000-4000-8000-000000000003"
+
+
+@pytest.mark.parametrize("how", ["DELETE", "force"])
+def test_no_token_is_sent_to_another_versions_host(world: World, how: str) -> None:
+    """A host belongs to the version of the secret that names it."""
+    connection = world.connect("vntana", **STUDIO)
+    world.call("vntana", connection)
+    before = {session.token for session in world.vntana.sessions.live(world.vntana.now)}
+    other = FakeVntana()
+    with other.serve() as server:
+        rotated(world, connection, organization="studio", workspace="tables", base_url=server.url)
+        world.advance(61)
+        if how == "DELETE":
+            world.call("vntana", connection, action="forget")
+            assert "logout" in world.vntana.log.steps
+        else:
+            world.call("vntana", connection, force=True)
+    assert not before & {(entry.header("x-auth-token") or "")[7:] for entry in other.log}
+
+
+@pytest.mark.parametrize("how", ["force", "rejected"])
+def test_a_demotion_is_noticed_by_the_next_exchange(world: World, how: str) -> None:
+    """The organization's next exchange logs in anyway: it lists by the same login."""
+    acme = world.vntana.accounts[0].organizations[0]
+    acme.workspaces.append(Workspace("parts", uuid=PARTS))
+    connection = world.connect("vntana")
+    first = world.call("vntana", connection)
+    acme.role = MEMBER
+    world.advance(LISTING_PATIENCE + 1)
+    world.vntana.log.clear()
+
+    report: dict[str, Any] = {"rejected": first["fingerprint"]} if how == "rejected" else {}
+    answer = world.call("vntana", connection, force=how == "force", **report)
+    assert (answer["context"]["role"], answer["context"]["workspace"]) == (MEMBER, PARTS)
+    assert world.vntana.log.steps.count("login") == 1
+    world.service("vntana").tools.memory.clear()
+    world.vntana.log.clear()
+    assert world.call("vntana", connection)["fingerprint"] == answer["fingerprint"]
+    assert world.vntana.log.steps == []
+
+
+def test_a_promotion_keeps_the_organizations_token_of_a_moment_ago(world: World) -> None:
+    """Another caller was just given it: a second one would revoke it."""
+    connection = world.connect("vntana", **STUDIO)
+    for _ in range(3):  # so that its generation is ahead of the organization's
+        world.call("vntana", connection, force=True)
+        world.advance(10)
+    world.advance(86_400 - 600)
+    payloads = {
+        item.kind: {"action": "renew", "connection": connection, "variant": item.variant}
+        for item in world.service("vntana").tools.store.list(f"vntana#{connection}")
+    }
+    world.call("vntana", **payloads["organization"])
+    before = world.vntana.sessions.latest
+    world.vntana.accounts[0].organizations[1].role = OWNER
+    world.advance(LISTING_PATIENCE + 1)
+    world.vntana.log.clear()
+
+    world.call("vntana", **payloads["workspace"])
+    assert world.vntana.log.steps == ["enter workspace", "login", "list organizations"]
+    assert owner_of(world, world.call("vntana", connection)) == "demo@example.com"
+    assert not before.is_dead(world.vntana.now)
+
+
+def test_a_workspace_that_is_not_there_is_said_whatever_the_role(world: World) -> None:
+    """Nothing wider is handed out for it without a word."""
+    connection = world.connect("vntana")
+    response = world.http("vntana", connection, {"workspace": "nowhere"})
+    assert (response["statusCode"], response["body"]["code"]) == (400, "invalid_request")
+    assert response["body"]["detail"].startswith("workspace: ")
+
+
+@pytest.mark.parametrize("code", ["FORBIDDEN", "INVALID_CLIENT_UUID"])
+def test_a_wrong_workspace_uuid_costs_no_login_and_nobody_else(world: World, code: str) -> None:
+    """Whatever the vendor would call it: it is in no list, so no step is tried with it."""
+    connection = world.connect("vntana", organization="studio")
+    world.call("vntana", connection, workspace="chairs")
+    world.vntana.log.clear()
+    world.vntana.refuse(code, step="enter workspace")
+    for _ in range(5):
+        response = world.http("vntana", connection, {"workspace": PARTS})
+        assert response["statusCode"] == 400
+        world.advance(61)
+    assert "login" not in world.vntana.log.steps
+    world.vntana.heal()
+    assert world.call("vntana", connection, workspace="tables")["source"] == "exchange"
+
+
+def test_a_young_organizations_token_is_not_blamed_for_a_step(world: World) -> None:
+    """A step that is refused for good costs a login a minute at most, and nobody a 429."""
+    connection = world.connect("vntana", organization="studio")
+    world.call("vntana", connection, workspace="chairs")
+    world.vntana.refuse("FORBIDDEN", step="enter workspace")
+    world.vntana.log.clear()
+    for _ in range(6):
+        response = world.http("vntana", connection, {"workspace": "tables", "force": True})
+        assert response["body"]["code"] in ("upstream_refused", "too_many_requests")
+        world.advance(10)
+    assert world.vntana.log.steps.count("login") <= 1
+    world.vntana.heal()
+    first = world.call("vntana", connection, workspace="chairs")
+    answer = world.call("vntana", connection, workspace="chairs", rejected=first["fingerprint"])
+    assert answer["source"] == "exchange"
+
+
+def test_what_is_forgotten_is_out_of_the_table_before_its_session_ends(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever makes another token from it meanwhile would send a dead one."""
+    connection = world.connect("vntana", **STUDIO)
+    world.call("vntana", connection)
+    forget = Store.forget
+    ended: list[int] = []
+
+    def noting(store: Store, item: Item) -> None:
+        if item.fingerprint and item.kind != "listing":
+            ended.append(world.vntana.log.steps.count("logout"))
+        forget(store, item)
+
+    monkeypatch.setattr(Store, "forget", noting)
+    world.call("vntana", connection, action="forget")
+    assert ended == [0, 1]
+    assert world.vntana.log.steps.count("logout") == 2
+
+
+def test_what_is_made_from_a_lost_token_is_made_from_the_winners(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A commit that is lost was another's chance: its token is the live one, not ours."""
+    connection = world.connect("vntana", **STUDIO)
+    commit = Store.commit
+    winners: list[str] = []
+
+    def lose_to_another(store: Store, lease: Item, token: Any) -> Item | None:
+        if token["kind"] != "organization" or winners:
+            return commit(store, lease, token)
+        winners.append("another")
+        store.fail(lease, None, renewal=None, version=None)
+        event = {"connection": connection, **STUDIO, "force": True}
+        world.cold("vntana")(event, context("vntana"))
+        return None
+
+    monkeypatch.setattr(Store, "commit", lose_to_another)
+    answer = world.call("vntana", connection)
+    assert owner_of(world, answer) == "demo@example.com"
+    assert {entry.status for entry in world.vntana.log} == {200}

@@ -1,0 +1,49 @@
+"""When the way from one item to another is out of date."""
+
+from dataclasses import replace
+
+import pytest
+
+from token_broker.item import Item
+from token_broker.pointers import CLOCKS_DIFFER, expects_another, is_outdated
+
+NOW = 1_900_000_000
+POINTER = Item(
+    "vntana#acme", "a", target="b", issued_at=NOW, secret_version="v1", context='{"role": "OWNER"}'
+)
+ITEM = Item(
+    "vntana#acme", "b", issued_at=NOW, secret_version="v1", context='{"role":"OWNER","x":1}'
+)
+
+
+def test_a_way_leads_on_while_versions_and_role_are_what_they_were() -> None:
+    assert not is_outdated(POINTER, ITEM)
+
+
+@pytest.mark.parametrize("ahead", [0, CLOCKS_DIFFER])
+@pytest.mark.parametrize(
+    "changes",
+    [
+        pytest.param({"secret_version": "v2"}, id="another version"),
+        pytest.param({"context": '{"role":"MEMBER","x":1}'}, id="another role"),
+        pytest.param({"context": '{"x":1}'}, id="no role"),
+        pytest.param({"target": "c"}, id="it leads on itself"),
+    ],
+)
+def test_a_way_is_outdated_by_what_its_end_became_however_clocks_differ(
+    changes: dict[str, str], ahead: int
+) -> None:
+    """Two processes wrote them: who was first, their clocks do not tell to the second."""
+    assert is_outdated(replace(POINTER, issued_at=NOW + ahead), replace(ITEM, **changes))  # type: ignore[arg-type]  # texts all
+
+
+@pytest.mark.parametrize("changes", [{"secret_version": "v2"}, {"context": '{"role":"MEMBER"}'}])
+def test_a_way_that_is_certainly_newer_than_its_end_is_right(changes: dict[str, str]) -> None:
+    newer = replace(POINTER, issued_at=NOW + CLOCKS_DIFFER + 1)
+    assert not is_outdated(newer, replace(ITEM, **changes))  # type: ignore[arg-type]  # texts all
+
+
+@pytest.mark.parametrize("context", [None, "{", "[]"])
+def test_a_way_that_an_older_version_wrote_expects_nothing(context: str | None) -> None:
+    member = replace(ITEM, context='{"role":"MEMBER"}')
+    assert not expects_another(replace(POINTER, context=context), member)
