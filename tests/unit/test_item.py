@@ -21,6 +21,7 @@ from token_broker.item import (
     Item,
     Next,
     State,
+    Verdict,
     default_min_ttl,
     lease_end,
     may_force,
@@ -30,6 +31,7 @@ from token_broker.item import (
     recent_reports,
     refresh_at,
     state,
+    verdict,
 )
 
 EMPTY = Item("vntana#acme", "-")
@@ -262,6 +264,50 @@ def test_a_lease_is_no_longer_than_it_has_to_be(remaining: float, skew: int) -> 
 def test_a_rejection_latches_a_version_of_the_secret(version: str | None, is_latched: bool) -> None:
     item = replace(EMPTY, failure=REFUSED, rejected_versions=("v0", "v1"))
     assert item.is_latched(version) is is_latched
+
+
+PROVEN = replace(EMPTY, accepted_version="v1")
+ONCE = replace(PROVEN, suspect_version="v1", suspect_at=NOW - 60, failure=REFUSED)
+SUSPECTS = replace(EMPTY, suspect_version="v1", suspect_variants=("a", "b"))
+
+
+@pytest.mark.parametrize(
+    ("gate", "is_certain", "expected"),
+    [
+        pytest.param(EMPTY, True, Verdict.LATCH, id="a version that nobody proved"),
+        pytest.param(PROVEN, True, Verdict.SUSPECT, id="one that was accepted"),
+        pytest.param(FRESH, True, Verdict.SUSPECT, id="one that made the token"),
+        pytest.param(ONCE, True, Verdict.LATCH, id="a second time, a minute later"),
+        pytest.param(
+            replace(ONCE, suspect_at=NOW - 59), True, Verdict.SUSPECT, id="a second time at once"
+        ),
+        pytest.param(
+            replace(ONCE, suspect_version="v0"), True, Verdict.SUSPECT, id="another was suspect"
+        ),
+        pytest.param(
+            replace(ONCE, accepted_version="v0"), True, Verdict.LATCH, id="another was accepted"
+        ),
+        pytest.param(EMPTY, False, Verdict.REFUSE_VARIANT, id="it may be the variant"),
+        pytest.param(PROVEN, False, Verdict.BLAME_VARIANT, id="it is the variant"),
+        pytest.param(ONCE, False, Verdict.BLAME_VARIANT, id="it is the variant, though suspect"),
+        pytest.param(SUSPECTS, False, Verdict.LATCH, id="a third variant"),
+        pytest.param(
+            replace(SUSPECTS, suspect_variants=("a", "c")),
+            False,
+            Verdict.REFUSE_VARIANT,
+            id="a second one, again",
+        ),
+        pytest.param(
+            replace(SUSPECTS, suspect_version="v0"),
+            False,
+            Verdict.REFUSE_VARIANT,
+            id="a third variant, but of another version",
+        ),
+    ],
+)
+def test_what_a_rejection_means(gate: Item, is_certain: bool, expected: Verdict) -> None:
+    """I7, I17: of a version `v1` that is tried for the variant `c`."""
+    assert verdict(gate, "v1", "c", NOW, is_certain=is_certain) is expected
 
 
 def test_an_older_version_that_was_rejected_stays_latched() -> None:

@@ -26,7 +26,8 @@ from token_broker.vntana_answers import (
     token_of,
 )
 
-HTML = Response(403, {}, b"<html>")
+BARE = Response(403, {}, b"Forbidden")
+PAGE = Response(403, {}, b"<html>")
 
 
 @pytest.mark.parametrize(
@@ -76,7 +77,8 @@ def test_a_failure_may_have_status_200(response: Response, is_failure: bool) -> 
         pytest.param(refused(401), Refusal.DEAD, id="401"),
         pytest.param(refused(403, "FORBIDDEN"), Refusal.DEAD, id="403 FORBIDDEN"),
         pytest.param(refused(200, "UNAUTHORIZED"), Refusal.DEAD, id="200 UNAUTHORIZED"),
-        pytest.param(HTML, Refusal.DEAD, id="403 without a reason"),
+        pytest.param(BARE, Refusal.DEAD, id="403 without a reason"),
+        pytest.param(PAGE, None, id="a page"),
         pytest.param(refused(403, "BAD_CREDENTIALS"), Refusal.BAD_CREDENTIALS, id="role or token"),
         pytest.param(refused(403, "CLIENT_BLOCKED"), None, id="blocked: not the token"),
         pytest.param(refused(401, "UNAUTHORIZED_IP"), None, id="IP: not the token"),
@@ -100,7 +102,7 @@ def test_which_refusals_are_about_the_token(response: Response, meaning: Refusal
         pytest.param(refused(403, "UNAUTHORIZED"), id="403 UNAUTHORIZED"),
         pytest.param(refused(200, "BAD_CREDENTIALS"), id="under a success"),
         pytest.param(refused(200), id="a success that is none, without a reason"),
-        pytest.param(HTML, id="403 without a reason"),
+        pytest.param(BARE, id="403 without a reason"),
         pytest.param(refused(500, "BAD_CREDENTIALS"), id="under a 500: it must not be repeated"),
     ],
 )
@@ -131,7 +133,7 @@ def test_logins_that_fail_for_another_reason(response: Response, error: type[Bro
         login_checked(response)
 
 
-@pytest.mark.parametrize("response", [refused(200), refused(401), HTML])
+@pytest.mark.parametrize("response", [refused(200), refused(401), BARE])
 def test_a_later_step_that_is_refused_without_a_reason(response: Response) -> None:
     with pytest.raises(UpstreamRefused, match=r"^enter: refused$"):
         checked(response, "enter")

@@ -37,7 +37,7 @@ DEAD = [
     pytest.param(answer({"status": 401, "error": "Unauthorized"}, 401), id="401, other body"),
     pytest.param(refused(403, "FORBIDDEN"), id="403 FORBIDDEN"),
     pytest.param(refused(200, "TOKEN_NOT_FOUND"), id="200 that is a failure"),
-    pytest.param(Response(403, {}, b"<html>"), id="403 without a reason"),
+    pytest.param(Response(403, {}, b"Forbidden"), id="403 without a reason"),
 ]
 
 

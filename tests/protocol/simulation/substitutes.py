@@ -5,7 +5,7 @@ from typing import Any
 
 from tests.protocol.simulation.clients import DynamoDB
 from tests.protocol.simulation.rewrites import Substitutes
-from token_broker import errand
+from token_broker import errand, store
 from token_broker.attempt import Attempt
 from token_broker.broker import Answer, Broker, Call
 from token_broker.errand import Errand, Wish
@@ -25,7 +25,8 @@ def short_lease() -> Substitutes:
 
 def unbounded() -> Substitutes:
     def send(self: Attempt, request: Request) -> Response:
-        if request.step in ("login", "generate"):
+        if request.proves_credentials:
+            self._is_proven = True
             self._errand.gate.admit(self._lease, self._errand.read_secret().version)
         self._has_sent = self._errand.has_talked = True
         return self._tools.send(request, 60.0)
@@ -64,13 +65,11 @@ def previous_again() -> Substitutes:
 
 
 def last_rejection_only() -> Substitutes:
-    original = Gate.reject
+    def just(versions: tuple[str, ...], version: str) -> tuple[str, ...]:
+        del versions
+        return (version,)
 
-    def reject(self: Gate, *arguments: Any) -> None:
-        self._rejected.clear()
-        original(self, *arguments)
-
-    return {(Gate, "reject"): reject}
+    return {(store, "_with"): just}
 
 
 def proven_by_nothing() -> Substitutes:

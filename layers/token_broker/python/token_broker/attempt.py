@@ -14,10 +14,11 @@ from token_broker.errors import (
     RefreshInProgress,
     StoreUnavailable,
     UpstreamError,
+    UpstreamRefused,
     UpstreamUnavailable,
 )
 from token_broker.exchange import Ask, Elsewhere, Request, Response, run
-from token_broker.item import Failure, Item, next_failure, refresh_at
+from token_broker.item import SECOND_LOOK, Failure, Item, Verdict, next_failure, refresh_at
 from token_broker.memory import Held
 from token_broker.pointers import pointer_values
 from token_broker.secret_versions import Secret
@@ -34,9 +35,6 @@ LAST_COMMIT_SECONDS = 1.0
 COMMIT_PAUSE_SECONDS = 0.1
 LEAST_REQUEST_SECONDS = 0.2
 """A request with less time than this is not sent."""
-
-LOGINS = frozenset({"login", "generate"})
-"""Steps that send what the secret holds, and show whether the upstream accepts it."""
 
 ROTATION_WINDOW = 86_400
 """Seconds after a rotation in which the secret's previous version is worth a try."""
@@ -64,6 +62,8 @@ class Attempt:
         self._may_renew = self._was_ready = found.renewal == "ready"
         self._was_in_doubt = found.is_in_doubt(self._tools.clock.now())
         self._has_sent = False
+        self._is_proven = False
+        """Whether anything has shown that the credentials are right, or will."""
         self._secret: Secret | None = None
         self._last: tuple[Request, Response] | None = None
         """The last request of the conversation, and its answer if there was one."""
@@ -123,8 +123,8 @@ class Attempt:
         except CredentialRejected as error:
             if self._errand.gate.has_rejected(secret.version):
                 raise  # by an exchange that this one is made from, which saw to it
-            previous = self._previous(secret)
-            self._errand.gate.reject(self._lease, secret.version, self._failure(error))
+            was_accepted = self._judge(error, secret.version)
+            previous = None if was_accepted else self._previous(secret)
             if not previous:
                 raise
             return self._retry(previous)
@@ -135,6 +135,25 @@ class Attempt:
         self._errand.gate.accept(secret.version)
         return earned
 
+    def _judge(self, error: CredentialRejected, version: str) -> bool:
+        """Keep what a rejection means; say whether *version* was accepted before.
+
+        Raises `UpstreamRefused` where it says nothing of the credentials.
+        """
+        judged = self._errand.gate.reject(
+            self._lease, version, self._failure(error), is_certain=error.is_certain
+        )
+        self._lease = judged.lease
+        if judged.verdict is Verdict.BLAME_VARIANT:
+            raise UpstreamRefused(
+                error.detail,
+                upstream_status=error.upstream_status,
+                upstream_message=error.upstream_message,
+            ) from None
+        if judged.verdict is Verdict.SUSPECT:
+            error.retry_after = SECOND_LOOK
+        return judged.was_accepted
+
     def _run(self, credentials: Any) -> Token | Elsewhere:
         """Converse once. A renewal token is used here or never: by now it counts as spent."""
         may_renew, self._may_renew = self._may_renew, False
@@ -143,15 +162,20 @@ class Attempt:
         kept = self._tools.sealer.open_token(self._lease) if may_renew else None
         now = self._tools.clock.now()
         conversation = self._tools.flow.exchange(credentials, self._variant, now, kept)
+        self._is_proven = kept is not None
         try:
-            return run(conversation, self._send, self._ask)
+            earned = run(conversation, self._send, self._ask)
         except UpstreamError as error:
             self._quote(error)
             raise
+        if not self._is_proven:
+            raise Internal("no request of this exchange proved the credentials")
+        return earned
 
     def _ask(self, ask: Ask) -> Token:
         """Return another variant's token; what its exchange fails with is not this one's words."""
         self._last = None
+        self._is_proven = True
         return self._errand.ask(ask)
 
     def _quote(self, error: UpstreamError) -> None:
@@ -163,7 +187,8 @@ class Attempt:
 
     def _send(self, request: Request) -> Response:
         """Send *request* if its answer will come well inside the lease."""
-        if request.step in LOGINS:
+        if request.proves_credentials:
+            self._is_proven = True
             self._errand.gate.admit(self._lease, self._errand.read_secret().version)
         seconds = self._errand.seconds_for_requests
         if self._lease.lease_owner:
@@ -173,6 +198,7 @@ class Attempt:
             raise UpstreamUnavailable(f"{request.step}: no time was left to send it")
         self._has_sent = self._errand.has_talked = True
         self._last = None
+        self._errand.was_login = request.proves_credentials
         began = self._tools.clock.monotonic()
         status = 0
         try:
@@ -201,7 +227,10 @@ class Attempt:
         try:
             earned = self._run(self._tools.flow.Credentials.parse(previous.content))
         except CredentialRejected as error:
-            self._errand.gate.reject(self._lease, previous.version, self._failure(error))
+            if error.is_certain:
+                self._lease = self._errand.gate.reject_previous(
+                    self._lease, previous.version, self._failure(error)
+                )
             raise
         self._errand.gate.release()
         return earned
@@ -266,6 +295,7 @@ class Attempt:
             upstream_status=error.upstream_status,
             upstream_code=error.upstream_code,
             upstream_message=error.upstream_message,
+            is_login=self._errand.was_login,
         )
 
     def _doubt(self) -> Failure | None:
@@ -288,7 +318,6 @@ class Attempt:
                 self._lease,
                 failure,
                 renewal="ready" if is_unspent and self._was_ready else None,
-                version=None,
             )
             self._errand.gate.release()
         except BrokerError as second:

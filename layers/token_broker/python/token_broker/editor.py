@@ -45,8 +45,10 @@ LARGEST_PACKED = 3_200
 """Bytes, in clear and compressed, of what is kept beside a shared token: its parameters and the
 editor's address. KMS encrypts 4,096 at once, and no more than 65,536 are opened again."""
 
-REFUSALS = frozenset({401, 403})
-"""Statuses of a wrong key. 403 is documented; its text looks like JSON and is none."""
+CERTAIN = 401
+REFUSALS = frozenset({CERTAIN, 403})
+"""Statuses of a wrong key. 403 is documented, but for whatever is wrong, parameters included;
+its text looks like JSON and is none."""
 
 MILLISECONDS = 10**12
 """An expiration beyond this is counted in milliseconds: in seconds it is the year 33658."""
@@ -87,6 +89,7 @@ def exchange(
         "generate",
         headers={"content-type": "application/json", "x-api-key": credentials.api_key},
         json=variant.inputs["parameters"],
+        proves_credentials=True,
     )
     answer = _checked(response, "generate").object("generate")
     value = answer.get("token")
@@ -112,7 +115,7 @@ def verify(credentials: Credentials, token: str) -> Conversation[dict[str, Any] 
         "verify",
         headers={"content-type": "application/json", credentials.verify_header: token},
     )
-    if response.status in REFUSALS:
+    if response.status in REFUSALS and not response.is_html:
         return None
     return _checked(response, "verify").object("verify")
 
@@ -134,10 +137,13 @@ def _is_blank(value: object) -> bool:
 
 def _checked(response: Response, step: str) -> Response:
     """Return *response* if it is a success."""
-    response.reached(step)
-    status = response.status
+    status = response.reached(step).readable(step).status
     if status in REFUSALS:
-        raise CredentialRejected(f"{step}: the key was refused", upstream_status=status)
+        raise CredentialRejected(
+            f"{step}: the key was refused, or the parameters",
+            is_certain=status == CERTAIN,
+            upstream_status=status,
+        )
     if 400 <= status < 500:  # noqa: PLR2004 (the class of statuses that means "refused")
         raise UpstreamRefused(f"{step}: refused with {status}", upstream_status=status)
     if not response.is_success:

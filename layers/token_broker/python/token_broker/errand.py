@@ -107,6 +107,8 @@ class Errand:
         self._noticed = noticed
         """The version of the secret that an event told of, for replicas that are late."""
         self.has_talked = False
+        self.was_login = False
+        """Whether the last request that was sent showed the credentials."""
         self._depth = 0
         self._has_waited = False
         self.uses_previous = False
@@ -390,9 +392,12 @@ class Errand:
         """Raise what went wrong last time, if it asks to wait and no new secret was set since."""
         failure = item.failure
         now = self.tools.clock.now()
-        if not failure or failure.code == LATCHES or wish.force or not failure.is_backing_off(now):
+        is_passed_by = wish.force and failure is not None and not failure.is_login
+        if not failure or is_passed_by or not failure.is_backing_off(now):
             return
         if failure.code == UpstreamUnavailable.code or self.version() == failure.secret_version:
+            if failure.code == LATCHES:
+                self.gate.check(item, self.version())
             raise again(failure, now)
 
     def _is_on_demand(self, own: Item, wish: Wish) -> bool:

@@ -114,6 +114,11 @@ class CredentialRejected(UpstreamError):
 
     title = "The upstream rejected the stored credentials"
 
+    def __init__(self, detail: str, *, is_certain: bool = True, **known: Any) -> None:
+        """Say whether what was answered can only be about the credentials."""
+        super().__init__(detail, **known)
+        self.is_certain = is_certain
+
 
 class CredentialLatched(UpstreamError):
     """These credentials were refused before, and are not tried again until they change."""

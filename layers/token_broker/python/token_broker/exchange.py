@@ -50,6 +50,8 @@ class Request:
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     json: object = field(default=None, repr=False)
     """The body, sent as JSON in ASCII. None sends no body and ``content-length: 0``."""
+    proves_credentials: bool = False
+    """Whether it sends what the secret holds, and its answer shows if the upstream accepts it."""
 
     def __post_init__(self) -> None:
         """Refuse what could not be sent safely, so that such a request cannot exist."""
@@ -82,12 +84,6 @@ class Response:
     def is_success(self) -> bool:
         """Say whether the status is 2xx."""
         return 200 <= self.status < 300  # noqa: PLR2004 (that is what 2xx means)
-
-    @property
-    def is_html(self) -> bool:
-        """Say whether this is a page, of a proxy for one, and so no verdict of the vendor's API."""
-        kind = self.headers.get("content-type", "")
-        return "html" in kind.lower() or self.content.lstrip()[:1] == b"<"
 
     @property
     def retry_after(self) -> int | None:
@@ -123,6 +119,27 @@ class Response:
                 f"{step}: the upstream answered {self.status}",
                 upstream_status=self.status,
                 retry_after=self.retry_after,
+            )
+        return self
+
+    @property
+    def is_html(self) -> bool:
+        """Say whether this is a page, as proxies and firewalls answer with, by its body.
+
+        A vendor's own short answer may claim to be HTML by mistake, and so may an empty one.
+        """
+        body = self.content.removeprefix(b"\xef\xbb\xbf").lstrip()
+        kind = self.headers.get("content-type", "").partition(";")[0].strip().lower()
+        return body[:1] == b"<" or (kind == "text/html" and body[:1] not in b"{[")
+
+    def readable(self, step: str) -> "Response":
+        """Return this response, which may be a verdict, unless it is a page: that is none.
+
+        Raises `UpstreamContractChanged`.
+        """
+        if self.is_html:
+            raise UpstreamContractChanged(
+                f"{step}: the answer is an HTML page", upstream_status=self.status
             )
         return self
 

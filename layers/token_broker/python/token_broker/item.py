@@ -17,6 +17,12 @@ FORCE_INTERVAL = 10
 """Seconds within which a variant is exchanged on demand once."""
 
 REPORT_WINDOW = 60
+SECOND_LOOK = 60
+"""Seconds after which a version that was accepted, and then rejected once, is tried once more."""
+
+MOST_SUSPECTS = 3
+"""Variants that may each be refused with a version of the secret that nobody proved yet."""
+
 MOST_VERSIONS = 8
 """Rejected versions of a secret that are remembered; Secrets Manager stages three at most."""
 
@@ -43,6 +49,15 @@ LATCHES = "credential_rejected"
 """The code of the failure that is not tried again with the same version of the secret."""
 
 
+class Verdict(Enum):
+    """What a rejection says of the version of the secret that it was sent with."""
+
+    LATCH = "it is wrong, and is not tried again"
+    SUSPECT = "it was right before: it is tried once more, a minute later"
+    REFUSE_VARIANT = "it may be wrong: this variant does not try it again"
+    BLAME_VARIANT = "it is right: what the variant adds to it is wrong"
+
+
 class State(Enum):
     """The age of a kept token, as far as one call is concerned."""
 
@@ -65,6 +80,8 @@ class Failure:
     upstream_status: int | None = None
     upstream_code: str | None = None
     upstream_message: str | None = None
+    is_login: bool = False
+    """Whether the last request that was sent showed the credentials."""
 
     def is_backing_off(self, now: int) -> bool:
         """Say whether it is too early for another attempt."""
@@ -92,6 +109,10 @@ class Item:
     accepted_version: str | None = None
     noticed_version: str | None = None
     """The version of the secret that an event told of last; the gate alone has it."""
+    suspect_version: str | None = None
+    """On the gate: a version that may be wrong, since *suspect_at* or of *suspect_variants*."""
+    suspect_at: int = 0
+    suspect_variants: tuple[str, ...] = ()
     context: str | None = field(default=None, repr=False)
     lease_owner: str | None = None
     lease_until: int = 0
@@ -106,7 +127,7 @@ class Item:
     damaged: tuple[str, ...] = ()
     """Attributes that could not be read; whoever takes the lease removes them."""
     raw: Mapping[str, Any] = field(default_factory=dict, repr=False)
-    """Fence and generation as they were read, for a compare and swap: even of nonsense."""
+    """Attributes as they were read, for a compare and swap: even of nonsense."""
 
     def told(self) -> Any:
         """Return the context that callers are told with the token, None if it cannot be read."""
@@ -157,10 +178,22 @@ class Item:
         return self.lease_owner is not None and not self.is_leased(now)
 
     def is_latched(self, secret_version: str | None) -> bool:
-        """Say whether this version of the secret, or whichever there is, was rejected."""
-        if secret_version is not None:
-            return secret_version in self.rejected_versions
-        return self.failure is not None and self.failure.code == LATCHES
+        """Say whether this version of the secret, or whichever failed last, was rejected."""
+        if secret_version is None and self.failure and self.failure.code == LATCHES:
+            secret_version = self.failure.secret_version
+        return secret_version in self.rejected_versions
+
+    def has_accepted(self, version: str) -> bool:
+        """Say whether the upstream took this version of the secret, as far as the gate knows."""
+        return version in (self.accepted_version, self.secret_version)
+
+    def is_suspect(self, version: str) -> bool:
+        """Say whether this version, which was accepted before, was rejected once since."""
+        return version == self.suspect_version and self.has_accepted(version)
+
+    def is_too_early(self, now: int) -> bool:
+        """Say whether a suspect version has to wait for its second try."""
+        return is_ahead(self.suspect_at + SECOND_LOOK, now, 2 * SECOND_LOOK)
 
     def is_renewal_due(self, now: int) -> bool:
         """Say whether to start a renewal off the caller's path, unless that was just done."""
@@ -172,6 +205,27 @@ class Item:
 def is_ahead(moment: int, now: int, longest: int) -> bool:
     """Say whether *moment* is still to come, and not so far ahead that a wrong clock wrote it."""
     return now < moment <= now + longest
+
+
+def verdict(gate: Item, version: str, variant: str, now: int, *, is_certain: bool) -> Verdict:
+    """Return what it means that *version* was rejected when it was tried for *variant*.
+
+    *is_certain* says whether the upstream's answer can only be about the credentials.
+    """
+    if gate.has_accepted(version):
+        if not is_certain:
+            return Verdict.BLAME_VARIANT
+        is_second = gate.is_suspect(version) and now - gate.suspect_at >= SECOND_LOOK
+        return Verdict.LATCH if is_second else Verdict.SUSPECT
+    if is_certain or len(suspects(gate, version, variant)) >= MOST_SUSPECTS:
+        return Verdict.LATCH
+    return Verdict.REFUSE_VARIANT
+
+
+def suspects(gate: Item, version: str, variant: str) -> tuple[str, ...]:
+    """Return the variants that *version* was tried for, with *variant*."""
+    known = gate.suspect_variants if gate.suspect_version == version else ()
+    return (*(one for one in known if one != variant), variant)
 
 
 def state(item: Item, now: int, min_ttl: int | None = None, version: str | None = None) -> State:
@@ -274,6 +328,7 @@ def next_failure(
     upstream_status: int | None = None,
     upstream_code: str | None = None,
     upstream_message: str | None = None,
+    is_login: bool = False,
 ) -> Failure:
     """Return the failure to keep after one more attempt that ended with *code*."""
     last = item.failure
@@ -289,6 +344,7 @@ def next_failure(
         upstream_status=upstream_status,
         upstream_code=upstream_code,
         upstream_message=upstream_message,
+        is_login=is_login,
     )
 
 

@@ -25,6 +25,7 @@ NUMBERS = (
     "lease_until",
     "forced_at",
     "nudged_until",
+    "suspect_at",
 )
 TEXTS = (
     "kind",
@@ -33,12 +34,17 @@ TEXTS = (
     "secret_version",
     "accepted_version",
     "noticed_version",
+    "suspect_version",
     "context",
     "lease_owner",
     "renewal",
     "rejected",
 )
 SWAPPED = ("fence", "generation")
+COMPARED = (*SWAPPED, "rejected_versions")
+"""What a write may be conditional on, as it was read."""
+
+SUSPICION = ("suspect_version", "suspect_at", "suspect_variants")
 TOKEN = (
     "token",
     "kind",
@@ -96,7 +102,8 @@ def item_of(connection: str, variant: str, record: Mapping[str, Any] | None) -> 
         failure=read.failure(),
         report_times=read.times("report_times"),
         rejected_versions=read.versions("rejected_versions"),
-        raw={name: record[name] for name in SWAPPED if name in record},
+        suspect_variants=read.versions("suspect_variants"),
+        raw={name: record[name] for name in COMPARED if name in record},
     )
     if read.number("schema") not in (None, SCHEMA, SCHEMA - 1):
         read.damaged.append("schema")
@@ -115,8 +122,9 @@ def _whole(record: Mapping[str, Any]) -> frozenset[str]:
 
 def failure_of(failure: Failure) -> dict[str, Any]:
     """Return *failure* as the plain values of a map attribute."""
-    values = {name: getattr(failure, name) for name in failure.__slots__}
-    return {name: value for name, value in values.items() if value is not None}
+    values = {name: getattr(failure, name) for name in failure.__slots__ if name != "is_login"}
+    known = {name: value for name, value in values.items() if value is not None}
+    return known | ({"login": 1} if failure.is_login else {})
 
 
 class _Reading:
@@ -181,6 +189,7 @@ class _Reading:
             upstream_status=members.number("upstream_status"),
             upstream_code=members.text("upstream_code"),
             upstream_message=members.text("upstream_message"),
+            is_login=members.number("login") == 1,
         )
         if members.damaged:
             self.damaged.append("failure")

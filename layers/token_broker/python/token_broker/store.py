@@ -5,11 +5,20 @@ says whether it was done. So a retry that meets its own first attempt is no conf
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Protocol
 
 from token_broker.errors import NotConfigured, StoreUnavailable
-from token_broker.item import MOST_VERSIONS, Failure, Item
-from token_broker.record import SCHEMA, SWAPPED, TOKEN, attribute, failure_of, item_of
+from token_broker.item import MOST_VERSIONS, SECOND_LOOK, Failure, Item, Verdict, suspects
+from token_broker.record import (
+    SCHEMA,
+    SUSPICION,
+    SWAPPED,
+    TOKEN,
+    attribute,
+    failure_of,
+    item_of,
+)
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -100,7 +109,9 @@ class Store:
             lease,
             changes | {"ttl": ends + KEPT_AFTER_END},
             remove=[
-                name for name in (*TOKEN, *FAILURE, *LEASE, "nudged_until") if name not in changes
+                name
+                for name in (*TOKEN, *FAILURE, *LEASE, *SUSPICION, "nudged_until")
+                if name not in changes
             ],
             unchanged=_held(lease),
             is_done=lambda found: (
@@ -108,21 +119,17 @@ class Store:
             ),
         )
 
-    def fail(
-        self, lease: Item, failure: Failure | None, *, renewal: str | None, version: str | None
-    ) -> Item | None:
-        """Keep why there is no new token and end the lease; *version* is one that was rejected."""
+    def fail(self, lease: Item, failure: Failure | None, *, renewal: str | None) -> Item | None:
+        """Keep why there is no new token, and end the lease."""
         changes: dict[str, object] = {"schema": SCHEMA}
         if failure:
             changes["failure"] = failure_of(failure)
-        if version:
-            changes["rejected_versions"] = _with(lease.rejected_versions, version)
         if renewal != lease.renewal and renewal:
             changes["renewal"] = renewal
         return self._update(
             lease,
             changes,
-            remove=[*LEASE, *(["ttl"] if version else [])],
+            remove=LEASE,
             unchanged=_held(lease),
             is_done=lambda found: found.fence == lease.fence and found.lease_owner is None,
         )
@@ -132,33 +139,62 @@ class Store:
         return self._update(
             gate,
             {"schema": SCHEMA, "accepted_version": version},
-            remove=[*LEASE, *FAILURE, "ttl"],
+            remove=[*LEASE, *FAILURE, *SUSPICION, "ttl"],
             unchanged=_held(gate),
             is_done=lambda found: found.accepted_version == version,
         )
 
-    def reject(self, lease: Item, failure: Failure, version: str) -> Item | None:
-        """Keep that a *version* of the secret was rejected, and the lease too."""
-        return self._update(
-            lease,
-            _rejection(lease, failure, version),
-            remove=["ttl"],
-            unchanged=_held(lease),
-            is_done=lambda found: version in found.rejected_versions,
-        )
+    def judge(
+        self,
+        item: Item,
+        verdict: Verdict,
+        failure: Failure,
+        version: str,
+        *,
+        variant: str,
+        now: int,
+        is_held: bool,
+        ends_lease: bool,
+    ) -> Item | None:
+        """Keep what it means that *version* was rejected; None if *item* is not as it was read.
 
-    def revoke(self, gate: Item, failure: Failure, version: str) -> Item | None:
-        """Keep that a *version* of the secret that was accepted before is rejected by now."""
-        accepted = gate.accepted_version
-        return self._update(
-            gate,
-            _rejection(gate, failure, version),
-            remove=["ttl", *(["accepted_version"] if accepted == version else [])],
-            unchanged={
+        *is_held* says whether the lease that *item* was read with is the writer's own. What DELETE
+        has removed meanwhile does not come back.
+        """
+        changes: dict[str, object] = {"schema": SCHEMA}
+        remove = ["ttl", *(LEASE if ends_lease else ())]
+        match verdict:
+            case Verdict.LATCH:
+                changes["failure"] = failure_of(failure)
+                changes["rejected_versions"] = _with(item.rejected_versions, version)
+                is_proven = item.accepted_version == version
+                remove += [*SUSPICION, *(["accepted_version"] if is_proven else [])]
+            case Verdict.SUSPECT:
+                is_known = item.is_suspect(version)
+                since = min(item.suspect_at, now) if is_known else now
+                again = replace(failure, retry_at=since + SECOND_LOOK)
+                changes["failure"] = failure_of(again)
+                changes |= {"suspect_version": version, "suspect_at": since}
+                remove.append("suspect_variants")
+            case _:
+                changes["suspect_version"] = version
+                changes["suspect_variants"] = suspects(item, version, variant)
+                remove.append("suspect_at")
+        accepted = item.accepted_version
+        read: dict[str, Mapping[str, Any] | None] = (
+            _held(item)
+            if is_held
+            else {
                 "accepted_version": attribute(accepted) if accepted else None,
-                "fence": gate.raw.get("fence"),
-            },
-            is_done=lambda found: version in found.rejected_versions,
+                "fence": item.raw.get("fence"),
+            }
+        )
+        return self._update(
+            item,
+            changes,
+            remove=remove,
+            unchanged=read | {"rejected_versions": item.raw.get("rejected_versions")},
+            is_done=lambda found: _is_judged(found, verdict, version, variant),
         )
 
     def notice(self, gate: Item, version: str) -> None:
@@ -233,7 +269,14 @@ class Store:
         self._update(
             item,
             {"schema": SCHEMA},
-            remove=[*TOKEN, *FAILURE, "rejected_versions", "accepted_version", "report_times"],
+            remove=[
+                *TOKEN,
+                *FAILURE,
+                *SUSPICION,
+                "rejected_versions",
+                "accepted_version",
+                "report_times",
+            ],
             unchanged={},
             is_done=lambda found: found.token is None and not found.rejected_versions,
         )
@@ -330,12 +373,12 @@ def _held(lease: Item) -> dict[str, Mapping[str, Any] | None]:
     return {"fence": attribute(lease.fence), "lease_owner": attribute(lease.lease_owner or "")}
 
 
-def _rejection(item: Item, failure: Failure, version: str) -> dict[str, object]:
-    return {
-        "schema": SCHEMA,
-        "failure": failure_of(failure),
-        "rejected_versions": _with(item.rejected_versions, version),
-    }
+def _is_judged(found: Item, verdict: Verdict, version: str, variant: str) -> bool:
+    """Say whether *found* has what a rejection of *version* means."""
+    if verdict is Verdict.LATCH:
+        return version in found.rejected_versions
+    is_suspect = found.suspect_version == version
+    return is_suspect and (verdict is Verdict.SUSPECT or variant in found.suspect_variants)
 
 
 def _with(versions: tuple[str, ...], version: str) -> tuple[str, ...]:

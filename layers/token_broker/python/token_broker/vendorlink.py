@@ -107,6 +107,7 @@ def log_in(credentials: Credentials, now: int) -> Conversation[Token]:
             "login",
             headers={"content-type": credentials.content_type},
             json={"u": credentials.username, "p": credentials.password},
+            proves_credentials=True,
         )
         answer = _answered(response)
         named = _named_host(credentials, answer, host)
@@ -143,8 +144,7 @@ def unverified_expiry(token: str) -> int | None:
 
 def _answered(response: Response) -> dict[str, Any]:
     """Return the body of a login that was not refused."""
-    response.reached("login")
-    status = response.status
+    status = response.reached("login").readable("login").status
     if status in REFUSALS:
         raise CredentialRejected("login: refused", upstream_status=status)
     if not response.is_success:

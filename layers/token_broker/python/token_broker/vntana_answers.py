@@ -61,6 +61,8 @@ def codes_of(response: Response) -> list[str]:
 
 def refusal(response: Response) -> Refusal | None:
     """Return what a refusal says about the token; None if it is none, or has another reason."""
+    if response.is_html:
+        return None
     codes = set(codes_of(response))
     if response.status >= 500 or codes & (WAIT | SHUT_OUT) or not has_failed(response):  # noqa: PLR2004 (HTTP's)
         return None
@@ -74,7 +76,7 @@ def refusal(response: Response) -> Refusal | None:
 
 def login_checked(response: Response) -> None:
     """Raise what a login that failed means: both 401 and 403 are documented for a password."""
-    if has_failed(response) and _rejects(response):
+    if has_failed(response) and not response.is_html and _rejects(response):
         raise CredentialRejected(
             "login: refused", upstream_status=response.status, upstream_code=_first(response)
         )
@@ -96,7 +98,7 @@ def checked(response: Response, step: str) -> Response:
             upstream_status=response.status,
             upstream_code=_first(response),
         )
-    response.reached(step)
+    response.reached(step).readable(step)
     if codes or response.is_success or response.status in {401, 403}:
         raise UpstreamRefused(
             f"{step}: refused", upstream_status=response.status, upstream_code=_first(response)

@@ -16,6 +16,7 @@ def login(credentials: Credentials) -> Request:
         "login",
         headers={"content-type": "application/json"},
         json=dict(credentials.login),
+        proves_credentials=True,
     )
 
 
