@@ -32,6 +32,9 @@ if TYPE_CHECKING:
 LAST_COMMIT_SECONDS = 1.0
 """With less time than this left, the table is not tried again."""
 
+LEAST_ALIAS_SECONDS = 6.0
+"""With less time than this left, no exchange could follow: an alias is not tried again."""
+
 COMMIT_PAUSE_SECONDS = 0.1
 LEAST_REQUEST_SECONDS = 0.2
 """A request with less time than this is not sent."""
@@ -77,6 +80,7 @@ class Attempt:
         try:
             earned = self._converse()
             kept = self._keep(earned)
+            self._errand.gate.settle()
         except BrokerError as error:
             self._give_up(error)
             self._note(began, error.code)
@@ -219,7 +223,8 @@ class Attempt:
         previous = self._tools.secrets.previous(self._errand.connection)
         if not previous or previous.version == secret.version:
             return None
-        return None if self._errand.gate.knows_rejected(self._lease, previous.version) else previous
+        is_rejected = self._errand.gate.knows_rejected(self._lease, previous.version)
+        return None if is_rejected else previous
 
     def _retry(self, previous: Secret) -> Token | Elsewhere:
         """Try the version before, once."""
@@ -238,10 +243,7 @@ class Attempt:
     def _keep(self, earned: Token | Elsewhere) -> Held | Led | None:
         secret = self._errand.read_secret()
         if isinstance(earned, Elsewhere):
-            sealed = self._tools.sealer.seal_variant(self._lease, earned.variant)
-            now = self._tools.clock.now()
-            values = pointer_values(sealed, earned.variant, secret.version, now, earned.expected)
-            return Led(earned.variant, self._tools.store.commit(self._lease, values))
+            return Led(earned.variant, self._keep_alias(earned, secret.version))
         item = self._commit(earned, self._values(earned, secret.version))
         if item:
             self._errand.earn(item, earned)
@@ -249,11 +251,30 @@ class Attempt:
         bare = replace(earned, seed={})
         return Held(item, bare, self._tools.clock.now()) if item else None
 
+    def _keep_alias(self, found: Elsewhere, version: str) -> Item | None:
+        """Keep where the variant leads to, and return the item that says so if it is kept.
+
+        That it may not be kept is no reason not to go there.
+        """
+        while True:
+            try:
+                sealed = self._tools.sealer.seal_variant(self._lease, found.variant)
+                now = self._tools.clock.now()
+                values = pointer_values(sealed, found.variant, version, now, found.expected)
+                return self._tools.store.commit(self._lease, values)
+            except NotConfigured as error:
+                self._end_unkept(error, None)
+                return None
+            except StoreUnavailable:
+                if self._errand.seconds_to_keep < LEAST_ALIAS_SECONDS:
+                    raise
+                self._tools.clock.sleep(COMMIT_PAUSE_SECONDS)
+
     def _commit(self, token: Token, values: dict[str, Any]) -> Item | None:
         """Keep *token*, trying for as long as the lease lasts; None if the lease was lost.
 
         A token that cannot be kept at all is still handed out: it is live, and what is kept may
-        not be.
+        not be. Why is kept instead, so that others wait for a back-off and do not log in again.
         """
         while True:
             try:
@@ -261,15 +282,30 @@ class Attempt:
                     self._lease, self._variant, token, values["context"]
                 )
                 item = self._tools.store.commit(self._lease, values)
-            except StoreUnavailable as error:
-                if self._errand.seconds_to_keep < LAST_COMMIT_SECONDS:
-                    self._tools.note("unkept", code=error.code, variant=self._lease.variant)
+            except (StoreUnavailable, NotConfigured) as error:
+                is_late = self._errand.seconds_to_keep < LAST_COMMIT_SECONDS
+                if is_late or isinstance(error, NotConfigured):
+                    self._end_unkept(error, self._failure(error))
                     return local_item(self._lease, values)
                 self._tools.clock.sleep(COMMIT_PAUSE_SECONDS)
             else:
-                if item and self._lease.variant == ONLY and self._lease.is_latched(None):
+                if item and self._has_recovered():
                     self._errand.announce("Connection Recovered", values["secret_version"])
                 return item
+
+    def _end_unkept(self, error: BrokerError, failure: Failure | None) -> None:
+        """End the lease of an exchange whose outcome cannot be kept, if the table lets it."""
+        self._tools.note("unkept", code=error.code, variant=self._lease.variant)
+        try:
+            self._tools.store.fail(self._lease, failure, renewal=None)
+        except BrokerError as second:
+            self._tools.note("unreleased", code=second.code, variant=self._lease.variant)
+
+    def _has_recovered(self) -> bool:
+        """Say whether this exchange opens a connection that was latched, and is its own gate."""
+        lease, secret = self._lease, self._secret
+        is_new = secret is not None and not lease.is_latched(secret.version)
+        return is_new and lease.variant == ONLY and lease.is_latched(None)
 
     def _values(self, token: Token, version: str) -> dict[str, Any]:
         """Return what the table keeps of *token*, but for the sealed part."""

@@ -9,13 +9,17 @@ The gate is the connection's item ``-``. Where that is the only variant, its own
 from collections.abc import Callable
 from typing import TYPE_CHECKING, NamedTuple
 
-from token_broker.errors import CredentialLatched, CredentialRejected
+from token_broker.errors import BrokerError, CredentialLatched, CredentialRejected
 from token_broker.item import SECOND_LOOK, Failure, Item, Verdict, verdict
 from token_broker.moments import iso
 from token_broker.variants import ONLY
 
 if TYPE_CHECKING:
     from token_broker.errand import Errand
+
+
+ACCEPT_PAUSE_SECONDS = 0.1
+"""How long to wait before what was not kept of an accepted version is written again."""
 
 
 class Judged(NamedTuple):
@@ -34,6 +38,7 @@ class Gate:
         self._errand = errand
         self._lease: Item | None = None
         self._admitted: str | None = None
+        self._accepted: str | None = None
         self._rejected: dict[str, None] = {}
 
     def has_rejected(self, version: str) -> bool:
@@ -43,7 +48,8 @@ class Gate:
     def knows_rejected(self, lease: Item, version: str) -> bool:
         """Say whether *version* was rejected, by all that is known."""
         gate = lease if lease.variant == ONLY else self._read()
-        return self.has_rejected(version) or gate.is_latched(version)
+        is_latched = gate.is_latched(version) or lease.is_latched(version)
+        return is_latched or self.has_rejected(version)
 
     def check(self, own: Item, version: str) -> None:
         """Raise `CredentialLatched` if *version* was rejected. *own* may be the gate itself.
@@ -76,12 +82,29 @@ class Gate:
         self._admitted = version
 
     def accept(self, version: str) -> None:
-        """Keep that *version* works, if that was not known."""
+        """Keep that *version* works, if that was not known.
+
+        It only tells what is so: that it cannot be kept, even when it is tried again, costs nobody
+        a token. `settle` tries once more.
+        """
+        self._accepted = version
+        self.settle()
         if self._lease:
-            lease, self._lease = self._lease, None
-            self._errand.tools.store.accept(lease, version)
-            if lease.is_latched(None):
-                self._errand.announce("Connection Recovered", version)
+            self._errand.tools.clock.sleep(ACCEPT_PAUSE_SECONDS)
+            self.settle()
+
+    def settle(self) -> None:
+        """Keep what `accept` could not, if there is any."""
+        if not self._lease or not self._accepted:
+            return
+        try:
+            self._errand.tools.store.accept(self._lease, self._accepted)
+        except BrokerError as error:
+            self._errand.tools.note("unreleased", code=error.code, variant=ONLY)
+            return
+        lease, self._lease = self._lease, None
+        if lease.is_latched(None):
+            self._errand.announce("Connection Recovered", self._accepted)
 
     def reject(self, lease: Item, version: str, failure: Failure, *, is_certain: bool) -> Judged:
         """Keep what the rejection of *version* means, before anything else is tried."""
@@ -148,7 +171,8 @@ class Gate:
         )
 
     def release(self) -> None:
-        """End the gate's lease with nothing learnt."""
+        """End the gate's lease, with nothing learnt unless `accept` was."""
+        self.settle()
         if self._lease:
             lease, self._lease = self._lease, None
             self._errand.tools.store.fail(lease, None, renewal=None)
@@ -175,7 +199,7 @@ class Gate:
             else:
                 if gate.damaged:
                     self._errand.tools.note("damaged", variant=ONLY, attributes=list(gate.damaged))
-                self._lease = self._errand.take(gate)
+                self._lease, self._accepted = self._errand.take(gate), None
                 if self._lease:
                     return
 

@@ -1,0 +1,109 @@
+"""A token that was made and cannot be kept, or whose success cannot: one call to AWS that fails."""
+
+from typing import Any
+
+import pytest
+
+from tests.functions.test_failures import FLOWS
+from tests.functions.test_tokens import assert_problem
+from tests.functions.world import World
+from token_broker.errors import BrokerError, NotConfigured, StoreUnavailable
+from token_broker.sealing import Sealer
+from token_broker.secret_versions import Secrets
+from token_broker.store import Store
+
+STEPS: dict[str, tuple[type, str]] = {
+    "read an item": (Store, "read"),
+    "acquire": (Store, "acquire"),
+    "commit": (Store, "commit"),
+    "accept": (Store, "accept"),
+    "seal a token": (Sealer, "seal_token"),
+    "seal an alias": (Sealer, "seal_variant"),
+    "point": (Store, "point"),
+    "read the secret": (Secrets, "current"),
+}
+NEVER_IN_VAIN = {"commit", "accept", "seal a token"}
+"""What is done once a token was made: the caller that paid for it gets it."""
+
+
+@pytest.mark.parametrize("flow", FLOWS)
+def test_a_token_that_cannot_be_sealed_is_handed_out(world: World, flow: str) -> None:
+    """I13: the caller that paid for it gets it, and others wait for a back-off."""
+    # Nothing is left to default, for an alias that cannot be sealed stops a call before its login.
+    connection = world.connect(flow, **({"parameters": {}} if flow == "editor" else {}))
+    asked: dict[str, Any] = {"parameters": {"userId": "1"}} if flow == "editor" else {}
+    world.aws.broken["Encrypt"] = ("400 Bad", "AccessDeniedException")
+    first = world.call(flow, connection, **asked)
+    assert first["source"] == "exchange"
+    sent = len(world.steps(flow))
+    assert world.call(flow, connection, **asked)["headers"] == first["headers"]
+    world.service(flow).tools.memory.clear()
+    for _ in range(3):
+        response = world.http(flow, connection, asked)
+        assert_problem(response, "not_configured", 500)
+        assert 0 < response["body"]["retry_after"] <= 60
+    assert len(world.steps(flow)) == sent
+    world.aws.broken.clear()
+    world.advance(60)
+    assert world.call(flow, connection, **asked)["source"] == "exchange"
+
+
+@pytest.mark.parametrize("flow", FLOWS)
+@pytest.mark.parametrize("error", [StoreUnavailable, NotConfigured])
+@pytest.mark.parametrize("step", list(STEPS))
+def test_one_call_to_aws_that_fails_costs_at_most_that_call(
+    world: World,
+    monkeypatch: pytest.MonkeyPatch,
+    flow: str,
+    error: type[BrokerError],
+    step: str,
+) -> None:
+    """I13: whichever it is, the next call has a token, or knows when to come again."""
+    for nth in range(4):
+        connection = world.connect(flow)
+        with monkeypatch.context() as patch:
+            calls = fail_once(patch, *STEPS[step], nth, error)
+            first = world.http(flow, connection)
+        assert first["statusCode"] == 200 or step not in NEVER_IN_VAIN
+        world.service(flow).tools.memory.clear()
+        second = world.http(flow, connection)
+        if second["statusCode"] != 200:
+            world.advance(second["body"]["retry_after"])
+            assert second["body"]["retry_after"] <= 30
+            assert world.call(flow, connection)["source"] == "exchange"
+        if len(calls) <= nth:
+            return
+
+
+def fail_once(
+    patch: pytest.MonkeyPatch, owner: type, name: str, nth: int, error: type[BrokerError]
+) -> list[str]:
+    """Have one call of a method fail, the *nth*, before anything is done; return all calls."""
+    original, calls = getattr(owner, name), list[str]()
+
+    def method(self: Any, *arguments: Any, **more: Any) -> Any:
+        calls.append(name)
+        if len(calls) == nth + 1:
+            raise error("broken")
+        return original(self, *arguments, **more)
+
+    patch.setattr(owner, name, method)
+    return calls
+
+
+def test_a_verdict_that_cannot_be_kept_twice_is_kept_after_the_commit(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The gate is opened at last, and the token was handed out in any case."""
+    connection = world.connect("editor")
+    original, calls = Store.accept, list[str]()
+
+    def accept(self: Store, *arguments: Any) -> Any:
+        calls.append("accept")
+        if len(calls) < 3:
+            raise StoreUnavailable("broken")
+        return original(self, *arguments)
+
+    monkeypatch.setattr(Store, "accept", accept)
+    assert world.call("editor", connection)["source"] == "exchange"
+    assert "accepted_version" in world.item("editor", connection)
