@@ -179,3 +179,45 @@ def test_what_delete_removed_does_not_come_back(world: World) -> None:
     service.use(tools)
     assert lifted not in world.item("vendorlink", connection)["rejected_versions"]["L"]
     assert_problem(world.http("vendorlink", connection), "credential_latched", 502)
+
+
+@pytest.mark.parametrize("flow", FLOWS)
+def test_a_latch_beside_a_token_of_the_version_before_is_never_dropped(
+    world: World, flow: str
+) -> None:
+    """I15: the table's ttl would lift it, and cost one more login; nor is the gate's dropped."""
+    connection = world.connect(flow)
+    world.put_secret(flow, connection, world.secret(flow) | WRONG_LOGIN[flow])
+    world.http(flow, connection)
+    items = [world.item(flow, connection, key) for key in variants(world, flow, connection)]
+    kept = [item for item in items if "rejected_versions" in item or "suspect_variants" in item]
+    assert kept
+    assert not [item["variant"] for item in kept if "ttl" in item]
+
+
+def variants(world: World, flow: str, connection: str) -> list[str]:
+    """Return the keys of what is kept of a connection."""
+    items = world.service(flow).tools.store.list(f"{flow}#{connection}")
+    return [item.variant for item in items]
+
+
+def test_delete_tells_that_it_lifted_a_latch(world: World) -> None:
+    """Whoever heard that the connection is latched hears that it may be used again; once."""
+    connection = world.connect("vntana", **WRONG_LOGIN["vntana"])
+    world.http("vntana", connection)
+    for _ in range(2):
+        world.http("vntana", connection, method="DELETE")
+    told = [what for what, _ in world.announced]
+    assert told == ["Connection Latched", "Connection Recovered"]
+    assert world.announced[0][1] == world.announced[1][1]
+
+
+def test_a_token_that_is_being_replaced_is_handed_out_as_stale(world: World) -> None:
+    """The upstream may have ended it already: a holder that died amid `force` cannot say."""
+    connection = world.connect("vendorlink")
+    world.call("vendorlink", connection)
+    store = world.service("vendorlink").tools.store
+    assert store.acquire(store.read(f"vendorlink#{connection}", "-"), "dead", world.now + 50)
+    world.service("vendorlink").tools.memory.clear()
+    answer = world.call("vendorlink", connection)
+    assert (answer["source"], answer["stale"]) == ("table", True)

@@ -11,6 +11,7 @@ from tests.conversations import NOW
 from token_broker.item import (
     DEFAULT_MIN_TTL,
     FORCE_INTERVAL,
+    KEPT_AFTER_END,
     LATCH_LOOK,
     LATCHES,
     LONGEST_LEASE,
@@ -31,6 +32,7 @@ from token_broker.item import (
     recent_reports,
     refresh_at,
     state,
+    ttl_of,
     verdict,
 )
 
@@ -62,6 +64,9 @@ def kept(**changes: Any) -> Item:
         pytest.param(kept(refresh_at=NOW), None, State.AGING, id="when its renewal is due"),
         pytest.param(kept(failure=DOWN), None, State.STALE, id="a renewal failed"),
         pytest.param(kept(failure=DOWN, refresh_at=NOW), None, State.STALE, id="failed, and due"),
+        pytest.param(
+            kept(lease_owner="a", lease_until=NOW + 9), None, State.STALE, id="it is being replaced"
+        ),
         pytest.param(EMPTY, None, State.DEAD, id="nothing is kept"),
         pytest.param(kept(token=None), None, State.DEAD, id="no token is kept"),
         pytest.param(kept(expires_at=NOW), 0, State.DEAD, id="at its very end"),
@@ -248,6 +253,27 @@ def test_nobody_takes_a_lease_while_its_holder_may_still_run(
 @given(st.floats(0, 900), st.integers(0, 60))
 def test_a_lease_is_no_longer_than_it_has_to_be(remaining: float, skew: int) -> None:
     assert lease_end(NOW, remaining, skew) <= NOW + remaining + skew + 3
+
+
+# How long the table keeps it
+
+
+@pytest.mark.parametrize(
+    ("item", "ends"),
+    [
+        pytest.param(EMPTY, None, id="nothing that ends"),
+        pytest.param(FRESH, NOW + 2000, id="its token's end"),
+        pytest.param(kept(lease_until=NOW + 5000), NOW + 5000, id="its lease's end"),
+        pytest.param(kept(failure=replace(DOWN, retry_at=NOW + 3000)), NOW + 3000, id="a back-off"),
+        pytest.param(kept(rejected_versions=("v0",)), None, id="a latch"),
+        pytest.param(kept(accepted_version="v1"), None, id="a proven gate"),
+        pytest.param(kept(suspect_version="v1"), None, id="a suspicion"),
+    ],
+)
+def test_the_table_drops_nothing_that_is_still_needed(item: Item, ends: int | None) -> None:
+    """I15: a renewal token lives fourteen days from its issue, and a verdict for ever."""
+    assert ttl_of(item) == (ends and ends + KEPT_AFTER_END)
+    assert KEPT_AFTER_END > 14 * 86_400
 
 
 # Failures, and how long they are heeded

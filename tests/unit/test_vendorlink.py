@@ -368,7 +368,9 @@ def test_the_expiry_is_read_where_it_can_be(token: str, expiry: int | None) -> N
         pytest.param(jwt(exp=NOW + 3600), 3600, id="what the token says"),
         pytest.param("opaque", 3600, id="sixty minutes where it does not"),
         pytest.param(jwt(exp=NOW), 3600, id="nor if it says that it is dead already"),
-        pytest.param(jwt(exp=NOW + 10**9), 86_400, id="a day at most"),
+        pytest.param(jwt(exp=NOW + 86_400), 86_400, id="a day at most"),
+        pytest.param(jwt(exp=NOW + 86_401), 3600, id="more than a day is not believed"),
+        pytest.param(jwt(exp=(NOW + 3600) * 1000), 3600, id="nor are milliseconds"),
     ],
 )
 def test_how_long_a_token_is_believed_to_live(access: str, seconds: int) -> None:

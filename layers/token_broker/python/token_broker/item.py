@@ -49,6 +49,10 @@ LATCHES = "credential_rejected"
 """The code of the failure that is not tried again with the same version of the secret."""
 
 
+KEPT_AFTER_END = 15 * 86_400
+"""Seconds after its end before the table may drop an item: a renewal token lives fourteen days."""
+
+
 class Verdict(Enum):
     """What a rejection says of the version of the secret that it was sent with."""
 
@@ -235,7 +239,7 @@ def state(item: Item, now: int, min_ttl: int | None = None, version: str | None 
     """
     if not item.is_live(now, min_ttl):
         return State.DEAD
-    if item.failure or item.is_in_doubt(now):
+    if item.failure or item.lease_owner is not None:
         return State.STALE
     if now >= item.refresh_at or version not in (None, item.secret_version):
         return State.AGING
@@ -286,6 +290,18 @@ def _why_exchange(item: Item, now: int) -> str:
     if item.is_live(now, None):
         return "an exchange was begun and not finished, so the token may be dead"
     return "the token has ended, or has too little time left"
+
+
+def ttl_of(item: Item) -> int | None:
+    """Return the second from which the table may drop *item*, None if it may not.
+
+    Not a verdict on the secret, be it good or bad: without it, a login would be tried in vain.
+    """
+    if item.rejected_versions or item.accepted_version or item.suspect_version:
+        return None
+    failed = item.failure.retry_at if item.failure else 0
+    ends = max(item.expires_at, item.lease_until, failed)
+    return ends + KEPT_AFTER_END if ends else None
 
 
 def lease_end(now: int, remaining: float, skew: int) -> int:

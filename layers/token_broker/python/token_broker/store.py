@@ -9,8 +9,9 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Protocol
 
 from token_broker.errors import NotConfigured, StoreUnavailable
-from token_broker.item import MOST_VERSIONS, SECOND_LOOK, Failure, Item, Verdict, suspects
+from token_broker.item import MOST_VERSIONS, SECOND_LOOK, Failure, Item, Verdict, suspects, ttl_of
 from token_broker.record import (
+    COMPARED,
     SCHEMA,
     SUSPICION,
     SWAPPED,
@@ -22,9 +23,6 @@ from token_broker.record import (
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
-
-KEPT_AFTER_END = 8 * 86_400
-"""Seconds after a token's end before the table may drop its item: longer than any holder lives."""
 
 
 class ItemReader(Protocol):
@@ -85,7 +83,6 @@ class Store:
             "fence": item.fence + 1,
             "lease_owner": owner,
             "lease_until": until,
-            "ttl": max(item.expires_at, until) + KEPT_AFTER_END,
         }
         if forced_at is not None:
             changes["forced_at"] = forced_at
@@ -97,17 +94,20 @@ class Store:
             item,
             changes,
             remove=[name for name in item.damaged if name not in changes],
-            unchanged={name: item.raw.get(name) for name in SWAPPED},
+            # A verdict is written without a lease too: none that came between may get a ttl.
+            unchanged={name: item.raw.get(name) for name in COMPARED},
+            kept=replace(item, lease_until=until),
             is_done=lambda found: found.lease_owner == owner,
         )
 
     def commit(self, lease: Item, token: Mapping[str, object]) -> Item | None:
         """Keep a new *token* and end the lease; None if the lease is another's by now."""
         changes = dict(token) | {"schema": SCHEMA, "generation": lease.generation + 1}
-        ends = max(int(str(token.get("expires_at", 0))), lease.lease_until)
+        ends = int(str(token.get("expires_at", 0)))
         return self._update(
             lease,
-            changes | {"ttl": ends + KEPT_AFTER_END},
+            changes,
+            kept=replace(lease, expires_at=ends, failure=None, suspect_version=None),
             remove=[
                 name
                 for name in (*TOKEN, *FAILURE, *LEASE, *SUSPICION, "nudged_until")
@@ -130,6 +130,7 @@ class Store:
             lease,
             changes,
             remove=LEASE,
+            kept=replace(lease, failure=failure) if failure else None,
             unchanged=_held(lease),
             is_done=lambda found: found.fence == lease.fence and found.lease_owner is None,
         )
@@ -226,8 +227,8 @@ class Store:
                 "schema": SCHEMA,
                 "generation": item.generation + 1,
                 "fence": item.fence + 1,
-                "ttl": ends + KEPT_AFTER_END,
             },
+            kept=replace(item, expires_at=ends, failure=None),
             remove=[name for name in (*TOKEN, *FAILURE) if name not in target],
             unchanged={name: item.raw.get(name) for name in SWAPPED},
             is_done=lambda found: found.target == target["target"],
@@ -277,6 +278,12 @@ class Store:
                 "accepted_version",
                 "report_times",
             ],
+            kept=Item(
+                item.connection,
+                item.variant,
+                expires_at=item.expires_at,
+                lease_until=item.lease_until,
+            ),
             unchanged={},
             is_done=lambda found: found.token is None and not found.rejected_versions,
         )
@@ -289,13 +296,22 @@ class Store:
         unchanged: Mapping[str, Mapping[str, Any] | None],
         is_done: Callable[[Item], bool] | None,
         remove: Sequence[str] = (),
+        kept: Item | None = None,
     ) -> Item | None:
         """Change *item* if the attributes *unchanged* are as they were; return it as it is then.
 
         *is_done* says of the item as it is found whether a write that seemed to fail was done.
+        *kept* is what decides until when the table keeps it, where that may change.
         """
         from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415 (off the hit path)
 
+        if kept:
+            ttl = ttl_of(kept)
+            changes, remove = (
+                (changes, (*remove, "ttl"))
+                if ttl is None
+                else (dict(changes) | {"ttl": ttl}, remove)
+            )
         lost: Exception | None = None
         try:
             answer: Any = self._client().update_item(

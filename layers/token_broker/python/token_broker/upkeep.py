@@ -114,6 +114,9 @@ class Upkeep:
                 # Only then: what is in the table lives, as another token may be made from it.
                 self._say_farewell(item)
                 forgotten += 1
+            if item.variant == ONLY and item.failure and item.is_latched(None):
+                version = item.failure.secret_version
+                self._errand().announce("Connection Recovered", version or "")
         self._tools.memory.drop(self._partition)
         self._tools.looks.pop(self._connection, None)
         return {"forgotten": forgotten, "complete": listing.is_complete}

@@ -201,15 +201,15 @@ def _token(
     context: Mapping[str, Any],
 ) -> Token:
     expiry = unverified_expiry(value)
-    if expiry is None or expiry <= now:
-        # Never older than the answer it came in: rather this claim is wrong than the token dead.
+    if expiry is None or not now < expiry <= now + LONGEST_LIFETIME:
+        # Neither past nor far ahead: rather this claim is wrong than what the vendor documents.
         expiry = now + LIFETIME
     return Token(
         value=value,
         headers={"Authorization": f"Bearer {value}"},
         base_url=credentials.base_url(context["hostname"]),
         issued_at=now,
-        expires_at=min(expiry, now + LONGEST_LIFETIME),
+        expires_at=expiry,
         context=context,
         renewal=renewal or None,
     )
