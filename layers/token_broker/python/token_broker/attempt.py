@@ -64,6 +64,7 @@ class Attempt:
         self._variant = variant
         self._may_renew = self._was_ready = found.renewal == "ready"
         self._was_in_doubt = found.is_in_doubt(self._tools.clock.now())
+        self._is_leased = lease.lease_owner is not None
         self._has_sent = False
         self._is_proven = False
         """Whether anything has shown that the credentials are right, or will."""
@@ -93,16 +94,34 @@ class Attempt:
         return kept
 
     def make_unshared(self) -> Held:
-        """Return a token for one caller alone: no lease, and nothing is kept."""
+        """Return a token for one caller alone: no lease, and nothing is kept but a back-off."""
+        began = self._tools.clock.monotonic()
         try:
             earned = self._converse()
-        finally:
-            self._errand.gate.release()
+        except BrokerError as error:
+            self._give_up(error)
+            self._note(began, error.code)
+            raise
+        except Exception:
+            self._give_up(Internal("the exchange failed"))
+            self._note(began, Internal.code)
+            raise
+        self._note(began, "success")
+        self._settle_unshared()
         if isinstance(earned, Elsewhere):
             raise Internal("an exchange that is not shared led elsewhere")
         values = self._values(earned, self._errand.read_secret().version)
         item = local_item(self._lease, values)
         return Held(item, earned, self._tools.clock.now(), is_shared=False)
+
+    def _settle_unshared(self) -> None:
+        """Forget a back-off that is over, and what the gate's lease was for."""
+        try:
+            if self._lease.failure:
+                self._tools.store.back_off(self._lease, None)
+            self._errand.gate.release()
+        except BrokerError as error:
+            self._tools.note("unreleased", code=error.code, variant=self._lease.variant)
 
     def _converse(self) -> Token | Elsewhere:
         """Hold the conversation; begin again, once, if by then another version is used.
@@ -147,7 +166,7 @@ class Attempt:
         judged = self._errand.gate.reject(
             self._lease, version, self._failure(error), is_certain=error.is_certain
         )
-        self._lease = judged.lease
+        self._lease = self._as_held(judged.lease)
         if judged.verdict is Verdict.BLAME_VARIANT:
             raise UpstreamRefused(
                 error.detail,
@@ -157,6 +176,10 @@ class Attempt:
         if judged.verdict is Verdict.SUSPECT:
             error.retry_after = SECOND_LOOK
         return judged.was_accepted
+
+    def _as_held(self, lease: Item) -> Item:
+        """Return *lease*, without it where this attempt has none: it is somebody else's."""
+        return lease if self._is_leased else replace(lease, lease_owner=None, lease_until=0)
 
     def _run(self, credentials: Any) -> Token | Elsewhere:
         """Converse once. A renewal token is used here or never: by now it counts as spent."""
@@ -233,8 +256,10 @@ class Attempt:
             earned = self._run(self._tools.flow.Credentials.parse(previous.content))
         except CredentialRejected as error:
             if error.is_certain:
-                self._lease = self._errand.gate.reject_previous(
-                    self._lease, previous.version, self._failure(error)
+                self._lease = self._as_held(
+                    self._errand.gate.reject_previous(
+                        self._lease, previous.version, self._failure(error)
+                    )
                 )
             raise
         self._errand.gate.release()
@@ -350,11 +375,11 @@ class Attempt:
             error.retry_after = failure.retry_at - self._tools.clock.now()
         is_unspent = self._lease.renewal == "in_use" and not self._has_sent
         try:
-            self._tools.store.fail(
-                self._lease,
-                failure,
-                renewal="ready" if is_unspent and self._was_ready else None,
-            )
+            if self._is_leased:
+                renewal = "ready" if is_unspent and self._was_ready else None
+                self._tools.store.fail(self._lease, failure, renewal=renewal)
+            elif failure:
+                self._tools.store.back_off(self._lease, failure)
             self._errand.gate.release()
         except BrokerError as second:
             # The lease ends by itself; the caller is told of the first error.

@@ -27,6 +27,7 @@ from token_broker.tokens import Token
 from token_broker.variants import Variant
 
 __all__ = [
+    "ALWAYS_SHARES",
     "NAME",
     "TOKEN_KINDS",
     "Credentials",
@@ -39,6 +40,7 @@ __all__ = [
 ]
 
 NAME = "editor"
+ALWAYS_SHARES = False
 TOKEN_KINDS: tuple[str, ...] = ("parameters",)
 LARGEST_CLEAR = 60_000
 LARGEST_PACKED = 3_200

@@ -249,7 +249,8 @@ class Errand:
                 if token := self._opened(own, subject, wish):
                     return Held(subject, token, now), "table"
                 refuse_too_long(subject, wish.min_ttl, now)
-                if subject.is_leased(now) or own.is_leased(now):
+                is_leased = subject.is_leased(now) or own.is_leased(now)
+                if is_leased and self.is_shared():
                     self.wait(subject if subject.is_leased(now) else own, polls)
                     polls += 1
                     continue
@@ -278,9 +279,9 @@ class Errand:
             return None, current
         if step := self._step(variant, own, subject):
             return Led(step, own), wish
+        if not self.is_shared():
+            return self._make_unshared(variant, own), wish
         is_on_demand = self._is_on_demand(own, wish)
-        if not self._is_shared():
-            return Attempt(self, own, own, variant).make_unshared(), wish
         lease = self.take(own, forced=is_on_demand)
         return Attempt(self, own, lease, variant).make() if lease else None, wish
 
@@ -379,9 +380,20 @@ class Errand:
             return None
         return led
 
-    def _is_shared(self) -> bool:
+    def is_shared(self) -> bool:
+        """Say whether callers share tokens, by the secret."""
         flow = self.tools.flow
+        if flow.ALWAYS_SHARES:
+            return True
         return flow.is_shared(flow.Credentials.parse(self.read_secret().content))
+
+    def _make_unshared(self, variant: Variant, own: Item) -> Held:
+        """Return a token for one caller alone; what was shared before, nobody gets any more."""
+        if own.fingerprint:
+            self.tools.store.drop(own)
+        # Nor does a lease matter that somebody left behind.
+        bare = replace(own.without_token(), lease_owner=None, lease_until=0)
+        return Attempt(self, bare, bare, variant).make_unshared()
 
     def _point(self, own: Item, settled: Variant, secret: Secret) -> None:
         now = self.tools.clock.now()

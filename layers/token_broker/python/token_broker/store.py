@@ -145,6 +145,17 @@ class Store:
             is_done=lambda found: found.accepted_version == version,
         )
 
+    def back_off(self, item: Item, failure: Failure | None) -> Item | None:
+        """Keep, without a lease, why there was no token for one caller alone, or that there was."""
+        return self._update(
+            item,
+            {"schema": SCHEMA} | ({"failure": failure_of(failure)} if failure else {}),
+            remove=() if failure else FAILURE,
+            kept=replace(item, failure=failure),
+            unchanged={name: item.raw.get(name) for name in COMPARED},
+            is_done=lambda found: found.failure == failure,
+        )
+
     def judge(
         self,
         item: Item,

@@ -23,6 +23,8 @@ class Flow(Protocol):
     NAME: str
     TOKEN_KINDS: tuple[str, ...]
     """Kinds of tokens that callers get; what others are made from comes first."""
+    ALWAYS_SHARES: bool
+    """Whether callers share tokens whatever the secret says: it need not be read for that."""
 
     @property
     def Credentials(self) -> Any:  # noqa: N802 (a class, as a module has it)

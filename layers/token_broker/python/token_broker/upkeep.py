@@ -175,6 +175,9 @@ class Upkeep:
         if variant is None:
             return 0
         try:
+            if not errand.is_shared():
+                self._tools.store.drop(item)
+                return 0
             errand.obtain(variant, wish)
         except raises:
             raise

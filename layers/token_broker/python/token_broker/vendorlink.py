@@ -21,6 +21,7 @@ from token_broker.variants import Variant
 from token_broker.vendorlink_credentials import Credentials, normal
 
 __all__ = [
+    "ALWAYS_SHARES",
     "NAME",
     "TOKEN_KINDS",
     "Credentials",
@@ -32,6 +33,7 @@ __all__ = [
 ]
 
 NAME = "vendorlink"
+ALWAYS_SHARES = True
 TOKEN_KINDS: tuple[str, ...] = ("login",)
 LIFETIME = 3600
 """Seconds that an access token lives, where it does not tell: "60 minutes" (CONN article)."""

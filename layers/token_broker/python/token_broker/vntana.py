@@ -40,6 +40,7 @@ from token_broker.vntana_variants import (
 )
 
 __all__ = [
+    "ALWAYS_SHARES",
     "LISTING",
     "NAME",
     "TOKEN_KINDS",
@@ -52,6 +53,7 @@ __all__ = [
 ]
 
 NAME = "vntana"
+ALWAYS_SHARES = True
 TOKEN_KINDS: tuple[str, ...] = ("organization", "workspace")
 LISTING_LIFETIME = LONGEST_LIFETIME
 """Seconds that a listing is kept for. A new version of the secret lists anew before that."""
