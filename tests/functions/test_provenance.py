@@ -262,7 +262,7 @@ def test_what_is_made_from_a_lost_token_is_made_from_the_winners(
         if token["kind"] != "organization" or winners:
             return commit(store, lease, token)
         winners.append("another")
-        store.fail(lease, None, renewal=None, version=None)
+        store.fail(lease, None, renewal=None)
         event = {"connection": connection, **STUDIO, "force": True}
         world.cold("vntana")(event, context("vntana"))
         return None

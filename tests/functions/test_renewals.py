@@ -19,6 +19,7 @@ def test_a_renewal_token_of_another_version_of_the_secret_is_not_used(
     world.put_secret("vendorlink", connection, world.secret("vendorlink") | changed)
     if how == "rotate":
         world.call("vendorlink", connection, action="rotate")
+        world.carry_out("vendorlink")
     world.advance(61)
     answer = world.call("vendorlink", connection, force=how == "force")
     assert answer["context"]["user_id"] == 4712

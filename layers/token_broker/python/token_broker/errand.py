@@ -407,9 +407,9 @@ class Errand:
         is_passed_by = wish.force and failure is not None and not failure.is_login
         if not failure or is_passed_by or not failure.is_backing_off(now):
             return
+        if failure.code == LATCHES:
+            self.gate.check(item, self.version())  # it may have been told of another version
         if failure.code == UpstreamUnavailable.code or self.version() == failure.secret_version:
-            if failure.code == LATCHES:
-                self.gate.check(item, self.version())
             raise again(failure, now)
 
     def _is_on_demand(self, own: Item, wish: Wish) -> bool:
