@@ -23,7 +23,7 @@ from botocore.httpsession import URLLib3Session
 from benchmarks import cloud
 from benchmarks.tables import Spread, Table, Target
 from tests.functions.world import World
-from token_broker.wire import Connection
+from token_broker.aws.http1 import Connection
 from token_broker_local import environment, provisions
 from token_broker_local.places import Places
 

@@ -21,15 +21,14 @@ from typing import Any
 
 from benchmarks.tables import Spread, Table, Target
 from token_broker import flows
-from token_broker.entry import Service
-from token_broker.environment import Environment
+from token_broker.app import Environment
+from token_broker.aws.reader import Reader
+from token_broker.handler import Service
 from token_broker.item import Item
-from token_broker.reading import Reader
-from token_broker.record import SCHEMA, attribute
+from token_broker.item_codec import SCHEMA, attribute
 from token_broker.sealing import Sealer
 from token_broker.store import Store
-from token_broker.tokens import Token
-from token_broker.variants import Variant
+from token_broker.tokens import Token, Variant
 from token_broker_local.context import LambdaContext
 
 SIZES = (1, 10, 100, 1_000, 10_000, 100_000)

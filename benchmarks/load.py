@@ -28,7 +28,7 @@ from benchmarks import growth
 from benchmarks.cloud import client
 from benchmarks.emulator import ROOT
 from benchmarks.tables import Spread, Table, Target
-from token_broker.reading import Reader
+from token_broker.aws.reader import Reader
 from token_broker.sealing import Sealer
 from token_broker_local.places import KEY_ALIAS, TABLE
 

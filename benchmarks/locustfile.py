@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 import gevent
 from locust import FastHttpUser, events, task
 
-from token_broker.sigv4 import Credentials, authorization
+from token_broker.aws.sigv4 import Credentials, authorization
 
 SCENARIO = json.loads(os.environ["SCENARIO"])
 CREDENTIALS = Credentials(

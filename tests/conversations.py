@@ -20,8 +20,7 @@ from token_broker.exchange import (
     Send,
     run,
 )
-from token_broker.tokens import Token
-from token_broker.variants import Variant
+from token_broker.tokens import Token, Variant
 
 NOW = 1_900_000_000
 

@@ -4,9 +4,8 @@ from typing import Any
 
 from tests.conversations import NOW, answer
 from token_broker.exchange import Elsewhere, Response
-from token_broker.tokens import Token
-from token_broker.variants import Variant
-from token_broker.vntana import Credentials
+from token_broker.flows.vntana.flow import Credentials
+from token_broker.tokens import Token, Variant
 
 BASE = "https://api-platform.vntana.com"
 ORG = "0a000000-0000-4000-8000-000000000001"

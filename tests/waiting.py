@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable
 from typing import Any, TypeAlias
 
-from token_broker import clients, fastread
+from token_broker.aws import clients, fast_client
 from token_broker_local.places import TIMEOUT
 
 PATIENCE_SECONDS = 60
@@ -19,7 +19,7 @@ CALL_SECONDS = 10 * TIMEOUT
 Put: TypeAlias = Callable[[Any, str, Any], object]
 """Sets an attribute: for good, as `setattr`, or for a test, as a `MonkeyPatch` does."""
 
-_NEW, _TIMEOUT = clients._new, fastread.TIMEOUT
+_NEW, _TIMEOUT = clients._new, fast_client.TIMEOUT
 
 
 def wait_until(condition: Callable[[], object]) -> None:
@@ -41,10 +41,10 @@ def wait_for_aws(put: Put = setattr) -> None:
         return _NEW(service, patience._replace(**seconds))
 
     put(clients, "_new", patient)
-    put(fastread, "TIMEOUT", PATIENCE_SECONDS)
+    put(fast_client, "TIMEOUT", PATIENCE_SECONDS)
 
 
 def wait_for_aws_as_ever(put: Put) -> None:
     """Have the broker wait for AWS as long as it does in a Lambda."""
     put(clients, "_new", _NEW)
-    put(fastread, "TIMEOUT", _TIMEOUT)
+    put(fast_client, "TIMEOUT", _TIMEOUT)

@@ -70,6 +70,6 @@ def _empty(event: object, context: object) -> dict[str, object]:
 
 
 def _client() -> Any:
-    from token_broker import clients
+    from token_broker.aws import clients
 
     return clients.dynamodb()

@@ -17,7 +17,7 @@ def _here(host: Any, port: Any, *args: Any, **named: Any) -> Any:
 socket.getaddrinfo = _here
 
 if os.environ.get("BOTO3_FROM_THE_START"):
-    from token_broker import clients
+    from token_broker.aws import clients
 
     clients.dynamodb(), clients.kms(), clients.secrets_manager()
 

@@ -5,12 +5,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from fuzz.targets.promises import expect
-from token_broker.aws_environment import SERVICES, Endpoint, Surroundings, Unsuited
+from token_broker.aws.endpoints import SERVICES, Endpoint, Surroundings, Unsuited
+from token_broker.aws.fast_client import FastRead
+from token_broker.aws.http1 import LARGEST_BODY, LARGEST_HEAD, Connection
+from token_broker.aws.reader import Reader
+from token_broker.aws.sigv4 import Credentials
 from token_broker.errors import StoreUnavailable
-from token_broker.fastread import FastRead
-from token_broker.reading import Reader
-from token_broker.sigv4 import Credentials
-from token_broker.wire import LARGEST_BODY, LARGEST_HEAD, Connection
 
 CHUNK = 512
 

@@ -7,14 +7,15 @@ from typing import Any, NoReturn
 
 from fuzz.targets.promises import expect
 from fuzz.targets.words import document
-from token_broker import editor, vendorlink, vntana
 from token_broker.broker import Broker
-from token_broker.entry import Service
+from token_broker.cache import Flights, Memory
+from token_broker.dependencies import Clock, Tools
 from token_broker.errors import StoreUnavailable
-from token_broker.flights import Flights
-from token_broker.memory import Memory
+from token_broker.flows.editor import flow as editor
+from token_broker.flows.vendorlink import flow as vendorlink
+from token_broker.flows.vntana import flow as vntana
+from token_broker.handler import Service
 from token_broker.telemetry import Telemetry
-from token_broker.tools import Clock, Tools
 
 FLOWS: Mapping[bytes, Any] = {b"v": vntana, b"l": vendorlink, b"e": editor}
 BLAMELESS = {"invalid_request": 400, "store_unavailable": 503}

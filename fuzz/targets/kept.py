@@ -7,11 +7,11 @@ from typing import Any
 
 from fuzz.targets.promises import expect
 from fuzz.targets.words import document
-from token_broker import upkeep
+from token_broker import maintenance
 from token_broker.errors import BrokerError
 from token_broker.item import may_force, recent_reports, state
+from token_broker.item_codec import LARGEST, item_of
 from token_broker.pointers import is_outdated
-from token_broker.record import LARGEST, item_of
 from token_broker.sealing import Sealer
 from token_broker.tokens import Token
 
@@ -32,8 +32,8 @@ def items(data: bytes) -> None:
     may_force(item, NOW)
     recent_reports(item, NOW)
     is_outdated(item, item)
-    upkeep.is_due(item, NOW)
-    json.dumps(upkeep.entry(item, item, NOW, "v1")).encode()
+    maintenance.is_due(item, NOW)
+    json.dumps(maintenance.entry(item, item, NOW, "v1")).encode()
     for name in item.damaged:
         expect(name.isidentifier(), "an attribute is named, not its value")
 

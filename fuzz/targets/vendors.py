@@ -11,12 +11,16 @@ from urllib.parse import urlsplit
 from urllib3.response import HTTPResponse
 
 from fuzz.targets.promises import expect
-from token_broker import addresses, bodies, editor, exchange, vendorlink, vntana
-from token_broker.bodies import Unreadable
+from token_broker import exchange
 from token_broker.errors import BrokerError, UpstreamUnavailable
 from token_broker.exchange import Ask, Elsewhere, Exchange, Request, Response
-from token_broker.tokens import Token
-from token_broker.variants import Variant
+from token_broker.flows.editor import flow as editor
+from token_broker.flows.vendorlink import flow as vendorlink
+from token_broker.flows.vntana import flow as vntana
+from token_broker.tokens import Token, Variant
+from token_broker.transport import client as bodies
+from token_broker.transport import urls
+from token_broker.transport.client import Unreadable
 
 NOW = 1_900_000_000
 MOST_REQUESTS = 16
@@ -71,7 +75,7 @@ class Desk:
         """Answer a request, which has to be one that may be sent."""
         self.requests += 1
         expect(self.requests <= MOST_REQUESTS, "the conversation ends")
-        addresses.split_url(request.url)
+        urls.split_url(request.url)
         host = urlsplit(request.url).hostname or ""
         expect(host in HOSTS or host.endswith(".vendorlink.nl"), "nobody else is called")
         expect(not any(secret in request.url for secret in SECRETS), "no secret is in a URL")
@@ -113,9 +117,9 @@ def sound(token: Token) -> None:
     for name, value in token.headers.items():
         expect(exchange.sendable(name) and exchange.sendable(value), "its headers can be sent")
     expect(NOW < token.expires_at < NOW + 10**12, "it ends, and later")
-    addresses.split_url(token.base_url)
+    urls.split_url(token.base_url)
     if token.url:
-        addresses.split_url(token.url)
+        urls.split_url(token.url)
         expect(urlsplit(token.url).hostname == urlsplit(token.base_url).hostname, "its host stays")
     json.dumps([token.value, dict(token.headers), dict(token.context), token.renewal, token.url])
 

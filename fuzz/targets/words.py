@@ -7,11 +7,13 @@ from typing import Any
 import requests
 
 from fuzz.targets.promises import expect
-from token_broker import addresses as rules
-from token_broker import editor, vendorlink, vntana
 from token_broker.errors import BrokerError, NotConfigured
 from token_broker.exchange import Request
-from token_broker.variants import Variant, canonical_hash, encode
+from token_broker.flows.editor import flow as editor
+from token_broker.flows.vendorlink import flow as vendorlink
+from token_broker.flows.vntana import flow as vntana
+from token_broker.tokens import Variant, canonical_hash, encode
+from token_broker.transport import urls as rules
 
 TELLING = 8
 """Characters of a text from which on an error must not repeat it."""

@@ -25,7 +25,7 @@ def loaded(app: str, event: object) -> dict[str, Any]:
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     started = set(sys.modules) - before
-    sys.modules["token_broker.fastread"].TIMEOUT = 60.0  # type: ignore[attr-defined]  # a module's
+    sys.modules["token_broker.aws.fast_client"].TIMEOUT = 60.0  # type: ignore[attr-defined]  # a module's
     answer = module.handler(event, Context())
     answered = set(sys.modules) - before
     return {"answer": answer, "started": sorted(started), "answered": sorted(answered)}

@@ -13,7 +13,7 @@ from token_broker_fakes.vendorlink import FakeVendorlink
 from token_broker_fakes.vntana import FakeVntana
 
 if TYPE_CHECKING:
-    from token_broker.tools import Flow
+    from token_broker.dependencies import Flow
 
 NOW = 1_790_000_000
 ADDRESSES = {
@@ -104,7 +104,7 @@ def test_what_was_earned_is_earned_once() -> None:
     attempt = trial("vntana", fake)
     token = attempt.token()
     assert attempt.token() is token
-    listing = importlib.import_module("token_broker.vntana").LISTING
+    listing = importlib.import_module("token_broker.flows.vntana.flow").LISTING
     kept = attempt.answer(Ask(listing))
     assert attempt.answer(Ask(listing, rejected=kept.fingerprint)) is not kept
     assert "Bearer" not in repr(attempt)

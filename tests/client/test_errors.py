@@ -10,9 +10,9 @@ import pytest
 
 from tests.client.systems import Serve, Through, tries
 from tests.servers import Server, answer, says
-from token_broker import calls
 from token_broker import errors as brokers
-from token_broker.entry import http_problem, named
+from token_broker import events
+from token_broker.handler import http_problem, named
 from token_broker_client import Broker, BrokerError, Unreachable, errors
 from token_broker_client.cache import Cache
 
@@ -24,7 +24,7 @@ def failing(error: brokers.BrokerError) -> Any:
     """Return a function that fails with *error*, as the broker's do."""
 
     def handler(event: Any, _: object) -> Any:
-        if calls.is_http(event):
+        if events.is_http(event):
             return http_problem(error)
         raise named(error)
 
@@ -90,7 +90,7 @@ def test_a_retryable_failure_is_tried_again(serve: Serve, through: Through) -> N
         if len(asked) < 3:
             return failing(brokers.RefreshInProgress("busy"))(event, context)
         status = {"forgotten": 3}
-        return {"statusCode": 200, "body": json.dumps(status)} if calls.is_http(event) else status
+        return {"statusCode": 200, "body": json.dumps(status)} if events.is_http(event) else status
 
     assert through(serve(handler)).forget("vntana", "acme") == 3
     assert len(asked) == 3
@@ -111,7 +111,7 @@ def test_a_function_that_crashes_or_hangs_gave_no_answer(serve: Serve, through: 
 @pytest.mark.parametrize("body", ["[]", '"token"', "null", "no json"])
 def test_what_is_no_answer_is_no_answer(body: str, serve: Serve, through: Through) -> None:
     def handler(event: Any, _: object) -> Any:
-        return {"statusCode": 200, "body": body} if calls.is_http(event) else body
+        return {"statusCode": 200, "body": body} if events.is_http(event) else body
 
     assert type(raised(through(serve(handler), tries(2)))) is Unreachable
 

@@ -9,16 +9,17 @@ from urllib.parse import quote
 
 import pytest
 
-from token_broker import attempt, entry, telemetry
-from token_broker.attempt import Attempt
+from token_broker import handler, telemetry
 from token_broker.errors import BrokerError, NotConfigured, UpstreamUnavailable
 from token_broker.exchange import Request, Response
 from token_broker.item import Item
-from token_broker.secret_versions import Secrets
+from token_broker.refresh import attempt
+from token_broker.refresh.attempt import Attempt
+from token_broker.secrets_manager import Secrets
 from token_broker.store import Store
 from token_broker.telemetry import Telemetry
 from token_broker.tokens import Token
-from token_broker.transport import Transport
+from token_broker.transport.client import Transport
 
 Plant = Callable[[pytest.MonkeyPatch], object]
 
@@ -87,19 +88,19 @@ def behind(patch: pytest.MonkeyPatch) -> None:
         return failure
 
     patch.setattr(Attempt, "_run", run)
-    patch.setattr(entry, "named", named)
+    patch.setattr(handler, "named", named)
 
 
 def in_frames(patch: pytest.MonkeyPatch) -> None:
     """Raise from within, so that the frames below can be looked at."""
-    original = entry.Service.__call__
+    original = handler.Service.__call__
 
-    def call(self: entry.Service, event: Any, context: Any) -> Any:
+    def call(self: handler.Service, event: Any, context: Any) -> Any:
         if "requestContext" in event:
             return original(self, event, context)
         return self._guarded(event, context, is_http=False)
 
-    patch.setattr(entry.Service, "__call__", call)
+    patch.setattr(handler.Service, "__call__", call)
 
 
 def in_dimension(patch: pytest.MonkeyPatch) -> None:
@@ -140,7 +141,7 @@ def in_clear(patch: pytest.MonkeyPatch) -> None:
 
 
 def on_bus(patch: pytest.MonkeyPatch) -> None:
-    from token_broker.errand import Errand  # noqa: PLC0415 (patched by its class)
+    from token_broker.refresh.refresher import Errand  # noqa: PLC0415 (patched by its class)
 
     def announce(self: Errand, what: str, version: str) -> None:
         del version
@@ -150,15 +151,15 @@ def on_bus(patch: pytest.MonkeyPatch) -> None:
 
 
 def in_status(patch: pytest.MonkeyPatch) -> None:
-    from token_broker import upkeep  # noqa: PLC0415 (loaded when it is used)
+    from token_broker import maintenance  # noqa: PLC0415 (loaded when it is used)
 
-    original = upkeep.entry
+    original = maintenance.entry
     remembering(patch)
 
     def entry(item: Item, gate: Item, now: int, version: str) -> dict[str, Any]:
         return original(item, gate, now, version) | {"was": TOLD[-1][:12]}
 
-    patch.setattr(upkeep, "entry", entry)
+    patch.setattr(maintenance, "entry", entry)
 
 
 def quoting(patch: pytest.MonkeyPatch) -> None:

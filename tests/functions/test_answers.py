@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from tests.conversations import any_answers, repeated
 from tests.functions.world import World, client
 from token_broker.exchange import Response
-from token_broker.record import item_of
+from token_broker.item_codec import item_of
 from token_broker_local.places import TABLE
 
 TOLD = {

@@ -9,7 +9,7 @@ from tests.functions.test_tokens import assert_problem
 from tests.functions.world import World
 from token_broker.errors import BrokerError, NotConfigured, StoreUnavailable
 from token_broker.sealing import Sealer
-from token_broker.secret_versions import Secrets
+from token_broker.secrets_manager import Secrets
 from token_broker.store import Store
 
 STEPS: dict[str, tuple[type, str]] = {

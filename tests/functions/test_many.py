@@ -8,7 +8,7 @@ import pytest
 
 from tests.functions.test_tokens import context
 from tests.functions.world import World, client
-from token_broker.environment import CLOCK
+from token_broker.app import CLOCK
 from token_broker_local.places import TABLE
 
 MANY = 1_010

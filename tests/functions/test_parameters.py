@@ -6,7 +6,7 @@ from random import Random
 import pytest
 
 from tests.functions.world import World
-from token_broker.editor import LARGEST_PACKED
+from token_broker.flows.editor.flow import LARGEST_PACKED
 
 
 def test_the_largest_parameters_that_are_accepted_can_be_kept(world: World) -> None:

@@ -7,9 +7,9 @@ import pytest
 from tests.functions.test_failures import WRONG_LOGIN
 from tests.functions.test_tokens import context
 from tests.functions.world import World
+from token_broker.flows.vntana.organizations import LISTING_PATIENCE
 from token_broker.item import Item
 from token_broker.store import Store
-from token_broker.vntana_variants import LISTING_PATIENCE
 from token_broker_fakes import FakeVntana
 from token_broker_fakes.vntana import Account, Organization, Workspace
 

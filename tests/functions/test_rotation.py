@@ -8,7 +8,7 @@ import pytest
 from tests.functions.test_failures import WRONG_LOGIN
 from tests.functions.test_tokens import context
 from tests.functions.world import World, client
-from token_broker import upkeep
+from token_broker import maintenance
 from token_broker.errors import RefreshInProgress
 from token_broker_local.places import secret_name
 
@@ -134,7 +134,7 @@ def test_a_renewal_that_meets_a_lease_is_repeated_by_the_platform(
     def wait(*_: Any, **__: Any) -> None:
         raise RefreshInProgress("another caller is renewing this token", retry_after=1)
 
-    monkeypatch.setattr("token_broker.errand.Errand.take", wait)
+    monkeypatch.setattr("token_broker.refresh.refresher.Errand.take", wait)
     with pytest.raises(Exception, match="refresh_in_progress"):
         world.carry_out("vntana")
 
@@ -153,8 +153,8 @@ def test_what_is_beyond_the_bound_is_dropped_and_made_when_it_is_asked_for(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The newest are renewed; a vendor is not asked for hundreds that no caller may want."""
-    monkeypatch.setattr(upkeep, "MOST_RENEWED", 2)
-    monkeypatch.setattr(upkeep, "MOST_DROPPED", 1)
+    monkeypatch.setattr(maintenance, "MOST_RENEWED", 2)
+    monkeypatch.setattr(maintenance, "MOST_DROPPED", 1)
     connection = world.connect("editor")
     for user in range(5):
         world.call("editor", connection, parameters={"userId": str(user)})
@@ -209,7 +209,7 @@ def test_a_late_replica_is_not_taken_for_the_version_that_the_event_names(
             else {"SecretId": request["SecretId"], "VersionId": old}
         )
 
-    monkeypatch.setattr("token_broker.clients.secrets_manager", lambda: secrets)
+    monkeypatch.setattr("token_broker.aws.clients.secrets_manager", lambda: secrets)
     monkeypatch.setattr(secrets, "get_secret_value", late)
     world.cold("vntana")(label_updated(connection, new), context("vntana"))
     assert {payload["version"] for payload in world.invoked} == {new}

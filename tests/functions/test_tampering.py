@@ -8,7 +8,7 @@ import pytest
 
 from tests.functions.test_tokens import assert_problem
 from tests.functions.world import World, client
-from token_broker.variants import Variant
+from token_broker.tokens import Variant
 from token_broker_local.places import KEY_ALIAS, TABLE
 
 ASKED = Variant("asked", {"organization": None, "workspace": None}).key

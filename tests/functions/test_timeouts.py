@@ -15,10 +15,10 @@ from botocore.exceptions import ReadTimeoutError
 
 from tests.functions.world import World, proxy_event
 from tests.waiting import wait_for_aws_as_ever
-from token_broker import clients, fastread, wire
-from token_broker.entry import Service
+from token_broker.aws import clients, fast_client, http1
+from token_broker.dependencies import Clock
 from token_broker.errors import StoreUnavailable
-from token_broker.tools import Clock
+from token_broker.handler import Service
 from token_broker_local.context import LambdaContext
 
 SECONDS = 7.5
@@ -95,8 +95,8 @@ def time(monkeypatch: pytest.MonkeyPatch) -> Iterator[Time]:
     """Return the time by which all clocks go, and by which sockets wait."""
     time = Time()
 
-    class Connection(wire.Connection):
-        def post(self, headers: Mapping[str, str], body: bytes) -> wire.Answer:
+    class Connection(http1.Connection):
+        def post(self, headers: Mapping[str, str], body: bytes) -> http1.Answer:
             if time.is_spent(headers["x-amz-target"], body, self._socket.gettimeout() or 0):
                 raise TimeoutError
             return super().post(headers, body)
@@ -117,7 +117,7 @@ def time(monkeypatch: pytest.MonkeyPatch) -> Iterator[Time]:
 
     monkeypatch.setattr(clients, "_new", made)
     monkeypatch.setattr(clients, "monotonic", time.now)
-    monkeypatch.setattr(fastread, "Connection", Connection)
+    monkeypatch.setattr(fast_client, "Connection", Connection)
     monkeypatch.setattr("botocore.endpoint.time", SimpleNamespace(sleep=time.sleep))
     clients.forget()
     yield time

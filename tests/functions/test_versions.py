@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from tests.functions.world import World, client
-from token_broker.record import SCHEMA
+from token_broker.item_codec import SCHEMA
 from token_broker_local.places import TABLE
 
 

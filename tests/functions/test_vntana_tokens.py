@@ -3,7 +3,7 @@
 import pytest
 
 from tests.functions.world import World
-from token_broker.vntana_variants import LISTING_PATIENCE
+from token_broker.flows.vntana.organizations import LISTING_PATIENCE
 
 
 @pytest.mark.parametrize("dead_token", ["403", "401", "403_bad_credentials"])

@@ -9,7 +9,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from tests.functions.world import CALLER, World, proxy_event
-from token_broker.environment import uninvoked
+from token_broker.app import uninvoked
 from token_broker_local.context import LambdaContext
 
 

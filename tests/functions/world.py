@@ -14,10 +14,12 @@ from typing import TYPE_CHECKING, Any
 import boto3
 
 from tests.waiting import CALL_SECONDS
-from token_broker import editor, vendorlink, vntana
-from token_broker.entry import Service
-from token_broker.environment import CLOCK, Environment
-from token_broker.tools import Clock, Tools
+from token_broker.app import CLOCK, Environment
+from token_broker.dependencies import Clock, Tools
+from token_broker.flows.editor import flow as editor
+from token_broker.flows.vendorlink import flow as vendorlink
+from token_broker.flows.vntana import flow as vntana
+from token_broker.handler import Service
 from token_broker_fakes import FakeEditor, FakeVendorlink, FakeVntana
 from token_broker_local.context import LambdaContext
 from token_broker_local.places import TABLE, secret_name

@@ -18,34 +18,26 @@ from typing import Any
 import pytest
 import requests
 
-from token_broker import (
-    attempt,
-    authorities,
-    bodies,
-    calls,
-    clients,
-    errand,
-    fastread,
-    record,
-    sockets,
-    store,
-    transport,
-    variants,
-    vendorlink,
-    vendorlink_credentials,
-    vntana_answers,
-)
-from token_broker.addresses import split_host
+from token_broker import events, item_codec, store, tokens
+from token_broker.aws import clients, fast_client, http1
+from token_broker.cache import Memory
 from token_broker.document import Document
 from token_broker.errors import BrokerError
 from token_broker.exchange import Request, Response
-from token_broker.gate import Gate
+from token_broker.flows.vendorlink import credentials as vendorlink_credentials
+from token_broker.flows.vendorlink import flow as vendorlink
+from token_broker.flows.vntana import api
 from token_broker.item import Item
-from token_broker.journeys import Journey, journey
-from token_broker.memory import Memory
+from token_broker.refresh import attempt, refresher
+from token_broker.refresh.credential_gate import Gate
 from token_broker.sealing import Sealer
 from token_broker.telemetry import Telemetry
 from token_broker.tokens import Token
+from token_broker.transport import client as bodies
+from token_broker.transport import client as transport
+from token_broker.transport import sockets
+from token_broker.transport.deadline import Journey, journey
+from token_broker.transport.urls import split_host
 from token_broker_client import origins
 from token_broker_local import signatures
 from token_broker_operations import vulnerabilities
@@ -288,25 +280,25 @@ DEFECTS = (
         "a connection may have any name",
         "T4",
         (f"{FAILURES}::test_a_name_that_is_no_connection_is_refused",),
-        put(calls, "CONNECTION", re.compile(".*", re.DOTALL)),
+        put(events, "CONNECTION", re.compile(".*", re.DOTALL)),
     ),
     Defect(
         "lengths are left out of what names a variant",
         "T5",
         (f"{UNIT}/test_variants.py::test_different_values_never_share_an_encoding",),
-        put(variants, "framed", lambda _, content: content),
+        put(tokens, "framed", lambda _, content: content),
     ),
     Defect(
         "a variant is named by its kind alone",
         "T5",
         (f"{TOKENS}::test_tokens_of_different_parameters_are_different",),
-        put(variants.Variant, "key", property(lambda self: variants.canonical_hash([self.kind]))),
+        put(tokens.Variant, "key", property(lambda self: tokens.canonical_hash([self.kind]))),
     ),
     Defect(
         "a body that is no JSON is a defect",
         "T6",
         (f"{FUNCTIONS}/test_fuzz.py::test_no_http_event_is_a_defect",),
-        put(calls, "_body", any_body),
+        put(events, "_body", any_body),
     ),
     Defect(
         "a defect is logged with its message",
@@ -318,13 +310,13 @@ DEFECTS = (
         "force is not limited",
         "T7",
         (f"{TOKENS}::test_force_exchanges_once_in_ten_seconds",),
-        put(errand, "may_force", yes),
+        put(refresher, "may_force", yes),
     ),
     Defect(
         "reports are not limited",
         "T7",
         (f"{TOKENS}::test_reports_are_limited_in_a_minute",),
-        put(errand, "MOST_REPORTS", 100),
+        put(refresher, "MOST_REPORTS", 100),
     ),
     Defect(
         "a password that was rejected is tried again",
@@ -384,13 +376,13 @@ DEFECTS = (
         "half an item is served",
         "T18",
         (f"{TAMPERING}::test_a_missing_attribute_is_mended_by_one_exchange[kind]",),
-        put(record, "_whole", believing),
+        put(item_codec, "_whole", believing),
     ),
     Defect(
         "types are believed",
         "T18",
         (f"{TAMPERING}::test_what_is_of_another_type_is_mended_by_one_exchange",),
-        put(record._Reading, "_typed", untyped),
+        put(item_codec._Reading, "_typed", untyped),
     ),
     Defect(
         "addresses are not judged",
@@ -479,13 +471,13 @@ DEFECTS = (
         (
             f"{UNIT}/test_vntana.py::test_whatever_is_answered_no_other_error_and_no_secret_gets_out",
         ),
-        put(vntana_answers, "codes_of", indexing),
+        put(api, "codes_of", indexing),
     ),
     Defect(
         "any text is a token",
         "T27",
         (f"{UNIT}/test_vntana_answers.py::test_what_is_no_token_is_never_sent_on",),
-        put(vntana_answers, "sendable", sendable),
+        put(api, "sendable", sendable),
     ),
     Defect(
         "proxies and ~/.netrc are heeded",
@@ -497,13 +489,13 @@ DEFECTS = (
         "the quick read verifies nobody",
         "T29",
         (f"{UNIT}/test_fastread.py::test_tls_is_verified",),
-        put(fastread, "_tls", unverified_quickly),
+        put(fast_client, "_tls", unverified_quickly),
     ),
     Defect(
         "Amazon's authorities alone are trusted, by any name",
         "T29",
         (f"{UNIT}/test_authorities.py::test_servers_are_verified_all_the_same",),
-        put(authorities, "context", unverified_quickly),
+        put(http1, "context", unverified_quickly),
     ),
     Defect(
         "what boto3 raises is raised",

@@ -10,10 +10,13 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from tests.waiting import CALL_SECONDS, wait_for_aws
-from token_broker import clients, editor, vendorlink, vntana
-from token_broker.entry import Service
-from token_broker.environment import CLOCK, Environment
-from token_broker.tools import Clock
+from token_broker.app import CLOCK, Environment
+from token_broker.aws import clients
+from token_broker.dependencies import Clock
+from token_broker.flows.editor import flow as editor
+from token_broker.flows.vendorlink import flow as vendorlink
+from token_broker.flows.vntana import flow as vntana
+from token_broker.handler import Service
 from token_broker_local.context import LambdaContext
 from token_broker_local.places import TIMEOUT
 

@@ -7,8 +7,8 @@ import botocore.loaders
 import requests  # noqa: F401 (see above)
 
 import tests.races.lambdas  # noqa: F401 (as well)
-import token_broker.errand  # noqa: F401 (as well)
-from token_broker import clients
+import token_broker.refresh.refresher  # noqa: F401 (as well)
+from token_broker.aws import clients
 
 loader: botocore.loaders.Loader = clients._session()._session.get_component("data_loader")
 loader.load_data("endpoints")

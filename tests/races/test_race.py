@@ -9,7 +9,7 @@ import pytest
 from tests.functions.world import World
 from tests.races.lambdas import START, Job, Result, race
 from tests.waiting import PATIENCE_SECONDS
-from token_broker import clients
+from token_broker.aws import clients
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

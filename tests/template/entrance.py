@@ -10,7 +10,7 @@ from tests.template.iam import Ask, allows
 from tests.template.stacks import ACCOUNT
 from tests.template.subjects import FLOWS, of_type, others, text
 from tests.template.translation import REGION
-from token_broker.calls import ROUTES
+from token_broker.events import ROUTES
 from token_broker_operations import flows
 
 SECRETS = "aws.secretsmanager"

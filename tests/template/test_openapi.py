@@ -9,10 +9,13 @@ from openapi_spec_validator import validate
 from tests.template.documents import load
 from tests.template.entrance import expected_routes, operations
 from tests.template.rules import sound
-from token_broker import calls, editor, vendorlink, vntana
+from token_broker import events
+from token_broker.dependencies import Flow
 from token_broker.document import Document
 from token_broker.errors import BrokerError, InvalidRequest
-from token_broker.tools import Flow
+from token_broker.flows.editor import flow as editor
+from token_broker.flows.vendorlink import flow as vendorlink
+from token_broker.flows.vntana import flow as vntana
 from token_broker_operations.signals import codes, leaves
 
 API = load("openapi.yaml")
@@ -66,8 +69,8 @@ def test_a_problem_is_as_described(error: type[BrokerError]) -> None:
 
 def test_patterns() -> None:
     """What a connection and a fingerprint look like."""
-    assert SCHEMAS["Connection"]["pattern"] == f"^{calls.CONNECTION.pattern}$"
-    assert SCHEMAS["Fingerprint"]["pattern"] == f"^{calls.FINGERPRINT.pattern}$"
+    assert SCHEMAS["Connection"]["pattern"] == f"^{events.CONNECTION.pattern}$"
+    assert SCHEMAS["Fingerprint"]["pattern"] == f"^{events.FINGERPRINT.pattern}$"
     assert SCHEMAS["Rejected"]["pattern"] == SCHEMAS["Fingerprint"]["pattern"]
 
 
@@ -96,7 +99,7 @@ def test_a_body_has_the_fields_that_are_read(flow: str) -> None:
 def is_taken(flow: str, body: Document) -> bool:
     """Say whether the flow's function reads everything there is in *body*."""
     body.seconds("min_ttl", least=0)
-    calls.fingerprint(body)
+    events.fingerprint(body)
     body.boolean("force", default=False)
     FLOWS[flow].asked(body)
     try:

@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from token_broker.addresses import (
+from token_broker.errors import NotConfigured
+from token_broker.transport.urls import (
     base_url,
     is_loopback,
     is_loopback_host,
@@ -13,7 +14,6 @@ from token_broker.addresses import (
     split_host,
     split_url,
 )
-from token_broker.errors import NotConfigured
 
 
 @pytest.mark.parametrize(

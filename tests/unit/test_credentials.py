@@ -6,8 +6,10 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from token_broker import editor, vendorlink, vntana
 from token_broker.errors import NotConfigured
+from token_broker.flows.editor import flow as editor
+from token_broker.flows.vendorlink import flow as vendorlink
+from token_broker.flows.vntana import flow as vntana
 
 CANARY = "hunter2-Qx7~canary"
 KNOWN = (

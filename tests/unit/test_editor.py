@@ -9,9 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.conversations import NOW, SECRETS, answer, any_answers, begin, earned, repeated, survives
-from token_broker import editor
 from token_broker.document import DEEPEST, Document
-from token_broker.editor import LARGEST_PACKED, Credentials
 from token_broker.errors import (
     BrokerError,
     CredentialRejected,
@@ -21,8 +19,9 @@ from token_broker.errors import (
     UpstreamUnavailable,
 )
 from token_broker.exchange import Response, run
-from token_broker.tokens import Token
-from token_broker.variants import Variant
+from token_broker.flows.editor import flow as editor
+from token_broker.flows.editor.flow import LARGEST_PACKED, Credentials
+from token_broker.tokens import Token, Variant
 
 TOKEN = "3f8d7f4e-0000-4000-8000-a5d3c1b2e6f7"
 CREDENTIALS = Credentials("key/1", "https://editor.example/app?locale=en#sheet")

@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from token_broker.editor import Credentials
 from token_broker.errors import NotConfigured
+from token_broker.flows.editor.flow import Credentials
 
 LEAST = {"api_key": "hunter2", "editor_url": "https://editor.example/app"}
 

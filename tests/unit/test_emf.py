@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from aws_lambda_powertools.metrics import EphemeralMetrics
 
-from token_broker import emf
+from token_broker import telemetry
 from token_broker.telemetry import MEASURES, OF_A_HIT, Telemetry
 
 SETTINGS = {"POWERTOOLS_METRICS_NAMESPACE": "TokenBroker", "POWERTOOLS_SERVICE_NAME": "broker-ä"}
@@ -30,12 +30,12 @@ def settings(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_line_is_what_powertools_writes(capsys: pytest.CaptureFixture[str]) -> None:
     """Letter for letter, in the same order, but for the moment in which it is written."""
-    ours = emf.line(SETTINGS)
+    ours = telemetry.plain_line(SETTINGS)
     for line in (ours, EphemeralMetrics()):
         assert line
         line.add_dimension("flow", "vntana")
         line.add_dimension("source", "memory")
-        line.add_dimensions(service=SETTINGS[emf.SERVICE], source="memory")
+        line.add_dimensions(service=SETTINGS[telemetry.SERVICE], source="memory")
         line.add_metric("HandOut", "Count", 1)
         line.add_metric("Duration", "Milliseconds", 0.25)
         for name, value in FACTS.items():
@@ -55,7 +55,7 @@ def test_what_a_hit_tells_is_what_powertools_would_tell(
     """With every setting but the plain ones, Powertools writes the line itself."""
     telemetry = Telemetry("vntana")
     telemetry.note(event, **FACTS)
-    monkeypatch.setattr(emf, "line", lambda _: None)
+    monkeypatch.setattr(telemetry, "line", lambda _: None)
     telemetry.note(event, **FACTS)
     mine, theirs = (json.loads(line) for line in capsys.readouterr().out.splitlines())
     mine["_aws"]["Timestamp"] = theirs["_aws"]["Timestamp"]
@@ -72,7 +72,7 @@ def test_what_a_hit_tells_is_what_powertools_would_tell(
     ],
 )
 def test_whatever_else_is_set_is_for_powertools(change: dict[str, str]) -> None:
-    assert emf.line(SETTINGS | change) is None
+    assert telemetry.plain_line(SETTINGS | change) is None
 
 
 def test_all_that_a_hit_tells_is_measured() -> None:

@@ -20,8 +20,7 @@ from token_broker.exchange import (
     run,
     sendable,
 )
-from token_broker.tokens import Token, fingerprint
-from token_broker.variants import Variant
+from token_broker.tokens import Token, Variant, fingerprint
 
 TOKEN = Token("value", {}, "https://e.example", NOW, NOW + 1)
 

@@ -14,10 +14,10 @@ import pytest
 from tests.certificates import certificate
 from tests.servers import Behaviour, Server, answer, says
 from tests.waiting import PATIENCE_SECONDS, SOON_SECONDS, wait_until
-from token_broker import fastread
-from token_broker.aws_environment import Endpoint, Surroundings, Unsuited
-from token_broker.fastread import KEPT_SECONDS, FastRead, fast_read
-from token_broker.sigv4 import Credentials, authorization
+from token_broker.aws import fast_client
+from token_broker.aws.endpoints import Endpoint, Surroundings, Unsuited
+from token_broker.aws.fast_client import KEPT_SECONDS, FastRead, fast_read
+from token_broker.aws.sigv4 import Credentials, authorization
 
 LAMBDA = {
     "AWS_REGION": "eu-west-1",
@@ -221,12 +221,12 @@ def test_a_surprise_is_for_boto3(
     """One attempt, soon over, and the next one is on a connection of its own."""
     server.behaviour = SURPRISES[surprise]
     if surprise in WAITED_FOR:
-        monkeypatch.setattr(fastread, "TIMEOUT", 0.3)
+        monkeypatch.setattr(fast_client, "TIMEOUT", 0.3)
     began = time.monotonic()
     with pytest.raises(Unsuited):
         fast.post("dynamodb", "GetItem", {})
     assert time.monotonic() - began < SOON_SECONDS
-    monkeypatch.setattr(fastread, "TIMEOUT", PATIENCE_SECONDS)
+    monkeypatch.setattr(fast_client, "TIMEOUT", PATIENCE_SECONDS)
     wait_until(lambda: server.asked)
     assert len(server.asked) == 1
     server.behaviour = says(answer())

@@ -10,10 +10,11 @@ from typing import Any
 import pytest
 
 from tests.conversations import NOW, Desk
-from token_broker import editor, vendorlink
 from token_broker.errors import BrokerError, CredentialRejected, UpstreamContractChanged
 from token_broker.exchange import run
-from token_broker.variants import Variant
+from token_broker.flows.editor import flow as editor
+from token_broker.flows.vendorlink import flow as vendorlink
+from token_broker.tokens import Variant
 from token_broker_fakes.editor import EditorModes, FakeEditor
 from token_broker_fakes.vendorlink import FakeVendorlink, VendorlinkModes
 

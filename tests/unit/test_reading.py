@@ -10,10 +10,10 @@ from moto.server import ThreadedMotoServer
 
 from tests.servers import Server, answer, says
 from tests.waiting import wait_for_aws_as_ever
-from token_broker import clients
+from token_broker.aws import clients
+from token_broker.aws.fast_client import FastRead, fast_read
+from token_broker.aws.reader import LARGEST_SEALED, Reader
 from token_broker.errors import BrokerError, NotConfigured, StoreUnavailable
-from token_broker.fastread import FastRead, fast_read
-from token_broker.reading import LARGEST_SEALED, Reader
 
 TABLE = "tokens"
 ACME = "vntana#acme"

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from token_broker.item import Item
-from token_broker.record import LARGEST, OF_POINTER, OF_TOKEN, SCHEMA, attribute, item_of
+from token_broker.item_codec import LARGEST, OF_POINTER, OF_TOKEN, SCHEMA, attribute, item_of
 
 TOKEN: dict[str, Any] = {
     **{name: attribute(1) for name in ("generation", "fence", "issued_at", "refresh_at")},

@@ -9,7 +9,7 @@ from botocore.credentials import Credentials as BotocoreCredentials
 from hypothesis import given
 from hypothesis import strategies as st
 
-from token_broker.sigv4 import Credentials, authorization
+from token_broker.aws.sigv4 import Credentials, authorization
 
 SESSION = (
     "AQoDYXdzEPT//////////wEXAMPLEtc764bNrC9SAPBSM22wDOk4x4HIZ8j4FZTwdQWLWsKWHGBuFqwAeMicRXmxfpSP"

@@ -15,15 +15,14 @@ import pytest
 
 from tests.servers import Behaviour, Server, answer, drips, says
 from tests.waiting import PATIENCE_SECONDS, SOON_SECONDS
-from token_broker import sockets
-from token_broker.bodies import LARGEST_BODY
 from token_broker.errors import (
     UpstreamContractChanged,
     UpstreamError,
     UpstreamUnavailable,
 )
 from token_broker.exchange import Request, Response
-from token_broker.transport import IDLE_SECONDS, Transport
+from token_broker.transport import sockets
+from token_broker.transport.client import IDLE_SECONDS, LARGEST_BODY, Transport
 
 CANARY = "c4nary-p4ss/word"
 NOW = 1_440_938_160.0
@@ -45,7 +44,7 @@ def serve() -> Iterator[Callable[..., Server]]:
 @pytest.fixture
 def transport(monkeypatch: pytest.MonkeyPatch) -> Iterator[Transport]:
     """Return one for which no time passes between two requests."""
-    monkeypatch.setattr("token_broker.transport.time", lambda: NOW)
+    monkeypatch.setattr("token_broker.transport.client.time", lambda: NOW)
     transport = Transport()
     yield transport
     transport.close()
@@ -354,7 +353,7 @@ def test_an_idle_connection_is_not_used_again(
     """A frozen function does not hear that the server closed it."""
     server = serve()
     transport.send(get(server.url), PATIENCE_SECONDS)
-    monkeypatch.setattr("token_broker.transport.time", lambda: NOW + IDLE_SECONDS + 1)
+    monkeypatch.setattr("token_broker.transport.client.time", lambda: NOW + IDLE_SECONDS + 1)
     transport.send(get(server.url), PATIENCE_SECONDS)
     transport.send(get(server.url), PATIENCE_SECONDS)
     assert server.connections == 2

@@ -14,8 +14,8 @@ from tests.servers import Server, answer, drips, says
 from tests.waiting import PATIENCE_SECONDS, SOON_SECONDS
 from token_broker.errors import UpstreamError, UpstreamRefused, UpstreamUnavailable
 from token_broker.exchange import Request
-from token_broker.journeys import resolve
-from token_broker.transport import Transport
+from token_broker.transport.client import Transport
+from token_broker.transport.deadline import resolve
 
 INTERNAL = "look: the host leads to an internal address"
 
@@ -149,7 +149,7 @@ def secure(pem: Path, private: Path) -> Server:
 
 def test_a_verified_server_is_talked_to(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """And the connection is kept, as without TLS, if no time passes between two requests."""
-    monkeypatch.setattr("token_broker.transport.time", lambda: 1_440_938_160.0)
+    monkeypatch.setattr("token_broker.transport.client.time", lambda: 1_440_938_160.0)
     pem, private = certificate(tmp_path)
     server = secure(pem, private)
     transport = Transport(ca_file=str(pem))

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from token_broker.exchange import Request, Response
-from token_broker.upstream_message import upstream_message
+from token_broker.refresh.upstream_message import upstream_message
 
 SECRET = {"username": "ann", "password": "pä ss/w0rd", "host": "app.vendorlink.nl", "pin": 4711}
 TOKEN = "eyJ0eXAiOiJKV1QiLCJhbGciOiJIUzI1NiJ9"

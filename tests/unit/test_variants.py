@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from token_broker.variants import ONLY, Variant, canonical_hash, encode
+from token_broker.tokens import ONLY, Variant, canonical_hash, encode
 
 json_values = st.recursive(
     st.none()

@@ -20,7 +20,6 @@ from tests.conversations import (
     survives,
     tell,
 )
-from token_broker import vendorlink
 from token_broker.document import Document
 from token_broker.errors import (
     BrokerError,
@@ -30,9 +29,9 @@ from token_broker.errors import (
     UpstreamUnavailable,
 )
 from token_broker.exchange import Response, run
-from token_broker.tokens import Token
-from token_broker.variants import ONLY, Variant
-from token_broker.vendorlink import Credentials
+from token_broker.flows.vendorlink import flow as vendorlink
+from token_broker.flows.vendorlink.flow import Credentials
+from token_broker.tokens import ONLY, Token, Variant
 
 HOST = "app.vendorlink.nl"
 CREDENTIALS = Credentials("user@example", 'pass "wörd"/\\', HOST)

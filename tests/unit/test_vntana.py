@@ -33,16 +33,15 @@ from tests.vntana_examples import (
     row,
     with_token,
 )
-from token_broker import vntana
 from token_broker.document import Document
 from token_broker.errors import (
     InvalidRequest,
 )
 from token_broker.exchange import Ask, Response
-from token_broker.tokens import Token
-from token_broker.variants import Variant
-from token_broker.vntana import Credentials
-from token_broker.vntana_variants import LISTING
+from token_broker.flows.vntana import flow as vntana
+from token_broker.flows.vntana.flow import Credentials
+from token_broker.flows.vntana.organizations import LISTING
+from token_broker.tokens import Token, Variant
 
 
 def test_a_listing_logs_in_and_lists() -> None:

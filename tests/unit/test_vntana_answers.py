@@ -15,7 +15,7 @@ from token_broker.errors import (
     UpstreamUnavailable,
 )
 from token_broker.exchange import Response
-from token_broker.vntana_answers import (
+from token_broker.flows.vntana.api import (
     Refusal,
     checked,
     codes_of,

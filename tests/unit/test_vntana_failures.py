@@ -17,7 +17,6 @@ from tests.vntana_examples import (
     row,
     with_token,
 )
-from token_broker import vntana
 from token_broker.errors import (
     BrokerError,
     CredentialRejected,
@@ -26,9 +25,9 @@ from token_broker.errors import (
     UpstreamUnavailable,
 )
 from token_broker.exchange import Ask, Elsewhere, Response
-from token_broker.tokens import Token
-from token_broker.variants import Variant
-from token_broker.vntana_variants import LISTING, LISTING_PATIENCE
+from token_broker.flows.vntana import flow as vntana
+from token_broker.flows.vntana.organizations import LISTING, LISTING_PATIENCE
+from token_broker.tokens import Token, Variant
 
 OLD = listing(GUEST, at=NOW - LISTING_PATIENCE - 1)
 PROMOTED = listing(row(role="ORGANIZATION_OWNER"))

@@ -8,7 +8,7 @@ from tests.conversations import answer
 from tests.vntana_examples import ORG, SPACE, grid, row
 from token_broker.errors import NotConfigured, UpstreamContractChanged
 from token_broker.exchange import Response
-from token_broker.vntana_grid import Grid, Row
+from token_broker.flows.vntana.listing import Grid, Row
 
 ACME, BOLT = Row(ORG, "acme", "ORGANIZATION_ADMIN"), Row(SPACE, "bolt")
 BOTH = Grid([ACME, BOLT], 2)

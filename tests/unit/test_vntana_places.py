@@ -20,7 +20,6 @@ from tests.vntana_examples import (
     row,
     with_token,
 )
-from token_broker import vntana
 from token_broker.errors import (
     BrokerError,
     InvalidRequest,
@@ -28,9 +27,10 @@ from token_broker.errors import (
     UpstreamContractChanged,
 )
 from token_broker.exchange import Ask, Response
-from token_broker.variants import Variant
-from token_broker.vntana import Credentials
-from token_broker.vntana_variants import LISTING, LISTING_PATIENCE
+from token_broker.flows.vntana import flow as vntana
+from token_broker.flows.vntana.flow import Credentials
+from token_broker.flows.vntana.organizations import LISTING, LISTING_PATIENCE
+from token_broker.tokens import Variant
 
 
 @pytest.mark.parametrize(

@@ -11,14 +11,14 @@ from tests.conversations import (
 from tests.vntana_examples import (
     KEY,
 )
-from token_broker import vntana
 from token_broker.errors import (
     BrokerError,
     CredentialRejected,
 )
-from token_broker.variants import Variant
-from token_broker.vntana import Credentials
-from token_broker.vntana_variants import LISTING_PATIENCE
+from token_broker.flows.vntana import flow as vntana
+from token_broker.flows.vntana.flow import Credentials
+from token_broker.flows.vntana.organizations import LISTING_PATIENCE
+from token_broker.tokens import Variant
 from token_broker_fakes.vntana import Account, FakeVntana, Organization, VntanaModes, Workspace
 
 STUDIO = Organization(

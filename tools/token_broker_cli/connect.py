@@ -6,9 +6,9 @@ import sys
 from collections.abc import Mapping
 from typing import Any
 
+from token_broker.dependencies import Flow
 from token_broker.errors import BrokerError
 from token_broker.tokens import Token
-from token_broker.tools import Flow
 from token_broker_cli import files
 from token_broker_cli.desk import Desk
 from token_broker_cli.forms import fill_in, is_same_login

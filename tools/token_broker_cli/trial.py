@@ -10,12 +10,11 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
+from token_broker.dependencies import Flow
 from token_broker.document import Document
 from token_broker.errors import BrokerError, CredentialRejected, InvalidRequest
 from token_broker.exchange import Ask, Elsewhere, Request, Response, Send, run
-from token_broker.tokens import Token
-from token_broker.tools import Flow
-from token_broker.variants import Variant
+from token_broker.tokens import Token, Variant
 
 SECONDS = 25.0
 FAREWELL_SECONDS = 3.0
@@ -75,7 +74,7 @@ def request(credentials: Any) -> dict[str, Any]:
 
 def attempt(flow: Flow, credentials: Any) -> Token:
     """Try *credentials* against the vendor; return the token, whose session is ended again."""
-    from token_broker.transport import Transport  # noqa: PLC0415 (slow, and not always needed)
+    from token_broker.transport.client import Transport  # noqa: PLC0415 (slow, and not always needed)
 
     hosts = os.environ.get("INTERNAL_HOSTS", "").split(",")
     transport = Transport(frozenset(host.strip() for host in hosts if host.strip()))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from tests.protocol.simulation.invocations import Invocation
 from token_broker.document import Document
 from token_broker.errors import InvalidRequest
-from token_broker.record import item_of
+from token_broker.item_codec import item_of
 
 if TYPE_CHECKING:
     from tests.protocol.simulation.judge import Judge

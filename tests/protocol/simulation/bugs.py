@@ -6,9 +6,10 @@ from dataclasses import dataclass
 
 from tests.protocol.simulation import fleet, rewrites, substitutes
 from tests.protocol.simulation.rewrites import Substitutes
-from token_broker import broker, errand
-from token_broker.gate import Gate
+from token_broker import broker
 from token_broker.item import Item
+from token_broker.refresh import refresher
+from token_broker.refresh.credential_gate import Gate
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +95,7 @@ BUGS = (
     Bug(
         "old-pointers",
         "a way is as old as its secret",
-        lambda: {(broker, "is_outdated"): no, (errand, "is_outdated"): no},
+        lambda: {(broker, "is_outdated"): no, (refresher, "is_outdated"): no},
     ),
     Bug("doubt-ignored", "who died may have ended the token", lambda: {(Item, "is_in_doubt"): no}),
     Bug("min-ttl-ignored", "min_ttl", lambda: {(Item, "min_ttl"): zero}),

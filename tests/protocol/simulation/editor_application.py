@@ -6,10 +6,10 @@ from typing import Any
 
 from tests.protocol.simulation.plans import Plan
 from tests.protocol.simulation.vendor import member, no_sleep
-from token_broker import editor
+from token_broker.dependencies import Flow
 from token_broker.exchange import Request, Response
-from token_broker.tools import Flow
-from token_broker.variants import Variant
+from token_broker.flows.editor import flow as editor
+from token_broker.tokens import Variant
 from token_broker_fakes.editor import EditorModes, FakeEditor
 
 

@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from token_broker.entry import Context, Service
+from token_broker.handler import Context, Service
 
 ROUTES = {"token": ("POST", "/token"), "forget": ("DELETE", "/token"), "status": ("GET", "")}
 OK = 200

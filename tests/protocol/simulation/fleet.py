@@ -12,16 +12,16 @@ from tests.protocol.simulation.scheduler import Scheduler
 from tests.protocol.simulation.table import Table
 from tests.protocol.simulation.vendor_line import VendorLine
 from tests.protocol.simulation.wire import Wire
-from token_broker import secret_versions
+from token_broker import secrets_manager
+from token_broker.aws.reader import Reader
 from token_broker.broker import Broker
-from token_broker.entry import Service
+from token_broker.cache import Memory
+from token_broker.dependencies import Clock, Tools
 from token_broker.exchange import Request, Response
-from token_broker.memory import Memory
-from token_broker.reading import Reader
+from token_broker.handler import Service
 from token_broker.sealing import Sealer
 from token_broker.store import Store
 from token_broker.telemetry import Telemetry
-from token_broker.tools import Clock, Tools
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -108,7 +108,7 @@ class Fleet:
         reader = Reader("table", "key", lambda: dynamodb, lambda: kms)
         self._store = Store("table", reader, lambda: dynamodb)
         self._sealer = Sealer("table", "key", reader, lambda: kms)
-        self._secrets = secret_versions.Secrets(self._prefix, lambda: manager)
+        self._secrets = secrets_manager.Secrets(self._prefix, lambda: manager)
 
     def _start(self) -> Container:
         number = len(self._containers)

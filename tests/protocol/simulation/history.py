@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING
 from tests.protocol.simulation.invocations import Invocation
 from tests.protocol.simulation.table import Place, Record
 from token_broker.item import Item
-from token_broker.record import item_of
-from token_broker.variants import ONLY
+from token_broker.item_codec import item_of
+from token_broker.tokens import ONLY
 
 if TYPE_CHECKING:
     from tests.protocol.simulation.judge import Judge

@@ -19,8 +19,8 @@ from tests.protocol.simulation.table import Place, Record, Table
 from tests.protocol.simulation.vendor import Vendor
 from tests.protocol.simulation.wire import Wire
 from token_broker.exchange import Response
+from token_broker.flows.vntana.flow import LISTING
 from token_broker.tokens import fingerprint
-from token_broker.vntana import LISTING
 
 
 @dataclass(frozen=True, slots=True)

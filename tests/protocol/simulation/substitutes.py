@@ -5,14 +5,15 @@ from typing import Any
 
 from tests.protocol.simulation.clients import DynamoDB
 from tests.protocol.simulation.rewrites import Substitutes
-from token_broker import errand, store
-from token_broker.attempt import Attempt
+from token_broker import store
 from token_broker.broker import Answer, Broker, Call
-from token_broker.errand import Errand, Wish
+from token_broker.cache import Held
 from token_broker.exchange import Request, Response
-from token_broker.gate import Gate
 from token_broker.item import LATCHES, Item
-from token_broker.memory import Held
+from token_broker.refresh import refresher
+from token_broker.refresh.attempt import Attempt
+from token_broker.refresh.credential_gate import Gate
+from token_broker.refresh.refresher import Errand, Wish
 
 
 def short_lease() -> Substitutes:
@@ -20,7 +21,7 @@ def short_lease() -> Substitutes:
         del remaining
         return now + 5 + skew
 
-    return {(errand, "lease_end"): lease_end}
+    return {(refresher, "lease_end"): lease_end}
 
 
 def unbounded() -> Substitutes:

@@ -3,8 +3,8 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
+from token_broker.dependencies import Flow
 from token_broker.exchange import Request, Response
-from token_broker.tools import Flow
 
 
 class Vendor(Protocol):

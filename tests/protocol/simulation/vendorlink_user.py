@@ -6,10 +6,10 @@ from typing import Any
 
 from tests.protocol.simulation.plans import Plan
 from tests.protocol.simulation.vendor import member, no_sleep
-from token_broker import vendorlink
+from token_broker.dependencies import Flow
 from token_broker.exchange import Request, Response
-from token_broker.tools import Flow
-from token_broker.variants import ONLY
+from token_broker.flows.vendorlink import flow as vendorlink
+from token_broker.tokens import ONLY
 from token_broker_fakes.vendorlink import FakeVendorlink, User, VendorlinkModes
 
 STEPS_TO_TOKEN = frozenset({"login", "extend"})

@@ -8,7 +8,7 @@ from tests.protocol.simulation.judge import Credential, Judge, Made
 from tests.protocol.simulation.plans import Change, Plan
 from tests.protocol.simulation.scheduler import EPOCH
 from tests.protocol.simulation.world import World
-from token_broker.record import item_of
+from token_broker.item_codec import item_of
 
 QUIET_SECONDS = 200
 """Until then each lease is past, and each failure may be tried again."""

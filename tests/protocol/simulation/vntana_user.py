@@ -6,10 +6,10 @@ from typing import Any
 
 from tests.protocol.simulation.plans import Plan
 from tests.protocol.simulation.vendor import no_sleep
-from token_broker import vntana
+from token_broker.dependencies import Flow
 from token_broker.exchange import Request, Response
-from token_broker.tools import Flow
-from token_broker.variants import Variant
+from token_broker.flows.vntana import flow as vntana
+from token_broker.tokens import Variant
 from token_broker_fakes.vntana import Account, FakeVntana, Organization, VntanaModes, Workspace
 
 ACME, STUDIO = (f"00000000-0000-4000-8000-00000000000{digit}" for digit in "ab")

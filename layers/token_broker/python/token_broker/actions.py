@@ -2,12 +2,13 @@
 
 from typing import Any
 
-from token_broker import calls, editor, rotations
-from token_broker.calls import Order
+from token_broker import events
+from token_broker.dependencies import Tools
 from token_broker.errors import InvalidRequest, UnknownConnection
+from token_broker.events import Order
 from token_broker.exchange import Request, Response, run, sendable
-from token_broker.tools import Tools
-from token_broker.upkeep import MOST_DROPPED, Upkeep
+from token_broker.flows.editor import flow as editor
+from token_broker.maintenance import MOST_DROPPED, Upkeep
 
 MOST_WARM = 100
 """Calls of one `warm`: about what a parameter of the template holds."""
@@ -34,15 +35,15 @@ def act(tools: Tools, order: Order, deadline: float) -> dict[str, Any]:
 
 def _renew(upkeep: Upkeep, order: Order) -> dict[str, Any]:
     """Renew one variant, or start that for all that are due."""
-    key, version = calls.variant(order.body), rotations.version(order.body)
+    key, version = events.variant(order.body), events.version(order.body)
     order.body.finish()
     return {"renewed": upkeep.renew(key, version)} if key else {"started": upkeep.renew_all()}
 
 
 def _rotate(tools: Tools, order: Order, deadline: float) -> dict[str, Any]:
     """Have the tokens of a connection made anew, or drop those that were left out then."""
-    version, otherwise = rotations.version(order.body), rotations.otherwise(order.body)
-    dropped = calls.variants(order.body, "drop", MOST_DROPPED)
+    version, otherwise = events.version(order.body), events.otherwise(order.body)
+    dropped = events.variants(order.body, "drop", MOST_DROPPED)
     order.body.finish()
     upkeep = Upkeep(tools, order.connection, deadline)
     if dropped:
@@ -59,7 +60,7 @@ def _warm(tools: Tools, order: Order) -> int:
     """Have each of the calls in *order* made by an invocation of its own; return how many."""
     wanted = order.body.mappings("calls")
     order.body.finish()
-    if len(wanted) > MOST_WARM or any(calls.direct_order(e).action != "token" for e in wanted):
+    if len(wanted) > MOST_WARM or any(events.direct_order(e).action != "token" for e in wanted):
         raise order.body.wrong("calls", f"must be at most {MOST_WARM} calls for a token")
     for call in wanted:
         tools.invoke(call)

@@ -6,14 +6,13 @@ This is the hit path, and all that a call loads that is served from memory or fr
 
 from dataclasses import dataclass, field, replace
 
+from token_broker.cache import Held
+from token_broker.dependencies import Tools
 from token_broker.errors import BrokerError, StoreUnavailable, UpstreamUnavailable
 from token_broker.item import Item, State, state
-from token_broker.memory import Held
 from token_broker.pointers import is_outdated
 from token_broker.refusals import refuse_too_long
-from token_broker.tokens import Token
-from token_broker.tools import Tools
-from token_broker.variants import Variant
+from token_broker.tokens import Token, Variant
 
 NUDGE_SECONDS = 30
 """How long the caller that was elected to start a renewal keeps others from starting one."""
@@ -89,7 +88,7 @@ class Broker:
 
         A token that is to be replaced on demand, or that is in doubt, may still do if that fails.
         """
-        from token_broker.errand import Errand, Wish  # noqa: PLC0415 (off the hit path)
+        from token_broker.refresh.refresher import Errand, Wish  # noqa: PLC0415 (off the hit path)
 
         errand = Errand(self.tools, call.connection, call.deadline)
         wish = Wish(min_ttl=call.min_ttl, rejected=call.rejected, force=call.force)

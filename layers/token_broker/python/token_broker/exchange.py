@@ -21,8 +21,7 @@ from typing import Any, TypeAlias, TypeGuard, TypeVar, cast
 from urllib.parse import urlsplit
 
 from token_broker.errors import UpstreamContractChanged, UpstreamUnavailable
-from token_broker.tokens import Token
-from token_broker.variants import Variant
+from token_broker.tokens import Token, Variant
 
 HTTP_TOO_MANY_REQUESTS = 429
 LONGEST_RETRY_AFTER = 3600

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from token_broker.item import Item
-from token_broker.variants import Variant
+from token_broker.tokens import Variant
 
 CLOCKS_DIFFER = 60
 """Seconds by which the clocks of two Lambdas differ for certain less."""

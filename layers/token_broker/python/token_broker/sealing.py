@@ -13,8 +13,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from token_broker.errors import UpstreamContractChanged
 from token_broker.item import Item
 from token_broker.store import unavailable
-from token_broker.tokens import Token
-from token_broker.variants import Variant
+from token_broker.tokens import Token, Variant
 
 if TYPE_CHECKING:
     from mypy_boto3_kms import KMSClient

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from token_broker.errors import NotConfigured, StoreUnavailable
 from token_broker.item import MOST_VERSIONS, SECOND_LOOK, Failure, Item, Verdict, suspects, ttl_of
-from token_broker.record import (
+from token_broker.item_codec import (
     COMPARED,
     SCHEMA,
     SUSPICION,

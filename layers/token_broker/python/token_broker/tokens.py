@@ -1,9 +1,58 @@
 """What an exchange earns: a token, ready to use."""
 
 import hashlib
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
+
+_scalar = json.JSONEncoder(allow_nan=False).encode
+
+ONLY = "-"
+"""Key of a connection's only variant, and of its gate."""
+
+
+@dataclass(frozen=True, slots=True)
+class Variant:
+    """One token of a connection: a *kind* of it, and the inputs that tell it from its siblings."""
+
+    kind: str
+    inputs: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    """JSON values. An editor's parameters may hold secrets, so they are not shown."""
+    key: str = field(init=False, compare=False)
+    """The table's sort key: equal for equal inputs, in whatever order they were given."""
+
+    def __post_init__(self) -> None:
+        key = canonical_hash([self.kind, self.inputs]) if self.inputs else ONLY
+        object.__setattr__(self, "key", key)
+
+
+def canonical_hash(value: object) -> str:
+    """Return the SHA-256 of the one encoding that *value*, a JSON value, has."""
+    return hashlib.sha256(encode(value)).hexdigest()
+
+
+def encode(value: object) -> bytes:
+    """Encode a JSON value so that different values never share an encoding.
+
+    Each part says its type and length, so ``("a", "bc")`` differs from ``("ab", "c")``, ``1`` from
+    ``"1"`` and ``True`` from ``1``. An object's members are sorted by key.
+    """
+    match value:
+        case str():  # first, for it is what there is most of, and cheaper to tell than a mapping
+            return framed("s", value.encode("utf-8", "surrogatepass"))
+        case dict() | Mapping():  # the first is cheaper to tell
+            parts = (part for key in sorted(value) for part in (encode(key), encode(value[key])))
+            return framed("o", b"".join(parts))
+        case list() | tuple():
+            return framed("a", b"".join(encode(member) for member in value))
+        case _:
+            return framed("j", _scalar(value).encode())
+
+
+def framed(tag: str, content: bytes) -> bytes:
+    """Return *content* behind its type and length."""
+    return f"{tag}{len(content)}:".encode() + content
 
 
 def fingerprint(value: str) -> str:

@@ -1,0 +1,168 @@
+"""How a function is put together from its environment variables. See docs/deploying.md for them."""
+
+import json
+import os
+import time
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from token_broker.aws import clients
+from token_broker.aws.fast_client import fast_read
+from token_broker.aws.reader import Reader
+from token_broker.broker import Broker
+from token_broker.cache import Memory
+from token_broker.dependencies import Clock, Flow, Tools
+from token_broker.errors import BrokerError, Internal, NotConfigured, StoreUnavailable
+from token_broker.handler import Service
+from token_broker.sealing import Sealer
+from token_broker.secrets_manager import Secrets
+from token_broker.store import Store, unavailable
+from token_broker.telemetry import Telemetry
+
+if TYPE_CHECKING:
+    from mypy_boto3_events.type_defs import PutEventsRequestEntryTypeDef
+
+    from token_broker.exchange import Request, Response
+
+CLOCK = Clock(now=lambda: int(time.time()), monotonic=time.monotonic, sleep=time.sleep)
+
+
+class Environment:
+    """The settings of a function, read when it starts. Raises `NotConfigured` naming the one."""
+
+    def __init__(self, variables: Mapping[str, str]) -> None:
+        self._variables = variables
+        self._arn = ""
+        self._transport: Any = None
+        self._fast = fast_read(variables)
+
+    @classmethod
+    def from_os(cls) -> "Environment":
+        """Return the environment of this process."""
+        return cls(os.environ)
+
+    def service(self, flow: Flow) -> Service:
+        """Return the function of *flow*, as Lambda calls it."""
+        telemetry = Telemetry(flow.NAME)
+        prefix = f"token-broker/{self.text('STAGE')}/{flow.NAME}/"
+        tools = self.tools(flow, telemetry, prefix)
+
+        def forget() -> None:
+            tools.memory.clear()
+            tools.looks.clear()
+            self.close()
+
+        on_restore(forget)
+        return Service(Broker(tools), telemetry, prefix, heard=self._hear)
+
+    def tools(self, flow: Flow, telemetry: Telemetry, prefix: str) -> Tools:
+        """Return what the broker of *flow* works with."""
+        table = self.text("TABLE_NAME")
+        key_id = self.text("KEY_ID")
+        reader = Reader(table, key_id, clients.dynamodb, clients.kms, self._fast)
+        return Tools(
+            flow=flow,
+            clock=CLOCK,
+            memory=Memory(self.number("MEMORY_SECONDS", 60), self.number("MEMORY_ENTRIES", 1000)),
+            store=Store(table, reader, clients.dynamodb),
+            sealer=Sealer(table, key_id, reader, clients.kms),
+            secrets=Secrets(prefix, clients.secrets_manager),
+            send=self._send,
+            invoke=self._invoke,
+            announce=self._announcer(telemetry),
+            note=telemetry.note,
+            dice=lambda: int.from_bytes(os.urandom(4), "big") / 2**32,
+            owner=lambda: os.urandom(8).hex(),
+            skew=self.number("LEASE_SKEW_SECONDS", 30),
+        )
+
+    def close(self) -> None:
+        """End the connections that are kept alive."""
+        for kept in (self._fast, self._transport):
+            if kept:
+                kept.close()
+
+    def text(self, name: str) -> str:
+        """Return a variable that must be set."""
+        value = self._variables.get(name, "").strip()
+        if not value:
+            raise NotConfigured(f"{name}: the environment variable is not set")
+        return value
+
+    def number(self, name: str, default: int) -> int:
+        """Return a variable that is a whole number, not negative."""
+        value = self._variables.get(name, str(default))
+        if not value.isascii() or not value.isdigit():
+            raise NotConfigured(f"{name}: must be a whole number")
+        return int(value)
+
+    def _hear(self, arn: str) -> None:
+        """Remember by which name, alias included, this function was invoked."""
+        self._arn = arn
+
+    def _send(self, request: "Request", seconds: float) -> "Response":
+        if self._transport is None:
+            from token_broker.transport.client import Transport  # noqa: PLC0415 (off the hit path)
+
+            hosts = self._variables.get("INTERNAL_HOSTS", "").split(",")
+            self._transport = Transport(frozenset(host.strip() for host in hosts if host.strip()))
+        response: Response = self._transport.send(request, seconds)
+        return response
+
+    def _invoke(self, payload: Mapping[str, Any]) -> None:
+        from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415 (off the hit path)
+
+        try:
+            clients.functions().invoke(
+                FunctionName=self._arn,
+                InvocationType="Event",
+                Payload=json.dumps(payload).encode(),
+            )
+        except (BotoCoreError, ClientError) as error:
+            raise uninvoked(error) from None
+
+    def _announcer(self, telemetry: Telemetry) -> Any:
+        bus = self._variables.get("EVENT_BUS_NAME", "")
+
+        def announce(what: str, detail: Mapping[str, Any]) -> None:
+            telemetry.note(what.rpartition(" ")[2].lower(), **detail)
+            if not bus:
+                return
+            from botocore.exceptions import (  # noqa: PLC0415 (off the hit path)
+                BotoCoreError,
+                ClientError,
+            )
+
+            entry: PutEventsRequestEntryTypeDef = {
+                "EventBusName": bus,
+                "Source": "token-broker",
+                "DetailType": what,
+                "Detail": json.dumps(detail),
+            }
+            try:
+                clients.events().put_events(Entries=[entry])
+            except (BotoCoreError, ClientError) as error:
+                code = unavailable(error, "the bus", "EVENT_BUS_NAME").detail
+                telemetry.note("unannounced", reason=code)
+            except StoreUnavailable as error:
+                telemetry.note("unannounced", reason=error.detail)
+
+        return announce
+
+
+def uninvoked(error: Exception) -> BrokerError:
+    """Return what it means that a function could not invoke itself."""
+    response: Any = getattr(error, "response", None) or {}
+    if response.get("Error", {}).get("Code") == "RecursiveInvocationException":
+        # Not the store's fault, and no retry helps: nothing of ours is that deep.
+        return Internal("recursion detection refused that the function invokes itself once more")
+    return unavailable(error, "the function itself", "its permission")
+
+
+def on_restore(forget: Callable[[], None]) -> None:
+    """Have *forget* called when a snapshot of this process is restored, perhaps days later."""
+    try:
+        from snapshot_restore_py import register_after_restore  # noqa: PLC0415 (the runtime's own)
+    except ImportError:
+        return
+    register_after_restore(forget)

@@ -1,0 +1,84 @@
+"""What the broker works with: a vendor's flow, the time, and everything it may touch."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Protocol
+
+from token_broker.cache import Flights, Memory
+from token_broker.document import Document
+from token_broker.sealing import Sealer
+from token_broker.secrets_manager import Secrets
+from token_broker.store import Store
+from token_broker.tokens import Token, Variant
+
+if TYPE_CHECKING:
+    from token_broker.exchange import Conversation, Exchange, Request, Response
+
+
+class Flow(Protocol):
+    """One vendor: a module of functions without I/O."""
+
+    NAME: str
+    TOKEN_KINDS: tuple[str, ...]
+    """Kinds of tokens that callers get; what others are made from comes first."""
+    ALWAYS_SHARES: bool
+    """Whether callers share tokens whatever the secret says: it need not be read for that."""
+
+    @property
+    def Credentials(self) -> Any:  # noqa: N802 (a class, as a module has it)
+        """The class whose ``parse`` reads a secret."""
+
+    def asked(self, body: Document, /) -> Variant:
+        """Return what a call asks for."""
+
+    def settle(self, credentials: Any, variant: Variant, /) -> Variant:
+        """Return what that means with this secret."""
+
+    def is_shared(self, credentials: Any, /) -> bool:
+        """Say whether callers may share a token."""
+
+    def exchange(
+        self, credentials: Any, variant: Variant, now: int, kept: Token | None = None, /
+    ) -> "Exchange":
+        """Converse with the vendor for a token."""
+
+    def log_out(self, credentials: Any, token: Token, /) -> "Conversation[Any] | None":
+        """Converse with the vendor to end a session, if it has a way."""
+
+
+@dataclass(frozen=True, slots=True)
+class Clock:
+    """The time: the second since the epoch, a monotonic count of seconds, and a way to wait."""
+
+    now: Callable[[], int]
+    monotonic: Callable[[], float]
+    sleep: Callable[[float], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Tools:
+    """Everything that a call may touch, named and replaceable."""
+
+    flow: Flow
+    clock: Clock
+    memory: Memory
+    store: Store
+    sealer: Sealer
+    secrets: Secrets
+    send: "Callable[[Request, float], Response]"
+    """Sends a request and waits that many seconds at most, in all."""
+    invoke: Callable[[Mapping[str, Any]], None]
+    """Invokes this very function with a payload, not waiting for it."""
+    announce: Callable[[str, Mapping[str, Any]], None]
+    """Puts an event on the bus: a connection latched or recovered."""
+    note: Callable[..., None]
+    """Notes what happened, by a name and facts, for log and metrics. Never given a secret."""
+    dice: Callable[[], float]
+    """Returns a number from 0 to 1, not the same after a snapshot is restored."""
+    owner: Callable[[], str]
+    """Returns a name for a lease's owner that nobody else has."""
+    skew: int
+    """Seconds that the clocks of two Lambdas may differ by."""
+    flights: Flights = field(default_factory=Flights)
+    looks: dict[str, tuple[int, str]] = field(default_factory=dict)
+    """When this process last saw the secret of a connection, and its version then."""

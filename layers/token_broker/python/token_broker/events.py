@@ -1,0 +1,234 @@
+"""What a caller wants: read from an API Gateway event or from the payload of an invocation.
+
+Every way in which it can be wrong is an `InvalidRequest` that names the field.
+"""
+
+import base64
+import binascii
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from token_broker.document import Document
+from token_broker.errors import InvalidRequest
+
+CONNECTION = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
+FINGERPRINT = re.compile(r"[0-9a-f]{16}")
+VARIANT = re.compile(r"-|[0-9a-f]{64}")
+LARGEST_BODY = 262_144
+"""Characters of a request's body; what is asked for needs a few hundred."""
+
+ROTATION = "secret changed"
+"""The caller, where it is EventBridge that tells of a rotation."""
+
+EVERY = "*"
+"""No connection's name: an order that names its connections in its body."""
+
+Action = Literal["token", "status", "forget", "verify", "renew", "rotate", "warm"]
+ROUTES: Mapping[tuple[str, str], Action] = {
+    ("POST", "token"): "token",
+    ("GET", ""): "status",
+    ("DELETE", "token"): "forget",
+    ("POST", "verify"): "verify",
+}
+"""Method and what follows ``/v1/<flow>/{connection}/`` in the path."""
+
+DIRECT: tuple[Action, ...] = ("token", "status", "forget", "verify", "renew", "rotate", "warm")
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What to do with which connection. *body* holds what else was said, yet unread."""
+
+    action: Action
+    connection: str
+    caller: str
+    body: Document = field(repr=False)
+
+
+def is_http(event: Mapping[str, Any]) -> bool:
+    """Say whether *event* is a request of API Gateway, whose answer is an HTTP response."""
+    return "requestContext" in event
+
+
+def is_rotation(event: Mapping[str, Any]) -> bool:
+    """Say whether *event* is EventBridge telling that a secret was changed."""
+    return event.get("source") == "aws.secretsmanager" and "detail" in event
+
+
+def caller(event: object, invoked: str) -> str:
+    """Return what is known of who sent *event* to the function that was *invoked* by that ARN."""
+    if not isinstance(event, Mapping) or not (is_http(event) or is_rotation(event)):
+        return _invoker(invoked)
+    return _signer(event) if is_http(event) else ROTATION
+
+
+def http_order(event: Mapping[str, Any], flow: str) -> Order:
+    """Return the order in a proxy event of a REST API."""
+    method, resource = event.get("httpMethod"), event.get("resource")
+    prefix = f"/v1/{flow}/{{connection}}"
+    rest = resource.removeprefix(prefix).lstrip("/") if isinstance(resource, str) else None
+    action = ROUTES.get((str(method), rest or "")) if rest is not None else None
+    if not isinstance(resource, str) or not resource.startswith(prefix) or action is None:
+        raise InvalidRequest("path: there is no such route")
+    named = event.get("pathParameters")
+    connection = named.get("connection") if isinstance(named, Mapping) else None
+    body = _body(event)
+    return Order(action, _connection(connection), _signer(event), Document(body, InvalidRequest))
+
+
+def direct_order(event: object, invoked: str = "") -> Order:
+    """Return the order in the payload of a direct invocation of the function *invoked*, an ARN."""
+    members = Document(event, InvalidRequest)
+    action = members.choice("action", *DIRECT)
+    connection = EVERY if action == "warm" else _connection(members.text("connection"))
+    return Order(action, connection, _invoker(invoked), members)  # type: ignore[arg-type]  # one of DIRECT
+
+
+def fingerprint(body: Document) -> str | None:
+    """Return the fingerprint of a token that was rejected."""
+    value = body.optional_text("rejected")
+    if value is not None and not FINGERPRINT.fullmatch(value):
+        raise body.wrong("rejected", "must be a fingerprint: 16 hex digits")
+    return value
+
+
+def variant(body: Document) -> str | None:
+    """Return the key of a variant."""
+    value = body.optional_text("variant")
+    if value is not None and not VARIANT.fullmatch(value):
+        raise body.wrong("variant", "must be a variant's key")
+    return value
+
+
+def variants(body: Document, name: str, most: int) -> list[str]:
+    """Return keys of variants, *most* at most; none where the member is absent."""
+    keys = body.texts(name, ())
+    if len(keys) > most or not all(VARIANT.fullmatch(key) for key in keys):
+        raise body.wrong(name, f"must be at most {most} variants' keys")
+    return keys
+
+
+def _connection(value: object) -> str:
+    if not isinstance(value, str) or not CONNECTION.fullmatch(value):
+        raise InvalidRequest(f"connection: must match {CONNECTION.pattern}")
+    return value
+
+
+def _body(event: Mapping[str, Any]) -> object:
+    text = event.get("body")
+    if text is None or text == "":
+        return {}
+    if not isinstance(text, str) or len(text) > LARGEST_BODY:
+        raise InvalidRequest(f"body: must be a text of at most {LARGEST_BODY} characters")
+    try:
+        if event.get("isBase64Encoded") is True:
+            text = base64.b64decode(text, validate=True).decode()
+        return json.loads(text)
+    except (ValueError, binascii.Error, RecursionError):
+        raise InvalidRequest("body: is not JSON") from None
+
+
+def _invoker(arn: str) -> str:
+    """Return what can be known of who invoked the function *arn*: a team may have its own alias."""
+    alias = arn.split(":")[7:]
+    return f"direct invocation of {alias[0]}" if alias else "direct invocation"
+
+
+def _signer(event: Mapping[str, Any]) -> str:
+    """Return the IAM ARN of who signed the request."""
+    context = event["requestContext"]
+    identity = context.get("identity") if isinstance(context, Mapping) else None
+    arn = identity.get("userArn") if isinstance(identity, Mapping) else None
+    return arn if isinstance(arn, str) else "unknown"
+
+
+LABEL_UPDATED = "Secret Label Updated"
+CURRENT = "AWSCURRENT"
+NAMES = ("arn", "aRN", "ARN", "SecretId", "secretId", "name")
+"""Members that name a secret. Some events of CloudTrail write ``aRN``."""
+
+SUFFIX = re.compile(r"-[A-Za-z0-9]{6}")
+VERSION = re.compile(r"[A-Za-z0-9_-]{1,64}")
+
+
+def rotation_order(event: Mapping[str, Any], prefix: str) -> Order:
+    """Return the order that a change of a secret called *prefix* and the connection gives."""
+    found, version = _of_label(event, prefix) or _of_call(event, prefix)
+    if not found:
+        raise InvalidRequest("detail: it names no secret of this flow")
+    body = {"version": _version(version), "otherwise": found[1] if len(found) > 1 else None}
+    told = {name: value for name, value in body.items() if value}
+    return Order("rotate", found[0], ROTATION, Document(told, InvalidRequest))
+
+
+def version(body: Document) -> str | None:
+    """Return the version of a secret that an order names."""
+    value = body.optional_text("version")
+    if value is not None and not VERSION.fullmatch(value):
+        raise body.wrong("version", "must be the id of a secret's version")
+    return value
+
+
+def otherwise(body: Document) -> str | None:
+    """Return the connection that is meant if there is no secret of the one that is named."""
+    value = body.optional_text("otherwise")
+    if value is not None and not CONNECTION.fullmatch(value):
+        raise body.wrong("otherwise", "must be a connection")
+    return value
+
+
+def _of_label(event: Mapping[str, Any], prefix: str) -> tuple[Sequence[str], object] | None:
+    """Return the connection and the version of Secrets Manager's own event; None if it is none."""
+    if event.get("detail-type") != LABEL_UPDATED:
+        return None
+    detail = _mapping(event.get("detail"))
+    if detail.get("labelUpdated") != CURRENT:
+        raise InvalidRequest(f"detail: labelUpdated is not {CURRENT}")
+    resources = event.get("resources")
+    named = [detail.get("name"), *(resources if isinstance(resources, list) else [])]
+    return _first(named, prefix, is_whole=True), detail.get("versionId")
+
+
+def _of_call(event: Mapping[str, Any], prefix: str) -> tuple[Sequence[str], object]:
+    """Return what may be the connection, the likeliest first, and the version of a call."""
+    detail = _mapping(event.get("detail"))
+    asked, answered, added = (
+        _mapping(detail.get(part))
+        for part in ("requestParameters", "responseElements", "additionalEventData")
+    )
+    told = [part.get(name) for part in (answered, added) for name in NAMES]
+    found = _first(told, prefix, is_whole=True)
+    if not found:
+        found = _first([asked.get(name) for name in NAMES], prefix, is_whole=False)
+    return found, answered.get("versionId") or asked.get("moveToVersionId")
+
+
+def _first(texts: Sequence[object], prefix: str, *, is_whole: bool) -> Sequence[str]:
+    """Return the connections that the first of *texts* may stand for which names a secret."""
+    return next((names for text in texts if (names := _named(text, prefix, is_whole))), ())
+
+
+def _named(text: object, prefix: str, is_whole: bool) -> Sequence[str]:
+    """Return the connections that a name or an ARN may stand for, the likeliest first."""
+    if not isinstance(text, str):
+        return ()
+    is_arn = text.startswith("arn:")
+    name = text.partition(":secret:")[2] if is_arn else text
+    if not name.startswith(prefix):
+        return ()
+    found = name.removeprefix(prefix)
+    has_suffix = is_arn and SUFFIX.fullmatch(found[-7:])
+    names = [] if has_suffix and is_whole else [found]
+    names += [found[:-7]] if has_suffix else []
+    return [one for one in names if CONNECTION.fullmatch(one)]
+
+
+def _version(value: object) -> str | None:
+    return value if isinstance(value, str) and VERSION.fullmatch(value) else None
+
+
+def _mapping(value: object) -> Mapping[str, Any]:
+    return value if isinstance(value, Mapping) else {}

@@ -1,0 +1,1 @@
+"""The ARES Kudo editor."""

@@ -1,0 +1,166 @@
+"""ARES Kudo editor: a session token for one exact set of editor parameters.
+
+    POST /generate  x-api-key, the parameters  -> token, expiration_time (seconds since the epoch)
+    GET  /verify    x-api-token                -> the parameters, and auth
+
+Documented at https://graebert.atlassian.net/wiki/x/U4CJRg ("Process to request token") and
+https://graebert.atlassian.net/wiki/x/iYARcw; the query's name, ``apitoken``, at
+https://graebert.atlassian.net/wiki/spaces/KUDOPARTNER/pages/1180008643/Editor+parameters.
+"""
+
+import json
+import math
+import re
+import zlib
+from typing import Any
+
+from token_broker.errors import (
+    CredentialRejected,
+    InvalidRequest,
+    UpstreamContractChanged,
+    UpstreamRefused,
+)
+from token_broker.exchange import Conversation, Exchange, Request, Response, sendable
+from token_broker.flows.editor.credentials import Credentials
+from token_broker.flows.requested import editor as asked
+from token_broker.tokens import Token, Variant
+
+__all__ = [
+    "ALWAYS_SHARES",
+    "NAME",
+    "TOKEN_KINDS",
+    "Credentials",
+    "asked",
+    "exchange",
+    "is_shared",
+    "log_out",
+    "settle",
+    "verify",
+]
+
+NAME = "editor"
+ALWAYS_SHARES = False
+TOKEN_KINDS: tuple[str, ...] = ("parameters",)
+LARGEST_CLEAR = 60_000
+LARGEST_PACKED = 3_200
+"""Bytes, in clear and compressed, of what is kept beside a shared token: its parameters and the
+editor's address. KMS encrypts 4,096 at once, and no more than 65,536 are opened again."""
+
+CERTAIN = 401
+REFUSALS = frozenset({CERTAIN, 403})
+"""Statuses of a wrong key. 403 is documented, but for whatever is wrong, parameters included;
+its text looks like JSON and is none."""
+
+MILLISECONDS = 10**12
+"""An expiration beyond this is counted in milliseconds: in seconds it is the year 33658."""
+
+LATEST = 253_402_300_799
+"""The last second of the year 9999: beyond it there are no dates to write."""
+
+NUMBER = re.compile(r"[0-9]{1,15}(\.[0-9]{1,9})?")
+
+
+def settle(credentials: Credentials, variant: Variant) -> Variant:
+    """Return *variant* with the secret's defaults for the parameters it does not name."""
+    parameters = dict(credentials.parameters) | dict(variant.inputs["parameters"])
+    missing = [name for name in credentials.required if _is_blank(parameters.get(name))]
+    if missing:
+        raise InvalidRequest(f"parameters.{missing[0]}: is missing")
+    if credentials.reuse and not _can_be_kept(credentials, parameters):
+        raise InvalidRequest("parameters: are too large to share a token for")
+    return Variant("parameters", {"parameters": parameters})
+
+
+def is_shared(credentials: Credentials) -> bool:
+    """Say whether callers with the same parameters may share a token."""
+    return credentials.reuse
+
+
+def exchange(
+    credentials: Credentials,
+    variant: Variant,
+    now: int,
+    kept: Token | None = None,
+) -> Exchange:
+    """Generate a token for the parameters of *variant*. There is no renewal."""
+    del kept
+    response: Response = yield Request(
+        "POST",
+        f"{credentials.token_url}/generate",
+        "generate",
+        headers={"content-type": "application/json", "x-api-key": credentials.api_key},
+        json=variant.inputs["parameters"],
+        proves_credentials=True,
+    )
+    answer = _checked(response, "generate").object("generate")
+    value = answer.get("token")
+    if not sendable(value):
+        raise UpstreamContractChanged("generate: the answer has no token that can be sent")
+    return Token(
+        value=value,
+        headers={"x-api-token": value},
+        base_url=credentials.base_url,
+        issued_at=now,
+        expires_at=_expiry(answer.get("expiration_time"), now),
+        url=credentials.url(value),
+    )
+
+
+def verify(credentials: Credentials, token: str) -> Conversation[dict[str, Any] | None]:
+    """Ask what *token* stands for; None where the vendor does not know it, or no longer."""
+    if not sendable(token):
+        raise InvalidRequest("token: must be printable ASCII")
+    response: Response = yield Request(
+        "GET",
+        f"{credentials.token_url}/verify",
+        "verify",
+        headers={"content-type": "application/json", credentials.verify_header: token},
+    )
+    if response.status in REFUSALS and not response.is_html:
+        return None
+    return _checked(response, "verify").object("verify")
+
+
+def log_out(credentials: Credentials, token: Token) -> Exchange | None:
+    """Return None: the vendor documents no way to end a session."""
+    del credentials, token
+    return None
+
+
+def _can_be_kept(credentials: Credentials, parameters: dict[str, Any]) -> bool:
+    clear = json.dumps([parameters, credentials.base_url, credentials.editor_url]).encode()
+    return len(clear) <= LARGEST_CLEAR and len(zlib.compress(clear, 9)) <= LARGEST_PACKED
+
+
+def _is_blank(value: object) -> bool:
+    return value is None or (isinstance(value, str) and not value.strip())
+
+
+def _checked(response: Response, step: str) -> Response:
+    """Return *response* if it is a success."""
+    status = response.reached(step).readable(step).status
+    if status in REFUSALS:
+        raise CredentialRejected(
+            f"{step}: the key was refused, or the parameters",
+            is_certain=status == CERTAIN,
+            upstream_status=status,
+        )
+    if 400 <= status < 500:  # noqa: PLR2004 (the class of statuses that means "refused")
+        raise UpstreamRefused(f"{step}: refused with {status}", upstream_status=status)
+    if not response.is_success:
+        raise UpstreamContractChanged(f"{step}: unexpected status {status}", upstream_status=status)
+    return response
+
+
+def _expiry(value: object, now: int) -> int:
+    """Return the second at which a token ends: a number, in a text if need be, in the future."""
+    text = str(value)
+    seconds = float(text) if NUMBER.fullmatch(text) else math.inf
+    if seconds > MILLISECONDS:
+        seconds /= 1000
+    if seconds > LATEST:
+        raise UpstreamContractChanged("generate: expiration_time is not a number of seconds")
+    expires_at = int(seconds)
+    if expires_at <= now:
+        raise UpstreamContractChanged("generate: expiration_time is past")
+    return expires_at

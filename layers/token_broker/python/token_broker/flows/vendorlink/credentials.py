@@ -1,0 +1,94 @@
+"""What the secret of a Vendorlink connection holds, and which hosts it may be sent to."""
+
+from dataclasses import dataclass, field
+
+from token_broker.document import Document
+from token_broker.errors import NotConfigured
+from token_broker.exchange import sendable
+from token_broker.transport import urls
+
+ALLOWED_HOSTS = (".vendorlink.nl",)
+CONTENT_TYPE = "application/json; charset=utf-8"
+"""What the vendor's own clients send; the documents have two more, one of them a typo."""
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """A user, a host, and the switches for what Vendorlink's documents contradict."""
+
+    username: str = field(repr=False)
+    password: str = field(repr=False)
+    host: str
+    scheme: str = "https"
+    allowed_hosts: tuple[str, ...] = ALLOWED_HOSTS
+    extend_key: str = "both"
+    null_renewal: str = "keep"
+    content_type: str = CONTENT_TYPE
+
+    @classmethod
+    def parse(cls, secret: object) -> "Credentials":
+        """Read a secret. Raises `NotConfigured` naming the key that is wrong."""
+        members = Document(secret, NotConfigured)
+        options = members.document("options")
+        credentials = cls(
+            username=members.text("username"),
+            password=members.text("password"),
+            host=_host(members),
+            scheme=members.choice("scheme", "https", "http"),
+            allowed_hosts=_allowed_hosts(members),
+            extend_key=options.choice("extend_key", "both", "rToken", "RenewalToken"),
+            null_renewal=options.choice("null_renewal", "keep", "drop"),
+            content_type=options.text("content_type", CONTENT_TYPE),
+        )
+        options.finish()
+        members.finish()
+        if not sendable(credentials.content_type):
+            raise options.wrong("content_type", "must be printable ASCII")
+        if credentials.scheme == "http" and not _is_loopback(credentials.host):
+            raise members.wrong("scheme", "http is for loopback hosts only")
+        return credentials
+
+    def base_url(self, host: str) -> str:
+        """Return where the API is at *host*: only loopback is ever called in clear."""
+        scheme = self.scheme if _is_loopback(host) else "https"
+        return f"{scheme}://{host}/API"
+
+    def allows(self, host: str) -> bool:
+        """Say whether credentials may be sent to *host*, as `normal` returns it."""
+        return host == self.host or any(
+            host.endswith(allowed) if allowed.startswith(".") else host == allowed
+            for allowed in self.allowed_hosts
+        )
+
+
+def normal(text: str) -> str:
+    """Return ``host[:port]`` in the one form that can be compared. Raises `ValueError`."""
+    return urls.join_host(*urls.split_host(text.strip()))
+
+
+def _is_loopback(host: str) -> bool:
+    return urls.is_loopback_host(urls.split_host(host)[0])
+
+
+def _host(members: Document) -> str:
+    try:
+        return normal(members.text("host"))
+    except ValueError:
+        raise members.wrong("host", "must be a host name, with a port if need be") from None
+
+
+def _allowed_hosts(members: Document) -> tuple[str, ...]:
+    try:
+        return tuple(map(_allowed, members.texts("allowed_hosts", ALLOWED_HOSTS)))
+    except ValueError:
+        raise members.wrong("allowed_hosts", "must be host names or .suffixes") from None
+
+
+def _allowed(text: str) -> str:
+    """Return a host, or a dot and the end of one; an end has no port, so the port is the usual."""
+    if not text.startswith("."):
+        return normal(text)
+    name, port = urls.split_host(text[1:])
+    if port is not None or ":" in name:
+        raise ValueError("has a port, or is no name")
+    return f".{name}"

@@ -1,0 +1,222 @@
+"""Vendorlink (ISPnext): a login that may lead to another host, and renewal by a single-use token.
+
+    POST /API/auth/login        u, p                         -> accessToken, renewalToken, hostname
+                                                             or hostname only: log in there
+    POST /API/auth/extendtoken  old token, renewal token     -> accessToken, renewalToken or null
+
+Documented at https://helpcenter.ispnext.com/hc/en-gb/articles/26245634683036 (lifetimes, single
+use) and https://vendorlink.zendesk.com/hc/nl/articles/360009375660 (the two answers to a login).
+"""
+
+import base64
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from token_broker.errors import CredentialRejected, UpstreamContractChanged
+from token_broker.exchange import Conversation, Exchange, Request, Response, sendable
+from token_broker.flows.requested import vendorlink as asked
+from token_broker.flows.vendorlink.credentials import Credentials, normal
+from token_broker.tokens import Token, Variant
+
+__all__ = [
+    "ALWAYS_SHARES",
+    "NAME",
+    "TOKEN_KINDS",
+    "Credentials",
+    "asked",
+    "exchange",
+    "is_shared",
+    "log_out",
+    "settle",
+]
+
+NAME = "vendorlink"
+ALWAYS_SHARES = True
+TOKEN_KINDS: tuple[str, ...] = ("login",)
+LIFETIME = 3600
+"""Seconds that an access token lives, where it does not tell: "60 minutes" (CONN article)."""
+
+LONGEST_LIFETIME = 86_400
+"""Seconds beyond which a token's own `exp` is not believed."""
+
+MOST_HOPS = 3
+"""How often a login may be sent on to another host."""
+
+REFUSALS = frozenset({400, 401, 403})
+"""Statuses of a failed login. None is documented; the vendor's clients see an empty 2xx body."""
+
+
+def settle(credentials: Credentials, variant: Variant) -> Variant:
+    """Return *variant*: the secret adds nothing to it."""
+    del credentials
+    return variant
+
+
+def is_shared(credentials: Credentials) -> bool:
+    """Say that callers share a token."""
+    del credentials
+    return True
+
+
+def exchange(
+    credentials: Credentials,
+    variant: Variant,
+    now: int,
+    kept: Token | None = None,
+) -> Exchange:
+    """Extend the token that is *kept* if its renewal token may still be used, else log in."""
+    del variant
+    if kept and kept.renewal and credentials.allows(kept.context["hostname"]):
+        extended = yield from extend(credentials, kept, now)
+        if extended:
+            return extended
+    return (yield from log_in(credentials, now))
+
+
+def extend(credentials: Credentials, kept: Token, now: int) -> Conversation[Token | None]:
+    """Trade the renewal token for a new access token; None where that fails in any way.
+
+    The access token may have expired: extending it then is the documented use.
+    """
+    host = kept.context["hostname"]
+    response: Response = yield Request(
+        "POST",
+        f"{credentials.base_url(host)}/auth/extendtoken",
+        "extend",
+        headers={"authorization": f"Bearer {kept.value}", "content-type": credentials.content_type},
+        json=dict.fromkeys(_renewal_keys(credentials), kept.renewal),
+    )
+    answer = response.json() if response.is_success else None
+    if not isinstance(answer, dict):
+        return None
+    value, renewal = answer.get("accessToken"), answer.get("renewalToken")
+    if not sendable(value) or not _is_renewal(renewal):
+        return None
+    if renewal is None and credentials.null_renewal == "keep":
+        renewal = kept.renewal
+    return _token(credentials, value, renewal, now, _context(answer, host, kept.context))
+
+
+def log_in(credentials: Credentials, now: int) -> Conversation[Token]:
+    """Log in, at the host that the answer names if it names another one."""
+    host, visited = credentials.host, [credentials.host]
+    while True:
+        response: Response = yield Request(
+            "POST",
+            f"{credentials.base_url(host)}/auth/login",
+            "login",
+            headers={"content-type": credentials.content_type},
+            json={"u": credentials.username, "p": credentials.password},
+            proves_credentials=True,
+        )
+        answer = _answered(response)
+        named = _named_host(credentials, answer, host)
+        if not _is_absent(answer.get("accessToken")):
+            return _logged_in(credentials, answer, named, now)
+        if named in visited:
+            raise UpstreamContractChanged("login: the hosts that it names lead in a circle")
+        if len(visited) > MOST_HOPS:
+            raise UpstreamContractChanged("login: it was sent on to too many hosts")
+        visited.append(named)
+        host = named
+
+
+def log_out(credentials: Credentials, token: Token) -> Exchange | None:
+    """Return None: the vendor documents no way to end a session."""
+    del credentials, token
+    return None
+
+
+def unverified_expiry(token: str) -> int | None:
+    """Return the second in the `exp` claim, if *token* is a JWT that can be read.
+
+    The vendor's own sample tokens do not decode, so that none does is no error; and the signature
+    is not ours to check.
+    """
+    try:
+        payload = token.split(".")[1]
+        claims = json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
+        expiry = claims["exp"]
+        return int(expiry) if type(expiry) in {int, float} else None
+    except (ValueError, LookupError, TypeError, OverflowError, RecursionError):
+        return None
+
+
+def _answered(response: Response) -> dict[str, Any]:
+    """Return the body of a login that was not refused."""
+    status = response.reached("login").readable("login").status
+    if status in REFUSALS:
+        raise CredentialRejected("login: refused", upstream_status=status)
+    if not response.is_success:
+        raise UpstreamContractChanged(f"login: unexpected status {status}", upstream_status=status)
+    if response.content.strip() in {b"", b"null"}:
+        raise CredentialRejected("login: refused with an empty answer", upstream_status=status)
+    answer = response.object("login")
+    if _is_absent(answer.get("accessToken")) and _is_absent(answer.get("hostname")):
+        raise CredentialRejected("login: refused without a token", upstream_status=status)
+    return answer
+
+
+def _is_absent(member: object) -> bool:
+    return member is None or member == ""
+
+
+def _named_host(credentials: Credentials, answer: Mapping[str, Any], called: str) -> str:
+    """Return the host that an answer names, which must be one that may be trusted."""
+    named = answer.get("hostname")
+    if _is_absent(named):
+        return called
+    try:
+        host = normal(named) if isinstance(named, str) else ""
+    except ValueError:
+        host = ""
+    if not host or not credentials.allows(host):
+        raise UpstreamContractChanged("login: it names a host that allowed_hosts does not allow")
+    return host
+
+
+def _logged_in(credentials: Credentials, answer: Mapping[str, Any], host: str, now: int) -> Token:
+    value, renewal = answer["accessToken"], answer.get("renewalToken")
+    if not sendable(value) or not _is_renewal(renewal):
+        raise UpstreamContractChanged("login: the tokens are no texts that can be sent")
+    return _token(credentials, value, renewal, now, _context(answer, host, {}))
+
+
+def _is_renewal(member: object) -> bool:
+    return member is None or isinstance(member, str)
+
+
+def _context(answer: Mapping[str, Any], host: str, before: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what callers are told; what an extension does not repeat stays as it was *before*."""
+    told = {"user_id": answer.get("userId"), "display_name": answer.get("displayName")}
+    known = {name: before.get(name) if value is None else value for name, value in told.items()}
+    return known | {"hostname": host}
+
+
+def _token(
+    credentials: Credentials,
+    value: str,
+    renewal: str | None,
+    now: int,
+    context: Mapping[str, Any],
+) -> Token:
+    expiry = unverified_expiry(value)
+    if expiry is None or not now < expiry <= now + LONGEST_LIFETIME:
+        # Neither past nor far ahead: rather this claim is wrong than what the vendor documents.
+        expiry = now + LIFETIME
+    return Token(
+        value=value,
+        headers={"Authorization": f"Bearer {value}"},
+        base_url=credentials.base_url(context["hostname"]),
+        issued_at=now,
+        expires_at=expiry,
+        context=context,
+        renewal=renewal or None,
+    )
+
+
+def _renewal_keys(credentials: Credentials) -> tuple[str, ...]:
+    """Return the names under which the renewal token is sent: old and new documents differ."""
+    both = ("rToken", "RenewalToken")
+    return both if credentials.extend_key == "both" else (credentials.extend_key,)

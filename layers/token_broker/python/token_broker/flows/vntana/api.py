@@ -1,0 +1,219 @@
+"""The requests that VNTANA's flow is made of."""
+
+import re
+from collections.abc import Mapping
+from contextlib import suppress
+from datetime import UTC, datetime
+from enum import Enum
+from typing import Any
+
+from token_broker.errors import (
+    CredentialRejected,
+    UpstreamContractChanged,
+    UpstreamRefused,
+    UpstreamUnavailable,
+)
+from token_broker.exchange import Request, Response, sendable
+from token_broker.flows.vntana.credentials import Credentials
+from token_broker.tokens import Token
+
+RATE_LIMIT = "API_RATE_LIMIT_EXCEEDED"
+RATE_LIMIT_SECONDS = 60
+"""How long to wait where a rate limit does not say; nothing is documented."""
+
+WAIT = frozenset({RATE_LIMIT, "INTERNAL_SERVER_ERROR", "BAD_GATEWAY"})
+"""Codes that ask to come again later, whatever the status: no 429 is documented."""
+
+WRONG_CREDENTIALS = frozenset({"BAD_CREDENTIALS", "UNAUTHORIZED"})
+SHUT_OUT = frozenset(
+    {"CLIENT_BLOCKED", "UNAUTHORIZED_IP", "SUBSCRIPTION_NOT_FOUND", "SUBSCRIPTION_SUSPENDED"}
+)
+"""Codes that say, whatever the status, that it is not the credentials."""
+
+DEAD_TOKEN = frozenset({"FORBIDDEN", "UNAUTHORIZED", "TOKEN_NOT_FOUND"})
+CODE = re.compile(r"[A-Z][A-Z0-9_]{1,63}")
+
+
+class Refusal(Enum):
+    """What a refused step may mean for the token it was sent with."""
+
+    BAD_CREDENTIALS = "the token is dead, or it is not the step for this role"
+    DEAD = "the token is dead"
+
+
+def has_failed(response: Response) -> bool:
+    """Say whether an answer is a failure: some come with status 200."""
+    body = response.json()
+    return not response.is_success or (isinstance(body, dict) and body.get("success") is False)
+
+
+def codes_of(response: Response) -> list[str]:
+    """Return the error codes of an answer: strings, or objects with a message or code."""
+    body = response.json()
+    errors = body.get("errors") if isinstance(body, dict) else None
+    codes: list[str] = []
+    for error in errors if isinstance(errors, list) else [errors]:
+        texts = [error.get("message"), error.get("code")] if isinstance(error, dict) else [error]
+        codes += [text for text in texts if isinstance(text, str) and CODE.fullmatch(text)]
+    return codes
+
+
+def refusal(response: Response) -> Refusal | None:
+    """Return what a refusal says about the token; None if it is none, or has another reason."""
+    if response.is_html:
+        return None
+    codes = set(codes_of(response))
+    if response.status >= 500 or codes & (WAIT | SHUT_OUT) or not has_failed(response):  # noqa: PLR2004 (HTTP's)
+        return None
+    if "BAD_CREDENTIALS" in codes:
+        return Refusal.BAD_CREDENTIALS
+    has_no_reason = response.status == 403 and not codes  # noqa: PLR2004 (HTTP's)
+    if response.status == 401 or codes & DEAD_TOKEN or has_no_reason:  # noqa: PLR2004 (HTTP's)
+        return Refusal.DEAD
+    return None
+
+
+def login_checked(response: Response) -> None:
+    """Raise what a login that failed means: both 401 and 403 are documented for a password."""
+    if has_failed(response) and not response.is_html and _rejects(response):
+        raise CredentialRejected(
+            "login: refused", upstream_status=response.status, upstream_code=_first(response)
+        )
+    checked(response, "login")
+
+
+def checked(response: Response, step: str) -> Response:
+    """Return *response* if it is a success as documented, else raise what it means."""
+    if not has_failed(response):
+        if response.content.strip():
+            response.object(step)
+        return response
+    codes = codes_of(response)
+    if WAIT & set(codes):
+        default = RATE_LIMIT_SECONDS if RATE_LIMIT in codes else None
+        raise UpstreamUnavailable(
+            f"{step}: told to wait",
+            retry_after=response.retry_after or default,
+            upstream_status=response.status,
+            upstream_code=_first(response),
+        )
+    response.reached(step).readable(step)
+    if codes or response.is_success or response.status in {401, 403}:
+        raise UpstreamRefused(
+            f"{step}: refused", upstream_status=response.status, upstream_code=_first(response)
+        )
+    raise UpstreamContractChanged(
+        f"{step}: unexpected status {response.status}", upstream_status=response.status
+    )
+
+
+def token_of(response: Response, step: str, *, in_body: bool) -> str:
+    """Return the token of an answer without ``Bearer``; the header wins over the body."""
+    found = response.headers.get("x-auth-token")
+    if not found and in_body:
+        answer = _answer(response)
+        found = answer.get("token") or _session(answer).get("accessToken")
+    text = found.strip() if isinstance(found, str) else ""
+    token = re.sub(r"^bearer(\s+|$)", "", text, flags=re.IGNORECASE)
+    if not sendable(token) or " " in token:
+        raise UpstreamContractChanged(f"{step}: the answer has no token (token_missing)")
+    return token
+
+
+def expiry_of(response: Response, now: int) -> int | None:
+    """Return the second in ``session.expiration``, if it is there, can be read and is to come.
+
+    VNTANA writes times without a zone and with up to six decimals.
+    """
+    text = _session(_answer(response)).get("expiration")
+    if not isinstance(text, str):
+        return None
+    with suppress(ValueError, OverflowError):
+        moment = datetime.fromisoformat(text.strip())
+        seconds = int((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp())
+        return seconds if seconds > now else None
+    return None
+
+
+def _rejects(response: Response) -> bool:
+    """Say whether a failed login blames the credentials, or nothing in particular."""
+    codes = set(codes_of(response))
+    if codes & (WAIT | SHUT_OUT):
+        return False
+    if codes & WRONG_CREDENTIALS or response.status == 401:  # noqa: PLR2004 (HTTP's)
+        return True
+    return not codes and (response.is_success or response.status == 403)  # noqa: PLR2004 (HTTP's)
+
+
+def _answer(response: Response) -> dict[str, Any]:
+    body = response.json()
+    answer = body.get("response") if isinstance(body, dict) else None
+    return answer if isinstance(answer, dict) else {}
+
+
+def _session(answer: dict[str, Any]) -> dict[str, Any]:
+    session = answer.get("session")
+    return session if isinstance(session, dict) else {}
+
+
+def _first(response: Response) -> str | None:
+    return next(iter(codes_of(response)), None)
+
+
+def login(credentials: Credentials) -> Request:
+    """Return the request that logs in, by password or by key."""
+    call = "login/token" if "personal-access-token" in credentials.login else "login"
+    return Request(
+        "POST",
+        f"{credentials.base_url}/v1/auth/{call}",
+        "login",
+        headers={"content-type": "application/json"},
+        json=dict(credentials.login),
+        proves_credentials=True,
+    )
+
+
+def list_organizations(credentials: Credentials, token: str) -> Request:
+    """Return the request that lists the account's organizations."""
+    url = f"{credentials.base_url}/v1/organizations"
+    return Request("GET", url, "list organizations", headers=_signed(token))
+
+
+def list_workspaces(credentials: Credentials, token: str) -> Request:
+    """Return the request that lists an organization's workspaces, which the API calls clients."""
+    url = f"{credentials.base_url}/v1/clients/client-organizations"
+    return Request("GET", url, "list workspaces", headers=_signed(token))
+
+
+def enter_organization(credentials: Credentials, token: str, organization: str) -> Request:
+    """Return the request for an organization's token, by the *token* of a login."""
+    named = {"organizationuuid": organization}
+    return _refresh(credentials, "enter organization", _signed(token) | named)
+
+
+def enter_workspace(
+    credentials: Credentials, token: str, organization: str, workspace: str
+) -> Request:
+    """Return the request for a workspace's token, by the *token* of its organization.
+
+    VNTANA's own demo (viewer-demo, internal/platform.js) sends *only* the workspace's uuid.
+    """
+    named = {"organizationuuid": organization, "clientuuid": workspace}
+    if credentials.workspace_headers == "client":
+        del named["organizationuuid"]
+    return _refresh(credentials, "enter workspace", _signed(token) | named)
+
+
+def log_out(token: Token) -> Request:
+    """Return the request that ends the session of *token*, at the host that it is of."""
+    url = f"{token.base_url}/v1/auth/logout"
+    return Request("POST", url, "logout", headers=_signed(token.value))
+
+
+def _refresh(credentials: Credentials, step: str, headers: Mapping[str, str]) -> Request:
+    url = f"{credentials.base_url}/v1/auth/refresh-token"
+    return Request(credentials.refresh_method, url, step, headers=headers)
+
+
+def _signed(token: str) -> dict[str, str]:
+    return {"x-auth-token": f"Bearer {token}"}

@@ -1,0 +1,66 @@
+"""What the secret of a VNTANA connection holds."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from token_broker.document import Document
+from token_broker.errors import NotConfigured
+from token_broker.transport import urls
+
+BASE_URL = "https://api-platform.vntana.com"
+
+LIFETIME = 86_400
+"""Seconds that a token is kept for: far less than the 30 days of the help centre."""
+
+LONGEST_LIFETIME = 30 * 86_400
+"""Seconds that no token outlives, whatever the secret says."""
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """A login, what it is for, and the switches for what VNTANA's documents contradict."""
+
+    login: Mapping[str, str] = field(repr=False)
+    """The body of the login: e-mail and password, or the authentication key."""
+    organization: str | None = None
+    workspace: str | None = None
+    base_url: str = BASE_URL
+    refresh_method: str = "POST"
+    workspace_headers: str = "both"
+    token_from_body: bool = False
+    lifetime: int = LIFETIME
+
+    @classmethod
+    def parse(cls, secret: object) -> "Credentials":
+        """Read a secret. Raises `NotConfigured` naming the key that is wrong."""
+        members = Document(secret, NotConfigured)
+        options = members.document("options")
+        base_url = members.text("base_url", BASE_URL)
+        credentials = cls(
+            login=_login(members),
+            organization=members.optional_text("organization"),
+            workspace=members.optional_text("workspace"),
+            base_url=urls.base_url(base_url, "base_url", without="/v1"),
+            refresh_method=options.choice("refresh_method", "POST", "GET"),
+            workspace_headers=options.choice("workspace_headers", "both", "client"),
+            token_from_body=options.boolean("token_from_body", default=False),
+            lifetime=min(options.seconds("lifetime", LIFETIME) or LIFETIME, LONGEST_LIFETIME),
+        )
+        options.finish()
+        members.finish()
+        return credentials
+
+
+def _login(members: Document) -> dict[str, str]:
+    """Return the body of the login; a secret holds one of the two kinds."""
+    key = members.optional_text("personal_access_token")
+    email, password = members.optional_text("email"), members.optional_text("password")
+    if key and (email or password):
+        raise members.wrong("personal_access_token", "two kinds of login: remove it, or the other")
+    if key:
+        return {"personal-access-token": key}
+    if not email and not password:
+        raise members.wrong("personal_access_token", "is missing, and so are email and password")
+    if not email or not password:
+        raise members.wrong("password" if email else "email", "is missing")
+    return {"email": email, "password": password}

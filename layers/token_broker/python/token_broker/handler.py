@@ -1,0 +1,216 @@
+"""From an event to an answer: what each function of the application is made of.
+
+A request of API Gateway is answered by an HTTP response, a direct invocation by the answer itself;
+a failure is a problem (RFC 9457) in the one and, raised, the error's type in the other.
+"""
+
+import json
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol
+
+from token_broker import events
+from token_broker.aws import clients
+from token_broker.broker import Answer, Broker, Call
+from token_broker.dependencies import Tools
+from token_broker.errors import BrokerError, Internal
+from token_broker.events import Order
+from token_broker.moments import iso
+from token_broker.telemetry import Telemetry
+
+ANSWER_SECONDS = 0.5
+"""Kept back of an invocation's time for the runtime to take the answer."""
+
+Event = Mapping[str, Any]
+
+
+class Context(Protocol):
+    """What is used of Lambda's context object."""
+
+    @property
+    def aws_request_id(self) -> str:
+        """The id under which the log tells of this invocation."""
+
+    @property
+    def invoked_function_arn(self) -> str:
+        """The function's ARN, with the alias by which it was called."""
+
+    def get_remaining_time_in_millis(self) -> int:
+        """Return how long this invocation may still take."""
+
+
+class Service:
+    """One flow's function: reads events, lets the broker work, and tells what came of it."""
+
+    def __init__(
+        self,
+        broker: Broker,
+        telemetry: Telemetry,
+        prefix: str,
+        heard: Callable[[str], None] = lambda _: None,
+    ) -> None:
+        self._broker = broker
+        self._telemetry = telemetry
+        self._prefix = prefix
+        self._heard = heard
+        self._is_cold = True
+
+    @property
+    def tools(self) -> Tools:
+        """What the broker works with."""
+        return self._broker.tools
+
+    def use(self, tools: Tools) -> None:
+        """Work with other *tools* from now on: with another clock, in a test."""
+        self._broker = Broker(tools)
+
+    def __call__(self, event: Any, context: Context) -> Any:
+        """Answer *event*; raise what a direct invocation is to see as its error's type."""
+        self._heard(context.invoked_function_arn)
+        if self._is_cold:
+            self._is_cold = False
+            self._telemetry.note("cold start")
+        is_http = isinstance(event, Mapping) and events.is_http(event)
+        try:
+            answer = self._guarded(event, context, is_http=is_http)
+        except BrokerError as error:
+            self._telemetry.note(
+                "failure",
+                code=error.code,
+                detail=error.detail,
+                **({"upstream_message": words} if (words := error.upstream_message) else {}),
+                caller=events.caller(event, context.invoked_function_arn),
+                request_id=context.aws_request_id,
+            )
+            failure = http_problem(error) if is_http else named(error)
+        else:
+            return http_response(200, answer) if is_http else answer
+        # Not inside the handler: the error, with all its frames know, would be the context.
+        if isinstance(failure, Exception):
+            raise failure
+        return failure
+
+    def _guarded(self, event: Any, context: Context, *, is_http: bool) -> dict[str, Any]:
+        """Carry out *event*; whatever is raised that is no `BrokerError` is a defect."""
+        began = self.tools.clock.monotonic()
+        try:
+            order = self._order(event, context.invoked_function_arn, is_http=is_http)
+            left = context.get_remaining_time_in_millis() / 1000 - ANSWER_SECONDS
+            with clients.until(left):
+                return self._carry_out(order, began, began + left, context.aws_request_id)
+        except BrokerError:
+            raise
+        except Exception as error:  # noqa: BLE001 (the only place: a defect is logged, not shown)
+            self._telemetry.defect(error, context.aws_request_id)
+            request = context.aws_request_id
+            raise Internal(f"a defect; see the log of request {request}") from None
+
+    def _order(self, event: Any, invoked: str, *, is_http: bool) -> Order:
+        if is_http:
+            return events.http_order(event, self.tools.flow.NAME)
+        if isinstance(event, Mapping) and events.is_rotation(event):
+            from token_broker.events import rotation_order  # noqa: PLC0415 (off the hit path)
+
+            return rotation_order(event, self._prefix)
+        return events.direct_order(event, invoked)
+
+    def _carry_out(
+        self, order: Order, began: float, deadline: float, request_id: str
+    ) -> dict[str, Any]:
+        if order.action == "token":
+            answer = self._broker.token(self._call(order, deadline))
+            self._audit(order, answer, began, request_id)
+            return told(order, self.tools.flow.NAME, answer)
+        from token_broker.actions import act  # noqa: PLC0415 (off the hit path)
+
+        outcome = Internal.code
+        try:
+            done = act(self.tools, order, deadline)
+            outcome = "success"
+        except BrokerError as error:
+            outcome = error.code
+            raise
+        finally:
+            self._telemetry.note(
+                "action",
+                action=order.action,
+                connection=order.connection,
+                caller=order.caller,
+                outcome=outcome,
+                milliseconds=round((self.tools.clock.monotonic() - began) * 1000, 1),
+                request_id=request_id,
+            )
+        return done
+
+    def _call(self, order: Order, deadline: float) -> Call:
+        body = order.body
+        min_ttl = body.seconds("min_ttl", least=0)
+        rejected = events.fingerprint(body)
+        force = body.boolean("force", default=False)
+        asked = self.tools.flow.asked(body)
+        body.finish()
+        return Call(order.connection, asked, deadline, min_ttl, rejected, force)
+
+    def _audit(self, order: Order, answer: Answer, began: float, request_id: str) -> None:
+        """Write who was given what, by the token's fingerprint."""
+        item = answer.item
+        self._telemetry.note(
+            "hand-out",
+            connection=order.connection,
+            variant=item.variant,
+            generation=item.generation,
+            fingerprint=item.fingerprint,
+            source=answer.source,
+            stale=answer.stale,
+            caller=order.caller,
+            milliseconds=round((self.tools.clock.monotonic() - began) * 1000, 1),
+            token_age=self.tools.clock.now() - item.issued_at,
+            request_id=request_id,
+        )
+
+
+def told(order: Order, flow: str, answer: Answer) -> dict[str, Any]:
+    """Return what a caller gets to see of *answer*: everything it needs to call the vendor."""
+    item, token = answer.item, answer.token
+    url = {"url": token.url} if token.url else {}
+    return {
+        "flow": flow,
+        "connection": order.connection,
+        "headers": dict(token.headers),
+        "base_url": token.base_url,
+        **url,
+        "expires_at": iso(item.expires_at),
+        "refresh_after": iso(item.refresh_at),
+        "fingerprint": item.fingerprint,
+        "generation": item.generation,
+        "source": answer.source,
+        "stale": answer.stale,
+        "context": dict(token.context),
+    }
+
+
+def http_response(status: int, body: Mapping[str, Any]) -> dict[str, Any]:
+    """Return *body* as API Gateway wants a response; none is ever to be stored on the way."""
+    kind = "application/json" if status < 400 else "application/problem+json"  # noqa: PLR2004 (HTTP's)
+    return {
+        "statusCode": status,
+        "headers": {"content-type": kind, "cache-control": "no-store"},
+        "body": json.dumps(body),
+        "isBase64Encoded": False,
+    }
+
+
+def http_problem(error: BrokerError) -> dict[str, Any]:
+    """Return *error* as a response."""
+    response = http_response(error.status, error.problem())
+    if error.retry_after is not None:
+        response["headers"]["retry-after"] = str(error.retry_after)
+    return response
+
+
+def named(error: BrokerError) -> Exception:
+    """Return an exception of the error's name whose message is the problem, as JSON.
+
+    Lambda tells an invoker the class's name, so that Step Functions can catch it by that.
+    """
+    kind: type[Exception] = type(type(error).__name__, (Exception,), {})
+    return kind(json.dumps(error.problem()))

@@ -1,0 +1,266 @@
+"""What no caller waits for: renewal in time, rotation; and forgetting, and telling the state."""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any
+
+from token_broker.broker import NUDGE_SECONDS
+from token_broker.dependencies import Tools
+from token_broker.errors import (
+    BrokerError,
+    NotConfigured,
+    RefreshInProgress,
+    StoreUnavailable,
+    UnknownConnection,
+)
+from token_broker.exchange import Request, Response, run
+from token_broker.item import Item, State, next_step, state
+from token_broker.moments import iso
+from token_broker.refresh.refresher import COMMIT_SECONDS, Errand, Wish
+from token_broker.tokens import ONLY
+
+FAREWELL_SECONDS = 3.0
+"""How long a vendor is given to end a session that is thrown away in any case."""
+
+LEAST_STATUS_SECONDS = 1.0
+LEAST_FORGET_SECONDS = 1.0
+"""With less time than this left, no further item is looked at, or dropped."""
+
+MOST_RENEWED = 100
+"""Tokens that a rotation makes anew, each by an invocation of its own."""
+
+MOST_DROPPED = 50
+"""Tokens that one invocation drops."""
+
+PASSING = (StoreUnavailable, RefreshInProgress, NotConfigured)
+"""What may be over when the platform tries again: AWS refuses, or another has the lease."""
+
+
+class Upkeep:
+    """The operations on all variants of one connection."""
+
+    def __init__(self, tools: Tools, connection: str, deadline: float) -> None:
+        self._tools = tools
+        self._connection = connection
+        self._deadline = deadline
+        self._partition = f"{tools.flow.NAME}#{connection}"
+
+    def renew(self, key: str, version: str | None = None) -> int:
+        """Renew the variant *key* if it is due; return how many were.
+
+        With *version* it is due while it was made with another one than the current one. That the
+        vendor refuses is noted, not raised: its answer is kept. What AWS or a lease interrupts is
+        raised then, for the platform to try again.
+        """
+        item = self._tools.store.read(self._partition, key)
+        now = self._tools.clock.now()
+        if version is None:
+            wish = Wish(newer_than=item.generation)
+            return self._renew(self._errand(), item, wish) if is_due(item, now) else 0
+        errand = self._errand(version)
+        wish = Wish(version=errand.read_secret().version)
+        if not self._is_token(item) or not is_of_another(item, now, wish.version):
+            return 0
+        return self._renew(errand, item, wish, raises=PASSING)
+
+    def renew_all(self) -> int:
+        """Start the renewal of each variant that is due, and whose renewal no caller started."""
+        now = self._tools.clock.now()
+        due = [item for item in self._tokens() if is_due(item, now) and now >= item.nudged_until]
+        until = now + NUDGE_SECONDS
+        return self._start([i for i in due[:MOST_RENEWED] if self._tools.store.nudge(i, until)])
+
+    def rotate(self, version: str | None = None) -> int:
+        """Have every token that lives made anew with the current version of the secret.
+
+        Each by an invocation of its own, what others are made from first; return how many were
+        started. *version* is the one that an event names. The oldest beyond `MOST_RENEWED` are
+        dropped, which is left to others as well: they are made again when they are asked for.
+        """
+        current = self._errand(version).read_secret().version
+        gate = self._tools.store.read(self._partition, ONLY)
+        if gate.raw:
+            self._tools.store.notice(gate, current)
+        now = self._tools.clock.now()
+        old = [item for item in self._tokens() if is_of_another(item, now, current)]
+        kinds = self._tools.flow.TOKEN_KINDS
+        old.sort(key=lambda item: (kinds.index(item.kind or ""), -item.issued_at))
+        started = self._start(old[:MOST_RENEWED], version=current)
+        rest = [item.variant for item in old[MOST_RENEWED:]]
+        for first in range(0, len(rest), MOST_DROPPED):
+            payload = {"connection": self._connection, "drop": rest[first : first + MOST_DROPPED]}
+            self._tools.invoke({"action": "rotate", "version": current} | payload)
+        return started
+
+    def drop(self, keys: Sequence[str], version: str | None = None) -> int:
+        """Drop the tokens of these variants that are of another version than the current one."""
+        current = self._errand(version).read_secret().version
+        now = self._tools.clock.now()
+        items = self._tools.store.read_all(self._partition, *keys)
+        old = [item for item in items if is_of_another(item, now, current)]
+        for item in old:
+            self._tools.store.drop(item)
+        return len(old)
+
+    def forget(self) -> dict[str, Any]:
+        """End the sessions and drop the tokens, failures and latches; return how many tokens.
+
+        ``complete`` is false where the time did not suffice for all: the next call goes on.
+        """
+        forgotten = 0
+        listing = self._in_time(LEAST_FORGET_SECONDS)
+        for item in listing:
+            self._tools.store.forget(item)
+            if self._is_token(item):
+                # Only then: what is in the table lives, as another token may be made from it.
+                self._say_farewell(item)
+                forgotten += 1
+            if item.variant == ONLY and item.failure and item.is_latched(None):
+                version = item.failure.secret_version
+                self._errand().announce("Connection Recovered", version or "")
+        self._tools.memory.drop(self._partition)
+        self._tools.looks.pop(self._connection, None)
+        return {"forgotten": forgotten, "complete": listing.is_complete}
+
+    def status(self) -> dict[str, Any]:
+        """Return the state of each variant. Never a token."""
+        version = self._tools.secrets.version(self._connection)
+        if version is None:
+            raise UnknownConnection(f"there is no secret for connection {self._connection}")
+        gate = self._tools.store.read(self._partition, ONLY)
+        now = self._tools.clock.now()
+        listing = self._in_time(LEAST_STATUS_SECONDS)
+        return {
+            "flow": self._tools.flow.NAME,
+            "connection": self._connection,
+            "secret_version": version,
+            "variants": [entry(i, gate, now, version) for i in listing if self._is_shown(i)],
+            "complete": listing.is_complete,
+        }
+
+    def _in_time(self, seconds: float) -> "Listing":
+        """Return the items of the connection, for as long as *seconds* are left after each."""
+
+        def is_time_left() -> bool:
+            return self._deadline - self._tools.clock.monotonic() >= seconds
+
+        return Listing(self._tools.store.list(self._partition), is_time_left)
+
+    def _errand(self, noticed: str | None = None) -> Errand:
+        return Errand(self._tools, self._connection, self._deadline, noticed)
+
+    def _tokens(self) -> list[Item]:
+        return [item for item in self._tools.store.list(self._partition) if self._is_token(item)]
+
+    def _is_token(self, item: Item) -> bool:
+        return item.token is not None and item.kind in self._tools.flow.TOKEN_KINDS
+
+    def _is_shown(self, item: Item) -> bool:
+        """Say whether *item* tells an operator something: a token, or why there is none."""
+        return self._is_token(item) or item.failure is not None
+
+    def _start(self, items: list[Item], **told: str) -> int:
+        """Have each of *items* renewed by an invocation of its own; return how many.
+
+        None of those starts another: Lambda ends a chain of invocations after sixteen.
+        """
+        for item in items:
+            payload = {"connection": self._connection, "variant": item.variant}
+            self._tools.invoke({"action": "renew"} | payload | told)
+        return len(items)
+
+    def _renew(
+        self, errand: Errand, item: Item, wish: Wish, raises: tuple[type[BrokerError], ...] = ()
+    ) -> int:
+        variant = self._tools.sealer.open_variant(item)
+        if variant is None:
+            return 0
+        try:
+            if not errand.is_shared():
+                self._tools.store.drop(item)
+                return 0
+            errand.obtain(variant, wish)
+        except raises:
+            raise
+        except BrokerError as error:
+            self._tools.note(
+                "unrenewed",
+                variant=item.variant,
+                code=error.code,
+                upstream_message=error.upstream_message,
+            )
+            return 0
+        return 1
+
+    def _say_farewell(self, item: Item) -> None:
+        """End the session of a token upstream; that it fails changes nothing."""
+        now = self._tools.clock.now()
+        if self._deadline - self._tools.clock.monotonic() < COMMIT_SECONDS + FAREWELL_SECONDS:
+            return
+        try:
+            token = self._tools.sealer.open_token(item) if item.is_live(now) else None
+            secret = self._tools.secrets.current(self._connection)
+            credentials = self._tools.flow.Credentials.parse(secret.content)
+            farewell = self._tools.flow.log_out(credentials, token) if token else None
+            if farewell:
+                run(farewell, self._send)
+        except BrokerError as error:
+            self._tools.note("farewell", variant=item.variant, code=error.code)
+
+    def _send(self, request: Request) -> Response:
+        return self._tools.send(request, FAREWELL_SECONDS)
+
+
+class Listing:
+    """Items one after the other, for as long as there is time; says whether it came to the end."""
+
+    def __init__(self, items: Iterable[Item], is_time_left: Callable[[], bool]) -> None:
+        self._items = items
+        self._is_time_left = is_time_left
+        self.is_complete = False
+
+    def __iter__(self) -> Iterator[Item]:
+        for item in self._items:
+            if not self._is_time_left():
+                return
+            yield item
+        self.is_complete = True
+
+
+def is_due(item: Item, now: int) -> bool:
+    """Say whether a token that still lives is to be renewed; an event may be delivered twice."""
+    if state(item, now, 0) is State.DEAD or item.is_leased(now):
+        return False
+    return not item.failure.is_backing_off(now) if item.failure else now >= item.refresh_at
+
+
+def is_of_another(item: Item, now: int, version: str | None) -> bool:
+    """Say whether a token that lives, or that could not be renewed, is of another version."""
+    return item.secret_version != version and (item.is_live(now) or item.failure is not None)
+
+
+def entry(item: Item, gate: Item, now: int, version: str) -> dict[str, Any]:
+    """Return what an operator is told of one variant."""
+    failure = item.failure
+    following, because = next_step(item, gate, now, version)
+    return {
+        "variant": item.variant,
+        "state": state(item, now, version=version).value,
+        "generation": item.generation,
+        "fingerprint": item.fingerprint,
+        "issued_at": iso(item.issued_at),
+        "expires_at": iso(item.expires_at),
+        "refresh_after": iso(item.refresh_at),
+        "context": item.told(),
+        "failure": {
+            "code": failure.code,
+            "since": iso(failure.since),
+            "count": failure.count,
+            "retry_at": iso(failure.retry_at),
+        }
+        if failure
+        else None,
+        "latched": gate.is_latched(version),
+        "renewing": item.is_leased(now) or now < item.nudged_until <= now + NUDGE_SECONDS,
+        "next": following.value,
+        "because": because,
+    }

@@ -1,0 +1,229 @@
+"""The gate of a connection: no version of a secret that was rejected is tried again.
+
+A version is unknown, accepted, suspect or rejected. While it is unknown, only the holder of the
+gate's lease may log in with it: so a wrong password costs one login, however many variants are
+wanted. So it is while it is suspect: accepted, then rejected once. `item.verdict` decides which.
+The gate is the connection's item ``-``. Where that is the only variant, its own lease is enough.
+"""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, NamedTuple
+
+from token_broker.errors import BrokerError, CredentialLatched, CredentialRejected
+from token_broker.item import SECOND_LOOK, Failure, Item, Verdict, verdict
+from token_broker.moments import iso
+from token_broker.tokens import ONLY
+
+if TYPE_CHECKING:
+    from token_broker.refresh.refresher import Errand
+
+
+ACCEPT_PAUSE_SECONDS = 0.1
+"""How long to wait before what was not kept of an accepted version is written again."""
+
+
+class Judged(NamedTuple):
+    """What a rejection means, and the lease of the variant as it is now."""
+
+    verdict: Verdict
+    lease: Item
+    was_accepted: bool
+    """Whether the version had been accepted before."""
+
+
+class Gate:
+    """What one errand knows of its connection's gate, and its lease if it holds that."""
+
+    def __init__(self, errand: "Errand") -> None:
+        self._errand = errand
+        self._lease: Item | None = None
+        self._admitted: str | None = None
+        self._accepted: str | None = None
+        self._rejected: dict[str, None] = {}
+
+    def has_rejected(self, version: str) -> bool:
+        """Say whether this errand itself met the rejection of *version*."""
+        return version in self._rejected
+
+    def knows_rejected(self, lease: Item, version: str) -> bool:
+        """Say whether *version* was rejected, by all that is known."""
+        gate = lease if lease.variant == ONLY else self._read()
+        is_latched = gate.is_latched(version) or lease.is_latched(version)
+        return is_latched or self.has_rejected(version)
+
+    def check(self, own: Item, version: str) -> None:
+        """Raise `CredentialLatched` if *version* was rejected. *own* may be the gate itself.
+
+        Not if an event told of another one, which this process has not seen yet; and that it was
+        rejected for one variant alone counts only until another one proves it.
+        """
+        gate = own if own.variant == ONLY else self._read()
+        noticed = gate.noticed_version
+        is_latched = gate.is_latched(version) or own.is_latched(version)
+        if is_latched and noticed not in (None, version):
+            version = self._errand.look_again().version
+        for item in (gate, own):
+            if item.is_latched(version) and (item is gate or not gate.has_accepted(version)):
+                raise latched(item)
+
+    def admit(self, lease: Item, version: str) -> None:
+        """Return when *version* may be tried by the holder of a variant's *lease*.
+
+        Raises `CredentialLatched`, `RefreshInProgress` while another one tries it, and
+        `CredentialRejected` while it is too early for a second try.
+        """
+        if self._admitted == version:
+            return
+        if lease.variant == ONLY:
+            self.check(lease, version)
+            self._refuse_early(lease, version)
+        else:
+            self._enter(version)
+        self._admitted = version
+
+    def accept(self, version: str) -> None:
+        """Keep that *version* works, if that was not known.
+
+        It only tells what is so: that it cannot be kept, even when it is tried again, costs nobody
+        a token. `settle` tries once more.
+        """
+        self._accepted = version
+        self.settle()
+        if self._lease:
+            self._errand.tools.clock.sleep(ACCEPT_PAUSE_SECONDS)
+            self.settle()
+
+    def settle(self) -> None:
+        """Keep what `accept` could not, if there is any."""
+        if not self._lease or not self._accepted:
+            return
+        try:
+            self._errand.tools.store.accept(self._lease, self._accepted)
+        except BrokerError as error:
+            self._errand.tools.note("unreleased", code=error.code, variant=ONLY)
+            return
+        lease, self._lease = self._lease, None
+        if lease.is_latched(None):
+            self._errand.announce("Connection Recovered", self._accepted)
+
+    def reject(self, lease: Item, version: str, failure: Failure, *, is_certain: bool) -> Judged:
+        """Keep what the rejection of *version* means, before anything else is tried."""
+
+        def decide(gate: Item) -> Verdict:
+            now = self._errand.tools.clock.now()
+            return verdict(gate, version, lease.variant, now, is_certain=is_certain)
+
+        judged = self._judge(lease, version, failure, decide)
+        if judged.verdict is not Verdict.BLAME_VARIANT:
+            self._rejected[version] = None
+        return judged
+
+    def reject_previous(self, lease: Item, version: str, failure: Failure) -> Item:
+        """Keep that *version*, the secret's previous one, is not worth another try."""
+        self._rejected[version] = None
+        return self._judge(lease, version, failure, lambda _: Verdict.LATCH).lease
+
+    def _judge(
+        self, lease: Item, version: str, failure: Failure, decide: Callable[[Item], Verdict]
+    ) -> Judged:
+        """Decide by the gate as it is, whoever else writes just now, and keep it there."""
+        held = lease if lease.variant == ONLY else self._lease
+        gate = held or self._read()
+        while True:
+            found, was_accepted = decide(gate), gate.has_accepted(version)
+            if found is Verdict.BLAME_VARIANT:
+                self.release()
+                return Judged(found, lease, was_accepted)
+            is_held = held is not None and gate.lease_owner == held.lease_owner
+            written = self._write(gate, found, failure, version, lease, is_held=is_held)
+            if written:
+                break
+            gate = self._read()
+        self._lease = self._admitted = None
+        if found is Verdict.LATCH:
+            self._errand.announce("Connection Latched", version)
+        if found is Verdict.REFUSE_VARIANT:
+            is_held = lease.lease_owner is not None
+            own = self._write(lease, Verdict.LATCH, failure, version, lease, is_held=is_held)
+            return Judged(found, own or lease, was_accepted)
+        is_own = lease.variant == ONLY and is_held
+        return Judged(found, written if is_own else lease, was_accepted)
+
+    def _write(
+        self,
+        item: Item,
+        found: Verdict,
+        failure: Failure,
+        version: str,
+        lease: Item,
+        *,
+        is_held: bool,
+    ) -> Item | None:
+        return self._errand.tools.store.judge(
+            item,
+            found,
+            failure,
+            version,
+            variant=lease.variant,
+            now=self._errand.tools.clock.now(),
+            is_held=is_held,
+            ends_lease=is_held and item.variant != lease.variant,
+        )
+
+    def release(self) -> None:
+        """End the gate's lease, with nothing learnt unless `accept` was."""
+        self.settle()
+        if self._lease:
+            lease, self._lease = self._lease, None
+            self._errand.tools.store.fail(lease, None, renewal=None)
+
+    def _refuse_early(self, gate: Item, version: str) -> None:
+        """Raise what the upstream said of a suspect *version*, until it may be tried once more."""
+        now = self._errand.tools.clock.now()
+        if gate.is_suspect(version) and gate.is_too_early(now):
+            self._rejected[version] = None
+            raise suspected(gate, now)
+
+    def _enter(self, version: str) -> None:
+        polls = 0
+        while True:
+            gate = self._read()
+            if gate.is_latched(version):
+                raise latched(gate)
+            if gate.has_accepted(version) and not gate.is_suspect(version):
+                return
+            self._refuse_early(gate, version)
+            if gate.is_leased(self._errand.tools.clock.now()):
+                self._errand.wait(gate, polls)
+                polls += 1
+            else:
+                if gate.damaged:
+                    self._errand.tools.note("damaged", variant=ONLY, attributes=list(gate.damaged))
+                self._lease, self._accepted = self._errand.take(gate), None
+                if self._lease:
+                    return
+
+    def _read(self) -> Item:
+        return self._errand.tools.store.read(self._errand.partition, ONLY)
+
+
+def suspected(gate: Item, now: int) -> CredentialRejected:
+    """Return the error that says that *gate* waits before a second try."""
+    return CredentialRejected(
+        "this version of the secret worked before, and was rejected: it is tried once more",
+        retry_after=max(1, gate.suspect_at + SECOND_LOOK - now),
+        upstream_status=gate.failure.upstream_status if gate.failure else None,
+        upstream_code=gate.failure.upstream_code if gate.failure else None,
+    )
+
+
+def latched(gate: Item) -> CredentialLatched:
+    """Return the error that says since when *gate* is closed."""
+    since = gate.failure.since if gate.failure else 0
+    return CredentialLatched(
+        f"this version of the secret was rejected at {iso(since)}, and is not tried again:"
+        " set a new one, or DELETE to try this one once more",
+        upstream_status=gate.failure.upstream_status if gate.failure else None,
+        upstream_code=gate.failure.upstream_code if gate.failure else None,
+        upstream_message=gate.failure.upstream_message if gate.failure else None,
+    )

@@ -1,0 +1,202 @@
+"""The one place that talks HTTP to the vendors.
+
+Each request has one total deadline and one attempt. Redirects are answers like others, cookies are
+forgotten, nothing of the environment (proxies, ``~/.netrc``) is heeded, and no text of a library
+gets into an error: it would hold the URL, or a header.
+"""
+
+import re
+import zlib
+from contextlib import closing, suppress
+from http.cookiejar import DefaultCookiePolicy
+from time import monotonic, time
+
+import requests
+from requests.adapters import HTTPAdapter
+from requests.structures import CaseInsensitiveDict
+from requests.utils import DEFAULT_CA_BUNDLE_PATH
+from urllib3 import PoolManager
+from urllib3.response import BaseHTTPResponse
+
+from token_broker.errors import (
+    UpstreamContractChanged,
+    UpstreamError,
+    UpstreamRefused,
+    UpstreamUnavailable,
+)
+from token_broker.exchange import Request, Response
+from token_broker.transport.deadline import Ended, Forbidden, Journey, Resolve, journey, resolve
+from token_broker.transport.sockets import Pool, TlsPool, tls
+from token_broker.transport.urls import split_url
+
+LARGEST_BODY = 1 << 20
+"""Bytes of an answer, compressed or not: a login's has some hundred."""
+
+_COMPRESSED = {"gzip", "x-gzip", "deflate"}
+
+
+class Unreadable(Exception):
+    """A body that is too large, or wrapped in what nobody asked for. The text is our own."""
+
+
+def content(raw: BaseHTTPResponse) -> bytes:
+    """Return the body of *raw*. Raises `Unreadable`."""
+    body = b""
+    while chunk := raw.read(LARGEST_BODY + 1 - len(body), decode_content=False):
+        body = _bounded(body + chunk)
+    return _decompressed(body, raw.headers.get("content-encoding", "identity").lower())
+
+
+def _decompressed(body: bytes, encoding: str) -> bytes:
+    """Undo the compression of a server that does not heed ``accept-encoding``."""
+    if encoding == "identity" or not body:
+        return body
+    if encoding not in _COMPRESSED:
+        raise Unreadable("the answer is in an encoding that was not asked for")
+    inflate = zlib.decompressobj(wbits=zlib.MAX_WBITS | 32)  # 32: gzip and zlib alike
+    with suppress(zlib.error):
+        plain = _bounded(inflate.decompress(body, LARGEST_BODY + 1))
+        if inflate.eof:
+            return plain
+    raise Unreadable("the answer cannot be decompressed")
+
+
+def _bounded(body: bytes) -> bytes:
+    if len(body) > LARGEST_BODY:
+        raise Unreadable("the answer is too large")
+    return body
+
+
+IDLE_SECONDS = 3.0
+"""For how long a connection is kept for the next request.
+
+Long enough for the steps of one exchange. A vendor closes an idle connection after a time of its
+own choice, and a frozen function does not hear of it; what is sent into such a connection may or
+may not have been processed, so it cannot be sent again. So none is old when it is used.
+"""
+
+_HEADERS = {
+    "user-agent": "token-broker",
+    "accept": "*/*",
+    "accept-encoding": "identity",  # there is nothing to gain, and bombs to lose
+    "connection": "keep-alive",
+}
+_FOLD = re.compile(r"[\r\n\0]+[ \t]*")
+
+
+class Transport:
+    """Sends requests over connections that are kept alive between the steps of an exchange.
+
+    A host of *internal_hosts* may lead to private addresses. *ca_file* holds the authorities to
+    trust instead of the public ones.
+    """
+
+    def __init__(
+        self,
+        internal_hosts: frozenset[str] = frozenset(),
+        *,
+        connect_seconds: float = 3.0,
+        resolve: Resolve = resolve,
+        ca_file: str | None = None,
+    ) -> None:
+        self._internal_hosts = internal_hosts
+        self._connect_seconds = connect_seconds
+        self._resolve = resolve
+        self._session = _Session(ca_file or DEFAULT_CA_BUNDLE_PATH)
+        self._used_at = 0.0
+
+    def send(self, request: Request, seconds: float) -> Response:
+        """Send *request*, once, and return whatever comes back within *seconds*, good or bad.
+
+        Raises `UpstreamUnavailable` if nothing does, `UpstreamContractChanged` for an answer that
+        cannot be read, and `UpstreamRefused` if the host leads into a network of our own.
+        """
+        way = Journey(
+            monotonic() + seconds, self._connect_seconds, self._resolve, self._internal_hosts
+        )
+        body, back = request.body, journey.set(way)
+        try:
+            return self._sent(request, body, way)
+        except Exception as error:  # noqa: BLE001 (whatever it is, its text is not ours)
+            failure = _failure(request.step, error, way)
+        finally:
+            journey.reset(back)
+            self._used_at = time()
+        # Not inside the handler: the library's error, with all it knows, would be its context.
+        raise failure
+
+    def close(self) -> None:
+        """Close the connections that are kept."""
+        self._session.close()
+
+    def _sent(self, request: Request, body: bytes, way: Journey) -> Response:
+        _check(request.url)
+        if not 0 <= time() - self._used_at <= IDLE_SECONDS:
+            self.close()
+        headers = {"content-type": "application/json"} if body else {}
+        answer = self._session.request(
+            request.method,
+            request.url,
+            headers=headers | dict(request.headers),
+            data=body,
+            timeout=way.left,
+            allow_redirects=False,
+            stream=True,
+        )
+        with closing(answer):
+            return Response(answer.status_code, _headers(answer), content(answer.raw))
+
+
+class _Session(requests.Session):
+    """Without cookies, and without an eye for redirects: even to refuse one, it reads the body."""
+
+    def __init__(self, ca_file: str) -> None:
+        super().__init__()
+        self.trust_env = False
+        self.headers = CaseInsensitiveDict(_HEADERS)
+        self.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
+        adapter = _Adapter(ca_file)
+        self.mount("http://", adapter)
+        self.mount("https://", adapter)
+
+    def get_redirect_target(self, _: requests.Response) -> None:
+        return None
+
+
+class _Adapter(HTTPAdapter):
+    """Makes connections of our own sockets."""
+
+    def __init__(self, ca_file: str) -> None:
+        self._tls = tls(ca_file)
+        super().__init__()
+
+    def init_poolmanager(self, *_: object, **__: object) -> None:
+        self.poolmanager = PoolManager(ssl_context=self._tls)
+        self.poolmanager.pool_classes_by_scheme = {"http": Pool, "https": TlsPool}
+
+    def cert_verify(self, *_: object) -> None:
+        """Leave it to the context: this would load all authorities anew for each connection."""
+
+
+def _check(url: str) -> None:
+    try:
+        split_url(url)
+    except ValueError as error:
+        raise Forbidden(f"its address {error}") from None
+
+
+def _headers(answer: requests.Response) -> dict[str, str]:
+    """Return the headers, a folded one in one line, so that its value can be sent on."""
+    return {name.lower(): _FOLD.sub(" ", value) for name, value in answer.headers.items()}
+
+
+def _failure(step: str, error: Exception, way: Journey) -> UpstreamError:
+    """Say in words of our own what happened."""
+    if isinstance(error, Forbidden):
+        return UpstreamRefused(f"{step}: {error}")
+    if isinstance(error, Unreadable):
+        return UpstreamContractChanged(f"{step}: {error}")
+    if way.is_over:
+        return UpstreamUnavailable(f"{step}: timed out")
+    words = error if isinstance(error, Ended) else "the connection broke off"
+    return UpstreamUnavailable(f"{step}: {words}")

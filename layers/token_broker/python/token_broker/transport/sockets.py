@@ -1,0 +1,126 @@
+"""Sockets that keep to the deadline of a journey, and urllib3's connections made of them.
+
+A timeout of `requests` is counted anew with every byte, and each line of a header is read by
+itself, so a server that drips passes it. Here every single operation on a socket is given what is
+left of the whole journey.
+"""
+
+import logging
+import socket
+import ssl
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any
+
+from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
+from urllib3.response import HTTPResponse
+
+from token_broker.transport.deadline import Ended, journey
+
+# urllib3 warns of a head that it cannot read, and quotes it, whatever the level: there are tokens.
+logging.getLogger("urllib3.connection").addFilter(lambda _: False)
+
+
+class _Socket(socket.socket):
+    """Whose every operation ends with the journey. `http.client` uses just these two."""
+
+    has_ended = False
+    """The other side has closed, and everything that it said before is read."""
+
+    def recv_into(self, *args: Any) -> int:
+        self.settimeout(journey.get().left)
+        count = super().recv_into(*args)
+        self.has_ended |= count == 0
+        return count
+
+    def sendall(self, *args: Any) -> None:
+        self.settimeout(journey.get().left)
+        super().sendall(*args)
+
+
+class _TlsSocket(ssl.SSLSocket):
+    """The same under TLS, where `sendall` is made of `send`, and a handshake comes first."""
+
+    has_ended = False
+
+    def recv_into(self, *args: Any) -> int:
+        self.settimeout(journey.get().left)
+        count = super().recv_into(*args)
+        self.has_ended |= count == 0
+        return count
+
+    def send(self, *args: Any) -> int:
+        self.settimeout(journey.get().left)
+        return super().send(*args)
+
+    def do_handshake(self, *args: Any) -> None:
+        try:
+            self.settimeout(journey.get().left)
+            return super().do_handshake(*args)
+        except ssl.SSLCertVerificationError:
+            words = "its TLS certificate is not accepted"
+        except (ssl.SSLError, Ended):
+            words = "TLS could not be agreed on"
+        self.close()  # for anything but an OSError, the standard library would leave it open
+        raise Ended(words)
+
+
+def tls(ca_file: str) -> ssl.SSLContext:
+    """Return what verifies servers by the authorities in *ca_file*."""
+    context = ssl.create_default_context(cafile=ca_file)
+    context.sslsocket_class = _TlsSocket
+    return context
+
+
+class _Connection(HTTPConnection):
+    def _new_conn(self) -> socket.socket:
+        return _connected(self.host, self.port)
+
+    def getresponse(self) -> HTTPResponse:  # type: ignore[override]  # urllib3 itself returns its own
+        return _with_whole_head(self.sock, super().getresponse)
+
+
+class _TlsConnection(HTTPSConnection):
+    def _new_conn(self) -> socket.socket:
+        return _connected(self.host, self.port or 443)
+
+    def getresponse(self) -> HTTPResponse:  # type: ignore[override]  # urllib3 itself returns its own
+        return _with_whole_head(self.sock, super().getresponse)
+
+
+def _connected(host: str, port: int) -> socket.socket:
+    """Connect to the first of the host's addresses that takes the connection."""
+    for address in journey.get().addresses(host):
+        sock = _Socket(socket.AF_INET6 if ":" in address else socket.AF_INET)
+        with suppress(OSError):
+            sock.settimeout(journey.get().left_to_connect)
+            sock.connect((address, port))
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            return sock
+        sock.close()
+    raise Ended("could not connect")
+
+
+def _with_whole_head(sock: Any, read: Callable[[], HTTPResponse]) -> HTTPResponse:
+    """Refuse an answer that ends in its headers: the last of them may be half a token.
+
+    `http.client` takes the end of the connection for the end of the head.
+    """
+    answer = read()
+    if sock.has_ended:
+        answer.close()
+        raise Ended("the connection broke off")
+    return answer
+
+
+class Pool(HTTPConnectionPool):
+    """urllib3's connections to one host, over the sockets of this module."""
+
+    ConnectionCls = _Connection
+
+
+class TlsPool(HTTPSConnectionPool):
+    """The same over TLS."""
+
+    ConnectionCls = _TlsConnection
