@@ -14,7 +14,7 @@ GUIDED ?= --guided
 PYTHON313 ?= $(shell for python in python3.13 $(HOME)/.pyenv/versions/3.13.*/bin/python3.13; do \
 	"$$python" -c 'import sys; print(sys.executable)' 2>/dev/null && break; done)
 # Modules every branch of which unit tests have to take: the flows, and the decisions.
-WHOLE := */vntana*.py,*/vendorlink*.py,*/editor*.py,*/item.py,*/exchange.py,*/errors.py,*/document.py,*/variants.py
+WHOLE := */token_broker/flows/*,*/item.py,*/exchange.py,*/errors.py,*/document.py,*/tokens.py
 DYNALITE := .tools/dynalite/.ready
 SAM := .tools/sam/bin/sam
 SAM_READY := .tools/sam/.ready

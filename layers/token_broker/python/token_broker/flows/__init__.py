@@ -21,7 +21,7 @@ class _Later:
         self.asked = asked
 
     def __getattr__(self, name: str) -> Any:
-        return getattr(import_module(f"token_broker.{self.NAME}"), name)
+        return getattr(import_module(f"token_broker.flows.{self.NAME}.flow"), name)
 
 
 vntana = cast("Flow", _Later("vntana", requested.vntana))
