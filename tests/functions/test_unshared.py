@@ -33,6 +33,7 @@ def test_a_token_that_was_shared_is_dropped_and_no_other_made(
     world.call(
         "editor", connection, action=action, **({"variant": key} if action == "renew" else {})
     )
+    world.carry_out("editor")
     assert kept(world, connection) == []
     assert world.steps("editor") == []
     world.service("editor").tools.memory.clear()
