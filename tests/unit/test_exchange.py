@@ -232,3 +232,9 @@ def test_an_error_of_the_network_is_not_for_the_flow_to_handle() -> None:
 
     with pytest.raises(UpstreamUnavailable):
         run(two_steps(), down, lambda _: TOKEN)
+
+
+@pytest.mark.parametrize("number", [b"NaN", b"Infinity", b"-Infinity", b'{"a": [NaN]}'])
+def test_a_number_that_is_no_json_is_not_read(number: bytes) -> None:
+    """Python reads it; JSON does not have it."""
+    assert Response(200, {}, number).json() is None

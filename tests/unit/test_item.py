@@ -25,6 +25,7 @@ from token_broker.item import (
     Verdict,
     default_min_ttl,
     lease_end,
+    longest_min_ttl,
     may_force,
     next_failure,
     next_step,
@@ -531,3 +532,17 @@ def test_a_token_of_another_version_of_the_secret_is_aging() -> None:
     """Its renewal is to be made with the new one, however young it is."""
     assert state(FRESH, NOW, version="v1") is State.FRESH
     assert state(FRESH, NOW, version="v2") is State.AGING
+
+
+@pytest.mark.parametrize(
+    ("ago", "is_early"), [(0, True), (59, True), (60, False), (-60, True), (-61, False)]
+)
+def test_a_suspect_version_is_tried_once_more_after_a_minute(ago: int, is_early: bool) -> None:
+    """And no clock that is wrong by more makes it wait for longer."""
+    gate = replace(EMPTY, suspect_version="v1", suspect_at=NOW - ago)
+    assert gate.is_too_early(NOW) is is_early
+
+
+@pytest.mark.parametrize(("lifetime", "longest"), [(3600, 3570), (100, 90), (5, 5), (0, 0)])
+def test_a_new_token_surely_meets_this_min_ttl(lifetime: int, longest: int) -> None:
+    assert longest_min_ttl(lifetime) == longest
