@@ -83,6 +83,7 @@ def test_a_version_that_was_accepted_latches_when_it_is_rejected_twice(
     first = world.http(flow, connection)
     assert_problem(first, "credential_rejected", 502)
     logins = len(world.steps(flow)) - sent
+    assert {f["count"] for f in failures(world, flow, connection)} == {1}
     for body in ({}, {"force": True}, {"min_ttl": 60}):
         response = world.http(flow, connection, body)
         assert_problem(response, "credential_rejected", 502)
@@ -221,3 +222,9 @@ def test_a_token_that_is_being_replaced_is_handed_out_as_stale(world: World) -> 
     world.service("vendorlink").tools.memory.clear()
     answer = world.call("vendorlink", connection)
     assert (answer["source"], answer["stale"]) == ("table", True)
+
+
+def failures(world: World, flow: str, connection: str) -> list[dict[str, Any]]:
+    """Return what an operator is told of the failures of a connection."""
+    rows = world.call(flow, connection, action="status")["variants"]
+    return [row["failure"] for row in rows if row["failure"]]

@@ -63,6 +63,7 @@ class Attempt:
         self._variant = variant
         self._may_renew = self._was_ready = found.renewal == "ready"
         self._was_in_doubt = found.is_in_doubt(self._tools.clock.now())
+        self._failed_before = lease.failure
         self._is_leased = lease.lease_owner is not None
         self._has_sent = False
         self._is_proven = False
@@ -346,7 +347,8 @@ class Attempt:
 
     def _failure(self, error: BrokerError) -> Failure:
         return next_failure(
-            self._lease,
+            # Of this attempt, nothing counts twice, though a rejection is written before its end.
+            replace(self._lease, failure=self._failed_before),
             self._tools.clock.now(),
             code=error.code,
             detail=error.detail,
