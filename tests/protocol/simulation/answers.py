@@ -1,32 +1,46 @@
 """What callers are told: each answer is judged, and each error must have a reason."""
 
 from calendar import timegm
+from collections.abc import Mapping
+from math import inf
 from time import strptime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from tests.protocol.simulation.invocations import Invocation
+from tests.protocol.simulation.excuses import (
+    ENDING,
+    KNOWN_FOR,
+    LATCHED,
+    REFUSED,
+    WAITING,
+    clocks_apart,
+)
+from tests.protocol.simulation.invocations import TIMEOUT, Invocation
+from tests.protocol.simulation.origins import ROLES_SECONDS
+from tests.protocol.simulation.plans import HARMLESS, FaultKind
 from token_broker.document import Document
 from token_broker.errors import InvalidRequest
-from token_broker.item_codec import item_of
 
 if TYPE_CHECKING:
-    from tests.protocol.simulation.judge import Judge
+    from tests.protocol.simulation.judge import Judge, Made
 
 PATIENCE_SECONDS = 1.4
 """What the broker keeps back for itself covers this much standing still."""
 
-KNOWN_FOR = 61
-"""Seconds for which a process may still go by what it read."""
+CLOSE_SECONDS = 35
+"""A lifetime less than this above what is wanted may be too short: exchanges take a while."""
 
-CREDENTIAL_CODES = frozenset({"credential_rejected", "credential_latched"})
-EXCUSED_CODES = frozenset(
-    {"upstream_unavailable", "refresh_in_progress", "store_unavailable", "too_many_requests"}
+ONCE: frozenset[FaultKind] = frozenset({"refused", "denied", "lost"})
+"""What may become of one call to AWS, with no process that dies."""
+
+BAD_CODES = frozenset(
+    {"invalid_request", "upstream_refused", "credential_rejected", "upstream_contract_changed"}
 )
+"""What a call may be told that asks for what there is not."""
 
 
 def check_answer(judge: "Judge", invocation: Invocation) -> None:
     """Judge how an invocation ended."""
-    is_hindered = invocation.stood >= PATIENCE_SECONDS or invocation.was_refused
+    is_hindered = invocation.stood >= PATIENCE_SECONDS or invocation.refused_by
     if invocation.end == "timed out" and not is_hindered:
         judge.violate("answers", f"{invocation.name} does not answer in time")
     if invocation.end == "failed":
@@ -38,17 +52,67 @@ def check_answer(judge: "Judge", invocation: Invocation) -> None:
 
 
 def check_error(judge: "Judge", invocation: Invocation) -> None:
-    """Each error is documented, and something in the plan is its reason."""
+    """I13, I17: each error is documented, its end is known, and it has a reason that holds."""
+    code, detail = invocation.answer["code"], invocation.answer.get("detail")
+    is_own = code == "not_configured" and invocation.is_denied
+    if code in ENDING and not is_own and "retry_after" not in invocation.answer:
+        judge.violate("I13", f"{invocation.name} is not told when it ends: {code} ({detail})")
+    if code in LATCHED and not invocation.is_hindered and has_logged_in(judge, invocation):
+        judge.violate("I13", f"{invocation.name} logs in and gets no token: {code}")
+    if is_unpaid(judge, invocation):
+        judge.violate("I13", f"{invocation.name} made a token and gets none: {code} ({detail})")
+    judge.forgetting.check_error(invocation)
+    if is_asked_for(judge, invocation) or judge.excuses.excuses(invocation):
+        return
+    judge.violate("errors", f"{invocation.name} fails for no reason: {code} ({detail})")
+
+
+def is_asked_for(judge: "Judge", invocation: Invocation) -> bool:
+    """Say whether an error is what an invocation asked for: too much, or what there is not."""
     code = invocation.answer["code"]
-    is_on_demand = not invocation.is_plain and code == "too_many_requests"
-    has_bad = any(c.refused for c in judge.credentials.values())
-    is_fine = is_on_demand or (code in CREDENTIAL_CODES and has_bad)
-    is_fine |= code in EXCUSED_CODES and not judge.plan.is_calm
-    # Whatever was earned a moment ago was worth nothing any more.
-    is_fine |= code == "upstream_refused" and judge.revoked_at > 0
-    if not is_fine:
-        detail = invocation.answer.get("detail")
-        judge.violate("errors", f"{invocation.name} fails for no reason: {code} ({detail})")
+    if invocation.is_bad:
+        return code in BAD_CODES
+    if "repeats" in judge.plan.modes and judge.doubted and code in WAITING | REFUSED:
+        return True  # there is no other token than the one that was reported
+    # What is kept and lives, tells how long tokens live; what is dead, does not.
+    is_known = invocation.had_until > -CLOSE_SECONDS
+    known = min(judge.plan.lifetime, judge.lifetime) if is_known else judge.lifetime
+    margin = CLOSE_SECONDS + clocks_apart(judge.plan)
+    if "repeats" in judge.plan.modes:
+        margin += judge.plan.lifetime / 2
+    is_long = int(invocation.event.get("min_ttl", 0)) > known - margin
+    has_made = any(made.maker is invocation for made in judge.made.values())
+    is_exact = not any(judge.plan.offsets) and invocation.had_until > CLOSE_SECONDS
+    if code == "invalid_request" and is_long and has_made and is_exact:
+        text = f"{invocation.name} replaced a live token for a min_ttl that no token has"
+        judge.violate("I17", text)
+    return bool(code == "invalid_request" and is_long)
+
+
+def has_logged_in(judge: "Judge", invocation: Invocation) -> bool:
+    """Say whether the vendor took one of the versions that an invocation tried."""
+    return any(
+        sent.credential in judge.valid and sent.is_answered and not invocation.is_bad
+        for sent in invocation.sent
+    )
+
+
+def is_unpaid(judge: "Judge", invocation: Invocation) -> bool:
+    """Say whether one call to AWS that failed kept the caller from the token that it made."""
+    faults = [fault for fault in invocation.met if fault.kind not in HARMLESS]
+    is_one = len(faults) == 1 and faults[0].kind in ONCE and not invocation.refused_by
+    is_key = not faults and invocation.refused_by == {"key"}
+    if invocation.action != "token" or not (is_one or is_key):
+        return False
+    min_ttl = invocation.event.get("min_ttl", 0)
+    return any(
+        made.maker is invocation
+        and made.key in wanted_by(judge, invocation, made)
+        and (is_key or made.step < faults[0].step)
+        and judge.vendor.ends_at(made.token) - judge.scheduler.now > min_ttl + CLOSE_SECONDS
+        and not judge.vendor.is_ended(made.token)
+        for made in judge.made.values()
+    )
 
 
 def check_min_ttl(judge: "Judge", invocation: Invocation) -> None:
@@ -70,34 +134,78 @@ def check_variant(judge: "Judge", invocation: Invocation) -> None:
     if made is None or made.token not in " ".join(invocation.answer["headers"].values()):
         judge.violate("I8", f"{invocation.name} gets a token that the vendor never made")
         return
+    versions = judge.origins.of_token(made.token) or ()
+    bases = frozenset[str]().union(*(judge.vendor.bases(judge.settings[v]) for v in versions))
+    if invocation.answer["base_url"] not in bases:
+        judge.violate("I12", f"{invocation.name} is sent elsewhere with {sorted(versions)}'s token")
     invocation.was_dead = judge.vendor.is_ended(made.token)
     invocation.was_begun = judge.is_begun(made.key)
-    wanted = {
-        judge.vendor.wanted(body_of(invocation), is_other=is_other)
-        for is_other in defaults_for(judge, invocation, made.at)
-    }
+    wanted = wanted_by(judge, invocation, made)
     if made.key not in wanted:
         judge.violate("I8", f"{invocation.name} gets a token of another variant")
-    if invocation.answer["fingerprint"] == invocation.event.get("rejected"):
-        judge.violate("I9", f"{invocation.name} gets the token that it reports")
+    if invocation.is_bad:
+        judge.violate("I17", f"{invocation.name} gets a token for what there is not")
+    check_report(judge, invocation, made)
+    name = invocation.answer["fingerprint"]
+    kept_at = max(judge.kept.get(name, made.at), judge.made_again.get(name, 0.0))
+    judge.forgetting.check_answer(invocation, kept_at)
+    check_own(judge, invocation, made)
+    check_fresh(judge, invocation, made)
+
+
+def check_report(judge: "Judge", invocation: Invocation, made: "Made") -> None:
+    """I14: who reports a token gets neither that nor an older one."""
+    reported = judge.made.get(invocation.event.get("rejected", ""))
+    if reported is made:
+        judge.violate("I14", f"{invocation.name} gets the token that it reports")
+    marked_at = judge.marked.get(invocation.answer["fingerprint"], inf)
+    is_known = invocation.answer["source"] == "table" or invocation.begun > marked_at + KNOWN_FOR
+    again_at = judge.made_again.get(invocation.answer["fingerprint"], 0.0)
+    if marked_at < invocation.begun and is_known and again_at < marked_at:
+        judge.violate("I9", f"{invocation.name} gets a token that was marked as rejected before")
+    if reported and reported.key == made.key and made.number < reported.number:
+        judge.violate("I14", f"{invocation.name} gets an older token than it reports")
+
+
+def check_own(judge: "Judge", invocation: Invocation, made: "Made") -> None:
+    """A token that is not to be shared is its caller's own.
+
+    One of before may be handed out, as long as no event told of the change: I11 sees to that.
+    """
+    versions = judge.origins.of_token(made.token) or ()
+    is_again = judge.made_again.get(invocation.answer["fingerprint"], 0.0) >= invocation.begun
+    is_own = made.maker is invocation or is_again
+    if not is_own and all(judge.is_unshared(version) for version in versions):
+        judge.violate("reuse", f"{invocation.name} gets the token of {made.maker.name}")
+
+
+def check_fresh(judge: "Judge", invocation: Invocation, made: "Made") -> None:
+    """I4: a token that a process ended which then died, is not called fresh once that is over."""
+    is_from_table = invocation.answer["source"] == "table" and not invocation.answer["stale"]
+    if not (is_from_table and invocation.was_dead):
+        return
+    later = [m for m in judge.made.values() if m.key == made.key and m.number > made.number]
+    if later and later[0].maker.is_dead and later[0].at < invocation.begun - TIMEOUT:
+        judge.violate("I4", f"{invocation.name} gets a token as fresh that was ended long before")
 
 
 def check_path(judge: "Judge", invocation: Invocation) -> None:
     """I5: nobody waits for the renewal of a token that is still valid."""
     has_waited = invocation.slept or invocation.sent
+    if judge.is_unshared(next(reversed(judge.settings), None)):
+        return
     if has_waited and invocation.had_live and invocation.had_live == live_item(judge, invocation):
         judge.violate("I5", f"{invocation.name} waits though there is a token that would do")
 
 
 def live_item(judge: "Judge", invocation: Invocation) -> str:
     """Return the fingerprint that is kept for a call, if it will do as long as that takes."""
-    body = Document(body_of(invocation), InvalidRequest)
+    body = Document(body_of(judge, invocation.event), InvalidRequest)
     key = judge.vendor.flow.asked(body).key
-    item = item_of(judge.partition, key, judge.table.get((judge.partition, key)))
+    item = judge.item(key)
     version = item.secret_version
     if item.target:
-        record = judge.table.get((judge.partition, item.target))
-        item = item_of(judge.partition, item.target, record)
+        item = judge.item(item.target)
     if item.secret_version != version:
         return ""  # what leads to it may have to be looked up anew
     latest = int(judge.scheduler.now + invocation.offset) + 21
@@ -105,21 +213,24 @@ def live_item(judge: "Judge", invocation: Invocation) -> str:
     return item.fingerprint or "" if is_good else ""
 
 
-def body_of(invocation: Invocation) -> dict[str, object]:
+def body_of(judge: "Judge", event: Mapping[str, Any]) -> dict[str, Any]:
     """Return what a call says of the variant it wants."""
-    names = ("organization", "workspace", "parameters")
-    return {name: invocation.event[name] for name in names if name in invocation.event}
+    names = {name for body in judge.vendor.bodies for name in body}
+    return {name: event[name] for name in event if name in names}
 
 
-def defaults_for(judge: "Judge", invocation: Invocation, made_at: float) -> set[bool]:
-    """Return which defaults an answer may go by: those that were replaced, only for a while.
+def wanted_by(judge: "Judge", invocation: Invocation, made: "Made") -> set[str]:
+    """Return the variants of which a token may be that an invocation is given.
 
-    Until the next exchange, where no event told of it; by what a process remembers; and while no
-    newer version of the secret is known to work.
+    What the secret said, and which roles there were, may be of a while ago: until the next
+    exchange, where no event told of a change; by what a process remembers; and while no newer
+    version of the secret is known to work.
     """
-    ends = [begins for begins, _ in judge.defaults[1:]] + [judge.scheduler.now]
+    since = min(invocation.begun - KNOWN_FOR, made.maker.begun)
+    versions = list(judge.settings) if judge.recorded else judge.versions_since(since)
+    body, roles_since = body_of(judge, invocation.event), made.at - ROLES_SECONDS
     return {
-        is_other
-        for (_, is_other), end in zip(judge.defaults, ends, strict=True)
-        if end > invocation.begun - KNOWN_FOR or made_at < end or judge.recorded
+        key
+        for version in versions
+        for key in judge.vendor.wanted(body, judge.settings[version], roles_since)
     }

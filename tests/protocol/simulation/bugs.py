@@ -6,8 +6,9 @@ from dataclasses import dataclass
 
 from tests.protocol.simulation import fleet, rewrites, substitutes
 from tests.protocol.simulation.rewrites import Substitutes
-from token_broker import broker
+from token_broker import broker, item
 from token_broker.item import Item
+from token_broker.maintenance import Upkeep
 from token_broker.refresh import refresher
 from token_broker.refresh.credential_gate import Gate
 
@@ -101,5 +102,15 @@ BUGS = (
     Bug("min-ttl-ignored", "min_ttl", lambda: {(Item, "min_ttl"): zero}),
     Bug("expired-served", "what ended is not handed out", substitutes.always_live),
     Bug("unelected", "one caller starts a renewal", rewrites.unelected),
+    Bug(
+        "report-ignored",
+        "what was reported is handed out to none",
+        lambda: {(Item, "is_rejected"): property(no)},
+    ),
+    Bug("dropped-early", "an item stays for as long as it is needed", substitutes.dropped_early),
+    Bug("no-backoff", "what failed waits", lambda: {(item, "patience"): zero}),
+    Bug("version-ignored", "one version makes it all", substitutes.version_ignored),
+    Bug("rotation-quiet", "an event has all renewed", lambda: {(Upkeep, "_start"): zero}),
+    Bug("latch-left", "DELETE lifts a latch", rewrites.writes(rewrites.latch_left)),
     Bug("renewed-inline", "renewal is off the caller's path", substitutes.renewed_inline),
 )

@@ -54,14 +54,13 @@ def found_in(seeds: range) -> list[Finding]:
 
 
 def hunted(name: str) -> Hunt:
-    """Look for a planted bug until it is found."""
+    """Look for a planted bug until it is found: by a seed that finds nothing without it."""
     bug = next(bug for bug in BUGS if bug.name == name)
-    runs = 0
-    for finding in find(range(MOST_SEEDS), bug):
-        runs += 1
-        if finding:
-            return Hunt(name, runs, finding)
-    return Hunt(name, runs, None)
+    for seed in range(MOST_SEEDS):
+        (finding,) = find([seed], bug)
+        if finding and not found_in(range(seed, seed + 1)):
+            return Hunt(name, seed + 1, finding)
+    return Hunt(name, MOST_SEEDS, None)
 
 
 def run_seeds(seeds: range) -> list[Finding]:

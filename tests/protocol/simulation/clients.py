@@ -44,7 +44,14 @@ class DynamoDB:
     def query(self, **request: Any) -> dict[str, Any]:
         """Return the items of a partition."""
         connection = request["ExpressionAttributeValues"][":connection"]["S"]
-        return self._wire.carry("table", "Query", lambda: {"Items": self._table.query(connection)})
+        start = request.get("ExclusiveStartKey", {"variant": {"S": ""}})["variant"]["S"]
+
+        def effect() -> dict[str, Any]:
+            items, last = self._table.query(connection, start)
+            key = {"connection": {"S": connection}, "variant": {"S": last}}
+            return {"Items": items} | ({"LastEvaluatedKey": key} if last else {})
+
+        return self._wire.carry("table", "Query", effect)
 
     def update_item(self, **request: Any) -> dict[str, Any]:
         """Change an item."""
@@ -120,23 +127,28 @@ class Secrets:
         return version
 
     def get_secret_value(self, **request: Any) -> dict[str, Any]:
-        """Return a version by its stage."""
-        place = {"AWSCURRENT": -1, "AWSPREVIOUS": -2}[request["VersionStage"]]
-        what = f"GetSecretValue {request['VersionStage']}"
-        return self._wire.carry("secrets", what, lambda: self._value(place))
+        """Return a version by its id, or by its stage."""
+        named = request.get("VersionId") or request.get("VersionStage", "AWSCURRENT")
+        return self._wire.carry("secrets", f"GetSecretValue {named}", lambda: self._value(named))
 
     def describe_secret(self, **request: Any) -> dict[str, Any]:
         """Return the stages of the versions."""
         del request
         return self._wire.carry("secrets", "DescribeSecret", self._stages)
 
-    def _value(self, place: int) -> dict[str, Any]:
-        if len(self.versions) < -place:
+    def _value(self, named: str) -> dict[str, Any]:
+        staged = {"AWSCURRENT": self.versions[-1:], "AWSPREVIOUS": self.versions[-2:-1]}
+        found = staged.get(named, [one for one in self.versions if one.id == named])
+        if not found:
             raise client_error("ResourceNotFoundException", "GetSecretValue")
-        version = self.versions[place]
+        (version,) = found
+        reader = self._wire.acting
+        if reader:
+            reader.read.append(version.id)
         return {
             "SecretString": json.dumps(version.content),
             "VersionId": version.id,
+            "VersionStages": self._stages()["VersionIdsToStages"].get(version.id, []),
             "CreatedDate": datetime.fromtimestamp(version.created_at, UTC),
         }
 

@@ -46,15 +46,23 @@ def visit_of(dice: Random, name: str, at: float, body: Mapping[str, Any], lifeti
     is_cold = dice.random() < 0.4
     reported = None
     kind = dice.random()
-    if kind < 0.05:
-        event = {"connection": "acme", "action": dice.choice(("forget", "status", "renew"))}
+    if kind < 0.06:
+        event = operation_of(dice, body)
     elif kind < 0.12:
         event["force"] = True
     elif kind < 0.2:
-        event["min_ttl"] = int(lifetime * dice.uniform(0, 0.6))
+        event["min_ttl"] = int(lifetime * dice.choice((0.6, 1.1)) * dice.random())
     elif kind < 0.35 and name > "a":
         reported = chr(dice.randint(max(ord("a"), ord(name) - 4), ord(name) - 1))
     return Visit(name, at, event, reported, is_cold)
+
+
+def operation_of(dice: Random, body: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what an operator or a schedule asks for."""
+    action = dice.choice(("forget", "forget", "status", "renew", "rotate", "warm"))
+    if action == "warm":
+        return {"action": action, "calls": [{"connection": "acme", **body}]}
+    return {"connection": "acme", "action": action}
 
 
 def visits_at(times: Sequence[float], body: Mapping[str, Any]) -> tuple[Visit, ...]:

@@ -1,20 +1,24 @@
-"""The editor's token service, with one application."""
+"""The editor's token service, with two applications."""
 
 from collections.abc import Callable, Mapping, Sequence
 from random import Random
 from typing import Any
 
 from tests.protocol.simulation.plans import Plan
-from tests.protocol.simulation.vendor import member, no_sleep
+from tests.protocol.simulation.settings import Setting
+from tests.protocol.simulation.vendor import members, no_sleep
 from token_broker.dependencies import Flow
 from token_broker.exchange import Request, Response
 from token_broker.flows.editor import flow as editor
 from token_broker.tokens import Variant
 from token_broker_fakes.editor import EditorModes, FakeEditor
 
+REPEATS = "repeats"
+"""A mode that is the run's own: the same parameters get the same token for half of its life."""
+
 
 class Editor:
-    """One application, whose key opens editors for one set of parameters each."""
+    """Two applications, whose keys open editors for one set of parameters each."""
 
     flow: Flow = editor
     bodies: Sequence[Mapping[str, Any]] = (
@@ -22,44 +26,90 @@ class Editor:
         {"parameters": {"userId": "one"}},
         {"parameters": {"userId": "two", "file": "b.dwg"}},
     )
+    bad_bodies: Sequence[Mapping[str, Any]] = (
+        {"parameters": {"userId": "three", "auth": "another's"}},
+        {"parameters": {"userId": ""}},
+    )
 
     def __init__(self, plan: Plan, clock: Callable[[], float]) -> None:
-        modes = EditorModes(lifetime=plan.lifetime, **plan.modes)
+        own = {name: value for name, value in plan.modes.items() if name != REPEATS}
+        modes = EditorModes(lifetime=plan.lifetime, **own)
+        self._is_repeating = REPEATS in plan.modes
+        self._repeated: dict[str, Response] = {}
+        self._passwords = ["", ""]
         self.fake = FakeEditor({}, modes, clock=clock, rng=Random(plan.seed), sleep=no_sleep)
 
     def answer(self, request: Request) -> Response:
-        return self.fake(request)
+        if not self._is_repeating or request.step != "generate":
+            return self.fake(request)
+        place = f"{self.credential(request)} {self.key(request)}"
+        known = self._repeated.get(place)
+        (token,) = self.tokens(known) if known else [""]
+        opening = self.fake.openings.get(token)
+        is_young = opening and opening.expires_at - self.fake.now > self.fake.modes.lifetime / 2
+        if known and opening and is_young and not opening.end:
+            return known
+        self._repeated[place] = response = self.fake(request)
+        if not response.is_success:
+            del self._repeated[place]
+        return response
 
-    def secret(self, password: str, *, is_other: bool) -> dict[str, Any]:
+    def secret(self, setting: Setting) -> dict[str, Any]:
         return {
-            "api_key": password,
-            "editor_url": "https://editor.example.com/",
-            "parameters": self._defaults(is_other=is_other),
+            "api_key": f"{setting.user}/{setting.password}",
+            "editor_url": f"https://editor{setting.host}.test/",
+            "token_url": f"https://tokens{setting.host}.test",
+            "parameters": self._defaults(setting),
+            "options": {"reuse": setting.is_shared},
         }
 
-    def set_password(self, password: str) -> None:
-        self.fake.keys.clear()
-        self.fake.keys[password] = "application"
+    def hosts(self, setting: Setting) -> frozenset[str]:
+        return frozenset({f"tokens{setting.host}.test"})
+
+    def bases(self, setting: Setting) -> frozenset[str]:
+        return frozenset({f"https://editor{setting.host}.test"})
+
+    def describes(self, context: Mapping[str, Any], setting: Setting, since: float) -> bool:
+        del setting, since
+        return not context
+
+    def set_password(self, user: int, password: str) -> None:
+        self.fake.keys.pop(f"{user}/{self._passwords[user]}", None)
+        self._passwords[user] = password
+        self.fake.keys[f"{user}/{password}"] = f"application{user}"
+
+    def change_roles(self) -> None:
+        """Change nothing: there are no roles."""
+
+    def set_lifetime(self, seconds: int) -> None:
+        self.fake.modes.lifetime = seconds
 
     def key(self, request: Request) -> str | None:
         is_made = request.step == "generate"
         return Variant("parameters", {"parameters": request.json}).key if is_made else None
 
-    def password(self, request: Request) -> str | None:
+    def credential(self, request: Request) -> str | None:
         return request.headers.get("x-api-key")
 
-    def token(self, response: Response) -> str | None:
-        return member(response, "token")
+    def bearer(self, request: Request) -> str | None:
+        return request.headers.get("x-api-token")
+
+    def tokens(self, response: Response) -> list[str]:
+        return members(response, "token")
 
     def is_ended(self, token: str) -> bool:
         return bool(self.fake.openings[token].end)
 
+    def ends_at(self, token: str) -> float:
+        return self.fake.openings[token].expires_at
+
     def revoke(self) -> None:
         self.fake.revoke()
 
-    def wanted(self, body: Mapping[str, Any], *, is_other: bool) -> str:
-        parameters = self._defaults(is_other=is_other) | dict(body.get("parameters", {}))
-        return Variant("parameters", {"parameters": parameters}).key
+    def wanted(self, body: Mapping[str, Any], setting: Setting, since: float) -> set[str]:
+        del since
+        parameters = self._defaults(setting) | dict(body.get("parameters", {}))
+        return {Variant("parameters", {"parameters": parameters}).key}
 
-    def _defaults(self, *, is_other: bool) -> dict[str, Any]:
-        return {"userId": "zero", "file": "z.dwg" if is_other else "a.dwg"}
+    def _defaults(self, setting: Setting) -> dict[str, Any]:
+        return {"userId": "zero", "file": "z.dwg" if setting.is_other else "a.dwg"}

@@ -1,13 +1,13 @@
 """The processes of the function: each has a clock and a memory of its own, and is used again."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, cast
 
 from tests.protocol.simulation.clients import DynamoDB, Kms, Secrets
-from tests.protocol.simulation.invocations import Sent
+from tests.protocol.simulation.invocations import Invocation, Sent
 from tests.protocol.simulation.judge import Judge
-from tests.protocol.simulation.plans import Plan
+from tests.protocol.simulation.plans import Plan, Shift
 from tests.protocol.simulation.scheduler import Scheduler
 from tests.protocol.simulation.table import Table
 from tests.protocol.simulation.vendor_line import VendorLine
@@ -55,9 +55,11 @@ class Container:
 
     name: str
     offset: float
-    service: Service
+    """Seconds by which its clock is ahead now."""
+    service: Service = field(init=False)
     is_busy: bool = False
     """Serves an invocation now, or was killed amid one: then nothing ever comes to it again."""
+    serving: Invocation | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +102,14 @@ class Fleet:
         container.is_busy = True
         return container
 
+    def shift(self, shift: Shift) -> None:
+        """Have the clock of a process step, amid what it serves."""
+        if shift.process < len(self._containers):
+            container = self._containers[shift.process]
+            container.offset = shift.offset
+            if container.serving:
+                container.serving.offsets.append(shift.offset)
+
     def _make_parts(self, table: Table, secrets: Secrets) -> None:
         """Make the shipped parts over clients whose services live in memory."""
         dynamodb = cast("DynamoDBClient", DynamoDB(self._wire, table))
@@ -114,32 +124,33 @@ class Fleet:
         number = len(self._containers)
         offset = self._plan.offsets[number % len(self._plan.offsets)]
         telemetry = Quiet(self._judge)
-        service = Service(Broker(self._tools(offset)), telemetry, self._prefix)
-        container = Container(f"λ{number + 1}", offset, service)
+        container = Container(f"λ{number + 1}", offset)
+        tools = self._tools(container)
+        container.service = Service(Broker(tools), telemetry, self._prefix)
         self._containers.append(container)
         return container
 
-    def _tools(self, offset: float) -> Tools:
+    def _tools(self, container: Container) -> Tools:
         return Tools(
             flow=self._judge.vendor.flow,
-            clock=self._clock(offset),
+            clock=self._clock(container),
             memory=Memory(MEMORY_SECONDS, 100),
             store=self._store,
             sealer=self._sealer,
             secrets=self._secrets,
             send=self._send,
             invoke=self._invoke_itself,
-            announce=say_nothing,
+            announce=self._judge.announced,
             note=say_nothing,
             dice=self._roll,
             owner=self._owner,
             skew=SKEW,
         )
 
-    def _clock(self, offset: float) -> Clock:
+    def _clock(self, container: Container) -> Clock:
         scheduler = self._wire.scheduler
         return Clock(
-            now=lambda: int(scheduler.now + offset),
+            now=lambda: int(scheduler.now + container.offset),
             monotonic=lambda: scheduler.now,
             sleep=self._wire.sleep,
         )
@@ -154,7 +165,9 @@ class Fleet:
 
     def _send(self, request: Request, seconds: float) -> Response:
         vendor = self._judge.vendor
-        sent = Sent(request, vendor.key(request), vendor.password(request))
+        sent = Sent(
+            request, vendor.key(request), vendor.credential(request), vendor.bearer(request)
+        )
         return self._line.send(sent, seconds, lambda: vendor.answer(request))
 
 

@@ -1,15 +1,25 @@
 """The table's history: each write is judged by what was there before."""
 
+from math import inf
 from typing import TYPE_CHECKING
 
 from tests.protocol.simulation.invocations import Invocation
 from tests.protocol.simulation.table import Place, Record
 from token_broker.item import Item
-from token_broker.item_codec import item_of
 from token_broker.tokens import ONLY
 
 if TYPE_CHECKING:
     from tests.protocol.simulation.judge import Judge
+
+DAY = 86_400
+RENEWAL_SECONDS = 14 * DAY
+"""How long Vendorlink's renewal tokens live."""
+
+LONGEST_KEPT = 60 * DAY
+"""Seconds after which nothing is worth keeping that was not needed meanwhile."""
+
+ROLES_KNOWN_FOR = 270
+"""Seconds for which a listing is not repeated: five minutes, by clocks that differ."""
 
 
 def check_write(
@@ -17,9 +27,14 @@ def check_write(
 ) -> None:
     """Judge one write, and remember what later checks need of it."""
     check_order(judge, writer, before, after)
+    check_holder(judge, writer, place, before, after)
     check_lease(judge, writer, place, before, after)
     check_token(judge, writer, place, before, after)
     check_report(judge, writer, place, before, after)
+    check_ttl(judge, writer, place, before, after)
+    if after.get("failure") and after.get("failure") != before.get("failure"):
+        failure = after["failure"]["M"]
+        judge.excuses.kept(writer, failure["code"]["S"], int(failure["retry_at"]["N"]))
     if after.get("nudged_until", before.get("nudged_until")) != before.get("nudged_until"):
         judge.elections[place[1]] += 1
     remember_rejections(judge, before, after)
@@ -44,7 +59,21 @@ def check_lease(
     if not is_own and (new is None or now < number(before, "lease_until")):
         judge.violate("I3", f"{writer.name}: ends the lease of {old}")
     if new:
-        check_need(judge, writer, item_of(*place, before), now)
+        check_need(judge, writer, judge.item(place[1], before), now)
+
+
+def check_holder(
+    judge: "Judge", writer: Invocation, place: Place, before: Record, after: Record
+) -> None:
+    """I3: a failure, and on a variant of its own a rejection, is kept by the lease's holder."""
+    is_gate = place[1] == ONLY and judge.plan.flow != "vendorlink"
+    is_free = is_gate or judge.is_unshared(next(reversed(writer.read), None))
+    owner = text(before, "lease_owner") or ""
+    if is_free or owner.rpartition(".")[0] == writer.name:
+        return
+    for name in ("failure", "rejected_versions"):
+        if name in after and after[name] != before.get(name):
+            judge.violate("I3", f"{writer.name}: keeps {name} without the lease")
 
 
 def check_need(judge: "Judge", writer: Invocation, item: Item, now: int) -> None:
@@ -58,10 +87,10 @@ def check_need(judge: "Judge", writer: Invocation, item: Item, now: int) -> None
     if item.fingerprint in (event.get("rejected"), *judge.reported):
         return
     due = item.failure.retry_at if item.failure else item.refresh_at
-    current = judge.secrets.versions[-1].id
     is_renewal = writer.action == "renew" and now >= due
-    is_rotation = writer.action == "rotate" and item.secret_version != current
-    if not is_renewal and not is_rotation:
+    is_listed_anew = item.kind == "listing" and now - item.issued_at > ROLES_KNOWN_FOR
+    # Amid a rotation, what is one version's may be made once more for another.
+    if not is_renewal and not is_listed_anew and {item.secret_version} == {*writer.read}:
         judge.violate("I5", f"{writer.name}: takes the lease of a token that would do")
 
 
@@ -76,11 +105,11 @@ def check_token(
     if number(after, "generation") != number(before, "generation") + 1:
         judge.violate("I2", f"{writer.name}: the generation of {name[:6]} does not follow")
     made, old = judge.made.get(name), judge.made.get(text(before, "fingerprint") or "")
-    if made and old and made.number < old.number:
+    if made and old and made.number < old.number and name not in judge.made_again:
         judge.violate("I2", f"{writer.name}: {name[:6]} is older than what it replaces")
     if made and made.key != place[1]:
         judge.violate("I8", f"{writer.name}: keeps a token of {made.key[:8]} as {place[1][:8]}")
-    judge.kept.add(name)
+    judge.kept.setdefault(name, judge.scheduler.now)
 
 
 def check_report(
@@ -90,6 +119,7 @@ def check_report(
     mark = text(after, "rejected")
     if mark is None or mark == text(before, "rejected") or judge.is_listing(place[1]):
         return
+    judge.marked[mark] = judge.scheduler.now
     if mark != text(before, "fingerprint") or mark not in judge.reported:
         judge.violate("I9", f"{writer.name}: marks {mark[:6]}, which nobody reported, as rejected")
 
@@ -100,6 +130,55 @@ def remember_rejections(judge: "Judge", before: Record, after: Record) -> None:
     for version in new:
         if version not in old:
             judge.recorded.setdefault(version["S"], judge.scheduler.now)
+
+
+def check_ttl(
+    judge: "Judge", writer: Invocation, place: Place, before: Record, after: Record
+) -> None:
+    """I15: an item's `ttl` is past all that it is needed for, and not for ever."""
+    until = needed_until(judge, place, after)
+    if "ttl" in after:
+        ttl = number(after, "ttl")
+        if ttl < until:
+            what = f"{place[1][:8]} may be dropped {until - ttl:.0f} s before it is needed no more"
+            judge.violate("I15", f"{writer.name}: {what}")
+        if ttl > max(until, judge.scheduler.now) + LONGEST_KEPT:
+            judge.violate("I15", f"{writer.name}: {place[1][:8]} is kept for much too long")
+    elif text(after, "fingerprint") != text(before, "fingerprint") and is_ordinary(judge, after):
+        judge.violate("I15", f"{writer.name}: {place[1][:8]} is never dropped")
+
+
+def is_ordinary(judge: "Judge", record: Record) -> bool:
+    """Say whether no rejection was kept in a record, which then stays as long as the item."""
+    is_forgotten = any(one.action == "forget" for one in judge.operations)
+    return not is_forgotten and not record.get("rejected_versions", {"L": []})["L"]
+
+
+def check_drop(judge: "Judge", place: Place, record: Record) -> None:
+    """I15: the table drops nothing that is still needed."""
+    judge.trace.append((judge.scheduler.now, "table", f"drops {place[1][:8]}"))
+    if needed_until(judge, place, record) > judge.scheduler.now + 60:
+        judge.violate("I15", f"the table drops {place[1][:8]}, which is needed")
+
+
+def needed_until(judge: "Judge", place: Place, record: Record) -> float:
+    """Return until when an item is needed: for its token, renewal token, lease, failure, latch."""
+    current = judge.secrets.versions[-1].id
+    item = judge.item(place[1], record)
+    if current in item.rejected_versions:
+        return inf
+    # The version before may be tried for a day, if it was not rejected.
+    is_latched = any(
+        version.id in item.rejected_versions for version in judge.secrets.versions[-2:]
+    )
+    needs = [
+        judge.put_at[current] + DAY if is_latched else 0,
+        item.expires_at if item.token and not item.is_rejected else 0,
+        item.lease_until if item.lease_owner else 0,
+        item.failure.retry_at if item.failure else 0,
+        item.issued_at + RENEWAL_SECONDS if item.renewal == "ready" else 0,
+    ]
+    return max(needs)
 
 
 def number(record: Record, name: str) -> int:

@@ -5,10 +5,12 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import Any
 
-from tests.protocol.simulation.plans import Fault, FaultKind
+from tests.protocol.simulation.plans import HARMLESS, Fault, FaultKind, Service
 from token_broker.exchange import Request
 
-EXCUSES: frozenset[FaultKind] = frozenset({"crash", "crash after", "refused", "lost", "late"})
+EXCUSES: frozenset[FaultKind] = frozenset(
+    {"crash", "crash after", "refused", "lost", "late", "denied", "page"}
+)
 TIMEOUT = 20.0
 """Seconds after which the platform ends an invocation, dead or alive."""
 
@@ -20,12 +22,16 @@ class Sent:
     request: Request
     key: str | None
     """The variant whose token it makes."""
-    password: str | None
-    """What it tries to log in with."""
+    credential: str | None
+    """What it tries to log in with, as `Setting.credential` has it."""
+    bearer: str | None = None
+    """The token that it is sent with."""
     sent_at: float = 0.0
     processed_at: float | None = None
     ended_at: float | None = None
     is_answered: bool = False
+    is_unclear: bool = False
+    """What came back was a proxy's page."""
 
 
 @dataclass(slots=True, eq=False)
@@ -40,6 +46,12 @@ class Invocation:
     """Seconds by which its clock is ahead."""
     rng: Random
     faults: Mapping[int, Fault]
+    is_bad: bool = False
+    """It asks for what there is not."""
+    depth: int = 0
+    """How many invocations of the function by itself led to it."""
+    tries: int = 0
+    """How often the platform had invoked it before."""
     step: int = 0
     ended: float | None = None
     end: str = ""
@@ -59,12 +71,24 @@ class Invocation:
     """When the last answer of any service came."""
     knew_at: float = 0.0
     """When the last answer came that told it of a token: it decides by its clock then."""
-    was_refused: bool = False
-    """It met an outage."""
+    refused_by: set[Service] = field(default_factory=set)
+    """Services that were down when it asked them."""
+    was_denied: bool = False
+    """One of them was out for want of a permission."""
+    is_hurt_upstream: bool = False
+    """What went wrong for it was, at least once, an answer of the vendor's."""
     is_nudging: bool = False
     """It has decided what to hand out, and starts a renewal."""
+    read: list[str] = field(default_factory=list)
+    """Versions of the secret that it read."""
+    listed: str | None = None
+    """The token by which it last had organizations listed."""
+    offsets: list[float] = field(default_factory=list)
+    """Where its clock stepped to meanwhile."""
     owners: int = 0
     children: int = 0
+    had_until: float = 0.0
+    """How many seconds the longest of the kept tokens still lived when it began."""
     had_live: str = ""
     """Fingerprint of what was there for it when it began, and would do."""
 
@@ -79,6 +103,11 @@ class Invocation:
         return str(self.event.get("action", "rotate" if "detail" in self.event else "token"))
 
     @property
+    def is_asynchronous(self) -> bool:
+        """Say whether no caller waits for it: then the platform repeats what fails."""
+        return "detail" in self.event or self.depth > 0
+
+    @property
     def is_dead(self) -> bool:
         """Say whether it was killed amid its work."""
         return self.end in ("crashed", "timed out")
@@ -87,7 +116,18 @@ class Invocation:
     def is_excused(self) -> bool:
         """Say whether something may have kept it from keeping what it earned."""
         is_hurt = any(fault.kind in EXCUSES for fault in self.met)
-        return self.is_dead or self.was_refused or is_hurt
+        return self.is_dead or bool(self.refused_by) or is_hurt
+
+    @property
+    def is_hindered(self) -> bool:
+        """Say whether anything went wrong for it that it may notice."""
+        is_hurt = any(fault.kind not in HARMLESS for fault in self.met) or bool(self.offsets)
+        return self.is_dead or bool(self.refused_by) or is_hurt
+
+    @property
+    def is_denied(self) -> bool:
+        """Say whether it met what it has no permission for."""
+        return self.was_denied or any(fault.kind == "denied" for fault in self.met)
 
     @property
     def is_plain(self) -> bool:

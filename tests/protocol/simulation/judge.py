@@ -9,17 +9,24 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from tests.protocol.simulation.answers import check_answer, live_item
+from tests.protocol.simulation.answers import body_of, check_answer, live_item
+from tests.protocol.simulation.backoffs import Backoffs
 from tests.protocol.simulation.clients import Secrets
-from tests.protocol.simulation.history import check_write
+from tests.protocol.simulation.excuses import Excuses
+from tests.protocol.simulation.forgetting import Forgetting
+from tests.protocol.simulation.history import check_drop, check_write
 from tests.protocol.simulation.invocations import Invocation, Sent
+from tests.protocol.simulation.origins import Origins
 from tests.protocol.simulation.plans import Change, Plan
 from tests.protocol.simulation.scheduler import EPOCH, Scheduler
+from tests.protocol.simulation.settings import Setting
 from tests.protocol.simulation.table import Place, Record, Table
 from tests.protocol.simulation.vendor import Vendor
 from tests.protocol.simulation.wire import Wire
 from token_broker.exchange import Response
-from token_broker.flows.vntana.flow import LISTING
+from token_broker.flows.vntana.organizations import LISTING
+from token_broker.item import Item
+from token_broker.item_codec import item_of
 from token_broker.tokens import fingerprint
 
 
@@ -41,16 +48,20 @@ class Made:
     token: str
     maker: Invocation
     at: float
+    step: int = 0
+    """Which of its maker's steps it was."""
 
 
 @dataclass(slots=True)
 class Credential:
-    """A password, and what came of it."""
+    """What the vendor was tried to be logged in with, and what came of it."""
 
     versions: list[str] = field(default_factory=list)
     was_accepted: bool = False
     refused: list[tuple[Invocation, Sent]] = field(default_factory=list)
     """Logins with it that were refused."""
+    strangers: list[Invocation] = field(default_factory=list)
+    """Those that were refused for what they asked for, before it was ever accepted."""
 
 
 class Judge:
@@ -62,6 +73,8 @@ class Judge:
 
     def __init__(self, plan: Plan, scheduler: Scheduler, vendor: Vendor) -> None:
         self.plan = plan
+        self.lifetime = plan.lifetime
+        """How long the vendor's new tokens live."""
         self.scheduler = scheduler
         self.vendor = vendor
         self.partition = f"{plan.flow}#acme"
@@ -69,21 +82,37 @@ class Judge:
         self.violations: list[Violation] = []
         self.made: dict[str, Made] = {}
         """By fingerprint, in order of making."""
-        self.kept: set[str] = set()
-        """Fingerprints that were ever in the table."""
+        self.made_again: dict[str, float] = {}
+        """When a vendor that repeats itself last handed out a token of before."""
+        self.kept: dict[str, float] = {}
+        """Since when a fingerprint has been in the table, if it ever was."""
         self.reported: set[str] = set()
         """Fingerprints that somebody may report: the vendor or a caller refused them."""
+        self.marked: dict[str, float] = {}
+        """When a fingerprint was marked as rejected in the table."""
+        self.doubted: set[str] = set()
+        """Fingerprints that a caller reported."""
         self.credentials: dict[str, Credential] = {}
         self.recorded: dict[str, float] = {}
         """When the rejection of a secret's version was written down."""
-        self.defaults: list[tuple[float, bool]] = []
-        """Since when a secret had which defaults."""
+        self.settings: dict[str, Setting] = {}
+        """What each version of the secret says, in order."""
+        self.put_at: dict[str, float] = {}
+        self.valid: set[str] = set()
+        """Credentials that the vendor accepts now."""
+        self._items: dict[int, tuple[Record, Item]] = {}
+        self.origins = Origins(self)
+        self.excuses = Excuses(self)
+        self.backoffs = Backoffs(self)
+        self.operations: list[Invocation] = []
+        """Those that were asked to forget, rotate or renew."""
+        self.announcements: list[tuple[float, str, str]] = []
+        """When the bus was told what, of which version of the secret."""
+        self.forgetting = Forgetting(self)
         self.elections: Counter[str] = Counter()
         self.nudges: Counter[str] = Counter()
         self.forgotten = 0
         self.revoked_at = 0.0
-        self.calm_since = float("inf")
-        """From then on nothing goes wrong any more."""
         self.answered: list[Invocation] = []
 
     # What the world tells.
@@ -96,10 +125,22 @@ class Judge:
     def began(self, invocation: Invocation) -> None:
         """Write down what an invocation is for."""
         self.noted(invocation, f"begins: {dict(invocation.event)}")
+        self.forgetting.began(invocation)
+        if invocation.action in ("forget", "rotate"):
+            self.operations.append(invocation)
         if rejected := invocation.event.get("rejected"):
             self.reported.add(rejected)
+            self.doubted.add(rejected)
         if invocation.is_plain:
             invocation.had_live = live_item(self, invocation)
+        if "min_ttl" in invocation.event:
+            body, setting = body_of(self, invocation.event), list(self.settings.values())[-1]
+            keys = self.vendor.wanted(body, setting, self.scheduler.now)
+            items = [
+                self.item(variant) for _, variant in list(self.table.records) if variant in keys
+            ]
+            ends = [one.expires_at for one in items if one.fingerprint in self.made]
+            invocation.had_until = max(ends, default=0) - self.scheduler.now
 
     def ended(self, invocation: Invocation) -> None:
         """Judge what came of an invocation."""
@@ -107,34 +148,57 @@ class Judge:
         self.noted(invocation, f"{invocation.end} {shown}".rstrip())
         self.answered.append(invocation)
         self.forgotten += invocation.action == "forget"
+        self.forgetting.ended(invocation)
+        self.excuses.ended(invocation)
+        self.backoffs.ended(invocation)
         check_answer(self, invocation)
 
     def sent(self, invocation: Invocation, sent: Sent) -> None:
         """Judge that a request is sent: only by the holder of its variant's lease."""
         self._check_lease(invocation, sent, "is sent")
+        self.origins.check_sent(invocation, sent)
+        self.backoffs.check_sent(invocation)
 
     def processed(self, invocation: Invocation, sent: Sent, response: Response) -> None:
         """Write down what the vendor did, and judge that nobody else was at it."""
         self._check_lease(invocation, sent, "is processed")
         if response.status in (401, 403):
             self._refused(sent)
-        if sent.password is not None:
-            self._logged_in(invocation, sent)
-        token = self.vendor.token(response) if sent.key else None
+        if sent.credential is not None:
+            self._logged_in(invocation, sent, response)
+        self.origins.processed(invocation, sent, response)
+        token = next(iter(self.vendor.tokens(response)), None) if sent.key else None
         self.noted(invocation, f"  {sent.request.step} answered with {response.status}")
         if token and sent.key:
             name = fingerprint(token)
-            self.made[name] = Made(len(self.made), sent.key, token, invocation, self.scheduler.now)
+            number, now = len(self.made), self.scheduler.now
+            made = Made(number, sent.key, token, invocation, now, invocation.step)
+            self._check_maker(invocation, sent.key)
+            self.backoffs.check_made(made)
+            if name in self.made:
+                self.made_again[name] = now
+            self.made.setdefault(name, made)
             self.noted(invocation, f"  makes {name[:6]} of {sent.key[:8]}")
 
     def written(self, place: Place, before: Record | None, after: Record) -> None:
         """Judge a write to the table."""
         check_write(self, self._actor, place, before or {}, after)
+        self.origins.check_write(self._actor, place, before or {}, after)
+        self.forgetting.written(place[1], self._actor)
+
+    def dropped(self, place: Place, record: Record) -> None:
+        """Judge that the table dropped an item."""
+        check_drop(self, place, record)
 
     def nudged(self, invocation: Invocation, payload: Mapping[str, Any]) -> None:
-        """Write down that a renewal is started."""
-        del invocation
-        self.nudges[payload.get("variant", "")] += 1
+        """Write down that a caller starts a renewal."""
+        if invocation.action == "token":
+            self.nudges[payload.get("variant", "")] += 1
+
+    def announced(self, what: str, detail: Mapping[str, Any]) -> None:
+        """Write down what the bus is told."""
+        self.noted(self.wire.current, f"  announces: {what}")
+        self.announcements.append((self.scheduler.now, what, str(detail["secret_version"])))
 
     def changed(self, change: Change) -> None:
         """Write down what somebody did."""
@@ -142,10 +206,13 @@ class Judge:
         if change.kind == "revoked":
             self.revoked_at = self.scheduler.now
 
-    def put(self, version: str, password: str, *, is_other: bool) -> None:
+    def put(self, version: str, setting: Setting) -> None:
         """Write down a new version of the secret."""
-        self.credentials.setdefault(password, Credential()).versions.append(version)
-        self.defaults.append((self.scheduler.now, is_other))
+        credential = self.credentials.setdefault(setting.credential, Credential())
+        credential.versions.append(version)
+        self.settings[version] = setting
+        self.put_at[version] = self.scheduler.now
+        self.trace.append((self.scheduler.now, "world", f"{version} is the secret: {setting}"))
 
     def defect(self, error: Exception, request_id: str) -> None:
         """A defect: something was raised that is no documented error."""
@@ -157,6 +224,16 @@ class Judge:
         self.trace.append((self.scheduler.now, "judge", f"*** {invariant}: {text}"))
         self.violations.append(Violation(invariant, self.scheduler.now - EPOCH, text))
 
+    def item(self, variant: str, record: Record | None = None) -> Item:
+        """Return what a record of a variant says, by default the one that is kept now."""
+        if record is None:
+            record = self.table.get((self.partition, variant)) or {}
+        known = self._items.get(id(record))
+        if known is None or known[0] is not record:
+            # Kept with the record itself, whose id is another's as soon as it is gone.
+            known = self._items[id(record)] = record, item_of(self.partition, variant, record)
+        return known[1]
+
     # What it concludes.
 
     @property
@@ -167,7 +244,9 @@ class Judge:
         return actor
 
     def _check_lease(self, invocation: Invocation, sent: Sent, what: str) -> None:
-        if sent.key is None and sent.password is None:
+        if sent.key is None and sent.credential is None:
+            return
+        if self.is_unshared(next(reversed(invocation.read), None)):
             return
         if not self.holds(invocation, sent.key):
             step = sent.request.step
@@ -184,20 +263,42 @@ class Judge:
         """Say whether the table has a lease of *key* that nobody ended."""
         return "lease_owner" in (self.table.get((self.partition, key)) or {})
 
+    def _check_maker(self, invocation: Invocation, key: str) -> None:
+        """I17: who asks for what there is not, replaces no token that others live by."""
+        if not invocation.is_bad:
+            return
+        made = [(name, one) for name, one in self.made.items() if one.key == key]
+        if not made:
+            return
+        name, last = made[-1]
+        was_live = name in self.kept and self.vendor.ends_at(last.token) > self.scheduler.now + 60
+        is_current = bool({*(self.origins.of_token(last.token) or ())} & {*invocation.read})
+        is_doubtful = name in self.doubted or self.revoked_at > last.at
+        if was_live and is_current and not is_doubtful:
+            self.violate("I17", f"{invocation.name} replaces the live token of {key[:8]}")
+
+    def is_unshared(self, version: str | None) -> bool:
+        """Say whether each caller has a token of its own, by a version of the secret."""
+        return version is not None and not self.settings[version].is_shared
+
     def _refused(self, sent: Sent) -> None:
         headers = sent.request.headers
         value = headers.get("x-auth-token") or headers.get("authorization") or ""
         self.reported.add(fingerprint(value.removeprefix("Bearer ")))
 
-    def _logged_in(self, invocation: Invocation, sent: Sent) -> None:
-        credential = self.credentials[sent.password or ""]
-        if sent.password == self.password:
-            credential.was_accepted = True
-        else:
+    def _logged_in(self, invocation: Invocation, sent: Sent, response: Response) -> None:
+        credential = self.credentials[sent.credential or ""]
+        if sent.credential not in self.valid:
             credential.refused.append((invocation, sent))
+        elif invocation.is_bad and not response.is_success and not credential.was_accepted:
+            credential.strangers.append(invocation)
+        else:
+            credential.was_accepted = True
 
-    password = ""
-    """What the vendor accepts."""
+    def versions_since(self, since: float) -> list[str]:
+        """Return the versions of the secret that were current at some time *since* then."""
+        ends = [*list(self.put_at.values())[1:], float("inf")]
+        return [version for version, end in zip(self.put_at, ends, strict=True) if end >= since]
 
     def is_listing(self, key: str) -> bool:
         """Say whether *key* is VNTANA's list of organizations, which is no token."""

@@ -9,6 +9,7 @@ from tests.protocol.simulation.plans import (
     Fault,
     FaultKind,
     FlowName,
+    Notice,
     Outage,
     Service,
     Visit,
@@ -23,6 +24,7 @@ KINDS: tuple[FaultKind, ...] = (
 )
 CHANGES: tuple[ChangeKind, ...] = (
     *("good secret", "bad secret", "bad secret", "new password", "other defaults", "revoked"),
+    *("other user", "other host"),
 )
 
 
@@ -67,6 +69,11 @@ def changes_of(dice: Random, ends: float) -> list[Change]:
 def change_of(dice: Random, at: float) -> Change:
     """Return one change, and whether EventBridge tells of it."""
     kind = dice.choice(CHANGES)
-    is_told = kind.endswith(("secret", "defaults"))
-    events = dice.choice(((), (1.0,), (0.2, 3.0), (20.0,))) if is_told else ()
-    return Change(max(0.0, at), kind, events)
+    is_told = kind.endswith(("secret", "defaults", "user", "host"))
+    return Change(max(0.0, at), kind, notices_of(dice) if is_told else ())
+
+
+def notices_of(dice: Random) -> tuple[Notice, ...]:
+    """Return when EventBridge tells of a new version: never, late, twice, in either way."""
+    delays = dice.choice(((), (1.0,), (0.2, 3.0), (20.0,), (1.0, 1.5, 40.0)))
+    return tuple(Notice(delay, dice.choice(("trail", "label"))) for delay in delays)

@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from tests.protocol.simulation.settings import Setting
+
 FlowName = Literal["vendorlink", "vntana", "editor"]
 Service = Literal["table", "key", "secrets", "function", "upstream", "clock"]
 FaultKind = Literal[
@@ -19,8 +21,23 @@ FaultKind = Literal[
     "late",  # the caller gives up; the effect comes *seconds* later all the same
     "twice",  # botocore's retry: the answer is lost, and the same request is sent again
     "slow",  # the effect, or a vendor's answer, takes *seconds*
+    "denied",  # a permission is missing, or the key is disabled: no effect
+    "page",  # a proxy's page in HTML comes in place of the vendor's answer: no effect
 ]
-ChangeKind = Literal["good secret", "bad secret", "new password", "other defaults", "revoked"]
+ChangeKind = Literal[
+    "good secret",  # with what the vendor accepts
+    "bad secret",  # with a password that the vendor never had
+    "new password",  # at the vendor only: the secret is wrong from then on
+    "other defaults",
+    "other user",  # of the same vendor, with other roles
+    "other host",
+    "other sharing",  # the editor's option `reuse`
+    "other role",  # a promotion or a demotion at the vendor's: both users change places
+    "other lifetime",  # the vendor's new tokens live longer, or as long as before
+    "revoked",  # the vendor ends all tokens
+]
+NoticeKind = Literal["trail", "label"]
+"""Secrets Manager's call as CloudTrail tells of it, or its own ``Secret Label Updated``."""
 
 HARMLESS: frozenset[FaultKind] = frozenset({"twice"})
 """What no caller may notice, but by waiting a moment."""
@@ -37,6 +54,8 @@ class Visit:
     """Reports the token that the visit of this name was given."""
     is_cold: bool = False
     """Comes to a process of its own."""
+    is_bad: bool = False
+    """Asks for what is not there, or may not be."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +75,8 @@ class Outage:
     service: Service
     begins: float
     ends: float
+    is_denied: bool = False
+    """It refuses for want of a permission, or as the key is disabled."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,8 +85,25 @@ class Change:
 
     at: float
     kind: ChangeKind
-    events: tuple[float, ...] = ()
-    """After how many seconds EventBridge tells of it: never, once, or twice."""
+    notices: tuple["Notice", ...] = ()
+    """When EventBridge tells of it: never, late, once, or several times."""
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """An event that tells of a new version of the secret, *after* some seconds."""
+
+    after: float
+    kind: NoticeKind = "trail"
+
+
+@dataclass(frozen=True, slots=True)
+class Shift:
+    """The clock of one process steps at a moment: from then on it is ahead by *offset*."""
+
+    at: float
+    process: int
+    offset: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,9 +121,10 @@ class Plan:
     changes: tuple[Change, ...] = ()
     modes: Mapping[str, Any] = field(default_factory=dict)
     """How the vendor behaves."""
-
-    @property
-    def is_calm(self) -> bool:
-        """Say whether nothing in this plan excuses an error."""
-        is_harmless = all(fault.kind in HARMLESS for fault in self.faults)
-        return is_harmless and not self.outages and not self.changes
+    shifts: tuple[Shift, ...] = ()
+    setting: Setting = field(default_factory=Setting)
+    """What the secret says at first."""
+    lag: int | None = None
+    """Seconds after an item's `ttl` at which the table drops it; None: never."""
+    page: int = 1000
+    """Items that one answer to a query holds."""

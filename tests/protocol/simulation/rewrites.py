@@ -44,7 +44,8 @@ def writes(rewrite: Callable[[Write], object]) -> Callable[[], Substitutes]:
         def update(self: Store, item: Item, changes: Any, **rest: Any) -> Item | None:
             write = Write(dict(changes), dict(rest["unchanged"]), list(rest.get("remove", ())))
             rewrite(write)
-            return original(self, item, write.changes, **rest | {"unchanged": write.unchanged})
+            rewritten = {"unchanged": write.unchanged, "remove": write.remove}
+            return original(self, item, write.changes, **rest | rewritten)
 
         return {(Store, "_update"): update}
 
@@ -78,6 +79,11 @@ def renewal_unmarked(write: Write) -> None:
 
 def latch_unkept(write: Write) -> None:
     write.changes.pop("rejected_versions", None)
+
+
+def latch_left(write: Write) -> None:
+    if "rejected_versions" in write.remove:
+        write.remove.remove("rejected_versions")
 
 
 def unsettled() -> Substitutes:

@@ -75,9 +75,9 @@ class Scheduler:
         self._hub.switch()
         raise Killed
 
-    def run(self) -> None:
-        """Run until nothing is due."""
-        while self._queue:
+    def run(self, is_over: Callable[[], bool] = lambda: False) -> None:
+        """Run until nothing is due, or until that is enough."""
+        while self._queue and not is_over():
             time, _, due = heappop(self._queue)
             if not isinstance(due, Task):
                 self.now = time

@@ -8,6 +8,7 @@ from tests.protocol.simulation.plans import Plan
 
 Fails = Callable[[Plan], bool]
 Part = TypeVar("Part")
+LARGE_PAGE = 1000
 
 
 def shrunk(plan: Plan, fails: Fails) -> Plan:
@@ -25,15 +26,40 @@ def smaller_ones(plan: Plan) -> Iterator[Plan]:
         yield replace(plan, outages=without(plan.outages, position))
     for position in range(len(plan.changes)):
         yield replace(plan, changes=without(plan.changes, position))
+    for position in range(len(plan.shifts)):
+        yield replace(plan, shifts=without(plan.shifts, position))
     if len(plan.visits) > 1:
         for position in reversed(range(len(plan.visits))):
             yield replace(plan, visits=without(plan.visits, position))
     for position in range(len(plan.faults)):
         yield replace(plan, faults=without(plan.faults, position))
+    yield from simpler_ones(plan)
+
+
+def simpler_ones(plan: Plan) -> Iterator[Plan]:
+    """Yield *plan* with one of its parts as it is most of the time."""
     if any(plan.offsets):
         yield replace(plan, offsets=(0.0,))
+    if plan.lag is not None:
+        yield replace(plan, lag=None)
+    if plan.page != LARGE_PAGE:
+        yield replace(plan, page=LARGE_PAGE)
+    for position, change in enumerate(plan.changes):
+        for number in range(len(change.notices)):
+            fewer = replace(change, notices=without(change.notices, number))
+            yield replace(plan, changes=exchanged(plan.changes, position, fewer))
+    for position, visit in enumerate(plan.visits):
+        if visit.rejects or "force" in visit.event:
+            event = {name: value for name, value in visit.event.items() if name != "force"}
+            plain = replace(visit, rejects=None, event=event)
+            yield replace(plan, visits=exchanged(plan.visits, position, plain))
 
 
 def without(parts: tuple[Part, ...], position: int) -> tuple[Part, ...]:
     """Return *parts* but for one of them."""
     return parts[:position] + parts[position + 1 :]
+
+
+def exchanged(parts: tuple[Part, ...], position: int, part: Part) -> tuple[Part, ...]:
+    """Return *parts* with another one at a position."""
+    return (*parts[:position], part, *parts[position + 1 :])

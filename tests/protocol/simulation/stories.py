@@ -1,16 +1,48 @@
 """The story of a run, for a person to read: time, Lambda, step."""
 
+import re
+
 from tests.protocol.simulation.judge import Judge
-from tests.protocol.simulation.plans import Plan
+from tests.protocol.simulation.plans import Change, Plan
 from tests.protocol.simulation.scheduler import EPOCH
 from tests.protocol.simulation.wire import told
+
+TOKEN = frozenset({"kind", "token", "fingerprint", "context"})
+TIMES = frozenset({"issued_at", "expires_at", "refresh_at"})
+"""Attributes of a token, which a story does not tell one by one."""
 
 
 def story(judge: Judge) -> str:
     """Return what happened, line by line."""
     lines = [plan_told(judge.plan)]
-    lines += [f"{at - EPOCH:10.3f}  {who:<16} {what}" for at, who, what in judge.trace]
+    lines += [f"{at - EPOCH:10.3f}  {who:<16} {shown(what)}" for at, who, what in judge.trace]
     return "\n".join(lines)
+
+
+def shown(what: str) -> str:
+    """Return a step as a person reads it: what a write sets, and removes, by name."""
+    begins, found, changes = what.partition(" SET ")
+    if not found:
+        return what
+    setting, removing = (re.findall(r"#(\w+)", part) for part in split_update(changes))
+    is_token = {"token", "fingerprint"} <= {*setting}
+    told = ["a token"] if is_token else []
+    told += [
+        name for name in setting if name != "schema" and not (is_token and name in TOKEN | TIMES)
+    ]
+    told += [f"-{name}" for name in removing if not is_token]
+    return f"{begins} {', '.join(told)}"
+
+
+def split_update(changes: str) -> tuple[str, str]:
+    """Return what an update expression sets, and what it removes."""
+    setting, _, removing = changes.partition(" REMOVE ")
+    return setting, removing
+
+
+def told_of(change: Change) -> str:
+    """Return when which events tell of *change*."""
+    return ", ".join(f"{n.kind} after {n.after:.1f} s" for n in change.notices) or "never"
 
 
 def plan_told(plan: Plan) -> str:
@@ -18,6 +50,8 @@ def plan_told(plan: Plan) -> str:
     lines = [f"seed {plan.seed}: {plan.flow}, tokens live {plan.lifetime} s, {dict(plan.modes)}"]
     lines.append("clocks ahead by " + ", ".join(f"{offset:.1f}" for offset in plan.offsets) + " s")
     lines += [f"  {f.visit} step {f.step}: {told(f)}" for f in plan.faults]
-    lines += [f"  {o.service} is down from {o.begins:.1f} to {o.ends:.1f}" for o in plan.outages]
-    lines += [f"  {c.kind} at {c.at:.1f}, events after {list(c.events)}" for c in plan.changes]
+    for outage in plan.outages:
+        what = "denies" if outage.is_denied else "is down"
+        lines.append(f"  {outage.service} {what} from {outage.begins:.1f} to {outage.ends:.1f}")
+    lines += [f"  {c.kind} at {c.at:.1f}, events {told_of(c)}" for c in plan.changes]
     return "\n".join(lines)

@@ -15,6 +15,8 @@ from token_broker.refresh.attempt import Attempt
 from token_broker.refresh.credential_gate import Gate
 from token_broker.refresh.refresher import Errand, Wish
 
+DAY = 86_400
+
 
 def short_lease() -> Substitutes:
     def lease_end(now: int, remaining: float, skew: int) -> int:
@@ -139,3 +141,19 @@ def stale_reads() -> Substitutes:
         return original(self, **request | {"ConsistentRead": False})
 
     return {(DynamoDB, "get_item"): get_item}
+
+
+def version_ignored() -> Substitutes:
+    original = Wish.is_met
+
+    def is_met(self: Wish, item: Item, now: int) -> bool:
+        return original(replace(self, version=None), item, now)
+
+    return {(Wish, "is_met"): is_met}
+
+
+def dropped_early() -> Substitutes:
+    def ttl_of(item: Item) -> int:
+        return item.expires_at + DAY
+
+    return {(store, "ttl_of"): ttl_of}

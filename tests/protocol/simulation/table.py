@@ -22,18 +22,45 @@ KEY_EQUALITY = "#connection = :connection"
 class Table:
     """Records by partition and sort key. Each operation happens at one moment."""
 
-    def __init__(self, watch: Watch = lambda *_: None) -> None:
+    def __init__(
+        self,
+        watch: Watch = lambda *_: None,
+        watch_drops: Callable[[Place, Record], object] = lambda *_: None,
+        clock: Callable[[], float] = lambda: 0.0,
+        lag: int | None = None,
+        page: int = 1000,
+    ) -> None:
         self.records: dict[Place, Record] = {}
         self._before: dict[Place, Record | None] = {}
         self._watch = watch
+        self._watch_drops = watch_drops
+        self._clock = clock
+        self._lag = lag
+        self._page = page
 
     def get(self, place: Place, *, is_consistent: bool = True) -> Record | None:
         """Return a record, or None; as it was before the last write, unless *is_consistent*."""
+        self._collect(place)
         return (self.records if is_consistent else self._before).get(place)
 
-    def query(self, connection: str) -> list[Record]:
-        """Return the records of a partition, by sort key."""
-        return [self.records[p] for p in sorted(self.records) if p[0] == connection]
+    def query(self, connection: str, after: str = "") -> tuple[list[Record], str | None]:
+        """Return a page of a partition's records, by sort key, and where the next one begins."""
+        for place in list(self.records):
+            self._collect(place)
+        found = sorted(p for p in self.records if p[0] == connection and p[1] > after)
+        shown = found[: self._page]
+        last = shown[-1][1] if len(found) > len(shown) else None
+        return [self.records[place] for place in shown], last
+
+    def _collect(self, place: Place) -> None:
+        """Drop an item whose `ttl` has ended, as late as this table does."""
+        record = self.records.get(place)
+        if self._lag is None or not record or "ttl" not in record:
+            return
+        if int(record["ttl"]["N"]) + self._lag < self._clock():
+            del self.records[place]
+            self._before.pop(place, None)
+            self._watch_drops(place, record)
 
     def update(self, request: Mapping[str, Any]) -> Record:
         """Change a record as UpdateItem does, and return it as it is then. Raises `ClientError`."""
@@ -41,6 +68,7 @@ class Table:
         names, values = request["ExpressionAttributeNames"], request["ExpressionAttributeValues"]
         condition = request.get("ConditionExpression", "")
         check_use(request["UpdateExpression"] + " " + condition, names, values)
+        self._collect(place)
         before = self.records.get(place)
         if condition and not holds(condition, before or {}, names, values):
             raise client_error("ConditionalCheckFailedException", "UpdateItem")
@@ -109,6 +137,6 @@ def check_use(expressions: str, names: Iterable[str], values: Iterable[str]) -> 
         raise client_error("ValidationException", "UpdateItem")
 
 
-def client_error(code: str, operation: str) -> ClientError:
+def client_error(code: str, operation: str, message: str = "") -> ClientError:
     """Return botocore's error of *code*."""
-    return ClientError({"Error": {"Code": code, "Message": code}}, operation)
+    return ClientError({"Error": {"Code": code, "Message": message or code}}, operation)

@@ -4,11 +4,14 @@ from collections.abc import Callable
 from functools import partial
 
 from tests.protocol.simulation.invocations import Invocation, Sent
+from tests.protocol.simulation.plans import HARMLESS
 from tests.protocol.simulation.wire import EVEN, Outcome, Wire, Witness
 from token_broker.errors import UpstreamUnavailable
 from token_broker.exchange import Response
 
 DOWN = Response(503)
+PAGE = b"<!DOCTYPE html><title>Request blocked</title>"
+PAGES = tuple(Response(status, {"content-type": "text/html"}, PAGE) for status in (200, 403))
 
 
 class VendorLine:
@@ -22,11 +25,14 @@ class VendorLine:
         """Take a request to the vendor, and bring its answer if that comes within *seconds*."""
         limit = self._now + seconds
         invocation, kind, extra = self._wire.begin(sent.request.step)
+        invocation.is_hurt_upstream |= kind not in (None, *HARMLESS)
         sent.sent_at = self._now
         invocation.sent.append(sent)
         self._witness.sent(invocation, sent)
         if kind == "refused" or self._wire.is_out("upstream"):
             return self._refuse(invocation, sent)
+        if kind == "page":
+            return self._intercept(invocation, sent)
         answered: Outcome[Response] = Outcome()
         there = extra if kind == "slow" else invocation.latency()
         arrival = max(self._now, min(self._now + there, limit))
@@ -52,6 +58,13 @@ class VendorLine:
         if invocation.rng.random() < EVEN:
             raise UpstreamUnavailable(f"{sent.request.step}: no connection")
         return DOWN
+
+    def _intercept(self, invocation: Invocation, sent: Sent) -> Response:
+        """Answer in the place of the vendor, as a proxy or a firewall does."""
+        self._wire.pause(invocation.latency())
+        self._wire.hear(invocation, tells=True)
+        sent.is_answered = sent.is_unclear = True
+        return PAGES[invocation.rng.random() < EVEN]
 
     def _process(
         self,

@@ -1,11 +1,12 @@
-"""Vendorlink, with one user whose logins may end his older sessions."""
+"""Vendorlink, with two users whose logins may end their older sessions."""
 
 from collections.abc import Callable, Mapping, Sequence
 from random import Random
 from typing import Any
 
 from tests.protocol.simulation.plans import Plan
-from tests.protocol.simulation.vendor import member, no_sleep
+from tests.protocol.simulation.settings import Setting
+from tests.protocol.simulation.vendor import members, no_sleep
 from token_broker.dependencies import Flow
 from token_broker.exchange import Request, Response
 from token_broker.flows.vendorlink import flow as vendorlink
@@ -16,47 +17,85 @@ STEPS_TO_TOKEN = frozenset({"login", "extend"})
 
 
 class Vendorlink:
-    """One user whose logins may end his older sessions."""
+    """Two users whose logins may end their older sessions."""
 
     flow: Flow = vendorlink
     bodies: Sequence[Mapping[str, Any]] = ({},)
+    bad_bodies: Sequence[Mapping[str, Any]] = ()
 
     def __init__(self, plan: Plan, clock: Callable[[], float]) -> None:
-        self._user = User(password="")
+        self._users = [User(f"user{n}", password="", user_id=n) for n in range(2)]
         modes = VendorlinkModes(lifetime=plan.lifetime, **plan.modes)
         self._is_dropping = plan.modes.get("extend_renewal") == "null_spent"
-        leads = {"app.vendorlink.nl": "app2.vendorlink.nl"} if plan.seed % 3 == 0 else {}
+        self._leads = plan.seed % 3 == 0
+        hosts = range(3) if self._leads else ()
         self.fake = FakeVendorlink(
-            [self._user], modes, leads=leads, clock=clock, rng=Random(plan.seed), sleep=no_sleep
+            self._users,
+            modes,
+            leads={f"app.host{n}.vendorlink.nl": f"app2.host{n}.vendorlink.nl" for n in hosts},
+            clock=clock,
+            rng=Random(plan.seed),
+            sleep=no_sleep,
         )
 
     def answer(self, request: Request) -> Response:
         return self.fake(request)
 
-    def secret(self, password: str, *, is_other: bool) -> dict[str, Any]:
-        del is_other
-        names = {"username": "demo", "password": password, "host": "app.vendorlink.nl"}
+    def secret(self, setting: Setting) -> dict[str, Any]:
+        names = {
+            "username": self._users[setting.user].username,
+            "password": setting.password,
+            "host": f"app.host{setting.host}.vendorlink.nl",
+            "allowed_hosts": [f".host{setting.host}.vendorlink.nl"],
+        }
         return names | ({"options": {"null_renewal": "drop"}} if self._is_dropping else {})
 
-    def set_password(self, password: str) -> None:
-        self._user.password = password
+    def hosts(self, setting: Setting) -> frozenset[str]:
+        return frozenset(f"{name}.host{setting.host}.vendorlink.nl" for name in ("app", "app2"))
+
+    def bases(self, setting: Setting) -> frozenset[str]:
+        return frozenset(f"https://{host}/API" for host in self.hosts(setting))
+
+    def describes(self, context: Mapping[str, Any], setting: Setting, since: float) -> bool:
+        del since
+        user = self._users[setting.user]
+        return context["user_id"] == user.user_id and context["hostname"] in self.hosts(setting)
+
+    def set_password(self, user: int, password: str) -> None:
+        self._users[user].password = password
+
+    def change_roles(self) -> None:
+        """Change nothing: there are no roles."""
+
+    def set_lifetime(self, seconds: int) -> None:
+        self.fake.modes.lifetime = seconds
 
     def key(self, request: Request) -> str | None:
         return ONLY if request.step in STEPS_TO_TOKEN else None
 
-    def password(self, request: Request) -> str | None:
+    def credential(self, request: Request) -> str | None:
         body = request.json
-        return body["p"] if request.step == "login" and isinstance(body, dict) else None
+        if request.step != "login" or not isinstance(body, dict):
+            return None
+        user = next(n for n, one in enumerate(self._users) if one.username == body["u"])
+        return f"{user}/{body['p']}"
 
-    def token(self, response: Response) -> str | None:
-        return member(response, "accessToken")
+    def bearer(self, request: Request) -> str | None:
+        value = request.headers.get("authorization")
+        return value.removeprefix("Bearer ") if value else None
+
+    def tokens(self, response: Response) -> list[str]:
+        return members(response, "accessToken")
 
     def is_ended(self, token: str) -> bool:
         return self.fake.tokens.access[token].is_killed
 
+    def ends_at(self, token: str) -> float:
+        return self.fake.tokens.access[token].expires_at
+
     def revoke(self) -> None:
         self.fake.revoke()
 
-    def wanted(self, body: Mapping[str, Any], *, is_other: bool) -> str:
-        del body, is_other
-        return ONLY
+    def wanted(self, body: Mapping[str, Any], setting: Setting, since: float) -> set[str]:
+        del body, setting, since
+        return {ONLY}

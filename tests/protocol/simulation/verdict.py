@@ -1,17 +1,28 @@
 """The end of a run: all is quiet, nothing goes wrong any more, and what is kept must be live."""
 
+from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
-from tests.protocol.simulation.invocations import Invocation
+from tests.protocol.simulation.answers import body_of
+from tests.protocol.simulation.excuses import clocks_apart, leaves_lease
+from tests.protocol.simulation.invocations import Invocation, Sent
 from tests.protocol.simulation.judge import Credential, Judge, Made
-from tests.protocol.simulation.plans import Change, Plan
+from tests.protocol.simulation.plans import Change, Notice, Plan
 from tests.protocol.simulation.scheduler import EPOCH
 from tests.protocol.simulation.world import World
-from token_broker.item_codec import item_of
 
 QUIET_SECONDS = 200
 """Until then each lease is past, and each failure may be tried again."""
+
+MOST_VARIANTS = 3
+"""Variants of the editor's for which a version is tried that was never accepted."""
+
+APART_SECONDS = 12
+"""Within these seconds a login that was refused is surely not repeated."""
+
+UNSTEADY = frozenset({"new password", "revoked", "other role"})
+"""What may make a rotation fail that was told of."""
 
 NOTICED_SECONDS = 90
 """Until then a new version of the secret is noticed without its event."""
@@ -34,21 +45,51 @@ def settle(world: World) -> None:
     """Let time pass, put the secret right, and call for each variant once more."""
     ends = max((outage.ends for outage in world.plan.outages), default=0.0)
     world.scheduler.now = max(world.scheduler.now, EPOCH + ends) + QUIET_SECONDS
-    world.judge.calm_since = world.scheduler.now
+    check_rotation(world)
     if not world.is_secret_good:
-        events = (1.0,) if world.plan.seed % 2 else ()
-        world.change(Change(0, "good secret", events))
+        notices = (Notice(1.0),) if world.plan.seed % 2 else ()
+        world.change(Change(0, "good secret", notices))
         world.scheduler.run()
         world.scheduler.now += NOTICED_SECONDS
-    for number, body in enumerate(bodies(world.plan)):
+    for number, body in enumerate(bodies(world)):
         check_caller(world, f"last{number}", body)
 
 
-def bodies(plan: Plan) -> list[Mapping[str, Any]]:
+def check_rotation(world: World) -> None:
+    """I11: what an event told of is carried out, once the platform has repeated what failed."""
+    judge, version = world.judge, world.secrets.versions[-1].id
+    is_excused = bool(world.plan.outages) or any(c.kind in UNSTEADY for c in world.plan.changes)
+    events = carried_out(world, judge.put_at[version])
+    if is_excused or not events or not world.is_secret_good or len(judge.put_at) == 1:
+        return
+    for _, variant in list(world.table.records):
+        item = judge.item(variant)
+        made = judge.made.get(item.fingerprint or "")
+        is_live = item.is_live(int(world.scheduler.now) + 60)
+        if not made or not is_live or version in (judge.origins.of_token(made.token) or ()):
+            continue
+        if judge.kept[item.fingerprint or ""] < events[0].begun:
+            text = f"{variant[:8]} keeps the token of an older version"
+            judge.violate("I11", f"{text}, though {events[0].name} told of {version}")
+
+
+def carried_out(world: World, since: float) -> list[Invocation]:
+    """Return the events *since* then whose invocations nothing hindered but one call to AWS."""
+    found = []
+    for one in world.invocations.values():
+        name = one.name.partition("~")[0]
+        tree = [i for i in world.invocations.values() if i.name.startswith(name)]
+        is_first = "detail" in one.event and one.begun >= since and not one.tries
+        if is_first and not any(leaves_lease(i) or i.is_hurt_upstream for i in tree):
+            found.append(one)
+    return found
+
+
+def bodies(world: World) -> list[Mapping[str, Any]]:
     """Return each way in which a variant was asked for."""
-    events = [v.event for v in plan.visits if v.event.get("action", "token") == "token"]
-    names = ("connection", "organization", "workspace", "parameters")
-    asked = [{name: event[name] for name in names if name in event} for event in events]
+    visits = [v for v in world.plan.visits if not v.is_bad]
+    events = [v.event for v in visits if v.event.get("action", "token") == "token"]
+    asked = [{"connection": "acme", **body_of(world.judge, event)} for event in events]
     return [body for position, body in enumerate(asked) if body not in asked[:position]]
 
 
@@ -105,7 +146,7 @@ def is_left_behind(judge: Judge, dead: Made) -> bool:
 def is_lost_exchange(judge: Judge, made: Made) -> bool:
     """Say whether a token was made whose maker died, or was kept from keeping it."""
     name = next(name for name, known in judge.made.items() if known is made)
-    if name in judge.kept:
+    if name in judge.kept or made.maker.answer.get("fingerprint") == name:
         return False
     are_answered = all(sent.is_answered for sent in made.maker.sent)
     return made.maker.is_excused or not are_answered
@@ -116,10 +157,11 @@ def conclude(world: World) -> None:
     judge = world.judge
     check_kept(world)
     check_waste(judge)
+    check_announcements(judge)
     for reused in getattr(getattr(world.vendor, "fake", None), "reused", []):
         judge.violate("I6", f"a renewal token was sent again: {reused[:6]}")
-    for password, credential in judge.credentials.items():
-        check_logins(judge, password, credential)
+    for name, credential in judge.credentials.items():
+        check_logins(judge, name, credential)
     for key, count in judge.nudges.items():
         if key and count > judge.elections[key]:
             judge.violate("I5", f"{key[:8]}: {count} renewals started by fewer elections")
@@ -127,8 +169,8 @@ def conclude(world: World) -> None:
 
 def check_kept(world: World) -> None:
     """I4: what is kept is live, for a vendor that keeps one session."""
-    for (partition, variant), record in world.table.records.items():
-        item = item_of(partition, variant, record)
+    for _, variant in list(world.table.records):
+        item = world.judge.item(variant)
         made = world.judge.made.get(item.fingerprint or "")
         if made is None or item.is_rejected or not item.token:
             continue
@@ -138,25 +180,77 @@ def check_kept(world: World) -> None:
             world.judge.violate("I4", f"{variant[:8]} keeps {item.fingerprint}, which is dead")
 
 
+def check_announcements(judge: Judge) -> None:
+    """What is told to have latched is told to have recovered, once a login shows that."""
+    if not judge.announcements or any(one.is_hindered for one in judge.answered):
+        return
+    at, last, _ = judge.announcements[-1]
+    current = judge.secrets.versions[-1].id
+    is_shown = any(
+        sent.credential in judge.valid and (sent.processed_at or 0) > at and current in one.read
+        for one in judge.answered
+        for sent in one.sent
+        if sent.credential == judge.settings[current].credential and not one.is_bad
+    )
+    if last == "Connection Latched" and is_shown:
+        judge.violate("latch", "no event tells that the connection has recovered")
+
+
 def check_waste(judge: Judge) -> None:
     """I5: each token that was made was kept, unless its maker died or was kept from it."""
     for name, made in judge.made.items():
-        if name not in judge.kept and not is_lost_exchange(judge, made):
+        # Where each caller has a token of its own, one that ends too soon is no other's.
+        is_given = made.maker.answer.get("fingerprint") == name or (
+            made.maker.answer.get("code") == "invalid_request"
+            and judge.is_unshared(next(reversed(made.maker.read), None))
+        )
+        if not is_given and name not in judge.kept and not is_lost_exchange(judge, made):
             judge.violate("I5", f"{name[:6]} was made for nothing by {made.maker.name}")
 
 
-def check_logins(judge: Judge, password: str, credential: Credential) -> None:
-    """I7: a rejected version of the secret costs one login, and one more for each death amid it."""
+def check_logins(judge: Judge, name: str, credential: Credential) -> None:
+    """I7: a rejected version of the secret costs one login, and one more for each death amid it.
+
+    One that was accepted before is rejected twice before it latches, a minute apart. The editor's
+    vendor says the same of wrong parameters: so a version that it never took is tried for three
+    variants, and each of those once.
+    """
     clean = [
-        invocation
+        (invocation, sent)
         for invocation, sent in credential.refused
-        if sent.is_answered and not invocation.is_excused
+        if sent.is_answered and not sent.is_unclear and not invocation.is_excused
     ]
+    times = len(credential.versions) * (1 + judge.forgotten)
     if credential.was_accepted:
-        known = [judge.recorded[v] for v in credential.versions if v in judge.recorded]
-        clean = [i for i in clean if known and i.begun > min(known)]
-        allowed = len(credential.versions) * judge.forgotten
-    else:
-        allowed = len(credential.versions) * (1 + judge.forgotten)
-    if len(clean) > allowed:
-        judge.violate("I7", f"{len(clean)} logins with {password}, by {[i.name for i in clean]}")
+        check_accepted(judge, name, credential, clean)
+    elif judge.plan.flow == "editor":
+        by_variant = Counter(sent.key for _, sent in clean)
+        is_much = len(clean) > MOST_VARIANTS * times
+        if is_much or any(count > times for count in by_variant.values()):
+            text = f"{len(clean)} logins with {name}, by {[i.name for i, _ in clean]}"
+            judge.violate("I7", text)
+    elif len(clean) > times:
+        judge.violate("I7", f"{len(clean)} logins with {name}, by {[i.name for i, _ in clean]}")
+
+
+def check_accepted(
+    judge: Judge, name: str, credential: Credential, clean: list[tuple[Invocation, Sent]]
+) -> None:
+    """I7 of a credential that was accepted before: it may have been a proxy's word."""
+    known = [judge.recorded[v] for v in credential.versions if v in judge.recorded]
+    late = [i.name for i, _ in clean if known and i.begun > min(known)]
+    if len(late) > len(credential.versions) * judge.forgotten:
+        judge.violate("I7", f"{name} is known to be rejected, and tried again by {late}")
+    if not clean or judge.forgotten or len(credential.versions) > 1:
+        return
+    first, refused = clean[0]
+    begins = first.ended or 0.0
+    is_same = judge.plan.flow == "editor"
+    soon = [
+        i.name
+        for i, sent in clean[1:]
+        if begins < i.begun < begins + APART_SECONDS - clocks_apart(judge.plan)
+        and not (is_same and sent.key != refused.key)
+    ]
+    if soon:
+        judge.violate("I7", f"{name} was just refused to {first.name}, and is tried by {soon}")

@@ -1,10 +1,11 @@
-"""VNTANA, with one user: an administrator of one organization, a guest of another."""
+"""VNTANA with two users: what the one administers, the other is a plain member of."""
 
 from collections.abc import Callable, Mapping, Sequence
 from random import Random
 from typing import Any
 
 from tests.protocol.simulation.plans import Plan
+from tests.protocol.simulation.settings import Setting
 from tests.protocol.simulation.vendor import no_sleep
 from token_broker.dependencies import Flow
 from token_broker.exchange import Request, Response
@@ -13,48 +14,96 @@ from token_broker.tokens import Variant
 from token_broker_fakes.vntana import Account, FakeVntana, Organization, VntanaModes, Workspace
 
 ACME, STUDIO = (f"00000000-0000-4000-8000-00000000000{digit}" for digit in "ab")
-CHAIRS, TABLES = (f"00000000-0000-4000-8000-00000000000{digit}" for digit in "cd")
-GUEST = "ORGANIZATION_CLIENT_MEMBER"
+CHAIRS, TABLES, DESKS = (f"00000000-0000-4000-8000-00000000000{digit}" for digit in "cde")
+NOWHERE = "00000000-0000-4000-8000-00000000000f"
+MEMBER, ADMIN = "ORGANIZATION_CLIENT_MEMBER", "ORGANIZATION_ADMIN"
+WORKSPACES = {ACME: {"desks": DESKS}, STUDIO: {"chairs": CHAIRS, "tables": TABLES}}
+SLUGS = {"acme": ACME, "studio": STUDIO}
+WRONG_WORKSPACE = "wrong_workspace"
+"""A mode that is the run's own: the code with which an unknown workspace is refused."""
 
 
 class Vntana:
-    """One user: an administrator of one organization, a guest of another with two workspaces."""
+    """Two users of two organizations, one with a workspace and one with two."""
 
     flow: Flow = vntana
     bodies: Sequence[Mapping[str, Any]] = (
         {},
         {"organization": "acme"},
-        {"organization": ACME, "workspace": CHAIRS},
+        {"organization": ACME, "workspace": DESKS},
         {"organization": "studio", "workspace": "chairs"},
         {"organization": STUDIO, "workspace": TABLES},
     )
+    bad_bodies: Sequence[Mapping[str, Any]] = (
+        {"organization": "studio", "workspace": NOWHERE},
+        {"organization": ACME, "workspace": NOWHERE},
+        {"organization": "nowhere"},
+        {"organization": "studio", "workspace": "nowhere"},
+    )
 
     def __init__(self, plan: Plan, clock: Callable[[], float]) -> None:
-        rooms = [Workspace("chairs", uuid=CHAIRS), Workspace("tables", uuid=TABLES)]
-        places = [
-            Organization("acme", uuid=ACME),
-            Organization("studio", GUEST, rooms, uuid=STUDIO),
-        ]
-        self._account = Account("demo@example.com", "", "", places)
-        modes = VntanaModes(lifetime=plan.lifetime, **plan.modes)
+        self._clock = clock
+        modes = {name: value for name, value in plan.modes.items() if name != WRONG_WORKSPACE}
+        self._wrong_workspace = plan.modes.get(WRONG_WORKSPACE)
+        self._accounts = [account(0), account(1)]
+        self._roles: dict[tuple[int, str], list[tuple[float, str]]] = {}
+        """Which roles a user has had in an organization, each since when."""
+        self._note_roles(0.0)
         rng = Random(plan.seed)
+        self.fake = FakeVntana(
+            self._accounts,
+            VntanaModes(lifetime=plan.lifetime, **modes),
+            clock=clock,
+            rng=rng,
+            sleep=no_sleep,
+        )
         self._lifetime = plan.lifetime
-        self.fake = FakeVntana([self._account], modes, clock=clock, rng=rng, sleep=no_sleep)
 
     def answer(self, request: Request) -> Response:
-        return self.fake(request)
+        response = self.fake(request)
+        if self._wrong_workspace and b"INVALID_CLIENT_UUID" in response.content:
+            code = self._wrong_workspace.encode()
+            content = response.content.replace(b"INVALID_CLIENT_UUID", code)
+            return Response(response.status, response.headers, content)
+        return response
 
-    def secret(self, password: str, *, is_other: bool) -> dict[str, Any]:
+    def secret(self, setting: Setting) -> dict[str, Any]:
         names = (
             {"organization": "studio", "workspace": "tables"}
-            if is_other
+            if setting.is_other
             else {"organization": "acme"}
         )
-        options = {"lifetime": self._lifetime}
-        return {"email": "demo@example.com", "password": password, "options": options} | names
+        return names | {
+            "email": self._accounts[setting.user].email,
+            "password": setting.password,
+            "base_url": f"https://api{setting.host}.vntana.test",
+            "options": {"lifetime": self._lifetime},
+        }
 
-    def set_password(self, password: str) -> None:
-        self._account.password = password
+    def hosts(self, setting: Setting) -> frozenset[str]:
+        return frozenset({f"api{setting.host}.vntana.test"})
+
+    def bases(self, setting: Setting) -> frozenset[str]:
+        return frozenset({f"https://api{setting.host}.vntana.test"})
+
+    def describes(self, context: Mapping[str, Any], setting: Setting, since: float) -> bool:
+        if "organization" not in context:
+            return True
+        roles = self.roles(setting.user, context["organization"], since)
+        is_plain = context["workspace"] is None or context["role"] == MEMBER
+        return is_plain and context["role"] in roles
+
+    def set_password(self, user: int, password: str) -> None:
+        self._accounts[user].password = password
+
+    def change_roles(self) -> None:
+        for one in self._accounts:
+            for organization in one.organizations:
+                organization.role = MEMBER if organization.role == ADMIN else ADMIN
+        self._note_roles(self._clock())
+
+    def set_lifetime(self, seconds: int) -> None:
+        self.fake.modes.lifetime = seconds
 
     def key(self, request: Request) -> str | None:
         organization = request.headers.get("organizationuuid")
@@ -63,23 +112,68 @@ class Vntana:
             return Variant("workspace", {"organization": organization, "workspace": workspace}).key
         return Variant("organization", {"organization": organization}).key if organization else None
 
-    def password(self, request: Request) -> str | None:
+    def credential(self, request: Request) -> str | None:
         body = request.json
-        return body["password"] if request.step == "login" and isinstance(body, dict) else None
+        if request.step != "login" or not isinstance(body, dict):
+            return None
+        user = next(n for n, one in enumerate(self._accounts) if one.email == body["email"])
+        return f"{user}/{body['password']}"
 
-    def token(self, response: Response) -> str | None:
-        return response.headers.get("x-auth-token")
+    def bearer(self, request: Request) -> str | None:
+        value = request.headers.get("x-auth-token")
+        return value.removeprefix("Bearer ") if value else None
+
+    def tokens(self, response: Response) -> list[str]:
+        value = response.headers.get("x-auth-token")
+        return [value] if value else []
 
     def is_ended(self, token: str) -> bool:
         session = self.fake.session(token)
         return session is None or bool(session.end)
 
+    def ends_at(self, token: str) -> float:
+        session = self.fake.session(token)
+        return session.expires_at if session else 0.0
+
     def revoke(self) -> None:
         self.fake.revoke()
 
-    def wanted(self, body: Mapping[str, Any], *, is_other: bool) -> str:
-        names = body or ({"organization": "studio", "workspace": "tables"} if is_other else {})
-        if names.get("organization", ACME) in ("acme", ACME):
-            return Variant("organization", {"organization": ACME}).key
-        room = CHAIRS if names["workspace"] == "chairs" else TABLES
-        return Variant("workspace", {"organization": STUDIO, "workspace": room}).key
+    def wanted(self, body: Mapping[str, Any], setting: Setting, since: float) -> set[str]:
+        names = body or self.secret(setting)
+        organization = SLUGS.get(names["organization"], names["organization"])
+        rooms = WORKSPACES[organization]
+        named = names.get("workspace") or next(iter(rooms))
+        by_role = {
+            ADMIN: Variant("organization", {"organization": organization}).key,
+            MEMBER: Variant(
+                "workspace",
+                {"organization": organization, "workspace": rooms.get(named, named)},
+            ).key,
+        }
+        return {by_role[role] for role in self.roles(setting.user, organization, since)}
+
+    def roles(self, user: int, organization: str, since: float) -> set[str]:
+        """Return the roles that a user has had in an organization *since* then."""
+        history = self._roles[user, organization]
+        ends = [at for at, _ in history[1:]] + [float("inf")]
+        return {role for (_, role), end in zip(history, ends, strict=True) if end >= since}
+
+    def _note_roles(self, now: float) -> None:
+        for user, one in enumerate(self._accounts):
+            for organization in one.organizations:
+                history = self._roles.setdefault((user, organization.uuid), [])
+                history.append((now, organization.role))
+
+
+def account(user: int) -> Account:
+    """Return one of two users: an administrator of the first organization, or of the second."""
+    organizations = [
+        Organization(
+            slug,
+            ADMIN if position == user else MEMBER,
+            [Workspace(name, uuid=room) for name, room in WORKSPACES[uuid].items()],
+            uuid=uuid,
+        )
+        for position, (slug, uuid) in enumerate(SLUGS.items())
+    ]
+    return Account(f"user{user}@example.com", "", f"key{user}", organizations)

@@ -19,6 +19,7 @@ Result = TypeVar("Result")
 ATTEMPTS_SECONDS = 4.2
 """How long botocore takes until it gives up: two attempts of two seconds, and a pause."""
 
+DENIED = "User: arn is not authorized to perform: this"
 EVEN = 0.5
 """Odds of one of two ways to fail."""
 
@@ -68,6 +69,8 @@ class Wire:
         self.running: dict[Task, Invocation] = {}
         self.acting: Invocation | None = None
         """Whose effect it is that happens at this moment."""
+        self.repeat: Callable[[Invocation], None] = lambda _: None
+        """Has the platform invoke again what failed."""
         self._outages = outages
         self._witness = witness
 
@@ -81,7 +84,10 @@ class Wire:
     ) -> Result:
         """Take a request to a service of AWS's, and bring its answer."""
         invocation, kind, seconds = self.begin(what, about)
-        if kind == "refused" or self.is_out(service):
+        is_out = self.is_out(service)
+        if kind == "denied" or (is_out and invocation.was_denied):
+            self._deny(invocation)
+        if kind == "refused" or is_out:
             self._refuse(invocation)
         self.pause(invocation.latency() + (min(seconds, SLOWEST_SECONDS) if kind == "slow" else 0))
         if kind == "late":
@@ -111,9 +117,11 @@ class Wire:
     def is_out(self, service: Service) -> bool:
         """Say whether a service refuses everybody at this moment."""
         now = self.scheduler.now - EPOCH
-        is_out = any(o.service == service and o.begins <= now < o.ends for o in self._outages)
-        self.current.was_refused |= is_out
-        return is_out
+        found = [o for o in self._outages if o.service == service and o.begins <= now < o.ends]
+        if found:
+            self.current.refused_by.add(service)
+            self.current.was_denied |= found[0].is_denied
+        return bool(found)
 
     def begin(self, what: str, about: str = "") -> tuple[Invocation, FaultKind | None, float]:
         """Begin a step, and meet what goes wrong before it has any effect."""
@@ -155,6 +163,10 @@ class Wire:
             raise EndpointConnectionError(endpoint_url="https://aws.invalid")
         raise client_error("ThrottlingException", "any")
 
+    def _deny(self, invocation: Invocation) -> NoReturn:
+        self.pause(invocation.latency())
+        raise client_error("AccessDeniedException", "any", DENIED)
+
     def _lose(self, invocation: Invocation) -> NoReturn:
         self._stand(invocation, ATTEMPTS_SECONDS)
         if invocation.rng.random() < EVEN:
@@ -174,6 +186,7 @@ class Wire:
     def _die(self, invocation: Invocation) -> NoReturn:
         invocation.end, invocation.ended = "crashed", self.scheduler.now
         self._witness.ended(invocation)
+        self.repeat(invocation)
         self.scheduler.die()
 
     def pause(self, seconds: float) -> None:

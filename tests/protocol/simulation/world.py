@@ -1,7 +1,8 @@
 """One run: the shipped service in many processes, over services and a vendor in memory."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from functools import partial
 from random import Random
 from typing import TYPE_CHECKING, Any
@@ -13,9 +14,11 @@ from tests.protocol.simulation.entrances import route_of, served
 from tests.protocol.simulation.fleet import PREFIX, Container, Context, Fleet
 from tests.protocol.simulation.invocations import Invocation
 from tests.protocol.simulation.judge import Judge
-from tests.protocol.simulation.plans import Change, Plan, Visit
+from tests.protocol.simulation.notices import event_of
+from tests.protocol.simulation.plans import Change, ChangeKind, Notice, Plan, Visit
 from tests.protocol.simulation.scheduler import EPOCH, Scheduler, Task
-from tests.protocol.simulation.table import Table
+from tests.protocol.simulation.settings import Setting
+from tests.protocol.simulation.table import Table, client_error
 from tests.protocol.simulation.vendors import VENDORS
 from tests.protocol.simulation.wire import Wire
 from token_broker.store import unavailable
@@ -25,6 +28,24 @@ if TYPE_CHECKING:
 
 NEVER = 0
 """The step of a fault that keeps an asynchronous invocation from ever beginning."""
+
+RETRIES = (60.0, 120.0)
+"""Seconds after which Lambda repeats an event's invocation that failed: twice."""
+
+LONGEST_CHAIN = 16
+"""Invocations of a function by itself after which Lambda refuses the next one."""
+
+LIFETIME_FACTOR = 10
+
+SETTINGS: Mapping[ChangeKind, Callable[[Setting], Setting]] = {
+    "good secret": lambda setting: setting,
+    "bad secret": lambda setting: setting,
+    "other defaults": lambda setting: replace(setting, is_other=not setting.is_other),
+    "other user": lambda setting: replace(setting, user=1 - setting.user),
+    "other host": lambda setting: replace(setting, host=(setting.host + 1) % 3),
+    "other sharing": lambda setting: replace(setting, is_shared=not setting.is_shared),
+}
+"""What a new version of the secret says, but for its password."""
 
 
 class World:
@@ -36,23 +57,35 @@ class World:
         self.vendor: Vendor = VENDORS[plan.flow](plan, lambda: self.scheduler.now)
         self.judge = Judge(plan, self.scheduler, self.vendor)
         self.wire = Wire(self.scheduler, plan.outages, self.judge)
-        self.judge.wire = self.wire
-        self.table = self.judge.table = Table(self.judge.written)
+        self.judge.wire, self.wire.repeat = self.wire, self.repeat
+        self.table = self.judge.table = Table(
+            self.judge.written, self.judge.dropped, lambda: self.scheduler.now, plan.lag, plan.page
+        )
         self.secrets = self.judge.secrets = Secrets(self.wire)
         self.invocations: dict[str, Invocation] = {}
+        self.setting = plan.setting
+        """What the secret says, or would with the right password."""
         self._passwords = 0
-        self._is_other = False
+        self._accepted = ["", ""]
+        """The password of each user."""
         self._fleet = Fleet(plan, self.judge, self.wire, self._invoke_itself)
 
     def run(self) -> None:
         """Let the plan happen, until nothing does any more."""
-        self._renew_password()
+        self.begin()
+        self.scheduler.run()
+
+    def begin(self) -> None:
+        """Have the plan happen, as soon as time passes."""
+        for user in range(2):
+            self._renew_password(user)
         self._put_secret()
         for visit in self.plan.visits:
             self.scheduler.at(EPOCH + visit.at, partial(self.receive, visit))
         for change in self.plan.changes:
             self.scheduler.at(EPOCH + change.at, partial(self.change, change))
-        self.scheduler.run()
+        for shift in self.plan.shifts:
+            self.scheduler.at(EPOCH + shift.at, partial(self._fleet.shift, shift))
 
     def receive(self, visit: Visit) -> None:
         """Begin the invocation that a visit asks for."""
@@ -61,9 +94,17 @@ class World:
             seen = self.invocations.get(visit.rejects)
             if seen and "fingerprint" in seen.answer:
                 event["rejected"] = seen.answer["fingerprint"]
-        self.invoke(visit.name, event, is_cold=visit.is_cold)
+        self.invoke(visit.name, event, is_cold=visit.is_cold, is_bad=visit.is_bad)
 
-    def invoke(self, name: str, event: Mapping[str, Any], *, is_cold: bool = False) -> Invocation:
+    def invoke(
+        self,
+        name: str,
+        event: Mapping[str, Any],
+        *,
+        is_cold: bool = False,
+        is_bad: bool = False,
+        depth: int = 0,
+    ) -> Invocation:
         """Begin an invocation now."""
         container = self._fleet.container(is_cold=is_cold)
         invocation = Invocation(
@@ -74,7 +115,10 @@ class World:
             container.offset,
             Random(f"{self.plan.seed}/{name}"),
             {fault.step: fault for fault in self.plan.faults if fault.visit == name},
+            is_bad=is_bad,
+            depth=depth,
         )
+        container.serving = invocation
         self.invocations[name] = invocation
         self.judge.began(invocation)
         task = self.scheduler.start(lambda: self._serve(container, invocation))
@@ -85,46 +129,51 @@ class World:
     def change(self, change: Change) -> None:
         """Let somebody do something to the secret, or at the vendor's."""
         self.judge.changed(change)
+        if change.kind in SETTINGS:
+            self.setting = SETTINGS[change.kind](self.setting)
+            self._put_secret(is_bad=change.kind == "bad secret")
         match change.kind:
-            case "good secret":
-                self._renew_password()
-                self._put_secret()
-            case "bad secret":
-                self._put_secret(is_bad=True)
             case "new password":
-                self._renew_password()
-            case "other defaults":
-                self._is_other = not self._is_other
-                self._put_secret()
+                self._renew_password(self.setting.user)
+            case "other role":
+                self.vendor.change_roles()
+            case "other lifetime":
+                factor = 1 if self.judge.lifetime > self.plan.lifetime else LIFETIME_FACTOR
+                self.judge.lifetime = self.plan.lifetime * factor
+                self.vendor.set_lifetime(self.judge.lifetime)
             case "revoked":
                 self.vendor.revoke()
-        for delay in change.events:
-            self.scheduler.at(self.scheduler.now + delay, self._tell_of_rotation)
+        version = self.secrets.versions[-1].id
+        for notice in change.notices:
+            at = self.scheduler.now + notice.after
+            self.scheduler.at(at, partial(self._tell_of_rotation, notice, version))
 
     @property
     def is_secret_good(self) -> bool:
         """Say whether the vendor accepts the current version of the secret."""
-        credential = self.judge.credentials.get(self.judge.password)
-        return credential is not None and self.secrets.versions[-1].id in credential.versions
+        current = self.judge.settings[self.secrets.versions[-1].id]
+        return current.credential in self.judge.valid
 
-    def _renew_password(self) -> None:
+    def _renew_password(self, user: int) -> None:
         self._passwords += 1
-        self.judge.password = f"password-{self._passwords}"
-        self.vendor.set_password(self.judge.password)
+        password = f"password-{self._passwords}"
+        self.judge.valid = {c for c in self.judge.valid if not c.startswith(f"{user}/")}
+        self.judge.valid.add(f"{user}/{password}")
+        self._accepted[user] = password
+        self.vendor.set_password(user, password)
 
     def _put_secret(self, *, is_bad: bool = False) -> None:
         """Set a new version, with the vendor's password or one that it never had."""
         number = len(self.secrets.versions) + 1
-        password = f"bad-{number}" if is_bad else f"password-{self._passwords}"
-        content = self.vendor.secret(password, is_other=self._is_other)
-        version = self.secrets.put(content)
-        self.judge.put(version.id, password, is_other=self._is_other)
+        password = f"bad-{number}" if is_bad else self._accepted[self.setting.user]
+        setting = replace(self.setting, password=password)
+        version = self.secrets.put(self.vendor.secret(setting))
+        self.judge.put(version.id, setting)
 
-    def _tell_of_rotation(self) -> None:
-        name = f"{PREFIX}{self.plan.flow}/acme"
-        detail = {"eventName": "PutSecretValue", "requestParameters": {"secretId": name}}
+    def _tell_of_rotation(self, notice: Notice, version: str) -> None:
         number = sum(known.startswith("event") for known in self.invocations) + 1
-        self.invoke(f"event{number}", {"source": "aws.secretsmanager", "detail": detail})
+        name = f"{PREFIX}{self.plan.flow}/acme"
+        self.invoke(f"event{number}", event_of(notice.kind, name, version))
 
     def _invoke_itself(self, payload: Mapping[str, Any]) -> None:
         invocation = self.wire.current
@@ -137,10 +186,12 @@ class World:
         copies = iter([name, f"{name}'"])
 
         def deliver() -> None:
+            if invocation.depth >= LONGEST_CHAIN:
+                raise client_error("RecursiveInvocationException", "Invoke")
             copy = next(copies)
             if not any(f.visit == copy and f.step == NEVER for f in self.plan.faults):
-                at = self.scheduler.now + delay
-                self.scheduler.at(at, partial(self.invoke, copy, event))
+                at, depth = self.scheduler.now + delay, invocation.depth + 1
+                self.scheduler.at(at, partial(self.invoke, copy, event, depth=depth))
 
         try:
             self.wire.carry("function", "Invoke", deliver, name)
@@ -152,13 +203,31 @@ class World:
         route = route_of(invocation.name, invocation.event, self.plan.flow)
         end, answer = served(container.service, invocation.event, context, route)
         invocation.end, invocation.answer = end, answer
-        invocation.ended = self.scheduler.now
-        container.is_busy = False
-        self.judge.ended(invocation)
+        container.is_busy, container.serving = False, None
+        self._end(invocation)
 
     def _time_out(self, invocation: Invocation, task: Task) -> None:
         """End an invocation that took all its time."""
         if invocation.ended is None:
-            invocation.end, invocation.ended = "timed out", self.scheduler.now
+            invocation.end = "timed out"
             task.is_dead = True
-            self.judge.ended(invocation)
+            self._end(invocation)
+
+    def _end(self, invocation: Invocation) -> None:
+        invocation.ended = self.scheduler.now
+        self.judge.ended(invocation)
+        self.repeat(invocation)
+
+    def repeat(self, invocation: Invocation) -> None:
+        """Have the platform invoke once more what failed and is waited for by no caller."""
+        if not invocation.is_asynchronous or invocation.end == "answered":
+            return
+        if invocation.tries < len(RETRIES):
+            at = self.scheduler.now + RETRIES[invocation.tries]
+            self.scheduler.at(at, partial(self._try_again, invocation))
+
+    def _try_again(self, invocation: Invocation) -> None:
+        tries = invocation.tries + 1
+        name = f"{invocation.name.partition('~')[0]}~{tries}"
+        again = self.invoke(name, invocation.event, depth=invocation.depth)
+        again.tries = tries

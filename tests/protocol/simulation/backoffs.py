@@ -1,0 +1,113 @@
+"""I5, I13: what failed, or could not be kept, is not tried again before its back-off is over."""
+
+from collections import Counter
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from tests.protocol.simulation.answers import body_of
+from tests.protocol.simulation.excuses import REFUSED, clocks_apart
+from tests.protocol.simulation.invocations import Invocation
+
+if TYPE_CHECKING:
+    from tests.protocol.simulation.judge import Judge, Made
+
+LONGEST_SECONDS = 60
+REFUSED_SECONDS = 15
+"""What an upstream refuses that is no matter of waiting, is not tried again before."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """Callers of a *body* were told to wait *until* then, with one version of the secret."""
+
+    body: dict[str, Any]
+    version: str
+    since: float
+    until: float
+    is_unclear: bool
+    """It was a login that got no clear answer: not even a forced call repeats that."""
+
+
+class Backoffs:
+    """What callers were told to wait for."""
+
+    def __init__(self, judge: "Judge") -> None:
+        self._judge = judge
+        self._apart = clocks_apart(judge.plan)
+        self._waits: list[Wait] = []
+        self._streaks: Counter[str] = Counter()
+        """How often in a row a body's exchange failed for the upstream's sake."""
+
+    def ended(self, invocation: Invocation) -> None:
+        """Remember until when an invocation's error asks to wait, and judge how long that is."""
+        self._check_length(invocation)
+        if invocation.end != "failed" or not is_upstreams(invocation):
+            return
+        is_refused = invocation.answer["code"] in REFUSED
+        seconds = invocation.answer.get("retry_after", REFUSED_SECONDS if is_refused else 0)
+        last = invocation.sent[-1]
+        is_unclear = last.credential is not None and (last.is_unclear or not last.is_answered)
+        ended = self._judge.scheduler.now
+        self._waits.append(
+            Wait(
+                body_of(self._judge, invocation.event),
+                invocation.read[-1],
+                ended,
+                ended + min(seconds, LONGEST_SECONDS) - 1 - self._apart,
+                is_unclear,
+            )
+        )
+
+    def _check_length(self, invocation: Invocation) -> None:
+        """Judge that a back-off doubles, up to a minute."""
+        name = str(body_of(self._judge, invocation.event))
+        if invocation.end == "answered" and invocation.action == "token":
+            self._streaks[name] = 0
+        if invocation.end != "failed" or invocation.answer["code"] != "upstream_unavailable":
+            return
+        seconds = int(invocation.answer.get("retry_after", 0))
+        if seconds > LONGEST_SECONDS + self._apart:
+            self._judge.violate("I13", f"{invocation.name} is told to wait for {seconds} s")
+        # At VNTANA it is another item's failure each time, of those that a token is made from.
+        is_one = not self._judge.plan.faults and self._judge.plan.flow != "vntana"
+        if is_one and is_upstreams(invocation) and not self._judge.operations:
+            self._streaks[name] += 1
+            if seconds < min(2 ** self._streaks[name], LONGEST_SECONDS) - 1 - self._apart:
+                self._judge.violate("I5", f"{invocation.name} is told to wait for {seconds} s only")
+
+    def check_sent(self, invocation: Invocation) -> None:
+        """Judge that a caller's request is sent after the wait that others were told."""
+        if invocation.action != "token" or invocation.is_bad or not invocation.read:
+            return
+        is_plain = not invocation.event.keys() & {"force", "rejected"}
+        body = body_of(self._judge, invocation.event)
+        for wait in self._waits:
+            is_amid = wait.since < invocation.begun and self._judge.scheduler.now < wait.until
+            is_same = wait.body == body and wait.version == invocation.read[-1]
+            is_lifted = any(f.begun > wait.since - 30 for f in self._judge.operations)
+            if is_amid and is_same and not is_lifted and (is_plain or wait.is_unclear):
+                self._judge.violate("I5", f"{invocation.name} does not wait as others were told")
+
+    def check_made(self, made: "Made") -> None:
+        """Judge that a token that could not be kept is not made again at once."""
+        maker, earlier = made.maker, [m for m in self._judge.made.values() if m.key == made.key]
+        unkept = 0
+        for one in reversed(earlier):
+            name = next(n for n, known in self._judge.made.items() if known is one)
+            if one.maker.refused_by != {"key"} or name in self._judge.kept or one.maker is maker:
+                break
+            unkept += 1
+        if not unkept or not maker.is_plain:
+            return
+        last = earlier[-1].maker
+        seconds = min(2**unkept, LONGEST_SECONDS) - 1 - self._apart
+        if last.ended is not None and last.ended < maker.begun < last.ended + seconds:
+            self._judge.violate("I13", f"{maker.name} makes again what {last.name} could not keep")
+
+
+def is_upstreams(invocation: Invocation) -> bool:
+    """Say whether an invocation met nothing but what was the vendor's doing."""
+    is_amiss = invocation.is_hurt_upstream or invocation.refused_by == {"upstream"}
+    is_more = len(invocation.met) > 1 or bool(invocation.refused_by - {"upstream"})
+    is_one = invocation.action == "token" and bool(invocation.sent) and bool(invocation.read)
+    return is_amiss and is_one and not is_more

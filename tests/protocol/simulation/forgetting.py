@@ -1,0 +1,104 @@
+"""I16 and what else DELETE promises: nothing of before is left, and the sessions are ended."""
+
+from typing import TYPE_CHECKING
+
+from tests.protocol.simulation.excuses import LATCHED
+from tests.protocol.simulation.invocations import Invocation
+from token_broker.item import Item
+from token_broker.tokens import fingerprint
+
+if TYPE_CHECKING:
+    from tests.protocol.simulation.judge import Judge
+
+KNOWN_FOR = 61
+"""Seconds for which another process may hand out what it remembers."""
+
+LIVE_SECONDS = 60
+
+
+class Forgetting:
+    """Everything that was forgotten in a run, when and by which process."""
+
+    def __init__(self, judge: "Judge") -> None:
+        self._judge = judge
+        self._done: list[Invocation] = []
+        """Those that said that they forgot everything."""
+        self._last_written: dict[str, float] = {}
+        self._sessions: dict[str, list[str]] = {}
+        """Tokens that a DELETE found and could end, by its invocation's name."""
+
+    @property
+    def done(self) -> list[Invocation]:
+        """The DELETEs that said that they forgot everything."""
+        return self._done
+
+    def written(self, variant: str, writer: Invocation) -> None:
+        """Remember when an item was last written by others than a DELETE."""
+        if writer.action != "forget":
+            self._last_written[variant] = self._judge.scheduler.now
+
+    def began(self, invocation: Invocation) -> None:
+        """Remember which sessions a DELETE finds."""
+        if invocation.action != "forget":
+            return
+        judge = self._judge
+        current = next(reversed(judge.settings))
+        items = [judge.item(variant) for _, variant in list(judge.table.records)]
+        made = [judge.made.get(i.fingerprint or "") for i in items if self._is_endable(i, current)]
+        self._sessions[invocation.name] = [one.token for one in made if one]
+
+    def ended(self, invocation: Invocation) -> None:
+        """Judge what a DELETE left."""
+        is_all = invocation.answer.get("complete", True)
+        if invocation.action != "forget" or invocation.end != "answered" or not is_all:
+            return
+        judge = self._judge
+        self._done.append(invocation)
+        if invocation.is_hindered:
+            return
+        for _, variant in list(judge.table.records):
+            is_newer = self._last_written.get(variant, 0.0) >= invocation.begun
+            if not is_newer and has_anything(judge.item(variant)):
+                judge.violate("I16", f"{invocation.name} leaves something in {variant[:8]}")
+        for token in self._sessions.get(invocation.name, []):
+            if fingerprint(token) in judge.doubted:
+                continue  # a caller reported it meanwhile
+            if judge.plan.flow == "vntana" and not judge.vendor.is_ended(token):
+                judge.violate("I16", f"{invocation.name} ends no session of {token[:6]}")
+
+    def check_answer(self, invocation: Invocation, kept_at: float) -> None:
+        """Judge that what an invocation gets was not forgotten before, however it is known."""
+        for forget in self._done:
+            over = forget.ended or 0.0
+            is_own = invocation.container == forget.container
+            is_over = invocation.begun > over + (0.0 if is_own else KNOWN_FOR)
+            if kept_at < forget.begun and is_over and not self._judge.plan.shifts:
+                text = f"{invocation.name} gets what {forget.name} forgot"
+                seconds = self._judge.scheduler.now - forget.begun
+                self._judge.violate("I16", f"{text} ({seconds:.0f} s before)")
+                return
+
+    def check_error(self, invocation: Invocation) -> None:
+        """Judge that a latch is lifted: the next call tries the secret again."""
+        if not self._done or invocation.answer["code"] not in LATCHED or invocation.sent:
+            return
+        forget = self._done[-1]
+        tried = [
+            sent.processed_at or 0.0
+            for credential in self._judge.credentials.values()
+            for _, sent in credential.refused
+        ]
+        is_new = invocation.begun > (forget.ended or 0.0) and not forget.is_hindered
+        if is_new and max(tried, default=0.0) < forget.begun:
+            self._judge.violate("I16", f"{invocation.name} is latched by what was forgotten")
+
+    def _is_endable(self, item: Item, version: str) -> bool:
+        """Say whether the session of an item may be ended by the secret's current *version*."""
+        is_live = item.is_live(int(self._judge.scheduler.now) + LIVE_SECONDS)
+        is_doubtful = item.fingerprint in self._judge.doubted or item.lease_owner is not None
+        return is_live and not is_doubtful and item.secret_version == version
+
+
+def has_anything(item: Item) -> bool:
+    """Say whether there is something in an item that DELETE is to remove."""
+    return bool(item.token or item.failure or item.rejected_versions or item.accepted_version)
