@@ -2,6 +2,7 @@
 
 python -m tests.protocol.simulation --seed 7 [--bug NAME]   the shortest story of what goes wrong
 python -m tests.protocol.simulation --seeds 10000           many runs of the shipped code
+python -m tests.protocol.simulation --outages               how long each fault is felt
 python -m tests.protocol.simulation --bugs                  each planted bug until it is found
 """
 
@@ -11,6 +12,7 @@ import time
 
 from tests.protocol.simulation.bugs import BUGS, planted
 from tests.protocol.simulation.campaign import hunt_all, kill_table, run_seeds
+from tests.protocol.simulation.outage_table import measure_all, tables, too_long
 from tests.protocol.simulation.planning import plan_of
 from tests.protocol.simulation.plans import Plan
 from tests.protocol.simulation.shrinking import shrunk
@@ -27,7 +29,10 @@ def main() -> int:
     parser.add_argument("--seeds", type=int, help="how many runs of the shipped code")
     parser.add_argument("--first", type=int, default=0, help="the first of them")
     parser.add_argument("--bugs", action="store_true", help="look for each planted bug")
+    parser.add_argument("--outages", action="store_true", help="measure how long faults are felt")
     asked = parser.parse_args()
+    if asked.outages:
+        return show_outages()
     if asked.bugs:
         return show_bugs()
     if asked.seeds:
@@ -59,6 +64,15 @@ def show_seeds(seeds: range) -> int:
         print(f"{finding.invariant}: {finding.text}\n    {finding.command}")
     print(f"{len(seeds)} runs, {len(seeds) / (time.monotonic() - began):.0f} a second")
     return int(bool(findings))
+
+
+def show_outages() -> int:
+    """Measure how long each fault at each step is felt, and show what is longer than it may be."""
+    measured = measure_all()
+    print(tables(measured))
+    late = too_long(measured)
+    print("\n".join(late))
+    return int(bool(late))
 
 
 def show_bugs() -> int:

@@ -1,0 +1,259 @@
+"""How long a connection is out, for each step that fails in each way: measured, one by one.
+
+One call, renewal or event meets one fault. From its end on, one caller after another asks, each by
+a process of its own: the connection is out until one of them has a token, and after a rotation
+until what they are given was made with the new version.
+"""
+
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass, replace
+from itertools import count
+from math import ceil
+from multiprocessing import get_context
+from typing import Any
+
+from tests.protocol.simulation.invocations import Invocation
+from tests.protocol.simulation.plans import (
+    Change,
+    Fault,
+    FaultKind,
+    FlowName,
+    Notice,
+    Plan,
+    Visit,
+)
+from tests.protocol.simulation.vendors import VENDORS
+from tests.protocol.simulation.world import World
+
+LIFETIME = 3600
+PROBE_SECONDS, LATE_PROBE_SECONDS = 1.0, 10.0
+"""How long each caller waits after the one before: at first, and after a while."""
+
+PROBES = 10
+QUICK_SECONDS = 3.0
+"""What a call takes that has to exchange, and waits for no other."""
+
+LONGEST_SECONDS = 300.0
+BACKOFF_SECONDS = 6.0
+"""Until then the first back-off is over, and a caller has a token."""
+
+REFUSED_SECONDS = 36.0
+"""The same, where a page says that the vendor refuses, or a permission is missing."""
+
+LEASE_SECONDS = 58.0
+"""Until then the lease is over that a process left behind, and a caller has a token."""
+
+REPEATED_SECONDS = 75.0
+"""Until then the platform has repeated an event whose invocation failed."""
+
+AWS: tuple[FaultKind, ...] = ("refused", "denied", "lost")
+"""What may become of one call to AWS, with no process that dies."""
+
+KINDS: Mapping[FaultKind, str] = {
+    "refused": "throttled, 503",
+    "denied": "denied",
+    "lost": "answer lost",
+    "page": "HTML page",
+    "crash": "dies before",
+    "crash after": "dies after",
+}
+ROTATIONS = ("rotation", "a variant's rotation")
+"""An event's invocation, and the first one that it starts."""
+
+NOTED = "note the event's version"
+CALLS: Mapping[str, str] = {
+    "GetItem": "read an item",
+    "BatchGetItem": "read an item",
+    "Query": "list the items",
+    "GetSecretValue": "read the secret",
+    "DescribeSecret": "read the secret",
+}
+SITUATIONS = ("first call", "token ended", "aging", "renewal", "forced", "reported", *ROTATIONS)
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """How long one fault was felt."""
+
+    flow: FlowName
+    situation: str
+    step: str
+    kind: FaultKind
+    seconds: float
+
+
+def measure_all() -> list[Measured]:
+    """Return what each fault at each step costs, by all cores."""
+    cases = [(flow, situation) for flow in VENDORS for situation in SITUATIONS]
+    with ProcessPoolExecutor(mp_context=get_context("spawn")) as pool:
+        return [one for many in pool.map(measured_in, *zip(*cases, strict=True)) for one in many]
+
+
+def measured_in(flow: FlowName, situation: str) -> list[Measured]:
+    """Return what each fault costs in one situation of one flow."""
+    return list(_measured_in(flow, situation))
+
+
+def _measured_in(flow: FlowName, situation: str) -> Iterator[Measured]:
+    for step in count(1):
+        outcomes = [outcome(flow, situation, step, kind) for kind in KINDS]
+        if not any(outcomes):
+            return
+        yield from (one for one in outcomes if one)
+
+
+def outcome(flow: FlowName, situation: str, step: int, kind: FaultKind) -> Measured | None:
+    """Return what one fault costs; None where there is no such step, or no such fault of it."""
+    plan, hit = plan_for(flow, situation)
+    world = World(replace(plan, faults=(Fault(hit, step, kind),)))
+    try:
+        world.begin()
+        world.scheduler.run(lambda: hit in world.invocations and has_ended(world, hit))
+        met = world.invocations[hit]
+        is_upstream = met.is_hurt_upstream
+        is_possible = kind not in ("page", "denied") or (kind == "page") == is_upstream
+        if not met.met or not is_possible:
+            return None
+        label = label_of(world, flow)
+        if label == "sleep":
+            return None
+        return Measured(flow, situation, label, kind, out_for(world, met, plan))
+    finally:
+        world.scheduler.close()
+
+
+def plan_for(flow: FlowName, situation: str) -> tuple[Plan, str]:
+    """Return a plan without its fault, and the name of the invocation that meets it."""
+    body = VENDORS[flow].bodies[3 if flow == "vntana" else 0]
+    event: dict[str, Any] = {"connection": "acme", **body}
+    first = Visit("a", 0.0, event, is_cold=True)
+    plan = Plan(1, flow, LIFETIME, (first,))
+    match situation:
+        case "first call":
+            return plan, "a"
+        case "token ended":
+            return with_second(plan, Visit("b", LIFETIME + 1.0, event, is_cold=True)), "b"
+        case "renewal" | "aging":
+            visit = Visit("b", LIFETIME * 0.95, event, is_cold=True)
+            return with_second(plan, visit), "b>1" if situation == "renewal" else "b"
+        case "forced":
+            return with_second(plan, Visit("b", 600.0, event | {"force": True}, is_cold=True)), "b"
+        case "reported":
+            return with_second(plan, Visit("b", 600.0, event, "a", is_cold=True)), "b"
+    change = Change(600.0, "other host", (Notice(1.0),))
+    return replace(plan, changes=(change,)), "event1" if situation == "rotation" else "event1>1"
+
+
+def with_second(plan: Plan, visit: Visit) -> Plan:
+    """Return *plan* with one more call, which meets the fault, or whose renewal does."""
+    return replace(plan, visits=(*plan.visits, visit))
+
+
+def has_ended(world: World, name: str) -> bool:
+    """Say whether an invocation is over."""
+    return world.invocations[name].ended is not None
+
+
+def out_for(world: World, met: Invocation, plan: Plan) -> float:
+    """Return the seconds from the fault's end until a caller has what there should be."""
+    begins = met.ended or 0.0
+    version = world.secrets.versions[-1].id
+    probe = met
+    while world.scheduler.now < begins + LONGEST_SECONDS:
+        probe = asked(world, plan)
+        if probe.end == "answered":
+            made = world.judge.made[probe.answer["fingerprint"]]
+            if version in (world.judge.origins.of_token(made.token) or ()):
+                break
+    seconds = (probe.ended or 0.0) - begins - PROBE_SECONDS
+    return 0.0 if seconds < QUICK_SECONDS else seconds
+
+
+def asked(world: World, plan: Plan) -> Invocation:
+    """Return a call that came a moment later, once it is over."""
+    name = f"probe{len(world.invocations)}"
+    event = {n: value for n, value in plan.visits[0].event.items() if n != "force"}
+    is_late = len(world.invocations) > PROBES
+    at = world.scheduler.now + (LATE_PROBE_SECONDS if is_late else PROBE_SECONDS)
+    world.scheduler.at(at, lambda: world.invoke(name, event, is_cold=True))
+    world.scheduler.run(lambda: name in world.invocations and has_ended(world, name))
+    return world.invocations[name]
+
+
+def label_of(world: World, flow: FlowName) -> str:
+    """Return what the step was at which the fault came, in words that tables have room for."""
+    trace = world.judge.trace
+    position = next(n for n, (_, _, what) in enumerate(trace) if what.startswith("  fault"))
+    what = trace[position - 1][2]
+    operation, _, rest = what.partition(" ")
+    if operation != "UpdateItem":
+        return "Invoke" if operation == "Invoke" else CALLS.get(operation, what.strip())
+    place = "the gate" if rest.startswith("- ") and flow != "vendorlink" else "the variant"
+    write = written(rest)
+    return write if write == NOTED else f"{write} ({place})"
+
+
+def written(changes: str) -> str:
+    """Return which of the protocol's writes an update is."""
+    setting, _, removing = changes.partition(" REMOVE ")
+    if "#lease_owner =" in setting:
+        return "acquire"
+    marks = {
+        "#target =": "keep an alias",
+        "#fingerprint =": "commit",
+        "#accepted_version": "accept",
+        "#rejected_versions": "reject",
+        "#rejected =": "report",
+        "#nudged_until": "elect a renewer",
+        "#noticed_version": NOTED,
+    }
+    found = next((name for mark, name in marks.items() if mark in setting), "")
+    if not found and "#token" in removing:
+        return "drop"
+    return found or ("end the lease" if "#lease_owner" in removing else "write")
+
+
+def bound(one: Measured) -> float:
+    """Return how long the connection may be out: no plan's fault excuses more."""
+    if one.situation in ROTATIONS:
+        return REPEATED_SECONDS
+    if one.kind.startswith("crash"):
+        return LEASE_SECONDS
+    return REFUSED_SECONDS if one.kind in ("page", "denied") else BACKOFF_SECONDS
+
+
+def too_long(measured: list[Measured]) -> list[str]:
+    """Return what takes longer than it may."""
+    return [
+        f"{one.flow}, {one.situation}: {one.step} {one.kind}: {one.seconds:.0f} s"
+        for one in measured
+        if one.seconds > bound(one)
+    ]
+
+
+def tables(measured: list[Measured]) -> str:
+    """Return how long callers are without a token, and how long without the new version's."""
+    callers = [one for one in measured if one.situation not in ROTATIONS]
+    rotations = [one for one in measured if one.situation in ROTATIONS]
+    return f"{table_of(callers)}\n\n{table_of(rotations)}"
+
+
+def rounded(seconds: float) -> int:
+    """Return the least of the bounds that *seconds* keep: tables stay as they are for less."""
+    bounds = (0, BACKOFF_SECONDS, REFUSED_SECONDS, LEASE_SECONDS, REPEATED_SECONDS)
+    return next((int(one) for one in bounds if seconds <= one), ceil(seconds))
+
+
+def table_of(measured: list[Measured]) -> str:
+    """Return the bound that each step keeps, for each kind of fault."""
+    lines = ["| step | " + " | ".join(KINDS.values()) + " |", "|---|" + "---|" * len(KINDS)]
+    longest: dict[tuple[str, FaultKind], float] = {}
+    for one in measured:
+        place = one.step, one.kind
+        longest[place] = max(one.seconds, longest.get(place, 0.0))
+    for step in sorted({step for step, _ in longest}):
+        cells = [longest.get((step, kind)) for kind in KINDS]
+        told = ["" if cell is None else str(rounded(cell)) for cell in cells]
+        lines.append(f"| {step} | " + " | ".join(told) + " |")
+    return "\n".join(lines)

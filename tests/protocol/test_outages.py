@@ -1,0 +1,25 @@
+"""I13 as a table: how long a connection is out, for each step of an exchange and each fault."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.protocol.simulation.outage_table import measure_all, tables, too_long
+
+DOCUMENT = Path(__file__).parents[2] / "docs" / "protocol.md"
+
+
+@pytest.mark.slow
+def test_no_fault_is_felt_for_longer_than_it_may(
+    record_property: Callable[[str, object], None],
+) -> None:
+    """A call to AWS that failed is over with the next call; a death, with its lease."""
+    measured = measure_all()
+    shown = tables(measured)
+    record_property("table: how long a fault is felt, in seconds", shown)
+
+    assert too_long(measured) == []
+    assert all(table in DOCUMENT.read_text() for table in shown.split("\n\n")), (
+        "docs/protocol.md has another table: python -m tests.protocol.simulation --outages"
+    )
