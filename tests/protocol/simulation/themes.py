@@ -166,6 +166,19 @@ def rotated(draw: Draw, plan: Plan) -> Plan:
     )
 
 
+def expelled(draw: Draw, plan: Plan) -> Plan:
+    """Let a password that was accepted be wrong from some time on, while callers come again."""
+    dice = draw("expelled")
+    at = dice.uniform(1, 60)
+    times = [0.0, *sorted(at + dice.uniform(0, 400) for _ in range(dice.randint(6, 14)))]
+    visits = visits_at(times, dice.choice(VENDORS[plan.flow].bodies))
+    visits = tuple(
+        replace(one, event={**one.event, "force": True}) if number and dice.random() < EVEN else one
+        for number, one in enumerate(visits)
+    )
+    return replace(plan, visits=visits, changes=(Change(at, "new password"),), lifetime=90)
+
+
 def promoted(draw: Draw, plan: Plan) -> Plan:
     """Let the users change places, with callers before, soon after and long after."""
     dice = draw("promoted")
@@ -341,7 +354,19 @@ def wishing(
 THEMES: Mapping[str, Theme] = {
     theme.__name__: theme
     for theme in (
-        *(mixed, calm, frozen, late, abandoned, latched, rotated, promoted, aged, unshared),
+        *(
+            mixed,
+            calm,
+            frozen,
+            late,
+            abandoned,
+            latched,
+            rotated,
+            expelled,
+            promoted,
+            aged,
+            unshared,
+        ),
         *(strangers, hurt, unsealed, down, tight, emptied, shifted),
     )
 }
@@ -353,6 +378,7 @@ WEIGHTS: Mapping[str, float] = {
     "abandoned": 10,
     "latched": 8,
     "rotated": 14,
+    "expelled": 3,
     "promoted": 4,
     "aged": 6,
     "unshared": 6,

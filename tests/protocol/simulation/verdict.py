@@ -18,7 +18,7 @@ QUIET_SECONDS = 200
 MOST_VARIANTS = 3
 """Variants of the editor's for which a version is tried that was never accepted."""
 
-APART_SECONDS = 12
+APART_SECONDS, EDITOR_APART_SECONDS = 55, 12
 """Within these seconds a login that was refused is surely not repeated."""
 
 UNSTEADY = frozenset({"new password", "revoked", "other role"})
@@ -246,10 +246,16 @@ def check_accepted(
     first, refused = clean[0]
     begins = first.ended or 0.0
     is_same = judge.plan.flow == "editor"
+    apart = EDITOR_APART_SECONDS if is_same else APART_SECONDS
+    later = [i for i, _ in clean if i.begun > begins]
+    third = [i.name for i in later if i.begun > (later[0].ended or 0.0)]
+    if third and not is_same:
+        judge.violate("I7", f"{name} was refused twice, and is tried by {third}")
     soon = [
         i.name
         for i, sent in clean[1:]
-        if begins < i.begun < begins + APART_SECONDS - clocks_apart(judge.plan)
+        if begins < i.begun
+        and (sent.processed_at or 0.0) < begins + apart - clocks_apart(judge.plan)
         and not (is_same and sent.key != refused.key)
     ]
     if soon:
