@@ -10,11 +10,13 @@ from urllib.parse import quote
 import pytest
 
 from token_broker import handler, telemetry
+from token_broker.cache import Held
 from token_broker.errors import BrokerError, NotConfigured, UpstreamUnavailable
 from token_broker.exchange import Request, Response
 from token_broker.item import Item
 from token_broker.refresh import attempt
-from token_broker.refresh.attempt import Attempt
+from token_broker.refresh.attempt import ExchangeAttempt
+from token_broker.refresh.outcome import Outcome
 from token_broker.secrets_manager import Secrets
 from token_broker.store import Store
 from token_broker.telemetry import Telemetry
@@ -55,15 +57,15 @@ def attempting(failure: Callable[[Any, Exception], Exception]) -> Plant:
     """Return a leak in what is raised of a conversation that went wrong."""
 
     def plant(patch: pytest.MonkeyPatch) -> None:
-        original = Attempt._run
+        original = ExchangeAttempt._run
 
-        def run(self: Attempt, credentials: Any) -> Any:
+        def run(self: ExchangeAttempt) -> Any:
             try:
-                return original(self, credentials)
+                return original(self)
             except BrokerError as error:
-                raise failure(credentials, error) from error
+                raise failure(self._invocation.credentials(), error) from error
 
-        patch.setattr(Attempt, "_run", run)
+        patch.setattr(ExchangeAttempt, "_run", run)
 
     return plant
 
@@ -76,18 +78,18 @@ def of_body(credentials: Any, error: Exception) -> Exception:
 def behind(patch: pytest.MonkeyPatch) -> None:
     """Raise to a direct invoker what says nothing, from what says it all."""
     secrets: list[object] = []
-    original = Attempt._run
+    original = ExchangeAttempt._run
 
-    def run(self: Attempt, credentials: Any) -> Any:
-        secrets.append(credentials.password)
-        return original(self, credentials)
+    def run(self: ExchangeAttempt) -> Any:
+        secrets.append(self._invocation.credentials().password)
+        return original(self)
 
     def named(error: BrokerError) -> Exception:
         failure = LookupError(f"it failed with {error.code}")
         failure.__context__ = ValueError(*secrets)
         return failure
 
-    patch.setattr(Attempt, "_run", run)
+    patch.setattr(ExchangeAttempt, "_run", run)
     patch.setattr(handler, "named", named)
 
 
@@ -118,13 +120,13 @@ def in_dimension(patch: pytest.MonkeyPatch) -> None:
 def remembering(patch: pytest.MonkeyPatch) -> None:
     """Keep the tokens that are made where a leak finds them."""
     TOLD.clear()
-    original = Attempt._commit
+    original = Outcome.token
 
-    def commit(self: Attempt, token: Token, values: dict[str, Any]) -> Item | None:
+    def keep(self: Outcome, token: Token, first_version: str) -> Held | None:
         TOLD.append(token.value)
-        return original(self, token, values)
+        return original(self, token, first_version)
 
-    patch.setattr(Attempt, "_commit", commit)
+    patch.setattr(Outcome, "token", keep)
 
 
 TOLD: list[str] = []
@@ -141,13 +143,13 @@ def in_clear(patch: pytest.MonkeyPatch) -> None:
 
 
 def on_bus(patch: pytest.MonkeyPatch) -> None:
-    from token_broker.refresh.refresher import Errand  # noqa: PLC0415 (patched by its class)
+    from token_broker.refresh.invocation import Invocation  # noqa: PLC0415 (patched by its class)
 
-    def announce(self: Errand, what: str, version: str) -> None:
+    def announce(self: Invocation, what: str, version: str) -> None:
         del version
-        self.tools.announce(what, {"secret": self.read_secret().content})
+        self.deps.announce(what, {"secret": self.secret().content})
 
-    patch.setattr(Errand, "announce", announce)
+    patch.setattr(Invocation, "announce", announce)
 
 
 def in_status(patch: pytest.MonkeyPatch) -> None:
@@ -189,12 +191,11 @@ def defective(patch: pytest.MonkeyPatch) -> None:
     def defect(self: Telemetry, error: Exception, request_id: str) -> None:
         self._log().error("defect", error=str(error), request_id=request_id)
 
-    def run(self: Attempt, credentials: Any) -> Any:
-        del self
-        raise KeyError(credentials.password)
+    def run(self: ExchangeAttempt) -> Any:
+        raise KeyError(self._invocation.credentials().password)
 
     patch.setattr(Telemetry, "defect", defect)
-    patch.setattr(Attempt, "_run", run)
+    patch.setattr(ExchangeAttempt, "_run", run)
 
 
 def unmasked(patch: pytest.MonkeyPatch) -> None:

@@ -134,7 +134,7 @@ def test_a_renewal_that_meets_a_lease_is_repeated_by_the_platform(
     def wait(*_: Any, **__: Any) -> None:
         raise RefreshInProgress("another caller is renewing this token", retry_after=1)
 
-    monkeypatch.setattr("token_broker.refresh.refresher.Errand.take", wait)
+    monkeypatch.setattr("token_broker.refresh.invocation.Invocation.acquire", wait)
     with pytest.raises(Exception, match="refresh_in_progress"):
         world.carry_out("vntana")
 

@@ -29,7 +29,7 @@ from token_broker.flows.vendorlink import flow as vendorlink
 from token_broker.flows.vntana import api
 from token_broker.item import Item
 from token_broker.refresh import attempt, refresher
-from token_broker.refresh.credential_gate import Gate
+from token_broker.refresh.credential_gate import CredentialGate
 from token_broker.sealing import Sealer
 from token_broker.telemetry import Telemetry
 from token_broker.tokens import Token
@@ -322,7 +322,7 @@ DEFECTS = (
         "a password that was rejected is tried again",
         "T7",
         (f"{FAILURES}::test_a_wrong_password_is_tried_once[vendorlink]",),
-        put(Gate, "check", nothing),
+        put(CredentialGate, "check", nothing),
     ),
     Defect(
         "any text may be a header",
@@ -403,7 +403,7 @@ DEFECTS = (
         "the version before a wrong one is not tried",
         "T20",
         (f"{FAILURES}::test_a_rotation_to_a_wrong_password_falls_back_once",),
-        put(attempt.Attempt, "_previous", nothing),
+        put(attempt.ExchangeAttempt, "_previous", nothing),
     ),
     Defect(
         "the list of allowed hosts is not asked",

@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import pytest
 
+from token_broker.aliases import CLOCKS_DIFFER, expects_another, is_outdated
 from token_broker.item import Item
-from token_broker.pointers import CLOCKS_DIFFER, expects_another, is_outdated
 
 NOW = 1_900_000_000
 POINTER = Item(

@@ -8,9 +8,9 @@ from tests.protocol.simulation import fleet, rewrites, substitutes
 from tests.protocol.simulation.rewrites import Substitutes
 from token_broker import broker, item
 from token_broker.item import Item
-from token_broker.maintenance import Upkeep
-from token_broker.refresh import refresher
-from token_broker.refresh.credential_gate import Gate
+from token_broker.maintenance import Maintenance
+from token_broker.refresh import resolver
+from token_broker.refresh.credential_gate import CredentialGate
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +85,7 @@ BUGS = (
     Bug("latch-unkept", "a rejection is kept", rewrites.writes(rewrites.latch_unkept)),
     Bug("latch-for-ever", "a latch is for a version of the secret", substitutes.latch_for_ever),
     Bug("last-rejection-only", "each rejected version is kept", substitutes.last_rejection_only),
-    Bug("no-gate", "one tries an unknown version", lambda: {(Gate, "admit"): nothing}),
+    Bug("no-gate", "one tries an unknown version", lambda: {(CredentialGate, "admit"): nothing}),
     Bug("proven-by-nothing", "only a login proves a version", substitutes.proven_by_nothing),
     Bug("previous-again", "AWSPREVIOUS is tried once", substitutes.previous_again),
     Bug("any-report", "only the current token can be reported", substitutes.any_report),
@@ -96,7 +96,7 @@ BUGS = (
     Bug(
         "old-pointers",
         "a way is as old as its secret",
-        lambda: {(broker, "is_outdated"): no, (refresher, "is_outdated"): no},
+        lambda: {(broker, "is_outdated"): no, (resolver, "is_outdated"): no},
     ),
     Bug("doubt-ignored", "who died may have ended the token", lambda: {(Item, "is_in_doubt"): no}),
     Bug("min-ttl-ignored", "min_ttl", lambda: {(Item, "min_ttl"): zero}),
@@ -110,7 +110,7 @@ BUGS = (
     Bug("dropped-early", "an item stays for as long as it is needed", substitutes.dropped_early),
     Bug("no-backoff", "what failed waits", lambda: {(item, "patience"): zero}),
     Bug("version-ignored", "one version makes it all", substitutes.version_ignored),
-    Bug("rotation-quiet", "an event has all renewed", lambda: {(Upkeep, "_start"): zero}),
+    Bug("rotation-quiet", "an event has all renewed", lambda: {(Maintenance, "_start"): zero}),
     Bug("latch-left", "DELETE lifts a latch", rewrites.writes(rewrites.latch_left)),
     Bug("renewed-inline", "renewal is off the caller's path", substitutes.renewed_inline),
 )

@@ -6,14 +6,17 @@ from typing import Any
 from tests.protocol.simulation.clients import DynamoDB
 from tests.protocol.simulation.rewrites import Substitutes
 from token_broker import store
-from token_broker.broker import Answer, Broker, Call
+from token_broker.broker import Answer, Broker
 from token_broker.cache import Held
 from token_broker.exchange import Request, Response
 from token_broker.item import LATCHES, Item
-from token_broker.refresh import refresher
-from token_broker.refresh.attempt import Attempt
-from token_broker.refresh.credential_gate import Gate
-from token_broker.refresh.refresher import Errand, Wish
+from token_broker.refresh import invocation
+from token_broker.refresh.attempt import ExchangeAttempt
+from token_broker.refresh.credential_gate import CredentialGate
+from token_broker.refresh.invocation import Invocation
+from token_broker.refresh.refresher import Refresher, refresher
+from token_broker.refresh.requirement import Requirement
+from token_broker.tokens import TokenRequest
 
 DAY = 86_400
 
@@ -23,28 +26,29 @@ def short_lease() -> Substitutes:
         del remaining
         return now + 5 + skew
 
-    return {(refresher, "lease_end"): lease_end}
+    return {(invocation, "lease_end"): lease_end}
 
 
 def unbounded() -> Substitutes:
-    def send(self: Attempt, request: Request) -> Response:
+    def send(self: ExchangeAttempt, request: Request) -> Response:
         if request.proves_credentials:
             self._is_proven = True
-            self._errand.gate.admit(self._lease, self._errand.read_secret().version)
-        self._has_sent = self._errand.has_talked = True
-        return self._tools.send(request, 60.0)
+            self._gate.admit(self._outcome.lease, self._invocation.secret().version)
+        self._has_sent = True
+        self._invocation.record_sent(request)
+        return self._deps.send(request, 60.0)
 
-    return {(Attempt, "_send"): send}
+    return {(ExchangeAttempt, "_send"): send}
 
 
 def resent() -> Substitutes:
-    original = Attempt.__init__
+    original = ExchangeAttempt.__init__
 
-    def init(self: Attempt, *arguments: Any) -> None:
-        original(self, *arguments)
-        self._may_renew = arguments[1].renewal in ("ready", "in_use")
+    def init(self: ExchangeAttempt, *arguments: Any, **named: Any) -> None:
+        original(self, *arguments, **named)
+        self._may_renew = named["found"].renewal in ("ready", "in_use")
 
-    return {(Attempt, "__init__"): init}
+    return {(ExchangeAttempt, "__init__"): init}
 
 
 def latch_for_ever() -> Substitutes:
@@ -58,13 +62,13 @@ def latch_for_ever() -> Substitutes:
 
 
 def previous_again() -> Substitutes:
-    original = Gate.admit
+    original = CredentialGate.admit
 
-    def admit(self: Gate, lease: Item, version: str) -> None:
+    def admit(self: CredentialGate, lease: Item, version: str) -> None:
         if not self._rejected:
             original(self, lease, version)
 
-    return {(Gate, "admit"): admit, (Gate, "knows_rejected"): lambda *_: False}
+    return {(CredentialGate, "admit"): admit, (CredentialGate, "knows_rejected"): lambda *_: False}
 
 
 def last_rejection_only() -> Substitutes:
@@ -76,32 +80,32 @@ def last_rejection_only() -> Substitutes:
 
 
 def proven_by_nothing() -> Substitutes:
-    original = Attempt._run
+    original = ExchangeAttempt._run
 
-    def run(self: Attempt, credentials: Any) -> Any:
-        self._errand.gate.admit(self._lease, self._errand.read_secret().version)
-        return original(self, credentials)
+    def run(self: ExchangeAttempt) -> Any:
+        self._gate.admit(self._outcome.lease, self._invocation.secret().version)
+        return original(self)
 
-    return {(Attempt, "_run"): run}
+    return {(ExchangeAttempt, "_run"): run}
 
 
 def any_report() -> Substitutes:
-    def report(self: Errand, key: str, fingerprint: str) -> None:
-        del fingerprint
-        _, item = self._look(key)
+    def report(self: Refresher, key: str, requirement: Requirement) -> Requirement:
+        _, item = self._resolver.read(key)
         if item.token and not item.is_rejected:
-            self.tools.store.report(item, (self.tools.clock.now(),))
+            self._deps.store.report(item, (self._deps.clock.now(),))
+        return requirement
 
-    return {(Errand, "_report"): report}
+    return {(Refresher, "_report"): report}
 
 
 def unleased() -> Substitutes:
-    def take(self: Errand, item: Item, *, forced: bool = False) -> Item:
+    def acquire(self: Invocation, item: Item, *, forced: bool = False) -> Item:
         del forced
-        now = self.tools.clock.now()
-        return replace(item, lease_owner=self.tools.owner(), lease_until=now + 60)
+        now = self.deps.clock.now()
+        return replace(item, lease_owner=self.deps.owner(), lease_until=now + 60)
 
-    return {(Errand, "take"): take}
+    return {(Invocation, "acquire"): acquire}
 
 
 def always_live() -> Substitutes:
@@ -115,23 +119,25 @@ def always_live() -> Substitutes:
 def memory_first() -> Substitutes:
     original = Broker.token
 
-    def token(self: Broker, call: Call) -> Answer:
+    def token(self: Broker, connection: str, request: TokenRequest, deadline: float) -> Answer:
         now = self.tools.clock.now()
-        held = self.tools.memory.get(self.partition(call.connection), call.asked.key, now)
-        if held and held.item.is_live(now, call.min_ttl):
-            return self._hand_out(call, held, "memory")
-        return original(self, call)
+        held = self.tools.memory.get(self.partition(connection), request.variant.key, now)
+        if held and held.item.is_live(now, request.min_ttl):
+            return self._hand_out(request, held, "memory")
+        return original(self, connection, request, deadline)
 
     return {(Broker, "token"): token}
 
 
 def renewed_inline() -> Substitutes:
-    def nudge(self: Broker, call: Call, held: Held, now: int) -> None:
+    def start_refresh(self: Broker, request: TokenRequest, held: Held, now: int) -> None:
         del now
-        wish = Wish(newer_than=held.item.generation)
-        Errand(self.tools, call.connection, call.deadline).obtain(call.asked, wish)
+        connection = held.item.connection.partition("#")[2]
+        work = Invocation(self.tools, connection, self.tools.clock.monotonic() + 20)
+        requirement = Requirement(newer_than=held.item.generation)
+        refresher(work).obtain(request.variant, requirement)
 
-    return {(Broker, "_nudge"): nudge}
+    return {(Broker, "_start_refresh"): start_refresh}
 
 
 def stale_reads() -> Substitutes:
@@ -144,12 +150,12 @@ def stale_reads() -> Substitutes:
 
 
 def version_ignored() -> Substitutes:
-    original = Wish.is_met
+    original = Requirement.is_met
 
-    def is_met(self: Wish, item: Item, now: int) -> bool:
+    def is_met(self: Requirement, item: Item, now: int) -> bool:
         return original(replace(self, version=None), item, now)
 
-    return {(Wish, "is_met"): is_met}
+    return {(Requirement, "is_met"): is_met}
 
 
 def dropped_early() -> Substitutes:

@@ -8,7 +8,7 @@ from token_broker.errors import InvalidRequest, UnknownConnection
 from token_broker.events import Order
 from token_broker.exchange import Request, Response, run, sendable
 from token_broker.flows.editor import flow as editor
-from token_broker.maintenance import MOST_DROPPED, Upkeep
+from token_broker.maintenance import MOST_DROPPED, Maintenance
 
 MOST_WARM = 100
 """Calls of one `warm`: about what a parameter of the template holds."""
@@ -16,28 +16,32 @@ MOST_WARM = 100
 
 def act(tools: Tools, order: Order, deadline: float) -> dict[str, Any]:
     """Carry out *order* and return its answer."""
-    upkeep = Upkeep(tools, order.connection, deadline)
+    maintenance = Maintenance(tools, order.connection, deadline)
     match order.action:
         case "verify":
             return _verify(tools, order, deadline)
         case "renew":
-            return _renew(upkeep, order)
+            return _renew(maintenance, order)
         case "rotate":
             return _rotate(tools, order, deadline)
         case "forget":
             order.body.finish()
-            return upkeep.forget()
+            return maintenance.forget()
         case "warm":
             return {"invoked": _warm(tools, order)}
     order.body.finish()
-    return upkeep.status()
+    return maintenance.status()
 
 
-def _renew(upkeep: Upkeep, order: Order) -> dict[str, Any]:
+def _renew(maintenance: Maintenance, order: Order) -> dict[str, Any]:
     """Renew one variant, or start that for all that are due."""
     key, version = events.variant(order.body), events.version(order.body)
     order.body.finish()
-    return {"renewed": upkeep.renew(key, version)} if key else {"started": upkeep.renew_all()}
+    return (
+        {"renewed": maintenance.renew(key, version)}
+        if key
+        else {"started": maintenance.renew_all()}
+    )
 
 
 def _rotate(tools: Tools, order: Order, deadline: float) -> dict[str, Any]:
@@ -45,15 +49,15 @@ def _rotate(tools: Tools, order: Order, deadline: float) -> dict[str, Any]:
     version, otherwise = events.version(order.body), events.otherwise(order.body)
     dropped = events.variants(order.body, "drop", MOST_DROPPED)
     order.body.finish()
-    upkeep = Upkeep(tools, order.connection, deadline)
+    maintenance = Maintenance(tools, order.connection, deadline)
     if dropped:
-        return {"dropped": upkeep.drop(dropped, version)}
+        return {"dropped": maintenance.drop(dropped, version)}
     try:
-        return {"started": upkeep.rotate(version)}
+        return {"started": maintenance.rotate(version)}
     except UnknownConnection:
         if otherwise is None:
             raise
-        return {"started": Upkeep(tools, otherwise, deadline).rotate(version)}
+        return {"started": Maintenance(tools, otherwise, deadline).rotate(version)}
 
 
 def _warm(tools: Tools, order: Order) -> int:

@@ -1,34 +1,21 @@
 """What happens on a call: hand out what is kept if it may be, else have an exchange done.
 
 This is the hit path, and all that a call loads that is served from memory or from the table.
-`errand` is loaded when an exchange has to begin, `upkeep` for what is no caller's wish.
+`refresh` is loaded when an exchange has to begin, `maintenance` for what no caller asks for.
 """
 
 from dataclasses import dataclass, field, replace
 
+from token_broker.aliases import is_outdated
 from token_broker.cache import Held
 from token_broker.dependencies import Tools
 from token_broker.errors import BrokerError, StoreUnavailable, UpstreamUnavailable
 from token_broker.item import Item, State, state
-from token_broker.pointers import is_outdated
 from token_broker.refusals import refuse_too_long
-from token_broker.tokens import Token, Variant
+from token_broker.tokens import Token, TokenRequest
 
-NUDGE_SECONDS = 30
-"""How long the caller that was elected to start a renewal keeps others from starting one."""
-
-
-@dataclass(frozen=True, slots=True)
-class Call:
-    """A wish for a token, and until when its caller can wait."""
-
-    connection: str
-    asked: Variant
-    deadline: float
-    """By the monotonic clock; the platform ends this invocation soon after."""
-    min_ttl: int | None = None
-    rejected: str | None = None
-    force: bool = False
+CLAIM_SECONDS = 30
+"""How long the caller that was elected to start a refresh keeps others from starting one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,68 +34,71 @@ class Broker:
 
     tools: Tools
 
-    def token(self, call: Call) -> Answer:
-        """Return a live token for *call*; exchange only if there is none.
+    def token(self, connection: str, request: TokenRequest, deadline: float) -> Answer:
+        """Return a live token for *request*; exchange only if there is none.
 
-        Raises a `BrokerError` for each way in which there can be none.
+        The caller waits until *deadline* by the monotonic clock: the platform ends this invocation
+        soon after. Raises a `BrokerError` for each way in which there can be no token.
         """
         now = self.tools.clock.now()
-        partition = self.partition(call.connection)
-        plain = not (call.rejected or call.force)
-        held: Held | None = None
-        if plain:
-            held = self.tools.memory.get(partition, call.asked.key, now)
-        if held and is_good(held.item, now, call.min_ttl):
-            return self._hand_out(call, held, "memory")
+        partition, key = self.partition(connection), request.variant.key
+        may_be_cached = not (request.rejected or request.force)
+        held = self.tools.memory.get(partition, key, now) if may_be_cached else None
+        if held and is_good(held.item, now, request.min_ttl):
+            return self._hand_out(request, held, "memory")
         try:
-            return self._from_table(call, partition)
+            return self._from_table(connection, request, deadline)
         except StoreUnavailable:
-            held = self.tools.memory.recall(partition, call.asked.key)
-            if plain and held and held.item.is_live(now, call.min_ttl):
-                return self._hand_out(call, held, "memory")
+            held = self.tools.memory.recall(partition, key)
+            if may_be_cached and held and held.item.is_live(now, request.min_ttl):
+                return self._hand_out(request, held, "memory")
             raise
 
     def partition(self, connection: str) -> str:
         """Return the table's partition key of a connection."""
         return f"{self.tools.flow.NAME}#{connection}"
 
-    def _from_table(self, call: Call, partition: str) -> Answer:
-        held = self.read(partition, call.asked.key)
+    def _from_table(self, connection: str, request: TokenRequest, deadline: float) -> Answer:
+        partition = self.partition(connection)
+        held = self.read(partition, request.variant.key)
         now = self.tools.clock.now()
-        is_reported = held is not None and held.item.fingerprint == call.rejected
+        is_reported = held is not None and held.item.fingerprint == request.rejected
         if held and not is_reported:
-            refuse_too_long(held.item, call.min_ttl, now)
-        is_wanted = held is not None and not call.force and not is_reported
-        if held and is_wanted and is_good(held.item, now, call.min_ttl):
-            return self._hand_out(call, held, "table")
-        return self._by_errand(call, may_be_old=call.force or is_wanted)
-
-    def _by_errand(self, call: Call, *, may_be_old: bool) -> Answer:
-        """Have an exchange done, by this call or by another that is at it.
-
-        A token that is to be replaced on demand, or that is in doubt, may still do if that fails.
-        """
-        from token_broker.refresh.refresher import Errand, Wish  # noqa: PLC0415 (off the hit path)
-
-        errand = Errand(self.tools, call.connection, call.deadline)
-        wish = Wish(min_ttl=call.min_ttl, rejected=call.rejected, force=call.force)
+            refuse_too_long(held.item, request.min_ttl, now)
+        is_usable = held is not None and not request.force and not is_reported
+        if held and is_usable and is_good(held.item, now, request.min_ttl):
+            return self._hand_out(request, held, "table")
         try:
-            held, source = errand.obtain(call.asked, wish)
+            return self._refreshed(connection, request, deadline)
         except BrokerError as error:
-            is_outage = isinstance(error, UpstreamUnavailable) or not call.force
-            old = self._old(call) if may_be_old and is_outage else None
+            is_outage = isinstance(error, UpstreamUnavailable) or not request.force
+            may_be_old = is_outage and (request.force or is_usable)
+            old = self._old(partition, request) if may_be_old else None
             if not old:
                 raise
             return Answer(old.item, old.token, "table", stale=True)
-        self.tools.memory.put(self.partition(call.connection), call.asked.key, held)
+
+    def _refreshed(self, connection: str, request: TokenRequest, deadline: float) -> Answer:
+        """Have an exchange done, by this call or by another that runs it already."""
+        from token_broker.refresh.invocation import Invocation  # noqa: PLC0415 (off the hit path)
+        from token_broker.refresh.refresher import refresher  # noqa: PLC0415 (as above)
+        from token_broker.refresh.requirement import Requirement  # noqa: PLC0415 (as above)
+
+        invocation = Invocation(self.tools, connection, deadline)
+        requirement = Requirement.of(request)
+        held, source = refresher(invocation).obtain(request.variant, requirement)
+        self.tools.memory.put(invocation.partition, request.variant.key, held)
         return self._answer(held, source)
 
-    def _old(self, call: Call) -> Held | None:
-        """Return the token that an exchange was to replace, if it lives."""
-        held = self.read(self.partition(call.connection), call.asked.key)
-        if held is None or held.item.fingerprint == call.rejected:
+    def _old(self, partition: str, request: TokenRequest) -> Held | None:
+        """Return the token that an exchange was to replace, if it lives.
+
+        One that is replaced on demand, or uncertain, may still do where that fails.
+        """
+        held = self.read(partition, request.variant.key)
+        if held is None or held.item.fingerprint == request.rejected:
             return None
-        return held if held.item.is_live(self.tools.clock.now(), call.min_ttl) else None
+        return held if held.item.is_live(self.tools.clock.now(), request.min_ttl) else None
 
     def read(self, partition: str, key: str) -> Held | None:
         """Return what the table keeps under *key*, or where that leads to, and remember it."""
@@ -135,25 +125,26 @@ class Broker:
         item = others[0] if is_there else self.tools.store.read(partition, own.target)
         return own if is_outdated(own, item) else item
 
-    def _hand_out(self, call: Call, held: Held, source: str) -> Answer:
-        """Return what is kept, and start its renewal off this caller's path if it is due."""
+    def _hand_out(self, request: TokenRequest, held: Held, source: str) -> Answer:
+        """Return what is kept, and start a background refresh if it is due."""
         now = self.tools.clock.now()
         if held.item.is_renewal_due(now):
-            self._nudge(call, held, now)
+            self._start_refresh(request, held, now)
         return self._answer(held, source)
 
-    def _nudge(self, call: Call, held: Held, now: int) -> None:
-        """Start a renewal if no other caller does: one conditional write elects the one."""
-        until = now + NUDGE_SECONDS
-        nudged = replace(held, item=replace(held.item, nudged_until=until))
-        self.tools.memory.put(held.item.connection, call.asked.key, nudged)
+    def _start_refresh(self, request: TokenRequest, held: Held, now: int) -> None:
+        """Start a background refresh if no other caller does: one conditional write elects."""
+        partition, until = held.item.connection, now + CLAIM_SECONDS
+        claimed = replace(held, item=replace(held.item, nudged_until=until))
+        self.tools.memory.put(partition, request.variant.key, claimed)
         try:
             if self.tools.store.nudge(held.item, until):
-                payload = {"connection": call.connection, "variant": held.item.variant}
+                connection = partition.removeprefix(self.partition(""))
+                payload = {"connection": connection, "variant": held.item.variant}
                 self.tools.invoke({"action": "renew"} | payload)
                 self.tools.note("nudge", variant=held.item.variant)
         except BrokerError as error:
-            # The token is still good: the caller gets it, and a later one starts the renewal.
+            # The token is still good: the caller gets it, and a later one starts the refresh.
             self.tools.note("nudge", variant=held.item.variant, code=error.code)
 
     def _answer(self, held: Held, source: str) -> Answer:

@@ -10,12 +10,13 @@ from typing import Any, Protocol
 
 from token_broker import events
 from token_broker.aws import clients
-from token_broker.broker import Answer, Broker, Call
+from token_broker.broker import Answer, Broker
 from token_broker.dependencies import Tools
 from token_broker.errors import BrokerError, Internal
 from token_broker.events import Order
 from token_broker.moments import iso
 from token_broker.telemetry import Telemetry
+from token_broker.tokens import TokenRequest
 
 ANSWER_SECONDS = 0.5
 """Kept back of an invocation's time for the runtime to take the answer."""
@@ -117,7 +118,8 @@ class Service:
         self, order: Order, began: float, deadline: float, request_id: str
     ) -> dict[str, Any]:
         if order.action == "token":
-            answer = self._broker.token(self._call(order, deadline))
+            request = self._request(order)
+            answer = self._broker.token(order.connection, request, deadline)
             self._audit(order, answer, began, request_id)
             return told(order, self.tools.flow.NAME, answer)
         from token_broker.actions import act  # noqa: PLC0415 (off the hit path)
@@ -141,14 +143,14 @@ class Service:
             )
         return done
 
-    def _call(self, order: Order, deadline: float) -> Call:
+    def _request(self, order: Order) -> TokenRequest:
         body = order.body
         min_ttl = body.seconds("min_ttl", least=0)
         rejected = events.fingerprint(body)
         force = body.boolean("force", default=False)
-        asked = self.tools.flow.asked(body)
+        variant = self.tools.flow.asked(body)
         body.finish()
-        return Call(order.connection, asked, deadline, min_ttl, rejected, force)
+        return TokenRequest(variant, min_ttl, rejected, force)
 
     def _audit(self, order: Order, answer: Answer, began: float, request_id: str) -> None:
         """Write who was given what, by the token's fingerprint."""

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
-from token_broker.broker import NUDGE_SECONDS
+from token_broker.broker import CLAIM_SECONDS
 from token_broker.dependencies import Tools
 from token_broker.errors import (
     BrokerError,
@@ -15,10 +15,12 @@ from token_broker.errors import (
 from token_broker.exchange import Request, Response, run
 from token_broker.item import Item, State, next_step, state
 from token_broker.moments import iso
-from token_broker.refresh.refresher import COMMIT_SECONDS, Errand, Wish
+from token_broker.refresh.invocation import COMMIT_SECONDS, Invocation
+from token_broker.refresh.refresher import refresher
+from token_broker.refresh.requirement import Requirement
 from token_broker.tokens import ONLY
 
-FAREWELL_SECONDS = 3.0
+LOG_OUT_SECONDS = 3.0
 """How long a vendor is given to end a session that is thrown away in any case."""
 
 LEAST_STATUS_SECONDS = 1.0
@@ -35,7 +37,7 @@ PASSING = (StoreUnavailable, RefreshInProgress, NotConfigured)
 """What may be over when the platform tries again: AWS refuses, or another has the lease."""
 
 
-class Upkeep:
+class Maintenance:
     """The operations on all variants of one connection."""
 
     def __init__(self, tools: Tools, connection: str, deadline: float) -> None:
@@ -54,19 +56,19 @@ class Upkeep:
         item = self._tools.store.read(self._partition, key)
         now = self._tools.clock.now()
         if version is None:
-            wish = Wish(newer_than=item.generation)
-            return self._renew(self._errand(), item, wish) if is_due(item, now) else 0
-        errand = self._errand(version)
-        wish = Wish(version=errand.read_secret().version)
-        if not self._is_token(item) or not is_of_another(item, now, wish.version):
+            requirement = Requirement(newer_than=item.generation)
+            return self._renew(self._invocation(), item, requirement) if is_due(item, now) else 0
+        invocation = self._invocation(version)
+        requirement = Requirement(version=invocation.secret().version)
+        if not self._is_token(item) or not is_of_another(item, now, requirement.version):
             return 0
-        return self._renew(errand, item, wish, raises=PASSING)
+        return self._renew(invocation, item, requirement, raises=PASSING)
 
     def renew_all(self) -> int:
         """Start the renewal of each variant that is due, and whose renewal no caller started."""
         now = self._tools.clock.now()
         due = [item for item in self._tokens() if is_due(item, now) and now >= item.nudged_until]
-        until = now + NUDGE_SECONDS
+        until = now + CLAIM_SECONDS
         return self._start([i for i in due[:MOST_RENEWED] if self._tools.store.nudge(i, until)])
 
     def rotate(self, version: str | None = None) -> int:
@@ -76,7 +78,7 @@ class Upkeep:
         started. *version* is the one that an event names. The oldest beyond `MOST_RENEWED` are
         dropped, which is left to others as well: they are made again when they are asked for.
         """
-        current = self._errand(version).read_secret().version
+        current = self._invocation(version).secret().version
         gate = self._tools.store.read(self._partition, ONLY)
         if gate.raw:
             self._tools.store.notice(gate, current)
@@ -93,7 +95,7 @@ class Upkeep:
 
     def drop(self, keys: Sequence[str], version: str | None = None) -> int:
         """Drop the tokens of these variants that are of another version than the current one."""
-        current = self._errand(version).read_secret().version
+        current = self._invocation(version).secret().version
         now = self._tools.clock.now()
         items = self._tools.store.read_all(self._partition, *keys)
         old = [item for item in items if is_of_another(item, now, current)]
@@ -112,11 +114,11 @@ class Upkeep:
             self._tools.store.forget(item)
             if self._is_token(item):
                 # Only then: what is in the table lives, as another token may be made from it.
-                self._say_farewell(item)
+                self._log_out(item)
                 forgotten += 1
             if item.variant == ONLY and item.failure and item.is_latched(None):
                 version = item.failure.secret_version
-                self._errand().announce("Connection Recovered", version or "")
+                self._invocation().announce("Connection Recovered", version or "")
         self._tools.memory.drop(self._partition)
         self._tools.looks.pop(self._connection, None)
         return {"forgotten": forgotten, "complete": listing.is_complete}
@@ -145,8 +147,8 @@ class Upkeep:
 
         return Listing(self._tools.store.list(self._partition), is_time_left)
 
-    def _errand(self, noticed: str | None = None) -> Errand:
-        return Errand(self._tools, self._connection, self._deadline, noticed)
+    def _invocation(self, noticed_version: str | None = None) -> Invocation:
+        return Invocation(self._tools, self._connection, self._deadline, noticed_version)
 
     def _tokens(self) -> list[Item]:
         return [item for item in self._tools.store.list(self._partition) if self._is_token(item)]
@@ -169,16 +171,20 @@ class Upkeep:
         return len(items)
 
     def _renew(
-        self, errand: Errand, item: Item, wish: Wish, raises: tuple[type[BrokerError], ...] = ()
+        self,
+        invocation: Invocation,
+        item: Item,
+        requirement: Requirement,
+        raises: tuple[type[BrokerError], ...] = (),
     ) -> int:
         variant = self._tools.sealer.open_variant(item)
         if variant is None:
             return 0
         try:
-            if not errand.is_shared():
+            if not invocation.is_shared():
                 self._tools.store.drop(item)
                 return 0
-            errand.obtain(variant, wish)
+            refresher(invocation).obtain(variant, requirement)
         except raises:
             raise
         except BrokerError as error:
@@ -191,23 +197,23 @@ class Upkeep:
             return 0
         return 1
 
-    def _say_farewell(self, item: Item) -> None:
+    def _log_out(self, item: Item) -> None:
         """End the session of a token upstream; that it fails changes nothing."""
         now = self._tools.clock.now()
-        if self._deadline - self._tools.clock.monotonic() < COMMIT_SECONDS + FAREWELL_SECONDS:
+        if self._deadline - self._tools.clock.monotonic() < COMMIT_SECONDS + LOG_OUT_SECONDS:
             return
         try:
             token = self._tools.sealer.open_token(item) if item.is_live(now) else None
             secret = self._tools.secrets.current(self._connection)
             credentials = self._tools.flow.Credentials.parse(secret.content)
-            farewell = self._tools.flow.log_out(credentials, token) if token else None
-            if farewell:
-                run(farewell, self._send)
+            conversation = self._tools.flow.log_out(credentials, token) if token else None
+            if conversation:
+                run(conversation, self._send)
         except BrokerError as error:
             self._tools.note("farewell", variant=item.variant, code=error.code)
 
     def _send(self, request: Request) -> Response:
-        return self._tools.send(request, FAREWELL_SECONDS)
+        return self._tools.send(request, LOG_OUT_SECONDS)
 
 
 class Listing:
@@ -260,7 +266,7 @@ def entry(item: Item, gate: Item, now: int, version: str) -> dict[str, Any]:
         if failure
         else None,
         "latched": gate.is_latched(version),
-        "renewing": item.is_leased(now) or now < item.nudged_until <= now + NUDGE_SECONDS,
+        "renewing": item.is_leased(now) or now < item.nudged_until <= now + CLAIM_SECONDS,
         "next": following.value,
         "because": because,
     }

@@ -83,3 +83,16 @@ class Token:
     def fingerprint(self) -> str:
         """The token's name in logs and reports."""
         return fingerprint(self.value)
+
+
+@dataclass(frozen=True, slots=True)
+class TokenRequest:
+    """What a call asks for: a token of *variant* that lives *min_ttl* seconds.
+
+    *rejected* is the fingerprint of one that the vendor refused; *force* wants a new one.
+    """
+
+    variant: Variant
+    min_ttl: int | None = None
+    rejected: str | None = None
+    force: bool = False

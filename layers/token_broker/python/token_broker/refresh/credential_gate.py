@@ -7,16 +7,13 @@ The gate is the connection's item ``-``. Where that is the only variant, its own
 """
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 from token_broker.errors import BrokerError, CredentialLatched, CredentialRejected
 from token_broker.item import SECOND_LOOK, Failure, Item, Verdict, verdict
 from token_broker.moments import iso
+from token_broker.refresh.invocation import Invocation
 from token_broker.tokens import ONLY
-
-if TYPE_CHECKING:
-    from token_broker.refresh.refresher import Errand
-
 
 ACCEPT_PAUSE_SECONDS = 0.1
 """How long to wait before what was not kept of an accepted version is written again."""
@@ -31,18 +28,19 @@ class Judged(NamedTuple):
     """Whether the version had been accepted before."""
 
 
-class Gate:
-    """What one errand knows of its connection's gate, and its lease if it holds that."""
+class CredentialGate:
+    """What one invocation knows of its connection's gate, and the gate's lease if it holds that."""
 
-    def __init__(self, errand: "Errand") -> None:
-        self._errand = errand
+    def __init__(self, invocation: Invocation) -> None:
+        self._invocation = invocation
+        self._deps = invocation.deps
         self._lease: Item | None = None
         self._admitted: str | None = None
         self._accepted: str | None = None
         self._rejected: dict[str, None] = {}
 
     def has_rejected(self, version: str) -> bool:
-        """Say whether this errand itself met the rejection of *version*."""
+        """Say whether this invocation itself met the rejection of *version*."""
         return version in self._rejected
 
     def knows_rejected(self, lease: Item, version: str) -> bool:
@@ -61,7 +59,7 @@ class Gate:
         noticed = gate.noticed_version
         is_latched = gate.is_latched(version) or own.is_latched(version)
         if is_latched and noticed not in (None, version):
-            version = self._errand.look_again().version
+            version = self._invocation.reread_secret().version
         for item in (gate, own):
             if item.is_latched(version) and (item is gate or not gate.has_accepted(version)):
                 raise latched(item)
@@ -85,32 +83,32 @@ class Gate:
         """Keep that *version* works, if that was not known.
 
         It only tells what is so: that it cannot be kept, even when it is tried again, costs nobody
-        a token. `settle` tries once more.
+        a token. `finish` tries once more.
         """
         self._accepted = version
-        self.settle()
+        self.finish()
         if self._lease:
-            self._errand.tools.clock.sleep(ACCEPT_PAUSE_SECONDS)
-            self.settle()
+            self._deps.clock.sleep(ACCEPT_PAUSE_SECONDS)
+            self.finish()
 
-    def settle(self) -> None:
+    def finish(self) -> None:
         """Keep what `accept` could not, if there is any."""
         if not self._lease or not self._accepted:
             return
         try:
-            self._errand.tools.store.accept(self._lease, self._accepted)
+            self._deps.store.accept(self._lease, self._accepted)
         except BrokerError as error:
-            self._errand.tools.note("unreleased", code=error.code, variant=ONLY)
+            self._deps.note("unreleased", code=error.code, variant=ONLY)
             return
         lease, self._lease = self._lease, None
         if lease.is_latched(None):
-            self._errand.announce("Connection Recovered", self._accepted)
+            self._invocation.announce("Connection Recovered", self._accepted)
 
     def reject(self, lease: Item, version: str, failure: Failure, *, is_certain: bool) -> Judged:
         """Keep what the rejection of *version* means, before anything else is tried."""
 
         def decide(gate: Item) -> Verdict:
-            now = self._errand.tools.clock.now()
+            now = self._deps.clock.now()
             return verdict(gate, version, lease.variant, now, is_certain=is_certain)
 
         judged = self._judge(lease, version, failure, decide)
@@ -141,7 +139,7 @@ class Gate:
             gate = self._read()
         self._lease = self._admitted = None
         if found is Verdict.LATCH:
-            self._errand.announce("Connection Latched", version)
+            self._invocation.announce("Connection Latched", version)
         if found is Verdict.REFUSE_VARIANT:
             is_held = lease.lease_owner is not None
             own = self._write(lease, Verdict.LATCH, failure, version, lease, is_held=is_held)
@@ -159,27 +157,27 @@ class Gate:
         *,
         is_held: bool,
     ) -> Item | None:
-        return self._errand.tools.store.judge(
+        return self._deps.store.judge(
             item,
             found,
             failure,
             version,
             variant=lease.variant,
-            now=self._errand.tools.clock.now(),
+            now=self._deps.clock.now(),
             is_held=is_held,
             ends_lease=is_held and item.variant != lease.variant,
         )
 
     def release(self) -> None:
         """End the gate's lease, with nothing learnt unless `accept` was."""
-        self.settle()
+        self.finish()
         if self._lease:
             lease, self._lease = self._lease, None
-            self._errand.tools.store.fail(lease, None, renewal=None)
+            self._deps.store.fail(lease, None, renewal=None)
 
     def _refuse_early(self, gate: Item, version: str) -> None:
         """Raise what the upstream said of a suspect *version*, until it may be tried once more."""
-        now = self._errand.tools.clock.now()
+        now = self._deps.clock.now()
         if gate.is_suspect(version) and gate.is_too_early(now):
             self._rejected[version] = None
             raise suspected(gate, now)
@@ -193,18 +191,18 @@ class Gate:
             if gate.has_accepted(version) and not gate.is_suspect(version):
                 return
             self._refuse_early(gate, version)
-            if gate.is_leased(self._errand.tools.clock.now()):
-                self._errand.wait(gate, polls)
+            if gate.is_leased(self._deps.clock.now()):
+                self._invocation.wait_for_lease(gate, polls)
                 polls += 1
             else:
                 if gate.damaged:
-                    self._errand.tools.note("damaged", variant=ONLY, attributes=list(gate.damaged))
-                self._lease, self._accepted = self._errand.take(gate), None
+                    self._deps.note("damaged", variant=ONLY, attributes=list(gate.damaged))
+                self._lease, self._accepted = self._invocation.acquire(gate), None
                 if self._lease:
                     return
 
     def _read(self) -> Item:
-        return self._errand.tools.store.read(self._errand.partition, ONLY)
+        return self._deps.store.read(self._invocation.partition, ONLY)
 
 
 def suspected(gate: Item, now: int) -> CredentialRejected:

@@ -11,17 +11,17 @@ CLOCKS_DIFFER = 60
 """Seconds by which the clocks of two Lambdas differ for certain less."""
 
 LIFETIME = 30 * 86_400
-"""Seconds after which the table may drop a pointer. It is bound to the secret's version anyway."""
+"""Seconds after which the table may drop an alias. It is bound to the secret's version anyway."""
 
 
-def pointer_values(
+def alias_values(
     sealed: bytes,
     target: Variant,
     version: str,
     now: int,
     expected: Mapping[str, Any] | None = None,
 ) -> dict[str, object]:
-    """Return what the table keeps of a way to *target*, made with this *version* of the secret.
+    """Return what the table keeps of an alias of *target*, made with this *version* of the secret.
 
     *expected* is what the target's context says as long as it leads there: a role.
     """
@@ -36,31 +36,31 @@ def pointer_values(
     }
 
 
-def is_outdated(pointer: Item, item: Item) -> bool:
-    """Say whether *pointer*, which leads to *item*, may lead elsewhere by now.
+def is_outdated(alias: Item, item: Item) -> bool:
+    """Say whether *alias*, which leads to *item*, may lead elsewhere by now.
 
     *item* was made later with another version of the secret, which may have other defaults, or
     the vendor says another role.
     """
-    is_other = pointer.secret_version != item.secret_version
-    return (is_other and not is_newer(pointer, item)) or expects_another(pointer, item)
+    is_other = alias.secret_version != item.secret_version
+    return (is_other and not is_newer(alias, item)) or expects_another(alias, item)
 
 
-def expects_another(pointer: Item, item: Item) -> bool:
-    """Say whether *item*, made after *pointer*, is not what that was to lead to.
+def expects_another(alias: Item, item: Item) -> bool:
+    """Say whether *item*, made after *alias*, is not what that was to lead to.
 
     Its context says otherwise, or it leads on itself.
     """
-    if is_newer(pointer, item):
+    if is_newer(alias, item):
         return False
-    if item.target or not pointer.context:
+    if item.target or not alias.context:
         return item.target is not None
-    expected, found = pointer.told(), item.told()
+    expected, found = alias.told(), item.told()
     if not isinstance(expected, dict) or not isinstance(found, dict):
         return False
     return any(found.get(name) != value for name, value in expected.items())
 
 
-def is_newer(pointer: Item, item: Item) -> bool:
-    """Say whether *pointer* was certainly made after *item*, by whosever clocks."""
-    return pointer.issued_at > item.issued_at + CLOCKS_DIFFER
+def is_newer(alias: Item, item: Item) -> bool:
+    """Say whether *alias* was certainly made after *item*, by any clock."""
+    return alias.issued_at > item.issued_at + CLOCKS_DIFFER

@@ -1,0 +1,173 @@
+"""What all of one invocation's work on a connection shares: deadline, secret and leases.
+
+It stands below the refresher, the attempts and the gate, and knows none of them.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from token_broker.dependencies import Tools
+from token_broker.errors import RefreshInProgress
+from token_broker.exchange import Request
+from token_broker.item import LATCH_LOOK, Item, lease_end
+from token_broker.secrets_manager import Secret
+
+COMMIT_SECONDS = 4.0
+"""Kept back of an invocation's time, for the write after an exchange and for the answer."""
+
+LEAST_EXCHANGE_SECONDS = 2.0
+"""An exchange with less time than this is not begun."""
+
+FIRST_POLL_SECONDS, LAST_POLL_SECONDS = 0.05, 0.25
+"""How long those without the lease wait between two reads, give or take a half."""
+
+
+class Invocation:
+    """One invocation's work on *connection*, until *deadline* by the monotonic clock.
+
+    *noticed_version* is the version of the secret that an event told of: a replica of Secrets
+    Manager may not have it yet.
+    """
+
+    def __init__(
+        self,
+        deps: Tools,
+        connection: str,
+        deadline: float,
+        noticed_version: str | None = None,
+    ) -> None:
+        self.deps = deps
+        self.connection = connection
+        self.partition = f"{deps.flow.NAME}#{connection}"
+        self.uses_previous = False
+        """Whether the version before is used, since the current one was rejected."""
+        self.has_sent = False
+        """Whether any request was sent to the vendor."""
+        self.was_login = False
+        """Whether the last request that was sent showed the credentials."""
+        self.has_waited = False
+        self._deadline = deadline
+        self._noticed_version = noticed_version
+        self._secret: Secret | None = None
+        self._parsed: tuple[str, Any] | None = None
+        self._depth = 0
+
+    @property
+    def seconds_left(self) -> float:
+        """Seconds until the platform ends this invocation."""
+        return self._deadline - self.deps.clock.monotonic()
+
+    @property
+    def seconds_for_requests(self) -> float:
+        """Seconds in which requests may still be sent and answered, before the commit."""
+        return self.seconds_left - COMMIT_SECONDS
+
+    @property
+    def seconds_to_commit(self) -> float:
+        """Seconds in which the table may be tried again, before outer exchanges need theirs.
+
+        An exchange that is made from this one's token has still to be sent, and committed.
+        """
+        return self.seconds_left - self._depth * (COMMIT_SECONDS + LEAST_EXCHANGE_SECONDS)
+
+    @property
+    def seconds_to_wait(self) -> float:
+        """Seconds in which another holder may still be waited for, before the answer."""
+        return self.seconds_left - COMMIT_SECONDS / 2
+
+    @property
+    def is_nested(self) -> bool:
+        """Say whether an exchange is running that is made from what is obtained now."""
+        return self._depth > 0
+
+    @contextmanager
+    def nested(self) -> Iterator[None]:
+        """Obtain in here what another exchange is made from."""
+        self._depth += 1
+        try:
+            yield
+        finally:
+            self._depth -= 1
+
+    def secret(self) -> Secret:
+        """Return the version of the secret that is used; it is read once."""
+        if self._secret is None:
+            self._secret = self.deps.secrets.current(self.connection, self._noticed_version)
+            self.deps.looks[self.connection] = self.deps.clock.now(), self._secret.version
+        return self._secret
+
+    def reread_secret(self) -> Secret:
+        """Read the secret again: it has another version than the one that was read."""
+        self._secret = None
+        return self.secret()
+
+    def use_previous(self, secret: Secret) -> None:
+        """Use this version of the secret from now on: the current one was rejected."""
+        self._secret = secret
+        self.uses_previous = True
+
+    def credentials(self) -> Any:
+        """Return what the secret holds, parsed once for each version.
+
+        Raises `NotConfigured` that names the key that is wrong.
+        """
+        secret = self.secret()
+        if self._parsed is None or self._parsed[0] != secret.version:
+            parsed = self.deps.flow.Credentials.parse(secret.content)
+            self._parsed = secret.version, parsed
+        return self._parsed[1]
+
+    def is_shared(self) -> bool:
+        """Say whether callers share tokens, by the secret where the flow leaves it to that."""
+        flow = self.deps.flow
+        return flow.ALWAYS_SHARES or flow.is_shared(self.credentials())
+
+    def version(self) -> str:
+        """Return the secret's version as of the last seconds: a latch needs no more.
+
+        It is the version before, once the current one was rejected and that one was not.
+        """
+        if self.uses_previous:
+            return self.secret().version
+        seen_at, version = self.deps.looks.get(self.connection, (0, ""))
+        if 0 <= self.deps.clock.now() - seen_at < LATCH_LOOK:
+            return version
+        return self.secret().version
+
+    def record_sent(self, request: Request) -> None:
+        """Remember that *request* was sent: what it did at the vendor is not known yet."""
+        self.has_sent = True
+        self.was_login = request.proves_credentials
+
+    def acquire(self, item: Item, *, forced: bool = False) -> Item | None:
+        """Acquire the lease of *item*; None if another caller was quicker.
+
+        Raises `RefreshInProgress` if there is too little time for an exchange and its commit.
+        """
+        if self.seconds_left < COMMIT_SECONDS + LEAST_EXCHANGE_SECONDS:
+            raise RefreshInProgress("too little time is left for an exchange", retry_after=1)
+        now = self.deps.clock.now()
+        until = lease_end(now, self.seconds_left, self.deps.skew)
+        forced_at = now if forced else None
+        return self.deps.store.acquire(item, self.deps.owner(), until, forced_at=forced_at)
+
+    def wait_for_lease(self, item: Item, polls: int) -> None:
+        """Wait a moment for the holder of the lease of *item*.
+
+        Raises `RefreshInProgress` if no time is left for that.
+        """
+        self.has_waited = True
+        left = self.seconds_to_wait
+        if left <= 0:
+            ends = item.lease_until - self.deps.clock.now()
+            raise RefreshInProgress(
+                "another caller is renewing this token", retry_after=max(1, min(ends, 30))
+            )
+        pause = min(FIRST_POLL_SECONDS * 2 ** min(polls, 8), LAST_POLL_SECONDS)
+        self.deps.clock.sleep(min(left, pause * (0.5 + self.deps.dice())))
+
+    def announce(self, what: str, version: str) -> None:
+        """Tell the bus that this connection latched or recovered."""
+        detail = {"flow": self.deps.flow.NAME, "connection": self.connection}
+        self.deps.announce(what, detail | {"secret_version": version})

@@ -1,0 +1,62 @@
+"""Which variant is meant: an alias leads to it, or the secret's defaults complete it."""
+
+from token_broker.aliases import alias_values, expects_another, is_outdated
+from token_broker.item import Item
+from token_broker.refresh.credential_gate import CredentialGate
+from token_broker.refresh.invocation import Invocation
+from token_broker.secrets_manager import Secret
+from token_broker.tokens import Variant
+
+
+class Resolver:
+    """Follows the aliases of one connection, and writes those that the secret alone gives."""
+
+    def __init__(self, invocation: Invocation, gate: CredentialGate) -> None:
+        self._invocation = invocation
+        self._deps = invocation.deps
+        self._gate = gate
+
+    def read(self, key: str) -> tuple[Item, Item]:
+        """Return the item of *key*, and the one it leads to: itself if it is no alias."""
+        own = self._deps.store.read(self._invocation.partition, key)
+        if not own.target:
+            return own, own
+        return own, self._deps.store.read(self._invocation.partition, own.target)
+
+    def is_outdated(self, own: Item, target: Item) -> bool:
+        """Say whether *own* may lead elsewhere by now: by a new version, or by a new role.
+
+        Not while that version is rejected, or an exchange fails: then the old way is good enough.
+        """
+        if not own.target or not is_outdated(own, target) or own.failure or target.failure:
+            return False
+        if expects_another(own, target):
+            return True
+        version = self._invocation.version()
+        return own.secret_version != version and not self._gate.knows_rejected(own, version)
+
+    def resolve(self, variant: Variant, own: Item, target: Item) -> Variant | None:
+        """Return the variant that *variant* stands for; None where only the vendor can tell.
+
+        Raises `CredentialLatched` before a secret that was rejected is read again.
+        """
+        self._gate.check(own, self._invocation.version())
+        secret = self._invocation.secret()
+        resolved = self._deps.flow.settle(self._invocation.credentials(), variant)
+        is_current = own.secret_version == secret.version
+        if resolved.key != variant.key:
+            if not (is_current and own.target == resolved.key):
+                self._write(own, resolved, secret)
+            return resolved
+        if not (own.target and is_current) or expects_another(own, target):
+            return None
+        found = self._deps.sealer.open_variant(own)
+        if found is None or found.key != own.target:
+            self._deps.note("damaged", variant=own.variant, attributes=["target"])
+            return None
+        return found
+
+    def _write(self, own: Item, resolved: Variant, secret: Secret) -> None:
+        sealed = self._deps.sealer.seal_variant(own, resolved)
+        values = alias_values(sealed, resolved, secret.version, self._deps.clock.now())
+        self._deps.store.point(own, values)
