@@ -98,11 +98,11 @@ def test_a_verdict_that_cannot_be_kept_twice_is_kept_after_the_commit(
     connection = world.connect("editor")
     original, calls = Store.accept, list[str]()
 
-    def accept(self: Store, *arguments: Any) -> Any:
+    def accept(self: Store, *arguments: Any, **named: Any) -> Any:
         calls.append("accept")
         if len(calls) < 3:
             raise StoreUnavailable("broken")
-        return original(self, *arguments)
+        return original(self, *arguments, **named)
 
     monkeypatch.setattr(Store, "accept", accept)
     assert world.call("editor", connection)["source"] == "exchange"

@@ -111,6 +111,8 @@ class Item:
     refresh_at: int = 0
     secret_version: str | None = None
     accepted_version: str | None = None
+    latched_version: str | None = None
+    """The version of the secret whose latch was announced, until a recovery is; on the gate."""
     noticed_version: str | None = None
     """The version of the secret that an event told of last; the gate alone has it."""
     suspect_version: str | None = None
@@ -186,6 +188,11 @@ class Item:
         if secret_version is None and self.failure and self.failure.code == LATCHES:
             secret_version = self.failure.secret_version
         return secret_version in self.rejected_versions
+
+    @property
+    def is_closed(self) -> bool:
+        """Say whether a latch was announced, and no recovery since."""
+        return self.latched_version is not None or self.is_latched(None)
 
     def has_accepted(self, version: str) -> bool:
         """Say whether the upstream took this version of the secret, as far as the gate knows."""

@@ -33,6 +33,7 @@ TEXTS = (
     "fingerprint",
     "secret_version",
     "accepted_version",
+    "latched_version",
     "noticed_version",
     "suspect_version",
     "context",

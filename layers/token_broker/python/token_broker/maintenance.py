@@ -116,9 +116,10 @@ class Maintenance:
                 # Only then: what is in the table lives, as another token may be made from it.
                 self._log_out(item)
                 forgotten += 1
-            if item.variant == ONLY and item.failure and item.is_latched(None):
-                version = item.failure.secret_version
-                self._invocation().announce("Connection Recovered", version or "")
+            if item.variant == ONLY and item.is_closed:
+                version = item.failure.secret_version if item.failure else None
+                version = item.latched_version or version or ""
+                self._invocation().announce("Connection Recovered", version)
         self._tools.memory.drop(self._partition)
         self._tools.looks.pop(self._connection, None)
         return {"forgotten": forgotten, "complete": listing.is_complete}

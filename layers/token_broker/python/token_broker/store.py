@@ -20,6 +20,7 @@ from token_broker.item_codec import (
     failure_of,
     item_of,
 )
+from token_broker.tokens import ONLY
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -100,8 +101,14 @@ class Store:
             is_done=lambda found: found.lease_owner == owner,
         )
 
-    def commit(self, lease: Item, token: Mapping[str, object]) -> Item | None:
-        """Keep a new *token* and end the lease; None if the lease is another's by now."""
+    def commit(
+        self, lease: Item, token: Mapping[str, object], *, recovers: bool = False
+    ) -> Item | None:
+        """Keep a new *token* and end the lease; None if the lease is another's by now.
+
+        *recovers* says whether the connection is latched no more.
+        """
+        latch = ["latched_version"] if recovers else []
         changes = dict(token) | {"schema": SCHEMA, "generation": lease.generation + 1}
         ends = int(str(token.get("expires_at", 0)))
         return self._update(
@@ -110,7 +117,7 @@ class Store:
             kept=replace(lease, expires_at=ends, failure=None, suspect_version=None),
             remove=[
                 name
-                for name in (*TOKEN, *FAILURE, *LEASE, *SUSPICION, "nudged_until")
+                for name in (*TOKEN, *FAILURE, *LEASE, *SUSPICION, *latch, "nudged_until")
                 if name not in changes
             ],
             unchanged=_held(lease),
@@ -135,12 +142,16 @@ class Store:
             is_done=lambda found: found.fence == lease.fence and found.lease_owner is None,
         )
 
-    def accept(self, gate: Item, version: str) -> Item | None:
-        """Keep that the upstream accepted a *version* of the secret, and end the gate's lease."""
+    def accept(self, gate: Item, version: str, *, recovers: bool = False) -> Item | None:
+        """Keep that the upstream accepted a *version* of the secret, and end the gate's lease.
+
+        *recovers* says whether the connection is latched no more.
+        """
+        latch = ["latched_version"] if recovers else []
         return self._update(
             gate,
             {"schema": SCHEMA, "accepted_version": version},
-            remove=[*LEASE, *FAILURE, *SUSPICION, "ttl"],
+            remove=[*LEASE, *FAILURE, *SUSPICION, *latch, "ttl"],
             unchanged=_held(gate),
             is_done=lambda found: found.accepted_version == version,
         )
@@ -179,6 +190,8 @@ class Store:
             case Verdict.LATCH:
                 changes["failure"] = failure_of(failure)
                 changes["rejected_versions"] = _with(item.rejected_versions, version)
+                if item.variant == ONLY:
+                    changes["latched_version"] = version
                 is_proven = item.accepted_version == version
                 remove += [*SUSPICION, *(["accepted_version"] if is_proven else [])]
             case Verdict.SUSPECT:
@@ -287,6 +300,7 @@ class Store:
                 *SUSPICION,
                 "rejected_versions",
                 "accepted_version",
+                "latched_version",
                 "report_times",
             ],
             kept=Item(

@@ -96,12 +96,13 @@ class CredentialGate:
         if not self._lease or not self._accepted:
             return
         try:
-            self._deps.store.accept(self._lease, self._accepted)
+            recovers = self._lease.is_closed and not self._invocation.uses_previous
+            self._deps.store.accept(self._lease, self._accepted, recovers=recovers)
         except BrokerError as error:
             self._deps.note("unreleased", code=error.code, variant=ONLY)
             return
-        lease, self._lease = self._lease, None
-        if lease.is_latched(None):
+        self._lease = None
+        if recovers:
             self._invocation.announce("Connection Recovered", self._accepted)
 
     def reject(self, lease: Item, version: str, failure: Failure, *, is_certain: bool) -> Judged:

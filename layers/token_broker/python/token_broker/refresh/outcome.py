@@ -87,12 +87,13 @@ class Outcome:
         *first_version* is the version of the secret that this exchange began with.
         """
         values = self._values(token)
+        recovers = self._has_recovered()
         while True:
             try:
                 values["token"] = self._deps.sealer.seal_token(
                     self.lease, self._variant, token, values["context"]
                 )
-                item = self._deps.store.commit(self.lease, values)
+                item = self._deps.store.commit(self.lease, values, recovers=recovers)
             except (StoreUnavailable, NotConfigured) as error:
                 is_late = self._invocation.seconds_to_commit < LAST_COMMIT_SECONDS
                 if is_late or isinstance(error, NotConfigured):
@@ -101,7 +102,7 @@ class Outcome:
                     break
                 self._deps.clock.sleep(COMMIT_PAUSE_SECONDS)
             else:
-                if item and self._has_recovered(first_version):
+                if item and recovers:
                     self._invocation.announce("Connection Recovered", values["secret_version"])
                 break
         return Held(item, token, self._deps.clock.now()) if item else None
@@ -156,10 +157,13 @@ class Outcome:
         except BrokerError as error:
             self._deps.note("unreleased", code=error.code, variant=self.lease.variant)
 
-    def _has_recovered(self, version: str) -> bool:
-        """Say whether this exchange opens a connection that was latched, and is its own gate."""
-        lease = self.lease
-        return lease.variant == ONLY and lease.is_latched(None) and not lease.is_latched(version)
+    def _has_recovered(self) -> bool:
+        """Say whether this exchange opens a connection that was latched, and is its own gate.
+
+        Not with the version before, which only bridges the time until the secret is right.
+        """
+        is_gate = self.lease.variant == ONLY
+        return is_gate and self.lease.is_closed and not self._invocation.uses_previous
 
     def _values(self, token: Token) -> dict[str, Any]:
         """Return what the table keeps of *token*, but for the sealed part."""

@@ -26,9 +26,13 @@ class Resolver:
     def is_outdated(self, own: Item, target: Item) -> bool:
         """Say whether *own* may lead elsewhere by now: by a new version, or by a new role.
 
-        Not while that version is rejected, or an exchange fails: then the old way is good enough.
+        Not while that version is rejected, or backs off: then the old way is good enough.
         """
-        if not own.target or not is_outdated(own, target) or own.failure or target.failure:
+        now = self._deps.clock.now()
+        failures = [item.failure for item in (own, target) if item.failure]
+        if not own.target or any(failure.is_backing_off(now) for failure in failures):
+            return False
+        if not is_outdated(own, target):
             return False
         if expects_another(own, target):
             return True
