@@ -1,14 +1,20 @@
-"""A retryable error is waited out as far as patience reaches; any other one is final."""
+"""A retryable error is waited out as far as the deadline reaches; any other one is final."""
+
+from typing import Any
 
 import pytest
 
 from token_broker_client import (
+    Broker,
     BrokerError,
     CredentialRejected,
+    InvalidRequest,
     RefreshInProgress,
     UpstreamUnavailable,
 )
-from token_broker_client.patience import FIRST_PAUSE, LEAST, LONGEST_PAUSE, Patience
+from token_broker_client.deadline import FIRST_PAUSE, LONGEST_PAUSE, Deadline, Patience
+
+API = "https://abc123.execute-api.eu-central-1.amazonaws.com/prod"
 
 
 class Hours:
@@ -22,8 +28,10 @@ class Hours:
         self.slept.append(seconds)
         self.now += seconds
 
-    def patience(self, seconds: float = 10.0, dice: float = 1.0) -> Patience:
-        return Patience(seconds, lambda: self.now, self.sleep, lambda: dice)
+    def retry(self, call: Any, seconds: float = 10.0, random: float = 1.0) -> Any:
+        """Return what *call* returns in the end."""
+        patience = Patience(seconds, lambda: self.now, self.sleep, lambda: random)
+        return patience.retry(call, patience.begin())
 
 
 class Failing:
@@ -33,8 +41,8 @@ class Failing:
         self.errors = list(errors)
         self.seconds: list[float] = []
 
-    def __call__(self, seconds: float) -> str:
-        self.seconds.append(seconds)
+    def __call__(self, deadline: Deadline) -> str:
+        self.seconds.append(deadline.left)
         if self.errors:
             raise self.errors.pop(0)
         return "token"
@@ -42,7 +50,7 @@ class Failing:
 
 def test_tries_again_and_tells_each_try_what_is_left() -> None:
     hours, call = Hours(), Failing(RefreshInProgress("busy"), RefreshInProgress("busy"))
-    assert hours.patience().spend(call) == "token"
+    assert hours.retry(call) == "token"
     assert hours.slept == [FIRST_PAUSE, 2 * FIRST_PAUSE]
     assert call.seconds == pytest.approx([10, 10 - FIRST_PAUSE, 10 - 3 * FIRST_PAUSE])
 
@@ -50,14 +58,15 @@ def test_tries_again_and_tells_each_try_what_is_left() -> None:
 def test_waits_as_long_as_it_is_told_and_a_little_more_by_chance() -> None:
     """So that not all callers come back at the same moment."""
     hours = Hours()
-    hours.patience(dice=0.5).spend(Failing(UpstreamUnavailable("down", retry_after=3)))
+    hours.retry(Failing(UpstreamUnavailable("down", retry_after=3)), random=0.5)
     assert hours.slept == [3 + FIRST_PAUSE / 2]
 
 
-def test_does_not_wait_for_what_it_would_not_live_to_see() -> None:
-    hours, error = Hours(), UpstreamUnavailable("down", retry_after=60)
+@pytest.mark.parametrize("retry_after", [10, 60])
+def test_does_not_wait_for_what_it_would_not_live_to_see(retry_after: int) -> None:
+    hours, error = Hours(), UpstreamUnavailable("down", retry_after=retry_after)
     with pytest.raises(UpstreamUnavailable) as caught:
-        hours.patience().spend(Failing(error))
+        hours.retry(Failing(error), random=0)
     assert caught.value is error
     assert hours.slept == []
 
@@ -66,22 +75,58 @@ def test_ends_in_total() -> None:
     """However many tries there are, and though each pause is short enough by itself."""
     hours, call = Hours(), Failing(*[RefreshInProgress("busy") for _ in range(100)])
     with pytest.raises(RefreshInProgress):
-        hours.patience().spend(call)
-    assert 100 < hours.now < 110
+        hours.retry(call)
+    assert 105 <= hours.now < 110
     assert max(hours.slept) <= LONGEST_PAUSE
     assert all(seconds > 0 for seconds in call.seconds)
+    hours, call = Hours(), Failing(*[RefreshInProgress("busy") for _ in range(100)])
+    with pytest.raises(RefreshInProgress):
+        hours.retry(call, seconds=100)
+    assert max(hours.slept) == LONGEST_PAUSE
 
 
-def test_a_sleep_that_takes_too_long_leaves_time_for_a_try() -> None:
-    """A frozen Lambda, for one: no call is made with no time at all."""
+def test_no_call_is_made_after_the_deadline() -> None:
+    """A process may be frozen while it sleeps: a Lambda between two invocations."""
     hours, call = Hours(), Failing(RefreshInProgress("busy"))
     patience = Patience(10, lambda: hours.now, lambda _: hours.sleep(60), lambda: 0.0)
-    assert patience.spend(call) == "token"
-    assert call.seconds == [10, LEAST]
+    with pytest.raises(RefreshInProgress):
+        patience.retry(call, patience.begin())
+    assert call.seconds == [10]
 
 
 def test_an_error_that_will_not_pass_is_not_tried_again() -> None:
     hours, call = Hours(), Failing(CredentialRejected("wrong", retry_after=1))
     with pytest.raises(CredentialRejected):
-        hours.patience().spend(call)
+        hours.retry(call)
     assert len(call.seconds) == 1
+
+
+def test_a_deadline_is_one_moment() -> None:
+    """It may be brought forward, and never put off."""
+    hours = Hours()
+    deadline = Deadline.after(10, lambda: hours.now)
+    hours.sleep(4)
+    assert (deadline.left, deadline.is_over) == (6, False)
+    assert deadline.within(5).left == 5
+    assert deadline.within(7).left == 6
+    hours.sleep(6)
+    assert (deadline.left, deadline.is_over) == (0, True)
+    hours.sleep(1)
+    assert deadline.left == 0
+
+
+@pytest.mark.parametrize("value", [0, -1, float("inf"), float("nan"), "20", None, True, 3601])
+def test_a_patience_that_none_can_have_is_refused_at_once(value: Any) -> None:
+    """Through both channels; and not by some library, once a token is wanted."""
+    for made in (
+        lambda: Broker.from_url(API, patience=value),
+        lambda: Broker.from_function("token-broker", patience=value),
+    ):
+        with pytest.raises(InvalidRequest, match="patience"):
+            made()
+
+
+@pytest.mark.parametrize("value", [0, -1, float("inf"), float("nan"), "20", None, 86_401])
+def test_an_age_that_no_token_can_have_is_refused_at_once(value: Any) -> None:
+    with pytest.raises(InvalidRequest, match="max_age"):
+        Broker.from_url(API, max_age=value)

@@ -126,7 +126,7 @@ def test_what_is_not_even_json_is_no_answer(
         Broker.from_url(server.url, session=session),
         Broker.from_function("token-broker", session=session),
     ):
-        error = raised(Broker(broker._entrance, tries(2), Cache()))
+        error = raised(Broker(broker._channel, tries(2), Cache()))
         assert type(error) is Unreachable
         assert "s3cret" not in "".join(traceback.format_exception(error))
     server.close()

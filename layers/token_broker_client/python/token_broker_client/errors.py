@@ -89,8 +89,8 @@ def number(value: object) -> float | None:
     return max(0, value)
 
 
-class InvalidRequest(BrokerError):
-    """The body, path or parameters are wrong. The text names the field."""
+class InvalidRequest(BrokerError, ValueError):
+    """The body, path, parameters or settings are wrong. The text names the field."""
 
     status = 400
 

@@ -1,5 +1,6 @@
 """Signs requests of `requests` with the token that lives, and replaces the one that was refused."""
 
+from collections.abc import Hashable
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urljoin
 
@@ -9,11 +10,9 @@ from requests.sessions import SessionRedirectMixin
 from requests.utils import rewind_body
 
 from token_broker_client import origins, refusals
-from token_broker_client.refusals import Stubborn
 
 if TYPE_CHECKING:
-    from token_broker_client.access import Access
-    from token_broker_client.answers import Answer
+    from token_broker_client.answers import Answer, TokenSource
 
 
 class BrokerAuth(AuthBase):
@@ -23,16 +22,15 @@ class BrokerAuth(AuthBase):
     vendor, and any other `BrokerError` where there is no token.
     """
 
-    def __init__(self, access: "Access") -> None:
+    def __init__(self, access: "TokenSource") -> None:
         self._access = access
-        self._stubborn = Stubborn()
 
     def __call__(self, request: PreparedRequest) -> PreparedRequest:
         """Sign *request*, and see to what comes back."""
         answer = self._access.answer()
         origins.check(request.url or "", answer.base_url)
         request.headers.update(answer.headers)
-        care = Care(self._access, self._stubborn, answer)
+        care = Care(self._access, answer)
         request.register_hook("response", care)  # type: ignore[no-untyped-call]  # in the stubs
         return request
 
@@ -40,9 +38,9 @@ class BrokerAuth(AuthBase):
 class Care:
     """What becomes of one request: its token is replaced once at most, and never goes elsewhere."""
 
-    def __init__(self, access: "Access", stubborn: Stubborn, answer: "Answer") -> None:
+    def __init__(self, access: "TokenSource", answer: "Answer") -> None:
         self._access = access
-        self._stubborn = stubborn
+        self._forbidden = refusals.shared()
         self._answer = answer
         self._is_spent = False
 
@@ -62,7 +60,7 @@ class Care:
             not self._is_spent
             and refusals.may_be_refusal(response.status_code)
             and self._is_signed(request)
-            and refusals.is_refusal(self._access.key.flow, response.status_code, response.content)
+            and refusals.is_refusal(self._access.flow, response.status_code, response.content)
         )
 
     def _is_signed(self, request: PreparedRequest) -> bool:
@@ -76,20 +74,25 @@ class Care:
     ) -> Response:
         """Have the token replaced, and send *request* once more if that is possible."""
         self._is_spent = True
-        place = refusals.place(request.method, request.url or "")
-        if place in self._stubborn:
+        if self._forbidden.has(*self._refusal(request, refused)):
             return refused
         answer = self._access.replacement(self._answer)
         if answer is None:
-            self._stubborn.add(place)
+            self._forbidden.add(*self._refusal(request, refused))
             return refused
         if not origins.is_home(request.url or "", answer.base_url) or not rewound(request):
             return refused
         self._answer = answer
         response = self._resent(request, refused, sending)
-        if refusals.is_refusal(self._access.key.flow, response.status_code, peeked(response)):
-            self._stubborn.add(place)
+        if refusals.is_refusal(self._access.flow, response.status_code, peeked(response)):
+            self._forbidden.add(*self._refusal(request, response))
         return response
+
+    def _refusal(
+        self, request: PreparedRequest, response: Response
+    ) -> tuple[Hashable, refusals.Place, bytes, str]:
+        place = refusals.place_of(request.method, request.url or "")
+        return self._access.key, place, response.content, self._answer.fingerprint
 
     def _resent(
         self, request: PreparedRequest, refused: Response, sending: dict[str, Any]
