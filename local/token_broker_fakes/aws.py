@@ -19,7 +19,7 @@ from botocore.exceptions import ClientError
 Record: TypeAlias = Mapping[str, Any]
 
 PAGE = 25
-"""Items that a query answers at once, so that whoever forgets to ask for more is found out."""
+"""Items that a query answers at once, so that a caller that does not ask for more is found out."""
 
 TOKENS = re.compile(r"[A-Za-z_]+|[#:]\w+|<>|<=|>=|[=<>(),+-]")
 COMPARISONS: Mapping[str, Callable[[Any, Any], bool]] = {

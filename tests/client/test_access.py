@@ -56,9 +56,8 @@ def test_only_what_is_named_is_asked() -> None:
         {"rejected": "0" * 16},
         {"parameters": {"n": 1, "x": 1.5, "yes": True, "none": None, "deep": [{}]}},
     ]
-    assert {(command.action, command.connection) for command, _ in once.asked} == {
-        ("token", "acme")
-    }
+    assert {command.action for command, _ in once.asked} == {"token"}
+    assert [command.connection for command, _ in once.asked].index("zero") == 3
     assert json.dumps(once.asked[-1][0].body)
 
 
@@ -69,7 +68,7 @@ def test_a_command_shows_nothing_private() -> None:
 
 
 def test_a_look_for_the_next_token_is_short() -> None:
-    """Nobody waits long for the renewal of a token that still works."""
+    """No caller waits long for the renewal of a token that still works."""
     once = Once(refresh_after="2026-11-22T10:00:05Z")
     now = [NOW.timestamp()]
     access = broker(once, lambda: now[0]).access("vntana", "acme")
@@ -88,7 +87,7 @@ def test_an_answer_signs_by_what_it_came_from() -> None:
 
 
 def test_an_address_at_the_vendor() -> None:
-    """With one slash, whoever brings it."""
+    """With one slash, wherever it comes from."""
     access = broker(Once(base_url="https://app.vendorlink.nl/API/")).access("vntana", "acme")
     assert (
         access.url("/Queries") == access.url("Queries") == "https://app.vendorlink.nl/API/Queries"

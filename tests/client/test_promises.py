@@ -213,7 +213,7 @@ kept = broker.vntana("kept")
 threading.Thread(target=lambda: broker.vntana("slow"), daemon=True).start()
 channel.begun.wait()
 broker._cache._lock.acquire()
-broker._cache._flights._lock.acquire()
+broker._cache._calls._lock.acquire()
 child = os.fork()
 if child:
     sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))

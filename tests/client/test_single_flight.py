@@ -16,7 +16,7 @@ import trio
 from tests.waiting import PATIENCE_SECONDS, SOON_SECONDS, wait_until
 from token_broker_client import InvalidRequest, Unreachable
 from token_broker_client.deadline import Deadline
-from token_broker_client.single_flight import Flight, SingleFlight
+from token_broker_client.single_flight import SharedCall, SingleFlight
 
 RUNS: dict[str, Callable[[Any], Any]] = {
     "asyncio": lambda main: asyncio.run(main()),
@@ -46,32 +46,32 @@ def long() -> Deadline:
     return Deadline.after(PATIENCE_SECONDS)
 
 
-def landed(flight: Flight[int]) -> Flight[int]:
-    """Return *flight* once there is an outcome."""
-    flight.wait(long())
-    assert flight.has_landed
-    return flight
+def result_of(shared_call: SharedCall[int]) -> SharedCall[int]:
+    """Return *shared_call* once there is an outcome."""
+    shared_call.wait(long())
+    assert shared_call.is_done
+    return shared_call
 
 
 def test_one_call_serves_all_who_wait() -> None:
-    flights: SingleFlight[int] = SingleFlight()
+    calls: SingleFlight[int] = SingleFlight()
     call = Call(7)
     with ThreadPoolExecutor(8) as pool:
-        joined = list(pool.map(lambda _: flights.join("key", call, long()), range(8)))
+        joined = list(pool.map(lambda _: calls.join("key", call, long()), range(8)))
     assert sum(is_mine for _, is_mine in joined) == 1
-    assert len({id(flight) for flight, _ in joined}) == 1
+    assert len({id(shared_call) for shared_call, _ in joined}) == 1
     call.go.set()
-    assert landed(joined[0][0]).outcome() == 7
+    assert result_of(joined[0][0]).outcome() == 7
     assert call.times == 1
 
 
 def test_what_is_for_something_else_is_another_call() -> None:
-    flights: SingleFlight[int] = SingleFlight()
+    calls: SingleFlight[int] = SingleFlight()
     call = Call(7)
-    flights.join("key", call, long())
-    other, is_mine = flights.join("other", lambda _: 1, long())
+    calls.join("key", call, long())
+    other, is_mine = calls.join("other", lambda _: 1, long())
     assert is_mine
-    assert landed(other).outcome() == 1
+    assert result_of(other).outcome() == 1
     call.go.set()
 
 
@@ -80,63 +80,65 @@ def test_what_is_for_something_else_is_another_call() -> None:
 )
 def test_all_are_told_of_a_failure(raised: BaseException, told: type[Exception]) -> None:
     """But the end of the thread that asked is not the end of those who wait."""
-    flights: SingleFlight[int] = SingleFlight()
+    calls: SingleFlight[int] = SingleFlight()
     call = Call(raised)
-    flight, _ = flights.join("key", call, long())
+    shared_call, _ = calls.join("key", call, long())
     call.go.set()
     for _ in range(2):
         with pytest.raises(told):
-            landed(flight).outcome()
+            result_of(shared_call).outcome()
 
 
 def test_an_outcome_is_not_kept() -> None:
     """Neither a failure nor a success: that is the cache's."""
-    flights: SingleFlight[int] = SingleFlight()
+    calls: SingleFlight[int] = SingleFlight()
     for outcome in (InvalidRequest("no"), 1):
         call = Call(outcome)
         call.go.set()
-        flight, is_mine = flights.join("key", call, long())
+        shared_call, is_mine = calls.join("key", call, long())
         assert is_mine
-        landed(flight)
+        result_of(shared_call)
     assert call.times == 1
 
 
 def test_who_waits_does_so_until_its_own_deadline_and_not_the_others() -> None:
-    flights: SingleFlight[int] = SingleFlight()
+    calls: SingleFlight[int] = SingleFlight()
     call = Call(7)
-    flight, _ = flights.join("key", call, long())
+    shared_call, _ = calls.join("key", call, long())
     began = time.monotonic()
-    flight.wait(Deadline.after(0.05))
-    assert not flight.has_landed
+    shared_call.wait(Deadline.after(0.05))
+    assert not shared_call.is_done
+    with pytest.raises(Unreachable, match="in time"):
+        shared_call.outcome()
     assert time.monotonic() - began < SOON_SECONDS
     call.go.set()
-    assert landed(flight).outcome() == 7
+    assert result_of(shared_call).outcome() == 7
 
 
 def test_a_call_that_should_have_ended_is_joined_by_none() -> None:
     """It may be stuck, or have been frozen. That it ends at last takes nothing from the next."""
-    flights: SingleFlight[int] = SingleFlight()
+    calls: SingleFlight[int] = SingleFlight()
     stuck, fresh, threads = Call(1), Call(2), threading.active_count() + 1
-    old, _ = flights.join("key", stuck, Deadline.after(0))
-    new, is_mine = flights.join("key", fresh, long())
+    old, _ = calls.join("key", stuck, Deadline.after(0))
+    new, is_mine = calls.join("key", fresh, long())
     assert is_mine
     stuck.go.set()
-    assert landed(old).outcome() == 1
+    assert result_of(old).outcome() == 1
     wait_until(lambda: threading.active_count() == threads)
-    again, is_mine = flights.join("key", fresh, long())
+    again, is_mine = calls.join("key", fresh, long())
     assert (again, is_mine) == (new, False)
     fresh.go.set()
-    assert landed(new).outcome() == 2
+    assert result_of(new).outcome() == 2
 
 
 def test_a_call_sees_what_its_caller_has_set() -> None:
     """As traces do it, and logs."""
     name: ContextVar[str] = ContextVar("name")
     name.set("orders")
-    flights: SingleFlight[str] = SingleFlight()
-    flight, _ = flights.join("key", lambda _: name.get(), long())
-    flight.wait(long())
-    assert flight.outcome() == "orders"
+    calls: SingleFlight[str] = SingleFlight()
+    shared_call, _ = calls.join("key", lambda _: name.get(), long())
+    shared_call.wait(long())
+    assert shared_call.outcome() == "orders"
 
 
 def test_where_no_thread_can_be_had_the_caller_asks_itself(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -146,24 +148,24 @@ def test_where_no_thread_can_be_had_the_caller_asks_itself(monkeypatch: pytest.M
         raise RuntimeError("can't start new thread")
 
     monkeypatch.setattr(threading.Thread, "start", start)
-    flights: SingleFlight[int] = SingleFlight()
+    calls: SingleFlight[int] = SingleFlight()
     for _ in range(2):
-        flight, is_mine = flights.join("key", lambda _: 1, long())
+        shared_call, is_mine = calls.join("key", lambda _: 1, long())
         assert is_mine
-        assert flight.outcome() == 1
+        assert shared_call.outcome() == 1
 
 
 @pytest.mark.parametrize("loop", RUNS)
 def test_tasks_wait_without_threads(loop: str) -> None:
     """A hundred of them, and one call; each has its outcome."""
-    flights: SingleFlight[int] = SingleFlight()
+    calls: SingleFlight[int] = SingleFlight()
     call = Call(7)
     outcomes: list[int] = []
 
     async def ask() -> None:
-        flight, _ = flights.join("key", call, long())
-        await flight.wait_async(long())
-        outcomes.append(flight.outcome())
+        shared_call, _ = calls.join("key", call, long())
+        await shared_call.wait_async(long())
+        outcomes.append(shared_call.outcome())
 
     async def main() -> None:
         before = threading.active_count()
@@ -184,34 +186,34 @@ def test_tasks_wait_without_threads(loop: str) -> None:
 @pytest.mark.parametrize("loop", RUNS)
 def test_a_task_waits_until_its_deadline_and_is_cancelled_at_once(loop: str) -> None:
     """As the framework says it; the call goes on, for who else waits."""
-    flights: SingleFlight[int] = SingleFlight()
+    calls: SingleFlight[int] = SingleFlight()
     call = Call(7)
 
     async def main() -> None:
-        flight, _ = flights.join("key", call, long())
-        await flight.wait_async(Deadline.after(0.01))
-        assert not flight.has_landed
+        shared_call, _ = calls.join("key", call, long())
+        await shared_call.wait_async(Deadline.after(0.01))
+        assert not shared_call.is_done
         began = time.monotonic()
         with pytest.raises(TimeoutError), anyio.fail_after(0.01):
-            await flight.wait_async(long())
+            await shared_call.wait_async(long())
         assert time.monotonic() - began < SOON_SECONDS
         call.go.set()
-        await flight.wait_async(long())
-        assert flight.outcome() == 7
+        await shared_call.wait_async(long())
+        assert shared_call.outcome() == 7
 
     RUNS[loop](main)
 
 
 def test_a_loop_that_has_ended_is_no_harm_to_the_call() -> None:
     """Its task left: there is none to be woken."""
-    flights: SingleFlight[int] = SingleFlight()
+    calls: SingleFlight[int] = SingleFlight()
     call = Call(7)
 
-    async def leave() -> Flight[int]:
-        flight, _ = flights.join("key", call, long())
-        await flight.wait_async(Deadline.after(0.01))
-        return flight
+    async def leave() -> SharedCall[int]:
+        shared_call, _ = calls.join("key", call, long())
+        await shared_call.wait_async(Deadline.after(0.01))
+        return shared_call
 
-    flight = asyncio.run(leave())
+    shared_call = asyncio.run(leave())
     call.go.set()
-    assert landed(flight).outcome() == 7
+    assert result_of(shared_call).outcome() == 7

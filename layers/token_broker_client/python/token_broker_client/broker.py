@@ -152,11 +152,9 @@ class Broker:
         def tried(until: Deadline) -> Mapping[str, Any]:
             return self._patience.retry(lambda left: self._channel.call(command, left), until)
 
-        flight, _ = self._calls.join(object(), tried, deadline)  # shared with no other caller
-        flight.wait(deadline)
-        if not flight.has_landed:
-            raise Unreachable("the broker did not answer in time")
-        return flight.outcome()
+        shared_call, _ = self._calls.join(object(), tried, deadline)  # shared with no other caller
+        shared_call.wait(deadline)
+        return shared_call.outcome()
 
 
 def understood(read: Callable[[], T]) -> T:

@@ -14,9 +14,9 @@ from typing import NamedTuple, TypeAlias
 
 from token_broker_client.answers import Answer
 from token_broker_client.deadline import Deadline
-from token_broker_client.errors import BrokerError, Unreachable
+from token_broker_client.errors import BrokerError
 from token_broker_client.request import PLAIN, TokenRequest
-from token_broker_client.single_flight import Flight, SingleFlight, reset_in_children
+from token_broker_client.single_flight import SharedCall, SingleFlight, reset_in_children
 
 ENTRIES = 1000
 """Tokens that are kept at most; least recently used go first."""
@@ -41,7 +41,7 @@ ENDS = frozenset(
 )
 """Codes by which the broker itself says of a connection that there is no token of it to use."""
 
-Waits: TypeAlias = Generator[tuple[Flight[Answer], Deadline], None, Answer]
+Waits: TypeAlias = Generator[tuple[SharedCall[Answer], Deadline], None, Answer]
 """What has to be waited for, and until when; in the end, the answer."""
 
 
@@ -95,7 +95,7 @@ class Cache:
     def __init__(self, entries: int = ENTRIES, clock: Callable[[], float] = time.time) -> None:
         self._entries = entries
         self._clock = clock
-        self._flights: SingleFlight[Answer] = SingleFlight()
+        self._calls: SingleFlight[Answer] = SingleFlight()
         self.reset()
         reset_in_children(self)
 
@@ -119,22 +119,22 @@ class Cache:
         waits = self._obtained(question, deadline)
         while True:
             try:
-                flight, until = next(waits)
+                shared_call, until = next(waits)
             except StopIteration as end:
                 answer: Answer = end.value
                 return answer
-            flight.wait(until)
+            shared_call.wait(until)
 
     async def obtain_async(self, question: Question, deadline: Deadline) -> Answer:
         """Do the same for a task, without holding up other tasks, or a thread."""
         waits = self._obtained(question, deadline)
         while True:
             try:
-                flight, until = next(waits)
+                shared_call, until = next(waits)
             except StopIteration as end:
                 answer: Answer = end.value
                 return answer
-            await flight.wait_async(until)
+            await shared_call.wait_async(until)
 
     def clear(self) -> None:
         """Keep nothing, nor what comes of calls that have begun already."""
@@ -153,17 +153,17 @@ class Cache:
             kept = self._recall(question.key)
             if kept and kept.suits(question.request, self._clock()):
                 return (yield from self._renewed(question, kept, deadline))
-            flight, is_mine = self._flights.join(
+            shared_call, is_mine = self._calls.join(
                 (question.key, question.request),
                 lambda until: self._call(question, lambda: question.fetch(question.request, until)),
                 deadline,
             )
-            yield flight, deadline
+            yield shared_call, deadline
             try:
-                answer = landed(flight)
+                answer = shared_call.outcome()
             except BrokerError as error:
                 # Another caller's time was over, and this one's is not.
-                is_cut_short = not is_mine and flight.deadline.ends_at < deadline.ends_at
+                is_cut_short = not is_mine and shared_call.deadline.ends_at < deadline.ends_at
                 if not (is_cut_short and error.retryable) or deadline.is_over:
                     raise
             else:
@@ -173,16 +173,16 @@ class Cache:
     def _renewed(self, question: Question, kept: Kept, deadline: Deadline) -> Waits:
         """Have one caller look for the next token; the old one serves all until it ends."""
         plain, deadline = question._replace(request=PLAIN), deadline.within(RENEWAL_SECONDS)
-        flight, is_mine = self._flights.join(
+        shared_call, is_mine = self._calls.join(
             (question.key, PLAIN),
             lambda until: self._call(plain, lambda: question.look(until)),
             deadline,
         )
         if not is_mine:
             return kept.answer
-        yield flight, deadline
+        yield shared_call, deadline
         try:
-            answer = landed(flight)
+            answer = shared_call.outcome()
         except BrokerError as error:
             if error.code in ENDS:
                 self._drop(question.key, kept)
@@ -240,13 +240,6 @@ class Cache:
             if (now := self._kept.get(key)) and now.number == kept.number:
                 since = self._clock()
                 self._kept[key] = now._replace(since=since, look_at=since + seconds)
-
-
-def landed(flight: Flight[Answer]) -> Answer:
-    """Return what came of a call that was waited for."""
-    if not flight.has_landed:
-        raise Unreachable("the broker did not answer in time")
-    return flight.outcome()
 
 
 def dead(kept: Kept | None, answer: Answer, request: TokenRequest) -> tuple[str, ...]:

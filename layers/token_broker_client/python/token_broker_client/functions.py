@@ -158,10 +158,10 @@ def answered(document: Any, has_failed: bool) -> dict[str, Any]:
     """Return the broker's answer, or raise the problem that is in it."""
     if not has_failed and isinstance(document, dict):
         return document
-    raise problem(told(document)) or Unreachable(f"the function failed: {kind(document)}")
+    raise problem(message_of(document)) or Unreachable(f"the function failed: {kind(document)}")
 
 
-def told(document: Any) -> object:
+def message_of(document: Any) -> object:
     """Return the problem that a failed function tells of, if it is one of the broker's."""
     try:
         return decoded(document["errorMessage"])

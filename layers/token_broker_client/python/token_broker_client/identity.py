@@ -45,7 +45,7 @@ def signed(request: Request, session: "boto3.Session | None", region: str) -> di
 
 
 def default() -> Any:
-    """Return boto3's default session if somebody set one, else what it would be made of."""
+    """Return boto3's default session if one is set, else what it would be made of."""
     boto3 = sys.modules.get("boto3")
     return getattr(boto3, "DEFAULT_SESSION", None) or _botocore(os.getpid())
 

@@ -85,7 +85,7 @@ def checked(flow: object, connection: object) -> tuple[str, str]:
 
 
 def canonical(variant: Mapping[str, Any]) -> str:
-    """Return *variant* as the one JSON text that says it, without what nobody named."""
+    """Return *variant* as the one JSON text that says it, without what was not named."""
     named = {name: value for name, value in variant.items() if value is not None}
     try:
         return json.dumps(

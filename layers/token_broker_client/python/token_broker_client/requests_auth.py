@@ -30,25 +30,25 @@ class BrokerAuth(AuthBase):
         answer = self._access.answer()
         origins.check(request.url or "", answer.base_url)
         request.headers.update(answer.headers)
-        care = Care(self._access, answer)
-        request.register_hook("response", care)  # type: ignore[no-untyped-call]  # in the stubs
+        signed = SignedRequest(self._access, answer)
+        request.register_hook("response", signed)  # type: ignore[no-untyped-call]  # in the stubs
         return request
 
 
-class Care:
+class SignedRequest:
     """What becomes of one request: its token is replaced once at most, and never goes elsewhere."""
 
     def __init__(self, access: "TokenSource", answer: "Answer") -> None:
         self._access = access
         self._forbidden = refusals.shared()
         self._answer = answer
-        self._is_spent = False
+        self._is_replaced = False
 
     def __call__(self, response: Response, **sending: Any) -> Response:
         """Return *response*, or that of a second try; called for each hop of a redirect."""
         request = response.request
         if self._is_refused(request, response):
-            response = self._again(request, response, sending)
+            response = self._retried(request, response, sending)
         if leaves(response, self._answer.base_url):
             # The next hop is a copy of this request, of which only `Authorization` is dropped.
             for name in self._answer.headers:
@@ -57,7 +57,7 @@ class Care:
 
     def _is_refused(self, request: PreparedRequest, response: Response) -> bool:
         return (
-            not self._is_spent
+            not self._is_replaced
             and refusals.may_be_refusal(response.status_code)
             and self._is_signed(request)
             and refusals.is_refusal(self._access.flow, response.status_code, response.content)
@@ -69,11 +69,11 @@ class Care:
             request.headers.get(name) == value for name, value in self._answer.headers.items()
         )
 
-    def _again(
+    def _retried(
         self, request: PreparedRequest, refused: Response, sending: dict[str, Any]
     ) -> Response:
         """Have the token replaced, and send *request* once more if that is possible."""
-        self._is_spent = True
+        self._is_replaced = True
         if self._forbidden.has(*self._refusal(request, refused)):
             return refused
         answer = self._access.replacement(self._answer)

@@ -49,7 +49,7 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_forked)
 
 
-class Flight(Generic[T]):
+class SharedCall(Generic[T]):
     """One call that is on its way until *deadline*."""
 
     def __init__(self, deadline: Deadline) -> None:
@@ -57,12 +57,14 @@ class Flight(Generic[T]):
         self._future: Future[T] = Future()
 
     @property
-    def has_landed(self) -> bool:
+    def is_done(self) -> bool:
         """Say whether there is an outcome."""
         return self._future.done()
 
     def outcome(self) -> T:
-        """Return what the call returned, or raise what it raised, once it `has_landed`."""
+        """Return what the call returned, or raise what it raised; `Unreachable` if it goes on."""
+        if not self.is_done:
+            raise Unreachable("the broker did not answer in time")
         return self._future.result(0)
 
     def wait(self, deadline: Deadline) -> None:
@@ -105,39 +107,39 @@ class SingleFlight(Generic[T]):
 
     def reset(self) -> None:
         """Know of no call."""
-        self._flying: dict[Hashable, Flight[T]] = {}
+        self._pending: dict[Hashable, SharedCall[T]] = {}
         self._lock = Lock()
 
     def join(
         self, key: Hashable, call: Callable[[Deadline], T], deadline: Deadline
-    ) -> tuple[Flight[T], bool]:
+    ) -> tuple[SharedCall[T], bool]:
         """Return the call that is on its way for *key*, and whether it was begun by this.
 
         One that should have ended by now is joined by none: it may be stuck, or was frozen.
         """
         with self._lock:
-            flying = self._flying.get(key)
-            if flying and not (flying.has_landed or flying.deadline.is_over):
-                return flying, False
-            flight = self._flying[key] = Flight[T](deadline)
+            pending = self._pending.get(key)
+            if pending and not (pending.is_done or pending.deadline.is_over):
+                return pending, False
+            shared_call = self._pending[key] = SharedCall[T](deadline)
         context = copy_context()
 
         def run() -> None:
             try:
-                context.run(flight.run, lambda: call(deadline))
+                context.run(shared_call.run, lambda: call(deadline))
             finally:
-                self._land(key, flight)
+                self._remove(key, shared_call)
 
         try:
             Thread(target=run, name="token-broker-client", daemon=True).start()
         except RuntimeError:  # no thread can be had: at the end of the interpreter, say
             run()
-        return flight, True
+        return shared_call, True
 
-    def _land(self, key: Hashable, flight: Flight[T]) -> None:
+    def _remove(self, key: Hashable, shared_call: SharedCall[T]) -> None:
         with self._lock:
-            if self._flying.get(key) is flight:
-                del self._flying[key]
+            if self._pending.get(key) is shared_call:
+                del self._pending[key]
 
 
 def _loop() -> Callable[[Callable[[], object]], object]:
