@@ -125,5 +125,5 @@ def over(secrets: Secrets, patch: pytest.MonkeyPatch) -> tuple[Broker, Handlers]
         patch.setattr(
             channel, "call", lambda _, command, deadline: handlers.call(command, deadline)
         )
-    shared().reset()
+    shared().clear()
     return Broker(handlers), handlers

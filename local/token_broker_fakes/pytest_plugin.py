@@ -76,4 +76,4 @@ def fake_broker(fake_secrets: "Secrets", monkeypatch: pytest.MonkeyPatch) -> "It
     broker, handlers = over(fake_secrets, monkeypatch)
     yield broker
     handlers.close()
-    shared().reset()
+    shared().clear()

@@ -299,6 +299,25 @@ def test_what_was_asked_before_everything_was_forgotten_is_not_kept() -> None:
     assert world.obtain() == 2
 
 
+def test_who_asks_after_everything_was_forgotten_shares_no_call_from_before() -> None:
+    world = World(answer(2))
+    begun, go = threading.Event(), threading.Event()
+
+    def slow(*_: object) -> Answer:
+        begun.set()
+        assert go.wait(PATIENCE_SECONDS)
+        return answer(1)
+
+    with ThreadPoolExecutor(1) as pool:
+        before = pool.submit(world.obtain, fetch=slow)
+        assert begun.wait(PATIENCE_SECONDS)
+        world.cache.clear()
+        assert world.obtain() == 2
+        go.set()
+        assert before.result(PATIENCE_SECONDS) == 2  # the newer one serves it as well
+    assert world.obtain() == 2
+
+
 def test_keys_do_not_mix() -> None:
     world = World(answer(1), answer(2))
     assert [world.obtain(key=key) for key in "abab"] == [1, 2, 1, 2]

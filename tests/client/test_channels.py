@@ -343,3 +343,22 @@ def test_a_mapping_of_any_kind_has_the_parameters() -> None:
         broker.access("editor", "acme", parameters=other).key
         == broker.access("editor", "acme", parameters=plain).key
     )
+
+
+def test_settings_of_awss_that_are_wrong_are_said_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    """By an error of ours: a profile that is not there, an endpoint that is no address."""
+    monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)
+    monkeypatch.setenv("AWS_CONFIG_FILE", "/dev/null")
+    monkeypatch.setenv("AWS_PROFILE", "not-there")
+    identity._botocore.cache_clear()
+    with pytest.raises(AccessDenied, match="ProfileNotFound"):
+        Broker.from_url("https://tokens.example.com")
+    for broker in (Broker.from_url(API), Broker.from_function("token-broker")):
+        with pytest.raises(AccessDenied, match="Profile"):
+            broker.vntana("acme")
+    monkeypatch.delenv("AWS_PROFILE")
+    identity._botocore.cache_clear()
+    monkeypatch.setenv("AWS_ENDPOINT_URL_LAMBDA", "nonsense")
+    session = boto3.Session("local", "local", region_name=REGION)
+    with pytest.raises(InvalidRequest, match="endpoint"):
+        Broker.from_function("token-broker", session=session).vntana("acme")

@@ -229,7 +229,7 @@ def test_a_forked_child_begins_anew() -> None:
     root = Path(__file__).parents[2]
     ended = subprocess.run(
         [sys.executable, "-W", "ignore::DeprecationWarning", "-c", FORK],
-        env=os.environ | {"PYTHONPATH": str(root)},
+        env=os.environ | {"PYTHONPATH": os.pathsep.join([str(root), *sys.path])},
         capture_output=True,
         text=True,
         check=False,

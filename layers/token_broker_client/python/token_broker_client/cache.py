@@ -137,7 +137,8 @@ class Cache:
             await shared_call.wait_async(until)
 
     def clear(self) -> None:
-        """Keep nothing, nor what comes of calls that have begun already."""
+        """Keep nothing; what comes of calls that have begun is for those who wait already."""
+        self._calls.clear()
         with self._lock:
             self._kept.clear()
             self._cleared_at = next(self._numbers)
@@ -194,7 +195,7 @@ class Cache:
         return answer if is_better else kept.answer
 
     def _call(self, question: Question, ask: Callable[[], Answer]) -> Answer:
-        # Another call may have landed since this one was wanted.
+        # Another call may have ended since this one was wanted.
         if answer := self.fresh(question):
             return answer
         number = next(self._numbers)

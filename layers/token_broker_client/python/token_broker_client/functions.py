@@ -61,9 +61,8 @@ class Functions(NamedTuple):
         payload = dict(command.body) | {"connection": command.connection, "action": command.action}
         back = _deadline.set(deadline)
         try:
-            response = CLIENTS.get(self.session, region(name)).invoke(
-                FunctionName=name, Payload=json.dumps(payload).encode()
-            )
+            client = CLIENTS.get(self.session, region(name))
+            response = client.invoke(FunctionName=name, Payload=json.dumps(payload).encode())
             return answered(decoded(response["Payload"].read()), "FunctionError" in response)
         except ClientError as error:
             raise refusal(error, name) from None
@@ -103,7 +102,10 @@ def made(session: "boto3.Session | None", region: str | None) -> "LambdaClient":
     import boto3  # noqa: PLC0415 (slow, and every Lambda has it)
 
     config = Config(retries={"total_max_attempts": 1})
-    client = (session or boto3.Session()).client("lambda", region_name=region, config=config)
+    try:
+        client = (session or boto3.Session()).client("lambda", region_name=region, config=config)
+    except ValueError:
+        raise InvalidRequest("boto3's settings: its endpoint is no address") from None
     client.meta.events.register("before-send.lambda", sent)  # type: ignore[arg-type]  # it may answer
     return client
 
@@ -190,6 +192,6 @@ def refusal(error: ClientError, name: str) -> BrokerError:
 def unsent(error: BotoCoreError, name: str) -> BrokerError:
     """Return what it means that there was no answer from Lambda."""
     what = type(error).__name__
-    if "Credential" in what or "Token" in what or "SSO" in what:
+    if any(word in what for word in ("Credential", "Profile", "SSO", "Token")):
         return AccessDenied(f"the AWS credentials cannot be had ({what})")
     return Unreachable(f"Lambda, to invoke {name}: {what}")

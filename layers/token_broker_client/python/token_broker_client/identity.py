@@ -31,9 +31,13 @@ def credentials(session: "boto3.Session | None") -> "ReadOnlyCredentials":
 
 def region(session: "boto3.Session | None") -> str | None:
     """Return the region of *session*, or of boto3's default."""
-    found: Any = session or default()
-    is_boto3 = hasattr(found, "region_name")
-    named = found.region_name if is_boto3 else found.get_config_variable("region")
+    try:
+        found: Any = session or default()
+        is_boto3 = hasattr(found, "region_name")
+        named = found.region_name if is_boto3 else found.get_config_variable("region")
+    except BotoCoreError as error:
+        what = type(error).__name__
+        raise AccessDenied(f"the AWS settings cannot be read ({what})") from None
     return named if isinstance(named, str) else None
 
 

@@ -110,6 +110,11 @@ class SingleFlight(Generic[T]):
         self._pending: dict[Hashable, SharedCall[T]] = {}
         self._lock = Lock()
 
+    def clear(self) -> None:
+        """Have the calls that are on their way joined by none any more."""
+        with self._lock:
+            self._pending.clear()
+
     def join(
         self, key: Hashable, call: Callable[[Deadline], T], deadline: Deadline
     ) -> tuple[SharedCall[T], bool]:
