@@ -6,7 +6,7 @@ import sys
 import threading
 import time
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
 
@@ -19,6 +19,9 @@ from token_broker_client.functions import Functions
 from token_broker_client.gateway import Gateway, decoded
 from token_broker_client.request import FLOWS, Command, problem
 from token_broker_fakes.aws import Bus, Key, Secrets, Table
+
+if TYPE_CHECKING:
+    from token_broker.entry import Service
 
 STAGE = "test"
 PREFIX = f"token-broker/{STAGE}/"
@@ -68,7 +71,9 @@ class Handlers:
             patch.setattr(clients, name, lambda substitute=substitute: substitute)
         secrets.on_change = self._rotated
         self._environment = Environment(SETTINGS)
-        self._services = {flow: self._environment.service(getattr(flows, flow)) for flow in FLOWS}
+        self._services: dict[str, Service] = {
+            flow: self._environment.service(getattr(flows, flow)) for flow in FLOWS
+        }
 
     def call(self, command: Command, _: Deadline) -> Mapping[str, Any]:
         """Return what a direct invocation answers, which goes on however long its caller waits."""

@@ -5,7 +5,7 @@ The broker's answers come from a list; the cache's clock stands where a test put
 
 import threading
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any
@@ -14,7 +14,14 @@ import pytest
 
 from tests.client.desks import Nowhere, answer, document
 from tests.waiting import PATIENCE_SECONDS, wait_until
-from token_broker_client import AccessDenied, Answer, Broker, BrokerError, Unreachable
+from token_broker_client import (
+    AccessDenied,
+    Answer,
+    Broker,
+    BrokerError,
+    InvalidRequest,
+    Unreachable,
+)
 from token_broker_client.cache import (
     LOOK_SECONDS,
     MAX_AGE_SECONDS,
@@ -367,6 +374,77 @@ def together(call: Callable[[], int], threads: int = 16) -> list[int]:
         return [
             one.result(PATIENCE_SECONDS) for one in [pool.submit(begin) for _ in range(threads)]
         ]
+
+
+def shared(world: World, leaders: Callable[..., Answer], seconds: float) -> tuple[Any, Any]:
+    """Return what comes of a caller's call of so many *seconds*, and of a patient one's after it.
+
+    The second joins while the first, which is made by *leaders*, is on its way.
+    """
+    begun, go = threading.Event(), threading.Event()
+
+    def fetch(*_: object) -> Answer:
+        begun.set()
+        assert go.wait(PATIENCE_SECONDS)
+        return leaders()
+
+    def second() -> Answer:
+        return world.cache.obtain(world.question(), soon())
+
+    with ThreadPoolExecutor(2) as pool:
+        question = world.question(fetch=fetch)
+        first = pool.submit(world.cache.obtain, question, Deadline.after(seconds))
+        assert begun.wait(PATIENCE_SECONDS)
+        joined = pool.submit(second)
+        wait_until(lambda: len(waiters(world)) == 2)
+        go.set()
+        return outcome_of(first), outcome_of(joined)
+
+
+def waiters(world: World) -> Any:
+    """Return what waits for the call that is on its way."""
+    (pending,) = world.cache._calls._pending.values()
+    return vars(vars(pending._future)["_condition"])["_waiters"]
+
+
+def outcome_of(future: Future[Answer]) -> Any:
+    """Return a generation, or an error."""
+    return future.exception(PATIENCE_SECONDS) or future.result().generation
+
+
+def test_who_shares_a_call_has_its_error_too() -> None:
+    """One that will not pass, at once, however much time is left."""
+    world = World(answer(9))
+
+    def fail() -> Answer:
+        raise InvalidRequest("no")
+
+    for seconds in (PATIENCE_SECONDS / 2, 2 * PATIENCE_SECONDS):
+        first, second = shared(world, fail, seconds)
+        assert type(first) is type(second) is InvalidRequest
+    assert world.asked == []
+
+
+def test_who_shares_a_call_of_less_patience_asks_again() -> None:
+    world = World(answer(9))
+
+    def fail() -> Answer:
+        raise Unreachable("gone")
+
+    first, second = shared(world, fail, PATIENCE_SECONDS / 2)
+    assert (type(first), second) == (Unreachable, 9)
+    world = World(answer(9))
+    first, second = shared(world, fail, 2 * PATIENCE_SECONDS)
+    assert type(first) is type(second) is Unreachable
+    assert world.asked == []
+
+
+def test_a_token_of_ones_own_is_shared_with_no_caller() -> None:
+    """Not even with one that waited for the same call."""
+    world = World(editor(2, "exchange"))
+    assert shared(world, lambda: editor(1, "exchange"), PATIENCE_SECONDS) == (1, 2)
+    world = World()
+    assert shared(world, lambda: editor(1, "table"), PATIENCE_SECONDS) == (1, 1)
 
 
 def test_threads_share_one_call() -> None:

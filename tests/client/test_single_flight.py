@@ -204,8 +204,8 @@ def test_a_task_waits_until_its_deadline_and_is_cancelled_at_once(loop: str) -> 
     RUNS[loop](main)
 
 
-def test_a_loop_that_has_ended_is_no_harm_to_the_call() -> None:
-    """Its task left: there is none to be woken."""
+def test_a_loop_that_has_ended_is_no_harm_to_the_call(caplog: pytest.LogCaptureFixture) -> None:
+    """Its task left: there is none to be woken, and nothing to be logged of that."""
     calls: SingleFlight[int] = SingleFlight()
     call = Call(7)
 
@@ -217,3 +217,4 @@ def test_a_loop_that_has_ended_is_no_harm_to_the_call() -> None:
     shared_call = asyncio.run(leave())
     call.go.set()
     assert result_of(shared_call).outcome() == 7
+    assert caplog.records == []

@@ -26,7 +26,7 @@ def test_each_flow_has_a_token(fake_broker: Broker) -> None:
     """Twice the same, from memory, and of both connections."""
     for name in ("acme", "demo"):
         for ask in (fake_broker.vntana, fake_broker.vendorlink, fake_broker.editor):
-            first, second = ask(name), ask(name, min_ttl=60)  # type: ignore[operator]  # each is one
+            first, second = ask(name), ask(name, min_ttl=60)
             assert first.fingerprint == second.fingerprint
             assert first.source == "exchange"
 

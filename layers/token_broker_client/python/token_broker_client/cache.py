@@ -164,7 +164,7 @@ class Cache:
                 answer = shared_call.outcome()
             except BrokerError as error:
                 # Another caller's time was over, and this one's is not.
-                is_cut_short = not is_mine and shared_call.deadline.ends_at < deadline.ends_at
+                is_cut_short = shared_call.deadline.ends_at < deadline.ends_at
                 if not (is_cut_short and error.retryable) or deadline.is_over:
                     raise
             else:
