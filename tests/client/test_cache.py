@@ -120,11 +120,11 @@ def coded(code: str, **members: Any) -> BrokerError:
 )
 def test_that_there_is_no_token_to_use_shows_at_once_and_to_everyone(code: str) -> None:
     """The broker says so of the connection itself, though the old token would still work."""
-    world = World(answer(1), coded(code), coded(code), answer(2))
+    world = World(answer(1), coded(code), coded(code), Unreachable("gone"), answer(2))
     world.obtain()
     world.now = at(10, 55)
-    for _ in range(2):
-        with pytest.raises(BrokerError, match=code):
+    for words in (code, code, "gone"):
+        with pytest.raises(BrokerError, match=words):
             world.obtain()
     assert world.obtain() == 2
 
@@ -256,6 +256,42 @@ def test_a_token_that_was_reported_does_not_come_back_by_a_call_that_began_after
     assert world.obtain() == 2
 
 
+def test_a_call_that_began_before_another_does_not_undo_what_that_brought() -> None:
+    """Where a newer token was forced meanwhile, say: it may have ended the older one."""
+    world = World(answer(2))
+    slow = world.question(fetch=overtaken(lambda: world.obtain(TokenRequest(force=True))))
+    assert world.cache.obtain(slow, soon()).generation == 2
+    assert world.obtain() == 2
+
+
+def test_who_looks_during_a_report_is_not_given_what_was_reported() -> None:
+    world = World(answer(1))
+    world.obtain()
+    world.now = at(10, 55)
+    events = [threading.Event() for _ in range(4)]
+    reporting, report, looking, look = events
+
+    def step(begun: threading.Event, go: threading.Event, found: Answer) -> Callable[..., Answer]:
+        def ask(*_: object) -> Answer:
+            begun.set()
+            assert go.wait(PATIENCE_SECONDS)
+            return found
+
+        return ask
+
+    with ThreadPoolExecutor(2) as pool:
+        rejected = TokenRequest(rejected=answer(1).fingerprint)
+        first = pool.submit(world.obtain, rejected, fetch=step(reporting, report, answer(2)))
+        assert reporting.wait(PATIENCE_SECONDS)
+        second = pool.submit(world.obtain, look=step(looking, look, answer(1)))
+        assert looking.wait(PATIENCE_SECONDS)
+        report.set()
+        assert first.result(PATIENCE_SECONDS) == 2
+        look.set()
+        assert second.result(PATIENCE_SECONDS) == 2
+    assert world.cache.fresh(world.question(TokenRequest(rejected="0" * 16))) == answer(2)
+
+
 def test_a_dead_token_is_not_kept_for_want_of_another_to_keep() -> None:
     """An editor's connection may make a token for each call: none of those is kept."""
     world = World(editor(1, "table"), editor(2, "exchange"), editor(3, "exchange"))
@@ -289,6 +325,66 @@ def test_a_token_is_asked_about_at_least_every_five_minutes() -> None:
     assert (world.obtain(), len(world.asked)) == (1, 2)
     world.now = at(10, 10)
     assert (world.obtain(), len(world.asked)) == (2, 3)
+
+
+def test_a_broker_that_wants_to_be_left_alone_is_asked_at_that_age_all_the_same() -> None:
+    world = World(answer(1), Unreachable("gone", retry_after=3000), answer(2), max_age=300)
+    world.obtain()
+    world.now = at(10, 5)
+    assert world.obtain() == 1
+    world.now = at(10, 9, 59)
+    assert world.obtain() == 1
+    world.now = at(10, 10)
+    assert world.obtain() == 2
+
+
+def test_a_look_that_fails_puts_off_no_newer_token() -> None:
+    """One that was got meanwhile has an age of its own."""
+    world = World(answer(1), answer(2), answer(3), max_age=300)
+    world.obtain()
+    world.now = at(10, 5)
+
+    def fail(_: Deadline) -> Answer:
+        world.obtain(TokenRequest(force=True))
+        raise Unreachable("gone", retry_after=60)
+
+    assert world.obtain(look=fail) == 1
+    world.now = at(10, 9, 59)
+    assert world.obtain() == 2
+    world.now = at(10, 10)
+    assert world.obtain() == 3
+
+
+def test_what_is_found_does_not_take_the_place_of_what_suits_better() -> None:
+    """A newer token may live for less time than its caller needs."""
+    world = World(answer(1), answer(2, expires_at="2026-11-22T10:55:40Z"))
+    world.obtain()
+    world.now = at(10, 55)
+    assert world.obtain(TokenRequest(min_ttl=60)) == 1
+
+
+def test_who_reports_an_older_token_looks_for_none() -> None:
+    """There is one already that is newer, and the request is waiting."""
+    world = World(answer(2))
+    world.obtain()
+    world.now = at(10, 55)
+    assert world.obtain(TokenRequest(rejected=answer(1).fingerprint)) == 2
+    assert world.asked == [PLAIN]
+
+
+def test_a_call_that_has_just_ended_is_not_made_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Between a look into the cache and the call, another one may bring what is wanted."""
+    world = World(answer(1))
+    join = world.cache._calls.join
+
+    def late(*how: Any) -> Any:
+        monkeypatch.undo()
+        world.obtain()
+        return join(*how)
+
+    monkeypatch.setattr(world.cache._calls, "join", late)
+    assert world.obtain() == 1
+    assert world.asked == [PLAIN]
 
 
 def test_a_clock_that_was_set_back_does_not_make_a_token_older_than_that() -> None:

@@ -188,7 +188,8 @@ class Cache:
             if error.code in ENDS:
                 self._drop(question.key, kept)
                 raise
-            self._postpone(question.key, kept, max(LOOK_SECONDS, error.retry_after or 0))
+            pause = min(question.max_age, error.retry_after or 0)
+            self._postpone(question.key, kept, max(LOOK_SECONDS, pause))
             return kept.answer
         now = self._clock()
         is_better = Kept.of(answer, 0, now, question.max_age).suits(question.request, now)
@@ -226,7 +227,6 @@ class Cache:
             if answer.is_shareable and not is_dead and number > self._cleared_at:
                 new = Kept.of(answer, number, now, question.max_age)
                 self._kept[key] = new._replace(rejected=rejected)
-                self._kept.move_to_end(key)
             while len(self._kept) > self._entries:
                 self._kept.popitem(last=False)
         return answer
