@@ -27,6 +27,7 @@ def test_a_place_is_left_alone_for_a_while() -> None:
     forbidden.add(KEY, place_of("GET", "https://vendor/models?page=1"), CLEAR, FINGERPRINT)
     same = place_of("GET", "https://vendor/models?page=2#top")
     assert forbidden.has(KEY, same, CLEAR, "another")
+    assert forbidden.has(KEY, place_of("GET", "https://vendor/models#top"), CLEAR, "another")
     assert not forbidden.has(KEY, place_of("POST", "https://vendor/models"), CLEAR, FINGERPRINT)
     assert not forbidden.has(KEY, place_of("GET", "https://vendor/model"), CLEAR, FINGERPRINT)
     assert not forbidden.has(OTHER, same, CLEAR, FINGERPRINT)

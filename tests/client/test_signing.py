@@ -7,6 +7,7 @@ import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from io import BytesIO, UnsupportedOperation
+from itertools import count
 from typing import Any
 
 import httpx
@@ -320,6 +321,22 @@ def test_a_token_that_dies_before_the_redirect_is_replaced_for_it(world: World) 
     redirect(world, "/v1/moved")
     assert world.get() == 200
     assert len(world.reported) == 1
+
+
+@pytest.mark.parametrize("library", LIBRARIES)
+def test_a_token_is_replaced_once_for_a_request_and_its_redirects(library: Library) -> None:
+    """A vendor that refuses at each hop costs one token, not one for each."""
+    server = Server(says())
+    no, moved = answer(status="401 No"), answer(b"", "Location: /moved", status="302 Found")
+    said = [no, moved, no, no, no]
+    server.behaviour = lambda taken: taken.sendall(said.pop(0))
+    tokens = count(1)
+    desk = Desk(lambda: {"headers": {"X-T": f"token-{next(tokens)}"}, "base_url": server.url})
+    assert Caller(library, desk.access()).send("GET", f"{server.url}/x").status == 401
+    assert [body for body in desk.bodies if "rejected" in body] == desk.bodies[1:]
+    assert len(desk.bodies) == 2
+    assert [b"token-1" in sent for sent in server.asked] == [True, False, False]
+    server.close()
 
 
 def test_a_stranger_that_refuses_is_not_believed(world: World) -> None:
