@@ -147,11 +147,12 @@ def test_what_is_forbidden_in_one_place_is_no_harm_in_another(world: World) -> N
 
 
 def test_the_broker_may_have_had_enough_reports(world: World) -> None:
-    """Then what the vendor says is the answer."""
+    """Then what the vendor says is the answer, and no more is reported for a while."""
     world.get()
     world.fake.revoke()
     world.desk.errors.append(TooManyRequests("thrice in a minute", retry_after=40))
-    assert world.get() == 403
+    assert [world.get(), world.get()] == [403, 403]
+    assert len(world.reported) == 1
 
 
 @pytest.mark.parametrize("error", [CredentialLatched, Unreachable])
@@ -337,6 +338,33 @@ def test_a_token_is_replaced_once_for_a_request_and_its_redirects(library: Libra
     assert len(desk.bodies) == 2
     assert [b"token-1" in sent for sent in server.asked] == [True, False, False]
     server.close()
+
+
+@pytest.mark.parametrize("library", LIBRARIES)
+def test_a_token_for_another_host_is_not_sent_to_this_one(library: Library) -> None:
+    """A vendor may have moved meanwhile: then its refusal is the answer."""
+    server = Server(says(answer(status="401 No")))
+    tokens = iter([("token-1", server.url), ("token-2", "https://elsewhere.example")])
+
+    def issue() -> dict[str, Any]:
+        token, base_url = next(tokens)
+        return {"headers": {"X-T": token}, "base_url": base_url}
+
+    assert Caller(library, Desk(issue).access()).send("GET", f"{server.url}/x").status == 401
+    assert len(server.asked) == 1
+    server.close()
+
+
+def test_what_was_refused_is_in_the_history(fake_vntana: FakeVntana) -> None:
+    """As with other authentications of requests; the answer's request is the one that was sent."""
+    world = World(fake_vntana, "requests")
+    world.get()
+    world.fake.revoke()
+    with requests.Session() as session:
+        said = session.get(world.url, auth=world.access.auth(), timeout=PATIENCE_SECONDS)
+    assert [one.status_code for one in said.history] == [403]
+    token = world.access.answer().headers["X-AUTH-TOKEN"]
+    assert said.request.headers["X-AUTH-TOKEN"] == token
 
 
 def test_a_stranger_that_refuses_is_not_believed(world: World) -> None:
