@@ -1,5 +1,6 @@
 """How the broker is found, through its API and its functions, and what AWS says on the way."""
 
+import traceback
 from collections import ChainMap
 from functools import partial
 from types import MappingProxyType
@@ -11,7 +12,14 @@ from botocore.exceptions import ClientError
 
 from tests.client.systems import Serve, tries
 from tests.servers import Server, answer, says
-from token_broker_client import AccessDenied, Broker, InvalidRequest, Unreachable, identity
+from token_broker_client import (
+    AccessDenied,
+    Broker,
+    BrokerError,
+    InvalidRequest,
+    Unreachable,
+    identity,
+)
 from token_broker_client.cache import Cache
 from token_broker_client.functions import names
 from token_broker_client.gateway import Gateway
@@ -271,7 +279,8 @@ def test_a_function_that_is_not_there_is_not_waited_for(
 def test_what_api_gateway_says_itself(status: int, retryable: bool, session: boto3.Session) -> None:
     """Only what may pass is tried again; a redirect is not followed with a signature."""
     body = b'{"message": "s3cret canonical request"}'
-    line = answer(body, "Location: http://127.0.0.1:9/", status=f"{status} X")
+    kind = "x-amzn-ErrorType: LimitExceededException:http://internal/"
+    line = answer(body, "Location: http://127.0.0.1:9/", kind, status=f"{status} X")
     server = Server(says(line))
     channel = Broker.from_url(server.url, session=session)._channel
     with pytest.raises(Unreachable) as caught:
@@ -279,7 +288,51 @@ def test_what_api_gateway_says_itself(status: int, retryable: bool, session: bot
     server.close()
     assert (caught.value.status, caught.value.retryable) == (status, retryable)
     assert len(server.asked) == (2 if retryable else 1)
-    assert "s3cret" not in str(caught.value)
+    assert f"{status} LimitExceededException, not the broker" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("code", "status", "kind", "retryable"),
+    [
+        ("AccessDeniedException", 403, AccessDenied, False),
+        ("AccessDenied", 403, AccessDenied, False),
+        ("ExpiredToken", 400, AccessDenied, False),
+        ("ExpiredTokenException", 403, AccessDenied, False),
+        ("IncompleteSignatureException", 400, AccessDenied, False),
+        ("InvalidClientTokenId", 403, AccessDenied, False),
+        ("InvalidSignatureException", 403, AccessDenied, False),
+        ("MissingAuthenticationTokenException", 403, AccessDenied, False),
+        ("SignatureDoesNotMatch", 403, AccessDenied, False),
+        ("UnrecognizedClientException", 403, AccessDenied, False),
+        ("ResourceNotFoundException", 404, Unreachable, False),
+        ("RequestTooLargeException", 413, Unreachable, False),
+        ("TooManyRequestsException", 429, Unreachable, True),
+        ("ServiceException", 500, Unreachable, True),
+        ("EC2ThrottledException", 502, Unreachable, True),
+    ],
+)
+def test_what_lambda_says_itself(
+    code: str,
+    status: int,
+    kind: type[BrokerError],
+    retryable: bool,
+    session: boto3.Session,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """By its code and its status; its text is not passed on, and only what may pass is retried."""
+    line = answer(b'{"Message": "s3cret"}', f"x-amzn-ErrorType: {code}", status=f"{status} X")
+    server = Server(says(line))
+    monkeypatch.setenv("AWS_ENDPOINT_URL_LAMBDA", server.url)
+    channel = Broker.from_function("token-broker", session=session)._channel
+    with pytest.raises(kind) as caught:
+        Broker(channel, tries(2), Cache()).vntana("acme")
+    server.close()
+    assert (type(caught.value), caught.value.retryable) == (kind, retryable)
+    assert caught.value.status == (403 if kind is AccessDenied else status)
+    assert len(server.asked) == (2 if retryable else 1)
+    assert "token-broker-vntana" in str(caught.value)
+    assert code in str(caught.value)
+    assert "s3cret" not in "".join(traceback.format_exception(caught.value))
 
 
 def test_no_netrc_takes_the_signatures_place(

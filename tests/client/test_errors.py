@@ -41,7 +41,12 @@ def raised(broker: Any) -> BrokerError:
 @pytest.mark.parametrize("kind", CODES)
 def test_each_code_is_a_class(kind: type[BrokerError], serve: Serve, through: Through) -> None:
     """With all that the broker knows of the failure."""
-    known = {"retry_after": 17, "upstream_status": 403, "upstream_code": "CLIENT_BLOCKED"}
+    known = {
+        "retry_after": 17,
+        "upstream_status": 403,
+        "upstream_code": "CLIENT_BLOCKED",
+        "upstream_message": "blocked since Monday",
+    }
     original = getattr(brokers, kind.__name__)("the reason", **known)
     error = raised(through(serve(failing(original)), tries(1)))
     assert type(error) is kind

@@ -239,7 +239,7 @@ def test_a_form_with_a_file_that_cannot_be_rewound_is_not_sent_again(
     world = World(fake_vntana, library)
     world.get()
     world.fake.revoke()
-    files = {"drawing": ("a.dwg", Pipe(b"a chair"))}
+    files = {"text": ("b.txt", b"in memory"), "drawing": ("a.dwg", Pipe(b"a chair"))}
     assert world.caller.send("POST", world.url, files=files).status == 403
     assert world.tried == [200, 403]
 

@@ -106,9 +106,8 @@ def _sent(session: requests.Session, request: Request, deadline: Deadline) -> Re
         stream=True,
     ) as answer:
         content = b""
-        for piece in answer.raw.stream(PIECE_BYTES, decode_content=False):
+        for piece in answer.raw.stream(PIECE_BYTES):
             content += piece
-            left(deadline)
             if len(content) > LARGEST_BYTES:
                 raise exceptions.ContentDecodingError("the answer is too large")
         return Reply(answer.status_code, answer.headers, content)
