@@ -72,8 +72,11 @@ def test_a_look_for_the_next_token_is_short() -> None:
     once = Once(refresh_after="2026-11-22T10:00:05Z")
     now = [NOW.timestamp()]
     access = broker(once, lambda: now[0]).access("vntana", "acme")
+    assert access.kept() is None
     assert access.answer().generation == 1
+    assert access.kept() == access.answer()
     now[0] += 11
+    assert access.kept() is None
     assert access.answer().generation == 2
     assert [round(seconds) for _, seconds in once.asked] == [20, 5]
 

@@ -64,6 +64,10 @@ class Access:
         question = self._question(TokenRequest.of(min_ttl, rejected, force))
         return await self._cache.obtain_async(question, self._patience.begin())
 
+    def kept(self) -> Answer | None:
+        """Return the token that is kept, if there is no reason to ask the broker."""
+        return self._cache.fresh(self._question(PLAIN))
+
     def replacement(self, refused: Answer) -> Answer | None:
         """Report a token that the vendor refused, and return another one.
 
