@@ -294,6 +294,21 @@ def test_who_looks_during_a_report_is_not_given_what_was_reported() -> None:
     assert world.cache.fresh(world.question(TokenRequest(rejected="0" * 16))) == answer(2)
 
 
+def test_some_of_the_tokens_that_were_reported_are_remembered() -> None:
+    """The latest four: a call takes no longer than so many reports do."""
+    world = World(*[answer(number) for number in range(1, 8)])
+    world.obtain()
+    for number in range(1, 7):
+        world.obtain(TokenRequest(rejected=answer(number).fingerprint))
+    assert world.obtain() == 7
+    late = world.question(TokenRequest(force=True), fetch=lambda *_: answer(3))
+    assert world.cache.obtain(late, soon()).generation == 3
+    assert world.obtain() == 7
+    late = world.question(TokenRequest(force=True), fetch=lambda *_: answer(2))
+    assert world.cache.obtain(late, soon()).generation == 2
+    assert world.obtain() == 2
+
+
 def test_a_dead_token_is_not_kept_for_want_of_another_to_keep() -> None:
     """An editor's connection may make a token for each call: none of those is kept."""
     world = World(editor(1, "table"), editor(2, "exchange"), editor(3, "exchange"))
@@ -437,6 +452,13 @@ def test_what_was_not_used_for_longest_goes_first() -> None:
     assert world.obtain(key="b") == 4
     world.cache.clear()
     assert len(world.cache) == 0
+
+
+def test_a_thousand_tokens_are_kept() -> None:
+    world = World(*[answer(1)] * 1001)
+    for number in range(1001):
+        world.obtain(key=str(number))
+    assert len(world.cache) == 1000
 
 
 def test_a_failure_is_not_kept() -> None:

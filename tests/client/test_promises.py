@@ -194,7 +194,9 @@ def test_an_address_that_cannot_be_is_not_tried_again(session: boto3.Session) ->
 
 FORK = """
 import os, signal, sys, threading, time
+import boto3
 from tests.client.desks import document
+from tests.servers import Server, answer, says
 from token_broker_client import Broker
 from token_broker_client.deadline import Patience
 
@@ -207,6 +209,10 @@ class Channel:
             time.sleep(600)
         return document(connection=command.connection, fingerprint=str(os.getpid()))
 
+server = Server(says(answer(b'{"forgotten": 1}')))
+session = boto3.Session("local", "local")
+api = Broker.from_url(server.url, region="eu-west-1", session=session, patience=60)
+api.forget("vntana", "acme")
 channel = Channel()
 broker = Broker(channel, Patience(300))
 kept = broker.vntana("kept")
@@ -216,8 +222,11 @@ broker._cache._lock.acquire()
 broker._cache._calls._lock.acquire()
 child = os.fork()
 if child:
-    sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+    code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    assert server.connections == 2, "the child used a connection of its parent's"
+    sys.exit(code)
 signal.alarm(60)
+api.forget("vntana", "acme")
 assert broker.vntana("slow").fingerprint == str(os.getpid())
 assert broker.vntana("kept").fingerprint == str(os.getpid())
 os._exit(7)
