@@ -31,7 +31,7 @@ settings.register_profile("repeatable", patient, derandomize=True)
 settings.register_profile("explore", patient, max_examples=5_000)
 settings.load_profile("repeatable")
 
-SLOW_SECONDS = 600
+SLOW_SECONDS = 900
 """After which a test that is marked as slow is ended; any other has what `pyproject.toml` says."""
 
 

@@ -79,7 +79,7 @@ def test_boto3s_default_session_is_the_default(
     assert identity.credentials(None).access_key == "local"
 
 
-@pytest.mark.parametrize("url", [API, f"{API}/", f"{API}/v1", f" {API}/v1/ "])
+@pytest.mark.parametrize("url", [API, f"{API}/", f"{API}/v1", f" {API}//v1/ "])
 def test_what_follows_the_stage_makes_no_difference(url: str) -> None:
     assert gateway(url) == gateway(API)
     assert gateway(url).url == API
