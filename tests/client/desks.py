@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from tests.client.systems import tries
 from token_broker_client import Access, Answer, Broker, BrokerError
 from token_broker_client.cache import Cache
 from token_broker_client.deadline import Deadline, Patience
@@ -76,8 +77,8 @@ class Desk:
         return [command.body for command in self.commands]
 
     def access(self) -> Access:
-        """Return access through this desk, with a memory of its own."""
-        broker = Broker(self, Patience(0.5), Cache())
+        """Return access through this desk, with a cache of its own; a failure is tried twice."""
+        broker = Broker(self, tries(2), Cache())
         return broker.access(self.flow, "acme")  # type: ignore[arg-type]  # one of the flows
 
 

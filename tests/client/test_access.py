@@ -1,5 +1,6 @@
 """Access to a token: what asks the broker, and what it asks."""
 
+import asyncio
 import json
 import threading
 import time
@@ -190,11 +191,22 @@ def test_what_is_no_answer_to_a_question_is_no_answer(said: dict[str, Any]) -> N
         broker.verify("acme", "token") if "valid" in said else broker.forget("vntana", "acme")
 
 
-def test_a_token_that_is_not_valid_has_no_parameters() -> None:
+def test_a_token_that_was_refused_is_no_replacement_for_itself() -> None:
+    access = broker(Once(fingerprint="f" * 16)).access("vntana", "acme")
+    assert access.replacement(access.answer()) is None
+    assert asyncio.run(access.replacement_async(access.answer())) is None
+    access = broker(Once()).access("vntana", "acme")
+    found = access.replacement(access.answer())
+    assert found is not None
+    assert found.generation == 2
+
+
+@pytest.mark.parametrize("valid", [False, "true", 1, None])
+def test_a_token_that_is_not_valid_has_no_parameters(valid: Any) -> None:
     class Saying:
         def call(self, command: Command, _: Deadline) -> dict[str, Any]:
             assert (command.action, command.body) == ("verify", {"token": "token"})
-            return {"valid": False}
+            return {"valid": valid, "parameters": {}}
 
     assert Broker(Saying(), Patience(20), Cache()).verify("acme", "token") is None
 

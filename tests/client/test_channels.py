@@ -184,6 +184,16 @@ def test_the_region_of_an_arn_is_used(serve: Serve, monkeypatch: pytest.MonkeyPa
     assert Broker.from_function(arn, session=session).forget("vntana", "acme") == 1
 
 
+def test_boto3s_default_session_invokes_as_well(
+    serve: Serve, session: boto3.Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(boto3, "DEFAULT_SESSION", session)
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "another")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "identity")
+    monkeypatch.setenv("AWS_ENDPOINT_URL_LAMBDA", serve(lambda *_: {"forgotten": 1}))
+    assert Broker.from_function("token-broker").forget("vntana", "acme") == 1
+
+
 @pytest.mark.parametrize(
     "connection", ["", "Acme", "../acme", "a/b", "-acme", "a" * 64, "acmé", "acme\n", None, 5]
 )

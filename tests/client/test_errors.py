@@ -15,6 +15,7 @@ from token_broker import events
 from token_broker.handler import http_problem, named
 from token_broker_client import Broker, BrokerError, Unreachable, errors
 from token_broker_client.cache import Cache
+from token_broker_client.request import problem
 
 OURS = {"AccessDenied", "Unreachable", "WrongDestination"}
 CODES = [kind for kind in errors.kinds() if kind.__name__ not in OURS | {"UpstreamError"}]
@@ -158,3 +159,24 @@ def test_nonsense_to_wait_for_is_not_waited_for(retry_after: Any) -> None:
     assert error.retry_after == (
         retry_after if retry_after == 2.5 else 0 if retry_after == -1 else None
     )
+
+
+@pytest.mark.parametrize(
+    ("code", "said", "retryable"),
+    [
+        ("internal", {"retryable": True}, True),
+        ("refresh_in_progress", {"retryable": False}, False),
+        ("refresh_in_progress", {"retryable": "yes"}, False),
+        ("refresh_in_progress", {}, True),
+        ("internal", {}, False),
+    ],
+)
+def test_the_broker_knows_best_whether_to_try_again(
+    code: str, said: dict[str, Any], retryable: bool
+) -> None:
+    assert BrokerError.of({"code": code} | said).retryable is retryable
+
+
+@pytest.mark.parametrize("document", [{"code": 5}, {"detail": "no"}, [], "internal", None])
+def test_what_is_no_problem_of_the_brokers_is_none(document: Any) -> None:
+    assert problem(document) is None

@@ -150,7 +150,7 @@ def test_the_broker_may_have_had_enough_reports(world: World) -> None:
     """Then what the vendor says is the answer, and no more is reported for a while."""
     world.get()
     world.fake.revoke()
-    world.desk.errors.append(TooManyRequests("thrice in a minute", retry_after=40))
+    world.desk.errors.append(TooManyRequests("thrice in a minute", retry_after=4000))
     assert [world.get(), world.get()] == [403, 403]
     assert len(world.reported) == 1
 
