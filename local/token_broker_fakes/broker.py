@@ -94,8 +94,7 @@ class Handlers:
 
     def close(self) -> None:
         """Wait for what goes on, and end the connections."""
-        while self._later:
-            self._later.pop().join(SECONDS)
+        self._wait()
         self._environment.close()
 
     def _rotated(self, flow: str, name: str) -> None:
@@ -104,6 +103,12 @@ class Handlers:
         kind = "AWS API Call via CloudTrail"
         event = {"source": "aws.secretsmanager", "detail-type": kind, "detail": detail}
         self._quietly(flow, event)
+        self._wait()
+
+    def _wait(self) -> None:
+        """Wait for what the functions have had invoked later."""
+        while self._later:
+            self._later.pop().join(SECONDS)
 
     def _invoked(self, flow: str, event: Mapping[str, Any]) -> Mapping[str, Any]:
         context = Context(time.monotonic() + SECONDS, flow)

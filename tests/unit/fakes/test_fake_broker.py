@@ -33,7 +33,7 @@ def test_each_flow_has_a_token(fake_broker: Broker) -> None:
 
 def test_a_session_outlives_its_token(fake_broker: Broker, fake_vntana: FakeVntana) -> None:
     fake_vntana.data["GET", "/v1/products"] = {"grid": []}
-    access = fake_broker.access("vntana", "acme", organization="studio", workspace="chairs")
+    access = fake_broker.access("vntana", "acme")
     session = requests.Session()
     session.auth = access.auth()
     assert session.get(access.url("/v1/products"), timeout=10).status_code == 200
