@@ -139,6 +139,8 @@ def test_two_answers_of_one_token_are_equal() -> None:
     """Wherever the broker had it from, and whatever it came through."""
     assert answer(source="memory") == answer(source="exchange")
     assert answer(1) != answer(2)
+    assert answer(1) != answer(1, stale=True)
+    assert answer(1) != answer(1, context={})
 
 
 @pytest.mark.parametrize(

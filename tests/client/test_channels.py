@@ -284,7 +284,16 @@ def test_a_function_that_is_not_there_is_not_waited_for(
 
 @pytest.mark.parametrize(
     ("status", "retryable"),
-    [(301, False), (404, False), (429, True), (500, True), (502, True), (504, True)],
+    [
+        (301, False),
+        (401, False),
+        (404, False),
+        (413, False),
+        (429, True),
+        (500, True),
+        (502, True),
+        (504, True),
+    ],
 )
 def test_what_api_gateway_says_itself(status: int, retryable: bool, session: boto3.Session) -> None:
     """Only what may pass is tried again; a redirect is not followed with a signature."""

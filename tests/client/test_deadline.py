@@ -128,3 +128,5 @@ def test_a_patience_that_none_can_have_is_refused_at_once(value: Any) -> None:
 def test_an_age_that_no_token_can_have_is_refused_at_once(value: Any) -> None:
     with pytest.raises(InvalidRequest, match="max_age"):
         Broker.from_url(API, max_age=value)
+    with pytest.raises(InvalidRequest, match="max_age"):
+        Broker.from_function("token-broker", max_age=value)
