@@ -21,7 +21,7 @@ from token_broker_client import (
     identity,
 )
 from token_broker_client.cache import Cache
-from token_broker_client.functions import names
+from token_broker_client.functions import CLIENTS, names
 from token_broker_client.gateway import Gateway
 from token_broker_local.places import REGION
 
@@ -434,3 +434,12 @@ def test_settings_of_awss_that_are_wrong_are_said_so(monkeypatch: pytest.MonkeyP
     session = boto3.Session("local", "local", region_name=REGION)
     with pytest.raises(InvalidRequest, match="endpoint"):
         Broker.from_function("token-broker", session=session).vntana("acme")
+
+
+def test_each_identity_has_a_client_of_its_own(session: boto3.Session) -> None:
+    """And each region: to make one takes long, so it is made once."""
+    other = boto3.Session("other", "other", region_name=REGION)
+    made = [CLIENTS.get(one, REGION) for one in (session, other, session)]
+    assert made[0] is made[2]
+    assert made[0] is not made[1]
+    assert CLIENTS.get(session, "us-east-1").meta.region_name == "us-east-1"

@@ -119,7 +119,10 @@ def test_what_is_no_answer_is_no_answer(body: str, serve: Serve, through: Throug
     def handler(event: Any, _: object) -> Any:
         return {"statusCode": 200, "body": body} if events.is_http(event) else body
 
-    assert type(raised(through(serve(handler), tries(2)))) is Unreachable
+    broker = through(serve(handler), tries(2))
+    assert type(raised(broker)) is Unreachable
+    with pytest.raises(Unreachable):
+        broker.status("vntana", "acme")
 
 
 @pytest.mark.parametrize("status", [200, 502])
