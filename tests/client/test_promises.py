@@ -4,7 +4,6 @@ Nothing here looks inside: a broker that is reached at a raw server, and the clo
 """
 
 import asyncio
-import math
 import os
 import ssl
 import subprocess
@@ -20,6 +19,7 @@ import anyio.to_thread
 import boto3
 import httpx
 import pytest
+import requests
 import trio
 
 from tests.certificates import certificate
@@ -27,7 +27,7 @@ from tests.client.callers import NO_TLS
 from tests.client.desks import Desk
 from tests.servers import Server, answer, drips, says
 from tests.waiting import PATIENCE_SECONDS, SOON_SECONDS
-from token_broker_client import Broker, Unreachable
+from token_broker_client import Broker, Unreachable, transport
 from token_broker_client.cache import Cache
 from token_broker_client.deadline import Deadline, Patience
 from token_broker_client.functions import CLIENTS
@@ -171,13 +171,75 @@ def test_a_connection_that_was_not_used_for_a_while_is_not_used_again(
 ) -> None:
     """It may be dead without a word, and only the deadline would tell."""
     server.behaviour = says(answer(b"{}"))
-    channel = reach(server.url)
-    for idle, connections in ((0.0, 1), (0.0, 1), (-1.0, 2)):
-        monkeypatch.setattr(
-            "token_broker_client.transport.IDLE_SECONDS", math.inf if idle == 0 else idle
-        )
+    channel, now = reach(server.url), [time.monotonic()]
+    monkeypatch.setattr(transport, "monotonic", lambda: now[0])
+    now[0] += 100
+    channel.call(COMMAND, Deadline.after(PATIENCE_SECONDS))
+    before = server.connections
+    for ahead, more in ((2.9, 0), (2.9, 0), (3.1, 1)):
+        now[0] += ahead
         channel.call(COMMAND, Deadline.after(PATIENCE_SECONDS))
-        assert server.connections == connections
+        assert server.connections == before + more
+
+
+def test_a_connection_is_waited_for_five_seconds_at_most(
+    reach: Reach, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An address that drops what it is sent leaves time for another try."""
+    channel, timeouts = reach("http://127.0.0.1:9"), []
+
+    def sent(*_: object, timeout: tuple[float, float], **__: object) -> None:
+        timeouts.append(tuple(round(seconds) for seconds in timeout))
+        raise requests.ConnectionError
+
+    monkeypatch.setattr(requests.Session, "request", sent)
+    for seconds in (20, 2):
+        with pytest.raises(Unreachable):
+            channel.call(COMMAND, Deadline.after(seconds))
+    assert timeouts == [(5, 20), (2, 2)]
+
+
+def test_a_proxy_that_drips_is_no_better(
+    session: boto3.Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    proxy = Server(drips(b"HTTP/1.1 200 OK\r\nX: ", b"x"))
+    monkeypatch.setenv("HTTPS_PROXY", proxy.url)
+    for name in ("NO_PROXY", "no_proxy"):
+        monkeypatch.delenv(name, raising=False)
+    channel = Broker.from_url("https://api.example", region="eu-west-1", session=session)._channel
+    began = time.monotonic()
+    with pytest.raises(Unreachable):
+        channel.call(COMMAND, Deadline.after(1))
+    assert time.monotonic() - began < SOON_SECONDS
+    assert proxy.asked[0].startswith(b"CONNECT api.example:443 ")
+    proxy.close()
+
+
+HANG = """
+import time
+from token_broker_client import Broker, Unreachable
+from token_broker_client.deadline import Patience
+
+class Channel:
+    def call(self, command, deadline):
+        time.sleep(600)
+
+try:
+    Broker(Channel(), Patience(0.1)).vntana("acme")
+except Unreachable:
+    print("gave up")
+"""
+
+
+def test_a_call_that_hangs_does_not_keep_the_process() -> None:
+    ended = subprocess.run(
+        [sys.executable, "-c", HANG],
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=PATIENCE_SECONDS,
+    )
+    assert ended.stdout == "gave up\n"
 
 
 def test_an_address_that_cannot_be_is_not_tried_again(session: boto3.Session) -> None:
