@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
 
-from token_broker import clients, flows
-from token_broker.environment import Environment
+from token_broker import flows
+from token_broker.app import Environment
+from token_broker.aws import clients
 from token_broker_client import Broker, Unreachable
 from token_broker_client.cache import shared
 from token_broker_client.deadline import Deadline
@@ -21,7 +22,7 @@ from token_broker_client.request import FLOWS, Command, problem
 from token_broker_fakes.aws import Bus, Key, Secrets, Table
 
 if TYPE_CHECKING:
-    from token_broker.entry import Service
+    from token_broker.handler import Service
 
 STAGE = "test"
 PREFIX = f"token-broker/{STAGE}/"
