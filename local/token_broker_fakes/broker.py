@@ -6,11 +6,11 @@ import sys
 import threading
 import time
 from collections.abc import Mapping
+from importlib import import_module
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
 
-from token_broker import flows
 from token_broker.app import Environment
 from token_broker.aws import clients
 from token_broker_client import Broker, Unreachable
@@ -73,7 +73,8 @@ class Handlers:
         secrets.on_change = self._rotated
         self._environment = Environment(SETTINGS)
         self._services: dict[str, Service] = {
-            flow: self._environment.service(getattr(flows, flow)) for flow in FLOWS
+            flow: self._environment.service(import_module(f"token_broker.flows.{flow}.flow"))
+            for flow in FLOWS
         }
 
     def call(self, command: Command, _: Deadline) -> Mapping[str, Any]:
