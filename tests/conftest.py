@@ -31,9 +31,15 @@ settings.register_profile("repeatable", patient, derandomize=True)
 settings.register_profile("explore", patient, max_examples=5_000)
 settings.load_profile("repeatable")
 
+SLOW_SECONDS = 900
+"""After which a test that is marked as slow is ended; any other has what `pyproject.toml` says."""
+
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Begin with what takes long, where there are several workers: so none is left to wait."""
+    """Give what takes long more time, and begin with it, where there are several workers."""
+    for item in items:
+        if item.get_closest_marker("slow") and not item.get_closest_marker("timeout"):
+            item.add_marker(pytest.mark.timeout(SLOW_SECONDS))
     if hasattr(config, "workerinput"):
         items.sort(key=lambda item: item.get_closest_marker("slow") is None)
 

@@ -1,6 +1,14 @@
 """The time as a vendor sees it."""
 
+import math
 from collections.abc import Callable
+
+FURTHEST_SECONDS = 100 * 365 * 86_400
+"""A century: dates further away cannot be written, and no token lives as long."""
+
+
+class ClockError(ValueError):
+    """A clock cannot be moved by so much. The message says by how much it can."""
 
 
 class Clock:
@@ -17,5 +25,16 @@ class Clock:
         return self.source() + self.offset
 
     def advance(self, seconds: float) -> None:
-        """Move the clock on, or back where *seconds* is negative."""
-        self.offset += seconds
+        """Move the clock on, or back where *seconds* is negative. Raises `ClockError`."""
+        self.offset = possible(self.offset, seconds)
+
+
+def possible(offset: float, ahead: float) -> float:
+    """Return *offset* with so many seconds *ahead*, if a clock can be moved by so much."""
+    try:
+        moved = offset + ahead
+    except OverflowError:
+        moved = math.inf
+    if not math.isfinite(moved) or abs(moved) > FURTHEST_SECONDS:
+        raise ClockError("a clock is moved by a century at most, and not by infinity")
+    return moved

@@ -13,6 +13,7 @@ import re
 from typing import Any
 from urllib.parse import parse_qs
 
+from token_broker_fakes.clock import ClockError, possible
 from token_broker_fakes.fake import Fake
 from token_broker_fakes.faults import Fault, FaultError
 from token_broker_fakes.log import KEPT
@@ -41,7 +42,7 @@ def control(fake: Fake[Any], method: str, path: str, content: bytes) -> Answer:
             return readable(200, controlled(fake, method, place.rstrip("/"), query, content))
     except LookupError:
         return readable(404, {"error": f"the control endpoint has no {method} {path}"})
-    except (ControlError, ModeError, FaultError) as error:
+    except (ControlError, ModeError, FaultError, ClockError) as error:
         return readable(400, {"error": str(error)})
 
 
@@ -100,10 +101,11 @@ def switch(fake: Fake[Any], wanted: dict[str, Any], *, afresh: bool) -> None:
     modes.update(member(wanted, "modes", dict, {}))
     offset = member(wanted, "clock_offset", (int, float), 0 if afresh else fake.clock.offset)
     ahead = member(wanted, "advance", (int, float), 0)
+    moved = possible(offset, ahead)
     if member(wanted, "revoke", bool, False):
         fake.revoke()
     fake.modes.update(modes.values())
-    fake.clock.offset = offset + ahead
+    fake.clock.offset = moved
     if afresh or "faults" in wanted:
         fake.faults.set = faults
 

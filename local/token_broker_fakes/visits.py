@@ -1,5 +1,6 @@
 """One connection to a served fake, for as many requests as it is kept alive."""
 
+import re
 import socket
 import struct
 from http import HTTPStatus
@@ -15,6 +16,11 @@ if TYPE_CHECKING:
 
 LARGEST_BODY = 10 << 20
 """Bytes, of which no vendor's request has so many."""
+
+LONGEST_LINE = 8192
+
+CHUNK_SIZE = re.compile(rb"([0-9A-Fa-f]{1,8})[ \t]*(;[^\r\n]*)?\r\n")
+"""A line that says how long a chunk is; what follows the semicolon means nothing here."""
 
 LENGTH_DIGITS = len(str(LARGEST_BODY))
 """Of a length that is read: `int` takes not any number of them."""
@@ -46,12 +52,37 @@ class Visit(BaseHTTPRequestHandler):
 
     def _content(self) -> bytes | Answer:
         """Read the body, or say why it is not read."""
+        if "transfer-encoding" in self.headers:
+            return self._chunked()
         length = self.headers.get("content-length", "0")
-        if "transfer-encoding" in self.headers or not (length.isascii() and length.isdigit()):
+        if not (length.isascii() and length.isdigit()):
             return Answer(411, {}, b"", "no length")
         if len(length) > LENGTH_DIGITS or int(length) > LARGEST_BODY:
             return Answer(413, {}, b"", "too long")
         return self.rfile.read(int(length))
+
+    def _chunked(self) -> bytes | Answer:
+        """Read a body whose length was not known when it began."""
+        if self.headers["transfer-encoding"].lower() != "chunked":
+            return Answer(501, {}, b"", "another transfer encoding than chunked")
+        if "content-length" in self.headers:
+            return Answer(400, {}, b"", "a length, and chunks")
+        body = b""
+        while True:
+            size = CHUNK_SIZE.match(self.rfile.readline(LONGEST_LINE))
+            if not size:
+                return Answer(400, {}, b"", "no chunk's size")
+            length = int(size[1], 16)
+            if len(body) + length > LARGEST_BODY:
+                return Answer(413, {}, b"", "too long")
+            body += self.rfile.read(length)
+            if not length:
+                break
+            if self.rfile.readline(3) != b"\r\n":
+                return Answer(400, {}, b"", "a chunk that does not end where it should")
+        while self.rfile.readline(LONGEST_LINE) not in (b"\r\n", b""):
+            pass  # what a vendor knows of a request stands in its head
+        return body
 
     def _call(self, content: bytes) -> Call:
         path, _, query = self.path.partition("?")

@@ -97,3 +97,16 @@ def in_json(
 def host_of(netloc: str) -> str:
     """Return a host without its port."""
     return netloc if netloc.endswith("]") else netloc.rpartition(":")[0] or netloc
+
+
+class Data(dict[tuple[str, str], Any]):
+    """What a vendor has for its callers, by method and path: all of it JSON."""
+
+    def __setitem__(self, place: tuple[str, str], value: Any) -> None:
+        if not (isinstance(place, tuple) and [str, str] == [type(part) for part in place]):
+            raise TypeError('data is set by a method and a path: fake.data["GET", "/v1/products"]')
+        try:
+            jsonlib.dumps(value, allow_nan=False)
+        except (TypeError, ValueError, RecursionError):
+            raise TypeError(f"data for {' '.join(place)} cannot be written as JSON") from None
+        super().__setitem__(place, value)

@@ -11,8 +11,8 @@ from tests.client.systems import Entrance, Handler, Serve, System, Through
 from tests.waiting import PATIENCE_SECONDS
 from token_broker_client import Broker
 from token_broker_client.cache import Cache
-from token_broker_client.functions import clients
-from token_broker_client.patience import Patience
+from token_broker_client.deadline import Patience
+from token_broker_client.functions import CLIENTS
 from token_broker_local.functions import Function
 from token_broker_local.gateway import Gateway
 from token_broker_local.places import ACCESS_KEY, FLOWS, REGION, SECRET_KEY, function_name
@@ -30,7 +30,7 @@ def session() -> boto3.Session:
 @pytest.fixture(autouse=True)
 def _new_clients() -> None:
     """Have no client of boto3's that knows the place of another test."""
-    clients.cache_clear()
+    CLIENTS.reset()
 
 
 @pytest.fixture(params=["url", "function"])
@@ -49,8 +49,8 @@ def through(entrance: Entrance, session: boto3.Session, monkeypatch: pytest.Monk
             found = Broker.from_url(url, session=session)
         else:
             monkeypatch.setenv("AWS_ENDPOINT_URL_LAMBDA", url)
-            found = Broker.from_function("token-broker", session=session, patience=patience.seconds)
-        return Broker(found._entrance, patience, Cache())
+            found = Broker.from_function("token-broker", session=session)
+        return Broker(found._channel, patience, Cache())
 
     return made
 

@@ -6,10 +6,11 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from tests.client.systems import tries
 from token_broker_client import Access, Answer, Broker, BrokerError
 from token_broker_client.cache import Cache
-from token_broker_client.entrances import Order
-from token_broker_client.patience import Patience
+from token_broker_client.deadline import Deadline, Patience
+from token_broker_client.request import Command
 
 NOW = datetime(2026, 11, 22, 10, tzinfo=UTC)
 
@@ -33,36 +34,36 @@ def document(generation: int = 1, **members: Any) -> dict[str, Any]:
 
 
 class Desk:
-    """An entrance behind which *issue* makes a token if there is none, or the old one is dead."""
+    """A channel behind which *issue* makes a token if there is none, or the old one is dead."""
 
     def __init__(self, issue: Callable[[], Mapping[str, Any]], flow: str = "vntana") -> None:
         self.issue = issue
         self.flow = flow
-        self.orders: list[Order] = []
+        self.commands: list[Command] = []
         self.errors: list[BrokerError] = []
-        """Raised in their order before anything is answered."""
+        """Raised one after the other before anything is answered."""
         self.current: dict[str, Any] = {}
         self.lock = threading.Lock()
 
-    def call(self, order: Order, seconds: float) -> Mapping[str, Any]:
+    def call(self, command: Command, deadline: Deadline) -> Mapping[str, Any]:
         """Answer as the broker does."""
-        assert seconds > 0
+        assert deadline.left > 0
         with self.lock:
-            self.orders.append(order)
+            self.commands.append(command)
             if self.errors:
                 raise self.errors.pop(0)
-            if not self.current or order.body.get("rejected") == self.current["fingerprint"]:
-                self.current = self.made(order)
+            if not self.current or command.body.get("rejected") == self.current["fingerprint"]:
+                self.current = self.made(command)
             return self.current
 
-    def made(self, order: Order) -> dict[str, Any]:
+    def made(self, command: Command) -> dict[str, Any]:
         """Make a token that lives for an hour from now."""
         issued = self.issue()
         now = datetime.now(UTC)
         return document(
             self.current.get("generation", 0) + 1,
             flow=self.flow,
-            connection=order.connection,
+            connection=command.connection,
             headers=issued["headers"],
             base_url=issued["base_url"],
             expires_at=(now + timedelta(hours=1)).isoformat(),
@@ -72,21 +73,21 @@ class Desk:
 
     @property
     def bodies(self) -> list[Mapping[str, Any]]:
-        """What was asked, in its order."""
-        return [order.body for order in self.orders]
+        """What was asked, the first first."""
+        return [command.body for command in self.commands]
 
     def access(self) -> Access:
-        """Return access through this desk, with a memory of its own."""
-        broker = Broker(self, Patience(0.5), Cache())
+        """Return access through this desk, with a cache of its own; a failure is tried twice."""
+        broker = Broker(self, tries(2), Cache())
         return broker.access(self.flow, "acme")  # type: ignore[arg-type]  # one of the flows
 
 
 class Nowhere:
-    """An entrance that nobody may use."""
+    """A channel that is never to be used."""
 
-    def call(self, order: Order, seconds: float) -> Mapping[str, Any]:
+    def call(self, command: Command, deadline: Deadline) -> Mapping[str, Any]:
         """Fail."""
-        raise AssertionError(order, seconds)
+        raise AssertionError(command, deadline)
 
 
 def access(clock: Callable[[], float] = NOW.timestamp) -> Access:

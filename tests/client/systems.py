@@ -12,7 +12,7 @@ import boto3
 
 from tests.waiting import PATIENCE_SECONDS
 from token_broker_client import Broker
-from token_broker_client.patience import Patience
+from token_broker_client.deadline import Patience
 from token_broker_local.places import ACCESS_KEY, REGION, SECRET_KEY, Places, secret_name
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ numbers = count(1)
 def tries(number: int) -> Patience:
     """Return a patience that ends after so many tries, and not after a time."""
     dice = chain(repeat(0.0, number - 1), repeat(math.inf))
-    return Patience(PATIENCE_SECONDS, dice=dice.__next__)
+    return Patience(PATIENCE_SECONDS, random=dice.__next__)
 
 
 @dataclass(frozen=True, slots=True)

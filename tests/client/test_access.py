@@ -1,34 +1,42 @@
 """Access to a token: what asks the broker, and what it asks."""
 
+import asyncio
 import json
+import threading
+import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from typing import Any
 
+import pytest
+
 from tests.client.desks import NOW, Desk, answer, document
-from token_broker_client import Broker
+from tests.waiting import PATIENCE_SECONDS, SOON_SECONDS
+from token_broker_client import Broker, Unreachable
 from token_broker_client.cache import Cache
-from token_broker_client.entrances import Order
+from token_broker_client.deadline import Deadline, Patience
 from token_broker_client.httpx_auth import HttpxBrokerAuth
-from token_broker_client.patience import Patience
+from token_broker_client.request import Command
 from token_broker_client.requests_auth import BrokerAuth
 
 
 class Once:
-    """An entrance that keeps what it was asked."""
+    """A channel that keeps what it was asked."""
 
     def __init__(self, **members: Any) -> None:
         self.members = members
-        self.asked: list[tuple[Order, float]] = []
+        self.asked: list[tuple[Command, float]] = []
 
-    def call(self, order: Order, seconds: float) -> dict[str, Any]:
+    def call(self, command: Command, deadline: Deadline) -> dict[str, Any]:
         """Answer."""
-        self.asked.append((order, seconds))
-        return document(len(self.asked), flow=order.flow, **self.members)
+        self.asked.append((command, deadline.left))
+        named = {"flow": command.flow, "connection": command.connection}
+        return document(len(self.asked), **named | self.members)
 
 
-def broker(entrance: Any, clock: Callable[[], float] = NOW.timestamp) -> Broker:
-    return Broker(entrance, Patience(20), Cache(clock=clock))
+def broker(channel: Any, clock: Callable[[], float] = NOW.timestamp) -> Broker:
+    return Broker(channel, Patience(20), Cache(clock=clock))
 
 
 def test_only_what_is_named_is_asked() -> None:
@@ -38,31 +46,36 @@ def test_only_what_is_named_is_asked() -> None:
     asks.vntana("acme")
     asks.vntana("acme", workspace="chairs", min_ttl=60)
     asks.vntana("acme", force=True)
+    asks.vntana("zero", min_ttl=0, force=False)
     asks.vendorlink("acme", rejected="0" * 16)
     asks.editor("acme", parameters={"n": 1, "x": 1.5, "yes": True, "none": None, "deep": [{}]})
-    assert [order.body for order, _ in once.asked] == [
+    assert [command.body for command, _ in once.asked] == [
         {},
         {"workspace": "chairs", "min_ttl": 60},
         {"force": True},
+        {"min_ttl": 0},
         {"rejected": "0" * 16},
         {"parameters": {"n": 1, "x": 1.5, "yes": True, "none": None, "deep": [{}]}},
     ]
-    assert {(order.action, order.connection) for order, _ in once.asked} == {("token", "acme")}
+    assert {command.action for command, _ in once.asked} == {"token"}
+    assert [command.connection for command, _ in once.asked].index("zero") == 3
     assert json.dumps(once.asked[-1][0].body)
 
 
-def test_an_order_shows_nothing_private() -> None:
+def test_a_command_shows_nothing_private() -> None:
     """A token to verify, or an editor's parameters."""
-    order = Order("editor", "acme", "verify", {"token": "s3cret"})
-    assert repr(order) == "Order(editor, acme, verify)"
+    command = Command("editor", "acme", "verify", {"token": "s3cret"})
+    assert repr(command) == "Command(editor, acme, verify)"
 
 
 def test_a_look_for_the_next_token_is_short() -> None:
-    """Nobody waits long for the renewal of a token that still works."""
+    """No caller waits long for the renewal of a token that still works."""
     once = Once(refresh_after="2026-11-22T10:00:05Z")
     now = [NOW.timestamp()]
     access = broker(once, lambda: now[0]).access("vntana", "acme")
+    assert access.kept() is None
     assert access.answer().generation == 1
+    assert access.kept() == access.answer()
     now[0] += 11
     assert access.kept() is None
     assert access.answer().generation == 2
@@ -78,11 +91,134 @@ def test_an_answer_signs_by_what_it_came_from() -> None:
 
 
 def test_an_address_at_the_vendor() -> None:
-    """With one slash, whoever brings it."""
+    """With one slash, wherever it comes from."""
     access = broker(Once(base_url="https://app.vendorlink.nl/API/")).access("vntana", "acme")
     assert (
         access.url("/Queries") == access.url("Queries") == "https://app.vendorlink.nl/API/Queries"
     )
+
+
+def test_a_broker_says_how_old_a_token_may_become() -> None:
+    """Before it is asked about; by default five minutes."""
+    now = [NOW.timestamp()]
+    for seconds, options in ((300, {}), (60, {"max_age": 60})):
+        once = Once()
+        access = Broker(once, Patience(20), Cache(clock=lambda: now[0]), **options)
+        generations = []
+        for ahead in (0, seconds - 1, 1):
+            now[0] += ahead
+            generations.append(access.vntana("acme").generation)
+        assert generations == [1, 1, 2]
+
+
+def test_a_look_takes_no_longer_than_patience() -> None:
+    once, now = Once(refresh_after="2026-11-22T10:00:05Z"), [NOW.timestamp()]
+    access = Broker(once, Patience(2), Cache(clock=lambda: now[0])).access("vntana", "acme")
+    access.answer()
+    now[0] += 11
+    access.answer()
+    assert [round(seconds) for _, seconds in once.asked] == [2, 2]
+
+
+def test_who_has_less_patience_does_not_share_anothers() -> None:
+    """One of a second does not wait for the call of one that has a minute."""
+    hanging = Hanging()
+    kept = Cache()
+    with ThreadPoolExecutor(1) as pool:
+        patient = pool.submit(Broker(hanging, Patience(PATIENCE_SECONDS), kept).vntana, "acme")
+        assert hanging.begun.wait(PATIENCE_SECONDS)
+        began = time.monotonic()
+        with pytest.raises(Unreachable, match="in time"):
+            Broker(hanging, Patience(0.1), kept).vntana("acme")
+        assert time.monotonic() - began < SOON_SECONDS
+        hanging.go.set()
+        assert patient.result(PATIENCE_SECONDS).generation == 1
+
+
+def test_who_has_more_patience_does_not_end_with_anothers() -> None:
+    hanging, kept = Hanging(Unreachable("gone")), Cache()
+    with ThreadPoolExecutor(2) as pool:
+        hasty = pool.submit(Broker(hanging, Patience(0.1), kept).vntana, "acme")
+        assert hanging.begun.wait(PATIENCE_SECONDS)
+        patient = pool.submit(Broker(hanging, Patience(PATIENCE_SECONDS), kept).vntana, "acme")
+        assert isinstance(hasty.exception(PATIENCE_SECONDS), Unreachable)
+        hanging.go.set()
+        assert patient.result(PATIENCE_SECONDS).generation
+
+
+@pytest.mark.parametrize("ask", ["status", "forget", "verify"])
+def test_whatever_is_asked_ends_with_patience(ask: str) -> None:
+    """However stuck the way to the broker is: in a lock, or in looking up a name."""
+    hanging = Hanging()
+    broker = Broker(hanging, Patience(0.1), Cache())
+    arguments = ("acme", "token") if ask == "verify" else ("vntana", "acme")
+    began = time.monotonic()
+    with pytest.raises(Unreachable, match="in time"):
+        getattr(broker, ask)(*arguments)
+    assert time.monotonic() - began < SOON_SECONDS
+    hanging.go.set()
+
+
+class Hanging:
+    """A channel whose calls end when they are let go, the first with an *error* if there is one."""
+
+    def __init__(self, *errors: Exception) -> None:
+        self.errors = list(errors)
+        self.begun, self.go = threading.Event(), threading.Event()
+
+    def call(self, command: Command, deadline: Deadline) -> dict[str, Any]:
+        """Answer, at last."""
+        assert deadline
+        self.begun.set()
+        assert self.go.wait(PATIENCE_SECONDS)
+        if self.errors:
+            raise self.errors.pop()
+        return document(flow=command.flow)
+
+
+@pytest.mark.parametrize(
+    "said", [{}, {"forgotten": None}, {"valid": True}, {"valid": True, "parameters": 5}]
+)
+def test_what_is_no_answer_to_a_question_is_no_answer(said: dict[str, Any]) -> None:
+    """It is an error of ours, not one of Python's."""
+
+    class Saying:
+        def call(self, *_: object) -> dict[str, Any]:
+            return said
+
+    broker = Broker(Saying(), Patience(20), Cache())
+    with pytest.raises(Unreachable, match="not the broker"):
+        broker.verify("acme", "token") if "valid" in said else broker.forget("vntana", "acme")
+
+
+def test_a_token_that_was_refused_is_no_replacement_for_itself() -> None:
+    access = broker(Once(fingerprint="f" * 16)).access("vntana", "acme")
+    assert access.replacement(access.answer()) is None
+    assert asyncio.run(access.replacement_async(access.answer())) is None
+    access = broker(Once()).access("vntana", "acme")
+    found = access.replacement(access.answer())
+    assert found is not None
+    assert found.generation == 2
+
+
+@pytest.mark.parametrize("valid", [False, "true", 1, None])
+def test_a_token_that_is_not_valid_has_no_parameters(valid: Any) -> None:
+    class Saying:
+        def call(self, command: Command, _: Deadline) -> dict[str, Any]:
+            assert (command.action, command.body) == ("verify", {"token": "token"})
+            return {"valid": valid, "parameters": {}}
+
+    assert Broker(Saying(), Patience(20), Cache()).verify("acme", "token") is None
+
+
+def test_what_was_forgotten_is_kept_here_no_longer() -> None:
+    """Even where it is not known whether the broker did it."""
+    once = Once()
+    asks = broker(once)
+    asks.vntana("acme")
+    with pytest.raises(Unreachable):
+        asks.forget("vntana", "acme")  # what answers is a token
+    assert asks.vntana("acme").generation == 3
 
 
 def test_the_process_keeps_tokens_for_all_its_brokers() -> None:
@@ -91,5 +227,5 @@ def test_the_process_keeps_tokens_for_all_its_brokers() -> None:
     kept = Cache()
     for _ in range(2):
         Broker(desk, cache=kept).vntana("acme")
-    assert len(desk.orders) == 1
+    assert len(desk.commands) == 1
     assert Broker(desk)._cache is Broker(desk)._cache

@@ -1,6 +1,8 @@
 """An answer is complete and does not change, and its secrets are shown nowhere."""
 
 import copy
+import dataclasses
+import json
 import pickle
 import traceback
 from dataclasses import FrozenInstanceError
@@ -8,9 +10,11 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+import urllib3
 
 from tests.client.desks import access, answer, document
 from token_broker_client import Answer, Headers, Unreachable
+from token_broker_fakes import FakeVntana
 
 SECRET = "token-1"
 EDITOR: dict[str, Any] = {
@@ -68,10 +72,75 @@ def test_headers_are_a_mapping_that_copies_share() -> None:
     assert copy.deepcopy({"kept": headers})["kept"] is headers
 
 
+def test_headers_go_where_a_library_wants_them(fake_vntana: FakeVntana) -> None:
+    """urllib3 copies them and adds its own."""
+    fake_vntana.data["GET", "/v1/products"] = []
+    issued = fake_vntana.issue()
+    headers = answer(**issued).headers
+    for pool in (urllib3.PoolManager(), urllib3.ProxyManager(fake_vntana.url)):
+        with pool:
+            url = f"{issued['base_url']}/v1/products"
+            path = "/v1/products" if isinstance(pool, urllib3.ProxyManager) else ""
+            said = pool.request("GET", url, headers=headers, retries=False)
+            assert said.status == (404 if path else 200)  # the fake is no proxy
+            assert dict(fake_vntana.log[-1].headers)["X-AUTH-TOKEN"] == headers["X-AUTH-TOKEN"]
+
+
+def test_headers_are_joined_with_others() -> None:
+    """As dicts are: the right one's win. What comes of it shows no more than they."""
+    headers = answer().headers
+    more = headers | {"Accept": "text/plain"}
+    assert dict(more) == {"X-AUTH-TOKEN": "Bearer token-1", "Accept": "text/plain"}
+    assert dict({"X-AUTH-TOKEN": "old"} | headers) == dict(headers)
+    assert dict(headers | {"X-AUTH-TOKEN": "new"}) == {"X-AUTH-TOKEN": "new"}
+    assert SECRET not in repr(more) + repr({"a": "b"} | headers)
+    assert dict(headers) == {"X-AUTH-TOKEN": "Bearer token-1"}
+    own = headers.copy()
+    own["X-AUTH-TOKEN"] = ""
+    assert headers["X-AUTH-TOKEN"] == "Bearer token-1"
+    with pytest.raises(TypeError):
+        _ = headers | 5  # type: ignore[operator]  # that is the test
+    with pytest.raises(TypeError):
+        _ = 5 | headers  # type: ignore[operator]  # same
+
+
+def test_is_a_value_among_others() -> None:
+    """For JSON, for copies, as a key, and as a dict."""
+    found = answer()
+    assert json.loads(json.dumps(found.context)) == {"organization": "uuid"}
+    assert copy.deepcopy(found) is copy.copy(found) is found
+    assert copy.deepcopy([found.context, found.access]) == [found.context, found.access]
+    assert {found: 1}[answer(source="exchange")] == 1
+    assert dataclasses.asdict(found)["context"] == {"organization": "uuid"}
+    assert SECRET not in repr(dataclasses.asdict(found))
+    assert pickle.loads(pickle.dumps(found.context)) == found.context  # noqa: S301 (our own)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda it: it.update(a=1),
+        lambda it: it.pop("organization"),
+        lambda it: it.popitem(),
+        lambda it: it.clear(),
+        lambda it: it.setdefault("a", 1),
+        lambda it: it.__delitem__("organization"),
+        lambda it: it.__ior__({"a": 1}),
+    ],
+)
+def test_a_context_does_not_change_in_any_way(change: Any) -> None:
+    found = answer()
+    with pytest.raises(TypeError, match="does not change"):
+        change(found.context)
+    assert found.context == {"organization": "uuid"}
+
+
 def test_two_answers_of_one_token_are_equal() -> None:
     """Wherever the broker had it from, and whatever it came through."""
     assert answer(source="memory") == answer(source="exchange")
     assert answer(1) != answer(2)
+    assert answer(1) != answer(1, stale=True)
+    assert answer(1) != answer(1, context={})
 
 
 @pytest.mark.parametrize(
@@ -81,7 +150,13 @@ def test_two_answers_of_one_token_are_equal() -> None:
         {"hello": "world"},
         document() | {"expires_at": "soon"},
         document() | {"expires_at": None},
+        document() | {"expires_at": "2026-11-22T11:00:00"},
+        document() | {"refresh_after": 5},
         document() | {"headers": None},
+        document() | {"headers": {"X-AUTH-TOKEN": None}},
+        document() | {"base_url": 5},
+        document() | {"fingerprint": None},
+        document() | {"url": 5},
         document() | {"context": 1},
         document() | {"connection": "other"},
         document() | {"flow": "editor"},

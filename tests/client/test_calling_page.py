@@ -16,7 +16,15 @@ import pytest
 import yaml
 
 from tests.client.systems import System
-from token_broker_client import Broker, BrokerError, cache, errors, identity
+from token_broker_client import (
+    Broker,
+    BrokerError,
+    cache,
+    deadline,
+    errors,
+    identity,
+    refusals,
+)
 from token_broker_client.cache import Cache
 from token_broker_fakes import FakeEditor, FakeVendorlink, FakeVntana
 from token_broker_local.places import ACCESS_KEY, REGION, SECRET_KEY
@@ -177,6 +185,32 @@ def test_the_curl_line_works() -> None:
 def test_every_error_is_explained() -> None:
     table = PAGE.partition("## Errors")[2].partition("## A container")[0]
     assert {name for name in NAMES if f"`{name}`" in table} == NAMES.keys() - {"UpstreamError"}
+
+
+def test_its_numbers_are_the_codes() -> None:
+    """How long a caller waits, and how soon it feels a revocation."""
+    template = yaml.load((ROOT / "template.yaml").read_text(), Template)  # noqa: S506 (a SafeLoader)
+    memory = int(template["Parameters"]["MemorySeconds"]["Default"])
+    for sentence in (
+        f"{deadline.SECONDS:g} s in total (`patience=`)",
+        f"has one caller ask for the next, for {cache.RENEWAL_SECONDS:g} s at most",
+        f"for {memory} s more (`MEMORY_SECONDS`)",
+        f"for {cache.MAX_AGE_SECONDS:g} s after that (`max_age`)",
+        f"{memory + cache.MAX_AGE_SECONDS:g} s, as long as the callers can reach",
+    ):
+        assert sentence in " ".join(PAGE.split())
+    assert (cache.MAX_AGE_SECONDS, refusals.FORBIDDEN_SECONDS) == (300, 30)
+    for words in ("was got five minutes ago (`max_age=`)", "for half a minute this process"):
+        assert words in PAGE
+
+
+def test_it_leads_to_what_is_there() -> None:
+    """Pages, and the headings in them."""
+    for page, anchor in re.findall(r"\]\(([\w./-]*\.(?:md|py|yaml))?(?:#([\w-]+))?\)", PAGE):
+        file = ROOT / "docs" / page if page else ROOT / "docs/calling.md"
+        assert file.is_file()
+        headings = re.findall(r"^#+ (.+)$", file.read_text(), re.MULTILINE)
+        assert not anchor or anchor in {head.lower().replace(" ", "-") for head in headings}
 
 
 def test_a_policys_functions_are_the_ones_that_are_called() -> None:

@@ -25,7 +25,7 @@ from token_broker_client import (
     UpstreamUnavailable,
 )
 from token_broker_client.cache import Cache
-from token_broker_client.patience import Patience
+from token_broker_client.deadline import Deadline, Patience
 from token_broker_fakes import FakeEditor, FakeVendorlink, FakeVntana
 
 UNKNOWN = "0" * 16
@@ -36,16 +36,16 @@ T = TypeVar("T")
 class Once(Patience):
     """Tries once, so that each failure is seen, and waits for that as long as a test may."""
 
-    def spend(self, call: Callable[[float], T]) -> T:
+    def retry(self, call: Callable[[Deadline], T], deadline: Deadline) -> T:
         """Return what *call* does."""
-        return call(PATIENCE_SECONDS)
+        return call(deadline)
 
 
 @pytest.fixture
 def broker(system: System, through: Through) -> Broker:
     """The system's broker, asked as often as is wanted: this process keeps nothing."""
     made = through(system.url)
-    return Broker(made._entrance, Once(), Cache(entries=0))
+    return Broker(made._channel, Once(PATIENCE_SECONDS), Cache(entries=0))
 
 
 @pytest.fixture

@@ -15,6 +15,7 @@ from token_broker import events
 from token_broker.handler import http_problem, named
 from token_broker_client import Broker, BrokerError, Unreachable, errors
 from token_broker_client.cache import Cache
+from token_broker_client.request import problem
 
 OURS = {"AccessDenied", "Unreachable", "WrongDestination"}
 CODES = [kind for kind in errors.kinds() if kind.__name__ not in OURS | {"UpstreamError"}]
@@ -41,7 +42,12 @@ def raised(broker: Any) -> BrokerError:
 @pytest.mark.parametrize("kind", CODES)
 def test_each_code_is_a_class(kind: type[BrokerError], serve: Serve, through: Through) -> None:
     """With all that the broker knows of the failure."""
-    known = {"retry_after": 17, "upstream_status": 403, "upstream_code": "CLIENT_BLOCKED"}
+    known = {
+        "retry_after": 17,
+        "upstream_status": 403,
+        "upstream_code": "CLIENT_BLOCKED",
+        "upstream_message": "blocked since Monday",
+    }
     original = getattr(brokers, kind.__name__)("the reason", **known)
     error = raised(through(serve(failing(original)), tries(1)))
     assert type(error) is kind
@@ -113,7 +119,10 @@ def test_what_is_no_answer_is_no_answer(body: str, serve: Serve, through: Throug
     def handler(event: Any, _: object) -> Any:
         return {"statusCode": 200, "body": body} if events.is_http(event) else body
 
-    assert type(raised(through(serve(handler), tries(2)))) is Unreachable
+    broker = through(serve(handler), tries(2))
+    assert type(raised(broker)) is Unreachable
+    with pytest.raises(Unreachable):
+        broker.status("vntana", "acme")
 
 
 @pytest.mark.parametrize("status", [200, 502])
@@ -126,7 +135,7 @@ def test_what_is_not_even_json_is_no_answer(
         Broker.from_url(server.url, session=session),
         Broker.from_function("token-broker", session=session),
     ):
-        error = raised(Broker(broker._entrance, tries(2), Cache()))
+        error = raised(Broker(broker._channel, tries(2), Cache()))
         assert type(error) is Unreachable
         assert "s3cret" not in "".join(traceback.format_exception(error))
     server.close()
@@ -153,3 +162,24 @@ def test_nonsense_to_wait_for_is_not_waited_for(retry_after: Any) -> None:
     assert error.retry_after == (
         retry_after if retry_after == 2.5 else 0 if retry_after == -1 else None
     )
+
+
+@pytest.mark.parametrize(
+    ("code", "said", "retryable"),
+    [
+        ("internal", {"retryable": True}, True),
+        ("refresh_in_progress", {"retryable": False}, False),
+        ("refresh_in_progress", {"retryable": "yes"}, False),
+        ("refresh_in_progress", {}, True),
+        ("internal", {}, False),
+    ],
+)
+def test_the_broker_knows_best_whether_to_try_again(
+    code: str, said: dict[str, Any], retryable: bool
+) -> None:
+    assert BrokerError.of({"code": code} | said).retryable is retryable
+
+
+@pytest.mark.parametrize("document", [{"code": 5}, {"detail": "no"}, [], "internal", None])
+def test_what_is_no_problem_of_the_brokers_is_none(document: Any) -> None:
+    assert problem(document) is None

@@ -32,6 +32,7 @@ def test_stays_at_home(url: str) -> None:
         "https://evil.com@app.vendorlink.nl/API",
         "https://evil.com\\@app.vendorlink.nl/API",
         "https://app.vendorlink.nl\\.evil.com/API",
+        "https://app.vendorlink.nl/\\evil.com",
         "https://app.vendorlink.nl:99999/API",
         "//app.vendorlink.nl/API",
         "/API",
@@ -53,3 +54,9 @@ def test_the_error_shows_no_path_and_no_query() -> None:
         "wrong_destination: the token is for https://app.vendorlink.nl, "
         "the request to https://evil.com"
     )
+
+
+def test_what_cannot_be_told_is_no_home() -> None:
+    """Not even to what cannot be told either."""
+    for nowhere in ("", "https://", "https://a:x"):
+        assert not origins.is_home(nowhere, nowhere)

@@ -1,7 +1,14 @@
 """What refuses every token is left alone for a while, and no longer."""
 
+import pytest
+
 from token_broker_client import refusals
-from token_broker_client.refusals import STUBBORN_PLACES, STUBBORN_SECONDS, Stubborn
+from token_broker_client.refusals import FORBIDDEN_ENTRIES, FORBIDDEN_SECONDS, Forbidden, place_of
+
+AMBIGUOUS = b'{"errors": ["FORBIDDEN"]}'
+CLEAR = b'{"errors": [{"message": "BAD_CREDENTIALS"}]}'
+KEY, OTHER = "acme", "studio"
+FINGERPRINT = "0" * 16
 
 
 class Hours:
@@ -13,22 +20,69 @@ class Hours:
         return self.now
 
 
-def test_a_place_is_stubborn_for_a_while() -> None:
+def test_a_place_is_left_alone_for_a_while() -> None:
+    """Whatever the query, and whatever the token: no new one helps."""
     hours = Hours()
-    stubborn = Stubborn(hours)
-    place = refusals.place("GET", "https://vendor/models?page=1")
-    stubborn.add(place)
-    assert place in stubborn
-    assert refusals.place("GET", "https://vendor/models?page=2") in stubborn
-    assert refusals.place("POST", "https://vendor/models") not in stubborn
-    hours.now = STUBBORN_SECONDS
-    assert place not in stubborn
+    forbidden = Forbidden(hours)
+    forbidden.add(KEY, place_of("GET", "https://vendor/models?page=1"), CLEAR, FINGERPRINT)
+    same = place_of("GET", "https://vendor/models?page=2#top")
+    assert forbidden.has(KEY, same, CLEAR, "another")
+    assert forbidden.has(KEY, place_of("GET", "https://vendor/models#top"), CLEAR, "another")
+    assert not forbidden.has(KEY, place_of("POST", "https://vendor/models"), CLEAR, FINGERPRINT)
+    assert not forbidden.has(KEY, place_of("GET", "https://vendor/model"), CLEAR, FINGERPRINT)
+    assert not forbidden.has(OTHER, same, CLEAR, FINGERPRINT)
+    hours.now = FORBIDDEN_SECONDS - 1
+    assert forbidden.has(KEY, same, CLEAR, "another")
+    hours.now = FORBIDDEN_SECONDS
+    assert not forbidden.has(KEY, same, CLEAR, "another")
 
 
-def test_not_all_places_are_remembered() -> None:
-    """The oldest go first."""
-    stubborn = Stubborn(Hours())
-    for number in range(STUBBORN_PLACES + 1):
-        stubborn.add(("GET", str(number)))
-    assert ("GET", "0") not in stubborn
-    assert ("GET", "1") in stubborn
+def test_a_token_that_was_just_made_is_not_spent_on_other_places() -> None:
+    """Where only rights explain the refusal: paths with ids are a place each."""
+    hours = Hours()
+    forbidden = Forbidden(hours)
+    one, other = (place_of("GET", f"https://vendor/models/{number}") for number in (1, 2))
+    forbidden.add(KEY, one, AMBIGUOUS, FINGERPRINT)
+    assert forbidden.has(KEY, other, AMBIGUOUS, FINGERPRINT)
+    assert not forbidden.has(KEY, other, AMBIGUOUS, "another")  # it may be dead
+    assert not forbidden.has(KEY, other, CLEAR, FINGERPRINT)  # it is dead
+    assert not forbidden.has(OTHER, other, AMBIGUOUS, FINGERPRINT)
+    hours.now = FORBIDDEN_SECONDS
+    assert not forbidden.has(KEY, other, AMBIGUOUS, FINGERPRINT)
+
+
+def test_a_clear_refusal_says_nothing_of_other_places() -> None:
+    forbidden = Forbidden(Hours())
+    forbidden.add(KEY, place_of("GET", "https://vendor/models"), CLEAR, FINGERPRINT)
+    assert not forbidden.has(KEY, place_of("GET", "https://vendor/x"), AMBIGUOUS, FINGERPRINT)
+
+
+def test_not_everything_is_remembered() -> None:
+    """The oldest go first, and what was refused again is not the oldest."""
+    forbidden = Forbidden(Hours())
+    for number in (*range(FORBIDDEN_ENTRIES), 0, FORBIDDEN_ENTRIES):
+        forbidden.add(KEY, ("GET", str(number)), CLEAR, FINGERPRINT)
+    assert forbidden.has(KEY, ("GET", "0"), CLEAR, FINGERPRINT)
+    assert not forbidden.has(KEY, ("GET", "1"), CLEAR, FINGERPRINT)
+    assert forbidden.has(KEY, ("GET", "2"), CLEAR, FINGERPRINT)
+
+
+@pytest.mark.parametrize(
+    ("flow", "status", "content", "is_refusal"),
+    [
+        ("vntana", 401, b"", True),
+        ("vendorlink", 401, b"<html>", True),
+        ("vntana", 403, AMBIGUOUS, True),
+        ("vntana", 403, CLEAR, True),
+        ("vntana", 403, b'{"errors": ["UNAUTHORIZED"]}', True),
+        ("vntana", 403, b'{"errors": ["CLIENT_BLOCKED"]}', False),
+        ("vntana", 400, AMBIGUOUS, False),
+        ("vntana", 403, b"[" * 100_000, False),
+        ("vendorlink", 403, AMBIGUOUS, False),
+        ("editor", 403, AMBIGUOUS, False),
+    ],
+)
+def test_what_is_said_of_the_token(
+    flow: str, status: int, content: bytes, is_refusal: bool
+) -> None:
+    assert refusals.is_refusal(flow, status, content) is is_refusal

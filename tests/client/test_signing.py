@@ -6,7 +6,8 @@ Every rule holds for requests, for httpx and for httpx's async client.
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from io import BytesIO
+from io import BytesIO, UnsupportedOperation
+from itertools import count
 from typing import Any
 
 import httpx
@@ -56,9 +57,9 @@ def world(request: pytest.FixtureRequest, fake_vntana: FakeVntana) -> World:
 
 def test_nothing_is_asked_before_the_first_request(world: World) -> None:
     """So that a Lambda may make its session while it starts, whatever is down."""
-    assert world.desk.orders == []
+    assert world.desk.commands == []
     assert world.get() == 200
-    assert len(world.desk.orders) == 1
+    assert len(world.desk.commands) == 1
 
 
 def test_each_request_is_signed_and_the_broker_is_asked_once(world: World) -> None:
@@ -77,7 +78,7 @@ def test_a_dead_token_is_reported_and_replaced(world: World, mode: Any) -> None:
     assert world.tried == [200, int(mode[:3]), 200]
     assert world.reported == [first.fingerprint]
     assert world.get() == 200
-    assert len(world.desk.orders) == 2
+    assert len(world.desk.commands) == 2
 
 
 def test_codes_in_objects_are_understood(world: World) -> None:
@@ -111,6 +112,31 @@ def test_a_vendor_that_refuses_every_token_is_tried_once_more_and_then_left_alon
     assert world.tried == [403] * 6
 
 
+def test_what_is_about_rights_is_remembered_for_the_process(world: World) -> None:
+    """Not for one object that signs: who makes one for each request spends no more tokens."""
+    world.fake.refuse("FORBIDDEN", step="data")
+    for _ in range(6):
+        assert world.get() == 403
+        world.caller = Caller(world.caller.library, world.access)
+    assert len(world.reported) == 1
+
+
+def test_what_is_about_rights_is_remembered_of_the_token_as_well(world: World) -> None:
+    """A path with an id is a place of its own: six of them spend no six tokens."""
+    world.fake.refuse("FORBIDDEN", step="data")
+    for number in range(6):
+        world.fake.data["GET", f"/v1/products/{number}"] = {}
+        assert world.get(f"/v1/products/{number}") == 403
+    assert len(world.reported) == 1
+    world.fake.heal()
+    world.desk.current = {}  # another process has had it replaced, and this one sees that it died
+    world.access.answer(force=True)
+    world.fake.revoke()
+    assert world.get("/v1/products/0") == 403  # this place is left alone
+    assert world.get() == 200
+    assert len(world.reported) == 2
+
+
 def test_what_is_forbidden_in_one_place_is_no_harm_in_another(world: World) -> None:
     world.fake.data["GET", "/v1/forbidden"] = {}
     world.fake.fail("answer", step="/v1/forbidden", times=None, status=401)
@@ -121,11 +147,12 @@ def test_what_is_forbidden_in_one_place_is_no_harm_in_another(world: World) -> N
 
 
 def test_the_broker_may_have_had_enough_reports(world: World) -> None:
-    """Then what the vendor says is the answer."""
+    """Then what the vendor says is the answer, and no more is reported for a while."""
     world.get()
     world.fake.revoke()
-    world.desk.errors.append(TooManyRequests("thrice in a minute", retry_after=40))
-    assert world.get() == 403
+    world.desk.errors.append(TooManyRequests("thrice in a minute", retry_after=4000))
+    assert [world.get(), world.get()] == [403, 403]
+    assert len(world.reported) == 1
 
 
 @pytest.mark.parametrize("error", [CredentialLatched, Unreachable])
@@ -172,15 +199,49 @@ def test_a_stream_cannot_be_sent_again_but_the_next_request_works(world: World) 
     assert [entry.body for entry in world.fake.log.of("data")[1:]] == [b"a chair"] * 2
 
 
-def test_a_file_is_sent_again_from_where_it_began(fake_vntana: FakeVntana) -> None:
-    """By requests, which knows that place."""
-    world = World(fake_vntana, "requests")
+@pytest.mark.parametrize("library", ["requests", "httpx"])
+def test_a_file_is_sent_again_from_where_it_began(
+    library: Library, fake_vntana: FakeVntana
+) -> None:
+    world = World(fake_vntana, library)
     world.get()
     world.fake.revoke()
     file = BytesIO(b"not this: a chair")
     file.seek(10)
-    assert world.caller.send("POST", world.url, file).status == 200
+    length = {"Content-Length": "7"}
+    assert world.caller.send("POST", world.url, file, headers=length).status == 200
     assert [entry.body for entry in world.fake.log.of("data")[1:]] == [b"a chair"] * 2
+
+
+def test_files_of_a_form_are_sent_again(world: World) -> None:
+    """By each library, as a form of fields and files."""
+    world.get()
+    world.fake.revoke()
+    files = {"drawing": ("a.dwg", BytesIO(b"a chair")), "text": ("b.txt", b"in memory")}
+    assert world.caller.send("POST", world.url, files=files).status == 200
+    first, second = (entry.body for entry in world.fake.log.of("data")[1:])
+    assert first == second
+    assert b"a chair" in first
+    assert b"in memory" in first
+
+
+@pytest.mark.parametrize("library", ["httpx", "async httpx"])
+def test_a_form_with_a_file_that_cannot_be_rewound_is_not_sent_again(
+    library: Library, fake_vntana: FakeVntana
+) -> None:
+    class Pipe(BytesIO):
+        def seekable(self) -> bool:
+            return False
+
+        def seek(self, *_: int) -> int:
+            raise UnsupportedOperation
+
+    world = World(fake_vntana, library)
+    world.get()
+    world.fake.revoke()
+    files = {"text": ("b.txt", b"in memory"), "drawing": ("a.dwg", Pipe(b"a chair"))}
+    assert world.caller.send("POST", world.url, files=files).status == 403
+    assert world.tried == [200, 403]
 
 
 def test_a_file_that_cannot_be_rewound_is_not_sent_again(fake_vntana: FakeVntana) -> None:
@@ -194,11 +255,13 @@ def test_a_file_that_cannot_be_rewound_is_not_sent_again(fake_vntana: FakeVntana
         def __len__(self) -> int:
             return 7
 
-    world = World(fake_vntana, "requests")
-    world.get()
-    world.fake.revoke()
-    assert world.caller.send("POST", world.url, Pipe(b"a chair")).status == 403
-    assert world.tried == [200, 403]
+    for library in ("requests", "httpx"):
+        world = World(fake_vntana, library)
+        world.get()
+        world.fake.revoke()
+        length = {"Content-Length": "7"}
+        assert world.caller.send("POST", world.url, Pipe(b"a chair"), headers=length).status == 403
+        assert world.tried[-2:] == [200, 403]
 
 
 @pytest.mark.parametrize(
@@ -261,6 +324,49 @@ def test_a_token_that_dies_before_the_redirect_is_replaced_for_it(world: World) 
     assert len(world.reported) == 1
 
 
+@pytest.mark.parametrize("library", LIBRARIES)
+def test_a_token_is_replaced_once_for_a_request_and_its_redirects(library: Library) -> None:
+    """A vendor that refuses at each hop costs one token, not one for each."""
+    server = Server(says())
+    no, moved = answer(status="401 No"), answer(b"", "Location: /moved", status="302 Found")
+    said = [no, moved, no, no, no]
+    server.behaviour = lambda taken: taken.sendall(said.pop(0))
+    tokens = count(1)
+    desk = Desk(lambda: {"headers": {"X-T": f"token-{next(tokens)}"}, "base_url": server.url})
+    assert Caller(library, desk.access()).send("GET", f"{server.url}/x").status == 401
+    assert [body for body in desk.bodies if "rejected" in body] == desk.bodies[1:]
+    assert len(desk.bodies) == 2
+    assert [b"token-1" in sent for sent in server.asked] == [True, False, False]
+    server.close()
+
+
+@pytest.mark.parametrize("library", LIBRARIES)
+def test_a_token_for_another_host_is_not_sent_to_this_one(library: Library) -> None:
+    """A vendor may have moved meanwhile: then its refusal is the answer."""
+    server = Server(says(answer(status="401 No")))
+    tokens = iter([("token-1", server.url), ("token-2", "https://elsewhere.example")])
+
+    def issue() -> dict[str, Any]:
+        token, base_url = next(tokens)
+        return {"headers": {"X-T": token}, "base_url": base_url}
+
+    assert Caller(library, Desk(issue).access()).send("GET", f"{server.url}/x").status == 401
+    assert len(server.asked) == 1
+    server.close()
+
+
+def test_what_was_refused_is_in_the_history(fake_vntana: FakeVntana) -> None:
+    """As with other authentications of requests; the answer's request is the one that was sent."""
+    world = World(fake_vntana, "requests")
+    world.get()
+    world.fake.revoke()
+    with requests.Session() as session:
+        said = session.get(world.url, auth=world.access.auth(), timeout=PATIENCE_SECONDS)
+    assert [one.status_code for one in said.history] == [403]
+    token = world.access.answer().headers["X-AUTH-TOKEN"]
+    assert said.request.headers["X-AUTH-TOKEN"] == token
+
+
 def test_a_stranger_that_refuses_is_not_believed(world: World) -> None:
     """Its 401 says nothing of the token, which it did not see."""
     server = Server(says(answer(status="401 No")))
@@ -279,6 +385,31 @@ def test_a_way_back_from_a_stranger_is_not_believed(world: World) -> None:
     assert world.reported == []
     assert b"x-auth-token" not in server.asked[0].lower()
     server.close()
+
+
+@pytest.mark.parametrize("library", LIBRARIES)
+def test_a_forward_proxy_is_no_stranger(
+    library: Library, fake_vntana: FakeVntana, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What passes it to the vendor keeps its token; what a redirect leads away does not."""
+    proxy = Server(says(answer(b"hello")))
+    for name in ("HTTP_PROXY", "http_proxy"):
+        monkeypatch.setenv(name, proxy.url)
+    for name in ("NO_PROXY", "no_proxy"):
+        monkeypatch.delenv(name, raising=False)
+    issued = fake_vntana.issue() | {"base_url": "http://vendor.example:8080"}
+    access = Desk(lambda: issued).access()
+    caller = Caller(library, access)
+    assert caller.send("GET", "http://vendor.example:8080/v1/products").text == "hello"
+    token = access.answer().headers["X-AUTH-TOKEN"].encode()
+    assert proxy.asked[0].startswith(b"GET http://vendor.example:8080/v1/products ")
+    assert token in proxy.asked[0]
+    away = [answer(b"", "Location: http://stranger.example/x", status="302 Found"), answer(b"")]
+    proxy.behaviour = lambda taken: taken.sendall(away.pop(0))
+    caller.send("GET", "http://vendor.example:8080/v1/products")
+    assert proxy.asked[2].startswith(b"GET http://stranger.example/x ")
+    assert token not in proxy.asked[2]
+    proxy.close()
 
 
 def test_threads_that_see_a_refusal_cause_one_report(world: World) -> None:
@@ -314,16 +445,18 @@ def test_vendorlinks_authorization_is_kept_from_netrc(
     assert caller.send("GET", access.url("/Queries/List")).status == 200
     fake_vendorlink.fail("answer", step="data", status=403, body='{"errors": ["FORBIDDEN"]}')
     assert caller.send("GET", access.url("/Queries/List")).status == 403
-    assert len(desk.orders) == 2
+    assert len(desk.commands) == 2
 
 
 def test_a_stream_is_not_read(fake_vntana: FakeVntana) -> None:
     """Only a refusal is looked into."""
     world = World(fake_vntana, "requests")
-    with requests.get(
-        world.url, auth=world.access.auth(), stream=True, timeout=PATIENCE_SECONDS
-    ) as response:
-        assert response.raw.read(2) == b'{"'
+    for _ in range(2):
+        with requests.get(
+            world.url, auth=world.access.auth(), stream=True, timeout=PATIENCE_SECONDS
+        ) as response:
+            assert response.raw.read(2) == b'{"'
+        world.fake.revoke()  # what follows a replacement is read no more than the first
     with (
         httpx.Client(
             auth=world.access.httpx_auth(), verify=NO_TLS, timeout=PATIENCE_SECONDS

@@ -30,9 +30,11 @@ class Desk:
 
     def call(self, flow: str, connection: str, action: Action, **body: Any) -> dict[str, Any]:
         """Return what the broker answers, asked once: a person sees to another try."""
-        from token_broker_client.entrances import Order  # noqa: PLC0415 (with what is slow)
+        from token_broker_client.deadline import Deadline  # noqa: PLC0415 (with what is slow)
+        from token_broker_client.request import Command  # noqa: PLC0415 (same)
 
-        return self.gateway.call(Order(flow, connection, action, body), SECONDS)
+        command = Command(flow, connection, action, body)
+        return self.gateway.call(command, Deadline.after(SECONDS))
 
     def client(self, service: str) -> Any:
         """Return boto3's client of *service*, which gives up soon: somebody is waiting."""
@@ -60,12 +62,13 @@ class Desk:
     @cached_property
     def gateway(self) -> "Gateway":
         """The way to the broker."""
+        from token_broker_client.errors import InvalidRequest  # noqa: PLC0415 (with what is slow)
         from token_broker_client.gateway import Gateway  # noqa: PLC0415 (slow: requests, botocore)
 
         try:
             return Gateway.at(self.url, self.settings.region, self.session)
-        except ValueError as error:
-            raise usage(f"the broker's address: {error}", "See --url.") from None
+        except InvalidRequest as error:
+            raise usage(f"the broker's address: {error.detail}", "See --url.") from None
 
     @cached_property
     def url(self) -> str:

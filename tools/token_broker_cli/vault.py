@@ -6,7 +6,7 @@ from typing import Any
 
 from token_broker_cli.desk import Desk
 from token_broker_cli.troubles import Trouble, usage
-from token_broker_client.broker import CONNECTION
+from token_broker_client.request import CONNECTION
 from token_broker_local.places import FLOWS
 
 

@@ -25,7 +25,7 @@ from token_broker_fakes.vendorlink.modes import VendorlinkModes
 from token_broker_fakes.vendorlink.places import DOMAIN, twin
 from token_broker_fakes.vendorlink.realm import Realm
 from token_broker_fakes.vendorlink.sessions import Tokens, User
-from token_broker_fakes.wire import LOOPBACK, Answer, Call, host_of, in_json
+from token_broker_fakes.wire import LOOPBACK, Answer, Call, Data, host_of, in_json
 
 EMPTY: dict[str, Any] = {
     "totalcount": 0,
@@ -67,7 +67,7 @@ class FakeVendorlink(Fake[VendorlinkModes]):
         sleep: Sleep = real_sleep,
     ) -> None:
         super().__init__(modes or VendorlinkModes(), clock=clock, rng=rng, sleep=sleep)
-        self.data = dict(DATA)
+        self.data = Data(DATA)
         """By method and path in lower case: what a call with a live access token gets."""
         self._realm = Realm(
             self.modes,

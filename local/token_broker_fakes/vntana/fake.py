@@ -28,7 +28,7 @@ from token_broker_fakes.vntana.answers import accepted, refused
 from token_broker_fakes.vntana.modes import VntanaModes
 from token_broker_fakes.vntana.platform import Platform
 from token_broker_fakes.vntana.sessions import Session, Sessions
-from token_broker_fakes.wire import Answer, Call
+from token_broker_fakes.wire import Answer, Call, Data
 
 REFRESH = "/v1/auth/refresh-token"
 REFRESH_METHODS = {"POST": ("POST",), "GET": ("GET",), "either": ("POST", "GET")}
@@ -70,7 +70,7 @@ class FakeVntana(Fake[VntanaModes]):
     ) -> None:
         super().__init__(modes or VntanaModes(), clock=clock, rng=rng, sleep=sleep)
         known = [demo_account()] if accounts is None else list(accounts)
-        self.data: dict[tuple[str, str], Any] = {}
+        self.data = Data()
         """By method and path: what a call with a live organization or workspace token gets, beside
         what VNTANA is known to have: ``fake.data["GET", "/v1/products"] = {...}``."""
         self._platform = Platform(self.modes, self.clock, known, Sessions(self.rng))

@@ -134,6 +134,9 @@ def test_put_begins_from_the_defaults(visitor: Client, desk: Desk) -> None:
         ({"faults": [{"kind": "drop", "step": "logn"}]}, "there is no step 'logn'"),
         ({"clock_offset": "1"}, "clock_offset is a number of seconds"),
         ({"advance": True}, "advance is a number of seconds"),
+        (b'{"advance": Infinity}', "a clock is moved by a century at most"),
+        ({"advance": 1e10}, "a clock is moved by a century at most"),
+        ({"clock_offset": -1e10}, "a clock is moved by a century at most"),
         ({"revoke": 1}, "revoke is a truth value"),
     ],
 )

@@ -30,6 +30,8 @@ def test_examples_pass(tmp_path: Path) -> None:
     assert [name for name, _ in blocks] == [
         "suppliers.py",
         "test_suppliers.py",
+        "products.py",
+        "test_products.py",
         "test_without_http.py",
     ]
     for name, code in blocks:
@@ -41,7 +43,7 @@ def test_examples_pass(tmp_path: Path) -> None:
         text=True,
         check=False,
     )
-    assert "5 passed" in ended.stdout, ended.stdout + ended.stderr
+    assert "8 passed" in ended.stdout, ended.stdout + ended.stderr
 
 
 @pytest.mark.parametrize(("vendor", "kind"), VENDORS.items())

@@ -141,3 +141,23 @@ def test_issue_knows_slugs(fake_vntana: FakeVntana) -> None:
         fake_vntana.issue("acm")
     with pytest.raises(LookupError, match="there is no 'x'; there are chairs, tables"):
         fake_vntana.issue("studio", "x")
+
+
+@pytest.mark.parametrize("seconds", [float("inf"), float("nan"), -1e10, 10**400])
+def test_a_clock_is_not_moved_beyond_all_dates(fake_editor: FakeEditor, seconds: float) -> None:
+    with pytest.raises(ValueError, match="a century at most"):
+        fake_editor.advance(seconds)
+    assert fake_editor.clock.offset == 0
+
+
+@pytest.mark.parametrize("value", [{1, 2}, object(), float("nan"), b"bytes"])
+def test_data_that_is_no_json_is_refused_when_it_is_set(
+    fake_vntana: FakeVntana, fake_vendorlink: FakeVendorlink, value: object
+) -> None:
+    """With a sentence, and not by a broken answer later."""
+    for fake in (fake_vntana, fake_vendorlink):
+        with pytest.raises(TypeError, match="data for GET /v1/x cannot be written as JSON"):
+            fake.data["GET", "/v1/x"] = value
+        with pytest.raises(TypeError, match="a method and a path"):
+            fake.data["/v1/x"] = {}  # type: ignore[index]  # that is the test
+        assert ("GET", "/v1/x") not in fake.data

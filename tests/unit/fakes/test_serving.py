@@ -63,7 +63,7 @@ def test_connection_is_kept_alive() -> None:
 
 @pytest.mark.parametrize("length", ["-1", "x", "1_0"])
 def test_length_that_is_none(length: str) -> None:
-    """Neither a wrong length nor a chunked body is guessed at."""
+    """A wrong length is not guessed at."""
     with FakeVntana().serve() as server:
         visit = connection(server)
         visit.putrequest("POST", "/v1/auth/login")
@@ -76,7 +76,12 @@ def test_length_that_is_none(length: str) -> None:
 @pytest.mark.parametrize(
     ("head", "status"),
     [
-        (b"Transfer-Encoding: chunked", b"411"),
+        (b"Transfer-Encoding: gzip, chunked", b"501"),
+        (b"Transfer-Encoding: chunked\r\nContent-Length: 3", b"400"),
+        (b"Transfer-Encoding: chunked\r\n\r\n-1", b"400"),
+        (b"Transfer-Encoding: chunked\r\n\r\n1\r\nxx", b"400"),
+        (b"Transfer-Encoding: chunked\r\n\r\nA00001", b"413"),
+        (b"Transfer-Encoding: chunked\r\n\r\nA00000\r\n" + b" " * 0xA00000 + b"\r\n1", b"413"),
         (b"Content-Length: 10485761", b"413"),
         (b"Content-Length: " + b"9" * 5000, b"413"),
     ],
@@ -93,6 +98,29 @@ def test_body_that_is_refused(head: bytes, status: bytes, monkeypatch: pytest.Mo
                 client.sendall(b"x" * 9999)
             client.shutdown(socket.SHUT_WR)
             assert client.makefile("rb").read().startswith(b"HTTP/1.1 " + status)
+
+
+@pytest.mark.parametrize(
+    "chunks",
+    [
+        b"3\r\n{}\n\r\n0\r\n\r\n",
+        b"1;a=b\r\n{\r\n00002 \r\n}\n\r\n0\r\nX-Sum: 1\r\n\r\n",
+    ],
+)
+def test_a_body_in_chunks_is_read(chunks: bytes) -> None:
+    """And the connection goes on after it, for the next request."""
+    fake = FakeVendorlink()
+    with fake.serve() as server:
+        visit = connection(server)
+        for _ in range(2):
+            visit.putrequest("POST", "/API/Generic/Execute")
+            visit.putheader("transfer-encoding", "chunked")
+            visit.endheaders(chunks)
+            answer = visit.getresponse()
+            answer.read()
+            assert answer.status == 401
+        visit.close()
+    assert [entry.body for entry in fake.log] == [b"{}\n"] * 2
 
 
 @pytest.mark.parametrize("words", [b"", b"x"])

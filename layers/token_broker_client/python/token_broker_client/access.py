@@ -1,45 +1,47 @@
 """Access to one token of one connection: the one that lives now, and those that follow it."""
 
 import json
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING
 
 from token_broker_client.answers import Answer
-from token_broker_client.cache import Cache
-from token_broker_client.entrances import PLAIN, Entrance, Order, Wish
-from token_broker_client.errors import InvalidRequest, TooManyRequests
-from token_broker_client.patience import Patience
+from token_broker_client.cache import MAX_AGE_SECONDS, Cache, Question
+from token_broker_client.deadline import Deadline, Patience
+from token_broker_client.errors import TooManyRequests
+from token_broker_client.request import PLAIN, Command, Key, TokenRequest
 
 if TYPE_CHECKING:
     from token_broker_client.httpx_auth import HttpxBrokerAuth
     from token_broker_client.requests_auth import BrokerAuth
 
-RENEWAL_SECONDS = 5.0
-"""How long a call may take that looks for a newer token while the old one still works."""
-
-
-class Key(NamedTuple):
-    """What tells tokens apart: two callers with equal keys may share one."""
-
-    entrance: Entrance
-    flow: str
-    connection: str
-    variant: str
-    """What else makes the token different, as canonical JSON: parameters may be private."""
-
 
 class Access:
     """What has one token of one connection: `Broker.access` makes it. Threads may share it."""
 
-    __slots__ = ("_cache", "_patience", "key")
+    __slots__ = ("_cache", "_max_age", "_patience", "key")
 
-    def __init__(self, key: Key, cache: Cache, patience: Patience) -> None:
+    def __init__(
+        self, key: Key, cache: Cache, patience: Patience, max_age: float = MAX_AGE_SECONDS
+    ) -> None:
         self.key = key
         self._cache = cache
         self._patience = patience
+        self._max_age = max_age
 
     def __repr__(self) -> str:
         return f"Access({self.key.flow}, {self.key.connection})"
+
+    def __deepcopy__(self, memo: object) -> "Access":
+        return self
+
+    @property
+    def flow(self) -> str:
+        """The vendor: ``vntana``, ``vendorlink`` or ``editor``."""
+        return self.key.flow
+
+    @property
+    def connection(self) -> str:
+        """The name of the credentials."""
+        return self.key.connection
 
     def answer(
         self, *, min_ttl: int | None = None, rejected: str | None = None, force: bool = False
@@ -49,11 +51,22 @@ class Access:
         It lives for *min_ttl* seconds at least; it is another one than the one with the fingerprint
         *rejected*, which the vendor refused; it is a new one by all means if *force*.
         """
-        return self._obtain(Wish(min_ttl, rejected, force))
+        question = self._question(TokenRequest.of(min_ttl, rejected, force))
+        return self._cache.obtain(question, self._patience.begin())
+
+    async def answer_async(
+        self, *, min_ttl: int | None = None, rejected: str | None = None, force: bool = False
+    ) -> Answer:
+        """Do the same for a task of asyncio's or trio's: no other one, and no thread, is held up.
+
+        A cancellation ends the wait at once; the call to the broker goes on for who else waits.
+        """
+        question = self._question(TokenRequest.of(min_ttl, rejected, force))
+        return await self._cache.obtain_async(question, self._patience.begin())
 
     def kept(self) -> Answer | None:
         """Return the token that is kept, if there is no reason to ask the broker."""
-        return self._cache.fresh(self.key, PLAIN)
+        return self._cache.fresh(self._question(PLAIN))
 
     def replacement(self, refused: Answer) -> Answer | None:
         """Report a token that the vendor refused, and return another one.
@@ -61,10 +74,16 @@ class Access:
         None if there is none: the vendor refuses tokens as fast as they are made.
         """
         try:
-            answer = self._obtain(Wish(rejected=refused.fingerprint))
+            return other(self.answer(rejected=refused.fingerprint), refused)
         except TooManyRequests:
             return None
-        return answer if answer.fingerprint != refused.fingerprint else None
+
+    async def replacement_async(self, refused: Answer) -> Answer | None:
+        """Do the same for a task."""
+        try:
+            return other(await self.answer_async(rejected=refused.fingerprint), refused)
+        except TooManyRequests:
+            return None
 
     def url(self, path: str) -> str:
         """Return the address of *path* at the vendor."""
@@ -82,30 +101,23 @@ class Access:
 
         return HttpxBrokerAuth(self)
 
-    def _obtain(self, wish: Wish) -> Answer:
-        return self._cache.obtain(self.key, wish, self._fetch, self._look)
+    def _question(self, request: TokenRequest) -> Question:
+        return Question(self.key, request, self._fetch, self._look, self._max_age)
 
-    def _fetch(self, wish: Wish) -> Answer:
-        """Ask the broker until it answers or patience ends."""
-        return self._patience.spend(lambda seconds: self._ask(wish, seconds))
+    def _fetch(self, request: TokenRequest, deadline: Deadline) -> Answer:
+        """Ask the broker until it answers or the deadline comes."""
+        return self._patience.retry(lambda until: self._ask(request, until), deadline)
 
-    def _look(self) -> Answer:
+    def _look(self, deadline: Deadline) -> Answer:
         """Ask the broker once, while there is a token that works."""
-        return self._ask(PLAIN, min(RENEWAL_SECONDS, self._patience.seconds))
+        return self._ask(PLAIN, deadline)
 
-    def _ask(self, wish: Wish, seconds: float) -> Answer:
-        wanted = {
-            name: value for name, value in wish._asdict().items() if value not in (None, False)
-        }
-        entrance, flow, connection, variant = self.key
-        order = Order(flow, connection, "token", json.loads(variant) | wanted)
-        return Answer.of(self, entrance.call(order, seconds))
+    def _ask(self, request: TokenRequest, deadline: Deadline) -> Answer:
+        channel, flow, connection, variant = self.key
+        command = Command(flow, connection, "token", json.loads(variant) | request.body())
+        return Answer.of(self, channel.call(command, deadline))
 
 
-def canonical(variant: Mapping[str, Any]) -> str:
-    """Return *variant* as the one JSON text that says it, without what nobody named."""
-    named = {name: value for name, value in variant.items() if value is not None}
-    try:
-        return json.dumps(named, sort_keys=True, separators=(",", ":"), allow_nan=False)
-    except (TypeError, ValueError, RecursionError):
-        raise InvalidRequest("parameters: cannot be written as JSON") from None
+def other(answer: Answer, refused: Answer) -> Answer | None:
+    """Return *answer*, unless it is the token that was refused."""
+    return answer if answer.fingerprint != refused.fingerprint else None

@@ -1,22 +1,31 @@
 """The broker, as its callers see it."""
 
-import re
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Literal, TypedDict, Unpack
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, TypedDict, TypeVar, Unpack
 
-from token_broker_client.access import Access, Key, canonical
+from token_broker_client.access import Access
 from token_broker_client.answers import Answer
-from token_broker_client.cache import Cache, shared
-from token_broker_client.entrances import Action, Entrance, Order
-from token_broker_client.errors import InvalidRequest
-from token_broker_client.patience import SECONDS, Patience
+from token_broker_client.cache import MAX_AGE_SECONDS, Cache, shared
+from token_broker_client.deadline import SECONDS, Deadline, Patience, positive
+from token_broker_client.errors import Unreachable
+from token_broker_client.request import (
+    Action,
+    Channel,
+    Command,
+    Flow,
+    Key,
+    canonical,
+    checked,
+)
+from token_broker_client.single_flight import SingleFlight
 
 if TYPE_CHECKING:
     import boto3
 
-Flow = Literal["vntana", "vendorlink", "editor"]
+LONGEST_AGE = 86_400.0
+"""Seconds, of which `max_age` may have so many at most."""
 
-CONNECTION = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
+T = TypeVar("T")
 
 
 class Options(TypedDict, total=False):
@@ -30,14 +39,20 @@ class Options(TypedDict, total=False):
 class Broker:
     """Answers with live tokens. Made once and shared by all threads."""
 
-    __slots__ = ("_cache", "_entrance", "_patience")
+    __slots__ = ("_cache", "_calls", "_channel", "_max_age", "_patience")
 
     def __init__(
-        self, entrance: Entrance, patience: Patience | None = None, cache: Cache | None = None
+        self,
+        channel: Channel,
+        patience: Patience | None = None,
+        cache: Cache | None = None,
+        max_age: float = MAX_AGE_SECONDS,
     ) -> None:
-        self._entrance = entrance
+        self._channel = channel
         self._patience = patience or Patience()
         self._cache = shared() if cache is None else cache
+        self._max_age = positive("max_age", max_age, LONGEST_AGE)
+        self._calls: SingleFlight[Mapping[str, Any]] = SingleFlight()
 
     @classmethod
     def from_url(
@@ -47,15 +62,17 @@ class Broker:
         region: str | None = None,
         session: "boto3.Session | None" = None,
         patience: float = SECONDS,
+        max_age: float = MAX_AGE_SECONDS,
     ) -> "Broker":
         """Return the broker whose API is at *url*: what stands before ``/v1``.
 
         Requests are signed with the credentials of *session*, by default boto3's chain, for the
-        *region* that the URL names unless it is given. A call takes *patience* seconds at most.
+        *region* that the URL names unless it is given. A call takes *patience* seconds at most;
+        after *max_age* seconds the broker is asked whether a token is still the one.
         """
         from token_broker_client.gateway import Gateway  # noqa: PLC0415 (slow: requests, botocore)
 
-        return cls(Gateway.at(url, region, session), Patience(patience))
+        return cls(Gateway.at(url, region, session), Patience.of(patience), max_age=max_age)
 
     @classmethod
     def from_function(
@@ -64,15 +81,17 @@ class Broker:
         *,
         session: "boto3.Session | None" = None,
         patience: float = SECONDS,
+        max_age: float = MAX_AGE_SECONDS,
     ) -> "Broker":
         """Return the broker whose *functions* are invoked directly.
 
-        They are named by a pattern (``token-broker-prod-{flow}:live``, or an ARN), by the name or
-        ARN of one of them, by what their names begin with, or one by one.
+        They are named by a pattern (``token-broker-prod-{flow}:live``, or an ARN), by what their
+        names begin with, or one by one.
         """
         from token_broker_client.functions import Functions, names  # noqa: PLC0415 (same reason)
 
-        return cls(Functions(names(functions), session, patience), Patience(patience))
+        channel = Functions(names(functions), session)
+        return cls(channel, Patience.of(patience), max_age=max_age)
 
     def vntana(
         self,
@@ -102,33 +121,47 @@ class Broker:
 
     def access(self, flow: Flow, connection: str, **variant: Any) -> Access:
         """Return access to the tokens of a connection; the broker is not asked yet."""
-        key = Key(self._entrance, flow, checked(connection), canonical(variant))
-        return Access(key, self._cache, self._patience)
+        key = Key(self._channel, *checked(flow, connection), canonical(variant))
+        return Access(key, self._cache, self._patience, self._max_age)
 
     def status(self, flow: Flow, connection: str) -> Mapping[str, Any]:
         """Return the state of each variant of a connection. It holds no token."""
-        return self._told(flow, connection, "status", {})
+        return self._call(flow, connection, "status", {})
 
     def forget(self, flow: Flow, connection: str) -> int:
         """Have the broker forget the tokens of a connection; return how many there were."""
-        forgotten = self._told(flow, connection, "forget", {})["forgotten"]
-        self._cache.clear()  # rare, and what was not forgotten is quickly had again
-        return int(forgotten)
+        try:
+            forgotten = self._call(flow, connection, "forget", {})
+        finally:
+            # Even if there was no answer: what was not forgotten is quickly had again.
+            self._cache.clear()
+        return understood(lambda: int(forgotten["forgotten"]))
 
     def verify(self, connection: str, token: str) -> Mapping[str, Any] | None:
         """Return the parameters that an editor's *token* stands for; None if it is not valid."""
-        told = self._told("editor", connection, "verify", {"token": token})
-        return told["parameters"] if told["valid"] else None
+        said = self._call("editor", connection, "verify", {"token": token})
+        return understood(lambda: dict(said["parameters"]) if said["valid"] is True else None)
 
-    def _told(
+    def _call(
         self, flow: Flow, connection: str, action: Action, body: Mapping[str, Any]
     ) -> Mapping[str, Any]:
-        order = Order(flow, checked(connection), action, body)
-        return self._patience.spend(lambda seconds: self._entrance.call(order, seconds))
+        """Return what the broker answers, however stuck the way to it is, while patience lasts."""
+        command = Command(*checked(flow, connection), action, body)
+        deadline = self._patience.begin()
+
+        def tried(until: Deadline) -> Mapping[str, Any]:
+            return self._patience.retry(lambda left: self._channel.call(command, left), until)
+
+        shared_call, _ = self._calls.join(object(), tried, deadline)  # shared with no other caller
+        shared_call.wait(deadline)
+        return shared_call.outcome()
 
 
-def checked(connection: str) -> str:
-    """Return *connection*, which becomes part of a path."""
-    if not CONNECTION.fullmatch(connection):
-        raise InvalidRequest(f"connection: must match {CONNECTION.pattern}")
-    return connection
+def understood(read: Callable[[], T]) -> T:
+    """Return what is *read* from an answer, which may be no answer of the broker's."""
+    try:
+        return read()
+    except (KeyError, TypeError, ValueError):
+        error = Unreachable("what answered is not the broker, or has another version")
+        error.retryable = False
+        raise error from None

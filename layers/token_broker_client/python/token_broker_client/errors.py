@@ -41,6 +41,7 @@ class BrokerError(Exception):
         retry_after: float | None = None,
         upstream_status: int | None = None,
         upstream_code: str | None = None,
+        upstream_message: str | None = None,
     ) -> None:
         super().__init__(detail)
         self.detail = detail
@@ -48,6 +49,8 @@ class BrokerError(Exception):
         """Seconds until another try makes sense, where the broker knows."""
         self.upstream_status = upstream_status
         self.upstream_code = upstream_code
+        self.upstream_message = upstream_message
+        """The vendor's own words, in which the broker has masked what may be secret."""
 
     def __init_subclass__(cls) -> None:
         """Name the code after the class: ``InvalidRequest`` is ``invalid_request``."""
@@ -67,6 +70,7 @@ class BrokerError(Exception):
             retry_after=number(problem.get("retry_after")),
             upstream_status=problem.get("upstream_status"),
             upstream_code=problem.get("upstream_code"),
+            upstream_message=problem.get("upstream_message"),
         )
         # The broker may be newer than this client, and knows better.
         error.code = code
@@ -89,8 +93,8 @@ def number(value: object) -> float | None:
     return max(0, value)
 
 
-class InvalidRequest(BrokerError):
-    """The body, path or parameters are wrong. The text names the field."""
+class InvalidRequest(BrokerError, ValueError):
+    """The body, path, parameters or settings are wrong. The text names the field."""
 
     status = 400
 

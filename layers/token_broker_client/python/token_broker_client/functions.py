@@ -1,26 +1,31 @@
 """The way to the broker's functions themselves: each invoked directly, through boto3."""
 
+import io
 import json
-import math
-import os
 import re
-from collections.abc import Mapping
-from functools import lru_cache
+import sys
+from collections.abc import Iterator, Mapping
+from contextvars import ContextVar
+from threading import Lock
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from botocore.awsrequest import AWSResponse
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
-from token_broker_client.entrances import Order, problem
+from token_broker_client import transport
+from token_broker_client.deadline import Deadline
 from token_broker_client.errors import AccessDenied, BrokerError, InvalidRequest, Unreachable
+from token_broker_client.gateway import decoded, may_pass
+from token_broker_client.request import FLOWS, Command, problem
+from token_broker_client.single_flight import reset_in_children
+from token_broker_client.transport import Request
 
 if TYPE_CHECKING:
     import boto3
+    from botocore.awsrequest import AWSPreparedRequest
     from mypy_boto3_lambda import LambdaClient
 
-FLOWS = ("vntana", "vendorlink", "editor")
-CONNECT_SECONDS = 5
-ONE_OF_THEM = re.compile(rf"(?<=-)({'|'.join(FLOWS)})(?=$|:)")
 REGION = re.compile(r"arn:[^:]+:lambda:([a-z0-9-]+):")
 
 DENIED = frozenset(
@@ -38,60 +43,111 @@ DENIED = frozenset(
     }
 )
 
+_deadline: ContextVar[Deadline] = ContextVar("deadline")
+"""Of this thread's invocation: boto3 has no way to hand it on."""
+
 
 class Functions(NamedTuple):
     """The broker's functions, as pairs of a flow and a name or ARN."""
 
     names: tuple[tuple[str, str], ...]
     session: "boto3.Session | None"
-    patience: float
 
-    def call(self, order: Order, seconds: float) -> dict[str, Any]:
-        """Return what the function answers to *order*; how long it is waited for is settled."""
-        del seconds  # boto3 takes it when a client is made
-        name = dict(self.names).get(order.flow)
+    def call(self, command: Command, deadline: Deadline) -> dict[str, Any]:
+        """Return what the function answers to *command*."""
+        name = dict(self.names).get(command.flow)
         if name is None:
-            raise InvalidRequest(f"{order.flow}: no function was named for it")
-        payload = dict(order.body) | {"connection": order.connection, "action": order.action}
-        client = clients(os.getpid(), self.session, region(name), self.patience)
+            raise InvalidRequest(f"{command.flow}: no function was named for it")
+        payload = dict(command.body) | {"connection": command.connection, "action": command.action}
+        back = _deadline.set(deadline)
         try:
+            client = CLIENTS.get(self.session, region(name))
             response = client.invoke(FunctionName=name, Payload=json.dumps(payload).encode())
-            return answered(json.load(response["Payload"]), "FunctionError" in response)
+            return answered(decoded(response["Payload"].read()), "FunctionError" in response)
         except ClientError as error:
             raise refusal(error, name) from None
         except BotoCoreError as error:
             raise unsent(error, name) from None
-        except ValueError:
-            raise Unreachable(f"{name} answered no JSON") from None
+        finally:
+            _deadline.reset(back)
 
 
-@lru_cache(maxsize=16)
-def clients(
-    process: int,  # noqa: ARG001 (one that was forked must not use its parent's connections)
-    session: "boto3.Session | None",
-    region: str | None,
-    patience: float,
-) -> "LambdaClient":
-    """Return a client that waits as long as *patience* lasts. Trying again is not its matter."""
+class Clients:
+    """boto3's clients, which take long to make; threads may share each, but not the making."""
+
+    def __init__(self) -> None:
+        self.reset()
+        reset_in_children(self)
+
+    def reset(self) -> None:
+        """Have none, as in a new process."""
+        self._made: dict[Any, LambdaClient] = {}
+        self._lock = Lock()
+
+    def get(self, session: "boto3.Session | None", region: str | None) -> "LambdaClient":
+        """Return a client whose requests keep to the deadline, and are sent once."""
+        boto3 = sys.modules.get("boto3")
+        session = session or getattr(boto3, "DEFAULT_SESSION", None)
+        with self._lock:
+            if (session, region) not in self._made:
+                self._made[session, region] = made(session, region)
+            return self._made[session, region]
+
+
+CLIENTS = Clients()
+
+
+def made(session: "boto3.Session | None", region: str | None) -> "LambdaClient":
+    """Return a client of boto3's that sends as the rest of this package does."""
     import boto3  # noqa: PLC0415 (slow, and every Lambda has it)
 
-    config = Config(
-        connect_timeout=CONNECT_SECONDS,
-        read_timeout=math.ceil(patience),
-        retries={"total_max_attempts": 1},
-    )
-    maker = session or boto3.DEFAULT_SESSION or boto3.Session()
-    return maker.client("lambda", region_name=region, config=config)
+    config = Config(retries={"total_max_attempts": 1})
+    try:
+        client = (session or boto3.Session()).client("lambda", region_name=region, config=config)
+    except ValueError:
+        raise InvalidRequest("boto3's settings: its endpoint is no address") from None
+    client.meta.events.register("before-send.lambda", sent)  # type: ignore[arg-type]  # it may answer
+    return client
+
+
+def sent(request: "AWSPreparedRequest", **_: object) -> AWSResponse:
+    """Send what boto3 has made and signed, and return what comes back before the deadline."""
+    headers = {
+        name: value.decode("latin-1") if isinstance(value, bytes) else str(value)
+        for name, value in request.headers.items()
+    }
+    body: Any = request.body or b""  # bytes, for that is what was handed to boto3
+    outgoing = Request(str(request.method), str(request.url), headers, body)
+    reply = transport.send("Lambda", outgoing, _deadline.get())
+    received: Any = reply.headers
+    return AWSResponse(outgoing.url, reply.status, received, Whole(reply.content))
+
+
+class Whole(io.BytesIO):
+    """An answer that was read, in the form in which botocore reads one."""
+
+    def stream(self) -> Iterator[bytes]:
+        """Yield what is left."""
+        yield self.read()
 
 
 def names(functions: str | Mapping[str, str]) -> tuple[tuple[str, str], ...]:
-    """Return the name of each flow's function, by what was said of them."""
+    """Return the name of each flow's function, by what was said of them.
+
+    Only ``{flow}`` is replaced: an alias or a stage may be called like a flow.
+    """
     if not isinstance(functions, str):
         return tuple(functions.items())
-    pattern = ONE_OF_THEM.sub("{flow}", functions)
-    if "{flow}" not in pattern:
-        pattern = f"{functions.rstrip('-')}-{{flow}}"
-    return tuple((flow, pattern.replace("{flow}", flow)) for flow in FLOWS)
+    if "{flow}" not in functions:
+        if ":" in functions.rpartition(":function:")[2] or is_one(functions):
+            raise InvalidRequest("functions: say with {flow} where in their names the flow's is")
+        functions = f"{functions.rstrip('-')}-{{flow}}"
+    return tuple((flow, functions.replace("{flow}", flow)) for flow in FLOWS)
+
+
+def is_one(name: str) -> bool:
+    """Say whether this may be the name of one function rather than what all begin with."""
+    return name.endswith(tuple(f"-{flow}" for flow in FLOWS))
 
 
 def region(name: str) -> str | None:
@@ -104,14 +160,14 @@ def answered(document: Any, has_failed: bool) -> dict[str, Any]:
     """Return the broker's answer, or raise the problem that is in it."""
     if not has_failed and isinstance(document, dict):
         return document
-    raise problem(told(document)) or Unreachable(f"the function failed: {kind(document)}")
+    raise problem(message_of(document)) or Unreachable(f"the function failed: {kind(document)}")
 
 
-def told(document: Any) -> object:
+def message_of(document: Any) -> object:
     """Return the problem that a failed function tells of, if it is one of the broker's."""
     try:
-        return json.loads(document["errorMessage"])
-    except (KeyError, TypeError, ValueError):
+        return decoded(document["errorMessage"])
+    except (KeyError, TypeError):
         return None
 
 
@@ -129,13 +185,13 @@ def refusal(error: ClientError, name: str) -> BrokerError:
         return AccessDenied(f"Lambda refused to invoke {name} ({code})")
     found = Unreachable(f"Lambda could not invoke {name} ({code})")
     found.status = status
-    found.retryable = status == 429 or status >= 500  # noqa: PLR2004 (HTTP's)
+    found.retryable = may_pass(status)
     return found
 
 
 def unsent(error: BotoCoreError, name: str) -> BrokerError:
     """Return what it means that there was no answer from Lambda."""
     what = type(error).__name__
-    if "Credential" in what or "Token" in what or "SSO" in what:
+    if any(word in what for word in ("Credential", "Profile", "SSO", "Token")):
         return AccessDenied(f"the AWS credentials cannot be had ({what})")
     return Unreachable(f"Lambda, to invoke {name}: {what}")

@@ -3,18 +3,15 @@
 import ipaddress
 import json
 import os
-from functools import lru_cache
+import re
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urlsplit
 
-import requests
-from botocore.auth import SigV4Auth
-from botocore.awsrequest import AWSRequest
-from requests.auth import AuthBase
-
-from token_broker_client import identity
-from token_broker_client.entrances import Action, Order, problem
-from token_broker_client.errors import AccessDenied, BrokerError, Unreachable
+from token_broker_client import identity, transport
+from token_broker_client.deadline import Deadline
+from token_broker_client.errors import AccessDenied, BrokerError, InvalidRequest, Unreachable
+from token_broker_client.request import Action, Command, problem
+from token_broker_client.transport import Reply, Request
 
 if TYPE_CHECKING:
     import boto3
@@ -27,13 +24,17 @@ ROUTES: dict[Action, tuple[str, str]] = {
 }
 """Method, and what follows the connection in the path."""
 
-CONNECT_SECONDS = 5.0
-
-SIGNED = ("Content-Type", "x-api-key")
-"""Headers that are signed, beside those that the signature brings."""
-
 DOMAINS = frozenset({"amazonaws.com", "amazonaws.com.cn", "vpce.amazonaws.com"})
 """What follows the region in API Gateway's own host names."""
+
+HOST = re.compile(
+    r"[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?(\.[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?)*\.?"
+)
+PATH = re.compile(r"[!-~]*")
+REGION = re.compile(r"[a-z0-9-]{1,40}")
+API_KEY = re.compile(r"[!-~]{1,256}")
+
+OK, FORBIDDEN, TOO_MANY, SERVER_ERROR = 200, 403, 429, 500
 
 
 class Gateway(NamedTuple):
@@ -45,97 +46,96 @@ class Gateway(NamedTuple):
 
     @classmethod
     def at(cls, url: str, region: str | None, session: "boto3.Session | None") -> "Gateway":
-        """Return the API at *url*; raise `ValueError` if it cannot be there."""
-        parts = urlsplit(url.strip())
-        host = parts.hostname or ""
+        """Return the API at *url*; raise `InvalidRequest` if it cannot be there."""
+        if not isinstance(url, str):
+            raise InvalidRequest("the URL must be a text")
+        address = url.strip()
+        try:
+            parts = urlsplit(address)
+            host = parts.hostname or ""
+            is_plain = parts.port != 0 and not (parts.username or parts.query or parts.fragment)
+        except ValueError:
+            raise InvalidRequest("the URL must be one: its host or port cannot be read") from None
         if parts.scheme != "https" and not (parts.scheme == "http" and is_loopback(host)):
-            raise ValueError("the URL must begin with https://")
-        if not host or parts.username or parts.query or parts.fragment:
-            raise ValueError("the URL must have a host, and may have a path, and no more")
+            raise InvalidRequest("the URL must begin with https://")
+        if not is_host(host) or not is_plain or "@" in parts.netloc or not PATH.fullmatch(address):
+            raise InvalidRequest("the URL must have a host, and may have a path, and no more")
         region = region or region_in(host) or identity.region(session)
         if not region:
-            raise ValueError("the URL names no region, so give it: region=…")
-        return cls(url.strip().rstrip("/").removesuffix("/v1"), region, session)
+            raise InvalidRequest("the URL names no region, so give it: region=…")
+        if not REGION.fullmatch(region):
+            raise InvalidRequest("region: must be one of AWS's, like eu-west-1")
+        return cls(address.rstrip("/").removesuffix("/v1").rstrip("/"), region, session)
 
-    def call(self, order: Order, seconds: float) -> dict[str, Any]:
-        """Return what the API answers to *order*."""
-        method, rest = ROUTES[order.action]
-        try:
-            response = connections(os.getpid()).request(
-                method,
-                f"{self.url}/v1/{order.flow}/{order.connection}{rest}",
-                data=json.dumps(order.body).encode() if order.body else None,
-                headers={"Content-Type": "application/json"} | team_key(),
-                auth=Signature(self),
-                timeout=(min(seconds, CONNECT_SECONDS), seconds),
-                allow_redirects=False,
-            )
-        except requests.RequestException as error:
-            # Not its text, which may hold what was sent.
-            what = type(error).__name__
-            raise Unreachable(f"the API at {urlsplit(self.url).netloc}: {what}") from None
-        return answered(response)
-
-
-class Signature(AuthBase):
-    """Signs a request to the API; given to each, so that no ~/.netrc takes its place."""
-
-    def __init__(self, gateway: Gateway) -> None:
-        self._gateway = gateway
-
-    def __call__(self, prepared: requests.PreparedRequest) -> requests.PreparedRequest:
-        """Add the signature's headers."""
-        told = {name: prepared.headers[name] for name in SIGNED if name in prepared.headers}
-        signed = AWSRequest(prepared.method, prepared.url, told, prepared.body or b"")
-        credentials = identity.credentials(self._gateway.session)
-        SigV4Auth(credentials, "execute-api", self._gateway.region).add_auth(signed)
-        prepared.headers.update(signed.headers.items())
-        return prepared
+    def call(self, command: Command, deadline: Deadline) -> dict[str, Any]:
+        """Return what the API answers to *command*."""
+        method, rest = ROUTES[command.action]
+        url = f"{self.url}/v1/{command.flow}/{command.connection}{rest}"
+        body = json.dumps(command.body).encode() if command.body else b""
+        headers = {"Content-Type": "application/json"} | team_key()
+        signed = identity.signed(Request(method, url, headers, body), self.session, self.region)
+        where = f"the API at {urlsplit(self.url).netloc}"
+        return answered(transport.send(where, Request(method, url, signed, body), deadline))
 
 
 def team_key() -> dict[str, str]:
     """Return the key of the caller's team, where the API counts by keys: beside the signature."""
     key = os.environ.get("TOKEN_BROKER_API_KEY")
-    return {"x-api-key": key} if key else {}
+    if not key:
+        return {}
+    if not API_KEY.fullmatch(key):
+        raise InvalidRequest("the variable TOKEN_BROKER_API_KEY: must be printable ASCII")
+    return {"x-api-key": key}
 
 
-@lru_cache(maxsize=1)
-def connections(process: int) -> requests.Session:  # noqa: ARG001 (only tells processes apart)
-    """Return the connections of a process: one that was forked must not use its parent's."""
-    return requests.Session()
-
-
-def answered(response: requests.Response) -> dict[str, Any]:
+def answered(reply: Reply) -> dict[str, Any]:
     """Return the broker's answer, or raise what else it is."""
-    try:
-        document = response.json()
-    except ValueError:
-        document = None
-    if response.status_code == requests.codes.ok and isinstance(document, dict):
+    document = decoded(reply.content)
+    if reply.status == OK and isinstance(document, dict):
         return document
-    raise problem(document) or refusal(response)
+    raise problem(document) or refusal(reply)
 
 
-def refusal(response: requests.Response) -> BrokerError:
+def decoded(content: bytes) -> object:
+    """Return what JSON says, or None where it is none."""
+    try:
+        return json.loads(content)
+    except (ValueError, RecursionError):
+        return None
+
+
+def refusal(reply: Reply) -> BrokerError:
     """Return what an answer means that API Gateway gives itself.
 
     Its text is kept back: where a signature is wrong, it repeats headers of the request.
     """
-    status = response.status_code
-    kind = response.headers.get("x-amzn-ErrorType", "").partition(":")[0]
-    named = f"{status} {kind}".strip()
-    if status == requests.codes.forbidden:
+    kind = reply.headers.get("x-amzn-ErrorType", "").partition(":")[0]
+    named = f"{reply.status} {kind}".strip()
+    if reply.status == FORBIDDEN:
         return AccessDenied(f"API Gateway refused the call ({named})")
     error = Unreachable(f"API Gateway answered {named}, not the broker")
-    error.status = status
-    error.retryable = status == requests.codes.too_many_requests or status >= 500  # noqa: PLR2004 (HTTP's)
+    error.status = reply.status
+    error.retryable = may_pass(reply.status)
     return error
+
+
+def may_pass(status: int) -> bool:
+    """Say whether another try may have another answer than an error with *status*."""
+    return status == TOO_MANY or status >= SERVER_ERROR
 
 
 def region_in(host: str) -> str | None:
     """Return the region that *host* names; a domain of one's own has none in it."""
     region, _, domain = host.partition(".execute-api.")[2].partition(".")
     return region if domain in DOMAINS else None
+
+
+def is_host(host: str) -> bool:
+    """Say whether a name of this form can be looked up, or is an address."""
+    try:
+        return bool(HOST.fullmatch(host)) or bool(ipaddress.ip_address(host))
+    except ValueError:
+        return False
 
 
 def is_loopback(host: str) -> bool:

@@ -1,33 +1,27 @@
 """Signs requests of `httpx`, sync and async, with the token that lives, as `requests_auth` does."""
 
-from collections.abc import AsyncGenerator, Callable, Generator
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeAlias
+from collections.abc import AsyncGenerator, Generator
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
-import anyio.to_thread
 import httpx
 
 from token_broker_client import origins, refusals
 from token_broker_client.httpx_guard import Guard
-from token_broker_client.refusals import Stubborn
 
 if TYPE_CHECKING:
-    from token_broker_client.access import Access
-    from token_broker_client.answers import Answer
+    from token_broker_client.answers import Answer, TokenSource
 
 
-@dataclass(frozen=True, slots=True)
-class Ask:
-    """Something to ask the broker, which may take a while, unless the answer is *known*."""
+class Wanted(NamedTuple):
+    """A token that is wanted; another one, if there is one that was *refused*."""
 
-    question: Callable[[], "Answer | None"]
-    known: Callable[[], "Answer | None"] = lambda: None
+    refused: "Answer | None" = None
 
 
-Step: TypeAlias = Ask | httpx.Request | httpx.Response
-"""What has to be done next: ask, send a request, or read a response."""
+Step: TypeAlias = Wanted | httpx.Request | httpx.Response
+"""What has to be done next: get a token, send a request, or read a response."""
 
-Talk: TypeAlias = Generator[Step, Any, None]
+Steps: TypeAlias = Generator[Step, Any, None]
 
 
 class HttpxBrokerAuth(httpx.Auth):
@@ -39,9 +33,9 @@ class HttpxBrokerAuth(httpx.Auth):
     as those of httpx do.
     """
 
-    def __init__(self, access: "Access") -> None:
+    def __init__(self, access: "TokenSource") -> None:
         self._access = access
-        self._stubborn = Stubborn()
+        self._forbidden = refusals.shared()
 
     def sync_auth_flow(
         self, request: httpx.Request
@@ -49,69 +43,67 @@ class HttpxBrokerAuth(httpx.Auth):
         """Do each step where it arises."""
         guard = Guard(request)
         request.extensions = {**request.extensions, "trace": guard.trace}
-        talk = self._talk(request, guard)
+        steps = self._steps(request, guard)
         done: Any = None
-        while (step := advanced(talk, done)) is not None:
+        while (step := advanced(steps, done)) is not None:
             if isinstance(step, httpx.Request):
                 done = yield step
+            elif isinstance(step, httpx.Response):
+                done = step.read()
+            elif step.refused:
+                done = self._access.replacement(step.refused)
             else:
-                done = step.question() if isinstance(step, Ask) else step.read()
+                done = self._access.answer()
 
     async def async_auth_flow(
         self, request: httpx.Request
     ) -> AsyncGenerator[httpx.Request, httpx.Response]:
-        """Do each step without holding up other tasks: what is asked is asked in a thread."""
+        """Do each step without holding up other tasks."""
         guard = Guard(request)
         request.extensions = {**request.extensions, "trace": guard.trace_async}
-        talk = self._talk(request, guard)
+        steps = self._steps(request, guard)
         done: Any = None
-        while (step := advanced(talk, done)) is not None:
+        while (step := advanced(steps, done)) is not None:
             if isinstance(step, httpx.Request):
                 done = yield step
-            elif isinstance(step, Ask):
-                done = step.known() or await anyio.to_thread.run_sync(step.question)
-            else:
+            elif isinstance(step, httpx.Response):
                 done = await step.aread()
+            elif step.refused:
+                done = await self._access.replacement_async(step.refused)
+            else:
+                done = await self._access.answer_async()
 
-    def _talk(self, request: httpx.Request, guard: Guard) -> Talk:
+    def _steps(self, request: httpx.Request, guard: Guard) -> Steps:
         """Say what has to be done, step by step; nothing is done here."""
-        guard.sign((yield Ask(self._access.answer, self._access.kept)))
+        guard.sign((yield Wanted()))
         response = yield request
-        if not (yield from self._looked_at(response, guard)):
+        if not (yield from self._is_refusal(response, guard)):
             return
-        place = refusals.place(request.method, str(request.url))
-        if place in self._stubborn:
+        key, place = self._access.key, refusals.place_of(request.method, str(request.url))
+        refused = guard.answer.fingerprint
+        if self._forbidden.has(key, place, response.content, refused):
             return
-        answer = yield Ask(lambda: self._access.replacement(guard.answer))
+        answer = yield Wanted(guard.answer)
         if answer is None:
-            self._stubborn.add(place)
-        elif origins.is_home(str(request.url), answer.base_url) and is_resendable(request):
+            self._forbidden.add(key, place, response.content, refused)
+        elif origins.is_home(str(request.url), answer.base_url) and guard.rewound():
             guard.sign(answer)
             response = yield request
-            if (yield from self._looked_at(response, guard)):
-                self._stubborn.add(place)
+            if (yield from self._is_refusal(response, guard)):
+                self._forbidden.add(key, place, response.content, answer.fingerprint)
 
-    def _looked_at(self, response: httpx.Response, guard: Guard) -> Generator[Step, Any, bool]:
+    def _is_refusal(self, response: httpx.Response, guard: Guard) -> Generator[Step, Any, bool]:
         """Return whether *response* refuses the token; only what may do that is read."""
         status = response.status_code
         if not refusals.may_be_refusal(status) or not guard.is_signed(response.request):
             return False
         yield response
-        return refusals.is_refusal(self._access.key.flow, status, response.content)
+        return refusals.is_refusal(self._access.flow, status, response.content)
 
 
-def advanced(talk: Talk, done: Any) -> Step | None:
-    """Tell *talk* what was *done*, and return the next step, if there is one."""
+def advanced(steps: Steps, done: Any) -> Step | None:
+    """Tell *steps* what was *done*, and return the next one, if there is one."""
     try:
-        return talk.send(done)
+        return steps.send(done)
     except StopIteration:
         return None
-
-
-def is_resendable(request: httpx.Request) -> bool:
-    """Say whether the body is all in memory; a stream or a file was read, and is not read again."""
-    try:
-        request.content  # noqa: B018 (that it can be had is the question)
-    except httpx.RequestNotRead:
-        return False
-    return True

@@ -1,6 +1,6 @@
 """Where a request goes: a token is for its vendor's scheme, host and port, and for nothing else."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 from token_broker_client.errors import WrongDestination
@@ -30,6 +30,14 @@ def origin(url: str) -> Origin | None:
     if not parts.hostname or "@" in parts.netloc or "\\" in url:
         return None
     return Origin(parts.scheme.lower(), parts.hostname.lower(), port)
+
+
+def destination(url: Any) -> Origin | None:
+    """Return where a request goes that httpx is about to write, past a proxy if there is one."""
+    if not url.target.startswith(b"/"):
+        return origin(url.target.decode("ascii", "replace"))
+    scheme = url.scheme.decode()
+    return Origin(scheme, url.host.decode().lower(), url.port or PORTS.get(scheme))
 
 
 def is_home(url: str, base_url: str) -> bool:

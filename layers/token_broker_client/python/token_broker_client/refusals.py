@@ -3,15 +3,22 @@
 import json
 import time
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from http import HTTPStatus
 from threading import Lock
+from typing import TypeAlias
 
-STUBBORN_SECONDS = 30.0
-STUBBORN_PLACES = 1000
+from token_broker_client.single_flight import reset_in_children
+
+FORBIDDEN_SECONDS = 30.0
+FORBIDDEN_ENTRIES = 1000
+"""For how long, and how many refusals are remembered that no new token helps against."""
 
 DEAD = frozenset({"FORBIDDEN", "BAD_CREDENTIALS", "UNAUTHORIZED"})
 """With these codes VNTANA answers 403 to a token that has expired or was revoked."""
+
+Place: TypeAlias = tuple[str, str]
+"""A method, and a URL without its query."""
 
 
 def may_be_refusal(status: int) -> bool:
@@ -37,31 +44,60 @@ def codes(content: bytes) -> set[str]:
         return set()
 
 
-class Stubborn:
-    """Places that refuse any token, so that no more are spent on them for a while.
+def is_ambiguous(content: bytes) -> bool:
+    """Say whether a refusal may be about rights as well as about a dead token."""
+    return DEAD.intersection(codes(content)) == {"FORBIDDEN"}
+
+
+def place_of(method: str | None, url: str) -> Place:
+    """Return what a request asks for, as `Forbidden` tells places apart."""
+    return method or "", url.partition("?")[0].partition("#")[0]
+
+
+class Forbidden:
+    """What this process may not do at the vendors, so that no more tokens are spent on it.
 
     VNTANA says FORBIDDEN to a dead token and to one that has too few rights. Where a new token is
     refused as well it is the rights, and replacing it again would only take it from other callers.
+    So the place is left alone for a while; and where a 403 says so of another place, too, nothing
+    is spent on the very token that was just new.
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
-        self._until: OrderedDict[tuple[str, str], float] = OrderedDict()
+        self.reset()
+        reset_in_children(self)
+
+    def reset(self) -> None:
+        """Know of nothing, as in a new process."""
+        self._until: OrderedDict[Hashable, float] = OrderedDict()
         self._lock = Lock()
 
-    def __contains__(self, place: tuple[str, str]) -> bool:
+    def add(self, key: Hashable, place: Place, content: bytes, fingerprint: str) -> None:
+        """Remember that *place* refused a new token: one of *key*, the one with *fingerprint*."""
         with self._lock:
-            return self._clock() < self._until.get(place, 0.0)
-
-    def add(self, place: tuple[str, str]) -> None:
-        """Remember *place*, a method and a URL without its query."""
-        with self._lock:
-            self._until[place] = self._clock() + STUBBORN_SECONDS
-            self._until.move_to_end(place)
-            while len(self._until) > STUBBORN_PLACES:
+            for entry in entries_of(key, place, content, fingerprint):
+                self._until[entry] = self._clock() + FORBIDDEN_SECONDS
+                self._until.move_to_end(entry)
+            while len(self._until) > FORBIDDEN_ENTRIES:
                 self._until.popitem(last=False)
 
+    def has(self, key: Hashable, place: Place, content: bytes, fingerprint: str) -> bool:
+        """Say whether a refusal that says *content* is about rights, as far as is known."""
+        entries = entries_of(key, place, content, fingerprint)
+        with self._lock:
+            now = self._clock()
+            return any(now < self._until.get(entry, 0.0) for entry in entries)
 
-def place(method: str | None, url: str) -> tuple[str, str]:
-    """Return what a request asks for, as `Stubborn` tells places apart."""
-    return method or "", url.partition("?")[0]
+
+def entries_of(key: Hashable, place: Place, content: bytes, fingerprint: str) -> list[Hashable]:
+    """Return under what a refusal is remembered: its place, and the token if it may be rights."""
+    return [(key, place), *([(key, fingerprint)] if is_ambiguous(content) else [])]
+
+
+SHARED = Forbidden()
+
+
+def shared() -> Forbidden:
+    """Return what the process has learnt."""
+    return SHARED

@@ -1,5 +1,6 @@
 """Signs requests of `requests` with the token that lives, and replaces the one that was refused."""
 
+from collections.abc import Hashable
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urljoin
 
@@ -9,11 +10,9 @@ from requests.sessions import SessionRedirectMixin
 from requests.utils import rewind_body
 
 from token_broker_client import origins, refusals
-from token_broker_client.refusals import Stubborn
 
 if TYPE_CHECKING:
-    from token_broker_client.access import Access
-    from token_broker_client.answers import Answer
+    from token_broker_client.answers import Answer, TokenSource
 
 
 class BrokerAuth(AuthBase):
@@ -23,34 +22,33 @@ class BrokerAuth(AuthBase):
     vendor, and any other `BrokerError` where there is no token.
     """
 
-    def __init__(self, access: "Access") -> None:
+    def __init__(self, access: "TokenSource") -> None:
         self._access = access
-        self._stubborn = Stubborn()
 
     def __call__(self, request: PreparedRequest) -> PreparedRequest:
         """Sign *request*, and see to what comes back."""
         answer = self._access.answer()
         origins.check(request.url or "", answer.base_url)
         request.headers.update(answer.headers)
-        care = Care(self._access, self._stubborn, answer)
-        request.register_hook("response", care)  # type: ignore[no-untyped-call]  # in the stubs
+        signed = SignedRequest(self._access, answer)
+        request.register_hook("response", signed)  # type: ignore[no-untyped-call]  # in the stubs
         return request
 
 
-class Care:
+class SignedRequest:
     """What becomes of one request: its token is replaced once at most, and never goes elsewhere."""
 
-    def __init__(self, access: "Access", stubborn: Stubborn, answer: "Answer") -> None:
+    def __init__(self, access: "TokenSource", answer: "Answer") -> None:
         self._access = access
-        self._stubborn = stubborn
+        self._forbidden = refusals.shared()
         self._answer = answer
-        self._is_spent = False
+        self._is_replaced = False
 
     def __call__(self, response: Response, **sending: Any) -> Response:
         """Return *response*, or that of a second try; called for each hop of a redirect."""
         request = response.request
         if self._is_refused(request, response):
-            response = self._again(request, response, sending)
+            response = self._retried(request, response, sending)
         if leaves(response, self._answer.base_url):
             # The next hop is a copy of this request, of which only `Authorization` is dropped.
             for name in self._answer.headers:
@@ -59,10 +57,10 @@ class Care:
 
     def _is_refused(self, request: PreparedRequest, response: Response) -> bool:
         return (
-            not self._is_spent
+            not self._is_replaced
             and refusals.may_be_refusal(response.status_code)
             and self._is_signed(request)
-            and refusals.is_refusal(self._access.key.flow, response.status_code, response.content)
+            and refusals.is_refusal(self._access.flow, response.status_code, response.content)
         )
 
     def _is_signed(self, request: PreparedRequest) -> bool:
@@ -71,25 +69,30 @@ class Care:
             request.headers.get(name) == value for name, value in self._answer.headers.items()
         )
 
-    def _again(
+    def _retried(
         self, request: PreparedRequest, refused: Response, sending: dict[str, Any]
     ) -> Response:
         """Have the token replaced, and send *request* once more if that is possible."""
-        self._is_spent = True
-        place = refusals.place(request.method, request.url or "")
-        if place in self._stubborn:
+        self._is_replaced = True
+        if self._forbidden.has(*self._refusal(request, refused)):
             return refused
         answer = self._access.replacement(self._answer)
         if answer is None:
-            self._stubborn.add(place)
+            self._forbidden.add(*self._refusal(request, refused))
             return refused
         if not origins.is_home(request.url or "", answer.base_url) or not rewound(request):
             return refused
         self._answer = answer
         response = self._resent(request, refused, sending)
-        if refusals.is_refusal(self._access.key.flow, response.status_code, peeked(response)):
-            self._stubborn.add(place)
+        if refusals.is_refusal(self._access.flow, response.status_code, peeked(response)):
+            self._forbidden.add(*self._refusal(request, response))
         return response
+
+    def _refusal(
+        self, request: PreparedRequest, response: Response
+    ) -> tuple[Hashable, refusals.Place, bytes, str]:
+        place = refusals.place_of(request.method, request.url or "")
+        return self._access.key, place, response.content, self._answer.fingerprint
 
     def _resent(
         self, request: PreparedRequest, refused: Response, sending: dict[str, Any]

@@ -1,5 +1,9 @@
-"""How the broker is found, and what AWS itself says on the way to it."""
+"""How the broker is found, through its API and its functions, and what AWS says on the way."""
 
+import traceback
+from collections import ChainMap
+from functools import partial
+from types import MappingProxyType
 from typing import Any, cast
 
 import boto3
@@ -8,9 +12,16 @@ from botocore.exceptions import ClientError
 
 from tests.client.systems import Serve, tries
 from tests.servers import Server, answer, says
-from token_broker_client import AccessDenied, Broker, InvalidRequest, Unreachable, identity
+from token_broker_client import (
+    AccessDenied,
+    Broker,
+    BrokerError,
+    InvalidRequest,
+    Unreachable,
+    identity,
+)
 from token_broker_client.cache import Cache
-from token_broker_client.functions import names
+from token_broker_client.functions import CLIENTS, names
 from token_broker_client.gateway import Gateway
 from token_broker_local.places import REGION
 
@@ -18,9 +29,9 @@ API = "https://abc123.execute-api.eu-central-1.amazonaws.com/prod"
 
 
 def gateway(url: str, **options: Any) -> Gateway:
-    entrance = Broker.from_url(url, **options)._entrance
-    assert isinstance(entrance, Gateway)
-    return entrance
+    channel = Broker.from_url(url, **options)._channel
+    assert isinstance(channel, Gateway)
+    return channel
 
 
 @pytest.mark.parametrize(
@@ -68,7 +79,7 @@ def test_boto3s_default_session_is_the_default(
     assert identity.credentials(None).access_key == "local"
 
 
-@pytest.mark.parametrize("url", [API, f"{API}/", f"{API}/v1", f" {API}/v1/ "])
+@pytest.mark.parametrize("url", [API, f"{API}/", f"{API}/v1", f" {API}//v1/ "])
 def test_what_follows_the_stage_makes_no_difference(url: str) -> None:
     assert gateway(url) == gateway(API)
     assert gateway(url).url == API
@@ -85,11 +96,33 @@ def test_what_follows_the_stage_makes_no_difference(url: str) -> None:
         "https://tokens.example.com/?stage=prod",
         "ftp://tokens.example.com",
         "",
+        "https://a..b/prod",
+        "https://.example.com",
+        "https://-a.example.com",
+        f"https://{'a' * 64}.example.com",
+        "https://bücher.example.com",
+        "https://tokens.example.com:99999",
+        "https://tokens.example.com:0",
+        "https://tokens.example.com:x",
+        "https://[::1",
+        "https://tokens.example.com/pr od",
+        "https://tokens.example.com/prod#v1",
+        "https://@tokens.example.com",
+        "https://tokens.exam\nple.com",
+        None,
     ],
 )
-def test_a_url_that_cannot_be_the_apis_is_refused(url: str) -> None:
-    with pytest.raises(ValueError, match="the URL must"):
+def test_a_url_that_cannot_be_the_apis_is_refused_at_once(url: Any) -> None:
+    """By an error of ours, which is a `ValueError` as well; and nothing is tried."""
+    with pytest.raises(InvalidRequest, match="the URL must") as caught:
         Broker.from_url(url, region="eu-west-1")
+    assert isinstance(caught.value, ValueError)
+
+
+@pytest.mark.parametrize("region", ["eu west", "eu-west-1\r\nX: y", "EU"])
+def test_a_region_that_is_none_is_refused_at_once(region: str) -> None:
+    with pytest.raises(InvalidRequest, match="region"):
+        Broker.from_url("https://tokens.example.com", region=region)
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1:8080", "localhost:8080", "[::1]:8080"])
@@ -105,11 +138,12 @@ ARN = "arn:aws:lambda:eu-west-1:123456789012:function:token-broker-prod"
     [
         ("token-broker-prod", "token-broker-prod-vendorlink"),
         ("token-broker-prod-", "token-broker-prod-vendorlink"),
-        ("token-broker-prod-vntana", "token-broker-prod-vendorlink"),
-        ("token-broker-prod-vntana:live", "token-broker-prod-vendorlink:live"),
+        (ARN, f"{ARN}-vendorlink"),
         ("token-broker-prod-{flow}:live", "token-broker-prod-vendorlink:live"),
         ("{flow}-tokens", "vendorlink-tokens"),
-        (f"{ARN}-vntana:live", f"{ARN}-vendorlink:live"),
+        ("token-broker-prod-{flow}:team-editor", "token-broker-prod-vendorlink:team-editor"),
+        ("token-broker-editor-{flow}:live", "token-broker-editor-vendorlink:live"),
+        (f"{ARN}-{{flow}}:team-vntana", f"{ARN}-vendorlink:team-vntana"),
         (f"{ARN}-{{flow}}", f"{ARN}-vendorlink"),
         ({"vendorlink": "mine", "editor": "other"}, "mine"),
     ],
@@ -117,6 +151,23 @@ ARN = "arn:aws:lambda:eu-west-1:123456789012:function:token-broker-prod"
 def test_functions_are_named_in_many_ways(said: Any, vendorlinks: str) -> None:
     assert dict(names(said))["vendorlink"] == vendorlinks
     assert "vntana" in dict(names(said)) or isinstance(said, dict)
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "token-broker-prod-vntana",
+        "token-broker-editor",
+        "token-broker-prod-vntana:live",
+        "token-broker-prod:live",
+        f"{ARN}-vntana:live",
+        f"{ARN}-vntana",
+    ],
+)
+def test_where_the_flows_name_stands_is_not_guessed(said: str) -> None:
+    """A stage or an alias may be called like a flow."""
+    with pytest.raises(InvalidRequest, match=r"\{flow\}"):
+        Broker.from_function(said)
 
 
 def test_a_flow_without_a_function_is_said_so() -> None:
@@ -133,11 +184,40 @@ def test_the_region_of_an_arn_is_used(serve: Serve, monkeypatch: pytest.MonkeyPa
     assert Broker.from_function(arn, session=session).forget("vntana", "acme") == 1
 
 
-@pytest.mark.parametrize("connection", ["", "Acme", "../acme", "a/b", "-acme", "a" * 64, "acmé"])
-def test_a_wrong_connection_goes_nowhere(connection: str) -> None:
+def test_boto3s_default_session_invokes_as_well(
+    serve: Serve, session: boto3.Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(boto3, "DEFAULT_SESSION", session)
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "another")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "identity")
+    monkeypatch.setenv("AWS_ENDPOINT_URL_LAMBDA", serve(lambda *_: {"forgotten": 1}))
+    assert Broker.from_function("token-broker").forget("vntana", "acme") == 1
+
+
+@pytest.mark.parametrize(
+    "connection", ["", "Acme", "../acme", "a/b", "-acme", "a" * 64, "acmé", "acme\n", None, 5]
+)
+def test_a_wrong_connection_goes_nowhere(connection: Any) -> None:
     """It would become part of a path."""
-    with pytest.raises(InvalidRequest, match="connection"):
-        Broker.from_url(API).vntana(connection)
+    for call in (Broker.from_url(API).vntana, partial(Broker.from_url(API).status, "vntana")):
+        with pytest.raises(InvalidRequest, match="connection"):
+            call(connection)
+
+
+@pytest.mark.parametrize("flow", ["vntan", "", None, "../vntana"])
+def test_a_wrong_flow_goes_nowhere(flow: Any) -> None:
+    with pytest.raises(InvalidRequest, match="flow: must be one of vntana, vendorlink, editor"):
+        Broker.from_url(API).access(flow, "acme")
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{"min_ttl": "60"}, {"min_ttl": [60]}, {"min_ttl": True}, {"min_ttl": 1.5}, {"rejected": 5},
+     {"rejected": ["a"]}, {"force": "yes"}, {"force": 1}],
+)  # fmt: skip
+def test_options_of_the_wrong_kind_go_nowhere(options: dict[str, Any]) -> None:
+    with pytest.raises(InvalidRequest, match=next(iter(options))):
+        Broker.from_url(API).vntana("acme", **options)
 
 
 @pytest.mark.parametrize("value", [float("nan"), object(), {1, 2}])
@@ -179,7 +259,7 @@ def test_a_role_that_may_not_be_assumed_is_said_so() -> None:
 
 
 def test_a_wrong_signature_is_access_denied(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Through both entrances; and what AWS writes of it, which repeats headers, is kept back."""
+    """Through both channels; and what AWS writes of it, which repeats headers, is kept back."""
     url = serve(lambda *_: {})
     monkeypatch.setenv("AWS_ENDPOINT_URL_LAMBDA", url)
     wrong = boto3.Session("local", "wr0ng", "s3ssion", region_name=REGION)
@@ -204,20 +284,74 @@ def test_a_function_that_is_not_there_is_not_waited_for(
 
 @pytest.mark.parametrize(
     ("status", "retryable"),
-    [(301, False), (404, False), (429, True), (500, True), (502, True), (504, True)],
+    [
+        (301, False),
+        (401, False),
+        (404, False),
+        (413, False),
+        (429, True),
+        (500, True),
+        (502, True),
+        (504, True),
+    ],
 )
 def test_what_api_gateway_says_itself(status: int, retryable: bool, session: boto3.Session) -> None:
     """Only what may pass is tried again; a redirect is not followed with a signature."""
     body = b'{"message": "s3cret canonical request"}'
-    line = answer(body, "Location: http://127.0.0.1:9/", status=f"{status} X")
+    kind = "x-amzn-ErrorType: LimitExceededException:http://internal/"
+    line = answer(body, "Location: http://127.0.0.1:9/", kind, status=f"{status} X")
     server = Server(says(line))
-    entrance = Broker.from_url(server.url, session=session)._entrance
+    channel = Broker.from_url(server.url, session=session)._channel
     with pytest.raises(Unreachable) as caught:
-        Broker(entrance, tries(2), Cache()).vntana("acme")
+        Broker(channel, tries(2), Cache()).vntana("acme")
     server.close()
     assert (caught.value.status, caught.value.retryable) == (status, retryable)
     assert len(server.asked) == (2 if retryable else 1)
-    assert "s3cret" not in str(caught.value)
+    assert f"{status} LimitExceededException, not the broker" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("code", "status", "kind"),
+    [
+        ("AccessDeniedException", 403, AccessDenied),
+        ("AccessDenied", 403, AccessDenied),
+        ("ExpiredToken", 400, AccessDenied),
+        ("ExpiredTokenException", 403, AccessDenied),
+        ("IncompleteSignatureException", 400, AccessDenied),
+        ("InvalidClientTokenId", 403, AccessDenied),
+        ("InvalidSignatureException", 403, AccessDenied),
+        ("MissingAuthenticationTokenException", 403, AccessDenied),
+        ("SignatureDoesNotMatch", 403, AccessDenied),
+        ("UnrecognizedClientException", 403, AccessDenied),
+        ("ResourceNotFoundException", 404, Unreachable),
+        ("RequestTooLargeException", 413, Unreachable),
+        ("TooManyRequestsException", 429, Unreachable),
+        ("ServiceException", 500, Unreachable),
+        ("EC2ThrottledException", 502, Unreachable),
+    ],
+)
+def test_what_lambda_says_itself(
+    code: str,
+    status: int,
+    kind: type[BrokerError],
+    session: boto3.Session,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """By its code and its status; its text is not passed on, and only what may pass is retried."""
+    retryable = status in (429, 500, 502)
+    line = answer(b'{"Message": "s3cret"}', f"x-amzn-ErrorType: {code}", status=f"{status} X")
+    server = Server(says(line))
+    monkeypatch.setenv("AWS_ENDPOINT_URL_LAMBDA", server.url)
+    channel = Broker.from_function("token-broker", session=session)._channel
+    with pytest.raises(kind) as caught:
+        Broker(channel, tries(2), Cache()).vntana("acme")
+    server.close()
+    assert (type(caught.value), caught.value.retryable) == (kind, retryable)
+    assert caught.value.status == (403 if kind is AccessDenied else status)
+    assert len(server.asked) == (2 if retryable else 1)
+    assert "token-broker-vntana" in str(caught.value)
+    assert code in str(caught.value)
+    assert "s3cret" not in "".join(traceback.format_exception(caught.value))
 
 
 def test_no_netrc_takes_the_signatures_place(
@@ -260,3 +394,52 @@ def test_the_key_of_a_team_goes_along(
     asked = server.asked[0].decode()
     assert (f"x-api-key: {key}" in asked) is bool(key)
     assert (";x-api-key" in asked) is bool(key)
+
+
+@pytest.mark.parametrize("key", ["ключ", "a b", "a\r\nX: y", " k", "k" * 257])
+def test_a_key_of_a_team_that_is_none_is_said_so(
+    session: boto3.Session, monkeypatch: pytest.MonkeyPatch, key: str
+) -> None:
+    """By the variable's name, and without its value."""
+    monkeypatch.setenv("TOKEN_BROKER_API_KEY", key)
+    with pytest.raises(InvalidRequest, match="TOKEN_BROKER_API_KEY") as caught:
+        Broker.from_url(API, session=session).vntana("acme")
+    assert key not in str(caught.value)
+
+
+def test_a_mapping_of_any_kind_has_the_parameters() -> None:
+    """Deep down, too: what counts is what they say."""
+    broker, plain = Broker.from_url(API), {"userId": "1", "deep": {"a": [{"b": 1}]}}
+    other = MappingProxyType({"userId": "1", "deep": ChainMap({"a": [MappingProxyType({"b": 1})]})})
+    assert (
+        broker.access("editor", "acme", parameters=other).key
+        == broker.access("editor", "acme", parameters=plain).key
+    )
+
+
+def test_settings_of_awss_that_are_wrong_are_said_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    """By an error of ours: a profile that is not there, an endpoint that is no address."""
+    monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)
+    monkeypatch.setenv("AWS_CONFIG_FILE", "/dev/null")
+    monkeypatch.setenv("AWS_PROFILE", "not-there")
+    identity._botocore.cache_clear()
+    with pytest.raises(AccessDenied, match="ProfileNotFound"):
+        Broker.from_url("https://tokens.example.com")
+    for broker in (Broker.from_url(API), Broker.from_function("token-broker")):
+        with pytest.raises(AccessDenied, match="Profile"):
+            broker.vntana("acme")
+    monkeypatch.delenv("AWS_PROFILE")
+    identity._botocore.cache_clear()
+    monkeypatch.setenv("AWS_ENDPOINT_URL_LAMBDA", "nonsense")
+    session = boto3.Session("local", "local", region_name=REGION)
+    with pytest.raises(InvalidRequest, match="endpoint"):
+        Broker.from_function("token-broker", session=session).vntana("acme")
+
+
+def test_each_identity_has_a_client_of_its_own(session: boto3.Session) -> None:
+    """And each region: to make one takes long, so it is made once."""
+    other = boto3.Session("other", "other", region_name=REGION)
+    made = [CLIENTS.get(one, REGION) for one in (session, other, session)]
+    assert made[0] is made[2]
+    assert made[0] is not made[1]
+    assert CLIENTS.get(session, "us-east-1").meta.region_name == "us-east-1"

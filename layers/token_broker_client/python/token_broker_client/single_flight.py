@@ -1,0 +1,160 @@
+"""Callers that want the same thing share one call for it, and each waits only as long as it can.
+
+A call runs in a thread of its own. So no caller waits beyond its deadline, whatever the call is
+stuck in; a task waits without a thread, and its cancellation ends the wait at once; and a caller
+that leaves takes nothing from the others.
+"""
+
+import os
+import sys
+import weakref
+from collections.abc import Callable, Hashable
+from concurrent.futures import Future
+from contextlib import suppress
+from contextvars import copy_context
+from threading import Lock, Thread
+from typing import Any, Generic, Protocol, TypeVar
+
+from token_broker_client.deadline import Deadline
+from token_broker_client.errors import Unreachable
+
+T = TypeVar("T")
+
+
+class Resettable(Protocol):
+    """What a forked child must not go on with."""
+
+    def reset(self) -> None:
+        """Begin anew: without locks, calls or contents."""
+
+
+_RESETTABLE: "weakref.WeakSet[Any]" = weakref.WeakSet()
+
+
+def reset_in_children(one: Resettable) -> None:
+    """Have *one* reset in each process that is forked from this one.
+
+    The child has none of its parent's threads: a lock that one of them holds is never released,
+    and a call that one of them is at never ends.
+    """
+    _RESETTABLE.add(one)
+
+
+def _forked() -> None:
+    for one in tuple(_RESETTABLE):
+        one.reset()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forked)
+
+
+class SharedCall(Generic[T]):
+    """One call that is on its way until *deadline*."""
+
+    def __init__(self, deadline: Deadline) -> None:
+        self.deadline = deadline
+        self._future: Future[T] = Future()
+
+    @property
+    def is_done(self) -> bool:
+        """Say whether there is an outcome."""
+        return self._future.done()
+
+    def outcome(self) -> T:
+        """Return what the call returned, or raise what it raised; `Unreachable` if it goes on."""
+        if not self.is_done:
+            raise Unreachable("the broker did not answer in time")
+        return self._future.result(0)
+
+    def wait(self, deadline: Deadline) -> None:
+        """Return when there is an outcome, or at *deadline*."""
+        with suppress(Exception):
+            self._future.exception(deadline.left)
+
+    async def wait_async(self, deadline: Deadline) -> None:
+        """Return when there is an outcome, or at *deadline*, under asyncio or trio."""
+        import anyio  # noqa: PLC0415 (httpx brings it)
+
+        landed, run_soon = anyio.Event(), _loop()
+
+        def wake(_: object) -> None:
+            with suppress(RuntimeError):  # the loop has ended meanwhile, and with it who waits
+                run_soon(landed.set)
+
+        self._future.add_done_callback(wake)
+        with anyio.move_on_after(deadline.left):
+            await landed.wait()
+
+    def run(self, call: Callable[[], T]) -> None:
+        """Make the call, whatever comes of it."""
+        try:
+            result = call()
+        except Exception as error:  # noqa: BLE001 (it is for those who wait)
+            self._future.set_exception(error)
+        except BaseException:  # noqa: BLE001 (the end of this thread is not that of the others)
+            self._future.set_exception(Unreachable("the thread that asked the broker was ended"))
+        else:
+            self._future.set_result(result)
+
+
+class SingleFlight(Generic[T]):
+    """The calls that are on their way, by what they are for."""
+
+    def __init__(self) -> None:
+        self.reset()
+        reset_in_children(self)
+
+    def reset(self) -> None:
+        """Know of no call."""
+        self._pending: dict[Hashable, SharedCall[T]] = {}
+        self._lock = Lock()
+
+    def clear(self) -> None:
+        """Have the calls that are on their way joined by none any more."""
+        with self._lock:
+            self._pending.clear()
+
+    def join(
+        self, key: Hashable, call: Callable[[Deadline], T], deadline: Deadline
+    ) -> tuple[SharedCall[T], bool]:
+        """Return the call that is on its way for *key*, and whether it was begun by this.
+
+        One that should have ended by now is joined by none: it may be stuck, or was frozen.
+        """
+        with self._lock:
+            pending = self._pending.get(key)
+            if pending and not (pending.is_done or pending.deadline.is_over):
+                return pending, False
+            shared_call = self._pending[key] = SharedCall[T](deadline)
+        context = copy_context()
+
+        def run() -> None:
+            try:
+                context.run(shared_call.run, lambda: call(deadline))
+            finally:
+                self._remove(key, shared_call)
+
+        try:
+            Thread(target=run, name="token-broker-client", daemon=True).start()
+        except RuntimeError:  # no thread can be had: at the end of the interpreter, say
+            run()
+        return shared_call, True
+
+    def _remove(self, key: Hashable, shared_call: SharedCall[T]) -> None:
+        with self._lock:
+            if self._pending.get(key) is shared_call:
+                del self._pending[key]
+
+
+def _loop() -> Callable[[Callable[[], object]], object]:
+    """Return what has the running event loop call something soon, from any thread."""
+    import asyncio  # noqa: PLC0415 (only where there are tasks)
+
+    try:
+        return asyncio.get_running_loop().call_soon_threadsafe
+    except RuntimeError:
+        trio: Any = sys.modules["trio"]  # it is running
+        run_soon: Callable[[Callable[[], object]], object]
+        run_soon = trio.lowlevel.current_trio_token().run_sync_soon
+        return run_soon

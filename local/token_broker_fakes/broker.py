@@ -1,0 +1,141 @@
+"""The broker itself over the fakes, in this process: its own handlers, with AWS in memory."""
+
+import json
+import logging
+import sys
+import threading
+import time
+from collections.abc import Mapping
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import pytest
+
+from token_broker.app import Environment
+from token_broker.aws import clients
+from token_broker_client import Broker, Unreachable
+from token_broker_client.cache import shared
+from token_broker_client.deadline import Deadline
+from token_broker_client.functions import Functions
+from token_broker_client.gateway import Gateway, decoded
+from token_broker_client.request import FLOWS, Command, problem
+from token_broker_fakes.aws import Bus, Key, Secrets, Table
+
+if TYPE_CHECKING:
+    from token_broker.handler import Service
+
+STAGE = "test"
+PREFIX = f"token-broker/{STAGE}/"
+URL = f"https://token-broker.execute-api.eu-west-1.amazonaws.com/{STAGE}"
+SETTINGS = {"TABLE_NAME": "table", "KEY_ID": "key", "STAGE": STAGE, "EVENT_BUS_NAME": "bus"}
+
+VARIABLES = {
+    "TOKEN_BROKER_URL": URL,
+    "POWERTOOLS_SERVICE_NAME": "token-broker",
+    "POWERTOOLS_METRICS_NAMESPACE": "TokenBroker",
+}
+
+SECONDS = 20.0
+"""As the template gives a function."""
+
+
+class Context(NamedTuple):
+    """What a handler is told of its invocation."""
+
+    ends_at: float
+    flow: str
+    aws_request_id: str = "test"
+
+    @property
+    def invoked_function_arn(self) -> str:
+        """The function's ARN."""
+        return f"arn:aws:lambda:eu-west-1:123456789012:function:token-broker-{STAGE}-{self.flow}"
+
+    def get_remaining_time_in_millis(self) -> int:
+        """Return how long this invocation may still take."""
+        return max(0, round((self.ends_at - time.monotonic()) * 1000))
+
+
+class Handlers:
+    """The functions of all flows, as a way to the broker: what it answers is what they answer."""
+
+    def __init__(self, secrets: Secrets, patch: pytest.MonkeyPatch) -> None:
+        self._later: list[threading.Thread] = []
+        substitutes = {
+            "dynamodb": Table(),
+            "kms": Key(),
+            "secrets_manager": secrets,
+            "functions": self,
+            "events": Bus(),
+        }
+        for name, substitute in substitutes.items():
+            patch.setattr(clients, name, lambda substitute=substitute: substitute)
+        secrets.on_change = self._rotated
+        self._environment = Environment(SETTINGS)
+        self._services: dict[str, Service] = {
+            flow: self._environment.service(import_module(f"token_broker.flows.{flow}.flow"))
+            for flow in FLOWS
+        }
+
+    def call(self, command: Command, _: Deadline) -> Mapping[str, Any]:
+        """Return what a direct invocation answers, which goes on however long its caller waits."""
+        event = {**command.body, "connection": command.connection, "action": command.action}
+        try:
+            return self._invoked(command.flow, event)
+        except Exception as error:  # noqa: BLE001 (as Lambda: whatever it is, it is told)
+            failure = problem(decoded(str(error).encode()))
+        raise failure or Unreachable("the function failed; see what it logged")
+
+    def invoke(self, **request: Any) -> dict[str, Any]:
+        """Have a function invoked later, as Lambda does: the functions invoke themselves."""
+        flow = request["FunctionName"].rpartition("-")[2]
+        arguments = (flow, json.loads(request["Payload"]))
+        self._later.append(threading.Thread(target=self._quietly, args=arguments, daemon=True))
+        self._later[-1].start()
+        return {"StatusCode": 202}
+
+    def close(self) -> None:
+        """Wait for what goes on, and end the connections."""
+        self._wait()
+        self._environment.close()
+
+    def _rotated(self, flow: str, name: str) -> None:
+        """Tell the function of *flow* that a secret was changed, as EventBridge does."""
+        detail = {"eventName": "PutSecretValue", "requestParameters": {"secretId": name}}
+        kind = "AWS API Call via CloudTrail"
+        event = {"source": "aws.secretsmanager", "detail-type": kind, "detail": detail}
+        self._quietly(flow, event)
+        self._wait()
+
+    def _wait(self) -> None:
+        """Wait for what the functions have had invoked later."""
+        while self._later:
+            self._later.pop().join(SECONDS)
+
+    def _invoked(self, flow: str, event: Mapping[str, Any]) -> Mapping[str, Any]:
+        context = Context(time.monotonic() + SECONDS, flow)
+        told = json.loads(json.dumps(event))
+        answer: Mapping[str, Any] = json.loads(json.dumps(self._services[flow](told, context)))
+        return answer
+
+    def _quietly(self, flow: str, event: Mapping[str, Any]) -> None:
+        try:
+            self._invoked(flow, event)
+        except Exception:  # noqa: BLE001 (none waits for it; it has been logged)
+            return
+
+
+def over(secrets: Secrets, patch: pytest.MonkeyPatch) -> tuple[Broker, Handlers]:
+    """Return the broker over *secrets*, and have every other `Broker` here lead to it."""
+    for name, value in VARIABLES.items():
+        patch.setenv(name, value)
+    for handler in logging.getLogger("token-broker").handlers:
+        if isinstance(handler, logging.StreamHandler):
+            handler.stream = sys.stdout  # this test's, and not that of the first one
+    handlers = Handlers(secrets, patch)
+    for channel in (Gateway, Functions):
+        patch.setattr(
+            channel, "call", lambda _, command, deadline: handlers.call(command, deadline)
+        )
+    shared().clear()
+    return Broker(handlers), handlers

@@ -1,0 +1,372 @@
+"""What a caller is promised whatever happens on the way: an end, a bound, and a clean child.
+
+Nothing here looks inside: a broker that is reached at a raw server, and the clock on the wall.
+"""
+
+import asyncio
+import os
+import ssl
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import anyio
+import anyio.to_thread
+import boto3
+import httpx
+import pytest
+import requests
+import trio
+
+from tests.certificates import certificate
+from tests.client.callers import NO_TLS
+from tests.client.desks import Desk
+from tests.servers import Server, answer, drips, says
+from tests.waiting import PATIENCE_SECONDS, SOON_SECONDS
+from token_broker_client import Broker, Unreachable, transport
+from token_broker_client.cache import Cache
+from token_broker_client.deadline import Deadline, Patience
+from token_broker_client.functions import CLIENTS
+from token_broker_client.request import Command
+from token_broker_client.transport import LARGEST_BYTES
+from token_broker_fakes import FakeVntana
+
+HEAD = b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n"
+COMMAND = Command("vntana", "acme", "forget", {})
+Reach = Callable[[str], Any]
+
+
+@pytest.fixture(params=["url", "function"])
+def reach(
+    request: pytest.FixtureRequest, session: boto3.Session, monkeypatch: pytest.MonkeyPatch
+) -> Reach:
+    """Return what makes the channel to a place: the API's, then the functions'."""
+
+    def reached(url: str) -> Any:
+        if request.param == "url":
+            return Broker.from_url(url, session=session)._channel
+        monkeypatch.setenv("AWS_ENDPOINT_URL_LAMBDA", url)
+        CLIENTS.reset()
+        return Broker.from_function("token-broker", session=session)._channel
+
+    return reached
+
+
+@pytest.fixture
+def server() -> Iterator[Server]:
+    """A server that says nothing until it is told what."""
+    served = Server(says())
+    yield served
+    served.close()
+
+
+HANGS = {
+    "says nothing": says(),
+    "drips its head": drips(b"HTTP/1.1 200 OK\r\nX: ", b"x"),
+    "drips its body": drips(HEAD, b" "),
+    "drips chunks": drips(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", b"1\r\n \r\n"),
+    "drips a chunk's size": drips(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", b"0"),
+    "drips interim answers": drips(b"", b"HTTP/1.1 100 Continue\r\n\r\n"),
+}
+
+
+@pytest.mark.parametrize("behaviour", HANGS.values(), ids=HANGS.keys())
+def test_a_call_ends_at_its_deadline(reach: Reach, server: Server, behaviour: Any) -> None:
+    """The call itself, not only the wait for it: no thread is left behind."""
+    server.behaviour = behaviour
+    channel = reach(server.url)
+    began = time.monotonic()
+    with pytest.raises(Unreachable) as caught:
+        channel.call(COMMAND, Deadline.after(0.3))
+    assert time.monotonic() - began < SOON_SECONDS
+    assert caught.value.retryable
+
+
+def test_a_deadline_that_is_over_sends_nothing(reach: Reach, server: Server) -> None:
+    channel = reach(server.url)
+    with pytest.raises(Unreachable):
+        channel.call(COMMAND, Deadline.after(0))
+    assert server.asked == []
+
+
+@pytest.mark.parametrize("behaviour", [says(), drips(b"", b"\x16\x03\x03")], ids=["hangs", "drips"])
+def test_a_handshake_ends_at_the_deadline(
+    behaviour: Any, session: boto3.Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The other side takes the connection, and never says who it is."""
+    server = Server(behaviour)
+    monkeypatch.setattr(Server, "_read", lambda _, taken: behaviour(taken) or taken.recv(1))
+    channel = Broker.from_url(
+        f"https://127.0.0.1:{server.port}", region="eu-west-1", session=session
+    )._channel
+    began = time.monotonic()
+    with pytest.raises(Unreachable):
+        channel.call(COMMAND, Deadline.after(0.3))
+    assert time.monotonic() - began < SOON_SECONDS
+    server.close()
+
+
+def test_tls_is_bounded_as_well(
+    tmp_path: Path, session: boto3.Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And the authorities are those that the environment names, for AWS's tools alike."""
+    pem, private = certificate(tmp_path)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(pem, private)
+    server = Server(drips(HEAD, b" "), tls=context)
+    url = f"https://127.0.0.1:{server.port}"
+    channel = Broker.from_url(url, region="eu-west-1", session=session)._channel
+    with pytest.raises(Unreachable, match="SSLError"):
+        channel.call(COMMAND, Deadline.after(PATIENCE_SECONDS))
+    assert server.asked == []
+    monkeypatch.setenv("AWS_CA_BUNDLE", str(pem))
+    began = time.monotonic()
+    with pytest.raises(Unreachable):
+        channel.call(COMMAND, Deadline.after(3))
+    assert time.monotonic() - began < SOON_SECONDS
+    assert server.asked
+    server.behaviour = says(answer(b'{"forgotten": 7}'))
+    assert channel.call(COMMAND, Deadline.after(PATIENCE_SECONDS)) == {"forgotten": 7}
+    server.close()
+
+
+def test_an_answer_has_a_largest_size(reach: Reach, server: Server) -> None:
+    """And another try would have the same: it is not made."""
+    channel = reach(server.url)
+    chunk = b"100000\r\n" + b" " * (1 << 20) + b"\r\n"
+    chunked = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+    for parts in (
+        (chunked, *[chunk] * (LARGEST_BYTES // len(chunk) + 9)),
+        (answer(b" " * (LARGEST_BYTES + 1)),),
+    ):
+        server.behaviour = says(*parts, end=True)
+        with pytest.raises(Unreachable) as caught:
+            channel.call(COMMAND, Deadline.after(PATIENCE_SECONDS))
+        assert not caught.value.retryable
+    server.behaviour = says(answer(b'{"forgotten": 7}' + b" " * (1 << 20)))
+    assert channel.call(COMMAND, Deadline.after(PATIENCE_SECONDS)) == {"forgotten": 7}
+
+
+def test_an_answer_is_not_unpacked(reach: Reach, server: Server) -> None:
+    """A few bytes may become any number of them; so no packing is asked for."""
+    server.behaviour = says(answer(b'{"forgotten": 7}', "Content-Encoding: gzip"))
+    assert reach(server.url).call(COMMAND, Deadline.after(PATIENCE_SECONDS)) == {"forgotten": 7}
+    assert b"accept-encoding: identity" in server.asked[0].lower()
+
+
+def test_no_cookie_is_kept(reach: Reach, server: Server) -> None:
+    server.behaviour = says(answer(b"{}", "Set-Cookie: a=b; Path=/"))
+    channel = reach(server.url)
+    for _ in range(2):
+        channel.call(COMMAND, Deadline.after(PATIENCE_SECONDS))
+    assert b"cookie" not in server.asked[1].lower()
+
+
+def test_a_connection_that_was_not_used_for_a_while_is_not_used_again(
+    reach: Reach, server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It may be dead without a word, and only the deadline would tell."""
+    server.behaviour = says(answer(b"{}"))
+    channel, now = reach(server.url), [time.monotonic()]
+    monkeypatch.setattr(transport, "monotonic", lambda: now[0])
+    now[0] += 100
+    channel.call(COMMAND, Deadline.after(PATIENCE_SECONDS))
+    before = server.connections
+    for ahead, more in ((2.9, 0), (2.9, 0), (3.1, 1)):
+        now[0] += ahead
+        channel.call(COMMAND, Deadline.after(PATIENCE_SECONDS))
+        assert server.connections == before + more
+
+
+def test_a_connection_is_waited_for_five_seconds_at_most(
+    reach: Reach, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An address that drops what it is sent leaves time for another try."""
+    channel, timeouts = reach("http://127.0.0.1:9"), []
+
+    def sent(*_: object, timeout: tuple[float, float], **__: object) -> None:
+        timeouts.append(tuple(round(seconds) for seconds in timeout))
+        raise requests.ConnectionError
+
+    monkeypatch.setattr(requests.Session, "request", sent)
+    for seconds in (20, 2):
+        with pytest.raises(Unreachable):
+            channel.call(COMMAND, Deadline.after(seconds))
+    assert timeouts == [(5, 20), (2, 2)]
+
+
+def test_a_proxy_that_drips_is_no_better(
+    session: boto3.Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    proxy = Server(drips(b"HTTP/1.1 200 OK\r\nX: ", b"x"))
+    monkeypatch.setenv("HTTPS_PROXY", proxy.url)
+    for name in ("NO_PROXY", "no_proxy"):
+        monkeypatch.delenv(name, raising=False)
+    channel = Broker.from_url("https://api.example", region="eu-west-1", session=session)._channel
+    began = time.monotonic()
+    with pytest.raises(Unreachable):
+        channel.call(COMMAND, Deadline.after(1))
+    assert time.monotonic() - began < SOON_SECONDS
+    assert proxy.asked[0].startswith(b"CONNECT api.example:443 ")
+    proxy.close()
+
+
+HANG = """
+import time
+from token_broker_client import Broker, Unreachable
+from token_broker_client.deadline import Patience
+
+class Channel:
+    def call(self, command, deadline):
+        time.sleep(600)
+
+try:
+    Broker(Channel(), Patience(0.1)).vntana("acme")
+except Unreachable:
+    print("gave up")
+"""
+
+
+def test_a_call_that_hangs_does_not_keep_the_process() -> None:
+    ended = subprocess.run(
+        [sys.executable, "-c", HANG],
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=PATIENCE_SECONDS,
+    )
+    assert ended.stdout == "gave up\n"
+
+
+def test_an_address_that_cannot_be_is_not_tried_again(session: boto3.Session) -> None:
+    """A proxy's, for one: patience is for what may pass."""
+    asked = Broker.from_url("http://127.0.0.1:9", session=session)._channel
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("HTTP_PROXY", "http://a..b:1")
+        patch.delenv("NO_PROXY", raising=False)
+        patch.delenv("no_proxy", raising=False)
+        with pytest.raises(Unreachable) as caught:
+            asked.call(COMMAND, Deadline.after(PATIENCE_SECONDS))
+    assert not caught.value.retryable
+
+
+FORK = """
+import os, signal, sys, threading, time
+import boto3
+from tests.client.desks import document
+from tests.servers import Server, answer, says
+from token_broker_client import Broker
+from token_broker_client.deadline import Patience
+
+class Channel:
+    def __init__(self):
+        self.parent, self.begun = os.getpid(), threading.Event()
+    def call(self, command, deadline):
+        if os.getpid() == self.parent and command.connection == "slow":
+            self.begun.set()
+            time.sleep(600)
+        return document(connection=command.connection, fingerprint=str(os.getpid()))
+
+server = Server(says(answer(b'{"forgotten": 1}')))
+session = boto3.Session("local", "local")
+api = Broker.from_url(server.url, region="eu-west-1", session=session, patience=60)
+api.forget("vntana", "acme")
+channel = Channel()
+broker = Broker(channel, Patience(300))
+kept = broker.vntana("kept")
+threading.Thread(target=lambda: broker.vntana("slow"), daemon=True).start()
+channel.begun.wait()
+broker._cache._lock.acquire()
+broker._cache._calls._lock.acquire()
+child = os.fork()
+if child:
+    code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    assert server.connections == 2, "the child used a connection of its parent's"
+    sys.exit(code)
+signal.alarm(60)
+api.forget("vntana", "acme")
+assert broker.vntana("slow").fingerprint == str(os.getpid())
+assert broker.vntana("kept").fingerprint == str(os.getpid())
+os._exit(7)
+"""
+
+
+def test_a_forked_child_begins_anew() -> None:
+    """Though a thread of its parent was asking, and another held a lock."""
+    root = Path(__file__).parents[2]
+    ended = subprocess.run(
+        [sys.executable, "-W", "ignore::DeprecationWarning", "-c", FORK],
+        env=os.environ | {"PYTHONPATH": os.pathsep.join([str(root), *sys.path])},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=PATIENCE_SECONDS + 60,
+    )
+    assert ended.returncode == 7, ended.stderr
+
+
+class Waiting(Desk):
+    """A broker that answers when it is let go, or after a while, lest a held up loop stay so."""
+
+    def __init__(self, issue: Callable[[], Any]) -> None:
+        super().__init__(issue)
+        self.begun, self.go = threading.Event(), threading.Event()
+        self.was_let_go = False
+
+    def call(self, command: Command, deadline: Deadline) -> Any:
+        """Answer, at last."""
+        self.begun.set()
+        self.was_let_go = self.go.wait(SOON_SECONDS / 2)
+        return super().call(command, deadline)
+
+    def client(self, **options: Any) -> httpx.AsyncClient:
+        """Return a client that signs with what this broker hands out."""
+        access = Broker(self, Patience(PATIENCE_SECONDS), Cache()).access("vntana", "acme")
+        return httpx.AsyncClient(
+            auth=access.httpx_auth(), verify=NO_TLS, timeout=PATIENCE_SECONDS, **options
+        )
+
+
+def test_sixty_tasks_that_wait_hold_up_no_thread(fake_vntana: FakeVntana) -> None:
+    """The framework has forty for all that its tasks do elsewhere."""
+    fake_vntana.data["GET", "/v1/products"] = []
+    desk = Waiting(fake_vntana.issue)
+
+    async def main() -> list[int]:
+        async with desk.client() as client:
+            url = f"{fake_vntana.url}/v1/products"
+            asking = [asyncio.create_task(client.get(url)) for _ in range(60)]
+            while not desk.begun.is_set():  # noqa: ASYNC110 (a thread's event)
+                await asyncio.sleep(0)
+            with anyio.fail_after(SOON_SECONDS):
+                assert await anyio.to_thread.run_sync(lambda: "done") == "done"
+            assert await asyncio.to_thread(lambda: "done") == "done"
+            desk.go.set()
+            return [one.status_code for one in await asyncio.gather(*asking)]
+
+    assert asyncio.run(main()) == [200] * 60
+    assert desk.was_let_go
+    assert len(desk.commands) == 1
+
+
+@pytest.mark.parametrize(
+    "run", [lambda main: asyncio.run(main()), trio.run], ids=["asyncio", "trio"]
+)
+def test_a_task_is_cancelled_at_once(run: Any, fake_vntana: FakeVntana) -> None:
+    """As the framework says it, not by an error of ours."""
+    desk = Waiting(fake_vntana.issue)
+
+    async def main() -> float:
+        async with desk.client() as client:
+            began = time.monotonic()
+            with pytest.raises(TimeoutError), anyio.fail_after(0.05):
+                await client.get(f"{fake_vntana.url}/v1/products")
+            return time.monotonic() - began
+
+    assert run(main) < SOON_SECONDS
+    assert not desk.commands
+    desk.go.set()

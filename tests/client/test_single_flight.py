@@ -1,0 +1,220 @@
+"""Callers that want the same thing share one call for it, and each waits only as long as it can."""
+
+import asyncio
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextvars import ContextVar
+from typing import Any
+
+import anyio
+import anyio.lowlevel
+import pytest
+import trio
+
+from tests.waiting import PATIENCE_SECONDS, SOON_SECONDS, wait_until
+from token_broker_client import InvalidRequest, Unreachable
+from token_broker_client.deadline import Deadline
+from token_broker_client.single_flight import SharedCall, SingleFlight
+
+RUNS: dict[str, Callable[[Any], Any]] = {
+    "asyncio": lambda main: asyncio.run(main()),
+    "trio": trio.run,
+}
+
+
+class Call:
+    """A call that lasts until it is let go."""
+
+    def __init__(self, outcome: int | BaseException) -> None:
+        self.outcome = outcome
+        self.begun = threading.Event()
+        self.go = threading.Event()
+        self.times = 0
+
+    def __call__(self, _: Deadline) -> int:
+        self.times += 1
+        self.begun.set()
+        assert self.go.wait(PATIENCE_SECONDS)
+        if isinstance(self.outcome, BaseException):
+            raise self.outcome
+        return self.outcome
+
+
+def long() -> Deadline:
+    return Deadline.after(PATIENCE_SECONDS)
+
+
+def result_of(shared_call: SharedCall[int]) -> SharedCall[int]:
+    """Return *shared_call* once there is an outcome."""
+    shared_call.wait(long())
+    assert shared_call.is_done
+    return shared_call
+
+
+def test_one_call_serves_all_who_wait() -> None:
+    calls: SingleFlight[int] = SingleFlight()
+    call = Call(7)
+    with ThreadPoolExecutor(8) as pool:
+        joined = list(pool.map(lambda _: calls.join("key", call, long()), range(8)))
+    assert sum(is_mine for _, is_mine in joined) == 1
+    assert len({id(shared_call) for shared_call, _ in joined}) == 1
+    call.go.set()
+    assert result_of(joined[0][0]).outcome() == 7
+    assert call.times == 1
+
+
+def test_what_is_for_something_else_is_another_call() -> None:
+    calls: SingleFlight[int] = SingleFlight()
+    call = Call(7)
+    calls.join("key", call, long())
+    other, is_mine = calls.join("other", lambda _: 1, long())
+    assert is_mine
+    assert result_of(other).outcome() == 1
+    call.go.set()
+
+
+@pytest.mark.parametrize(
+    ("raised", "told"), [(InvalidRequest("no"), InvalidRequest), (SystemExit(), Unreachable)]
+)
+def test_all_are_told_of_a_failure(raised: BaseException, told: type[Exception]) -> None:
+    """But the end of the thread that asked is not the end of those who wait."""
+    calls: SingleFlight[int] = SingleFlight()
+    call = Call(raised)
+    shared_call, _ = calls.join("key", call, long())
+    call.go.set()
+    for _ in range(2):
+        with pytest.raises(told):
+            result_of(shared_call).outcome()
+
+
+def test_an_outcome_is_not_kept() -> None:
+    """Neither a failure nor a success: that is the cache's."""
+    calls: SingleFlight[int] = SingleFlight()
+    for outcome in (InvalidRequest("no"), 1):
+        call = Call(outcome)
+        call.go.set()
+        shared_call, is_mine = calls.join("key", call, long())
+        assert is_mine
+        result_of(shared_call)
+    assert call.times == 1
+
+
+def test_who_waits_does_so_until_its_own_deadline_and_not_the_others() -> None:
+    calls: SingleFlight[int] = SingleFlight()
+    call = Call(7)
+    shared_call, _ = calls.join("key", call, long())
+    began = time.monotonic()
+    shared_call.wait(Deadline.after(0.05))
+    assert not shared_call.is_done
+    with pytest.raises(Unreachable, match="in time"):
+        shared_call.outcome()
+    assert time.monotonic() - began < SOON_SECONDS
+    call.go.set()
+    assert result_of(shared_call).outcome() == 7
+
+
+def test_a_call_that_should_have_ended_is_joined_by_none() -> None:
+    """It may be stuck, or have been frozen. That it ends at last takes nothing from the next."""
+    calls: SingleFlight[int] = SingleFlight()
+    stuck, fresh, threads = Call(1), Call(2), threading.active_count() + 1
+    old, _ = calls.join("key", stuck, Deadline.after(0))
+    new, is_mine = calls.join("key", fresh, long())
+    assert is_mine
+    stuck.go.set()
+    assert result_of(old).outcome() == 1
+    wait_until(lambda: threading.active_count() == threads)
+    again, is_mine = calls.join("key", fresh, long())
+    assert (again, is_mine) == (new, False)
+    fresh.go.set()
+    assert result_of(new).outcome() == 2
+
+
+def test_a_call_sees_what_its_caller_has_set() -> None:
+    """As traces do it, and logs."""
+    name: ContextVar[str] = ContextVar("name")
+    name.set("orders")
+    calls: SingleFlight[str] = SingleFlight()
+    shared_call, _ = calls.join("key", lambda _: name.get(), long())
+    shared_call.wait(long())
+    assert shared_call.outcome() == "orders"
+
+
+def test_where_no_thread_can_be_had_the_caller_asks_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    """At the end of the interpreter, or at a limit of the system's."""
+
+    def start(_: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(threading.Thread, "start", start)
+    calls: SingleFlight[int] = SingleFlight()
+    for _ in range(2):
+        shared_call, is_mine = calls.join("key", lambda _: 1, long())
+        assert is_mine
+        assert shared_call.outcome() == 1
+
+
+@pytest.mark.parametrize("loop", RUNS)
+def test_tasks_wait_without_threads(loop: str) -> None:
+    """A hundred of them, and one call; each has its outcome."""
+    calls: SingleFlight[int] = SingleFlight()
+    call = Call(7)
+    outcomes: list[int] = []
+
+    async def ask() -> None:
+        shared_call, _ = calls.join("key", call, long())
+        await shared_call.wait_async(long())
+        outcomes.append(shared_call.outcome())
+
+    async def main() -> None:
+        before = threading.active_count()
+        async with anyio.create_task_group() as group:
+            for _ in range(100):
+                group.start_soon(ask)
+            await anyio.lowlevel.checkpoint()  # each joins
+            await anyio.lowlevel.checkpoint()
+            assert call.begun.wait(PATIENCE_SECONDS)
+            assert threading.active_count() <= before + 1
+            call.go.set()
+
+    RUNS[loop](main)
+    assert outcomes == [7] * 100
+    assert call.times == 1
+
+
+@pytest.mark.parametrize("loop", RUNS)
+def test_a_task_waits_until_its_deadline_and_is_cancelled_at_once(loop: str) -> None:
+    """As the framework says it; the call goes on, for who else waits."""
+    calls: SingleFlight[int] = SingleFlight()
+    call = Call(7)
+
+    async def main() -> None:
+        shared_call, _ = calls.join("key", call, long())
+        await shared_call.wait_async(Deadline.after(0.01))
+        assert not shared_call.is_done
+        began = time.monotonic()
+        with pytest.raises(TimeoutError), anyio.fail_after(0.01):
+            await shared_call.wait_async(long())
+        assert time.monotonic() - began < SOON_SECONDS
+        call.go.set()
+        await shared_call.wait_async(long())
+        assert shared_call.outcome() == 7
+
+    RUNS[loop](main)
+
+
+def test_a_loop_that_has_ended_is_no_harm_to_the_call(caplog: pytest.LogCaptureFixture) -> None:
+    """Its task left: there is none to be woken, and nothing to be logged of that."""
+    calls: SingleFlight[int] = SingleFlight()
+    call = Call(7)
+
+    async def leave() -> SharedCall[int]:
+        shared_call, _ = calls.join("key", call, long())
+        await shared_call.wait_async(Deadline.after(0.01))
+        return shared_call
+
+    shared_call = asyncio.run(leave())
+    call.go.set()
+    assert result_of(shared_call).outcome() == 7
+    assert caplog.records == []

@@ -1,0 +1,187 @@
+"""AWS in memory says what AWS says: held against moto, so that the two cannot drift apart."""
+
+import uuid
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+
+from tests.conftest import keepers, provide
+from token_broker_fakes.aws import Key, Secrets, Table, client_error
+from token_broker_local.places import KEY_ALIAS, TABLE
+
+NAMES = {"#a": "a", "#b": "b", "#n": "n", "#t": "t"}
+VALUES = {":one": {"N": "1"}, ":two": {"N": "2.0"}, ":x": {"S": "x"}, ":y": {"S": "y"}}
+RECORD = {"a": {"S": "x"}, "n": {"N": "2"}}
+
+CONDITIONS = [
+    "#a = :x",
+    "#a = :y",
+    "#a <> :y",
+    "#b <> :y",
+    "#b = :y",
+    "#n = :two",
+    "#n = :one",
+    "#n = :x",
+    "#n <> :x",
+    "#n > :one AND #n <= :two",
+    "#n < :two",
+    "#n >= :two",
+    "#b < :one",
+    "attribute_exists(#a)",
+    "attribute_exists(#b)",
+    "attribute_not_exists(#b) AND #a = :x",
+    "attribute_not_exists(#a) OR #n = :two",
+    "#a = :y AND #n = :one OR #a = :x",
+    "#a = :x OR #a = :y AND #n = :one",
+    "(#a = :x OR #a = :y) AND #n = :one",
+    "NOT #a = :y",
+    "NOT (#a = :x AND #n = :one)",
+]
+UPDATES = [
+    "SET #b = :y",
+    "SET #a = :y, #b = :x REMOVE #n",
+    "REMOVE #a, #b",
+    "SET #n = #n + :one",
+    "SET #n = #n - :one, #t = if_not_exists(#t, :two)",
+    "SET #b = if_not_exists(#a, :y) REMOVE #a",
+    "SET #b = #a",
+]
+
+
+@pytest.fixture
+def tables(aws: Any) -> list[Any]:
+    """Return moto's table, and ours."""
+    provide(aws[1])
+    return [keepers(aws[1])[0], Table()]
+
+
+def used(text: str, all_of_them: dict[str, Any]) -> dict[str, Any]:
+    words = text.replace("(", " ").replace(")", " ").replace(",", " ").split()
+    return {name: value for name, value in all_of_them.items() if name in words}
+
+
+def outcome(table: Any, place: str, record: dict[str, Any] | None, **request: str) -> Any:
+    """Return what an update makes of a record, or the code of its error."""
+    key = {"connection": {"S": place}, "variant": {"S": "-"}}
+    table.delete_item(TableName=TABLE, Key=key)
+    if record:
+        table.update_item(
+            TableName=TABLE,
+            Key=key,
+            UpdateExpression="SET a = :a, n = :n",
+            ExpressionAttributeValues={":a": record["a"], ":n": record["n"]},
+        )
+    text = " ".join(request.values())
+    more = {"ExpressionAttributeNames": used(text, NAMES)}
+    if values := used(text, VALUES):
+        more["ExpressionAttributeValues"] = values
+    try:
+        told = table.update_item(
+            TableName=TABLE, Key=key, ReturnValues="ALL_NEW", **request, **more
+        )
+    except ClientError as error:
+        return error.response["Error"]["Code"]
+    found = table.get_item(TableName=TABLE, Key=key, ConsistentRead=True)["Item"]
+    assert found == told["Attributes"]
+    return found
+
+
+@pytest.mark.parametrize("record", [RECORD, None], ids=["item", "no item"])
+@pytest.mark.parametrize("condition", CONDITIONS)
+def test_conditions_hold_as_in_dynamodb(
+    tables: list[Any], condition: str, record: dict[str, Any] | None
+) -> None:
+    place = uuid.uuid4().hex
+    request = {"UpdateExpression": "SET #t = :x", "ConditionExpression": condition}
+    theirs, ours = (outcome(table, place, record, **request) for table in tables)
+    assert theirs == ours
+
+
+@pytest.mark.parametrize("update", UPDATES)
+def test_updates_change_what_they_change_in_dynamodb(tables: list[Any], update: str) -> None:
+    place = uuid.uuid4().hex
+    theirs, ours = (outcome(table, place, RECORD, UpdateExpression=update) for table in tables)
+    assert theirs == ours
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [
+        {"UpdateExpression": "ADD #n :one"},
+        {"UpdateExpression": "SET #t = :x", "ConditionExpression": "size(#a) = :one"},
+        {"UpdateExpression": "SET #t = :x", "ConditionExpression": "#a = :x #a"},
+        {"UpdateExpression": "SET #t = :x", "ConditionExpression": "#a = "},
+    ],
+)
+def test_what_is_not_known_here_is_not_guessed(request_: dict[str, str]) -> None:
+    assert outcome(Table(), "place", RECORD, **request_) == "ValidationException"
+
+
+def test_a_query_has_pages(tables: list[Any]) -> None:
+    """In the order of the sort key, and of one partition."""
+    place = uuid.uuid4().hex
+    for table in tables:
+        for number in range(60):
+            for partition in (place, f"{place}-other"):
+                table.update_item(
+                    TableName=TABLE,
+                    Key={"connection": {"S": partition}, "variant": {"S": f"{number:03}"}},
+                    UpdateExpression="SET a = :a",
+                    ExpressionAttributeValues={":a": {"S": "x"}},
+                )
+        found: list[Any] = []
+        start: dict[str, Any] = {}
+        while True:
+            page = table.query(
+                TableName=TABLE,
+                KeyConditionExpression="#connection = :connection",
+                ExpressionAttributeNames={"#connection": "connection"},
+                ExpressionAttributeValues={":connection": {"S": place}},
+                **start,
+            )
+            found += [item["variant"]["S"] for item in page["Items"]]
+            if "LastEvaluatedKey" not in page:
+                break
+            start = {"ExclusiveStartKey": page["LastEvaluatedKey"]}
+        assert found == [f"{number:03}" for number in range(60)]
+
+
+def test_a_key_opens_what_it_sealed_under_the_same_context(aws: Any) -> None:
+    provide(aws[1])
+    for key in (keepers(aws[1])[1], Key()):
+        context = {"a": "1", "b": "2"}
+        sealed = key.encrypt(KeyId=KEY_ALIAS, Plaintext=b"token", EncryptionContext=context)
+        blob = sealed["CiphertextBlob"]
+        for right in (context, {"b": "2", "a": "1"}):
+            opened = key.decrypt(KeyId=KEY_ALIAS, CiphertextBlob=blob, EncryptionContext=right)
+            assert opened["Plaintext"] == b"token"
+        for wrong in ({"a": "1"}, {"a": "1", "b": "3"}):
+            with pytest.raises(ClientError, match="InvalidCiphertextException"):
+                key.decrypt(KeyId=KEY_ALIAS, CiphertextBlob=blob, EncryptionContext=wrong)
+
+
+def test_secrets_have_versions() -> None:
+    """The current one and the one before it, and what is not there is said to be missing."""
+    secrets = Secrets("token-broker/test/")
+    heard: list[tuple[str, str]] = []
+    secrets.on_change = lambda *told: heard.append(told)
+    name = "token-broker/test/vntana/acme"
+    secrets["vntana", "acme"] = {"a": 1}
+    with pytest.raises(ClientError, match="ResourceNotFoundException"):
+        secrets.get_secret_value(SecretId=name, VersionStage="AWSPREVIOUS")
+    assert heard == []
+    secrets["vntana", "acme"] = "no json"
+    assert heard == [("vntana", name)]
+    current = secrets.get_secret_value(SecretId=name, VersionStage="AWSCURRENT")
+    previous = secrets.get_secret_value(SecretId=name, VersionStage="AWSPREVIOUS")
+    assert (current["SecretString"], previous["SecretString"]) == ("no json", '{"a": 1}')
+    stages = secrets.describe_secret(SecretId=name)["VersionIdsToStages"]
+    assert stages[current["VersionId"]] == ["AWSCURRENT"]
+    assert stages[previous["VersionId"]] == ["AWSPREVIOUS"]
+    by_id = secrets.get_secret_value(SecretId=name, VersionId=previous["VersionId"])
+    assert by_id == previous
+    del secrets["vntana", "acme"]
+    with pytest.raises(ClientError, match="ResourceNotFoundException"):
+        secrets.describe_secret(SecretId=name)
+    assert str(client_error("Code", "Get"))

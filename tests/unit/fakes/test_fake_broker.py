@@ -1,0 +1,135 @@
+"""The broker over the fakes, as its users' tests have it: one fixture, and no AWS."""
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+
+from tests.client.systems import tries
+from token_broker_client import (
+    Broker,
+    CredentialLatched,
+    CredentialRejected,
+    InvalidRequest,
+    TooManyRequests,
+    UnknownConnection,
+    UpstreamUnavailable,
+)
+from token_broker_client.cache import Cache
+from token_broker_fakes import FakeEditor, FakeVendorlink, FakeVntana
+
+
+def test_each_flow_has_a_token(fake_broker: Broker) -> None:
+    """Twice the same, from memory, and of both connections."""
+    for name in ("acme", "demo"):
+        for ask in (fake_broker.vntana, fake_broker.vendorlink, fake_broker.editor):
+            first, second = ask(name), ask(name, min_ttl=60)
+            assert first.fingerprint == second.fingerprint
+            assert first.source == "exchange"
+
+
+def test_a_session_outlives_its_token(fake_broker: Broker, fake_vntana: FakeVntana) -> None:
+    fake_vntana.data["GET", "/v1/products"] = {"grid": []}
+    access = fake_broker.access("vntana", "acme")
+    session = requests.Session()
+    session.auth = access.auth()
+    assert session.get(access.url("/v1/products"), timeout=10).status_code == 200
+    fake_vntana.revoke()
+    assert session.get(access.url("/v1/products"), timeout=10).status_code == 200
+    assert [entry.status for entry in fake_vntana.log.of("data")] == [200, 403, 200]
+    session.close()
+
+
+@pytest.mark.parametrize("made", ["from_url", "from_function"])
+def test_every_other_broker_leads_there(fake_broker: Broker, made: str) -> None:
+    """Code that makes its own, with no credentials, is tested as it stands."""
+    where = "https://a.execute-api.eu-west-1.amazonaws.com/prod" if "url" in made else "prod"
+    other: Broker = getattr(Broker, made)(where)
+    assert other.vendorlink("acme").fingerprint == fake_broker.vendorlink("acme").fingerprint
+
+
+def test_errors_are_the_brokers(
+    fake_broker: Broker, fake_secrets: Any, fake_vendorlink: FakeVendorlink
+) -> None:
+    with pytest.raises(UnknownConnection):
+        fake_broker.vntana("nobody")
+    with pytest.raises(InvalidRequest, match="min_ttl"):
+        fake_broker.vntana("acme", min_ttl=-1)
+    fake_broker.vntana("acme", force=True)
+    with pytest.raises(TooManyRequests):
+        Broker(fake_broker._channel, tries(1)).vntana("acme", force=True)
+    fake_secrets["vendorlink", "wrong"] = fake_secrets["vendorlink", "acme"] | {"password": "no"}
+    with pytest.raises(CredentialRejected):
+        fake_broker.vendorlink("wrong")
+    with pytest.raises(CredentialLatched):
+        fake_broker.vendorlink("wrong")
+    del fake_secrets["vendorlink", "wrong"]
+    fake_vendorlink.fail("status", times=None, status=503)
+    with pytest.raises(UpstreamUnavailable):
+        Broker(fake_broker._channel, tries(1)).vendorlink("acme")
+
+
+def test_a_secret_that_changes_is_noticed(fake_broker: Broker, fake_secrets: Any) -> None:
+    right = fake_secrets["vendorlink", "acme"]
+    fake_secrets["vendorlink", "own"] = right | {"password": "no"}
+    with pytest.raises(CredentialRejected):
+        fake_broker.vendorlink("own")
+    fake_secrets["vendorlink", "own"] = right
+    assert fake_broker.vendorlink("own").generation == 1
+    fake_secrets["vendorlink", "own"] = right | {"options": {}}
+    assert Broker(fake_broker._channel, cache=Cache()).vendorlink("own").generation == 2
+
+
+def test_the_other_routes(fake_broker: Broker, fake_editor: FakeEditor) -> None:
+    """Forty variants, which are more than a page of the table."""
+    for number in range(40):
+        fake_broker.editor("acme", parameters={"userId": str(number), "file": "a.dwg"})
+    assert len(fake_broker.status("editor", "acme")["variants"]) == 40
+    assert fake_broker.forget("editor", "acme") == 40
+    token = fake_broker.editor("acme").headers["x-api-token"]
+    parameters = fake_broker.verify("acme", token)
+    assert parameters is not None
+    assert parameters["userId"] == "demo-user"
+    assert fake_editor.log.unknown == []
+
+
+PLUGIN = "token_broker_fakes.pytest_plugin"
+USERS = """
+import sys
+for name in ("moto", "flask", "httpx", "anyio", "typer", "rich", "hypothesis"):
+    sys.modules[name] = None
+"""
+TEST = """
+import os
+from token_broker_client import Broker
+
+broker = Broker.from_url("https://abc.execute-api.eu-west-1.amazonaws.com/prod")
+
+def test_one(fake_broker, fake_vendorlink):
+    assert broker.vendorlink("acme").generation == 1
+    assert len(fake_vendorlink.log.of("login")) == 1
+
+test_two = test_one
+
+def test_the_environment():
+    assert "TOKEN_BROKER_URL" not in os.environ
+"""
+
+
+def test_nothing_else_has_to_be_installed(tmp_path: Path) -> None:
+    """Than the extra `fakes`; nor does one test see another's, or AWS's credentials."""
+    (tmp_path / "conftest.py").write_text(USERS)
+    (tmp_path / "test_it.py").write_text(TEST)
+    ended = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-W", "error", "-s", "-p", PLUGIN],
+        cwd=tmp_path,
+        env={"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "AWS_EC2_METADATA_DISABLED": "true"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert "3 passed" in ended.stdout, ended.stdout + ended.stderr
+    assert "Logging error" not in ended.stderr
