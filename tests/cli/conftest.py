@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 
+from tests.cli.accounts import Visitor
+from tests.cli.canned import Account, serving
 from tests.cli.operators import Operator
 from tests.systems import system
 from token_broker_local.places import Places
@@ -49,3 +51,16 @@ def connected(operator: Operator, numbers: Iterator[int]) -> Connect:
 @pytest.fixture(scope="session")
 def numbers() -> Iterator[int]:
     return count()
+
+
+@pytest.fixture
+def account() -> Iterator[Account]:
+    """Return an account of stage ``test`` with one connection."""
+    with serving(Account()) as made:
+        made.add("vendorlink/acme")
+        yield made
+
+
+@pytest.fixture
+def visitor(account: Account) -> Visitor:
+    return Visitor(account)

@@ -89,12 +89,6 @@ def test_options_may_stand_before_the_command(operator: Operator) -> None:
     assert json.loads(result.stdout)["connection"] == "demo"
 
 
-def test_forget_asks_on_a_terminal(operator: Operator) -> None:
-    """No is an answer."""
-    code, seen = operator.watches("forget", "vntana", "demo", answers=["n"])
-    assert (code, "Aborted" in seen) == (1, True)
-
-
 def test_a_reader_that_has_enough_is_no_defect(operator: Operator) -> None:
     """As `head` is."""
     script = f"{PROGRAM} connections --port {operator.places.port} | true"

@@ -1,12 +1,11 @@
-"""Times, bars, explanations, settings and troubles: functions of values."""
+"""Times, bars, settings and troubles: functions of values."""
 
 from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError, NoCredentialsError, NoRegionError
 
-from tests.cli.tellings import NOW, at, failure, variant
-from token_broker_cli.accounts import accounts
+from tests.cli.tellings import NOW, at, variant
 from token_broker_cli.ages import span, when, written
 from token_broker_cli.entrance_checks import clock
 from token_broker_cli.screen import plain
@@ -75,56 +74,6 @@ def test_a_token_is_named_by_what_it_is_for(context: Any, name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("told", "would", "says"),
-    [
-        pytest.param(variant(), "hand_out", "renewal is due, in 21 min", id="fresh"),
-        pytest.param(variant("aging"), "renew_behind", "first call has it renewed", id="aging"),
-        pytest.param(variant("aging", renewing=True), "hand_out", "under way", id="renewing"),
-        pytest.param(variant("stale", failure=failure()), "hand_out", "left alone", id="stale"),
-        pytest.param(
-            variant("stale", failure=failure(retry=-1)), "renew_behind", "another", id="stale, due"
-        ),
-        pytest.param(
-            variant("stale", failure=failure("credential_rejected"), latched=True),
-            "hand_out",
-            "latched",
-            id="stale and latched",
-        ),
-        pytest.param(
-            variant("dead", fingerprint=None), "exchange", "No token is kept", id="nothing kept"
-        ),
-        pytest.param(variant("dead", expires_at=at(-60)), "exchange", "ended 1 min", id="ended"),
-        pytest.param(variant("dead", expires_at=at(20)), "exchange", "too soon", id="too short"),
-        pytest.param(variant("dead"), "exchange", "reported", id="reported"),
-        pytest.param(variant("dead", renewing=True), "wait", "holds the lease", id="leased"),
-        pytest.param(
-            variant("dead", failure=failure()), "refuse", "2 times in a row", id="backing off"
-        ),
-        pytest.param(
-            variant("dead", failure=failure(count=1, retry=-1)), "exchange", "once", id="again"
-        ),
-        pytest.param(
-            variant("dead", failure=failure("credential_rejected"), latched=True),
-            "refuse",
-            "lifts the latch",
-            id="latched",
-        ),
-        pytest.param(variant("dead", latched=True), "refuse", "another token", id="by its gate"),
-    ],
-)
-def test_each_state_is_explained(told: dict[str, Any], would: str, says: str) -> None:
-    """By what follows from it, and why."""
-    (one,) = accounts({"flow": "vendorlink", "variants": [told]}, NOW)
-    assert one.would == would
-    assert says in " ".join(one.because)
-
-
-def test_a_connection_without_tokens_is_explained() -> None:
-    (one,) = accounts({"flow": "editor", "variants": []}, NOW)
-    assert (one.would, one.state) == ("exchange", "dead")
-
-
-@pytest.mark.parametrize(
     ("options", "environment", "stage", "url"),
     [
         (Options(local=True), {}, "local", "http://127.0.0.1:8080"),
@@ -132,8 +81,7 @@ def test_a_connection_without_tokens_is_explained() -> None:
         (Options(port=7080), {"PORT": "9080"}, "local", "http://127.0.0.1:7080"),
         (Options(url=URL), {}, "prod", URL),
         (Options(url=f"{URL}/v1/"), {}, "prod", f"{URL}/v1/"),
-        (Options(stage="test", url=URL), {"TOKEN_BROKER_STAGE": "dev"}, "test", URL),
-        (Options(), {"TOKEN_BROKER_STAGE": "dev", "TOKEN_BROKER_URL": URL}, "dev", URL),
+        (Options(stage="prod", url=URL), {"TOKEN_BROKER_STAGE": "dev"}, "prod", URL),
         (Options(stage="dev"), {}, "dev", None),
     ],
 )
@@ -151,6 +99,7 @@ def test_options_go_before_the_environment(
     [
         (Options(), "No stage"),
         (Options(url="https://broker.example.com"), "No stage"),
+        (Options(url="https://a[b/prod", stage="prod"), "no URL"),
         (Options(stage="Not/Ok"), "must match"),
         (Options(port=70_000), "port"),
     ],
@@ -162,8 +111,10 @@ def test_settings_that_cannot_be_are_wrong_usage(options: Options, said: str) ->
 
 
 def test_options_behind_a_command_go_before_those_in_front() -> None:
-    front, behind = Options(stage="one", json=True), Options(stage="two")
-    assert behind.over(front) == Options(stage="two", json=True)
+    """Also those that are 0, or empty: they were said."""
+    front, behind = Options(stage="one", json=True, port=1), Options(stage="", port=0)
+    assert behind.over(front) == Options(stage="", json=True, port=0)
+    assert Options().over(front) == front
 
 
 def client_error(code: str, message: str) -> ClientError:

@@ -2,19 +2,19 @@
 
 import importlib
 import json
-import sys
 from collections.abc import Mapping
 from typing import Any
 
 from token_broker.dependencies import Flow
 from token_broker.errors import BrokerError
 from token_broker.tokens import Token
-from token_broker_cli import files
+from token_broker.tools import Flow
 from token_broker_cli.desk import Desk
 from token_broker_cli.forms import fill_in, is_same_login
+from token_broker_cli.questions import content, is_somebody_there
 from token_broker_cli.trial import attempt
 from token_broker_cli.troubles import Trouble, trouble, usage
-from token_broker_cli.vault import Vault
+from token_broker_cli.vault import Stored, Vault
 
 REJECTED = "Nothing was stored. Check the credentials before you try again."
 UNTRIED = "Nothing was stored. --no-check stores without trying."
@@ -24,43 +24,67 @@ def connect(
     desk: Desk, flow: str, name: str, file: str | None, *, check: bool, key: str | None = None
 ) -> None:
     """Add a connection, or change one."""
+    desk.announce(f"connecting {flow}/{name}")
     vault = Vault(desk)
-    kept = present(desk, vault, flow, name)
-    document = read(file) if file else ask(desk, flow, name, kept)
+    seen, readable = look(desk, vault, flow, name)
+    kept = known(desk, seen)
+    document = read(file) if file else ask(desk, flow, kept)
     module = flow_of(flow)
     credentials = parsed(module, document)
     if check:
         refuse_rejected(desk, flow, name, kept, document)
-    if document == kept:
+    if seen and document == kept:
         # The same again would be a new version, with which all tokens are made anew; and its
         # trial would end the session of the token that is in use.
         tell(desk, flow, name, "unchanged", was_tried=False)
         return
     if check:
         attempted(desk, module, credentials)
-    done = "created" if vault.write(flow, name, document, key) else "updated"
-    tell(desk, flow, name, done, was_tried=check)
+    desk.changes = True
+    if seen:
+        vault.change(flow, name, document, seen)
+        is_new = False
+    elif readable:
+        vault.create(flow, name, document, key)
+        is_new = True
+    else:
+        is_new = vault.write(flow, name, document, key)
+    tell(desk, flow, name, "created" if is_new else "updated", was_tried=check)
 
 
-def present(desk: Desk, vault: Vault, flow: str, name: str) -> Any:
-    """Return what the connection has now, None if it is new, damaged, or not for us to read."""
+def look(desk: Desk, vault: Vault, flow: str, name: str) -> tuple[Stored | None, bool]:
+    """Return what the connection has now, and whether we may see that: who may not, may store."""
     try:
-        return vault.read(flow, name)
+        return vault.read(flow, name), True
     except Exception as error:
-        known = trouble(error)
-        if known.code not in ("access_denied", "not_configured"):
+        found = trouble(error)
+        if found.code != "access_denied":
             raise
-        desk.screen.note(f"What is stored now is not looked at: {known.detail}", "yellow")
+        unseen(desk, found)
+        return None, False
+
+
+def known(desk: Desk, seen: Stored | None) -> Any:
+    """Return the document of what was *seen*, None where there is none: it is replaced then."""
+    try:
+        return seen.document() if seen else None
+    except Trouble as error:
+        unseen(desk, error)
         return None
+
+
+def unseen(desk: Desk, why: Trouble) -> None:
+    """Say that what is stored is neither proposed nor compared."""
+    desk.screen.note(f"What is stored now is not looked at: {why.detail}", "yellow")
 
 
 def tell(desk: Desk, flow: str, name: str, done: str, *, was_tried: bool) -> None:
     """Say what became of it."""
     if desk.screen.json:
         told = {"flow": flow, "connection": name, "done": done, "tried": was_tried}
-        desk.screen.data(told)
+        desk.screen.data(told | desk.target)
         return
-    desk.screen.lines(f"{done}: {flow}/{name}")
+    desk.screen.lines(f"{done}: {flow}/{name} ({desk.where})")
     if done == "unchanged":
         desk.screen.note("neither tried nor stored: that is what the connection has")
     elif not was_tried:
@@ -69,24 +93,22 @@ def tell(desk: Desk, flow: str, name: str, done: str, *, was_tried: bool) -> Non
 
 def read(file: str) -> Any:
     """Return the JSON that is in *file*, or on stdin for ``-``."""
-    content = files.content(file)
+    found = content(file)
     try:
-        return json.loads(content)
+        return json.loads(found)
     except json.JSONDecodeError as error:
         raise usage(f"--file: no JSON at line {error.lineno}, column {error.colno}") from None
     except (ValueError, RecursionError):
         raise usage("--file: no JSON in UTF-8") from None
 
 
-def ask(desk: Desk, flow: str, name: str, kept: object) -> dict[str, Any]:
+def ask(desk: Desk, flow: str, kept: object) -> dict[str, Any]:
     """Ask a person for the document."""
-    if not sys.stdin.isatty():
+    if not is_somebody_there():
         raise usage("there is nobody to ask", "Give a file: --file FILE, or --file - for stdin.")
-    known = kept if isinstance(kept, Mapping) else {}
-    desk.screen.note(
-        f"{'Changing' if known else 'Adding'} {flow}/{name}; what is secret stays unseen."
-    )
-    return fill_in(flow, known, desk.settings.local)
+    has = kept if isinstance(kept, Mapping) else {}
+    desk.screen.note(f"{'Changing it' if has else 'It is new'}; what is secret stays unseen.")
+    return fill_in(flow, has, desk.settings.local)
 
 
 def flow_of(name: str) -> Flow:
@@ -132,6 +154,6 @@ def attempted(desk: Desk, flow: Flow, credentials: Any) -> None:
     """Try *credentials*, and say whom the vendor let in."""
     with desk.screen.waiting(f"trying it at the vendor of {flow.NAME}"):
         token = tried(flow, credentials)
-    known = {key: value for key, value in token.context.items() if value is not None}
-    who = ", ".join(f"{key} {value}" for key, value in known.items())
+    told = {key: value for key, value in token.context.items() if value is not None}
+    who = ", ".join(f"{key} {value}" for key, value in told.items())
     desk.screen.note(f"✓ {flow.NAME} let it in" + (f": {who}" if who else ""), "green")

@@ -1,22 +1,22 @@
-"""`connections`, `status` and `forget`: what there is, how it fares, and to start anew."""
+"""`connections`: all there are, and how their tokens fare. What is in trouble comes first."""
 
 import time
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
+from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from token_broker_cli.ages import when, written
 from token_broker_cli.desk import Desk
-from token_broker_cli.screen import plain
+from token_broker_cli.parallel import at_once
+from token_broker_cli.screen import NARROW
 from token_broker_cli.troubles import FAILURE, Trouble, trouble
-from token_broker_cli.variants import Row, times
+from token_broker_cli.variants import Row
 from token_broker_cli.vault import Vault
 
-ASKED_AT_ONCE = 8
+MOST_NAMES = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +28,32 @@ class Connection:
     status: dict[str, Any] | None = None
     trouble: Trouble | None = None
 
+    @property
+    def label(self) -> str:
+        """What it is called."""
+        return f"{self.flow}/{self.name}"
+
+    @property
+    def held(self) -> str:
+        """Why it is held, where it is."""
+        held = (self.status or {}).get("held")
+        return f"held: {held['reason']}" if held else ""
+
+    @property
+    def urgency(self) -> int:
+        """How soon it should be looked at: 0 is first, 3 is well."""
+        if self.trouble:
+            return 0
+        variants = (self.status or {})["variants"]
+        if self.held or any(variant["latched"] for variant in variants):
+            return 1
+        return 2 if any(variant["failure"] for variant in variants) else 3
+
+    def rows(self, now: int) -> list[Row]:
+        """Return its tokens, those in trouble first."""
+        rows = [Row(variant, now) for variant in (self.status or {}).get("variants", ())]
+        return sorted(rows, key=lambda row: (not row.told["latched"], not row.told["failure"]))
+
     def document(self) -> dict[str, Any]:
         """Return it for machines."""
         own = {"flow": self.flow, "connection": self.name}
@@ -38,14 +64,13 @@ class Connection:
 
 def connections(desk: Desk) -> int:
     """List the connections; return the exit code."""
-    with desk.screen.waiting("asking the broker"), ThreadPoolExecutor(ASKED_AT_ONCE) as pool:
-        found = [*pool.map(lambda name: asked(desk, *name), Vault(desk).connections())]
-    if desk.screen.json:
-        desk.screen.data({"connections": [one.document() for one in found]})
-    elif found:
-        desk.screen.show(table(found, int(time.time())))
-    else:
-        desk.screen.note("There are none yet: `token-broker connect` adds one.")
+    with desk.screen.waiting("asking the broker"):
+        names = Vault(desk).connections()
+        if names:
+            desk.gateway  # noqa: B018 (made once, before threads would each make it)
+        found = at_once(lambda name: asked(desk, *name), names)
+    found.sort(key=lambda one: one.urgency)
+    show(desk, found, int(time.time()))
     return FAILURE if any(one.trouble for one in found) else 0
 
 
@@ -57,92 +82,86 @@ def asked(desk: Desk, flow: str, name: str) -> Connection:
         return Connection(flow, name, trouble=trouble(error).about(flow, name))
 
 
-def table(found: list[Connection], now: int) -> Table:
+def show(desk: Desk, found: list[Connection], now: int) -> None:
+    """Show what was found as who reads it wants it."""
+    screen = desk.screen
+    if screen.json:
+        screen.data({"connections": [one.document() for one in found]})
+    elif not found:
+        screen.note("There are none yet: `token-broker connect` adds one.")
+    elif not screen.is_watched:
+        screen.rows(row for one in found for row in lines(one, now))
+    else:
+        made = table(found, now) if screen.width >= NARROW else blocks(found, now)
+        screen.show(*made, "", verdict(found))
+
+
+def lines(one: Connection, now: int) -> Iterator[tuple[str, ...]]:
+    """Yield a line of the same six parts for each token, or for what there is instead of one."""
+    if one.trouble:
+        yield one.label, "", "not known", "", "", one.trouble.code
+    elif not (rows := one.rows(now)):
+        yield one.label, "", "none yet", "", "", one.held
+    else:
+        for row in rows:
+            wrong = ", ".join(filter(None, (row.trouble, one.held)))
+            yield one.label, row.name, row.words, row.left_in_words, row.generation, wrong
+
+
+def table(found: list[Connection], now: int) -> list[Table]:
     """Return a table of connections and, below each, its tokens."""
-    grid = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
-    grid.add_column("Connection", no_wrap=True)
-    grid.add_column("Token")
-    grid.add_column("Ends in", no_wrap=True)
-    grid.add_column("Gen", justify="right")
+    grid = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 1, 0, 0))
+    # What wraps gives way, the widest first: no name takes the room of what is said of it.
+    grid.add_column("Connection", overflow="fold")
+    grid.add_column("Token", no_wrap=True)
+    grid.add_column("Ends in", no_wrap=True, min_width=11)
+    grid.add_column("Gen", justify="right", no_wrap=True)
     grid.add_column("Failures", overflow="fold")
     for one in found:
-        for cells in rows(one, now):
+        for cells in cells_of(one, now):
             grid.add_row(*cells)
-    return grid
+    return [grid]
 
 
-def rows(one: Connection, now: int) -> Iterator[list[Text | str]]:
-    """Yield a line for the connection, and one for each token but the first."""
-    title = Text.assemble((one.flow, "dim"), ("/", "dim"), (one.name, "bold"))
+def cells_of(one: Connection, now: int) -> Iterator[list[Text | str]]:
+    """Yield a row for the connection, and one for each of its tokens."""
     if one.trouble:
-        yield [title, Text("not known", "red"), "", "", Text(one.trouble.code, "red")]
+        yield [title(one), Text("not known", "red"), "", "", Text(one.trouble.code, "red")]
         return
-    told = [Row(variant, now) for variant in (one.status or {})["variants"]]
-    if not told:
-        yield [title, Text("none yet", "dim"), "", "", ""]
-        return
-    yield [title, "", "", "", ""]
-    for row in told:
-        yield [
-            Text(f"  {row.name}"),
-            Text(f"{row.bar} {row.state}", row.style),
-            row.left_in_words,
-            str(row.told["generation"]),
-            Text(row.trouble, "red"),
-        ]
+    rows = one.rows(now)
+    none = "" if rows else Text("none yet", "dim")
+    yield [title(one), none, "", "", Text(one.held, "red")]
+    for row in rows:
+        bar = Text(f"{row.bar} {row.words}", row.style)
+        name = Padding(Text(row.name, overflow="fold"), (0, 0, 0, 2))
+        yield [name, bar, row.left_in_words, row.generation, Text(row.trouble, "red")]  # type: ignore[list-item]  # a table takes any renderable
 
 
-def status(desk: Desk, flow: str, name: str) -> None:
-    """Show all that may be known of a connection."""
-    answer = desk.call(flow, name, "status")
-    if desk.screen.json:
-        desk.screen.data(answer)
-        return
-    now = int(time.time())
-    head = Text.assemble((f"{flow}/", "dim"), (name, "bold"))
-    head.append(f"  secret version {plain(answer['secret_version'])[:8]}", "dim")
-    desk.screen.show(head)
-    if not answer["variants"]:
-        desk.screen.show(Text("No token is kept: the first call logs in.", "dim"))
-    for variant in answer["variants"]:
-        desk.screen.show("", details(Row(variant, now)))
+def blocks(found: list[Connection], now: int) -> Iterator[Text | Padding]:
+    """Yield one thing below the other, for a screen that has no room beside."""
+    for one in found:
+        yield title(one)
+        for _, name, words, left, generation, wrong in lines(one, now):
+            row = [f"{name}\n" if name else "", words]
+            row += [f", {left}, generation {generation}"] if generation else []
+            style = "red" if wrong else ""
+            yield Padding(Text("".join(row) + (f"\n{wrong}" if wrong else ""), style), (0, 0, 0, 2))
 
 
-def details(row: Row) -> Table:
-    """Return one variant, a line for each thing."""
-    grid = Table.grid(padding=(0, 2, 0, 0))
-    grid.add_column(style="dim", min_width=11)
-    grid.add_column(overflow="fold")
-    told = row.told
-    grid.add_row("token", Text(row.name, "bold"))
-    grid.add_row("state", Text(f"{row.bar} {row.state}", row.style))
-    for label, moment in (
-        ("made", "issued_at"),
-        ("renewal", "refresh_after"),
-        ("end", "expires_at"),
-    ):
-        if told[moment]:
-            grid.add_row(label, f"{written(told[moment])}, {when(told[moment], row.now)}")
-    grid.add_row("generation", f"{told['generation']}, fingerprint {told['fingerprint'] or '-'}")
-    for key, value in (told.get("context") or {}).items():
-        grid.add_row(plain(key), Text(plain("-" if value is None else value)))
-    for label, text in troubles(row):
-        grid.add_row(label, Text(text, "red"))
-    if told["renewing"]:
-        grid.add_row("renewing", "now")
-    return grid
+def title(one: Connection) -> Text:
+    """Return the connection's name, in red if it should be looked at."""
+    style = "bold" if one.urgency > 2 else "bold red"  # noqa: PLR2004 (it is well)
+    parts = ((one.flow, "dim"), ("/", "dim"), (one.name, style))
+    return Text.assemble(*parts, overflow="fold")
 
 
-def troubles(row: Row) -> Iterator[tuple[str, str]]:
-    """Yield what is wrong with a variant."""
-    failure = row.told["failure"]
-    if failure:
-        since = when(failure["since"], row.now)
-        yield (
-            "failure",
-            ", ".join(filter(None, (failure["code"], times(failure["count"]), since))),
-        )
-        if not row.told["latched"]:
-            yield "next try", when(failure["retry_at"], row.now)
-    if row.told["latched"]:
-        yield "latched", "this version of the secret is not tried again"
+def verdict(found: list[Connection]) -> Text:
+    """Say how many should be looked at, and which."""
+    bad = [one.label for one in found if one.urgency < 3]  # noqa: PLR2004 (it is well)
+    if not bad:
+        return Text("All of them fare well.", "green")
+    more = f" and {len(bad) - MOST_NAMES} more" if len(bad) > MOST_NAMES else ""
+    names = ", ".join(bad[:MOST_NAMES])
+    verb = "needs" if len(bad) == 1 else "need"
+    what = f"{len(bad)} of {len(found)} connections {verb} a look: {names}{more}"
+    return Text(what, "bold red", overflow="fold")

@@ -6,9 +6,8 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
 
 from token_broker_cli.screen import Screen
-from token_broker_cli.settings import Settings
-from token_broker_cli.troubles import Trouble, usage
-from token_broker_local.places import ACCESS_KEY, HOST, REGION, SECRET_KEY
+from token_broker_cli.settings import LocalSystem, Settings, host_of
+from token_broker_cli.troubles import USAGE, Trouble, trouble, usage
 
 if TYPE_CHECKING:
     import boto3
@@ -27,6 +26,29 @@ class Desk:
     def __init__(self, settings: Settings, screen: Screen) -> None:
         self.settings = settings
         self.screen = screen
+        self.changes = False
+        """Whether something may have been changed."""
+
+    @cached_property
+    def target(self) -> dict[str, str | None]:
+        """Which broker this is, for whoever is to see that it is the right one."""
+        try:
+            host = host_of(self.url)
+        except Exception as error:
+            if trouble(error).exit_code == USAGE:
+                raise
+            return {"stage": self.settings.stage, "host": None}
+        return {"stage": self.settings.stage, "host": host}
+
+    def announce(self, what: str) -> None:
+        """Say *what* is about to be changed, and where."""
+        self.screen.note(f"{what} ({self.where})")
+
+    @property
+    def where(self) -> str:
+        """The target, in words."""
+        target = self.target
+        return f"stage {target['stage']}, {target['host'] or 'address not known'}"
 
     def call(self, flow: str, connection: str, action: Action, **body: Any) -> dict[str, Any]:
         """Return what the broker answers, asked once: a person sees to another try."""
@@ -65,22 +87,28 @@ class Desk:
         try:
             return Gateway.at(self.url, self.settings.region, self.session)
         except ValueError as error:
-            raise usage(f"the broker's address: {error}", "See --url.") from None
+            raise usage(f"the broker's address: {error}", "See --url and --region.") from None
 
     @cached_property
     def url(self) -> str:
         """Where the API is: as told, or as the stack tells."""
         if self.settings.url:
             return self.settings.url
-        try:
-            return self.outputs["ApiUrl"]
-        except KeyError:
+        stack = self.stack
+        outputs = {one["OutputKey"]: one["OutputValue"] for one in stack.get("Outputs", ())}
+        named = {
+            one["ParameterKey"]: one.get("ParameterValue") for one in stack.get("Parameters", ())
+        }
+        url = outputs.get("ApiUrl")
+        if not url:
             raise Trouble(
                 "not_configured", f"stack {self.settings.stack} has no output ApiUrl", "See --url."
-            ) from None
+            )
+        self.settings.agreeing(url, named.get("Stage"))
+        return str(url)
 
     @cached_property
-    def outputs(self) -> Mapping[str, str]:
+    def stack(self) -> Mapping[str, Any]:
         """What the stack says of itself."""
         name = self.settings.stack
         client = self.client("cloudformation")
@@ -92,7 +120,8 @@ class Desk:
             raise Trouble(
                 "not_configured", f"there is no stack {name} here", "See --stack, --url, --region."
             ) from None
-        return {one["OutputKey"]: one["OutputValue"] for one in stack.get("Outputs", ())}
+        found: Mapping[str, Any] = stack
+        return found
 
 
 def local_session() -> "boto3.Session":
@@ -101,15 +130,15 @@ def local_session() -> "boto3.Session":
     from botocore.session import Session  # noqa: PLC0415 (same reason)
 
     # A proxy of the shell's does not lead to this machine.
-    os.environ["NO_PROXY"] = os.environ["no_proxy"] = HOST
+    os.environ["NO_PROXY"] = os.environ["no_proxy"] = LocalSystem.HOST
     nowhere = {
         "profile": (None, None, None, None),
         "config_file": (None, None, os.devnull, None),
         "credentials_file": (None, None, os.devnull, None),
     }
     return boto3.Session(
-        aws_access_key_id=ACCESS_KEY,
-        aws_secret_access_key=SECRET_KEY,
-        region_name=REGION,
+        aws_access_key_id=LocalSystem.KEY,
+        aws_secret_access_key=LocalSystem.KEY,
+        region_name=LocalSystem.REGION,
         botocore_session=Session(session_vars=nowhere),
     )

@@ -1,7 +1,7 @@
 """`doctor`: looks at everything between the operator and a token, and says what to do."""
 
 from collections.abc import Iterator
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import partial
 
 from rich.table import Table
@@ -14,6 +14,12 @@ from token_broker_cli.findings import Finding, Level, findings, unseen
 from token_broker_cli.screen import plain
 from token_broker_cli.troubles import FAILURE
 
+ORDER = (Level.FAILURE, Level.WARNING, Level.OK)
+MOST_NAMES = 3
+MOST_GROUPS = 30
+LABEL = 16
+"""Columns for what was looked at: the name of a connection may be long."""
+
 MARKS = {Level.OK: ("✓", "green"), Level.WARNING: ("!", "yellow"), Level.FAILURE: ("✗", "red")}
 
 
@@ -22,10 +28,14 @@ def doctor(desk: Desk) -> int:
     with desk.screen.waiting("examining"):
         found = [*examined(desk)]
     failures = sum(one.level is Level.FAILURE for one in found)
+    groups = grouped(found)
     if desk.screen.json:
         desk.screen.data({"ok": not failures, "findings": [asdict(one) for one in found]})
+    elif desk.screen.is_watched:
+        desk.screen.show(table(groups), "", summary(found))
     else:
-        desk.screen.show(table(found), "", summary(found))
+        rows = [(str(one.level), one.check, one.says, one.do) for one in groups]
+        desk.screen.rows([*rows, (summary(found).plain,)])
     return FAILURE if failures else 0
 
 
@@ -50,11 +60,41 @@ def examined(desk: Desk) -> Iterator[Finding]:
         yield from unseen(name, partial(look, desk), permission)
 
 
+def grouped(found: list[Finding]) -> list[Finding]:
+    """Return what is worst first, and what is the same of many connections as one finding."""
+    same: dict[tuple[str, ...], list[Finding]] = {}
+    for one in found:
+        about = one.check if "/" not in one.check else ""
+        same.setdefault((str(one.level), about, one.says), []).append(one)
+    groups = [together(group) for group in same.values()]
+    groups.sort(key=lambda one: ORDER.index(one.level))
+    return shortened(groups)
+
+
+def together(group: list[Finding]) -> Finding:
+    """Return one finding for a *group* that says the same."""
+    first = group[0]
+    if len(group) == 1:
+        return first
+    names = ", ".join(one.check for one in group[:MOST_NAMES])
+    more = f" and {len(group) - MOST_NAMES} more" if len(group) > MOST_NAMES else ""
+    return replace(first, check="secrets", says=f"{first.says}: {names}{more}")
+
+
+def shortened(groups: list[Finding]) -> list[Finding]:
+    """Return so many of *groups* as people read; JSON has all."""
+    left = len(groups) - MOST_GROUPS
+    if left <= 1:
+        return groups
+    rest = Finding("and more", groups[MOST_GROUPS].level, f"{left} others", "See them: --json")
+    return [*groups[:MOST_GROUPS], rest]
+
+
 def table(found: list[Finding]) -> Table:
     """Return a line for each finding, and below it what to do."""
     grid = Table.grid(padding=(0, 2, 0, 0))
     grid.add_column()
-    grid.add_column(no_wrap=True)
+    grid.add_column(overflow="fold", max_width=LABEL)
     grid.add_column(overflow="fold")
     for one in found:
         mark, style = MARKS[one.level]

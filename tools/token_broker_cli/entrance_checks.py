@@ -1,14 +1,15 @@
 """What `doctor` looks at between the operator and the broker: who, where, signature, clock."""
 
 import math
+import os
 import time
 from collections.abc import Iterator
 from email.utils import parsedate_to_datetime
 
 from token_broker_cli.desk import Desk
 from token_broker_cli.findings import Finding, fine, odd, remedy, wrong
+from token_broker_cli.settings import FLOWS
 from token_broker_cli.troubles import trouble
-from token_broker_local.places import FLOWS
 
 PROBE = "token-broker-doctor"
 """A connection that nobody has: that the broker says so shows that the way to it is open."""
@@ -27,15 +28,12 @@ def settings(desk: Desk) -> Iterator[Finding]:
 
 
 def region(desk: Desk) -> Iterator[Finding]:
-    """Compare where requests go with where AWS is asked."""
-    mine, there = desk.session.region_name, desk.gateway.region
-    if mine == there:
-        yield fine("region", str(mine))
-    elif mine:
-        do = f"Name one region for both: --region {there}, if the address is right."
-        yield wrong("region", f"AWS is asked in {mine}, the API is in {there}", do)
-    else:
-        yield wrong("region", "no region is set", f"Name it: --region {there}, or AWS_REGION.")
+    """Say where requests go and AWS is asked: where the address says, else the shell."""
+    shell = os.environ.get("AWS_REGION")
+    other = (
+        f" (AWS_REGION is {shell}: not meant)" if shell not in (None, desk.gateway.region) else ""
+    )
+    yield fine("region", f"{desk.gateway.region}{other}")
 
 
 def identity(desk: Desk) -> Iterator[Finding]:

@@ -4,9 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import typer
-
-from token_broker_local.places import Places
+from token_broker_cli.questions import prompt
+from token_broker_cli.settings import LocalSystem
 
 Document = dict[str, Any]
 
@@ -24,12 +23,10 @@ class Question:
     def ask(self, kept: str | None = None) -> str:
         """Return what a person answers; *kept* is what the connection has now."""
         if self.is_secret:
-            return str(typer.prompt(self.text, hide_input=True, err=True))
+            return prompt(self.text, hide=True)
         default = kept or self.default or ("" if self.is_optional else None)
         hint = " (empty: none)" if self.is_optional and not default else ""
-        shown = bool(default)
-        answer = typer.prompt(f"{self.text}{hint}", default, show_default=shown, err=True)
-        return str(answer).strip()
+        return prompt(f"{self.text}{hint}", default)
 
 
 KEY = Question(
@@ -62,7 +59,7 @@ LOGIN_KEYS = {
 """What a vendor judges when it lets somebody in, or does not."""
 
 
-def fill_in(flow: str, kept: Mapping[str, Any], local: Places | None) -> Document:
+def fill_in(flow: str, kept: Mapping[str, Any], local: LocalSystem | None) -> Document:
     """Ask for what *flow* needs; return it over what is *kept* of the connection."""
     document = dict(kept)
     if flow == "vntana":
@@ -83,14 +80,14 @@ def login(kept: Mapping[str, Any]) -> Document:
     others = {
         k: v for k, v in kept.items() if k not in ("personal_access_token", "email", "password")
     }
-    key = str(typer.prompt(KEY.text, "", hide_input=True, show_default=False, err=True))
+    key = prompt(KEY.text, "", hide=True)
     if key:
         return others | {KEY.key: key}
     email = kept.get("email")
     return others | {one.key: one.ask(email if one.key == "email" else None) for one in LOGIN}
 
 
-def local_default(key: str, flow: str, local: Places | None) -> str | None:
+def local_default(key: str, flow: str, local: LocalSystem | None) -> str | None:
     """Return where the local system's fake of a vendor is, which is what is meant there."""
     if local is None:
         return None

@@ -32,6 +32,7 @@ Name = Annotated[str, typer.Argument(metavar="NAME", help="The connection, like 
 
 app = typer.Typer(
     name="token-broker",
+    cls=sharing.Commands,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -104,7 +105,7 @@ def connections(desk: Desk) -> int:
 @command
 def status(desk: Desk, flow: FlowName, name: Name) -> None:
     """Show all that is known of a connection."""
-    from token_broker_cli import connections as page  # noqa: PLC0415 (see above)
+    from token_broker_cli import status as page  # noqa: PLC0415 (see above)
 
     page.status(desk, flow, checked(name))
 
@@ -113,7 +114,7 @@ def status(desk: Desk, flow: FlowName, name: Name) -> None:
 @command
 def explain(desk: Desk, flow: FlowName, name: Name) -> None:
     """Say what a call would do now, and why."""
-    from token_broker_cli import explain as page  # noqa: PLC0415 (see above)
+    from token_broker_cli import status as page  # noqa: PLC0415 (see above)
 
     page.explain(desk, flow, checked(name))
 

@@ -2,19 +2,24 @@
 
 import inspect
 import os
-from collections.abc import Callable
+import signal
+import sys
+from collections.abc import Callable, Sequence
 from functools import wraps
 from typing import Annotated, Any, Concatenate, ParamSpec
 
 import typer
+from typer.core import TyperGroup
 
 from token_broker_cli.desk import Desk
-from token_broker_cli.screen import Screen
+from token_broker_cli.screen import Screen, drop
 from token_broker_cli.settings import Options, Settings
-from token_broker_cli.troubles import FAILURE, trouble
+from token_broker_cli.troubles import FAILURE, USAGE, interrupted, trouble, usage
 
 P = ParamSpec("P")
 PANEL = "Which broker"
+USAGE_ERROR: type[Exception] = typer.BadParameter.__bases__[0]
+"""Typer's, which has no public name."""
 
 
 def _option(*names: str, help: str) -> Any:  # noqa: A002 (typer's name)
@@ -70,23 +75,62 @@ def command(body: Callable[Concatenate[Desk, P], int | None]) -> Callable[..., N
 
 def attempted(body: Callable[..., int | None], chosen: Options, values: dict[str, Any]) -> int:
     """Run *body* and return the exit code; what goes wrong is told in a line."""
-    screen = Screen(json=chosen.json)
+    screen, desk = Screen(json=chosen.json), None
     try:
+        screen.check()
         desk = Desk(Settings.of(chosen, os.environ), screen)
         return body(desk, **values) or 0
-    except (typer.Exit, typer.Abort):
+    except typer.Exit:
         raise
     except BrokenPipeError:
-        return hung_up()
+        # A reader has enough, like `head`.
+        drop()
+        return FAILURE
+    except KeyboardInterrupt:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # once is enough
+        known = interrupted(changes=desk is not None and desk.changes)
     except Exception as error:  # noqa: BLE001 (never a traceback: it might show anything)
         known = trouble(error).about(values.get("flow"), values.get("name"))
-        if known.code == "unreachable" and (chosen.local or chosen.port):
+        if known.code == "unreachable" and desk and desk.settings.local:
             known.advice = "Does the local system run, on that port? Start it: make run"
-        screen.fail(known)
-        return known.exit_code
+    if known.code == "output_failed":
+        drop()
+    screen.fail(known)
+    return known.exit_code
 
 
-def hung_up() -> int:
-    """Return the exit code for a reader that has enough, like `head`, and write no more to it."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-    return FAILURE
+class Commands(TyperGroup):
+    """The commands; a command line that cannot be read is told like every other error."""
+
+    def main(
+        self,
+        args: Sequence[str] | None = None,
+        prog_name: str | None = None,
+        complete_var: str | None = None,
+        standalone_mode: bool = True,
+        windows_expand_args: bool = True,
+        **extra: Any,
+    ) -> Any:
+        """Run the command that *args* name and leave with its exit code."""
+        del standalone_mode, windows_expand_args  # the former: Typer would tell of errors itself
+        words = sys.argv[1:] if args is None else [*args]
+        screen = Screen(json="--json" in words)
+        try:
+            code = super().main(args, prog_name, complete_var, standalone_mode=False, **extra)
+        except USAGE_ERROR as error:
+            code = misread(screen, error)
+        except KeyboardInterrupt:
+            known = interrupted(changes=False)
+            screen.fail(known)
+            code = known.exit_code
+        sys.exit(code or 0)
+
+
+def misread(screen: Screen, error: Any) -> int:
+    """Tell why a command line cannot be read; return the exit code."""
+    if type(error).__name__ == "NoArgsIsHelpError":
+        error.show()
+    else:
+        path = error.ctx.command_path if error.ctx else "token-broker"
+        screen.fail(usage(error.format_message(), f"See `{path} --help`."))
+    return USAGE

@@ -6,6 +6,7 @@ from token_broker.errors import BrokerError
 from token_broker_cli.connect import flow_of
 from token_broker_cli.desk import Desk
 from token_broker_cli.findings import Finding, fine, odd, wrong
+from token_broker_cli.parallel import at_once
 from token_broker_cli.troubles import trouble
 from token_broker_cli.vault import Vault
 
@@ -67,8 +68,7 @@ def secrets(desk: Desk) -> Iterator[Finding]:
     names = vault.connections()
     if not names:
         yield odd("secrets", "there are none", "Add a connection: `token-broker connect`.")
-    for flow, name in names:
-        yield secret(vault, flow, name)
+    yield from at_once(lambda one: secret(vault, *one), names)
 
 
 def secret(vault: Vault, flow: str, name: str) -> Finding:
@@ -76,7 +76,8 @@ def secret(vault: Vault, flow: str, name: str) -> Finding:
     label = f"{flow}/{name}"
     do = f"Correct it: token-broker connect {flow} {name}"
     try:
-        flow_of(flow).Credentials.parse(vault.read(flow, name))
+        stored = vault.read(flow, name)
+        flow_of(flow).Credentials.parse(stored.document() if stored else None)
     except BrokerError as error:
         return wrong(label, error.detail, do)
     except Exception as error:  # noqa: BLE001 (one that cannot be read must not hide the others)

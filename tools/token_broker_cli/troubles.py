@@ -7,7 +7,7 @@ missing permission and nothing else.
 from collections.abc import Mapping
 from typing import Any
 
-USAGE, FAILURE = 2, 1
+USAGE, FAILURE, INTERRUPTED = 2, 1, 130
 """Exit codes; 0 is success."""
 
 ADVICE = {
@@ -27,6 +27,7 @@ ADVICE = {
     "upstream_unavailable": "The vendor is down, or out of reach: try again in a while.",
     "refresh_in_progress": "Somebody else is renewing: ask again in a moment.",
     "store_unavailable": "See whether DynamoDB and KMS work: `token-broker doctor`.",
+    "conflict": "See what it is now, then run the command again.",
     "access_denied": "See who you are and what you may do: `token-broker doctor`.",
     "unreachable": "See whether the address and the network are right: `token-broker doctor`.",
 }
@@ -76,7 +77,13 @@ def usage(detail: str, advice: str = "") -> Trouble:
     return Trouble("usage", detail, advice, exit_code=USAGE)
 
 
-def trouble(error: Exception) -> Trouble:
+def interrupted(*, changes: bool) -> Trouble:
+    """Return the trouble that somebody pressed Ctrl-C, perhaps while something was changed."""
+    detail = "ended by Ctrl-C" + ("; what was asked for may have been done" if changes else "")
+    return Trouble("interrupted", detail, exit_code=INTERRUPTED)
+
+
+def trouble(error: BaseException) -> Trouble:
     """Return what *error* means for a person at a terminal."""
     if isinstance(error, Trouble):
         return error

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from token_broker_cli.ages import second, span, when
+from token_broker_cli.ages import second, span
 from token_broker_cli.screen import plain
 
 STYLES = {"fresh": "green", "aging": "yellow", "stale": "dark_orange", "dead": "red"}
@@ -26,8 +26,19 @@ class Row:
 
     @property
     def style(self) -> str:
-        """The colour of the state."""
-        return STYLES.get(self.state, "")
+        """The colour of the state: a latch shows beside a token that lives, too."""
+        return "red" if self.told["latched"] else STYLES.get(self.state, "")
+
+    @property
+    def words(self) -> str:
+        """The state, and what else is true of it."""
+        more = ", latched" if self.told["latched"] else ""
+        return f"{self.state}{more}"
+
+    @property
+    def generation(self) -> str:
+        """How many tokens there were."""
+        return str(self.told["generation"])
 
     @property
     def name(self) -> str:
@@ -58,11 +69,6 @@ class Row:
         return ("█" * full + EIGHTHS[part].strip()).ljust(CELLS, "░")
 
     @property
-    def ends(self) -> str:
-        """When the token ends, in words."""
-        return when(self.told["expires_at"], self.now) if self.told["expires_at"] else "-"
-
-    @property
     def left_in_words(self) -> str:
         """How long the token still lives, in words."""
         end = second(self.told["expires_at"])
@@ -72,10 +78,11 @@ class Row:
 
     @property
     def trouble(self) -> str:
-        """The last failure, and whether it is latched."""
+        """The last failure, and how often it happened."""
         failure = self.told["failure"]
-        parts = [failure["code"], times(failure["count"])] if failure else []
-        return ", ".join([*filter(None, parts), *(["latched"] if self.told["latched"] else [])])
+        return ", ".join(
+            filter(None, (failure["code"], times(failure["count"])) if failure else ())
+        )
 
 
 def times(count: int) -> str:

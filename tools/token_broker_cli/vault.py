@@ -2,12 +2,13 @@
 
 import json
 import re
+from dataclasses import dataclass, field
 from typing import Any
 
 from token_broker_cli.desk import Desk
+from token_broker_cli.settings import FLOWS
 from token_broker_cli.troubles import Trouble, usage
 from token_broker_client.broker import CONNECTION
-from token_broker_local.places import FLOWS
 
 
 def checked(name: str) -> str:
@@ -15,6 +16,21 @@ def checked(name: str) -> str:
     if not CONNECTION.fullmatch(name):
         raise usage(f"NAME must match {CONNECTION.pattern}")
     return name
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """What a secret holds, and which version of it that is."""
+
+    text: str = field(repr=False)
+    version: str | None
+
+    def document(self) -> Any:
+        """Return what it says. Raises `Trouble` if it is no JSON."""
+        try:
+            return json.loads(self.text)
+        except (ValueError, RecursionError):
+            raise Trouble("not_configured", "the secret is no JSON") from None
 
 
 class Vault:
@@ -33,34 +49,52 @@ class Vault:
         names = [form.fullmatch(one["Name"]) for page in pages for one in page["SecretList"]]
         return sorted((found[1], found[2]) for found in names if found)
 
-    def read(self, flow: str, name: str) -> Any:
-        """Return what the secret of a connection says; None if there is no such secret.
-
-        Raises `Trouble` if it is no JSON.
-        """
+    def read(self, flow: str, name: str) -> Stored | None:
+        """Return what is stored of a connection; None if there is no such secret."""
         try:
             answer = self._client.get_secret_value(SecretId=self._id(flow, name))
         except self._client.exceptions.ResourceNotFoundException:
             return None
-        try:
-            return json.loads(answer.get("SecretString", ""))
-        except (ValueError, RecursionError):
-            raise Trouble("not_configured", f"the secret of {flow}/{name} is no JSON") from None
+        return Stored(answer.get("SecretString", ""), answer.get("VersionId"))
 
-    def write(self, flow: str, name: str, document: Any, key: str | None = None) -> bool:
-        """Keep *document*; say whether the connection is new, and then sealed with *key*."""
-        text = json.dumps(document)
+    def change(self, flow: str, name: str, document: Any, seen: Stored) -> None:
+        """Store *document* in the place of what was *seen*, if that is what is there still."""
+        now = self.read(flow, name)
+        if now is None or now.version != seen.version:
+            raise conflict(flow, name)
+        self._put(flow, name, document)
+
+    def create(self, flow: str, name: str, document: Any, key: str | None = None) -> None:
+        """Store *document* as a new secret, sealed with *key*."""
         try:
-            self._client.put_secret_value(SecretId=self._id(flow, name), SecretString=text)
-        except self._client.exceptions.ResourceNotFoundException:
             self._client.create_secret(
                 Name=self._id(flow, name),
-                SecretString=text,
+                SecretString=json.dumps(document),
                 Description="Credentials that Token Broker logs in with",
                 **({"KmsKeyId": key} if key else {}),
             )
+        except self._client.exceptions.ResourceExistsException:
+            raise conflict(flow, name) from None
+
+    def write(self, flow: str, name: str, document: Any, key: str | None = None) -> bool:
+        """Store *document* where nothing could be seen; say whether the connection is new."""
+        try:
+            self._put(flow, name, document)
+        except self._client.exceptions.ResourceNotFoundException:
+            self.create(flow, name, document, key)
             return True
         return False
 
+    def _put(self, flow: str, name: str, document: Any) -> None:
+        text = json.dumps(document)
+        self._client.put_secret_value(SecretId=self._id(flow, name), SecretString=text)
+
     def _id(self, flow: str, name: str) -> str:
         return f"{self._prefix}{flow}/{name}"
+
+
+def conflict(flow: str, name: str) -> Trouble:
+    """Return the trouble that somebody else changed the same connection meanwhile."""
+    return Trouble(
+        "conflict", f"somebody else changed {flow}/{name} meanwhile; it is as they left it"
+    )

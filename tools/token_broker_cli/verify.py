@@ -1,14 +1,13 @@
 """`verify`: asks the editor's vendor what a token stands for."""
 
-import sys
+from collections.abc import Mapping
+from typing import Any
 
-import typer
-from rich.table import Table
 from rich.text import Text
 
-from token_broker_cli import files
 from token_broker_cli.desk import Desk
-from token_broker_cli.screen import plain
+from token_broker_cli.questions import content, is_somebody_there, prompt
+from token_broker_cli.screen import pairs, plain
 from token_broker_cli.troubles import FAILURE, usage
 
 
@@ -21,29 +20,29 @@ def verify(desk: Desk, name: str, file: str | None) -> int:
     answer = desk.call("editor", name, "verify", token=value)
     if desk.screen.json:
         desk.screen.data(answer)
-    elif answer["valid"]:
-        desk.screen.show(Text("valid", "bold green"), parameters(answer["parameters"]))
     else:
-        desk.screen.show(Text("not valid: unknown, or it ended", "bold red"))
+        show(desk, answer)
     return 0 if answer["valid"] else FAILURE
+
+
+def show(desk: Desk, answer: Mapping[str, Any]) -> None:
+    """Show whether a token is valid, and what it stands for."""
+    said = "valid" if answer["valid"] else "not valid: unknown, or it ended"
+    rows = [(plain(key), plain(value)) for key, value in answer.get("parameters", {}).items()]
+    if desk.screen.is_watched:
+        style = "bold green" if answer["valid"] else "bold red"
+        desk.screen.show(Text(said, style), pairs([(k, Text(v)) for k, v in rows], "dim", ""))
+    else:
+        desk.screen.rows([(said,), *rows])
 
 
 def token(file: str | None) -> str:
     """Return the token: never an argument, as those are seen by others and kept by shells."""
-    if file is None and not sys.stdin.isatty():
+    if file is None and not is_somebody_there():
         raise usage("there is nobody to ask for the token", "Give it by stdin: --file -")
     if file is None:
-        return str(typer.prompt("Token", hide_input=True, err=True)).strip()
+        return prompt("Token", hide=True)
     try:
-        return files.content(file).decode().strip()
+        return content(file).decode().strip()
     except UnicodeDecodeError:
         raise usage("--file: no text in UTF-8") from None
-
-
-def parameters(told: dict[str, object]) -> Table:
-    """Return the parameters, a line for each."""
-    grid = Table.grid(padding=(0, 2, 0, 0))
-    grid.add_column(style="dim")
-    for name, value in told.items():
-        grid.add_row(plain(name), Text(plain(value)))
-    return grid
