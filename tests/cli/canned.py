@@ -3,7 +3,7 @@
 import json
 import threading
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
@@ -36,8 +36,8 @@ class Account:
     """The broker's answers by connection: ``vntana/acme``; a problem has a `status`."""
     denied: set[str] = field(default_factory=set)
     """Operations of AWS's, and ``api``, that are refused."""
-    errors: dict[str, str] = field(default_factory=dict)
-    """Codes that AWS answers operations with."""
+    first: dict[str, Callable[[], object]] = field(default_factory=dict)
+    """What happens before AWS answers an operation."""
     asked: Counter[str] = field(default_factory=Counter)
     is_asked: threading.Event = field(default_factory=threading.Event)
     goes_on: threading.Event = field(default_factory=threading.Event)
@@ -62,10 +62,9 @@ class Account:
     def aws(self, operation: str, body: Mapping[str, Any]) -> tuple[int, Any]:
         """Return what AWS answers."""
         self.asked[operation] += 1
+        self.first.get(operation, lambda: None)()
         if operation in self.denied:
             return 400, {"__type": "AccessDeniedException", "Message": f"no {operation} for you"}
-        if operation in self.errors:
-            return 400, {"__type": self.errors[operation], "Message": "no"}
         return getattr(self, f"_{operation}", lambda _: (200, {}))(body)
 
     def _ListSecrets(self, body: Mapping[str, Any]) -> tuple[int, Any]:  # noqa: N802 (AWS's name)
@@ -83,9 +82,12 @@ class Account:
     def _PutSecretValue(self, body: Mapping[str, Any]) -> tuple[int, Any]:  # noqa: N802 (same)
         if body["SecretId"] not in self.secrets:
             return 400, {"__type": "ResourceNotFoundException", "Message": "none"}
-        return self._CreateSecret({"Name": body["SecretId"], **body})
+        self.secrets[body["SecretId"]] = body["SecretString"]
+        return 200, {}
 
     def _CreateSecret(self, body: Mapping[str, Any]) -> tuple[int, Any]:  # noqa: N802 (same)
+        if body["Name"] in self.secrets:
+            return 400, {"__type": "ResourceExistsException", "Message": "it exists"}
         self.secrets[body["Name"]] = body["SecretString"]
         return 200, {}
 
