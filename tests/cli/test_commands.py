@@ -127,7 +127,7 @@ def test_verify_tells_what_a_token_stands_for(operator: Operator, connected: Con
         pytest.param(["token", "editor", "demo", "--parameters", "[]"], 2, "object", id="a list"),
         pytest.param(["verify", "demo", "--file", "-"], 2, "usage", id="no token"),
         pytest.param(["verify", "demo", "--file", "/nowhere"], 2, "No such file", id="no file"),
-        pytest.param(["verify", "demo"], 2, "nobody to ask", id="no terminal"),
+        pytest.param(["verify", "demo"], 2, "no terminal", id="no terminal"),
         pytest.param(["status", "vntana"], 2, "NAME", id="too few words"),
     ],
 )

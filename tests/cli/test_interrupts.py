@@ -60,10 +60,10 @@ def test_who_is_not_sure_changes_nothing(visitor: Visitor, typed: str, code: int
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        pytest.param("connect vendorlink new", "usage: there is nobody to ask", id="connect"),
+        pytest.param("connect vendorlink new", "usage: stdin is no terminal", id="connect"),
         pytest.param("connect vendorlink new --file -", "usage: --file: stdin is closed", id="-"),
-        pytest.param("forget vendorlink acme", "usage: there is nobody to ask", id="forget"),
-        pytest.param("verify acme", "usage: there is nobody to ask", id="verify"),
+        pytest.param("forget vendorlink acme", "usage: stdin is no terminal", id="forget"),
+        pytest.param("verify acme", "usage: stdin is no terminal", id="verify"),
         pytest.param("verify acme --file -", "usage: --file: stdin is closed", id="verify -"),
     ],
 )

@@ -1,4 +1,4 @@
-"""Trouble is seen first, on screens of any width, and what is no screen gets no table."""
+"""CommandError is seen first, on screens of any width, and what is no screen gets no table."""
 
 import json
 import re
@@ -42,7 +42,7 @@ def test_columns_fold_and_trouble_comes_first(crowd: Visitor, columns: int) -> N
     assert text.count("fresh") == 122
     latched = text[places[1] : places[2]]
     assert "latched" in latched
-    assert "3 of 125 connections need a look" in " ".join(lines[-4:])
+    assert "3 of 125 connections need attention" in " ".join(lines[-4:])
 
 
 def test_trouble_is_seen_even_where_it_is_the_only_thing(visitor: Visitor) -> None:
@@ -96,7 +96,7 @@ def test_a_terminal_without_such_signs_gets_others(visitor: Visitor, command: st
 
 
 def test_doctor_groups_what_is_the_same_of_many(crowd: Visitor) -> None:
-    """Trouble first; JSON has each."""
+    """CommandError first; JSON has each."""
     result = crowd.says("doctor")
     told = json.loads(crowd.says("doctor", "--json").stdout)["findings"]
     secrets = [one for one in told if "/" in one["check"]]

@@ -9,7 +9,7 @@ from tests.cli.accounts import Visitor
 from tests.cli.operators import COLOUR
 from tests.cli.tellings import NOW, at, failure, variant
 from token_broker.moments import iso
-from token_broker_cli.variants import Row
+from token_broker_cli.variants import VariantView
 
 NEXT = {
     "hand_out": "hands the token out",
@@ -22,10 +22,10 @@ NEXT = {
 
 def test_failures_are_counted() -> None:
     """Once is not worth a number; a latch is part of the state."""
-    once = Row(variant("stale", failure=failure(count=1)), NOW)
-    often = Row(variant("stale", failure=failure(count=7), latched=True), NOW)
-    assert (once.trouble, once.words) == ("upstream_unavailable", "stale")
-    assert (often.trouble, often.words) == ("upstream_unavailable, 7 times", "stale, latched")
+    once = VariantView(variant("stale", failure=failure(count=1)), NOW)
+    often = VariantView(variant("stale", failure=failure(count=7), latched=True), NOW)
+    assert (once.failure, once.words) == ("upstream_unavailable", "stale")
+    assert (often.failure, often.words) == ("upstream_unavailable, 7 times", "stale, latched")
 
 
 @pytest.mark.parametrize(

@@ -1,13 +1,27 @@
 """Stage and address are of one broker, or nothing is asked and nothing is changed."""
 
 import json
+from pathlib import Path
 
 import pytest
 
+import token_broker_cli
+import token_broker_local
 from tests.cli.accounts import Visitor
 from tests.cli.canned import Account
-from token_broker_cli.settings import Options, Settings
-from token_broker_cli.troubles import Trouble
+from token_broker_cli.errors import CommandError
+from token_broker_cli.settings import LocalSystem, Options, Settings
+from token_broker_local.places import (
+    ACCESS_KEY,
+    DEFAULT_PORT,
+    KEY_ALIAS,
+    REGION,
+    SECRET_KEY,
+    TABLE,
+    Places,
+    secret_name,
+)
+from token_broker_local.places import STAGE as LOCAL_STAGE
 
 HOST = "https://abc.execute-api.eu-west-1.amazonaws.com"
 OWN = "https://broker.example.com"
@@ -55,7 +69,7 @@ def test_what_names_two_brokers_is_refused(
     options: Options, environment: dict[str, str], said: str
 ) -> None:
     """By an option, by the environment, or by both."""
-    with pytest.raises(Trouble, match=said) as raised:
+    with pytest.raises(CommandError, match=said) as raised:
         Settings.of(options, environment)
     assert raised.value.exit_code == 2
 
@@ -158,3 +172,28 @@ def test_connect_needs_no_api_to_store_what_is_new(visitor: Visitor, account: Ac
     assert result.exit_code == 0, result.output
     assert "token-broker/test/vendorlink/new" in account.secrets
     assert "stage test, address not known" in result.stdout
+
+
+def test_the_local_system_is_where_the_command_looks_for_it() -> None:
+    """Both have their own constants: neither imports the other."""
+    for port in (8080, 9000):
+        there, here = Places(port), LocalSystem(port)
+        assert [here.url(name) for name in here.LISTENERS] == [
+            there.url(name) for name in there.ports
+        ]
+    assert LocalSystem() == LocalSystem(DEFAULT_PORT)
+    mine = (LocalSystem.REGION, LocalSystem.STAGE, LocalSystem.KEY, LocalSystem.KEY)
+    assert mine == (REGION, LOCAL_STAGE, ACCESS_KEY, SECRET_KEY)
+    settings = Settings.at(LocalSystem())
+    assert (settings.table, settings.key) == (TABLE, KEY_ALIAS)
+    assert f"{settings.secrets}vntana/acme" == secret_name("vntana", "acme")
+
+
+def test_command_and_local_system_import_nothing_of_each_other() -> None:
+    for package, other in (
+        (token_broker_cli, "token_broker_local"),
+        (token_broker_local, "token_broker_cli"),
+    ):
+        files = [*Path(package.__path__[0]).rglob("*.py")]
+        assert len(files) > 10
+        assert [file.name for file in files if other in file.read_text()] == []

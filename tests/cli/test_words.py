@@ -6,13 +6,12 @@ import pytest
 from botocore.exceptions import ClientError, NoCredentialsError, NoRegionError
 
 from tests.cli.tellings import NOW, at, variant
-from token_broker_cli.ages import span, when, written
-from token_broker_cli.entrance_checks import clock
+from token_broker_cli.checks import clock
+from token_broker_cli.errors import CommandError, command_error
 from token_broker_cli.screen import plain
 from token_broker_cli.settings import Options, Settings
 from token_broker_cli.tokens import masked
-from token_broker_cli.troubles import Trouble, trouble
-from token_broker_cli.variants import Row
+from token_broker_cli.variants import VariantView, span, when, written
 
 URL = "https://abc.execute-api.eu-west-1.amazonaws.com/prod"
 
@@ -57,7 +56,7 @@ def test_moments_are_told_from_now() -> None:
     ],
 )
 def test_a_bar_shows_what_is_left(changes: dict[str, Any], bar: str) -> None:
-    assert Row(variant(**changes), NOW).bar == bar
+    assert VariantView(variant(**changes), NOW).bar == bar
 
 
 @pytest.mark.parametrize(
@@ -70,7 +69,7 @@ def test_a_bar_shows_what_is_left(changes: dict[str, Any], bar: str) -> None:
     ],
 )
 def test_a_token_is_named_by_what_it_is_for(context: Any, name: str) -> None:
-    assert Row(variant(context=context), NOW).name == name
+    assert VariantView(variant(context=context), NOW).name == name
 
 
 @pytest.mark.parametrize(
@@ -105,7 +104,7 @@ def test_options_go_before_the_environment(
     ],
 )
 def test_settings_that_cannot_be_are_wrong_usage(options: Options, said: str) -> None:
-    with pytest.raises(Trouble, match=said) as raised:
+    with pytest.raises(CommandError, match=said) as raised:
         Settings.of(options, {})
     assert raised.value.exit_code == 2
 
@@ -133,13 +132,13 @@ def client_error(code: str, message: str) -> ClientError:
 )
 def test_any_error_is_a_line_without_a_secret(error: Exception, code: str, exit_code: int) -> None:
     """What AWS refuses is told in its words; what else a library says may repeat the input."""
-    told = trouble(error)
+    told = command_error(error)
     assert (told.code, told.exit_code) == (code, exit_code)
     assert "s3cret" not in f"{told.detail} {told.advice}"
 
 
 def test_advice_names_the_connection() -> None:
-    told = Trouble("credential_rejected", "no").about("vntana", "acme")
+    told = CommandError("credential_rejected", "no").about("vntana", "acme")
     assert "`token-broker connect vntana acme`" in told.advice
 
 

@@ -1,4 +1,4 @@
-"""`connections`: all there are, and how their tokens fare. What is in trouble comes first."""
+"""`connections`: all there are and the state of their tokens, those that need attention first."""
 
 import time
 from collections.abc import Iterator
@@ -9,12 +9,11 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from token_broker_cli.desk import Desk
-from token_broker_cli.parallel import at_once
+from token_broker_cli.context import Context, concurrently
+from token_broker_cli.errors import FAILURE, CommandError, command_error
 from token_broker_cli.screen import NARROW
-from token_broker_cli.troubles import FAILURE, Trouble, trouble
-from token_broker_cli.variants import Row
-from token_broker_cli.vault import Vault
+from token_broker_cli.secrets import Secrets
+from token_broker_cli.variants import VariantView
 
 MOST_NAMES = 5
 
@@ -26,7 +25,7 @@ class Connection:
     flow: str
     name: str
     status: dict[str, Any] | None = None
-    trouble: Trouble | None = None
+    error: CommandError | None = None
 
     @property
     def label(self) -> str:
@@ -41,55 +40,57 @@ class Connection:
 
     @property
     def urgency(self) -> int:
-        """How soon it should be looked at: 0 is first, 3 is well."""
-        if self.trouble:
+        """How soon it needs attention: 0 is first, 3 is healthy."""
+        if self.error:
             return 0
         variants = (self.status or {})["variants"]
         if self.held or any(variant["latched"] for variant in variants):
             return 1
         return 2 if any(variant["failure"] for variant in variants) else 3
 
-    def rows(self, now: int) -> list[Row]:
-        """Return its tokens, those in trouble first."""
-        rows = [Row(variant, now) for variant in (self.status or {}).get("variants", ())]
-        return sorted(rows, key=lambda row: (not row.told["latched"], not row.told["failure"]))
+    def views(self, now: int) -> list[VariantView]:
+        """Return its tokens, those that need attention first."""
+        views = [VariantView(variant, now) for variant in (self.status or {}).get("variants", ())]
+        return sorted(
+            views, key=lambda view: (not view.answer["latched"], not view.answer["failure"])
+        )
 
     def document(self) -> dict[str, Any]:
         """Return it for machines."""
         own = {"flow": self.flow, "connection": self.name}
-        if self.trouble:
-            return own | {"error": self.trouble.document()}
+        if self.error:
+            return own | {"error": self.error.document()}
         return own | (self.status or {})
 
 
-def connections(desk: Desk) -> int:
+def connections(context: Context) -> int:
     """List the connections; return the exit code."""
-    with desk.screen.waiting("asking the broker"):
-        names = Vault(desk).connections()
+    with context.screen.waiting("asking the broker"):
+        names = Secrets(context).connections()
         if names:
-            desk.gateway  # noqa: B018 (made once, before threads would each make it)
-        found = at_once(lambda name: asked(desk, *name), names)
+            context.gateway  # noqa: B018 (made once, before threads would each make it)
+        found = concurrently(lambda name: ask_status(context, *name), names)
     found.sort(key=lambda one: one.urgency)
-    show(desk, found, int(time.time()))
-    return FAILURE if any(one.trouble for one in found) else 0
+    show(context, found, int(time.time()))
+    return FAILURE if any(one.error for one in found) else 0
 
 
-def asked(desk: Desk, flow: str, name: str) -> Connection:
+def ask_status(context: Context, flow: str, name: str) -> Connection:
     """Ask the broker for the state of a connection."""
     try:
-        return Connection(flow, name, desk.call(flow, name, "status"))
+        return Connection(flow, name, context.call(flow, name, "status"))
     except Exception as error:  # noqa: BLE001 (one that fails must not hide the others)
-        return Connection(flow, name, trouble=trouble(error).about(flow, name))
+        return Connection(flow, name, error=command_error(error).about(flow, name))
 
 
-def show(desk: Desk, found: list[Connection], now: int) -> None:
-    """Show what was found as who reads it wants it."""
-    screen = desk.screen
+def show(context: Context, found: list[Connection], now: int) -> None:
+    """Show what was found: as JSON, as lines, or as a table."""
+    screen = context.screen
     if screen.json:
         screen.data({"connections": [one.document() for one in found]})
     elif not found:
         screen.note("There are none yet: `token-broker connect` adds one.")
-    elif not screen.is_watched:
+    elif not screen.is_terminal:
         screen.rows(row for one in found for row in lines(one, now))
     else:
         made = table(found, now) if screen.width >= NARROW else blocks(found, now)
@@ -98,14 +99,14 @@ def show(desk: Desk, found: list[Connection], now: int) -> None:
 
 def lines(one: Connection, now: int) -> Iterator[tuple[str, ...]]:
     """Yield a line of the same six parts for each token, or for what there is instead of one."""
-    if one.trouble:
-        yield one.label, "", "not known", "", "", one.trouble.code
-    elif not (rows := one.rows(now)):
+    if one.error:
+        yield one.label, "", "not known", "", "", one.error.code
+    elif not (views := one.views(now)):
         yield one.label, "", "none yet", "", "", one.held
     else:
-        for row in rows:
-            wrong = ", ".join(filter(None, (row.trouble, one.held)))
-            yield one.label, row.name, row.words, row.left_in_words, row.generation, wrong
+        for view in views:
+            wrong = ", ".join(filter(None, (view.failure, one.held)))
+            yield one.label, view.name, view.words, view.left_in_words, view.generation, wrong
 
 
 def table(found: list[Connection], now: int) -> list[Table]:
@@ -125,20 +126,20 @@ def table(found: list[Connection], now: int) -> list[Table]:
 
 def cells_of(one: Connection, now: int) -> Iterator[list[Text | str]]:
     """Yield a row for the connection, and one for each of its tokens."""
-    if one.trouble:
-        yield [title(one), Text("not known", "red"), "", "", Text(one.trouble.code, "red")]
+    if one.error:
+        yield [title(one), Text("not known", "red"), "", "", Text(one.error.code, "red")]
         return
-    rows = one.rows(now)
-    none = "" if rows else Text("none yet", "dim")
+    views = one.views(now)
+    none = "" if views else Text("none yet", "dim")
     yield [title(one), none, "", "", Text(one.held, "red")]
-    for row in rows:
-        bar = Text(f"{row.bar} {row.words}", row.style)
-        name = Padding(Text(row.name, overflow="fold"), (0, 0, 0, 2))
-        yield [name, bar, row.left_in_words, row.generation, Text(row.trouble, "red")]  # type: ignore[list-item]  # a table takes any renderable
+    for view in views:
+        bar = Text(f"{view.bar} {view.words}", view.style)
+        name = Padding(Text(view.name, overflow="fold"), (0, 0, 0, 2))
+        yield [name, bar, view.left_in_words, view.generation, Text(view.failure, "red")]  # type: ignore[list-item]  # a table takes any renderable
 
 
 def blocks(found: list[Connection], now: int) -> Iterator[Text | Padding]:
-    """Yield one thing below the other, for a screen that has no room beside."""
+    """Yield everything one below the other, for a narrow screen."""
     for one in found:
         yield title(one)
         for _, name, words, left, generation, wrong in lines(one, now):
@@ -149,19 +150,19 @@ def blocks(found: list[Connection], now: int) -> Iterator[Text | Padding]:
 
 
 def title(one: Connection) -> Text:
-    """Return the connection's name, in red if it should be looked at."""
-    style = "bold" if one.urgency > 2 else "bold red"  # noqa: PLR2004 (it is well)
+    """Return the connection's name, in red if it needs attention."""
+    style = "bold" if one.urgency > 2 else "bold red"  # noqa: PLR2004 (healthy)
     parts = ((one.flow, "dim"), ("/", "dim"), (one.name, style))
     return Text.assemble(*parts, overflow="fold")
 
 
 def verdict(found: list[Connection]) -> Text:
-    """Say how many should be looked at, and which."""
-    bad = [one.label for one in found if one.urgency < 3]  # noqa: PLR2004 (it is well)
+    """Say how many need attention, and which."""
+    bad = [one.label for one in found if one.urgency < 3]  # noqa: PLR2004 (healthy)
     if not bad:
-        return Text("All of them fare well.", "green")
+        return Text("All of them are healthy.", "green")
     more = f" and {len(bad) - MOST_NAMES} more" if len(bad) > MOST_NAMES else ""
     names = ", ".join(bad[:MOST_NAMES])
     verb = "needs" if len(bad) == 1 else "need"
-    what = f"{len(bad)} of {len(found)} connections {verb} a look: {names}{more}"
+    what = f"{len(bad)} of {len(found)} connections {verb} attention: {names}{more}"
     return Text(what, "bold red", overflow="fold")

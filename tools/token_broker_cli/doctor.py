@@ -7,12 +7,11 @@ from functools import partial
 from rich.table import Table
 from rich.text import Text
 
-from token_broker_cli import entrance_checks as entrance
-from token_broker_cli import store_checks as store
-from token_broker_cli.desk import Desk
-from token_broker_cli.findings import Finding, Level, findings, unseen
+from token_broker_cli import checks
+from token_broker_cli.checks import Finding, Level, findings, unseen
+from token_broker_cli.context import Context
+from token_broker_cli.errors import FAILURE
 from token_broker_cli.screen import plain
-from token_broker_cli.troubles import FAILURE
 
 ORDER = (Level.FAILURE, Level.WARNING, Level.OK)
 MOST_NAMES = 3
@@ -23,41 +22,41 @@ LABEL = 16
 MARKS = {Level.OK: ("✓", "green"), Level.WARNING: ("!", "yellow"), Level.FAILURE: ("✗", "red")}
 
 
-def doctor(desk: Desk) -> int:
+def doctor(context: Context) -> int:
     """Check everything; return the exit code."""
-    with desk.screen.waiting("examining"):
-        found = [*examined(desk)]
+    with context.screen.waiting("examining"):
+        found = [*examined(context)]
     failures = sum(one.level is Level.FAILURE for one in found)
     groups = grouped(found)
-    if desk.screen.json:
-        desk.screen.data({"ok": not failures, "findings": [asdict(one) for one in found]})
-    elif desk.screen.is_watched:
-        desk.screen.show(table(groups), "", summary(found))
+    if context.screen.json:
+        context.screen.data({"ok": not failures, "findings": [asdict(one) for one in found]})
+    elif context.screen.is_terminal:
+        context.screen.show(table(groups), "", summary(found))
     else:
         rows = [(str(one.level), one.check, one.says, one.do) for one in groups]
-        desk.screen.rows([*rows, (summary(found).plain,)])
+        context.screen.rows([*rows, (summary(found).plain,)])
     return FAILURE if failures else 0
 
 
-def examined(desk: Desk) -> Iterator[Finding]:
+def examined(context: Context) -> Iterator[Finding]:
     """Yield every finding, from the operator inwards."""
     for name, check in (
-        ("settings", entrance.settings),
-        ("identity", entrance.identity),
-        ("region", entrance.region),
+        ("settings", checks.settings),
+        ("identity", checks.identity),
+        ("region", checks.region),
     ):
-        yield from findings(name, partial(check, desk))
-    reached = [*findings("api", partial(entrance.reach, desk))]
+        yield from findings(name, partial(check, context))
+    reached = [*findings("api", partial(checks.reach, context))]
     yield from reached
     if all(one.level is not Level.FAILURE for one in reached):
-        yield from findings("functions", partial(entrance.signature, desk))
+        yield from findings("functions", partial(checks.signature, context))
     for name, look, permission in (
-        ("table", store.table, "dynamodb:DescribeTable"),
-        ("ttl", store.ttl, "dynamodb:DescribeTimeToLive"),
-        ("key", store.key, "kms:DescribeKey"),
-        ("secrets", store.secrets, "secretsmanager:ListSecrets"),
+        ("table", checks.table, "dynamodb:DescribeTable"),
+        ("ttl", checks.ttl, "dynamodb:DescribeTimeToLive"),
+        ("key", checks.key, "kms:DescribeKey"),
+        ("secrets", checks.secrets, "secretsmanager:ListSecrets"),
     ):
-        yield from unseen(name, partial(look, desk), permission)
+        yield from unseen(name, partial(look, context), permission)
 
 
 def grouped(found: list[Finding]) -> list[Finding]:
@@ -111,9 +110,9 @@ def summary(found: list[Finding]) -> Text:
     warnings = sum(one.level is Level.WARNING for one in found)
     if not failures and not warnings:
         return Text("All is well.", "bold green")
-    told = [
+    parts = [
         f"{count} {word}{'s' * (count != 1)}"
         for count, word in ((failures, "failure"), (warnings, "warning"))
         if count
     ]
-    return Text(" and ".join(told) + ".", "bold red" if failures else "bold yellow")
+    return Text(" and ".join(parts) + ".", "bold red" if failures else "bold yellow")

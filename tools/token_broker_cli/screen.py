@@ -1,7 +1,7 @@
-"""What is shown, and to whom: people get colours and tables, pipes lines, machines JSON.
+"""Output: colours and tables on a terminal, lines in a pipe, JSON with ``--json``.
 
-Answers go to stdout; notes, questions and errors to stderr. Nobody gets a secret. Colours end where
-a pipe begins, and with NO_COLOR.
+Answers go to stdout; notes, questions and errors to stderr. No secret is ever shown. Colours are
+for terminals, and end with NO_COLOR.
 """
 
 import codecs
@@ -13,7 +13,7 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext, supp
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from token_broker_cli.troubles import Trouble
+from token_broker_cli.errors import CommandError
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
@@ -28,7 +28,7 @@ SIGNS = str.maketrans("█▉▊▋▌▍▎▏░✓✗→…•·", "#=======.
 
 
 def _sign(error: UnicodeError) -> tuple[str, int]:
-    """Return what stands for signs that cannot be encoded: a traceback helps nobody."""
+    """Return a replacement for signs that the terminal's encoding lacks."""
     if not isinstance(error, UnicodeEncodeError):
         raise error
     signs = error.object[error.start : error.end].translate(SIGNS)
@@ -50,8 +50,8 @@ class Screen:
                 stream.reconfigure(errors="signs")
 
     @property
-    def is_watched(self) -> bool:
-        """Say whether what is written to stdout appears before somebody's eyes."""
+    def is_terminal(self) -> bool:
+        """Say whether stdout is a terminal."""
         return sys.stdout is not None and sys.stdout.isatty()
 
     @property
@@ -60,13 +60,13 @@ class Screen:
         return self._out.width
 
     def check(self) -> None:
-        """Raise `Trouble` if no answer can be written: nothing needs to be asked then."""
+        """Raise `CommandError` if no answer can be written: nothing needs to be asked then."""
         if sys.stdout is None:
-            raise Trouble("output_failed", "the answer cannot be written: stdout is closed")
+            raise CommandError("output_failed", "the answer cannot be written: stdout is closed")
 
     def data(self, document: object) -> None:
         """Write *document* as JSON: a line for a pipe, indented for a reader."""
-        if self.is_watched:
+        if self.is_terminal:
             self.lines(plain(json.dumps(document, indent=2, ensure_ascii=False)))
         else:
             self.lines(json.dumps(document))
@@ -87,36 +87,34 @@ class Screen:
         self.lines(*text)
 
     def note(self, text: str, style: str = "dim") -> None:
-        """Tell people something beside the answer; machines that read JSON need not know."""
+        """Add a remark on stderr; with JSON there is none."""
         if not self.json:
             from rich.text import Text  # noqa: PLC0415 (slow, and `--help` does without)
 
             self._say(Text(plain(text), style))
 
     def waiting(self, text: str) -> AbstractContextManager[object]:
-        """Show a person that something is being done, as long as it is."""
+        """Show on a terminal that a call is under way."""
         if self.json or not self._err.is_terminal:
             return nullcontext()
         # Not every encoding has the usual spinner's signs.
         return self._err.status(f"{text} …", spinner="line")
 
-    def fail(self, trouble: Trouble) -> None:
-        """Say what went wrong, in one line, and below it what to do."""
+    def fail(self, error: CommandError) -> None:
+        """Report an error in one line, and below it what to do."""
         if self.json:
             with if_possible():
-                print(json.dumps(trouble.document()), file=sys.stderr, flush=True)
+                print(json.dumps(error.document()), file=sys.stderr, flush=True)
             return
         from rich.text import Text  # noqa: PLC0415 (slow, and `--help` does without)
 
-        line = Text.assemble(
-            (trouble.code, "bold red"), ": ", plain(trouble.detail), facts(trouble)
-        )
+        line = Text.assemble((error.code, "bold red"), ": ", plain(error.detail), facts(error))
         self._say(line)
-        if trouble.advice:
-            self._say(Text(f"→ {trouble.advice}", "cyan"))
+        if error.advice:
+            self._say(Text(f"→ {error.advice}", "cyan"))
 
     def _say(self, line: "Text") -> None:
-        """Write a line to stderr, if that can be; nobody but a terminal breaks it."""
+        """Write a line to stderr, if possible; only a terminal breaks it."""
         with if_possible():
             self._err.print(line, soft_wrap=not self._err.is_terminal)
 
@@ -131,26 +129,28 @@ class Screen:
 
 @contextmanager
 def written() -> Iterator[None]:
-    """Turn an answer that cannot be written into a `Trouble`; a reader that left is none."""
+    """Turn a failed write into a `CommandError`; a closed pipe is none."""
     try:
         yield
     except BrokenPipeError:
         raise
     except OSError as error:
-        raise Trouble("output_failed", f"the answer cannot be written: {error.strerror}") from None
+        raise CommandError(
+            "output_failed", f"the answer cannot be written: {error.strerror}"
+        ) from None
 
 
 @contextmanager
 def if_possible() -> Iterator[None]:
-    """Leave out what cannot be written to stderr: there is nowhere to complain about that."""
+    """Skip what cannot be written to stderr: no other place is left to report it."""
     try:
         yield
     except OSError:
-        drop(2)
+        discard_output(2)
 
 
-def drop(descriptor: int = 1) -> None:
-    """Have what is left to write go nowhere: it cannot be written, and would fail again."""
+def discard_output(descriptor: int = 1) -> None:
+    """Send the rest of the output nowhere: Python would try, and fail, at exit again."""
     with suppress(OSError):
         os.dup2(os.open(os.devnull, os.O_WRONLY), descriptor)
 
@@ -162,7 +162,7 @@ def console(*, stderr: bool) -> "Console":
     return Console(stderr=stderr, markup=False, highlight=False, emoji=False)
 
 
-def pairs(rows: Iterable[tuple["str | Text", ...]], *styles: str) -> "Table":
+def grid(rows: Iterable[tuple["str | Text", ...]], *styles: str) -> "Table":
     """Return *rows* of a few cells for people; the last one folds."""
     from rich.table import Table  # noqa: PLC0415 (slow, and `--help` does without)
 
@@ -174,15 +174,15 @@ def pairs(rows: Iterable[tuple["str | Text", ...]], *styles: str) -> "Table":
     return grid
 
 
-def facts(trouble: Trouble) -> str:
+def facts(error: CommandError) -> str:
     """Return what the vendor said, and when to come back, in brackets."""
-    known = trouble.facts
+    known = error.facts
     parts = [
         f"the vendor's code is {known['upstream_code']}" if "upstream_code" in known else "",
         f"try again in {known['retry_after']:.0f} s" if "retry_after" in known else "",
     ]
-    told = "; ".join(filter(None, parts))
-    return f" ({plain(told)})" if told else ""
+    text = "; ".join(filter(None, parts))
+    return f" ({plain(text)})" if text else ""
 
 
 def plain(value: Any) -> str:

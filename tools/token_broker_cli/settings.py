@@ -1,7 +1,7 @@
-"""Which broker a command works with: told by options, by the environment, or the local one.
+"""Which broker a command works with: named by options, by the environment, or the local one.
 
 A stage names the secrets, an address the API. Both must be of one broker: a command that read one
-from here and the other from there would change what nobody meant.
+from here and the other from there would change the wrong stage.
 """
 
 import re
@@ -10,7 +10,7 @@ from dataclasses import dataclass, fields
 from typing import ClassVar
 from urllib.parse import urlsplit
 
-from token_broker_cli.troubles import usage
+from token_broker_cli.errors import usage
 
 FLOWS = ("vntana", "vendorlink", "editor")
 
@@ -59,7 +59,7 @@ class Options:
     json: bool = False
 
     def over(self, others: "Options") -> "Options":
-        """Return these options, and those of *others* where there is none here."""
+        """Return these options, and those of *others* where one is missing here."""
         own = {field.name: getattr(self, field.name) for field in fields(self)}
         return Options(
             **{
@@ -85,13 +85,13 @@ class Settings:
 
     @classmethod
     def of(cls, options: Options, environment: Mapping[str, str]) -> "Settings":
-        """Return what *options* mean, together with *environment*. Raises `Trouble`."""
+        """Return what *options* mean, together with *environment*. Raises `CommandError`."""
         if options.local or options.port is not None:
             return cls.at(_local(options, environment))
         url = _first(options.url, environment.get("TOKEN_BROKER_URL"))
         named = _first(options.stage, environment.get("TOKEN_BROKER_STAGE"))
-        told = _told(url)
-        stage = named if named is not None else told.get("stage")
+        found = _named_by(url)
+        stage = named if named is not None else found.get("stage")
         if stage is None:
             raise usage(
                 "which broker? No stage is set",
@@ -101,7 +101,7 @@ class Settings:
             raise usage(f"the stage must match {STAGE.pattern}")
         if (
             url is not None
-            and "stage" not in told
+            and "stage" not in found
             and (options.url is None) != (options.stage is None)
         ):
             raise usage(
@@ -110,29 +110,29 @@ class Settings:
                 "Give both: --url and --stage, or TOKEN_BROKER_URL and TOKEN_BROKER_STAGE.",
             )
         stack = options.stack or environment.get("TOKEN_BROKER_STACK") or f"token-broker-{stage}"
-        made = cls(stage, stack, url, options.region or told.get("region"), options.profile)
-        return made.agreeing(url)
+        made = cls(stage, stack, url, options.region or found.get("region"), options.profile)
+        return made.require_match(url)
 
     @classmethod
     def at(cls, local: LocalSystem) -> "Settings":
         """Return the settings of the local system."""
         return cls(local.STAGE, "", local.url("gateway"), region=local.REGION, local=local)
 
-    def agreeing(self, url: str | None, stage: str | None = None) -> "Settings":
-        """Return these settings; raise `Trouble` if *url* is of another stage or region.
+    def require_match(self, url: str | None, stage: str | None = None) -> "Settings":
+        """Return these settings; raise `CommandError` if *url* is of another stage or region.
 
         *stage* is whose it is, where that is known from elsewhere.
         """
-        told = _told(url)
-        stages = {one for one in (stage, told.get("stage")) if one}
+        found = _named_by(url)
+        stages = {one for one in (stage, found.get("stage")) if one}
         if others := stages - {self.stage}:
             raise usage(
                 f"the address {host_of(url)} is of stage {min(others)}, not of stage {self.stage}",
                 "Name the address of that stage, or none: see --stage, --url, --stack.",
             )
-        if self.region and told.get("region", self.region) != self.region:
+        if self.region and found.get("region", self.region) != self.region:
             raise usage(
-                f"the address is in region {told['region']}, not in {self.region}",
+                f"the address is in region {found['region']}, not in {self.region}",
                 "Leave out --region: the address tells it.",
             )
         return self
@@ -176,7 +176,7 @@ def host_of(url: str | None) -> str:
     return urlsplit(url or "").netloc.rpartition("@")[2]
 
 
-def _told(url: str | None) -> dict[str, str]:
+def _named_by(url: str | None) -> dict[str, str]:
     """Return the region and the stage that *url* names."""
     if url is not None and not url.strip():
         raise usage("the address is empty", "See --url.")

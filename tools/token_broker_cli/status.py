@@ -1,4 +1,4 @@
-"""`status` and `explain`: what is known of a connection, and what a call would do now.
+"""`status` and `explain`: the state of a connection, and what a call would do now.
 
 Both print the broker's own answer: nothing is guessed here.
 """
@@ -10,11 +10,10 @@ from typing import Any
 from rich.padding import Padding
 from rich.text import Text
 
-from token_broker_cli.ages import when, written
-from token_broker_cli.desk import Desk
-from token_broker_cli.screen import pairs, plain
-from token_broker_cli.troubles import Trouble
-from token_broker_cli.variants import Row, times
+from token_broker_cli.context import Context
+from token_broker_cli.errors import CommandError
+from token_broker_cli.screen import grid, plain
+from token_broker_cli.variants import VariantView, times, when, written
 
 NEXT = {
     "hand_out": "hands the token out",
@@ -25,117 +24,117 @@ NEXT = {
 }
 
 
-def status(desk: Desk, flow: str, name: str) -> None:
-    """Show all that may be known of a connection."""
-    answer = desk.call(flow, name, "status")
-    if desk.screen.json:
-        desk.screen.data(answer)
+def status(context: Context, flow: str, name: str) -> None:
+    """Show the state of a connection."""
+    answer = context.call(flow, name, "status")
+    if context.screen.json:
+        context.screen.data(answer)
         return
     now = int(time.time())
     head = [("connection", f"{flow}/{name}"), ("secret version", plain(answer["secret_version"]))]
     head += held(answer, now)
-    groups = [[*facts(Row(variant, now))] for variant in answer["variants"]]
-    if not desk.screen.is_watched:
-        desk.screen.rows([*head, *((key, value) for group in groups for key, value, _ in group)])
+    groups = [[*facts(VariantView(variant, now))] for variant in answer["variants"]]
+    if not context.screen.is_terminal:
+        context.screen.rows([*head, *((key, value) for group in groups for key, value, _ in group)])
         return
-    desk.screen.show(heading(flow, name, f"secret version {head[1][1][:8]}"))
+    context.screen.show(heading(flow, name, f"secret version {head[1][1][:8]}"))
     for key, value in head[2:]:
-        desk.screen.show(Text(f"{key}: {value}", "red"))
+        context.screen.show(Text(f"{key}: {value}", "red"))
     if not groups:
-        desk.screen.show(Text("No token is kept: the first call makes one.", "dim"))
+        context.screen.show(Text("No token is kept: the first call makes one.", "dim"))
     for group in groups:
         rows = [(key, Text(value, style)) for key, value, style in group]
-        desk.screen.show("", pairs(rows, "dim", ""))
+        context.screen.show("", grid(rows, "dim", ""))
 
 
 def heading(flow: str, name: str, more: str = "") -> Text:
-    """Return what stands above all that is said of a connection."""
+    """Return the first line of an answer about a connection."""
     parts = ((f"{flow}/", "dim"), (name, "bold"), (f"  {more}" if more else "", "dim"))
     return Text.assemble(*parts, overflow="fold")
 
 
 def held(answer: Mapping[str, Any], now: int) -> list[tuple[str, str]]:
     """Return why the connection is held, where it is."""
-    told = answer.get("held")
-    if not told:
+    hold = answer.get("held")
+    if not hold:
         return []
-    return [("held", f"{when(told['since'], now)} by {told['by']}: {plain(told['reason'])}")]
+    return [("held", f"{when(hold['since'], now)} by {hold['by']}: {plain(hold['reason'])}")]
 
 
-def facts(row: Row) -> Iterator[tuple[str, str, str]]:
+def facts(view: VariantView) -> Iterator[tuple[str, str, str]]:
     """Yield what is known of one variant: what it is, what it says, its style."""
-    told = row.told
-    yield "token", row.name, "bold"
-    yield "state", f"{row.bar} {row.words}", row.style
+    answer = view.answer
+    yield "token", view.name, "bold"
+    yield "state", f"{view.bar} {view.words}", view.style
     moments = (("made", "issued_at"), ("renewal", "refresh_after"), ("end", "expires_at"))
     for label, moment in moments:
-        if told[moment]:
-            yield label, f"{written(told[moment])}, {when(told[moment], row.now)}", ""
-    yield "generation", f"{row.generation}, fingerprint {told['fingerprint'] or '-'}", ""
-    for key, value in (told.get("context") or {}).items():
+        if answer[moment]:
+            yield label, f"{written(answer[moment])}, {when(answer[moment], view.now)}", ""
+    yield "generation", f"{view.generation}, fingerprint {answer['fingerprint'] or '-'}", ""
+    for key, value in (answer.get("context") or {}).items():
         yield plain(key), plain("-" if value is None else value), ""
-    for label, text in troubles(row):
+    for label, text in failures(view):
         yield label, text, "red"
-    if told["renewing"]:
+    if answer["renewing"]:
         yield "renewing", "now", ""
 
 
-def troubles(row: Row) -> Iterator[tuple[str, str]]:
+def failures(view: VariantView) -> Iterator[tuple[str, str]]:
     """Yield what is wrong with a variant."""
-    failure = row.told["failure"]
+    failure = view.answer["failure"]
     if failure:
-        since = when(failure["since"], row.now)
+        since = when(failure["since"], view.now)
         parts = (failure["code"], times(failure["count"]), since)
         yield "failure", ", ".join(filter(None, parts))
-        if not row.told["latched"]:
-            yield "next try", when(failure["retry_at"], row.now)
-    if row.told["latched"]:
+        if not view.answer["latched"]:
+            yield "next try", when(failure["retry_at"], view.now)
+    if view.answer["latched"]:
         yield "latched", "this version of the secret is not tried again"
 
 
-def explain(desk: Desk, flow: str, name: str) -> None:
+def explain(context: Context, flow: str, name: str) -> None:
     """Say what a call would do now for each variant of a connection, and why."""
-    answer = desk.call(flow, name, "status")
+    answer = context.call(flow, name, "status")
     now = int(time.time())
-    rows = [Row(variant, now) for variant in answer["variants"]]
-    variants = [explained(row) for row in rows]
-    if desk.screen.json:
-        told = {"flow": flow, "connection": name, "held": answer.get("held")}
-        desk.screen.data(told | {"variants": variants})
+    views = [VariantView(variant, now) for variant in answer["variants"]]
+    variants = [explained(view) for view in views]
+    if context.screen.json:
+        document = {"flow": flow, "connection": name, "held": answer.get("held")}
+        context.screen.data(document | {"variants": variants})
         return
     head = held(answer, now)
-    if not desk.screen.is_watched:
+    if not context.screen.is_terminal:
         keys = ("token", "state", "next", "because")
         lines = [(key, str(one[key])) for one in variants for key in keys]
-        desk.screen.rows([("connection", f"{flow}/{name}"), *head, *lines])
+        context.screen.rows([("connection", f"{flow}/{name}"), *head, *lines])
         return
-    desk.screen.show(heading(flow, name), *(Text(f"{k}: {v}", "red") for k, v in head))
+    context.screen.show(heading(flow, name), *(Text(f"{k}: {v}", "red") for k, v in head))
     if not variants:
-        desk.screen.show(Text("No token is kept: there is nothing to explain.", "dim"))
-    for row, one in zip(rows, variants, strict=True):
+        context.screen.show(Text("No token is kept: there is nothing to explain.", "dim"))
+    for view, one in zip(views, variants, strict=True):
         verdict = Text.assemble(
-            (row.name, "bold"),
-            (f"  {row.words}.", row.style),
+            (view.name, "bold"),
+            (f"  {view.words}.", view.style),
             f"  A call {NEXT.get(one['next'], one['next'])}.",
             overflow="fold",
         )
-        desk.screen.show("", verdict, Padding(Text(one["because"]), (0, 0, 0, 2), expand=False))
+        context.screen.show("", verdict, Padding(Text(one["because"]), (0, 0, 0, 2), expand=False))
 
 
-def explained(row: Row) -> dict[str, Any]:
+def explained(view: VariantView) -> dict[str, Any]:
     """Return what the broker itself says that a call for this variant would do."""
     try:
-        would, because = str(row.told["next"]), plain(row.told["because"])
+        would, because = str(view.answer["next"]), plain(view.answer["because"])
     except KeyError:
-        raise Trouble(
+        raise CommandError(
             "not_supported",
             "this broker does not say what a call would do",
             "Deploy one that is as new as this command; `token-broker status` shows what is known.",
         ) from None
     return {
-        "token": row.name,
-        "variant": row.told["variant"],
-        "state": row.state,
+        "token": view.name,
+        "variant": view.answer["variant"],
+        "state": view.state,
         "next": would,
         "because": because,
     }

@@ -5,9 +5,9 @@ import re
 from dataclasses import dataclass, field
 from typing import Any
 
-from token_broker_cli.desk import Desk
+from token_broker_cli.context import Context
+from token_broker_cli.errors import CommandError, usage
 from token_broker_cli.settings import FLOWS
-from token_broker_cli.troubles import Trouble, usage
 from token_broker_client.broker import CONNECTION
 
 
@@ -26,19 +26,19 @@ class Stored:
     version: str | None
 
     def document(self) -> Any:
-        """Return what it says. Raises `Trouble` if it is no JSON."""
+        """Return what it says. Raises `CommandError` if it is no JSON."""
         try:
             return json.loads(self.text)
         except (ValueError, RecursionError):
-            raise Trouble("not_configured", "the secret is no JSON") from None
+            raise CommandError("not_configured", "the secret is no JSON") from None
 
 
-class Vault:
+class Secrets:
     """Secrets Manager, as far as it is the broker's."""
 
-    def __init__(self, desk: Desk) -> None:
-        self._prefix = desk.settings.secrets
-        self._client = desk.client("secretsmanager")
+    def __init__(self, context: Context) -> None:
+        self._prefix = context.settings.secrets
+        self._client = context.client("secretsmanager")
 
     def connections(self) -> list[tuple[str, str]]:
         """Return flow and name of every connection."""
@@ -93,8 +93,8 @@ class Vault:
         return f"{self._prefix}{flow}/{name}"
 
 
-def conflict(flow: str, name: str) -> Trouble:
-    """Return the trouble that somebody else changed the same connection meanwhile."""
-    return Trouble(
-        "conflict", f"somebody else changed {flow}/{name} meanwhile; it is as they left it"
+def conflict(flow: str, name: str) -> CommandError:
+    """Return the error for a connection that was changed by another operator meanwhile."""
+    return CommandError(
+        "conflict", f"{flow}/{name} was changed by another operator meanwhile; that change was kept"
     )

@@ -7,7 +7,7 @@ import pytest
 
 from token_broker.errors import BrokerError, CredentialRejected
 from token_broker.exchange import Ask
-from token_broker_cli.trial import Trial
+from token_broker_cli.dry_run import DryRun
 from token_broker_fakes.editor import FakeEditor
 from token_broker_fakes.vendorlink import FakeVendorlink
 from token_broker_fakes.vntana import FakeVntana
@@ -34,11 +34,11 @@ def clock() -> float:
     return NOW
 
 
-def trial(flow: str, fake: Any, **changes: Any) -> Trial:
+def trial(flow: str, fake: Any, **changes: Any) -> DryRun:
     module: Any = importlib.import_module(f"token_broker.{flow}")
     typed: Flow = module
     secret = fake.demo_secret(ADDRESSES[flow]) | changes
-    return Trial(typed, typed.Credentials.parse(secret), fake, NOW)
+    return DryRun(typed, typed.Credentials.parse(secret), fake, NOW)
 
 
 @pytest.mark.parametrize("flow", FAKES)

@@ -1,4 +1,4 @@
-"""What all commands share: their options, a desk to work at, and one line for each error."""
+"""What all commands share: their options, a context, and one line for each error."""
 
 import inspect
 import os
@@ -11,10 +11,10 @@ from typing import Annotated, Any, Concatenate, ParamSpec
 import typer
 from typer.core import TyperGroup
 
-from token_broker_cli.desk import Desk
-from token_broker_cli.screen import Screen, drop
+from token_broker_cli.context import Context
+from token_broker_cli.errors import FAILURE, USAGE, command_error, interrupted, usage
+from token_broker_cli.screen import Screen, discard_output
 from token_broker_cli.settings import Options, Settings
-from token_broker_cli.troubles import FAILURE, USAGE, interrupted, trouble, usage
 
 P = ParamSpec("P")
 PANEL = "Which broker"
@@ -36,7 +36,7 @@ Profile = Annotated[str | None, _option(help="The AWS profile (AWS_PROFILE).")]
 Json = Annotated[bool, typer.Option("--json", help="Answer in JSON, and fail in JSON.")]
 
 
-def shared(
+def shared_options(
     *,
     local: Local = False,
     port: Port = None,
@@ -51,19 +51,21 @@ def shared(
     return Options(local, port, stage, url, stack, region, profile, json)
 
 
-SHARED = inspect.signature(shared).parameters
+SHARED = inspect.signature(shared_options).parameters
 
 
-def command(body: Callable[Concatenate[Desk, P], int | None]) -> Callable[..., None]:
-    """Give *body* a desk and the shared options, and turn its errors into a line.
+def command(body: Callable[Concatenate[Context, P], int | None]) -> Callable[..., None]:
+    """Give *body* a context and the shared options, and turn its errors into a line.
 
     What it returns is the exit code.
     """
 
     @wraps(body)
     def run(ctx: typer.Context, **values: Any) -> None:
-        chosen = shared(**{name: values.pop(name) for name in SHARED}).over(ctx.obj or Options())
-        raise typer.Exit(attempted(body, chosen, values))
+        chosen = shared_options(**{name: values.pop(name) for name in SHARED}).over(
+            ctx.obj or Options()
+        )
+        raise typer.Exit(run_body(body, chosen, values))
 
     own = [*inspect.signature(body).parameters.values()][1:]
     context = inspect.Parameter("ctx", inspect.Parameter.KEYWORD_ONLY, annotation=typer.Context)
@@ -73,34 +75,34 @@ def command(body: Callable[Concatenate[Desk, P], int | None]) -> Callable[..., N
     return run
 
 
-def attempted(body: Callable[..., int | None], chosen: Options, values: dict[str, Any]) -> int:
-    """Run *body* and return the exit code; what goes wrong is told in a line."""
-    screen, desk = Screen(json=chosen.json), None
+def run_body(body: Callable[..., int | None], chosen: Options, values: dict[str, Any]) -> int:
+    """Run *body* and return the exit code; an error is reported in one line."""
+    screen, context = Screen(json=chosen.json), None
     try:
         screen.check()
-        desk = Desk(Settings.of(chosen, os.environ), screen)
-        return body(desk, **values) or 0
+        context = Context(Settings.of(chosen, os.environ), screen)
+        return body(context, **values) or 0
     except typer.Exit:
         raise
     except BrokenPipeError:
-        # A reader has enough, like `head`.
-        drop()
+        # The reader closed the pipe, as `head` does.
+        discard_output()
         return FAILURE
     except KeyboardInterrupt:
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # once is enough
-        known = interrupted(changes=desk is not None and desk.changes)
+        known = interrupted(changes=context is not None and context.changes)
     except Exception as error:  # noqa: BLE001 (never a traceback: it might show anything)
-        known = trouble(error).about(values.get("flow"), values.get("name"))
-        if known.code == "unreachable" and desk and desk.settings.local:
+        known = command_error(error).about(values.get("flow"), values.get("name"))
+        if known.code == "unreachable" and context and context.settings.local:
             known.advice = "Does the local system run, on that port? Start it: make run"
     if known.code == "output_failed":
-        drop()
+        discard_output()
     screen.fail(known)
     return known.exit_code
 
 
 class Commands(TyperGroup):
-    """The commands; a command line that cannot be read is told like every other error."""
+    """The commands; a command line that cannot be read is reported like every other error."""
 
     def main(
         self,
@@ -112,13 +114,13 @@ class Commands(TyperGroup):
         **extra: Any,
     ) -> Any:
         """Run the command that *args* name and leave with its exit code."""
-        del standalone_mode, windows_expand_args  # the former: Typer would tell of errors itself
+        del standalone_mode, windows_expand_args  # the former: Typer would report errors itself
         words = sys.argv[1:] if args is None else [*args]
         screen = Screen(json="--json" in words)
         try:
             code = super().main(args, prog_name, complete_var, standalone_mode=False, **extra)
         except USAGE_ERROR as error:
-            code = misread(screen, error)
+            code = report_usage_error(screen, error)
         except KeyboardInterrupt:
             known = interrupted(changes=False)
             screen.fail(known)
@@ -126,8 +128,8 @@ class Commands(TyperGroup):
         sys.exit(code or 0)
 
 
-def misread(screen: Screen, error: Any) -> int:
-    """Tell why a command line cannot be read; return the exit code."""
+def report_usage_error(screen: Screen, error: Any) -> int:
+    """Report why a command line cannot be read; return the exit code."""
     if type(error).__name__ == "NoArgsIsHelpError":
         error.show()
     else:

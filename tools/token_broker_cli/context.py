@@ -5,14 +5,19 @@ from collections.abc import Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
 
+from token_broker_cli.errors import USAGE, CommandError, command_error, usage
 from token_broker_cli.screen import Screen
 from token_broker_cli.settings import LocalSystem, Settings, host_of
-from token_broker_cli.troubles import USAGE, Trouble, trouble, usage
 
 if TYPE_CHECKING:
     import boto3
 
     from token_broker_client.gateway import Gateway
+import threading
+from collections.abc import Callable, Iterable
+from concurrent.futures import Future
+from queue import Empty, SimpleQueue
+from typing import TypeVar
 
 SECONDS = 28.0
 """How long an answer of the API is waited for: it gives up itself at 29."""
@@ -20,7 +25,7 @@ SECONDS = 28.0
 Action = Literal["token", "status", "forget", "verify"]
 
 
-class Desk:
+class Context:
     """Everything that commands touch."""
 
     def __init__(self, settings: Settings, screen: Screen) -> None:
@@ -31,11 +36,11 @@ class Desk:
 
     @cached_property
     def target(self) -> dict[str, str | None]:
-        """Which broker this is, for whoever is to see that it is the right one."""
+        """Stage and host of the broker, shown so that a person sees a wrong one in time."""
         try:
             host = host_of(self.url)
         except Exception as error:
-            if trouble(error).exit_code == USAGE:
+            if command_error(error).exit_code == USAGE:
                 raise
             return {"stage": self.settings.stage, "host": None}
         return {"stage": self.settings.stage, "host": host}
@@ -51,13 +56,13 @@ class Desk:
         return f"stage {target['stage']}, {target['host'] or 'address not known'}"
 
     def call(self, flow: str, connection: str, action: Action, **body: Any) -> dict[str, Any]:
-        """Return what the broker answers, asked once: a person sees to another try."""
+        """Return the broker's answer. There is one attempt: a person decides on another."""
         from token_broker_client.entrances import Order  # noqa: PLC0415 (with what is slow)
 
         return self.gateway.call(Order(flow, connection, action, body), SECONDS)
 
     def client(self, service: str) -> Any:
-        """Return boto3's client of *service*, which gives up soon: somebody is waiting."""
+        """Return boto3's client of *service*, with short timeouts: a person waits."""
         from botocore.config import Config  # noqa: PLC0415 (slow, and `--help` does without)
 
         local = self.settings.local
@@ -91,7 +96,7 @@ class Desk:
 
     @cached_property
     def url(self) -> str:
-        """Where the API is: as told, or as the stack tells."""
+        """The API's address: from the settings, or from the stack's outputs."""
         if self.settings.url:
             return self.settings.url
         stack = self.stack
@@ -101,15 +106,15 @@ class Desk:
         }
         url = outputs.get("ApiUrl")
         if not url:
-            raise Trouble(
+            raise CommandError(
                 "not_configured", f"stack {self.settings.stack} has no output ApiUrl", "See --url."
             )
-        self.settings.agreeing(url, named.get("Stage"))
+        self.settings.require_match(url, named.get("Stage"))
         return str(url)
 
     @cached_property
     def stack(self) -> Mapping[str, Any]:
-        """What the stack says of itself."""
+        """The stack's description."""
         name = self.settings.stack
         client = self.client("cloudformation")
         try:
@@ -117,7 +122,7 @@ class Desk:
         except client.exceptions.ClientError as error:
             if error.response["Error"]["Code"] != "ValidationError":
                 raise
-            raise Trouble(
+            raise CommandError(
                 "not_configured", f"there is no stack {name} here", "See --stack, --url, --region."
             ) from None
         found: Mapping[str, Any] = stack
@@ -142,3 +147,40 @@ def local_session() -> "boto3.Session":
         region_name=LocalSystem.REGION,
         botocore_session=Session(session_vars=nowhere),
     )
+
+
+Given = TypeVar("Given")
+Made = TypeVar("Made")
+
+THREADS = 8
+
+
+def concurrently(call: Callable[[Given], Made], given: Iterable[Given]) -> list[Made]:
+    """Return *call*'s results for each of *given*, in order; raise what it raises.
+
+    Ctrl-C does not wait for the calls that are under way.
+    """
+    tasks: SimpleQueue[tuple[int, Given]] = SimpleQueue()
+    for task in enumerate(given):
+        tasks.put(task)
+    made: SimpleQueue[tuple[int, Future[Made]]] = SimpleQueue()
+    count = tasks.qsize()
+
+    def work() -> None:
+        while True:
+            try:
+                position, one = tasks.get_nowait()
+            except Empty:
+                return
+            result: Future[Made] = Future()
+            try:
+                result.set_result(call(one))
+            except BaseException as error:  # noqa: BLE001 (raised where it is waited for)
+                result.set_exception(error)
+            made.put((position, result))
+
+    for _ in range(min(THREADS, count)):
+        # A pool's threads are no daemons: the process would wait for them at its end.
+        threading.Thread(target=work, daemon=True).start()
+    done = dict(made.get() for _ in range(count))
+    return [done[position].result() for position in range(count)]
