@@ -28,8 +28,9 @@ class Visitor:
 
     @property
     def environment(self) -> dict[str, str]:
-        return {
-            "PATH": os.environ["PATH"],
+        cleared = ("AWS_", "TOKEN_BROKER_", "PORT", "COLUMNS", "NO_COLOR")
+        kept = {k: v for k, v in os.environ.items() if not k.startswith(cleared)}
+        return kept | {
             "AWS_ENDPOINT_URL": self.account.url,
             "AWS_ACCESS_KEY_ID": "key",
             "AWS_SECRET_ACCESS_KEY": "secret",
