@@ -87,6 +87,17 @@ def test_status_shows_all_that_is_known(operator: Operator) -> None:
     assert variant["fingerprint"] == token["fingerprint"]
 
 
+def test_explain_asks_the_broker(operator: Operator, connected: Connect) -> None:
+    """With a token, and after a rejection."""
+    good, bad = connected("vendorlink"), connected("vendorlink", **WRONG)
+    operator.says("token", "vendorlink", good)
+    (fresh,) = operator.told("explain", "vendorlink", good)["variants"]
+    operator.says("token", "vendorlink", bad)
+    (latched,) = operator.told("explain", "vendorlink", bad)["variants"]
+    assert [one["next"] for one in (fresh, latched)] == ["hand_out", "refuse"]
+    assert "rejected" in latched["because"]
+
+
 def test_forget_drops_tokens_and_lifts_the_latch(operator: Operator, connected: Connect) -> None:
     """It says how many there were."""
     name = connected("vendorlink")

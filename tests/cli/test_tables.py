@@ -54,18 +54,18 @@ def test_status_tells_what_is_wrong(
 @pytest.mark.parametrize("would", NEXT)
 def test_explain_says_what_the_broker_says(visitor: Visitor, would: str) -> None:
     """And nothing of its own: the same variant is explained by each word that it is told."""
-    visitor.account.add("vendorlink/acme", variant(next=would, because="So it is."))
+    visitor.account.add("vendorlink/acme", variant(next=would, because="it is so"))
     lines = visitor.says("explain", "vendorlink", "acme").stdout.splitlines()
     assert lines == [
         "connection\tvendorlink/acme",
         "token\tthe connection",
         "state\tfresh",
         f"next\t{would}",
-        "because\tSo it is.",
+        "because\tit is so",
     ]
     told = visitor.says("explain", "vendorlink", "acme", "--json").stdout
     one = {"token": "the connection", "variant": "-", "state": "fresh"}
-    one |= {"next": would, "because": "So it is."}
+    one |= {"next": would, "because": "it is so"}
     assert Visitor.document(told) == {
         "flow": "vendorlink",
         "connection": "acme",
@@ -73,7 +73,9 @@ def test_explain_says_what_the_broker_says(visitor: Visitor, would: str) -> None
         "variants": [one],
     }
     _, seen = visitor.watches("explain", "vendorlink", "acme", COLUMNS="120")
-    assert f"the connection  fresh.  A call {NEXT[would]}.\n  So it is.\n" in COLOUR.sub("", seen)
+    assert f"the connection  fresh.  A call {NEXT[would]}.\n  because it is so\n" in COLOUR.sub(
+        "", seen
+    )
 
 
 def test_explain_guesses_nothing(visitor: Visitor) -> None:

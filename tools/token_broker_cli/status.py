@@ -118,7 +118,9 @@ def explain(context: Context, flow: str, name: str) -> None:
             f"  A call {NEXT.get(one['next'], one['next'])}.",
             overflow="fold",
         )
-        context.screen.show("", verdict, Padding(Text(one["because"]), (0, 0, 0, 2), expand=False))
+        context.screen.show(
+            "", verdict, Padding(Text(f"because {one['because']}"), (0, 0, 0, 2), expand=False)
+        )
 
 
 def explained(view: VariantView) -> dict[str, Any]:
