@@ -1,6 +1,7 @@
 """One local system for all tests here; each uses connections of its own."""
 
 import json
+import signal
 from collections.abc import Callable, Iterator
 from itertools import count
 from typing import Any
@@ -15,6 +16,13 @@ from token_broker_local.places import Places
 from token_broker_local.vendors import demo_secrets
 
 Connect = Callable[..., str]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _interruptible() -> None:
+    """Hear of Ctrl-C, as a shell's foreground does: what runs behind it inherits deafness."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")

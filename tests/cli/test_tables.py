@@ -49,6 +49,7 @@ def test_status_tells_what_is_wrong(
         assert any(one.startswith(line) for one in shown), shown
     assert ("next try" in str(shown)) == ("failure" in changes and "latched" not in changes)
     assert "secret version\t0123456789abcdef" in shown
+    assert f"state\t{changes.get('state', 'fresh')}{', latched' * ('latched' in changes)}" in shown
 
 
 @pytest.mark.parametrize("would", NEXT)

@@ -33,7 +33,8 @@ def status(context: Context, flow: str, name: str) -> None:
     now = int(time.time())
     head = [("connection", f"{flow}/{name}"), ("secret version", plain(answer["secret_version"]))]
     head += held(answer, now)
-    groups = [[*facts(VariantView(variant, now))] for variant in answer["variants"]]
+    views = [VariantView(variant, now) for variant in answer["variants"]]
+    groups = [[*facts(view)] for view in views]
     if not context.screen.is_terminal:
         context.screen.rows([*head, *((key, value) for group in groups for key, value, _ in group)])
         return
@@ -42,8 +43,9 @@ def status(context: Context, flow: str, name: str) -> None:
         context.screen.show(Text(f"{key}: {value}", "red"))
     if not groups:
         context.screen.show(Text("No token is kept: the first call makes one.", "dim"))
-    for group in groups:
-        rows = [(key, Text(value, style)) for key, value, style in group]
+    for view, group in zip(views, groups, strict=True):
+        bar = {"state": f"{view.bar} "}
+        rows = [(key, Text(bar.get(key, "") + value, style)) for key, value, style in group]
         context.screen.show("", grid(rows, "dim", ""))
 
 
@@ -65,7 +67,7 @@ def facts(view: VariantView) -> Iterator[tuple[str, str, str]]:
     """Yield what is known of one variant: what it is, what it says, its style."""
     answer = view.answer
     yield "token", view.name, "bold"
-    yield "state", f"{view.bar} {view.words}", view.style
+    yield "state", view.words, view.style
     moments = (("made", "issued_at"), ("renewal", "refresh_after"), ("end", "expires_at"))
     for label, moment in moments:
         if answer[moment]:
