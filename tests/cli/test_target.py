@@ -120,11 +120,15 @@ def test_a_stack_of_another_stage_is_refused(
     assert not [one for one in visitor.account.asked if one.startswith("DELETE")]
 
 
-def test_the_stack_of_the_stage_tells_where_its_api_is(visitor: Visitor) -> None:
-    """A stage is all that has to be named."""
-    visitor.account.stack = ("test", visitor.account.url)
-    result = visitor.types("status", "vendorlink", "acme", "--stage", "test", "--json")
-    assert (result.exit_code, visitor.account.asked["DescribeStacks"]) == (0, 1), result.output
+def test_the_stack_is_the_one_that_is_named() -> None:
+    """By an option, by a variable, or after the stage."""
+    named = {"TOKEN_BROKER_STACK": "ours"}
+    for options, environment, stack in (
+        (Options(stage="prod"), {}, "token-broker-prod"),
+        (Options(stage="prod"), named, "ours"),
+        (Options(stage="prod", stack="mine"), named, "mine"),
+    ):
+        assert Settings.of(options, environment).stack == stack
 
 
 def test_the_address_says_in_which_region_the_secrets_are() -> None:

@@ -121,7 +121,7 @@ class Commands(TyperGroup):
             code = super().main(args, prog_name, complete_var, standalone_mode=False, **extra)
         except USAGE_ERROR as error:
             code = report_usage_error(screen, error)
-        except KeyboardInterrupt:
+        except (KeyboardInterrupt, typer.Abort):  # the latter: what older versions make of it
             known = interrupted(changes=False)
             screen.fail(known)
             code = known.exit_code

@@ -15,7 +15,8 @@ from token_broker_cli.secrets import checked
 from token_broker_cli.tokens import Form
 
 EPILOG = (
-    "Exit codes: 0 done, 1 refused by broker, vendor or AWS (the code is named), 2 wrong usage."
+    "Exit codes: 0 done, 1 refused by broker, vendor or AWS (the code is named), 2 wrong usage, "
+    "130 Ctrl-C."
 )
 
 
