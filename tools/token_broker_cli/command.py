@@ -95,8 +95,6 @@ def run_body(body: Callable[..., int | None], chosen: Options, values: dict[str,
         known = command_error(error).about(values.get("flow"), values.get("name"))
         if known.code == "unreachable" and context and context.settings.local:
             known.advice = "Does the local system run, on that port? Start it: make run"
-    if known.code == "output_failed":
-        discard_output()
     screen.fail(known)
     return known.exit_code
 
