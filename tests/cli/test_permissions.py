@@ -98,3 +98,17 @@ def test_what_is_nobody_elses_is_changed(visitor: Visitor) -> None:
     for done in ("updated", "unchanged"):
         assert visitor.says(*CONNECT, stdin=MINE).stdout.startswith(done)
     assert visitor.account.asked["PutSecretValue"] == 1
+
+
+def test_what_is_proposed_is_stored_and_replaces_what_was_there(visitor: Visitor) -> None:
+    """Who takes the proposal has it in the secret, where the broker wants it."""
+    words = ("connect", "vendorlink", "acme", "--no-check")
+    for kept, answer, host in (
+        ({}, "", "app.vendorlink.nl"),
+        ({"host": "other.vendorlink.nl"}, "", "other.vendorlink.nl"),
+        ({"host": "other.vendorlink.nl"}, "app.vendorlink.nl", "app.vendorlink.nl"),
+    ):
+        visitor.account.secrets[SECRET] = json.dumps(kept)
+        code, seen = visitor.watches(*words, answers=["demo", "password", answer])
+        assert code == 0, seen
+        assert json.loads(visitor.account.secrets[SECRET])["host"] == host

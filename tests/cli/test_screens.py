@@ -1,4 +1,4 @@
-"""CommandError is seen first, on screens of any width, and what is no screen gets no table."""
+"""Trouble is seen first, on screens of any width, and what is no screen gets no table."""
 
 import json
 import re
@@ -49,9 +49,7 @@ def test_trouble_is_seen_even_where_it_is_the_only_thing(visitor: Visitor) -> No
     """A latch beside a token that lives looks like no healthy connection."""
     visitor.account.add("vendorlink/acme", variant(latched=True))
     _, seen = visitor.watches("connections")
-    state = next(line for line in seen.splitlines() if "fresh" in line)
-    assert "latched" in COLOUR.sub("", state)
-    assert "\x1b[31m" in state
+    assert re.search(r"\x1b\[31m[█▏▎▍▌▋▊▉░]+ fresh, latched", seen)
 
 
 def test_a_pipe_gets_no_table(crowd: Visitor) -> None:
@@ -96,7 +94,8 @@ def test_a_terminal_without_such_signs_gets_others(visitor: Visitor, command: st
 
 
 def test_doctor_groups_what_is_the_same_of_many(crowd: Visitor) -> None:
-    """CommandError first; JSON has each."""
+    """Trouble first; JSON has each."""
+    crowd.account.denied.add("DescribeTable")
     result = crowd.says("doctor")
     told = json.loads(crowd.says("doctor", "--json").stdout)["findings"]
     secrets = [one for one in told if "/" in one["check"]]
@@ -114,3 +113,15 @@ def test_secrets_that_may_not_be_read_are_one_finding(crowd: Visitor) -> None:
     _, seen = crowd.watches("doctor")
     assert seen.count("you are not allowed to read the secret") == 1
     assert len(seen.splitlines()) < 45
+
+
+def test_doctor_takes_one_error_only_for_a_good_sign(visitor: Visitor) -> None:
+    """That there is no such connection; whatever else the broker says is a failure of its."""
+    no = {"code": "store_unavailable", "detail": "the table does not answer", "status": 503}
+    visitor.account.answers["editor/token-broker-doctor"] = no
+    lines = visitor.says("doctor").stdout.splitlines()
+    assert "ok\tvntana\tthe function answers signed calls\t" in lines
+    assert any(
+        line.startswith("failure\teditor\tstore_unavailable: the table does not answer\t")
+        for line in lines
+    )

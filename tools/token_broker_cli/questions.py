@@ -84,6 +84,8 @@ class Question:
     default: str | None = None
     is_secret: bool = False
     is_optional: bool = False
+    is_implied: bool = False
+    """Whether the broker takes the default by itself, so that the secret need not have it."""
 
     def ask(self, kept: str | None = None) -> str:
         """Return what a person answers; *kept* is what the connection has now."""
@@ -102,7 +104,7 @@ QUESTIONS = {
     "vntana": (
         Question("organization", "Organization, uuid or slug", is_optional=True),
         Question("workspace", "Workspace, uuid or slug", is_optional=True),
-        Question("base_url", "Address", "https://api-platform.vntana.com"),
+        Question("base_url", "Address", "https://api-platform.vntana.com", is_implied=True),
     ),
     "vendorlink": (
         Question("username", "User name"),
@@ -112,7 +114,12 @@ QUESTIONS = {
     "editor": (
         Question("api_key", "API key", is_secret=True),
         Question("editor_url", "Address of the editor"),
-        Question("token_url", "Address of the token service", "https://tokens.kudo.graebert.com"),
+        Question(
+            "token_url",
+            "Address of the token service",
+            "https://tokens.kudo.graebert.com",
+            is_implied=True,
+        ),
     ),
 }
 
@@ -133,7 +140,7 @@ def ask_for_secret(flow: str, kept: Mapping[str, Any], local: LocalSystem | None
         default = kept.get(question.key, local_default(question.key, flow, local))
         answer = question.ask(default if isinstance(default, str) else None)
         document.pop(question.key, None)
-        if answer and answer != question.default:
+        if answer and not (question.is_implied and answer == question.default):
             document[question.key] = answer
     if flow == "vendorlink":
         document = loopback(document)
