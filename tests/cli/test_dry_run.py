@@ -35,7 +35,7 @@ def clock() -> float:
 
 
 def trial(flow: str, fake: Any, **changes: Any) -> DryRun:
-    module: Any = importlib.import_module(f"token_broker.{flow}")
+    module: Any = importlib.import_module(f"token_broker.flows.{flow}.flow")
     typed: Flow = module
     secret = fake.demo_secret(ADDRESSES[flow]) | changes
     return DryRun(typed, typed.Credentials.parse(secret), fake, NOW)

@@ -17,8 +17,7 @@ import pytest
 from tests.local.callers import signed
 from tests.ports import free_ports
 from tests.waiting import PATIENCE_SECONDS, wait_until
-from token_broker.emf import Line
-from token_broker.telemetry import MEASURES
+from token_broker.telemetry import MEASURES, Line
 from token_broker_local.answers import Answer
 from token_broker_local.dashboard import FILES, PATH, Dashboard
 from token_broker_local.figures import MOST_SERIES, OTHERS, POINTS, SECONDS, Figures, percentile

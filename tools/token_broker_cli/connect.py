@@ -8,7 +8,6 @@ from typing import Any
 from token_broker.dependencies import Flow
 from token_broker.errors import BrokerError
 from token_broker.tokens import Token
-from token_broker.tools import Flow
 from token_broker_cli.context import Context
 from token_broker_cli.dry_run import attempt
 from token_broker_cli.errors import CommandError, command_error, usage
@@ -116,7 +115,7 @@ def ask(context: Context, flow: str, kept: object) -> dict[str, Any]:
 
 def flow_of(name: str) -> Flow:
     """Return the module of a flow."""
-    module: Any = importlib.import_module(f"token_broker.{name}")
+    module: Any = importlib.import_module(f"token_broker.flows.{name}.flow")
     flow: Flow = module
     return flow
 
