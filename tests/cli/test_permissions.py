@@ -112,3 +112,14 @@ def test_what_is_proposed_is_stored_and_replaces_what_was_there(visitor: Visitor
         code, seen = visitor.watches(*words, answers=["demo", "password", answer])
         assert code == 0, seen
         assert json.loads(visitor.account.secrets[SECRET])["host"] == host
+
+
+def test_what_the_broker_takes_by_itself_is_not_stored(visitor: Visitor) -> None:
+    """Not even where something else was stored before."""
+    kept = {"token_url": "https://old.example", "editor_url": "https://e.example"}
+    visitor.account.add("editor/acme", secret=json.dumps(kept))
+    answers = ["key", "", "https://tokens.kudo.graebert.com"]
+    code, seen = visitor.watches("connect", "editor", "acme", "--no-check", answers=answers)
+    assert code == 0, seen
+    stored = json.loads(visitor.account.secrets["token-broker/test/editor/acme"])
+    assert stored == {"api_key": "key", "editor_url": "https://e.example"}
