@@ -81,14 +81,14 @@ function states(figures) {
 const cell = (className, ...children) => made("td", { className }, ...children);
 const pill = (name) => made("span", { className: `pill ${name}` }, name);
 
-const named = (connection, isAgain) => isAgain ? cell("")
+const named = (connection, isAgain) => isAgain ? cell("again")
   : cell("connection", made("span", { className: "faint" }, `${connection.flow} / `), connection.connection);
 
 function empty(connection) {
   const said = connection.error
     ? made("span", { className: "pill error" }, connection.error)
     : made("span", { className: "faint" }, "no token yet");
-  const rest = cell("", said);
+  const rest = cell("state", said);
   rest.colSpan = 6;
   return made("tr", {}, named(connection, false), rest);
 }
@@ -99,9 +99,9 @@ function row(connection, variant, index, now) {
     cell("variant", ...described(variant)),
     cell("state", pill(variant.state), variant.renewing ? pill("renewing") : null,
       variant.latched ? pill("latched") : null),
-    cell("", life(variant, now)),
+    cell("expires", life(variant, now)),
     cell("number", String(variant.generation)),
-    cell("", made("code", {}, variant.fingerprint ?? "–")),
+    cell("fingerprint", made("code", {}, variant.fingerprint ?? "–")),
     cell("failure", ...failed(variant.failure, now)));
 }
 

@@ -1,18 +1,28 @@
 """One local system for all tests here; each uses connections of its own."""
 
 import json
+import signal
 from collections.abc import Callable, Iterator
 from itertools import count
 from typing import Any
 
 import pytest
 
+from tests.cli.accounts import Visitor
+from tests.cli.canned import Account, serving
 from tests.cli.operators import Operator
 from tests.systems import system
 from token_broker_local.places import Places
 from token_broker_local.vendors import demo_secrets
 
 Connect = Callable[..., str]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _interruptible() -> None:
+    """Hear of Ctrl-C, as a shell's foreground does: what runs behind it inherits deafness."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")
@@ -49,3 +59,16 @@ def connected(operator: Operator, numbers: Iterator[int]) -> Connect:
 @pytest.fixture(scope="session")
 def numbers() -> Iterator[int]:
     return count()
+
+
+@pytest.fixture
+def account() -> Iterator[Account]:
+    """Return an account of stage ``test`` with one connection."""
+    with serving(Account()) as made:
+        made.add("vendorlink/acme")
+        yield made
+
+
+@pytest.fixture
+def visitor(account: Account) -> Visitor:
+    return Visitor(account)

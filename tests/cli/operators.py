@@ -3,11 +3,15 @@
 import json
 import os
 import pty
+import re
 import select
+import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Sequence
+from contextlib import redirect_stderr, redirect_stdout, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,7 +25,8 @@ from token_broker_local.places import Places
 
 PROGRAM = str(Path(sys.executable).with_name("token-broker"))
 RUNNER = CliRunner()
-TERMINAL = {"TERM": "xterm-256color", "COLUMNS": "80", "LINES": "40"}
+COLOUR = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
+TERMINAL = {"TERM": "xterm-256color", "LINES": "40"}
 
 
 @dataclass(frozen=True)
@@ -56,9 +61,9 @@ class Operator:
             check=False,
         )
 
-    def watches(self, *words: str, answers: Sequence[str] = ()) -> tuple[int, str]:
+    def watches(self, *words: str, answers: Sequence[str | None] = ()) -> tuple[int, str]:
         """Run a command on a terminal, answer its questions, and return what is to be seen."""
-        return watched([PROGRAM, *words, *self.at], [*answers])
+        return watched([PROGRAM, *words, *self.at], answers)
 
     def switches(self, flow: str, method: str, body: dict[str, Any]) -> None:
         """Have the fake of a vendor behave in another way."""
@@ -73,31 +78,66 @@ class Operator:
             return int(json.load(response)["counts"].get(step, 0))
 
 
-def watched(words: list[str], answers: list[str]) -> tuple[int, str]:
-    """Run *words* on a terminal of 80 columns."""
+def on_terminal(words: Sequence[str]) -> str:
+    """Return what stays to be seen of a command on a terminal, by nobody. In this process."""
+    mine, theirs = pty.openpty()
+    seen: list[bytes] = []
+    reader = threading.Thread(target=lambda: seen.extend(iter(lambda: more(mine), b"")))
+    reader.start()
+    with (
+        os.fdopen(theirs, "w") as screen,
+        redirect_stdout(screen),
+        redirect_stderr(screen),
+        suppress(SystemExit),
+    ):
+        app([*words])
+    reader.join()
+    os.close(mine)
+    text = COLOUR.sub("", b"".join(seen).decode()).replace("\r\n", "\n")
+    lines = [line.rpartition("\r")[2] for line in text.splitlines(keepends=True)]
+    return "".join(line for line in lines if not line.endswith(" …\n"))  # what waits is wiped off
+
+
+def watched(
+    words: list[str], answers: Sequence[str | None] = (), **environment: str
+) -> tuple[int, str]:
+    """Run *words* on a terminal of 80 columns and answer its questions; None is Ctrl-C."""
     mine, theirs = pty.openpty()
     process = subprocess.Popen(
         words,
         stdin=theirs,
         stdout=theirs,
         stderr=theirs,
-        env=os.environ | TERMINAL,
+        env=os.environ | TERMINAL | {"COLUMNS": "80"} | environment,
         start_new_session=True,
     )
     os.close(theirs)
-    seen, until = b"", time.monotonic() + PATIENCE_SECONDS
-    while chunk := more(mine, until):
+    seen, left = b"", [*answers]
+    while chunk := more(mine):
         seen += chunk
         # Two signs: a hidden question drops what is typed before it is asked.
-        if answers and seen.endswith((b": ", b"]: ")):
-            os.write(mine, f"{answers.pop(0)}\n".encode())
+        if left and seen.endswith((b": ", b"]: ")):
+            typed = left.pop(0)
+            if typed is None:
+                interrupt(process, mine)
+            else:
+                os.write(mine, f"{typed}\n".encode())
     os.close(mine)
     return process.wait(timeout=PATIENCE_SECONDS), seen.decode().replace("\r\n", "\n")
 
 
-def more(terminal: int, until: float) -> bytes:
+def interrupt(process: "subprocess.Popen[bytes]", terminal: int) -> None:
+    """Press Ctrl-C until something is seen of it: Python loses one that comes as it asks."""
+    until = time.monotonic() + PATIENCE_SECONDS
+    while time.monotonic() < until and process.poll() is None:
+        process.send_signal(signal.SIGINT)
+        if select.select([terminal], [], [], 0.2)[0]:
+            return
+
+
+def more(terminal: int) -> bytes:
     """Return what appears next, nothing at the end."""
-    ready, _, _ = select.select([terminal], [], [], max(0.0, until - time.monotonic()))
+    ready, _, _ = select.select([terminal], [], [], PATIENCE_SECONDS)
     try:
         return os.read(terminal, 65536) if ready else b""
     except OSError:

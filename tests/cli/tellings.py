@@ -26,6 +26,8 @@ def variant(state: str = "fresh", **changes: Any) -> dict[str, Any]:
         "failure": None,
         "latched": False,
         "renewing": False,
+        "next": "hand_out",
+        "because": "It lives, and its renewal is not due.",
     }
     return told | changes
 

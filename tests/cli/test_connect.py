@@ -38,7 +38,9 @@ def test_a_new_connection_is_tried_and_works(operator: Operator, flow: str) -> N
     """From stdin; it says who was let in."""
     name = next(NAMES)
     result = operator.says("connect", flow, name, "--file", "-", stdin=secret(operator, flow))
-    assert (result.exit_code, result.stdout) == (0, f"created: {flow}/{name}\n")
+    host = f"127.0.0.1:{operator.places.port}"
+    created = f"created: {flow}/{name} (stage local, {host})\n"
+    assert (result.exit_code, result.stdout) == (0, created)
     assert f"{flow} let it in" in result.stderr
     assert operator.told("token", flow, name)["generation"] == 1
 
@@ -180,7 +182,7 @@ def test_a_secret_that_is_no_json_is_replaced(operator: Operator) -> None:
     client.create_secret(Name=f"token-broker/local/editor/{name}", SecretString="not JSON")
     words = ("connect", "editor", name, "--file", "-")
     result = operator.says(*words, stdin=secret(operator, "editor"))
-    assert result.stdout == f"updated: editor/{name}\n"
+    assert result.stdout.startswith(f"updated: editor/{name} ")
     assert "no JSON" in result.stderr
 
 

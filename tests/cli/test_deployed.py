@@ -107,7 +107,7 @@ def test_what_api_gateway_says_itself_is_told(
 ) -> None:
     """Its text is kept back."""
     api = serve(servers, answer(b'{"message": "AKIA-s3cret"}', status=status))
-    result = says("status", "vntana", "acme", "--url", api.url)
+    result = says("status", "vntana", "acme", "--stage", "test", "--url", api.url)
     assert (result.exit_code, f"{code}: " in result.stderr) == (1, True)
     assert "s3cret" not in result.output
 
@@ -115,7 +115,7 @@ def test_what_api_gateway_says_itself_is_told(
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        (["--url", "http://broker.example.com"], "must begin with https://"),
+        (["--stage", "test", "--url", "http://broker.example.com"], "must begin with https://"),
         (["--profile", "no-such-one"], "no such profile"),
     ],
 )
@@ -134,8 +134,8 @@ def test_doctor_says_what_an_operator_may_not_look_at(
     problem = b'{"code": "unknown_connection", "detail": "none", "status": 404}'
     api = serve(servers, answer(problem, status="404 Not Found"))
     monkeypatch.setenv("AWS_ENDPOINT_URL", aws.url)
-    result = says("doctor", "--url", api.url)
+    result = says("doctor", "--stage", "test", "--url", api.url)
     assert result.exit_code == 1
-    assert "✗  api" in result.stdout  # it answered a call that was not signed
-    assert "!  table" in result.stdout
+    assert "failure\tapi\t" in result.stdout  # it answered a call that was not signed
+    assert "warning\ttable\t" in result.stdout
     assert "kms:DescribeKey" in result.stdout

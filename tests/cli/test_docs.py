@@ -11,10 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.operators import RUNNER
+from tests.cli.operators import on_terminal
 from tests.systems import system
 from tests.waiting import PATIENCE_SECONDS
-from token_broker_cli.main import app
 from token_broker_local.places import FLOWS, Places
 
 PAGE = Path(__file__).parents[2] / "docs" / "cli.md"
@@ -62,10 +61,10 @@ def shape(text: str) -> str:
 
 
 def run(command: str) -> str:
-    """Return all that is shown for *command*; what a shell has to put together, by a shell."""
+    """Return all that is seen of *command*: on a terminal, or what a script gets, by a shell."""
     first, *words = shlex.split(command)
-    if first == "token-broker" and "|" not in words:
-        return RUNNER.invoke(app, words).output
+    if first == "token-broker" and "|" not in words and "--json" not in words:
+        return on_terminal(words)
     whole = ["/bin/sh", "-c", f"{{ {command}\n}} 2>&1"]
     done = subprocess.run(
         whole, capture_output=True, text=True, timeout=PATIENCE_SECONDS, check=False

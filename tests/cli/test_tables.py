@@ -1,76 +1,120 @@
-"""What people see of connections that fare badly, on 80 columns."""
+"""What is told of connections that fare badly."""
 
+import time
 from typing import Any
 
 import pytest
-from rich.console import Console, RenderableType
 
+from tests.cli.accounts import Visitor
+from tests.cli.operators import COLOUR
 from tests.cli.tellings import NOW, at, failure, variant
-from token_broker_cli.connections import Connection, details, table
-from token_broker_cli.desk import Desk
-from token_broker_cli.entrance_checks import region
-from token_broker_cli.screen import Screen
-from token_broker_cli.settings import Settings
-from token_broker_cli.troubles import Trouble
-from token_broker_cli.variants import Row
+from token_broker.moments import iso
+from token_broker_cli.variants import VariantView
 
-
-def seen(part: RenderableType) -> str:
-    """Return what is seen of *part*."""
-    console = Console(width=80, color_system=None)
-    with console.capture() as capture:
-        console.print(part)
-    return "\n".join(line.rstrip() for line in capture.get().splitlines())
-
-
-def test_a_connection_that_cannot_be_asked_does_not_hide_the_others() -> None:
-    """Its error stands in its row, and in its document."""
-    lost = Connection("editor", "lost", trouble=Trouble("access_denied", "no"))
-    told = {"flow": "editor", "connection": "good", "variants": [variant(), variant("aging")]}
-    shown = seen(table([lost, Connection("editor", "good", told)], NOW)).splitlines()
-    assert shown[1].split() == ["editor/lost", "not", "known", "access_denied"]
-    assert shown[2] == "editor/good"
-    assert [line.split()[3] for line in shown[3:]] == ["fresh", "aging"]
-    assert lost.document()["error"]["code"] == "access_denied"
+NEXT = {
+    "hand_out": "hands the token out",
+    "refresh": "hands the token out, and has it renewed in the background",
+    "exchange": "asks the vendor for a token",
+    "wait": "waits for an exchange that is under way",
+    "refuse": "refuses, without asking the vendor",
+}
 
 
 def test_failures_are_counted() -> None:
-    """Once is not worth a number."""
-    once = Row(variant("stale", failure=failure(count=1)), NOW)
-    often = Row(variant("stale", failure=failure(count=7), latched=True), NOW)
-    assert once.trouble == "upstream_unavailable"
-    assert often.trouble == "upstream_unavailable, 7 times, latched"
+    """Once is not worth a number; a latch is part of the state."""
+    once = VariantView(variant("stale", failure=failure(count=1)), NOW)
+    often = VariantView(variant("stale", failure=failure(count=7), latched=True), NOW)
+    assert (once.failure, once.words) == ("upstream_unavailable", "stale")
+    assert (often.failure, often.words) == ("upstream_unavailable, 7 times", "stale, latched")
 
 
 @pytest.mark.parametrize(
     ("changes", "lines"),
     [
-        ({"failure": failure()}, ["upstream_unavailable, 2 times, 1 min ago", "in 40 s"]),
-        ({"latched": True}, ["this version of the secret is not tried again"]),
-        ({"renewing": True}, ["renewing"]),
-        ({"expires_at": at(-90), "state": "dead"}, ["1 min ago"]),
+        ({"failure": failure()}, ["failure\tupstream_unavailable, 2 times, ", "next try\t"]),
+        ({"failure": failure(), "latched": True}, ["failure\t", "latched\tthis version"]),
+        ({"renewing": True}, ["renewing\tnow"]),
+        ({"expires_at": at(-90), "state": "dead"}, [f"end\t{at(-90)[:10]} {at(-90)[11:19]} UTC, "]),
+        ({"fingerprint": None, "generation": 0}, ["generation\t0, fingerprint -"]),
+        ({"context": {"organization": None}}, ["organization\t-"]),
     ],
 )
-def test_details_tell_what_is_wrong(changes: dict[str, Any], lines: list[str]) -> None:
-    """Each thing on a line."""
-    shown = seen(details(Row(variant(**changes), NOW)))
-    for line in lines:
-        assert line in shown
-
-
-@pytest.mark.parametrize(
-    ("mine", "level"), [("eu-west-1", "ok"), ("us-east-1", "failure"), (None, "failure")]
-)
-def test_regions_are_compared(
-    mine: str | None, level: str, monkeypatch: pytest.MonkeyPatch, tmp_path: object
+def test_status_tells_what_is_wrong(
+    visitor: Visitor, changes: dict[str, Any], lines: list[str]
 ) -> None:
-    """The API's is in its address."""
-    for name in ("AWS_REGION", "AWS_DEFAULT_REGION", "AWS_PROFILE"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("AWS_CONFIG_FILE", f"{tmp_path}/none")
-    if mine:
-        monkeypatch.setenv("AWS_REGION", mine)
-    url = "https://abc.execute-api.eu-west-1.amazonaws.com/prod"
-    (finding,) = region(Desk(Settings("prod", "token-broker-prod", url), Screen()))
-    assert finding.level == level
-    assert level == "ok" or "--region eu-west-1" in finding.do
+    """Each thing on a line."""
+    visitor.account.add("vendorlink/acme", variant(**changes))
+    shown = visitor.says("status", "vendorlink", "acme").stdout.splitlines()
+    for line in lines:
+        assert any(one.startswith(line) for one in shown), shown
+    assert ("next try" in str(shown)) == ("failure" in changes and "latched" not in changes)
+    assert "secret version\t0123456789abcdef" in shown
+    assert f"state\t{changes.get('state', 'fresh')}{', latched' * ('latched' in changes)}" in shown
+
+
+@pytest.mark.parametrize("would", NEXT)
+def test_explain_says_what_the_broker_says(visitor: Visitor, would: str) -> None:
+    """And nothing of its own: the same variant is explained by each word that it is told."""
+    visitor.account.add("vendorlink/acme", variant(next=would, because="it is so"))
+    lines = visitor.says("explain", "vendorlink", "acme").stdout.splitlines()
+    assert lines == [
+        "connection\tvendorlink/acme",
+        "token\tthe connection",
+        "state\tfresh",
+        f"next\t{would}",
+        "because\tit is so",
+    ]
+    told = visitor.says("explain", "vendorlink", "acme", "--json").stdout
+    one = {"token": "the connection", "variant": "-", "state": "fresh"}
+    one |= {"next": would, "because": "it is so"}
+    assert Visitor.document(told) == {
+        "flow": "vendorlink",
+        "connection": "acme",
+        "held": None,
+        "variants": [one],
+    }
+    _, seen = visitor.watches("explain", "vendorlink", "acme", COLUMNS="120")
+    assert f"the connection  fresh.  A call {NEXT[would]}.\n  because it is so\n" in COLOUR.sub(
+        "", seen
+    )
+
+
+def test_explain_guesses_nothing(visitor: Visitor) -> None:
+    """A broker that does not say is too old; a connection without tokens has nothing to explain."""
+    old = variant()
+    del old["next"], old["because"]
+    visitor.account.add("vendorlink/acme", old)
+    result = visitor.says("explain", "vendorlink", "acme")
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert result.stderr.startswith("not_supported: ")
+    visitor.account.add("vendorlink/none")
+    visitor.account.answers["vendorlink/none"] = {
+        **visitor.account.answers["vendorlink/none"],
+        "variants": [],
+    }
+    assert Visitor.document(visitor.says("explain", "vendorlink", "none", "--json").stdout) == {
+        "flow": "vendorlink",
+        "connection": "none",
+        "held": None,
+        "variants": [],
+    }
+    _, seen = visitor.watches("explain", "vendorlink", "none")
+    assert "nothing to explain" in seen
+
+
+def test_a_hold_is_seen(visitor: Visitor) -> None:
+    """Who, since when, and why, by each command that looks; it comes before what is well."""
+    since = iso(int(time.time()) - 7200)
+    visitor.account.add("vntana/zz")
+    visitor.account.answers["vntana/zz"] = {
+        **visitor.account.answers["vntana/zz"],
+        "held": {"since": since, "by": "arn:aws:iam::1:user/me", "reason": "leak\x1b[2J"},
+    }
+    said = "held\t2 h ago by arn:aws:iam::1:user/me: leak·[2J"
+    for command in ("status", "explain"):
+        assert said in visitor.says(command, "vntana", "zz").stdout.splitlines()
+        _, seen = visitor.watches(command, "vntana", "zz", COLUMNS="100")
+        assert said.replace("\t", ": ") in COLOUR.sub("", seen)
+    first, *_ = visitor.says("connections").stdout.splitlines()
+    assert first.startswith("vntana/zz\t")
+    assert first.endswith("held: leak·[2J")

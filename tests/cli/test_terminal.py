@@ -2,6 +2,7 @@
 
 import json
 import os
+import pty
 import re
 import subprocess
 import sys
@@ -9,7 +10,7 @@ import sys
 import pytest
 from typer.main import get_command
 
-from tests.cli.operators import PROGRAM, Operator
+from tests.cli.operators import PROGRAM, Operator, on_terminal
 from tests.waiting import PATIENCE_SECONDS
 from token_broker_cli.main import app
 
@@ -41,6 +42,24 @@ def test_a_pipe_gets_the_token_and_no_colours(operator: Operator) -> None:
     assert result.returncode == 0, result.stderr
     assert re.fullmatch(r"-H 'Authorization: Bearer [^']+'\n", result.stdout)
     assert result.stderr == ""
+
+
+def test_where_it_is_written_counts_and_not_where_it_is_typed(operator: Operator) -> None:
+    """A pipe that starts at a terminal gets the token; a terminal behind a pipe does not."""
+    mine, theirs = pty.openpty()
+    words = ["token", "vendorlink", "demo", *operator.at]
+    result = subprocess.run(
+        [PROGRAM, *words],
+        stdin=theirs,
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE_SECONDS,
+        check=True,
+    )
+    os.close(mine)
+    os.close(theirs)
+    assert (MASK in result.stdout, "Bearer " in result.stdout) == (False, True)
+    assert MASK in on_terminal(words)
 
 
 def test_colours_are_for_terminals(operator: Operator) -> None:
@@ -87,12 +106,6 @@ def test_options_may_stand_before_the_command(operator: Operator) -> None:
         command, capture_output=True, text=True, timeout=PATIENCE_SECONDS, check=True
     )
     assert json.loads(result.stdout)["connection"] == "demo"
-
-
-def test_forget_asks_on_a_terminal(operator: Operator) -> None:
-    """No is an answer."""
-    code, seen = operator.watches("forget", "vntana", "demo", answers=["n"])
-    assert (code, "Aborted" in seen) == (1, True)
 
 
 def test_a_reader_that_has_enough_is_no_defect(operator: Operator) -> None:

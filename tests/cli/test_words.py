@@ -1,19 +1,18 @@
-"""Times, bars, explanations, settings and troubles: functions of values."""
+"""Times, bars, settings and troubles: functions of values."""
 
 from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError, NoCredentialsError, NoRegionError
 
-from tests.cli.tellings import NOW, at, failure, variant
-from token_broker_cli.accounts import accounts
-from token_broker_cli.ages import span, when, written
-from token_broker_cli.entrance_checks import clock
+from tests.cli.tellings import NOW, at, variant
+from token_broker_cli.checks import clock
+from token_broker_cli.errors import CommandError, command_error
+from token_broker_cli.questions import LOGIN_KEYS, is_same_login
 from token_broker_cli.screen import plain
 from token_broker_cli.settings import Options, Settings
 from token_broker_cli.tokens import masked
-from token_broker_cli.troubles import Trouble, trouble
-from token_broker_cli.variants import Row
+from token_broker_cli.variants import VariantView, span, when, written
 
 URL = "https://abc.execute-api.eu-west-1.amazonaws.com/prod"
 
@@ -58,7 +57,7 @@ def test_moments_are_told_from_now() -> None:
     ],
 )
 def test_a_bar_shows_what_is_left(changes: dict[str, Any], bar: str) -> None:
-    assert Row(variant(**changes), NOW).bar == bar
+    assert VariantView(variant(**changes), NOW).bar == bar
 
 
 @pytest.mark.parametrize(
@@ -71,57 +70,7 @@ def test_a_bar_shows_what_is_left(changes: dict[str, Any], bar: str) -> None:
     ],
 )
 def test_a_token_is_named_by_what_it_is_for(context: Any, name: str) -> None:
-    assert Row(variant(context=context), NOW).name == name
-
-
-@pytest.mark.parametrize(
-    ("told", "would", "says"),
-    [
-        pytest.param(variant(), "hand_out", "renewal is due, in 21 min", id="fresh"),
-        pytest.param(variant("aging"), "renew_behind", "first call has it renewed", id="aging"),
-        pytest.param(variant("aging", renewing=True), "hand_out", "under way", id="renewing"),
-        pytest.param(variant("stale", failure=failure()), "hand_out", "left alone", id="stale"),
-        pytest.param(
-            variant("stale", failure=failure(retry=-1)), "renew_behind", "another", id="stale, due"
-        ),
-        pytest.param(
-            variant("stale", failure=failure("credential_rejected"), latched=True),
-            "hand_out",
-            "latched",
-            id="stale and latched",
-        ),
-        pytest.param(
-            variant("dead", fingerprint=None), "exchange", "No token is kept", id="nothing kept"
-        ),
-        pytest.param(variant("dead", expires_at=at(-60)), "exchange", "ended 1 min", id="ended"),
-        pytest.param(variant("dead", expires_at=at(20)), "exchange", "too soon", id="too short"),
-        pytest.param(variant("dead"), "exchange", "reported", id="reported"),
-        pytest.param(variant("dead", renewing=True), "wait", "holds the lease", id="leased"),
-        pytest.param(
-            variant("dead", failure=failure()), "refuse", "2 times in a row", id="backing off"
-        ),
-        pytest.param(
-            variant("dead", failure=failure(count=1, retry=-1)), "exchange", "once", id="again"
-        ),
-        pytest.param(
-            variant("dead", failure=failure("credential_rejected"), latched=True),
-            "refuse",
-            "lifts the latch",
-            id="latched",
-        ),
-        pytest.param(variant("dead", latched=True), "refuse", "another token", id="by its gate"),
-    ],
-)
-def test_each_state_is_explained(told: dict[str, Any], would: str, says: str) -> None:
-    """By what follows from it, and why."""
-    (one,) = accounts({"flow": "vendorlink", "variants": [told]}, NOW)
-    assert one.would == would
-    assert says in " ".join(one.because)
-
-
-def test_a_connection_without_tokens_is_explained() -> None:
-    (one,) = accounts({"flow": "editor", "variants": []}, NOW)
-    assert (one.would, one.state) == ("exchange", "dead")
+    assert VariantView(variant(context=context), NOW).name == name
 
 
 @pytest.mark.parametrize(
@@ -132,8 +81,7 @@ def test_a_connection_without_tokens_is_explained() -> None:
         (Options(port=7080), {"PORT": "9080"}, "local", "http://127.0.0.1:7080"),
         (Options(url=URL), {}, "prod", URL),
         (Options(url=f"{URL}/v1/"), {}, "prod", f"{URL}/v1/"),
-        (Options(stage="test", url=URL), {"TOKEN_BROKER_STAGE": "dev"}, "test", URL),
-        (Options(), {"TOKEN_BROKER_STAGE": "dev", "TOKEN_BROKER_URL": URL}, "dev", URL),
+        (Options(stage="prod", url=URL), {"TOKEN_BROKER_STAGE": "dev"}, "prod", URL),
         (Options(stage="dev"), {}, "dev", None),
     ],
 )
@@ -151,19 +99,22 @@ def test_options_go_before_the_environment(
     [
         (Options(), "No stage"),
         (Options(url="https://broker.example.com"), "No stage"),
+        (Options(url="https://a[b/prod", stage="prod"), "no URL"),
         (Options(stage="Not/Ok"), "must match"),
         (Options(port=70_000), "port"),
     ],
 )
 def test_settings_that_cannot_be_are_wrong_usage(options: Options, said: str) -> None:
-    with pytest.raises(Trouble, match=said) as raised:
+    with pytest.raises(CommandError, match=said) as raised:
         Settings.of(options, {})
     assert raised.value.exit_code == 2
 
 
 def test_options_behind_a_command_go_before_those_in_front() -> None:
-    front, behind = Options(stage="one", json=True), Options(stage="two")
-    assert behind.over(front) == Options(stage="two", json=True)
+    """Also those that are 0, or empty: they were said."""
+    front, behind = Options(stage="one", json=True, port=1), Options(stage="", port=0)
+    assert behind.over(front) == Options(stage="", json=True, port=0)
+    assert Options().over(front) == front
 
 
 def client_error(code: str, message: str) -> ClientError:
@@ -182,13 +133,13 @@ def client_error(code: str, message: str) -> ClientError:
 )
 def test_any_error_is_a_line_without_a_secret(error: Exception, code: str, exit_code: int) -> None:
     """What AWS refuses is told in its words; what else a library says may repeat the input."""
-    told = trouble(error)
+    told = command_error(error)
     assert (told.code, told.exit_code) == (code, exit_code)
     assert "s3cret" not in f"{told.detail} {told.advice}"
 
 
 def test_advice_names_the_connection() -> None:
-    told = Trouble("credential_rejected", "no").about("vntana", "acme")
+    told = CommandError("credential_rejected", "no").about("vntana", "acme")
     assert "`token-broker connect vntana acme`" in told.advice
 
 
@@ -216,3 +167,21 @@ def test_a_token_is_masked_wherever_it_stands() -> None:
 
 def test_what_is_shown_cannot_steer_a_terminal() -> None:
     assert plain("a\x1b]0;title\x07b\nc") == "a·]0;title·b\nc"
+
+
+@pytest.mark.parametrize("flow", LOGIN_KEYS)
+def test_a_login_is_the_same_where_all_that_decides_it_is(flow: str) -> None:
+    """Who logs in, by what, and where: that was rejected, not what else the secret says."""
+    kept = {"email", "personal_access_token", "password", "username", "api_key"}
+    kept |= {"base_url", "host", "token_url"}
+    one = dict.fromkeys(kept, "x")
+    assert is_same_login(flow, one, one | {"options": {}, "organization": "y"})
+    decides = {key for key in kept if not is_same_login(flow, one, one | {key: "y"})}
+    assert (
+        decides
+        == {
+            "vntana": {"personal_access_token", "email", "password", "base_url"},
+            "vendorlink": {"username", "password", "host"},
+            "editor": {"api_key", "token_url"},
+        }[flow]
+    )

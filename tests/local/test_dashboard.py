@@ -5,17 +5,18 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from http.client import HTTPConnection
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
+import boto3
 import pytest
 
 from tests.local.callers import signed
 from tests.ports import free_ports
-from tests.waiting import PATIENCE_SECONDS
+from tests.waiting import PATIENCE_SECONDS, wait_until
 from token_broker.telemetry import MEASURES, Line
 from token_broker_local.answers import Answer
 from token_broker_local.dashboard import FILES, PATH, Dashboard
@@ -23,7 +24,7 @@ from token_broker_local.figures import MOST_SERIES, OTHERS, POINTS, SECONDS, Fig
 from token_broker_local.functions import Function
 from token_broker_local.gateway import Gateway
 from token_broker_local.incoming import Incoming
-from token_broker_local.places import FLOWS, Places, function_name
+from token_broker_local.places import FLOWS, Places, function_name, secret_name
 from token_broker_local.serving import serving
 from token_broker_local.states import connections, state
 from token_broker_operations.dashboard import CHARTS, Chart
@@ -376,6 +377,94 @@ def test_a_browser_shows_it(places: Places, tmp_path: Path) -> None:
     assert "live, last 10 minutes" in page.stdout
     assert page.stdout.count("<figure") == len(CHARTS)
     assert "CONSOLE" not in page.stderr
+
+
+HIDDEN = """
+[...document.querySelectorAll(".pill, #states td, .tile, figure")].filter((one) => {
+  const box = one.getBoundingClientRect();
+  const card = one.closest("section").getBoundingClientRect();
+  const isFolded = getComputedStyle(one).display === "none";
+  return !isFolded && (box.width < 4 || box.right > card.right + 1 || box.left < card.left - 1);
+}).length + 1000 * (document.documentElement?.scrollWidth > innerWidth)
+  + 1000 * !document.querySelector(".pill.latched")
+"""
+"""How many things are not wholly visible; no badge at all counts as well."""
+
+AS_THREE_AND_FOUR = """
+import os, sys
+os.dup2(int(sys.argv[1]), 3)
+os.dup2(int(sys.argv[2]), 4)
+os.execv(sys.argv[3], sys.argv[3:])
+"""
+"""Runs a program whose descriptors 3 and 4 are those that are named."""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium on this machine")
+@pytest.mark.parametrize("width", [400, 700, 1280])
+def test_columns_fold_and_badges_stay_visible(places: Places, tmp_path: Path, width: int) -> None:
+    """On a telephone as on a desk, with a name as long as names may be, and a latch."""
+    host = places.url("vendorlink").removeprefix("http://")
+    secret = {"username": "demo", "password": "wrong", "host": host, "scheme": "http"}
+    client = boto3.client(
+        "secretsmanager",
+        region_name="eu-west-1",
+        endpoint_url=places.url("services"),
+        aws_access_key_id="local",
+        aws_secret_access_key="local",
+    )
+    name = f"{width}-{'long-' * 12}"[:62] + "x"
+    client.create_secret(Name=secret_name("vendorlink", name), SecretString=json.dumps(secret))
+    called(places, "POST", f"/v1/vendorlink/{name}/token")
+    called(places, "POST", "/v1/vntana/demo/token")
+    with browser(tmp_path, width) as evaluate:
+        evaluate("Page.navigate", url=f"{places.url('gateway')}{PATH}")
+        wait_until(
+            lambda: evaluate("Runtime.evaluate", expression=HIDDEN).get("value", 1000) < 1000
+        )
+        assert evaluate("Runtime.evaluate", expression=HIDDEN)["value"] == 0
+
+
+@contextmanager
+def browser(folder: Path, width: int) -> Iterator[Callable[..., Any]]:
+    """Run a browser; give what has it carry out a method of its protocol for developers."""
+    (theirs, mine), (heard, said) = os.pipe(), os.pipe()
+    options = [*BROWSER, f"--user-data-dir={folder}", "--remote-debugging-pipe"]
+    process = subprocess.Popen(
+        [sys.executable, "-c", AS_THREE_AND_FOUR, str(theirs), str(said), CHROMIUM or "", *options],
+        pass_fds=(theirs, said),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    os.close(theirs)
+    os.close(said)
+    session: dict[str, str] = {}
+    with process, os.fdopen(heard, "rb") as lines, os.fdopen(mine, "wb", 0) as commands:
+
+        def carry_out(method: str, **params: Any) -> Any:
+            message = {"id": 1, "method": method, "params": params} | session
+            commands.write(json.dumps(message).encode() + b"\0")
+            while (answer := json.loads(message_of(lines))).get("id") != 1:
+                pass
+            return answer["result"].get("result", answer["result"])
+
+        target = carry_out("Target.createTarget", url="about:blank")
+        attached = carry_out("Target.attachToTarget", flatten=True, **target)
+        session.update(attached)
+        metrics = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": False}
+        carry_out("Emulation.setDeviceMetricsOverride", **metrics)
+        yield carry_out
+        process.kill()
+
+
+def message_of(lines: IO[bytes]) -> bytes:
+    """Return the next message: it ends with a zero."""
+    message = b""
+    while not message.endswith(b"\0"):
+        sign = lines.read(1)
+        assert sign, "the browser has gone"
+        message += sign
+    return message[:-1]
 
 
 def test_is_served_on_the_gateways_port() -> None:

@@ -2,96 +2,120 @@
 
 import importlib
 import json
-import sys
 from collections.abc import Mapping
 from typing import Any
 
 from token_broker.dependencies import Flow
 from token_broker.errors import BrokerError
 from token_broker.tokens import Token
-from token_broker_cli import files
-from token_broker_cli.desk import Desk
-from token_broker_cli.forms import fill_in, is_same_login
-from token_broker_cli.trial import attempt
-from token_broker_cli.troubles import Trouble, trouble, usage
-from token_broker_cli.vault import Vault
+from token_broker_cli.context import Context
+from token_broker_cli.dry_run import attempt
+from token_broker_cli.errors import CommandError, command_error, usage
+from token_broker_cli.questions import ask_for_secret, can_ask, content, is_same_login
+from token_broker_cli.secrets import Secrets, Stored
 
 REJECTED = "Nothing was stored. Check the credentials before you try again."
 UNTRIED = "Nothing was stored. --no-check stores without trying."
 
 
 def connect(
-    desk: Desk, flow: str, name: str, file: str | None, *, check: bool, key: str | None = None
+    context: Context, flow: str, name: str, file: str | None, *, check: bool, key: str | None = None
 ) -> None:
     """Add a connection, or change one."""
-    vault = Vault(desk)
-    kept = present(desk, vault, flow, name)
-    document = read(file) if file else ask(desk, flow, name, kept)
+    context.announce(f"connecting {flow}/{name}")
+    secrets = Secrets(context)
+    seen, readable = look(context, secrets, flow, name)
+    kept = known(context, seen)
+    document = read(file) if file else ask(context, flow, kept)
     module = flow_of(flow)
     credentials = parsed(module, document)
     if check:
-        refuse_rejected(desk, flow, name, kept, document)
-    if document == kept:
+        refuse_rejected(context, flow, name, kept, document)
+    if seen and document == kept:
         # The same again would be a new version, with which all tokens are made anew; and its
         # trial would end the session of the token that is in use.
-        tell(desk, flow, name, "unchanged", was_tried=False)
+        report(context, flow, name, "unchanged", was_tried=False)
         return
     if check:
-        attempted(desk, module, credentials)
-    done = "created" if vault.write(flow, name, document, key) else "updated"
-    tell(desk, flow, name, done, was_tried=check)
+        try_at_vendor(context, module, credentials)
+    context.changes = True
+    if seen:
+        secrets.change(flow, name, document, seen)
+        is_new = False
+    elif readable:
+        secrets.create(flow, name, document, key)
+        is_new = True
+    else:
+        is_new = secrets.write(flow, name, document, key)
+    report(context, flow, name, "created" if is_new else "updated", was_tried=check)
 
 
-def present(desk: Desk, vault: Vault, flow: str, name: str) -> Any:
-    """Return what the connection has now, None if it is new, damaged, or not for us to read."""
+def look(context: Context, secrets: Secrets, flow: str, name: str) -> tuple[Stored | None, bool]:
+    """Return what is stored now, and whether it may be read: storing needs no such permission."""
     try:
-        return vault.read(flow, name)
+        return secrets.read(flow, name), True
     except Exception as error:
-        known = trouble(error)
-        if known.code not in ("access_denied", "not_configured"):
+        found = command_error(error)
+        if found.code != "access_denied":
             raise
-        desk.screen.note(f"What is stored now is not looked at: {known.detail}", "yellow")
+        unseen(context, found)
+        return None, False
+
+
+def known(context: Context, seen: Stored | None) -> Any:
+    """Return the document of what was *seen*, None where there is none: it is replaced then."""
+    try:
+        return seen.document() if seen else None
+    except CommandError as error:
+        unseen(context, error)
         return None
 
 
-def tell(desk: Desk, flow: str, name: str, done: str, *, was_tried: bool) -> None:
-    """Say what became of it."""
-    if desk.screen.json:
-        told = {"flow": flow, "connection": name, "done": done, "tried": was_tried}
-        desk.screen.data(told)
+def unseen(context: Context, why: CommandError) -> None:
+    """Warn that what is stored is neither proposed nor compared."""
+    context.screen.note(f"What is stored now is not looked at: {why.detail}", "yellow")
+
+
+def report(context: Context, flow: str, name: str, done: str, *, was_tried: bool) -> None:
+    """Report the result."""
+    if context.screen.json:
+        document = {"flow": flow, "connection": name, "done": done, "tried": was_tried}
+        context.screen.data(document | context.target)
         return
-    desk.screen.lines(f"{done}: {flow}/{name}")
+    context.screen.lines(f"{done}: {flow}/{name} ({context.where})")
     if done == "unchanged":
-        desk.screen.note("neither tried nor stored: that is what the connection has")
+        context.screen.note("neither tried nor stored: that is what the connection has")
     elif not was_tried:
-        desk.screen.note(f"not tried at the vendor: `token-broker token {flow} {name}` does that")
+        context.screen.note(
+            f"not tried at the vendor: `token-broker token {flow} {name}` does that"
+        )
 
 
 def read(file: str) -> Any:
     """Return the JSON that is in *file*, or on stdin for ``-``."""
-    content = files.content(file)
+    found = content(file)
     try:
-        return json.loads(content)
+        return json.loads(found)
     except json.JSONDecodeError as error:
         raise usage(f"--file: no JSON at line {error.lineno}, column {error.colno}") from None
     except (ValueError, RecursionError):
         raise usage("--file: no JSON in UTF-8") from None
 
 
-def ask(desk: Desk, flow: str, name: str, kept: object) -> dict[str, Any]:
+def ask(context: Context, flow: str, kept: object) -> dict[str, Any]:
     """Ask a person for the document."""
-    if not sys.stdin.isatty():
-        raise usage("there is nobody to ask", "Give a file: --file FILE, or --file - for stdin.")
-    known = kept if isinstance(kept, Mapping) else {}
-    desk.screen.note(
-        f"{'Changing' if known else 'Adding'} {flow}/{name}; what is secret stays unseen."
-    )
-    return fill_in(flow, known, desk.settings.local)
+    if not can_ask():
+        raise usage(
+            "stdin is no terminal to ask on", "Give a file: --file FILE, or --file - for stdin."
+        )
+    has = kept if isinstance(kept, Mapping) else {}
+    context.screen.note(f"{'Changing it' if has else 'It is new'}; what is secret stays unseen.")
+    return ask_for_secret(flow, has, context.settings.local)
 
 
 def flow_of(name: str) -> Flow:
     """Return the module of a flow."""
-    module: Any = importlib.import_module(f"token_broker.{name}")
+    module: Any = importlib.import_module(f"token_broker.flows.{name}.flow")
     flow: Flow = module
     return flow
 
@@ -101,23 +125,25 @@ def parsed(flow: Flow, document: object) -> Any:
     try:
         return flow.Credentials.parse(document)
     except BrokerError as error:
-        raise Trouble(error.code, error.detail, "Correct that key; nothing was stored.") from None
+        raise CommandError(
+            error.code, error.detail, "Correct that key; nothing was stored."
+        ) from None
 
 
-def refuse_rejected(desk: Desk, flow: str, name: str, kept: object, document: Any) -> None:
-    """Raise `Trouble` if the vendor rejected this very login before."""
+def refuse_rejected(context: Context, flow: str, name: str, kept: object, document: Any) -> None:
+    """Raise `CommandError` if the vendor rejected this very login before."""
     if not isinstance(kept, Mapping) or not is_same_login(flow, kept, document):
         return
-    variants = desk.call(flow, name, "status")["variants"]
+    variants = context.call(flow, name, "status")["variants"]
     if any(variant["latched"] for variant in variants):
-        raise Trouble(
+        raise CommandError(
             "credential_latched",
             "the vendor rejected this login before; it was not tried again",
             "Give others. Was it the vendor's mistake? Then `token-broker forget {about}`.",
         )
 
 
-def tried(flow: Flow, credentials: Any) -> Token:
+def dry_run_of(flow: Flow, credentials: Any) -> Token:
     """Return what the vendor gives for *credentials*."""
     try:
         return attempt(flow, credentials)
@@ -125,13 +151,13 @@ def tried(flow: Flow, credentials: Any) -> Token:
         advice = REJECTED if error.code == "credential_rejected" else UNTRIED
         problem = error.problem()
         facts = {name: problem.get(name) for name in ("upstream_status", "upstream_code")}
-        raise Trouble(error.code, error.detail, advice, facts=facts) from None
+        raise CommandError(error.code, error.detail, advice, facts=facts) from None
 
 
-def attempted(desk: Desk, flow: Flow, credentials: Any) -> None:
-    """Try *credentials*, and say whom the vendor let in."""
-    with desk.screen.waiting(f"trying it at the vendor of {flow.NAME}"):
-        token = tried(flow, credentials)
-    known = {key: value for key, value in token.context.items() if value is not None}
-    who = ", ".join(f"{key} {value}" for key, value in known.items())
-    desk.screen.note(f"✓ {flow.NAME} let it in" + (f": {who}" if who else ""), "green")
+def try_at_vendor(context: Context, flow: Flow, credentials: Any) -> None:
+    """Try *credentials*, and show whose they are."""
+    with context.screen.waiting(f"trying it at the vendor of {flow.NAME}"):
+        token = dry_run_of(flow, credentials)
+    known_context = {key: value for key, value in token.context.items() if value is not None}
+    who = ", ".join(f"{key} {value}" for key, value in known_context.items())
+    context.screen.note(f"✓ {flow.NAME} let it in" + (f": {who}" if who else ""), "green")

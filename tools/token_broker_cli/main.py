@@ -1,4 +1,4 @@
-"""`token-broker`: what an operator does with the broker. docs/cli.md shows it at work.
+"""`token-broker`, the operator's command; docs/cli.md shows examples.
 
 What a command does is imported when it runs: `--help` and completion come at once.
 """
@@ -8,14 +8,15 @@ from typing import Annotated, Any
 
 import typer
 
-from token_broker_cli import sharing
-from token_broker_cli.desk import Desk
-from token_broker_cli.sharing import command
+from token_broker_cli import command as shared
+from token_broker_cli.command import command
+from token_broker_cli.context import Context
+from token_broker_cli.secrets import checked
 from token_broker_cli.tokens import Form
-from token_broker_cli.vault import checked
 
 EPILOG = (
-    "Exit codes: 0 done, 1 refused by broker, vendor or AWS (the code is named), 2 wrong usage."
+    "Exit codes: 0 done, 1 refused by broker, vendor or AWS (the code is named), 2 wrong usage, "
+    "130 Ctrl-C."
 )
 
 
@@ -32,6 +33,7 @@ Name = Annotated[str, typer.Argument(metavar="NAME", help="The connection, like 
 
 app = typer.Typer(
     name="token-broker",
+    cls=shared.Commands,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -43,20 +45,20 @@ app = typer.Typer(
 def main(
     ctx: typer.Context,
     *,
-    local: sharing.Local = False,
-    port: sharing.Port = None,
-    stage: sharing.Stage = None,
-    url: sharing.Url = None,
-    stack: sharing.Stack = None,
-    region: sharing.Region = None,
-    profile: sharing.Profile = None,
-    json: sharing.Json = False,
+    local: shared.Local = False,
+    port: shared.Port = None,
+    stage: shared.Stage = None,
+    url: shared.Url = None,
+    stack: shared.Stack = None,
+    region: shared.Region = None,
+    profile: shared.Profile = None,
+    json: shared.Json = False,
 ) -> None:
     """Look after the connections of Token Broker, and ask it for tokens.
 
     The options below may stand before a command or behind it.
     """
-    ctx.obj = sharing.shared(
+    ctx.obj = shared.shared_options(
         local=local,
         port=port,
         stage=stage,
@@ -71,7 +73,7 @@ def main(
 @app.command()
 @command
 def connect(
-    desk: Desk,
+    context: Context,
     flow: FlowName,
     name: Name,
     *,
@@ -88,40 +90,40 @@ def connect(
     """Add a connection, or change one: asks, checks, tries, stores."""
     from token_broker_cli import connect as page  # noqa: PLC0415 (see above)
 
-    page.connect(desk, flow, checked(name), file, check=check, key=kms_key)
+    page.connect(context, flow, checked(name), file, check=check, key=kms_key)
 
 
 @app.command()
 @command
-def connections(desk: Desk) -> int:
-    """List all connections and how their tokens fare."""
+def connections(context: Context) -> int:
+    """List all connections and the state of their tokens."""
     from token_broker_cli import connections as page  # noqa: PLC0415 (see above)
 
-    return page.connections(desk)
+    return page.connections(context)
 
 
 @app.command()
 @command
-def status(desk: Desk, flow: FlowName, name: Name) -> None:
+def status(context: Context, flow: FlowName, name: Name) -> None:
     """Show all that is known of a connection."""
-    from token_broker_cli import connections as page  # noqa: PLC0415 (see above)
+    from token_broker_cli import status as page  # noqa: PLC0415 (see above)
 
-    page.status(desk, flow, checked(name))
+    page.status(context, flow, checked(name))
 
 
 @app.command()
 @command
-def explain(desk: Desk, flow: FlowName, name: Name) -> None:
+def explain(context: Context, flow: FlowName, name: Name) -> None:
     """Say what a call would do now, and why."""
-    from token_broker_cli import explain as page  # noqa: PLC0415 (see above)
+    from token_broker_cli import status as page  # noqa: PLC0415 (see above)
 
-    page.explain(desk, flow, checked(name))
+    page.explain(context, flow, checked(name))
 
 
 @app.command()
 @command
 def token(
-    desk: Desk,
+    context: Context,
     flow: FlowName,
     name: Name,
     *,
@@ -140,51 +142,51 @@ def token(
     """Print a live token: masked on a terminal, as it is in a pipe."""
     from token_broker_cli import tokens as page  # noqa: PLC0415 (see above)
 
-    wishes: dict[str, Any] = {
+    fields: dict[str, Any] = {
         "min_ttl": min_ttl,
         "organization": organization,
         "workspace": workspace,
         "parameters": page.parameters(parameters),
         "force": force or None,
     }
-    body = {key: value for key, value in wishes.items() if value is not None}
-    chosen = Form.JSON if desk.screen.json else form
-    page.token(desk, flow, checked(name), body, chosen, show=show)
+    body = {key: value for key, value in fields.items() if value is not None}
+    chosen = Form.JSON if context.screen.json else form
+    page.token(context, flow, checked(name), body, chosen, show=show)
 
 
 @app.command()
 @command
 def forget(
-    desk: Desk,
+    context: Context,
     flow: FlowName,
     name: Name,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
 ) -> None:
     """Drop the tokens of a connection, end their sessions, lift its latch."""
-    from token_broker_cli import forget as page  # noqa: PLC0415 (see above)
+    from token_broker_cli import tokens as page  # noqa: PLC0415 (see above)
 
-    page.forget(desk, flow, checked(name), sure=yes)
+    page.forget(context, flow, checked(name), sure=yes)
 
 
 @app.command()
 @command
 def verify(
-    desk: Desk,
+    context: Context,
     name: Name,
     file: Annotated[
         str | None, typer.Option(metavar="FILE", help="Read the token from there; - is stdin.")
     ] = None,
 ) -> int:
     """Ask the editor's vendor what a token stands for."""
-    from token_broker_cli import verify as page  # noqa: PLC0415 (see above)
+    from token_broker_cli import tokens as page  # noqa: PLC0415 (see above)
 
-    return page.verify(desk, checked(name), file)
+    return page.verify(context, checked(name), file)
 
 
 @app.command()
 @command
-def doctor(desk: Desk) -> int:
+def doctor(context: Context) -> int:
     """Check everything between you and a token, and say what to do."""
     from token_broker_cli import doctor as page  # noqa: PLC0415 (see above)
 
-    return page.doctor(desk)
+    return page.doctor(context)

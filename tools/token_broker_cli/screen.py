@@ -1,20 +1,41 @@
-"""What is shown, and to whom: people get colours and tables, machines JSON, nobody a secret.
+"""Output: colours and tables on a terminal, lines in a pipe, JSON with ``--json``.
 
-Answers go to stdout; notes, questions and errors to stderr. Colours end where a pipe begins, and
-with NO_COLOR.
+Answers go to stdout; notes, questions and errors to stderr. No secret is ever shown. Colours are
+for terminals, and end with NO_COLOR.
 """
 
+import codecs
 import json
+import os
 import sys
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from token_broker_cli.troubles import Trouble
+from token_broker_cli.errors import CommandError
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
+    from rich.table import Table
     from rich.text import Text
+
+NARROW = 72
+"""Columns below which a table of many columns would be all folds."""
+
+SIGNS = str.maketrans("█▉▊▋▌▍▎▏░✓✗→…•·", "#=======.+x>.*-")
+"""For terminals whose encoding has no others."""
+
+
+def _sign(error: UnicodeError) -> tuple[str, int]:
+    """Return a replacement for signs that the terminal's encoding lacks."""
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    signs = error.object[error.start : error.end].translate(SIGNS)
+    return "".join(sign if sign.isascii() else "?" for sign in signs), error.end
+
+
+codecs.register_error("signs", _sign)
 
 
 class Screen:
@@ -22,61 +43,80 @@ class Screen:
 
     def __init__(self, json: bool = False) -> None:
         self.json = json
+        if sys.stderr is None:  # closed; what is said there must not end up in the answer
+            sys.stderr = open(os.devnull, "w")  # noqa: SIM115, PTH123 (as long as the process)
         for stream in (sys.stdout, sys.stderr):
-            # A terminal that lacks a sign gets a question mark instead of a traceback.
             if hasattr(stream, "reconfigure"):
-                stream.reconfigure(errors="replace")
+                stream.reconfigure(errors="signs")
 
     @property
-    def is_watched(self) -> bool:
-        """Say whether what is written to stdout appears before somebody's eyes."""
-        return sys.stdout.isatty()
+    def is_terminal(self) -> bool:
+        """Say whether stdout is a terminal."""
+        return sys.stdout is not None and sys.stdout.isatty()
+
+    @property
+    def width(self) -> int:
+        """The columns that people see."""
+        return self._out.width
+
+    def check(self) -> None:
+        """Raise `CommandError` if no answer can be written: nothing needs to be asked then."""
+        if sys.stdout is None:
+            raise CommandError("output_failed", "the answer cannot be written: stdout is closed")
 
     def data(self, document: object) -> None:
         """Write *document* as JSON: a line for a pipe, indented for a reader."""
-        if self.is_watched:
-            print(plain(json.dumps(document, indent=2, ensure_ascii=False)), flush=True)
+        if self.is_terminal:
+            self.lines(plain(json.dumps(document, indent=2, ensure_ascii=False)))
         else:
-            print(json.dumps(document, ensure_ascii=False), flush=True)
+            self.lines(json.dumps(document))
 
     def lines(self, *lines: str) -> None:
         """Write *lines* exactly as they are."""
-        print("\n".join(lines), flush=True)
+        with written():
+            print("\n".join(lines), flush=True)
 
     def show(self, *parts: "RenderableType") -> None:
-        """Show people a table, or text."""
-        self._out.print(*parts, sep="\n")
+        """Show people what is folded and coloured for them."""
+        with written():
+            self._out.print(*parts, sep="\n")
+
+    def rows(self, rows: Iterable[tuple[str, ...]]) -> None:
+        """Write *rows* for a pipe, a line each, with tabs between the cells."""
+        text = ["\t".join(" ".join(plain(cell).split()) for cell in row) for row in rows]
+        self.lines(*text)
 
     def note(self, text: str, style: str = "dim") -> None:
-        """Tell people something beside the answer; machines that read JSON need not know."""
+        """Add a remark on stderr; with JSON there is none."""
         if not self.json:
             from rich.text import Text  # noqa: PLC0415 (slow, and `--help` does without)
 
             self._say(Text(plain(text), style))
 
     def waiting(self, text: str) -> AbstractContextManager[object]:
-        """Show a person that something is being done, as long as it is."""
+        """Show on a terminal that a call is under way."""
         if self.json or not self._err.is_terminal:
             return nullcontext()
-        return self._err.status(f"{text} …")
+        # Not every encoding has the usual spinner's signs.
+        return self._err.status(f"{text} …", spinner="line")
 
-    def fail(self, trouble: Trouble) -> None:
-        """Say what went wrong."""
+    def fail(self, error: CommandError) -> None:
+        """Report an error in one line, and below it what to do."""
         if self.json:
-            print(json.dumps(trouble.document(), ensure_ascii=False), file=sys.stderr)
+            with if_possible():
+                print(json.dumps(error.document()), file=sys.stderr, flush=True)
             return
         from rich.text import Text  # noqa: PLC0415 (slow, and `--help` does without)
 
-        line = Text.assemble(
-            (trouble.code, "bold red"), ": ", plain(trouble.detail), facts(trouble)
-        )
+        line = Text.assemble((error.code, "bold red"), ": ", plain(error.detail), facts(error))
         self._say(line)
-        if trouble.advice:
-            self._say(Text(f"→ {trouble.advice}", "cyan"))
+        if error.advice:
+            self._say(Text(f"→ {error.advice}", "cyan"))
 
     def _say(self, line: "Text") -> None:
-        """Write a line to stderr, which nobody but a terminal breaks."""
-        self._err.print(line, soft_wrap=not self._err.is_terminal)
+        """Write a line to stderr, if possible; only a terminal breaks it."""
+        with if_possible():
+            self._err.print(line, soft_wrap=not self._err.is_terminal)
 
     @cached_property
     def _out(self) -> "Console":
@@ -87,6 +127,34 @@ class Screen:
         return console(stderr=True)
 
 
+@contextmanager
+def written() -> Iterator[None]:
+    """Turn a failed write into a `CommandError`; a closed pipe is none."""
+    try:
+        yield
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise CommandError(
+            "output_failed", f"the answer cannot be written: {error.strerror}"
+        ) from None
+
+
+@contextmanager
+def if_possible() -> Iterator[None]:
+    """Skip what cannot be written to stderr: no other place is left to report it."""
+    try:
+        yield
+    except OSError:
+        discard_output(2)
+
+
+def discard_output(descriptor: int = 1) -> None:
+    """Send the rest of the output nowhere: Python would try, and fail, at exit again."""
+    with suppress(OSError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), descriptor)
+
+
 def console(*, stderr: bool) -> "Console":
     """Return a console that takes every text as it is."""
     from rich.console import Console  # noqa: PLC0415 (slow, and `--help` does without)
@@ -94,15 +162,27 @@ def console(*, stderr: bool) -> "Console":
     return Console(stderr=stderr, markup=False, highlight=False, emoji=False)
 
 
-def facts(trouble: Trouble) -> str:
+def grid(rows: Iterable[tuple["str | Text", ...]], *styles: str) -> "Table":
+    """Return *rows* of a few cells for people; the last one folds."""
+    from rich.table import Table  # noqa: PLC0415 (slow, and `--help` does without)
+
+    grid = Table.grid(padding=(0, 2, 0, 0))
+    for style in styles:
+        grid.add_column(style=style, overflow="fold")
+    for row in rows:
+        grid.add_row(*row)
+    return grid
+
+
+def facts(error: CommandError) -> str:
     """Return what the vendor said, and when to come back, in brackets."""
-    known = trouble.facts
+    known = error.facts
     parts = [
         f"the vendor's code is {known['upstream_code']}" if "upstream_code" in known else "",
         f"try again in {known['retry_after']:.0f} s" if "retry_after" in known else "",
     ]
-    told = "; ".join(filter(None, parts))
-    return f" ({plain(told)})" if told else ""
+    text = "; ".join(filter(None, parts))
+    return f" ({plain(text)})" if text else ""
 
 
 def plain(value: Any) -> str:

@@ -1,23 +1,53 @@
-"""Which broker a command works with: told by options, by the environment, or the local one."""
+"""Which broker a command works with: named by options, by the environment, or the local one.
+
+A stage names the secrets, an address the API. Both must be of one broker: a command that read one
+from here and the other from there would change the wrong stage.
+"""
 
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
+from typing import ClassVar
+from urllib.parse import urlsplit
 
-from token_broker_cli.troubles import usage
-from token_broker_local.places import DEFAULT_PORT, REGION, Places
-from token_broker_local.places import STAGE as LOCAL_STAGE
+from token_broker_cli.errors import usage
+
+FLOWS = ("vntana", "vendorlink", "editor")
 
 STAGE = re.compile(r"[a-z][a-z0-9-]{0,15}")
-STAGE_IN_URL = re.compile(r"\.amazonaws\.com(?:\.cn)?/(?P<stage>[a-z][a-z0-9-]{0,15})(/v1)?/?$")
-"""API Gateway's own addresses end in the stage; a domain of one's own has none."""
 
-LAST_PORT = 65_535 - 4
+ADDRESS = re.compile(
+    r"\.execute-api\.(?P<region>[a-z0-9-]+)\.(vpce\.)?amazonaws\.com(\.cn)?"
+    r"(/(?P<stage>[^/]+))?(/v1)?/?$"
+)
+"""API Gateway's own addresses name region and stage; a domain of one's own names neither."""
+
+
+@dataclass(frozen=True, slots=True)
+class LocalSystem:
+    """The system of `make run`, by the one port that all its addresses follow from.
+
+    Repeated here, as the command is installed without the local system; a test compares.
+    """
+
+    port: int = 8080
+
+    HOST: ClassVar = "127.0.0.1"
+    REGION: ClassVar = "eu-west-1"
+    STAGE: ClassVar = "local"
+    KEY: ClassVar = "local"
+    """Access key and secret: they are public."""
+    LISTENERS: ClassVar = ("gateway", "services", *FLOWS)
+    LAST_PORT: ClassVar = 65_535 - len(LISTENERS) + 1
+
+    def url(self, name: str) -> str:
+        """Return the base URL of *name*: `gateway`, `services`, or a flow for its vendor's fake."""
+        return f"http://{self.HOST}:{self.port + self.LISTENERS.index(name)}"
 
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What was said on the command line."""
+    """What was said on the command line; None is what was not said."""
 
     local: bool = False
     port: int | None = None
@@ -29,9 +59,14 @@ class Options:
     json: bool = False
 
     def over(self, others: "Options") -> "Options":
-        """Return these options, and those of *others* where there is none here."""
-        names = [field.name for field in fields(self)]
-        return Options(**{name: getattr(self, name) or getattr(others, name) for name in names})
+        """Return these options, and those of *others* where one is missing here."""
+        own = {field.name: getattr(self, field.name) for field in fields(self)}
+        return Options(
+            **{
+                name: getattr(others, name) if value is None or value is False else value
+                for name, value in own.items()
+            }
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,32 +78,64 @@ class Settings:
     url: str | None = None
     """The API, if it is known; else the stack's outputs tell."""
     region: str | None = None
+    """Where the broker is, if that is known; else the shell's region is meant."""
     profile: str | None = None
-    local: Places | None = None
+    local: LocalSystem | None = None
     """Where the local system is, if that is meant."""
 
     @classmethod
     def of(cls, options: Options, environment: Mapping[str, str]) -> "Settings":
-        """Return what *options* mean, together with *environment*. Raises `Trouble`."""
-        if options.local or options.port:
-            return cls.at(_places(options.port or environment.get("PORT")))
-        url = options.url or environment.get("TOKEN_BROKER_URL")
-        stage = options.stage or environment.get("TOKEN_BROKER_STAGE") or _stage_in(url)
-        if not stage:
+        """Return what *options* mean, together with *environment*. Raises `CommandError`."""
+        if options.local or options.port is not None:
+            return cls.at(_local(options, environment))
+        url = _first(options.url, environment.get("TOKEN_BROKER_URL"))
+        named = _first(options.stage, environment.get("TOKEN_BROKER_STAGE"))
+        found = _named_by(url)
+        stage = named if named is not None else found.get("stage")
+        if stage is None:
             raise usage(
                 "which broker? No stage is set",
                 "Name one with --stage or TOKEN_BROKER_STAGE; --local for the one of `make run`.",
             )
         if not STAGE.fullmatch(stage):
             raise usage(f"the stage must match {STAGE.pattern}")
+        if (
+            url is not None
+            and "stage" not in found
+            and (options.url is None) != (options.stage is None)
+        ):
+            raise usage(
+                f"the address {host_of(url)} does not tell its stage, "
+                "and address and stage were not named together",
+                "Give both: --url and --stage, or TOKEN_BROKER_URL and TOKEN_BROKER_STAGE.",
+            )
         stack = options.stack or environment.get("TOKEN_BROKER_STACK") or f"token-broker-{stage}"
-        return cls(stage, stack, url, options.region, options.profile)
+        made = cls(stage, stack, url, options.region or found.get("region"), options.profile)
+        return made.require_match(url)
 
     @classmethod
-    def at(cls, places: Places) -> "Settings":
+    def at(cls, local: LocalSystem) -> "Settings":
         """Return the settings of the local system."""
-        url = places.url("gateway")
-        return cls(LOCAL_STAGE, "", url, region=REGION, local=places)
+        return cls(local.STAGE, "", local.url("gateway"), region=local.REGION, local=local)
+
+    def require_match(self, url: str | None, stage: str | None = None) -> "Settings":
+        """Return these settings; raise `CommandError` if *url* is of another stage or region.
+
+        *stage* is whose it is, where that is known from elsewhere.
+        """
+        found = _named_by(url)
+        stages = {one for one in (stage, found.get("stage")) if one}
+        if others := stages - {self.stage}:
+            raise usage(
+                f"the address {host_of(url)} is of stage {min(others)}, not of stage {self.stage}",
+                "Name the address of that stage, or none: see --stage, --url, --stack.",
+            )
+        if self.region and found.get("region", self.region) != self.region:
+            raise usage(
+                f"the address is in region {found['region']}, not in {self.region}",
+                "Leave out --region: the address tells it.",
+            )
+        return self
 
     @property
     def secrets(self) -> str:
@@ -86,13 +153,36 @@ class Settings:
         return f"alias/token-broker-{self.stage}"
 
 
-def _places(port: int | str | None) -> Places:
-    text = str(port or DEFAULT_PORT)
-    if not (text.isascii() and text.isdigit() and 0 < int(text) <= LAST_PORT):
-        raise usage(f"the port must be a number from 1 to {LAST_PORT}")
-    return Places(int(text))
+def _local(options: Options, environment: Mapping[str, str]) -> LocalSystem:
+    others = [n for n in ("stage", "url", "stack", "region", "profile") if getattr(options, n)]
+    if others:
+        raise usage(
+            f"--local and --{others[0]} name two brokers", f"Leave out one: see --{others[0]}."
+        )
+    port = options.port if options.port is not None else environment.get("PORT")
+    text = str(LocalSystem().port if port in (None, "") else port)
+    if not (text.isascii() and text.isdigit() and 0 < int(text) <= LocalSystem.LAST_PORT):
+        raise usage(f"the port must be a number from 1 to {LocalSystem.LAST_PORT}")
+    return LocalSystem(int(text))
 
 
-def _stage_in(url: str | None) -> str | None:
-    found = STAGE_IN_URL.search(url or "")
-    return found["stage"] if found else None
+def _first(option: str | None, variable: str | None) -> str | None:
+    """Return what an option says, else what a variable does; one that is empty is none."""
+    return option if option is not None else variable or None
+
+
+def host_of(url: str | None) -> str:
+    """Return the host and the port of *url*, and no more: it is shown."""
+    return urlsplit(url or "").netloc.rpartition("@")[2]
+
+
+def _named_by(url: str | None) -> dict[str, str]:
+    """Return the region and the stage that *url* names."""
+    if url is not None and not url.strip():
+        raise usage("the address is empty", "See --url.")
+    try:
+        parts = urlsplit((url or "").strip())
+    except ValueError:
+        raise usage("the address is no URL", "See --url.") from None
+    found = ADDRESS.search(f"{parts.hostname or ''}{parts.path}")
+    return {k: v for k, v in found.groupdict().items() if v} if found else {}

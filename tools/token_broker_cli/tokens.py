@@ -1,4 +1,4 @@
-"""`token`: a live token, in the form that is needed, and masked where people look."""
+"""`token`, `verify` and `forget`: print a token, check one, drop those that are kept."""
 
 import json
 import shlex
@@ -8,9 +8,11 @@ from enum import StrEnum
 from typing import Any
 from urllib.parse import quote
 
-from token_broker_cli.ages import when
-from token_broker_cli.desk import Desk
-from token_broker_cli.troubles import usage
+from token_broker_cli.context import Context
+from token_broker_cli.errors import FAILURE, usage
+from token_broker_cli.questions import can_ask, confirm, content, prompt
+from token_broker_cli.screen import grid, plain
+from token_broker_cli.variants import when
 
 MASK = "••••••••"
 
@@ -59,32 +61,32 @@ FORMS: dict[Form, Callable[[Answer], list[str]]] = {
 
 
 def token(
-    desk: Desk, flow: str, name: str, body: Mapping[str, Any], form: Form, *, show: bool
+    context: Context, flow: str, name: str, body: Mapping[str, Any], form: Form, *, show: bool
 ) -> None:
     """Ask for a token and print it."""
-    with desk.screen.waiting("asking the broker"):
-        answer = desk.call(flow, name, "token", **body)
-    hidden = desk.screen.is_watched and not show
+    with context.screen.waiting("asking the broker"):
+        answer = context.call(flow, name, "token", **body)
+    hidden = context.screen.is_terminal and not show
     shown = masked(answer) if hidden else answer
     if form is Form.JSON:
-        desk.screen.data(shown)
+        context.screen.data(shown)
     else:
-        desk.screen.lines(*FORMS[form](shown))
-    remark(desk, answer, hidden=hidden)
+        context.screen.lines(*FORMS[form](shown))
+    remark(context, answer, hidden=hidden)
 
 
-def remark(desk: Desk, answer: Answer, *, hidden: bool) -> None:
-    """Tell who looks at it how long it lives, and how to see it."""
-    if desk.screen.is_watched:
+def remark(context: Context, answer: Answer, *, hidden: bool) -> None:
+    """Add, for a person, how long it lives and how to see it."""
+    if context.screen.is_terminal:
         ends = when(answer["expires_at"], int(time.time()))
-        desk.screen.note(
+        context.screen.note(
             f"generation {answer['generation']}, fingerprint {answer['fingerprint']}, "
             f"from {answer['source']}; ends {ends}"
         )
     if answer["stale"]:
-        desk.screen.note("stale: its renewal failed; `token-broker explain` says why", "yellow")
+        context.screen.note("stale: its renewal failed; `token-broker explain` says why", "yellow")
     if hidden:
-        desk.screen.note("masked: --show shows it, and a pipe gets it as it is")
+        context.screen.note("masked: --show shows it, and a pipe gets it as it is")
 
 
 def masked(answer: Answer) -> dict[str, Any]:
@@ -115,3 +117,61 @@ def parameters(text: str | None) -> dict[str, Any] | None:
     if not isinstance(value, dict):
         raise usage("--parameters must be a JSON object")
     return value
+
+
+def verify(context: Context, name: str, file: str | None) -> int:
+    """Verify a token that is typed unseen, or read; return the exit code."""
+    # As `token --format headers` has it, it may come in its header.
+    value = typed_token(file).removeprefix("x-api-token:").strip()
+    if not value:
+        raise usage("there is no token in it", "Give one: `token-broker token editor NAME`.")
+    answer = context.call("editor", name, "verify", token=value)
+    if context.screen.json:
+        context.screen.data(answer)
+    else:
+        show_verified(context, answer)
+    return 0 if answer["valid"] else FAILURE
+
+
+def show_verified(context: Context, answer: Mapping[str, Any]) -> None:
+    """Show whether a token is valid, and what it stands for."""
+    said = "valid" if answer["valid"] else "not valid: unknown, or it ended"
+    rows = [(plain(key), plain(value)) for key, value in answer.get("parameters", {}).items()]
+    if context.screen.is_terminal:
+        from rich.text import Text  # noqa: PLC0415 (slow, and `--help` does without)
+
+        style = "bold green" if answer["valid"] else "bold red"
+        context.screen.show(Text(said, style), grid([(k, Text(v)) for k, v in rows], "dim", ""))
+    else:
+        context.screen.rows([(said,), *rows])
+
+
+def typed_token(file: str | None) -> str:
+    """Return the token: never an argument, as those are seen by others and kept by shells."""
+    if file is None and not can_ask():
+        raise usage("stdin is no terminal to ask on", "Give it by stdin: --file -")
+    if file is None:
+        return prompt("Token", hide=True)
+    try:
+        return content(file).decode().strip()
+    except UnicodeDecodeError:
+        raise usage("--file: no text in UTF-8") from None
+
+
+def forget(context: Context, flow: str, name: str, *, sure: bool) -> None:
+    """Have the broker forget the tokens, once the operator confirmed."""
+    what = f"the tokens of {flow}/{name}"
+    if not sure:
+        confirm(f"Forget {what} ({context.where})? Callers get new ones on their next call")
+    context.announce(f"forgetting {what}")
+    context.changes = True
+    answer = context.call(flow, name, "forget")
+    if context.screen.json:
+        context.screen.data({"flow": flow, "connection": name} | context.target | answer)
+        return
+    count = answer["forgotten"]
+    tokens = f"{count} token{'' if count == 1 else 's'}"
+    context.screen.lines(f"forgotten: {tokens} of {flow}/{name} ({context.where})")
+    context.screen.note("the next call makes a new one; a latch is lifted")
+    if not answer.get("complete", True):
+        context.screen.note("there are more: run it again", "yellow")

@@ -1,10 +1,10 @@
-"""One variant of a connection, as the status answer tells of it, in words and bars."""
+"""One variant of a connection, as the status answer describes it, in words, durations and bars."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
-from token_broker_cli.ages import second, span, when
 from token_broker_cli.screen import plain
 
 STYLES = {"fresh": "green", "aging": "yellow", "stale": "dark_orange", "dead": "red"}
@@ -13,39 +13,50 @@ EIGHTHS = " ▏▎▍▌▋▊▉█"
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
-    """What an operator is told of one variant."""
+class VariantView:
+    """The status answer's part about one variant."""
 
-    told: Mapping[str, Any]
+    answer: Mapping[str, Any]
     now: int
 
     @property
     def state(self) -> str:
         """``fresh``, ``aging``, ``stale`` or ``dead``."""
-        return str(self.told["state"])
+        return str(self.answer["state"])
 
     @property
     def style(self) -> str:
-        """The colour of the state."""
-        return STYLES.get(self.state, "")
+        """The colour of the state: a latch shows beside a token that lives, too."""
+        return "red" if self.answer["latched"] else STYLES.get(self.state, "")
+
+    @property
+    def words(self) -> str:
+        """The state, and what else is true of it."""
+        more = ", latched" if self.answer["latched"] else ""
+        return f"{self.state}{more}"
+
+    @property
+    def generation(self) -> str:
+        """How many tokens there were."""
+        return str(self.answer["generation"])
 
     @property
     def name(self) -> str:
         """Which token it is, as far as its context tells; the fingerprint names the rest."""
-        context = self.told.get("context") or {}
+        context = self.answer.get("context") or {}
         if context.get("workspace"):
             return f"workspace {short(context['workspace'])}"
         if context.get("organization"):
             return f"organization {short(context['organization'])}"
         if context.get("display_name"):
             return plain(context["display_name"])
-        key = str(self.told["variant"])
+        key = str(self.answer["variant"])
         return "the connection" if key == "-" else f"variant {key[:8]}"
 
     @property
     def left(self) -> float:
         """The part of the token's life that is left, 0 to 1."""
-        begin, end = second(self.told["issued_at"]), second(self.told["expires_at"])
+        begin, end = second(self.answer["issued_at"]), second(self.answer["expires_at"])
         if begin is None or end is None or end <= begin or self.state == "dead":
             return 0.0
         return min(1.0, max(0.0, (end - self.now) / (end - begin)))
@@ -58,24 +69,20 @@ class Row:
         return ("█" * full + EIGHTHS[part].strip()).ljust(CELLS, "░")
 
     @property
-    def ends(self) -> str:
-        """When the token ends, in words."""
-        return when(self.told["expires_at"], self.now) if self.told["expires_at"] else "-"
-
-    @property
     def left_in_words(self) -> str:
         """How long the token still lives, in words."""
-        end = second(self.told["expires_at"])
+        end = second(self.answer["expires_at"])
         if end is None:
             return "-"
         return span(end - self.now) if end > self.now else "ended"
 
     @property
-    def trouble(self) -> str:
-        """The last failure, and whether it is latched."""
-        failure = self.told["failure"]
-        parts = [failure["code"], times(failure["count"])] if failure else []
-        return ", ".join([*filter(None, parts), *(["latched"] if self.told["latched"] else [])])
+    def failure(self) -> str:
+        """The last failure, and how often it happened."""
+        failure = self.answer["failure"]
+        return ", ".join(
+            filter(None, (failure["code"], times(failure["count"])) if failure else ())
+        )
 
 
 def times(count: int) -> str:
@@ -86,3 +93,40 @@ def times(count: int) -> str:
 def short(identifier: object) -> str:
     """Return the part of a uuid that tells it from its neighbours."""
     return plain(str(identifier)[:8])
+
+
+UNITS = (("d", 86_400), ("h", 3600), ("min", 60), ("s", 1))
+
+
+def second(moment: str | None) -> int | None:
+    """Return the second since the epoch that *moment*, in RFC 3339, is."""
+    return int(datetime.fromisoformat(moment).timestamp()) if moment else None
+
+
+def span(seconds: float) -> str:
+    """Return a length in its two largest units: ``2 d 4 h``, ``12 min``, ``41 s``."""
+    left = max(0, int(seconds))
+    for position, (unit, size) in enumerate(UNITS):
+        if left >= size:
+            count, rest = divmod(left, size)
+            return f"{count} {unit}{_rest(rest, position + 1) if size > 60 else ''}"  # noqa: PLR2004 (a minute)
+    return "0 s"
+
+
+def _rest(seconds: int, position: int) -> str:
+    unit, size = UNITS[position]
+    return f" {seconds // size} {unit}" if seconds >= size else ""
+
+
+def when(moment: str | None, now: int) -> str:
+    """Return how far off *moment* is: ``in 12 min``, ``3 h ago``, ``never``."""
+    at = second(moment)
+    if at is None:
+        return "never"
+    return f"in {span(at - now)}" if at > now else f"{span(now - at)} ago"
+
+
+def written(moment: str | None) -> str:
+    """Return *moment* in UTC, as people write it."""
+    at = second(moment)
+    return f"{datetime.fromtimestamp(at, UTC):%Y-%m-%d %H:%M:%S} UTC" if at else "-"

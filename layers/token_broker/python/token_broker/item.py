@@ -147,6 +147,13 @@ class Item:
         return replace(self, token=None, target=None, fingerprint=None, renewal=None, context=None)
 
     @property
+    def is_bare(self) -> bool:
+        """Say whether DELETE would find nothing here: at most fence, generation and a lease."""
+        kept = (self.token, self.fingerprint, self.target, self.failure, self.rejected_versions)
+        of_gate = (self.accepted_version, self.suspect_version, self.latched_version)
+        return not any((*kept, *of_gate, self.report_times, self.damaged))
+
+    @property
     def lifetime(self) -> int:
         """Seconds that the kept token lived for in all."""
         return self.expires_at - self.issued_at

@@ -111,6 +111,8 @@ class Maintenance:
         forgotten = 0
         listing = self._in_time(LEAST_FORGET_SECONDS)
         for item in listing:
+            if item.is_bare:
+                continue  # or a call that goes on would never come to the end
             self._tools.store.forget(item)
             if self._is_token(item):
                 # Only then: what is in the table lives, as another token may be made from it.

@@ -1,12 +1,76 @@
-"""What each flow needs, asked for question by question. What is secret is typed unseen."""
+"""What a person is asked, flow by flow, and what is read past the shell.
 
+No secret is ever an argument: it is typed unseen, or it comes from a file.
+"""
+
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import typer
 
-from token_broker_local.places import Places
+from token_broker_cli.errors import CommandError, usage
+from token_broker_cli.settings import LocalSystem
+
+LONGEST = 65_536
+"""Bytes that Secrets Manager keeps in one secret."""
+
+
+def can_ask() -> bool:
+    """Say whether questions can be answered: stdin may be a file, or closed."""
+    return sys.stdin is not None and sys.stdin.isatty()
+
+
+def prompt(text: str, default: str | None = None, *, hide: bool = False) -> str:
+    """Return what a person types; what is hidden is typed unseen, and proposes nothing."""
+    shown = bool(default) and not hide
+    answer = _asked(typer.prompt, text, default=default, hide_input=hide, show_default=shown)
+    return str(answer).strip()
+
+
+def confirm(question: str) -> None:
+    """Ask a person to confirm; raise `CommandError` if the answer is no."""
+    if not can_ask():
+        raise usage("stdin is no terminal to confirm on", "Say so: --yes")
+    if not _asked(typer.confirm, question):
+        raise aborted()
+
+
+def _asked(ask: Any, text: str, **options: Any) -> Any:
+    try:
+        return ask(text, err=True, **options)
+    except typer.Abort as error:
+        sys.stderr.write("\n")  # the question stands there yet
+        # Typer makes one of two: Ctrl-C ends the command, the end of the input only the question.
+        if isinstance(error.__context__, KeyboardInterrupt):
+            raise KeyboardInterrupt from None
+        raise aborted() from None
+
+
+def aborted() -> CommandError:
+    """Return the error for a person's no."""
+    return CommandError("aborted", "nothing was changed")
+
+
+def content(file: str) -> bytes:
+    """Return what is in *file*, or on stdin for ``-``. Raises `CommandError`."""
+    if file == "-" and sys.stdin is None:
+        raise usage("--file: stdin is closed")
+    try:
+        found = sys.stdin.buffer.read(LONGEST + 1) if file == "-" else _first(Path(file))
+    except OSError as error:
+        raise usage(f"--file: {error.strerror}") from None
+    if len(found) > LONGEST:
+        raise usage(f"--file: more than {LONGEST} bytes")
+    return found
+
+
+def _first(path: Path) -> bytes:
+    with path.open("rb") as file:
+        return file.read(LONGEST + 1)
+
 
 Document = dict[str, Any]
 
@@ -20,16 +84,16 @@ class Question:
     default: str | None = None
     is_secret: bool = False
     is_optional: bool = False
+    is_implied: bool = False
+    """Whether the broker takes the default by itself, so that the secret need not have it."""
 
     def ask(self, kept: str | None = None) -> str:
         """Return what a person answers; *kept* is what the connection has now."""
         if self.is_secret:
-            return str(typer.prompt(self.text, hide_input=True, err=True))
+            return prompt(self.text, hide=True)
         default = kept or self.default or ("" if self.is_optional else None)
         hint = " (empty: none)" if self.is_optional and not default else ""
-        shown = bool(default)
-        answer = typer.prompt(f"{self.text}{hint}", default, show_default=shown, err=True)
-        return str(answer).strip()
+        return prompt(f"{self.text}{hint}", default)
 
 
 KEY = Question(
@@ -40,7 +104,7 @@ QUESTIONS = {
     "vntana": (
         Question("organization", "Organization, uuid or slug", is_optional=True),
         Question("workspace", "Workspace, uuid or slug", is_optional=True),
-        Question("base_url", "Address", "https://api-platform.vntana.com"),
+        Question("base_url", "Address", "https://api-platform.vntana.com", is_implied=True),
     ),
     "vendorlink": (
         Question("username", "User name"),
@@ -50,7 +114,12 @@ QUESTIONS = {
     "editor": (
         Question("api_key", "API key", is_secret=True),
         Question("editor_url", "Address of the editor"),
-        Question("token_url", "Address of the token service", "https://tokens.kudo.graebert.com"),
+        Question(
+            "token_url",
+            "Address of the token service",
+            "https://tokens.kudo.graebert.com",
+            is_implied=True,
+        ),
     ),
 }
 
@@ -59,10 +128,10 @@ LOGIN_KEYS = {
     "vendorlink": ("username", "password", "host"),
     "editor": ("api_key", "token_url"),
 }
-"""What a vendor judges when it lets somebody in, or does not."""
+"""The keys that decide whether a vendor accepts a login."""
 
 
-def fill_in(flow: str, kept: Mapping[str, Any], local: Places | None) -> Document:
+def ask_for_secret(flow: str, kept: Mapping[str, Any], local: LocalSystem | None) -> Document:
     """Ask for what *flow* needs; return it over what is *kept* of the connection."""
     document = dict(kept)
     if flow == "vntana":
@@ -71,7 +140,7 @@ def fill_in(flow: str, kept: Mapping[str, Any], local: Places | None) -> Documen
         default = kept.get(question.key, local_default(question.key, flow, local))
         answer = question.ask(default if isinstance(default, str) else None)
         document.pop(question.key, None)
-        if answer and answer != question.default:
+        if answer and not (question.is_implied and answer == question.default):
             document[question.key] = answer
     if flow == "vendorlink":
         document = loopback(document)
@@ -83,14 +152,14 @@ def login(kept: Mapping[str, Any]) -> Document:
     others = {
         k: v for k, v in kept.items() if k not in ("personal_access_token", "email", "password")
     }
-    key = str(typer.prompt(KEY.text, "", hide_input=True, show_default=False, err=True))
+    key = prompt(KEY.text, "", hide=True)
     if key:
         return others | {KEY.key: key}
     email = kept.get("email")
     return others | {one.key: one.ask(email if one.key == "email" else None) for one in LOGIN}
 
 
-def local_default(key: str, flow: str, local: Places | None) -> str | None:
+def local_default(key: str, flow: str, local: LocalSystem | None) -> str | None:
     """Return where the local system's fake of a vendor is, which is what is meant there."""
     if local is None:
         return None

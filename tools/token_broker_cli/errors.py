@@ -1,4 +1,4 @@
-"""What went wrong, in one line, and what to do about it.
+"""What a command reports as an error: one line, and what to do about it.
 
 Texts of libraries are not shown: some repeat what was sent. AWS's refusals are, as they name the
 missing permission and nothing else.
@@ -7,7 +7,7 @@ missing permission and nothing else.
 from collections.abc import Mapping
 from typing import Any
 
-USAGE, FAILURE = 2, 1
+USAGE, FAILURE, INTERRUPTED = 2, 1, 130
 """Exit codes; 0 is success."""
 
 ADVICE = {
@@ -27,6 +27,7 @@ ADVICE = {
     "upstream_unavailable": "The vendor is down, or out of reach: try again in a while.",
     "refresh_in_progress": "Somebody else is renewing: ask again in a moment.",
     "store_unavailable": "See whether DynamoDB and KMS work: `token-broker doctor`.",
+    "conflict": "See what it is now, then run the command again.",
     "access_denied": "See who you are and what you may do: `token-broker doctor`.",
     "unreachable": "See whether the address and the network are right: `token-broker doctor`.",
 }
@@ -41,7 +42,7 @@ DENIED: tuple[str, ...] = (
 DENIED += ("InvalidClientTokenId", "SignatureDoesNotMatch")
 
 
-class Trouble(Exception):
+class CommandError(Exception):
     """A command cannot do what it was asked to. Its text holds no secret."""
 
     def __init__(
@@ -61,42 +62,50 @@ class Trouble(Exception):
         self.facts = {k: v for k, v in (facts or {}).items() if v is not None}
 
     def document(self) -> dict[str, Any]:
-        """Return this trouble for machines."""
+        """Return this error for machines."""
         return {"code": self.code, "detail": self.detail, "advice": self.advice} | self.facts
 
-    def about(self, flow: str | None, name: str | None) -> "Trouble":
+    def about(self, flow: str | None, name: str | None) -> "CommandError":
         """Name the connection that it is about in what to do."""
         named = f"{flow or 'editor'} {name}" if name else "FLOW NAME"
         self.advice = self.advice.replace("{about}", named)
         return self
 
 
-def usage(detail: str, advice: str = "") -> Trouble:
-    """Return the trouble that the command line, or a setting, is wrong."""
-    return Trouble("usage", detail, advice, exit_code=USAGE)
+def usage(detail: str, advice: str = "") -> CommandError:
+    """Return the error for a wrong command line, or a wrong setting."""
+    return CommandError("usage", detail, advice, exit_code=USAGE)
 
 
-def trouble(error: Exception) -> Trouble:
-    """Return what *error* means for a person at a terminal."""
-    if isinstance(error, Trouble):
+def interrupted(*, changes: bool) -> CommandError:
+    """Return the error for Ctrl-C; *changes*: a change may be under way."""
+    detail = "ended by Ctrl-C" + ("; what was asked for may have been done" if changes else "")
+    return CommandError("interrupted", detail, exit_code=INTERRUPTED)
+
+
+def command_error(error: BaseException) -> CommandError:
+    """Return *error* as one line for a person."""
+    if isinstance(error, CommandError):
         return error
     if hasattr(error, "code") and hasattr(error, "detail"):
         return _broker(error)
     if error.__class__.__module__.startswith("botocore."):
         return _aws(error)
     # What it says may hold anything, so only its name is shown.
-    return Trouble("internal", f"a defect of this command ({type(error).__name__})", "Report it.")
+    return CommandError(
+        "internal", f"a defect of this command ({type(error).__name__})", "Report it."
+    )
 
 
-def _broker(error: Any) -> Trouble:
+def _broker(error: Any) -> CommandError:
     names = ("retryable", "retry_after", "upstream_status", "upstream_code")
-    return Trouble(
+    return CommandError(
         error.code, error.detail, facts={name: getattr(error, name, None) for name in names}
     )
 
 
-def _aws(error: Any) -> Trouble:
-    """Return the trouble that botocore tells of."""
+def _aws(error: Any) -> CommandError:
+    """Return the error for botocore's *error*."""
     name = type(error).__name__
     if hasattr(error, "response"):
         return _refusal(error.response.get("Error", {}), error.operation_name)
@@ -105,17 +114,19 @@ def _aws(error: Any) -> Trouble:
     if name == "ProfileNotFound":
         return usage("there is no such profile in your AWS configuration", "See --profile.")
     if "Credential" in name or "Token" in name or "SSO" in name:
-        return Trouble("access_denied", f"the AWS credentials cannot be had ({name})")
+        return CommandError("access_denied", f"the AWS credentials cannot be had ({name})")
     if name in {"EndpointConnectionError", "ConnectTimeoutError", "ReadTimeoutError"}:
-        return Trouble("unreachable", f"AWS does not answer ({name})")
-    return Trouble("aws_failed", f"AWS was not asked: {name}", "Run `token-broker doctor`.")
+        return CommandError("unreachable", f"AWS does not answer ({name})")
+    return CommandError("aws_failed", f"AWS was not asked: {name}", "Run `token-broker doctor`.")
 
 
-def _refusal(told: Mapping[str, str], operation: str) -> Trouble:
-    code = told.get("Code", "unknown")
+def _refusal(details: Mapping[str, str], operation: str) -> CommandError:
+    code = details.get("Code", "unknown")
     if code.startswith(DENIED):
-        return Trouble("access_denied", f"AWS refused {operation}: {told.get('Message') or code}")
+        return CommandError(
+            "access_denied", f"AWS refused {operation}: {details.get('Message') or code}"
+        )
     if code == "InvalidRequestException" and operation.endswith("SecretValue"):
         detail = f"AWS refused {operation}: the secret is scheduled for deletion"
-        return Trouble("aws_failed", detail, "Restore it: aws secretsmanager restore-secret.")
-    return Trouble("aws_failed", f"AWS answered {operation} with {code}", f"Look up {code}.")
+        return CommandError("aws_failed", detail, "Restore it: aws secretsmanager restore-secret.")
+    return CommandError("aws_failed", f"AWS answered {operation} with {code}", f"Look up {code}.")

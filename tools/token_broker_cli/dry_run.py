@@ -1,4 +1,4 @@
-"""Tries credentials before they are stored: the flow's own exchange, once, with nothing kept.
+"""Tries credentials before they are stored: one run of the flow's own exchange, nothing kept.
 
 A login that was rejected is never sent again: whatever asks for another one gets the same error.
 """
@@ -17,20 +17,20 @@ from token_broker.exchange import Ask, Elsewhere, Request, Response, Send, run
 from token_broker.tokens import Token, Variant
 
 SECONDS = 25.0
-FAREWELL_SECONDS = 3.0
+LOG_OUT_SECONDS = 3.0
 PLACEHOLDER = "token-broker-check"
 """Stands for parameters that every call must bring, and a trial does not know."""
 
 
 @dataclass(slots=True)
-class Trial:
-    """One attempt, and all that it earned."""
+class DryRun:
+    """One run of an exchange, and the tokens it made."""
 
     flow: Flow
     credentials: Any
     send: Send
     now: int
-    _earned: dict[str, Token] = field(default_factory=dict, repr=False)
+    _tokens: dict[str, Token] = field(default_factory=dict, repr=False)
     _rejection: CredentialRejected | None = field(default=None, repr=False)
 
     def token(self) -> Token:
@@ -39,15 +39,15 @@ class Trial:
         return self.answer(Ask(self.flow.settle(self.credentials, asked)))
 
     def answer(self, ask: Ask) -> Token:
-        """Answer from what was earned, as the broker would from its table."""
-        kept = self._earned.get(ask.variant.key)
+        """Return a token that was made before, or make it: as the broker does with its table."""
+        kept = self._tokens.get(ask.variant.key)
         if kept is None or kept.fingerprint == ask.rejected:
-            kept = self._earned[ask.variant.key] = self._exchange(ask.variant)
+            kept = self._tokens[ask.variant.key] = self._exchange(ask.variant)
         return kept
 
     def end(self, send: Send) -> None:
         """End the sessions that were begun, where the vendor has a way."""
-        for token in {one.fingerprint: one for one in self._earned.values()}.values():
+        for token in {one.fingerprint: one for one in self._tokens.values()}.values():
             farewell = self.flow.log_out(self.credentials, token)
             with suppress(BrokerError):
                 if farewell:
@@ -78,10 +78,10 @@ def attempt(flow: Flow, credentials: Any) -> Token:
 
     hosts = os.environ.get("INTERNAL_HOSTS", "").split(",")
     transport = Transport(frozenset(host.strip() for host in hosts if host.strip()))
-    trial = Trial(flow, credentials, within(transport.send, SECONDS), int(time.time()))
+    trial = DryRun(flow, credentials, within(transport.send, SECONDS), int(time.time()))
     try:
         token = trial.token()
-        trial.end(within(transport.send, FAREWELL_SECONDS))
+        trial.end(within(transport.send, LOG_OUT_SECONDS))
     finally:
         transport.close()
     return token

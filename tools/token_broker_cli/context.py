@@ -5,15 +5,19 @@ from collections.abc import Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
 
+from token_broker_cli.errors import USAGE, CommandError, command_error, usage
 from token_broker_cli.screen import Screen
-from token_broker_cli.settings import Settings
-from token_broker_cli.troubles import Trouble, usage
-from token_broker_local.places import ACCESS_KEY, HOST, REGION, SECRET_KEY
+from token_broker_cli.settings import LocalSystem, Settings, host_of
 
 if TYPE_CHECKING:
     import boto3
 
     from token_broker_client.gateway import Gateway
+import threading
+from collections.abc import Callable, Iterable
+from concurrent.futures import Future
+from queue import Empty, SimpleQueue
+from typing import TypeVar
 
 SECONDS = 28.0
 """How long an answer of the API is waited for: it gives up itself at 29."""
@@ -21,15 +25,38 @@ SECONDS = 28.0
 Action = Literal["token", "status", "forget", "verify"]
 
 
-class Desk:
+class Context:
     """Everything that commands touch."""
 
     def __init__(self, settings: Settings, screen: Screen) -> None:
         self.settings = settings
         self.screen = screen
+        self.changes = False
+        """Whether something may have been changed."""
+
+    @cached_property
+    def target(self) -> dict[str, str | None]:
+        """Stage and host of the broker, shown so that a person sees a wrong one in time."""
+        try:
+            host = host_of(self.url)
+        except Exception as error:
+            if command_error(error).exit_code == USAGE:
+                raise
+            return {"stage": self.settings.stage, "host": None}
+        return {"stage": self.settings.stage, "host": host}
+
+    def announce(self, what: str) -> None:
+        """Say *what* is about to be changed, and where."""
+        self.screen.note(f"{what} ({self.where})")
+
+    @property
+    def where(self) -> str:
+        """The target, in words."""
+        target = self.target
+        return f"stage {target['stage']}, {target['host'] or 'address not known'}"
 
     def call(self, flow: str, connection: str, action: Action, **body: Any) -> dict[str, Any]:
-        """Return what the broker answers, asked once: a person sees to another try."""
+        """Return the broker's answer. There is one attempt: a person decides on another."""
         from token_broker_client.deadline import Deadline  # noqa: PLC0415 (with what is slow)
         from token_broker_client.request import Command  # noqa: PLC0415 (same)
 
@@ -37,7 +64,7 @@ class Desk:
         return self.gateway.call(command, Deadline.after(SECONDS))
 
     def client(self, service: str) -> Any:
-        """Return boto3's client of *service*, which gives up soon: somebody is waiting."""
+        """Return boto3's client of *service*, with short timeouts: a person waits."""
         from botocore.config import Config  # noqa: PLC0415 (slow, and `--help` does without)
 
         local = self.settings.local
@@ -72,19 +99,25 @@ class Desk:
 
     @cached_property
     def url(self) -> str:
-        """Where the API is: as told, or as the stack tells."""
+        """The API's address: from the settings, or from the stack's outputs."""
         if self.settings.url:
             return self.settings.url
-        try:
-            return self.outputs["ApiUrl"]
-        except KeyError:
-            raise Trouble(
+        stack = self.stack
+        outputs = {one["OutputKey"]: one["OutputValue"] for one in stack.get("Outputs", ())}
+        named = {
+            one["ParameterKey"]: one.get("ParameterValue") for one in stack.get("Parameters", ())
+        }
+        url = outputs.get("ApiUrl")
+        if not url:
+            raise CommandError(
                 "not_configured", f"stack {self.settings.stack} has no output ApiUrl", "See --url."
-            ) from None
+            )
+        self.settings.require_match(url, named.get("Stage"))
+        return str(url)
 
     @cached_property
-    def outputs(self) -> Mapping[str, str]:
-        """What the stack says of itself."""
+    def stack(self) -> Mapping[str, Any]:
+        """The stack's description."""
         name = self.settings.stack
         client = self.client("cloudformation")
         try:
@@ -92,10 +125,11 @@ class Desk:
         except client.exceptions.ClientError as error:
             if error.response["Error"]["Code"] != "ValidationError":
                 raise
-            raise Trouble(
+            raise CommandError(
                 "not_configured", f"there is no stack {name} here", "See --stack, --url, --region."
             ) from None
-        return {one["OutputKey"]: one["OutputValue"] for one in stack.get("Outputs", ())}
+        found: Mapping[str, Any] = stack
+        return found
 
 
 def local_session() -> "boto3.Session":
@@ -104,15 +138,52 @@ def local_session() -> "boto3.Session":
     from botocore.session import Session  # noqa: PLC0415 (same reason)
 
     # A proxy of the shell's does not lead to this machine.
-    os.environ["NO_PROXY"] = os.environ["no_proxy"] = HOST
+    os.environ["NO_PROXY"] = os.environ["no_proxy"] = LocalSystem.HOST
     nowhere = {
         "profile": (None, None, None, None),
         "config_file": (None, None, os.devnull, None),
         "credentials_file": (None, None, os.devnull, None),
     }
     return boto3.Session(
-        aws_access_key_id=ACCESS_KEY,
-        aws_secret_access_key=SECRET_KEY,
-        region_name=REGION,
+        aws_access_key_id=LocalSystem.KEY,
+        aws_secret_access_key=LocalSystem.KEY,
+        region_name=LocalSystem.REGION,
         botocore_session=Session(session_vars=nowhere),
     )
+
+
+Given = TypeVar("Given")
+Made = TypeVar("Made")
+
+THREADS = 8
+
+
+def concurrently(call: Callable[[Given], Made], given: Iterable[Given]) -> list[Made]:
+    """Return *call*'s results for each of *given*, in order; raise what it raises.
+
+    Ctrl-C does not wait for the calls that are under way.
+    """
+    tasks: SimpleQueue[tuple[int, Given]] = SimpleQueue()
+    for task in enumerate(given):
+        tasks.put(task)
+    made: SimpleQueue[tuple[int, Future[Made]]] = SimpleQueue()
+    count = tasks.qsize()
+
+    def work() -> None:
+        while True:
+            try:
+                position, one = tasks.get_nowait()
+            except Empty:
+                return
+            result: Future[Made] = Future()
+            try:
+                result.set_result(call(one))
+            except BaseException as error:  # noqa: BLE001 (raised where it is waited for)
+                result.set_exception(error)
+            made.put((position, result))
+
+    for _ in range(min(THREADS, count)):
+        # A pool's threads are no daemons: the process would wait for them at its end.
+        threading.Thread(target=work, daemon=True).start()
+    done = dict(made.get() for _ in range(count))
+    return [done[position].result() for position in range(count)]

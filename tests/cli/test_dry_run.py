@@ -7,7 +7,7 @@ import pytest
 
 from token_broker.errors import BrokerError, CredentialRejected
 from token_broker.exchange import Ask
-from token_broker_cli.trial import Trial
+from token_broker_cli.dry_run import DryRun
 from token_broker_fakes.editor import FakeEditor
 from token_broker_fakes.vendorlink import FakeVendorlink
 from token_broker_fakes.vntana import FakeVntana
@@ -34,11 +34,11 @@ def clock() -> float:
     return NOW
 
 
-def trial(flow: str, fake: Any, **changes: Any) -> Trial:
-    module: Any = importlib.import_module(f"token_broker.{flow}")
+def trial(flow: str, fake: Any, **changes: Any) -> DryRun:
+    module: Any = importlib.import_module(f"token_broker.flows.{flow}.flow")
     typed: Flow = module
     secret = fake.demo_secret(ADDRESSES[flow]) | changes
-    return Trial(typed, typed.Credentials.parse(secret), fake, NOW)
+    return DryRun(typed, typed.Credentials.parse(secret), fake, NOW)
 
 
 @pytest.mark.parametrize("flow", FAKES)
@@ -108,3 +108,25 @@ def test_what_was_earned_is_earned_once() -> None:
     kept = attempt.answer(Ask(listing))
     assert attempt.answer(Ask(listing, rejected=kept.fingerprint)) is not kept
     assert "Bearer" not in repr(attempt)
+
+
+def test_a_broker_that_renews_meanwhile_makes_no_rejection() -> None:
+    """It ends the trial's token after any of its steps: the credentials are good all the same."""
+    secret = {"organization": "studio", "workspace": "chairs"}
+    raced = 0
+    for position in range(1, 10):
+        fake = FakeVntana(clock=clock)
+        sent: list[Any] = []
+        attempt = trial("vntana", fake, **secret)
+
+        def send(request: Any) -> Any:
+            response = fake(request)  # noqa: B023 (called within the round)
+            sent.append(request)  # noqa: B023 (same)
+            if len(sent) == position:  # noqa: B023 (same)
+                trial("vntana", fake, **secret).token()  # noqa: B023 (same)
+            return response
+
+        attempt.send = send
+        assert attempt.token().headers
+        raced += len(sent) >= position
+    assert raced > 3

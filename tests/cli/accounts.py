@@ -1,0 +1,92 @@
+"""Ways to run the command against a canned account."""
+
+import json
+import os
+import signal
+import subprocess
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from typer.testing import CliRunner, Result
+
+from tests.cli.canned import Account
+from tests.cli.operators import PROGRAM, watched
+from tests.waiting import PATIENCE_SECONDS
+from token_broker_cli.main import app
+
+
+@dataclass(frozen=True)
+class Visitor:
+    """Works with a stage of *account*, all of whose servers are on loopback."""
+
+    account: Account
+
+    @property
+    def at(self) -> list[str]:
+        return ["--stage", self.account.stage, "--url", self.account.url]
+
+    @property
+    def environment(self) -> dict[str, str]:
+        cleared = ("AWS_", "TOKEN_BROKER_", "PORT", "COLUMNS", "NO_COLOR")
+        kept = {k: v for k, v in os.environ.items() if not k.startswith(cleared)}
+        return kept | {
+            "AWS_ENDPOINT_URL": self.account.url,
+            "AWS_ACCESS_KEY_ID": "key",
+            "AWS_SECRET_ACCESS_KEY": "secret",
+            "AWS_REGION": "eu-west-1",
+            "AWS_CONFIG_FILE": os.devnull,
+            "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+            "NO_PROXY": "127.0.0.1",
+        }
+
+    def says(self, *words: str, stdin: str | None = None, **environment: str) -> Result:
+        """Run a command in this process, at its stage."""
+        return self.types(*words, *self.at, stdin=stdin, **environment)
+
+    def types(self, *words: str, stdin: str | None = None, **environment: str) -> Result:
+        """Run a command in this process, wherever it leads."""
+        cleared = {
+            name: None for name in os.environ if name.startswith(("AWS_", "TOKEN_BROKER_", "PORT"))
+        }
+        env = cleared | self.environment | {"COLUMNS": "80"} | environment
+        return CliRunner().invoke(app, [*words], input=stdin, env=env)
+
+    def watches(
+        self, *words: str, answers: Sequence[str | None] = (), **environment: str
+    ) -> tuple[int, str]:
+        """Run a command on a terminal."""
+        return watched([PROGRAM, *words, *self.at], answers, **self.environment, **environment)
+
+    def shell(self, script: str, **environment: str) -> "subprocess.CompletedProcess[str]":
+        """Run *script* in a shell, where ``$IT`` is the command; its options come behind."""
+        return subprocess.run(
+            ["/bin/sh", "-c", script],
+            env=self.environment | {"IT": PROGRAM, "AT": " ".join(self.at)} | environment,
+            capture_output=True,
+            text=True,
+            timeout=PATIENCE_SECONDS,
+            check=False,
+        )
+
+    @staticmethod
+    def document(text: str) -> Any:
+        """Return the one line of JSON that *text* is."""
+        assert text.count("\n") == 1
+        return json.loads(text)
+
+    def interrupts(self, *words: str) -> tuple[int, str, str]:
+        """Run a command and press Ctrl-C as soon as the broker is asked, which never answers."""
+        self.account.goes_on.clear()
+        with subprocess.Popen(
+            [PROGRAM, *words, *self.at],
+            env=self.environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        ) as process:
+            assert self.account.is_asked.wait(PATIENCE_SECONDS)
+            process.send_signal(signal.SIGINT)
+            out, err = process.communicate(timeout=PATIENCE_SECONDS)
+        return process.returncode, out, err

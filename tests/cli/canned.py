@@ -1,0 +1,164 @@
+"""An account whose AWS and whose broker answer what a test says, and keep what they were asked."""
+
+import json
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import partial
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+from tests.cli.tellings import variant
+
+PAGE = 100
+"""How many secrets Secrets Manager lists at once."""
+
+STACK = """<DescribeStacksResponse xmlns="http://cloudformation.amazonaws.com/doc/2010-05-15/">
+<DescribeStacksResult><Stacks><member><StackName>token-broker</StackName>
+<CreationTime>2026-01-01T00:00:00Z</CreationTime><StackStatus>CREATE_COMPLETE</StackStatus>
+<Parameters><member><ParameterKey>Stage</ParameterKey><ParameterValue>{stage}</ParameterValue>
+</member></Parameters>
+<Outputs><member><OutputKey>ApiUrl</OutputKey><OutputValue>{url}</OutputValue></member></Outputs>
+</member></Stacks></DescribeStacksResult></DescribeStacksResponse>"""
+
+
+@dataclass
+class Account:
+    """What there is, what may be done, and what was asked for."""
+
+    url: str = ""
+    stage: str = "test"
+    secrets: dict[str, str] = field(default_factory=dict)
+    """By their whole name."""
+    answers: dict[str, Mapping[str, Any]] = field(default_factory=dict)
+    """The broker's answers by connection: ``vntana/acme``; a problem has a `status`."""
+    denied: set[str] = field(default_factory=set)
+    """Operations of AWS's, and ``api``, that are refused."""
+    first: dict[str, Callable[[], object]] = field(default_factory=dict)
+    """What happens before AWS answers an operation."""
+    asked: Counter[str] = field(default_factory=Counter)
+    is_asked: threading.Event = field(default_factory=threading.Event)
+    goes_on: threading.Event = field(default_factory=threading.Event)
+    """Cleared, the API answers nothing until it is set."""
+    stack: tuple[str, str] | None = None
+    """The stage and the address that the stack tells of."""
+
+    def add(self, place: str, *variants: Mapping[str, Any], secret: str = "{}") -> None:
+        """Add a connection: ``vntana/acme``."""
+        flow, _, name = place.partition("/")
+        self.secrets[f"token-broker/{self.stage}/{place}"] = secret
+        told = [*variants] or [variant()]
+        self.answers[place] = {
+            "flow": flow,
+            "connection": name,
+            "secret_version": "0123456789abcdef",
+            "variants": told,
+            "held": None,
+            "complete": True,
+        }
+
+    def aws(self, operation: str, body: Mapping[str, Any]) -> tuple[int, Any]:
+        """Return what AWS answers."""
+        self.asked[operation] += 1
+        self.first.get(operation, lambda: None)()
+        if operation in self.denied:
+            return 400, {"__type": "AccessDeniedException", "Message": f"no {operation} for you"}
+        return getattr(self, f"_{operation}", lambda _: (200, {}))(body)
+
+    def _ListSecrets(self, body: Mapping[str, Any]) -> tuple[int, Any]:  # noqa: N802 (AWS's name)
+        begin = int(body.get("NextToken", 0))
+        names = [*self.secrets][begin : begin + PAGE]
+        more = {"NextToken": str(begin + PAGE)} if begin + PAGE < len(self.secrets) else {}
+        return 200, {"SecretList": [{"Name": name} for name in names]} | more
+
+    def _GetSecretValue(self, body: Mapping[str, Any]) -> tuple[int, Any]:  # noqa: N802 (same)
+        text = self.secrets.get(body["SecretId"])
+        if text is None:
+            return 400, {"__type": "ResourceNotFoundException", "Message": "none"}
+        return 200, {"SecretString": text, "VersionId": f"version-of-{text}"}
+
+    def _PutSecretValue(self, body: Mapping[str, Any]) -> tuple[int, Any]:  # noqa: N802 (same)
+        if body["SecretId"] not in self.secrets:
+            return 400, {"__type": "ResourceNotFoundException", "Message": "none"}
+        self.secrets[body["SecretId"]] = body["SecretString"]
+        return 200, {}
+
+    def _CreateSecret(self, body: Mapping[str, Any]) -> tuple[int, Any]:  # noqa: N802 (same)
+        if body["Name"] in self.secrets:
+            return 400, {"__type": "ResourceExistsException", "Message": "it exists"}
+        self.secrets[body["Name"]] = body["SecretString"]
+        return 200, {}
+
+    def broker(self, method: str, path: str) -> tuple[int, Any]:
+        """Return what the API answers."""
+        self.asked[f"{method} {path}"] += 1
+        self.is_asked.set()
+        self.goes_on.wait()
+        if "api" in self.denied:
+            return 403, {"message": "User is not authorized"}
+        place = path.partition("/v1/")[2].removesuffix("/token")
+        none = {"code": "unknown_connection", "detail": "there is no secret", "status": 404}
+        told = dict(self.answers.get(place, none))
+        if method == "DELETE" and "code" not in told:
+            told = {"forgotten": 1, "complete": True}
+        return int(told.get("status", 200)), told
+
+
+class Handler(BaseHTTPRequestHandler):
+    """Answers for the account."""
+
+    protocol_version = "HTTP/1.1"
+
+    def __init__(self, account: Account, *rest: Any) -> None:
+        self.account = account
+        super().__init__(*rest)
+
+    def do_POST(self) -> None:
+        """Answer."""
+        body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        target = self.headers.get("X-Amz-Target", "")
+        if target:
+            status, told = self.account.aws(target.partition(".")[2], json.loads(body))
+        elif self.path == "/":
+            status, told = self._query(body.decode())
+        elif "Authorization" not in self.headers:
+            status, told = 403, {"message": "Missing Authentication Token"}
+        else:
+            status, told = self.account.broker(self.command, self.path)
+        content = told if isinstance(told, str) else json.dumps(told)
+        self.send_response(status)
+        self.send_header("Content-Length", str(len(content.encode())))
+        self.end_headers()
+        self.wfile.write(content.encode())
+
+    do_GET = do_DELETE = do_PUT = do_POST  # noqa: N815 (the server's names)
+
+    def _query(self, body: str) -> tuple[int, Any]:
+        operation = body.partition("Action=")[2].partition("&")[0]
+        self.account.asked[operation] += 1
+        if operation == "DescribeStacks" and self.account.stack:
+            stage, url = self.account.stack
+            return 200, STACK.format(stage=stage, url=url)
+        identity = "<GetCallerIdentityResponse><GetCallerIdentityResult><Arn>arn:aws:iam::1:user/me"
+        return 200, f"{identity}</Arn></GetCallerIdentityResult></GetCallerIdentityResponse>"
+
+    def log_message(self, *_: object) -> None:
+        """Write nothing."""
+
+
+@contextmanager
+def serving(account: Account) -> Iterator[Account]:
+    """Serve *account* on loopback."""
+    account.goes_on.set()
+    with ThreadingHTTPServer(("127.0.0.1", 0), partial(Handler, account)) as server:
+        account.url = f"http://127.0.0.1:{server.server_address[1]}"
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+        thread.start()
+        try:
+            yield account
+        finally:
+            account.goes_on.set()
+            server.shutdown()
+            thread.join()

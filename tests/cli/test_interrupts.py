@@ -1,0 +1,127 @@
+"""Ctrl-C, an answer that cannot be written, a question that nobody can answer: a sentence each."""
+
+import json
+
+import pytest
+
+from tests.cli.accounts import Visitor
+from tests.cli.operators import COLOUR, PROGRAM, watched
+
+SECRET = '{"username": "a", "password": "b", "host": "h.vendorlink.nl"}'
+WORDS = (
+    ["connections"],
+    ["doctor"],
+    ["status", "vendorlink", "acme"],
+    ["explain", "vendorlink", "acme"],
+    ["token", "vendorlink", "acme"],
+    ["forget", "vendorlink", "acme", "--yes"],
+)
+
+
+@pytest.mark.parametrize("form", [[], ["--json"]], ids=["words", "json"])
+@pytest.mark.parametrize("words", WORDS, ids=lambda words: words[0])
+def test_an_interruption_ends_a_command_at_once(
+    visitor: Visitor, words: list[str], form: list[str]
+) -> None:
+    """With 130 and a line, though the broker never answers."""
+    code, out, err = visitor.interrupts(*words, *form)
+    assert (code, out) == (130, ""), err
+    assert form == [] or err.count("\n") == 1
+    line = err.splitlines()[-1]
+    said = json.loads(line)["code"] if form else line.partition(":")[0]
+    assert said == "interrupted"
+    assert ("may have been done" in err) == (words[0] == "forget")
+
+
+@pytest.mark.parametrize("form", [[], ["--json"]], ids=["words", "json"])
+@pytest.mark.parametrize(
+    "words",
+    [["connect", "vendorlink", "new"], ["forget", "vendorlink", "acme"], ["verify", "acme"]],
+    ids=lambda words: words[0],
+)
+def test_an_interrupted_question_is_an_interruption(
+    visitor: Visitor, words: list[str], form: list[str]
+) -> None:
+    """Not a no."""
+    code, seen = visitor.watches(*words, *form, answers=[None])
+    assert (code, "interrupted" in seen.splitlines()[-1]) == (130, True), seen
+    if form:
+        assert json.loads(seen.splitlines()[-1])["code"] == "interrupted"
+
+
+@pytest.mark.parametrize(("typed", "code"), [("n", 1), ("\x04", 1)], ids=["no", "Ctrl-D"])
+def test_who_is_not_sure_changes_nothing(visitor: Visitor, typed: str, code: int) -> None:
+    """And reads so."""
+    found, seen = visitor.watches("forget", "vendorlink", "acme", answers=[typed])
+    assert (found, "aborted: nothing was changed" in COLOUR.sub("", seen)) == (code, True), seen
+    assert not [one for one in visitor.account.asked if one.startswith("DELETE")]
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        pytest.param("connect vendorlink new", "usage: stdin is no terminal", id="connect"),
+        pytest.param("connect vendorlink new --file -", "usage: --file: stdin is closed", id="-"),
+        pytest.param("forget vendorlink acme", "usage: stdin is no terminal", id="forget"),
+        pytest.param("verify acme", "usage: stdin is no terminal", id="verify"),
+        pytest.param("verify acme --file -", "usage: --file: stdin is closed", id="verify -"),
+    ],
+)
+def test_a_closed_stdin_is_nobody_to_ask(visitor: Visitor, words: str, said: str) -> None:
+    result = visitor.shell(f"$IT {words} $AT <&-")
+    assert (result.returncode, said in result.stderr) == (2, True), result.stderr
+
+
+@pytest.mark.parametrize("form", ["", "--json"])
+@pytest.mark.parametrize("sink", [">/dev/full", ">&-"])
+@pytest.mark.parametrize("words", ["connections", "token vendorlink acme --format json", "doctor"])
+def test_an_answer_that_cannot_be_written_is_told(
+    visitor: Visitor, words: str, sink: str, form: str
+) -> None:
+    """In a line, once; it is no defect of the command's."""
+    visitor.account.answers["vendorlink/acme"] = {
+        **visitor.account.answers["vendorlink/acme"],
+        "headers": {"a": "b"},
+        "stale": False,
+        "base_url": "x",
+        "expires_at": None,
+    }
+    result = visitor.shell(f"$IT {words} {form} $AT {sink}")
+    assert (result.returncode, result.stderr.count("\n")) == (1, 1), result.stderr
+    assert "output_failed" in result.stderr
+
+
+def test_what_cannot_even_be_complained_about_has_an_exit_code(visitor: Visitor) -> None:
+    """Where stderr is closed, or full, too: the answer does not suffer from it."""
+    for sink in ("2>&-", "2>/dev/full"):
+        assert visitor.shell(f"$IT status vendorlink none $AT {sink}").returncode == 1
+        result = visitor.shell(f"$IT forget vendorlink acme --yes $AT {sink}")
+        assert (result.returncode, result.stdout[:9]) == (0, "forgotten"), sink
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["token", "paypal", "acme"],
+        ["token", "vendorlink"],
+        ["nonsense"],
+        ["status", "vendorlink", "acme", "--min-ttl", "3"],
+        ["connections", "--port", "x"],
+    ],
+    ids=" ".join,
+)
+def test_a_command_line_that_cannot_be_read_is_told_in_a_line(
+    visitor: Visitor, words: list[str]
+) -> None:
+    """And in JSON where that is wanted, before the command or behind it."""
+    result = visitor.types(*words)
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert result.stderr.startswith("usage: ")
+    for typed in ([*words, "--json"], ["--json", *words]):
+        result = visitor.types(*typed)
+        assert (result.exit_code, json.loads(result.stderr)["code"]) == (2, "usage")
+
+
+def test_no_words_are_answered_by_help() -> None:
+    code, seen = watched([PROGRAM])
+    assert (code, "connections" in seen) == (2, True)

@@ -1,0 +1,125 @@
+"""Who may not do everything, and who is not the only one who does something."""
+
+import json
+
+import pytest
+
+from tests.cli.accounts import Visitor
+
+MINE = '{"username": "mine", "password": "b", "host": "h.vendorlink.nl"}'
+THEIRS = '{"username": "theirs", "password": "b", "host": "h.vendorlink.nl"}'
+CONNECT = ("connect", "vendorlink", "acme", "--no-check", "--file", "-")
+SECRET = "token-broker/test/vendorlink/acme"
+
+
+@pytest.mark.parametrize(
+    ("words", "operation"),
+    [
+        (["connections"], "ListSecrets"),
+        ([*CONNECT], "PutSecretValue"),
+        (["connect", "vendorlink", "new", *CONNECT[3:]], "CreateSecret"),
+    ],
+)
+def test_a_missing_permission_is_named(visitor: Visitor, words: list[str], operation: str) -> None:
+    """And nothing is said to be done."""
+    before = dict(visitor.account.secrets)
+    visitor.account.denied.add(operation)
+    result = visitor.says(*words, stdin=MINE)
+    assert (result.exit_code, result.stdout) == (1, "")
+    said = f"access_denied: AWS refused {operation}: no {operation} for you"
+    assert said in result.stderr
+    assert visitor.account.secrets == before
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["forget", "vendorlink", "acme", "--yes"],
+        ["token", "vendorlink", "acme"],
+        ["status", "vendorlink", "acme"],
+    ],
+)
+def test_an_api_that_refuses_is_told(visitor: Visitor, words: list[str]) -> None:
+    visitor.account.denied.add("api")
+    result = visitor.says(*words)
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert "access_denied: API Gateway refused" in result.stderr
+
+
+def test_a_list_of_connections_survives_an_api_that_refuses(visitor: Visitor) -> None:
+    visitor.account.denied.add("api")
+    result = visitor.says("connections")
+    assert (result.exit_code, result.stdout.split("\t")[2]) == (1, "not known")
+    told = json.loads(visitor.says("connections", "--json").stdout)["connections"]
+    assert told[0]["error"]["code"] == "access_denied"
+
+
+@pytest.mark.parametrize("name", ["acme", "new"])
+def test_who_may_not_read_stores_all_the_same(visitor: Visitor, name: str) -> None:
+    """Over what is there, or as something new."""
+    visitor.account.denied.add("GetSecretValue")
+    words = ("connect", "vendorlink", name, *CONNECT[3:])
+    result = visitor.says(*words, stdin=MINE)
+    assert result.exit_code == 0, result.output
+    assert result.stdout.startswith("updated" if name == "acme" else "created")
+    assert "not looked at" in result.stderr
+    assert json.loads(visitor.account.secrets[f"token-broker/test/vendorlink/{name}"])
+
+
+@pytest.mark.parametrize("theirs", [THEIRS, None], ids=["changed", "deleted"])
+def test_what_somebody_else_did_meanwhile_stays(visitor: Visitor, theirs: str | None) -> None:
+    """A person who types for minutes does not undo it unseen."""
+    secrets = visitor.account.secrets
+
+    def meddle() -> None:
+        if visitor.account.asked["GetSecretValue"] == 2:
+            secrets.pop(SECRET)
+            secrets.update({SECRET: theirs} if theirs else {})
+
+    visitor.account.first["GetSecretValue"] = meddle
+    result = visitor.says(*CONNECT, stdin=MINE)
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert "conflict: " in result.stderr
+    assert secrets.get(SECRET) == theirs
+
+
+def test_what_somebody_else_created_meanwhile_stays(visitor: Visitor) -> None:
+    secrets = visitor.account.secrets
+    del secrets[SECRET]
+    visitor.account.first["CreateSecret"] = lambda: secrets.update({SECRET: THEIRS})
+    result = visitor.says(*CONNECT, stdin=MINE)
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert "conflict: " in result.stderr
+    assert secrets[SECRET] == THEIRS
+
+
+def test_what_is_nobody_elses_is_changed(visitor: Visitor) -> None:
+    """The same again is not."""
+    for done in ("updated", "unchanged"):
+        assert visitor.says(*CONNECT, stdin=MINE).stdout.startswith(done)
+    assert visitor.account.asked["PutSecretValue"] == 1
+
+
+def test_what_is_proposed_is_stored_and_replaces_what_was_there(visitor: Visitor) -> None:
+    """Who takes the proposal has it in the secret, where the broker wants it."""
+    words = ("connect", "vendorlink", "acme", "--no-check")
+    for kept, answer, host in (
+        ({}, "", "app.vendorlink.nl"),
+        ({"host": "other.vendorlink.nl"}, "", "other.vendorlink.nl"),
+        ({"host": "other.vendorlink.nl"}, "app.vendorlink.nl", "app.vendorlink.nl"),
+    ):
+        visitor.account.secrets[SECRET] = json.dumps(kept)
+        code, seen = visitor.watches(*words, answers=["demo", "password", answer])
+        assert code == 0, seen
+        assert json.loads(visitor.account.secrets[SECRET])["host"] == host
+
+
+def test_what_the_broker_takes_by_itself_is_not_stored(visitor: Visitor) -> None:
+    """Not even where something else was stored before."""
+    kept = {"token_url": "https://old.example", "editor_url": "https://e.example"}
+    visitor.account.add("editor/acme", secret=json.dumps(kept))
+    answers = ["key", "", "https://tokens.kudo.graebert.com"]
+    code, seen = visitor.watches("connect", "editor", "acme", "--no-check", answers=answers)
+    assert code == 0, seen
+    stored = json.loads(visitor.account.secrets["token-broker/test/editor/acme"])
+    assert stored == {"api_key": "key", "editor_url": "https://e.example"}

@@ -1,0 +1,127 @@
+"""Trouble is seen first, on screens of any width, and what is no screen gets no table."""
+
+import json
+import re
+
+import pytest
+
+from tests.cli.accounts import Visitor
+from tests.cli.canned import Account
+from tests.cli.operators import COLOUR
+from tests.cli.tellings import failure, variant
+
+LONG = "a" * 63
+BROKEN = failure("credential_rejected", count=1)
+
+
+@pytest.fixture
+def crowd(account: Account, visitor: Visitor) -> Visitor:
+    """Many connections, of which one has a long name, one is latched though its token lives."""
+    account.add(f"vntana/{LONG}")
+    for number in range(120):
+        account.add(f"vntana/healthy-{number}")
+    account.add("vntana/zz-latched", variant("stale", latched=True, failure=BROKEN))
+    account.add("vntana/zz-failing", variant("stale", failure=failure()))
+    account.add("vntana/zz-lost")
+    account.answers["vntana/zz-lost"] = {"code": "store_unavailable", "detail": "no", "status": 503}
+    return visitor
+
+
+@pytest.mark.parametrize("columns", [40, 80, 200])
+def test_columns_fold_and_trouble_comes_first(crowd: Visitor, columns: int) -> None:
+    """Whatever one connection is called, each line of another says how it is."""
+    code, seen = crowd.watches("connections", COLUMNS=str(columns))
+    lines = COLOUR.sub("", seen).splitlines()
+    assert code == 1
+    assert max(map(len, lines)) <= columns
+    text = "\n".join(lines)
+    places = [text.index(f"zz-{name}") for name in ("lost", "latched", "failing")]
+    assert places == sorted(places)
+    assert places[-1] < text.index("healthy-0")
+    assert LONG in re.sub(r"\s+|[█▏▎▍▌▋▊▉░].*", "", text)
+    assert text.count("fresh") == 122
+    latched = text[places[1] : places[2]]
+    assert "latched" in latched
+    assert "3 of 125 connections need attention" in " ".join(lines[-4:])
+
+
+def test_trouble_is_seen_even_where_it_is_the_only_thing(visitor: Visitor) -> None:
+    """A latch beside a token that lives looks like no healthy connection."""
+    visitor.account.add("vendorlink/acme", variant(latched=True))
+    _, seen = visitor.watches("connections")
+    assert re.search(r"\x1b\[31m[█▏▎▍▌▋▊▉░]+ fresh, latched", seen)
+
+
+def test_a_pipe_gets_no_table(crowd: Visitor) -> None:
+    """A line for each token, its parts apart by tabs, nothing cut or folded, no bars."""
+    lines = crowd.says("connections", COLUMNS="40").stdout.splitlines()
+    assert len(lines) == 125
+    assert {line.count("\t") for line in lines} == {5}
+    assert lines[0].split("\t") == ["vntana/zz-lost", "", "not known", "", "", "store_unavailable"]
+    latched = lines[1].split("\t")
+    assert (latched[0], latched[2]) == ("vntana/zz-latched", "stale, latched")
+    assert latched[5] == "credential_rejected"
+    assert f"vntana/{LONG}" in [line.split("\t")[0] for line in lines]
+    assert not re.search("[█░]", "".join(lines))
+
+
+def test_what_is_told_of_one_connection_is_folded_for_people_only(visitor: Visitor) -> None:
+    """A pipe's lines have what it is, a tab, and what it says."""
+    sentence = "The vendor rejected this version of the secret, so no login is tried. " * 3
+    told = variant(context={"display_name": "n" * 90}, because=sentence.strip())
+    visitor.account.add("vendorlink/acme", told)
+    for command, line in (
+        ("status", f"display_name\t{'n' * 90}"),
+        ("explain", f"because\t{sentence.strip()}"),
+    ):
+        assert line in visitor.says(command, "vendorlink", "acme").stdout.splitlines()
+        _, seen = visitor.watches(command, "vendorlink", "acme", COLUMNS="40")
+        assert max(map(len, COLOUR.sub("", seen).splitlines())) <= 40
+
+
+@pytest.mark.parametrize("command", ["connections", "doctor", "status vendorlink acme"])
+def test_a_terminal_without_such_signs_gets_others(visitor: Visitor, command: str) -> None:
+    """Not question marks; and JSON loses nothing."""
+    account = visitor.account
+    account.add("vendorlink/acme", variant(context={"display_name": "Zoë"}))
+    ascii_only = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONIOENCODING": "ascii"}
+    _, seen = visitor.watches(*command.split(), **ascii_only)
+    seen = COLOUR.sub("", seen)
+    assert seen.isascii()
+    assert "?" not in seen.replace("Zo?", "")
+    told = visitor.shell("$IT status vendorlink acme --json $AT", **ascii_only)
+    assert json.loads(told.stdout)["variants"][0]["context"]["display_name"] == "Zoë"
+
+
+def test_doctor_groups_what_is_the_same_of_many(crowd: Visitor) -> None:
+    """Trouble first; JSON has each."""
+    crowd.account.denied.add("DescribeTable")
+    result = crowd.says("doctor")
+    told = json.loads(crowd.says("doctor", "--json").stdout)["findings"]
+    secrets = [one for one in told if "/" in one["check"]]
+    assert len(secrets) == 125
+    lines = result.stdout.splitlines()
+    assert len(lines) < 25
+    levels = [line.partition("\t")[0] for line in lines[:-1]]
+    assert levels == sorted(levels, key=["failure", "warning", "ok"].index)
+    assert re.search(r"healthy-\d+, .* and \d+ more", result.stdout)
+
+
+def test_secrets_that_may_not_be_read_are_one_finding(crowd: Visitor) -> None:
+    """However many they are."""
+    crowd.account.denied.add("GetSecretValue")
+    _, seen = crowd.watches("doctor")
+    assert seen.count("you are not allowed to read the secret") == 1
+    assert len(seen.splitlines()) < 45
+
+
+def test_doctor_takes_one_error_only_for_a_good_sign(visitor: Visitor) -> None:
+    """That there is no such connection; whatever else the broker says is a failure of its."""
+    no = {"code": "store_unavailable", "detail": "the table does not answer", "status": 503}
+    visitor.account.answers["editor/token-broker-doctor"] = no
+    lines = visitor.says("doctor").stdout.splitlines()
+    assert "ok\tvntana\tthe function answers signed calls\t" in lines
+    assert any(
+        line.startswith("failure\teditor\tstore_unavailable: the table does not answer\t")
+        for line in lines
+    )

@@ -1,0 +1,203 @@
+"""Stage and address are of one broker, or nothing is asked and nothing is changed."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+import token_broker_cli
+import token_broker_local
+from tests.cli.accounts import Visitor
+from tests.cli.canned import Account
+from token_broker_cli.errors import CommandError
+from token_broker_cli.settings import LocalSystem, Options, Settings
+from token_broker_local.places import (
+    ACCESS_KEY,
+    DEFAULT_PORT,
+    KEY_ALIAS,
+    REGION,
+    SECRET_KEY,
+    TABLE,
+    Places,
+    secret_name,
+)
+from token_broker_local.places import STAGE as LOCAL_STAGE
+
+HOST = "https://abc.execute-api.eu-west-1.amazonaws.com"
+OWN = "https://broker.example.com"
+URL, STAGE = "TOKEN_BROKER_URL", "TOKEN_BROKER_STAGE"
+COMMANDS = (
+    ["forget", "vendorlink", "acme", "--yes"],
+    ["connect", "vendorlink", "acme", "--no-check", "--file", "-"],
+    ["token", "vendorlink", "acme"],
+    ["status", "vendorlink", "acme"],
+    ["connections"],
+    ["doctor"],
+)
+
+
+@pytest.mark.parametrize(
+    ("options", "environment", "said"),
+    [
+        pytest.param(
+            Options(stage="prod"), {URL: f"{HOST}/test"}, "test, not of stage prod", id="url set"
+        ),
+        pytest.param(
+            Options(url=f"{HOST}/prod/v1/"), {STAGE: "test"}, "prod, not of stage test", id="stage"
+        ),
+        pytest.param(
+            Options(stage="test", url=f"{HOST}/prod"), {}, "prod, not of stage test", id="options"
+        ),
+        pytest.param(
+            Options(), {STAGE: "test", URL: f"{HOST}/prod"}, "prod, not of stage test", id="shell"
+        ),
+        pytest.param(Options(stage="prod"), {URL: OWN}, "does not tell its stage", id="own domain"),
+        pytest.param(Options(url=OWN), {STAGE: "prod"}, "does not tell its stage", id="own url"),
+        pytest.param(
+            Options(url=f"{HOST}/prod", region="us-east-1"), {}, "eu-west-1, not", id="region"
+        ),
+        pytest.param(Options(stage=""), {STAGE: "prod"}, "must match", id="an empty stage"),
+        pytest.param(Options(url=""), {STAGE: "prod"}, "is empty", id="an empty address"),
+        pytest.param(Options(local=True, stage="prod"), {}, "--stage", id="local and a stage"),
+        pytest.param(Options(port=8080, url=OWN), {}, "--url", id="local and an address"),
+        pytest.param(Options(local=True, profile="x"), {}, "--profile", id="local, a profile"),
+        pytest.param(Options(port=0), {STAGE: "prod"}, "port", id="port 0"),
+        pytest.param(Options(local=True), {"PORT": "0"}, "port", id="PORT 0"),
+    ],
+)
+def test_what_names_two_brokers_is_refused(
+    options: Options, environment: dict[str, str], said: str
+) -> None:
+    """By an option, by the environment, or by both."""
+    with pytest.raises(CommandError, match=said) as raised:
+        Settings.of(options, environment)
+    assert raised.value.exit_code == 2
+
+
+@pytest.mark.parametrize(
+    ("options", "environment", "stage"),
+    [
+        (Options(stage="prod", url=OWN), {STAGE: "test", URL: f"{HOST}/test"}, "prod"),
+        (Options(), {STAGE: "prod", URL: OWN}, "prod"),
+        (Options(stage="prod"), {URL: f"{HOST}/prod"}, "prod"),
+        (Options(stage="prod"), {URL: "", STAGE: ""}, "prod"),
+    ],
+)
+def test_what_was_said_together_goes_together(
+    options: Options, environment: dict[str, str], stage: str
+) -> None:
+    """An address of one's own has no stage in it: who names both in one place means both."""
+    assert Settings.of(options, environment).stage == stage
+
+
+@pytest.mark.parametrize("words", COMMANDS, ids=lambda words: words[0])
+def test_every_command_refuses_a_stage_and_an_address_of_two_brokers(
+    visitor: Visitor, words: list[str]
+) -> None:
+    """Before anything is asked, of whatever is."""
+    result = visitor.types(*words, "--stage", "prod", stdin="{}", TOKEN_BROKER_URL=f"{HOST}/test")
+    assert (result.exit_code, result.stdout) == (2, ""), result.output
+    assert "stage test, not of stage prod" in result.stderr
+    assert not visitor.account.asked
+
+
+@pytest.mark.parametrize(
+    ("stack", "said"),
+    [
+        (("test", f"{HOST}/test"), "is of stage test, not of stage prod"),
+        (("test", OWN), "is of stage test, not of stage prod"),
+        (("prod", f"{HOST}/test"), "is of stage test, not of stage prod"),
+    ],
+)
+def test_a_stack_of_another_stage_is_refused(
+    visitor: Visitor, stack: tuple[str, str], said: str
+) -> None:
+    """It says itself of which it is, whatever its address looks like."""
+    visitor.account.stack = stack
+    words = ("forget", "vendorlink", "acme", "--yes", "--stage", "prod", "--stack", "other")
+    result = visitor.types(*words)
+    assert (result.exit_code, said in result.stderr) == (2, True), result.output
+    assert not [one for one in visitor.account.asked if one.startswith("DELETE")]
+
+
+def test_the_stack_is_the_one_that_is_named() -> None:
+    """By an option, by a variable, or after the stage."""
+    named = {"TOKEN_BROKER_STACK": "ours"}
+    for options, environment, stack in (
+        (Options(stage="prod"), {}, "token-broker-prod"),
+        (Options(stage="prod"), named, "ours"),
+        (Options(stage="prod", stack="mine"), named, "mine"),
+    ):
+        assert Settings.of(options, environment).stack == stack
+
+
+def test_the_address_says_in_which_region_the_secrets_are() -> None:
+    """Not the shell, which may mean another."""
+    assert Settings.of(Options(url=f"{HOST}/prod"), {}).region == "eu-west-1"
+    assert Settings.of(Options(stage="prod", url=OWN), {}).region is None
+
+
+@pytest.mark.parametrize(
+    ("words", "done"),
+    [
+        (["forget", "vendorlink", "acme", "--yes"], "forgotten: 1 token of vendorlink/acme"),
+        (
+            ["connect", "vendorlink", "new", "--no-check", "--file", "-"],
+            "created: vendorlink/new",
+        ),
+    ],
+    ids=["forget", "connect"],
+)
+def test_what_changes_something_names_stage_and_host(
+    visitor: Visitor, words: list[str], done: str
+) -> None:
+    """Before it, after it, and in JSON."""
+    document = json.dumps({"username": "a", "password": "b", "host": "h.vendorlink.nl"})
+    host = visitor.account.url.removeprefix("http://")
+    result = visitor.says(*words, stdin=document)
+    assert result.exit_code == 0, result.output
+    assert f"stage test, {host}" in result.stderr.splitlines()[0]
+    assert result.stdout == f"{done} (stage test, {host})\n"
+    told = json.loads(visitor.says(*words, "--json", stdin=document).stdout)
+    assert (told["stage"], told["host"]) == ("test", host)
+
+
+def test_a_question_names_stage_and_host(visitor: Visitor) -> None:
+    """So that a wrong one is seen in time."""
+    _, seen = visitor.watches("forget", "vendorlink", "acme", answers=["n"])
+    assert "stage test" in seen.partition("?")[0]
+    assert not [one for one in visitor.account.asked if one.startswith("DELETE")]
+
+
+def test_connect_needs_no_api_to_store_what_is_new(visitor: Visitor, account: Account) -> None:
+    """Who may not describe the stack stores all the same, and is told so."""
+    words = ("connect", "vendorlink", "new", "--no-check", "--file", "-", "--stage", "test")
+    result = visitor.types(*words, stdin='{"username": "a", "password": "b", "host": "h"}')
+    assert result.exit_code == 0, result.output
+    assert "token-broker/test/vendorlink/new" in account.secrets
+    assert "stage test, address not known" in result.stdout
+
+
+def test_the_local_system_is_where_the_command_looks_for_it() -> None:
+    """Both have their own constants: neither imports the other."""
+    for port in (8080, 9000):
+        there, here = Places(port), LocalSystem(port)
+        assert [here.url(name) for name in here.LISTENERS] == [
+            there.url(name) for name in there.ports
+        ]
+    assert LocalSystem() == LocalSystem(DEFAULT_PORT)
+    mine = (LocalSystem.REGION, LocalSystem.STAGE, LocalSystem.KEY, LocalSystem.KEY)
+    assert mine == (REGION, LOCAL_STAGE, ACCESS_KEY, SECRET_KEY)
+    settings = Settings.at(LocalSystem())
+    assert (settings.table, settings.key) == (TABLE, KEY_ALIAS)
+    assert f"{settings.secrets}vntana/acme" == secret_name("vntana", "acme")
+
+
+def test_command_and_local_system_import_nothing_of_each_other() -> None:
+    for package, other in (
+        (token_broker_cli, "token_broker_local"),
+        (token_broker_local, "token_broker_cli"),
+    ):
+        files = [*Path(package.__path__[0]).rglob("*.py")]
+        assert len(files) > 10
+        assert [file.name for file in files if other in file.read_text()] == []

@@ -1,0 +1,100 @@
+"""The secrets of the connections. What is in one is never shown."""
+
+import json
+import re
+from dataclasses import dataclass, field
+from typing import Any
+
+from token_broker_cli.context import Context
+from token_broker_cli.errors import CommandError, usage
+from token_broker_cli.settings import FLOWS
+from token_broker_client.request import CONNECTION
+
+
+def checked(name: str) -> str:
+    """Return *name* if a connection may be called so."""
+    if not CONNECTION.fullmatch(name):
+        raise usage(f"NAME must match {CONNECTION.pattern}")
+    return name
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """What a secret holds, and which version of it that is."""
+
+    text: str = field(repr=False)
+    version: str | None
+
+    def document(self) -> Any:
+        """Return what it says. Raises `CommandError` if it is no JSON."""
+        try:
+            return json.loads(self.text)
+        except (ValueError, RecursionError):
+            raise CommandError("not_configured", "the secret is no JSON") from None
+
+
+class Secrets:
+    """Secrets Manager, as far as it is the broker's."""
+
+    def __init__(self, context: Context) -> None:
+        self._prefix = context.settings.secrets
+        self._client = context.client("secretsmanager")
+
+    def connections(self) -> list[tuple[str, str]]:
+        """Return flow and name of every connection."""
+        pages = self._client.get_paginator("list_secrets").paginate(
+            Filters=[{"Key": "name", "Values": [self._prefix]}]
+        )
+        form = re.compile(rf"{re.escape(self._prefix)}({'|'.join(FLOWS)})/({CONNECTION.pattern})")
+        names = [form.fullmatch(one["Name"]) for page in pages for one in page["SecretList"]]
+        return sorted((found[1], found[2]) for found in names if found)
+
+    def read(self, flow: str, name: str) -> Stored | None:
+        """Return what is stored of a connection; None if there is no such secret."""
+        try:
+            answer = self._client.get_secret_value(SecretId=self._id(flow, name))
+        except self._client.exceptions.ResourceNotFoundException:
+            return None
+        return Stored(answer.get("SecretString", ""), answer.get("VersionId"))
+
+    def change(self, flow: str, name: str, document: Any, seen: Stored) -> None:
+        """Store *document* in the place of what was *seen*, if that is what is there still."""
+        now = self.read(flow, name)
+        if now is None or now.version != seen.version:
+            raise conflict(flow, name)
+        self._put(flow, name, document)
+
+    def create(self, flow: str, name: str, document: Any, key: str | None = None) -> None:
+        """Store *document* as a new secret, sealed with *key*."""
+        try:
+            self._client.create_secret(
+                Name=self._id(flow, name),
+                SecretString=json.dumps(document),
+                Description="Credentials that Token Broker logs in with",
+                **({"KmsKeyId": key} if key else {}),
+            )
+        except self._client.exceptions.ResourceExistsException:
+            raise conflict(flow, name) from None
+
+    def write(self, flow: str, name: str, document: Any, key: str | None = None) -> bool:
+        """Store *document* where nothing could be seen; say whether the connection is new."""
+        try:
+            self._put(flow, name, document)
+        except self._client.exceptions.ResourceNotFoundException:
+            self.create(flow, name, document, key)
+            return True
+        return False
+
+    def _put(self, flow: str, name: str, document: Any) -> None:
+        text = json.dumps(document)
+        self._client.put_secret_value(SecretId=self._id(flow, name), SecretString=text)
+
+    def _id(self, flow: str, name: str) -> str:
+        return f"{self._prefix}{flow}/{name}"
+
+
+def conflict(flow: str, name: str) -> CommandError:
+    """Return the error for a connection that was changed by another operator meanwhile."""
+    return CommandError(
+        "conflict", f"{flow}/{name} was changed by another operator meanwhile; that change was kept"
+    )
