@@ -11,12 +11,12 @@ from hypothesis import strategies as st
 from tests.conversations import NOW, contents, headers, statuses
 from token_broker.errors import BrokerError, UpstreamContractChanged, UpstreamUnavailable
 from token_broker.exchange import (
-    Ask,
     Conversation,
     Exchange,
+    NeedToken,
     Request,
     Response,
-    nobody,
+    no_other_tokens,
     run,
     sendable,
 )
@@ -87,7 +87,7 @@ def test_nothing_secret_has_a_repr() -> None:
         NOW,
         url="https://e.example/?hunter2",
         renewal="hunter2",
-        seed={"login": "hunter2"},
+        handoff={"login": "hunter2"},
     )
     assert "hunter2" not in f"{request} {response} {token}"
 
@@ -191,8 +191,8 @@ def test_any_answer_can_be_read(response: Response) -> None:
 
 
 def two_steps() -> Exchange:
-    """Ask, then request, and put together what was answered."""
-    other: Token = yield Ask(Variant("organization"))
+    """NeedToken, then request, and put together what was answered."""
+    other: Token = yield NeedToken(Variant("organization"))
     response: Response = yield Request("GET", "https://e.example", "list")
     return Token(f"{other.value}{response.status}", {}, "https://e.example", NOW, NOW + 1)
 
@@ -203,11 +203,11 @@ def test_a_conversation_is_driven_to_its_end() -> None:
     )
 
 
-def test_nobody_answers_for_another_variant_by_default() -> None:
+def test_there_is_no_token_of_another_variant_by_default() -> None:
     with pytest.raises(LookupError, match="organization"):
         run(two_steps(), lambda _: Response(204))
     with pytest.raises(LookupError):
-        nobody(Ask(Variant("listing")))
+        no_other_tokens(NeedToken(Variant("listing")))
 
 
 def test_a_conversation_may_have_nothing_to_say() -> None:

@@ -1,13 +1,13 @@
 """`connect`: credentials are read, checked, tried at the vendor, and only then stored."""
 
-import importlib
 import json
 import sys
 from collections.abc import Mapping
 from typing import Any
 
-from token_broker.dependencies import Flow
+from token_broker import flows
 from token_broker.errors import BrokerError
+from token_broker.flows import Flow
 from token_broker.tokens import Token
 from token_broker_cli import files
 from token_broker_cli.desk import Desk
@@ -27,7 +27,7 @@ def connect(
     vault = Vault(desk)
     kept = present(desk, vault, flow, name)
     document = read(file) if file else ask(desk, flow, name, kept)
-    module = flow_of(flow)
+    module = flows.every()[flow]
     credentials = parsed(module, document)
     if check:
         refuse_rejected(desk, flow, name, kept, document)
@@ -89,17 +89,10 @@ def ask(desk: Desk, flow: str, name: str, kept: object) -> dict[str, Any]:
     return fill_in(flow, known, desk.settings.local)
 
 
-def flow_of(name: str) -> Flow:
-    """Return the module of a flow."""
-    module: Any = importlib.import_module(f"token_broker.{name}")
-    flow: Flow = module
-    return flow
-
-
 def parsed(flow: Flow, document: object) -> Any:
     """Return what *document* says, as the function would read it."""
     try:
-        return flow.Credentials.parse(document)
+        return flow.vendor.parse(document)
     except BrokerError as error:
         raise Trouble(error.code, error.detail, "Correct that key; nothing was stored.") from None
 
@@ -130,8 +123,8 @@ def tried(flow: Flow, credentials: Any) -> Token:
 
 def attempted(desk: Desk, flow: Flow, credentials: Any) -> None:
     """Try *credentials*, and say whom the vendor let in."""
-    with desk.screen.waiting(f"trying it at the vendor of {flow.NAME}"):
+    with desk.screen.waiting(f"trying it at the vendor of {flow.name}"):
         token = tried(flow, credentials)
     known = {key: value for key, value in token.context.items() if value is not None}
     who = ", ".join(f"{key} {value}" for key, value in known.items())
-    desk.screen.note(f"✓ {flow.NAME} let it in" + (f": {who}" if who else ""), "green")
+    desk.screen.note(f"✓ {flow.name} let it in" + (f": {who}" if who else ""), "green")

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from token_broker.errors import BrokerError
-from token_broker_cli.connect import flow_of
+from token_broker.flows import every
 from token_broker_cli.desk import Desk
 from token_broker_cli.findings import Finding, fine, odd, wrong
 from token_broker_cli.troubles import trouble
@@ -76,7 +76,7 @@ def secret(vault: Vault, flow: str, name: str) -> Finding:
     label = f"{flow}/{name}"
     do = f"Correct it: token-broker connect {flow} {name}"
     try:
-        flow_of(flow).Credentials.parse(vault.read(flow, name))
+        every()[flow].vendor.parse(vault.read(flow, name))
     except BrokerError as error:
         return wrong(label, error.detail, do)
     except Exception as error:  # noqa: BLE001 (one that cannot be read must not hide the others)
