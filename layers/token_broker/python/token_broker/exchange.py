@@ -18,7 +18,7 @@ from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
 from typing import Any, TypeAlias, TypeGuard, TypeVar, cast
-from urllib.parse import urlsplit
+from urllib.parse import urlencode, urlsplit
 
 from token_broker.errors import UpstreamContractChanged, UpstreamUnavailable
 from token_broker.tokens import Token, Variant
@@ -26,6 +26,8 @@ from token_broker.tokens import Token, Variant
 HTTP_TOO_MANY_REQUESTS = 429
 LONGEST_RETRY_AFTER = 3600
 """Seconds."""
+
+FORM_CONTENT_TYPE = "application/x-www-form-urlencoded"
 
 
 def sendable(value: object) -> TypeGuard[str]:
@@ -48,7 +50,9 @@ class Request:
     step: str
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     json: object = field(default=None, repr=False)
-    """The body, sent as JSON in ASCII. None sends no body and ``content-length: 0``."""
+    """The body, sent as JSON in ASCII. With no form either, ``content-length: 0`` is sent."""
+    form: Mapping[str, str] | None = field(default=None, repr=False)
+    """The body, sent as a form in UTF-8, with the content type of forms if *headers* has none."""
     proves_credentials: bool = False
     """Whether it sends what the secret holds, and its answer shows if the upstream accepts it."""
 
@@ -57,6 +61,12 @@ class Request:
         for name, value in self.headers.items():
             if name != name.lower() or not sendable(value):
                 raise ValueError(f"{self.step}: header {name!r} cannot be sent")
+        if self.form is None:
+            return
+        if self.json is not None:
+            raise ValueError(f"{self.step}: a body is JSON or a form, not both")
+        headers = {"content-type": FORM_CONTENT_TYPE, **self.headers}
+        object.__setattr__(self, "headers", headers)
 
     @property
     def path(self) -> str:
@@ -66,6 +76,8 @@ class Request:
     @property
     def body(self) -> bytes:
         """The bytes that are sent."""
+        if self.form is not None:
+            return urlencode(self.form).encode()
         if self.json is None:
             return b""
         return jsonlib.dumps(self.json, separators=(",", ":")).encode()
