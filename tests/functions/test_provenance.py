@@ -258,9 +258,9 @@ def test_what_is_made_from_a_lost_token_is_made_from_the_winners(
     commit = Store.commit
     winners: list[str] = []
 
-    def lose_to_another(store: Store, lease: Item, token: Any) -> Item | None:
+    def lose_to_another(store: Store, lease: Item, token: Any, **more: bool) -> Item | None:
         if token["kind"] != "organization" or winners:
-            return commit(store, lease, token)
+            return commit(store, lease, token, **more)
         winners.append("another")
         store.fail(lease, None, renewal=None)
         event = {"connection": connection, **STUDIO, "force": True}
