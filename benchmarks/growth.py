@@ -20,9 +20,9 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.tables import Spread, Table, Target
-from token_broker import flows
 from token_broker.app import Environment
 from token_broker.aws.reader import Reader
+from token_broker.flows.editor import FLOW
 from token_broker.handler import Service
 from token_broker.item import Item
 from token_broker.item_codec import SCHEMA, attribute
@@ -74,7 +74,7 @@ class Aws:
 
 def function(aws: Any) -> Service:
     """Return the editor's function over *aws*."""
-    service = Environment(SETTINGS).service(flows.editor)
+    service = Environment(SETTINGS).service(FLOW)
     reader = Reader("table", "key", lambda: aws, lambda: aws)
     store = Store("table", reader, lambda: aws)
     sealer = Sealer("table", "key", reader, lambda: aws)

@@ -4,22 +4,14 @@ import json
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from itertools import cycle
-from typing import Any, Protocol
+from typing import Any
 
 import pytest
 from hypothesis import strategies as st
 
 from token_broker.errors import BrokerError
-from token_broker.exchange import (
-    Ask,
-    Conversation,
-    Elsewhere,
-    Exchange,
-    Request,
-    Response,
-    Send,
-    run,
-)
+from token_broker.exchange import Conversation, NeedToken, Request, ResolvedTo, Response, Send, run
+from token_broker.flows.vendor import Vendor
 from token_broker.tokens import Token, Variant
 
 NOW = 1_900_000_000
@@ -45,80 +37,71 @@ def tell(conversation: Conversation[Any], told: object) -> Request:
     return step
 
 
-def earned(conversation: Conversation[Any], last: object) -> Any:
-    """Return what *conversation* earns when *last* is the last thing it is told."""
+def ended(conversation: Conversation[Any], last: object) -> Any:
+    """Return the result of *conversation* when *last* is the last thing it is sent."""
     with pytest.raises(StopIteration) as end:
         conversation.send(last)
     return end.value.value
 
 
 def held(conversation: Conversation[Any], answers: Iterable[object]) -> Any:
-    """Return what *conversation* earns when it is told *answers*, one by one, and no more."""
+    """Return the result of *conversation* when it is sent *answers*, one by one, and no more."""
     told = iter(answers)
     result = run(conversation, lambda _: next(told), lambda _: next(told))  # type: ignore[arg-type,return-value]  # of any kind
     assert list(told) == [], "the conversation ended early"
     return result
 
 
-class Flow(Protocol):
-    """A flow's module, as far as exchanges go."""
-
-    def exchange(
-        self, credentials: Any, variant: Variant, now: int, kept: Token | None = None
-    ) -> Exchange:
-        """Converse with the vendor."""
-
-
 @dataclass
 class Desk:
     """The smallest broker: one connection, whose tokens it keeps in a dict."""
 
-    flow: Flow
+    vendor: Vendor[Any]
     credentials: Any
     send: Send
     now: int = NOW
     kept: dict[str, Token] = field(default_factory=dict)
     """What is kept by variant, as it is when it was stored and read again."""
-    seeds: dict[str, Mapping[str, Any]] = field(default_factory=dict)
+    handoffs: dict[str, Mapping[str, Any]] = field(default_factory=dict)
 
     def token(self, variant: Variant) -> Token:
-        """Return a token as a call gets it; seeds are a call's own."""
-        self.seeds = {}
-        return self.ask(Ask(variant))
+        """Return a token as a call gets it; handoffs are a call's own."""
+        self.handoffs = {}
+        return self.obtain(NeedToken(variant))
 
     def renew(self, variant: Variant) -> Token:
         """Return a new token, as a renewal makes it."""
-        self.seeds = {}
+        self.handoffs = {}
         return self.make(variant)
 
-    def find(self, **inputs: str | None) -> Variant:
-        """Return where VNTANA's answer to a wish leads."""
-        self.seeds = {}
+    def resolved(self, **inputs: str | None) -> Variant:
+        """Return the variant that a request resolves to at VNTANA."""
+        self.handoffs = {}
         asked = {"organization": None, "workspace": None} | inputs
         return self.converse(Variant("asked", asked)).variant  # type: ignore[union-attr]  # else it fails
 
-    def ask(self, ask: Ask) -> Token:
+    def obtain(self, need: NeedToken) -> Token:
         """Return a live token of another variant."""
-        kept = self.kept.get(ask.variant.key)
-        if kept is None or kept.fingerprint == ask.rejected:
-            return self.make(ask.variant)
-        return replace(kept, seed=self.seeds.get(ask.variant.key, {}))
+        kept = self.kept.get(need.variant.key)
+        if kept is None or kept.fingerprint == need.rejected:
+            return self.make(need.variant)
+        return replace(kept, handoff=self.handoffs.get(need.variant.key, {}))
 
     def make(self, variant: Variant) -> Token:
-        """Exchange, follow where that leads, and keep what is earned."""
+        """Exchange, go on with the variant that it resolves to, and keep the new token."""
         result = self.converse(variant)
-        if isinstance(result, Elsewhere):
-            return self.ask(Ask(result.variant))
-        self.seeds[variant.key] = result.seed
+        if isinstance(result, ResolvedTo):
+            return self.obtain(NeedToken(result.variant))
+        self.handoffs[variant.key] = result.handoff
         context = json.loads(json.dumps(result.context))
-        self.kept[variant.key] = replace(result, seed={}, context=context)
+        self.kept[variant.key] = replace(result, handoff={}, context=context)
         return result
 
-    def converse(self, variant: Variant) -> Token | Elsewhere:
+    def converse(self, variant: Variant) -> Token | ResolvedTo:
         """Exchange once."""
         kept = self.kept.get(variant.key)
         return run(
-            self.flow.exchange(self.credentials, variant, self.now, kept), self.send, self.ask
+            self.vendor.exchange(self.credentials, variant, self.now, kept), self.send, self.obtain
         )
 
 

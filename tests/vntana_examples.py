@@ -3,8 +3,8 @@
 from typing import Any
 
 from tests.conversations import NOW, answer
-from token_broker.exchange import Elsewhere, Response
-from token_broker.flows.vntana.flow import Credentials
+from token_broker.exchange import ResolvedTo, Response
+from token_broker.flows.vntana.credentials import Credentials
 from token_broker.tokens import Token, Variant
 
 BASE = "https://api-platform.vntana.com"
@@ -36,10 +36,10 @@ def refused(status: int, *codes: str) -> Response:
     return answer({"success": False, "errors": list(codes)}, status)
 
 
-def listing(*rows: dict[str, Any], at: int = NOW, seed: dict[str, str] | None = None) -> Token:
+def listing(*rows: dict[str, Any], at: int = NOW, handoff: dict[str, str] | None = None) -> Token:
     """Return a listing as it is kept."""
     context = {"rows": [[r["uuid"], r["slug"], r["role"]] for r in rows], "total": len(rows)}
-    return Token(f"listing/{at}", {}, BASE, at, at + 1, context, seed=seed or {})
+    return Token(f"listing/{at}", {}, BASE, at, at + 1, context, handoff=handoff or {})
 
 
 def organization_token(value: str = "org/1") -> Token:
@@ -48,5 +48,5 @@ def organization_token(value: str = "org/1") -> Token:
 
 
 GUEST = row(role="CLIENT_ORGANIZATION_VIEWER")
-TO_ORGANIZATION = Elsewhere(IN_ORGANIZATION, {"role": "ORGANIZATION_ADMIN"})
-TO_WORKSPACE = Elsewhere(IN_WORKSPACE)
+TO_ORGANIZATION = ResolvedTo(IN_ORGANIZATION, {"role": "ORGANIZATION_ADMIN"})
+TO_WORKSPACE = ResolvedTo(IN_WORKSPACE)

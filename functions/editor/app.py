@@ -1,6 +1,6 @@
 """The function of the flow editor: POST /v1/editor/{connection}/token and its siblings."""
 
-from token_broker import flows
 from token_broker.app import Environment
+from token_broker.flows.editor import FLOW
 
-handler = Environment.from_os().service(flows.editor)
+handler = Environment.from_os().service(FLOW)

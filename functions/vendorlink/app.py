@@ -1,6 +1,6 @@
 """The function of the flow vendorlink: POST /v1/vendorlink/{connection}/token and its siblings."""
 
-from token_broker import flows
 from token_broker.app import Environment
+from token_broker.flows.vendorlink import FLOW
 
-handler = Environment.from_os().service(flows.vendorlink)
+handler = Environment.from_os().service(FLOW)

@@ -1,7 +1,6 @@
 """What callers send: events of API Gateway and EventBridge, and payloads of direct invocations."""
 
 import json
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
@@ -11,13 +10,14 @@ from token_broker.broker import Broker
 from token_broker.cache import Flights, Memory
 from token_broker.dependencies import Clock, Tools
 from token_broker.errors import StoreUnavailable
-from token_broker.flows.editor import flow as editor
-from token_broker.flows.vendorlink import flow as vendorlink
-from token_broker.flows.vntana import flow as vntana
+from token_broker.flows import Flow, every
 from token_broker.handler import Service
 from token_broker.telemetry import Telemetry
 
-FLOWS: Mapping[bytes, Any] = {b"v": vntana, b"l": vendorlink, b"e": editor}
+FLOWS = every()
+LETTERS = {b"v": "vntana", b"l": "vendorlink", b"e": "editor"}
+"""The first byte of an input, which names the function; VNTANA's where it names none."""
+
 BLAMELESS = {"invalid_request": 400, "store_unavailable": 503}
 """What a caller is told in a world in which nothing answers: never of a defect."""
 
@@ -59,7 +59,7 @@ class Silent(Telemetry):
         raise error
 
 
-def idle(flow: Any, telemetry: Telemetry) -> Service:
+def idle(flow: Flow, telemetry: Telemetry) -> Service:
     """Return the function of *flow* in a world in which nothing answers."""
     nothing: Any = Nothing()
     tools = Tools(
@@ -78,16 +78,16 @@ def idle(flow: Any, telemetry: Telemetry) -> Service:
         skew=30,
         flights=Flights(),
     )
-    return Service(Broker(tools), telemetry, f"token-broker/local/{flow.NAME}/")
+    return Service(Broker(tools), telemetry, f"token-broker/local/{flow.name}/")
 
 
-SERVICES = {key: idle(flow, Silent(flow.NAME)) for key, flow in FLOWS.items()}
+SERVICES = {name: idle(flow, Silent(name)) for name, flow in FLOWS.items()}
 
 
 def events(data: bytes) -> None:
     """Call the function that the first byte names with an event: in JSON, as Lambda takes it."""
     event = document(data[1:])
-    service = SERVICES.get(data[:1], SERVICES[b"v"])
+    service = SERVICES[LETTERS.get(data[:1], "vntana")]
     is_http = isinstance(event, dict) and "requestContext" in event
     try:
         answer = service(event, Context())

@@ -5,7 +5,7 @@ import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from io import BytesIO
-from typing import Any, Protocol
+from typing import Any
 from urllib.parse import urlsplit
 
 from urllib3.response import HTTPResponse
@@ -13,10 +13,16 @@ from urllib3.response import HTTPResponse
 from fuzz.targets.promises import expect
 from token_broker import exchange
 from token_broker.errors import BrokerError, UpstreamUnavailable
-from token_broker.exchange import Ask, Elsewhere, Exchange, Request, Response
-from token_broker.flows.editor import flow as editor
-from token_broker.flows.vendorlink import flow as vendorlink
-from token_broker.flows.vntana import flow as vntana
+from token_broker.exchange import NeedToken, Request, ResolvedTo, Response
+from token_broker.flows.editor import FLOW as EDITOR_FLOW
+from token_broker.flows.editor.credentials import Credentials as EditorCredentials
+from token_broker.flows.editor.flow import verify
+from token_broker.flows.vendor import Vendor
+from token_broker.flows.vendorlink import FLOW as VENDORLINK_FLOW
+from token_broker.flows.vendorlink.credentials import Credentials as VendorlinkCredentials
+from token_broker.flows.vntana import FLOW as VNTANA_FLOW
+from token_broker.flows.vntana.credentials import Credentials as VntanaCredentials
+from token_broker.flows.vntana.organizations import LISTING
 from token_broker.tokens import Token, Variant
 from token_broker.transport import client as bodies
 from token_broker.transport import urls
@@ -36,40 +42,31 @@ HOSTS = frozenset({"api.example", "app.vendorlink.nl", "tokens.example"})
 """Whom the conversations here may call, besides what ends in .vendorlink.nl."""
 
 
-class Flow(Protocol):
-    """A flow's module, as far as exchanges go."""
-
-    def exchange(
-        self, credentials: Any, variant: Variant, now: int, kept: Token | None = None, /
-    ) -> Exchange:
-        """Converse with the vendor."""
-
-
 @dataclass
 class Desk:
     """The smallest broker: it keeps tokens in a dict, and asks a vendor that says *answers*."""
 
-    flow: Flow
+    vendor: Vendor[Any]
     credentials: Any
     answers: Iterator[Response]
     kept: dict[str, Token] = field(default_factory=dict)
     requests: int = 0
 
-    def ask(self, ask: Ask) -> Token:
+    def obtain(self, need: NeedToken) -> Token:
         """Return a live token of another variant."""
-        kept = self.kept.get(ask.variant.key)
-        if kept and kept.fingerprint != ask.rejected:
+        kept = self.kept.get(need.variant.key)
+        if kept and kept.fingerprint != need.rejected:
             return kept
-        made = self.converse(ask.variant)
-        if isinstance(made, Elsewhere):
-            return self.ask(Ask(made.variant))
-        self.kept[ask.variant.key] = replace(made, context=json.loads(json.dumps(made.context)))
+        made = self.converse(need.variant)
+        if isinstance(made, ResolvedTo):
+            return self.obtain(NeedToken(made.variant))
+        self.kept[need.variant.key] = replace(made, context=json.loads(json.dumps(made.context)))
         return made
 
-    def converse(self, variant: Variant, kept: Token | None = None) -> Token | Elsewhere:
+    def converse(self, variant: Variant, kept: Token | None = None) -> Token | ResolvedTo:
         """Exchange once."""
-        conversation = self.flow.exchange(self.credentials, variant, NOW, kept)
-        return exchange.run(conversation, self.send, self.ask)
+        conversation = self.vendor.exchange(self.credentials, variant, NOW, kept)
+        return exchange.run(conversation, self.send, self.obtain)
 
     def send(self, request: Request) -> Response:
         """Answer a request, which has to be one that may be sent."""
@@ -124,14 +121,14 @@ def sound(token: Token) -> None:
     json.dumps([token.value, dict(token.headers), dict(token.context), token.renewal, token.url])
 
 
-VNTANA = vntana.Credentials(
+VNTANA = VntanaCredentials(
     {"email": SECRETS[1], "password": SECRETS[0]}, base_url="https://api.example"
 )
 VNTANA_VARIANTS = {
     b"a": Variant("asked", {"organization": None, "workspace": None}),
     b"n": Variant("asked", {"organization": "acme", "workspace": None}),
     b"w": Variant("asked", {"organization": None, "workspace": WORKSPACE}),
-    b"l": vntana.LISTING,
+    b"l": LISTING,
     b"o": Variant("organization", {"organization": ORGANIZATION}),
     b"s": Variant("workspace", {"organization": ORGANIZATION, "workspace": WORKSPACE}),
 }
@@ -142,11 +139,11 @@ def vntana_answers(data: bytes) -> None:
     kind, rest = data[:1], data[1:]
     variant = VNTANA_VARIANTS.get(kind.lower(), VNTANA_VARIANTS[b"a"])
     credentials = replace(VNTANA, token_from_body=kind.isupper())
-    desk = Desk(vntana, credentials, responses(rest))
+    desk = Desk(VNTANA_FLOW.vendor, credentials, responses(rest))
     survives(lambda: desk.converse(variant))
 
 
-VENDORLINK = vendorlink.Credentials(SECRETS[1], SECRETS[0], "app.vendorlink.nl")
+VENDORLINK = VendorlinkCredentials(SECRETS[1], SECRETS[0], "app.vendorlink.nl")
 VENDORLINK_KEPT = Token(
     SECRETS[3],
     {"Authorization": "Bearer x"},
@@ -161,20 +158,20 @@ VENDORLINK_KEPT = Token(
 def vendorlink_answers(data: bytes) -> None:
     """Converse with Vendorlink; with ``k`` before it, from a token that can be extended."""
     kept = VENDORLINK_KEPT if data[:1] == b"k" else None
-    desk = Desk(vendorlink, VENDORLINK, responses(data[1:]))
+    desk = Desk(VENDORLINK_FLOW.vendor, VENDORLINK, responses(data[1:]))
     survives(lambda: desk.converse(Variant("login"), kept))
 
 
-EDITOR = editor.Credentials(
+EDITOR = EditorCredentials(
     SECRETS[2], "https://tokens.example/editor?locale=en#drawing", "https://tokens.example"
 )
 
 
 def editor_answers(data: bytes) -> None:
     """Have the editor's vendor generate a token; with ``v`` before it, verify one."""
-    desk = Desk(editor, EDITOR, responses(data[1:]))
+    desk = Desk(EDITOR_FLOW.vendor, EDITOR, responses(data[1:]))
     if data[:1] == b"v":
-        survives(lambda: exchange.run(editor.verify(EDITOR, "a-token"), desk.send))
+        survives(lambda: exchange.run(verify(EDITOR, "a-token"), desk.send))
     else:
         wanted = Variant("parameters", {"parameters": {"userId": "1"}})
         survives(lambda: desk.converse(wanted))

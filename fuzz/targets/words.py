@@ -9,9 +9,8 @@ import requests
 from fuzz.targets.promises import expect
 from token_broker.errors import BrokerError, NotConfigured
 from token_broker.exchange import Request
-from token_broker.flows.editor import flow as editor
-from token_broker.flows.vendorlink import flow as vendorlink
-from token_broker.flows.vntana import flow as vntana
+from token_broker.flows import Flow, every
+from token_broker.flows.vntana.organizations import LISTING
 from token_broker.tokens import Variant, canonical_hash, encode
 from token_broker.transport import urls as rules
 
@@ -40,9 +39,9 @@ def texts(value: Any) -> Iterator[str]:
 def secrets(data: bytes) -> None:
     """Read a secret for each flow: whatever is wrong with it, no value of it is quoted."""
     secret = document(data)
-    for flow in (vntana, vendorlink, editor):
+    for flow in every().values():
         try:
-            credentials = flow.Credentials.parse(secret)
+            credentials = flow.vendor.parse(secret)
         except NotConfigured as error:
             known = " ".join([*OURS, *(secret if isinstance(secret, dict) else ())])
             quoted = [t for t in texts(secret) if len(t) >= TELLING and t in error.detail]
@@ -74,13 +73,13 @@ def passwords(secret: dict[str, Any]) -> Iterator[str]:
 PUBLIC = ("https://", "vendorlink", "Credentials")
 
 
-def begins(flow: Any, credentials: Any) -> None:
+def begins(flow: Flow, credentials: Any) -> None:
     """Expect that the first request with *credentials* can be made."""
     variant = Variant("parameters", {"parameters": {"userId": "1"}})
-    kinds = {"vntana": vntana.LISTING, "editor": variant, "vendorlink": Variant("login")}
+    kinds = {"vntana": LISTING, "editor": variant, "vendorlink": Variant("login")}
     try:
-        settled = flow.settle(credentials, kinds[flow.NAME])
-        request = next(flow.exchange(credentials, settled, 1_900_000_000))
+        resolved = flow.vendor.resolve(credentials, kinds[flow.name])
+        request: Any = next(flow.vendor.exchange(credentials, resolved, 1_900_000_000, None))
     except BrokerError:
         return
     expect(isinstance(request, Request), "it begins with a request")

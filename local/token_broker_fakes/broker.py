@@ -6,11 +6,11 @@ import sys
 import threading
 import time
 from collections.abc import Mapping
-from importlib import import_module
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
 
+from token_broker import flows
 from token_broker.app import Environment
 from token_broker.aws import clients
 from token_broker_client import Broker, Unreachable
@@ -18,7 +18,7 @@ from token_broker_client.cache import shared
 from token_broker_client.deadline import Deadline
 from token_broker_client.functions import Functions
 from token_broker_client.gateway import Gateway, decoded
-from token_broker_client.request import FLOWS, Command, problem
+from token_broker_client.request import Command, problem
 from token_broker_fakes.aws import Bus, Key, Secrets, Table
 
 if TYPE_CHECKING:
@@ -73,8 +73,7 @@ class Handlers:
         secrets.on_change = self._rotated
         self._environment = Environment(SETTINGS)
         self._services: dict[str, Service] = {
-            flow: self._environment.service(import_module(f"token_broker.flows.{flow}.flow"))
-            for flow in FLOWS
+            name: self._environment.service(flow) for name, flow in flows.every().items()
         }
 
     def call(self, command: Command, _: Deadline) -> Mapping[str, Any]:

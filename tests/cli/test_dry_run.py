@@ -1,19 +1,17 @@
 """A trial: the flow's own exchange, once, against fakes that enforce the vendors' rules."""
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 
 from token_broker.errors import BrokerError, CredentialRejected
-from token_broker.exchange import Ask
+from token_broker.exchange import NeedToken
+from token_broker.flows import every
+from token_broker.flows.vntana.organizations import LISTING
 from token_broker_cli.dry_run import DryRun
 from token_broker_fakes.editor import FakeEditor
 from token_broker_fakes.vendorlink import FakeVendorlink
 from token_broker_fakes.vntana import FakeVntana
-
-if TYPE_CHECKING:
-    from token_broker.dependencies import Flow
 
 NOW = 1_790_000_000
 ADDRESSES = {
@@ -35,10 +33,9 @@ def clock() -> float:
 
 
 def trial(flow: str, fake: Any, **changes: Any) -> DryRun:
-    module: Any = importlib.import_module(f"token_broker.flows.{flow}.flow")
-    typed: Flow = module
+    typed = every()[flow]
     secret = fake.demo_secret(ADDRESSES[flow]) | changes
-    return DryRun(typed, typed.Credentials.parse(secret), fake, NOW)
+    return DryRun(typed, typed.vendor.parse(secret), fake, NOW)
 
 
 @pytest.mark.parametrize("flow", FAKES)
@@ -104,9 +101,8 @@ def test_what_was_earned_is_earned_once() -> None:
     attempt = trial("vntana", fake)
     token = attempt.token()
     assert attempt.token() is token
-    listing = importlib.import_module("token_broker.flows.vntana.flow").LISTING
-    kept = attempt.answer(Ask(listing))
-    assert attempt.answer(Ask(listing, rejected=kept.fingerprint)) is not kept
+    kept = attempt.answer(NeedToken(LISTING))
+    assert attempt.answer(NeedToken(LISTING, rejected=kept.fingerprint)) is not kept
     assert "Bearer" not in repr(attempt)
 
 

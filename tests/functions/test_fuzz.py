@@ -8,12 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fuzz.targets.callers import Silent, idle
-from token_broker.flows.editor import flow as editor
-from token_broker.flows.vendorlink import flow as vendorlink
-from token_broker.flows.vntana import flow as vntana
+from token_broker.flows import every
 from token_broker_local.context import LambdaContext
 
-FLOWS: dict[str, Any] = {"vntana": vntana, "vendorlink": vendorlink, "editor": editor}
+FLOWS = every()
 
 JSON = st.recursive(
     st.none()

@@ -1,11 +1,14 @@
 """An editor's parameters are kept with their token, so what cannot be kept is refused at once."""
 
+import json
 import secrets
+from dataclasses import replace
 
 import pytest
 
 from tests.functions.test_tokens import assert_problem
-from tests.functions.world import World
+from tests.functions.world import World, proxy_event
+from token_broker_local.context import LambdaContext
 
 
 def test_parameters_too_large_to_be_opened_again_are_refused(world: World) -> None:
@@ -43,3 +46,24 @@ def test_a_verification_that_is_no_json_is_not_passed_on(world: World) -> None:
     world.editor.fail("answer", status=200, body='{"userId": NaN}', times=None)
     response = world.http("editor", connection, {"token": token}, rest="/verify")
     assert_problem(response, "upstream_contract_changed", 502)
+
+
+def test_a_verification_needs_no_flow_of_a_certain_name(world: World) -> None:
+    """Any vendor may have one: what counts is that its flow has `verify`."""
+    connection = world.connect("editor")
+    token = world.call("editor", connection)["headers"]["x-api-token"]
+    service = world.cold("editor")
+    flow = service.tools.flow._replace(name="drawings")
+    service.use(replace(service.tools, flow=flow))
+    event = proxy_event("drawings", connection, {"token": token}, rest="/verify")
+    response = service(event, LambdaContext("token-broker-drawings"))
+    assert response["statusCode"] == 200, response["body"]
+    assert json.loads(response["body"])["valid"] is True
+
+
+@pytest.mark.parametrize("flow", ["vntana", "vendorlink"])
+def test_a_flow_without_a_verification_refuses_it(world: World, flow: str) -> None:
+    response = world.http(flow, world.connect(flow), {"token": "t"}, rest="/verify")
+    assert_problem(response, "invalid_request", 400)
+    assert response["body"]["detail"] == f"action: tokens of {flow} cannot be verified"
+    assert world.steps(flow) == []

@@ -7,7 +7,7 @@ import pytest
 from tests.functions.test_failures import WRONG_LOGIN
 from tests.functions.test_tokens import context
 from tests.functions.world import World
-from token_broker.flows.vntana.organizations import LISTING_PATIENCE
+from token_broker.flows.vntana.organizations import LISTING_MAX_AGE_SECONDS
 from token_broker.item import Item
 from token_broker.store import Store
 from token_broker_fakes import FakeVntana
@@ -153,7 +153,7 @@ def test_a_demotion_is_noticed_by_the_next_exchange(world: World, how: str) -> N
     connection = world.connect("vntana")
     first = world.call("vntana", connection)
     acme.role = MEMBER
-    world.advance(LISTING_PATIENCE + 1)
+    world.advance(LISTING_MAX_AGE_SECONDS + 1)
     world.vntana.log.clear()
 
     report: dict[str, Any] = {"rejected": first["fingerprint"]} if how == "rejected" else {}
@@ -180,7 +180,7 @@ def test_a_promotion_keeps_the_organizations_token_of_a_moment_ago(world: World)
     world.call("vntana", **payloads["organization"])
     before = world.vntana.sessions.latest
     world.vntana.accounts[0].organizations[1].role = OWNER
-    world.advance(LISTING_PATIENCE + 1)
+    world.advance(LISTING_MAX_AGE_SECONDS + 1)
     world.vntana.log.clear()
 
     world.call("vntana", **payloads["workspace"])
@@ -258,9 +258,9 @@ def test_what_is_made_from_a_lost_token_is_made_from_the_winners(
     commit = Store.commit
     winners: list[str] = []
 
-    def lose_to_another(store: Store, lease: Item, token: Any) -> Item | None:
+    def lose_to_another(store: Store, lease: Item, token: Any, **more: bool) -> Item | None:
         if token["kind"] != "organization" or winners:
-            return commit(store, lease, token)
+            return commit(store, lease, token, **more)
         winners.append("another")
         store.fail(lease, None, renewal=None)
         event = {"connection": connection, **STUDIO, "force": True}

@@ -3,7 +3,7 @@
 import pytest
 
 from tests.functions.world import World
-from token_broker.flows.vntana.organizations import LISTING_PATIENCE
+from token_broker.flows.vntana.organizations import LISTING_MAX_AGE_SECONDS
 
 
 @pytest.mark.parametrize("dead_token", ["403", "401", "403_bad_credentials"])
@@ -15,7 +15,7 @@ def test_a_report_of_a_workspace_token_mends_the_organizations_too(
     connection = world.connect("vntana", organization="studio", workspace="chairs")
     answer = world.call("vntana", connection)
     world.vntana.revoke()
-    world.advance(LISTING_PATIENCE + 1)
+    world.advance(LISTING_MAX_AGE_SECONDS + 1)
     world.vntana.log.clear()
 
     world.call("vntana", connection, rejected=answer["fingerprint"])
@@ -32,7 +32,7 @@ def test_a_promotion_is_noticed_at_the_next_renewal(world: World) -> None:
     world.call("vntana", connection)
     for organization in world.vntana.accounts[0].organizations:
         organization.role = "ORGANIZATION_OWNER"
-    world.advance(LISTING_PATIENCE + 1)
+    world.advance(LISTING_MAX_AGE_SECONDS + 1)
 
     answer = world.call("vntana", connection, force=True)
     assert answer["context"]["workspace"] is None

@@ -16,9 +16,7 @@ import boto3
 from tests.waiting import CALL_SECONDS
 from token_broker.app import CLOCK, Environment
 from token_broker.dependencies import Clock, Tools
-from token_broker.flows.editor import flow as editor
-from token_broker.flows.vendorlink import flow as vendorlink
-from token_broker.flows.vntana import flow as vntana
+from token_broker.flows import every
 from token_broker.handler import Service
 from token_broker_fakes import FakeEditor, FakeVendorlink, FakeVntana
 from token_broker_local.context import LambdaContext
@@ -27,7 +25,7 @@ from token_broker_local.places import TABLE, secret_name
 if TYPE_CHECKING:
     from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
-FLOWS: Mapping[str, Any] = {"vntana": vntana, "vendorlink": vendorlink, "editor": editor}
+FLOWS = every()
 CALLER = "arn:aws:sts::123456789012:assumed-role/orders/session"
 
 

@@ -13,14 +13,12 @@ from tests.waiting import CALL_SECONDS, wait_for_aws
 from token_broker.app import CLOCK, Environment
 from token_broker.aws import clients
 from token_broker.dependencies import Clock
-from token_broker.flows.editor import flow as editor
-from token_broker.flows.vendorlink import flow as vendorlink
-from token_broker.flows.vntana import flow as vntana
+from token_broker.flows import every
 from token_broker.handler import Service
 from token_broker_local.context import LambdaContext
 from token_broker_local.places import TIMEOUT
 
-FLOWS: Mapping[str, Any] = {"vntana": vntana, "vendorlink": vendorlink, "editor": editor}
+FLOWS = every()
 
 START = multiprocessing.get_context("forkserver")
 START.set_forkserver_preload(["tests.races.preload"])

@@ -6,9 +6,12 @@ Nothing of an account is read here. The processes that race do that, each from i
 import botocore.loaders
 import requests  # noqa: F401 (see above)
 
-import tests.races.lambdas  # noqa: F401 (as well)
 import token_broker.refresh.refresher  # noqa: F401 (as well)
+from tests.races.lambdas import FLOWS
 from token_broker.aws import clients
+
+VENDORS = [flow.vendor for flow in FLOWS.values()]
+"""Imported here, and not by each process in its first exchange."""
 
 loader: botocore.loaders.Loader = clients._session()._session.get_component("data_loader")
 loader.load_data("endpoints")

@@ -10,12 +10,9 @@ from tests.template.documents import load
 from tests.template.entrance import expected_routes, operations
 from tests.template.rules import sound
 from token_broker import events
-from token_broker.dependencies import Flow
 from token_broker.document import Document
 from token_broker.errors import BrokerError, InvalidRequest
-from token_broker.flows.editor import flow as editor
-from token_broker.flows.vendorlink import flow as vendorlink
-from token_broker.flows.vntana import flow as vntana
+from token_broker.flows import every
 from token_broker_operations.signals import codes, leaves
 
 API = load("openapi.yaml")
@@ -74,7 +71,7 @@ def test_patterns() -> None:
     assert SCHEMAS["Rejected"]["pattern"] == SCHEMAS["Fingerprint"]["pattern"]
 
 
-FLOWS: dict[str, Flow] = {each.NAME: each for each in (vntana, vendorlink, editor)}
+FLOWS = every()
 
 EXAMPLES: dict[str, Any] = {
     "min_ttl": 60,
@@ -101,7 +98,7 @@ def is_taken(flow: str, body: Document) -> bool:
     body.seconds("min_ttl", least=0)
     events.fingerprint(body)
     body.boolean("force", default=False)
-    FLOWS[flow].asked(body)
+    FLOWS[flow].requested(body)
     try:
         body.finish()
     except InvalidRequest:

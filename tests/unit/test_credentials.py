@@ -7,9 +7,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from token_broker.errors import NotConfigured
-from token_broker.flows.editor import flow as editor
-from token_broker.flows.vendorlink import flow as vendorlink
-from token_broker.flows.vntana import flow as vntana
+from token_broker.flows import Flow, every
 
 CANARY = "hunter2-Qx7~canary"
 KNOWN = (
@@ -38,23 +36,23 @@ ANYTHING = st.recursive(
 SECRETS = st.dictionaries(st.sampled_from(KNOWN), ANYTHING, max_size=6) | ANYTHING
 
 
-@pytest.mark.parametrize("flow", [vntana, vendorlink, editor], ids=lambda flow: flow.NAME)
+@pytest.mark.parametrize("flow", every().values(), ids=every())
 @given(secret=SECRETS)
 @example(secret={"password": CANARY, "username": CANARY, "host": f"{CANARY}@x"})
 @example(secret={"api_key": CANARY, "editor_url": f"https://{CANARY}@x"})
-def test_nothing_but_not_configured_is_raised_and_nothing_quoted(flow: Any, secret: Any) -> None:
+def test_nothing_but_not_configured_is_raised_and_nothing_quoted(flow: Flow, secret: Any) -> None:
     said = ""
     try:
-        flow.Credentials.parse(secret)
+        flow.vendor.parse(secret)
     except NotConfigured as error:
         said = f"{error!r} {error.problem()} {error.__cause__!r} {error.__context__!r}"
     assert CANARY not in said
 
 
-@pytest.mark.parametrize("flow", [vntana, vendorlink, editor], ids=lambda flow: flow.NAME)
-def test_a_secret_that_is_deeper_than_the_stack_is_refused(flow: Any) -> None:
+@pytest.mark.parametrize("flow", every().values(), ids=every())
+def test_a_secret_that_is_deeper_than_the_stack_is_refused(flow: Flow) -> None:
     deep: dict[str, Any] = {}
     for _ in range(5000):
         deep = {"options": deep}
     with pytest.raises(NotConfigured):
-        flow.Credentials.parse(deep)
+        flow.vendor.parse(deep)

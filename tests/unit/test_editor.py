@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.conversations import NOW, SECRETS, answer, any_answers, begin, earned, repeated, survives
+from tests.conversations import NOW, SECRETS, answer, any_answers, begin, ended, repeated, survives
 from token_broker.document import DEEPEST, Document
 from token_broker.errors import (
     BrokerError,
@@ -20,7 +20,9 @@ from token_broker.errors import (
 )
 from token_broker.exchange import Response, run
 from token_broker.flows.editor import flow as editor
-from token_broker.flows.editor.flow import LARGEST_PACKED, Credentials
+from token_broker.flows.editor import requested
+from token_broker.flows.editor.credentials import Credentials
+from token_broker.flows.editor.flow import LARGEST_PACKED
 from token_broker.tokens import Token, Variant
 
 TOKEN = "3f8d7f4e-0000-4000-8000-a5d3c1b2e6f7"
@@ -41,7 +43,7 @@ def generated(expiration_time: Any = NOW + 600, token: Any = TOKEN) -> Response:
 def generate(response: Response) -> Token:
     talk = editor.exchange(CREDENTIALS, wanted(**PARAMETERS), NOW)
     begin(talk)
-    token = earned(talk, response)
+    token = ended(talk, response)
     assert isinstance(token, Token)
     return token
 
@@ -55,7 +57,7 @@ def test_a_token_is_generated_for_exact_parameters() -> None:
     assert json.loads(request.body) == PARAMETERS
     assert list(json.loads(request.body)) == list(PARAMETERS)
 
-    assert earned(talk, generated()) == Token(
+    assert ended(talk, generated()) == Token(
         value=TOKEN,
         headers={"x-api-token": TOKEN},
         base_url="https://editor.example/app",
@@ -78,7 +80,7 @@ def test_verifying_tells_what_a_token_stands_for() -> None:
     assert request.headers == {"content-type": "application/json", "x-api-token": TOKEN}
     assert request.body == b""
 
-    assert earned(talk, answer({"userId": "123", "auth": "app"})) == {
+    assert ended(talk, answer({"userId": "123", "auth": "app"})) == {
         "userId": "123",
         "auth": "app",
     }
@@ -93,7 +95,7 @@ def test_verify_has_another_header_in_graeberts_own_backend() -> None:
 def test_a_token_that_is_unknown_or_used_is_not_valid(response: Response) -> None:
     talk = editor.verify(CREDENTIALS, TOKEN)
     begin(talk)
-    assert earned(talk, response) is None
+    assert ended(talk, response) is None
 
 
 @pytest.mark.parametrize("token", ["", " a", "a\r\nx-api-key: b", "é", "a\x00"])
@@ -202,22 +204,22 @@ def test_an_expiration_that_makes_no_sense(value: object, detail: str) -> None:
 
 def test_a_call_asks_for_parameters() -> None:
     document = Document({"parameters": PARAMETERS}, InvalidRequest)
-    assert editor.asked(document) == wanted(**PARAMETERS)
+    assert requested(document) == wanted(**PARAMETERS)
     document.finish()
-    assert editor.asked(Document({}, InvalidRequest)) == wanted()
+    assert requested(Document({}, InvalidRequest)) == wanted()
 
 
 @pytest.mark.parametrize("value", [None, [], "userId=1", {"m": float("nan")}])
 def test_what_are_no_parameters_is_refused(value: object) -> None:
     with pytest.raises(InvalidRequest, match=r"^parameters: "):
-        editor.asked(Document({"parameters": value}, InvalidRequest))
+        requested(Document({"parameters": value}, InvalidRequest))
 
 
 def test_parameters_as_deep_as_they_may_be_have_a_key_and_a_body() -> None:
     value: Any = 1
     for _ in range(DEEPEST - 1):
         value = [value]
-    variant = editor.asked(Document({"parameters": {"a": value}}, InvalidRequest))
+    variant = requested(Document({"parameters": {"a": value}}, InvalidRequest))
     assert len(variant.key) == 64
     assert begin(editor.exchange(CREDENTIALS, variant, NOW)).body
 
@@ -240,42 +242,40 @@ DEFAULTS = Credentials(
 def test_the_parameters_of_a_request_override_those_of_the_secret(
     asked: dict[str, Any], meant: dict[str, Any]
 ) -> None:
-    assert editor.settle(DEFAULTS, wanted(**asked)) == wanted(**meant)
+    assert editor.resolve(DEFAULTS, wanted(**asked)) == wanted(**meant)
 
 
 @pytest.mark.parametrize("value", [None, "", " \t"])
 def test_a_parameter_that_is_required_has_to_be_there(value: object) -> None:
     with pytest.raises(InvalidRequest, match=r"^parameters\.userId: is missing$"):
-        editor.settle(DEFAULTS, wanted(userId=value))
+        editor.resolve(DEFAULTS, wanted(userId=value))
     with pytest.raises(InvalidRequest, match=r"^parameters\.userId: is missing$"):
-        editor.settle(CREDENTIALS, wanted(file="a"))
+        editor.resolve(CREDENTIALS, wanted(file="a"))
 
 
 def test_what_is_required_is_the_secrets_to_say() -> None:
     nothing = Credentials("key/1", "https://editor.example", required=())
-    assert editor.settle(nothing, wanted()) == wanted()
+    assert editor.resolve(nothing, wanted()) == wanted()
 
 
 def test_parameters_that_could_not_be_kept_are_refused_before_the_vendor_is_asked() -> None:
     """Where tokens are not shared nothing is kept, so any size will do."""
     large = wanted(userId="1", fileUrl=Random(1).randbytes(LARGEST_PACKED).hex())
     with pytest.raises(InvalidRequest, match=r"^parameters: .*too large"):
-        editor.settle(CREDENTIALS, large)
+        editor.resolve(CREDENTIALS, large)
     alone = Credentials("key/1", "https://editor.example", reuse=False)
-    assert editor.settle(alone, large) == large
+    assert editor.resolve(alone, large) == large
     long = wanted(userId="1", fileUrl="a" * 9 * LARGEST_PACKED)
-    assert editor.settle(CREDENTIALS, long) == long
+    assert editor.resolve(CREDENTIALS, long) == long
 
 
 def test_the_same_parameters_share_a_token_if_the_secret_says_so() -> None:
-    assert editor.is_shared(CREDENTIALS)
-    assert not editor.is_shared(Credentials("key/1", "https://editor.example", reuse=False))
+    assert editor.VENDOR.is_shared
+    assert editor.VENDOR.is_shared(CREDENTIALS)
+    alone = Credentials("key/1", "https://editor.example", reuse=False)
+    assert not editor.VENDOR.is_shared(alone)
     assert wanted(a=1, b=2).key == wanted(b=2, a=1).key
     assert wanted(a=1).key != wanted(a="1").key
-
-
-def test_there_is_no_session_to_end() -> None:
-    assert editor.log_out(CREDENTIALS, generate(generated())) is None
 
 
 PASSWORD, KEY = SECRETS[0], SECRETS[2]

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from token_broker.errors import NotConfigured
-from token_broker.flows.editor.flow import Credentials
+from token_broker.flows.editor.credentials import Credentials
 
 LEAST = {"api_key": "hunter2", "editor_url": "https://editor.example/app"}
 

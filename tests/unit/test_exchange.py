@@ -11,12 +11,12 @@ from hypothesis import strategies as st
 from tests.conversations import NOW, contents, headers, statuses
 from token_broker.errors import BrokerError, UpstreamContractChanged, UpstreamUnavailable
 from token_broker.exchange import (
-    Ask,
     Conversation,
     Exchange,
+    NeedToken,
     Request,
     Response,
-    nobody,
+    no_other_tokens,
     run,
     sendable,
 )
@@ -66,6 +66,37 @@ def test_a_body_is_json_in_ascii(value: object, body: bytes) -> None:
     assert Request("POST", "https://e.example", "login", json=value).body == body
 
 
+@pytest.mark.parametrize(
+    ("form", "body"),
+    [
+        pytest.param({}, b"", id="an empty form is no body"),
+        pytest.param({"a": "b c&d=e+/%"}, b"a=b+c%26d%3De%2B%2F%25", id="escaped"),
+        pytest.param({"p": "ö"}, b"p=%C3%B6", id="in UTF-8"),
+        pytest.param({"a": "1", "b": "2"}, b"a=1&b=2", id="in order"),
+    ],
+)
+def test_a_form_is_sent_as_one(form: dict[str, str], body: bytes) -> None:
+    request = Request("POST", "https://e.example", "login", {"x-api-key": "a"}, form=form)
+    assert request.body == body
+    assert request.headers == {
+        "content-type": "application/x-www-form-urlencoded",
+        "x-api-key": "a",
+    }
+
+
+def test_a_flow_may_say_the_content_type_of_its_form_itself() -> None:
+    """Some vendors insist on a charset."""
+    own = {"content-type": "application/x-www-form-urlencoded; charset=utf-8"}
+    request = Request("POST", "https://e.example", "login", own, form={"a": "b"})
+    assert request.headers == own
+
+
+def test_a_body_is_json_or_a_form() -> None:
+    with pytest.raises(ValueError, match=r"^login: a body is ") as error:
+        Request("POST", "https://e.example", "login", json={}, form={"p": "hunter2"})
+    assert "hunter2" not in str(error.value)
+
+
 def test_the_path_of_a_request_can_be_shown() -> None:
     assert Request("GET", "https://u@e.example/a/b?secret#x", "login").path == "/a/b"
 
@@ -78,6 +109,7 @@ def test_nothing_secret_has_a_repr() -> None:
         headers={"x-api-key": "hunter2"},
         json={"p": "hunter2"},
     )
+    form = Request("POST", "https://e.example", "login", form={"p": "hunter2"})
     response = Response(200, {"x-auth-token": "hunter2"}, b"hunter2")
     token = Token(
         "hunter2",
@@ -87,9 +119,9 @@ def test_nothing_secret_has_a_repr() -> None:
         NOW,
         url="https://e.example/?hunter2",
         renewal="hunter2",
-        seed={"login": "hunter2"},
+        handoff={"login": "hunter2"},
     )
-    assert "hunter2" not in f"{request} {response} {token}"
+    assert "hunter2" not in f"{request} {form} {response} {token}"
 
 
 def test_a_token_is_spoken_of_by_its_fingerprint() -> None:
@@ -191,8 +223,8 @@ def test_any_answer_can_be_read(response: Response) -> None:
 
 
 def two_steps() -> Exchange:
-    """Ask, then request, and put together what was answered."""
-    other: Token = yield Ask(Variant("organization"))
+    """NeedToken, then request, and put together what was answered."""
+    other: Token = yield NeedToken(Variant("organization"))
     response: Response = yield Request("GET", "https://e.example", "list")
     return Token(f"{other.value}{response.status}", {}, "https://e.example", NOW, NOW + 1)
 
@@ -203,11 +235,11 @@ def test_a_conversation_is_driven_to_its_end() -> None:
     )
 
 
-def test_nobody_answers_for_another_variant_by_default() -> None:
+def test_there_is_no_token_of_another_variant_by_default() -> None:
     with pytest.raises(LookupError, match="organization"):
         run(two_steps(), lambda _: Response(204))
     with pytest.raises(LookupError):
-        nobody(Ask(Variant("listing")))
+        no_other_tokens(NeedToken(Variant("listing")))
 
 
 def test_a_conversation_may_have_nothing_to_say() -> None:

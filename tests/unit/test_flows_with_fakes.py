@@ -12,8 +12,9 @@ import pytest
 from tests.conversations import NOW, Desk
 from token_broker.errors import BrokerError, CredentialRejected, UpstreamContractChanged
 from token_broker.exchange import run
-from token_broker.flows.editor import flow as editor
-from token_broker.flows.vendorlink import flow as vendorlink
+from token_broker.flows.editor.flow import VENDOR as EDITOR
+from token_broker.flows.editor.flow import verify as verification
+from token_broker.flows.vendorlink.flow import VENDOR as VENDORLINK
 from token_broker.tokens import Variant
 from token_broker_fakes.editor import EditorModes, FakeEditor
 from token_broker_fakes.vendorlink import FakeVendorlink, VendorlinkModes
@@ -32,7 +33,7 @@ def vendorlink_desk(
 ) -> tuple[Desk, FakeVendorlink]:
     fake = FakeVendorlink(modes=VendorlinkModes(**modes), leads=leads, clock=clock, rng=Random(1))
     secret = fake.demo_secret(HOST) | {"options": options or {}}
-    return Desk(vendorlink, vendorlink.Credentials.parse(secret), fake), fake
+    return Desk(VENDORLINK, VENDORLINK.parse(secret), fake), fake
 
 
 @pytest.mark.parametrize(
@@ -131,7 +132,7 @@ def test_a_login_is_not_sent_around(elsewhere: str, logins: int) -> None:
 def editor_desk(secret: dict[str, Any] | None = None, **modes: Any) -> tuple[Desk, FakeEditor]:
     fake = FakeEditor(modes=EditorModes(**modes), clock=clock, rng=Random(1))
     members = fake.demo_secret("http://127.0.0.1:9") | (secret or {})
-    return Desk(editor, editor.Credentials.parse(members), fake), fake
+    return Desk(EDITOR, EDITOR.parse(members), fake), fake
 
 
 @pytest.mark.parametrize(
@@ -151,7 +152,7 @@ def test_a_token_stands_for_the_exact_parameters(modes: dict[str, Any]) -> None:
     desk, _ = editor_desk(**modes)
     token = desk.renew(Variant("parameters", {"parameters": PARAMETERS}))
     assert token.expires_at == NOW + 3600
-    verified = run(editor.verify(desk.credentials, token.value), desk.send)
+    verified = run(verification(desk.credentials, token.value), desk.send)
     assert verified is not None
     assert {name: verified[name] for name in PARAMETERS} == PARAMETERS
     assert verified["auth"]
@@ -178,7 +179,7 @@ def test_verify_has_the_header_that_is_configured(header: str) -> None:
     )
     token = desk.renew(Variant("parameters", {"parameters": PARAMETERS}))
     verify: Callable[[], Any] = lambda: run(  # noqa: E731 (asked twice)
-        editor.verify(desk.credentials, token.value), desk.send
+        verification(desk.credentials, token.value), desk.send
     )
     assert verify()
     fake.advance(3600)

@@ -78,6 +78,12 @@ def test_what_is_confidential_is_masked(echoed: str) -> None:
     assert message == "no *** here"
 
 
+def test_what_a_form_sends_is_masked() -> None:
+    sent = Request("POST", "https://e.example/token", "login", form={"client_secret": "s3-cret w"})
+    response = Response(400, {}, b"bad client_secret=s3-cret+w")
+    assert upstream_message(response, sent, {}) == "bad client_secret=***"
+
+
 def test_a_short_value_is_masked_as_a_word_only() -> None:
     """A user called "1" does not take every digit out of a message."""
     assert said({"message": "user 1 of 100"}, secret={"user": "1"}) == "user *** of 100"

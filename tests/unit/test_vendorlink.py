@@ -14,7 +14,7 @@ from tests.conversations import (
     answer,
     any_answers,
     begin,
-    earned,
+    ended,
     held,
     repeated,
     survives,
@@ -30,7 +30,8 @@ from token_broker.errors import (
 )
 from token_broker.exchange import Response, run
 from token_broker.flows.vendorlink import flow as vendorlink
-from token_broker.flows.vendorlink.flow import Credentials
+from token_broker.flows.vendorlink import requested
+from token_broker.flows.vendorlink.credentials import Credentials
 from token_broker.tokens import ONLY, Token, Variant
 
 HOST = "app.vendorlink.nl"
@@ -70,7 +71,7 @@ def test_a_login_earns_two_tokens() -> None:
     assert json.loads(login.body) == {"u": "user@example", "p": 'pass "wörd"/\\'}
     assert login.body.isascii()
 
-    assert earned(talk, pair(jwt(exp=NOW + 3900), hostname="app2.vendorlink.nl")) == Token(
+    assert ended(talk, pair(jwt(exp=NOW + 3900), hostname="app2.vendorlink.nl")) == Token(
         value=jwt(exp=NOW + 3900),
         headers={"Authorization": f"Bearer {jwt(exp=NOW + 3900)}"},
         base_url="https://app2.vendorlink.nl/API",
@@ -96,7 +97,7 @@ def test_an_extension_trades_the_renewal_token() -> None:
     }
     assert extend.json == {"rToken": RENEWAL, "RenewalToken": RENEWAL}
 
-    token = earned(talk, pair("access/1", "renew/2", userId=None, displayName="Anna"))
+    token = ended(talk, pair("access/1", "renew/2", userId=None, displayName="Anna"))
     assert (token.value, token.renewal) == ("access/1", "renew/2")
     assert token.base_url == "https://app2.vendorlink.nl/API"
     assert token.expires_at == NOW + 3600
@@ -113,7 +114,7 @@ def test_a_login_that_names_another_host_is_repeated_there() -> None:
     second = tell(talk, answer({"hostname": "ZZZ.vendorlink.nl"}))
     assert second.url == "https://zzz.vendorlink.nl/API/auth/login"
     assert (second.json, second.headers) == (first.json, first.headers)
-    assert earned(talk, pair()).base_url == "https://zzz.vendorlink.nl/API"
+    assert ended(talk, pair()).base_url == "https://zzz.vendorlink.nl/API"
 
 
 def elsewhere(*hosts: str) -> list[Response]:
@@ -193,7 +194,7 @@ def test_only_loopback_is_called_in_clear() -> None:
     talk = vendorlink.exchange(local, LOGIN, NOW)
     assert begin(talk).url == "http://127.0.0.1:8083/API/auth/login"
     assert tell(talk, answer({"hostname": HOST})).url == f"https://{HOST}/API/auth/login"
-    assert earned(talk, pair()).base_url == f"https://{HOST}/API"
+    assert ended(talk, pair()).base_url == f"https://{HOST}/API"
 
 
 def test_no_renewal_token_is_sent_to_a_host_that_is_no_longer_allowed() -> None:
@@ -227,7 +228,7 @@ def test_an_extension_that_fails_becomes_one_login(response: Response) -> None:
     talk = vendorlink.exchange(CREDENTIALS, LOGIN, NOW, kept())
     assert begin(talk).step == "extend"
     assert tell(talk, response).step == "login"
-    assert earned(talk, pair("access/2", "renew/2")).renewal == "renew/2"
+    assert ended(talk, pair("access/2", "renew/2")).renewal == "renew/2"
 
 
 @pytest.mark.parametrize("renewal", [None, ""])
@@ -382,11 +383,10 @@ def test_how_long_a_token_is_believed_to_live(access: str, seconds: int) -> None
 
 
 def test_a_connection_has_one_token() -> None:
-    variant = vendorlink.asked(Document({}, InvalidRequest))
+    variant = requested(Document({}, InvalidRequest))
     assert variant.key == ONLY
-    assert vendorlink.settle(CREDENTIALS, variant) == variant
-    assert vendorlink.is_shared(CREDENTIALS)
-    assert vendorlink.log_out(CREDENTIALS, kept()) is None
+    assert vendorlink.VENDOR.resolve(CREDENTIALS, variant) == variant
+    assert vendorlink.VENDOR.is_shared is None
 
 
 @given(any_answers, st.booleans(), st.sampled_from(["keep", "drop"]))

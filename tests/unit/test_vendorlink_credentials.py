@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from token_broker.errors import NotConfigured
-from token_broker.flows.vendorlink.flow import Credentials
+from token_broker.flows.vendorlink.credentials import Credentials
 
 LEAST = {"username": "hunter1", "password": "hunter2", "host": "app.vendorlink.nl"}
 

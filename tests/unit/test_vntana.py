@@ -9,7 +9,7 @@ from tests.conversations import (
     Desk,
     any_answers,
     begin,
-    earned,
+    ended,
     held,
     repeated,
     survives,
@@ -37,15 +37,16 @@ from token_broker.document import Document
 from token_broker.errors import (
     InvalidRequest,
 )
-from token_broker.exchange import Ask, Response
+from token_broker.exchange import NeedToken, Response
 from token_broker.flows.vntana import flow as vntana
-from token_broker.flows.vntana.flow import Credentials
+from token_broker.flows.vntana import requested
+from token_broker.flows.vntana.credentials import Credentials
 from token_broker.flows.vntana.organizations import LISTING
 from token_broker.tokens import Token, Variant
 
 
 def test_a_listing_logs_in_and_lists() -> None:
-    """The login's token lists organizations; it is a seed for the step that comes next."""
+    """The login's token lists organizations; it is handed on to the step that comes next."""
     talk = vntana.exchange(PASSWORD, LISTING, NOW)
 
     login = begin(talk)
@@ -58,14 +59,14 @@ def test_a_listing_logs_in_and_lists() -> None:
     assert listed.headers == {"x-auth-token": "Bearer login/1"}
     assert listed.body == b""
 
-    token = earned(talk, grid(row(), row(SPACE, "other", "SUPER_ADMIN")))
+    token = ended(talk, grid(row(), row(SPACE, "other", "SUPER_ADMIN")))
     assert token.context["rows"] == [
         [ORG, "acme", "ORGANIZATION_ADMIN"],
         [SPACE, "other", "SUPER_ADMIN"],
     ]
-    assert token.seed == {"login": "login/1"}
+    assert token.handoff == {"login": "login/1"}
     assert "login/1" not in token.value
-    assert vntana.log_out(PASSWORD, token) is None
+    assert held(vntana.log_out(token), []) is None
 
 
 def test_a_key_logs_in_at_another_address() -> None:
@@ -77,7 +78,7 @@ def test_a_key_logs_in_at_another_address() -> None:
 
 def test_an_organization_is_entered_with_a_login() -> None:
     talk = vntana.exchange(PASSWORD, IN_ORGANIZATION, NOW)
-    assert next(talk) == Ask(LISTING)
+    assert next(talk) == NeedToken(LISTING)
     assert tell(talk, listing(row())).step == "login"
 
     enter = tell(talk, with_token("login/2"))
@@ -85,7 +86,7 @@ def test_an_organization_is_entered_with_a_login() -> None:
     assert enter.headers == {"x-auth-token": "Bearer login/2", "organizationuuid": ORG}
     assert enter.body == b""
 
-    assert earned(talk, with_token("org/1")) == Token(
+    assert ended(talk, with_token("org/1")) == Token(
         value="org/1",
         headers={"X-AUTH-TOKEN": "Bearer org/1"},
         base_url=BASE,
@@ -98,13 +99,13 @@ def test_an_organization_is_entered_with_a_login() -> None:
 def test_an_organization_is_entered_with_the_login_that_just_listed_it() -> None:
     talk = vntana.exchange(PASSWORD, IN_ORGANIZATION, NOW)
     next(talk)
-    enter = tell(talk, listing(row(), seed={"login": "login/1"}))
+    enter = tell(talk, listing(row(), handoff={"login": "login/1"}))
     assert enter.headers["x-auth-token"] == "Bearer login/1"
 
 
 def test_a_workspace_is_entered_with_the_organizations_token() -> None:
     talk = vntana.exchange(PASSWORD, IN_WORKSPACE, NOW)
-    assert next(talk) == Ask(IN_ORGANIZATION)
+    assert next(talk) == NeedToken(IN_ORGANIZATION)
 
     enter = tell(talk, organization_token("org/1"))
     assert (enter.method, enter.url) == ("POST", f"{BASE}/v1/auth/refresh-token")
@@ -114,7 +115,7 @@ def test_a_workspace_is_entered_with_the_organizations_token() -> None:
         "clientuuid": SPACE,
     }
 
-    token = earned(talk, with_token("space/1"))
+    token = ended(talk, with_token("space/1"))
     assert token.headers == {"X-AUTH-TOKEN": "Bearer space/1"}
     assert token.context == {
         "organization": ORG,
@@ -126,14 +127,14 @@ def test_a_workspace_is_entered_with_the_organizations_token() -> None:
 def test_what_is_asked_is_found_by_listing() -> None:
     """A role below the organization's needs a workspace: here the only one."""
     talk = vntana.exchange(PASSWORD, ASKED, NOW)
-    assert next(talk) == Ask(LISTING)
-    assert talk.send(listing(GUEST)) == Ask(IN_ORGANIZATION)
+    assert next(talk) == NeedToken(LISTING)
+    assert talk.send(listing(GUEST)) == NeedToken(IN_ORGANIZATION)
 
     listed = tell(talk, organization_token("org/1"))
     assert (listed.method, listed.url) == ("GET", f"{BASE}/v1/clients/client-organizations")
     assert listed.headers == {"x-auth-token": "Bearer org/1"}
 
-    assert earned(talk, grid(row(SPACE, "chairs"))) == TO_WORKSPACE
+    assert ended(talk, grid(row(SPACE, "chairs"))) == TO_WORKSPACE
 
 
 def test_the_switches_change_the_refresh() -> None:
@@ -148,12 +149,11 @@ def test_the_switches_change_the_refresh() -> None:
 
 def test_logging_out_ends_the_session_whatever_the_answer() -> None:
     token = organization_token("org/1")
-    talk = vntana.log_out(KEY, token)
-    assert talk is not None
+    talk = vntana.log_out(token)
     logout = begin(talk)
     assert (logout.method, logout.url) == ("POST", f"{BASE}/v1/auth/logout")
     assert logout.headers == {"x-auth-token": "Bearer org/1"}
-    assert earned(talk, refused(401, "TOKEN_NOT_FOUND")) == token
+    assert ended(talk, refused(401, "TOKEN_NOT_FOUND")) is None
 
 
 @pytest.mark.parametrize(
@@ -168,7 +168,7 @@ def test_logging_out_ends_the_session_whatever_the_answer() -> None:
 @pytest.mark.parametrize(
     ("variant", "before"),
     [
-        pytest.param(IN_ORGANIZATION, [listing(row(), seed={"login": "a"})], id="organization"),
+        pytest.param(IN_ORGANIZATION, [listing(row(), handoff={"login": "a"})], id="organization"),
         pytest.param(IN_WORKSPACE, [organization_token()], id="workspace"),
     ],
 )
@@ -190,14 +190,14 @@ def test_a_token_ends_with_its_session_or_after_the_lifetime_of_the_secret(
 )
 def test_a_call_is_taken_at_its_word(body: dict[str, object], inputs: dict[str, object]) -> None:
     document = Document(body, InvalidRequest)
-    variant = vntana.asked(document)
+    variant = requested(document)
     document.finish()
     assert variant == Variant("asked", inputs)
-    assert vntana.settle(KEY, variant) == variant
+    assert vntana.VENDOR.resolve(KEY, variant) == variant
 
 
 def test_a_second_token_would_revoke_the_first_so_callers_share() -> None:
-    assert vntana.is_shared(KEY)
+    assert vntana.VENDOR.is_shared is None
 
 
 VARIANTS = [ASKED, LISTING, IN_ORGANIZATION, IN_WORKSPACE]
@@ -209,7 +209,7 @@ def test_whatever_is_answered_no_other_error_and_no_secret_gets_out(
 ) -> None:
     login = {"email": "user name@Example", "password": 'pass "wörd"/\\'}
     credentials = Credentials(login, organization, token_from_body=in_body)
-    at = Desk(vntana, credentials, repeated(answers))
+    at = Desk(vntana.VENDOR, credentials, repeated(answers))
     survives(lambda: at.converse(variant))
 
 
@@ -228,5 +228,5 @@ def test_whatever_is_answered_after_a_proper_beginning(
 ) -> None:
     """So that the later steps are reached as well."""
     begun = [with_token("login/1"), grid(*listed), *answers]
-    at = Desk(vntana, KEY, repeated(begun))
+    at = Desk(vntana.VENDOR, KEY, repeated(begun))
     survives(lambda: at.converse(variant))

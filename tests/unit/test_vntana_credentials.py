@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from token_broker.errors import NotConfigured
-from token_broker.flows.vntana.flow import Credentials
+from token_broker.flows.vntana.credentials import Credentials
 
 KEY = {"personal_access_token": "hunter2-key"}
 LOGIN = {"email": "a@b.example", "password": "hunter2"}

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.conversations import NOW, answer, earned, held, tell
+from tests.conversations import NOW, answer, ended, held, tell
 from tests.vntana_examples import (
     ASKED,
     GUEST,
@@ -24,12 +24,12 @@ from token_broker.errors import (
     UpstreamRefused,
     UpstreamUnavailable,
 )
-from token_broker.exchange import Ask, Elsewhere, Response
+from token_broker.exchange import NeedToken, ResolvedTo, Response
 from token_broker.flows.vntana import flow as vntana
-from token_broker.flows.vntana.organizations import LISTING, LISTING_PATIENCE
+from token_broker.flows.vntana.organizations import LISTING, LISTING_MAX_AGE_SECONDS
 from token_broker.tokens import Token, Variant
 
-OLD = listing(GUEST, at=NOW - LISTING_PATIENCE - 1)
+OLD = listing(GUEST, at=NOW - LISTING_MAX_AGE_SECONDS - 1)
 PROMOTED = listing(row(role="ORGANIZATION_OWNER"))
 DEAD = [
     pytest.param(refused(401), id="401"),
@@ -57,10 +57,10 @@ def test_a_dead_organization_token_is_made_anew_once(
     for told in before:
         talk.send(told)
     talk.send(old)
-    assert talk.send(dead) == Ask(IN_ORGANIZATION, rejected=old.fingerprint)
+    assert talk.send(dead) == NeedToken(IN_ORGANIZATION, rejected=old.fingerprint)
     assert tell(talk, new).headers["x-auth-token"] == "Bearer org/2"
-    token = earned(talk, success)
-    assert (token.variant if isinstance(token, Elsewhere) else token.value) == result
+    token = ended(talk, success)
+    assert (token.variant if isinstance(token, ResolvedTo) else token.value) == result
 
 
 @pytest.mark.parametrize("dead", DEAD)
@@ -83,7 +83,7 @@ def test_an_administrator_is_served_from_the_organization(listings: list[Token])
     """For an organization-level role ``BAD_CREDENTIALS`` means: keep the organization's token."""
     answers = [organization_token(), refused(403, "BAD_CREDENTIALS"), *listings]
     talk = vntana.exchange(KEY, IN_WORKSPACE, NOW)
-    assert held(talk, answers) == Elsewhere(IN_ORGANIZATION, {"role": "ORGANIZATION_OWNER"})
+    assert held(talk, answers) == ResolvedTo(IN_ORGANIZATION, {"role": "ORGANIZATION_OWNER"})
 
 
 def test_a_refusal_of_a_token_that_the_broker_keeps_stands() -> None:

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from tests.conversations import NOW, answer, earned, held, tell
+from tests.conversations import NOW, answer, ended, held, tell
 from tests.vntana_examples import (
     ASKED,
     GUEST,
@@ -26,10 +26,10 @@ from token_broker.errors import (
     NotConfigured,
     UpstreamContractChanged,
 )
-from token_broker.exchange import Ask, Response
+from token_broker.exchange import NeedToken, Response
 from token_broker.flows.vntana import flow as vntana
-from token_broker.flows.vntana.flow import Credentials
-from token_broker.flows.vntana.organizations import LISTING, LISTING_PATIENCE
+from token_broker.flows.vntana.credentials import Credentials
+from token_broker.flows.vntana.organizations import LISTING, LISTING_MAX_AGE_SECONDS
 from token_broker.tokens import Variant
 
 
@@ -207,25 +207,25 @@ def test_what_is_in_the_part_of_a_list_that_came_is_found() -> None:
 
 def test_a_listing_of_long_ago_is_made_anew_by_the_login_that_an_organization_takes() -> None:
     """Roles change, and it logs in anyway."""
-    old = listing(row(role="ORGANIZATION_OWNER"), at=NOW - LISTING_PATIENCE - 1)
+    old = listing(row(role="ORGANIZATION_OWNER"), at=NOW - LISTING_MAX_AGE_SECONDS - 1)
     talk = vntana.exchange(KEY, IN_ORGANIZATION, NOW)
     next(talk)
-    assert talk.send(old) == Ask(LISTING, rejected=old.fingerprint)
-    entered = tell(talk, listing(GUEST, seed={"login": "login/1"}))
+    assert talk.send(old) == NeedToken(LISTING, rejected=old.fingerprint)
+    entered = tell(talk, listing(GUEST, handoff={"login": "login/1"}))
     assert entered.step == "enter organization"
-    assert earned(talk, with_token("org/1")).context["role"] == GUEST["role"]
+    assert ended(talk, with_token("org/1")).context["role"] == GUEST["role"]
 
 
 @pytest.mark.parametrize("variant", [ASKED, IN_ORGANIZATION])
 def test_an_old_listing_that_lacks_what_is_wanted_is_made_anew(variant: Variant) -> None:
     """It is reported like a token that the upstream refused, so one caller lists for all."""
-    old = listing(at=NOW - LISTING_PATIENCE - 1)
+    old = listing(at=NOW - LISTING_MAX_AGE_SECONDS - 1)
     talk = vntana.exchange(KEY, variant, NOW)
     next(talk)
-    assert talk.send(old) == Ask(LISTING, rejected=old.fingerprint)
+    assert talk.send(old) == NeedToken(LISTING, rejected=old.fingerprint)
 
 
 def test_a_listing_of_a_moment_ago_is_not_made_anew() -> None:
     """A name that is wrong must not cost a login a call."""
     with pytest.raises(NotConfigured):
-        held(vntana.exchange(KEY, ASKED, NOW), [listing(at=NOW - LISTING_PATIENCE)])
+        held(vntana.exchange(KEY, ASKED, NOW), [listing(at=NOW - LISTING_MAX_AGE_SECONDS)])

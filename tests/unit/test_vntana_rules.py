@@ -16,8 +16,8 @@ from token_broker.errors import (
     CredentialRejected,
 )
 from token_broker.flows.vntana import flow as vntana
-from token_broker.flows.vntana.flow import Credentials
-from token_broker.flows.vntana.organizations import LISTING_PATIENCE
+from token_broker.flows.vntana.credentials import Credentials
+from token_broker.flows.vntana.organizations import LISTING_MAX_AGE_SECONDS
 from token_broker.tokens import Variant
 from token_broker_fakes.vntana import Account, FakeVntana, Organization, VntanaModes, Workspace
 
@@ -31,7 +31,7 @@ def desk(modes: VntanaModes | None = None, **secret: object) -> Desk:
     account = Account(organizations=[ACME, STUDIO])
     fake = FakeVntana([account], modes, clock=lambda: float(NOW), rng=Random(1))
     login = {"personal_access_token": account.key, "base_url": "http://127.0.0.1:9"}
-    return Desk(vntana, Credentials.parse(login | secret), fake)
+    return Desk(vntana.VENDOR, Credentials.parse(login | secret), fake)
 
 
 def fake_of(desk: Desk) -> FakeVntana:
@@ -51,7 +51,7 @@ def calls(desk: Desk) -> list[str]:
 def test_the_fewest_calls_that_the_protocol_allows() -> None:
     """One listing, once; then two calls an organization, one a workspace, at each renewal too."""
     at = desk()
-    acme = at.find(organization="acme")
+    acme = at.resolved(organization="acme")
     assert len(calls(at)) == 2
 
     at.token(acme)
@@ -93,7 +93,7 @@ def test_the_first_organization_uses_one_login() -> None:
 )
 def test_contradictions_of_the_documents_that_need_no_switch(modes: dict[str, str]) -> None:
     at = desk(VntanaModes(**modes))  # type: ignore[arg-type]  # by name
-    token = at.token(at.find(organization="studio", workspace="chairs"))
+    token = at.token(at.resolved(organization="studio", workspace="chairs"))
     session = fake_of(at).session(token.value)
     assert session is not None
     assert session.named == "workspace token of chairs"
@@ -120,9 +120,9 @@ def test_contradictions_of_the_documents_that_have_a_switch(
 ) -> None:
     variants: list[Desk] = [desk(VntanaModes(**modes), options=given) for given in (options, {})]  # type: ignore[arg-type]  # by name
     switched, plain = variants
-    assert switched.token(switched.find(organization="studio", workspace="chairs")).value
+    assert switched.token(switched.resolved(organization="studio", workspace="chairs")).value
     with pytest.raises(BrokerError):
-        plain.token(plain.find(organization="studio", workspace="chairs"))
+        plain.token(plain.resolved(organization="studio", workspace="chairs"))
 
 
 @pytest.mark.parametrize("dead", ["403", "401", "403_bad_credentials"])
@@ -133,10 +133,10 @@ def test_a_workspace_survives_the_death_of_its_organization_token(
 ) -> None:
     modes = VntanaModes(dead_token=dead, failure_status=status, failure_errors=errors)  # type: ignore[arg-type]  # by name
     at = desk(modes)
-    chairs = at.find(organization="studio", workspace="chairs")
+    chairs = at.resolved(organization="studio", workspace="chairs")
     at.token(chairs)
     fake_of(at).revoke()
-    at.now += LISTING_PATIENCE + 1
+    at.now += LISTING_MAX_AGE_SECONDS + 1
     token = at.renew(chairs)
     session = fake_of(at).session(token.value)
     assert session is not None
@@ -150,7 +150,7 @@ def test_a_wrong_key_is_rejected(status: str, as_success: str) -> None:
     modes = VntanaModes(wrong_password=status, failure_status=as_success)  # type: ignore[arg-type]  # by name
     at = desk(modes, personal_access_token="wrong")
     with pytest.raises(CredentialRejected):
-        at.find()
+        at.resolved()
     assert len(calls(at)) == 1
 
 
@@ -158,11 +158,13 @@ def test_a_promoted_guest_is_served_from_the_organization() -> None:
     """A role is kept for long; that the workspace step is refused shows that it is another."""
     space = Workspace("chairs")
     place = Organization("studio", "CLIENT_ORGANIZATION_ADMIN", [space])
-    at = Desk(vntana, KEY, FakeVntana([Account(key="key/with+signs==", organizations=[place])]))
-    chairs = at.find()
+    at = Desk(
+        vntana.VENDOR, KEY, FakeVntana([Account(key="key/with+signs==", organizations=[place])])
+    )
+    chairs = at.resolved()
     at.token(chairs)
     place.role = "ORGANIZATION_ADMIN"
-    at.now += LISTING_PATIENCE + 1
+    at.now += LISTING_MAX_AGE_SECONDS + 1
     token = at.renew(chairs)
     assert token.context["workspace"] is None
-    assert at.find() == Variant("organization", {"organization": place.uuid})
+    assert at.resolved() == Variant("organization", {"organization": place.uuid})

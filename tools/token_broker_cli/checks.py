@@ -9,7 +9,7 @@ from email.utils import parsedate_to_datetime
 from enum import StrEnum
 
 from token_broker.errors import BrokerError
-from token_broker_cli.connect import flow_of
+from token_broker.flows import every
 from token_broker_cli.context import Context, concurrently
 from token_broker_cli.errors import command_error
 from token_broker_cli.secrets import Secrets
@@ -240,7 +240,7 @@ def secret(secrets: Secrets, flow: str, name: str) -> Finding:
     do = f"Correct it: token-broker connect {flow} {name}"
     try:
         stored = secrets.read(flow, name)
-        flow_of(flow).Credentials.parse(stored.document() if stored else None)
+        every()[flow].vendor.parse(stored.document() if stored else None)
     except BrokerError as error:
         return failure(label, error.detail, do)
     except Exception as error:  # noqa: BLE001 (one that cannot be read must not hide the others)

@@ -1,12 +1,12 @@
 """`connect`: credentials are read, checked, tried at the vendor, and only then stored."""
 
-import importlib
 import json
 from collections.abc import Mapping
 from typing import Any
 
-from token_broker.dependencies import Flow
+from token_broker import flows
 from token_broker.errors import BrokerError
+from token_broker.flows import Flow
 from token_broker.tokens import Token
 from token_broker_cli.context import Context
 from token_broker_cli.dry_run import attempt
@@ -27,7 +27,7 @@ def connect(
     seen, readable = look(context, secrets, flow, name)
     kept = known(context, seen)
     document = read(file) if file else ask(context, flow, kept)
-    module = flow_of(flow)
+    module = flows.every()[flow]
     credentials = parsed(module, document)
     if check:
         refuse_rejected(context, flow, name, kept, document)
@@ -113,17 +113,10 @@ def ask(context: Context, flow: str, kept: object) -> dict[str, Any]:
     return ask_for_secret(flow, has, context.settings.local)
 
 
-def flow_of(name: str) -> Flow:
-    """Return the module of a flow."""
-    module: Any = importlib.import_module(f"token_broker.flows.{name}.flow")
-    flow: Flow = module
-    return flow
-
-
 def parsed(flow: Flow, document: object) -> Any:
     """Return what *document* says, as the function would read it."""
     try:
-        return flow.Credentials.parse(document)
+        return flow.vendor.parse(document)
     except BrokerError as error:
         raise CommandError(
             error.code, error.detail, "Correct that key; nothing was stored."
@@ -156,8 +149,8 @@ def dry_run_of(flow: Flow, credentials: Any) -> Token:
 
 def try_at_vendor(context: Context, flow: Flow, credentials: Any) -> None:
     """Try *credentials*, and show whose they are."""
-    with context.screen.waiting(f"trying it at the vendor of {flow.NAME}"):
+    with context.screen.waiting(f"trying it at the vendor of {flow.name}"):
         token = dry_run_of(flow, credentials)
     known_context = {key: value for key, value in token.context.items() if value is not None}
     who = ", ".join(f"{key} {value}" for key, value in known_context.items())
-    context.screen.note(f"✓ {flow.NAME} let it in" + (f": {who}" if who else ""), "green")
+    context.screen.note(f"✓ {flow.name} let it in" + (f": {who}" if who else ""), "green")

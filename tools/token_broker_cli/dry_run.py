@@ -10,10 +10,10 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
-from token_broker.dependencies import Flow
 from token_broker.document import Document
 from token_broker.errors import BrokerError, CredentialRejected, InvalidRequest
-from token_broker.exchange import Ask, Elsewhere, Request, Response, Send, run
+from token_broker.exchange import NeedToken, Request, ResolvedTo, Response, Send, run
+from token_broker.flows import Flow
 from token_broker.tokens import Token, Variant
 
 SECONDS = 25.0
@@ -35,10 +35,10 @@ class DryRun:
 
     def token(self) -> Token:
         """Return what a call that asks for nothing special would get. Raises `BrokerError`."""
-        asked = self.flow.asked(Document(request(self.credentials), InvalidRequest))
-        return self.answer(Ask(self.flow.settle(self.credentials, asked)))
+        requested = self.flow.requested(Document(request(self.credentials), InvalidRequest))
+        return self.answer(NeedToken(self.flow.vendor.resolve(self.credentials, requested)))
 
-    def answer(self, ask: Ask) -> Token:
+    def answer(self, ask: NeedToken) -> Token:
         """Return a token that was made before, or make it: as the broker does with its table."""
         kept = self._tokens.get(ask.variant.key)
         if kept is None or kept.fingerprint == ask.rejected:
@@ -47,22 +47,23 @@ class DryRun:
 
     def end(self, send: Send) -> None:
         """End the sessions that were begun, where the vendor has a way."""
+        log_out = self.flow.vendor.log_out
+        if log_out is None:
+            return
         for token in {one.fingerprint: one for one in self._tokens.values()}.values():
-            farewell = self.flow.log_out(self.credentials, token)
             with suppress(BrokerError):
-                if farewell:
-                    run(farewell, send)
+                run(log_out(token), send)
 
     def _exchange(self, variant: Variant) -> Token:
         if self._rejection:
             raise self._rejection
         try:
-            conversation = self.flow.exchange(self.credentials, variant, self.now)
+            conversation = self.flow.vendor.exchange(self.credentials, variant, self.now, None)
             earned = run(conversation, self.send, self.answer)
         except CredentialRejected as error:
             self._rejection = error
             raise
-        return self.answer(Ask(earned.variant)) if isinstance(earned, Elsewhere) else earned
+        return self.answer(NeedToken(earned.variant)) if isinstance(earned, ResolvedTo) else earned
 
 
 def request(credentials: Any) -> dict[str, Any]:

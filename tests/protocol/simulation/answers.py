@@ -201,7 +201,7 @@ def check_path(judge: "Judge", invocation: Invocation) -> None:
 def live_item(judge: "Judge", invocation: Invocation) -> str:
     """Return the fingerprint that is kept for a call, if it will do as long as that takes."""
     body = Document(body_of(judge, invocation.event), InvalidRequest)
-    key = judge.vendor.flow.asked(body).key
+    key = judge.vendor.flow.requested(body).key
     item = judge.item(key)
     version = item.secret_version
     if item.target:

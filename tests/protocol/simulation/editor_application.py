@@ -7,9 +7,9 @@ from typing import Any
 from tests.protocol.simulation.plans import Plan
 from tests.protocol.simulation.settings import Setting
 from tests.protocol.simulation.vendor import members, no_sleep
-from token_broker.dependencies import Flow
 from token_broker.exchange import Request, Response
-from token_broker.flows.editor import flow as editor
+from token_broker.flows import Flow
+from token_broker.flows.editor import FLOW
 from token_broker.tokens import Variant
 from token_broker_fakes.editor import EditorModes, FakeEditor
 
@@ -20,7 +20,7 @@ REPEATS = "repeats"
 class Editor:
     """Two applications, whose keys open editors for one set of parameters each."""
 
-    flow: Flow = editor
+    flow: Flow = FLOW
     bodies: Sequence[Mapping[str, Any]] = (
         {},
         {"parameters": {"userId": "one"}},

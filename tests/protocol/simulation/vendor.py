@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 from tests.protocol.simulation.settings import Setting
-from token_broker.dependencies import Flow
 from token_broker.exchange import Request, Response
+from token_broker.flows import Flow
 
 
 class Vendor(Protocol):

@@ -7,9 +7,9 @@ from typing import Any
 from tests.protocol.simulation.plans import Plan
 from tests.protocol.simulation.settings import Setting
 from tests.protocol.simulation.vendor import members, no_sleep
-from token_broker.dependencies import Flow
 from token_broker.exchange import Request, Response
-from token_broker.flows.vendorlink import flow as vendorlink
+from token_broker.flows import Flow
+from token_broker.flows.vendorlink import FLOW
 from token_broker.tokens import ONLY
 from token_broker_fakes.vendorlink import FakeVendorlink, User, VendorlinkModes
 
@@ -19,7 +19,7 @@ STEPS_TO_TOKEN = frozenset({"login", "extend"})
 class Vendorlink:
     """Two users whose logins may end their older sessions."""
 
-    flow: Flow = vendorlink
+    flow: Flow = FLOW
     bodies: Sequence[Mapping[str, Any]] = ({},)
     bad_bodies: Sequence[Mapping[str, Any]] = ()
 

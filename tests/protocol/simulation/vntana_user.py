@@ -7,9 +7,9 @@ from typing import Any
 from tests.protocol.simulation.plans import Plan
 from tests.protocol.simulation.settings import Setting
 from tests.protocol.simulation.vendor import no_sleep
-from token_broker.dependencies import Flow
 from token_broker.exchange import Request, Response
-from token_broker.flows.vntana import flow as vntana
+from token_broker.flows import Flow
+from token_broker.flows.vntana import FLOW
 from token_broker.tokens import Variant
 from token_broker_fakes.vntana import Account, FakeVntana, Organization, VntanaModes, Workspace
 
@@ -26,7 +26,7 @@ WRONG_WORKSPACE = "wrong_workspace"
 class Vntana:
     """Two users of two organizations, one with a workspace and one with two."""
 
-    flow: Flow = vntana
+    flow: Flow = FLOW
     bodies: Sequence[Mapping[str, Any]] = (
         {},
         {"organization": "acme"},

@@ -7,7 +7,6 @@ from token_broker.dependencies import Tools
 from token_broker.errors import InvalidRequest, UnknownConnection
 from token_broker.events import Order
 from token_broker.exchange import Request, Response, run, sendable
-from token_broker.flows.editor import flow as editor
 from token_broker.maintenance import MOST_DROPPED, Maintenance
 
 MOST_WARM = 100
@@ -72,17 +71,18 @@ def _warm(tools: Tools, order: Order) -> int:
 
 
 def _verify(tools: Tools, order: Order, deadline: float) -> dict[str, Any]:
-    """Ask the editor's vendor what a token stands for."""
-    if tools.flow.NAME != editor.NAME:
-        raise InvalidRequest("action: only the editor's tokens can be verified")
+    """Ask the vendor what a token stands for."""
+    vendor = tools.flow.vendor
+    if vendor.verify is None:
+        raise InvalidRequest(f"action: tokens of {tools.flow.name} cannot be verified")
     token = order.body.text("token")
     order.body.finish()
     if not sendable(token):
         raise order.body.wrong("token", "must be printable ASCII")
-    credentials = editor.Credentials.parse(tools.secrets.current(order.connection).content)
+    credentials = vendor.parse(tools.secrets.current(order.connection).content)
 
     def send(request: Request) -> Response:
         return tools.send(request, deadline - tools.clock.monotonic())
 
-    parameters = run(editor.verify(credentials, token), send)
+    parameters = run(vendor.verify(credentials, token), send)
     return {"valid": False} if parameters is None else {"valid": True, "parameters": parameters}

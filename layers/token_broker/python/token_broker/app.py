@@ -11,8 +11,9 @@ from token_broker.aws.fast_client import fast_read
 from token_broker.aws.reader import Reader
 from token_broker.broker import Broker
 from token_broker.cache import Memory
-from token_broker.dependencies import Clock, Flow, Tools
+from token_broker.dependencies import Clock, Tools
 from token_broker.errors import BrokerError, Internal, NotConfigured, StoreUnavailable
+from token_broker.flows import Flow
 from token_broker.handler import Service
 from token_broker.sealing import Sealer
 from token_broker.secrets_manager import Secrets
@@ -43,8 +44,8 @@ class Environment:
 
     def service(self, flow: Flow) -> Service:
         """Return the function of *flow*, as Lambda calls it."""
-        telemetry = Telemetry(flow.NAME)
-        prefix = f"token-broker/{self.text('STAGE')}/{flow.NAME}/"
+        telemetry = Telemetry(flow.name)
+        prefix = f"token-broker/{self.text('STAGE')}/{flow.name}/"
         tools = self.tools(flow, telemetry, prefix)
 
         def forget() -> None:

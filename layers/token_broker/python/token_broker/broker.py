@@ -56,7 +56,7 @@ class Broker:
 
     def partition(self, connection: str) -> str:
         """Return the table's partition key of a connection."""
-        return f"{self.tools.flow.NAME}#{connection}"
+        return f"{self.tools.flow.name}#{connection}"
 
     def _from_table(self, connection: str, request: TokenRequest, deadline: float) -> Answer:
         partition = self.partition(connection)

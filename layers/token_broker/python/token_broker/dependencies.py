@@ -2,48 +2,16 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from token_broker.cache import Flights, Memory
-from token_broker.document import Document
+from token_broker.flows import Flow
 from token_broker.sealing import Sealer
 from token_broker.secrets_manager import Secrets
 from token_broker.store import Store
-from token_broker.tokens import Token, Variant
 
 if TYPE_CHECKING:
-    from token_broker.exchange import Conversation, Exchange, Request, Response
-
-
-class Flow(Protocol):
-    """One vendor: a module of functions without I/O."""
-
-    NAME: str
-    TOKEN_KINDS: tuple[str, ...]
-    """Kinds of tokens that callers get; what others are made from comes first."""
-    ALWAYS_SHARES: bool
-    """Whether callers share tokens whatever the secret says: it need not be read for that."""
-
-    @property
-    def Credentials(self) -> Any:  # noqa: N802 (a class, as a module has it)
-        """The class whose ``parse`` reads a secret."""
-
-    def asked(self, body: Document, /) -> Variant:
-        """Return what a call asks for."""
-
-    def settle(self, credentials: Any, variant: Variant, /) -> Variant:
-        """Return what that means with this secret."""
-
-    def is_shared(self, credentials: Any, /) -> bool:
-        """Say whether callers may share a token."""
-
-    def exchange(
-        self, credentials: Any, variant: Variant, now: int, kept: Token | None = None, /
-    ) -> "Exchange":
-        """Converse with the vendor for a token."""
-
-    def log_out(self, credentials: Any, token: Token, /) -> "Conversation[Any] | None":
-        """Converse with the vendor to end a session, if it has a way."""
+    from token_broker.exchange import Request, Response
 
 
 @dataclass(frozen=True, slots=True)

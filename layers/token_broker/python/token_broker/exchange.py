@@ -1,7 +1,7 @@
 """A conversation with a vendor, written as a generator that does no I/O.
 
-An exchange yields a `Request`, is sent the `Response`, and at its end returns a `Token`. Whoever
-drives it decides how requests travel: over the network, or to a fake that is a plain function::
+An exchange yields a `Request`, is sent the `Response`, and returns a `Token` at its end. The caller
+of `run` decides how requests travel: over the network, or to a fake that is a plain function::
 
     def exchange(credentials: Credentials, now: int) -> Exchange:
         login: Response = yield Request("POST", url, step="login", json={...})
@@ -18,7 +18,7 @@ from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
 from typing import Any, TypeAlias, TypeGuard, TypeVar, cast
-from urllib.parse import urlsplit
+from urllib.parse import urlencode, urlsplit
 
 from token_broker.errors import UpstreamContractChanged, UpstreamUnavailable
 from token_broker.tokens import Token, Variant
@@ -26,6 +26,8 @@ from token_broker.tokens import Token, Variant
 HTTP_TOO_MANY_REQUESTS = 429
 LONGEST_RETRY_AFTER = 3600
 """Seconds."""
+
+FORM_CONTENT_TYPE = "application/x-www-form-urlencoded"
 
 
 def sendable(value: object) -> TypeGuard[str]:
@@ -48,7 +50,9 @@ class Request:
     step: str
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     json: object = field(default=None, repr=False)
-    """The body, sent as JSON in ASCII. None sends no body and ``content-length: 0``."""
+    """The body, sent as JSON in ASCII. With no form either, ``content-length: 0`` is sent."""
+    form: Mapping[str, str] | None = field(default=None, repr=False)
+    """The body, sent as a form in UTF-8, with the content type of forms if *headers* has none."""
     proves_credentials: bool = False
     """Whether it sends what the secret holds, and its answer shows if the upstream accepts it."""
 
@@ -57,6 +61,12 @@ class Request:
         for name, value in self.headers.items():
             if name != name.lower() or not sendable(value):
                 raise ValueError(f"{self.step}: header {name!r} cannot be sent")
+        if self.form is None:
+            return
+        if self.json is not None:
+            raise ValueError(f"{self.step}: a body is JSON or a form, not both")
+        headers = {"content-type": FORM_CONTENT_TYPE, **self.headers}
+        object.__setattr__(self, "headers", headers)
 
     @property
     def path(self) -> str:
@@ -66,6 +76,8 @@ class Request:
     @property
     def body(self) -> bytes:
         """The bytes that are sent."""
+        if self.form is not None:
+            return urlencode(self.form).encode()
         if self.json is None:
             return b""
         return jsonlib.dumps(self.json, separators=(",", ":")).encode()
@@ -95,7 +107,7 @@ class Response:
             # Nine digits: of thousands, which a header may have, Python makes no number.
             return min(int(value[:9]), LONGEST_RETRY_AFTER)
         try:
-            # By the upstream's own clock, as it is nobody else's time that it speaks of.
+            # By the upstream's own clock: ours may differ.
             ends, now = (parsedate_to_datetime(text) for text in (value, self.headers["date"]))
             return max(0, min(int((ends - now).total_seconds()), LONGEST_RETRY_AFTER))
         except (KeyError, TypeError, ValueError, OverflowError):
@@ -161,11 +173,11 @@ def _no_number(name: str) -> float:
 
 
 @dataclass(frozen=True, slots=True)
-class Ask:
-    """What an exchange yields that is made from another variant's token.
+class NeedToken:
+    """What an exchange yields that needs another variant's token.
 
-    The broker answers with a live `Token` of *variant*, as it would answer any caller; *rejected*
-    is the fingerprint of one that turned out to be dead.
+    The broker sends a live `Token` of *variant*, as it would give it to any caller; *rejected* is
+    the fingerprint of a token that is dead.
     """
 
     variant: Variant
@@ -173,42 +185,44 @@ class Ask:
 
 
 @dataclass(frozen=True, slots=True)
-class Elsewhere:
-    """What an exchange returns where the token it was to earn is another variant's.
+class ResolvedTo:
+    """What an exchange returns where the requested token is another variant's.
 
-    VNTANA's ways to say "organization acme" all lead to one uuid.
+    VNTANA's ways to say "organization acme" all resolve to one uuid.
     """
 
     variant: Variant
     expected: Mapping[str, Any] = field(default_factory=dict)
-    """What that token's context says for as long as this is so: a role."""
+    """What the context of that token says for as long as this holds: a role."""
 
 
-Earned = TypeVar("Earned")
-Conversation: TypeAlias = Generator[Request | Ask, Any, Earned]
-"""Sent a `Response` for each `Request`, a `Token` for each `Ask`: annotate what you receive."""
+Result = TypeVar("Result")
+Conversation: TypeAlias = Generator[Request | NeedToken, Any, Result]
+"""Sent a `Response` for a `Request`, a `Token` for a `NeedToken`: annotate what you receive."""
 
-Exchange: TypeAlias = Conversation[Token | Elsewhere]
+Exchange: TypeAlias = Conversation[Token | ResolvedTo]
 Send: TypeAlias = Callable[[Request], Response]
 
 
-def nobody(ask: Ask) -> Token:
-    """Answer no `Ask`, for exchanges that have none."""
-    raise LookupError(f"nobody answers for another variant: {ask.variant.kind}")
+def no_other_tokens(need: NeedToken) -> Token:
+    """Refuse a `NeedToken`, for conversations that have none."""
+    raise LookupError(f"there is no token of another variant: {need.variant.kind}")
 
 
 def run(
-    conversation: Conversation[Earned], send: Send, ask: Callable[[Ask], Token] = nobody
-) -> Earned:
-    """Hold *conversation*, and return what it earned."""
+    conversation: Conversation[Result],
+    send: Send,
+    obtain: Callable[[NeedToken], Token] = no_other_tokens,
+) -> Result:
+    """Drive *conversation* to its end, and return its result."""
     try:
         step = next(conversation)
     except StopIteration as end:
-        return cast("Earned", end.value)
+        return cast("Result", end.value)
     while True:
         # Outside the try: a `send` that raises StopIteration must not end the conversation.
-        answer = ask(step) if isinstance(step, Ask) else send(step)
+        answer = obtain(step) if isinstance(step, NeedToken) else send(step)
         try:
             step = conversation.send(answer)
         except StopIteration as end:
-            return cast("Earned", end.value)
+            return cast("Result", end.value)

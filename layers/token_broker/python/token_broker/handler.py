@@ -107,7 +107,7 @@ class Service:
 
     def _order(self, event: Any, invoked: str, *, is_http: bool) -> Order:
         if is_http:
-            return events.http_order(event, self.tools.flow.NAME)
+            return events.http_order(event, self.tools.flow.name)
         if isinstance(event, Mapping) and events.is_rotation(event):
             from token_broker.events import rotation_order  # noqa: PLC0415 (off the hit path)
 
@@ -121,7 +121,7 @@ class Service:
             request = self._request(order)
             answer = self._broker.token(order.connection, request, deadline)
             self._audit(order, answer, began, request_id)
-            return told(order, self.tools.flow.NAME, answer)
+            return told(order, self.tools.flow.name, answer)
         from token_broker.actions import act  # noqa: PLC0415 (off the hit path)
 
         outcome = Internal.code
@@ -148,7 +148,7 @@ class Service:
         min_ttl = body.seconds("min_ttl", least=0)
         rejected = events.fingerprint(body)
         force = body.boolean("force", default=False)
-        variant = self.tools.flow.asked(body)
+        variant = self.tools.flow.requested(body)
         body.finish()
         return TokenRequest(variant, min_ttl, rejected, force)
 

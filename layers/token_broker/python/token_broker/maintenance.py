@@ -44,7 +44,7 @@ class Maintenance:
         self._tools = tools
         self._connection = connection
         self._deadline = deadline
-        self._partition = f"{tools.flow.NAME}#{connection}"
+        self._partition = f"{tools.flow.name}#{connection}"
 
     def renew(self, key: str, version: str | None = None) -> int:
         """Renew the variant *key* if it is due; return how many were.
@@ -84,7 +84,7 @@ class Maintenance:
             self._tools.store.notice(gate, current)
         now = self._tools.clock.now()
         old = [item for item in self._tokens() if is_of_another(item, now, current)]
-        kinds = self._tools.flow.TOKEN_KINDS
+        kinds = self._tools.flow.vendor.token_kinds
         old.sort(key=lambda item: (kinds.index(item.kind or ""), -item.issued_at))
         started = self._start(old[:MOST_RENEWED], version=current)
         rest = [item.variant for item in old[MOST_RENEWED:]]
@@ -135,7 +135,7 @@ class Maintenance:
         now = self._tools.clock.now()
         listing = self._in_time(LEAST_STATUS_SECONDS)
         return {
-            "flow": self._tools.flow.NAME,
+            "flow": self._tools.flow.name,
             "connection": self._connection,
             "secret_version": version,
             "variants": [entry(i, gate, now, version) for i in listing if self._is_shown(i)],
@@ -157,7 +157,7 @@ class Maintenance:
         return [item for item in self._tools.store.list(self._partition) if self._is_token(item)]
 
     def _is_token(self, item: Item) -> bool:
-        return item.token is not None and item.kind in self._tools.flow.TOKEN_KINDS
+        return item.token is not None and item.kind in self._tools.flow.vendor.token_kinds
 
     def _is_shown(self, item: Item) -> bool:
         """Say whether *item* tells an operator something: a token, or why there is none."""
@@ -205,13 +205,13 @@ class Maintenance:
         now = self._tools.clock.now()
         if self._deadline - self._tools.clock.monotonic() < COMMIT_SECONDS + LOG_OUT_SECONDS:
             return
+        log_out = self._tools.flow.vendor.log_out
+        if log_out is None or not item.is_live(now):
+            return
         try:
-            token = self._tools.sealer.open_token(item) if item.is_live(now) else None
-            secret = self._tools.secrets.current(self._connection)
-            credentials = self._tools.flow.Credentials.parse(secret.content)
-            conversation = self._tools.flow.log_out(credentials, token) if token else None
-            if conversation:
-                run(conversation, self._send)
+            token = self._tools.sealer.open_token(item)
+            if token:
+                run(log_out(token), self._send)
         except BrokerError as error:
             self._tools.note("farewell", variant=item.variant, code=error.code)
 

@@ -1,4 +1,4 @@
-"""What an exchange earns: a token, ready to use."""
+"""What an exchange returns: a token, ready to use."""
 
 import hashlib
 import json
@@ -68,16 +68,16 @@ class Token:
     headers: Mapping[str, str] = field(repr=False)
     base_url: str
     issued_at: int
-    """Second, since the epoch, *before* the request that earned it was sent."""
+    """Second, since the epoch, *before* the request for it was sent."""
     expires_at: int
     context: Mapping[str, Any] = field(default_factory=dict)
-    """What callers are told of it: organization, user, role. Never a secret."""
+    """What callers get to know of it: organization, user, role. Never a secret."""
     url: str | None = field(default=None, repr=False)
     """The editor's address with the token in it; None elsewhere."""
     renewal: str | None = field(default=None, repr=False)
-    """A single-use token that earns the next one, where the vendor has such."""
-    seed: Mapping[str, Any] = field(default_factory=dict, repr=False)
-    """What else the exchange earned that another one, right after it, can use. Never kept."""
+    """A single-use token for the next one, where the vendor has such."""
+    handoff: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    """What else the exchange got that the exchange right after it can use. Never stored."""
 
     @property
     def fingerprint(self) -> str:

@@ -1,29 +1,41 @@
-"""The flows, as functions are made of them: what an exchange needs is loaded when one begins."""
+"""The flows: one package for each vendor, and what a hit needs to know of it.
 
+A hit loads a flow's package only. Its module with the vendor is imported when an exchange begins.
+"""
+
+from collections.abc import Callable, Mapping
 from importlib import import_module
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from token_broker.flows import requested
+from token_broker.document import Document
+from token_broker.tokens import Variant
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from token_broker.dependencies import Flow
-    from token_broker.document import Document
-    from token_broker.tokens import Variant
+    from token_broker.flows.vendor import Vendor
 
 
-class _Later:
-    """A flow's module, which is loaded for all but its name and `asked`."""
+class Flow(NamedTuple):
+    """One vendor's tokens, as callers request them."""
 
-    def __init__(self, name: str, asked: "Callable[[Document], Variant]") -> None:
-        self.NAME = name
-        self.asked = asked
+    name: str
+    requested: Callable[[Document], Variant]
+    """Returns the variant that a call's body requests, before the secret's defaults."""
+    module: str
+    """The name of the module that has the flow's `VENDOR`."""
 
-    def __getattr__(self, name: str) -> Any:
-        return getattr(import_module(f"token_broker.flows.{self.NAME}.flow"), name)
+    @property
+    def vendor(self) -> "Vendor[Any]":
+        """What the broker can do at the vendor. Imports `module`: not for a hit."""
+        vendor: Vendor[Any] = import_module(self.module).VENDOR
+        return vendor
 
 
-vntana = cast("Flow", _Later("vntana", requested.vntana))
-vendorlink = cast("Flow", _Later("vendorlink", requested.vendorlink))
-editor = cast("Flow", _Later("editor", requested.editor))
+def every() -> Mapping[str, Flow]:
+    """Return all flows by name, sorted: the `FLOW` of each package in this folder.
+
+    Not for a hit: it reads the folder.
+    """
+    from pkgutil import iter_modules  # noqa: PLC0415 (off the hit path)
+
+    names = sorted(found.name for found in iter_modules(__path__) if found.ispkg)
+    return {name: import_module(f"{__name__}.{name}").FLOW for name in names}

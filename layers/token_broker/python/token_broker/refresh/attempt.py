@@ -15,7 +15,7 @@ from token_broker.errors import (
     UpstreamRefused,
     UpstreamUnavailable,
 )
-from token_broker.exchange import Ask, Elsewhere, Request, Response, run
+from token_broker.exchange import NeedToken, Request, ResolvedTo, Response, run
 from token_broker.item import SECOND_LOOK, Item, Verdict
 from token_broker.refresh.credential_gate import CredentialGate
 from token_broker.refresh.invocation import Invocation
@@ -52,7 +52,7 @@ class ExchangeAttempt:
         self,
         invocation: Invocation,
         gate: CredentialGate,
-        token_of: Callable[[Ask], Token],
+        token_of: Callable[[NeedToken], Token],
         *,
         found: Item,
         lease: Item,
@@ -94,17 +94,17 @@ class ExchangeAttempt:
         self._emit(began, "success")
         return result
 
-    def _keep(self, result: Token | Elsewhere) -> Held | Alias | None:
+    def _keep(self, result: Token | ResolvedTo) -> Held | Alias | None:
         if not self._outcome.is_leased:
-            if isinstance(result, Elsewhere):
+            if isinstance(result, ResolvedTo):
                 raise Internal("an exchange that is not shared led to another variant")
             self._end_gate()
             return self._outcome.unshared(result)
-        if isinstance(result, Elsewhere):
+        if isinstance(result, ResolvedTo):
             return Alias(result.variant, self._outcome.alias(result))
         return self._outcome.token(result, self._version or "")
 
-    def _converse(self) -> Token | Elsewhere:
+    def _converse(self) -> Token | ResolvedTo:
         """Hold the conversation; begin again, once, if by then another version is used.
 
         Nothing of one version is sent to a host of another's, or made from another's token.
@@ -118,7 +118,7 @@ class ExchangeAttempt:
         except SecretReplaced:
             raise RefreshInProgress("the secret changed meanwhile", retry_after=1) from None
 
-    def _converse_once(self) -> Token | Elsewhere:
+    def _converse_once(self) -> Token | ResolvedTo:
         """Hold the conversation, with the secret's previous version if this one is rejected."""
         secret = self._invocation.secret()
         self._version = secret.version
@@ -169,7 +169,7 @@ class ExchangeAttempt:
         is_rejected = self._gate.knows_rejected(self._outcome.lease, previous.version)
         return None if is_rejected else previous
 
-    def _run_with(self, previous: Secret) -> Token | Elsewhere:
+    def _run_with(self, previous: Secret) -> Token | ResolvedTo:
         """Try the version before, once."""
         self._invocation.use_previous(previous)
         try:
@@ -183,7 +183,7 @@ class ExchangeAttempt:
         self._gate.release()
         return result
 
-    def _run(self) -> Token | Elsewhere:
+    def _run(self) -> Token | ResolvedTo:
         """Converse once. A renewal token is used here or never: by now it counts as spent."""
         lease = self._outcome.lease
         may_renew, self._may_renew = self._may_renew, False
@@ -192,7 +192,7 @@ class ExchangeAttempt:
         kept = self._deps.sealer.open_token(lease) if may_renew else None
         self._is_proven = kept is not None
         credentials, now = self._invocation.credentials(), self._deps.clock.now()
-        conversation = self._deps.flow.exchange(credentials, self._variant, now, kept)
+        conversation = self._deps.flow.vendor.exchange(credentials, self._variant, now, kept)
         try:
             result = run(conversation, self._send, self._other_token)
         except UpstreamError as error:
@@ -202,7 +202,7 @@ class ExchangeAttempt:
             raise Internal("no request of this exchange proved the credentials")
         return result
 
-    def _other_token(self, need: Ask) -> Token:
+    def _other_token(self, need: NeedToken) -> Token:
         """Return another variant's token; what its exchange fails with are not this one's words."""
         self._last = None
         self._is_proven = True

@@ -39,7 +39,7 @@ class Invocation:
     ) -> None:
         self.deps = deps
         self.connection = connection
-        self.partition = f"{deps.flow.NAME}#{connection}"
+        self.partition = f"{deps.flow.name}#{connection}"
         self.uses_previous = False
         """Whether the version before is used, since the current one was rejected."""
         self.has_sent = False
@@ -114,14 +114,14 @@ class Invocation:
         """
         secret = self.secret()
         if self._parsed is None or self._parsed[0] != secret.version:
-            parsed = self.deps.flow.Credentials.parse(secret.content)
+            parsed = self.deps.flow.vendor.parse(secret.content)
             self._parsed = secret.version, parsed
         return self._parsed[1]
 
     def is_shared(self) -> bool:
         """Say whether callers share tokens, by the secret where the flow leaves it to that."""
-        flow = self.deps.flow
-        return flow.ALWAYS_SHARES or flow.is_shared(self.credentials())
+        is_shared = self.deps.flow.vendor.is_shared
+        return is_shared is None or is_shared(self.credentials())
 
     def version(self) -> str:
         """Return the secret's version as of the last seconds: a latch needs no more.
@@ -169,5 +169,5 @@ class Invocation:
 
     def announce(self, what: str, version: str) -> None:
         """Tell the bus that this connection latched or recovered."""
-        detail = {"flow": self.deps.flow.NAME, "connection": self.connection}
+        detail = {"flow": self.deps.flow.name, "connection": self.connection}
         self.deps.announce(what, detail | {"secret_version": version})

@@ -15,7 +15,7 @@ from token_broker.errors import (
     UpstreamError,
     UpstreamUnavailable,
 )
-from token_broker.exchange import Elsewhere
+from token_broker.exchange import ResolvedTo
 from token_broker.item import Failure, Item, next_failure, refresh_at
 from token_broker.refresh.invocation import Invocation
 from token_broker.tokens import ONLY, Token, Variant
@@ -59,7 +59,7 @@ class Outcome:
         item = local_item(self.lease, self._values(token))
         return Held(item, token, self._deps.clock.now(), is_shared=False)
 
-    def alias(self, resolved: Elsewhere) -> Item | None:
+    def alias(self, resolved: ResolvedTo) -> Item | None:
         """Keep where the variant leads to, and return the item that says so if it is kept.
 
         That it may not be kept is no reason not to go there.

@@ -15,7 +15,7 @@ from token_broker.errors import (
     UpstreamContractChanged,
     UpstreamUnavailable,
 )
-from token_broker.exchange import Ask
+from token_broker.exchange import NeedToken
 from token_broker.item import (
     FORCE_INTERVAL,
     LATCHES,
@@ -76,7 +76,7 @@ class Refresher:
                 self._check(held, requirement)
             return held, source
 
-    def token_of(self, need: Ask) -> Token:
+    def token_of(self, need: NeedToken) -> Token:
         """Return a live token of another variant, of the version of the secret that is used.
 
         Raises `SecretReplaced` if by then another version is used: what was begun with the version
@@ -184,7 +184,7 @@ class Refresher:
         token = self._deps.sealer.open_token(target)
         return token if requirement.is_met(target, self._now()) else None
 
-    def _rejectable(self, need: Ask) -> str | None:
+    def _rejectable(self, need: NeedToken) -> str | None:
         """Return the fingerprint of the token that *need* rejects, unless that one is young.
 
         While another holder replaces it, it may be dead all the same.
@@ -283,7 +283,7 @@ class Refresher:
 
 def without_handoff(held: Held) -> Held:
     """Return *held* without what only the invocation that made it can use: a login ends early."""
-    return replace(held, token=replace(held.token, seed={}))
+    return replace(held, token=replace(held.token, handoff={}))
 
 
 def refresher(invocation: Invocation) -> Refresher:

@@ -46,7 +46,7 @@ class Resolver:
         """
         self._gate.check(own, self._invocation.version())
         secret = self._invocation.secret()
-        resolved = self._deps.flow.settle(self._invocation.credentials(), variant)
+        resolved = self._deps.flow.vendor.resolve(self._invocation.credentials(), variant)
         is_current = own.secret_version == secret.version
         if resolved.key != variant.key:
             if not (is_current and own.target == resolved.key):

@@ -72,6 +72,7 @@ def _confidential(request: Request, secret: object) -> Iterator[str]:
     """Yield every text that the secret or the request holds."""
     yield from _texts(secret)
     yield from _texts(request.json)
+    yield from _texts(request.form)
     for name, value in request.headers.items():
         if name not in PUBLIC_HEADERS:
             yield from (value, value.rpartition(" ")[2])

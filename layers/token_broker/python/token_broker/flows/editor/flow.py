@@ -22,34 +22,18 @@ from token_broker.errors import (
 )
 from token_broker.exchange import Conversation, Exchange, Request, Response, sendable
 from token_broker.flows.editor.credentials import Credentials
-from token_broker.flows.requested import editor as asked
+from token_broker.flows.vendor import Vendor
 from token_broker.tokens import Token, Variant
 
-__all__ = [
-    "ALWAYS_SHARES",
-    "NAME",
-    "TOKEN_KINDS",
-    "Credentials",
-    "asked",
-    "exchange",
-    "is_shared",
-    "log_out",
-    "settle",
-    "verify",
-]
-
-NAME = "editor"
-ALWAYS_SHARES = False
-TOKEN_KINDS: tuple[str, ...] = ("parameters",)
 LARGEST_CLEAR = 60_000
 LARGEST_PACKED = 3_200
 """Bytes, in clear and compressed, of what is kept beside a shared token: its parameters and the
-editor's address. KMS encrypts 4,096 at once, and no more than 65,536 are opened again."""
+editor's address. KMS encrypts 4,096 at once, and at most 65,536 are decompressed."""
 
 CERTAIN = 401
 REFUSALS = frozenset({CERTAIN, 403})
-"""Statuses of a wrong key. 403 is documented, but for whatever is wrong, parameters included;
-its text looks like JSON and is none."""
+"""Statuses of a wrong key. The documented one is 403, but it is also the answer to wrong
+parameters. Its text looks like JSON and is not JSON."""
 
 MILLISECONDS = 10**12
 """An expiration beyond this is counted in milliseconds: in seconds it is the year 33658."""
@@ -60,7 +44,7 @@ LATEST = 253_402_300_799
 NUMBER = re.compile(r"[0-9]{1,15}(\.[0-9]{1,9})?")
 
 
-def settle(credentials: Credentials, variant: Variant) -> Variant:
+def resolve(credentials: Credentials, variant: Variant) -> Variant:
     """Return *variant* with the secret's defaults for the parameters it does not name."""
     parameters = dict(credentials.parameters) | dict(variant.inputs["parameters"])
     missing = [name for name in credentials.required if _is_blank(parameters.get(name))]
@@ -71,19 +55,10 @@ def settle(credentials: Credentials, variant: Variant) -> Variant:
     return Variant("parameters", {"parameters": parameters})
 
 
-def is_shared(credentials: Credentials) -> bool:
-    """Say whether callers with the same parameters may share a token."""
-    return credentials.reuse
-
-
 def exchange(
-    credentials: Credentials,
-    variant: Variant,
-    now: int,
-    kept: Token | None = None,
+    credentials: Credentials, variant: Variant, now: int, _kept: Token | None = None
 ) -> Exchange:
     """Generate a token for the parameters of *variant*. There is no renewal."""
-    del kept
     response: Response = yield Request(
         "POST",
         f"{credentials.token_url}/generate",
@@ -107,7 +82,7 @@ def exchange(
 
 
 def verify(credentials: Credentials, token: str) -> Conversation[dict[str, Any] | None]:
-    """Ask what *token* stands for; None where the vendor does not know it, or no longer."""
+    """Return the parameters of *token*; None where the vendor does not know it, or it expired."""
     if not sendable(token):
         raise InvalidRequest("token: must be printable ASCII")
     response: Response = yield Request(
@@ -119,12 +94,6 @@ def verify(credentials: Credentials, token: str) -> Conversation[dict[str, Any] 
     if response.status in REFUSALS and not response.is_html:
         return None
     return _checked(response, "verify").object("verify")
-
-
-def log_out(credentials: Credentials, token: Token) -> Exchange | None:
-    """Return None: the vendor documents no way to end a session."""
-    del credentials, token
-    return None
 
 
 def _can_be_kept(credentials: Credentials, parameters: dict[str, Any]) -> bool:
@@ -164,3 +133,13 @@ def _expiry(value: object, now: int) -> int:
     if expires_at <= now:
         raise UpstreamContractChanged("generate: expiration_time is past")
     return expires_at
+
+
+VENDOR = Vendor(
+    parse=Credentials.parse,
+    exchange=exchange,
+    token_kinds=("parameters",),
+    resolve=resolve,
+    is_shared=lambda credentials: credentials.reuse,
+    verify=verify,
+)

@@ -1,1 +1,13 @@
 """Vendorlink (ISPnext)."""
+
+from token_broker.document import Document
+from token_broker.flows import Flow
+from token_broker.tokens import Variant
+
+
+def requested(_body: Document) -> Variant:
+    """Return the requested variant: a connection has one token only."""
+    return Variant("login")
+
+
+FLOW = Flow("vendorlink", requested, "token_broker.flows.vendorlink.flow")

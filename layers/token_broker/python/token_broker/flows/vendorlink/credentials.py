@@ -9,12 +9,12 @@ from token_broker.transport import urls
 
 ALLOWED_HOSTS = (".vendorlink.nl",)
 CONTENT_TYPE = "application/json; charset=utf-8"
-"""What the vendor's own clients send; the documents have two more, one of them a typo."""
+"""What the vendor's own clients send. The documents have two others, one of them a typo."""
 
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """A user, a host, and the switches for what Vendorlink's documents contradict."""
+    """A user, a host, and a switch for each contradiction in Vendorlink's documents."""
 
     username: str = field(repr=False)
     password: str = field(repr=False)
@@ -49,19 +49,19 @@ class Credentials:
         return credentials
 
     def base_url(self, host: str) -> str:
-        """Return where the API is at *host*: only loopback is ever called in clear."""
+        """Return the API's address at *host*: only loopback is called without TLS."""
         scheme = self.scheme if _is_loopback(host) else "https"
         return f"{scheme}://{host}/API"
 
     def allows(self, host: str) -> bool:
-        """Say whether credentials may be sent to *host*, as `normal` returns it."""
+        """Say whether credentials may be sent to *host*, as `normalized` returns it."""
         return host == self.host or any(
             host.endswith(allowed) if allowed.startswith(".") else host == allowed
             for allowed in self.allowed_hosts
         )
 
 
-def normal(text: str) -> str:
+def normalized(text: str) -> str:
     """Return ``host[:port]`` in the one form that can be compared. Raises `ValueError`."""
     return urls.join_host(*urls.split_host(text.strip()))
 
@@ -72,7 +72,7 @@ def _is_loopback(host: str) -> bool:
 
 def _host(members: Document) -> str:
     try:
-        return normal(members.text("host"))
+        return normalized(members.text("host"))
     except ValueError:
         raise members.wrong("host", "must be a host name, with a port if need be") from None
 
@@ -85,9 +85,9 @@ def _allowed_hosts(members: Document) -> tuple[str, ...]:
 
 
 def _allowed(text: str) -> str:
-    """Return a host, or a dot and the end of one; an end has no port, so the port is the usual."""
+    """Return a host, or a suffix: a dot and the end of a host. A suffix has no port."""
     if not text.startswith("."):
-        return normal(text)
+        return normalized(text)
     name, port = urls.split_host(text[1:])
     if port is not None or ":" in name:
         raise ValueError("has a port, or is no name")

@@ -15,27 +15,12 @@ from typing import Any
 
 from token_broker.errors import CredentialRejected, UpstreamContractChanged
 from token_broker.exchange import Conversation, Exchange, Request, Response, sendable
-from token_broker.flows.requested import vendorlink as asked
-from token_broker.flows.vendorlink.credentials import Credentials, normal
+from token_broker.flows.vendor import Vendor
+from token_broker.flows.vendorlink.credentials import Credentials, normalized
 from token_broker.tokens import Token, Variant
 
-__all__ = [
-    "ALWAYS_SHARES",
-    "NAME",
-    "TOKEN_KINDS",
-    "Credentials",
-    "asked",
-    "exchange",
-    "is_shared",
-    "log_out",
-    "settle",
-]
-
-NAME = "vendorlink"
-ALWAYS_SHARES = True
-TOKEN_KINDS: tuple[str, ...] = ("login",)
 LIFETIME = 3600
-"""Seconds that an access token lives, where it does not tell: "60 minutes" (CONN article)."""
+"""Seconds that an access token lives, where it does not say: "60 minutes" (CONN article)."""
 
 LONGEST_LIFETIME = 86_400
 """Seconds beyond which a token's own `exp` is not believed."""
@@ -47,26 +32,10 @@ REFUSALS = frozenset({400, 401, 403})
 """Statuses of a failed login. None is documented; the vendor's clients see an empty 2xx body."""
 
 
-def settle(credentials: Credentials, variant: Variant) -> Variant:
-    """Return *variant*: the secret adds nothing to it."""
-    del credentials
-    return variant
-
-
-def is_shared(credentials: Credentials) -> bool:
-    """Say that callers share a token."""
-    del credentials
-    return True
-
-
 def exchange(
-    credentials: Credentials,
-    variant: Variant,
-    now: int,
-    kept: Token | None = None,
+    credentials: Credentials, _variant: Variant, now: int, kept: Token | None = None
 ) -> Exchange:
     """Extend the token that is *kept* if its renewal token may still be used, else log in."""
-    del variant
     if kept and kept.renewal and credentials.allows(kept.context["hostname"]):
         extended = yield from extend(credentials, kept, now)
         if extended:
@@ -75,7 +44,7 @@ def exchange(
 
 
 def extend(credentials: Credentials, kept: Token, now: int) -> Conversation[Token | None]:
-    """Trade the renewal token for a new access token; None where that fails in any way.
+    """Exchange the renewal token for a new access token; None where that fails in any way.
 
     The access token may have expired: extending it then is the documented use.
     """
@@ -99,7 +68,7 @@ def extend(credentials: Credentials, kept: Token, now: int) -> Conversation[Toke
 
 
 def log_in(credentials: Credentials, now: int) -> Conversation[Token]:
-    """Log in, at the host that the answer names if it names another one."""
+    """Log in. Where the answer names another host, log in there."""
     host, visited = credentials.host, [credentials.host]
     while True:
         response: Response = yield Request(
@@ -122,17 +91,11 @@ def log_in(credentials: Credentials, now: int) -> Conversation[Token]:
         host = named
 
 
-def log_out(credentials: Credentials, token: Token) -> Exchange | None:
-    """Return None: the vendor documents no way to end a session."""
-    del credentials, token
-    return None
-
-
 def unverified_expiry(token: str) -> int | None:
     """Return the second in the `exp` claim, if *token* is a JWT that can be read.
 
-    The vendor's own sample tokens do not decode, so that none does is no error; and the signature
-    is not ours to check.
+    The vendor's own sample tokens do not decode, so a token that does not is no error. The
+    signature is not checked: the vendor checks it.
     """
     try:
         payload = token.split(".")[1]
@@ -168,7 +131,7 @@ def _named_host(credentials: Credentials, answer: Mapping[str, Any], called: str
     if _is_absent(named):
         return called
     try:
-        host = normal(named) if isinstance(named, str) else ""
+        host = normalized(named) if isinstance(named, str) else ""
     except ValueError:
         host = ""
     if not host or not credentials.allows(host):
@@ -188,9 +151,9 @@ def _is_renewal(member: object) -> bool:
 
 
 def _context(answer: Mapping[str, Any], host: str, before: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what callers are told; what an extension does not repeat stays as it was *before*."""
-    told = {"user_id": answer.get("userId"), "display_name": answer.get("displayName")}
-    known = {name: before.get(name) if value is None else value for name, value in told.items()}
+    """Return the token's context; what an extension does not repeat stays as it was *before*."""
+    named = {"user_id": answer.get("userId"), "display_name": answer.get("displayName")}
+    known = {name: before.get(name) if value is None else value for name, value in named.items()}
     return known | {"hostname": host}
 
 
@@ -203,7 +166,7 @@ def _token(
 ) -> Token:
     expiry = unverified_expiry(value)
     if expiry is None or not now < expiry <= now + LONGEST_LIFETIME:
-        # Neither past nor far ahead: rather this claim is wrong than what the vendor documents.
+        # A claim that is past or far ahead is taken as wrong; the documented lifetime is used.
         expiry = now + LIFETIME
     return Token(
         value=value,
@@ -220,3 +183,6 @@ def _renewal_keys(credentials: Credentials) -> tuple[str, ...]:
     """Return the names under which the renewal token is sent: old and new documents differ."""
     both = ("rToken", "RenewalToken")
     return both if credentials.extend_key == "both" else (credentials.extend_key,)
+
+
+VENDOR = Vendor(parse=Credentials.parse, exchange=exchange, token_kinds=("login",))

@@ -1,4 +1,4 @@
-"""The requests that VNTANA's flow is made of."""
+"""VNTANA's requests, and how its answers are read."""
 
 import re
 from collections.abc import Mapping
@@ -19,25 +19,25 @@ from token_broker.tokens import Token
 
 RATE_LIMIT = "API_RATE_LIMIT_EXCEEDED"
 RATE_LIMIT_SECONDS = 60
-"""How long to wait where a rate limit does not say; nothing is documented."""
+"""How long to wait where a rate limit does not say so; it is not documented."""
 
 WAIT = frozenset({RATE_LIMIT, "INTERNAL_SERVER_ERROR", "BAD_GATEWAY"})
-"""Codes that ask to come again later, whatever the status: no 429 is documented."""
+"""Codes that ask to try again later, with any status: no 429 is documented."""
 
 WRONG_CREDENTIALS = frozenset({"BAD_CREDENTIALS", "UNAUTHORIZED"})
 SHUT_OUT = frozenset(
     {"CLIENT_BLOCKED", "UNAUTHORIZED_IP", "SUBSCRIPTION_NOT_FOUND", "SUBSCRIPTION_SUSPENDED"}
 )
-"""Codes that say, whatever the status, that it is not the credentials."""
+"""Codes that say, with any status, that the credentials are not the reason."""
 
 DEAD_TOKEN = frozenset({"FORBIDDEN", "UNAUTHORIZED", "TOKEN_NOT_FOUND"})
 CODE = re.compile(r"[A-Z][A-Z0-9_]{1,63}")
 
 
 class Refusal(Enum):
-    """What a refused step may mean for the token it was sent with."""
+    """What a refusal may mean for the token that the request was sent with."""
 
-    BAD_CREDENTIALS = "the token is dead, or it is not the step for this role"
+    BAD_CREDENTIALS = "the token is dead, or this role has no such step"
     DEAD = "the token is dead"
 
 
@@ -59,7 +59,7 @@ def codes_of(response: Response) -> list[str]:
 
 
 def refusal(response: Response) -> Refusal | None:
-    """Return what a refusal says about the token; None if it is none, or has another reason."""
+    """Return what a refusal says of the token; None if there is no refusal, or another reason."""
     if response.is_html:
         return None
     codes = set(codes_of(response))
@@ -74,7 +74,7 @@ def refusal(response: Response) -> Refusal | None:
 
 
 def login_checked(response: Response) -> None:
-    """Raise what a login that failed means: both 401 and 403 are documented for a password."""
+    """Raise the error of a failed login: both 401 and 403 are documented for a password."""
     if has_failed(response) and not response.is_html and _rejects(response):
         raise CredentialRejected(
             "login: refused", upstream_status=response.status, upstream_code=_first(response)
@@ -83,7 +83,7 @@ def login_checked(response: Response) -> None:
 
 
 def checked(response: Response, step: str) -> Response:
-    """Return *response* if it is a success as documented, else raise what it means."""
+    """Return *response* if it is a success as documented, else raise the error that it means."""
     if not has_failed(response):
         if response.content.strip():
             response.object(step)
@@ -92,7 +92,7 @@ def checked(response: Response, step: str) -> Response:
     if WAIT & set(codes):
         default = RATE_LIMIT_SECONDS if RATE_LIMIT in codes else None
         raise UpstreamUnavailable(
-            f"{step}: told to wait",
+            f"{step}: the upstream asks to wait",
             retry_after=response.retry_after or default,
             upstream_status=response.status,
             upstream_code=_first(response),
@@ -121,7 +121,7 @@ def token_of(response: Response, step: str, *, in_body: bool) -> str:
 
 
 def expiry_of(response: Response, now: int) -> int | None:
-    """Return the second in ``session.expiration``, if it is there, can be read and is to come.
+    """Return the second in ``session.expiration``, if it is there, can be read and is not past.
 
     VNTANA writes times without a zone and with up to six decimals.
     """
@@ -136,7 +136,7 @@ def expiry_of(response: Response, now: int) -> int | None:
 
 
 def _rejects(response: Response) -> bool:
-    """Say whether a failed login blames the credentials, or nothing in particular."""
+    """Say whether a failed login names the credentials as the reason, or gives no reason."""
     codes = set(codes_of(response))
     if codes & (WAIT | SHUT_OUT):
         return False
@@ -205,7 +205,7 @@ def enter_workspace(
 
 
 def log_out(token: Token) -> Request:
-    """Return the request that ends the session of *token*, at the host that it is of."""
+    """Return the request that ends the session of *token*, at the host that made it."""
     url = f"{token.base_url}/v1/auth/logout"
     return Request("POST", url, "logout", headers=_signed(token.value))
 

@@ -10,15 +10,15 @@ from token_broker.transport import urls
 BASE_URL = "https://api-platform.vntana.com"
 
 LIFETIME = 86_400
-"""Seconds that a token is kept for: far less than the 30 days of the help centre."""
+"""Seconds that a token is kept: far less than the 30 days of the help centre."""
 
 LONGEST_LIFETIME = 30 * 86_400
-"""Seconds that no token outlives, whatever the secret says."""
+"""Seconds that a token is kept at most, even if the secret says more."""
 
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """A login, what it is for, and the switches for what VNTANA's documents contradict."""
+    """A login, its defaults, and a switch for each contradiction in VNTANA's documents."""
 
     login: Mapping[str, str] = field(repr=False)
     """The body of the login: e-mail and password, or the authentication key."""

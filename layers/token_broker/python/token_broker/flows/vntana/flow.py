@@ -16,8 +16,8 @@ from functools import partial
 from typing import Any
 
 from token_broker.errors import NotConfigured
-from token_broker.exchange import Conversation, Elsewhere, Exchange, Response
-from token_broker.flows.requested import vntana as asked
+from token_broker.exchange import Conversation, Exchange, ResolvedTo, Response
+from token_broker.flows.vendor import Vendor
 from token_broker.flows.vntana import api, organizations
 from token_broker.flows.vntana.api import (
     Refusal,
@@ -28,59 +28,26 @@ from token_broker.flows.vntana.api import (
     token_of,
 )
 from token_broker.flows.vntana.credentials import LONGEST_LIFETIME, Credentials
-from token_broker.flows.vntana.listing import Grid
+from token_broker.flows.vntana.listing import Listing
 from token_broker.flows.vntana.organizations import (
-    LISTING,
-    find,
     promoted_to,
     recent_listing,
+    resolve_requested,
     with_organization,
 )
 from token_broker.tokens import Token, Variant, canonical_hash
 
-__all__ = [
-    "ALWAYS_SHARES",
-    "LISTING",
-    "NAME",
-    "TOKEN_KINDS",
-    "Credentials",
-    "asked",
-    "exchange",
-    "is_shared",
-    "log_out",
-    "settle",
-]
-
-NAME = "vntana"
-ALWAYS_SHARES = True
-TOKEN_KINDS: tuple[str, ...] = ("organization", "workspace")
 LISTING_LIFETIME = LONGEST_LIFETIME
-"""Seconds that a listing is kept for. A new version of the secret lists anew before that."""
-
-
-def settle(credentials: Credentials, variant: Variant) -> Variant:
-    """Return *variant*: which one is meant, only the vendor can tell."""
-    del credentials
-    return variant
-
-
-def is_shared(credentials: Credentials) -> bool:
-    """Say that callers share a token: a second one would revoke the first."""
-    del credentials
-    return True
+"""Seconds that a listing is kept. A new version of the secret makes a new one before that."""
 
 
 def exchange(
-    credentials: Credentials,
-    variant: Variant,
-    now: int,
-    kept: Token | None = None,
+    credentials: Credentials, variant: Variant, now: int, _kept: Token | None = None
 ) -> Exchange:
-    """Earn what *variant* is, made from what it is made from."""
-    del kept
+    """Make the token of *variant*, or resolve it to the variant that it is. There is no renewal."""
     match variant.kind:
         case "asked":
-            return (yield from find(credentials, variant, now))
+            return (yield from resolve_requested(credentials, variant, now))
         case "listing":
             return (yield from list_organizations(credentials, now))
         case "organization":
@@ -93,29 +60,29 @@ def list_organizations(credentials: Credentials, now: int) -> Exchange:
     """Log in and list the account's organizations with the roles it has in them."""
     login = yield from log_in(credentials)
     listed: Response = yield api.list_organizations(credentials, login)
-    grid = Grid.parse(checked(listed, "list organizations"), "list organizations")
+    listing = Listing.parse(checked(listed, "list organizations"), "list organizations")
     return Token(
-        value=canonical_hash([grid.context(), now]),
+        value=canonical_hash([listing.to_context(), now]),
         headers={},
         base_url=credentials.base_url,
         issued_at=now,
         expires_at=now + LISTING_LIFETIME,
-        context=grid.context(),
-        seed={"login": login},
+        context=listing.to_context(),
+        handoff={"login": login},
     )
 
 
 def enter_organization(credentials: Credentials, variant: Variant, now: int) -> Exchange:
-    """Make the organization's token, by the login that listed it if that was just now.
+    """Make the organization's token, with the login of a listing that was made just now.
 
-    It takes a login anyway, so a listing of long ago is made anew by it: roles change.
+    A login is needed anyway, so a listing that is not recent is made again with it: roles change.
     """
     uuid = variant.inputs["organization"]
-    listing = yield from recent_listing(now)
-    row = Grid.kept(listing.context).pick(uuid, "organization", NotConfigured)
-    login = listing.seed.get("login") or (yield from log_in(credentials))
+    kept = yield from recent_listing(now)
+    entry = Listing.from_context(kept.context).pick(uuid, "organization", NotConfigured)
+    login = kept.handoff.get("login") or (yield from log_in(credentials))
     entered: Response = yield api.enter_organization(credentials, login, uuid)
-    context = {"organization": uuid, "workspace": None, "role": row.role}
+    context = {"organization": uuid, "workspace": None, "role": entry.role}
     return _token(credentials, entered, "enter organization", context, now)
 
 
@@ -127,31 +94,26 @@ def enter_workspace(credentials: Credentials, variant: Variant, now: int) -> Exc
     if refusal(entered) is Refusal.BAD_CREDENTIALS:
         role = yield from promoted_to(uuid, now)
         if role:
-            return Elsewhere(organizations.organization(uuid), {"role": role})
+            return ResolvedTo(organizations.organization(uuid), {"role": role})
     context = {"organization": uuid, "workspace": workspace, "role": token.context["role"]}
     return _token(credentials, entered, "enter workspace", context, now)
 
 
 def log_in(credentials: Credentials) -> Conversation[str]:
-    """Return the token of a login, which can list and enter and nothing else."""
+    """Return the token of a login, which can only list organizations and enter one."""
     response: Response = yield api.login(credentials)
     login_checked(response)
     return token_of(response, "login", in_body=credentials.token_from_body)
 
 
-def log_out(credentials: Credentials, token: Token) -> Exchange | None:
-    """End the session of *token*, whatever the answer: it is thrown away in any case.
+def log_out(token: Token) -> Conversation[None]:
+    """End the session of *token* at the host that made it; the answer does not matter.
 
-    At the host that made it, which may be another than the one of *credentials*.
+    A listing has no session.
     """
-    del credentials
     is_listing = not token.headers
-    return None if is_listing else _log_out(token)
-
-
-def _log_out(token: Token) -> Exchange:
-    yield api.log_out(token)
-    return token
+    if not is_listing:
+        yield api.log_out(token)
 
 
 def _token(
@@ -168,3 +130,11 @@ def _token(
         expires_at=min(expiry_of(response, now) or latest, latest),
         context=context,
     )
+
+
+VENDOR = Vendor(
+    parse=Credentials.parse,
+    exchange=exchange,
+    token_kinds=("organization", "workspace"),
+    log_out=log_out,
+)

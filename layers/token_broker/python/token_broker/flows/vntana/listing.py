@@ -1,4 +1,4 @@
-"""VNTANA's lists of organizations and workspaces, and which row of one is meant."""
+"""VNTANA's lists of organizations and workspaces, and which entry of one is meant."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -9,10 +9,10 @@ from token_broker.errors import BrokerError, UpstreamContractChanged
 from token_broker.exchange import Response, sendable
 
 SLUG = re.compile(r"[A-Za-z0-9._-]{1,64}")
-"""What a slug looks like that is shown. Nothing else of an answer gets into an error's text."""
+"""What a slug looks like that is shown. An error's text has no other part of an answer."""
 
 
-class Row(NamedTuple):
+class Entry(NamedTuple):
     """An organization or a workspace, and the account's role in it."""
 
     uuid: str
@@ -21,14 +21,14 @@ class Row(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Grid:
-    """The rows of a list, and how many there are in all: grids have pages that no call names."""
+class Listing:
+    """The entries of a list, and how many there are in all: no call can name a page."""
 
-    rows: Sequence[Row]
+    entries: Sequence[Entry]
     total: int
 
     @classmethod
-    def parse(cls, response: Response, step: str) -> "Grid":
+    def parse(cls, response: Response, step: str) -> "Listing":
         """Read the answer to a call that lists. Raises `UpstreamContractChanged`."""
         body = response.object(step).get("response")
         grid = body.get("grid") if isinstance(body, dict) else None
@@ -37,57 +37,57 @@ class Grid:
         total = body.get("totalCount", len(grid))
         if isinstance(total, bool) or not isinstance(total, int):
             raise UpstreamContractChanged(f"{step}: totalCount is not a number")
-        return cls([_row(members, step) for members in grid], total)
+        return cls([_entry(members, step) for members in grid], total)
 
     @classmethod
-    def kept(cls, context: Mapping[str, Any]) -> "Grid":
-        """Return the grid that `context` made, also after it was stored as JSON."""
-        return cls([Row(*members) for members in context["rows"]], context["total"])
+    def from_context(cls, context: Mapping[str, Any]) -> "Listing":
+        """Return the listing that `to_context` wrote, also after it was stored as JSON."""
+        return cls([Entry(*members) for members in context["rows"]], context["total"])
 
-    def context(self) -> dict[str, Any]:
-        """Return this grid as JSON can hold it."""
-        return {"rows": [list(row) for row in self.rows], "total": self.total}
+    def to_context(self) -> dict[str, Any]:
+        """Return this listing as a JSON object. Items in the table have these members."""
+        return {"rows": [list(entry) for entry in self.entries], "total": self.total}
 
-    def named(self, wanted: str | None) -> Sequence[Row]:
-        """Return the rows with this uuid, else with this slug; all where nothing is wanted.
+    def named(self, wanted: str | None) -> Sequence[Entry]:
+        """Return the entries with this uuid, else with this slug; all where nothing is wanted.
 
-        Names are not looked at: they are not unique.
+        Names are not compared: they are not unique.
         """
         if not wanted:
-            return self.rows
-        by_uuid = [row for row in self.rows if row.uuid.lower() == wanted.lower()]
-        return by_uuid or [row for row in self.rows if row.slug == wanted]
+            return self.entries
+        by_uuid = [entry for entry in self.entries if entry.uuid.lower() == wanted.lower()]
+        return by_uuid or [entry for entry in self.entries if entry.slug == wanted]
 
-    def only(self, wanted: str | None) -> Row | None:
-        """Return the row that is meant, if it is certain that no other one could be."""
+    def only(self, wanted: str | None) -> Entry | None:
+        """Return the entry that is meant, if it is certain that no other one is."""
         found = self.named(wanted)
         is_certain = len(found) == 1 and (wanted or self.total <= 1)
         return found[0] if is_certain else None
 
-    def pick(self, wanted: str | None, key: str, error: type[BrokerError]) -> Row:
-        """Return the row that is meant, else raise *error*, which lists the slugs for *key*.
+    def pick(self, wanted: str | None, key: str, error: type[BrokerError]) -> Entry:
+        """Return the entry that is meant, else raise *error*, which lists the slugs for *key*.
 
-        Raises `UpstreamContractChanged` where rows that were not listed may hide what is meant.
+        Raises `UpstreamContractChanged` where it may be an entry that was not listed.
         """
-        row = self.only(wanted)
-        if row:
-            return row
-        if len(self.rows) < self.total:
-            listed = f"only {len(self.rows)} of {self.total} rows were listed"
+        entry = self.only(wanted)
+        if entry:
+            return entry
+        if len(self.entries) < self.total:
+            listed = f"only {len(self.entries)} of {self.total} entries were listed"
             raise UpstreamContractChanged(f"list {key}s: {listed}")
-        slugs = ", ".join(sorted({_shown(row.slug) for row in self.rows})) or "none"
+        slugs = ", ".join(sorted({_shown(entry.slug) for entry in self.entries})) or "none"
         problem = "does not name one" if wanted else "has to be named: it is not the only one"
-        if not self.rows:
+        if not self.entries:
             problem = "there is none"
         raise error(f"{key}: {problem}; the account's {key}s: {slugs}")
 
 
-def _row(members: object, step: str) -> Row:
-    row = members if isinstance(members, dict) else {}
-    uuid, slug, role = row.get("uuid"), row.get("slug"), row.get("role")
+def _entry(members: object, step: str) -> Entry:
+    entry = members if isinstance(members, dict) else {}
+    uuid, slug, role = entry.get("uuid"), entry.get("slug"), entry.get("role")
     if not sendable(uuid) or not isinstance(slug, str):
-        raise UpstreamContractChanged(f"{step}: a row has no uuid or no slug")
-    return Row(uuid, slug, role if isinstance(role, str) else None)
+        raise UpstreamContractChanged(f"{step}: an entry has no uuid or no slug")
+    return Entry(uuid, slug, role if isinstance(role, str) else None)
 
 
 def _shown(slug: str) -> str:

@@ -1,105 +1,107 @@
-"""Which of VNTANA's organizations or workspaces is meant by a name, a uuid, or by neither."""
+"""Which of VNTANA's organizations or workspaces a call means: by name, by uuid, or by default."""
 
 import re
 from collections.abc import Callable
 from functools import partial
 
 from token_broker.errors import BrokerError, InvalidRequest, NotConfigured
-from token_broker.exchange import Ask, Conversation, Elsewhere, Exchange, Request, Response
+from token_broker.exchange import Conversation, Exchange, NeedToken, Request, ResolvedTo, Response
 from token_broker.flows.vntana import api
 from token_broker.flows.vntana.api import Refusal, checked, refusal
 from token_broker.flows.vntana.credentials import Credentials
-from token_broker.flows.vntana.listing import Grid, Row
+from token_broker.flows.vntana.listing import Entry, Listing
 from token_broker.tokens import Token, Variant
 
 ORGANIZATION_LEVEL = frozenset({"ORGANIZATION_OWNER", "ORGANIZATION_ADMIN"})
 """Roles that work with the organization's token: the test of VNTANA's own demo (viewer-demo)."""
 
 LISTING = Variant("listing", {"listing": "organizations"})
-"""The account's organizations: kept like a token, so that a renewal lists nothing."""
+"""The account's organizations: kept like a token, so that a renewal need not list them."""
 
-LISTING_PATIENCE = 300
-"""Seconds for which a listing is taken at its word, where another one would cost a login."""
+LISTING_MAX_AGE_SECONDS = 300
+"""For how long a kept listing is relied on where a new one would cost a login."""
 
-ODD_PATIENCE = 60
-"""The same where a workspace is refused as it is to those who need none."""
+PROMOTION_MAX_AGE_SECONDS = 60
+"""The same where a workspace is refused, as it is to accounts that need none."""
+
+UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 
 
 def organization(uuid: str) -> Variant:
-    """Return the variant that an organization's token is."""
+    """Return the variant of an organization's token."""
     return Variant("organization", {"organization": uuid})
 
 
 def workspace(organization_uuid: str, uuid: str) -> Variant:
-    """Return the variant that a workspace's token is."""
+    """Return the variant of a workspace's token."""
     return Variant("workspace", {"organization": organization_uuid, "workspace": uuid.lower()})
 
 
 def listing_with(wanted: str | None, now: int) -> Conversation[Token]:
-    """Return the account's organizations, listed anew if a listing of long ago lacks *wanted*."""
-    listing: Token = yield Ask(LISTING)
-    is_old = now - listing.issued_at > LISTING_PATIENCE
-    if is_old and not Grid.kept(listing.context).only(wanted):
-        listing = yield Ask(LISTING, rejected=listing.fingerprint)
-    return listing
+    """Return the account's organizations, listed again if an old listing does not have *wanted*."""
+    kept: Token = yield NeedToken(LISTING)
+    is_old = now - kept.issued_at > LISTING_MAX_AGE_SECONDS
+    if is_old and not Listing.from_context(kept.context).only(wanted):
+        kept = yield NeedToken(LISTING, rejected=kept.fingerprint)
+    return kept
 
 
-def recent_listing(now: int, patience: int = LISTING_PATIENCE) -> Conversation[Token]:
-    """Return the account's organizations, as they were at most *patience* seconds ago."""
-    listing: Token = yield Ask(LISTING)
-    if now - listing.issued_at > patience:
-        listing = yield Ask(LISTING, rejected=listing.fingerprint)
-    return listing
+def recent_listing(now: int, max_age: int = LISTING_MAX_AGE_SECONDS) -> Conversation[Token]:
+    """Return the account's organizations as they were at most *max_age* seconds ago."""
+    kept: Token = yield NeedToken(LISTING)
+    if now - kept.issued_at > max_age:
+        kept = yield NeedToken(LISTING, rejected=kept.fingerprint)
+    return kept
 
 
 def promoted_to(uuid: str, now: int) -> Conversation[str | None]:
-    """Return the account's role in an organization, if it has become one of the organization's."""
-    listing = yield from recent_listing(now, ODD_PATIENCE)
-    row = Grid.kept(listing.context).only(uuid)
-    return row.role if row and row.role in ORGANIZATION_LEVEL else None
+    """Return the account's role in an organization if it is one that needs no workspace."""
+    kept = yield from recent_listing(now, PROMOTION_MAX_AGE_SECONDS)
+    entry = Listing.from_context(kept.context).only(uuid)
+    return entry.role if entry and entry.role in ORGANIZATION_LEVEL else None
 
 
 def with_organization(
     uuid: str, request: Callable[[str], Request], now: int
 ) -> Conversation[tuple[Response, Token]]:
-    """Send a request with the organization's token, which is made anew once if it is dead.
+    """Send a request with the organization's token, and again with a new one if that is dead.
 
-    What an owner or administrator is told, ``BAD_CREDENTIALS``, leaves the token alone. Where the
-    broker answers with the same token, that is too young to be dead: the refusal stands.
+    An owner or administrator gets ``BAD_CREDENTIALS`` with a live token, so the token is kept then.
+    If the broker sends the same token again, it is too new to be dead: the refusal is returned.
     """
-    token: Token = yield Ask(organization(uuid))
+    token: Token = yield NeedToken(organization(uuid))
     response: Response = yield request(token.value)
     meaning = refusal(response)
-    is_misled = meaning is Refusal.BAD_CREDENTIALS and (yield from promoted_to(uuid, now))
-    if meaning and not is_misled:
-        newer: Token = yield Ask(organization(uuid), rejected=token.fingerprint)
+    is_live = meaning is Refusal.BAD_CREDENTIALS and (yield from promoted_to(uuid, now))
+    if meaning and not is_live:
+        newer: Token = yield NeedToken(organization(uuid), rejected=token.fingerprint)
         if newer.fingerprint != token.fingerprint:
             token = newer
             response = yield request(token.value)
     return response, token
 
 
-UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
+def resolve_requested(credentials: Credentials, requested: Variant, now: int) -> Exchange:
+    """Resolve what a call names, or else the secret, to an organization's or workspace's variant.
 
-
-def find(credentials: Credentials, asked: Variant, now: int) -> Exchange:
-    """Return the variant that is meant. A call's mistake is the caller's, else the secret's."""
-    named = asked.inputs["organization"]
-    listing = yield from listing_with(named or credentials.organization, now)
+    A name that fits none is the caller's mistake if the call has it, else the secret's.
+    """
+    named = requested.inputs["organization"]
+    kept = yield from listing_with(named or credentials.organization, now)
     error = InvalidRequest if named else NotConfigured
-    organizations = Grid.kept(listing.context)
-    row = organizations.pick(named or credentials.organization, "organization", error)
-    is_needed = row.role not in ORGANIZATION_LEVEL
-    wanted = asked.inputs["workspace"] or _default(credentials, row)
+    organizations = Listing.from_context(kept.context)
+    entry = organizations.pick(named or credentials.organization, "organization", error)
+    is_needed = entry.role not in ORGANIZATION_LEVEL
+    wanted = requested.inputs["workspace"] or _default_workspace(credentials, entry)
     if not wanted and not is_needed:
-        return Elsewhere(organization(row.uuid), {"role": row.role})
-    error = InvalidRequest if asked.inputs["workspace"] else NotConfigured
+        return ResolvedTo(organization(entry.uuid), {"role": entry.role})
+    error = InvalidRequest if requested.inputs["workspace"] else NotConfigured
     request = partial(api.list_workspaces, credentials)
-    listed, _ = yield from with_organization(row.uuid, request, now)
+    listed, _ = yield from with_organization(entry.uuid, request, now)
     uuid = _workspace(listed, wanted, error, is_needed=is_needed)
     if not is_needed:
-        return Elsewhere(organization(row.uuid), {"role": row.role})
-    return Elsewhere(workspace(row.uuid, uuid))
+        return ResolvedTo(organization(entry.uuid), {"role": entry.role})
+    return ResolvedTo(workspace(entry.uuid, uuid))
 
 
 def _workspace(
@@ -107,20 +109,21 @@ def _workspace(
 ) -> str:
     """Return the uuid of the workspace that is meant.
 
-    A uuid is taken at its word only where no list can tell whether it is there.
+    A uuid that is not listed is accepted only where the list cannot show that it does not exist.
     """
     is_uuid = wanted and UUID.fullmatch(wanted)
     if wanted and is_uuid and is_needed and refusal(listed):
         return wanted
-    grid = Grid.parse(checked(listed, "list workspaces"), "list workspaces")
-    is_told = len(grid.rows) == grid.total and (grid.rows or not is_needed)
-    if wanted and is_uuid and not is_told and not grid.only(wanted):
+    workspaces = Listing.parse(checked(listed, "list workspaces"), "list workspaces")
+    is_whole = len(workspaces.entries) == workspaces.total
+    is_conclusive = is_whole and (workspaces.entries or not is_needed)
+    if wanted and is_uuid and not is_conclusive and not workspaces.only(wanted):
         return wanted
-    return grid.pick(wanted, "workspace", error).uuid
+    return workspaces.pick(wanted, "workspace", error).uuid
 
 
-def _default(credentials: Credentials, organization: Row) -> str | None:
-    """Return the secret's workspace, unless it belongs to another organization of the secret's."""
+def _default_workspace(credentials: Credentials, organization: Entry) -> str | None:
+    """Return the secret's workspace, unless the secret names it in another organization."""
     home = credentials.organization
-    is_home = not home or Grid([organization], 1).only(home)
+    is_home = not home or Listing([organization], 1).only(home)
     return credentials.workspace if is_home else None

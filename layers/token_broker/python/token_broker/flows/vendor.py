@@ -1,0 +1,39 @@
+"""What the broker can do at a vendor: what every flow has, and abilities that some have."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Generic, TypeAlias, TypeVar
+
+from token_broker.exchange import Conversation, Exchange
+from token_broker.tokens import Token, Variant
+
+Credentials = TypeVar("Credentials")
+Verified: TypeAlias = Conversation[dict[str, Any] | None]
+
+
+def unchanged(_credentials: object, variant: Variant) -> Variant:
+    """Return *variant*: the secret adds nothing to it."""
+    return variant
+
+
+@dataclass(frozen=True, slots=True)
+class Vendor(Generic[Credentials]):
+    """Functions without I/O. Those with a default are for the vendors that need them."""
+
+    parse: Callable[[object], Credentials]
+    """Reads a secret. Raises `NotConfigured` naming the key that is wrong."""
+    exchange: Callable[[Credentials, Variant, int, Token | None], Exchange]
+    """Converses for a token of the variant, now, from the token that is kept, if there is one."""
+    token_kinds: tuple[str, ...]
+    """Kinds of tokens that callers get. Kinds that others are made from come first."""
+    resolve: Callable[[Credentials, Variant], Variant] = unchanged
+    """Returns a requested variant with the secret's defaults. Raises `InvalidRequest`."""
+    is_shared: Callable[[Credentials], bool] | None = None
+    """Says whether callers share a token. None: they always do, and the secret is not read."""
+    log_out: Callable[[Token], Conversation[Any]] | None = None
+    """Converses to end a token's session. None: the vendor documents no way."""
+    verify: Callable[[Credentials, str], Verified] | None = None
+    """Asks what a token stands for; the result is None where the vendor does not know it.
+
+    None: the vendor documents no way.
+    """
