@@ -111,14 +111,14 @@ def trials(
     for mutant in mutants:
         tests = reach.of(mutant)
         stages = []
-        for folders, seeds in plan.stages:
-            within = tuple(f"{folder}/" for folder in folders)
-            chosen = tuple(test for test in tests if folders and test.startswith(within))
+        for one in plan.stages:
+            within = tuple(f"{folder}/" for folder in one.tests)
+            chosen = tuple(test for test in tests if within and test.startswith(within))
             if chosen:
                 seconds = sum(reach.seconds.get(test, 0) for test in chosen)
-                stages.append(Stage(tests=chosen, seconds=seconds))
-            elif seeds and plan.is_simulated(mutant.path):
-                stages.append(Stage(seeds=seeds, seconds=seeds * SEED_SECONDS))
+                stages.append(Stage(chosen, seconds=seconds, is_confirmed=one.confirm))
+            elif one.seeds and plan.is_simulated(mutant.path):
+                stages.append(Stage(seeds=one.seeds, seconds=one.seeds * SEED_SECONDS))
         yield mutant, stages
 
 

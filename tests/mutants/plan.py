@@ -37,21 +37,29 @@ class Mutant:
 
 
 @dataclass(frozen=True, slots=True)
+class Trying:
+    """What is run with a mutant: the tests of folders that reach it, or seeds of the simulation."""
+
+    tests: Sequence[str] = ()
+    seeds: int = 0
+    confirm: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Plan:
     """The contents of `config.toml`."""
 
     roots: tuple[str, ...]
     mutate: tuple[str, ...]
     leave_out: tuple[str, ...]
-    stages: tuple[tuple[tuple[str, ...], int], ...]
-    """Folders of tests, or a number of seeds."""
+    stages: tuple[Trying, ...]
 
     simulate: tuple[str, ...]
 
     @property
     def tests(self) -> tuple[str, ...]:
         """All folders of tests."""
-        return tuple(folder for folders, _ in self.stages for folder in folders)
+        return tuple(folder for stage in self.stages for folder in stage.tests)
 
     def modules(self, name: str = "") -> list[str]:
         """Return the paths to mutate: all, or those whose file or folder is called *name*."""
@@ -74,7 +82,7 @@ class Plan:
 def read_plan() -> Plan:
     """Read `config.toml`."""
     read: dict[str, Any] = tomllib.loads((Path(__file__).parent / "config.toml").read_text())
-    stages = tuple((tuple(s.get("tests", ())), int(s.get("seeds", 0))) for s in read.pop("stages"))
+    stages = tuple(Trying(**stage) for stage in read.pop("stages"))
     return Plan(stages=stages, **{name: tuple(value) for name, value in read.items()})
 
 

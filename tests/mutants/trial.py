@@ -12,7 +12,7 @@ import sys
 import time
 import traceback
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib.abc import MetaPathFinder
 from importlib.machinery import ModuleSpec, SourceFileLoader
 from importlib.util import spec_from_file_location
@@ -51,6 +51,8 @@ class Stage:
     tests: tuple[str, ...] = ()
     seeds: int = 0
     seconds: float = 0
+    is_confirmed: bool = False
+    """Whether what fails is run once more by itself."""
 
 
 @dataclass(slots=True)
@@ -176,7 +178,8 @@ def _child(stage: Stage, name: str, mutant: Mutant, answer: "Connection[Any, Any
 @dataclass(slots=True)
 class _Running:
     mutant: Mutant
-    stages: list[Stage]
+    stage: Stage
+    later: list[Stage]
     process: "ForkProcess"
     answer: "Connection[Any, Any]"
     begun: float
@@ -222,7 +225,9 @@ class Pool:
         now = time.monotonic()
         ends = now + 2 * (GRACE_SECONDS + SLOWER * stage.seconds)
         self._running.append(
-            _Running(mutant, later, process, answer, now, ends, spent, tests + len(stage.tests))
+            _Running(
+                mutant, stage, later, process, answer, now, ends, spent, tests + len(stage.tests)
+            )
         )
 
     def _step(self) -> Iterator[Verdict]:
@@ -239,12 +244,24 @@ class Pool:
             spent = one.spent + now - one.begun
             if failed is None:
                 yield Verdict(one.mutant, "timed out", "", spent, one.tests)
+            elif stages := _next(one.stage, one.later, failed):
+                self._start(one.mutant, stages, spent, one.tests)
             elif failed:
                 yield Verdict(one.mutant, "killed", failed, spent, one.tests)
-            elif one.stages:
-                self._start(one.mutant, one.stages, spent, one.tests)
             else:
                 yield Verdict(one.mutant, "survived", "", spent, one.tests)
+
+
+def _next(stage: Stage, later: list[Stage], failed: str) -> list[Stage]:
+    """Return what is to be run after *stage*, of which *failed* failed, if anything did.
+
+    A test that failed after others is run by itself: it may fail because of their order.
+    """
+    if failed not in stage.tests or not stage.is_confirmed:
+        return [] if failed else later
+    others = tuple(test for test in stage.tests if test != failed)
+    alone = replace(stage, tests=(failed,), is_confirmed=False)
+    return [alone, replace(stage, tests=others), *later] if others else []
 
 
 def _answer(one: _Running) -> str | None:
