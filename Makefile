@@ -131,7 +131,7 @@ fuzz: $(READY) .tools/fuzz/.ready .tools/atheris/.ready  ## Try the parsers with
 # `make mutants MODULE=item` mutates one file or folder, `make mutants CHANGED=origin/main` the lines changed since then. It goes on where
 # it was stopped; `rm -r .mutants` lets it begin anew.
 mutants: $(READY) .tools/mutants/.ready  ## Plant faults by a mutation tool, and tell which ones no test sees.
-	@$(BIN)/python -m tests.mutants --module '$(MODULE)' --changed '$(CHANGED)'
+	@$(BIN)/python -m tests.mutants --module '$(MODULE)' --changed '$(CHANGED)' --part '$(or $(PART),1/1)'
 
 # SAM_LOCAL is what runs `sam local …`, where it is not SAM itself.
 SAM_LOCAL ?= $(SAM)
