@@ -86,6 +86,8 @@ def tried(
     reach = read_reach(plan.modules())
     if reach.failed:
         print("these fail without a mutant, and are left out:", *reach.failed, sep="\n  ")
+    if reach.bad_seeds:
+        print("so do these seeds of the simulation:", *sorted(reach.bad_seeds))
     equivalents = Equivalents()
     states = {m.key: EQUIVALENT for m in mutants if equivalents.reason(m)}
     states |= {m.key: r.state for m in mutants if m.key not in states and (r := results.of(m))}
@@ -124,7 +126,8 @@ def trials(
                 seconds = sum(reach.seconds.get(test, 0) for test in chosen)
                 stages.append(Stage(chosen, seconds=seconds, is_confirmed=one.confirm))
             elif one.seeds and plan.is_simulated(mutant.path):
-                stages.append(Stage(seeds=one.seeds, seconds=one.seeds * SEED_SECONDS))
+                seeds = tuple(seed for seed in range(one.seeds) if seed not in reach.bad_seeds)
+                stages.append(Stage(seeds=seeds, seconds=len(seeds) * SEED_SECONDS))
         yield mutant, stages
 
 

@@ -20,6 +20,8 @@ MEASURED = FOLDER / "measured.json"
 IMPORTS = FOLDER / "imports"
 """What tests import that is neither the program's nor theirs, one a line."""
 
+BAD_SEEDS = FOLDER / "bad-seeds.json"
+
 OWN = ("token_broker", "tests", "functions", "__main__", "__mp_main__")
 
 
@@ -57,6 +59,9 @@ class Reach:
 
     failed: tuple[str, ...]
     """Tests that fail without a mutant. They decide nothing."""
+
+    bad_seeds: frozenset[int] = frozenset()
+    """Seeds of the simulation that do."""
 
     def of(self, mutant: Mutant) -> list[str]:
         """Return the tests that reach *mutant*, the fastest first.
@@ -144,6 +149,9 @@ def measure(plan: Plan) -> None:
     done = subprocess.run(run, cwd=ROOT, env=env, capture_output=True, text=True, check=False)
     if not MEASURED.is_file():
         raise SystemExit(done.stdout + done.stderr)
+    seeds = max(stage.seeds for stage in plan.stages)
+    code = f"from tests.mutants.trial import bad_seeds; print(bad_seeds({seeds}))"
+    BAD_SEEDS.write_text(subprocess.check_output([sys.executable, "-c", code], cwd=ROOT, text=True))
 
 
 def _is_own(name: str) -> bool:
@@ -181,6 +189,7 @@ def read_reach(paths: Sequence[str]) -> Reach:
         measured["seconds"],
         {name: frozenset(places) for name, places in uses.items()},
         tuple(measured["failed"]),
+        frozenset(json.loads(BAD_SEEDS.read_text())),
     )
 
 

@@ -32,7 +32,7 @@ def test_the_fastest_test_is_run_first_and_one_that_fails_anyhow_never() -> None
 
 def test_what_fails_after_others_has_to_fail_alone() -> None:
     """Else the others go on without it."""
-    stage, later = Stage(("a", "b", "c"), is_confirmed=True), [Stage(seeds=3)]
+    stage, later = Stage(("a", "b", "c"), is_confirmed=True), [Stage(seeds=(3,))]
     alone, others, *rest = _next(stage, later, "b")
     assert (alone.tests, others.tests, rest) == (("b",), ("a", "c"), later)
     assert _next(alone, [others], "b") == []

@@ -49,7 +49,7 @@ class Stage:
     """Something to run with a mutant planted: tests, or seeds of the simulation."""
 
     tests: tuple[str, ...] = ()
-    seeds: int = 0
+    seeds: tuple[int, ...] = ()
     seconds: float = 0
     is_confirmed: bool = False
     """Whether what fails is run once more by itself."""
@@ -152,8 +152,15 @@ def run_seeds(stage: Stage) -> str:
     """Run seeds of the simulation, and return what the first bad one shows."""
     from tests.protocol.simulation.campaign import find  # noqa: PLC0415 (imports the program)
 
-    found = next((finding for finding in find(range(stage.seeds)) if finding), None)
+    found = next((finding for finding in find(stage.seeds) if finding), None)
     return f"seed {found.seed} ({found.invariant})" if found else ""
+
+
+def bad_seeds(seeds: int) -> list[int]:
+    """Return the seeds that are bad without a mutant; to be called in a process of its own."""
+    from tests.protocol.simulation.campaign import find  # noqa: PLC0415 (imports the program)
+
+    return [finding.seed for finding in find(range(seeds)) if finding]
 
 
 def _child(stage: Stage, name: str, mutant: Mutant, answer: "Connection[Any, Any]") -> None:
