@@ -9,8 +9,9 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Sequence
+from itertools import accumulate
 
-from tests.mutants.plan import FOLDER, ROOT, Mutant, Plan, changed_lines, read_plan
+from tests.mutants.plan import FOLDER, ROOT, Mutant, Plan, Trying, changed_lines, read_plan
 from tests.mutants.reach import MEASURED, Reach, measure, read_reach
 from tests.mutants.results import EQUIVALENT, LEFT, UNSEEN, Equivalents, Results, table
 from tests.mutants.trial import Pool, Stage, warm_up
@@ -122,14 +123,20 @@ def trials(
         stages = []
         for one in plan.stages:
             within = tuple(f"{folder}/" for folder in one.tests)
-            chosen = tuple(test for test in tests if within and test.startswith(within))
+            chosen, seconds = fastest([t for t in tests if t.startswith(within)], one, reach)
             if chosen:
-                seconds = sum(reach.seconds.get(test, 0) for test in chosen)
                 stages.append(Stage(chosen, seconds=seconds, is_confirmed=one.confirm))
             elif one.seeds and plan.is_simulated(mutant.path):
                 seeds = tuple(seed for seed in range(one.seeds) if seed not in reach.bad_seeds)
                 stages.append(Stage(seeds=seeds, seconds=len(seeds) * SEED_SECONDS))
         yield mutant, stages
+
+
+def fastest(tests: Sequence[str], one: Trying, reach: Reach) -> tuple[tuple[str, ...], float]:
+    """Return the first of *tests* that fit into the time of a stage, and how long they take."""
+    ends = list(accumulate(reach.seconds.get(test, 0) for test in tests))
+    fit = max(1, sum(end <= one.seconds for end in ends))
+    return tuple(tests[:fit]), ends[fit - 1] if ends else 0
 
 
 if __name__ == "__main__":

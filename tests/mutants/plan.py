@@ -43,6 +43,7 @@ class Trying:
     tests: Sequence[str] = ()
     seeds: int = 0
     confirm: bool = False
+    seconds: float = float("inf")
 
 
 @dataclass(frozen=True, slots=True)
