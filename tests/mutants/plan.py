@@ -19,6 +19,7 @@ class Mutant:
 
     path: str
     operator: str
+    within: str
     first: int
     last: int
     was: str
@@ -33,7 +34,7 @@ class Mutant:
     @property
     def shown(self) -> str:
         """What a person reads."""
-        return f"{self.path}:{self.first}\n    - {self.was}\n    + {self.becomes}"
+        return f"{self.path}:{self.first} {self.within}\n    - {self.was}\n    + {self.becomes}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ stand behind its trampolines: undecorated functions and methods. Here each mutan
 module, so properties, constants, class bodies and decorated functions are mutated as well.
 """
 
+import ast
 import difflib
 import json
 import sys
@@ -92,12 +93,22 @@ def described(path: str, code: str, operator: str, source: str) -> dict[str, obj
     return {
         "path": path,
         "operator": operator,
+        "within": _within(ast.parse(code), first[1] + 1),
         "first": first[1] + 1,
         "last": max(last[2], first[1] + 1),
         "was": _joined(before[first[1] : last[2]]),
         "becomes": _joined(after[first[3] : last[4]]),
         "source": source,
     }
+
+
+def _within(tree: ast.AST, line: int) -> str:
+    """Return the dotted name of the function or class that *line* is in."""
+    for node in ast.iter_child_nodes(tree):
+        is_named = isinstance(node, (ast.FunctionDef, ast.ClassDef))
+        if is_named and node.lineno <= line <= (node.end_lineno or 0):
+            return f"{node.name}.{_within(node, line)}".rstrip(".")
+    return ""
 
 
 def _joined(lines: Sequence[str]) -> str:

@@ -81,24 +81,26 @@ class Equivalents:
     """Mutants that change nothing that anyone could see, each with its reason."""
 
     def __init__(self) -> None:
-        self.reasons: dict[tuple[str, str, str], str] = {}
-        self.used: set[tuple[str, str, str]] = set()
+        self.reasons: dict[tuple[str, str, str, str], str] = {}
+        self.used: set[tuple[str, str, str, str]] = set()
         for entry in tomllib.loads(EQUIVALENTS.read_text()).get("equivalent", []):
             for becomes in entry["becomes"]:
-                self.reasons[entry["path"], entry["was"], becomes] = entry["because"]
+                self.reasons[entry["path"], entry["within"], entry["was"], becomes] = entry[
+                    "because"
+                ]
 
     def reason(self, mutant: Mutant) -> str:
         """Return why a mutant changes nothing, or nothing."""
-        key = (mutant.path, mutant.was, mutant.becomes)
+        key = (mutant.path, mutant.within, mutant.was, mutant.becomes)
         if reason := self.reasons.get(key, ""):
             self.used.add(key)
         return reason
 
     def outdated(self, paths: Collection[str]) -> Iterator[str]:
         """Yield the entries that no mutant of *paths* is any more."""
-        for path, was, becomes in self.reasons.keys() - self.used:
+        for path, within, was, becomes in self.reasons.keys() - self.used:
             if path in paths or not (ROOT / path).is_file():
-                yield f"{path}: {was} -> {becomes}"
+                yield f"{path} {within}: {was} -> {becomes}"
 
 
 def table(states: Iterable[tuple[str, str]]) -> str:

@@ -27,7 +27,7 @@ def test_the_fastest_test_is_run_first_and_one_that_fails_anyhow_never() -> None
     source = "\n".join(["x"] * 3)
     lines = {PATH: {3: frozenset({"slow", "fast", "broken"})}}
     reach = Reach(lines, {"slow": 2.0, "fast": 0.1}, {}, ("broken",))
-    assert reach.of(Mutant(PATH, "", 3, 3, "", "", source)) == ["fast", "slow"]
+    assert reach.of(Mutant(PATH, "", "", 3, 3, "", "", source)) == ["fast", "slow"]
 
 
 def test_what_fails_after_others_has_to_fail_alone() -> None:
@@ -41,7 +41,7 @@ def test_what_fails_after_others_has_to_fail_alone() -> None:
 
 def test_each_equivalent_has_a_reason_and_a_module_that_is_mutated() -> None:
     modules = read_plan().modules()
-    for (path, _, _), reason in Equivalents().reasons.items():
+    for (path, *_), reason in Equivalents().reasons.items():
         assert path in modules
         assert reason.strip()
 
