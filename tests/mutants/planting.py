@@ -105,8 +105,9 @@ def described(path: str, code: str, operator: str, source: str) -> dict[str, obj
 def _within(tree: ast.AST, line: int) -> str:
     """Return the dotted name of the function or class that *line* is in."""
     for node in ast.iter_child_nodes(tree):
-        is_named = isinstance(node, (ast.FunctionDef, ast.ClassDef))
-        if is_named and node.lineno <= line <= (node.end_lineno or 0):
+        if not isinstance(node, (ast.FunctionDef, ast.ClassDef)):
+            continue
+        if node.lineno <= line <= (node.end_lineno or 0):
             return f"{node.name}.{_within(node, line)}".rstrip(".")
     return ""
 
