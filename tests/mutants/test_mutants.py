@@ -7,7 +7,7 @@ from tests.mutants.reach import Reach, _imported, _names
 from tests.mutants.results import Equivalents, table
 from tests.mutants.trial import Stage, _next
 
-PATH = "layers/token_broker/python/token_broker/emf.py"
+PATH = read_plan().modules("item")[0]
 
 
 def test_a_constant_is_reached_by_who_uses_its_name() -> None:
