@@ -24,7 +24,7 @@ COMPILE := -m compileall -q --invalidation-mode unchecked-hash
 export SAM_CLI_TELEMETRY := 0
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check format operations build deploy destroy dist sbom lock audit fuzz sam-local bench clean
+.PHONY: help run test check format operations build deploy destroy dist sbom lock audit fuzz mutants sam-local bench clean
 
 help:  ## Show these lines.
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -128,6 +128,11 @@ fuzz: $(READY) .tools/fuzz/.ready .tools/atheris/.ready  ## Try the parsers with
 	@PYTHONPATH=.:layers/token_broker/python .tools/atheris/bin/python -m fuzz.coverage $(HALF)
 	@$(BIN)/python -m fuzz .tools/fuzz/bin/schemathesis $(HALF)
 
+# `make mutants MODULE=item` mutates one file or folder, `make mutants CHANGED=origin/main` the lines changed since then. It goes on where
+# it was stopped; `rm -r .mutants` lets it begin anew.
+mutants: $(READY) .tools/mutants/.ready  ## Plant faults by a mutation tool, and tell which ones no test sees.
+	@$(BIN)/python -m tests.mutants --module '$(MODULE)' --changed '$(CHANGED)' --part '$(or $(PART),1/1)'
+
 # SAM_LOCAL is what runs `sam local …`, where it is not SAM itself.
 SAM_LOCAL ?= $(SAM)
 sam-local: $(READY) $(SAM_READY)  ## Invoke what was built with every event, under SAM and Docker.
@@ -152,4 +157,4 @@ bench: $(BENCH)/.ready  ## Measure it: `make bench`, or one of benchmarks/ as in
 	@$(BENCH)/venv/bin/python -m benchmarks $(NAME)
 
 clean:  ## Remove what was made.
-	rm -rf $(VENV) .tools .bench .aws-sam dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .tools .bench .aws-sam dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .mutants

@@ -1,0 +1,119 @@
+"""What is mutated, by which tests it is tried, and what is kept of a mutant."""
+
+import hashlib
+import subprocess
+import tomllib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).parents[2]
+FOLDER = ROOT / ".mutants"
+"""Where results are kept between runs."""
+
+
+@dataclass(frozen=True, slots=True)
+class Mutant:
+    """A module with one fault planted."""
+
+    path: str
+    operator: str
+    within: str
+    first: int
+    last: int
+    was: str
+    becomes: str
+    source: str
+
+    @property
+    def key(self) -> str:
+        """What names this mutant as long as its module stays the same."""
+        return hashlib.sha256(f"{self.path}\0{self.source}".encode()).hexdigest()[:16]
+
+    @property
+    def shown(self) -> str:
+        """What a person reads."""
+        return f"{self.path}:{self.first} {self.within}\n    - {self.was}\n    + {self.becomes}"
+
+
+@dataclass(frozen=True, slots=True)
+class Trying:
+    """What is run with a mutant: the tests of folders that reach it, or seeds of the simulation."""
+
+    tests: Sequence[str] = ()
+    seeds: int = 0
+    confirm: bool = False
+    seconds: float = float("inf")
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """The contents of `config.toml`."""
+
+    roots: tuple[str, ...]
+    mutate: tuple[str, ...]
+    leave_out: tuple[str, ...]
+    stages: tuple[Trying, ...]
+
+    simulate: tuple[str, ...]
+
+    @property
+    def tests(self) -> tuple[str, ...]:
+        """All folders of tests."""
+        return tuple(folder for stage in self.stages for folder in stage.tests)
+
+    def modules(self, name: str = "") -> list[str]:
+        """Return the paths to mutate: all, or those whose file or folder is called *name*."""
+        paths = set(_matched(self.mutate)) - set(_matched(self.leave_out))
+        return sorted(
+            path for path in paths if not name or name in Path(path).with_suffix("").parts
+        )
+
+    def is_simulated(self, path: str) -> bool:
+        """Say whether the simulation runs the module *path*."""
+        return path in set(_matched(self.simulate))
+
+    def imported_as(self, path: str) -> str:
+        """Return the module name of *path*."""
+        root = next(root for root in self.roots if path.startswith(root + "/"))
+        parts = Path(path).relative_to(root).with_suffix("").parts
+        return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def read_plan() -> Plan:
+    """Read `config.toml`."""
+    read: dict[str, Any] = tomllib.loads((Path(__file__).parent / "config.toml").read_text())
+    stages = tuple(Trying(**stage) for stage in read.pop("stages"))
+    return Plan(stages=stages, **{name: tuple(value) for name, value in read.items()})
+
+
+def _matched(globs: Sequence[str]) -> Iterator[str]:
+    for glob in globs:
+        for path in ROOT.glob(glob):
+            yield str(path.relative_to(ROOT))
+
+
+def changed_lines(ref: str) -> dict[str, set[int]]:
+    """Return the lines of each file that were added or changed since the branch left *ref*."""
+    git = [
+        "git",
+        "diff",
+        "--unified=0",
+        "--no-color",
+        "--no-ext-diff",
+        "--merge-base",
+        ref,
+        "--",
+        "*.py",
+    ]
+    said = subprocess.run(git, cwd=ROOT, capture_output=True, text=True, check=True)
+    lines: dict[str, set[int]] = {}
+    path = ""
+    for line in said.stdout.splitlines():
+        if line.startswith("+++ "):
+            path = line.removeprefix("+++ ").removeprefix("b/")
+        elif line.startswith("@@ "):
+            start, _, count = line.split(" ")[2].removeprefix("+").partition(",")
+            lines.setdefault(path, set()).update(range(int(start), int(start) + int(count or 1)))
+    return lines

@@ -1,0 +1,129 @@
+"""What came of each mutant: kept between runs, told as a table."""
+
+import hashlib
+import json
+import tomllib
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.mutants.plan import FOLDER, ROOT, Mutant
+from tests.mutants.trial import Verdict
+
+RESULTS = FOLDER / "results.jsonl"
+EQUIVALENTS = Path(__file__).parent / "equivalents.toml"
+
+FOUND = ("killed", "timed out")
+"""A mutant that never ends is found, too: the test run does not end either."""
+
+UNSEEN = ("survived", "not reached")
+EQUIVALENT = "equivalent"
+LEFT = "not tried"
+STATES = (*FOUND, *UNSEEN, EQUIVALENT, LEFT)
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What came of a mutant, by which test."""
+
+    state: str
+    by: str
+    seconds: float
+
+
+class Results:
+    """A file to which each verdict is added as it is known, so that a run can be taken up again.
+
+    What was found stays found while mutant and test are the same. What was not is tried again
+    when anything else has changed: *digest* names the state of all code.
+    """
+
+    def __init__(self, digest: str) -> None:
+        self._digest = digest
+        self._known: dict[str, Result] = {}
+        for line in RESULTS.read_text().splitlines() if RESULTS.is_file() else ():
+            kept = json.loads(line)
+            if kept["digest"] == digest or (
+                kept["test"] and kept["test"] == _test_digest(kept["by"])
+            ):
+                result = Result(kept["state"], kept["by"], kept["seconds"])
+                self._known[kept["key"]] = result
+
+    def of(self, mutant: Mutant) -> Result | None:
+        """Return what is known of a mutant."""
+        return self._known.get(mutant.key)
+
+    def add(self, verdict: Verdict) -> Result:
+        """Keep what came of a mutant."""
+        result = Result(verdict.state, verdict.by, round(verdict.seconds, 2))
+        self._known[verdict.mutant.key] = result
+        kept = {
+            "key": verdict.mutant.key,
+            "digest": self._digest,
+            "test": _test_digest(verdict.by),
+            "state": result.state,
+            "by": result.by,
+            "seconds": result.seconds,
+        }
+        with RESULTS.open("a") as file:
+            file.write(json.dumps(kept) + "\n")
+        return result
+
+
+def _test_digest(test: str) -> str:
+    """Return a digest of the file that holds *test*, or nothing."""
+    path = ROOT / test.partition("::")[0]
+    return hashlib.sha256(path.read_bytes()).hexdigest()[:16] if path.is_file() else ""
+
+
+class Equivalents:
+    """Mutants that change nothing that anyone could see, each with its reason."""
+
+    def __init__(self) -> None:
+        self.reasons: dict[tuple[str, str, str, str], str] = {}
+        self.used: set[tuple[str, str, str, str]] = set()
+        for entry in tomllib.loads(EQUIVALENTS.read_text()).get("equivalent", []):
+            for becomes in entry["becomes"]:
+                self.reasons[entry["path"], entry["within"], entry["was"], becomes] = entry[
+                    "because"
+                ]
+
+    def reason(self, mutant: Mutant) -> str:
+        """Return why a mutant changes nothing, or nothing."""
+        key = (mutant.path, mutant.within, mutant.was, mutant.becomes)
+        if reason := self.reasons.get(key, ""):
+            self.used.add(key)
+        return reason
+
+    def outdated(self, paths: Collection[str]) -> Iterator[str]:
+        """Yield the entries that no mutant of *paths* is any more."""
+        for path, within, was, becomes in self.reasons.keys() - self.used:
+            if path in paths or not (ROOT / path).is_file():
+                yield f"{path} {within}: {was} -> {becomes}"
+
+
+def table(states: Iterable[tuple[str, str]]) -> str:
+    """Return how many mutants of each module came to what, from pairs of path and state."""
+    counts: dict[str, Counter[str]] = {}
+    for path, state in states:
+        counts.setdefault(_short(path), Counter())[state] += 1
+    rows = [(name, count) for name, count in sorted(counts.items())]
+    rows.append(("all", sum((count for _, count in rows), Counter())))
+    head = ["module", "mutants", *STATES, "found"]
+    lines = [f"| {' | '.join(head)} |", "|---" + "|--:" * (len(head) - 1) + "|"]
+    for name, count in rows:
+        cells = [name, str(count.total()), *(str(count[state]) for state in STATES), share(count)]
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def share(count: Counter[str]) -> str:
+    """Return which part of the mutants that change something was found."""
+    found, unseen = (sum(count[state] for state in states) for states in (FOUND, UNSEEN))
+    return f"{100 * found / (found + unseen):.1f} %" if found + unseen else "-"
+
+
+def _short(path: str) -> str:
+    package, _, module = path.partition("/python/")[2].partition("/")
+    return f"client/{module}" if package.endswith("_client") else module

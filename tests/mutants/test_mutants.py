@@ -1,0 +1,51 @@
+"""What decides about a mutant: which tests are run, and when a failure counts."""
+
+import ast
+
+from tests.mutants.plan import Mutant, read_plan
+from tests.mutants.reach import Reach, _imported, _names
+from tests.mutants.results import Equivalents, table
+from tests.mutants.trial import Stage, _next
+
+PATH = read_plan().modules("item")[0]
+
+
+def test_a_constant_is_reached_by_who_uses_its_name() -> None:
+    """It is given its value at import, which is no test's doing."""
+    tree = ast.parse("LIMIT = 3\n\ndef use(x=1):\n    return x < LIMIT\n")
+    assert _imported(tree, 1, 1) == ({"LIMIT"}, range(0))
+    assert ("LIMIT", 4) in set(_names(tree))
+
+
+def test_a_default_is_reached_by_who_calls_the_function() -> None:
+    tree = ast.parse("@cache\ndef use(x=1):\n    return x\n")
+    assert _imported(tree, 2, 2) == ({"use"}, range(1, 4))
+    assert _imported(tree, 3, 3) == (set(), range(0))
+
+
+def test_the_fastest_test_is_run_first_and_one_that_fails_anyhow_never() -> None:
+    source = "\n".join(["x"] * 3)
+    lines = {PATH: {3: frozenset({"slow", "fast", "broken"})}}
+    reach = Reach(lines, {"slow": 2.0, "fast": 0.1}, {}, ("broken",))
+    assert reach.of(Mutant(PATH, "", "", 3, 3, "", "", source)) == ["fast", "slow"]
+
+
+def test_what_fails_after_others_has_to_fail_alone() -> None:
+    """Else the others go on without it."""
+    stage, later = Stage(("a", "b", "c"), is_confirmed=True), [Stage(seeds=(3,))]
+    alone, others, *rest = _next(stage, later, "b")
+    assert (alone.tests, others.tests, rest) == (("b",), ("a", "c"), later)
+    assert _next(alone, [others], "b") == []
+    assert _next(alone, [others], "") == [others]
+
+
+def test_each_equivalent_has_a_reason_and_a_module_that_is_mutated() -> None:
+    modules = read_plan().modules()
+    for (path, *_), reason in Equivalents().reasons.items():
+        assert path in modules
+        assert reason.strip()
+
+
+def test_what_is_equivalent_is_not_counted() -> None:
+    states = [(PATH, state) for state in ("killed", "timed out", "survived", "equivalent")]
+    assert table(states).splitlines()[-1].endswith("| 66.7 % |")

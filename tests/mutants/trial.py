@@ -1,0 +1,308 @@
+"""One mutant in a process of its own, forked from one that has imported all but the program.
+
+A fork costs milliseconds, while importing boto3, moto and Hypothesis takes seconds. The program
+itself is imported in the fork, so a mutated constant or decorator is as good as any other line.
+"""
+
+import importlib
+import os
+import resource
+import signal
+import sys
+import time
+import traceback
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from importlib.abc import MetaPathFinder
+from importlib.machinery import ModuleSpec, SourceFileLoader
+from importlib.util import spec_from_file_location
+from multiprocessing import get_context
+from multiprocessing.connection import Connection, wait
+from types import CodeType, ModuleType
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.mutants.plan import ROOT, Mutant
+from tests.mutants.reach import IMPORTS
+
+if TYPE_CHECKING:
+    from multiprocessing.context import ForkProcess
+    from pathlib import Path
+
+ENTRANCE = (
+    *("-x", "-q", "--no-header", "--tb=no", "--capture=fd"),
+    *("-p", "no:cacheprovider", "-p", "no:cov", "-p", "no:xdist"),
+    *("-W", "ignore::pytest.PytestAssertRewriteWarning"),  # plugins are imported already
+)
+GRACE_SECONDS = 15
+"""What a trial may take in any case."""
+
+SLOWER = 4
+"""How many times longer than without a mutant its tests may take."""
+
+MOST_MEMORY_BYTES = 6 << 30
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """Something to run with a mutant planted: tests, or seeds of the simulation."""
+
+    tests: tuple[str, ...] = ()
+    seeds: tuple[int, ...] = ()
+    seconds: float = 0
+    is_confirmed: bool = False
+    """Whether what fails is run once more by itself."""
+
+
+@dataclass(slots=True)
+class Verdict:
+    """What came of a mutant."""
+
+    mutant: Mutant
+    state: str
+    by: str = ""
+    seconds: float = 0
+    tests: int = 0
+
+
+class _Loader(SourceFileLoader):
+    """Loads a module from another source than its file's."""
+
+    def __init__(self, name: str, path: str, source: str) -> None:
+        super().__init__(name, path)
+        self._source = source
+
+    def get_code(self, fullname: str) -> CodeType:
+        del fullname
+        return compile(self._source, self.path, "exec", dont_inherit=True)
+
+
+class Planted(MetaPathFinder):
+    """Has a module imported with the fault in it."""
+
+    def __init__(self, name: str, mutant: Mutant) -> None:
+        self._name = name
+        self._mutant = mutant
+
+    def find_spec(
+        self, fullname: str, path: Sequence[str] | None = None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        """Return the mutant's module."""
+        del path, target
+        if fullname != self._name:
+            return None
+        file = ROOT / self._mutant.path
+        loader = _Loader(fullname, str(file), self._mutant.source)
+        places = [str(file.parent)] if file.name == "__init__.py" else None
+        return spec_from_file_location(
+            fullname, file, loader=loader, submodule_search_locations=places
+        )
+
+
+class Chosen:
+    """Runs chosen tests in their order, and remembers the first that fails."""
+
+    def __init__(self, tests: Sequence[str]) -> None:
+        self._order = {test: position for position, test in enumerate(tests)}
+        self.failed = ""
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
+        """Leave out all others."""
+        items[:] = [item for item in items if item.nodeid in self._order]
+        files: dict[Path, int] = {}
+        for item in sorted(items, key=lambda item: self._order[item.nodeid]):
+            files.setdefault(item.path, len(files))
+        items.sort(key=lambda item: (files[item.path], self._order[item.nodeid]))
+
+    def pytest_sessionstart(self) -> None:
+        """Look for one example that fails, not for the simplest."""
+        from hypothesis import Phase, settings  # noqa: PLC0415 (see the module)
+
+        settings.register_profile(
+            "mutants",
+            settings(),
+            phases=[Phase.explicit, Phase.generate],
+            print_blob=False,
+            database=None,
+        )
+        settings.load_profile("mutants")
+
+    def pytest_collectreport(self, report: pytest.CollectReport) -> None:
+        """Remember a file that cannot be imported."""
+        if report.failed:
+            self.failed = self.failed or f"import of {report.nodeid}"
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Remember a test that fails."""
+        if report.failed:
+            self.failed = self.failed or report.nodeid
+
+
+def run_tests(stage: Stage) -> str:
+    """Run tests, and return the first that fails, or nothing."""
+    chosen = Chosen(stage.tests)
+    files = dict.fromkeys(test.partition("::")[0] for test in stage.tests)
+    code = pytest.main([*ENTRANCE, *files], plugins=[chosen])
+    return chosen.failed or ("" if code == pytest.ExitCode.OK else f"pytest: {code}")
+
+
+def run_seeds(stage: Stage) -> str:
+    """Run seeds of the simulation, and return what the first bad one shows."""
+    from tests.protocol.simulation.campaign import find  # noqa: PLC0415 (imports the program)
+
+    found = next((finding for finding in find(stage.seeds) if finding), None)
+    return f"seed {found.seed} ({found.invariant})" if found else ""
+
+
+def bad_seeds(seeds: int) -> list[int]:
+    """Return the seeds that are bad without a mutant; to be called in a process of its own."""
+    from tests.protocol.simulation.campaign import find  # noqa: PLC0415 (imports the program)
+
+    return [finding.seed for finding in find(range(seeds)) if finding]
+
+
+def _child(stage: Stage, name: str, mutant: Mutant, answer: "Connection[Any, Any]") -> None:
+    """Run a stage with a mutant, and say what failed."""
+    os.setsid()
+    silence = os.open(os.devnull, os.O_RDWR)
+    for stream in (0, 1, 2):
+        os.dup2(silence, stream)
+    seconds = int(GRACE_SECONDS + SLOWER * stage.seconds)
+    resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds + 1))
+    resource.setrlimit(resource.RLIMIT_AS, (MOST_MEMORY_BYTES, MOST_MEMORY_BYTES))
+    sys.meta_path.insert(0, Planted(name, mutant))
+    try:
+        failed = run_seeds(stage) if stage.seeds else run_tests(stage)
+    except BaseException:  # noqa: BLE001 (whatever a mutant does, it is found)
+        failed = traceback.format_exc().splitlines()[-1][:200]
+    answer.send(failed)
+    answer.close()
+    os._exit(0)
+
+
+@dataclass(slots=True)
+class _Running:
+    mutant: Mutant
+    stage: Stage
+    later: list[Stage]
+    process: "ForkProcess"
+    answer: "Connection[Any, Any]"
+    begun: float
+    ends: float
+    spent: float = 0
+    tests: int = 0
+
+
+@dataclass(slots=True)
+class Pool:
+    """Tries mutants, as many at once as there are cores."""
+
+    workers: int
+    module_name: Callable[[str], str]
+    _running: list[_Running] = field(default_factory=list)
+
+    def verdicts(self, trials: Iterable[tuple[Mutant, list[Stage]]]) -> Iterator[Verdict]:
+        """Yield what comes of each mutant, as it is known."""
+        waiting = iter(trials)
+        try:
+            while True:
+                while len(self._running) < self.workers and (trial := next(waiting, None)):
+                    mutant, stages = trial
+                    if stages:
+                        self._start(mutant, stages)
+                    else:
+                        yield Verdict(mutant, "not reached")
+                if not self._running:
+                    return
+                yield from self._step()
+        finally:
+            for one in self._running:
+                _end(one.process)
+
+    def _start(self, mutant: Mutant, stages: list[Stage], spent: float = 0, tests: int = 0) -> None:
+        context = get_context("fork")
+        answer, theirs = context.Pipe(duplex=False)
+        stage, *later = stages
+        name = self.module_name(mutant.path)
+        process = context.Process(target=_child, args=(stage, name, mutant, theirs))
+        process.start()
+        theirs.close()
+        now = time.monotonic()
+        ends = now + 2 * (GRACE_SECONDS + SLOWER * stage.seconds)
+        self._running.append(
+            _Running(
+                mutant, stage, later, process, answer, now, ends, spent, tests + len(stage.tests)
+            )
+        )
+
+    def _step(self) -> Iterator[Verdict]:
+        """Wait until one ends or is over its time."""
+        soonest = min(one.ends for one in self._running)
+        wait([one.process.sentinel for one in self._running], max(0, soonest - time.monotonic()))
+        for one in list(self._running):
+            now = time.monotonic()
+            if one.process.is_alive() and now < one.ends:
+                continue
+            self._running.remove(one)
+            failed = _answer(one)
+            _end(one.process)
+            spent = one.spent + now - one.begun
+            if failed is None:
+                yield Verdict(one.mutant, "timed out", "", spent, one.tests)
+            elif stages := _next(one.stage, one.later, failed):
+                self._start(one.mutant, stages, spent, one.tests)
+            elif failed:
+                yield Verdict(one.mutant, "killed", failed, spent, one.tests)
+            else:
+                yield Verdict(one.mutant, "survived", "", spent, one.tests)
+
+
+def _next(stage: Stage, later: list[Stage], failed: str) -> list[Stage]:
+    """Return what is to be run after *stage*, of which *failed* failed, if anything did.
+
+    A test that failed after others is run by itself: it may fail because of their order.
+    """
+    if failed not in stage.tests or not stage.is_confirmed:
+        return [] if failed else later
+    others = tuple(test for test in stage.tests if test != failed)
+    alone = replace(stage, tests=(failed,), is_confirmed=False)
+    return [alone, replace(stage, tests=others), *later] if others else []
+
+
+def _answer(one: _Running) -> str | None:
+    """Return what a process said; None if it was ended before it did."""
+    try:
+        if one.answer.poll():
+            return str(one.answer.recv())
+    except EOFError:
+        pass
+    finally:
+        one.answer.close()
+    if one.process.exitcode not in {None, -signal.SIGXCPU, -signal.SIGKILL}:
+        return f"ended with {one.process.exitcode}"
+    return None
+
+
+def _end(process: "ForkProcess") -> None:
+    """End a process and all that it started."""
+    try:
+        os.killpg(process.pid or 0, signal.SIGKILL)
+    except ProcessLookupError:
+        process.kill()
+    process.join()
+
+
+def warm_up() -> None:
+    """Import what tests import, but for the program and the tests."""
+    if not IMPORTS.is_file():
+        return
+    for name in dict.fromkeys(IMPORTS.read_text().splitlines()):
+        try:
+            importlib.import_module(name)
+        except Exception:  # noqa: BLE001, S112 (it is imported in the fork then)
+            continue
+    early = [name for name in sys.modules if name.startswith("token_broker")]
+    if early:
+        raise RuntimeError(f"imported before a mutant is planted: {early}")
