@@ -9,7 +9,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from tests.functions.world import CALLER, World, proxy_event
-from token_broker.app import uninvoked
+from token_broker.aws.errors import unavailable
 from token_broker_local.context import LambdaContext
 
 
@@ -124,7 +124,7 @@ def test_each_action_has_its_line_of_audit(
 def test_a_function_that_may_not_invoke_itself_says_why(code: str, error: str) -> None:
     """What Lambda's recursion detection refuses is no fault of the store's."""
     refused = ClientError({"Error": {"Code": code, "Message": "refused"}}, "Invoke")
-    assert uninvoked(refused).code == error
+    assert unavailable(refused, "invoke").code == error
 
 
 def context() -> LambdaContext:

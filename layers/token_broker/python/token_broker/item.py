@@ -130,7 +130,7 @@ class Item:
     report_times: tuple[int, ...] = ()
     forced_at: int = 0
     nudged_until: int = 0
-    damaged: tuple[str, ...] = ()
+    corrupt: tuple[str, ...] = ()
     """Attributes that could not be read; whoever takes the lease removes them."""
     raw: Mapping[str, Any] = field(default_factory=dict, repr=False)
     """Attributes as they were read, for a compare and swap: even of nonsense."""
