@@ -29,7 +29,7 @@ BUILD = BENCH / "build"
 LAYER = BUILD / "TokenBrokerLayer" / "python"
 FLOWS = ("vntana", "vendorlink", "editor")
 BY_BOTO3 = {"AWS_ACCOUNT_ID_ENDPOINT_MODE": "disabled"}
-"""A setting that changes nothing, but is one for boto3 to heed: so the fast read steps back."""
+"""A setting that changes nothing, but is one for boto3 to heed: so the fast client steps back."""
 
 
 @dataclass

@@ -36,9 +36,9 @@ def wait_for_aws(put: Put = setattr) -> None:
     Only its sockets: what it decides by the time that is left, it decides as ever.
     """
 
-    def patient(service: str, patience: clients.Patience) -> Any:
+    def patient(service: str, timeouts: clients.Timeouts) -> Any:
         seconds = {"connect_seconds": PATIENCE_SECONDS, "read_seconds": PATIENCE_SECONDS}
-        return _NEW(service, patience._replace(**seconds))
+        return _NEW(service, timeouts._replace(**seconds))
 
     put(clients, "_new", patient)
     put(fast_client, "TIMEOUT", PATIENCE_SECONDS)

@@ -23,7 +23,7 @@ TARGETS: Mapping[str, Target] = {
     "addresses": words.addresses,
     "variants": words.variants,
     "events": callers.events,
-    "fastread": aws.fast_read,
+    "fastread": aws.fast_client,
     "items": kept.items,
     "seals": kept.seals,
 }

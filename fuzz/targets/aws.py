@@ -1,12 +1,12 @@
-"""What AWS answers to the fast read: read as boto3 reads it, or left to boto3."""
+"""What AWS answers to the fast client: read as boto3 reads it, or left to boto3."""
 
 import json
 from collections.abc import Mapping
 from typing import Any
 
 from fuzz.targets.promises import expect
-from token_broker.aws.endpoints import SERVICES, Endpoint, Surroundings, Unsuited
-from token_broker.aws.fast_client import FastRead
+from token_broker.aws.endpoints import SERVICES, Endpoint, FallBack, PlainEnvironment
+from token_broker.aws.fast_client import FastClient
 from token_broker.aws.http1 import LARGEST_BODY, LARGEST_HEAD, Connection
 from token_broker.aws.reader import Reader
 from token_broker.aws.sigv4 import Credentials
@@ -44,11 +44,11 @@ class Line(Connection):
         self.is_over = False
 
 
-class Deaf(FastRead):
-    """A fast read whose every question has the same answer."""
+class Deaf(FastClient):
+    """A fast client whose every question has the same answer."""
 
     def __init__(self, data: bytes) -> None:
-        super().__init__(Surroundings(Credentials("a", "b", None, "eu-west-1"), ENDPOINTS))
+        super().__init__(PlainEnvironment(Credentials("a", "b", None, "eu-west-1"), ENDPOINTS))
         self.line = Line(data)
 
     def _connection(self, service: str) -> Connection:
@@ -64,7 +64,7 @@ def unasked() -> Any:
     raise StoreUnavailable("boto3 is asked")
 
 
-def fast_read(data: bytes) -> None:
+def fast_client(data: bytes) -> None:
     """Read an item, two, or a plaintext: what comes of it is of the right kind, and bounded."""
     kind, rest = data[:1], data[1:]
     raw = rest if kind.islower() else framed(rest)
@@ -81,7 +81,7 @@ def fast_read(data: bytes) -> None:
             case _:
                 for item in reader.items("c", "one"):
                     whole(item)
-    except (StoreUnavailable, Unsuited):
+    except (StoreUnavailable, FallBack):
         expect(reader.fallbacks == 1, "boto3 is asked for what is not understood")
     bound = LARGEST_HEAD + LARGEST_BODY + 2 * CHUNK
     expect(fast.line.said.taken <= bound, "what is read is bounded")

@@ -25,7 +25,7 @@ def items(data: bytes) -> None:
         return
     known = {name: typed(value) for name, value in record.items()}
     item = item_of("flow#connection", "-", known)
-    if item.damaged:
+    if item.corrupt:
         expect(item.token is None and item.target is None, "what is damaged is not there")
     expect(0 <= item.expires_at <= LARGEST, "numbers are bounded")
     state(item, NOW)
@@ -34,7 +34,7 @@ def items(data: bytes) -> None:
     is_outdated(item, item)
     maintenance.is_due(item, NOW)
     json.dumps(maintenance.entry(item, item, NOW, "v1")).encode()
-    for name in item.damaged:
+    for name in item.corrupt:
         expect(name.isidentifier(), "an attribute is named, not its value")
 
 

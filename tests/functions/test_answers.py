@@ -48,5 +48,5 @@ def test_whatever_is_answered_an_item_is_whole_and_nobody_holds_it(
         ExpressionAttributeValues=key,
     )["Items"]
     for record in items:
-        assert item_of("c", "v", record).damaged == ()
+        assert item_of("c", "v", record).corrupt == ()
         assert "lease_owner" not in record

@@ -35,5 +35,5 @@ def test_who_is_not_elected_to_start_a_renewal_reads_nothing(world: World) -> No
     world.aws.asked.clear()
 
     until = item.refresh_at + 30
-    assert [store.nudge(item, until) for _ in range(2)] == [True, False]
+    assert [store.claim_refresh(item, until) for _ in range(2)] == [True, False]
     assert world.aws.asked == {"UpdateItem": 2}

@@ -104,8 +104,8 @@ def time(monkeypatch: pytest.MonkeyPatch) -> Iterator[Time]:
     wait_for_aws_as_ever(monkeypatch.setattr)
     new = clients._new
 
-    def made(service: str, patience: clients.Patience) -> Any:
-        client = new(service, patience)
+    def made(service: str, timeouts: clients.Timeouts) -> Any:
+        client = new(service, timeouts)
 
         def send(request: Any, **_: Any) -> None:
             target = request.headers["X-Amz-Target"].decode()
@@ -162,13 +162,13 @@ def prepared(world: World, case: Silence) -> tuple[str, Service]:
 
 
 @pytest.mark.parametrize(
-    ("left", "patience"),
+    ("left", "timeouts"),
     [(20.0, clients.USUAL), (7.1, clients.USUAL), (6.9, clients.LAST), (1.6, clients.LAST)],
 )
-def test_what_is_asked_late_is_waited_for_less(left: float, patience: clients.Patience) -> None:
+def test_what_is_asked_late_is_waited_for_less(left: float, timeouts: clients.Timeouts) -> None:
     """No call of AWS is begun that may not be over in time."""
     with clients.until(left):
-        assert clients._patience("kms") == patience
+        assert clients._timeouts("kms") == timeouts
 
 
 def test_what_cannot_be_answered_in_time_is_not_asked() -> None:

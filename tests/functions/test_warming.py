@@ -6,10 +6,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
-from botocore.exceptions import ClientError
 
 from tests.functions.world import CALLER, World, proxy_event
-from token_broker.app import uninvoked
 from token_broker_local.context import LambdaContext
 
 
@@ -111,20 +109,6 @@ def test_each_action_has_its_line_of_audit(
     assert audit["connection"] == event.get("connection", "*")
     assert audit["caller"] == "direct invocation of team-orders"
     assert audit["request_id"]
-
-
-@pytest.mark.parametrize(
-    ("code", "error"),
-    [
-        ("RecursiveInvocationException", "internal"),
-        ("TooManyRequestsException", "store_unavailable"),
-        ("AccessDeniedException", "not_configured"),
-    ],
-)
-def test_a_function_that_may_not_invoke_itself_says_why(code: str, error: str) -> None:
-    """What Lambda's recursion detection refuses is no fault of the store's."""
-    refused = ClientError({"Error": {"Code": code, "Message": "refused"}}, "Invoke")
-    assert uninvoked(refused).code == error
 
 
 def context() -> LambdaContext:

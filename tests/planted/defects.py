@@ -18,8 +18,8 @@ from typing import Any
 import pytest
 import requests
 
-from token_broker import events, item_codec, store, tokens
-from token_broker.aws import clients, fast_client, http1
+from token_broker import events, item_codec, tokens
+from token_broker.aws import clients, errors, fast_client, http1
 from token_broker.cache import Memory
 from token_broker.document import Document
 from token_broker.errors import BrokerError
@@ -214,7 +214,7 @@ def sendable(value: object) -> bool:
 # When AWS fails
 
 
-def patient(service: str) -> clients.Patience:
+def patient(service: str) -> clients.Timeouts:
     del service
     return clients.USUAL
 
@@ -382,7 +382,7 @@ DEFECTS = (
         "types are believed",
         "T18",
         (f"{TAMPERING}::test_what_is_of_another_type_is_mended_by_one_exchange",),
-        put(item_codec._Reading, "_typed", untyped),
+        put(item_codec.AttributeReader, "_typed", untyped),
     ),
     Defect(
         "addresses are not judged",
@@ -501,7 +501,7 @@ DEFECTS = (
         "what boto3 raises is raised",
         "T30",
         (f"{FAILURES}::test_a_fault_of_aws_has_a_name[GetItem-400 Bad-AccessDenied",),
-        put(store, "WRONG_SETTINGS", frozenset()),
+        put(errors, "WRONG_SETTINGS", frozenset()),
     ),
     Defect(
         "memory is not what is left",
@@ -513,7 +513,7 @@ DEFECTS = (
         "AWS is waited for as long at the end as at the beginning",
         "T30",
         (f"{FUNCTIONS}/test_timeouts.py::test_what_is_asked_late_is_waited_for_less",),
-        put(clients, "_patience", patient),
+        put(clients, "_timeouts", patient),
     ),
     Defect(
         "a package has no hash",

@@ -12,7 +12,7 @@ from moto import mock_aws
 from mypy_boto3_dynamodb import DynamoDBClient
 
 from tests.protocol.simulation.table import Table
-from token_broker.store import _expressions
+from token_broker.conditional_writes import update_parameters
 
 NAMES = st.sampled_from(["fence", "generation", "token", "lease_owner", "failure", "report_times"])
 VALUES = st.one_of(
@@ -53,12 +53,12 @@ def requests(draw: st.DrawFn) -> dict[str, Any]:
     changes = draw(st.dictionaries(NAMES, VALUES, min_size=1, max_size=3))
     removed = draw(st.lists(NAMES.filter(lambda name: name not in changes), unique=True))
     seen = draw(st.dictionaries(NAMES, st.none() | VALUES.map(attribute_of), max_size=2))
-    return _expressions(changes, removed, seen) | {"Key": KEY, "ReturnValues": "ALL_NEW"}
+    return update_parameters(changes, removed, seen) | {"Key": KEY, "ReturnValues": "ALL_NEW"}
 
 
 def attribute_of(value: object) -> Any:
     """Return a value as the store compares with it."""
-    expressions = _expressions({"any": value}, (), {})
+    expressions = update_parameters({"any": value}, (), {})
     return expressions["ExpressionAttributeValues"][":any"]
 
 
@@ -80,7 +80,7 @@ def test_any_writes_lead_to_the_same_item(
 
 def test_a_placeholder_that_is_not_used_is_an_error(dynamodb: DynamoDBClient) -> None:
     """So that the shipped code cannot get away with one in the simulation."""
-    write = _expressions({"fence": 1}, (), {})
+    write = update_parameters({"fence": 1}, (), {})
     write["ExpressionAttributeNames"] |= {"#unused": "unused"}
     request = write | {"Key": KEY, "ReturnValues": "ALL_NEW"}
 

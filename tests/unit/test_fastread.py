@@ -1,4 +1,4 @@
-"""The fast read: when it is there at all, and that every surprise sends its caller to boto3."""
+"""The fast client: when it is there at all, and that every surprise sends its caller to boto3."""
 
 import json
 import socket
@@ -15,8 +15,8 @@ from tests.certificates import certificate
 from tests.servers import Behaviour, Server, answer, says
 from tests.waiting import PATIENCE_SECONDS, SOON_SECONDS, wait_until
 from token_broker.aws import fast_client
-from token_broker.aws.endpoints import Endpoint, Surroundings, Unsuited
-from token_broker.aws.fast_client import KEPT_SECONDS, FastRead, fast_read
+from token_broker.aws.endpoints import Endpoint, FallBack, PlainEnvironment
+from token_broker.aws.fast_client import KEPT_SECONDS, FastClient
 from token_broker.aws.sigv4 import Credentials, authorization
 
 LAMBDA = {
@@ -33,7 +33,7 @@ NOW = 1_440_938_160.0
 
 
 def test_the_environment_of_a_function_is_suited() -> None:
-    assert Surroundings.of(LAMBDA) == Surroundings(
+    assert PlainEnvironment.of(LAMBDA) == PlainEnvironment(
         Credentials("AKID", "hush", "session", "eu-west-1"),
         {
             "dynamodb": Endpoint("dynamodb.eu-west-1.amazonaws.com", 443, is_secure=True),
@@ -76,13 +76,13 @@ def test_the_environment_of_a_function_is_suited() -> None:
 )
 def test_another_environment_is_for_boto3(more: Mapping[str, str]) -> None:
     """Whatever only boto3 understands, or only boto3 should decide."""
-    assert fast_read(LAMBDA | dict(more)) is None
+    assert fast_client.fast_client(LAMBDA | dict(more)) is None
 
 
 def test_endpoints_may_be_named() -> None:
     """One service's own name goes before the name for all of them."""
     variables = {"AWS_ENDPOINT_URL": "http://127.0.0.1:81/", "AWS_ENDPOINT_URL_KMS": "https://a.b"}
-    assert Surroundings.of(LAMBDA | variables).endpoints == {
+    assert PlainEnvironment.of(LAMBDA | variables).endpoints == {
         "dynamodb": Endpoint("127.0.0.1", 81, is_secure=False),
         "kms": Endpoint("a.b", 443, is_secure=True),
     }
@@ -90,8 +90,11 @@ def test_endpoints_may_be_named() -> None:
 
 def test_authorities_matter_only_to_tls() -> None:
     variables = {"AWS_ENDPOINT_URL": "http://127.0.0.1:81", "AWS_CA_BUNDLE": "/ca.pem"}
-    assert fast_read(LAMBDA | variables)
-    assert fast_read(LAMBDA | variables | {"AWS_ENDPOINT_URL_KMS": "https://a.b"}) is None
+    assert fast_client.fast_client(LAMBDA | variables)
+    assert (
+        fast_client.fast_client(LAMBDA | variables | {"AWS_ENDPOINT_URL_KMS": "https://a.b"})
+        is None
+    )
 
 
 # What is sent
@@ -119,8 +122,8 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def fast(server: Server, clock: Clock) -> Iterator[FastRead]:
-    fast = FastRead(Surroundings.of(LAMBDA | {"AWS_ENDPOINT_URL": server.url}), clock)
+def fast(server: Server, clock: Clock) -> Iterator[FastClient]:
+    fast = FastClient(PlainEnvironment.of(LAMBDA | {"AWS_ENDPOINT_URL": server.url}), clock)
     yield fast
     fast.close()
 
@@ -133,7 +136,7 @@ def fast(server: Server, clock: Clock) -> Iterator[FastRead]:
     ],
 )
 def test_a_signed_request_is_sent(
-    *, server: Server, fast: FastRead, service: str, operation: str, target: str, version: str
+    *, server: Server, fast: FastClient, service: str, operation: str, target: str, version: str
 ) -> None:
     fast.post(service, operation, {"a": "é"})
     head, _, body = server.asked[0].partition(b"\r\n\r\n")
@@ -157,7 +160,7 @@ def test_a_signed_request_is_sent(
 
 def test_long_lived_credentials_have_no_session(server: Server) -> None:
     variables = LAMBDA | {"AWS_ENDPOINT_URL": server.url, "AWS_SESSION_TOKEN": ""}
-    fast = FastRead(Surroundings.of(variables))
+    fast = FastClient(PlainEnvironment.of(variables))
     fast.post("dynamodb", "GetItem", {})
     assert b"x-amz-security-token" not in server.asked[0]
     fast.close()
@@ -166,7 +169,7 @@ def test_long_lived_credentials_have_no_session(server: Server) -> None:
 # What comes back
 
 
-def test_the_answer_is_decoded(fast: FastRead, server: Server) -> None:
+def test_the_answer_is_decoded(fast: FastClient, server: Server) -> None:
     body = b'{"Item":{"a":{"S":"\xc3\xa9"}}}'
     server.behaviour = says(answer(body, f"x-amz-crc32: {zlib.crc32(body)}"))
     assert fast.post("dynamodb", "GetItem", {}) == {"Item": {"a": {"S": "é"}}}
@@ -216,14 +219,14 @@ WAITED_FOR = {"late", "silent"}
 
 @pytest.mark.parametrize("surprise", SURPRISES)
 def test_a_surprise_is_for_boto3(
-    fast: FastRead, server: Server, surprise: str, monkeypatch: pytest.MonkeyPatch
+    fast: FastClient, server: Server, surprise: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """One attempt, soon over, and the next one is on a connection of its own."""
     server.behaviour = SURPRISES[surprise]
     if surprise in WAITED_FOR:
         monkeypatch.setattr(fast_client, "TIMEOUT", 0.3)
     began = time.monotonic()
-    with pytest.raises(Unsuited):
+    with pytest.raises(FallBack):
         fast.post("dynamodb", "GetItem", {})
     assert time.monotonic() - began < SOON_SECONDS
     monkeypatch.setattr(fast_client, "TIMEOUT", PATIENCE_SECONDS)
@@ -233,7 +236,7 @@ def test_a_surprise_is_for_boto3(
     assert fast.post("dynamodb", "GetItem", {}) == {}
 
 
-def test_an_answer_may_come_in_pieces(fast: FastRead, server: Server) -> None:
+def test_an_answer_may_come_in_pieces(fast: FastClient, server: Server) -> None:
     def slowly(taken: socket.socket) -> None:
         for byte in answer(b'{"Item":{}}'):
             taken.sendall(bytes([byte]))
@@ -245,8 +248,8 @@ def test_an_answer_may_come_in_pieces(fast: FastRead, server: Server) -> None:
 def test_a_header_of_two_lines_is_not_sent(server: Server) -> None:
     """The signer folds blanks, so what comes in by a variable would be sent otherwise."""
     variables = LAMBDA | {"AWS_SESSION_TOKEN": "a\r\nx: b", "AWS_ENDPOINT_URL": server.url}
-    with pytest.raises(Unsuited):
-        FastRead(Surroundings.of(variables)).post("kms", "Decrypt", {})
+    with pytest.raises(FallBack):
+        FastClient(PlainEnvironment.of(variables)).post("kms", "Decrypt", {})
     assert not server.asked
 
 
@@ -255,14 +258,14 @@ def test_nobody_there_is_for_boto3() -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         variables = LAMBDA | {"AWS_ENDPOINT_URL": f"http://127.0.0.1:{taken.getsockname()[1]}"}
-        with pytest.raises(Unsuited, match="ConnectionRefusedError"):
-            FastRead(Surroundings.of(variables)).post("kms", "Decrypt", {})
+        with pytest.raises(FallBack, match="ConnectionRefusedError"):
+            FastClient(PlainEnvironment.of(variables)).post("kms", "Decrypt", {})
 
 
 # Connections
 
 
-def test_a_connection_is_kept(fast: FastRead, server: Server) -> None:
+def test_a_connection_is_kept(fast: FastClient, server: Server) -> None:
     for _ in range(3):
         fast.post("dynamodb", "GetItem", {})
     assert server.connections == 1
@@ -270,7 +273,9 @@ def test_a_connection_is_kept(fast: FastRead, server: Server) -> None:
     assert server.connections == 2
 
 
-def test_an_old_connection_is_not_used_again(fast: FastRead, server: Server, clock: Clock) -> None:
+def test_an_old_connection_is_not_used_again(
+    fast: FastClient, server: Server, clock: Clock
+) -> None:
     """A frozen function does not hear that the other side has closed it."""
     fast.post("dynamodb", "GetItem", {})
     clock.now += KEPT_SECONDS + 1
@@ -280,7 +285,7 @@ def test_an_old_connection_is_not_used_again(fast: FastRead, server: Server, clo
     assert server.connections == 3
 
 
-def test_a_connection_that_ended_in_silence_is_no_failure(fast: FastRead, server: Server) -> None:
+def test_a_connection_that_ended_in_silence_is_no_failure(fast: FastClient, server: Server) -> None:
     """A read may be asked again, and boto3 is not loaded for that."""
 
     def once(taken: socket.socket) -> None:
@@ -293,7 +298,7 @@ def test_a_connection_that_ended_in_silence_is_no_failure(fast: FastRead, server
     assert server.connections == 3
 
 
-def test_an_announced_end_is_heeded(fast: FastRead, server: Server) -> None:
+def test_an_announced_end_is_heeded(fast: FastClient, server: Server) -> None:
     server.behaviour = says(answer(b"{}", "Connection: close"), end=True)
     for _ in range(3):
         assert fast.post("dynamodb", "GetItem", {}) == {}
@@ -308,14 +313,14 @@ def test_tls_is_verified(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(pem, private)
     server = Server(says(answer()), tls=context)
-    surroundings = Surroundings.of(
+    environment = PlainEnvironment.of(
         LAMBDA | {"AWS_ENDPOINT_URL": f"https://127.0.0.1:{server.port}"}
     )
-    with pytest.raises(Unsuited):
-        FastRead(surroundings).post("dynamodb", "GetItem", {})
+    with pytest.raises(FallBack):
+        FastClient(environment).post("dynamodb", "GetItem", {})
     assert server.asked == []
     monkeypatch.setenv("SSL_CERT_FILE", str(pem))
-    fast = FastRead(surroundings)
+    fast = FastClient(environment)
     assert fast.post("dynamodb", "GetItem", {}) == {}
     fast.close()
     server.close()

@@ -11,7 +11,7 @@ from moto.server import ThreadedMotoServer
 from tests.servers import Server, answer, says
 from tests.waiting import wait_for_aws_as_ever
 from token_broker.aws import clients
-from token_broker.aws.fast_client import FastRead, fast_read
+from token_broker.aws.fast_client import FastClient, fast_client
 from token_broker.aws.reader import LARGEST_SEALED, Reader
 from token_broker.errors import BrokerError, NotConfigured, StoreUnavailable
 
@@ -78,7 +78,7 @@ class Aws:
             "CiphertextBlob"
         ]
 
-    def reader(self, fast: FastRead | None) -> Reader:
+    def reader(self, fast: FastClient | None) -> Reader:
         return Reader(TABLE, self.key_id, lambda: self.dynamodb, lambda: self.kms, fast)
 
 
@@ -107,8 +107,8 @@ def pointed_at(url: str) -> Iterator[Aws]:
 
 
 @contextmanager
-def quick(url: str) -> Iterator[FastRead]:
-    fast = fast_read(variables(url))
+def quick(url: str) -> Iterator[FastClient]:
+    fast = fast_client(variables(url))
     assert fast
     yield fast
     fast.close()
@@ -132,7 +132,7 @@ def aws(moto: Aws) -> Iterator[Aws]:
 
 
 @pytest.fixture
-def fast(aws: Aws) -> Iterator[FastRead]:
+def fast(aws: Aws) -> Iterator[FastClient]:
     with quick(aws.url) as fast:
         yield fast
 
@@ -146,8 +146,8 @@ def odd() -> Iterator[Server]:
 
 
 @pytest.fixture
-def fallen(odd: Server) -> Iterator[FastRead]:
-    """Return a fast read that never succeeds, while boto3 does."""
+def fallen(odd: Server) -> Iterator[FastClient]:
+    """Return a fast client that never succeeds, while boto3 does."""
     with quick(odd.url) as fast:
         yield fast
 
@@ -192,8 +192,8 @@ def test_a_seal_of_another_place_does_not_open(aws: Aws, reader: Reader) -> None
     assert reader.decrypt(aws.seal(b"x"), CONTEXT | {"connection": "vntana#other"}) is None
 
 
-def test_boto3_is_not_asked_when_it_is_not_needed(aws: Aws, fast: FastRead) -> None:
-    """That is what the fast read is there for: neither client is made, for a hit or a miss."""
+def test_boto3_is_not_asked_when_it_is_not_needed(aws: Aws, fast: FastClient) -> None:
+    """That is what the fast client is there for: neither client is made, for a hit or a miss."""
 
     def refuse() -> Any:
         raise AssertionError("a client was made")
@@ -207,7 +207,7 @@ def test_boto3_is_not_asked_when_it_is_not_needed(aws: Aws, fast: FastRead) -> N
     assert reader.fallbacks == 0
 
 
-def test_what_the_fast_read_does_not_bring_boto3_does(aws: Aws, fallen: FastRead) -> None:
+def test_what_the_fast_read_does_not_bring_boto3_does(aws: Aws, fallen: FastClient) -> None:
     reader = aws.reader(fallen)
     item = aws.put("-", ITEMS["a token"])
     assert reader.items(ACME, "-") == [item]
@@ -234,7 +234,7 @@ def test_what_the_fast_read_does_not_bring_boto3_does(aws: Aws, fallen: FastRead
     ids=json.dumps,
 )
 def test_an_odd_answer_is_for_boto3(
-    aws: Aws, odd: Server, fallen: FastRead, said: dict[str, Any]
+    aws: Aws, odd: Server, fallen: FastClient, said: dict[str, Any]
 ) -> None:
     """And never taken for an item, or for the lack of one."""
     odd.behaviour = says(answer(json.dumps(said).encode()))

@@ -26,24 +26,24 @@ def read(record: dict[str, Any]) -> Item:
 def test_a_whole_item_is_read() -> None:
     assert read(TOKEN).token == b"sealed"
     assert read(POINTER).target == "0" * 64
-    assert read(TOKEN).damaged == read(POINTER).damaged == read({}).damaged == ()
+    assert read(TOKEN).corrupt == read(POINTER).corrupt == read({}).corrupt == ()
 
 
 @pytest.mark.parametrize("name", sorted(OF_TOKEN))
 def test_a_token_is_whole_or_not_there(name: str) -> None:
     item = read({key: value for key, value in TOKEN.items() if key != name})
-    assert (item.token, item.damaged) == (None, (name,))
+    assert (item.token, item.corrupt) == (None, (name,))
 
 
 @pytest.mark.parametrize("name", sorted(OF_POINTER - {"target"}))
 def test_a_way_is_whole_or_not_there(name: str) -> None:
     item = read({key: value for key, value in POINTER.items() if key != name})
-    assert (item.token, item.target, item.damaged) == (None, None, (name,))
+    assert (item.token, item.target, item.corrupt) == (None, None, (name,))
 
 
 def test_a_way_without_its_end_is_half_a_token() -> None:
     item = read({key: value for key, value in POINTER.items() if key != "target"})
-    assert set(item.damaged) == OF_TOKEN - OF_POINTER
+    assert set(item.corrupt) == OF_TOKEN - OF_POINTER
 
 
 @pytest.mark.parametrize(
@@ -55,7 +55,7 @@ def test_a_way_without_its_end_is_half_a_token() -> None:
     ],
 )
 def test_what_keeps_no_token_lacks_nothing(gate: dict[str, Any]) -> None:
-    assert read(gate).damaged == ()
+    assert read(gate).corrupt == ()
 
 
 NUMBERS = ("generation", "fence", "issued_at", "expires_at", "refresh_at", "lease_until")
@@ -84,11 +84,11 @@ def test_what_is_of_another_type_makes_an_item_absent(name: str, value: Any) -> 
     """It is named, and its value is not."""
     item = read(TOKEN | {name: value})
     assert (item.token, item.target, item.failure) == (None, None, None)
-    assert name in item.damaged
+    assert name in item.corrupt
 
 
 def test_the_schema_before_is_read() -> None:
-    assert read(TOKEN | {"schema": attribute(SCHEMA - 1)}).damaged == ()
+    assert read(TOKEN | {"schema": attribute(SCHEMA - 1)}).corrupt == ()
 
 
 def test_the_last_number_is_one() -> None:

@@ -96,13 +96,13 @@ def unsettled() -> Substitutes:
 
 
 def unelected() -> Substitutes:
-    original = Store.nudge
+    original = Store.claim_refresh
 
-    def nudge(self: Store, item: Item, until: int) -> bool:
+    def claim_refresh(self: Store, item: Item, until: int) -> bool:
         original(self, item, until)
         return True
 
-    return {(Store, "nudge"): nudge}
+    return {(Store, "claim_refresh"): claim_refresh}
 
 
 def deleted() -> Substitutes:

@@ -5,7 +5,7 @@ from typing import Any
 
 from tests.protocol.simulation.clients import DynamoDB
 from tests.protocol.simulation.rewrites import Substitutes
-from token_broker import store
+from token_broker import conditional_writes, store
 from token_broker.broker import Answer, Broker
 from token_broker.cache import Held
 from token_broker.exchange import Request, Response
@@ -76,7 +76,7 @@ def last_rejection_only() -> Substitutes:
         del versions
         return (version,)
 
-    return {(store, "_with"): just}
+    return {(conditional_writes, "add_version"): just}
 
 
 def proven_by_nothing() -> Substitutes:

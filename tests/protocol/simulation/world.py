@@ -21,7 +21,7 @@ from tests.protocol.simulation.settings import Setting
 from tests.protocol.simulation.table import Table, client_error
 from tests.protocol.simulation.vendors import VENDORS
 from tests.protocol.simulation.wire import Wire
-from token_broker.store import unavailable
+from token_broker.aws.errors import unavailable
 
 if TYPE_CHECKING:
     from tests.protocol.simulation.vendor import Vendor
@@ -196,7 +196,7 @@ class World:
         try:
             self.wire.carry("function", "Invoke", deliver, name)
         except (BotoCoreError, ClientError) as error:
-            raise unavailable(error, "the function itself", "its permission") from None
+            raise unavailable(error, "invoke") from None
 
     def _serve(self, container: Container, invocation: Invocation) -> None:
         context = Context(invocation.name, "arn:function", self.scheduler, invocation.deadline)

@@ -7,17 +7,17 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from token_broker.aws import clients
-from token_broker.aws.fast_client import fast_read
+from token_broker.aws.fast_client import fast_client
 from token_broker.aws.reader import Reader
 from token_broker.broker import Broker
 from token_broker.cache import Memory
 from token_broker.dependencies import Clock, Tools
-from token_broker.errors import BrokerError, Internal, NotConfigured, StoreUnavailable
+from token_broker.errors import BrokerError, NotConfigured
 from token_broker.flows import Flow
 from token_broker.handler import Service
 from token_broker.sealing import Sealer
 from token_broker.secrets_manager import Secrets
-from token_broker.store import Store, unavailable
+from token_broker.store import Store
 from token_broker.telemetry import Telemetry
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ class Environment:
         self._variables = variables
         self._arn = ""
         self._transport: Any = None
-        self._fast = fast_read(variables)
+        self._fast = fast_client(variables)
 
     @classmethod
     def from_os(cls) -> "Environment":
@@ -111,16 +111,13 @@ class Environment:
         return response
 
     def _invoke(self, payload: Mapping[str, Any]) -> None:
-        from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415 (off the hit path)
-
-        try:
-            clients.functions().invoke(
-                FunctionName=self._arn,
-                InvocationType="Event",
-                Payload=json.dumps(payload).encode(),
-            )
-        except (BotoCoreError, ClientError) as error:
-            raise uninvoked(error) from None
+        clients.call(
+            clients.functions,
+            "invoke",
+            FunctionName=self._arn,
+            InvocationType="Event",
+            Payload=json.dumps(payload).encode(),
+        )
 
     def _announcer(self, telemetry: Telemetry) -> Any:
         bus = self._variables.get("EVENT_BUS_NAME", "")
@@ -129,11 +126,6 @@ class Environment:
             telemetry.note(what.rpartition(" ")[2].lower(), **detail)
             if not bus:
                 return
-            from botocore.exceptions import (  # noqa: PLC0415 (off the hit path)
-                BotoCoreError,
-                ClientError,
-            )
-
             entry: PutEventsRequestEntryTypeDef = {
                 "EventBusName": bus,
                 "Source": "token-broker",
@@ -141,23 +133,11 @@ class Environment:
                 "Detail": json.dumps(detail),
             }
             try:
-                clients.events().put_events(Entries=[entry])
-            except (BotoCoreError, ClientError) as error:
-                code = unavailable(error, "the bus", "EVENT_BUS_NAME").detail
-                telemetry.note("unannounced", reason=code)
-            except StoreUnavailable as error:
+                clients.call(clients.events, "put_events", Entries=[entry])
+            except BrokerError as error:
                 telemetry.note("unannounced", reason=error.detail)
 
         return announce
-
-
-def uninvoked(error: Exception) -> BrokerError:
-    """Return what it means that a function could not invoke itself."""
-    response: Any = getattr(error, "response", None) or {}
-    if response.get("Error", {}).get("Code") == "RecursiveInvocationException":
-        # Not the store's fault, and no retry helps: nothing of ours is that deep.
-        return Internal("recursion detection refused that the function invokes itself once more")
-    return unavailable(error, "the function itself", "its permission")
 
 
 def on_restore(forget: Callable[[], None]) -> None:

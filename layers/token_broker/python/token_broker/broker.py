@@ -105,8 +105,8 @@ class Broker:
         now = self.tools.clock.now()
         item = self._item(partition, key)
         token = self.tools.sealer.open_token(item) if item.is_live(now) else None
-        if item.damaged or (token is None and item.is_live(now)):
-            attributes = list(item.damaged) or ["token"]
+        if item.corrupt or (token is None and item.is_live(now)):
+            attributes = list(item.corrupt) or ["token"]
             self.tools.note("damaged", variant=item.variant, attributes=attributes)
         if token is None:
             return None
@@ -138,7 +138,7 @@ class Broker:
         claimed = replace(held, item=replace(held.item, nudged_until=until))
         self.tools.memory.put(partition, request.variant.key, claimed)
         try:
-            if self.tools.store.nudge(held.item, until):
+            if self.tools.store.claim_refresh(held.item, until):
                 connection = partition.removeprefix(self.partition(""))
                 payload = {"connection": connection, "variant": held.item.variant}
                 self.tools.invoke({"action": "renew"} | payload)

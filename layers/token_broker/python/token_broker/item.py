@@ -130,7 +130,7 @@ class Item:
     report_times: tuple[int, ...] = ()
     forced_at: int = 0
     nudged_until: int = 0
-    damaged: tuple[str, ...] = ()
+    corrupt: tuple[str, ...] = ()
     """Attributes that could not be read; whoever takes the lease removes them."""
     raw: Mapping[str, Any] = field(default_factory=dict, repr=False)
     """Attributes as they were read, for a compare and swap: even of nonsense."""
@@ -151,7 +151,7 @@ class Item:
         """Say whether DELETE would find nothing here: at most fence, generation and a lease."""
         kept = (self.token, self.fingerprint, self.target, self.failure, self.rejected_versions)
         of_gate = (self.accepted_version, self.suspect_version, self.latched_version)
-        return not any((*kept, *of_gate, self.report_times, self.damaged))
+        return not any((*kept, *of_gate, self.report_times, self.corrupt))
 
     @property
     def lifetime(self) -> int:

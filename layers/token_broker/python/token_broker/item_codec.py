@@ -1,7 +1,7 @@
 """An `Item` as the table's typed attributes, and back.
 
-What cannot be read, be it damaged or of an unknown schema, counts as absent: an exchange follows,
-and writes it anew. Nothing here raises.
+An item that is corrupt, or of an unknown schema, counts as absent: an exchange follows, and writes
+it again. No function that reads raises an error.
 """
 
 from collections.abc import Mapping
@@ -11,7 +11,7 @@ from typing import Any, Literal
 from token_broker.item import Failure, Item
 
 SCHEMA = 1
-"""Readers accept this and the one before, so that two versions can share the table."""
+"""Readers accept this schema and the one before, so two versions can share the table."""
 
 Attribute = Mapping[str, Any]
 """A typed value as DynamoDB has it: ``{"S": "text"}``."""
@@ -43,7 +43,7 @@ TEXTS = (
 )
 SWAPPED = ("fence", "generation")
 COMPARED = (*SWAPPED, "rejected_versions")
-"""What a write may be conditional on, as it was read."""
+"""Attributes that a write may compare with what was read."""
 
 SUSPICION = ("suspect_version", "suspect_at", "suspect_variants")
 TOKEN = (
@@ -59,15 +59,15 @@ TOKEN = (
     "renewal",
     "rejected",
 )
-"""What belongs to a token, and goes with it."""
+"""Attributes of a token, removed with it."""
 
 _ALWAYS = {"schema", "generation", "fence", "token", "kind", "issued_at", "expires_at"}
 OF_POINTER = frozenset(_ALWAYS | {"target", "secret_version"})
 OF_TOKEN = frozenset(_ALWAYS | {"fingerprint", "refresh_at", "secret_version", "context"})
-"""What an item has that keeps a way to another, or a token: all of it, for it is one write."""
+"""Attributes that an item with an alias, or with a token, must have: one write sets them all."""
 
 LARGEST = 253_402_300_799
-"""The last second of the year 9999: no number in an item is larger."""
+"""The last second of the year 9999. No number in an item is larger."""
 
 _KINDS: Mapping[str, Any] = {"S": str, "N": str, "B": (bytes, bytearray), "L": list, "M": dict}
 
@@ -89,10 +89,10 @@ def attribute(value: object) -> dict[str, Any]:
 
 
 def item_of(connection: str, variant: str, record: Mapping[str, Any] | None) -> Item:
-    """Return what *record* says of a variant; an empty item where there is none."""
+    """Return the item of *record*, empty if there is none."""
     if not record:
         return Item(connection, variant)
-    read = _Reading(record)
+    read = AttributeReader(record)
     plain: dict[str, Any] = {name: read.number(name) or 0 for name in NUMBERS if name in record}
     plain |= {name: read.text(name) for name in TEXTS if name in record}
     item = Item(
@@ -107,33 +107,33 @@ def item_of(connection: str, variant: str, record: Mapping[str, Any] | None) -> 
         raw={name: record[name] for name in COMPARED if name in record},
     )
     if read.number("schema") not in (None, SCHEMA, SCHEMA - 1):
-        read.damaged.append("schema")
-    read.damaged += sorted(_whole(record) - record.keys())
-    if read.damaged:
-        return replace(item.without_token(), damaged=tuple(dict.fromkeys(read.damaged)))
+        read.corrupt.append("schema")
+    read.corrupt += sorted(_whole(record) - record.keys())
+    if read.corrupt:
+        return replace(item.without_token(), corrupt=tuple(dict.fromkeys(read.corrupt)))
     return item
 
 
 def _whole(record: Mapping[str, Any]) -> frozenset[str]:
-    """Return the attributes that *record* has to have, as it has one of them."""
+    """Return the attributes that *record* must have, because it has one of them."""
     if "target" in record:
         return OF_POINTER
     return OF_TOKEN if "token" in record or "fingerprint" in record else frozenset()
 
 
 def failure_of(failure: Failure) -> dict[str, Any]:
-    """Return *failure* as the plain values of a map attribute."""
+    """Return the plain values of *failure*, for a map attribute."""
     values = {name: getattr(failure, name) for name in failure.__slots__ if name != "is_login"}
     known = {name: value for name, value in values.items() if value is not None}
     return known | ({"login": 1} if failure.is_login else {})
 
 
-class _Reading:
-    """Typed attributes, read one by one; remembers which were not what they should be."""
+class AttributeReader:
+    """Reads typed attributes one by one, and lists the *corrupt* ones."""
 
-    def __init__(self, record: Mapping[str, Any], damaged: list[str] | None = None) -> None:
+    def __init__(self, record: Mapping[str, Any], corrupt: list[str] | None = None) -> None:
         self._record = record
-        self.damaged: list[str] = [] if damaged is None else damaged
+        self.corrupt: list[str] = [] if corrupt is None else corrupt
 
     def _typed(self, name: str, kind: Literal["S", "N", "B", "L", "M"]) -> Any:
         attribute = self._record.get(name)
@@ -141,45 +141,51 @@ class _Reading:
             return None
         value = attribute.get(kind) if isinstance(attribute, dict) else None
         if not isinstance(value, _KINDS[kind]):
-            self.damaged.append(name)
+            self.corrupt.append(name)
             return None
         return value
 
     def text(self, name: str) -> str | None:
+        """Return a text, None if it is absent or corrupt."""
         text: str | None = self._typed(name, "S")
         return text
 
     def number(self, name: str) -> int | None:
+        """Return a whole number, None if it is absent or corrupt."""
         digits = self._typed(name, "N")
         if digits is None:
             return None
         if digits.isascii() and digits.isdigit() and len(digits) <= len(str(LARGEST)):
             return int(digits)
-        self.damaged.append(name)
+        self.corrupt.append(name)
         return None
 
     def blob(self, name: str) -> bytes | None:
+        """Return bytes, None if they are absent or corrupt."""
         value = self._typed(name, "B")
         return None if value is None else bytes(value)
 
     def times(self, name: str) -> tuple[int, ...]:
+        """Return a list of numbers, without the corrupt ones."""
         found = [member.number(name) for member in self._members(name)]
         return tuple(number for number in found if number is not None)
 
     def versions(self, name: str) -> tuple[str, ...]:
+        """Return a list of texts, without the corrupt ones."""
         found = [member.text(name) for member in self._members(name)]
         return tuple(text for text in found if text is not None)
 
-    def _members(self, name: str) -> "list[_Reading]":
+    def _members(self, name: str) -> "list[AttributeReader]":
         """Return the members of a list, each as a record of one attribute."""
         members = self._typed(name, "L")
-        return [_Reading({name: m}, self.damaged) for m in members or []]
+        return [AttributeReader({name: m}, self.corrupt) for m in members or []]
 
     def failure(self) -> Failure | None:
+        """Return the failure, None if it is absent or corrupt."""
         found = self._typed("failure", "M")
         if not found:
             return None
-        members = _Reading(found)
+        members = AttributeReader(found)
         failure = Failure(
             code=members.text("code") or "",
             detail=members.text("detail") or "",
@@ -192,6 +198,6 @@ class _Reading:
             upstream_message=members.text("upstream_message"),
             is_login=members.number("login") == 1,
         )
-        if members.damaged:
-            self.damaged.append("failure")
-        return failure if failure.code and not members.damaged else None
+        if members.corrupt:
+            self.corrupt.append("failure")
+        return failure if failure.code and not members.corrupt else None

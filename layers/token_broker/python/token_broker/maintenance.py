@@ -69,7 +69,9 @@ class Maintenance:
         now = self._tools.clock.now()
         due = [item for item in self._tokens() if is_due(item, now) and now >= item.nudged_until]
         until = now + CLAIM_SECONDS
-        return self._start([i for i in due[:MOST_RENEWED] if self._tools.store.nudge(i, until)])
+        return self._start(
+            [i for i in due[:MOST_RENEWED] if self._tools.store.claim_refresh(i, until)]
+        )
 
     def rotate(self, version: str | None = None) -> int:
         """Have every token that lives made anew with the current version of the secret.

@@ -1,7 +1,7 @@
-"""Tokens at rest: sealed by KMS, and bound to the place in the table where they lie.
+"""Tokens at rest: sealed by KMS, and bound to their place in the table.
 
-KMS encrypts directly, 4,096 bytes at most; its encryption context names table, connection, variant
-and generation, so that a sealed token that is copied elsewhere does not open.
+KMS encrypts a token directly, without a data key. The encryption context names table, connection,
+variant and generation, so a sealed token that is copied to another place does not open.
 """
 
 import hashlib
@@ -10,30 +10,30 @@ import zlib
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Protocol
 
+from token_broker.aws.clients import call
 from token_broker.errors import UpstreamContractChanged
 from token_broker.item import Item
-from token_broker.store import unavailable
 from token_broker.tokens import Token, Variant
 
 if TYPE_CHECKING:
     from mypy_boto3_kms import KMSClient
 
 LARGEST = 4096
-"""Bytes that KMS encrypts without a data key."""
+"""Bytes that KMS encrypts without a data key, at most."""
 
 LARGEST_OPENED = 65_536
-"""Bytes that a sealed token may have in clear."""
+"""Bytes that a sealed token may have in clear, at most."""
 
 
 class Opener(Protocol):
     """Decrypts what KMS encrypted."""
 
     def decrypt(self, blob: bytes, context: dict[str, str]) -> bytes | None:
-        """Return the clear bytes; None for what was not encrypted under *context*."""
+        """Return the clear bytes. None if *blob* was not encrypted under *context*."""
 
 
 class Sealer:
-    """Seals and opens what an item keeps. Raises `StoreUnavailable` and `NotConfigured`."""
+    """Seals and opens the tokens of items. Raises `StoreUnavailable` and `NotConfigured`."""
 
     def __init__(
         self, table: str, key_id: str, opener: Opener, client: Callable[[], "KMSClient"]
@@ -44,7 +44,7 @@ class Sealer:
         self._client = client
 
     def seal_token(self, item: Item, variant: Variant, token: Token, context: str) -> bytes:
-        """Return *token* sealed for the generation after that of *item*."""
+        """Return *token*, sealed for the next generation of *item*."""
         return self._seal(
             item,
             {
@@ -62,11 +62,11 @@ class Sealer:
         )
 
     def seal_variant(self, item: Item, variant: Variant) -> bytes:
-        """Return the variant that *item* leads to, sealed for the generation after its own."""
+        """Return the variant that *item* is an alias of, sealed for its next generation."""
         return self._seal(item, {"kind": variant.kind, "inputs": dict(variant.inputs)})
 
     def open_token(self, item: Item) -> Token | None:
-        """Return the token of *item*; None if there is none, or none sealed for this place."""
+        """Return the token of *item*. None if there is none, or none that was sealed for it."""
         clear = self._open(item)
         try:
             if not clear or _digest(item.context or "") != clear["context"]:
@@ -87,7 +87,7 @@ class Sealer:
             return None
 
     def open_variant(self, item: Item) -> Variant | None:
-        """Return the variant that *item* is, or leads to; None if it was not sealed for it."""
+        """Return the variant of *item*, or of its target. None if it was not sealed for *item*."""
         clear = self._open(item)
         try:
             return Variant(clear["kind"], clear["inputs"]) if clear else None
@@ -95,21 +95,19 @@ class Sealer:
             return None
 
     def _seal(self, item: Item, clear: dict[str, Any]) -> bytes:
-        from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415 (off the hit path)
-
         encoded = json.dumps(clear, separators=(",", ":")).encode()
         packed = zlib.compress(encoded, 9)
         if len(encoded) > LARGEST_OPENED or len(packed) > LARGEST:
             raise UpstreamContractChanged("the token is too large to be kept")
-        try:
-            sealed = self._client().encrypt(
-                KeyId=self._key_id,
-                Plaintext=packed,
-                EncryptionContext=self._place(item, item.generation + 1),
-            )
-        except (BotoCoreError, ClientError) as error:
-            raise unavailable(error, "the key", "KEY_ID") from None
-        return sealed["CiphertextBlob"]
+        answer = call(
+            self._client,
+            "encrypt",
+            KeyId=self._key_id,
+            Plaintext=packed,
+            EncryptionContext=self._place(item, item.generation + 1),
+        )
+        sealed: bytes = answer["CiphertextBlob"]
+        return sealed
 
     def _open(self, item: Item) -> Any:
         if item.token is None:

@@ -1,18 +1,15 @@
-"""The secret of a connection, in its versions. Read when, and only when, an exchange begins."""
+"""The versions of a connection's secret. They are read only when an exchange begins."""
 
 import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from token_broker.aws.clients import call
 from token_broker.errors import NotConfigured, StoreUnavailable, UnknownConnection
-from token_broker.store import unavailable
 
 if TYPE_CHECKING:
     from mypy_boto3_secretsmanager import SecretsManagerClient
-
-GONE = frozenset({"ResourceNotFoundException", "InvalidRequestException"})
-"""Codes for a secret that is not there, or that is scheduled for deletion."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,10 +29,10 @@ class Secrets:
         self._client = client
 
     def current(self, connection: str, noticed: str | None = None) -> Secret:
-        """Return the version that is in use.
+        """Return the version in use.
 
-        *noticed* is one that an event told of. A replica that is late does not know it yet, and
-        would take the one before for the current one: that raises `StoreUnavailable`.
+        *noticed* is the version that an event named last. A late replica does not know it yet, and
+        would return the version before it: that raises `StoreUnavailable`.
         """
         if noticed:
             answer = self._call("get_secret_value", connection, noticed, VersionId=noticed)
@@ -69,18 +66,10 @@ class Secrets:
     def _call(
         self, operation: str, connection: str, noticed: str | None = None, **arguments: str
     ) -> Any:
-        from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415 (off the hit path)
-
-        try:
-            call = getattr(self._client(), operation)
-            return call(SecretId=f"{self._prefix}{connection}", **arguments)
-        except ClientError as error:
-            if error.response["Error"]["Code"] in GONE:
-                if noticed and self.version(connection):
-                    raise StoreUnavailable(
-                        "the secret's new version is not there yet", retry_after=1
-                    ) from None
-                raise UnknownConnection(f"there is no secret for connection {connection}") from None
-            raise unavailable(error, "the secret", "STAGE") from None
-        except BotoCoreError as error:
-            raise unavailable(error, "the secret", "STAGE") from None
+        secret_id = f"{self._prefix}{connection}"
+        answer = call(self._client, operation, SecretId=secret_id, **arguments)
+        if answer is None and noticed and self.version(connection):
+            raise StoreUnavailable("the secret's new version is not there yet", retry_after=1)
+        if answer is None:
+            raise UnknownConnection(f"there is no secret for connection {connection}")
+        return answer

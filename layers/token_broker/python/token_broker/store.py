@@ -1,35 +1,39 @@
-"""The table: one item a variant, each change one conditional write.
+"""The table: one item for each variant, and one conditional write for each change.
 
-A write that fails its condition, or whose answer is lost, is settled by reading: what is there
-says whether it was done. So a retry that meets its own first attempt is no conflict.
+When the condition of a write fails, or its answer is lost, the item is read again: it shows whether
+the write was done. So a retry that meets its own first attempt is no conflict.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Protocol
 
-from token_broker.errors import NotConfigured, StoreUnavailable
-from token_broker.item import MOST_VERSIONS, SECOND_LOOK, Failure, Item, Verdict, suspects, ttl_of
+from token_broker.aws.clients import call
+from token_broker.errors import BrokerError
+from token_broker.item import Failure, Item, Verdict, ttl_of
 from token_broker.item_codec import (
     COMPARED,
     SCHEMA,
     SUSPICION,
     SWAPPED,
     TOKEN,
+    Attribute,
     attribute,
     failure_of,
     item_of,
 )
-from token_broker.tokens import ONLY
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
+LEASE = ("lease_owner", "lease_until")
+FAILURE = ("failure",)
+
 
 class ItemReader(Protocol):
-    """Reads items as they are, strongly consistent."""
+    """Reads items, strongly consistent."""
 
-    def items(self, connection: str, *variants: str) -> Sequence[Mapping[str, Any] | None]:
+    def items(self, connection: str, *variants: str) -> Sequence[Mapping[str, Attribute] | None]:
         """Return the typed attributes of each of *variants*. Raises `StoreUnavailable`."""
 
 
@@ -48,16 +52,18 @@ class Store:
         return self.read_all(connection, variant)[0]
 
     def read_all(self, connection: str, *variants: str) -> list[Item]:
-        """Return several items by one request."""
+        """Return several items with one request."""
         records = self._reader.items(connection, *variants)
         return [item_of(connection, v, r) for v, r in zip(variants, records, strict=True)]
 
     def list(self, connection: str) -> Iterator[Item]:
-        """Yield all items of a connection, however many; a page of them is read at a time."""
+        """Yield all items of a connection. One page of them is read at a time."""
         start: dict[str, Any] = {}
         while True:
-            page: Any = self._call(
+            page = call(
+                self._client,
                 "query",
+                TableName=self._table,
                 KeyConditionExpression="#connection = :connection",
                 ExpressionAttributeNames={"#connection": "connection"},
                 ExpressionAttributeValues={":connection": attribute(connection)},
@@ -73,11 +79,11 @@ class Store:
     def acquire(
         self, item: Item, owner: str, until: int, *, forced_at: int | None = None
     ) -> Item | None:
-        """Take the lease of *item*, which was read without one; None if anything changed since.
+        """Take the lease of *item*, which was read without one. None if anything changed since.
 
-        Fence and generation are compared and swapped, so that no lease, commit or late commit can
-        have come between. A renewal token that is ready is marked as in use by the same write:
-        it is spent before it is sent.
+        Fence and generation are compared and swapped, so no lease, commit or late commit can come
+        between. A renewal token that is ready is marked as in use by the same write: it counts as
+        spent before it is sent.
         """
         changes: dict[str, object] = {
             "schema": SCHEMA,
@@ -89,13 +95,13 @@ class Store:
             changes["forced_at"] = forced_at
         if item.renewal == "ready":
             changes["renewal"] = "in_use"
-        if "generation" in item.damaged:
+        if "generation" in item.corrupt:
             changes["generation"] = 0
         return self._update(
             item,
             changes,
-            remove=[name for name in item.damaged if name not in changes],
-            # A verdict is written without a lease too: none that came between may get a ttl.
+            remove=[name for name in item.corrupt if name not in changes],
+            # A verdict can be written without a lease. One that came between must not get a ttl.
             unchanged={name: item.raw.get(name) for name in COMPARED},
             kept=replace(item, lease_until=until),
             is_done=lambda found: found.lease_owner == owner,
@@ -104,9 +110,9 @@ class Store:
     def commit(
         self, lease: Item, token: Mapping[str, object], *, recovers: bool = False
     ) -> Item | None:
-        """Keep a new *token* and end the lease; None if the lease is another's by now.
+        """Keep a new *token* and end the lease. None if another caller has the lease by now.
 
-        *recovers* says whether the connection is latched no more.
+        *recovers* says that this ends the latch of the connection.
         """
         latch = ["latched_version"] if recovers else []
         changes = dict(token) | {"schema": SCHEMA, "generation": lease.generation + 1}
@@ -127,7 +133,7 @@ class Store:
         )
 
     def fail(self, lease: Item, failure: Failure | None, *, renewal: str | None) -> Item | None:
-        """Keep why there is no new token, and end the lease."""
+        """Keep the *failure* of an exchange, if there was one, and end the lease."""
         changes: dict[str, object] = {"schema": SCHEMA}
         if failure:
             changes["failure"] = failure_of(failure)
@@ -143,9 +149,9 @@ class Store:
         )
 
     def accept(self, gate: Item, version: str, *, recovers: bool = False) -> Item | None:
-        """Keep that the upstream accepted a *version* of the secret, and end the gate's lease.
+        """Keep that the upstream accepted *version* of the secret, and end the gate's lease.
 
-        *recovers* says whether the connection is latched no more.
+        *recovers* says that this ends the latch of the connection.
         """
         latch = ["latched_version"] if recovers else []
         return self._update(
@@ -157,7 +163,7 @@ class Store:
         )
 
     def back_off(self, item: Item, failure: Failure | None) -> Item | None:
-        """Keep, without a lease, why there was no token for one caller alone, or that there was."""
+        """Keep, without a lease, the *failure* of a token that is not shared; None clears it."""
         return self._update(
             item,
             {"schema": SCHEMA} | ({"failure": failure_of(failure)} if failure else {}),
@@ -179,34 +185,19 @@ class Store:
         is_held: bool,
         ends_lease: bool,
     ) -> Item | None:
-        """Keep what it means that *version* was rejected; None if *item* is not as it was read.
+        """Keep what the rejection of *version* means. None if *item* is not as it was read.
 
-        *is_held* says whether the lease that *item* was read with is the writer's own. What DELETE
-        has removed meanwhile does not come back.
+        *is_held* says whether *item* was read with a lease of this caller. A gate that DELETE has
+        emptied since is not written again.
         """
-        changes: dict[str, object] = {"schema": SCHEMA}
-        remove = ["ttl", *(LEASE if ends_lease else ())]
-        match verdict:
-            case Verdict.LATCH:
-                changes["failure"] = failure_of(failure)
-                changes["rejected_versions"] = _with(item.rejected_versions, version)
-                if item.variant == ONLY:
-                    changes["latched_version"] = version
-                is_proven = item.accepted_version == version
-                remove += [*SUSPICION, *(["accepted_version"] if is_proven else [])]
-            case Verdict.SUSPECT:
-                is_known = item.is_suspect(version)
-                since = min(item.suspect_at, now) if is_known else now
-                again = replace(failure, retry_at=since + SECOND_LOOK)
-                changes["failure"] = failure_of(again)
-                changes |= {"suspect_version": version, "suspect_at": since}
-                remove.append("suspect_variants")
-            case _:
-                changes["suspect_version"] = version
-                changes["suspect_variants"] = suspects(item, version, variant)
-                remove.append("suspect_at")
+        from token_broker.conditional_writes import (  # noqa: PLC0415 (off the hit path)
+            has_rejection,
+            rejection,
+        )
+
+        changes, remove = rejection(item, verdict, failure, version, variant=variant, now=now)
         accepted = item.accepted_version
-        read: dict[str, Mapping[str, Any] | None] = (
+        read: dict[str, Attribute | None] = (
             _held(item)
             if is_held
             else {
@@ -216,14 +207,14 @@ class Store:
         )
         return self._update(
             item,
-            changes,
-            remove=remove,
+            {"schema": SCHEMA} | changes,
+            remove=["ttl", *remove, *(LEASE if ends_lease else ())],
             unchanged=read | {"rejected_versions": item.raw.get("rejected_versions")},
-            is_done=lambda found: _is_judged(found, verdict, version, variant),
+            is_done=lambda found: has_rejection(found, verdict, version, variant),
         )
 
     def notice(self, gate: Item, version: str) -> None:
-        """Keep that the secret has this *version* by now, for whoever finds *gate* latched."""
+        """Keep that the secret has a new *version*, for callers that find *gate* latched."""
         self._update(
             gate,
             {"noticed_version": version},
@@ -232,7 +223,7 @@ class Store:
         )
 
     def drop(self, item: Item) -> None:
-        """Drop the token of *item*, unless it was replaced meanwhile."""
+        """Drop the token of *item*, unless it was replaced since."""
         self._update(
             item,
             {"schema": SCHEMA},
@@ -242,7 +233,7 @@ class Store:
         )
 
     def point(self, item: Item, target: Mapping[str, object]) -> Item | None:
-        """Keep where *item* leads to, without a lease: nothing upstream was asked."""
+        """Keep the alias of *item*, without a lease: no request was sent to the upstream."""
         ends = int(str(target["expires_at"]))
         return self._update(
             item,
@@ -259,7 +250,7 @@ class Store:
         )
 
     def report(self, item: Item, times: Sequence[int]) -> Item | None:
-        """Mark the token of *item* as rejected; None if it was replaced or reported meanwhile."""
+        """Mark the token of *item* as rejected. None if it was replaced or reported since."""
         return self._update(
             item,
             {"rejected": item.fingerprint or "", "report_times": tuple(times)},
@@ -271,10 +262,10 @@ class Store:
             is_done=lambda found: found.is_rejected and found.fingerprint == item.fingerprint,
         )
 
-    def nudge(self, item: Item, until: int) -> bool:
-        """Elect the one caller that starts a renewal; say whether it is this one.
+    def claim_refresh(self, item: Item, until: int) -> bool:
+        """Say whether this caller is the one that starts a background refresh, until *until*.
 
-        Whoever is not sure is not elected, and reads nothing to find out: its caller waits.
+        A claim whose answer is lost is not read again, for the caller waits: it counts as lost.
         """
         was = attribute(item.nudged_until) if item.nudged_until else None
         return bool(
@@ -289,7 +280,7 @@ class Store:
     def forget(self, item: Item) -> None:
         """Drop the token of *item*, its failure and its latch.
 
-        Fence, generation and a running lease stay: whoever is exchanging must still be fenced.
+        Fence, generation and a running lease stay: an exchange under way must still be fenced.
         """
         self._update(
             item,
@@ -318,17 +309,17 @@ class Store:
         item: Item,
         changes: Mapping[str, object],
         *,
-        unchanged: Mapping[str, Mapping[str, Any] | None],
+        unchanged: Mapping[str, Attribute | None],
         is_done: Callable[[Item], bool] | None,
         remove: Sequence[str] = (),
         kept: Item | None = None,
     ) -> Item | None:
-        """Change *item* if the attributes *unchanged* are as they were; return it as it is then.
+        """Change *item* if the attributes *unchanged* are as they were, and return it changed.
 
-        *is_done* says of the item as it is found whether a write that seemed to fail was done.
-        *kept* is what decides until when the table keeps it, where that may change.
+        *is_done* says of the item, read again, whether a write that seemed to fail was done.
+        *kept* is the item that decides until when the table keeps it, where that may change.
         """
-        from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415 (off the hit path)
+        from token_broker.conditional_writes import update_parameters  # noqa: PLC0415 (off the hit path)
 
         if kept:
             ttl = ttl_of(kept)
@@ -337,113 +328,27 @@ class Store:
                 if ttl is None
                 else (dict(changes) | {"ttl": ttl}, remove)
             )
-        lost: Exception | None = None
+        lost: BrokerError | None = None
         try:
-            answer: Any = self._client().update_item(
+            answer = call(
+                self._client,
+                "update_item",
                 TableName=self._table,
                 Key={"connection": {"S": item.connection}, "variant": {"S": item.variant}},
                 ReturnValues="ALL_NEW",
-                **_expressions(changes, remove, unchanged),
+                **update_parameters(changes, remove, unchanged),
             )
+        except BrokerError as error:
+            answer, lost = None, error
+        if answer:
             return item_of(item.connection, item.variant, answer["Attributes"])
-        except ClientError as error:
-            if error.response["Error"]["Code"] != CONDITION_FAILED:
-                lost = error
-        except BotoCoreError as error:
-            lost = error
         if is_done and is_done(found := self.read(item.connection, item.variant)):
             return found
         if lost:
-            raise unavailable(lost, "the table", "TABLE_NAME") from None
+            raise lost
         return None
 
-    def _call(self, operation: str, **arguments: Any) -> Any:
-        from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415 (off the hit path)
 
-        try:
-            return getattr(self._client(), operation)(TableName=self._table, **arguments)
-        except (BotoCoreError, ClientError) as error:
-            raise unavailable(error, "the table", "TABLE_NAME") from None
-
-
-LEASE = ("lease_owner", "lease_until")
-FAILURE = ("failure",)
-CONDITION_FAILED = "ConditionalCheckFailedException"
-WRONG_SETTINGS = frozenset(
-    {
-        "AccessDeniedException",
-        "AccessDenied",
-        "ResourceNotFoundException",
-        "UnrecognizedClientException",
-        "ExpiredTokenException",
-        "NotFoundException",
-        "DisabledException",
-        "KMSInvalidStateException",
-        "InvalidKeyUsageException",
-        "DecryptionFailure",
-    }
-)
-"""Codes of AWS that no later attempt changes: somebody has to set something right."""
-
-WRONG_SIGNATURES = frozenset(
-    {
-        "InvalidSignatureException",
-        "SignatureDoesNotMatch",
-        "IncompleteSignature",
-        "IncompleteSignatureException",
-        "RequestTimeTooSkewed",
-        "RequestExpired",
-    }
-)
-"""Codes for what is signed with other keys, or by a clock that is wrong."""
-
-
-def unavailable(error: Exception, what: str, setting: str) -> StoreUnavailable | NotConfigured:
-    """Return what an error of AWS means; its text, which may quote a request, is left out."""
-    response: Any = getattr(error, "response", None) or {}
-    code = str(response.get("Error", {}).get("Code", type(error).__name__))
-    if code in WRONG_SIGNATURES:
-        return NotConfigured(f"credentials or clock: {what} refuses what they sign ({code})")
-    if code in WRONG_SETTINGS:
-        return NotConfigured(f"{setting}: {what} cannot be used ({code})")
-    return StoreUnavailable(f"{what} cannot be reached ({code})", retry_after=1)
-
-
-def _held(lease: Item) -> dict[str, Mapping[str, Any] | None]:
+def _held(lease: Item) -> dict[str, Attribute | None]:
     """Return the condition that a lease is still its holder's own: fence *and* owner."""
     return {"fence": attribute(lease.fence), "lease_owner": attribute(lease.lease_owner or "")}
-
-
-def _is_judged(found: Item, verdict: Verdict, version: str, variant: str) -> bool:
-    """Say whether *found* has what a rejection of *version* means."""
-    if verdict is Verdict.LATCH:
-        return version in found.rejected_versions
-    is_suspect = found.suspect_version == version
-    return is_suspect and (verdict is Verdict.SUSPECT or variant in found.suspect_variants)
-
-
-def _with(versions: tuple[str, ...], version: str) -> tuple[str, ...]:
-    return (*(v for v in versions if v != version), version)[-MOST_VERSIONS:]
-
-
-def _expressions(
-    changes: Mapping[str, object],
-    remove: Sequence[str],
-    unchanged: Mapping[str, Mapping[str, Any] | None],
-) -> dict[str, Any]:
-    """Return the parameters of an UpdateItem. All names are placeholders: some are reserved."""
-    values = {f":{name}": attribute(value) for name, value in changes.items() if value is not None}
-    update = "SET " + ", ".join(f"#{name[1:]} = {name}" for name in values)
-    if remove:
-        update += " REMOVE " + ", ".join(f"#{name}" for name in remove)
-    clauses = [
-        f"attribute_not_exists(#{name})" if seen is None else f"#{name} = :seen_{name}"
-        for name, seen in unchanged.items()
-    ]
-    names = [name[1:] for name in values] + [*remove, *unchanged]
-    return {
-        "UpdateExpression": update,
-        "ExpressionAttributeNames": {f"#{name}": name for name in names},
-        "ExpressionAttributeValues": values
-        | {f":seen_{name}": seen for name, seen in unchanged.items() if seen is not None},
-    } | ({"ConditionExpression": " AND ".join(clauses)} if clauses else {})

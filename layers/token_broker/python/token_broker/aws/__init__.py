@@ -1,1 +1,1 @@
-"""AWS: its services as they are asked here, without boto3 where that is quicker."""
+"""Calls to AWS: through boto3, and for a hit without it."""

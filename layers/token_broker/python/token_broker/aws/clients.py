@@ -1,11 +1,11 @@
-"""boto3's clients, each made when it is first asked for, and with it boto3 loaded.
+"""boto3's clients. Each is made when it is first needed, and boto3 is loaded with the first.
 
-AWS may take a connection and never answer. So no call is begun whose worst case is longer than what
-is left of the invocation: near its end by a client that waits for less, and then by none.
+AWS may accept a connection and never answer. So no call is begun whose worst case is longer than
+what is left of the invocation. Near its end a client with shorter timeouts is used, then none.
 """
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import cache
@@ -23,32 +23,49 @@ if TYPE_CHECKING:
     from mypy_boto3_secretsmanager import SecretsManagerClient
 
 PAUSE_SECONDS = 1.0
-"""What boto3 waits at most before its second attempt."""
+"""The longest pause of boto3 before its second attempt."""
 
 
-class Patience(NamedTuple):
-    """How long a client waits for AWS."""
+class Timeouts(NamedTuple):
+    """How long a client waits for AWS, and how often it tries."""
 
     connect_seconds: float
     read_seconds: float
     attempts: int
 
     @property
-    def worst(self) -> float:
-        """Seconds until it is known that there is no answer."""
+    def worst_seconds(self) -> float:
+        """The time after which a call has failed, if AWS never answers."""
         pauses = (self.attempts - 1) * PAUSE_SECONDS
         return self.attempts * (self.connect_seconds + self.read_seconds) + pauses
 
 
-USUAL = Patience(1.0, 2.0, attempts=2)
-"""So that what AWS does not answer is known within seven seconds, well inside a lease."""
+USUAL = Timeouts(1.0, 2.0, attempts=2)
+"""A call without an answer fails within seven seconds, well inside a lease."""
 
-LAST = Patience(0.5, 1.0, attempts=1)
-"""For what is asked within the last seconds of an invocation."""
+LAST = Timeouts(0.5, 1.0, attempts=1)
+"""For calls within the last seconds of an invocation."""
 
 _ends_at: ContextVar[float] = ContextVar("ends_at", default=math.inf)
 _lock = Lock()
-_made: dict[tuple[str, Patience], Any] = {}
+_made: dict[tuple[str, Timeouts], Any] = {}
+
+
+def call(client: Callable[[], Any], operation: str, **parameters: Any) -> Any:
+    """Return AWS's answer to *operation*; None for an error that `errors.EXPECTED` has for it.
+
+    All other errors of AWS become ours: `StoreUnavailable`, `NotConfigured` or `Internal`.
+    """
+    from token_broker.aws import errors  # noqa: PLC0415 (off the hit path, for it loads botocore)
+
+    try:
+        return getattr(client(), operation)(**parameters)
+    except errors.RAISED as error:
+        if errors.is_expected(error, operation):
+            return None
+        failure = errors.unavailable(error, operation)
+    # Outside of the except, so that botocore's error, which may quote a request, is no context.
+    raise failure
 
 
 @contextmanager
@@ -62,7 +79,7 @@ def until(seconds: float) -> Iterator[None]:
 
 
 def seconds_left() -> float:
-    """Return the seconds in which what is asked must be answered."""
+    """Return the seconds within which a call must be answered."""
     return _ends_at.get() - monotonic()
 
 
@@ -97,7 +114,7 @@ def events() -> "EventBridgeClient":
 
 
 def forget() -> None:
-    """Make new clients from now on, for an environment that has changed."""
+    """Close all clients and make new ones from now on: the environment has changed."""
     with _lock:
         for client in _made.values():
             client.close()
@@ -106,37 +123,37 @@ def forget() -> None:
 
 
 def _client(service: str) -> Any:
-    patience = _patience(service)
-    # boto3 may not make two clients at once; a client that is made, all threads may use.
+    timeouts = _timeouts(service)
+    # boto3 must not make two clients at once. A client that is made can be shared by threads.
     with _lock:
-        if (service, patience) not in _made:
-            _made[service, patience] = _new(service, patience)
-        return _made[service, patience]
+        if (service, timeouts) not in _made:
+            _made[service, timeouts] = _new(service, timeouts)
+        return _made[service, timeouts]
 
 
-def _patience(service: str) -> Patience:
+def _timeouts(service: str) -> Timeouts:
     left = seconds_left()
-    for patience in (USUAL, LAST):
-        if patience.worst <= left:
-            return patience
+    for timeouts in (USUAL, LAST):
+        if timeouts.worst_seconds <= left:
+            return timeouts
     raise StoreUnavailable(f"too little time was left to ask {service}", retry_after=1)
 
 
-def _new(service: str, patience: Patience) -> Any:
+def _new(service: str, timeouts: Timeouts) -> Any:
     from botocore.config import Config  # noqa: PLC0415 (as boto3, below)
 
     config = Config(
-        connect_timeout=patience.connect_seconds,
-        read_timeout=patience.read_seconds,
-        retries={"mode": "standard", "total_max_attempts": patience.attempts},
+        connect_timeout=timeouts.connect_seconds,
+        read_timeout=timeouts.read_seconds,
+        retries={"mode": "standard", "total_max_attempts": timeouts.attempts},
     )
     return _session().client(service, config=config)
 
 
 @cache
 def _session() -> Any:
-    """Return what makes the clients: one for all, for it reads its data from files."""
-    import boto3  # noqa: PLC0415 (most of a cold start; a token that is kept needs none of it)
+    """Return the session that makes all clients: it reads its data from files, once."""
+    import boto3  # noqa: PLC0415 (most of a cold start; a kept token needs none of it)
 
-    # Not the default one, which would keep the environment of the first call.
+    # Not the default session: that would keep the environment of the first call.
     return boto3.session.Session()

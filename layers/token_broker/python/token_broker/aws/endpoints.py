@@ -1,7 +1,7 @@
-"""Whether the environment is the plain one of a Lambda function, which the fast read is made for.
+"""The plain environment of a Lambda function, which the fast client is made for.
 
-Credentials and region in variables, and AWS's own endpoints or ones that variables name. All that
-boto3 knows besides is for boto3: `Unsuited` says so.
+Credentials and region are in variables, and the endpoints are AWS's own or named by variables.
+Where a setting is made that only boto3 knows, `FallBack` is raised, and boto3 is used.
 """
 
 import re
@@ -13,7 +13,7 @@ from token_broker.aws.sigv4 import Credentials
 SERVICES = ("dynamodb", "kms")
 
 _OTHERS = (
-    "AWS_CONTAINER_CREDENTIALS_FULL_URI",  # SnapStart's: they expire, and are asked for again
+    "AWS_CONTAINER_CREDENTIALS_FULL_URI",  # SnapStart's credentials expire and are renewed
     "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI",
     "AWS_PROFILE",
     "AWS_DEFAULT_PROFILE",
@@ -26,15 +26,15 @@ _FLAGS = ("AWS_USE_FIPS_ENDPOINT", "AWS_USE_DUALSTACK_ENDPOINT")
 
 _COMPASS = "north|south|east|west|central|northeast|southeast|northwest|southwest"
 _REGION = re.compile(rf"(af|ap|ca|eu|il|me|mx|sa|us)-({_COMPASS})-\d")
-"""Regions of the partition whose domain is amazonaws.com. Others have names of another form."""
+"""Regions of the partition whose domain is amazonaws.com. Others have other names."""
 
 
-class Unsuited(Exception):
-    """Ask through boto3. Never leaves the package, so its text is for debuggers."""
+class FallBack(Exception):
+    """boto3 must be used. No caller sees this error: its text is for a debugger."""
 
 
 class Endpoint(NamedTuple):
-    """Where a service answers."""
+    """The address of a service."""
 
     host: str
     port: int
@@ -47,38 +47,38 @@ class Endpoint(NamedTuple):
         return self.host if self.port == usual else f"{self.host}:{self.port}"
 
 
-class Surroundings(NamedTuple):
-    """What the fast read has to know of the environment."""
+class PlainEnvironment(NamedTuple):
+    """What the fast client must know of the environment."""
 
     credentials: Credentials
     endpoints: Mapping[str, Endpoint]
 
     @classmethod
-    def of(cls, environ: Mapping[str, str]) -> "Surroundings":
-        """Return what *environ* says. Raises `Unsuited` if it says more than is understood."""
-        said = {name for name, value in environ.items() if value}
-        if said.intersection(_OTHERS) or _PROXIES.intersection(map(str.lower, said)):
-            raise Unsuited("a setting for boto3")
+    def of(cls, environ: Mapping[str, str]) -> "PlainEnvironment":
+        """Return what *environ* says. Raises `FallBack` for a setting that only boto3 knows."""
+        names = {name for name, value in environ.items() if value}
+        if names.intersection(_OTHERS) or _PROXIES.intersection(map(str.lower, names)):
+            raise FallBack("a setting that only boto3 knows")
         if any(environ.get(flag, "false").lower() not in {"", "false"} for flag in _FLAGS):
-            raise Unsuited("an endpoint of another kind")
+            raise FallBack("an endpoint of another kind")
         credentials = _credentials(environ)
         endpoints = {name: _endpoint(environ, name, credentials.region) for name in SERVICES}
         is_secure = any(endpoint.is_secure for endpoint in endpoints.values())
-        if is_secure and said.intersection(_AUTHORITIES):
-            raise Unsuited("authorities of its own")
+        if is_secure and names.intersection(_AUTHORITIES):
+            raise FallBack("other authorities")
         return cls(credentials, endpoints)
 
 
 def _credentials(environ: Mapping[str, str]) -> Credentials:
     region = environ.get("AWS_REGION") or environ.get("AWS_DEFAULT_REGION", "")
     if (environ.get("AWS_DEFAULT_REGION") or region) != region:
-        raise Unsuited("two regions")
+        raise FallBack("two regions")
     access_key, secret_key, session_token = (
         environ.get(f"AWS_{name}", "")
         for name in ("ACCESS_KEY_ID", "SECRET_ACCESS_KEY", "SESSION_TOKEN")
     )
     if not (region and access_key and secret_key):
-        raise Unsuited("no credentials")
+        raise FallBack("no credentials")
     return Credentials(access_key, secret_key, session_token or None, region)
 
 
@@ -87,12 +87,12 @@ def _endpoint(environ: Mapping[str, str], service: str, region: str) -> Endpoint
     if named:
         return _named(named)
     if not _REGION.fullmatch(region):
-        raise Unsuited("another partition")
+        raise FallBack("another partition")
     return Endpoint(f"{service}.{region}.amazonaws.com", 443, is_secure=True)
 
 
 def _named(endpoint: str) -> Endpoint:
-    from urllib.parse import urlsplit  # noqa: PLC0415 (AWS's own endpoints do without)
+    from urllib.parse import urlsplit  # noqa: PLC0415 (AWS's own endpoints do not need it)
 
     from token_broker.transport.urls import split_host  # noqa: PLC0415 (as above)
 
@@ -100,9 +100,9 @@ def _named(endpoint: str) -> Endpoint:
         url = urlsplit(endpoint)
         host, port = split_host(url.netloc)
     except ValueError:
-        raise Unsuited("an endpoint of another form") from None
+        raise FallBack("an endpoint of another form") from None
     is_bare = url.path in {"", "/"} and not url.query and not url.fragment
     if url.scheme not in {"http", "https"} or not is_bare or ":" in host:
-        raise Unsuited("an endpoint of another form")
+        raise FallBack("an endpoint of another form")
     is_secure = url.scheme == "https"
     return Endpoint(host, port or (443 if is_secure else 80), is_secure)

@@ -1,8 +1,8 @@
-"""Reads from DynamoDB and KMS without boto3, whose loading takes longer than all else of a hit.
+"""A client of DynamoDB and KMS without boto3, which takes longer to load than the rest of a hit.
 
-Reading a kept token is what this program is there for. It is one signed POST to DynamoDB and one
-to KMS, both in AWS's JSON protocol, and here is just that: one attempt, and at the first surprise
-`Unsuited`, upon which the same is asked through boto3.
+To read a kept token takes one signed POST to DynamoDB and one to KMS, both in AWS's JSON protocol.
+This client can do only that, in one attempt. For everything unexpected it raises `FallBack`, and
+the caller repeats the request through boto3.
 """
 
 import json
@@ -13,48 +13,50 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from token_broker.aws import http1
-from token_broker.aws.endpoints import Surroundings, Unsuited
-from token_broker.aws.http1 import Answer, Connection, Odd
+from token_broker.aws.endpoints import FallBack, PlainEnvironment
+from token_broker.aws.http1 import Answer, Connection, UnexpectedResponse
 from token_broker.aws.sigv4 import authorization
 
 TIMEOUT = 1.0
-"""Seconds for connecting, and for each read. boto3 has its own when these are over."""
+"""Seconds to connect, and for each read. After that boto3 tries, with its own timeouts."""
 
 KEPT_SECONDS = 30
-"""For how long a connection that is not used is used again: in a frozen function it may die."""
+"""How long an idle connection is kept. In a frozen function it may end unseen."""
 
 _PROTOCOLS = {"dynamodb": ("DynamoDB_20120810", "1.0"), "kms": ("TrentService", "1.1")}
 
 
-class FastRead:
-    """Posts to AWS over connections that are kept. Threads may share it."""
+class FastClient:
+    """Posts to AWS over connections that are kept open. Threads may share it."""
 
-    def __init__(self, surroundings: Surroundings, clock: Callable[[], float] = time.time) -> None:
-        self._credentials = surroundings.credentials
-        self._endpoints = surroundings.endpoints
+    def __init__(
+        self, environment: PlainEnvironment, clock: Callable[[], float] = time.time
+    ) -> None:
+        self._credentials = environment.credentials
+        self._endpoints = environment.endpoints
         self._clock = clock
-        # Here, not at the first read: a function's start has a whole processor for itself.
-        self._tls = _tls(surroundings)
+        # Here, not at the first request: while a function starts, it has a whole processor.
+        self._tls = _tls(environment)
         self._kept: dict[str, list[tuple[float, Connection]]] = {
-            service: [] for service in surroundings.endpoints
+            service: [] for service in environment.endpoints
         }
 
     def post(self, service: str, operation: str, payload: Mapping[str, Any]) -> dict[str, Any]:
-        """Return the answer of *service* to *operation*. Raises `Unsuited` for all but success."""
+        """Return the answer of *service* to *operation*. Raises `FallBack` if there is none."""
         body = json.dumps(payload, separators=(",", ":")).encode()
         headers = self._headers(service, operation, body)
         try:
             if kept := self._idle(service):
                 try:
-                    return self._asked(service, kept, headers, body)
+                    return self._send(service, kept, headers, body)
                 except (ConnectionError, ssl.SSLError):
-                    kept.close()  # it ended while nobody used it, which is no failure
-            return self._asked(service, self._connection(service), headers, body)
-        except (OSError, Odd, ValueError, RecursionError) as error:
-            raise Unsuited(type(error).__name__) from None
+                    kept.close()  # it ended while it was idle, which is no failure
+            return self._send(service, self._connection(service), headers, body)
+        except (OSError, UnexpectedResponse, ValueError, RecursionError) as error:
+            raise FallBack(type(error).__name__) from None
 
     def close(self) -> None:
-        """Close the connections that are kept."""
+        """Close the connections that are kept open."""
         for kept in self._kept.values():
             while kept:
                 kept.pop()[1].close()
@@ -86,14 +88,14 @@ class FastRead:
         tls = self._tls if endpoint.is_secure else None
         return Connection(endpoint.host, endpoint.port, TIMEOUT, tls)
 
-    def _asked(
+    def _send(
         self,
         service: str,
         connection: Connection,
         headers: Mapping[str, str],
         body: bytes,
     ) -> dict[str, Any]:
-        """Ask over *connection*, and keep it if all is well: else its end is not known."""
+        """Post over *connection*, and keep it open only after a success."""
         try:
             decoded = _decoded(connection.post(headers, body))
         except BaseException:
@@ -106,28 +108,28 @@ class FastRead:
         return decoded
 
 
-def _tls(surroundings: Surroundings) -> ssl.SSLContext | None:
-    endpoints = surroundings.endpoints.values()
+def _tls(environment: PlainEnvironment) -> ssl.SSLContext | None:
+    endpoints = environment.endpoints.values()
     if not any(endpoint.is_secure for endpoint in endpoints):
         return None
-    is_amazons = all(endpoint.host.endswith(".amazonaws.com") for endpoint in endpoints)
-    return http1.context() if is_amazons else ssl.create_default_context()
+    is_amazon = all(endpoint.host.endswith(".amazonaws.com") for endpoint in endpoints)
+    return http1.context() if is_amazon else ssl.create_default_context()
 
 
 def _decoded(answer: Answer) -> dict[str, Any]:
     headers, body = answer
     checksum = str(zlib.crc32(body))
     if headers.get("x-amz-crc32", checksum) != checksum:
-        raise Unsuited("an answer that was damaged")
+        raise FallBack("a wrong checksum")
     decoded = json.loads(body)
     if not isinstance(decoded, dict):
-        raise Unsuited("an answer of another kind")
+        raise FallBack("an answer that is no object")
     return decoded
 
 
-def fast_read(environ: Mapping[str, str]) -> FastRead | None:
-    """Return the fast read for *environ*; None where all is to be asked through boto3."""
+def fast_client(environ: Mapping[str, str]) -> FastClient | None:
+    """Return a fast client for *environ*. None if boto3 must be used for everything."""
     try:
-        return FastRead(Surroundings.of(environ))
-    except Unsuited:
+        return FastClient(PlainEnvironment.of(environ))
+    except FallBack:
         return None

@@ -1,7 +1,7 @@
-"""One POST after another and their answers over HTTP/1.1, just as AWS's JSON services speak it.
+"""POST requests and their answers over HTTP/1.1, as AWS's JSON services use it.
 
-`http.client` reads whatever was ever called HTTP, by the parser of the library's e-mails: a tenth
-of a function's start. Here what is not as it should be is `Odd`, and so for boto3 to read.
+`http.client` loads the e-mail parser of Python's library, which is a tenth of a function's start.
+This module reads less: all other forms of an answer raise `UnexpectedResponse`, and are for boto3.
 """
 
 import socket
@@ -15,16 +15,16 @@ _BEGIN, _END = b"-----BEGIN CERTIFICATE-----", b"-----END CERTIFICATE-----"
 
 
 def amazons(bundle: bytes) -> bytes:
-    """Return the certificates in *bundle*, in PEM, that are of Amazon's authorities, in DER."""
+    """Return, as DER, those certificates of a PEM *bundle* that are Amazon's authorities."""
     encoded = [part.partition(_END)[0] for part in bundle.split(_BEGIN)[1:]]
     certificates = [a2b_base64(part) for part in encoded]
     return b"".join(each for each in certificates if any(name in each for name in NAMES))
 
 
 def context() -> ssl.SSLContext:
-    """Return what verifies AWS's endpoints; by all authorities, where Amazon's are not found."""
+    """Return a context that verifies AWS's endpoints. Without Amazon's authorities, it has all."""
     try:
-        with open(ssl.get_default_verify_paths().cafile or "", "rb") as bundle:  # noqa: PTH123 (pathlib takes a while to load)
+        with open(ssl.get_default_verify_paths().cafile or "", "rb") as bundle:  # noqa: PTH123 (pathlib is slow to load)
             found = amazons(bundle.read())
     except (OSError, ValueError):
         found = b""
@@ -33,22 +33,22 @@ def context() -> ssl.SSLContext:
 
 LARGEST_HEAD = 16_384
 LARGEST_BODY = 4 << 20
-"""Bytes. Two items, the most that is asked for, have less than one MiB."""
+"""Bytes. Two items are the most that is requested, and have less than one MiB."""
 
 _STATUSES = {"HTTP/1.0 200", "HTTP/1.1 200"}
 _ENCODINGS = {"transfer-encoding", "content-encoding"}
 
 
-class Odd(Exception):
-    """An answer that is no plain success."""
+class UnexpectedResponse(Exception):
+    """An answer that is not a plain success."""
 
 
 Answer: TypeAlias = tuple[Mapping[str, str], bytes]
-"""Headers, by their names in lower case, and the whole body of an answer with status 200."""
+"""Headers, by lower-case name, and the whole body of an answer with status 200."""
 
 
 class Connection:
-    """A connection to one host. Raises `OSError` besides `Odd`, and is of no use after either."""
+    """A connection to one host. After `OSError` or `UnexpectedResponse` it must be closed."""
 
     def __init__(
         self, host: str, port: int, seconds: float, tls: "ssl.SSLContext | None" = None
@@ -61,17 +61,17 @@ class Connection:
             plain.close()
             raise
         self.is_over = False
-        """The other side has said that it closes."""
+        """Whether the other side said that it closes the connection."""
 
     def close(self) -> None:
-        """Close it."""
+        """Close the connection."""
         self._socket.close()
 
     def post(self, headers: Mapping[str, str], body: bytes) -> Answer:
         """Send *body* to ``/`` and return the answer."""
         lines = [f"{name}: {value}" for name, value in headers.items()]
         if any("\n" in line or "\r" in line for line in lines):
-            raise Odd("a header of two lines")
+            raise UnexpectedResponse("a header of two lines")
         head = "\r\n".join(["POST / HTTP/1.1", *lines, f"content-length: {len(body)}", "", ""])
         self._socket.sendall(head.encode("latin-1") + body)
         return self._answer()
@@ -79,22 +79,22 @@ class Connection:
     def _answer(self) -> Answer:
         head, content = self._head()
         status, *lines = head.decode("latin-1").split("\r\n")
-        answered = _headers(lines)
-        if status[:12] not in _STATUSES or not _ENCODINGS.isdisjoint(answered):
-            raise Odd(status[:12])
-        says = answered.get("connection", "").lower()
-        self.is_over = says == "close" or (status[7] == "0" and says != "keep-alive")
-        return answered, self._body(content, _length(answered))
+        headers = _headers(lines)
+        if status[:12] not in _STATUSES or not _ENCODINGS.isdisjoint(headers):
+            raise UnexpectedResponse(status[:12])
+        option = headers.get("connection", "").lower()
+        self.is_over = option == "close" or (status[7] == "0" and option != "keep-alive")
+        return headers, self._body(content, _length(headers))
 
     def _head(self) -> tuple[bytes, bytes]:
-        """Return what comes before the blank line, and what was read of what comes after it."""
+        """Return the head, and the part of the body that was read with it."""
         read = self._socket.recv(65_536)
         if not read:
             raise ConnectionResetError("closed without an answer")
         while b"\r\n\r\n" not in read:
             read += self._more()
             if len(read) > LARGEST_HEAD:
-                raise Odd("a head of another size")
+                raise UnexpectedResponse("a head that is too large")
         head, _, content = read.partition(b"\r\n\r\n")
         return head, content
 
@@ -104,13 +104,13 @@ class Connection:
             parts.append(self._more())
             missing -= len(parts[-1])
         if missing:
-            raise Odd("more than was announced")
+            raise UnexpectedResponse("more than content-length")
         return b"".join(parts)
 
     def _more(self) -> bytes:
         read = self._socket.recv(65_536)
         if not read:
-            raise Odd("an answer that broke off")
+            raise UnexpectedResponse("an answer that is cut off")
         return read
 
 
@@ -120,7 +120,7 @@ def _headers(lines: list[str]) -> dict[str, str]:
         name, colon, value = line.partition(":")
         name = name.lower()
         if not colon or name != name.strip() or (name == "content-length" and name in headers):
-            raise Odd("a header of another form")
+            raise UnexpectedResponse("a header that is not valid")
         headers[name] = value.strip()
     return headers
 
@@ -128,5 +128,5 @@ def _headers(lines: list[str]) -> dict[str, str]:
 def _length(headers: Mapping[str, str]) -> int:
     digits = headers.get("content-length", "")
     if not digits.isascii() or not digits.isdigit() or int(digits) > LARGEST_BODY:
-        raise Odd("an answer of another size")
+        raise UnexpectedResponse("no length, or one that is too large")
     return int(digits)

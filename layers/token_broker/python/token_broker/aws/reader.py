@@ -1,6 +1,6 @@
-"""What a hit needs of AWS: items of the table, and KMS to open what is sealed in them.
+"""What a hit needs of AWS: items of the table, and KMS to open the tokens in them.
 
-Asked by the fast read where there is one, and through boto3 for whatever it does not answer.
+The fast client is tried first, where there is one. boto3 is used for what it cannot answer.
 """
 
 from base64 import b64decode, b64encode
@@ -9,36 +9,30 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from token_broker.aws import clients
-from token_broker.aws.endpoints import Unsuited
+from token_broker.aws.endpoints import FallBack
 from token_broker.errors import StoreUnavailable
-from token_broker.store import unavailable
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
     from mypy_boto3_kms import KMSClient
 
-    from token_broker.aws.fast_client import FastRead
+    from token_broker.aws.fast_client import FastClient
 
 LARGEST_SEALED = 6144
-"""Bytes that KMS takes to be decrypted."""
+"""Bytes that KMS decrypts, at most."""
 
-QUICK_SECONDS = 2.0
-"""With less time than this left, the fast read is not tried: this long it may take to connect,
-and to wait in vain."""
-
-_TAMPERED = {"InvalidCiphertextException", "IncorrectKeyException"}
-_NOT_PERMITTED = "not authorized to perform"
-"""What KMS says of a missing permission. Under the same code it says, in other words, that what it
-was given refers to a key that does not exist."""
+FAST_SECONDS = 2.0
+"""The time that the fast client may take to connect and to wait. With less time left, it is not
+tried."""
 
 _Record = Mapping[str, Any]
 _Part = TypeVar("_Part")
 
 
 class Reader:
-    """Reads items and opens what they seal. Raises `StoreUnavailable` and `NotConfigured`.
+    """Reads items and decrypts. Raises `StoreUnavailable` and `NotConfigured`.
 
-    The clients are made when boto3 has to be asked, and not before.
+    boto3's clients are made only when the fast client cannot answer.
     """
 
     def __init__(
@@ -47,7 +41,7 @@ class Reader:
         key_id: str,
         dynamodb: Callable[[], "DynamoDBClient"],
         kms: Callable[[], "KMSClient"],
-        fast: "FastRead | None" = None,
+        fast: "FastClient | None" = None,
     ) -> None:
         self._table = table
         self._key_id = key_id
@@ -55,7 +49,7 @@ class Reader:
         self._kms = kms
         self._fast = fast
         self.fallbacks = 0
-        """How often the fast read was tried, and boto3 had to be asked instead."""
+        """How often the fast client was tried, and boto3 had to be used instead."""
 
     def items(self, connection: str, *variants: str) -> Sequence[_Record | None]:
         """Return the typed attributes of each of *variants*, strongly consistent."""
@@ -68,72 +62,48 @@ class Reader:
         return [by_variant.get(variant) for variant in variants]
 
     def decrypt(self, blob: bytes, context: Mapping[str, str]) -> bytes | None:
-        """Return what was sealed as *blob*; None if not under *context*, or not by our key."""
+        """Return *blob* decrypted. None if it is not of *context*, or not of our key."""
         if not 0 < len(blob) <= LARGEST_SEALED:
             return None
         request = {"KeyId": self._key_id, "EncryptionContext": dict(context)}
         encoded = request | {"CiphertextBlob": b64encode(blob).decode()}
-        clear = self._quick("kms", "Decrypt", encoded, _plaintext)
+        clear = self._try_fast("kms", "Decrypt", encoded, _plaintext)
         return self._decrypted(blob, context) if clear is None else clear
 
     def _one(self, key: _Record) -> list[_Record]:
         request: Any = {"TableName": self._table, "Key": key, "ConsistentRead": True}
-        found = self._quick("dynamodb", "GetItem", request, _typed_item)
+        found = self._try_fast("dynamodb", "GetItem", request, _typed_item)
         if found is not None:
             return found
-        return self._of_table(lambda client: _item(client.get_item(**request)))
+        return _item(clients.call(self._dynamodb, "get_item", **request))
 
     def _several(self, keys: Sequence[_Record]) -> list[_Record]:
-        asked = {self._table: {"Keys": keys, "ConsistentRead": True}}
-        request: Any = {"RequestItems": asked}
-        found = self._quick("dynamodb", "BatchGetItem", request, _typed_items)
+        request: Any = {"RequestItems": {self._table: {"Keys": keys, "ConsistentRead": True}}}
+        found = self._try_fast("dynamodb", "BatchGetItem", request, _typed_items)
         if found is not None:
             return found
-        return self._of_table(lambda client: _items(client.batch_get_item(**request)))
+        return _items(clients.call(self._dynamodb, "batch_get_item", **request))
 
-    def _quick(
+    def _try_fast(
         self, service: str, operation: str, request: _Record, part: Callable[[_Record], _Part]
     ) -> _Part | None:
-        """Return *part* of what the fast read brings, None if it is not for it to bring."""
-        if not self._fast or clients.seconds_left() < QUICK_SECONDS:
+        """Return *part* of the fast client's answer. None if boto3 must be used."""
+        if not self._fast or clients.seconds_left() < FAST_SECONDS:
             return None
-        with suppress(Unsuited, StoreUnavailable, ValueError, TypeError, KeyError, AttributeError):
+        with suppress(FallBack, StoreUnavailable, ValueError, TypeError, KeyError, AttributeError):
             return part(self._fast.post(service, operation, request))
         self.fallbacks += 1
         return None
 
-    def _of_table(self, ask: Callable[["DynamoDBClient"], list[_Record]]) -> list[_Record]:
-        from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415 (off the hit path)
-
-        try:
-            return ask(self._dynamodb())
-        except (BotoCoreError, ClientError) as error:
-            failure = unavailable(error, "the table", "TABLE_NAME")
-        raise failure
-
     def _decrypted(self, blob: bytes, context: Mapping[str, str]) -> bytes | None:
-        from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415 (off the hit path)
-
-        try:
-            answer = self._kms().decrypt(
-                KeyId=self._key_id, CiphertextBlob=blob, EncryptionContext=context
-            )
-        except (BotoCoreError, ClientError) as error:
-            if _is_no_seal_of_ours(error):
-                return None
-            failure = unavailable(error, "the key", "KEY_ID")
-        else:
-            return answer["Plaintext"]
-        raise failure
-
-
-def _is_no_seal_of_ours(error: Exception) -> bool:
-    # Not every HTTP error of botocore's has a response, and some have one that is None.
-    response: Any = getattr(error, "response", None) or {}
-    said = response.get("Error", {})
-    if said.get("Code") == "AccessDeniedException":
-        return _NOT_PERMITTED not in said.get("Message", "")
-    return said.get("Code") in _TAMPERED
+        answer = clients.call(
+            self._kms,
+            "decrypt",
+            KeyId=self._key_id,
+            CiphertextBlob=blob,
+            EncryptionContext=context,
+        )
+        return answer["Plaintext"] if answer else None
 
 
 def _item(answer: _Record) -> list[_Record]:
@@ -148,7 +118,7 @@ def _items(answer: _Record) -> list[_Record]:
 
 def _typed_item(answer: _Record) -> list[_Record]:
     if answer.keys() - {"Item"}:
-        raise Unsuited("an answer of another kind")
+        raise FallBack("an answer with more than an item")
     return [_keyed_record(record) for record in _item(answer)]
 
 
@@ -158,7 +128,7 @@ def _typed_items(answer: _Record) -> list[_Record]:
 
 def _keyed_record(record: _Record) -> _Record:
     if not isinstance(record["variant"]["S"], str):
-        raise Unsuited("an item without its key")
+        raise FallBack("an item without its key")
     return _typed_record(record)
 
 
@@ -167,7 +137,7 @@ def _typed_record(record: _Record) -> _Record:
 
 
 def _typed(value: _Record) -> _Record:
-    """Return an attribute of DynamoDB's JSON as boto3 has it: all alike, but for bytes."""
+    """Return an attribute of DynamoDB's JSON as boto3 returns it: only bytes differ."""
     ((kind, inner),) = value.items()
     match kind:
         case "S" | "N" | "BOOL" | "NULL" | "SS" | "NS":
@@ -180,7 +150,7 @@ def _typed(value: _Record) -> _Record:
             return {kind: [_typed(each) for each in inner]}
         case "M":
             return {kind: _typed_record(inner)}
-    raise Unsuited("an attribute of another type")
+    raise FallBack("an attribute of an unknown type")
 
 
 def _plaintext(answer: _Record) -> bytes:

@@ -1,4 +1,4 @@
-"""AWS's Signature Version 4, for the one kind of request that the fast read sends.
+"""AWS's Signature Version 4, for the kind of request that the fast client sends.
 
 https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-create-signed-request.html
 """
@@ -11,7 +11,7 @@ from hashlib import sha256
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """What requests are signed with, and the region that they are for."""
+    """The keys that sign requests, and their region."""
 
     access_key: str
     secret_key: str = field(repr=False)
@@ -29,10 +29,10 @@ def authorization(
     path: str = "/",
     query: str = "",
 ) -> str:
-    """Return the ``authorization`` header that signs *headers*, all of them, and *body*.
+    """Return the ``authorization`` header that signs all *headers* and *body*.
 
-    Names are in lower case, ``host`` and ``x-amz-date`` among them; *path* and *query* are encoded
-    and sorted already.
+    The headers' names are in lower case, and ``host`` and ``x-amz-date`` are among them. *path* and
+    *query* are encoded and sorted.
     """
     names = sorted(headers)
     signed = ";".join(names)

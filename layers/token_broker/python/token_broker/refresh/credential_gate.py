@@ -196,8 +196,8 @@ class CredentialGate:
                 self._invocation.wait_for_lease(gate, polls)
                 polls += 1
             else:
-                if gate.damaged:
-                    self._deps.note("damaged", variant=ONLY, attributes=list(gate.damaged))
+                if gate.corrupt:
+                    self._deps.note("damaged", variant=ONLY, attributes=list(gate.corrupt))
                 self._lease, self._accepted = self._invocation.acquire(gate), None
                 if self._lease:
                     return

@@ -1,0 +1,119 @@
+"""What AWS's errors mean.
+
+`clients.call` loads this module, and botocore with it, when boto3 is needed anyway.
+"""
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from token_broker.errors import BrokerError, Internal, NotConfigured, StoreUnavailable
+
+RAISED = (BotoCoreError, ClientError)
+"""All that a client of boto3 raises: there is no answer, or the answer is an error."""
+
+WRONG_SETTINGS = frozenset(
+    {
+        "AccessDeniedException",
+        "AccessDenied",
+        "ResourceNotFoundException",
+        "UnrecognizedClientException",
+        "ExpiredTokenException",
+        "NotFoundException",
+        "DisabledException",
+        "KMSInvalidStateException",
+        "InvalidKeyUsageException",
+        "DecryptionFailure",
+    }
+)
+"""Codes that no retry changes: an operator has to change a setting."""
+
+WRONG_SIGNATURES = frozenset(
+    {
+        "InvalidSignatureException",
+        "SignatureDoesNotMatch",
+        "IncompleteSignature",
+        "IncompleteSignatureException",
+        "RequestTimeTooSkewed",
+        "RequestExpired",
+    }
+)
+"""Codes for a request that was signed with other keys, or while the clock was wrong."""
+
+RECURSION = "RecursiveInvocationException"
+"""The code of Lambda's recursion detection. No retry helps, and the store is not at fault."""
+
+CONDITION_FAILED = frozenset({"ConditionalCheckFailedException"})
+"""The code for a conditional write that lost against another."""
+
+GONE = frozenset({"ResourceNotFoundException", "InvalidRequestException"})
+"""Codes for a secret that does not exist, or is scheduled for deletion."""
+
+NOT_SEALED_HERE = frozenset({"InvalidCiphertextException", "IncorrectKeyException"})
+"""Codes for bytes that our key did not encrypt, or not under this encryption context."""
+
+NOT_PERMITTED = "not authorized to perform"
+"""KMS's message for a missing permission. Under the same code, AccessDeniedException, it says with
+another message that the bytes name a key that does not exist."""
+
+EXPECTED: Mapping[str, frozenset[str]] = {
+    "update_item": CONDITION_FAILED,
+    "get_secret_value": GONE,
+    "describe_secret": GONE,
+    "decrypt": NOT_SEALED_HERE,
+}
+"""Codes that are a normal answer to an operation."""
+
+
+class Resource(NamedTuple):
+    """What an operation works on, as a message names it, and the setting to look at."""
+
+    name: str
+    setting: str
+
+
+TABLE = Resource("the table", "TABLE_NAME")
+KEY = Resource("the key", "KEY_ID")
+SECRET = Resource("the secret", "STAGE")
+RESOURCES: Mapping[str, Resource] = {
+    "get_item": TABLE,
+    "batch_get_item": TABLE,
+    "query": TABLE,
+    "update_item": TABLE,
+    "encrypt": KEY,
+    "decrypt": KEY,
+    "get_secret_value": SECRET,
+    "describe_secret": SECRET,
+    "invoke": Resource("the function itself", "its permission"),
+    "put_events": Resource("the bus", "EVENT_BUS_NAME"),
+}
+"""The resource of each operation that the broker uses, by boto3's name for it."""
+
+
+def is_expected(error: Exception, operation: str) -> bool:
+    """Say whether *error* is a normal answer to *operation*."""
+    code, message = _code_and_message(error)
+    if operation == "decrypt" and code == "AccessDeniedException":
+        return NOT_PERMITTED not in message
+    return code in EXPECTED.get(operation, ())
+
+
+def unavailable(error: Exception, operation: str) -> BrokerError:
+    """Return what *error* means for *operation*, without AWS's message: it may quote a request."""
+    what, setting = RESOURCES[operation]
+    code = _code_and_message(error)[0] or type(error).__name__
+    if code == RECURSION:
+        return Internal("recursion detection refused that the function invokes itself once more")
+    if code in WRONG_SIGNATURES:
+        return NotConfigured(f"credentials or clock: {what} refuses what they sign ({code})")
+    if code in WRONG_SETTINGS:
+        return NotConfigured(f"{setting}: {what} cannot be used ({code})")
+    return StoreUnavailable(f"{what} cannot be reached ({code})", retry_after=1)
+
+
+def _code_and_message(error: Exception) -> tuple[str, str]:
+    # Some of botocore's HTTP errors have no response. Others have one that is None.
+    response: Any = getattr(error, "response", None) or {}
+    said = response.get("Error", {})
+    return str(said.get("Code", "")), str(said.get("Message", ""))

@@ -1,0 +1,80 @@
+"""What a write to the table says: its expressions, and what a rejection of credentials changes.
+
+Functions of values. Only a write loads this module.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from token_broker.item import MOST_VERSIONS, SECOND_LOOK, Failure, Item, Verdict, suspects
+from token_broker.item_codec import SUSPICION, Attribute, attribute, failure_of
+from token_broker.tokens import ONLY
+
+
+def update_parameters(
+    changes: Mapping[str, object],
+    remove: Sequence[str],
+    unchanged: Mapping[str, Attribute | None],
+) -> dict[str, Any]:
+    """Return the parameters of an UpdateItem. All names are placeholders: some are reserved.
+
+    *unchanged* has the attributes that must still be as they were read, None for one that was not
+    there.
+    """
+    values = {f":{name}": attribute(value) for name, value in changes.items() if value is not None}
+    update = "SET " + ", ".join(f"#{name[1:]} = {name}" for name in values)
+    if remove:
+        update += " REMOVE " + ", ".join(f"#{name}" for name in remove)
+    clauses = [
+        f"attribute_not_exists(#{name})" if seen is None else f"#{name} = :seen_{name}"
+        for name, seen in unchanged.items()
+    ]
+    names = [name[1:] for name in values] + [*remove, *unchanged]
+    return {
+        "UpdateExpression": update,
+        "ExpressionAttributeNames": {f"#{name}": name for name in names},
+        "ExpressionAttributeValues": values
+        | {f":seen_{name}": seen for name, seen in unchanged.items() if seen is not None},
+    } | ({"ConditionExpression": " AND ".join(clauses)} if clauses else {})
+
+
+def rejection(
+    item: Item, verdict: Verdict, failure: Failure, version: str, *, variant: str, now: int
+) -> tuple[dict[str, object], list[str]]:
+    """Return what a rejection of *version*, sent for *variant*, sets in *item*, and removes."""
+    match verdict:
+        case Verdict.LATCH:
+            is_proven = item.accepted_version == version
+            changes: dict[str, object] = {
+                "failure": failure_of(failure),
+                "rejected_versions": add_version(item.rejected_versions, version),
+            }
+            if item.variant == ONLY:
+                changes["latched_version"] = version
+            return changes, [*SUSPICION, *(["accepted_version"] if is_proven else [])]
+        case Verdict.SUSPECT:
+            since = min(item.suspect_at, now) if item.is_suspect(version) else now
+            return {
+                "failure": failure_of(replace(failure, retry_at=since + SECOND_LOOK)),
+                "suspect_version": version,
+                "suspect_at": since,
+            }, ["suspect_variants"]
+        case _:
+            return {
+                "suspect_version": version,
+                "suspect_variants": suspects(item, version, variant),
+            }, ["suspect_at"]
+
+
+def has_rejection(found: Item, verdict: Verdict, version: str, variant: str) -> bool:
+    """Say whether *found* has what `rejection` sets."""
+    if verdict is Verdict.LATCH:
+        return version in found.rejected_versions
+    is_suspect = found.suspect_version == version
+    return is_suspect and (verdict is Verdict.SUSPECT or variant in found.suspect_variants)
+
+
+def add_version(versions: tuple[str, ...], version: str) -> tuple[str, ...]:
+    """Return *versions* with *version* as the last; the oldest are dropped."""
+    return (*(v for v in versions if v != version), version)[-MOST_VERSIONS:]
