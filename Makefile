@@ -24,7 +24,7 @@ COMPILE := -m compileall -q --invalidation-mode unchecked-hash
 export SAM_CLI_TELEMETRY := 0
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check format operations build deploy destroy dist sbom lock audit fuzz sam-local bench clean
+.PHONY: help run test check format operations build deploy destroy dist sbom lock audit fuzz sam-local stack bench clean
 
 help:  ## Show these lines.
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -132,6 +132,13 @@ fuzz: $(READY) .tools/fuzz/.ready .tools/atheris/.ready  ## Try the parsers with
 SAM_LOCAL ?= $(SAM)
 sam-local: $(READY) $(SAM_READY)  ## Invoke what was built with every event, under SAM and Docker.
 	@$(BIN)/python -m tests.live.sam_local $(SAM_LOCAL)
+
+# The emulator runs functions by its own Python, so that is the functions'. KEEP=1 leaves everything up until Ctrl-C.
+STACK := .aws-sam/stack
+.tools/stack/.ready: PYTHON := $(PYTHON313)
+stack: $(RUNNABLE) .tools/stack/.ready  ## Deploy what was built onto an AWS emulator, and call everything; KEEP=1 keeps it up.
+	@$(MAKE) --no-print-directory build BUILD=$(STACK) ARCH=$(if $(filter arm64 aarch64,$(shell uname -m)),arm64,x86_64)
+	@exec $(BIN)/python -m stack .tools/stack/bin/python $(STACK) $(SAM)
 
 # Its own environments: what measures, what Lambda brings (/var/runtime), and what people put into their layers.
 BENCH := .bench

@@ -1,0 +1,72 @@
+"""`make stack`: deploy onto the emulator, play the scenario, and show what was seen."""
+
+import signal
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+from stack.account import Account
+from stack.deployment import Deployment
+from stack.places import Places
+from stack.processes import emulator
+from stack.scenario import (
+    callers,
+    client,
+    command,
+    crowd,
+    flows,
+    leaving,
+    roles,
+    rotations,
+    updates,
+)
+from stack.system import System
+from stack.table import Table
+from token_broker_fakes.fake import Fake
+from token_broker_local import vendors
+
+CHAPTERS = (flows, callers, roles, rotations, client, command, crowd, updates, leaving)
+
+
+def main(python: str, built: str, sam: str) -> int:
+    """Play everything, and return how many rows have failed."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    began = time.monotonic()
+    table = Table()
+    with running(Path(python).absolute(), Path(built), Path(sam).absolute()) as system:
+        for chapter in CHAPTERS:
+            table.begin(str(chapter.__doc__).partition("\n")[0].rstrip("."))
+            chapter.play(system, table)
+    print("\n".join(table.lines()))
+    print(f"{time.monotonic() - began:.0f} s")
+    return len(table.failed)
+
+
+@contextmanager
+def running(python: Path, built: Path, sam: Path) -> Iterator[System]:
+    """Have the stack deployed, and the vendors' fakes served, for as long as this lasts."""
+    with ExitStack() as stack:
+        folder = Path(
+            stack.enter_context(tempfile.TemporaryDirectory(prefix="token-broker-stack-"))
+        )
+        places = Places(folder)
+        stack.enter_context(emulator(python, places))
+        system = System(Account(places), Deployment(Account(places), built, sam), served(stack))
+        system.deploy()
+        yield system
+
+
+def served(stack: ExitStack) -> Mapping[str, Fake[Any]]:
+    """Return the vendors' fakes, served."""
+    fakes = vendors.fakes()
+    for fake in fakes.values():
+        stack.enter_context(fake.serve())
+    return fakes
+
+
+if __name__ == "__main__":
+    sys.exit(main(*sys.argv[1:]))
