@@ -19,30 +19,49 @@ from stack.scenario import (
     command,
     crowd,
     flows,
+    grants,
     leaving,
     roles,
     rotations,
+    signers,
     updates,
 )
 from stack.system import System
-from stack.table import Table
+from stack.table import FAILED, Row, Table
 from token_broker_fakes.fake import Fake
 from token_broker_local import vendors
 
-CHAPTERS = (flows, callers, roles, rotations, client, command, crowd, updates, leaving)
+CHAPTERS = (
+    flows,
+    callers,
+    roles,
+    rotations,
+    client,
+    command,
+    signers,
+    crowd,
+    updates,
+    grants,
+    leaving,
+)
 
 
 def main(python: str, built: str, sam: str) -> int:
     """Play everything, and return how many rows have failed."""
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    for each in (signal.SIGINT, signal.SIGTERM):  # a shell in the background ignores the first
+        signal.signal(each, signal.default_int_handler)
     began = time.monotonic()
     table = Table()
-    with running(Path(python).absolute(), Path(built), Path(sam).absolute()) as system:
-        for chapter in CHAPTERS:
-            table.begin(str(chapter.__doc__).partition("\n")[0].rstrip("."))
-            chapter.play(system, table)
-    print("\n".join(table.lines()))
-    print(f"{time.monotonic() - began:.0f} s")
+    try:
+        with running(Path(python).absolute(), Path(built), Path(sam).absolute()) as system:
+            for chapter in CHAPTERS:
+                with table.about(str(chapter.__doc__).partition("\n")[0].rstrip(".")):
+                    chapter.play(system, table)
+    except KeyboardInterrupt:
+        table.rows.append(Row("", "interrupted", verdict=FAILED))
+    finally:
+        print("\n".join(table.lines()))
+        print(f"{time.monotonic() - began:.0f} s")
     return len(table.failed)
 
 

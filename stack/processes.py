@@ -52,6 +52,7 @@ def settings(places: Places) -> Mapping[str, str]:
         "MINISTACK_REGION": REGION,
         "IOT_MTLS_ENABLED": "0",
         "SFTP_ENABLED": "0",
+        "LAMBDA_WARM_TTL_SECONDS": "60",  # how long processes of a crowd outlive it
         "LOG_LEVEL": "WARNING",
     }
 

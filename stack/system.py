@@ -64,10 +64,10 @@ class System:
         return self.outputs[f"{name}PolicyArn"]
 
     def function(self, flow: str, qualifier: str = "live") -> str:
-        """Return the ARN of a flow's function."""
-        return (
-            f"{self.outputs[f'{flow.capitalize()}FunctionArn'].removesuffix(':live')}:{qualifier}"
-        )
+        """Return the ARN of a flow's function, unqualified if *qualifier* is empty."""
+        live = self.outputs[f"{flow.capitalize()}FunctionArn"]
+        name = live.removesuffix(":live")
+        return f"{name}:{qualifier}" if qualifier else name
 
     def connect(self, flow: str, connection: str, **changes: Any) -> str:
         """Store the secret of a connection to a vendor's fake, with *changes*; return its name."""

@@ -2,9 +2,14 @@
 
 import sys
 import time
+import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+
+OK = "ok"
+UNSEEN = "unseen"
+FAILED = "FAILED"
 
 
 class Unexpected(Exception):
@@ -18,7 +23,7 @@ class Row:
     subject: str
     name: str
     seen: list[str] = field(default_factory=list)
-    verdict: str = "ok"
+    verdict: str = OK
     seconds: float = 0.0
 
     def sees(self, seen: object, expected: object) -> None:
@@ -29,7 +34,7 @@ class Row:
 
     def is_unseen(self, why: str) -> None:
         """Say that this cannot be seen here, and why."""
-        self.verdict = "unseen"
+        self.verdict = UNSEEN
         self.seen.append(why)
 
 
@@ -40,10 +45,15 @@ class Table:
         self.rows: list[Row] = []
         self.subject = ""
 
-    def begin(self, subject: str) -> None:
-        """Have the next rows be about *subject*."""
+    @contextmanager
+    def about(self, subject: str) -> Iterator[None]:
+        """Have the rows meanwhile be about *subject*; what ends them early is a row as well."""
         self.subject = subject
         sys.stderr.write(f"  {subject}\n")
+        try:
+            yield
+        except Exception:  # noqa: BLE001 (the next subject's turn comes)
+            self.rows.append(Row(subject, "cut short", traceback.format_exc().splitlines(), FAILED))
 
     @contextmanager
     def row(self, name: str) -> Iterator[Row]:
@@ -54,14 +64,14 @@ class Table:
         try:
             yield row
         except Exception as error:  # noqa: BLE001 (a row tells of any)
-            row.verdict = "FAILED"
+            row.verdict = FAILED
             row.seen.append(f"{type(error).__name__}: {error}"[:300])
         row.seconds = time.monotonic() - began
 
     @property
     def failed(self) -> list[Row]:
         """The rows that say no."""
-        return [row for row in self.rows if row.verdict == "FAILED"]
+        return [row for row in self.rows if row.verdict == FAILED]
 
     def lines(self) -> Iterator[str]:
         """Yield the table, line by line."""
@@ -73,7 +83,7 @@ class Table:
                 yield f"\n{subject}"
             seen = ", ".join(row.seen)
             yield f"  {row.verdict:6}  {row.name:{width}}  {row.seconds:5.1f} s  {seen}"
-        counts = {verdict: self.count(verdict) for verdict in ("ok", "unseen", "FAILED")}
+        counts = {verdict: self.count(verdict) for verdict in (OK, UNSEEN, FAILED)}
         yield "\n" + ", ".join(f"{count} {verdict}" for verdict, count in counts.items())
 
     def count(self, verdict: str) -> int:

@@ -43,7 +43,7 @@ WORDS = {
 """Commands, and the policies that they need."""
 
 
-def outcome(system: System, identity: Identity, words: str, told: str | None) -> str:
+def outcome(system: System, identity: Identity, words: str, document: str | None) -> str:
     """Run a command, and return `done` or the code of its error."""
     environment = {
         "PATH": os.environ["PATH"],
@@ -55,12 +55,13 @@ def outcome(system: System, identity: Identity, words: str, told: str | None) ->
     done = subprocess.run(
         [COMMAND, *words.split(), "--json"],
         env=environment,
-        input=told or "",
+        input=document or "",
         capture_output=True,
         text=True,
         check=False,
     )
     if done.returncode == 0:
         return "done"
-    lines = (done.stderr or done.stdout).strip().splitlines()
-    return str(json.loads(lines[-1]).get("code", lines[-1])) if lines else f"exit {done.returncode}"
+    told = json.loads((done.stderr or done.stdout).strip().splitlines()[-1])
+    failures = [one["says"] for one in told.get("findings", []) if one["level"] == "failure"]
+    return str(told.get("code") or failures[0].partition(":")[0])

@@ -25,7 +25,8 @@ def tried(service, operation, arguments):
 """
 """A function that says how it fares with each attempt."""
 
-DENIED = "AccessDeniedException"
+DENIED = {"AccessDeniedException", "AccessDenied"}
+"""The older services leave the ending out."""
 
 
 class Attempt(NamedTuple):
@@ -83,7 +84,7 @@ def compare(table: Table, who: str, attempts: list[Attempt], system: System, fun
     for attempt, outcome in zip(attempts, outcomes, strict=True):
         may = attempt.own if is_own else attempt.strangers
         with table.row(f"{who} {'may' if may else 'may not'}: {attempt.name}") as row:
-            row.sees(outcome, "done" if may else DENIED)
+            row.sees("denied" if outcome in DENIED else outcome, "done" if may else "denied")
 
 
 def attempted(system: System) -> Iterator[Attempt]:
@@ -111,7 +112,8 @@ def items() -> Iterator[Attempt]:
         update |= {"ExpressionAttributeValues": {":x": {"S": "x"}}}
         if may:  # of an item that is no connection's
             update["Key"] = {"connection": {"S": "vntana#tried"}, "variant": {"S": "-"}}
-        query = where | {"KeyConditionExpression": "connection = :c"}
+        query = where | {"KeyConditionExpression": "#c = :c"}
+        query |= {"ExpressionAttributeNames": {"#c": "connection"}}
         query |= {"ExpressionAttributeValues": {":c": {"S": connection}}}
         batch = {"RequestItems": {NAME: {"Keys": [key]}}}
         yield Attempt(f"read {connection}", "dynamodb", "get_item", where | {"Key": key}, may)

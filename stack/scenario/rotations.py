@@ -48,7 +48,14 @@ def latch(system: System, table: Table, operator: Identity) -> None:
         row.sees(system.direct("vendorlink", "mended"), "CredentialRejected")
         row.sees(system.direct("vendorlink", "mended"), "CredentialLatched")
         system.connect("vendorlink", "mended")
-        row.sees(until_later(system, operator, "vendorlink", "mended", 0), 1)
+        row.sees(until(lambda: not latched(system, operator)), True)
+        row.sees(system.direct("vendorlink", "mended"), "exchange")
+
+
+def latched(system: System, operator: Identity) -> bool:
+    """Say whether the connection with a wrong password is latched."""
+    variants = system.call(operator, "GET", "/v1/vendorlink/mended").body["variants"]
+    return any(variant["latched"] for variant in variants)
 
 
 def renewal(system: System, table: Table, operator: Identity) -> None:
@@ -69,7 +76,7 @@ def renewal(system: System, table: Table, operator: Identity) -> None:
 
 def state(system: System, operator: Identity, flow: str, connection: str) -> int:
     """Return which token of a connection's it is that lives, 0 if none."""
-    variants = system.call(operator, "GET", f"/v1/{flow}/{connection}").body["variants"]
+    variants = system.call(operator, "GET", f"/v1/{flow}/{connection}").body.get("variants", [])
     living = [one["generation"] for one in variants if one["state"] != "dead"]
     return max(living, default=0)
 
@@ -78,9 +85,13 @@ def until_later(
     system: System, operator: Identity, flow: str, connection: str, generation: int
 ) -> int:
     """Wait for a token after *generation*, and return which one it is."""
+    until(lambda: state(system, operator, flow, connection) > generation)
+    return state(system, operator, flow, connection)
+
+
+def until(is_so: Callable[[], bool]) -> bool:
+    """Wait until something is so, and say whether it is."""
     deadline = time.monotonic() + WAIT_SECONDS
-    while time.monotonic() < deadline:
-        if (now := state(system, operator, flow, connection)) > generation:
-            return now
+    while not (found := is_so()) and time.monotonic() < deadline:
         time.sleep(0.2)
-    return generation
+    return found

@@ -29,7 +29,7 @@ def play(system: System, table: Table) -> None:
             row.sees(system.direct(flow, "shared"), "exchange")
             row.sees(system.direct(flow, "shared", qualifier=first), "table")
     team(system, table, second)
-    system.deploy(MemorySeconds="0")
+    system.deploy(Team1="", TeamKeys="", MemorySeconds="0")
     with table.row("the team is taken away: its aliases go, and nobody needs a key") as row:
         row.sees(aliases(system), {"live"})
         caller = system.account.session("keyless", system.arn("CallVntana"))
@@ -41,7 +41,7 @@ def team(system: System, table: Table, latest: str) -> None:
     outputs = system.account.outputs(system.outputs["Team1StackId"])
     with table.row("a team's alias leads to the same version as `live`") as row:
         row.sees(version(system, f"team-{TEAM}"), latest)
-    member = system.account.session(TEAM, outputs["InvokeVntanaPolicyArn"])
+    member = system.account.session(f"team-{TEAM}", outputs["InvokeVntanaPolicyArn"])
     with table.row("a team invokes one function by its alias, and nothing else") as row:
         row.sees(invoked(system, member, "vntana", f"team-{TEAM}"), "table")
         row.sees(invoked(system, member, "vntana", "live"), "AccessDeniedException")
