@@ -32,6 +32,12 @@ class Row:
         if seen != expected:
             raise Unexpected(f"expected {expected}")
 
+    def sees_other(self, seen: object, usual: object) -> None:
+        """Write down what was *seen*, and raise `Unexpected` if it is what it always is."""
+        self.seen.append(str(seen))
+        if seen == usual:
+            raise Unexpected("expected another outcome")
+
     def is_unseen(self, why: str) -> None:
         """Say that this cannot be seen here, and why."""
         self.verdict = UNSEEN
