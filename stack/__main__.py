@@ -3,14 +3,14 @@
 import signal
 import sys
 import tempfile
-import time
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
+from stack import keeping
 from stack.account import Account
-from stack.deployment import Deployment
+from stack.deployment import Deployment, NotDeployed
 from stack.places import Places
 from stack.processes import emulator
 from stack.scenario import (
@@ -47,22 +47,30 @@ CHAPTERS = (
 
 
 def main(python: str, built: str, sam: str) -> int:
-    """Play everything, and return how many rows have failed."""
+    """Play everything, and return how many rows have failed; or keep it up, if that is wanted."""
     for each in (signal.SIGINT, signal.SIGTERM):  # a shell in the background ignores the first
         signal.signal(each, signal.default_int_handler)
-    began = time.monotonic()
     table = Table()
     try:
         with running(Path(python).absolute(), Path(built), Path(sam).absolute()) as system:
-            for chapter in CHAPTERS:
-                with table.about(str(chapter.__doc__).partition("\n")[0].rstrip(".")):
-                    chapter.play(system, table)
+            if keeping.is_wanted():
+                keeping.keep(system)
+            play(system, table)
     except KeyboardInterrupt:
-        table.rows.append(Row("", "interrupted", verdict=FAILED))
-    finally:
+        if not keeping.is_wanted():
+            table.rows.append(Row("", "interrupted", verdict=FAILED))
+    except NotDeployed as error:
+        table.rows.append(Row("", "not deployed", [str(error)], verdict=FAILED))
+    if table.rows:
         print("\n".join(table.lines()))
-        print(f"{time.monotonic() - began:.0f} s")
     return len(table.failed)
+
+
+def play(system: System, table: Table) -> None:
+    """Play every chapter."""
+    for chapter in CHAPTERS:
+        with table.about(str(chapter.__doc__).partition("\n")[0].rstrip(".")):
+            chapter.play(system, table)
 
 
 @contextmanager

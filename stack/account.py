@@ -1,7 +1,7 @@
 """An AWS account on the emulator: its clients, and the users and roles that call the broker."""
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, NamedTuple
@@ -121,7 +121,10 @@ class Account:
         (found,) = self.client("cloudformation").describe_stacks(StackName=stack)["Stacks"]
         return {one["OutputKey"]: one["OutputValue"] for one in found.get("Outputs", [])}
 
-    def kept(self, names: Iterable[str]) -> list[str]:
-        """Return which tables there are among *names*."""
-        there = self.client("dynamodb").list_tables()["TableNames"]
-        return [name for name in names if name in there]
+    def detach(self, policy: str) -> None:
+        """Take a policy from every role and user that has it."""
+        holders = self.iam.list_entities_for_policy(PolicyArn=policy)
+        for role in holders["PolicyRoles"]:
+            self.iam.detach_role_policy(RoleName=role["RoleName"], PolicyArn=policy)
+        for user in holders["PolicyUsers"]:
+            self.iam.detach_user_policy(UserName=user["UserName"], PolicyArn=policy)

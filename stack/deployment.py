@@ -1,11 +1,11 @@
-"""The stack, deployed by the code that `make deploy` runs."""
+"""The stack, deployed and deleted by the code that `make deploy` and `make destroy` run."""
 
 import os
 import platform
 import shlex
+import shutil
 import subprocess
 import sys
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,15 +14,9 @@ from stack.places import NAME, ROOT, STAGE
 
 ARCHITECTURE = {"x86_64": "x86_64", "aarch64": "arm64", "arm64": "arm64"}[platform.machine()]
 
-ANSWERS = """
-[{stage}.deploy.parameters]
-capabilities = "CAPABILITY_IAM CAPABILITY_AUTO_EXPAND"
-confirm_changeset = false
-fail_on_empty_changeset = false
-resolve_s3 = true
-parameter_overrides = {overrides}
-"""
-"""What `--guided` would have saved."""
+
+class NotDeployed(Exception):
+    """It was refused, or failed. The message is what was said."""
 
 
 @dataclass(frozen=True)
@@ -34,38 +28,35 @@ class Deployment:
     sam: Path
 
     def deploy(self, **parameters: str) -> dict[str, str]:
-        """Deploy with *parameters*, and return the outputs; a failure ends the run."""
-        folder = self.account.places.folder / "deployment"
-        self.prepare(folder, parameters)
-        command = [sys.executable, "-m", "token_broker_operations.deploy"]
+        """Deploy with *parameters* besides those of before, and return the outputs."""
+        said = shlex.join(f"{name}={value}" for name, value in parameters.items())
+        self.run("deploy", str(self.sam), STAGE, ARCHITECTURE, PARAMETERS=said)
+        return self.account.outputs(NAME)
+
+    def destroy(self) -> None:
+        """Delete the stack."""
+        self.run("destroy", STAGE)
+
+    def run(self, word: str, *arguments: str, **variables: str) -> None:
+        """Run what *word* of make's runs, in a copy of what it reads of the repository."""
         done = subprocess.run(
-            [*command, self.sam, STAGE, ARCHITECTURE],
-            cwd=folder,
-            env=os.environ | self.account.environment(),
+            [sys.executable, "-m", f"token_broker_operations.{word}", *arguments],
+            cwd=self.folder(),
+            env=os.environ | self.account.environment() | variables,
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
             check=False,
         )
         if done.returncode:
-            raise SystemExit(f"{done.stdout[-4000:]}\n{done.stderr[-4000:]}")
-        return self.account.outputs(NAME)
+            raise NotDeployed(f"{done.stdout}{done.stderr}"[-4000:])
 
-    def prepare(self, folder: Path, parameters: Mapping[str, str]) -> None:
-        """Make *folder* what the repository is to `make deploy`: a built template, and settings."""
-        (folder / ".aws-sam").mkdir(parents=True, exist_ok=True)
-        link = folder / ".aws-sam/build"
-        if not link.is_symlink():
-            link.symlink_to(self.built.resolve())
-        overrides = [f"{name}={shlex.quote(value)}" for name, value in parameters.items()]
-        text = (ROOT / "samconfig.toml").read_text()
-        answers = ANSWERS.format(stage=STAGE, overrides=overrides)
-        (folder / "samconfig.toml").write_text(text + answers)
-
-    def delete(self) -> None:
-        """Delete the stack, and wait until it is gone."""
-        cloudformation = self.account.client("cloudformation")
-        cloudformation.delete_stack(StackName=NAME)
-        cloudformation.get_waiter("stack_delete_complete").wait(
-            StackName=NAME, WaiterConfig={"Delay": 1, "MaxAttempts": 60}
-        )
+    def folder(self) -> Path:
+        """Return a folder that is to make's words what the repository is; settings stay there."""
+        folder = self.account.places.folder / "repository"
+        if not folder.exists():
+            (folder / ".aws-sam").mkdir(parents=True)
+            (folder / ".aws-sam/build").symlink_to(self.built.resolve())
+            (folder / "template.yaml").symlink_to(ROOT / "template.yaml")
+            shutil.copy(ROOT / "samconfig.toml", folder)
+        return folder

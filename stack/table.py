@@ -50,6 +50,7 @@ class Table:
     def __init__(self) -> None:
         self.rows: list[Row] = []
         self.subject = ""
+        self.began = time.monotonic()
 
     @contextmanager
     def about(self, subject: str) -> Iterator[None]:
@@ -90,7 +91,8 @@ class Table:
             seen = ", ".join(row.seen)
             yield f"  {row.verdict:6}  {row.name:{width}}  {row.seconds:5.1f} s  {seen}"
         counts = {verdict: self.count(verdict) for verdict in (OK, UNSEEN, FAILED)}
-        yield "\n" + ", ".join(f"{count} {verdict}" for verdict, count in counts.items())
+        told = ", ".join(f"{count} {verdict}" for verdict, count in counts.items())
+        yield f"\n{told}, {time.monotonic() - self.began:.0f} s"
 
     def count(self, verdict: str) -> int:
         """Return how many rows have a *verdict*."""

@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 
 from stack.places import FLOWS, NAME
+from stack.scenario.probes import POLICIES
+from stack.scenario.updates import refusal
 from stack.system import System
 from stack.table import Table
 
@@ -10,7 +12,11 @@ from stack.table import Table
 def play(system: System, table: Table) -> None:
     """Delete the stack, and look at what is left."""
     before = there(system)
-    system.deployment.delete()
+    with table.row("it is not deleted while roles have its policies") as row:
+        row.sees(refusal(system.deployment.destroy).startswith("role "), True)
+    for name in POLICIES:
+        system.account.detach(system.arn(name))
+    system.deployment.destroy()
     after = there(system)
     for name, stays in STAYS.items():
         with table.row(f"{name}: {'stays' if stays else 'goes'}") as row:

@@ -1,8 +1,8 @@
 """A secret that changes, and a token that grows old: nobody has to say so."""
 
 import time
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 
 from stack.account import Identity
 from stack.places import NAME
@@ -13,32 +13,55 @@ WAIT_SECONDS = 15
 """For what happens by an event."""
 
 
+TOLD: Mapping[str, tuple[str, str]] = {
+    "Secrets Manager tells of a new value": ("LabelMoved", "put"),
+    "CloudTrail tells of a new value": ("SecretChanged", "put"),
+    "CloudTrail tells of a rotation": ("SecretChanged", "rotate"),
+}
+"""By which of the function's rules, and of what."""
+
+
 def play(system: System, table: Table) -> None:
-    """Change secrets in both ways that are told of, and age a token."""
+    """Change secrets and have that told in each way, and age a token."""
     operator = system.account.session("watcher", system.arn("Operate"))
-    secrets = system.account.client("secretsmanager")
-    for name, change in {
-        "a new value is stored": lambda secret: secrets.put_secret_value(
-            SecretId=secret, SecretString=secrets.get_secret_value(SecretId=secret)["SecretString"]
-        ),
-        "a rotation has succeeded": lambda secret: secrets.rotate_secret(SecretId=secret),
-    }.items():
-        rotated(system, table, operator, name, change)
+    for name, (rule, change) in TOLD.items():
+        with table.row(f"{name}: the token is renewed by itself") as row, only(system, rule):
+            row.sees(rotated(system, operator, f"{rule}-{change}".lower(), change), "renewed")
     latch(system, table, operator)
     renewal(system, table, operator)
 
 
-def rotated(
-    system: System, table: Table, operator: Identity, name: str, change: Callable[[str], Any]
-) -> None:
-    """Have a secret change, and see the token be renewed with the new version."""
-    connection = name.replace(" ", "-")
+@contextmanager
+def only(system: System, wanted: str) -> Iterator[None]:
+    """Have the function hear by one of its rules alone, the one called *wanted* in the template."""
+    events = system.account.client("events")
+    prefix = f"{NAME}-VendorlinkFunction"
+    names = [rule["Name"] for rule in events.list_rules(NamePrefix=prefix)["Rules"]]
+    others = [name for name in names if not name.startswith(f"{prefix}{wanted}")]
+    if len(others) == len(names):
+        raise LookupError(f"no rule {wanted} among {names}")
+    for name in others:
+        events.disable_rule(Name=name)
+    try:
+        yield
+    finally:
+        for name in others:
+            events.enable_rule(Name=name)
+
+
+def rotated(system: System, operator: Identity, connection: str, change: str) -> str:
+    """Have a secret change, and say whether the token is renewed with the new version."""
+    secrets = system.account.client("secretsmanager")
     secret = system.connect("vendorlink", connection)
-    with table.row(f"{name}: the function renews the token by itself") as row:
-        row.sees(system.direct("vendorlink", connection), "exchange")
-        first = state(system, operator, "vendorlink", connection)
-        change(secret)
-        row.sees(until_later(system, operator, "vendorlink", connection, first), first + 1)
+    if (source := system.direct("vendorlink", connection)) != "exchange":
+        return source
+    first = state(system, operator, "vendorlink", connection)
+    if change == "rotate":
+        secrets.rotate_secret(SecretId=secret)
+    else:
+        system.connect("vendorlink", connection)
+    later = until_later(system, operator, "vendorlink", connection, first)
+    return "renewed" if later == first + 1 else f"{later} after {first}"
 
 
 def latch(system: System, table: Table, operator: Identity) -> None:

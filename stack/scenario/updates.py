@@ -1,8 +1,11 @@
 """An update: a new version that the aliases follow; a team that comes, with a key, and goes."""
 
 import time
+from collections.abc import Callable
+from functools import partial
 
 from stack.account import ROOT, Identity
+from stack.deployment import NotDeployed
 from stack.places import FLOWS, NAME
 from stack.system import System
 from stack.table import Table
@@ -29,11 +32,15 @@ def play(system: System, table: Table) -> None:
             row.sees(system.direct(flow, "shared"), "exchange")
             row.sees(system.direct(flow, "shared", qualifier=first), "table")
     team(system, table, second)
-    system.deploy(Team1="", TeamKeys="", MemorySeconds="0")
+    team_stack = system.outputs["Team1StackId"]
+    with table.row("a team is not taken away while a role has a policy of its") as row:
+        row.sees(refusal(partial(system.deploy, Team1="", TeamKeys="")), f"role team-{TEAM}")
+    system.account.detach(system.account.outputs(team_stack)["InvokeVntanaPolicyArn"])
+    system.deploy(Team1="", TeamKeys="")
     with table.row("the team is taken away: its aliases go, and nobody needs a key") as row:
         row.sees(aliases(system), {"live"})
         caller = system.account.session("keyless", system.arn("CallVntana"))
-        row.sees(system.token(caller, "vntana").status, 200)
+        row.sees(system.token(caller, "vntana", "lasting").status, 200)
 
 
 def team(system: System, table: Table, latest: str) -> None:
@@ -50,13 +57,22 @@ def team(system: System, table: Table, latest: str) -> None:
     key = gateway.get_api_key(apiKey=outputs["KeyId"], includeValue=True)["value"]
     headers = {"x-api-key": key}
     caller = system.account.session("keyed", system.arn("CallVntana"))
-    path = "/v1/vntana/acme/token"
+    path = "/v1/vntana/lasting/token"
     with table.row("once keys are required: a signature and a key, not one of them") as row:
         row.sees(system.call(caller, "POST", path, headers=headers).status, 200)
         row.sees(system.call(caller, "POST", path).status, 403)
         row.sees(system.call(None, "POST", path, headers=headers).status, 403)
         wrong = {"x-api-key": "x" * 40}
         row.sees(system.call(caller, "POST", path, headers=wrong).status, 403)
+
+
+def refusal(change: Callable[[], None]) -> str:
+    """Have the stack changed, and return whose policy is in the way."""
+    try:
+        change()
+    except NotDeployed as error:
+        return str(error).partition(" has ")[0].strip()
+    return "it was done"
 
 
 def invoked(system: System, identity: Identity, flow: str, qualifier: str) -> str:
