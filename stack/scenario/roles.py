@@ -97,24 +97,27 @@ def attempted(system: System) -> Iterator[Attempt]:
         yield Attempt(f"invoke {flow}", "lambda", "invoke", arguments, may, may)
     for source, may in {"token-broker": True, "somebody-else": False}.items():
         entry = {"EventBusName": NAME, "Source": source, "DetailType": "test", "Detail": "{}"}
-        arguments = {"Entries": [entry]}
-        yield Attempt(f"say something as {source}", "events", "put_events", arguments, may, may)
+        entries = {"Entries": [entry]}
+        yield Attempt(f"say something as {source}", "events", "put_events", entries, may, may)
     yield Attempt("list roles", "iam", "list_roles", {})
     yield Attempt("list buckets", "s3", "list_buckets", {})
 
 
 def items() -> Iterator[Attempt]:
     """Yield what is tried with the table."""
-    for connection, may in {"vntana#acme": True, "editor#acme": False}.items():
-        key = {"connection": {"S": connection}, "variant": {"S": "-"}}
-        where = {"TableName": NAME}
-        update = where | {"Key": key, "UpdateExpression": "SET tried = :x"}
-        update |= {"ExpressionAttributeValues": {":x": {"S": "x"}}}
-        if may:  # of an item that is no connection's
-            update["Key"] = {"connection": {"S": "vntana#tried"}, "variant": {"S": "-"}}
-        query = where | {"KeyConditionExpression": "#c = :c"}
-        query |= {"ExpressionAttributeNames": {"#c": "connection"}}
-        query |= {"ExpressionAttributeValues": {":c": {"S": connection}}}
+    for connection, may in {"vntana#tried": True, "editor#tried": False}.items():
+        key = {"connection": {"S": connection}, "variant": {"S": "tried"}}
+        where: dict[str, Any] = {"TableName": NAME}
+        update = where | {
+            "Key": key,
+            "UpdateExpression": "SET tried = :x",
+            "ExpressionAttributeValues": {":x": {"S": "x"}},
+        }
+        query = where | {
+            "KeyConditionExpression": "#c = :c",
+            "ExpressionAttributeNames": {"#c": "connection"},
+            "ExpressionAttributeValues": {":c": {"S": connection}},
+        }
         batch = {"RequestItems": {NAME: {"Keys": [key]}}}
         yield Attempt(f"read {connection}", "dynamodb", "get_item", where | {"Key": key}, may)
         yield Attempt(f"read several of {connection}", "dynamodb", "batch_get_item", batch, may)
