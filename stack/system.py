@@ -52,12 +52,16 @@ class System:
         """Deploy the stack, or update it."""
         self.outputs = self.deployment.deploy(**parameters)
 
+    @property
+    def api(self) -> str:
+        """The API's id."""
+        return (urlsplit(self.outputs["ApiUrl"]).hostname or "").partition(".")[0]
+
     def url(self, scheme: str = "https") -> str:
         """Return the API's URL; on AWS it is the output `ApiUrl`."""
-        api = (urlsplit(self.outputs["ApiUrl"]).hostname or "").partition(".")[0]
         places = self.account.places
         base = places.https if scheme == "https" else places.http
-        return f"{base}/_aws/execute-api/{api}/{STAGE}"
+        return f"{base}/_aws/execute-api/{self.api}/{STAGE}"
 
     def arn(self, name: str) -> str:
         """Return the ARN of the policy that the output *name* has."""

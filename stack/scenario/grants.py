@@ -16,9 +16,11 @@ Document = dict[str, Any]
 UNMISSED: Mapping[str, str] = {
     "TheTableAtRest": "the emulator decrypts no table by a key",
     "TableAtRest": "the emulator decrypts no table by a key",
+    "TableService": "the emulator's DynamoDB looks at no key",
     "ItsLogs": "the emulator writes logs without asking",
     "Logs": "the emulator encrypts no logs by a key",
     "Administration": "for administrators: no call of the broker's needs it",
+    "the API without execute-api:/*": "within an account, a caller's own policy is enough",
     "vendorlink's role without ItsItems dynamodb:BatchGetItem": "it has one item for a connection",
 }
 """Why no call misses a grant here: by its statement's name, or by the row's."""
@@ -99,7 +101,8 @@ def grants(document: Document) -> Iterator[Grant]:
 def short(part: Any) -> str:
     """Return an action or the end of a resource's ARN, as it is shown."""
     text = part if isinstance(part, str) else part[0]
-    return text.split("/", 2)[2] if ":execute-api:" in text else text.rpartition(":function:")[2]
+    end = text.rpartition(":function:")[2]
+    return end.split("/", 2)[2] if ":execute-api:" in text else end
 
 
 def deployed(system: System) -> Iterator[Policy]:
@@ -120,6 +123,7 @@ def deployed(system: System) -> Iterator[Policy]:
     (common,) = (one["PolicyArn"] for one in attached)
     yield managed(system, "all roles", common, probes.latch)
     yield key_policy(system, probes)
+    yield api_policy(system, probes)
     for name in POLICIES:
         yield managed(system, name, system.arn(name), partial(probes.caller, name))
 
@@ -148,6 +152,18 @@ def key_policy(system: System, probes: Probes) -> Policy:
 
     document = decoded(kms.get_key_policy(**key)["Policy"])
     return Policy("the key", document, write, probes.keys)
+
+
+def api_policy(system: System, probes: Probes) -> Policy:
+    """Return the policy of the API."""
+    gateway = system.account.client("apigateway")
+
+    def write(text: str) -> None:
+        change = {"op": "replace", "path": "/policy", "value": text}
+        gateway.update_rest_api(restApiId=system.api, patchOperations=[change])
+
+    text = gateway.get_rest_api(restApiId=system.api)["policy"].replace('\\"', '"')
+    return Policy("the API", decoded(text), write, partial(probes.caller, "CallVntana"))
 
 
 def decoded(document: str | Sequence[Any] | Document) -> Document:
