@@ -22,6 +22,10 @@ def play(system: System, table: Table) -> None:
     document = json.dumps(
         type(system.fakes["vendorlink"]).demo_secret(system.fakes["vendorlink"].url)  # type: ignore[attr-defined]  # each has one
     )
+    both = account.session("person-both", system.arn("Operate"), system.arn("Connect"))
+    with table.row("Operate and Connect together: the doctor finds nothing") as row:
+        found = json.loads(run(system, both, "doctor").stdout)["findings"]
+        row.sees([one for one in found if one["level"] != "ok"], [])
     for words, may in WORDS.items():
         for name, identity in people.items():
             told = document if words.startswith("connect") else None
@@ -45,6 +49,18 @@ WORDS = {
 
 def outcome(system: System, identity: Identity, words: str, document: str | None) -> str:
     """Run a command, and return `done` or the code of its error."""
+    done = run(system, identity, words, document)
+    if done.returncode == 0:
+        return "done"
+    told = json.loads((done.stderr or done.stdout).strip().splitlines()[-1])
+    failures = [one["says"] for one in told.get("findings", []) if one["level"] == "failure"]
+    return str(told.get("code") or failures[0].partition(":")[0])
+
+
+def run(
+    system: System, identity: Identity, words: str, document: str | None = None
+) -> subprocess.CompletedProcess[str]:
+    """Run a command of `token-broker`, which is given *document* to read."""
     environment = {
         "PATH": os.environ["PATH"],
         "TOKEN_BROKER_STAGE": STAGE,
@@ -52,7 +68,7 @@ def outcome(system: System, identity: Identity, words: str, document: str | None
         "REQUESTS_CA_BUNDLE": str(system.account.places.authorities),
         **system.account.environment(identity),
     }
-    done = subprocess.run(
+    return subprocess.run(
         [COMMAND, *words.split(), "--json"],
         env=environment,
         input=document or "",
@@ -60,8 +76,3 @@ def outcome(system: System, identity: Identity, words: str, document: str | None
         text=True,
         check=False,
     )
-    if done.returncode == 0:
-        return "done"
-    told = json.loads((done.stderr or done.stdout).strip().splitlines()[-1])
-    failures = [one["says"] for one in told.get("findings", []) if one["level"] == "failure"]
-    return str(told.get("code") or failures[0].partition(":")[0])
