@@ -10,6 +10,8 @@ from stack.table import Table
 HARMLESS = {"vntana": "/v1/organizations/current", "vendorlink": "/Queries/List"}
 """What each vendor is asked with a token; the editor's is verified instead."""
 
+CALLS = ("CallVntana", "CallVendorlink", "CallEditor")
+
 
 def play(system: System, table: Table) -> None:
     """Ask for tokens, report, force and forget them, and make mistakes."""
@@ -20,9 +22,6 @@ def play(system: System, table: Table) -> None:
         replacements(system, table, caller, flow)
     editors(system, table, caller)
     mistakes(system, table, caller)
-
-
-CALLS = ("CallVntana", "CallVendorlink", "CallEditor")
 
 
 def sources(system: System, table: Table, caller: Identity, flow: str) -> None:
@@ -80,8 +79,8 @@ def editors(system: System, table: Table, caller: Identity) -> None:
 def mistakes(system: System, table: Table, caller: Identity) -> None:
     """Ask for what is not there, or wrongly, and with credentials that the vendor rejects."""
     with table.row("a connection that is not there") as row:
-        row.sees(str(system.token(caller, "vntana", "nobody")), "404 unknown_connection")
-        row.sees(system.direct("vntana", "nobody"), "UnknownConnection")
+        row.sees(str(system.token(caller, "vntana", "not-there")), "404 unknown_connection")
+        row.sees(system.direct("vntana", "not-there"), "UnknownConnection")
     with table.row("a field that is not known") as row:
         row.sees(str(system.token(caller, "vntana", typo=1)), "400 invalid_request")
     system.connect("vendorlink", "wrong", password="not-this-one")

@@ -1,4 +1,4 @@
-"""A secret that changes, and a token that grows old: nobody has to say so."""
+"""A secret that changes, and a token that grows old: both are noticed by themselves."""
 
 import time
 from collections.abc import Callable, Iterator, Mapping

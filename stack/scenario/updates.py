@@ -37,7 +37,7 @@ def play(system: System, table: Table) -> None:
         row.sees(refusal(partial(system.deploy, Team1="", TeamKeys="")), f"role team-{TEAM}")
     system.account.detach(system.account.outputs(team_stack)["InvokeVntanaPolicyArn"])
     system.deploy(Team1="", TeamKeys="")
-    with table.row("the team is taken away: its aliases go, and nobody needs a key") as row:
+    with table.row("the team is taken away: its aliases go, and no key is needed") as row:
         row.sees(aliases(system), {"live"})
         caller = system.account.session("keyless", system.arn("CallVntana"))
         row.sees(system.token(caller, "vntana", "lasting").status, 200)

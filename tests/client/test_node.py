@@ -52,6 +52,6 @@ def test_a_token_is_had_and_the_vendor_takes_it(system: System, tmp_path: Path) 
 
 def test_an_error_is_the_problem(system: System, tmp_path: Path) -> None:
     """With its code, for the caller to go by."""
-    done = run(system, tmp_path, "nobody")
+    done = run(system, tmp_path, "not-there")
     assert done.returncode == 1
     assert "unknown_connection" in done.stderr
