@@ -1,5 +1,6 @@
 """`make stack`: deploy onto the emulator, play the scenario, and show what was seen."""
 
+import shutil
 import signal
 import sys
 import tempfile
@@ -30,6 +31,9 @@ from stack.system import System
 from stack.table import FAILED, Row, Table
 from token_broker_fakes.fake import Fake
 from token_broker_local import vendors
+
+MEMORY = Path("/dev/shm")  # noqa: S108 (a folder with a name of its own is made in it)
+ROOM_BYTES = 4 << 30
 
 CHAPTERS = (
     flows,
@@ -77,14 +81,20 @@ def play(system: System, table: Table) -> None:
 def running(python: Path, built: Path, sam: Path) -> Iterator[System]:
     """Have the stack deployed, and the vendors' fakes served, for as long as this lasts."""
     with ExitStack() as stack:
-        folder = Path(
-            stack.enter_context(tempfile.TemporaryDirectory(prefix="token-broker-stack-"))
-        )
+        made = tempfile.TemporaryDirectory(prefix="token-broker-stack-", dir=in_memory())
+        folder = Path(stack.enter_context(made))
         places = Places(folder)
         stack.enter_context(emulator(python, places))
         system = System(Account(places), Deployment(Account(places), built, sam), served(stack))
         system.deploy()
         yield system
+
+
+def in_memory() -> Path | None:
+    """Return where files are quick, if there is room: each function's process unpacks a layer."""
+    if MEMORY.is_dir() and shutil.disk_usage(MEMORY).free > ROOM_BYTES:
+        return MEMORY
+    return None
 
 
 def served(stack: ExitStack) -> Mapping[str, Fake[Any]]:

@@ -25,9 +25,9 @@ def create(original: Wrapper, logical_id: str, properties: dict[str, Any], *rest
 def update(
     original: Wrapper, physical_id: str, old: dict[str, Any], new: dict[str, Any], *rest: Any
 ) -> Any:
-    """Update an API and its policy."""
+    """Update an API and its policy; here a changed document makes it another API."""
     made = original(physical_id, old, new, *rest)
-    take_policy(physical_id, new)
+    take_policy(made[0], new)
     return made
 
 
