@@ -60,7 +60,7 @@ def replacements(system: System, table: Table, caller: Identity, flow: str) -> N
         row.sees("headers" in str(reply.body), False)
     with table.row(f"{flow}: forgotten, and had again") as row:
         reply = system.call(caller, "DELETE", f"/v1/{flow}/acme/token")
-        row.sees((reply.status, reply.body.get("forgotten", 0) > 0), (200, True))
+        row.sees((reply.status, reply.body.get("complete")), (200, True))
         row.sees(str(system.token(caller, flow)), "200 exchange")
 
 
