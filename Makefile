@@ -16,6 +16,7 @@ PYTHON313 ?= $(shell for python in python3.13 $(HOME)/.pyenv/versions/3.13.*/bin
 # Modules every branch of which unit tests have to take: the flows, and the decisions.
 WHOLE := */token_broker/flows/*,*/item.py,*/exchange.py,*/errors.py,*/document.py,*/tokens.py
 DYNALITE := .tools/dynalite/.ready
+AWS4FETCH := .tools/aws4fetch/.ready
 SAM := .tools/sam/bin/sam
 SAM_READY := .tools/sam/.ready
 BUILD := .aws-sam/build
@@ -24,7 +25,7 @@ COMPILE := -m compileall -q --invalidation-mode unchecked-hash
 export SAM_CLI_TELEMETRY := 0
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check format operations build deploy destroy dist sbom lock audit fuzz mutants sam-local bench clean
+.PHONY: help run test check format operations build deploy destroy dist sbom lock audit fuzz mutants sam-local stack bench clean
 
 help:  ## Show these lines.
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -42,18 +43,20 @@ $(RUNNABLE): pyproject.toml layers/token_broker/python/requirements.txt layers/t
 	@$(PIP) -e '.[local,cli]'
 	@touch $@
 
-# A second engine for the races, where there is a Node; without it they run on moto alone.
-$(DYNALITE):
+# What there is where there is a Node: a second engine for the races, and a signer. Tests do without.
+$(DYNALITE): NPM := dynalite@4.0.0
+$(AWS4FETCH): NPM := aws4fetch@1.0.20
+$(DYNALITE) $(AWS4FETCH):
 	@mkdir -p $(@D)
 	@if command -v npm >/dev/null; then echo "preparing $(@D) (once)"; \
-		npm install --silent --no-fund --no-audit --prefix $(@D) dynalite@4.0.0 >/dev/null 2>&1 \
-		|| echo "no dynalite: the races run on moto alone"; fi
+		npm install --silent --no-fund --no-audit --prefix $(@D) $(NPM) >/dev/null 2>&1 \
+		|| echo "no $(NPM): tests do without"; fi
 	@touch $@
 
 run: $(RUNNABLE)  ## Run the whole system on this machine.
 	@exec $(BIN)/python -m token_broker_local
 
-test: $(READY) $(DYNALITE)  ## Run every check and test.
+test: $(READY) $(DYNALITE) $(AWS4FETCH)  ## Run every check and test.
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
@@ -137,6 +140,13 @@ mutants: $(READY) .tools/mutants/.ready  ## Plant faults by a mutation tool, and
 SAM_LOCAL ?= $(SAM)
 sam-local: $(READY) $(SAM_READY)  ## Invoke what was built with every event, under SAM and Docker.
 	@$(BIN)/python -m tests.live.sam_local $(SAM_LOCAL)
+
+# The emulator runs functions by its own Python, so that is the functions'. KEEP=1 leaves everything up until Ctrl-C.
+STACK := .aws-sam/stack
+.tools/stack/.ready: PYTHON := $(PYTHON313)
+stack: $(RUNNABLE) .tools/stack/.ready $(AWS4FETCH)  ## Deploy what was built onto an AWS emulator, and call everything; KEEP=1 keeps it up.
+	@$(MAKE) --no-print-directory build BUILD=$(STACK) ARCH=$(if $(filter arm64 aarch64,$(shell uname -m)),arm64,x86_64)
+	@exec $(BIN)/python -m stack .tools/stack/bin/python $(STACK) $(SAM)
 
 # Its own environments: what measures, what Lambda brings (/var/runtime), and what people put into their layers.
 BENCH := .bench

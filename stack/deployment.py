@@ -1,0 +1,62 @@
+"""The stack, deployed and deleted by the code that `make deploy` and `make destroy` run."""
+
+import os
+import platform
+import shlex
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from stack.account import Account
+from stack.places import NAME, ROOT, STAGE
+
+ARCHITECTURE = {"x86_64": "x86_64", "aarch64": "arm64", "arm64": "arm64"}[platform.machine()]
+
+
+class NotDeployed(Exception):
+    """It was refused, or failed. The message is what was said."""
+
+
+@dataclass(frozen=True)
+class Deployment:
+    """The stack of what is in the folder *built*, by *sam*."""
+
+    account: Account
+    built: Path
+    sam: Path
+
+    def deploy(self, **parameters: str) -> dict[str, str]:
+        """Deploy with *parameters* besides those of before, and return the outputs."""
+        said = shlex.join(f"{name}={value}" for name, value in parameters.items())
+        self.run("deploy", str(self.sam), STAGE, ARCHITECTURE, PARAMETERS=said)
+        return self.account.outputs(NAME)
+
+    def destroy(self) -> None:
+        """Delete the stack."""
+        self.run("destroy", STAGE)
+
+    def run(self, word: str, *arguments: str, **variables: str) -> None:
+        """Run what *word* of make's runs, in a copy of what it reads of the repository."""
+        done = subprocess.run(
+            [sys.executable, "-m", f"token_broker_operations.{word}", *arguments],
+            cwd=self.folder(),
+            env=os.environ | self.account.environment() | variables,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if done.returncode:
+            raise NotDeployed(f"{done.stdout}{done.stderr}"[-4000:])
+
+    def folder(self) -> Path:
+        """Return a folder that is to make's words what the repository is; settings stay there."""
+        folder = self.account.places.folder / "repository"
+        if not folder.exists():
+            (folder / ".aws-sam").mkdir(parents=True)
+            (folder / ".aws-sam/build").symlink_to(self.built.resolve())
+            (folder / "template.yaml").symlink_to(ROOT / "template.yaml")
+            shutil.copy(ROOT / "samconfig.toml", folder)
+        return folder

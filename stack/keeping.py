@@ -1,0 +1,107 @@
+"""`KEEP=1`: the deployed system stays up, to be played with, and its dashboard with it."""
+
+import json
+import os
+import shlex
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+from stack.account import Identity
+from stack.places import FLOWS, HOST, NAME, REGION, STAGE
+from stack.system import BODIES, System
+from token_broker_local import serving
+from token_broker_local.dashboard import PATH, Dashboard
+from token_broker_local.figures import Figures
+from token_broker_local.gateway import Gateway
+
+CONNECTION = "demo"
+POLICIES = ("Operate", "Connect", *(f"Call{flow.capitalize()}" for flow in FLOWS))
+PREFIX = f"token-broker/{STAGE}/"
+LOOK_SECONDS = 1
+
+
+def keep(system: System) -> None:
+    """Have a connection of each flow, say how to use them, and wait to be interrupted."""
+    for flow in FLOWS:
+        system.connect(flow, CONNECTION)
+    person = system.account.user("you", *map(system.arn, POLICIES))
+    with dashboard(system) as port:
+        print("\n".join(told(system, person, port)), flush=True)
+        while True:
+            time.sleep(LOOK_SECONDS)
+
+
+def told(system: System, person: Identity, port: int) -> Iterator[str]:
+    """Yield what there is, and how it is called."""
+    environment = system.account.environment(person) | {
+        "TOKEN_BROKER_STAGE": STAGE,
+        "TOKEN_BROKER_URL": system.url("http"),
+    }
+    yield f"\nThe stack {NAME} is deployed.\n\n  Dashboard: http://{HOST}:{port}{PATH}\n"
+    yield "Ask for a token:\n"
+    yield from (f"  {curl(system, person, flow)}" for flow in FLOWS)
+    yield "\nOr take the command, the AWS CLI or boto3, with every policy that the stack makes:\n"
+    pairs = (f"{name}={shlex.quote(value)}" for name, value in environment.items())
+    yield f"  export {' '.join(pairs)}"
+    yield "  .venv/bin/token-broker connections\n"
+    yield "With test as access key and as secret you own the account. The vendors' fakes:\n"
+    yield from (f"  curl {system.fakes[flow].url}/_control   # {flow}" for flow in FLOWS)
+    yield f"\nThe emulator's log: {system.account.places.folder / 'emulator.log'}"
+    yield "ready: Ctrl-C ends everything"
+
+
+def curl(system: System, person: Identity, flow: str) -> str:
+    """Return the line that asks for a token of *flow*."""
+    body = f" -d '{json.dumps(BODIES[flow])}'" if flow in BODIES else ""
+    return (
+        f'curl --aws-sigv4 "aws:amz:{REGION}:execute-api" --user {":".join(person[:2])} '
+        f"-X POST{body} {system.url('http')}/v1/{flow}/{CONNECTION}/token"
+    )
+
+
+@contextmanager
+def dashboard(system: System) -> Iterator[int]:
+    """Serve the dashboard of `make run`, made from the functions' logs; tell on which port."""
+    figures = Figures()
+    over = threading.Event()
+    reader = threading.Thread(target=read_logs, args=(system, figures, over))
+    page = Dashboard(figures, lambda: states(system))
+    with serving.serving(Gateway({}, dashboard=page), 0) as port:
+        reader.start()
+        try:
+            yield port
+        finally:
+            over.set()
+            reader.join()
+
+
+def read_logs(system: System, figures: Figures, over: threading.Event) -> None:
+    """Have *figures* hear every line that the functions log, until it is *over*."""
+    logs = system.account.client("logs")
+    heard = dict.fromkeys(FLOWS, 0)
+    while not over.wait(LOOK_SECONDS):
+        for flow in FLOWS:
+            found = logs.filter_log_events(logGroupName=f"/aws/lambda/{NAME}-{flow}")["events"]
+            for event in found[heard[flow] :]:
+                figures.hear(event["message"])
+            heard[flow] = len(found)
+
+
+def states(system: System) -> Iterator[Mapping[str, Any]]:
+    """Yield the state of every connection that has a secret, as its function tells it."""
+    secrets = system.account.client("secretsmanager")
+    filters = [{"Key": "name", "Values": [PREFIX]}]
+    for secret in secrets.list_secrets(Filters=filters)["SecretList"]:
+        flow, _, connection = secret["Name"].removeprefix(PREFIX).partition("/")
+        answer = system.invoke(flow, {"connection": connection, "action": "status"})
+        error = answer.get("errorType")
+        nothing = {"flow": flow, "connection": connection, "variants": [], "error": error}
+        yield nothing if error else answer
+
+
+def is_wanted() -> bool:
+    """Say whether the environment asks for it."""
+    return os.environ.get("KEEP", "") not in {"", "0"}

@@ -1,0 +1,55 @@
+"""Where everything of one run is, and what it is called."""
+
+import socket
+from dataclasses import dataclass, field
+from pathlib import Path
+
+FLOWS = ("vntana", "vendorlink", "editor")
+HOST = "127.0.0.1"
+REGION = "eu-west-1"
+ACCOUNT = "000000000000"
+"""The emulator's account."""
+
+STAGE = "stack"
+NAME = f"token-broker-{STAGE}"
+"""Of the stack, the table, the functions' names' beginning."""
+
+ROOT = Path(__file__).parents[1]
+"""The repository."""
+
+
+def free_port() -> int:
+    """Return a port that was free a moment ago."""
+    with socket.socket() as probe:
+        probe.bind((HOST, 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+@dataclass(frozen=True)
+class Places:
+    """The addresses of one run, and its *folder*, which goes when it ends."""
+
+    folder: Path
+    https_port: int = field(default_factory=free_port)
+    http_port: int = field(default_factory=free_port)
+
+    @property
+    def https(self) -> str:
+        """The URL of AWS, as it usually is."""
+        return f"https://{HOST}:{self.https_port}"
+
+    @property
+    def http(self) -> str:
+        """The URL of the same without TLS."""
+        return f"http://{HOST}:{self.http_port}"
+
+    @property
+    def authorities(self) -> Path:
+        """The file of certificates by which to trust the emulator."""
+        return self.folder / "tmp/ministack-tls/server.crt"
+
+    @property
+    def bundle(self) -> Path:
+        """The same, beside the machine's own."""
+        return self.authorities.with_name("ca-bundle.pem")

@@ -1,0 +1,1 @@
+"""What is asked of the deployed broker: a module a subject."""

@@ -1,0 +1,142 @@
+"""The deployed broker, as those see it who call it."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+from urllib.parse import urlsplit
+
+import requests
+from botocore.auth import SigV4Auth
+from botocore.awsrequest import AWSRequest
+from botocore.credentials import Credentials
+
+from stack.account import ROOT, Account, Identity
+from stack.deployment import Deployment
+from stack.places import REGION, STAGE
+from token_broker_fakes.fake import Fake
+
+CALL_SECONDS = 120
+"""Until there is no answer: a busy machine may start a function for minutes."""
+BODIES: Mapping[str, Mapping[str, Any]] = {"editor": {"parameters": {"userId": "42"}}}
+"""What a request for a token has to say, where it has to say something."""
+
+EXCHANGES: Mapping[str, tuple[str, ...]] = {
+    "vntana": ("login",),
+    "vendorlink": ("login", "extend"),
+    "editor": ("generate",),
+}
+"""The steps by which each vendor makes a token."""
+
+
+class Reply(NamedTuple):
+    """An answer over HTTP."""
+
+    status: int
+    body: Mapping[str, Any]
+
+    def __str__(self) -> str:
+        told = self.body.get("source") or self.body.get("code")
+        return f"{self.status} {told}" if told else str(self.status)
+
+
+@dataclass
+class System:
+    """The stack, the vendors' fakes, and the ways to call it."""
+
+    account: Account
+    deployment: Deployment
+    fakes: Mapping[str, Fake[Any]]
+    outputs: dict[str, str] = field(default_factory=dict)
+
+    def deploy(self, **parameters: str) -> None:
+        """Deploy the stack, or update it."""
+        self.outputs = self.deployment.deploy(**parameters)
+
+    @property
+    def api(self) -> str:
+        """The API's id."""
+        return (urlsplit(self.outputs["ApiUrl"]).hostname or "").partition(".")[0]
+
+    def url(self, scheme: str = "https") -> str:
+        """Return the API's URL; on AWS it is the output `ApiUrl`."""
+        places = self.account.places
+        base = places.https if scheme == "https" else places.http
+        return f"{base}/_aws/execute-api/{self.api}/{STAGE}"
+
+    def arn(self, name: str) -> str:
+        """Return the ARN of the policy that the output *name* has."""
+        return self.outputs[f"{name}PolicyArn"]
+
+    def function(self, flow: str, qualifier: str = "live") -> str:
+        """Return the ARN of a flow's function, unqualified if *qualifier* is empty."""
+        live = self.outputs[f"{flow.capitalize()}FunctionArn"]
+        name = live.removesuffix(":live")
+        return f"{name}:{qualifier}" if qualifier else name
+
+    def connect(self, flow: str, connection: str, **changes: Any) -> str:
+        """Store the secret of a connection to a vendor's fake, with *changes*; return its name."""
+        fake = self.fakes[flow]
+        document = {**type(fake).demo_secret(fake.url), **changes}  # type: ignore[attr-defined]  # each has one
+        name = f"token-broker/{STAGE}/{flow}/{connection}"
+        secrets = self.account.client("secretsmanager")
+        text = json.dumps(document)
+        try:
+            secrets.create_secret(Name=name, SecretString=text)
+        except secrets.exceptions.ResourceExistsException:
+            secrets.put_secret_value(SecretId=name, SecretString=text)
+        return name
+
+    def token(
+        self, identity: Identity | None, flow: str, connection: str = "acme", **body: Any
+    ) -> Reply:
+        """Ask for a token."""
+        body = {**BODIES.get(flow, {}), **body}
+        return self.call(identity, "POST", f"/v1/{flow}/{connection}/token", body=body)
+
+    def call(
+        self,
+        identity: Identity | None,
+        method: str,
+        path: str,
+        *,
+        scheme: str = "https",
+        body: Mapping[str, Any] | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> Reply:
+        """Call the API as *identity*, unsigned if that is None."""
+        content = json.dumps(body) if body else None
+        url = self.url(scheme) + path
+        unsigned = AWSRequest(method, url, data=content, headers=dict(headers or {}))
+        if identity:
+            SigV4Auth(Credentials(*identity), "execute-api", REGION).add_auth(unsigned)
+        answer = requests.request(
+            method,
+            url,
+            data=content,
+            headers=dict(unsigned.headers),
+            timeout=CALL_SECONDS,
+            verify=str(self.account.places.authorities),
+        )
+        return Reply(answer.status_code, answer.json())
+
+    def invoke(
+        self, flow: str, payload: Any, qualifier: str = "live", identity: Identity = ROOT
+    ) -> Mapping[str, Any]:
+        """Invoke a flow's function directly; what it raises comes back as Lambda tells it."""
+        lambdas = self.account.client("lambda", identity)
+        name = self.function(flow, qualifier)
+        answer = lambdas.invoke(FunctionName=name, Payload=json.dumps(payload))
+        told: Mapping[str, Any] = json.load(answer["Payload"])
+        return told
+
+    def direct(self, flow: str, connection: str = "acme", qualifier: str = "live") -> str:
+        """Ask for a token by direct invocation; return where it was from, or what was raised."""
+        body = {"connection": connection, **BODIES.get(flow, {})}
+        answer = self.invoke(flow, body, qualifier)
+        return str(answer.get("errorType") or answer["source"])
+
+    def exchanges(self, flow: str) -> int:
+        """Return how many tokens a vendor was asked for."""
+        counts = self.fakes[flow].log.counts
+        return sum(counts[step] for step in EXCHANGES[flow])
