@@ -55,7 +55,7 @@ def test_what_a_hit_tells_is_what_powertools_would_tell(
     """With every setting but the plain ones, Powertools writes the line itself."""
     telemetry = Telemetry("vntana")
     telemetry.note(event, **FACTS)
-    monkeypatch.setattr(telemetry, "line", lambda _: None)
+    monkeypatch.setattr("token_broker.telemetry.plain_line", lambda _: None)
     telemetry.note(event, **FACTS)
     mine, theirs = (json.loads(line) for line in capsys.readouterr().out.splitlines())
     mine["_aws"]["Timestamp"] = theirs["_aws"]["Timestamp"]
