@@ -9,8 +9,8 @@ from fuzz.targets.promises import expect
 from fuzz.targets.words import document
 from token_broker import maintenance
 from token_broker.aliases import is_outdated
+from token_broker.decisions import may_force, recent_reports, state
 from token_broker.errors import BrokerError
-from token_broker.item import may_force, recent_reports, state
 from token_broker.item_codec import LARGEST, item_of
 from token_broker.sealing import Sealer
 from token_broker.tokens import Token

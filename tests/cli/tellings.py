@@ -2,14 +2,14 @@
 
 from typing import Any
 
-from token_broker.moments import iso
+from token_broker.item import rfc3339
 
 NOW = 1_790_000_000
 
 
 def at(offset: int) -> str:
     """Return the moment *offset* seconds from now."""
-    return iso(NOW + offset) or ""
+    return rfc3339(NOW + offset) or ""
 
 
 def variant(state: str = "fresh", **changes: Any) -> dict[str, Any]:

@@ -8,7 +8,7 @@ import pytest
 from tests.cli.accounts import Visitor
 from tests.cli.operators import COLOUR
 from tests.cli.tellings import NOW, at, failure, variant
-from token_broker.moments import iso
+from token_broker.item import rfc3339
 from token_broker_cli.variants import VariantView
 
 NEXT = {
@@ -104,7 +104,7 @@ def test_explain_guesses_nothing(visitor: Visitor) -> None:
 
 def test_a_hold_is_seen(visitor: Visitor) -> None:
     """Who, since when, and why, by each command that looks; it comes before what is well."""
-    since = iso(int(time.time()) - 7200)
+    since = rfc3339(int(time.time()) - 7200)
     visitor.account.add("vntana/zz")
     visitor.account.answers["vntana/zz"] = {
         **visitor.account.answers["vntana/zz"],

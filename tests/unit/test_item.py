@@ -8,22 +8,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.conversations import NOW
-from token_broker.item import (
-    DEFAULT_MIN_TTL,
+from token_broker.decisions import (
     FORCE_INTERVAL,
     KEPT_AFTER_END,
     LATCH_LOOK,
-    LATCHES,
-    LONGEST_LEASE,
     LONGEST_OUTAGE,
-    LONGEST_REFUSAL,
-    REPORT_WINDOW,
-    Failure,
-    Item,
     Next,
     State,
     Verdict,
-    default_min_ttl,
     lease_end,
     longest_min_ttl,
     may_force,
@@ -35,6 +27,16 @@ from token_broker.item import (
     state,
     ttl_of,
     verdict,
+)
+from token_broker.item import (
+    DEFAULT_MIN_TTL,
+    LATCHES,
+    LONGEST_LEASE,
+    LONGEST_REFUSAL,
+    REPORT_WINDOW,
+    Failure,
+    Item,
+    default_min_ttl,
 )
 
 EMPTY = Item("vntana#acme", "-")

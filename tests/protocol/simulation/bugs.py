@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from tests.protocol.simulation import fleet, rewrites, substitutes
 from tests.protocol.simulation.rewrites import Substitutes
-from token_broker import broker, item
+from token_broker import broker, decisions
 from token_broker.item import Item
 from token_broker.maintenance import Maintenance
 from token_broker.refresh import resolver
@@ -108,7 +108,7 @@ BUGS = (
         lambda: {(Item, "is_rejected"): property(no)},
     ),
     Bug("dropped-early", "an item stays for as long as it is needed", substitutes.dropped_early),
-    Bug("no-backoff", "what failed waits", lambda: {(item, "patience"): zero}),
+    Bug("no-backoff", "what failed waits", lambda: {(decisions, "backoff_seconds"): zero}),
     Bug("version-ignored", "one version makes it all", substitutes.version_ignored),
     Bug("rotation-quiet", "an event has all renewed", lambda: {(Maintenance, "_start"): zero}),
     Bug("latch-left", "DELETE lifts a latch", rewrites.writes(rewrites.latch_left)),

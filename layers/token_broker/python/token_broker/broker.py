@@ -8,10 +8,10 @@ from dataclasses import dataclass, field, replace
 
 from token_broker.aliases import is_outdated
 from token_broker.cache import Held
+from token_broker.decisions import State, refuse_too_long, state
 from token_broker.dependencies import Tools
 from token_broker.errors import BrokerError, StoreUnavailable, UpstreamUnavailable
-from token_broker.item import Item, State, state
-from token_broker.refusals import refuse_too_long
+from token_broker.item import Item
 from token_broker.tokens import Token, TokenRequest
 
 CLAIM_SECONDS = 30

@@ -7,7 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from token_broker.item import MOST_VERSIONS, SECOND_LOOK, Failure, Item, Verdict, suspects
+from token_broker.decisions import MOST_VERSIONS, Verdict, suspects
+from token_broker.item import SECOND_LOOK, Failure, Item
 from token_broker.item_codec import SUSPICION, Attribute, attribute, failure_of
 from token_broker.tokens import ONLY
 

@@ -14,7 +14,7 @@ from token_broker.broker import Answer, Broker
 from token_broker.dependencies import Tools
 from token_broker.errors import BrokerError, Internal
 from token_broker.events import Order
-from token_broker.moments import iso
+from token_broker.item import rfc3339
 from token_broker.telemetry import Telemetry
 from token_broker.tokens import TokenRequest
 
@@ -180,8 +180,8 @@ def told(order: Order, flow: str, answer: Answer) -> dict[str, Any]:
         "headers": dict(token.headers),
         "base_url": token.base_url,
         **url,
-        "expires_at": iso(item.expires_at),
-        "refresh_after": iso(item.refresh_at),
+        "expires_at": rfc3339(item.expires_at),
+        "refresh_after": rfc3339(item.refresh_at),
         "fingerprint": item.fingerprint,
         "generation": item.generation,
         "source": answer.source,

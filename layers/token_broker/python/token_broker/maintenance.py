@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 from token_broker.broker import CLAIM_SECONDS
+from token_broker.decisions import State, next_step, state
 from token_broker.dependencies import Tools
 from token_broker.errors import (
     BrokerError,
@@ -13,8 +14,7 @@ from token_broker.errors import (
     UnknownConnection,
 )
 from token_broker.exchange import Request, Response, run
-from token_broker.item import Item, State, next_step, state
-from token_broker.moments import iso
+from token_broker.item import Item, rfc3339
 from token_broker.refresh.invocation import COMMIT_SECONDS, Invocation
 from token_broker.refresh.refresher import refresher
 from token_broker.refresh.requirement import Requirement
@@ -258,15 +258,15 @@ def entry(item: Item, gate: Item, now: int, version: str) -> dict[str, Any]:
         "state": state(item, now, version=version).value,
         "generation": item.generation,
         "fingerprint": item.fingerprint,
-        "issued_at": iso(item.issued_at),
-        "expires_at": iso(item.expires_at),
-        "refresh_after": iso(item.refresh_at),
+        "issued_at": rfc3339(item.issued_at),
+        "expires_at": rfc3339(item.expires_at),
+        "refresh_after": rfc3339(item.refresh_at),
         "context": item.told(),
         "failure": {
             "code": failure.code,
-            "since": iso(failure.since),
+            "since": rfc3339(failure.since),
             "count": failure.count,
-            "retry_at": iso(failure.retry_at),
+            "retry_at": rfc3339(failure.retry_at),
         }
         if failure
         else None,

@@ -9,8 +9,9 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Protocol
 
 from token_broker.aws.clients import call
+from token_broker.decisions import Verdict, ttl_of
 from token_broker.errors import BrokerError
-from token_broker.item import Failure, Item, Verdict, ttl_of
+from token_broker.item import Failure, Item
 from token_broker.item_codec import (
     COMPARED,
     SCHEMA,

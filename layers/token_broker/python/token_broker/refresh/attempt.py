@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from token_broker.cache import Held
+from token_broker.decisions import Verdict
 from token_broker.errors import (
     BrokerError,
     CredentialRejected,
@@ -16,7 +17,7 @@ from token_broker.errors import (
     UpstreamUnavailable,
 )
 from token_broker.exchange import NeedToken, Request, ResolvedTo, Response, run
-from token_broker.item import SECOND_LOOK, Item, Verdict
+from token_broker.item import SECOND_LOOK, Item
 from token_broker.refresh.credential_gate import CredentialGate
 from token_broker.refresh.invocation import Invocation
 from token_broker.refresh.outcome import Outcome

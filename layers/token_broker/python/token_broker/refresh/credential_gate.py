@@ -9,9 +9,9 @@ The gate is the connection's item ``-``. Where that is the only variant, its own
 from collections.abc import Callable
 from typing import NamedTuple
 
+from token_broker.decisions import Verdict, verdict
 from token_broker.errors import BrokerError, CredentialLatched, CredentialRejected
-from token_broker.item import SECOND_LOOK, Failure, Item, Verdict, verdict
-from token_broker.moments import iso
+from token_broker.item import SECOND_LOOK, Failure, Item, rfc3339
 from token_broker.refresh.invocation import Invocation
 from token_broker.tokens import ONLY
 
@@ -220,7 +220,7 @@ def latched(gate: Item) -> CredentialLatched:
     """Return the error that says since when *gate* is closed."""
     since = gate.failure.since if gate.failure else 0
     return CredentialLatched(
-        f"this version of the secret was rejected at {iso(since)}, and is not tried again:"
+        f"this version of the secret was rejected at {rfc3339(since)}, and is not tried again:"
         " set a new one, or DELETE to try this one once more",
         upstream_status=gate.failure.upstream_status if gate.failure else None,
         upstream_code=gate.failure.upstream_code if gate.failure else None,

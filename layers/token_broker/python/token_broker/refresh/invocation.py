@@ -7,10 +7,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from token_broker.decisions import LATCH_LOOK, lease_end
 from token_broker.dependencies import Tools
 from token_broker.errors import RefreshInProgress
 from token_broker.exchange import Request
-from token_broker.item import LATCH_LOOK, Item, lease_end
+from token_broker.item import Item
 from token_broker.secrets_manager import Secret
 
 COMMIT_SECONDS = 4.0

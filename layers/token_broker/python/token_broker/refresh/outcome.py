@@ -6,6 +6,7 @@ from typing import Any
 
 from token_broker.aliases import alias_values
 from token_broker.cache import Held
+from token_broker.decisions import next_failure, refresh_at
 from token_broker.errors import (
     BrokerError,
     CredentialLatched,
@@ -16,7 +17,7 @@ from token_broker.errors import (
     UpstreamUnavailable,
 )
 from token_broker.exchange import ResolvedTo
-from token_broker.item import Failure, Item, next_failure, refresh_at
+from token_broker.item import Failure, Item
 from token_broker.refresh.invocation import Invocation
 from token_broker.tokens import ONLY, Token, Variant
 

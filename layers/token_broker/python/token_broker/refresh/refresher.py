@@ -9,6 +9,14 @@ from dataclasses import replace
 
 from token_broker.aliases import expects_another
 from token_broker.cache import Held
+from token_broker.decisions import (
+    FORCE_INTERVAL,
+    MOST_REPORTS,
+    may_force,
+    recent_reports,
+    refuse_too_long,
+    stored_error,
+)
 from token_broker.errors import (
     InvalidRequest,
     TooManyRequests,
@@ -16,21 +24,12 @@ from token_broker.errors import (
     UpstreamUnavailable,
 )
 from token_broker.exchange import NeedToken
-from token_broker.item import (
-    FORCE_INTERVAL,
-    LATCHES,
-    MOST_REPORTS,
-    REPORT_WINDOW,
-    Item,
-    may_force,
-    recent_reports,
-)
+from token_broker.item import LATCHES, REPORT_WINDOW, Item
 from token_broker.refresh.attempt import Alias, ExchangeAttempt, SecretReplaced
 from token_broker.refresh.credential_gate import CredentialGate
 from token_broker.refresh.invocation import Invocation
 from token_broker.refresh.requirement import Requirement
 from token_broker.refresh.resolver import Resolver
-from token_broker.refusals import again, refuse_too_long
 from token_broker.tokens import Token, Variant
 
 YOUNG_SECONDS = 60
@@ -222,7 +221,7 @@ class Refresher:
             self._gate.check(item, invocation.version())  # it may know of another version
         is_outage = failure.code == UpstreamUnavailable.code
         if is_outage or invocation.version() == failure.secret_version:
-            raise again(failure, self._now())
+            raise stored_error(failure, self._now())
 
     def _is_on_demand(self, own: Item, requirement: Requirement) -> bool:
         """Say whether the caller alone is the reason for an exchange of a token that lives.

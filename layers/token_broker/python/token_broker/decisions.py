@@ -1,0 +1,258 @@
+"""The decisions of the protocol: functions of an item, the second it is, and what a call wants."""
+
+from enum import Enum
+from math import ceil
+
+from token_broker.errors import BrokerError, Internal, InvalidRequest
+from token_broker.item import (
+    LATCHES,
+    LONGEST_CLAIM,
+    LONGEST_REFUSAL,
+    REPORT_WINDOW,
+    SECOND_LOOK,
+    Failure,
+    Item,
+    default_min_ttl,
+    is_ahead,
+)
+
+FORCE_INTERVAL = 10
+"""Seconds within which a variant is exchanged on demand once."""
+
+
+MOST_SUSPECTS = 3
+"""Variants that may each be refused with a version of the secret that nobody proved yet."""
+
+
+MOST_VERSIONS = 8
+"""Rejected versions of a secret that are remembered; Secrets Manager stages three at most."""
+
+
+MOST_REPORTS = 3
+"""Reports of a rejected token that may each cause an exchange, in a `REPORT_WINDOW` of seconds."""
+
+
+LONGEST_OUTAGE = 60
+"""Seconds, at most, between two attempts after refusals, and while the upstream is down."""
+
+
+LATCH_LOOK = 30
+"""Seconds between two looks at whether a secret that was rejected has a new version."""
+
+
+KEPT_AFTER_END = 15 * 86_400
+"""Seconds after its end before the table may drop an item: a renewal token lives fourteen days."""
+
+
+class Verdict(Enum):
+    """What a rejection says of the version of the secret that it was sent with."""
+
+    LATCH = "it is wrong, and is not tried again"
+    SUSPECT = "it was right before: it is tried once more, a minute later"
+    REFUSE_VARIANT = "it may be wrong: this variant does not try it again"
+    BLAME_VARIANT = "it is right: what the variant adds to it is wrong"
+
+
+class State(Enum):
+    """The age of a kept token, as far as one call is concerned."""
+
+    FRESH = "fresh"
+    AGING = "aging"
+    STALE = "stale"
+    DEAD = "dead"
+
+
+def verdict(gate: Item, version: str, variant: str, now: int, *, is_certain: bool) -> Verdict:
+    """Return what it means that *version* was rejected when it was tried for *variant*.
+
+    *is_certain* says whether the upstream's answer can only be about the credentials.
+    """
+    if gate.has_accepted(version):
+        if not is_certain:
+            return Verdict.BLAME_VARIANT
+        is_second = gate.is_suspect(version) and now - gate.suspect_at >= SECOND_LOOK
+        return Verdict.LATCH if is_second else Verdict.SUSPECT
+    if is_certain or len(suspects(gate, version, variant)) >= MOST_SUSPECTS:
+        return Verdict.LATCH
+    return Verdict.REFUSE_VARIANT
+
+
+def suspects(gate: Item, version: str, variant: str) -> tuple[str, ...]:
+    """Return the variants that *version* was tried for, with *variant*."""
+    known = gate.suspect_variants if gate.suspect_version == version else ()
+    return (*(one for one in known if one != variant), variant)
+
+
+def state(item: Item, now: int, min_ttl: int | None = None, version: str | None = None) -> State:
+    """Return how *item* may serve a call that wants *min_ttl* seconds.
+
+    *version* is the secret's current one, where it is known: a token of another is due.
+    """
+    if not item.is_live(now, min_ttl):
+        return State.DEAD
+    if item.failure or item.lease_owner is not None:
+        return State.STALE
+    if now >= item.refresh_at or version not in (None, item.secret_version):
+        return State.AGING
+    return State.FRESH
+
+
+class Next(Enum):
+    """What the broker would do now for a call that wants nothing particular."""
+
+    HAND_OUT = "hand_out"
+    REFRESH = "refresh"
+    EXCHANGE = "exchange"
+    WAIT = "wait"
+    REFUSE = "refuse"
+
+
+def next_step(item: Item, gate: Item, now: int, version: str | None) -> tuple[Next, str]:
+    """Return what a call would do with *item* now, and why, for a person to read.
+
+    *gate* is the connection's gate, and *version* the current version of the secret.
+    """
+    if item.is_live(now, None) and not item.is_in_doubt(now):
+        return _hand_out(item, now, version)
+    if item.is_leased(now):
+        return Next.WAIT, "another caller is exchanging; this one waits for its token"
+    if gate.is_latched(version):
+        return Next.REFUSE, "this version of the secret was rejected: set a new one, or DELETE"
+    if item.failure and item.failure.is_backing_off(now):
+        return Next.REFUSE, f"the last exchange failed ({item.failure.code}): it is backing off"
+    return Next.EXCHANGE, _why_exchange(item, now)
+
+
+def _hand_out(item: Item, now: int, version: str | None) -> tuple[Next, str]:
+    if item.is_renewal_due(now):
+        return Next.REFRESH, "the token is handed out, and its refresh is due: it starts beside"
+    if item.failure:
+        return Next.HAND_OUT, "the last refresh failed; the token still lives"
+    if version not in (None, item.secret_version):
+        return Next.HAND_OUT, "the token lives; it was made with another version of the secret"
+    return Next.HAND_OUT, "the token is fresh"
+
+
+def _why_exchange(item: Item, now: int) -> str:
+    if item.token is None:
+        return "no token is kept"
+    if item.is_rejected:
+        return "the token was reported as rejected"
+    if item.is_live(now, None):
+        return "an exchange was begun and not finished, so the token may be dead"
+    return "the token has ended, or has too little time left"
+
+
+def ttl_of(item: Item) -> int | None:
+    """Return the second from which the table may drop *item*, None if it may not.
+
+    Not a verdict on the secret, be it good or bad: without it, a login would be tried in vain.
+    """
+    if item.rejected_versions or item.accepted_version or item.suspect_version:
+        return None
+    failed = item.failure.retry_at if item.failure else 0
+    ends = max(item.expires_at, item.lease_until, failed)
+    return ends + KEPT_AFTER_END if ends else None
+
+
+def lease_end(now: int, remaining: float, skew: int) -> int:
+    """Return the second at which the platform has certainly ended this invocation.
+
+    Not before: whoever takes the lease then must be alone, even if its clock is ahead by *skew*.
+    Whole seconds hide up to one at either end, and the answer takes a moment after *remaining*.
+    """
+    return now + ceil(remaining) + 2 + skew
+
+
+def longest_min_ttl(lifetime: int) -> int:
+    """Return the most seconds that a new token surely still has when its exchange has ended."""
+    return lifetime - default_min_ttl(lifetime)
+
+
+def refresh_at(issued_at: int, expires_at: int, spread: float) -> int:
+    """Return when to renew: 10 to 20 % of its life before a token is too old for most calls.
+
+    How much, *spread* (0 to 1) says; it is an hour at most.
+    """
+    lifetime = expires_at - issued_at
+    margin = min(lifetime * (0.1 + 0.1 * spread), 3600 * (0.5 + 0.5 * spread))
+    return expires_at - default_min_ttl(lifetime) - int(margin)
+
+
+def next_failure(
+    item: Item,
+    now: int,
+    *,
+    code: str,
+    detail: str,
+    secret_version: str | None,
+    retry_after: int | None = None,
+    upstream_status: int | None = None,
+    upstream_code: str | None = None,
+    upstream_message: str | None = None,
+    is_login: bool = False,
+) -> Failure:
+    """Return the failure to keep after one more attempt that ended with *code*."""
+    last = item.failure
+    is_same = last is not None and (last.code, last.secret_version) == (code, secret_version)
+    count = last.count + 1 if last and is_same else 1
+    return Failure(
+        code=code,
+        detail=detail,
+        since=last.since if last and is_same else now,
+        count=count,
+        retry_at=now + max(retry_after or 0, patience(code, count)),
+        secret_version=secret_version,
+        upstream_status=upstream_status,
+        upstream_code=upstream_code,
+        upstream_message=upstream_message,
+        is_login=is_login,
+    )
+
+
+def patience(code: str, count: int) -> int:
+    """Return the seconds to wait after *count* failures in a row, doubling up to a bound."""
+    if code == LATCHES:
+        return LATCH_LOOK
+    if code == "upstream_unavailable":
+        return min(1 << min(count, 16), LONGEST_OUTAGE)
+    return min(15 << min(count, 16), LONGEST_REFUSAL)
+
+
+def may_force(item: Item, now: int) -> bool:
+    """Say whether this variant was not exchanged on demand a moment ago."""
+    return not is_ahead(item.forced_at + FORCE_INTERVAL, now, LONGEST_CLAIM)
+
+
+def recent_reports(item: Item, now: int) -> tuple[int, ...]:
+    """Return the seconds of the reports that still count against the limit."""
+    return tuple(
+        at for at in item.report_times if is_ahead(at + REPORT_WINDOW, now, 2 * REPORT_WINDOW)
+    )
+
+
+def refuse_too_long(item: Item | None, min_ttl: int | None, now: int) -> None:
+    """Refuse a call that wants longer than a new token of this upstream has when it arrives.
+
+    Only a token that lives tells how long the next one will. Raises `InvalidRequest`, before an
+    exchange that could not help.
+    """
+    if item and min_ttl and item.is_live(now) and min_ttl > longest_min_ttl(item.lifetime):
+        raise InvalidRequest(f"min_ttl: tokens of this upstream live {item.lifetime} seconds")
+
+
+def stored_error(failure: Failure, now: int) -> BrokerError:
+    """Return the error of last time, with the seconds until it is worth another try."""
+    classes = {error.code: error for error in _descendants(BrokerError)}
+    error = classes.get(failure.code, Internal)
+    return error(
+        failure.detail,
+        retry_after=max(1, failure.retry_at - now),
+        upstream_status=failure.upstream_status,
+        upstream_code=failure.upstream_code,
+        upstream_message=failure.upstream_message,
+    )
+
+
+def _descendants(of: type[BrokerError]) -> list[type[BrokerError]]:
+    return [d for child in of.__subclasses__() for d in (child, *_descendants(child))]
