@@ -154,7 +154,7 @@ def measured() -> list[Case]:
         for number in range(ROUNDS + 1):
             services.forget()
             for flow in services.fakes:
-                world.service(flow).tools.memory.clear()
+                world.service(flow).deps.cache.clear()
             for case in found:
                 measure(case, world, services, provisions.DEMO, waiting)
             if number == 0:

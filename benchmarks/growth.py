@@ -78,7 +78,7 @@ def function(aws: Any) -> Service:
     reader = Reader("table", "key", lambda: aws, lambda: aws)
     store = Store("table", reader, lambda: aws)
     sealer = Sealer("table", "key", reader, lambda: aws)
-    service.use(replace(service.tools, store=store, sealer=sealer))
+    service.use(replace(service.deps, store=store, sealer=sealer))
     return service
 
 
@@ -104,7 +104,7 @@ def calls(service: Service, aws: Aws, size: int) -> tuple[Spread, float]:
     """Return milliseconds of calls that are all served from the table, and items read for one."""
     context, times, before = LambdaContext("function"), [], aws.read
     for number in range(CALLS):
-        service.tools.memory.clear() if size <= ENTRIES else None
+        service.deps.cache.clear() if size <= ENTRIES else None
         user = number * 7919 % size
         event = {"connection": "demo", "parameters": {"userId": str(user)}}
         began = time.thread_time()
@@ -116,7 +116,7 @@ def calls(service: Service, aws: Aws, size: int) -> tuple[Spread, float]:
 
 def held(service: Service, size: int) -> tuple[int, float]:
     """Return how many tokens a process holds after asking for all, and how many KiB they take."""
-    service.tools.memory.clear()
+    service.deps.cache.clear()
     gc.collect()
     tracemalloc.start()
     before = tracemalloc.get_traced_memory()[0]
@@ -126,7 +126,7 @@ def held(service: Service, size: int) -> tuple[int, float]:
     gc.collect()
     after = tracemalloc.get_traced_memory()[0]
     tracemalloc.stop()
-    return len(service.tools.memory), (after - before) / 1024
+    return len(service.deps.cache), (after - before) / 1024
 
 
 def main() -> None:
@@ -147,7 +147,7 @@ def main() -> None:
     first, found = 0, []
     with Path(os.devnull).open("w") as nowhere, contextlib.redirect_stdout(nowhere):  # audit lines
         for size in SIZES:
-            fill(aws, service.tools.sealer, first, size)
+            fill(aws, service.deps.sealer, first, size)
             first = size
             found.append((size, *calls(service, aws, size), *held(service, size)))
     for row in found:

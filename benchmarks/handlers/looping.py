@@ -12,7 +12,7 @@ from redirected import (  # type: ignore[import-not-found]  # on PYTHONPATH, as 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-tools = function.tools
+tools = function.deps
 WARM = ("empty", "memory")
 """What is called again and again by itself, as in a process that is busy with hits."""
 
@@ -21,7 +21,7 @@ def handler(event: Any, context: Any) -> dict[str, list[float]]:
     """Return milliseconds by what was measured, call by call, one of each in turn."""
     with_event = event["event"]
     function(with_event, context)
-    [item] = [held.item for held in tools.memory._held.values()]
+    [item] = [held.item for held in tools.cache._held.values()]
     asked = {
         "TableName": event["table"],
         "Key": {"connection": {"S": item.connection}, "variant": {"S": item.variant}},
@@ -50,7 +50,7 @@ def handler(event: Any, context: Any) -> dict[str, list[float]]:
             if name == "table":
                 grow_old()
             elif name == "table, nothing known":
-                tools.memory.clear()
+                tools.cache.clear()
             wall, cpu = time.perf_counter(), time.thread_time()
             call()
             times[f"{name} cpu"].append((time.thread_time() - cpu) * 1000)
@@ -60,8 +60,8 @@ def handler(event: Any, context: Any) -> dict[str, list[float]]:
 
 def grow_old() -> None:
     """Let what is in memory be too old to be handed out."""
-    for key, held in tools.memory._held.items():
-        tools.memory._held[key] = replace(held, read_at=0)
+    for key, held in tools.cache._held.items():
+        tools.cache._held[key] = replace(held, read_at=0)
 
 
 def _empty(event: object, context: object) -> dict[str, object]:

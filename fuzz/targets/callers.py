@@ -7,8 +7,8 @@ from typing import Any, NoReturn
 from fuzz.targets.promises import expect
 from fuzz.targets.words import document
 from token_broker.broker import Broker
-from token_broker.cache import Flights, Memory
-from token_broker.dependencies import Clock, Tools
+from token_broker.cache import SingleFlight, TokenCache
+from token_broker.dependencies import Clock, Dependencies
 from token_broker.errors import StoreUnavailable
 from token_broker.flows import Flow, every
 from token_broker.handler import Service
@@ -49,7 +49,7 @@ class Nothing:
 class Silent(Telemetry):
     """Writes nothing, but keeps what could not be written."""
 
-    def note(self, event: str, **facts: Any) -> None:
+    def emit(self, event: str, **facts: Any) -> None:
         """Expect that it could be written."""
         json.dumps([event, facts]).encode()
 
@@ -62,21 +62,21 @@ class Silent(Telemetry):
 def idle(flow: Flow, telemetry: Telemetry) -> Service:
     """Return the function of *flow* in a world in which nothing answers."""
     nothing: Any = Nothing()
-    tools = Tools(
+    tools = Dependencies(
         flow=flow,
         clock=Clock(now=lambda: 1_900_000_000, monotonic=lambda: 0.0, sleep=nothing.sleep),
-        memory=Memory(60, 10),
+        cache=TokenCache(60, 10),
         store=nothing,
         sealer=nothing,
         secrets=nothing,
         send=nothing.send,
         invoke=nothing.invoke,
         announce=nothing.announce,
-        note=telemetry.note,
-        dice=lambda: 0.5,
+        emit=telemetry.emit,
+        random=lambda: 0.5,
         owner=lambda: "me",
         skew=30,
-        flights=Flights(),
+        single_flight=SingleFlight(),
     )
     return Service(Broker(tools), telemetry, f"token-broker/local/{flow.name}/")
 

@@ -10,7 +10,7 @@ from urllib.parse import quote
 import pytest
 
 from token_broker import handler, telemetry
-from token_broker.cache import Held
+from token_broker.cache import CachedToken
 from token_broker.errors import BrokerError, NotConfigured, UpstreamUnavailable
 from token_broker.exchange import Request, Response
 from token_broker.item import Item
@@ -122,7 +122,7 @@ def remembering(patch: pytest.MonkeyPatch) -> None:
     TOLD.clear()
     original = Outcome.token
 
-    def keep(self: Outcome, token: Token, first_version: str) -> Held | None:
+    def keep(self: Outcome, token: Token, first_version: str) -> CachedToken | None:
         TOLD.append(token.value)
         return original(self, token, first_version)
 

@@ -37,7 +37,7 @@ def test_whatever_is_answered_an_item_is_whole_and_nobody_holds_it(
     connection = world.connect(flow)
     send = repeated(answers)
     service = world.service(flow)
-    service.use(replace(service.tools, send=lambda request, _: send(request)))
+    service.use(replace(service.deps, send=lambda request, _: send(request)))
     response = world.http(flow, connection)
     assert response["statusCode"] == 200 or response["body"]["code"] in TOLD
     key = {":connection": {"S": f"{flow}#{connection}"}}

@@ -37,7 +37,7 @@ def test_a_token_that_cannot_be_sealed_is_handed_out(world: World, flow: str) ->
     assert first["source"] == "exchange"
     sent = len(world.steps(flow))
     assert world.call(flow, connection, **asked)["headers"] == first["headers"]
-    world.service(flow).tools.memory.clear()
+    world.service(flow).deps.cache.clear()
     for _ in range(3):
         response = world.http(flow, connection, asked)
         assert_problem(response, "not_configured", 500)
@@ -65,7 +65,7 @@ def test_one_call_to_aws_that_fails_costs_at_most_that_call(
             calls = fail_once(patch, *STEPS[step], nth, error)
             first = world.http(flow, connection)
         assert first["statusCode"] == 200 or step not in NEVER_IN_VAIN
-        world.service(flow).tools.memory.clear()
+        world.service(flow).deps.cache.clear()
         second = world.http(flow, connection)
         if second["statusCode"] != 200:
             world.advance(second["body"]["retry_after"])

@@ -105,7 +105,7 @@ def take(watch: Watch, step: str, fault: str) -> None:
         "no table": lambda: world.aws.broken.update(NO_TABLE),
         "heal": lambda: heal(watch),
         "age": lambda: world.advance(3300),
-        "cold": world.service(flow).tools.memory.clear,
+        "cold": world.service(flow).deps.cache.clear,
         "wrong": lambda: watch.rotate(tail="x"),
         "right": watch.rotate,
     }
@@ -118,7 +118,7 @@ def break_vendor(watch: Watch, fault: str) -> None:
         getattr(watch.world, watch.flow).fail(fault, times=2, **DETAILS.get(fault, {}))
         return
     service = watch.world.service(watch.flow)
-    service.use(replace(service.tools, send=lambda request, _: echo(request)))
+    service.use(replace(service.deps, send=lambda request, _: echo(request)))
 
 
 def echo(request: Request) -> Response:
@@ -138,7 +138,7 @@ def texts(value: object) -> list[str]:
 def heal(watch: Watch) -> None:
     """Let vendor and AWS work again."""
     service = watch.world.service(watch.flow)
-    service.use(replace(service.tools, send=watch.send))
+    service.use(replace(service.deps, send=watch.send))
     getattr(watch.world, watch.flow).heal()
     watch.world.aws.broken.clear()
 

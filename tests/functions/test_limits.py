@@ -73,7 +73,7 @@ def test_a_reporter_gets_no_older_token_from_memory(world: World) -> None:
     report = {"rejected": second["fingerprint"]}
     assert_problem(world.http("vendorlink", connection, report), "upstream_unavailable", 503)
     world._services["vendorlink"] = process
-    assert process.tools.memory.get(f"vendorlink#{connection}", "-", world.now) is not None
+    assert process.deps.cache.get(f"vendorlink#{connection}", "-", world.now) is not None
     assert first["generation"] < second["generation"]
     assert_problem(world.http("vendorlink", connection, report), "upstream_unavailable", 503)
 
@@ -82,7 +82,7 @@ def test_a_vendor_that_repeats_a_token_does_not_repeat_it_to_its_reporter(world:
     """Who reports a token gets another one or an error; the others keep what the vendor gives."""
     connection = world.connect("editor")
     first = world.call("editor", connection)
-    tools = world.service("editor").tools
+    tools = world.service("editor").deps
     send: Any = tools.send
 
     def repeats(request: Any, seconds: float) -> Any:

@@ -42,7 +42,7 @@ def test_what_time_does_not_suffice_for_is_said(world: World, action: str) -> No
     world.call("editor", connection)
     copy_items(connection, 40)
     service = world.service("editor")
-    tools = service.tools
+    tools = service.deps
     seconds = count()
     slow = replace(tools.clock, monotonic=lambda: CLOCK.monotonic() + next(seconds))
     event = {"connection": connection, "action": action}

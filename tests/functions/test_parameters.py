@@ -14,7 +14,7 @@ def test_the_largest_parameters_that_are_accepted_can_be_kept(world: World) -> N
     connection = world.connect("editor")
     parameters = {"fileUrl": Random(1).randbytes(LARGEST_PACKED * 5 // 6).hex()}
     world.call("editor", connection, parameters=parameters)
-    world.service("editor").tools.memory.clear()
+    world.service("editor").deps.cache.clear()
     assert world.call("editor", connection, parameters=parameters)["source"] == "table"
 
 

@@ -34,7 +34,7 @@ def test_parameters_beside_a_long_address_are_kept_or_refused(world: World, leng
         assert first["body"]["detail"].startswith("parameters: ")
         assert world.steps("editor") == []
         return
-    world.service("editor").tools.memory.clear()
+    world.service("editor").deps.cache.clear()
     again = world.http("editor", connection, body)
     assert (first["body"]["source"], again["body"]["source"]) == ("exchange", "table")
 
@@ -53,8 +53,8 @@ def test_a_verification_needs_no_flow_of_a_certain_name(world: World) -> None:
     connection = world.connect("editor")
     token = world.call("editor", connection)["headers"]["x-api-token"]
     service = world.cold("editor")
-    flow = service.tools.flow._replace(name="drawings")
-    service.use(replace(service.tools, flow=flow))
+    flow = service.deps.flow._replace(name="drawings")
+    service.use(replace(service.deps, flow=flow))
     event = proxy_event("drawings", connection, {"token": token}, rest="/verify")
     response = service(event, LambdaContext("token-broker-drawings"))
     assert response["statusCode"] == 200, response["body"]

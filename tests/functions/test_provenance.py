@@ -45,14 +45,14 @@ def owner_of(world: World, answer: dict[str, Any]) -> str:
 def rotated(world: World, connection: str, **changes: Any) -> str:
     """Set a new version of a connection's secret, and return its id."""
     world.put_secret("vntana", connection, world.secret("vntana") | changes)
-    version = world.service("vntana").tools.secrets.version(connection)
+    version = world.service("vntana").deps.secrets.version(connection)
     assert version is not None
     return version
 
 
 def kept_version(world: World, connection: str, answer: dict[str, Any]) -> str | None:
     """Return the version of the secret that the table names for an answer's token."""
-    items = world.service("vntana").tools.store.list(f"vntana#{connection}")
+    items = world.service("vntana").deps.store.list(f"vntana#{connection}")
     [item] = [item for item in items if item.fingerprint == answer["fingerprint"]]
     return item.secret_version
 
@@ -88,7 +88,7 @@ def test_a_rotation_to_a_wrong_key_is_met_by_the_next_exchange(world: World) -> 
     answer = world.call("vntana", connection, force=True)
     assert [what for what, _ in world.announced] == ["Connection Latched"]
     assert owner_of(world, answer) == "demo@example.com"
-    previous = world.service("vntana").tools.secrets.previous(connection)
+    previous = world.service("vntana").deps.secrets.previous(connection)
     assert previous is not None
     assert kept_version(world, connection, answer) == previous.version
     status = world.call("vntana", connection, action="status")
@@ -160,7 +160,7 @@ def test_a_demotion_is_noticed_by_the_next_exchange(world: World, how: str) -> N
     answer = world.call("vntana", connection, force=how == "force", **report)
     assert (answer["context"]["role"], answer["context"]["workspace"]) == (MEMBER, PARTS)
     assert world.vntana.log.steps.count("login") == 1
-    world.service("vntana").tools.memory.clear()
+    world.service("vntana").deps.cache.clear()
     world.vntana.log.clear()
     assert world.call("vntana", connection)["fingerprint"] == answer["fingerprint"]
     assert world.vntana.log.steps == []
@@ -175,7 +175,7 @@ def test_a_promotion_keeps_the_organizations_token_of_a_moment_ago(world: World)
     world.advance(86_400 - 600)
     payloads = {
         item.kind: {"action": "renew", "connection": connection, "variant": item.variant}
-        for item in world.service("vntana").tools.store.list(f"vntana#{connection}")
+        for item in world.service("vntana").deps.store.list(f"vntana#{connection}")
     }
     world.call("vntana", **payloads["organization"])
     before = world.vntana.sessions.latest

@@ -30,7 +30,7 @@ def test_who_is_not_elected_to_start_a_renewal_reads_nothing(world: World) -> No
     """One write elects; who loses hands its caller the token at once."""
     connection = world.connect("vendorlink")
     world.call("vendorlink", connection)
-    store = world.service("vendorlink").tools.store
+    store = world.service("vendorlink").deps.store
     item = store.read(f"vendorlink#{connection}", "-")
     world.aws.asked.clear()
 

@@ -43,14 +43,14 @@ def tell(world: World, event: Mapping[str, Any]) -> Any:
 
 
 def version_of(world: World, connection: str) -> str:
-    version = world.service("vntana").tools.secrets.version(connection)
+    version = world.service("vntana").deps.secrets.version(connection)
     assert version is not None
     return version
 
 
 def versions_kept(world: World, connection: str) -> set[str | None]:
     """Return the versions of the secret that live tokens were made with."""
-    items = world.service("vntana").tools.store.list(f"vntana#{connection}")
+    items = world.service("vntana").deps.store.list(f"vntana#{connection}")
     return {i.secret_version for i in items if i.kind in ("organization", "workspace") and i.token}
 
 
@@ -66,7 +66,7 @@ def test_an_event_has_each_token_made_anew(world: World, kind: str) -> None:
     if kind == "call":
         event = called(requestParameters={"secretId": path(connection)})
     assert tell(world, event) == {"started": 3}
-    items = world.service("vntana").tools.store.list(f"vntana#{connection}")
+    items = world.service("vntana").deps.store.list(f"vntana#{connection}")
     kinds = {item.variant: item.kind for item in items}
     started = [kinds[payload["variant"]] for payload in world.invoked]
     assert started == ["organization", "workspace", "workspace"]
@@ -163,10 +163,10 @@ def test_what_is_beyond_the_bound_is_dropped_and_made_when_it_is_asked_for(
     answer = world.call("editor", connection, action="rotate")
     assert answer == {"started": 2}
     assert world.carry_out("editor") == [*[{"renewed": 1}] * 2, *[{"dropped": 1}] * 3]
-    items = world.service("editor").tools.store.list(f"editor#{connection}")
+    items = world.service("editor").deps.store.list(f"editor#{connection}")
     kept = [item.issued_at for item in items if item.token and item.kind == "parameters"]
     assert kept == [world.now] * 2
-    world.service("editor").tools.memory.clear()
+    world.service("editor").deps.cache.clear()
     assert world.call("editor", connection, parameters={"userId": "0"})["source"] == "exchange"
 
 

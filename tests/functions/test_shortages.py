@@ -29,7 +29,7 @@ def test_a_clock_that_is_minutes_off_costs_nobody_a_token(
     world.ahead = minutes * 60
     assert world.call(flow, connection)["source"] == "exchange"
     steps = len(world.steps(flow))
-    world.service(flow).tools.memory.clear()
+    world.service(flow).deps.cache.clear()
     assert world.call(flow, connection)["source"] == "table"
     assert len(world.steps(flow)) == steps
 
@@ -74,7 +74,7 @@ def test_memory_that_is_short_leaves_nothing_half_done(
     """The caller is told, the lease is given back, and the next one gets a token."""
     connection = world.connect(flow)
     service = world.service(flow)
-    tools = service.tools
+    tools = service.deps
     service.use(SHORTAGES[moment](tools))
     assert_problem(world.http(flow, connection), "internal", 500)
     item = world.item(flow, connection)

@@ -28,7 +28,7 @@ def place_of(item: Mapping[str, Any]) -> dict[str, str]:
 
 def read_again(world: World, connection: str, flow: str = "vendorlink") -> dict[str, Any]:
     """Have the table read by a process that remembers nothing."""
-    world.service(flow).tools.memory.clear()
+    world.service(flow).deps.cache.clear()
     return world.call(flow, connection)
 
 
@@ -258,7 +258,7 @@ def test_a_fault_on_a_hit_has_a_name(world: World, operation: str, error: str, c
     """What is kept cannot be read: that costs no login, and passes with the fault."""
     connection = world.connect("editor")
     world.call("editor", connection)
-    world.service("editor").tools.memory.clear()
+    world.service("editor").deps.cache.clear()
     steps = len(world.steps("editor"))
     world.aws.broken[operation] = ("400 Bad", error)
     if operation == "BatchGetItem":  # which needs a pointer in memory, and a token that is not

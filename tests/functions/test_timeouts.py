@@ -140,7 +140,7 @@ def test_silence_of_aws_has_a_name_in_time(world: World, time: Time, case: Silen
     connection, service = prepared(world, case)
     world.advance(61)
     clock = Clock(lambda: world.now, time.now, time.sleep)
-    service.use(replace(service.tools, clock=clock))
+    service.use(replace(service.deps, clock=clock))
     time.seconds = 0.0
     time.silent = [(operation, [p.encode() for p in parts]) for operation, *parts in case.asked]
     event = proxy_event(case.flow, connection, case.body)
@@ -157,7 +157,7 @@ def prepared(world: World, case: Silence) -> tuple[str, Service]:
     if case.is_kept:
         service(proxy_event(case.flow, connection, {}), LambdaContext("before"))
     if not case.is_remembered:
-        service.tools.memory.clear()
+        service.deps.cache.clear()
     return connection, service
 
 

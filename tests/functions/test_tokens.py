@@ -16,7 +16,7 @@ def test_a_first_call_exchanges_and_a_second_remembers(world: World, flow: str) 
     connection = world.connect(flow)
     first = world.call(flow, connection)
     again = world.call(flow, connection)
-    world.service(flow).tools.memory.clear()
+    world.service(flow).deps.cache.clear()
     other = world.call(flow, connection)
     assert [a["source"] for a in (first, again, other)] == ["exchange", "memory", "table"]
     assert first | {"source": ""} == again | {"source": ""} == other | {"source": ""}
@@ -171,7 +171,7 @@ def test_an_aging_token_is_handed_out_and_one_renewal_is_started(world: World) -
     world.advance(3300)
     for _ in range(3):
         assert world.call("vendorlink", connection)["generation"] == first["generation"]
-        world.service("vendorlink").tools.memory.clear()
+        world.service("vendorlink").deps.cache.clear()
     [payload] = world.invoked
     assert payload == {"action": "renew", "connection": connection, "variant": "-"}
     assert world.service("vendorlink")(payload, context("vendorlink")) == {"renewed": 1}

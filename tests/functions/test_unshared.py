@@ -18,7 +18,7 @@ def connection(world: World) -> str:
 
 def kept(world: World, connection: str) -> list[str]:
     """Return the keys under which a token is kept."""
-    items = world.service("editor").tools.store.list(f"editor#{connection}")
+    items = world.service("editor").deps.store.list(f"editor#{connection}")
     return [item.variant for item in items if item.fingerprint]
 
 
@@ -36,7 +36,7 @@ def test_a_token_that_was_shared_is_dropped_and_no_other_made(
     world.carry_out("editor")
     assert kept(world, connection) == []
     assert world.steps("editor") == []
-    world.service("editor").tools.memory.clear()
+    world.service("editor").deps.cache.clear()
     assert world.call("editor", connection)["source"] == "exchange"
 
 
@@ -45,17 +45,17 @@ def test_a_token_that_was_shared_is_dropped_by_the_first_exchange(
 ) -> None:
     """Nor is it handed out when that fails."""
     world.editor.fail("status", status=500)
-    world.service("editor").tools.memory.clear()
+    world.service("editor").deps.cache.clear()
     assert_problem(world.http("editor", connection, {"force": True}), "upstream_unavailable", 503)
     assert kept(world, connection) == []
 
 
 def test_a_lease_that_was_left_behind_does_not_matter(world: World, connection: str) -> None:
     """Neither while it lasts nor after it: an exchange of this kind takes none."""
-    store = world.service("editor").tools.store
+    store = world.service("editor").deps.store
     (key,) = kept(world, connection)
     store.forget(store.read(f"editor#{connection}", key))
-    world.service("editor").tools.memory.clear()
+    world.service("editor").deps.cache.clear()
     assert store.acquire(store.read(f"editor#{connection}", key), "dead", world.now + 50)
     for _ in range(2):
         assert world.call("editor", connection)["source"] == "exchange"

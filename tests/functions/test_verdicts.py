@@ -166,7 +166,7 @@ def test_what_delete_removed_does_not_come_back(world: World) -> None:
         world.put_secret("vendorlink", connection, secret)
     world.advance(30)
     service = world.service("vendorlink")
-    tools = service.tools
+    tools = service.deps
 
     def send(*arguments: Any) -> Any:
         response = tools.send(*arguments)
@@ -198,7 +198,7 @@ def test_a_latch_beside_a_token_of_the_version_before_is_never_dropped(
 
 def variants(world: World, flow: str, connection: str) -> list[str]:
     """Return the keys of what is kept of a connection."""
-    items = world.service(flow).tools.store.list(f"{flow}#{connection}")
+    items = world.service(flow).deps.store.list(f"{flow}#{connection}")
     return [item.variant for item in items]
 
 
@@ -217,9 +217,9 @@ def test_a_token_that_is_being_replaced_is_handed_out_as_stale(world: World) -> 
     """The upstream may have ended it already: a holder that died amid `force` cannot say."""
     connection = world.connect("vendorlink")
     world.call("vendorlink", connection)
-    store = world.service("vendorlink").tools.store
+    store = world.service("vendorlink").deps.store
     assert store.acquire(store.read(f"vendorlink#{connection}", "-"), "dead", world.now + 50)
-    world.service("vendorlink").tools.memory.clear()
+    world.service("vendorlink").deps.cache.clear()
     answer = world.call("vendorlink", connection)
     assert (answer["source"], answer["stale"]) == ("table", True)
 

@@ -13,7 +13,7 @@ def rewritten(world: World, connection: str, changes: dict[str, Any]) -> None:
     """Let another version of the program have written a connection's item."""
     item = world.item("vendorlink", connection) | changes
     client("dynamodb").put_item(TableName=TABLE, Item=item)
-    world.service("vendorlink").tools.memory.clear()
+    world.service("vendorlink").deps.cache.clear()
 
 
 @pytest.mark.parametrize(

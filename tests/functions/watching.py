@@ -37,7 +37,7 @@ class Watch:
         self._calls = 0
         self._lines: list[str] = []
         world.service(flow)  # from here on nothing chatty is let through, of the test's own either
-        self.send = world.service(flow).tools.send
+        self.send = world.service(flow).deps.send
         self._prepare()
         self.connection = world.connect(flow, **CANARIES[flow])
 

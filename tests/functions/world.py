@@ -15,7 +15,7 @@ import boto3
 
 from tests.waiting import CALL_SECONDS
 from token_broker.app import CLOCK, Environment
-from token_broker.dependencies import Clock, Tools
+from token_broker.dependencies import Clock, Dependencies
 from token_broker.flows import every
 from token_broker.handler import Service
 from token_broker_fakes import FakeEditor, FakeVendorlink, FakeVntana
@@ -111,10 +111,10 @@ class World:
                 handler.stream = sys.stdout  # this test's own, and not that of the first one
         self._environments.append(Environment(os.environ))
         service = self._environments[-1].service(FLOWS[flow])
-        service.use(replace(service.tools, **self._replacements(service.tools)))
+        service.use(replace(service.deps, **self._replacements(service.deps)))
         return service
 
-    def _replacements(self, tools: Tools) -> dict[str, Any]:
+    def _replacements(self, tools: Dependencies) -> dict[str, Any]:
         clock = Clock(lambda: self.now, CLOCK.monotonic, CLOCK.sleep)
 
         def announce(what: str, detail: Mapping[str, Any]) -> None:

@@ -20,7 +20,7 @@ import requests
 
 from token_broker import events, item_codec, tokens
 from token_broker.aws import clients, errors, fast_client, http1
-from token_broker.cache import Memory
+from token_broker.cache import TokenCache
 from token_broker.document import Document
 from token_broker.errors import BrokerError
 from token_broker.exchange import Request, Response
@@ -36,7 +36,7 @@ from token_broker.tokens import Token
 from token_broker.transport import client as bodies
 from token_broker.transport import client as transport
 from token_broker.transport import sockets
-from token_broker.transport.deadline import Journey, journey
+from token_broker.transport.deadline import Deadline, current_deadline
 from token_broker.transport.urls import split_host
 from token_broker_client import origins
 from token_broker_local import signatures
@@ -143,9 +143,9 @@ def lenient(text: str) -> Any:
 
 def looked_up_again(host: str, port: int) -> socket.socket:
     """Judge one answer of the DNS, and call where another leads."""
-    journey.get().addresses(host)
+    current_deadline.get().addresses(host)
     sock = sockets._Socket(socket.AF_INET)
-    sock.connect((journey.get().resolve(host)[0], port))
+    sock.connect((current_deadline.get().resolve(host)[0], port))
     return sock
 
 
@@ -391,7 +391,7 @@ DEFECTS = (
             f"{REACH}::test_an_internal_address_by_itself_is_refused",
             f"{REACH}::test_a_name_that_leads_inside_is_refused[10.0.0.1]",
         ),
-        put(Journey, "_may_reach", yes),
+        put(Deadline, "_may_reach", yes),
     ),
     Defect(
         "addresses may have two readings",
@@ -507,7 +507,7 @@ DEFECTS = (
         "memory is not what is left",
         "T30",
         (f"{FAILURES}::test_memory_outlives_the_table",),
-        put(Memory, "recall", nothing),
+        put(TokenCache, "recall", nothing),
     ),
     Defect(
         "AWS is waited for as long at the end as at the beginning",

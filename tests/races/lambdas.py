@@ -54,7 +54,7 @@ def service_of(job: Job) -> Service:
     wait_for_aws()
     service = Environment(os.environ).service(FLOWS[job.flow])
     clock = Clock(lambda: CLOCK.now() + job.ahead, CLOCK.monotonic, CLOCK.sleep)
-    service.use(replace(service.tools, clock=clock))
+    service.use(replace(service.deps, clock=clock))
     return service
 
 
@@ -89,7 +89,7 @@ def die(job: Job, results: Any) -> None:
     silence()
     service = service_of(job)
     steps = Steps(job.kill_at)
-    tools = service.tools
+    tools = service.deps
     table = Stepping(clients.dynamodb(), "update_item", steps)
     vars(tools.store)["_client"] = lambda: table
     service.use(replace(tools, send=steps.around("request", tools.send)))

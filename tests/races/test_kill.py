@@ -35,7 +35,7 @@ def prepared(world: World, case: str) -> tuple[str, dict[str, Any]]:
     payload = {"connection": connection}
     if what == "renewal":
         world.call(flow, connection)
-        world.service(flow).tools.memory.clear()
+        world.service(flow).deps.cache.clear()
     return flow, payload
 
 
@@ -104,7 +104,7 @@ def test_after_a_death_in_a_forced_exchange_no_dead_token_is_handed_out_as_good(
         if killed_at(job, step):
             return
         world.advance(ONE_LEASE)
-        world.service("vntana").tools.memory.clear()
+        world.service("vntana").deps.cache.clear()
         answer = world.call("vntana", connection)
         assert is_live(world, "vntana", answer), f"after a death at step {step}"
     pytest.fail("the exchange has more steps than expected")

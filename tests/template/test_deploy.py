@@ -107,7 +107,7 @@ class CloudFormation(Account):
     def __init__(self, *failures: int) -> None:
         self._failures = list(failures)
         self.deployed: Deployed | None = None
-        self.told: list[list[str]] = []
+        self.decoded_context: list[list[str]] = []
 
     def stack(self, name: str) -> Deployed | None:
         assert name == "token-broker-new"
@@ -118,7 +118,7 @@ class CloudFormation(Account):
         self.deployed = None
 
     def sam(self, told: list[str]) -> int:
-        self.told.append(told)
+        self.decoded_context.append(told)
         is_protected = 'DeletionProtection="enabled"' in told
         status = self._failures.pop(0) if self._failures else 0
         if self.deployed is None:
@@ -131,7 +131,7 @@ class CloudFormation(Account):
 
     def protections(self) -> list[str]:
         """Return what each call of SAM said of the table."""
-        said = re.findall(r'DeletionProtection="(\w+)"', str(self.told))
+        said = re.findall(r'DeletionProtection="(\w+)"', str(self.decoded_context))
         return [str(each) for each in said]
 
 
@@ -160,7 +160,7 @@ def test_only_the_first_of_two_steps_is_confirmed() -> None:
     """The second protects the table, and nothing else."""
     account = CloudFormation()
     deploy.deploy(account, account.sam, "new", Settings("eu-west-1", {}), FIXED, guided=True)
-    first, second = account.told
+    first, second = account.decoded_context
     assert "--confirm-changeset" in first
     assert "--no-confirm-changeset" in second
     assert {each for each in second if each not in first} == {

@@ -47,7 +47,7 @@ def test_an_alarm_watches_what_is_written(
     monkeypatch.setenv("POWERTOOLS_METRICS_NAMESPACE", "TokenBroker")
     monkeypatch.setenv("POWERTOOLS_SERVICE_NAME", "token-broker-prod")
     for flow in FLOWS:
-        Telemetry(flow).note(event, **dict.fromkeys(MEASURES[event].dimensions, "internal"))
+        Telemetry(flow).emit(event, **dict.fromkeys(MEASURES[event].dimensions, "internal"))
     written = set()
     for line in capsys.readouterr().out.splitlines():
         [directive] = json.loads(line)["_aws"]["CloudWatchMetrics"]

@@ -54,9 +54,9 @@ def test_what_a_hit_tells_is_what_powertools_would_tell(
 ) -> None:
     """With every setting but the plain ones, Powertools writes the line itself."""
     telemetry = Telemetry("vntana")
-    telemetry.note(event, **FACTS)
+    telemetry.emit(event, **FACTS)
     monkeypatch.setattr("token_broker.telemetry.plain_line", lambda _: None)
-    telemetry.note(event, **FACTS)
+    telemetry.emit(event, **FACTS)
     mine, theirs = (json.loads(line) for line in capsys.readouterr().out.splitlines())
     mine["_aws"]["Timestamp"] = theirs["_aws"]["Timestamp"]
     assert list(mine.items()) == list(theirs.items())

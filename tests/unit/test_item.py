@@ -16,12 +16,12 @@ from token_broker.decisions import (
     Next,
     State,
     Verdict,
+    backoff_seconds,
     lease_end,
     longest_min_ttl,
     may_force,
     next_failure,
     next_step,
-    patience,
     recent_reports,
     refresh_at,
     state,
@@ -362,13 +362,13 @@ def test_no_other_failure_latches(failure: Failure | None) -> None:
 )
 def test_how_long_to_wait_after_so_many_failures(code: str, waits: list[int]) -> None:
     """It doubles up to a bound; a latch is looked at again and again, which is no login."""
-    assert [patience(code, count) for count in range(1, len(waits) + 1)] == waits
+    assert [backoff_seconds(code, count) for count in range(1, len(waits) + 1)] == waits
 
 
 @given(st.integers(1, 10**9))
 def test_no_wait_is_endless(count: int) -> None:
-    assert 0 < patience("upstream_unavailable", count) <= LONGEST_OUTAGE
-    assert 0 < patience("upstream_refused", count) <= LONGEST_REFUSAL
+    assert 0 < backoff_seconds("upstream_unavailable", count) <= LONGEST_OUTAGE
+    assert 0 < backoff_seconds("upstream_refused", count) <= LONGEST_REFUSAL
 
 
 def failed(item: Item, **changes: Any) -> Failure:
@@ -442,7 +442,7 @@ def test_what_is_sealed_and_what_is_told_has_no_repr() -> None:
     ("context", "told"), [('{"user_id": 7}', {"user_id": 7}), (None, None), ("", None), ("{", None)]
 )
 def test_what_callers_are_told(context: str | None, told: object) -> None:
-    assert kept(context=context).told() == told
+    assert kept(context=context).decoded_context() == told
 
 
 def test_an_item_without_its_token_keeps_fence_and_generation() -> None:
@@ -472,7 +472,7 @@ def test_a_lease_of_a_wrong_clock_is_over() -> None:
     """No invocation lives that long, so that its holder may be alive is no reason to wait."""
     item = kept(lease_owner="a", lease_until=NOW + LONGEST_LEASE + 1)
     assert not item.is_leased(NOW)
-    assert item.is_in_doubt(NOW)
+    assert item.is_uncertain(NOW)
 
 
 @pytest.mark.parametrize(

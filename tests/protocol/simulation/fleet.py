@@ -15,8 +15,8 @@ from tests.protocol.simulation.wire import Wire
 from token_broker import secrets_manager
 from token_broker.aws.reader import Reader
 from token_broker.broker import Broker
-from token_broker.cache import Memory
-from token_broker.dependencies import Clock, Tools
+from token_broker.cache import TokenCache
+from token_broker.dependencies import Clock, Dependencies
 from token_broker.exchange import Request, Response
 from token_broker.handler import Service
 from token_broker.sealing import Sealer
@@ -41,7 +41,7 @@ class Quiet(Telemetry):
     def __init__(self, judge: Judge) -> None:
         self._judge = judge
 
-    def note(self, event: str, **facts: Any) -> None:
+    def emit(self, event: str, **facts: Any) -> None:
         """Write nothing."""
 
     def defect(self, error: Exception, request_id: str) -> None:
@@ -130,19 +130,19 @@ class Fleet:
         self._containers.append(container)
         return container
 
-    def _tools(self, container: Container) -> Tools:
-        return Tools(
+    def _tools(self, container: Container) -> Dependencies:
+        return Dependencies(
             flow=self._judge.vendor.flow,
             clock=self._clock(container),
-            memory=Memory(MEMORY_SECONDS, 100),
+            cache=TokenCache(MEMORY_SECONDS, 100),
             store=self._store,
             sealer=self._sealer,
             secrets=self._secrets,
             send=self._send,
             invoke=self._invoke_itself,
             announce=self._judge.announced,
-            note=say_nothing,
-            dice=self._roll,
+            emit=say_nothing,
+            random=self._roll,
             owner=self._owner,
             skew=SKEW,
         )

@@ -81,8 +81,8 @@ def check_need(judge: "Judge", writer: Invocation, item: Item, now: int) -> None
     is_gate = item.variant == ONLY and judge.plan.flow != "vendorlink"
     event = writer.event
     would_do = item.is_live(now, None) and item.is_live(now, event.get("min_ttl"))
-    is_in_doubt = item.lease_owner is not None and now >= item.lease_until
-    if is_gate or not would_do or is_in_doubt or event.get("force"):
+    is_uncertain = item.lease_owner is not None and now >= item.lease_until
+    if is_gate or not would_do or is_uncertain or event.get("force"):
         return
     if item.fingerprint in (event.get("rejected"), *judge.reported):
         return

@@ -7,7 +7,7 @@ from tests.protocol.simulation.clients import DynamoDB
 from tests.protocol.simulation.rewrites import Substitutes
 from token_broker import conditional_writes, store
 from token_broker.broker import Answer, Broker
-from token_broker.cache import Held
+from token_broker.cache import CachedToken
 from token_broker.exchange import Request, Response
 from token_broker.item import LATCHES, Item
 from token_broker.refresh import invocation
@@ -120,8 +120,8 @@ def memory_first() -> Substitutes:
     original = Broker.token
 
     def token(self: Broker, connection: str, request: TokenRequest, deadline: float) -> Answer:
-        now = self.tools.clock.now()
-        held = self.tools.memory.get(self.partition(connection), request.variant.key, now)
+        now = self.deps.clock.now()
+        held = self.deps.cache.get(self.partition(connection), request.variant.key, now)
         if held and held.item.is_live(now, request.min_ttl):
             return self._hand_out(request, held, "memory")
         return original(self, connection, request, deadline)
@@ -130,10 +130,10 @@ def memory_first() -> Substitutes:
 
 
 def renewed_inline() -> Substitutes:
-    def start_refresh(self: Broker, request: TokenRequest, held: Held, now: int) -> None:
+    def start_refresh(self: Broker, request: TokenRequest, held: CachedToken, now: int) -> None:
         del now
         connection = held.item.connection.partition("#")[2]
-        work = Invocation(self.tools, connection, self.tools.clock.monotonic() + 20)
+        work = Invocation(self.deps, connection, self.deps.clock.monotonic() + 20)
         requirement = Requirement(newer_than=held.item.generation)
         refresher(work).obtain(request.variant, requirement)
 

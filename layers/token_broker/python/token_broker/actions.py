@@ -3,9 +3,9 @@
 from typing import Any
 
 from token_broker import events
-from token_broker.dependencies import Tools
+from token_broker.dependencies import Dependencies
 from token_broker.errors import InvalidRequest, UnknownConnection
-from token_broker.events import Order
+from token_broker.events import Command
 from token_broker.exchange import Request, Response, run, sendable
 from token_broker.maintenance import MOST_DROPPED, Maintenance
 
@@ -13,29 +13,29 @@ MOST_WARM = 100
 """Calls of one `warm`: about what a parameter of the template holds."""
 
 
-def act(tools: Tools, order: Order, deadline: float) -> dict[str, Any]:
+def act(deps: Dependencies, command: Command, deadline: float) -> dict[str, Any]:
     """Carry out *order* and return its answer."""
-    maintenance = Maintenance(tools, order.connection, deadline)
-    match order.action:
+    maintenance = Maintenance(deps, command.connection, deadline)
+    match command.action:
         case "verify":
-            return _verify(tools, order, deadline)
+            return _verify(deps, command, deadline)
         case "renew":
-            return _renew(maintenance, order)
+            return _renew(maintenance, command)
         case "rotate":
-            return _rotate(tools, order, deadline)
+            return _rotate(deps, command, deadline)
         case "forget":
-            order.body.finish()
+            command.body.finish()
             return maintenance.forget()
         case "warm":
-            return {"invoked": _warm(tools, order)}
-    order.body.finish()
+            return {"invoked": _warm(deps, command)}
+    command.body.finish()
     return maintenance.status()
 
 
-def _renew(maintenance: Maintenance, order: Order) -> dict[str, Any]:
+def _renew(maintenance: Maintenance, command: Command) -> dict[str, Any]:
     """Renew one variant, or start that for all that are due."""
-    key, version = events.variant(order.body), events.version(order.body)
-    order.body.finish()
+    key, version = events.variant(command.body), events.version(command.body)
+    command.body.finish()
     return (
         {"renewed": maintenance.renew(key, version)}
         if key
@@ -43,12 +43,12 @@ def _renew(maintenance: Maintenance, order: Order) -> dict[str, Any]:
     )
 
 
-def _rotate(tools: Tools, order: Order, deadline: float) -> dict[str, Any]:
+def _rotate(deps: Dependencies, command: Command, deadline: float) -> dict[str, Any]:
     """Have the tokens of a connection made anew, or drop those that were left out then."""
-    version, otherwise = events.version(order.body), events.otherwise(order.body)
-    dropped = events.variants(order.body, "drop", MOST_DROPPED)
-    order.body.finish()
-    maintenance = Maintenance(tools, order.connection, deadline)
+    version, otherwise = events.version(command.body), events.otherwise(command.body)
+    dropped = events.variants(command.body, "drop", MOST_DROPPED)
+    command.body.finish()
+    maintenance = Maintenance(deps, command.connection, deadline)
     if dropped:
         return {"dropped": maintenance.drop(dropped, version)}
     try:
@@ -56,33 +56,33 @@ def _rotate(tools: Tools, order: Order, deadline: float) -> dict[str, Any]:
     except UnknownConnection:
         if otherwise is None:
             raise
-        return {"started": Maintenance(tools, otherwise, deadline).rotate(version)}
+        return {"started": Maintenance(deps, otherwise, deadline).rotate(version)}
 
 
-def _warm(tools: Tools, order: Order) -> int:
+def _warm(deps: Dependencies, command: Command) -> int:
     """Have each of the calls in *order* made by an invocation of its own; return how many."""
-    wanted = order.body.mappings("calls")
-    order.body.finish()
-    if len(wanted) > MOST_WARM or any(events.direct_order(e).action != "token" for e in wanted):
-        raise order.body.wrong("calls", f"must be at most {MOST_WARM} calls for a token")
+    wanted = command.body.mappings("calls")
+    command.body.finish()
+    if len(wanted) > MOST_WARM or any(events.direct_command(e).action != "token" for e in wanted):
+        raise command.body.wrong("calls", f"must be at most {MOST_WARM} calls for a token")
     for call in wanted:
-        tools.invoke(call)
+        deps.invoke(call)
     return len(wanted)
 
 
-def _verify(tools: Tools, order: Order, deadline: float) -> dict[str, Any]:
+def _verify(deps: Dependencies, command: Command, deadline: float) -> dict[str, Any]:
     """Ask the vendor what a token stands for."""
-    vendor = tools.flow.vendor
+    vendor = deps.flow.vendor
     if vendor.verify is None:
-        raise InvalidRequest(f"action: tokens of {tools.flow.name} cannot be verified")
-    token = order.body.text("token")
-    order.body.finish()
+        raise InvalidRequest(f"action: tokens of {deps.flow.name} cannot be verified")
+    token = command.body.text("token")
+    command.body.finish()
     if not sendable(token):
-        raise order.body.wrong("token", "must be printable ASCII")
-    credentials = vendor.parse(tools.secrets.current(order.connection).content)
+        raise command.body.wrong("token", "must be printable ASCII")
+    credentials = vendor.parse(deps.secrets.current(command.connection).content)
 
     def send(request: Request) -> Response:
-        return tools.send(request, deadline - tools.clock.monotonic())
+        return deps.send(request, deadline - deps.clock.monotonic())
 
     parameters = run(vendor.verify(credentials, token), send)
     return {"valid": False} if parameters is None else {"valid": True, "parameters": parameters}

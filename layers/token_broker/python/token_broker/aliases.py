@@ -37,7 +37,7 @@ def alias_values(
 
 
 def is_outdated(alias: Item, item: Item) -> bool:
-    """Say whether *alias*, which leads to *item*, may lead elsewhere by now.
+    """Say whether *alias*, which leads to *item*, may lead to another item by now.
 
     *item* was made later with another version of the secret, which may have other defaults, or
     the vendor says another role.
@@ -55,7 +55,7 @@ def expects_another(alias: Item, item: Item) -> bool:
         return False
     if item.target or not alias.context:
         return item.target is not None
-    expected, found = alias.told(), item.told()
+    expected, found = alias.decoded_context(), item.decoded_context()
     if not isinstance(expected, dict) or not isinstance(found, dict):
         return False
     return any(found.get(name) != value for name, value in expected.items())

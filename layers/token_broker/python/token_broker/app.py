@@ -10,8 +10,8 @@ from token_broker.aws import clients
 from token_broker.aws.fast_client import fast_client
 from token_broker.aws.reader import Reader
 from token_broker.broker import Broker
-from token_broker.cache import Memory
-from token_broker.dependencies import Clock, Tools
+from token_broker.cache import TokenCache
+from token_broker.dependencies import Clock, Dependencies
 from token_broker.errors import BrokerError, NotConfigured
 from token_broker.flows import Flow
 from token_broker.handler import Service
@@ -46,33 +46,35 @@ class Environment:
         """Return the function of *flow*, as Lambda calls it."""
         telemetry = Telemetry(flow.name)
         prefix = f"token-broker/{self.text('STAGE')}/{flow.name}/"
-        tools = self.tools(flow, telemetry, prefix)
+        deps = self.deps(flow, telemetry, prefix)
 
         def forget() -> None:
-            tools.memory.clear()
-            tools.looks.clear()
+            deps.cache.clear()
+            deps.versions_seen.clear()
             self.close()
 
         on_restore(forget)
-        return Service(Broker(tools), telemetry, prefix, heard=self._hear)
+        return Service(Broker(deps), telemetry, prefix, remember_arn=self._remember_arn)
 
-    def tools(self, flow: Flow, telemetry: Telemetry, prefix: str) -> Tools:
+    def deps(self, flow: Flow, telemetry: Telemetry, prefix: str) -> Dependencies:
         """Return what the broker of *flow* works with."""
         table = self.text("TABLE_NAME")
         key_id = self.text("KEY_ID")
         reader = Reader(table, key_id, clients.dynamodb, clients.kms, self._fast)
-        return Tools(
+        return Dependencies(
             flow=flow,
             clock=CLOCK,
-            memory=Memory(self.number("MEMORY_SECONDS", 60), self.number("MEMORY_ENTRIES", 1000)),
+            cache=TokenCache(
+                self.number("MEMORY_SECONDS", 60), self.number("MEMORY_ENTRIES", 1000)
+            ),
             store=Store(table, reader, clients.dynamodb),
             sealer=Sealer(table, key_id, reader, clients.kms),
             secrets=Secrets(prefix, clients.secrets_manager),
             send=self._send,
             invoke=self._invoke,
             announce=self._announcer(telemetry),
-            note=telemetry.note,
-            dice=lambda: int.from_bytes(os.urandom(4), "big") / 2**32,
+            emit=telemetry.emit,
+            random=lambda: int.from_bytes(os.urandom(4), "big") / 2**32,
             owner=lambda: os.urandom(8).hex(),
             skew=self.number("LEASE_SKEW_SECONDS", 30),
         )
@@ -97,7 +99,7 @@ class Environment:
             raise NotConfigured(f"{name}: must be a whole number")
         return int(value)
 
-    def _hear(self, arn: str) -> None:
+    def _remember_arn(self, arn: str) -> None:
         """Remember by which name, alias included, this function was invoked."""
         self._arn = arn
 
@@ -123,7 +125,7 @@ class Environment:
         bus = self._variables.get("EVENT_BUS_NAME", "")
 
         def announce(what: str, detail: Mapping[str, Any]) -> None:
-            telemetry.note(what.rpartition(" ")[2].lower(), **detail)
+            telemetry.emit(what.rpartition(" ")[2].lower(), **detail)
             if not bus:
                 return
             entry: PutEventsRequestEntryTypeDef = {
@@ -135,7 +137,7 @@ class Environment:
             try:
                 clients.call(clients.events, "put_events", Entries=[entry])
             except BrokerError as error:
-                telemetry.note("unannounced", reason=error.detail)
+                telemetry.emit("unannounced", reason=error.detail)
 
         return announce
 

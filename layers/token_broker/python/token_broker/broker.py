@@ -7,9 +7,9 @@ This is the hit path, and all that a call loads that is served from memory or fr
 from dataclasses import dataclass, field, replace
 
 from token_broker.aliases import is_outdated
-from token_broker.cache import Held
+from token_broker.cache import CachedToken
 from token_broker.decisions import State, refuse_too_long, state
-from token_broker.dependencies import Tools
+from token_broker.dependencies import Dependencies
 from token_broker.errors import BrokerError, StoreUnavailable, UpstreamUnavailable
 from token_broker.item import Item
 from token_broker.tokens import Token, TokenRequest
@@ -32,7 +32,7 @@ class Answer:
 class Broker:
     """Hands out tokens of one flow."""
 
-    tools: Tools
+    deps: Dependencies
 
     def token(self, connection: str, request: TokenRequest, deadline: float) -> Answer:
         """Return a live token for *request*; exchange only if there is none.
@@ -40,28 +40,28 @@ class Broker:
         The caller waits until *deadline* by the monotonic clock: the platform ends this invocation
         soon after. Raises a `BrokerError` for each way in which there can be no token.
         """
-        now = self.tools.clock.now()
+        now = self.deps.clock.now()
         partition, key = self.partition(connection), request.variant.key
         may_be_cached = not (request.rejected or request.force)
-        held = self.tools.memory.get(partition, key, now) if may_be_cached else None
+        held = self.deps.cache.get(partition, key, now) if may_be_cached else None
         if held and is_good(held.item, now, request.min_ttl):
             return self._hand_out(request, held, "memory")
         try:
             return self._from_table(connection, request, deadline)
         except StoreUnavailable:
-            held = self.tools.memory.recall(partition, key)
+            held = self.deps.cache.recall(partition, key)
             if may_be_cached and held and held.item.is_live(now, request.min_ttl):
                 return self._hand_out(request, held, "memory")
             raise
 
     def partition(self, connection: str) -> str:
         """Return the table's partition key of a connection."""
-        return f"{self.tools.flow.name}#{connection}"
+        return f"{self.deps.flow.name}#{connection}"
 
     def _from_table(self, connection: str, request: TokenRequest, deadline: float) -> Answer:
         partition = self.partition(connection)
         held = self.read(partition, request.variant.key)
-        now = self.tools.clock.now()
+        now = self.deps.clock.now()
         is_reported = held is not None and held.item.fingerprint == request.rejected
         if held and not is_reported:
             refuse_too_long(held.item, request.min_ttl, now)
@@ -84,13 +84,13 @@ class Broker:
         from token_broker.refresh.refresher import refresher  # noqa: PLC0415 (as above)
         from token_broker.refresh.requirement import Requirement  # noqa: PLC0415 (as above)
 
-        invocation = Invocation(self.tools, connection, deadline)
+        invocation = Invocation(self.deps, connection, deadline)
         requirement = Requirement.of(request)
         held, source = refresher(invocation).obtain(request.variant, requirement)
-        self.tools.memory.put(invocation.partition, request.variant.key, held)
+        self.deps.cache.put(invocation.partition, request.variant.key, held)
         return self._answer(held, source)
 
-    def _old(self, partition: str, request: TokenRequest) -> Held | None:
+    def _old(self, partition: str, request: TokenRequest) -> CachedToken | None:
         """Return the token that an exchange was to replace, if it lives.
 
         One that is replaced on demand, or uncertain, may still do where that fails.
@@ -98,60 +98,60 @@ class Broker:
         held = self.read(partition, request.variant.key)
         if held is None or held.item.fingerprint == request.rejected:
             return None
-        return held if held.item.is_live(self.tools.clock.now(), request.min_ttl) else None
+        return held if held.item.is_live(self.deps.clock.now(), request.min_ttl) else None
 
-    def read(self, partition: str, key: str) -> Held | None:
+    def read(self, partition: str, key: str) -> CachedToken | None:
         """Return what the table keeps under *key*, or where that leads to, and remember it."""
-        now = self.tools.clock.now()
+        now = self.deps.clock.now()
         item = self._item(partition, key)
-        token = self.tools.sealer.open_token(item) if item.is_live(now) else None
+        token = self.deps.sealer.open_token(item) if item.is_live(now) else None
         if item.corrupt or (token is None and item.is_live(now)):
             attributes = list(item.corrupt) or ["token"]
-            self.tools.note("damaged", variant=item.variant, attributes=attributes)
+            self.deps.emit("damaged", variant=item.variant, attributes=attributes)
         if token is None:
             return None
-        held = Held(item, token, now)
-        self.tools.memory.put(partition, key, held)
+        held = CachedToken(item, token, now)
+        self.deps.cache.put(partition, key, held)
         return held
 
     def _item(self, partition: str, key: str) -> Item:
         """Return the item of *key* or that it leads to: both at once, if it is known to which."""
-        known = self.tools.memory.recall(partition, key)
+        known = self.deps.cache.recall(partition, key)
         likely = known.item.variant if known else key
-        own, *others = self.tools.store.read_all(partition, *dict.fromkeys((key, likely)))
+        own, *others = self.deps.store.read_all(partition, *dict.fromkeys((key, likely)))
         if not own.target:
             return own
         is_there = others and own.target == likely
-        item = others[0] if is_there else self.tools.store.read(partition, own.target)
+        item = others[0] if is_there else self.deps.store.read(partition, own.target)
         return own if is_outdated(own, item) else item
 
-    def _hand_out(self, request: TokenRequest, held: Held, source: str) -> Answer:
+    def _hand_out(self, request: TokenRequest, held: CachedToken, source: str) -> Answer:
         """Return what is kept, and start a background refresh if it is due."""
-        now = self.tools.clock.now()
+        now = self.deps.clock.now()
         if held.item.is_renewal_due(now):
             self._start_refresh(request, held, now)
         return self._answer(held, source)
 
-    def _start_refresh(self, request: TokenRequest, held: Held, now: int) -> None:
+    def _start_refresh(self, request: TokenRequest, held: CachedToken, now: int) -> None:
         """Start a background refresh if no other caller does: one conditional write elects."""
         partition, until = held.item.connection, now + CLAIM_SECONDS
         claimed = replace(held, item=replace(held.item, nudged_until=until))
-        self.tools.memory.put(partition, request.variant.key, claimed)
+        self.deps.cache.put(partition, request.variant.key, claimed)
         try:
-            if self.tools.store.claim_refresh(held.item, until):
+            if self.deps.store.claim_refresh(held.item, until):
                 connection = partition.removeprefix(self.partition(""))
                 payload = {"connection": connection, "variant": held.item.variant}
-                self.tools.invoke({"action": "renew"} | payload)
-                self.tools.note("nudge", variant=held.item.variant)
+                self.deps.invoke({"action": "renew"} | payload)
+                self.deps.emit("nudge", variant=held.item.variant)
         except BrokerError as error:
             # The token is still good: the caller gets it, and a later one starts the refresh.
-            self.tools.note("nudge", variant=held.item.variant, code=error.code)
+            self.deps.emit("nudge", variant=held.item.variant, code=error.code)
 
-    def _answer(self, held: Held, source: str) -> Answer:
-        age = state(held.item, self.tools.clock.now(), 0)
+    def _answer(self, held: CachedToken, source: str) -> Answer:
+        age = state(held.item, self.deps.clock.now(), 0)
         return Answer(held.item, held.token, source, stale=age is State.STALE)
 
 
 def is_good(item: Item, now: int, min_ttl: int | None) -> bool:
     """Say whether a kept token may be handed out with nothing done first."""
-    return item.is_live(now, min_ttl) and not item.is_in_doubt(now)
+    return item.is_live(now, min_ttl) and not item.is_uncertain(now)

@@ -12,7 +12,7 @@ from token_broker.item import Item
 from token_broker.tokens import Token
 
 
-class Flights:
+class SingleFlight:
     """A lock for each key that somebody is at."""
 
     def __init__(self) -> None:
@@ -33,7 +33,7 @@ class Flights:
 
 
 @dataclass(frozen=True, slots=True)
-class Held:
+class CachedToken:
     """A token in clear and the item that it was kept in, as of *read_at*."""
 
     item: Item
@@ -43,16 +43,16 @@ class Held:
     """Whether another caller may have it too."""
 
 
-class Memory:
+class TokenCache:
     """Tokens by connection and variant. Threads may share it."""
 
     def __init__(self, seconds: int, entries: int) -> None:
         self._seconds = seconds
         self._entries = entries
-        self._held: OrderedDict[tuple[str, str], Held] = OrderedDict()
+        self._held: OrderedDict[tuple[str, str], CachedToken] = OrderedDict()
         self._lock = Lock()
 
-    def recall(self, connection: str, variant: str) -> Held | None:
+    def recall(self, connection: str, variant: str) -> CachedToken | None:
         """Return what was last put there, however old: for when the table cannot be read."""
         with self._lock:
             held = self._held.get((connection, variant))
@@ -60,12 +60,12 @@ class Memory:
                 self._held.move_to_end((connection, variant))
             return held
 
-    def get(self, connection: str, variant: str, now: int) -> Held | None:
+    def get(self, connection: str, variant: str, now: int) -> CachedToken | None:
         """Return what was read within the last seconds, and not in the future either."""
         held = self.recall(connection, variant)
         return held if held and 0 <= now - held.read_at < self._seconds else None
 
-    def put(self, connection: str, variant: str, held: Held) -> None:
+    def put(self, connection: str, variant: str, held: CachedToken) -> None:
         """Keep *held* for others, and drop what was not used for longest if there is too much."""
         if not held.is_shared:
             return

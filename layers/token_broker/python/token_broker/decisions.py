@@ -21,7 +21,7 @@ FORCE_INTERVAL = 10
 
 
 MOST_SUSPECTS = 3
-"""Variants that may each be refused with a version of the secret that nobody proved yet."""
+"""Variants that may each be refused with a version of the secret that was never accepted."""
 
 
 MOST_VERSIONS = 8
@@ -112,7 +112,7 @@ def next_step(item: Item, gate: Item, now: int, version: str | None) -> tuple[Ne
 
     *gate* is the connection's gate, and *version* the current version of the secret.
     """
-    if item.is_live(now, None) and not item.is_in_doubt(now):
+    if item.is_live(now, None) and not item.is_uncertain(now):
         return _hand_out(item, now, version)
     if item.is_leased(now):
         return Next.WAIT, "another caller is exchanging; this one waits for its token"
@@ -158,7 +158,7 @@ def ttl_of(item: Item) -> int | None:
 def lease_end(now: int, remaining: float, skew: int) -> int:
     """Return the second at which the platform has certainly ended this invocation.
 
-    Not before: whoever takes the lease then must be alone, even if its clock is ahead by *skew*.
+    Not before: the next holder must be alone, even if its clock is ahead by *skew*.
     Whole seconds hide up to one at either end, and the answer takes a moment after *remaining*.
     """
     return now + ceil(remaining) + 2 + skew
@@ -201,7 +201,7 @@ def next_failure(
         detail=detail,
         since=last.since if last and is_same else now,
         count=count,
-        retry_at=now + max(retry_after or 0, patience(code, count)),
+        retry_at=now + max(retry_after or 0, backoff_seconds(code, count)),
         secret_version=secret_version,
         upstream_status=upstream_status,
         upstream_code=upstream_code,
@@ -210,7 +210,7 @@ def next_failure(
     )
 
 
-def patience(code: str, count: int) -> int:
+def backoff_seconds(code: str, count: int) -> int:
     """Return the seconds to wait after *count* failures in a row, doubling up to a bound."""
     if code == LATCHES:
         return LATCH_LOOK

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from token_broker.cache import Flights, Memory
+from token_broker.cache import SingleFlight, TokenCache
 from token_broker.flows import Flow
 from token_broker.sealing import Sealer
 from token_broker.secrets_manager import Secrets
@@ -24,12 +24,12 @@ class Clock:
 
 
 @dataclass(frozen=True, slots=True)
-class Tools:
+class Dependencies:
     """Everything that a call may touch, named and replaceable."""
 
     flow: Flow
     clock: Clock
-    memory: Memory
+    cache: TokenCache
     store: Store
     sealer: Sealer
     secrets: Secrets
@@ -39,14 +39,14 @@ class Tools:
     """Invokes this very function with a payload, not waiting for it."""
     announce: Callable[[str, Mapping[str, Any]], None]
     """Puts an event on the bus: a connection latched or recovered."""
-    note: Callable[..., None]
+    emit: Callable[..., None]
     """Notes what happened, by a name and facts, for log and metrics. Never given a secret."""
-    dice: Callable[[], float]
+    random: Callable[[], float]
     """Returns a number from 0 to 1, not the same after a snapshot is restored."""
     owner: Callable[[], str]
-    """Returns a name for a lease's owner that nobody else has."""
+    """Returns a name for a lease's owner that is used once."""
     skew: int
     """Seconds that the clocks of two Lambdas may differ by."""
-    flights: Flights = field(default_factory=Flights)
-    looks: dict[str, tuple[int, str]] = field(default_factory=dict)
+    single_flight: SingleFlight = field(default_factory=SingleFlight)
+    versions_seen: dict[str, tuple[int, str]] = field(default_factory=dict)
     """When this process last saw the secret of a connection, and its version then."""

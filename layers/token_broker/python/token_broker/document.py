@@ -100,7 +100,7 @@ class Document:
         return Document(self._members.pop(name, {}), self._error, where)
 
     def finish(self) -> None:
-        """Refuse members that nobody read."""
+        """Refuse members that were not read."""
         if self._members:
             name = min(map(str, self._members))[:64]
             # Any text may be a name, but not any text can be written to a log.

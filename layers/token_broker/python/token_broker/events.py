@@ -39,7 +39,7 @@ DIRECT: tuple[Action, ...] = ("token", "status", "forget", "verify", "renew", "r
 
 
 @dataclass(frozen=True, slots=True)
-class Order:
+class Command:
     """What to do with which connection. *body* holds what else was said, yet unread."""
 
     action: Action
@@ -65,7 +65,7 @@ def caller(event: object, invoked: str) -> str:
     return _signer(event) if is_http(event) else ROTATION
 
 
-def http_order(event: Mapping[str, Any], flow: str) -> Order:
+def http_command(event: Mapping[str, Any], flow: str) -> Command:
     """Return the order in a proxy event of a REST API."""
     method, resource = event.get("httpMethod"), event.get("resource")
     prefix = f"/v1/{flow}/{{connection}}"
@@ -76,15 +76,15 @@ def http_order(event: Mapping[str, Any], flow: str) -> Order:
     named = event.get("pathParameters")
     connection = named.get("connection") if isinstance(named, Mapping) else None
     body = _body(event)
-    return Order(action, _connection(connection), _signer(event), Document(body, InvalidRequest))
+    return Command(action, _connection(connection), _signer(event), Document(body, InvalidRequest))
 
 
-def direct_order(event: object, invoked: str = "") -> Order:
+def direct_command(event: object, invoked: str = "") -> Command:
     """Return the order in the payload of a direct invocation of the function *invoked*, an ARN."""
     members = Document(event, InvalidRequest)
     action = members.choice("action", *DIRECT)
     connection = EVERY if action == "warm" else _connection(members.text("connection"))
-    return Order(action, connection, _invoker(invoked), members)  # type: ignore[arg-type]  # one of DIRECT
+    return Command(action, connection, _invoker(invoked), members)  # type: ignore[arg-type]  # one of DIRECT
 
 
 def fingerprint(body: Document) -> str | None:
@@ -154,14 +154,14 @@ SUFFIX = re.compile(r"-[A-Za-z0-9]{6}")
 VERSION = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 
-def rotation_order(event: Mapping[str, Any], prefix: str) -> Order:
+def rotation_command(event: Mapping[str, Any], prefix: str) -> Command:
     """Return the order that a change of a secret called *prefix* and the connection gives."""
     found, version = _of_label(event, prefix) or _of_call(event, prefix)
     if not found:
         raise InvalidRequest("detail: it names no secret of this flow")
     body = {"version": _version(version), "otherwise": found[1] if len(found) > 1 else None}
     told = {name: value for name, value in body.items() if value}
-    return Order("rotate", found[0], ROTATION, Document(told, InvalidRequest))
+    return Command("rotate", found[0], ROTATION, Document(told, InvalidRequest))
 
 
 def version(body: Document) -> str | None:

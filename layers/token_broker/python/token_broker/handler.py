@@ -11,9 +11,9 @@ from typing import Any, Protocol
 from token_broker import events
 from token_broker.aws import clients
 from token_broker.broker import Answer, Broker
-from token_broker.dependencies import Tools
+from token_broker.dependencies import Dependencies
 from token_broker.errors import BrokerError, Internal
-from token_broker.events import Order
+from token_broker.events import Command
 from token_broker.item import rfc3339
 from token_broker.telemetry import Telemetry
 from token_broker.tokens import TokenRequest
@@ -47,34 +47,34 @@ class Service:
         broker: Broker,
         telemetry: Telemetry,
         prefix: str,
-        heard: Callable[[str], None] = lambda _: None,
+        remember_arn: Callable[[str], None] = lambda _: None,
     ) -> None:
         self._broker = broker
         self._telemetry = telemetry
         self._prefix = prefix
-        self._heard = heard
+        self._remember_arn = remember_arn
         self._is_cold = True
 
     @property
-    def tools(self) -> Tools:
+    def deps(self) -> Dependencies:
         """What the broker works with."""
-        return self._broker.tools
+        return self._broker.deps
 
-    def use(self, tools: Tools) -> None:
+    def use(self, deps: Dependencies) -> None:
         """Work with other *tools* from now on: with another clock, in a test."""
-        self._broker = Broker(tools)
+        self._broker = Broker(deps)
 
     def __call__(self, event: Any, context: Context) -> Any:
         """Answer *event*; raise what a direct invocation is to see as its error's type."""
-        self._heard(context.invoked_function_arn)
+        self._remember_arn(context.invoked_function_arn)
         if self._is_cold:
             self._is_cold = False
-            self._telemetry.note("cold start")
+            self._telemetry.emit("cold start")
         is_http = isinstance(event, Mapping) and events.is_http(event)
         try:
             answer = self._guarded(event, context, is_http=is_http)
         except BrokerError as error:
-            self._telemetry.note(
+            self._telemetry.emit(
                 "failure",
                 code=error.code,
                 detail=error.detail,
@@ -92,12 +92,12 @@ class Service:
 
     def _guarded(self, event: Any, context: Context, *, is_http: bool) -> dict[str, Any]:
         """Carry out *event*; whatever is raised that is no `BrokerError` is a defect."""
-        began = self.tools.clock.monotonic()
+        began = self.deps.clock.monotonic()
         try:
-            order = self._order(event, context.invoked_function_arn, is_http=is_http)
+            command = self._command(event, context.invoked_function_arn, is_http=is_http)
             left = context.get_remaining_time_in_millis() / 1000 - ANSWER_SECONDS
             with clients.until(left):
-                return self._carry_out(order, began, began + left, context.aws_request_id)
+                return self._carry_out(command, began, began + left, context.aws_request_id)
         except BrokerError:
             raise
         except Exception as error:  # noqa: BLE001 (the only place: a defect is logged, not shown)
@@ -105,78 +105,78 @@ class Service:
             request = context.aws_request_id
             raise Internal(f"a defect; see the log of request {request}") from None
 
-    def _order(self, event: Any, invoked: str, *, is_http: bool) -> Order:
+    def _command(self, event: Any, invoked: str, *, is_http: bool) -> Command:
         if is_http:
-            return events.http_order(event, self.tools.flow.name)
+            return events.http_command(event, self.deps.flow.name)
         if isinstance(event, Mapping) and events.is_rotation(event):
-            from token_broker.events import rotation_order  # noqa: PLC0415 (off the hit path)
+            from token_broker.events import rotation_command  # noqa: PLC0415 (off the hit path)
 
-            return rotation_order(event, self._prefix)
-        return events.direct_order(event, invoked)
+            return rotation_command(event, self._prefix)
+        return events.direct_command(event, invoked)
 
     def _carry_out(
-        self, order: Order, began: float, deadline: float, request_id: str
+        self, command: Command, began: float, deadline: float, request_id: str
     ) -> dict[str, Any]:
-        if order.action == "token":
-            request = self._request(order)
-            answer = self._broker.token(order.connection, request, deadline)
-            self._audit(order, answer, began, request_id)
-            return told(order, self.tools.flow.name, answer)
+        if command.action == "token":
+            request = self._request(command)
+            answer = self._broker.token(command.connection, request, deadline)
+            self._audit(command, answer, began, request_id)
+            return told(command, self.deps.flow.name, answer)
         from token_broker.actions import act  # noqa: PLC0415 (off the hit path)
 
         outcome = Internal.code
         try:
-            done = act(self.tools, order, deadline)
+            done = act(self.deps, command, deadline)
             outcome = "success"
         except BrokerError as error:
             outcome = error.code
             raise
         finally:
-            self._telemetry.note(
+            self._telemetry.emit(
                 "action",
-                action=order.action,
-                connection=order.connection,
-                caller=order.caller,
+                action=command.action,
+                connection=command.connection,
+                caller=command.caller,
                 outcome=outcome,
-                milliseconds=round((self.tools.clock.monotonic() - began) * 1000, 1),
+                milliseconds=round((self.deps.clock.monotonic() - began) * 1000, 1),
                 request_id=request_id,
             )
         return done
 
-    def _request(self, order: Order) -> TokenRequest:
-        body = order.body
+    def _request(self, command: Command) -> TokenRequest:
+        body = command.body
         min_ttl = body.seconds("min_ttl", least=0)
         rejected = events.fingerprint(body)
         force = body.boolean("force", default=False)
-        variant = self.tools.flow.requested(body)
+        variant = self.deps.flow.requested(body)
         body.finish()
         return TokenRequest(variant, min_ttl, rejected, force)
 
-    def _audit(self, order: Order, answer: Answer, began: float, request_id: str) -> None:
+    def _audit(self, command: Command, answer: Answer, began: float, request_id: str) -> None:
         """Write who was given what, by the token's fingerprint."""
         item = answer.item
-        self._telemetry.note(
+        self._telemetry.emit(
             "hand-out",
-            connection=order.connection,
+            connection=command.connection,
             variant=item.variant,
             generation=item.generation,
             fingerprint=item.fingerprint,
             source=answer.source,
             stale=answer.stale,
-            caller=order.caller,
-            milliseconds=round((self.tools.clock.monotonic() - began) * 1000, 1),
-            token_age=self.tools.clock.now() - item.issued_at,
+            caller=command.caller,
+            milliseconds=round((self.deps.clock.monotonic() - began) * 1000, 1),
+            token_age=self.deps.clock.now() - item.issued_at,
             request_id=request_id,
         )
 
 
-def told(order: Order, flow: str, answer: Answer) -> dict[str, Any]:
+def told(command: Command, flow: str, answer: Answer) -> dict[str, Any]:
     """Return what a caller gets to see of *answer*: everything it needs to call the vendor."""
     item, token = answer.item, answer.token
     url = {"url": token.url} if token.url else {}
     return {
         "flow": flow,
-        "connection": order.connection,
+        "connection": command.connection,
         "headers": dict(token.headers),
         "base_url": token.base_url,
         **url,

@@ -95,11 +95,11 @@ class Item:
     forced_at: int = 0
     nudged_until: int = 0
     corrupt: tuple[str, ...] = ()
-    """Attributes that could not be read; whoever takes the lease removes them."""
+    """Attributes that could not be read; the next holder of the lease removes them."""
     raw: Mapping[str, Any] = field(default_factory=dict, repr=False)
     """Attributes as they were read, for a compare and swap: even of nonsense."""
 
-    def told(self) -> Any:
+    def decoded_context(self) -> Any:
         """Return the context that callers are told with the token, None if it cannot be read."""
         try:
             return json.loads(self.context) if self.context else None
@@ -147,7 +147,7 @@ class Item:
         """
         return self.lease_owner is not None and is_ahead(self.lease_until, now, LONGEST_LEASE)
 
-    def is_in_doubt(self, now: int) -> bool:
+    def is_uncertain(self, now: int) -> bool:
         """Say whether somebody began to replace the kept token and never finished.
 
         The upstream may have done its part: where it keeps one session, the kept token is dead.

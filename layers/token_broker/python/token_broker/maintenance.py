@@ -5,7 +5,7 @@ from typing import Any
 
 from token_broker.broker import CLAIM_SECONDS
 from token_broker.decisions import State, next_step, state
-from token_broker.dependencies import Tools
+from token_broker.dependencies import Dependencies
 from token_broker.errors import (
     BrokerError,
     NotConfigured,
@@ -40,11 +40,11 @@ PASSING = (StoreUnavailable, RefreshInProgress, NotConfigured)
 class Maintenance:
     """The operations on all variants of one connection."""
 
-    def __init__(self, tools: Tools, connection: str, deadline: float) -> None:
-        self._tools = tools
+    def __init__(self, deps: Dependencies, connection: str, deadline: float) -> None:
+        self._deps = deps
         self._connection = connection
         self._deadline = deadline
-        self._partition = f"{tools.flow.name}#{connection}"
+        self._partition = f"{deps.flow.name}#{connection}"
 
     def renew(self, key: str, version: str | None = None) -> int:
         """Renew the variant *key* if it is due; return how many were.
@@ -53,8 +53,8 @@ class Maintenance:
         vendor refuses is noted, not raised: its answer is kept. What AWS or a lease interrupts is
         raised then, for the platform to try again.
         """
-        item = self._tools.store.read(self._partition, key)
-        now = self._tools.clock.now()
+        item = self._deps.store.read(self._partition, key)
+        now = self._deps.clock.now()
         if version is None:
             requirement = Requirement(newer_than=item.generation)
             return self._renew(self._invocation(), item, requirement) if is_due(item, now) else 0
@@ -66,11 +66,11 @@ class Maintenance:
 
     def renew_all(self) -> int:
         """Start the renewal of each variant that is due, and whose renewal no caller started."""
-        now = self._tools.clock.now()
+        now = self._deps.clock.now()
         due = [item for item in self._tokens() if is_due(item, now) and now >= item.nudged_until]
         until = now + CLAIM_SECONDS
         return self._start(
-            [i for i in due[:MOST_RENEWED] if self._tools.store.claim_refresh(i, until)]
+            [i for i in due[:MOST_RENEWED] if self._deps.store.claim_refresh(i, until)]
         )
 
     def rotate(self, version: str | None = None) -> int:
@@ -81,28 +81,28 @@ class Maintenance:
         dropped, which is left to others as well: they are made again when they are asked for.
         """
         current = self._invocation(version).secret().version
-        gate = self._tools.store.read(self._partition, ONLY)
+        gate = self._deps.store.read(self._partition, ONLY)
         if gate.raw:
-            self._tools.store.notice(gate, current)
-        now = self._tools.clock.now()
+            self._deps.store.notice(gate, current)
+        now = self._deps.clock.now()
         old = [item for item in self._tokens() if is_of_another(item, now, current)]
-        kinds = self._tools.flow.vendor.token_kinds
+        kinds = self._deps.flow.vendor.token_kinds
         old.sort(key=lambda item: (kinds.index(item.kind or ""), -item.issued_at))
         started = self._start(old[:MOST_RENEWED], version=current)
         rest = [item.variant for item in old[MOST_RENEWED:]]
         for first in range(0, len(rest), MOST_DROPPED):
             payload = {"connection": self._connection, "drop": rest[first : first + MOST_DROPPED]}
-            self._tools.invoke({"action": "rotate", "version": current} | payload)
+            self._deps.invoke({"action": "rotate", "version": current} | payload)
         return started
 
     def drop(self, keys: Sequence[str], version: str | None = None) -> int:
         """Drop the tokens of these variants that are of another version than the current one."""
         current = self._invocation(version).secret().version
-        now = self._tools.clock.now()
-        items = self._tools.store.read_all(self._partition, *keys)
+        now = self._deps.clock.now()
+        items = self._deps.store.read_all(self._partition, *keys)
         old = [item for item in items if is_of_another(item, now, current)]
         for item in old:
-            self._tools.store.drop(item)
+            self._deps.store.drop(item)
         return len(old)
 
     def forget(self) -> dict[str, Any]:
@@ -115,7 +115,7 @@ class Maintenance:
         for item in listing:
             if item.is_bare:
                 continue  # or a call that goes on would never come to the end
-            self._tools.store.forget(item)
+            self._deps.store.forget(item)
             if self._is_token(item):
                 # Only then: what is in the table lives, as another token may be made from it.
                 self._log_out(item)
@@ -124,20 +124,20 @@ class Maintenance:
                 version = item.failure.secret_version if item.failure else None
                 version = item.latched_version or version or ""
                 self._invocation().announce("Connection Recovered", version)
-        self._tools.memory.drop(self._partition)
-        self._tools.looks.pop(self._connection, None)
+        self._deps.cache.drop(self._partition)
+        self._deps.versions_seen.pop(self._connection, None)
         return {"forgotten": forgotten, "complete": listing.is_complete}
 
     def status(self) -> dict[str, Any]:
         """Return the state of each variant. Never a token."""
-        version = self._tools.secrets.version(self._connection)
+        version = self._deps.secrets.version(self._connection)
         if version is None:
             raise UnknownConnection(f"there is no secret for connection {self._connection}")
-        gate = self._tools.store.read(self._partition, ONLY)
-        now = self._tools.clock.now()
+        gate = self._deps.store.read(self._partition, ONLY)
+        now = self._deps.clock.now()
         listing = self._in_time(LEAST_STATUS_SECONDS)
         return {
-            "flow": self._tools.flow.name,
+            "flow": self._deps.flow.name,
             "connection": self._connection,
             "secret_version": version,
             "variants": [entry(i, gate, now, version) for i in listing if self._is_shown(i)],
@@ -148,31 +148,31 @@ class Maintenance:
         """Return the items of the connection, for as long as *seconds* are left after each."""
 
         def is_time_left() -> bool:
-            return self._deadline - self._tools.clock.monotonic() >= seconds
+            return self._deadline - self._deps.clock.monotonic() >= seconds
 
-        return Listing(self._tools.store.list(self._partition), is_time_left)
+        return Listing(self._deps.store.list(self._partition), is_time_left)
 
     def _invocation(self, noticed_version: str | None = None) -> Invocation:
-        return Invocation(self._tools, self._connection, self._deadline, noticed_version)
+        return Invocation(self._deps, self._connection, self._deadline, noticed_version)
 
     def _tokens(self) -> list[Item]:
-        return [item for item in self._tools.store.list(self._partition) if self._is_token(item)]
+        return [item for item in self._deps.store.list(self._partition) if self._is_token(item)]
 
     def _is_token(self, item: Item) -> bool:
-        return item.token is not None and item.kind in self._tools.flow.vendor.token_kinds
+        return item.token is not None and item.kind in self._deps.flow.vendor.token_kinds
 
     def _is_shown(self, item: Item) -> bool:
         """Say whether *item* tells an operator something: a token, or why there is none."""
         return self._is_token(item) or item.failure is not None
 
-    def _start(self, items: list[Item], **told: str) -> int:
+    def _start(self, items: list[Item], **decoded_context: str) -> int:
         """Have each of *items* renewed by an invocation of its own; return how many.
 
         None of those starts another: Lambda ends a chain of invocations after sixteen.
         """
         for item in items:
             payload = {"connection": self._connection, "variant": item.variant}
-            self._tools.invoke({"action": "renew"} | payload | told)
+            self._deps.invoke({"action": "renew"} | payload | decoded_context)
         return len(items)
 
     def _renew(
@@ -182,18 +182,18 @@ class Maintenance:
         requirement: Requirement,
         raises: tuple[type[BrokerError], ...] = (),
     ) -> int:
-        variant = self._tools.sealer.open_variant(item)
+        variant = self._deps.sealer.open_variant(item)
         if variant is None:
             return 0
         try:
             if not invocation.is_shared():
-                self._tools.store.drop(item)
+                self._deps.store.drop(item)
                 return 0
             refresher(invocation).obtain(variant, requirement)
         except raises:
             raise
         except BrokerError as error:
-            self._tools.note(
+            self._deps.emit(
                 "unrenewed",
                 variant=item.variant,
                 code=error.code,
@@ -204,21 +204,21 @@ class Maintenance:
 
     def _log_out(self, item: Item) -> None:
         """End the session of a token upstream; that it fails changes nothing."""
-        now = self._tools.clock.now()
-        if self._deadline - self._tools.clock.monotonic() < COMMIT_SECONDS + LOG_OUT_SECONDS:
+        now = self._deps.clock.now()
+        if self._deadline - self._deps.clock.monotonic() < COMMIT_SECONDS + LOG_OUT_SECONDS:
             return
-        log_out = self._tools.flow.vendor.log_out
+        log_out = self._deps.flow.vendor.log_out
         if log_out is None or not item.is_live(now):
             return
         try:
-            token = self._tools.sealer.open_token(item)
+            token = self._deps.sealer.open_token(item)
             if token:
                 run(log_out(token), self._send)
         except BrokerError as error:
-            self._tools.note("farewell", variant=item.variant, code=error.code)
+            self._deps.emit("farewell", variant=item.variant, code=error.code)
 
     def _send(self, request: Request) -> Response:
-        return self._tools.send(request, LOG_OUT_SECONDS)
+        return self._deps.send(request, LOG_OUT_SECONDS)
 
 
 class Listing:
@@ -261,7 +261,7 @@ def entry(item: Item, gate: Item, now: int, version: str) -> dict[str, Any]:
         "issued_at": rfc3339(item.issued_at),
         "expires_at": rfc3339(item.expires_at),
         "refresh_after": rfc3339(item.refresh_at),
-        "context": item.told(),
+        "context": item.decoded_context(),
         "failure": {
             "code": failure.code,
             "since": rfc3339(failure.since),

@@ -233,7 +233,7 @@ class Store:
             is_done=None,
         )
 
-    def point(self, item: Item, target: Mapping[str, object]) -> Item | None:
+    def alias_to(self, item: Item, target: Mapping[str, object]) -> Item | None:
         """Keep the alias of *item*, without a lease: no request was sent to the upstream."""
         ends = int(str(target["expires_at"]))
         return self._update(

@@ -137,7 +137,7 @@ class Telemetry:
         for name in CHATTY:
             hush(logging.getLogger(name))
 
-    def note(self, event: str, **facts: Any) -> None:
+    def emit(self, event: str, **facts: Any) -> None:
         """Write one line of what happened."""
         measure = MEASURES.get(event)
         if measure is None:

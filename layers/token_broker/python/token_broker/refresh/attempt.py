@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import NamedTuple
 
-from token_broker.cache import Held
+from token_broker.cache import CachedToken
 from token_broker.decisions import Verdict
 from token_broker.errors import (
     BrokerError,
@@ -74,7 +74,7 @@ class ExchangeAttempt:
         self._last: tuple[Request, Response] | None = None
         """The last request of the conversation, and its response if there was one."""
 
-    def run(self) -> Held | Alias | None:
+    def run(self) -> CachedToken | Alias | None:
         """Return a token that is kept, or where to get it from; None if the lease was lost.
 
         Where callers do not share tokens, the token is kept nowhere. Raises the `BrokerError` that
@@ -95,7 +95,7 @@ class ExchangeAttempt:
         self._emit(began, "success")
         return result
 
-    def _keep(self, result: Token | ResolvedTo) -> Held | Alias | None:
+    def _keep(self, result: Token | ResolvedTo) -> CachedToken | Alias | None:
         if not self._outcome.is_leased:
             if isinstance(result, ResolvedTo):
                 raise Internal("an exchange that is not shared led to another variant")
@@ -234,7 +234,7 @@ class ExchangeAttempt:
             self._last = request, response
         finally:
             milliseconds = round((self._deps.clock.monotonic() - began) * 1000)
-            self._deps.note("upstream", step=request.step, status=status, milliseconds=milliseconds)
+            self._deps.emit("upstream", step=request.step, status=status, milliseconds=milliseconds)
         return response
 
     def _seconds_for_request(self) -> float:
@@ -255,11 +255,11 @@ class ExchangeAttempt:
         try:
             self._gate.release()
         except BrokerError as error:
-            self._deps.note("unreleased", code=error.code, variant=self._outcome.lease.variant)
+            self._deps.emit("unreleased", code=error.code, variant=self._outcome.lease.variant)
 
     def _emit(self, began: float, outcome: str) -> None:
         milliseconds = round((self._deps.clock.monotonic() - began) * 1000)
-        self._deps.note(
+        self._deps.emit(
             "exchange",
             variant=self._outcome.lease.variant,
             kind=self._variant.kind,

@@ -82,8 +82,8 @@ class CredentialGate:
     def accept(self, version: str) -> None:
         """Keep that *version* works, if that was not known.
 
-        It only tells what is so: that it cannot be kept, even when it is tried again, costs nobody
-        a token. `finish` tries once more.
+        It only says what is so already: that it cannot be kept, even when it is tried again, costs
+        no caller a token. `finish` tries once more.
         """
         self._accepted = version
         self.finish()
@@ -99,7 +99,7 @@ class CredentialGate:
             recovers = self._lease.is_closed and not self._invocation.uses_previous
             self._deps.store.accept(self._lease, self._accepted, recovers=recovers)
         except BrokerError as error:
-            self._deps.note("unreleased", code=error.code, variant=ONLY)
+            self._deps.emit("unreleased", code=error.code, variant=ONLY)
             return
         self._lease = None
         if recovers:
@@ -125,7 +125,7 @@ class CredentialGate:
     def _judge(
         self, lease: Item, version: str, failure: Failure, decide: Callable[[Item], Verdict]
     ) -> Judged:
-        """Decide by the gate as it is, whoever else writes just now, and keep it there."""
+        """Decide by the gate as it is, whatever else is written just now, and keep it there."""
         held = lease if lease.variant == ONLY else self._lease
         gate = held or self._read()
         while True:
@@ -197,7 +197,7 @@ class CredentialGate:
                 polls += 1
             else:
                 if gate.corrupt:
-                    self._deps.note("damaged", variant=ONLY, attributes=list(gate.corrupt))
+                    self._deps.emit("damaged", variant=ONLY, attributes=list(gate.corrupt))
                 self._lease, self._accepted = self._invocation.acquire(gate), None
                 if self._lease:
                     return

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from token_broker.decisions import LATCH_LOOK, lease_end
-from token_broker.dependencies import Tools
+from token_broker.dependencies import Dependencies
 from token_broker.errors import RefreshInProgress
 from token_broker.exchange import Request
 from token_broker.item import Item
@@ -33,7 +33,7 @@ class Invocation:
 
     def __init__(
         self,
-        deps: Tools,
+        deps: Dependencies,
         connection: str,
         deadline: float,
         noticed_version: str | None = None,
@@ -95,7 +95,7 @@ class Invocation:
         """Return the version of the secret that is used; it is read once."""
         if self._secret is None:
             self._secret = self.deps.secrets.current(self.connection, self._noticed_version)
-            self.deps.looks[self.connection] = self.deps.clock.now(), self._secret.version
+            self.deps.versions_seen[self.connection] = self.deps.clock.now(), self._secret.version
         return self._secret
 
     def reread_secret(self) -> Secret:
@@ -131,7 +131,7 @@ class Invocation:
         """
         if self.uses_previous:
             return self.secret().version
-        seen_at, version = self.deps.looks.get(self.connection, (0, ""))
+        seen_at, version = self.deps.versions_seen.get(self.connection, (0, ""))
         if 0 <= self.deps.clock.now() - seen_at < LATCH_LOOK:
             return version
         return self.secret().version
@@ -166,7 +166,7 @@ class Invocation:
                 "another caller is renewing this token", retry_after=max(1, min(ends, 30))
             )
         pause = min(FIRST_POLL_SECONDS * 2 ** min(polls, 8), LAST_POLL_SECONDS)
-        self.deps.clock.sleep(min(left, pause * (0.5 + self.deps.dice())))
+        self.deps.clock.sleep(min(left, pause * (0.5 + self.deps.random())))
 
     def announce(self, what: str, version: str) -> None:
         """Tell the bus that this connection latched or recovered."""

@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 from token_broker.aliases import alias_values
-from token_broker.cache import Held
+from token_broker.cache import CachedToken
 from token_broker.decisions import next_failure, refresh_at
 from token_broker.errors import (
     BrokerError,
@@ -41,7 +41,7 @@ class Outcome:
         self._deps = invocation.deps
         self._variant = variant
         self._was_ready = found.renewal == "ready"
-        self._was_in_doubt = found.is_in_doubt(self._deps.clock.now())
+        self._was_uncertain = found.is_uncertain(self._deps.clock.now())
         self._failed_before = lease.failure
         self.is_leased = lease.lease_owner is not None
         self.lease = lease
@@ -52,13 +52,13 @@ class Outcome:
         is_ours = self.is_leased
         self.lease = lease if is_ours else replace(lease, lease_owner=None, lease_until=0)
 
-    def unshared(self, token: Token) -> Held:
+    def unshared(self, token: Token) -> CachedToken:
         """Return *token* for one caller alone; a back-off that is over is forgotten."""
         self._try(
             lambda: self._deps.store.back_off(self.lease, None) if self.lease.failure else None
         )
         item = local_item(self.lease, self._values(token))
-        return Held(item, token, self._deps.clock.now(), is_shared=False)
+        return CachedToken(item, token, self._deps.clock.now(), is_shared=False)
 
     def alias(self, resolved: ResolvedTo) -> Item | None:
         """Keep where the variant leads to, and return the item that says so if it is kept.
@@ -80,7 +80,7 @@ class Outcome:
                     raise
                 self._deps.clock.sleep(COMMIT_PAUSE_SECONDS)
 
-    def token(self, token: Token, first_version: str) -> Held | None:
+    def token(self, token: Token, first_version: str) -> CachedToken | None:
         """Keep *token*, trying for as long as the lease lasts; None if the lease was lost.
 
         A token that cannot be kept at all is still handed out: it is live, and the kept one may
@@ -106,14 +106,14 @@ class Outcome:
                 if item and recovers:
                     self._invocation.announce("Connection Recovered", values["secret_version"])
                 break
-        return Held(item, token, self._deps.clock.now()) if item else None
+        return CachedToken(item, token, self._deps.clock.now()) if item else None
 
     def failed(self, error: BrokerError, version: str | None, *, has_sent: bool) -> None:
         """Keep why there is no token, and end the lease. What cannot be kept, is emitted."""
         is_kept = isinstance(error, UpstreamError) and not isinstance(error, CredentialLatched)
         is_mistake = isinstance(error, NotConfigured | InvalidRequest)
         is_kept |= self._invocation.has_sent and is_mistake
-        failure = self.failure(error, version) if is_kept else self._unfinished(version, has_sent)
+        failure = self.failure(error, version) if is_kept else self._uncertainty(version, has_sent)
         if failure and error.retryable and error.retry_after is None:
             error.retry_after = failure.retry_at - self._deps.clock.now()
         is_unspent = self.lease.renewal == "in_use" and not has_sent
@@ -139,16 +139,16 @@ class Outcome:
             is_login=self._invocation.was_login,
         )
 
-    def _unfinished(self, version: str | None, has_sent: bool) -> Failure | None:
+    def _uncertainty(self, version: str | None, has_sent: bool) -> Failure | None:
         """Return what keeps the old token uncertain, if what was sent may have ended it."""
-        if not (has_sent or self._was_in_doubt) or not self.lease.token:
+        if not (has_sent or self._was_uncertain) or not self.lease.token:
             return None
         unfinished = UpstreamUnavailable("the last exchange was not finished")
         return replace(self.failure(unfinished, version), retry_at=self._deps.clock.now())
 
     def _end_unkept(self, error: BrokerError, failure: Failure | None) -> None:
         """End the lease of an exchange whose outcome cannot be kept, if the table lets it."""
-        self._deps.note("unkept", code=error.code, variant=self.lease.variant)
+        self._deps.emit("unkept", code=error.code, variant=self.lease.variant)
         self._try(lambda: self._deps.store.fail(self.lease, failure, renewal=None))
 
     def _try(self, write: Any) -> None:
@@ -156,7 +156,7 @@ class Outcome:
         try:
             write()
         except BrokerError as error:
-            self._deps.note("unreleased", code=error.code, variant=self.lease.variant)
+            self._deps.emit("unreleased", code=error.code, variant=self.lease.variant)
 
     def _has_recovered(self) -> bool:
         """Say whether this exchange opens a connection that was latched, and is its own gate.
@@ -173,7 +173,7 @@ class Outcome:
             "fingerprint": token.fingerprint,
             "issued_at": token.issued_at,
             "expires_at": token.expires_at,
-            "refresh_at": refresh_at(token.issued_at, token.expires_at, self._deps.dice()),
+            "refresh_at": refresh_at(token.issued_at, token.expires_at, self._deps.random()),
             "secret_version": self._invocation.secret().version,
             "context": json.dumps(dict(token.context), sort_keys=True, separators=(",", ":")),
         }

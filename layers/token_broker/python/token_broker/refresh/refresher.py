@@ -8,7 +8,7 @@ the same invocation. See docs/protocol.md.
 from dataclasses import replace
 
 from token_broker.aliases import expects_another
-from token_broker.cache import Held
+from token_broker.cache import CachedToken
 from token_broker.decisions import (
     FORCE_INTERVAL,
     MOST_REPORTS,
@@ -45,17 +45,17 @@ class Refresher:
         self._gate = gate
         self._resolver = Resolver(invocation, gate)
         self._may_reread_secret = True
-        self._obtained: dict[str, Held] = {}
+        self._obtained: dict[str, CachedToken] = {}
         """What this invocation made, by key, with what only it can use."""
 
-    def obtain(self, variant: Variant, requirement: Requirement) -> tuple[Held, str]:
+    def obtain(self, variant: Variant, requirement: Requirement) -> tuple[CachedToken, str]:
         """Return a token that meets *requirement*, and its source: ``table`` or ``exchange``.
 
         Raises a `BrokerError` for each way in which there is none.
         """
-        invocation, cache = self._invocation, self._deps.memory
+        invocation, cache = self._invocation, self._deps.cache
         partition, key = invocation.partition, variant.key
-        with self._deps.flights.hold((partition, key), invocation.seconds_to_wait):
+        with self._deps.single_flight.hold((partition, key), invocation.seconds_to_wait):
             cached = cache.get(partition, key, self._now())
             if (
                 cached
@@ -92,19 +92,19 @@ class Refresher:
         made = self._made(need.variant.key, requirement)
         return made.token if made and made.item == held.item else held.token
 
-    def _obtain(self, variant: Variant, requirement: Requirement) -> tuple[Held, str]:
+    def _obtain(self, variant: Variant, requirement: Requirement) -> tuple[CachedToken, str]:
         """Read, wait and exchange until there is a token that meets *requirement*."""
         polls = 0
         alias: Alias | None = None
         has_returned = False
         while True:
-            result: Held | Alias | None = self._made(variant.key, requirement)
+            result: CachedToken | Alias | None = self._made(variant.key, requirement)
             if not result:
                 own, target = self._resolver.read(variant.key)
                 now = self._now()
                 requirement = requirement.after(target)
                 if token := self._opened(own, target, requirement):
-                    return Held(target, token, now), "table"
+                    return CachedToken(target, token, now), "table"
                 refuse_too_long(target, requirement.min_ttl, now)
                 leased = next((item for item in (target, own) if item.is_leased(now)), None)
                 if leased and self._invocation.is_shared():
@@ -124,7 +124,7 @@ class Refresher:
 
     def _next(
         self, variant: Variant, own: Item, target: Item, requirement: Requirement
-    ) -> tuple[Held | Alias | None, Requirement]:
+    ) -> tuple[CachedToken | Alias | None, Requirement]:
         """Resolve *variant*, or have an exchange of it; None if the table is to be read again.
 
         The requirement is returned as it is by then.
@@ -141,7 +141,7 @@ class Refresher:
         lease = self._invocation.acquire(own, forced=self._is_on_demand(own, requirement))
         return self._exchange(variant, own, lease) if lease else None, requirement
 
-    def _exchange(self, variant: Variant, found: Item, lease: Item) -> Held | Alias | None:
+    def _exchange(self, variant: Variant, found: Item, lease: Item) -> CachedToken | Alias | None:
         attempt = ExchangeAttempt(
             self._invocation,
             self._gate,
@@ -151,11 +151,11 @@ class Refresher:
             variant=variant,
         )
         result = attempt.run()
-        if isinstance(result, Held) and result.is_shared:
+        if isinstance(result, CachedToken) and result.is_shared:
             self._obtained[result.item.variant] = result
         return result
 
-    def _exchange_unshared(self, variant: Variant, own: Item) -> Held | Alias | None:
+    def _exchange_unshared(self, variant: Variant, own: Item) -> CachedToken | Alias | None:
         """Return a token for one caller alone; what was shared before is handed out no more."""
         if own.fingerprint:
             self._deps.store.drop(own)
@@ -163,13 +163,13 @@ class Refresher:
         bare = replace(own.without_token(), lease_owner=None, lease_until=0)
         return self._exchange(variant, bare, bare)
 
-    def _is_contradicted(self, alias: Item | None, result: Held | Alias) -> bool:
+    def _is_contradicted(self, alias: Item | None, result: CachedToken | Alias) -> bool:
         """Say whether *alias* led here by a role that the vendor has just said no more."""
         if not alias or self._invocation.uses_previous:
             return False
         return isinstance(result, Alias) or expects_another(alias, result.item)
 
-    def _made(self, key: str, requirement: Requirement) -> Held | None:
+    def _made(self, key: str, requirement: Requirement) -> CachedToken | None:
         """Return the token of *key* that this invocation made, if it would do."""
         held = self._obtained.get(key)
         return held if held and requirement.is_met_by_new(held.item, self._now()) else None
@@ -260,7 +260,7 @@ class Refresher:
         self._deps.store.report(item, times if is_nested else (*times, now))
         return newer
 
-    def _check(self, held: Held, requirement: Requirement) -> None:
+    def _check(self, held: CachedToken, requirement: Requirement) -> None:
         """Raise if even a new token is not what is required; others may have it."""
         if requirement.rejected and held.item.fingerprint == requirement.rejected:
             raise UpstreamContractChanged("the upstream issued the reported token once more")
@@ -274,13 +274,13 @@ class Refresher:
     def _emit_wait(self, began: float) -> None:
         if self._invocation.has_waited:
             milliseconds = round((self._deps.clock.monotonic() - began) * 1000)
-            self._deps.note("wait", milliseconds=milliseconds)
+            self._deps.emit("wait", milliseconds=milliseconds)
 
     def _now(self) -> int:
         return self._deps.clock.now()
 
 
-def without_handoff(held: Held) -> Held:
+def without_handoff(held: CachedToken) -> CachedToken:
     """Return *held* without what only the invocation that made it can use: a login ends early."""
     return replace(held, token=replace(held.token, handoff={}))
 

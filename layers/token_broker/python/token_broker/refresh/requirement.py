@@ -48,7 +48,7 @@ class Requirement:
         """Say whether the token of *item* would do."""
         return (
             item.is_live(now, self.min_ttl)
-            and not item.is_in_doubt(now)
+            and not item.is_uncertain(now)
             and item.fingerprint != self.rejected
             and (self.newer_than is None or item.generation > self.newer_than)
             and self.version in (None, item.secret_version)

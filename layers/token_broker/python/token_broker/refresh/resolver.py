@@ -24,7 +24,7 @@ class Resolver:
         return own, self._deps.store.read(self._invocation.partition, own.target)
 
     def is_outdated(self, own: Item, target: Item) -> bool:
-        """Say whether *own* may lead elsewhere by now: by a new version, or by a new role.
+        """Say whether *own* may lead to another item by now: by a new version, or by a new role.
 
         Not while that version is rejected, or backs off: then the old way is good enough.
         """
@@ -56,11 +56,11 @@ class Resolver:
             return None
         found = self._deps.sealer.open_variant(own)
         if found is None or found.key != own.target:
-            self._deps.note("damaged", variant=own.variant, attributes=["target"])
+            self._deps.emit("damaged", variant=own.variant, attributes=["target"])
             return None
         return found
 
     def _write(self, own: Item, resolved: Variant, secret: Secret) -> None:
         sealed = self._deps.sealer.seal_variant(own, resolved)
         values = alias_values(sealed, resolved, secret.version, self._deps.clock.now())
-        self._deps.store.point(own, values)
+        self._deps.store.alias_to(own, values)

@@ -25,7 +25,14 @@ from token_broker.errors import (
     UpstreamUnavailable,
 )
 from token_broker.exchange import Request, Response
-from token_broker.transport.deadline import Ended, Forbidden, Journey, Resolve, journey, resolve
+from token_broker.transport.deadline import (
+    Deadline,
+    Ended,
+    Forbidden,
+    Resolve,
+    current_deadline,
+    resolve,
+)
 from token_broker.transport.sockets import Pool, TlsPool, tls
 from token_broker.transport.urls import split_url
 
@@ -36,7 +43,7 @@ _COMPRESSED = {"gzip", "x-gzip", "deflate"}
 
 
 class Unreadable(Exception):
-    """A body that is too large, or wrapped in what nobody asked for. The text is our own."""
+    """A body that is too large, or encoded as was not asked for. Its text is our own."""
 
 
 def content(raw: BaseHTTPResponse) -> bytes:
@@ -48,7 +55,7 @@ def content(raw: BaseHTTPResponse) -> bytes:
 
 
 def _decompressed(body: bytes, encoding: str) -> bytes:
-    """Undo the compression of a server that does not heed ``accept-encoding``."""
+    """Undo the compression of a server that ignores ``accept-encoding``."""
     if encoding == "identity" or not body:
         return body
     if encoding not in _COMPRESSED:
@@ -111,16 +118,16 @@ class Transport:
         Raises `UpstreamUnavailable` if nothing does, `UpstreamContractChanged` for an answer that
         cannot be read, and `UpstreamRefused` if the host leads into a network of our own.
         """
-        way = Journey(
+        way = Deadline(
             monotonic() + seconds, self._connect_seconds, self._resolve, self._internal_hosts
         )
-        body, back = request.body, journey.set(way)
+        body, back = request.body, current_deadline.set(way)
         try:
             return self._sent(request, body, way)
         except Exception as error:  # noqa: BLE001 (whatever it is, its text is not ours)
             failure = _failure(request.step, error, way)
         finally:
-            journey.reset(back)
+            current_deadline.reset(back)
             self._used_at = time()
         # Not inside the handler: the library's error, with all it knows, would be its context.
         raise failure
@@ -129,7 +136,7 @@ class Transport:
         """Close the connections that are kept."""
         self._session.close()
 
-    def _sent(self, request: Request, body: bytes, way: Journey) -> Response:
+    def _sent(self, request: Request, body: bytes, way: Deadline) -> Response:
         _check(request.url)
         if not 0 <= time() - self._used_at <= IDLE_SECONDS:
             self.close()
@@ -190,7 +197,7 @@ def _headers(answer: requests.Response) -> dict[str, str]:
     return {name.lower(): _FOLD.sub(" ", value) for name, value in answer.headers.items()}
 
 
-def _failure(step: str, error: Exception, way: Journey) -> UpstreamError:
+def _failure(step: str, error: Exception, way: Deadline) -> UpstreamError:
     """Say in words of our own what happened."""
     if isinstance(error, Forbidden):
         return UpstreamRefused(f"{step}: {error}")

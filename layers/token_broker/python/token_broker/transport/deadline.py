@@ -22,15 +22,15 @@ Resolve: TypeAlias = Callable[[str], Sequence[str]]
 
 
 class Ended(Exception):
-    """A journey ends before there is an answer. Its text is the broker's own."""
+    """The deadline is over before there is an answer. Its text is the broker's own."""
 
 
 class Forbidden(Exception):
-    """A journey would lead to where it must not. Its text is the broker's own."""
+    """A request would lead to where it must not. Its text is the broker's own."""
 
 
 @dataclass(frozen=True, slots=True)
-class Journey:
+class Deadline:
     """One request's way: until when, and where it may lead."""
 
     ends_at: float
@@ -84,8 +84,8 @@ class Journey:
         raise Ended("looking the host's name up timed out")
 
 
-journey: ContextVar[Journey] = ContextVar("journey")
-"""The journey that this thread is on: urllib3 has no way to hand it to a socket."""
+current_deadline: ContextVar[Deadline] = ContextVar("deadline")
+"""The deadline of the request that this thread sends: urllib3 has no way to hand it to a socket."""
 
 
 def resolve(host: str) -> Sequence[str]:

@@ -1,8 +1,8 @@
-"""Sockets that keep to the deadline of a journey, and urllib3's connections made of them.
+"""Sockets that keep to the deadline of a request, and urllib3's connections made of them.
 
 A timeout of `requests` is counted anew with every byte, and each line of a header is read by
 itself, so a server that drips passes it. Here every single operation on a socket is given what is
-left of the whole journey.
+left of the whole request.
 """
 
 import logging
@@ -16,26 +16,26 @@ from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.response import HTTPResponse
 
-from token_broker.transport.deadline import Ended, journey
+from token_broker.transport.deadline import Ended, current_deadline
 
 # urllib3 warns of a head that it cannot read, and quotes it, whatever the level: there are tokens.
 logging.getLogger("urllib3.connection").addFilter(lambda _: False)
 
 
 class _Socket(socket.socket):
-    """Whose every operation ends with the journey. `http.client` uses just these two."""
+    """Whose every operation ends with the deadline. `http.client` uses just these two."""
 
     has_ended = False
     """The other side has closed, and everything that it said before is read."""
 
     def recv_into(self, *args: Any) -> int:
-        self.settimeout(journey.get().left)
+        self.settimeout(current_deadline.get().left)
         count = super().recv_into(*args)
         self.has_ended |= count == 0
         return count
 
     def sendall(self, *args: Any) -> None:
-        self.settimeout(journey.get().left)
+        self.settimeout(current_deadline.get().left)
         super().sendall(*args)
 
 
@@ -45,18 +45,18 @@ class _TlsSocket(ssl.SSLSocket):
     has_ended = False
 
     def recv_into(self, *args: Any) -> int:
-        self.settimeout(journey.get().left)
+        self.settimeout(current_deadline.get().left)
         count = super().recv_into(*args)
         self.has_ended |= count == 0
         return count
 
     def send(self, *args: Any) -> int:
-        self.settimeout(journey.get().left)
+        self.settimeout(current_deadline.get().left)
         return super().send(*args)
 
     def do_handshake(self, *args: Any) -> None:
         try:
-            self.settimeout(journey.get().left)
+            self.settimeout(current_deadline.get().left)
             return super().do_handshake(*args)
         except ssl.SSLCertVerificationError:
             words = "its TLS certificate is not accepted"
@@ -91,10 +91,10 @@ class _TlsConnection(HTTPSConnection):
 
 def _connected(host: str, port: int) -> socket.socket:
     """Connect to the first of the host's addresses that takes the connection."""
-    for address in journey.get().addresses(host):
+    for address in current_deadline.get().addresses(host):
         sock = _Socket(socket.AF_INET6 if ":" in address else socket.AF_INET)
         with suppress(OSError):
-            sock.settimeout(journey.get().left_to_connect)
+            sock.settimeout(current_deadline.get().left_to_connect)
             sock.connect((address, port))
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             return sock
