@@ -5,7 +5,7 @@ from typing import Any
 
 from tests.protocol.simulation.clients import DynamoDB
 from tests.protocol.simulation.rewrites import Substitutes
-from token_broker import conditional_writes, store
+from token_broker import conditional_writes
 from token_broker.broker import Answer, Broker
 from token_broker.cache import CachedToken
 from token_broker.exchange import Request, Response
@@ -162,4 +162,4 @@ def dropped_early() -> Substitutes:
     def ttl_of(item: Item) -> int:
         return item.expires_at + DAY
 
-    return {(store, "ttl_of"): ttl_of}
+    return {(conditional_writes, "ttl_of"): ttl_of}

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from token_broker.decisions import MOST_VERSIONS, Verdict, suspects
+from token_broker.decisions import MOST_VERSIONS, Verdict, suspects, ttl_of
 from token_broker.item import SECOND_LOOK, Failure, Item
 from token_broker.item_codec import SUSPICION, Attribute, attribute, failure_of
 from token_broker.tokens import ONLY
@@ -38,6 +38,14 @@ def update_parameters(
         "ExpressionAttributeValues": values
         | {f":seen_{name}": seen for name, seen in unchanged.items() if seen is not None},
     } | ({"ConditionExpression": " AND ".join(clauses)} if clauses else {})
+
+
+def with_ttl(
+    changes: Mapping[str, object], remove: Sequence[str], kept: Item
+) -> tuple[Mapping[str, object], Sequence[str]]:
+    """Return *changes* and *remove*, with the time until which the table keeps *kept*."""
+    ttl = ttl_of(kept)
+    return (changes, (*remove, "ttl")) if ttl is None else (dict(changes) | {"ttl": ttl}, remove)
 
 
 def rejection(

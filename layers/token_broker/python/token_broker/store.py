@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Protocol
 
 from token_broker.aws.clients import call
-from token_broker.decisions import Verdict, ttl_of
+from token_broker.decisions import Verdict
 from token_broker.errors import BrokerError
 from token_broker.item import Failure, Item
 from token_broker.item_codec import (
@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
 LEASE = ("lease_owner", "lease_until")
 FAILURE = ("failure",)
+VERSIONS = ("rejected_versions", "accepted_version", "latched_version")
+"""What is known of the versions of the secret."""
 
 
 class ItemReader(Protocol):
@@ -286,15 +288,7 @@ class Store:
         self._update(
             item,
             {"schema": SCHEMA},
-            remove=[
-                *TOKEN,
-                *FAILURE,
-                *SUSPICION,
-                "rejected_versions",
-                "accepted_version",
-                "latched_version",
-                "report_times",
-            ],
+            remove=[*TOKEN, *FAILURE, *SUSPICION, *VERSIONS, "report_times"],
             kept=Item(
                 item.connection,
                 item.variant,
@@ -320,15 +314,13 @@ class Store:
         *is_done* says of the item, read again, whether a write that seemed to fail was done.
         *kept* is the item that decides until when the table keeps it, where that may change.
         """
-        from token_broker.conditional_writes import update_parameters  # noqa: PLC0415 (off the hit path)
+        from token_broker.conditional_writes import (  # noqa: PLC0415 (off the hit path)
+            update_parameters,
+            with_ttl,
+        )
 
         if kept:
-            ttl = ttl_of(kept)
-            changes, remove = (
-                (changes, (*remove, "ttl"))
-                if ttl is None
-                else (dict(changes) | {"ttl": ttl}, remove)
-            )
+            changes, remove = with_ttl(changes, remove, kept)
         lost: BrokerError | None = None
         try:
             answer = call(
