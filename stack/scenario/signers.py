@@ -40,11 +40,11 @@ class Api(NamedTuple):
 
 def play(system: System, table: Table) -> None:
     """Have every signer that this machine has call both."""
-    system.connect("vntana", "acme")
+    system.connect("vntana", "signed")  # of its own: a token of another connection would end its
     caller = system.account.session("signer", system.arn("CallVntana"))
     file = str(system.account.places.authorities)
     trust = dict.fromkeys(("REQUESTS_CA_BUNDLE", "NODE_EXTRA_CA_CERTS", "CURL_CA_BUNDLE"), file)
-    tried(table, "deployed", Api(f"{system.url()}/v1/vntana/acme/token", caller, trust))
+    tried(table, "deployed", Api(f"{system.url()}/v1/vntana/signed/token", caller, trust))
     with local_system() as url:
         identity = Identity(local.ACCESS_KEY, local.SECRET_KEY)
         tried(table, "make run", Api(f"{url}/v1/vntana/demo/token", identity, {}))
