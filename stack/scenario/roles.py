@@ -94,7 +94,7 @@ def attempted(system: System) -> Iterator[Attempt]:
     yield from secrets()
     for flow, may in {"vntana": True, "editor": False}.items():
         arguments = {"FunctionName": f"{NAME}-{flow}:live", "InvocationType": "DryRun"}
-        yield Attempt(f"invoke {flow}", "lambda", "invoke", arguments, may, may)
+        yield Attempt(f"invoke {flow}", "lambda", "invoke", arguments, may)
     for source, may in {"token-broker": True, "somebody-else": False}.items():
         entry = {"EventBusName": NAME, "Source": source, "DetailType": "test", "Detail": "{}"}
         entries = {"Entries": [entry]}

@@ -25,8 +25,8 @@ FLOWS = sorted(BODIES)
 
 OURS = {
     "aliases", "app", "aws", "aws.clients", "aws.endpoints", "aws.fast_client", "aws.http1",
-    "aws.reader", "aws.sigv4", "broker", "cache", "decisions", "dependencies", "document", "errors", "events",
-    "flows", "handler", "item", "item_codec", "sealing", "secrets_manager",
+    "aws.reader", "aws.sigv4", "broker", "cache", "decisions", "dependencies", "document",
+    "errors", "events", "flows", "handler", "item", "item_codec", "sealing", "secrets_manager",
     "store", "telemetry", "tokens",
 }  # fmt: skip
 """Every module of ours that is loaded to hand out a kept token, besides the flow's own package.

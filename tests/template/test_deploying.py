@@ -13,7 +13,7 @@ TARGETS = set(re.findall(r"(?m)^([a-z-]+):", (ROOT / "Makefile").read_text()))
 
 def steps(name: str) -> list[dict[str, str]]:
     """Return every step of a workflow."""
-    return [step for job in load(name)["jobs"].values() for step in job["steps"]]
+    return [step for job in load(name)["jobs"].values() for step in job.get("steps", [])]
 
 
 def test_every_parameter_is_explained() -> None:
@@ -46,7 +46,7 @@ def test_actions_are_pinned(workflow: str) -> None:
 
 def test_every_variable_that_is_read_is_given() -> None:
     """By the template; and none is given that nobody reads, but Powertools' own."""
-    source = ROOT / "layers/token_broker/python/token_broker/environment.py"
+    source = ROOT / "layers/token_broker/python/token_broker/app.py"
     read = set(
         re.findall(r'(?:text|number|get)\("([A-Z_]+)"|self\.text\(\'(\w+)\'', source.read_text())
     )

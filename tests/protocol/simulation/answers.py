@@ -122,7 +122,7 @@ def check_min_ttl(judge: "Judge", invocation: Invocation) -> None:
     is_new = answer["source"] == "exchange"
     decided = max(invocation.begun, invocation.heard_at if is_new else invocation.knew_at)
     # A vendor's clock may be off: so a lifetime that is counted from ours, by a tenth of that.
-    wished = invocation.event.get("min_ttl", min(30, lifetime // 10) - 2)
+    wished = invocation.event.get("min_ttl", min(30, lifetime // 10) - 3)
     if ends - wished <= int(decided + invocation.offset):
         left = ends - int(decided + invocation.offset)
         judge.violate("I8", f"{invocation.name} gets a token with {left} seconds left")

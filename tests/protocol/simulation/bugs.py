@@ -98,7 +98,7 @@ BUGS = (
         "a way is as old as its secret",
         lambda: {(broker, "is_outdated"): no, (resolver, "is_outdated"): no},
     ),
-    Bug("doubt-ignored", "who died may have ended the token", lambda: {(Item, "is_in_doubt"): no}),
+    Bug("doubt-ignored", "who died may have ended the token", lambda: {(Item, "is_uncertain"): no}),
     Bug("min-ttl-ignored", "min_ttl", lambda: {(Item, "min_ttl"): zero}),
     Bug("expired-served", "what ended is not handed out", substitutes.always_live),
     Bug("unelected", "one caller starts a renewal", rewrites.unelected),

@@ -61,10 +61,15 @@ class Forgetting:
             if not is_newer and has_anything(judge.item(variant)):
                 judge.violate("I16", f"{invocation.name} leaves something in {variant[:8]}")
         for token in self._sessions.get(invocation.name, []):
-            if fingerprint(token) in judge.doubted:
-                continue  # a caller reported it meanwhile
+            if fingerprint(token) in judge.doubted or self._is_shared(token, invocation):
+                continue  # a caller reported it meanwhile, or another DELETE ends it
             if judge.plan.flow == "vntana" and not judge.vendor.is_ended(token):
                 judge.violate("I16", f"{invocation.name} ends no session of {token[:6]}")
+
+    def _is_shared(self, token: str, invocation: Invocation) -> bool:
+        """Say whether another DELETE found this session as well."""
+        others = (found for name, found in self._sessions.items() if name != invocation.name)
+        return any(token in found for found in others)
 
     def check_answer(self, invocation: Invocation, kept_at: float) -> None:
         """Judge that what an invocation gets was not forgotten before, however it is known."""

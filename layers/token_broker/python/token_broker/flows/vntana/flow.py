@@ -30,6 +30,7 @@ from token_broker.flows.vntana.api import (
 from token_broker.flows.vntana.credentials import LONGEST_LIFETIME, Credentials
 from token_broker.flows.vntana.listing import Listing
 from token_broker.flows.vntana.organizations import (
+    current_role,
     promoted_to,
     recent_listing,
     resolve_requested,
@@ -95,7 +96,8 @@ def enter_workspace(credentials: Credentials, variant: Variant, now: int) -> Exc
         role = yield from promoted_to(uuid, now)
         if role:
             return ResolvedTo(organizations.organization(uuid), {"role": role})
-    context = {"organization": uuid, "workspace": workspace, "role": token.context["role"]}
+    role = yield from current_role(uuid, token.context["role"])
+    context = {"organization": uuid, "workspace": workspace, "role": role}
     return _token(credentials, entered, "enter workspace", context, now)
 
 

@@ -61,6 +61,18 @@ def promoted_to(uuid: str, now: int) -> Conversation[str | None]:
     return entry.role if entry and entry.role in ORGANIZATION_LEVEL else None
 
 
+def current_role(uuid: str, role: str | None) -> Conversation[str | None]:
+    """Return *role*, which an organization's token was made with, or the one that is kept by now.
+
+    With a role of the organization's there is no workspace's token: it has changed since.
+    """
+    if role not in ORGANIZATION_LEVEL:
+        return role
+    listing: Token = yield NeedToken(LISTING)
+    entry = Listing.from_context(listing.context).only(uuid)
+    return entry.role if entry else role
+
+
 def with_organization(
     uuid: str, request: Callable[[str], Request], now: int
 ) -> Conversation[tuple[Response, Token]]:
