@@ -230,3 +230,18 @@ def test_whatever_is_answered_after_a_proper_beginning(
     begun = [with_token("login/1"), grid(*listed), *answers]
     at = Desk(vntana.VENDOR, KEY, repeated(begun))
     survives(lambda: at.converse(variant))
+
+
+@pytest.mark.parametrize(
+    ("kept", "role"),
+    [
+        pytest.param(listing(GUEST), "CLIENT_ORGANIZATION_VIEWER", id="by the listing"),
+        pytest.param(listing(), "ORGANIZATION_ADMIN", id="which may lack it"),
+    ],
+)
+def test_a_workspaces_token_says_no_role_that_makes_none(kept: Token, role: str) -> None:
+    """An administrator's organization token makes no workspace's: the role has changed since."""
+    context = {"organization": ORG, "workspace": None, "role": "ORGANIZATION_ADMIN"}
+    before = replace(organization_token(), context=context)
+    token = held(vntana.exchange(KEY, IN_WORKSPACE, NOW), [before, with_token("space/1"), kept])
+    assert token.context["role"] == role
