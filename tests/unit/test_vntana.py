@@ -1,5 +1,7 @@
 """VNTANA's conversations, held by hand: what is said in which order."""
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
