@@ -19,7 +19,7 @@ STEPS: dict[str, tuple[type, str]] = {
     "accept": (Store, "accept"),
     "seal a token": (Sealer, "seal_token"),
     "seal an alias": (Sealer, "seal_variant"),
-    "point": (Store, "point"),
+    "alias_to": (Store, "alias_to"),
     "read the secret": (Secrets, "current"),
 }
 NEVER_IN_VAIN = {"commit", "accept", "seal a token"}

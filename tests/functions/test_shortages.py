@@ -51,7 +51,7 @@ def exhausted(*_: object, **__: object) -> NoReturn:
 AFTER = "after the answer"
 SHORTAGES: dict[str, Callable[[Any], Any]] = {
     "before the answer": lambda tools: replace(tools, send=exhausted),
-    AFTER: lambda tools: replace(tools, dice=exhausted),
+    AFTER: lambda tools: replace(tools, random=exhausted),
     "at the secret": lambda tools: replace(tools, secrets=Short()),
     "at the seal": lambda tools: replace(tools, sealer=Short()),
 }
