@@ -53,7 +53,7 @@ def test_a_cold_process_reads_the_pointer_and_what_it_leads_to(world: World) -> 
     world.call("vntana", connection)
     world.aws.asked.clear()
     world.cold("vntana")({"connection": connection}, context("vntana"))
-    assert world.aws.asked == {"GetItem": 2, "Decrypt": 1}
+    assert world.aws.asked == {"BatchGetItem": 1, "GetItem": 1, "Decrypt": 1}
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from tests.protocol.simulation import fleet, rewrites, substitutes
 from tests.protocol.simulation.rewrites import Substitutes
-from token_broker import broker, decisions
+from token_broker import aliases, decisions
 from token_broker.item import Item
 from token_broker.maintenance import Maintenance
 from token_broker.refresh import resolver
@@ -96,7 +96,7 @@ BUGS = (
     Bug(
         "old-pointers",
         "a way is as old as its secret",
-        lambda: {(broker, "is_outdated"): no, (resolver, "is_outdated"): no},
+        lambda: {(aliases, "is_outdated"): no, (resolver, "is_outdated"): no},
     ),
     Bug("doubt-ignored", "who died may have ended the token", lambda: {(Item, "is_uncertain"): no}),
     Bug("min-ttl-ignored", "min_ttl", lambda: {(Item, "min_ttl"): zero}),

@@ -6,6 +6,7 @@ from typing import Any
 from tests.protocol.simulation.clients import DynamoDB
 from tests.protocol.simulation.rewrites import Substitutes
 from token_broker import conditional_writes
+from token_broker.aliases import Look
 from token_broker.broker import Answer, Broker
 from token_broker.cache import CachedToken
 from token_broker.exchange import Request, Response
@@ -90,11 +91,13 @@ def proven_by_nothing() -> Substitutes:
 
 
 def any_report() -> Substitutes:
-    def report(self: Refresher, key: str, requirement: Requirement) -> Requirement:
-        _, item = self._resolver.read(key)
+    def report(
+        self: Refresher, seen: Look, requirement: Requirement
+    ) -> tuple[Requirement, Look | None]:
+        item = seen.target
         if item.token and not item.is_rejected:
             self._deps.store.report(item, (self._deps.clock.now(),))
-        return requirement
+        return requirement, None
 
     return {(Refresher, "_report"): report}
 

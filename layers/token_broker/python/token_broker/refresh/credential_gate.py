@@ -43,19 +43,19 @@ class CredentialGate:
         """Say whether this invocation itself met the rejection of *version*."""
         return version in self._rejected
 
-    def knows_rejected(self, lease: Item, version: str) -> bool:
-        """Say whether *version* was rejected, by all that is known."""
-        gate = lease if lease.variant == ONLY else self._read()
-        is_latched = gate.is_latched(version) or lease.is_latched(version)
+    def knows_rejected(self, own: Item, gate: Item, version: str) -> bool:
+        """Say whether *version* was rejected, by all that is known. *own* may be the gate."""
+        is_latched = gate.is_latched(version) or own.is_latched(version)
         return is_latched or self.has_rejected(version)
 
     def check(self, own: Item, version: str) -> None:
         """Raise `CredentialLatched` if *version* was rejected. *own* may be the gate itself.
 
-        Not if an event told of another one, which this process has not seen yet; and that it was
+        By the gate as this invocation read it last: `admit` reads it again before a login. Not if
+        an event told of another version, which this process has not seen yet; and that it was
         rejected for one variant alone counts only until another one proves it.
         """
-        gate = own if own.variant == ONLY else self._read()
+        gate = own if own.variant == ONLY else self._invocation.gate
         noticed = gate.noticed_version
         is_latched = gate.is_latched(version) or own.is_latched(version)
         if is_latched and noticed not in (None, version):
@@ -127,7 +127,7 @@ class CredentialGate:
     ) -> Judged:
         """Decide by the gate as it is, whatever else is written just now, and keep it there."""
         held = lease if lease.variant == ONLY else self._lease
-        gate = held or self._read()
+        gate = held or self._invocation.read_gate()
         while True:
             found, was_accepted = decide(gate), gate.has_accepted(version)
             if found is Verdict.BLAME_VARIANT:
@@ -137,7 +137,7 @@ class CredentialGate:
             written = self._write(gate, found, failure, version, lease, is_held=is_held)
             if written:
                 break
-            gate = self._read()
+            gate = self._invocation.read_gate()
         self._lease = self._admitted = None
         if found is Verdict.LATCH:
             self._invocation.announce("Connection Latched", version)
@@ -186,7 +186,7 @@ class CredentialGate:
     def _enter(self, version: str) -> None:
         polls = 0
         while True:
-            gate = self._read()
+            gate = self._invocation.read_gate()
             if gate.is_latched(version):
                 raise latched(gate)
             if gate.has_accepted(version) and not gate.is_suspect(version):
@@ -201,9 +201,6 @@ class CredentialGate:
                 self._lease, self._accepted = self._invocation.acquire(gate), None
                 if self._lease:
                     return
-
-    def _read(self) -> Item:
-        return self._deps.store.read(self._invocation.partition, ONLY)
 
 
 def suspected(gate: Item, now: int) -> CredentialRejected:

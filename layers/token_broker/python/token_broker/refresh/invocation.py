@@ -7,12 +7,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from token_broker.aliases import Look, look
 from token_broker.decisions import LATCH_LOOK, lease_end
 from token_broker.dependencies import Dependencies
 from token_broker.errors import RefreshInProgress
 from token_broker.exchange import Request
 from token_broker.item import Item
 from token_broker.secrets_manager import Secret
+from token_broker.tokens import ONLY
 
 COMMIT_SECONDS = 4.0
 """Kept back of an invocation's time, for the write after an exchange and for the answer."""
@@ -48,6 +50,9 @@ class Invocation:
         self.was_login = False
         """Whether the last request that was sent showed the credentials."""
         self.has_waited = False
+        self.gate = Item(self.partition, ONLY)
+        """The connection's gate as it was read last, at *gate_read_at* or a moment later."""
+        self.gate_read_at = 0
         self._deadline = deadline
         self._noticed_version = noticed_version
         self._secret: Secret | None = None
@@ -90,6 +95,19 @@ class Invocation:
             yield
         finally:
             self._depth -= 1
+
+    def look(self, key: str) -> Look:
+        """Read the item of *key*, where it leads to, and the gate."""
+        return self.take(look(self.deps, self.partition, key))
+
+    def take(self, seen: Look) -> Look:
+        """Remember the gate that *seen* shows, and return that."""
+        self.gate, self.gate_read_at = seen.gate, seen.read_at
+        return seen
+
+    def read_gate(self) -> Item:
+        """Read the gate again."""
+        return self.look(ONLY).gate
 
     def secret(self) -> Secret:
         """Return the version of the secret that is used; it is read once."""

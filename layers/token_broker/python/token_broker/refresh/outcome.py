@@ -58,7 +58,7 @@ class Outcome:
             lambda: self._deps.store.back_off(self.lease, None) if self.lease.failure else None
         )
         item = local_item(self.lease, self._values(token))
-        return CachedToken(item, token, self._deps.clock.now(), is_shared=False)
+        return CachedToken(item, token, self._invocation.gate_read_at, is_shared=False)
 
     def alias(self, resolved: ResolvedTo) -> Item | None:
         """Keep where the variant leads to, and return the item that says so if it is kept.
@@ -106,7 +106,7 @@ class Outcome:
                 if item and recovers:
                     self._invocation.announce("Connection Recovered", values["secret_version"])
                 break
-        return CachedToken(item, token, self._deps.clock.now()) if item else None
+        return CachedToken(item, token, self._invocation.gate_read_at) if item else None
 
     def failed(self, error: BrokerError, version: str | None, *, has_sent: bool) -> None:
         """Keep why there is no token, and end the lease. What cannot be kept, is emitted."""
