@@ -38,6 +38,8 @@ class CredentialGate:
         self._admitted: str | None = None
         self._accepted: str | None = None
         self._rejected: dict[str, None] = {}
+        self.seen: Item | None = None
+        """The gate as it was read last, if it was."""
 
     def has_rejected(self, version: str) -> bool:
         """Say whether this invocation itself met the rejection of *version*."""
@@ -56,7 +58,7 @@ class CredentialGate:
         rejected for one variant alone counts only until another one proves it.
         """
         gate = own if own.variant == ONLY else self._read()
-        noticed = gate.noticed_version
+        self.seen, noticed = gate, gate.noticed_version
         is_latched = gate.is_latched(version) or own.is_latched(version)
         if is_latched and noticed not in (None, version):
             version = self._invocation.reread_secret().version
@@ -203,7 +205,8 @@ class CredentialGate:
                     return
 
     def _read(self) -> Item:
-        return self._deps.store.read(self._invocation.partition, ONLY)
+        self.seen = self._deps.store.read(self._invocation.partition, ONLY)
+        return self.seen
 
 
 def suspected(gate: Item, now: int) -> CredentialRejected:

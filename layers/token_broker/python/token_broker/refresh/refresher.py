@@ -28,6 +28,7 @@ from token_broker.item import LATCHES, REPORT_WINDOW, Item
 from token_broker.refresh.attempt import Alias, ExchangeAttempt, SecretReplaced
 from token_broker.refresh.credential_gate import CredentialGate
 from token_broker.refresh.invocation import Invocation
+from token_broker.refresh.outage import tell
 from token_broker.refresh.requirement import Requirement
 from token_broker.refresh.resolver import Resolver
 from token_broker.tokens import Token, Variant
@@ -51,8 +52,19 @@ class Refresher:
     def obtain(self, variant: Variant, requirement: Requirement) -> tuple[CachedToken, str]:
         """Return a token that meets *requirement*, and its source: ``table`` or ``exchange``.
 
-        Raises a `BrokerError` for each way in which there is none.
+        Raises a `BrokerError` for each way in which there is none. At its end the bus is told what
+        came of it: not before, as an exchange that needs this one's token still has to be sent.
         """
+        try:
+            return self._obtained_alone(variant, requirement)
+        finally:
+            if not self._invocation.is_nested:
+                tell(self._invocation, self._gate.seen)
+
+    def _obtained_alone(
+        self, variant: Variant, requirement: Requirement
+    ) -> tuple[CachedToken, str]:
+        """Return a token that meets *requirement*, while no other thread wants the same."""
         invocation, cache = self._invocation, self._deps.cache
         partition, key = invocation.partition, variant.key
         with self._deps.single_flight.hold((partition, key), invocation.seconds_to_wait):
