@@ -73,6 +73,9 @@ class World:
     """When the broker's clock stands, but for what it is ahead; None lets it run."""
     invoked: list[Mapping[str, Any]] = field(default_factory=list)
     announced: list[tuple[str, Mapping[str, Any]]] = field(default_factory=list)
+    """What the bus was told, but for `replaced`."""
+    replaced: list[Mapping[str, Any]] = field(default_factory=list)
+    """The tokens that the bus was told of: each exchange has one."""
     _services: dict[str, Service] = field(default_factory=dict)
     _environments: list[Environment] = field(default_factory=list)
 
@@ -117,9 +120,12 @@ class World:
     def _replacements(self, tools: Dependencies) -> dict[str, Any]:
         clock = Clock(lambda: self.now, CLOCK.monotonic, CLOCK.sleep)
 
-        def announce(what: str, detail: Mapping[str, Any]) -> None:
-            self.announced.append((what, detail))
-            tools.announce(what, detail)
+        def announce(what: str, detail: Mapping[str, Any]) -> bool:
+            if what == "Token Replaced":
+                self.replaced.append(detail)
+            else:
+                self.announced.append((what, detail))
+            return tools.announce(what, detail)
 
         return {"clock": clock, "invoke": self.invoked.append, "announce": announce}
 

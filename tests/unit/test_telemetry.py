@@ -15,6 +15,7 @@ FACTS: dict[str, Any] = {
     "generation": 7,
     "source": "memory",
     "stale": False,
+    "slow": True,
     "caller": "arn:aws:sts::123456789012:assumed-role/Bär/x",
     "milliseconds": 0.1,
     "token_age": 3,

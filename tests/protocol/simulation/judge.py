@@ -108,6 +108,10 @@ class Judge:
         """Those that were asked to forget, rotate or renew."""
         self.announcements: list[tuple[float, str, str]] = []
         """When the bus was told what, of which version of the secret."""
+        self.outages: list[tuple[float, str, str]] = []
+        """When the bus was told that the upstream is down, or up, since when."""
+        self.news: Counter[str] = Counter()
+        """How often the bus was told of a token, by fingerprint."""
         self.forgetting = Forgetting(self)
         self.elections: Counter[str] = Counter()
         self.nudges: Counter[str] = Counter()
@@ -195,10 +199,18 @@ class Judge:
         if invocation.action == "token":
             self.nudges[payload.get("variant", "")] += 1
 
-    def announced(self, what: str, detail: Mapping[str, Any]) -> None:
+    def announced(self, what: str, detail: Mapping[str, Any]) -> bool:
         """Write down what the bus is told."""
         self.noted(self.wire.current, f"  announces: {what}")
-        self.announcements.append((self.scheduler.now, what, str(detail["secret_version"])))
+        match what:
+            case "Connection Latched" | "Connection Recovered":
+                version = str(detail["secret_version"])
+                self.announcements.append((self.scheduler.now, what, version))
+            case "Upstream Down" | "Upstream Up":
+                self.outages.append((self.scheduler.now, what, str(detail["since"])))
+            case _:
+                self.news[str(detail["fingerprint"])] += 1
+        return True
 
     def changed(self, change: Change) -> None:
         """Write down what somebody did."""

@@ -158,6 +158,8 @@ def conclude(world: World) -> None:
     check_kept(world)
     check_waste(judge)
     check_announcements(judge)
+    check_outages(judge)
+    check_news(judge)
     for reused in getattr(getattr(world.vendor, "fake", None), "reused", []):
         judge.violate("I6", f"a renewal token was sent again: {reused[:6]}")
     for name, credential in judge.credentials.items():
@@ -194,6 +196,37 @@ def check_announcements(judge: Judge) -> None:
     )
     if last == "Connection Latched" and is_shown:
         judge.violate("latch", "no event tells that the connection has recovered")
+
+
+def check_outages(judge: Judge) -> None:
+    """An outage is told of once, and once that it is over, unless who told of it was hindered."""
+    told = Counter((what, since) for _, what, since in judge.outages)
+    is_hindered = any(one.is_hindered for one in judge.answered)
+    if not is_hindered:
+        for (what, since), count in told.items():
+            if count > 1:
+                judge.violate("outage", f"{what} of {since} is told {count} times")
+            if what == "Upstream Up" and ("Upstream Down", since) not in told:
+                judge.violate("outage", f"the outage of {since} ends, and nobody told of it")
+    if not judge.outages:
+        return
+    at, last, since = judge.outages[-1]
+    since_then = [
+        one for one in judge.made.values() if one.at > at and not is_lost_exchange(judge, one)
+    ]
+    is_over = any(not one.maker.is_hindered and one.maker.end == "answered" for one in since_then)
+    if last == "Upstream Down" and is_over:
+        judge.violate("outage", f"no event tells that the outage of {since} is over")
+
+
+def check_news(judge: Judge) -> None:
+    """The bus is told once of each token that was kept, unless its maker died before."""
+    for name in judge.kept:
+        made = judge.made.get(name)
+        if made is None or made.maker.is_dead or name in judge.made_again:
+            continue
+        if judge.news[name] != 1:
+            judge.violate("news", f"{name[:6]} was told {judge.news[name]} times")
 
 
 def check_waste(judge: Judge) -> None:

@@ -121,13 +121,13 @@ class Environment:
             Payload=json.dumps(payload).encode(),
         )
 
-    def _announcer(self, telemetry: Telemetry) -> Any:
+    def _announcer(self, telemetry: Telemetry) -> Callable[[str, Mapping[str, Any]], bool]:
         bus = self._variables.get("EVENT_BUS_NAME", "")
 
-        def announce(what: str, detail: Mapping[str, Any]) -> None:
+        def announce(what: str, detail: Mapping[str, Any]) -> bool:
             telemetry.emit(what.rpartition(" ")[2].lower(), **detail)
             if not bus:
-                return
+                return True
             entry: PutEventsRequestEntryTypeDef = {
                 "EventBusName": bus,
                 "Source": "token-broker",
@@ -135,9 +135,15 @@ class Environment:
                 "Detail": json.dumps(detail),
             }
             try:
-                clients.call(clients.events, "put_events", Entries=[entry])
+                answer = clients.call(clients.events, "put_events", Entries=[entry])
             except BrokerError as error:
-                telemetry.emit("unannounced", reason=error.detail)
+                telemetry.emit("unannounced", what=what, reason=error.detail)
+                return False
+            # PutEvents answers with success, too, where it did not take the entry.
+            if answer["FailedEntryCount"]:
+                telemetry.emit("unannounced", what=what, reason=answer["Entries"][0]["ErrorCode"])
+                return False
+            return True
 
         return announce
 

@@ -37,8 +37,8 @@ class Dependencies:
     """Sends a request and waits that many seconds at most, in all."""
     invoke: Callable[[Mapping[str, Any]], None]
     """Invokes this very function with a payload, not waiting for it."""
-    announce: Callable[[str, Mapping[str, Any]], None]
-    """Puts an event on the bus: a connection latched or recovered."""
+    announce: Callable[[str, Mapping[str, Any]], bool]
+    """Puts an event on the bus, and says whether it is there. docs/events.md lists them."""
     emit: Callable[..., None]
     """Notes what happened, by a name and facts, for log and metrics. Never given a secret."""
     random: Callable[[], float]

@@ -77,6 +77,12 @@ class Item:
     accepted_version: str | None = None
     latched_version: str | None = None
     """The version of the secret whose latch was announced, until a recovery is; on the gate."""
+    outage_since: int = 0
+    """On the gate: since when no exchange of the connection has found its upstream available."""
+    outage_phase: str | None = None
+    """How far the bus was told of that: ``telling``, ``told``, or that it is over: ``ending``."""
+    outage_claim: int = 0
+    """Until when one invocation alone tells the bus."""
     noticed_version: str | None = None
     """The version of the secret that an event told of last; the gate alone has it."""
     suspect_version: str | None = None

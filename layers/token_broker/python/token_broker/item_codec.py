@@ -26,6 +26,8 @@ NUMBERS = (
     "forced_at",
     "nudged_until",
     "suspect_at",
+    "outage_since",
+    "outage_claim",
 )
 TEXTS = (
     "kind",
@@ -34,6 +36,7 @@ TEXTS = (
     "secret_version",
     "accepted_version",
     "latched_version",
+    "outage_phase",
     "noticed_version",
     "suspect_version",
     "context",
@@ -45,6 +48,7 @@ SWAPPED = ("fence", "generation")
 COMPARED = (*SWAPPED, "rejected_versions")
 """Attributes that a write may compare with what was read."""
 
+OUTAGE = ("outage_since", "outage_phase", "outage_claim")
 SUSPICION = ("suspect_version", "suspect_at", "suspect_variants")
 TOKEN = (
     "token",

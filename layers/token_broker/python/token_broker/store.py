@@ -14,6 +14,7 @@ from token_broker.errors import BrokerError
 from token_broker.item import Failure, Item
 from token_broker.item_codec import (
     COMPARED,
+    OUTAGE,
     SCHEMA,
     SUSPICION,
     SWAPPED,
@@ -223,6 +224,23 @@ class Store:
             {"noticed_version": version},
             unchanged={},
             is_done=lambda found: found.noticed_version == version,
+        )
+
+    def note_outage(self, gate: Item, changed: Item) -> Item | None:
+        """Keep what *changed* says of an outage. None if *gate* is not as it was read.
+
+        A write whose answer is lost counts as not done: the bus is told twice rather than never.
+        """
+        found = {name: getattr(changed, name) or None for name in OUTAGE}
+        before = {name: getattr(gate, name) or None for name in OUTAGE}
+        return self._update(
+            gate,
+            {"schema": SCHEMA} | found,
+            remove=[name for name, value in found.items() if value is None],
+            # A gate that the table dropped meanwhile is not made anew: it would never end.
+            unchanged={"fence": gate.raw.get("fence")}
+            | {name: attribute(value) if value else None for name, value in before.items()},
+            is_done=None,
         )
 
     def drop(self, item: Item) -> None:

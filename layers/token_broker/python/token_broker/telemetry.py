@@ -85,12 +85,12 @@ Unit = Literal["Count", "Milliseconds", "Seconds"]
 class Measure(NamedTuple):
     """How an event is counted: its metrics with the fact each is taken from, by dimensions.
 
-    With *alarmed*, over all flows as well, so that one metric is what an alarm watches.
+    *totals* are the dimensions under which it is counted once more over all flows, for alarms.
     """
 
     metrics: Mapping[str, tuple[Unit, str | None]]
     dimensions: tuple[str, ...] = ()
-    alarmed: bool = False
+    totals: tuple[str, ...] | None = None
 
 
 COUNT: Unit = "Count"
@@ -103,10 +103,14 @@ MEASURES: Mapping[str, Measure] = {
             "HandOut": (COUNT, None),
             "Duration": (MS, "milliseconds"),
             "TokenAge": (SECONDS, "token_age"),
+            "Stale": (COUNT, "stale"),
+            "Slow": (COUNT, "slow"),
         },
         ("source",),
+        totals=(),
     ),
-    "failure": Measure({"Failure": (COUNT, None)}, ("code",), alarmed=True),
+    "failure": Measure({"Failure": (COUNT, None)}, ("code",), totals=("code",)),
+    "unanswered": Measure({"Unanswered": (COUNT, None)}, totals=()),
     "exchange": Measure(
         {"Exchange": (COUNT, None), "ExchangeDuration": (MS, "milliseconds")}, ("outcome",)
     ),
@@ -114,12 +118,15 @@ MEASURES: Mapping[str, Measure] = {
     "wait": Measure({"Wait": (COUNT, None), "WaitDuration": (MS, "milliseconds")}),
     "latched": Measure({"Latched": (COUNT, None)}),
     "recovered": Measure({"Recovered": (COUNT, None)}),
-    "damaged": Measure({"Damaged": (COUNT, None)}, alarmed=True),
+    "down": Measure({"Down": (COUNT, None)}),
+    "up": Measure({"Up": (COUNT, None)}),
+    "unkept": Measure({"Unkept": (COUNT, None)}),
+    "unannounced": Measure({"Unannounced": (COUNT, None)}),
+    "damaged": Measure({"Damaged": (COUNT, None)}, totals=()),
     "nudge": Measure({"Nudge": (COUNT, None)}),
     "cold start": Measure({"ColdStart": (COUNT, None)}),
 }
-"""Events that are metrics. All have the dimensions ``service`` and ``flow`` besides their own; what
-is alarmed is counted once more without ``flow``."""
+"""Events that are metrics. All have the dimensions ``service`` and ``flow`` besides their own."""
 
 OF_A_HIT = frozenset({"hand-out", "cold start"})
 """Events for which Powertools is not loaded: what a hit tells of itself. See docs/decisions."""
@@ -141,14 +148,14 @@ class Telemetry:
         """Write one line of what happened."""
         measure = MEASURES.get(event)
         if measure is None:
-            self._log().info(event, event=event, flow=self._flow, **facts)
+            self._log().info(event, **({"event": event, "flow": self._flow} | facts))
             return
         line = self._line(event)
         line.add_dimension("flow", self._flow)
         for name in measure.dimensions:
             line.add_dimension(name, str(facts[name]))
-        if measure.alarmed and (service := os.environ.get(SERVICE)):
-            own = {name: str(facts[name]) for name in measure.dimensions}
+        if measure.totals is not None and (service := os.environ.get(SERVICE)):
+            own = {name: str(facts[name]) for name in measure.totals}
             line.add_dimensions(service=service, **own)
         for metric, (unit, fact) in measure.metrics.items():
             line.add_metric(metric, unit, facts[fact] if fact else 1)

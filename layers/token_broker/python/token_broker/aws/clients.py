@@ -43,6 +43,9 @@ class Timeouts(NamedTuple):
 USUAL = Timeouts(1.0, 2.0, attempts=2)
 """A call without an answer fails within seven seconds, well inside a lease."""
 
+EVENTS = Timeouts(0.5, 1.0, attempts=2)
+"""The bus is told after all else, while a caller waits for a token that is kept already."""
+
 LAST = Timeouts(0.5, 1.0, attempts=1)
 """For calls within the last seconds of an invocation."""
 
@@ -133,7 +136,7 @@ def _client(service: str) -> Any:
 
 def _timeouts(service: str) -> Timeouts:
     left = seconds_left()
-    for timeouts in (USUAL, LAST):
+    for timeouts in (EVENTS if service == "events" else USUAL, LAST):
         if timeouts.worst_seconds <= left:
             return timeouts
     raise StoreUnavailable(f"too little time was left to ask {service}", retry_after=1)

@@ -87,12 +87,15 @@ class ExchangeAttempt:
         except BrokerError as error:
             self._give_up(error)
             self._emit(began, error.code)
+            if isinstance(error, UpstreamUnavailable) and self._has_sent:
+                self._invocation.news.is_available = False
             raise
         except Exception:
             self._give_up(Internal("the exchange failed"))
             self._emit(began, Internal.code)
             raise
         self._emit(began, "success")
+        self._invocation.news.is_available = True
         return result
 
     def _keep(self, result: Token | ResolvedTo) -> CachedToken | Alias | None:

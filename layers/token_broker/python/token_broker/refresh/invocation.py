@@ -13,6 +13,7 @@ from token_broker.dependencies import Dependencies
 from token_broker.errors import RefreshInProgress
 from token_broker.exchange import Request
 from token_broker.item import Item
+from token_broker.refresh.news import News
 from token_broker.secrets_manager import Secret
 from token_broker.tokens import ONLY
 
@@ -53,6 +54,8 @@ class Invocation:
         self.gate = Item(self.partition, ONLY)
         """The connection's gate as it was read last, at *gate_read_at* or a moment later."""
         self.gate_read_at = 0
+        self.news = News()
+        """What the bus is told at the end of this invocation's work."""
         self._deadline = deadline
         self._noticed_version = noticed_version
         self._secret: Secret | None = None
@@ -186,7 +189,8 @@ class Invocation:
         pause = min(FIRST_POLL_SECONDS * 2 ** min(polls, 8), LAST_POLL_SECONDS)
         self.deps.clock.sleep(min(left, pause * (0.5 + self.deps.random())))
 
-    def announce(self, what: str, version: str) -> None:
-        """Tell the bus that this connection latched or recovered."""
+    def announce(self, what: str, version: str | None = None, **facts: Any) -> bool:
+        """Tell the bus of this connection, and say whether it was told. Never given a secret."""
         detail = {"flow": self.deps.flow.name, "connection": self.connection}
-        self.deps.announce(what, detail | {"secret_version": version})
+        of_version = {"secret_version": version} if version else {}
+        return self.deps.announce(what, detail | of_version | facts)

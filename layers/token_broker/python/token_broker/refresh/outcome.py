@@ -73,7 +73,7 @@ class Outcome:
                 values = alias_values(sealed, resolved.variant, version, now, resolved.expected)
                 return self._deps.store.commit(self.lease, values)
             except NotConfigured as error:
-                self._end_unkept(error, None)
+                self._end_unkept(error, None, None)
                 return None
             except StoreUnavailable:
                 if self._invocation.seconds_to_commit < LEAST_ALIAS_SECONDS:
@@ -98,13 +98,15 @@ class Outcome:
             except (StoreUnavailable, NotConfigured) as error:
                 is_late = self._invocation.seconds_to_commit < LAST_COMMIT_SECONDS
                 if is_late or isinstance(error, NotConfigured):
-                    self._end_unkept(error, self.failure(error, first_version))
                     item = local_item(self.lease, values)
+                    self._end_unkept(error, self.failure(error, first_version), item)
                     break
                 self._deps.clock.sleep(COMMIT_PAUSE_SECONDS)
             else:
                 if item and recovers:
                     self._invocation.announce("Connection Recovered", values["secret_version"])
+                if item and item.kind in self._deps.flow.vendor.token_kinds:
+                    self._invocation.news.replaced(self.lease, item)
                 break
         return CachedToken(item, token, self._invocation.gate_read_at) if item else None
 
@@ -146,9 +148,15 @@ class Outcome:
         unfinished = UpstreamUnavailable("the last exchange was not finished")
         return replace(self.failure(unfinished, version), retry_at=self._deps.clock.now())
 
-    def _end_unkept(self, error: BrokerError, failure: Failure | None) -> None:
-        """End the lease of an exchange whose outcome cannot be kept, if the table lets it."""
-        self._deps.emit("unkept", code=error.code, variant=self.lease.variant)
+    def _end_unkept(self, error: BrokerError, failure: Failure | None, item: Item | None) -> None:
+        """End the lease of an exchange whose outcome cannot be kept, if the table lets it.
+
+        *item* is what would have been kept of a token; an alias is no news to anybody.
+        """
+        if item:
+            self._invocation.news.unkept(item, error.code)
+        else:
+            self._deps.emit("unkept", code=error.code, variant=self.lease.variant)
         self._try(lambda: self._deps.store.fail(self.lease, failure, renewal=None))
 
     def _try(self, write: Any) -> None:

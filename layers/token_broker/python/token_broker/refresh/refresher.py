@@ -28,6 +28,7 @@ from token_broker.item import LATCHES, REPORT_WINDOW, Item
 from token_broker.refresh.attempt import Alias, ExchangeAttempt, SecretReplaced
 from token_broker.refresh.credential_gate import CredentialGate
 from token_broker.refresh.invocation import Invocation
+from token_broker.refresh.outage import tell
 from token_broker.refresh.requirement import Requirement
 from token_broker.refresh.resolver import Resolver
 from token_broker.tokens import Token, Variant
@@ -55,8 +56,19 @@ class Refresher:
 
         *seen* is what the table showed of *variant* in this invocation, if it was read. It may be
         out of date: to acquire a lease is a compare and swap, and who loses that reads again.
-        Raises a `BrokerError` for each way in which there is none.
+        Raises a `BrokerError` for each way in which there is none. At its end the bus is told what
+        came of it: not before, as an exchange that needs this one's token still has to be sent.
         """
+        try:
+            return self._obtained_alone(variant, requirement, seen)
+        finally:
+            if not self._invocation.is_nested:
+                tell(self._invocation)
+
+    def _obtained_alone(
+        self, variant: Variant, requirement: Requirement, seen: Look | None
+    ) -> tuple[CachedToken, str]:
+        """Return a token that meets *requirement*, while no other thread wants the same."""
         invocation, cache = self._invocation, self._deps.cache
         partition, key = invocation.partition, variant.key
         with self._deps.single_flight.hold((partition, key), invocation.seconds_to_wait):
