@@ -44,6 +44,14 @@ def ended(conversation: Conversation[Any], last: object) -> Any:
     return end.value.value
 
 
+def concluded(conversation: Conversation[Any], last: object) -> Any:
+    """Return how *conversation* ends by the answer *last*: its result, or its error's class."""
+    try:
+        return ended(conversation, last)
+    except BrokerError as error:
+        return type(error)
+
+
 def held(conversation: Conversation[Any], answers: Iterable[object]) -> Any:
     """Return the result of *conversation* when it is sent *answers*, one by one, and no more."""
     told = iter(answers)

@@ -1,13 +1,16 @@
 """The actions besides handing out a token; loaded when one is called for."""
 
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from token_broker import events
+from token_broker.check import Check
 from token_broker.dependencies import Dependencies
 from token_broker.errors import InvalidRequest, UnknownConnection
 from token_broker.events import Command
 from token_broker.exchange import Request, Response, run, sendable
 from token_broker.maintenance import MOST_DROPPED, Maintenance
+from token_broker.tokens import TokenRequest
 
 MOST_WARM = 100
 """Calls of one `warm`: about what a parameter of the template holds."""
@@ -17,12 +20,10 @@ def act(deps: Dependencies, command: Command, deadline: float) -> dict[str, Any]
     """Carry out *order* and return its answer."""
     maintenance = Maintenance(deps, command.connection, deadline)
     match command.action:
-        case "verify":
-            return _verify(deps, command, deadline)
+        case "check" | "verify" | "rotate":
+            return BY_NAME[command.action](deps, command, deadline)
         case "renew":
             return _renew(maintenance, command)
-        case "rotate":
-            return _rotate(deps, command, deadline)
         case "forget":
             command.body.finish()
             return maintenance.forget()
@@ -61,13 +62,22 @@ def _rotate(deps: Dependencies, command: Command, deadline: float) -> dict[str, 
 
 def _warm(deps: Dependencies, command: Command) -> int:
     """Have each of the calls in *order* made by an invocation of its own; return how many."""
-    wanted = command.body.mappings("calls")
+    wanted, each = command.body.mappings("calls"), command.body.choice("each", "token", "check")
     command.body.finish()
-    if len(wanted) > MOST_WARM or any(events.direct_command(e).action != "token" for e in wanted):
-        raise command.body.wrong("calls", f"must be at most {MOST_WARM} calls for a token")
-    for call in wanted:
+    calls = [call if each == "token" else {"action": each} | call for call in wanted]
+    if len(calls) > MOST_WARM or any(events.direct_command(e).action != each for e in calls):
+        raise command.body.wrong("calls", f"must be at most {MOST_WARM} calls for a {each}")
+    for call in calls:
         deps.invoke(call)
-    return len(wanted)
+    return len(calls)
+
+
+def _check(deps: Dependencies, command: Command, deadline: float) -> dict[str, Any]:
+    """Check that a connection works, for what the flow's requests may name."""
+    check = Check(deps, command.connection, deadline)
+    variant = deps.flow.requested(command.body)
+    command.body.finish()
+    return check.run(TokenRequest(variant))
 
 
 def _verify(deps: Dependencies, command: Command, deadline: float) -> dict[str, Any]:
@@ -86,3 +96,10 @@ def _verify(deps: Dependencies, command: Command, deadline: float) -> dict[str, 
 
     parameters = run(vendor.verify(credentials, token), send)
     return {"valid": False} if parameters is None else {"valid": True, "parameters": parameters}
+
+
+BY_NAME: Mapping[str, Callable[[Dependencies, Command, float], dict[str, Any]]] = {
+    "check": _check,
+    "verify": _verify,
+    "rotate": _rotate,
+}

@@ -30,16 +30,19 @@ EVERY = "*"
 Entrance = Literal["api", "direct", "event"]
 """By which a call comes: API Gateway, an invocation of the function, an event of EventBridge."""
 
-Action = Literal["token", "status", "forget", "verify", "renew", "rotate", "warm"]
+Action = Literal["token", "status", "forget", "check", "verify", "renew", "rotate", "warm"]
 ROUTES: Mapping[tuple[str, str], Action] = {
     ("POST", "token"): "token",
     ("GET", ""): "status",
     ("DELETE", "token"): "forget",
+    ("POST", "check"): "check",
     ("POST", "verify"): "verify",
 }
 """Method and what follows ``/v1/<flow>/{connection}/`` in the path."""
 
-DIRECT: tuple[Action, ...] = ("token", "status", "forget", "verify", "renew", "rotate", "warm")
+DIRECT: tuple[Action, ...] = (
+    *("token", "status", "forget", "check", "verify", "renew", "rotate", "warm"),
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -47,6 +47,14 @@ class Secrets:
         except UnknownConnection:
             return None
 
+    def of_version(self, connection: str, version: str) -> Secret | None:
+        """Return this version, whatever its stage; None if it is there no more."""
+        try:
+            answer = self._call("get_secret_value", connection, VersionId=version)
+        except UnknownConnection:
+            return None
+        return self._secret(connection, answer)
+
     def version(self, connection: str) -> str | None:
         """Return the id of the version in use, without its content."""
         stages = self._call("describe_secret", connection).get("VersionIdsToStages", {})

@@ -122,6 +122,14 @@ MEASURES: Mapping[str, Measure] = {
     "up": Measure({"Up": (COUNT, None)}),
     "unkept": Measure({"Unkept": (COUNT, None)}),
     "unannounced": Measure({"Unannounced": (COUNT, None)}),
+    "check": Measure(
+        {
+            "Check": (COUNT, None),
+            "CheckFailed": (COUNT, "failed"),
+            "CheckDuration": (MS, "milliseconds"),
+        },
+        totals=(),
+    ),
     "damaged": Measure({"Damaged": (COUNT, None)}, totals=()),
     "nudge": Measure({"Nudge": (COUNT, None)}),
     "cold start": Measure({"ColdStart": (COUNT, None)}),

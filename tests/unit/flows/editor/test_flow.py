@@ -98,6 +98,15 @@ def test_a_token_that_is_unknown_or_used_is_not_valid(response: Response) -> Non
     assert ended(talk, response) is None
 
 
+@pytest.mark.parametrize(
+    ("response", "is_taken"), [(answer({"userId": "123"}), True), (WRONG, False)]
+)
+def test_a_check_verifies_the_token(response: Response, is_taken: bool) -> None:
+    talk = editor.check(CREDENTIALS, generate(generated()))
+    assert begin(talk).headers["x-api-token"] == TOKEN
+    assert ended(talk, response) is is_taken
+
+
 @pytest.mark.parametrize("token", ["", " a", "a\r\nx-api-key: b", "é", "a\x00"])
 def test_only_what_can_be_sent_is_verified(token: str) -> None:
     with pytest.raises(InvalidRequest, match=r"^token: ") as error:

@@ -1,6 +1,7 @@
 """VNTANA's conversations, held by hand: what is said in which order."""
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -9,8 +10,10 @@ from hypothesis import strategies as st
 from tests.conversations import (
     NOW,
     Desk,
+    answer,
     any_answers,
     begin,
+    concluded,
     ended,
     held,
     repeated,
@@ -38,6 +41,9 @@ from tests.vntana_examples import (
 from token_broker.document import Document
 from token_broker.errors import (
     InvalidRequest,
+    UpstreamContractChanged,
+    UpstreamRefused,
+    UpstreamUnavailable,
 )
 from token_broker.exchange import NeedToken, Response
 from token_broker.flows.vntana import flow as vntana
@@ -147,6 +153,29 @@ def test_the_switches_change_the_refresh() -> None:
     enter = tell(talk, organization_token("org/1"))
     assert enter.method == "GET"
     assert enter.headers == {"x-auth-token": "Bearer org/1", "clientuuid": SPACE}
+
+
+@pytest.mark.parametrize(
+    ("response", "result"),
+    [
+        (answer({"success": True, "errors": [], "response": {"uuid": ORG}}), True),
+        (answer(status=401), False),
+        (answer({"success": False, "errors": ["FORBIDDEN"]}, 403), False),
+        (answer({"success": False, "errors": ["BAD_CREDENTIALS"]}), False),
+        (answer({"success": False, "errors": ["SUBSCRIPTION_SUSPENDED"]}, 403), UpstreamRefused),
+        (answer({"success": False, "errors": ["API_RATE_LIMIT_EXCEEDED"]}), UpstreamUnavailable),
+        (answer(status=502), UpstreamUnavailable),
+        (answer(), UpstreamContractChanged),
+        (answer(status=302), UpstreamContractChanged),
+    ],
+)
+def test_a_check_asks_for_the_organization_of_the_token(response: Response, result: Any) -> None:
+    """At the host that made it. What says nothing of the token is no reason to replace it."""
+    talk = vntana.check(PASSWORD, organization_token("org/1"))
+    request = begin(talk)
+    assert (request.method, request.url) == ("GET", f"{BASE}/v1/organizations/current")
+    assert request.headers == {"x-auth-token": "Bearer org/1"}
+    assert concluded(talk, response) is result
 
 
 def test_logging_out_ends_the_session_whatever_the_answer() -> None:

@@ -37,3 +37,9 @@ class Vendor(Generic[Credentials]):
 
     None: the vendor documents no way.
     """
+    check: Callable[[Credentials, Token], Conversation[bool]] | None = None
+    """Sends one harmless request with a token; says whether the vendor takes that token.
+
+    The credentials are those that it was made with. Raises an `UpstreamError` for any answer that
+    says something else. None: there is no harmless request.
+    """

@@ -96,6 +96,15 @@ def verify(credentials: Credentials, token: str) -> Conversation[dict[str, Any] 
     return _checked(response, "verify").object("verify")
 
 
+def check(credentials: Credentials, token: Token) -> Conversation[bool]:
+    """Say whether the vendor knows *token*.
+
+    That this uses a token up is documented nowhere. Where it does, so does opening the editor, and
+    then a connection needs ``reuse: false``: a check has a token of its own there.
+    """
+    return (yield from verify(credentials, token.value)) is not None
+
+
 def _can_be_kept(credentials: Credentials, parameters: dict[str, Any]) -> bool:
     clear = json.dumps([parameters, credentials.base_url, credentials.editor_url]).encode()
     return len(clear) <= LARGEST_CLEAR and len(zlib.compress(clear, 9)) <= LARGEST_PACKED
@@ -142,4 +151,5 @@ VENDOR = Vendor(
     resolve=resolve,
     is_shared=lambda credentials: credentials.reuse,
     verify=verify,
+    check=check,
 )

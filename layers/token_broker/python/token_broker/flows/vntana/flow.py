@@ -5,6 +5,7 @@
     POST /v1/auth/refresh-token        organizationUuid              -> the organization's token
     GET  /v1/clients/client-organizations   the organization's       -> its workspaces
     POST /v1/auth/refresh-token        organizationUuid, clientUuid  -> the workspace's token
+    GET  /v1/organizations/current     either of these two           -> its organization: a check
 
 Tokens come in the header ``X-AUTH-TOKEN``. Making one revokes the one before it. Documented at
 https://www.vntana.com/resource/refresh-token-usage/ (tokens, roles) and
@@ -118,6 +119,15 @@ def log_out(token: Token) -> Conversation[None]:
         yield api.log_out(token)
 
 
+def check(_credentials: Credentials, token: Token) -> Conversation[bool]:
+    """Ask for the organization that *token* is of, at the host that made it."""
+    response: Response = yield api.current_organization(token)
+    if refusal(response):
+        return False
+    checked(response, "check").object("check")
+    return True
+
+
 def _token(
     credentials: Credentials, response: Response, step: str, context: dict[str, Any], now: int
 ) -> Token:
@@ -139,4 +149,5 @@ VENDOR = Vendor(
     exchange=exchange,
     token_kinds=("organization", "workspace"),
     log_out=log_out,
+    check=check,
 )
