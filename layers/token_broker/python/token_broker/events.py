@@ -26,16 +26,20 @@ ROTATION = "secret changed"
 EVERY = "*"
 """No connection's name: an order that names its connections in its body."""
 
-Action = Literal["token", "status", "forget", "verify", "renew", "rotate", "warm"]
+Action = Literal["token", "status", "forget", "verify", "probe", "renew", "rotate", "warm"]
 ROUTES: Mapping[tuple[str, str], Action] = {
     ("POST", "token"): "token",
     ("GET", ""): "status",
     ("DELETE", "token"): "forget",
     ("POST", "verify"): "verify",
+    ("POST", "probe"): "probe",
 }
 """Method and what follows ``/v1/<flow>/{connection}/`` in the path."""
 
-DIRECT: tuple[Action, ...] = ("token", "status", "forget", "verify", "renew", "rotate", "warm")
+DIRECT: tuple[Action, ...] = (
+    *("token", "status", "forget", "verify", "probe"),
+    *("renew", "rotate", "warm"),
+)
 
 
 @dataclass(frozen=True, slots=True)

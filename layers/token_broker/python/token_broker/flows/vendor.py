@@ -37,3 +37,5 @@ class Vendor(Generic[Credentials]):
 
     None: the vendor documents no way.
     """
+    probe: str | None = None
+    """The name of the module that has the flow's `PROBER`. None: there is nothing to find out."""

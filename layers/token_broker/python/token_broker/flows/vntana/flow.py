@@ -139,4 +139,5 @@ VENDOR = Vendor(
     exchange=exchange,
     token_kinds=("organization", "workspace"),
     log_out=log_out,
+    probe="token_broker.flows.vntana.probe",
 )
