@@ -193,7 +193,8 @@ def test_a_report_has_no_secret(flow: str) -> None:
 def test_wrong_credentials_are_sent_once(flow: str) -> None:
     """A rejection ends a probe, with nothing seen."""
     wrong = {"vntana": "personal_access_token", "vendorlink": "password", "editor": "api_key"}
-    one = probe(flow, **{wrong[flow]: "wrong"})
+    changes: dict[str, Any] = {wrong[flow]: "wrong"}
+    one = probe(flow, **changes)
     token, report = one.run()
     assert token is None
     assert report["problem"]["code"] == "credential_rejected"
@@ -241,15 +242,192 @@ def test_a_probe_ends_in_time_with_what_it_has(flow: str) -> None:
         assert report["works"]
 
 
+def test_a_method_that_is_not_there_is_not_tried_with_other_headers() -> None:
+    """The organization's token is kept, so its entry has not told the method."""
+    one = probe("vntana", {"workspace_headers": "client"})
+    one.run()
+    for key in [
+        key for key, token in one.desk.kept.items() if (token.context or {}).get("workspace")
+    ]:
+        del one.desk.kept[key]
+    one.fake.log.clear()
+    one.fake.modes.refresh_method = "GET"
+    again = ProbedFlow.of(FLOWS["vntana"])
+    one.desk.vendor, one.flow = again.vendor, again
+    assert one.run()[1]["options"] == {"refresh_method": "GET", "workspace_headers": "client"}
+    assert one.fake.log.steps == [
+        "list workspaces",
+        "unknown",
+        "enter workspace",
+        "enter workspace",
+    ]
+
+
 def test_an_entry_that_no_way_leads_to_is_told() -> None:
-    """Each way and what the vendor said, and the first refusal is the error."""
-    one = probe("vntana")
-    one.fake.modes.workspace_headers = "client"
-    one.fake.modes.request_prefix = "none"
+    """Each way and what the vendor said; and the first refusal is the error."""
+    one = probe("vntana", {"super_admin": "forbidden"})
+    assert isinstance(one.fake, FakeVntana)
+    one.fake.accounts[0].organizations[1].role = "SUPER_ADMIN"
     _, report = one.run()
-    assert report["problem"]["code"] in ("upstream_refused", "upstream_contract_changed")
-    for modes, question in (({"super_admin": "forbidden"}, "refresh_method"),):
-        one = probe("vntana", modes)
-        one.fake._platform.accounts[0].organizations[1].role = "SUPER_ADMIN"  # type: ignore[attr-defined]  # noqa: SLF001
-        _, report = one.run()
-        assert seen(report, question) == "no way works (POST: 403 FORBIDDEN; GET: 405 METHOD_NOT_ALLOWED)"
+    said = "no way works (POST: 403 FORBIDDEN; GET: 405 METHOD_NOT_ALLOWED)"
+    assert seen(report, "refresh_method") == said
+    assert report["problem"]["upstream_code"] == "FORBIDDEN"
+
+
+def test_a_workspace_that_no_way_leads_to_is_told() -> None:
+    """With the headers of each way."""
+    one = probe("vntana", {"dead_token": "401"})
+    one.fake.fail("status", step="enter workspace", times=None, status=403)
+    _, report = one.run()
+    assert seen(report, "workspace_headers") == "no way works (POST, both: 403; POST, client: 403)"
+
+
+def told(flow: str, answers: list[Response], **changes: Any) -> dict[str, Any]:
+    """Return the report of a probe that is sent *answers* in turn, and then 403s."""
+    one = probe(flow, **changes)
+    rest = iter(answers)
+    one.desk.send = lambda _: next(rest, answer({}, 403))
+    return one.run()[1]
+
+
+PAIR = answer({"accessToken": "a", "renewalToken": "r"})
+SINGLE = answer({"accessToken": "a"})
+OPENED = answer({"token": "t", "expiration_time": NOW + 60})
+DOWN = answer({}, 503)
+EXPIRED = "x.eyJleHAiOjF9.x"
+TOLD: dict[str, tuple[str, list[Response], dict[str, Any], dict[str, str | None]]] = {
+    "a login without a renewal token": (
+        "vendorlink",
+        [SINGLE],
+        {},
+        {"extend_key": "a login gives no renewal token", "null_renewal": None},
+    ),
+    "no extension at all": (
+        "vendorlink",
+        [PAIR],
+        {},
+        {"extend_key": "none, with no content type (9 tried; 403)", "content_type": None},
+    ),
+    "two keys that have to come together": (
+        "vendorlink",
+        [PAIR, PAIR],
+        {},
+        {"extend_key": "both together; alone: neither"},
+    ),
+    "a content type of the operator's own": (
+        "vendorlink",
+        [PAIR, PAIR, PAIR],
+        {"options": {"content_type": "text/json", "extend_key": "rToken"}},
+        {"extend_key": "rToken", "content_type": "text/json"},
+    ),
+    "down before null was tried again": (
+        "vendorlink",
+        [PAIR, SINGLE, DOWN],
+        {},
+        {"extend_key": "both", "null_renewal": None},
+    ),
+    "down before the keys were tried": (
+        "vendorlink",
+        [PAIR, PAIR, DOWN],
+        {},
+        {"extend_key": "both"},
+    ),
+    "a token that is past": (
+        "vendorlink",
+        [answer({"accessToken": EXPIRED})],
+        {},
+        {"exp": f"{1 - NOW} s ahead, which is not believed: 60 minutes are"},
+    ),
+    "a parameter that is not required": (
+        "editor",
+        [OPENED],
+        {"required": [], "parameters": {"file": "a"}},
+        {"missing_parameter": None, "verify_header": "neither of the two", "reuse": None},
+    ),
+    "another parameter that is optional": (
+        "editor",
+        [OPENED, OPENED],
+        {"required": ["file"], "parameters": {"file": "a"}},
+        {"missing_parameter": "a token: it is optional"},
+    ),
+    "a status that the fake has not": (
+        "editor",
+        [OPENED, answer({}, 409)],
+        {},
+        {"missing_parameter": "409"},
+    ),
+    "an expiration that is no number": (
+        "editor",
+        [answer({"token": "t"})],
+        {},
+        {"expiration_time": "missing", "missing_parameter": None},
+    ),
+    "a success without a token": (
+        "vntana",
+        [
+            answer({}, x_auth_token="t"),
+            answer({"response": {"grid": [{"uuid": "1", "slug": "studio", "role": "R"}]}}),
+            answer({}),
+        ],
+        {},
+        {"refresh_method": None, "token_from_body": "in the header"},
+    ),
+}
+
+
+@pytest.mark.parametrize(("flow", "answers", "changes", "findings"), TOLD.values(), ids=TOLD)
+def test_what_no_fake_does_is_told(
+    flow: str, answers: list[Response], changes: dict[str, Any], findings: dict[str, str | None]
+) -> None:
+    """What was not seen is null, and no option follows of it."""
+    report = told(flow, answers, **changes)
+    assert {question: seen(report, question) for question in findings} == findings
+    assert report["options"] == {}
+
+
+def test_a_token_that_may_be_used_up_is_not_kept() -> None:
+    """The vendor went down while it was verified: another one is made, or there is none."""
+    known = answer({"userId": "1"})
+    refused = answer({}, 400)
+    for verified in ([DOWN], [known, DOWN]):
+        assert told("editor", [OPENED, refused, *verified, OPENED])["works"]
+        report = told("editor", [OPENED, refused, *verified, DOWN])
+        assert report["problem"]["code"] == "upstream_unavailable"
+
+
+@given(any_answers, st.sampled_from(sorted(FLOWS)))
+def test_no_vendor_makes_a_probe_send_more_than_was_told(
+    answers: list[Response], flow: str
+) -> None:
+    """Whatever is answered: a report without a secret, within the budget."""
+    one = probe(flow)
+    one.desk.send = repeated(answers)
+    _, report = one.run()
+    assert (report["problem"] or {}).get("code") != Internal.code
+    shown = json.dumps(report["findings"])
+    assert not [secret for secret in SECRETS if secret in shown]
+
+
+def test_a_budget_is_kept_whatever_a_flow_does() -> None:
+    """A conversation that would send more is ended before that."""
+    request = Request("GET", "http://127.0.0.1:9/", "step", proves_credentials=True)
+    for budget in (Budget(1, 9), Budget(9, 1)):
+        observed = Observed(budget)
+        observed.count(request)
+        with pytest.raises(Internal, match="step: the probe would send more than it may"):
+            observed.count(request)
+
+
+def test_a_flow_without_contradictions_has_nothing_to_probe() -> None:
+    """It says so, and nothing is sent."""
+    plain = Flow("plain", FLOWS["editor"].requested, "tests.unit.flows.unprobed")
+    with pytest.raises(InvalidRequest, match="plain has nothing to probe"):
+        prober_of(plain)
+
+
+def test_without_a_token_a_vendor_that_is_down_is_an_error() -> None:
+    """Only what there is already is not lost."""
+    one = probe("vntana")
+    one.fake.fail("drop")
+    with pytest.raises(UpstreamUnavailable):
+        one.desk.send(Request("POST", f"{AT['vntana']}/v1/auth/login", "login"))

@@ -187,18 +187,21 @@ class ProbedFlow(Flow):
 
 
 def observing(
-    conversation: "Conversation[Any]", see: Callable[[Request, Response], None]
+    conversation: "Conversation[Any]", see: Callable[[Response], None]
 ) -> "Conversation[Any]":
-    """Hold *conversation*, and show each request and its response to *see* before it goes on."""
-    answer: object = None
+    """Hold *conversation*, and show each response to *see* before it goes on.
+
+    It must need no token of another variant.
+    """
+    response: Response | None = None
     while True:
         try:
-            step = conversation.send(answer)
+            step = conversation.send(response)
         except StopIteration as end:
             return end.value
-        answer = yield step
-        if isinstance(step, Request) and isinstance(answer, Response):
-            see(step, answer)
+        answer: Response = yield step
+        see(answer)
+        response = answer
 
 
 def is_unanswered(response: Response) -> bool:

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from token_broker.exchange import Conversation, Exchange, Request, Response, sendable
+from token_broker.exchange import Conversation, Exchange, Response, sendable
 from token_broker.flows.editor import flow
 from token_broker.flows.editor.credentials import Credentials
 from token_broker.probing import (
@@ -70,7 +70,7 @@ def exchange(
 ) -> Exchange:
     """Generate a token, then try what no document says, and return a token that was not used."""
 
-    def see(_: Request, response: Response) -> None:
+    def see(response: Response) -> None:
         _note_expiration(response, now, observed)
 
     token = yield from observing(flow.exchange(credentials, variant, now, kept), see)

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
-from token_broker.exchange import Conversation, Exchange, Request, Response
+from token_broker.exchange import Conversation, Exchange, Response
 from token_broker.flows.vendorlink import flow
 from token_broker.flows.vendorlink.credentials import CONTENT_TYPE, Credentials
 from token_broker.probing import (
@@ -87,7 +87,7 @@ class _Session:
         """Say whether the vendor is down by now."""
         return self.answer is not None and is_unanswered(self.answer)
 
-    def _see(self, _: Request, response: Response) -> None:
+    def _see(self, response: Response) -> None:
         self.answer = response
 
 
