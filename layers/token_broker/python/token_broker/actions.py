@@ -1,15 +1,19 @@
 """The actions besides handing out a token; loaded when one is called for."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from token_broker import events
 from token_broker.check import Check
 from token_broker.dependencies import Dependencies
-from token_broker.errors import InvalidRequest, UnknownConnection
+from token_broker.errors import BrokerError, InvalidRequest, RefreshInProgress, UnknownConnection
 from token_broker.events import Command
 from token_broker.exchange import Request, Response, run, sendable
 from token_broker.maintenance import MOST_DROPPED, Maintenance
+from token_broker.refresh.invocation import Invocation
+from token_broker.refresh.refresher import refresher
+from token_broker.refresh.requirement import Requirement
 from token_broker.tokens import TokenRequest
 
 MOST_WARM = 100
@@ -19,9 +23,9 @@ MOST_WARM = 100
 def act(deps: Dependencies, command: Command, deadline: float) -> dict[str, Any]:
     """Carry out *order* and return its answer."""
     maintenance = Maintenance(deps, command.connection, deadline)
+    if conversation := CONVERSATIONS.get(command.action):
+        return conversation(deps, command, deadline)
     match command.action:
-        case "check" | "verify" | "rotate":
-            return BY_NAME[command.action](deps, command, deadline)
         case "renew":
             return _renew(maintenance, command)
         case "forget":
@@ -80,6 +84,31 @@ def _check(deps: Dependencies, command: Command, deadline: float) -> dict[str, A
     return check.run(TokenRequest(variant))
 
 
+def _probe(deps: Dependencies, command: Command, deadline: float) -> dict[str, Any]:
+    """Make a new token, as a forced call does, and find out how the vendor behaves meanwhile.
+
+    What was seen until then is told too where that fails; where nothing was, the error is raised.
+    """
+    from token_broker.probing import LEAST_SECONDS, ProbedFlow  # noqa: PLC0415 (only here)
+
+    flow = ProbedFlow.of(deps.flow, lambda: invocation.seconds_for_requests > LEAST_SECONDS)
+    requested = deps.flow.requested(command.body)
+    command.body.finish()
+    probing = replace(deps, flow=flow, send=flow.forgiving(deps.send))
+    invocation = Invocation(probing, command.connection, deadline)
+    credentials = invocation.credentials()
+    error: BrokerError | None = None
+    try:
+        variant = flow.prober.complete(credentials, requested)
+        refresher(invocation).obtain(variant, Requirement(force=True))
+    except BrokerError as raised:
+        error = raised
+    if not flow.observed.seen:
+        raise error or RefreshInProgress("another caller renewed it meanwhile", retry_after=10)
+    names = {"flow": deps.flow.name, "connection": command.connection}
+    return names | flow.report(credentials, error)
+
+
 def _verify(deps: Dependencies, command: Command, deadline: float) -> dict[str, Any]:
     """Ask the vendor what a token stands for."""
     vendor = deps.flow.vendor
@@ -98,8 +127,9 @@ def _verify(deps: Dependencies, command: Command, deadline: float) -> dict[str, 
     return {"valid": False} if parameters is None else {"valid": True, "parameters": parameters}
 
 
-BY_NAME: Mapping[str, Callable[[Dependencies, Command, float], dict[str, Any]]] = {
+CONVERSATIONS: Mapping[str, Callable[[Dependencies, Command, float], dict[str, Any]]] = {
     "check": _check,
     "verify": _verify,
+    "probe": _probe,
     "rotate": _rotate,
 }

@@ -30,18 +30,20 @@ EVERY = "*"
 Entrance = Literal["api", "direct", "event"]
 """By which a call comes: API Gateway, an invocation of the function, an event of EventBridge."""
 
-Action = Literal["token", "status", "forget", "check", "verify", "renew", "rotate", "warm"]
+Action = Literal["token", "status", "forget", "check", "verify", "probe", "renew", "rotate", "warm"]
 ROUTES: Mapping[tuple[str, str], Action] = {
     ("POST", "token"): "token",
     ("GET", ""): "status",
     ("DELETE", "token"): "forget",
     ("POST", "check"): "check",
     ("POST", "verify"): "verify",
+    ("POST", "probe"): "probe",
 }
 """Method and what follows ``/v1/<flow>/{connection}/`` in the path."""
 
 DIRECT: tuple[Action, ...] = (
-    *("token", "status", "forget", "check", "verify", "renew", "rotate", "warm"),
+    *("token", "status", "forget", "check", "verify", "probe"),
+    *("renew", "rotate", "warm"),
 )
 
 

@@ -43,3 +43,5 @@ class Vendor(Generic[Credentials]):
     The credentials are those that it was made with. Raises an `UpstreamError` for any answer that
     says something else. None: there is no harmless request.
     """
+    probe: str | None = None
+    """The name of the module that has the flow's `PROBER`. None: there is nothing to find out."""

@@ -12,6 +12,7 @@ import json
 import math
 import re
 import zlib
+from collections.abc import Mapping
 from typing import Any
 
 from token_broker.errors import (
@@ -59,14 +60,7 @@ def exchange(
     credentials: Credentials, variant: Variant, now: int, _kept: Token | None = None
 ) -> Exchange:
     """Generate a token for the parameters of *variant*. There is no renewal."""
-    response: Response = yield Request(
-        "POST",
-        f"{credentials.token_url}/generate",
-        "generate",
-        headers={"content-type": "application/json", "x-api-key": credentials.api_key},
-        json=variant.inputs["parameters"],
-        proves_credentials=True,
-    )
+    response: Response = yield generation(credentials, variant.inputs["parameters"])
     answer = _checked(response, "generate").object("generate")
     value = answer.get("token")
     if not sendable(value):
@@ -85,15 +79,32 @@ def verify(credentials: Credentials, token: str) -> Conversation[dict[str, Any] 
     """Return the parameters of *token*; None where the vendor does not know it, or it expired."""
     if not sendable(token):
         raise InvalidRequest("token: must be printable ASCII")
-    response: Response = yield Request(
+    response: Response = yield verification(credentials, token)
+    if response.status in REFUSALS and not response.is_html:
+        return None
+    return _checked(response, "verify").object("verify")
+
+
+def generation(credentials: Credentials, parameters: Mapping[str, Any]) -> Request:
+    """Return the request for a token that stands for *parameters*."""
+    return Request(
+        "POST",
+        f"{credentials.token_url}/generate",
+        "generate",
+        headers={"content-type": "application/json", "x-api-key": credentials.api_key},
+        json=parameters,
+        proves_credentials=True,
+    )
+
+
+def verification(credentials: Credentials, token: str) -> Request:
+    """Return the request that asks what *token* stands for."""
+    return Request(
         "GET",
         f"{credentials.token_url}/verify",
         "verify",
         headers={"content-type": "application/json", credentials.verify_header: token},
     )
-    if response.status in REFUSALS and not response.is_html:
-        return None
-    return _checked(response, "verify").object("verify")
 
 
 def check(credentials: Credentials, token: Token) -> Conversation[bool]:
@@ -152,4 +163,5 @@ VENDOR = Vendor(
     is_shared=lambda credentials: credentials.reuse,
     verify=verify,
     check=check,
+    probe="token_broker.flows.editor.probe",
 )

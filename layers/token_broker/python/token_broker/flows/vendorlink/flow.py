@@ -213,4 +213,10 @@ def _renewal_keys(credentials: Credentials) -> tuple[str, ...]:
     return both if credentials.extend_key == "both" else (credentials.extend_key,)
 
 
-VENDOR = Vendor(parse=Credentials.parse, exchange=exchange, token_kinds=("login",), check=check)
+VENDOR = Vendor(
+    parse=Credentials.parse,
+    exchange=exchange,
+    token_kinds=("login",),
+    check=check,
+    probe="token_broker.flows.vendorlink.probe",
+)

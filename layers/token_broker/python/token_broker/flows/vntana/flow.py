@@ -150,4 +150,5 @@ VENDOR = Vendor(
     token_kinds=("organization", "workspace"),
     log_out=log_out,
     check=check,
+    probe="token_broker.flows.vntana.probe",
 )
