@@ -8,6 +8,9 @@ from token_broker.exchange import Conversation, Exchange
 from token_broker.tokens import Token, Variant
 
 Credentials = TypeVar("Credentials")
+OPTIONAL = frozenset({"verify"})
+"""The actions of callers that a flow has only if its vendor has the member of that name."""
+
 Verified: TypeAlias = Conversation[dict[str, Any] | None]
 
 
@@ -37,3 +40,8 @@ class Vendor(Generic[Credentials]):
 
     None: the vendor documents no way.
     """
+
+    @property
+    def abilities(self) -> frozenset[str]:
+        """Those of the optional actions that this vendor has: routes are made from them."""
+        return frozenset(name for name in OPTIONAL if getattr(self, name) is not None)
