@@ -77,7 +77,7 @@ class System:
     def connect(self, flow: str, connection: str, **changes: Any) -> str:
         """Store the secret of a connection to a vendor's fake, with *changes*; return its name."""
         fake = self.fakes[flow]
-        document = {**type(fake).demo_secret(fake.url), **changes}  # type: ignore[attr-defined]  # each has one
+        document = {**type(fake).demo_secret(fake.url), **changes}
         name = f"token-broker/{STAGE}/{flow}/{connection}"
         secrets = self.account.client("secretsmanager")
         text = json.dumps(document)

@@ -7,7 +7,7 @@ lead through `Fake.deliver`, so that they cannot differ.
 import threading
 import time
 from abc import abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from random import Random
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
@@ -49,6 +49,11 @@ class Fake(Generic[M]):
     home: ClassVar[str]
     """The URL at which the vendor itself is."""
     steps: ClassVar[frozenset[str]]
+    secrets: ClassVar[frozenset[str]]
+    """Headers, and members of a body in JSON or a form, that hold credentials: no log shows them.
+
+    Basic credentials need not be named: they are always masked.
+    """
 
     def __init__(
         self,
@@ -63,7 +68,7 @@ class Fake(Generic[M]):
         self.rng = rng or Random()
         self.sleep = sleep
         self.faults = Faults(self.steps)
-        self.log = Log()
+        self.log = Log(self.secrets)
         self.servers: list[Server] = []
         """Those that serve this fake now: one fake can have several addresses."""
         self.lock = threading.RLock()
@@ -174,6 +179,15 @@ class Fake(Generic[M]):
             self.log.unknown.append(f"{call.method} {call.path}")
             return "unknown", self.lost_way
         return found
+
+    @staticmethod
+    @abstractmethod
+    def demo_secret(url: str, /) -> dict[str, Any]:
+        """Return the secret of a connection to the demo's account at *url*."""
+
+    @abstractmethod
+    def accept(self, secret: Mapping[str, Any]) -> None:
+        """Let the credentials in *secret* log in, besides the demo's or in their place."""
 
     @abstractmethod
     def route(self, call: Call) -> tuple[str, Handler] | None:

@@ -20,7 +20,7 @@ def play(system: System, table: Table) -> None:
     system.connect("vendorlink", "acme")
     people = {name: account.session(f"person-{name}", system.arn(name)) for name in POLICIES}
     document = json.dumps(
-        type(system.fakes["vendorlink"]).demo_secret(system.fakes["vendorlink"].url)  # type: ignore[attr-defined]  # each has one
+        type(system.fakes["vendorlink"]).demo_secret(system.fakes["vendorlink"].url)
     )
     both = account.session("person-both", system.arn("Operate"), system.arn("Connect"))
     with table.row("Operate and Connect together: the doctor finds nothing") as row:

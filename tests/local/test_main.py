@@ -99,7 +99,7 @@ def test_every_taken_port_is_named() -> None:
     assert str(caught.value) == (
         f"Port {port}, for the gateway: Address already in use.\n"
         f"Port {port + 1}, for the AWS services: Address already in use.\n"
-        "Choose five other ports by the first of them, for example: PORT=8080 make run"
+        "Choose other ports by the first of them, for example: PORT=8080 make run"
     )
 
 

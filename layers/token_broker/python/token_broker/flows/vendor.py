@@ -8,6 +8,9 @@ from token_broker.exchange import Conversation, Exchange
 from token_broker.tokens import Token, Variant
 
 Credentials = TypeVar("Credentials")
+OPTIONAL = frozenset({"verify", "check", "probe"})
+"""The actions of callers that a flow has only if its vendor has the member of that name."""
+
 Verified: TypeAlias = Conversation[dict[str, Any] | None]
 
 
@@ -45,3 +48,8 @@ class Vendor(Generic[Credentials]):
     """
     probe: str | None = None
     """The name of the module that has the flow's `PROBER`. None: there is nothing to find out."""
+
+    @property
+    def abilities(self) -> frozenset[str]:
+        """Those of the optional actions that this vendor has: routes are made from them."""
+        return frozenset(name for name in OPTIONAL if getattr(self, name) is not None)
