@@ -3,17 +3,21 @@
 from typing import Any
 
 from token_broker import events
+from token_broker.decisions import refuse_held
 from token_broker.dependencies import Dependencies
 from token_broker.errors import InvalidRequest, UnknownConnection
 from token_broker.events import Command
 from token_broker.exchange import Request, Response, run, sendable
+from token_broker.holds import gate_of, hold, is_held, lift
 from token_broker.maintenance import MOST_DROPPED, Maintenance
 
 MOST_WARM = 100
 """Calls of one `warm`: about what a parameter of the template holds."""
 
 
-def act(deps: Dependencies, command: Command, deadline: float) -> dict[str, Any]:
+def act(  # noqa: PLR0911 (one for each action)
+    deps: Dependencies, command: Command, deadline: float
+) -> dict[str, Any]:
     """Carry out *order* and return its answer."""
     maintenance = Maintenance(deps, command.connection, deadline)
     match command.action:
@@ -26,6 +30,13 @@ def act(deps: Dependencies, command: Command, deadline: float) -> dict[str, Any]
         case "forget":
             command.body.finish()
             return maintenance.forget()
+        case "hold":
+            reason = events.reason(command.body)
+            command.body.finish()
+            return hold(deps, command.connection, command.caller, reason)
+        case "lift":
+            command.body.finish()
+            return lift(deps, command.connection, command.caller)
         case "warm":
             return {"invoked": _warm(deps, command)}
     command.body.finish()
@@ -65,9 +76,11 @@ def _warm(deps: Dependencies, command: Command) -> int:
     command.body.finish()
     if len(wanted) > MOST_WARM or any(events.direct_command(e).action != "token" for e in wanted):
         raise command.body.wrong("calls", f"must be at most {MOST_WARM} calls for a token")
-    for call in wanted:
+    held = {name for name in {call["connection"] for call in wanted} if is_held(deps, name)}
+    warmed = [call for call in wanted if call["connection"] not in held]
+    for call in warmed:
         deps.invoke(call)
-    return len(wanted)
+    return len(warmed)
 
 
 def _verify(deps: Dependencies, command: Command, deadline: float) -> dict[str, Any]:
@@ -79,6 +92,7 @@ def _verify(deps: Dependencies, command: Command, deadline: float) -> dict[str, 
     command.body.finish()
     if not sendable(token):
         raise command.body.wrong("token", "must be printable ASCII")
+    refuse_held(gate_of(deps, command.connection))
     credentials = vendor.parse(deps.secrets.current(command.connection).content)
 
     def send(request: Request) -> Response:

@@ -20,22 +20,29 @@ VARIANT = re.compile(r"-|[0-9a-f]{64}")
 LARGEST_BODY = 262_144
 """Characters of a request's body; what is asked for needs a few hundred."""
 
+LONGEST_REASON = 200
+"""Characters of the reason of a hold."""
+
 ROTATION = "secret changed"
 """The caller, where it is EventBridge that tells of a rotation."""
 
 EVERY = "*"
 """No connection's name: an order that names its connections in its body."""
 
-Action = Literal["token", "status", "forget", "verify", "renew", "rotate", "warm"]
+Action = Literal["token", "status", "forget", "verify", "hold", "lift", "renew", "rotate", "warm"]
 ROUTES: Mapping[tuple[str, str], Action] = {
     ("POST", "token"): "token",
     ("GET", ""): "status",
     ("DELETE", "token"): "forget",
     ("POST", "verify"): "verify",
+    ("PUT", "hold"): "hold",
+    ("DELETE", "hold"): "lift",
 }
 """Method and what follows ``/v1/<flow>/{connection}/`` in the path."""
 
-DIRECT: tuple[Action, ...] = ("token", "status", "forget", "verify", "renew", "rotate", "warm")
+DIRECT: tuple[Action, ...] = (
+    "token", "status", "forget", "verify", "hold", "lift", "renew", "rotate", "warm"
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +100,14 @@ def fingerprint(body: Document) -> str | None:
     if value is not None and not FINGERPRINT.fullmatch(value):
         raise body.wrong("rejected", "must be a fingerprint: 16 hex digits")
     return value
+
+
+def reason(body: Document) -> str:
+    """Return why a connection is held."""
+    value = body.text("reason")
+    if not value.isprintable() or not value.strip() or len(value) > LONGEST_REASON:
+        raise body.wrong("reason", f"must be 1 to {LONGEST_REASON} printable characters")
+    return value.strip()
 
 
 def variant(body: Document) -> str | None:

@@ -114,6 +114,8 @@ MEASURES: Mapping[str, Measure] = {
     "wait": Measure({"Wait": (COUNT, None), "WaitDuration": (MS, "milliseconds")}),
     "latched": Measure({"Latched": (COUNT, None)}),
     "recovered": Measure({"Recovered": (COUNT, None)}),
+    "held": Measure({"Held": (COUNT, None)}),
+    "lifted": Measure({"Lifted": (COUNT, None)}),
     "damaged": Measure({"Damaged": (COUNT, None)}, alarmed=True),
     "nudge": Measure({"Nudge": (COUNT, None)}),
     "cold start": Measure({"ColdStart": (COUNT, None)}),
