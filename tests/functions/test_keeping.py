@@ -13,7 +13,7 @@ from token_broker.secrets_manager import Secrets
 from token_broker.store import Store
 
 STEPS: dict[str, tuple[type, str]] = {
-    "read an item": (Store, "read"),
+    "read items": (Store, "read_all"),
     "acquire": (Store, "acquire"),
     "commit": (Store, "commit"),
     "accept": (Store, "accept"),

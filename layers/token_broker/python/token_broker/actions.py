@@ -6,10 +6,12 @@ from typing import Any
 
 from token_broker import events
 from token_broker.check import Check
+from token_broker.decisions import refuse_held
 from token_broker.dependencies import Dependencies
 from token_broker.errors import BrokerError, InvalidRequest, RefreshInProgress, UnknownConnection
 from token_broker.events import Command
 from token_broker.exchange import Request, Response, run, sendable
+from token_broker.holds import gate_of, hold, is_held, lift
 from token_broker.maintenance import MOST_DROPPED, Maintenance
 from token_broker.refresh.invocation import Invocation
 from token_broker.refresh.refresher import refresher
@@ -20,7 +22,9 @@ MOST_WARM = 100
 """Calls of one `warm`: about what a parameter of the template holds."""
 
 
-def act(deps: Dependencies, command: Command, deadline: float) -> dict[str, Any]:
+def act(  # noqa: PLR0911 (one for each action)
+    deps: Dependencies, command: Command, deadline: float
+) -> dict[str, Any]:
     """Carry out *order* and return its answer."""
     maintenance = Maintenance(deps, command.connection, deadline)
     if conversation := CONVERSATIONS.get(command.action):
@@ -31,6 +35,13 @@ def act(deps: Dependencies, command: Command, deadline: float) -> dict[str, Any]
         case "forget":
             command.body.finish()
             return maintenance.forget()
+        case "hold":
+            reason = events.reason(command.body)
+            command.body.finish()
+            return hold(deps, command.connection, command.caller, reason)
+        case "lift":
+            command.body.finish()
+            return lift(deps, command.connection, command.caller)
         case "warm":
             return {"invoked": _warm(deps, command)}
     command.body.finish()
@@ -71,9 +82,11 @@ def _warm(deps: Dependencies, command: Command) -> int:
     calls = [call if each == "token" else {"action": each} | call for call in wanted]
     if len(calls) > MOST_WARM or any(events.direct_command(e).action != each for e in calls):
         raise command.body.wrong("calls", f"must be at most {MOST_WARM} calls for a {each}")
-    for call in calls:
+    held = {name for name in {call["connection"] for call in calls} if is_held(deps, name)}
+    made = [call for call in calls if call["connection"] not in held]
+    for call in made:
         deps.invoke(call)
-    return len(calls)
+    return len(made)
 
 
 def _check(deps: Dependencies, command: Command, deadline: float) -> dict[str, Any]:
@@ -118,6 +131,7 @@ def _verify(deps: Dependencies, command: Command, deadline: float) -> dict[str, 
     command.body.finish()
     if not sendable(token):
         raise command.body.wrong("token", "must be printable ASCII")
+    refuse_held(gate_of(deps, command.connection))
     credentials = vendor.parse(deps.secrets.current(command.connection).content)
 
     def send(request: Request) -> Response:

@@ -48,6 +48,15 @@ def with_ttl(
     return (changes, (*remove, "ttl")) if ttl is None else (dict(changes) | {"ttl": ttl}, remove)
 
 
+def as_judged(item: Item) -> dict[str, Attribute | None]:
+    """Return what must still be so where *item* is judged without its lease."""
+    accepted = item.accepted_version
+    return {
+        "accepted_version": attribute(accepted) if accepted else None,
+        "fence": item.raw.get("fence"),
+    }
+
+
 def rejection(
     item: Item, verdict: Verdict, failure: Failure, version: str, *, variant: str, now: int
 ) -> tuple[dict[str, object], list[str]]:

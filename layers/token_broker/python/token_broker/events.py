@@ -21,6 +21,9 @@ VARIANT = re.compile(r"-|[0-9a-f]{64}")
 LARGEST_BODY = 262_144
 """Characters of a request's body; what is asked for needs a few hundred."""
 
+LONGEST_REASON = 200
+"""Characters of the reason of a hold."""
+
 ROTATION = "secret changed"
 """The caller, where it is EventBridge that tells of a rotation."""
 
@@ -30,7 +33,10 @@ EVERY = "*"
 Entrance = Literal["api", "direct", "event"]
 """By which a call comes: API Gateway, an invocation of the function, an event of EventBridge."""
 
-Action = Literal["token", "status", "forget", "check", "verify", "probe", "renew", "rotate", "warm"]
+Action = Literal[
+    "token", "status", "forget", "hold", "lift", "check", "verify", "probe",
+    "renew", "rotate", "warm",
+]  # fmt: skip
 ROUTES: Mapping[tuple[str, str], Action] = {
     ("POST", "token"): "token",
     ("GET", ""): "status",
@@ -38,11 +44,13 @@ ROUTES: Mapping[tuple[str, str], Action] = {
     ("POST", "check"): "check",
     ("POST", "verify"): "verify",
     ("POST", "probe"): "probe",
+    ("PUT", "hold"): "hold",
+    ("DELETE", "hold"): "lift",
 }
 """Method and what follows ``/v1/<flow>/{connection}/`` in the path."""
 
 DIRECT: tuple[Action, ...] = (
-    *("token", "status", "forget", "check", "verify", "probe"),
+    *("token", "status", "forget", "hold", "lift", "check", "verify", "probe"),
     *("renew", "rotate", "warm"),
 )
 
@@ -133,6 +141,14 @@ def fingerprint(body: Document) -> str | None:
     if value is not None and not FINGERPRINT.fullmatch(value):
         raise body.wrong("rejected", "must be a fingerprint: 16 hex digits")
     return value
+
+
+def reason(body: Document) -> str:
+    """Return why a connection is held."""
+    value = body.text("reason")
+    if not value.isprintable() or not value.strip() or len(value) > LONGEST_REASON:
+        raise body.wrong("reason", f"must be 1 to {LONGEST_REASON} printable characters")
+    return value.strip()
 
 
 def variant(body: Document) -> str | None:

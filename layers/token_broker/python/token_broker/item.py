@@ -57,6 +57,19 @@ class Failure:
 
 
 @dataclass(frozen=True, slots=True)
+class Hold:
+    """An operator's order to hand out nothing of a connection, and to ask the vendor nothing."""
+
+    since: int
+    by: str
+    reason: str
+
+    def to_dict(self) -> dict[str, str | None]:
+        """Return what callers are told of this hold."""
+        return {"since": rfc3339(self.since), "by": self.by, "reason": self.reason}
+
+
+@dataclass(frozen=True, slots=True)
 class Item:
     """One variant: its token, its lease and its last failure, all in one item of the table."""
 
@@ -89,6 +102,8 @@ class Item:
     """On the gate: a version that may be wrong, since *suspect_at* or of *suspect_variants*."""
     suspect_at: int = 0
     suspect_variants: tuple[str, ...] = ()
+    held: Hold | None = None
+    """On the gate: an operator's hold. Neither DELETE, a rotation nor an exchange removes it."""
     context: str | None = field(default=None, repr=False)
     lease_owner: str | None = None
     lease_until: int = 0
@@ -115,6 +130,16 @@ class Item:
     def without_token(self) -> "Item":
         """Return this item as if no token were kept."""
         return replace(self, token=None, target=None, fingerprint=None, renewal=None, context=None)
+
+    def bare(self) -> "Item":
+        """Return this item as DELETE leaves it: a running lease and a hold stay."""
+        return Item(
+            self.connection,
+            self.variant,
+            expires_at=self.expires_at,
+            lease_until=self.lease_until,
+            held=self.held,
+        )
 
     @property
     def is_bare(self) -> bool:

@@ -130,6 +130,8 @@ MEASURES: Mapping[str, Measure] = {
         },
         totals=(),
     ),
+    "held": Measure({"Held": (COUNT, None)}),
+    "lifted": Measure({"Lifted": (COUNT, None)}),
     "damaged": Measure({"Damaged": (COUNT, None)}, totals=()),
     "nudge": Measure({"Nudge": (COUNT, None)}),
     "cold start": Measure({"ColdStart": (COUNT, None)}),

@@ -9,7 +9,7 @@ The gate is the connection's item ``-``. Where that is the only variant, its own
 from collections.abc import Callable
 from typing import NamedTuple
 
-from token_broker.decisions import Verdict, verdict
+from token_broker.decisions import Verdict, refuse_held, verdict
 from token_broker.errors import BrokerError, CredentialLatched, CredentialRejected
 from token_broker.item import SECOND_LOOK, Failure, Item, rfc3339
 from token_broker.refresh.invocation import Invocation
@@ -67,8 +67,8 @@ class CredentialGate:
     def admit(self, lease: Item, version: str) -> None:
         """Return when *version* may be tried by the holder of a variant's *lease*.
 
-        Raises `CredentialLatched`, `RefreshInProgress` while another one tries it, and
-        `CredentialRejected` while it is too early for a second try.
+        Raises `CredentialLatched`, `RefreshInProgress` while another one tries it,
+        `CredentialRejected` while it is too early for a second try, and `ConnectionHeld`.
         """
         if self._admitted == version:
             return
@@ -187,6 +187,7 @@ class CredentialGate:
         polls = 0
         while True:
             gate = self._invocation.read_gate()
+            refuse_held(gate)
             if gate.is_latched(version):
                 raise latched(gate)
             if gate.has_accepted(version) and not gate.is_suspect(version):

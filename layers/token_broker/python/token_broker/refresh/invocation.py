@@ -100,7 +100,7 @@ class Invocation:
             self._depth -= 1
 
     def look(self, key: str) -> Look:
-        """Read the item of *key*, where it leads to, and the gate."""
+        """Read the item of *key*, where it leads to, and the gate. Raises `ConnectionHeld`."""
         return self.take(look(self.deps, self.partition, key))
 
     def take(self, seen: Look) -> Look:
@@ -109,8 +109,10 @@ class Invocation:
         return seen
 
     def read_gate(self) -> Item:
-        """Read the gate again."""
-        return self.look(ONLY).gate
+        """Read the gate again, held or not."""
+        self.gate_read_at = self.deps.clock.now()
+        self.gate = self.deps.store.read(self.partition, ONLY)
+        return self.gate
 
     def secret(self) -> Secret:
         """Return the version of the secret that is used; it is read once."""
