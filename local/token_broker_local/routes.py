@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
+from token_broker.flows import every
 from token_broker_local import refusals
 from token_broker_local.places import FLOWS
 
@@ -34,12 +35,13 @@ def routes_of(flow: str) -> Iterator[Route]:
     yield Route("POST", f"{connection}/token", flow)
     yield Route("GET", connection, flow)
     yield Route("DELETE", f"{connection}/token", flow)
+    vendor = every()[flow].vendor
+    for name, ability in (("check", vendor.check), ("verify", vendor.verify)):
+        if ability:
+            yield Route("POST", f"{connection}/{name}", flow)
 
 
-ROUTES = [
-    *(route for flow in FLOWS for route in routes_of(flow)),
-    Route("POST", "/v1/editor/{connection}/verify", "editor"),
-]
+ROUTES = [route for flow in FLOWS for route in routes_of(flow)]
 
 
 def find(method: str, path: str) -> tuple[Route, Mapping[str, str]]:

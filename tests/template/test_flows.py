@@ -10,6 +10,7 @@ from openapi_spec_validator import validate
 from tests.template import access, entrance, keeping, subjects, teams
 from tests.template.documents import ROOT, Loader, Template
 from tests.template.rules import deployed, rules_of
+from token_broker.flows import every
 from token_broker_operations.__main__ import nested, written
 from token_broker_operations.flows import FLOWS, Flow
 
@@ -29,6 +30,13 @@ def test_every_function_has_a_flow() -> None:
     """A folder whose flow is not told of here would not be deployed."""
     folders = {path.parent.name for path in (ROOT / "functions").glob("*/app.py")}
     assert folders == {flow.name for flow in FLOWS}
+
+
+@pytest.mark.parametrize("flow", FLOWS, ids=lambda flow: flow.name)
+def test_a_flow_has_the_routes_of_its_abilities(flow: Flow) -> None:
+    """What its vendor offers is said by the layer, and nowhere else by hand without this test."""
+    vendor = every()[flow.name].vendor
+    assert (flow.verifies, flow.checks) == (bool(vendor.verify), bool(vendor.check))
 
 
 def test_every_rule_holds_for_one_more_flow(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -28,6 +28,9 @@ class Flow(StrEnum):
     EDITOR = "editor"
 
 
+Organization = Annotated[str | None, typer.Option(help="VNTANA: uuid or slug.")]
+Workspace = Annotated[str | None, typer.Option(help="VNTANA: uuid or slug.")]
+Parameters = Annotated[str | None, typer.Option(metavar="JSON", help="Editor: an object.")]
 FlowName = Annotated[Flow, typer.Argument(metavar="FLOW", help="vntana, vendorlink or editor.")]
 Name = Annotated[str, typer.Argument(metavar="NAME", help="The connection, like acme.")]
 
@@ -130,11 +133,9 @@ def token(
     min_ttl: Annotated[
         int | None, typer.Option(metavar="SECONDS", help="It must still live this long.")
     ] = None,
-    organization: Annotated[str | None, typer.Option(help="VNTANA: uuid or slug.")] = None,
-    workspace: Annotated[str | None, typer.Option(help="VNTANA: uuid or slug.")] = None,
-    parameters: Annotated[
-        str | None, typer.Option(metavar="JSON", help="Editor: an object.")
-    ] = None,
+    organization: Organization = None,
+    workspace: Workspace = None,
+    parameters: Parameters = None,
     force: Annotated[bool, typer.Option("--force", help="Have a new one made.")] = False,
     form: Annotated[Form, typer.Option("--format", help="What to print.")] = Form.CURL,
     show: Annotated[bool, typer.Option("--show", help="Unmasked, on a terminal too.")] = False,
@@ -142,16 +143,28 @@ def token(
     """Print a live token: masked on a terminal, as it is in a pipe."""
     from token_broker_cli import tokens as page  # noqa: PLC0415 (see above)
 
-    fields: dict[str, Any] = {
-        "min_ttl": min_ttl,
-        "organization": organization,
-        "workspace": workspace,
-        "parameters": page.parameters(parameters),
-        "force": force or None,
-    }
+    fields: dict[str, Any] = {"min_ttl": min_ttl, "force": force or None}
     body = {key: value for key, value in fields.items() if value is not None}
+    body |= page.variant(organization, workspace, parameters)
     chosen = Form.JSON if context.screen.json else form
     page.token(context, flow, checked(name), body, chosen, show=show)
+
+
+@app.command()
+@command
+def check(
+    context: Context,
+    flow: FlowName,
+    name: Name,
+    *,
+    organization: Organization = None,
+    workspace: Workspace = None,
+    parameters: Parameters = None,
+) -> None:
+    """Prove that a connection works: a live token, and one harmless request."""
+    from token_broker_cli import tokens as page  # noqa: PLC0415 (see above)
+
+    page.check(context, flow, checked(name), page.variant(organization, workspace, parameters))
 
 
 @app.command()

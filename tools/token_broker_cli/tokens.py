@@ -1,4 +1,4 @@
-"""`token`, `verify` and `forget`: print a token, check one, drop those that are kept."""
+"""`token`, `check`, `verify` and `forget`: print a token, try one, drop those that are kept."""
 
 import json
 import shlex
@@ -102,6 +102,24 @@ def masked(answer: Answer) -> dict[str, Any]:
 def mask(value: str) -> str:
     """Return a header's value without its token."""
     return f"Bearer {MASK}" if value.startswith("Bearer ") else MASK
+
+
+def check(context: Context, flow: str, name: str, body: Mapping[str, Any]) -> None:
+    """Have the broker check a connection, and say what the token stands for."""
+    with context.screen.waiting("asking the broker, and it the vendor"):
+        answer = context.call(flow, name, "check", **body)
+    if context.screen.json:
+        context.screen.data(answer)
+        return
+    took = f"{flow}/{name}: it works, in {round(answer['milliseconds'])} ms"
+    known = [f"{plain(key)} {plain(value)}" for key, value in answer["context"].items() if value]
+    context.screen.lines("; ".join(filter(None, (took, ", ".join(known)))))
+
+
+def variant(organization: str | None, workspace: str | None, text: str | None) -> dict[str, Any]:
+    """Return the fields of a request that say which token is meant."""
+    fields = {"organization": organization, "workspace": workspace, "parameters": parameters(text)}
+    return {key: value for key, value in fields.items() if value is not None}
 
 
 def parameters(text: str | None) -> dict[str, Any] | None:

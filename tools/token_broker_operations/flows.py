@@ -25,6 +25,9 @@ class Flow(NamedTuple):
     verifies: bool = False
     """Whether the vendor tells what a token stands for: one more route."""
 
+    checks: bool = False
+    """Whether there is a harmless request that shows that a token works: one more route."""
+
     @property
     def logical(self) -> str:
         """The name as part of a resource's."""
@@ -68,6 +71,7 @@ FLOWS = (
                 },
             },
         ),
+        checks=True,
     ),
     Flow(
         "vendorlink",
@@ -77,6 +81,7 @@ FLOWS = (
             "Authorization",
             {"type": "object", "required": ["user_id", "display_name", "hostname"]},
         ),
+        checks=True,
     ),
     Flow(
         "editor",
@@ -99,5 +104,6 @@ FLOWS = (
             },
         ),
         verifies=True,
+        checks=True,
     ),
 )

@@ -114,14 +114,8 @@ MEASURES: Mapping[str, Measure] = {
     "wait": Measure({"Wait": (COUNT, None), "WaitDuration": (MS, "milliseconds")}),
     "latched": Measure({"Latched": (COUNT, None)}),
     "recovered": Measure({"Recovered": (COUNT, None)}),
-    "check": Measure(
-        {
-            "Check": (COUNT, None),
-            "CheckFailed": (COUNT, "failed"),
-            "CheckDuration": (MS, "milliseconds"),
-        },
-        alarmed=True,
-    ),
+    "check": Measure({"Check": (COUNT, None), "CheckDuration": (MS, "milliseconds")}, ("outcome",)),
+    "check failed": Measure({"CheckFailed": (COUNT, None)}, alarmed=True),
     "damaged": Measure({"Damaged": (COUNT, None)}, alarmed=True),
     "nudge": Measure({"Nudge": (COUNT, None)}),
     "cold start": Measure({"ColdStart": (COUNT, None)}),
