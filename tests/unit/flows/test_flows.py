@@ -11,7 +11,7 @@ from token_broker.flows import Flow, every
 from token_broker.tokens import Token
 from token_broker_fakes import FakeEditor, FakeVendorlink, FakeVntana
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 FLOWS = every()
 
 
