@@ -151,6 +151,7 @@ class Probes:
             return {
                 "a state": lambda: call("GET", "/v1/vntana/acme"),
                 "forgetting": lambda: call("DELETE", "/v1/vntana/acme/token"),
+                "a check": lambda: call("POST", "/v1/vntana/acme/check"),
                 "the names": client("secretsmanager").list_secrets,
                 "the stack": lambda: client("cloudformation").describe_stacks(StackName=NAME),
                 "the table": lambda: client("dynamodb").describe_table(TableName=NAME),

@@ -149,6 +149,16 @@ def token(
 
 @app.command()
 @command
+@with_fields
+def check(context: Context, /, flow: FlowName, name: Name, **fields: str | None) -> None:
+    """Prove that a connection works: a live token, and one harmless request."""
+    from token_broker_cli import tokens as page  # noqa: PLC0415 (see above)
+
+    page.check(context, flow, checked(name), values(fields))
+
+
+@app.command()
+@command
 def forget(
     context: Context,
     flow: FlowName,

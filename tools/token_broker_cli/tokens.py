@@ -1,4 +1,4 @@
-"""`token`, `verify` and `forget`: print a token, check one, drop those that are kept."""
+"""`token`, `check`, `verify` and `forget`: print a token, try one, drop those that are kept."""
 
 import shlex
 import time
@@ -102,6 +102,18 @@ def masked(answer: Answer) -> dict[str, Any]:
 def mask(value: str) -> str:
     """Return a header's value without its token."""
     return f"Bearer {MASK}" if value.startswith("Bearer ") else MASK
+
+
+def check(context: Context, flow: str, name: str, body: Mapping[str, Any]) -> None:
+    """Have the broker check a connection, and say what the token stands for."""
+    with context.screen.waiting("asking the broker, and it the vendor"):
+        answer = context.call(flow, name, "check", **body)
+    if context.screen.json:
+        context.screen.data(answer)
+        return
+    took = f"{flow}/{name}: it works, in {round(answer['milliseconds'])} ms"
+    known = [f"{plain(key)} {plain(value)}" for key, value in answer["context"].items() if value]
+    context.screen.lines("; ".join(filter(None, (took, ", ".join(known)))))
 
 
 def verify(context: Context, flow: str, name: str, file: str | None) -> int:

@@ -34,7 +34,8 @@ def watches(flows: Sequence[Flow]) -> dict[str, Resource]:
         for signal in SIGNALS
         if not signal.guards
     }
-    return {"ThrottleAlarm": throttle_alarm(flows), "DamageAlarm": damage_alarm(), **failures}
+    others = {"ThrottleAlarm": throttle_alarm(flows), "DamageAlarm": damage_alarm()}
+    return {**others, "CheckAlarm": check_alarm(), **failures}
 
 
 def crash_alarm() -> Resource:
@@ -83,6 +84,12 @@ def damage_alarm() -> Resource:
     """Return the alarm for items that were taken for absent: nobody fails, and somebody wrote."""
     meaning = "Items of the table do not open, or lack a part."
     return alarm("damaged", meaning, 0, 1, counted("Damaged", PERIOD))
+
+
+def check_alarm() -> Resource:
+    """Return the alarm for a check that found a connection not to work."""
+    meaning = "A check, of a schedule or of an operator, found that a connection does not work."
+    return alarm("check", meaning, 0, 1, counted("CheckFailed", PERIOD))
 
 
 def failure_alarm(signal: Signal) -> Resource:

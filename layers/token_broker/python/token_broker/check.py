@@ -67,9 +67,10 @@ class Check:
                 "check",
                 connection=self._connection,
                 outcome=outcome,
-                failed=int(outcome != "success"),
                 milliseconds=milliseconds,
             )
+            if outcome != "success":
+                self._deps.emit("check failed", connection=self._connection, code=outcome)
         return {"ok": True, "milliseconds": milliseconds, "context": context}
 
     def _context(self, request: TokenRequest) -> Mapping[str, Any]:

@@ -122,14 +122,8 @@ MEASURES: Mapping[str, Measure] = {
     "up": Measure({"Up": (COUNT, None)}),
     "unkept": Measure({"Unkept": (COUNT, None)}),
     "unannounced": Measure({"Unannounced": (COUNT, None)}),
-    "check": Measure(
-        {
-            "Check": (COUNT, None),
-            "CheckFailed": (COUNT, "failed"),
-            "CheckDuration": (MS, "milliseconds"),
-        },
-        totals=(),
-    ),
+    "check": Measure({"Check": (COUNT, None), "CheckDuration": (MS, "milliseconds")}, ("outcome",)),
+    "check failed": Measure({"CheckFailed": (COUNT, None)}, totals=()),
     "held": Measure({"Held": (COUNT, None)}),
     "lifted": Measure({"Lifted": (COUNT, None)}),
     "damaged": Measure({"Damaged": (COUNT, None)}, totals=()),

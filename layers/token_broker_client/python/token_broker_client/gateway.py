@@ -20,6 +20,7 @@ ROUTES: dict[Action, tuple[str, str]] = {
     "token": ("POST", "/token"),
     "status": ("GET", ""),
     "forget": ("DELETE", "/token"),
+    "check": ("POST", "/check"),
     "verify": ("POST", "/verify"),
 }
 """Method, and what follows the connection in the path."""
