@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
+from token_broker.flows import every
 from token_broker_local import refusals
 from token_broker_local.places import FLOWS
 
@@ -34,6 +35,8 @@ def routes_of(flow: str) -> Iterator[Route]:
     yield Route("POST", f"{connection}/token", flow)
     yield Route("GET", connection, flow)
     yield Route("DELETE", f"{connection}/token", flow)
+    if every()[flow].vendor.probe:
+        yield Route("POST", f"{connection}/probe", flow)
 
 
 ROUTES = [

@@ -20,12 +20,15 @@ SPOKEN = ("header", "query", "body", "authorizer.token", 'identity.apikey"')
 
 def expected_routes() -> set[tuple[str, str]]:
     """Return method and path of each route that the code answers."""
-    verifying = {flow.name for flow in flows.FLOWS if flow.verifies}
+    abilities = {
+        "verify": {flow.name for flow in flows.FLOWS if flow.verifies},
+        "probe": {flow.name for flow in flows.FLOWS if flow.probes},
+    }
     return {
         (method.lower(), f"/v1/{flow}/{{connection}}" + (f"/{rest}" if rest else ""))
         for flow in FLOWS
         for (method, rest), action in ROUTES.items()
-        if action != "verify" or flow in verifying
+        if flow in abilities.get(action, FLOWS)
     }
 
 

@@ -10,6 +10,7 @@ from openapi_spec_validator import validate
 from tests.template import access, entrance, keeping, subjects, teams
 from tests.template.documents import ROOT, Loader, Template
 from tests.template.rules import deployed, rules_of
+from token_broker.flows import every
 from token_broker_operations.__main__ import nested, written
 from token_broker_operations.flows import FLOWS, Flow
 
@@ -29,6 +30,14 @@ def test_every_function_has_a_flow() -> None:
     """A folder whose flow is not told of here would not be deployed."""
     folders = {path.parent.name for path in (ROOT / "functions").glob("*/app.py")}
     assert folders == {flow.name for flow in FLOWS}
+
+
+@pytest.mark.parametrize("flow", FLOWS, ids=lambda flow: flow.name)
+def test_a_route_is_there_for_each_ability(flow: Flow) -> None:
+    """What the templates are told of a flow is what its vendor offers."""
+    vendor = every()[flow.name].vendor
+    assert flow.verifies is (vendor.verify is not None)
+    assert flow.probes is (vendor.probe is not None)
 
 
 def test_every_rule_holds_for_one_more_flow(monkeypatch: pytest.MonkeyPatch) -> None:

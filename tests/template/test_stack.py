@@ -265,6 +265,6 @@ def test_the_api_serves_the_flow(
         response = service(event, LambdaContext(name))
         assert response["statusCode"] == 200, response
         seen.append(sorted(json.loads(response["body"])))
-    assert len(seen) == (4 if flow == "editor" else 3)
+    assert len(seen) == (5 if flow == "editor" else 4)
     assert ["complete", "forgotten"] in seen
     assert any("headers" in answer for answer in seen)

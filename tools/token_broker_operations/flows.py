@@ -25,6 +25,9 @@ class Flow(NamedTuple):
     verifies: bool = False
     """Whether the vendor tells what a token stands for: one more route."""
 
+    probes: bool = False
+    """Whether what the vendor's documents leave open can be found out: one more route."""
+
     @property
     def logical(self) -> str:
         """The name as part of a resource's."""
@@ -68,6 +71,7 @@ FLOWS = (
                 },
             },
         ),
+        probes=True,
     ),
     Flow(
         "vendorlink",
@@ -77,6 +81,7 @@ FLOWS = (
             "Authorization",
             {"type": "object", "required": ["user_id", "display_name", "hostname"]},
         ),
+        probes=True,
     ),
     Flow(
         "editor",
@@ -99,5 +104,6 @@ FLOWS = (
             },
         ),
         verifies=True,
+        probes=True,
     ),
 )

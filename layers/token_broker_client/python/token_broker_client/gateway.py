@@ -21,6 +21,7 @@ ROUTES: dict[Action, tuple[str, str]] = {
     "status": ("GET", ""),
     "forget": ("DELETE", "/token"),
     "verify": ("POST", "/verify"),
+    "probe": ("POST", "/probe"),
 }
 """Method, and what follows the connection in the path."""
 
