@@ -156,6 +156,47 @@ def token(
 
 @app.command()
 @command
+def probe(
+    context: Context,
+    flow: FlowName,
+    name: Name,
+    *,
+    organization: Annotated[str | None, typer.Option(help="VNTANA: uuid or slug.")] = None,
+    workspace: Annotated[str | None, typer.Option(help="VNTANA: uuid or slug.")] = None,
+    parameters: Annotated[
+        str | None, typer.Option(metavar="JSON", help="Editor: an object.")
+    ] = None,
+    write: Annotated[
+        bool, typer.Option("--write/--no-write", help="Write the options that follow.")
+    ] = True,
+    as_modes: Annotated[
+        bool, typer.Option("--as-modes", help="Print modes for the vendor's fake, write nothing.")
+    ] = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+) -> int:
+    """Find out how the vendor really behaves, and set the options."""
+    from token_broker_cli import probe as page  # noqa: PLC0415 (see above)
+    from token_broker_cli.tokens import parameters as read  # noqa: PLC0415 (same)
+
+    fields = {
+        "organization": organization,
+        "workspace": workspace,
+        "parameters": read(parameters),
+    }
+    body = {key: value for key, value in fields.items() if value is not None}
+    return page.probe(
+        context,
+        flow,
+        checked(name),
+        body,
+        sure=yes,
+        write=write and not as_modes,
+        as_modes=as_modes,
+    )
+
+
+@app.command()
+@command
 def forget(
     context: Context,
     flow: FlowName,
