@@ -147,6 +147,26 @@ def operators_see_no_secret(stack: Template) -> Iterator[str]:
             yield f"an operator may {action}"
 
 
+def probe_gives_no_token(stack: Template) -> Iterator[str]:
+    """Probe is its own: it allows that of this API, and neither a token nor a look at it."""
+    given = stack["Probe"]["Properties"]["PolicyDocument"]["Statement"]
+    api = f"arn:aws:execute-api:{REGION}:{ACCOUNT}:<TokenBrokerApi>/prod"
+    for flow in FLOWS:
+        for route, is_right in (
+            ("POST/v1/{}/acme/probe", True),
+            ("POST/v1/{}/acme/token", False),
+            ("GET/v1/{}/acme", False),
+            ("DELETE/v1/{}/acme/token", False),
+        ):
+            resource = f"{api}/{route.format(flow)}"
+            if allows(given, Ask("execute-api:Invoke", resource)) is not is_right:
+                yield f"Probe is wrong about {resource}"
+            operate = stack["Operate"]["Properties"]["PolicyDocument"]["Statement"]
+            call = stack[f"Call{flow.capitalize()}"]["Properties"]["PolicyDocument"]["Statement"]
+            if is_right and allows(operate + call, Ask("execute-api:Invoke", resource)):
+                yield f"another policy allows {resource}"
+
+
 def connect_is_for_this_stage(stack: Template) -> Iterator[str]:
     """Connect reads and writes the secrets of this stage, and deletes none."""
     given = stack["Connect"]["Properties"]["PolicyDocument"]["Statement"]

@@ -87,6 +87,11 @@ SPOILT: list[Spoilt] = [
         reword("Operate", "StateAndForget", "Resource", "*"),
     ),
     (
+        access.probe_gives_no_token,
+        "every route",
+        grant("Probe", "execute-api:Invoke"),
+    ),
+    (
         access.connect_is_for_this_stage,
         "all stages",
         reword("Connect", "ItsSecrets", "Resource", access.secret("token-broker/*")),

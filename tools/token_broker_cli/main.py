@@ -159,6 +159,38 @@ def check(context: Context, /, flow: FlowName, name: Name, **fields: str | None)
 
 @app.command()
 @command
+@with_fields
+def probe(
+    context: Context,
+    /,
+    flow: FlowName,
+    name: Name,
+    *,
+    write: Annotated[
+        bool, typer.Option("--write/--no-write", help="Write the options that follow.")
+    ] = True,
+    as_modes: Annotated[
+        bool, typer.Option("--as-modes", help="Print modes for the vendor's fake, write nothing.")
+    ] = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    **fields: str | None,
+) -> int:
+    """Find out how the vendor really behaves, and set the options."""
+    from token_broker_cli import probe as page  # noqa: PLC0415 (see above)
+
+    return page.probe(
+        context,
+        flow,
+        checked(name),
+        values(fields),
+        sure=yes,
+        write=write and not as_modes,
+        as_modes=as_modes,
+    )
+
+
+@app.command()
+@command
 def forget(
     context: Context,
     flow: FlowName,

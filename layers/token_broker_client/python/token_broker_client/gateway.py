@@ -22,6 +22,7 @@ ROUTES: dict[Action, tuple[str, str]] = {
     "forget": ("DELETE", "/token"),
     "check": ("POST", "/check"),
     "verify": ("POST", "/verify"),
+    "probe": ("POST", "/probe"),
 }
 """Method, and what follows the connection in the path."""
 
