@@ -145,9 +145,9 @@ def in_clear(patch: pytest.MonkeyPatch) -> None:
 def on_bus(patch: pytest.MonkeyPatch) -> None:
     from token_broker.refresh.invocation import Invocation  # noqa: PLC0415 (patched by its class)
 
-    def announce(self: Invocation, what: str, version: str) -> None:
+    def announce(self: Invocation, what: str, version: str | None = None, **_: object) -> bool:
         del version
-        self.deps.announce(what, {"secret": self.secret().content})
+        return self.deps.announce(what, {"secret": self.secret().content})
 
     patch.setattr(Invocation, "announce", announce)
 

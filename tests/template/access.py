@@ -6,6 +6,7 @@ from tests.template.documents import Template
 from tests.template.iam import Ask, allows, many
 from tests.template.stacks import ACCOUNT
 from tests.template.subjects import (
+    BUS_ARN,
     FLOWS,
     KEY_ARN,
     TABLE,
@@ -183,13 +184,14 @@ def connect_is_for_this_stage(stack: Template) -> Iterator[str]:
 
 
 def in_its_function_only(stack: Template) -> Iterator[str]:
-    """A role that is passed to another function reads no secret, item or token there."""
+    """A role that is passed to another function reads no secret, item or token, tells no event."""
     for flow in FLOWS:
         elsewhere = by_code("x")
         for action, resource, context in (
             ("secretsmanager:GetSecretValue", secret(f"token-broker/prod/{flow}/acme"), {}),
             ("dynamodb:GetItem", TABLE_ARN, {"keys": [f"{flow}#acme"]}),
             ("kms:Decrypt", KEY_ARN, encrypted(flow)),
+            ("events:PutEvents", BUS_ARN, {"events:source": "token-broker"}),
         ):
             if may(stack, flow, action, resource, **context, **elsewhere):
                 yield f"another function may {action} as {flow}"

@@ -108,6 +108,7 @@ SPOILT: list[Spoilt] = [
     ),
     (access.in_its_function_only, "items", uncondition("EditorPolicy", "ItsItems", "ArnEquals")),
     (access.in_its_function_only, "tokens", uncondition("EditorPolicy", "ItsTokens", "ArnEquals")),
+    (access.in_its_function_only, "events", uncondition("FunctionPolicy", "Announce", "ArnEquals")),
     (
         access.key_is_tied,
         "delegated whole",
@@ -126,11 +127,11 @@ SPOILT: list[Spoilt] = [
     (access.itself_only, "another", grant("VntanaPolicy", "lambda:InvokeFunction")),
     (access.itself_only, "no more", reword("VntanaPolicy", "Itself", "Effect", "Deny")),
     (access.own_log_only, "any log", reword("VntanaPolicy", "ItsLogs", "Resource", "*")),
-    (access.events_as_itself, "as AWS", uncondition("FunctionPolicy", "TellOfLatches")),
+    (access.events_as_itself, "as AWS", uncondition("FunctionPolicy", "Announce")),
     (
         access.events_as_itself,
         "any bus",
-        reword("FunctionPolicy", "TellOfLatches", "Resource", "*"),
+        reword("FunctionPolicy", "Announce", "Resource", "*"),
     ),
     (
         access.trusted_by_lambda_only,
