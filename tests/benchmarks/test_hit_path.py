@@ -25,9 +25,9 @@ FLOWS = sorted(BODIES)
 
 OURS = {
     "aliases", "app", "aws", "aws.clients", "aws.endpoints", "aws.fast_client", "aws.http1",
-    "aws.reader", "aws.sigv4", "broker", "cache", "decisions", "dependencies", "document",
-    "errors", "events", "flows", "handler", "item", "item_codec", "sealing", "secrets_manager",
-    "store", "telemetry", "tokens",
+    "aws.operations", "aws.reader", "aws.sigv4", "broker", "cache", "decisions", "dependencies",
+    "document", "errors", "events", "flows", "handler", "item", "item_codec", "sealing",
+    "secrets_manager", "store", "telemetry", "tokens",
 }  # fmt: skip
 """Every module of ours that is loaded to hand out a kept token, besides the flow's own package.
 
@@ -39,17 +39,20 @@ BY_A_NAMED_ENDPOINT = {"transport", "transport.urls"}
 HEAVY = {"asyncio", "concurrent", "email", "http", "multiprocessing", "unittest", "xml"}
 """Of the standard library, what a hit does without."""
 
+ALONE = ("-S", "-W", "error")
+"""Python's options with which nothing can be loaded but our package and Python's library."""
+
 MOST_CALLS = {"vendorlink": 260, "editor": 450, "vntana": 470}
 """Calls of functions, C's included, that a hit in memory may make. Counted here: 193, 328, 349."""
 
 
-def cold(world: World, flow: str, connection: str) -> dict[str, Any]:
-    """Call *flow* in a process of its own that has nothing but our package and Python's library."""
+def cold(world: World, flow: str, connection: str, *options: str) -> dict[str, Any]:
+    """Call *flow* in a process of its own that Python starts with *options*."""
     world.aws.asked.clear()
     script, app = ROOT / "tests/benchmarks/a_hit.py", ROOT / "functions" / flow / "app.py"
     event = json.dumps({"connection": connection} | BODIES[flow])
     done = subprocess.run(
-        [sys.executable, "-S", "-W", "error", script, app, event],
+        [sys.executable, *options, script, app, event],
         env=dict(os.environ) | {"PYTHONPATH": str(ROOT / "layers/token_broker/python")},
         capture_output=True,
         text=True,
@@ -74,14 +77,14 @@ def connection(world: World, flow: str) -> str:
 
 
 def test_a_hit_loads_these_modules_and_no_other(world: World, flow: str, connection: str) -> None:
-    found = cold(world, flow, connection)
+    found = cold(world, flow, connection, *ALONE)
     assert found["answer"]["source"] == "table"
     assert own(found["answered"]) == OURS | {f"flows.{flow}"} | BY_A_NAMED_ENDPOINT
 
 
 def test_a_hit_loads_nothing_of_others(world: World, flow: str, connection: str) -> None:
     """No boto3, requests or Powertools, nor what is heavy in Python's library."""
-    found = cold(world, flow, connection)
+    found = cold(world, flow, connection, *ALONE)
     top = {name.partition(".")[0] for name in found["answered"]} - {"app", "token_broker"}
     assert top <= sys.stdlib_module_names
     assert not top & HEAVY
@@ -89,7 +92,7 @@ def test_a_hit_loads_nothing_of_others(world: World, flow: str, connection: str)
 
 def test_all_is_loaded_when_a_function_starts(world: World, flow: str, connection: str) -> None:
     """A start has a whole processor for itself, and a caller does not wait for it."""
-    found = cold(world, flow, connection)
+    found = cold(world, flow, connection, *ALONE)
     assert own(found["started"]) == own(found["answered"])
 
 
@@ -99,7 +102,7 @@ def test_a_cold_hit_reads_once(world: World, flow: str, connection: str) -> None
     Where the variant is not the gate itself, both are asked for at once.
     """
     before = world.steps(flow)
-    cold(world, flow, connection)
+    cold(world, flow, connection, *ALONE)
     reads = {
         "vendorlink": {"GetItem": 1},
         "editor": {"BatchGetItem": 1},
@@ -107,6 +110,13 @@ def test_a_cold_hit_reads_once(world: World, flow: str, connection: str) -> None
     }
     assert world.aws.asked == Counter(reads[flow] | {"Decrypt": 1})
     assert world.steps(flow) == before
+
+
+def test_a_cold_miss_loads_no_boto3(world: World, flow: str) -> None:
+    """To load it takes longer than the rest of a miss, but for the vendor's time."""
+    found = cold(world, flow, world.connect(flow))
+    assert found["answer"]["source"] == "exchange"
+    assert {"requests"} == {"boto3", "botocore", "requests"} & set(found["answered"])
 
 
 def test_a_warm_hit_in_the_table_reads_once(world: World, flow: str, connection: str) -> None:

@@ -1,7 +1,7 @@
 """`probe`, and `connect`, which probes: a vendor in any of its modes is set up without a guess."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from random import Random
 from typing import Any
 
@@ -92,11 +92,12 @@ def tokens(world: World, flow: str) -> set[str]:
 def is_live(world: World, flow: str, answer: Mapping[str, Any]) -> bool:
     """Say whether the vendor takes the token of *answer*."""
     value = next(iter(answer["headers"].values())).removeprefix("Bearer ")
-    found: Any = {
+    finders: dict[str, Callable[[], Any]] = {
         "vntana": lambda: world.vntana.session(value),
         "vendorlink": lambda: world.vendorlink.tokens.access.get(value),
         "editor": lambda: world.editor.openings.get(value),
-    }[flow]()
+    }
+    found = finders[flow]()
     return found is not None and not found.is_dead(getattr(world, flow).now)
 
 

@@ -96,10 +96,10 @@ def time(monkeypatch: pytest.MonkeyPatch) -> Iterator[Time]:
     time = Time()
 
     class Connection(http1.Connection):
-        def post(self, headers: Mapping[str, str], body: bytes) -> http1.Answer:
+        def post(self, path: str, headers: Mapping[str, str], body: bytes) -> http1.Answer:
             if time.is_spent(headers["x-amz-target"], body, self._socket.gettimeout() or 0):
                 raise TimeoutError
-            return super().post(headers, body)
+            return super().post(path, headers, body)
 
     wait_for_aws_as_ever(monkeypatch.setattr)
     new = clients._new

@@ -5,9 +5,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
 from random import Random
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
-
-from botocore.exceptions import BotoCoreError, ClientError
 
 from tests.protocol.simulation.clients import Secrets
 from tests.protocol.simulation.entrances import route_of, served
@@ -21,7 +20,7 @@ from tests.protocol.simulation.settings import Setting
 from tests.protocol.simulation.table import Table, client_error
 from tests.protocol.simulation.vendors import VENDORS
 from tests.protocol.simulation.wire import Wire
-from token_broker.aws.errors import unavailable
+from token_broker.aws.clients import call
 
 if TYPE_CHECKING:
     from tests.protocol.simulation.vendor import Vendor
@@ -193,10 +192,10 @@ class World:
                 at, depth = self.scheduler.now + delay, invocation.depth + 1
                 self.scheduler.at(at, partial(self.invoke, copy, event, depth=depth))
 
-        try:
-            self.wire.carry("function", "Invoke", deliver, name)
-        except (BotoCoreError, ClientError) as error:
-            raise unavailable(error, "invoke") from None
+        functions = SimpleNamespace(
+            invoke=lambda: self.wire.carry("function", "Invoke", deliver, name)
+        )
+        call(lambda: functions, "invoke")
 
     def _serve(self, container: Container, invocation: Invocation) -> None:
         context = Context(invocation.name, "arn:function", self.scheduler, invocation.deadline)

@@ -60,16 +60,17 @@ class Environment:
         """Return what the broker of *flow* works with."""
         table = self.text("TABLE_NAME")
         key_id = self.text("KEY_ID")
-        reader = Reader(table, key_id, clients.dynamodb, clients.kms, self._fast)
+        dynamodb, kms = self._fast_first(clients.dynamodb), self._fast_first(clients.kms)
+        reader = Reader(table, key_id, dynamodb, kms)
         return Dependencies(
             flow=flow,
             clock=CLOCK,
             cache=TokenCache(
                 self.number("MEMORY_SECONDS", 60), self.number("MEMORY_ENTRIES", 1000)
             ),
-            store=Store(table, reader, clients.dynamodb),
-            sealer=Sealer(table, key_id, reader, clients.kms),
-            secrets=Secrets(prefix, clients.secrets_manager),
+            store=Store(table, reader, dynamodb),
+            sealer=Sealer(table, key_id, reader, kms),
+            secrets=Secrets(prefix, self._fast_first(clients.secrets_manager)),
             send=self._send,
             invoke=self._invoke,
             announce=self._announcer(telemetry),
@@ -99,6 +100,9 @@ class Environment:
             raise NotConfigured(f"{name}: must be a whole number")
         return int(value)
 
+    def _fast_first(self, boto3: Callable[[], Any]) -> Callable[[], Any]:
+        return clients.FastFirst(boto3, self._fast) if self._fast else boto3
+
     def _remember_arn(self, arn: str) -> None:
         """Remember by which name, alias included, this function was invoked."""
         self._arn = arn
@@ -114,7 +118,7 @@ class Environment:
 
     def _invoke(self, payload: Mapping[str, Any]) -> None:
         clients.call(
-            clients.functions,
+            self._fast_first(clients.functions),
             "invoke",
             FunctionName=self._arn,
             InvocationType="Event",
@@ -135,7 +139,9 @@ class Environment:
                 "Detail": json.dumps(detail),
             }
             try:
-                answer = clients.call(clients.events, "put_events", Entries=[entry])
+                answer = clients.call(
+                    self._fast_first(clients.events), "put_events", Entries=[entry]
+                )
             except BrokerError as error:
                 telemetry.emit("unannounced", what=what, reason=error.detail)
                 return False

@@ -22,7 +22,7 @@ _encode = json.JSONEncoder(separators=(",", ":")).encode
 
 
 class Line:
-    """The part of Powertools' `EphemeralMetrics` that a hit, or a failure, uses."""
+    """The part of Powertools' `EphemeralMetrics` that is used. See docs/decisions."""
 
     def __init__(self, namespace: str, service: str) -> None:
         self._namespace = namespace
@@ -132,9 +132,6 @@ MEASURES: Mapping[str, Measure] = {
 }
 """Events that are metrics. All have the dimensions ``service`` and ``flow`` besides their own."""
 
-OF_A_HIT = frozenset({"hand-out", "cold start"})
-"""Events for which Powertools is not loaded: what a hit tells of itself. See docs/decisions."""
-
 CHATTY = ("boto3", "botocore", "urllib3", "requests")
 """Libraries whose debug lines quote requests, and so secrets: they are never let through."""
 
@@ -154,7 +151,7 @@ class Telemetry:
         if measure is None:
             self._log().info(event, **({"event": event, "flow": self._flow} | facts))
             return
-        line = self._line(event)
+        line = plain_line(os.environ) or _powertools_line()
         line.add_dimension("flow", self._flow)
         for name in measure.dimensions:
             line.add_dimension(name, str(facts[name]))
@@ -168,14 +165,6 @@ class Telemetry:
             if name not in measure.dimensions:
                 line.add_metadata(name, value)
         line.flush_metrics()
-
-    def _line(self, event: str) -> Any:
-        """Return what has `EphemeralMetrics`' methods: for a hit something that loads nothing."""
-        if event in OF_A_HIT and (line := plain_line(os.environ)):
-            return line
-        from aws_lambda_powertools.metrics import EphemeralMetrics  # noqa: PLC0415 (off the hit path)
-
-        return EphemeralMetrics()
 
     def defect(self, error: Exception, request_id: str) -> None:
         """Write where a defect struck. Not its message, which may quote what it tripped over."""
@@ -192,6 +181,12 @@ class Telemetry:
 
             self._logger = Logger()
         return self._logger
+
+
+def _powertools_line() -> Any:
+    from aws_lambda_powertools.metrics import EphemeralMetrics  # noqa: PLC0415 (slow to load)
+
+    return EphemeralMetrics()
 
 
 def hush(logger: logging.Logger) -> None:

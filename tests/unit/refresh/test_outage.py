@@ -70,8 +70,9 @@ class Place:
             partition=GATE.connection,
             news=News(is_available=is_available),
             announce=self.announce,
+            gate=self.gate,
         )
-        tell(cast("Invocation", invocation), None)
+        tell(cast("Invocation", invocation))
 
     def dies(self) -> None:
         raise Died
