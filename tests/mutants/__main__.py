@@ -24,7 +24,7 @@ from tests.mutants.results import (
     Results,
     table,
 )
-from tests.mutants.trial import Pool, Stage, Verdict, warm_up
+from tests.mutants.trial import Pool, Stage, Verdict, failing, warm_up
 
 SEED_SECONDS = 0.02
 
@@ -161,6 +161,9 @@ def trials_of(
             if plan.is_simulated(mutant.path):
                 yield mutant, [Stage(seeds=seeds, seconds=len(seeds) * SEED_SECONDS)]
         return
+    if one.own:
+        yield from own_trials(plan, mutants)
+        return
     measure(plan, one.tests)
     reach = read_reach(plan.modules(), one.tests)
     if reach.failed:
@@ -168,6 +171,21 @@ def trials_of(
     for mutant in mutants:
         if tests := reach.of(mutant):
             yield mutant, list(batches(tests, one, reach))
+
+
+def own_trials(plan: Plan, mutants: Sequence[Mutant]) -> Iterator[tuple[Mutant, list[Stage]]]:
+    """Yield each mutant with the tests that are about its module, if there are any."""
+    warm_up()
+    seconds: dict[tuple[str, ...], float] = {}
+    for mutant in mutants:
+        tests = plan.own_tests(mutant.path)
+        if tests and tests not in seconds:
+            begun = time.monotonic()
+            if failed := failing(tests):
+                raise SystemExit(f"this fails without a mutant: {failed}")
+            seconds[tests] = time.monotonic() - begun
+        if tests:
+            yield mutant, [Stage(tests, seconds=seconds[tests])]
 
 
 def batches(tests: Sequence[str], one: Trying, reach: Reach) -> Iterator[Stage]:

@@ -3,7 +3,7 @@
 import hashlib
 import subprocess
 import tomllib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -39,8 +39,9 @@ class Mutant:
 
 @dataclass(frozen=True, slots=True)
 class Trying:
-    """What is run with a mutant: the tests of folders that reach it, or seeds of the simulation."""
+    """What is run with a mutant: tests about its module, those that reach it, or seeds."""
 
+    own: bool = False
     tests: Sequence[str] = ()
     seeds: int = 0
     confirm: bool = False
@@ -57,6 +58,8 @@ class Plan:
     stages: tuple[Trying, ...]
 
     simulate: tuple[str, ...]
+    own: Mapping[str, Sequence[str]]
+    """The files of tests that are about a module, by the end of its path."""
 
     @property
     def tests(self) -> tuple[str, ...]:
@@ -74,6 +77,11 @@ class Plan:
         """Say whether the simulation runs the module *path*."""
         return path in set(_matched(self.simulate))
 
+    def own_tests(self, path: str) -> tuple[str, ...]:
+        """Return the files of tests that are about the module *path*."""
+        found = (tests for end, tests in self.own.items() if path.endswith(f"/{end}.py"))
+        return tuple(next(found, ()))
+
     def imported_as(self, path: str) -> str:
         """Return the module name of *path*."""
         root = next(root for root in self.roots if path.startswith(root + "/"))
@@ -85,7 +93,8 @@ def read_plan() -> Plan:
     """Read `config.toml`."""
     read: dict[str, Any] = tomllib.loads((Path(__file__).parent / "config.toml").read_text())
     stages = tuple(Trying(**stage) for stage in read.pop("stages"))
-    return Plan(stages=stages, **{name: tuple(value) for name, value in read.items()})
+    own = read.pop("own")
+    return Plan(stages=stages, own=own, **{name: tuple(value) for name, value in read.items()})
 
 
 def _matched(globs: Sequence[str]) -> Iterator[str]:

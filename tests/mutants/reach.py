@@ -9,6 +9,7 @@ import sys
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -131,8 +132,7 @@ def measure(plan: Plan, folders: Sequence[str]) -> None:
     But for those that plant faults themselves: they show something of tests, not of the program.
     """
     REACHED.mkdir(parents=True, exist_ok=True)
-    support = _digest(sorted(_support()))
-    stale = [file for file in _test_files(folders) if not _is_known(file, support)]
+    stale = [file for file in _test_files(folders) if not _is_known(file)]
     if not stale:
         return
     print(f"measuring which lines the tests of {len(stale)} files reach", flush=True)
@@ -150,7 +150,7 @@ def measure(plan: Plan, folders: Sequence[str]) -> None:
     done = subprocess.run(run, cwd=ROOT, env=env, capture_output=True, text=True, check=False)
     if not MEASURED.is_file():
         raise SystemExit(done.stdout + done.stderr)
-    _keep(plan, stale, support)
+    _keep(plan, stale)
 
 
 def measure_seeds(seeds: int) -> frozenset[int]:
@@ -165,7 +165,7 @@ def measure_seeds(seeds: int) -> frozenset[int]:
     return frozenset(kept["bad"])
 
 
-def _keep(plan: Plan, files: Sequence[str], support: str) -> None:
+def _keep(plan: Plan, files: Sequence[str]) -> None:
     """Write down what the run of *files* showed, a file each."""
     measured = json.loads(MEASURED.read_text())
     data = CoverageData(basename=str(DATA))
@@ -179,8 +179,7 @@ def _keep(plan: Plan, files: Sequence[str], support: str) -> None:
     for file, lines_of in found.items():
         seconds = {t: s for t, s in measured["seconds"].items() if t.partition("::")[0] == file}
         kept = {
-            "digest": _digest([ROOT / file]),
-            "support": support,
+            "digest": _digest(_imports(file)),
             "modules": {path: _digest([ROOT / path]) for path in lines_of},
             "seconds": seconds,
             "failed": [test for test in measured["failed"] if test in seconds],
@@ -189,14 +188,13 @@ def _keep(plan: Plan, files: Sequence[str], support: str) -> None:
         _kept_at(file).write_text(json.dumps(kept))
 
 
-def _is_known(file: str, support: str) -> bool:
+def _is_known(file: str) -> bool:
     """Say whether what the tests of *file* reach was measured with the code as it is."""
     if not _kept_at(file).is_file():
         return False
     kept = json.loads(_kept_at(file).read_text())
     of_modules = {path: _digest([ROOT / path]) for path in kept["modules"]}
-    is_same = kept["digest"] == _digest([ROOT / file]) and kept["support"] == support
-    return is_same and bool(kept["modules"] == of_modules)
+    return bool(kept["digest"] == _digest(_imports(file)) and kept["modules"] == of_modules)
 
 
 def _kept_at(file: str) -> Path:
@@ -214,6 +212,36 @@ def _support() -> Iterator[Path]:
         for path in (ROOT / folder).rglob("*.py"):
             if not path.name.startswith("test_") and path.parent.name != "mutants":
                 yield path
+
+
+def _imports(file: str) -> list[Path]:
+    """Return the files that a file of tests imports besides the program, and itself."""
+    found: set[Path] = set()
+    waiting = {ROOT / file, *(folder / "conftest.py" for folder in (ROOT / file).parents)}
+    while waiting:
+        path = waiting.pop()
+        if path.is_file() and path not in found and path.is_relative_to(ROOT):
+            found.add(path)
+            waiting |= {place for name in _names_imported(path) for place in _places(name)}
+    return sorted(found)
+
+
+@cache
+def _names_imported(path: Path) -> frozenset[str]:
+    names: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
+    return frozenset(names)
+
+
+def _places(name: str) -> Iterator[Path]:
+    """Yield where a module of the tests, of the fakes or of the local system may be."""
+    for root in (ROOT, ROOT / "local"):
+        path = root.joinpath(*name.split("."))
+        yield from (path.with_suffix(".py"), path / "__init__.py")
 
 
 def _digest(paths: Sequence[Path]) -> str:
