@@ -4,10 +4,10 @@ Nothing takes time unless a test says so, and everything that the broker tells i
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from random import Random
-from typing import Any
+from typing import Any, TypeAlias
 
 from tests.functions.world import proxy_event
 from tests.unit.memory_aws import PREFIX, MemoryAws
@@ -20,13 +20,13 @@ from token_broker.handler import Service
 from token_broker.item import Item
 from token_broker.telemetry import Telemetry
 from token_broker_fakes import FakeEditor, FakeVendorlink, FakeVntana
-from token_broker_fakes.fake import Fake
 
 NOW = 1_900_000_000
 SKEW = 30
 MEMORY_SECONDS = 60
 INVOKED = "arn:aws:lambda:eu-west-1:123456789012:function:token-broker:live"
-FAKES: Mapping[str, type[Fake[Any]]] = {
+AnyFake: TypeAlias = FakeVntana | FakeVendorlink | FakeEditor
+FAKES: Mapping[str, Callable[..., AnyFake]] = {
     "vntana": FakeVntana,
     "vendorlink": FakeVendorlink,
     "editor": FakeEditor,

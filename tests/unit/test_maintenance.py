@@ -351,7 +351,7 @@ def test_a_session_that_cannot_be_ended_is_forgotten_all_the_same() -> None:
 )
 def test_delete_tells_that_it_lifted_a_latch(attributes: dict[str, Any], version: str) -> None:
     broker = MemoryBroker("vntana")
-    broker.write(**{name: attribute(value) for name, value in attributes.items()})
+    broker.write("-", **{name: attribute(value) for name, value in attributes.items()})
     assert broker.call(action="forget") == {"forgotten": 0, "complete": True}
     detail = {"flow": "vntana", "connection": "acme", "secret_version": version}
     assert broker.announced == ([("Connection Recovered", detail)] if version else [])
@@ -512,8 +512,7 @@ def test_what_cannot_be_verified_is_refused(
 @pytest.mark.parametrize("action", ["status", "forget", "renew", "rotate", "warm"])
 def test_no_action_takes_a_field_that_it_does_not_know(action: str) -> None:
     broker = MemoryBroker()
-    calls = {"calls": []} if action == "warm" else {}
-    payload = calls | ({} if action == "warm" else {"connection": "acme"})
+    payload: dict[str, Any] = {"calls": []} if action == "warm" else {"connection": "acme"}
     problem = raised_by(
         lambda: broker.service({"action": action, "nonsense": 1} | payload, Context())
     )
