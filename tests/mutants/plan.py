@@ -59,7 +59,7 @@ class Plan:
 
     simulate: tuple[str, ...]
     own: Mapping[str, Sequence[str]]
-    """The files of tests that are about a module, by the end of its path."""
+    """Files of tests that are about a module, besides the one that has its name."""
 
     @property
     def tests(self) -> tuple[str, ...]:
@@ -70,7 +70,7 @@ class Plan:
         """Return the paths to mutate: all, or those whose file or folder is called *name*."""
         paths = set(_matched(self.mutate)) - set(_matched(self.leave_out))
         return sorted(
-            path for path in paths if not name or name in Path(path).with_suffix("").parts
+            path for path in paths if not name or f"/{name}/" in f"/{path.removesuffix('.py')}/"
         )
 
     def is_simulated(self, path: str) -> bool:
@@ -78,9 +78,15 @@ class Plan:
         return path in set(_matched(self.simulate))
 
     def own_tests(self, path: str) -> tuple[str, ...]:
-        """Return the files of tests that are about the module *path*."""
-        found = (tests for end, tests in self.own.items() if path.endswith(f"/{end}.py"))
-        return tuple(next(found, ()))
+        """Return the files of tests that are about the module *path*.
+
+        That is the one of its name, where there is one, and what the configuration adds.
+        """
+        module = self.imported_as(path).partition(".")[2]
+        folder = "tests/unit" if path.startswith(self.roots[0]) else "tests/client"
+        own = Path(folder, *module.split(".")[:-1], f"test_{module.rpartition('.')[2]}.py")
+        found = [str(own)] if (ROOT / own).is_file() else []
+        return tuple(dict.fromkeys([*found, *self.own.get(module, ())]))
 
     def imported_as(self, path: str) -> str:
         """Return the module name of *path*."""
