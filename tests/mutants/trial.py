@@ -117,6 +117,7 @@ class Chosen:
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
         """Leave out all others, unless a file is chosen."""
         if all("::" not in test for test in self._order):
+            items.sort(key=_is_property)  # they take longest
             return
         items[:] = [item for item in items if item.nodeid in self._order]
         files: dict[Path, int] = {}
@@ -146,6 +147,10 @@ class Chosen:
         """Remember a test that fails."""
         if report.failed:
             self.failed = self.failed or report.nodeid
+
+
+def _is_property(item: pytest.Item) -> bool:
+    return bool(getattr(getattr(item, "obj", None), "is_hypothesis_test", False))
 
 
 def run_tests(stage: Stage) -> str:

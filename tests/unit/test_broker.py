@@ -156,7 +156,7 @@ def test_memory_outlives_the_table_while_the_token_lives(
 
 
 def fail_vendor(broker: MemoryBroker, **fault: Any) -> None:
-    broker.fake.fail(**{"kind": "status", "status": 503, "times": None} | fault)
+    broker.fake.fail("status", times=None, **{"status": 503} | fault)
 
 
 @pytest.mark.parametrize(
