@@ -4,6 +4,7 @@ import argparse
 import hashlib
 import json
 import os
+import random
 import signal
 import subprocess
 import sys
@@ -11,13 +12,27 @@ import time
 from collections.abc import Iterator, Sequence
 from itertools import accumulate
 
-from tests.mutants.plan import FOLDER, ROOT, Mutant, Plan, Trying, changed_lines, read_plan
-from tests.mutants.reach import MEASURED, Reach, measure, read_reach
-from tests.mutants.results import EQUIVALENT, LEFT, UNSEEN, Equivalents, Results, table
-from tests.mutants.trial import Pool, Stage, warm_up
+from tests.mutants.plan import ROOT, Mutant, Plan, Trying, changed_lines, read_plan
+from tests.mutants.reach import Reach, measure, measure_seeds, read_reach
+from tests.mutants.results import (
+    EQUIVALENT,
+    FOUND,
+    LEFT,
+    NOT_REACHED,
+    UNSEEN,
+    Equivalents,
+    Results,
+    table,
+)
+from tests.mutants.trial import Pool, Stage, Verdict, failing, warm_up
 
-MEASURED_FOR = FOLDER / "measured-for"
 SEED_SECONDS = 0.02
+
+SEED = 12
+"""Chooses the mutants of a sample, so that it is the same one at each run."""
+
+NARROW_FILES = 2
+"""Files of tests that are tried before all others."""
 
 AIM = 0.95
 """Of the mutants, so many are found, or known to be equivalent."""
@@ -32,7 +47,9 @@ def main(arguments: Sequence[str]) -> int:
     mutants = [m for m in planted(options.python, paths) if lines is None or is_changed(m, lines)]
     part, _, parts = options.part.partition("/")
     mutants = mutants[int(part) - 1 :: int(parts)]
-    digest = prepared(plan) if mutants else ""
+    if len(mutants) > options.sample:
+        mutants = random.Random(SEED).sample(mutants, options.sample)
+    digest = code_digest(plan, options.stages)
     states = tried(plan, mutants, Results(digest), options) if mutants else {}
     survivors = [m for m in mutants if states.get(m.key) in UNSEEN]
     for mutant in survivors:
@@ -49,6 +66,8 @@ def parsed(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--changed", default="", help="only lines changed since this git ref")
     parser.add_argument("--part", default="1/1", help="1/4 is the first of four parts")
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1)
+    parser.add_argument("--stages", type=int, default=9, help="only so many of config.toml")
+    parser.add_argument("--sample", type=int, default=10**9, help="so many, chosen at random")
     parser.add_argument("--seconds", type=float, default=float("inf"), help="stop after so many")
     return parser.parse_args(arguments)
 
@@ -65,71 +84,125 @@ def is_changed(mutant: Mutant, lines: dict[str, set[int]]) -> bool:
     return not lines.get(mutant.path, set()).isdisjoint(range(mutant.first, mutant.last + 1))
 
 
-def prepared(plan: Plan) -> str:
-    """Measure which tests reach what, unless it is known; return a digest of all code."""
+def code_digest(plan: Plan, stages: int) -> str:
+    """Return what names the state of all code, and the stages that decide."""
     files = sorted(
         path
         for folder in (*plan.roots, "local", "functions", "tests")
         for path in (ROOT / folder).rglob("*.py")
         if path.parent.name != "mutants"
     )
-    digest = hashlib.sha256(b"\0".join(path.read_bytes() for path in files)).hexdigest()[:16]
-    if not MEASURED_FOR.is_file() or MEASURED_FOR.read_text() != digest or not MEASURED.is_file():
-        print("measuring which tests reach which lines (once for a state of the code)")
-        measure(plan)
-        MEASURED_FOR.write_text(digest)
-    return digest
+    read = b"\0".join(path.read_bytes() for path in files)
+    return hashlib.sha256(read + bytes([stages])).hexdigest()[:16]
 
 
 def tried(
     plan: Plan, mutants: Sequence[Mutant], results: Results, options: argparse.Namespace
 ) -> dict[str, str]:
-    """Return the state of each mutant by its key; try those that are not known yet."""
-    reach = read_reach(plan.modules())
-    if reach.failed:
-        print("these fail without a mutant, and are left out:", *reach.failed, sep="\n  ")
-    if reach.bad_seeds:
-        print("so do these seeds of the simulation:", *sorted(reach.bad_seeds))
+    """Return the state of each mutant by its key; try those that are not known yet.
+
+    All go through one stage before the next begins, for which few are left. So what the tests of
+    a later stage reach is only measured if anything is left.
+    """
     equivalents = Equivalents()
     states = {m.key: EQUIVALENT for m in mutants if equivalents.reason(m)}
     states |= {m.key: r.state for m in mutants if m.key not in states and (r := results.of(m))}
     waiting = [mutant for mutant in mutants if mutant.key not in states]
-    print(f"{len(mutants)} mutants, {len(waiting)} to be tried")
-    warm_up()
-    begun = time.monotonic()
-    pool = Pool(options.workers, plan.imported_as)
-    for done, verdict in enumerate(pool.verdicts(trials(plan, waiting, reach)), 1):
-        states[verdict.mutant.key] = results.add(verdict).state
-        if verdict.state in UNSEEN:
-            print(f"{verdict.state}: {verdict.mutant.shown}", flush=True)
-        if done % 100 == 0:
-            print(
-                f"{done} of {len(waiting)}, {(time.monotonic() - begun) / done:.2f} s each",
-                flush=True,
-            )
-        if time.monotonic() - begun > options.seconds:
+    print(f"{len(mutants)} mutants, {len(waiting)} to be tried", flush=True)
+    passed: dict[str, Verdict] = {}
+    ends = time.monotonic() + options.seconds
+    for number, one in enumerate(plan.stages[: options.stages], 1):
+        trials = list(trials_of(plan, waiting, one)) if waiting else []
+        for verdict in verdicts(plan, trials, options.workers, ends):
+            if verdict.state in FOUND:
+                states[verdict.mutant.key] = results.add(verdict).state
+            else:
+                passed[verdict.mutant.key] = verdict
+        waiting = [mutant for mutant in waiting if mutant.key not in states]
+        if time.monotonic() > ends:
             break
+        print(f"stage {number}: {len(waiting)} left", flush=True)
+    else:
+        for mutant in waiting:
+            verdict = passed.get(mutant.key, Verdict(mutant, NOT_REACHED))
+            states[mutant.key] = results.add(verdict).state
     for entry in equivalents.outdated({m.path for m in mutants}):
         print(f"no mutant any more: {entry}")
     return states
 
 
-def trials(
-    plan: Plan, mutants: Sequence[Mutant], reach: Reach
+def verdicts(
+    plan: Plan, trials: Sequence[tuple[Mutant, list[Stage]]], workers: int, ends: float
+) -> Iterator[Verdict]:
+    """Yield what comes of mutants in one stage, and say now and then how far it is."""
+    if not trials:
+        return
+    warm_up()
+    begun = time.monotonic()
+    for done, verdict in enumerate(Pool(workers, plan.imported_as).verdicts(trials), 1):
+        yield verdict
+        now = time.monotonic()
+        if done % 100 == 0:
+            print(f"{done} of {len(trials)}, {(now - begun) / done:.2f} s each", flush=True)
+        if now > ends:
+            break
+
+
+def trials_of(
+    plan: Plan, mutants: Sequence[Mutant], one: Trying
 ) -> Iterator[tuple[Mutant, list[Stage]]]:
-    """Yield what is to be run for each mutant."""
+    """Yield what is to be run in one stage for each mutant that it may find."""
+    if one.seeds:
+        bad = measure_seeds(one.seeds)
+        seeds = tuple(seed for seed in range(one.seeds) if seed not in bad)
+        if bad:
+            print("these seeds are bad without a mutant:", *sorted(bad))
+        for mutant in mutants:
+            if plan.is_simulated(mutant.path):
+                yield mutant, [Stage(seeds=seeds, seconds=len(seeds) * SEED_SECONDS)]
+        return
+    if one.own:
+        yield from own_trials(plan, mutants)
+        return
+    measure(plan, one.tests)
+    reach = read_reach(plan.modules(), one.tests)
+    if reach.failed:
+        print("these fail without a mutant, and are left out:", *reach.failed, sep="\n  ")
     for mutant in mutants:
-        tests = reach.of(mutant)
-        stages = []
-        for one in plan.stages:
-            within = tuple(f"{folder}/" for folder in one.tests)
-            chosen, seconds = fastest([t for t in tests if t.startswith(within)], one, reach)
-            if chosen:
-                stages.append(Stage(chosen, seconds=seconds, is_confirmed=one.confirm))
-            elif one.seeds and plan.is_simulated(mutant.path):
-                seeds = tuple(seed for seed in range(one.seeds) if seed not in reach.bad_seeds)
-                stages.append(Stage(seeds=seeds, seconds=len(seeds) * SEED_SECONDS))
-        yield mutant, stages
+        if tests := reach.of(mutant):
+            yield mutant, list(batches(tests, one, reach))
+
+
+def own_trials(plan: Plan, mutants: Sequence[Mutant]) -> Iterator[tuple[Mutant, list[Stage]]]:
+    """Yield each mutant with the tests that are about its module, if there are any."""
+    warm_up()
+    seconds: dict[tuple[str, ...], float] = {}
+    for mutant in mutants:
+        tests = plan.own_tests(mutant.path)
+        if tests and tests not in seconds:
+            begun = time.monotonic()
+            if failed := failing(tests):
+                raise SystemExit(f"this fails without a mutant: {failed}")
+            seconds[tests] = time.monotonic() - begun
+        if tests:
+            yield mutant, [Stage(tests, seconds=seconds[tests])]
+
+
+def batches(tests: Sequence[str], one: Trying, reach: Reach) -> Iterator[Stage]:
+    """Yield *tests* in two parts: of the files that reach least besides, and of all others.
+
+    Such a file is most likely to be about the mutated line, and to import few files is faster.
+    """
+    files = sorted({_file(test) for test in tests}, key=lambda file: reach.width.get(file, 0))
+    for part in (files[:NARROW_FILES], files[NARROW_FILES:]):
+        chosen = [test for test in tests if _file(test) in part]
+        if chosen:
+            fit, seconds = fastest(chosen, one, reach)
+            yield Stage(fit, seconds=seconds, is_confirmed=one.confirm)
+
+
+def _file(test: str) -> str:
+    return test.partition("::")[0]
 
 
 def fastest(tests: Sequence[str], one: Trying, reach: Reach) -> tuple[tuple[str, ...], float]:

@@ -3,7 +3,7 @@
 import hashlib
 import subprocess
 import tomllib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -39,8 +39,9 @@ class Mutant:
 
 @dataclass(frozen=True, slots=True)
 class Trying:
-    """What is run with a mutant: the tests of folders that reach it, or seeds of the simulation."""
+    """What is run with a mutant: tests about its module, those that reach it, or seeds."""
 
+    own: bool = False
     tests: Sequence[str] = ()
     seeds: int = 0
     confirm: bool = False
@@ -57,6 +58,8 @@ class Plan:
     stages: tuple[Trying, ...]
 
     simulate: tuple[str, ...]
+    own: Mapping[str, Sequence[str]]
+    """Files of tests that are about a module, besides the one that has its name."""
 
     @property
     def tests(self) -> tuple[str, ...]:
@@ -67,12 +70,23 @@ class Plan:
         """Return the paths to mutate: all, or those whose file or folder is called *name*."""
         paths = set(_matched(self.mutate)) - set(_matched(self.leave_out))
         return sorted(
-            path for path in paths if not name or name in Path(path).with_suffix("").parts
+            path for path in paths if not name or f"/{name}/" in f"/{path.removesuffix('.py')}/"
         )
 
     def is_simulated(self, path: str) -> bool:
         """Say whether the simulation runs the module *path*."""
         return path in set(_matched(self.simulate))
+
+    def own_tests(self, path: str) -> tuple[str, ...]:
+        """Return the files of tests that are about the module *path*.
+
+        That is the one of its name, where there is one, and what the configuration adds.
+        """
+        module = self.imported_as(path).partition(".")[2]
+        folder = "tests/unit" if path.startswith(self.roots[0]) else "tests/client"
+        own = Path(folder, *module.split(".")[:-1], f"test_{module.rpartition('.')[2]}.py")
+        found = [str(own)] if (ROOT / own).is_file() else []
+        return tuple(dict.fromkeys([*found, *self.own.get(module, ())]))
 
     def imported_as(self, path: str) -> str:
         """Return the module name of *path*."""
@@ -85,7 +99,8 @@ def read_plan() -> Plan:
     """Read `config.toml`."""
     read: dict[str, Any] = tomllib.loads((Path(__file__).parent / "config.toml").read_text())
     stages = tuple(Trying(**stage) for stage in read.pop("stages"))
-    return Plan(stages=stages, **{name: tuple(value) for name, value in read.items()})
+    own = read.pop("own")
+    return Plan(stages=stages, own=own, **{name: tuple(value) for name, value in read.items()})
 
 
 def _matched(globs: Sequence[str]) -> Iterator[str]:

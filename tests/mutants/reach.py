@@ -1,13 +1,15 @@
 """Which tests reach which lines, and how long each takes: measured once for a state of the code."""
 
 import ast
+import hashlib
 import json
 import os
 import subprocess
 import sys
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -17,6 +19,9 @@ from tests.mutants.plan import FOLDER, ROOT, Mutant, Plan
 
 DATA = FOLDER / "coverage"
 MEASURED = FOLDER / "measured.json"
+REACHED = FOLDER / "reach"
+"""What the tests of one file reach, a file each: measured again when that or the code changes."""
+
 IMPORTS = FOLDER / "imports"
 """What tests import that is neither the program's nor theirs, one a line."""
 
@@ -60,8 +65,8 @@ class Reach:
     failed: tuple[str, ...]
     """Tests that fail without a mutant. They decide nothing."""
 
-    bad_seeds: frozenset[int] = frozenset()
-    """Seeds of the simulation that do."""
+    width: Mapping[str, int] = field(default_factory=dict)
+    """How many lines the tests of a file reach in all: the fewer, the more it is about them."""
 
     def of(self, mutant: Mutant) -> list[str]:
         """Return the tests that reach *mutant*, the fastest first.
@@ -121,37 +126,127 @@ def _outside_functions(node: ast.Module | ast.ClassDef) -> Iterator[ast.stmt]:
             yield from _outside_functions(child)
 
 
-def measure(plan: Plan) -> None:
-    """Run all tests once, and keep which lines each of them runs.
+def measure(plan: Plan, folders: Sequence[str]) -> None:
+    """Run the tests of *folders*, unless that was done before, and keep which lines each runs.
 
     But for those that plant faults themselves: they show something of tests, not of the program.
     """
-    FOLDER.mkdir(exist_ok=True)
+    REACHED.mkdir(parents=True, exist_ok=True)
+    stale = [file for file in _test_files(folders) if not _is_known(file)]
+    if not stale:
+        return
+    print(f"measuring which lines the tests of {len(stale)} files reach", flush=True)
     packages = {name for root in plan.roots for name in _packages(ROOT / root)}
     run = [
         *(sys.executable, "-m", "pytest", "-q", "--no-header", "-p", "no:cacheprovider"),
-        *(
-            "-p",
-            "tests.mutants.reach",
-            "-n",
-            str(os.cpu_count() or 1),
-            "-m",
-            "not slow",
-            "-k",
-            "not planted",
-        ),
+        *("-p", "tests.mutants.reach", "-n", str(os.cpu_count() or 1)),
+        *("-m", "not slow", "-k", "not planted"),
         *("--cov-context=test", "--cov-report=", *(f"--cov={name}" for name in sorted(packages))),
-        *plan.tests,
+        *stale,
     ]
     env = os.environ | {"COVERAGE_FILE": str(DATA)}
-    for path in (MEASURED, IMPORTS):
+    for path in (MEASURED, DATA):
         path.unlink(missing_ok=True)
     done = subprocess.run(run, cwd=ROOT, env=env, capture_output=True, text=True, check=False)
     if not MEASURED.is_file():
         raise SystemExit(done.stdout + done.stderr)
-    seeds = max(stage.seeds for stage in plan.stages)
-    code = f"from tests.mutants.trial import bad_seeds; print(bad_seeds({seeds}))"
-    BAD_SEEDS.write_text(subprocess.check_output([sys.executable, "-c", code], cwd=ROOT, text=True))
+    _keep(plan, stale)
+
+
+def measure_seeds(seeds: int) -> frozenset[int]:
+    """Return the seeds of the simulation that are bad without a mutant; found once for all code."""
+    digest = _digest(sorted([*_support(), *ROOT.glob("layers/**/*.py")]))
+    kept = json.loads(BAD_SEEDS.read_text()) if BAD_SEEDS.is_file() else {}
+    if kept.get("digest") != digest or kept["seeds"] < seeds:
+        code = f"from tests.mutants.trial import bad_seeds; print(bad_seeds({seeds}))"
+        found = subprocess.check_output([sys.executable, "-c", code], cwd=ROOT, text=True)
+        kept = {"digest": digest, "seeds": seeds, "bad": json.loads(found)}
+        BAD_SEEDS.write_text(json.dumps(kept))
+    return frozenset(kept["bad"])
+
+
+def _keep(plan: Plan, files: Sequence[str]) -> None:
+    """Write down what the run of *files* showed, a file each."""
+    measured = json.loads(MEASURED.read_text())
+    data = CoverageData(basename=str(DATA))
+    data.read()
+    found: dict[str, dict[str, dict[int, list[str]]]] = {file: {} for file in files}
+    for path in plan.modules():
+        for line, contexts in data.contexts_by_lineno(str(ROOT / path)).items():
+            for test in {context.rpartition("|")[0] for context in contexts if context}:
+                lines = found.get(test.partition("::")[0], {}).setdefault(path, {})
+                lines.setdefault(line, []).append(test)
+    for file, lines_of in found.items():
+        seconds = {t: s for t, s in measured["seconds"].items() if t.partition("::")[0] == file}
+        kept = {
+            "digest": _digest(_imports(file)),
+            "modules": {path: _digest([ROOT / path]) for path in lines_of},
+            "seconds": seconds,
+            "failed": [test for test in measured["failed"] if test in seconds],
+            "lines": lines_of,
+        }
+        _kept_at(file).write_text(json.dumps(kept))
+
+
+def _is_known(file: str) -> bool:
+    """Say whether what the tests of *file* reach was measured with the code as it is."""
+    if not _kept_at(file).is_file():
+        return False
+    kept = json.loads(_kept_at(file).read_text())
+    of_modules = {path: _digest([ROOT / path]) for path in kept["modules"]}
+    return bool(kept["digest"] == _digest(_imports(file)) and kept["modules"] == of_modules)
+
+
+def _kept_at(file: str) -> Path:
+    return REACHED / (file.replace("/", "+") + ".json")
+
+
+def _test_files(folders: Sequence[str]) -> list[str]:
+    found = (path for folder in folders for path in (ROOT / folder).rglob("test_*.py"))
+    return sorted(str(path.relative_to(ROOT)) for path in found)
+
+
+def _support() -> Iterator[Path]:
+    """Yield what tests use besides the program: fakes, and the modules that are no tests."""
+    for folder in ("local", "functions", "tests"):
+        for path in (ROOT / folder).rglob("*.py"):
+            if not path.name.startswith("test_") and path.parent.name != "mutants":
+                yield path
+
+
+def _imports(file: str) -> list[Path]:
+    """Return the files that a file of tests imports besides the program, and itself."""
+    found: set[Path] = set()
+    waiting = {ROOT / file, *(folder / "conftest.py" for folder in (ROOT / file).parents)}
+    while waiting:
+        path = waiting.pop()
+        if path.is_file() and path not in found and path.is_relative_to(ROOT):
+            found.add(path)
+            waiting |= {place for name in _names_imported(path) for place in _places(name)}
+    return sorted(found)
+
+
+@cache
+def _names_imported(path: Path) -> frozenset[str]:
+    names: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
+    return frozenset(names)
+
+
+def _places(name: str) -> Iterator[Path]:
+    """Yield where a module of the tests, of the fakes or of the local system may be."""
+    for root in (ROOT, ROOT / "local"):
+        path = root.joinpath(*name.split("."))
+        yield from (path.with_suffix(".py"), path / "__init__.py")
+
+
+def _digest(paths: Sequence[Path]) -> str:
+    read = (path.read_bytes() if path.is_file() else b"" for path in paths)
+    return hashlib.sha256(b"\0".join(read)).hexdigest()[:16]
 
 
 def _is_own(name: str) -> bool:
@@ -169,27 +264,30 @@ pytest_runtest_logreport = (_STOPWATCH := Stopwatch()).pytest_runtest_logreport
 pytest_sessionfinish = _STOPWATCH.pytest_sessionfinish
 
 
-def read_reach(paths: Sequence[str]) -> Reach:
-    """Return what was measured, for the modules *paths*."""
-    measured = json.loads(MEASURED.read_text())
-    data = CoverageData(basename=str(DATA))
-    data.read()
-    tests: dict[str, dict[int, frozenset[str]]] = {}
+def read_reach(paths: Sequence[str], folders: Sequence[str]) -> Reach:
+    """Return what was measured of the tests of *folders*, for the modules *paths*."""
+    tests: dict[str, dict[int, set[str]]] = {path: defaultdict(set) for path in paths}
     uses: dict[str, set[tuple[str, int]]] = defaultdict(set)
+    seconds: dict[str, float] = {}
+    failed: list[str] = []
+    width: dict[str, int] = {}
+    for file in _test_files(folders):
+        kept = json.loads(_kept_at(file).read_text())
+        seconds |= kept["seconds"]
+        failed += kept["failed"]
+        width[file] = sum(len(lines) for lines in kept["lines"].values())
+        for path, lines in kept["lines"].items():
+            for line, reached in lines.items() if path in tests else ():
+                tests[path][int(line)].update(reached)
     for path in paths:
-        found = data.contexts_by_lineno(str(ROOT / path))
-        tests[path] = {
-            line: frozenset(c.rpartition("|")[0] for c in contexts if c)
-            for line, contexts in found.items()
-        }
         for name, line in _names(ast.parse((ROOT / path).read_text())):
             uses[name].add((path, line))
     return Reach(
-        tests,
-        measured["seconds"],
+        {path: {at: frozenset(found) for at, found in of.items()} for path, of in tests.items()},
+        seconds,
         {name: frozenset(places) for name, places in uses.items()},
-        tuple(measured["failed"]),
-        frozenset(json.loads(BAD_SEEDS.read_text())),
+        tuple(failed),
+        width,
     )
 
 

@@ -17,7 +17,8 @@ EQUIVALENTS = Path(__file__).parent / "equivalents.toml"
 FOUND = ("killed", "timed out")
 """A mutant that never ends is found, too: the test run does not end either."""
 
-UNSEEN = ("survived", "not reached")
+NOT_REACHED = "not reached"
+UNSEEN = ("survived", NOT_REACHED)
 EQUIVALENT = "equivalent"
 LEFT = "not tried"
 STATES = (*FOUND, *UNSEEN, EQUIVALENT, LEFT)

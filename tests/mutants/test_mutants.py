@@ -2,7 +2,7 @@
 
 import ast
 
-from tests.mutants.plan import Mutant, read_plan
+from tests.mutants.plan import ROOT, Mutant, read_plan
 from tests.mutants.reach import Reach, _imported, _names
 from tests.mutants.results import Equivalents, table
 from tests.mutants.trial import Stage, _next
@@ -15,6 +15,22 @@ def test_a_constant_is_reached_by_who_uses_its_name() -> None:
     tree = ast.parse("LIMIT = 3\n\ndef use(x=1):\n    return x < LIMIT\n")
     assert _imported(tree, 1, 1) == ({"LIMIT"}, range(0))
     assert ("LIMIT", 4) in set(_names(tree))
+
+
+def test_a_module_is_named_by_any_part_of_its_path() -> None:
+    plan = read_plan()
+    assert PATH in plan.modules("item")
+    assert plan.modules("token_broker/item") == [PATH]
+    assert {path.rpartition("/")[2] for path in plan.modules("editor")} >= {"flow.py"}
+    assert set(plan.modules("item")) < set(plan.modules())
+
+
+def test_the_tests_about_a_module_have_its_name_or_are_configured() -> None:
+    plan = read_plan()
+    own = plan.own_tests(PATH)
+    assert own == ("tests/unit/test_item.py", "tests/unit/test_item_codec.py")
+    assert all((ROOT / file).is_file() for path in plan.modules() for file in plan.own_tests(path))
+    assert plan.own.keys() <= {plan.imported_as(path).partition(".")[2] for path in plan.modules()}
 
 
 def test_a_default_is_reached_by_who_calls_the_function() -> None:

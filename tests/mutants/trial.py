@@ -38,6 +38,12 @@ ENTRANCE = (
 GRACE_SECONDS = 15
 """What a trial may take in any case."""
 
+OFTEN = ("hypothesis.strategies", "botocore.client", "pytest_socket", "pytest_timeout")
+"""What most tests import, until it is measured."""
+
+BASELINE_SECONDS = 60
+"""What the tests of one module may take."""
+
 SLOWER = 4
 """How many times longer than without a mutant its tests may take."""
 
@@ -101,7 +107,7 @@ class Planted(MetaPathFinder):
 
 
 class Chosen:
-    """Runs chosen tests in their order, and remembers the first that fails."""
+    """Runs chosen tests in their order, or all of a file, and remembers the first that fails."""
 
     def __init__(self, tests: Sequence[str]) -> None:
         self._order = {test: position for position, test in enumerate(tests)}
@@ -109,7 +115,10 @@ class Chosen:
 
     @pytest.hookimpl(trylast=True)
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
-        """Leave out all others."""
+        """Leave out all others, unless a file is chosen."""
+        if all("::" not in test for test in self._order):
+            items.sort(key=_is_property)  # they take longest
+            return
         items[:] = [item for item in items if item.nodeid in self._order]
         files: dict[Path, int] = {}
         for item in sorted(items, key=lambda item: self._order[item.nodeid]):
@@ -140,6 +149,10 @@ class Chosen:
             self.failed = self.failed or report.nodeid
 
 
+def _is_property(item: pytest.Item) -> bool:
+    return bool(getattr(getattr(item, "obj", None), "is_hypothesis_test", False))
+
+
 def run_tests(stage: Stage) -> str:
     """Run tests, and return the first that fails, or nothing."""
     chosen = Chosen(stage.tests)
@@ -156,6 +169,18 @@ def run_seeds(stage: Stage) -> str:
     return f"seed {found.seed} ({found.invariant})" if found else ""
 
 
+def failing(tests: Sequence[str]) -> str:
+    """Return the first of *tests* that fails without a mutant; tried in a process of its own."""
+    answer, theirs = get_context("fork").Pipe(duplex=False)
+    process = get_context("fork").Process(
+        target=_child, args=(Stage(tuple(tests), seconds=BASELINE_SECONDS), "", None, theirs)
+    )
+    process.start()
+    theirs.close()
+    process.join()
+    return str(answer.recv())
+
+
 def bad_seeds(seeds: int) -> list[int]:
     """Return the seeds that are bad without a mutant; to be called in a process of its own."""
     from tests.protocol.simulation.campaign import find  # noqa: PLC0415 (imports the program)
@@ -163,8 +188,8 @@ def bad_seeds(seeds: int) -> list[int]:
     return [finding.seed for finding in find(range(seeds)) if finding]
 
 
-def _child(stage: Stage, name: str, mutant: Mutant, answer: "Connection[Any, Any]") -> None:
-    """Run a stage with a mutant, and say what failed."""
+def _child(stage: Stage, name: str, mutant: Mutant | None, answer: "Connection[Any, Any]") -> None:
+    """Run a stage with a mutant, or without one, and say what failed."""
     os.setsid()
     silence = os.open(os.devnull, os.O_RDWR)
     for stream in (0, 1, 2):
@@ -172,7 +197,8 @@ def _child(stage: Stage, name: str, mutant: Mutant, answer: "Connection[Any, Any
     seconds = int(GRACE_SECONDS + SLOWER * stage.seconds)
     resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds + 1))
     resource.setrlimit(resource.RLIMIT_AS, (MOST_MEMORY_BYTES, MOST_MEMORY_BYTES))
-    sys.meta_path.insert(0, Planted(name, mutant))
+    if mutant:
+        sys.meta_path.insert(0, Planted(name, mutant))
     try:
         failed = run_seeds(stage) if stage.seeds else run_tests(stage)
     except BaseException:  # noqa: BLE001 (whatever a mutant does, it is found)
@@ -296,9 +322,8 @@ def _end(process: "ForkProcess") -> None:
 
 def warm_up() -> None:
     """Import what tests import, but for the program and the tests."""
-    if not IMPORTS.is_file():
-        return
-    for name in dict.fromkeys(IMPORTS.read_text().splitlines()):
+    measured = IMPORTS.read_text().splitlines() if IMPORTS.is_file() else ()
+    for name in dict.fromkeys((*OFTEN, *measured)):
         try:
             importlib.import_module(name)
         except Exception:  # noqa: BLE001, S112 (it is imported in the fork then)

@@ -9,10 +9,9 @@ from hypothesis import strategies as st
 
 from tests.conversations import NOW
 from token_broker.decisions import (
-    FORCE_INTERVAL,
     KEPT_AFTER_END,
-    LATCH_LOOK,
     LONGEST_OUTAGE,
+    MOST_REPORTS,
     Next,
     State,
     Verdict,
@@ -24,16 +23,18 @@ from token_broker.decisions import (
     next_step,
     recent_reports,
     refresh_at,
+    refuse_too_long,
     state,
+    stored_error,
     ttl_of,
     verdict,
 )
+from token_broker.errors import BrokerError, Internal, InvalidRequest
 from token_broker.item import (
     DEFAULT_MIN_TTL,
     LATCHES,
     LONGEST_LEASE,
     LONGEST_REFUSAL,
-    REPORT_WINDOW,
     Failure,
     Item,
     default_min_ttl,
@@ -224,6 +225,8 @@ def test_renewals_are_spread() -> None:
     spread = [refresh_at(NOW, NOW + 3600, tenth / 10) for tenth in range(11)]
     assert spread == sorted(set(spread), reverse=True)
     assert (spread[0], spread[-1]) == (NOW + 3210, NOW + 2850)
+    of_a_day = [refresh_at(NOW, NOW + 86_400, spread) for spread in (0, 0.5, 1)]
+    assert of_a_day == [NOW + 86_370 - margin for margin in (1800, 2700, 3600)]
 
 
 # The lease
@@ -357,7 +360,7 @@ def test_no_other_failure_latches(failure: Failure | None) -> None:
         ("upstream_unavailable", [2, 4, 8, 16, 32, 60, 60]),
         ("upstream_refused", [30, 60, 120, 240, 480, 960, 1920, 3600, 3600]),
         ("upstream_contract_changed", [30, 60, 120, 240, 480, 960, 1920, 3600, 3600]),
-        (LATCHES, [LATCH_LOOK, LATCH_LOOK, LATCH_LOOK]),
+        (LATCHES, [30, 30, 30]),
     ],
 )
 def test_how_long_to_wait_after_so_many_failures(code: str, waits: list[int]) -> None:
@@ -381,16 +384,22 @@ def failed(item: Item, **changes: Any) -> Failure:
 
 
 def test_the_first_failure() -> None:
-    assert failed(EMPTY, upstream_status=403, upstream_code="CLIENT_BLOCKED") == Failure(
+    told: dict[str, Any] = {
+        "upstream_status": 403,
+        "upstream_code": "CLIENT_BLOCKED",
+        "upstream_message": "blocked",
+        "is_login": True,
+    }
+    assert failed(EMPTY, **told) == Failure(
         code="upstream_unavailable",
         detail="login: down",
         since=NOW,
         count=1,
         retry_at=NOW + 2,
         secret_version="v1",
-        upstream_status=403,
-        upstream_code="CLIENT_BLOCKED",
+        **told,
     )
+    assert failed(EMPTY) == Failure("upstream_unavailable", "login: down", NOW, 1, NOW + 2, "v1")
 
 
 @pytest.mark.parametrize(
@@ -419,15 +428,24 @@ def test_the_upstream_may_ask_to_wait_for_longer_but_not_for_less(
 
 @pytest.mark.parametrize(
     ("forced_at", "may"),
-    [(0, True), (NOW - FORCE_INTERVAL, True), (NOW - FORCE_INTERVAL + 1, False), (NOW, False)],
+    [
+        (0, True),
+        (NOW - 10, True),
+        (NOW - 9, False),
+        (NOW, False),
+        (NOW + 80, False),
+        (NOW + 81, True),
+    ],
 )
 def test_an_exchange_is_forced_once_in_a_while(forced_at: int, may: bool) -> None:
     assert may_force(kept(forced_at=forced_at), NOW) is may
 
 
-def test_reports_count_for_a_minute() -> None:
-    times = (NOW - REPORT_WINDOW - 1, NOW - REPORT_WINDOW, NOW - REPORT_WINDOW + 1, NOW, NOW + 1)
-    assert recent_reports(kept(report_times=times), NOW) == times[2:]
+def test_three_reports_count_for_a_minute_each() -> None:
+    """And as long if a clock that is ahead wrote them, by up to a minute."""
+    times = (NOW - 61, NOW - 60, NOW - 59, NOW, NOW + 60, NOW + 61)
+    assert recent_reports(kept(report_times=times), NOW) == (NOW - 59, NOW, NOW + 60)
+    assert MOST_REPORTS == 3
 
 
 # The item itself
@@ -498,36 +516,107 @@ GATE = replace(EMPTY, accepted_version="v1")
 LEASED = replace(EMPTY, lease_owner="a", lease_until=NOW + 30)
 
 
+OTHER = "the token lives; it was made with another version of the secret"
+DUE = "the token is handed out, and its refresh is due: it starts beside"
+STILL_LIVES = "the last refresh failed; the token still lives"
+ENDED = "the token has ended, or has too little time left"
+LATCHED = "this version of the secret was rejected: set a new one, or DELETE"
+BACKS_OFF = "the last exchange failed (upstream_unavailable): it is backing off"
+
+
 @pytest.mark.parametrize(
-    ("item", "gate", "following"),
+    ("item", "gate", "following", "because"),
     [
-        pytest.param(FRESH, GATE, Next.HAND_OUT, id="fresh"),
-        pytest.param(AGING, GATE, Next.REFRESH, id="aging"),
-        pytest.param(kept(failure=DOWN), GATE, Next.HAND_OUT, id="stale, and backing off"),
+        pytest.param(FRESH, GATE, Next.HAND_OUT, "the token is fresh", id="fresh"),
+        pytest.param(kept(secret_version="v0"), GATE, Next.HAND_OUT, OTHER, id="another version"),
+        pytest.param(AGING, GATE, Next.REFRESH, DUE, id="aging"),
+        pytest.param(kept(failure=DOWN), GATE, Next.HAND_OUT, STILL_LIVES, id="it backs off"),
         pytest.param(
-            kept(failure=replace(DOWN, retry_at=NOW)), GATE, Next.REFRESH, id="stale, and due again"
+            kept(failure=replace(DOWN, retry_at=NOW)), GATE, Next.REFRESH, DUE, id="due again"
         ),
         pytest.param(
-            replace(AGING, nudged_until=NOW + 9), GATE, Next.HAND_OUT, id="a refresh was started"
+            replace(AGING, nudged_until=NOW + 9),
+            GATE,
+            Next.HAND_OUT,
+            "the token is fresh",
+            id="a refresh was started",
         ),
-        pytest.param(EMPTY, GATE, Next.EXCHANGE, id="nothing is kept"),
-        pytest.param(kept(expires_at=NOW), GATE, Next.EXCHANGE, id="ended"),
-        pytest.param(kept(rejected=FRESH.fingerprint), GATE, Next.EXCHANGE, id="reported"),
         pytest.param(
-            kept(lease_owner="a", lease_until=NOW), GATE, Next.EXCHANGE, id="a holder died"
+            kept(lease_owner="a", lease_until=NOW + 30),
+            GATE,
+            Next.HAND_OUT,
+            "the token is fresh",
+            id="it is being replaced",
         ),
-        pytest.param(LEASED, GATE, Next.WAIT, id="another caller exchanges"),
-        pytest.param(replace(EMPTY, failure=DOWN), GATE, Next.REFUSE, id="backing off"),
-        pytest.param(EMPTY, replace(GATE, rejected_versions=("v1",)), Next.REFUSE, id="latched"),
+        pytest.param(EMPTY, GATE, Next.EXCHANGE, "no token is kept", id="nothing is kept"),
+        pytest.param(kept(expires_at=NOW), GATE, Next.EXCHANGE, ENDED, id="ended"),
+        pytest.param(kept(expires_at=NOW + 30), GATE, Next.EXCHANGE, ENDED, id="too little left"),
         pytest.param(
-            EMPTY, replace(GATE, rejected_versions=("v0",)), Next.EXCHANGE, id="an old latch"
+            kept(expires_at=NOW + 30, lease_owner="a"),
+            GATE,
+            Next.EXCHANGE,
+            ENDED,
+            id="too little left, and a holder died",
+        ),
+        pytest.param(
+            kept(rejected=FRESH.fingerprint),
+            GATE,
+            Next.EXCHANGE,
+            "the token was reported as rejected",
+            id="reported",
+        ),
+        pytest.param(
+            kept(lease_owner="a", lease_until=NOW),
+            GATE,
+            Next.EXCHANGE,
+            "an exchange was begun and not finished, so the token may be dead",
+            id="a holder died",
+        ),
+        pytest.param(
+            LEASED,
+            replace(GATE, rejected_versions=("v1",)),
+            Next.WAIT,
+            "another caller is exchanging; this one waits for its token",
+            id="another caller exchanges",
+        ),
+        pytest.param(replace(EMPTY, failure=DOWN), GATE, Next.REFUSE, BACKS_OFF, id="backing off"),
+        pytest.param(
+            replace(EMPTY, failure=replace(DOWN, retry_at=NOW)),
+            GATE,
+            Next.EXCHANGE,
+            "no token is kept",
+            id="its back-off is over",
+        ),
+        pytest.param(
+            replace(EMPTY, failure=DOWN),
+            replace(GATE, rejected_versions=("v1",)),
+            Next.REFUSE,
+            LATCHED,
+            id="latched",
+        ),
+        pytest.param(
+            EMPTY,
+            replace(GATE, rejected_versions=("v0",)),
+            Next.EXCHANGE,
+            "no token is kept",
+            id="an old latch",
         ),
     ],
 )
-def test_what_a_call_would_do_next(item: Item, gate: Item, following: Next) -> None:
-    found, because = next_step(item, gate, NOW, "v1")
-    assert found is following
-    assert because
+def test_what_a_call_would_do_next_and_why(
+    item: Item, gate: Item, following: Next, because: str
+) -> None:
+    assert next_step(item, gate, NOW, "v1") == (following, because)
+
+
+def test_an_unknown_version_of_the_secret_is_not_another() -> None:
+    assert next_step(FRESH, GATE, NOW, None) == (Next.HAND_OUT, "the token is fresh")
+
+
+def test_the_words_that_operators_are_told() -> None:
+    assert [each.value for each in State] == ["fresh", "aging", "stale", "dead"]
+    words = ["hand_out", "refresh", "exchange", "wait", "refuse"]
+    assert [each.value for each in Next] == words
 
 
 def test_a_token_of_another_version_of_the_secret_is_aging() -> None:
@@ -548,3 +637,56 @@ def test_a_suspect_version_is_tried_once_more_after_a_minute(ago: int, is_early:
 @pytest.mark.parametrize(("lifetime", "longest"), [(3600, 3570), (100, 90), (5, 5), (0, 0)])
 def test_a_new_token_surely_meets_this_min_ttl(lifetime: int, longest: int) -> None:
     assert longest_min_ttl(lifetime) == longest
+
+
+@pytest.mark.parametrize(
+    ("item", "min_ttl", "is_refused"),
+    [
+        pytest.param(FRESH, 2971, True, id="more than a new token has"),
+        pytest.param(FRESH, 2970, False, id="as much as a new token has"),
+        pytest.param(FRESH, None, False, id="nothing is said"),
+        pytest.param(FRESH, 0, False, id="any token will do"),
+        pytest.param(kept(expires_at=NOW), 9999, False, id="it has ended"),
+        pytest.param(kept(rejected=FRESH.fingerprint), 9999, False, id="it was reported"),
+        pytest.param(None, 9999, False, id="nothing is kept"),
+    ],
+)
+def test_a_min_ttl_that_no_new_token_has_is_refused(
+    item: Item | None, min_ttl: int | None, is_refused: bool
+) -> None:
+    """Only a token that lives says how long the next one will."""
+    if not is_refused:
+        refuse_too_long(item, min_ttl, NOW)
+        return
+    with pytest.raises(InvalidRequest) as raised:
+        refuse_too_long(item, min_ttl, NOW)
+    assert raised.value.detail == "min_ttl: tokens of this upstream live 3000 seconds"
+
+
+def kinds_of(error: type[BrokerError]) -> list[type[BrokerError]]:
+    return [error, *(kind for child in error.__subclasses__() for kind in kinds_of(child))]
+
+
+@pytest.mark.parametrize("kind", kinds_of(BrokerError)[1:], ids=lambda kind: kind.code)
+@pytest.mark.parametrize(("ahead", "retry_after"), [(9, 9), (1, 1), (0, 1), (-9, 1)])
+def test_a_kept_failure_is_told_as_it_was_raised(
+    kind: type[BrokerError], ahead: int, retry_after: int
+) -> None:
+    """With the seconds until it is worth another try: one at least."""
+    failure = replace(
+        DOWN,
+        code=kind.code,
+        retry_at=NOW + ahead,
+        upstream_status=403,
+        upstream_code="BLOCKED",
+        upstream_message="blocked",
+    )
+    error = stored_error(failure, NOW)
+    assert type(error) is kind
+    told = (error.detail, error.upstream_status, error.upstream_code, error.upstream_message)
+    assert told == ("login: down", 403, "BLOCKED", "blocked")
+    assert error.retry_after == retry_after
+
+
+def test_a_kept_failure_of_an_unknown_code_is_a_defect() -> None:
+    assert type(stored_error(replace(DOWN, code="of a newer version"), NOW)) is Internal

@@ -76,7 +76,7 @@ def alias_values(
 
     *expected* is what the target's context says as long as it leads there: a role.
     """
-    context = {"context": json.dumps(dict(expected), sort_keys=True)} if expected else {}
+    context = {"context": json.dumps(dict(expected))} if expected else {}
     return context | {
         "kind": "pointer",
         "token": sealed,

@@ -1,0 +1,418 @@
+"""What an exchange leaves in the table, however it ends: each record is compared whole."""
+
+import json
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+
+from tests.unit.memory_broker import NOW, SKEW, MemoryBroker
+from tests.unit.test_store import Record, plain
+from token_broker.refresh.invocation import Invocation
+from token_broker.refresh.refresher import refresher
+from token_broker.refresh.requirement import Requirement
+from token_broker.tokens import Variant
+
+FIFTEEN_DAYS = 15 * 24 * 60 * 60
+ENDS = NOW + 3600
+CONTEXT = {"user_id": 4711, "display_name": "Demo User", "hostname": "app.vendorlink.nl"}
+
+
+def record(broker: MemoryBroker, variant: str = "-") -> Record:
+    """Return what the table keeps of a variant, but for the sealed token."""
+    found = broker.aws.table.records.get((f"{broker.flow}#acme", variant), {})
+    named = {name: plain(value) for name, value in found.items()}
+    return {n: v for n, v in named.items() if n not in {"connection", "variant", "token"}}
+
+
+def outcome(broker: MemoryBroker, **payload: Any) -> dict[str, Any]:
+    """Return the answer, or the problem that is raised."""
+    try:
+        return broker.call(**payload)
+    except Exception as error:  # noqa: BLE001 (of a class that is made for it)
+        return dict(json.loads(str(error)))
+
+
+def kept_token(broker: MemoryBroker, began: int = NOW, **changes: Any) -> Record:
+    """Return the record of a token that Vendorlink made at the beginning."""
+    item = broker.item()
+    return {
+        "schema": 1,
+        "generation": 1,
+        "fence": 1,
+        "kind": "login",
+        "fingerprint": item.fingerprint,
+        "issued_at": began,
+        "expires_at": ENDS,
+        "refresh_at": NOW + 3030,
+        "secret_version": "v1",
+        "context": json.dumps(CONTEXT, sort_keys=True, separators=(",", ":")),
+        "renewal": "ready",
+        "ttl": ENDS + FIFTEEN_DAYS,
+    } | changes
+
+
+def test_a_new_token_is_counted_from_before_the_request_and_kept_whole() -> None:
+    broker = MemoryBroker(vendor_seconds=3.0)
+    broker.call()
+    assert record(broker) == kept_token(
+        broker, expires_at=ENDS + 3, refresh_at=NOW + 3033, ttl=ENDS + 3 + FIFTEEN_DAYS
+    )
+    assert broker.item().token
+    assert broker.waited == [25.0]
+    exchange = {"variant": "-", "kind": "login", "outcome": "success", "milliseconds": 3000}
+    assert broker.telemetry.of("exchange") == [exchange]
+    upstream = {"step": "login", "status": 200, "milliseconds": 3000}
+    assert broker.telemetry.of("upstream") == [upstream]
+
+
+@pytest.mark.parametrize(("roll", "refresh_at"), [(0.0, NOW + 3210), (1.0, NOW + 2850)])
+def test_renewals_are_spread_at_random(roll: float, refresh_at: int) -> None:
+    broker = MemoryBroker(roll=roll)
+    broker.call()
+    assert broker.item().refresh_at == refresh_at
+
+
+@dataclass(frozen=True)
+class End:
+    """A fault of the vendor's, and what it leaves."""
+
+    fault: dict[str, Any]
+    failure: Record
+    retry_after: int | None = None
+    told: dict[str, Any] = field(default_factory=dict)
+    """Besides what the failure says."""
+
+
+DOWN = {"code": "upstream_unavailable", "detail": "login: the upstream answered 503"}
+ENDINGS = {
+    "down": End({"kind": "status", "status": 503}, DOWN | {"upstream_status": 503, "waits": 2}, 2),
+    "told to wait": End(
+        {"kind": "status", "status": 429, "headers": {"retry-after": "77"}},
+        DOWN | {"detail": "login: the upstream answered 429", "upstream_status": 429, "waits": 77},
+        77,
+    ),
+    "no answer": End({"kind": "drop"}, DOWN | {"detail": "login: no answer (drop)", "waits": 2}, 2),
+    "a page": End(
+        {"kind": "html", "status": 403},
+        {
+            "code": "upstream_contract_changed",
+            "detail": "login: the answer is an HTML page",
+            "upstream_status": 403,
+            "upstream_message": "Service Unavailable",
+            "waits": 30,
+        },
+    ),
+}
+
+
+@pytest.mark.parametrize("name", ENDINGS)
+@pytest.mark.parametrize("times", [1, 2])
+def test_an_exchange_that_failed_keeps_why_and_until_when(name: str, times: int) -> None:
+    """It doubles with each failure of the same kind; and the failure began with the first."""
+    end = ENDINGS[name]
+    broker = MemoryBroker()
+    broker.fake.fail(**end.fault, times=None)
+    failure = {name: value for name, value in end.failure.items() if name != "waits"}
+    waits = end.failure["waits"]
+    outcome(broker)
+    if times == 2:
+        broker.now += waits
+        waits = max(waits, 77) if name == "told to wait" else 2 * waits
+        outcome(broker)
+    failed = failure | {
+        "since": NOW,
+        "count": times,
+        "retry_at": broker.now + waits,
+        "secret_version": "v1",
+        "login": 1,
+    }
+    lease_until = broker.now + 29 + 2 + SKEW
+    assert record(broker) == {
+        "schema": 1,
+        "fence": times,
+        "failure": failed,
+        "ttl": max(lease_until, broker.now + waits) + FIFTEEN_DAYS,
+    }
+    assert broker.steps == ["login"] * times
+
+
+@pytest.mark.parametrize("name", ENDINGS)
+def test_an_error_is_told_with_the_vendors_words_and_again_while_it_backs_off(name: str) -> None:
+    end = ENDINGS[name]
+    broker = MemoryBroker()
+    broker.fake.fail(**end.fault, times=None)
+    named = ("code", "detail", "upstream_status", "upstream_message")
+    expected = {key: value for key, value in end.failure.items() if key in named}
+    first = outcome(broker)
+    assert {key: value for key, value in first.items() if key in named} == expected
+    assert first.get("retry_after") == end.retry_after
+    broker.now += 1
+    second = outcome(broker)
+    assert {key: value for key, value in second.items() if key in named} == expected
+    assert second["retry_after"] == end.failure["waits"] - 1
+    assert broker.steps == ["login"]
+    line = {"variant": "-", "kind": "login", "outcome": end.failure["code"], "milliseconds": 0}
+    assert broker.telemetry.of("exchange") == [line]
+
+
+def test_a_token_that_lives_is_kept_beside_the_failure_and_its_renewal_token_is_spent() -> None:
+    """I6: a renewal token that was sent is never sent again."""
+    broker = MemoryBroker()
+    broker.call()
+    broker.now = NOW + 3030
+    broker.fake.fail("status", status=503, times=None)
+    assert broker.call(action="renew", variant="-") == {"renewed": 0}
+    failure = {
+        "code": "upstream_unavailable",
+        "detail": "login: the upstream answered 503",
+        "since": broker.now,
+        "count": 1,
+        "retry_at": broker.now + 2,
+        "secret_version": "v1",
+        "upstream_status": 503,
+        "login": 1,
+    }
+    assert record(broker) == kept_token(broker, fence=2, renewal="in_use", failure=failure)
+    broker.fake.heal()
+    broker.now += 2
+    assert broker.call(action="renew", variant="-") == {"renewed": 1}
+    assert broker.steps == ["login", "extend", "login", "login"]
+
+
+def test_a_renewal_goes_on_with_the_session() -> None:
+    broker = MemoryBroker()
+    broker.call()
+    broker.now = NOW + 3030
+    broker.call(action="renew", variant="-")
+    at = {"issued_at": NOW + 3030, "expires_at": NOW + 6630, "refresh_at": NOW + 6060}
+    ttl = {"ttl": NOW + 6630 + FIFTEEN_DAYS}
+    assert record(broker) == kept_token(broker, fence=2, generation=2) | at | ttl
+    assert broker.steps == ["login", "extend"]
+
+
+LATCH_FAILURE = {
+    "code": "credential_rejected",
+    "detail": "login: refused",
+    "since": NOW,
+    "count": 1,
+    "retry_at": NOW + 30,
+    "secret_version": "v1",
+    "upstream_status": 400,
+    "upstream_message": "no",
+    "login": 1,
+}
+
+
+def test_a_version_that_was_never_accepted_latches_at_once() -> None:
+    """I7, I15: one login is spent on it, and the table never drops the verdict."""
+    broker = MemoryBroker()
+    broker.fake.fail("status", status=400, body='{"message": "no"}', times=None)
+    assert outcome(broker)["code"] == "credential_rejected"
+    assert record(broker) == {
+        "schema": 1,
+        "fence": 1,
+        "failure": LATCH_FAILURE,
+        "rejected_versions": ["v1"],
+        "latched_version": "v1",
+    }
+    detail = {"flow": "vendorlink", "connection": "acme", "secret_version": "v1"}
+    assert broker.announced == [("Connection Latched", detail)]
+    broker.now += 10_000
+    latched = outcome(broker, force=True)
+    assert (latched["code"], latched["upstream_status"], latched["upstream_message"]) == (
+        "credential_latched",
+        400,
+        "no",
+    )
+    assert latched["detail"] == (
+        "this version of the secret was rejected at 2030-03-17T17:46:40Z, and is not tried again:"
+        " set a new one, or DELETE to try this one once more"
+    )
+    assert broker.steps == ["login"]
+
+    broker.fake.heal()
+    version = broker.put_secret()
+    broker.now += 29
+    assert outcome(broker)["code"] == "credential_latched"
+    broker.now += 1
+    assert broker.call()["source"] == "exchange"
+    recovered = ("Connection Recovered", detail | {"secret_version": version})
+    assert broker.announced[1:] == [recovered]
+    kept = record(broker)
+    assert kept["rejected_versions"] == ["v1"]
+    assert (
+        kept.keys() & {"latched_version", "failure", "lease_owner", "lease_until", "ttl"} == set()
+    )
+
+
+def test_a_version_that_was_accepted_is_tried_once_more_a_minute_later() -> None:
+    """A proxy's page is no verdict, nor is one rejection."""
+    broker = MemoryBroker()
+    broker.call()
+    broker.now = NOW + 3030
+    broker.fake.fail("status", status=400, body='{"message": "no"}', times=None)
+    rejected = outcome(broker, force=True)
+    assert (rejected["code"], rejected["retry_after"]) == ("credential_rejected", 60)
+    at = {"since": broker.now, "retry_at": broker.now + 60}
+    suspected = kept_token(
+        broker,
+        fence=2,
+        renewal="in_use",
+        forced_at=broker.now,
+        failure=LATCH_FAILURE | at,
+        suspect_version="v1",
+        suspect_at=broker.now,
+    )
+    del suspected["ttl"]
+    assert record(broker) == suspected
+    assert broker.announced == []
+
+    broker.now += 59
+    early = outcome(broker, force=True)
+    assert (early["code"], early["retry_after"]) == ("credential_rejected", 1)
+    assert len(broker.steps) == 3
+    broker.now += 1
+    assert outcome(broker, force=True)["code"] == "credential_rejected"
+    assert broker.item().rejected_versions == ("v1",)
+    assert [what for what, _ in broker.announced] == ["Connection Latched"]
+    assert broker.steps == ["login", "extend", "login", "login"]
+
+
+# The version before
+
+
+@pytest.mark.parametrize(("age", "bridges"), [(0, True), (86_400, True), (86_401, False)], ids=str)
+def test_the_version_before_bridges_a_day_after_a_rotation(age: int, bridges: bool) -> None:
+    broker = MemoryBroker()
+    broker.put_secret(password="wrong")
+    broker.aws.manager.created_at = NOW - age
+    answer = outcome(broker)
+    assert broker.steps == (["login", "login"] if bridges else ["login"])
+    if not bridges:
+        assert answer["code"] == "credential_rejected"
+        return
+    assert answer["source"] == "exchange"
+    kept = record(broker)
+    assert kept["secret_version"] == "v1"
+    assert kept["rejected_versions"] == ["v2"]
+    assert kept["latched_version"] == "v2"
+    assert [what for what, _ in broker.announced] == ["Connection Latched"]
+
+
+def test_the_version_before_is_tried_once() -> None:
+    broker = MemoryBroker(secret={"password": "wrong"})
+    broker.put_secret(password="wrong, too")
+    broker.aws.manager.created_at = NOW
+    assert outcome(broker)["code"] == "credential_rejected"
+    assert broker.item().rejected_versions == ("v2", "v1")
+    broker.now += 1000
+    assert outcome(broker)["code"] == "credential_latched"
+    assert broker.steps == ["login", "login"]
+
+
+# Time
+
+
+@pytest.mark.parametrize(
+    ("left", "ends", "seconds"),
+    [
+        (29.0, None, [25.0]),
+        (29.0, NOW + SKEW + 7, [7]),
+        (29.0, NOW + SKEW, None),
+        (6.0, None, [2.0]),
+    ],
+)
+def test_a_request_is_answered_well_inside_the_lease(
+    left: float, ends: int | None, seconds: list[float] | None
+) -> None:
+    """It ends with the lease less the skew, and four seconds before the invocation."""
+    broker = MemoryBroker()
+    acquire = broker.aws.store.acquire
+
+    def shortened(item: Any, owner: str, until: int, **more: Any) -> Any:
+        return acquire(item, owner, ends or until, **more)
+
+    broker.aws.store.acquire = shortened  # type: ignore[method-assign]  # until the test ends
+    work = refresher(Invocation(broker.deps, "acme", broker.monotonic + left))
+    if seconds is None:
+        with pytest.raises(Exception, match="login: no time was left to send it"):
+            work.obtain(Variant("login"), Requirement())
+    else:
+        work.obtain(Variant("login"), Requirement())
+    assert broker.waited == (seconds or [])
+
+
+# Connections with a gate
+
+
+PARAMETERS: list[dict[str, Any]] = [{"parameters": {"userId": str(user)}} for user in range(4)]
+
+
+def keys(broker: MemoryBroker) -> list[str]:
+    return [item.variant for item in broker.aws.store.list("editor#acme") if not item.target]
+
+
+def test_the_gate_keeps_what_was_accepted_for_ever() -> None:
+    broker = MemoryBroker("editor")
+    broker.call(**PARAMETERS[0])
+    assert record(broker) == {"schema": 1, "fence": 1, "accepted_version": "v1"}
+    broker.call(**PARAMETERS[1])
+    assert record(broker)["fence"] == 1
+
+
+def refuse(broker: MemoryBroker) -> None:
+    broker.fake.fail("answer", status=403, body='{"message": "no"}', times=None)
+
+
+def test_three_variants_latch_a_version_that_was_never_accepted() -> None:
+    """I7, I17: what one caller sends is blamed on that alone, until three were refused."""
+    broker = MemoryBroker("editor")
+    refuse(broker)
+    codes = [outcome(broker, **parameters)["code"] for parameters in PARAMETERS[:2]]
+    assert codes == ["credential_rejected"] * 2
+    suspects = record(broker)
+    assert suspects.keys() == {"schema", "fence", "suspect_version", "suspect_variants"}
+    assert suspects["suspect_version"] == "v1"
+    assert len(suspects["suspect_variants"]) == 2
+    for variant in suspects["suspect_variants"]:
+        own = record(broker, variant)
+        assert own["rejected_versions"] == ["v1"]
+        assert own["failure"]["code"] == "credential_rejected"
+        assert own.keys() & {"lease_owner", "ttl", "latched_version"} == set()
+    assert broker.announced == []
+    assert outcome(broker, **PARAMETERS[0])["code"] == "credential_latched"
+    assert len(broker.steps) == 2
+    assert outcome(broker, **PARAMETERS[2])["code"] == "credential_rejected"
+    gate = record(broker)
+    assert (gate["rejected_versions"], gate["latched_version"]) == (["v1"], "v1")
+    assert gate.keys() & {"suspect_version", "suspect_variants", "ttl", "lease_owner"} == set()
+    assert [what for what, _ in broker.announced] == ["Connection Latched"]
+    assert outcome(broker, **PARAMETERS[3])["code"] == "credential_latched"
+    assert len(broker.steps) == 3
+
+    broker.fake.heal()
+    broker.put_secret()
+    broker.now += 30
+    assert outcome(broker, **PARAMETERS[0])["source"] == "exchange"
+    assert [what for what, _ in broker.announced] == ["Connection Latched", "Connection Recovered"]
+    gate = record(broker)
+    assert (gate["accepted_version"], gate["rejected_versions"]) == ("v2", ["v1"])
+    assert gate.keys() & {"latched_version", "failure", "lease_owner"} == set()
+
+
+def test_a_variant_alone_is_blamed_once_the_version_was_accepted() -> None:
+    broker = MemoryBroker("editor")
+    broker.call(**PARAMETERS[0])
+    gate = record(broker)
+    refuse(broker)
+    refused = outcome(broker, **PARAMETERS[1])
+    assert (refused["code"], refused["upstream_status"], refused["upstream_message"]) == (
+        "upstream_refused",
+        403,
+        "no",
+    )
+    assert record(broker) == gate
+    [failed] = [v for v in keys(broker) if "failure" in record(broker, v)]
+    assert record(broker, failed)["failure"]["retry_at"] == NOW + 30
+    assert "rejected_versions" not in record(broker, failed)

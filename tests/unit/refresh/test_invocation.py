@@ -1,0 +1,165 @@
+"""What an invocation shares: how long it may take for what, its secret, its leases."""
+
+from typing import Any
+
+import pytest
+
+from tests.unit.memory_broker import NOW, SKEW, MemoryBroker
+from token_broker.errors import NotConfigured, RefreshInProgress
+from token_broker.exchange import Request
+from token_broker.item import Item
+from token_broker.refresh.invocation import Invocation
+
+
+def invocation(broker: MemoryBroker, seconds: float = 20.0, **known: Any) -> Invocation:
+    return Invocation(broker.deps, "acme", broker.monotonic + seconds, **known)
+
+
+def test_time_is_kept_back_for_what_follows() -> None:
+    """Four seconds for the commit, two of them for the answer of who only waits."""
+    work = invocation(MemoryBroker())
+    assert (work.seconds_left, work.seconds_for_requests, work.seconds_to_wait) == (20, 16, 18)
+    assert work.seconds_to_commit == 20
+    with work.nested(), work.nested():
+        assert work.is_nested
+        assert work.seconds_to_commit == 8
+    assert not work.is_nested
+    with pytest.raises(NotConfigured), work.nested():
+        raise NotConfigured("inner")
+    assert not work.is_nested
+
+
+@pytest.mark.parametrize(("seconds", "is_acquired"), [(6.0, True), (5.999, False)])
+def test_a_lease_is_acquired_while_an_exchange_can_be_kept(
+    seconds: float, is_acquired: bool
+) -> None:
+    broker = MemoryBroker()
+    work = invocation(broker, seconds)
+    if not is_acquired:
+        with pytest.raises(RefreshInProgress) as raised:
+            work.acquire(broker.item())
+        assert raised.value.detail == "too little time is left for an exchange"
+        assert raised.value.retry_after == 1
+        return
+    lease = work.acquire(broker.item())
+    assert lease
+    assert (lease.lease_owner, lease.lease_until) == ("owner-0", NOW + 6 + 2 + SKEW)
+    assert (lease.fence, lease.forced_at) == (1, 0)
+
+
+def test_a_forced_lease_is_written_down_and_each_has_an_owner_of_its_own() -> None:
+    broker = MemoryBroker()
+    work = invocation(broker, 19.3)
+    first = work.acquire(broker.item(), forced=True)
+    second = work.acquire(broker.item("a" * 64))
+    assert first
+    assert second
+    assert (first.forced_at, first.lease_until) == (NOW, NOW + 20 + 2 + SKEW)
+    assert [first.lease_owner, second.lease_owner] == ["owner-0", "owner-1"]
+    assert work.acquire(Item("vendorlink#acme", "-")) is None
+
+
+def test_those_without_the_lease_wait_longer_each_time_up_to_a_bound() -> None:
+    broker = MemoryBroker()
+    work = invocation(broker)
+    lease = Item("vendorlink#acme", "-", lease_owner="a", lease_until=NOW + 9)
+    assert not work.has_waited
+    for polls in (0, 1, 2, 3, 9, 5_000):
+        work.wait_for_lease(lease, polls)
+    assert broker.slept == pytest.approx([0.05, 0.1, 0.2, 0.25, 0.25, 0.25])
+    broker.slept.clear()
+    for roll in (0.0, 1.0):
+        broker.roll = roll
+        work.wait_for_lease(lease, 1)
+    assert broker.slept == pytest.approx([0.05, 0.15])
+    assert work.has_waited
+
+
+@pytest.mark.parametrize(
+    ("ends", "retry_after"), [(9, 9), (30, 30), (31, 30), (1, 1), (0, 1), (-9, 1)]
+)
+def test_who_has_no_time_to_wait_is_told_when_to_come_again(ends: int, retry_after: int) -> None:
+    broker = MemoryBroker()
+    lease = Item("vendorlink#acme", "-", lease_owner="a", lease_until=NOW + ends)
+    with pytest.raises(RefreshInProgress) as raised:
+        invocation(broker, 2.0).wait_for_lease(lease, 0)
+    assert raised.value.detail == "another caller is renewing this token"
+    assert raised.value.retry_after == retry_after
+    assert broker.slept == []
+    invocation(broker, 2.01).wait_for_lease(lease, 9)
+    assert broker.slept == pytest.approx([0.01])
+
+
+def test_the_secret_is_read_once_and_parsed_once_a_version() -> None:
+    broker = MemoryBroker()
+    work = invocation(broker)
+    assert work.secret().version == "v1"
+    parsed = work.credentials()
+    broker.put_secret()
+    assert work.secret().version == "v1"
+    assert work.credentials() is parsed
+    assert broker.aws.manager.asked == ["get_secret_value"]
+    assert broker.deps.versions_seen == {"acme": (NOW, "v1")}
+    assert work.reread_secret().version == "v2"
+    assert work.credentials() is not parsed
+    assert broker.deps.versions_seen == {"acme": (NOW, "v2")}
+
+
+def test_a_version_that_an_event_told_of_is_read() -> None:
+    broker = MemoryBroker()
+    assert invocation(broker, noticed_version="v1").secret().version == "v1"
+    broker.put_secret()
+    assert invocation(broker, noticed_version="v1").secret().version == "v2"
+    assert broker.aws.manager.asked == ["get_secret_value"] * 3
+
+
+@pytest.mark.parametrize(("age", "version"), [(0, "v1"), (29, "v1"), (30, "v2"), (-1, "v2")])
+def test_a_version_that_was_seen_counts_for_half_a_minute(age: int, version: str) -> None:
+    broker = MemoryBroker()
+    assert invocation(broker).version() == "v1"
+    broker.put_secret()
+    broker.now += age
+    assert invocation(broker).version() == version
+
+
+def test_the_version_before_is_used_once_the_current_one_was_rejected() -> None:
+    broker = MemoryBroker()
+    broker.put_secret()
+    work = invocation(broker)
+    assert work.version() == "v2"
+    assert not work.uses_previous
+    previous = broker.aws.secrets.previous("acme")
+    assert previous
+    work.use_previous(previous)
+    assert (work.uses_previous, work.secret().version, work.version()) == (True, "v1", "v1")
+
+
+@pytest.mark.parametrize(
+    ("flow", "secret", "is_shared"),
+    [
+        ("vendorlink", {}, True),
+        ("editor", {}, True),
+        ("editor", {"options": {"reuse": False}}, False),
+    ],
+)
+def test_tokens_are_shared_unless_the_secret_says_otherwise(
+    flow: str, secret: dict[str, Any], is_shared: bool
+) -> None:
+    assert invocation(MemoryBroker(flow, secret=secret)).is_shared() is is_shared
+
+
+def test_what_was_sent_is_remembered_and_a_login_until_the_next_request() -> None:
+    work = invocation(MemoryBroker())
+    assert (work.has_sent, work.was_login) == (False, False)
+    login = Request("login", "POST", "https://vendor/login", proves_credentials=True)
+    work.record_sent(login)
+    assert (work.has_sent, work.was_login) == (True, True)
+    work.record_sent(Request("list", "GET", "https://vendor/list"))
+    assert (work.has_sent, work.was_login) == (True, False)
+
+
+def test_an_announcement_names_the_connection_and_the_version() -> None:
+    broker = MemoryBroker()
+    invocation(broker).announce("Connection Latched", "v1")
+    detail = {"flow": "vendorlink", "connection": "acme", "secret_version": "v1"}
+    assert broker.announced == [("Connection Latched", detail)]

@@ -1,0 +1,341 @@
+"""What happens on a call: from where it is served, when a refresh is started, what may be old."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from tests.unit.memory_broker import NOW, MemoryBroker
+from token_broker.errors import (
+    BrokerError,
+    CredentialRejected,
+    InvalidRequest,
+    StoreUnavailable,
+    UpstreamRefused,
+    UpstreamUnavailable,
+)
+from token_broker.item_codec import attribute
+from token_broker.tokens import TokenRequest, Variant
+
+LOGIN = Variant("login")
+ISSUED, REFRESH, ENDS = NOW, NOW + 3030, NOW + 3600
+"""Of a token that Vendorlink makes at `NOW`, in the middle of how renewals are spread."""
+
+
+def broker_with_token(**known: Any) -> MemoryBroker:
+    broker = MemoryBroker(**known)
+    broker.call()
+    assert (broker.item().refresh_at, broker.item().expires_at) == (REFRESH, ENDS)
+    return broker
+
+
+def ask(broker: MemoryBroker, **request: Any) -> tuple[str, bool, int]:
+    """Return source, staleness and generation of the answer."""
+    deadline = broker.monotonic + 29
+    answer = broker.service._broker.token("acme", TokenRequest(LOGIN, **request), deadline)
+    assert answer.item.fingerprint == answer.token.fingerprint
+    return answer.source, answer.stale, answer.item.generation
+
+
+def refusal(broker: MemoryBroker, **request: Any) -> BrokerError:
+    with pytest.raises(BrokerError) as raised:
+        ask(broker, **request)
+    return raised.value
+
+
+# From where
+
+
+@pytest.mark.parametrize(
+    ("age", "request_", "source"),
+    [
+        (0, {}, "memory"),
+        (59, {}, "memory"),
+        (60, {}, "table"),
+        (-1, {}, "table"),
+        (9, {"min_ttl": 3600 - 10}, "memory"),
+    ],
+)
+def test_a_kept_token_is_served_from_memory_for_a_minute(
+    age: int, request_: dict[str, Any], source: str
+) -> None:
+    broker = broker_with_token()
+    broker.now += age
+    assert ask(broker, **request_) == (source, False, 1)
+    assert broker.steps == ["login"]
+
+
+def test_what_was_read_from_the_table_is_remembered() -> None:
+    broker = broker_with_token()
+    broker.restart()
+    assert [ask(broker)[0] for _ in range(2)] == ["table", "memory"]
+
+
+@pytest.mark.parametrize(
+    ("left", "request_", "generation"),
+    [
+        (31, {}, 1),
+        (30, {}, 2),
+        (1, {"min_ttl": 0}, 1),
+        (0, {"min_ttl": 0}, 2),
+        (101, {"min_ttl": 100}, 1),
+        (100, {"min_ttl": 100}, 2),
+    ],
+)
+@pytest.mark.parametrize("where", ["memory", "table"])
+def test_no_token_is_handed_out_that_lives_too_short(
+    where: str, left: int, request_: dict[str, Any], generation: int
+) -> None:
+    """I8."""
+    broker = broker_with_token()
+    broker.now = ENDS - left
+    if where == "memory":
+        broker.service._broker.read("vendorlink#acme", "-")
+    else:
+        broker.restart()
+    source = "exchange" if generation == 2 else where
+    assert ask(broker, **request_)[::2] == (source, generation)
+
+
+def test_a_token_that_is_uncertain_is_served_from_neither() -> None:
+    """A holder died in the middle of an exchange: the vendor may have ended the token."""
+    broker = broker_with_token()
+    broker.write(lease_owner=attribute("dead"), lease_until=attribute(NOW))
+    broker.service._broker.read("vendorlink#acme", "-")
+    assert ask(broker) == ("exchange", False, 2)
+
+
+def test_a_longer_min_ttl_than_tokens_live_is_refused_before_an_exchange() -> None:
+    broker = broker_with_token()
+    error = refusal(broker, min_ttl=3600)
+    assert (type(error), error.detail) == (
+        InvalidRequest,
+        "min_ttl: tokens of this upstream live 3600 seconds",
+    )
+    assert broker.steps == ["login"]
+
+
+# While the table is down
+
+
+def break_table(broker: MemoryBroker) -> None:
+    def broken(*_: object, **__: object) -> Any:
+        raise StoreUnavailable("the table cannot be reached", retry_after=1)
+
+    broker.aws.store.read_all = broken  # type: ignore[method-assign]  # until the test ends
+    broker.aws.store.read = broken  # type: ignore[method-assign]  # as above
+
+
+@pytest.mark.parametrize(
+    ("left", "request_", "is_served"),
+    [
+        (500, {}, True),
+        (31, {}, True),
+        (30, {}, False),
+        (500, {"min_ttl": 500}, False),
+        (500, {"min_ttl": 499}, True),
+        (500, {"force": True}, False),
+        (500, {"rejected": "0123456789abcdef"}, False),
+    ],
+)
+def test_memory_outlives_the_table_while_the_token_lives(
+    left: int, request_: dict[str, Any], is_served: bool
+) -> None:
+    broker = broker_with_token()
+    broker.now = ENDS - left
+    broker.write(nudged_until=attribute(broker.now + 30))
+    break_table(broker)
+    if is_served:
+        assert ask(broker, **request_) == ("memory", False, 1)
+    else:
+        assert type(refusal(broker, **request_)) is StoreUnavailable
+    assert broker.steps == ["login"]
+
+
+# What may be old
+
+
+def fail_vendor(broker: MemoryBroker, **fault: Any) -> None:
+    broker.fake.fail("status", times=None, **{"status": 503} | fault)
+
+
+@pytest.mark.parametrize(
+    ("request_", "left", "is_served"),
+    [
+        ({"force": True}, 500, True),
+        ({"force": True}, 31, True),
+        ({"force": True}, 30, False),
+        ({"force": True, "min_ttl": 60}, 60, False),
+        ({"force": True, "min_ttl": 60}, 61, True),
+        ({"min_ttl": 600}, 500, False),
+        ({}, 30, False),
+    ],
+)
+def test_the_old_token_serves_while_the_vendor_is_down(
+    request_: dict[str, Any], left: int, is_served: bool
+) -> None:
+    broker = broker_with_token()
+    broker.now = ENDS - left
+    fail_vendor(broker)
+    if is_served:
+        assert ask(broker, **request_) == ("table", True, 1)
+    else:
+        assert type(refusal(broker, **request_)) is UpstreamUnavailable
+
+
+def test_a_reported_token_is_never_handed_out_again() -> None:
+    """I14: not even if the vendor is down."""
+    broker = broker_with_token()
+    fingerprint = str(broker.item().fingerprint)
+    fail_vendor(broker)
+    for request in ({"rejected": fingerprint}, {"rejected": fingerprint, "force": True}):
+        assert type(refusal(broker, **request)) is UpstreamUnavailable
+    broker.fake.heal()
+    broker.now += 30
+    assert ask(broker, rejected=fingerprint) == ("exchange", False, 2)
+    assert ask(broker, rejected=fingerprint) == ("table", False, 2)
+
+
+def test_what_the_vendor_refuses_is_no_outage() -> None:
+    """A forced call wants to know of it."""
+    broker = broker_with_token()
+    broker.now += 100
+    fail_vendor(broker, status=400, body="{}")
+    error = refusal(broker, force=True)
+    assert isinstance(error, (CredentialRejected, UpstreamRefused))
+
+
+def test_a_token_that_is_uncertain_serves_if_the_vendor_does_not_answer() -> None:
+    broker = broker_with_token()
+    broker.write(lease_owner=attribute("dead"), lease_until=attribute(NOW))
+    fail_vendor(broker)
+    broker.restart()
+    assert ask(broker) == ("table", True, 1)
+
+
+# Refreshes beside
+
+
+def test_a_refresh_is_started_once_it_is_due_and_by_one_caller() -> None:
+    broker = broker_with_token()
+    broker.now = REFRESH - 1
+    assert ask(broker) == ("table", False, 1)
+    assert broker.invoked == []
+    broker.now = REFRESH
+    for _ in range(3):
+        assert ask(broker)[1:] == (False, 1)
+    assert broker.invoked == [{"action": "renew", "connection": "acme", "variant": "-"}]
+    assert broker.item().nudged_until == REFRESH + 30
+    assert broker.telemetry.of("nudge") == [{"variant": "-"}]
+    broker.now = REFRESH + 29
+    broker.restart()
+    assert ask(broker) == ("table", False, 1)
+    assert len(broker.invoked) == 1
+    broker.now = REFRESH + 30
+    assert ask(broker)[1:] == (False, 1)
+    assert len(broker.invoked) == 2
+
+
+def test_a_caller_that_was_slower_starts_none() -> None:
+    broker = broker_with_token()
+    broker.now = REFRESH
+    ask(broker)
+    held = broker.service._broker.read("vendorlink#acme", "-")
+    assert held
+    broker.deps.cache.put(
+        "vendorlink#acme", "-", replace(held, item=replace(held.item, nudged_until=0))
+    )
+    assert ask(broker) == ("memory", False, 1)
+    assert len(broker.invoked) == 1
+    writes = broker.aws.dynamodb.writes
+    assert ask(broker) == ("memory", False, 1)
+    assert broker.aws.dynamodb.writes == writes
+
+
+def test_a_refresh_that_cannot_be_started_costs_no_caller_its_token() -> None:
+    broker = broker_with_token()
+    broker.now = REFRESH
+    broker.aws.dynamodb.break_before = True
+    assert ask(broker)[1:] == (False, 1)
+    assert broker.telemetry.of("nudge") == [{"variant": "-", "code": "store_unavailable"}]
+    assert broker.invoked == []
+
+
+@pytest.mark.parametrize(
+    "attributes",
+    [
+        {"lease_owner": "a", "lease_until": REFRESH + 5},
+        {"failure": {"code": "x", "detail": "x", "retry_at": REFRESH + 1}},
+    ],
+    ids=["it runs", "it failed"],
+)
+def test_no_refresh_is_started_while_it_runs_or_backs_off(attributes: dict[str, Any]) -> None:
+    """The token is told as stale then: somebody tried to replace it."""
+    broker = broker_with_token()
+    broker.now = REFRESH
+    broker.write("-", **{name: attribute(value) for name, value in attributes.items()})
+    assert ask(broker) == ("table", True, 1)
+    assert broker.invoked == []
+
+
+# What cannot be read
+
+
+@pytest.mark.parametrize(
+    ("attributes", "told"),
+    [
+        ({"token": attribute(b"nonsense")}, ["token"]),
+        ({"expires_at": attribute("x")}, ["expires_at"]),
+        ({"fence": attribute("x"), "failure": attribute("x")}, ["fence", "failure"]),
+    ],
+)
+def test_what_is_damaged_is_told_and_made_anew(attributes: dict[str, Any], told: list[str]) -> None:
+    broker = broker_with_token()
+    broker.write("-", **attributes)
+    broker.restart()
+    assert ask(broker)[0] == "exchange"
+    assert broker.telemetry.of("damaged")[0] == {"variant": "-", "attributes": told}
+
+
+# Aliases
+
+
+def reads_of(broker: MemoryBroker) -> list[str]:
+    """Write down from now on how the table is read."""
+    reads: list[str] = []
+    for name in ("get_item", "batch_get_item"):
+        operation = getattr(broker.aws.dynamodb, name)
+
+        def read(_name: str = name, _operation: Any = operation, **request: Any) -> Any:
+            reads.append(_name)
+            return _operation(**request)
+
+        setattr(broker.aws.dynamodb, name, read)
+    return reads
+
+
+def test_an_alias_and_what_it_leads_to_are_read_at_once_when_both_are_known() -> None:
+    broker = MemoryBroker("vntana")
+    token = broker.call()
+    reads = reads_of(broker)
+    broker.now += 60
+    assert broker.call() == token | {"source": "table"}
+    assert reads == ["batch_get_item"]
+    broker.restart()
+    reads.clear()
+    assert broker.call() == token | {"source": "table"}
+    assert reads == ["get_item", "get_item"]
+
+
+def test_an_alias_of_another_version_than_what_it_leads_to_is_not_followed() -> None:
+    """Another version of the secret may have another default."""
+    broker = MemoryBroker("vntana")
+    token = broker.call()
+    [target] = [i for i in broker.aws.store.list("vntana#acme") if i.kind == "organization"]
+    broker.put_secret()
+    broker.write(target.variant, secret_version=attribute("v2"))
+    broker.restart()
+    answer = broker.call()
+    assert answer["source"] == "exchange" or answer["fingerprint"] == token["fingerprint"]
+    [alias] = [i for i in broker.aws.store.list("vntana#acme") if i.target]
+    assert alias.secret_version == "v2"

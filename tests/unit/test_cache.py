@@ -1,0 +1,112 @@
+"""What a process remembers: for how long, how much of it, and of which connection."""
+
+import threading
+from dataclasses import replace
+
+import pytest
+
+from token_broker.cache import CachedToken, SingleFlight, TokenCache
+from token_broker.errors import RefreshInProgress
+from token_broker.item import Item
+from token_broker.tokens import Token
+
+NOW = 1_900_000_000
+SECONDS = 60
+
+
+def held(variant: str = "-", connection: str = "vntana#acme") -> CachedToken:
+    token = Token(f"token of {variant}", {}, "https://vendor", NOW, NOW + 3600)
+    return CachedToken(Item(connection, variant), token, NOW)
+
+
+def put(cache: TokenCache, *each: CachedToken) -> None:
+    for one in each:
+        cache.put(one.item.connection, one.item.variant, one)
+
+
+@pytest.mark.parametrize(
+    ("age", "is_found"), [(0, True), (SECONDS - 1, True), (SECONDS, False), (-1, False)]
+)
+def test_what_was_read_is_remembered_for_so_many_seconds(age: int, is_found: bool) -> None:
+    """I16: no longer. And nothing that a clock read in the future, which has stepped back since."""
+    cache = TokenCache(SECONDS, 3)
+    put(cache, held())
+    assert cache.get("vntana#acme", "-", NOW + age) == (held() if is_found else None)
+    assert cache.recall("vntana#acme", "-") == held()
+
+
+def test_the_last_that_was_put_there_is_remembered() -> None:
+    cache = TokenCache(SECONDS, 3)
+    put(cache, held(), replace(held(), read_at=NOW + 9))
+    assert cache.get("vntana#acme", "-", NOW + 9) == replace(held(), read_at=NOW + 9)
+    assert len(cache) == 1
+
+
+def test_what_is_not_shared_is_not_remembered() -> None:
+    cache = TokenCache(SECONDS, 3)
+    put(cache, replace(held(), is_shared=False))
+    assert cache.recall("vntana#acme", "-") is None
+    assert held().is_shared
+
+
+@pytest.mark.parametrize("used", ["get", "recall", "put"])
+def test_what_was_not_used_for_longest_is_dropped_first(used: str) -> None:
+    cache = TokenCache(SECONDS, 3)
+    put(cache, held("a"), held("b"), held("c"))
+    if used == "put":
+        put(cache, held("a"))
+    elif used == "get":
+        cache.get("vntana#acme", "a", NOW)
+    else:
+        cache.recall("vntana#acme", "a")
+    put(cache, held("d"))
+    assert {v for v in "abcd" if cache.recall("vntana#acme", v)} == {"a", "c", "d"}
+    assert len(cache) == 3
+
+
+def test_a_connection_is_forgotten_and_no_other() -> None:
+    cache = TokenCache(SECONDS, 9)
+    put(cache, held("a"), held("b"), held("a", "vntana#other"))
+    cache.drop("vntana#acme")
+    assert cache.recall("vntana#acme", "a") is cache.recall("vntana#acme", "b") is None
+    assert cache.recall("vntana#other", "a") == held("a", "vntana#other")
+    cache.clear()
+    assert len(cache) == 0
+
+
+# Single-flight
+
+
+def test_one_thread_at_a_time_has_a_key_and_others_wait_as_long_as_they_can() -> None:
+    flight = SingleFlight()
+    refused: list[RefreshInProgress] = []
+    entered: list[str] = []
+
+    def want(key: str, seconds: float) -> None:
+        try:
+            with flight.hold(key, seconds):
+                entered.append(key)
+        except RefreshInProgress as error:
+            refused.append(error)
+
+    with flight.hold("a", 0):
+        for key, seconds in (("a", 0.01), ("a", -5.0), ("b", 0.01)):
+            thread = threading.Thread(target=want, args=(key, seconds))
+            thread.start()
+            thread.join()
+        waiting = threading.Thread(target=want, args=("a", 60))
+        waiting.start()
+        assert entered == ["b"]
+    waiting.join()
+    assert entered == ["b", "a"]
+    assert [(e.detail, e.retry_after) for e in refused] == [
+        ("another thread is renewing this token", 1)
+    ] * 2
+
+
+def test_a_key_is_free_again_after_an_error() -> None:
+    flight = SingleFlight()
+    with pytest.raises(ValueError, match="exchange"), flight.hold("a", 0):
+        raise ValueError("exchange")
+    with flight.hold("a", 0):
+        pass

@@ -1,0 +1,386 @@
+"""What a caller wants, read from each kind of event; what is wrong is named."""
+
+import base64
+import json
+from typing import Any
+
+import pytest
+
+from tests.functions.world import CALLER, proxy_event
+from token_broker import events
+from token_broker.document import Document
+from token_broker.errors import BrokerError, InvalidRequest
+
+INVOKED = "arn:aws:lambda:eu-west-1:123456789012:function:token-broker:live"
+PREFIX = "token-broker/test/vntana/"
+
+
+def refused(call: Any, *arguments: Any) -> str:
+    with pytest.raises(InvalidRequest) as raised:
+        call(*arguments)
+    return raised.value.detail
+
+
+def http(**changes: Any) -> dict[str, Any]:
+    return proxy_event("vntana", "acme") | changes
+
+
+# The gateway
+
+
+@pytest.mark.parametrize(
+    ("method", "rest", "action"),
+    [
+        ("POST", "/token", "token"),
+        ("DELETE", "/token", "forget"),
+        ("GET", "", "status"),
+        ("POST", "/verify", "verify"),
+    ],
+)
+def test_a_route_is_an_action(method: str, rest: str, action: str) -> None:
+    event = proxy_event("vntana", "acme", {"a": 1}, method=method, rest=rest)
+    command = events.http_command(event, "vntana")
+    assert (command.action, command.connection, command.caller) == (action, "acme", CALLER)
+    assert command.body.seconds("a") == 1
+    assert "acme" in repr(command)
+    assert "body" not in repr(command)
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        http(httpMethod="GET"),
+        http(httpMethod="PUT"),
+        http(httpMethod=None),
+        http(resource=None),
+        http(resource="/v1/editor/{connection}/token"),
+        http(resource="/v2/v1/vntana/{connection}/token"),
+        http(resource="/v1/vntana/{connection}"),
+        http(resource="/token"),
+    ],
+)
+def test_any_other_route_is_refused(event: dict[str, Any]) -> None:
+    assert refused(events.http_command, event, "vntana") == "path: there is no such route"
+
+
+LONGEST = "a" * 63
+
+
+@pytest.mark.parametrize("name", ["a", "0", "a-b", "a--", LONGEST])
+def test_a_connection_has_a_name(name: str) -> None:
+    event = http(pathParameters={"connection": name})
+    assert events.http_command(event, "vntana").connection == name
+    assert events.direct_command({"connection": name}).connection == name
+
+
+@pytest.mark.parametrize("name", ["", "-a", "A", "a_b", "a/b", "a\n", f"{LONGEST}a", None, 7, "*"])
+def test_what_is_no_name_is_refused(name: object) -> None:
+    detail = "connection: must match [a-z0-9][a-z0-9-]{0,62}"
+    event = http(pathParameters={"connection": name})
+    assert refused(events.http_command, event, "vntana") == detail
+    if isinstance(name, str) and name.strip():
+        assert refused(events.direct_command, {"connection": name}) == detail
+
+
+@pytest.mark.parametrize("parameters", [None, [], {}])
+def test_a_path_without_a_connection_is_refused(parameters: object) -> None:
+    event = http(pathParameters=parameters)
+    assert refused(events.http_command, event, "vntana").startswith("connection: ")
+
+
+def encoded(text: str) -> str:
+    return base64.b64encode(text.encode()).decode()
+
+
+@pytest.mark.parametrize(
+    ("body", "is_encoded"),
+    [
+        ('{"min_ttl": 9}', False),
+        ('{"min_ttl": 9}', None),
+        ('{"min_ttl": 9}', "true"),
+        (encoded('{"min_ttl": 9}'), True),
+        ('{"min_ttl": 9}' + " " * (262_144 - 14), False),
+    ],
+)
+def test_a_body_is_json(body: str, is_encoded: object) -> None:
+    command = events.http_command(http(body=body, isBase64Encoded=is_encoded), "vntana")
+    assert command.body.seconds("min_ttl") == 9
+
+
+@pytest.mark.parametrize("body", [None, ""])
+def test_no_body_wants_nothing_particular(body: str | None) -> None:
+    events.http_command(http(body=body), "vntana").body.finish()
+
+
+@pytest.mark.parametrize(
+    ("body", "is_encoded"),
+    [
+        ("{", False),
+        ("[" * 100_000, False),
+        (encoded("{}"), False),
+        ("{}", True),
+        ("e3 0=", True),
+        (base64.b64encode(b"\xff").decode(), True),
+    ],
+)
+def test_a_body_that_is_no_json_is_refused(body: str, is_encoded: bool) -> None:
+    event = http(body=body, isBase64Encoded=is_encoded)
+    assert refused(events.http_command, event, "vntana") == "body: is not JSON"
+
+
+@pytest.mark.parametrize("body", [{}, 7, '{"min_ttl": 9}' + " " * (262_145 - 14)])
+def test_a_body_that_is_no_text_or_too_long_is_refused(body: object) -> None:
+    detail = "body: must be a text of at most 262144 characters"
+    assert refused(events.http_command, http(body=body), "vntana") == detail
+
+
+def test_a_body_that_is_no_object_is_refused() -> None:
+    assert refused(events.http_command, http(body="[]"), "vntana") == "it must be a JSON object"
+
+
+# Who calls
+
+
+@pytest.mark.parametrize(
+    ("context", "caller"),
+    [
+        ({"identity": {"userArn": CALLER}}, CALLER),
+        ({"identity": {"userArn": None}}, "unknown"),
+        ({"identity": None}, "unknown"),
+        ({}, "unknown"),
+        (None, "unknown"),
+    ],
+)
+def test_a_request_is_of_who_signed_it(context: object, caller: str) -> None:
+    assert events.caller(http(requestContext=context), INVOKED) == caller
+    assert events.is_http(http(requestContext=context))
+
+
+@pytest.mark.parametrize(
+    ("event", "invoked", "caller"),
+    [
+        ({"connection": "acme"}, INVOKED, "direct invocation of live"),
+        ({"connection": "acme"}, INVOKED.removesuffix(":live"), "direct invocation"),
+        ({"connection": "acme"}, "", "direct invocation"),
+        (None, INVOKED, "direct invocation of live"),
+        ({"source": "aws.secretsmanager"}, INVOKED, "direct invocation of live"),
+        ({"source": "aws.s3", "detail": {}}, INVOKED, "direct invocation of live"),
+        ({"source": "aws.secretsmanager", "detail": {}}, INVOKED, "secret changed"),
+    ],
+)
+def test_anything_else_is_of_the_alias_that_was_invoked(
+    event: object, invoked: str, caller: str
+) -> None:
+    assert events.caller(event, invoked) == caller
+
+
+# Direct invocations
+
+
+@pytest.mark.parametrize("action", ["token", "status", "forget", "verify", "renew", "rotate"])
+def test_an_action_is_named(action: str) -> None:
+    command = events.direct_command({"connection": "acme", "action": action, "a": {}}, INVOKED)
+    assert (command.action, command.connection) == (action, "acme")
+    assert command.caller == "direct invocation of live"
+    assert command.body.mapping("a") == {}
+    command.body.finish()
+
+
+def test_a_token_is_what_is_wanted_by_default_and_warming_is_of_no_connection() -> None:
+    assert events.direct_command({"connection": "acme"}).action == "token"
+    warming = events.direct_command({"action": "warm", "connection": "acme"})
+    assert (warming.action, warming.connection, warming.caller) == (
+        "warm",
+        "*",
+        "direct invocation",
+    )
+    assert warming.body.text("connection") == "acme"
+
+
+def test_an_unknown_action_lists_those_that_there_are() -> None:
+    detail = "action: must be one of token, status, forget, verify, renew, rotate, warm"
+    assert refused(events.direct_command, {"connection": "acme", "action": "x"}) == detail
+    assert refused(events.direct_command, []) == "it must be a JSON object"
+    assert refused(events.direct_command, {}) == "connection: is missing"
+
+
+# Members of a body
+
+HASH = "0123456789abcdef" * 4
+
+
+@pytest.mark.parametrize(
+    ("read", "name", "valid", "invalid", "detail"),
+    [
+        (
+            events.fingerprint,
+            "rejected",
+            ["0123456789abcdef"],
+            ["0123456789abcde", "0123456789abcdef0", "0123456789ABCDEF", "0123456789abcdef\n"],
+            "rejected: must be a fingerprint: 16 hex digits",
+        ),
+        (
+            events.variant,
+            "variant",
+            ["-", HASH],
+            ["--", HASH[1:], f"{HASH}0", HASH.upper()],
+            "variant: must be a variant's key",
+        ),
+        (
+            events.version,
+            "version",
+            ["v1", "a_B-9", "x" * 64],
+            ["x" * 65, "a b", "a/b", "v1\n"],
+            "version: must be the id of a secret's version",
+        ),
+        (
+            events.otherwise,
+            "otherwise",
+            ["acme"],
+            ["ACME", "acme\n"],
+            "otherwise: must be a connection",
+        ),
+    ],
+)
+def test_a_member_is_of_its_form_or_absent(
+    read: Any, name: str, valid: list[str], invalid: list[str], detail: str
+) -> None:
+    for value in valid:
+        assert read(Document({name: value}, InvalidRequest)) == value
+    for value in invalid:
+        assert refused(read, Document({name: value}, InvalidRequest)) == detail
+    assert read(Document({name: None}, InvalidRequest)) is None
+    assert read(Document({}, InvalidRequest)) is None
+
+
+def test_variants_are_so_many_at_most() -> None:
+    def read(keys: object) -> list[str]:
+        return events.variants(Document({"drop": keys}, InvalidRequest), "drop", 2)
+
+    assert read(["-", HASH]) == ["-", HASH]
+    assert events.variants(Document({}, InvalidRequest), "drop", 2) == []
+    for wrong in (["-", "-", "-"], ["-", "x"], ["x", "-"]):
+        assert refused(read, wrong) == "drop: must be at most 2 variants' keys"
+
+
+# Events of Secrets Manager
+
+ARN = f"arn:aws:secretsmanager:eu-west-1:123456789012:secret:{PREFIX}acme-AbCd12"
+
+
+def told(event: dict[str, Any]) -> tuple[str, dict[str, Any]]:
+    command = events.rotation_command(event, PREFIX)
+    assert (command.action, command.caller) == ("rotate", "secret changed")
+    body = {"version": events.version(command.body), "otherwise": events.otherwise(command.body)}
+    command.body.finish()
+    return command.connection, {name: value for name, value in body.items() if value}
+
+
+def label(resources: object = (), **detail: Any) -> dict[str, Any]:
+    return {
+        "source": "aws.secretsmanager",
+        "detail-type": "Secret Label Updated",
+        "resources": list(resources) if isinstance(resources, tuple) else resources,
+        "detail": {"labelUpdated": "AWSCURRENT", "versionId": "v2"} | detail,
+    }
+
+
+@pytest.mark.parametrize(
+    ("event", "expected"),
+    [
+        (label(name=f"{PREFIX}acme"), ("acme", {"version": "v2"})),
+        (label((ARN,)), ("acme", {"version": "v2"})),
+        (label(("arn:aws:s3:::b", ARN)), ("acme", {"version": "v2"})),
+        (label(ARN, name=f"{PREFIX}acme"), ("acme", {"version": "v2"})),
+        (label((ARN,), name=f"{PREFIX}other"), ("other", {"version": "v2"})),
+        (label((ARN,), versionId=7), ("acme", {})),
+        (label((ARN,), versionId="a b"), ("acme", {})),
+        (label((f"{ARN[:-7]}-x",)), ("acme-x", {"version": "v2"})),
+        (label(name=f"{PREFIX}acme-AbCd12"), None),
+        (label(name=f"{PREFIX}acme-abcd12"), ("acme-abcd12", {"version": "v2"})),
+        (label(name=f"x/{PREFIX}acme"), None),
+        (label(name=PREFIX), None),
+        (label(name=7), None),
+        (label(), None),
+    ],
+)
+def test_a_label_that_moved_rotates_its_connection(
+    event: dict[str, Any], expected: tuple[str, dict[str, Any]] | None
+) -> None:
+    if expected:
+        assert told(event) == expected
+    else:
+        assert refused(told, event) == "detail: it names no secret of this flow"
+
+
+@pytest.mark.parametrize("moved", ["AWSPREVIOUS", "AWSPENDING", None])
+def test_another_label_is_no_rotation(moved: str | None) -> None:
+    event = label((ARN,), labelUpdated=moved)
+    assert refused(told, event) == "detail: labelUpdated is not AWSCURRENT"
+
+
+def call(**detail: Any) -> dict[str, Any]:
+    return {
+        "source": "aws.secretsmanager",
+        "detail-type": "AWS API Call via CloudTrail",
+        "detail": detail,
+    }
+
+
+@pytest.mark.parametrize(
+    ("event", "expected"),
+    [
+        (
+            call(responseElements={"arn": ARN, "versionId": "v3"}),
+            ("acme", {"version": "v3"}),
+        ),
+        (call(responseElements={"aRN": ARN}), ("acme", {})),
+        (call(responseElements={"ARN": ARN}), ("acme", {})),
+        (call(responseElements={"name": f"{PREFIX}acme"}), ("acme", {})),
+        (call(additionalEventData={"SecretId": ARN}), ("acme", {})),
+        (
+            call(requestParameters={"secretId": f"{PREFIX}acme", "moveToVersionId": "v4"}),
+            ("acme", {"version": "v4"}),
+        ),
+        (
+            call(
+                requestParameters={"secretId": f"{PREFIX}other", "moveToVersionId": "v4"},
+                responseElements={"arn": ARN, "versionId": "v3"},
+            ),
+            ("acme", {"version": "v3"}),
+        ),
+        (
+            call(
+                responseElements={"name": f"{PREFIX}first"},
+                additionalEventData={"SecretId": f"{PREFIX}second"},
+            ),
+            ("first", {}),
+        ),
+        (
+            call(requestParameters={"secretId": ARN.lower().replace("abcd12", "abcd12")}),
+            ("acme-abcd12", {"otherwise": "acme"}),
+        ),
+        (call(requestParameters={"secretId": ARN}), ("acme", {})),
+        (call(requestParameters={"SecretId": ARN[:-7]}), ("acme", {})),
+        (call(requestParameters=None, responseElements=None), None),
+        (call(requestParameters={"secretId": f"elsewhere/{PREFIX}acme"}), None),
+        (call(requestParameters={"secretId": f"{PREFIX}ACME"}), None),
+        ({"source": "aws.secretsmanager", "detail": None}, None),
+    ],
+)
+def test_a_call_that_changed_a_secret_rotates_its_connection(
+    event: dict[str, Any], expected: tuple[str, dict[str, Any]] | None
+) -> None:
+    """What was answered names it whole; in what was asked, a suffix may be part of the name."""
+    if expected:
+        assert told(event) == expected
+    else:
+        assert refused(told, event) == "detail: it names no secret of this flow"
+
+
+def test_an_error_never_quotes_what_was_sent() -> None:
+    event = http(body=json.dumps({"rejected": "hunter2"}))
+    body = events.http_command(event, "vntana").body
+    with pytest.raises(BrokerError) as raised:
+        events.fingerprint(body)
+    assert "hunter2" not in str(raised.value)

@@ -1,0 +1,272 @@
+"""From an event to an answer: what callers and the log are told, to the letter."""
+
+import json
+from contextlib import suppress
+from typing import Any
+
+import pytest
+
+from tests.functions.world import CALLER, proxy_event
+from tests.unit.memory_broker import INVOKED, NOW, Context, MemoryBroker
+from token_broker.aws import clients
+from token_broker.errors import BrokerError, Internal, TooManyRequests, UpstreamRefused
+from token_broker.handler import http_problem, http_response, named
+
+DIRECT = "direct invocation of live"
+
+
+def test_a_token_is_told_with_all_that_a_call_to_the_vendor_needs() -> None:
+    broker = MemoryBroker()
+    answer = broker.call()
+    value = answer["headers"]["Authorization"].removeprefix("Bearer ")
+    assert value.startswith("ey")
+    assert answer == {
+        "flow": "vendorlink",
+        "connection": "acme",
+        "headers": {"Authorization": f"Bearer {value}"},
+        "base_url": "https://app.vendorlink.nl/API",
+        "expires_at": "2030-03-17T18:46:40Z",
+        "refresh_after": "2030-03-17T18:37:10Z",
+        "fingerprint": broker.item().fingerprint,
+        "generation": 1,
+        "source": "exchange",
+        "stale": False,
+        "context": {"user_id": 4711, "display_name": "Demo User", "hostname": "app.vendorlink.nl"},
+    }
+    assert broker.call() == answer | {"source": "memory"}
+    broker.restart()
+    assert broker.http()["body"] == answer | {"source": "table"}
+
+
+def test_an_editors_answer_has_the_address_with_the_token() -> None:
+    answer = MemoryBroker("editor").call(parameters={"userId": "1"})
+    token = answer["headers"]["x-api-token"]
+    base = "https://tokens.kudo.graebert.com/editor"
+    assert answer["url"] == f"{base}?locale=en&apitoken={token}#drawing"
+    assert answer["base_url"] == base
+
+
+def test_a_hand_out_is_audited() -> None:
+    broker = MemoryBroker(vendor_seconds=2.0)
+    broker.call()
+    broker.now += 7
+    broker.http()
+    of_item = {
+        "connection": "acme",
+        "variant": "-",
+        "generation": 1,
+        "fingerprint": broker.item().fingerprint,
+        "stale": False,
+        "request_id": "r-1",
+    }
+    assert broker.telemetry.of("hand-out") == [
+        of_item | {"source": "exchange", "caller": DIRECT, "milliseconds": 2000.0, "token_age": 2},
+        of_item | {"source": "memory", "caller": CALLER, "milliseconds": 0.0, "token_age": 9},
+    ]
+    assert broker.telemetry.of("cold start") == [{}]
+
+
+def test_time_is_kept_back_for_the_answer() -> None:
+    """Half a second of the invocation, of what the vendor and AWS may take."""
+    broker = MemoryBroker()
+    found: list[float] = []
+    send = broker.fake
+
+    def answer(request: Any) -> Any:
+        found.append(clients.seconds_left())
+        return send(request)
+
+    broker.fake = answer  # type: ignore[assignment]  # a fake that looks at the time
+    broker.service({"connection": "acme"}, Context(milliseconds=20_500))
+    assert broker.waited == [16.0]
+    assert 19.0 < found[0] <= 20.0
+    assert clients.seconds_left() > 1e9
+
+
+@pytest.mark.parametrize(
+    ("payload", "outcome"),
+    [
+        ({"action": "status"}, "success"),
+        ({"action": "verify", "token": "x"}, "invalid_request"),
+        ({"action": "forget", "connection": "missing"}, "success"),
+        ({"action": "status", "connection": "missing"}, "unknown_connection"),
+    ],
+)
+def test_every_other_action_is_audited(payload: dict[str, Any], outcome: str) -> None:
+    broker = MemoryBroker()
+    with suppress(Exception):
+        broker.call(**payload)
+    assert broker.telemetry.of("action") == [
+        {
+            "action": payload["action"],
+            "connection": payload.get("connection", "acme"),
+            "caller": DIRECT,
+            "outcome": outcome,
+            "milliseconds": 0.0,
+            "request_id": "r-1",
+        }
+    ]
+
+
+def test_an_action_that_ends_in_a_defect_is_audited_as_one() -> None:
+    broker = MemoryBroker()
+    broker.aws.manager.texts.clear()
+    broker.aws.manager.describe_secret = None  # type: ignore[assignment,method-assign]  # a defect
+    broker.monotonic = 1.0
+    with pytest.raises(Exception, match="internal") as raised:
+        broker.call(action="status")
+    assert type(raised.value).__name__ == "Internal"
+    assert [line["outcome"] for line in broker.telemetry.of("action")] == ["internal"]
+    problem = json.loads(str(raised.value))
+    assert problem["detail"] == "a defect; see the log of request r-1"
+    ((defect, request),) = broker.telemetry.defects
+    assert (type(defect), request) == (TypeError, "r-1")
+
+
+def test_a_failure_is_told_to_the_caller_and_the_log() -> None:
+    broker = MemoryBroker(secret={"password": "wrong"})
+    response = broker.http()
+    told = {"code": "credential_rejected", "detail": response["body"]["detail"]}
+    line = told | {"caller": CALLER, "request_id": "r-1"}
+    (failure,) = broker.telemetry.of("failure")
+    assert failure == line | (
+        {"upstream_message": response["body"]["upstream_message"]}
+        if "upstream_message" in response["body"]
+        else {}
+    )
+    with pytest.raises(Exception, match="credential_latched") as raised:
+        broker.call()
+    assert type(raised.value).__name__ == "CredentialLatched"
+    assert raised.value.__context__ is None
+    assert broker.telemetry.of("failure")[1]["caller"] == DIRECT
+
+
+def test_the_vendors_words_are_in_the_log_if_there_are_any() -> None:
+    broker = MemoryBroker()
+    broker.fake.fail("status", status=400, body=json.dumps({"message": "account is blocked"}))
+    assert broker.http()["body"]["upstream_message"] == "account is blocked"
+    assert [f["upstream_message"] for f in broker.telemetry.of("failure")] == ["account is blocked"]
+
+
+@pytest.mark.parametrize(
+    ("event", "caller"),
+    [
+        (proxy_event("vendorlink", "acme", rest="/nowhere"), CALLER),
+        (proxy_event("vendorlink", "UPPER"), CALLER),
+        ({"source": "aws.secretsmanager", "detail": {}}, "secret changed"),
+        ({"connection": "acme", "nonsense": 1}, DIRECT),
+        ([], DIRECT),
+        (None, DIRECT),
+    ],
+)
+def test_what_cannot_be_read_is_the_callers_mistake(event: Any, caller: str) -> None:
+    broker = MemoryBroker()
+    if isinstance(event, dict) and "requestContext" in event:
+        assert broker.service(event, Context())["statusCode"] == 400
+    else:
+        with pytest.raises(Exception, match="invalid_request") as raised:
+            broker.service(event, Context())
+        assert type(raised.value).__name__ == "InvalidRequest"
+    ((failure),) = broker.telemetry.of("failure")
+    assert (failure["code"], failure["caller"]) == ("invalid_request", caller)
+    assert broker.telemetry.defects == []
+
+
+@pytest.mark.parametrize(
+    ("body", "detail"),
+    [
+        ({"min_ttl": -1}, "min_ttl: must be a whole number of seconds, at least 0"),
+        ({"min_ttl": "30"}, "min_ttl: must be a whole number of seconds, at least 0"),
+        ({"force": 1}, "force: must be true or false"),
+        ({"rejected": "0123456789ABCDEF"}, "rejected: must be a fingerprint: 16 hex digits"),
+        ({"organization": "acme"}, "organization: is not known"),
+    ],
+)
+def test_a_wrong_field_is_named(body: dict[str, Any], detail: str) -> None:
+    response = MemoryBroker().http(body)
+    assert (response["statusCode"], response["body"]["detail"]) == (400, detail)
+
+
+def test_every_field_reaches_the_broker() -> None:
+    broker = MemoryBroker()
+    first = broker.http({"min_ttl": 0, "force": False})["body"]
+    broker.now += 20
+    second = broker.http({"force": True})["body"]
+    third = broker.http({"rejected": second["fingerprint"]})["body"]
+    assert [answer["generation"] for answer in (first, second, third)] == [1, 2, 3]
+    assert broker.http({"min_ttl": 3_600})["body"]["code"] == "invalid_request"
+    assert broker.http({"min_ttl": 3_599})["statusCode"] == 200
+
+
+def test_a_rotation_is_carried_out() -> None:
+    broker = MemoryBroker()
+    broker.call()
+    version = broker.put_secret()
+    event = {
+        "source": "aws.secretsmanager",
+        "detail-type": "Secret Label Updated",
+        "detail": {
+            "labelUpdated": "AWSCURRENT",
+            "name": "token-broker/test/acme",
+            "versionId": version,
+        },
+        "resources": [],
+    }
+    assert broker.service(event, Context()) == {"started": 1}
+    assert broker.telemetry.of("action")[0]["caller"] == "secret changed"
+    assert broker.invoked == [
+        {"action": "renew", "connection": "acme", "variant": "-", "version": "v2"}
+    ]
+
+
+# Responses
+
+
+@pytest.mark.parametrize(
+    ("status", "kind"),
+    [(200, "application/json"), (399, "application/json"), (400, "application/problem+json")],
+)
+def test_a_response_is_never_stored_on_the_way(status: int, kind: str) -> None:
+    assert http_response(status, {"a": None}) == {
+        "statusCode": status,
+        "headers": {"content-type": kind, "cache-control": "no-store"},
+        "body": '{"a": null}',
+        "isBase64Encoded": False,
+    }
+
+
+@pytest.mark.parametrize(
+    ("error", "headers"),
+    [
+        (TooManyRequests("force: once", retry_after=7), {"retry-after": "7"}),
+        (TooManyRequests("force: once", retry_after=0), {"retry-after": "0"}),
+        (UpstreamRefused("login: blocked", upstream_status=403), {}),
+    ],
+)
+def test_an_error_is_a_problem_with_its_retry_after(
+    error: BrokerError, headers: dict[str, str]
+) -> None:
+    kind = {"content-type": "application/problem+json", "cache-control": "no-store"}
+    assert http_problem(error) == {
+        "statusCode": error.status,
+        "headers": kind | headers,
+        "body": json.dumps(error.problem()),
+        "isBase64Encoded": False,
+    }
+
+
+def test_an_error_of_a_direct_invocation_has_the_name_of_its_class() -> None:
+    error = named(Internal("a defect"))
+    assert type(error).__name__ == "Internal"
+    assert not isinstance(error, BrokerError)
+    assert json.loads(str(error)) == Internal("a defect").problem()
+
+
+def test_the_function_remembers_by_which_name_it_was_invoked() -> None:
+    broker = MemoryBroker()
+    arns: list[str] = []
+    broker.service._remember_arn = arns.append
+    broker.call()
+    assert arns == [INVOKED]
+    assert broker.service.deps is broker.deps
+    assert broker.item().issued_at == NOW

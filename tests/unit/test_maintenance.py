@@ -1,0 +1,532 @@
+"""What no caller waits for: renewals, rotations, DELETE and the status; and how to ask for them."""
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from tests.unit.memory_broker import NOW, Context, MemoryBroker
+from token_broker.errors import (
+    BrokerError,
+    InvalidRequest,
+    NotConfigured,
+    RefreshInProgress,
+    StoreUnavailable,
+    UpstreamUnavailable,
+)
+from token_broker.item import Failure, Item
+from token_broker.item_codec import attribute
+from token_broker.maintenance import Maintenance, is_due, is_of_another
+
+TOKEN = Item(
+    "vendorlink#acme",
+    "-",
+    kind="login",
+    generation=1,
+    token=b"sealed",
+    fingerprint="f",
+    issued_at=NOW - 1000,
+    refresh_at=NOW,
+    expires_at=NOW + 1000,
+    secret_version="v1",
+)
+DOWN = Failure("upstream_unavailable", "login: down", NOW - 9, 2, NOW + 5, "v1")
+
+
+def raised_by(call: Callable[[], object]) -> Mapping[str, Any]:
+    """Return the problem that a direct invocation ends with."""
+    with pytest.raises(Exception, match="urn:token-broker:") as raised:
+        call()
+    problem: Mapping[str, Any] = json.loads(str(raised.value))
+    return problem
+
+
+def put_tokens(broker: MemoryBroker, *tokens: tuple[str, str, int], **changes: Any) -> None:
+    """Put tokens into the table, as key, kind and when each was issued, of `v0`."""
+    for key, kind, issued_at in tokens:
+        values = {
+            "schema": 1,
+            "generation": 1,
+            "fence": 1,
+            "token": b"sealed",
+            "kind": kind,
+            "fingerprint": "f",
+            "issued_at": issued_at,
+            "refresh_at": NOW,
+            "expires_at": NOW + 1000,
+            "secret_version": "v0",
+            "context": "{}",
+        } | changes
+        broker.write(key, **{name: attribute(value) for name, value in values.items()})
+
+
+def key(number: int) -> str:
+    return f"{number:064x}"
+
+
+# When a renewal is due
+
+
+@pytest.mark.parametrize(
+    ("changes", "due"),
+    [
+        ({}, True),
+        ({"refresh_at": NOW + 1}, False),
+        ({"expires_at": NOW + 1}, True),
+        ({"expires_at": NOW}, False),
+        ({"lease_owner": "a", "lease_until": NOW + 1}, False),
+        ({"lease_owner": "a", "lease_until": NOW}, True),
+        ({"failure": DOWN}, False),
+        ({"failure": replace(DOWN, retry_at=NOW)}, True),
+        ({"failure": replace(DOWN, retry_at=NOW), "refresh_at": NOW + 9}, True),
+        ({"nudged_until": NOW + 9}, True),
+    ],
+)
+def test_a_renewal_is_due_while_the_token_lives(changes: dict[str, Any], due: bool) -> None:
+    assert is_due(replace(TOKEN, **changes), NOW) is due
+
+
+@pytest.mark.parametrize(
+    ("changes", "version", "is_other"),
+    [
+        ({}, "v1", False),
+        ({}, "v2", True),
+        ({"expires_at": NOW}, "v2", False),
+        ({"expires_at": NOW, "failure": DOWN}, "v2", True),
+        ({"failure": DOWN}, "v1", False),
+    ],
+)
+def test_a_token_of_another_version_is_renewed_if_it_lives_or_failed(
+    changes: dict[str, Any], version: str, is_other: bool
+) -> None:
+    assert is_of_another(replace(TOKEN, **changes), NOW, version) is is_other
+
+
+def test_a_renewal_that_is_due_is_made_once() -> None:
+    """An event may be delivered twice."""
+    broker = MemoryBroker()
+    broker.call()
+    refresh_at = broker.item().refresh_at
+    broker.now = refresh_at - 1
+    assert broker.call(action="renew", variant="-") == {"renewed": 0}
+    broker.now = refresh_at
+    assert broker.call(action="renew", variant="-") == {"renewed": 1}
+    assert broker.call(action="renew", variant="-") == {"renewed": 0}
+    assert (broker.item().generation, broker.steps) == (2, ["login", "extend"])
+
+
+def test_a_renewal_for_a_version_is_made_unless_the_token_is_of_it() -> None:
+    broker = MemoryBroker()
+    broker.call()
+    assert broker.call(action="renew", variant="-", version="v1") == {"renewed": 0}
+    version = broker.put_secret()
+    assert broker.call(action="renew", variant="-", version=version) == {"renewed": 1}
+    assert broker.item().secret_version == version
+    assert broker.call(action="renew", variant="-", version=version) == {"renewed": 0}
+
+
+def test_what_keeps_no_token_is_not_renewed() -> None:
+    broker = MemoryBroker("vntana")
+    broker.call()
+    version = broker.put_secret()
+    aliases = [item for item in broker.aws.store.list("vntana#acme") if item.target]
+    assert aliases
+    for item in (*aliases, broker.item(key(9))):
+        assert broker.call(action="renew", variant=item.variant, version=version) == {"renewed": 0}
+
+
+def test_a_seal_that_does_not_open_is_not_renewed() -> None:
+    broker = MemoryBroker()
+    put_tokens(broker, ("-", "login", NOW - 9))
+    assert broker.call(action="renew", variant="-") == {"renewed": 0}
+    assert broker.steps == []
+
+
+@pytest.mark.parametrize("error", [StoreUnavailable, RefreshInProgress, NotConfigured])
+def test_what_is_over_later_is_raised_for_the_platform_to_try_again(
+    error: type[BrokerError], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    broker = MemoryBroker()
+    broker.call()
+    version = broker.put_secret()
+
+    def acquire(*_: object, **__: object) -> None:
+        raise error("later")
+
+    monkeypatch.setattr(broker.aws.store, "acquire", acquire)
+    problem = raised_by(lambda: broker.call(action="renew", variant="-", version=version))
+    assert problem["code"] == error.code
+    broker.now = broker.item().refresh_at
+    assert broker.call(action="renew", variant="-") == {"renewed": 0}
+    assert broker.telemetry.of("unrenewed") == [
+        {"variant": "-", "code": error.code, "upstream_message": None}
+    ]
+
+
+def test_what_the_vendor_refuses_is_noted() -> None:
+    broker = MemoryBroker()
+    broker.call()
+    version = broker.put_secret()
+    broker.fake.fail("status", status=400, body=json.dumps({"message": "account is blocked"}))
+    assert broker.call(action="renew", variant="-", version=version) == {"renewed": 0}
+    assert broker.telemetry.of("unrenewed") == [
+        {"variant": "-", "code": "credential_rejected", "upstream_message": "account is blocked"}
+    ]
+
+
+def test_a_token_that_is_not_shared_any_more_is_dropped() -> None:
+    broker = MemoryBroker("editor")
+    broker.call(parameters={"userId": "1"})
+    [token] = [i for i in broker.aws.store.list("editor#acme") if i.kind == "parameters"]
+    version = broker.put_secret(options={"reuse": False})
+    renew = {"action": "renew", "variant": token.variant, "version": version}
+    assert broker.call(**renew) == {"renewed": 0}
+    assert broker.item(token.variant).token is None
+    assert broker.steps == ["generate"]
+
+
+# All at once
+
+
+def test_all_that_are_due_are_renewed_by_invocations_of_their_own() -> None:
+    """A hundred at once, and none that a caller has just started."""
+    broker = MemoryBroker("editor", page=7)
+    put_tokens(broker, *((key(number), "parameters", NOW - 9) for number in range(102)))
+    put_tokens(broker, (key(200), "parameters", NOW - 9), nudged_until=NOW + 1)
+    put_tokens(broker, (key(201), "parameters", NOW - 9), nudged_until=NOW)
+    put_tokens(broker, (key(202), "parameters", NOW - 9), refresh_at=NOW + 1)
+    put_tokens(broker, (key(203), "pointer", NOW - 9))
+    assert broker.call(action="renew") == {"started": 100}
+    due = [*range(100)]
+    assert broker.invoked == [
+        {"action": "renew", "connection": "acme", "variant": key(number)} for number in due
+    ]
+    assert {broker.item(key(number)).nudged_until for number in due} == {NOW + 30}
+    assert broker.item(key(100)).nudged_until == 0
+    assert broker.call(action="renew") == {"started": 3}
+    assert [call["variant"] for call in broker.invoked[100:]] == [key(100), key(101), key(201)]
+
+
+def test_a_rotation_renews_what_others_are_made_from_first_and_the_newest_before_older() -> None:
+    broker = MemoryBroker("vntana")
+    put_tokens(
+        broker,
+        (key(1), "workspace", NOW - 9),
+        (key(2), "organization", NOW - 90),
+        (key(3), "workspace", NOW - 8),
+        (key(4), "organization", NOW - 80),
+        (key(5), "listing", NOW),
+        (key(6), "pointer", NOW),
+    )
+    put_tokens(broker, (key(7), "organization", NOW), secret_version="v1")
+    assert broker.call(action="rotate") == {"started": 4}
+    assert broker.invoked == [
+        {"action": "renew", "connection": "acme", "variant": key(number), "version": "v1"}
+        for number in (4, 2, 3, 1)
+    ]
+
+
+def test_a_rotation_drops_the_oldest_beyond_a_hundred_fifty_at_a_time() -> None:
+    broker = MemoryBroker("editor")
+    put_tokens(broker, *((key(number), "parameters", NOW - number) for number in range(171)))
+    assert broker.call(action="rotate", version="v1") == {"started": 100}
+    assert [c["variant"] for c in broker.invoked[:100]] == [key(number) for number in range(100)]
+    drops = [range(100, 150), range(150, 171)]
+    assert broker.invoked[100:] == [
+        {
+            "action": "rotate",
+            "connection": "acme",
+            "version": "v1",
+            "drop": [key(number) for number in numbers],
+        }
+        for numbers in drops
+    ]
+    put_tokens(broker, (key(150), "parameters", NOW), secret_version="v1")
+    assert broker.call(**broker.invoked[100]) == {"dropped": 50}
+    assert broker.call(**broker.invoked[101]) == {"dropped": 20}
+    kept = [item for item in broker.aws.store.list("editor#acme") if item.token]
+    assert [item.variant for item in kept] == [key(n) for n in (*range(100), 150)]
+
+
+def test_more_than_fifty_are_not_dropped_at_once() -> None:
+    broker = MemoryBroker()
+    drop = [key(number) for number in range(51)]
+    problem = raised_by(lambda: broker.call(action="rotate", drop=drop))
+    assert problem["detail"] == "drop: must be at most 50 variants' keys"
+
+
+@pytest.mark.parametrize("has_gate", [True, False])
+def test_the_gate_is_told_of_a_new_version_if_there_is_one(has_gate: bool) -> None:
+    """A connection that was never used gets no item by an event."""
+    broker = MemoryBroker("vntana")
+    if has_gate:
+        broker.write(fence=attribute(1), accepted_version=attribute("v0"))
+    assert broker.call(action="rotate", version="v1") == {"started": 0}
+    assert broker.item().noticed_version == ("v1" if has_gate else None)
+    assert (("vntana#acme", "-") in broker.aws.table.records) is has_gate
+
+
+def test_a_rotation_is_of_another_connection_if_there_is_none_of_the_first() -> None:
+    """A name may end in what looks like a suffix of Secrets Manager."""
+    broker = MemoryBroker()
+    broker.call()
+    version = broker.put_secret()
+    rotate = {"action": "rotate", "connection": "acme-abcdef", "version": version}
+    assert raised_by(lambda: broker.call(**rotate))["code"] == "unknown_connection"
+    assert broker.call(**rotate, otherwise="acme") == {"started": 1}
+    assert broker.invoked[-1] == {
+        "action": "renew",
+        "connection": "acme",
+        "variant": "-",
+        "version": version,
+    }
+
+
+# DELETE
+
+
+def test_delete_forgets_tokens_here_and_at_the_vendor() -> None:
+    broker = MemoryBroker("vntana")
+    broker.call()
+    assert broker.deps.versions_seen
+    assert broker.call(action="forget") == {"forgotten": 1, "complete": True}
+    assert [step for step in broker.steps if step == "logout"] == ["logout"]
+    assert all(item.is_bare for item in broker.aws.store.list("vntana#acme"))
+    assert len(broker.deps.cache) == 0
+    assert broker.deps.versions_seen == {}
+    assert broker.announced == []
+    writes = broker.aws.dynamodb.writes
+    assert broker.call(action="forget") == {"forgotten": 0, "complete": True}
+    assert broker.aws.dynamodb.writes == writes
+
+
+@pytest.mark.parametrize(
+    ("left", "seconds"), [(7.0, 3.0), (6.999, None)], ids=["enough", "too little"]
+)
+def test_a_session_is_ended_while_there_is_time(left: float, seconds: float | None) -> None:
+    broker = MemoryBroker("vntana")
+    broker.call()
+    broker.waited.clear()
+    Maintenance(broker.deps, "acme", broker.monotonic + left).forget()
+    assert broker.waited == ([seconds] if seconds else [])
+
+
+def test_a_session_that_has_ended_is_left_alone() -> None:
+    broker = MemoryBroker("vntana")
+    broker.call()
+    broker.now = max(item.expires_at for item in broker.aws.store.list("vntana#acme") if item.token)
+    steps = len(broker.steps)
+    broker.call(action="forget")
+    assert len(broker.steps) == steps
+
+
+def test_a_session_that_cannot_be_ended_is_forgotten_all_the_same() -> None:
+    broker = MemoryBroker("vntana")
+    broker.call()
+    [token] = [i for i in broker.aws.store.list("vntana#acme") if i.kind == "organization"]
+    broker.fake.fail("drop", step="logout")
+    assert broker.call(action="forget") == {"forgotten": 1, "complete": True}
+    assert broker.telemetry.of("farewell") == [
+        {"variant": token.variant, "code": "upstream_unavailable"}
+    ]
+
+
+@pytest.mark.parametrize(
+    ("attributes", "version"),
+    [
+        ({"latched_version": "v7"}, "v7"),
+        (
+            {
+                "rejected_versions": ["v1"],
+                "failure": {"code": "credential_rejected", "detail": "x", "secret_version": "v1"},
+            },
+            "v1",
+        ),
+        ({"latched_version": "v7", "failure": {"code": "x", "secret_version": "v8"}}, "v7"),
+        ({"rejected_versions": ["v1"]}, None),
+        ({"accepted_version": "v1"}, None),
+    ],
+)
+def test_delete_tells_that_it_lifted_a_latch(attributes: dict[str, Any], version: str) -> None:
+    broker = MemoryBroker("vntana")
+    broker.write("-", **{name: attribute(value) for name, value in attributes.items()})
+    assert broker.call(action="forget") == {"forgotten": 0, "complete": True}
+    detail = {"flow": "vntana", "connection": "acme", "secret_version": version}
+    assert broker.announced == ([("Connection Recovered", detail)] if version else [])
+    assert broker.item().is_bare
+
+
+@pytest.mark.parametrize("action", ["forget", "status"])
+@pytest.mark.parametrize(("left", "is_complete"), [(1.0, True), (0.999, False)])
+def test_what_time_does_not_suffice_for_is_said(
+    action: str, left: float, is_complete: bool
+) -> None:
+    broker = MemoryBroker("editor")
+    put_tokens(broker, (key(1), "parameters", NOW), (key(2), "parameters", NOW))
+    maintenance = Maintenance(broker.deps, "acme", broker.monotonic + left)
+    answer = getattr(maintenance, action)()
+    assert answer["complete"] is is_complete
+    found = len(answer["variants"]) if action == "status" else answer["forgotten"]
+    assert found == (2 if is_complete else 0)
+
+
+# The status
+
+
+def test_the_status_tells_of_each_variant_what_an_operator_needs() -> None:
+    broker = MemoryBroker("editor")
+    put_tokens(broker, (key(1), "parameters", NOW - 1000), context='{"a": 1}')
+    failure = {
+        "code": "upstream_unavailable",
+        "detail": "generate: down",
+        "since": NOW - 60,
+        "count": 3,
+        "retry_at": NOW + 8,
+    }
+    broker.write(
+        key(2), failure=attribute(failure), lease_owner=attribute("a"), lease_until=attribute(NOW)
+    )
+    put_tokens(broker, (key(3), "pointer", NOW))
+    broker.write(rejected_versions=attribute(["v1"]))
+    assert broker.call(action="status") == {
+        "flow": "editor",
+        "connection": "acme",
+        "secret_version": "v1",
+        "variants": [
+            {
+                "variant": key(1),
+                "state": "aging",
+                "generation": 1,
+                "fingerprint": "f",
+                "issued_at": "2030-03-17T17:30:00Z",
+                "expires_at": "2030-03-17T18:03:20Z",
+                "refresh_after": "2030-03-17T17:46:40Z",
+                "context": {"a": 1},
+                "failure": None,
+                "latched": True,
+                "renewing": False,
+                "next": "refresh",
+                "because": "the token is handed out, and its refresh is due: it starts beside",
+            },
+            {
+                "variant": key(2),
+                "state": "dead",
+                "generation": 0,
+                "fingerprint": None,
+                "issued_at": None,
+                "expires_at": None,
+                "refresh_after": None,
+                "context": None,
+                "failure": {
+                    "code": "upstream_unavailable",
+                    "since": "2030-03-17T17:45:40Z",
+                    "count": 3,
+                    "retry_at": "2030-03-17T17:46:48Z",
+                },
+                "latched": True,
+                "renewing": False,
+                "next": "refuse",
+                "because": "this version of the secret was rejected: set a new one, or DELETE",
+            },
+        ],
+        "complete": True,
+    }
+    assert broker.steps == []
+
+
+@pytest.mark.parametrize(
+    ("changes", "is_renewing"),
+    [
+        ({}, False),
+        ({"nudged_until": NOW}, False),
+        ({"nudged_until": NOW + 1}, True),
+        ({"nudged_until": NOW + 30}, True),
+        ({"nudged_until": NOW + 31}, False),
+        ({"lease_owner": "a", "lease_until": NOW + 1}, True),
+    ],
+)
+def test_the_status_tells_that_a_token_is_being_renewed(
+    changes: dict[str, Any], is_renewing: bool
+) -> None:
+    broker = MemoryBroker("editor")
+    put_tokens(broker, (key(1), "parameters", NOW), **changes)
+    [variant] = broker.call(action="status")["variants"]
+    assert variant["renewing"] is is_renewing
+
+
+# Warming and verifying
+
+
+def test_each_call_is_warmed_by_an_invocation_of_its_own() -> None:
+    broker = MemoryBroker()
+    calls = [{"connection": f"c-{number}", "min_ttl": 9} for number in range(100)]
+    assert broker.service({"action": "warm", "calls": calls}, Context()) == {"invoked": 100}
+    assert broker.invoked == calls
+
+
+@pytest.mark.parametrize(
+    "calls",
+    [
+        [{"connection": "acme"}] * 101,
+        [{"connection": "acme"}, {"connection": "acme", "action": "forget"}],
+    ],
+)
+def test_only_so_many_calls_for_tokens_are_warmed(calls: list[dict[str, str]]) -> None:
+    broker = MemoryBroker()
+    problem = raised_by(lambda: broker.service({"action": "warm", "calls": calls}, Context()))
+    assert problem["detail"] == "calls: must be at most 100 calls for a token"
+    assert broker.invoked == []
+
+
+def test_a_token_is_verified_by_its_vendor() -> None:
+    broker = MemoryBroker("editor")
+    value = broker.call(parameters={"userId": "1"})["headers"]["x-api-token"]
+    broker.waited.clear()
+    answer = broker.call(action="verify", token=value)
+    assert answer["valid"] is True
+    assert answer["parameters"]["userId"] == "1"
+    assert broker.call(action="verify", token="unknown") == {"valid": False}
+    assert broker.waited == [29.0, 29.0]
+
+
+@pytest.mark.parametrize(
+    ("flow", "payload", "detail"),
+    [
+        ("vntana", {"token": "x"}, "action: tokens of vntana cannot be verified"),
+        ("editor", {"token": "ü"}, "token: must be printable ASCII"),
+        ("editor", {"token": "x\n"}, "token: must be printable ASCII"),
+        ("editor", {}, "token: is missing"),
+        ("editor", {"token": "x", "more": 1}, "more: is not known"),
+    ],
+)
+def test_what_cannot_be_verified_is_refused(
+    flow: str, payload: dict[str, Any], detail: str
+) -> None:
+    broker = MemoryBroker(flow)
+    problem = raised_by(lambda: broker.call(action="verify", **payload))
+    assert (problem["code"], problem["detail"]) == (InvalidRequest.code, detail)
+
+
+@pytest.mark.parametrize("action", ["status", "forget", "renew", "rotate", "warm"])
+def test_no_action_takes_a_field_that_it_does_not_know(action: str) -> None:
+    broker = MemoryBroker()
+    payload: dict[str, Any] = {"calls": []} if action == "warm" else {"connection": "acme"}
+    problem = raised_by(
+        lambda: broker.service({"action": action, "nonsense": 1} | payload, Context())
+    )
+    assert problem["detail"] == "nonsense: is not known"
+
+
+def test_an_outage_of_the_vendor_is_kept_for_a_status() -> None:
+    broker = MemoryBroker()
+    broker.fake.fail("status", status=503)
+    assert raised_by(broker.call)["code"] == UpstreamUnavailable.code
+    [variant] = broker.call(action="status")["variants"]
+    assert variant["failure"] == {
+        "code": "upstream_unavailable",
+        "since": "2030-03-17T17:46:40Z",
+        "count": 1,
+        "retry_at": "2030-03-17T17:46:42Z",
+    }

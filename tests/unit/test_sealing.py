@@ -1,0 +1,143 @@
+"""A sealed token opens at its place, of its generation, with what is said of it in clear."""
+
+import json
+import random
+import string
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from tests.unit.memory_aws import MemoryAws
+from token_broker.errors import UpstreamContractChanged
+from token_broker.item import Item
+from token_broker.tokens import Token, Variant
+
+NOW = 1_900_000_000
+VARIANT = Variant("workspace", {"organization": "o-1", "workspace": None})
+TOKEN = Token(
+    value="secret-value",
+    headers={"X-AUTH-TOKEN": "Bearer secret-value"},
+    base_url="https://vendor/API",
+    issued_at=NOW,
+    expires_at=NOW + 3600,
+    context={"role": "OWNER", "organization": None},
+    url="https://editor/?apitoken=secret-value",
+    renewal="secret-renewal",
+)
+CONTEXT = json.dumps(dict(TOKEN.context))
+
+
+def kept(aws: MemoryAws, token: Token = TOKEN, context: str = CONTEXT) -> Item:
+    """Return an item as the table has it once *token* was committed."""
+    before = Item("vntana#acme", "a" * 64, generation=6)
+    return replace(
+        before,
+        token=aws.sealer.seal_token(before, VARIANT, token, context),
+        generation=7,
+        expires_at=token.expires_at,
+        context=context,
+    )
+
+
+def test_a_token_comes_back_whole_but_for_what_is_never_stored() -> None:
+    aws = MemoryAws()
+    item = kept(aws, replace(TOKEN, handoff={"listing": 1}))
+    assert aws.sealer.open_token(item) == TOKEN
+    assert aws.sealer.open_variant(item) == VARIANT
+
+
+def test_a_token_without_extras_comes_back() -> None:
+    aws = MemoryAws()
+    bare = Token("v", {}, "https://vendor", NOW, NOW + 9)
+    assert aws.sealer.open_token(kept(aws, bare, "{}")) == bare
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        pytest.param({"connection": "vntana#other"}, id="another connection"),
+        pytest.param({"variant": "b" * 64}, id="another variant"),
+        pytest.param({"generation": 8}, id="a later generation"),
+        pytest.param({"generation": 6}, id="an earlier generation"),
+        pytest.param({"token": None}, id="no token"),
+        pytest.param({"token": b"nonsense"}, id="no seal"),
+    ],
+)
+def test_what_is_sealed_opens_at_its_own_place_only(changes: dict[str, Any]) -> None:
+    aws = MemoryAws()
+    moved = replace(kept(aws), **changes)
+    assert aws.sealer.open_token(moved) is None
+    assert aws.sealer.open_variant(moved) is None
+
+
+def test_another_tables_seal_does_not_open() -> None:
+    aws = MemoryAws()
+    item = kept(aws)
+    aws.sealer._table = "another"
+    assert aws.sealer.open_token(item) is None
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"expires_at": NOW + 3601},
+        {"expires_at": NOW + 3599},
+        {"context": '{"role": "ADMIN"}'},
+        {"context": None},
+    ],
+)
+def test_what_is_said_in_clear_has_to_be_what_was_sealed(changes: dict[str, Any]) -> None:
+    aws = MemoryAws()
+    assert aws.sealer.open_token(replace(kept(aws), **changes)) is None
+
+
+def test_an_alias_is_sealed_for_its_next_generation() -> None:
+    aws = MemoryAws()
+    before = Item("vntana#acme", "-", generation=2)
+    sealed = aws.sealer.seal_variant(before, VARIANT)
+    alias = replace(before, token=sealed, generation=3)
+    assert aws.sealer.open_variant(alias) == VARIANT
+    assert aws.sealer.open_token(alias) is None
+    assert aws.sealer.open_variant(replace(alias, generation=2)) is None
+
+
+NOISE = "".join(random.Random(1).choices(string.ascii_letters + string.digits, k=8_000))
+
+
+def sealable(aws: MemoryAws, value: str) -> bool:
+    try:
+        item = kept(aws, replace(TOKEN, value=value))
+    except UpstreamContractChanged:
+        return False
+    opened = aws.sealer.open_token(item)
+    assert opened
+    assert opened.value == value
+    return True
+
+
+def test_a_token_is_sealed_whole_or_refused() -> None:
+    """KMS encrypts 4,096 bytes, of which not one may go unused or lost."""
+    aws = MemoryAws()
+    sizes = [size for size in range(4_800, 5_400) if sealable(aws, NOISE[:size])]
+    assert sizes == list(range(4_800, sizes[-1] + 1))
+    with pytest.raises(UpstreamContractChanged, match=r"^the token is too large to be kept$"):
+        kept(aws, replace(TOKEN, value=NOISE))
+    largest = kept(aws, replace(TOKEN, value=NOISE[: sizes[-1]])).token
+    assert largest
+    assert 4_094 <= len(largest) - 32 <= 4_096
+
+
+def test_what_is_too_large_when_it_is_opened_is_refused_though_it_packs_well() -> None:
+    """Exactly what may be sealed is also opened: 65,536 bytes in clear."""
+    aws = MemoryAws()
+    largest = next(size for size in range(65_536, 64_000, -1) if sealable(aws, "x" * size))
+    value = replace(TOKEN, value="x" * largest)
+    clear = {
+        "kind": VARIANT.kind,
+        "inputs": VARIANT.inputs,
+        **{name: getattr(value, name) for name in ("value", "headers", "base_url", "url")},
+        **{name: getattr(value, name) for name in ("renewal", "issued_at", "expires_at")},
+        "context": "0" * 64,
+    }
+    assert len(json.dumps(clear, separators=(",", ":"))) == 65_536

@@ -1,0 +1,80 @@
+"""The versions of a connection's secret: which is read, and what is said where one cannot be."""
+
+import pytest
+
+from tests.unit.memory_aws import PREFIX, MemoryAws
+from token_broker.errors import NotConfigured, StoreUnavailable, UnknownConnection
+from token_broker.secrets_manager import Secret
+
+FIRST, SECOND = {"password": "hunter1"}, {"password": "hunter2"}
+
+
+def aws_with(*contents: object) -> MemoryAws:
+    aws = MemoryAws()
+    for content in contents:
+        aws.manager.put("acme", content)
+    return aws
+
+
+def test_the_version_in_use_is_read_with_its_id_and_age() -> None:
+    aws = aws_with(FIRST, SECOND)
+    assert aws.secrets.current("acme") == Secret("v2", 1_800_000_000, SECOND)
+    assert aws.secrets.previous("acme") == Secret("v1", 1_800_000_000, FIRST)
+    assert aws.secrets.version("acme") == "v2"
+    assert "hunter" not in repr(aws.secrets.current("acme"))
+
+
+def test_a_secret_that_never_changed_has_no_version_before() -> None:
+    assert aws_with(FIRST).secrets.previous("acme") is None
+
+
+def test_a_secret_that_is_not_there_names_the_connection() -> None:
+    aws = MemoryAws()
+    for ask in (aws.secrets.current, aws.secrets.version):
+        with pytest.raises(UnknownConnection) as raised:
+            ask("acme")
+        assert raised.value.detail == "there is no secret for connection acme"
+    assert aws.secrets.previous("acme") is None
+
+
+@pytest.mark.parametrize("text", [None, "", "{", "[" * 100_000])
+def test_a_secret_that_is_no_json_is_named_and_not_quoted(text: str | None) -> None:
+    aws = aws_with(FIRST)
+    aws.manager.texts[f"{PREFIX}acme"] = [text]
+    with pytest.raises(NotConfigured) as raised:
+        aws.secrets.current("acme")
+    assert raised.value.detail == "the secret of acme is not a JSON text"
+    assert raised.value.__cause__ is None
+
+
+@pytest.mark.parametrize(
+    ("noticed", "asked"), [(None, 1), ("v2", 1), ("v1", 2)], ids=["none", "current", "older"]
+)
+def test_a_version_that_an_event_named_is_read_only_while_it_is_in_use(
+    noticed: str | None, asked: int
+) -> None:
+    """An event may be late, and name a version that was replaced since."""
+    aws = aws_with(FIRST, SECOND)
+    assert aws.secrets.current("acme", noticed).version == "v2"
+    assert aws.manager.asked == ["get_secret_value"] * asked
+
+
+def test_a_late_replica_is_not_believed() -> None:
+    """It knows the version before only, which must not be taken for the new one."""
+    aws = aws_with(FIRST, SECOND)
+    aws.manager.late = True
+    with pytest.raises(StoreUnavailable) as raised:
+        aws.secrets.current("acme", "v2")
+    assert raised.value.detail == "the secret's new version is not there yet"
+    assert raised.value.retry_after == 1
+
+
+def test_a_secret_that_was_deleted_after_an_event_is_not_there() -> None:
+    with pytest.raises(UnknownConnection):
+        MemoryAws().secrets.current("acme", "v2")
+
+
+def test_a_secret_without_a_version_in_use_has_none() -> None:
+    aws = aws_with(FIRST)
+    aws.manager._stages = lambda *_: {"v1": []}  # type: ignore[method-assign]  # while it is made
+    assert aws.secrets.version("acme") is None

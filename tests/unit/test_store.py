@@ -1,0 +1,676 @@
+"""The table's writes: what each changes, under which conditions, and how a lost answer is settled.
+
+Each write is held against a model of what it does to a record. The record is compared whole, so an
+attribute that is forgotten, kept or written in vain is seen, `ttl` among them.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from random import Random
+from typing import Any
+
+import pytest
+
+from tests.unit.memory_aws import MemoryAws
+from token_broker.decisions import Verdict
+from token_broker.errors import StoreUnavailable
+from token_broker.item import Failure, Item
+from token_broker.store import Store
+
+NOW = 1_900_000_000
+FIFTEEN_DAYS = 15 * 24 * 60 * 60
+PLACE = ("vntana#acme", "-")
+OTHER_PLACE = ("vntana#acme", "a" * 64)
+MOST_VERSIONS = 8
+
+Record = dict[str, Any]
+"""An item as plain values by the names of its attributes."""
+
+
+def typed(value: object) -> dict[str, Any]:
+    """Return a plain value as DynamoDB has it."""
+    match value:
+        case bytes():
+            return {"B": value}
+        case int():
+            return {"N": str(value)}
+        case str():
+            return {"S": value}
+        case tuple() | list():
+            return {"L": [typed(member) for member in value]}
+        case Mapping():
+            return {"M": {name: typed(member) for name, member in value.items()}}
+    raise TypeError(value)
+
+
+def plain(attribute: Mapping[str, Any]) -> Any:
+    """Return a typed value as a plain one."""
+    ((kind, value),) = attribute.items()
+    match kind:
+        case "N":
+            return int(value)
+        case "L":
+            return [plain(member) for member in value]
+        case "M":
+            return {name: plain(member) for name, member in value.items()}
+    return value
+
+
+# What there may be in the table
+
+TOKEN: Record = {
+    "token": b"sealed",
+    "kind": "login",
+    "fingerprint": "0123456789abcdef",
+    "issued_at": NOW - 1000,
+    "expires_at": NOW + 2000,
+    "refresh_at": NOW + 1000,
+    "secret_version": "v1",
+    "context": '{"a": 1}',
+}
+ALIAS: Record = {
+    "token": b"sealed variant",
+    "kind": "pointer",
+    "target": "b" * 64,
+    "issued_at": NOW - 1000,
+    "expires_at": NOW + 2000,
+    "secret_version": "v1",
+    "context": '{"role": "OWNER"}',
+}
+OF_TOKEN = {*TOKEN, *ALIAS, "renewal", "rejected"}
+LEASE = {"lease_owner": "me", "lease_until": NOW + 30}
+OLD_FAILURE = {
+    "code": "upstream_unavailable",
+    "detail": "login: down",
+    "since": NOW - 60,
+    "count": 3,
+    "retry_at": NOW + 9_000,
+}
+REJECTION = OLD_FAILURE | {"code": "credential_rejected", "secret_version": "v0"}
+SUSPICION = {"suspect_version", "suspect_at", "suspect_variants"}
+BASE: Record = {"connection": PLACE[0], "variant": PLACE[1], "schema": 1, "generation": 7} | {
+    "fence": 9
+}
+PARTS: list[Record] = [
+    {"renewal": "ready"},
+    {"rejected": "0123456789abcdef", "report_times": [NOW - 9]},
+    {"rejected": "an older one", "report_times": [NOW - 90, NOW - 9]},
+    {"failure": OLD_FAILURE},
+    {"failure": REJECTION, "rejected_versions": ["v0"]},
+    {"rejected_versions": ["v0"]},
+    {"rejected_versions": [f"old-{number}" for number in range(MOST_VERSIONS)]},
+    {"accepted_version": "v1"},
+    {"latched_version": "v0"},
+    {"noticed_version": "v0"},
+    {"suspect_version": "v1", "suspect_at": NOW - 90},
+    {"suspect_version": "v1", "suspect_variants": ["a", "c"]},
+    {"lease_owner": "dead", "lease_until": NOW + 50_000},
+    {"nudged_until": NOW + 30},
+    {"forced_at": NOW - 30},
+    {"ttl": NOW + 5},
+    {"of_a_newer_version": "kept"},
+]
+"""What a record may have besides; any of them together, but for those of the same names."""
+
+
+def records() -> Iterator[Record]:
+    """Yield records that some sequence of writes might have left."""
+    chance = Random(1)
+    some = [chance.sample(PARTS, chance.randint(2, 8)) for _ in range(40)]
+    for base in ({}, TOKEN, ALIAS):
+        for parts in ([], *([part] for part in PARTS), *some):
+            record: Record = BASE | base
+            for part in parts:
+                record |= part
+            yield record
+
+
+# What each write does
+
+
+def with_ttl(record: Record) -> Record:
+    """Return *record* with the time until which the table keeps it: fifteen days after all ends."""
+    rest = {name: value for name, value in record.items() if name != "ttl"}
+    if any(record.get(n) for n in ("rejected_versions", "accepted_version", "suspect_version")):
+        return rest
+    ends = max(
+        record.get("expires_at", 0),
+        record.get("lease_until", 0),
+        record.get("failure", {}).get("retry_at", 0),
+    )
+    return rest | ({"ttl": ends + FIFTEEN_DAYS} if ends else {})
+
+
+def without(record: Record, *names: str) -> Record:
+    return {name: value for name, value in record.items() if name not in names}
+
+
+NEW_TOKEN: Record = {
+    "token": b"newly sealed",
+    "kind": "login",
+    "fingerprint": "fedcba9876543210",
+    "issued_at": NOW,
+    "expires_at": NOW + 3600,
+    "refresh_at": NOW + 3000,
+    "secret_version": "v2",
+    "context": "{}",
+}
+NEW_ALIAS: Record = {
+    "token": b"newly sealed variant",
+    "kind": "pointer",
+    "target": "c" * 64,
+    "issued_at": NOW,
+    "expires_at": NOW + 86_400,
+    "secret_version": "v2",
+}
+DOWN = Failure("upstream_unavailable", "login: down", NOW - 5, 2, NOW + 40_000, "v1", 503)
+DOWN_KEPT: Record = {
+    "code": "upstream_unavailable",
+    "detail": "login: down",
+    "since": NOW - 5,
+    "count": 2,
+    "retry_at": NOW + 40_000,
+    "secret_version": "v1",
+    "upstream_status": 503,
+}
+REFUSED = Failure(
+    "credential_rejected", "login: no", NOW, 1, NOW + 30, "v1", 401, "BAD", "no", is_login=True
+)
+REFUSED_KEPT: Record = {
+    "code": "credential_rejected",
+    "detail": "login: no",
+    "since": NOW,
+    "count": 1,
+    "retry_at": NOW + 30,
+    "secret_version": "v1",
+    "upstream_status": 401,
+    "upstream_code": "BAD",
+    "upstream_message": "no",
+    "login": 1,
+}
+
+
+@dataclass(frozen=True)
+class Write:
+    """A change of an item: how it is called, and what it makes of a record."""
+
+    call: Callable[[Store, Item], object]
+    model: Callable[[Record], Record]
+    compared: frozenset[str]
+    """Attributes that must be as they were read, or nothing is written."""
+    resembling: Record
+    """What a record has that looks like this write was done, and was not. Nothing if none can."""
+    is_settled: bool = True
+    """Whether a lost answer is settled by reading again."""
+    is_leased: bool = False
+
+
+def acquired(record: Record) -> Record:
+    changes: Record = {"schema": 1, "fence": record["fence"] + 1}
+    changes |= {"lease_owner": "me", "lease_until": NOW + 60_000}
+    renewal = {"renewal": "in_use"} if record.get("renewal") == "ready" else {}
+    return with_ttl(record | changes | renewal)
+
+
+def committed(record: Record, *recovered: str) -> Record:
+    gone = ("failure", "lease_owner", "lease_until", "nudged_until", *OF_TOKEN, *SUSPICION)
+    kept = without(record, *gone, *recovered) | NEW_TOKEN | {"schema": 1}
+    kept["generation"] = record["generation"] + 1
+    return without(with_ttl(kept | {"lease_until": record["lease_until"]}), "lease_until")
+
+
+def failed(record: Record) -> Record:
+    kept = with_ttl(record | {"schema": 1, "failure": DOWN_KEPT})
+    return without(kept, "lease_owner", "lease_until")
+
+
+def accepted(record: Record, *recovered: str) -> Record:
+    gone = ("lease_owner", "lease_until", "failure", "ttl", *SUSPICION, *recovered)
+    return without(record, *gone) | {"schema": 1, "accepted_version": "v2"}
+
+
+def latched(record: Record, *ended: str) -> Record:
+    """`v1` is rejected for certain: it is not tried again, and no longer accepted."""
+    versions = [v for v in record.get("rejected_versions", []) if v != "v1"]
+    proven = ("accepted_version",) if record.get("accepted_version") == "v1" else ()
+    return without(record, "ttl", *SUSPICION, *proven, *ended) | {
+        "schema": 1,
+        "failure": REFUSED_KEPT,
+        "rejected_versions": [*versions, "v1"][-MOST_VERSIONS:],
+        "latched_version": "v1",
+    }
+
+
+def suspected(record: Record, *ended: str) -> Record:
+    """`v1` was accepted: it is tried once more, a minute after it was first rejected."""
+    knows = "v1" in (record.get("accepted_version"), record.get("secret_version"))
+    was = knows and record.get("suspect_version") == "v1"
+    since = min(record.get("suspect_at", 0), NOW) if was else NOW
+    return without(record, "ttl", "suspect_variants", *ended) | {
+        "schema": 1,
+        "failure": REFUSED_KEPT | {"retry_at": since + 60},
+        "suspect_version": "v1",
+        "suspect_at": since,
+    }
+
+
+def refused(record: Record, *ended: str) -> Record:
+    """`v1` may be wrong: that it was tried for the variant `c` is kept."""
+    known = record.get("suspect_variants", []) if record.get("suspect_version") == "v1" else []
+    return without(record, "ttl", "suspect_at", *ended) | {
+        "schema": 1,
+        "suspect_version": "v1",
+        "suspect_variants": [*(v for v in known if v != "c"), "c"],
+    }
+
+
+def pointed(record: Record) -> Record:
+    kept = without(record, "failure", *OF_TOKEN) | NEW_ALIAS | {"schema": 1}
+    return with_ttl(kept | {"generation": record["generation"] + 1, "fence": record["fence"] + 1})
+
+
+def reported(record: Record) -> Record:
+    failure = record.get("failure", {})
+    is_latched = failure.get("code") == "credential_rejected" and failure[
+        "secret_version"
+    ] in record.get("rejected_versions", [])
+    kept = record if is_latched else without(record, "failure")
+    return kept | {"rejected": record.get("fingerprint", ""), "report_times": [NOW - 1, NOW]}
+
+
+def forgotten(record: Record) -> Record:
+    gone = {"failure", "rejected_versions", "accepted_version", "latched_version", "report_times"}
+    kept = without(record, *OF_TOKEN, *gone, *SUSPICION) | {"schema": 1}
+    ends = {name: record.get(name, 0) for name in ("expires_at", "lease_until")}
+    ttl = {name: value for name, value in with_ttl(ends).items() if name == "ttl"}
+    return without(kept, "ttl") | ttl
+
+
+def judging(verdict: Verdict, *, is_held: bool) -> Callable[[Store, Item], object]:
+    return lambda store, item: store.judge(
+        item,
+        verdict,
+        REFUSED,
+        "v1",
+        variant="c",
+        now=NOW,
+        is_held=is_held,
+        ends_lease=is_held,
+    )
+
+
+HELD = frozenset({"fence", "lease_owner"})
+SWAPPED = frozenset({"fence", "generation"})
+COMPARED = SWAPPED | {"rejected_versions"}
+LEASE_ENDS = ("lease_owner", "lease_until")
+WRITES: dict[str, Write] = {
+    "acquire": Write(
+        lambda store, item: store.acquire(item, "me", NOW + 60_000),
+        acquired,
+        COMPARED,
+        {"lease_owner": "another"},
+    ),
+    "acquire, forced": Write(
+        lambda store, item: store.acquire(item, "me", NOW + 60_000, forced_at=NOW),
+        lambda record: acquired(record) | {"forced_at": NOW},
+        COMPARED,
+        {"lease_owner": "another"},
+    ),
+    "commit": Write(
+        lambda store, item: store.commit(item, NEW_TOKEN),
+        committed,
+        HELD,
+        {"generation": 8, "token": b"another"},
+        is_leased=True,
+    ),
+    "commit, with a renewal token": Write(
+        lambda store, item: store.commit(item, NEW_TOKEN | {"renewal": "ready"}),
+        lambda record: committed(record) | {"renewal": "ready"},
+        HELD,
+        {"generation": 9, "token": NEW_TOKEN["token"]},
+        is_leased=True,
+    ),
+    "commit, recovering": Write(
+        lambda store, item: store.commit(item, NEW_TOKEN, recovers=True),
+        lambda record: committed(record, "latched_version"),
+        HELD,
+        {"generation": 7, "token": NEW_TOKEN["token"]},
+        is_leased=True,
+    ),
+    "fail": Write(
+        lambda store, item: store.fail(item, DOWN, renewal=item.renewal),
+        failed,
+        HELD,
+        {"lease_owner": "another"},
+        is_leased=True,
+    ),
+    "fail, with the renewal token unspent": Write(
+        lambda store, item: store.fail(item, DOWN, renewal="ready"),
+        lambda record: failed(record) | {"renewal": "ready"},
+        HELD,
+        {"fence": 10},
+        is_leased=True,
+    ),
+    "fail, for no reason that is kept": Write(
+        lambda store, item: store.fail(item, None, renewal=None),
+        lambda record: without(record, *LEASE_ENDS) | {"schema": 1},
+        HELD,
+        {"lease_owner": "another"},
+        is_leased=True,
+    ),
+    "accept": Write(
+        lambda store, item: store.accept(item, "v2"),
+        accepted,
+        HELD,
+        {"accepted_version": "v3"},
+        is_leased=True,
+    ),
+    "accept, recovering": Write(
+        lambda store, item: store.accept(item, "v2", recovers=True),
+        lambda record: accepted(record, "latched_version"),
+        HELD,
+        {},
+        is_leased=True,
+    ),
+    "back_off": Write(
+        lambda store, item: store.back_off(item, DOWN),
+        lambda record: with_ttl(record | {"schema": 1, "failure": DOWN_KEPT}),
+        COMPARED,
+        {"failure": DOWN_KEPT | {"count": 3}},
+    ),
+    "back_off, over": Write(
+        lambda store, item: store.back_off(item, None),
+        lambda record: with_ttl(without(record, "failure") | {"schema": 1}),
+        COMPARED,
+        {"failure": DOWN_KEPT},
+    ),
+    "judge: latch": Write(
+        judging(Verdict.LATCH, is_held=True),
+        lambda record: latched(record, *LEASE_ENDS),
+        HELD | {"rejected_versions"},
+        {"rejected_versions": ["v0"]},
+        is_leased=True,
+    ),
+    "judge: latch, without a lease": Write(
+        judging(Verdict.LATCH, is_held=False),
+        latched,
+        frozenset({"accepted_version", "fence", "rejected_versions"}),
+        {"suspect_version": "v1"},
+    ),
+    "judge: suspect": Write(
+        judging(Verdict.SUSPECT, is_held=True),
+        lambda record: suspected(record, *LEASE_ENDS),
+        HELD | {"rejected_versions"},
+        {"suspect_version": "v0"},
+        is_leased=True,
+    ),
+    "judge: suspect, without a lease": Write(
+        judging(Verdict.SUSPECT, is_held=False),
+        suspected,
+        frozenset({"accepted_version", "fence", "rejected_versions"}),
+        {"suspect_version": "v0", "rejected_versions": ["v1"]},
+    ),
+    "judge: refuse the variant": Write(
+        judging(Verdict.REFUSE_VARIANT, is_held=True),
+        lambda record: refused(record, *LEASE_ENDS),
+        HELD | {"rejected_versions"},
+        {"suspect_version": "v1", "suspect_variants": ["a"]},
+        is_leased=True,
+    ),
+    "judge: refuse the variant, without a lease": Write(
+        judging(Verdict.REFUSE_VARIANT, is_held=False),
+        refused,
+        frozenset({"accepted_version", "fence", "rejected_versions"}),
+        {"suspect_version": "v0", "suspect_variants": ["c"]},
+    ),
+    "notice": Write(
+        lambda store, item: store.notice(item, "v2"),
+        lambda record: record | {"noticed_version": "v2"},
+        frozenset(),
+        {"noticed_version": "v1"},
+    ),
+    "drop": Write(
+        lambda store, item: store.drop(item),
+        lambda record: without(record, *OF_TOKEN) | {"schema": 1},
+        frozenset({"fingerprint"}),
+        {},
+        is_settled=False,
+    ),
+    "alias_to": Write(
+        lambda store, item: store.alias_to(item, NEW_ALIAS),
+        pointed,
+        SWAPPED,
+        {"target": "d" * 64},
+    ),
+    "report": Write(
+        lambda store, item: store.report(item, (NOW - 1, NOW)),
+        reported,
+        frozenset({"fingerprint", "rejected"}),
+        {"rejected": "another", "fingerprint": "another"},
+    ),
+    "claim_refresh": Write(
+        lambda store, item: store.claim_refresh(item, NOW + 77),
+        lambda record: record | {"nudged_until": NOW + 77},
+        frozenset({"nudged_until"}),
+        {},
+        is_settled=False,
+    ),
+    "forget": Write(
+        lambda store, item: store.forget(item),
+        forgotten,
+        frozenset(),
+        {"token": b"another"},
+    ),
+}
+TELLS_NOTHING = {"notice", "drop", "forget"}
+"""Writes that return nothing; `claim_refresh` says whether it was done."""
+
+
+class Desk:
+    """A table with one record, and the shipped store over it."""
+
+    def __init__(self, record: Record) -> None:
+        self.aws = MemoryAws()
+        self.put(record)
+        self.aws.table.records[OTHER_PLACE] = {"connection": typed("x")}
+        self.item = self.aws.store.read(*PLACE)
+
+    def put(self, record: Record) -> None:
+        self.aws.table.records[PLACE] = {name: typed(value) for name, value in record.items()}
+
+    @property
+    def record(self) -> Record:
+        assert self.aws.table.records[OTHER_PLACE] == {"connection": typed("x")}
+        return {name: plain(value) for name, value in self.aws.table.records[PLACE].items()}
+
+    def do(self, write: Write) -> object:
+        return write.call(self.aws.store, self.item)
+
+
+def fits(name: str, record: Record) -> Record:
+    """Return *record* as it is when this write is called for."""
+    write = WRITES[name]
+    if write.is_leased:
+        record = record | LEASE
+    if name in {"drop", "report"}:
+        record = record | without(TOKEN, "token", "kind")
+        record = record | {"token": b"sealed", "kind": "login"}
+        record.pop("target", None)
+    return record
+
+
+every_write = pytest.mark.parametrize("name", sorted(WRITES))
+
+
+@every_write
+def test_a_write_changes_what_its_model_says_and_nothing_else(name: str) -> None:
+    for one in records():
+        record = fits(name, one)
+        desk = Desk(record)
+        answer = desk.do(WRITES[name])
+        assert desk.record == WRITES[name].model(record)
+        if name == "claim_refresh":
+            assert answer is True
+        elif name in TELLS_NOTHING:
+            assert answer is None
+        else:
+            assert answer == desk.aws.store.read(*PLACE)
+
+
+WHOLE = BASE | TOKEN | {name: value for part in PARTS for name, value in part.items()}
+OTHER_VALUES: Record = {"failure": OLD_FAILURE | {"count": 99}, "report_times": [1]} | {
+    "rejected_versions": ["v9"],
+    "suspect_variants": ["z"],
+    "token": b"other",
+}
+
+
+def other(value: object, name: str) -> object:
+    """Return a value of the same type that is another."""
+    if name in OTHER_VALUES:
+        return OTHER_VALUES[name]
+    return value + 1 if isinstance(value, int) else f"{value}-other"
+
+
+@every_write
+@pytest.mark.parametrize("what", ["changed", "gone", "new"])
+def test_a_write_is_refused_if_what_it_compares_is_not_as_it_was_read(name: str, what: str) -> None:
+    """And by nothing else: an attribute that it does not compare may change meanwhile."""
+    write = WRITES[name]
+    whole = fits(name, WHOLE)
+    refusing = set()
+    for attribute in sorted(whole.keys() - {"connection", "variant"}):
+        absent = without(whole, attribute)
+        before, now = {
+            "changed": (whole, whole | {attribute: other(whole[attribute], attribute)}),
+            "gone": (whole, absent),
+            "new": (absent, whole),
+        }[what]
+        desk = Desk(before)
+        if desk.item.corrupt and attribute not in write.compared:
+            continue
+        desk.put(now)
+        desk.do(write)
+        if desk.record == now:
+            refusing.add(attribute)
+    assert refusing == write.compared
+
+
+@every_write
+@pytest.mark.parametrize("how", ["repeat", "lose_answer"])
+def test_a_write_that_was_done_counts_although_its_answer_was_lost(name: str, how: str) -> None:
+    """boto3 sends it again, and it meets itself; or nothing comes back at all."""
+    write = WRITES[name]
+    desk = Desk(fits(name, BASE | TOKEN))
+    setattr(desk.aws.dynamodb, how, True)
+    if not write.is_settled and how == "lose_answer":
+        with pytest.raises(StoreUnavailable):
+            desk.do(write)
+    elif not write.is_settled:
+        assert not desk.do(write)
+    elif name in TELLS_NOTHING:
+        desk.do(write)
+    else:
+        assert desk.do(write) == desk.aws.store.read(*PLACE)
+    assert desk.record == write.model(fits(name, BASE | TOKEN))
+
+
+@every_write
+def test_a_write_that_was_not_done_and_got_no_answer_is_an_error(name: str) -> None:
+    record = fits(name, BASE | TOKEN | {"failure": OLD_FAILURE})
+    desk = Desk(record)
+    desk.aws.dynamodb.break_before = True
+    with pytest.raises(StoreUnavailable):
+        desk.do(WRITES[name])
+    assert desk.record == record
+
+
+@pytest.mark.parametrize("name", sorted(n for n in WRITES if WRITES[n].resembling))
+def test_what_another_wrote_does_not_count_as_this_write(name: str) -> None:
+    """It resembles it in part. That is no reason to think that one's own write was done."""
+    write = WRITES[name]
+    desk = Desk(fits(name, BASE | TOKEN))
+    desk.put(fits(name, BASE | TOKEN) | write.resembling)
+    desk.aws.dynamodb.break_before = True
+    with pytest.raises(StoreUnavailable):
+        desk.do(write)
+
+
+@every_write
+def test_a_write_makes_an_item_that_is_not_there(name: str) -> None:
+    """Without a record, only what needs neither lease nor token is done; `notice` is, too."""
+    write = WRITES[name]
+    desk = Desk({})
+    del desk.aws.table.records[PLACE]
+    desk.item = desk.aws.store.read(*PLACE)
+    assert desk.item == Item(*PLACE)
+    desk.do(write)
+    is_done = PLACE in desk.aws.table.records
+    assert is_done is not (write.compared & {"lease_owner", "fingerprint"} != set())
+    if is_done and name != "judge: suspect, without a lease":
+        empty = {"connection": PLACE[0], "variant": PLACE[1]}
+        made = write.model(empty | {"generation": 0, "fence": 0})
+        assert {"generation": 0, "fence": 0} | desk.record == made
+
+
+CORRUPT = [
+    ("generation", "x", {"generation": 0}),
+    ("expires_at", "x", {}),
+    ("failure", "x", {}),
+    ("report_times", "x", {}),
+    ("schema", 7, {}),
+]
+
+
+@pytest.mark.parametrize(("name", "value", "becomes"), CORRUPT)
+def test_the_next_holder_of_the_lease_removes_what_cannot_be_read(
+    name: str, value: object, becomes: Record
+) -> None:
+    """Nonsense in a compared attribute is compared as it is. Else nobody could ever write again."""
+    desk = Desk(BASE | TOKEN | {name: value})
+    assert desk.item.corrupt == (name,)
+    taken = desk.aws.store.acquire(desk.item, "me", NOW + 60)
+    assert taken
+    left = without(BASE | TOKEN | {"ttl": desk.record["ttl"]}, name)
+    assert desk.record == left | becomes | {
+        "schema": 1,
+        "fence": 10,
+        "lease_owner": "me",
+        "lease_until": NOW + 60,
+    }
+
+
+def test_a_compared_attribute_may_be_nonsense() -> None:
+    desk = Desk(BASE | {"fence": "x", "rejected_versions": "x"})
+    taken = desk.aws.store.acquire(desk.item, "me", NOW + 60)
+    assert taken
+    assert desk.record["fence"] == 1
+    assert "rejected_versions" not in desk.record
+
+
+# Reading
+
+
+@pytest.mark.parametrize("page", [1, 2, 3, 5, 1000])
+def test_all_items_of_a_connection_are_listed_once_a_page_at_a_time(page: int) -> None:
+    aws = MemoryAws(page=page)
+    variants = [f"{number:064x}" for number in range(5)]
+    for variant in variants:
+        for connection in ("vntana#acme", "vntana#other"):
+            record = BASE | TOKEN | {"connection": connection, "variant": variant}
+            place = (connection, variant)
+            aws.table.records[place] = {name: typed(value) for name, value in record.items()}
+    found = list(aws.store.list("vntana#acme"))
+    assert [(item.connection, item.variant) for item in found] == [
+        ("vntana#acme", variant) for variant in variants
+    ]
+    assert found[0] == aws.store.read("vntana#acme", variants[0])
+    assert aws.dynamodb.pages == -(-5 // page)
+
+
+def test_items_are_read_in_the_order_in_which_they_are_asked_for() -> None:
+    desk = Desk(BASE | TOKEN)
+    there, absent, again = desk.aws.store.read_all(PLACE[0], "-", "b" * 64, "-")
+    assert (there.variant, there.token, there.generation) == ("-", b"sealed", 7)
+    assert absent == Item(PLACE[0], "b" * 64)
+    assert again == there
