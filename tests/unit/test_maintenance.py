@@ -394,6 +394,7 @@ def test_the_status_tells_of_each_variant_what_an_operator_needs() -> None:
         "flow": "editor",
         "connection": "acme",
         "secret_version": "v1",
+        "held": None,
         "variants": [
             {
                 "variant": key(1),
