@@ -34,6 +34,8 @@ def routes_of(flow: str) -> Iterator[Route]:
     yield Route("POST", f"{connection}/token", flow)
     yield Route("GET", connection, flow)
     yield Route("DELETE", f"{connection}/token", flow)
+    yield Route("PUT", f"{connection}/hold", flow)
+    yield Route("DELETE", f"{connection}/hold", flow)
 
 
 ROUTES = [

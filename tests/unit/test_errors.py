@@ -11,6 +11,7 @@ from token_broker.errors import BrokerError, UpstreamError, UpstreamUnavailable
 CONTRACT = {
     "invalid_request": 400,
     "unknown_connection": 404,
+    "connection_held": 409,
     "not_configured": 500,
     "credential_rejected": 502,
     "credential_latched": 502,

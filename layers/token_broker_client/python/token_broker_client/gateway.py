@@ -21,6 +21,8 @@ ROUTES: dict[Action, tuple[str, str]] = {
     "status": ("GET", ""),
     "forget": ("DELETE", "/token"),
     "verify": ("POST", "/verify"),
+    "hold": ("PUT", "/hold"),
+    "lift": ("DELETE", "/hold"),
 }
 """Method, and what follows the connection in the path."""
 

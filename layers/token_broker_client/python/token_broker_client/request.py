@@ -13,7 +13,7 @@ from token_broker_client.deadline import Deadline
 from token_broker_client.errors import BrokerError, InvalidRequest
 
 Flow = Literal["vntana", "vendorlink", "editor"]
-Action = Literal["token", "status", "forget", "verify"]
+Action = Literal["token", "status", "forget", "verify", "hold", "lift"]
 
 FLOWS: tuple[Flow, ...] = ("vntana", "vendorlink", "editor")
 CONNECTION = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
