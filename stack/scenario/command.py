@@ -33,7 +33,7 @@ def play(system: System, table: Table) -> None:
                 row.sees(outcome(system, identity, words, told), "done" if name in may else DENIED)
 
 
-POLICIES = ("Operate", "Connect", "CallVendorlink")
+POLICIES = ("Operate", "Hold", "Connect", "CallVendorlink")
 DENIED = "access_denied"
 WORDS = {
     "connections": {"Operate"},
@@ -42,6 +42,8 @@ WORDS = {
     "token vendorlink acme": {"CallVendorlink"},
     "connect vendorlink new --file -": {"Connect"},
     "forget vendorlink acme --yes": {"Operate"},
+    "hold vendorlink acme --reason drill": {"Hold"},
+    "lift vendorlink acme": {"Hold"},
     "doctor": {"Operate"},
 }
 """Commands, and the policies that they need."""

@@ -23,6 +23,7 @@ from tests.template.subjects import (
 )
 from tests.template.translation import REGION
 
+API = f"arn:aws:execute-api:{REGION}:{ACCOUNT}:<TokenBrokerApi>/prod"
 ITEM_ACTIONS = ("GetItem", "BatchGetItem", "Query", "UpdateItem")
 FORBIDDEN_ITEM_ACTIONS = ("PutItem", "DeleteItem", "Scan", "BatchWriteItem", "DeleteTable")
 SECRET_ACTIONS = ("GetSecretValue", "DescribeSecret")
@@ -137,12 +138,13 @@ def operators_see_no_secret(stack: Template) -> Iterator[str]:
     """Operate is about states and names; what is in a secret or a token, it does not give."""
     given = stack["Operate"]["Properties"]["PolicyDocument"]["Statement"]
     mine = secret("token-broker/prod/vntana/acme")
-    api = f"arn:aws:execute-api:{REGION}:{ACCOUNT}:<TokenBrokerApi>/prod"
     for action, resource in (
         *((f"secretsmanager:{action}", mine) for action in CHANGES | {"GetSecretValue"}),
         *((f"dynamodb:{action}", TABLE_ARN) for action in (*ITEM_ACTIONS, "Scan")),
         *((f"kms:{action}", KEY_ARN) for action in ("Decrypt", "Encrypt", "CreateGrant")),
-        ("execute-api:Invoke", f"{api}/POST/v1/vntana/acme/token"),
+        ("execute-api:Invoke", f"{API}/POST/v1/vntana/acme/token"),
+        ("execute-api:Invoke", f"{API}/PUT/v1/vntana/acme/hold"),
+        ("execute-api:Invoke", f"{API}/DELETE/v1/vntana/acme/hold"),
     ):
         if allows(given, Ask(action, resource)):
             yield f"an operator may {action}"
@@ -166,6 +168,20 @@ def probe_gives_no_token(stack: Template) -> Iterator[str]:
             call = stack[f"Call{flow.capitalize()}"]["Properties"]["PolicyDocument"]["Statement"]
             if is_right and allows(operate + call, Ask("execute-api:Invoke", resource)):
                 yield f"another policy allows {resource}"
+
+
+def holding_is_a_grant_of_its_own(stack: Template) -> Iterator[str]:
+    """Hold is to hold and to lift, and for no other route."""
+    given = stack["Hold"]["Properties"]["PolicyDocument"]["Statement"]
+    for route, is_right in (
+        ("PUT/v1/vntana/acme/hold", True),
+        ("DELETE/v1/editor/acme/hold", True),
+        ("DELETE/v1/vntana/acme/token", False),
+        ("POST/v1/vntana/acme/token", False),
+        ("GET/v1/vntana/acme", False),
+    ):
+        if allows(given, Ask("execute-api:Invoke", f"{API}/{route}")) is not is_right:
+            yield f"Hold is wrong about {route}"
 
 
 def connect_is_for_this_stage(stack: Template) -> Iterator[str]:

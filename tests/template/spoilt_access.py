@@ -92,6 +92,16 @@ SPOILT: list[Spoilt] = [
         grant("Probe", "execute-api:Invoke"),
     ),
     (
+        access.operators_see_no_secret,
+        "holds",
+        reword("Operate", "StateAndForget", "Resource", f"{access.API}/DELETE/v1/*"),
+    ),
+    (
+        access.holding_is_a_grant_of_its_own,
+        "all routes",
+        reword("Hold", "HoldAndLift", "Resource", f"{access.API}/*/v1/*"),
+    ),
+    (
         access.connect_is_for_this_stage,
         "all stages",
         reword("Connect", "ItsSecrets", "Resource", access.secret("token-broker/*")),

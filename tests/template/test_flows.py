@@ -58,6 +58,7 @@ def test_the_document_of_the_api_has_one_more_flow() -> None:
     validate(document)
     assert {path for path in document["paths"] if "/sales/" in path} == {
         "/v1/sales/{connection}",
+        "/v1/sales/{connection}/hold",
         "/v1/sales/{connection}/token",
     }
     assert document["components"]["schemas"]["Flow"]["enum"][-1] == "sales"

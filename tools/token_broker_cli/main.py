@@ -205,6 +205,29 @@ def forget(
 
 @app.command()
 @command
+def hold(
+    context: Context,
+    flow: FlowName,
+    name: Name,
+    reason: Annotated[str, typer.Option("--reason", metavar="TEXT", help="Callers are told.")],
+) -> None:
+    """Hand out nothing of a connection, and ask its vendor nothing, until `lift`."""
+    from token_broker_cli import holds as page  # noqa: PLC0415 (see above)
+
+    page.hold(context, flow, checked(name), reason)
+
+
+@app.command()
+@command
+def lift(context: Context, flow: FlowName, name: Name) -> None:
+    """End the hold of a connection."""
+    from token_broker_cli import holds as page  # noqa: PLC0415 (see above)
+
+    page.lift(context, flow, checked(name))
+
+
+@app.command()
+@command
 def verify(
     context: Context,
     name: Name,

@@ -111,6 +111,7 @@ SIGNALS = (
     Signal(
         "too_many_requests", "caller", 20, 3, "A caller forces or rejects tokens again and again."
     ),
+    Signal("connection_held", "caller", 100, 3, "Callers ask for a connection that is held."),
     Signal(
         "unknown_connection", "caller", 20, 3, "A caller asks for a connection that has no secret."
     ),

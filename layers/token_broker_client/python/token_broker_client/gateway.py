@@ -23,6 +23,8 @@ ROUTES: dict[Action, tuple[str, str]] = {
     "check": ("POST", "/check"),
     "verify": ("POST", "/verify"),
     "probe": ("POST", "/probe"),
+    "hold": ("PUT", "/hold"),
+    "lift": ("DELETE", "/hold"),
 }
 """Method, and what follows the connection in the path."""
 

@@ -25,7 +25,7 @@ FLOWS: tuple[Flow, ...] = (
 )
 VERIFYING: tuple[Flow, ...] = ("editor",)
 # --- end of what is made
-Action = Literal["token", "status", "forget", "check", "verify", "probe"]
+Action = Literal["token", "status", "forget", "check", "verify", "probe", "hold", "lift"]
 CONNECTION = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
 
 
