@@ -144,7 +144,24 @@ def ask_for_secret(flow: str, kept: Mapping[str, Any], local: LocalSystem | None
             document[question.key] = answer
     if flow == "vendorlink":
         document = loopback(document)
-    return document
+    return pinned(flow, document)
+
+
+def pinned(flow: str, document: Document) -> Document:
+    """Ask what callers may not choose, of what *document* says; return it with the answer."""
+    parameters = document.get("parameters")
+    given: Mapping[str, Any] = parameters if isinstance(parameters, dict) else {}
+    if flow == "vntana":
+        given = {key: document[key] for key in ("organization", "workspace") if key in document}
+    before = document.get("pinned")
+    others = {key: value for key, value in document.items() if key != "pinned"}
+    if not given:
+        return others
+    names = ", ".join(name for name in given if isinstance(before, list) and name in before)
+    hint = ", ".join(given) + ("" if names else "; empty: none")
+    answer = prompt(f"Pinned, so that callers may not choose it (of {hint})", names)
+    chosen = [name.strip() for name in answer.split(",") if name.strip() not in ("", "-")]
+    return others | ({"pinned": chosen} if chosen else {})
 
 
 def login(kept: Mapping[str, Any]) -> Document:
