@@ -24,12 +24,16 @@ from token_broker.cache import TokenCache
 from token_broker.document import Document
 from token_broker.errors import BrokerError
 from token_broker.exchange import Request, Response
+from token_broker.flows.editor import credentials as editor_credentials
 from token_broker.flows.vendorlink import credentials as vendorlink_credentials
 from token_broker.flows.vendorlink import flow as vendorlink
 from token_broker.flows.vntana import api
+from token_broker.flows.vntana import credentials as vntana_credentials
 from token_broker.item import Item
+from token_broker.maintenance import Maintenance
 from token_broker.refresh import attempt, refresher
 from token_broker.refresh.credential_gate import CredentialGate
+from token_broker.refresh.resolver import Resolver
 from token_broker.sealing import Sealer
 from token_broker.telemetry import Telemetry
 from token_broker.tokens import Token
@@ -246,6 +250,7 @@ UNIT, FUNCTIONS = "tests/unit", "tests/functions"
 SIGNATURES = "tests/local/test_signatures.py"
 TRANSPORT, REACH = f"{UNIT}/transport/test_client.py", f"{UNIT}/transport/test_reach.py"
 FAILURES, TAMPERING = f"{FUNCTIONS}/test_failures.py", f"{FUNCTIONS}/test_tampering.py"
+PINNED = f"{FUNCTIONS}/test_pinned.py"
 TOKENS, VENDORLINK = f"{FUNCTIONS}/test_tokens.py", f"{UNIT}/flows/vendorlink/test_flow.py"
 
 ANSWERED = "test_whatever_is_answered_no_other_error_and_no_secret_gets_out"
@@ -293,6 +298,27 @@ DEFECTS = (
         "T5",
         (f"{TOKENS}::test_tokens_of_different_parameters_are_different",),
         put(tokens.Variant, "key", property(lambda self: tokens.canonical_hash([self.kind]))),
+    ),
+    Defect(
+        "pins are read, and not heeded",
+        "T37",
+        (f"{PINNED}::test_a_pinned_field_is_the_secrets",),
+        both(
+            put(vntana_credentials.Credentials, "pins", {}),
+            put(editor_credentials.Credentials, "pins", {}),
+        ),
+    ),
+    Defect(
+        "a rotation that pins renews what callers chose",
+        "T37",
+        (f"{PINNED}::test_a_rotation_that_pins_drops_what_callers_chose",),
+        put(Maintenance, "_may_be_pinned_away", nothing),
+    ),
+    Defect(
+        "a refused call falls back to the token from before the pin",
+        "T37",
+        (f"{PINNED}::test_without_the_event_a_call_that_needs_an_exchange_drops_it",),
+        put(Resolver, "_drop_older", nothing),
     ),
     Defect(
         "a body that is no JSON is a defect",

@@ -81,7 +81,25 @@ def ask_for_secret(flow: str, kept: Mapping[str, Any], local: LocalSystem | None
     places = places_of(flow, local) if local else {}
     for question in every()[flow].questions:
         ask_one(question, kept, document, places)
-    return document
+    return pinned(flow, document)
+
+
+def pinned(flow: str, document: Document) -> Document:
+    """Ask what callers may not choose, of what *document* says; return it with the answer."""
+    given: dict[str, Any] = {}
+    for field in every()[flow].fields:
+        value = document.get(field.name)
+        given |= value if isinstance(value, dict) else {field.name: value}
+    names = [name for name, value in given.items() if value is not None]
+    before = document.get("pinned")
+    others = {key: value for key, value in document.items() if key != "pinned"}
+    if not names:
+        return others
+    kept = ", ".join(name for name in names if isinstance(before, list) and name in before)
+    hint = ", ".join(names) + ("" if kept else "; empty: none")
+    answer = prompt(f"Pinned, so that callers may not choose it (of {hint})", kept)
+    chosen = [name.strip() for name in answer.split(",") if name.strip() not in ("", "-")]
+    return others | ({"pinned": chosen} if chosen else {})
 
 
 def ask_one(

@@ -42,6 +42,13 @@ DEMO = {
 
 
 @pytest.mark.parametrize("flow", FLOWS.values(), ids=FLOWS)
+def test_nothing_is_pinned_unless_the_secret_says_so(flow: Flow) -> None:
+    """Each flow knows the key."""
+    for secret in (DEMO[flow.name], DEMO[flow.name] | {"pinned": []}):
+        assert flow.vendor.pins(flow.vendor.parse(secret)) == {}
+
+
+@pytest.mark.parametrize("flow", FLOWS.values(), ids=FLOWS)
 @given(answers=any_answers)
 def test_whatever_a_check_is_answered_no_other_error_and_no_secret_gets_out(
     flow: Flow, answers: list[Response]

@@ -21,7 +21,7 @@ from token_broker.item import Item, rfc3339
 from token_broker.refresh.invocation import COMMIT_SECONDS, Invocation
 from token_broker.refresh.refresher import refresher
 from token_broker.refresh.requirement import Requirement
-from token_broker.tokens import ONLY
+from token_broker.tokens import ONLY, encode
 
 LOG_OUT_SECONDS = 3.0
 """How long a vendor is given to end a session that is thrown away in any case."""
@@ -200,7 +200,7 @@ class Maintenance:
         if variant is None:
             return 0
         try:
-            if not invocation.is_shared():
+            if not invocation.is_shared() or self._may_be_pinned_away(invocation, item):
                 self._deps.store.drop(item)
                 return 0
             refresher(invocation).obtain(variant, requirement, seen)
@@ -216,6 +216,22 @@ class Maintenance:
             "unrenewed", variant=key, code=error.code, upstream_message=error.upstream_message
         )
         return 0
+
+    def _may_be_pinned_away(self, invocation: Invocation, item: Item) -> bool:
+        """Say whether *item* may be of what a pin that came since does not let callers choose.
+
+        Not if it was made under the same pins: a new password alone changes no token's right.
+        """
+        vendor, secret = self._deps.flow.vendor, invocation.secret()
+        pins = vendor.pins(invocation.credentials())
+        if not pins or item.secret_version == secret.version:
+            return False
+        before = self._deps.secrets.of_version(self._connection, item.secret_version or "")
+        pins_before = vendor.pins(vendor.parse(before.content)) if before else {}
+        return any(
+            name not in pins_before or encode(value) != encode(pins_before[name])
+            for name, value in pins.items()
+        )
 
     def _log_out(self, item: Item) -> None:
         """End the session of a token upstream; that it fails changes nothing."""

@@ -227,6 +227,31 @@ def test_a_call_is_taken_at_its_word(body: dict[str, object], inputs: dict[str, 
     assert vntana.VENDOR.resolve(KEY, variant) == variant
 
 
+@pytest.mark.parametrize(
+    ("named", "refused"),
+    [
+        ((None, None), None),
+        (("acme", None), None),
+        (("acme", "chairs"), None),
+        (("Acme", None), "organization"),
+        (("studio", None), "organization"),
+        ((None, "tables"), "workspace"),
+    ],
+)
+def test_what_is_pinned_is_named_as_by_the_secret(
+    named: tuple[str | None, str | None], refused: str | None
+) -> None:
+    """Before anything is asked. A variant that was resolved under the pins is what it is."""
+    pins = Credentials(KEY.login, "acme", "chairs", pinned=("organization", "workspace"))
+    variant = Variant("asked", dict(zip(("organization", "workspace"), named, strict=True)))
+    if refused:
+        with pytest.raises(InvalidRequest, match=f"^{refused}: is pinned"):
+            vntana.VENDOR.resolve(pins, variant)
+    else:
+        assert vntana.VENDOR.resolve(pins, variant) == variant
+    assert vntana.VENDOR.resolve(pins, IN_WORKSPACE) == IN_WORKSPACE
+
+
 def test_a_second_token_would_revoke_the_first_so_callers_share() -> None:
     assert vntana.VENDOR.is_shared is None
 

@@ -1,6 +1,7 @@
 """Which variant is meant: an alias leads to it, or the secret's defaults complete it."""
 
 from token_broker.aliases import Look, alias_values, expects_another, is_outdated
+from token_broker.errors import InvalidRequest
 from token_broker.item import Item
 from token_broker.refresh.credential_gate import CredentialGate
 from token_broker.refresh.invocation import Invocation
@@ -36,12 +37,17 @@ class Resolver:
     def resolve(self, variant: Variant, seen: Look) -> Variant | None:
         """Return the variant that *variant* stands for; None where only the vendor can tell.
 
-        Raises `CredentialLatched` before a secret that was rejected is read again.
+        Raises `CredentialLatched` before a secret that was rejected is read again, and
+        `InvalidRequest` where this version of the secret does not allow *variant*: by a pin.
         """
         own = seen.own
         self._gate.check(own, self._invocation.version())
         secret = self._invocation.secret()
-        resolved = self._deps.flow.vendor.resolve(self._invocation.credentials(), variant)
+        try:
+            resolved = self._deps.flow.vendor.resolve(self._invocation.credentials(), variant)
+        except InvalidRequest:
+            self._drop_older(own, seen.target, secret)
+            raise
         is_current = own.secret_version == secret.version
         if resolved.key != variant.key:
             if not (is_current and own.target == resolved.key):
@@ -54,6 +60,13 @@ class Resolver:
             self._deps.emit("damaged", variant=own.variant, attributes=["target"])
             return None
         return found
+
+    def _drop_older(self, own: Item, target: Item, secret: Secret) -> None:
+        """Drop what was made for a request that an older version of the secret allowed."""
+        for item in (own, target):
+            if item.fingerprint and item.secret_version != secret.version:
+                self._deps.store.drop(item)
+                self._deps.cache.drop(self._invocation.partition)
 
     def _write(self, own: Item, resolved: Variant, secret: Secret) -> None:
         sealed = self._deps.sealer.seal_variant(own, resolved)

@@ -23,8 +23,8 @@ from token_broker.errors import (
 )
 from token_broker.exchange import Conversation, Exchange, Request, Response, sendable
 from token_broker.flows.editor.credentials import Credentials
-from token_broker.flows.vendor import Vendor
-from token_broker.tokens import Token, Variant
+from token_broker.flows.vendor import Vendor, is_blank
+from token_broker.tokens import Token, Variant, encode
 
 LARGEST_CLEAR = 60_000
 LARGEST_PACKED = 3_200
@@ -47,8 +47,10 @@ NUMBER = re.compile(r"[0-9]{1,15}(\.[0-9]{1,9})?")
 
 def resolve(credentials: Credentials, variant: Variant) -> Variant:
     """Return *variant* with the secret's defaults for the parameters it does not name."""
-    parameters = dict(credentials.parameters) | dict(variant.inputs["parameters"])
-    missing = [name for name in credentials.required if _is_blank(parameters.get(name))]
+    named = variant.inputs["parameters"]
+    _refuse_pinned(credentials, named)
+    parameters = dict(credentials.parameters) | dict(named)
+    missing = [name for name in credentials.required if is_blank(parameters.get(name))]
     if missing:
         raise InvalidRequest(f"parameters.{missing[0]}: is missing")
     if credentials.reuse and not _can_be_kept(credentials, parameters):
@@ -121,8 +123,17 @@ def _can_be_kept(credentials: Credentials, parameters: dict[str, Any]) -> bool:
     return len(clear) <= LARGEST_CLEAR and len(zlib.compress(clear, 9)) <= LARGEST_PACKED
 
 
-def _is_blank(value: object) -> bool:
-    return value is None or (isinstance(value, str) and not value.strip())
+def _refuse_pinned(credentials: Credentials, named: Mapping[str, Any]) -> None:
+    """Refuse a pinned parameter with another value than the secret's, of whichever JSON type.
+
+    In another case as well: whether the editor tells them apart is not documented.
+    """
+    for pin, value in credentials.pins.items():
+        for name in named:
+            if name.casefold() != pin.casefold():
+                continue
+            if name != pin or encode(named[name]) != encode(value):
+                raise InvalidRequest(f"parameters.{pin}: is pinned, so a call may not choose it")
 
 
 def _checked(response: Response, step: str) -> Response:
@@ -160,6 +171,7 @@ VENDOR = Vendor(
     exchange=exchange,
     token_kinds=("parameters",),
     resolve=resolve,
+    pins=lambda credentials: credentials.pins,
     is_shared=lambda credentials: credentials.reuse,
     verify=verify,
     check=check,

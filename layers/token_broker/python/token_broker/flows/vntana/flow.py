@@ -16,7 +16,7 @@ in https://github.com/VNTANA-3D/vntana-n8n-node.
 from functools import partial
 from typing import Any
 
-from token_broker.errors import NotConfigured
+from token_broker.errors import InvalidRequest, NotConfigured
 from token_broker.exchange import Conversation, Exchange, ResolvedTo, Response
 from token_broker.flows.vendor import Vendor
 from token_broker.flows.vntana import api, organizations
@@ -56,6 +56,18 @@ def exchange(
             return (yield from enter_organization(credentials, variant, now))
         case _:
             return (yield from enter_workspace(credentials, variant, now))
+
+
+def resolve(credentials: Credentials, variant: Variant) -> Variant:
+    """Return *variant*; refuse what a call names in another way than the secret, if it is pinned.
+
+    What is pinned has to be spelled as in the secret: which slug is which uuid, VNTANA says later.
+    """
+    if variant.kind == "asked":
+        for name, value in credentials.pins.items():
+            if variant.inputs[name] not in (None, value):
+                raise InvalidRequest(f"{name}: is pinned, so a call may not choose it")
+    return variant
 
 
 def list_organizations(credentials: Credentials, now: int) -> Exchange:
@@ -148,6 +160,8 @@ VENDOR = Vendor(
     parse=Credentials.parse,
     exchange=exchange,
     token_kinds=("organization", "workspace"),
+    resolve=resolve,
+    pins=lambda credentials: credentials.pins,
     log_out=log_out,
     check=check,
     probe="token_broker.flows.vntana.probe",
