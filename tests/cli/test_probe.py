@@ -8,13 +8,17 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from tests.functions.world import World
+from tests.cli.operators import Operator
+from tests.cli.test_connect import NAMES, secret, secrets_manager
+from tests.functions.world import World, client
 from token_broker.flows import every
 from token_broker.probing import Budget, prober_of
+from token_broker_cli.context import Context
 from token_broker_cli.main import app
+from token_broker_fakes import FakeEditor, FakeVendorlink, FakeVntana
 from token_broker_fakes.fake import Fake
 from token_broker_fakes.modes import choices
-from token_broker_local.places import REGION, STAGE
+from token_broker_local.places import REGION, STAGE, secret_name
 
 SETS = 200
 FLOWS = tuple(every())
@@ -44,7 +48,7 @@ UNSUITED: dict[str, dict[str, set[str]]] = {
 }
 """Values that are no option's: with them a vendor works by no secret, or by another one."""
 
-NUMBERS = {"lifetime": (600, 3600, 30 * 86_400), "lockout": (0, 3)}
+NUMBERS: dict[str, tuple[int, ...]] = {"lifetime": (600, 3600, 30 * 86_400), "lockout": (0, 3)}
 VENDORLINK_LIFETIMES = (600, 3600, 7200)
 
 
@@ -82,11 +86,12 @@ def document_of(world: World, flow: str, rng: Random, modes: Mapping[str, Any]) 
 
 def tokens(world: World, flow: str) -> set[str]:
     """Return everything that the vendor ever handed out."""
+    of_vendorlink = world.vendorlink.tokens
     return {
-        "vntana": lambda: set(world.vntana.sessions.by_token),
-        "vendorlink": lambda: {*world.vendorlink.tokens.access, *world.vendorlink.tokens.renewals},
-        "editor": lambda: set(world.editor.openings),
-    }[flow]()
+        "vntana": set(world.vntana.sessions.by_token),
+        "vendorlink": {*of_vendorlink.access, *of_vendorlink.renewals},
+        "editor": set(world.editor.openings),
+    }[flow]
 
 
 def is_live(world: World, flow: str, answer: Mapping[str, Any]) -> bool:
@@ -116,7 +121,7 @@ def goes_on(world: World, flow: str, name: str) -> None:
     fake.log.clear()
     first = world.call(flow, name)
     assert is_live(world, flow, first)
-    world.advance(7200)
+    world.advance(2 * 3600 + 60)
     second = world.call(flow, name, **({} if flow == "vendorlink" else {"force": True}))
     assert is_live(world, flow, second)
     assert second["headers"] != first["headers"]
@@ -129,8 +134,12 @@ def goes_on(world: World, flow: str, name: str) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("flow", FLOWS)
-def test_connect_alone_sets_up_a_vendor_in_any_modes(world: World, flow: str) -> None:
+def test_connect_alone_sets_up_a_vendor_in_any_modes(
+    world: World, flow: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Within the budget, with no breach; and a token is handed out, and renewed, afterwards."""
+    monkeypatch.setattr(Context, "client", lambda _, service: client(service))  # made once
+    world.stands_at = None  # as the command's clock and the vendors' run, too
     fake = getattr(world, flow)
     budget = prober_of(every()[flow]).budget
     at = ["--stage", STAGE, "--url", "http://127.0.0.1:9", "--region", REGION]
@@ -157,9 +166,72 @@ def test_connect_alone_sets_up_a_vendor_in_any_modes(world: World, flow: str) ->
 
 def test_what_is_unsuited_is_a_mode() -> None:
     """The list does not outlive what it names."""
-    from token_broker_fakes import FakeEditor, FakeVendorlink, FakeVntana  # noqa: PLC0415
-
     for fake in (FakeVntana(), FakeVendorlink(), FakeEditor()):
         known = choices(type(fake.modes))
         for name, values in UNSUITED[fake.vendor].items():
             assert values < set(known[name])
+
+
+@pytest.mark.parametrize(
+    ("flow", "modes", "options"),
+    [
+        ("vntana", {"refresh_method": "GET"}, {"refresh_method": "GET"}),
+        ("vendorlink", {"extend_renewal": "null_spent"}, {"null_renewal": "drop"}),
+        ("editor", {"verify_header": "x-api-key"}, {"verify_header": "x-api-key"}),
+    ],
+)
+def test_probe_writes_what_it_found(
+    operator: Operator, flow: str, modes: dict[str, Any], options: dict[str, Any]
+) -> None:
+    """As a new version of the secret; with --as-modes it writes nothing, but tells the modes."""
+    name, other = next(NAMES), next(NAMES)
+    changes = {"organization": "studio", "workspace": "chairs"} if flow == "vntana" else {}
+    for one in (name, other):
+        words = ("connect", flow, one, "--file", "-", "--no-check")
+        operator.says(*words, stdin=secret(operator, flow, **changes))
+    operator.switches(flow, "PATCH", {"modes": modes})
+    try:
+        report = operator.told("probe", flow, name, "--yes")
+        assert (report["options"], report["written"]) == (options, True)
+        found = secrets_manager(operator).get_secret_value(SecretId=secret_name(flow, name))
+        assert json.loads(found["SecretString"])["options"] == options
+        printed = operator.says("probe", flow, other, "--yes", "--as-modes")
+        assert json.loads(printed.stdout)["modes"].items() >= modes.items(), printed.stderr
+    finally:
+        operator.switches(flow, "PUT", {})
+
+
+def test_a_person_is_told_the_budget_and_asked_before(operator: Operator) -> None:
+    """A no sends nothing; what was seen is a table, and the options are written after a yes."""
+    name = next(NAMES)
+    document = secret(operator, "editor", options={"verify_header": "x-api-key"})
+    operator.says("connect", "editor", name, "--file", "-", "--no-check", stdin=document)
+    before = operator.asked("editor", "generate")
+    code, seen = operator.watches("probe", "editor", name, answers=["n"])
+    assert (code, "at most 6 requests, 3 of them with the credentials" in seen) == (1, True), seen
+    assert operator.asked("editor", "generate") == before
+    code, seen = operator.watches("probe", "editor", name, answers=["y", "y"])
+    assert code == 0, seen
+    for said in ("Question", "verify_header", "x-api-token", "written:"):
+        assert said in seen
+    operator.says("token", "editor", name)
+    assert operator.pipes("probe", "editor", name).returncode == 2
+    printed = operator.says("probe", "editor", next(NAMES), "--yes")
+    assert (printed.exit_code, "unknown_connection" in printed.stderr) == (1, True)
+
+
+def test_a_vendor_that_cannot_be_used_is_reported_all_the_same(operator: Operator) -> None:
+    """What was seen until then, and the error; and nothing is written where that is not wanted."""
+    name = next(NAMES)
+    operator.says(
+        *("connect", "editor", name, "--file", "-", "--no-check"),
+        stdin=secret(operator, "editor"),
+    )
+    operator.switches("editor", "PATCH", {"modes": {"expiration_time": "words"}})
+    try:
+        result = operator.says("probe", "editor", name, "--yes", "--no-write")
+    finally:
+        operator.switches("editor", "PUT", {})
+    assert result.exit_code == 1
+    assert "What is expiration_time counted in?\tseconds, by the sample\twords" in result.stdout
+    assert "upstream_contract_changed" in result.stderr

@@ -37,7 +37,7 @@ def probe(
     with context.screen.waiting("the broker asks the vendor"):
         report = context.call(flow, name, "probe", **body)
     if as_modes:
-        context.screen.data(report["modes"])
+        context.screen.data({"modes": report["modes"]})  # as the fake's control endpoint takes it
         return 0
     changes = report["options"] if write else {}
     if not context.screen.json:

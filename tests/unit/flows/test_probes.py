@@ -154,8 +154,7 @@ def test_a_mode_is_named_and_its_option_follows(
     fake = one.fake
     named = {name: value for name, value in report["modes"].items() if name in modes}
     assert {name: getattr(fake.modes, name) for name in named} == named
-    twin = FAKES[flow](report["modes"])  # they are modes
-    assert twin.describe()
+    assert probe(flow, report["modes"]).run()[1]["findings"] == report["findings"]
     again = probe(flow, modes, options=options)
     assert again.run()[1]["options"] == {}
     for each in (fake, again.fake):
