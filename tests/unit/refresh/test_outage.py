@@ -1,5 +1,6 @@
 """Who tells the bus that an upstream is down or up: one invocation, and another if that dies."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, cast
@@ -9,8 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from token_broker.item import Item
-from token_broker.refresh.news import News
-from token_broker.refresh.outage import CLAIM_SECONDS, OUTAGE_SECONDS, Step, step, tell
+from token_broker.item_codec import attribute
+from token_broker.refresh.news import CLAIM_SECONDS, OUTAGE_SECONDS, News, Step, step
+from token_broker.refresh.outage import tell
 
 if TYPE_CHECKING:
     from token_broker.refresh.invocation import Invocation
@@ -50,12 +52,18 @@ class Place:
         self._step()
         return self.gate
 
-    def note_outage(self, gate: Item, changed: Item) -> Item | None:
+    def note(
+        self, gate: Item, changes: Mapping[str, Any], as_read: Mapping[str, Any]
+    ) -> Item | None:
         self._step()
-        if gate != self.gate:
+        kept = {name: getattr(self.gate, name) or None for name in as_read if name != "fence"}
+        seen = {name: attribute(value) if value else None for name, value in kept.items()}
+        if as_read != seen | {"fence": self.gate.raw.get("fence")}:
             return None
-        self.gate = changed
-        return changed
+        empty = {name: GATE.__getattribute__(name) for name in seen}
+        told = {name: value for name, value in changes.items() if value and name in seen}
+        self.gate = replace(gate, **empty | told)
+        return self.gate
 
     def announce(self, what: str, *, since: str) -> bool:
         self._step()

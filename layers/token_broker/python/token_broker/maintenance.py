@@ -246,7 +246,7 @@ class Maintenance:
             if token:
                 run(log_out(token), self._send)
         except BrokerError as error:
-            self._deps.emit("farewell", variant=item.variant, code=error.code)
+            self._deps.emit("log out failed", variant=item.variant, code=error.code)
 
     def _send(self, request: Request) -> Response:
         return self._deps.send(request, LOG_OUT_SECONDS)

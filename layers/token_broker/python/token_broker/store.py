@@ -16,7 +16,6 @@ from token_broker.item_codec import (
     COMPARED,
     FAILURE,
     LEASE,
-    OUTAGE,
     SCHEMA,
     SUSPICION,
     SWAPPED,
@@ -230,32 +229,21 @@ class Store:
             is_done=lambda found: found.noticed_version == version,
         )
 
-    def note_outage(self, gate: Item, changed: Item) -> Item | None:
-        """Keep what *changed* says of an outage. None if *gate* is not as it was read.
+    def note(
+        self, item: Item, changes: Mapping[str, object], as_read: Mapping[str, Attribute | None]
+    ) -> Item | None:
+        """Write *changes*, None for what goes, if the attributes *as_read* are as they were.
 
-        A write whose answer is lost counts as not done: the bus is told twice rather than never.
+        None if they are not. A write whose answer is lost is not read again: it raises.
         """
-        found = {name: getattr(changed, name) or None for name in OUTAGE}
-        before = {name: getattr(gate, name) or None for name in OUTAGE}
-        return self._update(
-            gate,
-            {"schema": SCHEMA} | found,
-            remove=[name for name, value in found.items() if value is None],
-            # A gate that the table dropped meanwhile is not made anew: it would never end.
-            unchanged={"fence": gate.raw.get("fence")}
-            | {name: attribute(value) if value else None for name, value in before.items()},
-            is_done=None,
-        )
+        there = {name: value for name, value in changes.items() if value is not None}
+        gone = [name for name in changes if name not in there]
+        return self._update(item, there, remove=gone, unchanged=as_read, is_done=None)
 
     def drop(self, item: Item) -> None:
         """Drop the token of *item*, unless it was replaced since."""
-        self._update(
-            item,
-            {"schema": SCHEMA},
-            remove=TOKEN,
-            unchanged={"fingerprint": attribute(item.fingerprint or "")},
-            is_done=None,
-        )
+        changes = {"schema": SCHEMA} | dict.fromkeys(TOKEN)
+        self.note(item, changes, {"fingerprint": attribute(item.fingerprint or "")})
 
     def alias_to(self, item: Item, target: Mapping[str, object]) -> Item | None:
         """Keep the alias of *item*, without a lease: no request was sent to the upstream."""
@@ -289,14 +277,7 @@ class Store:
         A claim whose answer is lost is not read again, for the caller waits: it counts as lost.
         """
         was = attribute(item.nudged_until) if item.nudged_until else None
-        return bool(
-            self._update(
-                item,
-                {"nudged_until": until},
-                unchanged={"nudged_until": was},
-                is_done=None,
-            )
-        )
+        return bool(self.note(item, {"nudged_until": until}, {"nudged_until": was}))
 
     def forget(self, item: Item) -> None:
         """Drop the token of *item*, its failure and its latch.

@@ -132,6 +132,9 @@ MEASURES: Mapping[str, Measure] = {
 }
 """Events that are metrics. All have the dimensions ``service`` and ``flow`` besides their own."""
 
+AUDITED = frozenset({"action", "replaced"})
+"""Events without a metric that docs/audit.md needs: written whatever the log level is."""
+
 CHATTY = ("boto3", "botocore", "urllib3", "requests")
 """Libraries whose debug lines quote requests, and so secrets: they are never let through."""
 
@@ -148,6 +151,9 @@ class Telemetry:
     def emit(self, event: str, **facts: Any) -> None:
         """Write one line of what happened."""
         measure = MEASURES.get(event)
+        if event in AUDITED:
+            print(_encode({"event": event, "flow": self._flow} | facts))  # noqa: T201 (as a metric)
+            return
         if measure is None:
             self._log().info(event, **({"event": event, "flow": self._flow} | facts))
             return
