@@ -16,9 +16,12 @@ import boto3
 from tests.waiting import CALL_SECONDS
 from token_broker.app import CLOCK, Environment
 from token_broker.dependencies import Clock, Dependencies
+from token_broker.document import Document
+from token_broker.errors import InvalidRequest
 from token_broker.flows import every
 from token_broker.handler import Service
 from token_broker_fakes import FakeEditor, FakeVendorlink, FakeVntana
+from token_broker_fakes.fake import Fake
 from token_broker_local.context import LambdaContext
 from token_broker_local.places import TABLE, secret_name
 
@@ -64,9 +67,7 @@ class World:
     """What a test can do to it, and see of it."""
 
     aws: Counted
-    vntana: FakeVntana
-    vendorlink: FakeVendorlink
-    editor: FakeEditor
+    fakes: Mapping[str, Fake[Any]]
     ahead: int = 0
     """Seconds by which the broker's and the vendors' clocks are ahead."""
     stands_at: int | None = field(default_factory=CLOCK.now)
@@ -76,6 +77,27 @@ class World:
     _services: dict[str, Service] = field(default_factory=dict)
     _environments: list[Environment] = field(default_factory=list)
 
+    @property
+    def vntana(self) -> FakeVntana:
+        """The fake of VNTANA, for tests that are about it."""
+        fake = self.fakes["vntana"]
+        assert isinstance(fake, FakeVntana)
+        return fake
+
+    @property
+    def vendorlink(self) -> FakeVendorlink:
+        """The fake of Vendorlink."""
+        fake = self.fakes["vendorlink"]
+        assert isinstance(fake, FakeVendorlink)
+        return fake
+
+    @property
+    def editor(self) -> FakeEditor:
+        """The fake of the editor's token service."""
+        fake = self.fakes["editor"]
+        assert isinstance(fake, FakeEditor)
+        return fake
+
     def connect(self, flow: str, **changes: Any) -> str:
         """Create a connection of this test's own, and return its name."""
         connection = f"c-{uuid.uuid4().hex[:8]}"
@@ -84,9 +106,8 @@ class World:
 
     def secret(self, flow: str) -> dict[str, Any]:
         """Return what a secret says that works."""
-        fake = getattr(self, flow)
-        at = fake.address if flow == "vendorlink" else fake.url
-        return dict(fake.demo_secret(fake.url if flow != "vendorlink" else f"http://{at}"))
+        fake = self.fakes[flow]
+        return dict(fake.demo_secret(fake.url))
 
     def put_secret(self, flow: str, connection: str, content: object) -> None:
         """Set the current version of a secret; the one before is its previous one."""
@@ -159,7 +180,7 @@ class World:
     def advance(self, seconds: int) -> None:
         """Let time pass, here and at the vendors."""
         self.ahead += seconds
-        for fake in (self.vntana, self.vendorlink, self.editor):
+        for fake in self.fakes.values():
             fake.advance(seconds)
 
     def item(self, flow: str, connection: str, variant: str = "-") -> dict[str, Any]:
@@ -170,7 +191,13 @@ class World:
 
     def steps(self, flow: str) -> list[str]:
         """Return the paths that the vendor of *flow* was asked for."""
-        return [entry.path for entry in getattr(self, flow).log]
+        return [entry.path for entry in self.fakes[flow].log]
+
+    def read_of(self, flow: str, connection: str, said: Mapping[str, Any] = {}) -> str:
+        """Return the operation that reads the token of a call that *said* this, once warm."""
+        requested = FLOWS[flow].requested(Document(dict(said), InvalidRequest))
+        is_alias = "target" in self.item(flow, connection, requested.key)
+        return "BatchGetItem" if is_alias else "GetItem"
 
 
 def proxy_event(
