@@ -60,6 +60,7 @@ test: $(READY) $(DYNALITE) $(AWS4FETCH)  ## Run every check and test.
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
+	@$(BIN)/lint-imports --no-cache --no-logo
 	@$(BIN)/pytest -n auto --dist worksteal tests/unit --cov --cov-report=
 	@$(BIN)/coverage report --include='$(WHOLE)' --fail-under=100
 	@$(BIN)/pytest -n auto --dist worksteal --ignore=tests/unit
