@@ -19,6 +19,7 @@ from pathlib import Path
 from benchmarks import cloud
 from benchmarks.emulator import BENCH, Function, Running
 from benchmarks.tables import Spread, Table, Target, ratio
+from token_broker_descriptors import every
 
 ROUNDS = int(os.environ.get("ROUNDS", "15"))
 SETTLE = 0.2
@@ -27,7 +28,7 @@ SETTLE = 0.2
 HANDLERS = Path(__file__).parent / "handlers"
 BUILD = BENCH / "build"
 LAYER = BUILD / "TokenBrokerLayer" / "python"
-FLOWS = ("vntana", "vendorlink", "editor")
+FLOWS = tuple(every())
 BY_BOTO3 = {"AWS_ACCOUNT_ID_ENDPOINT_MODE": "disabled"}
 """A setting that changes nothing, but is one for boto3 to heed: so the fast client steps back."""
 

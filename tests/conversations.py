@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from hypothesis import strategies as st
 
+from tests.subjects import words
 from token_broker.errors import BrokerError
 from token_broker.exchange import Conversation, NeedToken, Request, ResolvedTo, Response, Send, run
 from token_broker.flows.vendor import Vendor
@@ -119,6 +120,7 @@ SECRETS = ('pass "wörd"/\\', "user name@Example", "key/with+signs==", "Old/Toke
 """What must appear in no error: a password, a name, a key, and tokens that are kept."""
 
 NAMES = (
+    *words(),
     *("success", "errors", "response", "grid", "totalCount", "uuid", "slug", "role", "session"),
     *("expiration", "token", "accessToken", "renewalToken", "hostname", "userId", "displayName"),
     *("expiration_time", "message", "code"),

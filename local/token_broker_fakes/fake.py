@@ -8,7 +8,6 @@ import threading
 import time
 from abc import abstractmethod
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from random import Random
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
@@ -19,7 +18,7 @@ from token_broker_fakes.clock import Clock
 from token_broker_fakes.faults import LOST, UNPROCESSED, Fault, Faults, Kind
 from token_broker_fakes.log import Log
 from token_broker_fakes.modes import Modes
-from token_broker_fakes.wire import Answer, Call, Refused
+from token_broker_fakes.wire import Answer, Call, Delivery, Refused
 
 if TYPE_CHECKING:
     from token_broker_fakes.serving import Server
@@ -29,17 +28,6 @@ Handler = Callable[[Call], Answer]
 
 SHOWN = -50
 """Where in a list of tokens those begin that are shown: there may be thousands."""
-
-
-@dataclass(frozen=True, slots=True)
-class Delivery:
-    """An answer and how it travels."""
-
-    answer: Answer
-    lost: str | None = None
-    """``drop``, ``cut`` or ``reset``: how the connection ends without the answer."""
-    drip: float = 0.0
-    """Seconds between two bytes."""
 
 
 class Fake(Generic[M]):

@@ -100,6 +100,17 @@ class Answer:
         return Response(self.status, headers, self.content)
 
 
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """An answer and how it travels."""
+
+    answer: Answer
+    lost: str | None = None
+    """``drop``, ``cut`` or ``reset``: how the connection ends without the answer."""
+    drip: float = 0.0
+    """Seconds between two bytes."""
+
+
 class Refused(Exception):
     """A rule of the vendor's was broken; it answers *answer*."""
 

@@ -9,6 +9,7 @@ import boto3
 import pytest
 
 from tests.cli.operators import Operator
+from tests.subjects import FLOWS
 from token_broker_fakes.vntana.accounts import demo_account
 from token_broker_local.vendors import demo_secrets
 
@@ -33,7 +34,7 @@ def secrets_manager(operator: Operator) -> "SecretsManagerClient":
     )
 
 
-@pytest.mark.parametrize("flow", ["vntana", "vendorlink", "editor"])
+@pytest.mark.parametrize("flow", FLOWS)
 def test_a_new_connection_is_tried_and_works(operator: Operator, flow: str) -> None:
     """From stdin; it says who was let in."""
     name = next(NAMES)

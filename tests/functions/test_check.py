@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 
-from tests.functions.test_failures import FLOWS, WRONG_LOGIN
+from tests.functions.test_failures import WRONG_LOGIN
 from tests.functions.test_tokens import assert_problem
 from tests.functions.world import World, client
+from tests.subjects import FLOWS
 from token_broker.check import Check
 from token_broker.errors import InvalidRequest
 from token_broker_local.places import secret_name

@@ -8,14 +8,10 @@ import pytest
 
 from tests.functions.test_tokens import assert_problem
 from tests.functions.world import World, client
+from tests.subjects import FLOWS, wrong_login
 from token_broker_local.places import TABLE
 
-WRONG_LOGIN = {
-    "vntana": {"personal_access_token": "wrong-key-canary"},
-    "vendorlink": {"password": "wrong-password-canary"},
-    "editor": {"api_key": "wrong-key-canary"},
-}
-FLOWS = list(WRONG_LOGIN)
+WRONG_LOGIN = {flow: wrong_login(flow) for flow in FLOWS}
 STATUSES = {"store_unavailable": 503, "not_configured": 500, "unknown_connection": 404}
 
 

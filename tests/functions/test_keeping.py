@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
-from tests.functions.test_failures import FLOWS
 from tests.functions.test_tokens import assert_problem
 from tests.functions.world import World
+from tests.subjects import FLOWS
 from token_broker.errors import BrokerError, NotConfigured, StoreUnavailable
 from token_broker.sealing import Sealer
 from token_broker.secrets_manager import Secrets

@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 
-from tests.functions.test_failures import FLOWS, WRONG_LOGIN
+from tests.functions.test_failures import WRONG_LOGIN
 from tests.functions.test_tokens import assert_problem
 from tests.functions.world import World
+from tests.subjects import FLOWS
 
 PAGE = (Path(__file__).parents[2] / "docs/events.md").read_text()
 EXAMPLES: Mapping[str, Mapping[str, Any]] = {

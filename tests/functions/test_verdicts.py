@@ -5,11 +5,12 @@ from typing import Any
 
 import pytest
 
-from tests.functions.test_failures import FLOWS, WRONG_LOGIN
+from tests.functions.test_failures import WRONG_LOGIN
 from tests.functions.test_tokens import assert_problem
 from tests.functions.world import World
+from tests.subjects import FLOWS, as_fault, proof, refusal
 
-LOGIN_STEPS = {"vntana": "login", "vendorlink": "login", "editor": "generate"}
+LOGIN_STEPS = {flow: proof(flow).step for flow in FLOWS}
 
 
 def asked(user: object, **more: Any) -> dict[str, Any]:
@@ -63,11 +64,10 @@ def test_a_key_that_three_variants_found_wrong_is_latched(world: World) -> None:
 
 def break_login(world: World, flow: str) -> None:
     """Have the vendor say clearly that it does not take the credentials, which it took before."""
-    answer = '{"success": false, "errors": ["BAD_CREDENTIALS"]}' if flow == "vntana" else "{}"
-    headers = {"content-type": "application/json"}
-    getattr(world, flow).fail(
-        "answer", step=LOGIN_STEPS[flow], times=None, status=401, headers=headers, body=answer
-    )
+    answer = as_fault(refusal(flow))
+    if flow == "editor":  # whose own 403 may be about the parameters
+        answer["status"] = 401
+    world.fakes[flow].fail("answer", step=LOGIN_STEPS[flow], times=None, **answer)
 
 
 @pytest.mark.parametrize("flow", FLOWS)
@@ -110,7 +110,7 @@ def test_one_rejection_of_a_version_that_worked_is_forgotten_once_it_works(
         world.advance(40 * 86_400)
         break_login(world, flow)
         assert_problem(world.http(flow, connection), "credential_rejected", 502)
-        getattr(world, flow).heal()
+        world.fakes[flow].heal()
         world.advance(60)
         assert world.call(flow, connection)["source"] == "exchange"
     assert world.announced == []
@@ -121,7 +121,7 @@ def test_one_rejection_of_a_version_that_worked_is_forgotten_once_it_works(
 def test_a_page_is_no_verdict(world: World, flow: str, status: int) -> None:
     """HTML of a proxy says nothing of the credentials: the connection is open once it is gone."""
     connection = world.connect(flow)
-    getattr(world, flow).fail("html", step=LOGIN_STEPS[flow], status=status)
+    world.fakes[flow].fail("html", step=LOGIN_STEPS[flow], status=status)
     response = world.http(flow, connection)
     assert_problem(response, "upstream_contract_changed", 502)
     assert response["body"]["detail"].startswith(LOGIN_STEPS[flow])
@@ -133,7 +133,7 @@ def test_a_page_is_no_verdict(world: World, flow: str, status: int) -> None:
 def test_an_unclear_login_is_not_repeated_by_force(world: World, flow: str) -> None:
     """The vendors' lock-outs are not known: the back-off of a login holds for forced calls too."""
     connection = world.connect(flow)
-    getattr(world, flow).fail("html", step=LOGIN_STEPS[flow], times=None, status=200)
+    world.fakes[flow].fail("html", step=LOGIN_STEPS[flow], times=None, status=200)
     for _ in range(3):
         response = world.http(flow, connection, {"force": True})
         assert_problem(response, "upstream_contract_changed", 502)
@@ -151,9 +151,9 @@ def test_a_version_that_worked_is_not_given_up_for_the_one_before(world: World, 
     break_login(world, flow)
     world.vntana.revoke()
     world.advance(12 * 3600)
-    getattr(world, flow).log.clear()
+    world.fakes[flow].log.clear()
     assert_problem(world.http(flow, connection, {"force": True}), "credential_rejected", 502)
-    assert getattr(world, flow).log.steps.count(LOGIN_STEPS[flow]) == 1
+    assert world.fakes[flow].log.steps.count(LOGIN_STEPS[flow]) == 1
 
 
 def test_what_delete_removed_does_not_come_back(world: World) -> None:
