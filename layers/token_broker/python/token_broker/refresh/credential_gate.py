@@ -43,6 +43,11 @@ class CredentialGate:
         """Say whether this invocation itself met the rejection of *version*."""
         return version in self._rejected
 
+    def remember_rejection(self, version: str | None) -> None:
+        """Remember that a kept failure tells of the rejection of *version*: it was judged then."""
+        if version:
+            self._rejected[version] = None
+
     def knows_rejected(self, lease: Item, version: str) -> bool:
         """Say whether *version* was rejected, by all that is known."""
         gate = lease if lease.variant == ONLY else self._read()
