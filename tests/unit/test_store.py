@@ -101,6 +101,7 @@ PARTS: list[Record] = [
     {"failure": REJECTION, "rejected_versions": ["v0"]},
     {"rejected_versions": ["v0"]},
     {"rejected_versions": [f"old-{number}" for number in range(MOST_VERSIONS)]},
+    {"accepted_version": "v0"},
     {"accepted_version": "v1"},
     {"latched_version": "v0"},
     {"noticed_version": "v0"},
