@@ -465,8 +465,14 @@ WRITES: dict[str, Write] = {
         frozenset(),
         {"token": b"another"},
     ),
+    "forget, of a latch": Write(
+        lambda store, item: store.forget(item),
+        forgotten,
+        frozenset(),
+        dict.fromkeys(TOKEN) | {"rejected_versions": ["v0"]},
+    ),
 }
-TELLS_NOTHING = {"notice", "drop", "forget"}
+TELLS_NOTHING = {"notice", "drop", "forget", "forget, of a latch"}
 """Writes that return nothing; `claim_refresh` says whether it was done."""
 
 
