@@ -77,6 +77,7 @@ class MemoryDynamoDB:
         """Change an item."""
         assert request["TableName"] == TABLE_NAME
         assert request["ReturnValues"] == "ALL_NEW"
+        assert request.get("ConditionExpression") != "", "AWS refuses an empty expression"
         self.writes += 1
         if self.before_write:
             self.before_write()

@@ -299,6 +299,7 @@ def label(resources: object = (), **detail: Any) -> dict[str, Any]:
         (label((ARN,), name=f"{PREFIX}other"), ("other", {"version": "v2"})),
         (label((ARN,), versionId=7), ("acme", {})),
         (label((ARN,), versionId="a b"), ("acme", {})),
+        (label((f"{ARN[:-7]}-abcd12",)), ("acme", {"version": "v2"})),
         (label((f"{ARN[:-7]}-x",)), ("acme-x", {"version": "v2"})),
         (label(name=f"{PREFIX}acme-AbCd12"), None),
         (label(name=f"{PREFIX}acme-abcd12"), ("acme-abcd12", {"version": "v2"})),

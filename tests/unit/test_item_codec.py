@@ -4,8 +4,16 @@ from typing import Any
 
 import pytest
 
-from token_broker.item import Item
-from token_broker.item_codec import LARGEST, OF_POINTER, OF_TOKEN, SCHEMA, attribute, item_of
+from token_broker.item import Failure, Item
+from token_broker.item_codec import (
+    LARGEST,
+    OF_POINTER,
+    OF_TOKEN,
+    SCHEMA,
+    attribute,
+    failure_of,
+    item_of,
+)
 
 TOKEN: dict[str, Any] = {
     **{name: attribute(1) for name in ("generation", "fence", "issued_at", "refresh_at")},
@@ -93,3 +101,44 @@ def test_the_schema_before_is_read() -> None:
 
 def test_the_last_number_is_one() -> None:
     assert read(TOKEN | {"expires_at": attribute(LARGEST)}).expires_at == LARGEST
+
+
+@pytest.mark.parametrize(
+    "failure",
+    [
+        Failure("upstream_refused", "login: no", 7, 2, 9),
+        Failure(
+            "upstream_refused", "login: no", 7, 2, 9, "v1", 403, "BLOCKED", "no", is_login=True
+        ),
+    ],
+)
+def test_a_failure_is_read_as_it_was_kept(failure: Failure) -> None:
+    assert read(TOKEN | {"failure": attribute(failure_of(failure))}).failure == failure
+
+
+def test_every_attribute_of_an_item_is_read() -> None:
+    values: dict[str, Any] = {
+        **{name: number for number, name in enumerate(ALL_NUMBERS, 1)},
+        **{name: f"of {name}" for name in ALL_TEXTS},
+        "report_times": [5, 6],
+        "rejected_versions": ["v1", "v2"],
+        "suspect_variants": ["a", "b"],
+    }
+    record = {name: attribute(value) for name, value in values.items()}
+    compared = {name: record[name] for name in ("generation", "fence", "rejected_versions")}
+    tuples = {name: tuple(value) for name, value in values.items() if isinstance(value, list)}
+    whole = record | {"token": attribute(b"sealed"), "schema": attribute(SCHEMA)}
+    assert read(whole) == Item(
+        "flow#connection", "-", token=b"sealed", raw=compared, **values | tuples
+    )
+    assert read({"failure": attribute({"code": "x"})}).failure == Failure("x", "", 0, 1, 0)
+
+
+ALL_NUMBERS = (*NUMBERS, "forced_at", "nudged_until", "suspect_at")
+VERSIONS = ("accepted_version", "latched_version", "noticed_version", "suspect_version")
+ALL_TEXTS = (*TEXTS, "rejected", *VERSIONS)
+
+
+def test_what_has_no_attribute_is_a_defect() -> None:
+    with pytest.raises(TypeError, match="no attribute for float"):
+        attribute(1.5)

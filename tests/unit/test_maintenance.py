@@ -284,6 +284,27 @@ def test_a_rotation_is_of_another_connection_if_there_is_none_of_the_first() -> 
     }
 
 
+@pytest.mark.parametrize(
+    "payload",
+    [
+        {"action": "rotate"},
+        {"action": "rotate", "drop": [key(1)]},
+        {"action": "rotate", "connection": "acme-abcdef", "otherwise": "acme"},
+        {"action": "renew", "variant": "-"},
+    ],
+    ids=["rotate", "drop", "otherwise", "renew"],
+)
+def test_a_replica_that_is_late_is_not_believed(payload: dict[str, Any]) -> None:
+    """It knows the version before only. The platform tries again."""
+    broker = MemoryBroker()
+    broker.call()
+    version = broker.put_secret()
+    broker.aws.manager.late = True
+    problem = raised_by(lambda: broker.call(**payload, version=version))
+    assert (problem["code"], problem["retry_after"]) == ("store_unavailable", 1)
+    assert broker.invoked == []
+
+
 # DELETE
 
 
@@ -328,7 +349,7 @@ def test_a_session_that_cannot_be_ended_is_forgotten_all_the_same() -> None:
     [token] = [i for i in broker.aws.store.list("vntana#acme") if i.kind == "organization"]
     broker.fake.fail("drop", step="logout")
     assert broker.call(action="forget") == {"forgotten": 1, "complete": True}
-    assert broker.telemetry.of("farewell") == [
+    assert broker.telemetry.of("log out failed") == [
         {"variant": token.variant, "code": "upstream_unavailable"}
     ]
 

@@ -78,7 +78,9 @@ ALIAS: Record = {
     "context": '{"role": "OWNER"}',
 }
 OF_TOKEN = {*TOKEN, *ALIAS, "renewal", "rejected"}
-LEASE = {"lease_owner": "me", "lease_until": NOW + 30}
+LEASES = [{"lease_owner": "me", "lease_until": NOW + ahead} for ahead in (30, 60_000)]
+"""One that ends before all else, and one that ends last."""
+
 OLD_FAILURE = {
     "code": "upstream_unavailable",
     "detail": "login: down",
@@ -99,6 +101,7 @@ PARTS: list[Record] = [
     {"failure": REJECTION, "rejected_versions": ["v0"]},
     {"rejected_versions": ["v0"]},
     {"rejected_versions": [f"old-{number}" for number in range(MOST_VERSIONS)]},
+    {"accepted_version": "v0"},
     {"accepted_version": "v1"},
     {"latched_version": "v0"},
     {"noticed_version": "v0"},
@@ -123,6 +126,7 @@ def records() -> Iterator[Record]:
             for part in parts:
                 record |= part
             yield record
+            yield record | LEASES[1]
 
 
 # What each write does
@@ -199,7 +203,7 @@ class Write:
     compared: frozenset[str]
     """Attributes that must be as they were read, or nothing is written."""
     resembling: Record
-    """What a record has that looks like this write was done, and was not. Nothing if none can."""
+    """What makes a record look as if this write was done, and it was not; None removes."""
     is_settled: bool = True
     """Whether a lost answer is settled by reading again."""
     is_leased: bool = False
@@ -348,7 +352,7 @@ WRITES: dict[str, Write] = {
         lambda store, item: store.fail(item, DOWN, renewal="ready"),
         lambda record: failed(record) | {"renewal": "ready"},
         HELD,
-        {"fence": 10},
+        {"fence": 10, "lease_owner": None},
         is_leased=True,
     ),
     "fail, for no reason that is kept": Write(
@@ -461,8 +465,14 @@ WRITES: dict[str, Write] = {
         frozenset(),
         {"token": b"another"},
     ),
+    "forget, of a latch": Write(
+        lambda store, item: store.forget(item),
+        forgotten,
+        frozenset(),
+        dict.fromkeys(TOKEN) | {"rejected_versions": ["v0"]},
+    ),
 }
-TELLS_NOTHING = {"notice", "drop", "forget"}
+TELLS_NOTHING = {"notice", "drop", "forget", "forget, of a latch"}
 """Writes that return nothing; `claim_refresh` says whether it was done."""
 
 
@@ -490,8 +500,8 @@ class Desk:
 def fits(name: str, record: Record) -> Record:
     """Return *record* as it is when this write is called for."""
     write = WRITES[name]
-    if write.is_leased:
-        record = record | LEASE
+    if write.is_leased and record.get("lease_owner") != "me":
+        record = record | LEASES[0]
     if name in {"drop", "report"}:
         record = record | without(TOKEN, "token", "kind")
         record = record | {"token": b"sealed", "kind": "login"}
@@ -590,7 +600,8 @@ def test_what_another_wrote_does_not_count_as_this_write(name: str) -> None:
     """It resembles it in part. That is no reason to think that one's own write was done."""
     write = WRITES[name]
     desk = Desk(fits(name, BASE | TOKEN))
-    desk.put(fits(name, BASE | TOKEN) | write.resembling)
+    resembling = fits(name, BASE | TOKEN) | write.resembling
+    desk.put({name: value for name, value in resembling.items() if value is not None})
     desk.aws.dynamodb.break_before = True
     with pytest.raises(StoreUnavailable):
         desk.do(write)
@@ -611,6 +622,15 @@ def test_a_write_makes_an_item_that_is_not_there(name: str) -> None:
         empty = {"connection": PLACE[0], "variant": PLACE[1]}
         made = write.model(empty | {"generation": 0, "fence": 0})
         assert {"generation": 0, "fence": 0} | desk.record == made
+
+
+def test_only_the_gate_says_that_its_latch_was_announced() -> None:
+    aws = MemoryAws()
+    item = Item(*OTHER_PLACE)
+    for_variant = judging(Verdict.LATCH, is_held=False)(aws.store, item)
+    assert for_variant == aws.store.read(*OTHER_PLACE)
+    kept = aws.store.read(*OTHER_PLACE)
+    assert (kept.rejected_versions, kept.latched_version) == (("v1",), None)
 
 
 CORRUPT = [

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from token_broker.tokens import ONLY, Variant, canonical_hash, encode
+from token_broker.tokens import ONLY, Token, Variant, canonical_hash, encode, fingerprint
 
 json_values = st.recursive(
     st.none()
@@ -105,3 +105,13 @@ def test_the_encoding_is_written_in_stone() -> None:
 def test_inputs_are_not_shown() -> None:
     """An editor's parameters may hold secrets."""
     assert "hunter2" not in repr(Variant("parameters", {"plpass": "hunter2"}))
+
+
+def test_a_fingerprint_is_the_beginning_of_a_digest() -> None:
+    """It is spoken of by callers and in logs, so it is the same everywhere and for ever."""
+    assert fingerprint("hunter2") == "f52fbd32b2b3b86f"
+    token = Token(
+        "hunter2", {"authorization": "hunter2"}, "https://vendor", 1, 2, renewal="hunter2"
+    )
+    assert token.fingerprint == fingerprint("hunter2")
+    assert "hunter2" not in repr(token)

@@ -7,7 +7,7 @@ from botocore.exceptions import ClientError, EndpointConnectionError
 
 from token_broker.aws.clients import call
 from token_broker.aws.errors import EXPECTED, RESOURCES
-from token_broker.errors import BrokerError, Internal, NotConfigured, StoreUnavailable
+from token_broker.errors import BrokerError, NotConfigured, StoreUnavailable
 
 CANARY = "c4nary"
 
@@ -68,8 +68,3 @@ def test_a_code_that_is_an_answer_is_no_failure(operation: str, code: str) -> No
     """Of that operation alone: for every other one it is a failure."""
     assert call(lambda: Failing(refusal(code)), operation) is None
     assert isinstance(failure("put_events", refusal(code)), BrokerError)
-
-
-def test_a_function_that_may_not_invoke_itself_says_why() -> None:
-    """What Lambda's recursion detection refuses is no fault of the store's."""
-    assert type(failure("invoke", refusal("RecursiveInvocationException"))) is Internal

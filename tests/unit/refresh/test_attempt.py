@@ -6,8 +6,10 @@ from typing import Any
 
 import pytest
 
+from tests.unit.memory_aws import PREFIX
 from tests.unit.memory_broker import NOW, SKEW, MemoryBroker
 from tests.unit.test_store import Record, plain
+from token_broker.errors import NotConfigured
 from token_broker.item_codec import OUTAGE
 from token_broker.refresh.invocation import Invocation
 from token_broker.refresh.refresher import refresher
@@ -193,6 +195,51 @@ def test_a_renewal_goes_on_with_the_session() -> None:
     ttl = {"ttl": NOW + 6630 + FIFTEEN_DAYS}
     assert record(broker) == kept_token(broker, fence=2, generation=2) | at | ttl
     assert broker.steps == ["login", "extend"]
+
+
+def test_a_renewal_token_of_another_version_of_the_secret_is_not_used() -> None:
+    """It would go on with the session of the user whom the secret named before."""
+    broker = MemoryBroker()
+    broker.call()
+    broker.put_secret()
+    broker.now += 100
+    assert broker.call(force=True)["generation"] == 2
+    assert broker.steps == ["login", "login"]
+
+
+def test_an_exchange_that_ended_in_a_defect_leaves_the_kept_token_uncertain() -> None:
+    """What was sent may have ended it. No back-off: the next call may try at once."""
+    broker = MemoryBroker()
+    broker.call()
+    broker.now += 100
+    fake, broker.fake = broker.fake, None  # type: ignore[assignment]  # a defect
+    assert outcome(broker, force=True)["code"] == "internal"
+    failure = {
+        "code": "upstream_unavailable",
+        "detail": "the last exchange was not finished",
+        "since": broker.now,
+        "count": 1,
+        "retry_at": broker.now,
+        "secret_version": "v1",
+    }
+    expected = kept_token(broker, fence=2, renewal="in_use", failure=failure, forced_at=broker.now)
+    assert record(broker) == expected
+    broker.fake = fake
+    broker.restart()
+    assert outcome(broker)["stale"] is True
+
+
+def test_an_exchange_that_sent_nothing_leaves_the_renewal_token_unspent() -> None:
+    broker = MemoryBroker()
+    broker.call()
+    broker.now += 100
+    before = record(broker)
+    broker.aws.manager.texts[f"{PREFIX}acme"] = ['{"nonsense": 1}']
+    work = refresher(Invocation(broker.deps, "acme", broker.monotonic + 29))
+    broker.deps.versions_seen.clear()
+    with pytest.raises(NotConfigured):
+        work.obtain(Variant("login"), Requirement(force=True))
+    assert record(broker) | {"fence": 1} == before
 
 
 LATCH_FAILURE = {
@@ -420,3 +467,43 @@ def test_a_variant_alone_is_blamed_once_the_version_was_accepted() -> None:
     [failed] = [v for v in keys(broker) if "failure" in record(broker, v)]
     assert record(broker, failed)["failure"]["retry_at"] == NOW + 30
     assert "rejected_versions" not in record(broker, failed)
+
+
+def test_a_variant_that_was_refused_is_tried_again_once_another_proved_the_version() -> None:
+    broker = MemoryBroker("editor")
+    refuse(broker)
+    assert outcome(broker, **PARAMETERS[0])["code"] == "credential_rejected"
+    broker.fake.heal()
+    assert outcome(broker, **PARAMETERS[1])["source"] == "exchange"
+    broker.now += 30
+    assert outcome(broker, **PARAMETERS[0])["source"] == "exchange"
+
+
+# VNTANA, whose tokens are made from tokens
+
+
+def test_the_version_before_opens_no_connection() -> None:
+    """It only bridges the time until the secret is right: no recovery is announced."""
+    broker = MemoryBroker("vntana")
+    broker.aws.manager.put("acme", {"personal_access_token": "wrong"})
+    broker.aws.manager.created_at = NOW
+    assert outcome(broker)["source"] == "exchange"
+    assert [what for what, _ in broker.announced] == ["Connection Latched"]
+    assert record(broker)["latched_version"] == "v2"
+
+
+def test_a_suspect_version_is_tried_by_nobody_until_a_minute_is_over() -> None:
+    """Each variant is told when that is; a rejection that is kept is not judged once more."""
+    broker = MemoryBroker("vntana")
+    broker.call()
+    broker.fake.fail("status", status=401, step="login", times=None)
+    broker.now += 100_000
+    first = outcome(broker)
+    assert (first["code"], first["retry_after"]) == ("credential_rejected", 60)
+    logins, gate = broker.steps.count("login"), record(broker)
+    broker.now += 45
+    broker.restart()
+    other = outcome(broker, organization="00000000-0000-4000-8000-000000000000")
+    assert (other["code"], other["retry_after"]) == ("credential_rejected", 15)
+    assert broker.steps.count("login") == logins
+    assert record(broker) == gate

@@ -140,7 +140,7 @@ class Store:
         changes: dict[str, object] = {"schema": SCHEMA}
         if failure:
             changes["failure"] = failure_of(failure)
-        if renewal != lease.renewal and renewal:
+        if renewal:
             changes["renewal"] = renewal
         return self._update(
             lease,

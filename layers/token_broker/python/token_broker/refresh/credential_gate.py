@@ -43,6 +43,11 @@ class CredentialGate:
         """Say whether this invocation itself met the rejection of *version*."""
         return version in self._rejected
 
+    def remember_rejection(self, version: str | None) -> None:
+        """Remember that a kept failure tells of the rejection of *version*: it was judged then."""
+        if version:
+            self._rejected[version] = None
+
     def knows_rejected(self, own: Item, gate: Item, version: str) -> bool:
         """Say whether *version* was rejected, by all that is known. *own* may be the gate."""
         is_latched = gate.is_latched(version) or own.is_latched(version)

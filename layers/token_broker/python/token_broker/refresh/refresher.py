@@ -247,6 +247,8 @@ class Refresher:
             self._gate.check(item, invocation.version())  # it may know of another version
         is_outage = failure.code == UpstreamUnavailable.code
         if is_outage or invocation.version() == failure.secret_version:
+            if failure.code == LATCHES:
+                self._gate.remember_rejection(failure.secret_version)
             raise stored_error(failure, self._now())
 
     def _is_on_demand(self, own: Item, requirement: Requirement) -> bool:

@@ -1,0 +1,114 @@
+"""What each error of AWS's means: an answer, a setting that is wrong, or an outage."""
+
+import pytest
+
+from token_broker.aws.errors import is_expected, unavailable
+from token_broker.aws.operations import Refusal
+from token_broker.errors import BrokerError, Internal, NotConfigured, StoreUnavailable
+
+
+def error(code: str, message: str = "quotes hunter2") -> Refusal:
+    return Refusal(code, message)
+
+
+RESOURCES = {
+    "get_item": ("the table", "TABLE_NAME"),
+    "batch_get_item": ("the table", "TABLE_NAME"),
+    "query": ("the table", "TABLE_NAME"),
+    "update_item": ("the table", "TABLE_NAME"),
+    "encrypt": ("the key", "KEY_ID"),
+    "decrypt": ("the key", "KEY_ID"),
+    "get_secret_value": ("the secret", "STAGE"),
+    "describe_secret": ("the secret", "STAGE"),
+    "invoke": ("the function itself", "its permission"),
+    "put_events": ("the bus", "EVENT_BUS_NAME"),
+}
+SETTINGS = [
+    "AccessDeniedException",
+    "AccessDenied",
+    "ResourceNotFoundException",
+    "UnrecognizedClientException",
+    "ExpiredTokenException",
+    "NotFoundException",
+    "DisabledException",
+    "KMSInvalidStateException",
+    "InvalidKeyUsageException",
+    "DecryptionFailure",
+]
+SIGNATURES = [
+    "InvalidSignatureException",
+    "SignatureDoesNotMatch",
+    "IncompleteSignature",
+    "IncompleteSignatureException",
+    "RequestTimeTooSkewed",
+    "RequestExpired",
+]
+
+
+def told(refusal: Refusal, operation: str) -> tuple[type[BrokerError], str, int | None]:
+    found = unavailable(refusal, operation)
+    return type(found), found.detail, found.retry_after
+
+
+@pytest.mark.parametrize("code", SETTINGS)
+@pytest.mark.parametrize("operation", RESOURCES)
+def test_a_wrong_setting_is_named_and_no_retry_helps(code: str, operation: str) -> None:
+    what, setting = RESOURCES[operation]
+    detail = f"{setting}: {what} cannot be used ({code})"
+    assert told(error(code), operation) == (NotConfigured, detail, None)
+
+
+@pytest.mark.parametrize("code", SIGNATURES)
+def test_a_wrong_signature_is_of_the_keys_or_of_the_clock(code: str) -> None:
+    detail = f"credentials or clock: the table refuses what they sign ({code})"
+    assert told(error(code), "query") == (NotConfigured, detail, None)
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "ThrottlingException",
+        "ConditionalCheckFailedException",
+        "InternalServerError",
+        "accessdenied",
+        "EndpointConnectionError",
+    ],
+)
+def test_anything_else_is_an_outage_worth_another_try(code: str) -> None:
+    detail = f"the table cannot be reached ({code})"
+    assert told(error(code), "update_item") == (StoreUnavailable, detail, 1)
+
+
+def test_a_chain_of_invocations_that_is_too_long_is_a_defect() -> None:
+    detail = "recursion detection refused that the function invokes itself once more"
+    assert told(error("RecursiveInvocationException"), "invoke") == (Internal, detail, None)
+
+
+EXPECTED = {
+    "update_item": ["ConditionalCheckFailedException"],
+    "get_secret_value": ["ResourceNotFoundException", "InvalidRequestException"],
+    "describe_secret": ["ResourceNotFoundException", "InvalidRequestException"],
+    "decrypt": ["InvalidCiphertextException", "IncorrectKeyException"],
+}
+CODES = sorted({code for codes in EXPECTED.values() for code in codes} | {"ThrottlingException"})
+
+
+@pytest.mark.parametrize("operation", RESOURCES)
+def test_an_error_is_an_answer_where_it_is_a_normal_one(operation: str) -> None:
+    found = [code for code in CODES if is_expected(error(code), operation)]
+    assert found == sorted(EXPECTED.get(operation, []))
+
+
+@pytest.mark.parametrize(
+    ("operation", "message", "is_answer"),
+    [
+        ("decrypt", "The ciphertext refers to a customer master key that does not exist", True),
+        ("decrypt", "User: arn is not authorized to perform: kms:Decrypt", False),
+        ("encrypt", "The key does not exist", False),
+    ],
+)
+def test_a_seal_that_names_no_key_is_not_of_ours(
+    operation: str, message: str, is_answer: bool
+) -> None:
+    """KMS says so under the code of a missing permission."""
+    assert is_expected(error("AccessDeniedException", message), operation) is is_answer

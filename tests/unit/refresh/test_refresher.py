@@ -1,0 +1,313 @@
+"""When an exchange is made, by whose demand, and how often; what those without the lease get."""
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from tests.unit.memory_broker import NOW, MemoryBroker
+from token_broker.errors import (
+    BrokerError,
+    InvalidRequest,
+    RefreshInProgress,
+    StoreUnavailable,
+    TooManyRequests,
+    UpstreamContractChanged,
+)
+from token_broker.exchange import NeedToken, Request, Response
+from token_broker.item import Failure, Item
+from token_broker.item_codec import attribute
+from token_broker.refresh.credential_gate import CredentialGate, latched, suspected
+from token_broker.refresh.invocation import Invocation
+from token_broker.refresh.refresher import Refresher
+from token_broker.refresh.requirement import Requirement
+from token_broker.tokens import Variant
+
+LOGIN = Variant("login")
+REFRESH, ENDS = NOW + 3030, NOW + 3600
+"""Of a token that Vendorlink makes at `NOW`."""
+
+
+def refresher(broker: MemoryBroker, seconds: float = 29.0) -> tuple[Refresher, Invocation]:
+    work = Invocation(broker.deps, "acme", broker.monotonic + seconds)
+    return Refresher(work, CredentialGate(work)), work
+
+
+def obtain(broker: MemoryBroker, seconds: float = 29.0, **requirement: Any) -> tuple[str, int]:
+    """Return source and generation of what a new process obtains."""
+    broker.restart()
+    held, source = refresher(broker, seconds)[0].obtain(LOGIN, Requirement(**requirement))
+    assert held.token.handoff == {}
+    return source, held.item.generation
+
+
+def refused(error: type[BrokerError], call: Callable[[], object]) -> tuple[str, int | None]:
+    with pytest.raises(error) as raised:
+        call()
+    assert type(raised.value) is error
+    return raised.value.detail, raised.value.retry_after
+
+
+def with_token() -> MemoryBroker:
+    broker = MemoryBroker()
+    broker.call()
+    return broker
+
+
+# On demand
+
+
+@pytest.mark.parametrize(("after", "wait"), [(0, 10), (3, 7), (9, 1), (10, None)])
+def test_one_exchange_is_forced_in_ten_seconds(after: int, wait: int | None) -> None:
+    broker = with_token()
+    broker.now += 100
+    assert obtain(broker, force=True) == ("exchange", 2)
+    broker.now += after
+    if wait is None:
+        assert obtain(broker, force=True) == ("exchange", 3)
+    else:
+        told = refused(TooManyRequests, lambda: obtain(broker, force=True))
+        assert told == ("force: at most once in 10 seconds", wait)
+
+
+@pytest.mark.parametrize(
+    ("left", "is_on_demand"), [(3600 - 3029, True), (3600 - 3030, False), (0, False)]
+)
+def test_a_longer_min_ttl_counts_as_forced_until_the_renewal_is_due(
+    left: int, is_on_demand: bool
+) -> None:
+    broker = with_token()
+    broker.now = ENDS - left
+    assert obtain(broker, min_ttl=1000) == ("exchange", 2)
+    assert broker.item().forced_at == (broker.now if is_on_demand else 0)
+
+
+def test_a_call_that_says_nothing_forces_nothing() -> None:
+    broker = with_token()
+    broker.write(lease_owner=attribute("dead"), lease_until=attribute(NOW))
+    assert obtain(broker) == ("exchange", 2)
+    assert broker.item().forced_at == 0
+
+
+def test_a_forced_call_is_content_with_what_another_made_meanwhile() -> None:
+    broker = with_token()
+    broker.now += 100
+    work = refresher(broker)[0]
+    acquire, done = broker.aws.store.acquire, []
+
+    def beaten(*arguments: Any, **more: Any) -> Item | None:
+        broker.aws.store.acquire = acquire  # type: ignore[method-assign]  # as it was
+        done.append(obtain(broker, force=True))
+        return acquire(*arguments, **more)
+
+    broker.aws.store.acquire = beaten  # type: ignore[method-assign]  # once
+    held, source = work.obtain(LOGIN, Requirement(force=True))
+    assert (done, source, held.item.generation) == ([("exchange", 2)], "table", 2)
+
+
+# Reports
+
+
+def report(broker: MemoryBroker) -> tuple[str, int]:
+    return obtain(broker, rejected=broker.item().fingerprint)
+
+
+def test_three_reports_in_a_minute_are_followed() -> None:
+    """I9: the limit is told with when the oldest of them counts no more."""
+    broker = with_token()
+    for generation in (2, 3, 4):
+        broker.now += 10
+        assert report(broker) == ("exchange", generation)
+    assert broker.item().report_times == (NOW + 10, NOW + 20, NOW + 30)
+    broker.now += 5
+    told = refused(TooManyRequests, lambda: report(broker))
+    assert told == ("rejected: at most 3 times in 60 seconds", 35)
+    assert not broker.item().is_rejected
+    broker.now = NOW + 70
+    assert report(broker) == ("exchange", 5)
+    assert broker.item().report_times == (NOW + 20, NOW + 30, NOW + 70)
+
+
+def test_a_report_of_an_older_token_costs_nothing() -> None:
+    broker = with_token()
+    old = broker.item().fingerprint
+    broker.now += 100
+    assert report(broker) == ("exchange", 2)
+    writes = broker.aws.dynamodb.writes
+    assert obtain(broker, rejected=old) == ("table", 2)
+    assert broker.aws.dynamodb.writes == writes
+    assert broker.steps == ["login", "extend"]
+
+
+def test_a_token_that_is_issued_once_more_is_not_handed_to_its_reporter() -> None:
+    broker = with_token()
+    fingerprint = broker.item().fingerprint
+    answers: list[Response] = []
+    fake = broker.fake
+
+    def repeating(request: Request) -> Response:
+        answers.append(fake(request) if not answers else answers[0])
+        return answers[-1]
+
+    broker.fake = repeating  # type: ignore[assignment]  # a vendor that repeats itself
+    broker.now += 100
+    report(broker)
+    broker.now += 10
+    told = refused(UpstreamContractChanged, lambda: report(broker))
+    assert told[0] == "the upstream issued the reported token once more"
+    assert broker.item().fingerprint != fingerprint
+
+
+# What another exchange is made from
+
+
+@pytest.mark.parametrize(
+    ("age", "is_leased", "is_replaced"),
+    [(59, False, False), (60, False, True), (59, True, True)],
+)
+def test_a_young_token_is_not_blamed_for_a_step(
+    age: int, is_leased: bool, is_replaced: bool
+) -> None:
+    """It is the step that was refused then. Nor does a step's report count as a caller's."""
+    broker = with_token()
+    broker.now += age
+    if is_leased:
+        broker.write(lease_owner=attribute("dead"), lease_until=attribute(NOW))
+    need = NeedToken(LOGIN, broker.item().fingerprint)
+    broker.restart()
+    refresher(broker)[0].token_of(need)
+    assert broker.item().generation == (2 if is_replaced else 1)
+    assert broker.item().report_times == ()
+
+
+# Waiting
+
+
+def test_those_without_the_lease_wait_for_the_token_of_its_holder() -> None:
+    broker = MemoryBroker()
+    broker.write(lease_owner=attribute("a"), lease_until=attribute(NOW + 9))
+    sleep = broker.deps.clock.sleep
+
+    def wake(seconds: float) -> None:
+        sleep(seconds)
+        if len(broker.slept) == 4:
+            broker.write(lease_owner=None, lease_until=None)
+
+    broker.deps = replace(broker.deps, clock=replace(broker.deps.clock, sleep=wake))
+    held, source = refresher(broker)[0].obtain(LOGIN, Requirement())
+    assert (source, held.item.generation) == ("exchange", 1)
+    assert broker.slept == pytest.approx([0.05, 0.1, 0.2, 0.25])
+    assert broker.telemetry.of("wait") == [{"milliseconds": 600}]
+
+
+def test_a_lease_that_ran_out_is_taken_over() -> None:
+    """I10: after the death of its holder, the next caller has a token within one lease."""
+    broker = MemoryBroker()
+    broker.write(lease_owner=attribute("dead"), lease_until=attribute(NOW + 1))
+    told = refused(RefreshInProgress, lambda: obtain(broker))
+    assert told == ("another caller is renewing this token", 1)
+    broker.now += 1
+    assert obtain(broker) == ("exchange", 1)
+    assert broker.telemetry.of("wait")[0]["milliseconds"] >= 27_000
+
+
+# A token that cannot be kept
+
+
+def broken_commit(broker: MemoryBroker, times: int) -> None:
+    commit = broker.aws.store.commit
+    left = [StoreUnavailable("the table is busy", retry_after=1)] * times
+
+    def failing(*arguments: Any, **more: Any) -> Any:
+        if left:
+            raise left.pop()
+        return commit(*arguments, **more)
+
+    broker.aws.store.commit = failing  # type: ignore[method-assign]  # until the test ends
+
+
+def test_a_token_is_kept_at_the_next_try() -> None:
+    broker = MemoryBroker()
+    broken_commit(broker, 3)
+    assert obtain(broker) == ("exchange", 1)
+    assert broker.slept == [0.1, 0.1, 0.1]
+    assert broker.item().generation == 1
+    assert broker.telemetry.of("unkept") == []
+
+
+def test_a_token_that_cannot_be_kept_is_handed_out_and_others_wait() -> None:
+    """I13: no second login at once, and the process that paid for it remembers it."""
+    broker = MemoryBroker()
+    broken_commit(broker, 1000)
+    answer = broker.call()
+    assert (answer["source"], answer["generation"]) == ("exchange", 1)
+    assert answer["expires_at"] == "2030-03-17T18:46:40Z"
+    ((what, told),) = broker.announced
+    assert (what, told["variant"], told["code"]) == ("Token Unkept", "-", "store_unavailable")
+    item = broker.item()
+    assert (item.token, item.lease_owner, item.generation) == (None, None, 0)
+    assert item.failure == Failure(
+        "store_unavailable",
+        "the table is busy",
+        NOW,
+        1,
+        NOW + 30,
+        "v1",
+        is_login=True,
+    )
+    assert 28.0 <= sum(broker.slept) < 28.3
+    assert broker.call()["source"] == "memory"
+    broker.restart()
+    with pytest.raises(Exception, match="store_unavailable"):
+        broker.call()
+    assert broker.steps == ["login"]
+
+
+# Limits of a new token
+
+
+def test_a_new_token_that_lives_too_short_is_the_callers_mistake() -> None:
+    broker = MemoryBroker()
+    told = refused(InvalidRequest, lambda: obtain(broker, min_ttl=3600))
+    assert told[0] == "min_ttl: tokens of this upstream live 3600 seconds"
+    assert obtain(broker, min_ttl=3599) == ("table", 1)
+    assert broker.steps == ["login"]
+
+
+# What the gate says
+
+
+GATE = Item(
+    "vntana#acme",
+    "-",
+    suspect_at=NOW - 45,
+    failure=Failure("credential_rejected", "x", NOW - 45, 1, NOW, "v1", 401, "BAD", "no"),
+)
+
+
+@pytest.mark.parametrize(("ago", "retry_after"), [(45, 15), (59, 1), (60, 1), (90, 1), (0, 60)])
+def test_a_suspect_version_says_when_it_is_tried_again(ago: int, retry_after: int) -> None:
+    error = suspected(replace(GATE, suspect_at=NOW - ago), NOW)
+    assert (error.retry_after, error.upstream_status, error.upstream_code) == (
+        retry_after,
+        401,
+        "BAD",
+    )
+    assert error.detail == (
+        "this version of the secret worked before, and was rejected: it is tried once more"
+    )
+    bare = suspected(replace(GATE, failure=None), NOW)
+    assert (bare.upstream_status, bare.upstream_code) == (None, None)
+
+
+def test_a_latch_says_since_when_it_is() -> None:
+    told = latched(GATE).problem()
+    assert (told["upstream_status"], told["upstream_code"], told["upstream_message"]) == (
+        401,
+        "BAD",
+        "no",
+    )
+    assert "rejected at 2030-03-17T17:45:55Z, and is not tried again" in told["detail"]
+    assert json.dumps(latched(replace(GATE, failure=None)).problem())
