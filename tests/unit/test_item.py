@@ -501,8 +501,8 @@ def test_three_reports_count_for_a_minute_each() -> None:
 def test_an_item_that_is_not_there_has_nothing() -> None:
     """What the decisions make of it rests on these."""
     absent = {field.name: getattr(EMPTY, field.name) for field in fields(Item)}
-    numbers = ("generation", "fence", "issued_at", "expires_at", "refresh_at", "suspect_at")
-    numbers += ("outage_since", "outage_claim")
+    numbers = ["generation", "fence", "issued_at", "expires_at", "refresh_at", "suspect_at"]
+    numbers += ["outage_since", "outage_claim"]
     assert absent == {
         **dict.fromkeys(absent),
         **dict.fromkeys((*numbers, "lease_until", "forced_at", "nudged_until"), 0),
