@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 import requests
 
-from token_broker import events, item_codec, tokens
+from token_broker import aliases, events, item_codec, tokens
 from token_broker.aws import clients, errors, fast_client, http1
 from token_broker.cache import TokenCache
 from token_broker.document import Document
@@ -300,8 +300,14 @@ DEFECTS = (
         put(tokens.Variant, "key", property(lambda self: tokens.canonical_hash([self.kind]))),
     ),
     Defect(
-        "pins are read, and not heeded",
+        "a hold is kept, and not looked at",
         "T37",
+        (f"{FUNCTIONS}/test_hold.py::test_a_held_connection_gives_and_asks_nothing",),
+        put(aliases, "refuse_held", nothing),
+    ),
+    Defect(
+        "pins are read, and not heeded",
+        "T38",
         (f"{PINNED}::test_a_pinned_field_is_the_secrets",),
         both(
             put(vntana_credentials.Credentials, "pins", {}),
@@ -310,13 +316,13 @@ DEFECTS = (
     ),
     Defect(
         "a rotation that pins renews what callers chose",
-        "T37",
+        "T38",
         (f"{PINNED}::test_a_rotation_that_pins_drops_what_callers_chose",),
         put(Maintenance, "_may_be_pinned_away", nothing),
     ),
     Defect(
         "a refused call falls back to the token from before the pin",
-        "T37",
+        "T38",
         (f"{PINNED}::test_without_the_event_a_call_that_needs_an_exchange_drops_it",),
         put(Resolver, "_drop_older", nothing),
     ),
