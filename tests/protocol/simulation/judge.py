@@ -15,6 +15,7 @@ from tests.protocol.simulation.clients import Secrets
 from tests.protocol.simulation.excuses import Excuses
 from tests.protocol.simulation.forgetting import Forgetting
 from tests.protocol.simulation.history import check_drop, check_write
+from tests.protocol.simulation.holding import Holding
 from tests.protocol.simulation.invocations import Invocation, Sent
 from tests.protocol.simulation.origins import Origins
 from tests.protocol.simulation.plans import Change, Plan
@@ -109,6 +110,7 @@ class Judge:
         self.announcements: list[tuple[float, str, str]] = []
         """When the bus was told what, of which version of the secret."""
         self.forgetting = Forgetting(self)
+        self.holding = Holding(self)
         self.elections: Counter[str] = Counter()
         self.nudges: Counter[str] = Counter()
         self.forgotten = 0
@@ -149,6 +151,7 @@ class Judge:
         self.answered.append(invocation)
         self.forgotten += invocation.action == "forget"
         self.forgetting.ended(invocation)
+        self.holding.ended(invocation)
         self.excuses.ended(invocation)
         self.backoffs.ended(invocation)
         check_answer(self, invocation)
@@ -157,6 +160,7 @@ class Judge:
         """Judge that a request is sent: only by the holder of its variant's lease."""
         self._check_lease(invocation, sent, "is sent")
         self.origins.check_sent(invocation, sent)
+        self.holding.check_sent(invocation, sent)
         self.backoffs.check_sent(invocation)
 
     def processed(self, invocation: Invocation, sent: Sent, response: Response) -> None:
@@ -185,6 +189,7 @@ class Judge:
         check_write(self, self._actor, place, before or {}, after)
         self.origins.check_write(self._actor, place, before or {}, after)
         self.forgetting.written(place[1], self._actor)
+        self.holding.written(self._actor, place, before or {}, after)
 
     def dropped(self, place: Place, record: Record) -> None:
         """Judge that the table dropped an item."""
@@ -198,7 +203,8 @@ class Judge:
     def announced(self, what: str, detail: Mapping[str, Any]) -> None:
         """Write down what the bus is told."""
         self.noted(self.wire.current, f"  announces: {what}")
-        self.announcements.append((self.scheduler.now, what, str(detail["secret_version"])))
+        if version := detail.get("secret_version"):
+            self.announcements.append((self.scheduler.now, what, str(version)))
 
     def changed(self, change: Change) -> None:
         """Write down what somebody did."""

@@ -322,6 +322,33 @@ def emptied(draw: Draw, plan: Plan) -> Plan:
     return replace(plan, visits=tuple(visits), lifetime=LONG)
 
 
+def held(draw: Draw, plan: Plan) -> Plan:
+    """Let operators hold and lift amid calls, renewals, rotations and faults."""
+    dice = draw("held")
+    bodies = VENDORS[plan.flow].bodies
+    at, spread = dice.uniform(0, 8), dice.choice((3, 60, 200))
+    times = sorted(dice.uniform(0, at + spread) for _ in range(dice.randint(5, 10)))
+    visits = [*wishing(dice, times, bodies[: dice.randint(1, 3)])]
+    hold = {"connection": "acme", "action": "hold", "reason": "drill"}
+    lift = {"connection": "acme", "action": "lift"}
+    ends = at + dice.choice((0.05, 2, 30, 90, 150)) * dice.uniform(0.5, 1.5)
+    visits += [Visit("x", at, hold, is_cold=dice.random() < EVEN), Visit("y", ends, lift)]
+    if dice.random() < EVEN:
+        visits.append(Visit("z", dice.uniform(at, ends), operation_of(dice, bodies[0])))
+    if dice.random() < 0.3:
+        visits.append(Visit("w", ends + dice.uniform(0, 20), hold))
+    faults = faults_of(draw("faults"), plan.flow, tuple(visits)) if dice.random() < EVEN else []
+    changes = changes_of(draw("changes"), ends) if dice.random() < EVEN else []
+    return replace(
+        plan,
+        visits=tuple(visits),
+        faults=tuple(faults),
+        changes=tuple(changes),
+        lifetime=dice.choice((90, 300, LONG)),
+        lag=dice.choice((None, None, 0)),
+    )
+
+
 def shifted(draw: Draw, plan: Plan) -> Plan:
     """Let the clocks of processes step forward and back, amid their work and between."""
     dice = draw("shifted")
@@ -367,7 +394,7 @@ THEMES: Mapping[str, Theme] = {
             aged,
             unshared,
         ),
-        *(strangers, hurt, unsealed, down, tight, emptied, shifted),
+        *(strangers, hurt, unsealed, down, tight, emptied, shifted, held),
     )
 }
 WEIGHTS: Mapping[str, float] = {
@@ -389,6 +416,7 @@ WEIGHTS: Mapping[str, float] = {
     "tight": 4,
     "emptied": 5,
     "shifted": 4,
+    "held": 8,
 }
 WITH_ROLES: tuple[FlowName, ...] = ("vntana",)
 WITH_SHARING: tuple[FlowName, ...] = ("editor",)

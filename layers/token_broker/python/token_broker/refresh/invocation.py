@@ -33,6 +33,8 @@ class Invocation:
     Manager may not have it yet.
     """
 
+    gate_read_at: int = 0
+
     def __init__(
         self,
         deps: Dependencies,
@@ -52,7 +54,6 @@ class Invocation:
         self.has_waited = False
         self.gate = Item(self.partition, ONLY)
         """The connection's gate as it was read last, at *gate_read_at* or a moment later."""
-        self.gate_read_at = 0
         self._deadline = deadline
         self._noticed_version = noticed_version
         self._secret: Secret | None = None
