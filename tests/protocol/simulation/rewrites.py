@@ -87,7 +87,7 @@ def latch_left(write: Write) -> None:
 
 
 def hold_removed(write: Write) -> None:
-    if write.is_commit:
+    if write.is_commit and "held" not in write.remove:
         write.remove.append("held")
 
 
