@@ -35,6 +35,7 @@ from token_broker.item import (
     LONGEST_REFUSAL,
     REPORT_WINDOW,
     Failure,
+    Hold,
     Item,
     default_min_ttl,
 )
@@ -495,6 +496,7 @@ def test_no_limit_outlasts_its_length(field: str) -> None:
 # What a call would do next
 
 GATE = replace(EMPTY, accepted_version="v1")
+HOLD = Hold(NOW, "arn:caller", "laptop stolen")
 LEASED = replace(EMPTY, lease_owner="a", lease_until=NOW + 30)
 
 
@@ -519,6 +521,7 @@ LEASED = replace(EMPTY, lease_owner="a", lease_until=NOW + 30)
         pytest.param(LEASED, GATE, Next.WAIT, id="another caller exchanges"),
         pytest.param(replace(EMPTY, failure=DOWN), GATE, Next.REFUSE, id="backing off"),
         pytest.param(EMPTY, replace(GATE, rejected_versions=("v1",)), Next.REFUSE, id="latched"),
+        pytest.param(FRESH, replace(GATE, held=HOLD), Next.REFUSE, id="held"),
         pytest.param(
             EMPTY, replace(GATE, rejected_versions=("v0",)), Next.EXCHANGE, id="an old latch"
         ),
@@ -528,6 +531,15 @@ def test_what_a_call_would_do_next(item: Item, gate: Item, following: Next) -> N
     found, because = next_step(item, gate, NOW, "v1")
     assert found is following
     assert because
+
+
+def test_delete_leaves_a_hold_and_the_table_does_too() -> None:
+    """What else is kept of a held gate, is dropped."""
+    gate = kept(held=HOLD, lease_owner="a", lease_until=NOW + 9)
+    assert gate.bare().held == HOLD
+    assert gate.bare().is_bare
+    assert (ttl_of(gate), ttl_of(gate.bare())) == (None, None)
+    assert ttl_of(replace(gate, held=None)) is not None
 
 
 def test_a_token_of_another_version_of_the_secret_is_aging() -> None:

@@ -4,8 +4,16 @@ from typing import Any
 
 import pytest
 
-from token_broker.item import Item
-from token_broker.item_codec import LARGEST, OF_POINTER, OF_TOKEN, SCHEMA, attribute, item_of
+from token_broker.item import Hold, Item
+from token_broker.item_codec import (
+    LARGEST,
+    OF_POINTER,
+    OF_TOKEN,
+    SCHEMA,
+    attribute,
+    hold_of,
+    item_of,
+)
 
 TOKEN: dict[str, Any] = {
     **{name: attribute(1) for name in ("generation", "fence", "issued_at", "refresh_at")},
@@ -85,6 +93,17 @@ def test_what_is_of_another_type_makes_an_item_absent(name: str, value: Any) -> 
     item = read(TOKEN | {name: value})
     assert (item.token, item.target, item.failure) == (None, None, None)
     assert name in item.corrupt
+
+
+@pytest.mark.parametrize("value", [{"S": "x"}, {"M": []}, {"M": {"since": {"S": "1"}}}, {"M": {}}])
+def test_a_hold_that_cannot_be_read_is_a_hold(value: Any) -> None:
+    assert read(TOKEN | {"held": value}).held == Hold(0, "unknown", "unknown")
+
+
+def test_a_hold_is_read_as_it_was_written() -> None:
+    hold = Hold(1_800_000_000, "arn:caller", "laptop stolen")
+    assert read({"held": attribute(hold_of(hold))}).held == hold
+    assert hold.to_dict() == {"since": "2027-01-15T08:00:00Z", "by": hold.by, "reason": hold.reason}
 
 
 def test_the_schema_before_is_read() -> None:
