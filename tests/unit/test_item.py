@@ -35,6 +35,7 @@ from token_broker.item import (
     LATCHES,
     LONGEST_REFUSAL,
     Failure,
+    Hold,
     Item,
     default_min_ttl,
     rfc3339,
@@ -595,6 +596,7 @@ def test_no_limit_outlasts_its_length(field: str) -> None:
 # What a call would do next
 
 GATE = replace(EMPTY, accepted_version="v1")
+HOLD = Hold(NOW, "arn:caller", "laptop stolen")
 LEASED = replace(EMPTY, lease_owner="a", lease_until=NOW + 30)
 
 
@@ -603,6 +605,7 @@ DUE = "the token is handed out, and its refresh is due: it starts beside"
 STILL_LIVES = "the last refresh failed; the token still lives"
 ENDED = "the token has ended, or has too little time left"
 LATCHED = "this version of the secret was rejected: set a new one, or DELETE"
+HELD = f"an operator holds the connection since {rfc3339(NOW)}: laptop stolen"
 BACKS_OFF = "the last exchange failed (upstream_unavailable): it is backing off"
 
 
@@ -633,6 +636,7 @@ BACKS_OFF = "the last exchange failed (upstream_unavailable): it is backing off"
         pytest.param(EMPTY, GATE, Next.EXCHANGE, "no token is kept", id="nothing is kept"),
         pytest.param(kept(expires_at=NOW), GATE, Next.EXCHANGE, ENDED, id="ended"),
         pytest.param(kept(expires_at=NOW + 30), GATE, Next.EXCHANGE, ENDED, id="too little left"),
+        pytest.param(FRESH, replace(GATE, held=HOLD), Next.REFUSE, HELD, id="held"),
         pytest.param(
             kept(expires_at=NOW + 30, lease_owner="a"),
             GATE,
@@ -699,6 +703,15 @@ def test_the_words_that_operators_are_told() -> None:
     assert [each.value for each in State] == ["fresh", "aging", "stale", "dead"]
     words = ["hand_out", "refresh", "exchange", "wait", "refuse"]
     assert [each.value for each in Next] == words
+
+
+def test_delete_leaves_a_hold_and_the_table_does_too() -> None:
+    """What else is kept of a held gate, is dropped."""
+    gate = kept(held=HOLD, lease_owner="a", lease_until=NOW + 9)
+    assert gate.bare().held == HOLD
+    assert gate.bare().is_bare
+    assert (ttl_of(gate), ttl_of(gate.bare())) == (None, None)
+    assert ttl_of(replace(gate, held=None)) is not None
 
 
 def test_a_token_of_another_version_of_the_secret_is_aging() -> None:

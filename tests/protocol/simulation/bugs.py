@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 from tests.protocol.simulation import fleet, rewrites, substitutes
 from tests.protocol.simulation.rewrites import Substitutes
-from token_broker import aliases, decisions
+from token_broker import aliases, decisions, store
 from token_broker.item import Item
 from token_broker.maintenance import Maintenance
-from token_broker.refresh import resolver
+from token_broker.refresh import credential_gate, resolver
 from token_broker.refresh.credential_gate import CredentialGate
 
 
@@ -112,5 +112,14 @@ BUGS = (
     Bug("version-ignored", "one version makes it all", substitutes.version_ignored),
     Bug("rotation-quiet", "an event has all renewed", lambda: {(Maintenance, "_start"): zero}),
     Bug("latch-left", "DELETE lifts a latch", rewrites.writes(rewrites.latch_left)),
+    Bug("hold-unseen", "each look sees a hold", lambda: {(aliases, "refuse_held"): nothing}),
+    Bug(
+        "hold-late",
+        "a login looks for a hold once it has the lease",
+        lambda: {(credential_gate, "refuse_held"): nothing},
+    ),
+    Bug("hold-removed", "an exchange leaves a hold", rewrites.writes(rewrites.hold_removed)),
+    Bug("hold-dropped", "a hold gets no ttl", lambda: {(store, "ONLY"): None}),
+    Bug("hold-outlived", "memory is as old as its gate", substitutes.hold_outlived),
     Bug("renewed-inline", "renewal is off the caller's path", substitutes.renewed_inline),
 )

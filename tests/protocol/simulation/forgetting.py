@@ -61,6 +61,8 @@ class Forgetting:
             if not is_newer and has_anything(judge.item(variant)):
                 judge.violate("I16", f"{invocation.name} leaves something in {variant[:8]}")
         for token in self._sessions.get(invocation.name, []):
+            if judge.holding.was_held(invocation):
+                break  # amid a hold the vendor is asked nothing
             if fingerprint(token) in judge.doubted or self._is_shared(token, invocation):
                 continue  # a caller reported it meanwhile, or another DELETE ends it
             if judge.plan.flow == "vntana" and not judge.vendor.is_ended(token):

@@ -149,8 +149,10 @@ def check_ttl(
 
 
 def is_ordinary(judge: "Judge", record: Record) -> bool:
-    """Say whether no rejection was kept in a record, which then stays as long as the item."""
+    """Say whether a record has no hold and no rejection, which stay as long as the item."""
     is_forgotten = any(one.action == "forget" for one in judge.operations)
+    if "held" in record:
+        return False
     return not is_forgotten and not record.get("rejected_versions", {"L": []})["L"]
 
 
@@ -165,7 +167,7 @@ def needed_until(judge: "Judge", place: Place, record: Record) -> float:
     """Return until when an item is needed: for its token, renewal token, lease, failure, latch."""
     current = judge.secrets.versions[-1].id
     item = judge.item(place[1], record)
-    if current in item.rejected_versions:
+    if item.held or current in item.rejected_versions:
         return inf
     # The version before may be tried for a day, if it was not rejected.
     is_latched = any(

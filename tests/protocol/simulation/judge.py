@@ -15,6 +15,7 @@ from tests.protocol.simulation.clients import Secrets
 from tests.protocol.simulation.excuses import Excuses
 from tests.protocol.simulation.forgetting import Forgetting
 from tests.protocol.simulation.history import check_drop, check_write
+from tests.protocol.simulation.holding import Holding
 from tests.protocol.simulation.invocations import Invocation, Sent
 from tests.protocol.simulation.origins import Origins
 from tests.protocol.simulation.plans import Change, Plan
@@ -113,6 +114,7 @@ class Judge:
         self.news: Counter[str] = Counter()
         """How often the bus was told of a token, by fingerprint."""
         self.forgetting = Forgetting(self)
+        self.holding = Holding(self)
         self.elections: Counter[str] = Counter()
         self.nudges: Counter[str] = Counter()
         self.forgotten = 0
@@ -153,6 +155,7 @@ class Judge:
         self.answered.append(invocation)
         self.forgotten += invocation.action == "forget"
         self.forgetting.ended(invocation)
+        self.holding.ended(invocation)
         self.excuses.ended(invocation)
         self.backoffs.ended(invocation)
         check_answer(self, invocation)
@@ -161,6 +164,7 @@ class Judge:
         """Judge that a request is sent: only by the holder of its variant's lease."""
         self._check_lease(invocation, sent, "is sent")
         self.origins.check_sent(invocation, sent)
+        self.holding.check_sent(invocation, sent)
         self.backoffs.check_sent(invocation)
 
     def processed(self, invocation: Invocation, sent: Sent, response: Response) -> None:
@@ -189,6 +193,7 @@ class Judge:
         check_write(self, self._actor, place, before or {}, after)
         self.origins.check_write(self._actor, place, before or {}, after)
         self.forgetting.written(place[1], self._actor)
+        self.holding.written(self._actor, place, before or {}, after)
 
     def dropped(self, place: Place, record: Record) -> None:
         """Judge that the table dropped an item."""
@@ -208,6 +213,8 @@ class Judge:
                 self.announcements.append((self.scheduler.now, what, version))
             case "Upstream Down" | "Upstream Up":
                 self.outages.append((self.scheduler.now, what, str(detail["since"])))
+            case "Connection Held" | "Connection Lifted":
+                pass  # `Holding` sees the writes themselves
             case _:
                 self.news[str(detail["fingerprint"])] += 1
         return True

@@ -161,6 +161,13 @@ def version_ignored() -> Substitutes:
     return {(Requirement, "is_met"): is_met}
 
 
+def hold_outlived() -> Substitutes:
+    def gate_read_at(self: Invocation) -> int:
+        return self.deps.clock.now()
+
+    return {(Invocation, "gate_read_at"): property(gate_read_at, lambda *_: None)}
+
+
 def dropped_early() -> Substitutes:
     def ttl_of(item: Item) -> int:
         return item.expires_at + DAY

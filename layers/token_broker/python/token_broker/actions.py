@@ -5,8 +5,8 @@ from dataclasses import replace
 from typing import Any
 
 from token_broker import events
+from token_broker.aliases import refuse_held
 from token_broker.check import Check
-from token_broker.decisions import refuse_held
 from token_broker.dependencies import Dependencies
 from token_broker.errors import BrokerError, InvalidRequest, RefreshInProgress, UnknownConnection
 from token_broker.events import Command
@@ -131,7 +131,7 @@ def _verify(deps: Dependencies, command: Command, deadline: float) -> dict[str, 
     command.body.finish()
     if not sendable(token):
         raise command.body.wrong("token", "must be printable ASCII")
-    refuse_held(gate_of(deps, command.connection))
+    refuse_held(deps, gate_of(deps, command.connection))
     credentials = vendor.parse(deps.secrets.current(command.connection).content)
 
     def send(request: Request) -> Response:

@@ -5,7 +5,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from token_broker.decisions import refuse_held
+from token_broker.decisions import held_words
+from token_broker.errors import ConnectionHeld
 from token_broker.item import Item
 from token_broker.tokens import ONLY, Variant
 
@@ -50,19 +51,27 @@ def look(deps: "Dependencies", partition: str, key: str) -> Look:
     """Read the item of *key*, the one it leads to and the gate: at once, if it is known to which.
 
     Each is strongly consistent, and as of some moment after `Look.read_at`. Raises
-    `ConnectionHeld`: this process then forgets what it may have handed out until now.
+    `ConnectionHeld`.
     """
     now = deps.clock.now()
     known = deps.cache.recall(partition, key)
     likely = known.item.variant if known else key
     found = deps.store.read_all(partition, *dict.fromkeys((key, likely, ONLY)))
     items = {item.variant: item for item in found}
-    if items[ONLY].held:
-        deps.cache.drop(partition)
-    refuse_held(items[ONLY])
+    refuse_held(deps, items[ONLY])
     own = items[key]
     target = items.get(own.target or key) or deps.store.read(partition, own.target or key)
     return Look(own, target, items[ONLY], now)
+
+
+def refuse_held(deps: "Dependencies", gate: Item) -> None:
+    """Raise `ConnectionHeld` if an operator holds the connection of *gate*.
+
+    This process then forgets what it may have handed out until now.
+    """
+    if gate.held:
+        deps.cache.drop(gate.connection)
+        raise ConnectionHeld(held_words(gate.held))
 
 
 def alias_values(

@@ -3,7 +3,7 @@
 from enum import Enum
 from math import ceil
 
-from token_broker.errors import BrokerError, ConnectionHeld, Internal, InvalidRequest
+from token_broker.errors import BrokerError, Internal, InvalidRequest
 from token_broker.item import (
     LATCHES,
     LONGEST_CLAIM,
@@ -234,12 +234,6 @@ def recent_reports(item: Item, now: int) -> tuple[int, ...]:
     return tuple(
         at for at in item.report_times if is_ahead(at + REPORT_WINDOW, now, 2 * REPORT_WINDOW)
     )
-
-
-def refuse_held(gate: Item) -> None:
-    """Raise `ConnectionHeld` if an operator holds the connection of *gate*."""
-    if gate.held:
-        raise ConnectionHeld(held_words(gate.held))
 
 
 def held_words(hold: Hold) -> str:

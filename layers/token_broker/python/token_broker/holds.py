@@ -38,8 +38,8 @@ def lift(deps: Dependencies, connection: str, by: str) -> dict[str, Any]:
     while (gate := gate_of(deps, connection)).held:
         if deps.store.hold(gate, None):
             deps.announce("Connection Lifted", named | {"by": by})
-            _rotate(deps, connection)
             break
+    _rotate(deps, connection)  # even if an earlier call, which failed late, had lifted it
     return named | {"held": None}
 
 

@@ -9,7 +9,8 @@ The gate is the connection's item ``-``. Where that is the only variant, its own
 from collections.abc import Callable
 from typing import NamedTuple
 
-from token_broker.decisions import Verdict, refuse_held, verdict
+from token_broker.aliases import refuse_held
+from token_broker.decisions import Verdict, verdict
 from token_broker.errors import BrokerError, CredentialLatched, CredentialRejected
 from token_broker.item import SECOND_LOOK, Failure, Item, rfc3339
 from token_broker.refresh.invocation import Invocation
@@ -192,7 +193,7 @@ class CredentialGate:
         polls = 0
         while True:
             gate = self._invocation.read_gate()
-            refuse_held(gate)
+            refuse_held(self._deps, gate)
             if gate.is_latched(version):
                 raise latched(gate)
             if gate.has_accepted(version) and not gate.is_suspect(version):

@@ -34,6 +34,8 @@ class Invocation:
     Manager may not have it yet.
     """
 
+    gate_read_at: int = 0
+
     def __init__(
         self,
         deps: Dependencies,
@@ -53,7 +55,6 @@ class Invocation:
         self.has_waited = False
         self.gate = Item(self.partition, ONLY)
         """The connection's gate as it was read last, at *gate_read_at* or a moment later."""
-        self.gate_read_at = 0
         self.news = News()
         """What the bus is told at the end of this invocation's work."""
         self._deadline = deadline
