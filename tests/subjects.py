@@ -28,10 +28,14 @@ def body(flow: str) -> dict[str, Any]:
 
 
 def questions(flow: str) -> Iterator[Question]:
-    """Yield the questions whose answers are in the demo's secret: who logs in, and by what."""
+    """Yield the questions whose answers are in the demo's secret: who logs in, and by what.
+
+    Where that is sent is no such question: it has a default, here or at the local system.
+    """
     demo = registry.kind(flow).demo_secret(LOOPBACK)
     for question in asked(every()[flow].questions):
-        if question.key in demo and question.is_login and question.default is None:
+        is_place = question.default is not None or question.local is not None
+        if question.key in demo and question.is_login and not is_place:
             yield question
 
 

@@ -22,9 +22,11 @@ def test_a_wrong_password_is_tried_once(
     """However often and in whatever way callers ask, the vendor sees one login."""
     connection = world.connect(flow, **WRONG_LOGIN[flow])
     assert_problem(world.http(flow, connection), "credential_rejected", 502)
+    sent = world.steps(flow)
     for body in ({}, {"force": True}, {"min_ttl": 60}):
         assert_problem(world.http(flow, connection, body), "credential_latched", 502)
-    assert len(world.steps(flow)) == 1
+    assert world.steps(flow) == sent
+    assert world.logins(flow) == 1
     latched = ["Connection Latched"] if flow != "editor" else []
     assert [what for what, _ in world.announced] == latched, "the editor's 403 says less"
     assert "canary" not in capsys.readouterr().out

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import boto3
 
+from tests.subjects import proof
 from tests.waiting import CALL_SECONDS
 from token_broker.app import CLOCK, Environment
 from token_broker.dependencies import Clock, Dependencies
@@ -199,6 +200,10 @@ class World:
     def steps(self, flow: str) -> list[str]:
         """Return the paths that the vendor of *flow* was asked for."""
         return [entry.path for entry in self.fakes[flow].log]
+
+    def logins(self, flow: str) -> int:
+        """Return how often the vendor of *flow* was sent the credentials, to be proven."""
+        return self.fakes[flow].log.counts[proof(flow).step]
 
     def read_of(self, flow: str, connection: str, said: Mapping[str, Any] = {}) -> str:
         """Return the operation that reads all of a call that *said* this: the gate as well."""
