@@ -49,6 +49,7 @@ STEPS = st.lists(
             "renew",
             "rotate",
             "verify",
+            "probe",
             "nonsense",
             "fault",
             "no key",
