@@ -51,6 +51,7 @@ STEPS = st.lists(
             "renew",
             "rotate",
             "verify",
+            "probe",
             "nonsense",
             "fault",
             "no key",

@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 from tests.conversations import NOW, SECRETS, Desk, answer, any_answers, repeated
 from token_broker.document import Document
 from token_broker.errors import BrokerError, Internal, InvalidRequest, UpstreamUnavailable
-from token_broker.exchange import NeedToken, Request, Response
+from token_broker.exchange import NeedToken, Request, Response, run
 from token_broker.flows import Flow, every
 from token_broker.probing import Budget, Observed, ProbedFlow, prober_of
-from token_broker.tokens import Token
+from token_broker.tokens import Token, Variant
 from token_broker_fakes.editor import EditorModes, FakeEditor
 from token_broker_fakes.fake import Fake
 from token_broker_fakes.vendorlink import FakeVendorlink, VendorlinkModes
@@ -176,6 +176,30 @@ def test_no_more_is_sent_than_was_told(
     assert len(opened) <= 2
 
 
+@pytest.mark.parametrize(("flow", "modes", "options"), OPTIONS.values(), ids=OPTIONS)
+def test_its_token_lives_and_is_renewed_as_the_options_say(
+    flow: str, modes: dict[str, Any], options: dict[str, Any]
+) -> None:
+    """It was not used up by what was tried, and neither was its renewal token."""
+    one = probe(flow, modes)
+    token, _ = one.run()
+    assert token is not None
+    fake = one.fake
+    if isinstance(fake, FakeVntana):
+        session = fake.session(token.value)
+        assert session
+        assert not session.is_dead(NOW)
+    elif isinstance(fake, FakeEditor):
+        assert not fake.openings[token.value].is_dead(NOW)
+    elif isinstance(fake, FakeVendorlink):
+        assert not fake.tokens.access[token.value].is_dead(NOW)
+        fake.log.clear()
+        vendor = FLOWS[flow].vendor
+        credentials = vendor.parse(one.secret | {"options": options})
+        run(vendor.exchange(credentials, Variant("login"), NOW, token), fake)
+        assert fake.log.steps == ["login" if options.get("null_renewal") == "drop" else "extend"]
+
+
 @pytest.mark.parametrize("flow", FLOWS)
 def test_a_report_has_no_secret(flow: str) -> None:
     """So that it can be sent to a vendor, or to the makers of the broker."""
@@ -239,6 +263,8 @@ def test_a_probe_ends_in_time_with_what_it_has(flow: str) -> None:
         token, report = one.run()
         assert token is not None, report
         assert report["works"]
+        steps = len(whole.fake.log)
+        assert len(one.fake.log) == (steps if flow == "vntana" else min(1 + left, steps))
 
 
 def test_a_method_that_is_not_there_is_not_tried_with_other_headers() -> None:
