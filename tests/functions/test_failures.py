@@ -227,7 +227,7 @@ def test_a_defect_is_logged_without_its_message(
     def broken(*_: object) -> None:
         raise KeyError("canary")
 
-    object.__setattr__(service.deps, "send", broken)
+    vars(service.deps)["send"] = broken
     response = world.http("editor", connection)
     assert_problem(response, "internal", 500)
     said = capsys.readouterr().out

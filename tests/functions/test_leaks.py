@@ -2,7 +2,6 @@
 
 import json
 import logging
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
@@ -15,6 +14,7 @@ from tests.functions.leaks import LEAKS, Leak
 from tests.functions.watching import CANARIES, Watch
 from tests.functions.world import World
 from token_broker.exchange import Request, Response
+from token_broker.records import replace
 
 if TYPE_CHECKING:
     from collections.abc import Callable

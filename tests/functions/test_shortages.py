@@ -5,7 +5,6 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -14,6 +13,7 @@ import pytest
 from tests.functions.test_tokens import assert_problem
 from tests.functions.world import World
 from tests.waiting import PATIENCE_SECONDS
+from token_broker.records import replace
 
 FLOWS = ["vntana", "vendorlink", "editor"]
 WRITER = Path(__file__).with_name("diskless.py")

@@ -1,6 +1,5 @@
 """What a refusal means for the one who asked, and for everybody else who shares the connection."""
 
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -8,6 +7,7 @@ import pytest
 from tests.functions.test_failures import FLOWS, WRONG_LOGIN
 from tests.functions.test_tokens import assert_problem
 from tests.functions.world import World
+from token_broker.records import replace
 
 LOGIN_STEPS = {"vntana": "login", "vendorlink": "login", "editor": "generate"}
 

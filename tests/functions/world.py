@@ -7,7 +7,7 @@ import sys
 import uuid
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +18,7 @@ from token_broker.app import CLOCK, Environment
 from token_broker.dependencies import Clock, Dependencies
 from token_broker.flows import every
 from token_broker.handler import Service
+from token_broker.records import replace
 from token_broker_fakes import FakeEditor, FakeVendorlink, FakeVntana
 from token_broker_local.context import LambdaContext
 from token_broker_local.places import TABLE, secret_name

@@ -6,7 +6,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from tests.waiting import CALL_SECONDS, wait_for_aws
@@ -15,6 +15,7 @@ from token_broker.aws import clients
 from token_broker.dependencies import Clock
 from token_broker.flows import every
 from token_broker.handler import Service
+from token_broker.records import replace
 from token_broker_local.context import LambdaContext
 from token_broker_local.places import TIMEOUT
 

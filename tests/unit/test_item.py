@@ -1,6 +1,5 @@
 """The decisions of the protocol: functions of an item, the second it is, and what a call wants."""
 
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -38,6 +37,7 @@ from token_broker.item import (
     Item,
     default_min_ttl,
 )
+from token_broker.records import replace
 
 EMPTY = Item("vntana#acme", "-")
 FRESH = replace(

@@ -5,7 +5,6 @@ the write was done. So a retry that meets its own first attempt is no conflict.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Protocol
 
 from token_broker.aws.clients import call
@@ -23,6 +22,7 @@ from token_broker.item_codec import (
     failure_of,
     item_of,
 )
+from token_broker.records import replace
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient

@@ -6,7 +6,7 @@ raises.
 """
 
 import json
-from base64 import b64decode, b64encode
+from binascii import a2b_base64, b2a_base64
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple, TypeAlias
 
@@ -58,7 +58,7 @@ def _json(version: str, target: str) -> Callable[[Parameters], Request]:
 
 def _base64(value: object) -> str:
     if isinstance(value, bytes):
-        return b64encode(value).decode()
+        return b2a_base64(value, newline=False).decode()
     raise FallBack("a parameter of an unknown type")
 
 
@@ -115,9 +115,9 @@ def _typed(value: Parameters) -> Parameters:
         case "S" | "N" | "BOOL" | "NULL" | "SS" | "NS":
             return value
         case "B":
-            return {kind: b64decode(inner, validate=True)}
+            return {kind: a2b_base64(inner, strict_mode=True)}
         case "BS":
-            return {kind: [b64decode(each, validate=True) for each in inner]}
+            return {kind: [a2b_base64(each, strict_mode=True) for each in inner]}
         case "L":
             return {kind: [_typed(each) for each in inner]}
         case "M":
@@ -126,11 +126,11 @@ def _typed(value: Parameters) -> Parameters:
 
 
 def _ciphertext(_: Parameters, answer: Members) -> Members:
-    return answer | {"CiphertextBlob": b64decode(answer["CiphertextBlob"], validate=True)}
+    return answer | {"CiphertextBlob": a2b_base64(answer["CiphertextBlob"], strict_mode=True)}
 
 
 def _plaintext(_: Parameters, answer: Members) -> Members:
-    return answer | {"Plaintext": b64decode(answer["Plaintext"], validate=True)}
+    return answer | {"Plaintext": a2b_base64(answer["Plaintext"], strict_mode=True)}
 
 
 def _secret(_: Parameters, answer: Members) -> Members:
