@@ -1,7 +1,7 @@
 """Immutable values with named fields, for the classes that a hit needs.
 
-They are what frozen dataclasses are. `dataclasses` loads `inspect`, and compiles three methods for
-each class: together that took 0.3 of a function's start. See docs/decisions/0033.
+They are what frozen dataclasses are. `dataclasses` loads `inspect`, and compiles methods for each
+class, which was two fifths of our part of a start. See docs/decisions/0042.
 """
 
 from collections.abc import Callable, Mapping
