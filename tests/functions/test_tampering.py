@@ -135,7 +135,7 @@ def test_a_changed_ciphertext_is_never_served(
 def test_a_missing_attribute_is_mended_by_one_exchange(
     world: World, capsys: pytest.CaptureFixture[str], name: str
 ) -> None:
-    """An item without it is as good as none; tests/unit/test_record.py takes each away."""
+    """An item without it is as good as none; tests/unit/test_item_codec.py takes each away."""
     connection = world.connect("vendorlink")
     token = world.call("vendorlink", connection)["headers"]["Authorization"]
     put({k: v for k, v in world.item("vendorlink", connection).items() if k != name})
@@ -163,7 +163,7 @@ def test_what_is_of_another_type_is_mended_by_one_exchange(
 ) -> None:
     """A number where text belongs: not served, told, and gone after one exchange.
 
-    Which other types are wrong, tests/unit/test_record.py says.
+    Which other types are wrong, tests/unit/test_item_codec.py says.
     """
     connection = world.connect("vendorlink")
     world.call("vendorlink", connection)

@@ -244,9 +244,9 @@ def forgetting(packages: list[dict[str, Any]]) -> list[str]:
 
 UNIT, FUNCTIONS = "tests/unit", "tests/functions"
 SIGNATURES = "tests/local/test_signatures.py"
-TRANSPORT, REACH = f"{UNIT}/test_transport.py", f"{UNIT}/test_transport_reach.py"
+TRANSPORT, REACH = f"{UNIT}/transport/test_client.py", f"{UNIT}/transport/test_reach.py"
 FAILURES, TAMPERING = f"{FUNCTIONS}/test_failures.py", f"{FUNCTIONS}/test_tampering.py"
-TOKENS, VENDORLINK = f"{FUNCTIONS}/test_tokens.py", f"{UNIT}/test_vendorlink.py"
+TOKENS, VENDORLINK = f"{FUNCTIONS}/test_tokens.py", f"{UNIT}/flows/vendorlink/test_flow.py"
 
 ANSWERED = "test_whatever_is_answered_no_other_error_and_no_secret_gets_out"
 QUOTED = "test_nothing_but_not_configured_is_raised_and_nothing_quoted"
@@ -285,7 +285,7 @@ DEFECTS = (
     Defect(
         "lengths are left out of what names a variant",
         "T5",
-        (f"{UNIT}/test_variants.py::test_different_values_never_share_an_encoding",),
+        (f"{UNIT}/test_tokens.py::test_different_values_never_share_an_encoding",),
         put(tokens, "framed", lambda _, content: content),
     ),
     Defect(
@@ -351,7 +351,7 @@ DEFECTS = (
     Defect(
         "what is wrong in a secret is quoted",
         "T13",
-        (f"{UNIT}/test_credentials.py::{QUOTED}",),
+        (f"{UNIT}/flows/test_credentials.py::{QUOTED}",),
         put(Document, "wrong", shown),
     ),
     Defect(
@@ -462,21 +462,24 @@ DEFECTS = (
     Defect(
         "an answer is JSON, or the exchange fails",
         "T26",
-        tuple(f"{UNIT}/test_{flow}.py::{ANSWERED}" for flow in ("vntana", "vendorlink", "editor")),
+        tuple(
+            f"{UNIT}/flows/{flow}/test_flow.py::{ANSWERED}"
+            for flow in ("vntana", "vendorlink", "editor")
+        ),
         put(Response, "json", fragile),
     ),
     Defect(
         "errors have codes, or the exchange fails",
         "T26",
         (
-            f"{UNIT}/test_vntana.py::test_whatever_is_answered_no_other_error_and_no_secret_gets_out",
+            f"{UNIT}/flows/vntana/test_flow.py::test_whatever_is_answered_no_other_error_and_no_secret_gets_out",
         ),
         put(api, "codes_of", indexing),
     ),
     Defect(
         "any text is a token",
         "T27",
-        (f"{UNIT}/test_vntana_answers.py::test_what_is_no_token_is_never_sent_on",),
+        (f"{UNIT}/flows/vntana/test_api.py::test_what_is_no_token_is_never_sent_on",),
         put(api, "sendable", sendable),
     ),
     Defect(
@@ -488,13 +491,13 @@ DEFECTS = (
     Defect(
         "the quick read verifies nobody",
         "T29",
-        (f"{UNIT}/test_fastread.py::test_tls_is_verified",),
+        (f"{UNIT}/aws/test_fast_client.py::test_tls_is_verified",),
         put(fast_client, "_tls", unverified_quickly),
     ),
     Defect(
         "Amazon's authorities alone are trusted, by any name",
         "T29",
-        (f"{UNIT}/test_authorities.py::test_servers_are_verified_all_the_same",),
+        (f"{UNIT}/aws/test_authorities.py::test_servers_are_verified_all_the_same",),
         put(http1, "context", unverified_quickly),
     ),
     Defect(

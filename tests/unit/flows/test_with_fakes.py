@@ -1,6 +1,6 @@
 """Vendorlink's and the editor's flows with fakes that enforce their vendors' rules, in each mode.
 
-VNTANA's, whose tokens are made from tokens, are in `test_vntana_rules`.
+VNTANA's, whose tokens are made from tokens, are in `test_with_fake`.
 """
 
 from collections.abc import Callable

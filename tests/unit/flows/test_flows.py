@@ -6,7 +6,7 @@ import pytest
 
 from token_broker.flows import Flow, every
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 FLOWS = every()
 
 
