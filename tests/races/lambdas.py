@@ -91,8 +91,9 @@ def die(job: Job, results: Any) -> None:
     service = service_of(job)
     steps = Steps(job.kill_at)
     tools = service.deps
-    table = Stepping(clients.dynamodb(), "update_item", steps)
-    vars(tools.store)["_client"] = lambda: table
+    shipped = vars(tools.store)["_client"]
+    stepping: Any = Stepping(shipped.fast, "call", steps)
+    vars(tools.store)["_client"] = clients.FastFirst(shipped, stepping)
     service.use(replace(tools, send=steps.around("request", tools.send)))
     result = called(service, job)
     results.put((result, steps.taken))
