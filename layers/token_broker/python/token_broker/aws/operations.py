@@ -8,9 +8,12 @@ raises.
 import json
 from binascii import a2b_base64, b2a_base64
 from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from token_broker.aws.endpoints import FallBack
+
+if TYPE_CHECKING:
+    from datetime import datetime
 
 ACCEPTED = 202
 """The status of a success without an answer."""
@@ -92,6 +95,14 @@ def _items(parameters: Parameters, answer: Members) -> Members:
     }
 
 
+def _page(_: Parameters, answer: Members) -> Members:
+    items = [_typed_attributes(record) for record in answer["Items"]]
+    if answer["Count"] != len(items):
+        raise FallBack("a page in part")
+    more = {n: _typed_attributes(answer[n]) for n in ("LastEvaluatedKey",) if n in answer}
+    return answer | {"Items": items} | more
+
+
 def _attributes(parameters: Parameters, answer: Members) -> Members:
     return answer | {"Attributes": _record(answer["Attributes"], [parameters["Key"]])}
 
@@ -134,11 +145,22 @@ def _plaintext(_: Parameters, answer: Members) -> Members:
 
 
 def _secret(_: Parameters, answer: Members) -> Members:
-    from datetime import UTC, datetime  # noqa: PLC0415 (off the hit path)
-
     if not isinstance(answer["SecretString"], str) or not isinstance(answer["VersionId"], str):
         raise FallBack("a secret that is no text")
-    return answer | {"CreatedDate": datetime.fromtimestamp(answer["CreatedDate"], UTC)}
+    return answer | {"CreatedDate": _moment(answer["CreatedDate"])}
+
+
+def _description(_: Parameters, answer: Members) -> Members:
+    if not isinstance(answer["VersionIdsToStages"], dict):
+        raise FallBack("a secret without versions")
+    known = {n: value for n, value in answer.items() if value is not None}
+    return known | {n: _moment(value) for n, value in known.items() if n.endswith("Date")}
+
+
+def _moment(seconds: float) -> "datetime":
+    from datetime import UTC, datetime  # noqa: PLC0415 (off the hit path)
+
+    return datetime.fromtimestamp(seconds, UTC)
 
 
 def _invoked(_: Parameters, __: Members) -> Members:
@@ -152,11 +174,15 @@ def _unchanged(_: Parameters, answer: Members) -> Members:
 OPERATIONS: Mapping[str, Operation] = {
     "get_item": Operation("dynamodb", _json("1.0", "DynamoDB_20120810.GetItem"), _item),
     "batch_get_item": Operation("dynamodb", _json("1.0", "DynamoDB_20120810.BatchGetItem"), _items),
+    "query": Operation("dynamodb", _json("1.0", "DynamoDB_20120810.Query"), _page),
     "update_item": Operation("dynamodb", _json("1.0", "DynamoDB_20120810.UpdateItem"), _attributes),
     "encrypt": Operation("kms", _json("1.1", "TrentService.Encrypt"), _ciphertext),
     "decrypt": Operation("kms", _json("1.1", "TrentService.Decrypt"), _plaintext),
     "get_secret_value": Operation(
         "secretsmanager", _json("1.1", "secretsmanager.GetSecretValue"), _secret
+    ),
+    "describe_secret": Operation(
+        "secretsmanager", _json("1.1", "secretsmanager.DescribeSecret"), _description
     ),
     "put_events": Operation("events", _json("1.1", "AWSEvents.PutEvents"), _unchanged),
     "invoke": Operation("lambda", _invocation, _invoked, status=ACCEPTED),
