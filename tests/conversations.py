@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from itertools import cycle
 from typing import Any
 
@@ -13,6 +13,7 @@ from tests.subjects import words
 from token_broker.errors import BrokerError
 from token_broker.exchange import Conversation, NeedToken, Request, ResolvedTo, Response, Send, run
 from token_broker.flows.vendor import Vendor
+from token_broker.records import replace
 from token_broker.tokens import Token, Variant
 
 NOW = 1_900_000_000

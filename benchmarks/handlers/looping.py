@@ -2,7 +2,6 @@
 
 import itertools
 import time
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from redirected import (  # type: ignore[import-not-found]  # on PYTHONPATH, as in /var/task
@@ -10,6 +9,7 @@ from redirected import (  # type: ignore[import-not-found]  # on PYTHONPATH, as 
 )
 
 from token_broker.aws.clients import call
+from token_broker.records import replace
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 from urllib3.response import HTTPResponse
 
 from fuzz.targets.promises import expect
-from token_broker import exchange
+from token_broker import exchange, records
 from token_broker.document import Document
 from token_broker.errors import BrokerError, InvalidRequest, UpstreamUnavailable
 from token_broker.exchange import NeedToken, Request, ResolvedTo, Response
@@ -64,7 +64,8 @@ class Desk:
         made = self.converse(need.variant)
         if isinstance(made, ResolvedTo):
             return self.obtain(NeedToken(made.variant))
-        self.kept[need.variant.key] = replace(made, context=json.loads(json.dumps(made.context)))
+        kept = records.replace(made, context=json.loads(json.dumps(made.context)))
+        self.kept[need.variant.key] = kept
         return made
 
     def converse(self, variant: Variant, kept: Token | None = None) -> Token | ResolvedTo:

@@ -24,7 +24,7 @@ BODIES: dict[str, dict[str, Any]] = {flow: body(flow) for flow in FLOWS} | {
 OURS = {
     "aliases", "app", "aws", "aws.clients", "aws.endpoints", "aws.fast_client", "aws.http1",
     "aws.operations", "aws.reader", "aws.sigv4", "broker", "cache", "decisions", "dependencies",
-    "document", "errors", "events", "flows", "handler", "item", "item_codec", "sealing",
+    "document", "errors", "events", "flows", "handler", "item", "item_codec", "records", "sealing",
     "secrets_manager", "store", "telemetry", "tokens",
 }  # fmt: skip
 """Every module of ours that is loaded to hand out a kept token, besides the flow's own package.
@@ -34,7 +34,10 @@ Make this longer with a reason."""
 BY_A_NAMED_ENDPOINT = {"transport", "transport.urls"}
 """What is loaded besides, because a test's AWS has a URL of its own."""
 
-HEAVY = {"asyncio", "concurrent", "email", "http", "multiprocessing", "unittest", "xml"}
+HEAVY = {
+    "asyncio", "concurrent", "dataclasses", "email", "http", "inspect", "multiprocessing",
+    "unittest", "xml",
+}  # fmt: skip
 """Of the standard library, what a hit does without."""
 
 ALONE = ("-S", "-W", "error")

@@ -1,7 +1,5 @@
 """Whatever a vendor answers: the function has an outcome of the contract, and no half item."""
 
-from dataclasses import replace
-
 import pytest
 from hypothesis import HealthCheck, given, settings
 
@@ -10,6 +8,7 @@ from tests.functions.world import World, client
 from tests.subjects import FLOWS
 from token_broker.exchange import Response
 from token_broker.item_codec import item_of
+from token_broker.records import replace
 from token_broker_local.places import TABLE
 
 TOLD = {

@@ -1,7 +1,7 @@
 """A check: one harmless request with the token that any caller gets, and no more logins."""
 
+import dataclasses
 import json
-from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -13,6 +13,7 @@ from tests.functions.world import World, client
 from tests.subjects import FLOWS
 from token_broker.check import Check
 from token_broker.errors import InvalidRequest
+from token_broker.records import replace
 from token_broker_local.places import secret_name
 
 CHECKS = {
@@ -139,7 +140,9 @@ def test_a_secret_that_is_wrong_is_told_while_the_token_lives(world: World, flow
 def test_a_flow_whose_vendor_has_no_harmless_request_has_no_check(world: World) -> None:
     """It says so before it makes a token."""
     deps = world.service("vendorlink").deps
-    flow: Any = SimpleNamespace(name="sales", vendor=replace(deps.flow.vendor, check=None))
+    flow: Any = SimpleNamespace(
+        name="sales", vendor=dataclasses.replace(deps.flow.vendor, check=None)
+    )
     with pytest.raises(InvalidRequest, match="action: connections of sales cannot be checked"):
         Check(replace(deps, flow=flow), "acme", 1.0)
 

@@ -1,7 +1,6 @@
 """What a caller is told of what goes wrong: each code of the contract, and nothing more."""
 
 import json
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -9,6 +8,7 @@ import pytest
 from tests.functions.test_tokens import assert_problem
 from tests.functions.world import World, client
 from tests.subjects import FLOWS, wrong_login
+from token_broker.records import replace
 from token_broker_local.places import TABLE
 
 WRONG_LOGIN = {flow: wrong_login(flow) for flow in FLOWS}
@@ -226,7 +226,7 @@ def test_a_defect_is_logged_without_its_message(
     def broken(*_: object) -> None:
         raise KeyError("canary")
 
-    object.__setattr__(service.deps, "send", broken)
+    vars(service.deps)["send"] = broken
     response = world.http("editor", connection)
     assert_problem(response, "internal", 500)
     said = capsys.readouterr().out

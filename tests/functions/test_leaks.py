@@ -3,7 +3,6 @@
 import json
 import logging
 from base64 import b64encode
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, quote_plus
 
@@ -17,6 +16,7 @@ from tests.functions.watching import CANARIES, Watch
 from tests.functions.world import World
 from tests.subjects import canaries
 from token_broker.exchange import Request, Response
+from token_broker.records import replace
 
 if TYPE_CHECKING:
     from collections.abc import Callable

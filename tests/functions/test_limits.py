@@ -1,13 +1,13 @@
 """How long a token must live, and what a reporter may get."""
 
 import json
-from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from tests.functions.test_tokens import assert_problem
 from tests.functions.world import World
+from token_broker.records import replace
 
 
 def test_a_token_that_ended_says_nothing_of_how_long_the_next_one_lives(world: World) -> None:
@@ -89,7 +89,7 @@ def test_a_vendor_that_repeats_a_token_does_not_repeat_it_to_its_reporter(world:
         response = send(request, seconds)
         return _with_token(response, first["headers"]["x-api-token"])
 
-    object.__setattr__(tools, "send", repeats)
+    vars(tools)["send"] = repeats
     report = {"rejected": first["fingerprint"]}
     response = world.http("editor", connection, report)
     assert_problem(response, "upstream_contract_changed", 502)

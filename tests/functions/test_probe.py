@@ -1,7 +1,6 @@
 """A probe by the function: under the connection's own leases, and nothing is lost by it."""
 
 import json
-from dataclasses import replace
 from itertools import count
 from typing import Any
 
@@ -13,6 +12,7 @@ from token_broker.app import CLOCK
 from token_broker.dependencies import Clock
 from token_broker.exchange import Request, Response
 from token_broker.item import Item
+from token_broker.records import replace
 from token_broker.refresh.invocation import COMMIT_SECONDS
 from token_broker_local.context import LambdaContext
 

@@ -5,7 +5,6 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -15,6 +14,7 @@ from tests.functions.test_tokens import assert_problem
 from tests.functions.world import World
 from tests.subjects import FLOWS
 from tests.waiting import PATIENCE_SECONDS
+from token_broker.records import replace
 
 WRITER = Path(__file__).with_name("diskless.py")
 

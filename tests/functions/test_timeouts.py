@@ -6,7 +6,7 @@ is the same wherever it is told, and nobody really waits.
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from types import SimpleNamespace
 from typing import Any
 
@@ -19,6 +19,7 @@ from token_broker.aws import clients, fast_client, http1
 from token_broker.dependencies import Clock
 from token_broker.errors import StoreUnavailable
 from token_broker.handler import Service
+from token_broker.records import replace
 from token_broker_local.context import LambdaContext
 
 SECONDS = 7.5

@@ -1,6 +1,5 @@
 """What a refusal means for the one who asked, and for everybody else who shares the connection."""
 
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -9,6 +8,7 @@ from tests.functions.test_failures import WRONG_LOGIN
 from tests.functions.test_tokens import assert_problem
 from tests.functions.world import World
 from tests.subjects import FLOWS, as_fault, proof, refusal
+from token_broker.records import replace
 
 LOGIN_STEPS = {flow: proof(flow).step for flow in FLOWS}
 

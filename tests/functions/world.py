@@ -7,7 +7,7 @@ import sys
 import uuid
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +21,7 @@ from token_broker.document import Document
 from token_broker.errors import InvalidRequest
 from token_broker.flows import every
 from token_broker.handler import Service
+from token_broker.records import replace
 from token_broker.tokens import ONLY
 from token_broker_fakes import FakeEditor, FakeVendorlink, FakeVntana
 from token_broker_fakes.fake import Fake

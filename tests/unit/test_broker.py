@@ -1,6 +1,5 @@
 """What happens on a call: from where it is served, when a refresh is started, what may be old."""
 
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -16,6 +15,7 @@ from token_broker.errors import (
     UpstreamUnavailable,
 )
 from token_broker.item_codec import attribute
+from token_broker.records import replace
 from token_broker.tokens import TokenRequest, Variant
 
 LOGIN = Variant("login")

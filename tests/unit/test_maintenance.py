@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -19,6 +18,7 @@ from token_broker.errors import (
 from token_broker.item import Failure, Item
 from token_broker.item_codec import attribute
 from token_broker.maintenance import Maintenance, is_due, is_of_another
+from token_broker.records import replace
 
 TOKEN = Item(
     "vendorlink#acme",

@@ -3,7 +3,6 @@
 import json
 import random
 import string
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -11,6 +10,7 @@ import pytest
 from tests.unit.memory_aws import MemoryAws
 from token_broker.errors import UpstreamContractChanged
 from token_broker.item import Item
+from token_broker.records import replace
 from token_broker.tokens import Token, Variant
 
 NOW = 1_900_000_000

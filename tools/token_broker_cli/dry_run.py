@@ -7,7 +7,7 @@ import os
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 from token_broker.document import Document
@@ -15,6 +15,7 @@ from token_broker.errors import BrokerError, CredentialRejected, InvalidRequest
 from token_broker.exchange import NeedToken, Request, ResolvedTo, Response, Send, run
 from token_broker.flows import Flow
 from token_broker.probing import LEAST_SECONDS, ProbedFlow
+from token_broker.records import replace
 from token_broker.tokens import Token, Variant
 
 SECONDS = 25.0

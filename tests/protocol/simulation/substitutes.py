@@ -1,6 +1,5 @@
 """Planted bugs elsewhere: pieces of the shipped code, each without its guard."""
 
-from dataclasses import replace
 from typing import Any
 
 from tests.protocol.simulation.clients import DynamoDB
@@ -11,6 +10,7 @@ from token_broker.broker import Answer, Broker
 from token_broker.cache import CachedToken
 from token_broker.exchange import Request, Response
 from token_broker.item import LATCHES, Item
+from token_broker.records import replace
 from token_broker.refresh import invocation
 from token_broker.refresh.attempt import ExchangeAttempt
 from token_broker.refresh.credential_gate import CredentialGate

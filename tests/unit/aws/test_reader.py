@@ -67,10 +67,17 @@ UPDATE: dict[str, Any] = {
 PARAMETERS: dict[str, dict[str, Any]] = {
     "get_item": {"TableName": TABLE, "Key": KEY},
     "batch_get_item": {"RequestItems": {TABLE: {"Keys": [KEY]}}},
+    "query": {
+        "TableName": TABLE,
+        "KeyConditionExpression": "#connection = :connection",
+        "ExpressionAttributeNames": {"#connection": "connection"},
+        "ExpressionAttributeValues": {":connection": {"S": ACME}},
+    },
     "update_item": UPDATE,
     "encrypt": {"KeyId": "key", "Plaintext": b"clear"},
     "decrypt": {"KeyId": "key", "CiphertextBlob": b"sealed"},
     "get_secret_value": {"SecretId": "name"},
+    "describe_secret": {"SecretId": "name"},
     "put_events": {"Entries": [{"Detail": "{}"}]},
     "invoke": {"FunctionName": "arn:aws:lambda:f", "InvocationType": "Event", "Payload": b"{}"},
 }
@@ -246,6 +253,23 @@ def test_a_write_is_done_and_answered_alike(aws: Aws, fast: FastClient, name: st
     assert (answers[0][0] is None) is (name == "keys only")
 
 
+def test_pages_are_read_alike(aws: Aws, fast: FastClient) -> None:
+    """Item by item, from where the page before ended."""
+    for number, item in enumerate(ITEMS.values()):
+        aws.put(str(number), item)
+    pages: list[list[Any]] = []
+    for client in (FastFirst(refuse, fast), lambda: aws.dynamodb):
+        start: dict[str, Any] = {}
+        pages.append([])
+        while not pages[-1] or start:
+            found = call(client, "query", Limit=4, **PARAMETERS["query"], **start)
+            pages[-1].append(without_metadata(found))
+            more = found.get("LastEvaluatedKey")
+            start = {"ExclusiveStartKey": more} if more else {}
+    assert pages[0] == pages[1]
+    assert len(pages[0]) == 2
+
+
 def test_bytes_are_encrypted_alike(aws: Aws, fast: FastClient) -> None:
     parameters = {"KeyId": aws.key_id, "Plaintext": b"\xff", "EncryptionContext": CONTEXT}
     quickly = call(FastFirst(refuse, fast), "encrypt", **parameters)
@@ -270,6 +294,12 @@ def test_versions_of_a_secret_are_read_alike(fast: FastClient) -> None:
     by_boto3 = [call(lambda: secrets, "get_secret_value", **each) for each in asked]
     assert quickly == [without_metadata(answer) for answer in by_boto3]
     assert [answer is None for answer in quickly] == [True, False, False, True]
+    for name in ("name", "none"):
+        described = call(FastFirst(refuse, fast), "describe_secret", SecretId=name)
+        by_it = call(lambda: secrets, "describe_secret", SecretId=name)
+        known = without_metadata(by_it) or {}  # moto says one thing more, which boto3 drops
+        assert {member: (described or {})[member] for member in known} == known
+        assert (described is None) is (by_it is None) is (name == "none")
     secrets.delete_secret(SecretId="name", ForceDeleteWithoutRecovery=True)
 
 
@@ -331,6 +361,11 @@ ODD: list[tuple[str, dict[str, Any]]] = [
     ("batch_get_item", {"Responses": []}),
     ("batch_get_item", {"Responses": {TABLE: [{"variant": {"S": "other"}}]}}),
     ("batch_get_item", {"UnprocessedKeys": {TABLE: {"Keys": []}}}),
+    ("query", {"Items": [], "Count": 1}),
+    ("query", {"Items": [{"a": "text"}], "Count": 1}),
+    ("query", {"Items": [], "Count": 0, "LastEvaluatedKey": []}),
+    ("describe_secret", {"Name": "name"}),
+    ("describe_secret", {"VersionIdsToStages": {}, "CreatedDate": "now"}),
     ("update_item", {}),
     ("update_item", {"Attributes": {}}),
     ("decrypt", {"Plaintext": "not base64"}),

@@ -1,7 +1,7 @@
 """Who tells the bus that an upstream is down or up: one invocation, and another if that dies."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, cast
 
@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from token_broker.item import Item
 from token_broker.item_codec import attribute
+from token_broker.records import replace
 from token_broker.refresh.news import CLAIM_SECONDS, OUTAGE_SECONDS, News, Step, step
 from token_broker.refresh.outage import tell
 

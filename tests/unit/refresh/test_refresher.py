@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -19,6 +18,7 @@ from token_broker.errors import (
 from token_broker.exchange import NeedToken, Request, Response
 from token_broker.item import Failure, Item
 from token_broker.item_codec import attribute
+from token_broker.records import replace
 from token_broker.refresh.credential_gate import CredentialGate, latched, suspected
 from token_broker.refresh.invocation import Invocation
 from token_broker.refresh.refresher import Refresher

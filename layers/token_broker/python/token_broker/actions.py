@@ -1,7 +1,6 @@
 """The actions besides handing out a token; loaded when one is called for."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from typing import Any
 
 from token_broker import events
@@ -13,6 +12,7 @@ from token_broker.events import Command
 from token_broker.exchange import Request, Response, run, sendable
 from token_broker.holds import gate_of, hold, is_held, lift
 from token_broker.maintenance import MOST_DROPPED, Maintenance
+from token_broker.records import replace
 from token_broker.refresh.invocation import Invocation
 from token_broker.refresh.refresher import refresher
 from token_broker.refresh.requirement import Requirement

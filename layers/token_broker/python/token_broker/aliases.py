@@ -2,12 +2,12 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from token_broker.decisions import held_words
 from token_broker.errors import ConnectionHeld
 from token_broker.item import Item
+from token_broker.records import Record, replace
 from token_broker.tokens import ONLY, Variant
 
 if TYPE_CHECKING:
@@ -20,8 +20,7 @@ LIFETIME = 30 * 86_400
 """Seconds after which the table may drop an alias. It is bound to the secret's version anyway."""
 
 
-@dataclass(frozen=True, slots=True)
-class Look:
+class Look(Record):
     """What one read of the table showed, begun at *read_at*."""
 
     own: Item

@@ -4,22 +4,20 @@ This is the hit path, and all that a call loads that is served from memory or fr
 `refresh` is loaded when an exchange has to begin, `maintenance` for what no caller asks for.
 """
 
-from dataclasses import dataclass, field, replace
-
 from token_broker.aliases import Look, look
 from token_broker.cache import CachedToken
 from token_broker.decisions import State, refuse_too_long, state
 from token_broker.dependencies import Dependencies
 from token_broker.errors import BrokerError, StoreUnavailable, UpstreamUnavailable
 from token_broker.item import Item
+from token_broker.records import Record, field, replace
 from token_broker.tokens import Token, TokenRequest
 
 CLAIM_SECONDS = 30
 """How long the caller that was elected to start a refresh keeps others from starting one."""
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(Record):
     """A live token and where it came from: ``memory``, ``table`` or ``exchange``."""
 
     item: Item
@@ -28,8 +26,7 @@ class Answer:
     stale: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Broker:
+class Broker(Record):
     """Hands out tokens of one flow."""
 
     deps: Dependencies

@@ -1,7 +1,6 @@
 """Whether a connection works now: a token as any caller gets it, and one request with it."""
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from token_broker.broker import Answer, Broker
@@ -15,6 +14,7 @@ from token_broker.errors import (
     UpstreamUnavailable,
 )
 from token_broker.exchange import Request, Response, run
+from token_broker.records import replace
 from token_broker.refresh.upstream_message import upstream_message
 from token_broker.tokens import TokenRequest
 

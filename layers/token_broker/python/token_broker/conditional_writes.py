@@ -4,12 +4,12 @@ Functions of values. Only a write loads this module.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
 from token_broker.decisions import MOST_VERSIONS, Verdict, suspects, ttl_of
 from token_broker.item import SECOND_LOOK, Failure, Item
 from token_broker.item_codec import SUSPICION, Attribute, attribute, failure_of
+from token_broker.records import replace
 from token_broker.tokens import ONLY
 
 

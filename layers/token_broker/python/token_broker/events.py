@@ -3,16 +3,15 @@
 Every way in which it can be wrong is an `InvalidRequest` that names the field.
 """
 
-import base64
 import binascii
 import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from token_broker.document import Document
 from token_broker.errors import InvalidRequest
+from token_broker.records import Record, field
 
 CONNECTION = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
 FINGERPRINT = re.compile(r"[0-9a-f]{16}")
@@ -55,8 +54,7 @@ DIRECT: tuple[Action, ...] = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Command:
+class Command(Record):
     """What to do with which connection. *body* holds what else was said, yet unread."""
 
     action: Action
@@ -181,7 +179,7 @@ def _body(event: Mapping[str, Any]) -> object:
         raise InvalidRequest(f"body: must be a text of at most {LARGEST_BODY} characters")
     try:
         if event.get("isBase64Encoded") is True:
-            text = base64.b64decode(text, validate=True).decode()
+            text = binascii.a2b_base64(text, strict_mode=True).decode()
         return json.loads(text)
     except (ValueError, binascii.Error, RecursionError):
         raise InvalidRequest("body: is not JSON") from None

@@ -3,8 +3,9 @@
 import json
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
 from typing import Any
+
+from token_broker.records import Record, field, replace
 
 DEFAULT_MIN_TTL = 30
 """Seconds that a token must still live, where a call does not say."""
@@ -35,8 +36,7 @@ LATCHES = "credential_rejected"
 """The code of the failure that is not tried again with the same version of the secret."""
 
 
-@dataclass(frozen=True, slots=True)
-class Failure:
+class Failure(Record):
     """The last exchange went wrong, *count* times in a row since *since*."""
 
     code: str
@@ -56,8 +56,7 @@ class Failure:
         return is_ahead(self.retry_at, now, LONGEST_REFUSAL)
 
 
-@dataclass(frozen=True, slots=True)
-class Hold:
+class Hold(Record):
     """An operator's order to hand out nothing of a connection, and to ask the vendor nothing."""
 
     since: int
@@ -69,8 +68,7 @@ class Hold:
         return {"since": rfc3339(self.since), "by": self.by, "reason": self.reason}
 
 
-@dataclass(frozen=True, slots=True)
-class Item:
+class Item(Record):
     """One variant: its token, its lease and its last failure, all in one item of the table."""
 
     connection: str

@@ -5,10 +5,10 @@ it again. No function that reads raises an error.
 """
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any, Literal
 
 from token_broker.item import Failure, Hold, Item
+from token_broker.records import replace
 
 SCHEMA = 1
 """Readers accept this schema and the one before, so two versions can share the table."""
@@ -133,7 +133,9 @@ def _whole(record: Mapping[str, Any]) -> frozenset[str]:
 
 def failure_of(failure: Failure) -> dict[str, Any]:
     """Return the plain values of *failure*, for a map attribute."""
-    values = {name: getattr(failure, name) for name in failure.__slots__ if name != "is_login"}
+    values = {
+        name: getattr(failure, name) for name in Failure.__annotations__ if name != "is_login"
+    }
     known = {name: value for name, value in values.items() if value is not None}
     return known | ({"login": 1} if failure.is_login else {})
 

@@ -2,18 +2,17 @@
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from token_broker.aws.clients import call
 from token_broker.errors import NotConfigured, StoreUnavailable, UnknownConnection
+from token_broker.records import Record, field
 
 if TYPE_CHECKING:
     from mypy_boto3_secretsmanager import SecretsManagerClient
 
 
-@dataclass(frozen=True, slots=True)
-class Secret:
+class Secret(Record):
     """One version of a connection's secret."""
 
     version: str

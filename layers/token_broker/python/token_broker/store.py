@@ -5,7 +5,6 @@ the write was done. So a retry that meets its own first attempt is no conflict.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Protocol
 
 from token_broker.aws.clients import call
@@ -27,6 +26,7 @@ from token_broker.item_codec import (
     hold_of,
     item_of,
 )
+from token_broker.records import replace
 from token_broker.tokens import ONLY
 
 if TYPE_CHECKING:

@@ -1,6 +1,5 @@
 """VNTANA's conversations, held by hand: what is said in which order."""
 
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -50,6 +49,7 @@ from token_broker.flows.vntana import flow as vntana
 from token_broker.flows.vntana import requested
 from token_broker.flows.vntana.credentials import Credentials
 from token_broker.flows.vntana.organizations import LISTING
+from token_broker.records import replace
 from token_broker.tokens import Token, Variant
 
 

@@ -6,11 +6,14 @@ raises.
 """
 
 import json
-from base64 import b64decode, b64encode
+from binascii import a2b_base64, b2a_base64
 from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from token_broker.aws.endpoints import FallBack
+
+if TYPE_CHECKING:
+    from datetime import datetime
 
 ACCEPTED = 202
 """The status of a success without an answer."""
@@ -58,7 +61,7 @@ def _json(version: str, target: str) -> Callable[[Parameters], Request]:
 
 def _base64(value: object) -> str:
     if isinstance(value, bytes):
-        return b64encode(value).decode()
+        return b2a_base64(value, newline=False).decode()
     raise FallBack("a parameter of an unknown type")
 
 
@@ -92,6 +95,14 @@ def _items(parameters: Parameters, answer: Members) -> Members:
     }
 
 
+def _page(_: Parameters, answer: Members) -> Members:
+    items = [_typed_attributes(record) for record in answer["Items"]]
+    if answer["Count"] != len(items):
+        raise FallBack("a page in part")
+    more = {n: _typed_attributes(answer[n]) for n in ("LastEvaluatedKey",) if n in answer}
+    return answer | {"Items": items} | more
+
+
 def _attributes(parameters: Parameters, answer: Members) -> Members:
     return answer | {"Attributes": _record(answer["Attributes"], [parameters["Key"]])}
 
@@ -115,9 +126,9 @@ def _typed(value: Parameters) -> Parameters:
         case "S" | "N" | "BOOL" | "NULL" | "SS" | "NS":
             return value
         case "B":
-            return {kind: b64decode(inner, validate=True)}
+            return {kind: a2b_base64(inner, strict_mode=True)}
         case "BS":
-            return {kind: [b64decode(each, validate=True) for each in inner]}
+            return {kind: [a2b_base64(each, strict_mode=True) for each in inner]}
         case "L":
             return {kind: [_typed(each) for each in inner]}
         case "M":
@@ -126,19 +137,30 @@ def _typed(value: Parameters) -> Parameters:
 
 
 def _ciphertext(_: Parameters, answer: Members) -> Members:
-    return answer | {"CiphertextBlob": b64decode(answer["CiphertextBlob"], validate=True)}
+    return answer | {"CiphertextBlob": a2b_base64(answer["CiphertextBlob"], strict_mode=True)}
 
 
 def _plaintext(_: Parameters, answer: Members) -> Members:
-    return answer | {"Plaintext": b64decode(answer["Plaintext"], validate=True)}
+    return answer | {"Plaintext": a2b_base64(answer["Plaintext"], strict_mode=True)}
 
 
 def _secret(_: Parameters, answer: Members) -> Members:
-    from datetime import UTC, datetime  # noqa: PLC0415 (off the hit path)
-
     if not isinstance(answer["SecretString"], str) or not isinstance(answer["VersionId"], str):
         raise FallBack("a secret that is no text")
-    return answer | {"CreatedDate": datetime.fromtimestamp(answer["CreatedDate"], UTC)}
+    return answer | {"CreatedDate": _moment(answer["CreatedDate"])}
+
+
+def _description(_: Parameters, answer: Members) -> Members:
+    if not isinstance(answer["VersionIdsToStages"], dict):
+        raise FallBack("a secret without versions")
+    known = {n: value for n, value in answer.items() if value is not None}
+    return known | {n: _moment(value) for n, value in known.items() if n.endswith("Date")}
+
+
+def _moment(seconds: float) -> "datetime":
+    from datetime import UTC, datetime  # noqa: PLC0415 (off the hit path)
+
+    return datetime.fromtimestamp(seconds, UTC)
 
 
 def _invoked(_: Parameters, __: Members) -> Members:
@@ -152,11 +174,15 @@ def _unchanged(_: Parameters, answer: Members) -> Members:
 OPERATIONS: Mapping[str, Operation] = {
     "get_item": Operation("dynamodb", _json("1.0", "DynamoDB_20120810.GetItem"), _item),
     "batch_get_item": Operation("dynamodb", _json("1.0", "DynamoDB_20120810.BatchGetItem"), _items),
+    "query": Operation("dynamodb", _json("1.0", "DynamoDB_20120810.Query"), _page),
     "update_item": Operation("dynamodb", _json("1.0", "DynamoDB_20120810.UpdateItem"), _attributes),
     "encrypt": Operation("kms", _json("1.1", "TrentService.Encrypt"), _ciphertext),
     "decrypt": Operation("kms", _json("1.1", "TrentService.Decrypt"), _plaintext),
     "get_secret_value": Operation(
         "secretsmanager", _json("1.1", "secretsmanager.GetSecretValue"), _secret
+    ),
+    "describe_secret": Operation(
+        "secretsmanager", _json("1.1", "secretsmanager.DescribeSecret"), _description
     ),
     "put_events": Operation("events", _json("1.1", "AWSEvents.PutEvents"), _unchanged),
     "invoke": Operation("lambda", _invocation, _invoked, status=ACCEPTED),

@@ -4,11 +4,10 @@ So one invocation takes a step of an outage. It claims the telling, tells, and o
 it told: who dies in between is followed by another, so an event comes twice rather than never.
 """
 
-from dataclasses import replace
-
 from token_broker.errors import BrokerError
 from token_broker.item import Item, rfc3339
 from token_broker.item_codec import OUTAGE, SCHEMA, attribute
+from token_broker.records import replace
 from token_broker.refresh.invocation import Invocation
 from token_broker.refresh.news import CLAIM_SECONDS, ENDING, TELLING, TOLD, Step, step
 from token_broker.tokens import ONLY

@@ -1,7 +1,6 @@
 """What comes of a lease: a new token, an alias or a failure. Each ends the lease as it is kept."""
 
 import json
-from dataclasses import replace
 from typing import Any
 
 from token_broker.aliases import alias_values
@@ -18,6 +17,7 @@ from token_broker.errors import (
 )
 from token_broker.exchange import ResolvedTo
 from token_broker.item import Failure, Item
+from token_broker.records import replace
 from token_broker.refresh.invocation import Invocation
 from token_broker.tokens import ONLY, Token, Variant
 
@@ -190,7 +190,7 @@ class Outcome:
 
 def local_item(lease: Item, values: dict[str, Any]) -> Item:
     """Return the item as it would be, had it been kept."""
-    known = {name: value for name, value in values.items() if name in Item.__slots__}
+    known = {name: value for name, value in values.items() if name in Item.__annotations__}
     return replace(
         lease.without_token(),
         **known | {"token": b"", "generation": lease.generation + 1, "failure": None},

@@ -5,8 +5,6 @@
 the same invocation. See docs/protocol.md.
 """
 
-from dataclasses import replace
-
 from token_broker.aliases import Look, expects_another
 from token_broker.cache import CachedToken
 from token_broker.decisions import (
@@ -25,6 +23,7 @@ from token_broker.errors import (
 )
 from token_broker.exchange import NeedToken
 from token_broker.item import LATCHES, REPORT_WINDOW, Item
+from token_broker.records import replace
 from token_broker.refresh.attempt import Alias, ExchangeAttempt, SecretReplaced
 from token_broker.refresh.credential_gate import CredentialGate
 from token_broker.refresh.invocation import Invocation

@@ -5,8 +5,9 @@ the question. https://helpcenter.ispnext.com/hc/en-gb/articles/26245634683036 (r
 against https://helpcenter.ispnext.com/hc/en-us/articles/360009375660 (RenewalToken, null).
 """
 
+import dataclasses
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from token_broker.exchange import Conversation, Exchange, Response
@@ -21,6 +22,7 @@ from token_broker.probing import (
     is_unanswered,
     observing,
 )
+from token_broker.records import replace
 from token_broker.tokens import Token, Variant
 
 KEYS = ("both", "rToken", "RenewalToken")
@@ -69,7 +71,7 @@ class _Session:
         self, renewal: str | None, key: str | None = None, content_type: str | None = None
     ) -> Conversation[bool]:
         """Extend with *renewal*, by what works unless another way is named; say whether it did."""
-        tried = replace(
+        tried = dataclasses.replace(
             self.credentials,
             extend_key=key or self.credentials.extend_key,
             content_type=content_type or self.credentials.content_type,
@@ -127,7 +129,7 @@ def _find_way(session: _Session, observed: Observed) -> Conversation[None]:
     goes_on = yield from _find_renewal(session, renewal, observed)
     if goes_on and key == "both":
         yield from _find_keys(session, observed)
-        session.credentials = replace(session.credentials, extend_key=key)
+        session.credentials = dataclasses.replace(session.credentials, extend_key=key)
 
 
 def _ways(credentials: Credentials) -> Iterator[tuple[str, str]]:
