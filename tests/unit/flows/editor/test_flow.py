@@ -192,6 +192,8 @@ def test_when_a_token_expires(value: object, expires_at: int) -> None:
         pytest.param(True, "not a number", id="true"),
         pytest.param([NOW + 600], "not a number", id="a list"),
         pytest.param(999_999_999_999, "not a number", id="after the end of all dates"),
+        pytest.param(10**12, "not a number", id="the last that is counted in seconds"),
+        pytest.param(10**12 + 1, "is past", id="the first that is counted in milliseconds"),
         pytest.param(10**30, "not a number", id="beyond everything"),
     ],
 )
