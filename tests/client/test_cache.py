@@ -599,6 +599,23 @@ def test_one_thread_looks_for_the_next_while_others_go_on() -> None:
     assert obtain() == 2
 
 
+def test_that_there_is_no_token_to_use_takes_none_away_that_came_meanwhile() -> None:
+    """It was said before: of the token that was kept then."""
+    world = World(answer(1), answer(2))
+    world.obtain()
+    world.now = at(10, 55)
+
+    def look(_: Deadline) -> Answer:
+        rejected = TokenRequest(rejected=answer(1).fingerprint)
+        assert world.obtain(rejected) == 2
+        raise coded("credential_latched")
+
+    with pytest.raises(BrokerError, match="credential_latched"):
+        world.obtain(look=look)
+    assert world.obtain(TokenRequest(rejected=answer(1).fingerprint)) == 2
+    assert len(world.asked) == 2
+
+
 def test_after_its_end_all_wait_for_the_one_who_looks() -> None:
     world = World(answer(1))
     world.obtain()

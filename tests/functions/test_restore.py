@@ -28,10 +28,3 @@ def test_what_a_snapshot_remembers_is_dropped_when_it_is_restored(
     assert world.service("vendorlink").deps.versions_seen == {}
     again = world.call("vendorlink", connection)
     assert (again["source"], again["fingerprint"]) == ("table", first["fingerprint"])
-
-
-def test_owners_and_dice_are_not_a_snapshots(world: World) -> None:
-    """They come from the system, and not from a state that two copies would share."""
-    tools = world.service("editor").deps
-    assert len({tools.owner() for _ in range(100)}) == 100
-    assert len({tools.random() for _ in range(100)}) > 90

@@ -1,11 +1,13 @@
 """What came of each mutant: kept between runs, told as a table."""
 
+import ast
 import hashlib
 import json
 import tomllib
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 from tests.mutants.plan import FOLDER, ROOT, Mutant
@@ -73,9 +75,25 @@ class Results:
 
 
 def _test_digest(test: str) -> str:
-    """Return a digest of the file that holds *test*, or nothing."""
-    path = ROOT / test.partition("::")[0]
-    return hashlib.sha256(path.read_bytes()).hexdigest()[:16] if path.is_file() else ""
+    """Return a digest of *test* and of its file's helpers, not of the other tests; or nothing."""
+    file, _, rest = test.partition("::")
+    path = ROOT / file
+    if not path.is_file():
+        return ""
+    return digest_without_others(path.read_text(), rest.partition("[")[0])
+
+
+@cache
+def digest_without_others(source: str, name: str) -> str:
+    """Return a digest of a file of tests but for all tests that have another *name*."""
+    tree = ast.parse(source)
+    tree.body = [
+        node
+        for node in tree.body
+        if not (isinstance(node, ast.FunctionDef) and node.name.startswith("test_"))
+        or node.name == name
+    ]
+    return hashlib.sha256(ast.dump(tree).encode()).hexdigest()[:16]
 
 
 class Equivalents:

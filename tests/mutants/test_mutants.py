@@ -4,7 +4,7 @@ import ast
 
 from tests.mutants.plan import ROOT, Mutant, read_plan
 from tests.mutants.reach import Reach, _imported, _names
-from tests.mutants.results import Equivalents, table
+from tests.mutants.results import Equivalents, digest_without_others, table
 from tests.mutants.trial import Stage, _next
 
 PATH = read_plan().modules("item")[0]
@@ -60,6 +60,15 @@ def test_each_equivalent_has_a_reason_and_a_module_that_is_mutated() -> None:
     for (path, *_), reason in Equivalents().reasons.items():
         assert path in modules
         assert reason.strip()
+
+
+def test_what_a_test_found_stays_found_while_others_change() -> None:
+    """But not if the test changes, or what it uses."""
+    file = "X = 1\ndef test_a():\n    assert X\ndef test_b():\n    assert {}\n"
+    found = digest_without_others(file.format("X"), "test_a")
+    assert found == digest_without_others(file.format("not X"), "test_a")
+    assert found != digest_without_others(file.format("X"), "test_b")
+    assert found != digest_without_others(file.replace("X = 1", "X = 2"), "test_a")
 
 
 def test_what_is_equivalent_is_not_counted() -> None:

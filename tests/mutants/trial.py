@@ -4,6 +4,7 @@ A fork costs milliseconds, while importing boto3, moto and Hypothesis takes seco
 itself is imported in the fork, so a mutated constant or decorator is as good as any other line.
 """
 
+import gc
 import importlib
 import os
 import resource
@@ -331,3 +332,6 @@ def warm_up() -> None:
     early = [name for name in sys.modules if name.startswith("token_broker")]
     if early:
         raise RuntimeError(f"imported before a mutant is planted: {early}")
+    # pytest collects garbage at its end, which in each fork would touch all that was imported.
+    gc.collect()
+    gc.freeze()

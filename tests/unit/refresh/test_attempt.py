@@ -2,6 +2,8 @@
 
 import json
 from dataclasses import dataclass, field
+from random import Random
+from string import ascii_letters, digits
 from typing import Any
 
 import pytest
@@ -477,6 +479,24 @@ def test_a_variant_that_was_refused_is_tried_again_once_another_proved_the_versi
     assert outcome(broker, **PARAMETERS[1])["source"] == "exchange"
     broker.now += 30
     assert outcome(broker, **PARAMETERS[0])["source"] == "exchange"
+
+
+NOISE = "".join(Random(1).choices(ascii_letters + digits, k=5_000))
+
+
+def test_parameters_are_kept_or_refused_before_the_vendor_is_asked() -> None:
+    """All that are accepted fit into the table: sealed, they have an address and a token beside."""
+    broker = MemoryBroker("editor")
+    ends = {}
+    for size in range(2_800, 4_600, 100):
+        answer = outcome(broker, parameters={"userId": "1", "note": NOISE[:size]})
+        ends[size] = answer.get("source") or answer["detail"]
+    refused = [size for size, end in ends.items() if end != "exchange"]
+    assert refused == [size for size in ends if size >= refused[0]]
+    assert 3_500 < refused[0] < 4_600
+    assert {ends[size] for size in refused} == {"parameters: are too large to share a token for"}
+    assert len(broker.steps) == len(ends) - len(refused)
+    assert broker.telemetry.of("unkept") == []
 
 
 # VNTANA, whose tokens are made from tokens

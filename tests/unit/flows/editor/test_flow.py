@@ -154,6 +154,7 @@ def test_each_way_generate_can_fail_has_an_error_of_its_own(
     ("response", "error"),
     [
         pytest.param(Response(404), UpstreamRefused, id="not found"),
+        pytest.param(Response(403, {}, b"<html>"), UpstreamContractChanged, id="a page"),
         pytest.param(Response(503), UpstreamUnavailable, id="down"),
         pytest.param(Response(302), UpstreamContractChanged, id="redirected"),
         pytest.param(answer("parameters"), UpstreamContractChanged, id="no object"),
@@ -201,6 +202,8 @@ def test_when_a_token_expires(value: object, expires_at: int) -> None:
         pytest.param(True, "not a number", id="true"),
         pytest.param([NOW + 600], "not a number", id="a list"),
         pytest.param(999_999_999_999, "not a number", id="after the end of all dates"),
+        pytest.param(10**12, "not a number", id="the last that is counted in seconds"),
+        pytest.param(10**12 + 1, "is past", id="the first that is counted in milliseconds"),
         pytest.param(10**30, "not a number", id="beyond everything"),
     ],
 )
@@ -302,6 +305,14 @@ def test_parameters_that_could_not_be_kept_are_refused_before_the_vendor_is_aske
     assert editor.resolve(alone, large) == large
     long = wanted(userId="1", fileUrl="a" * 9 * LARGEST_PACKED)
     assert editor.resolve(CREDENTIALS, long) == long
+
+
+@pytest.mark.parametrize(("status", "is_certain"), [(401, True), (403, False)])
+def test_only_one_status_is_about_the_key_for_certain(status: int, is_certain: bool) -> None:
+    """403 is also the answer to wrong parameters."""
+    with pytest.raises(CredentialRejected) as error:
+        generate(Response(status))
+    assert error.value.is_certain is is_certain
 
 
 def test_the_same_parameters_share_a_token_if_the_secret_says_so() -> None:

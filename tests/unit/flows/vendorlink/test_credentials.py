@@ -102,3 +102,31 @@ def test_each_mistake_is_named_and_not_shown(members: dict[str, Any], named: str
 
 def test_the_login_has_no_repr() -> None:
     assert "hunter" not in repr(Credentials.parse(LEAST))
+
+
+@pytest.mark.parametrize(
+    ("host", "is_allowed"),
+    [
+        ("login.example", True),
+        ("app.vendorlink.nl", True),
+        ("a.b.vendorlink.nl", True),
+        ("app.example:8443", True),
+        ("vendorlink.nl", False),
+        ("evilvendorlink.nl", False),
+        ("app.vendorlink.nl:8443", False),
+        ("app.vendorlink.nl.evil.example", False),
+        ("app.example", False),
+        ("evil-app.example:8443", False),
+        ("xlogin.example", False),
+    ],
+)
+def test_credentials_are_sent_to_the_host_and_to_those_that_are_allowed(
+    host: str, is_allowed: bool
+) -> None:
+    """A suffix begins with its dot, anything else is a whole host with its port."""
+    secret = LEAST | {"host": "login.example"}
+    allowed = {"allowed_hosts": [".vendorlink.nl", "app.example:8443"]}
+    assert Credentials.parse(secret | allowed).allows(host) is is_allowed
+    assert Credentials.parse(secret | {"allowed_hosts": []}).allows(host) is (
+        host == "login.example"
+    )

@@ -118,6 +118,17 @@ def test_logins_that_reject_the_credentials(response: Response) -> None:
         pytest.param(refused(403, "CLIENT_BLOCKED"), UpstreamRefused, id="blocked"),
         pytest.param(refused(401, "UNAUTHORIZED_IP"), UpstreamRefused, id="IP, under 401"),
         pytest.param(refused(403, "SUBSCRIPTION_SUSPENDED"), UpstreamRefused, id="subscription"),
+        *(
+            pytest.param(refused(401, code, "UNAUTHORIZED"), UpstreamRefused, id=code)
+            for code in (
+                "CLIENT_BLOCKED",
+                "UNAUTHORIZED_IP",
+                "SUBSCRIPTION_NOT_FOUND",
+                "SUBSCRIPTION_SUSPENDED",
+            )
+        ),
+        pytest.param(PAGE, UpstreamContractChanged, id="a page"),
+        pytest.param(Response(401, {}, b"<html>"), UpstreamContractChanged, id="a page, by 401"),
         pytest.param(refused(403, "FORBIDDEN"), UpstreamRefused, id="a reason of its own"),
         pytest.param(refused(400, "BAD_REQUEST"), UpstreamRefused, id="400"),
         pytest.param(refused(401, "API_RATE_LIMIT_EXCEEDED"), UpstreamUnavailable, id="too often"),

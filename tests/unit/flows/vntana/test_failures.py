@@ -26,10 +26,10 @@ from token_broker.errors import (
 )
 from token_broker.exchange import NeedToken, ResolvedTo, Response
 from token_broker.flows.vntana import flow as vntana
-from token_broker.flows.vntana.organizations import LISTING, LISTING_MAX_AGE_SECONDS
+from token_broker.flows.vntana.organizations import LISTING
 from token_broker.tokens import Token, Variant
 
-OLD = listing(GUEST, at=NOW - LISTING_MAX_AGE_SECONDS - 1)
+OLD = listing(GUEST, at=NOW - 300 - 1)
 PROMOTED = listing(row(role="ORGANIZATION_OWNER"))
 DEAD = [
     pytest.param(refused(401), id="401"),
@@ -84,6 +84,20 @@ def test_an_administrator_is_served_from_the_organization(listings: list[Token])
     answers = [organization_token(), refused(403, "BAD_CREDENTIALS"), *listings]
     talk = vntana.exchange(KEY, IN_WORKSPACE, NOW)
     assert held(talk, answers) == ResolvedTo(IN_ORGANIZATION, {"role": "ORGANIZATION_OWNER"})
+
+
+@pytest.mark.parametrize(
+    ("age", "is_listed_again"), [(60, False), (61, True)], ids=["a minute old", "older"]
+)
+def test_who_was_promoted_is_looked_up_in_a_listing_of_a_moment_ago(
+    age: int, is_listed_again: bool
+) -> None:
+    kept = listing(row(role="ORGANIZATION_ADMIN"), at=NOW - age)
+    answers = [organization_token(), refused(403, "BAD_CREDENTIALS"), kept]
+    talk = vntana.exchange(KEY, IN_WORKSPACE, NOW)
+    result = held(talk, answers + ([PROMOTED, PROMOTED] if is_listed_again else [kept]))
+    role = "ORGANIZATION_OWNER" if is_listed_again else "ORGANIZATION_ADMIN"
+    assert result == ResolvedTo(IN_ORGANIZATION, {"role": role})
 
 
 def test_a_refusal_of_a_token_that_the_broker_keeps_stands() -> None:

@@ -29,7 +29,7 @@ from token_broker.errors import (
 from token_broker.exchange import NeedToken, Response
 from token_broker.flows.vntana import flow as vntana
 from token_broker.flows.vntana.credentials import Credentials
-from token_broker.flows.vntana.organizations import LISTING, LISTING_MAX_AGE_SECONDS
+from token_broker.flows.vntana.organizations import LISTING
 from token_broker.tokens import Variant
 
 
@@ -207,7 +207,7 @@ def test_what_is_in_the_part_of_a_list_that_came_is_found() -> None:
 
 def test_a_listing_of_long_ago_is_made_anew_by_the_login_that_an_organization_takes() -> None:
     """Roles change, and it logs in anyway."""
-    old = listing(row(role="ORGANIZATION_OWNER"), at=NOW - LISTING_MAX_AGE_SECONDS - 1)
+    old = listing(row(role="ORGANIZATION_OWNER"), at=NOW - 300 - 1)
     talk = vntana.exchange(KEY, IN_ORGANIZATION, NOW)
     next(talk)
     assert talk.send(old) == NeedToken(LISTING, rejected=old.fingerprint)
@@ -219,7 +219,7 @@ def test_a_listing_of_long_ago_is_made_anew_by_the_login_that_an_organization_ta
 @pytest.mark.parametrize("variant", [ASKED, IN_ORGANIZATION])
 def test_an_old_listing_that_lacks_what_is_wanted_is_made_anew(variant: Variant) -> None:
     """It is reported like a token that the upstream refused, so one caller lists for all."""
-    old = listing(at=NOW - LISTING_MAX_AGE_SECONDS - 1)
+    old = listing(at=NOW - 300 - 1)
     talk = vntana.exchange(KEY, variant, NOW)
     next(talk)
     assert talk.send(old) == NeedToken(LISTING, rejected=old.fingerprint)
@@ -228,4 +228,41 @@ def test_an_old_listing_that_lacks_what_is_wanted_is_made_anew(variant: Variant)
 def test_a_listing_of_a_moment_ago_is_not_made_anew() -> None:
     """A name that is wrong must not cost a login a call."""
     with pytest.raises(NotConfigured):
-        held(vntana.exchange(KEY, ASKED, NOW), [listing(at=NOW - LISTING_MAX_AGE_SECONDS)])
+        held(vntana.exchange(KEY, ASKED, NOW), [listing(at=NOW - 300)])
+
+
+@pytest.mark.parametrize(("age", "is_listed_again"), [(300, False), (301, True)])
+def test_an_organization_is_entered_by_a_listing_of_the_last_minutes(
+    age: int, is_listed_again: bool
+) -> None:
+    """A login is needed anyway, and roles change."""
+    old = listing(row(role="CLIENT_ORGANIZATION_VIEWER"), at=NOW - age)
+    answers = [old, *([listing(row())] if is_listed_again else []), with_token("login/1")]
+    token = held(vntana.exchange(KEY, IN_ORGANIZATION, NOW), [*answers, with_token("org/1")])
+    role = "ORGANIZATION_ADMIN" if is_listed_again else "CLIENT_ORGANIZATION_VIEWER"
+    assert token.context["role"] == role
+
+
+@pytest.mark.parametrize(
+    ("role", "needs_workspace"),
+    [
+        ("ORGANIZATION_OWNER", False),
+        ("ORGANIZATION_ADMIN", False),
+        ("CLIENT_ORGANIZATION_ADMIN", True),
+        (None, True),
+    ],
+)
+def test_which_roles_work_with_the_organizations_token(
+    role: str | None, needs_workspace: bool
+) -> None:
+    spaces = [organization_token(), grid(row(SPACE, "chairs"))] * needs_workspace
+    result = held(vntana.exchange(KEY, ASKED, NOW), [listing(row(role=role)), *spaces])
+    assert result.variant.kind == ("workspace" if needs_workspace else "organization")
+
+
+def test_each_listing_is_a_token_of_its_own() -> None:
+    """Else a new listing with the same rows would look like the one that was reported."""
+    answers = [with_token("login/1"), grid(row())]
+    first, second = (held(vntana.exchange(KEY, LISTING, at), answers) for at in (NOW, NOW + 1))
+    assert first.fingerprint != second.fingerprint
+    assert first.context == second.context

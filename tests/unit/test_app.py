@@ -1,0 +1,154 @@
+"""How a function is put together from its environment, and what it does with AWS besides."""
+
+import json
+import sys
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+from tests.unit.memory_aws import timeout
+from token_broker.app import Environment
+from token_broker.aws import clients
+from token_broker.cache import CachedToken
+from token_broker.errors import NotConfigured
+from token_broker.flows import every
+from token_broker.handler import Service
+from token_broker.item import Item
+from token_broker.telemetry import Telemetry
+from token_broker.tokens import Token
+
+FLOW = every()["vendorlink"]
+LEAST = {"STAGE": "test", "TABLE_NAME": "tokens", "KEY_ID": "alias/tokens"}
+TOKEN = Token("value", {}, "https://vendor", 1, 2)
+
+
+class Said(Telemetry):
+    """Keeps what it is told."""
+
+    def __init__(self) -> None:
+        self.told: list[tuple[str, dict[str, Any]]] = []
+
+    def emit(self, event: str, **facts: Any) -> None:
+        """Keep an event."""
+        self.told.append((event, facts))
+
+
+class Recording:
+    """A client of AWS's that keeps what it is asked, or does not answer."""
+
+    def __init__(self, *, is_silent: bool = False) -> None:
+        self.asked: list[tuple[str, dict[str, Any]]] = []
+        self._is_silent = is_silent
+
+    def __getattr__(self, operation: str) -> Any:
+        def call(**parameters: Any) -> dict[str, Any]:
+            self.asked.append((operation, parameters))
+            if self._is_silent:
+                raise timeout()
+            return {}
+
+        return call
+
+
+def service(**variables: str) -> Service:
+    return Environment(LEAST | variables).service(FLOW)
+
+
+@pytest.mark.parametrize("name", LEAST)
+@pytest.mark.parametrize("value", [None, "", "  "])
+def test_a_variable_that_is_missing_is_named(name: str, value: str | None) -> None:
+    variables = {key: text for key, text in (LEAST | {name: value}).items() if text is not None}
+    with pytest.raises(NotConfigured) as raised:
+        Environment(variables).service(FLOW)
+    assert raised.value.detail == f"{name}: the environment variable is not set"
+
+
+@pytest.mark.parametrize("name", ["MEMORY_SECONDS", "MEMORY_ENTRIES", "LEASE_SKEW_SECONDS"])
+@pytest.mark.parametrize("value", ["", "-1", "1.5", "x", "\u0661", " 1"])
+def test_a_number_is_a_whole_one(name: str, value: str) -> None:
+    with pytest.raises(NotConfigured) as raised:
+        service(**{name: value})
+    assert raised.value.detail == f"{name}: must be a whole number"
+
+
+@pytest.mark.parametrize(
+    ("variables", "seconds", "entries", "skew"),
+    [
+        ({}, 60, 1000, 30),
+        ({"MEMORY_SECONDS": "7", "MEMORY_ENTRIES": "3", "LEASE_SKEW_SECONDS": "9"}, 7, 3, 9),
+        ({"MEMORY_SECONDS": "0"}, 0, 1000, 30),
+    ],
+)
+def test_settings_have_defaults(
+    variables: dict[str, str], seconds: int, entries: int, skew: int
+) -> None:
+    deps = service(**variables).deps
+    for number in range(entries + 1):
+        deps.cache.put("c", str(number), CachedToken(Item("c", str(number)), TOKEN, 100))
+    assert len(deps.cache) == entries
+    is_known = [deps.cache.get("c", str(entries), 100 + age) is not None for age in range(70)]
+    assert is_known == [age < seconds for age in range(70)]
+    assert deps.skew == skew
+
+
+def test_owners_and_random_numbers_are_used_once() -> None:
+    deps = service().deps
+    owners = {deps.owner() for _ in range(50)}
+    numbers = {deps.random() for _ in range(50)}
+    assert (len(owners), len(numbers)) == (50, 50)
+    assert {len(owner) for owner in owners} == {16}
+    assert all(0 <= number < 1 for number in numbers)
+    assert max(numbers) - min(numbers) > 0.1
+
+
+def test_a_function_invokes_itself_by_the_name_it_was_invoked_by(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    client = Recording()
+    monkeypatch.setattr(clients, "functions", lambda: client)
+    function = service()
+    function._remember_arn("arn:function:live")
+    function.deps.invoke({"action": "renew"})
+    invoke = {
+        "FunctionName": "arn:function:live",
+        "InvocationType": "Event",
+        "Payload": b'{"action": "renew"}',
+    }
+    assert client.asked == [("invoke", invoke)]
+
+
+@pytest.mark.parametrize("bus", ["", "events"])
+@pytest.mark.parametrize("is_silent", [False, True])
+def test_an_announcement_is_logged_and_put_on_the_bus_if_there_is_one(
+    monkeypatch: pytest.MonkeyPatch, bus: str, is_silent: bool
+) -> None:
+    """That the bus does not answer changes nothing."""
+    client, said = Recording(is_silent=is_silent), Said()
+    monkeypatch.setattr(clients, "events", lambda: client)
+    deps = Environment(LEAST | {"EVENT_BUS_NAME": bus}).deps(FLOW, said, "token-broker/")
+    detail = {"flow": "vendorlink", "connection": "acme", "secret_version": "v1"}
+    deps.announce("Connection Latched", detail)
+    lost = ("unannounced", {"reason": "the bus cannot be reached (ReadTimeoutError)"})
+    assert said.told == [("latched", detail), *([lost] if bus and is_silent else [])]
+    entry = {
+        "EventBusName": bus,
+        "Source": "token-broker",
+        "DetailType": "Connection Latched",
+        "Detail": json.dumps(detail),
+    }
+    assert client.asked == ([("put_events", {"Entries": [entry]})] if bus else [])
+
+
+def test_a_snapshot_that_is_restored_remembers_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It may be days old: tokens, and the versions of secrets that were seen."""
+    restored: list[Any] = []
+    runtime = ModuleType("snapshot_restore_py")
+    runtime.register_after_restore = restored.append  # type: ignore[attr-defined]  # Lambda's own
+    monkeypatch.setitem(sys.modules, "snapshot_restore_py", runtime)
+    deps = service().deps
+    deps.cache.put("c", "-", CachedToken(Item("c", "-"), TOKEN, 100))
+    deps.versions_seen["acme"] = (100, "v1")
+    (forget,) = restored
+    forget()
+    assert (len(deps.cache), deps.versions_seen) == (0, {})
