@@ -76,6 +76,6 @@ class Record:
 R = TypeVar("R", bound=Record)
 
 
-def replace(value: R, **changes: Any) -> R:
-    """Return *value* with other values for some of its fields."""
-    return type(value)(**(value.__dict__ | changes))
+def replace(record: R, /, **changes: Any) -> R:
+    """Return *record* with other values for some of its fields."""
+    return type(record)(**(record.__dict__ | changes))
