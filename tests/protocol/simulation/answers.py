@@ -117,15 +117,27 @@ def is_unpaid(judge: "Judge", invocation: Invocation) -> bool:
 
 def check_min_ttl(judge: "Judge", invocation: Invocation) -> None:
     """I8: a token lives as long as was wished, by the clock of the one who hands it out."""
-    answer, lifetime = invocation.answer, judge.plan.lifetime
+    answer = invocation.answer
     ends = timegm(strptime(answer["expires_at"], "%Y-%m-%dT%H:%M:%SZ"))
     is_new = answer["source"] == "exchange"
     decided = max(invocation.begun, invocation.heard_at if is_new else invocation.knew_at)
-    # A vendor's clock may be off: so a lifetime that is counted from ours, by a tenth of that.
-    wished = invocation.event.get("min_ttl", min(30, lifetime // 10) - 3)
+    wished = invocation.event.get("min_ttl", default_of(judge, invocation, ends))
     if ends - wished <= int(decided + invocation.offset):
         left = ends - int(decided + invocation.offset)
         judge.violate("I8", f"{invocation.name} gets a token with {left} seconds left")
+
+
+def default_of(judge: "Judge", invocation: Invocation, ends: int) -> int:
+    """Return the `min_ttl` of a call that says none: 30, or a tenth of the token's lifetime.
+
+    The lifetime is the one that is kept: counted by the clock of its maker, from before the request
+    was sent. Of a token that could not be kept, the least that it can be.
+    """
+    name, generation = invocation.answer["fingerprint"], invocation.answer["generation"]
+    made = judge.made.get(name)
+    sent_at = int((made.at if made else invocation.begun) + invocation.offset)
+    lifetime = judge.lifetimes.get((name, generation), ends - sent_at)
+    return min(30, max(0, lifetime // 10))
 
 
 def check_variant(judge: "Judge", invocation: Invocation) -> None:

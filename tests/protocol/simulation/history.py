@@ -99,6 +99,9 @@ def check_token(
 ) -> None:
     """I2: each token that is kept is newer than the one before, here and at the vendor."""
     name = text(after, "fingerprint")
+    if name:
+        lifetime = number(after, "expires_at") - number(after, "issued_at")
+        judge.lifetimes[name, number(after, "generation")] = lifetime
     if name is None or name == text(before, "fingerprint"):
         return
     judge.noted(writer, f"  keeps {name[:6]} in {place[1][:8]}")

@@ -86,6 +86,8 @@ class Judge:
         """When a vendor that repeats itself last handed out a token of before."""
         self.kept: dict[str, float] = {}
         """Since when a fingerprint has been in the table, if it ever was."""
+        self.lifetimes: dict[tuple[str, int], int] = {}
+        """Seconds from `issued_at` to `expires_at` as kept, by fingerprint and generation."""
         self.reported: set[str] = set()
         """Fingerprints that somebody may report: the vendor or a caller refused them."""
         self.marked: dict[str, float] = {}
