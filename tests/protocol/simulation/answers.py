@@ -158,6 +158,7 @@ def check_variant(judge: "Judge", invocation: Invocation) -> None:
     if invocation.is_bad:
         judge.violate("I17", f"{invocation.name} gets a token for what there is not")
     check_report(judge, invocation, made)
+    check_generation(judge, invocation, made)
     name = invocation.answer["fingerprint"]
     kept_at = max(judge.kept.get(name, made.at), judge.made_again.get(name, 0.0))
     judge.forgetting.check_answer(invocation, kept_at)
@@ -177,6 +178,15 @@ def check_report(judge: "Judge", invocation: Invocation, made: "Made") -> None:
         judge.violate("I9", f"{invocation.name} gets a token that was marked as rejected before")
     if reported and reported.key == made.key and made.number < reported.number:
         judge.violate("I14", f"{invocation.name} gets an older token than it reports")
+
+
+def check_generation(judge: "Judge", invocation: Invocation, made: "Made") -> None:
+    """I2: a new token's generation follows the one that was kept, whether it is kept itself."""
+    before = judge.generations.get(made.key, [])
+    known = [number for at, number in before if at < invocation.begun]
+    is_new = invocation.answer["source"] == "exchange" and made.maker is invocation
+    if is_new and known and invocation.answer["generation"] <= known[-1]:
+        judge.violate("I2", f"{invocation.name} gets a generation that was there before")
 
 
 def check_own(judge: "Judge", invocation: Invocation, made: "Made") -> None:
