@@ -28,9 +28,12 @@ NOTICED_SECONDS = 90
 """Until then a new version of the secret is noticed without its event."""
 
 
-def judged(plan: Plan) -> Judge:
-    """Let *plan* happen, then all be quiet, and return what is to be said of it."""
-    world = World(plan)
+def judged(plan: Plan, *, has_model: bool = False) -> Judge:
+    """Let *plan* happen, then all be quiet, and return what is to be said of it.
+
+    With *has_model* each step is replayed through the protocol's model.
+    """
+    world = World(plan, has_model=has_model)
     try:
         world.run()
         if not world.judge.violations:

@@ -50,16 +50,18 @@ SETTINGS: Mapping[ChangeKind, Callable[[Setting], Setting]] = {
 class World:
     """Everything that there is in a run."""
 
-    def __init__(self, plan: Plan) -> None:
+    def __init__(self, plan: Plan, *, has_model: bool = False) -> None:
         self.plan = plan
         self.scheduler = Scheduler()
         self.vendor: Vendor = VENDORS[plan.flow](plan, lambda: self.scheduler.now)
-        self.judge = Judge(plan, self.scheduler, self.vendor)
+        self.judge = Judge(plan, self.scheduler, self.vendor, has_model=has_model)
         self.wire = Wire(self.scheduler, plan.outages, self.judge)
         self.judge.wire, self.wire.repeat = self.wire, self.repeat
         self.table = self.judge.table = Table(
             self.judge.written, self.judge.dropped, lambda: self.scheduler.now, plan.lag, plan.page
         )
+        self.table.watch_reads = self.judge.looked
+        self.table.watch_refusals = self.judge.refused
         self.secrets = self.judge.secrets = Secrets(self.wire)
         self.invocations: dict[str, Invocation] = {}
         self.setting = plan.setting

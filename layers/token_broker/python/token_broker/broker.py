@@ -46,7 +46,7 @@ class Broker(Record):
         try:
             return self._from_table(connection, request, deadline)
         except StoreUnavailable:
-            held = self.deps.cache.recall(partition, key)
+            held, now = self.deps.cache.recall(partition, key), self.deps.clock.now()
             if may_be_cached and held and held.item.is_live(now, request.min_ttl):
                 return self._hand_out(request, held, "memory")
             raise
