@@ -37,6 +37,8 @@ class Fake(Generic[M]):
     home: ClassVar[str]
     """The URL at which the vendor itself is."""
     steps: ClassVar[frozenset[str]]
+    exchanges: ClassVar[frozenset[str]]
+    """The steps of which each exchange takes exactly one: the login, or what renews."""
     secrets: ClassVar[frozenset[str]]
     """Headers, and members of a body in JSON or a form, that hold credentials: no log shows them.
 

@@ -4,9 +4,8 @@ import requests
 
 from stack.account import Identity
 from stack.places import FLOWS
-from stack.system import System
+from stack.system import BODIES, System
 from stack.table import Table
-from token_broker_descriptors import every
 
 HARMLESS = {"vntana": "/v1/organizations/current", "vendorlink": "/Queries/List"}
 """What each vendor is asked with a token; the editor's is verified instead."""
@@ -28,7 +27,7 @@ def play(system: System, table: Table) -> None:
 def sources(system: System, table: Table, caller: Identity, flow: str) -> None:
     """See a token come from the vendor, then from memory, then from the table."""
     with table.row(f"{flow}: signed, over HTTP") as row:
-        body = dict(every()[flow].demo) or None
+        body = dict(BODIES.get(flow, {})) or None
         path = f"/v1/{flow}/acme/token"
         reply = system.call(caller, "POST", path, scheme="http", body=body)
         row.sees(str(reply), "200 exchange")

@@ -181,10 +181,15 @@ def test_the_costs_are_added_up() -> None:
 
 
 def test_the_alarms_cost_what_is_said() -> None:
-    """Each metric that one watches is paid for, and each alarm that is made of others."""
+    """Each metric that one watches is paid for, and each alarm that is made of others.
+
+    The page says it for three flows.
+    """
+    paid = {**alarms.guards(), **alarms.watches(flows.FLOWS[:3])}
+    properties = [each["Properties"] for each in paid.values()]
     counts = {
-        "alarms": (sum(len(metrics_of(alarm)) for alarm in ALARMS.values()), 0.10),
-        "alarms of two windows": (sum("AlarmRule" in alarm for alarm in ALARMS.values()), 0.50),
+        "alarms": (sum(len(metrics_of(alarm)) for alarm in properties), 0.10),
+        "alarms of two windows": (sum("AlarmRule" in alarm for alarm in properties), 0.50),
     }
     page = (ROOT / alarms.RUNBOOK).read_text()
     for name, (count, price) in counts.items():

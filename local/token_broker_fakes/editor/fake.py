@@ -32,6 +32,7 @@ class FakeEditor(Fake[EditorModes]):
     vendor = "editor"
     home = "https://tokens.kudo.graebert.com"
     steps: ClassVar[frozenset[str]] = frozenset({"generate", "verify", "edit"})
+    exchanges: ClassVar[frozenset[str]] = frozenset({"generate"})
     secrets: ClassVar[frozenset[str]] = frozenset({"x-api-key"})
 
     def __init__(

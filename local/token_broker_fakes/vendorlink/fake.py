@@ -55,6 +55,7 @@ class FakeVendorlink(Fake[VendorlinkModes]):
     vendor = "vendorlink"
     home = "https://app.vendorlink.nl"
     steps: ClassVar[frozenset[str]] = frozenset({"login", "extend", "data"})
+    exchanges: ClassVar[frozenset[str]] = frozenset({"login", "extend"})
     secrets: ClassVar[frozenset[str]] = frozenset({"p"})
 
     def __init__(

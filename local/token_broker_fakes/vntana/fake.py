@@ -59,6 +59,7 @@ class FakeVntana(Fake[VntanaModes]):
     steps: ClassVar[frozenset[str]] = frozenset(
         {step for step, _ in (*ROUTES.values(), *ENTRIES.values())} | {"data"}
     )
+    exchanges: ClassVar[frozenset[str]] = frozenset({"login"})
     secrets: ClassVar[frozenset[str]] = frozenset(
         {"password", "personal-access-token", "authenticationKey"}
     )

@@ -81,7 +81,6 @@ class Judge:
         """How long the vendor's new tokens live."""
         self.scheduler = scheduler
         self.vendor = vendor
-        self.partition = f"{plan.flow}#acme"
         self.trace: list[tuple[float, str, str]] = []
         self.violations: list[Violation] = []
         self.made: dict[str, Made] = {}
@@ -124,10 +123,14 @@ class Judge:
         self.holding = Holding(self)
         self.elections: Counter[str] = Counter()
         self.nudges: Counter[str] = Counter()
-        self.forgotten = 0
-        self.revoked_at = 0.0
+        self.forgotten, self.revoked_at = 0, 0.0
         self.answered: list[Invocation] = []
         self.replay = Replay.beside(self) if has_model else None
+
+    @property
+    def partition(self) -> str:
+        """The table's partition key of the connection."""
+        return f"{self.plan.flow}#acme"
 
     # What the world tells.
 

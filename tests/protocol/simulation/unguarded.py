@@ -6,6 +6,7 @@ from typing import Any
 
 from tests.protocol.simulation.rewrites import Substitutes, Write
 from token_broker import conditional_writes, decisions
+from token_broker.aliases import Look
 from token_broker.broker import Answer, Broker
 from token_broker.decisions import Verdict, verdict
 from token_broker.item import Failure, Item
@@ -123,10 +124,10 @@ def gate_untold(write: Write) -> None:
 def own_organization() -> Substitutes:
     original = Refresher._next
 
-    def following(self: Refresher, variant: Any, own: Item, *rest: Any) -> Any:
+    def following(self: Refresher, variant: Any, seen: Look, requirement: Any) -> Any:
         if variant.kind == "organization" and self._invocation.is_nested:
-            return self._exchange(variant, own, own), rest[-1]
-        return original(self, variant, own, *rest)
+            return self._exchange(variant, seen.own, seen.own), requirement
+        return original(self, variant, seen, requirement)
 
     return {(Refresher, "_next"): following}
 

@@ -68,6 +68,7 @@ def test_each_flow_has_a_place_of_its_own_among_all() -> None:
 def test_a_descriptor_and_a_fake_are_called_as_their_flow(name: str) -> None:
     assert descriptors()[name].name == name
     assert registry.kind(name).vendor == name
+    assert {subjects.proof(name).step} <= registry.kind(name).exchanges <= registry.kind(name).steps
 
 
 @pytest.mark.parametrize("flow", FLOWS.values(), ids=FLOWS)
