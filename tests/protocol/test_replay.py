@@ -13,7 +13,7 @@ from tests.protocol.replay.counterparts import COUNTERPARTS, table
 from tests.protocol.replay.hunting import hunt, replayed
 from tests.protocol.simulation.bugs import BUGS, OF_GUARDS
 
-SEEDS = int(os.environ.get("REPLAYED_SEEDS", "300"))
+SEEDS = int(os.environ.get("REPLAYED_SEEDS", "200"))
 LEAST_STEPS = 10
 """Steps of a run that the model has to say something of: else the replay looks at nothing."""
 
@@ -35,7 +35,12 @@ def test_code_without_a_guard_of_the_models_is_found(record_property: Record) ->
 
     Where a guard shows in no single step, the simulation's judge finds it.
     """
-    wanted = {(one.bug, one.by == "replay", one.near) for one in COUNTERPARTS.values()}
+    in_kill_table = {bug.name for bug in BUGS}  # all of which the judge has to find
+    wanted = {
+        (one.bug, one.by == "replay", one.near)
+        for one in COUNTERPARTS.values()
+        if one.by == "replay" or (one.by == "judge" and one.bug not in in_kill_table)
+    }
     hunts = {one.bug: one for one in hunt(sorted(wanted))}
     record_property("table: the model's guards in the shipped code", table(hunts))
 

@@ -142,13 +142,8 @@ OF_GUARDS = (
     Bug("loser-fails", "a lost write is read again", unguarded.loser_fails),
     Bug("told-before-kept", "a token is kept, then handed out", unguarded.told_before_kept),
     Bug("one-item", "an item is named by all inputs", unguarded.one_item),
-    Bug("rejection-unfenced", "a verdict compares", rewrites.writes(unguarded.verdict_unfenced)),
     Bug("latch-unreported", "a report keeps a latch", rewrites.writes(unguarded.report_unlatches)),
     Bug("made-twice", "what was made is used", lambda: {(Refresher, "_made"): nothing}),
-    Bug("generation-stays", "an unkept token is newer, too", unguarded.generation_stays),
-    Bug("ttl-without-failure", "a back-off is kept", unguarded.ttl_without("failure")),
-    Bug("ttl-without-suspects", "a suspicion is kept", unguarded.ttl_without("suspect_version")),
-    Bug("any-version-resolved", "an alias keeps the version", unguarded.any_version_resolved),
     Bug("accepted-by-gate-alone", "a token proves its version", unguarded.accepted_by_gate_alone),
     Bug("settled-without-owner", "a lease is its owner's", unguarded.settled_without_owner),
 )

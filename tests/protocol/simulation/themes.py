@@ -126,6 +126,23 @@ def abandoned(draw: Draw, plan: Plan) -> Plan:
     return replace(plan, modes={}, lifetime=LONG, visits=visits, faults=(fault,))
 
 
+def doubted(draw: Draw, plan: Plan) -> Plan:
+    """Let one die who replaces a token that lives, and the one after it fail before it sends."""
+    dice = draw("doubted")
+    body = dice.choice(VENDORS[plan.flow].bodies)
+    first, second = visits_at([0.0, 600.0], body)
+    second = replace(second, event={**second.event, "force": True})
+    over = second.at + TIMEOUT + 2 + SKEW_SECONDS
+    times = [over + dice.uniform(1, 5), over + dice.uniform(10, 60)]
+    later = [replace(one, name=f"e{n}") for n, one in enumerate(visits_at(times, body))]
+    faults = [
+        Fault(second.name, dice.randint(4, 14), dice.choice(("crash", "crash after"))),
+        Fault("e0", dice.randint(4, 10), dice.choice(ONCE)),
+    ]
+    visits = (first, second, *later)
+    return replace(plan, lifetime=LONG, visits=visits, faults=tuple(faults), offsets=(0.0,))
+
+
 def latched(draw: Draw, plan: Plan) -> Plan:
     """Let many variants meet a wrong secret at once."""
     dice = draw("latched")
@@ -402,6 +419,7 @@ THEMES: Mapping[str, Theme] = {
             frozen,
             late,
             abandoned,
+            doubted,
             latched,
             rotated,
             expelled,
@@ -418,6 +436,7 @@ WEIGHTS: Mapping[str, float] = {
     "frozen": 11,
     "late": 16,
     "abandoned": 10,
+    "doubted": 5,
     "latched": 8,
     "rotated": 14,
     "expelled": 3,

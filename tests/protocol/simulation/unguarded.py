@@ -1,16 +1,14 @@
 """Planted bugs for guards that the model has a mutant of: the shipped code without each of them."""
 
-from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
 from tests.protocol.simulation.rewrites import Substitutes, Write
-from token_broker import conditional_writes, decisions
 from token_broker.aliases import Look
 from token_broker.broker import Answer, Broker
 from token_broker.decisions import Verdict, verdict
 from token_broker.item import Failure, Item
-from token_broker.refresh import credential_gate, outcome
+from token_broker.refresh import credential_gate
 from token_broker.refresh.attempt import ExchangeAttempt
 from token_broker.refresh.credential_gate import CredentialGate
 from token_broker.refresh.outcome import Outcome
@@ -178,45 +176,10 @@ def settled_without_owner() -> Substitutes:
     return {(Store, "_update"): update}
 
 
-def verdict_unfenced(write: Write) -> None:
-    if "rejected_versions" in write.unchanged and not write.is_acquire:
-        write.unchanged.clear()
-
-
 def report_unlatches(write: Write) -> None:
     if "report_times" in write.changes:
         write.remove.append("failure")
         write.remove[:] = dict.fromkeys(write.remove)
-
-
-def generation_stays() -> Substitutes:
-    original = outcome.local_item
-
-    def local_item(lease: Item, values: dict[str, Any]) -> Item:
-        return replace(original(lease, values), generation=lease.generation)
-
-    return {(outcome, "local_item"): local_item}
-
-
-def ttl_without(name: str) -> Callable[[], Substitutes]:
-    def substitutes() -> Substitutes:
-        original = decisions.ttl_of
-
-        def ttl_of(item: Item) -> int | None:
-            without: dict[str, Any] = {name: None}
-            return original(replace(item, **without))
-
-        return {(conditional_writes, "ttl_of"): ttl_of}
-
-    return substitutes
-
-
-def any_version_resolved() -> Substitutes:
-    def resolved(self: Requirement, version: str) -> Requirement:
-        del version
-        return replace(self, newer_than=None, version=None)
-
-    return {(Requirement, "resolved"): resolved}
 
 
 def accepted_by_gate_alone() -> Substitutes:

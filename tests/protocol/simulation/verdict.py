@@ -111,7 +111,8 @@ def check_caller(world: World, name: str, body: Mapping[str, Any]) -> None:
     if not first.was_dead or is_replaced_meanwhile(world.judge, first):
         return
     dead = world.judge.made[first.answer["fingerprint"]]
-    if not has_excuse(world.judge, dead, first.begun):
+    is_doubtful = bool(first.answer["stale"]) and is_unkept(world.judge, dead)
+    if not (has_excuse(world.judge, dead, first.begun) or is_doubtful):
         world.judge.violate("I4", f"{name} gets a token that is dead, and nothing excuses it")
     if first.was_begun and is_left_behind(world.judge, dead):
         world.judge.violate("I10", f"{name} gets the token that one who died had replaced")
@@ -147,6 +148,13 @@ def has_excuse(judge: Judge, dead: Made, now: float) -> bool:
     is_lost = bool(later) and is_lost_exchange(judge, later[-1])
     is_logged_out = any(i.action == "forget" and i.is_excused for i in judge.answered)
     return is_lost or is_logged_out or judge.revoked_at > dead.at
+
+
+def is_unkept(judge: Judge, dead: Made) -> bool:
+    """Say whether who replaced *dead* had no permission to keep that: then *dead* is stale."""
+    later = successors(judge, dead)
+    names = [name for name, made in judge.made.items() if later and made is later[0]]
+    return bool(names) and names[0] not in judge.kept and later[0].maker.is_denied
 
 
 def is_left_behind(judge: Judge, dead: Made) -> bool:
