@@ -6,6 +6,7 @@ import pytest
 
 from tests.functions.test_tampering import put
 from tests.functions.world import CALLER, World
+from tests.waiting import CALL_SECONDS
 from token_broker.exchange import Request, Response
 from token_broker_local.context import LambdaContext
 
@@ -56,9 +57,9 @@ def test_a_held_connection_gives_and_asks_nothing(world: World, flow: str) -> No
         assert world.call(flow, connection, action="renew", variant=key) == {"renewed": 0}
         assert (variant["next"], REASON in variant["because"]) == ("refuse", True)
     calls = [event(connection), event("other")]
-    assert world.service(flow)({"action": "warm", "calls": calls}, LambdaContext("f")) == {
-        "invoked": 1
-    }
+    assert world.service(flow)(
+        {"action": "warm", "calls": calls}, LambdaContext("f", CALL_SECONDS)
+    ) == {"invoked": 1}
     assert world.call(flow, connection, action="forget")["forgotten"] >= 1
     assert world.steps(flow) == steps
     assert world.http(flow, connection)["statusCode"] == 409
@@ -71,17 +72,17 @@ def test_other_processes_obey_once_they_read_the_table(world: World, flow: str) 
     services = [world.cold(flow) for _ in range(2)]
     world.stands_at = world.now
     for service in services:
-        service(event(connection), LambdaContext("f"))
+        service(event(connection), LambdaContext("f", CALL_SECONDS))
     hold(world, flow, connection)
     world.advance(59)
     for service in services:
-        assert service(event(connection), LambdaContext("f"))["source"] == "memory"
+        assert service(event(connection), LambdaContext("f", CALL_SECONDS))["source"] == "memory"
     world.advance(1)
     for service in services:
         with pytest.raises(Exception, match=REASON):
-            service(event(connection), LambdaContext("f"))
+            service(event(connection), LambdaContext("f", CALL_SECONDS))
     with pytest.raises(Exception, match=REASON):
-        world.cold(flow)(event(connection), LambdaContext("f"))
+        world.cold(flow)(event(connection), LambdaContext("f", CALL_SECONDS))
 
 
 @pytest.mark.parametrize("flow", FLOWS)
@@ -175,4 +176,4 @@ def test_a_hold_that_is_damaged_holds(world: World) -> None:
     world.call("vendorlink", connection)
     put(world.item("vendorlink", connection) | {"held": {"S": "yes"}})
     with pytest.raises(Exception, match="connection_held"):
-        world.cold("vendorlink")(event(connection), LambdaContext("f"))
+        world.cold("vendorlink")(event(connection), LambdaContext("f", CALL_SECONDS))
