@@ -11,7 +11,7 @@ import pytest
 from tests.unit.memory_aws import PREFIX
 from tests.unit.memory_broker import NOW, SKEW, MemoryBroker
 from tests.unit.test_store import Record, plain
-from token_broker.errors import NotConfigured
+from token_broker.errors import NotConfigured, UpstreamUnavailable
 from token_broker.item_codec import OUTAGE
 from token_broker.refresh.invocation import Invocation
 from token_broker.refresh.refresher import refresher
@@ -332,6 +332,56 @@ def test_a_version_that_was_accepted_is_tried_once_more_a_minute_later() -> None
     assert broker.steps == ["login", "extend", "login", "login"]
 
 
+def test_an_answer_that_did_not_come_has_no_words_of_the_one_before() -> None:
+    broker = MemoryBroker()
+    broker.call()
+    broker.now += 100
+    words = '{"message": "of the extension"}'
+    broker.fake.fail("answer", step="extend", status=400, body=words)
+    broker.fake.fail("drop", step="login")
+    work = refresher(Invocation(broker.deps, "acme", broker.monotonic + 29))
+    with pytest.raises(UpstreamUnavailable) as raised:
+        work.obtain(Variant("login"), Requirement(force=True))
+    assert broker.steps == ["login", "extend", "login"]
+    assert raised.value.upstream_message is None
+
+
+def test_an_outage_is_waited_out_whatever_version_the_secret_has_by_then() -> None:
+    broker = MemoryBroker()
+    broker.fake.fail("status", status=503, times=None)
+    outcome(broker)
+    broker.put_secret()
+    broker.now += 1
+    assert outcome(broker)["retry_after"] == 1
+    assert outcome(broker, force=True)["retry_after"] == 1
+    assert broker.steps == ["login"]
+
+
+def test_a_forced_call_waits_for_no_failure_but_a_logins() -> None:
+    """A login that ended without a clear answer is not repeated within its back-off."""
+    broker = MemoryBroker()
+    broker.call()
+    broker.now += 100
+    broker.fake.fail("drop", step="extend")
+    assert outcome(broker, force=True)["stale"] is True
+    broker.now += 1
+    broker.write(forced_at=None)
+    assert outcome(broker, force=True)["generation"] == 2
+    assert broker.steps == ["login", "extend", "login"]
+
+
+def test_an_event_of_a_new_version_ends_a_latch_at_once_in_every_process() -> None:
+    broker = MemoryBroker(secret={"password": "wrong"})
+    outcome(broker)
+    assert outcome(broker)["code"] == "credential_latched"
+    seen = dict(broker.deps.versions_seen)
+    version = broker.put_secret()
+    broker.call(action="rotate", version=version)
+    broker.restart()
+    broker.deps.versions_seen.update(seen)
+    assert outcome(broker)["source"] == "exchange"
+
+
 # The version before
 
 
@@ -361,6 +411,17 @@ def test_the_version_before_is_tried_once() -> None:
     assert broker.item().rejected_versions == ("v2", "v1")
     broker.now += 1000
     assert outcome(broker)["code"] == "credential_latched"
+    assert broker.steps == ["login", "login"]
+
+
+def test_the_version_before_is_not_tried_if_it_was_rejected_itself() -> None:
+    broker = MemoryBroker(secret={"password": "wrong"})
+    outcome(broker)
+    broker.put_secret(password="wrong, too")
+    broker.aws.manager.created_at = NOW
+    broker.now += 30
+    assert outcome(broker)["code"] == "credential_rejected"
+    assert broker.item().rejected_versions == ("v1", "v2")
     assert broker.steps == ["login", "login"]
 
 
@@ -481,6 +542,42 @@ def test_a_variant_that_was_refused_is_tried_again_once_another_proved_the_versi
     assert outcome(broker, **PARAMETERS[0])["source"] == "exchange"
 
 
+def test_an_alias_is_of_the_version_whose_defaults_gave_it() -> None:
+    broker = MemoryBroker("editor")
+    broker.call(**PARAMETERS[0])
+    version = broker.put_secret()
+    broker.now += 100
+    assert broker.call(force=True, **PARAMETERS[0])["source"] == "exchange"
+    kept = [i for i in broker.aws.store.list("editor#acme") if i.token]
+    assert {item.secret_version for item in kept} == {version}
+    assert [item.kind for item in kept if item.target] == ["pointer"]
+
+
+def test_a_refusal_that_may_be_the_variants_rejects_no_version_before() -> None:
+    broker = MemoryBroker("editor")
+    broker.put_secret()
+    broker.aws.manager.created_at = NOW
+    refuse(broker)
+    assert outcome(broker, **PARAMETERS[0])["code"] == "credential_rejected"
+    assert "rejected_versions" not in record(broker)
+    assert broker.announced == []
+    assert broker.steps == ["generate", "generate"]
+
+
+def test_a_token_of_one_caller_alone_is_kept_nowhere_but_its_back_off_is() -> None:
+    broker = MemoryBroker("editor", secret={"options": {"reuse": False}})
+    broker.fake.fail("status", status=503)
+    assert outcome(broker, **PARAMETERS[0])["retry_after"] == 2
+    [failed] = [i for i in broker.aws.store.list("editor#acme") if i.failure]
+    assert outcome(broker, **PARAMETERS[0])["code"] == "upstream_unavailable"
+    broker.now += 2
+    for _ in range(2):
+        assert outcome(broker, **PARAMETERS[0])["source"] == "exchange"
+        kept = broker.item(failed.variant)
+        assert (kept.failure, kept.token, kept.lease_owner) == (None, None, None)
+    assert broker.steps == ["generate"] * 3
+
+
 NOISE = "".join(Random(1).choices(ascii_letters + digits, k=5_000))
 
 
@@ -527,3 +624,40 @@ def test_a_suspect_version_is_tried_by_nobody_until_a_minute_is_over() -> None:
     assert (other["code"], other["retry_after"]) == ("credential_rejected", 15)
     assert broker.steps.count("login") == logins
     assert record(broker) == gate
+
+
+def test_a_rejection_within_another_exchange_is_judged_once() -> None:
+    """I7: the exchange that is made from what could not be made says the same, and no more."""
+    broker = MemoryBroker("vntana")
+    broker.fake.fail("status", status=401, step="login", times=None)
+    assert outcome(broker)["code"] == "credential_rejected"
+    assert broker.steps == ["login"]
+    assert [what for what, _ in broker.announced] == ["Connection Latched"]
+    gate = record(broker)
+    assert gate["failure"] == {
+        "code": "credential_rejected",
+        "detail": "login: refused",
+        "since": NOW,
+        "count": 1,
+        "retry_at": NOW + 30,
+        "secret_version": "v1",
+        "upstream_status": 401,
+        "login": 1,
+    }
+    assert gate["rejected_versions"] == ["v1"]
+    assert gate.keys() & {"lease_owner", "lease_until", "ttl", "accepted_version"} == set()
+
+
+def test_what_another_exchange_fails_with_has_none_of_this_ones_words() -> None:
+    broker = MemoryBroker("vntana")
+    broker.call(organization="studio", workspace="chairs")
+    words = '{"success": false, "errors": ["FORBIDDEN"], "message": "of the workspace"}'
+    broker.fake.fail("answer", step="enter workspace", status=403, body=words, times=None)
+    broker.fake.fail("drop", step="login", times=None)
+    broker.now += 400
+    failed = broker.http({"organization": "studio", "workspace": "chairs", "force": True})["body"]
+    assert broker.steps[-2:] == ["enter workspace", "login"]
+    [workspace] = [i for i in broker.aws.store.list("vntana#acme") if i.kind == "workspace"]
+    assert workspace.failure
+    assert workspace.failure.upstream_message is None
+    assert failed.get("stale") is True

@@ -9,7 +9,10 @@ import pytest
 from tests.unit.memory_broker import NOW, MemoryBroker
 from token_broker.errors import (
     BrokerError,
+    CredentialLatched,
+    CredentialRejected,
     InvalidRequest,
+    NotConfigured,
     RefreshInProgress,
     StoreUnavailable,
     TooManyRequests,
@@ -215,10 +218,12 @@ def test_a_lease_that_ran_out_is_taken_over() -> None:
 
 # A token that cannot be kept
 
+BUSY = StoreUnavailable("the table is busy", retry_after=1)
 
-def broken_commit(broker: MemoryBroker, times: int) -> None:
+
+def broken_commit(broker: MemoryBroker, times: int, error: BrokerError = BUSY) -> None:
     commit = broker.aws.store.commit
-    left = [StoreUnavailable("the table is busy", retry_after=1)] * times
+    left = [error] * times
 
     def failing(*arguments: Any, **more: Any) -> Any:
         if left:
@@ -265,6 +270,29 @@ def test_a_token_that_cannot_be_kept_is_handed_out_and_others_wait() -> None:
     assert broker.steps == ["login"]
 
 
+def test_a_setting_that_is_wrong_is_not_tried_again() -> None:
+    broker = MemoryBroker()
+    broken_commit(broker, 1000, NotConfigured("KEY_ID: the key cannot be used"))
+    assert broker.call()["source"] == "exchange"
+    assert broker.slept == []
+    assert broker.telemetry.of("unkept") == [{"code": "not_configured", "variant": "-"}]
+    assert broker.item().lease_owner is None
+
+
+def test_a_token_that_ended_while_it_was_opened_is_not_handed_out() -> None:
+    broker = with_token()
+    broker.now = ENDS - 31
+    open_token = broker.aws.sealer.open_token
+
+    def slowly(item: Item) -> Any:
+        token = open_token(item)
+        broker.now += 1
+        return token
+
+    broker.aws.sealer.open_token = slowly  # type: ignore[method-assign]  # until the test ends
+    assert obtain(broker) == ("exchange", 2)
+
+
 # Limits of a new token
 
 
@@ -273,6 +301,7 @@ def test_a_new_token_that_lives_too_short_is_the_callers_mistake() -> None:
     told = refused(InvalidRequest, lambda: obtain(broker, min_ttl=3600))
     assert told[0] == "min_ttl: tokens of this upstream live 3600 seconds"
     assert obtain(broker, min_ttl=3599) == ("table", 1)
+    assert refused(InvalidRequest, lambda: obtain(broker, min_ttl=3600)) == told
     assert broker.steps == ["login"]
 
 
@@ -311,3 +340,80 @@ def test_a_latch_says_since_when_it_is() -> None:
     )
     assert "rejected at 2030-03-17T17:45:55Z, and is not tried again" in told["detail"]
     assert json.dumps(latched(replace(GATE, failure=None)).problem())
+
+
+def gate_of(broker: MemoryBroker, seconds: float = 29.0) -> CredentialGate:
+    return CredentialGate(Invocation(broker.deps, "acme", broker.monotonic + seconds))
+
+
+VARIANT = Item("vntana#acme", "a" * 64, lease_owner="me", lease_until=NOW + 60)
+
+
+@pytest.mark.parametrize(
+    ("attributes", "is_entered"),
+    [
+        pytest.param({}, True, id="never tried"),
+        pytest.param({"accepted_version": "v1"}, False, id="accepted: no lease is needed"),
+        pytest.param({"accepted_version": "v0"}, True, id="another was accepted"),
+        pytest.param(
+            {"accepted_version": "v1", "suspect_version": "v1", "suspect_at": NOW - 60},
+            True,
+            id="suspect, and a minute is over",
+        ),
+        pytest.param({"lease_owner": "a", "lease_until": NOW}, True, id="its holder died"),
+    ],
+)
+def test_a_version_is_tried_by_the_holder_of_the_gates_lease(
+    attributes: dict[str, Any], is_entered: bool
+) -> None:
+    broker = MemoryBroker("vntana")
+    broker.write("-", **{name: attribute(value) for name, value in attributes.items()})
+    gate = gate_of(broker)
+    gate.admit(VARIANT, "v1")
+    gate.admit(VARIANT, "v1")
+    assert broker.item().fence == int(is_entered)
+    assert (broker.item().lease_owner == "owner-0") is is_entered
+    gate.release()
+    assert broker.item().lease_owner is None
+    assert broker.item().accepted_version == attributes.get("accepted_version")
+
+
+@pytest.mark.parametrize(
+    ("attributes", "error", "retry_after"),
+    [
+        pytest.param({"rejected_versions": ["v1"]}, CredentialLatched, None, id="latched"),
+        pytest.param(
+            {"accepted_version": "v1", "suspect_version": "v1", "suspect_at": NOW - 59},
+            CredentialRejected,
+            1,
+            id="suspect, and it is too early",
+        ),
+        pytest.param(
+            {"lease_owner": "a", "lease_until": NOW + 9},
+            RefreshInProgress,
+            9,
+            id="another caller tries it",
+        ),
+    ],
+)
+def test_a_version_is_not_tried(
+    attributes: dict[str, Any], error: type[BrokerError], retry_after: int | None
+) -> None:
+    broker = MemoryBroker("vntana")
+    broker.write("-", **{name: attribute(value) for name, value in attributes.items()})
+    assert refused(error, lambda: gate_of(broker).admit(VARIANT, "v1"))[1] == retry_after
+    assert broker.item().fence == 0
+
+
+def test_an_accepted_version_is_kept_at_the_second_try_or_at_the_end() -> None:
+    """It only tells what is so already: that it cannot be kept costs no caller a token."""
+    broker = MemoryBroker("vntana")
+    gate = gate_of(broker)
+    gate.admit(VARIANT, "v1")
+    broker.aws.dynamodb.break_before = True
+    gate.accept("v1")
+    assert broker.slept == [0.1]
+    assert broker.telemetry.of("unreleased") == [{"code": "store_unavailable", "variant": "-"}] * 2
+    broker.aws.dynamodb.break_before = False
+    gate.finish()
+    assert (broker.item().accepted_version, broker.item().lease_owner) == ("v1", None)
