@@ -85,7 +85,7 @@ GUARDS = (
     Mutant("latch_sent", "gate", ("latch_sent",), ("L1",)),
     Mutant("gate_first", "gate", ("gate_first",), ("I7",)),
     Mutant("suspect", "page", ("suspect",), ("L1",)),
-    Mutant("second_look", "expelled", ("second_look",), ("I5",)),
+    Mutant("second_look", "expelled", ("second_look",), ("I7",)),
     Mutant("own_latch", "parameters", ("own_latch",), ("I7",)),
     Mutant("strict", "session", ("strict",), ("I5",)),
     Mutant("verdict", "gate", ("verdict",), ("I7",)),

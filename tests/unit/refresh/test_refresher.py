@@ -275,7 +275,9 @@ def test_a_setting_that_is_wrong_is_not_tried_again() -> None:
     broken_commit(broker, 1000, NotConfigured("KEY_ID: the key cannot be used"))
     assert broker.call()["source"] == "exchange"
     assert broker.slept == []
-    assert broker.telemetry.of("unkept") == [{"code": "not_configured", "variant": "-"}]
+    assert [(what, told["code"]) for what, told in broker.announced] == [
+        ("Token Unkept", "not_configured")
+    ]
     assert broker.item().lease_owner is None
 
 
