@@ -69,7 +69,7 @@ def test_one_caller_a_lifetime_pays_one_write_and_one_invocation(flow: str) -> N
 
 def payments(broker: MemoryBroker, services: Sequence[Service]) -> list[tuple[int, int]]:
     """Let a token be renewed; return writes and invocations of each call that made any."""
-    event = {"connection": "acme"} | BODIES[broker.flow]
+    event = {"connection": "acme", **BODIES[broker.flow]}
     kept = services[0](event, Context())
     broker.now = int(datetime.fromisoformat(kept["refresh_after"]).timestamp()) - 5
     paid, renewed_at, generations = [], 0, set[int]()
