@@ -58,7 +58,9 @@ class Costs(Protocol):
 
 def pause(seconds: float) -> None:
     """Let others run for *seconds*."""
-    getcurrent().parent.switch(seconds)
+    hub = getcurrent().parent
+    assert hub is not None, "outside of an invocation nothing takes time"
+    hub.switch(seconds)
 
 
 class Paced:
