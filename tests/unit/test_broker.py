@@ -68,7 +68,11 @@ def test_a_kept_token_is_served_from_memory_for_a_minute(
 def test_what_was_read_from_the_table_is_remembered() -> None:
     broker = broker_with_token()
     broker.restart()
-    assert [ask(broker)[0] for _ in range(2)] == ["table", "memory"]
+    sources = []
+    for age in (0, 59, 60):
+        broker.now = NOW + age
+        sources.append(ask(broker)[0])
+    assert sources == ["table", "memory", "table"]
 
 
 @pytest.mark.parametrize(

@@ -347,6 +347,7 @@ def test_an_outage_is_waited_out_whatever_version_the_secret_has_by_then() -> No
     broker.fake.fail("status", status=503, times=None)
     outcome(broker)
     broker.put_secret()
+    broker.restart()
     broker.now += 1
     assert outcome(broker)["retry_after"] == 1
     assert outcome(broker, force=True)["retry_after"] == 1
