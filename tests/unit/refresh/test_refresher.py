@@ -495,7 +495,7 @@ def test_a_name_that_is_wrong_is_held_against_no_variant() -> None:
     assert len(broker.steps) == steps
 
 
-UNSHARED = {"options": {"reuse": False}}
+UNSHARED: dict[str, Any] = {"options": {"reuse": False}}
 
 
 def test_a_token_that_was_shared_is_dropped_once_the_secret_says_so() -> None:

@@ -122,3 +122,8 @@ def test_a_header_is_masked_unless_it_is_public(name: str, value: str, shown: st
     request = Request("GET", "https://vendor/", "check", headers={name: value})
     response = Response(403, {}, b'{"message": "a1b2c is wrong"}')
     assert upstream_message(response, request, {}) == shown
+
+
+@pytest.mark.parametrize("echoed", ["YTFiMg==", "YTFiMg", "61316232", "a1b2", "A1B2"])
+def test_a_short_secret_is_masked_in_each_way_to_write_it(echoed: str) -> None:
+    assert said({"message": f"wrong: {echoed}!"}, {"pin": "a1b2"}) == "wrong: ***!"
