@@ -126,4 +126,5 @@ def test_a_header_is_masked_unless_it_is_public(name: str, value: str, shown: st
 
 @pytest.mark.parametrize("echoed", ["YTFiMg==", "YTFiMg", "61316232", "a1b2", "A1B2"])
 def test_a_short_secret_is_masked_in_each_way_to_write_it(echoed: str) -> None:
-    assert said({"message": f"wrong: {echoed}!"}, {"pin": "a1b2"}) == "wrong: ***!"
+    for secret in ({"pin": "a1b2"}, {"pins": ["x", {"one": "a1b2"}]}):
+        assert said({"message": f"wrong: {echoed}!"}, secret) == "wrong: ***!"
