@@ -282,6 +282,14 @@ def test_no_refresh_is_started_while_it_runs_or_backs_off(attributes: dict[str, 
     assert broker.invoked == []
 
 
+def test_a_token_is_stale_to_its_last_second() -> None:
+    broker = broker_with_token()
+    broker.now = ENDS - 20
+    failure = {"code": "x", "detail": "x", "retry_at": ENDS}
+    broker.write(failure=attribute(failure))
+    assert ask(broker, min_ttl=0) == ("table", True, 1)
+
+
 # What cannot be read
 
 

@@ -734,7 +734,7 @@ def test_a_way_that_cannot_be_kept_is_gone_all_the_same() -> None:
             raise NotConfigured("TABLE_NAME: the table cannot be used")
         return commit(lease, values, **more)
 
-    broker.aws.store.commit = failing  # type: ignore[method-assign]  # until the test ends
+    broker.aws.store.commit = failing  # type: ignore[method-assign,assignment]  # until the test ends
     assert broker.call()["source"] == "exchange"
     [unkept] = broker.telemetry.of("unkept")
     assert unkept["code"] == "not_configured"
