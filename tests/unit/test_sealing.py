@@ -3,11 +3,12 @@
 import json
 import random
 import string
+import zlib
 from typing import Any
 
 import pytest
 
-from tests.unit.memory_aws import MemoryAws
+from tests.unit.memory_aws import KEY_ID, MemoryAws
 from token_broker.errors import UpstreamContractChanged
 from token_broker.item import Item
 from token_broker.records import replace
@@ -69,6 +70,46 @@ def test_what_is_sealed_opens_at_its_own_place_only(changes: dict[str, Any]) -> 
     moved = replace(kept(aws), **changes)
     assert aws.sealer.open_token(moved) is None
     assert aws.sealer.open_variant(moved) is None
+
+
+def test_a_seal_names_its_place_to_kms() -> None:
+    """Its policy and its log may rest on these names."""
+    aws = MemoryAws()
+    kept(aws)
+    assert aws.kms.contexts == [
+        {
+            "table": "tokens",
+            "connection": "vntana#acme",
+            "variant": "a" * 64,
+            "generation": "7",
+        }
+    ]
+
+
+def test_what_is_too_large_in_clear_is_not_opened() -> None:
+    """Whoever may write to the table and encrypt cannot fill this process's memory."""
+    aws = MemoryAws()
+    item = kept(aws)
+    for size, is_opened in ((60_000, True), (70_000, False)):
+        clear = {"kind": "login", "inputs": {"a": "x" * size}}
+        sealed = aws.kms.encrypt(
+            KeyId=KEY_ID,
+            Plaintext=zlib.compress(json.dumps(clear).encode()),
+            EncryptionContext=aws.kms.contexts[0],
+        )["CiphertextBlob"]
+        opened = aws.sealer.open_variant(replace(item, token=sealed))
+        assert (opened is not None) is is_opened
+
+
+@pytest.mark.parametrize("clear", [b"[]", b"{}", b'"x"', b"null", b"{", b"\xff"])
+def test_what_is_no_sealed_token_does_not_open(clear: bytes) -> None:
+    aws = MemoryAws()
+    item = kept(aws)
+    sealed = aws.kms.encrypt(
+        KeyId=KEY_ID, Plaintext=zlib.compress(clear), EncryptionContext=aws.kms.contexts[0]
+    )["CiphertextBlob"]
+    assert aws.sealer.open_token(replace(item, token=sealed)) is None
+    assert aws.sealer.open_variant(replace(item, token=sealed)) is None
 
 
 def test_another_tables_seal_does_not_open() -> None:
