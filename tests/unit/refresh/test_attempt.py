@@ -751,10 +751,16 @@ def test_a_damaged_gate_is_told() -> None:
 
 def test_what_the_secret_holds_is_masked_in_each_steps_words() -> None:
     """Not only in those of the request that it was sent with."""
-    broker = MemoryBroker("vntana")
-    secret = json.dumps(broker.working)
-    held = next(v for v in broker.working.values() if isinstance(v, str) and "://" not in v)
-    body = {"success": False, "errors": ["NOPE"], "message": f"not for <{held}>"}
+    broker = MemoryBroker("vntana", secret={"organization": "acme"})
+    body = {"success": False, "errors": ["NOPE"], "message": "not for <acme>"}
     broker.fake.fail("answer", step="list organizations", status=400, body=json.dumps(body))
-    message = outcome(broker)["upstream_message"]
-    assert "not for <***>" in message, secret
+    assert "not for <***>" in outcome(broker)["upstream_message"]
+
+
+def test_a_key_that_is_refused_latches_where_no_token_is_shared() -> None:
+    broker = MemoryBroker("editor", secret={"options": {"reuse": False}})
+    broker.fake.fail("answer", status=401, body="{}", times=None)
+    assert outcome(broker, **PARAMETERS[0])["code"] == "credential_rejected"
+    assert record(broker)["rejected_versions"] == ["v1"]
+    assert outcome(broker, **PARAMETERS[1])["code"] == "credential_latched"
+    assert broker.steps == ["generate"]
