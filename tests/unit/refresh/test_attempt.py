@@ -12,6 +12,7 @@ from tests.unit.memory_aws import PREFIX
 from tests.unit.memory_broker import NOW, SKEW, MemoryBroker
 from tests.unit.test_store import Record, plain
 from token_broker.errors import NotConfigured, StoreUnavailable, UpstreamUnavailable
+from token_broker.item_codec import attribute
 from token_broker.refresh.invocation import Invocation
 from token_broker.refresh.refresher import refresher
 from token_broker.refresh.requirement import Requirement
@@ -723,6 +724,21 @@ def test_one_login_lists_and_enters_and_the_way_is_kept() -> None:
     assert kinds_exchanged(broker) == ["listing", "organization"]
     assert broker.telemetry.of("damaged") == []
     assert broker.steps[3:] == ["login", "list organizations", "enter organization"]
+
+
+def test_a_way_that_was_turned_is_told_and_not_gone() -> None:
+    """Where it leads is sealed; what the table says in clear is only compared with that."""
+    broker = MemoryBroker("vntana")
+    first = broker.call()
+    [alias] = [i for i in broker.aws.store.list("vntana#acme") if i.target]
+    broker.now += 86_400
+    broker.write(alias.variant, target=attribute("d" * 64))
+    broker.restart()
+    answer = broker.call()
+    assert answer["context"] == first["context"]
+    damaged = {"variant": alias.variant, "attributes": ["target"]}
+    assert broker.telemetry.of("damaged") == [damaged]
+    assert broker.item(alias.variant).target == alias.target
 
 
 def test_a_way_that_cannot_be_kept_is_gone_all_the_same() -> None:
