@@ -25,7 +25,7 @@ COMPILE := -m compileall -q --invalidation-mode unchecked-hash
 export SAM_CLI_TELEMETRY := 0
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check format operations build deploy destroy dist sbom lock audit fuzz mutants sam-local stack bench clean
+.PHONY: help run test check format operations flow build deploy destroy dist sbom lock audit fuzz mutants sam-local stack bench clean
 
 help:  ## Show these lines.
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -60,6 +60,7 @@ test: $(READY) $(DYNALITE) $(AWS4FETCH)  ## Run every check and test.
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
+	@$(BIN)/lint-imports --no-cache --no-logo
 	@$(BIN)/pytest -n auto --dist worksteal tests/unit --cov --cov-report=
 	@$(BIN)/coverage report --include='$(WHOLE)' --fail-under=100
 	@$(BIN)/pytest -n auto --dist worksteal --ignore=tests/unit
@@ -72,6 +73,9 @@ format: $(READY)  ## Put every file into the house's form.
 
 operations: $(READY)  ## Write each flow's parts, the alarms and the dashboard into the templates.
 	@PYTHONPATH=tools $(BIN)/python -m token_broker_operations
+
+flow: $(READY)  ## Write the skeletons of one more flow: make flow NAME=acme; docs/adding-a-flow.md goes on from there.
+	@PYTHONPATH=tools $(BIN)/python -m token_broker_operations.skeleton $(NAME)
 
 # SAM and others pin old versions of what we use, so each lives by itself.
 .tools/%/.ready: tools/%.txt
@@ -128,7 +132,7 @@ audit: .tools/audit/.ready .tools/workflows/.ready .tools/vulnerabilities/.ready
 SECONDS ?= 60
 HALF = $(shell expr $(SECONDS) / 2)
 fuzz: $(READY) .tools/fuzz/.ready .tools/atheris/.ready  ## Try the parsers with mutated inputs, and the local API with all that its description allows.
-	@PYTHONPATH=.:layers/token_broker/python .tools/atheris/bin/python -m fuzz.coverage $(HALF)
+	@PYTHONPATH=.:layers/token_broker/python:tools:local .tools/atheris/bin/python -m fuzz.coverage $(HALF)
 	@$(BIN)/python -m fuzz .tools/fuzz/bin/schemathesis $(HALF)
 
 # `make mutants MODULE=item` mutates one file or folder, `make mutants CHANGED=origin/main` the lines changed since then. STAGES=1 runs only

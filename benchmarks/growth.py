@@ -15,7 +15,6 @@ import os
 import time
 import tracemalloc
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +25,7 @@ from token_broker.flows.editor import FLOW
 from token_broker.handler import Service
 from token_broker.item import Item
 from token_broker.item_codec import SCHEMA, attribute
+from token_broker.records import replace
 from token_broker.sealing import Sealer
 from token_broker.store import Store
 from token_broker.tokens import Token, Variant

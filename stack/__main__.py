@@ -29,8 +29,8 @@ from stack.scenario import (
 )
 from stack.system import System
 from stack.table import FAILED, Row, Table
+from token_broker_fakes import registry
 from token_broker_fakes.fake import Fake
-from token_broker_local import vendors
 
 MEMORY = Path("/dev/shm")  # noqa: S108 (a folder with a name of its own is made in it)
 ROOM_BYTES = 4 << 30
@@ -99,7 +99,7 @@ def in_memory() -> Path | None:
 
 def served(stack: ExitStack) -> Mapping[str, Fake[Any]]:
     """Return the vendors' fakes, served."""
-    fakes = vendors.fakes()
+    fakes = registry.fakes()
     for fake in fakes.values():
         stack.enter_context(fake.serve())
     return fakes

@@ -4,7 +4,9 @@ import socket
 from dataclasses import dataclass, field
 from pathlib import Path
 
-FLOWS = ("vntana", "vendorlink", "editor")
+from token_broker_descriptors import every
+
+FLOWS = tuple(every())
 HOST = "127.0.0.1"
 REGION = "eu-west-1"
 ACCOUNT = "000000000000"

@@ -14,19 +14,15 @@ from botocore.credentials import Credentials
 from stack.account import ROOT, Account, Identity
 from stack.deployment import Deployment
 from stack.places import REGION, STAGE
+from token_broker_descriptors import every
 from token_broker_fakes.fake import Fake
 
 CALL_SECONDS = 120
 """Until there is no answer: a busy machine may start a function for minutes."""
-BODIES: Mapping[str, Mapping[str, Any]] = {"editor": {"parameters": {"userId": "42"}}}
-"""What a request for a token has to say, where it has to say something."""
-
-EXCHANGES: Mapping[str, tuple[str, ...]] = {
-    "vntana": ("login",),
-    "vendorlink": ("login", "extend"),
-    "editor": ("generate",),
+BODIES: Mapping[str, Mapping[str, Any]] = {
+    name: flow.demo for name, flow in every().items() if flow.demo
 }
-"""The steps by which each vendor makes a token."""
+"""What a request for a token has to say, where it has to say something."""
 
 
 class Reply(NamedTuple):
@@ -77,7 +73,7 @@ class System:
     def connect(self, flow: str, connection: str, **changes: Any) -> str:
         """Store the secret of a connection to a vendor's fake, with *changes*; return its name."""
         fake = self.fakes[flow]
-        document = {**type(fake).demo_secret(fake.url), **changes}  # type: ignore[attr-defined]  # each has one
+        document = {**type(fake).demo_secret(fake.url), **changes}
         name = f"token-broker/{STAGE}/{flow}/{connection}"
         secrets = self.account.client("secretsmanager")
         text = json.dumps(document)
@@ -138,5 +134,5 @@ class System:
 
     def exchanges(self, flow: str) -> int:
         """Return how many tokens a vendor was asked for."""
-        counts = self.fakes[flow].log.counts
-        return sum(counts[step] for step in EXCHANGES[flow])
+        fake = self.fakes[flow]
+        return sum(fake.log.counts[step] for step in fake.exchanges)

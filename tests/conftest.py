@@ -8,22 +8,22 @@ Properties are tried with the same examples at each run, and without a stop-watc
 
 import threading
 from functools import cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import boto3
 import pytest
 from hypothesis import HealthCheck, settings
 
 from tests.waiting import wait_for_aws
-from token_broker_fakes import FakeEditor, FakeVendorlink, FakeVntana
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from mypy_boto3_dynamodb import DynamoDBClient
     from mypy_boto3_kms import KMSClient
 
     from tests.functions.world import Counted, World
+    from token_broker_fakes.fake import Fake
 
 # A machine that is busy is no defect of what is tested.
 patient = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -80,9 +80,7 @@ def aws() -> "Iterator[tuple[Counted, str]]":
 def world(
     aws: "tuple[Counted, str]",
     monkeypatch: pytest.MonkeyPatch,
-    fake_vntana: FakeVntana,
-    fake_vendorlink: FakeVendorlink,
-    fake_editor: FakeEditor,
+    fake_vendors: "Mapping[str, Fake[Any]]",
 ) -> "Iterator[World]":
     """Return the broker with vendors of this test's own."""
     from tests.functions.world import World  # noqa: PLC0415 (see above)
@@ -97,7 +95,7 @@ def world(
         monkeypatch.setenv(name, value)
     monkeypatch.setenv("AWS_ENDPOINT_URL", url)
     monkeypatch.delenv("AWS_ENDPOINT_URL_LAMBDA")
-    world = World(counted, fake_vntana, fake_vendorlink, fake_editor)
+    world = World(counted, fake_vendors)
     counted.asked.clear()
     counted.broken.clear()
     yield world

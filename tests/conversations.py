@@ -2,16 +2,18 @@
 
 import json
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from itertools import cycle
 from typing import Any
 
 import pytest
 from hypothesis import strategies as st
 
+from tests.subjects import words
 from token_broker.errors import BrokerError
 from token_broker.exchange import Conversation, NeedToken, Request, ResolvedTo, Response, Send, run
 from token_broker.flows.vendor import Vendor
+from token_broker.records import replace
 from token_broker.tokens import Token, Variant
 
 NOW = 1_900_000_000
@@ -42,6 +44,14 @@ def ended(conversation: Conversation[Any], last: object) -> Any:
     with pytest.raises(StopIteration) as end:
         conversation.send(last)
     return end.value.value
+
+
+def concluded(conversation: Conversation[Any], last: object) -> Any:
+    """Return how *conversation* ends by the answer *last*: its result, or its error's class."""
+    try:
+        return ended(conversation, last)
+    except BrokerError as error:
+        return type(error)
 
 
 def held(conversation: Conversation[Any], answers: Iterable[object]) -> Any:
@@ -111,6 +121,7 @@ SECRETS = ('pass "wörd"/\\', "user name@Example", "key/with+signs==", "Old/Toke
 """What must appear in no error: a password, a name, a key, and tokens that are kept."""
 
 NAMES = (
+    *words(),
     *("success", "errors", "response", "grid", "totalCount", "uuid", "slug", "role", "session"),
     *("expiration", "token", "accessToken", "renewalToken", "hostname", "userId", "displayName"),
     *("expiration_time", "message", "code"),

@@ -2,12 +2,14 @@
 
 import itertools
 import time
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from redirected import (  # type: ignore[import-not-found]  # on PYTHONPATH, as in /var/task
     handler as function,
 )
+
+from token_broker.aws.clients import call
+from token_broker.records import replace
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -29,12 +31,12 @@ def handler(event: Any, context: Any) -> dict[str, list[float]]:
     }
     place = {name: str(getattr(item, name)) for name in ("connection", "variant", "generation")}
     sealed = {"blob": item.token, "context": {"table": event["table"]} | place}
-    post = tools.store._reader._fast.post
+    dynamodb = tools.store._reader._dynamodb
     client = _client() if event["boto3"] else None
     measured: dict[str, Callable[[], Any]] = {
         "empty": lambda: _empty(with_event, context),
         "memory": lambda: function(with_event, context),
-        "get_item": lambda: post("dynamodb", "GetItem", asked),
+        "get_item": lambda: call(dynamodb, "get_item", **asked),
         "decrypt": lambda: tools.store._reader.decrypt(**sealed),
         "table": lambda: function(with_event, context),
         "table, nothing known": lambda: function(with_event, context),
@@ -46,13 +48,13 @@ def handler(event: Any, context: Any) -> dict[str, list[float]]:
     together = [WARM, tuple(name for name in measured if name not in WARM)]
     for names, _ in itertools.product(together, range(event["times"])):
         for name in names:
-            call = measured[name]
+            measure = measured[name]
             if name == "table":
                 grow_old()
             elif name == "table, nothing known":
                 tools.cache.clear()
             wall, cpu = time.perf_counter(), time.thread_time()
-            call()
+            measure()
             times[f"{name} cpu"].append((time.thread_time() - cpu) * 1000)
             times[name].append((time.perf_counter() - wall) * 1000)
     return times

@@ -15,9 +15,7 @@ CORPUS = Path(__file__).parents[1] / "corpus"
 """A folder for each target, a file for each input."""
 
 TARGETS: Mapping[str, Target] = {
-    "vntana": vendors.vntana_answers,
-    "vendorlink": vendors.vendorlink_answers,
-    "editor": vendors.editor_answers,
+    **vendors.ANSWERS,
     "bodies": vendors.compressed,
     "secrets": words.secrets,
     "addresses": words.addresses,

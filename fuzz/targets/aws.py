@@ -5,12 +5,13 @@ from collections.abc import Mapping
 from typing import Any
 
 from fuzz.targets.promises import expect
-from token_broker.aws.endpoints import SERVICES, Endpoint, FallBack, PlainEnvironment
+from token_broker.aws.clients import FastFirst, call
+from token_broker.aws.endpoints import SERVICES, Endpoint, PlainEnvironment
 from token_broker.aws.fast_client import FastClient
 from token_broker.aws.http1 import LARGEST_BODY, LARGEST_HEAD, Connection
 from token_broker.aws.reader import Reader
 from token_broker.aws.sigv4 import Credentials
-from token_broker.errors import StoreUnavailable
+from token_broker.errors import NotConfigured, StoreUnavailable
 
 CHUNK = 512
 
@@ -65,24 +66,35 @@ def unasked() -> Any:
 
 
 def fast_client(data: bytes) -> None:
-    """Read an item, two, or a plaintext: what comes of it is of the right kind, and bounded."""
+    """Read an item, two, a secret, or bytes: what comes of it is of the right kind, and bounded."""
     kind, rest = data[:1], data[1:]
     raw = rest if kind.islower() else framed(rest)
     fast = Deaf(raw)
-    reader = Reader("table", "key", unasked, unasked, fast)
+    service = FastFirst(unasked, fast)
+    reader = Reader("table", "key", service, service)
     try:
         match kind.lower():
             case b"d":
                 clear = reader.decrypt(b"sealed", {})
                 expect(clear is None or isinstance(clear, bytes), "a plaintext is bytes")
+            case b"e":
+                sealed = call(service, "encrypt", KeyId="key", Plaintext=b"clear")
+                expect(isinstance(sealed["CiphertextBlob"], bytes), "a ciphertext is bytes")
+            case b"s":
+                secret = call(service, "get_secret_value", SecretId="secret") or {
+                    "SecretString": ""
+                }
+                expect(isinstance(secret["SecretString"], str), "a secret is text")
             case b"b":
                 for item in reader.items("c", "one", "two"):
                     whole(item)
             case _:
                 for item in reader.items("c", "one"):
                     whole(item)
-    except (StoreUnavailable, FallBack):
-        expect(reader.fallbacks == 1, "boto3 is asked for what is not understood")
+    except NotConfigured:
+        expect(fast.fallbacks == 0, "boto3 is not asked for what no retry changes")
+    except StoreUnavailable:
+        expect(fast.fallbacks == 1, "boto3 is asked for what is not understood")
     bound = LARGEST_HEAD + LARGEST_BODY + 2 * CHUNK
     expect(fast.line.said.taken <= bound, "what is read is bounded")
 

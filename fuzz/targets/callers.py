@@ -13,9 +13,12 @@ from token_broker.errors import StoreUnavailable
 from token_broker.flows import Flow, every
 from token_broker.handler import Service
 from token_broker.telemetry import Telemetry
+from token_broker_descriptors import every as descriptors
 
 FLOWS = every()
-LETTERS = {b"v": "vntana", b"l": "vendorlink", b"e": "editor"}
+LETTERS = {b"v": "vntana", b"l": "vendorlink", b"e": "editor"} | {
+    str(one.position).encode(): one.name for one in descriptors().values()
+}
 """The first byte of an input, which names the function; VNTANA's where it names none."""
 
 BLAMELESS = {"invalid_request": 400, "store_unavailable": 503}

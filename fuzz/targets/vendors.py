@@ -11,9 +11,11 @@ from urllib.parse import urlsplit
 from urllib3.response import HTTPResponse
 
 from fuzz.targets.promises import expect
-from token_broker import exchange
-from token_broker.errors import BrokerError, UpstreamUnavailable
+from token_broker import exchange, records
+from token_broker.document import Document
+from token_broker.errors import BrokerError, InvalidRequest, UpstreamUnavailable
 from token_broker.exchange import NeedToken, Request, ResolvedTo, Response
+from token_broker.flows import Flow, every
 from token_broker.flows.editor import FLOW as EDITOR_FLOW
 from token_broker.flows.editor.credentials import Credentials as EditorCredentials
 from token_broker.flows.editor.flow import verify
@@ -27,6 +29,8 @@ from token_broker.tokens import Token, Variant
 from token_broker.transport import client as bodies
 from token_broker.transport import urls
 from token_broker.transport.client import Unreadable
+from token_broker_descriptors import every as descriptors
+from token_broker_fakes import registry
 
 NOW = 1_900_000_000
 MOST_REQUESTS = 16
@@ -60,7 +64,8 @@ class Desk:
         made = self.converse(need.variant)
         if isinstance(made, ResolvedTo):
             return self.obtain(NeedToken(made.variant))
-        self.kept[need.variant.key] = replace(made, context=json.loads(json.dumps(made.context)))
+        kept = records.replace(made, context=json.loads(json.dumps(made.context)))
+        self.kept[need.variant.key] = kept
         return made
 
     def converse(self, variant: Variant, kept: Token | None = None) -> Token | ResolvedTo:
@@ -176,6 +181,28 @@ def editor_answers(data: bytes) -> None:
         wanted = Variant("parameters", {"parameters": {"userId": "1"}})
         survives(lambda: desk.converse(wanted))
 
+
+def answers_of(flow: Flow, secret: Any) -> Callable[[bytes], None]:
+    """Return a target: converse with the vendor of *flow* for the token of the demo's connection.
+
+    With ``n`` before them, the answers come to a call without a body.
+    """
+    credentials = flow.vendor.parse(secret)
+
+    def converse(data: bytes) -> None:
+        body = {} if data[:1] == b"n" else descriptors()[flow.name].demo
+        requested = flow.requested(Document(dict(body), InvalidRequest))
+        desk = Desk(flow.vendor, credentials, responses(data[1:]))
+        survives(lambda: desk.converse(flow.vendor.resolve(credentials, requested)))
+
+    return converse
+
+
+ANSWERS = {
+    name: answers_of(flow, registry.kind(name).demo_secret("https://api.example"))
+    for name, flow in every().items()
+} | {"vntana": vntana_answers, "vendorlink": vendorlink_answers, "editor": editor_answers}
+"""A target for each flow: what its vendor answers. Three have more than one conversation."""
 
 ENCODINGS = {b"g": "gzip", b"d": "deflate", b"i": "identity", b"b": "br", b"z": "gzip"}
 

@@ -7,12 +7,15 @@ from typing import Any
 import requests
 
 from fuzz.targets.promises import expect
-from token_broker.errors import BrokerError, NotConfigured
+from token_broker.document import Document
+from token_broker.errors import BrokerError, InvalidRequest, NotConfigured
 from token_broker.exchange import Request
 from token_broker.flows import Flow, every
 from token_broker.flows.vntana.organizations import LISTING
-from token_broker.tokens import Variant, canonical_hash, encode
+from token_broker.tokens import canonical_hash, encode
 from token_broker.transport import urls as rules
+from token_broker_descriptors import asked
+from token_broker_descriptors import every as descriptors
 
 TELLING = 8
 """Characters of a text from which on an error must not repeat it."""
@@ -64,21 +67,24 @@ OURS = (
 
 def passwords(secret: dict[str, Any]) -> Iterator[str]:
     """Yield what is secret of a secret."""
-    for name in ("password", "personal_access_token", "api_key"):
+    for name in SECRETS:
         value = secret.get(name)
         if isinstance(value, str) and len(value.strip()) >= TELLING and value not in PUBLIC:
             yield value.strip()
 
 
+SECRETS = frozenset(
+    one.key for flow in descriptors().values() for one in asked(flow.questions) if one.is_secret
+)
 PUBLIC = ("https://", "vendorlink", "Credentials")
 
 
 def begins(flow: Flow, credentials: Any) -> None:
     """Expect that the first request with *credentials* can be made."""
-    variant = Variant("parameters", {"parameters": {"userId": "1"}})
-    kinds = {"vntana": LISTING, "editor": variant, "vendorlink": Variant("login")}
+    body = Document(dict(descriptors()[flow.name].demo), InvalidRequest)
+    requested = LISTING if flow.name == "vntana" else flow.requested(body)
     try:
-        resolved = flow.vendor.resolve(credentials, kinds[flow.name])
+        resolved = flow.vendor.resolve(credentials, requested)
         request: Any = next(flow.vendor.exchange(credentials, resolved, 1_900_000_000, None))
     except BrokerError:
         return

@@ -1,4 +1,4 @@
-"""Fakes of VNTANA, Vendorlink and the ARES Kudo token service that enforce their rules.
+"""Fakes of the vendors that enforce their rules.
 
 A fake is a callable that takes a `Request` and returns a `Response`; its `serve` puts the same
 object behind a real HTTP server on loopback. ``docs/testing-with-the-fakes.md`` begins here.
@@ -7,9 +7,19 @@ object behind a real HTTP server on loopback. ``docs/testing-with-the-fakes.md``
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from token_broker_fakes.editor import EditorModes, FakeEditor
-    from token_broker_fakes.faults import Fault
-    from token_broker_fakes.vendorlink import FakeVendorlink, User, VendorlinkModes
+    # --- made by `make operations`: types
+    from token_broker_fakes.editor import (
+        EditorModes,
+        FakeEditor,
+    )
+    from token_broker_fakes.faults import (
+        Fault,
+    )
+    from token_broker_fakes.vendorlink import (
+        FakeVendorlink,
+        User,
+        VendorlinkModes,
+    )
     from token_broker_fakes.vntana import (
         Account,
         FakeVntana,
@@ -17,17 +27,19 @@ if TYPE_CHECKING:
         VntanaModes,
         Workspace,
     )
+    # --- end of what is made
 
+# --- made by `make operations`: homes
 HOMES = {
-    "Account": "vntana",
     "EditorModes": "editor",
     "FakeEditor": "editor",
-    "FakeVendorlink": "vendorlink",
-    "FakeVntana": "vntana",
     "Fault": "faults",
-    "Organization": "vntana",
+    "FakeVendorlink": "vendorlink",
     "User": "vendorlink",
     "VendorlinkModes": "vendorlink",
+    "Account": "vntana",
+    "FakeVntana": "vntana",
+    "Organization": "vntana",
     "VntanaModes": "vntana",
     "Workspace": "vntana",
 }
@@ -44,6 +56,7 @@ __all__ = [
     "VntanaModes",
     "Workspace",
 ]
+# --- end of what is made
 
 
 def __getattr__(name: str) -> Any:

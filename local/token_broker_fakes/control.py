@@ -10,15 +10,17 @@ DELETE /_control/log   forgets them
 
 import json
 import re
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs
 
 from token_broker_fakes.clock import ClockError, possible
-from token_broker_fakes.fake import Fake
 from token_broker_fakes.faults import Fault, FaultError
 from token_broker_fakes.log import KEPT
 from token_broker_fakes.modes import ModeError
 from token_broker_fakes.wire import JSON, Answer
+
+if TYPE_CHECKING:
+    from token_broker_fakes.fake import Fake
 
 CONTROL = "/_control"
 KINDS = {
@@ -34,7 +36,7 @@ class ControlError(ValueError):
     """What was asked of the control endpoint makes no sense. The message says why."""
 
 
-def control(fake: Fake[Any], method: str, path: str, content: bytes) -> Answer:
+def control(fake: "Fake[Any]", method: str, path: str, content: bytes) -> Answer:
     """Answer one request to the control endpoint."""
     place, _, query = path.removeprefix(CONTROL).partition("?")
     try:
@@ -46,7 +48,7 @@ def control(fake: Fake[Any], method: str, path: str, content: bytes) -> Answer:
         return readable(400, {"error": str(error)})
 
 
-def controlled(fake: Fake[Any], method: str, place: str, query: str, content: bytes) -> object:
+def controlled(fake: "Fake[Any]", method: str, place: str, query: str, content: bytes) -> object:
     """Look or switch, and return what is to be shown."""
     match method, place:
         case "GET", "":
@@ -92,7 +94,7 @@ def decoded(content: bytes) -> dict[str, Any]:
     return value
 
 
-def switch(fake: Fake[Any], wanted: dict[str, Any], *, afresh: bool) -> None:
+def switch(fake: "Fake[Any]", wanted: dict[str, Any], *, afresh: bool) -> None:
     """Switch what *wanted* names, all of it or nothing; *afresh* resets the rest."""
     faults = [fault_of(fake, value) for value in member(wanted, "faults", list, [])]
     modes = type(fake.modes)()
@@ -118,7 +120,7 @@ def member(wanted: dict[str, Any], name: str, kind: Any, default: Any) -> Any:
     return value
 
 
-def fault_of(fake: Fake[Any], value: object) -> Fault:
+def fault_of(fake: "Fake[Any]", value: object) -> Fault:
     """Return the fault that *value*, an object, describes."""
     if not isinstance(value, dict):
         raise ControlError("a fault is an object")
@@ -131,7 +133,7 @@ def fault_of(fake: Fake[Any], value: object) -> Fault:
     return fault
 
 
-def shown(fake: Fake[Any]) -> dict[str, Any]:
+def shown(fake: "Fake[Any]") -> dict[str, Any]:
     """Return what *fake* is, knows and had, without passwords and keys."""
     return {
         "vendor": fake.vendor,

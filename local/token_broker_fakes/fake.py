@@ -7,8 +7,7 @@ lead through `Fake.deliver`, so that they cannot differ.
 import threading
 import time
 from abc import abstractmethod
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
 from random import Random
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
@@ -19,7 +18,7 @@ from token_broker_fakes.clock import Clock
 from token_broker_fakes.faults import LOST, UNPROCESSED, Fault, Faults, Kind
 from token_broker_fakes.log import Log
 from token_broker_fakes.modes import Modes
-from token_broker_fakes.wire import Answer, Call, Refused
+from token_broker_fakes.wire import Answer, Call, Delivery, Refused
 
 if TYPE_CHECKING:
     from token_broker_fakes.serving import Server
@@ -31,17 +30,6 @@ SHOWN = -50
 """Where in a list of tokens those begin that are shown: there may be thousands."""
 
 
-@dataclass(frozen=True, slots=True)
-class Delivery:
-    """An answer and how it travels."""
-
-    answer: Answer
-    lost: str | None = None
-    """``drop``, ``cut`` or ``reset``: how the connection ends without the answer."""
-    drip: float = 0.0
-    """Seconds between two bytes."""
-
-
 class Fake(Generic[M]):
     """A vendor that enforces its rules. Safe to be called by many threads."""
 
@@ -49,6 +37,13 @@ class Fake(Generic[M]):
     home: ClassVar[str]
     """The URL at which the vendor itself is."""
     steps: ClassVar[frozenset[str]]
+    exchanges: ClassVar[frozenset[str]]
+    """The steps of which each exchange takes exactly one: the login, or what renews."""
+    secrets: ClassVar[frozenset[str]]
+    """Headers, and members of a body in JSON or a form, that hold credentials: no log shows them.
+
+    Basic credentials need not be named: they are always masked.
+    """
 
     def __init__(
         self,
@@ -63,7 +58,7 @@ class Fake(Generic[M]):
         self.rng = rng or Random()
         self.sleep = sleep
         self.faults = Faults(self.steps)
-        self.log = Log()
+        self.log = Log(self.secrets)
         self.servers: list[Server] = []
         """Those that serve this fake now: one fake can have several addresses."""
         self.lock = threading.RLock()
@@ -174,6 +169,15 @@ class Fake(Generic[M]):
             self.log.unknown.append(f"{call.method} {call.path}")
             return "unknown", self.lost_way
         return found
+
+    @staticmethod
+    @abstractmethod
+    def demo_secret(url: str, /) -> dict[str, Any]:
+        """Return the secret of a connection to the demo's account at *url*."""
+
+    @abstractmethod
+    def accept(self, secret: Mapping[str, Any]) -> None:
+        """Let the credentials in *secret* log in, besides the demo's or in their place."""
 
     @abstractmethod
     def route(self, call: Call) -> tuple[str, Handler] | None:

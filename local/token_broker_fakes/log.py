@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter, deque
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,10 +13,29 @@ KEPT = 10_000
 """Entries that a log keeps: a fake may be served for days."""
 
 
-CREDENTIALS = re.compile(
-    r'("(?:password|p|personal-access-token|authenticationKey)"\s*:\s*)"(?:[^"\\]|\\.)*"'
-)
-"""Members of a body whose values are nobody's to read, even where they are invented."""
+BASIC = re.compile(r"(?i)(basic )\S+")
+MASK = "…"
+
+
+class Masks:
+    """Hides the values of *names*: no log shows credentials, even where they are invented."""
+
+    def __init__(self, names: Collection[str] = ()) -> None:
+        listed = "|".join(re.escape(name) for name in sorted(names)) or "(?!)"
+        self._headers = {name.lower() for name in names}
+        self._json = re.compile(rf'("(?:{listed})"\s*:\s*)"(?:[^"\\]|\\.)*"')
+        self._form = re.compile(rf"((?:^|&)(?:{listed})=)[^&]*")
+
+    def header(self, name: str, value: str) -> str:
+        """Return a header's value, unless it holds credentials."""
+        return MASK if name.lower() in self._headers else BASIC.sub(rf"\1{MASK}", value)
+
+    def body(self, text: str) -> str:
+        """Return *text*, JSON or a form, without the values of credentials."""
+        return self._form.sub(rf"\1{MASK}", self._json.sub(rf'\1"{MASK}"', text))
+
+
+NO_MASKS = Masks()
 
 
 @dataclass(slots=True)
@@ -38,6 +57,7 @@ class Entry:
     """What was answered, or would have been: see *lost*."""
     led_to: str
     faults: tuple[str, ...] = ()
+    masks: Masks = field(default=NO_MASKS, repr=False)
 
     @property
     def is_lost(self) -> bool:
@@ -58,8 +78,8 @@ class Entry:
             "host": self.host,
             "path": self.path,
             "query": self.query,
-            "headers": [(name, masked(name, value)) for name, value in self.headers],
-            "body": CREDENTIALS.sub(r'\1"…"', self.body.decode(errors="replace")),
+            "headers": [(name, self.masks.header(name, value)) for name, value in self.headers],
+            "body": self.masks.body(self.body.decode(errors="replace")),
             "status": self.status,
             "led_to": self.led_to,
             "faults": self.faults,
@@ -67,15 +87,11 @@ class Entry:
         }
 
 
-def masked(name: str, value: str) -> str:
-    """Return a header's value, unless it is an access key."""
-    return "…" if name.lower() == "x-api-key" else value
-
-
 class Log:
     """The latest requests, and how many there were of each step."""
 
-    def __init__(self) -> None:
+    def __init__(self, secrets: Collection[str] = ()) -> None:
+        self._masks = Masks(secrets)
         self.entries: deque[Entry] = deque(maxlen=KEPT)
         self.counts: Counter[str] = Counter()
         self.unknown: list[str] = []
@@ -121,6 +137,7 @@ class Log:
             answer.status,
             answer.led_to,
             faults,
+            self._masks,
         )
         self.entries.append(entry)
 

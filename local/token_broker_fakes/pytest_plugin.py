@@ -1,54 +1,47 @@
 """Fixtures for tests against the fakes. Loaded in every pytest run, so it imports late."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from token_broker_fakes import registry
+
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from token_broker_client import Broker
-    from token_broker_fakes import FakeEditor, FakeVendorlink, FakeVntana
     from token_broker_fakes.aws import Secrets
+    from token_broker_fakes.fake import Fake
 
 CONNECTIONS = ("acme", "demo")
 """Names of the connections that each flow has."""
 
 
-@pytest.fixture
-def fake_vntana() -> "Iterator[FakeVntana]":
-    """Serve a VNTANA of this test's own on a free port of loopback: see its ``url``."""
-    from token_broker_fakes.vntana import FakeVntana  # noqa: PLC0415 (see the module)
+def fixture_of(name: str) -> Any:
+    """Return the fixture that serves a fake of the flow called *name*."""
 
-    fake = FakeVntana()
-    with fake.serve():
-        yield fake
+    def serve() -> "Iterator[Fake[Any]]":
+        fake = registry.new(name)
+        with fake.serve():
+            yield fake
+
+    serve.__doc__ = (
+        f"Serve a fake of {name} of this test's own on a free port of loopback: see its ``url``."
+    )
+    return pytest.fixture(serve, name=f"fake_{name}")
 
 
-@pytest.fixture
-def fake_vendorlink() -> "Iterator[FakeVendorlink]":
-    """Serve a Vendorlink of this test's own on a free port of loopback: see its ``address``."""
-    from token_broker_fakes.vendorlink import FakeVendorlink  # noqa: PLC0415 (see the module)
-
-    fake = FakeVendorlink()
-    with fake.serve():
-        yield fake
+globals().update({f"fake_{name}": fixture_of(name) for name in registry.names()})
 
 
 @pytest.fixture
-def fake_editor() -> "Iterator[FakeEditor]":
-    """Serve a token service of this test's own on a free port of loopback: see its ``url``."""
-    from token_broker_fakes.editor import FakeEditor  # noqa: PLC0415 (see the module)
-
-    fake = FakeEditor()
-    with fake.serve():
-        yield fake
+def fake_vendors(request: pytest.FixtureRequest) -> "Mapping[str, Fake[Any]]":
+    """Serve all of this test's own fakes: the flow's name leads to each."""
+    return {name: request.getfixturevalue(f"fake_{name}") for name in registry.names()}
 
 
 @pytest.fixture
-def fake_secrets(
-    fake_vntana: "FakeVntana", fake_vendorlink: "FakeVendorlink", fake_editor: "FakeEditor"
-) -> "Secrets":
+def fake_secrets(fake_vendors: "Mapping[str, Fake[Any]]") -> "Secrets":
     """Have the secrets of `fake_broker`: ``fake_secrets["vntana", "acme"] = {…}`` sets one.
 
     Each flow has ``acme`` and ``demo``, which lead to this test's own fakes.
@@ -57,10 +50,9 @@ def fake_secrets(
     from token_broker_fakes.broker import PREFIX  # noqa: PLC0415 (see the module)
 
     secrets = Secrets(PREFIX)
-    for name in CONNECTIONS:
-        secrets["vntana", name] = fake_vntana.demo_secret(fake_vntana.url)
-        secrets["vendorlink", name] = fake_vendorlink.demo_secret(fake_vendorlink.url)
-        secrets["editor", name] = fake_editor.demo_secret(fake_editor.url)
+    for flow, fake in fake_vendors.items():
+        for name in CONNECTIONS:
+            secrets[flow, name] = fake.demo_secret(fake.url)
     return secrets
 
 

@@ -5,11 +5,13 @@ import socketserver
 import threading
 from http.server import HTTPServer, ThreadingHTTPServer
 from types import TracebackType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
-from token_broker_fakes.fake import Fake
 from token_broker_fakes.lingering import linger
 from token_broker_fakes.visits import Visit
+
+if TYPE_CHECKING:
+    from token_broker_fakes.fake import Fake
 
 PATIENCE = 0.5
 """Seconds after which a server looks whether it is to end, where hanging up does not wake it."""
@@ -26,7 +28,7 @@ class Door(ThreadingHTTPServer):
     block_on_close = True
     request_queue_size = 128
 
-    def __init__(self, address: tuple[str, int], fake: Fake[Any]) -> None:
+    def __init__(self, address: tuple[str, int], fake: "Fake[Any]") -> None:
         self.fake = fake
         self.is_closing = threading.Event()
         self.connections: set[socket.socket] = set()
@@ -75,7 +77,7 @@ class Door(ThreadingHTTPServer):
 class Server:
     """A fake that is being served, until `close`."""
 
-    def __init__(self, fake: Fake[Any], host: str, port: int) -> None:
+    def __init__(self, fake: "Fake[Any]", host: str, port: int) -> None:
         try:
             self._door = Door((host, port), fake)
         except OSError as error:

@@ -8,8 +8,7 @@ from http.server import BaseHTTPRequestHandler
 from typing import TYPE_CHECKING, Any
 
 from token_broker_fakes.control import CONTROL, control
-from token_broker_fakes.fake import Delivery
-from token_broker_fakes.wire import Answer, Call
+from token_broker_fakes.wire import Answer, Call, Delivery
 
 if TYPE_CHECKING:
     from token_broker_fakes.serving import Door

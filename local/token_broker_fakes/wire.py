@@ -1,12 +1,13 @@
 """A request and its answer as they travel: raw header names, bytes, and what they led to."""
 
 import json as jsonlib
+from base64 import b64decode
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-from token_broker.exchange import Request, Response
+from token_broker.exchange import FORM_CONTENT_TYPE, Request, Response
 
 JSON = "application/json"
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "[::1]"})
@@ -48,6 +49,22 @@ class Call:
         except (ValueError, RecursionError):
             return None
 
+    def form(self) -> dict[str, str]:
+        """Return the fields of a body that is a form; none where it is not declared to be one."""
+        if not self.is_form:
+            return {}
+        fields = parse_qs(self.content.decode(errors="replace"), keep_blank_values=True)
+        return {name: values[0] for name, values in fields.items()}
+
+    def basic(self) -> tuple[str, str] | None:
+        """Return user and password of the Basic credentials that came, as RFC 7617 encodes them."""
+        scheme, _, encoded = self.headers.get("authorization", "").partition(" ")
+        try:
+            user, colon, password = b64decode(encoded, validate=True).decode().partition(":")
+        except ValueError:
+            return None
+        return (user, password) if scheme.lower() == "basic" and colon else None
+
     def parameter(self, name: str) -> str:
         """Return a parameter of the query, or an empty text."""
         return parse_qs(self.query).get(name, [""])[0]
@@ -56,6 +73,11 @@ class Call:
     def is_json(self) -> bool:
         """Say whether the body is declared to be JSON."""
         return self.headers.get("content-type", "").lower().startswith(JSON)
+
+    @property
+    def is_form(self) -> bool:
+        """Say whether the body is declared to be a form."""
+        return self.headers.get("content-type", "").lower().startswith(FORM_CONTENT_TYPE)
 
     @property
     def is_exposed(self) -> bool:
@@ -76,6 +98,17 @@ class Answer:
         """Return this answer as the broker's transport gives it to an exchange."""
         headers = {name.lower(): value for name, value in self.headers.items()}
         return Response(self.status, headers, self.content)
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """An answer and how it travels."""
+
+    answer: Answer
+    lost: str | None = None
+    """``drop``, ``cut`` or ``reset``: how the connection ends without the answer."""
+    drip: float = 0.0
+    """Seconds between two bytes."""
 
 
 class Refused(Exception):

@@ -5,15 +5,10 @@ import sys
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from token_broker_descriptors import every
 from token_broker_local.dashboard import PATH
 from token_broker_local.places import ACCESS_KEY, FLOWS, REGION, SECRET_KEY, Places, secret_name
 
-VENDORS = {
-    "vntana": "VNTANA",
-    "vendorlink": "Vendorlink",
-    "editor": "Graebert's token service for the ARES Kudo editor",
-}
-BODIES = {"editor": {"parameters": {"userId": "42"}}}
 OWN = "mine"
 """A name for a connection of one's own."""
 
@@ -41,12 +36,13 @@ def table(places: Places) -> Iterator[str]:
     yield f"  {places.url('gateway')}  API Gateway (IAM) and Lambda: {identity}"
     yield f"  {places.url('services')}  Secrets Manager, DynamoDB, KMS, EventBridge (moto)"
     for flow in FLOWS:
-        yield f"  {places.url(flow)}  a fake of {VENDORS[flow]}"
+        yield f"  {places.url(flow)}  a fake of {every()[flow].vendor}"
 
 
 def curl(places: Places, flow: str) -> str:
     """Return the line that asks for a token of *flow*'s demo connection."""
-    body = f" -d '{json.dumps(BODIES[flow])}'" if flow in BODIES else ""
+    demo = every()[flow].demo
+    body = f" -d '{json.dumps(demo)}'" if demo else ""
     return (
         f'curl --aws-sigv4 "aws:amz:{REGION}:execute-api" --user {ACCESS_KEY}:{SECRET_KEY} '
         f"-X POST{body} {places.url('gateway')}/v1/{flow}/demo/token"

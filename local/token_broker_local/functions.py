@@ -140,7 +140,7 @@ def problem(**members: object) -> Outcome:
 def load(
     flow: str, folder: Path = FOLDER, report: Report = ignore, hear: Report = ignore
 ) -> Function:
-    """Load the function of *flow* by its path: all three files are called the same."""
+    """Load the function of *flow* by its path: all files are called the same."""
     path = folder / flow / "app.py"
     spec = importlib.util.spec_from_file_location(f"{flow}_app", path)
     if spec is None or spec.loader is None:

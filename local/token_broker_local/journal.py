@@ -19,6 +19,7 @@ UNSAID = {
     "connection",
     "request_id",
     "caller",
+    "entrance",
     "message",
     "level",
     "location",

@@ -3,7 +3,10 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-FLOWS = ("vntana", "vendorlink", "editor")
+from token_broker_descriptors import every
+
+FLOWS = tuple(every())
+"""In the order of their ports."""
 
 HOST = "127.0.0.1"
 DEFAULT_PORT = 8080

@@ -4,16 +4,17 @@ import os
 import socket
 from collections.abc import Mapping
 
+from token_broker_descriptors import every
 from token_broker_local.places import DEFAULT_PORT, HOST, Places
 
 LAST_PORT = 65_535
 LISTENERS = {
     "gateway": "gateway",
     "services": "AWS services",
-    "vntana": "fake of VNTANA",
-    "vendorlink": "fake of Vendorlink",
-    "editor": "fake of the editor's token service",
+    **{name: f"fake of {flow.vendor}" for name, flow in every().items()},
 }
+HIGHEST = LAST_PORT - len(LISTENERS) + 1
+"""The highest port that leaves room for those after it."""
 
 
 class PortError(Exception):
@@ -24,8 +25,8 @@ def chosen(text: str | None) -> Places:
     """Return the places that `PORT`, as the environment has it, asks for."""
     if not text:
         return Places()
-    if not (text.isascii() and text.isdigit() and 0 < int(text) <= LAST_PORT - 4):
-        raise PortError(f"PORT is {text!r}, but should be a number from 1 to {LAST_PORT - 4}.")
+    if not (text.isascii() and text.isdigit() and 0 < int(text) <= HIGHEST):
+        raise PortError(f"PORT is {text!r}, but should be a number from 1 to {HIGHEST}.")
     return Places(int(text))
 
 
@@ -54,5 +55,5 @@ def advice(places: Places, taken: Mapping[str, str]) -> str:
         for name, reason in taken.items()
     ]
     other = DEFAULT_PORT + 1000 if places.port == DEFAULT_PORT else DEFAULT_PORT
-    choose = f"Choose five other ports by the first of them, for example: PORT={other} make run"
+    choose = f"Choose other ports by the first of them, for example: PORT={other} make run"
     return "\n".join([*listed, choose])

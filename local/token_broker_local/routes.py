@@ -4,6 +4,9 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
+from token_broker import events
+from token_broker.flows import every
+from token_broker.flows.vendor import OPTIONAL
 from token_broker_local import refusals
 from token_broker_local.places import FLOWS
 
@@ -30,16 +33,13 @@ class Route:
 
 def routes_of(flow: str) -> Iterator[Route]:
     """Yield the routes of one flow."""
-    connection = f"/v1/{flow}/{{connection}}"
-    yield Route("POST", f"{connection}/token", flow)
-    yield Route("GET", connection, flow)
-    yield Route("DELETE", f"{connection}/token", flow)
+    missing = OPTIONAL - every()[flow].vendor.abilities
+    for (method, rest), action in events.ROUTES.items():
+        if action not in missing:
+            yield Route(method, f"/v1/{flow}/{{connection}}/{rest}".rstrip("/"), flow)
 
 
-ROUTES = [
-    *(route for flow in FLOWS for route in routes_of(flow)),
-    Route("POST", "/v1/editor/{connection}/verify", "editor"),
-]
+ROUTES = [route for flow in FLOWS for route in routes_of(flow)]
 
 
 def find(method: str, path: str) -> tuple[Route, Mapping[str, str]]:

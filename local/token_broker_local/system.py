@@ -6,6 +6,7 @@ from pathlib import Path
 
 import boto3
 
+from token_broker_fakes import registry
 from token_broker_local import functions, provisions, rotations, services, serving, vendors
 from token_broker_local.dashboard import Dashboard
 from token_broker_local.figures import Figures
@@ -29,7 +30,7 @@ def running(
     with ExitStack() as stack:
         deliver = rotations.router(loaded)
         stack.enter_context(services.serving(places.ports["services"], deliver))
-        for flow, fake in vendors.fakes().items():
+        for flow, fake in registry.fakes().items():
             stack.enter_context(fake.serve(places.ports[flow]))
         provide(places)
         figures = Figures()

@@ -37,6 +37,16 @@ def play(system: System, table: Table) -> None:
         row.sees(system.call(operator, "GET", "/v1/vntana/acme").status, 200)
         row.sees(system.call(operator, "DELETE", "/v1/vntana/globex/token").status, 200)
         row.sees(system.token(operator, "vntana").status, 403)
+        row.sees(system.call(operator, "DELETE", "/v1/vntana/globex/hold").status, 403)
+    holder = account.session("holder", system.arn("Hold"))
+    caller = account.session("caller-of-held", system.arn("CallVntana"))
+    path, body = "/v1/vntana/globex/hold", {"reason": "drill"}
+    with table.row("Hold: no token until the hold is lifted, and no other route") as row:
+        row.sees(system.call(holder, "PUT", path, body=body).status, 200)
+        row.sees(system.token(caller, "vntana", "globex", force=True).status, 409)
+        row.sees(system.call(holder, "DELETE", path).status, 200)
+        row.sees(system.token(caller, "vntana", "globex").status, 200)
+        row.sees(system.call(holder, "GET", "/v1/vntana/globex").status, 403)
 
 
 def unsigned(system: System, table: Table) -> None:

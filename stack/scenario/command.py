@@ -20,7 +20,7 @@ def play(system: System, table: Table) -> None:
     system.connect("vendorlink", "acme")
     people = {name: account.session(f"person-{name}", system.arn(name)) for name in POLICIES}
     document = json.dumps(
-        type(system.fakes["vendorlink"]).demo_secret(system.fakes["vendorlink"].url)  # type: ignore[attr-defined]  # each has one
+        type(system.fakes["vendorlink"]).demo_secret(system.fakes["vendorlink"].url)
     )
     both = account.session("person-both", system.arn("Operate"), system.arn("Connect"))
     with table.row("Operate and Connect together: the doctor finds nothing") as row:
@@ -33,7 +33,7 @@ def play(system: System, table: Table) -> None:
                 row.sees(outcome(system, identity, words, told), "done" if name in may else DENIED)
 
 
-POLICIES = ("Operate", "Connect", "CallVendorlink")
+POLICIES = ("Operate", "Hold", "Connect", "CallVendorlink")
 DENIED = "access_denied"
 WORDS = {
     "connections": {"Operate"},
@@ -42,6 +42,8 @@ WORDS = {
     "token vendorlink acme": {"CallVendorlink"},
     "connect vendorlink new --file -": {"Connect"},
     "forget vendorlink acme --yes": {"Operate"},
+    "hold vendorlink acme --reason drill": {"Hold"},
+    "lift vendorlink acme": {"Hold"},
     "doctor": {"Operate"},
 }
 """Commands, and the policies that they need."""

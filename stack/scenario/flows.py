@@ -4,13 +4,13 @@ import requests
 
 from stack.account import Identity
 from stack.places import FLOWS
-from stack.system import System
+from stack.system import BODIES, System
 from stack.table import Table
 
 HARMLESS = {"vntana": "/v1/organizations/current", "vendorlink": "/Queries/List"}
 """What each vendor is asked with a token; the editor's is verified instead."""
 
-CALLS = ("CallVntana", "CallVendorlink", "CallEditor")
+CALLS = tuple(f"Call{flow.capitalize()}" for flow in FLOWS)
 
 
 def play(system: System, table: Table) -> None:
@@ -27,7 +27,7 @@ def play(system: System, table: Table) -> None:
 def sources(system: System, table: Table, caller: Identity, flow: str) -> None:
     """See a token come from the vendor, then from memory, then from the table."""
     with table.row(f"{flow}: signed, over HTTP") as row:
-        body = {"parameters": {"userId": "42"}} if flow == "editor" else None
+        body = dict(BODIES.get(flow, {})) or None
         path = f"/v1/{flow}/acme/token"
         reply = system.call(caller, "POST", path, scheme="http", body=body)
         row.sees(str(reply), "200 exchange")
@@ -37,6 +37,9 @@ def sources(system: System, table: Table, caller: Identity, flow: str) -> None:
         row.sees(system.direct(flow), "memory")
     with table.row(f"{flow}: in another process") as row:
         row.sees(system.direct(flow, qualifier="$LATEST"), "table")
+    with table.row(f"{flow}: checked, by an operator") as row:
+        reply = system.call(caller, "POST", f"/v1/{flow}/acme/check", body=body)
+        row.sees((reply.status, reply.body.get("ok")), (200, True))
     if flow in HARMLESS:
         with table.row(f"{flow}: the vendor takes the token") as row:
             answer = system.token(caller, flow).body

@@ -19,6 +19,7 @@ Outcomes = Iterator[tuple[str, str]]
 POLICIES = (
     *(f"Call{flow.capitalize()}{which}" for flow in FLOWS for which in ("", "Connection")),
     "Operate",
+    "Hold",
     "Connect",
 )
 """What the stack makes to be attached."""
@@ -151,11 +152,19 @@ class Probes:
             return {
                 "a state": lambda: call("GET", "/v1/vntana/acme"),
                 "forgetting": lambda: call("DELETE", "/v1/vntana/acme/token"),
+                "a check": lambda: call("POST", "/v1/vntana/acme/check"),
                 "the names": client("secretsmanager").list_secrets,
                 "the stack": lambda: client("cloudformation").describe_stacks(StackName=NAME),
                 "the table": lambda: client("dynamodb").describe_table(TableName=NAME),
                 "its end": lambda: client("dynamodb").describe_time_to_live(TableName=NAME),
                 "the key": lambda: client("kms").describe_key(KeyId=self.system.outputs["KeyArn"]),
+            }
+        if name == "Hold":
+            path, body = "/v1/vntana/spare/hold", {"reason": "drill"}
+            return {
+                "holding": lambda: call("PUT", path, body=body),
+                "lifting": lambda: call("DELETE", path),
+                "the stack": lambda: client("cloudformation").describe_stacks(StackName=NAME),
             }
         if name == "Connect":
             secrets, prefix = client("secretsmanager"), f"token-broker/{STAGE}/vntana"

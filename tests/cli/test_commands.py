@@ -98,6 +98,18 @@ def test_explain_asks_the_broker(operator: Operator, connected: Connect) -> None
     assert "rejected" in latched["because"]
 
 
+def test_check_proves_that_a_connection_works(operator: Operator, connected: Connect) -> None:
+    """Or says why it does not, with what to do."""
+    good, bad = connected("vendorlink"), connected("vendorlink", **WRONG)
+    result = operator.says("check", "vendorlink", good)
+    assert result.stdout.startswith(f"vendorlink/{good}: it works, in ")
+    assert operator.told("check", "vendorlink", good)["ok"]
+    told = operator.told("check", "vntana", "demo", "--organization", "acme")
+    assert told["context"]["role"] == "ORGANIZATION_ADMIN"
+    failed = operator.says("check", "vendorlink", bad)
+    assert (failed.exit_code, "credential_rejected" in failed.stderr) == (1, True)
+
+
 def test_forget_drops_tokens_and_lifts_the_latch(operator: Operator, connected: Connect) -> None:
     """It says how many there were."""
     name = connected("vendorlink")

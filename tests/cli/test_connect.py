@@ -9,6 +9,7 @@ import boto3
 import pytest
 
 from tests.cli.operators import Operator
+from tests.subjects import FLOWS
 from token_broker_fakes.vntana.accounts import demo_account
 from token_broker_local.vendors import demo_secrets
 
@@ -33,7 +34,7 @@ def secrets_manager(operator: Operator) -> "SecretsManagerClient":
     )
 
 
-@pytest.mark.parametrize("flow", ["vntana", "vendorlink", "editor"])
+@pytest.mark.parametrize("flow", FLOWS)
 def test_a_new_connection_is_tried_and_works(operator: Operator, flow: str) -> None:
     """From stdin; it says who was let in."""
     name = next(NAMES)
@@ -157,17 +158,19 @@ def test_a_person_is_asked_and_nothing_secret_is_seen(operator: Operator) -> Non
 
 
 def test_a_person_changes_the_password_and_nothing_else(operator: Operator) -> None:
-    """What the connection has is proposed, and what is not asked for stays."""
+    """What the connection has is proposed, and what is not asked for stays; or pins as well."""
     name, account = next(NAMES), demo_account()
     document = secret(operator, "vntana", options={"lifetime": 600})
     operator.says("connect", "vntana", name, "--file", "-", "--no-check", stdin=document)
-    answers = ["", account.email, account.password, "", "", ""]
+    answers = ["", account.email, account.password, "", "", "", "organization"]
     code, seen = operator.watches("connect", "vntana", name, "--no-check", answers=answers)
     assert code == 0, seen
     for said in ("Changing", "[acme]", "updated"):
         assert said in seen
     operator.says("token", "vntana", name)
     assert re.search("in (9|10) min", operator.says("status", "vntana", name).stdout)
+    refused = operator.says("token", "vntana", name, "--organization", "studio")
+    assert "organization: is pinned" in refused.stderr
 
 
 def test_nobody_to_ask_is_wrong_usage(operator: Operator) -> None:

@@ -40,7 +40,7 @@ def here(text: str, places: Places) -> str:
     """Return *text* with the ports of this system, where the page has those of `make run`."""
     named = ("gateway", "services", *FLOWS)
     ports = {str(8080 + index): str(places.ports[name]) for index, name in enumerate(named)}
-    return re.sub(r"\b808[0-4]\b", lambda found: ports[found[0]], text)
+    return re.sub(r"\b808\d\b", lambda found: ports.get(found[0], found[0]), text)
 
 
 def shape(text: str) -> str:

@@ -4,28 +4,17 @@ from typing import Any
 
 import pytest
 
+from tests.subjects import FLOWS, LOOPBACK, proof, wrong_login
 from token_broker.errors import BrokerError, CredentialRejected
 from token_broker.exchange import NeedToken
 from token_broker.flows import every
 from token_broker.flows.vntana.organizations import LISTING
 from token_broker_cli.dry_run import DryRun
+from token_broker_fakes import registry
 from token_broker_fakes.editor import FakeEditor
-from token_broker_fakes.vendorlink import FakeVendorlink
 from token_broker_fakes.vntana import FakeVntana
 
 NOW = 1_790_000_000
-ADDRESSES = {
-    "vntana": "http://127.0.0.1:1",
-    "vendorlink": "127.0.0.1:1",
-    "editor": "http://127.0.0.1:1",
-}
-FAKES: dict[str, Any] = {"vntana": FakeVntana, "vendorlink": FakeVendorlink, "editor": FakeEditor}
-FIRST = {"vntana": "login", "vendorlink": "login", "editor": "generate"}
-WRONG = {
-    "vntana": {"personal_access_token": "wrong"},
-    "vendorlink": {"password": "wrong"},
-    "editor": {"api_key": "wrong"},
-}
 
 
 def clock() -> float:
@@ -34,28 +23,28 @@ def clock() -> float:
 
 def trial(flow: str, fake: Any, **changes: Any) -> DryRun:
     typed = every()[flow]
-    secret = fake.demo_secret(ADDRESSES[flow]) | changes
+    secret = fake.demo_secret(LOOPBACK) | changes
     return DryRun(typed, typed.vendor.parse(secret), fake, NOW)
 
 
-@pytest.mark.parametrize("flow", FAKES)
+@pytest.mark.parametrize("flow", FLOWS)
 def test_one_login_earns_a_token(flow: str) -> None:
     """However many variants it is made from."""
-    fake = FAKES[flow](clock=clock)
+    fake = registry.new(flow, clock=clock)
     token = trial(flow, fake).token()
     assert token.headers
-    assert fake.log.counts[FIRST[flow]] == 1
+    assert fake.log.counts[proof(flow).step] == 1
 
 
-@pytest.mark.parametrize("flow", FAKES)
+@pytest.mark.parametrize("flow", FLOWS)
 def test_a_rejected_login_is_sent_once(flow: str) -> None:
     """Whoever asks again gets the same error, and the vendor hears nothing."""
-    fake = FAKES[flow](clock=clock)
-    attempt = trial(flow, fake, **WRONG[flow])
+    fake = registry.new(flow, clock=clock)
+    attempt = trial(flow, fake, **wrong_login(flow))
     for _ in range(3):
         with pytest.raises(CredentialRejected):
             attempt.token()
-    assert fake.log.counts[FIRST[flow]] == 1
+    assert fake.log.counts[proof(flow).step] == 1
 
 
 def test_a_workspace_is_tried_by_the_same_login() -> None:

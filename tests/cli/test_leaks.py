@@ -9,16 +9,13 @@ import pytest
 from tests.cli.conftest import Connect
 from tests.cli.operators import Operator
 from tests.functions.canaries import traces
+from tests.subjects import FLOWS, canaries, questions
 from token_broker_local.vendors import demo_secrets
 
-WRONG = {
-    "vntana": {"personal_access_token": "Qx7~vnt/PAT+canary=="},
-    "vendorlink": {"password": 'Wj4"pass\\word/canary+'},
-    "editor": {"api_key": "Hf3~key/canary=="},
-}
-SECRETS = ("personal_access_token", "password", "api_key")
+SECRETS = {flow: [one.key for one in questions(flow) if one.is_secret] for flow in FLOWS}
+WRONG = {flow: {key: canaries(flow)[key] for key in SECRETS[flow]} for flow in FLOWS}
 FORMS = pytest.mark.parametrize(
-    ("flow", "form"), [("vntana", []), ("vendorlink", ["--json"]), ("editor", [])]
+    ("flow", "form"), [(flow, ["--json"] if n % 2 else []) for n, flow in enumerate(FLOWS)]
 )
 """As people read it, and as machines do."""
 
@@ -75,7 +72,9 @@ def test_no_command_says_a_password(
         shell.types("connections")
         shell.types("doctor")
     shell.types("forget", flow, bad, "--yes")
-    values = [str(value) for key in SECRETS for value in (right.get(key), wrong.get(key)) if value]
+    values = [
+        str(value) for key in SECRETS[flow] for value in (right.get(key), wrong.get(key)) if value
+    ]
     assert len(shell.seen) > 25
     assert shell.says(values) == []
 

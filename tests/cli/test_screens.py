@@ -112,7 +112,7 @@ def test_secrets_that_may_not_be_read_are_one_finding(crowd: Visitor) -> None:
     crowd.account.denied.add("GetSecretValue")
     _, seen = crowd.watches("doctor")
     assert seen.count("you are not allowed to read the secret") == 1
-    assert len(seen.splitlines()) < 45
+    assert len([line for line in seen.splitlines() if "examining" not in line]) < 45
 
 
 def test_doctor_takes_one_error_only_for_a_good_sign(visitor: Visitor) -> None:

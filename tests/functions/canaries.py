@@ -26,6 +26,8 @@ def forms(secret: str) -> Iterator[bytes]:
     yield start.encode("utf-16-le")
     yield start.encode().hex().encode()
     yield from in_base64(start.encode())
+    yield from in_base64(quote(start, safe="").encode())  # Basic credentials of OAuth 2.0
+    yield from in_base64(quote_plus(start).encode())
 
 
 def in_base64(secret: bytes) -> Iterator[bytes]:

@@ -2,7 +2,7 @@
 
 import base64
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
@@ -106,14 +106,15 @@ def in_frames(patch: pytest.MonkeyPatch) -> None:
 
 
 def in_dimension(patch: pytest.MonkeyPatch) -> None:
-    original = Telemetry._line
+    original = telemetry.plain_line
 
-    def line(self: Telemetry, event: str) -> Any:
-        made = original(self, event)
+    def line(environ: Mapping[str, str]) -> telemetry.Line:
+        made = original(environ)
+        assert made
         made.add_dimension("token", TOLD[-1][:24] if TOLD else "-")
         return made
 
-    patch.setattr(Telemetry, "_line", line)
+    patch.setattr(telemetry, "plain_line", line)
     remembering(patch)
 
 
@@ -145,9 +146,9 @@ def in_clear(patch: pytest.MonkeyPatch) -> None:
 def on_bus(patch: pytest.MonkeyPatch) -> None:
     from token_broker.refresh.invocation import Invocation  # noqa: PLC0415 (patched by its class)
 
-    def announce(self: Invocation, what: str, version: str) -> None:
+    def announce(self: Invocation, what: str, version: str | None = None, **_: object) -> bool:
         del version
-        self.deps.announce(what, {"secret": self.secret().content})
+        return self.deps.announce(what, {"secret": self.secret().content})
 
     patch.setattr(Invocation, "announce", announce)
 

@@ -1,14 +1,14 @@
 """Whatever a vendor answers: the function has an outcome of the contract, and no half item."""
 
-from dataclasses import replace
-
 import pytest
 from hypothesis import HealthCheck, given, settings
 
 from tests.conversations import any_answers, repeated
 from tests.functions.world import World, client
+from tests.subjects import FLOWS
 from token_broker.exchange import Response
 from token_broker.item_codec import item_of
+from token_broker.records import replace
 from token_broker_local.places import TABLE
 
 TOLD = {
@@ -23,7 +23,7 @@ TOLD = {
 """What a vendor can bring about. `not_configured` is an organization that it does not list."""
 
 
-@pytest.mark.parametrize("flow", ["vntana", "vendorlink", "editor"])
+@pytest.mark.parametrize("flow", FLOWS)
 @settings(
     max_examples=max(5, settings().max_examples // 20),
     deadline=None,

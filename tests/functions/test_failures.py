@@ -7,14 +7,11 @@ import pytest
 
 from tests.functions.test_tokens import assert_problem
 from tests.functions.world import World, client
+from tests.subjects import FLOWS, wrong_login
+from token_broker.records import replace
 from token_broker_local.places import TABLE
 
-WRONG_LOGIN = {
-    "vntana": {"personal_access_token": "wrong-key-canary"},
-    "vendorlink": {"password": "wrong-password-canary"},
-    "editor": {"api_key": "wrong-key-canary"},
-}
-FLOWS = list(WRONG_LOGIN)
+WRONG_LOGIN = {flow: wrong_login(flow) for flow in FLOWS}
 STATUSES = {"store_unavailable": 503, "not_configured": 500, "unknown_connection": 404}
 
 
@@ -25,9 +22,11 @@ def test_a_wrong_password_is_tried_once(
     """However often and in whatever way callers ask, the vendor sees one login."""
     connection = world.connect(flow, **WRONG_LOGIN[flow])
     assert_problem(world.http(flow, connection), "credential_rejected", 502)
+    sent = world.steps(flow)
     for body in ({}, {"force": True}, {"min_ttl": 60}):
         assert_problem(world.http(flow, connection, body), "credential_latched", 502)
-    assert len(world.steps(flow)) == 1
+    assert world.steps(flow) == sent
+    assert world.logins(flow) == 1
     latched = ["Connection Latched"] if flow != "editor" else []
     assert [what for what, _ in world.announced] == latched, "the editor's 403 says less"
     assert "canary" not in capsys.readouterr().out
@@ -227,9 +226,62 @@ def test_a_defect_is_logged_without_its_message(
     def broken(*_: object) -> None:
         raise KeyError("canary")
 
-    object.__setattr__(service.deps, "send", broken)
+    vars(service.deps)["send"] = broken
     response = world.http("editor", connection)
     assert_problem(response, "internal", 500)
     said = capsys.readouterr().out
     assert "KeyError" in said
     assert "canary" not in said + json.dumps(response)
+
+
+def events(capsys: pytest.CaptureFixture[str], event: str) -> list[dict[str, Any]]:
+    """Return the lines of *event* that were written since the last look."""
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    return [line for line in lines if line["event"] == event]
+
+
+def test_what_counts_against_the_level_of_what_is_answered(
+    world: World, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Each call that had a right to a token and got none, by whoever's fault; and nothing else."""
+    connection = world.connect("vendorlink")
+    world.http("vendorlink", connection)
+    world.http("vendorlink", connection, {"min_ttl": "soon"})
+    world.http("vendorlink", "nobody")
+    world.http("vendorlink", "nobody", method="GET", rest="")
+    world.http("vendorlink", connection, {"force": True})
+    assert world.http("vendorlink", connection, {"force": True})["statusCode"] == 429
+    assert events(capsys, "unanswered") == []
+    world.vendorlink.fail("status", times=None, status=503)
+    down = world.connect("vendorlink")
+    for _ in range(2):
+        assert_problem(world.http("vendorlink", down), "upstream_unavailable", 503)
+    counted = events(capsys, "unanswered")
+    assert [line["Unanswered"] for line in counted] == [[1.0], [1.0]]
+    world.aws.broken["Query"] = ("500 Oops", "InternalServerError")
+    assert_problem(world.http("vendorlink", down, method="GET", rest=""), "store_unavailable", 503)
+    assert events(capsys, "unanswered") == []
+
+
+def test_what_is_slow_is_a_kept_token_that_takes_its_time(
+    world: World, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """And what is stale is counted as such."""
+    connection = world.connect("vendorlink")
+    service = world.service("vendorlink")
+    world.http("vendorlink", connection)
+    moments = (n * 0.1 for n in range(1000))
+    clock = replace(service.deps.clock, monotonic=lambda: next(moments))
+    service.use(replace(service.deps, clock=clock))
+    world.http("vendorlink", connection)
+    service.use(replace(service.deps, clock=replace(clock, monotonic=lambda: 0.0)))
+    world.http("vendorlink", connection)
+    world.vendorlink.fail("status", times=None, status=503)
+    assert world.http("vendorlink", connection, {"force": True})["body"]["stale"] is True
+    lines = events(capsys, "hand-out")
+    assert [(line["source"], *line["Slow"], *line["Stale"]) for line in lines] == [
+        ("exchange", 0.0, 0.0),
+        ("memory", 1.0, 0.0),
+        ("memory", 0.0, 0.0),
+        ("table", 0.0, 1.0),
+    ]

@@ -4,16 +4,16 @@ from typing import Any
 
 import pytest
 
-from tests.functions.test_failures import FLOWS
 from tests.functions.test_tokens import assert_problem
 from tests.functions.world import World
+from tests.subjects import FLOWS, body
 from token_broker.errors import BrokerError, NotConfigured, StoreUnavailable
 from token_broker.sealing import Sealer
 from token_broker.secrets_manager import Secrets
 from token_broker.store import Store
 
 STEPS: dict[str, tuple[type, str]] = {
-    "read an item": (Store, "read"),
+    "read items": (Store, "read_all"),
     "acquire": (Store, "acquire"),
     "commit": (Store, "commit"),
     "accept": (Store, "accept"),
@@ -31,7 +31,7 @@ def test_a_token_that_cannot_be_sealed_is_handed_out(world: World, flow: str) ->
     """I13: the caller that paid for it gets it, and others wait for a back-off."""
     # Nothing is left to default, for an alias that cannot be sealed stops a call before its login.
     connection = world.connect(flow, **({"parameters": {}} if flow == "editor" else {}))
-    asked: dict[str, Any] = {"parameters": {"userId": "1"}} if flow == "editor" else {}
+    asked = body(flow)
     world.aws.broken["Encrypt"] = ("400 Bad", "AccessDeniedException")
     first = world.call(flow, connection, **asked)
     assert first["source"] == "exchange"

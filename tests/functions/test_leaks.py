@@ -2,9 +2,9 @@
 
 import json
 import logging
-from dataclasses import replace
+from base64 import b64encode
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote
+from urllib.parse import quote, quote_plus
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -14,7 +14,9 @@ from tests.functions.canaries import forms, traces
 from tests.functions.leaks import LEAKS, Leak
 from tests.functions.watching import CANARIES, Watch
 from tests.functions.world import World
+from tests.subjects import canaries
 from token_broker.exchange import Request, Response
+from token_broker.records import replace
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -49,6 +51,7 @@ STEPS = st.lists(
             "renew",
             "rotate",
             "verify",
+            "probe",
             "nonsense",
             "fault",
             "no key",
@@ -112,10 +115,10 @@ def take(watch: Watch, step: str, fault: str) -> None:
     acts.get(step, lambda: watch.call(action=step))()
 
 
-def break_vendor(watch: Watch, fault: str) -> None:
+def break_vendor(watch: Watch, fault: Any) -> None:
     """Let the vendor fail, or refuse whatever it is sent with words that quote it."""
     if fault != "echo":
-        getattr(watch.world, watch.flow).fail(fault, times=2, **DETAILS.get(fault, {}))
+        watch.world.fakes[watch.flow].fail(fault, times=2, **DETAILS.get(fault, {}))
         return
     service = watch.world.service(watch.flow)
     service.use(replace(service.deps, send=lambda request, _: echo(request)))
@@ -139,7 +142,7 @@ def heal(watch: Watch) -> None:
     """Let vendor and AWS work again."""
     service = watch.world.service(watch.flow)
     service.use(replace(service.deps, send=watch.send))
-    getattr(watch.world, watch.flow).heal()
+    watch.world.fakes[watch.flow].heal()
     watch.world.aws.broken.clear()
 
 
@@ -167,3 +170,11 @@ def test_the_search_knows_a_secret_in_every_form(secret: str) -> None:
     for form in forms(secret):
         assert traces([secret], b"before " + form + b" after")
     assert traces([secret], b"nothing of the kind is said here, at any length") == []
+
+
+def test_the_search_knows_basic_credentials() -> None:
+    """RFC 6749 (2.3.1) has both parts encoded as in a form before base64 is made of them."""
+    canary = canaries("vendorlink")["password"]
+    pair = f"{quote_plus('a user')}:{quote_plus(canary)}"
+    header = b"Basic " + b64encode(pair.encode())
+    assert traces([canary], header) == [canary[:4]]

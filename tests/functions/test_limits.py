@@ -89,7 +89,7 @@ def test_a_vendor_that_repeats_a_token_does_not_repeat_it_to_its_reporter(world:
         response = send(request, seconds)
         return _with_token(response, first["headers"]["x-api-token"])
 
-    object.__setattr__(tools, "send", repeats)
+    vars(tools)["send"] = repeats
     report = {"rejected": first["fingerprint"]}
     response = world.http("editor", connection, report)
     assert_problem(response, "upstream_contract_changed", 502)

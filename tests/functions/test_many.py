@@ -1,6 +1,5 @@
 """A connection may have thousands of variants: an editor's has one for each set of parameters."""
 
-from dataclasses import replace
 from itertools import count
 from typing import Any
 
@@ -9,6 +8,7 @@ import pytest
 from tests.functions.test_tokens import context
 from tests.functions.world import World, client
 from token_broker.app import CLOCK
+from token_broker.records import replace
 from token_broker_local.places import TABLE
 
 MANY = 1_010

@@ -2,12 +2,12 @@
 
 import json
 import secrets
-from dataclasses import replace
 
 import pytest
 
 from tests.functions.test_tokens import assert_problem
 from tests.functions.world import World, proxy_event
+from token_broker.records import replace
 from token_broker_local.context import LambdaContext
 
 

@@ -8,6 +8,7 @@ import pytest
 
 from tests.functions.test_tokens import assert_problem
 from tests.functions.world import World, client
+from tests.subjects import FLOWS
 from token_broker.tokens import Variant
 from token_broker_local.places import KEY_ALIAS, TABLE
 
@@ -292,7 +293,7 @@ def test_two_items_that_cannot_be_read_at_once_have_a_name(
     assert len(world.steps("editor")) == 1
 
 
-@pytest.mark.parametrize("flow", ["vntana", "vendorlink", "editor"])
+@pytest.mark.parametrize("flow", FLOWS)
 def test_a_deleted_secret_ends_the_connection_at_the_next_exchange(world: World, flow: str) -> None:
     """What is kept is handed out to its end; nothing new is made."""
     connection = world.connect(flow)

@@ -6,7 +6,7 @@ is the same wherever it is told, and nobody really waits.
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from types import SimpleNamespace
 from typing import Any
 
@@ -19,6 +19,7 @@ from token_broker.aws import clients, fast_client, http1
 from token_broker.dependencies import Clock
 from token_broker.errors import StoreUnavailable
 from token_broker.handler import Service
+from token_broker.records import replace
 from token_broker_local.context import LambdaContext
 
 SECONDS = 7.5
@@ -96,10 +97,10 @@ def time(monkeypatch: pytest.MonkeyPatch) -> Iterator[Time]:
     time = Time()
 
     class Connection(http1.Connection):
-        def post(self, headers: Mapping[str, str], body: bytes) -> http1.Answer:
+        def post(self, path: str, headers: Mapping[str, str], body: bytes) -> http1.Answer:
             if time.is_spent(headers["x-amz-target"], body, self._socket.gettimeout() or 0):
                 raise TimeoutError
-            return super().post(headers, body)
+            return super().post(path, headers, body)
 
     wait_for_aws_as_ever(monkeypatch.setattr)
     new = clients._new

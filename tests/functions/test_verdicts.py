@@ -1,15 +1,16 @@
 """What a refusal means for the one who asked, and for everybody else who shares the connection."""
 
-from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from tests.functions.test_failures import FLOWS, WRONG_LOGIN
+from tests.functions.test_failures import WRONG_LOGIN
 from tests.functions.test_tokens import assert_problem
 from tests.functions.world import World
+from tests.subjects import FLOWS, as_fault, proof, refusal
+from token_broker.records import replace
 
-LOGIN_STEPS = {"vntana": "login", "vendorlink": "login", "editor": "generate"}
+LOGIN_STEPS = {flow: proof(flow).step for flow in FLOWS}
 
 
 def asked(user: object, **more: Any) -> dict[str, Any]:
@@ -63,11 +64,10 @@ def test_a_key_that_three_variants_found_wrong_is_latched(world: World) -> None:
 
 def break_login(world: World, flow: str) -> None:
     """Have the vendor say clearly that it does not take the credentials, which it took before."""
-    answer = '{"success": false, "errors": ["BAD_CREDENTIALS"]}' if flow == "vntana" else "{}"
-    headers = {"content-type": "application/json"}
-    getattr(world, flow).fail(
-        "answer", step=LOGIN_STEPS[flow], times=None, status=401, headers=headers, body=answer
-    )
+    answer = as_fault(refusal(flow))
+    if flow == "editor":  # whose own 403 may be about the parameters
+        answer["status"] = 401
+    world.fakes[flow].fail("answer", step=LOGIN_STEPS[flow], times=None, **answer)
 
 
 @pytest.mark.parametrize("flow", FLOWS)
@@ -79,23 +79,25 @@ def test_a_version_that_was_accepted_latches_when_it_is_rejected_twice(
     world.call(flow, connection)
     break_login(world, flow)
     world.advance(40 * 86_400)
-    sent = len(world.steps(flow))
+    logins = world.logins(flow)
     first = world.http(flow, connection)
     assert_problem(first, "credential_rejected", 502)
-    logins = len(world.steps(flow)) - sent
+    sent = len(world.steps(flow))
+    assert world.logins(flow) == logins + 1
     assert {f["count"] for f in failures(world, flow, connection)} == {1}
     for body in ({}, {"force": True}, {"min_ttl": 60}):
         response = world.http(flow, connection, body)
         assert_problem(response, "credential_rejected", 502)
         assert 0 < response["body"]["retry_after"] <= 60
-    assert len(world.steps(flow)) - sent == logins
+    assert len(world.steps(flow)) == sent
     assert world.announced == []
     world.advance(60)
     assert_problem(world.http(flow, connection), "credential_rejected", 502)
-    assert len(world.steps(flow)) - sent == logins + 1
+    assert world.logins(flow) == logins + 2
+    sent = len(world.steps(flow))
     world.advance(600)
     assert_problem(world.http(flow, connection, {"force": True}), "credential_latched", 502)
-    assert len(world.steps(flow)) - sent == logins + 1
+    assert len(world.steps(flow)) == sent
     assert [what for what, _ in world.announced] == ["Connection Latched"]
 
 
@@ -110,7 +112,7 @@ def test_one_rejection_of_a_version_that_worked_is_forgotten_once_it_works(
         world.advance(40 * 86_400)
         break_login(world, flow)
         assert_problem(world.http(flow, connection), "credential_rejected", 502)
-        getattr(world, flow).heal()
+        world.fakes[flow].heal()
         world.advance(60)
         assert world.call(flow, connection)["source"] == "exchange"
     assert world.announced == []
@@ -121,7 +123,7 @@ def test_one_rejection_of_a_version_that_worked_is_forgotten_once_it_works(
 def test_a_page_is_no_verdict(world: World, flow: str, status: int) -> None:
     """HTML of a proxy says nothing of the credentials: the connection is open once it is gone."""
     connection = world.connect(flow)
-    getattr(world, flow).fail("html", step=LOGIN_STEPS[flow], status=status)
+    world.fakes[flow].fail("html", step=LOGIN_STEPS[flow], status=status)
     response = world.http(flow, connection)
     assert_problem(response, "upstream_contract_changed", 502)
     assert response["body"]["detail"].startswith(LOGIN_STEPS[flow])
@@ -133,12 +135,12 @@ def test_a_page_is_no_verdict(world: World, flow: str, status: int) -> None:
 def test_an_unclear_login_is_not_repeated_by_force(world: World, flow: str) -> None:
     """The vendors' lock-outs are not known: the back-off of a login holds for forced calls too."""
     connection = world.connect(flow)
-    getattr(world, flow).fail("html", step=LOGIN_STEPS[flow], times=None, status=200)
+    world.fakes[flow].fail("html", step=LOGIN_STEPS[flow], times=None, status=200)
     for _ in range(3):
         response = world.http(flow, connection, {"force": True})
         assert_problem(response, "upstream_contract_changed", 502)
         world.advance(9)
-    assert len(world.steps(flow)) == 1
+    assert world.logins(flow) == 1
 
 
 @pytest.mark.parametrize("flow", FLOWS)
@@ -151,9 +153,9 @@ def test_a_version_that_worked_is_not_given_up_for_the_one_before(world: World, 
     break_login(world, flow)
     world.vntana.revoke()
     world.advance(12 * 3600)
-    getattr(world, flow).log.clear()
+    world.fakes[flow].log.clear()
     assert_problem(world.http(flow, connection, {"force": True}), "credential_rejected", 502)
-    assert getattr(world, flow).log.steps.count(LOGIN_STEPS[flow]) == 1
+    assert world.fakes[flow].log.steps.count(LOGIN_STEPS[flow]) == 1
 
 
 def test_what_delete_removed_does_not_come_back(world: World) -> None:

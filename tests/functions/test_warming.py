@@ -30,6 +30,13 @@ def test_each_connection_is_warmed_by_an_invocation_of_its_own(world: World) -> 
     assert world.invoked == wanted
 
 
+def test_each_connection_is_checked_by_an_invocation_of_its_own(world: World) -> None:
+    """A schedule of checks differs from one of warm tokens by one word."""
+    event = {"action": "warm", "each": "check", "calls": {"connection": "acme"}}
+    assert world.service("vntana")(event, context()) == {"invoked": 1}
+    assert world.invoked == [{"action": "check", "connection": "acme"}]
+
+
 def test_one_call_need_not_be_a_list(world: World) -> None:
     """As most have one connection."""
     event = {"action": "warm", "calls": {"connection": "acme"}}
@@ -88,6 +95,7 @@ def test_a_failure_names_who_has_it(world: World, capsys: pytest.CaptureFixture[
         ({"action": "forget"}, "success"),
         ({"action": "status"}, "success"),
         ({"action": "verify", "token": "t"}, "success"),
+        ({"action": "check"}, "success"),
         ({"action": "renew"}, "success"),
         ({"action": "rotate"}, "success"),
         ({"action": "warm", "calls": {"connection": "acme"}}, "success"),

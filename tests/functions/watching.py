@@ -2,13 +2,12 @@
 
 import json
 from collections.abc import Iterator
-from dataclasses import replace
 from typing import Any
 
 from tests.functions.canaries import traces
 from tests.functions.world import World, client
+from tests.subjects import FLOWS, canaries
 from token_broker_fakes.control import control
-from token_broker_fakes.vendorlink.sessions import User
 from token_broker_local import journal
 from token_broker_local.dashboard import Dashboard
 from token_broker_local.figures import Figures
@@ -16,11 +15,7 @@ from token_broker_local.functions import Function
 from token_broker_local.places import TABLE, function_name
 from token_broker_local.states import state
 
-CANARIES = {
-    "vntana": {"personal_access_token": "Qx7~vnt/PAT+canary=="},
-    "vendorlink": {"username": "Zk9~user/canary", "password": 'Wj4"pass\\word/canary+'},
-    "editor": {"api_key": "Hf3~key/canary=="},
-}
+CANARIES = {flow: canaries(flow) for flow in FLOWS}
 SESSION = "Vb8~session/canary&x=1"
 """An editor's parameter, of those that are secret themselves: sessionId."""
 
@@ -38,7 +33,7 @@ class Watch:
         self._lines: list[str] = []
         world.service(flow)  # from here on nothing chatty is let through, of the test's own either
         self.send = world.service(flow).deps.send
-        self._prepare()
+        world.fakes[flow].accept(CANARIES[flow])
         self.connection = world.connect(flow, **CANARIES[flow])
 
     def call(self, **payload: Any) -> None:
@@ -70,18 +65,6 @@ class Watch:
         told = traces([*passwords, *self.tokens], everything.encode())
         return told + traces(passwords[-2:-1], at_vendor.encode())
 
-    def _prepare(self) -> None:
-        """Let the vendor know the canary credentials."""
-        canary = CANARIES[self.flow]
-        vntana = self.world.vntana
-        if self.flow == "vntana":
-            known = vntana.accounts[0]
-            vntana.accounts[0] = replace(known, key=canary["personal_access_token"])
-        elif self.flow == "vendorlink":
-            self.world.vendorlink.users.append(User(canary["username"], canary["password"]))
-        else:
-            self.world.editor.keys[canary["api_key"]] = "canary"
-
     def _keep(self, response: dict[str, Any]) -> None:
         body = response["body"]
         for value in body.pop("headers", {}).values():
@@ -111,7 +94,7 @@ class Watch:
 
     def _control(self) -> str:
         """Return what the vendor's fake tells of itself: tokens too, but no credentials."""
-        fake = getattr(self.world, self.flow)
+        fake = self.world.fakes[self.flow]
         pages = [control(fake, "GET", path, b"") for path in ("/_control", "/_control/log")]
         return "".join(page.content.decode() for page in pages)
 

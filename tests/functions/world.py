@@ -7,18 +7,24 @@ import sys
 import uuid
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import boto3
 
+from tests.subjects import proof
 from tests.waiting import CALL_SECONDS
 from token_broker.app import CLOCK, Environment
 from token_broker.dependencies import Clock, Dependencies
+from token_broker.document import Document
+from token_broker.errors import InvalidRequest
 from token_broker.flows import every
 from token_broker.handler import Service
+from token_broker.records import replace
+from token_broker.tokens import ONLY
 from token_broker_fakes import FakeEditor, FakeVendorlink, FakeVntana
+from token_broker_fakes.fake import Fake
 from token_broker_local.context import LambdaContext
 from token_broker_local.places import TABLE, secret_name
 
@@ -64,17 +70,39 @@ class World:
     """What a test can do to it, and see of it."""
 
     aws: Counted
-    vntana: FakeVntana
-    vendorlink: FakeVendorlink
-    editor: FakeEditor
+    fakes: Mapping[str, Fake[Any]]
     ahead: int = 0
     """Seconds by which the broker's and the vendors' clocks are ahead."""
     stands_at: int | None = field(default_factory=CLOCK.now)
     """When the broker's clock stands, but for what it is ahead; None lets it run."""
     invoked: list[Mapping[str, Any]] = field(default_factory=list)
     announced: list[tuple[str, Mapping[str, Any]]] = field(default_factory=list)
+    """What the bus was told, but for `replaced`."""
+    replaced: list[Mapping[str, Any]] = field(default_factory=list)
+    """The tokens that the bus was told of: each exchange has one."""
     _services: dict[str, Service] = field(default_factory=dict)
     _environments: list[Environment] = field(default_factory=list)
+
+    @property
+    def vntana(self) -> FakeVntana:
+        """The fake of VNTANA, for tests that are about it."""
+        fake = self.fakes["vntana"]
+        assert isinstance(fake, FakeVntana)
+        return fake
+
+    @property
+    def vendorlink(self) -> FakeVendorlink:
+        """The fake of Vendorlink."""
+        fake = self.fakes["vendorlink"]
+        assert isinstance(fake, FakeVendorlink)
+        return fake
+
+    @property
+    def editor(self) -> FakeEditor:
+        """The fake of the editor's token service."""
+        fake = self.fakes["editor"]
+        assert isinstance(fake, FakeEditor)
+        return fake
 
     def connect(self, flow: str, **changes: Any) -> str:
         """Create a connection of this test's own, and return its name."""
@@ -84,9 +112,8 @@ class World:
 
     def secret(self, flow: str) -> dict[str, Any]:
         """Return what a secret says that works."""
-        fake = getattr(self, flow)
-        at = fake.address if flow == "vendorlink" else fake.url
-        return dict(fake.demo_secret(fake.url if flow != "vendorlink" else f"http://{at}"))
+        fake = self.fakes[flow]
+        return dict(fake.demo_secret(fake.url))
 
     def put_secret(self, flow: str, connection: str, content: object) -> None:
         """Set the current version of a secret; the one before is its previous one."""
@@ -117,9 +144,12 @@ class World:
     def _replacements(self, tools: Dependencies) -> dict[str, Any]:
         clock = Clock(lambda: self.now, CLOCK.monotonic, CLOCK.sleep)
 
-        def announce(what: str, detail: Mapping[str, Any]) -> None:
-            self.announced.append((what, detail))
-            tools.announce(what, detail)
+        def announce(what: str, detail: Mapping[str, Any]) -> bool:
+            if what == "Token Replaced":
+                self.replaced.append(detail)
+            else:
+                self.announced.append((what, detail))
+            return tools.announce(what, detail)
 
         return {"clock": clock, "invoke": self.invoked.append, "announce": announce}
 
@@ -159,7 +189,7 @@ class World:
     def advance(self, seconds: int) -> None:
         """Let time pass, here and at the vendors."""
         self.ahead += seconds
-        for fake in (self.vntana, self.vendorlink, self.editor):
+        for fake in self.fakes.values():
             fake.advance(seconds)
 
     def item(self, flow: str, connection: str, variant: str = "-") -> dict[str, Any]:
@@ -170,7 +200,27 @@ class World:
 
     def steps(self, flow: str) -> list[str]:
         """Return the paths that the vendor of *flow* was asked for."""
-        return [entry.path for entry in getattr(self, flow).log]
+        return [entry.path for entry in self.fakes[flow].log]
+
+    def logins(self, flow: str) -> int:
+        """Return how often the vendor of *flow* was sent the credentials, to be proven."""
+        return self.fakes[flow].log.counts[proof(flow).step]
+
+    def read_of(self, flow: str, connection: str, said: Mapping[str, Any] = {}) -> str:
+        """Return the operation that reads all of a call that *said* this: the gate as well."""
+        is_gate = requested_key(flow, said) == ONLY
+        return (
+            "GetItem" if is_gate and not self.is_alias(flow, connection, said) else "BatchGetItem"
+        )
+
+    def is_alias(self, flow: str, connection: str, said: Mapping[str, Any] = {}) -> bool:
+        """Say whether what a call asks for that *said* this leads to another item."""
+        return "target" in self.item(flow, connection, requested_key(flow, said))
+
+
+def requested_key(flow: str, said: Mapping[str, Any]) -> str:
+    """Return the key of what a call asks for that *said* this."""
+    return FLOWS[flow].requested(Document(dict(said), InvalidRequest)).key
 
 
 def proxy_event(

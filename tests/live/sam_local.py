@@ -19,6 +19,7 @@ import requests
 import yaml
 
 from tests.live.loopback import OUTSIDE, bridge, ports
+from token_broker_descriptors import every
 from token_broker_local.environment import settings
 from token_broker_local.places import Places
 
@@ -33,7 +34,7 @@ PATIENCE = 300
 ARCHITECTURE = {"x86_64": "x86_64", "aarch64": "arm64"}[platform.machine()]
 EVERYWHERE = "0.0.0.0"  # noqa: S104 (containers come by a bridge; the public is turned away)
 
-FLOWS = ("vntana", "vendorlink", "editor")
+FLOWS = tuple(every())
 
 
 def main(sam: str) -> int:
@@ -141,7 +142,7 @@ def show(name: str, answer: Mapping[str, Any], seconds: float) -> None:
 
 def requested(flow: str) -> bool:
     """Ask the API for a token; SAM's own API checks no signature."""
-    body = {"parameters": {"userId": "42"}} if flow == "editor" else {}
+    body = every()[flow].demo
     began = time.monotonic()
     url = f"http://127.0.0.1:{API_PORT}/v1/{flow}/demo/token"
     answer = requests.post(url, json=body, timeout=PATIENCE)

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from tests.subjects import FLOWS
 from tests.waiting import PATIENCE_SECONDS
 from token_broker_local.context import LambdaContext
 from token_broker_local.functions import Function, load, load_all
@@ -93,14 +94,14 @@ def test_a_handler_that_takes_too_long_has_timed_out() -> None:
     assert problem["errorMessage"].endswith("Task timed out after 0.05 seconds")
 
 
-def test_three_files_of_one_name_are_three_functions(tmp_path: Path) -> None:
+def test_files_of_one_name_are_functions_of_their_own(tmp_path: Path) -> None:
     """Each is loaded by its path."""
-    for flow in ("vntana", "vendorlink", "editor"):
+    for flow in FLOWS:
         (tmp_path / flow).mkdir()
         (tmp_path / flow / "app.py").write_text(f"handler = lambda *_: {flow!r}\n")
     functions = load_all(tmp_path)
     answers = {flow: json.loads(one.invoke(b"{}").payload) for flow, one in functions.items()}
-    assert answers == {"vntana": "vntana", "vendorlink": "vendorlink", "editor": "editor"}
+    assert answers == {flow: flow for flow in FLOWS}
 
 
 def test_a_function_that_is_not_there_is_an_import_error(tmp_path: Path) -> None:

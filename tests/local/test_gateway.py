@@ -23,6 +23,7 @@ ROUTES = [
     *(("POST", f"/v1/{flow}/demo/token", flow) for flow in FLOWS),
     *(("GET", f"/v1/{flow}/demo", flow) for flow in FLOWS),
     *(("DELETE", f"/v1/{flow}/demo/token", flow) for flow in FLOWS),
+    *(("POST", f"/v1/{flow}/demo/check", flow) for flow in FLOWS),
     ("POST", "/v1/editor/demo/verify", "editor"),
 ]
 

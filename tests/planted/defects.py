@@ -18,18 +18,23 @@ from typing import Any
 import pytest
 import requests
 
-from token_broker import events, item_codec, tokens
+from token_broker import aliases, events, item_codec, tokens
 from token_broker.aws import clients, errors, fast_client, http1
 from token_broker.cache import TokenCache
 from token_broker.document import Document
 from token_broker.errors import BrokerError
 from token_broker.exchange import Request, Response
+from token_broker.flows.editor import credentials as editor_credentials
 from token_broker.flows.vendorlink import credentials as vendorlink_credentials
 from token_broker.flows.vendorlink import flow as vendorlink
 from token_broker.flows.vntana import api
+from token_broker.flows.vntana import credentials as vntana_credentials
 from token_broker.item import Item
+from token_broker.maintenance import Maintenance
+from token_broker.records import Record
 from token_broker.refresh import attempt, refresher
 from token_broker.refresh.credential_gate import CredentialGate
+from token_broker.refresh.resolver import Resolver
 from token_broker.sealing import Sealer
 from token_broker.telemetry import Telemetry
 from token_broker.tokens import Token
@@ -242,10 +247,15 @@ def forgetting(packages: list[dict[str, Any]]) -> list[str]:
     return [*known(packages)]
 
 
+def named_by_kind(variant: tokens.Variant, kind: str, inputs: Any = None) -> None:
+    Record.__init__(variant, kind, inputs or {}, tokens.canonical_hash([kind]))
+
+
 UNIT, FUNCTIONS = "tests/unit", "tests/functions"
 SIGNATURES = "tests/local/test_signatures.py"
 TRANSPORT, REACH = f"{UNIT}/transport/test_client.py", f"{UNIT}/transport/test_reach.py"
 FAILURES, TAMPERING = f"{FUNCTIONS}/test_failures.py", f"{FUNCTIONS}/test_tampering.py"
+PINNED = f"{FUNCTIONS}/test_pinned.py"
 TOKENS, VENDORLINK = f"{FUNCTIONS}/test_tokens.py", f"{UNIT}/flows/vendorlink/test_flow.py"
 
 ANSWERED = "test_whatever_is_answered_no_other_error_and_no_secret_gets_out"
@@ -292,7 +302,34 @@ DEFECTS = (
         "a variant is named by its kind alone",
         "T5",
         (f"{TOKENS}::test_tokens_of_different_parameters_are_different",),
-        put(tokens.Variant, "key", property(lambda self: tokens.canonical_hash([self.kind]))),
+        put(tokens.Variant, "__init__", named_by_kind),
+    ),
+    Defect(
+        "a hold is kept, and not looked at",
+        "T37",
+        (f"{FUNCTIONS}/test_hold.py::test_a_held_connection_gives_and_asks_nothing",),
+        put(aliases, "refuse_held", nothing),
+    ),
+    Defect(
+        "pins are read, and not heeded",
+        "T38",
+        (f"{PINNED}::test_a_pinned_field_is_the_secrets",),
+        both(
+            put(vntana_credentials.Credentials, "pins", {}),
+            put(editor_credentials.Credentials, "pins", {}),
+        ),
+    ),
+    Defect(
+        "a rotation that pins renews what callers chose",
+        "T38",
+        (f"{PINNED}::test_a_rotation_that_pins_drops_what_callers_chose",),
+        put(Maintenance, "_may_be_pinned_away", nothing),
+    ),
+    Defect(
+        "a refused call falls back to the token from before the pin",
+        "T38",
+        (f"{PINNED}::test_without_the_event_a_call_that_needs_an_exchange_drops_it",),
+        put(Resolver, "_drop_older", nothing),
     ),
     Defect(
         "a body that is no JSON is a defect",

@@ -29,7 +29,7 @@ MANY = 600
 
 Record = Callable[[str, object], None]
 
-SEEDS = int(os.environ.get("SIMULATION_SEEDS", "7000"))
+SEEDS = int(os.environ.get("SIMULATION_SEEDS", "6000"))
 """How many runs there are of the shipped code: two cores take a minute or two for as many."""
 
 

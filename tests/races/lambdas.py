@@ -6,7 +6,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from tests.waiting import CALL_SECONDS, wait_for_aws
@@ -15,6 +15,7 @@ from token_broker.aws import clients
 from token_broker.dependencies import Clock
 from token_broker.flows import every
 from token_broker.handler import Service
+from token_broker.records import replace
 from token_broker_local.context import LambdaContext
 from token_broker_local.places import TIMEOUT
 
@@ -90,8 +91,9 @@ def die(job: Job, results: Any) -> None:
     service = service_of(job)
     steps = Steps(job.kill_at)
     tools = service.deps
-    table = Stepping(clients.dynamodb(), "update_item", steps)
-    vars(tools.store)["_client"] = lambda: table
+    shipped = vars(tools.store)["_client"]
+    stepping: Any = Stepping(shipped.fast, "call", steps)
+    vars(tools.store)["_client"] = clients.FastFirst(shipped, stepping)
     service.use(replace(tools, send=steps.around("request", tools.send)))
     result = called(service, job)
     results.put((result, steps.taken))

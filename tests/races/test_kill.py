@@ -53,7 +53,7 @@ def test_after_a_death_the_next_caller_has_a_live_token(world: World, case: str)
     """I10, I6: within one lease, whatever was done or lost; a spent renewal token is not resent."""
     for step in range(1, MOST_STEPS):
         flow, payload = prepared(world, case)
-        fake = getattr(world, flow)
+        fake = world.fakes[flow]
         ahead = 90_000 if case.endswith("renewal") else 0
         job = Job(flow, payload, dict(os.environ), world.ahead + ahead)
         fake.advance(ahead)
@@ -120,7 +120,7 @@ PROBES = {
 def is_live(world: World, flow: str, answer: dict[str, Any]) -> bool:
     """Say whether the vendor takes the token of *answer*."""
     headers = {name.lower(): value for name, value in answer["headers"].items()}
-    fake = getattr(world, flow)
+    fake = world.fakes[flow]
     base = f"http://{fake.address}" if flow == "vendorlink" else fake.url
     response = fake(Request("GET", f"{base}{PROBES[flow]}", "probe", headers))
     return bool(response.status == 200)

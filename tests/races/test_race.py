@@ -8,6 +8,7 @@ import pytest
 
 from tests.functions.world import World
 from tests.races.lambdas import START, Job, Result, race
+from tests.subjects import FLOWS, talk
 from tests.waiting import PATIENCE_SECONDS
 from token_broker.aws import clients
 
@@ -30,7 +31,7 @@ def race_of(job: Job, processes: int = PROCESSES) -> list[Result]:
 
 
 @pytest.mark.usefixtures("engine")
-@pytest.mark.parametrize("flow", ["vntana", "vendorlink", "editor"])
+@pytest.mark.parametrize("flow", FLOWS)
 def test_callers_at_a_tokens_end_cause_one_exchange(
     world: World, flow: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -39,10 +40,10 @@ def test_callers_at_a_tokens_end_cause_one_exchange(
     connection = world.connect(flow)
     first = world.call(flow, connection)
     world.advance(90_000)
-    fake = getattr(world, flow)
+    fake = world.fakes[flow]
     before = len(fake.log)
-    last = "enter organization" if flow == "vntana" else None
-    fake.fail("delay", times=None, seconds=1.0, **({"step": last} if last else {}))
+    steps = [request.step for request, _ in talk(flow).said]
+    fake.fail("delay", times=None, seconds=1.0, step=steps[-1] if len(steps) > 1 else None)
     job = Job(flow, {"connection": connection}, dict(os.environ), world.ahead, THREADS)
     got = race_of(job)
     sources = Counter(result.source for result in got)
@@ -51,7 +52,7 @@ def test_callers_at_a_tokens_end_cause_one_exchange(
     assert sources["exchange"] == 1
     assert set(sources) <= {"exchange", "table", "memory"}
     assert {result.generation for result in got} == {first["generation"] + 1}
-    assert len(fake.log) - before == (3 if flow == "vntana" else 1)
+    assert len(fake.log) - before == len(steps)
     clients.forget()
 
 

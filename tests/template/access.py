@@ -6,6 +6,7 @@ from tests.template.documents import Template
 from tests.template.iam import Ask, allows, many
 from tests.template.stacks import ACCOUNT
 from tests.template.subjects import (
+    BUS_ARN,
     FLOWS,
     KEY_ARN,
     TABLE,
@@ -22,6 +23,7 @@ from tests.template.subjects import (
 )
 from tests.template.translation import REGION
 
+API = f"arn:aws:execute-api:{REGION}:{ACCOUNT}:<TokenBrokerApi>/prod"
 ITEM_ACTIONS = ("GetItem", "BatchGetItem", "Query", "UpdateItem")
 FORBIDDEN_ITEM_ACTIONS = ("PutItem", "DeleteItem", "Scan", "BatchWriteItem", "DeleteTable")
 SECRET_ACTIONS = ("GetSecretValue", "DescribeSecret")
@@ -136,15 +138,50 @@ def operators_see_no_secret(stack: Template) -> Iterator[str]:
     """Operate is about states and names; what is in a secret or a token, it does not give."""
     given = stack["Operate"]["Properties"]["PolicyDocument"]["Statement"]
     mine = secret("token-broker/prod/vntana/acme")
-    api = f"arn:aws:execute-api:{REGION}:{ACCOUNT}:<TokenBrokerApi>/prod"
     for action, resource in (
         *((f"secretsmanager:{action}", mine) for action in CHANGES | {"GetSecretValue"}),
         *((f"dynamodb:{action}", TABLE_ARN) for action in (*ITEM_ACTIONS, "Scan")),
         *((f"kms:{action}", KEY_ARN) for action in ("Decrypt", "Encrypt", "CreateGrant")),
-        ("execute-api:Invoke", f"{api}/POST/v1/vntana/acme/token"),
+        ("execute-api:Invoke", f"{API}/POST/v1/vntana/acme/token"),
+        ("execute-api:Invoke", f"{API}/PUT/v1/vntana/acme/hold"),
+        ("execute-api:Invoke", f"{API}/DELETE/v1/vntana/acme/hold"),
     ):
         if allows(given, Ask(action, resource)):
             yield f"an operator may {action}"
+
+
+def probe_gives_no_token(stack: Template) -> Iterator[str]:
+    """Probe is its own: it allows that of this API, and neither a token nor a look at it."""
+    given = stack["Probe"]["Properties"]["PolicyDocument"]["Statement"]
+    api = f"arn:aws:execute-api:{REGION}:{ACCOUNT}:<TokenBrokerApi>/prod"
+    for flow in FLOWS:
+        for route, is_right in (
+            ("POST/v1/{}/acme/probe", True),
+            ("POST/v1/{}/acme/token", False),
+            ("GET/v1/{}/acme", False),
+            ("DELETE/v1/{}/acme/token", False),
+        ):
+            resource = f"{api}/{route.format(flow)}"
+            if allows(given, Ask("execute-api:Invoke", resource)) is not is_right:
+                yield f"Probe is wrong about {resource}"
+            operate = stack["Operate"]["Properties"]["PolicyDocument"]["Statement"]
+            call = stack[f"Call{flow.capitalize()}"]["Properties"]["PolicyDocument"]["Statement"]
+            if is_right and allows(operate + call, Ask("execute-api:Invoke", resource)):
+                yield f"another policy allows {resource}"
+
+
+def holding_is_a_grant_of_its_own(stack: Template) -> Iterator[str]:
+    """Hold is to hold and to lift, and for no other route."""
+    given = stack["Hold"]["Properties"]["PolicyDocument"]["Statement"]
+    for route, is_right in (
+        ("PUT/v1/vntana/acme/hold", True),
+        ("DELETE/v1/editor/acme/hold", True),
+        ("DELETE/v1/vntana/acme/token", False),
+        ("POST/v1/vntana/acme/token", False),
+        ("GET/v1/vntana/acme", False),
+    ):
+        if allows(given, Ask("execute-api:Invoke", f"{API}/{route}")) is not is_right:
+            yield f"Hold is wrong about {route}"
 
 
 def connect_is_for_this_stage(stack: Template) -> Iterator[str]:
@@ -163,13 +200,14 @@ def connect_is_for_this_stage(stack: Template) -> Iterator[str]:
 
 
 def in_its_function_only(stack: Template) -> Iterator[str]:
-    """A role that is passed to another function reads no secret, item or token there."""
+    """A role that is passed to another function reads no secret, item or token, tells no event."""
     for flow in FLOWS:
         elsewhere = by_code("x")
         for action, resource, context in (
             ("secretsmanager:GetSecretValue", secret(f"token-broker/prod/{flow}/acme"), {}),
             ("dynamodb:GetItem", TABLE_ARN, {"keys": [f"{flow}#acme"]}),
             ("kms:Decrypt", KEY_ARN, encrypted(flow)),
+            ("events:PutEvents", BUS_ARN, {"events:source": "token-broker"}),
         ):
             if may(stack, flow, action, resource, **context, **elsewhere):
                 yield f"another function may {action} as {flow}"

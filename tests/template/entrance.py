@@ -11,6 +11,7 @@ from tests.template.stacks import ACCOUNT
 from tests.template.subjects import FLOWS, of_type, others, text
 from tests.template.translation import REGION
 from token_broker.events import ROUTES
+from token_broker.flows.vendor import OPTIONAL
 from token_broker_operations import flows
 
 SECRETS = "aws.secretsmanager"
@@ -20,12 +21,12 @@ SPOKEN = ("header", "query", "body", "authorizer.token", 'identity.apikey"')
 
 def expected_routes() -> set[tuple[str, str]]:
     """Return method and path of each route that the code answers."""
-    verifying = {flow.name for flow in flows.FLOWS if flow.verifies}
+    missing = {flow.name: OPTIONAL - flow.abilities for flow in flows.FLOWS}
     return {
         (method.lower(), f"/v1/{flow}/{{connection}}" + (f"/{rest}" if rest else ""))
         for flow in FLOWS
         for (method, rest), action in ROUTES.items()
-        if action != "verify" or flow in verifying
+        if action not in missing.get(flow, OPTIONAL)
     }
 
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 from tests.template.documents import Template
 from tests.template.subjects import FLOWS, KEY_ARN, of_type, text
-from token_broker_operations.signals import SIGNALS, codes
+from token_broker_operations.signals import BURNS, OBJECTIVES, SIGNALS, codes
 
 SERVICE = "token-broker-prod"
 """The dimension by which the stages are told apart."""
@@ -99,13 +99,62 @@ def stays(name: str, resource: Template) -> Iterator[str]:
 
 
 def failures_alarm(stack: Template) -> Iterator[str]:
-    """Each code of the errors has an alarm that counts it over all flows and tells a topic."""
-    for code in codes():
+    """Each code of the errors has an alarm that counts it over all flows and tells a topic.
+
+    One that passes by itself counts against a budget instead, which `budgets_alarm` watches.
+    """
+    budgeted = {signal.code for signal in SIGNALS if signal.is_budgeted}
+    for code in codes() - budgeted:
         if {"service": SERVICE, "code": code} not in watched(stack, "Failure"):
             yield f"{code} has no alarm"
-    for name, alarm in of_type(stack, "CloudWatch::Alarm").items():
-        if alarm.get("AlarmActions") != ["arn:topic"]:
+    composite = of_type(stack, "CloudWatch::CompositeAlarm")
+    rules = " ".join(alarm["AlarmRule"] for alarm in composite.values())
+    for name, alarm in {**of_type(stack, "CloudWatch::Alarm"), **composite}.items():
+        is_part = f'ALARM("{alarm["AlarmName"]}")' in rules
+        if not is_part and alarm.get("AlarmActions") != ["arn:topic"]:
             yield f"{name} tells nobody"
+
+
+def budgets_alarm(stack: Template) -> Iterator[str]:
+    """Each objective's budget is watched, fast and slow, over a long and a short window both."""
+    windows = {each["AlarmName"]: each for each in of_type(stack, "CloudWatch::Alarm").values()}
+    told = {
+        each["AlarmName"].removeprefix("token-broker-prod-"): re.findall(
+            r'ALARM\("([^"]+)"\)', each["AlarmRule"].replace(" AND ", "")
+        )
+        for each in of_type(stack, "CloudWatch::CompositeAlarm").values()
+        if " OR " not in each["AlarmRule"]
+    }
+    for objective in OBJECTIVES:
+        for burn in BURNS:
+            name = f"{objective.name}_{burn.name}"
+            found = [windows[each] for each in told.get(name, []) if each in windows]
+            seconds = sorted(of["Period"] for each in found for of, _ in sums(each).values())
+            if seconds != sorted((burn.long_seconds, burn.short_seconds) * 2):
+                yield f"{name} watches {seconds}"
+            if any(each["Threshold"] != round(burn.rate * objective.budget, 6) for each in found):
+                yield f"{name} rings at another rate"
+            for each in found:
+                if {metric for _, metric in sums(each).values()} != {
+                    (objective.bad, SERVICE),
+                    (objective.counted, SERVICE),
+                }:
+                    yield f"{name} counts something else"
+
+
+def sums(alarm: Template) -> dict[str, tuple[Template, tuple[str, ...]]]:
+    """Return the metrics of an alarm's expression, by id: how counted, name and dimensions."""
+    return {
+        each["Id"]: (
+            each["MetricStat"],
+            (
+                each["MetricStat"]["Metric"]["MetricName"],
+                *(of["Value"] for of in each["MetricStat"]["Metric"]["Dimensions"]),
+            ),
+        )
+        for each in alarm["Metrics"]
+        if "MetricStat" in each
+    }
 
 
 def damage_alarms(stack: Template) -> Iterator[str]:

@@ -87,6 +87,21 @@ SPOILT: list[Spoilt] = [
         reword("Operate", "StateAndForget", "Resource", "*"),
     ),
     (
+        access.probe_gives_no_token,
+        "every route",
+        grant("Probe", "execute-api:Invoke"),
+    ),
+    (
+        access.operators_see_no_secret,
+        "holds",
+        reword("Operate", "StateAndForget", "Resource", f"{access.API}/DELETE/v1/*"),
+    ),
+    (
+        access.holding_is_a_grant_of_its_own,
+        "all routes",
+        reword("Hold", "HoldAndLift", "Resource", f"{access.API}/*/v1/*"),
+    ),
+    (
         access.connect_is_for_this_stage,
         "all stages",
         reword("Connect", "ItsSecrets", "Resource", access.secret("token-broker/*")),
@@ -103,6 +118,7 @@ SPOILT: list[Spoilt] = [
     ),
     (access.in_its_function_only, "items", uncondition("EditorPolicy", "ItsItems", "ArnEquals")),
     (access.in_its_function_only, "tokens", uncondition("EditorPolicy", "ItsTokens", "ArnEquals")),
+    (access.in_its_function_only, "events", uncondition("FunctionPolicy", "Announce", "ArnEquals")),
     (
         access.key_is_tied,
         "delegated whole",
@@ -121,11 +137,11 @@ SPOILT: list[Spoilt] = [
     (access.itself_only, "another", grant("VntanaPolicy", "lambda:InvokeFunction")),
     (access.itself_only, "no more", reword("VntanaPolicy", "Itself", "Effect", "Deny")),
     (access.own_log_only, "any log", reword("VntanaPolicy", "ItsLogs", "Resource", "*")),
-    (access.events_as_itself, "as AWS", uncondition("FunctionPolicy", "TellOfLatches")),
+    (access.events_as_itself, "as AWS", uncondition("FunctionPolicy", "Announce")),
     (
         access.events_as_itself,
         "any bus",
-        reword("FunctionPolicy", "TellOfLatches", "Resource", "*"),
+        reword("FunctionPolicy", "Announce", "Resource", "*"),
     ),
     (
         access.trusted_by_lambda_only,

@@ -56,6 +56,45 @@ SPOILT: list[Spoilt] = [
         in_operations(lambda s: properties(s, "ThrottleAlarm")["Metrics"].pop()),
     ),
     (keeping.failures_alarm, "silent", drop("CrashAlarm", "AlarmActions")),
+    (
+        keeping.failures_alarm,
+        "a silent budget",
+        in_operations(drop("AnsweredFastAlarm", "AlarmActions")),
+    ),
+    (
+        keeping.budgets_alarm,
+        "a budget less",
+        in_operations(lambda s: s["Resources"].pop("PromptSlowAlarm")),
+    ),
+    (
+        keeping.budgets_alarm,
+        "one window is enough",
+        in_operations(
+            lambda s: put(
+                "AnsweredFastAlarm",
+                "AlarmRule",
+                {
+                    "Fn::Sub": properties(s, "AnsweredFastAlarm")["AlarmRule"]["Fn::Sub"].replace(
+                        " AND ", " OR "
+                    )
+                },
+            )(s)
+        ),
+    ),
+    (
+        keeping.budgets_alarm,
+        "a slower rate",
+        in_operations(put("AnsweredSlowLongAlarm", "Threshold", 0.06)),
+    ),
+    (
+        keeping.budgets_alarm,
+        "of one flow",
+        in_operations(
+            lambda s: properties(s, "AnsweredFastLongAlarm")["Metrics"][1]["MetricStat"]["Metric"][
+                "Dimensions"
+            ].append({"Name": "flow", "Value": "vntana"})
+        ),
+    ),
     (keeping.crashes_are_counted, "not of a flow", put("EditorCrashes", "LogGroupName", "another")),
     (
         keeping.crashes_are_counted,

@@ -13,6 +13,7 @@ from token_broker_operations import flows
 FLOWS = tuple(flow.name for flow in flows.FLOWS)
 TABLE = "token-broker-prod"
 TABLE_ARN = f"arn:aws:dynamodb:{REGION}:{ACCOUNT}:table/{TABLE}"
+BUS_ARN = f"arn:aws:events:{REGION}:{ACCOUNT}:event-bus/token-broker-prod"
 KEY_ARN = f"arn:aws:kms:{REGION}:{ACCOUNT}:key/TokenKey"
 
 

@@ -7,6 +7,7 @@ from typer.testing import CliRunner
 
 from tests.functions.world import World
 from tests.servers import Server, answer, says
+from tests.subjects import body, wrong_login
 from tests.template.iam import Statement, many
 from tests.template.rules import sound
 from tests.template.subjects import FLOWS, own_policy
@@ -36,15 +37,14 @@ def actions(statements: list[Statement]) -> set[str]:
 
 def live(world: World, flow: str) -> None:
     """Live a connection's life: a token, its state, a new one, the end; and a wrong password."""
-    parameters = {"parameters": {"userId": "42"}} if flow == "editor" else {}
+    parameters = body(flow)
     connection = world.connect(flow)
     world.call(flow, connection, **parameters)
     world.call(flow, connection, action="status")
     world.advance(60)
     world.call(flow, connection, force=True, **parameters)
     world.call(flow, connection, action="forget")
-    wrong = world.secret(flow).keys() & {"personal_access_token", "password", "api_key"}
-    refused = world.connect(flow, **dict.fromkeys(wrong, "wrong"))
+    refused = world.connect(flow, **wrong_login(flow))
     with pytest.raises(Exception, match="credential_rejected"):
         world.call(flow, refused, **parameters)
 

@@ -10,10 +10,13 @@ from openapi_spec_validator import validate
 from tests.template import access, entrance, keeping, subjects, teams
 from tests.template.documents import ROOT, Loader, Template
 from tests.template.rules import deployed, rules_of
+from token_broker_descriptors import Descriptor
 from token_broker_operations.__main__ import nested, written
 from token_broker_operations.flows import FLOWS, Flow
 
-SALES = Flow("sales", "Sales", "Live tokens of a vendor that does not exist", verifies=False)
+SALES = Flow(
+    Descriptor("sales", 99, "Sales", "Sales", "Live tokens of a vendor that does not exist", ())
+)
 MORE = (*FLOWS, SALES)
 RULES: tuple[ModuleType, ...] = (access, entrance, keeping, teams)
 
@@ -55,6 +58,7 @@ def test_the_document_of_the_api_has_one_more_flow() -> None:
     validate(document)
     assert {path for path in document["paths"] if "/sales/" in path} == {
         "/v1/sales/{connection}",
+        "/v1/sales/{connection}/hold",
         "/v1/sales/{connection}/token",
     }
     assert document["components"]["schemas"]["Flow"]["enum"][-1] == "sales"

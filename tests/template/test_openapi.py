@@ -13,6 +13,7 @@ from token_broker import events
 from token_broker.document import Document
 from token_broker.errors import BrokerError, InvalidRequest
 from token_broker.flows import every
+from token_broker_descriptors import every as descriptors
 from token_broker_operations.signals import codes, leaves
 
 API = load("openapi.yaml")
@@ -77,9 +78,7 @@ EXAMPLES: dict[str, Any] = {
     "min_ttl": 60,
     "rejected": "0123456789abcdef",
     "force": True,
-    "organization": "acme",
-    "workspace": "design",
-    "parameters": {"userId": "jane"},
+    **{field.name: field.example for one in descriptors().values() for field in one.fields},
 }
 
 

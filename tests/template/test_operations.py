@@ -2,16 +2,26 @@
 
 import json
 import re
+from typing import Any
 
 import pytest
 
 from tests.template.documents import ROOT
 from tests.template.rules import sound
 from tests.template.subjects import FLOWS, of_type
+from token_broker.handler import SLOW_MILLISECONDS
 from token_broker.telemetry import MEASURES, Telemetry
 from token_broker_operations import alarms, dashboard, flows
 from token_broker_operations.__main__ import WRITTEN, nested, written
-from token_broker_operations.signals import SIGNALS, Signal, codes
+from token_broker_operations.signals import (
+    BURNS,
+    OBJECTIVES,
+    SIGNALS,
+    WINDOW_DAYS,
+    Objective,
+    Signal,
+    codes,
+)
 
 ALARMS = {
     name: each["Properties"]
@@ -39,7 +49,9 @@ def test_the_runbook_says_whose_it_is(signal: Signal) -> None:
     assert [whose for whose, named in rows if f"`{signal.code}`" in named] == [signal.whose]
 
 
-@pytest.mark.parametrize("event", [event for event, each in MEASURES.items() if each.alarmed])
+@pytest.mark.parametrize(
+    "event", [event for event, each in MEASURES.items() if each.totals is not None]
+)
 def test_an_alarm_watches_what_is_written(
     event: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -47,7 +59,8 @@ def test_an_alarm_watches_what_is_written(
     monkeypatch.setenv("POWERTOOLS_METRICS_NAMESPACE", "TokenBroker")
     monkeypatch.setenv("POWERTOOLS_SERVICE_NAME", "token-broker-prod")
     for flow in FLOWS:
-        Telemetry(flow).emit(event, **dict.fromkeys(MEASURES[event].dimensions, "internal"))
+        facts = {name: 1 for _, name in MEASURES[event].metrics.values() if name}
+        Telemetry(flow).emit(event, **facts, **dict.fromkeys(MEASURES[event].dimensions, "x"))
     written = set()
     for line in capsys.readouterr().out.splitlines():
         [directive] = json.loads(line)["_aws"]["CloudWatchMetrics"]
@@ -58,20 +71,65 @@ def test_an_alarm_watches_what_is_written(
         }
         assert json.loads(line)["service"] == "token-broker-prod"
     watched = {
-        (alarm["MetricName"], *sorted(each["Name"] for each in alarm["Dimensions"]))
+        (metric["MetricName"], *sorted(each["Name"] for each in metric["Dimensions"]))
         for alarm in ALARMS.values()
-        if alarm.get("MetricName") in list(MEASURES[event].metrics)
+        for metric in metrics_of(alarm)
+        if metric["MetricName"] in list(MEASURES[event].metrics)
     }
-    assert len(watched) == 1
+    assert watched
+    assert {len(found) for found in watched} == {2 + len(MEASURES[event].totals or ())}
     assert watched < written
-    assert len(written) == 2
+    assert len(written) == 2 * len(MEASURES[event].metrics)
+
+
+def metrics_of(alarm: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return the metrics that an alarm watches, or sums up; those of a composite one are others."""
+    if "AlarmRule" in alarm:
+        return []
+    if "MetricName" in alarm:
+        return [alarm]
+    return [each["MetricStat"]["Metric"] for each in alarm["Metrics"] if "MetricStat" in each]
 
 
 def test_an_alarm_is_one_metric() -> None:
-    """But for what Lambda counts by function."""
-    assert [name for name, alarm in ALARMS.items() if "MetricName" not in alarm] == [
-        "ThrottleAlarm"
-    ]
+    """But for what Lambda counts by function, and for a share, which is of two."""
+    several = {name: len(metrics_of(alarm)) for name, alarm in ALARMS.items()}
+    shares = {name: 2 for name in ALARMS if name.endswith(("LongAlarm", "ShortAlarm"))}
+    composite = {name: 0 for name, alarm in ALARMS.items() if "AlarmRule" in alarm}
+    assert len(shares) == 2 * len(composite) == 2 * len(OBJECTIVES) * len(BURNS)
+    assert {name: count for name, count in several.items() if count != 1} == (
+        {"ThrottleAlarm": len(FLOWS)} | shares | composite
+    )
+
+
+@pytest.mark.parametrize("objective", OBJECTIVES, ids=lambda objective: objective.name)
+def test_the_promises_are_those_that_are_watched(objective: Objective) -> None:
+    """Share, budget, burn rates and windows stand in the page as the alarms have them."""
+    page = (ROOT / alarms.RUNBOOK).read_text()
+    [row] = re.findall(rf"(?m)^\| `{objective.name}` \|.*\| ([\d.]+) % \| ([\d.]+) min.* \|$", page)
+    assert float(row[0]) == pytest.approx(objective.promised * 100)
+    minutes = WINDOW_DAYS * 1440 * objective.budget
+    assert float(row[1]) == pytest.approx(minutes, abs=0.5)
+    for burn in BURNS:
+        name = f"{objective.name}_{burn.name}"
+        [told] = re.findall(
+            rf"(?m)^\| `{name}` \| ([\d.]+) % \| (\d+) h, (\d+) min \| (\d+) % \|$", page
+        )
+        assert [float(each) for each in told] == pytest.approx(
+            [
+                burn.rate * objective.budget * 100,
+                burn.long_seconds / 3_600,
+                burn.short_seconds / 60,
+                burn.spent * 100,
+            ]
+        )
+
+
+def test_what_is_slow_is_what_is_promised() -> None:
+    """The line's `slow`, the alarm's words and the page name one bound."""
+    [prompt] = [each for each in OBJECTIVES if each.bad == "Slow"]
+    assert f"{SLOW_MILLISECONDS} ms" in prompt.meaning
+    assert f"{SLOW_MILLISECONDS} ms" in (ROOT / alarms.RUNBOOK).read_text()
 
 
 @pytest.mark.parametrize("chart", dashboard.CHARTS, ids=lambda chart: chart.metric)
@@ -88,7 +146,11 @@ def test_the_dashboard_is_valid_once_deployed() -> None:
     body = json.loads(sound()["Operations.Dashboard"]["Properties"]["DashboardBody"])
     assert all(widget["width"] <= 24 for widget in body["widgets"])
     shown = {arn.rpartition(":")[2] for arn in body["widgets"][0]["properties"]["alarms"]}
-    assert shown == {each["AlarmName"] for each in of_type(sound(), "CloudWatch::Alarm").values()}
+    assert shown == {
+        each["AlarmName"]
+        for kind in ("CloudWatch::Alarm", "CloudWatch::CompositeAlarm")
+        for each in of_type(sound(), kind).values()
+    }
     assert len(shown) == len(ALARMS)
     assert "${" not in json.dumps(body)
 
@@ -119,12 +181,18 @@ def test_the_costs_are_added_up() -> None:
 
 
 def test_the_alarms_cost_what_is_said() -> None:
-    """Each metric that one watches is paid for."""
-    watched = [
-        len([each for each in alarm.get("Metrics", [{}]) if "Expression" not in each])
-        for alarm in ALARMS.values()
-    ]
+    """Each metric that one watches is paid for, and each alarm that is made of others.
+
+    The page says it for three flows.
+    """
+    paid = {**alarms.guards(), **alarms.watches(flows.FLOWS[:3])}
+    properties = [each["Properties"] for each in paid.values()]
+    counts = {
+        "alarms": (sum(len(metrics_of(alarm)) for alarm in properties), 0.10),
+        "alarms of two windows": (sum("AlarmRule" in alarm for alarm in properties), 0.50),
+    }
     page = (ROOT / alarms.RUNBOOK).read_text()
-    [(told, cost)] = re.findall(r"(?m)^\| alarms \|.*\| (\d+) \| ([\d.]+) \|$", page)
-    assert sum(watched) == int(told)
-    assert sum(watched) * 0.10 == pytest.approx(float(cost))
+    for name, (count, price) in counts.items():
+        [(told, cost)] = re.findall(rf"(?m)^\| {name} \|.*\| (\d+) \| ([\d.]+) \|$", page)
+        assert count == int(told)
+        assert count * price == pytest.approx(float(cost))

@@ -69,6 +69,7 @@ COMBINATIONS: dict[str, dict[str, str]] = {
         "DeploymentType": "Linear10PercentEvery1Minute",
         "SecretsKeyArn": "arn:aws:kms:eu-west-1:123456789012:key/1",
         "WarmVntana": '{"connection": "acme"}',
+        "CheckEditor": '[{"connection": "acme"}]',
         "Team2": "billing",
         "LogLevel": "DEBUG",
         "Timeout": "28",

@@ -81,6 +81,8 @@ class MemoryBroker:
     """How long the vendor takes for an answer."""
     invoked: list[Mapping[str, Any]] = field(default_factory=list)
     announced: list[tuple[str, Mapping[str, Any]]] = field(default_factory=list)
+    """What the bus was told, but for the tokens that were replaced."""
+    replaced: list[tuple[str, Mapping[str, Any]]] = field(default_factory=list)
     slept: list[float] = field(default_factory=list)
     waited: list[float] = field(default_factory=list)
     """How long an answer of the vendor would have been waited for."""
@@ -147,12 +149,17 @@ class MemoryBroker:
             secrets=self.aws.secrets,
             send=self._send,
             invoke=self.invoked.append,
-            announce=lambda what, detail: self.announced.append((what, detail)),
+            announce=self._announce,
             emit=self.telemetry.emit,
             random=lambda: self.roll,
             owner=lambda: next(owners),
             skew=SKEW,
         )
+
+    def _announce(self, what: str, detail: Mapping[str, Any]) -> bool:
+        told = self.replaced if what == "Token Replaced" else self.announced
+        told.append((what, detail))
+        return True
 
     def _send(self, request: Request, seconds: float) -> Response:
         self.waited.append(seconds)

@@ -1,11 +1,10 @@
 """When the way from one item to another is out of date."""
 
-from dataclasses import replace
-
 import pytest
 
 from token_broker.aliases import alias_values, expects_another, is_outdated
 from token_broker.item import Item
+from token_broker.records import replace
 from token_broker.tokens import Variant
 
 NOW = 1_900_000_000
@@ -35,13 +34,13 @@ def test_a_way_is_outdated_by_what_its_end_became_however_clocks_differ(
     changes: dict[str, str], ahead: int
 ) -> None:
     """Two processes wrote them: who was first, their clocks do not tell to the second."""
-    assert is_outdated(replace(POINTER, issued_at=NOW + ahead), replace(ITEM, **changes))  # type: ignore[arg-type]  # texts all
+    assert is_outdated(replace(POINTER, issued_at=NOW + ahead), replace(ITEM, **changes))
 
 
 @pytest.mark.parametrize("changes", [{"secret_version": "v2"}, {"context": '{"role":"MEMBER"}'}])
 def test_a_way_that_is_certainly_newer_than_its_end_is_right(changes: dict[str, str]) -> None:
     newer = replace(POINTER, issued_at=NOW + 61)
-    assert not is_outdated(newer, replace(ITEM, **changes))  # type: ignore[arg-type]  # texts all
+    assert not is_outdated(newer, replace(ITEM, **changes))
 
 
 @pytest.mark.parametrize("context", [None, "{", "[]"])

@@ -46,7 +46,7 @@ class Recording:
             self.asked.append((operation, parameters))
             if self._is_silent:
                 raise timeout()
-            return {}
+            return {"FailedEntryCount": 0}
 
         return call
 
@@ -129,7 +129,8 @@ def test_an_announcement_is_logged_and_put_on_the_bus_if_there_is_one(
     deps = Environment(LEAST | {"EVENT_BUS_NAME": bus}).deps(FLOW, said, "token-broker/")
     detail = {"flow": "vendorlink", "connection": "acme", "secret_version": "v1"}
     deps.announce("Connection Latched", detail)
-    lost = ("unannounced", {"reason": "the bus cannot be reached (ReadTimeoutError)"})
+    reason = "the bus cannot be reached (ReadTimeoutError)"
+    lost = ("unannounced", {"what": "Connection Latched", "reason": reason})
     assert said.told == [("latched", detail), *([lost] if bus and is_silent else [])]
     entry = {
         "EventBusName": bus,

@@ -1,13 +1,13 @@
 """What a process remembers: for how long, how much of it, and of which connection."""
 
 import threading
-from dataclasses import replace
 
 import pytest
 
 from token_broker.cache import CachedToken, SingleFlight, TokenCache
 from token_broker.errors import RefreshInProgress
 from token_broker.item import Item
+from token_broker.records import replace
 from token_broker.tokens import Token
 
 NOW = 1_900_000_000

@@ -13,6 +13,7 @@ CONTRACT = {
     "unknown_connection": 404,
     "not_configured": 500,
     "credential_rejected": 502,
+    "connection_held": 409,
     "credential_latched": 502,
     "upstream_refused": 502,
     "upstream_contract_changed": 502,

@@ -152,7 +152,7 @@ def test_a_body_that_is_no_object_is_refused() -> None:
     ],
 )
 def test_a_request_is_of_who_signed_it(context: object, caller: str) -> None:
-    assert events.caller(http(requestContext=context), INVOKED) == caller
+    assert events.described(http(requestContext=context), INVOKED)["caller"] == caller
     assert events.is_http(http(requestContext=context))
 
 
@@ -171,13 +171,16 @@ def test_a_request_is_of_who_signed_it(context: object, caller: str) -> None:
 def test_anything_else_is_of_the_alias_that_was_invoked(
     event: object, invoked: str, caller: str
 ) -> None:
-    assert events.caller(event, invoked) == caller
+    assert events.described(event, invoked)["caller"] == caller
 
 
 # Direct invocations
 
 
-@pytest.mark.parametrize("action", ["token", "status", "forget", "verify", "renew", "rotate"])
+@pytest.mark.parametrize(
+    "action",
+    ["token", "status", "forget", "hold", "lift", "check", "verify", "probe", "renew", "rotate"],
+)
 def test_an_action_is_named(action: str) -> None:
     command = events.direct_command({"connection": "acme", "action": action, "a": {}}, INVOKED)
     assert (command.action, command.connection) == (action, "acme")
@@ -198,7 +201,8 @@ def test_a_token_is_what_is_wanted_by_default_and_warming_is_of_no_connection() 
 
 
 def test_an_unknown_action_lists_those_that_there_are() -> None:
-    detail = "action: must be one of token, status, forget, verify, renew, rotate, warm"
+    known = "token, status, forget, hold, lift, check, verify, probe, renew, rotate, warm"
+    detail = f"action: must be one of {known}"
     assert refused(events.direct_command, {"connection": "acme", "action": "x"}) == detail
     assert refused(events.direct_command, []) == "it must be a JSON object"
     assert refused(events.direct_command, {}) == "connection: is missing"

@@ -60,8 +60,12 @@ def test_a_hand_out_is_audited() -> None:
         "request_id": "r-1",
     }
     assert broker.telemetry.of("hand-out") == [
-        of_item | {"source": "exchange", "caller": DIRECT, "milliseconds": 2000.1, "token_age": 2},
-        of_item | {"source": "memory", "caller": CALLER, "milliseconds": 0.0, "token_age": 9},
+        of_item
+        | {"source": "exchange", "entrance": "direct", "caller": DIRECT}
+        | {"milliseconds": 2000.1, "slow": False, "token_age": 2},
+        of_item
+        | {"source": "memory", "entrance": "api", "caller": CALLER}
+        | {"milliseconds": 0.0, "slow": False, "token_age": 9},
     ]
     assert broker.telemetry.of("cold start") == [{}]
 
@@ -100,6 +104,7 @@ def test_every_other_action_is_audited(payload: dict[str, Any], outcome: str) ->
         {
             "action": payload["action"],
             "connection": payload.get("connection", "acme"),
+            "entrance": "direct",
             "caller": DIRECT,
             "outcome": outcome,
             "milliseconds": 0.0,
@@ -136,7 +141,8 @@ def test_a_failure_is_told_to_the_caller_and_the_log() -> None:
     broker = MemoryBroker(secret={"password": "wrong"})
     response = broker.http()
     told = {"code": "credential_rejected", "detail": response["body"]["detail"]}
-    line = told | {"caller": CALLER, "request_id": "r-1"}
+    call = {"action": "token", "connection": "acme", "entrance": "api", "caller": CALLER}
+    line = told | call | {"request_id": "r-1"}
     (failure,) = broker.telemetry.of("failure")
     assert failure == line | (
         {"upstream_message": response["body"]["upstream_message"]}

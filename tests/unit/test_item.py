@@ -1,6 +1,5 @@
 """The decisions of the protocol: functions of an item, the second it is, and what a call wants."""
 
-from dataclasses import FrozenInstanceError, fields, replace
 from typing import Any
 
 import pytest
@@ -35,10 +34,12 @@ from token_broker.item import (
     LATCHES,
     LONGEST_REFUSAL,
     Failure,
+    Hold,
     Item,
     default_min_ttl,
     rfc3339,
 )
+from token_broker.records import replace
 
 EMPTY = Item("vntana#acme", "-")
 FRESH = replace(
@@ -500,8 +501,9 @@ def test_three_reports_count_for_a_minute_each() -> None:
 
 def test_an_item_that_is_not_there_has_nothing() -> None:
     """What the decisions make of it rests on these."""
-    absent = {field.name: getattr(EMPTY, field.name) for field in fields(Item)}
-    numbers = ("generation", "fence", "issued_at", "expires_at", "refresh_at", "suspect_at")
+    absent = {name: getattr(EMPTY, name) for name in Item._fields}
+    numbers = ["generation", "fence", "issued_at", "expires_at", "refresh_at", "suspect_at"]
+    numbers += ["outage_since", "outage_claim"]
     assert absent == {
         **dict.fromkeys(absent),
         **dict.fromkeys((*numbers, "lease_until", "forced_at", "nudged_until"), 0),
@@ -517,8 +519,8 @@ def test_an_item_that_is_not_there_has_nothing() -> None:
 @pytest.mark.parametrize("value", [EMPTY, DOWN])
 def test_an_item_is_a_value_that_nobody_changes(value: Any) -> None:
     """Threads share what is remembered."""
-    with pytest.raises(FrozenInstanceError):
-        setattr(value, fields(value)[0].name, "x")
+    with pytest.raises(AttributeError, match="cannot be changed"):
+        setattr(value, next(iter(value._fields)), "x")
 
 
 @pytest.mark.parametrize(
@@ -594,6 +596,7 @@ def test_no_limit_outlasts_its_length(field: str) -> None:
 # What a call would do next
 
 GATE = replace(EMPTY, accepted_version="v1")
+HOLD = Hold(NOW, "arn:caller", "laptop stolen")
 LEASED = replace(EMPTY, lease_owner="a", lease_until=NOW + 30)
 
 
@@ -602,6 +605,7 @@ DUE = "the token is handed out, and its refresh is due: it starts beside"
 STILL_LIVES = "the last refresh failed; the token still lives"
 ENDED = "the token has ended, or has too little time left"
 LATCHED = "this version of the secret was rejected: set a new one, or DELETE"
+HELD = f"an operator holds the connection since {rfc3339(NOW)}: laptop stolen"
 BACKS_OFF = "the last exchange failed (upstream_unavailable): it is backing off"
 
 
@@ -632,6 +636,7 @@ BACKS_OFF = "the last exchange failed (upstream_unavailable): it is backing off"
         pytest.param(EMPTY, GATE, Next.EXCHANGE, "no token is kept", id="nothing is kept"),
         pytest.param(kept(expires_at=NOW), GATE, Next.EXCHANGE, ENDED, id="ended"),
         pytest.param(kept(expires_at=NOW + 30), GATE, Next.EXCHANGE, ENDED, id="too little left"),
+        pytest.param(FRESH, replace(GATE, held=HOLD), Next.REFUSE, HELD, id="held"),
         pytest.param(
             kept(expires_at=NOW + 30, lease_owner="a"),
             GATE,
@@ -698,6 +703,15 @@ def test_the_words_that_operators_are_told() -> None:
     assert [each.value for each in State] == ["fresh", "aging", "stale", "dead"]
     words = ["hand_out", "refresh", "exchange", "wait", "refuse"]
     assert [each.value for each in Next] == words
+
+
+def test_delete_leaves_a_hold_and_the_table_does_too() -> None:
+    """What else is kept of a held gate, is dropped."""
+    gate = kept(held=HOLD, lease_owner="a", lease_until=NOW + 9)
+    assert gate.bare().held == HOLD
+    assert gate.bare().is_bare
+    assert (ttl_of(gate), ttl_of(gate.bare())) == (None, None)
+    assert ttl_of(replace(gate, held=None)) is not None
 
 
 def test_a_token_of_another_version_of_the_secret_is_aging() -> None:

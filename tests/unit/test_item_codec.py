@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from token_broker.item import Failure, Item
+from token_broker.item import Failure, Hold, Item
 from token_broker.item_codec import (
     LARGEST,
     OF_POINTER,
@@ -12,6 +12,7 @@ from token_broker.item_codec import (
     SCHEMA,
     attribute,
     failure_of,
+    hold_of,
     item_of,
 )
 
@@ -93,6 +94,17 @@ def test_what_is_of_another_type_makes_an_item_absent(name: str, value: Any) -> 
     item = read(TOKEN | {name: value})
     assert (item.token, item.target, item.failure) == (None, None, None)
     assert name in item.corrupt
+
+
+@pytest.mark.parametrize("value", [{"S": "x"}, {"M": []}, {"M": {"since": {"S": "1"}}}, {"M": {}}])
+def test_a_hold_that_cannot_be_read_is_a_hold(value: Any) -> None:
+    assert read(TOKEN | {"held": value}).held == Hold(0, "unknown", "unknown")
+
+
+def test_a_hold_is_read_as_it_was_written() -> None:
+    hold = Hold(1_800_000_000, "arn:caller", "laptop stolen")
+    assert read({"held": attribute(hold_of(hold))}).held == hold
+    assert hold.to_dict() == {"since": "2027-01-15T08:00:00Z", "by": hold.by, "reason": hold.reason}
 
 
 def test_the_schema_before_is_read() -> None:

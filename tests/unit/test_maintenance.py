@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -19,6 +18,7 @@ from token_broker.errors import (
 from token_broker.item import Failure, Item
 from token_broker.item_codec import attribute
 from token_broker.maintenance import Maintenance, is_due, is_of_another
+from token_broker.records import replace
 
 TOKEN = Item(
     "vendorlink#acme",
@@ -350,7 +350,7 @@ def test_a_session_that_cannot_be_ended_is_forgotten_all_the_same() -> None:
     [token] = [i for i in broker.aws.store.list("vntana#acme") if i.kind == "organization"]
     broker.fake.fail("drop", step="logout")
     assert broker.call(action="forget") == {"forgotten": 1, "complete": True}
-    assert broker.telemetry.of("farewell") == [
+    assert broker.telemetry.of("log out failed") == [
         {"variant": token.variant, "code": "upstream_unavailable"}
     ]
 
@@ -416,6 +416,7 @@ def test_the_status_tells_of_each_variant_what_an_operator_needs() -> None:
         "flow": "editor",
         "connection": "acme",
         "secret_version": "v1",
+        "held": None,
         "variants": [
             {
                 "variant": key(1),

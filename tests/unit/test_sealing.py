@@ -4,7 +4,6 @@ import json
 import random
 import string
 import zlib
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -12,6 +11,7 @@ import pytest
 from tests.unit.memory_aws import KEY_ID, SEAL_BYTES, MemoryAws
 from token_broker.errors import UpstreamContractChanged
 from token_broker.item import Item
+from token_broker.records import replace
 from token_broker.tokens import Token, Variant
 
 NOW = 1_900_000_000

@@ -40,4 +40,4 @@ def test_a_value_that_is_not_frozen_would_be_seen() -> None:
         number: int = 1
 
     assert not vars(Loose)["__dataclass_params__"].frozen
-    assert ("token_broker.item", "Item") in frozen_classes()
+    assert ("token_broker.exchange", "Request") in frozen_classes()

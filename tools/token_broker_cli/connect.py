@@ -7,10 +7,12 @@ from typing import Any
 from token_broker import flows
 from token_broker.errors import BrokerError
 from token_broker.flows import Flow
+from token_broker.probing import prober_of
 from token_broker.tokens import Token
 from token_broker_cli.context import Context
 from token_broker_cli.dry_run import attempt
 from token_broker_cli.errors import CommandError, command_error, usage
+from token_broker_cli.probe import follows, with_options, within
 from token_broker_cli.questions import ask_for_secret, can_ask, content, is_same_login
 from token_broker_cli.secrets import Secrets, Stored
 
@@ -36,8 +38,10 @@ def connect(
         # trial would end the session of the token that is in use.
         report(context, flow, name, "unchanged", was_tried=False)
         return
+    options: Mapping[str, Any] = {}
     if check:
-        try_at_vendor(context, module, credentials)
+        options = try_at_vendor(context, module, credentials)
+        document = with_options(module, document, options)
     context.changes = True
     if seen:
         secrets.change(flow, name, document, seen)
@@ -47,7 +51,8 @@ def connect(
         is_new = True
     else:
         is_new = secrets.write(flow, name, document, key)
-    report(context, flow, name, "created" if is_new else "updated", was_tried=check)
+    done = "created" if is_new else "updated"
+    report(context, flow, name, done, was_tried=check, options=options)
 
 
 def look(context: Context, secrets: Secrets, flow: str, name: str) -> tuple[Stored | None, bool]:
@@ -76,11 +81,20 @@ def unseen(context: Context, why: CommandError) -> None:
     context.screen.note(f"What is stored now is not looked at: {why.detail}", "yellow")
 
 
-def report(context: Context, flow: str, name: str, done: str, *, was_tried: bool) -> None:
+def report(
+    context: Context,
+    flow: str,
+    name: str,
+    done: str,
+    *,
+    was_tried: bool,
+    options: Mapping[str, Any] | None = None,
+) -> None:
     """Report the result."""
     if context.screen.json:
         document = {"flow": flow, "connection": name, "done": done, "tried": was_tried}
-        context.screen.data(document | context.target)
+        found = {"options": dict(options)} if options else {}
+        context.screen.data(document | found | context.target)
         return
     context.screen.lines(f"{done}: {flow}/{name} ({context.where})")
     if done == "unchanged":
@@ -136,8 +150,8 @@ def refuse_rejected(context: Context, flow: str, name: str, kept: object, docume
         )
 
 
-def dry_run_of(flow: Flow, credentials: Any) -> Token:
-    """Return what the vendor gives for *credentials*."""
+def dry_run_of(flow: Flow, credentials: Any) -> tuple[Token, dict[str, Any]]:
+    """Return what the vendor gives for *credentials*, and how it behaves."""
     try:
         return attempt(flow, credentials)
     except BrokerError as error:
@@ -147,10 +161,18 @@ def dry_run_of(flow: Flow, credentials: Any) -> Token:
         raise CommandError(error.code, error.detail, advice, facts=facts) from None
 
 
-def try_at_vendor(context: Context, flow: Flow, credentials: Any) -> None:
-    """Try *credentials*, and show whose they are."""
+def try_at_vendor(context: Context, flow: Flow, credentials: Any) -> Mapping[str, Any]:
+    """Try *credentials*, show whose they are, and return the options that the vendor needs."""
+    if flow.vendor.probe:
+        context.screen.note(f"trying it: {within(prober_of(flow).budget)}")
     with context.screen.waiting(f"trying it at the vendor of {flow.name}"):
-        token = dry_run_of(flow, credentials)
+        token, seen = dry_run_of(flow, credentials)
     known_context = {key: value for key, value in token.context.items() if value is not None}
     who = ", ".join(f"{key} {value}" for key, value in known_context.items())
     context.screen.note(f"✓ {flow.name} let it in" + (f": {who}" if who else ""), "green")
+    if not seen:
+        return {}
+    for line in follows(seen):
+        context.screen.note(f"✓ {line}", "green")
+    options: Mapping[str, Any] = seen["options"]
+    return options

@@ -22,7 +22,7 @@ from typing import TypeVar
 SECONDS = 28.0
 """How long an answer of the API is waited for: it gives up itself at 29."""
 
-Action = Literal["token", "status", "forget", "verify"]
+Action = Literal["token", "status", "forget", "check", "verify", "probe", "hold", "lift"]
 
 
 class Context:

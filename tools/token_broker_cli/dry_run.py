@@ -14,6 +14,8 @@ from token_broker.document import Document
 from token_broker.errors import BrokerError, CredentialRejected, InvalidRequest
 from token_broker.exchange import NeedToken, Request, ResolvedTo, Response, Send, run
 from token_broker.flows import Flow
+from token_broker.probing import LEAST_SECONDS, ProbedFlow
+from token_broker.records import replace
 from token_broker.tokens import Token, Variant
 
 SECONDS = 25.0
@@ -41,6 +43,9 @@ class DryRun:
     def answer(self, ask: NeedToken) -> Token:
         """Return a token that was made before, or make it: as the broker does with its table."""
         kept = self._tokens.get(ask.variant.key)
+        if kept and kept.fingerprint == ask.rejected:
+            # The login that it was made with may be spent: it is made anew with one of its own.
+            self._tokens = {key: replace(one, handoff={}) for key, one in self._tokens.items()}
         if kept is None or kept.fingerprint == ask.rejected:
             kept = self._tokens[ask.variant.key] = self._exchange(ask.variant)
         return kept
@@ -73,19 +78,32 @@ def request(credentials: Any) -> dict[str, Any]:
     return {"parameters": missing} if missing else {}
 
 
-def attempt(flow: Flow, credentials: Any) -> Token:
-    """Try *credentials* against the vendor; return the token, whose session is ended again."""
+def attempt(flow: Flow, credentials: Any) -> tuple[Token, dict[str, Any]]:
+    """Try *credentials* against the vendor; return the token, whose session is ended again.
+
+    With it comes the report of a probe: what is tried is also how the vendor behaves. It is empty
+    where a vendor leaves nothing open.
+    """
     from token_broker.transport.client import Transport  # noqa: PLC0415 (slow, and not always needed)
 
     hosts = os.environ.get("INTERNAL_HOSTS", "").split(",")
     transport = Transport(frozenset(host.strip() for host in hosts if host.strip()))
-    trial = DryRun(flow, credentials, within(transport.send, SECONDS), int(time.time()))
+    until = time.monotonic() + SECONDS
+    probed = probed_flow(flow, lambda: time.monotonic() < until - LEAST_SECONDS)
+    send = within(transport.send, SECONDS)
+    forgiving = probed.forgiving(send) if probed else send
+    trial = DryRun(probed or flow, credentials, forgiving, int(time.time()))
     try:
         token = trial.token()
         trial.end(within(transport.send, LOG_OUT_SECONDS))
     finally:
         transport.close()
-    return token
+    return token, probed.report(credentials) if probed else {}
+
+
+def probed_flow(flow: Flow, is_time_left: Callable[[], bool]) -> ProbedFlow | None:
+    """Return *flow* as it is probed, None where its vendor leaves nothing open."""
+    return ProbedFlow.of(flow, is_time_left) if flow.vendor.probe else None
 
 
 def within(send: Callable[[Request, float], Response], seconds: float) -> Send:

@@ -14,6 +14,8 @@ ADVICE = {
     "invalid_request": "Correct what it names.",
     "unknown_connection": "Add it with `token-broker connect {about}`; `token-broker connections` "
     "lists what there is.",
+    "connection_held": "`token-broker status {about}` says who holds it; "
+    "`token-broker lift {about}` ends that.",
     "too_many_requests": "Wait, then ask again; without --force if the token works.",
     "not_configured": "Correct the secret with `token-broker connect {about}`.",
     "internal": "A defect: the function's log has more, under the request id.",

@@ -4,15 +4,18 @@ What a command does is imported when it runs: `--help` and completion come at on
 """
 
 from enum import StrEnum
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from token_broker_cli import command as shared
 from token_broker_cli.command import command
 from token_broker_cli.context import Context
+from token_broker_cli.fields import values, with_fields
 from token_broker_cli.secrets import checked
+from token_broker_cli.settings import FLOWS
 from token_broker_cli.tokens import Form
+from token_broker_client.request import VERIFYING
 
 EPILOG = (
     "Exit codes: 0 done, 1 refused by broker, vendor or AWS (the code is named), 2 wrong usage, "
@@ -20,15 +23,13 @@ EPILOG = (
 )
 
 
-class Flow(StrEnum):
-    """The vendors."""
-
-    VNTANA = "vntana"
-    VENDORLINK = "vendorlink"
-    EDITOR = "editor"
-
-
-FlowName = Annotated[Flow, typer.Argument(metavar="FLOW", help="vntana, vendorlink or editor.")]
+if TYPE_CHECKING:
+    FlowName = str
+else:
+    FlowName = Annotated[
+        StrEnum("Flow", {name.upper(): name for name in FLOWS}),
+        typer.Argument(metavar="FLOW", help=f"{', '.join(FLOWS[:-1])} or {FLOWS[-1]}."),
+    ]
 Name = Annotated[str, typer.Argument(metavar="NAME", help="The connection, like acme.")]
 
 app = typer.Typer(
@@ -122,36 +123,70 @@ def explain(context: Context, flow: FlowName, name: Name) -> None:
 
 @app.command()
 @command
+@with_fields
 def token(
     context: Context,
+    /,
     flow: FlowName,
     name: Name,
     *,
     min_ttl: Annotated[
         int | None, typer.Option(metavar="SECONDS", help="It must still live this long.")
     ] = None,
-    organization: Annotated[str | None, typer.Option(help="VNTANA: uuid or slug.")] = None,
-    workspace: Annotated[str | None, typer.Option(help="VNTANA: uuid or slug.")] = None,
-    parameters: Annotated[
-        str | None, typer.Option(metavar="JSON", help="Editor: an object.")
-    ] = None,
     force: Annotated[bool, typer.Option("--force", help="Have a new one made.")] = False,
     form: Annotated[Form, typer.Option("--format", help="What to print.")] = Form.CURL,
     show: Annotated[bool, typer.Option("--show", help="Unmasked, on a terminal too.")] = False,
+    **fields: str | None,
 ) -> None:
     """Print a live token: masked on a terminal, as it is in a pipe."""
     from token_broker_cli import tokens as page  # noqa: PLC0415 (see above)
 
-    fields: dict[str, Any] = {
-        "min_ttl": min_ttl,
-        "organization": organization,
-        "workspace": workspace,
-        "parameters": page.parameters(parameters),
-        "force": force or None,
-    }
-    body = {key: value for key, value in fields.items() if value is not None}
+    said = {"min_ttl": min_ttl, **values(fields), "force": force or None}
+    body = {key: value for key, value in said.items() if value is not None}
     chosen = Form.JSON if context.screen.json else form
     page.token(context, flow, checked(name), body, chosen, show=show)
+
+
+@app.command()
+@command
+@with_fields
+def check(context: Context, /, flow: FlowName, name: Name, **fields: str | None) -> None:
+    """Prove that a connection works: a live token, and one harmless request."""
+    from token_broker_cli import tokens as page  # noqa: PLC0415 (see above)
+
+    page.check(context, flow, checked(name), values(fields))
+
+
+@app.command()
+@command
+@with_fields
+def probe(
+    context: Context,
+    /,
+    flow: FlowName,
+    name: Name,
+    *,
+    write: Annotated[
+        bool, typer.Option("--write/--no-write", help="Write the options that follow.")
+    ] = True,
+    as_modes: Annotated[
+        bool, typer.Option("--as-modes", help="Print modes for the vendor's fake, write nothing.")
+    ] = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    **fields: str | None,
+) -> int:
+    """Find out how the vendor really behaves, and set the options."""
+    from token_broker_cli import probe as page  # noqa: PLC0415 (see above)
+
+    return page.probe(
+        context,
+        flow,
+        checked(name),
+        values(fields),
+        sure=yes,
+        write=write and not as_modes,
+        as_modes=as_modes,
+    )
 
 
 @app.command()
@@ -170,17 +205,41 @@ def forget(
 
 @app.command()
 @command
+def hold(
+    context: Context,
+    flow: FlowName,
+    name: Name,
+    reason: Annotated[str, typer.Option("--reason", metavar="TEXT", help="Callers are told.")],
+) -> None:
+    """Hand out nothing of a connection, and ask its vendor nothing, until `lift`."""
+    from token_broker_cli import holds as page  # noqa: PLC0415 (see above)
+
+    page.hold(context, flow, checked(name), reason)
+
+
+@app.command()
+@command
+def lift(context: Context, flow: FlowName, name: Name) -> None:
+    """End the hold of a connection."""
+    from token_broker_cli import holds as page  # noqa: PLC0415 (see above)
+
+    page.lift(context, flow, checked(name))
+
+
+@app.command()
+@command
 def verify(
     context: Context,
     name: Name,
     file: Annotated[
         str | None, typer.Option(metavar="FILE", help="Read the token from there; - is stdin.")
     ] = None,
+    flow: Annotated[str, typer.Option(metavar="FLOW", help="Whose vendor to ask.")] = VERIFYING[0],
 ) -> int:
-    """Ask the editor's vendor what a token stands for."""
+    """Ask the vendor, the editor's unless it is named, what a token stands for."""
     from token_broker_cli import tokens as page  # noqa: PLC0415 (see above)
 
-    return page.verify(context, checked(name), file)
+    return page.verify(context, flow, checked(name), file)
 
 
 @app.command()

@@ -5,7 +5,6 @@ No secret is ever an argument: it is typed unseen, or it comes from a file.
 
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +12,7 @@ import typer
 
 from token_broker_cli.errors import CommandError, usage
 from token_broker_cli.settings import LocalSystem
+from token_broker_descriptors import Question, asked, every
 
 LONGEST = 65_536
 """Bytes that Secrets Manager keeps in one secret."""
@@ -75,111 +75,78 @@ def _first(path: Path) -> bytes:
 Document = dict[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
-class Question:
-    """Asks for one key of a secret."""
-
-    key: str
-    text: str
-    default: str | None = None
-    is_secret: bool = False
-    is_optional: bool = False
-    is_implied: bool = False
-    """Whether the broker takes the default by itself, so that the secret need not have it."""
-
-    def ask(self, kept: str | None = None) -> str:
-        """Return what a person answers; *kept* is what the connection has now."""
-        if self.is_secret:
-            return prompt(self.text, hide=True)
-        default = kept or self.default or ("" if self.is_optional else None)
-        hint = " (empty: none)" if self.is_optional and not default else ""
-        return prompt(f"{self.text}{hint}", default)
-
-
-KEY = Question(
-    "personal_access_token", "Personal access token (empty: log in by e-mail)", is_secret=True
-)
-LOGIN = (Question("email", "E-mail"), Question("password", "Password", is_secret=True))
-QUESTIONS = {
-    "vntana": (
-        Question("organization", "Organization, uuid or slug", is_optional=True),
-        Question("workspace", "Workspace, uuid or slug", is_optional=True),
-        Question("base_url", "Address", "https://api-platform.vntana.com", is_implied=True),
-    ),
-    "vendorlink": (
-        Question("username", "User name"),
-        Question("password", "Password", is_secret=True),
-        Question("host", "Host", "app.vendorlink.nl"),
-    ),
-    "editor": (
-        Question("api_key", "API key", is_secret=True),
-        Question("editor_url", "Address of the editor"),
-        Question(
-            "token_url",
-            "Address of the token service",
-            "https://tokens.kudo.graebert.com",
-            is_implied=True,
-        ),
-    ),
-}
-
-LOGIN_KEYS = {
-    "vntana": ("personal_access_token", "email", "password", "base_url"),
-    "vendorlink": ("username", "password", "host"),
-    "editor": ("api_key", "token_url"),
-}
-"""The keys that decide whether a vendor accepts a login."""
-
-
 def ask_for_secret(flow: str, kept: Mapping[str, Any], local: LocalSystem | None) -> Document:
     """Ask for what *flow* needs; return it over what is *kept* of the connection."""
     document = dict(kept)
-    if flow == "vntana":
-        document = login(document)
-    for question in QUESTIONS[flow]:
-        default = kept.get(question.key, local_default(question.key, flow, local))
-        answer = question.ask(default if isinstance(default, str) else None)
-        document.pop(question.key, None)
-        if answer and not (question.is_implied and answer == question.default):
-            document[question.key] = answer
-    if flow == "vendorlink":
-        document = loopback(document)
-    return document
+    places = places_of(flow, local) if local else {}
+    for question in every()[flow].questions:
+        ask_one(question, kept, document, places)
+    return pinned(flow, document)
 
 
-def login(kept: Mapping[str, Any]) -> Document:
-    """Ask for one of VNTANA's two kinds of login, which takes the place of the kept one."""
-    others = {
-        k: v for k, v in kept.items() if k not in ("personal_access_token", "email", "password")
-    }
-    key = prompt(KEY.text, "", hide=True)
-    if key:
-        return others | {KEY.key: key}
-    email = kept.get("email")
-    return others | {one.key: one.ask(email if one.key == "email" else None) for one in LOGIN}
+def pinned(flow: str, document: Document) -> Document:
+    """Ask what callers may not choose, of what *document* says; return it with the answer."""
+    given: dict[str, Any] = {}
+    for field in every()[flow].fields:
+        value = document.get(field.name)
+        given |= value if isinstance(value, dict) else {field.name: value}
+    names = [name for name, value in given.items() if value is not None]
+    before = document.get("pinned")
+    others = {key: value for key, value in document.items() if key != "pinned"}
+    if not names:
+        return others
+    kept = ", ".join(name for name in names if isinstance(before, list) and name in before)
+    hint = ", ".join(names) + ("" if kept else "; empty: none")
+    answer = prompt(f"Pinned, so that callers may not choose it (of {hint})", kept)
+    chosen = [name.strip() for name in answer.split(",") if name.strip() not in ("", "-")]
+    return others | ({"pinned": chosen} if chosen else {})
 
 
-def local_default(key: str, flow: str, local: LocalSystem | None) -> str | None:
+def ask_one(
+    question: Question, kept: Mapping[str, Any], document: Document, places: Mapping[str, str]
+) -> None:
+    """Ask for one key, and for others instead if there is no answer; write them in *document*."""
+    proposed = question.local.format(**places) if question.local and places else None
+    default = kept.get(question.key, proposed)
+    answer = answered(question, default if isinstance(default, str) else None)
+    document.pop(question.key, None)
+    if answer and not (question.is_implied and answer == question.default):
+        document[question.key] = answer
+    if question.at_loopback and is_here(answer):
+        document.update(question.at_loopback)
+    for other in question.instead:
+        if answer:
+            document.pop(other.key, None)
+        else:
+            ask_one(other, kept, document, places)
+
+
+def answered(question: Question, kept: str | None = None) -> str:
+    """Return what a person answers; *kept* is what the connection has now."""
+    if question.is_secret:
+        default = "" if question.instead or question.is_optional else None
+        return prompt(question.text, default, hide=True)
+    default = kept or question.default or ("" if question.is_optional else None)
+    hint = " (empty: none)" if question.is_optional and not default else ""
+    return prompt(f"{question.text}{hint}", default)
+
+
+def places_of(flow: str, local: LocalSystem) -> Mapping[str, str]:
     """Return where the local system's fake of a vendor is, which is what is meant there."""
-    if local is None:
-        return None
     url = local.url(flow)
-    places = {
-        "base_url": url,
-        "host": url.removeprefix("http://"),
-        "token_url": url,
-        "editor_url": f"{url}/editor",
-    }
-    return places.get(key)
+    return {"url": url, "address": url.removeprefix("http://")}
 
 
-def loopback(document: Document) -> Document:
-    """Return *document* with the scheme that a server on this machine has."""
-    host = str(document.get("host", "")).partition(":")[0]
-    is_local = host in {"127.0.0.1", "localhost"}
-    return document | ({"scheme": "http"} if is_local else {})
+def is_here(host: str) -> bool:
+    """Say whether *host* is this machine."""
+    return host.partition(":")[0] in {"127.0.0.1", "localhost"}
 
 
 def is_same_login(flow: str, one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
     """Say whether a vendor would judge both alike."""
-    return all(one.get(key) == other.get(key) for key in LOGIN_KEYS[flow])
+    return all(one.get(key) == other.get(key) for key in login_keys(flow))
+
+
+def login_keys(flow: str) -> tuple[str, ...]:
+    """Return the keys that decide whether a vendor accepts a login."""
+    return tuple(one.key for one in asked(every()[flow].questions) if one.is_login)

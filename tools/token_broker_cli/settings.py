@@ -11,8 +11,9 @@ from typing import ClassVar
 from urllib.parse import urlsplit
 
 from token_broker_cli.errors import usage
+from token_broker_descriptors import every
 
-FLOWS = ("vntana", "vendorlink", "editor")
+FLOWS = tuple(every())
 
 STAGE = re.compile(r"[a-z][a-z0-9-]{0,15}")
 

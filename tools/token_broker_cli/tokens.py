@@ -1,6 +1,5 @@
-"""`token`, `verify` and `forget`: print a token, check one, drop those that are kept."""
+"""`token`, `check`, `verify` and `forget`: print a token, try one, drop those that are kept."""
 
-import json
 import shlex
 import time
 from collections.abc import Callable, Mapping
@@ -13,6 +12,7 @@ from token_broker_cli.errors import FAILURE, usage
 from token_broker_cli.questions import can_ask, confirm, content, prompt
 from token_broker_cli.screen import grid, plain
 from token_broker_cli.variants import when
+from token_broker_client.request import VERIFYING
 
 MASK = "••••••••"
 
@@ -104,28 +104,27 @@ def mask(value: str) -> str:
     return f"Bearer {MASK}" if value.startswith("Bearer ") else MASK
 
 
-def parameters(text: str | None) -> dict[str, Any] | None:
-    """Return the JSON object that *text* is."""
-    if text is None:
-        return None
-    try:
-        value = json.loads(text)
-    except (ValueError, RecursionError):
-        raise usage(
-            "--parameters is no JSON", """Like this: --parameters '{"userId": "42"}'"""
-        ) from None
-    if not isinstance(value, dict):
-        raise usage("--parameters must be a JSON object")
-    return value
+def check(context: Context, flow: str, name: str, body: Mapping[str, Any]) -> None:
+    """Have the broker check a connection, and say what the token stands for."""
+    with context.screen.waiting("asking the broker, and it the vendor"):
+        answer = context.call(flow, name, "check", **body)
+    if context.screen.json:
+        context.screen.data(answer)
+        return
+    took = f"{flow}/{name}: it works, in {round(answer['milliseconds'])} ms"
+    known = [f"{plain(key)} {plain(value)}" for key, value in answer["context"].items() if value]
+    context.screen.lines("; ".join(filter(None, (took, ", ".join(known)))))
 
 
-def verify(context: Context, name: str, file: str | None) -> int:
+def verify(context: Context, flow: str, name: str, file: str | None) -> int:
     """Verify a token that is typed unseen, or read; return the exit code."""
+    if flow not in VERIFYING:
+        raise usage(f"--flow must be one of {', '.join(VERIFYING)}")
     # As `token --format headers` has it, it may come in its header.
-    value = typed_token(file).removeprefix("x-api-token:").strip()
+    value = typed_token(file).rpartition(": ")[2].strip()
     if not value:
-        raise usage("there is no token in it", "Give one: `token-broker token editor NAME`.")
-    answer = context.call("editor", name, "verify", token=value)
+        raise usage("there is no token in it", f"Give one: `token-broker token {flow} NAME`.")
+    answer = context.call(flow, name, "verify", token=value)
     if context.screen.json:
         context.screen.data(answer)
     else:

@@ -6,9 +6,12 @@ from datetime import UTC, datetime
 from typing import Any
 
 from token_broker_cli.screen import plain
+from token_broker_descriptors import every
 
 STYLES = {"fresh": "green", "aging": "yellow", "stale": "dark_orange", "dead": "red"}
 CELLS = 8
+TOKEN_NAMES = {name: words for one in every().values() for name, words in one.token_names.items()}
+"""What a token is called, by the member of its context that says it; the first that is there."""
 EIGHTHS = " ▏▎▍▌▋▊▉█"
 
 
@@ -44,12 +47,9 @@ class VariantView:
     def name(self) -> str:
         """Which token it is, as far as its context tells; the fingerprint names the rest."""
         context = self.answer.get("context") or {}
-        if context.get("workspace"):
-            return f"workspace {short(context['workspace'])}"
-        if context.get("organization"):
-            return f"organization {short(context['organization'])}"
-        if context.get("display_name"):
-            return plain(context["display_name"])
+        for name, words in TOKEN_NAMES.items():
+            if context.get(name):
+                return plain(words.format(str(context[name])))
         key = str(self.answer["variant"])
         return "the connection" if key == "-" else f"variant {key[:8]}"
 
@@ -88,11 +88,6 @@ class VariantView:
 def times(count: int) -> str:
     """Return how often something happened, if that is worth a word."""
     return f"{count} times" if count > 1 else ""
-
-
-def short(identifier: object) -> str:
-    """Return the part of a uuid that tells it from its neighbours."""
-    return plain(str(identifier)[:8])
 
 
 UNITS = (("d", 86_400), ("h", 3600), ("min", 60), ("s", 1))

@@ -9,7 +9,11 @@ from token_broker_operations import alarms, dashboard, parts
 from token_broker_operations.flows import FLOWS, Flow
 from token_broker_operations.yaml import dumped
 
-WRITTEN = ("template.yaml", "team.yaml", "openapi.yaml")
+CLIENT = "layers/token_broker_client/python/token_broker_client"
+WRITTEN = (
+    *("template.yaml", "team.yaml", "openapi.yaml"),
+    *(f"{CLIENT}/request.py", f"{CLIENT}/broker.py", "local/token_broker_fakes/__init__.py"),
+)
 """The files that are written by hand, but for their parts."""
 
 NESTED = "operations.yaml"
@@ -59,7 +63,7 @@ def nested(flows: Sequence[Flow] = FLOWS) -> str:
 def main() -> None:
     """Rewrite the files in place, as far as they are made."""
     for path in map(Path, WRITTEN):
-        path.write_text(written(path.name, path.read_text()))
+        path.write_text(written(str(path), path.read_text()))
     Path(NESTED).write_text(nested())
 
 

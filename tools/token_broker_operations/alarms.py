@@ -4,11 +4,25 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from token_broker_operations.flows import Flow
-from token_broker_operations.signals import PERIOD, PROMPT, SIGNALS, Signal
+from token_broker_operations.signals import (
+    BURNS,
+    LEAST_BAD,
+    OBJECTIVES,
+    PERIOD,
+    PROMPT,
+    SIGNALS,
+    Burn,
+    Objective,
+    Signal,
+)
 
 NAMESPACE = "TokenBroker"
 RUNBOOK = "docs/operations.md"
 Resource = Mapping[str, Any]
+
+_TOLD = {"Fn::If": ["Alarmed", [{"Ref": "AlarmTopicArn"}], {"Ref": "AWS::NoValue"}]}
+TELLING: dict[str, Any] = {"AlarmActions": _TOLD, "OKActions": _TOLD}
+"""Of an alarm that somebody is told of."""
 
 
 def sub(text: str) -> Mapping[str, str]:
@@ -32,9 +46,21 @@ def watches(flows: Sequence[Flow]) -> dict[str, Resource]:
     failures = {
         f"Failure{signal.name}Alarm": failure_alarm(signal)
         for signal in SIGNALS
-        if not signal.guards
+        if not (signal.guards or signal.is_budgeted)
     }
-    return {"ThrottleAlarm": throttle_alarm(flows), "DamageAlarm": damage_alarm(), **failures}
+    burns = {
+        name: resource
+        for objective in OBJECTIVES
+        for burn in BURNS
+        for name, resource in burn_alarms(objective, burn).items()
+    }
+    return {
+        "ThrottleAlarm": throttle_alarm(flows),
+        "DamageAlarm": damage_alarm(),
+        "CheckAlarm": check_alarm(),
+        **failures,
+        **burns,
+    }
 
 
 def crash_alarm() -> Resource:
@@ -85,10 +111,69 @@ def damage_alarm() -> Resource:
     return alarm("damaged", meaning, 0, 1, counted("Damaged", PERIOD))
 
 
+def check_alarm() -> Resource:
+    """Return the alarm for a check that found a connection not to work."""
+    meaning = "A check, of a schedule or of an operator, found that a connection does not work."
+    return alarm("check", meaning, 0, 1, counted("CheckFailed", PERIOD))
+
+
 def failure_alarm(signal: Signal) -> Resource:
     """Return the alarm for one code of the errors."""
     metric = counted("Failure", signal.period, code=signal.code)
     return alarm(signal.code, signal.meaning, signal.above, signal.periods, metric)
+
+
+def burn_alarms(objective: Objective, burn: Burn) -> dict[str, Resource]:
+    """Return the alarm that tells of a *burn*, and those of its two windows, which tell nobody."""
+    code = f"{objective.name}_{burn.name}"
+    name = "".join(word.capitalize() for word in code.split("_"))
+    hours = burn.long_seconds // 3_600
+    meaning = f"{objective.meaning}: {burn.spent:.0%} of the month's budget in {hours} h."
+    parts = {
+        f"{name}LongAlarm": window_alarm(objective, burn, burn.long_seconds, LEAST_BAD),
+        f"{name}ShortAlarm": window_alarm(objective, burn, burn.short_seconds, 1),
+    }
+    windows = (each["Properties"]["AlarmName"]["Fn::Sub"] for each in parts.values())
+    rule = sub(" AND ".join(f'ALARM("{window}")' for window in windows))
+    whole = {
+        "Type": "AWS::CloudWatch::CompositeAlarm",
+        "DependsOn": list(parts),
+        "Properties": named(code, meaning, objective.name) | {"AlarmRule": rule} | TELLING,
+    }
+    return {f"{name}Alarm": whole, **parts}
+
+
+def window_alarm(objective: Objective, burn: Burn, seconds: int, least: int) -> Resource:
+    """Return the alarm for a budget that burns so fast over one window, by *least* bad calls."""
+    code = f"{objective.name}_{burn.name}"
+    bad = "FILL(bad, 0)"
+    calls = f"(FILL(good, 0) + {bad})" if objective.is_beside else "good"
+    ratio = {
+        "Id": "ratio",
+        "Label": "Share that is bad",
+        "Expression": f"IF({bad} >= {least}, {bad} / {calls}, 0)",
+        "ReturnData": True,
+    }
+    parts = [
+        {"Id": part, "ReturnData": False, "MetricStat": summed(metric, seconds)}
+        for part, metric in (("bad", objective.bad), ("good", objective.counted))
+    ]
+    meaning = f"One of the two windows of {code}."
+    properties = named(f"{code}_{seconds // 60}m", meaning, objective.name) | {
+        "ComparisonOperator": "GreaterThanThreshold",
+        "Threshold": round(burn.rate * objective.budget, 6),
+        "EvaluationPeriods": 1,
+        "TreatMissingData": "notBreaching",
+        "Metrics": [ratio, *parts],
+    }
+    return {"Type": "AWS::CloudWatch::Alarm", "Properties": properties}
+
+
+def summed(metric: str, seconds: int) -> Resource:
+    """Return the sum of *metric* over all flows in so many *seconds*."""
+    found = counted(metric, seconds)
+    stated = {name: found[name] for name in ("Namespace", "MetricName", "Dimensions")}
+    return {"Metric": stated, "Period": seconds, "Stat": "Sum"}
 
 
 def counted(metric: str, period: int, **dimensions: str) -> Resource:
@@ -108,15 +193,22 @@ def counted(metric: str, period: int, **dimensions: str) -> Resource:
 
 def alarm(code: str, meaning: str, above: int, periods: int, metric: Resource) -> Resource:
     """Return an alarm that says what it means and where to read what to do."""
-    told = {"Fn::If": ["Alarmed", [{"Ref": "AlarmTopicArn"}], {"Ref": "AWS::NoValue"}]}
-    properties: dict[str, Any] = {
-        "AlarmName": sub(f"token-broker-${{Stage}}-{code}"),
-        "AlarmDescription": f"{meaning} {RUNBOOK}#{code}",
-        "ComparisonOperator": "GreaterThanThreshold",
-        "Threshold": above,
-        "EvaluationPeriods": periods,
-        "TreatMissingData": "notBreaching",
-        "AlarmActions": told,
-        "OKActions": told,
-    }
+    properties = (
+        named(code, meaning)
+        | {
+            "ComparisonOperator": "GreaterThanThreshold",
+            "Threshold": above,
+            "EvaluationPeriods": periods,
+            "TreatMissingData": "notBreaching",
+        }
+        | TELLING
+    )
     return {"Type": "AWS::CloudWatch::Alarm", "Properties": properties | dict(metric)}
+
+
+def named(code: str, meaning: str, anchor: str | None = None) -> dict[str, Any]:
+    """Return an alarm's name, and its meaning with where to read what to do."""
+    return {
+        "AlarmName": sub(f"token-broker-${{Stage}}-{code}"),
+        "AlarmDescription": f"{meaning} {RUNBOOK}#{anchor or code}",
+    }

@@ -26,6 +26,9 @@ class Chart:
 CHARTS = (
     Chart("Hand-outs, by source", "HandOut", stacked=True),
     Chart("Failures, by code", "Failure", stacked=True),
+    Chart("Calls for a token that got none", "Unanswered", stacked=True),
+    Chart("Stale hand-outs, by source", "Stale", stacked=True),
+    Chart("Slow hand-outs, by source", "Slow", stacked=True),
     Chart("Latches", "Latched"),
     Chart("Milliseconds to hand out", "Duration", ("p50", "p99")),
     Chart("Exchanges, by outcome", "Exchange", stacked=True),

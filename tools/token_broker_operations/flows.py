@@ -1,103 +1,60 @@
-"""What the templates and the OpenAPI document need to know of a flow."""
+"""The flows, as the templates and the OpenAPI document are made from them."""
 
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+from token_broker.flows import every
+from token_broker_descriptors import Descriptor, Field
+from token_broker_descriptors import every as descriptors
+
 
 class Flow(NamedTuple):
-    """A flow, as its parts of the templates and of the OpenAPI document are made from it."""
+    """A flow: what is known of it outside the broker, and what the broker can do at its vendor."""
 
-    name: str
-    """As in routes, secrets and the names of functions."""
+    descriptor: Descriptor
+    abilities: frozenset[str] = frozenset()
+    """The actions that it has besides those of every flow: each is one more route."""
 
-    title: str
-    """As in a sentence: live tokens for …"""
+    @property
+    def name(self) -> str:
+        """As in routes, secrets and the names of functions."""
+        return self.descriptor.name
 
-    description: str
-    """Of its function, for those that look at it in AWS."""
+    @property
+    def title(self) -> str:
+        """As what follows "live tokens for" in a sentence."""
+        return self.descriptor.title
 
-    request: Mapping[str, Any] = {}
-    """The schemas of the fields that its requests have besides those of every flow."""
-
-    answer: Mapping[str, Any] = {}
-    """The schema of what its answers have besides."""
-
-    verifies: bool = False
-    """Whether the vendor tells what a token stands for: one more route."""
+    @property
+    def description(self) -> str:
+        """Of its function, for those that look at it in AWS."""
+        return self.descriptor.description
 
     @property
     def logical(self) -> str:
         """The name as part of a resource's."""
-        return self.name.capitalize()
+        return self.descriptor.logical
+
+    @property
+    def fields(self) -> tuple[Field, ...]:
+        """The fields that a call for a token may have besides those of every flow."""
+        return self.descriptor.fields
+
+    @property
+    def request(self) -> Mapping[str, Any]:
+        """The schemas of these fields."""
+        return {field.name: field.schema for field in self.fields}
+
+    @property
+    def answer(self) -> Mapping[str, Any]:
+        """The schema of what its answers have besides."""
+        return self.descriptor.answer
 
 
-def choice(description: str) -> Mapping[str, Any]:
-    """Return the schema of a text that may be left out."""
-    return {"type": "string", "nullable": True, "minLength": 1, "description": description}
+def known() -> tuple[Flow, ...]:
+    """Return all flows, in the order of their positions."""
+    vendors = {name: flow.vendor for name, flow in every().items()}
+    return tuple(Flow(one, vendors[one.name].abilities) for one in descriptors().values())
 
 
-def answer(
-    header: str, context: Mapping[str, Any], **besides: Mapping[str, Any]
-) -> Mapping[str, Any]:
-    """Return the schema of an answer: the vendor's header, its context, and what is beside them."""
-    headers = {"type": "object", "required": [header]}
-    properties = {"headers": headers, **({"context": context} if context else {}), **besides}
-    return {**({"required": list(besides)} if besides else {}), "properties": properties}
-
-
-FLOWS = (
-    Flow(
-        "vntana",
-        "VNTANA",
-        "Live VNTANA tokens",
-        {
-            "organization": choice(
-                "Uuid or slug. The secret's unless said, or the account's only one"
-            ),
-            "workspace": choice("Uuid or slug. The secret's unless said, or the only one"),
-        },
-        answer(
-            "X-AUTH-TOKEN",
-            {
-                "type": "object",
-                "required": ["organization", "workspace", "role"],
-                "properties": {
-                    "organization": {"type": "string"},
-                    "workspace": {"type": "string", "nullable": True},
-                    "role": {"type": "string", "nullable": True},
-                },
-            },
-        ),
-    ),
-    Flow(
-        "vendorlink",
-        "Vendorlink",
-        "Live Vendorlink tokens",
-        answer=answer(
-            "Authorization",
-            {"type": "object", "required": ["user_id", "display_name", "hostname"]},
-        ),
-    ),
-    Flow(
-        "editor",
-        "the editor",
-        "Live tokens and addresses of the ARES Kudo editor",
-        {
-            "parameters": {
-                "type": "object",
-                "description": "Passed to the vendor as they are, over the secret's defaults",
-                "example": {"userId": "jane"},
-            }
-        },
-        answer(
-            "x-api-token",
-            {},
-            url={
-                "type": "string",
-                "format": "uri",
-                "description": "The editor's address with the token in it",
-            },
-        ),
-        verifies=True,
-    ),
-)
+FLOWS = known()

@@ -4,7 +4,7 @@ The thresholds are failures in a period over all flows. A failure that is ours o
 must act on alarms at once; one that callers or upstreams cause and that passes, only in numbers.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
@@ -20,7 +20,7 @@ AT_ONCE = 0
 """The first failure alarms."""
 
 Whose: TypeAlias = Literal["ours", "load", "secret", "vendor", "caller"]
-"""At whose door a failure lies. The service level counts what is ours, and load."""
+"""At whose door a failure lies. The service level leaves out what is the caller's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +33,9 @@ class Signal:
     periods: int
     meaning: str
     period: int = PERIOD
+    is_budgeted: bool = False
+    """Whether it alarms only by what it burns of the error budget: it passes, and any number of
+    it is much where few call, and little where many do."""
 
     @property
     def guards(self) -> bool:
@@ -90,19 +93,86 @@ SIGNALS = (
         "upstream_contract_changed", "vendor", AT_ONCE, 1, "A vendor answers other than documented."
     ),
     Signal(
-        "upstream_unavailable", "vendor", 10, 3, "A vendor does not answer, and no old token lives."
+        "upstream_unavailable",
+        "vendor",
+        AT_ONCE,
+        1,
+        "A vendor does not answer, and no old token lives.",
+        is_budgeted=True,
     ),
     Signal(
-        "refresh_in_progress", "load", 20, 3, "Callers wait in vain for somebody else's exchange."
+        "refresh_in_progress",
+        "load",
+        AT_ONCE,
+        1,
+        "Callers wait in vain for somebody else's exchange.",
+        is_budgeted=True,
     ),
     Signal(
         "too_many_requests", "caller", 20, 3, "A caller forces or rejects tokens again and again."
     ),
+    Signal("connection_held", "caller", 100, 3, "Callers ask for a connection that is held."),
     Signal(
         "unknown_connection", "caller", 20, 3, "A caller asks for a connection that has no secret."
     ),
     Signal("invalid_request", "caller", 100, 3, "A caller sends requests that are wrong."),
 )
+
+WINDOW_DAYS = 30
+"""Over which an objective is to be met."""
+
+
+@dataclass(frozen=True, slots=True)
+class Objective:
+    """A service level: the share of calls that are good, and the metrics that count bad and all.
+
+    *bad* is the metric of what was not good; with *is_beside*, it is not among *counted*.
+    """
+
+    name: str
+    promised: float
+    bad: str
+    counted: str
+    is_beside: bool
+    meaning: str
+
+    @property
+    def budget(self) -> float:
+        """The share of calls that may be bad."""
+        return round(1 - self.promised, 6)
+
+
+@dataclass(frozen=True, slots=True)
+class Burn:
+    """How fast a budget is spent, so that somebody is told: *rate* times what lasts the window.
+
+    The long window says that it matters, the short one that it still goes on.
+    https://sre.google/workbook/alerting-on-slos/
+    """
+
+    name: str
+    rate: float
+    long_seconds: int
+    short_seconds: int
+
+    @property
+    def spent(self) -> float:
+        """The share of the budget that is gone when the long window is over."""
+        return self.rate * self.long_seconds / (WINDOW_DAYS * 86_400)
+
+
+OBJECTIVES: Sequence[Objective] = (
+    Objective("answered", 0.999, "Unanswered", "HandOut", True, "Calls for a token get none"),
+    Objective("prompt", 0.99, "Slow", "HandOut", False, "Kept tokens take 100 ms and more"),
+)
+
+BURNS: Sequence[Burn] = (
+    Burn("fast", 14.4, 3_600, 300),
+    Burn("slow", 6, 21_600, 1_800),
+)
+
+LEAST_BAD = 3
+"""Bad calls in the long window, below which no budget is said to burn: one of ten is no trend."""
 
 
 def codes() -> set[str]:

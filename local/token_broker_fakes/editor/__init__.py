@@ -4,3 +4,5 @@ from token_broker_fakes.editor.fake import FakeEditor
 from token_broker_fakes.editor.modes import EditorModes
 
 __all__ = ["EditorModes", "FakeEditor"]
+
+FAKE = FakeEditor

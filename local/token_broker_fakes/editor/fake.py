@@ -32,6 +32,8 @@ class FakeEditor(Fake[EditorModes]):
     vendor = "editor"
     home = "https://tokens.kudo.graebert.com"
     steps: ClassVar[frozenset[str]] = frozenset({"generate", "verify", "edit"})
+    exchanges: ClassVar[frozenset[str]] = frozenset({"generate"})
+    secrets: ClassVar[frozenset[str]] = frozenset({"x-api-key"})
 
     def __init__(
         self,
@@ -51,8 +53,12 @@ class FakeEditor(Fake[EditorModes]):
             ("GET", "/editor"): ("edit", self._service.edit),
         }
 
+    def accept(self, secret: Mapping[str, Any]) -> None:
+        """Let one more application in, by the key of *secret*."""
+        self.keys[secret["api_key"]] = f"application-{len(self.keys)}"
+
     @staticmethod
-    def demo_secret(token_url: str) -> dict[str, Any]:
+    def demo_secret(token_url: str, /) -> dict[str, Any]:
         """Return the secret of a connection to the demo's application at *token_url*."""
         return {
             "api_key": DEMO_KEY,

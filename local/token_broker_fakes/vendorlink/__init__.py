@@ -5,3 +5,5 @@ from token_broker_fakes.vendorlink.modes import VendorlinkModes
 from token_broker_fakes.vendorlink.sessions import User
 
 __all__ = ["FakeVendorlink", "User", "VendorlinkModes"]
+
+FAKE = FakeVendorlink

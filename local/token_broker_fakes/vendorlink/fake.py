@@ -10,7 +10,7 @@ https://helpcenter.ispnext.com/hc/en-us/articles/360009375660-VendorLink-API-Aut
 """
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from random import Random
 from time import sleep as real_sleep
@@ -55,6 +55,8 @@ class FakeVendorlink(Fake[VendorlinkModes]):
     vendor = "vendorlink"
     home = "https://app.vendorlink.nl"
     steps: ClassVar[frozenset[str]] = frozenset({"login", "extend", "data"})
+    exchanges: ClassVar[frozenset[str]] = frozenset({"login", "extend"})
+    secrets: ClassVar[frozenset[str]] = frozenset({"p"})
 
     def __init__(
         self,
@@ -82,8 +84,12 @@ class FakeVendorlink(Fake[VendorlinkModes]):
             ("POST", "/api/auth/extendtoken"): ("extend", partial(renewals.extend, self._realm)),
         }
 
+    def accept(self, secret: Mapping[str, Any]) -> None:
+        """Let one more user log in, by the name and the password of *secret*."""
+        self.users.append(User(secret["username"], secret["password"]))
+
     @staticmethod
-    def demo_secret(host: str) -> dict[str, Any]:
+    def demo_secret(host: str, /) -> dict[str, Any]:
         """Return the secret of a connection to the demo's user at *host*, or at a URL's.
 
         On loopback the host's other name is allowed as well, for the modes that lead there.

@@ -5,3 +5,5 @@ from token_broker_fakes.vntana.fake import FakeVntana
 from token_broker_fakes.vntana.modes import VntanaModes
 
 __all__ = ["Account", "FakeVntana", "Organization", "VntanaModes", "Workspace"]
+
+FAKE = FakeVntana

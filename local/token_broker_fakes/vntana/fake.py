@@ -12,7 +12,8 @@
 https://www.vntana.com/resource/refresh-token-usage/
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from random import Random
 from time import sleep as real_sleep
@@ -58,6 +59,10 @@ class FakeVntana(Fake[VntanaModes]):
     steps: ClassVar[frozenset[str]] = frozenset(
         {step for step, _ in (*ROUTES.values(), *ENTRIES.values())} | {"data"}
     )
+    exchanges: ClassVar[frozenset[str]] = frozenset({"login"})
+    secrets: ClassVar[frozenset[str]] = frozenset(
+        {"password", "personal-access-token", "authenticationKey"}
+    )
 
     def __init__(
         self,
@@ -77,8 +82,14 @@ class FakeVntana(Fake[VntanaModes]):
         self._routes = bound(ROUTES, self._platform)
         self._entries = bound(ENTRIES, self._platform)
 
+    def accept(self, secret: Mapping[str, Any]) -> None:
+        """Have the first account log in by the key, or the e-mail and password, of *secret*."""
+        names = {"personal_access_token": "key", "email": "email", "password": "password"}
+        known = {names[key]: value for key, value in secret.items() if key in names}
+        self.accounts[0] = replace(self.accounts[0], **known)
+
     @staticmethod
-    def demo_secret(base_url: str) -> dict[str, Any]:
+    def demo_secret(base_url: str, /) -> dict[str, Any]:
         """Return the secret of a connection to the demo's account at *base_url*."""
         account = demo_account()
         return {

@@ -19,7 +19,7 @@ from tests.protocol.model.state import (
     put,
 )
 
-OCCASIONS = frozenset({"end", "force", "report", "rotation"})
+OCCASIONS = frozenset({"end", "force", "report", "rotation", "expel", "forget"})
 """What is a reason for an exchange; the rest are faults."""
 
 

@@ -8,7 +8,9 @@ from tests.protocol.model.reading import read, reported
 from tests.protocol.model.rules import Rules
 from tests.protocol.model.state import (
     AGING,
+    DUE,
     FORCED,
+    PATIENT,
     PLAIN,
     RENEWING,
     REPORTING,
@@ -30,7 +32,7 @@ def calls(rules: Rules, state: State, place: int, idle: Lambda) -> Iterator[Move
         item = state.items[name]
         caller = Lambda(WAITING, name, PLAIN, kept=idle.kept)
         yield read(rules, state, place, caller)._replace(fair=False)
-        if item.age == AGING and not is_leased(item):
+        if (item.age == AGING or item.failure == DUE) and not is_leased(item):
             yield read(rules, state, place, caller._replace(ask=RENEWING))._replace(fair=False)
         if may(rules, state, "force"):
             yield forced(rules, state, place, caller._replace(ask=FORCED, seen=item.generation))
@@ -48,7 +50,9 @@ def mixed_up(rules: Rules, state: State, place: int, asked: int) -> Move:
 def forced(rules: Rules, state: State, place: int, caller: Lambda) -> Move:
     """A forced call is worth an exchange, unless one is running anyway."""
     name, spent = caller.item, state._replace(occasions=state.occasions - 1)
-    if not is_leased(state.items[name]):
+    item = state.items[name]
+    is_early = item.failure == PATIENT and item.strict
+    if not is_leased(item) and not is_early:
         spent = worth(spent, name)
     move = read(rules, spent, place, caller)
     return move._replace(text="is called with force: " + move.text, fair=False)

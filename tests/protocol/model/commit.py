@@ -5,12 +5,13 @@ from collections.abc import Iterator
 from tests.protocol.model.answers import answered, handed, lost, may, placed, refused
 from tests.protocol.model.deaths import haunted
 from tests.protocol.model.decision import is_live
-from tests.protocol.model.gate import latched
+from tests.protocol.model.gate import gate_of
 from tests.protocol.model.rules import Rules
 from tests.protocol.model.state import (
     ABSENT,
     CALM,
     COMMITTING,
+    DENIED,
     DOWN,
     DUE,
     FREE,
@@ -41,6 +42,7 @@ CODES = {
     REJECTED: "credential_rejected",
     LATCHED: "credential_latched",
     SPOILT: "internal",
+    DENIED: "upstream_refused",
 }
 
 
@@ -60,14 +62,36 @@ def written(rules: Rules, state: State, holder: Lambda) -> Item:
     if result > 0:
         renewal = READY if rules.scenario.renewals else ABSENT
         age = item.age if item.token == result else FRESH  # the same write, twice
-        return Item(result, age, holder.seen + 1, item.fence, item.lease, renewal)
-    if result in (REJECTED, LATCHED):
-        return item._replace(failure=DUE, latch=latched(rules, state, holder))
+        return item._replace(
+            token=result,
+            age=age,
+            generation=holder.seen + 1,
+            renewal=renewal,
+            rejected=0,
+            failure=CALM,
+            strict=0,
+            blames=-1,
+            version=holder.version,
+            suspect=-1,
+            early=0,
+        )
     guards = rules.guards
-    stored = {DOWN: guards.backoff, UNANSWERED: guards.stale, SPOILT: guards.spoilt}
+    if rules.scenario.renewals and holder.using and not holder.begun:
+        item = item._replace(renewal=READY)  # it was not sent
+    stored = {DOWN: guards.backoff, UNANSWERED: guards.stale, REJECTED: True, DENIED: True}
     if stored.get(result):
-        return item._replace(failure=PATIENT)
-    return item._replace(failure=DUE) if holder.over and guards.put_back else item
+        blames = holder.version + holder.previous if result in (REJECTED, DENIED) else -1
+        strict = holder.login if guards.strict else 0
+        return item._replace(failure=PATIENT, strict=strict, blames=blames)
+    if result not in stored and is_uncertain(rules, holder) and item.token:
+        return item._replace(failure=DUE, strict=holder.login, blames=-1)
+    return item
+
+
+def is_uncertain(rules: Rules, holder: Lambda) -> bool:
+    """Say whether an exchange that failed for another reason may have ended a token."""
+    has_sent = holder.begun > 0 and rules.guards.spoilt
+    return has_sent or bool(holder.over and rules.guards.put_back)
 
 
 def done(rules: Rules, state: State, holder: Lambda) -> State:
@@ -75,9 +99,19 @@ def done(rules: Rules, state: State, holder: Lambda) -> State:
     name = holder.item
     after = state._replace(items=put(state.items, name, written(rules, state, holder)))
     failed = holder.result in (DOWN, UNANSWERED, REFUSED, SPOILT)
-    if failed and holder.begun and (rules.guards.backoff or holder.result != DOWN):
+    is_outage = holder.result in (DOWN, UNANSWERED)
+    is_put_off = (
+        is_outage and after.items[name].failure == PATIENT
+    )  # and worth one when that is over
+    if (
+        failed
+        and holder.begun
+        and not is_put_off
+        and (rules.guards.backoff or holder.result != DOWN)
+    ):
         return worth(after, name)
-    if holder.result == REJECTED and holder.version != state.secret:
+    is_second = state.items[gate_of(rules, holder)].suspect == holder.version
+    if holder.result == REJECTED and (holder.version != state.secret or is_second):
         return worth(after, name)
     return after
 
@@ -100,9 +134,23 @@ def commits(rules: Rules, state: State, place: int, holder: Lambda) -> Iterator[
         spoilt = placed(state, place, holder._replace(result=SPOILT))
         less = spoilt._replace(faults=state.faults - 1)
         yield Move(place, "fails with the new token in its hand", less, (), fair=False)
+    if may(rules, state, "unkept") and holder.result > 0:
+        yield unkept(rules, state, place, holder)
     if may(rules, state, "blur"):
         less = state._replace(faults=state.faults - 1)
         yield from blurs(less, after._replace(faults=less.faults), place, holder, events)
+
+
+def unkept(rules: Rules, state: State, place: int, holder: Lambda) -> Move:
+    """The token cannot be kept: that is stored, and who made it gets it."""
+    name, failure = holder.item, PATIENT
+    item = state.items[name]._replace(lease=FREE, failure=failure, blames=holder.version)
+    item = item._replace(strict=holder.login)
+    less = state._replace(faults=state.faults - 1)
+    after = placed(less, place, answered(rules, holder, holder.result), (name, item))
+    told = HandOut(name, name, holder.result, stale=False)
+    text = "stores that its token cannot be kept, and hands it out"
+    return Move(place, text, after, (End(own=True), told), fair=False)
 
 
 def blurs(

@@ -10,6 +10,7 @@ from tests.protocol.model.state import (
     FREE,
     GATING,
     HOLDING,
+    JUDGING,
     LATE,
     OVER,
     REJECTED,
@@ -93,14 +94,14 @@ def dies(rules: Rules, state: State, place: int, one: Lambda) -> Iterator[Move]:
         yield Move(place, "dies, its request is lost", gone, (), fair=False)
         after = processed(rules, gone, one)[0]._replace(wrong=gone.wrong)
         yield Move(place, "dies, its request is processed", after, (), fair=False)
-    if one.step == COMMITTING and (one.result > 0 or one.result == REJECTED):
+    if one.step == COMMITTING and one.result > 0:
         yield Move(place, "dies, its write on the way", haunted(gone, one), (), fair=False)
 
 
 def bereft(state: State, place: int, one: Lambda) -> State:
     """Return the world without a Lambda: what it had begun is worth another exchange."""
     wrong = state.wrong
-    if one.result == REJECTED and one.step <= COMMITTING:
+    if one.result == REJECTED and one.step == JUDGING:
         wrong = put(wrong, one.version, wrong[one.version] - 1)
     gone = state._replace(
         lambdas=put(state.lambdas, place, Lambda()),

@@ -5,6 +5,7 @@ from tests.protocol.model.state import (
     AGING,
     CALM,
     DEAD,
+    DUE,
     EARLY,
     FORCED,
     FREE,
@@ -32,35 +33,51 @@ def is_live(item: Item) -> bool:
 def is_latched(rules: Rules, item: Item, secret: int) -> bool:
     """Say whether the upstream rejected this version of the secret before."""
     if not rules.guards.latch_version:
-        return item.latch >= 0
-    return item.latch == secret
+        return item.latch > 0
+    return bool(item.latch >> secret & 1)
 
 
 def is_stale(rules: Rules, item: Item) -> bool:
     """Say whether an answer with this token says that it may be dead upstream."""
-    return item.failure != CALM or (rules.guards.doubt and item.lease == OVER)
+    return item.failure != CALM or (item.lease != FREE and (rules.guards.doubt or is_leased(item)))
 
 
-def is_due(rules: Rules, item: Item, caller: Lambda) -> bool:
+def is_old(item: Item, secret: int) -> bool:
+    """Say whether the token is due for renewal: by its age, or by its version of the secret."""
+    return item.age == AGING or item.version != secret
+
+
+def is_due(rules: Rules, item: Item, caller: Lambda, secret: int) -> bool:
     """Say whether this call wants an exchange although the token is live."""
     if caller.ask == RENEWING:
-        return item.age == AGING
+        return item.failure == DUE or is_old(item, secret)
     if caller.ask == FORCED and item.generation == caller.seen:
         return True
     return rules.guards.doubt and item.lease == OVER
 
 
-def decide(rules: Rules, item: Item, caller: Lambda, secret: int) -> int:
-    """Return what the caller does next."""
+def is_backing_off(rules: Rules, item: Item, secret: int) -> bool:
+    """Say whether it is too early for another try, with this version of the secret."""
+    is_about = item.blames in (-1, secret) or not rules.guards.latch_version
+    return item.failure == PATIENT and is_about
+
+
+def decide(rules: Rules, item: Item, caller: Lambda, secret: int, gate: Item | None = None) -> int:
+    """Return what the caller does next. What the *gate* accepts, no variant's own latch forbids."""
     live = is_live(item)
-    if live and not is_due(rules, item, caller):
+    if live and not is_due(rules, item, caller, secret):
         return HAND_OUT
     forced = caller.ask == FORCED
-    if is_latched(rules, item, secret) and (rules.guards.latch_forced or not forced):
-        return HAND_OUT if live and not forced else REFUSE
     if is_leased(item) and rules.guards.free:
         return WAIT
-    if item.failure == PATIENT and not forced:
+    is_proven = gate is not None and gate.accepted == secret
+    if (
+        is_latched(rules, item, secret)
+        and not is_proven
+        and (rules.guards.latch_forced or not forced)
+    ):
+        return HAND_OUT if live and not forced else REFUSE
+    if is_backing_off(rules, item, secret) and (item.strict or not forced):
         return HAND_OUT if live else FAIL
     if item.lease != FREE and not rules.guards.takeover:
         return WAIT

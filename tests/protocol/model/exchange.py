@@ -2,12 +2,13 @@
 
 from collections.abc import Iterator
 
-from tests.protocol.model.answers import placed
-from tests.protocol.model.gate import looks
+from tests.protocol.model.answers import may, placed
+from tests.protocol.model.gate import looks, used
 from tests.protocol.model.rules import Rules
 from tests.protocol.model.state import (
     CHECKED,
     COMMITTING,
+    DOWN,
     EARLY,
     JUDGING,
     OVER,
@@ -31,7 +32,12 @@ def holds(rules: Rules, state: State, place: int, holder: Lambda) -> Iterator[Mo
     if scenario.organization and holder.item and not holder.using:
         yield asks(rules, state, place, holder)
         return
-    if scenario.gate and rules.guards.gate_first and not holder.using and not holder.gate:
+    if holder.using and scenario.renewals and state.items[holder.item].version != state.secret:
+        holder = holder._replace(using=0)  # another version may name another user
+    if rules.guards.gate_first and not holder.using and not holder.gate:
+        if may(rules, state, "defect"):
+            yield refuses(state, place, holder)._replace(fair=False)
+            yield refuses(state, place, holder, DOWN)._replace(fair=False)
         looked = looks(rules, state, place, holder)
         if looked:
             yield looked
@@ -67,7 +73,7 @@ def checks(rules: Rules, state: State, place: int, holder: Lambda) -> Move:
     """See whether there is time for one more answer; the secret is read here."""
     if rules.guards.bound and phase(state, holder) != EARLY:
         return refuses(state, place, holder)
-    version = holder.version if holder.gate else state.secret
+    version = used(state, holder)
     checked = holder._replace(step=CHECKED, version=version)
     if rules.is_timely:
         return next(sends(rules, state, place, checked))
@@ -75,10 +81,10 @@ def checks(rules: Rules, state: State, place: int, holder: Lambda) -> Move:
     return Move(place, "sees that there is time for a request", after)
 
 
-def refuses(state: State, place: int, holder: Lambda) -> Move:
-    """Too little time is left."""
+def refuses(state: State, place: int, holder: Lambda, result: int = REFUSED) -> Move:
+    """Too little time is left; with no time at all, that counts as an outage."""
     step = JUDGING if holder.gate else COMMITTING
-    after = placed(state, place, holder._replace(step=step, result=REFUSED, using=0))
+    after = placed(state, place, holder._replace(step=step, result=result))
     return Move(place, "sees that the time is too short, and sends nothing", after)
 
 
@@ -92,6 +98,7 @@ def sends(rules: Rules, state: State, place: int, holder: Lambda) -> Iterator[Mo
         step=SENT,
         begun=holder.begun + 1,
         late=int(late),
+        login=int(not holder.using),
         over=holder.over if can_go_on else 0,
     )
     sent = placed(state, place, request)

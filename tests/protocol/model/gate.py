@@ -1,4 +1,7 @@
-"""The gate of a connection: who may log in with a version that is not proven."""
+"""The gate of a connection: who may log in with a version that is not proven.
+
+Where there is one variant alone, its own item is the gate, and its own lease is enough.
+"""
 
 from collections.abc import Iterator
 
@@ -7,28 +10,51 @@ from tests.protocol.model.decision import is_latched, is_leased
 from tests.protocol.model.rules import Rules
 from tests.protocol.model.state import (
     COMMITTING,
+    DENIED,
     EARLY,
     FORCED,
     FREE,
     GATING,
     HOLDING,
     LATCHED,
+    PATIENT,
     REJECTED,
+    Item,
     Lambda,
     Move,
     State,
+    put,
 )
 
 
+def gate_of(rules: Rules, holder: Lambda) -> int:
+    """Return the item that is the gate for a holder."""
+    return 0 if rules.scenario.gate else holder.item
+
+
+def used(state: State, holder: Lambda) -> int:
+    """Return the version of the secret that a holder uses."""
+    return holder.version if holder.previous or holder.gate else state.secret
+
+
+def has_accepted(rules: Rules, gate: Item, version: int) -> bool:
+    """Say whether the upstream took this version, as far as the gate knows."""
+    return version == gate.accepted or (not rules.scenario.gate and version == gate.version)
+
+
 def looks(rules: Rules, state: State, place: int, holder: Lambda) -> Move | None:
-    """Read the secret and the gate; None if this version is proven, so that nothing is needed."""
-    gate, version = state.items[0], state.secret
+    """Read the secret and the gate; None if nothing is needed: this version is proven."""
+    gate, version = state.items[gate_of(rules, holder)], used(state, holder)
     known = holder._replace(version=version)
-    if gate.accepted == version:
-        return None
+    is_suspect = gate.suspect == version and not gate.suspects
     if is_latched(rules, gate, version) and holder.ask != FORCED:
         after = placed(state, place, known._replace(step=COMMITTING, result=LATCHED))
         return Move(place, "reads at the gate that this version was rejected", after)
+    if is_suspect and gate.early and rules.guards.second_look:
+        after = placed(state, place, known._replace(step=COMMITTING, result=REJECTED))
+        return Move(place, "reads at the gate that it is too early for a second try", after)
+    if not rules.scenario.gate or (has_accepted(rules, gate, version) and not is_suspect):
+        return None
     if not is_leased(gate):
         gating = placed(state, place, known._replace(step=GATING, gate=gate.fence))
         return Move(place, "reads at the gate that this version is not proven", gating)
@@ -44,38 +70,109 @@ def gates(rules: Rules, state: State, place: int, holder: Lambda) -> Iterator[Mo
         after = placed(state, place, holder._replace(step=HOLDING, gate=taken.fence), (0, taken))
         yield Move(place, "takes the gate's lease", after)
     else:
-        again = placed(state, place, holder._replace(step=HOLDING, gate=0, version=0))
+        version = holder.version if holder.previous else 0
+        again = placed(state, place, holder._replace(step=HOLDING, gate=0, version=version))
         yield Move(place, "loses the write at the gate", again)
 
 
 def judges(rules: Rules, state: State, place: int, holder: Lambda) -> Iterator[Move]:
-    """Store at the gate what was learnt of the version, and end the gate's lease."""
-    if not holder.gate:
-        yield revokes(state, place, holder)
-        return
-    gate, known = state.items[0], rules.guards.verdict
-    if known and holder.result > 0:
-        gate = gate._replace(accepted=holder.version)
+    """Store at the gate what was learnt of the version, and end the gate's lease.
+
+    A rejection is stored whoever has the lease by then.
+    """
+    name = gate_of(rules, holder)
+    gate, known = state.items[name], rules.guards.verdict
+    if holder.result == DENIED and holder.gate:
+        learnt = state._replace(items=put(state.items, name, gate._replace(lease=FREE)))
+        done = placed(learnt, place, holder._replace(step=COMMITTING, gate=0))
+        yield Move(place, "ends the gate's lease, with nothing learnt", done)
+    was_accepted = has_accepted(rules, gate, holder.version)
+    is_own = bool(holder.gate) and gate.fence == holder.gate
+    is_learnt = holder.result > 0 or holder.result == DENIED
+    if known and is_own and is_learnt and not holder.previous:
+        gate = gate._replace(accepted=holder.version, suspect=-1, suspects=0, early=0)
     if known and holder.result == REJECTED:
-        gate = gate._replace(latch=latched(rules, state, holder))
-    after = placed(
-        state,
-        place,
-        holder._replace(step=COMMITTING, gate=0),
-        (0, gate._replace(lease=FREE)),
-    )
+        gate = rejected(rules, state, gate, holder)
+    if is_own:
+        gate = gate._replace(lease=FREE)
+    if rules.scenario.suspects and holder.result == REJECTED:
+        yield from blames(rules, state, place, holder)
+        return
+    judged = holder._replace(step=COMMITTING, gate=0)
+    after = placed(state, place, judged, (name, gate))
     yield Move(place, "stores its verdict at the gate", after)
+    if holder.result == REJECTED and not was_accepted and may_go_back(rules, after, judged):
+        back = judged._replace(step=HOLDING, version=holder.version - 1, previous=1, result=0)
+        text = "stores its verdict at the gate, and tries the version before"
+        yield Move(place, text, placed(after, place, back))
 
 
-def revokes(state: State, place: int, holder: Lambda) -> Move:
-    """Store at the gate, without its lease, that a version is rejected that was accepted once."""
-    gate = state.items[0]._replace(accepted=-1, latch=holder.version)
-    after = placed(state, place, holder._replace(step=COMMITTING), (0, gate))
-    return Move(place, "stores at the gate that the version is no longer accepted", after)
+def blames(rules: Rules, state: State, place: int, holder: Lambda) -> Iterator[Move]:
+    """Find out what a rejection is about that may be about the variant, in up to two writes."""
+    gate, version, bit = state.items[0], holder.version, 1 << holder.item
+    is_own = bool(holder.gate) and gate.fence == holder.gate
+    judged = holder._replace(step=COMMITTING, gate=0)
+    if holder.previous:
+        ended = gate._replace(lease=FREE) if is_own else gate
+        text = "ends with the rejection of the version before, which says nothing for certain"
+        yield Move(place, text, placed(state, place, judged, (0, ended)))
+        return
+    if has_accepted(rules, gate, version):
+        denied = judged._replace(result=DENIED)
+        ended = gate._replace(lease=FREE) if is_own else gate
+        text = "finds that the variant is wrong, as the version is proven"
+        yield Move(place, text, placed(state, place, denied, (0, ended)))
+        return
+    if not holder.gate:
+        own = state.items[holder.item]
+        if rules.guards.own_latch:
+            own = own._replace(latch=own.latch | 1 << version)
+        own = own._replace(failure=PATIENT, strict=holder.login, blames=version)
+        after = placed(state, place, judged, (holder.item, own))
+        yield Move(place, "stores that the variant does not try this version again", after)
+        if may_go_back(rules, after, judged):
+            back = judged._replace(step=HOLDING, version=version - 1, previous=1, result=0)
+            text = "stores the same, and tries the version before"
+            yield Move(place, text, placed(after, place, back))
+        return
+    known = gate.suspects if gate.suspect == version else 0
+    suspects = known | bit
+    if suspects.bit_count() >= rules.scenario.suspects:
+        latch = gate.latch | 1 << version
+        gate, rest = gate._replace(latch=latch, suspect=-1, suspects=0, early=0), judged
+    else:
+        gate = gate._replace(suspect=version, suspects=suspects)
+        rest = holder._replace(gate=0)
+    gate = gate._replace(lease=FREE) if is_own else gate
+    after = placed(state, place, rest, (0, gate))
+    yield Move(place, "stores at the gate for which variants the version was refused", after)
+    if rest.step == COMMITTING and may_go_back(rules, after, rest):
+        back = rest._replace(step=HOLDING, version=version - 1, previous=1, result=0)
+        text = "stores that it was the last of them, and tries the version before"
+        yield Move(place, text, placed(after, place, back))
 
 
-def latched(rules: Rules, state: State, holder: Lambda) -> int:
-    """Return the version that a latch names."""
+def may_go_back(rules: Rules, state: State, holder: Lambda) -> bool:
+    """Say whether the version before is worth a try: once, and if it was not rejected."""
+    if holder.previous or not holder.version or "previous" not in rules.scenario.may:
+        return False
+    before = holder.version - 1
+    items = (state.items[gate_of(rules, holder)], state.items[holder.item])
+    return not any(item.latch >> before & 1 for item in items)
+
+
+def rejected(rules: Rules, state: State, gate: Item, holder: Lambda) -> Item:
+    """Return the gate after a rejection: an accepted version is suspect, until it is said twice."""
+    version = holder.version if rules.guards.latch_sent else state.secret
+    if not rules.scenario.gate:
+        blames = holder.version + holder.previous
+        gate = gate._replace(failure=PATIENT, strict=holder.login, blames=blames)
     if not rules.guards.latch:
-        return -1
-    return holder.version if rules.guards.latch_sent else state.secret
+        return gate
+    is_again = gate.suspect == version
+    is_proven = has_accepted(rules, gate, version) and not holder.previous
+    if is_proven and rules.guards.suspect and (not is_again or gate.early):
+        return gate._replace(suspect=version, early=gate.early if is_again else 1)
+    accepted = -1 if gate.accepted == version else gate.accepted
+    latch = gate.latch | 1 << version
+    return gate._replace(latch=latch, accepted=accepted, suspect=-1, early=0)

@@ -42,7 +42,7 @@ def i1(rules: Rules, state: State) -> bool:
 def i2(before: State, after: State) -> bool:
     """The stored token never goes back to an older generation, and a new one has a newer."""
     return all(
-        old.token == new.token or (old.token < new.token and old.generation < new.generation)
+        new.token in (0, old.token) or (old.token < new.token and old.generation < new.generation)
         for old, new in zip(before.items, after.items, strict=True)
     )
 
@@ -91,10 +91,10 @@ def i6(event: Send, before: State) -> bool:
 def i7(rules: Rules, state: State) -> bool:
     """Logins with a rejected version of a secret ≤ 1, for any number of callers, forced or not.
 
-    A login whose answer nobody lived to store does not count: nobody can know of it.
+    Two where it had been accepted. A login whose answer nobody lived to store does not count, nor
+    those that are on their way when an accepted version is rejected first: nobody can know of it.
     """
-    del rules
-    return max(state.wrong) <= 1
+    return max(state.wrong) <= rules.scenario.wrong
 
 
 def i8(event: HandOut, after: State) -> bool:
@@ -129,7 +129,7 @@ def l1(event: Refusal, rules: Rules) -> bool:
     Here: a documented error, and a true one. That callers end at all, `explorer` sees to.
     """
     if event.code == "credential_latched":
-        return not rules.scenario.good[event.version]
+        return not rules.scenario.good[event.version] or "expel" in rules.scenario.may
     return event.code != "conflict"
 
 

@@ -60,8 +60,7 @@ def moves(rules: Rules, state: State) -> Iterator[Move]:
 def start(rules: Rules) -> State:
     """Return the first state: nothing is stored, nobody has called."""
     scenario = rules.scenario
-    accepted = -1 if rules.promises.steady else 0
-    items = (Item(accepted=accepted), *(Item() for _ in range(1, scenario.items)))
+    items = (Item(accepted=scenario.accepted), *(Item() for _ in range(1, scenario.items)))
     return State(
         lambdas=(Lambda(),) * scenario.lambdas,
         items=items,
@@ -70,4 +69,5 @@ def start(rules: Rules) -> State:
         wrong=(0,) * len(scenario.good),
         faults=scenario.faults,
         occasions=scenario.occasions,
+        good=sum(1 << version for version, good in enumerate(scenario.good) if good),
     )

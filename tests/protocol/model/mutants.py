@@ -84,6 +84,10 @@ GUARDS = (
     Mutant("latch_version", "gate", ("latch_version",), ("L1",)),
     Mutant("latch_sent", "gate", ("latch_sent",), ("L1",)),
     Mutant("gate_first", "gate", ("gate_first",), ("I7",)),
+    Mutant("suspect", "page", ("suspect",), ("L1",)),
+    Mutant("second_look", "expelled", ("second_look",), ("I7",)),
+    Mutant("own_latch", "parameters", ("own_latch",), ("I7",)),
+    Mutant("strict", "session", ("strict",), ("I5",)),
     Mutant("verdict", "gate", ("verdict",), ("I7",)),
     Mutant("compare", "reports", ("compare",), ("I9",)),
     Mutant("compare_write", "reports", ("compare_write",), ("I9",)),
@@ -99,7 +103,6 @@ PROMISES = (
     Mutant("in_time", "session", ("in_time",), ("I1", "I4")),
     Mutant("prompt", "session", ("prompt",), ("I1", "I4")),
     Mutant("alone", "neighbours", ("alone",), ("I4",)),
-    Mutant("steady", "gate", ("steady",), ("I7",)),
 )
 """What the protocol cannot enforce. These are what docs/protocol.md does not promise."""
 

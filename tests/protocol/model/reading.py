@@ -13,6 +13,7 @@ from tests.protocol.model.state import (
     RENEWING,
     REPORTING,
     WAITING,
+    Item,
     Lambda,
     Move,
     State,
@@ -25,7 +26,7 @@ def read(rules: Rules, state: State, place: int, caller: Lambda) -> Move:
     item = state.items[caller.item]
     if caller.ask == FORCED and not rules.guards.generation_wait:
         caller = caller._replace(seen=item.generation)
-    choice = decide(rules, item, caller, state.secret)
+    choice = decide(rules, item, caller, state.secret, gate_for(rules, state))
     if choice == ACQUIRE:
         now = caller._replace(step=ACQUIRING, seen=item.generation, fence=item.fence, kept=0)
         return Move(place, "reads that an exchange is needed", placed(state, place, now))
@@ -38,6 +39,11 @@ def read(rules: Rules, state: State, place: int, caller: Lambda) -> Move:
     code = "credential_latched" if choice == REFUSE else "upstream_unavailable"
     after = placed(state, place, answered(rules, caller, 0))
     return Move(place, f"answers {code}", after, refused(caller, code, state.secret))
+
+
+def gate_for(rules: Rules, state: State) -> Item | None:
+    """Return the gate, where that is an item of its own."""
+    return state.items[0] if rules.scenario.gate else None
 
 
 def waits(rules: Rules, state: State, place: int, caller: Lambda) -> Iterator[Move]:
@@ -73,6 +79,8 @@ def marks(rules: Rules, state: State, place: int, caller: Lambda) -> Iterator[Mo
     item = state.items[caller.item]
     if item.token == caller.kept:
         state = state._replace(reported=item.token)
-    marked = item._replace(rejected=1, failure=CALM)
+    marked = item._replace(rejected=1)
+    if item.blames < 0 or not item.latch >> item.blames & 1:
+        marked = marked._replace(failure=CALM, strict=0, blames=-1)
     after = placed(state, place, caller._replace(step=WAITING, kept=0), (caller.item, marked))
     yield Move(place, "marks the token as rejected", after)

@@ -37,6 +37,10 @@ class Guards:
         "the latch names the version that was sent, not the one that is current by then"
     )
     gate_first: bool = rule("a version that is not proven is tried under the gate's lease alone")
+    suspect: bool = rule("an accepted version is latched only when it is rejected twice")
+    second_look: bool = rule("and the second try is a minute after the first")
+    strict: bool = rule("force waits for the `retry_at` of a login that failed")
+    own_latch: bool = rule("a rejection that may be about the variant latches that one at once")
     verdict: bool = rule("what the gate's holder learnt is stored with the end of its lease")
     compare: bool = rule("a report counts only for the token that is current")
     compare_write: bool = rule("that comparison is the condition of the write")
@@ -55,7 +59,6 @@ class Promises:
     in_time: bool = rule("the upstream processes a request before its sender gives up, or never")
     prompt: bool = rule("from the check to the sending takes less than the margin")
     alone: bool = rule("no other connection uses the account")
-    steady: bool = rule("credentials that were accepted stay right until the secret changes")
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +80,15 @@ class Scenario:
     gate: bool = False
     organization: bool = False
     good: tuple[bool, ...] = (True,)
-    """Which versions of the secret the upstream accepts."""
+    """Which versions of the secret the upstream accepts at first."""
+    accepted: int = -1
+    """The version that the gate knows to be accepted at first."""
+    suspects: int = 0
+    """Variants that a version is tried for whose rejection may be about them; 0: it never is."""
+    steps: int = 1
+    """Requests that an exchange may take."""
+    wrong: int = 1
+    """Logins with a version that the upstream may have to reject until it is latched (I7)."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,7 +25,7 @@ HOLDING, GATING, CHECKED, SENT, JUDGING, COMMITTING, SETTLING = range(5, 12)
 PLAIN, FORCED, REPORTING, RENEWING = range(4)
 """Why it was called; `RENEWING` is the renewal that nobody waits for."""
 
-REFUSED, DOWN, UNANSWERED, REJECTED, LATCHED, SPOILT = range(-6, 0)
+REFUSED, DOWN, UNANSWERED, REJECTED, LATCHED, SPOILT, DENIED = range(-7, 0)
 """How an exchange ends without a token (a token is its number, from 1)."""
 
 
@@ -41,10 +41,22 @@ class Item(NamedTuple):
     renewal: int = ABSENT
     rejected: int = 0
     failure: int = CALM
-    latch: int = -1
-    """The version of the secret that was rejected."""
+    strict: int = 0
+    """Whether that was of a login: then force waits for its `retry_at` as well."""
+    blames: int = -1
+    """The version of the secret that it is about; -1 is any."""
+    latch: int = 0
+    """The versions of the secret that were rejected, a bit each."""
+    version: int = -1
+    """The version of the secret that the token was made with."""
     accepted: int = -1
     """On the gate: the version that was accepted."""
+    suspect: int = -1
+    """On the gate: an accepted version that was rejected once since."""
+    suspects: int = 0
+    """On the gate: the items that a version was refused for that was never accepted, a bit each."""
+    early: int = 0
+    """Whether that was less than a minute ago."""
 
 
 class Outer(NamedTuple):
@@ -79,6 +91,10 @@ class Lambda(NamedTuple):
     """Requests that this exchange has sent."""
     wrote: int = 0
     """While settling: whether the write was done. The Lambda does not know."""
+    previous: int = 0
+    """Whether the version before is used, as the current one was rejected."""
+    login: int = 0
+    """Whether its last request was a login."""
     late: int = 0
     """Whether the request was sent with too little time left for its answer."""
     over: int = 0
@@ -102,6 +118,8 @@ class State(NamedTuple):
     faults: int
     """Faults that may still happen: they bound the exploration."""
     occasions: int
+    good: int = 1
+    """Which versions of the secret the upstream accepts now, a bit each."""
     secret: int = 0
     sent: int = 0
     """The last renewal token that was sent."""

@@ -20,6 +20,7 @@ from tests.protocol.model.state import (
     RENEWING,
     SENT,
     WAITING,
+    Item,
     Lambda,
     State,
     Value,
@@ -60,11 +61,18 @@ def swapped(state: State) -> State:
     """Return *state* with variants 1 and 2 exchanged."""
     return state._replace(
         lambdas=tuple(sorted(turned_round(one) for one in state.lambdas)),
-        items=turn(state.items),
+        items=turn((other_suspects(state.items[0]), *state.items[1:])),
         made=turn(state.made),
         credit=turn(state.credit),
         ghosts=tuple(sorted(turned_round(one) for one in state.ghosts)),
     )
+
+
+def other_suspects(gate: Item) -> Item:
+    """Return the gate with the two variants exchanged that a version was refused for."""
+    if gate.suspects in (0, 6):
+        return gate
+    return gate._replace(suspects=6 - gate.suspects)
 
 
 def turned_round(one: Lambda) -> Lambda:

@@ -65,5 +65,6 @@ def _facts(item: Item) -> Iterator[str]:
     yield RENEWALS[item.renewal]
     yield "rejected" if item.rejected else ""
     yield FAILURES[item.failure]
-    yield f"version {item.latch} latched" if item.latch >= 0 else ""
+    yield f"version {item.latch.bit_length() - 1} latched" if item.latch else ""
+    yield f"version {item.suspect} suspect" if item.suspect >= 0 else ""
     yield f"version {item.accepted} accepted" if item.accepted >= 0 else ""

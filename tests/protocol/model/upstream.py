@@ -3,9 +3,11 @@
 from collections.abc import Iterator
 
 from tests.protocol.model.answers import may, placed
+from tests.protocol.model.gate import gate_of, has_accepted
 from tests.protocol.model.rules import Rules
 from tests.protocol.model.state import (
     COMMITTING,
+    DENIED,
     DOWN,
     HOLDING,
     JUDGING,
@@ -34,10 +36,9 @@ def processed(rules: Rules, state: State, request: Lambda) -> tuple[State, int]:
     elif using:
         right = using == state.made[name]
     else:
-        right = rules.scenario.good[request.version]
+        right = bool(state.good >> request.version & 1)
         if not right:
-            wrong = put(state.wrong, request.version, state.wrong[request.version] + 1)
-            return state._replace(wrong=wrong), REJECTED
+            return blamed(rules, state, request), REJECTED
     if not right:
         return state, 0
     made = put(state.made, name, state.made[name] + 1)
@@ -46,32 +47,51 @@ def processed(rules: Rules, state: State, request: Lambda) -> tuple[State, int]:
     return state._replace(made=made), made[name]
 
 
+def blamed(rules: Rules, state: State, request: Lambda) -> State:
+    """Return the world with one more login that was rejected.
+
+    Those that are on their way when an accepted version is rejected first, nobody could know of.
+    """
+    gate, version = state.items[gate_of(rules, request)], request.version
+    if has_accepted(rules, gate, version) and gate.suspect != version:
+        return state
+    return state._replace(wrong=put(state.wrong, version, state.wrong[version] + 1))
+
+
 def serves(rules: Rules, state: State, place: int, holder: Lambda) -> Iterator[Move]:
     """The upstream answers, or it does not."""
     after, answer = processed(rules, state, holder)
+    if holder.begun < rules.scenario.steps:
+        again = holder._replace(step=HOLDING, using=0, late=0, over=0)
+        yield Move(place, "gets an answer, and goes on", placed(state, place, again))
     if answer:
-        yield Move(place, "gets an answer", concluded(rules, after, place, holder, answer))
+        yield Move(place, "gets an answer", concluded(after, place, holder, answer))
     else:
         yield told_no(rules, after, place, holder)
     less = state._replace(faults=state.faults - 1)
     if may(rules, state, "loss"):
         done = after._replace(faults=less.faults, wrong=state.wrong)
-        unheard = concluded(rules, done, place, holder, UNANSWERED)
+        unheard = concluded(done, place, holder, UNANSWERED)
         yield Move(place, "is processed, the answer is lost", unheard, (), fair=False)
         silent = less
         if not rules.promises.in_time:
             silent = less._replace(ghosts=tuple(sorted((*less.ghosts, holder))))
-        unheard = concluded(rules, silent, place, holder, UNANSWERED)
+        unheard = concluded(silent, place, holder, UNANSWERED)
         yield Move(place, "gets no answer in time", unheard, (), fair=False)
     if may(rules, state, "outage"):
-        failed = concluded(rules, less, place, holder, DOWN)
+        failed = concluded(less, place, holder, DOWN)
         yield Move(place, "is told that the upstream is down", failed, (), fair=False)
+    if may(rules, state, "denial"):
+        failed = concluded(less, place, holder, DENIED)
+        yield Move(place, "is refused for another reason", failed, (), fair=False)
+    if may(rules, state, "page") and not holder.using:
+        failed = concluded(blamed(rules, less, holder), place, holder, REJECTED)
+        yield Move(place, "is rejected by a proxy in between", failed, (), fair=False)
 
 
-def concluded(rules: Rules, state: State, place: int, holder: Lambda, result: int) -> State:
+def concluded(state: State, place: int, holder: Lambda, result: int) -> State:
     """Return the world once the exchange has ended with *result*, which is to be stored."""
-    revoked = rules.scenario.gate and result == REJECTED
-    step = JUDGING if holder.gate or revoked else COMMITTING
+    step = JUDGING if holder.gate or result == REJECTED else COMMITTING
     return placed(state, place, holder._replace(step=step, result=result, using=0, late=0, over=0))
 
 

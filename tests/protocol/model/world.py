@@ -14,6 +14,7 @@ from tests.protocol.model.state import (
     PATIENT,
     SENT,
     End,
+    Item,
     Move,
     State,
     put,
@@ -33,6 +34,27 @@ def happens(rules: Rules, state: State) -> Iterator[Move]:
         yield from deaths(rules, state)
     if may(rules, state, "rotation") and state.secret + 1 < len(state.wrong):
         yield rotates(state)
+    if may(rules, state, "expel") and state.good >> state.secret & 1:
+        yield expels(state)
+
+
+def expels(state: State) -> Move:
+    """The upstream rejects from now on what it accepted."""
+    after = state._replace(good=state.good & ~(1 << state.secret), occasions=state.occasions - 1)
+    return Move(WORLD, "the upstream no longer takes the credentials", after, (), fair=False)
+
+
+def forgets(state: State, name: int) -> Move:
+    """An operator forgets: fence, generation and a lease stay."""
+    item = state.items[name]
+    bare = Item(generation=item.generation, fence=item.fence, lease=item.lease)
+    after = state._replace(
+        items=put(state.items, name, bare),
+        wrong=(0,) * len(state.wrong) if item.latch or item.suspect >= 0 else state.wrong,
+        occasions=state.occasions - 1,
+    )
+    text = f"an operator forgets {name}"
+    return Move(WORLD, text, after._replace(credit=(1,) * len(after.credit)), (), fair=False)
 
 
 def rotates(state: State) -> Move:
@@ -57,8 +79,14 @@ def ages(rules: Rules, state: State, name: int) -> Iterator[Move]:
     if item.age == AGING:
         ended = state._replace(items=put(state.items, name, item._replace(age=DEAD)))
         yield Move(WORLD, f"the token of {name} ends", ended, (), fair=False)
+    if may(rules, state, "forget") and (item.token or item.latch or item.suspect >= 0):
+        yield forgets(state, name)
+    if item.early:
+        later = state._replace(items=put(state.items, name, item._replace(early=0)))
+        text = f"a minute is over since the rejection at {name}"
+        yield Move(WORLD, text, later._replace(credit=(1,) * len(state.credit)), (), fair=False)
     if item.failure == PATIENT:
-        due = state._replace(items=put(state.items, name, item._replace(failure=DUE)))
+        due = worth(state, name)._replace(items=put(state.items, name, item._replace(failure=DUE)))
         yield Move(WORLD, f"the failure of {name} is due for another try", due, (), fair=False)
 
 

@@ -1,6 +1,6 @@
 """Replay a run, or run many.
 
-python -m tests.protocol.simulation --seed 7 [--bug NAME]   the shortest story of what goes wrong
+python -m tests.protocol.simulation --seed 7 [--bug NAME] [--model]   what goes wrong, shortest
 python -m tests.protocol.simulation --seeds 10000           many runs of the shipped code
 python -m tests.protocol.simulation --outages               how long each fault is felt
 python -m tests.protocol.simulation --bugs                  each planted bug until it is found
@@ -10,7 +10,7 @@ import argparse
 import sys
 import time
 
-from tests.protocol.simulation.bugs import BUGS, planted
+from tests.protocol.simulation.bugs import BUGS, OF_GUARDS, planted
 from tests.protocol.simulation.campaign import hunt_all, kill_table, run_seeds
 from tests.protocol.simulation.outage_table import measure_all, tables, too_long
 from tests.protocol.simulation.planning import plan_of
@@ -24,7 +24,10 @@ def main() -> int:
     """Do what the command line says; return 1 if anything was found."""
     parser = argparse.ArgumentParser(prog="python -m tests.protocol.simulation")
     parser.add_argument("--seed", type=int, help="the run to replay")
-    parser.add_argument("--bug", choices=[bug.name for bug in BUGS], help="a bug to plant")
+    parser.add_argument(
+        "--bug", choices=[bug.name for bug in (*BUGS, *OF_GUARDS)], help="a bug to plant"
+    )
+    parser.add_argument("--model", action="store_true", help="replay it through the model, too")
     parser.add_argument("--whole", action="store_true", help="tell the whole story, not shrunk")
     parser.add_argument("--seeds", type=int, help="how many runs of the shipped code")
     parser.add_argument("--first", type=int, default=0, help="the first of them")
@@ -37,23 +40,26 @@ def main() -> int:
         return show_bugs()
     if asked.seeds:
         return show_seeds(range(asked.first, asked.first + asked.seeds))
-    with planted(next((bug for bug in BUGS if bug.name == asked.bug), None)):
-        return replay(plan_of(asked.seed or 0), is_whole=asked.whole)
+    with planted(next((bug for bug in (*BUGS, *OF_GUARDS) if bug.name == asked.bug), None)):
+        plan = plan_of(asked.seed or 0)
+        return replay(plan, is_whole=asked.whole, has_model=asked.model)
 
 
-def replay(plan: Plan, *, is_whole: bool) -> int:
+def replay(plan: Plan, *, is_whole: bool, has_model: bool) -> int:
     """Tell the story of *plan*, or of what is left of it while the same goes wrong."""
-    found = judged(plan).violations
+    found = judged(plan, has_model=has_model).violations
     if found and not is_whole:
-        plan = shrunk(plan, lambda smaller: found[0].invariant in broken(smaller))
-    judge = judged(plan)
+        name = found[0].invariant
+        plan = shrunk(plan, lambda smaller: name in broken(smaller, has_model=has_model))
+    judge = judged(plan, has_model=has_model)
     print(story(judge))
     return int(bool(judge.violations))
 
 
-def broken(plan: Plan) -> set[str]:
+def broken(plan: Plan, *, has_model: bool) -> set[str]:
     """Return the invariants that do not hold in *plan*."""
-    return {violation.invariant for violation in judged(plan).violations}
+    violations = judged(plan, has_model=has_model).violations
+    return {violation.invariant for violation in violations}
 
 
 def show_seeds(seeds: range) -> int:

@@ -117,15 +117,27 @@ def is_unpaid(judge: "Judge", invocation: Invocation) -> bool:
 
 def check_min_ttl(judge: "Judge", invocation: Invocation) -> None:
     """I8: a token lives as long as was wished, by the clock of the one who hands it out."""
-    answer, lifetime = invocation.answer, judge.plan.lifetime
+    answer = invocation.answer
     ends = timegm(strptime(answer["expires_at"], "%Y-%m-%dT%H:%M:%SZ"))
     is_new = answer["source"] == "exchange"
     decided = max(invocation.begun, invocation.heard_at if is_new else invocation.knew_at)
-    # A vendor's clock may be off: so a lifetime that is counted from ours, by a tenth of that.
-    wished = invocation.event.get("min_ttl", min(30, lifetime // 10) - 3)
+    wished = invocation.event.get("min_ttl", default_of(judge, invocation, ends))
     if ends - wished <= int(decided + invocation.offset):
         left = ends - int(decided + invocation.offset)
         judge.violate("I8", f"{invocation.name} gets a token with {left} seconds left")
+
+
+def default_of(judge: "Judge", invocation: Invocation, ends: int) -> int:
+    """Return the `min_ttl` of a call that says none: 30, or a tenth of the token's lifetime.
+
+    The lifetime is the one that is kept: counted by the clock of its maker, from before the request
+    was sent. Of a token that could not be kept, the least that it can be.
+    """
+    name, generation = invocation.answer["fingerprint"], invocation.answer["generation"]
+    made = judge.made.get(name)
+    sent_at = int((made.at if made else invocation.begun) + invocation.offset)
+    lifetime = judge.lifetimes.get((name, generation), ends - sent_at)
+    return min(30, max(0, lifetime // 10))
 
 
 def check_variant(judge: "Judge", invocation: Invocation) -> None:
@@ -146,6 +158,7 @@ def check_variant(judge: "Judge", invocation: Invocation) -> None:
     if invocation.is_bad:
         judge.violate("I17", f"{invocation.name} gets a token for what there is not")
     check_report(judge, invocation, made)
+    check_generation(judge, invocation, made)
     name = invocation.answer["fingerprint"]
     kept_at = max(judge.kept.get(name, made.at), judge.made_again.get(name, 0.0))
     judge.forgetting.check_answer(invocation, kept_at)
@@ -165,6 +178,15 @@ def check_report(judge: "Judge", invocation: Invocation, made: "Made") -> None:
         judge.violate("I9", f"{invocation.name} gets a token that was marked as rejected before")
     if reported and reported.key == made.key and made.number < reported.number:
         judge.violate("I14", f"{invocation.name} gets an older token than it reports")
+
+
+def check_generation(judge: "Judge", invocation: Invocation, made: "Made") -> None:
+    """I2: a new token's generation follows the one that was kept, whether it is kept itself."""
+    before = judge.generations.get(made.key, [])
+    known = [number for at, number in before if at < invocation.begun]
+    is_new = invocation.answer["source"] == "exchange" and made.maker is invocation
+    if is_new and known and invocation.answer["generation"] <= known[-1]:
+        judge.violate("I2", f"{invocation.name} gets a generation that was there before")
 
 
 def check_own(judge: "Judge", invocation: Invocation, made: "Made") -> None:

@@ -4,13 +4,14 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from tests.protocol.simulation import fleet, rewrites, substitutes
+from tests.protocol.simulation import fleet, rewrites, substitutes, unguarded
 from tests.protocol.simulation.rewrites import Substitutes
-from token_broker import broker, decisions
+from token_broker import aliases, decisions, store
 from token_broker.item import Item
 from token_broker.maintenance import Maintenance
-from token_broker.refresh import resolver
+from token_broker.refresh import credential_gate, resolver
 from token_broker.refresh.credential_gate import CredentialGate
+from token_broker.refresh.refresher import Refresher
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +97,7 @@ BUGS = (
     Bug(
         "old-pointers",
         "a way is as old as its secret",
-        lambda: {(broker, "is_outdated"): no, (resolver, "is_outdated"): no},
+        lambda: {(aliases, "is_outdated"): no, (resolver, "is_outdated"): no},
     ),
     Bug("doubt-ignored", "who died may have ended the token", lambda: {(Item, "is_uncertain"): no}),
     Bug("min-ttl-ignored", "min_ttl", lambda: {(Item, "min_ttl"): zero}),
@@ -112,5 +113,38 @@ BUGS = (
     Bug("version-ignored", "one version makes it all", substitutes.version_ignored),
     Bug("rotation-quiet", "an event has all renewed", lambda: {(Maintenance, "_start"): zero}),
     Bug("latch-left", "DELETE lifts a latch", rewrites.writes(rewrites.latch_left)),
+    Bug("hold-unseen", "each look sees a hold", lambda: {(aliases, "refuse_held"): nothing}),
+    Bug(
+        "hold-late",
+        "a login looks for a hold once it has the lease",
+        lambda: {(credential_gate, "refuse_held"): nothing},
+    ),
+    Bug("hold-removed", "an exchange leaves a hold", rewrites.writes(rewrites.hold_removed)),
+    Bug("hold-dropped", "a hold gets no ttl", lambda: {(store, "ONLY"): None}),
+    Bug("hold-outlived", "memory is as old as its gate", substitutes.hold_outlived),
     Bug("renewed-inline", "renewal is off the caller's path", substitutes.renewed_inline),
 )
+
+OF_GUARDS = (
+    Bug("never-taken-over", "a lease that is over may be taken", unguarded.never_taken_over),
+    Bug("doubt-not-put-back", "who sends nothing keeps the doubt", unguarded.uncertainty_dropped),
+    Bug("unfinished-unkept", "what was sent and failed is kept", unguarded.unfinished_dropped),
+    Bug("unanswered-unkept", "an outage is kept", unguarded.unanswered_dropped),
+    Bug("report-unswapped", "a report is a compare and swap", unguarded.compared_by_reading),
+    Bug("forced-anew", "force is met by what is newer than its beginning", unguarded.forced_anew),
+    Bug("forced-amid-backoff", "force waits after a login", unguarded.forced_amid_backoff),
+    Bug("latched-at-once", "what worked is latched at a second word", unguarded.latched_at_once),
+    Bug("second-try-at-once", "a minute later", unguarded.second_try_at_once),
+    Bug("variant-unlatched", "a variant's rejection is its own", unguarded.variant_unlatched),
+    Bug("current-latched", "the version that was sent is latched", unguarded.current_latched),
+    Bug("gate-untold", "what was accepted is kept", rewrites.writes(unguarded.gate_untold)),
+    Bug("own-organization", "an organization has a lease of its own", unguarded.own_organization),
+    Bug("loser-fails", "a lost write is read again", unguarded.loser_fails),
+    Bug("told-before-kept", "a token is kept, then handed out", unguarded.told_before_kept),
+    Bug("one-item", "an item is named by all inputs", unguarded.one_item),
+    Bug("latch-unreported", "a report keeps a latch", rewrites.writes(unguarded.report_unlatches)),
+    Bug("made-twice", "what was made is used", lambda: {(Refresher, "_made"): nothing}),
+    Bug("accepted-by-gate-alone", "a token proves its version", unguarded.accepted_by_gate_alone),
+    Bug("settled-without-owner", "a lease is its owner's", unguarded.settled_without_owner),
+)
+"""Bugs for guards of the model that the simulation's judge sees late or never: `replay` does."""

@@ -26,6 +26,7 @@ class DynamoDB:
 
         def effect() -> dict[str, Any]:
             found = self._table.get(place, is_consistent=request.get("ConsistentRead", False))
+            self._table.watch_reads(place, found)
             return {"Item": found} if found else {}
 
         return self._wire.carry("table", "GetItem", effect, place[1][:8])
@@ -37,6 +38,8 @@ class DynamoDB:
 
         def effect() -> dict[str, Any]:
             found = [self._table.get(place, is_consistent=True) for place in places]
+            for place, record in zip(places, found, strict=True):
+                self._table.watch_reads(place, record)
             return {"Responses": {name: [record for record in found if record]}}
 
         return self._wire.carry("table", "BatchGetItem", effect)

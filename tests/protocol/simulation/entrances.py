@@ -6,7 +6,13 @@ from typing import Any
 
 from token_broker.handler import Context, Service
 
-ROUTES = {"token": ("POST", "/token"), "forget": ("DELETE", "/token"), "status": ("GET", "")}
+ROUTES = {
+    "token": ("POST", "/token"),
+    "forget": ("DELETE", "/token"),
+    "status": ("GET", ""),
+    "hold": ("PUT", "/hold"),
+    "lift": ("DELETE", "/hold"),
+}
 OK = 200
 
 

@@ -79,6 +79,8 @@ class Excuses:
     def excuses(self, invocation: Invocation) -> bool:
         """Say whether an error of *invocation* has a reason that may still be felt."""
         code = invocation.answer["code"]
+        if code == "connection_held":
+            return self._judge.holding.was_held(invocation)
         if code in LATCHED:
             return self._is_wrong_secret(invocation)
         if code in WAITING | REFUSED:

@@ -61,15 +61,21 @@ class Forgetting:
             if not is_newer and has_anything(judge.item(variant)):
                 judge.violate("I16", f"{invocation.name} leaves something in {variant[:8]}")
         for token in self._sessions.get(invocation.name, []):
-            if fingerprint(token) in judge.doubted or self._is_shared(token, invocation):
-                continue  # a caller reported it meanwhile, or another DELETE ends it
-            if judge.plan.flow == "vntana" and not judge.vendor.is_ended(token):
-                judge.violate("I16", f"{invocation.name} ends no session of {token[:6]}")
+            self._check_session(token)
 
-    def _is_shared(self, token: str, invocation: Invocation) -> bool:
-        """Say whether another DELETE found this session as well."""
-        others = (found for name, found in self._sessions.items() if name != invocation.name)
-        return any(token in found for found in others)
+    def _check_session(self, token: str) -> None:
+        """Judge that a session is ended once all that found it are over: one of them took it."""
+        judge = self._judge
+        finders = [one for one in judge.operations if token in self._sessions.get(one.name, [])]
+        if any(one.ended is None or one.is_hindered for one in finders):
+            return  # the last of them is judged; who was hindered may have taken it
+        if any(judge.holding.was_held(one) for one in finders):
+            return  # amid a hold the vendor is asked nothing
+        if fingerprint(token) in judge.doubted or judge.plan.flow != "vntana":
+            return  # a caller reported it meanwhile
+        if not judge.vendor.is_ended(token):
+            names = ", ".join(one.name for one in finders)
+            judge.violate("I16", f"{names}: end no session of {token[:6]}")
 
     def check_answer(self, invocation: Invocation, kept_at: float) -> None:
         """Judge that what an invocation gets was not forgotten before, however it is known."""

@@ -15,6 +15,10 @@ DAY = 86_400
 RENEWAL_SECONDS = 14 * DAY
 """How long Vendorlink's renewal tokens live."""
 
+KEPT_SECONDS = 15 * DAY
+VERDICTS = frozenset({"accepted_version", "rejected_versions", "suspect_version"})
+"""Attributes that say of a version of the secret whether it is good: never dropped."""
+
 LONGEST_KEPT = 60 * DAY
 """Seconds after which nothing is worth keeping that was not needed meanwhile."""
 
@@ -99,6 +103,12 @@ def check_token(
 ) -> None:
     """I2: each token that is kept is newer than the one before, here and at the vendor."""
     name = text(after, "fingerprint")
+    if number(after, "generation") != number(before, "generation"):
+        generation = judge.scheduler.now, number(after, "generation")
+        judge.generations.setdefault(place[1], []).append(generation)
+    if name:
+        lifetime = number(after, "expires_at") - number(after, "issued_at")
+        judge.lifetimes[name, number(after, "generation")] = lifetime
     if name is None or name == text(before, "fingerprint"):
         return
     judge.noted(writer, f"  keeps {name[:6]} in {place[1][:8]}")
@@ -139,6 +149,13 @@ def check_ttl(
     until = needed_until(judge, place, after)
     if "ttl" in after:
         ttl = number(after, "ttl")
+        ends = ends_at(judge.item(place[1], after))
+        # DELETE goes by what it read, and may meet a lease that was acquired since.
+        if ttl < ends + KEPT_SECONDS and writer.action != "forget":
+            what = f"{place[1][:8]} is not kept for fifteen days after all in it has ended"
+            judge.violate("I15", f"{writer.name}: {what}")
+        if not VERDICTS.isdisjoint(after):
+            judge.violate("I15", f"{writer.name}: {place[1][:8]} may be dropped with a verdict")
         if ttl < until:
             what = f"{place[1][:8]} may be dropped {until - ttl:.0f} s before it is needed no more"
             judge.violate("I15", f"{writer.name}: {what}")
@@ -148,15 +165,27 @@ def check_ttl(
         judge.violate("I15", f"{writer.name}: {place[1][:8]} is never dropped")
 
 
+def ends_at(item: Item) -> int:
+    """Return when all that an item has is over: its token, its lease and its back-off."""
+    return max(
+        item.expires_at if item.token else 0,
+        item.lease_until if item.lease_owner else 0,
+        item.failure.retry_at if item.failure else 0,
+    )
+
+
 def is_ordinary(judge: "Judge", record: Record) -> bool:
-    """Say whether no rejection was kept in a record, which then stays as long as the item."""
+    """Say whether a record has no hold and no rejection, which stay as long as the item."""
     is_forgotten = any(one.action == "forget" for one in judge.operations)
+    if "held" in record:
+        return False
     return not is_forgotten and not record.get("rejected_versions", {"L": []})["L"]
 
 
 def check_drop(judge: "Judge", place: Place, record: Record) -> None:
     """I15: the table drops nothing that is still needed."""
     judge.trace.append((judge.scheduler.now, "table", f"drops {place[1][:8]}"))
+    judge.generations.pop(place[1], None)
     if needed_until(judge, place, record) > judge.scheduler.now + 60:
         judge.violate("I15", f"the table drops {place[1][:8]}, which is needed")
 
@@ -165,7 +194,7 @@ def needed_until(judge: "Judge", place: Place, record: Record) -> float:
     """Return until when an item is needed: for its token, renewal token, lease, failure, latch."""
     current = judge.secrets.versions[-1].id
     item = judge.item(place[1], record)
-    if current in item.rejected_versions:
+    if item.held or current in item.rejected_versions:
         return inf
     # The version before may be tried for a day, if it was not rejected.
     is_latched = any(

@@ -26,6 +26,8 @@ class Sent:
     """What it tries to log in with, as `Setting.credential` has it."""
     bearer: str | None = None
     """The token that it is sent with."""
+    seconds: float = 0.0
+    """For how long its answer is waited for."""
     sent_at: float = 0.0
     processed_at: float | None = None
     ended_at: float | None = None

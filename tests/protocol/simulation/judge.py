@@ -9,12 +9,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from tests.protocol.replay.replay import Replay
 from tests.protocol.simulation.answers import body_of, check_answer, live_item
 from tests.protocol.simulation.backoffs import Backoffs
 from tests.protocol.simulation.clients import Secrets
 from tests.protocol.simulation.excuses import Excuses
 from tests.protocol.simulation.forgetting import Forgetting
 from tests.protocol.simulation.history import check_drop, check_write
+from tests.protocol.simulation.holding import Holding
 from tests.protocol.simulation.invocations import Invocation, Sent
 from tests.protocol.simulation.origins import Origins
 from tests.protocol.simulation.plans import Change, Plan
@@ -71,13 +73,14 @@ class Judge:
     table: Table
     secrets: Secrets
 
-    def __init__(self, plan: Plan, scheduler: Scheduler, vendor: Vendor) -> None:
+    def __init__(
+        self, plan: Plan, scheduler: Scheduler, vendor: Vendor, *, has_model: bool = False
+    ) -> None:
         self.plan = plan
         self.lifetime = plan.lifetime
         """How long the vendor's new tokens live."""
         self.scheduler = scheduler
         self.vendor = vendor
-        self.partition = f"{plan.flow}#acme"
         self.trace: list[tuple[float, str, str]] = []
         self.violations: list[Violation] = []
         self.made: dict[str, Made] = {}
@@ -86,6 +89,10 @@ class Judge:
         """When a vendor that repeats itself last handed out a token of before."""
         self.kept: dict[str, float] = {}
         """Since when a fingerprint has been in the table, if it ever was."""
+        self.lifetimes: dict[tuple[str, int], int] = {}
+        """Seconds from `issued_at` to `expires_at` as kept, by fingerprint and generation."""
+        self.generations: dict[str, list[tuple[float, int]]] = {}
+        """Which generations each variant had, since when."""
         self.reported: set[str] = set()
         """Fingerprints that somebody may report: the vendor or a caller refused them."""
         self.marked: dict[str, float] = {}
@@ -108,12 +115,22 @@ class Judge:
         """Those that were asked to forget, rotate or renew."""
         self.announcements: list[tuple[float, str, str]] = []
         """When the bus was told what, of which version of the secret."""
+        self.outages: list[tuple[float, str, str]] = []
+        """When the bus was told that the upstream is down, or up, since when."""
+        self.news: Counter[str] = Counter()
+        """How often the bus was told of a token, by fingerprint."""
         self.forgetting = Forgetting(self)
+        self.holding = Holding(self)
         self.elections: Counter[str] = Counter()
         self.nudges: Counter[str] = Counter()
-        self.forgotten = 0
-        self.revoked_at = 0.0
+        self.forgotten, self.revoked_at = 0, 0.0
         self.answered: list[Invocation] = []
+        self.replay = Replay.beside(self) if has_model else None
+
+    @property
+    def partition(self) -> str:
+        """The table's partition key of the connection."""
+        return f"{self.plan.flow}#acme"
 
     # What the world tells.
 
@@ -149,15 +166,21 @@ class Judge:
         self.answered.append(invocation)
         self.forgotten += invocation.action == "forget"
         self.forgetting.ended(invocation)
+        self.holding.ended(invocation)
         self.excuses.ended(invocation)
         self.backoffs.ended(invocation)
+        if self.replay:
+            self.replay.ended(invocation)
         check_answer(self, invocation)
 
     def sent(self, invocation: Invocation, sent: Sent) -> None:
         """Judge that a request is sent: only by the holder of its variant's lease."""
         self._check_lease(invocation, sent, "is sent")
         self.origins.check_sent(invocation, sent)
+        self.holding.check_sent(invocation, sent)
         self.backoffs.check_sent(invocation)
+        if self.replay:
+            self.replay.sent(invocation, sent)
 
     def processed(self, invocation: Invocation, sent: Sent, response: Response) -> None:
         """Write down what the vendor did, and judge that nobody else was at it."""
@@ -174,6 +197,7 @@ class Judge:
             number, now = len(self.made), self.scheduler.now
             made = Made(number, sent.key, token, invocation, now, invocation.step)
             self._check_maker(invocation, sent.key)
+            self._check_twice(invocation, made)
             self.backoffs.check_made(made)
             if name in self.made:
                 self.made_again[name] = now
@@ -185,6 +209,19 @@ class Judge:
         check_write(self, self._actor, place, before or {}, after)
         self.origins.check_write(self._actor, place, before or {}, after)
         self.forgetting.written(place[1], self._actor)
+        self.holding.written(self._actor, place, before or {}, after)
+        if self.replay:
+            self.replay.written(self._actor, place, before or {}, after)
+
+    def looked(self, place: Place, record: Record | None) -> None:
+        """Have the model know what an invocation read."""
+        if self.replay:
+            self.replay.read(self._actor, place, record)
+
+    def refused(self, place: Place, changes: str) -> None:
+        """Have the model judge that a conditional write was lost."""
+        if self.replay:
+            self.replay.refused(self._actor, place, changes)
 
     def dropped(self, place: Place, record: Record) -> None:
         """Judge that the table dropped an item."""
@@ -195,10 +232,20 @@ class Judge:
         if invocation.action == "token":
             self.nudges[payload.get("variant", "")] += 1
 
-    def announced(self, what: str, detail: Mapping[str, Any]) -> None:
+    def announced(self, what: str, detail: Mapping[str, Any]) -> bool:
         """Write down what the bus is told."""
         self.noted(self.wire.current, f"  announces: {what}")
-        self.announcements.append((self.scheduler.now, what, str(detail["secret_version"])))
+        match what:
+            case "Connection Latched" | "Connection Recovered":
+                version = str(detail["secret_version"])
+                self.announcements.append((self.scheduler.now, what, version))
+            case "Upstream Down" | "Upstream Up":
+                self.outages.append((self.scheduler.now, what, str(detail["since"])))
+            case "Connection Held" | "Connection Lifted":
+                pass  # `Holding` sees the writes themselves
+            case _:
+                self.news[str(detail["fingerprint"])] += 1
+        return True
 
     def changed(self, change: Change) -> None:
         """Write down what somebody did."""
@@ -276,6 +323,16 @@ class Judge:
         is_doubtful = name in self.doubted or self.revoked_at > last.at
         if was_live and is_current and not is_doubtful:
             self.violate("I17", f"{invocation.name} replaces the live token of {key[:8]}")
+
+    def _check_twice(self, invocation: Invocation, made: Made) -> None:
+        """I5: what an invocation made it uses, and makes no second one for the same version."""
+        for name, one in self.made.items():
+            is_again = one.maker is invocation and one.key == made.key
+            # What the vendor refused since, or had ended before its time, may be made again.
+            is_gone = name in self.reported or self.vendor.ends_at(one.token) < made.at + 60
+            is_other = len({*invocation.read}) > 1 or self.is_unshared(invocation.read[-1])
+            if is_again and not (is_gone or is_other or self.revoked_at > one.at):
+                self.violate("I5", f"{invocation.name} makes a token of {made.key[:8]} twice")
 
     def is_unshared(self, version: str | None) -> bool:
         """Say whether each caller has a token of its own, by a version of the secret."""

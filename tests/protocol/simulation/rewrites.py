@@ -86,6 +86,11 @@ def latch_left(write: Write) -> None:
         write.remove.remove("rejected_versions")
 
 
+def hold_removed(write: Write) -> None:
+    if write.is_commit and "held" not in write.remove:
+        write.remove.append("held")
+
+
 def unsettled() -> Substitutes:
     original = Store._update
 

@@ -1,15 +1,16 @@
 """Planted bugs elsewhere: pieces of the shipped code, each without its guard."""
 
-from dataclasses import replace
 from typing import Any
 
 from tests.protocol.simulation.clients import DynamoDB
 from tests.protocol.simulation.rewrites import Substitutes
 from token_broker import conditional_writes
+from token_broker.aliases import Look
 from token_broker.broker import Answer, Broker
 from token_broker.cache import CachedToken
 from token_broker.exchange import Request, Response
 from token_broker.item import LATCHES, Item
+from token_broker.records import replace
 from token_broker.refresh import invocation
 from token_broker.refresh.attempt import ExchangeAttempt
 from token_broker.refresh.credential_gate import CredentialGate
@@ -90,11 +91,13 @@ def proven_by_nothing() -> Substitutes:
 
 
 def any_report() -> Substitutes:
-    def report(self: Refresher, key: str, requirement: Requirement) -> Requirement:
-        _, item = self._resolver.read(key)
+    def report(
+        self: Refresher, seen: Look, requirement: Requirement
+    ) -> tuple[Requirement, Look | None]:
+        item = seen.target
         if item.token and not item.is_rejected:
             self._deps.store.report(item, (self._deps.clock.now(),))
-        return requirement
+        return requirement, None
 
     return {(Refresher, "_report"): report}
 
@@ -156,6 +159,13 @@ def version_ignored() -> Substitutes:
         return original(replace(self, version=None), item, now)
 
     return {(Requirement, "is_met"): is_met}
+
+
+def hold_outlived() -> Substitutes:
+    def gate_read_at(self: Invocation) -> int:
+        return self.deps.clock.now()
+
+    return {(Invocation, "gate_read_at"): property(gate_read_at, lambda *_: None)}
 
 
 def dropped_early() -> Substitutes:

@@ -34,6 +34,8 @@ class Table:
         self._before: dict[Place, Record | None] = {}
         self._watch = watch
         self._watch_drops = watch_drops
+        self.watch_reads: Callable[[Place, Record | None], object] = lambda *_: None
+        self.watch_refusals: Callable[[Place, str], object] = lambda *_: None
         self._clock = clock
         self._lag = lag
         self._page = page
@@ -71,6 +73,7 @@ class Table:
         self._collect(place)
         before = self.records.get(place)
         if condition and not holds(condition, before or {}, names, values):
+            self.watch_refusals(place, request["UpdateExpression"])
             raise client_error("ConditionalCheckFailedException", "UpdateItem")
         after = dict(before or request["Key"])
         changed, removed = parts_of(request["UpdateExpression"])

@@ -36,6 +36,8 @@ Theme = Callable[[Draw, Plan], Plan]
 LONG = 3600
 EVEN = 0.5
 DAY = 86_400
+HOLD = {"connection": "acme", "action": "hold", "reason": "drill"}
+LIFT = {"connection": "acme", "action": "lift"}
 
 COMMITS: Mapping[FlowName, tuple[int, ...]] = {"vendorlink": (7, 8), "vntana": (), "editor": ()}
 """Steps at which a first exchange keeps its token, where there are few ways to it."""
@@ -122,6 +124,23 @@ def abandoned(draw: Draw, plan: Plan) -> Plan:
     later = [replace(o, name=f"e{n}") for n, o in enumerate(sorted(others, key=lambda o: o.at))]
     visits = (first, second, *later)
     return replace(plan, modes={}, lifetime=LONG, visits=visits, faults=(fault,))
+
+
+def doubted(draw: Draw, plan: Plan) -> Plan:
+    """Let one die who replaces a token that lives, and the one after it fail before it sends."""
+    dice = draw("doubted")
+    body = dice.choice(VENDORS[plan.flow].bodies)
+    first, second = visits_at([0.0, 600.0], body)
+    second = replace(second, event={**second.event, "force": True})
+    over = second.at + TIMEOUT + 2 + SKEW_SECONDS
+    times = [over + dice.uniform(1, 5), over + dice.uniform(10, 60)]
+    later = [replace(one, name=f"e{n}") for n, one in enumerate(visits_at(times, body))]
+    faults = [
+        Fault(second.name, dice.randint(4, 14), dice.choice(("crash", "crash after"))),
+        Fault("e0", dice.randint(4, 10), dice.choice(ONCE)),
+    ]
+    visits = (first, second, *later)
+    return replace(plan, lifetime=LONG, visits=visits, faults=tuple(faults), offsets=(0.0,))
 
 
 def latched(draw: Draw, plan: Plan) -> Plan:
@@ -322,6 +341,46 @@ def emptied(draw: Draw, plan: Plan) -> Plan:
     return replace(plan, visits=tuple(visits), lifetime=LONG)
 
 
+def held(draw: Draw, plan: Plan) -> Plan:
+    """Let operators hold and lift amid calls, renewals, rotations and faults."""
+    dice = draw("held")
+    bodies = VENDORS[plan.flow].bodies
+    if dice.random() < EVEN:
+        return held_amid(dice, plan)
+    at, spread = dice.uniform(0, 8), dice.choice((3, 60, 200))
+    times = sorted(dice.uniform(0, at + spread) for _ in range(dice.randint(5, 10)))
+    visits = [*wishing(dice, times, bodies[: dice.randint(1, 3)])]
+    ends = at + dice.choice((0.05, 2, 30, 90, 150)) * dice.uniform(0.5, 1.5)
+    visits += [Visit("x", at, HOLD, is_cold=dice.random() < EVEN), Visit("y", ends, LIFT)]
+    if dice.random() < EVEN:
+        visits.append(Visit("z", dice.uniform(at, ends), operation_of(dice, bodies[0])))
+    if dice.random() < 0.3:
+        visits.append(Visit("w", ends + dice.uniform(0, 20), HOLD))
+    faults = faults_of(draw("faults"), plan.flow, tuple(visits)) if dice.random() < EVEN else []
+    changes = changes_of(draw("changes"), ends) if dice.random() < EVEN else []
+    return replace(
+        plan,
+        visits=tuple(visits),
+        faults=tuple(faults),
+        changes=tuple(changes),
+        lifetime=dice.choice((90, 300, LONG)),
+        lag=dice.choice((None, None, 0)),
+    )
+
+
+def held_amid(dice: Random, plan: Plan) -> Plan:
+    """Put a hold amid a long exchange, and call when memory ends that is as old as its gate."""
+    body = dice.choice(VENDORS[plan.flow].bodies)
+    at = dice.uniform(0.1, 3)
+    after = at + dice.uniform(59, 74)
+    # The later one of two calls at once comes to the process that made the exchange.
+    calls = visits_at([0.0, after, after + 0.001], body)
+    visits = (*(replace(call, is_cold=False) for call in calls), Visit("x", at, HOLD))
+    step = dice.randint(3, LONGEST_RUN_STEPS[plan.flow])
+    fault = Fault("a", step, dice.choice(("slow", "freeze", "freeze after")), dice.uniform(3, 13))
+    return replace(plan, visits=visits, faults=(fault,), lifetime=LONG)
+
+
 def shifted(draw: Draw, plan: Plan) -> Plan:
     """Let the clocks of processes step forward and back, amid their work and between."""
     dice = draw("shifted")
@@ -360,6 +419,7 @@ THEMES: Mapping[str, Theme] = {
             frozen,
             late,
             abandoned,
+            doubted,
             latched,
             rotated,
             expelled,
@@ -367,7 +427,7 @@ THEMES: Mapping[str, Theme] = {
             aged,
             unshared,
         ),
-        *(strangers, hurt, unsealed, down, tight, emptied, shifted),
+        *(strangers, hurt, unsealed, down, tight, emptied, shifted, held),
     )
 }
 WEIGHTS: Mapping[str, float] = {
@@ -376,6 +436,7 @@ WEIGHTS: Mapping[str, float] = {
     "frozen": 11,
     "late": 16,
     "abandoned": 10,
+    "doubted": 5,
     "latched": 8,
     "rotated": 14,
     "expelled": 3,
@@ -389,6 +450,7 @@ WEIGHTS: Mapping[str, float] = {
     "tight": 4,
     "emptied": 5,
     "shifted": 4,
+    "held": 8,
 }
 WITH_ROLES: tuple[FlowName, ...] = ("vntana",)
 WITH_SHARING: tuple[FlowName, ...] = ("editor",)

@@ -26,7 +26,7 @@ class VendorLine:
         limit = self._now + seconds
         invocation, kind, extra = self._wire.begin(sent.request.step)
         invocation.is_hurt_upstream |= kind not in (None, *HARMLESS)
-        sent.sent_at = self._now
+        sent.sent_at, sent.seconds = self._now, limit - self._now
         invocation.sent.append(sent)
         self._witness.sent(invocation, sent)
         if kind == "refused" or self._wire.is_out("upstream"):

@@ -28,9 +28,12 @@ NOTICED_SECONDS = 90
 """Until then a new version of the secret is noticed without its event."""
 
 
-def judged(plan: Plan) -> Judge:
-    """Let *plan* happen, then all be quiet, and return what is to be said of it."""
-    world = World(plan)
+def judged(plan: Plan, *, has_model: bool = False) -> Judge:
+    """Let *plan* happen, then all be quiet, and return what is to be said of it.
+
+    With *has_model* each step is replayed through the protocol's model.
+    """
+    world = World(plan, has_model=has_model)
     try:
         world.run()
         if not world.judge.violations:
@@ -45,6 +48,9 @@ def settle(world: World) -> None:
     """Let time pass, put the secret right, and call for each variant once more."""
     ends = max((outage.ends for outage in world.plan.outages), default=0.0)
     world.scheduler.now = max(world.scheduler.now, EPOCH + ends) + QUIET_SECONDS
+    if world.judge.holding.is_held:
+        world.invoke("lift", {"connection": "acme", "action": "lift"}, is_cold=True)
+        world.scheduler.run()
     check_rotation(world)
     if not world.is_secret_good:
         notices = (Notice(1.0),) if world.plan.seed % 2 else ()
@@ -59,6 +65,12 @@ def check_rotation(world: World) -> None:
     """I11: what an event told of is carried out, once the platform has repeated what failed."""
     judge, version = world.judge, world.secrets.versions[-1].id
     is_excused = bool(world.plan.outages) or any(c.kind in UNSTEADY for c in world.plan.changes)
+    is_excused |= any(
+        i.is_hindered
+        for one in judge.answered
+        for i in world.invocations.values()
+        if one.action == "lift" and i.name.startswith(one.name)
+    )
     events = carried_out(world, judge.put_at[version])
     if is_excused or not events or not world.is_secret_good or len(judge.put_at) == 1:
         return
@@ -99,7 +111,8 @@ def check_caller(world: World, name: str, body: Mapping[str, Any]) -> None:
     if not first.was_dead or is_replaced_meanwhile(world.judge, first):
         return
     dead = world.judge.made[first.answer["fingerprint"]]
-    if not has_excuse(world.judge, dead, first.begun):
+    is_doubtful = bool(first.answer["stale"]) and is_unkept(world.judge, dead)
+    if not (has_excuse(world.judge, dead, first.begun) or is_doubtful):
         world.judge.violate("I4", f"{name} gets a token that is dead, and nothing excuses it")
     if first.was_begun and is_left_behind(world.judge, dead):
         world.judge.violate("I10", f"{name} gets the token that one who died had replaced")
@@ -137,6 +150,13 @@ def has_excuse(judge: Judge, dead: Made, now: float) -> bool:
     return is_lost or is_logged_out or judge.revoked_at > dead.at
 
 
+def is_unkept(judge: Judge, dead: Made) -> bool:
+    """Say whether who replaced *dead* had no permission to keep that: then *dead* is stale."""
+    later = successors(judge, dead)
+    names = [name for name, made in judge.made.items() if later and made is later[0]]
+    return bool(names) and names[0] not in judge.kept and later[0].maker.is_denied
+
+
 def is_left_behind(judge: Judge, dead: Made) -> bool:
     """Say whether whoever replaced *dead* died at it."""
     later = successors(judge, dead)
@@ -158,6 +178,8 @@ def conclude(world: World) -> None:
     check_kept(world)
     check_waste(judge)
     check_announcements(judge)
+    check_outages(judge)
+    check_news(judge)
     for reused in getattr(getattr(world.vendor, "fake", None), "reused", []):
         judge.violate("I6", f"a renewal token was sent again: {reused[:6]}")
     for name, credential in judge.credentials.items():
@@ -194,6 +216,41 @@ def check_announcements(judge: Judge) -> None:
     )
     if last == "Connection Latched" and is_shown:
         judge.violate("latch", "no event tells that the connection has recovered")
+
+
+def check_outages(judge: Judge) -> None:
+    """An outage is told of once, and once that it is over, unless who told of it was hindered."""
+    told = Counter((what, since) for _, what, since in judge.outages)
+    is_hindered = any(one.is_hindered for one in judge.answered)
+    if not is_hindered:
+        for (what, since), count in told.items():
+            if count > 1:
+                judge.violate("outage", f"{what} of {since} is told {count} times")
+            if what == "Upstream Up" and ("Upstream Down", since) not in told:
+                judge.violate("outage", f"the outage of {since} ends, and nobody told of it")
+    if not judge.outages:
+        return
+    at, last, since = judge.outages[-1]
+    since_then = [
+        one for one in judge.made.values() if one.at > at and not is_lost_exchange(judge, one)
+    ]
+    is_over = any(not one.maker.is_hindered and one.maker.end == "answered" for one in since_then)
+    if last == "Upstream Down" and is_over:
+        judge.violate("outage", f"no event tells that the outage of {since} is over")
+
+
+def check_news(judge: Judge) -> None:
+    """The bus is told once of each token that was kept, unless its maker died before.
+
+    Nor where the answer of the write was lost, and another token was there when it was settled.
+    """
+    for name in judge.kept:
+        made = judge.made.get(name)
+        if made is None or made.maker.is_dead or name in judge.made_again:
+            continue
+        is_overtaken = made.maker.is_hindered and made.maker.answer.get("fingerprint") != name
+        if judge.news[name] != 1 and not (judge.news[name] == 0 and is_overtaken):
+            judge.violate("news", f"{name[:6]} was told {judge.news[name]} times")
 
 
 def check_waste(judge: Judge) -> None:

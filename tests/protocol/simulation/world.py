@@ -5,9 +5,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
 from random import Random
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
-
-from botocore.exceptions import BotoCoreError, ClientError
 
 from tests.protocol.simulation.clients import Secrets
 from tests.protocol.simulation.entrances import route_of, served
@@ -21,7 +20,7 @@ from tests.protocol.simulation.settings import Setting
 from tests.protocol.simulation.table import Table, client_error
 from tests.protocol.simulation.vendors import VENDORS
 from tests.protocol.simulation.wire import Wire
-from token_broker.aws.errors import unavailable
+from token_broker.aws.clients import call
 
 if TYPE_CHECKING:
     from tests.protocol.simulation.vendor import Vendor
@@ -51,16 +50,18 @@ SETTINGS: Mapping[ChangeKind, Callable[[Setting], Setting]] = {
 class World:
     """Everything that there is in a run."""
 
-    def __init__(self, plan: Plan) -> None:
+    def __init__(self, plan: Plan, *, has_model: bool = False) -> None:
         self.plan = plan
         self.scheduler = Scheduler()
         self.vendor: Vendor = VENDORS[plan.flow](plan, lambda: self.scheduler.now)
-        self.judge = Judge(plan, self.scheduler, self.vendor)
+        self.judge = Judge(plan, self.scheduler, self.vendor, has_model=has_model)
         self.wire = Wire(self.scheduler, plan.outages, self.judge)
         self.judge.wire, self.wire.repeat = self.wire, self.repeat
         self.table = self.judge.table = Table(
             self.judge.written, self.judge.dropped, lambda: self.scheduler.now, plan.lag, plan.page
         )
+        self.table.watch_reads = self.judge.looked
+        self.table.watch_refusals = self.judge.refused
         self.secrets = self.judge.secrets = Secrets(self.wire)
         self.invocations: dict[str, Invocation] = {}
         self.setting = plan.setting
@@ -193,10 +194,10 @@ class World:
                 at, depth = self.scheduler.now + delay, invocation.depth + 1
                 self.scheduler.at(at, partial(self.invoke, copy, event, depth=depth))
 
-        try:
-            self.wire.carry("function", "Invoke", deliver, name)
-        except (BotoCoreError, ClientError) as error:
-            raise unavailable(error, "invoke") from None
+        functions = SimpleNamespace(
+            invoke=lambda: self.wire.carry("function", "Invoke", deliver, name)
+        )
+        call(lambda: functions, "invoke")
 
     def _serve(self, container: Container, invocation: Invocation) -> None:
         context = Context(invocation.name, "arn:function", self.scheduler, invocation.deadline)

@@ -8,14 +8,16 @@ import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
+import botocore.session
 import pytest
 
 from tests.certificates import certificate
 from tests.servers import Behaviour, Server, answer, says
 from tests.waiting import PATIENCE_SECONDS, SOON_SECONDS, wait_until
 from token_broker.aws import fast_client
-from token_broker.aws.endpoints import Endpoint, FallBack, PlainEnvironment
+from token_broker.aws.endpoints import Endpoint, PlainEnvironment
 from token_broker.aws.fast_client import KEPT_SECONDS, FastClient
 from token_broker.aws.sigv4 import Credentials, authorization
 
@@ -26,6 +28,7 @@ LAMBDA = {
     "AWS_SECRET_ACCESS_KEY": "hush",
     "AWS_SESSION_TOKEN": "session",
 }
+ITEM: dict[str, Any] = {"TableName": "tokens", "Key": {"id": {"S": "1"}}}
 NOW = 1_440_938_160.0
 
 
@@ -36,8 +39,8 @@ def test_the_environment_of_a_function_is_suited() -> None:
     assert PlainEnvironment.of(LAMBDA) == PlainEnvironment(
         Credentials("AKID", "hush", "session", "eu-west-1"),
         {
-            "dynamodb": Endpoint("dynamodb.eu-west-1.amazonaws.com", 443, is_secure=True),
-            "kms": Endpoint("kms.eu-west-1.amazonaws.com", 443, is_secure=True),
+            name: Endpoint(f"{name}.eu-west-1.amazonaws.com", 443, is_secure=True)
+            for name in ("dynamodb", "kms", "secretsmanager", "lambda", "events")
         },
     )
 
@@ -81,10 +84,18 @@ def test_another_environment_is_for_boto3(more: Mapping[str, str]) -> None:
 
 def test_endpoints_may_be_named() -> None:
     """One service's own name goes before the name for all of them."""
-    variables = {"AWS_ENDPOINT_URL": "http://127.0.0.1:81/", "AWS_ENDPOINT_URL_KMS": "https://a.b"}
+    variables = {
+        "AWS_ENDPOINT_URL": "http://127.0.0.1:81/",
+        "AWS_ENDPOINT_URL_KMS": "https://a.b",
+        "AWS_ENDPOINT_URL_SECRETS_MANAGER": "http://c.d",
+        "AWS_ENDPOINT_URL_EVENTBRIDGE": "http://e.f",
+    }
     assert PlainEnvironment.of(LAMBDA | variables).endpoints == {
         "dynamodb": Endpoint("127.0.0.1", 81, is_secure=False),
         "kms": Endpoint("a.b", 443, is_secure=True),
+        "secretsmanager": Endpoint("c.d", 80, is_secure=False),
+        "lambda": Endpoint("127.0.0.1", 81, is_secure=False),
+        "events": Endpoint("e.f", 80, is_secure=False),
     }
 
 
@@ -102,7 +113,7 @@ def test_authorities_matter_only_to_tls() -> None:
 
 @pytest.fixture
 def server() -> Iterator[Server]:
-    server = Server(says(answer(b'{"Item":{}}')))
+    server = Server(says(answer()))
     yield server
     server.close()
 
@@ -129,16 +140,18 @@ def fast(server: Server, clock: Clock) -> Iterator[FastClient]:
 
 
 @pytest.mark.parametrize(
-    ("service", "operation", "target", "version"),
+    ("operation", "service", "target", "version"),
     [
-        ("dynamodb", "GetItem", "DynamoDB_20120810.GetItem", "1.0"),
-        ("kms", "Decrypt", "TrentService.Decrypt", "1.1"),
+        ("get_item", "dynamodb", "DynamoDB_20120810.GetItem", "1.0"),
+        ("decrypt", "kms", "TrentService.Decrypt", "1.1"),
+        ("get_secret_value", "secretsmanager", "secretsmanager.GetSecretValue", "1.1"),
+        ("put_events", "events", "AWSEvents.PutEvents", "1.1"),
     ],
 )
 def test_a_signed_request_is_sent(
     *, server: Server, fast: FastClient, service: str, operation: str, target: str, version: str
 ) -> None:
-    fast.post(service, operation, {"a": "é"})
+    fast.call(operation, {"a": "é", "b": {"c": b"\xff"}})
     head, _, body = server.asked[0].partition(b"\r\n\r\n")
     first, *lines = head.decode().split("\r\n")
     sent = dict(line.split(": ", 1) for line in lines)
@@ -151,17 +164,55 @@ def test_a_signed_request_is_sent(
     }
     credentials = Credentials("AKID", "hush", "session", "eu-west-1")
     assert first == "POST / HTTP/1.1"
-    assert json.loads(body) == {"a": "é"}
+    assert json.loads(body) == {"a": "é", "b": {"c": "/w=="}}
     assert sent == signed | {
         "authorization": authorization(credentials, service, signed, body),
         "content-length": str(len(body)),
     }
 
 
+def test_an_invocation_is_sent_as_boto3_sends_it(server: Server, fast: FastClient) -> None:
+    """The colons of a function's ARN are encoded, and once more in what is signed."""
+    server.behaviour = says(answer(b"", status="202 Accepted"))
+    arn = "arn:aws:lambda:eu-west-1:123456789012:function:broker:live"
+    parameters = {"FunctionName": arn, "InvocationType": "Event", "Payload": b"{}"}
+    assert fast.call("invoke", parameters) == {"StatusCode": 202}
+    boto3: Any = botocore.session.Session().create_client(
+        "lambda",
+        "eu-west-1",
+        endpoint_url=server.url,
+        aws_access_key_id="AKID",
+        aws_secret_access_key="hush",
+        aws_session_token="session",
+    )
+    boto3.invoke(**parameters)
+    boto3.close()
+    ours, theirs = map(parts, server.asked)
+    for first, headers, body in (ours, theirs):
+        assert (first, body) == (theirs[0], b"{}")
+        assert headers["x-amz-invocation-type"] == "Event"
+        names = headers["authorization"].partition("SignedHeaders=")[2].partition(",")[0].split(";")
+        assert headers["authorization"] == authorization(
+            Credentials("AKID", "hush", "session", "eu-west-1"),
+            "lambda",
+            {name: headers[name] for name in names},
+            body,
+            path=first.split()[1].replace("%", "%25"),
+        )
+
+
+def parts(request: bytes) -> tuple[str, dict[str, str], bytes]:
+    """Return the first line of *request*, its headers by lower-case name, and its body."""
+    head, _, body = request.partition(b"\r\n\r\n")
+    first, *lines = head.decode().split("\r\n")
+    pairs = (line.split(": ", 1) for line in lines)
+    return first, {name.lower(): value for name, value in pairs}, body
+
+
 def test_long_lived_credentials_have_no_session(server: Server) -> None:
     variables = LAMBDA | {"AWS_ENDPOINT_URL": server.url, "AWS_SESSION_TOKEN": ""}
     fast = FastClient(PlainEnvironment.of(variables))
-    fast.post("dynamodb", "GetItem", {})
+    fast.call("get_item", ITEM)
     assert b"x-amz-security-token" not in server.asked[0]
     fast.close()
 
@@ -170,9 +221,10 @@ def test_long_lived_credentials_have_no_session(server: Server) -> None:
 
 
 def test_the_answer_is_decoded(fast: FastClient, server: Server) -> None:
-    body = b'{"Item":{"a":{"S":"\xc3\xa9"}}}'
+    body = b'{"Item":{"id":{"S":"1"},"a":{"S":"\xc3\xa9"},"b":{"B":"/w=="}}}'
     server.behaviour = says(answer(body, f"x-amz-crc32: {zlib.crc32(body)}"))
-    assert fast.post("dynamodb", "GetItem", {}) == {"Item": {"a": {"S": "é"}}}
+    item = {"id": {"S": "1"}, "a": {"S": "é"}, "b": {"B": b"\xff"}}
+    assert fast.call("get_item", ITEM) == {"Item": item}
 
 
 def late(taken: socket.socket) -> None:
@@ -183,13 +235,23 @@ def late(taken: socket.socket) -> None:
     taken.sendall(answer())
 
 
+JSON = "Content-Type: application/x-amz-json-1.0"
 THROTTLED = b'{"__type":"com.amazonaws.dynamodb.v20120810#ProvisionedThroughputExceededException"}'
 SURPRISES: dict[str, Behaviour] = {
     "server error": says(answer(b"{}", status="500 Internal Server Error")),
-    "throttled": says(answer(THROTTLED, status="400 Bad Request")),
+    "throttled": says(answer(THROTTLED, JSON, status="400 Bad Request")),
     "refused": says(answer(b'{"__type":"AccessDeniedException"}', status="400 Bad Request")),
     "redirected": says(answer(b"{}", "Location: /", status="307 Temporary Redirect")),
     "no content": says(answer(b"", status="204 No Content")),
+    "no body": says(answer(b"")),
+    "accepted": says(answer(b"", status="202 Accepted")),
+    "refused in HTML": says(answer(b"<html>", "Content-Type: text/html", status="403 Forbidden")),
+    "refused without a code": says(answer(b"{}", JSON, status="400 Bad Request")),
+    "expired": says(answer(b'{"__type":"ExpiredTokenException"}', JSON, status="400 Bad Request")),
+    "wrong clock": says(
+        answer(b'{"__type":"InvalidSignatureException"}', JSON, status="400 Bad Request")
+    ),
+    "another item": says(answer(b'{"Item":{"id":{"S":"2"}}}')),
     "truncated": says(b"HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\n{", end=True),
     "truncated JSON": says(answer(b'{"Item":')),
     "no object": says(answer(b"[]")),
@@ -226,30 +288,28 @@ def test_a_surprise_is_for_boto3(
     if surprise in WAITED_FOR:
         monkeypatch.setattr(fast_client, "TIMEOUT", 0.3)
     began = time.monotonic()
-    with pytest.raises(FallBack):
-        fast.post("dynamodb", "GetItem", {})
+    assert fast.call("get_item", ITEM) is None
     assert time.monotonic() - began < SOON_SECONDS
     monkeypatch.setattr(fast_client, "TIMEOUT", PATIENCE_SECONDS)
     wait_until(lambda: server.asked)
     assert len(server.asked) == 1
     server.behaviour = says(answer())
-    assert fast.post("dynamodb", "GetItem", {}) == {}
+    assert fast.call("get_item", ITEM) == {}
 
 
 def test_an_answer_may_come_in_pieces(fast: FastClient, server: Server) -> None:
     def slowly(taken: socket.socket) -> None:
-        for byte in answer(b'{"Item":{}}'):
+        for byte in answer(b'{"Item":{"id":{"S":"1"}}}'):
             taken.sendall(bytes([byte]))
 
     server.behaviour = slowly
-    assert fast.post("dynamodb", "GetItem", {}) == {"Item": {}}
+    assert fast.call("get_item", ITEM) == {"Item": ITEM["Key"]}
 
 
 def test_a_header_of_two_lines_is_not_sent(server: Server) -> None:
     """The signer folds blanks, so what comes in by a variable would be sent otherwise."""
     variables = LAMBDA | {"AWS_SESSION_TOKEN": "a\r\nx: b", "AWS_ENDPOINT_URL": server.url}
-    with pytest.raises(FallBack):
-        FastClient(PlainEnvironment.of(variables)).post("kms", "Decrypt", {})
+    assert FastClient(PlainEnvironment.of(variables)).call("decrypt", {}) is None
     assert not server.asked
 
 
@@ -258,8 +318,7 @@ def test_nobody_there_is_for_boto3() -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         variables = LAMBDA | {"AWS_ENDPOINT_URL": f"http://127.0.0.1:{taken.getsockname()[1]}"}
-        with pytest.raises(FallBack, match="ConnectionRefusedError"):
-            FastClient(PlainEnvironment.of(variables)).post("kms", "Decrypt", {})
+        assert FastClient(PlainEnvironment.of(variables)).call("decrypt", {}) is None
 
 
 # Connections
@@ -267,9 +326,9 @@ def test_nobody_there_is_for_boto3() -> None:
 
 def test_a_connection_is_kept(fast: FastClient, server: Server) -> None:
     for _ in range(3):
-        fast.post("dynamodb", "GetItem", {})
+        fast.call("get_item", ITEM)
     assert server.connections == 1
-    fast.post("kms", "Decrypt", {})
+    fast.call("decrypt", {})
     assert server.connections == 2
 
 
@@ -277,16 +336,16 @@ def test_an_old_connection_is_not_used_again(
     fast: FastClient, server: Server, clock: Clock
 ) -> None:
     """A frozen function does not hear that the other side has closed it."""
-    fast.post("dynamodb", "GetItem", {})
+    fast.call("get_item", ITEM)
     clock.now += KEPT_SECONDS + 1
-    fast.post("dynamodb", "GetItem", {})
+    fast.call("get_item", ITEM)
     clock.now -= 3600
-    fast.post("dynamodb", "GetItem", {})
+    fast.call("get_item", ITEM)
     assert server.connections == 3
 
 
 def test_a_connection_that_ended_in_silence_is_no_failure(fast: FastClient, server: Server) -> None:
-    """A read may be asked again, and boto3 is not loaded for that."""
+    """It is asked again, as boto3 does, and boto3 is not loaded for that."""
 
     def once(taken: socket.socket) -> None:
         taken.sendall(answer())
@@ -294,14 +353,14 @@ def test_a_connection_that_ended_in_silence_is_no_failure(fast: FastClient, serv
 
     server.behaviour = once
     for _ in range(3):
-        assert fast.post("dynamodb", "GetItem", {}) == {}
+        assert fast.call("get_item", ITEM) == {}
     assert server.connections == 3
 
 
 def test_an_announced_end_is_heeded(fast: FastClient, server: Server) -> None:
     server.behaviour = says(answer(b"{}", "Connection: close"), end=True)
     for _ in range(3):
-        assert fast.post("dynamodb", "GetItem", {}) == {}
+        assert fast.call("get_item", ITEM) == {}
 
 
 # TLS
@@ -316,11 +375,10 @@ def test_tls_is_verified(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     environment = PlainEnvironment.of(
         LAMBDA | {"AWS_ENDPOINT_URL": f"https://127.0.0.1:{server.port}"}
     )
-    with pytest.raises(FallBack):
-        FastClient(environment).post("dynamodb", "GetItem", {})
+    assert FastClient(environment).call("get_item", ITEM) is None
     assert server.asked == []
     monkeypatch.setenv("SSL_CERT_FILE", str(pem))
     fast = FastClient(environment)
-    assert fast.post("dynamodb", "GetItem", {}) == {}
+    assert fast.call("get_item", ITEM) == {}
     fast.close()
     server.close()

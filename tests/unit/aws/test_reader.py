@@ -1,8 +1,13 @@
-"""Items and seals, read from moto: quickly, through boto3, and by the one for the other."""
+"""What is asked of AWS: by the fast client, by boto3, and by the one for the other.
+
+Whichever way, the same value or the same error: against moto, and against a server that answers as
+it is told.
+"""
 
 import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -10,14 +15,18 @@ from moto.server import ThreadedMotoServer
 
 from tests.servers import Server, answer, says
 from tests.waiting import wait_for_aws_as_ever
-from token_broker.aws import clients
+from token_broker.aws import clients, errors
+from token_broker.aws.clients import FastFirst, call
 from token_broker.aws.fast_client import FastClient, fast_client
+from token_broker.aws.operations import OPERATIONS, Refusal
 from token_broker.aws.reader import LARGEST_SEALED, Reader
 from token_broker.errors import BrokerError, NotConfigured, StoreUnavailable
 
 TABLE = "tokens"
 ACME = "vntana#acme"
 CONTEXT = {"table": TABLE, "connection": ACME, "variant": "-", "generation": "7"}
+
+KEY = {"connection": {"S": ACME}, "variant": {"S": "-"}}
 
 ITEMS: dict[str, dict[str, Any]] = {
     "keys only": {},
@@ -44,6 +53,35 @@ ITEMS: dict[str, dict[str, Any]] = {
         "M": {"M": {"L": {"L": [{"B": b"deep"}, {"M": {}}, {"L": []}]}}},
     },
 }
+
+
+UPDATE: dict[str, Any] = {
+    "TableName": TABLE,
+    "Key": KEY,
+    "UpdateExpression": "SET #a = :a, #token = :token REMOVE #gone",
+    "ExpressionAttributeNames": {"#a": "a", "#token": "token", "#gone": "ttl", "#n": "generation"},
+    "ExpressionAttributeValues": {":a": {"S": "é"}, ":token": {"B": b"\xff"}, ":n": {"N": "7"}},
+    "ConditionExpression": "#n = :n",
+    "ReturnValues": "ALL_NEW",
+}
+PARAMETERS: dict[str, dict[str, Any]] = {
+    "get_item": {"TableName": TABLE, "Key": KEY},
+    "batch_get_item": {"RequestItems": {TABLE: {"Keys": [KEY]}}},
+    "query": {
+        "TableName": TABLE,
+        "KeyConditionExpression": "#connection = :connection",
+        "ExpressionAttributeNames": {"#connection": "connection"},
+        "ExpressionAttributeValues": {":connection": {"S": ACME}},
+    },
+    "update_item": UPDATE,
+    "encrypt": {"KeyId": "key", "Plaintext": b"clear"},
+    "decrypt": {"KeyId": "key", "CiphertextBlob": b"sealed"},
+    "get_secret_value": {"SecretId": "name"},
+    "describe_secret": {"SecretId": "name"},
+    "put_events": {"Entries": [{"Detail": "{}"}]},
+    "invoke": {"FunctionName": "arn:aws:lambda:f", "InvocationType": "Event", "Payload": b"{}"},
+}
+"""What each operation is asked, by boto3's names."""
 
 
 class Aws:
@@ -79,7 +117,13 @@ class Aws:
         ]
 
     def reader(self, fast: FastClient | None) -> Reader:
-        return Reader(TABLE, self.key_id, lambda: self.dynamodb, lambda: self.kms, fast)
+        dynamodb, kms = ask(lambda: self.dynamodb, fast), ask(lambda: self.kms, fast)
+        return Reader(TABLE, self.key_id, dynamodb, kms)
+
+
+def ask(boto3: Callable[[], Any], fast: FastClient | None) -> Callable[[], Any]:
+    """Return a service as it is asked by boto3, or by *fast* first."""
+    return FastFirst(boto3, fast) if fast else boto3
 
 
 def variables(url: str) -> dict[str, str]:
@@ -192,19 +236,98 @@ def test_a_seal_of_another_place_does_not_open(aws: Aws, reader: Reader) -> None
     assert reader.decrypt(aws.seal(b"x"), CONTEXT | {"connection": "vntana#other"}) is None
 
 
+def refuse() -> Any:
+    """Stand for boto3 where it must not be asked."""
+    raise AssertionError("a client was made")
+
+
+@pytest.mark.parametrize("name", ["a token", "keys only"])
+def test_a_write_is_done_and_answered_alike(aws: Aws, fast: FastClient, name: str) -> None:
+    """Also where its condition fails, which is None and no failure."""
+    answers = []
+    for client in (FastFirst(refuse, fast), lambda: aws.dynamodb):
+        aws.put("-", ITEMS[name])
+        answer = call(client, "update_item", **UPDATE)
+        answers.append((answer and answer["Attributes"], aws.reader(None).items(ACME, "-")))
+    assert answers[0] == answers[1]
+    assert (answers[0][0] is None) is (name == "keys only")
+
+
+def test_pages_are_read_alike(aws: Aws, fast: FastClient) -> None:
+    """Item by item, from where the page before ended."""
+    for number, item in enumerate(ITEMS.values()):
+        aws.put(str(number), item)
+    pages: list[list[Any]] = []
+    for client in (FastFirst(refuse, fast), lambda: aws.dynamodb):
+        start: dict[str, Any] = {}
+        pages.append([])
+        while not pages[-1] or start:
+            found = call(client, "query", Limit=4, **PARAMETERS["query"], **start)
+            pages[-1].append(without_metadata(found))
+            more = found.get("LastEvaluatedKey")
+            start = {"ExclusiveStartKey": more} if more else {}
+    assert pages[0] == pages[1]
+    assert len(pages[0]) == 2
+
+
+def test_bytes_are_encrypted_alike(aws: Aws, fast: FastClient) -> None:
+    parameters = {"KeyId": aws.key_id, "Plaintext": b"\xff", "EncryptionContext": CONTEXT}
+    quickly = call(FastFirst(refuse, fast), "encrypt", **parameters)
+    by_boto3 = call(lambda: aws.kms, "encrypt", **parameters)
+    for found in (quickly, by_boto3):
+        assert aws.reader(fast).decrypt(found.pop("CiphertextBlob"), CONTEXT) == b"\xff"
+    assert quickly == without_metadata(by_boto3)
+
+
+@pytest.mark.usefixtures("moto")
+def test_versions_of_a_secret_are_read_alike(fast: FastClient) -> None:
+    """Also one that is not there, which is None and no failure."""
+    secrets = clients.secrets_manager()
+    first = secrets.create_secret(Name="name", SecretString='{"a":"é"}')["VersionId"]
+    asked: list[dict[str, str]] = [
+        {"SecretId": "name", "VersionStage": "AWSPREVIOUS"},
+        {"SecretId": "name", "VersionStage": "AWSCURRENT"},
+        {"SecretId": "name", "VersionId": first},
+        {"SecretId": "none", "VersionStage": "AWSCURRENT"},
+    ]
+    quickly = [call(FastFirst(refuse, fast), "get_secret_value", **each) for each in asked]
+    by_boto3 = [call(lambda: secrets, "get_secret_value", **each) for each in asked]
+    assert quickly == [without_metadata(answer) for answer in by_boto3]
+    assert [answer is None for answer in quickly] == [True, False, False, True]
+    for name in ("name", "none"):
+        described = call(FastFirst(refuse, fast), "describe_secret", SecretId=name)
+        by_it = call(lambda: secrets, "describe_secret", SecretId=name)
+        known = without_metadata(by_it) or {}  # moto says one thing more, which boto3 drops
+        assert {member: (described or {})[member] for member in known} == known
+        assert (described is None) is (by_it is None) is (name == "none")
+    secrets.delete_secret(SecretId="name", ForceDeleteWithoutRecovery=True)
+
+
+@pytest.mark.usefixtures("moto")
+def test_events_are_put_alike(fast: FastClient) -> None:
+    entry = {"Source": "s", "DetailType": "t", "Detail": "{}", "EventBusName": "default"}
+    answers = [
+        call(client, "put_events", Entries=[entry])
+        for client in (FastFirst(refuse, fast), clients.events)
+    ]
+    assert [answer["FailedEntryCount"] for answer in answers] == [0, 0]
+    assert [list(answer["Entries"][0]) for answer in answers] == [["EventId"], ["EventId"]]
+
+
+def without_metadata(answer: dict[str, Any] | None) -> dict[str, Any] | None:
+    return answer and {n: value for n, value in answer.items() if n != "ResponseMetadata"}
+
+
 def test_boto3_is_not_asked_when_it_is_not_needed(aws: Aws, fast: FastClient) -> None:
     """That is what the fast client is there for: neither client is made, for a hit or a miss."""
-
-    def refuse() -> Any:
-        raise AssertionError("a client was made")
-
-    reader = Reader(TABLE, aws.key_id, refuse, refuse, fast)
+    reader = Reader(TABLE, aws.key_id, FastFirst(refuse, fast), FastFirst(refuse, fast))
     sealed = aws.seal(b"clear")
     item = aws.put("-", {"token": {"B": sealed}})
     assert reader.items(ACME, "-", "none") == [item, None]
     assert reader.items(ACME, "none") == [None]
     assert reader.decrypt(sealed, CONTEXT) == b"clear"
-    assert reader.fallbacks == 0
+    assert reader.decrypt(b"x", CONTEXT) is None
+    assert fast.fallbacks == 0
 
 
 def test_what_the_fast_read_does_not_bring_boto3_does(aws: Aws, fallen: FastClient) -> None:
@@ -212,41 +335,57 @@ def test_what_the_fast_read_does_not_bring_boto3_does(aws: Aws, fallen: FastClie
     item = aws.put("-", ITEMS["a token"])
     assert reader.items(ACME, "-") == [item]
     assert reader.decrypt(aws.seal(b"clear"), CONTEXT) == b"clear"
-    assert reader.fallbacks == 2
+    assert fallen.fallbacks == 2
 
 
-@pytest.mark.parametrize(
-    "said",
-    [
-        {"Item": []},
-        {"Item": {"a": "text"}},
-        {"Item": {"a": {"S": "b", "N": "1"}}},
-        {"Item": {"a": {}}},
-        {"Item": {"a": {"X": "b"}}},
-        {"Item": {"a": {"B": "not base64"}}},
-        {"Item": {"a": {"B": 1}}},
-        {"message": "hello"},
-        {"Responses": []},
-        {"UnprocessedKeys": {TABLE: {"Keys": []}}},
-        {"Plaintext": "not base64"},
-        {"Plaintext": None},
-    ],
-    ids=json.dumps,
-)
+def test_a_write_whose_answer_is_lost_is_repeated_by_boto3(
+    aws: Aws, odd: Server, fallen: FastClient
+) -> None:
+    """So its condition fails if it was done: it is settled by reading, as boto3's own retries."""
+    odd.behaviour = says(end=True)
+    aws.put("-", ITEMS["a token"])
+    assert call(FastFirst(lambda: aws.dynamodb, fallen), "update_item", **UPDATE)
+    assert fallen.fallbacks == len(odd.asked) == 1
+
+
+ODD: list[tuple[str, dict[str, Any]]] = [
+    ("get_item", {"Item": []}),
+    ("get_item", {"Item": KEY | {"a": "text"}}),
+    ("get_item", {"Item": KEY | {"a": {"S": "b", "N": "1"}}}),
+    ("get_item", {"Item": KEY | {"a": {}}}),
+    ("get_item", {"Item": KEY | {"a": {"X": "b"}}}),
+    ("get_item", {"Item": KEY | {"a": {"B": "not base64"}}}),
+    ("get_item", {"Item": KEY | {"a": {"B": 1}}}),
+    ("get_item", {"Item": {"connection": {"S": ACME}}}),
+    ("get_item", {"message": "hello"}),
+    ("batch_get_item", {"Responses": []}),
+    ("batch_get_item", {"Responses": {TABLE: [{"variant": {"S": "other"}}]}}),
+    ("batch_get_item", {"UnprocessedKeys": {TABLE: {"Keys": []}}}),
+    ("query", {"Items": [], "Count": 1}),
+    ("query", {"Items": [{"a": "text"}], "Count": 1}),
+    ("query", {"Items": [], "Count": 0, "LastEvaluatedKey": []}),
+    ("describe_secret", {"Name": "name"}),
+    ("describe_secret", {"VersionIdsToStages": {}, "CreatedDate": "now"}),
+    ("update_item", {}),
+    ("update_item", {"Attributes": {}}),
+    ("decrypt", {"Plaintext": "not base64"}),
+    ("decrypt", {"Plaintext": None}),
+    ("encrypt", {"CiphertextBlob": "not base64"}),
+    ("get_secret_value", {"SecretBinary": "eA==", "VersionId": "v", "CreatedDate": 1}),
+    ("get_secret_value", {"SecretString": "{}", "VersionId": 1, "CreatedDate": 1}),
+    ("get_secret_value", {"SecretString": "{}", "VersionId": "v", "CreatedDate": "now"}),
+    ("get_secret_value", {"SecretString": "{}", "VersionId": "v", "CreatedDate": 1e99}),
+]
+
+
+@pytest.mark.parametrize(("operation", "said"), ODD, ids=json.dumps)
 def test_an_odd_answer_is_for_boto3(
-    aws: Aws, odd: Server, fallen: FastClient, said: dict[str, Any]
+    odd: Server, fallen: FastClient, operation: str, said: dict[str, Any]
 ) -> None:
     """And never taken for an item, or for the lack of one."""
     odd.behaviour = says(answer(json.dumps(said).encode()))
-    reader = aws.reader(fallen)
-    item = aws.put("-", ITEMS["a token"])
-    if "Responses" in said or "UnprocessedKeys" in said:
-        assert reader.items(ACME, "-", "none") == [item, None]
-    elif "Plaintext" in said:
-        assert reader.decrypt(aws.seal(b"clear"), CONTEXT) == b"clear"
-    else:
-        assert reader.items(ACME, "-") == [item]
-    assert reader.fallbacks == 1
+    assert fallen.call(operation, PARAMETERS[operation]) is None
+    assert len(odd.asked) == fallen.fallbacks == 1
 
 
 # Errors
@@ -325,11 +464,61 @@ def test_an_error_of_aws_has_a_name(
     assert caught.value.__context__ is None
 
 
-@pytest.mark.parametrize("code", ["InvalidCiphertextException", "IncorrectKeyException"])
-def test_what_kms_does_not_open_counts_as_absent(
-    erring: Callable[[bytes], Reader], code: str
+CODES = sorted(
+    {
+        *errors.WRONG_SETTINGS,
+        *errors.WRONG_SIGNATURES,
+        *(code for codes in errors.EXPECTED.values() for code in codes),
+        errors.RECURSION,
+        "ThrottlingException",
+        "TransactionConflictException",
+        "ValidationException",
+    }
+)
+MESSAGES = ("c4nary", "User: arn:c4nary is not authorized to perform: kms:Decrypt")
+
+
+@pytest.mark.parametrize("operation", OPERATIONS)
+def test_an_error_is_the_same_whichever_way(
+    broken: tuple[Server, Reader], monkeypatch: pytest.MonkeyPatch, operation: str
 ) -> None:
-    assert erring(refusal(code)).decrypt(b"sealed", CONTEXT) is None
+    """And boto3 is asked only where it may know better, or a retry may help."""
+    server, _ = broken
+    monkeypatch.setattr("botocore.endpoint.time", SimpleNamespace(sleep=lambda _: None))
+    boto3 = getattr(clients, BY_SERVICE[OPERATIONS[operation].service])
+    kinds = [(code, message) for code in CODES for message in MESSAGES]
+    for code, message in kinds:
+        server.behaviour = says(error_of(code, message))
+        by_boto3 = outcome(boto3, operation)
+        assert "c4nary" not in f"{by_boto3}"
+        with quick(server.url) as fast:
+            assert outcome(FastFirst(boto3, fast), operation) == by_boto3, code
+            is_final = errors.is_final(Refusal(code, message), operation)
+            assert fast.fallbacks == (0 if is_final else 1), code
+
+
+BY_SERVICE = {
+    "dynamodb": "dynamodb",
+    "kms": "kms",
+    "secretsmanager": "secrets_manager",
+    "lambda": "functions",
+    "events": "events",
+}
+
+
+def error_of(code: str, message: str) -> bytes:
+    """Return an error as services of either protocol say it."""
+    body = json.dumps({"__type": f"com.amazonaws#{code}", "message": message}).encode()
+    lines = "Content-Type: application/x-amz-json-1.0", f"x-amzn-ErrorType: {code}:http://internal"
+    return answer(body, *lines, status="400 Bad Request")
+
+
+def outcome(client: Callable[[], Any], operation: str) -> object:
+    """Return the answer, or the error with what it says and where it comes from."""
+    try:
+        return call(client, operation, **PARAMETERS[operation])
+    except BrokerError as error:
+        return type(error), error.detail, error.retry_after, error.__context__
 
 
 def test_a_table_that_answers_in_part_is_busy(erring: Callable[[bytes], Reader]) -> None:
@@ -348,7 +537,8 @@ def test_clients_are_made_once(moto: Aws, monkeypatch: pytest.MonkeyPatch) -> No
         made = (clients.secrets_manager(), clients.functions(), clients.events())
         for client in (*made, aws.kms):
             config: Any = client.meta.config
-            assert (config.connect_timeout, config.read_timeout) == (1, 2)
+            waits = (0.5, 1.0) if client is made[-1] else (1, 2)
+            assert (config.connect_timeout, config.read_timeout) == waits
             assert config.retries["total_max_attempts"] == 2
         for client in made:
             client.close()

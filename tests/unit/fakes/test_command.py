@@ -1,4 +1,4 @@
-"""`python -m token_broker_fakes` serves the three, says how to use them, and ends at once."""
+"""`python -m token_broker_fakes` serves them all, says how to use them, and ends at once."""
 
 import json
 import os
@@ -14,11 +14,13 @@ from typing import Any
 
 import pytest
 
+from tests.subjects import FLOWS
 from tests.waiting import PATIENCE_SECONDS, SOON_SECONDS
+from token_broker_fakes import registry
 from token_broker_fakes.__main__ import chosen
 
 COMMAND = [sys.executable, "-W", "error", "-m", "token_broker_fakes"]
-VENDORS = ("vntana", "vendorlink", "editor")
+VENDORS = FLOWS
 
 
 @pytest.fixture
@@ -58,7 +60,9 @@ def test_banner_can_be_pasted(running: tuple[subprocess.Popen[str], str]) -> Non
     assert results[3]["clock_offset"] == 3600
 
     secrets = [json.loads(line.split("secret ")[1]) for line in lines if "secret" in line]
-    assert [len(secret) for secret in secrets] == [3, 5, 4]
+    assert [one.keys() for one in secrets] == [
+        registry.kind(flow).demo_secret("http://127.0.0.1:1").keys() for flow in FLOWS
+    ]
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -82,7 +86,7 @@ def test_port_that_is_taken_is_named() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         ended = subprocess.run(
-            [*COMMAND, "--vntana-port=0", f"--vendorlink-port={port}", "--editor-port=0"],
+            [*COMMAND, *(f"--{flow}-port=0" for flow in FLOWS), f"--vendorlink-port={port}"],
             capture_output=True,
             text=True,
             timeout=PATIENCE_SECONDS,
@@ -96,15 +100,16 @@ def test_port_that_is_taken_is_named() -> None:
 @pytest.mark.parametrize(
     ("arguments", "ports"),
     [
-        ([], [8082, 8083, 8084]),
-        (["--port", "9000"], [9000, 9001, 9002]),
-        (["--port", "9000", "--vendorlink-port", "0"], [9000, 0, 9002]),
-        (["--editor-port", "1234"], [8082, 8083, 1234]),
+        ([], {"vntana": 8082, "vendorlink": 8083, "editor": 8084}),
+        (["--port", "9000"], {"vntana": 9000, "vendorlink": 9001, "editor": 9002}),
+        (["--port", "9000", "--vendorlink-port", "0"], {"vendorlink": 0, "editor": 9002}),
+        (["--editor-port", "1234"], {"vntana": 8082, "vendorlink": 8083, "editor": 1234}),
     ],
 )
-def test_ports(arguments: list[str], ports: list[int]) -> None:
-    """Three in a row, each of which can be chosen by itself."""
-    assert chosen(arguments) == ports
+def test_ports(arguments: list[str], ports: dict[str, int]) -> None:
+    """In a row, each of which can be chosen by itself."""
+    found = dict(zip(FLOWS, chosen(arguments), strict=True))
+    assert {flow: found[flow] for flow in ports} == ports
 
 
 @pytest.mark.parametrize("port", ["65536", "-1", "x"])

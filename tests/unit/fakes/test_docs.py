@@ -7,21 +7,15 @@ from pathlib import Path
 
 import pytest
 
-from token_broker_fakes import (
-    EditorModes,
-    FakeEditor,
-    FakeVendorlink,
-    FakeVntana,
-    VendorlinkModes,
-    VntanaModes,
-)
+from tests.subjects import FLOWS
+from token_broker_fakes import registry
 from token_broker_fakes.control import KINDS as SWITCHES
 from token_broker_fakes.faults import KINDS
 from token_broker_fakes.modes import Modes, choices
 
 DOCS = Path(__file__).parents[3] / "docs"
 TESTING = (DOCS / "testing-with-the-fakes.md").read_text()
-VENDORS = {"vntana": VntanaModes, "vendorlink": VendorlinkModes, "editor": EditorModes}
+VENDORS = {flow: type(registry.new(flow).modes) for flow in FLOWS}
 
 
 def test_examples_pass(tmp_path: Path) -> None:
@@ -69,9 +63,11 @@ def test_each_fault_is_in_the_table() -> None:
     assert re.findall(r"^\| `(\w+)` \|", table, re.MULTILINE) == list(KINDS)
 
 
-@pytest.mark.parametrize("steps", [FakeVntana.steps, FakeVendorlink.steps, FakeEditor.steps])
-def test_each_step_is_named(steps: frozenset[str]) -> None:
-    assert all(f"`{step}`" in TESTING for step in steps)
+@pytest.mark.parametrize("flow", FLOWS)
+def test_each_step_is_named(flow: str) -> None:
+    """By the page for all, or by the vendor's own."""
+    pages = TESTING + (DOCS / "upstreams" / f"{flow}.md").read_text()
+    assert all(f"`{step}`" in pages for step in registry.kind(flow).steps)
 
 
 def test_each_switch_of_the_control_endpoint_is_named() -> None:

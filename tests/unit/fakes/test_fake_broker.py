@@ -19,13 +19,15 @@ from token_broker_client import (
     UpstreamUnavailable,
 )
 from token_broker_client.cache import Cache
+from token_broker_client.request import FLOWS
 from token_broker_fakes import FakeEditor, FakeVendorlink, FakeVntana
 
 
 def test_each_flow_has_a_token(fake_broker: Broker) -> None:
     """Twice the same, from memory, and of both connections."""
     for name in ("acme", "demo"):
-        for ask in (fake_broker.vntana, fake_broker.vendorlink, fake_broker.editor):
+        for flow in FLOWS:
+            ask = getattr(fake_broker, flow)
             first, second = ask(name), ask(name, min_ttl=60)
             assert first.fingerprint == second.fingerprint
             assert first.source == "exchange"

@@ -6,14 +6,15 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from tests.subjects import FLOWS, members
 from token_broker.errors import NotConfigured
 from token_broker.flows import Flow, every
 
 CANARY = "hunter2-Qx7~canary"
 KNOWN = (
-    *("personal_access_token", "email", "password", "organization", "workspace", "base_url"),
-    *("username", "host", "api_key", "editor_url", "token_url", "parameters", "required"),
-    *("options", "refresh_method", "lifetime", "renewal", "allowed_hosts", "verify_header"),
+    *(key for flow in FLOWS for key in members(flow)),
+    *("pinned", "parameters", "required", "options", "refresh_method", "lifetime", "renewal"),
+    *("allowed_hosts", "verify_header"),
 )
 SPICED = st.text(max_size=8).map(lambda text: CANARY + text)
 URLS = st.sampled_from(["https://{}", "http://{}", "https://{}@x", "https://x/{}", "//{}", "{}:99"])

@@ -12,7 +12,7 @@ from tests.unit.memory_aws import PREFIX
 from tests.unit.memory_broker import NOW, SKEW, MemoryBroker
 from tests.unit.test_store import Record, plain
 from token_broker.errors import NotConfigured, StoreUnavailable, UpstreamUnavailable
-from token_broker.item_codec import attribute
+from token_broker.item_codec import OUTAGE, attribute
 from token_broker.refresh.invocation import Invocation
 from token_broker.refresh.refresher import refresher
 from token_broker.refresh.requirement import Requirement
@@ -24,10 +24,13 @@ CONTEXT = {"user_id": 4711, "display_name": "Demo User", "hostname": "app.vendor
 
 
 def record(broker: MemoryBroker, variant: str = "-") -> Record:
-    """Return what the table keeps of a variant, but for the sealed token."""
+    """Return what the table keeps of a variant, but for the sealed token.
+
+    What an outage leaves there, `test_outage` looks at.
+    """
     found = broker.aws.table.records.get((f"{broker.flow}#acme", variant), {})
     named = {name: plain(value) for name, value in found.items()}
-    return {n: v for n, v in named.items() if n not in {"connection", "variant", "token"}}
+    return {n: v for n, v in named.items() if n not in {"connection", "variant", "token", *OUTAGE}}
 
 
 def outcome(broker: MemoryBroker, **payload: Any) -> dict[str, Any]:

@@ -2,12 +2,12 @@
 
 import json
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from tests.unit.memory_broker import NOW, MemoryBroker
+from token_broker.aliases import Look
 from token_broker.errors import (
     BrokerError,
     CredentialLatched,
@@ -23,6 +23,7 @@ from token_broker.exchange import NeedToken, Request, Response
 from token_broker.flows.vntana.organizations import LISTING
 from token_broker.item import Failure, Item
 from token_broker.item_codec import attribute
+from token_broker.records import replace
 from token_broker.refresh.credential_gate import CredentialGate, latched, suspected
 from token_broker.refresh.invocation import Invocation
 from token_broker.refresh.refresher import Refresher
@@ -251,7 +252,8 @@ def test_a_token_that_cannot_be_kept_is_handed_out_and_others_wait() -> None:
     answer = broker.call()
     assert (answer["source"], answer["generation"]) == ("exchange", 1)
     assert answer["expires_at"] == "2030-03-17T18:46:40Z"
-    assert broker.telemetry.of("unkept") == [{"code": "store_unavailable", "variant": "-"}]
+    ((what, told),) = broker.announced
+    assert (what, told["variant"], told["code"]) == ("Token Unkept", "-", "store_unavailable")
     item = broker.item()
     assert (item.token, item.lease_owner, item.generation) == (None, None, 0)
     assert item.failure == Failure(
@@ -276,7 +278,9 @@ def test_a_setting_that_is_wrong_is_not_tried_again() -> None:
     broken_commit(broker, 1000, NotConfigured("KEY_ID: the key cannot be used"))
     assert broker.call()["source"] == "exchange"
     assert broker.slept == []
-    assert broker.telemetry.of("unkept") == [{"code": "not_configured", "variant": "-"}]
+    assert [(what, told["code"]) for what, told in broker.announced] == [
+        ("Token Unkept", "not_configured")
+    ]
     assert broker.item().lease_owner is None
 
 
@@ -463,7 +467,8 @@ def test_an_alias_is_followed_while_nothing_better_can_be_had(
     alias = Item("editor#acme", "a", target="b", issued_at=NOW, secret_version="v1")
     target = Item("editor#acme", "b", issued_at=NOW, secret_version="v2")
     resolver = Resolver(work, CredentialGate(work))
-    assert resolver.is_outdated(replace(alias, **changes), target) is is_outdated
+    seen = Look(replace(alias, **changes), target, broker.item(), NOW)
+    assert resolver.is_outdated(seen) is is_outdated
 
 
 def test_what_a_renewal_made_is_remembered() -> None:

@@ -1,11 +1,11 @@
 """Which kept token meets a call, or the needs of another exchange."""
 
-from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from token_broker.item import Item
+from token_broker.records import replace
 from token_broker.refresh.requirement import Requirement
 from token_broker.tokens import TokenRequest, Variant
 

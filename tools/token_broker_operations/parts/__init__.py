@@ -1,4 +1,4 @@
-"""The parts of the templates and of the OpenAPI document that are made, one for each flow.
+"""The parts that are made of files that are else written by hand: what they have of each flow.
 
 A file says between two marks what is made there, and by which macro of the file beside this one:
 
@@ -8,6 +8,8 @@ A file says between two marks what is made there, and by which macro of the file
 
 import re
 from collections.abc import Callable, Mapping, Sequence
+from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 
 import jinja2
@@ -19,6 +21,22 @@ MADE = re.compile(
     r"(?ms)^(?P<head> *# --- made by `make operations`: (?P<part>\w+)\n)"
     r".*?^(?P<foot> *# --- end of what is made\n)"
 )
+
+
+def template_of(path: Path) -> str:
+    """Return the name of the file beside this one that has the macros for *path*."""
+    return f"{path.parent.name}.j2" if path.name == "__init__.py" else f"{path.name}.j2"
+
+
+def _fakes(flows: Sequence[Flow]) -> dict[str, list[str]]:
+    """Return the public names of the fakes' package, by the module that has them."""
+    modules = {one.name: f"token_broker_fakes.{one.name}" for one in flows}
+    named = {
+        name: sorted(import_module(module).__all__)
+        for name, module in modules.items()
+        if find_spec(module)
+    }
+    return dict(sorted({**named, "faults": ["Fault"]}.items()))
 
 
 def written(
@@ -37,7 +55,8 @@ def written(
     )
     environment.globals["flows"] = flows
     environment.filters["yaml"] = dumped
-    macros = environment.get_template(f"{name}.j2").module
+    environment.globals["fakes"] = _fakes(flows)
+    macros = environment.get_template(template_of(Path(name))).module
 
     def made(found: "re.Match[str]") -> str:
         make = others.get(found["part"]) or getattr(macros, found["part"])

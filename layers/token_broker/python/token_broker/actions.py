@@ -1,31 +1,47 @@
 """The actions besides handing out a token; loaded when one is called for."""
 
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from token_broker import events
+from token_broker.aliases import refuse_held
+from token_broker.check import Check
 from token_broker.dependencies import Dependencies
-from token_broker.errors import InvalidRequest, UnknownConnection
+from token_broker.errors import BrokerError, InvalidRequest, RefreshInProgress, UnknownConnection
 from token_broker.events import Command
 from token_broker.exchange import Request, Response, run, sendable
+from token_broker.holds import gate_of, hold, is_held, lift
 from token_broker.maintenance import MOST_DROPPED, Maintenance
+from token_broker.records import replace
+from token_broker.refresh.invocation import Invocation
+from token_broker.refresh.refresher import refresher
+from token_broker.refresh.requirement import Requirement
+from token_broker.tokens import TokenRequest
 
 MOST_WARM = 100
 """Calls of one `warm`: about what a parameter of the template holds."""
 
 
-def act(deps: Dependencies, command: Command, deadline: float) -> dict[str, Any]:
+def act(  # noqa: PLR0911 (one for each action)
+    deps: Dependencies, command: Command, deadline: float
+) -> dict[str, Any]:
     """Carry out *order* and return its answer."""
     maintenance = Maintenance(deps, command.connection, deadline)
+    if conversation := CONVERSATIONS.get(command.action):
+        return conversation(deps, command, deadline)
     match command.action:
-        case "verify":
-            return _verify(deps, command, deadline)
         case "renew":
             return _renew(maintenance, command)
-        case "rotate":
-            return _rotate(deps, command, deadline)
         case "forget":
             command.body.finish()
             return maintenance.forget()
+        case "hold":
+            reason = events.reason(command.body)
+            command.body.finish()
+            return hold(deps, command.connection, command.caller, reason)
+        case "lift":
+            command.body.finish()
+            return lift(deps, command.connection, command.caller)
         case "warm":
             return {"invoked": _warm(deps, command)}
     command.body.finish()
@@ -61,13 +77,49 @@ def _rotate(deps: Dependencies, command: Command, deadline: float) -> dict[str, 
 
 def _warm(deps: Dependencies, command: Command) -> int:
     """Have each of the calls in *order* made by an invocation of its own; return how many."""
-    wanted = command.body.mappings("calls")
+    wanted, each = command.body.mappings("calls"), command.body.choice("each", "token", "check")
     command.body.finish()
-    if len(wanted) > MOST_WARM or any(events.direct_command(e).action != "token" for e in wanted):
-        raise command.body.wrong("calls", f"must be at most {MOST_WARM} calls for a token")
-    for call in wanted:
+    calls = [call if each == "token" else {"action": each} | call for call in wanted]
+    if len(calls) > MOST_WARM or any(events.direct_command(e).action != each for e in calls):
+        raise command.body.wrong("calls", f"must be at most {MOST_WARM} calls for a {each}")
+    held = {name for name in {call["connection"] for call in calls} if is_held(deps, name)}
+    made = [call for call in calls if call["connection"] not in held]
+    for call in made:
         deps.invoke(call)
-    return len(wanted)
+    return len(made)
+
+
+def _check(deps: Dependencies, command: Command, deadline: float) -> dict[str, Any]:
+    """Check that a connection works, for what the flow's requests may name."""
+    check = Check(deps, command.connection, deadline)
+    variant = deps.flow.requested(command.body)
+    command.body.finish()
+    return check.run(TokenRequest(variant))
+
+
+def _probe(deps: Dependencies, command: Command, deadline: float) -> dict[str, Any]:
+    """Make a new token, as a forced call does, and find out how the vendor behaves meanwhile.
+
+    What was seen until then is told too where that fails; where nothing was, the error is raised.
+    """
+    from token_broker.probing import LEAST_SECONDS, ProbedFlow  # noqa: PLC0415 (only here)
+
+    flow = ProbedFlow.of(deps.flow, lambda: invocation.seconds_for_requests > LEAST_SECONDS)
+    requested = deps.flow.requested(command.body)
+    command.body.finish()
+    probing = replace(deps, flow=flow, send=flow.forgiving(deps.send))
+    invocation = Invocation(probing, command.connection, deadline)
+    credentials = invocation.credentials()
+    error: BrokerError | None = None
+    try:
+        variant = flow.prober.complete(credentials, requested)
+        refresher(invocation).obtain(variant, Requirement(force=True))
+    except BrokerError as raised:
+        error = raised
+    if not flow.observed.seen:
+        raise error or RefreshInProgress("another caller renewed it meanwhile", retry_after=10)
+    names = {"flow": deps.flow.name, "connection": command.connection}
+    return names | flow.report(credentials, error)
 
 
 def _verify(deps: Dependencies, command: Command, deadline: float) -> dict[str, Any]:
@@ -79,6 +131,7 @@ def _verify(deps: Dependencies, command: Command, deadline: float) -> dict[str, 
     command.body.finish()
     if not sendable(token):
         raise command.body.wrong("token", "must be printable ASCII")
+    refuse_held(deps, gate_of(deps, command.connection))
     credentials = vendor.parse(deps.secrets.current(command.connection).content)
 
     def send(request: Request) -> Response:
@@ -86,3 +139,11 @@ def _verify(deps: Dependencies, command: Command, deadline: float) -> dict[str, 
 
     parameters = run(vendor.verify(credentials, token), send)
     return {"valid": False} if parameters is None else {"valid": True, "parameters": parameters}
+
+
+CONVERSATIONS: Mapping[str, Callable[[Dependencies, Command, float], dict[str, Any]]] = {
+    "check": _check,
+    "verify": _verify,
+    "probe": _probe,
+    "rotate": _rotate,
+}

@@ -2,16 +2,75 @@
 
 import json
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from token_broker.decisions import held_words
+from token_broker.errors import ConnectionHeld
 from token_broker.item import Item
-from token_broker.tokens import Variant
+from token_broker.records import Record, replace
+from token_broker.tokens import ONLY, Variant
+
+if TYPE_CHECKING:
+    from token_broker.dependencies import Dependencies
 
 CLOCKS_DIFFER = 60
 """Seconds by which the clocks of two Lambdas differ for certain less."""
 
 LIFETIME = 30 * 86_400
 """Seconds after which the table may drop an alias. It is bound to the secret's version anyway."""
+
+
+class Look(Record):
+    """What one read of the table showed, begun at *read_at*."""
+
+    own: Item
+    """The item of the variant that was read."""
+    target: Item
+    """The item that *own* leads to: itself if it is no alias."""
+    gate: Item
+    """The connection's gate, which may be one of the two."""
+    read_at: int
+
+    @property
+    def item(self) -> Item:
+        """The item whose token is meant: *own* where that may lead to another one by now."""
+        is_alias = self.own.target is not None
+        return self.own if is_alias and is_outdated(self.own, self.target) else self.target
+
+    def of_target(self, key: str) -> "Look | None":
+        """Return what this read showed of the variant *key*, if it is the one that *own* leads to.
+
+        None if that is an alias as well.
+        """
+        is_shown = self.target.variant == key and not self.target.target
+        return replace(self, own=self.target) if is_shown else None
+
+
+def look(deps: "Dependencies", partition: str, key: str) -> Look:
+    """Read the item of *key*, the one it leads to and the gate: at once, if it is known to which.
+
+    Each is strongly consistent, and as of some moment after `Look.read_at`. Raises
+    `ConnectionHeld`.
+    """
+    now = deps.clock.now()
+    known = deps.cache.recall(partition, key)
+    likely = known.item.variant if known else key
+    found = deps.store.read_all(partition, *dict.fromkeys((key, likely, ONLY)))
+    items = {item.variant: item for item in found}
+    refuse_held(deps, items[ONLY])
+    own = items[key]
+    target = items.get(own.target or key) or deps.store.read(partition, own.target or key)
+    return Look(own, target, items[ONLY], now)
+
+
+def refuse_held(deps: "Dependencies", gate: Item) -> None:
+    """Raise `ConnectionHeld` if an operator holds the connection of *gate*.
+
+    This process then forgets what it may have handed out until now.
+    """
+    if gate.held:
+        deps.cache.drop(gate.connection)
+        raise ConnectionHeld(held_words(gate.held))
 
 
 def alias_values(

@@ -60,16 +60,17 @@ class Environment:
         """Return what the broker of *flow* works with."""
         table = self.text("TABLE_NAME")
         key_id = self.text("KEY_ID")
-        reader = Reader(table, key_id, clients.dynamodb, clients.kms, self._fast)
+        dynamodb, kms = self._fast_first(clients.dynamodb), self._fast_first(clients.kms)
+        reader = Reader(table, key_id, dynamodb, kms)
         return Dependencies(
             flow=flow,
             clock=CLOCK,
             cache=TokenCache(
                 self.number("MEMORY_SECONDS", 60), self.number("MEMORY_ENTRIES", 1000)
             ),
-            store=Store(table, reader, clients.dynamodb),
-            sealer=Sealer(table, key_id, reader, clients.kms),
-            secrets=Secrets(prefix, clients.secrets_manager),
+            store=Store(table, reader, dynamodb),
+            sealer=Sealer(table, key_id, reader, kms),
+            secrets=Secrets(prefix, self._fast_first(clients.secrets_manager)),
             send=self._send,
             invoke=self._invoke,
             announce=self._announcer(telemetry),
@@ -99,6 +100,9 @@ class Environment:
             raise NotConfigured(f"{name}: must be a whole number")
         return int(value)
 
+    def _fast_first(self, boto3: Callable[[], Any]) -> Callable[[], Any]:
+        return clients.FastFirst(boto3, self._fast) if self._fast else boto3
+
     def _remember_arn(self, arn: str) -> None:
         """Remember by which name, alias included, this function was invoked."""
         self._arn = arn
@@ -114,20 +118,20 @@ class Environment:
 
     def _invoke(self, payload: Mapping[str, Any]) -> None:
         clients.call(
-            clients.functions,
+            self._fast_first(clients.functions),
             "invoke",
             FunctionName=self._arn,
             InvocationType="Event",
             Payload=json.dumps(payload).encode(),
         )
 
-    def _announcer(self, telemetry: Telemetry) -> Any:
+    def _announcer(self, telemetry: Telemetry) -> Callable[[str, Mapping[str, Any]], bool]:
         bus = self._variables.get("EVENT_BUS_NAME", "")
 
-        def announce(what: str, detail: Mapping[str, Any]) -> None:
+        def announce(what: str, detail: Mapping[str, Any]) -> bool:
             telemetry.emit(what.rpartition(" ")[2].lower(), **detail)
             if not bus:
-                return
+                return True
             entry: PutEventsRequestEntryTypeDef = {
                 "EventBusName": bus,
                 "Source": "token-broker",
@@ -135,9 +139,17 @@ class Environment:
                 "Detail": json.dumps(detail),
             }
             try:
-                clients.call(clients.events, "put_events", Entries=[entry])
+                answer = clients.call(
+                    self._fast_first(clients.events), "put_events", Entries=[entry]
+                )
             except BrokerError as error:
-                telemetry.emit("unannounced", reason=error.detail)
+                telemetry.emit("unannounced", what=what, reason=error.detail)
+                return False
+            # PutEvents answers with success, too, where it did not take the entry.
+            if answer["FailedEntryCount"]:
+                telemetry.emit("unannounced", what=what, reason=answer["Entries"][0]["ErrorCode"])
+                return False
+            return True
 
         return announce
 

@@ -4,22 +4,20 @@ This is the hit path, and all that a call loads that is served from memory or fr
 `refresh` is loaded when an exchange has to begin, `maintenance` for what no caller asks for.
 """
 
-from dataclasses import dataclass, field, replace
-
-from token_broker.aliases import is_outdated
+from token_broker.aliases import Look, look
 from token_broker.cache import CachedToken
 from token_broker.decisions import State, refuse_too_long, state
 from token_broker.dependencies import Dependencies
 from token_broker.errors import BrokerError, StoreUnavailable, UpstreamUnavailable
 from token_broker.item import Item
+from token_broker.records import Record, field, replace
 from token_broker.tokens import Token, TokenRequest
 
 CLAIM_SECONDS = 30
 """How long the caller that was elected to start a refresh keeps others from starting one."""
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(Record):
     """A live token and where it came from: ``memory``, ``table`` or ``exchange``."""
 
     item: Item
@@ -28,8 +26,7 @@ class Answer:
     stale: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Broker:
+class Broker(Record):
     """Hands out tokens of one flow."""
 
     deps: Dependencies
@@ -49,7 +46,7 @@ class Broker:
         try:
             return self._from_table(connection, request, deadline)
         except StoreUnavailable:
-            held = self.deps.cache.recall(partition, key)
+            held, now = self.deps.cache.recall(partition, key), self.deps.clock.now()
             if may_be_cached and held and held.item.is_live(now, request.min_ttl):
                 return self._hand_out(request, held, "memory")
             raise
@@ -60,7 +57,8 @@ class Broker:
 
     def _from_table(self, connection: str, request: TokenRequest, deadline: float) -> Answer:
         partition = self.partition(connection)
-        held = self.read(partition, request.variant.key)
+        seen = look(self.deps, partition, request.variant.key)
+        held = self._opened(seen)
         now = self.deps.clock.now()
         is_reported = held is not None and held.item.fingerprint == request.rejected
         if held and not is_reported:
@@ -69,7 +67,7 @@ class Broker:
         if held and is_usable and is_good(held.item, now, request.min_ttl):
             return self._hand_out(request, held, "table")
         try:
-            return self._refreshed(connection, request, deadline)
+            return self._refreshed(connection, request, deadline, seen)
         except BrokerError as error:
             is_outage = isinstance(error, UpstreamUnavailable) or not request.force
             may_be_old = is_outage and (request.force or is_usable)
@@ -78,7 +76,9 @@ class Broker:
                 raise
             return Answer(old.item, old.token, "table", stale=True)
 
-    def _refreshed(self, connection: str, request: TokenRequest, deadline: float) -> Answer:
+    def _refreshed(
+        self, connection: str, request: TokenRequest, deadline: float, seen: Look
+    ) -> Answer:
         """Have an exchange done, by this call or by another that runs it already."""
         from token_broker.refresh.invocation import Invocation  # noqa: PLC0415 (off the hit path)
         from token_broker.refresh.refresher import refresher  # noqa: PLC0415 (as above)
@@ -86,7 +86,7 @@ class Broker:
 
         invocation = Invocation(self.deps, connection, deadline)
         requirement = Requirement.of(request)
-        held, source = refresher(invocation).obtain(request.variant, requirement)
+        held, source = refresher(invocation).obtain(request.variant, requirement, seen)
         self.deps.cache.put(invocation.partition, request.variant.key, held)
         return self._answer(held, source)
 
@@ -95,35 +95,23 @@ class Broker:
 
         One that is replaced on demand, or uncertain, may still do where that fails.
         """
-        held = self.read(partition, request.variant.key)
+        held = self._opened(look(self.deps, partition, request.variant.key))
         if held is None or held.item.fingerprint == request.rejected:
             return None
         return held if held.item.is_live(self.deps.clock.now(), request.min_ttl) else None
 
-    def read(self, partition: str, key: str) -> CachedToken | None:
-        """Return what the table keeps under *key*, or where that leads to, and remember it."""
-        now = self.deps.clock.now()
-        item = self._item(partition, key)
+    def _opened(self, seen: Look) -> CachedToken | None:
+        """Return the token that *seen* shows, if it lives, and remember it."""
+        now, item = self.deps.clock.now(), seen.item
         token = self.deps.sealer.open_token(item) if item.is_live(now) else None
         if item.corrupt or (token is None and item.is_live(now)):
             attributes = list(item.corrupt) or ["token"]
             self.deps.emit("damaged", variant=item.variant, attributes=attributes)
         if token is None:
             return None
-        held = CachedToken(item, token, now)
-        self.deps.cache.put(partition, key, held)
+        held = CachedToken(item, token, seen.read_at)
+        self.deps.cache.put(item.connection, seen.own.variant, held)
         return held
-
-    def _item(self, partition: str, key: str) -> Item:
-        """Return the item of *key* or that it leads to: both at once, if it is known to which."""
-        known = self.deps.cache.recall(partition, key)
-        likely = known.item.variant if known else key
-        own, *others = self.deps.store.read_all(partition, *dict.fromkeys((key, likely)))
-        if not own.target:
-            return own
-        is_there = others and own.target == likely
-        item = others[0] if is_there else self.deps.store.read(partition, own.target)
-        return own if is_outdated(own, item) else item
 
     def _hand_out(self, request: TokenRequest, held: CachedToken, source: str) -> Answer:
         """Return what is kept, and start a background refresh if it is due."""

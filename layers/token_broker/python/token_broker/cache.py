@@ -3,12 +3,12 @@
 from collections import OrderedDict
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from threading import Lock
 from weakref import WeakValueDictionary
 
 from token_broker.errors import RefreshInProgress
 from token_broker.item import Item
+from token_broker.records import Record
 from token_broker.tokens import Token
 
 
@@ -32,8 +32,7 @@ class SingleFlight:
             lock.release()
 
 
-@dataclass(frozen=True, slots=True)
-class CachedToken:
+class CachedToken(Record):
     """A token in clear and the item that it was kept in, as of *read_at*."""
 
     item: Item

@@ -4,12 +4,12 @@ Functions of values. Only a write loads this module.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
 from token_broker.decisions import MOST_VERSIONS, Verdict, suspects, ttl_of
 from token_broker.item import SECOND_LOOK, Failure, Item
 from token_broker.item_codec import SUSPICION, Attribute, attribute, failure_of
+from token_broker.records import replace
 from token_broker.tokens import ONLY
 
 
@@ -46,6 +46,15 @@ def with_ttl(
     """Return *changes* and *remove*, with the time until which the table keeps *kept*."""
     ttl = ttl_of(kept)
     return (changes, (*remove, "ttl")) if ttl is None else (dict(changes) | {"ttl": ttl}, remove)
+
+
+def as_judged(item: Item) -> dict[str, Attribute | None]:
+    """Return what must still be so where *item* is judged without its lease."""
+    accepted = item.accepted_version
+    return {
+        "accepted_version": attribute(accepted) if accepted else None,
+        "fence": item.raw.get("fence"),
+    }
 
 
 def rejection(

@@ -11,9 +11,11 @@ from token_broker.item import (
     REPORT_WINDOW,
     SECOND_LOOK,
     Failure,
+    Hold,
     Item,
     default_min_ttl,
     is_ahead,
+    rfc3339,
 )
 
 FORCE_INTERVAL = 10
@@ -112,6 +114,8 @@ def next_step(item: Item, gate: Item, now: int, version: str | None) -> tuple[Ne
 
     *gate* is the connection's gate, and *version* the current version of the secret.
     """
+    if gate.held:
+        return Next.REFUSE, held_words(gate.held)
     if item.is_live(now, None) and not item.is_uncertain(now):
         return _hand_out(item, now, version)
     if item.is_leased(now):
@@ -146,9 +150,10 @@ def _why_exchange(item: Item, now: int) -> str:
 def ttl_of(item: Item) -> int | None:
     """Return the second from which the table may drop *item*, None if it may not.
 
-    Not a verdict on the secret, be it good or bad: without it, a login would be tried in vain.
+    Not a hold, nor a verdict on the secret, be it good or bad: without it, a login would be tried
+    in vain.
     """
-    if item.rejected_versions or item.accepted_version or item.suspect_version:
+    if item.held or item.rejected_versions or item.accepted_version or item.suspect_version:
         return None
     failed = item.failure.retry_at if item.failure else 0
     ends = max(item.expires_at, item.lease_until, failed)
@@ -229,6 +234,11 @@ def recent_reports(item: Item, now: int) -> tuple[int, ...]:
     return tuple(
         at for at in item.report_times if is_ahead(at + REPORT_WINDOW, now, 2 * REPORT_WINDOW)
     )
+
+
+def held_words(hold: Hold) -> str:
+    """Return since when and why a connection is held."""
+    return f"an operator holds the connection since {rfc3339(hold.since)}: {hold.reason}"
 
 
 def refuse_too_long(item: Item | None, min_ttl: int | None, now: int) -> None:

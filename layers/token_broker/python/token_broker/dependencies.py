@@ -1,11 +1,11 @@
 """What the broker works with: a vendor's flow, the time, and everything it may touch."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from token_broker.cache import SingleFlight, TokenCache
 from token_broker.flows import Flow
+from token_broker.records import Record, field
 from token_broker.sealing import Sealer
 from token_broker.secrets_manager import Secrets
 from token_broker.store import Store
@@ -14,8 +14,7 @@ if TYPE_CHECKING:
     from token_broker.exchange import Request, Response
 
 
-@dataclass(frozen=True, slots=True)
-class Clock:
+class Clock(Record):
     """The time: the second since the epoch, a monotonic count of seconds, and a way to wait."""
 
     now: Callable[[], int]
@@ -23,8 +22,7 @@ class Clock:
     sleep: Callable[[float], None]
 
 
-@dataclass(frozen=True, slots=True)
-class Dependencies:
+class Dependencies(Record):
     """Everything that a call may touch, named and replaceable."""
 
     flow: Flow
@@ -37,8 +35,8 @@ class Dependencies:
     """Sends a request and waits that many seconds at most, in all."""
     invoke: Callable[[Mapping[str, Any]], None]
     """Invokes this very function with a payload, not waiting for it."""
-    announce: Callable[[str, Mapping[str, Any]], None]
-    """Puts an event on the bus: a connection latched or recovered."""
+    announce: Callable[[str, Mapping[str, Any]], bool]
+    """Puts an event on the bus, and says whether it is there. docs/events.md lists them."""
     emit: Callable[..., None]
     """Notes what happened, by a name and facts, for log and metrics. Never given a secret."""
     random: Callable[[], float]

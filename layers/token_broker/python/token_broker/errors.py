@@ -3,6 +3,7 @@
 * BrokerError
   x InvalidRequest              400  the caller's body, path or parameters are wrong
   x UnknownConnection           404  there is no such secret
+  x ConnectionHeld              409  an operator holds the connection
   x TooManyRequests             429  forced or rejected too often for this variant
   x NotConfigured               500  the secret or the environment is wrong
   x Internal                    500  a defect of ours
@@ -82,6 +83,13 @@ class UnknownConnection(BrokerError):
 
     status = 404
     title = "There is no such connection"
+
+
+class ConnectionHeld(BrokerError):
+    """An operator holds the connection. The detail says since when and why."""
+
+    status = 409
+    title = "An operator holds the connection"
 
 
 class TooManyRequests(BrokerError):

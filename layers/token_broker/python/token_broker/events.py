@@ -3,22 +3,25 @@
 Every way in which it can be wrong is an `InvalidRequest` that names the field.
 """
 
-import base64
 import binascii
 import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from token_broker.document import Document
 from token_broker.errors import InvalidRequest
+from token_broker.records import Record, field
 
 CONNECTION = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
 FINGERPRINT = re.compile(r"[0-9a-f]{16}")
+ROUTE = re.compile(r"/v1/[a-z]+/\{connection\}(?:/(\w+))?")
 VARIANT = re.compile(r"-|[0-9a-f]{64}")
 LARGEST_BODY = 262_144
 """Characters of a request's body; what is asked for needs a few hundred."""
+
+LONGEST_REASON = 200
+"""Characters of the reason of a hold."""
 
 ROTATION = "secret changed"
 """The caller, where it is EventBridge that tells of a rotation."""
@@ -26,26 +29,39 @@ ROTATION = "secret changed"
 EVERY = "*"
 """No connection's name: an order that names its connections in its body."""
 
-Action = Literal["token", "status", "forget", "verify", "renew", "rotate", "warm"]
+Entrance = Literal["api", "direct", "event"]
+"""By which a call comes: API Gateway, an invocation of the function, an event of EventBridge."""
+
+Action = Literal[
+    "token", "status", "forget", "hold", "lift", "check", "verify", "probe",
+    "renew", "rotate", "warm",
+]  # fmt: skip
 ROUTES: Mapping[tuple[str, str], Action] = {
     ("POST", "token"): "token",
     ("GET", ""): "status",
     ("DELETE", "token"): "forget",
+    ("POST", "check"): "check",
     ("POST", "verify"): "verify",
+    ("POST", "probe"): "probe",
+    ("PUT", "hold"): "hold",
+    ("DELETE", "hold"): "lift",
 }
 """Method and what follows ``/v1/<flow>/{connection}/`` in the path."""
 
-DIRECT: tuple[Action, ...] = ("token", "status", "forget", "verify", "renew", "rotate", "warm")
+DIRECT: tuple[Action, ...] = (
+    *("token", "status", "forget", "hold", "lift", "check", "verify", "probe"),
+    *("renew", "rotate", "warm"),
+)
 
 
-@dataclass(frozen=True, slots=True)
-class Command:
+class Command(Record):
     """What to do with which connection. *body* holds what else was said, yet unread."""
 
     action: Action
     connection: str
     caller: str
     body: Document = field(repr=False)
+    entrance: Entrance = "direct"
 
 
 def is_http(event: Mapping[str, Any]) -> bool:
@@ -58,11 +74,34 @@ def is_rotation(event: Mapping[str, Any]) -> bool:
     return event.get("source") == "aws.secretsmanager" and "detail" in event
 
 
-def caller(event: object, invoked: str) -> str:
-    """Return what is known of who sent *event* to the function that was *invoked* by that ARN."""
-    if not isinstance(event, Mapping) or not (is_http(event) or is_rotation(event)):
-        return _invoker(invoked)
-    return _signer(event) if is_http(event) else ROTATION
+def described(event: object, invoked: str) -> dict[str, str]:
+    """Return what the log is told of *event*, even if it is wrong, and of who sent it.
+
+    The function was *invoked* by that ARN. Nothing is quoted that is not a connection or an action.
+    """
+    members = event if isinstance(event, Mapping) else {}
+    if is_http(members):
+        parameters = _mapping(members.get("pathParameters"))
+        found = {
+            "entrance": "api",
+            "caller": _signer(members),
+            "action": _routed(members.get("httpMethod"), members.get("resource")),
+            "connection": parameters.get("connection"),
+        }
+    elif is_rotation(members):
+        found = {"entrance": "event", "caller": ROTATION, "action": "rotate"}
+    else:
+        action = members.get("action", "token")
+        found = {
+            "entrance": "direct",
+            "caller": _invoker(invoked),
+            "action": action if isinstance(action, str) and action in DIRECT else None,
+            "connection": members.get("connection"),
+        }
+    connection = found.pop("connection", None)
+    if isinstance(connection, str) and CONNECTION.fullmatch(connection):
+        found["connection"] = connection
+    return {name: value for name, value in found.items() if isinstance(value, str)}
 
 
 def http_command(event: Mapping[str, Any], flow: str) -> Command:
@@ -76,7 +115,8 @@ def http_command(event: Mapping[str, Any], flow: str) -> Command:
     named = event.get("pathParameters")
     connection = named.get("connection") if isinstance(named, Mapping) else None
     body = _body(event)
-    return Command(action, _connection(connection), _signer(event), Document(body, InvalidRequest))
+    document = Document(body, InvalidRequest)
+    return Command(action, _connection(connection), _signer(event), document, "api")
 
 
 def direct_command(event: object, invoked: str = "") -> Command:
@@ -87,12 +127,26 @@ def direct_command(event: object, invoked: str = "") -> Command:
     return Command(action, connection, _invoker(invoked), members)  # type: ignore[arg-type]  # one of DIRECT
 
 
+def _routed(method: object, resource: object) -> Action | None:
+    """Return the action of a route, of whichever flow; None if there is none."""
+    found = ROUTE.fullmatch(resource) if isinstance(resource, str) else None
+    return ROUTES.get((str(method), found[1] or "")) if found else None
+
+
 def fingerprint(body: Document) -> str | None:
     """Return the fingerprint of a token that was rejected."""
     value = body.optional_text("rejected")
     if value is not None and not FINGERPRINT.fullmatch(value):
         raise body.wrong("rejected", "must be a fingerprint: 16 hex digits")
     return value
+
+
+def reason(body: Document) -> str:
+    """Return why a connection is held."""
+    value = body.text("reason")
+    if not value.isprintable() or not value.strip() or len(value) > LONGEST_REASON:
+        raise body.wrong("reason", f"must be 1 to {LONGEST_REASON} printable characters")
+    return value.strip()
 
 
 def variant(body: Document) -> str | None:
@@ -125,7 +179,7 @@ def _body(event: Mapping[str, Any]) -> object:
         raise InvalidRequest(f"body: must be a text of at most {LARGEST_BODY} characters")
     try:
         if event.get("isBase64Encoded") is True:
-            text = base64.b64decode(text, validate=True).decode()
+            text = binascii.a2b_base64(text, strict_mode=True).decode()
         return json.loads(text)
     except (ValueError, binascii.Error, RecursionError):
         raise InvalidRequest("body: is not JSON") from None
@@ -161,7 +215,7 @@ def rotation_command(event: Mapping[str, Any], prefix: str) -> Command:
         raise InvalidRequest("detail: it names no secret of this flow")
     body = {"version": _version(version), "otherwise": found[1] if len(found) > 1 else None}
     told = {name: value for name, value in body.items() if value}
-    return Command("rotate", found[0], ROTATION, Document(told, InvalidRequest))
+    return Command("rotate", found[0], ROTATION, Document(told, InvalidRequest), "event")
 
 
 def version(body: Document) -> str | None:

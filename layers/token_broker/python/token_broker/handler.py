@@ -18,6 +18,12 @@ from token_broker.item import rfc3339
 from token_broker.telemetry import Telemetry
 from token_broker.tokens import TokenRequest
 
+SLOW_MILLISECONDS = 100
+"""What an answer that needs no exchange takes less than: docs/operations.md promises it."""
+
+SERVER_ERROR = 500
+"""The least status of a failure that is not the caller's own."""
+
 ANSWER_SECONDS = 0.5
 """Kept back of an invocation's time for the runtime to take the answer."""
 
@@ -74,14 +80,7 @@ class Service:
         try:
             answer = self._guarded(event, context, is_http=is_http)
         except BrokerError as error:
-            self._telemetry.emit(
-                "failure",
-                code=error.code,
-                detail=error.detail,
-                **({"upstream_message": words} if (words := error.upstream_message) else {}),
-                caller=events.caller(event, context.invoked_function_arn),
-                request_id=context.aws_request_id,
-            )
+            self._tell_failure(error, event, context)
             failure = http_problem(error) if is_http else named(error)
         else:
             return http_response(200, answer) if is_http else answer
@@ -89,6 +88,21 @@ class Service:
         if isinstance(failure, Exception):
             raise failure
         return failure
+
+    def _tell_failure(self, error: BrokerError, event: Any, context: Context) -> None:
+        """Write what failed, for whom; and that a call which had a right to a token has none."""
+        call = events.described(event, context.invoked_function_arn)
+        self._telemetry.emit(
+            "failure",
+            code=error.code,
+            detail=error.detail,
+            **({"upstream_message": words} if (words := error.upstream_message) else {}),
+            **call,
+            request_id=context.aws_request_id,
+        )
+        if call.get("action") == "token" and error.status >= SERVER_ERROR:
+            request = context.aws_request_id
+            self._telemetry.emit("unanswered", code=error.code, request_id=request)
 
     def _guarded(self, event: Any, context: Context, *, is_http: bool) -> dict[str, Any]:
         """Carry out *event*; whatever is raised that is no `BrokerError` is a defect."""
@@ -136,6 +150,7 @@ class Service:
                 "action",
                 action=command.action,
                 connection=command.connection,
+                entrance=command.entrance,
                 caller=command.caller,
                 outcome=outcome,
                 milliseconds=round((self.deps.clock.monotonic() - began) * 1000, 1),
@@ -155,6 +170,7 @@ class Service:
     def _audit(self, command: Command, answer: Answer, began: float, request_id: str) -> None:
         """Write who was given what, by the token's fingerprint."""
         item = answer.item
+        milliseconds = round((self.deps.clock.monotonic() - began) * 1000, 1)
         self._telemetry.emit(
             "hand-out",
             connection=command.connection,
@@ -163,8 +179,10 @@ class Service:
             fingerprint=item.fingerprint,
             source=answer.source,
             stale=answer.stale,
+            slow=answer.source != "exchange" and milliseconds >= SLOW_MILLISECONDS,
+            entrance=command.entrance,
             caller=command.caller,
-            milliseconds=round((self.deps.clock.monotonic() - began) * 1000, 1),
+            milliseconds=milliseconds,
             token_age=self.deps.clock.now() - item.issued_at,
             request_id=request_id,
         )

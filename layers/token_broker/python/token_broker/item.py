@@ -3,8 +3,9 @@
 import json
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
 from typing import Any
+
+from token_broker.records import Record, field, replace
 
 DEFAULT_MIN_TTL = 30
 """Seconds that a token must still live, where a call does not say."""
@@ -35,8 +36,7 @@ LATCHES = "credential_rejected"
 """The code of the failure that is not tried again with the same version of the secret."""
 
 
-@dataclass(frozen=True, slots=True)
-class Failure:
+class Failure(Record):
     """The last exchange went wrong, *count* times in a row since *since*."""
 
     code: str
@@ -56,8 +56,19 @@ class Failure:
         return is_ahead(self.retry_at, now, LONGEST_REFUSAL)
 
 
-@dataclass(frozen=True, slots=True)
-class Item:
+class Hold(Record):
+    """An operator's order to hand out nothing of a connection, and to ask the vendor nothing."""
+
+    since: int
+    by: str
+    reason: str
+
+    def to_dict(self) -> dict[str, str | None]:
+        """Return what callers are told of this hold."""
+        return {"since": rfc3339(self.since), "by": self.by, "reason": self.reason}
+
+
+class Item(Record):
     """One variant: its token, its lease and its last failure, all in one item of the table."""
 
     connection: str
@@ -77,12 +88,20 @@ class Item:
     accepted_version: str | None = None
     latched_version: str | None = None
     """The version of the secret whose latch was announced, until a recovery is; on the gate."""
+    outage_since: int = 0
+    """On the gate: since when no exchange of the connection has found its upstream available."""
+    outage_phase: str | None = None
+    """How far the bus was told of that: ``telling``, ``told``, or that it is over: ``ending``."""
+    outage_claim: int = 0
+    """Until when one invocation alone tells the bus."""
     noticed_version: str | None = None
     """The version of the secret that an event told of last; the gate alone has it."""
     suspect_version: str | None = None
     """On the gate: a version that may be wrong, since *suspect_at* or of *suspect_variants*."""
     suspect_at: int = 0
     suspect_variants: tuple[str, ...] = ()
+    held: Hold | None = None
+    """On the gate: an operator's hold. Neither DELETE, a rotation nor an exchange removes it."""
     context: str | None = field(default=None, repr=False)
     lease_owner: str | None = None
     lease_until: int = 0
@@ -109,6 +128,16 @@ class Item:
     def without_token(self) -> "Item":
         """Return this item as if no token were kept."""
         return replace(self, token=None, target=None, fingerprint=None, renewal=None, context=None)
+
+    def bare(self) -> "Item":
+        """Return this item as DELETE leaves it: a running lease and a hold stay."""
+        return Item(
+            self.connection,
+            self.variant,
+            expires_at=self.expires_at,
+            lease_until=self.lease_until,
+            held=self.held,
+        )
 
     @property
     def is_bare(self) -> bool:

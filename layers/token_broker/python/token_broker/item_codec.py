@@ -5,10 +5,10 @@ it again. No function that reads raises an error.
 """
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any, Literal
 
-from token_broker.item import Failure, Item
+from token_broker.item import Failure, Hold, Item
+from token_broker.records import replace
 
 SCHEMA = 1
 """Readers accept this schema and the one before, so two versions can share the table."""
@@ -26,6 +26,8 @@ NUMBERS = (
     "forced_at",
     "nudged_until",
     "suspect_at",
+    "outage_since",
+    "outage_claim",
 )
 TEXTS = (
     "kind",
@@ -34,6 +36,7 @@ TEXTS = (
     "secret_version",
     "accepted_version",
     "latched_version",
+    "outage_phase",
     "noticed_version",
     "suspect_version",
     "context",
@@ -42,8 +45,14 @@ TEXTS = (
     "rejected",
 )
 SWAPPED = ("fence", "generation")
-COMPARED = (*SWAPPED, "rejected_versions")
+COMPARED = (*SWAPPED, "rejected_versions", "held")
 """Attributes that a write may compare with what was read."""
+
+OUTAGE = ("outage_since", "outage_phase", "outage_claim")
+LEASE = ("lease_owner", "lease_until")
+FAILURE = ("failure",)
+VERSIONS = ("rejected_versions", "accepted_version", "latched_version")
+"""What is known of the versions of the secret."""
 
 SUSPICION = ("suspect_version", "suspect_at", "suspect_variants")
 TOKEN = (
@@ -101,6 +110,7 @@ def item_of(connection: str, variant: str, record: Mapping[str, Any] | None) -> 
         **plain,
         token=read.blob("token"),
         failure=read.failure(),
+        held=read.hold() if "held" in record else None,
         report_times=read.times("report_times"),
         rejected_versions=read.versions("rejected_versions"),
         suspect_variants=read.versions("suspect_variants"),
@@ -123,9 +133,16 @@ def _whole(record: Mapping[str, Any]) -> frozenset[str]:
 
 def failure_of(failure: Failure) -> dict[str, Any]:
     """Return the plain values of *failure*, for a map attribute."""
-    values = {name: getattr(failure, name) for name in failure.__slots__ if name != "is_login"}
+    values = {
+        name: getattr(failure, name) for name in Failure.__annotations__ if name != "is_login"
+    }
     known = {name: value for name, value in values.items() if value is not None}
     return known | ({"login": 1} if failure.is_login else {})
+
+
+def hold_of(hold: Hold) -> dict[str, Any]:
+    """Return the plain values of *hold*, for a map attribute."""
+    return {"since": hold.since, "by": hold.by, "reason": hold.reason}
 
 
 class AttributeReader:
@@ -179,6 +196,12 @@ class AttributeReader:
         """Return the members of a list, each as a record of one attribute."""
         members = self._typed(name, "L")
         return [AttributeReader({name: m}, self.corrupt) for m in members or []]
+
+    def hold(self) -> Hold:
+        """Return the hold. What is corrupt of it makes it no less of a hold."""
+        members = AttributeReader(self._typed("held", "M") or {})
+        since, by, reason = members.number("since"), members.text("by"), members.text("reason")
+        return Hold(since or 0, by or "unknown", reason or "unknown")
 
     def failure(self) -> Failure | None:
         """Return the failure, None if it is absent or corrupt."""

@@ -1,24 +1,27 @@
-"""What no caller waits for: renewal in time, rotation; and forgetting, and telling the state."""
+"""What no caller waits for: renewal in time, rotation; and what an operator does or looks at."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
+from token_broker.aliases import Look, look
 from token_broker.broker import CLAIM_SECONDS
 from token_broker.decisions import State, next_step, state
 from token_broker.dependencies import Dependencies
 from token_broker.errors import (
     BrokerError,
+    ConnectionHeld,
     NotConfigured,
     RefreshInProgress,
     StoreUnavailable,
     UnknownConnection,
 )
 from token_broker.exchange import Request, Response, run
+from token_broker.holds import gate_of, is_held
 from token_broker.item import Item, rfc3339
 from token_broker.refresh.invocation import COMMIT_SECONDS, Invocation
 from token_broker.refresh.refresher import refresher
 from token_broker.refresh.requirement import Requirement
-from token_broker.tokens import ONLY
+from token_broker.tokens import ONLY, encode
 
 LOG_OUT_SECONDS = 3.0
 """How long a vendor is given to end a session that is thrown away in any case."""
@@ -53,19 +56,24 @@ class Maintenance:
         vendor refuses is noted, not raised: its answer is kept. What AWS or a lease interrupts is
         raised then, for the platform to try again.
         """
-        item = self._deps.store.read(self._partition, key)
-        now = self._deps.clock.now()
+        try:
+            seen = look(self._deps, self._partition, key)
+        except ConnectionHeld as error:
+            return self._unrenewed(key, error)
+        item, now = seen.own, self._deps.clock.now()
         if version is None:
             requirement = Requirement(newer_than=item.generation)
-            return self._renew(self._invocation(), item, requirement) if is_due(item, now) else 0
+            return self._renew(self._invocation(), seen, requirement) if is_due(item, now) else 0
         invocation = self._invocation(version)
         requirement = Requirement(version=invocation.secret().version)
         if not self._is_token(item) or not is_of_another(item, now, requirement.version):
             return 0
-        return self._renew(invocation, item, requirement, raises=PASSING)
+        return self._renew(invocation, seen, requirement, raises=PASSING)
 
     def renew_all(self) -> int:
         """Start the renewal of each variant that is due, and whose renewal no caller started."""
+        if is_held(self._deps, self._connection):
+            return 0
         now = self._deps.clock.now()
         due = [item for item in self._tokens() if is_due(item, now) and now >= item.nudged_until]
         until = now + CLAIM_SECONDS
@@ -81,9 +89,11 @@ class Maintenance:
         dropped, which is left to others as well: they are made again when they are asked for.
         """
         current = self._invocation(version).secret().version
-        gate = self._deps.store.read(self._partition, ONLY)
+        gate = gate_of(self._deps, self._connection)
         if gate.raw:
             self._deps.store.notice(gate, current)
+        if is_held(self._deps, self._connection, gate):
+            return 0  # to lift the hold rotates once more
         now = self._deps.clock.now()
         old = [item for item in self._tokens() if is_of_another(item, now, current)]
         kinds = self._deps.flow.vendor.token_kinds
@@ -108,9 +118,11 @@ class Maintenance:
     def forget(self) -> dict[str, Any]:
         """End the sessions and drop the tokens, failures and latches; return how many tokens.
 
+        A hold stays; while it lasts no session is ended, for the vendor is asked nothing.
         ``complete`` is false where the time did not suffice for all: the next call goes on.
         """
         forgotten = 0
+        may_log_out = not gate_of(self._deps, self._connection).held
         listing = self._in_time(LEAST_FORGET_SECONDS)
         for item in listing:
             if item.is_bare:
@@ -118,7 +130,8 @@ class Maintenance:
             self._deps.store.forget(item)
             if self._is_token(item):
                 # Only then: what is in the table lives, as another token may be made from it.
-                self._log_out(item)
+                if may_log_out:
+                    self._log_out(item)
                 forgotten += 1
             if item.variant == ONLY and item.is_closed:
                 version = item.failure.secret_version if item.failure else None
@@ -133,14 +146,14 @@ class Maintenance:
         version = self._deps.secrets.version(self._connection)
         if version is None:
             raise UnknownConnection(f"there is no secret for connection {self._connection}")
-        gate = self._deps.store.read(self._partition, ONLY)
-        now = self._deps.clock.now()
+        gate, now = gate_of(self._deps, self._connection), self._deps.clock.now()
         listing = self._in_time(LEAST_STATUS_SECONDS)
         return {
             "flow": self._deps.flow.name,
             "connection": self._connection,
             "secret_version": version,
             "variants": [entry(i, gate, now, version) for i in listing if self._is_shown(i)],
+            "held": gate.held.to_dict() if gate.held else None,
             "complete": listing.is_complete,
         }
 
@@ -178,29 +191,47 @@ class Maintenance:
     def _renew(
         self,
         invocation: Invocation,
-        item: Item,
+        seen: Look,
         requirement: Requirement,
         raises: tuple[type[BrokerError], ...] = (),
     ) -> int:
+        item = seen.own
         variant = self._deps.sealer.open_variant(item)
         if variant is None:
             return 0
         try:
-            if not invocation.is_shared():
+            if not invocation.is_shared() or self._may_be_pinned_away(invocation, item):
                 self._deps.store.drop(item)
                 return 0
-            refresher(invocation).obtain(variant, requirement)
+            refresher(invocation).obtain(variant, requirement, seen)
         except raises:
             raise
         except BrokerError as error:
-            self._deps.emit(
-                "unrenewed",
-                variant=item.variant,
-                code=error.code,
-                upstream_message=error.upstream_message,
-            )
-            return 0
+            return self._unrenewed(item.variant, error)
         return 1
+
+    def _unrenewed(self, key: str, error: BrokerError) -> int:
+        """Note why the variant *key* was not renewed, and return how many were."""
+        self._deps.emit(
+            "unrenewed", variant=key, code=error.code, upstream_message=error.upstream_message
+        )
+        return 0
+
+    def _may_be_pinned_away(self, invocation: Invocation, item: Item) -> bool:
+        """Say whether *item* may be of what a pin that came since does not let callers choose.
+
+        Not if it was made under the same pins: a new password alone changes no token's right.
+        """
+        vendor, secret = self._deps.flow.vendor, invocation.secret()
+        pins = vendor.pins(invocation.credentials())
+        if not pins or item.secret_version == secret.version:
+            return False
+        before = self._deps.secrets.of_version(self._connection, item.secret_version or "")
+        pins_before = vendor.pins(vendor.parse(before.content)) if before else {}
+        return any(
+            name not in pins_before or encode(value) != encode(pins_before[name])
+            for name, value in pins.items()
+        )
 
     def _log_out(self, item: Item) -> None:
         """End the session of a token upstream; that it fails changes nothing."""
@@ -215,7 +246,7 @@ class Maintenance:
             if token:
                 run(log_out(token), self._send)
         except BrokerError as error:
-            self._deps.emit("farewell", variant=item.variant, code=error.code)
+            self._deps.emit("log out failed", variant=item.variant, code=error.code)
 
     def _send(self, request: Request) -> Response:
         return self._deps.send(request, LOG_OUT_SECONDS)

@@ -2,18 +2,17 @@
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from token_broker.aws.clients import call
 from token_broker.errors import NotConfigured, StoreUnavailable, UnknownConnection
+from token_broker.records import Record, field
 
 if TYPE_CHECKING:
     from mypy_boto3_secretsmanager import SecretsManagerClient
 
 
-@dataclass(frozen=True, slots=True)
-class Secret:
+class Secret(Record):
     """One version of a connection's secret."""
 
     version: str
@@ -46,6 +45,14 @@ class Secrets:
             return self._read(connection, "AWSPREVIOUS")
         except UnknownConnection:
             return None
+
+    def of_version(self, connection: str, version: str) -> Secret | None:
+        """Return this version, whatever its stage; None if it is there no more."""
+        try:
+            answer = self._call("get_secret_value", connection, VersionId=version)
+        except UnknownConnection:
+            return None
+        return self._secret(connection, answer)
 
     def version(self, connection: str) -> str | None:
         """Return the id of the version in use, without its content."""

@@ -5,32 +5,32 @@ the write was done. So a retry that meets its own first attempt is no conflict.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Protocol
 
 from token_broker.aws.clients import call
 from token_broker.decisions import Verdict
 from token_broker.errors import BrokerError
-from token_broker.item import Failure, Item
+from token_broker.item import Failure, Hold, Item
 from token_broker.item_codec import (
     COMPARED,
+    FAILURE,
+    LEASE,
     SCHEMA,
     SUSPICION,
     SWAPPED,
     TOKEN,
+    VERSIONS,
     Attribute,
     attribute,
     failure_of,
+    hold_of,
     item_of,
 )
+from token_broker.records import replace
+from token_broker.tokens import ONLY
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
-
-LEASE = ("lease_owner", "lease_until")
-FAILURE = ("failure",)
-VERSIONS = ("rejected_versions", "accepted_version", "latched_version")
-"""What is known of the versions of the secret."""
 
 
 class ItemReader(Protocol):
@@ -129,7 +129,7 @@ class Store:
                 for name in (*TOKEN, *FAILURE, *LEASE, *SUSPICION, *latch, "nudged_until")
                 if name not in changes
             ],
-            unchanged=_held(lease),
+            unchanged=_leased(lease),
             is_done=lambda found: (
                 found.generation == lease.generation + 1 and found.token == token["token"]
             ),
@@ -147,7 +147,7 @@ class Store:
             changes,
             remove=LEASE,
             kept=replace(lease, failure=failure) if failure else None,
-            unchanged=_held(lease),
+            unchanged=_leased(lease),
             is_done=lambda found: found.fence == lease.fence and found.lease_owner is None,
         )
 
@@ -161,7 +161,7 @@ class Store:
             gate,
             {"schema": SCHEMA, "accepted_version": version},
             remove=[*LEASE, *FAILURE, *SUSPICION, *latch, "ttl"],
-            unchanged=_held(gate),
+            unchanged=_leased(gate),
             is_done=lambda found: found.accepted_version == version,
         )
 
@@ -193,27 +193,31 @@ class Store:
         *is_held* says whether *item* was read with a lease of this caller. A gate that DELETE has
         emptied since is not written again.
         """
-        from token_broker.conditional_writes import (  # noqa: PLC0415 (off the hit path)
-            has_rejection,
-            rejection,
-        )
+        from token_broker import conditional_writes as writes  # noqa: PLC0415 (off the hit path)
 
-        changes, remove = rejection(item, verdict, failure, version, variant=variant, now=now)
-        accepted = item.accepted_version
-        read: dict[str, Attribute | None] = (
-            _held(item)
-            if is_held
-            else {
-                "accepted_version": attribute(accepted) if accepted else None,
-                "fence": item.raw.get("fence"),
-            }
+        changes, remove = writes.rejection(
+            item, verdict, failure, version, variant=variant, now=now
         )
+        as_read = _leased(item) if is_held else writes.as_judged(item)
         return self._update(
             item,
             {"schema": SCHEMA} | changes,
             remove=["ttl", *remove, *(LEASE if ends_lease else ())],
-            unchanged=read | {"rejected_versions": item.raw.get("rejected_versions")},
-            is_done=lambda found: has_rejection(found, verdict, version, variant),
+            unchanged=as_read | {"rejected_versions": item.raw.get("rejected_versions")},
+            is_done=lambda found: writes.has_rejection(found, verdict, version, variant),
+        )
+
+    def hold(self, gate: Item, hold: Hold | None) -> Item | None:
+        """Keep the *hold* of a connection, or lift it. None if that was done since *gate* was read.
+
+        Whoever has the gate's lease goes on; `ttl` never lets the table drop a hold.
+        """
+        return self._update(
+            gate,
+            {"schema": SCHEMA} | ({"held": hold_of(hold)} if hold else {}),
+            remove=["ttl"] if hold else ["held"],
+            unchanged={"held": gate.raw.get("held")},
+            is_done=lambda found: found.held == hold,
         )
 
     def notice(self, gate: Item, version: str) -> None:
@@ -225,15 +229,21 @@ class Store:
             is_done=lambda found: found.noticed_version == version,
         )
 
+    def note(
+        self, item: Item, changes: Mapping[str, object], as_read: Mapping[str, Attribute | None]
+    ) -> Item | None:
+        """Write *changes*, None for what goes, if the attributes *as_read* are as they were.
+
+        None if they are not. A write whose answer is lost is not read again: it raises.
+        """
+        there = {name: value for name, value in changes.items() if value is not None}
+        gone = [name for name in changes if name not in there]
+        return self._update(item, there, remove=gone, unchanged=as_read, is_done=None)
+
     def drop(self, item: Item) -> None:
         """Drop the token of *item*, unless it was replaced since."""
-        self._update(
-            item,
-            {"schema": SCHEMA},
-            remove=TOKEN,
-            unchanged={"fingerprint": attribute(item.fingerprint or "")},
-            is_done=None,
-        )
+        changes = {"schema": SCHEMA} | dict.fromkeys(TOKEN)
+        self.note(item, changes, {"fingerprint": attribute(item.fingerprint or "")})
 
     def alias_to(self, item: Item, target: Mapping[str, object]) -> Item | None:
         """Keep the alias of *item*, without a lease: no request was sent to the upstream."""
@@ -241,11 +251,7 @@ class Store:
         return self._update(
             item,
             dict(target)
-            | {
-                "schema": SCHEMA,
-                "generation": item.generation + 1,
-                "fence": item.fence + 1,
-            },
+            | {"schema": SCHEMA, "generation": item.generation + 1, "fence": item.fence + 1},
             kept=replace(item, expires_at=ends, failure=None),
             remove=[name for name in (*TOKEN, *FAILURE) if name not in target],
             unchanged={name: item.raw.get(name) for name in SWAPPED},
@@ -271,14 +277,7 @@ class Store:
         A claim whose answer is lost is not read again, for the caller waits: it counts as lost.
         """
         was = attribute(item.nudged_until) if item.nudged_until else None
-        return bool(
-            self._update(
-                item,
-                {"nudged_until": until},
-                unchanged={"nudged_until": was},
-                is_done=None,
-            )
-        )
+        return bool(self.note(item, {"nudged_until": until}, {"nudged_until": was}))
 
     def forget(self, item: Item) -> None:
         """Drop the token of *item*, its failure and its latch.
@@ -289,12 +288,7 @@ class Store:
             item,
             {"schema": SCHEMA},
             remove=[*TOKEN, *FAILURE, *SUSPICION, *VERSIONS, "report_times"],
-            kept=Item(
-                item.connection,
-                item.variant,
-                expires_at=item.expires_at,
-                lease_until=item.lease_until,
-            ),
+            kept=item.bare(),
             unchanged={},
             is_done=lambda found: found.token is None and not found.rejected_versions,
         )
@@ -312,15 +306,15 @@ class Store:
         """Change *item* if the attributes *unchanged* are as they were, and return it changed.
 
         *is_done* says of the item, read again, whether a write that seemed to fail was done.
-        *kept* is the item that decides until when the table keeps it, where that may change.
+        *kept* is the item that decides until when the table keeps it, where that may change. A
+        hold that was put since is kept: then the write is done once more, with no `ttl`.
         """
-        from token_broker.conditional_writes import (  # noqa: PLC0415 (off the hit path)
-            update_parameters,
-            with_ttl,
-        )
+        from token_broker import conditional_writes as writes  # noqa: PLC0415 (off the hit path)
 
-        if kept:
-            changes, remove = with_ttl(changes, remove, kept)
+        setting, removing = writes.with_ttl(changes, remove, kept) if kept else (changes, remove)
+        as_read = unchanged
+        if kept and item.variant == ONLY:
+            as_read = {"held": item.raw.get("held")} | dict(unchanged)
         lost: BrokerError | None = None
         try:
             answer = call(
@@ -329,19 +323,25 @@ class Store:
                 TableName=self._table,
                 Key={"connection": {"S": item.connection}, "variant": {"S": item.variant}},
                 ReturnValues="ALL_NEW",
-                **update_parameters(changes, remove, unchanged),
+                **writes.update_parameters(setting, removing, as_read),
             )
         except BrokerError as error:
             answer, lost = None, error
         if answer:
             return item_of(item.connection, item.variant, answer["Attributes"])
-        if is_done and is_done(found := self.read(item.connection, item.variant)):
+        found = self.read(item.connection, item.variant) if is_done else item
+        if is_done and is_done(found):
             return found
         if lost:
             raise lost
-        return None
+        if not kept or found.held == item.held or "held" in unchanged:
+            return None
+        item, kept = replace(item, held=found.held, raw=found.raw), replace(kept, held=found.held)
+        return self._update(
+            item, changes, unchanged=unchanged, is_done=is_done, remove=remove, kept=kept
+        )
 
 
-def _held(lease: Item) -> dict[str, Attribute | None]:
+def _leased(lease: Item) -> dict[str, Attribute | None]:
     """Return the condition that a lease is still its holder's own: fence *and* owner."""
     return {"fence": attribute(lease.fence), "lease_owner": attribute(lease.lease_owner or "")}

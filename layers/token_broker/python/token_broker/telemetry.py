@@ -22,7 +22,7 @@ _encode = json.JSONEncoder(separators=(",", ":")).encode
 
 
 class Line:
-    """The part of Powertools' `EphemeralMetrics` that a hit, or a failure, uses."""
+    """The part of Powertools' `EphemeralMetrics` that is used. See docs/decisions."""
 
     def __init__(self, namespace: str, service: str) -> None:
         self._namespace = namespace
@@ -85,12 +85,12 @@ Unit = Literal["Count", "Milliseconds", "Seconds"]
 class Measure(NamedTuple):
     """How an event is counted: its metrics with the fact each is taken from, by dimensions.
 
-    With *alarmed*, over all flows as well, so that one metric is what an alarm watches.
+    *totals* are the dimensions under which it is counted once more over all flows, for alarms.
     """
 
     metrics: Mapping[str, tuple[Unit, str | None]]
     dimensions: tuple[str, ...] = ()
-    alarmed: bool = False
+    totals: tuple[str, ...] | None = None
 
 
 COUNT: Unit = "Count"
@@ -103,10 +103,14 @@ MEASURES: Mapping[str, Measure] = {
             "HandOut": (COUNT, None),
             "Duration": (MS, "milliseconds"),
             "TokenAge": (SECONDS, "token_age"),
+            "Stale": (COUNT, "stale"),
+            "Slow": (COUNT, "slow"),
         },
         ("source",),
+        totals=(),
     ),
-    "failure": Measure({"Failure": (COUNT, None)}, ("code",), alarmed=True),
+    "failure": Measure({"Failure": (COUNT, None)}, ("code",), totals=("code",)),
+    "unanswered": Measure({"Unanswered": (COUNT, None)}, totals=()),
     "exchange": Measure(
         {"Exchange": (COUNT, None), "ExchangeDuration": (MS, "milliseconds")}, ("outcome",)
     ),
@@ -114,15 +118,22 @@ MEASURES: Mapping[str, Measure] = {
     "wait": Measure({"Wait": (COUNT, None), "WaitDuration": (MS, "milliseconds")}),
     "latched": Measure({"Latched": (COUNT, None)}),
     "recovered": Measure({"Recovered": (COUNT, None)}),
-    "damaged": Measure({"Damaged": (COUNT, None)}, alarmed=True),
+    "down": Measure({"Down": (COUNT, None)}),
+    "up": Measure({"Up": (COUNT, None)}),
+    "unkept": Measure({"Unkept": (COUNT, None)}),
+    "unannounced": Measure({"Unannounced": (COUNT, None)}),
+    "check": Measure({"Check": (COUNT, None), "CheckDuration": (MS, "milliseconds")}, ("outcome",)),
+    "check failed": Measure({"CheckFailed": (COUNT, None)}, totals=()),
+    "held": Measure({"Held": (COUNT, None)}),
+    "lifted": Measure({"Lifted": (COUNT, None)}),
+    "damaged": Measure({"Damaged": (COUNT, None)}, totals=()),
     "nudge": Measure({"Nudge": (COUNT, None)}),
     "cold start": Measure({"ColdStart": (COUNT, None)}),
 }
-"""Events that are metrics. All have the dimensions ``service`` and ``flow`` besides their own; what
-is alarmed is counted once more without ``flow``."""
+"""Events that are metrics. All have the dimensions ``service`` and ``flow`` besides their own."""
 
-OF_A_HIT = frozenset({"hand-out", "cold start"})
-"""Events for which Powertools is not loaded: what a hit tells of itself. See docs/decisions."""
+AUDITED = frozenset({"action", "replaced"})
+"""Events without a metric that docs/audit.md needs: written whatever the log level is."""
 
 CHATTY = ("boto3", "botocore", "urllib3", "requests")
 """Libraries whose debug lines quote requests, and so secrets: they are never let through."""
@@ -140,15 +151,18 @@ class Telemetry:
     def emit(self, event: str, **facts: Any) -> None:
         """Write one line of what happened."""
         measure = MEASURES.get(event)
-        if measure is None:
-            self._log().info(event, event=event, flow=self._flow, **facts)
+        if event in AUDITED:
+            print(_encode({"event": event, "flow": self._flow} | facts))  # noqa: T201 (as a metric)
             return
-        line = self._line(event)
+        if measure is None:
+            self._log().info(event, **({"event": event, "flow": self._flow} | facts))
+            return
+        line = plain_line(os.environ) or _powertools_line()
         line.add_dimension("flow", self._flow)
         for name in measure.dimensions:
             line.add_dimension(name, str(facts[name]))
-        if measure.alarmed and (service := os.environ.get(SERVICE)):
-            own = {name: str(facts[name]) for name in measure.dimensions}
+        if measure.totals is not None and (service := os.environ.get(SERVICE)):
+            own = {name: str(facts[name]) for name in measure.totals}
             line.add_dimensions(service=service, **own)
         for metric, (unit, fact) in measure.metrics.items():
             line.add_metric(metric, unit, facts[fact] if fact else 1)
@@ -157,14 +171,6 @@ class Telemetry:
             if name not in measure.dimensions:
                 line.add_metadata(name, value)
         line.flush_metrics()
-
-    def _line(self, event: str) -> Any:
-        """Return what has `EphemeralMetrics`' methods: for a hit something that loads nothing."""
-        if event in OF_A_HIT and (line := plain_line(os.environ)):
-            return line
-        from aws_lambda_powertools.metrics import EphemeralMetrics  # noqa: PLC0415 (off the hit path)
-
-        return EphemeralMetrics()
 
     def defect(self, error: Exception, request_id: str) -> None:
         """Write where a defect struck. Not its message, which may quote what it tripped over."""
@@ -181,6 +187,12 @@ class Telemetry:
 
             self._logger = Logger()
         return self._logger
+
+
+def _powertools_line() -> Any:
+    from aws_lambda_powertools.metrics import EphemeralMetrics  # noqa: PLC0415 (slow to load)
+
+    return EphemeralMetrics()
 
 
 def hush(logger: logging.Logger) -> None:

@@ -3,8 +3,9 @@
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Any
+
+from token_broker.records import Record, field
 
 _scalar = json.JSONEncoder(allow_nan=False).encode
 
@@ -12,19 +13,18 @@ ONLY = "-"
 """Key of a connection's only variant, and of its gate."""
 
 
-@dataclass(frozen=True, slots=True)
-class Variant:
+class Variant(Record):
     """One token of a connection: a *kind* of it, and the inputs that tell it from its siblings."""
 
     kind: str
-    inputs: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    inputs: Mapping[str, Any] = field(repr=False)
     """JSON values. An editor's parameters may hold secrets, so they are not shown."""
-    key: str = field(init=False, compare=False)
+    key: str
     """The table's sort key: equal for equal inputs, in whatever order they were given."""
 
-    def __post_init__(self) -> None:
-        key = canonical_hash([self.kind, self.inputs]) if self.inputs else ONLY
-        object.__setattr__(self, "key", key)
+    def __init__(self, kind: str, inputs: Mapping[str, Any] | None = None) -> None:
+        key = canonical_hash([kind, inputs]) if inputs else ONLY
+        super().__init__(kind, inputs or {}, key)
 
 
 def canonical_hash(value: object) -> str:
@@ -60,8 +60,7 @@ def fingerprint(value: str) -> str:
     return hashlib.sha256(value.encode()).hexdigest()[:16]
 
 
-@dataclass(frozen=True, slots=True)
-class Token:
+class Token(Record):
     """A live token, what to send with it and where, and the second at which it ends."""
 
     value: str = field(repr=False)
@@ -85,8 +84,7 @@ class Token:
         return fingerprint(self.value)
 
 
-@dataclass(frozen=True, slots=True)
-class TokenRequest:
+class TokenRequest(Record):
     """What a call asks for: a token of *variant* that lives *min_ttl* seconds.
 
     *rejected* is the fingerprint of one that the vendor refused; *force* wants a new one.

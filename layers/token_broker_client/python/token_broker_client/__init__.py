@@ -17,6 +17,7 @@ from token_broker_client.broker import Broker
 from token_broker_client.errors import (
     AccessDenied,
     BrokerError,
+    ConnectionHeld,
     CredentialLatched,
     CredentialRejected,
     Internal,
@@ -40,6 +41,7 @@ __all__ = [
     "Answer",
     "Broker",
     "BrokerError",
+    "ConnectionHeld",
     "CredentialLatched",
     "CredentialRejected",
     "Headers",

@@ -35,7 +35,7 @@ class Access:
 
     @property
     def flow(self) -> str:
-        """The vendor: ``vntana``, ``vendorlink`` or ``editor``."""
+        """The name of the vendor's flow, like ``vntana``."""
         return self.key.flow
 
     @property

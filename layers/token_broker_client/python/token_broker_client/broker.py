@@ -9,6 +9,7 @@ from token_broker_client.cache import MAX_AGE_SECONDS, Cache, shared
 from token_broker_client.deadline import SECONDS, Deadline, Patience, positive
 from token_broker_client.errors import Unreachable
 from token_broker_client.request import (
+    VERIFYING,
     Action,
     Channel,
     Command,
@@ -93,6 +94,7 @@ class Broker:
         channel = Functions(names(functions), session)
         return cls(channel, Patience.of(patience), max_age=max_age)
 
+    # --- made by `make operations`: methods
     def vntana(
         self,
         connection: str,
@@ -101,13 +103,30 @@ class Broker:
         workspace: str | None = None,
         **options: Unpack[Options],
     ) -> Answer:
-        """Return a token for VNTANA; *organization* and *workspace* are uuids or slugs."""
-        access = self.access("vntana", connection, organization=organization, workspace=workspace)
+        """Return a token for VNTANA.
+
+        *organization*: uuid or slug.
+        *workspace*: uuid or slug.
+        """
+        access = self.access(
+            "vntana",
+            connection,
+            organization=organization,
+            workspace=workspace,
+        )
         return access.answer(**options)
 
-    def vendorlink(self, connection: str, **options: Unpack[Options]) -> Answer:
+    def vendorlink(
+        self,
+        connection: str,
+        **options: Unpack[Options],
+    ) -> Answer:
         """Return a token for Vendorlink."""
-        return self.access("vendorlink", connection).answer(**options)
+        access = self.access(
+            "vendorlink",
+            connection,
+        )
+        return access.answer(**options)
 
     def editor(
         self,
@@ -116,8 +135,18 @@ class Broker:
         parameters: Mapping[str, Any] | None = None,
         **options: Unpack[Options],
     ) -> Answer:
-        """Return a token, and with it an address, for the editor with these *parameters*."""
-        return self.access("editor", connection, parameters=parameters).answer(**options)
+        """Return a token for the editor.
+
+        *parameters*: an object.
+        """
+        access = self.access(
+            "editor",
+            connection,
+            parameters=parameters,
+        )
+        return access.answer(**options)
+
+    # --- end of what is made
 
     def access(self, flow: Flow, connection: str, **variant: Any) -> Access:
         """Return access to the tokens of a connection; the broker is not asked yet."""
@@ -137,9 +166,14 @@ class Broker:
             self._cache.clear()
         return understood(lambda: int(forgotten["forgotten"]))
 
-    def verify(self, connection: str, token: str) -> Mapping[str, Any] | None:
-        """Return the parameters that an editor's *token* stands for; None if it is not valid."""
-        said = self._call("editor", connection, "verify", {"token": token})
+    def verify(
+        self, connection: str, token: str, flow: Flow = VERIFYING[0]
+    ) -> Mapping[str, Any] | None:
+        """Return the parameters that a *token* of *flow* stands for; None if it is not valid.
+
+        *flow* is by default the editor, the first whose vendor says it.
+        """
+        said = self._call(flow, connection, "verify", {"token": token})
         return understood(lambda: dict(said["parameters"]) if said["valid"] is True else None)
 
     def _call(

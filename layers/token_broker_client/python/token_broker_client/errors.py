@@ -3,6 +3,7 @@
 * BrokerError                        anything; also a code that this client does not know
   x InvalidRequest              400  the body, path or parameters are wrong
   x UnknownConnection           404  there is no such secret
+  x ConnectionHeld              409  an operator holds the connection
   x TooManyRequests             429  forced or rejected too often for this variant      (retryable)
   x NotConfigured               500  the secret or the broker's environment is wrong
   x Internal                    500  a defect of the broker's
@@ -103,6 +104,12 @@ class UnknownConnection(BrokerError):
     """There is no secret for this connection."""
 
     status = 404
+
+
+class ConnectionHeld(BrokerError):
+    """An operator holds the connection: there is no token until that ends. The text says why."""
+
+    status = 409
 
 
 class TooManyRequests(BrokerError):

@@ -20,7 +20,11 @@ ROUTES: dict[Action, tuple[str, str]] = {
     "token": ("POST", "/token"),
     "status": ("GET", ""),
     "forget": ("DELETE", "/token"),
+    "check": ("POST", "/check"),
     "verify": ("POST", "/verify"),
+    "probe": ("POST", "/probe"),
+    "hold": ("PUT", "/hold"),
+    "lift": ("DELETE", "/hold"),
 }
 """Method, and what follows the connection in the path."""
 

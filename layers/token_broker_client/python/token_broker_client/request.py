@@ -12,10 +12,20 @@ from typing import Any, Literal, NamedTuple, Protocol
 from token_broker_client.deadline import Deadline
 from token_broker_client.errors import BrokerError, InvalidRequest
 
-Flow = Literal["vntana", "vendorlink", "editor"]
-Action = Literal["token", "status", "forget", "verify"]
-
-FLOWS: tuple[Flow, ...] = ("vntana", "vendorlink", "editor")
+# --- made by `make operations`: flows_by_name
+Flow = Literal[
+    "vntana",
+    "vendorlink",
+    "editor",
+]
+FLOWS: tuple[Flow, ...] = (
+    "vntana",
+    "vendorlink",
+    "editor",
+)
+VERIFYING: tuple[Flow, ...] = ("editor",)
+# --- end of what is made
+Action = Literal["token", "status", "forget", "check", "verify", "probe", "hold", "lift"]
 CONNECTION = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
 
 

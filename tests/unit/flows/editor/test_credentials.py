@@ -29,6 +29,7 @@ def test_everything_can_be_said() -> None:
         "token_url": "https://tokens.dev.graebert.com/",
         "parameters": {"userId": "demo", "isViewOnly": True},
         "required": [],
+        "pinned": ["isViewOnly"],
         "options": {"verify_header": "x-api-key", "reuse": False},
     }
     assert Credentials.parse(secret) == Credentials(
@@ -39,6 +40,7 @@ def test_everything_can_be_said() -> None:
         required=(),
         verify_header="x-api-key",
         reuse=False,
+        pinned=("isViewOnly",),
     )
 
 
@@ -105,6 +107,10 @@ def test_a_token_in_an_address_is_quoted(editor_url: str) -> None:
         pytest.param({"parameters": ["hunter2"]}, "parameters: ", id="parameters"),
         pytest.param({"parameters": {"a": float("inf")}}, "parameters: ", id="Infinity"),
         pytest.param({"required": "hunter2"}, "required: ", id="required"),
+        pytest.param({"pinned": ["hunter2"]}, "pinned: may name parameters", id="a pin of nothing"),
+        pytest.param(
+            {"parameters": {"userId": " "}, "pinned": ["userId"]}, "pinned: ", id="a blank pin"
+        ),
         pytest.param({"options": {"reuse": "hunter2"}}, r"options\.reuse: ", id="reuse"),
         pytest.param({"options": {"verify_header": "x"}}, r"options\.verify_header: ", id="header"),
         pytest.param({"options": {"x": "hunter2"}}, r"options\.x: is not known", id="option"),

@@ -1,6 +1,7 @@
 """The editor's conversations, held by hand: tokens for one exact set of parameters."""
 
 import json
+from dataclasses import replace
 from random import Random
 from typing import Any
 
@@ -96,6 +97,15 @@ def test_a_token_that_is_unknown_or_used_is_not_valid(response: Response) -> Non
     talk = editor.verify(CREDENTIALS, TOKEN)
     begin(talk)
     assert ended(talk, response) is None
+
+
+@pytest.mark.parametrize(
+    ("response", "is_taken"), [(answer({"userId": "123"}), True), (WRONG, False)]
+)
+def test_a_check_verifies_the_token(response: Response, is_taken: bool) -> None:
+    talk = editor.check(CREDENTIALS, generate(generated()))
+    assert begin(talk).headers["x-api-token"] == TOKEN
+    assert ended(talk, response) is is_taken
 
 
 @pytest.mark.parametrize("token", ["", " a", "a\r\nx-api-key: b", "é", "a\x00"])
@@ -246,6 +256,31 @@ def test_the_parameters_of_a_request_override_those_of_the_secret(
     asked: dict[str, Any], meant: dict[str, Any]
 ) -> None:
     assert editor.resolve(DEFAULTS, wanted(**asked)) == wanted(**meant)
+
+
+@pytest.mark.parametrize(
+    ("asked", "refused"),
+    [
+        ({}, False),
+        ({"file": "a"}, False),
+        ({"n": 1}, False),
+        ({"n": 1.0}, True),
+        ({"n": True}, True),
+        ({"n": None}, True),
+        ({"N": 1}, True),
+    ],
+    ids=str,
+)
+def test_a_pinned_parameter_has_the_secrets_value(asked: dict[str, Any], refused: bool) -> None:
+    """To the JSON type. What is resolved is resolved again, and stays allowed."""
+    pins = Credentials("key/1", "https://e.example", parameters={"userId": "a", "n": 1})
+    pins = replace(pins, pinned=("n",))
+    if refused:
+        with pytest.raises(InvalidRequest, match=r"^parameters\.n: is pinned"):
+            editor.resolve(pins, wanted(**asked))
+    else:
+        meant = editor.resolve(pins, wanted(**asked))
+        assert editor.resolve(pins, meant) == meant
 
 
 @pytest.mark.parametrize("value", [None, "", " \t"])

@@ -29,6 +29,7 @@ def test_everything_can_be_said() -> None:
         "host": "LOCALHOST:8083",
         "scheme": "http",
         "allowed_hosts": [".Example.com", "EU.example:8443"],
+        "pinned": [],
         "options": options,
     }
     assert Credentials.parse(secret) == Credentials(
@@ -83,6 +84,7 @@ def test_loopback_may_be_called_in_clear(host: str) -> None:
         pytest.param({"allowed_hosts": [".[::1]"]}, "allowed_hosts: ", id="an address's suffix"),
         pytest.param({"allowed_hosts": [""]}, "allowed_hosts: ", id="a blank host"),
         pytest.param({"Password": "hunter2"}, "Password: is not known", id="unknown"),
+        pytest.param({"pinned": ["hunter2"]}, "pinned: callers of Vendorlink", id="pins"),
         pytest.param({"options": {"extend_key": "hunter2"}}, r"options\.extend_key: ", id="key"),
         pytest.param({"options": {"null_renewal": 2}}, r"options\.null_renewal: ", id="policy"),
         pytest.param(

@@ -14,6 +14,7 @@ from tests.conversations import (
     answer,
     any_answers,
     begin,
+    concluded,
     ended,
     held,
     repeated,
@@ -26,6 +27,7 @@ from token_broker.errors import (
     CredentialRejected,
     InvalidRequest,
     UpstreamContractChanged,
+    UpstreamRefused,
     UpstreamUnavailable,
 )
 from token_broker.exchange import Response, run
@@ -387,6 +389,29 @@ def test_a_connection_has_one_token() -> None:
     assert variant.key == ONLY
     assert vendorlink.VENDOR.resolve(CREDENTIALS, variant) == variant
     assert vendorlink.VENDOR.is_shared is None
+
+
+@pytest.mark.parametrize(
+    ("response", "result"),
+    [
+        (answer({"hasErrors": False, "data": []}), True),
+        (answer([]), True),
+        (answer(status=401), False),
+        (answer({"hasErrors": True, "messages": [{"message": "no right"}]}), UpstreamRefused),
+        (answer(status=403), UpstreamRefused),
+        (answer(status=503), UpstreamUnavailable),
+        (answer(), UpstreamContractChanged),
+        (answer([], 302), UpstreamContractChanged),
+        (Response(200, {}, b"<html>"), UpstreamContractChanged),
+    ],
+)
+def test_a_check_lists_the_queries(response: Response, result: Any) -> None:
+    """At the host that the login led to. Only 401 says that the token is dead."""
+    talk = vendorlink.check(CREDENTIALS, kept("access/1", host="app2.vendorlink.nl"))
+    request = begin(talk)
+    assert (request.method, request.url) == ("GET", "https://app2.vendorlink.nl/API/Queries/List")
+    assert request.headers == {"authorization": "Bearer access/1"}
+    assert concluded(talk, response) is result
 
 
 @given(any_answers, st.booleans(), st.sampled_from(["keep", "drop"]))

@@ -8,6 +8,7 @@ from token_broker.errors import NotConfigured
 from token_broker.flows.vntana.credentials import Credentials
 
 KEY = {"personal_access_token": "hunter2-key"}
+PIN = KEY | {"organization": "acme"}
 LOGIN = {"email": "a@b.example", "password": "hunter2"}
 
 
@@ -27,7 +28,9 @@ def test_a_key_is_enough() -> None:
 def test_everything_can_be_said() -> None:
     options: dict[str, Any] = {"refresh_method": "GET", "workspace_headers": "client"}
     options |= {"token_from_body": True, "lifetime": 300}
-    secret = LOGIN | {"organization": "acme", "workspace": "parts", "options": options}
+    pinned = ["workspace", "organization"]
+    places = {"organization": "acme", "workspace": "parts", "pinned": pinned}
+    secret = LOGIN | places | {"options": options}
     assert Credentials.parse(secret) == Credentials(
         login=LOGIN,
         organization="acme",
@@ -36,6 +39,7 @@ def test_everything_can_be_said() -> None:
         workspace_headers="client",
         token_from_body=True,
         lifetime=300,
+        pinned=("workspace", "organization"),
     )
 
 
@@ -72,6 +76,14 @@ def test_no_token_is_kept_for_longer_than_vntana_keeps_it() -> None:
         pytest.param(KEY | {"organisation": "hunter2"}, "organisation: is not known", id="unknown"),
         pytest.param(KEY | {"organization": 1}, "organization: ", id="organization"),
         pytest.param(KEY | {"workspace": " "}, "workspace: ", id="a blank workspace"),
+        pytest.param(PIN | {"pinned": ["hunter2"]}, "pinned: may name org", id="an unknown pin"),
+        pytest.param(PIN | {"pinned": ["organization", "workspace"]}, "pinned: ", id="no value"),
+        pytest.param(
+            PIN | {"workspace": "w", "pinned": ["workspace"]}, "pinned: has workspace ", id="half"
+        ),
+        pytest.param(
+            PIN | {"pinned": "organization"}, "pinned: must be a list", id="pins in a text"
+        ),
         pytest.param(KEY | {"base_url": "hunter2"}, "base_url ", id="no address"),
         pytest.param(KEY | {"base_url": "http://hunter2.example"}, "base_url ", id="in clear"),
         pytest.param(KEY | {"base_url": None}, "base_url: ", id="null"),

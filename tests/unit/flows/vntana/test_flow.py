@@ -1,6 +1,6 @@
 """VNTANA's conversations, held by hand: what is said in which order."""
 
-from dataclasses import replace
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -9,8 +9,10 @@ from hypothesis import strategies as st
 from tests.conversations import (
     NOW,
     Desk,
+    answer,
     any_answers,
     begin,
+    concluded,
     ended,
     held,
     repeated,
@@ -38,12 +40,16 @@ from tests.vntana_examples import (
 from token_broker.document import Document
 from token_broker.errors import (
     InvalidRequest,
+    UpstreamContractChanged,
+    UpstreamRefused,
+    UpstreamUnavailable,
 )
 from token_broker.exchange import NeedToken, Response
 from token_broker.flows.vntana import flow as vntana
 from token_broker.flows.vntana import requested
 from token_broker.flows.vntana.credentials import Credentials
 from token_broker.flows.vntana.organizations import LISTING
+from token_broker.records import replace
 from token_broker.tokens import Token, Variant
 
 
@@ -149,6 +155,29 @@ def test_the_switches_change_the_refresh() -> None:
     assert enter.headers == {"x-auth-token": "Bearer org/1", "clientuuid": SPACE}
 
 
+@pytest.mark.parametrize(
+    ("response", "result"),
+    [
+        (answer({"success": True, "errors": [], "response": {"uuid": ORG}}), True),
+        (answer(status=401), False),
+        (answer({"success": False, "errors": ["FORBIDDEN"]}, 403), False),
+        (answer({"success": False, "errors": ["BAD_CREDENTIALS"]}), False),
+        (answer({"success": False, "errors": ["SUBSCRIPTION_SUSPENDED"]}, 403), UpstreamRefused),
+        (answer({"success": False, "errors": ["API_RATE_LIMIT_EXCEEDED"]}), UpstreamUnavailable),
+        (answer(status=502), UpstreamUnavailable),
+        (answer(), UpstreamContractChanged),
+        (answer(status=302), UpstreamContractChanged),
+    ],
+)
+def test_a_check_asks_for_the_organization_of_the_token(response: Response, result: Any) -> None:
+    """At the host that made it. What says nothing of the token is no reason to replace it."""
+    talk = vntana.check(PASSWORD, organization_token("org/1"))
+    request = begin(talk)
+    assert (request.method, request.url) == ("GET", f"{BASE}/v1/organizations/current")
+    assert request.headers == {"x-auth-token": "Bearer org/1"}
+    assert concluded(talk, response) is result
+
+
 def test_logging_out_ends_the_session_whatever_the_answer() -> None:
     token = organization_token("org/1")
     talk = vntana.log_out(token)
@@ -196,6 +225,31 @@ def test_a_call_is_taken_at_its_word(body: dict[str, object], inputs: dict[str, 
     document.finish()
     assert variant == Variant("asked", inputs)
     assert vntana.VENDOR.resolve(KEY, variant) == variant
+
+
+@pytest.mark.parametrize(
+    ("named", "refused"),
+    [
+        ((None, None), None),
+        (("acme", None), None),
+        (("acme", "chairs"), None),
+        (("Acme", None), "organization"),
+        (("studio", None), "organization"),
+        ((None, "tables"), "workspace"),
+    ],
+)
+def test_what_is_pinned_is_named_as_by_the_secret(
+    named: tuple[str | None, str | None], refused: str | None
+) -> None:
+    """Before anything is asked. A variant that was resolved under the pins is what it is."""
+    pins = Credentials(KEY.login, "acme", "chairs", pinned=("organization", "workspace"))
+    variant = Variant("asked", dict(zip(("organization", "workspace"), named, strict=True)))
+    if refused:
+        with pytest.raises(InvalidRequest, match=f"^{refused}: is pinned"):
+            vntana.VENDOR.resolve(pins, variant)
+    else:
+        assert vntana.VENDOR.resolve(pins, variant) == variant
+    assert vntana.VENDOR.resolve(pins, IN_WORKSPACE) == IN_WORKSPACE
 
 
 def test_a_second_token_would_revoke_the_first_so_callers_share() -> None:

@@ -1,11 +1,13 @@
-"""boto3's clients. Each is made when it is first needed, and boto3 is loaded with the first.
+"""The door to AWS: the fast client first, where there is one, then boto3's clients.
+
+Each of boto3's clients is made when it is first needed, and boto3 is loaded with the first.
 
 AWS may accept a connection and never answer. So no call is begun whose worst case is longer than
 what is left of the invocation. Near its end a client with shorter timeouts is used, then none.
 """
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import cache
@@ -13,6 +15,7 @@ from threading import Lock
 from time import monotonic
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from token_broker.aws.operations import Refusal
 from token_broker.errors import StoreUnavailable
 
 if TYPE_CHECKING:
@@ -21,6 +24,8 @@ if TYPE_CHECKING:
     from mypy_boto3_kms import KMSClient
     from mypy_boto3_lambda import LambdaClient
     from mypy_boto3_secretsmanager import SecretsManagerClient
+
+    from token_broker.aws.fast_client import FastClient
 
 PAUSE_SECONDS = 1.0
 """The longest pause of boto3 before its second attempt."""
@@ -43,12 +48,31 @@ class Timeouts(NamedTuple):
 USUAL = Timeouts(1.0, 2.0, attempts=2)
 """A call without an answer fails within seven seconds, well inside a lease."""
 
+EVENTS = Timeouts(0.5, 1.0, attempts=2)
+"""The bus is told after all else, while a caller waits for a token that is kept already."""
+
 LAST = Timeouts(0.5, 1.0, attempts=1)
 """For calls within the last seconds of an invocation."""
+
+FAST_SECONDS = 2.0
+"""The time that the fast client may take to connect and to wait. With less time left, it is not
+tried."""
 
 _ends_at: ContextVar[float] = ContextVar("ends_at", default=math.inf)
 _lock = Lock()
 _made: dict[tuple[str, Timeouts], Any] = {}
+
+
+class FastFirst:
+    """A service of AWS that is asked by the fast client first."""
+
+    def __init__(self, boto3: Callable[[], Any], fast: "FastClient") -> None:
+        self._boto3 = boto3
+        self.fast = fast
+
+    def __call__(self) -> Any:
+        """Return boto3's client."""
+        return self._boto3()
 
 
 def call(client: Callable[[], Any], operation: str, **parameters: Any) -> Any:
@@ -56,16 +80,32 @@ def call(client: Callable[[], Any], operation: str, **parameters: Any) -> Any:
 
     All other errors of AWS become ours: `StoreUnavailable`, `NotConfigured` or `Internal`.
     """
-    from token_broker.aws import errors  # noqa: PLC0415 (off the hit path, for it loads botocore)
+    answer = None
+    if isinstance(client, FastFirst) and seconds_left() >= FAST_SECONDS:
+        answer = client.fast.call(operation, parameters)
+    if answer is None:
+        answer = _by_boto3(client(), operation, parameters)
+    if not isinstance(answer, Refusal):
+        return answer
+    from token_broker.aws import errors  # noqa: PLC0415 (off the hit path)
+
+    if errors.is_expected(answer, operation):
+        return None
+    raise errors.unavailable(answer, operation)
+
+
+def _by_boto3(client: Any, operation: str, parameters: Mapping[str, Any]) -> Any:
+    from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415 (off the hit path)
 
     try:
-        return getattr(client(), operation)(**parameters)
-    except errors.RAISED as error:
-        if errors.is_expected(error, operation):
-            return None
-        failure = errors.unavailable(error, operation)
-    # Outside of the except, so that botocore's error, which may quote a request, is no context.
-    raise failure
+        return getattr(client, operation)(**parameters)
+    except (BotoCoreError, ClientError) as error:
+        # A value: raised, botocore's error, which may quote a request, would be its context.
+        # Some of botocore's HTTP errors have no response. Others have one that is None.
+        response: Any = getattr(error, "response", None) or {}
+        said = response.get("Error", {})
+        code = str(said.get("Code", "")) or type(error).__name__
+        return Refusal(code, str(said.get("Message", "")))
 
 
 @contextmanager
@@ -133,7 +173,7 @@ def _client(service: str) -> Any:
 
 def _timeouts(service: str) -> Timeouts:
     left = seconds_left()
-    for timeouts in (USUAL, LAST):
+    for timeouts in (EVENTS if service == "events" else USUAL, LAST):
         if timeouts.worst_seconds <= left:
             return timeouts
     raise StoreUnavailable(f"too little time was left to ask {service}", retry_after=1)

@@ -10,7 +10,14 @@ from typing import NamedTuple
 
 from token_broker.aws.sigv4 import Credentials
 
-SERVICES = ("dynamodb", "kms")
+SERVICES: Mapping[str, str] = {
+    "dynamodb": "DYNAMODB",
+    "kms": "KMS",
+    "secretsmanager": "SECRETS_MANAGER",
+    "lambda": "LAMBDA",
+    "events": "EVENTBRIDGE",
+}
+"""The services by their names in host names, with those in variables for endpoints."""
 
 _OTHERS = (
     "AWS_CONTAINER_CREDENTIALS_FULL_URI",  # SnapStart's credentials expire and are renewed
@@ -83,7 +90,7 @@ def _credentials(environ: Mapping[str, str]) -> Credentials:
 
 
 def _endpoint(environ: Mapping[str, str], service: str, region: str) -> Endpoint:
-    named = environ.get(f"AWS_ENDPOINT_URL_{service.upper()}") or environ.get("AWS_ENDPOINT_URL")
+    named = environ.get(f"AWS_ENDPOINT_URL_{SERVICES[service]}") or environ.get("AWS_ENDPOINT_URL")
     if named:
         return _named(named)
     if not _REGION.fullmatch(region):

@@ -1,17 +1,10 @@
-"""What AWS's errors mean.
-
-`clients.call` loads this module, and botocore with it, when boto3 is needed anyway.
-"""
+"""What AWS's errors mean, whichever client met them. Only an error loads this module."""
 
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from botocore.exceptions import BotoCoreError, ClientError
-
+from token_broker.aws.operations import Refusal
 from token_broker.errors import BrokerError, Internal, NotConfigured, StoreUnavailable
-
-RAISED = (BotoCoreError, ClientError)
-"""All that a client of boto3 raises: there is no answer, or the answer is an error."""
 
 WRONG_SETTINGS = frozenset(
     {
@@ -40,6 +33,9 @@ WRONG_SIGNATURES = frozenset(
     }
 )
 """Codes for a request that was signed with other keys, or while the clock was wrong."""
+
+WRONG_CREDENTIALS = frozenset({"UnrecognizedClientException", "ExpiredTokenException"})
+"""Codes for credentials for which boto3 may know others."""
 
 RECURSION = "RecursiveInvocationException"
 """The code of Lambda's recursion detection. No retry helps, and the store is not at fault."""
@@ -91,18 +87,24 @@ RESOURCES: Mapping[str, Resource] = {
 """The resource of each operation that the broker uses, by boto3's name for it."""
 
 
-def is_expected(error: Exception, operation: str) -> bool:
-    """Say whether *error* is a normal answer to *operation*."""
-    code, message = _code_and_message(error)
+def is_expected(refusal: Refusal, operation: str) -> bool:
+    """Say whether *refusal* is a normal answer to *operation*."""
+    code, message = refusal
     if operation == "decrypt" and code == "AccessDeniedException":
         return NOT_PERMITTED not in message
     return code in EXPECTED.get(operation, ())
 
 
-def unavailable(error: Exception, operation: str) -> BrokerError:
-    """Return what *error* means for *operation*, without AWS's message: it may quote a request."""
+def is_final(refusal: Refusal, operation: str) -> bool:
+    """Say whether boto3 would be refused in the same way, at its last attempt too."""
+    settings = WRONG_SETTINGS - WRONG_CREDENTIALS
+    return is_expected(refusal, operation) or refusal.code in {*settings, RECURSION}
+
+
+def unavailable(refusal: Refusal, operation: str) -> BrokerError:
+    """Return what *refusal* means for *operation*, without its message: it may quote a request."""
     what, setting = RESOURCES[operation]
-    code = _code_and_message(error)[0] or type(error).__name__
+    code = refusal.code
     if code == RECURSION:
         return Internal("recursion detection refused that the function invokes itself once more")
     if code in WRONG_SIGNATURES:
@@ -110,10 +112,3 @@ def unavailable(error: Exception, operation: str) -> BrokerError:
     if code in WRONG_SETTINGS:
         return NotConfigured(f"{setting}: {what} cannot be used ({code})")
     return StoreUnavailable(f"{what} cannot be reached ({code})", retry_after=1)
-
-
-def _code_and_message(error: Exception) -> tuple[str, str]:
-    # Some of botocore's HTTP errors have no response. Others have one that is None.
-    response: Any = getattr(error, "response", None) or {}
-    said = response.get("Error", {})
-    return str(said.get("Code", "")), str(said.get("Message", ""))

@@ -1,8 +1,8 @@
-"""A client of DynamoDB and KMS without boto3, which takes longer to load than the rest of a hit.
+"""A client of AWS without boto3, which takes longer to load than all the rest of a call.
 
-To read a kept token takes one signed POST to DynamoDB and one to KMS, both in AWS's JSON protocol.
-This client can do only that, in one attempt. For everything unexpected it raises `FallBack`, and
-the caller repeats the request through boto3.
+It knows what a hit and a miss need, as `operations` says, and makes one attempt. It returns what
+boto3 would, or an error that no retry changes. For everything else boto3 is used, which has its own
+attempts.
 """
 
 import json
@@ -10,11 +10,19 @@ import ssl
 import time
 import zlib
 from collections.abc import Callable, Mapping
-from typing import Any
 
 from token_broker.aws import http1
 from token_broker.aws.endpoints import FallBack, PlainEnvironment
 from token_broker.aws.http1 import Answer, Connection, UnexpectedResponse
+from token_broker.aws.operations import (
+    ACCEPTED,
+    OPERATIONS,
+    Members,
+    Operation,
+    Parameters,
+    Refusal,
+    Request,
+)
 from token_broker.aws.sigv4 import authorization
 
 TIMEOUT = 1.0
@@ -23,7 +31,7 @@ TIMEOUT = 1.0
 KEPT_SECONDS = 30
 """How long an idle connection is kept. In a frozen function it may end unseen."""
 
-_PROTOCOLS = {"dynamodb": ("DynamoDB_20120810", "1.0"), "kms": ("TrentService", "1.1")}
+_JSON = ("application/x-amz-json-", "application/json")
 
 
 class FastClient:
@@ -40,20 +48,32 @@ class FastClient:
         self._kept: dict[str, list[tuple[float, Connection]]] = {
             service: [] for service in environment.endpoints
         }
+        self.fallbacks = 0
+        """How often boto3 had to be used instead."""
 
-    def post(self, service: str, operation: str, payload: Mapping[str, Any]) -> dict[str, Any]:
-        """Return the answer of *service* to *operation*. Raises `FallBack` if there is none."""
-        body = json.dumps(payload, separators=(",", ":")).encode()
-        headers = self._headers(service, operation, body)
+    def call(self, operation: str, parameters: Parameters) -> Members | Refusal | None:
+        """Return the answer to *operation*, by boto3's name. None if boto3 must be asked.
+
+        A write whose answer is lost, or is no plain one, is repeated by boto3. It may have been
+        done: then it is done twice, as when boto3 itself tries again. All writes of the broker
+        are the same when they are done twice, or depend on a condition that the first changes.
+        """
         try:
-            if kept := self._idle(service):
-                try:
-                    return self._send(service, kept, headers, body)
-                except (ConnectionError, ssl.SSLError):
-                    kept.close()  # it ended while it was idle, which is no failure
-            return self._send(service, self._connection(service), headers, body)
-        except (OSError, UnexpectedResponse, ValueError, RecursionError) as error:
-            raise FallBack(type(error).__name__) from None
+            return self._answer(OPERATIONS[operation], operation, parameters)
+        except (
+            OSError,
+            FallBack,
+            UnexpectedResponse,
+            # Members that are missing, or of another type.
+            LookupError,
+            TypeError,
+            ValueError,
+            AttributeError,
+            OverflowError,
+            RecursionError,
+        ):
+            self.fallbacks += 1
+            return None
 
     def close(self) -> None:
         """Close the connections that are kept open."""
@@ -61,17 +81,44 @@ class FastClient:
             while kept:
                 kept.pop()[1].close()
 
-    def _headers(self, service: str, operation: str, body: bytes) -> dict[str, str]:
-        target, version = _PROTOCOLS[service]
+    def _answer(
+        self, known: Operation, operation: str, parameters: Parameters
+    ) -> Members | Refusal:
+        answer = self._post(known.service, known.request(parameters))
+        if answer.status == known.status:
+            return known.decoded(parameters, _members(answer))
+        from token_broker.aws import errors  # noqa: PLC0415 (off the hit path)
+
+        refusal = _refusal(answer)
+        if not errors.is_final(refusal, operation):
+            raise FallBack(refusal.code)
+        return refusal
+
+    def _post(self, service: str, request: Request) -> Answer:
+        headers = self._headers(service, request)
+        if kept := self._idle(service):
+            try:
+                return self._send(service, kept, request, headers)
+            except (ConnectionError, ssl.SSLError):
+                kept.close()  # it ended while it was idle, which is no failure
+        return self._send(service, self._connection(service), request, headers)
+
+    def _headers(self, service: str, request: Request) -> dict[str, str]:
         headers = {
             "host": self._endpoints[service].authority,
-            "content-type": f"application/x-amz-json-{version}",
             "x-amz-date": time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(self._clock())),
-            "x-amz-target": f"{target}.{operation}",
+            **request.headers,
         }
         if self._credentials.session_token:
             headers["x-amz-security-token"] = self._credentials.session_token
-        headers["authorization"] = authorization(self._credentials, service, headers, body)
+        headers["authorization"] = authorization(
+            # The path is encoded once more than it is sent, as for all services but S3.
+            self._credentials,
+            service,
+            headers,
+            request.body,
+            path=request.path.replace("%", "%25"),
+        )
         return headers
 
     def _idle(self, service: str) -> Connection | None:
@@ -89,15 +136,11 @@ class FastClient:
         return Connection(endpoint.host, endpoint.port, TIMEOUT, tls)
 
     def _send(
-        self,
-        service: str,
-        connection: Connection,
-        headers: Mapping[str, str],
-        body: bytes,
-    ) -> dict[str, Any]:
-        """Post over *connection*, and keep it open only after a success."""
+        self, service: str, connection: Connection, request: Request, headers: Mapping[str, str]
+    ) -> Answer:
+        """Post over *connection*, and keep it open after a whole answer."""
         try:
-            decoded = _decoded(connection.post(headers, body))
+            answer = connection.post(request.path, headers, request.body)
         except BaseException:
             connection.close()
             raise
@@ -105,7 +148,7 @@ class FastClient:
             connection.close()
         else:
             self._kept[service].append((self._clock(), connection))
-        return decoded
+        return answer
 
 
 def _tls(environment: PlainEnvironment) -> ssl.SSLContext | None:
@@ -116,15 +159,25 @@ def _tls(environment: PlainEnvironment) -> ssl.SSLContext | None:
     return http1.context() if is_amazon else ssl.create_default_context()
 
 
-def _decoded(answer: Answer) -> dict[str, Any]:
-    headers, body = answer
-    checksum = str(zlib.crc32(body))
-    if headers.get("x-amz-crc32", checksum) != checksum:
+def _members(answer: Answer) -> Members:
+    """Return what the JSON text of *answer* says. Its checksum, if there is one, must be right."""
+    checksum = str(zlib.crc32(answer.body))
+    if answer.headers.get("x-amz-crc32", checksum) != checksum:
         raise FallBack("a wrong checksum")
-    decoded = json.loads(body)
-    if not isinstance(decoded, dict):
+    members = {} if answer.status == ACCEPTED else json.loads(answer.body)
+    if not isinstance(members, dict):
         raise FallBack("an answer that is no object")
-    return decoded
+    return members
+
+
+def _refusal(answer: Answer) -> Refusal:
+    """Return the error in *answer*: in Lambda's protocol its code is in a header."""
+    if not answer.headers["content-type"].startswith(_JSON):
+        raise FallBack("an error that is not a service's")
+    members = _members(answer)
+    code = answer.headers.get("x-amzn-errortype", "").partition(":")[0] or members["__type"]
+    message = members.get("message") or members.get("Message")
+    return Refusal(code.rpartition("#")[2], str(message))
 
 
 def fast_client(environ: Mapping[str, str]) -> FastClient | None:

@@ -4,11 +4,12 @@
 This module reads less: all other forms of an answer raise `UnexpectedResponse`, and are for boto3.
 """
 
+import re
 import socket
 import ssl
 from binascii import a2b_base64
 from collections.abc import Mapping
-from typing import TypeAlias
+from typing import NamedTuple
 
 NAMES = (b"Amazon Root CA ", b"Starfield Services Root Certificate Authority")
 _BEGIN, _END = b"-----BEGIN CERTIFICATE-----", b"-----END CERTIFICATE-----"
@@ -35,16 +36,22 @@ LARGEST_HEAD = 16_384
 LARGEST_BODY = 4 << 20
 """Bytes. Two items are the most that is requested, and have less than one MiB."""
 
-_STATUSES = {"HTTP/1.0 200", "HTTP/1.1 200"}
+_STATUS = re.compile(r"HTTP/1\.([01]) (20[02]|4\d\d)(?: |$)")
+"""Of a plain success, or an error that a service gives a reason for. All others are for boto3."""
+
 _ENCODINGS = {"transfer-encoding", "content-encoding"}
 
 
 class UnexpectedResponse(Exception):
-    """An answer that is not a plain success."""
+    """An answer in a form that this module does not read."""
 
 
-Answer: TypeAlias = tuple[Mapping[str, str], bytes]
-"""Headers, by lower-case name, and the whole body of an answer with status 200."""
+class Answer(NamedTuple):
+    """An answer with its whole body. Its headers have lower-case names."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
 
 
 class Connection:
@@ -67,24 +74,27 @@ class Connection:
         """Close the connection."""
         self._socket.close()
 
-    def post(self, headers: Mapping[str, str], body: bytes) -> Answer:
-        """Send *body* to ``/`` and return the answer."""
+    def post(self, path: str, headers: Mapping[str, str], body: bytes) -> Answer:
+        """Send *body* to *path* and return the answer."""
         lines = [f"{name}: {value}" for name, value in headers.items()]
         if any("\n" in line or "\r" in line for line in lines):
             raise UnexpectedResponse("a header of two lines")
-        head = "\r\n".join(["POST / HTTP/1.1", *lines, f"content-length: {len(body)}", "", ""])
+        head = "\r\n".join(
+            [f"POST {path} HTTP/1.1", *lines, f"content-length: {len(body)}", "", ""]
+        )
         self._socket.sendall(head.encode("latin-1") + body)
         return self._answer()
 
     def _answer(self) -> Answer:
         head, content = self._head()
-        status, *lines = head.decode("latin-1").split("\r\n")
+        first, *lines = head.decode("latin-1").split("\r\n")
         headers = _headers(lines)
-        if status[:12] not in _STATUSES or not _ENCODINGS.isdisjoint(headers):
-            raise UnexpectedResponse(status[:12])
+        status = _STATUS.match(first)
+        if not status or not _ENCODINGS.isdisjoint(headers):
+            raise UnexpectedResponse(first[:12])
         option = headers.get("connection", "").lower()
-        self.is_over = option == "close" or (status[7] == "0" and option != "keep-alive")
-        return headers, self._body(content, _length(headers))
+        self.is_over = option == "close" or (status[1] == "0" and option != "keep-alive")
+        return Answer(int(status[2]), headers, self._body(content, _length(headers)))
 
     def _head(self) -> tuple[bytes, bytes]:
         """Return the head, and the part of the body that was read with it."""

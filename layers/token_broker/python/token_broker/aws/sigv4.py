@@ -5,12 +5,12 @@ https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-create-signed-re
 
 import hmac
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from hashlib import sha256
 
+from token_broker.records import Record, field
 
-@dataclass(frozen=True, slots=True)
-class Credentials:
+
+class Credentials(Record):
     """The keys that sign requests, and their region."""
 
     access_key: str

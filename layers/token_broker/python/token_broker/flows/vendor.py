@@ -1,14 +1,39 @@
 """What the broker can do at a vendor: what every flow has, and abilities that some have."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Generic, TypeAlias, TypeVar
 
+from token_broker.document import Document
 from token_broker.exchange import Conversation, Exchange
 from token_broker.tokens import Token, Variant
 
 Credentials = TypeVar("Credentials")
+OPTIONAL = frozenset({"verify", "check", "probe"})
+"""The actions of callers that a flow has only if its vendor has the member of that name."""
+
 Verified: TypeAlias = Conversation[dict[str, Any] | None]
+
+
+def pinned(members: Document, given: Mapping[str, Any], rule: str) -> tuple[str, ...]:
+    """Return the names of what callers may not choose, of those that the secret gives a value for.
+
+    Raises an error with *rule* for any other name, and does not show that: it may be anything.
+    """
+    names = tuple(members.texts("pinned", ()))
+    if any(is_blank(given.get(name)) for name in names):
+        raise members.wrong("pinned", rule)
+    return names
+
+
+def is_blank(value: object) -> bool:
+    """Say whether *value* stands for nothing: null, or a text of blanks."""
+    return value is None or (isinstance(value, str) and not value.strip())
+
+
+def no_pins(_credentials: object) -> Mapping[str, Any]:
+    """Return nothing: callers choose nothing that could be pinned."""
+    return {}
 
 
 def unchanged(_credentials: object, variant: Variant) -> Variant:
@@ -28,6 +53,9 @@ class Vendor(Generic[Credentials]):
     """Kinds of tokens that callers get. Kinds that others are made from come first."""
     resolve: Callable[[Credentials, Variant], Variant] = unchanged
     """Returns a requested variant with the secret's defaults. Raises `InvalidRequest`."""
+    pins: Callable[[Credentials], Mapping[str, Any]] = no_pins
+    """Returns what callers may not choose, with the values that the secret gives: by `resolve`,
+    a request that says another value is refused."""
     is_shared: Callable[[Credentials], bool] | None = None
     """Says whether callers share a token. None: they always do, and the secret is not read."""
     log_out: Callable[[Token], Conversation[Any]] | None = None
@@ -37,3 +65,16 @@ class Vendor(Generic[Credentials]):
 
     None: the vendor documents no way.
     """
+    check: Callable[[Credentials, Token], Conversation[bool]] | None = None
+    """Sends one harmless request with a token; says whether the vendor takes that token.
+
+    The credentials are those that it was made with. Raises an `UpstreamError` for any answer that
+    says something else. None: there is no harmless request.
+    """
+    probe: str | None = None
+    """The name of the module that has the flow's `PROBER`. None: there is nothing to find out."""
+
+    @property
+    def abilities(self) -> frozenset[str]:
+        """Those of the optional actions that this vendor has: routes are made from them."""
+        return frozenset(name for name in OPTIONAL if getattr(self, name) is not None)

@@ -23,7 +23,7 @@ from token_broker.refresh.invocation import Invocation
 from token_broker.refresh.outcome import Outcome
 from token_broker.refresh.upstream_message import upstream_message
 from token_broker.secrets_manager import Secret
-from token_broker.tokens import Token, Variant
+from token_broker.tokens import ONLY, Token, Variant
 
 LEAST_REQUEST_SECONDS = 0.2
 """A request with less time than this is not sent."""
@@ -87,12 +87,15 @@ class ExchangeAttempt:
         except BrokerError as error:
             self._give_up(error)
             self._emit(began, error.code)
+            if isinstance(error, UpstreamUnavailable) and self._has_sent:
+                self._invocation.news.is_available = False
             raise
         except Exception:
             self._give_up(Internal("the exchange failed"))
             self._emit(began, Internal.code)
             raise
         self._emit(began, "success")
+        self._invocation.news.is_available = True
         return result
 
     def _keep(self, result: Token | ResolvedTo) -> CachedToken | Alias | None:
@@ -167,8 +170,9 @@ class ExchangeAttempt:
         previous = self._deps.secrets.previous(self._invocation.connection)
         if not previous or previous.version == secret.version:
             return None
-        is_rejected = self._gate.knows_rejected(self._outcome.lease, previous.version)
-        return None if is_rejected else previous
+        lease = self._outcome.lease
+        gate = lease if lease.variant == ONLY else self._invocation.read_gate()
+        return None if self._gate.knows_rejected(lease, gate, previous.version) else previous
 
     def _run_with(self, previous: Secret) -> Token | ResolvedTo:
         """Try the version before, once."""

@@ -9,6 +9,7 @@ The gate is the connection's item ``-``. Where that is the only variant, its own
 from collections.abc import Callable
 from typing import NamedTuple
 
+from token_broker.aliases import refuse_held
 from token_broker.decisions import Verdict, verdict
 from token_broker.errors import BrokerError, CredentialLatched, CredentialRejected
 from token_broker.item import SECOND_LOOK, Failure, Item, rfc3339
@@ -48,19 +49,19 @@ class CredentialGate:
         if version:
             self._rejected[version] = None
 
-    def knows_rejected(self, lease: Item, version: str) -> bool:
-        """Say whether *version* was rejected, by all that is known."""
-        gate = lease if lease.variant == ONLY else self._read()
-        is_latched = gate.is_latched(version) or lease.is_latched(version)
+    def knows_rejected(self, own: Item, gate: Item, version: str) -> bool:
+        """Say whether *version* was rejected, by all that is known. *own* may be the gate."""
+        is_latched = gate.is_latched(version) or own.is_latched(version)
         return is_latched or self.has_rejected(version)
 
     def check(self, own: Item, version: str) -> None:
         """Raise `CredentialLatched` if *version* was rejected. *own* may be the gate itself.
 
-        Not if an event told of another one, which this process has not seen yet; and that it was
+        By the gate as this invocation read it last: `admit` reads it again before a login. Not if
+        an event told of another version, which this process has not seen yet; and that it was
         rejected for one variant alone counts only until another one proves it.
         """
-        gate = own if own.variant == ONLY else self._read()
+        gate = own if own.variant == ONLY else self._invocation.gate
         noticed = gate.noticed_version
         is_latched = gate.is_latched(version) or own.is_latched(version)
         if is_latched and noticed not in (None, version):
@@ -72,8 +73,8 @@ class CredentialGate:
     def admit(self, lease: Item, version: str) -> None:
         """Return when *version* may be tried by the holder of a variant's *lease*.
 
-        Raises `CredentialLatched`, `RefreshInProgress` while another one tries it, and
-        `CredentialRejected` while it is too early for a second try.
+        Raises `CredentialLatched`, `RefreshInProgress` while another one tries it,
+        `CredentialRejected` while it is too early for a second try, and `ConnectionHeld`.
         """
         if self._admitted == version:
             return
@@ -132,7 +133,7 @@ class CredentialGate:
     ) -> Judged:
         """Decide by the gate as it is, whatever else is written just now, and keep it there."""
         held = lease if lease.variant == ONLY else self._lease
-        gate = held or self._read()
+        gate = held or self._invocation.read_gate()
         while True:
             found, was_accepted = decide(gate), gate.has_accepted(version)
             if found is Verdict.BLAME_VARIANT:
@@ -142,7 +143,7 @@ class CredentialGate:
             written = self._write(gate, found, failure, version, lease, is_held=is_held)
             if written:
                 break
-            gate = self._read()
+            gate = self._invocation.read_gate()
         self._lease = self._admitted = None
         if found is Verdict.LATCH:
             self._invocation.announce("Connection Latched", version)
@@ -191,7 +192,8 @@ class CredentialGate:
     def _enter(self, version: str) -> None:
         polls = 0
         while True:
-            gate = self._read()
+            gate = self._invocation.read_gate()
+            refuse_held(self._deps, gate)
             if gate.is_latched(version):
                 raise latched(gate)
             if gate.has_accepted(version) and not gate.is_suspect(version):
@@ -206,9 +208,6 @@ class CredentialGate:
                 self._lease, self._accepted = self._invocation.acquire(gate), None
                 if self._lease:
                     return
-
-    def _read(self) -> Item:
-        return self._deps.store.read(self._invocation.partition, ONLY)
 
 
 def suspected(gate: Item, now: int) -> CredentialRejected:

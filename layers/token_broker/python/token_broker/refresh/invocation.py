@@ -7,12 +7,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from token_broker.aliases import Look, look
 from token_broker.decisions import LATCH_LOOK, lease_end
 from token_broker.dependencies import Dependencies
 from token_broker.errors import RefreshInProgress
 from token_broker.exchange import Request
 from token_broker.item import Item
+from token_broker.refresh.news import News
 from token_broker.secrets_manager import Secret
+from token_broker.tokens import ONLY
 
 COMMIT_SECONDS = 4.0
 """Kept back of an invocation's time, for the write after an exchange and for the answer."""
@@ -31,6 +34,8 @@ class Invocation:
     Manager may not have it yet.
     """
 
+    gate_read_at: int = 0
+
     def __init__(
         self,
         deps: Dependencies,
@@ -48,6 +53,10 @@ class Invocation:
         self.was_login = False
         """Whether the last request that was sent showed the credentials."""
         self.has_waited = False
+        self.gate = Item(self.partition, ONLY)
+        """The connection's gate as it was read last, at *gate_read_at* or a moment later."""
+        self.news = News()
+        """What the bus is told at the end of this invocation's work."""
         self._deadline = deadline
         self._noticed_version = noticed_version
         self._secret: Secret | None = None
@@ -90,6 +99,21 @@ class Invocation:
             yield
         finally:
             self._depth -= 1
+
+    def look(self, key: str) -> Look:
+        """Read the item of *key*, where it leads to, and the gate. Raises `ConnectionHeld`."""
+        return self.take(look(self.deps, self.partition, key))
+
+    def take(self, seen: Look) -> Look:
+        """Remember the gate that *seen* shows, and return that."""
+        self.gate, self.gate_read_at = seen.gate, seen.read_at
+        return seen
+
+    def read_gate(self) -> Item:
+        """Read the gate again, held or not."""
+        self.gate_read_at = self.deps.clock.now()
+        self.gate = self.deps.store.read(self.partition, ONLY)
+        return self.gate
 
     def secret(self) -> Secret:
         """Return the version of the secret that is used; it is read once."""
@@ -168,7 +192,8 @@ class Invocation:
         pause = min(FIRST_POLL_SECONDS * 2 ** min(polls, 8), LAST_POLL_SECONDS)
         self.deps.clock.sleep(min(left, pause * (0.5 + self.deps.random())))
 
-    def announce(self, what: str, version: str) -> None:
-        """Tell the bus that this connection latched or recovered."""
+    def announce(self, what: str, version: str | None = None, **facts: Any) -> bool:
+        """Tell the bus of this connection, and say whether it was told. Never given a secret."""
         detail = {"flow": self.deps.flow.name, "connection": self.connection}
-        self.deps.announce(what, detail | {"secret_version": version})
+        of_version = {"secret_version": version} if version else {}
+        return self.deps.announce(what, detail | of_version | facts)

@@ -1,7 +1,6 @@
 """What comes of a lease: a new token, an alias or a failure. Each ends the lease as it is kept."""
 
 import json
-from dataclasses import replace
 from typing import Any
 
 from token_broker.aliases import alias_values
@@ -18,6 +17,7 @@ from token_broker.errors import (
 )
 from token_broker.exchange import ResolvedTo
 from token_broker.item import Failure, Item
+from token_broker.records import replace
 from token_broker.refresh.invocation import Invocation
 from token_broker.tokens import ONLY, Token, Variant
 
@@ -58,7 +58,7 @@ class Outcome:
             lambda: self._deps.store.back_off(self.lease, None) if self.lease.failure else None
         )
         item = local_item(self.lease, self._values(token))
-        return CachedToken(item, token, self._deps.clock.now(), is_shared=False)
+        return CachedToken(item, token, self._invocation.gate_read_at, is_shared=False)
 
     def alias(self, resolved: ResolvedTo) -> Item | None:
         """Keep where the variant leads to, and return the item that says so if it is kept.
@@ -73,7 +73,7 @@ class Outcome:
                 values = alias_values(sealed, resolved.variant, version, now, resolved.expected)
                 return self._deps.store.commit(self.lease, values)
             except NotConfigured as error:
-                self._end_unkept(error, None)
+                self._end_unkept(error, None, None)
                 return None
             except StoreUnavailable:
                 if self._invocation.seconds_to_commit < LEAST_ALIAS_SECONDS:
@@ -98,15 +98,17 @@ class Outcome:
             except (StoreUnavailable, NotConfigured) as error:
                 is_late = self._invocation.seconds_to_commit < LAST_COMMIT_SECONDS
                 if is_late or isinstance(error, NotConfigured):
-                    self._end_unkept(error, self.failure(error, first_version))
                     item = local_item(self.lease, values)
+                    self._end_unkept(error, self.failure(error, first_version), item)
                     break
                 self._deps.clock.sleep(COMMIT_PAUSE_SECONDS)
             else:
                 if item and recovers:
                     self._invocation.announce("Connection Recovered", values["secret_version"])
+                if item and item.kind in self._deps.flow.vendor.token_kinds:
+                    self._invocation.news.replaced(self.lease, item)
                 break
-        return CachedToken(item, token, self._deps.clock.now()) if item else None
+        return CachedToken(item, token, self._invocation.gate_read_at) if item else None
 
     def failed(self, error: BrokerError, version: str | None, *, has_sent: bool) -> None:
         """Keep why there is no token, and end the lease. What cannot be kept, is emitted."""
@@ -146,9 +148,15 @@ class Outcome:
         unfinished = UpstreamUnavailable("the last exchange was not finished")
         return replace(self.failure(unfinished, version), retry_at=self._deps.clock.now())
 
-    def _end_unkept(self, error: BrokerError, failure: Failure | None) -> None:
-        """End the lease of an exchange whose outcome cannot be kept, if the table lets it."""
-        self._deps.emit("unkept", code=error.code, variant=self.lease.variant)
+    def _end_unkept(self, error: BrokerError, failure: Failure | None, item: Item | None) -> None:
+        """End the lease of an exchange whose outcome cannot be kept, if the table lets it.
+
+        *item* is what would have been kept of a token; an alias is no news to anybody.
+        """
+        if item:
+            self._invocation.news.unkept(item, error.code)
+        else:
+            self._deps.emit("unkept", code=error.code, variant=self.lease.variant)
         self._try(lambda: self._deps.store.fail(self.lease, failure, renewal=None))
 
     def _try(self, write: Any) -> None:
@@ -182,7 +190,7 @@ class Outcome:
 
 def local_item(lease: Item, values: dict[str, Any]) -> Item:
     """Return the item as it would be, had it been kept."""
-    known = {name: value for name, value in values.items() if name in Item.__slots__}
+    known = {name: value for name, value in values.items() if name in Item.__annotations__}
     return replace(
         lease.without_token(),
         **known | {"token": b"", "generation": lease.generation + 1, "failure": None},

@@ -5,9 +5,7 @@
 the same invocation. See docs/protocol.md.
 """
 
-from dataclasses import replace
-
-from token_broker.aliases import expects_another
+from token_broker.aliases import Look, expects_another
 from token_broker.cache import CachedToken
 from token_broker.decisions import (
     FORCE_INTERVAL,
@@ -25,9 +23,11 @@ from token_broker.errors import (
 )
 from token_broker.exchange import NeedToken
 from token_broker.item import LATCHES, REPORT_WINDOW, Item
+from token_broker.records import replace
 from token_broker.refresh.attempt import Alias, ExchangeAttempt, SecretReplaced
 from token_broker.refresh.credential_gate import CredentialGate
 from token_broker.refresh.invocation import Invocation
+from token_broker.refresh.outage import tell
 from token_broker.refresh.requirement import Requirement
 from token_broker.refresh.resolver import Resolver
 from token_broker.tokens import Token, Variant
@@ -48,11 +48,26 @@ class Refresher:
         self._obtained: dict[str, CachedToken] = {}
         """What this invocation made, by key, with what only it can use."""
 
-    def obtain(self, variant: Variant, requirement: Requirement) -> tuple[CachedToken, str]:
+    def obtain(
+        self, variant: Variant, requirement: Requirement, seen: Look | None = None
+    ) -> tuple[CachedToken, str]:
         """Return a token that meets *requirement*, and its source: ``table`` or ``exchange``.
 
-        Raises a `BrokerError` for each way in which there is none.
+        *seen* is what the table showed of *variant* in this invocation, if it was read. It may be
+        out of date: to acquire a lease is a compare and swap, and who loses that reads again.
+        Raises a `BrokerError` for each way in which there is none. At its end the bus is told what
+        came of it: not before, as an exchange that needs this one's token still has to be sent.
         """
+        try:
+            return self._obtained_alone(variant, requirement, seen)
+        finally:
+            if not self._invocation.is_nested:
+                tell(self._invocation)
+
+    def _obtained_alone(
+        self, variant: Variant, requirement: Requirement, seen: Look | None
+    ) -> tuple[CachedToken, str]:
+        """Return a token that meets *requirement*, while no other thread wants the same."""
         invocation, cache = self._invocation, self._deps.cache
         partition, key = invocation.partition, variant.key
         with self._deps.single_flight.hold((partition, key), invocation.seconds_to_wait):
@@ -63,11 +78,13 @@ class Refresher:
                 and requirement.is_met(cached.item, self._now())
             ):
                 return cached, "table"
+            if seen:
+                invocation.take(seen)
             if requirement.rejected:
-                requirement = self._report(key, requirement)
+                requirement, seen = self._report(seen or invocation.look(key), requirement)
             began = self._deps.clock.monotonic()
             try:
-                held, source = self._obtain(variant, requirement)
+                held, source = self._obtain(variant, requirement, seen)
             finally:
                 self._emit_wait(began)
             cache.put(partition, key, held)
@@ -92,49 +109,56 @@ class Refresher:
         made = self._made(need.variant.key, requirement)
         return made.token if made and made.item == held.item else held.token
 
-    def _obtain(self, variant: Variant, requirement: Requirement) -> tuple[CachedToken, str]:
+    def _obtain(
+        self, variant: Variant, requirement: Requirement, seen: Look | None
+    ) -> tuple[CachedToken, str]:
         """Read, wait and exchange until there is a token that meets *requirement*."""
         polls = 0
         alias: Alias | None = None
         has_returned = False
         while True:
+            current, seen = seen, None
             result: CachedToken | Alias | None = self._made(variant.key, requirement)
             if not result:
-                own, target = self._resolver.read(variant.key)
+                current = current or self._invocation.look(variant.key)
                 now = self._now()
-                requirement = requirement.after(target)
-                if token := self._opened(own, target, requirement):
-                    return CachedToken(target, token, now), "table"
-                refuse_too_long(target, requirement.min_ttl, now)
-                leased = next((item for item in (target, own) if item.is_leased(now)), None)
+                requirement = requirement.after(current.target)
+                if token := self._opened(current, requirement):
+                    return CachedToken(current.target, token, current.read_at), "table"
+                refuse_too_long(current.target, requirement.min_ttl, now)
+                both = (current.target, current.own)
+                leased = next((item for item in both if item.is_leased(now)), None)
                 if leased and self._invocation.is_shared():
                     self._invocation.wait_for_lease(leased, polls)
                     polls += 1
                     continue
-                result, requirement = self._next(variant, own, target, requirement)
+                result, requirement = self._next(variant, current, requirement)
             if not result:
                 continue
             if alias and not has_returned and self._is_contradicted(alias.item, result):
                 variant, alias, has_returned = alias.variant, None, True
             elif isinstance(result, Alias):
+                if current and current.own is result.item:
+                    seen = current.of_target(result.variant.key)
                 variant, alias = result.variant, Alias(variant, result.item)
             else:
                 return without_handoff(result), "exchange"
             requirement = requirement.resolved(self._invocation.secret().version)
 
     def _next(
-        self, variant: Variant, own: Item, target: Item, requirement: Requirement
+        self, variant: Variant, seen: Look, requirement: Requirement
     ) -> tuple[CachedToken | Alias | None, Requirement]:
         """Resolve *variant*, or have an exchange of it; None if the table is to be read again.
 
         The requirement is returned as it is by then.
         """
+        own, target = seen.own, seen.target
         self._raise_if_backing_off(target, requirement)
         self._raise_if_backing_off(own, requirement)
         current = self._by_current_version(target, requirement)
         if current != requirement:
             return None, current
-        if resolved := self._resolver.resolve(variant, own, target):
+        if resolved := self._resolver.resolve(variant, seen):
             return Alias(resolved, own), requirement
         if not self._invocation.is_shared():
             return self._exchange_unshared(variant, own), requirement
@@ -174,11 +198,12 @@ class Refresher:
         held = self._obtained.get(key)
         return held if held and requirement.is_met_by_new(held.item, self._now()) else None
 
-    def _opened(self, own: Item, target: Item, requirement: Requirement) -> Token | None:
-        """Return the token of *target* if it would do, even once it was opened."""
+    def _opened(self, seen: Look, requirement: Requirement) -> Token | None:
+        """Return the token that *seen* leads to if it would do, even once it was opened."""
+        target = seen.target
         if not requirement.is_met(target, self._now()):
             return None
-        if self._resolver.is_outdated(own, target):
+        if self._resolver.is_outdated(seen):
             return None
         token = self._deps.sealer.open_token(target)
         return token if requirement.is_met(target, self._now()) else None
@@ -190,7 +215,7 @@ class Refresher:
         """
         if not need.rejected:
             return None
-        _, item = self._resolver.read(need.variant.key)
+        item = self._invocation.look(need.variant.key).target
         age = self._now() - item.issued_at
         is_young = age < YOUNG_SECONDS and item.lease_owner is None
         return None if is_young and item.fingerprint == need.rejected else need.rejected
@@ -240,18 +265,18 @@ class Refresher:
             )
         return is_on_demand
 
-    def _report(self, key: str, requirement: Requirement) -> Requirement:
+    def _report(self, seen: Look, requirement: Requirement) -> tuple[Requirement, Look | None]:
         """Mark the kept token as rejected, if it is still the one that was rejected.
 
-        Return *requirement*, which only a newer token meets then. Reports of callers are limited;
-        an exchange reports no token that is young.
+        Return *requirement*, which only a newer token meets then, and what was seen, unless it is
+        out of date now. Reports of callers are limited; an exchange reports no token that is young.
         """
-        _, item = self._resolver.read(key)
+        item = seen.target
         if item.fingerprint != requirement.rejected:
-            return requirement
+            return requirement, seen
         newer = replace(requirement, newer_than=item.generation)
         if item.is_rejected:
-            return newer
+            return newer, seen
         now, is_nested = self._now(), self._invocation.is_nested
         times = recent_reports(item, now)
         if not is_nested and len(times) >= MOST_REPORTS:
@@ -260,7 +285,7 @@ class Refresher:
                 retry_after=times[0] + REPORT_WINDOW - now,
             )
         self._deps.store.report(item, times if is_nested else (*times, now))
-        return newer
+        return newer, None
 
     def _check(self, held: CachedToken, requirement: Requirement) -> None:
         """Raise if even a new token is not what is required; others may have it."""

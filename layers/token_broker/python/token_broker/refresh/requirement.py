@@ -1,13 +1,11 @@
 """What a token must be to meet a call, or the needs of another exchange."""
 
-from dataclasses import dataclass, replace
-
 from token_broker.item import Item
+from token_broker.records import Record, replace
 from token_broker.tokens import TokenRequest
 
 
-@dataclass(frozen=True, slots=True)
-class Requirement:
+class Requirement(Record):
     """A token that lives *min_ttl* seconds, and is not the one that it is to replace."""
 
     min_ttl: int | None = None

@@ -1,6 +1,7 @@
 """Which variant is meant: an alias leads to it, or the secret's defaults complete it."""
 
-from token_broker.aliases import alias_values, expects_another, is_outdated
+from token_broker.aliases import Look, alias_values, expects_another, is_outdated
+from token_broker.errors import InvalidRequest
 from token_broker.item import Item
 from token_broker.refresh.credential_gate import CredentialGate
 from token_broker.refresh.invocation import Invocation
@@ -16,19 +17,12 @@ class Resolver:
         self._deps = invocation.deps
         self._gate = gate
 
-    def read(self, key: str) -> tuple[Item, Item]:
-        """Return the item of *key*, and the one it leads to: itself if it is no alias."""
-        own = self._deps.store.read(self._invocation.partition, key)
-        if not own.target:
-            return own, own
-        return own, self._deps.store.read(self._invocation.partition, own.target)
-
-    def is_outdated(self, own: Item, target: Item) -> bool:
-        """Say whether *own* may lead to another item by now: by a new version, or by a new role.
+    def is_outdated(self, seen: Look) -> bool:
+        """Say whether an alias may lead to another item by now: by a new version, or by a new role.
 
         Not while that version is rejected, or backs off: then the old way is good enough.
         """
-        now = self._deps.clock.now()
+        own, target, now = seen.own, seen.target, self._deps.clock.now()
         failures = [item.failure for item in (own, target) if item.failure]
         if not own.target or any(failure.is_backing_off(now) for failure in failures):
             return False
@@ -37,28 +31,42 @@ class Resolver:
         if expects_another(own, target):
             return True
         version = self._invocation.version()
-        return own.secret_version != version and not self._gate.knows_rejected(own, version)
+        is_rejected = self._gate.knows_rejected(own, seen.gate, version)
+        return own.secret_version != version and not is_rejected
 
-    def resolve(self, variant: Variant, own: Item, target: Item) -> Variant | None:
+    def resolve(self, variant: Variant, seen: Look) -> Variant | None:
         """Return the variant that *variant* stands for; None where only the vendor can tell.
 
-        Raises `CredentialLatched` before a secret that was rejected is read again.
+        Raises `CredentialLatched` before a secret that was rejected is read again, and
+        `InvalidRequest` where this version of the secret does not allow *variant*: by a pin.
         """
+        own = seen.own
         self._gate.check(own, self._invocation.version())
         secret = self._invocation.secret()
-        resolved = self._deps.flow.vendor.resolve(self._invocation.credentials(), variant)
+        try:
+            resolved = self._deps.flow.vendor.resolve(self._invocation.credentials(), variant)
+        except InvalidRequest:
+            self._drop_older(own, seen.target, secret)
+            raise
         is_current = own.secret_version == secret.version
         if resolved.key != variant.key:
             if not (is_current and own.target == resolved.key):
                 self._write(own, resolved, secret)
             return resolved
-        if not (own.target and is_current) or expects_another(own, target):
+        if not (own.target and is_current) or expects_another(own, seen.target):
             return None
         found = self._deps.sealer.open_variant(own)
         if found is None or found.key != own.target:
             self._deps.emit("damaged", variant=own.variant, attributes=["target"])
             return None
         return found
+
+    def _drop_older(self, own: Item, target: Item, secret: Secret) -> None:
+        """Drop what was made for a request that an older version of the secret allowed."""
+        for item in (own, target):
+            if item.fingerprint and item.secret_version != secret.version:
+                self._deps.store.drop(item)
+                self._deps.cache.drop(self._invocation.partition)
 
     def _write(self, own: Item, resolved: Variant, secret: Secret) -> None:
         sealed = self._deps.sealer.seal_variant(own, resolved)

@@ -8,6 +8,7 @@ from urllib.parse import quote, urlsplit
 from token_broker.document import Document
 from token_broker.errors import NotConfigured
 from token_broker.exchange import sendable
+from token_broker.flows.vendor import pinned
 from token_broker.transport import urls
 
 TOKEN_URL = "https://tokens.kudo.graebert.com"  # noqa: S105 (an address)
@@ -26,26 +27,36 @@ class Credentials:
     required: tuple[str, ...] = ("userId",)
     verify_header: str = "x-api-token"
     reuse: bool = True
+    pinned: tuple[str, ...] = ()
 
     @classmethod
     def parse(cls, secret: object) -> "Credentials":
         """Read a secret. Raises `NotConfigured` naming the key that is wrong."""
         members = Document(secret, NotConfigured)
         options = members.document("options")
+        parameters = members.mapping("parameters")
         credentials = cls(
             api_key=members.text("api_key").strip(),
             editor_url=_editor_url(members),
             token_url=urls.base_url(members.text("token_url", TOKEN_URL), "token_url"),
-            parameters=members.mapping("parameters"),
+            parameters=parameters,
             required=tuple(members.texts("required", ["userId"])),
             verify_header=options.choice("verify_header", "x-api-token", "x-api-key"),
             reuse=options.boolean("reuse", default=True),
+            pinned=pinned(
+                members, parameters, "may name parameters that the secret gives a value for"
+            ),
         )
         options.finish()
         members.finish()
         if not sendable(credentials.api_key):
             raise members.wrong("api_key", "must be printable ASCII")
         return credentials
+
+    @property
+    def pins(self) -> dict[str, Any]:
+        """The parameters that callers may not choose."""
+        return {name: self.parameters[name] for name in self.pinned}
 
     @property
     def base_url(self) -> str:

@@ -12,6 +12,7 @@ import json
 import math
 import re
 import zlib
+from collections.abc import Mapping
 from typing import Any
 
 from token_broker.errors import (
@@ -22,8 +23,8 @@ from token_broker.errors import (
 )
 from token_broker.exchange import Conversation, Exchange, Request, Response, sendable
 from token_broker.flows.editor.credentials import Credentials
-from token_broker.flows.vendor import Vendor
-from token_broker.tokens import Token, Variant
+from token_broker.flows.vendor import Vendor, is_blank
+from token_broker.tokens import Token, Variant, encode
 
 LARGEST_CLEAR = 60_000
 LARGEST_PACKED = 3_200
@@ -46,8 +47,10 @@ NUMBER = re.compile(r"[0-9]{1,15}(\.[0-9]{1,9})?")
 
 def resolve(credentials: Credentials, variant: Variant) -> Variant:
     """Return *variant* with the secret's defaults for the parameters it does not name."""
-    parameters = dict(credentials.parameters) | dict(variant.inputs["parameters"])
-    missing = [name for name in credentials.required if _is_blank(parameters.get(name))]
+    named = variant.inputs["parameters"]
+    _refuse_pinned(credentials, named)
+    parameters = dict(credentials.parameters) | dict(named)
+    missing = [name for name in credentials.required if is_blank(parameters.get(name))]
     if missing:
         raise InvalidRequest(f"parameters.{missing[0]}: is missing")
     if credentials.reuse and not _can_be_kept(credentials, parameters):
@@ -59,14 +62,7 @@ def exchange(
     credentials: Credentials, variant: Variant, now: int, _kept: Token | None = None
 ) -> Exchange:
     """Generate a token for the parameters of *variant*. There is no renewal."""
-    response: Response = yield Request(
-        "POST",
-        f"{credentials.token_url}/generate",
-        "generate",
-        headers={"content-type": "application/json", "x-api-key": credentials.api_key},
-        json=variant.inputs["parameters"],
-        proves_credentials=True,
-    )
+    response: Response = yield generation(credentials, variant.inputs["parameters"])
     answer = _checked(response, "generate").object("generate")
     value = answer.get("token")
     if not sendable(value):
@@ -85,15 +81,41 @@ def verify(credentials: Credentials, token: str) -> Conversation[dict[str, Any] 
     """Return the parameters of *token*; None where the vendor does not know it, or it expired."""
     if not sendable(token):
         raise InvalidRequest("token: must be printable ASCII")
-    response: Response = yield Request(
+    response: Response = yield verification(credentials, token)
+    if response.status in REFUSALS and not response.is_html:
+        return None
+    return _checked(response, "verify").object("verify")
+
+
+def generation(credentials: Credentials, parameters: Mapping[str, Any]) -> Request:
+    """Return the request for a token that stands for *parameters*."""
+    return Request(
+        "POST",
+        f"{credentials.token_url}/generate",
+        "generate",
+        headers={"content-type": "application/json", "x-api-key": credentials.api_key},
+        json=parameters,
+        proves_credentials=True,
+    )
+
+
+def verification(credentials: Credentials, token: str) -> Request:
+    """Return the request that asks what *token* stands for."""
+    return Request(
         "GET",
         f"{credentials.token_url}/verify",
         "verify",
         headers={"content-type": "application/json", credentials.verify_header: token},
     )
-    if response.status in REFUSALS and not response.is_html:
-        return None
-    return _checked(response, "verify").object("verify")
+
+
+def check(credentials: Credentials, token: Token) -> Conversation[bool]:
+    """Say whether the vendor knows *token*.
+
+    That this uses a token up is documented nowhere. Where it does, so does opening the editor, and
+    then a connection needs ``reuse: false``: a check has a token of its own there.
+    """
+    return (yield from verify(credentials, token.value)) is not None
 
 
 def _can_be_kept(credentials: Credentials, parameters: dict[str, Any]) -> bool:
@@ -101,8 +123,17 @@ def _can_be_kept(credentials: Credentials, parameters: dict[str, Any]) -> bool:
     return len(clear) <= LARGEST_CLEAR and len(zlib.compress(clear, 9)) <= LARGEST_PACKED
 
 
-def _is_blank(value: object) -> bool:
-    return value is None or (isinstance(value, str) and not value.strip())
+def _refuse_pinned(credentials: Credentials, named: Mapping[str, Any]) -> None:
+    """Refuse a pinned parameter with another value than the secret's, of whichever JSON type.
+
+    In another case as well: whether the editor tells them apart is not documented.
+    """
+    for pin, value in credentials.pins.items():
+        for name in named:
+            if name.casefold() != pin.casefold():
+                continue
+            if name != pin or encode(named[name]) != encode(value):
+                raise InvalidRequest(f"parameters.{pin}: is pinned, so a call may not choose it")
 
 
 def _checked(response: Response, step: str) -> Response:
@@ -140,6 +171,9 @@ VENDOR = Vendor(
     exchange=exchange,
     token_kinds=("parameters",),
     resolve=resolve,
+    pins=lambda credentials: credentials.pins,
     is_shared=lambda credentials: credentials.reuse,
     verify=verify,
+    check=check,
+    probe="token_broker.flows.editor.probe",
 )

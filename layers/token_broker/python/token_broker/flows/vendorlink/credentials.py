@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from token_broker.document import Document
 from token_broker.errors import NotConfigured
 from token_broker.exchange import sendable
+from token_broker.flows.vendor import pinned
 from token_broker.transport import urls
 
 ALLOWED_HOSTS = (".vendorlink.nl",)
@@ -40,6 +41,7 @@ class Credentials:
             null_renewal=options.choice("null_renewal", "keep", "drop"),
             content_type=options.text("content_type", CONTENT_TYPE),
         )
+        pinned(members, {}, "callers of Vendorlink choose nothing that could be pinned")
         options.finish()
         members.finish()
         if not sendable(credentials.content_type):

@@ -3,6 +3,7 @@
     POST /API/auth/login        u, p                         -> accessToken, renewalToken, hostname
                                                              or hostname only: log in there
     POST /API/auth/extendtoken  old token, renewal token     -> accessToken, renewalToken or null
+    GET  /API/Queries/List      access token                 -> queries, which a check asks for
 
 Documented at https://helpcenter.ispnext.com/hc/en-gb/articles/26245634683036 (lifetimes, single
 use) and https://vendorlink.zendesk.com/hc/nl/articles/360009375660 (the two answers to a login).
@@ -13,7 +14,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from token_broker.errors import CredentialRejected, UpstreamContractChanged
+from token_broker.errors import CredentialRejected, UpstreamContractChanged, UpstreamRefused
 from token_broker.exchange import Conversation, Exchange, Request, Response, sendable
 from token_broker.flows.vendor import Vendor
 from token_broker.flows.vendorlink.credentials import Credentials, normalized
@@ -27,6 +28,9 @@ LONGEST_LIFETIME = 86_400
 
 MOST_HOPS = 3
 """How often a login may be sent on to another host."""
+
+DEAD_TOKEN = 401
+"""The status that the vendor's own clients take for an access token that ended."""
 
 REFUSALS = frozenset({400, 401, 403})
 """Statuses of a failed login. None is documented; the vendor's clients see an empty 2xx body."""
@@ -89,6 +93,30 @@ def log_in(credentials: Credentials, now: int) -> Conversation[Token]:
             raise UpstreamContractChanged("login: it was sent on to too many hosts")
         visited.append(named)
         host = named
+
+
+def check(_credentials: Credentials, token: Token) -> Conversation[bool]:
+    """List the queries that the user may execute, as the vendor's own QueryToFile does.
+
+    401 says that the token is dead. What an API call otherwise fails with may come with status
+    200 and ``hasErrors``.
+    """
+    response: Response = yield Request(
+        "GET",
+        f"{token.base_url}/Queries/List",
+        "check",
+        headers={"authorization": f"Bearer {token.value}"},
+    )
+    status = response.reached("check").readable("check").status
+    if status == DEAD_TOKEN:
+        return False
+    answer = response.json()
+    has_errors = isinstance(answer, dict) and answer.get("hasErrors") is True
+    if 400 <= status < 500 or has_errors:  # noqa: PLR2004 (the class of statuses that means "refused")
+        raise UpstreamRefused(f"check: refused with {status}", upstream_status=status)
+    if not response.is_success or not isinstance(answer, dict | list):
+        raise UpstreamContractChanged("check: the answer is no list", upstream_status=status)
+    return True
 
 
 def unverified_expiry(token: str) -> int | None:
@@ -185,4 +213,10 @@ def _renewal_keys(credentials: Credentials) -> tuple[str, ...]:
     return both if credentials.extend_key == "both" else (credentials.extend_key,)
 
 
-VENDOR = Vendor(parse=Credentials.parse, exchange=exchange, token_kinds=("login",))
+VENDOR = Vendor(
+    parse=Credentials.parse,
+    exchange=exchange,
+    token_kinds=("login",),
+    check=check,
+    probe="token_broker.flows.vendorlink.probe",
+)

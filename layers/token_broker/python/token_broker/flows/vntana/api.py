@@ -204,6 +204,12 @@ def enter_workspace(
     return _refresh(credentials, "enter workspace", _signed(token) | named)
 
 
+def current_organization(token: Token) -> Request:
+    """Return the request for the organization of *token*: ``/organizations/current`` (OpenAPI)."""
+    url = f"{token.base_url}/v1/organizations/current"
+    return Request("GET", url, "check", headers=_signed(token.value))
+
+
 def log_out(token: Token) -> Request:
     """Return the request that ends the session of *token*, at the host that made it."""
     url = f"{token.base_url}/v1/auth/logout"

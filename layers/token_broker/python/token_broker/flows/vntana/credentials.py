@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 from token_broker.document import Document
 from token_broker.errors import NotConfigured
+from token_broker.flows.vendor import pinned
 from token_broker.transport import urls
 
 BASE_URL = "https://api-platform.vntana.com"
@@ -29,6 +30,7 @@ class Credentials:
     workspace_headers: str = "both"
     token_from_body: bool = False
     lifetime: int = LIFETIME
+    pinned: tuple[str, ...] = ()
 
     @classmethod
     def parse(cls, secret: object) -> "Credentials":
@@ -36,19 +38,37 @@ class Credentials:
         members = Document(secret, NotConfigured)
         options = members.document("options")
         base_url = members.text("base_url", BASE_URL)
+        organization = members.optional_text("organization")
+        workspace = members.optional_text("workspace")
         credentials = cls(
             login=_login(members),
-            organization=members.optional_text("organization"),
-            workspace=members.optional_text("workspace"),
+            organization=organization,
+            workspace=workspace,
             base_url=urls.base_url(base_url, "base_url", without="/v1"),
             refresh_method=options.choice("refresh_method", "POST", "GET"),
             workspace_headers=options.choice("workspace_headers", "both", "client"),
             token_from_body=options.boolean("token_from_body", default=False),
+            pinned=_pinned(members, {"organization": organization, "workspace": workspace}),
             lifetime=min(options.seconds("lifetime", LIFETIME) or LIFETIME, LONGEST_LIFETIME),
         )
         options.finish()
         members.finish()
         return credentials
+
+    @property
+    def pins(self) -> dict[str, str | None]:
+        """What callers may not choose."""
+        given = {"organization": self.organization, "workspace": self.workspace}
+        return {name: given[name] for name in self.pinned}
+
+
+def _pinned(members: Document, given: Mapping[str, str | None]) -> tuple[str, ...]:
+    """Return what callers may not choose. A workspace is one of its organization."""
+    rule = "may name organization and workspace, where the secret gives a value for them"
+    names = pinned(members, given, rule)
+    if "workspace" in names and "organization" not in names:
+        raise members.wrong("pinned", "has workspace without organization")
+    return names
 
 
 def _login(members: Document) -> dict[str, str]:

@@ -5,6 +5,7 @@
     POST /v1/auth/refresh-token        organizationUuid              -> the organization's token
     GET  /v1/clients/client-organizations   the organization's       -> its workspaces
     POST /v1/auth/refresh-token        organizationUuid, clientUuid  -> the workspace's token
+    GET  /v1/organizations/current     either of these two           -> its organization: a check
 
 Tokens come in the header ``X-AUTH-TOKEN``. Making one revokes the one before it. Documented at
 https://www.vntana.com/resource/refresh-token-usage/ (tokens, roles) and
@@ -15,7 +16,7 @@ in https://github.com/VNTANA-3D/vntana-n8n-node.
 from functools import partial
 from typing import Any
 
-from token_broker.errors import NotConfigured
+from token_broker.errors import InvalidRequest, NotConfigured
 from token_broker.exchange import Conversation, Exchange, ResolvedTo, Response
 from token_broker.flows.vendor import Vendor
 from token_broker.flows.vntana import api, organizations
@@ -55,6 +56,18 @@ def exchange(
             return (yield from enter_organization(credentials, variant, now))
         case _:
             return (yield from enter_workspace(credentials, variant, now))
+
+
+def resolve(credentials: Credentials, variant: Variant) -> Variant:
+    """Return *variant*; refuse what a call names in another way than the secret, if it is pinned.
+
+    What is pinned has to be spelled as in the secret: which slug is which uuid, VNTANA says later.
+    """
+    if variant.kind == "asked":
+        for name, value in credentials.pins.items():
+            if variant.inputs[name] not in (None, value):
+                raise InvalidRequest(f"{name}: is pinned, so a call may not choose it")
+    return variant
 
 
 def list_organizations(credentials: Credentials, now: int) -> Exchange:
@@ -118,6 +131,15 @@ def log_out(token: Token) -> Conversation[None]:
         yield api.log_out(token)
 
 
+def check(_credentials: Credentials, token: Token) -> Conversation[bool]:
+    """Ask for the organization that *token* is of, at the host that made it."""
+    response: Response = yield api.current_organization(token)
+    if refusal(response):
+        return False
+    checked(response, "check").object("check")
+    return True
+
+
 def _token(
     credentials: Credentials, response: Response, step: str, context: dict[str, Any], now: int
 ) -> Token:
@@ -138,5 +160,9 @@ VENDOR = Vendor(
     parse=Credentials.parse,
     exchange=exchange,
     token_kinds=("organization", "workspace"),
+    resolve=resolve,
+    pins=lambda credentials: credentials.pins,
     log_out=log_out,
+    check=check,
+    probe="token_broker.flows.vntana.probe",
 )

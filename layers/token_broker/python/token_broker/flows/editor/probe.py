@@ -1,0 +1,183 @@
+"""What the editor's documents leave open, found out with one token, or two.
+
+https://graebert.atlassian.net/wiki/x/U4CJRg (x-api-token) against Graebert's own backend
+(x-api-key). How a missing parameter is answered, and whether verifying uses a token up, is
+documented nowhere.
+"""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from token_broker.exchange import Conversation, Exchange, Response, sendable
+from token_broker.flows.editor import flow
+from token_broker.flows.editor.credentials import Credentials
+from token_broker.probing import (
+    NOT_SENT,
+    Budget,
+    Observed,
+    Prober,
+    Question,
+    described,
+    is_unanswered,
+    observing,
+)
+from token_broker.tokens import Token, Variant
+
+PLACEHOLDER = "token-broker-probe"
+"""Stands for a parameter that every call must bring, and a probe does not know."""
+
+OVER = ""
+"""No token, and the vendor is down or no time is left."""
+
+HEADERS = ("x-api-token", "x-api-key")
+MISSING = frozenset({400, 403, 422})
+"""Statuses that the fake can answer a missing parameter with."""
+
+QUESTIONS = (
+    Question(
+        "verify_header",
+        "Which header verifies a token?",
+        "x-api-token (all pages); x-api-key (the vendor's backend)",
+    ),
+    Question(
+        "reuse",
+        "Does a token survive being verified?",
+        "not said; one token for each opening is assumed by none and forbidden by none",
+    ),
+    Question(
+        "expiration_time",
+        "What is expiration_time counted in?",
+        "seconds, by the sample",
+    ),
+    Question(
+        "missing_parameter",
+        "What is a missing parameter answered with?",
+        "not said; userId is optional (old page), mandatory (new page)",
+    ),
+)
+
+
+def complete(credentials: Credentials, variant: Variant) -> Variant:
+    """Return *variant* with the required parameters that neither it nor the secret has."""
+    made_up = dict.fromkeys(credentials.required, PLACEHOLDER)
+    named = dict(credentials.parameters) | dict(variant.inputs["parameters"])
+    return Variant("parameters", {"parameters": made_up | {k: v for k, v in named.items() if v}})
+
+
+def exchange(
+    credentials: Credentials, variant: Variant, now: int, kept: Token | None, observed: Observed
+) -> Exchange:
+    """Generate a token, then try what no document says, and return a token that was not used."""
+
+    def see(response: Response) -> None:
+        _note_expiration(response, now, observed)
+
+    token = yield from observing(flow.exchange(credentials, variant, now, kept), see)
+    observed.has_token = True
+    spare = yield from _leave_out(credentials, variant.inputs["parameters"], observed)
+    if spare is OVER:
+        is_used_up = False
+    else:
+        is_used_up = yield from _verify(credentials, spare or token.value, observed)
+    if is_used_up and not spare:
+        observed.has_token = False
+        token = yield from flow.exchange(credentials, variant, now, kept)
+    result: Token = token
+    return result
+
+
+def _leave_out(
+    credentials: Credentials, parameters: Mapping[str, Any], observed: Observed
+) -> Conversation[str | None]:
+    """Ask without a parameter that is required; return the token, if there is one all the same.
+
+    It is `OVER` where nothing more is to be asked.
+    """
+    name = next((one for one in (*credentials.required, "userId") if one in parameters), None)
+    if name is None:
+        return None
+    fewer = {key: value for key, value in parameters.items() if key != name}
+    response: Response = yield flow.generation(credentials, fewer)
+    if is_unanswered(response):
+        return OVER
+    token = _body(response).get("token") if response.is_success else None
+    if sendable(token):
+        mode = {"user_id": "optional"} if name == "userId" else {}
+        observed.note("missing_parameter", "a token: it is optional", **mode)
+        return token
+    status = response.status
+    mode = {"missing_parameter": str(status)} if status in MISSING else {}
+    observed.note("missing_parameter", described(response), **mode)
+    return None
+
+
+def _verify(credentials: Credentials, token: str, observed: Observed) -> Conversation[bool]:
+    """Verify *token* with each header; say whether that used it up."""
+    works: list[str] = []
+    for header in sorted(HEADERS, key=lambda one: one != credentials.verify_header):
+        tried = replace(credentials, verify_header=header)
+        verified: Response = yield flow.verification(tried, token)
+        if is_unanswered(verified):
+            return verified is not NOT_SENT  # what is not known counts as used up
+        if not _is_known(verified):
+            continue
+        works.append(header)
+        if len(works) == 1:
+            again: Response = yield flow.verification(tried, token)
+            if is_unanswered(again):
+                return again is not NOT_SENT
+            if not _is_known(again):
+                _note_header(works, observed)
+                observed.options["reuse"] = False
+                observed.note("reuse", "no: verifying uses it up", verify="consumes")
+                return True
+            observed.note("reuse", "yes", verify="keeps")
+    _note_header(works, observed)
+    return False
+
+
+def _note_header(works: list[str], observed: Observed) -> None:
+    if not works:
+        observed.note("verify_header", "neither of the two")
+        return
+    observed.options["verify_header"] = works[0]
+    mode = "either" if len(works) > 1 else works[0]
+    observed.note("verify_header", " and ".join(works), verify_header=mode)
+
+
+def _is_known(response: Response) -> bool:
+    return response.is_success and isinstance(response.json(), dict)
+
+
+def _note_expiration(response: Response, now: int, observed: Observed) -> None:
+    """Note in what a success tells when its token ends."""
+    body = _body(response)
+    if not response.is_success or "token" not in body:
+        return
+    form = _form(body.get("expiration_time"), now) if "expiration_time" in body else "missing"
+    observed.note("expiration_time", form, expiration_time=form)
+
+
+def _form(value: object, now: int) -> str:
+    """Return in which of the fakes' forms a time is written."""
+    number = float(str(value)) if flow.NUMBER.fullmatch(str(value)) else -1
+    forms = {
+        "null": value is None,
+        "words": number < 0,
+        "zero": number == 0,
+        "text": isinstance(value, str),
+        "milliseconds": number > flow.MILLISECONDS,
+        "past": number <= now,
+        "float": isinstance(value, float),
+    }
+    return next((form for form, is_so in forms.items() if is_so), "seconds")
+
+
+def _body(response: Response) -> dict[str, Any]:
+    body = response.json()
+    return body if isinstance(body, dict) else {}
+
+
+PROBER = Prober(Budget(requests=6, logins=3), QUESTIONS, exchange, complete)
+"""One request with the key lacks a parameter on purpose, so at most two open something."""

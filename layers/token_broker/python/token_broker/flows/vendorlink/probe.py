@@ -1,0 +1,193 @@
+"""What Vendorlink's documents leave open, found out by extending a token of a login of its own.
+
+No renewal token is sent twice, but for one that was answered with null: whether that one goes on is
+the question. https://helpcenter.ispnext.com/hc/en-gb/articles/26245634683036 (rToken, usable once)
+against https://helpcenter.ispnext.com/hc/en-us/articles/360009375660 (RenewalToken, null).
+"""
+
+import dataclasses
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from token_broker.exchange import Conversation, Exchange, Response
+from token_broker.flows.vendorlink import flow
+from token_broker.flows.vendorlink.credentials import CONTENT_TYPE, Credentials
+from token_broker.probing import (
+    Budget,
+    Observed,
+    Prober,
+    Question,
+    described,
+    is_unanswered,
+    observing,
+)
+from token_broker.records import replace
+from token_broker.tokens import Token, Variant
+
+KEYS = ("both", "rToken", "RenewalToken")
+TYPES = {
+    CONTENT_TYPE: "utf-8",
+    "application/json; charset=utf8": "utf8",
+    "application/json: charset=utf8": "colon",
+}
+"""Content types in the documents and clients, and the mode of the fake that wants each."""
+
+QUESTIONS = (
+    Question(
+        "extend_key",
+        "Which key extends a token?",
+        "rToken (new articles); RenewalToken (old article, the vendor's client)",
+    ),
+    Question(
+        "content_type",
+        "With which content type?",
+        "charset=utf-8 (clients), charset=utf8, or a colon before it (articles)",
+    ),
+    Question(
+        "null_renewal",
+        "Is the renewal token single-use, rotated or null?",
+        "usable once, a new one each time (new articles); null (old article)",
+    ),
+    Question(
+        "exp",
+        "What does exp say against the clock?",
+        "60 minutes (new article); 65 minutes after nbf (old sample)",
+    ),
+)
+
+
+@dataclass(slots=True)
+class _Session:
+    """A login's session, as far as it was extended, and what extends it."""
+
+    credentials: Credentials
+    token: Token
+    now: int
+    answer: Response | None = None
+    """The answer to the last extension."""
+
+    def extend(
+        self, renewal: str | None, key: str | None = None, content_type: str | None = None
+    ) -> Conversation[bool]:
+        """Extend with *renewal*, by what works unless another way is named; say whether it did."""
+        tried = dataclasses.replace(
+            self.credentials,
+            extend_key=key or self.credentials.extend_key,
+            content_type=content_type or self.credentials.content_type,
+            null_renewal="drop",  # what is null must not look like the old one
+        )
+        kept = replace(self.token, renewal=renewal)
+        newer = yield from observing(flow.extend(tried, kept, self.now), self._see)
+        if not newer:
+            return False
+        self.credentials, self.token = tried, newer
+        return True
+
+    @property
+    def is_over(self) -> bool:
+        """Say whether the vendor is down by now."""
+        return self.answer is not None and is_unanswered(self.answer)
+
+    def _see(self, response: Response) -> None:
+        self.answer = response
+
+
+def exchange(
+    credentials: Credentials, _variant: Variant, now: int, _kept: Token | None, observed: Observed
+) -> Exchange:
+    """Log in, extend that session in each documented way, and return its last token."""
+    token = yield from flow.log_in(credentials, now)
+    observed.has_token = True
+    _note_exp(token, now, observed)
+    session = _Session(credentials, token, now)
+    yield from _find_way(session, observed)
+    return session.token
+
+
+def _find_way(session: _Session, observed: Observed) -> Conversation[None]:
+    """Find what extends the session, what that does to the renewal token, and what else does."""
+    renewal = session.token.renewal
+    if not renewal:
+        observed.note("extend_key", "a login gives no renewal token")
+        return
+    refusals = []
+    for key, content_type in _ways(session.credentials):
+        if (yield from session.extend(renewal, key, content_type)):
+            break
+        if session.is_over:
+            return
+        refusals.append(session.answer)
+    else:
+        last = described(refusals[-1]) if refusals[-1] else ""
+        observed.note("extend_key", f"none, with no content type ({len(refusals)} tried; {last})")
+        return
+    observed.options |= {"extend_key": key, "content_type": content_type}
+    mode = {"extend_content_type": TYPES[content_type]} if content_type in TYPES else {}
+    observed.note("content_type", content_type, **mode)
+    observed.note("extend_key", key, extend_key="either" if key == "both" else key)
+    goes_on = yield from _find_renewal(session, renewal, observed)
+    if goes_on and key == "both":
+        yield from _find_keys(session, observed)
+        session.credentials = dataclasses.replace(session.credentials, extend_key=key)
+
+
+def _ways(credentials: Credentials) -> Iterator[tuple[str, str]]:
+    """Yield keys and content types, what is configured first."""
+    for key in sorted(KEYS, key=lambda one: one != credentials.extend_key):
+        for content_type in dict.fromkeys((credentials.content_type, *TYPES)):
+            yield key, content_type
+
+
+def _find_renewal(session: _Session, renewal: str, observed: Observed) -> Conversation[bool]:
+    """Say whether there is a renewal token after an extension with *renewal*."""
+    if session.token.renewal:
+        observed.note("null_renewal", "rotated: a new one each time", extend_renewal="rotate")
+        return True
+    form = "null" if "renewalToken" in _body(session.answer) else "absent"
+    if (yield from session.extend(renewal)):
+        observed.options["null_renewal"] = "keep"
+        observed.note("null_renewal", f"{form}; the one before goes on", extend_renewal=form)
+        session.token = replace(session.token, renewal=renewal)
+        return True
+    if not session.is_over:
+        observed.options["null_renewal"] = "drop"
+        seen = f"{form}; the one before is spent: single-use"
+        observed.note("null_renewal", seen, extend_renewal="null_spent")
+    return False
+
+
+def _find_keys(session: _Session, observed: Observed) -> Conversation[None]:
+    """Note which of the two keys extends by itself."""
+    accepted = []
+    for key in KEYS[1:]:
+        renewal = session.token.renewal
+        if (yield from session.extend(renewal, key)):
+            accepted.append(key)
+            session.token = replace(session.token, renewal=session.token.renewal or renewal)
+        elif session.is_over:
+            return
+    seen = f"both together; alone: {', '.join(accepted) or 'neither'}"
+    mode = {"extend_key": accepted[0]} if len(accepted) == 1 else {}
+    observed.note("extend_key", seen, **mode)
+
+
+def _body(response: Response | None) -> dict[str, Any]:
+    body = response.json() if response else None
+    return body if isinstance(body, dict) else {}
+
+
+def _note_exp(token: Token, now: int, observed: Observed) -> None:
+    expiry = flow.unverified_expiry(token.value)
+    if expiry is None:
+        observed.note("exp", "it cannot be read: 60 minutes are assumed", access_token="opaque")  # noqa: S106 (a mode)
+    elif expiry != token.expires_at:
+        observed.note("exp", f"{expiry - now} s ahead, which is not believed: 60 minutes are")
+    else:
+        seconds = expiry - now
+        observed.note("exp", f"{seconds} s ahead", access_token="jwt", lifetime=seconds)  # noqa: S106 (a mode)
+
+
+PROBER = Prober(Budget(requests=19, logins=4), QUESTIONS, exchange)
+"""Twelve ways to extend at most and three extensions more. One login, which may be sent on to
+three hosts."""

@@ -1,0 +1,69 @@
+"""An operator's hold of a connection: put, lifted, and looked at by what no caller waits for.
+
+The gate has it, so each read of the table shows it: see `token_broker.aliases.look`.
+"""
+
+from typing import Any
+
+from token_broker.dependencies import Dependencies
+from token_broker.errors import BrokerError, ConnectionHeld, UnknownConnection
+from token_broker.item import Hold, Item
+from token_broker.tokens import ONLY
+
+
+def hold(deps: Dependencies, connection: str, by: str, reason: str) -> dict[str, Any]:
+    """Hand out nothing from now on, and ask the vendor nothing, until `lift`.
+
+    Everywhere within `MEMORY_SECONDS`. A hold that is there gets the new *reason*, and stays of
+    when it began. Raises `UnknownConnection` where there is neither a secret nor an item.
+    """
+    gate = gate_of(deps, connection)
+    if not gate.raw and deps.secrets.version(connection) is None:
+        raise UnknownConnection(f"there is no secret for connection {connection}")
+    while True:
+        since = gate.held.since if gate.held else deps.clock.now()
+        new = Hold(since, by, reason)
+        if deps.store.hold(gate, new):
+            break
+        gate = gate_of(deps, connection)
+    deps.cache.drop(partition_of(deps, connection))
+    named = {"flow": deps.flow.name, "connection": connection}
+    deps.announce("Connection Held", named | new.to_dict())
+    return named | {"held": new.to_dict()}
+
+
+def lift(deps: Dependencies, connection: str, by: str) -> dict[str, Any]:
+    """End the hold, if there is one, and have made anew what a rotation left out meanwhile."""
+    named = {"flow": deps.flow.name, "connection": connection}
+    while (gate := gate_of(deps, connection)).held:
+        if deps.store.hold(gate, None):
+            deps.announce("Connection Lifted", named | {"by": by})
+            break
+    _rotate(deps, connection)  # even if an earlier call, which failed late, had lifted it
+    return named | {"held": None}
+
+
+def is_held(deps: Dependencies, connection: str, gate: Item | None = None) -> bool:
+    """Say whether an operator holds a connection; that nothing is renewed then is emitted."""
+    gate = gate or gate_of(deps, connection)
+    if gate.held:
+        deps.emit("unrenewed", connection=connection, variant=ONLY, code=ConnectionHeld.code)
+    return gate.held is not None
+
+
+def gate_of(deps: Dependencies, connection: str) -> Item:
+    """Return the gate of a connection, as it is kept now."""
+    return deps.store.read(partition_of(deps, connection), ONLY)
+
+
+def partition_of(deps: Dependencies, connection: str) -> str:
+    """Return the table's partition key of a connection."""
+    return f"{deps.flow.name}#{connection}"
+
+
+def _rotate(deps: Dependencies, connection: str) -> None:
+    """Start a rotation beside; the hold is lifted, however that ends."""
+    try:
+        deps.invoke({"action": "rotate", "connection": connection})
+    except BrokerError as error:
+        deps.emit("unrenewed", connection=connection, variant=ONLY, code=error.code)

@@ -1,0 +1,69 @@
+"""The bus is told of replaced and unkept tokens, and of outages: each step one compare and swap.
+
+So one invocation takes a step of an outage. It claims the telling, tells, and only then keeps that
+it told: who dies in between is followed by another, so an event comes twice rather than never.
+"""
+
+from token_broker.errors import BrokerError
+from token_broker.item import Item, rfc3339
+from token_broker.item_codec import OUTAGE, SCHEMA, attribute
+from token_broker.records import replace
+from token_broker.refresh.invocation import Invocation
+from token_broker.refresh.news import CLAIM_SECONDS, ENDING, TELLING, TOLD, Step, step
+from token_broker.tokens import ONLY
+
+
+def tell(invocation: Invocation) -> None:
+    """Tell the bus what this invocation has for it. Costs no caller the token, whatever happens."""
+    for what, facts in invocation.news.taken():
+        invocation.announce(what, **facts)  # the log has it, whether the bus takes it or not
+    is_available, invocation.news.is_available = invocation.news.is_available, None
+    if is_available is None:
+        return
+    try:
+        _follow(invocation, is_available=is_available)
+    except BrokerError as error:
+        invocation.deps.emit("unannounced", what="Upstream", reason=error.detail)
+
+
+def _follow(invocation: Invocation, *, is_available: bool) -> None:
+    """Take the next step of the outage, if there is one."""
+    now = invocation.deps.clock.now()
+    if step(invocation.gate, now, is_available=is_available) is Step.NOTHING:
+        return  # as nearly always: nothing is read, and nothing written
+    gate = invocation.deps.store.read(invocation.partition, ONLY)
+    if "fence" not in gate.raw:
+        return
+    bare = replace(gate, outage_since=0, outage_phase=None, outage_claim=0)
+    match step(gate, now, is_available=is_available):
+        case Step.BEGIN:
+            _note(invocation, gate, replace(bare, outage_since=now))
+        case Step.CLEAR:
+            _note(invocation, gate, bare)
+        case Step.TELL:
+            told = replace(bare, outage_since=gate.outage_since, outage_phase=TOLD)
+            _claim_and_tell(invocation, gate, TELLING, told, "Upstream Down")
+        case Step.END:
+            _claim_and_tell(invocation, gate, ENDING, bare, "Upstream Up")
+
+
+def _claim_and_tell(invocation: Invocation, gate: Item, phase: str, told: Item, event: str) -> None:
+    """Claim to tell *event*, tell it, and keep that it was told as *told* says."""
+    now = invocation.deps.clock.now()
+    claim = replace(gate, outage_phase=phase, outage_claim=now + CLAIM_SECONDS)
+    claimed = _note(invocation, gate, claim)
+    if claimed and invocation.announce(event, since=rfc3339(gate.outage_since)):
+        _note(invocation, claimed, told)
+
+
+def _note(invocation: Invocation, gate: Item, changed: Item) -> Item | None:
+    """Keep what *changed* says of an outage. None if *gate* is not as it was read.
+
+    A gate that the table dropped meanwhile is not made anew: it would have no end.
+    """
+    was, is_now = (
+        {name: getattr(item, name) or None for name in OUTAGE} for item in (gate, changed)
+    )
+    as_read = {name: attribute(value) if value else None for name, value in was.items()}
+    fence = {"fence": gate.raw.get("fence")}
+    return invocation.deps.store.note(gate, {"schema": SCHEMA} | is_now, as_read | fence)

@@ -1,0 +1,237 @@
+"""`probe`, and `connect`, which probes: a vendor in any of its modes is set up without a guess."""
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from random import Random
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from tests.cli.operators import Operator
+from tests.cli.test_connect import NAMES, secret, secrets_manager
+from tests.functions.world import World, client
+from token_broker.flows import every
+from token_broker.probing import Budget, prober_of
+from token_broker_cli.context import Context
+from token_broker_cli.main import app
+from token_broker_fakes import FakeEditor, FakeVendorlink, FakeVntana
+from token_broker_fakes.fake import Fake
+from token_broker_fakes.modes import choices
+from token_broker_local.places import REGION, STAGE, secret_name
+
+SETS = 200
+FLOWS = tuple(every())
+
+UNSUITED: dict[str, dict[str, set[str]]] = {
+    "vntana": {
+        # No document has the token without its prefix or in another header, but for one commit.
+        "request_prefix": {"none"},
+        "request_header": {"authorization"},
+        # An operator has to give the other kind of login, and a list that is whole.
+        "key_login": {"refused"},
+        "key_field": {"authenticationKey"},
+        "grid": {"incomplete", "empty"},
+    },
+    "vendorlink": {
+        # The API is switched off, or a login is sent where it must not go.
+        "api": {"off"},
+        "elsewhere": {"self", "loop", "chain", "foreign"},
+    },
+    "editor": {
+        # When the token ends has to be known; what is in the address and the parameters is the
+        # operator's to say.
+        "expiration_time": {"words", "past", "zero", "null", "missing"},
+        "auth": {"required"},
+        "query_name": {"auth"},
+    },
+}
+"""Values that are no option's: with them a vendor works by no secret, or by another one."""
+
+NUMBERS: dict[str, tuple[int, ...]] = {"lifetime": (600, 3600, 30 * 86_400), "lockout": (0, 3)}
+VENDORLINK_LIFETIMES = (600, 3600, 7200)
+
+
+def sets(flow: str, fake: Fake[Any]) -> Iterator[tuple[Random, dict[str, Any]]]:
+    """Yield each of the random sets of modes that are this flow's, with its source of chance."""
+    for seed in range(SETS):
+        if seed % len(FLOWS) != FLOWS.index(flow):
+            continue
+        rng = Random(seed)
+        modes: dict[str, Any] = {}
+        for name, values in choices(type(fake.modes)).items():
+            if values:
+                suited = [v for v in values if v not in UNSUITED[flow].get(name, ())]
+                modes[name] = rng.choice(suited)
+            elif name in NUMBERS:
+                of_flow = VENDORLINK_LIFETIMES if flow == "vendorlink" else NUMBERS["lifetime"]
+                modes[name] = rng.choice(NUMBERS[name] if name == "lockout" else of_flow)
+        yield rng, modes
+
+
+def document_of(world: World, flow: str, rng: Random, modes: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what an operator knows of an account, which is not how the vendor behaves."""
+    document = world.secret(flow)
+    if flow == "vntana":
+        account = world.vntana.accounts[0]
+        if rng.random() < 0.5:
+            del document["personal_access_token"]
+            document |= {"email": account.email, "password": account.password}
+        if rng.random() < 0.7:
+            place = account.organizations[1].workspaces[0]
+            named = place.uuid if modes["workspaces"] == "forbidden" else place.slug
+            document |= {"organization": "studio", "workspace": named}
+    return document
+
+
+def tokens(world: World, flow: str) -> set[str]:
+    """Return everything that the vendor ever handed out."""
+    of_vendorlink = world.vendorlink.tokens
+    return {
+        "vntana": set(world.vntana.sessions.by_token),
+        "vendorlink": {*of_vendorlink.access, *of_vendorlink.renewals},
+        "editor": set(world.editor.openings),
+    }[flow]
+
+
+def is_live(world: World, flow: str, answer: Mapping[str, Any]) -> bool:
+    """Say whether the vendor takes the token of *answer*."""
+    value = next(iter(answer["headers"].values())).removeprefix("Bearer ")
+    finders: dict[str, Callable[[], Any]] = {
+        "vntana": lambda: world.vntana.session(value),
+        "vendorlink": lambda: world.vendorlink.tokens.access.get(value),
+        "editor": lambda: world.editor.openings.get(value),
+    }
+    found = finders[flow]()
+    return found is not None and not found.is_dead(getattr(world, flow).now)
+
+
+def check_budget(fake: Any, budget: Budget) -> None:
+    """Assert that no more was sent than was told, and that at most two sessions were opened."""
+    asked = [entry for entry in fake.log if entry.step != "logout"]
+    assert len(asked) <= budget.requests
+    opened = [one for one in asked if one.step in ("login", "generate") and one.status == 200]
+    assert len(opened) <= 2
+    assert fake.log.breaches == []
+
+
+def goes_on(world: World, flow: str, name: str) -> None:
+    """Assert that the next token is one that lives too, and is made as the vendor means it."""
+    fake = getattr(world, flow)
+    fake.log.clear()
+    first = world.call(flow, name)
+    assert is_live(world, flow, first)
+    world.advance(2 * 3600 + 60)
+    second = world.call(flow, name, **({} if flow == "vendorlink" else {"force": True}))
+    assert is_live(world, flow, second)
+    assert second["headers"] != first["headers"]
+    if flow == "vendorlink":
+        assert fake.log.steps == ["login", "extend"]
+    if flow == "editor":
+        token = second["headers"]["x-api-token"]
+        assert world.call(flow, name, action="verify", token=token)["valid"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("flow", FLOWS)
+def test_connect_alone_sets_up_a_vendor_in_any_modes(
+    world: World, flow: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Within the budget, with no breach; and a token is handed out, and renewed, afterwards."""
+    monkeypatch.setattr(Context, "client", lambda _, service: client(service))  # made once
+    world.stands_at = None  # as the command's clock and the vendors' run, too
+    fake = getattr(world, flow)
+    budget = prober_of(every()[flow]).budget
+    at = ["--stage", STAGE, "--url", "http://127.0.0.1:9", "--region", REGION]
+    for rng, modes in sets(flow, fake):
+        fake.modes.reset()
+        fake.modes.update(modes)
+        fake.log.clear()
+        fake.clock.offset = world.ahead = 0
+        document = document_of(world, flow, rng, modes)
+        name = f"set-{rng.getrandbits(40):x}"
+        words = ["connect", flow, name, "--file", "-", *at]
+        result = CliRunner().invoke(app, words, input=json.dumps(document))
+        assert result.exit_code == 0, f"{modes} {result.output}"
+        check_budget(fake, budget)
+        credentials = {"personal_access_token", "password", "api_key"} & document.keys()
+        told = [*tokens(world, flow), *(document[key] for key in credentials)]
+        assert not [one for one in told if one in result.output]
+        try:
+            goes_on(world, flow, name)
+        except Exception as error:
+            raise AssertionError(modes) from error
+        assert fake.log.breaches == []
+
+
+def test_what_is_unsuited_is_a_mode() -> None:
+    """The list does not outlive what it names."""
+    for fake in (FakeVntana(), FakeVendorlink(), FakeEditor()):
+        known = choices(type(fake.modes))
+        for name, values in UNSUITED[fake.vendor].items():
+            assert values < set(known[name])
+
+
+@pytest.mark.parametrize(
+    ("flow", "modes", "options"),
+    [
+        ("vntana", {"refresh_method": "GET"}, {"refresh_method": "GET"}),
+        ("vendorlink", {"extend_renewal": "null_spent"}, {"null_renewal": "drop"}),
+        ("editor", {"verify_header": "x-api-key"}, {"verify_header": "x-api-key"}),
+    ],
+)
+def test_probe_writes_what_it_found(
+    operator: Operator, flow: str, modes: dict[str, Any], options: dict[str, Any]
+) -> None:
+    """As a new version of the secret; with --as-modes it writes nothing, but tells the modes."""
+    name, other = next(NAMES), next(NAMES)
+    changes = {"organization": "studio", "workspace": "chairs"} if flow == "vntana" else {}
+    for one in (name, other):
+        words = ("connect", flow, one, "--file", "-", "--no-check")
+        operator.says(*words, stdin=secret(operator, flow, **changes))
+    operator.switches(flow, "PATCH", {"modes": modes})
+    try:
+        report = operator.told("probe", flow, name, "--yes")
+        assert (report["options"], report["written"]) == (options, True)
+        found = secrets_manager(operator).get_secret_value(SecretId=secret_name(flow, name))
+        assert json.loads(found["SecretString"])["options"] == options
+        printed = operator.says("probe", flow, other, "--yes", "--as-modes")
+        assert json.loads(printed.stdout)["modes"].items() >= modes.items(), printed.stderr
+    finally:
+        operator.switches(flow, "PUT", {})
+
+
+def test_a_person_is_told_the_budget_and_asked_before(operator: Operator) -> None:
+    """A no sends nothing; what was seen is a table, and the options are written after a yes."""
+    name = next(NAMES)
+    document = secret(operator, "editor", options={"verify_header": "x-api-key"})
+    operator.says("connect", "editor", name, "--file", "-", "--no-check", stdin=document)
+    before = operator.asked("editor", "generate")
+    code, seen = operator.watches("probe", "editor", name, answers=["n"])
+    assert (code, "at most 6 requests, 3 of them with the credentials" in seen) == (1, True), seen
+    assert operator.asked("editor", "generate") == before
+    code, seen = operator.watches("probe", "editor", name, answers=["y", "y"])
+    assert code == 0, seen
+    for said in ("Question", "verify_header", "x-api-token", "written:"):
+        assert said in seen
+    operator.says("token", "editor", name)
+    assert operator.pipes("probe", "editor", name).returncode == 2
+    printed = operator.says("probe", "editor", next(NAMES), "--yes")
+    assert (printed.exit_code, "unknown_connection" in printed.stderr) == (1, True)
+
+
+def test_a_vendor_that_cannot_be_used_is_reported_all_the_same(operator: Operator) -> None:
+    """What was seen until then, and the error; and nothing is written where that is not wanted."""
+    name = next(NAMES)
+    operator.says(
+        *("connect", "editor", name, "--file", "-", "--no-check"),
+        stdin=secret(operator, "editor"),
+    )
+    operator.switches("editor", "PATCH", {"modes": {"expiration_time": "words"}})
+    try:
+        result = operator.says("probe", "editor", name, "--yes", "--no-write")
+    finally:
+        operator.switches("editor", "PUT", {})
+    assert result.exit_code == 1
+    assert "What is expiration_time counted in?\tseconds, by the sample\twords" in result.stdout
+    assert "upstream_contract_changed" in result.stderr

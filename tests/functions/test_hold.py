@@ -1,0 +1,179 @@
+"""An operator's hold: nothing is handed out or asked of the vendor until it is lifted."""
+
+from typing import Any
+
+import pytest
+
+from tests.functions.test_tampering import put
+from tests.functions.world import CALLER, World
+from tests.waiting import CALL_SECONDS
+from token_broker.exchange import Request, Response
+from token_broker_local.context import LambdaContext
+
+FLOWS = ["vntana", "vendorlink", "editor"]
+REASON = "laptop stolen"
+
+
+def hold(world: World, flow: str, connection: str, reason: object = REASON) -> dict[str, Any]:
+    return world.http(flow, connection, {"reason": reason}, method="PUT", rest="/hold")
+
+
+def lift(world: World, flow: str, connection: str) -> dict[str, Any]:
+    return world.http(flow, connection, method="DELETE", rest="/hold")
+
+
+def event(connection: str, **body: Any) -> dict[str, Any]:
+    return {"connection": connection, **body}
+
+
+@pytest.mark.parametrize("flow", FLOWS)
+def test_a_held_connection_gives_and_asks_nothing(world: World, flow: str) -> None:
+    """I16: whoever calls, and however; the error says since when and why."""
+    connection = world.connect(flow)
+    first = world.call(flow, connection)
+    held = hold(world, flow, connection)["body"]["held"]
+    assert (held["by"], held["reason"]) == (CALLER, REASON)
+    steps = world.steps(flow)
+    bodies: list[dict[str, Any]] = [
+        {},
+        {"force": True},
+        {"rejected": first["fingerprint"]},
+        {"min_ttl": 3000},
+    ]
+    for body in bodies:
+        response = world.http(flow, connection, body)
+        assert (response["statusCode"], response["body"]["code"]) == (409, "connection_held")
+        assert response["body"]["retryable"] is False
+        assert REASON in response["body"]["detail"]
+        assert held["since"] in response["body"]["detail"]
+    if flow == "editor":
+        with pytest.raises(Exception, match="connection_held"):
+            world.call(flow, connection, action="verify", token="t")
+    assert world.call(flow, connection, action="renew") == {"started": 0}
+    assert world.call(flow, connection, action="rotate") == {"started": 0}
+    world.advance(3400)  # the token is due
+    for variant in world.call(flow, connection, action="status")["variants"]:
+        key = variant["variant"]
+        assert world.call(flow, connection, action="renew", variant=key) == {"renewed": 0}
+        assert (variant["next"], REASON in variant["because"]) == ("refuse", True)
+    calls = [event(connection), event("other")]
+    assert world.service(flow)(
+        {"action": "warm", "calls": calls}, LambdaContext("f", CALL_SECONDS)
+    ) == {"invoked": 1}
+    assert world.call(flow, connection, action="forget")["forgotten"] >= 1
+    assert world.steps(flow) == steps
+    assert world.http(flow, connection)["statusCode"] == 409
+
+
+@pytest.mark.parametrize("flow", FLOWS)
+def test_other_processes_obey_once_they_read_the_table(world: World, flow: str) -> None:
+    """What was exchanged while the hold was put counts from when its gate was read."""
+    connection = world.connect(flow)
+    services = [world.cold(flow) for _ in range(2)]
+    world.stands_at = world.now
+    for service in services:
+        service(event(connection), LambdaContext("f", CALL_SECONDS))
+    hold(world, flow, connection)
+    world.advance(59)
+    for service in services:
+        assert service(event(connection), LambdaContext("f", CALL_SECONDS))["source"] == "memory"
+    world.advance(1)
+    for service in services:
+        with pytest.raises(Exception, match=REASON):
+            service(event(connection), LambdaContext("f", CALL_SECONDS))
+    with pytest.raises(Exception, match=REASON):
+        world.cold(flow)(event(connection), LambdaContext("f", CALL_SECONDS))
+
+
+@pytest.mark.parametrize("flow", FLOWS)
+def test_a_hold_amid_an_exchange_stays(world: World, flow: str) -> None:
+    """The token that was paid for is kept, and remembered from when the gate was read."""
+    connection = world.connect(flow)
+    service = world.service(flow)
+    send, is_first = service.deps.send, True
+
+    def sending(request: Request, seconds: float) -> Response:
+        nonlocal is_first
+        if is_first:
+            is_first = False
+            hold(world, flow, connection)
+            world.advance(50)
+        return send(request, seconds)
+
+    object.__setattr__(service.deps, "send", sending)
+    if flow == "vntana":  # it asks for more than one token, and each looks at the gate
+        with pytest.raises(Exception, match=REASON):
+            world.call(flow, connection)
+    else:
+        assert world.call(flow, connection)["source"] == "exchange"
+    steps = world.steps(flow)
+    world.advance(10)
+    assert world.http(flow, connection)["body"]["code"] == "connection_held"
+    assert world.steps(flow) == steps
+    gate = world.item(flow, connection)
+    assert gate["held"]["M"]["reason"]["S"] == REASON
+    assert "ttl" not in gate
+    assert "lease_owner" not in gate
+    lift(world, flow, connection)
+    assert world.http(flow, connection)["statusCode"] == 200
+
+
+@pytest.mark.parametrize("flow", FLOWS)
+def test_a_hold_outlives_delete_and_rotation_and_the_next_call_has_the_new_secret(
+    world: World, flow: str
+) -> None:
+    """To lift it starts what a rotation left out meanwhile."""
+    connection = world.connect(flow)
+    world.call(flow, connection)
+    hold(world, flow, connection)
+    world.put_secret(flow, connection, world.secret(flow))
+    world.call(flow, connection, action="rotate")
+    world.call(flow, connection, action="forget")
+    gate = world.item(flow, connection)
+    assert "held" in gate
+    assert "ttl" not in gate
+    assert lift(world, flow, connection)["body"]["held"] is None
+    assert {"action": "rotate", "connection": connection} in world.invoked
+    version = world.call(flow, connection, action="status")["secret_version"]
+    world.call(flow, connection)
+    kept = world.call(flow, connection, action="status")
+    assert kept["held"] is None
+    assert version == kept["secret_version"]
+    assert [what for what, _ in world.announced if "Held" in what or "Lifted" in what] == [
+        "Connection Held",
+        "Connection Lifted",
+    ]
+
+
+def test_a_second_hold_has_its_own_reason_and_the_first_ones_time(world: World) -> None:
+    """And to lift what is not held says so, and tells no bus."""
+    connection = world.connect("editor")
+    since = hold(world, "editor", connection)["body"]["held"]["since"]
+    world.advance(100)
+    again = hold(world, "editor", connection, "audit")["body"]["held"]
+    assert (again["since"], again["reason"]) == (since, "audit")
+    for _ in range(2):
+        assert lift(world, "editor", connection)["body"]["held"] is None
+    assert [what for what, _ in world.announced].count("Connection Lifted") == 1
+
+
+@pytest.mark.parametrize("reason", [None, "", " ", "two\nlines", "x" * 201, 5])
+def test_a_hold_without_a_plain_reason_is_refused(world: World, reason: object) -> None:
+    """The field is named."""
+    response = hold(world, "editor", world.connect("editor"), reason)
+    assert response["body"]["code"] == "invalid_request"
+    assert response["body"]["detail"].startswith("reason:")
+
+
+def test_what_does_not_exist_cannot_be_held(world: World) -> None:
+    """A mistyped name must not look as if it were held."""
+    assert hold(world, "editor", "nobody")["body"]["code"] == "unknown_connection"
+
+
+def test_a_hold_that_is_damaged_holds(world: World) -> None:
+    """To doubt what an operator wrote is no reason to hand out."""
+    connection = world.connect("vendorlink")
+    world.call("vendorlink", connection)
+    put(world.item("vendorlink", connection) | {"held": {"S": "yes"}})
+    with pytest.raises(Exception, match="connection_held"):
+        world.cold("vendorlink")(event(connection), LambdaContext("f", CALL_SECONDS))

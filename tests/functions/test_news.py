@@ -1,0 +1,189 @@
+"""What the bus is told, and that telling it costs nobody a token."""
+
+import json
+import re
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.functions.test_failures import WRONG_LOGIN
+from tests.functions.test_tokens import assert_problem
+from tests.functions.world import World
+from tests.subjects import FLOWS
+
+PAGE = (Path(__file__).parents[2] / "docs/events.md").read_text()
+EXAMPLES: Mapping[str, Mapping[str, Any]] = {
+    name: json.loads(text)
+    for name, text in re.findall(r"(?s)### ([\w ]+)\n\n```json\n(.*?)```", PAGE)
+}
+ROWS = dict(re.findall(r"(?m)^\| `([A-Z][\w ]+)` \| `(\w+)` \|", PAGE))
+PERIOD = 61
+
+
+def latch(world: World) -> str:
+    connection = world.connect("vntana", **WRONG_LOGIN["vntana"])
+    assert_problem(world.http("vntana", connection), "credential_rejected", 502)
+    return connection
+
+
+def recover(world: World) -> str:
+    connection = latch(world)
+    world.put_secret("vntana", connection, world.secret("vntana"))
+    world.advance(30)
+    world.call("vntana", connection)
+    return connection
+
+
+def go_down(world: World, flow: str = "vendorlink") -> str:
+    """Have callers ask in vain for a minute and more."""
+    connection = world.connect(flow)
+    getattr(world, flow).fail("status", times=None, status=503)
+    for _ in range(5):
+        assert_problem(world.http(flow, connection), "upstream_unavailable", 503)
+        world.advance(PERIOD)
+    return connection
+
+
+def come_up(world: World, flow: str = "vendorlink") -> str:
+    connection = go_down(world, flow)
+    getattr(world, flow).heal()
+    world.call(flow, connection)
+    return connection
+
+
+def replace_a_token(world: World) -> str:
+    connection = world.connect("vntana", workspace=None)
+    world.call("vntana", connection)
+    world.advance(10)
+    world.call("vntana", connection, force=True)
+    return connection
+
+
+def lose_a_token(world: World) -> str:
+    world.aws.broken["Encrypt"] = ("400 Bad", "AccessDeniedException")
+    connection = world.connect("vendorlink")
+    world.call("vendorlink", connection)
+    return connection
+
+
+WAYS: Mapping[str, Callable[[World], str]] = {
+    "Connection Latched": latch,
+    "Connection Recovered": recover,
+    "Upstream Down": go_down,
+    "Upstream Up": come_up,
+    "Token Replaced": replace_a_token,
+    "Token Unkept": lose_a_token,
+}
+
+
+def shape(value: Any) -> Any:
+    """Return what kind of text or number *value* is."""
+    if not isinstance(value, str):
+        return type(value)
+    for kind in (r"[0-9a-f]{16}", r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", r"[0-9a-f-]{36}"):
+        if re.fullmatch(kind, value):
+            return kind
+    return str
+
+
+def test_the_page_lists_what_has_an_example() -> None:
+    assert list(ROWS) == list(EXAMPLES)
+    assert set(EXAMPLES) >= set(WAYS)
+
+
+@pytest.mark.parametrize("event", WAYS)
+def test_an_event_is_as_its_example(
+    world: World, event: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The same members, of the same kinds; and the log has them under the page's name."""
+    connection = WAYS[event](world)
+    told = [*world.announced, *(("Token Replaced", each) for each in world.replaced)]
+    detail = [each for what, each in told if what == event][-1]
+    example = EXAMPLES[event]
+    assert {name: shape(value) for name, value in detail.items()} == {
+        name: shape(value) for name, value in example.items()
+    } | ({"variant": str} if "variant" in example else {})
+    assert detail["connection"] == connection
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    logged = [line for line in lines if line.get("event") == ROWS[event]]
+    assert logged[-1].items() >= detail.items()
+
+
+@pytest.mark.parametrize("flow", FLOWS)
+def test_an_outage_is_told_of_once(world: World, flow: str) -> None:
+    """However many ask, and of whatever variant; and the first that gets a token ends it."""
+    connection = go_down(world, flow)
+    more: list[dict[str, Any]] = [{"force": True}]
+    if flow == "editor":
+        more += [{"parameters": {"userId": str(user)}} for user in range(3)]
+    for body in more:
+        world.advance(PERIOD)
+        world.http(flow, connection, body)
+    assert [what for what, _ in world.announced] == ["Upstream Down"]
+    getattr(world, flow).heal()
+    world.advance(PERIOD)
+    world.call(flow, connection, **more[-1])
+    assert [what for what, _ in world.announced] == ["Upstream Down", "Upstream Up"]
+    assert world.announced[0][1] == world.announced[1][1]
+    world.advance(PERIOD)
+    world.call(flow, connection, force=True)
+    assert len(world.announced) == len(["Down", "Up"])
+
+
+@pytest.mark.parametrize("flow", FLOWS)
+def test_who_gets_an_answer_in_between_ends_an_outage_unseen(world: World, flow: str) -> None:
+    """One failure and another, a success between them, are no outage."""
+    connection = world.connect(flow)
+    for _ in range(3):
+        getattr(world, flow).fail("status", times=None, status=503)
+        world.http(flow, connection, {"force": True})
+        getattr(world, flow).heal()
+        world.advance(PERIOD)
+        world.call(flow, connection, force=True)
+        world.advance(PERIOD)
+    assert world.announced == []
+
+
+@pytest.mark.parametrize("flow", FLOWS)
+def test_a_bus_that_takes_nothing_costs_no_token(
+    world: World, flow: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Neither while the upstream answers, nor as it is up again: that is told once the bus is."""
+    world.aws.broken["PutEvents"] = ("400 Bad", "AccessDeniedException")
+    connection = come_up(world, flow)
+    assert "unannounced" in capsys.readouterr().out
+    world.aws.broken.clear()
+    world.advance(PERIOD)
+    world.announced.clear()
+    world.call(flow, connection, force=True)
+    assert [what for what, _ in world.announced] == ["Upstream Up"]
+
+
+def test_an_entry_that_is_not_taken_is_told_to_the_log(
+    world: World, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """PutEvents answers 200, and says of each entry whether it was taken."""
+    refused = {"FailedEntryCount": 1, "Entries": [{"ErrorCode": "InternalFailure"}]}
+    real = world.service("vendorlink").deps.announce
+    monkeypatch.setattr("token_broker.app.clients.call", lambda *_, **__: refused)
+    assert real("Upstream Up", {"flow": "vendorlink", "connection": "acme"}) is False
+    line = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert (line["event"], line["reason"]) == ("unannounced", "InternalFailure")
+
+
+@pytest.mark.parametrize("flow", FLOWS)
+def test_an_exchange_tells_of_what_it_kept(world: World, flow: str) -> None:
+    """By fingerprint and generation, with what it replaced; and writes nothing for it."""
+    connection = world.connect(flow)
+    first = world.call(flow, connection)
+    world.advance(10)
+    world.aws.asked.clear()
+    second = world.call(flow, connection, force=True)
+    assert world.aws.asked["UpdateItem"] == len(["acquire", "commit"])
+    *_, told = world.replaced
+    assert (told["replaces"], told["fingerprint"]) == (first["fingerprint"], second["fingerprint"])
+    assert told["generation"] == second["generation"]
+    tokens = list(second["headers"].values())
+    assert not any(token.removeprefix("Bearer ") in repr(world.replaced) for token in tokens)

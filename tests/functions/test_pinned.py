@@ -1,0 +1,130 @@
+"""What the secret pins, no caller chooses: not by a new request, and not by an old token."""
+
+from typing import Any
+
+import pytest
+
+from tests.functions.test_tokens import assert_problem
+from tests.functions.world import World
+
+PINS: dict[str, dict[str, Any]] = {
+    "vntana": {"organization": "acme", "pinned": ["organization"]},
+    "editor": {"parameters": {"userId": "1", "file": "a"}, "pinned": ["userId"]},
+}
+OTHERS: dict[str, dict[str, Any]] = {
+    "vntana": {"organization": "studio", "workspace": "chairs"},
+    "editor": {"parameters": {"userId": "2"}},
+}
+SAME: dict[str, dict[str, Any]] = {
+    "vntana": {"organization": "acme"},
+    "editor": {"parameters": {"userId": "1"}},
+}
+FIELDS = {"vntana": "organization", "editor": "parameters.userId"}
+FLOWS = list(PINS)
+
+
+def pin(world: World, flow: str, connection: str, **more: Any) -> None:
+    """Set a version of the secret that pins."""
+    world.put_secret(flow, connection, world.secret(flow) | PINS[flow] | more)
+
+
+def assert_refused(world: World, flow: str, connection: str, **more: Any) -> None:
+    """Assert that a call for the other value is refused, and that nothing is left to hand out."""
+    response = world.http(flow, connection, OTHERS[flow] | more)
+    assert_problem(response, "invalid_request", 400)
+    assert response["body"]["detail"] == f"{FIELDS[flow]}: is pinned, so a call may not choose it"
+
+
+def tokens(world: World, flow: str, connection: str) -> int:
+    """Return how many tokens are kept that callers may get."""
+    items = world.service(flow).deps.store.list(f"{flow}#{connection}")
+    kinds = world.service(flow).deps.flow.vendor.token_kinds
+    return len([item for item in items if item.fingerprint and item.kind in kinds])
+
+
+@pytest.fixture(params=FLOWS)
+def flow(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.fixture
+def chosen(world: World, flow: str) -> str:
+    """A connection with a token that a caller chose, and a pin that has come since."""
+    connection = world.connect(flow)
+    assert world.call(flow, connection, **OTHERS[flow])["source"] == "exchange"
+    pin(world, flow, connection)
+    return connection
+
+
+def test_a_pinned_field_is_the_secrets(world: World, flow: str) -> None:
+    """It may be left out, or said as it is; another value is refused before the vendor is asked."""
+    connection = world.connect(flow, **PINS[flow])
+    first = world.call(flow, connection)
+    assert world.call(flow, connection, **SAME[flow])["fingerprint"] == first["fingerprint"]
+    sent = len(world.steps(flow))
+    for body in ({}, {"force": True}):
+        assert_refused(world, flow, connection, **body)
+    assert len(world.steps(flow)) == sent
+    world.service(flow).deps.cache.clear()
+    assert world.call(flow, connection)["fingerprint"] == first["fingerprint"]
+
+
+def test_a_rotation_that_pins_drops_what_callers_chose(
+    world: World, flow: str, chosen: str
+) -> None:
+    """With the event: as soon as no process has it in memory, and without asking the vendor."""
+    sent = len(world.steps(flow))
+    world.call(flow, chosen, action="rotate")
+    world.carry_out(flow)
+    assert tokens(world, flow, chosen) == 0
+    assert len(world.steps(flow)) == sent
+    world.advance(61)
+    assert_refused(world, flow, chosen)
+
+
+def test_without_the_event_a_renewal_drops_it(world: World, flow: str, chosen: str) -> None:
+    """It is handed out until it is due, and to nobody after that."""
+    life = {"vntana": 86_400, "editor": 3600}[flow]
+    world.advance(life - 60)
+    assert world.call(flow, chosen, **OTHERS[flow])["source"] == "table"
+    assert [payload["action"] for payload in world.invoked] == ["renew"]
+    assert world.carry_out(flow) == [{"renewed": 0}]
+    world.service(flow).deps.cache.clear()
+    assert_refused(world, flow, chosen)
+
+
+@pytest.mark.parametrize("how", ["forced", "uncertain"])
+def test_without_the_event_a_call_that_needs_an_exchange_drops_it(
+    world: World, flow: str, chosen: str, how: str
+) -> None:
+    """Nor is the old one handed out because there is no new one, as it is in an outage."""
+    deps = world.service(flow).deps
+    kinds = deps.flow.vendor.token_kinds
+    for item in [*deps.store.list(f"{flow}#{chosen}")]:
+        if how == "uncertain" and item.fingerprint and item.kind in kinds:
+            deps.store.acquire(item, "somebody who died", world.now - 1)
+    deps.cache.clear()
+    assert_refused(world, flow, chosen, force=how == "forced")
+    assert_refused(world, flow, chosen)
+
+
+def test_a_rotation_under_the_same_pins_renews(world: World, flow: str) -> None:
+    """A new password changes no token's right, so no caller has to wait for a new one."""
+    connection = world.connect(flow, **PINS[flow])
+    world.call(flow, connection)
+    pin(world, flow, connection, pinned=[*PINS[flow]["pinned"]] * 2)
+    world.call(flow, connection, action="rotate")
+    assert world.carry_out(flow) == [{"renewed": 1}]
+    world.advance(61)
+    assert world.call(flow, connection)["source"] == "table"
+
+
+@pytest.mark.parametrize(
+    "value", [1, True, None, ["1"], "01"], ids=lambda value: type(value).__name__
+)
+def test_a_pin_is_of_one_json_value(world: World, value: Any) -> None:
+    """What looks alike in Python is another user upstream, and in another case perhaps the same."""
+    connection = world.connect("editor", **PINS["editor"])
+    for name in ("userId", "USERID"):
+        response = world.http("editor", connection, {"parameters": {name: value}})
+        assert_problem(response, "invalid_request", 400)

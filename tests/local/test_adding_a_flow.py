@@ -1,0 +1,143 @@
+"""`docs/adding-a-flow.md`, followed in a copy of the repository with a vendor that is invented."""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import requests
+from botocore.auth import SigV4Auth
+from botocore.awsrequest import AWSRequest
+
+from tests.local.callers import LOCAL
+from tests.ports import free_ports
+from tests.waiting import PATIENCE_SECONDS
+from token_broker_local.places import REGION
+from token_broker_operations.__main__ import NESTED, WRITTEN
+from token_broker_operations.parts import MADE
+
+ROOT = Path(__file__).parents[2]
+PAGE = (ROOT / "docs/adding-a-flow.md").read_text()
+NAME = "ledger"
+BLOCK = re.compile(r"```python\n# (?P<path>\S+\.py)\n(?P<code>.*?)```", re.DOTALL)
+NOT_COPIED = (".*", "__pycache__", "node_modules", "dist", "build", "found")
+TESTS = (
+    *("tests/unit/flows/test_flows.py", f"tests/unit/flows/{NAME}"),
+    *("tests/unit/flows/test_every_flow.py", "tests/template/test_rules.py"),
+)
+CHOSEN = f"{NAME} or every_place or place_of_its_own or template_keeps"
+FOLDERS = ("layers/token_broker/python", "layers/token_broker_client/python", "local", "tools", ".")
+
+
+def environment(copy: Path) -> dict[str, str]:
+    """Return the variables with which Python finds the packages of *copy* before the installed."""
+    path = os.pathsep.join(str(copy / folder) for folder in FOLDERS)
+    return dict(os.environ) | {"PYTHONPATH": path, "PYTHONDONTWRITEBYTECODE": "1"}
+
+
+def ran(copy: Path, *words: str) -> str:
+    """Run Python in *copy*, which ends well, and return what it said."""
+    done = subprocess.run(
+        [sys.executable, *words],
+        cwd=copy,
+        env=environment(copy),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+@pytest.fixture(scope="module")
+def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a copy of the repository in which the page was followed."""
+    folder = tmp_path_factory.mktemp("adding") / "copy"
+    shutil.copytree(ROOT, folder, ignore=shutil.ignore_patterns(*NOT_COPIED))
+    shutil.copytree(ROOT / ".github", folder / ".github")
+    wrote = ran(folder, "-m", "token_broker_operations.skeleton", NAME)
+    blocks = list(BLOCK.finditer(PAGE))
+    assert len(blocks) == 6
+    for block in blocks:
+        assert f"wrote {block['path']}\n" in wrote, "the page fills in what was written"
+        (folder / block["path"]).write_text(block["code"])
+    ran(folder, "-m", "token_broker_operations")
+    return folder
+
+
+def files(root: Path) -> dict[str, bytes]:
+    """Return the contents of the files under *root*, by their paths."""
+    found = (Path(folder) / name for folder, _, names in os.walk(root) for name in names)
+    return {str(path.relative_to(root)): path.read_bytes() for path in found}
+
+
+def test_no_shared_file_changes_but_by_what_is_made(copy: Path) -> None:
+    """The flow's own files, and what `make operations` writes: nothing else is touched."""
+    after = files(copy)
+    changed = {p for p in after if not (ROOT / p).exists() or (ROOT / p).read_bytes() != after[p]}
+    shared = {path for path in changed if NAME not in path}
+    assert shared == {*WRITTEN, NESTED}
+    for path in WRITTEN:
+        by_hand = [MADE.sub("", (root / path).read_text()) for root in (ROOT, copy)]
+        assert by_hand[0] == by_hand[1], path
+    assert not any((ROOT / path).exists() for path in changed - shared)
+
+
+def test_what_the_page_shows_is_well_written(copy: Path) -> None:
+    """By the house's own rules, as is what was made from it."""
+    own = [*(path for path in files(copy) if NAME in path and path.endswith(".py"))]
+    made = [path for path in WRITTEN if path.endswith(".py")]
+    ran(copy, "-m", "ruff", "check", "--no-cache", "--quiet", *own, *made)
+    ran(copy, "-m", "ruff", "format", "--no-cache", "--check", "--quiet", *own, *made)
+
+
+@pytest.mark.slow
+def test_its_tests_and_the_rules_of_the_template_pass(copy: Path) -> None:
+    """Its function, role, routes, policies and aliases are as the others'."""
+    said = ran(copy, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-k", CHOSEN, *TESTS)
+    assert re.search(r"\n\d\d+ passed", said), said
+
+
+@pytest.fixture
+def broker(copy: Path) -> Iterator[str]:
+    """Return the address of the local system of *copy*."""
+    places = free_ports()
+    with subprocess.Popen(
+        [sys.executable, "-m", "token_broker_local"],
+        cwd=copy,
+        env=environment(copy) | {"PORT": str(places.port)},
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdout is not None
+        try:
+            assert any(line.startswith("ready") for line in process.stdout)
+            yield places.url("gateway")
+        finally:
+            process.kill()
+
+
+@pytest.mark.slow
+def test_the_local_system_hands_out_its_token(broker: str) -> None:
+    """Over HTTP, to a caller who signs: a token for each scope, and the vendor's refusal."""
+    read, write, other = (asked(broker, scope) for scope in ("read", "write", "other"))
+    assert read.status_code == write.status_code == 200, read.text
+    assert read.json()["flow"] == NAME
+    assert read.json()["headers"]["Authorization"].startswith("Bearer ")
+    assert read.json()["context"] == {"scope": "read"}
+    assert read.json()["fingerprint"] != write.json()["fingerprint"]
+    assert other.json()["code"] == "upstream_refused"
+    assert other.json()["upstream_status"] == 400
+
+
+def asked(broker: str, scope: str) -> requests.Response:
+    """Ask for a token as a caller does who signs."""
+    url, body = f"{broker}/v1/{NAME}/demo/token", json.dumps({"scope": scope})
+    request = AWSRequest("POST", url, {"content-type": "application/json"}, body)
+    SigV4Auth(LOCAL, "execute-api", REGION).add_auth(request)
+    return requests.post(url, body, headers=dict(request.headers), timeout=PATIENCE_SECONDS)

@@ -1,0 +1,72 @@
+"""Each guard's mutant of the model, and the shipped code without the same guard.
+
+The model's mutant is found by exploration, the code's by replay: a step that the model does not
+allow. A few show in no step, only in what comes of them: the simulation's judge finds those. Those
+that are open have been looked for in a hundred seeds at most, and not been seen there.
+"""
+
+from collections.abc import Mapping
+from typing import Literal, NamedTuple
+
+from tests.protocol.replay.hunting import Hunt
+
+
+class Counterpart(NamedTuple):
+    """A planted bug of the simulation's, and what finds it."""
+
+    bug: str
+    by: Literal["replay", "judge", "open"] = "replay"
+    near: int = 0
+    """A seed that showed it: it is looked for from there on, then from the first."""
+
+
+COUNTERPARTS: Mapping[str, Counterpart] = {
+    "free": Counterpart("lease-unchecked"),
+    "swap": Counterpart("acquire-uncompared", near=1),
+    "swap_fence": Counterpart("acquire-uncompared", near=1),
+    "swap_generation": Counterpart("generation-uncompared", by="judge"),
+    "fence": Counterpart("commit-unfenced", near=87),
+    "owner": Counterpart("commit-unfenced", near=87),
+    "fence, owner": Counterpart("commit-unfenced", near=87),
+    "fence, owner, own_end": Counterpart("failure-unfenced", by="judge"),
+    "owner_read": Counterpart("settled-without-owner", by="open"),
+    "settle": Counterpart("unsettled", by="judge"),
+    "bound": Counterpart("unbounded"),
+    "kill": Counterpart("short-lease", near=1),
+    "takeover": Counterpart("never-taken-over", by="judge", near=6),
+    "in_use": Counterpart("renewal-unmarked", near=2),
+    "doubt": Counterpart("doubt-ignored", by="judge"),
+    "put_back": Counterpart("doubt-not-put-back", near=759),
+    "stale": Counterpart("unanswered-unkept", near=37),
+    "spoilt": Counterpart("unfinished-unkept", by="open"),
+    "backoff": Counterpart("unanswered-unkept", near=37),
+    "latch": Counterpart("latch-unkept", near=9),
+    "latch_forced": Counterpart("no-gate"),
+    "latch_version": Counterpart("latch-for-ever", by="judge"),
+    "latch_sent": Counterpart("current-latched", near=90),
+    "gate_first": Counterpart("no-gate"),
+    "suspect": Counterpart("latched-at-once", near=9),
+    "second_look": Counterpart("second-try-at-once", by="open"),
+    "own_latch": Counterpart("variant-unlatched", near=34),
+    "strict": Counterpart("forced-amid-backoff", by="open"),
+    "verdict": Counterpart("gate-untold"),
+    "compare": Counterpart("any-report", by="judge"),
+    "compare_write": Counterpart("report-unswapped", by="open"),
+    "generation_wait": Counterpart("forced-anew", by="open"),
+    "commit_first": Counterpart("told-before-kept", near=2),
+    "ask": Counterpart("own-organization", by="judge"),
+    "min_ttl": Counterpart("min-ttl-ignored", by="judge"),
+    "key": Counterpart("one-item", by="open"),
+    "loser": Counterpart("loser-fails", by="judge", near=1),
+}
+
+
+def table(hunts: Mapping[str, Hunt]) -> str:
+    """Return which guard's bug was found by what, and where."""
+    lines = [f"{'guard of the model':<24} {'bug in the code':<24} {'found by':<9} seed"]
+    for guard, (bug, by, _) in COUNTERPARTS.items():
+        seed = hunts[bug].seed if bug in hunts else None
+        shown = "see the kill table" if by == "judge" and bug not in hunts else str(seed or 0)
+        shown = shown if by != "open" else ""
+        lines.append(f"{guard:<24} {bug:<24} {by:<9} {shown}")
+    return "\n".join(lines)

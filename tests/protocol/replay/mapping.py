@@ -1,0 +1,107 @@
+"""From what the code keeps to what the model knows: the refinement mapping.
+
+The model has no clock. What it says of time (a token's age, a lease's phase, a back-off) is what
+the item's times mean by the clock of the one who looks.
+"""
+
+from dataclasses import dataclass, field
+
+from tests.protocol.model.state import (
+    ABSENT,
+    AGING,
+    CALM,
+    DEAD,
+    DUE,
+    EARLY,
+    FREE,
+    FRESH,
+    IN_USE,
+    LATE,
+    OVER,
+    PATIENT,
+    READY,
+)
+from tests.protocol.model.state import Item as Abstract
+from token_broker.item import Item
+from token_broker.tokens import ONLY
+
+RENEWALS = {"ready": READY, "in_use": IN_USE}
+
+
+@dataclass(slots=True)
+class Mapping:
+    """Numbers for the names that a run makes up; *has_gate*: the item ``-`` is only a gate."""
+
+    has_gate: bool
+    skew: int
+    variants: dict[str, int] = field(default_factory=lambda: {ONLY: 0})
+    _tokens: dict[str, int] = field(default_factory=dict)
+
+    def item(self, item: Item, now: int, min_ttl: int | None = None) -> Abstract:
+        """Return what the model sees of *item* at *now* by a call that wants *min_ttl*."""
+        is_gate = self.has_gate and item.variant == ONLY
+        failure = None if is_gate else item.failure
+        is_outage = failure is not None and failure.code == "upstream_unavailable"
+        is_suspect = item.suspect_version is not None and not item.suspect_variants
+        return Abstract(
+            token=self.token(item),
+            age=self._age(item, now, min_ttl),
+            generation=item.generation,
+            fence=item.fence,
+            lease=self.lease(item, now),
+            # Without a token, its mark says nothing: DELETE may come between a read and a lease.
+            renewal=RENEWALS.get(item.renewal or "", ABSENT) if item.token else ABSENT,
+            rejected=int(item.is_rejected),
+            failure=CALM if not failure else PATIENT if failure.is_backing_off(now) else DUE,
+            strict=int(failure is not None and failure.is_login),
+            blames=-1 if not failure or is_outage else version(failure.secret_version),
+            latch=sum(1 << version(one) for one in item.rejected_versions),
+            version=version(item.secret_version),
+            accepted=version(item.accepted_version),
+            suspect=version(item.suspect_version),
+            suspects=sum(1 << self.variant(one) for one in item.suspect_variants),
+            early=int(is_suspect and item.is_too_early(now)),
+        )
+
+    def token(self, item: Item) -> int:
+        """Return the number of the token, or the way, that an item has; 0 is none."""
+        if item.token is None:
+            return 0
+        name = item.fingerprint or f"{item.target} {item.secret_version} {item.issued_at}"
+        return self.number(f"{item.variant} {name}")
+
+    def variant(self, key: str) -> int:
+        """Return the number of an item."""
+        return self.variants.setdefault(key, len(self.variants))
+
+    def number(self, name: str) -> int:
+        """Return the number of what has this name."""
+        return self._tokens.setdefault(name, len(self._tokens) + 1)
+
+    def lease(self, item: Item, now: int) -> int:
+        """Return how far the lease is, by the clock that says *now*."""
+        if item.lease_owner is None:
+            return FREE
+        if not item.is_leased(now):
+            return OVER
+        return EARLY if now <= item.lease_until - self.skew else LATE
+
+    @staticmethod
+    def _age(item: Item, now: int, min_ttl: int | None) -> int:
+        is_ended = now >= item.expires_at - item.min_ttl(min_ttl)
+        if item.token is None or is_ended:
+            return DEAD
+        return AGING if now >= item.refresh_at else FRESH
+
+
+def version(name: str | None) -> int:
+    """Return the number of a version of the secret, -1 for none."""
+    return int(name[1:]) - 1 if name else -1
+
+
+def timeless(item: Abstract) -> Abstract:
+    """Return *item* without what passes by itself, so that two moments can be compared."""
+    failure = min(item.failure, PATIENT) if item.failure != DUE else PATIENT
+    lease = FREE if item.lease == FREE else EARLY
+    early = int(item.suspect >= 0 and not item.suspects)
+    return item._replace(age=DEAD, lease=lease, failure=failure, early=early)

@@ -1,0 +1,133 @@
+"""What the store's writes are conditional on, and what they leave: where no seed comes close."""
+
+from typing import Any, cast
+
+import pytest
+
+from tests.protocol.simulation.table import Table
+from token_broker.decisions import Verdict, ttl_of
+from token_broker.item import Failure, Item
+from token_broker.item_codec import attribute
+from token_broker.refresh.outcome import local_item
+from token_broker.refresh.requirement import Requirement
+from token_broker.store import Store
+
+PLACE = ("vntana#acme", "-")
+KEY = {"connection": {"S": PLACE[0]}, "variant": {"S": PLACE[1]}}
+FAILURE = Failure("credential_rejected", "no", 10, 1, 40, "v2", is_login=True)
+KEPT = {"fence": 3, "accepted_version": "v1", "lease_owner": "a", "lease_until": 99}
+
+
+class Client:
+    """The operations of DynamoDB's client that the store uses here, over a table in memory."""
+
+    def __init__(self, table: Table) -> None:
+        self._table = table
+
+    def update_item(self, **request: Any) -> dict[str, Any]:
+        """Change an item."""
+        return {"Attributes": self._table.update(request)}
+
+    def items(self, connection: str, *variants: str) -> list[Any]:
+        """Return records, as a reader of items does."""
+        return [self._table.get((connection, variant)) for variant in variants]
+
+
+def kept(**attributes: object) -> tuple[Table, Store]:
+    """Return a table with one item, and a store over it."""
+    table = Table()
+    table.records[PLACE] = KEY | {name: attribute(value) for name, value in attributes.items()}
+    client = Client(table)
+    return table, Store("table", cast("Any", client), lambda: cast("Any", client))
+
+
+@pytest.mark.parametrize("is_held", [True, False])
+@pytest.mark.parametrize(
+    "meanwhile",
+    [{"fence": 4, "lease_owner": "b"}, {"rejected_versions": ("v1",)}, {"accepted_version": "v2"}],
+    ids=["another lease", "another verdict", "another version accepted"],
+)
+def test_a_verdict_is_of_the_gate_as_it_was_read(
+    meanwhile: dict[str, object],
+    is_held: bool,
+) -> None:
+    """I7: who rejects by a gate that has changed since, writes nothing and decides again."""
+    if is_held and "accepted_version" in meanwhile:
+        pytest.skip("under a lease nobody else accepts")
+    table, store = kept(**KEPT)
+    read = store.read(*PLACE)
+    table.records[PLACE] = {
+        **table.records[PLACE],
+        **{name: attribute(value) for name, value in meanwhile.items()},
+    }
+    before = table.records[PLACE]
+
+    written = store.judge(
+        read, Verdict.LATCH, FAILURE, "v2", variant="-", now=10, is_held=is_held, ends_lease=True
+    )
+
+    assert written is None
+    assert table.records[PLACE] == before
+
+
+def test_a_report_leaves_a_latch_with_its_failure() -> None:
+    """I7: what a caller reports says nothing of the credentials."""
+    failure = {"code": "credential_rejected", "since": 1, "count": 1, "retry_at": 2, "detail": "no"}
+    token = {"token": b"t", "kind": "login", "fingerprint": "f", "context": "{}"}
+    times = {"issued_at": 1, "expires_at": 9, "refresh_at": 5, "generation": 1, "fence": 1}
+    latch = {"rejected_versions": ("v2",), "failure": failure | {"secret_version": "v2"}}
+    _, store = kept(**token, **times, **latch, schema=1, secret_version="v1")
+    reported = store.report(store.read(*PLACE), [1])
+
+    assert reported is not None
+    assert reported.rejected == "f"
+    assert reported.failure is not None
+
+
+def test_a_token_that_cannot_be_kept_has_the_next_generation() -> None:
+    """I2: who is given it can tell it from the one before."""
+    assert local_item(Item(*PLACE, generation=7, fence=2), {}).generation == 8
+
+
+@pytest.mark.parametrize(
+    ("changes", "ends"),
+    [
+        ({"failure": FAILURE}, 40),
+        ({"failure": FAILURE, "expires_at": 90, "lease_until": 70}, 90),
+        ({"lease_until": 70}, 70),
+        ({"suspect_version": "v1", "expires_at": 90}, None),
+        ({"accepted_version": "v1", "expires_at": 90}, None),
+        ({"rejected_versions": ("v1",), "expires_at": 90}, None),
+    ],
+)
+def test_an_item_outlives_all_that_it_is_kept_for(
+    changes: dict[str, Any], ends: int | None
+) -> None:
+    """I15: by fifteen days; and for good, where it says whether a version is right."""
+    expected = None if ends is None else ends + 15 * 86_400
+
+    assert ttl_of(Item(*PLACE, **changes)) == expected
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        (Requirement(newer_than=3, version="v1"), Requirement(version="v2")),
+        (Requirement(newer_than=3, force=True), Requirement(force=True)),
+        (Requirement(rejected="f", min_ttl=9), Requirement(rejected="f", min_ttl=9)),
+    ],
+)
+def test_a_requirement_is_kept_where_an_alias_leads(
+    before: Requirement, after: Requirement
+) -> None:
+    """I11, I14: but for the generation, which is the other item's own."""
+    assert before.resolved("v2") == after
+
+
+@pytest.mark.parametrize("field", ["accepted_version", "secret_version"])
+def test_a_version_is_proven_by_the_gate_or_by_its_token(field: str) -> None:
+    """I7: where one variant is its own gate, its token says that the version worked."""
+    known: dict[str, Any] = {field: "v1"}
+
+    assert Item(*PLACE, **known).has_accepted("v1")
+    assert not Item(*PLACE, **known).has_accepted("v2")

@@ -1,0 +1,157 @@
+"""The flows, as tests that are about every flow have them: from descriptors and fakes, by no list.
+
+What a test has to know of a vendor, its fake shows in one conversation: which step proves the
+credentials, how a wrong login is refused, which words stand in its answers.
+"""
+
+from collections.abc import Iterator, Mapping
+from functools import cache
+from random import Random
+from typing import Any
+
+from token_broker.document import Document
+from token_broker.errors import BrokerError, InvalidRequest
+from token_broker.exchange import NeedToken, Request, ResolvedTo, Response, run
+from token_broker.flows import every as flows
+from token_broker.tokens import Token, Variant
+from token_broker_descriptors import Question, asked, every
+from token_broker_fakes import registry
+
+FLOWS = tuple(every())
+LOOPBACK = "http://127.0.0.1:1"
+NOW = 1_900_000_000
+
+
+def body(flow: str) -> dict[str, Any]:
+    """Return the body of a call that works for the demo's connection."""
+    return dict(every()[flow].demo)
+
+
+def questions(flow: str) -> Iterator[Question]:
+    """Yield the questions whose answers are in the demo's secret: who logs in, and by what.
+
+    Where that is sent is no such question: it has a default, here or at the local system.
+    """
+    demo = registry.kind(flow).demo_secret(LOOPBACK)
+    for question in asked(every()[flow].questions):
+        is_place = question.default is not None or question.local is not None
+        if question.key in demo and question.is_login and not is_place:
+            yield question
+
+
+def wrong_login(flow: str) -> dict[str, str]:
+    """Return what of a secret makes it one that the vendor rejects."""
+    return {one.key: f"wrong-{one.key}-canary" for one in questions(flow) if one.is_secret}
+
+
+def canaries(flow: str) -> dict[str, str]:
+    """Return credentials that nobody writes by chance, and that every encoding changes.
+
+    The last of them is secret; eight characters tell each from the others.
+    """
+    found = sorted(questions(flow), key=lambda one: one.is_secret)
+    return {one.key: f'Zk{n}~/"+{one.key}\\canary==' for n, one in enumerate(found)}
+
+
+class Talk:
+    """A conversation with a fake of a flow's vendor, and all that was said.
+
+    *said* is the call's body, the demo's by default; *fault* one of the fake's; *known* a secret
+    that the fake accepts; *changes* are made to the demo's secret.
+    """
+
+    def __init__(
+        self,
+        flow: str,
+        said: Mapping[str, Any] | None = None,
+        *,
+        fault: Mapping[str, Any] | None = None,
+        known: Mapping[str, str] | None = None,
+        changes: Mapping[str, Any] | None = None,
+    ) -> None:
+        self.flow = flows()[flow]
+        self.vendor = self.flow.vendor
+        self.fake = registry.new(flow, clock=lambda: float(NOW), rng=Random(flow))
+        self.secret = self.fake.demo_secret(LOOPBACK) | dict(changes or {})
+        self.said: list[tuple[Request, Response]] = []
+        self.tokens: list[Token] = []
+        self.error: BrokerError | None = None
+        self._kept: dict[str, Token] = {}
+        if known:
+            self.fake.accept(known)
+        if fault:
+            self.fake.fail(**fault)
+        content = body(flow) if said is None else dict(said)
+        requested = self.flow.requested(Document(content, InvalidRequest))
+        try:
+            self.obtain(NeedToken(self.vendor.resolve(self.vendor.parse(self.secret), requested)))
+        except BrokerError as error:
+            self.error = error
+
+    def obtain(self, need: NeedToken) -> Token:
+        """Return a token of a variant: each is made once."""
+        if need.variant.key not in self._kept:
+            self._kept[need.variant.key] = self._made(need.variant)
+        return self._kept[need.variant.key]
+
+    def _made(self, variant: Variant) -> Token:
+        conversation = self.vendor.exchange(self.vendor.parse(self.secret), variant, NOW, None)
+        made = run(conversation, self._send, self.obtain)
+        if isinstance(made, ResolvedTo):
+            return self.obtain(NeedToken(made.variant))
+        self.tokens.append(made)
+        return made
+
+    def _send(self, request: Request) -> Response:
+        response = self.fake(request)
+        self.said.append((request, response))
+        return response
+
+
+@cache
+def talk(flow: str) -> Talk:
+    """Return the conversation of a first exchange, which went well."""
+    found = Talk(flow)
+    assert found.error is None, f"the demo's login fails: {found.error}"
+    return found
+
+
+def proof(flow: str) -> Request:
+    """Return the request that proves the credentials."""
+    return next(request for request, _ in talk(flow).said if request.proves_credentials)
+
+
+def refusal(flow: str) -> Response:
+    """Return how the vendor answers a wrong login."""
+    said = Talk(flow, changes=wrong_login(flow)).said
+    return next(response for request, response in reversed(said) if request.proves_credentials)
+
+
+@cache
+def words() -> tuple[str, ...]:
+    """Return the names of members in the vendors' answers."""
+    found = {name for flow in FLOWS for _, response in talk(flow).said for name in names(response)}
+    return tuple(sorted(found))
+
+
+def names(response: Response) -> Iterator[str]:
+    """Yield the names of the members in an answer's JSON, however deep."""
+    left: list[Any] = [response.json()]
+    while left:
+        value = left.pop()
+        if isinstance(value, Mapping):
+            yield from value
+            left += value.values()
+        elif isinstance(value, list):
+            left += value
+
+
+def as_fault(response: Response) -> dict[str, Any]:
+    """Return *response* as a fake's fault ``answer`` has it."""
+    text = response.content.decode()
+    return {"status": response.status, "headers": dict(response.headers), "body": text}
+
+
+def members(flow: str) -> tuple[str, ...]:
+    """Return the keys of a flow's secret."""
+    return tuple(one.key for one in asked(every()[flow].questions))

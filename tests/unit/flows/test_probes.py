@@ -1,0 +1,458 @@
+"""Probes, with fakes that enforce their vendors' rules, in each mode that an option answers to."""
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from random import Random
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.conversations import NOW, SECRETS, Desk, answer, any_answers, repeated
+from token_broker.document import Document
+from token_broker.errors import BrokerError, Internal, InvalidRequest, UpstreamUnavailable
+from token_broker.exchange import NeedToken, Request, Response, run
+from token_broker.flows import Flow, every
+from token_broker.probing import Budget, Observed, ProbedFlow, prober_of
+from token_broker.tokens import Token, Variant
+from token_broker_fakes.editor import EditorModes, FakeEditor
+from token_broker_fakes.fake import Fake
+from token_broker_fakes.vendorlink import FakeVendorlink, VendorlinkModes
+from token_broker_fakes.vntana import FakeVntana, VntanaModes
+
+FLOWS = every()
+FAKES: dict[str, Callable[..., Any]] = {
+    "vntana": lambda modes: FakeVntana(modes=VntanaModes(**modes), clock=clock, rng=Random(1)),
+    "vendorlink": lambda modes: FakeVendorlink(
+        modes=VendorlinkModes(**modes), clock=clock, rng=Random(1)
+    ),
+    "editor": lambda modes: FakeEditor(modes=EditorModes(**modes), clock=clock, rng=Random(1)),
+}
+AT = {"vntana": "http://127.0.0.1:9", "vendorlink": "app.vendorlink.nl"}
+GUEST = {"organization": "studio", "workspace": "chairs"}
+"""Of VNTANA: a role that needs a workspace's token."""
+
+OPTIONS: dict[str, tuple[str, dict[str, Any], dict[str, Any]]] = {
+    "VNTANA by GET": ("vntana", {"refresh_method": "GET"}, {"refresh_method": "GET"}),
+    "VNTANA by GET, with status 200 for what is not there": (
+        "vntana",
+        {"refresh_method": "GET", "failure_status": "200"},
+        {"refresh_method": "GET"},
+    ),
+    "VNTANA with one header": (
+        "vntana",
+        {"workspace_headers": "client"},
+        {"workspace_headers": "client"},
+    ),
+    "VNTANA in the body": ("vntana", {"token_place": "body"}, {"token_from_body": True}),
+    "VNTANA in the session": (
+        "vntana",
+        {"token_place": "session", "session": "micros"},
+        {"token_from_body": True, "lifetime": 30 * 86_400},
+    ),
+    "VNTANA in both places": ("vntana", {"token_place": "both"}, {}),
+    "VNTANA without a zone": ("vntana", {"session": "seconds"}, {"lifetime": 30 * 86_400}),
+    "VNTANA in milliseconds": ("vntana", {"session": "millis"}, {"lifetime": 30 * 86_400}),
+    "VNTANA for an hour": ("vntana", {"session": "zulu", "lifetime": 3600}, {}),
+    "VNTANA with a time that is past": ("vntana", {"session": "past"}, {}),
+    "VNTANA with a time in words": ("vntana", {"session": "text"}, {}),
+    "VNTANA with a number": ("vntana", {"session": "number"}, {}),
+    "VNTANA without a time": ("vntana", {"session": "null"}, {}),
+    "Vendorlink by the new key": ("vendorlink", {"extend_key": "rToken"}, {}),
+    "Vendorlink by the old key": ("vendorlink", {"extend_key": "RenewalToken"}, {}),
+    "Vendorlink with a colon": (
+        "vendorlink",
+        {"extend_content_type": "colon"},
+        {"content_type": "application/json: charset=utf8"},
+    ),
+    "Vendorlink that says null": ("vendorlink", {"extend_renewal": "null"}, {}),
+    "Vendorlink that says nothing": ("vendorlink", {"extend_renewal": "absent"}, {}),
+    "Vendorlink that says null and means it": (
+        "vendorlink",
+        {"extend_renewal": "null_spent"},
+        {"null_renewal": "drop"},
+    ),
+    "Vendorlink with a token that cannot be read": ("vendorlink", {"access_token": "opaque"}, {}),
+    "the editor by its other header": (
+        "editor",
+        {"verify_header": "x-api-key"},
+        {"verify_header": "x-api-key"},
+    ),
+    "the editor by either header": ("editor", {"verify_header": "either"}, {}),
+    "an editor's token that is used once": ("editor", {"verify": "consumes"}, {"reuse": False}),
+    "an editor's token that is used once, without a user": (
+        "editor",
+        {"verify": "consumes", "user_id": "optional"},
+        {"reuse": False},
+    ),
+    "the editor that refuses for a parameter as for a key": (
+        "editor",
+        {"missing_parameter": "403"},
+        {},
+    ),
+    "the editor in milliseconds": ("editor", {"expiration_time": "milliseconds"}, {}),
+    "the editor in a text": ("editor", {"expiration_time": "text"}, {}),
+    "the editor in parts of seconds": ("editor", {"expiration_time": "float"}, {}),
+}
+"""A vendor's modes, and the options that follow."""
+
+
+def clock() -> float:
+    return float(NOW)
+
+
+@dataclass
+class Probe:
+    """One probe of a fake, and the credentials it was held with."""
+
+    flow: ProbedFlow
+    fake: Fake[Any]
+    desk: Desk
+    secret: dict[str, Any]
+
+    def run(self) -> tuple[Token | None, dict[str, Any]]:
+        """Return the token that the probe ends with, if it does, and the report."""
+        credentials = self.desk.credentials
+        requested = self.flow.requested(Document({}, InvalidRequest))
+        variant = self.flow.prober.complete(credentials, requested)
+        try:
+            token = self.desk.obtain(NeedToken(self.flow.vendor.resolve(credentials, variant)))
+        except BrokerError as error:
+            return None, self.flow.report(credentials, error)
+        return token, self.flow.report(credentials)
+
+
+def probe(
+    flow: str,
+    modes: dict[str, Any] | None = None,
+    is_time_left: Callable[[], bool] = lambda: True,
+    **changes: Any,
+) -> Probe:
+    fake = FAKES[flow](modes or {})
+    at = AT.get(flow, AT["vntana"])
+    secret = fake.demo_secret(at) | (GUEST if flow == "vntana" else {}) | changes
+    probed = ProbedFlow.of(FLOWS[flow], is_time_left)
+    desk = Desk(probed.vendor, probed.vendor.parse(secret), probed.forgiving(fake))
+    return Probe(probed, fake, desk, secret)
+
+
+def seen(report: dict[str, Any], question: str) -> Any:
+    return next(one["seen"] for one in report["findings"] if one["question"] == question)
+
+
+@pytest.mark.parametrize(("flow", "modes", "options"), OPTIONS.values(), ids=OPTIONS)
+def test_a_mode_is_named_and_its_option_follows(
+    flow: str, modes: dict[str, Any], options: dict[str, Any]
+) -> None:
+    """With the option a second probe finds nothing to change; and the fake has no breach."""
+    one = probe(flow, modes)
+    token, report = one.run()
+    assert token is not None
+    assert (report["works"], report["options"]) == (True, options)
+    fake = one.fake
+    named = {name: value for name, value in report["modes"].items() if name in modes}
+    assert {name: getattr(fake.modes, name) for name in named} == named
+    assert probe(flow, report["modes"]).run()[1]["findings"] == report["findings"]
+    again = probe(flow, modes, options=options)
+    assert again.run()[1]["options"] == {}
+    for each in (fake, again.fake):
+        assert each.log.breaches == []
+
+
+@pytest.mark.parametrize(("flow", "modes", "options"), OPTIONS.values(), ids=OPTIONS)
+def test_no_more_is_sent_than_was_told(
+    flow: str, modes: dict[str, Any], options: dict[str, Any]
+) -> None:
+    """By the fake's own count; and at most two logins are let in."""
+    del options
+    one = probe(flow, modes)
+    _, report = one.run()
+    sent, budget = report["sent"], report["budget"]
+    assert len(one.fake.log) == sent["requests"] <= budget["requests"]
+    assert sent["logins"] <= budget["logins"]
+    opened = [e for e in one.fake.log if e.step in ("login", "generate") and e.status == 200]
+    assert len(opened) <= 2
+
+
+@pytest.mark.parametrize(("flow", "modes", "options"), OPTIONS.values(), ids=OPTIONS)
+def test_its_token_lives_and_is_renewed_as_the_options_say(
+    flow: str, modes: dict[str, Any], options: dict[str, Any]
+) -> None:
+    """It was not used up by what was tried, and neither was its renewal token."""
+    one = probe(flow, modes)
+    token, _ = one.run()
+    assert token is not None
+    fake = one.fake
+    if isinstance(fake, FakeVntana):
+        session = fake.session(token.value)
+        assert session
+        assert not session.is_dead(NOW)
+    elif isinstance(fake, FakeEditor):
+        assert not fake.openings[token.value].is_dead(NOW)
+    elif isinstance(fake, FakeVendorlink):
+        assert not fake.tokens.access[token.value].is_dead(NOW)
+        fake.log.clear()
+        vendor = FLOWS[flow].vendor
+        credentials = vendor.parse(one.secret | {"options": options})
+        run(vendor.exchange(credentials, Variant("login"), NOW, token), fake)
+        assert fake.log.steps == ["login" if options.get("null_renewal") == "drop" else "extend"]
+
+
+@pytest.mark.parametrize("flow", FLOWS)
+def test_a_report_has_no_secret(flow: str) -> None:
+    """So that it can be sent to a vendor, or to the makers of the broker."""
+    one = probe(flow)
+    token, report = one.run()
+    assert token is not None
+    shown = json.dumps(report)
+    secrets = [v for v in one.secret.values() if isinstance(v, str) and v not in AT.values()]
+    for secret in (*secrets, token.value, token.renewal or token.value):
+        assert secret not in shown or secret in GUEST.values()
+
+
+@pytest.mark.parametrize("flow", FLOWS)
+def test_wrong_credentials_are_sent_once(flow: str) -> None:
+    """A rejection ends a probe, with nothing seen."""
+    wrong = {"vntana": "personal_access_token", "vendorlink": "password", "editor": "api_key"}
+    changes: dict[str, Any] = {wrong[flow]: "wrong"}
+    one = probe(flow, **changes)
+    token, report = one.run()
+    assert token is None
+    assert report["problem"]["code"] == "credential_rejected"
+    assert len(one.fake.log) == 1
+    assert one.flow.observed.seen == {}
+
+
+@pytest.mark.parametrize("kind", ["status", "drop", "html"])
+@pytest.mark.parametrize("flow", FLOWS)
+def test_a_vendor_that_goes_down_costs_no_token(flow: str, kind: str) -> None:
+    """After each step: what was opened by then is returned, or it is an error of ours."""
+    whole = probe(flow)
+    whole.run()
+    steps = len(whole.fake.log)
+    for reached in range(steps):
+        one = probe(flow)
+        sent = 0
+
+        def send(request: Request, one: Probe = one, reached: int = reached) -> Response:
+            nonlocal sent
+            sent += 1
+            if sent == reached + 1:
+                one.fake.fail(kind, times=None)  # type: ignore[arg-type]  # one of them
+            return one.fake(request)
+
+        one.desk.send = one.flow.forgiving(send)
+        token, report = one.run()
+        assert (token is None) is (report["problem"] is not None)
+        if flow == "vendorlink" and reached:
+            assert token is not None
+        if kind != "html":
+            assert sent <= reached + 2, "it goes on asking a vendor that is down"
+
+
+@pytest.mark.parametrize("flow", FLOWS)
+def test_a_probe_ends_in_time_with_what_it_has(flow: str) -> None:
+    """Once there is a token, a moment without time left is enough."""
+    whole = probe(flow)
+    whole.run()
+    for left in range(len(whole.fake.log)):
+        rest = iter([True] * left)
+        one = probe(flow, is_time_left=lambda rest=rest: next(rest, False))  # type: ignore[misc]  # bound
+        token, report = one.run()
+        assert token is not None, report
+        assert report["works"]
+        steps = len(whole.fake.log)
+        assert len(one.fake.log) == (steps if flow == "vntana" else min(1 + left, steps))
+
+
+def test_a_method_that_is_not_there_is_not_tried_with_other_headers() -> None:
+    """The organization's token is kept, so its entry has not told the method."""
+    one = probe("vntana", {"workspace_headers": "client"})
+    one.run()
+    for key in [
+        key for key, token in one.desk.kept.items() if (token.context or {}).get("workspace")
+    ]:
+        del one.desk.kept[key]
+    one.fake.log.clear()
+    one.fake.modes.refresh_method = "GET"
+    again = ProbedFlow.of(FLOWS["vntana"])
+    one.desk.vendor, one.flow = again.vendor, again
+    assert one.run()[1]["options"] == {"refresh_method": "GET", "workspace_headers": "client"}
+    assert one.fake.log.steps == [
+        "list workspaces",
+        "unknown",
+        "enter workspace",
+        "enter workspace",
+    ]
+
+
+def test_an_entry_that_no_way_leads_to_is_told() -> None:
+    """Each way and what the vendor said; and the first refusal is the error."""
+    one = probe("vntana", {"super_admin": "forbidden"})
+    assert isinstance(one.fake, FakeVntana)
+    one.fake.accounts[0].organizations[1].role = "SUPER_ADMIN"
+    _, report = one.run()
+    said = "no way works (POST: 403 FORBIDDEN; GET: 405 METHOD_NOT_ALLOWED)"
+    assert seen(report, "refresh_method") == said
+    assert report["problem"]["upstream_code"] == "FORBIDDEN"
+
+
+def test_a_workspace_that_no_way_leads_to_is_told() -> None:
+    """With the headers of each way."""
+    one = probe("vntana", {"dead_token": "401"})
+    one.fake.fail("status", step="enter workspace", times=None, status=403)
+    _, report = one.run()
+    assert seen(report, "workspace_headers") == "no way works (POST, both: 403; POST, client: 403)"
+
+
+def told(flow: str, answers: list[Response], **changes: Any) -> dict[str, Any]:
+    """Return the report of a probe that is sent *answers* in turn, and then 403s."""
+    one = probe(flow, **changes)
+    rest = iter(answers)
+    one.desk.send = lambda _: next(rest, answer({}, 403))
+    return one.run()[1]
+
+
+PAIR = answer({"accessToken": "a", "renewalToken": "r"})
+SINGLE = answer({"accessToken": "a"})
+OPENED = answer({"token": "t", "expiration_time": NOW + 60})
+DOWN = answer({}, 503)
+EXPIRED = "x.eyJleHAiOjF9.x"
+TOLD: dict[str, tuple[str, list[Response], dict[str, Any], dict[str, str | None]]] = {
+    "a login without a renewal token": (
+        "vendorlink",
+        [SINGLE],
+        {},
+        {"extend_key": "a login gives no renewal token", "null_renewal": None},
+    ),
+    "no extension at all": (
+        "vendorlink",
+        [PAIR],
+        {},
+        {"extend_key": "none, with no content type (9 tried; 403)", "content_type": None},
+    ),
+    "two keys that have to come together": (
+        "vendorlink",
+        [PAIR, PAIR],
+        {},
+        {"extend_key": "both together; alone: neither"},
+    ),
+    "a content type of the operator's own": (
+        "vendorlink",
+        [PAIR, PAIR, PAIR],
+        {"options": {"content_type": "text/json", "extend_key": "rToken"}},
+        {"extend_key": "rToken", "content_type": "text/json"},
+    ),
+    "down before null was tried again": (
+        "vendorlink",
+        [PAIR, SINGLE, DOWN],
+        {},
+        {"extend_key": "both", "null_renewal": None},
+    ),
+    "down before the keys were tried": (
+        "vendorlink",
+        [PAIR, PAIR, DOWN],
+        {},
+        {"extend_key": "both"},
+    ),
+    "a token that is past": (
+        "vendorlink",
+        [answer({"accessToken": EXPIRED})],
+        {},
+        {"exp": f"{1 - NOW} s ahead, which is not believed: 60 minutes are"},
+    ),
+    "a parameter that is not required": (
+        "editor",
+        [OPENED],
+        {"required": [], "parameters": {"file": "a"}},
+        {"missing_parameter": None, "verify_header": "neither of the two", "reuse": None},
+    ),
+    "another parameter that is optional": (
+        "editor",
+        [OPENED, OPENED],
+        {"required": ["file"], "parameters": {"file": "a"}},
+        {"missing_parameter": "a token: it is optional"},
+    ),
+    "a status that the fake has not": (
+        "editor",
+        [OPENED, answer({}, 409)],
+        {},
+        {"missing_parameter": "409"},
+    ),
+    "an expiration that is no number": (
+        "editor",
+        [answer({"token": "t"})],
+        {},
+        {"expiration_time": "missing", "missing_parameter": None},
+    ),
+    "a success without a token": (
+        "vntana",
+        [
+            answer({}, x_auth_token="t"),
+            answer({"response": {"grid": [{"uuid": "1", "slug": "studio", "role": "R"}]}}),
+            answer({}),
+        ],
+        {},
+        {"refresh_method": None, "token_from_body": "in the header"},
+    ),
+}
+
+
+@pytest.mark.parametrize(("flow", "answers", "changes", "findings"), TOLD.values(), ids=TOLD)
+def test_what_no_fake_does_is_told(
+    flow: str, answers: list[Response], changes: dict[str, Any], findings: dict[str, str | None]
+) -> None:
+    """What was not seen is null, and no option follows of it."""
+    report = told(flow, answers, **changes)
+    assert {question: seen(report, question) for question in findings} == findings
+    assert report["options"] == {}
+
+
+def test_a_token_that_may_be_used_up_is_not_kept() -> None:
+    """The vendor went down while it was verified: another one is made, or there is none."""
+    known = answer({"userId": "1"})
+    refused = answer({}, 400)
+    for verified in ([DOWN], [known, DOWN]):
+        assert told("editor", [OPENED, refused, *verified, OPENED])["works"]
+        report = told("editor", [OPENED, refused, *verified, DOWN])
+        assert report["problem"]["code"] == "upstream_unavailable"
+
+
+@given(any_answers, st.sampled_from(sorted(FLOWS)))
+def test_no_vendor_makes_a_probe_send_more_than_was_told(
+    answers: list[Response], flow: str
+) -> None:
+    """Whatever is answered: a report without a secret, within the budget."""
+    one = probe(flow)
+    one.desk.send = repeated(answers)
+    _, report = one.run()
+    assert (report["problem"] or {}).get("code") != Internal.code
+    shown = json.dumps(report["findings"])
+    assert not [secret for secret in SECRETS if secret in shown]
+
+
+def test_a_budget_is_kept_whatever_a_flow_does() -> None:
+    """A conversation that would send more is ended before that."""
+    request = Request("GET", "http://127.0.0.1:9/", "step", proves_credentials=True)
+    for budget in (Budget(1, 9), Budget(9, 1)):
+        observed = Observed(budget)
+        observed.count(request)
+        with pytest.raises(Internal, match="step: the probe would send more than it may"):
+            observed.count(request)
+
+
+def test_a_flow_without_contradictions_has_nothing_to_probe() -> None:
+    """It says so, and nothing is sent."""
+    plain = Flow("plain", FLOWS["editor"].requested, "tests.unit.flows.unprobed")
+    with pytest.raises(InvalidRequest, match="plain has nothing to probe"):
+        prober_of(plain)
+
+
+def test_without_a_token_a_vendor_that_is_down_is_an_error() -> None:
+    """Only what there is already is not lost."""
+    one = probe("vntana")
+    one.fake.fail("drop")
+    with pytest.raises(UpstreamUnavailable):
+        one.desk.send(Request("POST", f"{AT['vntana']}/v1/auth/login", "login"))

@@ -1,0 +1,173 @@
+"""Who tells the bus that an upstream is down or up: one invocation, and another if that dies."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any, cast
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from token_broker.item import Item
+from token_broker.item_codec import attribute
+from token_broker.records import replace
+from token_broker.refresh.news import CLAIM_SECONDS, OUTAGE_SECONDS, News, Step, step
+from token_broker.refresh.outage import tell
+
+if TYPE_CHECKING:
+    from token_broker.refresh.invocation import Invocation
+
+NOW = 1_800_000_000
+GATE = Item("editor#acme", "-", fence=1, raw={"fence": {"N": "1"}})
+BEGUN = replace(GATE, outage_since=NOW)
+TOLD = replace(BEGUN, outage_phase="told")
+LATER = NOW + OUTAGE_SECONDS
+STEPS_OF_ONE = 4
+"""Reading, claiming, telling, keeping that it was told: before each of them one may die."""
+
+
+class Died(BaseException):
+    """The platform ends an invocation."""
+
+
+@dataclass
+class Place:
+    """A gate in a table, and a bus; at each step of an invocation something may happen."""
+
+    gate: Item = GATE
+    now: int = LATER
+    told: list[tuple[str, str]] = field(default_factory=list)
+    is_bus_up: bool = True
+    at: dict[int, Any] = field(default_factory=dict)
+    """What happens before the step of this number."""
+    _steps: int = 0
+
+    def _step(self) -> None:
+        happening = self.at.pop(self._steps, None)
+        self._steps += 1
+        if happening:
+            happening()
+
+    def read(self, *_: str) -> Item:
+        self._step()
+        return self.gate
+
+    def note(
+        self, gate: Item, changes: Mapping[str, Any], as_read: Mapping[str, Any]
+    ) -> Item | None:
+        self._step()
+        kept = {name: getattr(self.gate, name) or None for name in as_read if name != "fence"}
+        seen = {name: attribute(value) if value else None for name, value in kept.items()}
+        if as_read != seen | {"fence": self.gate.raw.get("fence")}:
+            return None
+        empty = {name: GATE.__getattribute__(name) for name in seen}
+        told = {name: value for name, value in changes.items() if value and name in seen}
+        self.gate = replace(gate, **empty | told)
+        return self.gate
+
+    def announce(self, what: str, *, since: str) -> bool:
+        self._step()
+        if self.is_bus_up:
+            self.told.append((what.rpartition(" ")[2], since))
+        return self.is_bus_up
+
+    def ends(self, *, is_available: bool) -> None:
+        """Have an exchange end: it found the upstream available, or did not."""
+        invocation = SimpleNamespace(
+            deps=SimpleNamespace(clock=SimpleNamespace(now=lambda: self.now), store=self),
+            partition=GATE.connection,
+            news=News(is_available=is_available),
+            announce=self.announce,
+            gate=self.gate,
+        )
+        tell(cast("Invocation", invocation))
+
+    def dies(self) -> None:
+        raise Died
+
+
+@pytest.mark.parametrize(
+    ("gate", "is_available", "now", "expected"),
+    [
+        pytest.param(GATE, True, NOW, Step.NOTHING, id="as nearly always"),
+        pytest.param(GATE, False, NOW, Step.BEGIN, id="the first failure"),
+        pytest.param(BEGUN, False, LATER - 1, Step.NOTHING, id="not for long yet"),
+        pytest.param(BEGUN, False, LATER, Step.TELL, id="for a minute"),
+        pytest.param(BEGUN, True, LATER, Step.CLEAR, id="over before anybody was told"),
+        pytest.param(TOLD, False, LATER + 9999, Step.NOTHING, id="it was told"),
+        pytest.param(TOLD, True, LATER, Step.END, id="over"),
+    ],
+)
+def test_what_follows_from_an_exchange(
+    gate: Item, is_available: bool, now: int, expected: Step
+) -> None:
+    assert step(gate, now, is_available=is_available) is expected
+
+
+EVENTS = [
+    pytest.param(BEGUN, False, "Down", id="down"),
+    pytest.param(TOLD, True, "Up", id="up"),
+]
+
+
+@pytest.mark.parametrize(("gate", "is_available", "event"), EVENTS)
+@pytest.mark.parametrize("moment", range(STEPS_OF_ONE))
+def test_one_of_two_tells(gate: Item, is_available: bool, event: str, moment: int) -> None:
+    """Whenever another invocation comes between, and however often exchanges end so later."""
+    place = Place(gate)
+    place.at[moment] = lambda: place.ends(is_available=is_available)
+    for _ in range(3):
+        place.ends(is_available=is_available)
+        place.now += CLAIM_SECONDS
+    assert [what for what, _ in place.told] == [event]
+
+
+@pytest.mark.parametrize(("gate", "is_available", "event"), EVENTS)
+@pytest.mark.parametrize("moment", range(STEPS_OF_ONE))
+def test_who_dies_is_followed(gate: Item, is_available: bool, event: str, moment: int) -> None:
+    """Told once where it was not told yet, and again where nobody knows that it was; by one."""
+    place = Place(gate)
+    place.at[moment] = place.dies
+    with pytest.raises(Died):
+        place.ends(is_available=is_available)
+    was_told = len(place.told)
+    for _ in range(3):
+        place.now += CLAIM_SECONDS
+        place.ends(is_available=is_available)
+    assert [what for what, _ in place.told[was_told:]] == [event]
+    assert len(set(place.told)) == 1, "and both name the same outage"
+
+
+@pytest.mark.parametrize(("gate", "is_available", "event"), EVENTS)
+def test_what_the_bus_did_not_take_is_told_again(
+    gate: Item, is_available: bool, event: str
+) -> None:
+    place = Place(gate, is_bus_up=False)
+    place.ends(is_available=is_available)
+    place.is_bus_up = True
+    place.now += CLAIM_SECONDS
+    place.ends(is_available=is_available)
+    assert [what for what, _ in place.told] == [event]
+
+
+@given(st.lists(st.tuples(st.booleans(), st.integers(0, 3 * OUTAGE_SECONDS))))
+def test_down_and_up_take_turns(ends: list[tuple[bool, int]]) -> None:
+    """Of exchanges that end in whatever way, whenever: no failure right after a success is told."""
+    place = Place()
+    failing_since = None
+    for is_available, seconds in ends:
+        place.now += seconds
+        failing_since = None if is_available else failing_since or place.now
+        place.ends(is_available=is_available)
+        told = [what for what, _ in place.told]
+        assert told == [("Down", "Up")[n % 2] for n in range(len(told))]
+        is_down = failing_since is not None and place.now - failing_since >= OUTAGE_SECONDS
+        assert (told[-1:] == ["Down"]) is is_down
+
+
+def test_a_gate_that_is_gone_is_not_made_anew() -> None:
+    """An item without a lease has no end: the table would keep it for ever."""
+    place = Place(replace(GATE, raw={}))
+    place.ends(is_available=False)
+    assert place.gate.outage_since == 0

@@ -1,0 +1,99 @@
+"""Records are what frozen dataclasses are, without what those load."""
+
+from collections.abc import Mapping
+from dataclasses import FrozenInstanceError, dataclass
+from dataclasses import field as dataclass_field
+from dataclasses import replace as dataclass_replace
+from typing import Any
+
+import pytest
+
+from token_broker.records import Record, field, replace
+
+
+class Ours(Record):
+    """A record with a field of each kind."""
+
+    name: str
+    secret: str = field(repr=False)
+    count: int = 0
+    more: Mapping[str, int] = field(default_factory=dict)
+    hidden: str | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True)
+class Theirs:
+    """The same as a dataclass."""
+
+    name: str
+    secret: str = dataclass_field(repr=False)
+    count: int = 0
+    more: Mapping[str, int] = dataclass_field(default_factory=dict)
+    hidden: str | None = dataclass_field(default=None, repr=False)
+
+
+ARGUMENTS: list[tuple[tuple[Any, ...], dict[str, Any]]] = [
+    (("a", "b"), {}),
+    (("a",), {"secret": "b", "hidden": "c"}),
+    ((), {"name": "a", "secret": "b", "more": {"x": 1}}),
+    (("a", "b", 7, {"x": 1}, "c"), {}),
+    (("a",), {}),
+    (("a", "b"), {"unknown": 1}),
+    (("a",), {"unknown": 1}),
+    (("a",), {"name": "a", "secret": "b"}),
+    (("a", "b", 7, {}, "c", "too many"), {}),
+]
+
+
+def made(kind: Any, values: tuple[Any, ...], named: Mapping[str, Any]) -> object:
+    """Return what is to be seen of a value of *kind*, or that there is none."""
+    try:
+        found = kind(*values, **named)
+    except TypeError:
+        return TypeError
+    shown = repr(found).replace("Theirs", "Ours")
+    return shown, {name: getattr(found, name) for name in Ours.__annotations__}
+
+
+@pytest.mark.parametrize(("values", "named"), ARGUMENTS)
+def test_a_record_is_made_and_shown_as_a_dataclass(
+    values: tuple[Any, ...], named: dict[str, Any]
+) -> None:
+    """A field that is not shown is in no repr, and nothing is missing or unknown."""
+    assert made(Ours, values, named) == made(Theirs, values, named)
+
+
+def test_equal_fields_make_equal_records() -> None:
+    assert Ours("a", "b") == Ours("a", secret="b") != Ours("a", "c")
+    assert Ours("a", "b") != Theirs("a", "b")
+    assert Ours("a", "b").more is not Ours("a", "b").more
+
+
+def test_a_record_that_is_replaced_stays_as_it_was() -> None:
+    """And the new one has no field that there is not."""
+    ours, theirs = Ours("a", "b", 7), Theirs("a", "b", 7)
+    changed = replace(ours, count=8, more={"x": 1})
+    assert vars(changed) == vars(dataclass_replace(theirs, count=8, more={"x": 1}))
+    assert ours == Ours("a", "b", 7)
+    with pytest.raises(TypeError):
+        replace(ours, unknown=1)
+
+
+def test_a_record_cannot_be_changed() -> None:
+    """The error is that of a frozen dataclass, or what it derives from."""
+    ours = Ours("a", "b")
+    with pytest.raises(AttributeError):
+        ours.name = "c"  # type: ignore[misc]  # which mypy knows
+    with pytest.raises(AttributeError):
+        del ours.name
+    assert issubclass(FrozenInstanceError, AttributeError)
+
+
+def test_records_of_plain_values_can_be_keys() -> None:
+    class Place(Record):
+        """Two plain fields."""
+
+        row: int
+        column: int = 0
+
+    assert {Place(1), Place(1, 0), Place(2)} == {Place(1), Place(2)}

@@ -1,0 +1,76 @@
+"""The fields that a call for a token may have, flow by flow: an option for each."""
+
+import inspect
+import json
+from collections.abc import Callable, Iterator, Mapping
+from typing import Annotated, Any, TypeVar
+
+import typer
+
+from token_broker_cli.errors import usage
+from token_broker_descriptors import Field, every
+
+Body = TypeVar("Body", bound=Callable[..., Any])
+KINDS: Mapping[str, tuple[type, str]] = {
+    "object": (dict, "a JSON object"),
+    "array": (list, "a JSON list"),
+    "integer": (int, "a whole number"),
+    "number": (float, "a number"),
+    "boolean": (bool, "true or false"),
+}
+"""What a value has to be that is no text, and how that is called."""
+
+
+def fields() -> Iterator[tuple[str, Field]]:
+    """Yield each field of each flow, with what the flow is called."""
+    for flow in every().values():
+        yield from ((flow.label, field) for field in flow.fields)
+
+
+def with_fields(body: Body) -> Body:
+    """Give a command an option for each field; *body* takes them as ``**fields``."""
+    helps: dict[str, list[str]] = {}
+    for label, field in fields():
+        helps.setdefault(field.name, []).append(f"{label}: {field.help}.")
+    own = inspect.signature(body).parameters.values()
+    known = [one for one in own if one.kind is not inspect.Parameter.VAR_KEYWORD]
+    options = [option(name, " ".join(said)) for name, said in helps.items()]
+    signature = inspect.Signature([*known, *options])
+    body.__signature__ = signature  # type: ignore[attr-defined]  # PEP 362
+    return body
+
+
+def option(name: str, help: str) -> inspect.Parameter:  # noqa: A002 (typer's name)
+    """Return the option for one field."""
+    kinds = {field.schema["type"] for _, field in fields() if field.name == name}
+    shown = None if "string" in kinds else "JSON"
+    kind = Annotated[str | None, typer.Option(metavar=shown, help=help)]
+    return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=kind)
+
+
+def values(said: Mapping[str, str | None]) -> dict[str, Any]:
+    """Return what *said*, the options' texts, mean as members of a call."""
+    schemas = {field.name: field.schema for _, field in fields()}
+    return {
+        name: value_of(schemas[name], name, text) for name, text in said.items() if text is not None
+    }
+
+
+def example_of(name: str) -> Any:
+    """Return a value of the field called *name*."""
+    return next(field.example for _, field in fields() if field.name == name)
+
+
+def value_of(schema: Mapping[str, Any], name: str, text: str) -> Any:
+    """Return what *text* means: JSON, but for a field that is a text."""
+    if schema["type"] == "string":
+        return text
+    kind, called = KINDS[schema["type"]]
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError):
+        example = json.dumps(example_of(name))
+        raise usage(f"--{name} is no JSON", f"Like this: --{name} '{example}'") from None
+    if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
+        raise usage(f"--{name} must be {called}")
+    return value

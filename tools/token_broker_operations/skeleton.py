@@ -1,0 +1,96 @@
+"""`make flow NAME=acme`: write a flow for a simple vendor, to be filled in."""
+
+import keyword
+import re
+import sys
+from collections.abc import Mapping
+from importlib.util import find_spec
+from pathlib import Path
+
+import jinja2
+
+from token_broker_client import Broker
+from token_broker_descriptors import every
+
+NAME = re.compile(r"[a-z][a-z0-9]{1,19}")
+LAYER = "layers/token_broker/python/token_broker/flows"
+FILES: Mapping[str, str] = {
+    f"{LAYER}/{{name}}/__init__.py": "init.py",
+    f"{LAYER}/{{name}}/credentials.py": "credentials.py",
+    f"{LAYER}/{{name}}/flow.py": "flow.py",
+    "tools/token_broker_descriptors/{name}.py": "descriptor.py",
+    "local/token_broker_fakes/{name}/fake.py": "fake.py",
+    "local/token_broker_fakes/{name}/modes.py": "modes.py",
+    "local/token_broker_fakes/{name}/__init__.py": "fake_init.py",
+    "functions/{name}/app.py": "app.py",
+    "docs/upstreams/{name}.md": "page.md",
+    "tests/unit/flows/{name}/test_flow.py": "test_flow.py",
+}
+"""What is written, and by which file of `skeletons`."""
+
+EVENTS = ("api-token", "direct-token", "secret-changed", "secret-label-updated")
+MODEL = "vendorlink"
+"""The flow whose events are copied: its calls have no fields of their own."""
+
+CORPUS = 't200\ncontent-type: application/json\n\n{"token": "abc", "expires_in": 3600}'
+NEXT = """\
+They work for a vendor that gives a token for a key. Fill in, as docs/adding-a-flow.md shows:
+{files}
+Then: make operations test"""
+
+
+class Refused(ValueError):
+    """A flow cannot be called so. The message says why."""
+
+
+def checked(name: str) -> str:
+    """Return *name* if a flow may be called so. Raises `Refused`."""
+    if not NAME.fullmatch(name) or keyword.iskeyword(name):
+        raise Refused(f"NAME must match {NAME.pattern}, and be no word of Python's")
+    if name in every():
+        raise Refused(f"there is a flow called {name}")
+    packages = ("token_broker.flows", "token_broker_fakes", "token_broker_descriptors")
+    if hasattr(Broker, name) or any(find_spec(f"{package}.{name}") for package in packages):
+        raise Refused(f"{name} is taken by something else")
+    return name
+
+
+def skeletons(name: str, root: Path) -> Mapping[Path, str]:
+    """Return the files of a flow called *name*, under *root*, by their paths."""
+    environment = jinja2.Environment(  # noqa: S701 (Python and Markdown; nothing is from outside)
+        loader=jinja2.FileSystemLoader(Path(__file__).with_name("skeletons")),
+        keep_trailing_newline=True,
+        undefined=jinja2.StrictUndefined,
+    )
+    position = 1 + max(one.position for one in every().values())
+    facts = {"name": name, "title": name.capitalize(), "position": position}
+    made = {
+        root / path.format(name=name): environment.get_template(f"{template}.j2").render(facts)
+        for path, template in FILES.items()
+    }
+    for event in EVENTS:
+        text = (root / f"events/{MODEL}-{event}.json").read_text()
+        made[root / f"events/{name}-{event}.json"] = text.replace(MODEL, name)
+    made[root / f"fuzz/corpus/{name}/answer"] = CORPUS
+    return made
+
+
+def main(name: str, root: Path | None = None) -> None:
+    """Write the files, unless one is there, and say what is next."""
+    made = skeletons(checked(name), root or Path())
+    there = [path for path in made if path.exists()]
+    if there:
+        raise Refused(f"{there[0]} is there already")
+    for path, text in made.items():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+        print(f"wrote {path}")
+    own = [path for path in made if path.suffix == ".py" and path.name != "app.py"]
+    print(NEXT.format(files="\n".join(f"  {path}" for path in own)))
+
+
+if __name__ == "__main__":
+    try:
+        main("".join(sys.argv[1:2]))
+    except Refused as error:
+        sys.exit(f"{error}. Like this: make flow NAME=acme")
