@@ -72,6 +72,7 @@ class Results:
             "by": result.by,
             "seconds": result.seconds,
         }
+        RESULTS.parent.mkdir(exist_ok=True)
         with RESULTS.open("a") as file:
             file.write(json.dumps(kept) + "\n")
         return result
