@@ -5,7 +5,7 @@ import uuid
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-from token_broker_local.places import MEMORY, TIMEOUT, function_arn
+from token_broker_local.addresses import MEMORY, TIMEOUT, function_arn
 
 VERSION = "$LATEST"
 INSTANCE = uuid.uuid4().hex

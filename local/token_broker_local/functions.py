@@ -11,9 +11,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from token_broker_local import journal
+from token_broker_local import log_capture
+from token_broker_local.addresses import FLOWS, TIMEOUT, function_name
 from token_broker_local.context import LambdaContext
-from token_broker_local.places import FLOWS, TIMEOUT, function_name
 
 Handler: TypeAlias = Callable[[Any, Any], Any]
 
@@ -77,12 +77,12 @@ class Function:
 
     def reported(self, payload: bytes, context: LambdaContext) -> Outcome:
         """Call the handler, and report the call."""
-        with journal.listening() as heard:
+        with log_capture.capturing() as captured:
             outcome = self.outcome(payload, context)
-        self.hear(heard.getvalue())
+        self.hear(captured.getvalue())
         took = f"{round((time.monotonic() - context.started) * 1000)} ms"
-        line = [journal.called(payload, self.name), outcome.summary, took]
-        self.report(" ".join([*line, *journal.told(heard.getvalue())]))
+        line = [log_capture.called(payload, self.name), outcome.summary, took]
+        self.report(" ".join([*line, *log_capture.phrases(captured.getvalue())]))
         return outcome
 
     def outcome(self, payload: bytes, context: LambdaContext) -> Outcome:

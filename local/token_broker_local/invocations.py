@@ -9,12 +9,12 @@ from collections.abc import Mapping
 from http import HTTPStatus
 from urllib.parse import unquote
 
-from token_broker_local.answers import Answer
+from token_broker_local.addresses import function_arn
 from token_broker_local.context import VERSION
-from token_broker_local.events import Ids
 from token_broker_local.functions import Function, Outcome
-from token_broker_local.incoming import Incoming
-from token_broker_local.places import function_arn
+from token_broker_local.incoming import HttpRequest
+from token_broker_local.proxy_events import Ids
+from token_broker_local.proxy_responses import Answer
 
 PATH = re.compile(r"/2015-03-31/functions/(?P<name>[^/]+)/invocations/?")
 
@@ -22,13 +22,13 @@ PAYLOAD_LIMIT = 6_291_456
 """Bytes of an event that Lambda takes: 6 MB."""
 
 
-def called(request: Incoming) -> str | None:
+def called(request: HttpRequest) -> str | None:
     """Return the name of the function that *request* invokes, or None if it is another request."""
     found = PATH.fullmatch(request.path) if request.method == "POST" else None
     return unquote(found["name"]).rpartition("function:")[2].partition(":")[0] if found else None
 
 
-def invoke(request: Incoming, name: str, functions: Mapping[str, Function], ids: Ids) -> Answer:
+def invoke(request: HttpRequest, name: str, functions: Mapping[str, Function], ids: Ids) -> Answer:
     """Invoke the function *name* as *request* asks."""
     function = next((one for one in functions.values() if one.name == name), None)
     if function is None:

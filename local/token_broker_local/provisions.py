@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from token_broker_local.places import KEY_ALIAS, TABLE, secret_name
+from token_broker_local.addresses import KEY_ALIAS, TABLE, secret_name
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient

@@ -12,9 +12,9 @@ from moto.moto_server.werkzeug_app import (
 )
 from werkzeug.serving import make_server
 
+from token_broker_local.addresses import HOST
 from token_broker_local.atomic import Atomic
-from token_broker_local.places import HOST
-from token_broker_local.rotations import Deliver, Watched
+from token_broker_local.secret_events import Deliver, Watched
 
 TICK = 0.05
 """Seconds within which the server notices that it is to end."""

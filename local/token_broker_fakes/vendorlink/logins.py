@@ -4,7 +4,7 @@ https://vendorlink.zendesk.com/hc/nl/articles/360009375660-ISPnext-API-Authentic
 """
 
 from token_broker_fakes.opaque import uuid
-from token_broker_fakes.vendorlink.places import is_own, next_host, twin
+from token_broker_fakes.vendorlink.hosts import is_own, next_host, twin
 from token_broker_fakes.vendorlink.realm import Realm, failed
 from token_broker_fakes.vendorlink.sessions import User
 from token_broker_fakes.wire import Answer, Call, in_json

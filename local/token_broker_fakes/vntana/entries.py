@@ -4,8 +4,8 @@ https://www.vntana.com/resource/refresh-token-usage/
 """
 
 from token_broker_fakes.vntana.accounts import REFUSALS, Account, Organization
-from token_broker_fakes.vntana.answers import refused
 from token_broker_fakes.vntana.platform import Platform
+from token_broker_fakes.vntana.responses import refused
 from token_broker_fakes.vntana.sessions import Session
 from token_broker_fakes.wire import Answer, Call
 

@@ -25,9 +25,9 @@ from token_broker_fakes.fake import SHOWN, Fake, Handler
 from token_broker_fakes.faults import Fault
 from token_broker_fakes.vntana import entries, logins, looks
 from token_broker_fakes.vntana.accounts import Account, demo_account, found
-from token_broker_fakes.vntana.answers import accepted, refused
 from token_broker_fakes.vntana.modes import VntanaModes
 from token_broker_fakes.vntana.platform import Platform
+from token_broker_fakes.vntana.responses import accepted, refused
 from token_broker_fakes.vntana.sessions import Session, Sessions
 from token_broker_fakes.wire import Answer, Call, Data
 

@@ -6,8 +6,8 @@ https://www.vntana.com/resource/api-authentication/
 from typing import Any
 
 from token_broker_fakes.vntana.accounts import Account
-from token_broker_fakes.vntana.answers import refused, unauthorized
 from token_broker_fakes.vntana.platform import Platform
+from token_broker_fakes.vntana.responses import refused, unauthorized
 from token_broker_fakes.wire import Answer, Call, Refused
 
 

@@ -3,9 +3,9 @@
 https://www.vntana.com/resource/api-organizations-clients/
 """
 
-from token_broker_fakes.vntana.answers import accepted, grid, refused, row_of
 from token_broker_fakes.vntana.modes import VntanaModes
 from token_broker_fakes.vntana.platform import Platform, token_of
+from token_broker_fakes.vntana.responses import accepted, grid, refused, row_of
 from token_broker_fakes.wire import Answer, Call
 
 DECOY = "decoy/" + "A" * 60 + "+="

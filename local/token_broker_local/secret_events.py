@@ -12,8 +12,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from token_broker_local.addresses import ACCOUNT, FLOWS, REGION, STAGE
 from token_broker_local.functions import Function
-from token_broker_local.places import ACCOUNT, FLOWS, REGION, STAGE
 
 if TYPE_CHECKING:
     from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment

@@ -62,7 +62,7 @@ class Tally:
         self.bins[math.floor(math.log(max(value, LEAST), STEP))] += 1
 
 
-class Figures:
+class Metrics:
     """Hears the functions, and tells each chart's series."""
 
     def __init__(self, clock: Callable[[], float] = time.time) -> None:

@@ -29,7 +29,7 @@ MEMORY = 1024
 
 
 @dataclass(frozen=True, slots=True)
-class Places:
+class Addresses:
     """The addresses that follow from one port."""
 
     port: int = DEFAULT_PORT
