@@ -63,8 +63,7 @@ def aws() -> "Iterator[tuple[Counted, str]]":
 
     from tests.functions.world import Counted  # noqa: PLC0415 (see above)
     from token_broker_local.addresses import HOST  # noqa: PLC0415 (see above)
-    from token_broker_local.atomic import Atomic  # noqa: PLC0415 (see above)
-    from token_broker_local.services import Quiet  # noqa: PLC0415 (see above)
+    from token_broker_local.services import Atomic, Quiet  # noqa: PLC0415 (see above)
 
     counted = Counted(DomainDispatcherApplication(create_backend_app))
     with make_server(HOST, 0, Atomic(counted), threaded=True, request_handler=Quiet) as server:

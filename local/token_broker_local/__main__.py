@@ -24,10 +24,10 @@ def main() -> None:
         sys.exit(str(error))
     environment.enter(addresses)
     sys.stdout = log_capture.CapturedStdout(sys.stdout)
-    from token_broker_local import banner, system, vendors  # noqa: PLC0415 (see above)
+    from token_broker_local import banner, provisions, system  # noqa: PLC0415 (see above)
 
     with system.running(addresses, report=report):
-        print(banner.banner(addresses, vendors.demo_secrets(addresses)["vntana"]))
+        print(banner.banner(addresses, provisions.demo_secrets(addresses)["vntana"]))
         print("ready: Ctrl-C ends everything", flush=True)
         while True:
             time.sleep(WINK_SECONDS)

@@ -1,4 +1,4 @@
-"""Where everything of the local system is, and what it is called."""
+"""Addresses and names of the local system's parts."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""What a request's `Authorization` header claims."""
+"""The parts of a request's `Authorization` header."""
 
 import base64
 import hashlib
@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
 from token_broker_local import gateway_errors
-from token_broker_local.incoming import HttpRequest
+from token_broker_local.messages import HttpRequest
 
 ALGORITHM = "AWS4-HMAC-SHA256"
 TIMESTAMP = "%Y%m%dT%H%M%SZ"
@@ -39,7 +39,7 @@ class Scope:
 
 @dataclass(frozen=True, slots=True)
 class Authorization:
-    """Who is said to have signed what, when, and for which service."""
+    """The signer, the signed headers, the time and the service that the header names."""
 
     scope: Scope
     signed_headers: tuple[str, ...]
@@ -48,7 +48,7 @@ class Authorization:
 
     @classmethod
     def of(cls, request: HttpRequest) -> "Authorization":
-        """Read the claim of *request*, or raise the `GatewayError` for one that is not whole."""
+        """Read the header of *request*, or raise the `GatewayError` for one that is not whole."""
         authorization = request.header("authorization")
         if authorization is None:
             raise gateway_errors.missing_token()

@@ -1,4 +1,4 @@
-"""What `make run` says once it runs."""
+"""The text that `make run` prints when everything runs."""
 
 import json
 import sys

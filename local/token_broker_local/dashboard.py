@@ -16,9 +16,8 @@ from urllib.parse import parse_qs
 
 from token_broker_local.addresses import FLOWS
 from token_broker_local.gateway_errors import GatewayError
-from token_broker_local.incoming import HttpRequest
+from token_broker_local.messages import HttpRequest, HttpResponse
 from token_broker_local.metrics import POINTS, SECONDS, Metrics
-from token_broker_local.proxy_responses import Answer
 from token_broker_operations.dashboard import CHARTS
 
 PATH = "/_dashboard"
@@ -62,7 +61,7 @@ class Dashboard:
     _known: tuple[float, list[Mapping[str, Any]]] = field(default=(0.0, []), init=False)
     _lock: threading.Lock = field(default_factory=threading.Lock, init=False, repr=False)
 
-    def answer(self, request: HttpRequest) -> Answer:
+    def answer(self, request: HttpRequest) -> HttpResponse:
         """Answer *request*, or refuse it."""
         if not is_local(request):
             raise GatewayError(403, "ForbiddenException", "The dashboard is for this machine only")
@@ -122,6 +121,6 @@ def chosen(request: HttpRequest) -> str | None:
     return asked if asked in FLOWS else None
 
 
-def page(body: bytes, kind: str) -> Answer:
+def page(body: bytes, kind: str) -> HttpResponse:
     """Return *body* for a browser that is to load nothing from elsewhere."""
-    return Answer(200, [("Content-Type", kind), *HEADERS], body)
+    return HttpResponse(200, [("Content-Type", kind), *HEADERS], body)

@@ -10,9 +10,9 @@ from token_broker_local import gateway_errors, invocations, log_capture, routes,
 from token_broker_local.dashboard import Dashboard, is_ours
 from token_broker_local.functions import Function, Report, ignore
 from token_broker_local.gateway_errors import GatewayError
-from token_broker_local.incoming import HttpRequest
+from token_broker_local.messages import HttpRequest, HttpResponse
 from token_broker_local.proxy_events import Ids, proxy_event
-from token_broker_local.proxy_responses import Answer, answered, refused
+from token_broker_local.proxy_responses import answered, refused
 
 TARGET = re.compile(r"/[!-\"$-~]*")
 """What a path may be made of. A `#` would end it for some readers and not for others."""
@@ -37,7 +37,7 @@ class Gateway:
     """Is told a line for each request that the gateway refuses itself."""
     dashboard: Dashboard | None = None
 
-    def answer(self, request: HttpRequest) -> Answer:
+    def answer(self, request: HttpRequest) -> HttpResponse:
         """Answer *request* as AWS would."""
         ids = Ids()
         try:
@@ -54,7 +54,7 @@ class Gateway:
             self.report(log_capture.printable(told))
             return refused(refusal, ids)
 
-    def integrated(self, request: HttpRequest, ids: Ids) -> Answer:
+    def integrated(self, request: HttpRequest, ids: Ids) -> HttpResponse:
         """Find the route, check the caller, and have the function answer."""
         route, parameters = routes.find(request.method, request.path)
         signatures.verify(request, "execute-api", self.clock())

@@ -16,7 +16,7 @@ from typing import Any
 from urllib.parse import parse_qsl
 
 from token_broker_local.addresses import ACCESS_KEY, ACCOUNT, STAGE
-from token_broker_local.incoming import HttpRequest
+from token_broker_local.messages import HttpRequest
 from token_broker_local.routes import Route
 
 API = "localapi01"

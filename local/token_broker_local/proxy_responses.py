@@ -3,14 +3,14 @@
 import base64
 import binascii
 import json
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping
 from http import HTTPStatus
 from typing import Any
 
 from token_broker_local import gateway_errors
 from token_broker_local.functions import Outcome
 from token_broker_local.gateway_errors import GatewayError
+from token_broker_local.messages import HttpResponse
 from token_broker_local.proxy_events import Ids
 
 MEMBERS = {"statusCode", "headers", "multiValueHeaders", "body", "isBase64Encoded"}
@@ -22,20 +22,13 @@ REMAPPED = {"connection", "content-length", "date", "server", "transfer-encoding
 """Headers that a function cannot set: they get a prefix."""
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """An HTTP response."""
-
-    status: int
-    headers: Sequence[tuple[str, str]] = field(default=(), repr=False)
-    body: bytes = field(default=b"", repr=False)
-
-
-def refused(refusal: GatewayError, ids: Ids) -> Answer:
+def refused(refusal: GatewayError, ids: Ids) -> HttpResponse:
     """Return the answer that API Gateway gives itself."""
     body = json.dumps({"message": refusal.message}, separators=(",", ":")).encode()
     kind = ("x-amzn-ErrorType", refusal.kind)
-    return Answer(refusal.status, [*names(ids), kind, ("Content-Type", "application/json")], body)
+    return HttpResponse(
+        refusal.status, [*names(ids), kind, ("Content-Type", "application/json")], body
+    )
 
 
 def names(ids: Ids) -> Iterator[tuple[str, str]]:
@@ -44,7 +37,7 @@ def names(ids: Ids) -> Iterator[tuple[str, str]]:
     yield "x-amz-apigw-id", ids.extended
 
 
-def answered(outcome: Outcome, ids: Ids) -> Answer:
+def answered(outcome: Outcome, ids: Ids) -> HttpResponse:
     """Return a function's answer, or raise the `GatewayError` for one that is malformed."""
     if outcome.failed:
         raise gateway_errors.broken()
@@ -54,7 +47,7 @@ def answered(outcome: Outcome, ids: Ids) -> Answer:
     headers = [*names(ids), *headers_of(answer), ("X-Amzn-Trace-Id", ids.trace)]
     if not any(name.lower() == "content-type" for name, _ in headers):
         headers.append(("Content-Type", "application/json"))
-    return Answer(status_of(answer), headers, body_of(answer))
+    return HttpResponse(status_of(answer), headers, body_of(answer))
 
 
 def status_of(answer: Mapping[str, Any]) -> int:

@@ -14,9 +14,9 @@ from token_broker_local import gateway_errors
 from token_broker_local.addresses import HOST
 from token_broker_local.gateway import Gateway
 from token_broker_local.gateway_errors import BODY_LIMIT, GatewayError
-from token_broker_local.incoming import HttpRequest
+from token_broker_local.messages import HttpRequest, HttpResponse
 from token_broker_local.proxy_events import Ids
-from token_broker_local.proxy_responses import Answer, refused
+from token_broker_local.proxy_responses import refused
 
 TICK = 0.05
 """Seconds within which the server notices that it is to end."""
@@ -77,7 +77,7 @@ class Exchange(BaseHTTPRequestHandler):
     wbufsize = -1  # an answer leaves in one piece, so that no acknowledgement is waited for
 
     def __getattr__(self, name: str) -> Callable[[], None]:
-        """Answer every method, known or not: whether there is a route is the gateway's to say."""
+        """Answer every method: the gateway decides whether there is a route for it."""
         if name.startswith("do_"):
             return self.answer
         raise AttributeError(name)
@@ -127,7 +127,7 @@ class Exchange(BaseHTTPRequestHandler):
             raise gateway_errors.bad_request()
         return int(size, 16)
 
-    def send(self, answer: Answer) -> None:
+    def send(self, answer: HttpResponse) -> None:
         """Write *answer*."""
         self.send_response_only(answer.status)
         self.send_header("Date", self.date_time_string())

@@ -18,7 +18,7 @@ from botocore.credentials import Credentials
 from token_broker_local import gateway_errors
 from token_broker_local.addresses import ACCESS_KEY, HOST, REGION, SECRET_KEY
 from token_broker_local.authorization import TIMESTAMP, Authorization
-from token_broker_local.incoming import HttpRequest
+from token_broker_local.messages import HttpRequest
 
 CREDENTIALS = Credentials(ACCESS_KEY, SECRET_KEY)
 TERMINATOR = "aws4_request"

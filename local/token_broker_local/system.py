@@ -7,7 +7,7 @@ from pathlib import Path
 import boto3
 
 from token_broker_fakes import registry
-from token_broker_local import functions, provisions, secret_events, services, serving, vendors
+from token_broker_local import functions, provisions, secret_events, services, serving
 from token_broker_local.addresses import Addresses
 from token_broker_local.dashboard import Dashboard
 from token_broker_local.gateway import Gateway
@@ -45,4 +45,4 @@ def provide(addresses: Addresses) -> None:
     """Create what the functions need."""
     provisions.provide_table(boto3.client("dynamodb"))
     provisions.create_key(boto3.client("kms"))
-    provisions.create_secrets(boto3.client("secretsmanager"), vendors.demo_secrets(addresses))
+    provisions.create_secrets(boto3.client("secretsmanager"), provisions.demo_secrets(addresses))

@@ -13,7 +13,7 @@ from tests.cli.canned import Account, serving
 from tests.cli.operators import Operator
 from tests.systems import system
 from token_broker_local.addresses import Addresses
-from token_broker_local.vendors import demo_secrets
+from token_broker_local.provisions import demo_secrets
 
 Connect = Callable[..., str]
 

@@ -5,7 +5,7 @@ from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 
 from token_broker_local.addresses import ACCESS_KEY, REGION, SECRET_KEY
-from token_broker_local.incoming import HttpRequest
+from token_broker_local.messages import HttpRequest
 
 LOCAL = Credentials(ACCESS_KEY, SECRET_KEY)
 HOST = "127.0.0.1:8080"

@@ -22,9 +22,8 @@ from token_broker_local.addresses import FLOWS, Addresses, function_name, secret
 from token_broker_local.dashboard import FILES, PATH, Dashboard
 from token_broker_local.functions import Function
 from token_broker_local.gateway import Gateway
-from token_broker_local.incoming import HttpRequest
+from token_broker_local.messages import HttpRequest, HttpResponse
 from token_broker_local.metrics import MOST_SERIES, OTHERS, POINTS, SECONDS, Metrics, percentile
-from token_broker_local.proxy_responses import Answer
 from token_broker_local.serving import serving
 from token_broker_local.states import connections, state
 from token_broker_operations.dashboard import CHARTS, Chart
@@ -194,7 +193,7 @@ def test_the_charts_are_the_stacks() -> None:
 
 def asked(
     path: str = PATH, method: str = "GET", hosts: tuple[str, ...] = ("127.0.0.1:8080",)
-) -> Answer:
+) -> HttpResponse:
     gateway = Gateway({}, dashboard=Dashboard(Metrics(), list))
     path, _, query = path.partition("?")
     return gateway.answer(HttpRequest(method, path, query, [("Host", host) for host in hosts]))

@@ -12,11 +12,9 @@ import pytest
 from tests.local.callers import HOST, signed
 from tests.waiting import PATIENCE_SECONDS
 from token_broker_local.addresses import FLOWS, function_name
-from token_broker_local.context import LambdaContext
-from token_broker_local.functions import Function
+from token_broker_local.functions import Function, LambdaContext
 from token_broker_local.gateway import Gateway
-from token_broker_local.incoming import HttpRequest
-from token_broker_local.proxy_responses import Answer
+from token_broker_local.messages import HttpRequest, HttpResponse
 
 Handler = Callable[[Any, Any], Any]
 ROUTES = [
@@ -44,7 +42,7 @@ def event_of(request: HttpRequest) -> dict[str, Any]:
     return event
 
 
-def message(answer: Answer) -> str:
+def message(answer: HttpResponse) -> str:
     text: str = json.loads(answer.body)["message"]
     return text
 
@@ -227,7 +225,7 @@ def test_a_body_that_is_no_text_is_still_delivered() -> None:
 # The answer
 
 
-def answer_to(value: Any) -> Answer:
+def answer_to(value: Any) -> HttpResponse:
     return gateway(lambda _event, _context: value).answer(signed())
 
 
