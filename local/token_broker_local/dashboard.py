@@ -14,11 +14,10 @@ from importlib import resources
 from typing import Any, TypeAlias
 from urllib.parse import parse_qs
 
-from token_broker_local.answers import Answer
-from token_broker_local.figures import POINTS, SECONDS, Figures
-from token_broker_local.incoming import Incoming
-from token_broker_local.places import FLOWS
-from token_broker_local.refusals import Refusal
+from token_broker_local.addresses import FLOWS
+from token_broker_local.gateway_errors import GatewayError
+from token_broker_local.messages import HttpRequest, HttpResponse
+from token_broker_local.metrics import POINTS, SECONDS, Metrics
 from token_broker_operations.dashboard import CHARTS
 
 PATH = "/_dashboard"
@@ -56,23 +55,23 @@ States: TypeAlias = Callable[[], Iterable[Mapping[str, Any]]]
 class Dashboard:
     """What answers for the page, given the *figures*, and what tells the connections' *states*."""
 
-    figures: Figures
+    figures: Metrics
     states: States
     clock: Callable[[], float] = time.time
     _known: tuple[float, list[Mapping[str, Any]]] = field(default=(0.0, []), init=False)
     _lock: threading.Lock = field(default_factory=threading.Lock, init=False, repr=False)
 
-    def answer(self, request: Incoming) -> Answer:
+    def answer(self, request: HttpRequest) -> HttpResponse:
         """Answer *request*, or refuse it."""
         if not is_local(request):
-            raise Refusal(403, "ForbiddenException", "The dashboard is for this machine only")
+            raise GatewayError(403, "ForbiddenException", "The dashboard is for this machine only")
         if request.method != "GET":
-            raise Refusal(405, "MethodNotAllowedException", "Method Not Allowed")
+            raise GatewayError(405, "MethodNotAllowedException", "Method Not Allowed")
         if request.path == f"{PATH}/figures":
             body = json.dumps(self.told(chosen(request)), allow_nan=False).encode()
             return page(body, "application/json")
         if request.path not in FILES:
-            raise Refusal(404, "NotFoundException", "Not Found")
+            raise GatewayError(404, "NotFoundException", "Not Found")
         name, kind = FILES[request.path]
         return page(resources.files(__package__).joinpath(name).read_bytes(), kind)
 
@@ -110,18 +109,18 @@ def is_ours(path: str) -> bool:
     return path == PATH or path.startswith(f"{PATH}/")
 
 
-def is_local(request: Incoming) -> bool:
+def is_local(request: HttpRequest) -> bool:
     """Say whether *request* names this machine, once and by a name that is no other's."""
     hosts = [*request.values("Host")]
     return len(hosts) == 1 and LOOPBACK.fullmatch(hosts[0]) is not None
 
 
-def chosen(request: Incoming) -> str | None:
+def chosen(request: HttpRequest) -> str | None:
     """Return the flow that was asked for, None for all."""
     asked = parse_qs(request.query).get("flow", [""])[0]
     return asked if asked in FLOWS else None
 
 
-def page(body: bytes, kind: str) -> Answer:
+def page(body: bytes, kind: str) -> HttpResponse:
     """Return *body* for a browser that is to load nothing from elsewhere."""
-    return Answer(200, [("Content-Type", kind), *HEADERS], body)
+    return HttpResponse(200, [("Content-Type", kind), *HEADERS], body)

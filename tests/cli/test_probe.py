@@ -19,7 +19,7 @@ from token_broker_cli.main import app
 from token_broker_fakes import FakeEditor, FakeVendorlink, FakeVntana
 from token_broker_fakes.fake import Fake
 from token_broker_fakes.modes import choices
-from token_broker_local.places import REGION, STAGE, secret_name
+from token_broker_local.addresses import REGION, STAGE, secret_name
 
 SETS = 200
 FLOWS = tuple(every())

@@ -9,7 +9,7 @@ from tests.functions.test_tokens import assert_problem
 from tests.functions.world import World, client
 from tests.subjects import FLOWS, wrong_login
 from token_broker.records import replace
-from token_broker_local.places import TABLE
+from token_broker_local.addresses import TABLE
 
 WRONG_LOGIN = {flow: wrong_login(flow) for flow in FLOWS}
 STATUSES = {"store_unavailable": 503, "not_configured": 500, "unknown_connection": 404}

@@ -8,7 +8,7 @@ from tests.functions.test_tampering import put
 from tests.functions.world import CALLER, World
 from tests.waiting import CALL_SECONDS
 from token_broker.exchange import Request, Response
-from token_broker_local.context import LambdaContext
+from token_broker_local.functions import LambdaContext
 
 FLOWS = ["vntana", "vendorlink", "editor"]
 REASON = "laptop stolen"

@@ -18,13 +18,12 @@ from tests.local.callers import signed
 from tests.ports import free_ports
 from tests.waiting import PATIENCE_SECONDS, wait_until
 from token_broker.telemetry import MEASURES, Line
-from token_broker_local.answers import Answer
+from token_broker_local.addresses import FLOWS, Addresses, function_name, secret_name
 from token_broker_local.dashboard import FILES, PATH, Dashboard
-from token_broker_local.figures import MOST_SERIES, OTHERS, POINTS, SECONDS, Figures, percentile
 from token_broker_local.functions import Function
 from token_broker_local.gateway import Gateway
-from token_broker_local.incoming import Incoming
-from token_broker_local.places import FLOWS, Places, function_name, secret_name
+from token_broker_local.messages import HttpRequest, HttpResponse
+from token_broker_local.metrics import MOST_SERIES, OTHERS, POINTS, SECONDS, Metrics, percentile
 from token_broker_local.serving import serving
 from token_broker_local.states import connections, state
 from token_broker_operations.dashboard import CHARTS, Chart
@@ -59,8 +58,8 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def figures(clock: Clock) -> Figures:
-    return Figures(clock)
+def figures(clock: Clock) -> Metrics:
+    return Metrics(clock)
 
 
 def hand_out(milliseconds: float = 1.0, source: str = "memory", flow: str = "vntana") -> str:
@@ -74,14 +73,14 @@ def hand_out(milliseconds: float = 1.0, source: str = "memory", flow: str = "vnt
     return line.text(1_800_000_000_000) + "\n"
 
 
-def sums(figures: Figures, flow: str | None = None) -> Mapping[str, float]:
+def sums(figures: Metrics, flow: str | None = None) -> Mapping[str, float]:
     return {one["name"]: one["all"]["Sum"] for one in figures.told(HAND_OUTS, flow)}
 
 
-# Figures
+# Metrics
 
 
-def test_counts_by_the_metrics_own_dimension(figures: Figures) -> None:
+def test_counts_by_the_metrics_own_dimension(figures: Metrics) -> None:
     """Over all flows together, or over one."""
     figures.hear(hand_out() + hand_out() + hand_out(source="exchange"))
     figures.hear(hand_out(flow="editor"))
@@ -90,7 +89,7 @@ def test_counts_by_the_metrics_own_dimension(figures: Figures) -> None:
     assert sums(figures, "vendorlink") == {}
 
 
-def test_a_metric_without_a_dimension_is_told_by_flow(figures: Figures) -> None:
+def test_a_metric_without_a_dimension_is_told_by_flow(figures: Metrics) -> None:
     """Cold starts, waits and latches."""
     line = Line("TokenBroker", "token-broker")
     line.add_dimension("flow", "editor")
@@ -100,7 +99,7 @@ def test_a_metric_without_a_dimension_is_told_by_flow(figures: Figures) -> None:
     assert told["name"] == "editor"
 
 
-def test_what_is_counted_over_all_flows_too_is_told_once(figures: Figures) -> None:
+def test_what_is_counted_over_all_flows_too_is_told_once(figures: Metrics) -> None:
     """A failure's line has a second set of dimensions, for its alarm."""
     line = Line("TokenBroker", "token-broker")
     line.add_dimension("flow", "editor")
@@ -112,7 +111,7 @@ def test_what_is_counted_over_all_flows_too_is_told_once(figures: Figures) -> No
     assert (told["name"], told["all"]["Sum"]) == ("internal", 1)
 
 
-def test_each_point_stands_for_its_seconds_and_old_ones_go(figures: Figures, clock: Clock) -> None:
+def test_each_point_stands_for_its_seconds_and_old_ones_go(figures: Metrics, clock: Clock) -> None:
     """The last point is now."""
     figures.hear(hand_out())
     clock.now += SECONDS
@@ -126,7 +125,7 @@ def test_each_point_stands_for_its_seconds_and_old_ones_go(figures: Figures, clo
     assert sums(figures) == {}
 
 
-def test_percentiles_are_right_within_a_few_percent(figures: Figures) -> None:
+def test_percentiles_are_right_within_a_few_percent(figures: Metrics) -> None:
     """As CloudWatch's are."""
     for milliseconds in range(1, 1001):
         figures.hear(hand_out(milliseconds))
@@ -137,7 +136,7 @@ def test_percentiles_are_right_within_a_few_percent(figures: Figures) -> None:
 
 
 @pytest.mark.parametrize("value", [0.0, 0.3, 7.0])
-def test_a_percentile_never_exceeds_what_was_seen(figures: Figures, value: float) -> None:
+def test_a_percentile_never_exceeds_what_was_seen(figures: Metrics, value: float) -> None:
     """Not even of a single value."""
     figures.hear(hand_out(value))
     [told] = figures.told(Chart("", "Duration", ("p99",)))
@@ -145,7 +144,7 @@ def test_a_percentile_never_exceeds_what_was_seen(figures: Figures, value: float
     assert percentile({0: 1}, 0.5, value) <= value
 
 
-def test_memory_is_bounded(figures: Figures, clock: Clock) -> None:
+def test_memory_is_bounded(figures: Metrics, clock: Clock) -> None:
     """Both in names and in time: what is too much is counted together."""
     for number in range(MOST_SERIES * 2):
         figures.hear(hand_out(source=f"source {number}"))
@@ -173,7 +172,7 @@ def test_memory_is_bounded(figures: Figures, clock: Clock) -> None:
         "[" * 100_000,
     ],
 )
-def test_what_is_no_metric_is_not_counted(figures: Figures, line: str) -> None:
+def test_what_is_no_metric_is_not_counted(figures: Metrics, line: str) -> None:
     """A function may print anything."""
     figures.hear(line)
     assert not any(figures.told(chart) for chart in CHARTS)
@@ -184,7 +183,7 @@ def test_what_is_no_metric_is_not_counted(figures: Figures, line: str) -> None:
 def test_the_charts_are_the_stacks() -> None:
     """One definition makes both, of metrics that there are."""
     metrics = {name for measure in MEASURES.values() for name in measure.metrics}
-    charts = Dashboard(Figures(), list).told(None)["charts"]
+    charts = Dashboard(Metrics(), list).told(None)["charts"]
     assert [one["title"] for one in charts] == [chart.title for chart in CHARTS]
     assert {one["metric"] for one in charts} <= metrics
 
@@ -194,10 +193,10 @@ def test_the_charts_are_the_stacks() -> None:
 
 def asked(
     path: str = PATH, method: str = "GET", hosts: tuple[str, ...] = ("127.0.0.1:8080",)
-) -> Answer:
-    gateway = Gateway({}, dashboard=Dashboard(Figures(), list))
+) -> HttpResponse:
+    gateway = Gateway({}, dashboard=Dashboard(Metrics(), list))
     path, _, query = path.partition("?")
-    return gateway.answer(Incoming(method, path, query, [("Host", host) for host in hosts]))
+    return gateway.answer(HttpRequest(method, path, query, [("Host", host) for host in hosts]))
 
 
 @pytest.mark.parametrize("path", [*FILES, f"{PATH}/figures"])
@@ -276,7 +275,7 @@ def test_the_states_are_asked_for_once_for_all_who_look(clock: Clock) -> None:
         rounds.append(1)
         yield {"flow": "vntana", "connection": "demo", "variants": []}
 
-    dashboard = Dashboard(Figures(), states, clock)
+    dashboard = Dashboard(Metrics(), states, clock)
     assert dashboard.told("vntana")["connections"]
     assert not dashboard.told("editor")["connections"]
     assert len(rounds) == 1
@@ -302,7 +301,7 @@ def test_a_state_that_cannot_be_had_is_told_by_its_error() -> None:
 
 
 @pytest.fixture(scope="module")
-def places() -> Iterator[Places]:
+def places() -> Iterator[Addresses]:
     """The local system in a process of its own."""
     chosen = free_ports()
     with subprocess.Popen(
@@ -319,7 +318,7 @@ def places() -> Iterator[Places]:
         process.kill()
 
 
-def called(places: Places, method: str, path: str, *, sign: bool = True) -> Any:
+def called(places: Addresses, method: str, path: str, *, sign: bool = True) -> Any:
     connection = HTTPConnection("127.0.0.1", places.port, timeout=PATIENCE_SECONDS)
     headers = dict(signed(method, path).headers) if sign else {}
     connection.request(method, path, headers=headers)
@@ -328,7 +327,7 @@ def called(places: Places, method: str, path: str, *, sign: bool = True) -> Any:
     return answer
 
 
-def test_shows_what_happened_and_never_a_token(places: Places) -> None:
+def test_shows_what_happened_and_never_a_token(places: Addresses) -> None:
     """Of the functions' own lines, and their own words of the state."""
     answers = [
         called(places, "POST", f"/v1/{flow}/demo/token") for flow in ("vntana", "vendorlink")
@@ -355,7 +354,7 @@ def test_shows_what_happened_and_never_a_token(places: Places) -> None:
 
 @pytest.mark.slow
 @pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium on this machine")
-def test_a_browser_shows_it(places: Places, tmp_path: Path) -> None:
+def test_a_browser_shows_it(places: Addresses, tmp_path: Path) -> None:
     """The page's own policy lets it work, and it complains of nothing."""
     fingerprint = called(places, "POST", "/v1/vntana/demo/token")["fingerprint"]
     page = subprocess.run(
@@ -402,7 +401,9 @@ os.execv(sys.argv[3], sys.argv[3:])
 @pytest.mark.slow
 @pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium on this machine")
 @pytest.mark.parametrize("width", [400, 700, 1280])
-def test_columns_fold_and_badges_stay_visible(places: Places, tmp_path: Path, width: int) -> None:
+def test_columns_fold_and_badges_stay_visible(
+    places: Addresses, tmp_path: Path, width: int
+) -> None:
     """On a telephone as on a desk, with a name as long as names may be, and a latch."""
     host = places.url("vendorlink").removeprefix("http://")
     secret = {"username": "demo", "password": "wrong", "host": host, "scheme": "http"}
@@ -470,7 +471,7 @@ def message_of(lines: IO[bytes]) -> bytes:
 def test_is_served_on_the_gateways_port() -> None:
     """A body is never sent for what cannot be read."""
     with ExitStack() as stack:
-        gateway = Gateway({}, dashboard=Dashboard(Figures(), list))
+        gateway = Gateway({}, dashboard=Dashboard(Metrics(), list))
         port = stack.enter_context(serving(gateway, 0))
         connection = HTTPConnection("127.0.0.1", port, timeout=PATIENCE_SECONDS)
         stack.callback(connection.close)
