@@ -61,13 +61,18 @@ class Editor:
         return response
 
     def secret(self, setting: Setting) -> dict[str, Any]:
-        return {
+        pins = {"pinned": ["userId"]} if setting.is_pinned else {}
+        return pins | {
             "api_key": f"{setting.user}/{setting.password}",
             "editor_url": f"https://editor{setting.host}.test/",
             "token_url": f"https://tokens{setting.host}.test",
             "parameters": self._defaults(setting),
             "options": {"reuse": setting.is_shared},
         }
+
+    def forbids(self, body: Mapping[str, Any], setting: Setting) -> bool:
+        user = self._defaults(setting)["userId"]
+        return setting.is_pinned and body.get("parameters", {}).get("userId", user) != user
 
     def hosts(self, setting: Setting) -> frozenset[str]:
         return frozenset({f"tokens{setting.host}.test"})

@@ -358,6 +358,10 @@ class Judge:
         ends = [*list(self.put_at.values())[1:], float("inf")]
         return [version for version, end in zip(self.put_at, ends, strict=True) if end >= since]
 
+    def forbids(self, invocation: Invocation, version: str) -> bool:
+        """Say whether a version of the secret pins what an invocation chooses otherwise."""
+        return self.vendor.forbids(body_of(self, invocation.event), self.settings[version])
+
     def is_listing(self, key: str) -> bool:
         """Say whether *key* is VNTANA's list of organizations, which is no token."""
         return key == LISTING.key

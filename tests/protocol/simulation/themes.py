@@ -205,6 +205,21 @@ def rotated(draw: Draw, plan: Plan) -> Plan:
     )
 
 
+def pinned(draw: Draw, plan: Plan) -> Plan:
+    """Let the secret pin what callers choose, and let it go again, with its event or without."""
+    dice = draw("pinned")
+    at, told = dice.uniform(1, 60), notices_of(draw("notices"))
+    changes = [Change(at, "other pins", told)]
+    ends = at + dice.choice((5, 100, 200))
+    if dice.random() < 0.4:
+        kind: ChangeKind = dice.choice(("other pins", "other pins", "other defaults", "other host"))
+        changes.append(Change(ends, kind, notices_of(draw("later notices"))))
+    times = sorted(dice.uniform(0, ends + 100) for _ in range(dice.randint(6, 14)))
+    visits = wishing(dice, [0.0, *times], VENDORS[plan.flow].bodies)
+    outages = (Outage("upstream", at, at + 400),) if dice.random() < 0.3 else ()
+    return replace(plan, visits=visits, changes=tuple(changes), outages=outages, lifetime=LONG)
+
+
 def expelled(draw: Draw, plan: Plan) -> Plan:
     """Let a password that was accepted be wrong from some time on, while callers come again."""
     dice = draw("expelled")
@@ -464,6 +479,7 @@ THEMES: Mapping[str, Theme] = {
             doubted,
             latched,
             rotated,
+            pinned,
             expelled,
             pressed,
             promoted,
@@ -483,6 +499,7 @@ WEIGHTS: Mapping[str, float] = {
     "doubted": 5,
     "latched": 8,
     "rotated": 14,
+    "pinned": 5,
     "expelled": 3,
     "pressed": 4,
     "promoted": 4,
@@ -505,5 +522,6 @@ FITTING: Mapping[str, Collection[FlowName]] = {
     "promoted": WITH_ROLES,
     "unshared": WITH_SHARING,
     "strangers": WITH_NAMES,
+    "pinned": WITH_NAMES,
 }
 """The flows that a theme is about, where it is not about all."""

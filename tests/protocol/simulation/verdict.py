@@ -9,6 +9,7 @@ from tests.protocol.simulation.editor_application import CLEAR
 from tests.protocol.simulation.excuses import clocks_apart, leaves_lease
 from tests.protocol.simulation.invocations import Invocation, Sent
 from tests.protocol.simulation.judge import Credential, Judge, Made
+from tests.protocol.simulation.pinning import is_refused
 from tests.protocol.simulation.plans import Change, Notice, Plan
 from tests.protocol.simulation.scheduler import EPOCH
 from tests.protocol.simulation.world import World
@@ -123,10 +124,10 @@ def check_caller(world: World, name: str, body: Mapping[str, Any]) -> None:
 
 
 def call(world: World, name: str, body: Mapping[str, Any]) -> Invocation:
-    """Call while nothing else happens; that must be answered."""
+    """Call while nothing else happens; that must be answered, unless it chooses what is pinned."""
     invocation = world.invoke(name, body, is_cold=True)
     world.scheduler.run()
-    if invocation.end != "answered":
+    if invocation.end != "answered" and not is_refused(world.judge, invocation, invocation.begun):
         said = invocation.answer.get("code"), invocation.answer.get("detail")
         world.judge.violate("I10", f"{name} gets no token when all is quiet: {said}")
     return invocation
