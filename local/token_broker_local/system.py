@@ -8,10 +8,11 @@ import boto3
 
 from token_broker_fakes import registry
 from token_broker_local import functions, provisions, rotations, services, serving, vendors
+from token_broker_local.controls import Controls
 from token_broker_local.dashboard import Dashboard
 from token_broker_local.figures import Figures
 from token_broker_local.gateway import Gateway
-from token_broker_local.places import Places
+from token_broker_local.places import FLOWS, Places
 from token_broker_local.states import States
 
 
@@ -36,7 +37,9 @@ def running(
         figures = Figures()
         loaded.update(functions.load_all(folder, report, figures.hear))
         states = States(loaded, boto3.client("secretsmanager"))
-        gateway = Gateway(loaded, report=report, dashboard=Dashboard(figures, states))
+        controls = Controls(places.url("gateway"), {flow: places.url(flow) for flow in FLOWS})
+        page = Dashboard(figures, states, controls=controls)
+        gateway = Gateway(loaded, report=report, dashboard=page)
         stack.enter_context(serving.serving(gateway, places.ports["gateway"]))
         yield
 
