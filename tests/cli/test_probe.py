@@ -12,7 +12,8 @@ from tests.cli.operators import Operator
 from tests.cli.test_connect import NAMES, secret, secrets_manager
 from tests.functions.world import World, client
 from token_broker.flows import every
-from token_broker.probing import Budget, prober_of
+from token_broker.probe import prober_of
+from token_broker.probing import Budget
 from token_broker_cli.context import Context
 from token_broker_cli.main import app
 from token_broker_fakes import FakeEditor, FakeVendorlink, FakeVntana

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.unit.memory_aws import KEY_ID, MemoryAws
+from tests.unit.memory_aws import KEY_ID, SEAL_BYTES, MemoryAws
 from token_broker.errors import UpstreamContractChanged
 from token_broker.item import Item
 from token_broker.records import replace
@@ -166,7 +166,9 @@ def test_a_token_is_sealed_whole_or_refused() -> None:
         kept(aws, replace(TOKEN, value=NOISE))
     largest = kept(aws, replace(TOKEN, value=NOISE[: sizes[-1]])).token
     assert largest
-    assert 4_094 <= len(largest) - 32 <= 4_096
+    assert len(largest) - SEAL_BYTES <= 4_096
+    packed = [kept(aws, replace(TOKEN, value=NOISE[:size])).token or b"" for size in sizes[-99:]]
+    assert max(map(len, packed)) - SEAL_BYTES == 4_096
 
 
 def test_what_is_too_large_when_it_is_opened_is_refused_though_it_packs_well() -> None:

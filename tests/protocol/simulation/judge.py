@@ -214,7 +214,8 @@ class Judge:
             self.replay.written(self._actor, place, before or {}, after)
 
     def looked(self, place: Place, record: Record | None) -> None:
-        """Have the model know what an invocation read."""
+        """Write down what an invocation read, and have the model know it."""
+        self._actor.first_seen.setdefault(place[1], self.item(place[1], record or {}).generation)
         if self.replay:
             self.replay.read(self._actor, place, record)
 

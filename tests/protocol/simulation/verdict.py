@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from tests.protocol.simulation.answers import body_of
+from tests.protocol.simulation.editor_application import CLEAR
 from tests.protocol.simulation.excuses import clocks_apart, leaves_lease
 from tests.protocol.simulation.invocations import Invocation, Sent
 from tests.protocol.simulation.judge import Credential, Judge, Made
@@ -302,7 +303,7 @@ def check_accepted(
         return
     first, refused = clean[0]
     begins = first.ended or 0.0
-    is_same = judge.plan.flow == "editor"
+    is_same = judge.plan.flow == "editor" and CLEAR not in judge.plan.modes
     apart = EDITOR_APART_SECONDS if is_same else APART_SECONDS
     later = [i for i, _ in clean if i.begun > begins]
     third = [i.name for i in later if i.begun > (later[0].ended or 0.0)]

@@ -12,7 +12,7 @@ from tests.unit.memory_aws import PREFIX
 from tests.unit.memory_broker import NOW, SKEW, MemoryBroker
 from tests.unit.test_store import Record, plain
 from token_broker.errors import NotConfigured, StoreUnavailable, UpstreamUnavailable
-from token_broker.item_codec import OUTAGE
+from token_broker.item_codec import OUTAGE, attribute
 from token_broker.refresh.invocation import Invocation
 from token_broker.refresh.refresher import refresher
 from token_broker.refresh.requirement import Requirement
@@ -729,6 +729,21 @@ def test_one_login_lists_and_enters_and_the_way_is_kept() -> None:
     assert broker.steps[3:] == ["login", "list organizations", "enter organization"]
 
 
+def test_a_way_that_was_turned_is_told_and_not_gone() -> None:
+    """Where it leads is sealed; what the table says in clear is only compared with that."""
+    broker = MemoryBroker("vntana")
+    first = broker.call()
+    [alias] = [i for i in broker.aws.store.list("vntana#acme") if i.target]
+    broker.now += 86_400
+    broker.write(alias.variant, target=attribute("d" * 64))
+    broker.restart()
+    answer = broker.call()
+    assert answer["context"] == first["context"]
+    damaged = {"variant": alias.variant, "attributes": ["target"]}
+    assert broker.telemetry.of("damaged") == [damaged]
+    assert broker.item(alias.variant).target == alias.target
+
+
 def test_a_way_that_cannot_be_kept_is_gone_all_the_same() -> None:
     broker = MemoryBroker("vntana")
     commit = broker.aws.store.commit
@@ -755,10 +770,16 @@ def test_a_damaged_gate_is_told() -> None:
 
 def test_what_the_secret_holds_is_masked_in_each_steps_words() -> None:
     """Not only in those of the request that it was sent with."""
-    broker = MemoryBroker("vntana")
-    secret = json.dumps(broker.working)
-    held = next(v for v in broker.working.values() if isinstance(v, str) and "://" not in v)
-    body = {"success": False, "errors": ["NOPE"], "message": f"not for <{held}>"}
+    broker = MemoryBroker("vntana", secret={"organization": "acme"})
+    body = {"success": False, "errors": ["NOPE"], "message": "not for <acme>"}
     broker.fake.fail("answer", step="list organizations", status=400, body=json.dumps(body))
-    message = outcome(broker)["upstream_message"]
-    assert "not for <***>" in message, secret
+    assert "not for <***>" in outcome(broker)["upstream_message"]
+
+
+def test_a_key_that_is_refused_latches_where_no_token_is_shared() -> None:
+    broker = MemoryBroker("editor", secret={"options": {"reuse": False}})
+    broker.fake.fail("answer", status=401, body="{}", times=None)
+    assert outcome(broker, **PARAMETERS[0])["code"] == "credential_rejected"
+    assert record(broker)["rejected_versions"] == ["v1"]
+    assert outcome(broker, **PARAMETERS[1])["code"] == "credential_latched"
+    assert broker.steps == ["generate"]
