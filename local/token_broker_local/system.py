@@ -8,7 +8,8 @@ import boto3
 
 from token_broker_fakes import registry
 from token_broker_local import functions, provisions, secret_events, services, serving
-from token_broker_local.addresses import Addresses
+from token_broker_local.addresses import FLOWS, Addresses
+from token_broker_local.controls import Controls
 from token_broker_local.dashboard import Dashboard
 from token_broker_local.gateway import Gateway
 from token_broker_local.metrics import Metrics
@@ -36,7 +37,10 @@ def running(
         metrics = Metrics()
         loaded.update(functions.load_all(folder, report, metrics.hear))
         states = States(loaded, boto3.client("secretsmanager"))
-        gateway = Gateway(loaded, report=report, dashboard=Dashboard(metrics, states))
+        vendors = {flow: addresses.url(flow) for flow in FLOWS}
+        controls = Controls(addresses.url("gateway"), vendors)
+        page = Dashboard(metrics, states, controls=controls)
+        gateway = Gateway(loaded, report=report, dashboard=page)
         stack.enter_context(serving.serving(gateway, addresses.ports["gateway"]))
         yield
 

@@ -19,7 +19,8 @@ from tests.ports import free_ports
 from tests.waiting import PATIENCE_SECONDS, wait_until
 from token_broker.telemetry import MEASURES, Line
 from token_broker_local.addresses import FLOWS, Addresses, function_name, secret_name
-from token_broker_local.dashboard import FILES, PATH, Dashboard
+from token_broker_local.controls import TOLD
+from token_broker_local.dashboard import CALL, FILES, PATH, SWITCH, Dashboard
 from token_broker_local.functions import Function
 from token_broker_local.gateway import Gateway
 from token_broker_local.messages import HttpRequest, HttpResponse
@@ -352,6 +353,54 @@ def test_shows_what_happened_and_never_a_token(places: Addresses) -> None:
     assert "demo-key" not in json.dumps(told)
 
 
+def done(places: Addresses, path: str, **order: Any) -> Any:
+    """Return what is told of what the page has done."""
+    host = f"127.0.0.1:{places.port}"
+    connection = HTTPConnection(host, timeout=PATIENCE_SECONDS)
+    headers = {"Origin": f"http://{host}", "Content-Type": "application/json"}
+    connection.request("POST", path, json.dumps(order), headers)
+    answer = json.loads(connection.getresponse().read())
+    connection.close()
+    return answer
+
+
+@pytest.mark.parametrize("flow", FLOWS)
+def test_a_latch_an_outage_and_a_recovery_by_the_page_alone(places: Addresses, flow: str) -> None:
+    """Whatever the vendor: its fake refuses, then is down, then works; and no token is told."""
+
+    def told(action: str) -> Any:
+        answer = done(places, CALL, flow=flow, connection="demo", action=action)
+        assert {*answer} <= {*TOLD}
+        return answer
+
+    def fails(status: int) -> None:
+        fault = {"kind": "status", "status": status, "times": None}
+        done(places, SWITCH, flow=flow, switch={"faults": [fault]})
+
+    def state() -> Any:
+        figures = called(places, "GET", f"{PATH}/figures?flow={flow}", sign=False)
+        return next(one for one in figures["connections"] if one["connection"] == "demo")
+
+    assert told("token")["status"] == 200
+    assert told("check")["ok"] is True
+    assert told("hold")["held"]["reason"]
+    assert state()["held"]
+    assert told("token")["code"] == "connection_held"
+    assert told("lift")["held"] is None
+    fails(401)
+    told("forget")
+    assert told("token")["code"] == "credential_rejected"
+    assert told("token")["code"] == "credential_latched"
+    assert any(variant["latched"] for variant in state()["variants"])
+    fails(503)
+    told("forget")
+    assert told("token")["code"] == "upstream_unavailable"
+    done(places, SWITCH, flow=flow, switch={}, afresh=True)
+    told("forget")
+    assert told("token")["source"] == "exchange"
+    assert not any(variant["latched"] for variant in state()["variants"])
+
+
 @pytest.mark.slow
 @pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium on this machine")
 def test_a_browser_shows_it(places: Addresses, tmp_path: Path) -> None:
@@ -379,13 +428,16 @@ def test_a_browser_shows_it(places: Addresses, tmp_path: Path) -> None:
 
 
 HIDDEN = """
-[...document.querySelectorAll(".pill, #states td, .tile, figure")].filter((one) => {
+document.querySelectorAll("details").forEach((one) => { one.open = true; }),
+[...document.querySelectorAll(`.pill, #states td, .tile, figure, #states button, #fakes button,
+  #fakes select, #fakes input`)].filter((one) => {
   const box = one.getBoundingClientRect();
   const card = one.closest("section").getBoundingClientRect();
   const isFolded = getComputedStyle(one).display === "none";
   return !isFolded && (box.width < 4 || box.right > card.right + 1 || box.left < card.left - 1);
 }).length + 1000 * (document.documentElement?.scrollWidth > innerWidth)
-  + 1000 * !document.querySelector(".pill.latched")
+  + 1000 * !document.querySelector(".pill.latched") + 1000 * !document.querySelector(".pill.held")
+  + 1000 * !document.querySelector("#fakes select")
 """
 """How many things are not wholly visible; no badge at all counts as well."""
 
@@ -417,6 +469,7 @@ def test_columns_fold_and_badges_stay_visible(
     name = f"{width}-{'long-' * 12}"[:62] + "x"
     client.create_secret(Name=secret_name("vendorlink", name), SecretString=json.dumps(secret))
     called(places, "POST", f"/v1/vendorlink/{name}/token")
+    done(places, CALL, flow="vendorlink", connection=name, action="hold")
     called(places, "POST", "/v1/vntana/demo/token")
     with browser(tmp_path, width) as evaluate:
         evaluate("Page.navigate", url=f"{places.url('gateway')}{PATH}")
@@ -424,6 +477,45 @@ def test_columns_fold_and_badges_stay_visible(
             lambda: evaluate("Runtime.evaluate", expression=HIDDEN).get("value", 1000) < 1000
         )
         assert evaluate("Runtime.evaluate", expression=HIDDEN)["value"] == 0
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium on this machine")
+def test_a_browser_does_it(places: Addresses, tmp_path: Path) -> None:
+    """A click on a button leads to a latch, a hold, and back; the focus outlives the rounds."""
+    with browser(tmp_path, 400) as evaluate:
+
+        def value(expression: str) -> Any:
+            return evaluate("Runtime.evaluate", expression=expression).get("value")
+
+        def click(part: str, name: str) -> None:
+            value(f"document.querySelector('{part} [data-name^={name}]').click()")
+
+        def shows(expression: str) -> None:
+            wait_until(lambda: value(f"Boolean({expression})") is True)
+
+        evaluate("Page.navigate", url=f"{places.url('gateway')}{PATH}")
+        shows("document.querySelector('#fakes .pill.works')")
+        click("#fakes", "refuse")
+        shows("document.querySelector('#fakes .pill.fails')")
+        click("#states", "forget")
+        shows("document.querySelector('#states .said').textContent.startsWith('forget: 200')")
+        click("#states", "token")
+        shows("document.querySelector('#states tbody .pill.latched')")
+        shows("document.querySelector('#states .said').textContent.includes('credential_rejected')")
+        click("#states", "hold")
+        shows("document.querySelector('#states tbody .pill.held')")
+        click("#states", "lift")
+        shows("!document.querySelector('#states tbody .pill.held')")
+        click("#fakes", "works")
+        shows("document.querySelector('#fakes .pill.works')")
+        click("#states", "forget")
+        value("document.querySelector('#states [data-name=token]').focus()")
+        click("#states", "token")
+        shows("document.querySelector('#states tbody .pill.fresh')")
+        value("seen = last.now")
+        shows("last.now > seen + 2")
+        assert value("document.activeElement.dataset.name") == "token"
 
 
 @contextmanager
