@@ -110,11 +110,11 @@ function fake(vendor) {
     const switched = choices.update(now.modes ?? {});
     badges.replaceChildren(now.error ? pill("error") : faults.length ? pill("fails") : pill("works"),
       ...switched ? [pill("switched")] : []);
-    set.textContent = faults.map(described_fault).join("; ");
+    set.textContent = faults.map(faultWords).join("; ");
   } };
 }
 
-const described_fault = (fault) => [fault.kind, /^(status|html|answer)/.test(fault.kind) ? fault.status : "",
+const faultWords = (fault) => [fault.kind, /^(status|html|answer)/.test(fault.kind) ? fault.status : "",
   fault.seconds ? `${fault.seconds} s` : "", `at ${fault.step ?? ANY},`,
   fault.times === null ? "always" : `${fault.times} more`].filter(String).join(" ");
 
@@ -141,17 +141,17 @@ function faultForm(vendor, add) {
 }
 
 function modes(vendor, turn) {
-  const made_of = Object.entries(vendor.modes).map(([name, { choices }]) => {
+  const settings = Object.entries(vendor.modes).map(([name, { choices }]) => {
     const isListed = Array.isArray(choices);
     const onchange = ({ target }) =>
       turn({ switch: { modes: { [name]: isListed ? target.value : Number(target.value) } } });
     const one = isListed ? picker(name, choices, { onchange }) : number(name, 0, { onchange });
     return { name, usual: isListed ? choices[0] : vendor.modes[name].value, ...one };
   });
-  return { labels: made_of.map((one) => one.label), update(now) {
-    for (const { name, select } of made_of) {
+  return { labels: settings.map((one) => one.label), update(now) {
+    for (const { name, select } of settings) {
       if (name in now && document.activeElement !== select) select.value = now[name].value;
     }
-    return made_of.some(({ name, usual }) => name in now && now[name].value !== usual);
+    return settings.some(({ name, usual }) => name in now && now[name].value !== usual);
   } };
 }
