@@ -87,6 +87,8 @@ class Invocation:
     """The token by which it last had organizations listed."""
     offsets: list[float] = field(default_factory=list)
     """Where its clock stepped to meanwhile."""
+    first_seen: dict[str, int] = field(default_factory=dict)
+    """The generation of each variant that it read, as of its first look."""
     owners: int = 0
     children: int = 0
     had_until: float = 0.0

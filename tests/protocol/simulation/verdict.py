@@ -5,9 +5,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from tests.protocol.simulation.answers import body_of
+from tests.protocol.simulation.editor_application import CLEAR
 from tests.protocol.simulation.excuses import clocks_apart, leaves_lease
 from tests.protocol.simulation.invocations import Invocation, Sent
 from tests.protocol.simulation.judge import Credential, Judge, Made
+from tests.protocol.simulation.pinning import is_refused
 from tests.protocol.simulation.plans import Change, Notice, Plan
 from tests.protocol.simulation.scheduler import EPOCH
 from tests.protocol.simulation.world import World
@@ -122,10 +124,10 @@ def check_caller(world: World, name: str, body: Mapping[str, Any]) -> None:
 
 
 def call(world: World, name: str, body: Mapping[str, Any]) -> Invocation:
-    """Call while nothing else happens; that must be answered."""
+    """Call while nothing else happens; that must be answered, unless it chooses what is pinned."""
     invocation = world.invoke(name, body, is_cold=True)
     world.scheduler.run()
-    if invocation.end != "answered":
+    if invocation.end != "answered" and not is_refused(world.judge, invocation, invocation.begun):
         said = invocation.answer.get("code"), invocation.answer.get("detail")
         world.judge.violate("I10", f"{name} gets no token when all is quiet: {said}")
     return invocation
@@ -302,7 +304,7 @@ def check_accepted(
         return
     first, refused = clean[0]
     begins = first.ended or 0.0
-    is_same = judge.plan.flow == "editor"
+    is_same = judge.plan.flow == "editor" and CLEAR not in judge.plan.modes
     apart = EDITOR_APART_SECONDS if is_same else APART_SECONDS
     later = [i for i, _ in clean if i.begun > begins]
     third = [i.name for i in later if i.begun > (later[0].ended or 0.0)]

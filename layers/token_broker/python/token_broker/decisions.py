@@ -238,7 +238,7 @@ def recent_reports(item: Item, now: int) -> tuple[int, ...]:
 
 def held_words(hold: Hold) -> str:
     """Return since when and why a connection is held."""
-    return f"an operator holds the connection since {rfc3339(hold.since)}: {hold.reason}"
+    return f"an operator has held the connection since {rfc3339(hold.since)}: {hold.reason}"
 
 
 def refuse_too_long(item: Item | None, min_ttl: int | None, now: int) -> None:

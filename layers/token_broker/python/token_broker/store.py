@@ -119,7 +119,7 @@ class Store:
         """
         latch = ["latched_version"] if recovers else []
         changes = dict(token) | {"schema": SCHEMA, "generation": lease.generation + 1}
-        ends = int(str(token.get("expires_at", 0)))
+        ends = int(str(token["expires_at"]))
         return self._update(
             lease,
             changes,
