@@ -1,4 +1,4 @@
-"""The actions besides handing out a token; loaded when one is called for."""
+"""The actions other than `token`; loaded for the first of them."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -56,7 +56,7 @@ def _renew(maintenance: Maintenance, command: Command) -> dict[str, Any]:
 
 
 def _rotate(deps: Dependencies, command: Command, deadline: float) -> dict[str, Any]:
-    """Have the tokens of a connection made anew, or drop those that were left out then."""
+    """Renew the tokens of a connection, or drop those beyond the limit."""
     version, otherwise = events.version(command.body), events.otherwise(command.body)
     dropped = events.variants(command.body, "drop", MOST_DROPPED)
     command.body.finish()
@@ -86,7 +86,7 @@ def _warm(deps: Dependencies, command: Command) -> int:
 
 
 def _check(deps: Dependencies, command: Command, deadline: float) -> dict[str, Any]:
-    """Check that a connection works, for what the flow's requests may name."""
+    """Check that a connection works, for the variant that the body requests."""
     check = Check(deps, command.connection, deadline)
     variant = deps.flow.requested(command.body)
     command.body.finish()
@@ -104,7 +104,7 @@ def _probe(deps: Dependencies, command: Command, deadline: float) -> dict[str, A
 
 
 def _verify(deps: Dependencies, command: Command, deadline: float) -> dict[str, Any]:
-    """Ask the vendor what a token stands for."""
+    """Ask the vendor for the parameters of a token."""
     vendor = deps.flow.vendor
     if vendor.verify is None:
         raise InvalidRequest(f"action: tokens of {deps.flow.name} cannot be verified")

@@ -1,9 +1,9 @@
-"""A probe: an exchange that asks the vendor more than it must, to see how it really behaves.
+"""A probe: an exchange with additional requests that show how the vendor really behaves.
 
 The vendors' documents contradict each other, and each contradiction is an option of the secret. A
-probe is the exchange of a forced call, with a longer conversation: so it has that call's leases,
-gate, deadline and commit. What it adds is a budget that is told before, and a report of what was
-seen. A report holds words, numbers and a vendor's codes, and never a value that is secret.
+probe is the exchange of a forced call with a longer conversation. So it has the same leases, gate,
+deadline and commit. It adds a budget, known before, and a report. A report has words, numbers and
+the vendor's codes, and no secret value.
 """
 
 from collections.abc import Callable
@@ -64,7 +64,7 @@ class Observed:
         self.modes |= modes
 
     def count(self, request: Request) -> None:
-        """Count *request*. Raises `Internal` rather than send more than was told."""
+        """Count *request*. Raises `Internal` if it exceeds the budget."""
         self.requests += 1
         self.logins += request.proves_credentials
         if self.requests > self.budget.requests or self.logins > self.budget.logins:

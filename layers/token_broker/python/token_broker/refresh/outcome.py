@@ -151,7 +151,7 @@ class Outcome:
     def _end_unkept(self, error: BrokerError, failure: Failure | None, item: Item | None) -> None:
         """End the lease of an exchange whose outcome cannot be kept, if the table lets it.
 
-        *item* is what would have been kept of a token; an alias is no news to anybody.
+        *item* is the token's item that could not be written. An alias has no event.
         """
         if item:
             self._invocation.news.unkept(item, error.code)
