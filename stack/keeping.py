@@ -18,7 +18,7 @@ from token_broker_local.figures import Figures
 from token_broker_local.gateway import Gateway
 
 CONNECTION = "demo"
-POLICIES = ("Operate", "Hold", "Connect", *(f"Call{flow.capitalize()}" for flow in FLOWS))
+POLICIES = ("Operate", "Hold", "Connect", "Probe", *(f"Call{flow.capitalize()}" for flow in FLOWS))
 PREFIX = f"token-broker/{STAGE}/"
 LOOK_SECONDS = 1
 
