@@ -18,7 +18,7 @@ from token_broker_local.gateway import Gateway
 from token_broker_local.metrics import Metrics
 
 CONNECTION = "demo"
-POLICIES = ("Operate", "Hold", "Connect", *(f"Call{flow.capitalize()}" for flow in FLOWS))
+POLICIES = ("Operate", "Hold", "Connect", "Probe", *(f"Call{flow.capitalize()}" for flow in FLOWS))
 PREFIX = f"token-broker/{STAGE}/"
 LOOK_SECONDS = 1
 
