@@ -153,6 +153,20 @@ def test_an_outage_is_told_and_not_hammered(world: World) -> None:
     assert len(world.steps("editor")) == 1
 
 
+def test_a_back_off_that_another_item_has_is_not_prolonged(world: World) -> None:
+    """I13: who was refused by it alone has asked nothing, and may try again when it is over."""
+    connection, chairs = world.connect("vntana", organization="studio"), {"workspace": "chairs"}
+    world.vntana.fail("status", times=None, status=503)
+    for body in (chairs, chairs, chairs, chairs, chairs, {"force": True}):
+        wait = world.http("vntana", connection, body)["body"]["retry_after"]
+        world.advance(wait)
+    world.advance(-5)
+    assert world.http("vntana", connection, chairs)["body"]["retry_after"] == 5
+    world.vntana.heal()
+    world.advance(5)
+    assert world.call("vntana", connection, **chairs)["source"] == "exchange"
+
+
 def test_a_failure_is_raised_by_name_in_a_direct_invocation(world: World) -> None:
     """Step Functions catch an error by its type; the message is the problem, as JSON."""
     with pytest.raises(Exception, match="unknown_connection") as raised:

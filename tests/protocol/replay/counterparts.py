@@ -28,7 +28,7 @@ COUNTERPARTS: Mapping[str, Counterpart] = {
     "fence": Counterpart("commit-unfenced", near=87),
     "owner": Counterpart("commit-unfenced", near=87),
     "fence, owner": Counterpart("commit-unfenced", near=87),
-    "fence, owner, own_end": Counterpart("failure-unfenced", by="judge"),
+    "fence, owner, own_end": Counterpart("failure-unfenced", by="judge", near=1161),
     "owner_read": Counterpart("settled-without-owner", near=6),
     "settle": Counterpart("unsettled", by="judge"),
     "bound": Counterpart("unbounded"),

@@ -87,7 +87,8 @@ def check_need(judge: "Judge", writer: Invocation, item: Item, now: int) -> None
     would_do = item.is_live(now, None) and item.is_live(now, event.get("min_ttl"))
     is_uncertain = item.lease_owner is not None and now >= item.lease_until
     is_newer = item.generation > writer.first_seen.get(item.variant, item.generation)
-    is_forced = event.get("force") and not (is_newer and item.kind != "listing")
+    # At VNTANA, that an item is meant may be known only after it was read as another's material.
+    is_forced = event.get("force") and (judge.plan.flow == "vntana" or not is_newer)
     if is_gate or not would_do or is_uncertain or is_forced:
         return
     if item.fingerprint in (event.get("rejected"), *judge.reported):

@@ -31,6 +31,7 @@ class Sent:
     sent_at: float = 0.0
     processed_at: float | None = None
     ended_at: float | None = None
+    """When its answer came, or that there is none was known."""
     is_answered: bool = False
     is_unclear: bool = False
     """What came back was a proxy's page."""

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Mapping
+from itertools import takewhile
 from typing import Any
 
 from tests.protocol.simulation.answers import body_of
@@ -154,9 +155,9 @@ def has_excuse(judge: Judge, dead: Made, now: float) -> bool:
 
 def is_unkept(judge: Judge, dead: Made) -> bool:
     """Say whether who replaced *dead* had no permission to keep that: then *dead* is stale."""
-    later = successors(judge, dead)
-    names = [name for name, made in judge.made.items() if later and made is later[0]]
-    return bool(names) and names[0] not in judge.kept and later[0].maker.is_denied
+    kept = {made.number for name, made in judge.made.items() if name in judge.kept}
+    unkept = takewhile(lambda made: made.number not in kept, successors(judge, dead))
+    return any(made.maker.is_denied for made in unkept)
 
 
 def is_left_behind(judge: Judge, dead: Made) -> bool:

@@ -126,11 +126,15 @@ class Outcome:
             self._try(lambda: self._deps.store.back_off(self.lease, failure))
 
     def failure(self, error: BrokerError, version: str | None) -> Failure:
-        """Return what is kept of *error*, which an exchange with *version* ended with."""
-        return next_failure(
+        """Return what is kept of *error*, which an exchange with *version* ended with.
+
+        Where no request was sent, *error* is the back-off of another item: it is not prolonged.
+        """
+        now = self._deps.clock.now()
+        failure = next_failure(
             # Of this exchange, nothing counts twice: a rejection is written before its end.
             replace(self.lease, failure=self._failed_before),
-            self._deps.clock.now(),
+            now,
             code=error.code,
             detail=error.detail,
             secret_version=version,
@@ -140,6 +144,9 @@ class Outcome:
             upstream_message=error.upstream_message,
             is_login=self._invocation.was_login,
         )
+        if self._invocation.has_sent or error.retry_after is None:
+            return failure
+        return replace(failure, count=max(1, failure.count - 1), retry_at=now + error.retry_after)
 
     def _uncertainty(self, version: str | None, has_sent: bool) -> Failure | None:
         """Return what keeps the old token uncertain, if what was sent may have ended it."""
