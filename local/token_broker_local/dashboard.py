@@ -94,9 +94,7 @@ class Dashboard:
         if request.method != "POST":
             raise GatewayError(405, "MethodNotAllowedException", "Method Not Allowed")
         if not is_own(request):
-            raise GatewayError(
-                403, "ForbiddenException", "Only the dashboard's page may ask this"
-            )
+            raise GatewayError(403, "ForbiddenException", "Only the dashboard's page may ask this")
         do = controls.call if request.path == CALL else controls.switch
         try:
             said = do(order(request))
