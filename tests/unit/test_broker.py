@@ -262,6 +262,15 @@ def test_a_caller_whose_memory_knows_no_election_asks_the_table_and_writes_nothi
     assert (broker.aws.dynamodb.writes, broker.invoked) == (writes, [])
 
 
+def test_a_token_that_the_table_shows_as_rejected_is_not_handed_out_of_memory() -> None:
+    """I9: memory does not know of the report, and is asked again behind the table."""
+    broker = broker_with_token()
+    broker.now = REFRESH
+    held = remember(broker)
+    broker.write(rejected=attribute(held.item.fingerprint or ""))
+    assert ask(broker) == ("exchange", False, 2)
+
+
 def test_a_caller_that_was_slower_starts_none() -> None:
     """Another one is elected between this one's read and its write, which it does not repeat."""
     broker = broker_with_token()

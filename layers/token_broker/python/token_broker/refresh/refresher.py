@@ -72,11 +72,10 @@ class Refresher:
         partition, key = invocation.partition, variant.key
         with self._deps.single_flight.hold((partition, key), invocation.seconds_to_wait):
             cached = cache.get(partition, key, self._now())
-            if (
-                cached
-                and requirement.may_be_cached
-                and requirement.is_met(cached.item, self._now())
-            ):
+            # What is remembered of the same generation as was seen knows no more than that.
+            is_newer = not seen or (cached and cached.item.generation > seen.target.generation)
+            may_be_cached = requirement.may_be_cached and is_newer
+            if cached and may_be_cached and requirement.is_met(cached.item, self._now()):
                 return cached, "table"
             if seen:
                 invocation.take(seen)
