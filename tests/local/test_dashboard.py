@@ -508,7 +508,7 @@ def test_a_browser_does_it(places: Addresses, tmp_path: Path) -> None:
         click("#states", "lift")
         shows("!document.querySelector('#states tbody:first-of-type .pill.held')")
         click("#fakes", "works")
-        shows("document.querySelector('#fakes .pill.works')")
+        shows("!document.querySelector('#fakes .pill.fails')")
         click("#states", "forget")
         shows("document.querySelector('#states .said').textContent.startsWith('forget: 200')")
         value("document.querySelector('#states [data-name=token]').focus()")
