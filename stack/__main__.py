@@ -15,6 +15,7 @@ from stack.deployment import Deployment, NotDeployed
 from stack.places import Places
 from stack.processes import emulator
 from stack.scenario import (
+    bus,
     callers,
     client,
     command,
@@ -22,6 +23,7 @@ from stack.scenario import (
     flows,
     grants,
     leaving,
+    operating,
     roles,
     rotations,
     signers,
@@ -38,8 +40,10 @@ ROOM_BYTES = 4 << 30
 CHAPTERS = (
     flows,
     callers,
+    operating,
     roles,
     rotations,
+    bus,
     client,
     command,
     signers,

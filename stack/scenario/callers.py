@@ -32,21 +32,6 @@ def play(system: System, table: Table) -> None:
     untagged = account.session("untagged", system.arn("CallVntanaConnection"))
     with table.row("CallVntanaConnection: nothing without the tag") as row:
         row.sees(system.token(untagged, "vntana").status, 403)
-    operator = account.session("operator", system.arn("Operate"))
-    with table.row("Operate: states and forgetting, never a token") as row:
-        row.sees(system.call(operator, "GET", "/v1/vntana/acme").status, 200)
-        row.sees(system.call(operator, "DELETE", "/v1/vntana/globex/token").status, 200)
-        row.sees(system.token(operator, "vntana").status, 403)
-        row.sees(system.call(operator, "DELETE", "/v1/vntana/globex/hold").status, 403)
-    holder = account.session("holder", system.arn("Hold"))
-    caller = account.session("caller-of-held", system.arn("CallVntana"))
-    path, body = "/v1/vntana/globex/hold", {"reason": "drill"}
-    with table.row("Hold: no token until the hold is lifted, and no other route") as row:
-        row.sees(system.call(holder, "PUT", path, body=body).status, 200)
-        row.sees(system.token(caller, "vntana", "globex", force=True).status, 409)
-        row.sees(system.call(holder, "DELETE", path).status, 200)
-        row.sees(system.token(caller, "vntana", "globex").status, 200)
-        row.sees(system.call(holder, "GET", "/v1/vntana/globex").status, 403)
 
 
 def unsigned(system: System, table: Table) -> None:

@@ -26,6 +26,7 @@ def play(system: System, table: Table) -> None:
     with table.row("Operate and Connect together: the doctor finds nothing") as row:
         found = json.loads(run(system, both, "doctor").stdout)["findings"]
         row.sees([one for one in found if one["level"] != "ok"], [])
+    option(system, table)
     for words, may in WORDS.items():
         for name, identity in people.items():
             told = document if words.startswith("connect") else None
@@ -33,7 +34,7 @@ def play(system: System, table: Table) -> None:
                 row.sees(outcome(system, identity, words, told), "done" if name in may else DENIED)
 
 
-POLICIES = ("Operate", "Hold", "Connect", "CallVendorlink")
+POLICIES = ("Operate", "Hold", "Connect", "Probe", "CallVendorlink")
 DENIED = "access_denied"
 WORDS = {
     "connections": {"Operate"},
@@ -41,12 +42,30 @@ WORDS = {
     "explain vendorlink acme": {"Operate"},
     "token vendorlink acme": {"CallVendorlink"},
     "connect vendorlink new --file -": {"Connect"},
+    "check vendorlink acme": {"Operate"},
+    "probe vendorlink acme --yes --no-write": {"Probe"},
     "forget vendorlink acme --yes": {"Operate"},
     "hold vendorlink acme --reason drill": {"Hold"},
     "lift vendorlink acme": {"Hold"},
     "doctor": {"Operate"},
 }
 """Commands, and the policies that they need."""
+
+
+def option(system: System, table: Table) -> None:
+    """Have a vendor be probed that needs an option, and find that in the secret."""
+    secret = system.connect("vendorlink", "optioned")
+    both = system.account.session("person-probing", system.arn("Probe"), system.arn("Connect"))
+    modes = system.fakes["vendorlink"].modes
+    usual, modes.extend_key = modes.extend_key, "rToken"
+    with table.row("Probe and Connect together: the option that follows is written") as row:
+        try:
+            row.sees(run(system, both, "probe vendorlink optioned --yes").returncode, 0)
+        finally:
+            modes.extend_key = usual
+        secrets = system.account.client("secretsmanager")
+        written = secrets.get_secret_value(SecretId=secret)["SecretString"]
+        row.sees(json.loads(written).get("options"), {"extend_key": "rToken"})
 
 
 def outcome(system: System, identity: Identity, words: str, document: str | None) -> str:

@@ -1,5 +1,8 @@
 """Each flow: over HTTP and HTTPS, by direct invocation, and where its tokens come from."""
 
+from collections.abc import Mapping
+from typing import Any
+
 import requests
 
 from stack.account import Identity
@@ -9,6 +12,12 @@ from stack.table import Table
 
 HARMLESS = {"vntana": "/v1/organizations/current", "vendorlink": "/Queries/List"}
 """What each vendor is asked with a token; the editor's is verified instead."""
+
+PINNED: Mapping[str, tuple[str, tuple[str, ...], Mapping[str, Any]]] = {
+    "vntana": ("organization", ("organization",), {"organization": "another"}),
+    "editor": ("parameters.userId", ("userId",), {"parameters": {"userId": "another"}}),
+}
+"""Which field is refused, once what is pinned, of which body."""
 
 CALLS = tuple(f"Call{flow.capitalize()}" for flow in FLOWS)
 
@@ -21,6 +30,8 @@ def play(system: System, table: Table) -> None:
         sources(system, table, caller, flow)
         replacements(system, table, caller, flow)
     editors(system, table, caller)
+    for flow in PINNED:
+        pinned(system, table, caller, flow)
     mistakes(system, table, caller)
 
 
@@ -77,6 +88,24 @@ def editors(system: System, table: Table, caller: Identity) -> None:
     with table.row("editor: another is not") as row:
         reply = system.call(caller, "POST", path, body={"token": "made-up"})
         row.sees((reply.status, reply.body.get("valid")), (200, False))
+
+
+def pinned(system: System, table: Table, caller: Identity, flow: str) -> None:
+    """Choose what the secret pins, in each way in which a caller or an operator could."""
+    field, names, body = PINNED[flow]
+    system.connect(flow, "pinned", pinned=list(names))
+    with table.row(f"{flow}: a pinned field is refused, and the vendor not asked") as row:
+        before = sum(system.fakes[flow].log.counts.values())
+        for action in ("token", "check"):
+            reply = system.call(caller, "POST", f"/v1/{flow}/pinned/{action}", body=body)
+            row.sees(str(reply), "400 invalid_request")
+            row.sees(reply.body["detail"].partition(":")[0], field)
+        told = system.invoke(flow, {"connection": "pinned", "action": "probe", **body})
+        row.sees(told.get("errorType"), "InvalidRequest")
+        row.sees(sum(system.fakes[flow].log.counts.values()) - before, 0)
+    with table.row(f"{flow}: left out, it is what the secret says") as row:
+        path = f"/v1/{flow}/pinned/token"
+        row.sees(str(system.call(caller, "POST", path)), "200 exchange")
 
 
 def mistakes(system: System, table: Table, caller: Identity) -> None:

@@ -30,6 +30,7 @@ STAYS = {
     "functions": False,
     "API": False,
     "alarms": False,
+    "alarms of alarms": False,
 }
 
 
@@ -46,5 +47,14 @@ def there(system: System) -> Mapping[str, bool]:
         <= {group["logGroupName"] for group in groups},
         "functions": any(one["FunctionName"].startswith(NAME) for one in functions),
         "API": any(one["name"] == NAME for one in client("apigateway").get_rest_apis()["items"]),
-        "alarms": bool(client("cloudwatch").describe_alarms(AlarmNamePrefix=NAME)["MetricAlarms"]),
+        "alarms": any(alarms(system, kind) for kind in ("MetricAlarm", "CompositeAlarm")),
+        "alarms of alarms": bool(alarms(system, "CompositeAlarm")),
     }
+
+
+def alarms(system: System, kind: str) -> list[object]:
+    """Return the stack's alarms of a *kind*."""
+    watch = system.account.client("cloudwatch")
+    answer = watch.describe_alarms(AlarmNamePrefix=NAME, AlarmTypes=[kind])
+    found: list[object] = answer[f"{kind}s"]
+    return found

@@ -1,7 +1,6 @@
 """Calls that, taken together, need every grant there is: what comes of each, by its name."""
 
 import itertools
-import json
 import time
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
@@ -10,7 +9,8 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from stack.account import Identity
-from stack.places import ACCOUNT, FLOWS, NAME, REGION, STAGE
+from stack.places import FLOWS, NAME, STAGE
+from stack.scenario.bus import Bus
 from stack.scenario.rotations import state
 from stack.system import Reply, System
 
@@ -21,6 +21,7 @@ POLICIES = (
     "Operate",
     "Hold",
     "Connect",
+    "Probe",
 )
 """What the stack makes to be attached."""
 
@@ -44,21 +45,11 @@ class Probes:
         self.identities = {
             name: account.session(f"probe-{name}", system.arn(name), tags=TAGS) for name in POLICIES
         }
-        self.queue = self.listen()
+        self.bus = Bus(system, "said")
         self.patience_seconds: dict[tuple[str, bool], float] = {}
         for flow in FLOWS:
             system.connect(flow, "acme")
         system.connect("vntana", "spare")
-
-    def listen(self) -> str:
-        """Have what the broker says on its bus arrive in a queue, and return its address."""
-        queue: str = self.system.account.client("sqs").create_queue(QueueName="said")["QueueUrl"]
-        events = self.system.account.client("events")
-        pattern = json.dumps({"source": ["token-broker"]})
-        events.put_rule(Name="said", EventBusName=NAME, EventPattern=pattern)
-        arn = f"arn:aws:sqs:{REGION}:{ACCOUNT}:said"
-        events.put_targets(Rule="said", EventBusName=NAME, Targets=[{"Id": "said", "Arn": arn}])
-        return queue
 
     def flow(self, flow: str) -> Outcomes:
         """Yield what comes of the calls that need all that a function may.
@@ -126,11 +117,9 @@ class Probes:
 
     def latch(self) -> Outcomes:
         """Yield whether the broker says on its bus that a connection is latched."""
-        queue = self.system.account.client("sqs")
-        queue.purge_queue(QueueUrl=self.queue)
+        self.bus.forget()
         self.token("vendorlink", self.connect("vendorlink", password="not-this-one"))
-        said = queue.receive_message(QueueUrl=self.queue, WaitTimeSeconds=2).get("Messages", [])
-        yield "it is said", "yes" if said else "no"
+        yield "it is said", "yes" if self.bus.heard() else "no"
 
     def keys(self) -> Outcomes:
         """Yield what comes of a token of each flow that is sealed, and opened again."""
@@ -164,6 +153,12 @@ class Probes:
             return {
                 "holding": lambda: call("PUT", path, body=body),
                 "lifting": lambda: call("DELETE", path),
+                "the stack": lambda: client("cloudformation").describe_stacks(StackName=NAME),
+            }
+        if name == "Probe":
+            path = "/v1/vendorlink/{}/probe"
+            return {
+                "a probe": lambda: call("POST", path.format(self.connect("vendorlink"))),
                 "the stack": lambda: client("cloudformation").describe_stacks(StackName=NAME),
             }
         if name == "Connect":

@@ -112,9 +112,9 @@ def until_later(
     return state(system, operator, flow, connection)
 
 
-def until(is_so: Callable[[], bool]) -> bool:
-    """Wait until something is so, and say whether it is."""
-    deadline = time.monotonic() + WAIT_SECONDS
+def until(is_so: Callable[[], bool], seconds: float = WAIT_SECONDS) -> bool:
+    """Wait until something is so, *seconds* at most, and say whether it is."""
+    deadline = time.monotonic() + seconds
     while not (found := is_so()) and time.monotonic() < deadline:
         time.sleep(0.2)
     return found

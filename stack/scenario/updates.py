@@ -7,10 +7,13 @@ from functools import partial
 from stack.account import ROOT, Identity
 from stack.deployment import NotDeployed
 from stack.places import FLOWS, NAME
+from stack.scenario.rotations import until
 from stack.system import System
 from stack.table import Table
 
 TEAM = "orders"
+SCHEDULE_SECONDS = 90.0
+"""A rate's minute, and what a busy machine needs besides."""
 
 
 def play(system: System, table: Table) -> None:
@@ -20,7 +23,9 @@ def play(system: System, table: Table) -> None:
         system.direct(flow, "lasting")
     first = version(system, "live")
     time.sleep(1)  # a release is a second
-    system.deploy(Team1=TEAM, TeamKeys="required", MemorySeconds="0")
+    system.connect("vendorlink", "watched")
+    checks = {"CheckVendorlink": '[{"connection":"watched"}]', "CheckRate": "rate(1 minute)"}
+    system.deploy(Team1=TEAM, TeamKeys="required", MemorySeconds="0", **checks)
     second = version(system, "live")
     with table.row("the alias follows to a new version") as row:
         row.sees(int(second) - int(first), 1)
@@ -32,11 +37,13 @@ def play(system: System, table: Table) -> None:
             row.sees(system.direct(flow, "shared"), "exchange")
             row.sees(system.direct(flow, "shared", qualifier=first), "table")
     team(system, table, second)
+    with table.row("a connection is checked on a schedule") as row:
+        row.sees(until(lambda: is_checked(system), SCHEDULE_SECONDS), True)
     team_stack = system.outputs["Team1StackId"]
     with table.row("a team is not taken away while a role has a policy of its") as row:
         row.sees(refusal(partial(system.deploy, Team1="", TeamKeys="")), f"role team-{TEAM}")
     system.account.detach(system.account.outputs(team_stack)["InvokeVntanaPolicyArn"])
-    system.deploy(Team1="", TeamKeys="")
+    system.deploy(Team1="", TeamKeys="", CheckVendorlink="")
     with table.row("the team is taken away: its aliases go, and no key is needed") as row:
         row.sees(aliases(system), {"live"})
         caller = system.account.session("keyless", system.arn("CallVntana"))
@@ -83,6 +90,14 @@ def invoked(system: System, identity: Identity, flow: str, qualifier: str) -> st
     except lambdas.exceptions.ClientError as error:
         return str(error.response["Error"]["Code"])
     return str(answer.get("source", answer))
+
+
+def is_checked(system: System) -> bool:
+    """Say whether the function's log has a check of the watched connection that succeeded."""
+    logs = system.account.client("logs")
+    found = logs.filter_log_events(logGroupName=f"/aws/lambda/{NAME}-vendorlink")["events"]
+    checks = (event["message"] for event in found if '"watched"' in event["message"])
+    return any('"success"' in line and '"check"' in line for line in checks)
 
 
 def version(system: System, alias: str) -> str:

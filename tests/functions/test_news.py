@@ -8,11 +8,13 @@ from typing import Any
 
 import pytest
 
+import token_broker
 from tests.functions.test_failures import WRONG_LOGIN
 from tests.functions.test_tokens import assert_problem
 from tests.functions.world import World
 from tests.subjects import FLOWS
 
+PROGRAM = Path(token_broker.__file__).parent
 PAGE = (Path(__file__).parents[2] / "docs/events.md").read_text()
 EXAMPLES: Mapping[str, Mapping[str, Any]] = {
     name: json.loads(text)
@@ -68,6 +70,18 @@ def lose_a_token(world: World) -> str:
     return connection
 
 
+def hold(world: World) -> str:
+    connection = world.connect("vntana")
+    world.http("vntana", connection, {"reason": "stolen"}, method="PUT", rest="/hold")
+    return connection
+
+
+def lift(world: World) -> str:
+    connection = hold(world)
+    world.http("vntana", connection, method="DELETE", rest="/hold")
+    return connection
+
+
 WAYS: Mapping[str, Callable[[World], str]] = {
     "Connection Latched": latch,
     "Connection Recovered": recover,
@@ -75,6 +89,8 @@ WAYS: Mapping[str, Callable[[World], str]] = {
     "Upstream Up": come_up,
     "Token Replaced": replace_a_token,
     "Token Unkept": lose_a_token,
+    "Connection Held": hold,
+    "Connection Lifted": lift,
 }
 
 
@@ -88,9 +104,11 @@ def shape(value: Any) -> Any:
     return str
 
 
-def test_the_page_lists_what_has_an_example() -> None:
-    assert list(ROWS) == list(EXAMPLES)
-    assert set(EXAMPLES) >= set(WAYS)
+def test_the_page_lists_what_is_announced_and_has_an_example_of_each() -> None:
+    source = "".join(path.read_text() for path in PROGRAM.rglob("*.py"))
+    names = re.findall(r'"((?:Connection|Upstream|Token) [A-Z][a-z]+)"', source)
+    assert set(names) == set(ROWS)
+    assert list(ROWS) == list(EXAMPLES) == list(WAYS)
 
 
 @pytest.mark.parametrize("event", WAYS)

@@ -24,6 +24,7 @@ from tests.template.subjects import (
 from tests.template.translation import REGION
 
 API = f"arn:aws:execute-api:{REGION}:{ACCOUNT}:<TokenBrokerApi>/prod"
+STACK_ARN = f"arn:aws:cloudformation:{REGION}:{ACCOUNT}:stack/token-broker-prod/id"
 ITEM_ACTIONS = ("GetItem", "BatchGetItem", "Query", "UpdateItem")
 FORBIDDEN_ITEM_ACTIONS = ("PutItem", "DeleteItem", "Scan", "BatchWriteItem", "DeleteTable")
 SECRET_ACTIONS = ("GetSecretValue", "DescribeSecret")
@@ -168,6 +169,14 @@ def probe_gives_no_token(stack: Template) -> Iterator[str]:
             call = stack[f"Call{flow.capitalize()}"]["Properties"]["PolicyDocument"]["Statement"]
             if is_right and allows(operate + call, Ask("execute-api:Invoke", resource)):
                 yield f"another policy allows {resource}"
+
+
+def the_command_finds_the_api(stack: Template) -> Iterator[str]:
+    """Whoever calls the API by `token-broker` alone may look up its address: `--stage` suffices."""
+    for name in ("Operate", "Hold", "Probe"):
+        given = stack[name]["Properties"]["PolicyDocument"]["Statement"]
+        if not allows(given, Ask("cloudformation:DescribeStacks", STACK_ARN)):
+            yield f"{name} does not tell where the API is"
 
 
 def holding_is_a_grant_of_its_own(stack: Template) -> Iterator[str]:

@@ -92,6 +92,11 @@ SPOILT: list[Spoilt] = [
         grant("Probe", "execute-api:Invoke"),
     ),
     (
+        access.the_command_finds_the_api,
+        "another stack",
+        reword("Probe", "WhereTheApiIs", "Resource", "arn:aws:cloudformation:::stack/other"),
+    ),
+    (
         access.operators_see_no_secret,
         "holds",
         reword("Operate", "StateAndForget", "Resource", f"{access.API}/DELETE/v1/*"),

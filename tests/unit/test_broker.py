@@ -78,7 +78,11 @@ def test_a_kept_token_is_served_from_memory_for_a_minute(
 def test_what_was_read_from_the_table_is_remembered() -> None:
     broker = broker_with_token()
     broker.restart()
-    assert [ask(broker)[0] for _ in range(2)] == ["table", "memory"]
+    sources = []
+    for age in (0, 59, 60):
+        broker.now = NOW + age
+        sources.append(ask(broker)[0])
+    assert sources == ["table", "memory", "table"]
 
 
 @pytest.mark.parametrize(
@@ -302,6 +306,14 @@ def test_no_refresh_is_started_while_it_runs_or_backs_off(attributes: dict[str, 
     broker.write("-", **{name: attribute(value) for name, value in attributes.items()})
     assert ask(broker) == ("table", True, 1)
     assert broker.invoked == []
+
+
+def test_a_token_is_stale_to_its_last_second() -> None:
+    broker = broker_with_token()
+    broker.now = ENDS - 20
+    failure = {"code": "x", "detail": "x", "retry_at": ENDS}
+    broker.write(failure=attribute(failure))
+    assert ask(broker, min_ttl=0) == ("table", True, 1)
 
 
 # What cannot be read

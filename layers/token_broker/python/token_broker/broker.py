@@ -1,7 +1,7 @@
-"""What happens on a call: hand out what is kept if it may be, else have an exchange done.
+"""A call for a token: hand out the kept token if its state permits, else start an exchange.
 
-This is the hit path, and all that a call loads that is served from memory or from the table.
-`refresh` is loaded when an exchange has to begin, `maintenance` for what no caller asks for.
+This is the hit path: a call that is served from memory or from the table loads no more. `refresh`
+is loaded when an exchange begins, `maintenance` for actions without a caller.
 """
 
 from token_broker.aliases import Look, look
@@ -14,7 +14,7 @@ from token_broker.records import Record, field, replace
 from token_broker.tokens import Token, TokenRequest
 
 CLAIM_SECONDS = 30
-"""How long the caller that was elected to start a refresh keeps others from starting one."""
+"""Seconds for which the elected caller keeps others from starting a refresh."""
 
 
 class Answer(Record):
