@@ -28,8 +28,8 @@ from token_broker_fakes.fake import Fake
 from token_broker_fakes.vendorlink import FakeVendorlink
 from token_broker_fakes.vntana import FakeVntana
 from token_broker_local import provisions
-from token_broker_local.atomic import Atomic
-from token_broker_local.places import KEY_ALIAS, REGION, STAGE, TABLE, secret_name
+from token_broker_local.addresses import KEY_ALIAS, REGION, STAGE, TABLE, secret_name
+from token_broker_local.services import Atomic
 
 NAMES = [f"{name}.{REGION}.amazonaws.com" for name in ("dynamodb", "kms", "secretsmanager")]
 BODIES: Mapping[str, Mapping[str, Any]] = {

@@ -158,7 +158,8 @@ def table(found: Mapping[str, Row]) -> Table:
         "Runtime 3.13 under AWS's runtime interface emulator, bytecode as deployed; AWS over TLS on"
         " loopback. The first call is a hit in the table, but for the misses."
         " CPU time, which what else the machine does hardly touches, is of the function's process."
-        " A miss's floor in CPU time is the same miss with boto3 from the start.",
+        " Milliseconds by the clock are worth little where the machine has other work, as it had in"
+        " November 2026. A miss's floor in CPU time is the same miss with boto3 from the start.",
     )
     floor = Spread(found[FLOOR].starts)
     for name, row in found.items():

@@ -25,7 +25,7 @@ from benchmarks.tables import Spread, Table, Target
 from tests.functions.world import World
 from token_broker.aws.http1 import Connection
 from token_broker_local import environment, provisions
-from token_broker_local.places import Places
+from token_broker_local.addresses import Addresses
 
 DELAY = 0.15
 ROUNDS = int(os.environ.get("ROUNDS", "12"))
@@ -146,7 +146,7 @@ def measured() -> list[Case]:
         waiting.counted(URLLib3Session, "send"),
         waiting.counted(Connection, "post"),
     ):
-        environment.enter(Places(), os.environ)
+        environment.enter(Addresses(), os.environ)
         os.environ["AWS_ENDPOINT_URL"] = services.url
         world = World(services.aws, **services.fakes)  # type: ignore[arg-type]  # fakes by flow
         for fake in services.fakes.values():

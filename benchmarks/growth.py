@@ -29,7 +29,7 @@ from token_broker.records import replace
 from token_broker.sealing import Sealer
 from token_broker.store import Store
 from token_broker.tokens import Token, Variant
-from token_broker_local.context import LambdaContext
+from token_broker_local.functions import LambdaContext
 
 SIZES = (1, 10, 100, 1_000, 10_000, 100_000)
 CALLS = int(os.environ.get("CALLS", "2000"))

@@ -13,7 +13,7 @@ from benchmarks import cloud
 from benchmarks.cold_start import FLOWS, ours, request
 from benchmarks.emulator import Function, Running
 from benchmarks.tables import Spread, Table, Target
-from token_broker_local.places import TABLE
+from token_broker_local.addresses import TABLE
 
 READ = 0.004
 """Seconds that DynamoDB and KMS take to answer here: "single-digit milliseconds", AWS says."""

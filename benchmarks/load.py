@@ -30,7 +30,7 @@ from benchmarks.emulator import ROOT
 from benchmarks.tables import Spread, Table, Target
 from token_broker.aws.reader import Reader
 from token_broker.sealing import Sealer
-from token_broker_local.places import KEY_ALIAS, TABLE, Places
+from token_broker_local.addresses import KEY_ALIAS, TABLE, Addresses
 
 SECONDS = int(os.environ.get("SECONDS_EACH", "12"))
 RATE = int(os.environ.get("RATE", "60"))
@@ -129,7 +129,7 @@ def connect() -> None:
 
 def requests_to(flow: str) -> int:
     """Return how many requests the fake of a vendor has had."""
-    port = Places(PORT).ports[flow]
+    port = Addresses(PORT).ports[flow]
     with urllib.request.urlopen(f"http://127.0.0.1:{port}/_control/log?last=1") as answer:
         found: Any = json.loads(answer.read())
     entries = found if isinstance(found, list) else found.get("entries", found.get("log", []))

@@ -1,4 +1,4 @@
-"""The plot of the README: what a function costs at its first call, in light and in dark.
+"""The plot of the README: what a function costs until its first answer, in light and in dark.
 
 Drawn from `results/cold-start.json`, so `make bench NAME=cold-start` comes before it.
 """
@@ -13,8 +13,8 @@ from benchmarks.tables import read
 
 DOCS = Path(__file__).parents[1] / "docs"
 LOOKS = {
-    "light": {"ink": "#1f2328", "init": "#0969da", "call": "#80ccff", "grid": "#d1d9e0"},
-    "dark": {"ink": "#e6edf3", "init": "#58a6ff", "call": "#1f4b7a", "grid": "#3d444d"},
+    "light": {"ink": "#1f2328", "bar": "#0969da", "grid": "#d1d9e0"},
+    "dark": {"ink": "#e6edf3", "bar": "#58a6ff", "grid": "#3d444d"},
 }
 SHOWN = {
     "empty handler": "an empty handler",
@@ -27,15 +27,11 @@ SHOWN = {
 }
 
 
-def bars() -> list[tuple[str, float, float]]:
-    """Return name, start and first call of each row that is shown, the quickest first."""
+def bars() -> list[tuple[str, float]]:
+    """Return name and CPU time of each row that is shown, the quickest first."""
     rows = {row["function"]: row for row in read("cold-start")["rows"]}
-
-    def median(name: str, column: str) -> float:
-        return float(rows[name][column]["median"])
-
-    found = [(title, median(n, "init"), median(n, "first call")) for n, title in SHOWN.items()]
-    return sorted(found, key=lambda bar: bar[1] + bar[2])
+    found = [(title, float(rows[n]["both, CPU time"]["median"])) for n, title in SHOWN.items()]
+    return sorted(found, key=lambda bar: bar[1])
 
 
 def draw(look: str) -> None:
@@ -43,19 +39,18 @@ def draw(look: str) -> None:
     colours: dict[str, Any] = LOOKS[look]
     mpl.rcParams.update({"svg.hashsalt": "token-broker", "svg.fonttype": "none", "font.size": 11})
     figure, axes = plt.subplots(figsize=(8, 3.4))
-    names, starts, calls = zip(*reversed(bars()), strict=True)
-    axes.barh(names, starts, color=colours["init"], label="start (init)", height=0.62)
-    axes.barh(names, calls, left=starts, color=colours["call"], label="first call", height=0.62)
-    for place, (start, call) in enumerate(zip(starts, calls, strict=True)):
-        axes.text(start + call, place, f"  {start + call:,.0f}", va="center", color=colours["ink"])
-    axes.set_xlabel("milliseconds from nothing to the first token, median", color=colours["ink"])
+    names, times = zip(*reversed(bars()), strict=True)
+    axes.barh(names, times, color=colours["bar"], height=0.62)
+    for place, spent in enumerate(times):
+        axes.text(spent, place, f"  {spent:,.0f}", va="center", color=colours["ink"])
+    label = "milliseconds of processor time from nothing to the first token, median"
+    axes.set_xlabel(label, color=colours["ink"])
     axes.tick_params(colors=colours["ink"], length=0)
     axes.xaxis.grid(visible=True, color=colours["grid"], linewidth=0.6)
     axes.set_axisbelow(True)
-    axes.set_xlim(0, 1.1 * max(start + call for start, call in zip(starts, calls, strict=True)))
+    axes.set_xlim(0, 1.1 * max(times))
     for side in axes.spines.values():
         side.set_visible(False)
-    axes.legend(frameon=False, labelcolor=colours["ink"], loc="upper right")
     figure.tight_layout()
     path = DOCS / f"cold-start-{look}.svg"
     figure.savefig(path, transparent=True, metadata={"Date": None})

@@ -5,7 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from token_broker_local.places import ACCESS_KEY, REGION, SECRET_KEY
+from token_broker_local.addresses import ACCESS_KEY, REGION, SECRET_KEY
 
 HERE = Path(__file__).parent
 PORT = os.environ.get("PORT", "23480")

@@ -14,8 +14,8 @@ from stack.places import FLOWS, HOST, NAME, REGION, STAGE
 from stack.system import BODIES, System
 from token_broker_local import serving
 from token_broker_local.dashboard import PATH, Dashboard
-from token_broker_local.figures import Figures
 from token_broker_local.gateway import Gateway
+from token_broker_local.metrics import Metrics
 
 CONNECTION = "demo"
 POLICIES = ("Operate", "Hold", "Connect", "Probe", *(f"Call{flow.capitalize()}" for flow in FLOWS))
@@ -65,7 +65,7 @@ def curl(system: System, person: Identity, flow: str) -> str:
 @contextmanager
 def dashboard(system: System) -> Iterator[int]:
     """Serve the dashboard of `make run`, made from the functions' logs; tell on which port."""
-    figures = Figures()
+    figures = Metrics()
     over = threading.Event()
     reader = threading.Thread(target=read_logs, args=(system, figures, over))
     page = Dashboard(figures, lambda: states(system))
@@ -78,7 +78,7 @@ def dashboard(system: System) -> Iterator[int]:
             reader.join()
 
 
-def read_logs(system: System, figures: Figures, over: threading.Event) -> None:
+def read_logs(system: System, figures: Metrics, over: threading.Event) -> None:
     """Have *figures* hear every line that the functions log, until it is *over*."""
     logs = system.account.client("logs")
     heard = dict.fromkeys(FLOWS, 0)

@@ -62,9 +62,8 @@ def aws() -> "Iterator[tuple[Counted, str]]":
     from werkzeug.serving import make_server  # noqa: PLC0415 (see above)
 
     from tests.functions.world import Counted  # noqa: PLC0415 (see above)
-    from token_broker_local.atomic import Atomic  # noqa: PLC0415 (see above)
-    from token_broker_local.places import HOST  # noqa: PLC0415 (see above)
-    from token_broker_local.services import Quiet  # noqa: PLC0415 (see above)
+    from token_broker_local.addresses import HOST  # noqa: PLC0415 (see above)
+    from token_broker_local.services import Atomic, Quiet  # noqa: PLC0415 (see above)
 
     counted = Counted(DomainDispatcherApplication(create_backend_app))
     with make_server(HOST, 0, Atomic(counted), threaded=True, request_handler=Quiet) as server:
@@ -85,12 +84,12 @@ def world(
     """Return the broker with vendors of this test's own."""
     from tests.functions.world import World  # noqa: PLC0415 (see above)
     from token_broker_local import environment  # noqa: PLC0415 (see above)
-    from token_broker_local.places import Places  # noqa: PLC0415 (see above)
+    from token_broker_local.addresses import Addresses  # noqa: PLC0415 (see above)
 
     counted, url = aws
     provide(url)
     variables: dict[str, str] = {}
-    environment.enter(Places(), variables)
+    environment.enter(Addresses(), variables)
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
     monkeypatch.setenv("AWS_ENDPOINT_URL", url)
@@ -109,7 +108,7 @@ def provide(url: str) -> None:
     A test that mocks AWS in this process takes everything away that moto holds.
     """
     from token_broker_local import provisions  # noqa: PLC0415 (see above)
-    from token_broker_local.places import TABLE  # noqa: PLC0415 (see above)
+    from token_broker_local.addresses import TABLE  # noqa: PLC0415 (see above)
 
     dynamodb, kms = keepers(url)
     if TABLE not in dynamodb.list_tables()["TableNames"]:

@@ -5,21 +5,21 @@ import socket
 from pathlib import Path
 
 from token_broker_local import ports
-from token_broker_local.places import HOST, Places
+from token_broker_local.addresses import HOST, Addresses
 
-COUNT = len(Places().ports) + 1
+COUNT = len(Addresses().ports) + 1
 """Of a row: with room for the flow that a test adds."""
 
 EPHEMERAL = Path("/proc/sys/net/ipv4/ip_local_port_range")
 
 
-def free_ports() -> Places:
+def free_ports() -> Addresses:
     """Return free ports in a row that no other test is given while this process lives.
 
     The one after them is the sign: it is bound, so that two processes cannot have the same ones.
     """
     while True:
-        places = Places(random.choice(rows()))
+        places = Addresses(random.choice(rows()))
         with socket.socket() as sign:
             try:
                 sign.bind((HOST, places.port + COUNT))

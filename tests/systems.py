@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from tests.ports import free_ports
-from token_broker_local.places import Places
+from token_broker_local.addresses import Addresses
 
 PATIENT = """
 from tests.waiting import wait_for_aws
@@ -22,7 +22,7 @@ main()
 
 
 @contextmanager
-def system() -> Iterator[Places]:
+def system() -> Iterator[Addresses]:
     """Run one on free ports; tell where it is."""
     places = free_ports()
     process = subprocess.Popen(

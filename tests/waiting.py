@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import Any, TypeAlias
 
 from token_broker.aws import clients, fast_client
-from token_broker_local.places import TIMEOUT
+from token_broker_local.addresses import TIMEOUT
 
 PATIENCE_SECONDS = 60
 """For what must happen. It costs nothing where it does, so only a defect takes as long."""

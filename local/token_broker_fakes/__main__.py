@@ -1,15 +1,43 @@
 """Serve the fakes: ``python -m token_broker_fakes [--port 8082]``. Ctrl-C ends them."""
 
 import argparse
+import json
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
+from typing import Any
 
 from token_broker_descriptors import every
-from token_broker_fakes.banner import banner
+from token_broker_fakes.fake import Fake
 from token_broker_fakes.registry import fakes
 from token_broker_fakes.serving import PortTaken
+
+COMMANDS = """\
+Look        curl {url}/_control
+Switch      curl -X PATCH {url}/_control -d '{{"modes": {{"{mode}": "{value}"}}}}'
+Break       curl -X PATCH {url}/_control -d '{{"faults": [{{"kind": "drop", "step": "{step}"}}]}}'
+Age         curl -X PATCH {url}/_control -d '{{"advance": 3600}}'
+Log         curl {url}/_control/log
+Ctrl-C ends them all.
+
+ready"""
+EXAMPLE = {"mode": "dead_token", "value": "401", "step": "login"}
+"""Of VNTANA, which is the first flow."""
+
+
+def banner(fakes: Mapping[str, Fake[Any]]) -> str:
+    """Return where the fakes are, what logs in to them, and how they are switched."""
+    lines = [line for name, fake in fakes.items() for line in lines_of(name, fake)]
+    first = next(iter(fakes.values()))
+    return "\n".join([*lines, "", COMMANDS.format(url=first.url, **EXAMPLE)])
+
+
+def lines_of(name: str, fake: Fake[Any]) -> list[str]:
+    """Return where one fake is, and a secret of the demo, which is no secret, to be stored."""
+    secret = json.dumps(fake.demo_secret(fake.url), ensure_ascii=False)
+    return [f"{every()[name].label:<11} {fake.url}", f"  {'secret':<9} {secret}"]
+
 
 DEFAULT_PORT = 8082
 ENDS = (signal.SIGINT, signal.SIGTERM)

@@ -13,9 +13,18 @@ from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
 from token_broker.errors import UpstreamUnavailable
 from token_broker.exchange import Request, Response
-from token_broker_fakes.accidents import Sleep, damaged, instead, waits
 from token_broker_fakes.clock import Clock
-from token_broker_fakes.faults import LOST, UNPROCESSED, Fault, Faults, Kind
+from token_broker_fakes.faults import (
+    LOST,
+    UNPROCESSED,
+    Fault,
+    Faults,
+    Kind,
+    Sleep,
+    damaged,
+    instead,
+    waits,
+)
 from token_broker_fakes.log import Log
 from token_broker_fakes.modes import Modes
 from token_broker_fakes.wire import Answer, Call, Delivery, Refused

@@ -1,4 +1,4 @@
-"""Values that mean nothing to those who hold them: tokens, and names of things."""
+"""Random values without meaning: tokens and uuids."""
 
 import base64
 from random import Random

@@ -15,19 +15,19 @@ def main() -> None:
     signal.signal(signal.SIGINT, end)
     signal.signal(signal.SIGTERM, end)
     # From here on an interruption ends it quietly, so this is where the slow imports begin.
-    from token_broker_local import environment, journal, ports  # noqa: PLC0415 (see above)
+    from token_broker_local import environment, log_capture, ports  # noqa: PLC0415 (see above)
 
     try:
-        places = ports.chosen(os.environ.get("PORT"))
-        ports.check(places)
+        addresses = ports.chosen(os.environ.get("PORT"))
+        ports.check(addresses)
     except ports.PortError as error:
         sys.exit(str(error))
-    environment.enter(places)
-    sys.stdout = journal.Ear(sys.stdout)
-    from token_broker_local import banner, system, vendors  # noqa: PLC0415 (see above)
+    environment.enter(addresses)
+    sys.stdout = log_capture.CapturedStdout(sys.stdout)
+    from token_broker_local import banner, provisions, system  # noqa: PLC0415 (see above)
 
-    with system.running(places, report=report):
-        print(banner.banner(places, vendors.demo_secrets(places)["vntana"]))
+    with system.running(addresses, report=report):
+        print(banner.banner(addresses, provisions.demo_secrets(addresses)["vntana"]))
         print("ready: Ctrl-C ends everything", flush=True)
         while True:
             time.sleep(WINK_SECONDS)

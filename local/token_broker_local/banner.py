@@ -1,4 +1,4 @@
-"""What `make run` says once it runs."""
+"""The text that `make run` prints when everything runs."""
 
 import json
 import sys
@@ -6,54 +6,61 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from token_broker_descriptors import every
+from token_broker_local.addresses import (
+    ACCESS_KEY,
+    FLOWS,
+    REGION,
+    SECRET_KEY,
+    Addresses,
+    secret_name,
+)
 from token_broker_local.dashboard import PATH
-from token_broker_local.places import ACCESS_KEY, FLOWS, REGION, SECRET_KEY, Places, secret_name
 
 OWN = "mine"
 """A name for a connection of one's own."""
 
 
-def banner(places: Places, document: Mapping[str, Any]) -> str:
+def banner(addresses: Addresses, document: Mapping[str, Any]) -> str:
     """Return all that a newcomer has to read; *document* is what a VNTANA secret may say."""
     name = secret_name("vntana", OWN)
     paragraphs = [
         ["Token Broker, whole, on this machine"],
-        table(places),
-        [f"Dashboard: {places.url('gateway')}{PATH}"],
+        table(addresses),
+        [f"Dashboard: {addresses.url('gateway')}{PATH}"],
         ["Ask for a token:"],
-        [f"  {curl(places, flow)}" for flow in FLOWS],
+        [f"  {curl(addresses, flow)}" for flow in FLOWS],
         [f"A connection is a secret, {secret_name('FLOW', 'NAME')}. Add one, with either line:"],
-        connecting(places, f"'{name}'", f"'{json.dumps(document)}'"),
+        connecting(addresses, f"'{name}'", f"'{json.dumps(document)}'"),
         ["Each fake shows its modes, faults and log. Have VNTANA fail, and work again:"],
-        switching(f"{places.url('vntana')}/_control"),
+        switching(f"{addresses.url('vntana')}/_control"),
     ]
     return "\n\n".join("\n".join(paragraph) for paragraph in paragraphs) + "\n"
 
 
-def table(places: Places) -> Iterator[str]:
+def table(addresses: Addresses) -> Iterator[str]:
     """Yield what runs where."""
     identity = f"{REGION}, access key and secret {ACCESS_KEY}/{SECRET_KEY}"
-    yield f"  {places.url('gateway')}  API Gateway (IAM) and Lambda: {identity}"
-    yield f"  {places.url('services')}  Secrets Manager, DynamoDB, KMS, EventBridge (moto)"
+    yield f"  {addresses.url('gateway')}  API Gateway (IAM) and Lambda: {identity}"
+    yield f"  {addresses.url('services')}  Secrets Manager, DynamoDB, KMS, EventBridge (moto)"
     for flow in FLOWS:
-        yield f"  {places.url(flow)}  a fake of {every()[flow].vendor}"
+        yield f"  {addresses.url(flow)}  a fake of {every()[flow].vendor}"
 
 
-def curl(places: Places, flow: str) -> str:
+def curl(addresses: Addresses, flow: str) -> str:
     """Return the line that asks for a token of *flow*'s demo connection."""
     demo = every()[flow].demo
     body = f" -d '{json.dumps(demo)}'" if demo else ""
     return (
         f'curl --aws-sigv4 "aws:amz:{REGION}:execute-api" --user {ACCESS_KEY}:{SECRET_KEY} '
-        f"-X POST{body} {places.url('gateway')}/v1/{flow}/demo/token"
+        f"-X POST{body} {addresses.url('gateway')}/v1/{flow}/demo/token"
     )
 
 
-def connecting(places: Places, name: str, document: str) -> Iterator[str]:
+def connecting(addresses: Addresses, name: str, document: str) -> Iterator[str]:
     """Yield how to add a connection called *name* by the AWS CLI, or by boto3."""
     yield (
         f"  export AWS_ACCESS_KEY_ID={ACCESS_KEY} AWS_SECRET_ACCESS_KEY={SECRET_KEY} "
-        f"AWS_DEFAULT_REGION={REGION} AWS_ENDPOINT_URL={places.url('services')}"
+        f"AWS_DEFAULT_REGION={REGION} AWS_ENDPOINT_URL={addresses.url('services')}"
     )
     yield f"  aws secretsmanager create-secret --name {name} --secret-string {document}"
     create = 'boto3.client("secretsmanager").create_secret(Name=argv[1], SecretString=argv[2])'

@@ -61,6 +61,7 @@ function tiles(figures) {
     tile("exchanges", short(total("Exchange"))),
     tile("failures", short(failures), failures > 0),
     tile("connections latched", short(latched), latched > 0),
+    tile("connections held", short(figures.connections.filter((connection) => connection.held).length)),
     tile("p99 without an exchange", slowest < 0 ? "–" : `${short(slowest)} ms`),
   );
 }
@@ -71,15 +72,35 @@ const tile = (name, value, isBad = false) =>
 
 // Connections
 
+const bodies = new Map();  // each connection's part of the table; its last row stays, with the focus
+
 function states(figures) {
-  const rows = figures.connections.flatMap((connection) => connection.variants.length
-    ? connection.variants.map((variant, index) => row(connection, variant, index, figures.now))
-    : [empty(connection)]);
-  find("states").replaceChildren(...rows);
+  const table = find("states");
+  const shown = figures.connections.map((connection) => body(connection, figures.offered));
+  for (const old of [...table.tBodies]) if (!shown.includes(old)) old.remove();
+  figures.connections.forEach((connection, index) => {
+    const part = shown[index], last = part.querySelector(".orders");
+    while (part.firstElementChild !== last) part.firstElementChild.remove();
+    part.prepend(...rows(connection, figures.now));
+    if (last) offer(last, connection.held);
+    if (table.tBodies[index] !== part) table.insertBefore(part, table.tBodies[index] ?? null);
+  });
 }
 
+function body(connection, offered) {
+  const key = `${connection.flow}/${connection.connection}`;
+  const actions = offered[connection.flow];
+  if (!bodies.has(key)) bodies.set(key, made("tbody", {}, actions ? orders(connection, actions) : null));
+  return bodies.get(key);
+}
+
+const rows = (connection, now) => connection.variants.length
+  ? connection.variants.map((variant, index) => row(connection, variant, index, now))
+  : [empty(connection)];
+
 const cell = (className, ...children) => made("td", { className }, ...children);
-const pill = (name) => made("span", { className: `pill ${name}` }, name);
+const pill = (name, title = "") => made("span", { className: `pill ${name}`, title }, name);
+const held = ({ held: hold }) => hold ? pill("held", `since ${hold.since}, by ${hold.by}: ${hold.reason}`) : null;
 
 const named = (connection, isAgain) => isAgain ? cell("again")
   : cell("connection", made("span", { className: "faint" }, `${connection.flow} / `), connection.connection);
@@ -88,7 +109,7 @@ function empty(connection) {
   const said = connection.error
     ? made("span", { className: "pill error" }, connection.error)
     : made("span", { className: "faint" }, "no token yet");
-  const rest = cell("state", said);
+  const rest = cell("state", said, held(connection));
   rest.colSpan = 6;
   return made("tr", {}, named(connection, false), rest);
 }
@@ -98,7 +119,7 @@ function row(connection, variant, index, now) {
     named(connection, index > 0),
     cell("variant", ...described(variant)),
     cell("state", pill(variant.state), variant.renewing ? pill("renewing") : null,
-      variant.latched ? pill("latched") : null),
+      variant.latched ? pill("latched") : null, held(connection)),
     cell("expires", life(variant, now)),
     cell("number", String(variant.generation)),
     cell("fingerprint", made("code", {}, variant.fingerprint ?? "–")),
@@ -233,6 +254,7 @@ function show(figures) {
   if (!find("flows").children.length) choose(figures.flows);
   tiles(figures);
   states(figures);
+  vendors(figures);
   find("charts").replaceChildren(...figures.charts.map((chart) => card(chart, figures)));
 }
 

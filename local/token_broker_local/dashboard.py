@@ -1,7 +1,10 @@
 """`/_dashboard`: the figures and the states of this machine's system, on one page.
 
 It needs no signature, so it is for browsers on this machine only: the gateway listens on loopback,
-and a page of another site that has its name point here is refused by its `Host`.
+and a page of another site that has its name point here is refused by its `Host`. What changes
+something is a POST of JSON whose `Origin` is this page's own, so no other site's page can send it;
+the secret that signs the call that follows stays in this process.
+https://cheatsheetseries.owasp.org/cheatsheets/Cross-Site_Request_Forgery_Prevention_Cheat_Sheet.html
 """
 
 import json
@@ -14,11 +17,11 @@ from importlib import resources
 from typing import Any, TypeAlias
 from urllib.parse import parse_qs
 
-from token_broker_local.answers import Answer
-from token_broker_local.figures import POINTS, SECONDS, Figures
-from token_broker_local.incoming import Incoming
-from token_broker_local.places import FLOWS
-from token_broker_local.refusals import Refusal
+from token_broker_local.addresses import FLOWS
+from token_broker_local.controls import JSON, Controls, wrong
+from token_broker_local.gateway_errors import GatewayError
+from token_broker_local.messages import HttpRequest, HttpResponse
+from token_broker_local.metrics import POINTS, SECONDS, Metrics
 from token_broker_operations.dashboard import CHARTS
 
 PATH = "/_dashboard"
@@ -26,8 +29,14 @@ PATH = "/_dashboard"
 FILES = {
     PATH: ("dashboard.html", "text/html; charset=utf-8"),
     f"{PATH}/style.css": ("dashboard.css", "text/css; charset=utf-8"),
+    f"{PATH}/controls.js": ("controls.js", "text/javascript; charset=utf-8"),
     f"{PATH}/script.js": ("dashboard.js", "text/javascript; charset=utf-8"),
 }
+
+CALL, SWITCH = f"{PATH}/call", f"{PATH}/switch"
+
+LONGEST_ORDER = 65_536
+"""Bytes of what the page posts."""
 
 LOOPBACK = re.compile(r"(127\.0\.0\.1|localhost|\[::1\])(:\d{1,5})?", re.IGNORECASE)
 """What a browser on this machine calls us, whatever port leads here."""
@@ -56,25 +65,43 @@ States: TypeAlias = Callable[[], Iterable[Mapping[str, Any]]]
 class Dashboard:
     """What answers for the page, given the *figures*, and what tells the connections' *states*."""
 
-    figures: Figures
+    figures: Metrics
     states: States
     clock: Callable[[], float] = time.time
+    controls: Controls | None = None
+    """What the page can do; without them it only shows."""
     _known: tuple[float, list[Mapping[str, Any]]] = field(default=(0.0, []), init=False)
     _lock: threading.Lock = field(default_factory=threading.Lock, init=False, repr=False)
 
-    def answer(self, request: Incoming) -> Answer:
+    def answer(self, request: HttpRequest) -> HttpResponse:
         """Answer *request*, or refuse it."""
         if not is_local(request):
-            raise Refusal(403, "ForbiddenException", "The dashboard is for this machine only")
+            raise GatewayError(403, "ForbiddenException", "The dashboard is for this machine only")
+        if self.controls and request.path in (CALL, SWITCH):
+            return self.done(request, self.controls)
         if request.method != "GET":
-            raise Refusal(405, "MethodNotAllowedException", "Method Not Allowed")
+            raise GatewayError(405, "MethodNotAllowedException", "Method Not Allowed")
         if request.path == f"{PATH}/figures":
             body = json.dumps(self.told(chosen(request)), allow_nan=False).encode()
-            return page(body, "application/json")
+            return page(body, JSON)
         if request.path not in FILES:
-            raise Refusal(404, "NotFoundException", "Not Found")
+            raise GatewayError(404, "NotFoundException", "Not Found")
         name, kind = FILES[request.path]
         return page(resources.files(__package__).joinpath(name).read_bytes(), kind)
+
+    def done(self, request: HttpRequest, controls: Controls) -> HttpResponse:
+        """Do what the page asks for, and tell how it went; then the states are asked for anew."""
+        if request.method != "POST":
+            raise GatewayError(405, "MethodNotAllowedException", "Method Not Allowed")
+        if not is_own(request):
+            raise GatewayError(403, "ForbiddenException", "Only the dashboard's page may ask this")
+        do = controls.call if request.path == CALL else controls.switch
+        try:
+            said = do(order(request))
+        finally:
+            with self._lock:
+                self._known = (0.0, [])
+        return page(json.dumps(said).encode(), JSON)
 
     def told(self, flow: str | None) -> Mapping[str, Any]:
         """Return what the page shows: of *flow*, or of all together."""
@@ -93,6 +120,8 @@ class Dashboard:
                 for chart in CHARTS
             ],
             "connections": [one for one in self.known() if flow in (None, one["flow"])],
+            "offered": self.controls.offered() if self.controls else {},
+            "vendors": [*self.controls.vendors()] if self.controls else [],
         }
 
     def known(self) -> list[Mapping[str, Any]]:
@@ -110,18 +139,41 @@ def is_ours(path: str) -> bool:
     return path == PATH or path.startswith(f"{PATH}/")
 
 
-def is_local(request: Incoming) -> bool:
+def is_local(request: HttpRequest) -> bool:
     """Say whether *request* names this machine, once and by a name that is no other's."""
     hosts = [*request.values("Host")]
     return len(hosts) == 1 and LOOPBACK.fullmatch(hosts[0]) is not None
 
 
-def chosen(request: Incoming) -> str | None:
+def is_own(request: HttpRequest) -> bool:
+    """Say whether a script of the page itself sent *request*, which `is_local`.
+
+    No other site's page can set this content type without our consent, nor another `Origin`.
+    """
+    [host] = request.values("Host")
+    sites = {*request.values("Sec-Fetch-Site")}
+    kinds = [kind.partition(";")[0].strip().lower() for kind in request.values("Content-Type")]
+    origins = [origin.lower() for origin in request.values("Origin")]
+    return origins == [f"http://{host}".lower()] and kinds == [JSON] and sites <= {"same-origin"}
+
+
+def order(request: HttpRequest) -> Mapping[str, Any]:
+    """Return the object that the page posts."""
+    try:
+        value = json.loads(request.body) if len(request.body) <= LONGEST_ORDER else None
+    except (ValueError, RecursionError):
+        value = None
+    if not isinstance(value, dict):
+        raise wrong(f"The body is not a JSON object of at most {LONGEST_ORDER} bytes")
+    return value
+
+
+def chosen(request: HttpRequest) -> str | None:
     """Return the flow that was asked for, None for all."""
     asked = parse_qs(request.query).get("flow", [""])[0]
     return asked if asked in FLOWS else None
 
 
-def page(body: bytes, kind: str) -> Answer:
+def page(body: bytes, kind: str) -> HttpResponse:
     """Return *body* for a browser that is to load nothing from elsewhere."""
-    return Answer(200, [("Content-Type", kind), *HEADERS], body)
+    return HttpResponse(200, [("Content-Type", kind), *HEADERS], body)

@@ -3,7 +3,7 @@
 import os
 from collections.abc import Mapping, MutableMapping
 
-from token_broker_local.places import (
+from token_broker_local.addresses import (
     ACCESS_KEY,
     EVENT_BUS,
     HOST,
@@ -12,12 +12,12 @@ from token_broker_local.places import (
     SECRET_KEY,
     STAGE,
     TABLE,
-    Places,
+    Addresses,
 )
 
 
-def settings(places: Places) -> Mapping[str, str]:
-    """Return what the template gives the functions, with every AWS service at *places*."""
+def settings(addresses: Addresses) -> Mapping[str, str]:
+    """Return what the template gives the functions, with every AWS service at *addresses*."""
     return {
         "TABLE_NAME": TABLE,
         "KEY_ID": KEY_ALIAS,
@@ -29,8 +29,8 @@ def settings(places: Places) -> Mapping[str, str]:
         "AWS_SECRET_ACCESS_KEY": SECRET_KEY,
         "AWS_REGION": REGION,
         "AWS_DEFAULT_REGION": REGION,
-        "AWS_ENDPOINT_URL": places.url("services"),
-        "AWS_ENDPOINT_URL_LAMBDA": places.url("gateway"),
+        "AWS_ENDPOINT_URL": addresses.url("services"),
+        "AWS_ENDPOINT_URL_LAMBDA": addresses.url("gateway"),
         "AWS_EC2_METADATA_DISABLED": "true",
         "AWS_CONFIG_FILE": os.devnull,
         "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
@@ -39,7 +39,7 @@ def settings(places: Places) -> Mapping[str, str]:
     }
 
 
-def enter(places: Places, environment: MutableMapping[str, str] = os.environ) -> None:
+def enter(addresses: Addresses, environment: MutableMapping[str, str] = os.environ) -> None:
     """Put the settings into *environment*, and everything else about AWS out of it.
 
     Whoever starts the local system may be logged in to a real account: nothing of it is used.
@@ -47,4 +47,4 @@ def enter(places: Places, environment: MutableMapping[str, str] = os.environ) ->
     for name in [name for name in environment if name.startswith("AWS_")]:
         del environment[name]
     environment.setdefault("POWERTOOLS_LOG_LEVEL", "INFO")
-    environment.update(settings(places))
+    environment.update(settings(addresses))

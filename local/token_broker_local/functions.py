@@ -1,4 +1,4 @@
-"""The Lambda functions: their handlers, loaded once, and what comes of calling one."""
+"""Lambda: the functions' handlers, loaded once, and an invocation with its context object."""
 
 import importlib.util
 import json
@@ -6,14 +6,53 @@ import math
 import threading
 import time
 import traceback
+import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from token_broker_local import journal
-from token_broker_local.context import LambdaContext
-from token_broker_local.places import FLOWS, TIMEOUT, function_name
+from token_broker_local import log_capture
+from token_broker_local.addresses import FLOWS, MEMORY, TIMEOUT, function_arn, function_name
+
+VERSION = "$LATEST"
+INSTANCE = uuid.uuid4().hex
+
+
+@dataclass(frozen=True, slots=True)
+class LambdaContext:
+    """One invocation of the function *function_name*, which has *timeout* seconds from now."""
+
+    function_name: str
+    timeout: float = TIMEOUT
+    aws_request_id: str = field(default_factory=lambda: str(uuid.uuid4()))
+    function_version: str = VERSION
+    memory_limit_in_mb: str = str(MEMORY)
+    identity: object = None
+    client_context: object = None
+    started: float = field(default_factory=time.monotonic)
+
+    @property
+    def invoked_function_arn(self) -> str:
+        """The ARN by which the function was called."""
+        return function_arn(self.function_name)
+
+    @property
+    def log_group_name(self) -> str:
+        """Where Lambda would log to."""
+        return f"/aws/lambda/{self.function_name}"
+
+    @property
+    def log_stream_name(self) -> str:
+        """The stream of this process."""
+        return f"{datetime.now(UTC):%Y/%m/%d}/[{self.function_version}]{INSTANCE}"
+
+    def get_remaining_time_in_millis(self) -> int:
+        """Return how long the function may still run."""
+        left = self.timeout - (time.monotonic() - self.started)
+        return max(0, int(left * 1000))
+
 
 Handler: TypeAlias = Callable[[Any, Any], Any]
 
@@ -77,12 +116,12 @@ class Function:
 
     def reported(self, payload: bytes, context: LambdaContext) -> Outcome:
         """Call the handler, and report the call."""
-        with journal.listening() as heard:
+        with log_capture.capturing() as captured:
             outcome = self.outcome(payload, context)
-        self.hear(heard.getvalue())
+        self.hear(captured.getvalue())
         took = f"{round((time.monotonic() - context.started) * 1000)} ms"
-        line = [journal.called(payload, self.name), outcome.summary, took]
-        self.report(" ".join([*line, *journal.told(heard.getvalue())]))
+        line = [log_capture.called(payload, self.name), outcome.summary, took]
+        self.report(" ".join([*line, *log_capture.phrases(captured.getvalue())]))
         return outcome
 
     def outcome(self, payload: bytes, context: LambdaContext) -> Outcome:

@@ -6,13 +6,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from token_broker_local import invocations, journal, refusals, routes, signatures
-from token_broker_local.answers import Answer, answered, refused
+from token_broker_local import gateway_errors, invocations, log_capture, routes, signatures
 from token_broker_local.dashboard import Dashboard, is_ours
-from token_broker_local.events import Ids, proxy_event
 from token_broker_local.functions import Function, Report, ignore
-from token_broker_local.incoming import Incoming
-from token_broker_local.refusals import Refusal
+from token_broker_local.gateway_errors import GatewayError
+from token_broker_local.messages import HttpRequest, HttpResponse
+from token_broker_local.proxy_events import Ids, proxy_event
+from token_broker_local.proxy_responses import answered, refused
 
 TARGET = re.compile(r"/[!-\"$-~]*")
 """What a path may be made of. A `#` would end it for some readers and not for others."""
@@ -37,33 +37,33 @@ class Gateway:
     """Is told a line for each request that the gateway refuses itself."""
     dashboard: Dashboard | None = None
 
-    def answer(self, request: Incoming) -> Answer:
+    def answer(self, request: HttpRequest) -> HttpResponse:
         """Answer *request* as AWS would."""
         ids = Ids()
         try:
             if not TARGET.fullmatch(request.path) or not TARGET.fullmatch(f"/{request.query}"):
-                raise refusals.bad_request()
+                raise gateway_errors.bad_request()
             if self.dashboard and is_ours(request.path):
                 return self.dashboard.answer(request)
             if name := invocations.called(request):
                 signatures.verify(request, "lambda", self.clock())
                 return invocations.invoke(request, name, self.functions, ids)
             return self.integrated(request, ids)
-        except Refusal as refusal:
+        except GatewayError as refusal:
             told = f"{request.method} {request.path} {refusal.status} | {refusal.message}"
-            self.report(journal.printable(told))
+            self.report(log_capture.printable(told))
             return refused(refusal, ids)
 
-    def integrated(self, request: Incoming, ids: Ids) -> Answer:
+    def integrated(self, request: HttpRequest, ids: Ids) -> HttpResponse:
         """Find the route, check the caller, and have the function answer."""
         route, parameters = routes.find(request.method, request.path)
         signatures.verify(request, "execute-api", self.clock())
         event = proxy_event(request, route, parameters, ids, self.clock())
         payload = json.dumps(event).encode()
         if len(payload) > invocations.PAYLOAD_LIMIT:
-            raise refusals.too_long()
+            raise gateway_errors.too_long()
         try:
             outcome = self.functions[route.flow].invoke(payload, self.patience)
         except TimeoutError:
-            raise refusals.timed_out() from None
+            raise gateway_errors.timed_out() from None
         return answered(outcome, ids)

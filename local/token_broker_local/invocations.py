@@ -9,12 +9,10 @@ from collections.abc import Mapping
 from http import HTTPStatus
 from urllib.parse import unquote
 
-from token_broker_local.answers import Answer
-from token_broker_local.context import VERSION
-from token_broker_local.events import Ids
-from token_broker_local.functions import Function, Outcome
-from token_broker_local.incoming import Incoming
-from token_broker_local.places import function_arn
+from token_broker_local.addresses import function_arn
+from token_broker_local.functions import VERSION, Function, Outcome
+from token_broker_local.messages import HttpRequest, HttpResponse
+from token_broker_local.proxy_events import Ids
 
 PATH = re.compile(r"/2015-03-31/functions/(?P<name>[^/]+)/invocations/?")
 
@@ -22,13 +20,15 @@ PAYLOAD_LIMIT = 6_291_456
 """Bytes of an event that Lambda takes: 6 MB."""
 
 
-def called(request: Incoming) -> str | None:
+def called(request: HttpRequest) -> str | None:
     """Return the name of the function that *request* invokes, or None if it is another request."""
     found = PATH.fullmatch(request.path) if request.method == "POST" else None
     return unquote(found["name"]).rpartition("function:")[2].partition(":")[0] if found else None
 
 
-def invoke(request: Incoming, name: str, functions: Mapping[str, Function], ids: Ids) -> Answer:
+def invoke(
+    request: HttpRequest, name: str, functions: Mapping[str, Function], ids: Ids
+) -> HttpResponse:
     """Invoke the function *name* as *request* asks."""
     function = next((one for one in functions.values() if one.name == name), None)
     if function is None:
@@ -49,14 +49,14 @@ def invoke(request: Incoming, name: str, functions: Mapping[str, Function], ids:
     return dispatched(function, request.header("x-amz-invocation-type"), payload, ids)
 
 
-def dispatched(function: Function, kind: str | None, payload: bytes, ids: Ids) -> Answer:
+def dispatched(function: Function, kind: str | None, payload: bytes, ids: Ids) -> HttpResponse:
     """Call *function* now, later or not at all."""
     match kind:
         case "Event":
             function.invoke_later(payload)
-            return Answer(HTTPStatus.ACCEPTED, [*common(ids)])
+            return HttpResponse(HTTPStatus.ACCEPTED, [*common(ids)])
         case "DryRun":
-            return Answer(HTTPStatus.NO_CONTENT, [*common(ids)])
+            return HttpResponse(HTTPStatus.NO_CONTENT, [*common(ids)])
         case None | "RequestResponse":
             return returned(function.invoke(payload), ids)
     return refused(
@@ -68,18 +68,18 @@ def dispatched(function: Function, kind: str | None, payload: bytes, ids: Ids) -
     )
 
 
-def returned(outcome: Outcome, ids: Ids) -> Answer:
+def returned(outcome: Outcome, ids: Ids) -> HttpResponse:
     """Return what came of a call, marked if it is an error."""
     headers = [*common(ids), ("X-Amz-Executed-Version", VERSION)]
     if outcome.failed:
         headers.append(("X-Amz-Function-Error", "Unhandled"))
-    return Answer(HTTPStatus.OK, headers, outcome.payload)
+    return HttpResponse(HTTPStatus.OK, headers, outcome.payload)
 
 
-def refused(status: int, kind: str, message: str, ids: Ids) -> Answer:
+def refused(status: int, kind: str, message: str, ids: Ids) -> HttpResponse:
     """Return an error of the Lambda service's own."""
     body = json.dumps({"Type": "User", "Message": message}).encode()
-    return Answer(status, [*common(ids), ("x-amzn-ErrorType", kind)], body)
+    return HttpResponse(status, [*common(ids), ("x-amzn-ErrorType", kind)], body)
 
 
 def common(ids: Ids) -> list[tuple[str, str]]:

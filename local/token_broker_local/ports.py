@@ -5,7 +5,7 @@ import socket
 from collections.abc import Mapping
 
 from token_broker_descriptors import every
-from token_broker_local.places import DEFAULT_PORT, HOST, Places
+from token_broker_local.addresses import DEFAULT_PORT, HOST, Addresses
 
 LAST_PORT = 65_535
 LISTENERS = {
@@ -21,20 +21,20 @@ class PortError(Exception):
     """The ports cannot be used. The message says what to do."""
 
 
-def chosen(text: str | None) -> Places:
-    """Return the places that `PORT`, as the environment has it, asks for."""
+def chosen(text: str | None) -> Addresses:
+    """Return the addresses that `PORT`, as the environment has it, asks for."""
     if not text:
-        return Places()
+        return Addresses()
     if not (text.isascii() and text.isdigit() and 0 < int(text) <= HIGHEST):
         raise PortError(f"PORT is {text!r}, but should be a number from 1 to {HIGHEST}.")
-    return Places(int(text))
+    return Addresses(int(text))
 
 
-def check(places: Places) -> None:
+def check(addresses: Addresses) -> None:
     """Raise `PortError` if one of the ports cannot be listened on."""
-    reasons = {name: obstacle(port) for name, port in places.ports.items()}
+    reasons = {name: obstacle(port) for name, port in addresses.ports.items()}
     if taken := {name: reason for name, reason in reasons.items() if reason}:
-        raise PortError(advice(places, taken))
+        raise PortError(advice(addresses, taken))
 
 
 def obstacle(port: int) -> str | None:
@@ -48,12 +48,12 @@ def obstacle(port: int) -> str | None:
         return None
 
 
-def advice(places: Places, taken: Mapping[str, str]) -> str:
+def advice(addresses: Addresses, taken: Mapping[str, str]) -> str:
     """Return which ports are taken, and how to take others."""
     listed = [
-        f"Port {places.ports[name]}, for the {LISTENERS[name]}: {reason}."
+        f"Port {addresses.ports[name]}, for the {LISTENERS[name]}: {reason}."
         for name, reason in taken.items()
     ]
-    other = DEFAULT_PORT + 1000 if places.port == DEFAULT_PORT else DEFAULT_PORT
+    other = DEFAULT_PORT + 1000 if addresses.port == DEFAULT_PORT else DEFAULT_PORT
     choose = f"Choose other ports by the first of them, for example: PORT={other} make run"
     return "\n".join([*listed, choose])

@@ -1,10 +1,11 @@
-"""What has to be there before the functions can work: a table, a key, and the demo's secrets."""
+"""What the functions need before they can work: a table, a key, and the secrets of the demo."""
 
 import json
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from token_broker_local.places import KEY_ALIAS, TABLE, secret_name
+from token_broker_fakes import registry
+from token_broker_local.addresses import FLOWS, KEY_ALIAS, TABLE, Addresses, secret_name
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -50,3 +51,8 @@ def create_secrets(
     """Create the secret of each flow's demo connection from its document."""
     for flow, document in documents.items():
         secrets.create_secret(Name=secret_name(flow, DEMO), SecretString=json.dumps(document))
+
+
+def demo_secrets(addresses: Addresses) -> Mapping[str, Mapping[str, Any]]:
+    """Return what each flow's demo secret says."""
+    return {flow: registry.kind(flow).demo_secret(addresses.url(flow)) for flow in FLOWS}

@@ -1,9 +1,19 @@
-"""The AWS services, by moto: Secrets Manager, DynamoDB, KMS and EventBridge on one port."""
+"""The AWS services, by moto: Secrets Manager, DynamoDB, KMS and EventBridge on one port.
+
+moto's conditional writes are not atomic between threads: `UpdateItem` reads, decides and writes in
+steps, so more than one thread may win. What races through moto takes `LOCK`, by one of these::
+
+    server = make_server(host, port, Atomic(DomainDispatcherApplication(create_backend_app)))
+
+    with mock_aws(), one_at_a_time():
+        ...  # threads that write through boto3
+"""
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from io import BytesIO
+from typing import TYPE_CHECKING, Any
 
 from moto.moto_server.werkzeug_app import (
     DomainDispatcherApplication,
@@ -12,9 +22,52 @@ from moto.moto_server.werkzeug_app import (
 )
 from werkzeug.serving import make_server
 
-from token_broker_local.atomic import Atomic
-from token_broker_local.places import HOST
-from token_broker_local.rotations import Deliver, Watched
+from token_broker_local.addresses import HOST
+from token_broker_local.secret_events import Deliver, Watched
+
+if TYPE_CHECKING:
+    from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
+
+LOCK = threading.RLock()
+"""Held for as long as moto works on one request."""
+
+
+class Atomic:
+    """A WSGI application that works on one request at a time.
+
+    The body is read before the lock is taken, so that a slow client keeps nobody waiting.
+    """
+
+    def __init__(self, application: "WSGIApplication") -> None:
+        self.application = application
+
+    def __call__(
+        self, environ: "WSGIEnvironment", start_response: "StartResponse"
+    ) -> Iterable[bytes]:
+        """Answer one request, alone."""
+        length = int(environ.get("CONTENT_LENGTH") or 0)
+        environ["wsgi.input"] = BytesIO(environ["wsgi.input"].read(length))
+        with LOCK:
+            return list(self.application(environ, start_response))
+
+
+@contextmanager
+def one_at_a_time() -> Iterator[None]:
+    """Let moto's mock in this process work on one request at a time, for as long as this lasts."""
+    from moto.core.models import botocore_stubber  # noqa: PLC0415 (moto is slow to import)
+
+    inner: Callable[[Any], Any] = botocore_stubber.process_request
+
+    def locked(request: Any) -> Any:
+        with LOCK:
+            return inner(request)
+
+    vars(botocore_stubber)["process_request"] = locked
+    try:
+        yield
+    finally:
+        del vars(botocore_stubber)["process_request"]
+
 
 TICK = 0.05
 """Seconds within which the server notices that it is to end."""

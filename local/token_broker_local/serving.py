@@ -10,13 +10,13 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 from token_broker_fakes.lingering import linger
-from token_broker_local import refusals
-from token_broker_local.answers import Answer, refused
-from token_broker_local.events import Ids
+from token_broker_local import gateway_errors
+from token_broker_local.addresses import HOST
 from token_broker_local.gateway import Gateway
-from token_broker_local.incoming import Incoming
-from token_broker_local.places import HOST
-from token_broker_local.refusals import BODY_LIMIT, Refusal
+from token_broker_local.gateway_errors import BODY_LIMIT, GatewayError
+from token_broker_local.messages import HttpRequest, HttpResponse
+from token_broker_local.proxy_events import Ids
+from token_broker_local.proxy_responses import refused
 
 TICK = 0.05
 """Seconds within which the server notices that it is to end."""
@@ -77,7 +77,7 @@ class Exchange(BaseHTTPRequestHandler):
     wbufsize = -1  # an answer leaves in one piece, so that no acknowledgement is waited for
 
     def __getattr__(self, name: str) -> Callable[[], None]:
-        """Answer every method, known or not: whether there is a route is the gateway's to say."""
+        """Answer every method: the gateway decides whether there is a route for it."""
         if name.startswith("do_"):
             return self.answer
         raise AttributeError(name)
@@ -86,16 +86,16 @@ class Exchange(BaseHTTPRequestHandler):
         """Answer one request."""
         try:
             answer = self.server.gateway.answer(self.incoming())
-        except Refusal as refusal:
+        except GatewayError as refusal:
             self.close_connection = True
             answer = refused(refusal, Ids())
         self.send(answer)
 
-    def incoming(self) -> Incoming:
+    def incoming(self) -> HttpRequest:
         """Return the request, its body read."""
         path, _, query = self.path.partition("?")
         headers = [*self.headers.items()]
-        return Incoming(self.command, path, query, headers, self.body(), self.client_address[0])
+        return HttpRequest(self.command, path, query, headers, self.body(), self.client_address[0])
 
     def body(self) -> bytes:
         """Read the body, if it is not too large."""
@@ -103,9 +103,9 @@ class Exchange(BaseHTTPRequestHandler):
             return self.chunks()
         length = self.headers.get("Content-Length", "0")
         if not (length.isascii() and length.isdigit()):
-            raise refusals.bad_request()
+            raise gateway_errors.bad_request()
         if len(length) > LENGTH_DIGITS or int(length) > BODY_LIMIT:
-            raise refusals.too_large()
+            raise gateway_errors.too_large()
         return self.rfile.read(int(length))
 
     def chunks(self) -> bytes:
@@ -113,7 +113,7 @@ class Exchange(BaseHTTPRequestHandler):
         body = b""
         while size := self.chunk_size():
             if len(body) + size > BODY_LIMIT:
-                raise refusals.too_large()
+                raise gateway_errors.too_large()
             body += self.rfile.read(size)
             self.rfile.readline()
         while self.rfile.readline().strip():
@@ -124,10 +124,10 @@ class Exchange(BaseHTTPRequestHandler):
         """Read how long the next part of the body is."""
         size = self.rfile.readline(100).partition(b";")[0].strip()
         if not size or size.strip(HEX_DIGITS):
-            raise refusals.bad_request()
+            raise gateway_errors.bad_request()
         return int(size, 16)
 
-    def send(self, answer: Answer) -> None:
+    def send(self, answer: HttpResponse) -> None:
         """Write *answer*."""
         self.send_response_only(answer.status)
         self.send_header("Date", self.date_time_string())
@@ -150,7 +150,7 @@ class Exchange(BaseHTTPRequestHandler):
         """Refuse what is no HTTP in the gateway's way, not with a page of HTML."""
         self.close_connection = True
         phrase = HTTPStatus(code).phrase
-        self.send(refused(Refusal(code, "BadRequestException", phrase), Ids()))
+        self.send(refused(GatewayError(code, "BadRequestException", phrase), Ids()))
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 (http.server's name)
         """Say nothing: the functions log what they do."""

@@ -15,10 +15,10 @@ from botocore.awsrequest import AWSRequest
 from botocore.compat import HTTPHeaders
 from botocore.credentials import Credentials
 
-from token_broker_local import refusals
-from token_broker_local.claims import TIMESTAMP, Claim
-from token_broker_local.incoming import Incoming
-from token_broker_local.places import ACCESS_KEY, HOST, REGION, SECRET_KEY
+from token_broker_local import gateway_errors
+from token_broker_local.addresses import ACCESS_KEY, HOST, REGION, SECRET_KEY
+from token_broker_local.authorization import TIMESTAMP, Authorization
+from token_broker_local.messages import HttpRequest
 
 CREDENTIALS = Credentials(ACCESS_KEY, SECRET_KEY)
 TERMINATOR = "aws4_request"
@@ -26,42 +26,42 @@ WINDOW = timedelta(minutes=15)
 """How far a signature's date may be from now. API Gateway itself may be as strict as 5 minutes."""
 
 
-def verify(request: Incoming, service: str, now: datetime) -> None:
-    """Raise the `Refusal` that AWS would give, unless *request* is signed for *service*."""
-    claim = Claim.of(request)
+def verify(request: HttpRequest, service: str, now: datetime) -> None:
+    """Raise the `GatewayError` that AWS would give, unless *request* is signed for *service*."""
+    claim = Authorization.of(request)
     check_date(claim, now)
     check_scope(claim, service)
     if claim.scope.access_key != ACCESS_KEY or request.header("x-amz-security-token") is not None:
-        raise refusals.unknown_key()
+        raise gateway_errors.unknown_key()
     sent = claim.signature.encode()
     if True not in [hmac.compare_digest(one, sent) for one in signatures(request, claim)]:
-        raise refusals.mismatch()
+        raise gateway_errors.mismatch()
 
 
-def check_date(claim: Claim, now: datetime) -> None:
+def check_date(claim: Authorization, now: datetime) -> None:
     """Refuse a signature that was made too long ago, or is of a time to come."""
     signed, minutes = claim.moment, WINDOW.seconds // 60
     if signed < now - WINDOW:
-        raise refusals.invalid(
+        raise gateway_errors.invalid(
             f"Signature expired: {signed:{TIMESTAMP}} is now earlier than "
             f"{now - WINDOW:{TIMESTAMP}} ({now:{TIMESTAMP}} - {minutes} min.)"
         )
     if signed > now + WINDOW:
-        raise refusals.invalid(
+        raise gateway_errors.invalid(
             f"Signature not yet current: {signed:{TIMESTAMP}} is still later than "
             f"{now + WINDOW:{TIMESTAMP}} ({now:{TIMESTAMP}} + {minutes} min.)"
         )
 
 
-def check_scope(claim: Claim, service: str) -> None:
+def check_scope(claim: Authorization, service: str) -> None:
     """Refuse a signature that leaves the host open, or was made for another place."""
     if "host" not in claim.signed_headers:
-        raise refusals.invalid("'Host' must be a 'SignedHeader' in the AWS Authorization.")
+        raise gateway_errors.invalid("'Host' must be a 'SignedHeader' in the AWS Authorization.")
     if faults := " ".join(scope_faults(claim, service)):
-        raise refusals.invalid(faults)
+        raise gateway_errors.invalid(faults)
 
 
-def scope_faults(claim: Claim, service: str) -> Iterator[str]:
+def scope_faults(claim: Authorization, service: str) -> Iterator[str]:
     """Yield a sentence for each part of the scope that is not ours."""
     scope, day = claim.scope, f"{claim.moment:%Y%m%d}"
     if scope.region != REGION:
@@ -81,7 +81,7 @@ def scope_faults(claim: Claim, service: str) -> Iterator[str]:
 
 
 def signatures(
-    request: Incoming, claim: Claim, credentials: Credentials = CREDENTIALS
+    request: HttpRequest, claim: Authorization, credentials: Credentials = CREDENTIALS
 ) -> Iterator[bytes]:
     """Yield each signature that is right for *request*; none is, if its body was changed."""
     stated = request.header("x-amz-content-sha256")
@@ -93,16 +93,16 @@ def signatures(
 class Referee(SigV4Auth):
     """botocore's signer, told to sign the headers that the claim names, at the claim's time."""
 
-    def __init__(self, claim: Claim, credentials: Credentials) -> None:
+    def __init__(self, claim: Authorization, credentials: Credentials) -> None:
         super().__init__(credentials, claim.scope.service, claim.scope.region)
         self.claim = claim
 
-    def signature_of(self, request: Incoming) -> str:
+    def signature_of(self, request: HttpRequest) -> str:
         """Return the signature that *request* should carry."""
         copy = self.copy_of(request)
         return self.signature(self.string_to_sign(copy, self.canonical_request(copy)), copy)
 
-    def copy_of(self, request: Incoming) -> AWSRequest:
+    def copy_of(self, request: HttpRequest) -> AWSRequest:
         """Return *request* as botocore knows it, with only its signed headers."""
         url = f"http://{HOST}{request.path}?{request.query}"  # the host that counts is a header
         copy = AWSRequest(method=request.method, url=url, data=request.body)

@@ -5,8 +5,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from token_broker_local.addresses import FLOWS, STAGE
 from token_broker_local.functions import Function, ignore
-from token_broker_local.places import FLOWS, STAGE
 
 if TYPE_CHECKING:
     from mypy_boto3_secretsmanager import SecretsManagerClient

@@ -7,17 +7,18 @@ from pathlib import Path
 import boto3
 
 from token_broker_fakes import registry
-from token_broker_local import functions, provisions, rotations, services, serving, vendors
+from token_broker_local import functions, provisions, secret_events, services, serving
+from token_broker_local.addresses import FLOWS, Addresses
+from token_broker_local.controls import Controls
 from token_broker_local.dashboard import Dashboard
-from token_broker_local.figures import Figures
 from token_broker_local.gateway import Gateway
-from token_broker_local.places import Places
+from token_broker_local.metrics import Metrics
 from token_broker_local.states import States
 
 
 @contextmanager
 def running(
-    places: Places,
+    addresses: Addresses,
     folder: Path = functions.FOLDER,
     report: functions.Report = functions.ignore,
 ) -> Iterator[None]:
@@ -28,21 +29,24 @@ def running(
     """
     loaded: dict[str, functions.Function] = {}
     with ExitStack() as stack:
-        deliver = rotations.router(loaded)
-        stack.enter_context(services.serving(places.ports["services"], deliver))
+        deliver = secret_events.router(loaded)
+        stack.enter_context(services.serving(addresses.ports["services"], deliver))
         for flow, fake in registry.fakes().items():
-            stack.enter_context(fake.serve(places.ports[flow]))
-        provide(places)
-        figures = Figures()
-        loaded.update(functions.load_all(folder, report, figures.hear))
+            stack.enter_context(fake.serve(addresses.ports[flow]))
+        provide(addresses)
+        metrics = Metrics()
+        loaded.update(functions.load_all(folder, report, metrics.hear))
         states = States(loaded, boto3.client("secretsmanager"))
-        gateway = Gateway(loaded, report=report, dashboard=Dashboard(figures, states))
-        stack.enter_context(serving.serving(gateway, places.ports["gateway"]))
+        vendors = {flow: addresses.url(flow) for flow in FLOWS}
+        controls = Controls(addresses.url("gateway"), vendors)
+        page = Dashboard(metrics, states, controls=controls)
+        gateway = Gateway(loaded, report=report, dashboard=page)
+        stack.enter_context(serving.serving(gateway, addresses.ports["gateway"]))
         yield
 
 
-def provide(places: Places) -> None:
+def provide(addresses: Addresses) -> None:
     """Create what the functions need."""
     provisions.provide_table(boto3.client("dynamodb"))
     provisions.create_key(boto3.client("kms"))
-    provisions.create_secrets(boto3.client("secretsmanager"), vendors.demo_secrets(places))
+    provisions.create_secrets(boto3.client("secretsmanager"), provisions.demo_secrets(addresses))

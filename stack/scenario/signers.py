@@ -13,7 +13,7 @@ from stack.account import Identity
 from stack.places import HOST, REGION, ROOT
 from stack.system import System
 from stack.table import Row, Table
-from token_broker_local import places as local
+from token_broker_local import addresses as local
 from token_broker_local import ports
 
 TOOLS = ROOT / ".tools/stack"
@@ -108,7 +108,7 @@ def answered(command: list[str], api: Api) -> str:
 @contextmanager
 def local_system() -> Iterator[str]:
     """Have the system of `make run` on ports of its own; tell where its API is."""
-    places = next(row for row in map(local.Places, range(18_080, 20_000, 10)) if are_free(row))
+    places = next(row for row in map(local.Addresses, range(18_080, 20_000, 10)) if are_free(row))
     command = [sys.executable, "-m", "token_broker_local"]
     environment = os.environ | {"PORT": str(places.port)}
     with subprocess.Popen(
@@ -123,7 +123,7 @@ def local_system() -> Iterator[str]:
             process.terminate()
 
 
-def are_free(places: local.Places) -> bool:
+def are_free(places: local.Addresses) -> bool:
     """Say whether the local system can have these ports."""
     try:
         ports.check(places)

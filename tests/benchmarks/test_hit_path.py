@@ -13,7 +13,7 @@ import pytest
 from tests.counting import calls_within
 from tests.functions.world import World
 from tests.subjects import FLOWS, body
-from token_broker_local.context import LambdaContext
+from token_broker_local.functions import LambdaContext
 
 ROOT = Path(__file__).parents[2]
 BODIES: dict[str, dict[str, Any]] = {flow: body(flow) for flow in FLOWS} | {

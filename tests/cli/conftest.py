@@ -12,8 +12,8 @@ from tests.cli.accounts import Visitor
 from tests.cli.canned import Account, serving
 from tests.cli.operators import Operator
 from tests.systems import system
-from token_broker_local.places import Places
-from token_broker_local.vendors import demo_secrets
+from token_broker_local.addresses import Addresses
+from token_broker_local.provisions import demo_secrets
 
 Connect = Callable[..., str]
 
@@ -26,13 +26,13 @@ def _interruptible() -> None:
 
 
 @pytest.fixture(scope="session")
-def places() -> Iterator[Places]:
+def places() -> Iterator[Addresses]:
     with system() as found:
         yield found
 
 
 @pytest.fixture
-def operator(places: Places, monkeypatch: pytest.MonkeyPatch) -> Operator:
+def operator(places: Addresses, monkeypatch: pytest.MonkeyPatch) -> Operator:
     """Return an operator whose shell knows nothing of any broker."""
     for name in ("NO_PROXY", "no_proxy"):
         monkeypatch.setenv(name, "127.0.0.1")

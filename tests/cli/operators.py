@@ -21,7 +21,7 @@ from typer.testing import CliRunner, Result
 
 from tests.waiting import PATIENCE_SECONDS
 from token_broker_cli.main import app
-from token_broker_local.places import Places
+from token_broker_local.addresses import Addresses
 
 PROGRAM = str(Path(sys.executable).with_name("token-broker"))
 RUNNER = CliRunner()
@@ -33,7 +33,7 @@ TERMINAL = {"TERM": "xterm-256color", "LINES": "40"}
 class Operator:
     """Works with the system at *places*."""
 
-    places: Places
+    places: Addresses
 
     @property
     def at(self) -> list[str]:

@@ -11,7 +11,7 @@ import pytest
 from tests.cli.operators import Operator
 from tests.subjects import FLOWS
 from token_broker_fakes.vntana.accounts import demo_account
-from token_broker_local.vendors import demo_secrets
+from token_broker_local.provisions import demo_secrets
 
 if TYPE_CHECKING:
     from mypy_boto3_secretsmanager import SecretsManagerClient

@@ -14,7 +14,7 @@ import pytest
 from tests.cli.operators import on_terminal
 from tests.systems import system
 from tests.waiting import PATIENCE_SECONDS
-from token_broker_local.places import FLOWS, Places
+from token_broker_local.addresses import FLOWS, Addresses
 
 PAGE = Path(__file__).parents[2] / "docs" / "cli.md"
 BLOCK = re.compile(r"```console\n(.*?)```", re.DOTALL)
@@ -36,7 +36,7 @@ def examples(page: str) -> Iterator[Example]:
             yield Example(command, output)
 
 
-def here(text: str, places: Places) -> str:
+def here(text: str, places: Addresses) -> str:
     """Return *text* with the ports of this system, where the page has those of `make run`."""
     named = ("gateway", "services", *FLOWS)
     ports = {str(8080 + index): str(places.ports[name]) for index, name in enumerate(named)}

@@ -10,7 +10,7 @@ from tests.cli.conftest import Connect
 from tests.cli.operators import Operator
 from tests.functions.canaries import traces
 from tests.subjects import FLOWS, canaries, questions
-from token_broker_local.vendors import demo_secrets
+from token_broker_local.provisions import demo_secrets
 
 SECRETS = {flow: [one.key for one in questions(flow) if one.is_secret] for flow in FLOWS}
 WRONG = {flow: {key: canaries(flow)[key] for key in SECRETS[flow]} for flow in FLOWS}

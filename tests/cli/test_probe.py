@@ -12,13 +12,14 @@ from tests.cli.operators import Operator
 from tests.cli.test_connect import NAMES, secret, secrets_manager
 from tests.functions.world import World, client
 from token_broker.flows import every
-from token_broker.probing import Budget, prober_of
+from token_broker.probe import prober_of
+from token_broker.probing import Budget
 from token_broker_cli.context import Context
 from token_broker_cli.main import app
 from token_broker_fakes import FakeEditor, FakeVendorlink, FakeVntana
 from token_broker_fakes.fake import Fake
 from token_broker_fakes.modes import choices
-from token_broker_local.places import REGION, STAGE, secret_name
+from token_broker_local.addresses import REGION, STAGE, secret_name
 
 SETS = 200
 FLOWS = tuple(every())

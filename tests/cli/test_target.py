@@ -11,17 +11,17 @@ from tests.cli.accounts import Visitor
 from tests.cli.canned import Account
 from token_broker_cli.errors import CommandError
 from token_broker_cli.settings import LocalSystem, Options, Settings
-from token_broker_local.places import (
+from token_broker_local.addresses import (
     ACCESS_KEY,
     DEFAULT_PORT,
     KEY_ALIAS,
     REGION,
     SECRET_KEY,
     TABLE,
-    Places,
+    Addresses,
     secret_name,
 )
-from token_broker_local.places import STAGE as LOCAL_STAGE
+from token_broker_local.addresses import STAGE as LOCAL_STAGE
 
 HOST = "https://abc.execute-api.eu-west-1.amazonaws.com"
 OWN = "https://broker.example.com"
@@ -181,7 +181,7 @@ def test_connect_needs_no_api_to_store_what_is_new(visitor: Visitor, account: Ac
 def test_the_local_system_is_where_the_command_looks_for_it() -> None:
     """Both have their own constants: neither imports the other."""
     for port in (8080, 9000):
-        there, here = Places(port), LocalSystem(port)
+        there, here = Addresses(port), LocalSystem(port)
         assert [here.url(name) for name in here.LISTENERS] == [
             there.url(name) for name in there.ports
         ]

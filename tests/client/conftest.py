@@ -13,9 +13,9 @@ from token_broker_client import Broker
 from token_broker_client.cache import Cache
 from token_broker_client.deadline import Patience
 from token_broker_client.functions import CLIENTS
+from token_broker_local.addresses import ACCESS_KEY, FLOWS, REGION, SECRET_KEY, function_name
 from token_broker_local.functions import Function
 from token_broker_local.gateway import Gateway
-from token_broker_local.places import ACCESS_KEY, FLOWS, REGION, SECRET_KEY, function_name
 from token_broker_local.serving import serving
 
 PATIENT = Patience(PATIENCE_SECONDS)

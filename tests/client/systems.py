@@ -13,7 +13,7 @@ import boto3
 from tests.waiting import PATIENCE_SECONDS
 from token_broker_client import Broker
 from token_broker_client.deadline import Patience
-from token_broker_local.places import ACCESS_KEY, REGION, SECRET_KEY, Places, secret_name
+from token_broker_local.addresses import ACCESS_KEY, REGION, SECRET_KEY, Addresses, secret_name
 
 if TYPE_CHECKING:
     from mypy_boto3_secretsmanager import SecretsManagerClient
@@ -36,7 +36,7 @@ def tries(number: int) -> Patience:
 class System:
     """A system that runs; each test has connections of its own, to vendors of its own."""
 
-    places: Places
+    places: Addresses
 
     @property
     def url(self) -> str:

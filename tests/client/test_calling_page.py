@@ -27,7 +27,7 @@ from token_broker_client import (
 )
 from token_broker_client.cache import Cache
 from token_broker_fakes import FakeEditor, FakeVendorlink, FakeVntana
-from token_broker_local.places import ACCESS_KEY, REGION, SECRET_KEY
+from token_broker_local.addresses import ACCESS_KEY, REGION, SECRET_KEY
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs/calling.md").read_text()

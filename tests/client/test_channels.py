@@ -23,7 +23,7 @@ from token_broker_client import (
 from token_broker_client.cache import Cache
 from token_broker_client.functions import CLIENTS, names
 from token_broker_client.gateway import Gateway
-from token_broker_local.places import REGION
+from token_broker_local.addresses import REGION
 
 API = "https://abc123.execute-api.eu-central-1.amazonaws.com/prod"
 

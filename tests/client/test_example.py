@@ -18,7 +18,7 @@ from tests.waiting import PATIENCE_SECONDS
 from token_broker_client import cache, identity
 from token_broker_client.cache import Cache
 from token_broker_fakes import FakeVntana
-from token_broker_local.places import ACCESS_KEY, REGION, SECRET_KEY
+from token_broker_local.addresses import ACCESS_KEY, REGION, SECRET_KEY
 
 EXAMPLE = Path(__file__).parents[2] / "docs/examples/organization.py"
 READ = {"name": "acme", "status": "ACTIVE"}

@@ -9,7 +9,7 @@ import pytest
 
 from tests.client.systems import System
 from token_broker_fakes import FakeVntana
-from token_broker_local.places import ACCESS_KEY, REGION, SECRET_KEY
+from token_broker_local.addresses import ACCESS_KEY, REGION, SECRET_KEY
 
 ROOT = Path(__file__).parents[2]
 NODE = shutil.which("node") or ""

@@ -370,3 +370,31 @@ def test_a_task_is_cancelled_at_once(run: Any, fake_vntana: FakeVntana) -> None:
     assert run(main) < SOON_SECONDS
     assert not desk.commands
     desk.go.set()
+
+
+class Forgetting:
+    """A channel that forgets some tokens with each call, and says when those were all."""
+
+    def __init__(self, *answers: dict[str, Any]) -> None:
+        self.answers = list(answers)
+        self.now = 0.0
+
+    def call(self, command: Command, deadline: Deadline) -> dict[str, Any]:
+        """Answer as the broker does, after a second."""
+        assert (command.action, deadline.left > 0) == ("forget", True)
+        self.now += 1
+        return self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
+
+
+def test_forget_goes_on_until_all_is_forgotten() -> None:
+    """DELETE of many tokens ends before all are forgotten, and says so."""
+    some, all_ = {"forgotten": 500, "complete": False}, {"forgotten": 20, "complete": True}
+    assert Broker(Forgetting(some, some, all_)).forget("vntana", "acme") == 1020
+    assert Broker(Forgetting({"forgotten": 3})).forget("vntana", "acme") == 3
+
+
+def test_forget_says_when_time_ends_before_all_is_forgotten() -> None:
+    channel = Forgetting({"forgotten": 1, "complete": False})
+    with pytest.raises(Unreachable, match="not all tokens were forgotten") as raised:
+        Broker(channel, Patience(2.0, lambda: channel.now)).forget("vntana", "acme")
+    assert (raised.value.retryable, channel.now) == (True, 2.0)

@@ -9,7 +9,7 @@ from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from typing import Any
 
-from token_broker_local.context import LambdaContext
+from token_broker_local.functions import LambdaContext
 
 WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
 MAKING = ("os.mkdir", "os.rename", "os.link", "os.symlink", "shutil.", "tempfile.", "sqlite3.")

@@ -9,7 +9,7 @@ from tests.subjects import FLOWS
 from token_broker.exchange import Response
 from token_broker.item_codec import item_of
 from token_broker.records import replace
-from token_broker_local.places import TABLE
+from token_broker_local.addresses import TABLE
 
 TOLD = {
     "credential_rejected",

@@ -14,7 +14,7 @@ from tests.subjects import FLOWS
 from token_broker.check import Check
 from token_broker.errors import InvalidRequest
 from token_broker.records import replace
-from token_broker_local.places import secret_name
+from token_broker_local.addresses import secret_name
 
 CHECKS = {
     "vntana": "/v1/organizations/current",

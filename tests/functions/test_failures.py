@@ -9,7 +9,7 @@ from tests.functions.test_tokens import assert_problem
 from tests.functions.world import World, client
 from tests.subjects import FLOWS, wrong_login
 from token_broker.records import replace
-from token_broker_local.places import TABLE
+from token_broker_local.addresses import TABLE
 
 WRONG_LOGIN = {flow: wrong_login(flow) for flow in FLOWS}
 STATUSES = {"store_unavailable": 503, "not_configured": 500, "unknown_connection": 404}
@@ -151,6 +151,20 @@ def test_an_outage_is_told_and_not_hammered(world: World) -> None:
         assert_problem(response, "upstream_unavailable", 503)
         assert int(response["headers"]["retry-after"]) >= 1
     assert len(world.steps("editor")) == 1
+
+
+def test_a_back_off_that_another_item_has_is_not_prolonged(world: World) -> None:
+    """I13: who was refused by it alone has asked nothing, and may try again when it is over."""
+    connection, chairs = world.connect("vntana", organization="studio"), {"workspace": "chairs"}
+    world.vntana.fail("status", times=None, status=503)
+    for body in (chairs, chairs, chairs, chairs, chairs, {"force": True}):
+        wait = world.http("vntana", connection, body)["body"]["retry_after"]
+        world.advance(wait)
+    world.advance(-5)
+    assert world.http("vntana", connection, chairs)["body"]["retry_after"] == 5
+    world.vntana.heal()
+    world.advance(5)
+    assert world.call("vntana", connection, **chairs)["source"] == "exchange"
 
 
 def test_a_failure_is_raised_by_name_in_a_direct_invocation(world: World) -> None:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from fuzz.targets.callers import Silent, idle
 from token_broker.flows import every
-from token_broker_local.context import LambdaContext
+from token_broker_local.functions import LambdaContext
 
 FLOWS = every()
 

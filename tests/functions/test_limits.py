@@ -1,13 +1,13 @@
 """How long a token must live, and what a reporter may get."""
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from tests.functions.test_tokens import assert_problem
 from tests.functions.world import World
-from token_broker.records import replace
 
 
 def test_a_token_that_ended_says_nothing_of_how_long_the_next_one_lives(world: World) -> None:

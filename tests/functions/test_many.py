@@ -9,7 +9,7 @@ from tests.functions.test_tokens import context
 from tests.functions.world import World, client
 from token_broker.app import CLOCK
 from token_broker.records import replace
-from token_broker_local.places import TABLE
+from token_broker_local.addresses import TABLE
 
 MANY = 1_010
 """More than one page of a Query."""

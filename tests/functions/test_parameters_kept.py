@@ -8,7 +8,7 @@ import pytest
 from tests.functions.test_tokens import assert_problem
 from tests.functions.world import World, proxy_event
 from token_broker.records import replace
-from token_broker_local.context import LambdaContext
+from token_broker_local.functions import LambdaContext
 
 
 def test_parameters_too_large_to_be_opened_again_are_refused(world: World) -> None:

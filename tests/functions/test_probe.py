@@ -14,7 +14,7 @@ from token_broker.exchange import Request, Response
 from token_broker.item import Item
 from token_broker.records import replace
 from token_broker.refresh.invocation import COMMIT_SECONDS
-from token_broker_local.context import LambdaContext
+from token_broker_local.functions import LambdaContext
 
 FLOWS = ("vntana", "vendorlink", "editor")
 CREDENTIAL = {"vntana": "personal_access_token", "vendorlink": "password", "editor": "api_key"}

@@ -10,7 +10,7 @@ from tests.functions.test_tokens import context
 from tests.functions.world import World, client
 from token_broker import maintenance
 from token_broker.errors import RefreshInProgress
-from token_broker_local.places import secret_name
+from token_broker_local.addresses import secret_name
 
 ARN = "arn:aws:secretsmanager:eu-west-1:123456789012:secret:"
 WHEN = ("the event", "a renewal")

@@ -10,7 +10,7 @@ from tests.functions.test_tokens import assert_problem
 from tests.functions.world import World, client
 from tests.subjects import FLOWS
 from token_broker.tokens import Variant
-from token_broker_local.places import KEY_ALIAS, TABLE
+from token_broker_local.addresses import KEY_ALIAS, TABLE
 
 ASKED = Variant("asked", {"organization": None, "workspace": None}).key
 """VNTANA's "the only organization there is"."""

@@ -20,7 +20,7 @@ from token_broker.dependencies import Clock
 from token_broker.errors import StoreUnavailable
 from token_broker.handler import Service
 from token_broker.records import replace
-from token_broker_local.context import LambdaContext
+from token_broker_local.functions import LambdaContext
 
 SECONDS = 7.5
 """Of an invocation: hardly enough to begin an exchange."""

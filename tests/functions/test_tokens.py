@@ -209,7 +209,7 @@ def test_slug_uuid_and_the_only_one_are_one_variant(world: World, spelling: str 
 
 def context(flow: str) -> Any:
     """Return a context of Lambda's."""
-    from token_broker_local.context import LambdaContext  # noqa: PLC0415 (one place to make it)
+    from token_broker_local.functions import LambdaContext  # noqa: PLC0415 (one place to make it)
 
     return LambdaContext(f"token-broker-{flow}")
 

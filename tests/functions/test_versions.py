@@ -6,7 +6,7 @@ import pytest
 
 from tests.functions.world import World, client
 from token_broker.item_codec import SCHEMA
-from token_broker_local.places import TABLE
+from token_broker_local.addresses import TABLE
 
 
 def rewritten(world: World, connection: str, changes: dict[str, Any]) -> None:

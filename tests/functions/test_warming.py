@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.functions.world import CALLER, World, proxy_event
-from token_broker_local.context import LambdaContext
+from token_broker_local.functions import LambdaContext
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,11 +8,11 @@ from tests.functions.canaries import traces
 from tests.functions.world import World, client
 from tests.subjects import FLOWS, canaries
 from token_broker_fakes.control import control
-from token_broker_local import journal
+from token_broker_local import log_capture
+from token_broker_local.addresses import TABLE, function_name
 from token_broker_local.dashboard import Dashboard
-from token_broker_local.figures import Figures
 from token_broker_local.functions import Function
-from token_broker_local.places import TABLE, function_name
+from token_broker_local.metrics import Metrics
 from token_broker_local.states import state
 
 CANARIES = {flow: canaries(flow) for flow in FLOWS}
@@ -81,7 +81,7 @@ class Watch:
 
     def _shown(self, *written: str) -> list[str]:
         """Return what `make run` shows of it: its lines, its dashboard, a failed invocation."""
-        figures = Figures()
+        figures = Metrics()
         for text in written:
             figures.hear(text)
         service = self.world.service(self.flow)
@@ -89,7 +89,7 @@ class Watch:
         states = [state(function, self.flow, self.connection)]
         failed = function.invoke(json.dumps({"connection": self.connection, "x": 1}).encode())
         page = Dashboard(figures, lambda: states).told(None)
-        phrases = [phrase for text in written for phrase in journal.told(text)]
+        phrases = [phrase for text in written for phrase in log_capture.phrases(text)]
         return [json.dumps(page), failed.payload.decode(), *phrases, *self._lines]
 
     def _control(self) -> str:

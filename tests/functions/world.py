@@ -25,8 +25,8 @@ from token_broker.records import replace
 from token_broker.tokens import ONLY
 from token_broker_fakes import FakeEditor, FakeVendorlink, FakeVntana
 from token_broker_fakes.fake import Fake
-from token_broker_local.context import LambdaContext
-from token_broker_local.places import TABLE, secret_name
+from token_broker_local.addresses import TABLE, secret_name
+from token_broker_local.functions import LambdaContext
 
 if TYPE_CHECKING:
     from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment

@@ -20,13 +20,13 @@ import yaml
 
 from tests.live.loopback import OUTSIDE, bridge, ports
 from token_broker_descriptors import every
+from token_broker_local.addresses import Addresses
 from token_broker_local.environment import settings
-from token_broker_local.places import Places
 
 ROOT = Path(__file__).parents[2]
 BUILT = ROOT / ".aws-sam" / "build" / "template.yaml"
 LOCAL = BUILT.with_name("local.yaml")
-PLACES = Places(int(os.environ.get("PORT", "18080")))
+PLACES = Addresses(int(os.environ.get("PORT", "18080")))
 API_PORT = PLACES.port + 10
 PATIENCE = 300
 """Seconds until an answer: the first call makes an image."""

@@ -4,8 +4,8 @@ from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 
-from token_broker_local.incoming import Incoming
-from token_broker_local.places import ACCESS_KEY, REGION, SECRET_KEY
+from token_broker_local.addresses import ACCESS_KEY, REGION, SECRET_KEY
+from token_broker_local.messages import HttpRequest
 
 LOCAL = Credentials(ACCESS_KEY, SECRET_KEY)
 HOST = "127.0.0.1:8080"
@@ -20,10 +20,10 @@ def signed(
     credentials: Credentials = LOCAL,
     service: str = "execute-api",
     region: str = REGION,
-) -> Incoming:
+) -> HttpRequest:
     """Return a request as it comes in from a caller who signed it now."""
     request = AWSRequest(method, f"http://{HOST}{target}", headers or {}, body)
     request.headers["Host"] = HOST
     SigV4Auth(credentials, service, region).add_auth(request)
     path, _, query = target.partition("?")
-    return Incoming(method, path, query, [*request.headers.items()], body)
+    return HttpRequest(method, path, query, [*request.headers.items()], body)

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from tests.waiting import PATIENCE_SECONDS
+from token_broker_local.addresses import FLOWS, function_name
 from token_broker_local.functions import Function
 from token_broker_local.gateway import Gateway
-from token_broker_local.places import FLOWS, function_name
 from token_broker_local.serving import serving
 
 Serve = Callable[[Callable[[Any, Any], Any]], int]

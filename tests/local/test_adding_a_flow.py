@@ -17,7 +17,7 @@ from botocore.awsrequest import AWSRequest
 from tests.local.callers import LOCAL
 from tests.ports import free_ports
 from tests.waiting import PATIENCE_SECONDS
-from token_broker_local.places import REGION
+from token_broker_local.addresses import REGION
 from token_broker_operations.__main__ import NESTED, WRITTEN
 from token_broker_operations.parts import MADE
 

@@ -13,8 +13,8 @@ from botocore.exceptions import ClientError
 from moto import mock_aws
 
 from token_broker_local import provisions, services
-from token_broker_local.atomic import one_at_a_time
-from token_broker_local.places import TABLE
+from token_broker_local.addresses import TABLE
+from token_broker_local.services import one_at_a_time
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient

@@ -18,13 +18,13 @@ from tests.local.callers import signed
 from tests.ports import free_ports
 from tests.waiting import PATIENCE_SECONDS, wait_until
 from token_broker.telemetry import MEASURES, Line
-from token_broker_local.answers import Answer
-from token_broker_local.dashboard import FILES, PATH, Dashboard
-from token_broker_local.figures import MOST_SERIES, OTHERS, POINTS, SECONDS, Figures, percentile
+from token_broker_local.addresses import FLOWS, Addresses, function_name, secret_name
+from token_broker_local.controls import TOLD
+from token_broker_local.dashboard import CALL, FILES, PATH, SWITCH, Dashboard
 from token_broker_local.functions import Function
 from token_broker_local.gateway import Gateway
-from token_broker_local.incoming import Incoming
-from token_broker_local.places import FLOWS, Places, function_name, secret_name
+from token_broker_local.messages import HttpRequest, HttpResponse
+from token_broker_local.metrics import MOST_SERIES, OTHERS, POINTS, SECONDS, Metrics, percentile
 from token_broker_local.serving import serving
 from token_broker_local.states import connections, state
 from token_broker_operations.dashboard import CHARTS, Chart
@@ -59,8 +59,8 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def figures(clock: Clock) -> Figures:
-    return Figures(clock)
+def figures(clock: Clock) -> Metrics:
+    return Metrics(clock)
 
 
 def hand_out(milliseconds: float = 1.0, source: str = "memory", flow: str = "vntana") -> str:
@@ -74,14 +74,14 @@ def hand_out(milliseconds: float = 1.0, source: str = "memory", flow: str = "vnt
     return line.text(1_800_000_000_000) + "\n"
 
 
-def sums(figures: Figures, flow: str | None = None) -> Mapping[str, float]:
+def sums(figures: Metrics, flow: str | None = None) -> Mapping[str, float]:
     return {one["name"]: one["all"]["Sum"] for one in figures.told(HAND_OUTS, flow)}
 
 
-# Figures
+# Metrics
 
 
-def test_counts_by_the_metrics_own_dimension(figures: Figures) -> None:
+def test_counts_by_the_metrics_own_dimension(figures: Metrics) -> None:
     """Over all flows together, or over one."""
     figures.hear(hand_out() + hand_out() + hand_out(source="exchange"))
     figures.hear(hand_out(flow="editor"))
@@ -90,7 +90,7 @@ def test_counts_by_the_metrics_own_dimension(figures: Figures) -> None:
     assert sums(figures, "vendorlink") == {}
 
 
-def test_a_metric_without_a_dimension_is_told_by_flow(figures: Figures) -> None:
+def test_a_metric_without_a_dimension_is_told_by_flow(figures: Metrics) -> None:
     """Cold starts, waits and latches."""
     line = Line("TokenBroker", "token-broker")
     line.add_dimension("flow", "editor")
@@ -100,7 +100,7 @@ def test_a_metric_without_a_dimension_is_told_by_flow(figures: Figures) -> None:
     assert told["name"] == "editor"
 
 
-def test_what_is_counted_over_all_flows_too_is_told_once(figures: Figures) -> None:
+def test_what_is_counted_over_all_flows_too_is_told_once(figures: Metrics) -> None:
     """A failure's line has a second set of dimensions, for its alarm."""
     line = Line("TokenBroker", "token-broker")
     line.add_dimension("flow", "editor")
@@ -112,7 +112,7 @@ def test_what_is_counted_over_all_flows_too_is_told_once(figures: Figures) -> No
     assert (told["name"], told["all"]["Sum"]) == ("internal", 1)
 
 
-def test_each_point_stands_for_its_seconds_and_old_ones_go(figures: Figures, clock: Clock) -> None:
+def test_each_point_stands_for_its_seconds_and_old_ones_go(figures: Metrics, clock: Clock) -> None:
     """The last point is now."""
     figures.hear(hand_out())
     clock.now += SECONDS
@@ -126,7 +126,7 @@ def test_each_point_stands_for_its_seconds_and_old_ones_go(figures: Figures, clo
     assert sums(figures) == {}
 
 
-def test_percentiles_are_right_within_a_few_percent(figures: Figures) -> None:
+def test_percentiles_are_right_within_a_few_percent(figures: Metrics) -> None:
     """As CloudWatch's are."""
     for milliseconds in range(1, 1001):
         figures.hear(hand_out(milliseconds))
@@ -137,7 +137,7 @@ def test_percentiles_are_right_within_a_few_percent(figures: Figures) -> None:
 
 
 @pytest.mark.parametrize("value", [0.0, 0.3, 7.0])
-def test_a_percentile_never_exceeds_what_was_seen(figures: Figures, value: float) -> None:
+def test_a_percentile_never_exceeds_what_was_seen(figures: Metrics, value: float) -> None:
     """Not even of a single value."""
     figures.hear(hand_out(value))
     [told] = figures.told(Chart("", "Duration", ("p99",)))
@@ -145,7 +145,7 @@ def test_a_percentile_never_exceeds_what_was_seen(figures: Figures, value: float
     assert percentile({0: 1}, 0.5, value) <= value
 
 
-def test_memory_is_bounded(figures: Figures, clock: Clock) -> None:
+def test_memory_is_bounded(figures: Metrics, clock: Clock) -> None:
     """Both in names and in time: what is too much is counted together."""
     for number in range(MOST_SERIES * 2):
         figures.hear(hand_out(source=f"source {number}"))
@@ -173,7 +173,7 @@ def test_memory_is_bounded(figures: Figures, clock: Clock) -> None:
         "[" * 100_000,
     ],
 )
-def test_what_is_no_metric_is_not_counted(figures: Figures, line: str) -> None:
+def test_what_is_no_metric_is_not_counted(figures: Metrics, line: str) -> None:
     """A function may print anything."""
     figures.hear(line)
     assert not any(figures.told(chart) for chart in CHARTS)
@@ -184,7 +184,7 @@ def test_what_is_no_metric_is_not_counted(figures: Figures, line: str) -> None:
 def test_the_charts_are_the_stacks() -> None:
     """One definition makes both, of metrics that there are."""
     metrics = {name for measure in MEASURES.values() for name in measure.metrics}
-    charts = Dashboard(Figures(), list).told(None)["charts"]
+    charts = Dashboard(Metrics(), list).told(None)["charts"]
     assert [one["title"] for one in charts] == [chart.title for chart in CHARTS]
     assert {one["metric"] for one in charts} <= metrics
 
@@ -194,10 +194,10 @@ def test_the_charts_are_the_stacks() -> None:
 
 def asked(
     path: str = PATH, method: str = "GET", hosts: tuple[str, ...] = ("127.0.0.1:8080",)
-) -> Answer:
-    gateway = Gateway({}, dashboard=Dashboard(Figures(), list))
+) -> HttpResponse:
+    gateway = Gateway({}, dashboard=Dashboard(Metrics(), list))
     path, _, query = path.partition("?")
-    return gateway.answer(Incoming(method, path, query, [("Host", host) for host in hosts]))
+    return gateway.answer(HttpRequest(method, path, query, [("Host", host) for host in hosts]))
 
 
 @pytest.mark.parametrize("path", [*FILES, f"{PATH}/figures"])
@@ -276,7 +276,7 @@ def test_the_states_are_asked_for_once_for_all_who_look(clock: Clock) -> None:
         rounds.append(1)
         yield {"flow": "vntana", "connection": "demo", "variants": []}
 
-    dashboard = Dashboard(Figures(), states, clock)
+    dashboard = Dashboard(Metrics(), states, clock)
     assert dashboard.told("vntana")["connections"]
     assert not dashboard.told("editor")["connections"]
     assert len(rounds) == 1
@@ -302,7 +302,7 @@ def test_a_state_that_cannot_be_had_is_told_by_its_error() -> None:
 
 
 @pytest.fixture(scope="module")
-def places() -> Iterator[Places]:
+def places() -> Iterator[Addresses]:
     """The local system in a process of its own."""
     chosen = free_ports()
     with subprocess.Popen(
@@ -319,7 +319,7 @@ def places() -> Iterator[Places]:
         process.kill()
 
 
-def called(places: Places, method: str, path: str, *, sign: bool = True) -> Any:
+def called(places: Addresses, method: str, path: str, *, sign: bool = True) -> Any:
     connection = HTTPConnection("127.0.0.1", places.port, timeout=PATIENCE_SECONDS)
     headers = dict(signed(method, path).headers) if sign else {}
     connection.request(method, path, headers=headers)
@@ -328,7 +328,7 @@ def called(places: Places, method: str, path: str, *, sign: bool = True) -> Any:
     return answer
 
 
-def test_shows_what_happened_and_never_a_token(places: Places) -> None:
+def test_shows_what_happened_and_never_a_token(places: Addresses) -> None:
     """Of the functions' own lines, and their own words of the state."""
     answers = [
         called(places, "POST", f"/v1/{flow}/demo/token") for flow in ("vntana", "vendorlink")
@@ -353,9 +353,57 @@ def test_shows_what_happened_and_never_a_token(places: Places) -> None:
     assert "demo-key" not in json.dumps(told)
 
 
+def done(places: Addresses, path: str, **order: Any) -> Any:
+    """Return what is told of what the page has done."""
+    host = f"127.0.0.1:{places.port}"
+    connection = HTTPConnection(host, timeout=PATIENCE_SECONDS)
+    headers = {"Origin": f"http://{host}", "Content-Type": "application/json"}
+    connection.request("POST", path, json.dumps(order), headers)
+    answer = json.loads(connection.getresponse().read())
+    connection.close()
+    return answer
+
+
+@pytest.mark.parametrize("flow", FLOWS)
+def test_a_latch_an_outage_and_a_recovery_by_the_page_alone(places: Addresses, flow: str) -> None:
+    """Whatever the vendor: its fake refuses, then is down, then works; and no token is told."""
+
+    def told(action: str) -> Any:
+        answer = done(places, CALL, flow=flow, connection="demo", action=action)
+        assert {*answer} <= {*TOLD}
+        return answer
+
+    def fails(status: int) -> None:
+        fault = {"kind": "status", "status": status, "times": None}
+        done(places, SWITCH, flow=flow, switch={"faults": [fault]})
+
+    def state() -> Any:
+        figures = called(places, "GET", f"{PATH}/figures?flow={flow}", sign=False)
+        return next(one for one in figures["connections"] if one["connection"] == "demo")
+
+    assert told("token")["status"] == 200
+    assert told("check")["ok"] is True
+    assert told("hold")["held"]["reason"]
+    assert state()["held"]
+    assert told("token")["code"] == "connection_held"
+    assert told("lift")["held"] is None
+    fails(401)
+    told("forget")
+    assert told("token")["code"] == "credential_rejected"
+    assert told("token")["code"] == "credential_latched"
+    assert any(variant["latched"] for variant in state()["variants"])
+    fails(503)
+    told("forget")
+    assert told("token")["code"] == "upstream_unavailable"
+    done(places, SWITCH, flow=flow, switch={}, afresh=True)
+    told("forget")
+    assert told("token")["source"] == "exchange"
+    assert not any(variant["latched"] for variant in state()["variants"])
+
+
 @pytest.mark.slow
 @pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium on this machine")
-def test_a_browser_shows_it(places: Places, tmp_path: Path) -> None:
+def test_a_browser_shows_it(places: Addresses, tmp_path: Path) -> None:
     """The page's own policy lets it work, and it complains of nothing."""
     fingerprint = called(places, "POST", "/v1/vntana/demo/token")["fingerprint"]
     page = subprocess.run(
@@ -380,13 +428,16 @@ def test_a_browser_shows_it(places: Places, tmp_path: Path) -> None:
 
 
 HIDDEN = """
-[...document.querySelectorAll(".pill, #states td, .tile, figure")].filter((one) => {
+document.querySelectorAll("details").forEach((one) => { one.open = true; }),
+[...document.querySelectorAll(`.pill, #states td, .tile, figure, #states button, #fakes button,
+  #fakes select, #fakes input`)].filter((one) => {
   const box = one.getBoundingClientRect();
   const card = one.closest("section").getBoundingClientRect();
   const isFolded = getComputedStyle(one).display === "none";
   return !isFolded && (box.width < 4 || box.right > card.right + 1 || box.left < card.left - 1);
 }).length + 1000 * (document.documentElement?.scrollWidth > innerWidth)
-  + 1000 * !document.querySelector(".pill.latched")
+  + 1000 * !document.querySelector(".pill.latched") + 1000 * !document.querySelector(".pill.held")
+  + 1000 * !document.querySelector("#fakes select")
 """
 """How many things are not wholly visible; no badge at all counts as well."""
 
@@ -402,7 +453,9 @@ os.execv(sys.argv[3], sys.argv[3:])
 @pytest.mark.slow
 @pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium on this machine")
 @pytest.mark.parametrize("width", [400, 700, 1280])
-def test_columns_fold_and_badges_stay_visible(places: Places, tmp_path: Path, width: int) -> None:
+def test_columns_fold_and_badges_stay_visible(
+    places: Addresses, tmp_path: Path, width: int
+) -> None:
     """On a telephone as on a desk, with a name as long as names may be, and a latch."""
     host = places.url("vendorlink").removeprefix("http://")
     secret = {"username": "demo", "password": "wrong", "host": host, "scheme": "http"}
@@ -416,6 +469,7 @@ def test_columns_fold_and_badges_stay_visible(places: Places, tmp_path: Path, wi
     name = f"{width}-{'long-' * 12}"[:62] + "x"
     client.create_secret(Name=secret_name("vendorlink", name), SecretString=json.dumps(secret))
     called(places, "POST", f"/v1/vendorlink/{name}/token")
+    done(places, CALL, flow="vendorlink", connection=name, action="hold")
     called(places, "POST", "/v1/vntana/demo/token")
     with browser(tmp_path, width) as evaluate:
         evaluate("Page.navigate", url=f"{places.url('gateway')}{PATH}")
@@ -423,6 +477,46 @@ def test_columns_fold_and_badges_stay_visible(places: Places, tmp_path: Path, wi
             lambda: evaluate("Runtime.evaluate", expression=HIDDEN).get("value", 1000) < 1000
         )
         assert evaluate("Runtime.evaluate", expression=HIDDEN)["value"] == 0
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium on this machine")
+def test_a_browser_does_it(places: Addresses, tmp_path: Path) -> None:
+    """A click on a button leads to a latch, a hold, and back; the focus outlives the rounds."""
+    with browser(tmp_path, 400) as evaluate:
+
+        def value(expression: str) -> Any:
+            return evaluate("Runtime.evaluate", expression=expression).get("value")
+
+        def click(part: str, name: str) -> None:
+            value(f"document.querySelector('{part} [data-name^={name}]').click()")
+
+        def shows(expression: str) -> None:
+            wait_until(lambda: value(f"Boolean({expression})") is True)
+
+        evaluate("Page.navigate", url=f"{places.url('gateway')}{PATH}")
+        shows("document.querySelector('#fakes .pill.works')")
+        click("#fakes", "refuse")
+        shows("document.querySelector('#fakes .pill.fails')")
+        click("#states", "forget")
+        shows("document.querySelector('#states .said').textContent.startsWith('forget: 200')")
+        click("#states", "token")
+        shows("document.querySelector('#states tbody:first-of-type .pill.latched')")
+        shows("document.querySelector('#states .said').textContent.includes('credential_rejected')")
+        click("#states", "hold")
+        shows("document.querySelector('#states tbody:first-of-type .pill.held')")
+        click("#states", "lift")
+        shows("!document.querySelector('#states tbody:first-of-type .pill.held')")
+        click("#fakes", "works")
+        shows("!document.querySelector('#fakes .pill.fails')")
+        click("#states", "forget")
+        shows("document.querySelector('#states .said').textContent.startsWith('forget: 200')")
+        value("document.querySelector('#states [data-name=token]').focus()")
+        click("#states", "token")
+        shows("document.querySelector('#states tbody:first-of-type .pill.fresh')")
+        value("seen = last.now")
+        shows("last.now > seen + 2")
+        assert value("document.activeElement.dataset.name") == "token"
 
 
 @contextmanager
@@ -470,7 +564,7 @@ def message_of(lines: IO[bytes]) -> bytes:
 def test_is_served_on_the_gateways_port() -> None:
     """A body is never sent for what cannot be read."""
     with ExitStack() as stack:
-        gateway = Gateway({}, dashboard=Dashboard(Figures(), list))
+        gateway = Gateway({}, dashboard=Dashboard(Metrics(), list))
         port = stack.enter_context(serving(gateway, 0))
         connection = HTTPConnection("127.0.0.1", port, timeout=PATIENCE_SECONDS)
         stack.callback(connection.close)

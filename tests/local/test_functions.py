@@ -11,8 +11,7 @@ import pytest
 
 from tests.subjects import FLOWS
 from tests.waiting import PATIENCE_SECONDS
-from token_broker_local.context import LambdaContext
-from token_broker_local.functions import Function, load, load_all
+from token_broker_local.functions import Function, LambdaContext, load, load_all
 
 
 def called(
@@ -46,7 +45,7 @@ def test_the_remaining_time_runs_down(
 ) -> None:
     """To zero, and not below."""
     stopped = SimpleNamespace(monotonic=lambda: now)
-    monkeypatch.setattr("token_broker_local.context.time", stopped)
+    monkeypatch.setattr("token_broker_local.functions.time", stopped)
     context = LambdaContext("any", timeout=8.0, started=64.0)
     assert context.get_remaining_time_in_millis() == left
 

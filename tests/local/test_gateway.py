@@ -11,12 +11,10 @@ import pytest
 
 from tests.local.callers import HOST, signed
 from tests.waiting import PATIENCE_SECONDS
-from token_broker_local.answers import Answer
-from token_broker_local.context import LambdaContext
-from token_broker_local.functions import Function
+from token_broker_local.addresses import FLOWS, function_name
+from token_broker_local.functions import Function, LambdaContext
 from token_broker_local.gateway import Gateway
-from token_broker_local.incoming import Incoming
-from token_broker_local.places import FLOWS, function_name
+from token_broker_local.messages import HttpRequest, HttpResponse
 
 Handler = Callable[[Any, Any], Any]
 ROUTES = [
@@ -37,14 +35,14 @@ def echo(event: Any, context: LambdaContext) -> Any:
     return {"statusCode": 200, "body": json.dumps({"by": context.function_name, "event": event})}
 
 
-def event_of(request: Incoming) -> dict[str, Any]:
+def event_of(request: HttpRequest) -> dict[str, Any]:
     answer = gateway(echo).answer(request)
     assert answer.status == 200
     event: dict[str, Any] = json.loads(answer.body)["event"]
     return event
 
 
-def message(answer: Answer) -> str:
+def message(answer: HttpResponse) -> str:
     text: str = json.loads(answer.body)["message"]
     return text
 
@@ -76,7 +74,7 @@ def test_each_route_has_its_function(method: str, path: str, flow: str) -> None:
 )
 def test_what_is_no_route_lacks_a_token(method: str, path: str) -> None:
     """A REST API has no 404 and no 405: both are this 403, signed or not."""
-    for request in (signed(method, path), Incoming(method, path)):
+    for request in (signed(method, path), HttpRequest(method, path)):
         answer = gateway(echo).answer(request)
         assert answer.status == 403
         assert answer.body == b'{"message":"Missing Authentication Token"}'
@@ -84,7 +82,7 @@ def test_what_is_no_route_lacks_a_token(method: str, path: str) -> None:
 
 def test_a_refusal_has_the_headers_of_api_gateway() -> None:
     """What a client library reads of an error."""
-    answer = gateway(echo).answer(Incoming("POST", "/v1/vntana/demo/token"))
+    answer = gateway(echo).answer(HttpRequest("POST", "/v1/vntana/demo/token"))
     headers = dict(answer.headers)
     assert headers["x-amzn-ErrorType"] == "MissingAuthenticationTokenException"
     assert headers["Content-Type"] == "application/json"
@@ -95,14 +93,14 @@ def test_a_refusal_has_the_headers_of_api_gateway() -> None:
 @pytest.mark.parametrize("target", ["/v1/vntana/demo#x", "/v1/vntana/d\xe9mo", "nothing", "*"])
 def test_refuses_a_target_that_is_none(target: str) -> None:
     """What readers of URLs disagree about is no request at all."""
-    assert gateway(echo).answer(Incoming("GET", target)).status == 400
+    assert gateway(echo).answer(HttpRequest("GET", target)).status == 400
 
 
 def test_refuses_before_the_function_is_called() -> None:
     """A function learns nothing of a caller without a signature."""
     called: list[Any] = []
     gate = gateway(lambda event, _: called.append(event))
-    gate.answer(Incoming("POST", "/v1/vntana/demo/token", headers=[("Host", HOST)]))
+    gate.answer(HttpRequest("POST", "/v1/vntana/demo/token", headers=[("Host", HOST)]))
     assert called == []
 
 
@@ -227,7 +225,7 @@ def test_a_body_that_is_no_text_is_still_delivered() -> None:
 # The answer
 
 
-def answer_to(value: Any) -> Answer:
+def answer_to(value: Any) -> HttpResponse:
     return gateway(lambda _event, _context: value).answer(signed())
 
 

@@ -18,7 +18,7 @@ from tests.processors import spent_by, spent_by_ended
 from tests.subjects import FLOWS
 from tests.waiting import SOON_SECONDS
 from token_broker_local import environment, ports
-from token_broker_local.places import Places
+from token_broker_local.addresses import Addresses
 
 COMMAND = [sys.executable, "-m", "token_broker_local"]
 MOST_SPENT = 0.5
@@ -96,7 +96,7 @@ def test_every_taken_port_is_named() -> None:
         two.bind(("0.0.0.0", port + 1))  # noqa: S104 (what takes every address takes ours)
         two.listen()
         with pytest.raises(ports.PortError) as caught:
-            ports.check(Places(port))
+            ports.check(Addresses(port))
     assert str(caught.value) == (
         f"Port {port}, for the gateway: Address already in use.\n"
         f"Port {port + 1}, for the AWS services: Address already in use.\n"
@@ -112,7 +112,7 @@ def test_free_ports_are_no_obstacle() -> None:
 @pytest.mark.parametrize("port", ["0", "65535", "http", "-1", "٣"])
 def test_a_port_that_is_none_is_refused(port: str) -> None:
     """There must be room for all of them."""
-    highest = 65_536 - len(Places().ports)
+    highest = 65_536 - len(Addresses().ports)
     with pytest.raises(ports.PortError, match=f"should be a number from 1 to {highest}"):
         ports.chosen(port)
 
@@ -133,7 +133,7 @@ def test_nothing_of_a_real_account_is_used() -> None:
         "AWS_ENDPOINT_URL_DYNAMODB": "https://real.example",
         "HOME": "/home/somebody",
     }
-    environment.enter(Places(9000), variables)
+    environment.enter(Addresses(9000), variables)
     assert variables["AWS_ACCESS_KEY_ID"] == "local"
     assert variables["AWS_ENDPOINT_URL"] == "http://127.0.0.1:9001"
     assert variables["AWS_ENDPOINT_URL_LAMBDA"] == "http://127.0.0.1:9000"

@@ -5,9 +5,9 @@ from typing import Any
 
 import yaml
 
-from token_broker_local.places import MEMORY, TIMEOUT
-from token_broker_local.rotations import CHANGES
+from token_broker_local.addresses import MEMORY, TIMEOUT
 from token_broker_local.routes import ROUTES
+from token_broker_local.secret_events import CHANGES
 
 ROOT = Path(__file__).parents[2]
 METHODS = {"get", "post", "delete", "put", "patch", "head", "options"}

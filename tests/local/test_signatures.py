@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 
 from tests.local.callers import HOST, signed
 from tests.zones import local_time
-from token_broker_local.claims import Claim
-from token_broker_local.incoming import Incoming
-from token_broker_local.refusals import Refusal
+from token_broker_local.authorization import Authorization
+from token_broker_local.gateway_errors import GatewayError
+from token_broker_local.messages import HttpRequest
 from token_broker_local.signatures import Referee, signatures, verify
 
 MINUTE = timedelta(minutes=1)
@@ -26,20 +26,20 @@ def now() -> datetime:
 
 
 def refusal_of(
-    request: Incoming, at: datetime | None = None, service: str = "execute-api"
-) -> Refusal:
-    with pytest.raises(Refusal) as caught:
+    request: HttpRequest, at: datetime | None = None, service: str = "execute-api"
+) -> GatewayError:
+    with pytest.raises(GatewayError) as caught:
         verify(request, service, at or now())
     assert caught.value.status == 403
     return caught.value
 
 
-def with_header(request: Incoming, name: str, value: str | None) -> Incoming:
+def with_header(request: HttpRequest, name: str, value: str | None) -> HttpRequest:
     kept = [pair for pair in request.headers if pair[0].lower() != name.lower()]
     return replace(request, headers=[*kept, *([(name, value)] if value is not None else [])])
 
 
-def with_authorization(request: Incoming, old: str, new: str) -> Incoming:
+def with_authorization(request: HttpRequest, old: str, new: str) -> HttpRequest:
     header = request.header("Authorization") or ""
     assert old in header
     return with_header(request, "Authorization", header.replace(old, new))
@@ -151,7 +151,7 @@ def test_agrees_with_the_published_vectors(
         "AWS4-HMAC-SHA256 Credential=AKIDEXAMPLE/20150830/us-east-1/service/aws4_request, "
         f"SignedHeaders={';'.join(named)}, Signature={signature}"
     )
-    request = Incoming(
+    request = HttpRequest(
         method,
         path,
         query,
@@ -163,7 +163,7 @@ def test_agrees_with_the_published_vectors(
         ],
         body,
     )
-    assert signature.encode() in [*signatures(request, Claim.of(request), EXAMPLE)]
+    assert signature.encode() in [*signatures(request, Authorization.of(request), EXAMPLE)]
 
 
 # What is accepted
@@ -198,8 +198,8 @@ def test_accepts_a_signed_user_agent() -> None:
     """Other clients sign headers that botocore leaves out."""
     request = signed(headers={"User-Agent": "other"})
     request = with_authorization(request, "SignedHeaders=host;", "SignedHeaders=host;user-agent;")
-    right = Referee(Claim.of(request), Credentials("local", "local")).signature_of(request)
-    resigned = with_authorization(request, Claim.of(request).signature, right)
+    right = Referee(Authorization.of(request), Credentials("local", "local")).signature_of(request)
+    resigned = with_authorization(request, Authorization.of(request).signature, right)
     verify(resigned, "execute-api", now())
 
 
@@ -220,8 +220,8 @@ def test_accepts_a_date_header() -> None:
 # What is refused
 
 
-def changed(field: str, value: object) -> Callable[[Incoming], Incoming]:
-    def change(request: Incoming) -> Incoming:
+def changed(field: str, value: object) -> Callable[[HttpRequest], HttpRequest]:
+    def change(request: HttpRequest) -> HttpRequest:
         return replace(request, **{field: value})  # type: ignore[arg-type]  # the table's own words
 
     return change
@@ -251,7 +251,7 @@ def changed(field: str, value: object) -> Callable[[Incoming], Incoming]:
         ),
     ],
 )
-def test_refuses_what_was_changed(change: Callable[[Incoming], Incoming]) -> None:
+def test_refuses_what_was_changed(change: Callable[[HttpRequest], HttpRequest]) -> None:
     """A signature is of one request: method, path, query, headers and body."""
     request = signed(body=b'{"force": true}', headers={"X-One": "1"})
     verify(request, "execute-api", now())
@@ -286,20 +286,20 @@ def test_refuses_another_secret() -> None:
         pytest.param(signed(credentials=Credentials("local", "local", "x")), id="session token"),
     ],
 )
-def test_refuses_unknown_callers(request_: Incoming) -> None:
+def test_refuses_unknown_callers(request_: HttpRequest) -> None:
     """Who is not known is told so, and no more."""
     refusal = refusal_of(request_, request_moment(request_))
     assert refusal.kind == "UnrecognizedClientException"
     assert refusal.message == "The security token included in the request is invalid."
 
 
-def request_moment(request: Incoming) -> datetime:
-    return Claim.of(request).moment
+def request_moment(request: HttpRequest) -> datetime:
+    return Authorization.of(request).moment
 
 
 def test_refuses_no_signature() -> None:
     """Without `Authorization`, the token is missing."""
-    refusal = refusal_of(Incoming("POST", "/v1/vntana/demo/token", headers=[("Host", HOST)]))
+    refusal = refusal_of(HttpRequest("POST", "/v1/vntana/demo/token", headers=[("Host", HOST)]))
     assert refusal.kind == "MissingAuthenticationTokenException"
     assert refusal.message == "Missing Authentication Token"
 
@@ -404,7 +404,7 @@ def test_answers_any_parts_with_a_refusal(parts: list[str]) -> None:
 def test_accepts_a_path_signed_as_it_was_sent() -> None:
     """Curl before 8.9 does not encode the path again: it binds the same bytes."""
     request = signed(target="/v1/vntana/..%2Fdemo/token")
-    claim = Claim.of(request)
+    claim = Authorization.of(request)
     by_aws, by_curl = signatures(request, claim)
     assert by_aws != by_curl
     sent = with_authorization(request, claim.signature, by_curl.decode())

@@ -25,7 +25,7 @@ from tests.ports import free_ports
 from tests.processors import spent_by, spent_by_ended
 from tests.waiting import PATIENCE_SECONDS, SOON_SECONDS, wait_until
 from token_broker_fakes.vntana import FakeVntana
-from token_broker_local.places import FLOWS, Places, secret_name
+from token_broker_local.addresses import FLOWS, Addresses, secret_name
 
 if TYPE_CHECKING:
     from mypy_boto3_lambda import LambdaClient
@@ -42,7 +42,7 @@ numbers = count(1)
 class Running:
     """The local system in a process of its own, and what it says."""
 
-    def __init__(self, places: Places) -> None:
+    def __init__(self, places: Addresses) -> None:
         self.places = places
         begun = time.monotonic()
         self.process = subprocess.Popen(

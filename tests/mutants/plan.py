@@ -60,6 +60,8 @@ class Plan:
     simulate: tuple[str, ...]
     own: Mapping[str, Sequence[str]]
     """Files of tests that are about a module, besides the one that has its name."""
+    about_all: tuple[str, ...]
+    """Files of tests that are about each module of the program."""
 
     @property
     def tests(self) -> tuple[str, ...]:
@@ -86,7 +88,9 @@ class Plan:
         folder = "tests/unit" if path.startswith(self.roots[0]) else "tests/client"
         own = Path(folder, *module.split(".")[:-1], f"test_{module.rpartition('.')[2]}.py")
         found = [str(own)] if (ROOT / own).is_file() else []
-        return tuple(dict.fromkeys([*found, *self.own.get(module, ())]))
+        about_all = self.about_all if folder == "tests/unit" else ()
+        about = [*found, *self.own.get(module, ())]
+        return tuple(dict.fromkeys([*about, *about_all])) if about else ()
 
     def imported_as(self, path: str) -> str:
         """Return the module name of *path*."""

@@ -56,6 +56,8 @@ class Finder(cst.CSTVisitor):  # type: ignore[misc]  # libcst is not in this env
 def _is_typing(node: cst.CSTNode) -> bool:
     if isinstance(node, cst.Call) and isinstance(node.func, cst.Name):
         return str(node.func.value) in TYPING
+    if isinstance(node, cst.Assign) and isinstance(node.value, cst.Subscript):
+        return isinstance(node.value.value, cst.Name) and node.value.value.value == "Literal"
     if isinstance(node, cst.If) and isinstance(node.test, cst.Name):
         return bool(node.test.value == "TYPE_CHECKING")
     return False

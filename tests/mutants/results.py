@@ -23,6 +23,9 @@ NOT_REACHED = "not reached"
 UNSEEN = ("survived", NOT_REACHED)
 EQUIVALENT = "equivalent"
 LEFT = "not tried"
+EVERY = "*"
+"""The path of what is equivalent in each module."""
+
 STATES = (*FOUND, *UNSEEN, EQUIVALENT, LEFT)
 
 
@@ -69,6 +72,7 @@ class Results:
             "by": result.by,
             "seconds": result.seconds,
         }
+        RESULTS.parent.mkdir(exist_ok=True)
         with RESULTS.open("a") as file:
             file.write(json.dumps(kept) + "\n")
         return result
@@ -110,15 +114,17 @@ class Equivalents:
 
     def reason(self, mutant: Mutant) -> str:
         """Return why a mutant changes nothing, or nothing."""
-        key = (mutant.path, mutant.within, mutant.was, mutant.becomes)
-        if reason := self.reasons.get(key, ""):
-            self.used.add(key)
-        return reason
+        said = (mutant.was, mutant.becomes)
+        for key in ((mutant.path, mutant.within, *said), (EVERY, EVERY, *said)):
+            if reason := self.reasons.get(key, ""):
+                self.used.add(key)
+                return reason
+        return ""
 
     def outdated(self, paths: Collection[str]) -> Iterator[str]:
         """Yield the entries that no mutant of *paths* is any more."""
         for path, within, was, becomes in self.reasons.keys() - self.used:
-            if path in paths or not (ROOT / path).is_file():
+            if path in paths or not (path == EVERY or (ROOT / path).is_file()):
                 yield f"{path} {within}: {was} -> {becomes}"
 
 

@@ -31,6 +31,7 @@ from token_broker.flows.vntana import api
 from token_broker.flows.vntana import credentials as vntana_credentials
 from token_broker.item import Item
 from token_broker.maintenance import Maintenance
+from token_broker.records import Record
 from token_broker.refresh import attempt, refresher
 from token_broker.refresh.credential_gate import CredentialGate
 from token_broker.refresh.resolver import Resolver
@@ -246,6 +247,10 @@ def forgetting(packages: list[dict[str, Any]]) -> list[str]:
     return [*known(packages)]
 
 
+def named_by_kind(variant: tokens.Variant, kind: str, inputs: Any = None) -> None:
+    Record.__init__(variant, kind, inputs or {}, tokens.canonical_hash([kind]))
+
+
 UNIT, FUNCTIONS = "tests/unit", "tests/functions"
 SIGNATURES = "tests/local/test_signatures.py"
 TRANSPORT, REACH = f"{UNIT}/transport/test_client.py", f"{UNIT}/transport/test_reach.py"
@@ -297,7 +302,7 @@ DEFECTS = (
         "a variant is named by its kind alone",
         "T5",
         (f"{TOKENS}::test_tokens_of_different_parameters_are_different",),
-        put(tokens.Variant, "key", property(lambda self: tokens.canonical_hash([self.kind]))),
+        put(tokens.Variant, "__init__", named_by_kind),
     ),
     Defect(
         "a hold is kept, and not looked at",

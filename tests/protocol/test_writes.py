@@ -1,16 +1,21 @@
 """What the store's writes are conditional on, and what they leave: where no seed comes close."""
 
+from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
 
+from tests.protocol.replay.counterparts import COUNTERPARTS
+from tests.protocol.simulation.bugs import OF_GUARDS, planted
 from tests.protocol.simulation.table import Table
 from token_broker.decisions import Verdict, ttl_of
+from token_broker.errors import StoreUnavailable
 from token_broker.item import Failure, Item
 from token_broker.item_codec import attribute
-from token_broker.refresh.outcome import local_item
+from token_broker.refresh.outcome import Outcome, local_item
 from token_broker.refresh.requirement import Requirement
 from token_broker.store import Store
+from token_broker.tokens import Variant
 
 PLACE = ("vntana#acme", "-")
 KEY = {"connection": {"S": PLACE[0]}, "variant": {"S": PLACE[1]}}
@@ -87,6 +92,49 @@ def test_a_report_leaves_a_latch_with_its_failure() -> None:
 def test_a_token_that_cannot_be_kept_has_the_next_generation() -> None:
     """I2: who is given it can tell it from the one before."""
     assert local_item(Item(*PLACE, generation=7, fence=2), {}).generation == 8
+
+
+def uncertain_after(*, has_sent: bool, lease_until: int) -> bool:
+    """Say whether a token is kept as uncertain, once an exchange ended as the table was away.
+
+    Before it, there was a lease until then.
+    """
+    token = {"token": b"t", "kind": "login", "fingerprint": "f", "context": "{}", "fence": 3}
+    times = {"issued_at": 1, "expires_at": 900, "refresh_at": 800, "generation": 1, "schema": 1}
+    lease = {"lease_owner": "b", "lease_until": lease_until} if lease_until else {}
+    _, store = kept(**token, **times, **lease, secret_version="v1")
+    found = store.read(*PLACE)
+    leased = store.acquire(found, "a", 99)
+    assert leased
+    deps = SimpleNamespace(store=store, clock=SimpleNamespace(now=lambda: 50))
+    invocation = cast("Any", SimpleNamespace(deps=deps, has_sent=has_sent, was_login=False))
+    outcome = Outcome(invocation, found, leased, Variant("login", {}))
+    outcome.failed(StoreUnavailable("no answer"), "v1", has_sent=has_sent)
+    after = store.read(*PLACE)
+
+    assert after.lease_owner is None
+    assert after.failure is None or not after.failure.is_backing_off(50)
+    return after.failure is not None
+
+
+@pytest.mark.parametrize(
+    ("has_sent", "lease_until", "is_uncertain"),
+    [(False, 0, False), (True, 0, True), (False, 40, True)],
+    ids=["nothing was sent", "something was sent", "the lease before ran out"],
+)
+def test_a_token_that_may_have_ended_stays_uncertain(
+    has_sent: bool, lease_until: int, is_uncertain: bool
+) -> None:
+    """I4: also where the exchange that was sent fails for a reason that is not kept."""
+    assert uncertain_after(has_sent=has_sent, lease_until=lease_until) == is_uncertain
+
+
+def test_what_shows_in_no_seed_shows_here() -> None:
+    """I4: the guard of the model that no seed tests in the code is tested above."""
+    names = {one.bug for one in COUNTERPARTS.values() if one.by == "writes"}
+    (bug,) = (one for one in OF_GUARDS if one.name in names)
+    with planted(bug):
+        assert not uncertain_after(has_sent=True, lease_until=0)
 
 
 @pytest.mark.parametrize(

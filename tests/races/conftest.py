@@ -8,7 +8,7 @@ import pytest
 
 from tests.functions.world import World
 from tests.races import engines
-from token_broker_local.places import TABLE
+from token_broker_local.addresses import TABLE
 from token_broker_local.provisions import create_table
 
 

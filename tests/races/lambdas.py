@@ -16,8 +16,8 @@ from token_broker.dependencies import Clock
 from token_broker.flows import every
 from token_broker.handler import Service
 from token_broker.records import replace
-from token_broker_local.context import LambdaContext
-from token_broker_local.places import TIMEOUT
+from token_broker_local.addresses import TIMEOUT
+from token_broker_local.functions import LambdaContext
 
 FLOWS = every()
 

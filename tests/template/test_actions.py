@@ -12,7 +12,7 @@ from tests.template.iam import Statement, many
 from tests.template.rules import sound
 from tests.template.subjects import FLOWS, own_policy
 from token_broker_cli.main import app
-from token_broker_local.places import REGION, STAGE
+from token_broker_local.addresses import REGION, STAGE
 
 OWN = {"CreateSecret", "PutSecretValue"}
 """What the test itself asks AWS for."""

@@ -19,7 +19,7 @@ from tests.template.entrance import expected_routes
 from tests.template.iam import Ask, allows
 from tests.template.stacks import ACCOUNT, Stack, resolved
 from tests.template.subjects import FLOWS
-from token_broker_local.context import LambdaContext
+from token_broker_local.functions import LambdaContext
 
 STAGE = "stack"
 NAME = f"token-broker-{STAGE}"

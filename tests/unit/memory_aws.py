@@ -100,9 +100,12 @@ def timeout() -> ReadTimeoutError:
 class MemoryKms:
     """The key's client: a sealed text begins with the digest of its encryption context."""
 
+    contexts: list[Mapping[str, str]] = field(default_factory=list)
+
     def encrypt(self, **request: Any) -> dict[str, Any]:
         """Seal a text of up to 4,096 bytes."""
         assert request["KeyId"] == KEY_ID
+        self.contexts.append(request["EncryptionContext"])
         if len(request["Plaintext"]) > LARGEST_PLAIN:
             raise client_error("ValidationException", "Encrypt")
         return {"CiphertextBlob": _seal(request["EncryptionContext"]) + request["Plaintext"]}
@@ -150,9 +153,10 @@ class MemorySecrets:
         text = self.texts[request["SecretId"]][int(found[0][1:]) - 1]
         return {
             "VersionId": found[0],
-            "VersionStages": stages[found[0]],
             "CreatedDate": datetime.fromtimestamp(self.created_at, UTC),
-        } | ({} if text is None else {"SecretString": text})
+            **({"VersionStages": stages[found[0]]} if stages[found[0]] else {}),
+            **({} if text is None else {"SecretString": text}),
+        }
 
     def describe_secret(self, **request: Any) -> dict[str, Any]:
         """Return the stages of the versions."""

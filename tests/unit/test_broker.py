@@ -15,7 +15,6 @@ from token_broker.errors import (
     UpstreamUnavailable,
 )
 from token_broker.item_codec import attribute
-from token_broker.records import replace
 from token_broker.tokens import TokenRequest, Variant
 
 LOGIN = Variant("login")
@@ -79,7 +78,11 @@ def test_a_kept_token_is_served_from_memory_for_a_minute(
 def test_what_was_read_from_the_table_is_remembered() -> None:
     broker = broker_with_token()
     broker.restart()
-    assert [ask(broker)[0] for _ in range(2)] == ["table", "memory"]
+    sources = []
+    for age in (0, 59, 60):
+        broker.now = NOW + age
+        sources.append(ask(broker)[0])
+    assert sources == ["table", "memory", "table"]
 
 
 @pytest.mark.parametrize(
@@ -101,6 +104,7 @@ def test_no_token_is_handed_out_that_lives_too_short(
     broker = broker_with_token()
     broker.now = ENDS - left
     if where == "memory":
+        broker.write(nudged_until=attribute(broker.now + 30))  # else the table is asked first
         remember(broker)
     else:
         broker.restart()
@@ -247,19 +251,35 @@ def test_a_refresh_is_started_once_it_is_due_and_by_one_caller() -> None:
     assert len(broker.invoked) == 2
 
 
-def test_a_caller_that_was_slower_starts_none() -> None:
+def test_a_caller_whose_memory_knows_no_election_asks_the_table_and_writes_nothing() -> None:
     broker = broker_with_token()
     broker.now = REFRESH
-    ask(broker)
     held = remember(broker)
-    broker.deps.cache.put(
-        "vendorlink#acme", "-", replace(held, item=replace(held.item, nudged_until=0))
-    )
-    assert ask(broker) == ("memory", False, 1)
-    assert len(broker.invoked) == 1
+    broker.write(nudged_until=attribute(REFRESH + 30))
+    broker.deps.cache.put("vendorlink#acme", "-", held)
+    writes = broker.aws.dynamodb.writes
+    assert [ask(broker) for _ in range(2)] == [("table", False, 1), ("memory", False, 1)]
+    assert (broker.aws.dynamodb.writes, broker.invoked) == (writes, [])
+
+
+def test_a_token_that_the_table_shows_as_rejected_is_not_handed_out_of_memory() -> None:
+    """I9: memory does not know of the report, and is asked again behind the table."""
+    broker = broker_with_token()
+    broker.now = REFRESH
+    held = remember(broker)
+    broker.write(rejected=attribute(held.item.fingerprint or ""))
+    assert ask(broker) == ("exchange", False, 2)
+
+
+def test_a_caller_that_was_slower_starts_none() -> None:
+    """Another one is elected between this one's read and its write, which it does not repeat."""
+    broker = broker_with_token()
+    broker.now = REFRESH
+    broker.aws.dynamodb.before_write = lambda: broker.write(nudged_until=attribute(REFRESH + 30))
+    assert ask(broker) == ("table", False, 1)
     writes = broker.aws.dynamodb.writes
     assert ask(broker) == ("memory", False, 1)
-    assert broker.aws.dynamodb.writes == writes
+    assert (broker.aws.dynamodb.writes, broker.invoked) == (writes, [])
 
 
 def test_a_refresh_that_cannot_be_started_costs_no_caller_its_token() -> None:
@@ -286,6 +306,14 @@ def test_no_refresh_is_started_while_it_runs_or_backs_off(attributes: dict[str, 
     broker.write("-", **{name: attribute(value) for name, value in attributes.items()})
     assert ask(broker) == ("table", True, 1)
     assert broker.invoked == []
+
+
+def test_a_token_is_stale_to_its_last_second() -> None:
+    broker = broker_with_token()
+    broker.now = ENDS - 20
+    failure = {"code": "x", "detail": "x", "retry_at": ENDS}
+    broker.write(failure=attribute(failure))
+    assert ask(broker, min_ttl=0) == ("table", True, 1)
 
 
 # What cannot be read

@@ -340,6 +340,7 @@ def call(**detail: Any) -> dict[str, Any]:
             ("acme", {"version": "v3"}),
         ),
         (call(responseElements={"aRN": ARN}), ("acme", {})),
+        (call(responseElements={"arn": f"{ARN[:-7]}-abcd12"}), ("acme", {})),
         (call(responseElements={"ARN": ARN}), ("acme", {})),
         (call(responseElements={"name": f"{PREFIX}acme"}), ("acme", {})),
         (call(additionalEventData={"SecretId": ARN}), ("acme", {})),

@@ -47,7 +47,7 @@ def test_an_editors_answer_has_the_address_with_the_token() -> None:
 
 
 def test_a_hand_out_is_audited() -> None:
-    broker = MemoryBroker(vendor_seconds=2.0)
+    broker = MemoryBroker(vendor_seconds=2.00006)
     broker.call()
     broker.now += 7
     broker.http()
@@ -62,7 +62,7 @@ def test_a_hand_out_is_audited() -> None:
     assert broker.telemetry.of("hand-out") == [
         of_item
         | {"source": "exchange", "entrance": "direct", "caller": DIRECT}
-        | {"milliseconds": 2000.0, "slow": False, "token_age": 2},
+        | {"milliseconds": 2000.1, "slow": False, "token_age": 2},
         of_item
         | {"source": "memory", "entrance": "api", "caller": CALLER}
         | {"milliseconds": 0.0, "slow": False, "token_age": 9},
@@ -111,6 +111,15 @@ def test_every_other_action_is_audited(payload: dict[str, Any], outcome: str) ->
             "request_id": "r-1",
         }
     ]
+
+
+def test_an_action_says_how_long_it_took() -> None:
+    broker = MemoryBroker()
+    broker.call()
+    broker.now = broker.item().refresh_at
+    broker.vendor_seconds = 2.00006
+    broker.call(action="renew", variant="-")
+    assert broker.telemetry.of("action")[0]["milliseconds"] == 2000.1
 
 
 def test_an_action_that_ends_in_a_defect_is_audited_as_one() -> None:
@@ -274,5 +283,6 @@ def test_the_function_remembers_by_which_name_it_was_invoked() -> None:
     broker.service._remember_arn = arns.append
     broker.call()
     assert arns == [INVOKED]
+    broker.service.use(broker.deps)
     assert broker.service.deps is broker.deps
     assert broker.item().issued_at == NOW

@@ -605,7 +605,7 @@ DUE = "the token is handed out, and its refresh is due: it starts beside"
 STILL_LIVES = "the last refresh failed; the token still lives"
 ENDED = "the token has ended, or has too little time left"
 LATCHED = "this version of the secret was rejected: set a new one, or DELETE"
-HELD = f"an operator holds the connection since {rfc3339(NOW)}: laptop stolen"
+HELD = f"an operator has held the connection since {rfc3339(NOW)}: laptop stolen"
 BACKS_OFF = "the last exchange failed (upstream_unavailable): it is backing off"
 
 

@@ -3,11 +3,12 @@
 import json
 import random
 import string
+import zlib
 from typing import Any
 
 import pytest
 
-from tests.unit.memory_aws import MemoryAws
+from tests.unit.memory_aws import KEY_ID, SEAL_BYTES, MemoryAws
 from token_broker.errors import UpstreamContractChanged
 from token_broker.item import Item
 from token_broker.records import replace
@@ -71,6 +72,46 @@ def test_what_is_sealed_opens_at_its_own_place_only(changes: dict[str, Any]) -> 
     assert aws.sealer.open_variant(moved) is None
 
 
+def test_a_seal_names_its_place_to_kms() -> None:
+    """Its policy and its log may rest on these names."""
+    aws = MemoryAws()
+    kept(aws)
+    assert aws.kms.contexts == [
+        {
+            "table": "tokens",
+            "connection": "vntana#acme",
+            "variant": "a" * 64,
+            "generation": "7",
+        }
+    ]
+
+
+def test_what_is_too_large_in_clear_is_not_opened() -> None:
+    """Whoever may write to the table and encrypt cannot fill this process's memory."""
+    aws = MemoryAws()
+    item = kept(aws)
+    for size, is_opened in ((60_000, True), (70_000, False)):
+        clear = {"kind": "login", "inputs": {"a": "x" * size}}
+        sealed = aws.kms.encrypt(
+            KeyId=KEY_ID,
+            Plaintext=zlib.compress(json.dumps(clear).encode()),
+            EncryptionContext=aws.kms.contexts[0],
+        )["CiphertextBlob"]
+        opened = aws.sealer.open_variant(replace(item, token=sealed))
+        assert (opened is not None) is is_opened
+
+
+@pytest.mark.parametrize("clear", [b"[]", b"{}", b'"x"', b"null", b"{", b"\xff"])
+def test_what_is_no_sealed_token_does_not_open(clear: bytes) -> None:
+    aws = MemoryAws()
+    item = kept(aws)
+    sealed = aws.kms.encrypt(
+        KeyId=KEY_ID, Plaintext=zlib.compress(clear), EncryptionContext=aws.kms.contexts[0]
+    )["CiphertextBlob"]
+    assert aws.sealer.open_token(replace(item, token=sealed)) is None
+    assert aws.sealer.open_variant(replace(item, token=sealed)) is None
+
+
 def test_another_tables_seal_does_not_open() -> None:
     aws = MemoryAws()
     item = kept(aws)
@@ -125,7 +166,9 @@ def test_a_token_is_sealed_whole_or_refused() -> None:
         kept(aws, replace(TOKEN, value=NOISE))
     largest = kept(aws, replace(TOKEN, value=NOISE[: sizes[-1]])).token
     assert largest
-    assert 4_094 <= len(largest) - 32 <= 4_096
+    assert len(largest) - SEAL_BYTES <= 4_096
+    packed = [kept(aws, replace(TOKEN, value=NOISE[:size])).token or b"" for size in sizes[-99:]]
+    assert max(map(len, packed)) - SEAL_BYTES == 4_096
 
 
 def test_what_is_too_large_when_it_is_opened_is_refused_though_it_packs_well() -> None:

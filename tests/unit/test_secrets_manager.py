@@ -41,21 +41,20 @@ def test_a_secret_that_is_not_there_names_the_connection() -> None:
 def test_a_secret_that_is_no_json_is_named_and_not_quoted(text: str | None) -> None:
     aws = aws_with(FIRST)
     aws.manager.texts[f"{PREFIX}acme"] = [text]
-    with pytest.raises(NotConfigured) as raised:
-        aws.secrets.current("acme")
-    assert raised.value.detail == "the secret of acme is not a JSON text"
-    assert raised.value.__cause__ is None
+    for noticed in (None, "v1"):
+        with pytest.raises(NotConfigured) as raised:
+            aws.secrets.current("acme", noticed)
+        assert raised.value.detail == "the secret of acme is not a JSON text"
+        assert raised.value.__cause__ is None
 
 
-@pytest.mark.parametrize(
-    ("noticed", "asked"), [(None, 1), ("v2", 1), ("v1", 2)], ids=["none", "current", "older"]
-)
+@pytest.mark.parametrize(("noticed", "asked"), [(None, 1), ("v3", 1), ("v2", 2), ("v1", 2)])
 def test_a_version_that_an_event_named_is_read_only_while_it_is_in_use(
     noticed: str | None, asked: int
 ) -> None:
     """An event may be late, and name a version that was replaced since."""
-    aws = aws_with(FIRST, SECOND)
-    assert aws.secrets.current("acme", noticed).version == "v2"
+    aws = aws_with(FIRST, SECOND, SECOND)
+    assert aws.secrets.current("acme", noticed).version == "v3"
     assert aws.manager.asked == ["get_secret_value"] * asked
 
 
@@ -77,4 +76,6 @@ def test_a_secret_that_was_deleted_after_an_event_is_not_there() -> None:
 def test_a_secret_without_a_version_in_use_has_none() -> None:
     aws = aws_with(FIRST)
     aws.manager._stages = lambda *_: {"v1": []}  # type: ignore[method-assign]  # while it is made
+    assert aws.secrets.version("acme") is None
+    aws.manager.describe_secret = lambda **_: {}  # type: ignore[method-assign]  # as above
     assert aws.secrets.version("acme") is None

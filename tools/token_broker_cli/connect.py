@@ -7,7 +7,7 @@ from typing import Any
 from token_broker import flows
 from token_broker.errors import BrokerError
 from token_broker.flows import Flow
-from token_broker.probing import prober_of
+from token_broker.probe import prober_of
 from token_broker.tokens import Token
 from token_broker_cli.context import Context
 from token_broker_cli.dry_run import attempt

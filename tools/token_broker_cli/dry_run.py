@@ -14,7 +14,7 @@ from token_broker.document import Document
 from token_broker.errors import BrokerError, CredentialRejected, InvalidRequest
 from token_broker.exchange import NeedToken, Request, ResolvedTo, Response, Send, run
 from token_broker.flows import Flow
-from token_broker.probing import LEAST_SECONDS, ProbedFlow
+from token_broker.probe import LEAST_SECONDS, ProbedFlow
 from token_broker.records import replace
 from token_broker.tokens import Token, Variant
 

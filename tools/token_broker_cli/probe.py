@@ -6,7 +6,8 @@ from typing import Any
 
 from token_broker import flows
 from token_broker.flows import Flow
-from token_broker.probing import Budget, prober_of
+from token_broker.probe import prober_of
+from token_broker.probing import Budget
 from token_broker_cli.context import Context
 from token_broker_cli.errors import FAILURE, CommandError
 from token_broker_cli.questions import confirm

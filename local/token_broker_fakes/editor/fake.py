@@ -16,10 +16,10 @@ from time import sleep as real_sleep
 from time import time
 from typing import Any, ClassVar
 
-from token_broker_fakes.accidents import Sleep
 from token_broker_fakes.editor.modes import EditorModes
 from token_broker_fakes.editor.service import Opening, Service
 from token_broker_fakes.fake import SHOWN, Fake, Handler
+from token_broker_fakes.faults import Sleep
 from token_broker_fakes.wire import Answer, Call
 
 DEMO_KEY = "demo-access-key"

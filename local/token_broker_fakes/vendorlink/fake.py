@@ -17,12 +17,12 @@ from time import sleep as real_sleep
 from time import time
 from typing import Any, ClassVar
 
-from token_broker_fakes.accidents import Sleep
 from token_broker_fakes.fake import SHOWN, Fake, Handler
+from token_broker_fakes.faults import Sleep
 from token_broker_fakes.opaque import uuid
-from token_broker_fakes.vendorlink import logins, renewals
+from token_broker_fakes.vendorlink import endpoints
+from token_broker_fakes.vendorlink.hosts import DOMAIN, twin
 from token_broker_fakes.vendorlink.modes import VendorlinkModes
-from token_broker_fakes.vendorlink.places import DOMAIN, twin
 from token_broker_fakes.vendorlink.realm import Realm
 from token_broker_fakes.vendorlink.sessions import Tokens, User
 from token_broker_fakes.wire import LOOPBACK, Answer, Call, Data, host_of, in_json
@@ -80,8 +80,8 @@ class FakeVendorlink(Fake[VendorlinkModes]):
             dict(leads or {}),
         )
         self._routes: dict[tuple[str, str], tuple[str, Handler]] = {
-            ("POST", "/api/auth/login"): ("login", partial(logins.log_in, self._realm)),
-            ("POST", "/api/auth/extendtoken"): ("extend", partial(renewals.extend, self._realm)),
+            ("POST", "/api/auth/login"): ("login", partial(endpoints.log_in, self._realm)),
+            ("POST", "/api/auth/extendtoken"): ("extend", partial(endpoints.extend, self._realm)),
         }
 
     def accept(self, secret: Mapping[str, Any]) -> None:

@@ -20,14 +20,13 @@ from time import sleep as real_sleep
 from time import time
 from typing import Any, ClassVar
 
-from token_broker_fakes.accidents import Sleep
 from token_broker_fakes.fake import SHOWN, Fake, Handler
-from token_broker_fakes.faults import Fault
-from token_broker_fakes.vntana import entries, logins, looks
+from token_broker_fakes.faults import Fault, Sleep
+from token_broker_fakes.vntana import endpoints
 from token_broker_fakes.vntana.accounts import Account, demo_account, found
-from token_broker_fakes.vntana.answers import accepted, refused
 from token_broker_fakes.vntana.modes import VntanaModes
 from token_broker_fakes.vntana.platform import Platform
+from token_broker_fakes.vntana.responses import accepted, refused
 from token_broker_fakes.vntana.sessions import Session, Sessions
 from token_broker_fakes.wire import Answer, Call, Data
 
@@ -37,16 +36,16 @@ OTHER_METHODS = frozenset({"/v1/clients", REFRESH})
 """Paths that VNTANA has, but with other methods: there is no ``GET /v1/clients``."""
 
 ROUTES: dict[tuple[str, str], tuple[str, Callable[[Platform, Call], Answer]]] = {
-    ("POST", "/v1/auth/login"): ("login", logins.with_password),
-    ("POST", "/v1/auth/login/token"): ("login", logins.with_key),
-    ("GET", "/v1/organizations"): ("list organizations", looks.organizations),
-    ("GET", "/v1/clients/client-organizations"): ("list workspaces", looks.workspaces),
-    ("GET", "/v1/organizations/current"): ("current", looks.current),
-    ("POST", "/v1/auth/logout"): ("logout", looks.log_out),
+    ("POST", "/v1/auth/login"): ("login", endpoints.with_password),
+    ("POST", "/v1/auth/login/token"): ("login", endpoints.with_key),
+    ("GET", "/v1/organizations"): ("list organizations", endpoints.organizations),
+    ("GET", "/v1/clients/client-organizations"): ("list workspaces", endpoints.workspaces),
+    ("GET", "/v1/organizations/current"): ("current", endpoints.current),
+    ("POST", "/v1/auth/logout"): ("logout", endpoints.log_out),
 }
 ENTRIES = {
-    False: ("enter organization", entries.into_organization),
-    True: ("enter workspace", entries.into_workspace),
+    False: ("enter organization", endpoints.into_organization),
+    True: ("enter workspace", endpoints.into_workspace),
 }
 """One path, two steps: by whether a workspace is named."""
 

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 from token_broker_fakes.clock import Clock
 from token_broker_fakes.vntana.accounts import Account, Organization, Workspace
-from token_broker_fakes.vntana.answers import handed_out, refused, unauthorized
 from token_broker_fakes.vntana.modes import VntanaModes
+from token_broker_fakes.vntana.responses import handed_out, refused, unauthorized
 from token_broker_fakes.vntana.sessions import Session, Sessions
 from token_broker_fakes.wire import Answer, Call, Refused
 

@@ -39,6 +39,7 @@ from tests.protocol.model.state import Item as Abstract
 from tests.protocol.model.world import forgets
 from tests.protocol.replay.mapping import Mapping, timeless, version
 from tests.protocol.replay.threads import Thread, is_like
+from tests.protocol.simulation.editor_application import CLEAR
 from tests.protocol.simulation.invocations import Invocation, Sent
 from tests.protocol.simulation.table import Place, Record
 from token_broker.item import Item
@@ -92,6 +93,7 @@ class Replay:
     def beside(cls, judge: "Judge") -> "Replay":
         """Return the model for the flow of a run."""
         flow = judge.plan.flow
+        is_unclear = flow == "editor" and CLEAR not in judge.plan.modes
         scenario = Scenario(
             flow,
             "a run of the shipped code",
@@ -101,7 +103,7 @@ class Replay:
             renewals=flow == "vendorlink",
             gate=flow != "vendorlink",
             steps=1000,
-            suspects=3 if flow == "editor" else 0,
+            suspects=3 if is_unclear else 0,
         )
         return cls(judge, Mapping(scenario.gate, SKEW), Rules(scenario))
 

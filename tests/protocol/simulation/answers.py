@@ -10,12 +10,14 @@ from tests.protocol.simulation.excuses import (
     ENDING,
     KNOWN_FOR,
     LATCHED,
+    LOOK_SECONDS,
     REFUSED,
     WAITING,
     clocks_apart,
 )
 from tests.protocol.simulation.invocations import TIMEOUT, Invocation
 from tests.protocol.simulation.origins import ROLES_SECONDS
+from tests.protocol.simulation.pinning import check_pin, is_refused
 from tests.protocol.simulation.plans import HARMLESS, FaultKind
 from token_broker.document import Document
 from token_broker.errors import InvalidRequest
@@ -86,7 +88,8 @@ def is_asked_for(judge: "Judge", invocation: Invocation) -> bool:
     if code == "invalid_request" and is_long and has_made and is_exact:
         text = f"{invocation.name} replaced a live token for a min_ttl that no token has"
         judge.violate("I17", text)
-    return bool(code == "invalid_request" and is_long)
+    is_pinned = is_refused(judge, invocation, invocation.begun - LOOK_SECONDS - KNOWN_FOR)
+    return code == "invalid_request" and (is_long or is_pinned)
 
 
 def has_logged_in(judge: "Judge", invocation: Invocation) -> bool:
@@ -163,6 +166,7 @@ def check_variant(judge: "Judge", invocation: Invocation) -> None:
     kept_at = max(judge.kept.get(name, made.at), judge.made_again.get(name, 0.0))
     judge.forgetting.check_answer(invocation, kept_at)
     check_own(judge, invocation, made)
+    check_pin(judge, invocation, made)
     check_fresh(judge, invocation, made)
 
 
@@ -216,6 +220,8 @@ def check_path(judge: "Judge", invocation: Invocation) -> None:
     has_waited = invocation.slept or invocation.sent
     if judge.is_unshared(next(reversed(judge.settings), None)):
         return
+    if judge.made_again.get(invocation.had_live, 0.0) >= invocation.begun:
+        return  # it was reported meanwhile, and the vendor handed it out once more
     if has_waited and invocation.had_live and invocation.had_live == live_item(judge, invocation):
         judge.violate("I5", f"{invocation.name} waits though there is a token that would do")
 

@@ -48,12 +48,14 @@ class Backoffs:
         last = invocation.sent[-1]
         is_unclear = last.credential is not None and (last.is_unclear or not last.is_answered)
         ended = self._judge.scheduler.now
+        # The seconds count from when the failure was kept, which no caller sees.
+        failed = last.ended_at or ended
         self._waits.append(
             Wait(
                 body_of(self._judge, invocation.event),
                 invocation.read[-1],
                 ended,
-                ended + min(seconds, LONGEST_SECONDS) - 1 - self._apart,
+                failed + min(seconds, LONGEST_SECONDS) - 1 - self._apart,
                 is_unclear,
             )
         )

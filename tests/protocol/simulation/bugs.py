@@ -122,6 +122,12 @@ BUGS = (
     Bug("hold-removed", "an exchange leaves a hold", rewrites.writes(rewrites.hold_removed)),
     Bug("hold-dropped", "a hold gets no ttl", lambda: {(store, "ONLY"): None}),
     Bug("hold-outlived", "memory is as old as its gate", substitutes.hold_outlived),
+    Bug(
+        "pin-unrotated",
+        "a rotation drops what is pinned now",
+        lambda: {(Maintenance, "_may_be_pinned_away"): no},
+    ),
+    Bug("pin-unasked", "what is pinned is not chosen", substitutes.pin_unasked),
     Bug("renewed-inline", "renewal is off the caller's path", substitutes.renewed_inline),
 )
 

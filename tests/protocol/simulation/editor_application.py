@@ -16,6 +16,9 @@ from token_broker_fakes.editor import EditorModes, FakeEditor
 REPEATS = "repeats"
 """A mode that is the run's own: the same parameters get the same token for half of its life."""
 
+CLEAR = "clear"
+"""Another: a wrong key is refused with 401, which cannot be about the parameters."""
+
 
 class Editor:
     """Two applications, whose keys open editors for one set of parameters each."""
@@ -32,14 +35,17 @@ class Editor:
     )
 
     def __init__(self, plan: Plan, clock: Callable[[], float]) -> None:
-        own = {name: value for name, value in plan.modes.items() if name != REPEATS}
+        own = {name: value for name, value in plan.modes.items() if name not in (REPEATS, CLEAR)}
         modes = EditorModes(lifetime=plan.lifetime, **own)
         self._is_repeating = REPEATS in plan.modes
+        self._is_clear = CLEAR in plan.modes
         self._repeated: dict[str, Response] = {}
         self._passwords = ["", ""]
         self.fake = FakeEditor({}, modes, clock=clock, rng=Random(plan.seed), sleep=no_sleep)
 
     def answer(self, request: Request) -> Response:
+        if self._is_clear and self.credential(request) not in self.fake.keys:
+            return Response(401)
         if not self._is_repeating or request.step != "generate":
             return self.fake(request)
         place = f"{self.credential(request)} {self.key(request)}"
@@ -55,13 +61,18 @@ class Editor:
         return response
 
     def secret(self, setting: Setting) -> dict[str, Any]:
-        return {
+        pins = {"pinned": ["userId"]} if setting.is_pinned else {}
+        return pins | {
             "api_key": f"{setting.user}/{setting.password}",
             "editor_url": f"https://editor{setting.host}.test/",
             "token_url": f"https://tokens{setting.host}.test",
             "parameters": self._defaults(setting),
             "options": {"reuse": setting.is_shared},
         }
+
+    def forbids(self, body: Mapping[str, Any], setting: Setting) -> bool:
+        user = self._defaults(setting)["userId"]
+        return setting.is_pinned and body.get("parameters", {}).get("userId", user) != user
 
     def hosts(self, setting: Setting) -> frozenset[str]:
         return frozenset({f"tokens{setting.host}.test"})

@@ -86,7 +86,10 @@ def check_need(judge: "Judge", writer: Invocation, item: Item, now: int) -> None
     event = writer.event
     would_do = item.is_live(now, None) and item.is_live(now, event.get("min_ttl"))
     is_uncertain = item.lease_owner is not None and now >= item.lease_until
-    if is_gate or not would_do or is_uncertain or event.get("force"):
+    is_newer = item.generation > writer.first_seen.get(item.variant, item.generation)
+    # At VNTANA, that an item is meant may be known only after it was read as another's material.
+    is_forced = event.get("force") and (judge.plan.flow == "vntana" or not is_newer)
+    if is_gate or not would_do or is_uncertain or is_forced:
         return
     if item.fingerprint in (event.get("rejected"), *judge.reported):
         return

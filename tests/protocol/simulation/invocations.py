@@ -31,6 +31,7 @@ class Sent:
     sent_at: float = 0.0
     processed_at: float | None = None
     ended_at: float | None = None
+    """When its answer came, or that there is none was known."""
     is_answered: bool = False
     is_unclear: bool = False
     """What came back was a proxy's page."""
@@ -87,6 +88,8 @@ class Invocation:
     """The token by which it last had organizations listed."""
     offsets: list[float] = field(default_factory=list)
     """Where its clock stepped to meanwhile."""
+    first_seen: dict[str, int] = field(default_factory=dict)
+    """The generation of each variant that it read, as of its first look."""
     owners: int = 0
     children: int = 0
     had_until: float = 0.0

@@ -214,7 +214,8 @@ class Judge:
             self.replay.written(self._actor, place, before or {}, after)
 
     def looked(self, place: Place, record: Record | None) -> None:
-        """Have the model know what an invocation read."""
+        """Write down what an invocation read, and have the model know it."""
+        self._actor.first_seen.setdefault(place[1], self.item(place[1], record or {}).generation)
         if self.replay:
             self.replay.read(self._actor, place, record)
 
@@ -356,6 +357,10 @@ class Judge:
         """Return the versions of the secret that were current at some time *since* then."""
         ends = [*list(self.put_at.values())[1:], float("inf")]
         return [version for version, end in zip(self.put_at, ends, strict=True) if end >= since]
+
+    def forbids(self, invocation: Invocation, version: str) -> bool:
+        """Say whether a version of the secret pins what an invocation chooses otherwise."""
+        return self.vendor.forbids(body_of(self, invocation.event), self.settings[version])
 
     def is_listing(self, key: str) -> bool:
         """Say whether *key* is VNTANA's list of organizations, which is no token."""

@@ -32,6 +32,7 @@ ChangeKind = Literal[
     "other user",  # of the same vendor, with other roles
     "other host",
     "other sharing",  # the editor's option `reuse`
+    "other pins",  # callers may not choose any more, or may again
     "other role",  # a promotion or a demotion at the vendor's: both users change places
     "other lifetime",  # the vendor's new tokens live longer, or as long as before
     "revoked",  # the vendor ends all tokens

@@ -14,6 +14,8 @@ class Setting:
     """The vendor's address: each number stands for one of its own."""
     is_other: bool = False
     """Whether it has other defaults."""
+    is_pinned: bool = False
+    """Whether callers may not choose the organization, or the editor's user."""
     is_shared: bool = True
     """Whether callers share a token: the editor's option ``reuse``."""
 

@@ -9,6 +9,8 @@ from token_broker.aliases import Look
 from token_broker.broker import Answer, Broker
 from token_broker.cache import CachedToken
 from token_broker.exchange import Request, Response
+from token_broker.flows.editor import credentials as editor
+from token_broker.flows.vntana import credentials as vntana
 from token_broker.item import LATCHES, Item
 from token_broker.records import replace
 from token_broker.refresh import invocation
@@ -173,3 +175,8 @@ def dropped_early() -> Substitutes:
         return item.expires_at + DAY
 
     return {(conditional_writes, "ttl_of"): ttl_of}
+
+
+def pin_unasked() -> Substitutes:
+    nothing = property(lambda _: {})
+    return {(editor.Credentials, "pins"): nothing, (vntana.Credentials, "pins"): nothing}

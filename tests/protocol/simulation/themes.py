@@ -7,6 +7,7 @@ from typing import Any
 
 from tests.protocol.simulation.crowds import operation_of, visits_at, visits_of
 from tests.protocol.simulation.draws import Draw
+from tests.protocol.simulation.editor_application import CLEAR
 from tests.protocol.simulation.excuses import SKEW_SECONDS
 from tests.protocol.simulation.invocations import TIMEOUT
 from tests.protocol.simulation.mishaps import (
@@ -41,6 +42,13 @@ LIFT = {"connection": "acme", "action": "lift"}
 
 COMMITS: Mapping[FlowName, tuple[int, ...]] = {"vendorlink": (7, 8), "vntana": (), "editor": ()}
 """Steps at which a first exchange keeps its token, where there are few ways to it."""
+
+LAST_WRITES: Mapping[FlowName, tuple[int, ...]] = {
+    "vendorlink": (6,),
+    "vntana": (13, 19),
+    "editor": (11, 12),
+}
+"""The same of all flows, as first exchanges are today."""
 
 ROTATIONS: Mapping[FlowName, tuple[ChangeKind, ...]] = {
     "vendorlink": ("other user", "bad secret", "other host", "good secret"),
@@ -102,6 +110,18 @@ def late(draw: Draw, plan: Plan) -> Plan:
     faults.append(Fault("b", own_step, kind, dice.uniform(0.5, 6)))
     offsets = dice.choice(((0.0,), (-15.0, 15.0), (-15.0, 15.0)))
     return replace(plan, visits=visits_at(times, body), faults=tuple(faults), offsets=offsets)
+
+
+def overtaken(draw: Draw, plan: Plan) -> Plan:
+    """Let a commit arrive after its lease's end, between another's look and its acquire."""
+    dice = draw("overtaken")
+    arrival = TIMEOUT + 2 + SKEW_SECONDS + dice.uniform(3, 14)
+    step = dice.choice(LAST_WRITES[plan.flow])
+    sent_late = Fault("a", step, "late", arrival - dice.uniform(1, 2))
+    faults = (sent_late, Fault("a", step + 1, "crash"), Fault("b", dice.randint(2, 5), "freeze", 5))
+    times = [0.0, arrival - dice.uniform(0, 3), arrival + dice.uniform(2, 60)]
+    visits = visits_at(times, dice.choice(VENDORS[plan.flow].bodies))
+    return replace(plan, visits=visits, faults=faults, offsets=(0.0,), lifetime=LONG)
 
 
 def abandoned(draw: Draw, plan: Plan) -> Plan:
@@ -185,6 +205,21 @@ def rotated(draw: Draw, plan: Plan) -> Plan:
     )
 
 
+def pinned(draw: Draw, plan: Plan) -> Plan:
+    """Let the secret pin what callers choose, and let it go again, with its event or without."""
+    dice = draw("pinned")
+    at, told = dice.uniform(1, 60), notices_of(draw("notices"))
+    changes = [Change(at, "other pins", told)]
+    ends = at + dice.choice((5, 100, 200))
+    if dice.random() < 0.4:
+        kind: ChangeKind = dice.choice(("other pins", "other pins", "other defaults", "other host"))
+        changes.append(Change(ends, kind, notices_of(draw("later notices"))))
+    times = sorted(dice.uniform(0, ends + 100) for _ in range(dice.randint(6, 14)))
+    visits = wishing(dice, [0.0, *times], VENDORS[plan.flow].bodies)
+    outages = (Outage("upstream", at, at + 400),) if dice.random() < 0.3 else ()
+    return replace(plan, visits=visits, changes=tuple(changes), outages=outages, lifetime=LONG)
+
+
 def expelled(draw: Draw, plan: Plan) -> Plan:
     """Let a password that was accepted be wrong from some time on, while callers come again."""
     dice = draw("expelled")
@@ -196,6 +231,27 @@ def expelled(draw: Draw, plan: Plan) -> Plan:
         for number, one in enumerate(visits)
     )
     return replace(plan, visits=visits, changes=(Change(at, "new password"),), lifetime=90)
+
+
+def pressed(draw: Draw, plan: Plan) -> Plan:
+    """Let callers force amid failing logins: the vendor is down, or clearly refuses what worked."""
+    dice = draw("pressed")
+    at, ends = dice.uniform(0, 10), dice.uniform(50, 150)
+    bodies = VENDORS[plan.flow].bodies[: dice.randint(1, 3)]
+    times = [0.0, *sorted(at + dice.uniform(0, ends) for _ in range(dice.randint(10, 18)))]
+    visits = tuple(
+        replace(
+            one,
+            event={**one.event, **dice.choice(bodies)}
+            | ({"force": True} if dice.random() < EVEN else {}),
+        )
+        for one in visits_at(times, {})
+    )
+    plan = replace(plan, visits=visits, lifetime=90)
+    if dice.random() < EVEN:
+        return replace(plan, outages=(Outage("upstream", at, at + ends),))
+    modes = {**plan.modes, CLEAR: True} if plan.flow == "editor" else plan.modes
+    return replace(plan, changes=(Change(at, "new password"),), modes=modes)
 
 
 def promoted(draw: Draw, plan: Plan) -> Plan:
@@ -418,11 +474,14 @@ THEMES: Mapping[str, Theme] = {
             calm,
             frozen,
             late,
+            overtaken,
             abandoned,
             doubted,
             latched,
             rotated,
+            pinned,
             expelled,
+            pressed,
             promoted,
             aged,
             unshared,
@@ -435,11 +494,14 @@ WEIGHTS: Mapping[str, float] = {
     "calm": 8,
     "frozen": 11,
     "late": 16,
+    "overtaken": 3,
     "abandoned": 10,
     "doubted": 5,
     "latched": 8,
     "rotated": 14,
+    "pinned": 5,
     "expelled": 3,
+    "pressed": 4,
     "promoted": 4,
     "aged": 6,
     "unshared": 6,
@@ -460,5 +522,6 @@ FITTING: Mapping[str, Collection[FlowName]] = {
     "promoted": WITH_ROLES,
     "unshared": WITH_SHARING,
     "strangers": WITH_NAMES,
+    "pinned": WITH_NAMES,
 }
 """The flows that a theme is about, where it is not about all."""

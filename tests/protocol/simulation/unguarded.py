@@ -1,6 +1,5 @@
 """Planted bugs for guards that the model has a mutant of: the shipped code without each of them."""
 
-from dataclasses import replace
 from typing import Any
 
 from tests.protocol.simulation.rewrites import Substitutes, Write
@@ -8,6 +7,7 @@ from token_broker.aliases import Look
 from token_broker.broker import Answer, Broker
 from token_broker.decisions import Verdict, verdict
 from token_broker.item import Failure, Item
+from token_broker.records import replace
 from token_broker.refresh import credential_gate
 from token_broker.refresh.attempt import ExchangeAttempt
 from token_broker.refresh.credential_gate import CredentialGate

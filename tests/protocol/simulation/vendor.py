@@ -23,6 +23,9 @@ class Vendor(Protocol):
     def secret(self, setting: Setting) -> dict[str, Any]:
         """Return a secret that says this."""
 
+    def forbids(self, body: Mapping[str, Any], setting: Setting) -> bool:
+        """Say whether a secret that says this pins what a call's *body* chooses otherwise."""
+
     def hosts(self, setting: Setting) -> frozenset[str]:
         """Return where a secret that says this may lead."""
 

@@ -42,7 +42,7 @@ class VendorLine:
         self._wire.meet_after(invocation, kind, extra)
         back = extra if kind == "late" else invocation.latency()
         self._wire.pause(max(0.0, min(back, limit - self._now)))
-        self._wire.hear(invocation, tells=True)
+        self._hear(invocation, sent)
         if kind == "lost" or self._now >= limit:
             raise UpstreamUnavailable(f"{sent.request.step}: no answer")
         sent.is_answered = True
@@ -52,9 +52,13 @@ class VendorLine:
     def _now(self) -> float:
         return self._wire.scheduler.now
 
+    def _hear(self, invocation: Invocation, sent: Sent) -> None:
+        sent.ended_at = self._now
+        self._wire.hear(invocation, tells=True)
+
     def _refuse(self, invocation: Invocation, sent: Sent) -> Response:
         self._wire.pause(invocation.latency())
-        self._wire.hear(invocation, tells=True)
+        self._hear(invocation, sent)
         if invocation.rng.random() < EVEN:
             raise UpstreamUnavailable(f"{sent.request.step}: no connection")
         return DOWN
@@ -62,7 +66,7 @@ class VendorLine:
     def _intercept(self, invocation: Invocation, sent: Sent) -> Response:
         """Answer in the place of the vendor, as a proxy or a firewall does."""
         self._wire.pause(invocation.latency())
-        self._wire.hear(invocation, tells=True)
+        self._hear(invocation, sent)
         sent.is_answered = sent.is_unclear = True
         return PAGES[invocation.rng.random() < EVEN]
 

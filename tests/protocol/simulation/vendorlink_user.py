@@ -50,6 +50,11 @@ class Vendorlink:
         }
         return names | ({"options": {"null_renewal": "drop"}} if self._is_dropping else {})
 
+    def forbids(self, body: Mapping[str, Any], setting: Setting) -> bool:
+        """Say no: there is nothing to pin."""
+        del body, setting
+        return False
+
     def hosts(self, setting: Setting) -> frozenset[str]:
         return frozenset(f"{name}.host{setting.host}.vendorlink.nl" for name in ("app", "app2"))
 

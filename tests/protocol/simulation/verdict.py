@@ -2,12 +2,15 @@
 
 from collections import Counter
 from collections.abc import Mapping
+from itertools import takewhile
 from typing import Any
 
 from tests.protocol.simulation.answers import body_of
+from tests.protocol.simulation.editor_application import CLEAR
 from tests.protocol.simulation.excuses import clocks_apart, leaves_lease
 from tests.protocol.simulation.invocations import Invocation, Sent
 from tests.protocol.simulation.judge import Credential, Judge, Made
+from tests.protocol.simulation.pinning import is_refused
 from tests.protocol.simulation.plans import Change, Notice, Plan
 from tests.protocol.simulation.scheduler import EPOCH
 from tests.protocol.simulation.world import World
@@ -122,10 +125,10 @@ def check_caller(world: World, name: str, body: Mapping[str, Any]) -> None:
 
 
 def call(world: World, name: str, body: Mapping[str, Any]) -> Invocation:
-    """Call while nothing else happens; that must be answered."""
+    """Call while nothing else happens; that must be answered, unless it chooses what is pinned."""
     invocation = world.invoke(name, body, is_cold=True)
     world.scheduler.run()
-    if invocation.end != "answered":
+    if invocation.end != "answered" and not is_refused(world.judge, invocation, invocation.begun):
         said = invocation.answer.get("code"), invocation.answer.get("detail")
         world.judge.violate("I10", f"{name} gets no token when all is quiet: {said}")
     return invocation
@@ -152,9 +155,9 @@ def has_excuse(judge: Judge, dead: Made, now: float) -> bool:
 
 def is_unkept(judge: Judge, dead: Made) -> bool:
     """Say whether who replaced *dead* had no permission to keep that: then *dead* is stale."""
-    later = successors(judge, dead)
-    names = [name for name, made in judge.made.items() if later and made is later[0]]
-    return bool(names) and names[0] not in judge.kept and later[0].maker.is_denied
+    kept = {made.number for name, made in judge.made.items() if name in judge.kept}
+    unkept = takewhile(lambda made: made.number not in kept, successors(judge, dead))
+    return any(made.maker.is_denied for made in unkept)
 
 
 def is_left_behind(judge: Judge, dead: Made) -> bool:
@@ -302,7 +305,7 @@ def check_accepted(
         return
     first, refused = clean[0]
     begins = first.ended or 0.0
-    is_same = judge.plan.flow == "editor"
+    is_same = judge.plan.flow == "editor" and CLEAR not in judge.plan.modes
     apart = EDITOR_APART_SECONDS if is_same else APART_SECONDS
     later = [i for i, _ in clean if i.begun > begins]
     third = [i.name for i in later if i.begun > (later[0].ended or 0.0)]

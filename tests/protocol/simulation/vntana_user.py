@@ -73,12 +73,21 @@ class Vntana:
             if setting.is_other
             else {"organization": "acme"}
         )
-        return names | {
-            "email": self._accounts[setting.user].email,
-            "password": setting.password,
-            "base_url": f"https://api{setting.host}.vntana.test",
-            "options": {"lifetime": self._lifetime},
-        }
+        pins = {"pinned": ["organization"]} if setting.is_pinned else {}
+        return (
+            names
+            | pins
+            | {
+                "email": self._accounts[setting.user].email,
+                "password": setting.password,
+                "base_url": f"https://api{setting.host}.vntana.test",
+                "options": {"lifetime": self._lifetime},
+            }
+        )
+
+    def forbids(self, body: Mapping[str, Any], setting: Setting) -> bool:
+        given = "studio" if setting.is_other else "acme"
+        return setting.is_pinned and body.get("organization", given) != given
 
     def hosts(self, setting: Setting) -> frozenset[str]:
         return frozenset({f"api{setting.host}.vntana.test"})

@@ -42,6 +42,7 @@ SETTINGS: Mapping[ChangeKind, Callable[[Setting], Setting]] = {
     "other defaults": lambda setting: replace(setting, is_other=not setting.is_other),
     "other user": lambda setting: replace(setting, user=1 - setting.user),
     "other host": lambda setting: replace(setting, host=(setting.host + 1) % 3),
+    "other pins": lambda setting: replace(setting, is_pinned=not setting.is_pinned),
     "other sharing": lambda setting: replace(setting, is_shared=not setting.is_shared),
 }
 """What a new version of the secret says, but for its password."""

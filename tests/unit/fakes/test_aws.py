@@ -8,7 +8,7 @@ from botocore.exceptions import ClientError
 
 from tests.conftest import keepers, provide
 from token_broker_fakes.aws import Key, Secrets, Table, client_error
-from token_broker_local.places import KEY_ALIAS, TABLE
+from token_broker_local.addresses import KEY_ALIAS, TABLE
 
 NAMES = {"#a": "a", "#b": "b", "#n": "n", "#t": "t"}
 VALUES = {":one": {"N": "1"}, ":two": {"N": "2.0"}, ":x": {"S": "x"}, ":y": {"S": "y"}}

@@ -17,7 +17,7 @@ from token_broker_cli import settings
 from token_broker_client import request
 from token_broker_descriptors import every as descriptors
 from token_broker_fakes import registry
-from token_broker_local import places
+from token_broker_local import addresses
 from token_broker_operations import flows as operations
 
 ROOT = Path(__file__).parents[3]
@@ -48,7 +48,7 @@ PLACES: Mapping[str, Callable[[], Collection[str]]] = {
     "subjects of tests": lambda: subjects.FLOWS,
     "client": lambda: request.FLOWS,
     "command": lambda: settings.FLOWS,
-    "local system": lambda: places.FLOWS,
+    "local system": lambda: addresses.FLOWS,
     "templates": lambda: {flow.name for flow in operations.FLOWS},
 }
 

@@ -15,7 +15,8 @@ from token_broker.document import Document
 from token_broker.errors import BrokerError, Internal, InvalidRequest, UpstreamUnavailable
 from token_broker.exchange import NeedToken, Request, Response, run
 from token_broker.flows import Flow, every
-from token_broker.probing import Budget, Observed, ProbedFlow, prober_of
+from token_broker.probe import ProbedFlow, prober_of
+from token_broker.probing import Budget, Observed
 from token_broker.tokens import Token, Variant
 from token_broker_fakes.editor import EditorModes, FakeEditor
 from token_broker_fakes.fake import Fake

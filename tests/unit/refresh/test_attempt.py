@@ -11,8 +11,8 @@ import pytest
 from tests.unit.memory_aws import PREFIX
 from tests.unit.memory_broker import NOW, SKEW, MemoryBroker
 from tests.unit.test_store import Record, plain
-from token_broker.errors import NotConfigured, UpstreamUnavailable
-from token_broker.item_codec import OUTAGE
+from token_broker.errors import NotConfigured, StoreUnavailable, UpstreamUnavailable
+from token_broker.item_codec import OUTAGE, attribute
 from token_broker.refresh.invocation import Invocation
 from token_broker.refresh.refresher import refresher
 from token_broker.refresh.requirement import Requirement
@@ -226,6 +226,8 @@ def test_an_exchange_that_ended_in_a_defect_leaves_the_kept_token_uncertain() ->
     }
     expected = kept_token(broker, fence=2, renewal="in_use", failure=failure, forced_at=broker.now)
     assert record(broker) == expected
+    line = {"variant": "-", "kind": "login", "outcome": "internal", "milliseconds": 0}
+    assert broker.telemetry.of("exchange")[-1] == line
     broker.fake = fake
     broker.restart()
     assert outcome(broker)["stale"] is True
@@ -351,6 +353,7 @@ def test_an_outage_is_waited_out_whatever_version_the_secret_has_by_then() -> No
     broker.fake.fail("status", status=503, times=None)
     outcome(broker)
     broker.put_secret()
+    broker.restart()
     broker.now += 1
     assert outcome(broker)["retry_after"] == 1
     assert outcome(broker, force=True)["retry_after"] == 1
@@ -455,6 +458,45 @@ def test_a_request_is_answered_well_inside_the_lease(
     else:
         work.obtain(Variant("login"), Requirement())
     assert broker.waited == (seconds or [])
+
+
+def test_a_renewal_token_that_was_not_sent_is_ready_again() -> None:
+    broker = MemoryBroker()
+    broker.call()
+    broker.now = NOW + 3030
+    acquire = broker.aws.store.acquire
+
+    def short(item: Any, owner: str, until: int, **more: Any) -> Any:
+        del until
+        return acquire(item, owner, broker.now + SKEW, **more)
+
+    broker.aws.store.acquire = short  # type: ignore[method-assign]  # once
+    assert broker.call(action="renew", variant="-") == {"renewed": 0}
+    failure = {
+        "code": "upstream_unavailable",
+        "detail": "extend: no time was left to send it",
+        "since": broker.now,
+        "count": 1,
+        "retry_at": broker.now + 2,
+        "secret_version": "v1",
+    }
+    assert record(broker) == kept_token(broker, fence=2, failure=failure)
+    broker.aws.store.acquire = acquire  # type: ignore[method-assign]  # as it was
+    broker.now += 2
+    assert broker.call(action="renew", variant="-") == {"renewed": 1}
+    assert broker.steps == ["login", "extend"]
+
+
+def test_a_failure_that_cannot_be_kept_is_told_and_does_not_hide_the_first() -> None:
+    broker = MemoryBroker()
+    broker.fake.fail("status", status=503)
+
+    def fail(*_: Any, **__: Any) -> None:
+        raise StoreUnavailable("the table is busy", retry_after=1)
+
+    broker.aws.store.fail = fail  # type: ignore[method-assign]  # until the test ends
+    assert outcome(broker)["code"] == "upstream_unavailable"
+    assert broker.telemetry.of("unreleased") == [{"code": "store_unavailable", "variant": "-"}]
 
 
 # Connections with a gate
@@ -576,6 +618,9 @@ def test_a_token_of_one_caller_alone_is_kept_nowhere_but_its_back_off_is() -> No
         kept = broker.item(failed.variant)
         assert (kept.failure, kept.token, kept.lease_owner) == (None, None, None)
     assert broker.steps == ["generate"] * 3
+    writes = broker.aws.dynamodb.writes
+    broker.call(**PARAMETERS[0])
+    assert broker.aws.dynamodb.writes == writes
 
 
 NOISE = "".join(Random(1).choices(ascii_letters + digits, k=5_000))
@@ -661,3 +706,80 @@ def test_what_another_exchange_fails_with_has_none_of_this_ones_words() -> None:
     assert workspace.failure
     assert workspace.failure.upstream_message is None
     assert failed.get("stale") is True
+
+
+def kinds_exchanged(broker: MemoryBroker) -> list[str]:
+    return [line["kind"] for line in broker.telemetry.of("exchange")]
+
+
+def test_one_login_lists_and_enters_and_the_way_is_kept() -> None:
+    """What was resolved is not asked for again while the secret and the role are the same."""
+    broker = MemoryBroker("vntana")
+    broker.call()
+    assert broker.steps == ["login", "list organizations", "enter organization"]
+    assert kinds_exchanged(broker) == ["listing", "asked", "organization"]
+    [alias] = [i for i in broker.aws.store.list("vntana#acme") if i.target]
+    assert alias.decoded_context() == {"role": "ORGANIZATION_ADMIN"}
+    broker.telemetry.told.clear()
+    broker.now += 86_400
+    broker.restart()
+    assert broker.call()["generation"] == 2
+    assert kinds_exchanged(broker) == ["listing", "organization"]
+    assert broker.telemetry.of("damaged") == []
+    assert broker.steps[3:] == ["login", "list organizations", "enter organization"]
+
+
+def test_a_way_that_was_turned_is_told_and_not_gone() -> None:
+    """Where it leads is sealed; what the table says in clear is only compared with that."""
+    broker = MemoryBroker("vntana")
+    first = broker.call()
+    [alias] = [i for i in broker.aws.store.list("vntana#acme") if i.target]
+    broker.now += 86_400
+    broker.write(alias.variant, target=attribute("d" * 64))
+    broker.restart()
+    answer = broker.call()
+    assert answer["context"] == first["context"]
+    damaged = {"variant": alias.variant, "attributes": ["target"]}
+    assert broker.telemetry.of("damaged") == [damaged]
+    assert broker.item(alias.variant).target == alias.target
+
+
+def test_a_way_that_cannot_be_kept_is_gone_all_the_same() -> None:
+    broker = MemoryBroker("vntana")
+    commit = broker.aws.store.commit
+
+    def failing(lease: Any, values: Any, **more: Any) -> Any:
+        if "target" in values:
+            raise NotConfigured("TABLE_NAME: the table cannot be used")
+        return commit(lease, values, **more)
+
+    broker.aws.store.commit = failing  # type: ignore[method-assign,assignment]  # until the test ends
+    assert broker.call()["source"] == "exchange"
+    [unkept] = broker.telemetry.of("unkept")
+    assert unkept["code"] == "not_configured"
+    assert broker.item(unkept["variant"]).lease_owner is None
+
+
+def test_a_damaged_gate_is_told() -> None:
+    broker = MemoryBroker("vntana")
+    broker.write(fence={"S": "x"})
+    broker.call()
+    assert broker.telemetry.of("damaged") == [{"variant": "-", "attributes": ["fence"]}]
+    assert broker.item().accepted_version == "v1"
+
+
+def test_what_the_secret_holds_is_masked_in_each_steps_words() -> None:
+    """Not only in those of the request that it was sent with."""
+    broker = MemoryBroker("vntana", secret={"organization": "acme"})
+    body = {"success": False, "errors": ["NOPE"], "message": "not for <acme>"}
+    broker.fake.fail("answer", step="list organizations", status=400, body=json.dumps(body))
+    assert "not for <***>" in outcome(broker)["upstream_message"]
+
+
+def test_a_key_that_is_refused_latches_where_no_token_is_shared() -> None:
+    broker = MemoryBroker("editor", secret={"options": {"reuse": False}})
+    broker.fake.fail("answer", status=401, body="{}", times=None)
+    assert outcome(broker, **PARAMETERS[0])["code"] == "credential_rejected"
+    assert record(broker)["rejected_versions"] == ["v1"]
+    assert outcome(broker, **PARAMETERS[1])["code"] == "credential_latched"
+    assert broker.steps == ["generate"]

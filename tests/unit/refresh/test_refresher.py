@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from tests.unit.memory_broker import NOW, MemoryBroker
+from token_broker.aliases import Look
 from token_broker.errors import (
     BrokerError,
     CredentialLatched,
@@ -19,6 +20,7 @@ from token_broker.errors import (
     UpstreamContractChanged,
 )
 from token_broker.exchange import NeedToken, Request, Response
+from token_broker.flows.vntana.organizations import LISTING
 from token_broker.item import Failure, Item
 from token_broker.item_codec import attribute
 from token_broker.records import replace
@@ -26,6 +28,7 @@ from token_broker.refresh.credential_gate import CredentialGate, latched, suspec
 from token_broker.refresh.invocation import Invocation
 from token_broker.refresh.refresher import Refresher
 from token_broker.refresh.requirement import Requirement
+from token_broker.refresh.resolver import Resolver
 from token_broker.tokens import Variant
 
 LOGIN = Variant("login")
@@ -376,8 +379,19 @@ def test_a_version_is_tried_by_the_holder_of_the_gates_lease(
     assert broker.item().fence == int(is_entered)
     assert (broker.item().lease_owner == "owner-0") is is_entered
     gate.release()
+    writes = broker.aws.dynamodb.writes
+    gate.release()
+    assert broker.aws.dynamodb.writes == writes
     assert broker.item().lease_owner is None
     assert broker.item().accepted_version == attributes.get("accepted_version")
+
+
+def test_each_version_is_admitted_by_itself() -> None:
+    broker = MemoryBroker("vntana")
+    broker.write(accepted_version=attribute("v1"), rejected_versions=attribute(["v2"]))
+    gate = gate_of(broker)
+    gate.admit(VARIANT, "v1")
+    refused(CredentialLatched, lambda: gate.admit(VARIANT, "v2"))
 
 
 @pytest.mark.parametrize(
@@ -419,3 +433,94 @@ def test_an_accepted_version_is_kept_at_the_second_try_or_at_the_end() -> None:
     broker.aws.dynamodb.break_before = False
     gate.finish()
     assert (broker.item().accepted_version, broker.item().lease_owner) == ("v1", None)
+
+
+@pytest.mark.parametrize(
+    ("changes", "gate", "is_outdated"),
+    [
+        pytest.param({}, {}, True, id="it was made with another version, now in use"),
+        pytest.param({"target": None}, {}, False, id="no alias"),
+        pytest.param({"secret_version": "v2"}, {}, False, id="of the same version"),
+        pytest.param({"secret_version": "v0"}, {}, True, id="of a still older one"),
+        pytest.param({}, {"rejected_versions": ["v2"]}, False, id="the new one was rejected"),
+        pytest.param(
+            {"failure": Failure("upstream_unavailable", "x", NOW, 1, NOW + 1)},
+            {},
+            False,
+            id="it backs off",
+        ),
+        pytest.param(
+            {"failure": Failure("upstream_unavailable", "x", NOW, 1, NOW)},
+            {},
+            True,
+            id="its back-off is over",
+        ),
+    ],
+)
+def test_an_alias_is_followed_while_nothing_better_can_be_had(
+    changes: dict[str, Any], gate: dict[str, Any], is_outdated: bool
+) -> None:
+    broker = MemoryBroker("editor")
+    broker.put_secret()
+    broker.write("-", fence=attribute(1), **{n: attribute(v) for n, v in gate.items()})
+    work = Invocation(broker.deps, "acme", broker.monotonic + 29)
+    alias = Item("editor#acme", "a", target="b", issued_at=NOW, secret_version="v1")
+    target = Item("editor#acme", "b", issued_at=NOW, secret_version="v2")
+    resolver = Resolver(work, CredentialGate(work))
+    seen = Look(replace(alias, **changes), target, broker.item(), NOW)
+    assert resolver.is_outdated(seen) is is_outdated
+
+
+def test_what_a_renewal_made_is_remembered() -> None:
+    broker = with_token()
+    broker.now = REFRESH
+    assert broker.call(action="renew", variant="-") == {"renewed": 1}
+    answer = broker.call()
+    assert (answer["source"], answer["generation"]) == ("memory", 2)
+
+
+def test_what_only_one_exchange_can_use_is_not_remembered() -> None:
+    """A login lists and enters at once; nothing of it is kept for another invocation."""
+    broker = MemoryBroker("vntana")
+    broker.call()
+    cached = broker.deps.cache.recall("vntana#acme", LISTING.key)
+    assert cached
+    assert cached.token.handoff == {}
+
+
+def test_a_name_that_is_wrong_is_held_against_no_variant() -> None:
+    """Nothing was sent: the listing that is kept tells."""
+    broker = MemoryBroker("vntana")
+    broker.call()
+    steps = len(broker.steps)
+    answer = broker.http({"organization": "nowhere"})["body"]
+    assert answer["code"] == "invalid_request"
+    items = list(broker.aws.store.list("vntana#acme"))
+    assert [item.failure for item in items if item.failure] == []
+    assert len(broker.steps) == steps
+
+
+UNSHARED: dict[str, Any] = {"options": {"reuse": False}}
+
+
+def test_a_token_that_was_shared_is_dropped_once_the_secret_says_so() -> None:
+    broker = MemoryBroker("editor")
+    broker.call(parameters={"userId": "1"})
+    [kept] = [i for i in broker.aws.store.list("editor#acme") if i.kind == "parameters"]
+    broker.put_secret(**UNSHARED)
+    broker.now += 100
+    assert broker.call(parameters={"userId": "1"}, force=True)["source"] == "exchange"
+    assert broker.item(kept.variant).token is None
+
+
+def test_a_token_of_ones_own_waits_for_no_lease() -> None:
+    broker = MemoryBroker("editor", secret=UNSHARED)
+    broker.fake.fail("status", status=503)
+    with pytest.raises(Exception, match="upstream_unavailable"):
+        broker.call(parameters={"userId": "1"})
+    [failed] = [i for i in broker.aws.store.list("editor#acme") if i.failure]
+    broker.now += 2
+    lease = {"lease_owner": attribute("dead"), "lease_until": attribute(NOW + 60)}
+    broker.write(failed.variant, **lease)
+    assert broker.call(parameters={"userId": "1"})["source"] == "exchange"
+    assert broker.slept == []

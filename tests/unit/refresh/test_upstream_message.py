@@ -101,3 +101,30 @@ def test_no_password_is_shown(password: str) -> None:
     """Whatever a password is made of, it does not stand in the message as it is."""
     message = said({"message": f"no such user: {password}!"}, secret={"password": password})
     assert password.strip() == "" or password.strip() not in (message or "")
+
+
+def test_what_a_page_writes_in_entities_is_masked_too() -> None:
+    secret = {"password": "a&b<c"}
+    for echoed in ("a&b<c", "a&amp;b&lt;c", "a&#38;b&#60;c"):
+        assert said({"message": f"wrong: {echoed}!"}, secret) == "wrong: ***!"
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "shown"),
+    [
+        ("authorization", "Basic a1b2c", "*** is wrong"),
+        ("x-api-key", "a1b2c", "*** is wrong"),
+        ("accept", "a1b2c", "a1b2c is wrong"),
+        ("content-type", "a1b2c", "a1b2c is wrong"),
+    ],
+)
+def test_a_header_is_masked_unless_it_is_public(name: str, value: str, shown: str) -> None:
+    request = Request("GET", "https://vendor/", "check", headers={name: value})
+    response = Response(403, {}, b'{"message": "a1b2c is wrong"}')
+    assert upstream_message(response, request, {}) == shown
+
+
+@pytest.mark.parametrize("echoed", ["YTFiMg==", "YTFiMg", "61316232", "a1b2", "A1B2"])
+def test_a_short_secret_is_masked_in_each_way_to_write_it(echoed: str) -> None:
+    for secret in ({"pin": "a1b2"}, {"pins": ["x", {"one": "a1b2"}]}):
+        assert said({"message": f"wrong: {echoed}!"}, secret) == "wrong: ***!"

@@ -1,4 +1,4 @@
-"""The actions besides handing out a token; loaded when one is called for."""
+"""The actions other than `token`; loaded for the first of them."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -7,15 +7,11 @@ from token_broker import events
 from token_broker.aliases import refuse_held
 from token_broker.check import Check
 from token_broker.dependencies import Dependencies
-from token_broker.errors import BrokerError, InvalidRequest, RefreshInProgress, UnknownConnection
+from token_broker.errors import InvalidRequest, UnknownConnection
 from token_broker.events import Command
 from token_broker.exchange import Request, Response, run, sendable
 from token_broker.holds import gate_of, hold, is_held, lift
 from token_broker.maintenance import MOST_DROPPED, Maintenance
-from token_broker.records import replace
-from token_broker.refresh.invocation import Invocation
-from token_broker.refresh.refresher import refresher
-from token_broker.refresh.requirement import Requirement
 from token_broker.tokens import TokenRequest
 
 MOST_WARM = 100
@@ -25,7 +21,7 @@ MOST_WARM = 100
 def act(  # noqa: PLR0911 (one for each action)
     deps: Dependencies, command: Command, deadline: float
 ) -> dict[str, Any]:
-    """Carry out *order* and return its answer."""
+    """Carry out *command* and return its answer."""
     maintenance = Maintenance(deps, command.connection, deadline)
     if conversation := CONVERSATIONS.get(command.action):
         return conversation(deps, command, deadline)
@@ -60,7 +56,7 @@ def _renew(maintenance: Maintenance, command: Command) -> dict[str, Any]:
 
 
 def _rotate(deps: Dependencies, command: Command, deadline: float) -> dict[str, Any]:
-    """Have the tokens of a connection made anew, or drop those that were left out then."""
+    """Renew the tokens of a connection, or drop those beyond the limit."""
     version, otherwise = events.version(command.body), events.otherwise(command.body)
     dropped = events.variants(command.body, "drop", MOST_DROPPED)
     command.body.finish()
@@ -76,7 +72,7 @@ def _rotate(deps: Dependencies, command: Command, deadline: float) -> dict[str, 
 
 
 def _warm(deps: Dependencies, command: Command) -> int:
-    """Have each of the calls in *order* made by an invocation of its own; return how many."""
+    """Start one invocation for each of the calls in *command*; return how many."""
     wanted, each = command.body.mappings("calls"), command.body.choice("each", "token", "check")
     command.body.finish()
     calls = [call if each == "token" else {"action": each} | call for call in wanted]
@@ -90,7 +86,7 @@ def _warm(deps: Dependencies, command: Command) -> int:
 
 
 def _check(deps: Dependencies, command: Command, deadline: float) -> dict[str, Any]:
-    """Check that a connection works, for what the flow's requests may name."""
+    """Check that a connection works, for the variant that the body requests."""
     check = Check(deps, command.connection, deadline)
     variant = deps.flow.requested(command.body)
     command.body.finish()
@@ -98,32 +94,17 @@ def _check(deps: Dependencies, command: Command, deadline: float) -> dict[str, A
 
 
 def _probe(deps: Dependencies, command: Command, deadline: float) -> dict[str, Any]:
-    """Make a new token, as a forced call does, and find out how the vendor behaves meanwhile.
+    """Make a new token, and find out how the vendor behaves meanwhile."""
+    from token_broker.probe import Probe  # noqa: PLC0415 (the other actions need no probe)
 
-    What was seen until then is told too where that fails; where nothing was, the error is raised.
-    """
-    from token_broker.probing import LEAST_SECONDS, ProbedFlow  # noqa: PLC0415 (only here)
-
-    flow = ProbedFlow.of(deps.flow, lambda: invocation.seconds_for_requests > LEAST_SECONDS)
-    requested = deps.flow.requested(command.body)
+    probe = Probe(deps, command.connection, deadline)
+    variant = deps.flow.requested(command.body)
     command.body.finish()
-    probing = replace(deps, flow=flow, send=flow.forgiving(deps.send))
-    invocation = Invocation(probing, command.connection, deadline)
-    credentials = invocation.credentials()
-    error: BrokerError | None = None
-    try:
-        variant = flow.prober.complete(credentials, requested)
-        refresher(invocation).obtain(variant, Requirement(force=True))
-    except BrokerError as raised:
-        error = raised
-    if not flow.observed.seen:
-        raise error or RefreshInProgress("another caller renewed it meanwhile", retry_after=10)
-    names = {"flow": deps.flow.name, "connection": command.connection}
-    return names | flow.report(credentials, error)
+    return probe.run(variant)
 
 
 def _verify(deps: Dependencies, command: Command, deadline: float) -> dict[str, Any]:
-    """Ask the vendor what a token stands for."""
+    """Ask the vendor for the parameters of a token."""
     vendor = deps.flow.vendor
     if vendor.verify is None:
         raise InvalidRequest(f"action: tokens of {deps.flow.name} cannot be verified")

@@ -33,7 +33,7 @@ class Look(Record):
 
     @property
     def item(self) -> Item:
-        """The item whose token is meant: *own* where that may lead to another one by now."""
+        """The item of the wanted token: *own* if its target may be out of date."""
         is_alias = self.own.target is not None
         return self.own if is_alias and is_outdated(self.own, self.target) else self.target
 

@@ -1,7 +1,7 @@
-"""What happens on a call: hand out what is kept if it may be, else have an exchange done.
+"""A call for a token: hand out the kept token if its state permits, else start an exchange.
 
-This is the hit path, and all that a call loads that is served from memory or from the table.
-`refresh` is loaded when an exchange has to begin, `maintenance` for what no caller asks for.
+This is the hit path: a call that is served from memory or from the table loads no more. `refresh`
+is loaded when an exchange begins, `maintenance` for actions without a caller.
 """
 
 from token_broker.aliases import Look, look
@@ -14,7 +14,7 @@ from token_broker.records import Record, field, replace
 from token_broker.tokens import Token, TokenRequest
 
 CLAIM_SECONDS = 30
-"""How long the caller that was elected to start a refresh keeps others from starting one."""
+"""Seconds for which the elected caller keeps others from starting a refresh."""
 
 
 class Answer(Record):
@@ -41,8 +41,10 @@ class Broker(Record):
         partition, key = self.partition(connection), request.variant.key
         may_be_cached = not (request.rejected or request.force)
         held = self.deps.cache.get(partition, key, now) if may_be_cached else None
-        if held and is_good(held.item, now, request.min_ttl):
-            return self._hand_out(request, held, "memory")
+        # The table shows a renewal that is under way or done: only a token due there is claimed.
+        is_quiet = held is not None and not held.item.is_renewal_due(now)
+        if held and is_quiet and is_good(held.item, now, request.min_ttl):
+            return self._answer(held, "memory")
         try:
             return self._from_table(connection, request, deadline)
         except StoreUnavailable:
@@ -58,19 +60,19 @@ class Broker(Record):
     def _from_table(self, connection: str, request: TokenRequest, deadline: float) -> Answer:
         partition = self.partition(connection)
         seen = look(self.deps, partition, request.variant.key)
-        held = self._opened(seen)
+        is_reported = request.rejected is not None and seen.item.fingerprint == request.rejected
+        # A token that is to be replaced anyway is opened only where the exchange needs it.
+        held = None if request.force or is_reported else self._opened(seen)
         now = self.deps.clock.now()
-        is_reported = held is not None and held.item.fingerprint == request.rejected
-        if held and not is_reported:
+        if held:
             refuse_too_long(held.item, request.min_ttl, now)
-        is_usable = held is not None and not request.force and not is_reported
-        if held and is_usable and is_good(held.item, now, request.min_ttl):
+        if held and is_good(held.item, now, request.min_ttl):
             return self._hand_out(request, held, "table")
         try:
             return self._refreshed(connection, request, deadline, seen)
         except BrokerError as error:
             is_outage = isinstance(error, UpstreamUnavailable) or not request.force
-            may_be_old = is_outage and (request.force or is_usable)
+            may_be_old = is_outage and (request.force or held is not None)
             old = self._old(partition, request) if may_be_old else None
             if not old:
                 raise

@@ -13,7 +13,7 @@ from token_broker.tokens import Token
 
 
 class SingleFlight:
-    """A lock for each key that somebody is at."""
+    """A lock for each key that a thread is working on."""
 
     def __init__(self) -> None:
         self._locks: WeakValueDictionary[object, Lock] = WeakValueDictionary()
@@ -21,7 +21,7 @@ class SingleFlight:
 
     @contextmanager
     def hold(self, key: object, seconds: float) -> Iterator[None]:
-        """Be alone with *key*. Raises `RefreshInProgress` if that takes longer than *seconds*."""
+        """Hold the lock of *key*. Raises `RefreshInProgress` after *seconds* of waiting."""
         with self._guard:
             lock = self._locks.setdefault(key, Lock())
         if not lock.acquire(timeout=max(0.0, seconds)):

@@ -87,8 +87,8 @@ class Check:
     def _is_taken(self, answer: Answer) -> bool:
         """Send the harmless request; say whether the vendor takes the token.
 
-        Not one whose version of the secret is gone: where to send that is not known. Raises
-        `NotConfigured` for a secret that is wrong by now, even while an old token lives.
+        False if the token's version of the secret is gone: its address is not known. Raises
+        `NotConfigured` if the secret is wrong now, even while an old token lives.
         """
         credentials = self._credentials(answer.item.secret_version)
         if credentials is None:

@@ -238,21 +238,21 @@ def recent_reports(item: Item, now: int) -> tuple[int, ...]:
 
 def held_words(hold: Hold) -> str:
     """Return since when and why a connection is held."""
-    return f"an operator holds the connection since {rfc3339(hold.since)}: {hold.reason}"
+    return f"an operator has held the connection since {rfc3339(hold.since)}: {hold.reason}"
 
 
 def refuse_too_long(item: Item | None, min_ttl: int | None, now: int) -> None:
-    """Refuse a call that wants longer than a new token of this upstream has when it arrives.
+    """Refuse a `min_ttl` that exceeds the life of a new token of this upstream.
 
-    Only a token that lives tells how long the next one will. Raises `InvalidRequest`, before an
-    exchange that could not help.
+    Only a live token shows how long the next one will live. Raises `InvalidRequest` before a
+    useless exchange.
     """
     if item and min_ttl and item.is_live(now) and min_ttl > longest_min_ttl(item.lifetime):
         raise InvalidRequest(f"min_ttl: tokens of this upstream live {item.lifetime} seconds")
 
 
 def stored_error(failure: Failure, now: int) -> BrokerError:
-    """Return the error of last time, with the seconds until it is worth another try."""
+    """Return the error of the kept failure, with the seconds until the next attempt."""
     classes = {error.code: error for error in _descendants(BrokerError)}
     error = classes.get(failure.code, Internal)
     return error(

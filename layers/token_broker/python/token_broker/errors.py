@@ -1,4 +1,4 @@
-"""What can go wrong, and what a caller is told of it.
+"""The errors that the broker raises, as callers see them.
 
 * BrokerError
   x InvalidRequest              400  the caller's body, path or parameters are wrong
@@ -6,18 +6,18 @@
   x ConnectionHeld              409  an operator holds the connection
   x TooManyRequests             429  forced or rejected too often for this variant
   x NotConfigured               500  the secret or the environment is wrong
-  x Internal                    500  a defect of ours
+  x Internal                    500  a defect of the broker
   x UpstreamError
     + CredentialRejected        502  it refused the stored credentials
-    + CredentialLatched         502  it did so before; this version of the secret is not tried again
+    + CredentialLatched         502  it did so before; the version of the secret is not tried again
     + UpstreamRefused           502  it refused for another reason
     + UpstreamContractChanged   502  it answered, but not as documented
-    + UpstreamUnavailable       503  it did not answer, or told us to wait
+    + UpstreamUnavailable       503  it did not answer, or asked to wait
   x RefreshInProgress           503  another caller renews, and took longer than this one could wait
   x StoreUnavailable            503  the table cannot be reached, so exchanging would be unsafe
 
-The name of a class says whose fault it is, and is the `errorType` of a direct invocation. A
-message is shown to callers: it never holds a secret, a token, a header's value or a URL's query.
+The name of a class names the cause, and is the `errorType` of a direct invocation. Callers see the
+message: it has no secret, token, header's value or URL's query.
 """
 
 import re
@@ -147,7 +147,7 @@ class UpstreamContractChanged(UpstreamError):
 
 
 class UpstreamUnavailable(UpstreamError):
-    """The upstream did not answer, failed, or told us to wait."""
+    """The upstream did not answer, failed, or asked to wait."""
 
     status = 503
     title = "The upstream is unavailable"

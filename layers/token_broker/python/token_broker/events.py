@@ -24,7 +24,7 @@ LONGEST_REASON = 200
 """Characters of the reason of a hold."""
 
 ROTATION = "secret changed"
-"""The caller, where it is EventBridge that tells of a rotation."""
+"""The caller of a rotation that EventBridge starts."""
 
 EVERY = "*"
 """No connection's name: an order that names its connections in its body."""
@@ -70,14 +70,14 @@ def is_http(event: Mapping[str, Any]) -> bool:
 
 
 def is_rotation(event: Mapping[str, Any]) -> bool:
-    """Say whether *event* is EventBridge telling that a secret was changed."""
+    """Say whether *event* is EventBridge's event of a changed secret."""
     return event.get("source") == "aws.secretsmanager" and "detail" in event
 
 
 def described(event: object, invoked: str) -> dict[str, str]:
-    """Return what the log is told of *event*, even if it is wrong, and of who sent it.
+    """Return the log's facts of *event*, even of a wrong one, and its caller.
 
-    The function was *invoked* by that ARN. Nothing is quoted that is not a connection or an action.
+    *invoked* is the ARN of the invocation. Only a connection and an action are quoted.
     """
     members = event if isinstance(event, Mapping) else {}
     if is_http(members):

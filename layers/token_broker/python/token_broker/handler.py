@@ -31,11 +31,11 @@ Event = Mapping[str, Any]
 
 
 class Context(Protocol):
-    """What is used of Lambda's context object."""
+    """The members of Lambda's context object that are used."""
 
     @property
     def aws_request_id(self) -> str:
-        """The id under which the log tells of this invocation."""
+        """The id of this invocation in the log."""
 
     @property
     def invoked_function_arn(self) -> str:
@@ -46,7 +46,7 @@ class Context(Protocol):
 
 
 class Service:
-    """One flow's function: reads events, lets the broker work, and tells what came of it."""
+    """One flow's function: reads an event, calls the broker, and returns and logs the result."""
 
     def __init__(
         self,
@@ -189,7 +189,7 @@ class Service:
 
 
 def told(command: Command, flow: str, answer: Answer) -> dict[str, Any]:
-    """Return what a caller gets to see of *answer*: everything it needs to call the vendor."""
+    """Return *answer* as a caller gets it: everything it needs to call the vendor."""
     item, token = answer.item, answer.token
     url = {"url": token.url} if token.url else {}
     return {
@@ -230,7 +230,7 @@ def http_problem(error: BrokerError) -> dict[str, Any]:
 def named(error: BrokerError) -> Exception:
     """Return an exception of the error's name whose message is the problem, as JSON.
 
-    Lambda tells an invoker the class's name, so that Step Functions can catch it by that.
+    Lambda reports the class's name to an invoker, so Step Functions can catch it by name.
     """
     kind: type[Exception] = type(type(error).__name__, (Exception,), {})
     return kind(json.dumps(error.problem()))

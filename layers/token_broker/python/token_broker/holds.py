@@ -33,18 +33,18 @@ def hold(deps: Dependencies, connection: str, by: str, reason: str) -> dict[str,
 
 
 def lift(deps: Dependencies, connection: str, by: str) -> dict[str, Any]:
-    """End the hold, if there is one, and have made anew what a rotation left out meanwhile."""
+    """End the hold, if there is one, and start the renewals that it delayed."""
     named = {"flow": deps.flow.name, "connection": connection}
     while (gate := gate_of(deps, connection)).held:
         if deps.store.hold(gate, None):
             deps.announce("Connection Lifted", named | {"by": by})
             break
-    _rotate(deps, connection)  # even if an earlier call, which failed late, had lifted it
+    _rotate(deps, connection)  # even if an earlier call lifted it and failed afterwards
     return named | {"held": None}
 
 
 def is_held(deps: Dependencies, connection: str, gate: Item | None = None) -> bool:
-    """Say whether an operator holds a connection; that nothing is renewed then is emitted."""
+    """Say whether an operator holds a connection; if so, emit that nothing is renewed."""
     gate = gate or gate_of(deps, connection)
     if gate.held:
         deps.emit("unrenewed", connection=connection, variant=ONLY, code=ConnectionHeld.code)

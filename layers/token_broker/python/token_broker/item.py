@@ -64,7 +64,7 @@ class Hold(Record):
     reason: str
 
     def to_dict(self) -> dict[str, str | None]:
-        """Return what callers are told of this hold."""
+        """Return this hold as callers see it."""
         return {"since": rfc3339(self.since), "by": self.by, "reason": self.reason}
 
 
@@ -87,15 +87,15 @@ class Item(Record):
     secret_version: str | None = None
     accepted_version: str | None = None
     latched_version: str | None = None
-    """The version of the secret whose latch was announced, until a recovery is; on the gate."""
+    """On the gate: the version whose latch was announced, until its recovery is announced."""
     outage_since: int = 0
-    """On the gate: since when no exchange of the connection has found its upstream available."""
+    """On the gate: the time since which the upstream is unavailable to every exchange."""
     outage_phase: str | None = None
-    """How far the bus was told of that: ``telling``, ``told``, or that it is over: ``ending``."""
+    """State of the outage's events: ``telling``, ``told``, or ``ending`` when it is over."""
     outage_claim: int = 0
-    """Until when one invocation alone tells the bus."""
+    """End of the time in which one invocation alone sends the event."""
     noticed_version: str | None = None
-    """The version of the secret that an event told of last; the gate alone has it."""
+    """On the gate: the version of the secret that the last event named."""
     suspect_version: str | None = None
     """On the gate: a version that may be wrong, since *suspect_at* or of *suspect_variants*."""
     suspect_at: int = 0
@@ -116,10 +116,10 @@ class Item(Record):
     corrupt: tuple[str, ...] = ()
     """Attributes that could not be read; the next holder of the lease removes them."""
     raw: Mapping[str, Any] = field(default_factory=dict, repr=False)
-    """Attributes as they were read, for a compare and swap: even of nonsense."""
+    """Attributes as they were read, for a compare and swap, even if corrupt."""
 
     def decoded_context(self) -> Any:
-        """Return the context that callers are told with the token, None if it cannot be read."""
+        """Return the context that callers get with the token, None if it cannot be read."""
         try:
             return json.loads(self.context) if self.context else None
         except ValueError:
@@ -170,21 +170,21 @@ class Item(Record):
         )
 
     def is_leased(self, now: int) -> bool:
-        """Say whether somebody may still be exchanging this variant.
+        """Say whether a lease holder may still be exchanging this variant.
 
-        A lease that ends later than any invocation was written by a clock that is wrong.
+        A lease that ends later than any invocation comes from a wrong clock.
         """
         return self.lease_owner is not None and is_ahead(self.lease_until, now, LONGEST_LEASE)
 
     def is_uncertain(self, now: int) -> bool:
-        """Say whether somebody began to replace the kept token and never finished.
+        """Say whether an exchange of the kept token began and never finished.
 
-        The upstream may have done its part: where it keeps one session, the kept token is dead.
+        The upstream may have finished it: if it keeps one session, the kept token is dead.
         """
         return self.lease_owner is not None and not self.is_leased(now)
 
     def is_latched(self, secret_version: str | None) -> bool:
-        """Say whether this version of the secret, or whichever failed last, was rejected."""
+        """Say whether this version of the secret, or the one that failed last, was rejected."""
         if secret_version is None and self.failure and self.failure.code == LATCHES:
             secret_version = self.failure.secret_version
         return secret_version in self.rejected_versions

@@ -31,13 +31,13 @@ LEAST_FORGET_SECONDS = 1.0
 """With less time than this left, no further item is looked at, or dropped."""
 
 MOST_RENEWED = 100
-"""Tokens that a rotation makes anew, each by an invocation of its own."""
+"""Tokens that a rotation renews, each in a separate invocation."""
 
 MOST_DROPPED = 50
 """Tokens that one invocation drops."""
 
 PASSING = (StoreUnavailable, RefreshInProgress, NotConfigured)
-"""What may be over when the platform tries again: AWS refuses, or another has the lease."""
+"""Errors that a later attempt may not meet: AWS refuses, or another has the lease."""
 
 
 class Maintenance:
@@ -82,18 +82,18 @@ class Maintenance:
         )
 
     def rotate(self, version: str | None = None) -> int:
-        """Have every token that lives made anew with the current version of the secret.
+        """Renew every live token with the current version of the secret; return how many started.
 
-        Each by an invocation of its own, what others are made from first; return how many were
-        started. *version* is the one that an event names. The oldest beyond `MOST_RENEWED` are
-        dropped, which is left to others as well: they are made again when they are asked for.
+        Each renewal is a separate invocation. Tokens that others are made from come first.
+        *version* is the one that an event names. The oldest beyond `MOST_RENEWED` are dropped, by
+        other invocations; the next call for one makes it again.
         """
         current = self._invocation(version).secret().version
         gate = gate_of(self._deps, self._connection)
         if gate.raw:
             self._deps.store.notice(gate, current)
         if is_held(self._deps, self._connection, gate):
-            return 0  # to lift the hold rotates once more
+            return 0  # lifting the hold rotates again
         now = self._deps.clock.now()
         old = [item for item in self._tokens() if is_of_another(item, now, current)]
         kinds = self._deps.flow.vendor.token_kinds
@@ -175,11 +175,11 @@ class Maintenance:
         return item.token is not None and item.kind in self._deps.flow.vendor.token_kinds
 
     def _is_shown(self, item: Item) -> bool:
-        """Say whether *item* tells an operator something: a token, or why there is none."""
+        """Say whether *item* is shown to an operator: it has a token, or the reason for none."""
         return self._is_token(item) or item.failure is not None
 
     def _start(self, items: list[Item], **decoded_context: str) -> int:
-        """Have each of *items* renewed by an invocation of its own; return how many.
+        """Start one invocation for the renewal of each of *items*; return how many.
 
         None of those starts another: Lambda ends a chain of invocations after sixteen.
         """
@@ -281,7 +281,7 @@ def is_of_another(item: Item, now: int, version: str | None) -> bool:
 
 
 def entry(item: Item, gate: Item, now: int, version: str) -> dict[str, Any]:
-    """Return what an operator is told of one variant."""
+    """Return one variant as an operator sees it."""
     failure = item.failure
     following, because = next_step(item, gate, now, version)
     return {

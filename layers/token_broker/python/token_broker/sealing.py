@@ -69,9 +69,8 @@ class Sealer:
         """Return the token of *item*. None if there is none, or none that was sealed for it."""
         clear = self._open(item)
         try:
-            if not clear or _digest(item.context or "") != clear["context"]:
-                return None
-            if clear["expires_at"] != item.expires_at:
+            context = item.context or ""
+            if (_digest(context), item.expires_at) != (clear["context"], clear["expires_at"]):
                 return None
             return Token(
                 value=clear["value"],
@@ -79,7 +78,7 @@ class Sealer:
                 base_url=clear["base_url"],
                 issued_at=clear["issued_at"],
                 expires_at=clear["expires_at"],
-                context=json.loads(item.context or ""),
+                context=json.loads(context),
                 url=clear["url"],
                 renewal=clear["renewal"],
             )
@@ -90,7 +89,7 @@ class Sealer:
         """Return the variant of *item*, or of its target. None if it was not sealed for *item*."""
         clear = self._open(item)
         try:
-            return Variant(clear["kind"], clear["inputs"]) if clear else None
+            return Variant(clear["kind"], clear["inputs"])
         except (KeyError, TypeError):
             return None
 

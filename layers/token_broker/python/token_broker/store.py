@@ -119,7 +119,7 @@ class Store:
         """
         latch = ["latched_version"] if recovers else []
         changes = dict(token) | {"schema": SCHEMA, "generation": lease.generation + 1}
-        ends = int(str(token.get("expires_at", 0)))
+        ends = int(str(token["expires_at"]))
         return self._update(
             lease,
             changes,
@@ -210,7 +210,7 @@ class Store:
     def hold(self, gate: Item, hold: Hold | None) -> Item | None:
         """Keep the *hold* of a connection, or lift it. None if that was done since *gate* was read.
 
-        Whoever has the gate's lease goes on; `ttl` never lets the table drop a hold.
+        The holder of the gate's lease goes on. `ttl` never drops a hold.
         """
         return self._update(
             gate,
@@ -234,7 +234,7 @@ class Store:
     ) -> Item | None:
         """Write *changes*, None for what goes, if the attributes *as_read* are as they were.
 
-        None if they are not. A write whose answer is lost is not read again: it raises.
+        None if they are not. If the answer of a write is lost, this raises and does not read again.
         """
         there = {name: value for name, value in changes.items() if value is not None}
         gone = [name for name in changes if name not in there]
@@ -274,7 +274,7 @@ class Store:
     def claim_refresh(self, item: Item, until: int) -> bool:
         """Say whether this caller is the one that starts a background refresh, until *until*.
 
-        A claim whose answer is lost is not read again, for the caller waits: it counts as lost.
+        If the answer of the write is lost, the claim counts as lost: the caller is waiting.
         """
         was = attribute(item.nudged_until) if item.nudged_until else None
         return bool(self.note(item, {"nudged_until": until}, {"nudged_until": was}))

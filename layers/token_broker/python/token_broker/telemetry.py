@@ -1,7 +1,7 @@
-"""What is told of what happens: one line an event, which is a metric too where one is counted.
+"""The log: one line for each event, which is also a metric if the event is counted.
 
-The lines are CloudWatch's embedded metric format, so that the audit line of a hand-out and its
-metrics are one line and not two. No line is ever given a secret, a token or a header.
+The lines have CloudWatch's embedded metric format, so the audit line of a hand-out is also its
+metrics. No line has a secret, a token or a header.
 """
 
 import json
@@ -33,7 +33,7 @@ class Line:
         self._metadata: dict[str, Any] = {}
 
     def add_dimension(self, name: str, value: str) -> None:
-        """Tell the metrics of this line from others by *name*."""
+        """Give the metrics of this line the dimension *name*."""
         self._dimensions[name] = value
 
     def add_dimensions(self, **dimensions: str) -> None:

@@ -14,13 +14,13 @@ ONLY = "-"
 
 
 class Variant(Record):
-    """One token of a connection: a *kind* of it, and the inputs that tell it from its siblings."""
+    """One token of a connection: its *kind*, and the inputs that distinguish it from others."""
 
     kind: str
     inputs: Mapping[str, Any] = field(repr=False)
     """JSON values. An editor's parameters may hold secrets, so they are not shown."""
     key: str
-    """The table's sort key: equal for equal inputs, in whatever order they were given."""
+    """The table's sort key: equal for equal inputs in any order."""
 
     def __init__(self, kind: str, inputs: Mapping[str, Any] | None = None) -> None:
         key = canonical_hash([kind, inputs]) if inputs else ONLY
@@ -28,7 +28,7 @@ class Variant(Record):
 
 
 def canonical_hash(value: object) -> str:
-    """Return the SHA-256 of the one encoding that *value*, a JSON value, has."""
+    """Return the SHA-256 of the canonical encoding of *value*, a JSON value."""
     return hashlib.sha256(encode(value)).hexdigest()
 
 
@@ -39,9 +39,9 @@ def encode(value: object) -> bytes:
     ``"1"`` and ``True`` from ``1``. An object's members are sorted by key.
     """
     match value:
-        case str():  # first, for it is what there is most of, and cheaper to tell than a mapping
+        case str():  # first: the most frequent case, and a cheaper test than a mapping
             return framed("s", value.encode("utf-8", "surrogatepass"))
-        case dict() | Mapping():  # the first is cheaper to tell
+        case dict() | Mapping():  # the first is a cheaper test
             parts = (part for key in sorted(value) for part in (encode(key), encode(value[key])))
             return framed("o", b"".join(parts))
         case list() | tuple():

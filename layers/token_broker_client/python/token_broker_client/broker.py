@@ -1,6 +1,7 @@
 """The broker, as its callers see it."""
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypedDict, TypeVar, Unpack
 
 from token_broker_client.access import Access
@@ -158,13 +159,22 @@ class Broker:
         return self._call(flow, connection, "status", {})
 
     def forget(self, flow: Flow, connection: str) -> int:
-        """Have the broker forget the tokens of a connection; return how many there were."""
+        """Have the broker forget all tokens of a connection; return how many there were.
+
+        Raises `Unreachable` if there are more than can be forgotten in time: call it again.
+        """
+        deadline, count, is_complete = self._patience.begin(), 0, False
         try:
-            forgotten = self._call(flow, connection, "forget", {})
+            while not is_complete:
+                if deadline.is_over:
+                    raise Unreachable("not all tokens were forgotten in time")
+                answer = self._call(flow, connection, "forget", {}, deadline)
+                number, is_complete = understood(partial(forgotten_in, answer))
+                count += number
         finally:
             # Even if there was no answer: what was not forgotten is quickly had again.
             self._cache.clear()
-        return understood(lambda: int(forgotten["forgotten"]))
+        return count
 
     def verify(
         self, connection: str, token: str, flow: Flow = VERIFYING[0]
@@ -177,11 +187,16 @@ class Broker:
         return understood(lambda: dict(said["parameters"]) if said["valid"] is True else None)
 
     def _call(
-        self, flow: Flow, connection: str, action: Action, body: Mapping[str, Any]
+        self,
+        flow: Flow,
+        connection: str,
+        action: Action,
+        body: Mapping[str, Any],
+        deadline: Deadline | None = None,
     ) -> Mapping[str, Any]:
         """Return what the broker answers, however stuck the way to it is, while patience lasts."""
         command = Command(*checked(flow, connection), action, body)
-        deadline = self._patience.begin()
+        deadline = deadline or self._patience.begin()
 
         def tried(until: Deadline) -> Mapping[str, Any]:
             return self._patience.retry(lambda left: self._channel.call(command, left), until)
@@ -189,6 +204,11 @@ class Broker:
         shared_call, _ = self._calls.join(object(), tried, deadline)  # shared with no other caller
         shared_call.wait(deadline)
         return shared_call.outcome()
+
+
+def forgotten_in(answer: Mapping[str, Any]) -> tuple[int, bool]:
+    """Return how many tokens were forgotten, and whether those were all."""
+    return int(answer["forgotten"]), answer.get("complete", True) is True
 
 
 def understood(read: Callable[[], T]) -> T:

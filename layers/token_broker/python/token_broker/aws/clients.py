@@ -1,9 +1,9 @@
-"""The door to AWS: the fast client first, where there is one, then boto3's clients.
+"""Every call to AWS: through the fast client if there is one, otherwise through boto3.
 
-Each of boto3's clients is made when it is first needed, and boto3 is loaded with the first.
+A boto3 client is created when it is first needed, and boto3 is loaded with the first client.
 
-AWS may accept a connection and never answer. So no call is begun whose worst case is longer than
-what is left of the invocation. Near its end a client with shorter timeouts is used, then none.
+AWS may accept a connection and never answer. So a call is sent only if its worst case ends within
+the invocation. Near the end a client with shorter timeouts is used, then no client.
 """
 
 import math
@@ -49,7 +49,7 @@ USUAL = Timeouts(1.0, 2.0, attempts=2)
 """A call without an answer fails within seven seconds, well inside a lease."""
 
 EVENTS = Timeouts(0.5, 1.0, attempts=2)
-"""The bus is told after all else, while a caller waits for a token that is kept already."""
+"""Events are sent last, while a caller waits for a token that is kept already."""
 
 LAST = Timeouts(0.5, 1.0, attempts=1)
 """For calls within the last seconds of an invocation."""

@@ -1,8 +1,8 @@
-"""A client of AWS without boto3, which takes longer to load than all the rest of a call.
+"""A client of AWS without boto3, which takes longer to load than the rest of a call.
 
-It knows what a hit and a miss need, as `operations` says, and makes one attempt. It returns what
-boto3 would, or an error that no retry changes. For everything else boto3 is used, which has its own
-attempts.
+It has the `operations` of a hit and a miss, and makes one attempt. It returns the result that boto3
+would return, or an error that no retry changes. In all other cases boto3 makes the call, with its
+own attempts.
 """
 
 import json

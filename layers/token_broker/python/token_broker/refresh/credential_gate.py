@@ -1,9 +1,10 @@
-"""The gate of a connection: no version of a secret that was rejected is tried again.
+"""The gate of a connection: a version of the secret that was rejected is never tried again.
 
-A version is unknown, accepted, suspect or rejected. While it is unknown, only the holder of the
-gate's lease may log in with it: so a wrong password costs one login, however many variants are
-wanted. So it is while it is suspect: accepted, then rejected once. `item.verdict` decides which.
-The gate is the connection's item ``-``. Where that is the only variant, its own lease is enough.
+A version is unknown, accepted, suspect or rejected; `decisions.verdict` decides which. With an
+unknown version, only the holder of the gate's lease may log in. So a wrong password costs one
+login, for any number of variants. The same holds for a suspect version, which was accepted and then
+rejected once. The gate is the connection's item ``-``. If that is the only variant, its own lease
+is enough.
 """
 
 from collections.abc import Callable
@@ -45,21 +46,21 @@ class CredentialGate:
         return version in self._rejected
 
     def remember_rejection(self, version: str | None) -> None:
-        """Remember that a kept failure tells of the rejection of *version*: it was judged then."""
+        """Remember that a kept failure records the rejection of *version*."""
         if version:
             self._rejected[version] = None
 
     def knows_rejected(self, own: Item, gate: Item, version: str) -> bool:
-        """Say whether *version* was rejected, by all that is known. *own* may be the gate."""
+        """Say whether *version* is known to be rejected. *own* may be the gate."""
         is_latched = gate.is_latched(version) or own.is_latched(version)
         return is_latched or self.has_rejected(version)
 
     def check(self, own: Item, version: str) -> None:
         """Raise `CredentialLatched` if *version* was rejected. *own* may be the gate itself.
 
-        By the gate as this invocation read it last: `admit` reads it again before a login. Not if
-        an event told of another version, which this process has not seen yet; and that it was
-        rejected for one variant alone counts only until another one proves it.
+        The gate is as this invocation read it last; `admit` reads it again before a login. This
+        does not raise if an event named another version, which this process has not seen yet. A
+        rejection for one variant alone counts until another variant proves the version.
         """
         gate = own if own.variant == ONLY else self._invocation.gate
         noticed = gate.noticed_version

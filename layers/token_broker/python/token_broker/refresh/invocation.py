@@ -30,7 +30,7 @@ FIRST_POLL_SECONDS, LAST_POLL_SECONDS = 0.05, 0.25
 class Invocation:
     """One invocation's work on *connection*, until *deadline* by the monotonic clock.
 
-    *noticed_version* is the version of the secret that an event told of: a replica of Secrets
+    *noticed_version* is the version of the secret that an event named. A replica of Secrets
     Manager may not have it yet.
     """
 
@@ -56,7 +56,7 @@ class Invocation:
         self.gate = Item(self.partition, ONLY)
         """The connection's gate as it was read last, at *gate_read_at* or a moment later."""
         self.news = News()
-        """What the bus is told at the end of this invocation's work."""
+        """The events to send at the end of this invocation's work."""
         self._deadline = deadline
         self._noticed_version = noticed_version
         self._secret: Secret | None = None
@@ -193,7 +193,7 @@ class Invocation:
         self.deps.clock.sleep(min(left, pause * (0.5 + self.deps.random())))
 
     def announce(self, what: str, version: str | None = None, **facts: Any) -> bool:
-        """Tell the bus of this connection, and say whether it was told. Never given a secret."""
+        """Send an event of this connection; say whether the bus took it. It has no secret."""
         detail = {"flow": self.deps.flow.name, "connection": self.connection}
         of_version = {"secret_version": version} if version else {}
         return self.deps.announce(what, detail | of_version | facts)

@@ -1,11 +1,11 @@
-"""What the bus is told, and when: once for each token, and once for an outage of a connection.
+"""Events for the bus: one for each token, and two for an outage of a connection.
 
-What one invocation has to tell is collected until its work is done: told amid an exchange, it would
-take the time of what still has to be sent. See docs/events.md.
+An invocation collects its events and sends them when its work is done: within an exchange they
+would take the time of its requests. See docs/events.md.
 
-The gate of the connection says how far an outage is told. An exchange that finds the upstream
-unavailable begins one; another that fails so `OUTAGE_SECONDS` later, with no success known in
-between, tells of it, and the first that succeeds tells that it is over.
+The connection's gate keeps the state of an outage. An exchange that finds the upstream unavailable
+begins the outage. Another one that fails in this way `OUTAGE_SECONDS` later, with no success known
+in between, sends `Upstream Down`. The first that succeeds sends `Upstream Up`.
 """
 
 from collections.abc import Mapping
@@ -16,10 +16,10 @@ from typing import Any
 from token_broker.item import LONGEST_CLAIM, Item, is_ahead, rfc3339
 
 OUTAGE_SECONDS = 60
-"""Seconds between the first failure of an outage and the one that tells of it, at least."""
+"""Least seconds between the first failure of an outage and its event."""
 
 CLAIM_SECONDS = 30
-"""How long the invocation that tells the bus keeps others from telling."""
+"""How long the invocation that sends an event keeps others from sending it."""
 
 TELLING, TOLD, ENDING = "telling", "told", "ending"
 
@@ -79,7 +79,7 @@ def step(gate: Item, now: int, *, is_available: bool) -> Step:
             return Step.NOTHING
         if gate.outage_phase is None:
             return Step.CLEAR
-        # Who tells that it is down need not be waited for: both events name the same outage.
+        # The sender of `Upstream Down` need not be finished: both events name the same outage.
         return Step.NOTHING if is_claimed and gate.outage_phase == ENDING else Step.END
     if gate.outage_phase == TOLD or is_claimed:
         return Step.NOTHING

@@ -1,7 +1,8 @@
-"""The bus is told of replaced and unkept tokens, and of outages: each step one compare and swap.
+"""Sends events of replaced and unkept tokens, and of outages: each step is one compare and swap.
 
-So one invocation takes a step of an outage. It claims the telling, tells, and only then keeps that
-it told: who dies in between is followed by another, so an event comes twice rather than never.
+So only one invocation takes a step of an outage. It claims the event, sends it, and then records
+that it was sent. If it dies in between, another one sends the event again: twice, but never zero
+times.
 """
 
 from token_broker.errors import BrokerError
@@ -14,9 +15,9 @@ from token_broker.tokens import ONLY
 
 
 def tell(invocation: Invocation) -> None:
-    """Tell the bus what this invocation has for it. Costs no caller the token, whatever happens."""
+    """Send the events of this invocation. A failure here costs no caller its token."""
     for what, facts in invocation.news.taken():
-        invocation.announce(what, **facts)  # the log has it, whether the bus takes it or not
+        invocation.announce(what, **facts)  # the log has it, even if the bus does not take it
     is_available, invocation.news.is_available = invocation.news.is_available, None
     if is_available is None:
         return
@@ -30,7 +31,7 @@ def _follow(invocation: Invocation, *, is_available: bool) -> None:
     """Take the next step of the outage, if there is one."""
     now = invocation.deps.clock.now()
     if step(invocation.gate, now, is_available=is_available) is Step.NOTHING:
-        return  # as nearly always: nothing is read, and nothing written
+        return  # the usual case: no read and no write
     gate = invocation.deps.store.read(invocation.partition, ONLY)
     if "fence" not in gate.raw:
         return
@@ -48,7 +49,7 @@ def _follow(invocation: Invocation, *, is_available: bool) -> None:
 
 
 def _claim_and_tell(invocation: Invocation, gate: Item, phase: str, told: Item, event: str) -> None:
-    """Claim to tell *event*, tell it, and keep that it was told as *told* says."""
+    """Claim *event*, send it, and record *told* on the gate."""
     now = invocation.deps.clock.now()
     claim = replace(gate, outage_phase=phase, outage_claim=now + CLAIM_SECONDS)
     claimed = _note(invocation, gate, claim)
@@ -57,9 +58,9 @@ def _claim_and_tell(invocation: Invocation, gate: Item, phase: str, told: Item, 
 
 
 def _note(invocation: Invocation, gate: Item, changed: Item) -> Item | None:
-    """Keep what *changed* says of an outage. None if *gate* is not as it was read.
+    """Keep the outage of *changed*. None if *gate* has changed since it was read.
 
-    A gate that the table dropped meanwhile is not made anew: it would have no end.
+    A gate that the table has dropped is not created again: it would never expire.
     """
     was, is_now = (
         {name: getattr(item, name) or None for name in OUTAGE} for item in (gate, changed)

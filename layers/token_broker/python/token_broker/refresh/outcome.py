@@ -126,11 +126,15 @@ class Outcome:
             self._try(lambda: self._deps.store.back_off(self.lease, failure))
 
     def failure(self, error: BrokerError, version: str | None) -> Failure:
-        """Return what is kept of *error*, which an exchange with *version* ended with."""
-        return next_failure(
+        """Return what is kept of *error*, which an exchange with *version* ended with.
+
+        Where no request was sent, *error* is the back-off of another item: it is not prolonged.
+        """
+        now = self._deps.clock.now()
+        failure = next_failure(
             # Of this exchange, nothing counts twice: a rejection is written before its end.
             replace(self.lease, failure=self._failed_before),
-            self._deps.clock.now(),
+            now,
             code=error.code,
             detail=error.detail,
             secret_version=version,
@@ -140,6 +144,9 @@ class Outcome:
             upstream_message=error.upstream_message,
             is_login=self._invocation.was_login,
         )
+        if self._invocation.has_sent or error.retry_after is None:
+            return failure
+        return replace(failure, count=max(1, failure.count - 1), retry_at=now + error.retry_after)
 
     def _uncertainty(self, version: str | None, has_sent: bool) -> Failure | None:
         """Return what keeps the old token uncertain, if what was sent may have ended it."""
@@ -151,7 +158,7 @@ class Outcome:
     def _end_unkept(self, error: BrokerError, failure: Failure | None, item: Item | None) -> None:
         """End the lease of an exchange whose outcome cannot be kept, if the table lets it.
 
-        *item* is what would have been kept of a token; an alias is no news to anybody.
+        *item* is the token's item that could not be written. An alias has no event.
         """
         if item:
             self._invocation.news.unkept(item, error.code)

@@ -1,4 +1,4 @@
-"""The miss path: at most one exchange of a variant is in flight, whatever happens to its holder.
+"""The miss path: at most one exchange of a variant is in flight, even if its holder dies.
 
 `Refresher.obtain` reads, waits for another holder, or acquires the lease and runs an
 `ExchangeAttempt`. An exchange that is made from another variant's token obtains that one within
@@ -53,10 +53,10 @@ class Refresher:
     ) -> tuple[CachedToken, str]:
         """Return a token that meets *requirement*, and its source: ``table`` or ``exchange``.
 
-        *seen* is what the table showed of *variant* in this invocation, if it was read. It may be
-        out of date: to acquire a lease is a compare and swap, and who loses that reads again.
-        Raises a `BrokerError` for each way in which there is none. At its end the bus is told what
-        came of it: not before, as an exchange that needs this one's token still has to be sent.
+        *seen* is this invocation's last read of *variant*, if there was one. It may be out of date:
+        acquiring a lease is a compare and swap, and a loser reads again. Raises a `BrokerError` if
+        there is no such token. Events are sent at the end, not before: an exchange that needs
+        this one's token has yet to send its requests.
         """
         try:
             return self._obtained_alone(variant, requirement, seen)
@@ -72,11 +72,10 @@ class Refresher:
         partition, key = invocation.partition, variant.key
         with self._deps.single_flight.hold((partition, key), invocation.seconds_to_wait):
             cached = cache.get(partition, key, self._now())
-            if (
-                cached
-                and requirement.may_be_cached
-                and requirement.is_met(cached.item, self._now())
-            ):
+            # What is remembered of the same generation as was seen knows no more than that.
+            is_newer = not seen or (cached and cached.item.generation > seen.target.generation)
+            may_be_cached = requirement.may_be_cached and is_newer
+            if cached and may_be_cached and requirement.is_met(cached.item, self._now()):
                 return cached, "table"
             if seen:
                 invocation.take(seen)

@@ -1,7 +1,7 @@
-"""The vendor's own words for why it refused, fit to be shown: short, printable, and masked.
+"""The vendor's own words for a refusal, safe to show: short, printable, and masked.
 
-A vendor may quote what it was sent. So whatever the secret or the request held is masked wherever
-it stands, and so is whatever looks like a token.
+A vendor may quote the request. So every value of the secret and of the request is masked, and
+everything that looks like a token.
 """
 
 import base64

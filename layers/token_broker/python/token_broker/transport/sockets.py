@@ -1,8 +1,7 @@
-"""Sockets that keep to the deadline of a request, and urllib3's connections made of them.
+"""Sockets that end at the deadline of a request, and urllib3's connections over them.
 
-A timeout of `requests` is counted anew with every byte, and each line of a header is read by
-itself, so a server that drips passes it. Here every single operation on a socket is given what is
-left of the whole request.
+A timeout of `requests` restarts with every byte and with each line of a header, so a slow server
+passes it. Here the timeout of each operation is the time that is left of the whole request.
 """
 
 import logging
@@ -18,7 +17,7 @@ from urllib3.response import HTTPResponse
 
 from token_broker.transport.deadline import Ended, current_deadline
 
-# urllib3 warns of a head that it cannot read, and quotes it, whatever the level: there are tokens.
+# urllib3 logs a header that it cannot read, at every level: the header may have tokens.
 logging.getLogger("urllib3.connection").addFilter(lambda _: False)
 
 

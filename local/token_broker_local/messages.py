@@ -1,11 +1,11 @@
-"""One HTTP request as it came in, before anybody has judged it."""
+"""An HTTP request and its response, as the gateway has them."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True, slots=True)
-class Incoming:
+class HttpRequest:
     """A request as it was sent: nothing is decoded, header names keep their case."""
 
     method: str
@@ -22,3 +22,12 @@ class Incoming:
     def header(self, name: str) -> str | None:
         """Return the first value of the header *name*, or None."""
         return next(self.values(name), None)
+
+
+@dataclass(frozen=True, slots=True)
+class HttpResponse:
+    """An HTTP response."""
+
+    status: int
+    headers: Sequence[tuple[str, str]] = field(default=(), repr=False)
+    body: bytes = field(default=b"", repr=False)

@@ -1,4 +1,4 @@
-"""Where everything of the local system is, and what it is called."""
+"""Addresses and names of the local system's parts."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -29,7 +29,7 @@ MEMORY = 1024
 
 
 @dataclass(frozen=True, slots=True)
-class Places:
+class Addresses:
     """The addresses that follow from one port."""
 
     port: int = DEFAULT_PORT

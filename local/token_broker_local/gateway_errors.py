@@ -14,7 +14,7 @@ BODY_LIMIT = 10_485_760
 """Bytes of a request's body that API Gateway takes."""
 
 
-class Refusal(Exception):
+class GatewayError(Exception):
     """An answer that the gateway gives itself: a status, the words, and a type for the header."""
 
     def __init__(self, status: int, kind: str, message: str) -> None:
@@ -24,31 +24,31 @@ class Refusal(Exception):
         self.message = message
 
 
-def missing_token() -> Refusal:
+def missing_token() -> GatewayError:
     """Refuse a request without a signature, or for a route that is not there."""
-    return Refusal(403, "MissingAuthenticationTokenException", "Missing Authentication Token")
+    return GatewayError(403, "MissingAuthenticationTokenException", "Missing Authentication Token")
 
 
-def unknown_key() -> Refusal:
+def unknown_key() -> GatewayError:
     """Refuse an access key that nobody has, or a session token that belongs to none."""
-    return Refusal(
+    return GatewayError(
         403,
         "UnrecognizedClientException",
         "The security token included in the request is invalid.",
     )
 
 
-def invalid(message: str) -> Refusal:
+def invalid(message: str) -> GatewayError:
     """Refuse a signature that is whole but not valid here and now."""
-    return Refusal(403, "InvalidSignatureException", message)
+    return GatewayError(403, "InvalidSignatureException", message)
 
 
-def incomplete(message: str) -> Refusal:
+def incomplete(message: str) -> GatewayError:
     """Refuse a signature that lacks a part."""
-    return Refusal(403, "IncompleteSignatureException", message)
+    return GatewayError(403, "IncompleteSignatureException", message)
 
 
-def mismatch() -> Refusal:
+def mismatch() -> GatewayError:
     """Refuse a signature that is not the one of this request."""
     return invalid(
         "The request signature we calculated does not match the signature you provided. "
@@ -57,7 +57,7 @@ def mismatch() -> Refusal:
     )
 
 
-def unreadable(digest: str) -> Refusal:
+def unreadable(digest: str) -> GatewayError:
     """Refuse an `Authorization` header of another kind, of which only *digest* is shown."""
     return incomplete(
         "Invalid key=value pair (missing equal-sign) in Authorization header "
@@ -65,28 +65,28 @@ def unreadable(digest: str) -> Refusal:
     )
 
 
-def too_large() -> Refusal:
+def too_large() -> GatewayError:
     """Refuse a body that is larger than API Gateway takes."""
-    return Refusal(
+    return GatewayError(
         413, "RequestTooLargeException", f"HTTP content length exceeded {BODY_LIMIT} bytes."
     )
 
 
-def too_long() -> Refusal:
+def too_long() -> GatewayError:
     """Refuse an event that is larger than Lambda takes."""
-    return Refusal(413, "RequestEntityTooLargeException", "Request Too Long")
+    return GatewayError(413, "RequestEntityTooLargeException", "Request Too Long")
 
 
-def bad_request() -> Refusal:
+def bad_request() -> GatewayError:
     """Refuse what is no proper HTTP request."""
-    return Refusal(400, "BadRequestException", "Bad Request")
+    return GatewayError(400, "BadRequestException", "Bad Request")
 
 
-def broken() -> Refusal:
+def broken() -> GatewayError:
     """Say that the function failed, or did not answer as an API's function must."""
-    return Refusal(502, "InternalServerErrorException", "Internal server error")
+    return GatewayError(502, "InternalServerErrorException", "Internal server error")
 
 
-def timed_out() -> Refusal:
+def timed_out() -> GatewayError:
     """Say that the function did not answer in the time that an integration has."""
-    return Refusal(504, "InternalServerErrorException", "Endpoint request timed out")
+    return GatewayError(504, "InternalServerErrorException", "Endpoint request timed out")

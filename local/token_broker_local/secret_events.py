@@ -1,7 +1,7 @@
-"""Secrets that change, told to the functions as EventBridge tells them.
+"""Events of changed secrets, sent to the functions as EventBridge sends them.
 
 In AWS, Secrets Manager sends an event itself, and CloudTrail records the call, which EventBridge
-hands on, too. Here the call is seen as it passes, so the function learns of it at once, twice.
+hands on, too. Here a WSGI application watches the calls, so a function gets both events at once.
 https://docs.aws.amazon.com/secretsmanager/latest/userguide/monitoring-eventbridge.html
 """
 
@@ -12,8 +12,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from token_broker_local.addresses import ACCOUNT, FLOWS, REGION, STAGE
 from token_broker_local.functions import Function
-from token_broker_local.places import ACCOUNT, FLOWS, REGION, STAGE
 
 if TYPE_CHECKING:
     from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment

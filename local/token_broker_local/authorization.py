@@ -1,4 +1,4 @@
-"""What a request's `Authorization` header claims."""
+"""The parts of a request's `Authorization` header."""
 
 import base64
 import hashlib
@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
-from token_broker_local import refusals
-from token_broker_local.incoming import Incoming
+from token_broker_local import gateway_errors
+from token_broker_local.messages import HttpRequest
 
 ALGORITHM = "AWS4-HMAC-SHA256"
 TIMESTAMP = "%Y%m%dT%H%M%SZ"
@@ -27,19 +27,19 @@ class Scope:
 
     @classmethod
     def of(cls, credential: str) -> "Scope":
-        """Read *credential*, or raise the `Refusal` for one that has not its five parts."""
+        """Read *credential*, or raise the `GatewayError` for one that has not its five parts."""
         match credential.split("/"):
             case [access_key, day, region, service, terminator]:
                 return cls(access_key, day, region, service, terminator)
-        raise refusals.incomplete(
+        raise gateway_errors.incomplete(
             "Credential must have exactly 5 slash-delimited elements, e.g. "
             f"keyid/date/region/service/term, got '{credential}'"
         )
 
 
 @dataclass(frozen=True, slots=True)
-class Claim:
-    """Who is said to have signed what, when, and for which service."""
+class Authorization:
+    """The signer, the signed headers, the time and the service that the header names."""
 
     scope: Scope
     signed_headers: tuple[str, ...]
@@ -47,16 +47,16 @@ class Claim:
     moment: datetime
 
     @classmethod
-    def of(cls, request: Incoming) -> "Claim":
-        """Read the claim of *request*, or raise the `Refusal` for one that is not whole."""
+    def of(cls, request: HttpRequest) -> "Authorization":
+        """Read the header of *request*, or raise the `GatewayError` for one that is not whole."""
         authorization = request.header("authorization")
         if authorization is None:
-            raise refusals.missing_token()
+            raise gateway_errors.missing_token()
         algorithm, parts = parse(authorization)
         date = request.header("x-amz-date") or request.header("date")
         check_parts(authorization, parts, date)
         if algorithm != ALGORITHM:
-            raise refusals.incomplete(
+            raise gateway_errors.incomplete(
                 f"Unsupported AWS 'algorithm': '{algorithm}' (only {ALGORITHM} for now). "
             )
         headers = tuple(name.lower() for name in parts["SignedHeaders"].split(";"))
@@ -69,14 +69,14 @@ def parse(authorization: str) -> tuple[str, Mapping[str, str]]:
     algorithm, _, rest = authorization.strip().partition(" ")
     pairs = [pair.strip().partition("=") for pair in rest.split(",")]
     if not all(separator for _, separator, _ in pairs):
-        raise refusals.unreadable(hashed(authorization))
+        raise gateway_errors.unreadable(hashed(authorization))
     return algorithm, {name: value for name, _, value in pairs}
 
 
 def check_parts(authorization: str, parts: Mapping[str, str], date: str | None) -> None:
     """Refuse a header without all its parts, with a sentence for each."""
     if faults := [*missing(parts, date)]:
-        raise refusals.incomplete(
+        raise gateway_errors.incomplete(
             f"{' '.join(faults)} (Hashed with SHA-256 and encoded with Base64) "
             f"Authorization={hashed(authorization)}"
         )
@@ -102,7 +102,7 @@ def moment(date: str) -> datetime:
     try:
         return parsedate_to_datetime(date).astimezone(UTC)
     except ValueError:
-        raise refusals.incomplete(
+        raise gateway_errors.incomplete(
             "Date must be in ISO-8601 'basic format'. Got "
             f"'{date}'. See http://en.wikipedia.org/wiki/ISO_8601"
         ) from None

@@ -15,8 +15,8 @@ from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import parse_qsl
 
-from token_broker_local.incoming import Incoming
-from token_broker_local.places import ACCESS_KEY, ACCOUNT, STAGE
+from token_broker_local.addresses import ACCESS_KEY, ACCOUNT, STAGE
+from token_broker_local.messages import HttpRequest
 from token_broker_local.routes import Route
 
 API = "localapi01"
@@ -50,7 +50,7 @@ class Ids:
 
 
 def proxy_event(
-    request: Incoming, route: Route, parameters: Mapping[str, str], ids: Ids, now: datetime
+    request: HttpRequest, route: Route, parameters: Mapping[str, str], ids: Ids, now: datetime
 ) -> Mapping[str, Any]:
     """Return the event for *request*, which came by *route*."""
     headers = grouped([*passed(request), *added(request, ids)])
@@ -71,7 +71,9 @@ def proxy_event(
     }
 
 
-def request_context(request: Incoming, route: Route, ids: Ids, now: datetime) -> Mapping[str, Any]:
+def request_context(
+    request: HttpRequest, route: Route, ids: Ids, now: datetime
+) -> Mapping[str, Any]:
     """Return what API Gateway knows of a request beside what was sent."""
     host = request.header("host") or ""
     return {
@@ -94,7 +96,7 @@ def request_context(request: Incoming, route: Route, ids: Ids, now: datetime) ->
     }
 
 
-def identity(request: Incoming) -> Mapping[str, str | None]:
+def identity(request: HttpRequest) -> Mapping[str, str | None]:
     """Return who is calling: an IAM user, by the one access key that there is."""
     return {
         "accessKey": ACCESS_KEY,
@@ -112,7 +114,7 @@ def identity(request: Incoming) -> Mapping[str, str | None]:
     }
 
 
-def passed(request: Incoming) -> Iterable[tuple[str, str]]:
+def passed(request: HttpRequest) -> Iterable[tuple[str, str]]:
     """Yield the headers that a function gets to see, named as they were sent."""
     return (
         ("User-Agent" if name.lower() == "user-agent" else name, value)
@@ -121,7 +123,7 @@ def passed(request: Incoming) -> Iterable[tuple[str, str]]:
     )
 
 
-def added(request: Incoming, ids: Ids) -> Iterable[tuple[str, str]]:
+def added(request: HttpRequest, ids: Ids) -> Iterable[tuple[str, str]]:
     """Yield the headers that API Gateway adds."""
     yield "X-Amzn-Trace-Id", ids.trace
     yield "X-Forwarded-For", request.source_ip

@@ -3,15 +3,15 @@
 import base64
 import binascii
 import json
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping
 from http import HTTPStatus
 from typing import Any
 
-from token_broker_local import refusals
-from token_broker_local.events import Ids
+from token_broker_local import gateway_errors
 from token_broker_local.functions import Outcome
-from token_broker_local.refusals import Refusal
+from token_broker_local.gateway_errors import GatewayError
+from token_broker_local.messages import HttpResponse
+from token_broker_local.proxy_events import Ids
 
 MEMBERS = {"statusCode", "headers", "multiValueHeaders", "body", "isBase64Encoded"}
 """What a function may answer with; anything else makes its answer malformed."""
@@ -22,20 +22,13 @@ REMAPPED = {"connection", "content-length", "date", "server", "transfer-encoding
 """Headers that a function cannot set: they get a prefix."""
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """An HTTP response."""
-
-    status: int
-    headers: Sequence[tuple[str, str]] = field(default=(), repr=False)
-    body: bytes = field(default=b"", repr=False)
-
-
-def refused(refusal: Refusal, ids: Ids) -> Answer:
+def refused(refusal: GatewayError, ids: Ids) -> HttpResponse:
     """Return the answer that API Gateway gives itself."""
     body = json.dumps({"message": refusal.message}, separators=(",", ":")).encode()
     kind = ("x-amzn-ErrorType", refusal.kind)
-    return Answer(refusal.status, [*names(ids), kind, ("Content-Type", "application/json")], body)
+    return HttpResponse(
+        refusal.status, [*names(ids), kind, ("Content-Type", "application/json")], body
+    )
 
 
 def names(ids: Ids) -> Iterator[tuple[str, str]]:
@@ -44,17 +37,17 @@ def names(ids: Ids) -> Iterator[tuple[str, str]]:
     yield "x-amz-apigw-id", ids.extended
 
 
-def answered(outcome: Outcome, ids: Ids) -> Answer:
-    """Return a function's answer, or raise the `Refusal` for one that is malformed."""
+def answered(outcome: Outcome, ids: Ids) -> HttpResponse:
+    """Return a function's answer, or raise the `GatewayError` for one that is malformed."""
     if outcome.failed:
-        raise refusals.broken()
+        raise gateway_errors.broken()
     answer = json.loads(outcome.payload)
     if not isinstance(answer, dict) or not answer.keys() <= MEMBERS:
-        raise refusals.broken()
+        raise gateway_errors.broken()
     headers = [*names(ids), *headers_of(answer), ("X-Amzn-Trace-Id", ids.trace)]
     if not any(name.lower() == "content-type" for name, _ in headers):
         headers.append(("Content-Type", "application/json"))
-    return Answer(status_of(answer), headers, body_of(answer))
+    return HttpResponse(status_of(answer), headers, body_of(answer))
 
 
 def status_of(answer: Mapping[str, Any]) -> int:
@@ -62,9 +55,9 @@ def status_of(answer: Mapping[str, Any]) -> int:
     try:
         status = int(answer.get("statusCode", HTTPStatus.OK))
     except (TypeError, ValueError):
-        raise refusals.broken() from None
+        raise gateway_errors.broken() from None
     if not HTTPStatus.OK <= status < LAST_STATUS:
-        raise refusals.broken()
+        raise gateway_errors.broken()
     return status
 
 
@@ -72,7 +65,7 @@ def headers_of(answer: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     """Yield the headers, which must be objects of text; several values of one have their own."""
     several, single = members(answer, "multiValueHeaders"), members(answer, "headers")
     if not all(isinstance(values, list) for values in several.values()):
-        raise refusals.broken()
+        raise gateway_errors.broken()
     for name, value in single.items():
         if name not in several:
             yield header(name, value)
@@ -84,7 +77,7 @@ def members(answer: Mapping[str, Any], name: str) -> Mapping[str, Any]:
     """Return the object *name* of *answer*: where there is none, an empty one."""
     value = answer.get(name)
     if value is not None and not isinstance(value, dict):
-        raise refusals.broken()
+        raise gateway_errors.broken()
     return value or {}
 
 
@@ -92,7 +85,7 @@ def header(name: str, value: object) -> tuple[str, str]:
     """Return one header as it may be sent."""
     text = str(value).lower() if isinstance(value, bool) else value
     if not isinstance(text, str) or any(character in name + text for character in "\r\n\0"):
-        raise refusals.broken()
+        raise gateway_errors.broken()
     return (f"x-amzn-Remapped-{name}" if name.lower() in REMAPPED else name), text
 
 
@@ -100,10 +93,10 @@ def body_of(answer: Mapping[str, Any]) -> bytes:
     """Return the body, which must be text: of itself, or in base64."""
     body = answer.get("body") or ""
     if not isinstance(body, str):
-        raise refusals.broken()
+        raise gateway_errors.broken()
     if not answer.get("isBase64Encoded"):
         return body.encode()
     try:
         return base64.b64decode(body, validate=True)
     except binascii.Error:
-        raise refusals.broken() from None
+        raise gateway_errors.broken() from None

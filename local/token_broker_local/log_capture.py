@@ -1,7 +1,7 @@
-"""What happens, for whoever watches: a line for each call, made of what its function wrote.
+"""The log of the local system: one line for each call, made of what its function wrote.
 
-In Lambda, a function's stdout goes to a log. Here `Ear` stands in its place: what a thread writes
-while it `listens` is kept, and `told` makes one readable line of it.
+In Lambda, a function's stdout goes to a log. Here `CapturedStdout` replaces it: within `capturing`
+it keeps what a thread writes, and `phrases` makes one readable line of that.
 """
 
 import io
@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, TextIO
 
-UNSAID = {
+OMITTED = {
     "_aws",
     "event",
     "flow",
@@ -27,9 +27,9 @@ UNSAID = {
     "variant",
     "token_age",
 }
-"""Members of a function's line that the reader knows already, or does not need here."""
+"""Members of a function's line that are not repeated here."""
 
-PLAIN = {
+UNNAMED = {
     "code": "{}",
     "detail": "({})",
     "milliseconds": "{} ms",
@@ -38,40 +38,40 @@ PLAIN = {
     "status": "{}",
     "step": "{}",
 }
-"""How a fact is said whose name would say nothing."""
+"""Formats of members that are shown without their name."""
 
-_hearers = threading.local()
+_threads = threading.local()
 
 
-class Ear(io.TextIOBase):
-    """A stdout that keeps what is written by a thread that listens, and passes on the rest."""
+class CapturedStdout(io.TextIOBase):
+    """A stdout that keeps what a capturing thread writes, and passes on the rest."""
 
     def __init__(self, rest: TextIO) -> None:
         self.rest = rest
 
     def write(self, text: str) -> int:
-        """Take what somebody prints."""
-        heard = getattr(_hearers, "heard", None)
-        return self.rest.write(text) if heard is None else heard.write(text)
+        """Keep *text*, or pass it on."""
+        captured = getattr(_threads, "captured", None)
+        return self.rest.write(text) if captured is None else captured.write(text)
 
     def flush(self) -> None:
-        """Pass on what is waiting."""
+        """Flush the stdout that gets the rest."""
         self.rest.flush()
 
 
 @contextmanager
-def listening() -> Iterator[io.StringIO]:
-    """Keep what this thread writes to an `Ear`, for as long as this lasts."""
-    _hearers.heard = io.StringIO()
+def capturing() -> Iterator[io.StringIO]:
+    """Keep what this thread writes to a `CapturedStdout`, for as long as this lasts."""
+    _threads.captured = io.StringIO()
     try:
-        yield _hearers.heard
+        yield _threads.captured
     finally:
-        _hearers.heard = None
+        _threads.captured = None
 
 
-def told(heard: str) -> Iterator[str]:
+def phrases(written: str) -> Iterator[str]:
     """Yield what a function wrote as phrases of one line."""
-    return (f"| {phrase(line)}" for line in heard.splitlines() if line.strip())
+    return (f"| {phrase(line)}" for line in written.splitlines() if line.strip())
 
 
 def phrase(line: str) -> str:
@@ -83,19 +83,19 @@ def phrase(line: str) -> str:
     if not isinstance(facts, dict):
         return printable(line)
     event = facts.get("event", facts.get("message", ""))
-    return printable(" ".join([f"{event}:", *said(facts)]).removesuffix(":"))
+    return printable(" ".join([f"{event}:", *shown(facts)]).removesuffix(":"))
 
 
-def said(facts: Mapping[str, Any]) -> Iterator[str]:
-    """Yield the facts that are worth their room: metrics repeat others, under capital letters."""
+def shown(facts: Mapping[str, Any]) -> Iterator[str]:
+    """Yield the members that are shown. Metrics, in capitals, repeat others, so they are not."""
     for name, value in facts.items():
-        if name in UNSAID or name[:1].isupper() or value in (None, False):
+        if name in OMITTED or name[:1].isupper() or value in (None, False):
             continue
-        yield PLAIN.get(name, f"{name} {{}}").format(value)
+        yield UNNAMED.get(name, f"{name} {{}}").format(value)
 
 
 def called(payload: bytes, name: str) -> str:
-    """Return what a function was called for: a request, a direct call, or a secret's change."""
+    """Return what called a function: a request, a direct call, or a secret's change."""
     try:
         event = json.loads(payload)
     except (ValueError, RecursionError):

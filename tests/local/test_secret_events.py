@@ -11,9 +11,9 @@ from botocore.exceptions import ClientError
 from moto import mock_aws
 
 from tests.waiting import PATIENCE_SECONDS
-from token_broker_local import rotations, services
+from token_broker_local import secret_events, services
+from token_broker_local.addresses import FLOWS, function_name, secret_name
 from token_broker_local.functions import Function
-from token_broker_local.places import FLOWS, function_name, secret_name
 
 if TYPE_CHECKING:
     from mypy_boto3_secretsmanager import SecretsManagerClient
@@ -36,7 +36,7 @@ def secrets(told: Told) -> Iterator["SecretsManagerClient"]:
         told.put((context.function_name, event))
 
     functions = {flow: Function(function_name(flow), handler) for flow in FLOWS}
-    with mock_aws(), services.serving(0, rotations.router(functions)) as port:
+    with mock_aws(), services.serving(0, secret_events.router(functions)) as port:
         yield boto3.client(
             "secretsmanager",
             region_name="eu-west-1",

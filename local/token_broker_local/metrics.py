@@ -1,4 +1,4 @@
-"""What the functions' metric lines come to over the last minutes, in bounded memory.
+"""The functions' metrics over the last ten minutes, in bounded memory.
 
 A metric's values are kept as CloudWatch keeps them: as how often which value was seen, rounded to
 a few percent, for every ten seconds. So percentiles of several series can be had together.
@@ -62,8 +62,8 @@ class Tally:
         self.bins[math.floor(math.log(max(value, LEAST), STEP))] += 1
 
 
-class Figures:
-    """Hears the functions, and tells each chart's series."""
+class Metrics:
+    """Reads the functions' lines, and returns the series of each chart."""
 
     def __init__(self, clock: Callable[[], float] = time.time) -> None:
         self._clock = clock

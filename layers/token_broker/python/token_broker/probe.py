@@ -1,0 +1,153 @@
+"""The action `probe`: a forced exchange whose conversation also observes the vendor.
+
+`probing` has what a flow says of its probe; here that is put on the path of a miss.
+"""
+
+from collections.abc import Callable
+from dataclasses import replace as replace_in_vendor
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from token_broker.dependencies import Dependencies
+from token_broker.errors import BrokerError, InvalidRequest, RefreshInProgress, UpstreamUnavailable
+from token_broker.exchange import Exchange, Request, Response
+from token_broker.flows import Flow
+from token_broker.probing import NO_ANSWER, NOT_SENT, Observed, Prober
+from token_broker.records import replace
+from token_broker.refresh.invocation import Invocation
+from token_broker.refresh.refresher import refresher
+from token_broker.refresh.requirement import Requirement
+from token_broker.tokens import Token, Variant
+
+if TYPE_CHECKING:
+    from token_broker.flows.vendor import Vendor
+
+LEAST_SECONDS = 1.0
+"""With less time than this nothing more is asked."""
+
+
+class Probe:
+    """A probe of one connection, until *deadline* by the monotonic clock.
+
+    Raises `InvalidRequest` for a flow that has nothing to probe.
+    """
+
+    def __init__(self, deps: Dependencies, connection: str, deadline: float) -> None:
+        self._flow = ProbedFlow.of(deps.flow, self._is_time_left)
+        probing = replace(deps, flow=self._flow, send=self._flow.forgiving(deps.send))
+        self._names = {"flow": deps.flow.name, "connection": connection}
+        self._invocation = Invocation(probing, connection, deadline)
+
+    def run(self, requested: Variant) -> dict[str, Any]:
+        """Obtain a new token for *requested*, and return the report.
+
+        If the exchange fails, the report says what was seen before, and the error. If nothing was
+        seen, the error is raised.
+        """
+        credentials = self._invocation.credentials()
+        error: BrokerError | None = None
+        try:
+            variant = self._flow.prober.complete(credentials, requested)
+            refresher(self._invocation).obtain(variant, Requirement(force=True))
+        except BrokerError as raised:
+            error = raised
+        if not self._flow.observed.seen:
+            raise error or RefreshInProgress("another caller renewed it meanwhile", retry_after=10)
+        return self._names | self._flow.report(credentials, error)
+
+    def _is_time_left(self) -> bool:
+        """Say whether the vendor may be asked one more question."""
+        return self._invocation.seconds_for_requests > LEAST_SECONDS
+
+
+def prober_of(flow: Flow) -> Prober[Any]:
+    """Return how *flow* is probed. Raises `InvalidRequest` where there is nothing to find out."""
+    module = flow.vendor.probe
+    if module is None:
+        raise InvalidRequest(f"action: {flow.name} has nothing to probe")
+    prober: Prober[Any] = import_module(module).PROBER
+    return prober
+
+
+class ProbedFlow(Flow):
+    """A flow whose exchanges observe. It is used for one probe."""
+
+    observed: Observed
+    prober: Prober[Any]
+    is_time_left: Callable[[], bool]
+
+    @classmethod
+    def of(cls, flow: Flow, is_time_left: Callable[[], bool] = lambda: True) -> "ProbedFlow":
+        """Return *flow* as it is probed, for as long as there is time. Raises `InvalidRequest`."""
+        probed = cls(*flow)
+        probed.prober = prober_of(flow)
+        probed.observed = Observed(probed.prober.budget)
+        probed.is_time_left = is_time_left
+        return probed
+
+    @property
+    def vendor(self) -> "Vendor[Any]":
+        """The flow's vendor, with the longer conversation."""
+        return replace_in_vendor(super().vendor, exchange=self._exchange)
+
+    def _exchange(
+        self, credentials: Any, variant: Variant, now: int, kept: Token | None = None
+    ) -> Exchange:
+        """Converse within the budget; with no time left, end with the token that there is."""
+        conversation = self.prober.exchange(credentials, variant, now, kept, self.observed)
+        answer: object = None
+        while True:
+            try:
+                step = conversation.send(answer)
+            except StopIteration as end:
+                result: Token = end.value
+                return result
+            if isinstance(step, Request):
+                if self.observed.has_token and not self.is_time_left():
+                    answer = NOT_SENT
+                    continue
+                self.observed.count(step)
+            answer = yield step
+
+    def forgiving(self, send: Callable[..., Response]) -> Callable[..., Response]:
+        """Return *send*, by which a vendor that does not answer costs no token that there is."""
+
+        def forgiving_send(request: Request, *rest: Any) -> Response:
+            try:
+                return send(request, *rest)
+            except UpstreamUnavailable:
+                if not self.observed.has_token:
+                    raise
+                return NO_ANSWER
+
+        return forgiving_send
+
+    def report(self, credentials: Any, error: BrokerError | None = None) -> dict[str, Any]:
+        """Return what was seen, and of the options those that differ from *credentials*."""
+        observed = self.observed
+        options = {
+            name: value
+            for name, value in observed.options.items()
+            if getattr(credentials, name) != value
+        }
+        findings = [
+            {
+                "question": question.name,
+                "asks": question.asks,
+                "documents": question.documents,
+                "seen": observed.seen.get(question.name),
+                "option": {question.name: observed.options[question.name]}
+                if question.name in observed.options
+                else None,
+            }
+            for question in self.prober.questions
+        ]
+        return {
+            "works": error is None,
+            "problem": error.problem() if error else None,
+            "findings": findings,
+            "options": options,
+            "modes": observed.modes,
+            "sent": {"requests": observed.requests, "logins": observed.logins},
+            "budget": observed.budget._asdict(),
+        }

@@ -1,0 +1,203 @@
+"""What `/_dashboard` can do, and that no other page can have it done."""
+
+import json
+from collections.abc import Iterator, Mapping
+from importlib import resources
+from typing import Any
+
+import pytest
+
+from token_broker_fakes import registry
+from token_broker_fakes.fake import Fake
+from token_broker_local import controls, routes
+from token_broker_local.addresses import FLOWS
+from token_broker_local.controls import OFFERED, SHOWN, TOLD, Controls
+from token_broker_local.dashboard import CALL, FILES, LONGEST_ORDER, SWITCH, Dashboard
+from token_broker_local.gateway import Gateway
+from token_broker_local.messages import HttpRequest, HttpResponse
+from token_broker_local.metrics import Metrics
+
+FLOW = FLOWS[0]
+HOST = "127.0.0.1:8080"
+JSON = "application/json"
+NOWHERE = "http://127.0.0.1:1"
+"""An API that does not answer: port 1 is nobody's."""
+OWN = {"Host": HOST, "Origin": f"http://{HOST}", "Content-Type": JSON}
+"""The headers by which the page itself posts."""
+OUTAGE = {"kind": "status", "status": 503, "times": None}
+ORDER = {"flow": FLOW, "switch": {"faults": [OUTAGE]}}
+
+
+@pytest.fixture(scope="module")
+def served() -> Iterator[Fake[Any]]:
+    fake = registry.new(FLOW)
+    with fake.serve():
+        yield fake
+
+
+@pytest.fixture
+def fake(served: Fake[Any]) -> Fake[Any]:
+    served.heal()
+    return served
+
+
+def posted(
+    fake: Fake[Any],
+    order: object = ORDER,
+    headers: Mapping[str, str] = OWN,
+    *more: tuple[str, str],
+    method: str = "POST",
+    path: str = SWITCH,
+) -> HttpResponse:
+    """Return the answer to what a page posts where the fake of the first flow is served."""
+    page = Dashboard(Metrics(), list, controls=Controls(NOWHERE, {FLOW: fake.url}))
+    body = order if isinstance(order, bytes) else json.dumps(order).encode()
+    sent = HttpRequest(method, path, "", [*headers.items(), *more], body)
+    return Gateway({}, dashboard=page).answer(sent)
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {},
+        {"Content-Type": f"{JSON}; charset=utf-8", "Sec-Fetch-Site": "same-origin"},
+        {"Host": "localhost:9", "Origin": "http://localhost:9"},
+    ],
+)
+def test_the_page_itself_switches_a_fake(fake: Fake[Any], headers: Mapping[str, str]) -> None:
+    """By whichever port of this machine it came."""
+    assert posted(fake, headers={**OWN, **headers}).status == 200
+    assert [fault.status for fault in fake.faults.set] == [503]
+    assert posted(fake, {"flow": FLOW, "switch": {}, "afresh": True}).status == 200
+    assert not fake.faults.set
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("Origin", None),
+        ("Origin", "null"),
+        ("Origin", "http://evil.example"),
+        ("Origin", "http://127.0.0.1:8081"),
+        ("Origin", "http://localhost:8080"),
+        ("Origin", f"https://{HOST}"),
+        ("Origin", f"http://{HOST}.evil.example"),
+        ("Content-Type", None),
+        ("Content-Type", "text/plain"),
+        ("Content-Type", f"text/plain; {JSON}"),
+        ("Content-Type", "application/x-www-form-urlencoded"),
+        ("Content-Type", "multipart/form-data"),
+        ("Sec-Fetch-Site", "cross-site"),
+        ("Sec-Fetch-Site", "same-site"),
+        ("Sec-Fetch-Site", "none"),
+        ("Host", "evil.example"),
+        ("Host", None),
+    ],
+)
+@pytest.mark.parametrize("path", [CALL, SWITCH])
+def test_another_sites_page_changes_nothing(
+    fake: Fake[Any], path: str, name: str, value: str | None
+) -> None:
+    """Another port of this machine is another site, too."""
+    headers = {key: each for key, each in {**OWN, name: value}.items() if each is not None}
+    assert posted(fake, headers=headers, path=path).status == 403
+    assert not fake.faults.set
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        ("Origin", f"http://{HOST}"),
+        ("Content-Type", "text/plain"),
+        ("Sec-Fetch-Site", "cross-site"),
+    ],
+)
+def test_a_header_that_comes_twice_is_refused(fake: Fake[Any], more: tuple[str, str]) -> None:
+    """Which of the two counts is not ours to guess."""
+    headers = OWN | {"Sec-Fetch-Site": "same-origin"}
+    assert posted(fake, ORDER, headers, more).status == 403
+    assert not fake.faults.set
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD", "PUT", "PATCH", "DELETE", "OPTIONS"])
+@pytest.mark.parametrize("path", [CALL, SWITCH])
+def test_only_a_post_changes_something(fake: Fake[Any], path: str, method: str) -> None:
+    """And no preflight is granted."""
+    answer = posted(fake, path=path, method=method)
+    assert answer.status == 405
+    assert not any(name.lower().startswith("access-control") for name, _ in answer.headers)
+    assert not fake.faults.set
+
+
+@pytest.mark.parametrize(
+    ("path", "order"),
+    [
+        *((path, order) for path in (CALL, SWITCH) for order in (b"", b"[1]", b"{", b"{}")),
+        (SWITCH, json.dumps(ORDER).encode() + b" " * LONGEST_ORDER),
+        (SWITCH, {"flow": "nobody", "switch": {}}),
+        (SWITCH, {"flow": [], "switch": {}}),
+        (SWITCH, {"flow": FLOW, "switch": []}),
+        (CALL, {"flow": FLOW, "connection": "demo", "action": "rotate"}),
+        (CALL, {"flow": FLOW, "connection": "demo", "action": []}),
+        (CALL, {"flow": "nobody", "connection": "demo", "action": "token"}),
+        (CALL, {"flow": FLOW, "connection": "../demo", "action": "token"}),
+        (CALL, {"flow": FLOW, "action": "token"}),
+    ],
+)
+def test_an_order_that_makes_no_sense_is_refused(fake: Fake[Any], path: str, order: Any) -> None:
+    """Before anything is sent: nothing answers at the API."""
+    assert posted(fake, order, path=path).status == 400
+    assert not fake.faults.set
+
+
+def test_what_the_fake_refuses_is_said(fake: Fake[Any]) -> None:
+    """In its own words."""
+    told = json.loads(posted(fake, {"flow": FLOW, "switch": {"modes": {"x": 1}}}).body)
+    assert told["status"] == 400
+    assert "there is no mode 'x'" in told["error"]
+
+
+def test_an_api_that_does_not_answer_is_told(fake: Fake[Any]) -> None:
+    order = {"flow": FLOW, "connection": "demo", "action": "token"}
+    assert posted(fake, order, path=CALL).status == 502
+
+
+def test_a_fake_that_does_not_answer_is_told_beside_the_others(fake: Fake[Any]) -> None:
+    """And of a fake nothing is shown but how it is switched."""
+    gone, there = Controls(NOWHERE, {"gone": NOWHERE, FLOW: fake.url}).vendors()
+    assert gone.keys() == {"flow", "error"}
+    assert there.keys() == {"flow", "kinds", *SHOWN}
+
+
+def test_without_controls_the_page_only_shows() -> None:
+    """As where it shows a deployed system."""
+    page = Dashboard(Metrics(), list)
+    for path in (CALL, SWITCH):
+        sent = HttpRequest("POST", path, "", [*OWN.items()], json.dumps(ORDER).encode())
+        assert Gateway({}, dashboard=page).answer(sent).status == 405
+    assert (page.told(None)["offered"], page.told(None)["vendors"]) == ({}, [])
+
+
+def test_each_flow_is_offered_what_it_has_a_route_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A vendor that cannot be checked has no route for it, and so no button."""
+    assert Controls(NOWHERE, {}).offered() == {flow: [*OFFERED] for flow in FLOWS}
+    checks = [one for one in routes.ROUTES if one.resource.endswith("/check")]
+    rest = [one for one in routes.ROUTES if one.flow != FLOW or one not in checks]
+    monkeypatch.setattr(controls, "ROUTES", rest)
+    offered = Controls(NOWHERE, {}).offered()
+    assert [flow for flow in FLOWS if "check" not in offered[flow]] == [FLOW]
+
+
+def test_what_is_told_of_an_answer_is_no_token() -> None:
+    """A member that is not named here is not told, whatever it is."""
+    assert not {"headers", "url", "base_url", "context"} & {*TOLD}
+    said = {"headers": {"Authorization": "Bearer t0ken"}, "url": "x?token=t0ken", "generation": 1}
+    assert controls.picked(said, TOLD) == {"generation": 1}
+    assert controls.picked(["t0ken"], TOLD) == {}
+
+
+@pytest.mark.parametrize("name", [name for name, _ in FILES.values()])
+def test_the_page_names_no_flow(name: str) -> None:
+    """It loops over what there is."""
+    text = resources.files("token_broker_local").joinpath(name).read_text("utf-8")
+    assert not [flow for flow in FLOWS if flow in text.lower()]

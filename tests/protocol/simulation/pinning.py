@@ -1,0 +1,58 @@
+"""I8: what the secret pins is not handed out to who chose otherwise, once the rotation was told."""
+
+from typing import TYPE_CHECKING
+
+from tests.protocol.simulation.excuses import KNOWN_FOR, clocks_apart
+from tests.protocol.simulation.invocations import Invocation
+
+if TYPE_CHECKING:
+    from tests.protocol.simulation.judge import Judge, Made
+
+
+def is_refused(judge: "Judge", invocation: Invocation, since: float) -> bool:
+    """Say whether a version of the secret *since* then forbids what an invocation chooses."""
+    return any(judge.forbids(invocation, version) for version in judge.versions_since(since))
+
+
+def check_pin(judge: "Judge", invocation: Invocation, made: "Made") -> None:
+    """Judge that a token was chosen as the pins of the secret let it be.
+
+    A call that needs an exchange goes by the version that it read; any other by what is kept, or
+    remembered: what was chosen before a pin is gone a while after the rotation was carried out.
+    """
+    if invocation.read and made.maker is invocation:
+        if all(judge.forbids(invocation, version) for version in invocation.read):
+            judge.violate("I8", f"{invocation.name} has a token made that the secret forbids")
+        return
+    told = told_at(judge)
+    if told is None:
+        return
+    begun, ended = told
+    forbidden = all(judge.forbids(invocation, version) for version in judge.versions_since(begun))
+    is_late = judge.kept.get(invocation.answer["fingerprint"], made.at) > begun
+    was_under_way = is_late and made.maker.begun < list(judge.put_at.values())[-1]
+    known_until = ended + KNOWN_FOR + clocks_apart(judge.plan)
+    if forbidden and not was_under_way and invocation.begun > known_until:
+        judge.violate("I8", f"{invocation.name} gets a token that the secret forbids for long")
+
+
+def told_at(judge: "Judge") -> tuple[float, float] | None:
+    """Return when an event of the current version began and was carried out, as AWS let it be.
+
+    Whether the vendor answers does not matter.
+    """
+    current = list(judge.put_at.values())[-1]
+    events = [one for one in judge.answered if one.name.startswith("event")]
+    roots = [one for one in events if one.begun > current and ">" not in one.name]
+    if not roots or any(is_hurt(one) for one in events):
+        return None
+    first = min(roots, key=lambda one: one.begun)
+    if any(one.is_asynchronous for one in judge.wire.running.values() if one.ended is None):
+        return None
+    return first.begun, max(one.ended or 0.0 for one in events)
+
+
+def is_hurt(invocation: Invocation) -> bool:
+    """Say whether anything but the vendor's silence kept an invocation from its work."""
+    is_amiss = bool(invocation.met or invocation.refused_by - {"upstream"})
+    return is_amiss or invocation.is_dead or bool(invocation.offsets)
