@@ -54,18 +54,18 @@ WORDS = {
 
 def option(system: System, table: Table) -> None:
     """Have a vendor be probed that needs an option, and find that in the secret."""
-    secret = system.connect("vendorlink", "optioned")
+    secret = system.connect("vntana", "optioned")
     both = system.account.session("person-probing", system.arn("Probe"), system.arn("Connect"))
-    modes = system.fakes["vendorlink"].modes
-    usual, modes.extend_key = modes.extend_key, "rToken"
+    modes = system.fakes["vntana"].modes
+    usual, modes.refresh_method = modes.refresh_method, "GET"
     with table.row("Probe and Connect together: the option that follows is written") as row:
         try:
-            row.sees(run(system, both, "probe vendorlink optioned --yes").returncode, 0)
+            row.sees(run(system, both, "probe vntana optioned --yes").returncode, 0)
         finally:
-            modes.extend_key = usual
+            modes.refresh_method = usual
         secrets = system.account.client("secretsmanager")
         written = secrets.get_secret_value(SecretId=secret)["SecretString"]
-        row.sees(json.loads(written).get("options"), {"extend_key": "rToken"})
+        row.sees(json.loads(written).get("options"), {"refresh_method": "GET"})
 
 
 def outcome(system: System, identity: Identity, words: str, document: str | None) -> str:
