@@ -46,7 +46,7 @@ class Thread:
     @property
     def is_unanswered(self) -> bool:
         """Say whether its last request got no answer."""
-        return self.last is not None and not self.last.is_answered
+        return self.last is not None and not (self.last.is_answered or self.last.is_down)
 
     def paths(self, rules: Rules, state: State, one: Lambda) -> Iterator[Move]:
         """Yield the moves that *one* can make from *state*, over those that change no item."""

@@ -33,6 +33,8 @@ class Sent:
     ended_at: float | None = None
     """When its answer came, or that there is none was known."""
     is_answered: bool = False
+    is_down: bool = False
+    """Whether the answer was that the vendor is down: after an extension, a login follows."""
     is_unclear: bool = False
     """What came back was a proxy's page."""
 

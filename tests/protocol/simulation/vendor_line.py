@@ -61,6 +61,7 @@ class VendorLine:
         self._hear(invocation, sent)
         if invocation.rng.random() < EVEN:
             raise UpstreamUnavailable(f"{sent.request.step}: no connection")
+        sent.is_down = True
         return DOWN
 
     def _intercept(self, invocation: Invocation, sent: Sent) -> Response:
