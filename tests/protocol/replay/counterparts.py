@@ -51,7 +51,7 @@ COUNTERPARTS: Mapping[str, Counterpart] = {
     "strict": Counterpart("forced-amid-backoff", by="judge", near=267),
     "verdict": Counterpart("gate-untold"),
     "compare": Counterpart("any-report", by="judge"),
-    "compare_write": Counterpart("report-unswapped", by="judge", near=245),
+    "compare_write": Counterpart("report-unswapped", by="judge", near=1679),
     "generation_wait": Counterpart("forced-anew", by="judge", near=7),
     "commit_first": Counterpart("told-before-kept", near=28),
     "ask": Counterpart("own-organization", by="judge"),
