@@ -91,9 +91,10 @@ def test_a_record_cannot_be_changed() -> None:
 
 def test_records_of_plain_values_can_be_keys() -> None:
     class Place(Record):
-        """Two plain fields."""
+        """Plain fields."""
 
         row: int
-        column: int = 0
+        column: int
+        level: int = 0
 
-    assert {Place(1), Place(1, 0), Place(2)} == {Place(1), Place(2)}
+    assert {Place(1, 2), Place(column=2, row=1, level=0), Place(2, 2)} == {Place(1, 2), Place(2, 2)}

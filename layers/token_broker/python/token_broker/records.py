@@ -44,22 +44,27 @@ class Record:
         cls._factories = {n: f.factory for n, f in fields.items() if f.factory}
 
     def __init__(self, *values: Any, **named: Any) -> None:
-        given = dict(zip(self._fields, values, strict=False))
-        fields = {**self._defaults, **dict(**given, **named)}  # no name twice
+        fields = self.__dict__
+        fields.update(self._defaults)
+        fields.update(named)
+        if values:
+            placed = dict(zip(self._fields, values, strict=False))
+            if not named.keys().isdisjoint(placed) or len(values) > len(self._fields):
+                raise TypeError(f"{type(self).__name__}: too many values")
+            fields.update(placed)
         for name, made in self._factories.items():
             if name not in fields:
                 fields[name] = made()
-        if fields.keys() != self._fields.keys() or len(values) > len(self._fields):
+        if fields.keys() != self._fields.keys():
             wrong = sorted(fields.keys() ^ self._fields.keys())
             raise TypeError(f"{type(self).__name__}: missing or unknown: {wrong}")
-        # In the order of the fields, so that equal values have equal hashes.
-        self.__dict__.update((name, fields[name]) for name in self._fields)
 
     def __eq__(self, other: object) -> bool:
         return type(self) is type(other) and self.__dict__ == other.__dict__
 
     def __hash__(self) -> int:
-        return hash(tuple(self.__dict__.values()))
+        # In the order of the fields, in whatever order they were given.
+        return hash(tuple([self.__dict__[name] for name in self._fields]))
 
     def __repr__(self) -> str:
         shown = [name for name, field in self._fields.items() if field.is_shown]
