@@ -30,7 +30,7 @@ def missing_token() -> GatewayError:
 
 
 def unknown_key() -> GatewayError:
-    """Refuse an access key that nobody has, or a session token that belongs to none."""
+    """Refuse an unknown access key, or a session token that belongs to no key."""
     return GatewayError(
         403,
         "UnrecognizedClientException",

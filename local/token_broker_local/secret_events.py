@@ -22,7 +22,7 @@ CHANGES = {"PutSecretValue", "UpdateSecret", "UpdateSecretVersionStage"}
 """Operations that the rule of the template listens to, as far as moto has them."""
 
 SILENT = {"SecretString", "SecretBinary", "ClientRequestToken"}
-"""Parameters that CloudTrail never shows, and one that nobody needs."""
+"""Parameters that CloudTrail never shows, and one that is not needed."""
 
 CURRENT = "AWSCURRENT"
 SECRET = re.compile(rf"token-broker/{STAGE}/({'|'.join(FLOWS)})/.")

@@ -35,7 +35,7 @@ LOCK = threading.RLock()
 class Atomic:
     """A WSGI application that works on one request at a time.
 
-    The body is read before the lock is taken, so that a slow client keeps nobody waiting.
+    The body is read before the lock is taken, so that a slow client delays no other.
     """
 
     def __init__(self, application: "WSGIApplication") -> None:

@@ -124,7 +124,7 @@ def failure_alarm(signal: Signal) -> Resource:
 
 
 def burn_alarms(objective: Objective, burn: Burn) -> dict[str, Resource]:
-    """Return the alarm that tells of a *burn*, and those of its two windows, which tell nobody."""
+    """Return the alarm of a *burn*, and those of its two windows, which have no action."""
     code = f"{objective.name}_{burn.name}"
     name = "".join(word.capitalize() for word in code.split("_"))
     hours = burn.long_seconds // 3_600

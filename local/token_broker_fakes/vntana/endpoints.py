@@ -103,7 +103,7 @@ def named_organization(platform: Platform, call: Call, account: Account) -> Orga
 
 
 def is_shut_out(platform: Platform, organization: Organization) -> bool:
-    """Say whether the role meets the 403 that nobody explained."""
+    """Say whether the role meets the 403 that no document explains."""
     return organization.role == "SUPER_ADMIN" and platform.modes.super_admin == "forbidden"
 
 
@@ -123,7 +123,7 @@ def without_body(platform: Platform, call: Call) -> None:
 
 
 DECOY = "decoy/" + "A" * 60 + "+="
-"""A token that is good for nothing, in an answer where nobody should look for one."""
+"""A token that is good for nothing, in a place where no client should look for one."""
 
 
 def organizations(platform: Platform, call: Call) -> Answer:
