@@ -6,13 +6,14 @@ from a further process. Measured: calls a second of all workers, and the workers
 Floor: an empty handler in the same loop. Peer: the same function through boto3, in turn with it.
 """
 
+import itertools
 import json
 import os
 import socket
 import subprocess
-import threading
 import time
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from typing import BinaryIO, Self, cast
 
@@ -22,13 +23,18 @@ from benchmarks.emulator import PATIENCE, PYTHON, RUNTIME, Function, base
 from benchmarks.tables import Spread, Table, Target
 
 CALLS = int(os.environ.get("CALLS", "200"))
-"""Calls of each worker in a round; a quarter of them where they are misses, which take moto long."""
+"""Calls of each worker in a round; a quarter of them where they are misses: moto is slow."""
 
 ROUNDS = int(os.environ.get("ROUNDS", "5"))
 COUNTS = (1, 2, 4)
 WARM_UP = 10
-KINDS: Mapping[str, str] = {"hit in memory": "300", "hit in the table": "0", "miss": "0"}
-"""What is measured, and MEMORY_SECONDS for it."""
+MISS = "miss"
+KINDS = {
+    "hit in memory": ("300", "memory"),
+    "hit in the table": ("0", "table"),
+    MISS: ("0", "exchange"),
+}
+"""What is measured, MEMORY_SECONDS for it, and the source that its answers name."""
 
 ARN = "arn:aws:lambda:eu-west-1:123456789012:function:token-broker-editor"
 
@@ -131,38 +137,31 @@ class Worker:
 class Fleet:
     """Some workers of one function, each with a caller of its own."""
 
-    def __init__(self, stack: ExitStack, function: Function, count: int, kind: str) -> None:
-        self.count = count
-        self._calls = CALLS // 4 if kind == "miss" else CALLS
-        self._kind = kind
-        self._asked = 0
-        self._workers = [stack.enter_context(Worker(function)) for _ in range(count)]
+    def __init__(self, workers: Sequence[Worker], kind: str, source: str | None) -> None:
+        self.count = len(workers)
+        self._workers = workers
+        self._is_miss = kind == MISS
+        self._calls = CALLS // 4 if self._is_miss else CALLS
+        self._source = source
+        self._users = itertools.count()
         self.rates: list[float] = []
         self.spent: list[float] = []
         """Calls a second of all, and CPU milliseconds a call, round by round."""
 
     def warm_up(self) -> None:
         """Have loaded and connected what is loaded and connected once."""
-        for number, worker in enumerate(self._workers):
-            self._call(worker, f"warm-{number}", WARM_UP)
+        for worker in self._workers:
+            for _ in range(WARM_UP):
+                worker.invoke(self._event())
 
     def measure(self) -> None:
         """Make one round of calls."""
-        self._asked += 1
         for worker in self._workers:
             worker.wait()
-        before, began = self._processor(), time.perf_counter()
-        callers = [
-            threading.Thread(
-                target=self._call, args=(worker, f"{self._asked}-{number}", self._calls)
-            )
-            for number, worker in enumerate(self._workers)
-        ]
-        for caller in callers:
-            caller.start()
-        for caller in callers:
-            caller.join()
-        seconds = time.perf_counter() - began
+        with ThreadPoolExecutor(self.count) as callers:
+            before, began = self._processor(), time.perf_counter()
+            list(callers.map(self._call, self._workers))
+            seconds = time.perf_counter() - began
         for worker in self._workers:
             worker.wait()
         calls = self._calls * self.count
@@ -172,29 +171,31 @@ class Fleet:
     def _processor(self) -> float:
         return sum(worker.processor() for worker in self._workers)
 
-    def _call(self, worker: Worker, name: str, calls: int) -> None:
-        for number in range(calls):
-            user = f"{id(self)}-{name}-{number}" if self._kind == "miss" else "kept"
-            event = {"connection": "demo", "parameters": {"userId": user}}
-            answer = worker.invoke(event)
-            if self._kind == "miss" and answer.get("source") != "exchange":
-                raise RuntimeError(f"no miss, but {answer.get('source')}")
+    def _call(self, worker: Worker) -> None:
+        for _ in range(self._calls):
+            answer = worker.invoke(self._event())
+            if answer.get("source") != self._source:
+                raise RuntimeError(f"{self._source} was expected: {answer.get('source')}")
+
+    def _event(self) -> object:
+        user = f"{id(self)}-{next(self._users)}" if self._is_miss else "kept"
+        return {"connection": "demo", "parameters": {"userId": user}}
 
 
 def measured(environment: Mapping[str, str], kind: str, count: int) -> Sequence[Fleet]:
     """Return the fleets of ours, of the peer and of the floor, measured in turn."""
-    settings = dict(environment) | {"MEMORY_SECONDS": KINDS[kind]}
-    functions = (
-        ours("editor", settings),
-        ours("editor", settings | BY_BOTO3),
-        Function([HANDLERS / "empty"], settings),
-    )
+    memory_seconds, source = KINDS[kind]
+    settings = dict(environment) | {"MEMORY_SECONDS": memory_seconds}
+    functions = {
+        "ours": ours("editor", settings),
+        "boto3": ours("editor", settings | BY_BOTO3),
+        "floor": Function([HANDLERS / "empty"], settings),
+    }
     with ExitStack() as stack:
-        kinds = (kind, kind, "nothing")
-        fleets = [
-            Fleet(stack, function, count, each)
-            for function, each in zip(functions, kinds, strict=True)
-        ]
+        fleets = []
+        for name, function in functions.items():
+            workers = [stack.enter_context(Worker(function)) for _ in range(count)]
+            fleets.append(Fleet(workers, kind, None if name == "floor" else source))
         for fleet in fleets:
             fleet.warm_up()
         for _ in range(ROUNDS):
@@ -207,8 +208,8 @@ def main() -> None:
     """Measure and publish."""
     shown = Table(
         "workers",
-        f"Workers of their own, {CALLS} calls each a round ({CALLS // 4} misses), {ROUNDS} rounds in"
-        " turn: median (middle half)",
+        f"Workers of their own, {CALLS} calls each a round ({CALLS // 4} misses),"
+        f" {ROUNDS} rounds in turn: median (middle half)",
         (
             "what",
             "workers",
