@@ -4,7 +4,8 @@ import importlib
 import sys
 
 NAMES = (
-    "cold-start", "hit-path", "exchange", "peers", "growth", "workers", "load", "plot",
+    "cold-start", "hit-path", "exchange", "peers", "lifetime", "growth", "workers", "load",
+    "plot",
 )  # fmt: skip
 
 
