@@ -25,7 +25,7 @@ def table(page: str, header: str) -> Mapping[str, Sequence[str]]:
 
 
 def test_a_hit_costs_what_its_calls_cost() -> None:
-    rows = table(COSTS, "from memory")
+    rows, direct = table(COSTS, "from memory"), list[float]()
     entrance = ["API Gateway, REST", "its access log"]
     for column, seconds, items, decryptions in ((2, 0.002, 0, 0), (3, 0.010, 3, 1)):
         parts = {
@@ -45,10 +45,11 @@ def test_a_hit_costs_what_its_calls_cost() -> None:
             ),
             "through the API": pytest.approx(sum(shown[name] for name in parts)),
         }
-        if column == 3:
-            formula = f"(1 - m) \u00d7 {shown['direct invocation']:.2f} + h"
-            assert formula in COSTS
-            assert f"{sum(shown[name] for name in entrance):.2f} through the API. Add" in COSTS
+        direct.append(shown["direct invocation"])
+    memory, kept = direct
+    assert f"(1 - c) \u00d7 (m \u00d7 {memory:.2f} + (1 - m) \u00d7 {kept:.2f} + h)" in COSTS
+    assert f"{sum(shown[name] for name in entrance):.2f} through the API. Add" in COSTS
+    assert f"(*m* 0.9), direct: {0.5 * (0.9 * memory + 0.1 * kept):.2f}." in COSTS
 
 
 @pytest.mark.parametrize(("flow", "items"), [("vendorlink", 1), ("vntana", 3), ("editor", 2)])
