@@ -42,6 +42,9 @@ def check_write(
     if after.get("nudged_until", before.get("nudged_until")) != before.get("nudged_until"):
         judge.elections[place[1]] += 1
     remember_rejections(judge, before, after)
+    if after.get("target") and after.get("issued_at") != before.get("issued_at"):
+        # What this leads to is wanted from now on; so far it was read as another's material.
+        writer.first_seen.pop(text(after, "target") or "", None)
 
 
 def check_order(judge: "Judge", writer: Invocation, before: Record, after: Record) -> None:
@@ -87,8 +90,7 @@ def check_need(judge: "Judge", writer: Invocation, item: Item, now: int) -> None
     would_do = item.is_live(now, None) and item.is_live(now, event.get("min_ttl"))
     is_uncertain = item.lease_owner is not None and now >= item.lease_until
     is_newer = item.generation > writer.first_seen.get(item.variant, item.generation)
-    # At VNTANA, that an item is meant may be known only after it was read as another's material.
-    is_forced = event.get("force") and (judge.plan.flow == "vntana" or not is_newer)
+    is_forced = event.get("force") and not is_newer
     if is_gate or not would_do or is_uncertain or is_forced:
         return
     if item.fingerprint in (event.get("rejected"), *judge.reported):
@@ -112,12 +114,17 @@ def check_token(
     if name:
         lifetime = number(after, "expires_at") - number(after, "issued_at")
         judge.lifetimes[name, number(after, "generation")] = lifetime
-    if name is None or name == text(before, "fingerprint"):
+    earlier = text(before, "fingerprint")
+    if name == earlier:
+        return
+    if earlier:
+        judge.gone.setdefault(earlier, judge.scheduler.now)
+    if name is None:
         return
     judge.noted(writer, f"  keeps {name[:6]} in {place[1][:8]}")
     if number(after, "generation") != number(before, "generation") + 1:
         judge.violate("I2", f"{writer.name}: the generation of {name[:6]} does not follow")
-    made, old = judge.made.get(name), judge.made.get(text(before, "fingerprint") or "")
+    made, old = judge.made.get(name), judge.made.get(earlier or "")
     if made and old and made.number < old.number and name not in judge.made_again:
         judge.violate("I2", f"{writer.name}: {name[:6]} is older than what it replaces")
     if made and made.key != place[1]:

@@ -11,6 +11,9 @@ from token_broker.exchange import Request
 EXCUSES: frozenset[FaultKind] = frozenset(
     {"crash", "crash after", "refused", "lost", "late", "denied", "page"}
 )
+LOSING: frozenset[FaultKind] = frozenset({"lost", "late", "twice"})
+"""What makes a caller ask whether its write was done."""
+
 TIMEOUT = 20.0
 """Seconds after which the platform ends an invocation, dead or alive."""
 
@@ -141,6 +144,10 @@ class Invocation:
         """Say whether it wants whatever token there is."""
         wants = self.event.keys() & {"force", "rejected", "min_ttl"}
         return self.action == "token" and not wants
+
+    def has_lost(self, since: int) -> bool:
+        """Say whether the answer of a call to AWS was lost after a step."""
+        return any(fault.step > since and fault.kind in LOSING for fault in self.met)
 
     def latency(self) -> float:
         """Return how long a message takes: most are quick."""
