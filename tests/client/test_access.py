@@ -211,6 +211,21 @@ def test_a_token_that_is_not_valid_has_no_parameters(valid: Any) -> None:
     assert Broker(Saying(), Patience(20), Cache()).verify("acme", "token") is None
 
 
+def test_what_is_asked_of_one_token_is_not_answered_by_another() -> None:
+    """However alike the questions are, and though they are asked at the same moment."""
+    together = threading.Barrier(2)
+
+    class Saying:
+        def call(self, command: Command, _: Deadline) -> dict[str, Any]:
+            together.wait(PATIENCE_SECONDS)
+            return {"valid": True, "parameters": dict(command.body)}
+
+    asks = Broker(Saying(), Patience(PATIENCE_SECONDS), Cache())
+    with ThreadPoolExecutor(2) as pool:
+        said = list(pool.map(lambda token: asks.verify("acme", token), ("a", "b")))
+    assert said == [{"token": "a"}, {"token": "b"}]
+
+
 def test_what_was_forgotten_is_kept_here_no_longer() -> None:
     """Even where it is not known whether the broker did it."""
     once = Once()
