@@ -85,9 +85,11 @@ def test_a_look_for_the_next_token_is_short() -> None:
 def test_an_answer_signs_by_what_it_came_from() -> None:
     """So that what it hands out lives on."""
     found = answer()
-    assert isinstance(found.auth(), BrokerAuth)
-    assert isinstance(found.httpx_auth(), HttpxBrokerAuth)
-    assert found.access.auth() is not found.auth()
+    requests, httpx = found.auth(), found.httpx_auth()
+    assert isinstance(requests, BrokerAuth)
+    assert isinstance(httpx, HttpxBrokerAuth)
+    assert requests._access is httpx._access is found.access
+    assert found.access.auth() is not requests
 
 
 def test_an_address_at_the_vendor() -> None:

@@ -9,10 +9,13 @@ from dataclasses import FrozenInstanceError
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import httpx
 import pytest
+import requests
 import urllib3
 
 from tests.client.desks import access, answer, document
+from tests.waiting import PATIENCE_SECONDS
 from token_broker_client import Answer, Headers, Unreachable
 from token_broker_fakes import FakeVntana
 
@@ -80,6 +83,9 @@ def test_headers_go_where_a_library_wants_them(fake_vntana: FakeVntana) -> None:
     fake_vntana.data["GET", "/v1/products"] = []
     issued = fake_vntana.issue()
     headers = answer(**issued).headers
+    for get in (requests.get, httpx.get):
+        said = get(f"{issued['base_url']}/v1/products", headers=headers, timeout=PATIENCE_SECONDS)
+        assert said.status_code == 200
     for pool in (urllib3.PoolManager(), urllib3.ProxyManager(fake_vntana.url)):
         with pool:
             url = f"{issued['base_url']}/v1/products"

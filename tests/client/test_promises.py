@@ -167,11 +167,17 @@ def test_authorities_are_found_as_boto3_finds_them(
     plain = boto3.Session("local", "local", profile_name="plain")
     for _ in range(2):
         assert forgotten(trusting) == forgotten(None) == {"forgotten": 7}
-        with pytest.raises(Unreachable, match="SSLError"):
+        with pytest.raises(Unreachable, match="SSLError, as its certificate is not") as caught:
             forgotten(plain)
-    monkeypatch.setenv("AWS_CA_BUNDLE", str(other))
-    with pytest.raises(Unreachable, match="SSLError"):
-        forgotten(trusting)
+        assert not caught.value.retryable  # it will be the same at the next try
+    for file, words in (
+        (other, "certificate is not trusted"),
+        (tmp_path / "no", "names a file that cannot"),
+    ):
+        monkeypatch.setenv("AWS_CA_BUNDLE", str(file))
+        with pytest.raises(Unreachable, match=words) as caught:
+            forgotten(trusting)
+        assert not caught.value.retryable
     monkeypatch.setenv("AWS_CA_BUNDLE", str(pem))
     assert forgotten(plain) == {"forgotten": 7}
     identity._botocore.cache_clear()

@@ -3,6 +3,7 @@
 Every rule holds for requests, for httpx and for httpx's async client.
 """
 
+import asyncio
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -13,6 +14,7 @@ from typing import Any
 import httpx
 import pytest
 import requests
+import trio
 
 from tests.client.callers import LIBRARIES, NO_TLS, Caller, Library
 from tests.client.desks import Desk
@@ -474,6 +476,20 @@ def test_a_stream_is_not_read(fake_vntana: FakeVntana) -> None:
         client.stream("GET", world.url) as reply,
     ):
         assert not reply.is_stream_consumed
+
+
+def test_one_object_signs_for_each_kind_of_client(fake_vntana: FakeVntana) -> None:
+    """Sync, and async under asyncio and trio."""
+    world = World(fake_vntana, "httpx")
+    how: dict[str, Any] = {"auth": world.access.httpx_auth(), "verify": NO_TLS}
+
+    async def get() -> int:
+        async with httpx.AsyncClient(**how, timeout=PATIENCE_SECONDS) as client:
+            return (await client.get(world.url)).status_code
+
+    assert httpx.get(world.url, **how, timeout=PATIENCE_SECONDS).status_code == 200
+    assert (asyncio.run(get()), trio.run(get)) == (200, 200)
+    assert world.desk.bodies == [{}]
 
 
 def test_a_callers_own_trace_is_heard(fake_vntana: FakeVntana) -> None:

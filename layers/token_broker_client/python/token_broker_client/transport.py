@@ -86,12 +86,22 @@ def send(where: str, request: Request, deadline: Deadline, authorities: str | No
     try:
         return _sent(connections.session(), request, deadline, authorities)
     except Exception as error:  # noqa: BLE001 (whatever it is, its text is not ours)
-        failure = Unreachable(f"{where}: {type(error).__name__}")
-        failure.retryable = isinstance(error, TRANSIENT)
+        is_untrusted = "CERTIFICATE_VERIFY_FAILED" in str(error)
+        failure = Unreachable(f"{where}: {type(error).__name__}{hint(is_untrusted, authorities)}")
+        failure.retryable = isinstance(error, TRANSIENT) and not is_untrusted
     finally:
         connections.used_at = monotonic()
         _deadline.reset(back)
     raise failure
+
+
+def hint(is_untrusted: bool, authorities: str | None) -> str:
+    """Return what a failure has to do with *authorities*, if it has."""
+    if authorities and not os.access(authorities, os.R_OK):
+        return ", as AWS_CA_BUNDLE or ca_bundle names a file that cannot be read"
+    if is_untrusted:
+        return ", as its certificate is not trusted: see AWS_CA_BUNDLE and ca_bundle"
+    return ""
 
 
 def _sent(
