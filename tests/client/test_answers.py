@@ -84,8 +84,8 @@ def test_headers_go_where_a_library_wants_them(fake_vntana: FakeVntana) -> None:
     issued = fake_vntana.issue()
     headers = answer(**issued).headers
     for get in (requests.get, httpx.get):
-        said = get(f"{issued['base_url']}/v1/products", headers=headers, timeout=PATIENCE_SECONDS)
-        assert said.status_code == 200
+        own = get(f"{issued['base_url']}/v1/products", headers=headers, timeout=PATIENCE_SECONDS)
+        assert own.status_code == 200
     for pool in (urllib3.PoolManager(), urllib3.ProxyManager(fake_vntana.url)):
         with pool:
             url = f"{issued['base_url']}/v1/products"

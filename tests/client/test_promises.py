@@ -172,7 +172,7 @@ def test_authorities_are_found_as_boto3_finds_them(
         assert not caught.value.retryable  # it will be the same at the next try
     for file, words in (
         (other, "certificate is not trusted"),
-        (tmp_path / "no", "names a file that cannot"),
+        (tmp_path / "no", "cannot be read"),
     ):
         monkeypatch.setenv("AWS_CA_BUNDLE", str(file))
         with pytest.raises(Unreachable, match=words) as caught:
