@@ -24,6 +24,35 @@ STACK = """<DescribeStacksResponse xmlns="http://cloudformation.amazonaws.com/do
 </member></Stacks></DescribeStacksResult></DescribeStacksResponse>"""
 
 
+HELD = {"since": "2026-11-22T08:34:00Z", "by": "arn:aws:iam::1:user/me", "reason": "leak"}
+ACTIONS: Mapping[tuple[str, str], Mapping[str, Any]] = {
+    ("POST", "token"): {
+        "flow": "vendorlink",
+        "headers": {"Authorization": "Bearer t0ken"},
+        "base_url": "https://h.vendorlink.nl",
+        "expires_at": "2026-11-22T09:34:00Z",
+        "fingerprint": "f00d",
+        "generation": 1,
+        "source": "table",
+        "stale": False,
+    },
+    ("DELETE", "token"): {"forgotten": 1, "complete": True},
+    ("POST", "check"): {"ok": True, "milliseconds": 1.5, "context": {"user": "x", "role": None}},
+    ("POST", "verify"): {"valid": True, "parameters": {"file": "demo.dwg"}},
+    ("POST", "probe"): {
+        "works": True,
+        "problem": None,
+        "findings": [],
+        "options": {},
+        "modes": {},
+        "sent": {"requests": 4, "logins": 1},
+    },
+    ("PUT", "hold"): {"held": HELD},
+    ("DELETE", "hold"): {"held": None},
+}
+"""The broker's answers to what is no question for a connection's state."""
+
+
 def version_of(text: str) -> str:
     """Return the id of the version of a secret that says *text*."""
     return f"version-of-{text}"
@@ -110,7 +139,8 @@ class Account:
         self.goes_on.wait()
         if "api" in self.denied:
             return 403, {"message": "User is not authorized"}
-        place = path.partition("/v1/")[2].removesuffix("/token")
+        flow, name, *rest = path.partition("/v1/")[2].split("/")
+        place, action = f"{flow}/{name}", "".join(rest)
         none = {"code": "unknown_connection", "detail": "there is no secret", "status": 404}
         told = dict(self.answers.get(place, none))
         if method == "GET" and told.get("code") in (None, none["code"]):
@@ -118,8 +148,8 @@ class Account:
             text = secrets.get(f"token-broker/{self.stage}/{place}")
             known = told if "code" not in told else {"variants": []}
             told = none if text is None else known | {"secret_version": version_of(text)}
-        if method == "DELETE" and "code" not in told:
-            told = {"forgotten": 1, "complete": True}
+        if method != "GET" and "code" not in told:
+            told = dict(ACTIONS[method, action])
         return int(told.get("status", 200)), told
 
 

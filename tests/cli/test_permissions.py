@@ -5,6 +5,7 @@ import json
 import pytest
 
 from tests.cli.accounts import Visitor
+from tests.cli.words import ASKING
 
 MINE = '{"username": "mine", "password": "b", "host": "h.vendorlink.nl"}'
 THEIRS = '{"username": "theirs", "password": "b", "host": "h.vendorlink.nl"}'
@@ -31,17 +32,10 @@ def test_a_missing_permission_is_named(visitor: Visitor, words: list[str], opera
     assert visitor.account.secrets == before
 
 
-@pytest.mark.parametrize(
-    "words",
-    [
-        ["forget", "vendorlink", "acme", "--yes"],
-        ["token", "vendorlink", "acme"],
-        ["status", "vendorlink", "acme"],
-    ],
-)
+@pytest.mark.parametrize("words", ASKING, ids=lambda words: words[0])
 def test_an_api_that_refuses_is_told(visitor: Visitor, words: list[str]) -> None:
     visitor.account.denied.add("api")
-    result = visitor.says(*words)
+    result = visitor.says(*words, stdin="t0ken")
     assert (result.exit_code, result.stdout) == (1, "")
     assert "access_denied: API Gateway refused" in result.stderr
 
