@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from tests.unit.memory_aws import timeout
 from tests.unit.memory_broker import NOW, MemoryBroker
 from token_broker.aliases import Look
 from token_broker.errors import (
@@ -394,6 +395,17 @@ def test_each_version_is_admitted_by_itself() -> None:
     refused(CredentialLatched, lambda: gate.admit(VARIANT, "v2"))
 
 
+def test_a_version_that_was_admitted_and_rejected_is_admitted_no_more() -> None:
+    """I7: nor by the invocation that tried it itself, and all of its exchanges know."""
+    broker = MemoryBroker("vntana")
+    gate = gate_of(broker)
+    gate.admit(VARIANT, "v1")
+    failure = Failure("credential_rejected", "no", NOW, 1, NOW + 30, "v1")
+    gate.reject(VARIANT, "v1", failure, is_certain=True)
+    refused(CredentialLatched, lambda: gate.admit(VARIANT, "v1"))
+    assert gate.has_rejected("v1")
+
+
 @pytest.mark.parametrize(
     ("attributes", "error", "retry_after"),
     [
@@ -421,17 +433,23 @@ def test_a_version_is_not_tried(
     assert broker.item().fence == 0
 
 
-def test_an_accepted_version_is_kept_at_the_second_try_or_at_the_end() -> None:
+@pytest.mark.parametrize("failures", [1, 2])
+def test_an_accepted_version_is_kept_at_the_second_try_or_at_the_end(failures: int) -> None:
     """It only tells what is so already: that it cannot be kept costs no caller a token."""
-    broker = MemoryBroker("vntana")
-    gate = gate_of(broker)
-    gate.admit(VARIANT, "v1")
-    broker.aws.dynamodb.break_before = True
-    gate.accept("v1")
+    broker = MemoryBroker("editor")
+    update, left = broker.aws.dynamodb.update_item, iter(range(failures))
+
+    def update_item(**request: Any) -> dict[str, Any]:
+        is_failing = ":accepted_version" in request["ExpressionAttributeValues"]
+        if is_failing and next(left, None) is not None:
+            raise timeout()
+        return update(**request)
+
+    broker.aws.dynamodb.update_item = update_item  # type: ignore[method-assign]
+    assert broker.call(parameters={"userId": "1"})["source"] == "exchange"
     assert broker.slept == [0.1]
-    assert broker.telemetry.of("unreleased") == [{"code": "store_unavailable", "variant": "-"}] * 2
-    broker.aws.dynamodb.break_before = False
-    gate.finish()
+    unreleased = {"code": "store_unavailable", "variant": "-"}
+    assert broker.telemetry.of("unreleased") == [unreleased] * failures
     assert (broker.item().accepted_version, broker.item().lease_owner) == ("v1", None)
 
 
