@@ -453,39 +453,38 @@ def test_an_accepted_version_is_kept_at_the_second_try_or_at_the_end(failures: i
     assert (broker.item().accepted_version, broker.item().lease_owner) == ("v1", None)
 
 
+BACKS_OFF, IS_OVER = (
+    {"failure": Failure("upstream_unavailable", "x", NOW, 1, NOW + left)} for left in (1, 0)
+)
+DEMOTED = {"context": '{"role": "MEMBER"}'}
+
+
 @pytest.mark.parametrize(
-    ("changes", "gate", "is_outdated"),
+    ("changes", "target", "gate", "is_outdated"),
     [
-        pytest.param({}, {}, True, id="it was made with another version, now in use"),
-        pytest.param({"target": None}, {}, False, id="no alias"),
-        pytest.param({"secret_version": "v2"}, {}, False, id="of the same version"),
-        pytest.param({"secret_version": "v0"}, {}, True, id="of a still older one"),
-        pytest.param({}, {"rejected_versions": ["v2"]}, False, id="the new one was rejected"),
-        pytest.param(
-            {"failure": Failure("upstream_unavailable", "x", NOW, 1, NOW + 1)},
-            {},
-            False,
-            id="it backs off",
-        ),
-        pytest.param(
-            {"failure": Failure("upstream_unavailable", "x", NOW, 1, NOW)},
-            {},
-            True,
-            id="its back-off is over",
-        ),
+        pytest.param({}, {}, {}, True, id="it was made with another version, now in use"),
+        pytest.param({"target": None}, {}, {}, False, id="no alias"),
+        pytest.param({"secret_version": "v2"}, {}, {}, False, id="of the same version"),
+        pytest.param({"secret_version": "v0"}, {}, {}, True, id="of a still older one"),
+        pytest.param({}, {}, {"rejected_versions": ["v2"]}, False, id="the new one was rejected"),
+        pytest.param(BACKS_OFF, {}, {}, False, id="it backs off"),
+        pytest.param({}, BACKS_OFF, {}, False, id="what it leads to backs off"),
+        pytest.param(IS_OVER, IS_OVER, {}, True, id="its back-off is over"),
+        pytest.param(BACKS_OFF, DEMOTED, {}, True, id="of another role: I8, whoever backs off"),
     ],
 )
 def test_an_alias_is_followed_while_nothing_better_can_be_had(
-    changes: dict[str, Any], gate: dict[str, Any], is_outdated: bool
+    changes: dict[str, Any], target: dict[str, Any], gate: dict[str, Any], is_outdated: bool
 ) -> None:
     broker = MemoryBroker("editor")
     broker.put_secret()
     broker.write("-", fence=attribute(1), **{n: attribute(v) for n, v in gate.items()})
     work = Invocation(broker.deps, "acme", broker.monotonic + 29)
-    alias = Item("editor#acme", "a", target="b", issued_at=NOW, secret_version="v1")
-    target = Item("editor#acme", "b", issued_at=NOW, secret_version="v2")
+    role = '{"role": "ADMIN"}'
+    alias = Item("editor#acme", "a", target="b", issued_at=NOW, secret_version="v1", context=role)
+    found = Item("editor#acme", "b", issued_at=NOW, secret_version="v2", context=role)
     resolver = Resolver(work, CredentialGate(work))
-    seen = Look(replace(alias, **changes), target, broker.item(), NOW)
+    seen = Look(replace(alias, **changes), replace(found, **target), broker.item(), NOW)
     assert resolver.is_outdated(seen) is is_outdated
 
 
