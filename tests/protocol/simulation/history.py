@@ -36,6 +36,7 @@ def check_write(
     check_token(judge, writer, place, before, after)
     check_report(judge, writer, place, before, after)
     check_ttl(judge, writer, place, before, after)
+    check_outage(judge, writer, before, after)
     if after.get("failure") and after.get("failure") != before.get("failure"):
         failure = after["failure"]["M"]
         judge.excuses.kept(writer, failure["code"]["S"], int(failure["retry_at"]["N"]))
@@ -89,7 +90,8 @@ def check_need(judge: "Judge", writer: Invocation, item: Item, now: int) -> None
     event = writer.event
     would_do = item.is_live(now, None) and item.is_live(now, event.get("min_ttl"))
     is_uncertain = item.lease_owner is not None and now >= item.lease_until
-    is_newer = item.generation > writer.first_seen.get(item.variant, item.generation)
+    first, _ = writer.first_seen.get(item.variant, (item.generation, 0))
+    is_newer = item.generation > first
     is_forced = event.get("force") and not is_newer
     if is_gate or not would_do or is_uncertain or is_forced:
         return
@@ -142,6 +144,15 @@ def check_report(
     judge.marked[mark] = judge.scheduler.now
     if mark != text(before, "fingerprint") or mark not in judge.reported:
         judge.violate("I9", f"{writer.name}: marks {mark[:6]}, which nobody reported, as rejected")
+
+
+def check_outage(judge: "Judge", writer: Invocation, before: Record, after: Record) -> None:
+    """An outage begins, or is told of, with a request that the vendor did not answer."""
+    is_new = number(after, "outage_since") > number(before, "outage_since")
+    is_telling = text(after, "outage_phase") == "telling" != text(before, "outage_phase")
+    is_refused = writer.is_hurt_upstream or "upstream" in writer.refused_by
+    if (is_new or is_telling) and not (writer.sent and is_refused):
+        judge.violate("outage", f"{writer.name} tells of an outage, and asked nothing")
 
 
 def remember_rejections(judge: "Judge", before: Record, after: Record) -> None:

@@ -93,8 +93,8 @@ class Invocation:
     """The token by which it last had organizations listed."""
     offsets: list[float] = field(default_factory=list)
     """Where its clock stepped to meanwhile."""
-    first_seen: dict[str, int] = field(default_factory=dict)
-    """The generation of each variant that it read, as of its first look."""
+    first_seen: dict[str, tuple[int, int]] = field(default_factory=dict)
+    """The generation of each variant that it read, as of its first look, and that one's step."""
     owners: int = 0
     children: int = 0
     had_until: float = 0.0
@@ -144,6 +144,12 @@ class Invocation:
         """Say whether it wants whatever token there is."""
         wants = self.event.keys() & {"force", "rejected", "min_ttl"}
         return self.action == "token" and not wants
+
+    def saw(self, key: str, generation: int) -> None:
+        """Remember what its first look at a variant showed; of a read sent twice, the answer."""
+        _, step = self.first_seen.get(key, (generation, self.step))
+        if step == self.step:
+            self.first_seen[key] = generation, step
 
     def has_lost(self, since: int) -> bool:
         """Say whether the answer of a call to AWS was lost after a step."""

@@ -215,7 +215,8 @@ class Judge:
 
     def looked(self, place: Place, record: Record | None) -> None:
         """Write down what an invocation read, and have the model know it."""
-        self._actor.first_seen.setdefault(place[1], self.item(place[1], record or {}).generation)
+        self._actor.saw(place[1], self.item(place[1], record or {}).generation)
+        self.holding.looked(self._actor, place)
         if self.replay:
             self.replay.read(self._actor, place, record)
 
