@@ -12,6 +12,7 @@ from typing import Any
 from tests.protocol.replay.replay import Replay
 from tests.protocol.simulation.answers import body_of, check_answer, live_item
 from tests.protocol.simulation.backoffs import Backoffs
+from tests.protocol.simulation.checking import Checking
 from tests.protocol.simulation.clients import Secrets
 from tests.protocol.simulation.excuses import Excuses
 from tests.protocol.simulation.forgetting import Forgetting
@@ -121,10 +122,10 @@ class Judge:
         """How often the bus was told of a token, by fingerprint."""
         self.forgetting = Forgetting(self)
         self.holding = Holding(self)
+        self.checking = Checking(self)
         self.elections: Counter[str] = Counter()
         self.nudges: Counter[str] = Counter()
-        self.forgotten, self.revoked_at = 0, 0.0
-        self.answered: list[Invocation] = []
+        self.forgotten, self.revoked_at, self.answered = 0, 0.0, list[Invocation]()
         self.replay = Replay.beside(self) if has_model else None
 
     @property
@@ -167,6 +168,7 @@ class Judge:
         self.forgotten += invocation.action == "forget"
         self.forgetting.ended(invocation)
         self.holding.ended(invocation)
+        self.checking.ended(invocation)
         self.excuses.ended(invocation)
         self.backoffs.ended(invocation)
         if self.replay:
@@ -190,6 +192,7 @@ class Judge:
         if sent.credential is not None:
             self._logged_in(invocation, sent, response)
         self.origins.processed(invocation, sent, response)
+        self.checking.processed(invocation, sent, response)
         token = next(iter(self.vendor.tokens(response)), None) if sent.key else None
         self.noted(invocation, f"  {sent.request.step} answered with {response.status}")
         if token and sent.key:
