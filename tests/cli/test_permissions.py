@@ -5,6 +5,7 @@ import json
 import pytest
 
 from tests.cli.accounts import Visitor
+from tests.cli.words import ASKING
 
 MINE = '{"username": "mine", "password": "b", "host": "h.vendorlink.nl"}'
 THEIRS = '{"username": "theirs", "password": "b", "host": "h.vendorlink.nl"}'
@@ -31,17 +32,10 @@ def test_a_missing_permission_is_named(visitor: Visitor, words: list[str], opera
     assert visitor.account.secrets == before
 
 
-@pytest.mark.parametrize(
-    "words",
-    [
-        ["forget", "vendorlink", "acme", "--yes"],
-        ["token", "vendorlink", "acme"],
-        ["status", "vendorlink", "acme"],
-    ],
-)
+@pytest.mark.parametrize("words", ASKING, ids=lambda words: words[0])
 def test_an_api_that_refuses_is_told(visitor: Visitor, words: list[str]) -> None:
     visitor.account.denied.add("api")
-    result = visitor.says(*words)
+    result = visitor.says(*words, stdin="t0ken")
     assert (result.exit_code, result.stdout) == (1, "")
     assert "access_denied: API Gateway refused" in result.stderr
 
@@ -91,6 +85,39 @@ def test_what_somebody_else_created_meanwhile_stays(visitor: Visitor) -> None:
     assert (result.exit_code, result.stdout) == (1, "")
     assert "conflict: " in result.stderr
     assert secrets[SECRET] == THEIRS
+
+
+@pytest.mark.parametrize(
+    ("mine", "broker", "stored"),
+    [
+        pytest.param("{}", "[]", False, id="another version"),
+        pytest.param("{}", None, False, id="here alone"),
+        pytest.param(None, "{}", False, id="there alone"),
+        pytest.param(None, None, True, id="new in both"),
+    ],
+)
+def test_a_profile_of_another_account_than_the_address_is_refused(
+    visitor: Visitor, mine: str | None, broker: str | None, stored: bool
+) -> None:
+    """Before anything is stored; what is new in both is told once it is there."""
+    account = visitor.account
+    account.secrets = {SECRET: mine} if mine else {}
+    account.elsewhere = {SECRET: broker} if broker else {}
+    result = visitor.says(*CONNECT, stdin=MINE)
+    assert (result.exit_code, result.stdout) == (2, ""), result.output
+    host = account.url.removeprefix("http://")
+    said = f"vendorlink/acme in this AWS account is not what the broker at {host} has"
+    assert said in " ".join(result.stderr.split())
+    assert account.asked["PutSecretValue"] == 0
+    assert account.asked["CreateSecret"] == stored
+    assert ("delete it there" in result.stderr) == stored
+
+
+def test_an_account_is_compared_only_where_the_broker_may_be_asked(visitor: Visitor) -> None:
+    """Storing needs no right to that."""
+    visitor.account.elsewhere = {}
+    visitor.account.denied.add("api")
+    assert visitor.says(*CONNECT, stdin=MINE).stdout.startswith("updated")
 
 
 def test_what_is_nobody_elses_is_changed(visitor: Visitor) -> None:

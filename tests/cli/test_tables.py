@@ -48,7 +48,7 @@ def test_status_tells_what_is_wrong(
     for line in lines:
         assert any(one.startswith(line) for one in shown), shown
     assert ("next try" in str(shown)) == ("failure" in changes and "latched" not in changes)
-    assert "secret version\t0123456789abcdef" in shown
+    assert "secret version\tversion-of-{}" in shown
     assert f"state\t{changes.get('state', 'fresh')}{', latched' * ('latched' in changes)}" in shown
 
 

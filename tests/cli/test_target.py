@@ -1,6 +1,5 @@
 """Stage and address are of one broker, or nothing is asked and nothing is changed."""
 
-import json
 from pathlib import Path
 
 import pytest
@@ -8,7 +7,8 @@ import pytest
 import token_broker_cli
 import token_broker_local
 from tests.cli.accounts import Visitor
-from tests.cli.canned import Account
+from tests.cli.canned import HELD, Account
+from tests.cli.words import CHANGING, COMMANDS, SECRET
 from token_broker_cli.errors import CommandError
 from token_broker_cli.settings import LocalSystem, Options, Settings
 from token_broker_local.addresses import (
@@ -26,14 +26,6 @@ from token_broker_local.addresses import STAGE as LOCAL_STAGE
 HOST = "https://abc.execute-api.eu-west-1.amazonaws.com"
 OWN = "https://broker.example.com"
 URL, STAGE = "TOKEN_BROKER_URL", "TOKEN_BROKER_STAGE"
-COMMANDS = (
-    ["forget", "vendorlink", "acme", "--yes"],
-    ["connect", "vendorlink", "acme", "--no-check", "--file", "-"],
-    ["token", "vendorlink", "acme"],
-    ["status", "vendorlink", "acme"],
-    ["connections"],
-    ["doctor"],
-)
 
 
 @pytest.mark.parametrize(
@@ -95,7 +87,7 @@ def test_every_command_refuses_a_stage_and_an_address_of_two_brokers(
     visitor: Visitor, words: list[str]
 ) -> None:
     """Before anything is asked, of whatever is."""
-    result = visitor.types(*words, "--stage", "prod", stdin="{}", TOKEN_BROKER_URL=f"{HOST}/test")
+    result = visitor.types(*words, "--stage", "prod", stdin=SECRET, TOKEN_BROKER_URL=f"{HOST}/test")
     assert (result.exit_code, result.stdout) == (2, ""), result.output
     assert "stage test, not of stage prod" in result.stderr
     assert not visitor.account.asked
@@ -137,29 +129,25 @@ def test_the_address_says_in_which_region_the_secrets_are() -> None:
     assert Settings.of(Options(stage="prod", url=OWN), {}).region is None
 
 
-@pytest.mark.parametrize(
-    ("words", "done"),
-    [
-        (["forget", "vendorlink", "acme", "--yes"], "forgotten: 1 token of vendorlink/acme"),
-        (
-            ["connect", "vendorlink", "new", "--no-check", "--file", "-"],
-            "created: vendorlink/new",
-        ),
-    ],
-    ids=["forget", "connect"],
-)
-def test_what_changes_something_names_stage_and_host(
-    visitor: Visitor, words: list[str], done: str
-) -> None:
-    """Before it, after it, and in JSON."""
-    document = json.dumps({"username": "a", "password": "b", "host": "h.vendorlink.nl"})
+@pytest.mark.parametrize("words", COMMANDS, ids=lambda words: words[0])
+def test_what_changes_something_names_stage_and_host(visitor: Visitor, words: list[str]) -> None:
+    """Before it, after it, and in JSON; that is one line for each word, and nothing beside it."""
+    visitor.account.add("editor/acme")
     host = visitor.account.url.removeprefix("http://")
-    result = visitor.says(*words, stdin=document)
-    assert result.exit_code == 0, result.output
-    assert f"stage test, {host}" in result.stderr.splitlines()[0]
-    assert result.stdout == f"{done} (stage test, {host})\n"
-    told = json.loads(visitor.says(*words, "--json", stdin=document).stdout)
-    assert (told["stage"], told["host"]) == ("test", host)
+    said = visitor.says(*words, stdin=SECRET)
+    told = visitor.says(*words, "--json", stdin=SECRET)
+    assert (told.stderr, said.stdout[-1:]) == ("", "\n"), said.output
+    answer = Visitor.document(told.stdout)
+    where = f"stage test, {host}"
+    if words[0] in CHANGING:
+        assert where in " ".join(said.stderr.split("\n")[:2])
+        assert (answer["stage"], answer["host"]) == ("test", host)
+        assert where in said.stdout or words[0] == "probe"
+        assert said.exit_code == told.exit_code == 0
+    else:
+        assert where not in said.output
+    if words[0] in ("hold", "lift"):
+        assert answer["held"] == (HELD if words[0] == "hold" else None)
 
 
 def test_a_question_names_stage_and_host(visitor: Visitor) -> None:

@@ -58,6 +58,7 @@ def store(context: Context, flow: Flow, name: str, changes: Mapping[str, Any]) -
     """Write *changes* into the secret's options, unless somebody changed it meanwhile."""
     secrets = Secrets(context)
     seen = secrets.read(flow.name, name)
+    secrets.require_same_account(flow.name, name, seen.version if seen else None)
     if seen is None:
         raise CommandError("unknown_connection", "the connection was deleted meanwhile")
     secrets.change(flow.name, name, with_options(flow, seen.document(), changes), seen)

@@ -117,7 +117,7 @@ class Probe:
         """Return the token that the probe ends with, if it does, and the report."""
         credentials = self.desk.credentials
         requested = self.flow.requested(Document({}, InvalidRequest))
-        variant = self.flow.prober.complete(credentials, requested)
+        variant = self.flow.vendor.complete(credentials, requested)
         try:
             token = self.desk.obtain(NeedToken(self.flow.vendor.resolve(credentials, variant)))
         except BrokerError as error:

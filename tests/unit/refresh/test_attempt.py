@@ -16,6 +16,7 @@ from token_broker.item_codec import OUTAGE, attribute
 from token_broker.refresh.invocation import Invocation
 from token_broker.refresh.refresher import refresher
 from token_broker.refresh.requirement import Requirement
+from token_broker.secrets_manager import Secret
 from token_broker.tokens import Variant
 
 FIFTEEN_DAYS = 15 * 24 * 60 * 60
@@ -415,6 +416,27 @@ def test_the_version_before_is_tried_once() -> None:
     broker.now += 1000
     assert outcome(broker)["code"] == "credential_latched"
     assert broker.steps == ["login", "login"]
+
+
+def test_no_outage_begins_where_each_request_was_answered() -> None:
+    """There was no time for another one: that is no word of the vendor's."""
+    broker = MemoryBroker()
+    broker.aws.manager.put("acme", broker.working | {"password": "wrong"})
+    broker.aws.manager.created_at = NOW
+    previous = broker.aws.secrets.previous
+
+    def slowly(connection: str) -> Secret | None:
+        broker.monotonic += 25
+        return previous(connection)
+
+    broker.aws.secrets.previous = slowly  # type: ignore[method-assign]  # until the test ends
+    failed = outcome(broker)
+    assert (failed["code"], failed["detail"]) == (
+        "upstream_unavailable",
+        "login: no time was left to send it",
+    )
+    assert broker.steps == ["login"]
+    assert broker.item().outage_since == 0
 
 
 def test_the_version_before_is_not_tried_if_it_was_rejected_itself() -> None:
