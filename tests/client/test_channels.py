@@ -27,7 +27,7 @@ from token_broker_client import (
 )
 from token_broker_client.cache import Cache
 from token_broker_client.deadline import Deadline
-from token_broker_client.functions import CLIENTS, names
+from token_broker_client.functions import CLIENTS, Functions, names
 from token_broker_client.gateway import ROUTES, Gateway
 from token_broker_client.request import Command
 from token_broker_local.addresses import REGION
@@ -293,19 +293,24 @@ def test_no_credentials_is_said_so(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_role_that_may_not_be_assumed_is_said_so() -> None:
-    """boto3's chain asks STS when credentials are first wanted."""
+    """boto3's chain asks STS when credentials are first wanted: once, and not to explain that."""
+    said = {"Error": {"Code": "AccessDenied", "Message": "s3cret"}}
+    refusal, asked = ClientError(cast("Any", said), "AssumeRole"), []
 
     class Denied:
         region_name = REGION
 
         def get_credentials(self) -> Any:
-            raise ClientError(
-                {"Error": {"Code": "AccessDenied", "Message": "s3cret"}}, "AssumeRole"
-            )
+            asked.append(1)
+            raise refusal
 
+    session = cast("boto3.Session", Denied())
     with pytest.raises(AccessDenied) as caught:
-        Broker.from_url(API, session=cast("boto3.Session", Denied())).vntana("acme")
+        Broker.from_url(API, session=session).vntana("acme")
     assert "s3cret" not in str(caught.value)
+    error = Functions((), session).refusal(refusal, "tokens-vntana", REGION)
+    assert (type(error), len(asked)) == (AccessDenied, 1)
+    assert error.detail == "Lambda refused to invoke tokens-vntana (AccessDenied)"
 
 
 def test_a_wrong_signature_is_access_denied(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:

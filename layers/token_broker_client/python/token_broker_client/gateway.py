@@ -42,7 +42,7 @@ OK, FORBIDDEN, TOO_MANY, SERVER_ERROR = 200, 403, 429, 500
 
 
 class Gateway(NamedTuple):
-    """The broker's API at *url*. Who has another *session* is another caller."""
+    """The broker's API at *url*. Two sessions are two callers, which share no token."""
 
     url: str
     region: str
