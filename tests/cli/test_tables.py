@@ -9,6 +9,7 @@ from tests.cli.accounts import Visitor
 from tests.cli.operators import COLOUR
 from tests.cli.tellings import NOW, at, failure, variant
 from token_broker.item import rfc3339
+from token_broker_cli.connections import Connection
 from token_broker_cli.variants import VariantView
 
 NEXT = {
@@ -118,3 +119,26 @@ def test_a_hold_is_seen(visitor: Visitor) -> None:
     first, *_ = visitor.says("connections").stdout.splitlines()
     assert first.startswith("vntana/zz\t")
     assert first.endswith("held: leak·[2J")
+
+
+def test_of_one_connection_trouble_is_first_too() -> None:
+    """A latch, then a failure, then the rest in the broker's order."""
+    kinds = (
+        variant(),
+        variant(failure=failure()),
+        variant(latched=True),
+        variant(latched=True, failure=failure()),
+    )
+    variants = [kind | {"variant": str(n)} for n, kind in enumerate(kinds)]
+    views = Connection("vntana", "acme", {"variants": variants}).views(NOW)
+    assert [view.answer["variant"] for view in views] == ["3", "2", "1", "0"]
+
+
+def test_a_hold_is_seen_where_no_token_is_kept(visitor: Visitor) -> None:
+    """A connection is often held before it has one."""
+    visitor.account.add("vendorlink/acme")
+    told = visitor.account.answers["vendorlink/acme"]
+    held = {"since": at(-9), "by": "me", "reason": "leak"}
+    visitor.account.answers["vendorlink/acme"] = {**told, "variants": [], "held": held}
+    (line,) = visitor.says("connections").stdout.splitlines()
+    assert line.split("\t") == ["vendorlink/acme", "", "none yet", "", "", "held: leak"]

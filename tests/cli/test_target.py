@@ -9,6 +9,7 @@ import token_broker_local
 from tests.cli.accounts import Visitor
 from tests.cli.canned import HELD, Account
 from tests.cli.words import CHANGING, COMMANDS, SECRET
+from token_broker_cli.context import SECONDS
 from token_broker_cli.errors import CommandError
 from token_broker_cli.settings import LocalSystem, Options, Settings
 from token_broker_local.addresses import (
@@ -22,6 +23,7 @@ from token_broker_local.addresses import (
     secret_name,
 )
 from token_broker_local.addresses import STAGE as LOCAL_STAGE
+from token_broker_local.gateway import INTEGRATION_TIMEOUT
 
 HOST = "https://abc.execute-api.eu-west-1.amazonaws.com"
 OWN = "https://broker.example.com"
@@ -179,6 +181,11 @@ def test_the_local_system_is_where_the_command_looks_for_it() -> None:
     settings = Settings.at(LocalSystem())
     assert (settings.table, settings.key) == (TABLE, KEY_ALIAS)
     assert f"{settings.secrets}vntana/acme" == secret_name("vntana", "acme")
+
+
+def test_an_answer_is_waited_for_no_longer_than_the_api_gives_one() -> None:
+    """Nor much shorter: its own sentence about what took too long is worth waiting for."""
+    assert 0 < INTEGRATION_TIMEOUT - SECONDS <= 2
 
 
 def test_command_and_local_system_import_nothing_of_each_other() -> None:

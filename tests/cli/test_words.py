@@ -1,9 +1,11 @@
 """Times, bars, settings and troubles: functions of values."""
 
+from string import Formatter
 from typing import Any
 
 import pytest
-from botocore.exceptions import ClientError, NoCredentialsError, NoRegionError
+from botocore import exceptions
+from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError, NoRegionError
 
 from tests.cli.tellings import NOW, at, variant
 from token_broker_cli.checks import clock
@@ -135,6 +137,26 @@ def test_any_error_is_a_line_without_a_secret(error: Exception, code: str, exit_
     """What AWS refuses is told in its words; what else a library says may repeat the input."""
     told = command_error(error)
     assert (told.code, told.exit_code) == (code, exit_code)
+    assert "s3cret" not in f"{told.detail} {told.advice}"
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        one
+        for one in vars(exceptions).values()
+        if isinstance(one, type)
+        and issubclass(one, BotoCoreError)
+        and one is not exceptions.WaiterError  # nothing is waited for
+    ],
+)
+def test_whatever_botocore_raises_is_a_line(kind: type[BotoCoreError]) -> None:
+    """One of a network that fails says so; none is taken for a defect of the command."""
+    names = [name for _, name, _, _ in Formatter().parse(kind.fmt) if name]
+    told = command_error(kind(**dict.fromkeys(names, "s3cret")))
+    network = (exceptions.ConnectionError, exceptions.HTTPClientError)
+    assert (told.code == "unreachable") == issubclass(kind, network)
+    assert told.code in ("unreachable", "aws_failed", "access_denied", "usage")
     assert "s3cret" not in f"{told.detail} {told.advice}"
 
 
