@@ -1,5 +1,6 @@
 """Stage and address are of one broker, or nothing is asked and nothing is changed."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -27,6 +28,7 @@ from token_broker_local.gateway import INTEGRATION_TIMEOUT
 
 HOST = "https://abc.execute-api.eu-west-1.amazonaws.com"
 OWN = "https://broker.example.com"
+PAGE = Path(__file__).parents[2] / "docs" / "cli.md"
 URL, STAGE = "TOKEN_BROKER_URL", "TOKEN_BROKER_STAGE"
 
 
@@ -55,6 +57,8 @@ URL, STAGE = "TOKEN_BROKER_URL", "TOKEN_BROKER_STAGE"
         pytest.param(Options(local=True, stage="prod"), {}, "--stage", id="local and a stage"),
         pytest.param(Options(port=8080, url=OWN), {}, "--url", id="local and an address"),
         pytest.param(Options(local=True, profile="x"), {}, "--profile", id="local, a profile"),
+        pytest.param(Options(port=8080, stack="x"), {}, "--stack", id="local and a stack"),
+        pytest.param(Options(local=True, region="x"), {}, "--region", id="local and a region"),
         pytest.param(Options(port=0), {STAGE: "prod"}, "port", id="port 0"),
         pytest.param(Options(local=True), {"PORT": "0"}, "port", id="PORT 0"),
     ],
@@ -131,6 +135,16 @@ def test_the_address_says_in_which_region_the_secrets_are() -> None:
     assert Settings.of(Options(stage="prod", url=OWN), {}).region is None
 
 
+def promised(word: str) -> set[str]:
+    """Return the members of a word's JSON that docs/cli.md names."""
+    table = PAGE.read_text().partition("| command | answers |")[2].partition("\n\n")[0]
+    rows = [line for line in table.splitlines() if line.startswith("| `")]
+    (row,) = [line for line in rows if f"`{word}`" in line.split("|")[1]]
+    outer = row.partition(";")[0].replace("`{", "").replace("}`", ",")
+    outer = re.sub(r"\{.*?\}|\[.*?\]", "", outer)
+    return {*re.findall(r'"(\w+)"(?=[:,`])', outer)}
+
+
 @pytest.mark.parametrize("words", COMMANDS, ids=lambda words: words[0])
 def test_what_changes_something_names_stage_and_host(visitor: Visitor, words: list[str]) -> None:
     """Before it, after it, and in JSON; that is one line for each word, and nothing beside it."""
@@ -140,6 +154,7 @@ def test_what_changes_something_names_stage_and_host(visitor: Visitor, words: li
     told = visitor.says(*words, "--json", stdin=SECRET)
     assert (told.stderr, said.stdout[-1:]) == ("", "\n"), said.output
     answer = Visitor.document(told.stdout)
+    assert answer.keys() >= promised(words[0])
     where = f"stage test, {host}"
     if words[0] in CHANGING:
         assert where in " ".join(said.stderr.split("\n")[:2])
