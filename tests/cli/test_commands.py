@@ -146,6 +146,7 @@ def test_verify_tells_what_a_token_stands_for(operator: Operator, connected: Con
     [
         pytest.param(["token", "vntana", "nobody"], 1, "unknown_connection", id="the broker"),
         pytest.param(["token", "vntana", "Not Ok"], 2, "usage: NAME", id="a name"),
+        pytest.param(["token", "vntana", "acme/x"], 2, "usage: NAME", id="more than a name"),
         pytest.param(["token", "paypal", "demo"], 2, "'vntana'", id="a flow"),
         pytest.param(["token", "editor", "demo", "--parameters", "{"], 2, "usage", id="no JSON"),
         pytest.param(["token", "editor", "demo", "--parameters", "[]"], 2, "object", id="a list"),

@@ -54,9 +54,11 @@ def test_who_may_not_read_stores_all_the_same(visitor: Visitor, name: str) -> No
     """Over what is there, or as something new."""
     visitor.account.denied.add("GetSecretValue")
     words = ("connect", "vendorlink", name, *CONNECT[3:])
-    result = visitor.says(*words, stdin=MINE)
+    result = visitor.says(*words, "--kms-key", "alias/mine", stdin=MINE)
     assert result.exit_code == 0, result.output
     assert result.stdout.startswith("updated" if name == "acme" else "created")
+    keys = {f"token-broker/test/vendorlink/{name}": "alias/mine"} if name == "new" else {}
+    assert visitor.account.keys == keys
     assert "not looked at" in result.stderr
     assert json.loads(visitor.account.secrets[f"token-broker/test/vendorlink/{name}"])
 

@@ -38,6 +38,7 @@ def test_failures_are_counted() -> None:
         ({"expires_at": at(-90), "state": "dead"}, [f"end\t{at(-90)[:10]} {at(-90)[11:19]} UTC, "]),
         ({"fingerprint": None, "generation": 0}, ["generation\t0, fingerprint -"]),
         ({"context": {"organization": None}}, ["organization\t-"]),
+        ({"issued_at": None, "refresh_after": None}, ["end\t"]),
     ],
 )
 def test_status_tells_what_is_wrong(
@@ -48,6 +49,8 @@ def test_status_tells_what_is_wrong(
     shown = visitor.says("status", "vendorlink", "acme").stdout.splitlines()
     for line in lines:
         assert any(one.startswith(line) for one in shown), shown
+    labels = {one.partition("\t")[0] for one in shown}
+    assert ("made" in labels) == ("renewal" in labels) == ("issued_at" not in changes)
     assert ("next try" in str(shown)) == ("failure" in changes and "latched" not in changes)
     assert "secret version\tversion-of-{}" in shown
     assert f"state\t{changes.get('state', 'fresh')}{', latched' * ('latched' in changes)}" in shown
@@ -116,6 +119,8 @@ def test_a_hold_is_seen(visitor: Visitor) -> None:
         assert said in visitor.says(command, "vntana", "zz").stdout.splitlines()
         _, seen = visitor.watches(command, "vntana", "zz", COLUMNS="100")
         assert said.replace("\t", ": ") in COLOUR.sub("", seen)
+    told = Visitor.document(visitor.says("explain", "vntana", "zz", "--json").stdout)
+    assert told["held"] == visitor.account.answers["vntana/zz"]["held"]
     first, *_ = visitor.says("connections").stdout.splitlines()
     assert first.startswith("vntana/zz\t")
     assert first.endswith("held: leak·[2J")

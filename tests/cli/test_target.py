@@ -59,6 +59,7 @@ URL, STAGE = "TOKEN_BROKER_URL", "TOKEN_BROKER_STAGE"
         pytest.param(Options(local=True, profile="x"), {}, "--profile", id="local, a profile"),
         pytest.param(Options(port=8080, stack="x"), {}, "--stack", id="local and a stack"),
         pytest.param(Options(local=True, region="x"), {}, "--region", id="local and a region"),
+        pytest.param(Options(port=65_532), {}, "port", id="no room for the vendors"),
         pytest.param(Options(port=0), {STAGE: "prod"}, "port", id="port 0"),
         pytest.param(Options(local=True), {"PORT": "0"}, "port", id="PORT 0"),
     ],
@@ -99,6 +100,7 @@ def test_every_command_refuses_a_stage_and_an_address_of_two_brokers(
     assert not visitor.account.asked
 
 
+@pytest.mark.parametrize("words", [line for line in COMMANDS if line[0] in CHANGING], ids=str)
 @pytest.mark.parametrize(
     ("stack", "said"),
     [
@@ -108,14 +110,13 @@ def test_every_command_refuses_a_stage_and_an_address_of_two_brokers(
     ],
 )
 def test_a_stack_of_another_stage_is_refused(
-    visitor: Visitor, stack: tuple[str, str], said: str
+    visitor: Visitor, stack: tuple[str, str], said: str, words: list[str]
 ) -> None:
     """It says itself of which it is, whatever its address looks like."""
     visitor.account.stack = stack
-    words = ("forget", "vendorlink", "acme", "--yes", "--stage", "prod", "--stack", "other")
-    result = visitor.types(*words)
+    result = visitor.types(*words, "--stage", "prod", "--stack", "other", stdin=SECRET)
     assert (result.exit_code, said in result.stderr) == (2, True), result.output
-    assert not [one for one in visitor.account.asked if one.startswith("DELETE")]
+    assert not visitor.account.asked.keys() - {"DescribeStacks", "GetSecretValue"}
 
 
 def test_the_stack_is_the_one_that_is_named() -> None:
@@ -155,6 +156,10 @@ def test_what_changes_something_names_stage_and_host(visitor: Visitor, words: li
     assert (told.stderr, said.stdout[-1:]) == ("", "\n"), said.output
     answer = Visitor.document(told.stdout)
     assert answer.keys() >= promised(words[0])
+    if words[0] == "probe":
+        assert answer["written"] is False
+    if words[0] == "check":
+        assert said.stdout == "vendorlink/acme: it works, in 2 ms; user x\n"
     where = f"stage test, {host}"
     if words[0] in CHANGING:
         assert where in " ".join(said.stderr.split("\n")[:2])
