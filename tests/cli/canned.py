@@ -25,7 +25,7 @@ STACK = """<DescribeStacksResponse xmlns="http://cloudformation.amazonaws.com/do
 
 
 HELD = {"since": "2026-11-22T08:34:00Z", "by": "arn:aws:iam::1:user/me", "reason": "leak"}
-ACTIONS: Mapping[tuple[str, str], Mapping[str, Any]] = {
+ACTIONS: dict[tuple[str, str], Mapping[str, Any]] = {
     ("POST", "token"): {
         "flow": "vendorlink",
         "headers": {"Authorization": "Bearer t0ken"},
@@ -66,6 +66,8 @@ class Account:
     stage: str = "test"
     secrets: dict[str, str] = field(default_factory=dict)
     """By their whole name."""
+    keys: dict[str, str | None] = field(default_factory=dict)
+    """What those that were created are sealed with."""
     elsewhere: dict[str, str] | None = None
     """The secrets that the broker reads, if it is of another account."""
     answers: dict[str, Mapping[str, Any]] = field(default_factory=dict)
@@ -130,6 +132,7 @@ class Account:
         if body["Name"] in self.secrets:
             return 400, {"__type": "ResourceExistsException", "Message": "it exists"}
         self.secrets[body["Name"]] = body["SecretString"]
+        self.keys[body["Name"]] = body.get("KmsKeyId")
         return 200, {"VersionId": version_of(body["SecretString"])}
 
     def broker(self, method: str, path: str) -> tuple[int, Any]:
@@ -171,12 +174,15 @@ class Handler(BaseHTTPRequestHandler):
         elif self.path == "/":
             status, told = self._query(body.decode())
         elif "Authorization" not in self.headers:
-            status, told = self.account.unsigned, {"message": "Missing Authentication Token"}
+            elsewhere = self.path == "/elsewhere"
+            status = 403 if elsewhere else self.account.unsigned
+            told = {"message": "Missing Authentication Token"}
         else:
             status, told = self.account.broker(self.command, self.path)
         content = told if isinstance(told, str) else json.dumps(told)
         self.send_response(status)
         self.send_header("Content-Length", str(len(content.encode())))
+        self.send_header("Location", "/elsewhere")
         self.end_headers()
         self.wfile.write(content.encode())
 

@@ -168,18 +168,22 @@ def ttl(status: str, attribute: str = "ttl") -> dict[str, Any]:
         ("DescribeKey", {"KeyMetadata": {"KeyState": "Enabled"}}, "key", "ok"),
         ("DescribeKey", {"KeyMetadata": {"KeyState": "Disabled"}}, "key", "failure"),
         ("DescribeKey", {"KeyMetadata": {"KeyState": "PendingDeletion"}}, "key", "failure"),
+        ("DescribeKey", {"__type": "AccessDeniedException"}, "key", "warning"),
+        ("DescribeKey", {"__type": "ValidationException"}, "key", "failure"),
     ],
 )
 def test_what_aws_says_of_a_resource_is_judged(
     visitor: Visitor, operation: str, answer: dict[str, Any], check: str, level: str
 ) -> None:
     """Each state by what it means for the broker."""
-    visitor.account.told[operation] = (200, answer)
+    visitor.account.told[operation] = (400 if "__type" in answer else 200, answer)
     found = json.loads(visitor.says("doctor", "--json").stdout)["findings"]
     assert [one["level"] for one in found if one["check"] == check] == [level]
 
 
-@pytest.mark.parametrize(("status", "level"), [(401, "ok"), (403, "ok"), (404, "failure")])
+@pytest.mark.parametrize(
+    ("status", "level"), [(401, "ok"), (403, "ok"), (404, "failure"), (302, "failure")]
+)
 def test_an_api_must_refuse_what_is_not_signed(visitor: Visitor, status: int, level: str) -> None:
     """What does not is no broker: it gets no signed call."""
     visitor.account.unsigned = status

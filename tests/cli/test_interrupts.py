@@ -102,6 +102,7 @@ def test_what_cannot_even_be_complained_about_has_an_exit_code(visitor: Visitor)
     """Where stderr is closed, or full, too: the answer does not suffer from it."""
     for sink in ("2>&-", "2>/dev/full"):
         assert visitor.shell(f"$IT status vendorlink none $AT {sink}").returncode == 1
+        assert visitor.shell(f"$IT status vendorlink No --json $AT {sink}").returncode == 2
         result = visitor.shell(f"$IT forget vendorlink acme --yes $AT {sink}")
         assert (result.returncode, result.stdout[:9]) == (0, "forgotten"), sink
 

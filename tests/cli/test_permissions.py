@@ -5,6 +5,7 @@ import json
 import pytest
 
 from tests.cli.accounts import Visitor
+from tests.cli.tellings import variant
 from tests.cli.words import ASKING
 
 MINE = '{"username": "mine", "password": "b", "host": "h.vendorlink.nl"}'
@@ -53,9 +54,11 @@ def test_who_may_not_read_stores_all_the_same(visitor: Visitor, name: str) -> No
     """Over what is there, or as something new."""
     visitor.account.denied.add("GetSecretValue")
     words = ("connect", "vendorlink", name, *CONNECT[3:])
-    result = visitor.says(*words, stdin=MINE)
+    result = visitor.says(*words, "--kms-key", "alias/mine", stdin=MINE)
     assert result.exit_code == 0, result.output
     assert result.stdout.startswith("updated" if name == "acme" else "created")
+    keys = {f"token-broker/test/vendorlink/{name}": "alias/mine"} if name == "new" else {}
+    assert visitor.account.keys == keys
     assert "not looked at" in result.stderr
     assert json.loads(visitor.account.secrets[f"token-broker/test/vendorlink/{name}"])
 
@@ -120,6 +123,13 @@ def test_an_account_is_compared_only_where_the_broker_may_be_asked(visitor: Visi
     assert visitor.says(*CONNECT, stdin=MINE).stdout.startswith("updated")
 
 
+def test_a_login_that_is_latched_for_any_token_is_not_tried(visitor: Visitor) -> None:
+    """Whichever of its tokens says so."""
+    visitor.account.add("vendorlink/acme", variant(), variant(latched=True), secret=MINE)
+    result = visitor.says(*CONNECT[:3], "--file", "-", stdin=MINE)
+    assert (result.exit_code, "credential_latched: " in result.stderr) == (1, True)
+
+
 def test_what_is_nobody_elses_is_changed(visitor: Visitor) -> None:
     """The same again is not."""
     for done in ("updated", "unchanged"):
@@ -150,3 +160,19 @@ def test_what_the_broker_takes_by_itself_is_not_stored(visitor: Visitor) -> None
     assert code == 0, seen
     stored = json.loads(visitor.account.secrets["token-broker/test/editor/acme"])
     assert stored == {"api_key": "key", "editor_url": "https://e.example"}
+
+
+def test_the_other_kind_of_login_takes_the_place_of_the_one_before(visitor: Visitor) -> None:
+    """What is not asked for stays; a dash ends what was pinned."""
+    kept = {"email": "a@b.c", "password": "old", "organization": "acme", "options": {"lifetime": 9}}
+    document = json.dumps(kept | {"pinned": ["organization"]})
+    visitor.account.add("vntana/acme", secret=document)
+    answers = ["key", "", "", "", "-"]
+    code, seen = visitor.watches("connect", "vntana", "acme", "--no-check", answers=answers)
+    assert code == 0, seen
+    stored = json.loads(visitor.account.secrets["token-broker/test/vntana/acme"])
+    assert stored == {
+        "personal_access_token": "key",
+        "organization": "acme",
+        "options": {"lifetime": 9},
+    }

@@ -95,7 +95,7 @@ def report(
     """Report the result."""
     if context.screen.json:
         document = {"flow": flow, "connection": name, "done": done, "tried": was_tried}
-        found = {"options": dict(options)} if options else {}
+        found = {"options": dict(options or {})}
         context.screen.data(document | found | context.target)
         return
     context.screen.lines(f"{done}: {flow}/{name} ({context.where})")

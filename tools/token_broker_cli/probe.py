@@ -49,8 +49,9 @@ def probe(
         store(context, typed, name, changes)
     if context.screen.json:
         context.screen.data(dict(report) | {"written": bool(changes)} | context.target)
-    elif changes:
-        context.screen.note(f"written: {written(changes)}; the broker makes its tokens anew", "")
+    else:
+        made = f"{written(changes)}; the broker makes its tokens anew" if changes else "nothing"
+        context.screen.note(f"written: {made} ({context.where})", "")
     return 0 if report["works"] else FAILURE
 
 
