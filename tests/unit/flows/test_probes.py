@@ -4,7 +4,7 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from random import Random
-from typing import Any
+from typing import Any, NoReturn
 
 import pytest
 from hypothesis import given
@@ -12,11 +12,19 @@ from hypothesis import strategies as st
 
 from tests.conversations import NOW, SECRETS, Desk, answer, any_answers, repeated
 from token_broker.document import Document
-from token_broker.errors import BrokerError, Internal, InvalidRequest, UpstreamUnavailable
+from token_broker.errors import (
+    BrokerError,
+    Internal,
+    InvalidRequest,
+    UpstreamContractChanged,
+    UpstreamError,
+    UpstreamRefused,
+    UpstreamUnavailable,
+)
 from token_broker.exchange import NeedToken, Request, Response, run
 from token_broker.flows import Flow, every
 from token_broker.probe import ProbedFlow, prober_of
-from token_broker.probing import Budget, Observed
+from token_broker.probing import NO_ANSWER, Budget, Observed
 from token_broker.tokens import Token, Variant
 from token_broker_fakes.editor import EditorModes, FakeEditor
 from token_broker_fakes.fake import Fake
@@ -451,9 +459,16 @@ def test_a_flow_without_contradictions_has_nothing_to_probe() -> None:
         prober_of(plain)
 
 
-def test_without_a_token_a_vendor_that_is_down_is_an_error() -> None:
-    """Only what there is already is not lost."""
-    one = probe("vntana")
-    one.fake.fail("drop")
-    with pytest.raises(UpstreamUnavailable):
-        one.desk.send(Request("POST", f"{AT['vntana']}/v1/auth/login", "login"))
+@pytest.mark.parametrize("kind", [UpstreamUnavailable, UpstreamContractChanged, UpstreamRefused])
+def test_without_a_token_a_vendor_that_is_down_is_an_error(kind: type[UpstreamError]) -> None:
+    """Only what there is already is not lost, also where an answer is too large to be read."""
+    probed = ProbedFlow.of(FLOWS["vntana"])
+
+    def fail(_: Request) -> NoReturn:
+        raise kind("login: no answer")
+
+    send, request = probed.forgiving(fail), Request("POST", AT["vntana"], "login")
+    with pytest.raises(kind):
+        send(request)
+    probed.observed.has_token = True
+    assert send(request) is NO_ANSWER
