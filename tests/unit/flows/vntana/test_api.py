@@ -82,7 +82,8 @@ def test_a_failure_may_have_status_200(response: Response, is_failure: bool) -> 
         pytest.param(PAGE, None, id="a page"),
         pytest.param(refused(403, "BAD_CREDENTIALS"), Refusal.BAD_CREDENTIALS, id="role or token"),
         pytest.param(refused(403, "INVALID_CLIENT_UUID"), None, id="no such workspace"),
-        pytest.param(refused(503, "FORBIDDEN"), None, id="down"),
+        pytest.param(refused(500, "FORBIDDEN"), None, id="down"),
+        pytest.param(refused(499, "FORBIDDEN"), Refusal.DEAD, id="another status"),
         pytest.param(Response(404), None, id="not found"),
     ],
 )

@@ -97,7 +97,13 @@ TWO = [row(ORG, "acme", "CLIENT_ORGANIZATION_VIEWER"), row(SPACE, "bolt")]
     ("secret", "call", "answers", "error", "detail"),
     [
         pytest.param(
-            {}, {}, [listing(*TWO)], NotConfigured, "organization: .*: acme, bolt", id="several"
+            {},
+            {},
+            [listing(*TWO)],
+            NotConfigured,
+            "^organization: has to be named: it is not the only one; "
+            "the account's organizations: acme, bolt$",
+            id="several",
         ),
         pytest.param(
             {}, {}, [listing()], NotConfigured, "organization: there is none", id="no organization"
@@ -115,7 +121,7 @@ TWO = [row(ORG, "acme", "CLIENT_ORGANIZATION_VIEWER"), row(SPACE, "bolt")]
             {"organization": "nope"},
             [listing(*TWO)],
             InvalidRequest,
-            "organization: .*: acme, bolt",
+            "^organization: does not name one; the account's organizations: acme, bolt$",
             id="the call's organization is not there",
         ),
         pytest.param(
@@ -131,7 +137,7 @@ TWO = [row(ORG, "acme", "CLIENT_ORGANIZATION_VIEWER"), row(SPACE, "bolt")]
             {},
             [listing(GUEST), organization_token(), grid()],
             NotConfigured,
-            "workspace: there is none",
+            "^workspace: there is none; the account's workspaces: none$",
             id="no workspace",
         ),
         pytest.param(
