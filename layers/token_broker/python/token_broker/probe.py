@@ -9,7 +9,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from token_broker.dependencies import Dependencies
-from token_broker.errors import BrokerError, InvalidRequest, RefreshInProgress, UpstreamUnavailable
+from token_broker.errors import BrokerError, InvalidRequest, RefreshInProgress, UpstreamError
 from token_broker.exchange import Conversation, Exchange, NeedToken, Request, Response
 from token_broker.flows import Flow
 from token_broker.probing import NO_ANSWER, NOT_SENT, Observed, Prober, relayed
@@ -105,12 +105,15 @@ class ProbedFlow(Flow):
         return (yield step)
 
     def forgiving(self, send: Callable[..., Response]) -> Callable[..., Response]:
-        """Return *send*, by which a vendor that does not answer costs no token that there is."""
+        """Return *send*, by which an answer that does not come costs no token that there is.
+
+        One that cannot be read is none.
+        """
 
         def forgiving_send(request: Request, *rest: Any) -> Response:
             try:
                 return send(request, *rest)
-            except UpstreamUnavailable:
+            except UpstreamError:
                 if not self.observed.has_token:
                     raise
                 return NO_ANSWER
