@@ -105,7 +105,7 @@ def test_what_is_too_large_in_clear_is_not_opened() -> None:
         assert (opened is not None) is is_opened
 
 
-@pytest.mark.parametrize("clear", [b"[]", b"{}", b'"x"', b"null", b"{", b"\xff"])
+@pytest.mark.parametrize("clear", [b"[]", b"{}", b'"x"', b"null", b"{", b"\xff", b"[" * 60_000])
 def test_what_is_no_sealed_token_does_not_open(clear: bytes) -> None:
     aws = MemoryAws()
     item = kept(aws)

@@ -250,8 +250,10 @@ def test_a_token_that_cannot_be_kept_is_handed_out_and_others_wait() -> None:
     """I13: no second login at once, and the process that paid for it remembers it."""
     broker = MemoryBroker()
     broken_commit(broker, 1000)
+    down = {"code": "upstream_unavailable", "detail": "x", "since": 1, "count": 1, "retry_at": 1}
+    broker.write(failure=attribute(down))
     answer = broker.call()
-    assert (answer["source"], answer["generation"]) == ("exchange", 1)
+    assert (answer["source"], answer["generation"], answer["stale"]) == ("exchange", 1, False)
     assert answer["expires_at"] == "2030-03-17T18:46:40Z"
     ((what, told),) = broker.announced
     assert (what, told["variant"], told["code"]) == ("Token Unkept", "-", "store_unavailable")

@@ -199,7 +199,8 @@ class Outcome:
 def local_item(lease: Item, values: dict[str, Any]) -> Item:
     """Return the item as it would be, had it been kept."""
     known = {name: value for name, value in values.items() if name in Item.__annotations__}
+    ended = {"failure": None, "lease_owner": None, "lease_until": 0}
     return replace(
         lease.without_token(),
-        **known | {"token": b"", "generation": lease.generation + 1, "failure": None},
+        **known | ended | {"token": b"", "generation": lease.generation + 1},
     )
