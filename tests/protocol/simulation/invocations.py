@@ -114,7 +114,8 @@ class Invocation:
     @property
     def rejected(self) -> str | None:
         """Fingerprint of the token that it reports."""
-        return self.event.get("rejected", self.refused)
+        rejected: str | None = self.event.get("rejected", self.refused)
+        return rejected
 
     @property
     def is_asynchronous(self) -> bool:
