@@ -152,6 +152,13 @@ def test_the_dashboard_is_valid_once_deployed() -> None:
         for each in of_type(sound(), kind).values()
     }
     assert len(shown) == len(ALARMS)
+    [log] = [each["properties"] for each in body["widgets"] if each["type"] == "log"]
+    groups = of_type(sound(), "Logs::LogGroup").values()
+    names = {each["LogGroupName"] for each in groups}
+    assert {*re.findall(r"SOURCE '([^']+)' \| ", log["query"])} == {
+        name for name in names if name.startswith("/aws/lambda/")
+    }
+    assert log["query"].endswith(dashboard.QUERY)
     assert "${" not in json.dumps(body)
 
 
