@@ -24,6 +24,7 @@ from tests.protocol.model.state import (
     ACQUIRING,
     COMMITTING,
     FORCED,
+    FREE,
     HOLDING,
     LATE,
     PLAIN,
@@ -135,6 +136,7 @@ class Replay:
         number = self.mapping.variant(place[1])
         caller = Lambda(ACQUIRING, number, seen=seen.generation, fence=seen.fence)
         is_other = found.rejected_versions != seen.rejected_versions or is_of(found, writer)
+        is_other |= found.held != seen.held  # the model has no holds: `Holding` judges them
         if not is_other and may_acquire(self.rules, self._map(found, writer), caller):
             self._fail(writer, place, "is refused the lease", caller, ["takes the lease"])
 
@@ -280,6 +282,10 @@ class Replay:
             for move in thread.paths(self.rules, state, start)
             if is_like(move.state.items[number], wanted)
         }
+        is_ended = timeless(self._map(old, writer))._replace(lease=FREE) == wanted
+        if is_gate and is_ended and thread.is_made_of_others:
+            # By what it is made from, which failed: what comes of that is yet to be written.
+            ends |= {one._replace(gate=0) for one in starts if one.step in (HOLDING, SENT)}
         if not ends:
             how = f" {timeless(self._map(old, writer))} -> {wanted}"
             self._fail(writer, place, "writes" + how, starts[0], self._texts(state, starts[0]))

@@ -5,7 +5,7 @@ from dataclasses import replace
 from random import Random
 from typing import Any
 
-from tests.protocol.simulation.crowds import operation_of, visits_at, visits_of
+from tests.protocol.simulation.crowds import checks_of, operation_of, visits_at, visits_of
 from tests.protocol.simulation.draws import Draw, chosen
 from tests.protocol.simulation.editor_application import CLEAR
 from tests.protocol.simulation.excuses import SKEW_SECONDS
@@ -439,29 +439,24 @@ def held_amid(dice: Random, plan: Plan) -> Plan:
 
 def checked(draw: Draw, plan: Plan) -> Plan:
     """Let operators and schedules check amid what another theme is about, or the vendor revokes."""
-    dice, vendor = draw("checked"), VENDORS[plan.flow]
     fitting = {name: w for name, w in AMID.items() if plan.flow in FITTING.get(name, (plan.flow,))}
     plan = THEMES[chosen(lambda name: draw(f"checked amid {name}"), fitting)](draw, plan)
-    ends = max(visit.at for visit in plan.visits)
-    moments = (*(visit.at for visit in plan.visits), *(change.at for change in plan.changes))
-    near = [at for at in moments if at < ends + 1]
-    visits, changes = [], []
-    for number in range(dice.randint(2, 6)):
-        at = max(0.0, dice.choice((dice.choice(near) + dice.uniform(-1, 5), dice.uniform(0, ends))))
-        is_bad = bool(vendor.bad_bodies) and dice.random() < 0.1
-        body = {"connection": "acme", **dice.choice(vendor.bad_bodies if is_bad else vendor.bodies)}
-        event: dict[str, Any] = {"action": "check", **body}
-        if not is_bad and dice.random() < 0.2:
-            event = {"action": "warm", "each": "check", "calls": [body]}
-        visits.append(Visit(f"q{number}", at, event, None, dice.random() < EVEN, is_bad))
-        if dice.random() < 0.2:
-            changes.append(Change(max(0.0, at - dice.uniform(-1, 5)), "revoked"))
-    faults = faults_of(draw("faults of checks"), plan.flow, tuple(visits))
+    checks = checks_of(draw("checks"), plan)
+    held_at = [visit.at for visit in plan.visits if visit.event == HOLD]
+    if held_at:  # the later one comes to a process that may remember a token of before the hold
+        dice = draw("checks amid a hold")
+        at = dice.choice(held_at) + dice.uniform(0, 60)
+        amid = [replace(one, at=at + n / 1000, is_cold=False) for n, one in enumerate(checks[:2])]
+        checks = [*amid, *checks[2:]]
+    dice = draw("revocations")
+    ended_at = [one.at + dice.uniform(-5, 1) for one in checks if dice.random() < 0.2]
+    dice = draw("faults of checks")
+    faults = faults_of(dice, plan.flow, tuple(checks)) if dice.random() < EVEN else []
     return replace(
         plan,
-        visits=(*plan.visits, *visits),
-        changes=(*plan.changes, *changes),
-        faults=(*plan.faults, *(faults if dice.random() < EVEN else [])),
+        visits=(*plan.visits, *checks),
+        changes=(*plan.changes, *(Change(max(0.0, at), "revoked") for at in ended_at)),
+        faults=(*plan.faults, *faults),
     )
 
 
