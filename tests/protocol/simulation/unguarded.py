@@ -120,14 +120,14 @@ def gate_untold(write: Write) -> None:
 
 
 def own_organization() -> Substitutes:
-    original = Refresher._next
+    original = Refresher._resolve_or_exchange
 
     def following(self: Refresher, variant: Any, seen: Look, requirement: Any) -> Any:
         if variant.kind == "organization" and self._invocation.is_nested:
-            return self._exchange(variant, seen.own, seen.own), requirement
+            return self._exchange(variant, seen.own, seen.own)
         return original(self, variant, seen, requirement)
 
-    return {(Refresher, "_next"): following}
+    return {(Refresher, "_resolve_or_exchange"): following}
 
 
 def loser_fails() -> Substitutes:

@@ -13,7 +13,7 @@ from token_broker.dependencies import Dependencies
 from token_broker.errors import RefreshInProgress
 from token_broker.exchange import Request
 from token_broker.item import Item
-from token_broker.refresh.news import News
+from token_broker.refresh.pending_events import PendingEvents
 from token_broker.secrets_manager import Secret
 from token_broker.tokens import ONLY
 
@@ -57,7 +57,7 @@ class Invocation:
         self.has_waited = False
         self.gate = Item(self.partition, ONLY)
         """The connection's gate as it was read last, at *gate_read_at* or a moment later."""
-        self.news = News()
+        self.pending_events = PendingEvents()
         """The events to send at the end of this invocation's work."""
         self._deadline = deadline
         self._noticed_version = noticed_version

@@ -107,7 +107,7 @@ class Outcome:
                 if item and recovers:
                     self._invocation.announce("Connection Recovered", values["secret_version"])
                 if item and item.kind in self._deps.flow.vendor.token_kinds:
-                    self._invocation.news.replaced(self.lease, item)
+                    self._invocation.pending_events.replaced(self.lease, item)
                 break
         return CachedToken(item, token, self._invocation.gate_read_at) if item else None
 
@@ -162,7 +162,7 @@ class Outcome:
         *item* is the token's item that could not be written. An alias has no event.
         """
         if item:
-            self._invocation.news.unkept(item, error.code)
+            self._invocation.pending_events.unkept(item, error.code)
         else:
             self._deps.emit("unkept", code=error.code, variant=self.lease.variant)
         self._try(lambda: self._deps.store.fail(self.lease, failure, renewal=None))
