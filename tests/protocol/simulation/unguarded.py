@@ -156,7 +156,7 @@ def one_item() -> Substitutes:
     original = Broker.token
 
     def token(self: Broker, connection: str, request: Any, deadline: float) -> Answer:
-        held = next(iter(self.deps.cache._held.values()), None)
+        held = next(iter(self.deps.cache._tokens.values()), None)
         now = self.deps.clock.now()
         if held and not (request.rejected or request.force) and held.item.is_live(now, 60):
             return self._hand_out(request, held, "memory")
