@@ -1,4 +1,4 @@
-"""Access to one token of one connection: the one that lives now, and those that follow it."""
+"""Access to one token of one connection: the current one, and later those that replace it."""
 
 import json
 from typing import TYPE_CHECKING
@@ -48,8 +48,8 @@ class Access:
     ) -> Answer:
         """Return a live token: the one that is kept, or what the broker answers.
 
-        It lives for *min_ttl* seconds at least; it is another one than the one with the fingerprint
-        *rejected*, which the vendor refused; it is a new one by all means if *force*.
+        It lives for at least *min_ttl* seconds. It is not the one with the fingerprint *rejected*,
+        which the vendor refused. With *force* it is a new one.
         """
         question = self._question(TokenRequest.of(min_ttl, rejected, force))
         return self._cache.obtain(question, self._patience.begin())
@@ -65,13 +65,13 @@ class Access:
         return await self._cache.obtain_async(question, self._patience.begin())
 
     def kept(self) -> Answer | None:
-        """Return the token that is kept, if there is no reason to ask the broker."""
+        """Return the token that this process keeps, if it is not due. The broker is not asked."""
         return self._cache.fresh(self._question(PLAIN))
 
     def replacement(self, refused: Answer) -> Answer | None:
         """Report a token that the vendor refused, and return another one.
 
-        None if there is none: the vendor refuses tokens as fast as they are made.
+        None if the broker has no other one, or accepts no further report for a while.
         """
         try:
             return other(self.answer(rejected=refused.fingerprint), refused)
@@ -109,7 +109,7 @@ class Access:
         return self._patience.retry(lambda until: self._ask(request, until), deadline)
 
     def _look(self, deadline: Deadline) -> Answer:
-        """Ask the broker once, while there is a token that works."""
+        """Ask the broker once: the kept token still works."""
         return self._ask(PLAIN, deadline)
 
     def _ask(self, request: TokenRequest, deadline: Deadline) -> Answer:

@@ -1,4 +1,4 @@
-"""What the broker answers: a live token, what to send it with, and where."""
+"""The broker's answer: a live token, the headers to send, and the host to send them to."""
 
 from collections.abc import Hashable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class Headers(Mapping[str, str]):
-    """Headers that sign a request. Their values are shown nowhere, and are not pickled."""
+    """Headers that sign a request. No repr shows their values, and they cannot be pickled."""
 
     __slots__ = ("_values",)
 
@@ -126,7 +126,7 @@ class Answer:
     """The token's name, which may be shown and logged."""
     generation: int
     stale: bool
-    """Whether it should have been renewed by now, and the vendor is at fault that it was not."""
+    """Whether its renewal failed or is running, so that the vendor may have revoked it."""
     context: Mapping[str, Any] = field(hash=False)
     """What it stands for: an organization, a user, a role. Never a secret."""
     source: str = field(compare=False)
@@ -136,7 +136,7 @@ class Answer:
 
     @classmethod
     def of(cls, access: TokenSource, document: Mapping[str, Any]) -> "Answer":
-        """Return the answer that *document* is; raise `Unreachable` if it is none of *access*."""
+        """Return the answer in *document*. Raise `Unreachable` if it is not one for *access*."""
         try:
             answer = cls._read(access, document)
         except (KeyError, TypeError, ValueError, AttributeError):
@@ -169,8 +169,8 @@ class Answer:
     def is_shareable(self) -> bool:
         """Say whether a second caller may have it.
 
-        An editor's connection may be set to make a token for each call, and such a one is always
-        fresh from an exchange.
+        An editor's connection may be configured to make a token for each call. Such a token always
+        comes from an exchange.
         """
         return self.flow != "editor" or self.source != "exchange"
 
@@ -190,14 +190,14 @@ class Answer:
 
 
 def text(value: object) -> str:
-    """Return *value*, which has to be a text."""
+    """Return *value*, which must be a text."""
     if not isinstance(value, str):
         raise TypeError
     return value
 
 
 def moment(value: object) -> datetime:
-    """Return the time that a text says, which has to name its zone."""
+    """Return the time in a text, which must have a time zone."""
     found = datetime.fromisoformat(text(value))
     if found.tzinfo is None:
         raise ValueError

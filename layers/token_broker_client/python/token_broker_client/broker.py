@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     import boto3
 
 LONGEST_AGE = 86_400.0
-"""Seconds, of which `max_age` may have so many at most."""
+"""Seconds of `max_age`, at most."""
 
 T = TypeVar("T")
 
@@ -172,7 +172,7 @@ class Broker:
                 number, is_complete = understood(partial(forgotten_in, answer))
                 count += number
         finally:
-            # Even if there was no answer: what was not forgotten is quickly had again.
+            # Even without an answer: a token that still lives is only asked for again.
             self._cache.clear()
         return count
 
@@ -183,8 +183,8 @@ class Broker:
 
         *flow* is by default the editor, the first whose vendor says it.
         """
-        said = self._call(flow, connection, "verify", {"token": token})
-        return understood(lambda: dict(said["parameters"]) if said["valid"] is True else None)
+        answer = self._call(flow, connection, "verify", {"token": token})
+        return understood(lambda: dict(answer["parameters"]) if answer["valid"] is True else None)
 
     def _call(
         self,
@@ -194,7 +194,7 @@ class Broker:
         body: Mapping[str, Any],
         deadline: Deadline | None = None,
     ) -> Mapping[str, Any]:
-        """Return what the broker answers, however stuck the way to it is, while patience lasts."""
+        """Return the broker's answer. The call ends in time, even if the connection hangs."""
         command = Command(*checked(flow, connection), action, body)
         deadline = deadline or self._patience.begin()
 
@@ -212,7 +212,7 @@ def forgotten_in(answer: Mapping[str, Any]) -> tuple[int, bool]:
 
 
 def understood(read: Callable[[], T]) -> T:
-    """Return what is *read* from an answer, which may be no answer of the broker's."""
+    """Return what *read* returns. Raise `Unreachable` if the answer has another form."""
     try:
         return read()
     except (KeyError, TypeError, ValueError):

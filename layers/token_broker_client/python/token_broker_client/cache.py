@@ -1,7 +1,7 @@
-"""The tokens that this process keeps: each is asked for once, and serves all threads.
+"""The tokens that this process keeps: one call to the broker serves all threads.
 
 Until `refresh_after`, and for `MAX_AGE_SECONDS` at most, a token is handed out as it is. After
-that one caller asks the broker for the next one, while the others go on with the old. After
+that one caller asks the broker for the next token, and the others go on with the old one. After
 `expires_at` all wait for that one call.
 """
 
@@ -19,30 +19,30 @@ from token_broker_client.request import PLAIN, TokenRequest
 from token_broker_client.single_flight import SharedCall, SingleFlight, reset_in_children
 
 ENTRIES = 1000
-"""Tokens that are kept at most; least recently used go first."""
+"""Tokens that are kept, at most. The least recently used is dropped first."""
 
 MAX_AGE_SECONDS = 300.0
-"""After which the broker is asked whether a token is still the one, however long it lives."""
+"""Seconds after which the broker is asked whether it has a newer token."""
 
 LOOK_SECONDS = 10.0
-"""Between two looks for the next token, where the broker has only the old one yet."""
+"""Seconds between two calls for the next token, while the broker still has the old one."""
 
 RENEWAL_SECONDS = 5.0
-"""How long a call may take that looks for a newer token while the old one still works."""
+"""Seconds that a call for the next token may take while the old one still works."""
 
 SAFETY_SECONDS = 30.0
-"""Before its end, a token is handed out no more; for a short-lived one, a tenth of its time."""
+"""A token is not handed out this long before its end, or for the last tenth of a short life."""
 
 REJECTED = 4
-"""Fingerprints of dead tokens that are remembered of each key: an answer may be overtaken."""
+"""Fingerprints of dead tokens to remember for each key: a late answer may have one of them."""
 
 ENDS = frozenset(
     {"connection_held", "credential_latched", "credential_rejected", "unknown_connection"}
 )
-"""Codes by which the broker itself says of a connection that there is no token of it to use."""
+"""Codes by which the broker says that no token of the connection may be used."""
 
 Waits: TypeAlias = Generator[tuple[SharedCall[Answer], Deadline], None, Answer]
-"""What has to be waited for, and until when; in the end, the answer."""
+"""Yields a call to wait for, and until when. Returns the answer."""
 
 
 class Kept(NamedTuple):
@@ -65,7 +65,7 @@ class Kept(NamedTuple):
         return cls(answer, number, now, max(look_at, now + LOOK_SECONDS), ends_at)
 
     def suits(self, request: TokenRequest, now: float) -> bool:
-        """Say whether this answer is what is asked for."""
+        """Say whether this answer meets *request*."""
         expires_at = self.answer.expires_at.timestamp()
         lives = now < self.ends_at
         if request.min_ttl is not None:
@@ -73,19 +73,19 @@ class Kept(NamedTuple):
         return lives and not request.force and self.answer.fingerprint != request.rejected
 
     def is_due(self, now: float) -> bool:
-        """Say whether it is time to look for the next; a clock that was set back tells nothing."""
+        """Say whether to ask for the next token. So it is, too, if the clock was set back."""
         return not self.since <= now < self.look_at
 
 
 class Question(NamedTuple):
-    """What is wanted, and how the broker is asked for it."""
+    """The request for a token, and the functions that ask the broker."""
 
     key: Hashable
     request: TokenRequest
     fetch: Callable[[TokenRequest, Deadline], Answer]
-    """Gets an answer, trying again until the deadline."""
+    """Asks the broker, and tries again until the deadline."""
     look: Callable[[Deadline], Answer]
-    """Looks for the next token, once."""
+    """Asks the broker once, for the next token."""
     max_age: float = MAX_AGE_SECONDS
 
 
@@ -107,11 +107,11 @@ class Cache:
         self._cleared_at = 0
 
     def fresh(self, question: Question) -> Answer | None:
-        """Return what is kept, if it suits and it is too early to look for the next."""
+        """Return the kept answer, if it suits and is not due."""
         kept, now = self._recall(question.key), self._clock()
         if not kept or not kept.suits(question.request, now):
             return None
-        # What was reported has been replaced: the next one is not looked for at once.
+        # A report is met by any other token: it need not be the newest.
         return kept.answer if question.request.rejected or not kept.is_due(now) else None
 
     def obtain(self, question: Question, deadline: Deadline) -> Answer:
@@ -137,7 +137,7 @@ class Cache:
             await shared_call.wait_async(until)
 
     def clear(self) -> None:
-        """Keep nothing; the answer to a call that has begun is only for its callers."""
+        """Keep nothing. The answer to a call that has begun is not kept either."""
         self._calls.clear()
         with self._lock:
             self._kept.clear()
@@ -147,7 +147,7 @@ class Cache:
         return len(self._kept)
 
     def _obtained(self, question: Question, deadline: Deadline) -> Waits:
-        """Say what has to be waited for, and return the answer; nothing waits here."""
+        """Yield the calls to wait for, and return the answer. This itself does not wait."""
         while True:
             if answer := self.fresh(question):
                 return answer
@@ -163,7 +163,7 @@ class Cache:
             try:
                 answer = shared_call.outcome()
             except BrokerError as error:
-                # Another caller's time was over, and this one's is not.
+                # The caller that began the call had less time than this one: call again.
                 is_cut_short = shared_call.deadline.ends_at < deadline.ends_at
                 if not (is_cut_short and error.retryable) or deadline.is_over:
                     raise
@@ -172,7 +172,7 @@ class Cache:
                     return answer
 
     def _renewed(self, question: Question, kept: Kept, deadline: Deadline) -> Waits:
-        """Have one caller look for the next token; the old one serves all until it ends."""
+        """Have one caller ask for the next token. The others get the old one until it ends."""
         plain, deadline = question._replace(request=PLAIN), deadline.within(RENEWAL_SECONDS)
         shared_call, is_mine = self._calls.join(
             (question.key, PLAIN),
@@ -196,7 +196,7 @@ class Cache:
         return answer if is_better else kept.answer
 
     def _call(self, question: Question, ask: Callable[[], Answer]) -> Answer:
-        # Another call may have ended since this one was wanted.
+        # Another call may have ended since this one was decided.
         if answer := self.fresh(question):
             return answer
         number = next(self._numbers)
@@ -209,9 +209,9 @@ class Cache:
             return self._kept.get(key)
 
     def _put(self, question: Question, number: int, answer: Answer) -> Answer:
-        """Keep *answer*, unless the call that it came from was overtaken; return what serves.
+        """Keep *answer*, unless a later call has a kept answer; return the answer to use.
 
-        Generations tell nothing here: the answers of one key may be of different variants.
+        Generations cannot be compared: the answers of one key may be of different variants.
         """
         key, request, now = question.key, question.request, self._clock()
         with self._lock:
@@ -255,5 +255,5 @@ SHARED = Cache()
 
 
 def shared() -> Cache:
-    """Return the process's own."""
+    """Return the cache of this process."""
     return SHARED

@@ -1,4 +1,4 @@
-"""Until when a caller waits, and how it tries again: one deadline for everything beneath.
+"""How long a caller waits, and how it tries again: one deadline for a call and all its parts.
 
 A deadline is made once, where a call begins. A caller that shares another's call, boto3, and each
 read of a socket are given what is left of it, so no call takes longer than its *patience*.
@@ -37,7 +37,7 @@ class Deadline(NamedTuple):
 
     @property
     def left(self) -> float:
-        """Seconds until then, never less than none."""
+        """Seconds until then, never negative."""
         return max(0.0, self.ends_at - self.clock())
 
     @property
@@ -46,7 +46,7 @@ class Deadline(NamedTuple):
         return self.clock() >= self.ends_at
 
     def within(self, seconds: float) -> "Deadline":
-        """Return this moment, or the one after so many *seconds* if that is sooner."""
+        """Return this moment, or the one in *seconds* from now if that is sooner."""
         return self._replace(ends_at=min(self.ends_at, self.clock() + seconds))
 
 
@@ -68,7 +68,7 @@ class Patience(NamedTuple):
         return Deadline.after(self.seconds, self.clock)
 
     def retry(self, call: Callable[[Deadline], T], deadline: Deadline) -> T:
-        """Return what *call* returns, which is told until when it has to.
+        """Return the result of *call*, which is given the deadline.
 
         It is tried again after a retryable error, if the pause that the error asks for leaves time.
         """

@@ -74,13 +74,13 @@ class Functions(NamedTuple):
 
     def refusal(self, error: ClientError, name: str, region: str) -> BrokerError:
         """Return what an error of the Lambda service means, or of STS on the way to a role."""
-        said = error.response.get("Error", {})
-        code = said.get("Code", "")
+        details = error.response.get("Error", {})
+        code = details.get("Code", "")
         status = int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 500))
         is_denied = code in DENIED
         signer = ""
         if error.operation_name == "Invoke" and (is_denied or not may_pass(status)):
-            signer = f": {identity.signer(self.session, region, said.get('Message'))}"
+            signer = f": {identity.signer(self.session, region, details.get('Message'))}"
         if is_denied:
             return AccessDenied(f"Lambda refused to invoke {name} ({code}){signer}")
         found = Unreachable(f"Lambda could not invoke {name} ({code}){signer}")
@@ -150,7 +150,7 @@ class Whole(io.BytesIO):
 
 
 def names(functions: str | Mapping[str, str]) -> tuple[tuple[str, str], ...]:
-    """Return the name of each flow's function, by what was said of them.
+    """Return the name of each flow's function, from the argument *functions* of the broker.
 
     Only ``{flow}`` is replaced: an alias or a stage may be called like a flow.
     """

@@ -95,8 +95,8 @@ class Gateway(NamedTuple):
         named = f"{reply.status} {kind}".strip()
         if reply.status == FORBIDDEN:
             words = document if isinstance(document, dict) else {}
-            said = words.get("Message") or words.get("message")
-            signer = identity.signer(self.session, self.region, said)
+            message = words.get("Message") or words.get("message")
+            signer = identity.signer(self.session, self.region, message)
             return AccessDenied(f"API Gateway refused the call ({named}): {signer}")
         error = Unreachable(f"API Gateway answered {named}, not the broker")
         error.status = reply.status
@@ -123,7 +123,7 @@ def decoded(content: bytes) -> object:
 
 
 def may_pass(status: int) -> bool:
-    """Say whether another try may have another answer than an error with *status*."""
+    """Say whether an error with *status* may be gone at another try."""
     return status == TOO_MANY or status >= SERVER_ERROR
 
 

@@ -1,4 +1,4 @@
-"""What a vendor's answer says of the token: that it is dead, or that this is not its fault."""
+"""Decides whether a vendor's answer means that the token is dead, or that it has too few rights."""
 
 import json
 import time
@@ -12,7 +12,7 @@ from token_broker_client.single_flight import reset_in_children
 
 FORBIDDEN_SECONDS = 30.0
 FORBIDDEN_ENTRIES = 1000
-"""For how long, and how many refusals are remembered that no new token helps against."""
+"""How long, and how many, refusals are remembered that a new token does not change."""
 
 DEAD = frozenset({"FORBIDDEN", "BAD_CREDENTIALS", "UNAUTHORIZED"})
 """With these codes VNTANA answers 403 to a token that has expired or was revoked."""
@@ -22,12 +22,12 @@ Place: TypeAlias = tuple[str, str]
 
 
 def may_be_refusal(status: int) -> bool:
-    """Say whether an answer with *status* has to be looked into."""
+    """Say whether an answer with *status* has to be read."""
     return status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN)
 
 
 def is_refusal(flow: str, status: int, content: bytes) -> bool:
-    """Say whether the vendor of *flow* refuses the token: by status, or by what it says."""
+    """Say whether the vendor of *flow* refuses the token: by status, or by VNTANA's codes."""
     if status == HTTPStatus.UNAUTHORIZED:
         return True
     return (
@@ -50,17 +50,17 @@ def is_ambiguous(content: bytes) -> bool:
 
 
 def place_of(method: str | None, url: str) -> Place:
-    """Return what a request asks for, as `Forbidden` tells places apart."""
+    """Return the place of a request, by which `Forbidden` remembers refusals."""
     return method or "", url.partition("?")[0].partition("#")[0]
 
 
 class Forbidden:
-    """What this process may not do at the vendors, so that no more tokens are spent on it.
+    """Refusals for lack of rights, remembered so that no more tokens are replaced for them.
 
-    VNTANA says FORBIDDEN to a dead token and to one that has too few rights. Where a new token is
-    refused as well it is the rights, and replacing it again would only take it from other callers.
-    So the place is left alone for a while; and where a 403 says so of another place, too, nothing
-    is spent on the very token that was just new.
+    VNTANA answers FORBIDDEN to a dead token and to one that has too few rights. If a new token is
+    refused as well, it lacks rights, and another replacement would only revoke it for other
+    callers. So for a while no refusal at that place replaces a token. And if another place answers
+    FORBIDDEN to the same new token, that token is not replaced either.
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
@@ -69,7 +69,7 @@ class Forbidden:
         reset_in_children(self)
 
     def reset(self) -> None:
-        """Know of nothing, as in a new process."""
+        """Remember nothing, as in a new process."""
         self._until: OrderedDict[Hashable, float] = OrderedDict()
         self._lock = Lock()
 
@@ -91,7 +91,7 @@ class Forbidden:
 
 
 def entries_of(key: Hashable, place: Place, content: bytes, fingerprint: str) -> list[Hashable]:
-    """Return under what a refusal is remembered: its place, and the token if it may be rights."""
+    """Return the keys of a refusal: its place, and the token if it may lack rights."""
     return [(key, place), *([(key, fingerprint)] if is_ambiguous(content) else [])]
 
 
@@ -99,5 +99,5 @@ SHARED = Forbidden()
 
 
 def shared() -> Forbidden:
-    """Return what the process has learnt."""
+    """Return the refusals that this process remembers."""
     return SHARED

@@ -1,4 +1,4 @@
-"""What is asked of the broker, checked before it is sent; and the form of each way to it.
+"""Requests to the broker, checked before they are sent; and the protocol of a channel to it.
 
 Small values are named tuples, not dataclasses: to make one dataclass takes 0.5 % of the time that
 the import of `requests` takes, and the client may add 10 % to that.
@@ -30,7 +30,7 @@ CONNECTION = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
 
 
 class TokenRequest(NamedTuple):
-    """What a caller wants of a token besides that it lives; names as in a request's body."""
+    """A caller's conditions on a token. The names are those of the request's body."""
 
     min_ttl: int | None = None
     rejected: str | None = None
@@ -48,9 +48,9 @@ class TokenRequest(NamedTuple):
         return cls(min_ttl, rejected, force)
 
     def body(self) -> dict[str, Any]:
-        """Return what is to be sent of it: what was said, a zero included."""
-        said = {"min_ttl": self.min_ttl, "rejected": self.rejected, "force": self.force or None}
-        return {name: value for name, value in said.items() if value is not None}
+        """Return the members of the body: those that were given, even a `min_ttl` of zero."""
+        given = {"min_ttl": self.min_ttl, "rejected": self.rejected, "force": self.force or None}
+        return {name: value for name, value in given.items() if value is not None}
 
 
 PLAIN = TokenRequest()
@@ -69,14 +69,14 @@ class Command(NamedTuple):
 
 
 class Channel(Protocol):
-    """A way to the broker. Two that are equal lead the same caller to the same broker."""
+    """A way to call the broker. Equal channels are of one caller and one broker."""
 
     def call(self, command: Command, deadline: Deadline) -> Mapping[str, Any]:
         """Return the broker's answer before *deadline*; raise a `BrokerError` if there is none."""
 
 
 class Key(NamedTuple):
-    """What tells tokens apart: two callers with equal keys may share one."""
+    """What distinguishes tokens: two callers with equal keys may share one."""
 
     channel: Channel
     flow: str
@@ -95,7 +95,7 @@ def checked(flow: object, connection: object) -> tuple[str, str]:
 
 
 def canonical(variant: Mapping[str, Any]) -> str:
-    """Return *variant* as the one JSON text that says it, without what was not named."""
+    """Return *variant* as canonical JSON, without members that are None."""
     named = {name: value for name, value in variant.items() if value is not None}
     try:
         return json.dumps(
@@ -106,14 +106,14 @@ def canonical(variant: Mapping[str, Any]) -> str:
 
 
 def plain(value: object) -> dict[Any, Any]:
-    """Return a mapping as the kind of it that JSON's encoder knows."""
+    """Return a mapping as a dict, for JSON's encoder."""
     if isinstance(value, Mapping):
         return dict(value)
     raise TypeError
 
 
 def problem(document: object) -> BrokerError | None:
-    """Return the error that *document* tells of, if the broker wrote it."""
+    """Return the error in *document*, if it is a problem of the broker's."""
     if isinstance(document, Mapping) and isinstance(document.get("code"), str):
         return BrokerError.of(document)
     return None

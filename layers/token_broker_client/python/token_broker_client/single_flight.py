@@ -1,8 +1,8 @@
-"""Callers that want the same thing share one call for it, and each waits only as long as it can.
+"""Callers that want the same token share one call, and each waits until its own deadline.
 
-A call runs in a thread of its own. So no caller waits beyond its deadline, wherever the call hangs;
-a task waits without a thread, and its cancellation ends the wait at once; a caller that gives up
-does not end the call of the others.
+A call runs in a separate thread. So no caller waits beyond its deadline, even if the call hangs. A
+task waits without a thread, and its cancellation ends the wait at once. A caller that gives up does
+not end the call for the others.
 """
 
 import os
@@ -34,8 +34,8 @@ _RESETTABLE: "weakref.WeakSet[Any]" = weakref.WeakSet()
 def reset_in_children(one: Resettable) -> None:
     """Have *one* reset in each process that is forked from this one.
 
-    The child has none of its parent's threads: a lock that one of them holds is never released,
-    and a call that one of them is at never ends.
+    The child has no thread of its parent. So a lock that one of them holds is never released, and a
+    call that runs in one of them never ends.
     """
     _RESETTABLE.add(one)
 
@@ -50,7 +50,7 @@ if hasattr(os, "register_at_fork"):
 
 
 class SharedCall(Generic[T]):
-    """One call that is on its way until *deadline*."""
+    """One call that runs until *deadline*."""
 
     def __init__(self, deadline: Deadline) -> None:
         self.deadline = deadline
@@ -62,7 +62,7 @@ class SharedCall(Generic[T]):
         return self._future.done()
 
     def outcome(self) -> T:
-        """Return what the call returned, or raise what it raised; `Unreachable` if it goes on."""
+        """Return what the call returned, or raise what it raised; `Unreachable` while it runs."""
         if not self.is_done:
             raise Unreachable("the broker did not answer in time")
         return self._future.result(0)
@@ -87,7 +87,7 @@ class SharedCall(Generic[T]):
             await landed.wait()
 
     def run(self, call: Callable[[], T]) -> None:
-        """Make the call, whatever comes of it."""
+        """Make the call, and keep its result or its exception as the outcome."""
         try:
             result = call()
         except Exception as error:  # noqa: BLE001 (it is for those who wait)
@@ -99,28 +99,28 @@ class SharedCall(Generic[T]):
 
 
 class SingleFlight(Generic[T]):
-    """The calls that are on their way, by what they are for."""
+    """The running calls, by key."""
 
     def __init__(self) -> None:
         self.reset()
         reset_in_children(self)
 
     def reset(self) -> None:
-        """Know of no call."""
+        """Forget all calls."""
         self._pending: dict[Hashable, SharedCall[T]] = {}
         self._lock = Lock()
 
     def clear(self) -> None:
-        """Have the calls that are on their way joined by none any more."""
+        """Let no later caller join the running calls."""
         with self._lock:
             self._pending.clear()
 
     def join(
         self, key: Hashable, call: Callable[[Deadline], T], deadline: Deadline
     ) -> tuple[SharedCall[T], bool]:
-        """Return the call that is on its way for *key*, and whether it was begun by this.
+        """Return the running call for *key*, and whether this began it.
 
-        One that should have ended by now is joined by none: it may be stuck, or was frozen.
+        A call whose deadline is over is not joined: it may hang, or was frozen.
         """
         with self._lock:
             pending = self._pending.get(key)
@@ -137,7 +137,7 @@ class SingleFlight(Generic[T]):
 
         try:
             Thread(target=run, name="token-broker-client", daemon=True).start()
-        except RuntimeError:  # no thread can be had: at the end of the interpreter, say
+        except RuntimeError:  # no thread can be started, for example at the interpreter's end
             run()
         return shared_call, True
 
@@ -148,7 +148,7 @@ class SingleFlight(Generic[T]):
 
 
 def _loop() -> Callable[[Callable[[], object]], object]:
-    """Return what has the running event loop call something soon, from any thread."""
+    """Return the function by which any thread has the running event loop call something soon."""
     import asyncio  # noqa: PLC0415 (only where there are tasks)
 
     try:

@@ -1,7 +1,7 @@
 """The one place that talks HTTP to AWS: each request has one deadline, and its answer a bound.
 
-A timeout of `requests` is counted anew with every byte, so a peer that drips passes it. Here every
-single operation on a socket is given what is left until the deadline.
+A timeout of `requests` begins again with every byte, so a slow peer never exceeds it. Here each
+operation on a socket gets the time that is left until the deadline.
 """
 
 import os
@@ -45,7 +45,7 @@ TRANSIENT = (
     urllib3.exceptions.TimeoutError,
     TimeoutError,
 )
-"""What another try may help against; anything else is wrong in the request itself."""
+"""Errors that another try may not meet. All others come from the request itself."""
 
 _deadline: ContextVar[Deadline] = ContextVar("deadline")
 """Of this thread's request: urllib3 has no way to hand it to a socket."""
@@ -147,7 +147,7 @@ class Signed(AuthBase):
 
 
 class _Socket(socket.socket):
-    """Whose every operation ends with the deadline. `http.client` uses just these two."""
+    """A socket whose operations end at the deadline. `http.client` uses only these two."""
 
     def recv_into(self, *args: Any) -> int:
         self.settimeout(seconds_left())
@@ -159,7 +159,7 @@ class _Socket(socket.socket):
 
 
 class _TlsSocket(ssl.SSLSocket):
-    """The same under TLS, where `sendall` is made of `send`, and a handshake comes first."""
+    """The same with TLS, where `sendall` calls `send`, and a handshake comes first."""
 
     def recv_into(self, *args: Any) -> int:
         self.settimeout(seconds_left())
