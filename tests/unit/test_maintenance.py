@@ -9,6 +9,7 @@ import pytest
 from tests.unit.memory_broker import NOW, Context, MemoryBroker
 from token_broker.errors import (
     BrokerError,
+    ConnectionHeld,
     InvalidRequest,
     NotConfigured,
     RefreshInProgress,
@@ -516,6 +517,15 @@ def test_a_token_is_verified_by_its_vendor() -> None:
     assert answer["parameters"]["userId"] == "1"
     assert broker.call(action="verify", token="unknown") == {"valid": False}
     assert broker.waited == [29.0, 29.0]
+
+
+@pytest.mark.parametrize("action", ["verify", "check", "probe"])
+def test_no_vendor_is_asked_while_the_connection_is_held(action: str) -> None:
+    broker = MemoryBroker("editor")
+    broker.call(action="hold", reason="a move")
+    payload = {"token": "x"} if action == "verify" else {"parameters": {"userId": "1"}}
+    problem = raised_by(lambda: broker.call(action=action, **payload))
+    assert (problem["code"], broker.steps) == (ConnectionHeld.code, [])
 
 
 @pytest.mark.parametrize(

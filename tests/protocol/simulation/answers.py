@@ -57,6 +57,7 @@ def check_error(judge: "Judge", invocation: Invocation) -> None:
     """I13, I17: each error is documented, its end is known, and it has a reason that holds."""
     code, detail = invocation.answer["code"], invocation.answer.get("detail")
     is_own = code == "not_configured" and invocation.is_denied
+    is_own |= judge.checking.is_about_own_request(invocation)
     if code in ENDING and not is_own and "retry_after" not in invocation.answer:
         judge.violate("I13", f"{invocation.name} is not told when it ends: {code} ({detail})")
     if code in LATCHED and not invocation.is_hindered and has_logged_in(judge, invocation):

@@ -93,6 +93,8 @@ class Invocation:
     """The token by which it last had organizations listed."""
     offsets: list[float] = field(default_factory=list)
     """Where its clock stepped to meanwhile."""
+    refused: str | None = None
+    """Fingerprint of the token that a check was refused with."""
     first_seen: dict[str, tuple[int, int]] = field(default_factory=dict)
     """The generation of each variant that it read, as of its first look, and that one's step."""
     owners: int = 0
@@ -111,6 +113,12 @@ class Invocation:
     def action(self) -> str:
         """What it is to do."""
         return str(self.event.get("action", "rotate" if "detail" in self.event else "token"))
+
+    @property
+    def rejected(self) -> str | None:
+        """Fingerprint of the token that it reports."""
+        rejected: str | None = self.event.get("rejected", self.refused)
+        return rejected
 
     @property
     def is_asynchronous(self) -> bool:

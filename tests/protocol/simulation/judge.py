@@ -12,6 +12,7 @@ from typing import Any
 from tests.protocol.replay.replay import Replay
 from tests.protocol.simulation.answers import body_of, check_answer, live_item
 from tests.protocol.simulation.backoffs import Backoffs
+from tests.protocol.simulation.checking import Checking
 from tests.protocol.simulation.clients import Secrets
 from tests.protocol.simulation.excuses import Excuses
 from tests.protocol.simulation.forgetting import Forgetting
@@ -121,7 +122,11 @@ class Judge:
         """When the bus was told that the upstream is down, or up, since when."""
         self.news: Counter[str] = Counter()
         """How often the bus was told of a token, by fingerprint."""
-        self.forgetting, self.holding = Forgetting(self), Holding(self)
+        self.forgetting, self.holding, self.checking = (
+            Forgetting(self),
+            Holding(self),
+            Checking(self),
+        )
         self.elections, self.nudges = Counter[str](), Counter[str]()
         self.forgotten, self.revoked_at = 0, 0.0
         self.answered: list[Invocation] = []
@@ -167,6 +172,7 @@ class Judge:
         self.forgotten += invocation.action == "forget"
         self.forgetting.ended(invocation)
         self.holding.ended(invocation)
+        self.checking.ended(invocation)
         self.excuses.ended(invocation)
         self.backoffs.ended(invocation)
         if self.replay:
@@ -190,6 +196,7 @@ class Judge:
         if sent.credential is not None:
             self._logged_in(invocation, sent, response)
         self.origins.processed(invocation, sent, response)
+        self.checking.processed(invocation, sent, response)
         token = next(iter(self.vendor.tokens(response)), None) if sent.key else None
         self.noted(invocation, f"  {sent.request.step} answered with {response.status}")
         if token and sent.key:

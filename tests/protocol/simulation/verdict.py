@@ -275,10 +275,11 @@ def check_waste(judge: Judge) -> None:
     """I5: each token that was made was kept, unless its maker died or was kept from it."""
     for name, made in judge.made.items():
         # Where each caller has a token of its own, one that ends too soon is no other's.
-        is_given = made.maker.answer.get("fingerprint") == name or (
+        is_own = judge.is_unshared(next(reversed(made.maker.read), None)) and (
             made.maker.answer.get("code") == "invalid_request"
-            and judge.is_unshared(next(reversed(made.maker.read), None))
+            or any(sent.bearer == made.token for sent in made.maker.sent)  # it is checked
         )
+        is_given = made.maker.answer.get("fingerprint") == name or is_own
         if not is_given and name not in judge.kept and not is_lost_exchange(judge, made):
             judge.violate("I5", f"{name[:6]} was made for nothing by {made.maker.name}")
 

@@ -196,7 +196,7 @@ class ExchangeAttempt:
         may_renew, self._may_renew = self._may_renew, False
         # Another version of the secret may name another user, whose session this is not.
         may_renew &= lease.secret_version == self._invocation.secret().version
-        kept = self._deps.sealer.open_token(lease) if may_renew else None
+        kept = self._invocation.sealer.open_token(lease) if may_renew else None
         self._is_proven = kept is not None
         credentials, now = self._invocation.credentials(), self._deps.clock.now()
         conversation = self._deps.flow.vendor.exchange(credentials, self._variant, now, kept)

@@ -1,6 +1,7 @@
 """What comes of a lease: a new token, an alias or a failure. Each ends the lease as it is kept."""
 
 import json
+from collections.abc import Callable
 from typing import Any
 
 from token_broker.aliases import alias_values
@@ -166,7 +167,7 @@ class Outcome:
             self._deps.emit("unkept", code=error.code, variant=self.lease.variant)
         self._try(lambda: self._deps.store.fail(self.lease, failure, renewal=None))
 
-    def _try(self, write: Any) -> None:
+    def _try(self, write: Callable[[], object]) -> None:
         """Write what ends by itself if it cannot be written: the caller has the first error."""
         try:
             write()
