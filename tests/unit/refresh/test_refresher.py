@@ -190,6 +190,15 @@ def test_a_young_token_is_not_blamed_for_a_step(
     assert broker.item().report_times == ()
 
 
+def test_a_young_token_that_is_being_replaced_is_waited_for() -> None:
+    """It may be dead already: the step that was refused with it would be again."""
+    broker = with_token()
+    broker.write(lease_owner=attribute("another"), lease_until=attribute(NOW + 60))
+    need = NeedToken(LOGIN, broker.item().fingerprint)
+    broker.restart()
+    refused(RefreshInProgress, lambda: refresher(broker)[0].token_of(need))
+
+
 # Waiting
 
 
