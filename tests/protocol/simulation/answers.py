@@ -221,7 +221,8 @@ def check_path(judge: "Judge", invocation: Invocation) -> None:
     has_waited = invocation.slept or invocation.sent
     if judge.is_unshared(next(reversed(judge.settings), None)):
         return
-    if judge.made_again.get(invocation.had_live, 0.0) >= invocation.begun:
+    reported_at = judge.marked.get(invocation.had_live, inf)
+    if invocation.begun <= reported_at <= judge.made_again.get(invocation.had_live, 0.0):
         return  # it was reported meanwhile, and the vendor handed it out once more
     if has_waited and invocation.had_live and invocation.had_live == live_item(judge, invocation):
         judge.violate("I5", f"{invocation.name} waits though there is a token that would do")

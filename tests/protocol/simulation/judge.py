@@ -90,6 +90,8 @@ class Judge:
         """When a vendor that repeats itself last handed out a token of before."""
         self.kept: dict[str, float] = {}
         """Since when a fingerprint has been in the table, if it ever was."""
+        self.gone: dict[str, float] = {}
+        """When a fingerprint was first removed from the table, or replaced there."""
         self.lifetimes: dict[tuple[str, int], int] = {}
         """Seconds from `issued_at` to `expires_at` as kept, by fingerprint and generation."""
         self.generations: dict[str, list[tuple[float, int]]] = {}
@@ -120,12 +122,14 @@ class Judge:
         """When the bus was told that the upstream is down, or up, since when."""
         self.news: Counter[str] = Counter()
         """How often the bus was told of a token, by fingerprint."""
-        self.forgetting = Forgetting(self)
-        self.holding = Holding(self)
-        self.checking = Checking(self)
-        self.elections: Counter[str] = Counter()
-        self.nudges: Counter[str] = Counter()
-        self.forgotten, self.revoked_at, self.answered = 0, 0.0, list[Invocation]()
+        self.forgetting, self.holding, self.checking = (
+            Forgetting(self),
+            Holding(self),
+            Checking(self),
+        )
+        self.elections, self.nudges = Counter[str](), Counter[str]()
+        self.forgotten, self.revoked_at = 0, 0.0
+        self.answered: list[Invocation] = []
         self.replay = Replay.beside(self) if has_model else None
 
     @property
@@ -218,7 +222,8 @@ class Judge:
 
     def looked(self, place: Place, record: Record | None) -> None:
         """Write down what an invocation read, and have the model know it."""
-        self._actor.first_seen.setdefault(place[1], self.item(place[1], record or {}).generation)
+        self._actor.saw(place[1], self.item(place[1], record or {}).generation)
+        self.holding.looked(self._actor, place)
         if self.replay:
             self.replay.read(self._actor, place, record)
 
