@@ -81,7 +81,7 @@ def test_parameters_that_every_call_must_bring_are_made_up() -> None:
     fake = FakeEditor(clock=clock)
     trial("editor", fake, parameters={}, required=["userId"]).token()
     (opening,) = fake.openings.values()
-    assert "token-broker-check" in repr(opening)
+    assert "token-broker-probe" in repr(opening)
 
 
 @pytest.mark.parametrize(

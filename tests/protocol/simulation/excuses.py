@@ -87,7 +87,8 @@ class Excuses:
             return self._is_known(invocation, code)
         if code == "not_configured":
             return invocation.is_denied or self._is_felt(invocation, code)
-        is_on_demand = not invocation.is_plain and invocation.action == "token"
+        is_own = not invocation.is_plain and invocation.action == "token"
+        is_on_demand = is_own or invocation.refused is not None
         return code == "too_many_requests" and is_on_demand
 
     def _is_known(self, invocation: Invocation, code: str) -> bool:

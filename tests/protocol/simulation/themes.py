@@ -6,7 +6,7 @@ from random import Random
 from typing import Any
 
 from tests.protocol.simulation.crowds import operation_of, visits_at, visits_of
-from tests.protocol.simulation.draws import Draw
+from tests.protocol.simulation.draws import Draw, chosen
 from tests.protocol.simulation.editor_application import CLEAR
 from tests.protocol.simulation.excuses import SKEW_SECONDS
 from tests.protocol.simulation.invocations import TIMEOUT
@@ -437,6 +437,34 @@ def held_amid(dice: Random, plan: Plan) -> Plan:
     return replace(plan, visits=visits, faults=(fault,), lifetime=LONG)
 
 
+def checked(draw: Draw, plan: Plan) -> Plan:
+    """Let operators and schedules check amid what another theme is about, or the vendor revokes."""
+    dice, vendor = draw("checked"), VENDORS[plan.flow]
+    fitting = {name: w for name, w in AMID.items() if plan.flow in FITTING.get(name, (plan.flow,))}
+    plan = THEMES[chosen(lambda name: draw(f"checked amid {name}"), fitting)](draw, plan)
+    ends = max(visit.at for visit in plan.visits)
+    moments = (*(visit.at for visit in plan.visits), *(change.at for change in plan.changes))
+    near = [at for at in moments if at < ends + 1]
+    visits, changes = [], []
+    for number in range(dice.randint(2, 6)):
+        at = max(0.0, dice.choice((dice.choice(near) + dice.uniform(-1, 5), dice.uniform(0, ends))))
+        is_bad = bool(vendor.bad_bodies) and dice.random() < 0.1
+        body = {"connection": "acme", **dice.choice(vendor.bad_bodies if is_bad else vendor.bodies)}
+        event: dict[str, Any] = {"action": "check", **body}
+        if not is_bad and dice.random() < 0.2:
+            event = {"action": "warm", "each": "check", "calls": [body]}
+        visits.append(Visit(f"q{number}", at, event, None, dice.random() < EVEN, is_bad))
+        if dice.random() < 0.2:
+            changes.append(Change(max(0.0, at - dice.uniform(-1, 5)), "revoked"))
+    faults = faults_of(draw("faults of checks"), plan.flow, tuple(visits))
+    return replace(
+        plan,
+        visits=(*plan.visits, *visits),
+        changes=(*plan.changes, *changes),
+        faults=(*plan.faults, *(faults if dice.random() < EVEN else [])),
+    )
+
+
 def shifted(draw: Draw, plan: Plan) -> Plan:
     """Let the clocks of processes step forward and back, amid their work and between."""
     dice = draw("shifted")
@@ -486,9 +514,26 @@ THEMES: Mapping[str, Theme] = {
             aged,
             unshared,
         ),
-        *(strangers, hurt, unsealed, down, tight, emptied, shifted, held),
+        *(strangers, hurt, unsealed, down, tight, emptied, shifted, held, checked),
     )
 }
+AMID: Mapping[str, float] = {
+    "mixed": 6,
+    "calm": 2,
+    "hurt": 3,
+    "held": 4,
+    "rotated": 4,
+    "pinned": 2,
+    "down": 1,
+    "expelled": 2,
+    "latched": 2,
+    "unsealed": 1,
+    "emptied": 2,
+    "unshared": 2,
+    "promoted": 1,
+}
+"""What checks come amid."""
+
 WEIGHTS: Mapping[str, float] = {
     "mixed": 30,
     "calm": 8,
@@ -513,6 +558,7 @@ WEIGHTS: Mapping[str, float] = {
     "emptied": 5,
     "shifted": 4,
     "held": 8,
+    "checked": 12,
 }
 WITH_ROLES: tuple[FlowName, ...] = ("vntana",)
 WITH_SHARING: tuple[FlowName, ...] = ("editor",)

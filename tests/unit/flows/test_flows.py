@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -9,10 +10,12 @@ from hypothesis import given
 from fuzz.targets import TARGETS
 from tests import subjects
 from tests.conversations import NOW, SECRETS, any_answers, repeated, survives
+from token_broker.document import Document
+from token_broker.errors import InvalidRequest
 from token_broker.exchange import Request, Response, run
 from token_broker.flows import Flow, every
 from token_broker.flows.vendor import OPTIONAL
-from token_broker.tokens import Token
+from token_broker.tokens import Token, Variant
 from token_broker_cli import settings
 from token_broker_client import request
 from token_broker_descriptors import every as descriptors
@@ -84,6 +87,25 @@ def test_a_flow_is_called_as_its_package(flow: Flow) -> None:
     assert FLOWS[flow.name] is flow
     assert flow.module == f"token_broker.flows.{flow.name}.flow"
     assert flow.requested.__module__ == f"token_broker.flows.{flow.name}"
+
+
+@pytest.mark.parametrize(
+    ("flow", "body", "kind", "inputs"),
+    [
+        ("editor", {}, "parameters", {"parameters": {}}),
+        ("editor", {"parameters": {"a": [1]}}, "parameters", {"parameters": {"a": [1]}}),
+        ("vendorlink", {}, "login", {}),
+        ("vntana", {"workspace": "b"}, "asked", {"organization": None, "workspace": "b"}),
+        ("vntana", {"organization": "a"}, "asked", {"organization": "a", "workspace": None}),
+    ],
+)
+def test_a_body_requests_a_variant(
+    flow: str, body: dict[str, Any], kind: str, inputs: dict[str, Any]
+) -> None:
+    """Its key is in the table, so another one would lose what is kept."""
+    members = Document(body, InvalidRequest)
+    assert FLOWS[flow].requested(members) == Variant(kind, inputs)
+    members.finish()
 
 
 @pytest.mark.parametrize("flow", FLOWS.values(), ids=FLOWS)
