@@ -125,6 +125,8 @@ def test_each_action_is_sent_to_its_route(session: boto3.Session) -> None:
     [
         "http://abc123.execute-api.eu-central-1.amazonaws.com/prod",
         "http://127.0.0.1.example.com",
+        "http://notlocalhost",
+        "http://localhost.example.com",
         "abc123.execute-api.eu-central-1.amazonaws.com",
         "https://",
         "https://user@tokens.example.com",
