@@ -520,13 +520,16 @@ def test_a_key_of_a_team_that_is_none_is_said_so(
 
 
 def test_a_mapping_of_any_kind_has_the_parameters() -> None:
-    """Deep down, too: what counts is what they say."""
+    """Deep down, too: what counts is what they say, and not in which order; an empty one is one."""
     broker, plain = Broker.from_url(API), {"userId": "1", "deep": {"a": [{"b": 1}]}}
     other = MappingProxyType({"userId": "1", "deep": ChainMap({"a": [MappingProxyType({"b": 1})]})})
     assert (
         broker.access("editor", "acme", parameters=other).key
         == broker.access("editor", "acme", parameters=plain).key
+        == broker.access("editor", "acme", parameters=dict(reversed(plain.items()))).key
     )
+    empty = broker.access("editor", "acme", parameters={}).key
+    assert empty != broker.access("editor", "acme").key
 
 
 def test_settings_of_awss_that_are_wrong_are_said_so(monkeypatch: pytest.MonkeyPatch) -> None:
