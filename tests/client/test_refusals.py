@@ -58,7 +58,8 @@ def test_a_clear_refusal_says_nothing_of_other_places() -> None:
 
 
 def test_not_everything_is_remembered() -> None:
-    """The oldest go first, and what was refused again is not the oldest."""
+    """The oldest of a thousand go first, and what was refused again is not the oldest."""
+    assert FORBIDDEN_ENTRIES == 1000
     forbidden = Forbidden(Hours())
     for number in (*range(FORBIDDEN_ENTRIES), 0, FORBIDDEN_ENTRIES):
         forbidden.add(KEY, ("GET", str(number)), CLEAR, FINGERPRINT)
