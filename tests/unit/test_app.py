@@ -12,6 +12,7 @@ from token_broker.app import Environment
 from token_broker.aws import clients
 from token_broker.cache import CachedToken
 from token_broker.errors import NotConfigured
+from token_broker.exchange import Request, Response
 from token_broker.flows import every
 from token_broker.handler import Service
 from token_broker.item import Item
@@ -35,18 +36,18 @@ class Said(Telemetry):
 
 
 class Recording:
-    """A client of AWS's that keeps what it is asked, or does not answer."""
+    """A client of AWS's that keeps what it is asked, and gives *answer*: none is silence."""
 
-    def __init__(self, *, is_silent: bool = False) -> None:
+    def __init__(self, answer: dict[str, Any] | None = {"FailedEntryCount": 0}) -> None:  # noqa: B006 (is not changed)
         self.asked: list[tuple[str, dict[str, Any]]] = []
-        self._is_silent = is_silent
+        self._answer = answer
 
     def __getattr__(self, operation: str) -> Any:
         def call(**parameters: Any) -> dict[str, Any]:
             self.asked.append((operation, parameters))
-            if self._is_silent:
+            if self._answer is None:
                 raise timeout()
-            return {"FailedEntryCount": 0}
+            return self._answer
 
         return call
 
@@ -119,19 +120,27 @@ def test_a_function_invokes_itself_by_the_name_it_was_invoked_by(
 
 
 @pytest.mark.parametrize("bus", ["", "events"])
-@pytest.mark.parametrize("is_silent", [False, True])
+@pytest.mark.parametrize(
+    ("answer", "reason"),
+    [
+        ({"FailedEntryCount": 0, "Entries": [{"EventId": "1"}]}, None),
+        (None, "the bus cannot be reached (ReadTimeoutError)"),
+        ({"FailedEntryCount": 1, "Entries": [{"ErrorCode": "Throttled"}]}, "Throttled"),
+    ],
+    ids=["taken", "silent", "not taken"],
+)
 def test_an_announcement_is_logged_and_put_on_the_bus_if_there_is_one(
-    monkeypatch: pytest.MonkeyPatch, bus: str, is_silent: bool
+    monkeypatch: pytest.MonkeyPatch, bus: str, answer: dict[str, Any] | None, reason: str | None
 ) -> None:
-    """That the bus does not answer changes nothing."""
-    client, said = Recording(is_silent=is_silent), Said()
+    """That the bus does not take it is told to the caller, and raises nothing."""
+    client, said = Recording(answer), Said()
     monkeypatch.setattr(clients, "events", lambda: client)
     deps = Environment(LEAST | {"EVENT_BUS_NAME": bus}).deps(FLOW, said, "token-broker/")
     detail = {"flow": "vendorlink", "connection": "acme", "secret_version": "v1"}
-    deps.announce("Connection Latched", detail)
-    reason = "the bus cannot be reached (ReadTimeoutError)"
+    is_lost = bool(bus and reason)
+    assert deps.announce("Connection Latched", detail) is not is_lost
     lost = ("unannounced", {"what": "Connection Latched", "reason": reason})
-    assert said.told == [("latched", detail), *([lost] if bus and is_silent else [])]
+    assert said.told == [("latched", detail), *([lost] if is_lost else [])]
     entry = {
         "EventBusName": bus,
         "Source": "token-broker",
@@ -139,6 +148,26 @@ def test_an_announcement_is_logged_and_put_on_the_bus_if_there_is_one(
         "Detail": json.dumps(detail),
     }
     assert client.asked == ([("put_events", {"Entries": [entry]})] if bus else [])
+
+
+def test_only_hosts_that_are_named_may_lead_inside(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With blanks around them, as in a template's list; one transport sends everything."""
+    made: list[frozenset[str]] = []
+
+    class Sending:
+        def __init__(self, internal_hosts: frozenset[str]) -> None:
+            made.append(internal_hosts)
+
+        def send(self, _: Request, seconds: float) -> Response:
+            return Response(int(seconds))
+
+    monkeypatch.setattr("token_broker.transport.client.Transport", Sending)
+    for text, hosts in (("", set()), (" a.test, b.test ,,", {"a.test", "b.test"})):
+        deps = service(INTERNAL_HOSTS=text).deps
+        request = Request("GET", "https://a.test/", "look")
+        assert [deps.send(request, seconds).status for seconds in (200, 204)] == [200, 204]
+        assert made.pop() == hosts
+    assert made == []
 
 
 def test_a_snapshot_that_is_restored_remembers_nothing(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from contextlib import nullcontext
 from typing import Any
 
 import pytest
@@ -192,6 +193,28 @@ def test_an_upstream_that_is_down_or_asks_to_wait(status: int) -> None:
 def test_an_upstream_that_answers(status: int) -> None:
     response = Response(status)
     assert response.reached("login") is response
+
+
+@pytest.mark.parametrize(
+    ("content", "kind", "is_html"),
+    [
+        (b"<!doctype html>", "", True),
+        (b" \r\n<html>", "application/json", True),
+        (b"\xef\xbb\xbf\n<html>", "text/plain", True),
+        (b"Bad gateway", "Text/HTML ; charset=utf-8", True),
+        (b"Bad gateway", "text/plain", False),
+        (b'\n{"success": false}', "text/html", False),
+        (b"[]", "text/html", False),
+        (b"", "text/html", False),
+        (b"null", "application/json", False),
+    ],
+)
+def test_what_is_a_page(content: bytes, kind: str, is_html: bool) -> None:
+    """By its first character, and by its type where that is no JSON: a page is no verdict."""
+    response = Response(403, {"content-type": kind} if kind else {}, content)
+    assert response.is_html is is_html
+    with pytest.raises(UpstreamContractChanged) if is_html else nullcontext():
+        assert response.readable("login") is response
 
 
 @pytest.mark.parametrize(

@@ -2,17 +2,23 @@
 
 import json
 from contextlib import suppress
-from typing import Any
+from typing import Any, NoReturn
 
 import pytest
 
 from tests.functions.world import CALLER, proxy_event
 from tests.unit.memory_broker import INVOKED, NOW, Context, MemoryBroker
+from token_broker import errors
 from token_broker.aws import clients
 from token_broker.errors import BrokerError, Internal, TooManyRequests, UpstreamRefused
 from token_broker.handler import http_problem, http_response, named
 
 DIRECT = "direct invocation of live"
+KINDS = [
+    kind
+    for kind in vars(errors).values()
+    if isinstance(kind, type) and kind.__module__ == errors.__name__
+]
 
 
 def test_a_token_is_told_with_all_that_a_call_to_the_vendor_needs() -> None:
@@ -154,6 +160,25 @@ def test_a_failure_is_told_to_the_caller_and_the_log() -> None:
     assert type(raised.value).__name__ == "CredentialLatched"
     assert raised.value.__context__ is None
     assert broker.telemetry.of("failure")[1]["caller"] == DIRECT
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
+def test_a_call_for_a_token_that_fails_by_no_fault_of_the_caller_is_unanswered(
+    monkeypatch: pytest.MonkeyPatch, kind: type[BrokerError]
+) -> None:
+    """That is what the service level counts; other actions hand out nothing."""
+    broker = MemoryBroker()
+
+    def fail(*_: object) -> NoReturn:
+        raise kind("why")
+
+    monkeypatch.setattr(type(broker.deps.secrets), "current", fail)
+    monkeypatch.setattr(type(broker.deps.secrets), "version", fail)
+    for action in ("check", "token"):
+        with suppress(Exception):
+            broker.call(action=action)
+    facts = {"code": kind.code, "request_id": "r-1"}
+    assert broker.telemetry.of("unanswered") == [facts] * (kind.status >= 500)
 
 
 def test_the_vendors_words_are_in_the_log_if_there_are_any() -> None:

@@ -20,8 +20,6 @@ from token_broker.tokens import Token, Variant
 
 SECONDS = 25.0
 LOG_OUT_SECONDS = 3.0
-PLACEHOLDER = "token-broker-check"
-"""Stands for parameters that every call must bring, and a trial does not know."""
 
 
 @dataclass(slots=True)
@@ -37,8 +35,9 @@ class DryRun:
 
     def token(self) -> Token:
         """Return what a call that asks for nothing special would get. Raises `BrokerError`."""
-        requested = self.flow.requested(Document(request(self.credentials), InvalidRequest))
-        return self.answer(NeedToken(self.flow.vendor.resolve(self.credentials, requested)))
+        vendor = self.flow.vendor
+        asked = vendor.complete(self.credentials, self.flow.requested(Document({}, InvalidRequest)))
+        return self.answer(NeedToken(vendor.resolve(self.credentials, asked)))
 
     def answer(self, ask: NeedToken) -> Token:
         """Return a token that was made before, or make it: as the broker does with its table."""
@@ -69,13 +68,6 @@ class DryRun:
             self._rejection = error
             raise
         return self.answer(NeedToken(earned.variant)) if isinstance(earned, ResolvedTo) else earned
-
-
-def request(credentials: Any) -> dict[str, Any]:
-    """Return the body of the call: the editor's parameters have to be there."""
-    defaults = getattr(credentials, "parameters", {})
-    missing = {n: PLACEHOLDER for n in getattr(credentials, "required", ()) if not defaults.get(n)}
-    return {"parameters": missing} if missing else {}
 
 
 def attempt(flow: Flow, credentials: Any) -> tuple[Token, dict[str, Any]]:

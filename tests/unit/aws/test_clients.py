@@ -5,7 +5,7 @@ from typing import Any, NoReturn
 import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError
 
-from token_broker.aws.clients import call
+from token_broker.aws.clients import EVENTS, LAST, USUAL, Timeouts, call
 from token_broker.aws.errors import EXPECTED, RESOURCES
 from token_broker.errors import BrokerError, NotConfigured, StoreUnavailable
 
@@ -58,6 +58,14 @@ def test_every_operation_names_its_errors_alike(
     assert RESOURCES[operation].name in raised.detail
     assert CANARY not in f"{raised!r}"
     assert raised.__cause__ is raised.__context__ is None
+
+
+@pytest.mark.parametrize(("timeouts", "seconds"), [(USUAL, 7.0), (EVENTS, 4.0), (LAST, 1.5)])
+def test_the_worst_case_has_each_attempt_and_the_pauses_between(
+    timeouts: Timeouts, seconds: float
+) -> None:
+    """A call is sent only if that ends within the invocation."""
+    assert timeouts.worst_seconds == seconds
 
 
 @pytest.mark.parametrize(

@@ -270,7 +270,7 @@ SURPRISES: dict[str, Behaviour] = {
         b"HTTP/1.1 200 OK\r\na: b\r\n c: d\r\nContent-Length: 2\r\n\r\n{}"
     ),
     "a head without end": says(b"HTTP/1.1 200 OK\r\na: " + b"b" * 70_000),
-    "more than announced": says(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}}"),
+    "more than announced": says(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}\n"),
     "compressed": says(answer(b"{}", "Content-Encoding: gzip")),
     "an end amid the head": says(b"HTTP/1.1 200 OK\r\nContent-", end=True),
     "not HTTP": says(b"hello\r\n\r\n", end=True),
@@ -357,10 +357,36 @@ def test_a_connection_that_ended_in_silence_is_no_failure(fast: FastClient, serv
     assert server.connections == 3
 
 
-def test_an_announced_end_is_heeded(fast: FastClient, server: Server) -> None:
-    server.behaviour = says(answer(b"{}", "Connection: close"), end=True)
+def test_a_kept_connection_on_which_nothing_comes_is_for_boto3(
+    fast: FastClient, server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was sent may have been done, and a second wait would be as long."""
+    monkeypatch.setattr(fast_client, "TIMEOUT", 0.3)
+    assert fast.call("get_item", ITEM) == {}
+    server.behaviour = says()
+    assert fast.call("get_item", ITEM) is None
+    assert (server.connections, len(server.asked)) == (1, 2)
+
+
+@pytest.mark.parametrize(
+    ("reply", "connections"),
+    [
+        (answer(b"{}", "Connection: close"), 3),
+        (answer(b"{}", "connection:CLOSE"), 3),
+        (answer(b"{}", "Connection: keep-alive"), 1),
+        (answer().replace(b"/1.1", b"/1.0"), 3),
+        (answer(b"{}", "Connection: keep-alive").replace(b"/1.1", b"/1.0"), 1),
+    ],
+    ids=str,
+)
+def test_an_announced_end_is_heeded(
+    fast: FastClient, server: Server, reply: bytes, connections: int
+) -> None:
+    """Even if the other side does not carry it out: nothing is sent into what it gave up."""
+    server.behaviour = says(reply)
     for _ in range(3):
         assert fast.call("get_item", ITEM) == {}
+    assert server.connections == connections
 
 
 # TLS

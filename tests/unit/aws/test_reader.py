@@ -360,7 +360,7 @@ ODD: list[tuple[str, dict[str, Any]]] = [
     ("get_item", {"message": "hello"}),
     ("batch_get_item", {"Responses": []}),
     ("batch_get_item", {"Responses": {TABLE: [{"variant": {"S": "other"}}]}}),
-    ("batch_get_item", {"UnprocessedKeys": {TABLE: {"Keys": []}}}),
+    ("batch_get_item", {"Responses": {TABLE: []}, "UnprocessedKeys": {TABLE: {"Keys": []}}}),
     ("query", {"Items": [], "Count": 1}),
     ("query", {"Items": [{"a": "text"}], "Count": 1}),
     ("query", {"Items": [], "Count": 0, "LastEvaluatedKey": []}),

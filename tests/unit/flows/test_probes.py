@@ -1,10 +1,11 @@
 """Probes, with fakes that enforce their vendors' rules, in each mode that an option answers to."""
 
 import json
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from random import Random
-from typing import Any
+from typing import Any, NoReturn, get_args, get_type_hints
 
 import pytest
 from hypothesis import given
@@ -12,11 +13,19 @@ from hypothesis import strategies as st
 
 from tests.conversations import NOW, SECRETS, Desk, answer, any_answers, repeated
 from token_broker.document import Document
-from token_broker.errors import BrokerError, Internal, InvalidRequest, UpstreamUnavailable
+from token_broker.errors import (
+    BrokerError,
+    Internal,
+    InvalidRequest,
+    UpstreamContractChanged,
+    UpstreamError,
+    UpstreamRefused,
+    UpstreamUnavailable,
+)
 from token_broker.exchange import NeedToken, Request, Response, run
 from token_broker.flows import Flow, every
 from token_broker.probe import ProbedFlow, prober_of
-from token_broker.probing import Budget, Observed
+from token_broker.probing import NO_ANSWER, Budget, Observed
 from token_broker.tokens import Token, Variant
 from token_broker_fakes.editor import EditorModes, FakeEditor
 from token_broker_fakes.fake import Fake
@@ -68,6 +77,11 @@ OPTIONS: dict[str, tuple[str, dict[str, Any], dict[str, Any]]] = {
         {"extend_content_type": "colon"},
         {"content_type": "application/json: charset=utf8"},
     ),
+    "Vendorlink without a hyphen": (
+        "vendorlink",
+        {"extend_content_type": "utf8"},
+        {"content_type": "application/json; charset=utf8"},
+    ),
     "Vendorlink that says null": ("vendorlink", {"extend_renewal": "null"}, {}),
     "Vendorlink that says nothing": ("vendorlink", {"extend_renewal": "absent"}, {}),
     "Vendorlink that says null and means it": (
@@ -117,7 +131,7 @@ class Probe:
         """Return the token that the probe ends with, if it does, and the report."""
         credentials = self.desk.credentials
         requested = self.flow.requested(Document({}, InvalidRequest))
-        variant = self.flow.prober.complete(credentials, requested)
+        variant = self.flow.vendor.complete(credentials, requested)
         try:
             token = self.desk.obtain(NeedToken(self.flow.vendor.resolve(credentials, variant)))
         except BrokerError as error:
@@ -147,7 +161,10 @@ def seen(report: dict[str, Any], question: str) -> Any:
 def test_a_mode_is_named_and_its_option_follows(
     flow: str, modes: dict[str, Any], options: dict[str, Any]
 ) -> None:
-    """With the option a second probe finds nothing to change; and the fake has no breach."""
+    """With the option a second probe finds nothing to change; and the fake has no breach.
+
+    What is configured is tried first, so it sends less.
+    """
     one = probe(flow, modes)
     token, report = one.run()
     assert token is not None
@@ -156,8 +173,12 @@ def test_a_mode_is_named_and_its_option_follows(
     named = {name: value for name, value in report["modes"].items() if name in modes}
     assert {name: getattr(fake.modes, name) for name in named} == named
     assert probe(flow, report["modes"]).run()[1]["findings"] == report["findings"]
+    assert all(one["seen"] for one in report["findings"] if one["option"])
     again = probe(flow, modes, options=options)
-    assert again.run()[1]["options"] == {}
+    second = again.run()[1]
+    assert second["options"] == {}
+    ways = {"refresh_method", "workspace_headers", "content_type"} & options.keys()
+    assert second["sent"]["requests"] <= report["sent"]["requests"] - len(ways)
     for each in (fake, again.fake):
         assert each.log.breaches == []
 
@@ -266,6 +287,37 @@ def test_a_probe_ends_in_time_with_what_it_has(flow: str) -> None:
         assert report["works"]
         steps = len(whole.fake.log)
         assert len(one.fake.log) == (steps if flow == "vntana" else min(1 + left, steps))
+
+
+def test_a_key_that_is_configured_wrongly_is_found_out() -> None:
+    report = probe("vendorlink", {"extend_key": "rToken"}, options={"extend_key": "RenewalToken"})
+    assert report.run()[1]["options"] == {"extend_key": "both"}
+
+
+def test_one_parameter_is_left_out() -> None:
+    """So that it is the one that the vendor's answer is about."""
+    one, bodies = probe("editor", parameters={"userId": "1", "file": "a", "n": 0}), list[Any]()
+    send = one.desk.send
+
+    def seen(request: Request) -> Response:
+        bodies.append(request.json)
+        return send(request)
+
+    one.desk.send = seen
+    one.run()
+    assert [body for body in bodies if body] == [
+        {"userId": "1", "file": "a", "n": 0},
+        {"file": "a", "n": 0},
+    ]
+
+
+@pytest.mark.parametrize("flow", FLOWS)
+def test_each_question_says_what_is_asked_and_what_documents_say(flow: str) -> None:
+    questions = prober_of(FLOWS[flow]).questions
+    assert len({one.name for one in questions}) == len(questions)
+    for one in questions:
+        assert re.fullmatch(r"[A-Z][^?]+\?", one.asks)
+        assert one.documents.strip()
 
 
 def test_a_method_that_is_not_there_is_not_tried_with_other_headers() -> None:
@@ -409,6 +461,8 @@ def test_what_no_fake_does_is_told(
     report = told(flow, answers, **changes)
     assert {question: seen(report, question) for question in findings} == findings
     assert report["options"] == {}
+    missing = get_type_hints(EditorModes)["missing_parameter"]
+    assert report["modes"].get("missing_parameter") in {None, *get_args(missing)}
 
 
 def test_a_token_that_may_be_used_up_is_not_kept() -> None:
@@ -451,9 +505,16 @@ def test_a_flow_without_contradictions_has_nothing_to_probe() -> None:
         prober_of(plain)
 
 
-def test_without_a_token_a_vendor_that_is_down_is_an_error() -> None:
-    """Only what there is already is not lost."""
-    one = probe("vntana")
-    one.fake.fail("drop")
-    with pytest.raises(UpstreamUnavailable):
-        one.desk.send(Request("POST", f"{AT['vntana']}/v1/auth/login", "login"))
+@pytest.mark.parametrize("kind", [UpstreamUnavailable, UpstreamContractChanged, UpstreamRefused])
+def test_without_a_token_a_vendor_that_is_down_is_an_error(kind: type[UpstreamError]) -> None:
+    """Only what there is already is not lost, also where an answer is too large to be read."""
+    probed = ProbedFlow.of(FLOWS["vntana"])
+
+    def fail(_: Request) -> NoReturn:
+        raise kind("login: no answer")
+
+    send, request = probed.forgiving(fail), Request("POST", AT["vntana"], "login")
+    with pytest.raises(kind):
+        send(request)
+    probed.observed.has_token = True
+    assert send(request) is NO_ANSWER

@@ -109,6 +109,24 @@ def test_an_internal_host_is_never_where_metadata_is() -> None:
     assert refusal(transport, "https://x.vendor.test/") == INTERNAL
 
 
+@pytest.mark.parametrize(("connect_seconds", "seconds"), [(2.0, 9.0), (9.0, 2.0)])
+def test_each_address_is_waited_for_within_the_time_that_is_left(
+    monkeypatch: pytest.MonkeyPatch, connect_seconds: float, seconds: float
+) -> None:
+    """And no longer than a connection has, so that there is time left for the next one."""
+    waits: list[float | None] = []
+
+    def connect(self: socket.socket, _: object) -> None:
+        waits.append(self.gettimeout())
+        raise TimeoutError
+
+    monkeypatch.setattr(socket.socket, "connect", connect)
+    transport = Transport(resolve=leading("8.8.8.8", "2606::1"), connect_seconds=connect_seconds)
+    with pytest.raises(UpstreamUnavailable, match="look: could not connect"):
+        transport.send(get("https://a.example/"), seconds)
+    assert [wait is not None and 0 < wait <= 2 for wait in waits] == [True, True]
+
+
 @pytest.mark.parametrize("failure", [socket.gaierror(), UnicodeError(), None])
 def test_a_name_that_leads_nowhere(failure: Exception | None) -> None:
     def nowhere(_: str) -> list[str]:

@@ -8,7 +8,7 @@ from token_broker.aliases import refuse_held
 from token_broker.check import Check
 from token_broker.dependencies import Dependencies
 from token_broker.errors import InvalidRequest, UnknownConnection
-from token_broker.events import Command
+from token_broker.events import Action, Command
 from token_broker.exchange import Request, Response, run, sendable
 from token_broker.holds import gate_of, hold, is_held, lift
 from token_broker.maintenance import MOST_DROPPED, Maintenance
@@ -18,36 +18,41 @@ MOST_WARM = 100
 """Calls of one `warm`: about what a parameter of the template holds."""
 
 
-def act(  # noqa: PLR0911 (one for each action)
-    deps: Dependencies, command: Command, deadline: float
-) -> dict[str, Any]:
+def act(deps: Dependencies, command: Command, deadline: float) -> dict[str, Any]:
     """Carry out *command* and return its answer."""
-    maintenance = Maintenance(deps, command.connection, deadline)
-    if conversation := CONVERSATIONS.get(command.action):
-        return conversation(deps, command, deadline)
-    match command.action:
-        case "renew":
-            return _renew(maintenance, command)
-        case "forget":
-            command.body.finish()
-            return maintenance.forget()
-        case "hold":
-            reason = events.reason(command.body)
-            command.body.finish()
-            return hold(deps, command.connection, command.caller, reason)
-        case "lift":
-            command.body.finish()
-            return lift(deps, command.connection, command.caller)
-        case "warm":
-            return {"invoked": _warm(deps, command)}
+    return ACTIONS[command.action](deps, command, deadline)
+
+
+def _status(deps: Dependencies, command: Command, deadline: float) -> dict[str, Any]:
+    """Return the state of each variant of a connection."""
     command.body.finish()
-    return maintenance.status()
+    return Maintenance(deps, command.connection, deadline).status()
 
 
-def _renew(maintenance: Maintenance, command: Command) -> dict[str, Any]:
+def _forget(deps: Dependencies, command: Command, deadline: float) -> dict[str, Any]:
+    """Forget the tokens of a connection."""
+    command.body.finish()
+    return Maintenance(deps, command.connection, deadline).forget()
+
+
+def _hold(deps: Dependencies, command: Command, _deadline: float) -> dict[str, Any]:
+    """Hold a connection, or say another reason why it is held."""
+    reason = events.reason(command.body)
+    command.body.finish()
+    return hold(deps, command.connection, command.caller, reason)
+
+
+def _lift(deps: Dependencies, command: Command, _deadline: float) -> dict[str, Any]:
+    """End the hold of a connection."""
+    command.body.finish()
+    return lift(deps, command.connection, command.caller)
+
+
+def _renew(deps: Dependencies, command: Command, deadline: float) -> dict[str, Any]:
     """Renew one variant, or start that for all that are due."""
     key, version = events.variant(command.body), events.version(command.body)
     command.body.finish()
+    maintenance = Maintenance(deps, command.connection, deadline)
     return (
         {"renewed": maintenance.renew(key, version)}
         if key
@@ -71,8 +76,8 @@ def _rotate(deps: Dependencies, command: Command, deadline: float) -> dict[str, 
         return {"started": Maintenance(deps, otherwise, deadline).rotate(version)}
 
 
-def _warm(deps: Dependencies, command: Command) -> int:
-    """Start one invocation for each of the calls in *command*; return how many."""
+def _warm(deps: Dependencies, command: Command, _deadline: float) -> dict[str, Any]:
+    """Start one invocation for each of the calls in *command*; say how many."""
     wanted, each = command.body.mappings("calls"), command.body.choice("each", "token", "check")
     command.body.finish()
     calls = [call if each == "token" else {"action": each} | call for call in wanted]
@@ -82,7 +87,7 @@ def _warm(deps: Dependencies, command: Command) -> int:
     made = [call for call in calls if call["connection"] not in held]
     for call in made:
         deps.invoke(call)
-    return len(made)
+    return {"invoked": len(made)}
 
 
 def _check(deps: Dependencies, command: Command, deadline: float) -> dict[str, Any]:
@@ -122,9 +127,15 @@ def _verify(deps: Dependencies, command: Command, deadline: float) -> dict[str, 
     return {"valid": False} if parameters is None else {"valid": True, "parameters": parameters}
 
 
-CONVERSATIONS: Mapping[str, Callable[[Dependencies, Command, float], dict[str, Any]]] = {
+ACTIONS: Mapping[Action, Callable[[Dependencies, Command, float], dict[str, Any]]] = {
+    "status": _status,
+    "forget": _forget,
+    "hold": _hold,
+    "lift": _lift,
     "check": _check,
     "verify": _verify,
     "probe": _probe,
+    "renew": _renew,
     "rotate": _rotate,
+    "warm": _warm,
 }

@@ -9,10 +9,10 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from token_broker.dependencies import Dependencies
-from token_broker.errors import BrokerError, InvalidRequest, RefreshInProgress, UpstreamUnavailable
-from token_broker.exchange import Exchange, Request, Response
+from token_broker.errors import BrokerError, InvalidRequest, RefreshInProgress, UpstreamError
+from token_broker.exchange import Conversation, Exchange, NeedToken, Request, Response
 from token_broker.flows import Flow
-from token_broker.probing import NO_ANSWER, NOT_SENT, Observed, Prober
+from token_broker.probing import NO_ANSWER, NOT_SENT, Observed, Prober, relayed
 from token_broker.records import replace
 from token_broker.refresh.invocation import Invocation
 from token_broker.refresh.refresher import refresher
@@ -47,7 +47,7 @@ class Probe:
         credentials = self._invocation.credentials()
         error: BrokerError | None = None
         try:
-            variant = self._flow.prober.complete(credentials, requested)
+            variant = self._flow.vendor.complete(credentials, requested)
             refresher(self._invocation).obtain(variant, Requirement(force=True))
         except BrokerError as raised:
             error = raised
@@ -95,27 +95,25 @@ class ProbedFlow(Flow):
     ) -> Exchange:
         """Converse within the budget; with no time left, end with the token that there is."""
         conversation = self.prober.exchange(credentials, variant, now, kept, self.observed)
-        answer: object = None
-        while True:
-            try:
-                step = conversation.send(answer)
-            except StopIteration as end:
-                result: Token = end.value
-                return result
-            if isinstance(step, Request):
-                if self.observed.has_token and not self.is_time_left():
-                    answer = NOT_SENT
-                    continue
-                self.observed.count(step)
-            answer = yield step
+        return relayed(conversation, self._relay)
+
+    def _relay(self, step: Request | NeedToken) -> Conversation[Any]:
+        if isinstance(step, Request):
+            if self.observed.has_token and not self.is_time_left():
+                return NOT_SENT
+            self.observed.count(step)
+        return (yield step)
 
     def forgiving(self, send: Callable[..., Response]) -> Callable[..., Response]:
-        """Return *send*, by which a vendor that does not answer costs no token that there is."""
+        """Return *send*, by which an answer that does not come costs no token that there is.
+
+        One that cannot be read is none.
+        """
 
         def forgiving_send(request: Request, *rest: Any) -> Response:
             try:
                 return send(request, *rest)
-            except UpstreamUnavailable:
+            except UpstreamError:
                 if not self.observed.has_token:
                     raise
                 return NO_ANSWER

@@ -8,16 +8,14 @@ the vendor's codes, and no secret value.
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar, cast
 
 from token_broker.errors import Internal
-from token_broker.exchange import Exchange, Request, Response
+from token_broker.exchange import Conversation, Exchange, NeedToken, Request, Response
 from token_broker.tokens import Token, Variant
 
-if TYPE_CHECKING:
-    from token_broker.exchange import Conversation
-
 Credentials = TypeVar("Credentials")
+Result = TypeVar("Result")
 
 NO_ANSWER = Response(503)
 NOT_SENT = Response(503)
@@ -71,11 +69,6 @@ class Observed:
             raise Internal(f"{request.step}: the probe would send more than it may")
 
 
-def unchanged(_credentials: object, variant: Variant) -> Variant:
-    """Return *variant*: nothing has to be made up for a probe."""
-    return variant
-
-
 @dataclass(frozen=True, slots=True)
 class Prober(Generic[Credentials]):
     """What a flow can find out, and how. It does no I/O."""
@@ -84,26 +77,38 @@ class Prober(Generic[Credentials]):
     questions: tuple[Question, ...]
     exchange: Callable[[Credentials, Variant, int, Token | None, Observed], Exchange]
     """Converses as the vendor's `exchange` does, and observes."""
-    complete: Callable[[Credentials, Variant], Variant] = unchanged
-    """Returns a requested variant with what every call has to bring, made up where it is not."""
+
+
+def relayed(
+    conversation: Conversation[Result], relay: Callable[[Request | NeedToken], Conversation[Any]]
+) -> Conversation[Result]:
+    """Hold *conversation*, and answer each of its steps with what *relay* returns for it.
+
+    *relay* yields the step, or others instead, or none.
+    """
+    answer: object = None
+    while True:
+        try:
+            step = conversation.send(answer)
+        except StopIteration as end:
+            return cast("Result", end.value)
+        answer = yield from relay(step)
 
 
 def observing(
-    conversation: "Conversation[Any]", see: Callable[[Response], None]
-) -> "Conversation[Any]":
+    conversation: Conversation[Result], see: Callable[[Response], None]
+) -> Conversation[Result]:
     """Hold *conversation*, and show each response to *see* before it goes on.
 
     It must need no token of another variant.
     """
-    response: Response | None = None
-    while True:
-        try:
-            step = conversation.send(response)
-        except StopIteration as end:
-            return end.value
-        answer: Response = yield step
-        see(answer)
-        response = answer
+
+    def relay(step: Request | NeedToken) -> Conversation[Response]:
+        response: Response = yield step
+        see(response)
+        return response
+
+    return relayed(conversation, relay)
 
 
 def is_unanswered(response: Response) -> bool:

@@ -291,6 +291,27 @@ def test_a_parameter_that_is_required_has_to_be_there(value: object) -> None:
         editor.resolve(CREDENTIALS, wanted(file="a"))
 
 
+@pytest.mark.parametrize(
+    ("asked", "made_up"),
+    [
+        ({}, {"file": editor.PLACEHOLDER}),
+        ({"file": " "}, {"file": editor.PLACEHOLDER}),
+        ({"userId": ""}, dict.fromkeys(("file", "userId"), editor.PLACEHOLDER)),
+        ({"file": 0, "locale": None}, {}),
+    ],
+    ids=str,
+)
+def test_what_nobody_says_is_made_up_for_a_probe(
+    asked: dict[str, Any], made_up: dict[str, str]
+) -> None:
+    """That makes it a request that is taken; what is said stays, and overrides the secret's."""
+    credentials = replace(DEFAULTS, required=("userId", "file"))
+    completed = editor.complete(credentials, wanted(**asked))
+    assert completed == wanted(**asked | made_up)
+    resolved = editor.resolve(credentials, completed)
+    assert resolved == wanted(**dict(DEFAULTS.parameters) | asked | made_up)
+
+
 def test_what_is_required_is_the_secrets_to_say() -> None:
     nothing = Credentials("key/1", "https://editor.example", required=())
     assert editor.resolve(nothing, wanted()) == wanted()

@@ -266,10 +266,12 @@ def test_the_renewal_token_goes_under_the_name_that_is_configured(
         pytest.param("keep", pair(renewal=""), None, id="an empty one is none"),
     ],
 )
+@pytest.mark.parametrize("key", ["both", "rToken", "RenewalToken"])
 def test_what_becomes_of_the_renewal_token(
-    policy: str, response: Response, renewal: str | None
+    policy: str, response: Response, renewal: str | None, key: str
 ) -> None:
-    credentials = Credentials("u", "p", HOST, null_renewal=policy)
+    """Under whichever name it was sent."""
+    credentials = Credentials("u", "p", HOST, null_renewal=policy, extend_key=key)
     token = held(vendorlink.exchange(credentials, LOGIN, NOW, kept()), [response])
     assert token.renewal == renewal
 
@@ -301,9 +303,10 @@ def test_the_content_type_is_that_of_the_secret() -> None:
     ],
 )
 def test_logins_that_reject_the_credentials(response: Response) -> None:
+    """Which is certain: a login has nothing else that could be wrong."""
     with pytest.raises(CredentialRejected, match=r"^login: ") as error:
         log_in(response)
-    assert error.value.upstream_status == response.status
+    assert (error.value.upstream_status, error.value.is_certain) == (response.status, True)
 
 
 @pytest.mark.parametrize(

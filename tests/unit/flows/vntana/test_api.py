@@ -15,6 +15,7 @@ from token_broker.errors import (
     UpstreamUnavailable,
 )
 from token_broker.exchange import Response
+from token_broker.flows.vntana import api
 from token_broker.flows.vntana.api import (
     Refusal,
     checked,
@@ -80,16 +81,29 @@ def test_a_failure_may_have_status_200(response: Response, is_failure: bool) -> 
         pytest.param(BARE, Refusal.DEAD, id="403 without a reason"),
         pytest.param(PAGE, None, id="a page"),
         pytest.param(refused(403, "BAD_CREDENTIALS"), Refusal.BAD_CREDENTIALS, id="role or token"),
-        pytest.param(refused(403, "CLIENT_BLOCKED"), None, id="blocked: not the token"),
-        pytest.param(refused(401, "UNAUTHORIZED_IP"), None, id="IP: not the token"),
-        pytest.param(refused(403, "API_RATE_LIMIT_EXCEEDED"), None, id="rate limit"),
         pytest.param(refused(403, "INVALID_CLIENT_UUID"), None, id="no such workspace"),
-        pytest.param(refused(503, "FORBIDDEN"), None, id="down"),
+        pytest.param(refused(500, "FORBIDDEN"), None, id="down"),
+        pytest.param(refused(499, "FORBIDDEN"), Refusal.DEAD, id="another status"),
         pytest.param(Response(404), None, id="not found"),
     ],
 )
 def test_which_refusals_are_about_the_token(response: Response, meaning: Refusal | None) -> None:
     assert refusal(response) is meaning
+
+
+@pytest.mark.parametrize("code", sorted(api.WAIT | api.SHUT_OUT))
+@pytest.mark.parametrize("status", [200, 401, 403, 422, 503])
+@pytest.mark.parametrize("others", [[], ["FORBIDDEN"], ["BAD_CREDENTIALS", "UNAUTHORIZED"]])
+def test_a_code_that_is_not_about_the_token_says_nothing_of_it(
+    code: str, status: int, others: list[str]
+) -> None:
+    """Whatever comes with it: neither is a token replaced, nor are credentials latched."""
+    response = refused(status, *others, code)
+    assert refusal(response) is None
+    with pytest.raises(
+        UpstreamUnavailable if code in api.WAIT or status == 503 else UpstreamRefused
+    ):
+        login_checked(response)
 
 
 @pytest.mark.parametrize(

@@ -64,7 +64,11 @@ def test_no_token_is_kept_for_longer_than_vntana_keeps_it() -> None:
 @pytest.mark.parametrize(
     ("secret", "named"),
     [
-        pytest.param({}, "personal_access_token: .* email and password", id="no login"),
+        pytest.param(
+            {},
+            "^personal_access_token: is missing, and so are email and password$",
+            id="no login",
+        ),
         pytest.param(KEY | LOGIN, "personal_access_token: two kinds", id="two kinds of login"),
         pytest.param(
             KEY | {"password": "hunter2"}, "personal_access_token: two kinds", id="one and a half"

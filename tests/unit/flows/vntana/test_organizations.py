@@ -25,6 +25,7 @@ from token_broker.errors import (
     InvalidRequest,
     NotConfigured,
     UpstreamContractChanged,
+    UpstreamRefused,
 )
 from token_broker.exchange import NeedToken, Response
 from token_broker.flows.vntana import flow as vntana
@@ -74,13 +75,17 @@ def test_every_way_to_name_an_organization_leads_to_one_variant(
             {"organization": ORG},
             id="but it is for the same one, however it is spelled",
         ),
+        pytest.param({"organization": ORG, "workspace": SPACE}, {}, id="the secret's by uuids"),
     ],
 )
 def test_every_way_to_name_a_workspace_leads_to_one_variant(
     secret: dict[str, Any], call: dict[str, str]
 ) -> None:
+    """One that is named is found among others."""
     variant = Variant("asked", {"organization": None, "workspace": None} | call)
-    answers = [listing(GUEST), organization_token(), grid(row(SPACE, "chairs"))]
+    is_named = not {"chairs", SPACE, SPACE.upper()}.isdisjoint((secret | call).values())
+    others = [row(ORG, "tables")] * is_named
+    answers = [listing(GUEST), organization_token(), grid(*others, row(SPACE, "chairs"))]
     talk = vntana.exchange(Credentials(KEY.login, **secret), variant, NOW)
     assert held(talk, answers) == TO_WORKSPACE
 
@@ -92,7 +97,13 @@ TWO = [row(ORG, "acme", "CLIENT_ORGANIZATION_VIEWER"), row(SPACE, "bolt")]
     ("secret", "call", "answers", "error", "detail"),
     [
         pytest.param(
-            {}, {}, [listing(*TWO)], NotConfigured, "organization: .*: acme, bolt", id="several"
+            {},
+            {},
+            [listing(*TWO)],
+            NotConfigured,
+            "^organization: has to be named: it is not the only one; "
+            "the account's organizations: acme, bolt$",
+            id="several",
         ),
         pytest.param(
             {}, {}, [listing()], NotConfigured, "organization: there is none", id="no organization"
@@ -110,7 +121,7 @@ TWO = [row(ORG, "acme", "CLIENT_ORGANIZATION_VIEWER"), row(SPACE, "bolt")]
             {"organization": "nope"},
             [listing(*TWO)],
             InvalidRequest,
-            "organization: .*: acme, bolt",
+            "^organization: does not name one; the account's organizations: acme, bolt$",
             id="the call's organization is not there",
         ),
         pytest.param(
@@ -126,7 +137,7 @@ TWO = [row(ORG, "acme", "CLIENT_ORGANIZATION_VIEWER"), row(SPACE, "bolt")]
             {},
             [listing(GUEST), organization_token(), grid()],
             NotConfigured,
-            "workspace: there is none",
+            "^workspace: there is none; the account's workspaces: none$",
             id="no workspace",
         ),
         pytest.param(
@@ -196,6 +207,15 @@ def test_a_uuid_that_is_in_no_complete_list_is_not_there(role: str) -> None:
     wanted = Variant("asked", {"organization": None, "workspace": SPACE})
     answers = [listing(row(role=role)), organization_token(), grid(row(ORG, "a"))]
     with pytest.raises(InvalidRequest, match=r"workspace: .*: a"):
+        held(vntana.exchange(KEY, wanted, NOW), answers)
+
+
+def test_an_administrators_workspace_is_not_there_where_no_list_says_so() -> None:
+    """With such a role a list is complete, so one that is refused is a failure like any other."""
+    wanted = Variant("asked", {"organization": None, "workspace": SPACE})
+    refused = answer({"success": False, "errors": ["FORBIDDEN"]}, 403)
+    answers = [listing(row()), organization_token(), refused, organization_token("org/2"), refused]
+    with pytest.raises(UpstreamRefused, match="list workspaces: refused"):
         held(vntana.exchange(KEY, wanted, NOW), answers)
 
 

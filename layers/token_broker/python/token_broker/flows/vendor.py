@@ -53,6 +53,9 @@ class Vendor(Generic[Credentials]):
     """Kinds of tokens that callers get. Kinds that others are made from come first."""
     resolve: Callable[[Credentials, Variant], Variant] = unchanged
     """Returns a requested variant with the secret's defaults. Raises `InvalidRequest`."""
+    complete: Callable[[Credentials, Variant], Variant] = unchanged
+    """Returns a requested variant that `resolve` takes: what every call has to bring is made up
+    where neither the request nor the secret has it. For a probe, and for a trial of a secret."""
     pins: Callable[[Credentials], Mapping[str, Any]] = no_pins
     """Returns what callers may not choose, with the values that the secret gives: by `resolve`,
     a request that says another value is refused."""

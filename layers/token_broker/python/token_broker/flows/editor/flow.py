@@ -21,7 +21,7 @@ from token_broker.errors import (
     UpstreamContractChanged,
     UpstreamRefused,
 )
-from token_broker.exchange import Conversation, Exchange, Request, Response, sendable
+from token_broker.exchange import Conversation, Request, Response, sendable
 from token_broker.flows.editor.credentials import Credentials
 from token_broker.flows.vendor import Vendor, is_blank
 from token_broker.tokens import Token, Variant, encode
@@ -42,6 +42,9 @@ MILLISECONDS = 10**12
 LATEST = 253_402_300_799
 """The last second of the year 9999: beyond it there are no dates to write."""
 
+PLACEHOLDER = "token-broker-probe"
+"""Stands for a parameter that every call has to bring, and that a probe does not know."""
+
 NUMBER = re.compile(r"[0-9]{1,15}(\.[0-9]{1,9})?")
 
 
@@ -50,17 +53,24 @@ def resolve(credentials: Credentials, variant: Variant) -> Variant:
     named = variant.inputs["parameters"]
     _refuse_pinned(credentials, named)
     parameters = dict(credentials.parameters) | dict(named)
-    missing = [name for name in credentials.required if is_blank(parameters.get(name))]
-    if missing:
+    if missing := _missing(credentials, parameters):
         raise InvalidRequest(f"parameters.{missing[0]}: is missing")
     if credentials.reuse and not _can_be_kept(credentials, parameters):
         raise InvalidRequest("parameters: are too large to share a token for")
     return Variant("parameters", {"parameters": parameters})
 
 
+def complete(credentials: Credentials, variant: Variant) -> Variant:
+    """Return *variant* with the required parameters that neither it nor the secret has."""
+    named = variant.inputs["parameters"]
+    missing = _missing(credentials, dict(credentials.parameters) | dict(named))
+    made_up = dict.fromkeys(missing, PLACEHOLDER)
+    return Variant("parameters", {"parameters": dict(named) | made_up})
+
+
 def exchange(
     credentials: Credentials, variant: Variant, now: int, _kept: Token | None = None
-) -> Exchange:
+) -> Conversation[Token]:
     """Generate a token for the parameters of *variant*. There is no renewal."""
     response: Response = yield generation(credentials, variant.inputs["parameters"])
     answer = _checked(response, "generate").object("generate")
@@ -118,6 +128,10 @@ def check(credentials: Credentials, token: Token) -> Conversation[bool]:
     return (yield from verify(credentials, token.value)) is not None
 
 
+def _missing(credentials: Credentials, parameters: Mapping[str, Any]) -> list[str]:
+    return [name for name in credentials.required if is_blank(parameters.get(name))]
+
+
 def _can_be_kept(credentials: Credentials, parameters: dict[str, Any]) -> bool:
     clear = json.dumps([parameters, credentials.base_url, credentials.editor_url]).encode()
     return len(clear) <= LARGEST_CLEAR and len(zlib.compress(clear, 9)) <= LARGEST_PACKED
@@ -171,6 +185,7 @@ VENDOR = Vendor(
     exchange=exchange,
     token_kinds=("parameters",),
     resolve=resolve,
+    complete=complete,
     pins=lambda credentials: credentials.pins,
     is_shared=lambda credentials: credentials.reuse,
     verify=verify,

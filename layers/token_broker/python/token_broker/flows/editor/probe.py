@@ -24,9 +24,6 @@ from token_broker.probing import (
 )
 from token_broker.tokens import Token, Variant
 
-PLACEHOLDER = "token-broker-probe"
-"""Stands for a parameter that every call must bring, and a probe does not know."""
-
 OVER = ""
 """No token, and the vendor is down or no time is left."""
 
@@ -58,13 +55,6 @@ QUESTIONS = (
 )
 
 
-def complete(credentials: Credentials, variant: Variant) -> Variant:
-    """Return *variant* with the required parameters that neither it nor the secret has."""
-    made_up = dict.fromkeys(credentials.required, PLACEHOLDER)
-    named = dict(credentials.parameters) | dict(variant.inputs["parameters"])
-    return Variant("parameters", {"parameters": made_up | {k: v for k, v in named.items() if v}})
-
-
 def exchange(
     credentials: Credentials, variant: Variant, now: int, kept: Token | None, observed: Observed
 ) -> Exchange:
@@ -83,8 +73,7 @@ def exchange(
     if is_used_up and not spare:
         observed.has_token = False
         token = yield from flow.exchange(credentials, variant, now, kept)
-    result: Token = token
-    return result
+    return token
 
 
 def _leave_out(
@@ -179,5 +168,5 @@ def _body(response: Response) -> dict[str, Any]:
     return body if isinstance(body, dict) else {}
 
 
-PROBER = Prober(Budget(requests=6, logins=3), QUESTIONS, exchange, complete)
+PROBER = Prober(Budget(requests=6, logins=3), QUESTIONS, exchange)
 """One request with the key lacks a parameter on purpose, so at most two open something."""

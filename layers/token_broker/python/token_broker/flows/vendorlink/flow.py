@@ -159,7 +159,7 @@ def _named_host(credentials: Credentials, answer: Mapping[str, Any], called: str
     if _is_absent(named):
         return called
     try:
-        host = normalized(named) if isinstance(named, str) else ""
+        host = normalized(str(named))
     except ValueError:
         host = ""
     if not host or not credentials.allows(host):

@@ -14,6 +14,7 @@ from token_broker.exchange import Conversation, Exchange, Response
 from token_broker.flows.vendorlink import flow
 from token_broker.flows.vendorlink.credentials import CONTENT_TYPE, Credentials
 from token_broker.probing import (
+    NOT_SENT,
     Budget,
     Observed,
     Prober,
@@ -64,7 +65,7 @@ class _Session:
     credentials: Credentials
     token: Token
     now: int
-    answer: Response | None = None
+    answer: Response = NOT_SENT
     """The answer to the last extension."""
 
     def extend(
@@ -87,7 +88,7 @@ class _Session:
     @property
     def is_over(self) -> bool:
         """Say whether the vendor is down by now."""
-        return self.answer is not None and is_unanswered(self.answer)
+        return is_unanswered(self.answer)
 
     def _see(self, response: Response) -> None:
         self.answer = response
@@ -111,16 +112,15 @@ def _find_way(session: _Session, observed: Observed) -> Conversation[None]:
     if not renewal:
         observed.note("extend_key", "a login gives no renewal token")
         return
-    refusals = []
-    for key, content_type in _ways(session.credentials):
+    ways = list(_ways(session.credentials))
+    for key, content_type in ways:
         if (yield from session.extend(renewal, key, content_type)):
             break
         if session.is_over:
             return
-        refusals.append(session.answer)
     else:
-        last = described(refusals[-1]) if refusals[-1] else ""
-        observed.note("extend_key", f"none, with no content type ({len(refusals)} tried; {last})")
+        last = described(session.answer)
+        observed.note("extend_key", f"none, with no content type ({len(ways)} tried; {last})")
         return
     observed.options |= {"extend_key": key, "content_type": content_type}
     mode = {"extend_content_type": TYPES[content_type]} if content_type in TYPES else {}
@@ -172,8 +172,8 @@ def _find_keys(session: _Session, observed: Observed) -> Conversation[None]:
     observed.note("extend_key", seen, **mode)
 
 
-def _body(response: Response | None) -> dict[str, Any]:
-    body = response.json() if response else None
+def _body(response: Response) -> dict[str, Any]:
+    body = response.json()
     return body if isinstance(body, dict) else {}
 
 

@@ -128,7 +128,7 @@ def expiry_of(response: Response, now: int) -> int | None:
     text = _session(_answer(response)).get("expiration")
     if not isinstance(text, str):
         return None
-    with suppress(ValueError, OverflowError):
+    with suppress(ValueError):
         moment = datetime.fromisoformat(text.strip())
         seconds = int((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp())
         return seconds if seconds > now else None

@@ -9,10 +9,18 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
-from token_broker.exchange import Conversation, Exchange, Request, Response
+from token_broker.exchange import Conversation, Exchange, NeedToken, Request, Response
 from token_broker.flows.vntana import api, flow
 from token_broker.flows.vntana.credentials import LONGEST_LIFETIME, Credentials
-from token_broker.probing import Budget, Observed, Prober, Question, described, is_unanswered
+from token_broker.probing import (
+    Budget,
+    Observed,
+    Prober,
+    Question,
+    described,
+    is_unanswered,
+    relayed,
+)
 from token_broker.tokens import Token, Variant
 
 WORKSPACE = "enter workspace"
@@ -54,21 +62,16 @@ def exchange(
     """Exchange as the flow does; try an entry in other ways where it is refused."""
     # A token is taken from wherever it is, and all headers are there to be left out.
     adapted = replace(credentials, token_from_body=True, workspace_headers="both")
-    conversation = flow.exchange(adapted, variant, now, kept)
-    answer: object = None
-    while True:
-        try:
-            step = conversation.send(answer)
-        except StopIteration as end:
-            result: Token = end.value
-            return result
+
+    def relay(step: Request | NeedToken) -> Conversation[Any]:
         if isinstance(step, Request) and step.step in ENTRIES:
-            answer = yield from _enter(credentials, step, now, observed)
-            continue
-        response: Any = yield step
+            return (yield from _enter(credentials, step, now, observed))
+        answer: Any = yield step
         if isinstance(step, Request) and step.step == "login":
-            _note_place(response, observed)
-        answer = response
+            _note_place(answer, observed)
+        return answer
+
+    return relayed(flow.exchange(adapted, variant, now, kept), relay)
 
 
 def _enter(
