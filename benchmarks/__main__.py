@@ -3,7 +3,10 @@
 import importlib
 import sys
 
-NAMES = ("cold-start", "hit-path", "exchange", "peers", "growth", "load", "plot")
+NAMES = (
+    "cold-start", "hit-path", "exchange", "peers", "lifetime", "growth", "workers", "load",
+    "plot",
+)  # fmt: skip
 
 
 def main(names: list[str]) -> None:

@@ -7,13 +7,14 @@ loading them costs what it costs in Lambda.
 
 import datetime as dt
 import json
+import multiprocessing
 import ssl
-from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import boto3
 from cryptography import x509
@@ -30,6 +31,9 @@ from token_broker_fakes.vntana import FakeVntana
 from token_broker_local import provisions
 from token_broker_local.addresses import KEY_ALIAS, REGION, STAGE, TABLE, secret_name
 from token_broker_local.services import Atomic
+
+if TYPE_CHECKING:
+    from multiprocessing.connection import Connection
 
 NAMES = [f"{name}.{REGION}.amazonaws.com" for name in ("dynamodb", "kms", "secretsmanager")]
 BODIES: Mapping[str, Mapping[str, Any]] = {
@@ -102,6 +106,41 @@ def running() -> Iterator[Cloud]:
             name = secret_name(flow, provisions.DEMO)
             cloud.client("secretsmanager").create_secret(Name=name, SecretString=document)
         yield cloud
+
+
+class Apart(NamedTuple):
+    """What runs in a process of its own."""
+
+    environment: Mapping[str, str]
+    forget: Callable[[], None]
+    """Empties the table."""
+
+
+@contextmanager
+def apart() -> Iterator[Apart]:
+    """Run everything in a process of its own for as long as this lasts."""
+    here, there = multiprocessing.Pipe()
+    process = multiprocessing.get_context("spawn").Process(target=_serve, args=(there,))
+    process.start()
+    there.close()
+
+    def forget() -> None:
+        here.send("forget")
+        here.recv()
+
+    try:
+        yield Apart(here.recv(), forget)
+    finally:
+        here.close()  # which ends it
+        process.join()
+
+
+def _serve(pipe: "Connection[Any, Any]") -> None:
+    with running() as cloud, suppress(EOFError):
+        pipe.send(cloud.environment)
+        while pipe.recv():
+            cloud.forget()
+            pipe.send("done")
 
 
 def demo_secret(fake: Any) -> str:

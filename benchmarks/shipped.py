@@ -7,6 +7,7 @@ those of the tests: they refuse what the services refuse, and a new session ends
 
 import uuid
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from random import Random
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
@@ -83,13 +84,18 @@ class Paced:
 class Fleet:
     """The function of Vendorlink in as many processes as calls run at once."""
 
-    def __init__(self, costs: Costs, memory_seconds: int) -> None:
+    def __init__(
+        self,
+        costs: Costs,
+        memory_seconds: int,
+        modes: VendorlinkModes = VendorlinkModes(),  # noqa: B008 (frozen)
+    ) -> None:
         self._costs = costs
         self._memory_seconds = memory_seconds
         self._dice = Random(7)
         self._idle: dict[int, list[Service]] = {}
         self._fake = FakeVendorlink(
-            modes=VendorlinkModes(older_sessions="killed"),
+            modes=replace(modes, older_sessions="killed"),
             clock=lambda: costs.now,
             rng=Random(7),
         )

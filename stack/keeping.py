@@ -65,10 +65,9 @@ def curl(system: System, person: Identity, flow: str) -> str:
 @contextmanager
 def dashboard(system: System) -> Iterator[int]:
     """Serve the dashboard of `make run`, made from the functions' logs; tell on which port."""
-    figures = Metrics()
     over = threading.Event()
-    reader = threading.Thread(target=read_logs, args=(system, figures, over))
-    page = Dashboard(figures, lambda: states(system))
+    page = Dashboard(Metrics(), lambda: states(system))
+    reader = threading.Thread(target=read_logs, args=(system, page, over))
     with serving.serving(Gateway({}, dashboard=page), 0) as port:
         reader.start()
         try:
@@ -78,15 +77,15 @@ def dashboard(system: System) -> Iterator[int]:
             reader.join()
 
 
-def read_logs(system: System, figures: Metrics, over: threading.Event) -> None:
-    """Have *figures* hear every line that the functions log, until it is *over*."""
+def read_logs(system: System, page: Dashboard, over: threading.Event) -> None:
+    """Have *page* hear every line that the functions log, until it is *over*."""
     logs = system.account.client("logs")
     heard = dict.fromkeys(FLOWS, 0)
     while not over.wait(LOOK_SECONDS):
         for flow in FLOWS:
             found = logs.filter_log_events(logGroupName=f"/aws/lambda/{NAME}-{flow}")["events"]
             for event in found[heard[flow] :]:
-                figures.hear(event["message"])
+                page.hear(event["message"])
             heard[flow] = len(found)
 
 

@@ -13,7 +13,7 @@ import pytest
 from token_broker import flows
 from token_broker.app import Environment
 from token_broker.aws import clients
-from token_broker_client import Broker, Unreachable
+from token_broker_client import Broker, Unreachable, refusals
 from token_broker_client.cache import shared
 from token_broker_client.deadline import Deadline
 from token_broker_client.functions import Functions
@@ -137,4 +137,5 @@ def over(secrets: Secrets, patch: pytest.MonkeyPatch) -> tuple[Broker, Handlers]
             channel, "call", lambda _, command, deadline: handlers.call(command, deadline)
         )
     shared().clear()
+    refusals.shared().reset()
     return Broker(handlers), handlers

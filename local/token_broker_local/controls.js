@@ -46,17 +46,29 @@ const group = (label, ...children) =>
 
 function orders(connection, actions) {
   const output = made("output", { className: "said" });
+  const reason = made("input", { type: "text", maxLength: 200, placeholder: "why hold it?", ariaLabel: "reason for a hold" });
+  reason.dataset.name = "reason";
   const order = (action) => button(action, async () => {
     const { flow, connection: name } = connection;
-    output.textContent = `${action}: ${words(await post("call", { flow, connection: name, action }, output))}`;
+    const why = action === "hold" ? { reason: reason.value.trim() } : {};
+    if (why.reason === "") {
+      output.className = "said bad";
+      output.textContent = "hold: write a reason first; callers are told it";
+      reason.focus();
+      return;
+    }
+    const answer = await post("call", { flow, connection: name, action, ...why }, output);
+    output.textContent = `${action}: ${words(answer)}`;
+    if (action === "hold" && answer.status === 200) reason.value = "";
   });
+  reason.onkeydown = ({ key }) => { if (key === "Enter") reason.nextElementSibling.click(); };
   const label = `${connection.flow} / ${connection.connection}`;
-  return made("tr", { className: "orders" }, made("td", { colSpan: 7 },
-    group(label, ...actions.map(order)), output));
+  const parts = actions.flatMap((action) => action === "hold" ? [reason, order(action)] : [order(action)]);
+  return made("tr", { className: "orders" }, made("td", { colSpan: 7 }, group(label, ...parts), output));
 }
 
 function offer(row, held) {
-  for (const [name, isHidden] of [["hold", Boolean(held)], ["lift", !held]]) {
+  for (const [name, isHidden] of [["reason", Boolean(held)], ["hold", Boolean(held)], ["lift", !held]]) {
     const element = row.querySelector(`[data-name=${name}]`);
     if (element) element.hidden = isHidden;
   }

@@ -32,11 +32,14 @@ OFFERED: Mapping[str, Mapping[str, Any]] = {
     "token": {},
     "force": {"force": True},
     "check": {},
-    "hold": {"reason": "from the local page"},
+    "hold": {},
     "lift": {},
     "forget": {},
 }
-"""What a connection can be told, with the body; `force` is a call for a token as well."""
+"""What a connection can be told, with the body; `force` is a call for a token as well.
+
+A hold has the reason of whoever orders it; without one, the API refuses it.
+"""
 
 TOLD = (
     *("status", "code", "detail", "retry_after", "ok", "milliseconds", "source", "stale"),
@@ -71,14 +74,18 @@ class Controls:
                 yield {"flow": flow, "kinds": KINDS, **picked(said, SHOWN)}
 
     def call(self, order: Mapping[str, Any]) -> Mapping[str, Any]:
-        """Call the API as *order* says: `flow`, `connection`, `action`. Tell how it went."""
+        """Call the API as *order* says: `flow`, `connection`, `action`, of a hold the `reason`.
+
+        Tell how it went.
+        """
         flow, connection, action = (order.get(name) for name in ("flow", "connection", "action"))
         found = route(flow, action)
         if found is None or not events.CONNECTION.fullmatch(str(connection)):
             raise wrong("A call names a flow, a connection, and an action that is offered")
         method, resource = found
         url = self.api + resource.replace("{connection}", str(connection))
-        body = json.dumps(body_of(str(flow), str(action))).encode()
+        given = picked(order, ("reason",)) if action == "hold" else {}
+        body = json.dumps({**body_of(str(flow), str(action)), **given}).encode()
         request = AWSRequest(method, url, {"Content-Type": JSON}, body)
         SigV4Auth(self.credentials, "execute-api", REGION).add_auth(request)
         status, said = sent(method, url, dict(request.headers.items()), body)

@@ -162,6 +162,20 @@ function failed(failure, now) {
     ` ${failure.count > 1 ? `${failure.count} times ` : ""}for ${since}${again}`)];
 }
 
+// Events
+
+let told = "";  // what is shown: it is left as it is while nothing new comes, with its scroll and selection
+
+function news(figures) {
+  find("told").hidden = !figures.news.length;
+  const now = JSON.stringify(figures.news);
+  if (now === told) return;
+  told = now;
+  find("news").replaceChildren(...figures.news.map(({ at, event, flow: name, connection, words }) => made("li", {},
+    made("time", { dateTime: new Date(at * 1000).toISOString() }, new Date(at * 1000).toLocaleTimeString("en-GB")),
+    pill(event), made("span", { className: "faint" }, `${name} / ${connection} `), words)));
+}
+
 // Charts
 
 const colours = new Map();  // a series keeps its colour, whoever joins it on its chart
@@ -254,6 +268,7 @@ function show(figures) {
   if (!find("flows").children.length) choose(figures.flows);
   tiles(figures);
   states(figures);
+  news(figures);
   vendors(figures);
   find("charts").replaceChildren(...figures.charts.map((chart) => card(chart, figures)));
 }

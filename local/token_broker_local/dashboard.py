@@ -22,6 +22,7 @@ from token_broker_local.controls import JSON, Controls, wrong
 from token_broker_local.gateway_errors import GatewayError
 from token_broker_local.messages import HttpRequest, HttpResponse
 from token_broker_local.metrics import POINTS, SECONDS, Metrics
+from token_broker_local.news import News
 from token_broker_operations.dashboard import CHARTS
 
 PATH = "/_dashboard"
@@ -70,8 +71,15 @@ class Dashboard:
     clock: Callable[[], float] = time.time
     controls: Controls | None = None
     """What the page can do; without them it only shows."""
+    news: News = field(default_factory=News)
+    """What the functions told the event bus."""
     _known: tuple[float, list[Mapping[str, Any]]] = field(default=(0.0, []), init=False)
     _lock: threading.Lock = field(default_factory=threading.Lock, init=False, repr=False)
+
+    def hear(self, heard: str) -> None:
+        """Take what a function wrote in one call: its metrics, and its events."""
+        self.figures.hear(heard)
+        self.news.hear(heard)
 
     def answer(self, request: HttpRequest) -> HttpResponse:
         """Answer *request*, or refuse it."""
@@ -120,6 +128,7 @@ class Dashboard:
                 for chart in CHARTS
             ],
             "connections": [one for one in self.known() if flow in (None, one["flow"])],
+            "news": self.news.told(flow),
             "offered": self.controls.offered() if self.controls else {},
             "vendors": [*self.controls.vendors()] if self.controls else [],
         }

@@ -11,34 +11,54 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, TextIO
 
+REPEATED = {"action", "check", "check failed", "unanswered"}
+"""Events that say what the line's beginning says, or the failure that follows."""
+
+TITLES = {"replaced": "new token"}
+"""Events that a reader knows by other words: the first token replaces none."""
+
 OMITTED = {
     "_aws",
+    "action",
+    "caller",
+    "connection",
+    "entrance",
     "event",
     "flow",
-    "service",
-    "connection",
-    "request_id",
-    "caller",
-    "entrance",
-    "message",
     "level",
     "location",
+    "message",
+    "request_id",
+    "secret_version",
+    "service",
+    "since",
     "timestamp",
-    "variant",
     "token_age",
+    "variant",
 }
-"""Members of a function's line that are not repeated here."""
+"""Members of a function's line that are said beside it, or say nothing by themselves."""
+
+OMITTED_OF = {
+    "exchange": {"kind"},
+    "hand-out": {"milliseconds"},
+    "replaced": {"kind"},
+    "unkept": {"kind"},
+}
+"""More of them, by the event: the line begins with the whole call's milliseconds."""
 
 UNNAMED = {
     "code": "{}",
     "detail": "({})",
     "milliseconds": "{} ms",
     "outcome": "{}",
-    "source": "{}",
+    "source": "from {}",
     "status": "{}",
     "step": "{}",
 }
 """Formats of members that are shown without their name."""
+
+ADJOINING = {"status", "detail"}
+"""Members that stand beside the one before them, without a comma."""
 
 _threads = threading.local()
 
@@ -71,27 +91,37 @@ def capturing() -> Iterator[io.StringIO]:
 
 def phrases(written: str) -> Iterator[str]:
     """Yield what a function wrote as phrases of one line."""
-    return (f"| {phrase(line)}" for line in written.splitlines() if line.strip())
+    return (f"| {said}" for line in written.splitlines() if (said := phrase(line)))
 
 
 def phrase(line: str) -> str:
-    """Return one line of a function's as a phrase: JSON by its event and facts, the rest as is."""
+    """Return one line of a function's as a phrase: JSON by its event and facts, the rest as is.
+
+    It is empty where the line says nothing that is not said beside it.
+    """
     try:
         facts = json.loads(line)
     except (ValueError, RecursionError):
-        return printable(line)
+        return printable(line.strip())
     if not isinstance(facts, dict):
         return printable(line)
-    event = facts.get("event", facts.get("message", ""))
-    return printable(" ".join([f"{event}:", *shown(facts)]).removesuffix(":"))
+    event = str(facts.get("event", facts.get("message", "")))
+    if event in REPEATED or (event == "exchange" and facts.get("outcome") == "success"):
+        return ""
+    return printable(f"{TITLES.get(event, event)}{shown(event, facts)}")
 
 
-def shown(facts: Mapping[str, Any]) -> Iterator[str]:
-    """Yield the members that are shown. Metrics, in capitals, repeat others, so they are not."""
+def shown(event: str, facts: Mapping[str, Any]) -> str:
+    """Return the members that are shown. Metrics, in capitals, repeat others, so they are not."""
+    omitted = OMITTED | OMITTED_OF.get(event, set())
+    said = ""
     for name, value in facts.items():
-        if name in OMITTED or name[:1].isupper() or value in (None, False):
+        if name in omitted or name[:1].isupper() or value is None or value is False:
             continue
-        yield UNNAMED.get(name, f"{name} {{}}").format(value)
+        before = ("" if name in ADJOINING else ",") if said else ":"
+        text = name if value is True else UNNAMED.get(name, f"{name} {{}}").format(value)
+        said += f"{before} {text}"
+    return said
 
 
 def called(payload: bytes, name: str) -> str:

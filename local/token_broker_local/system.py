@@ -34,12 +34,11 @@ def running(
         for flow, fake in registry.fakes().items():
             stack.enter_context(fake.serve(addresses.ports[flow]))
         provide(addresses)
-        metrics = Metrics()
-        loaded.update(functions.load_all(folder, report, metrics.hear))
         states = States(loaded, boto3.client("secretsmanager"))
         vendors = {flow: addresses.url(flow) for flow in FLOWS}
         controls = Controls(addresses.url("gateway"), vendors)
-        page = Dashboard(metrics, states, controls=controls)
+        page = Dashboard(Metrics(), states, controls=controls)
+        loaded.update(functions.load_all(folder, report, page.hear))
         gateway = Gateway(loaded, report=report, dashboard=page)
         stack.enter_context(serving.serving(gateway, addresses.ports["gateway"]))
         yield

@@ -24,6 +24,40 @@ STACK = """<DescribeStacksResponse xmlns="http://cloudformation.amazonaws.com/do
 </member></Stacks></DescribeStacksResult></DescribeStacksResponse>"""
 
 
+HELD = {"since": "2026-11-22T08:34:00Z", "by": "arn:aws:iam::1:user/me", "reason": "leak"}
+ACTIONS: dict[tuple[str, str], Mapping[str, Any]] = {
+    ("POST", "token"): {
+        "flow": "vendorlink",
+        "headers": {"Authorization": "Bearer t0ken"},
+        "base_url": "https://h.vendorlink.nl",
+        "expires_at": "2026-11-22T09:34:00Z",
+        "fingerprint": "f00d",
+        "generation": 1,
+        "source": "table",
+        "stale": False,
+    },
+    ("DELETE", "token"): {"forgotten": 1, "complete": True},
+    ("POST", "check"): {"ok": True, "milliseconds": 1.5, "context": {"user": "x", "role": None}},
+    ("POST", "verify"): {"valid": True, "parameters": {"file": "demo.dwg"}},
+    ("POST", "probe"): {
+        "works": True,
+        "problem": None,
+        "findings": [],
+        "options": {},
+        "modes": {},
+        "sent": {"requests": 4, "logins": 1},
+    },
+    ("PUT", "hold"): {"held": HELD},
+    ("DELETE", "hold"): {"held": None},
+}
+"""The broker's answers to what is no question for a connection's state."""
+
+
+def version_of(text: str) -> str:
+    """Return the id of the version of a secret that says *text*."""
+    return f"version-of-{text}"
+
+
 @dataclass
 class Account:
     """What there is, what may be done, and what was asked for."""
@@ -32,10 +66,18 @@ class Account:
     stage: str = "test"
     secrets: dict[str, str] = field(default_factory=dict)
     """By their whole name."""
+    keys: dict[str, str | None] = field(default_factory=dict)
+    """What those that were created are sealed with."""
+    elsewhere: dict[str, str] | None = None
+    """The secrets that the broker reads, if it is of another account."""
     answers: dict[str, Mapping[str, Any]] = field(default_factory=dict)
     """The broker's answers by connection: ``vntana/acme``; a problem has a `status`."""
     denied: set[str] = field(default_factory=set)
     """Operations of AWS's, and ``api``, that are refused."""
+    told: dict[str, tuple[int, Any]] = field(default_factory=dict)
+    """Status and body of AWS's answers to operations."""
+    unsigned: int = 403
+    """The API's status for a call that is not signed."""
     first: dict[str, Callable[[], object]] = field(default_factory=dict)
     """What happens before AWS answers an operation."""
     asked: Counter[str] = field(default_factory=Counter)
@@ -53,7 +95,6 @@ class Account:
         self.answers[place] = {
             "flow": flow,
             "connection": name,
-            "secret_version": "0123456789abcdef",
             "variants": told,
             "held": None,
             "complete": True,
@@ -65,6 +106,8 @@ class Account:
         self.first.get(operation, lambda: None)()
         if operation in self.denied:
             return 400, {"__type": "AccessDeniedException", "Message": f"no {operation} for you"}
+        if operation in self.told:
+            return self.told[operation]
         return getattr(self, f"_{operation}", lambda _: (200, {}))(body)
 
     def _ListSecrets(self, body: Mapping[str, Any]) -> tuple[int, Any]:  # noqa: N802 (AWS's name)
@@ -77,19 +120,20 @@ class Account:
         text = self.secrets.get(body["SecretId"])
         if text is None:
             return 400, {"__type": "ResourceNotFoundException", "Message": "none"}
-        return 200, {"SecretString": text, "VersionId": f"version-of-{text}"}
+        return 200, {"SecretString": text, "VersionId": version_of(text)}
 
     def _PutSecretValue(self, body: Mapping[str, Any]) -> tuple[int, Any]:  # noqa: N802 (same)
         if body["SecretId"] not in self.secrets:
             return 400, {"__type": "ResourceNotFoundException", "Message": "none"}
         self.secrets[body["SecretId"]] = body["SecretString"]
-        return 200, {}
+        return 200, {"VersionId": version_of(body["SecretString"])}
 
     def _CreateSecret(self, body: Mapping[str, Any]) -> tuple[int, Any]:  # noqa: N802 (same)
         if body["Name"] in self.secrets:
             return 400, {"__type": "ResourceExistsException", "Message": "it exists"}
         self.secrets[body["Name"]] = body["SecretString"]
-        return 200, {}
+        self.keys[body["Name"]] = body.get("KmsKeyId")
+        return 200, {"VersionId": version_of(body["SecretString"])}
 
     def broker(self, method: str, path: str) -> tuple[int, Any]:
         """Return what the API answers."""
@@ -98,11 +142,17 @@ class Account:
         self.goes_on.wait()
         if "api" in self.denied:
             return 403, {"message": "User is not authorized"}
-        place = path.partition("/v1/")[2].removesuffix("/token")
+        flow, name, *rest = path.partition("/v1/")[2].split("/")
+        place, action = f"{flow}/{name}", "".join(rest)
         none = {"code": "unknown_connection", "detail": "there is no secret", "status": 404}
         told = dict(self.answers.get(place, none))
-        if method == "DELETE" and "code" not in told:
-            told = {"forgotten": 1, "complete": True}
+        if method == "GET" and told.get("code") in (None, none["code"]):
+            secrets = self.secrets if self.elsewhere is None else self.elsewhere
+            text = secrets.get(f"token-broker/{self.stage}/{place}")
+            known = told if "code" not in told else {"variants": []}
+            told = none if text is None else known | {"secret_version": version_of(text)}
+        if method != "GET" and "code" not in told:
+            told = dict(ACTIONS[method, action])
         return int(told.get("status", 200)), told
 
 
@@ -124,12 +174,15 @@ class Handler(BaseHTTPRequestHandler):
         elif self.path == "/":
             status, told = self._query(body.decode())
         elif "Authorization" not in self.headers:
-            status, told = 403, {"message": "Missing Authentication Token"}
+            elsewhere = self.path == "/elsewhere"
+            status = 403 if elsewhere else self.account.unsigned
+            told = {"message": "Missing Authentication Token"}
         else:
             status, told = self.account.broker(self.command, self.path)
         content = told if isinstance(told, str) else json.dumps(told)
         self.send_response(status)
         self.send_header("Content-Length", str(len(content.encode())))
+        self.send_header("Location", "/elsewhere")
         self.end_headers()
         self.wfile.write(content.encode())
 

@@ -8,6 +8,7 @@ import pytest
 from tests.cli.conftest import Connect
 from tests.cli.operators import COLOUR, PROGRAM, Operator, watched
 
+DEEP = "[" * 100_000
 WRONG = {"username": "demo", "password": "not-the-p4ssword"}
 
 
@@ -145,9 +146,11 @@ def test_verify_tells_what_a_token_stands_for(operator: Operator, connected: Con
     [
         pytest.param(["token", "vntana", "nobody"], 1, "unknown_connection", id="the broker"),
         pytest.param(["token", "vntana", "Not Ok"], 2, "usage: NAME", id="a name"),
+        pytest.param(["token", "vntana", "acme/x"], 2, "usage: NAME", id="more than a name"),
         pytest.param(["token", "paypal", "demo"], 2, "'vntana'", id="a flow"),
         pytest.param(["token", "editor", "demo", "--parameters", "{"], 2, "usage", id="no JSON"),
         pytest.param(["token", "editor", "demo", "--parameters", "[]"], 2, "object", id="a list"),
+        pytest.param(["check", "editor", "demo", "--parameters", DEEP], 2, "no JSON", id="deep"),
         pytest.param(["verify", "demo", "--file", "-"], 2, "usage", id="no token"),
         pytest.param(["verify", "demo", "--file", "/nowhere"], 2, "No such file", id="no file"),
         pytest.param(["verify", "demo"], 2, "no terminal", id="no terminal"),

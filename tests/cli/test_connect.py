@@ -37,13 +37,15 @@ def secrets_manager(operator: Operator) -> "SecretsManagerClient":
 @pytest.mark.parametrize("flow", FLOWS)
 def test_a_new_connection_is_tried_and_works(operator: Operator, flow: str) -> None:
     """From stdin; it says who was let in."""
-    name = next(NAMES)
+    name, before = next(NAMES), operator.asked(flow, "logout")
     result = operator.says("connect", flow, name, "--file", "-", stdin=secret(operator, flow))
     host = f"127.0.0.1:{operator.places.port}"
     created = f"created: {flow}/{name} (stage local, {host})\n"
     assert (result.exit_code, result.stdout) == (0, created)
     assert f"{flow} let it in" in result.stderr
     assert operator.told("token", flow, name)["generation"] == 1
+    # The trial's session is ended, where the vendor has a way.
+    assert operator.asked(flow, "logout") == before + (flow == "vntana")
 
 
 def test_a_connection_is_changed(operator: Operator) -> None:

@@ -110,6 +110,7 @@ def test_what_api_gateway_says_itself_is_told(
     result = says("status", "vntana", "acme", "--stage", "test", "--url", api.url)
     assert (result.exit_code, f"{code}: " in result.stderr) == (1, True)
     assert "s3cret" not in result.output
+    assert "make run" not in result.stderr
 
 
 @pytest.mark.parametrize(

@@ -6,9 +6,13 @@ from typing import Any
 import boto3
 import pytest
 
+from tests.cli.accounts import Visitor
 from tests.cli.conftest import Connect
 from tests.cli.operators import COLOUR, RUNNER, Operator
+from token_broker_cli.checks import ok
+from token_broker_cli.doctor import MOST_GROUPS, shortened
 from token_broker_cli.main import app
+from token_broker_cli.settings import FLOWS
 
 
 def findings(operator: Operator) -> dict[str, dict[str, str]]:
@@ -128,3 +132,82 @@ def disabled_key(kms: Any, alias: str) -> None:
     key = kms.create_key()["KeyMetadata"]["KeyId"]
     kms.create_alias(AliasName=alias, TargetKeyId=key)
     kms.disable_key(KeyId=key)
+
+
+def described(status: str = "ACTIVE", kind: str = "S") -> dict[str, Any]:
+    """Return what DynamoDB says of a table whose sort key is of *kind*."""
+    keys = {"connection": ("HASH", "S"), "variant": ("RANGE", kind)}
+    return {
+        "Table": {
+            "TableStatus": status,
+            "KeySchema": [{"AttributeName": n, "KeyType": role} for n, (role, _) in keys.items()],
+            "AttributeDefinitions": [
+                {"AttributeName": n, "AttributeType": own} for n, (_, own) in keys.items()
+            ],
+        }
+    }
+
+
+def ttl(status: str, attribute: str = "ttl") -> dict[str, Any]:
+    found = {"TimeToLiveStatus": status, "AttributeName": attribute}
+    return {"TimeToLiveDescription": found}
+
+
+@pytest.mark.parametrize(
+    ("operation", "answer", "check", "level"),
+    [
+        *(("DescribeTable", described(one), "table", "ok") for one in ("ACTIVE", "UPDATING")),
+        *(
+            ("DescribeTable", described(one), "table", "failure")
+            for one in ("CREATING", "DELETING")
+        ),
+        ("DescribeTable", described(kind="N"), "table", "failure"),
+        *(("DescribeTimeToLive", ttl(one), "ttl", "ok") for one in ("ENABLED", "ENABLING")),
+        *(("DescribeTimeToLive", ttl(one), "ttl", "warning") for one in ("DISABLED", "DISABLING")),
+        ("DescribeTimeToLive", ttl("ENABLED", "expires_at"), "ttl", "warning"),
+        ("DescribeKey", {"KeyMetadata": {"KeyState": "Enabled"}}, "key", "ok"),
+        ("DescribeKey", {"KeyMetadata": {"KeyState": "Disabled"}}, "key", "failure"),
+        ("DescribeKey", {"KeyMetadata": {"KeyState": "PendingDeletion"}}, "key", "failure"),
+        ("DescribeKey", {"__type": "AccessDeniedException"}, "key", "warning"),
+        ("DescribeKey", {"__type": "ValidationException"}, "key", "failure"),
+    ],
+)
+def test_what_aws_says_of_a_resource_is_judged(
+    visitor: Visitor, operation: str, answer: dict[str, Any], check: str, level: str
+) -> None:
+    """Each state by what it means for the broker."""
+    visitor.account.told[operation] = (400 if "__type" in answer else 200, answer)
+    found = json.loads(visitor.says("doctor", "--json").stdout)["findings"]
+    assert [one["level"] for one in found if one["check"] == check] == [level]
+
+
+@pytest.mark.parametrize(
+    ("status", "level"), [(401, "ok"), (403, "ok"), (404, "failure"), (302, "failure")]
+)
+def test_an_api_must_refuse_what_is_not_signed(visitor: Visitor, status: int, level: str) -> None:
+    """What does not is no broker: it gets no signed call."""
+    visitor.account.unsigned = status
+    found = json.loads(visitor.says("doctor", "--json").stdout)["findings"]
+    assert [one["level"] for one in found if one["check"] == "api"] == [level]
+    assert ("GET /v1/vntana/token-broker-doctor" in visitor.account.asked) == (level == "ok")
+
+
+def test_an_api_that_refuses_what_is_signed_is_a_failure(visitor: Visitor) -> None:
+    """Of each function; and the region is the one that is meant, whatever the shell says."""
+    visitor.account.denied.add("api")
+    lines = visitor.says("doctor", "--region", "us-east-1").stdout.splitlines()
+    failed = [line.split("\t")[1] for line in lines if "\taccess_denied: API Gateway" in line]
+    assert failed == [*FLOWS]
+    assert "ok\tregion\tus-east-1 (AWS_REGION is eu-west-1: not meant)\t" in lines
+
+
+@pytest.mark.parametrize("count", range(MOST_GROUPS - 1, MOST_GROUPS + 4))
+def test_no_finding_is_lost_where_they_are_many(count: int) -> None:
+    """A last line takes the place of two at least."""
+    groups = [ok(str(number), "well") for number in range(count)]
+    shown = shortened(groups)
+    if count <= MOST_GROUPS + 1:
+        assert shown == groups
+    else:
+        assert shown[:-1] == groups[:MOST_GROUPS]
+        assert shown[-1].says == f"{count - MOST_GROUPS} others"

@@ -9,7 +9,7 @@ from token_broker.errors import BrokerError, CredentialRejected
 from token_broker.exchange import NeedToken
 from token_broker.flows import every
 from token_broker.flows.vntana.organizations import LISTING
-from token_broker_cli.dry_run import DryRun
+from token_broker_cli.dry_run import DryRun, attempt
 from token_broker_fakes import registry
 from token_broker_fakes.editor import FakeEditor
 from token_broker_fakes.vntana import FakeVntana
@@ -82,6 +82,27 @@ def test_parameters_that_every_call_must_bring_are_made_up() -> None:
     trial("editor", fake, parameters={}, required=["userId"]).token()
     (opening,) = fake.openings.values()
     assert "token-broker-probe" in repr(opening)
+
+
+@pytest.mark.parametrize(
+    ("named", "hosts"), [("", set()), (" a.example , b.example,", {"a.example", "b.example"})]
+)
+def test_hosts_with_private_addresses_are_reached_where_they_are_named(
+    monkeypatch: pytest.MonkeyPatch, named: str, hosts: set[str]
+) -> None:
+    """By INTERNAL_HOSTS, as the functions reach them."""
+
+    class Seen(Exception):
+        pass
+
+    def transport(internal: frozenset[str]) -> None:
+        assert internal == hosts
+        raise Seen
+
+    monkeypatch.setenv("INTERNAL_HOSTS", named)
+    monkeypatch.setattr("token_broker.transport.client.Transport", transport)
+    with pytest.raises(Seen):
+        attempt(every()["vntana"], None)
 
 
 def test_what_was_earned_is_earned_once() -> None:

@@ -1,36 +1,50 @@
 """Ctrl-C, an answer that cannot be written, a question that nobody can answer: a sentence each."""
 
 import json
+import signal
+from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.cli.accounts import Visitor
 from tests.cli.operators import COLOUR, PROGRAM, watched
-
-SECRET = '{"username": "a", "password": "b", "host": "h.vendorlink.nl"}'
-WORDS = (
-    ["connections"],
-    ["doctor"],
-    ["status", "vendorlink", "acme"],
-    ["explain", "vendorlink", "acme"],
-    ["token", "vendorlink", "acme"],
-    ["forget", "vendorlink", "acme", "--yes"],
-)
+from tests.cli.words import CHANGING, COMMANDS, SECRET, commands
+from token_broker_cli.command import run_body
+from token_broker_cli.settings import Options
 
 
 @pytest.mark.parametrize("form", [[], ["--json"]], ids=["words", "json"])
-@pytest.mark.parametrize("words", WORDS, ids=lambda words: words[0])
+@pytest.mark.parametrize("word", [line[0] for line in COMMANDS])
 def test_an_interruption_ends_a_command_at_once(
-    visitor: Visitor, words: list[str], form: list[str]
+    visitor: Visitor, word: str, form: list[str], tmp_path: Path
 ) -> None:
     """With 130 and a line, though the broker never answers."""
+    file = tmp_path / "secret.json"
+    file.write_text(SECRET)
+    (words,) = [line for line in commands(str(file)) if line[0] == word]
     code, out, err = visitor.interrupts(*words, *form)
     assert (code, out) == (130, ""), err
     assert form == [] or err.count("\n") == 1
     line = err.splitlines()[-1]
     said = json.loads(line)["code"] if form else line.partition(":")[0]
     assert said == "interrupted"
-    assert ("may have been done" in err) == (words[0] == "forget")
+    # `connect` asks the broker before it changes anything.
+    assert ("may have been done" in err) == (word in CHANGING - {"connect"})
+
+
+def test_one_interruption_is_enough() -> None:
+    """A second one does not end the command before it has said what may have been done."""
+
+    def interrupt(*_: Any) -> int:
+        raise KeyboardInterrupt
+
+    before = signal.getsignal(signal.SIGINT)
+    try:
+        assert run_body(interrupt, Options(local=True), {}) == 130
+        assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 @pytest.mark.parametrize("form", [[], ["--json"]], ids=["words", "json"])
@@ -79,13 +93,6 @@ def test_an_answer_that_cannot_be_written_is_told(
     visitor: Visitor, words: str, sink: str, form: str
 ) -> None:
     """In a line, once; it is no defect of the command's."""
-    visitor.account.answers["vendorlink/acme"] = {
-        **visitor.account.answers["vendorlink/acme"],
-        "headers": {"a": "b"},
-        "stale": False,
-        "base_url": "x",
-        "expires_at": None,
-    }
     result = visitor.shell(f"$IT {words} {form} $AT {sink}")
     assert (result.returncode, result.stderr.count("\n")) == (1, 1), result.stderr
     assert "output_failed" in result.stderr
@@ -95,6 +102,7 @@ def test_what_cannot_even_be_complained_about_has_an_exit_code(visitor: Visitor)
     """Where stderr is closed, or full, too: the answer does not suffer from it."""
     for sink in ("2>&-", "2>/dev/full"):
         assert visitor.shell(f"$IT status vendorlink none $AT {sink}").returncode == 1
+        assert visitor.shell(f"$IT status vendorlink No --json $AT {sink}").returncode == 2
         result = visitor.shell(f"$IT forget vendorlink acme --yes $AT {sink}")
         assert (result.returncode, result.stdout[:9]) == (0, "forgotten"), sink
 

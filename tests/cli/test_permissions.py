@@ -5,6 +5,8 @@ import json
 import pytest
 
 from tests.cli.accounts import Visitor
+from tests.cli.tellings import variant
+from tests.cli.words import ASKING
 
 MINE = '{"username": "mine", "password": "b", "host": "h.vendorlink.nl"}'
 THEIRS = '{"username": "theirs", "password": "b", "host": "h.vendorlink.nl"}'
@@ -31,17 +33,10 @@ def test_a_missing_permission_is_named(visitor: Visitor, words: list[str], opera
     assert visitor.account.secrets == before
 
 
-@pytest.mark.parametrize(
-    "words",
-    [
-        ["forget", "vendorlink", "acme", "--yes"],
-        ["token", "vendorlink", "acme"],
-        ["status", "vendorlink", "acme"],
-    ],
-)
+@pytest.mark.parametrize("words", ASKING, ids=lambda words: words[0])
 def test_an_api_that_refuses_is_told(visitor: Visitor, words: list[str]) -> None:
     visitor.account.denied.add("api")
-    result = visitor.says(*words)
+    result = visitor.says(*words, stdin="t0ken")
     assert (result.exit_code, result.stdout) == (1, "")
     assert "access_denied: API Gateway refused" in result.stderr
 
@@ -59,9 +54,11 @@ def test_who_may_not_read_stores_all_the_same(visitor: Visitor, name: str) -> No
     """Over what is there, or as something new."""
     visitor.account.denied.add("GetSecretValue")
     words = ("connect", "vendorlink", name, *CONNECT[3:])
-    result = visitor.says(*words, stdin=MINE)
+    result = visitor.says(*words, "--kms-key", "alias/mine", stdin=MINE)
     assert result.exit_code == 0, result.output
     assert result.stdout.startswith("updated" if name == "acme" else "created")
+    keys = {f"token-broker/test/vendorlink/{name}": "alias/mine"} if name == "new" else {}
+    assert visitor.account.keys == keys
     assert "not looked at" in result.stderr
     assert json.loads(visitor.account.secrets[f"token-broker/test/vendorlink/{name}"])
 
@@ -91,6 +88,46 @@ def test_what_somebody_else_created_meanwhile_stays(visitor: Visitor) -> None:
     assert (result.exit_code, result.stdout) == (1, "")
     assert "conflict: " in result.stderr
     assert secrets[SECRET] == THEIRS
+
+
+@pytest.mark.parametrize(
+    ("mine", "broker", "stored"),
+    [
+        pytest.param("{}", "[]", False, id="another version"),
+        pytest.param("{}", None, False, id="here alone"),
+        pytest.param(None, "{}", False, id="there alone"),
+        pytest.param(None, None, True, id="new in both"),
+    ],
+)
+def test_a_profile_of_another_account_than_the_address_is_refused(
+    visitor: Visitor, mine: str | None, broker: str | None, stored: bool
+) -> None:
+    """Before anything is stored; what is new in both is told once it is there."""
+    account = visitor.account
+    account.secrets = {SECRET: mine} if mine else {}
+    account.elsewhere = {SECRET: broker} if broker else {}
+    result = visitor.says(*CONNECT, stdin=MINE)
+    assert (result.exit_code, result.stdout) == (2, ""), result.output
+    host = account.url.removeprefix("http://")
+    said = f"vendorlink/acme in this AWS account is not what the broker at {host} has"
+    assert said in " ".join(result.stderr.split())
+    assert account.asked["PutSecretValue"] == 0
+    assert account.asked["CreateSecret"] == stored
+    assert ("delete it there" in result.stderr) == stored
+
+
+def test_an_account_is_compared_only_where_the_broker_may_be_asked(visitor: Visitor) -> None:
+    """Storing needs no right to that."""
+    visitor.account.elsewhere = {}
+    visitor.account.denied.add("api")
+    assert visitor.says(*CONNECT, stdin=MINE).stdout.startswith("updated")
+
+
+def test_a_login_that_is_latched_for_any_token_is_not_tried(visitor: Visitor) -> None:
+    """Whichever of its tokens says so."""
+    visitor.account.add("vendorlink/acme", variant(), variant(latched=True), secret=MINE)
+    result = visitor.says(*CONNECT[:3], "--file", "-", stdin=MINE)
+    assert (result.exit_code, "credential_latched: " in result.stderr) == (1, True)
 
 
 def test_what_is_nobody_elses_is_changed(visitor: Visitor) -> None:
@@ -123,3 +160,19 @@ def test_what_the_broker_takes_by_itself_is_not_stored(visitor: Visitor) -> None
     assert code == 0, seen
     stored = json.loads(visitor.account.secrets["token-broker/test/editor/acme"])
     assert stored == {"api_key": "key", "editor_url": "https://e.example"}
+
+
+def test_the_other_kind_of_login_takes_the_place_of_the_one_before(visitor: Visitor) -> None:
+    """What is not asked for stays; a dash ends what was pinned."""
+    kept = {"email": "a@b.c", "password": "old", "organization": "acme", "options": {"lifetime": 9}}
+    document = json.dumps(kept | {"pinned": ["organization"]})
+    visitor.account.add("vntana/acme", secret=document)
+    answers = ["key", "", "", "", "-"]
+    code, seen = visitor.watches("connect", "vntana", "acme", "--no-check", answers=answers)
+    assert code == 0, seen
+    stored = json.loads(visitor.account.secrets["token-broker/test/vntana/acme"])
+    assert stored == {
+        "personal_access_token": "key",
+        "organization": "acme",
+        "options": {"lifetime": 9},
+    }

@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
+from tests.cli.accounts import Visitor
+from tests.cli.canned import ACTIONS
 from tests.cli.operators import Operator
 from tests.cli.test_connect import NAMES, secret, secrets_manager
 from tests.functions.world import World, client
@@ -16,12 +18,15 @@ from token_broker.probe import prober_of
 from token_broker.probing import Budget
 from token_broker_cli.context import Context
 from token_broker_cli.main import app
+from token_broker_cli.probe import with_options
 from token_broker_fakes import FakeEditor, FakeVendorlink, FakeVntana
 from token_broker_fakes.fake import Fake
 from token_broker_fakes.modes import choices
 from token_broker_local.addresses import REGION, STAGE, secret_name
 
 SETS = 200
+SECRET = "token-broker/test/vendorlink/acme"
+DEFAULT = every()["vntana"].vendor.parse({"personal_access_token": "x"}).lifetime
 FLOWS = tuple(every())
 
 UNSUITED: dict[str, dict[str, set[str]]] = {
@@ -236,3 +241,62 @@ def test_a_vendor_that_cannot_be_used_is_reported_all_the_same(operator: Operato
     assert result.exit_code == 1
     assert "What is expiration_time counted in?\tseconds, by the sample\twords" in result.stdout
     assert "upstream_contract_changed" in result.stderr
+
+
+PROBE = ("POST", "probe")
+FOUND = {"null_renewal": "drop"}
+KEPT: dict[str, Any] = {
+    "username": "a",
+    "password": "b",
+    "host": "h",
+    "options": {"extend_key": "both"},
+}
+
+
+@pytest.fixture
+def probed(visitor: Visitor, monkeypatch: pytest.MonkeyPatch) -> Visitor:
+    """Return an operator whose broker found an option that the secret has not."""
+    report = {**ACTIONS[PROBE], "options": FOUND, "modes": {"extend_renewal": "null_spent"}}
+    monkeypatch.setattr("tests.cli.canned.ACTIONS", {**ACTIONS, PROBE: report})
+    visitor.account.add("vendorlink/acme", secret=json.dumps(KEPT))
+    return visitor
+
+
+@pytest.mark.parametrize(
+    ("options", "written"), [([], True), (["--no-write"], False), (["--as-modes"], None)]
+)
+def test_what_follows_is_written_unless_that_is_not_wanted(
+    probed: Visitor, options: list[str], written: bool | None
+) -> None:
+    """Beside what the secret has; the report says whether it was."""
+    result = probed.says("probe", "vendorlink", "acme", "--yes", "--json", *options)
+    told = Visitor.document(result.stdout)
+    assert (result.exit_code, told.get("written")) == (0, written)
+    stored = json.loads(probed.account.secrets[SECRET])
+    assert stored["options"] == KEPT["options"] | (FOUND if written else {})
+    assert (told == {"modes": {"extend_renewal": "null_spent"}}) == (written is None)
+
+
+def test_what_was_deleted_meanwhile_is_told(probed: Visitor) -> None:
+    """The options have no place any more."""
+    probed.account.secrets.clear()
+    result = probed.says("probe", "vendorlink", "acme", "--yes")
+    assert (result.exit_code, "was deleted meanwhile" in result.stderr) == (1, True), result.stderr
+
+
+@pytest.mark.parametrize(
+    ("given", "changes", "options"),
+    [
+        ({}, {"lifetime": 600}, {"lifetime": 600}),
+        ({"lifetime": 600}, {"lifetime": DEFAULT}, {}),
+        ({"lifetime": DEFAULT}, {}, {"lifetime": DEFAULT}),
+        ({"lifetime": 600}, {"refresh_method": "GET"}, {"lifetime": 600, "refresh_method": "GET"}),
+    ],
+)
+def test_an_option_that_is_found_to_be_the_default_is_left_out(
+    given: dict[str, Any], changes: dict[str, Any], options: dict[str, Any]
+) -> None:
+    """What the operator wrote stays, even where it says the default."""
+    document = {"personal_access_token": "x", "organization": "y"}
+    made = with_options(every()["vntana"], document | {"options": given}, changes)
+    assert made == document | ({"options": options} if options else {})

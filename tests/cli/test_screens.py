@@ -6,7 +6,7 @@ import re
 import pytest
 
 from tests.cli.accounts import Visitor
-from tests.cli.canned import Account
+from tests.cli.canned import ACTIONS, Account
 from tests.cli.operators import COLOUR
 from tests.cli.tellings import failure, variant
 
@@ -125,3 +125,50 @@ def test_doctor_takes_one_error_only_for_a_good_sign(visitor: Visitor) -> None:
         line.startswith("failure\teditor\tstore_unavailable: the table does not answer\t")
         for line in lines
     )
+
+
+HOSTILE = "\x1b]0;x\x07 a\tb\nc"
+
+
+@pytest.mark.parametrize("form", [[], ["--json"]], ids=["words", "json"])
+@pytest.mark.parametrize(
+    "words", ["connections", "status vendorlink acme", "explain vendorlink acme"]
+)
+def test_no_word_of_a_vendor_steers_a_terminal_or_breaks_a_line(
+    visitor: Visitor, words: str, form: list[str]
+) -> None:
+    """A hold's reason, a name, a cause and a version may hold anything."""
+    account = visitor.account
+    told = variant(context={"display_name": HOSTILE, HOSTILE: HOSTILE}, because=HOSTILE)
+    account.add("vendorlink/acme", told, secret=HOSTILE)
+    held = {"since": told["issued_at"], "by": HOSTILE, "reason": HOSTILE}
+    account.answers["vendorlink/acme"] = {**account.answers["vendorlink/acme"], "held": held}
+    code, seen = visitor.watches(*words.split(), *form, COLUMNS="100")
+    assert code == 0
+    assert "\x1b]0" not in seen
+    assert "asking" not in seen or not form
+    if not form:
+        lines = visitor.says(*words.split()).stdout.splitlines()
+        assert {line.count("\t") for line in lines} == {5 if words == "connections" else 1}
+
+
+def test_an_error_is_a_line_where_no_person_reads(visitor: Visitor) -> None:
+    """However long it is; below it is what to do."""
+    problem = {"code": "store_unavailable", "detail": "long " * 40, "status": 503}
+    visitor.account.answers["vendorlink/acme"] = problem
+    lines = visitor.says("status", "vendorlink", "acme").stderr.splitlines()
+    assert [line[:5] for line in lines] == ["store", "→ See"]
+
+
+@pytest.mark.parametrize(
+    ("change", "said"), [({"stale": True}, "stale: "), ({"complete": False}, "there are more")]
+)
+def test_what_is_not_all_is_said_in_a_pipe_too(
+    visitor: Visitor, monkeypatch: pytest.MonkeyPatch, change: dict[str, bool], said: str
+) -> None:
+    """A token whose renewal failed; tokens that are left."""
+    words = ["token"] if "stale" in change else ["forget", "--yes"]
+    place = ("POST" if "stale" in change else "DELETE", "token")
+    assert said not in visitor.says(*words, "vendorlink", "acme").stderr
+    monkeypatch.setitem(ACTIONS, place, {**ACTIONS[place], **change})
+    assert said in visitor.says(*words, "vendorlink", "acme").stderr

@@ -9,6 +9,7 @@ from tests.cli.accounts import Visitor
 from tests.cli.operators import COLOUR
 from tests.cli.tellings import NOW, at, failure, variant
 from token_broker.item import rfc3339
+from token_broker_cli.connections import Connection
 from token_broker_cli.variants import VariantView
 
 NEXT = {
@@ -37,6 +38,7 @@ def test_failures_are_counted() -> None:
         ({"expires_at": at(-90), "state": "dead"}, [f"end\t{at(-90)[:10]} {at(-90)[11:19]} UTC, "]),
         ({"fingerprint": None, "generation": 0}, ["generation\t0, fingerprint -"]),
         ({"context": {"organization": None}}, ["organization\t-"]),
+        ({"issued_at": None, "refresh_after": None}, ["end\t"]),
     ],
 )
 def test_status_tells_what_is_wrong(
@@ -47,8 +49,10 @@ def test_status_tells_what_is_wrong(
     shown = visitor.says("status", "vendorlink", "acme").stdout.splitlines()
     for line in lines:
         assert any(one.startswith(line) for one in shown), shown
+    labels = {one.partition("\t")[0] for one in shown}
+    assert ("made" in labels) == ("renewal" in labels) == ("issued_at" not in changes)
     assert ("next try" in str(shown)) == ("failure" in changes and "latched" not in changes)
-    assert "secret version\t0123456789abcdef" in shown
+    assert "secret version\tversion-of-{}" in shown
     assert f"state\t{changes.get('state', 'fresh')}{', latched' * ('latched' in changes)}" in shown
 
 
@@ -115,6 +119,31 @@ def test_a_hold_is_seen(visitor: Visitor) -> None:
         assert said in visitor.says(command, "vntana", "zz").stdout.splitlines()
         _, seen = visitor.watches(command, "vntana", "zz", COLUMNS="100")
         assert said.replace("\t", ": ") in COLOUR.sub("", seen)
+    told = Visitor.document(visitor.says("explain", "vntana", "zz", "--json").stdout)
+    assert told["held"] == visitor.account.answers["vntana/zz"]["held"]
     first, *_ = visitor.says("connections").stdout.splitlines()
     assert first.startswith("vntana/zz\t")
     assert first.endswith("held: leak·[2J")
+
+
+def test_of_one_connection_trouble_is_first_too() -> None:
+    """A latch, then a failure, then the rest in the broker's order."""
+    kinds = (
+        variant(),
+        variant(failure=failure()),
+        variant(latched=True),
+        variant(latched=True, failure=failure()),
+    )
+    variants = [kind | {"variant": str(n)} for n, kind in enumerate(kinds)]
+    views = Connection("vntana", "acme", {"variants": variants}).views(NOW)
+    assert [view.answer["variant"] for view in views] == ["3", "2", "1", "0"]
+
+
+def test_a_hold_is_seen_where_no_token_is_kept(visitor: Visitor) -> None:
+    """A connection is often held before it has one."""
+    visitor.account.add("vendorlink/acme")
+    told = visitor.account.answers["vendorlink/acme"]
+    held = {"since": at(-9), "by": "me", "reason": "leak"}
+    visitor.account.answers["vendorlink/acme"] = {**told, "variants": [], "held": held}
+    (line,) = visitor.says("connections").stdout.splitlines()
+    assert line.split("\t") == ["vendorlink/acme", "", "none yet", "", "", "held: leak"]

@@ -1,6 +1,6 @@
 """Stage and address are of one broker, or nothing is asked and nothing is changed."""
 
-import json
+import re
 from pathlib import Path
 
 import pytest
@@ -8,7 +8,9 @@ import pytest
 import token_broker_cli
 import token_broker_local
 from tests.cli.accounts import Visitor
-from tests.cli.canned import Account
+from tests.cli.canned import HELD, Account
+from tests.cli.words import CHANGING, COMMANDS, SECRET
+from token_broker_cli.context import SECONDS
 from token_broker_cli.errors import CommandError
 from token_broker_cli.settings import LocalSystem, Options, Settings
 from token_broker_local.addresses import (
@@ -22,18 +24,12 @@ from token_broker_local.addresses import (
     secret_name,
 )
 from token_broker_local.addresses import STAGE as LOCAL_STAGE
+from token_broker_local.gateway import INTEGRATION_TIMEOUT
 
 HOST = "https://abc.execute-api.eu-west-1.amazonaws.com"
 OWN = "https://broker.example.com"
+PAGE = Path(__file__).parents[2] / "docs" / "cli.md"
 URL, STAGE = "TOKEN_BROKER_URL", "TOKEN_BROKER_STAGE"
-COMMANDS = (
-    ["forget", "vendorlink", "acme", "--yes"],
-    ["connect", "vendorlink", "acme", "--no-check", "--file", "-"],
-    ["token", "vendorlink", "acme"],
-    ["status", "vendorlink", "acme"],
-    ["connections"],
-    ["doctor"],
-)
 
 
 @pytest.mark.parametrize(
@@ -61,6 +57,9 @@ COMMANDS = (
         pytest.param(Options(local=True, stage="prod"), {}, "--stage", id="local and a stage"),
         pytest.param(Options(port=8080, url=OWN), {}, "--url", id="local and an address"),
         pytest.param(Options(local=True, profile="x"), {}, "--profile", id="local, a profile"),
+        pytest.param(Options(port=8080, stack="x"), {}, "--stack", id="local and a stack"),
+        pytest.param(Options(local=True, region="x"), {}, "--region", id="local and a region"),
+        pytest.param(Options(port=65_532), {}, "port", id="no room for the vendors"),
         pytest.param(Options(port=0), {STAGE: "prod"}, "port", id="port 0"),
         pytest.param(Options(local=True), {"PORT": "0"}, "port", id="PORT 0"),
     ],
@@ -95,12 +94,13 @@ def test_every_command_refuses_a_stage_and_an_address_of_two_brokers(
     visitor: Visitor, words: list[str]
 ) -> None:
     """Before anything is asked, of whatever is."""
-    result = visitor.types(*words, "--stage", "prod", stdin="{}", TOKEN_BROKER_URL=f"{HOST}/test")
+    result = visitor.types(*words, "--stage", "prod", stdin=SECRET, TOKEN_BROKER_URL=f"{HOST}/test")
     assert (result.exit_code, result.stdout) == (2, ""), result.output
     assert "stage test, not of stage prod" in result.stderr
     assert not visitor.account.asked
 
 
+@pytest.mark.parametrize("words", [line for line in COMMANDS if line[0] in CHANGING], ids=str)
 @pytest.mark.parametrize(
     ("stack", "said"),
     [
@@ -110,14 +110,13 @@ def test_every_command_refuses_a_stage_and_an_address_of_two_brokers(
     ],
 )
 def test_a_stack_of_another_stage_is_refused(
-    visitor: Visitor, stack: tuple[str, str], said: str
+    visitor: Visitor, stack: tuple[str, str], said: str, words: list[str]
 ) -> None:
     """It says itself of which it is, whatever its address looks like."""
     visitor.account.stack = stack
-    words = ("forget", "vendorlink", "acme", "--yes", "--stage", "prod", "--stack", "other")
-    result = visitor.types(*words)
+    result = visitor.types(*words, "--stage", "prod", "--stack", "other", stdin=SECRET)
     assert (result.exit_code, said in result.stderr) == (2, True), result.output
-    assert not [one for one in visitor.account.asked if one.startswith("DELETE")]
+    assert not visitor.account.asked.keys() - {"DescribeStacks", "GetSecretValue"}
 
 
 def test_the_stack_is_the_one_that_is_named() -> None:
@@ -137,29 +136,40 @@ def test_the_address_says_in_which_region_the_secrets_are() -> None:
     assert Settings.of(Options(stage="prod", url=OWN), {}).region is None
 
 
-@pytest.mark.parametrize(
-    ("words", "done"),
-    [
-        (["forget", "vendorlink", "acme", "--yes"], "forgotten: 1 token of vendorlink/acme"),
-        (
-            ["connect", "vendorlink", "new", "--no-check", "--file", "-"],
-            "created: vendorlink/new",
-        ),
-    ],
-    ids=["forget", "connect"],
-)
-def test_what_changes_something_names_stage_and_host(
-    visitor: Visitor, words: list[str], done: str
-) -> None:
-    """Before it, after it, and in JSON."""
-    document = json.dumps({"username": "a", "password": "b", "host": "h.vendorlink.nl"})
+def promised(word: str) -> set[str]:
+    """Return the members of a word's JSON that docs/cli.md names."""
+    table = PAGE.read_text().partition("| command | answers |")[2].partition("\n\n")[0]
+    rows = [line for line in table.splitlines() if line.startswith("| `")]
+    (row,) = [line for line in rows if f"`{word}`" in line.split("|")[1]]
+    outer = row.partition(";")[0].replace("`{", "").replace("}`", ",")
+    outer = re.sub(r"\{.*?\}|\[.*?\]", "", outer)
+    return {*re.findall(r'"(\w+)"(?=[:,`])', outer)}
+
+
+@pytest.mark.parametrize("words", COMMANDS, ids=lambda words: words[0])
+def test_what_changes_something_names_stage_and_host(visitor: Visitor, words: list[str]) -> None:
+    """Before it, after it, and in JSON; that is one line for each word, and nothing beside it."""
+    visitor.account.add("editor/acme")
     host = visitor.account.url.removeprefix("http://")
-    result = visitor.says(*words, stdin=document)
-    assert result.exit_code == 0, result.output
-    assert f"stage test, {host}" in result.stderr.splitlines()[0]
-    assert result.stdout == f"{done} (stage test, {host})\n"
-    told = json.loads(visitor.says(*words, "--json", stdin=document).stdout)
-    assert (told["stage"], told["host"]) == ("test", host)
+    said = visitor.says(*words, stdin=SECRET)
+    told = visitor.says(*words, "--json", stdin=SECRET)
+    assert (told.stderr, said.stdout[-1:]) == ("", "\n"), said.output
+    answer = Visitor.document(told.stdout)
+    assert answer.keys() >= promised(words[0])
+    if words[0] == "probe":
+        assert answer["written"] is False
+    if words[0] == "check":
+        assert said.stdout == "vendorlink/acme: it works, in 2 ms; user x\n"
+    where = f"stage test, {host}"
+    if words[0] in CHANGING:
+        assert where in " ".join(said.stderr.split("\n")[:2])
+        assert (answer["stage"], answer["host"]) == ("test", host)
+        assert where in (said.stderr if words[0] == "probe" else said.stdout).splitlines()[-1]
+        assert said.exit_code == told.exit_code == 0
+    else:
+        assert where not in said.output
+    if words[0] in ("hold", "lift"):
+        assert answer["held"] == (HELD if words[0] == "hold" else None)
 
 
 def test_a_question_names_stage_and_host(visitor: Visitor) -> None:
@@ -191,6 +201,11 @@ def test_the_local_system_is_where_the_command_looks_for_it() -> None:
     settings = Settings.at(LocalSystem())
     assert (settings.table, settings.key) == (TABLE, KEY_ALIAS)
     assert f"{settings.secrets}vntana/acme" == secret_name("vntana", "acme")
+
+
+def test_an_answer_is_waited_for_no_longer_than_the_api_gives_one() -> None:
+    """Nor much shorter: its own sentence about what took too long is worth waiting for."""
+    assert 0 < INTEGRATION_TIMEOUT - SECONDS <= 2
 
 
 def test_command_and_local_system_import_nothing_of_each_other() -> None:

@@ -26,6 +26,7 @@ def test_a_terminal_sees_no_token(operator: Operator, form: list[str]) -> None:
     token = operator.told("token", "editor", "demo")["headers"]["x-api-token"]
     code, seen = operator.watches("token", "editor", "demo", *form)
     assert (code, token in seen, MASK in seen) == (0, False, True)
+    assert ('{\n  "flow": ' in seen) == (form == ["--json"])
 
 
 def test_a_terminal_sees_the_token_if_it_asks(operator: Operator) -> None:

@@ -1,17 +1,24 @@
 """Times, bars, settings and troubles: functions of values."""
 
+import shlex
+import threading
+from string import Formatter
 from typing import Any
 
 import pytest
-from botocore.exceptions import ClientError, NoCredentialsError, NoRegionError
+from botocore import exceptions
+from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError, NoRegionError
 
 from tests.cli.tellings import NOW, at, variant
+from tests.waiting import PATIENCE_SECONDS
 from token_broker_cli.checks import clock
-from token_broker_cli.errors import CommandError, command_error
-from token_broker_cli.questions import is_same_login
-from token_broker_cli.screen import plain
-from token_broker_cli.settings import Options, Settings
-from token_broker_cli.tokens import masked
+from token_broker_cli.context import concurrently
+from token_broker_cli.errors import DENIED, CommandError, command_error
+from token_broker_cli.fields import value_of
+from token_broker_cli.questions import is_here, is_same_login
+from token_broker_cli.screen import facts, plain
+from token_broker_cli.settings import Options, Settings, host_of
+from token_broker_cli.tokens import curl, export, masked
 from token_broker_cli.variants import VariantView, span, when, written
 
 URL = "https://abc.execute-api.eu-west-1.amazonaws.com/prod"
@@ -38,6 +45,8 @@ def test_lengths_have_two_units(seconds: int, words: str) -> None:
 def test_moments_are_told_from_now() -> None:
     assert when(at(120), NOW) == "in 2 min"
     assert when(at(-120), NOW) == "2 min ago"
+    assert when(at(0), NOW) == "0 s ago"
+    assert VariantView(variant(expires_at=at(0)), NOW).left_in_words == "ended"
     assert when(None, NOW) == "never"
     assert written(None) == "-"
     assert written("2026-11-22T10:00:00Z") == "2026-11-22 10:00:00 UTC"
@@ -125,6 +134,7 @@ def client_error(code: str, message: str) -> ClientError:
     ("error", "code", "exit_code"),
     [
         (client_error("AccessDeniedException", "may not"), "access_denied", 1),
+        *((client_error(f"{one}Exception", "may not"), "access_denied", 1) for one in DENIED),
         (client_error("ValidationException", "value 's3cret' is bad"), "aws_failed", 1),
         (NoCredentialsError(), "access_denied", 1),
         (NoRegionError(), "usage", 2),
@@ -138,6 +148,105 @@ def test_any_error_is_a_line_without_a_secret(error: Exception, code: str, exit_
     assert "s3cret" not in f"{told.detail} {told.advice}"
 
 
+@pytest.mark.parametrize(
+    "kind",
+    [
+        one
+        for one in vars(exceptions).values()
+        if isinstance(one, type)
+        and issubclass(one, BotoCoreError)
+        and one is not exceptions.WaiterError  # nothing is waited for
+    ],
+)
+def test_whatever_botocore_raises_is_a_line(kind: type[BotoCoreError]) -> None:
+    """One of a network that fails says so; none is taken for a defect of the command."""
+    names = [name for _, name, _, _ in Formatter().parse(kind.fmt) if name]
+    told = command_error(kind(**dict.fromkeys(names, "s3cret")))
+    network = (exceptions.ConnectionError, exceptions.HTTPClientError)
+    assert (told.code == "unreachable") == issubclass(kind, network)
+    assert told.code in ("unreachable", "aws_failed", "access_denied", "usage")
+    assert "s3cret" not in f"{told.detail} {told.advice}"
+
+
+@pytest.mark.parametrize(
+    ("operation", "is_deletion"), [("PutSecretValue", True), ("DescribeKey", False)]
+)
+def test_only_a_secret_is_restored(operation: str, is_deletion: bool) -> None:
+    error = ClientError({"Error": {"Code": "InvalidRequestException"}}, operation)
+    assert ("restore-secret" in command_error(error).advice) == is_deletion
+
+
+def test_an_error_has_what_is_known_of_it() -> None:
+    """Also what is 0 or false; for people it is rounded."""
+
+    class Told(Exception):
+        code, detail, retryable, retry_after = "upstream_unavailable", "no", False, 1.6
+        upstream_status, upstream_code = 0, None
+
+    told = command_error(Told())
+    assert told.facts == {"retryable": False, "retry_after": 1.6, "upstream_status": 0}
+    assert facts(told) == " (try again in 2 s)"
+
+
+def test_results_are_in_the_order_of_what_was_given() -> None:
+    """Whichever is there first."""
+    is_done = threading.Event()
+
+    def call(one: int) -> int:
+        if one:
+            is_done.set()
+        else:
+            is_done.wait(PATIENCE_SECONDS)
+        return one
+
+    assert concurrently(call, range(3)) == [0, 1, 2]
+
+
+def test_of_an_address_host_and_port_are_shown() -> None:
+    assert host_of("https://user:s3cret@h.example:8443/prod?x=y") == "h.example:8443"
+
+
+@pytest.mark.parametrize(
+    "host", ["127.0.0.1:8083", "localhost", "localhost:1", "app.vendorlink.nl"]
+)
+def test_a_host_of_this_machine_is_known(host: str) -> None:
+    assert is_here(host) == (host != "app.vendorlink.nl")
+
+
+@pytest.mark.parametrize(
+    ("kind", "text", "value"),
+    [
+        ("integer", "3", 3),
+        ("integer", "true", None),
+        ("integer", "1.5", None),
+        ("boolean", "true", True),
+        ("boolean", "1", None),
+        ("array", "[1]", [1]),
+        ("string", "[1]", "[1]"),
+    ],
+)
+def test_a_field_is_of_its_kind(kind: str, text: str, value: Any) -> None:
+    """JSON, but for a text; what is no such value is wrong usage."""
+    if value is not None:
+        assert value_of({"type": kind}, "x", text) == value
+        return
+    with pytest.raises(CommandError, match="--x must be"):
+        value_of({"type": kind}, "x", text)
+
+
+@pytest.mark.parametrize("value", ["Bearer a'b $c", "plain"])
+def test_what_is_printed_for_a_shell_is_read_by_it_as_it_is(value: str) -> None:
+    """Whatever signs a vendor's token is made of."""
+    answer = {"flow": "vntana", "headers": {"x": value}, "base_url": "b", "expires_at": "e"}
+    assert [shlex.split(line) for line in curl(answer)] == [["-H", f"x: {value}"]]
+    assert [shlex.split(line)[1] for line in export(answer)] == [
+        f"VNTANA_HEADER=x: {value}",
+        f"VNTANA_TOKEN={value.removeprefix('Bearer ')}",
+        "VNTANA_BASE_URL=b",
+        "VNTANA_EXPIRES_AT=e",
+    ]
+
+
 def test_advice_names_the_connection() -> None:
     told = CommandError("credential_rejected", "no").about("vntana", "acme")
     assert "`token-broker connect vntana acme`" in told.advice
@@ -145,7 +254,11 @@ def test_advice_names_the_connection() -> None:
 
 @pytest.mark.parametrize(
     ("offset", "level"),
-    [(0, "ok"), (1, "ok"), (-20, "ok"), (45, "warning"), (-45, "warning"), (400, "failure")],
+    [
+        *((offset, "ok") for offset in (0, 1, 31, -33)),
+        *((offset, "warning") for offset in (32, 300, -34, -302)),
+        *((offset, "failure") for offset in (301, -303)),
+    ],
 )
 def test_clocks_are_compared(offset: int, level: str) -> None:
     """Beyond five minutes AWS refuses signatures."""

@@ -85,9 +85,11 @@ def test_a_look_for_the_next_token_is_short() -> None:
 def test_an_answer_signs_by_what_it_came_from() -> None:
     """So that what it hands out lives on."""
     found = answer()
-    assert isinstance(found.auth(), BrokerAuth)
-    assert isinstance(found.httpx_auth(), HttpxBrokerAuth)
-    assert found.access.auth() is not found.auth()
+    requests, httpx = found.auth(), found.httpx_auth()
+    assert isinstance(requests, BrokerAuth)
+    assert isinstance(httpx, HttpxBrokerAuth)
+    assert requests._access is httpx._access is found.access
+    assert found.access.auth() is not requests
 
 
 def test_an_address_at_the_vendor() -> None:
@@ -187,8 +189,9 @@ def test_what_is_no_answer_to_a_question_is_no_answer(said: dict[str, Any]) -> N
             return said
 
     broker = Broker(Saying(), Patience(20), Cache())
-    with pytest.raises(Unreachable, match="not the broker"):
+    with pytest.raises(Unreachable, match="not the broker") as caught:
         broker.verify("acme", "token") if "valid" in said else broker.forget("vntana", "acme")
+    assert not caught.value.retryable
 
 
 def test_a_token_that_was_refused_is_no_replacement_for_itself() -> None:
@@ -209,6 +212,21 @@ def test_a_token_that_is_not_valid_has_no_parameters(valid: Any) -> None:
             return {"valid": valid, "parameters": {}}
 
     assert Broker(Saying(), Patience(20), Cache()).verify("acme", "token") is None
+
+
+def test_what_is_asked_of_one_token_is_not_answered_by_another() -> None:
+    """However alike the questions are, and though they are asked at the same moment."""
+    together = threading.Barrier(2)
+
+    class Saying:
+        def call(self, command: Command, _: Deadline) -> dict[str, Any]:
+            together.wait(PATIENCE_SECONDS)
+            return {"valid": True, "parameters": dict(command.body)}
+
+    asks = Broker(Saying(), Patience(PATIENCE_SECONDS), Cache())
+    with ThreadPoolExecutor(2) as pool:
+        said = list(pool.map(lambda token: asks.verify("acme", token), ("a", "b")))
+    assert said == [{"token": "a"}, {"token": "b"}]
 
 
 def test_what_was_forgotten_is_kept_here_no_longer() -> None:

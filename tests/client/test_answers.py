@@ -9,10 +9,13 @@ from dataclasses import FrozenInstanceError
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import httpx
 import pytest
+import requests
 import urllib3
 
 from tests.client.desks import access, answer, document
+from tests.waiting import PATIENCE_SECONDS
 from token_broker_client import Answer, Headers, Unreachable
 from token_broker_fakes import FakeVntana
 
@@ -26,7 +29,10 @@ EDITOR: dict[str, Any] = {
 
 def test_has_what_the_broker_said() -> None:
     """Under the contract's names; moments are aware of their zone."""
-    found = answer(stale=True)
+    source = access()
+    found = Answer.of(source, document(stale=True))
+    assert found.access is source
+    assert not answer(stale="yes").stale
     assert found.headers["X-AUTH-TOKEN"] == "Bearer token-1"
     assert found.base_url == "https://api-platform.vntana.com"
     assert found.expires_at == datetime(2026, 11, 22, 11, tzinfo=UTC)
@@ -77,6 +83,9 @@ def test_headers_go_where_a_library_wants_them(fake_vntana: FakeVntana) -> None:
     fake_vntana.data["GET", "/v1/products"] = []
     issued = fake_vntana.issue()
     headers = answer(**issued).headers
+    for get in (requests.get, httpx.get):
+        own = get(f"{issued['base_url']}/v1/products", headers=headers, timeout=PATIENCE_SECONDS)
+        assert own.status_code == 200
     for pool in (urllib3.PoolManager(), urllib3.ProxyManager(fake_vntana.url)):
         with pool:
             url = f"{issued['base_url']}/v1/products"
@@ -113,7 +122,8 @@ def test_is_a_value_among_others() -> None:
     assert {found: 1}[answer(source="exchange")] == 1
     assert dataclasses.asdict(found)["context"] == {"organization": "uuid"}
     assert SECRET not in repr(dataclasses.asdict(found))
-    assert pickle.loads(pickle.dumps(found.context)) == found.context  # noqa: S301 (our own)
+    elsewhere = pickle.loads(pickle.dumps(found.context))  # noqa: S301 (our own)
+    assert (type(elsewhere), elsewhere) == (dict, found.context)  # which needs nothing of ours
 
 
 @pytest.mark.parametrize(

@@ -266,6 +266,22 @@ def test_a_call_that_began_before_another_does_not_undo_what_that_brought() -> N
     assert world.obtain() == 2
 
 
+def test_a_report_that_was_overtaken_is_remembered() -> None:
+    """What came meanwhile is kept; the token that was reported is dead all the same."""
+    world = World(answer(1), answer(2))
+    world.obtain()
+
+    def report(*_: object) -> Answer:
+        world.obtain(TokenRequest(force=True))
+        return answer(3)
+
+    rejected = TokenRequest(rejected=answer(1).fingerprint)
+    assert world.cache.obtain(world.question(rejected, fetch=report), soon()).generation == 2
+    late = world.question(TokenRequest(min_ttl=3601), fetch=lambda *_: answer(1))
+    world.cache.obtain(late, soon())
+    assert world.obtain() == 2
+
+
 def test_who_looks_during_a_report_is_not_given_what_was_reported() -> None:
     world = World(answer(1))
     world.obtain()
@@ -404,10 +420,34 @@ def test_a_call_that_has_just_ended_is_not_made_again(monkeypatch: pytest.Monkey
     assert world.asked == [PLAIN]
 
 
+@pytest.mark.parametrize("request_", [PLAIN, TokenRequest(min_ttl=60)], ids=["plain", "longer"])
+def test_a_look_that_has_just_been_made_is_not_made_again(
+    request_: TokenRequest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nor where what that brought is too short for the one who looks."""
+    short = answer(2, expires_at="2026-11-22T10:55:40Z")
+    world = World(answer(1), short)
+    world.obtain()
+    world.now = at(10, 55)
+    join = world.cache._calls.join
+
+    def late(*how: Any) -> Any:
+        monkeypatch.undo()
+        world.obtain(TokenRequest(force=True))
+        return join(*how)
+
+    monkeypatch.setattr(world.cache._calls, "join", late)
+    assert world.obtain(request_) == (2 if request_ is PLAIN else 1)
+    assert len(world.asked) == 2
+
+
 def test_a_clock_that_was_set_back_does_not_make_a_token_older_than_that() -> None:
-    world = World(answer(1), answer(2), max_age=MAX_AGE_SECONDS)
+    """And a broker that cannot be asked then is left alone for a while."""
+    world = World(answer(1), Unreachable("gone"), answer(2), max_age=MAX_AGE_SECONDS)
     world.obtain()
     world.now = at(9, 0)
+    assert [world.obtain() for _ in range(3)] == [1] * 3
+    world.now += LOOK_SECONDS
     assert world.obtain() == 2
 
 

@@ -196,6 +196,7 @@ def test_its_numbers_are_the_codes() -> None:
         f"has one caller ask for the next, for {cache.RENEWAL_SECONDS:g} s at most",
         f"for {memory} s more (`MEMORY_SECONDS`)",
         f"for {cache.MAX_AGE_SECONDS:g} s after that (`max_age`)",
+        f"uses its token until {cache.SAFETY_SECONDS:g} s before that ends",
         f"{memory + cache.MAX_AGE_SECONDS:g} s, as long as the callers can reach",
     ):
         assert sentence in " ".join(PAGE.split())

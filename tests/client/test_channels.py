@@ -1,17 +1,22 @@
 """How the broker is found, through its API and its functions, and what AWS says on the way."""
 
+import json
 import traceback
 from collections import ChainMap
 from functools import partial
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any, cast
 
 import boto3
 import pytest
+import yaml
+from botocore.credentials import ReadOnlyCredentials
 from botocore.exceptions import ClientError
 
 from tests.client.systems import Serve, tries
 from tests.servers import Server, answer, says
+from tests.waiting import PATIENCE_SECONDS
 from token_broker_client import (
     AccessDenied,
     Broker,
@@ -21,8 +26,10 @@ from token_broker_client import (
     identity,
 )
 from token_broker_client.cache import Cache
-from token_broker_client.functions import CLIENTS, names
-from token_broker_client.gateway import Gateway
+from token_broker_client.deadline import Deadline
+from token_broker_client.functions import CLIENTS, Functions, names
+from token_broker_client.gateway import ROUTES, Gateway
+from token_broker_client.request import Command
 from token_broker_local.addresses import REGION
 
 API = "https://abc123.execute-api.eu-central-1.amazonaws.com/prod"
@@ -73,16 +80,44 @@ def test_the_region_may_be_the_environments(monkeypatch: pytest.MonkeyPatch) -> 
 def test_boto3s_default_session_is_the_default(
     session: boto3.Session, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Where a program has set one: for the region, and for the credentials."""
+    """Where a program has set one: for the region, and for the credentials.
+
+    These are of one moment: a key of a role that is renewed has its own secret and token.
+    """
     monkeypatch.setattr(boto3, "DEFAULT_SESSION", session)
     assert gateway("https://tokens.example.com").region == REGION
-    assert identity.credentials(None).access_key == "local"
+    found = identity.credentials(None)
+    assert isinstance(found, ReadOnlyCredentials)
+    assert found.access_key == "local"
 
 
 @pytest.mark.parametrize("url", [API, f"{API}/", f"{API}/v1", f" {API}//v1/ "])
 def test_what_follows_the_stage_makes_no_difference(url: str) -> None:
     assert gateway(url) == gateway(API)
     assert gateway(url).url == API
+
+
+def test_each_action_is_sent_to_its_route(session: boto3.Session) -> None:
+    """As the API's document names it, with a body only where there is something to say."""
+    paths = yaml.safe_load((Path(__file__).parents[2] / "openapi.yaml").read_text())["paths"]
+    routes = {
+        operation["operationId"].removeprefix("editor").lower(): (method.upper(), path)
+        for path, methods in paths.items()
+        for method, operation in methods.items()
+        if path.startswith("/v1/editor/") and "operationId" in operation
+    }
+    server = Server(says(answer(b"{}")))
+    channel = Broker.from_url(f"{server.url}/prod", session=session)._channel
+    for action in ROUTES:
+        method, path = routes.pop(action)
+        for body, ends in (({}, b"\r\n\r\n"), ({"a": 1}, b'\r\n\r\n{"a": 1}')):
+            channel.call(Command("editor", "acme", action, body), Deadline.after(PATIENCE_SECONDS))
+            sent = server.asked[-1]
+            line = f"{method} /prod{path} HTTP/1.1".format(connection="acme")
+            assert sent.partition(b"\r\n")[0].decode() == line
+            assert sent.endswith(ends)
+    assert routes == {}
+    server.close()
 
 
 @pytest.mark.parametrize(
@@ -166,8 +201,9 @@ def test_functions_are_named_in_many_ways(said: Any, vendorlinks: str) -> None:
 )
 def test_where_the_flows_name_stands_is_not_guessed(said: str) -> None:
     """A stage or an alias may be called like a flow."""
-    with pytest.raises(InvalidRequest, match=r"\{flow\}"):
+    with pytest.raises(InvalidRequest) as caught:
         Broker.from_function(said)
+    assert caught.value.detail == "functions: say with {flow} where in their names the flow's is"
 
 
 def test_a_flow_without_a_function_is_said_so() -> None:
@@ -190,8 +226,15 @@ def test_boto3s_default_session_invokes_as_well(
     monkeypatch.setattr(boto3, "DEFAULT_SESSION", session)
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "another")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "identity")
-    monkeypatch.setenv("AWS_ENDPOINT_URL_LAMBDA", serve(lambda *_: {"forgotten": 1}))
-    assert Broker.from_function("token-broker").forget("vntana", "acme") == 1
+    asked: list[Any] = []
+
+    def handler(event: Any, _: object) -> Any:
+        asked.append(event)
+        return {"valid": False}
+
+    monkeypatch.setenv("AWS_ENDPOINT_URL_LAMBDA", serve(handler))
+    assert Broker.from_function("token-broker").verify("acme", "token") is None
+    assert asked == [{"token": "token", "connection": "acme", "action": "verify"}]
 
 
 @pytest.mark.parametrize(
@@ -211,13 +254,18 @@ def test_a_wrong_flow_goes_nowhere(flow: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    "options",
-    [{"min_ttl": "60"}, {"min_ttl": [60]}, {"min_ttl": True}, {"min_ttl": 1.5}, {"rejected": 5},
-     {"rejected": ["a"]}, {"force": "yes"}, {"force": 1}],
-)  # fmt: skip
-def test_options_of_the_wrong_kind_go_nowhere(options: dict[str, Any]) -> None:
-    with pytest.raises(InvalidRequest, match=next(iter(options))):
-        Broker.from_url(API).vntana("acme", **options)
+    ("name", "values", "text"),
+    [
+        ("min_ttl", ("60", [60], True, 1.5), "must be a whole number of seconds"),
+        ("rejected", (5, ["a"]), "must be a fingerprint"),
+        ("force", ("yes", 1), "must be True or False"),
+    ],
+)
+def test_options_of_the_wrong_kind_go_nowhere(name: str, values: Any, text: str) -> None:
+    for value in values:
+        with pytest.raises(InvalidRequest) as caught:
+            Broker.from_url(API).vntana("acme", **{name: value})
+        assert caught.value.detail == f"{name}: {text}"
 
 
 @pytest.mark.parametrize("value", [float("nan"), object(), {1, 2}])
@@ -238,24 +286,31 @@ def test_no_credentials_is_said_so(monkeypatch: pytest.MonkeyPatch) -> None:
         Broker.from_url("http://127.0.0.1:9", session=nobody),
         Broker.from_function("token-broker", session=nobody),
     ):
-        with pytest.raises(AccessDenied, match="credentials"):
+        with pytest.raises(AccessDenied, match="credentials") as caught:
             broker.vntana("acme")
+        assert caught.value.__cause__ is None  # its text would be a library's
+        assert caught.value.__suppress_context__ or caught.value.__context__ is None
 
 
 def test_a_role_that_may_not_be_assumed_is_said_so() -> None:
-    """boto3's chain asks STS when credentials are first wanted."""
+    """boto3's chain asks STS when credentials are first wanted: once, and not to explain that."""
+    said = {"Error": {"Code": "AccessDenied", "Message": "s3cret"}}
+    refusal, asked = ClientError(cast("Any", said), "AssumeRole"), []
 
     class Denied:
         region_name = REGION
 
         def get_credentials(self) -> Any:
-            raise ClientError(
-                {"Error": {"Code": "AccessDenied", "Message": "s3cret"}}, "AssumeRole"
-            )
+            asked.append(1)
+            raise refusal
 
+    session = cast("boto3.Session", Denied())
     with pytest.raises(AccessDenied) as caught:
-        Broker.from_url(API, session=cast("boto3.Session", Denied())).vntana("acme")
+        Broker.from_url(API, session=session).vntana("acme")
     assert "s3cret" not in str(caught.value)
+    error = Functions((), session).refusal(refusal, "tokens-vntana", REGION)
+    assert (type(error), len(asked)) == (AccessDenied, 1)
+    assert error.detail == "Lambda refused to invoke tokens-vntana (AccessDenied)"
 
 
 def test_a_wrong_signature_is_access_denied(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -352,6 +407,61 @@ def test_what_lambda_says_itself(
     assert "token-broker-vntana" in str(caught.value)
     assert code in str(caught.value)
     assert "s3cret" not in "".join(traceback.format_exception(caught.value))
+
+
+USER = "User: arn:aws:sts::111122223333:assumed-role/orders/s3cret is not authorized to perform: "
+MISSING = "Function not found: arn:aws:lambda:eu-west-1:111122223333:function:s3cret"
+KNOWN = "the call was signed for eu-west-1 by account 111122223333"
+UNKNOWN = "the call was signed for eu-west-1"
+
+
+@pytest.mark.parametrize(
+    ("entrance", "status", "words", "account", "told"),
+    [
+        ("url", 403, {"Message": f"{USER}execute-api:Invoke"}, None, KNOWN),
+        ("url", 403, {"message": f"{USER}execute-api:Invoke"}, "444455556666", KNOWN),
+        ("url", 403, {"message": "Forbidden"}, "111122223333", KNOWN),
+        ("url", 403, {"message": "Forbidden"}, None, UNKNOWN),
+        ("url", 403, {"message": ["s3cret"]}, None, UNKNOWN),
+        ("url", 403, ["s3cret"], None, UNKNOWN),
+        ("url", 403, {"message": f"s3cret {USER}"}, None, UNKNOWN),
+        ("url", 404, {"message": "s3cret"}, "111122223333", "not the broker"),
+        ("function", 403, {"Message": f"{USER}lambda:InvokeFunction"}, None, KNOWN),
+        ("function", 403, {"Message": "s3cret"}, "111122223333", KNOWN),
+        ("function", 403, {"Message": "s3cret"}, None, UNKNOWN),
+        ("function", 404, {"Message": MISSING}, None, KNOWN),
+        ("function", 500, {"Message": "s3cret"}, "111122223333", "(Refused)"),
+    ],
+)
+def test_a_refusal_names_the_account_that_signed(
+    *,
+    entrance: str,
+    status: int,
+    words: Any,
+    account: str | None,
+    told: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Most often it is another account's or region's profile: AWS names it, or the credentials do.
+
+    Nothing else of AWS's words is passed on, and no further call is made.
+    """
+    kind = "AccessDeniedException" if (entrance, status) == ("function", 403) else "Refused"
+    line = answer(json.dumps(words).encode(), f"x-amzn-ErrorType: {kind}", status=f"{status} X")
+    server = Server(says(line))
+    monkeypatch.setenv("AWS_ENDPOINT_URL_LAMBDA", server.url)
+    session = boto3.Session("local", "local", region_name="eu-west-1", aws_account_id=account)
+    broker = (
+        Broker.from_url(server.url, session=session)
+        if entrance == "url"
+        else Broker.from_function("token-broker", session=session)
+    )
+    with pytest.raises(BrokerError) as caught:
+        Broker(broker._channel, tries(1), Cache()).vntana("acme")
+    server.close()
+    assert caught.value.detail.endswith(told)
+    assert "s3cret" not in str(caught.value)
+    assert len(server.asked) == 1
 
 
 def test_no_netrc_takes_the_signatures_place(

@@ -124,6 +124,13 @@ def test_a_patience_that_none_can_have_is_refused_at_once(value: Any) -> None:
         Broker.from_function("token-broker", patience=value)
 
 
+def test_the_longest_patience_and_age_are_taken() -> None:
+    """An hour, and a day; and there is no shortest."""
+    for patience, age in ((3600, 86_400), (0.001, 0.001)):
+        access = Broker.from_url(API, patience=patience, max_age=age).access("vntana", "acme")
+        assert (access._patience.seconds, access._max_age) == (patience, age)
+
+
 @pytest.mark.parametrize("value", [0, -1, float("inf"), float("nan"), "20", None, 86_401])
 def test_an_age_that_no_token_can_have_is_refused_at_once(value: Any) -> None:
     with pytest.raises(InvalidRequest, match="max_age"):

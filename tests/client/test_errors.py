@@ -15,6 +15,7 @@ from token_broker import events
 from token_broker.handler import http_problem, named
 from token_broker_client import Broker, BrokerError, Unreachable, errors
 from token_broker_client.cache import Cache
+from token_broker_client.functions import answered
 from token_broker_client.request import problem
 
 OURS = {"AccessDenied", "Unreachable", "WrongDestination"}
@@ -70,6 +71,8 @@ def test_the_tree_is_the_brokers_and_three_classes_of_our_own() -> None:
     ours = tree(errors.BrokerError)
     assert {name for name in ours if name not in tree(brokers.BrokerError)} == OURS
     assert {name: ours[name] for name in ours if name not in OURS} == tree(brokers.BrokerError)
+    below = [name for kinds in ours.values() for name in kinds]
+    assert sorted(kind.__name__ for kind in errors.kinds()) == sorted([*ours, *below])
     for kind in errors.kinds():
         (line,) = [
             one for one in (errors.__doc__ or "").splitlines() if f" {kind.__name__} " in f"{one} "
@@ -112,6 +115,25 @@ def test_a_function_that_crashes_or_hangs_gave_no_answer(serve: Serve, through: 
     assert type(error) is Unreachable
     assert error.retryable
     assert "s3cret" not in "".join(traceback.format_exception(error))
+
+
+@pytest.mark.parametrize(
+    ("document", "name"),
+    [
+        ({"errorType": "Sandbox.Timedout", "errorMessage": "s3cret"}, "Sandbox.Timedout"),
+        ({"errorType": "Runtime.ExitError"}, "Runtime.ExitError"),
+        ({"errorType": "x" * 101}, "x" * 100),
+        ({"errorType": None}, "no reason is given"),
+        ({"forgotten": 1}, "no reason is given"),
+        (["s3cret"], "no reason is given"),
+        (None, "no reason is given"),
+    ],
+)
+def test_a_failure_of_lambdas_is_named(document: Any, name: str) -> None:
+    """By its type alone; and what failed is no answer, whatever it says."""
+    with pytest.raises(Unreachable) as caught:
+        answered(document, has_failed=True)
+    assert caught.value.detail == f"the function failed: {name}"
 
 
 @pytest.mark.parametrize("body", ["[]", '"token"', "null", "no json"])

@@ -48,12 +48,16 @@ def test_goes_nowhere_else(url: str) -> None:
 
 
 def test_the_error_shows_no_path_and_no_query() -> None:
-    with pytest.raises(WrongDestination) as caught:
-        origins.check("https://evil.com/private?secret=1", HOME)
-    assert str(caught.value) == (
-        "wrong_destination: the token is for https://app.vendorlink.nl, "
-        "the request to https://evil.com"
-    )
+    for url, shown in (
+        ("https://evil.com:443/private?secret=1", "https://evil.com"),
+        ("https://evil.com:8443/private", "https://evil.com:8443"),
+        ("http://evil.com:443/", "http://evil.com:443"),
+    ):
+        with pytest.raises(WrongDestination) as caught:
+            origins.check(url, HOME)
+        assert caught.value.detail == (
+            f"the token is for https://app.vendorlink.nl, the request to {shown}"
+        )
 
 
 def test_what_cannot_be_told_is_no_home() -> None:

@@ -27,7 +27,7 @@ from tests.client.callers import NO_TLS
 from tests.client.desks import Desk
 from tests.servers import Server, answer, drips, says
 from tests.waiting import PATIENCE_SECONDS, SOON_SECONDS
-from token_broker_client import Broker, Unreachable, transport
+from token_broker_client import Broker, Unreachable, identity, transport
 from token_broker_client.cache import Cache
 from token_broker_client.deadline import Deadline, Patience
 from token_broker_client.functions import CLIENTS
@@ -134,6 +134,56 @@ def test_tls_is_bounded_as_well(
     server.close()
 
 
+@pytest.mark.parametrize("entrance", ["url", "function"])
+def test_authorities_are_found_as_boto3_finds_them(
+    entrance: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In the profile's settings, and before that in the environment; each caller has its own."""
+    (tmp_path / "other").mkdir()
+    pem, private = certificate(tmp_path)
+    other, _ = certificate(tmp_path / "other")
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(pem, private)
+    server = Server(says(answer(b'{"forgotten": 7}')), tls=context)
+    config = tmp_path / "config"
+    config.write_text(f"[default]\nca_bundle = {pem}\n[profile plain]\nregion = eu-west-1\n")
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(config))
+    monkeypatch.delenv("AWS_CA_BUNDLE", raising=False)
+    monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)
+    monkeypatch.setenv("AWS_ENDPOINT_URL_LAMBDA", f"https://127.0.0.1:{server.port}")
+    for name in ("ACCESS_KEY_ID", "SECRET_ACCESS_KEY", "DEFAULT_REGION"):
+        monkeypatch.setenv(f"AWS_{name}", "eu-west-1")
+    identity._botocore.cache_clear()
+
+    def forgotten(session: boto3.Session | None) -> Any:
+        CLIENTS.reset()
+        if entrance == "url":
+            broker = Broker.from_url(f"https://127.0.0.1:{server.port}", session=session)
+        else:
+            broker = Broker.from_function("token-broker", session=session)
+        return broker._channel.call(COMMAND, Deadline.after(PATIENCE_SECONDS))
+
+    trusting = boto3.Session()
+    plain = boto3.Session("local", "local", profile_name="plain")
+    for _ in range(2):
+        assert forgotten(trusting) == forgotten(None) == {"forgotten": 7}
+        with pytest.raises(Unreachable, match="SSLError, as its certificate is not") as caught:
+            forgotten(plain)
+        assert not caught.value.retryable  # it will be the same at the next try
+    for file, words in (
+        (other, "certificate is not trusted"),
+        (tmp_path / "no", "cannot be read"),
+    ):
+        monkeypatch.setenv("AWS_CA_BUNDLE", str(file))
+        with pytest.raises(Unreachable, match=words) as caught:
+            forgotten(trusting)
+        assert not caught.value.retryable
+    monkeypatch.setenv("AWS_CA_BUNDLE", str(pem))
+    assert forgotten(plain) == {"forgotten": 7}
+    identity._botocore.cache_clear()
+    server.close()
+
+
 def test_an_answer_has_a_largest_size(reach: Reach, server: Server) -> None:
     """And another try would have the same: it is not made."""
     channel = reach(server.url)
@@ -156,6 +206,17 @@ def test_an_answer_is_not_unpacked(reach: Reach, server: Server) -> None:
     server.behaviour = says(answer(b'{"forgotten": 7}', "Content-Encoding: gzip"))
     assert reach(server.url).call(COMMAND, Deadline.after(PATIENCE_SECONDS)) == {"forgotten": 7}
     assert b"accept-encoding: identity" in server.asked[0].lower()
+
+
+def test_the_api_sees_who_asks(session: boto3.Session, server: Server) -> None:
+    """By the name that its log has."""
+    server.behaviour = says(answer(b"{}"))
+    Broker.from_url(server.url, region="eu-west-1", session=session)._channel.call(
+        COMMAND, Deadline.after(PATIENCE_SECONDS)
+    )
+    sent = server.asked[0].lower()
+    assert b"user-agent: token-broker-client\r\n" in sent
+    assert b"accept: */*\r\n" in sent
 
 
 def test_no_cookie_is_kept(reach: Reach, server: Server) -> None:
@@ -378,10 +439,12 @@ class Forgetting:
     def __init__(self, *answers: dict[str, Any]) -> None:
         self.answers = list(answers)
         self.now = 0.0
+        self.left: list[float] = []
 
     def call(self, command: Command, deadline: Deadline) -> dict[str, Any]:
         """Answer as the broker does, after a second."""
-        assert (command.action, deadline.left > 0) == ("forget", True)
+        assert command.action == "forget"
+        self.left.append(deadline.left)
         self.now += 1
         return self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
 
@@ -397,4 +460,4 @@ def test_forget_says_when_time_ends_before_all_is_forgotten() -> None:
     channel = Forgetting({"forgotten": 1, "complete": False})
     with pytest.raises(Unreachable, match="not all tokens were forgotten") as raised:
         Broker(channel, Patience(2.0, lambda: channel.now)).forget("vntana", "acme")
-    assert (raised.value.retryable, channel.now) == (True, 2.0)
+    assert (raised.value.retryable, channel.left) == (True, [2.0, 1.0])

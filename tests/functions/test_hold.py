@@ -67,7 +67,10 @@ def test_a_held_connection_gives_and_asks_nothing(world: World, flow: str) -> No
 
 @pytest.mark.parametrize("flow", FLOWS)
 def test_other_processes_obey_once_they_read_the_table(world: World, flow: str) -> None:
-    """What was exchanged while the hold was put counts from when its gate was read."""
+    """What was exchanged while the hold was put counts from when its gate was read.
+
+    A check asks the vendor, so it reads the table first, whatever its process remembers.
+    """
     connection = world.connect(flow)
     services = [world.cold(flow) for _ in range(2)]
     world.stands_at = world.now
@@ -77,6 +80,10 @@ def test_other_processes_obey_once_they_read_the_table(world: World, flow: str) 
     world.advance(59)
     for service in services:
         assert service(event(connection), LambdaContext("f", CALL_SECONDS))["source"] == "memory"
+    sent = world.steps(flow)
+    with pytest.raises(Exception, match="connection_held"):
+        services[0](event(connection, action="check"), LambdaContext("f", CALL_SECONDS))
+    assert world.steps(flow) == sent
     world.advance(1)
     for service in services:
         with pytest.raises(Exception, match=REASON):

@@ -9,10 +9,13 @@ from typing import Any
 import pytest
 
 import token_broker
+from tests.functions import insights
+from tests.functions.test_audit import stamped
 from tests.functions.test_failures import WRONG_LOGIN
 from tests.functions.test_tokens import assert_problem
 from tests.functions.world import World
 from tests.subjects import FLOWS
+from token_broker_operations.dashboard import NEWS, QUERY
 
 PROGRAM = Path(token_broker.__file__).parent
 PAGE = (Path(__file__).parents[2] / "docs/events.md").read_text()
@@ -20,6 +23,11 @@ EXAMPLES: Mapping[str, Mapping[str, Any]] = {
     name: json.loads(text)
     for name, text in re.findall(r"(?s)### ([\w ]+)\n\n```json\n(.*?)```", PAGE)
 }
+OTHER = {"@timestamp": 0, "event": "other", "what": ""} | {
+    name: value for example in EXAMPLES.values() for name, value in example.items()
+}
+"""A line that is no event, with all members of events: a column of none of them is an error."""
+
 ROWS = dict(re.findall(r"(?m)^\| `([A-Z][\w ]+)` \| `(\w+)` \|", PAGE))
 PERIOD = 61
 
@@ -115,7 +123,10 @@ def test_the_page_lists_what_is_announced_and_has_an_example_of_each() -> None:
 def test_an_event_is_as_its_example(
     world: World, event: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """The same members, of the same kinds; and the log has them under the page's name."""
+    """The same members, of the same kinds; and the log has them under the page's name.
+
+    So the dashboard lists it, but for the tokens that are replaced.
+    """
     connection = WAYS[event](world)
     told = [*world.announced, *(("Token Replaced", each) for each in world.replaced)]
     detail = [each for what, each in told if what == event][-1]
@@ -124,9 +135,12 @@ def test_an_event_is_as_its_example(
         name: shape(value) for name, value in example.items()
     } | ({"variant": str} if "variant" in example else {})
     assert detail["connection"] == connection
-    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    lines = list(stamped(capsys.readouterr().out))
     logged = [line for line in lines if line.get("event") == ROWS[event]]
     assert logged[-1].items() >= detail.items()
+    listed = insights.run(QUERY, [*lines, OTHER])
+    assert any(row["event"] == ROWS[event] for row in listed) == (ROWS[event] in NEWS)
+    assert OTHER not in listed
 
 
 @pytest.mark.parametrize("flow", FLOWS)

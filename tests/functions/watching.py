@@ -81,14 +81,14 @@ class Watch:
 
     def _shown(self, *written: str) -> list[str]:
         """Return what `make run` shows of it: its lines, its dashboard, a failed invocation."""
-        figures = Metrics()
-        for text in written:
-            figures.hear(text)
         service = self.world.service(self.flow)
         function = Function(function_name(self.flow), service, report=self._lines.append)
         states = [state(function, self.flow, self.connection)]
         failed = function.invoke(json.dumps({"connection": self.connection, "x": 1}).encode())
-        page = Dashboard(figures, lambda: states).told(None)
+        dashboard = Dashboard(Metrics(), lambda: states)
+        for text in written:
+            dashboard.hear(text)
+        page = dashboard.told(None)
         phrases = [phrase for text in written for phrase in log_capture.phrases(text)]
         return [json.dumps(page), failed.payload.decode(), *phrases, *self._lines]
 

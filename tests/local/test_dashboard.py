@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -25,9 +26,10 @@ from token_broker_local.functions import Function
 from token_broker_local.gateway import Gateway
 from token_broker_local.messages import HttpRequest, HttpResponse
 from token_broker_local.metrics import MOST_SERIES, OTHERS, POINTS, SECONDS, Metrics, percentile
+from token_broker_local.news import MOST, WORDS, News
 from token_broker_local.serving import serving
 from token_broker_local.states import connections, state
-from token_broker_operations.dashboard import CHARTS, Chart
+from token_broker_operations.dashboard import CHARTS, NEWS, Chart
 
 CHROMIUM = shutil.which("chromium")
 HAND_OUTS = CHARTS[0]
@@ -298,6 +300,36 @@ def test_a_state_that_cannot_be_had_is_told_by_its_error() -> None:
     assert lines == []
 
 
+# Events
+
+
+def test_events_are_told_in_words_the_newest_first(clock: Clock) -> None:
+    """Of one flow or of all; of bounded memory; what is no event of the bus is not told."""
+    news = News(clock)
+    lines = [
+        {"event": "held", "flow": "vntana", "connection": "a", "by": "jane", "reason": "{drill}"},
+        {"event": "hand-out", "flow": "vntana", "connection": "a", "caller": "jane"},
+        {"event": "replaced", "flow": "editor", "connection": "b", "generation": 1, "token": "s3c"},
+    ]
+    news.hear("\n".join([*map(json.dumps, lines), "[1]", "{", "no line"]))
+    assert [(one["flow"], one["connection"], one["words"]) for one in news.told()] == [
+        ("editor", "b", "generation 1 is the token none, in place of none"),
+        ("vntana", "a", "jane holds it: {drill}"),
+    ]
+    assert [one["event"] for one in news.told("vntana")] == ["held"]
+    assert news.told()[0]["at"] == clock.now
+    for _ in range(MOST):
+        news.hear(json.dumps(lines[2]))
+    assert {one["event"] for one in news.told()} == {"replaced"}
+
+
+def test_each_event_of_the_bus_has_its_words() -> None:
+    """Those of docs/events.md, and what the bus did not take; the deployed one lists the same."""
+    page = (Path(__file__).parents[2] / "docs/events.md").read_text()
+    listed = {*re.findall(r"(?m)^\| `[A-Z][\w ]+` \| `(\w+)` \|", page)}
+    assert {*WORDS} == listed | {"unannounced"} == {*NEWS, "replaced"}
+
+
 # The whole
 
 
@@ -368,8 +400,8 @@ def done(places: Addresses, path: str, **order: Any) -> Any:
 def test_a_latch_an_outage_and_a_recovery_by_the_page_alone(places: Addresses, flow: str) -> None:
     """Whatever the vendor: its fake refuses, then is down, then works; and no token is told."""
 
-    def told(action: str) -> Any:
-        answer = done(places, CALL, flow=flow, connection="demo", action=action)
+    def told(action: str, **more: str) -> Any:
+        answer = done(places, CALL, flow=flow, connection="demo", action=action, **more)
         assert {*answer} <= {*TOLD}
         return answer
 
@@ -377,14 +409,17 @@ def test_a_latch_an_outage_and_a_recovery_by_the_page_alone(places: Addresses, f
         fault = {"kind": "status", "status": status, "times": None}
         done(places, SWITCH, flow=flow, switch={"faults": [fault]})
 
+    def figures() -> Any:
+        return called(places, "GET", f"{PATH}/figures?flow={flow}", sign=False)
+
     def state() -> Any:
-        figures = called(places, "GET", f"{PATH}/figures?flow={flow}", sign=False)
-        return next(one for one in figures["connections"] if one["connection"] == "demo")
+        return next(one for one in figures()["connections"] if one["connection"] == "demo")
 
     assert told("token")["status"] == 200
     assert told("check")["ok"] is True
-    assert told("hold")["held"]["reason"]
-    assert state()["held"]
+    assert told("hold")["code"] == "invalid_request"  # nobody said why
+    assert told("hold", reason="a drill")["held"]["reason"] == "a drill"
+    assert state()["held"]["reason"] == "a drill"
     assert told("token")["code"] == "connection_held"
     assert told("lift")["held"] is None
     fails(401)
@@ -399,6 +434,14 @@ def test_a_latch_an_outage_and_a_recovery_by_the_page_alone(places: Addresses, f
     told("forget")
     assert told("token")["source"] == "exchange"
     assert not any(variant["latched"] for variant in state()["variants"])
+    news = [one for one in figures()["news"] if one["connection"] == "demo"]
+    assert {one["flow"] for one in news} == {flow}
+    happened = [one["event"] for one in reversed(news)]
+    assert [each for each in happened if each != "replaced"] == [
+        *("held", "lifted", "latched", "recovered")
+    ]
+    assert happened[-1] == "replaced"
+    assert any(one["words"].endswith("holds it: a drill") for one in news)
 
 
 @pytest.mark.slow
@@ -430,14 +473,14 @@ def test_a_browser_shows_it(places: Addresses, tmp_path: Path) -> None:
 HIDDEN = """
 document.querySelectorAll("details").forEach((one) => { one.open = true; }),
 [...document.querySelectorAll(`.pill, #states td, .tile, figure, #states button, #fakes button,
-  #fakes select, #fakes input`)].filter((one) => {
+  #fakes select, #fakes input, #states input, #news li`)].filter((one) => {
   const box = one.getBoundingClientRect();
   const card = one.closest("section").getBoundingClientRect();
   const isFolded = getComputedStyle(one).display === "none";
   return !isFolded && (box.width < 4 || box.right > card.right + 1 || box.left < card.left - 1);
 }).length + 1000 * (document.documentElement?.scrollWidth > innerWidth)
   + 1000 * !document.querySelector(".pill.latched") + 1000 * !document.querySelector(".pill.held")
-  + 1000 * !document.querySelector("#fakes select")
+  + 1000 * !document.querySelector("#fakes select") + 1000 * !document.querySelector("#news li")
 """
 """How many things are not wholly visible; no badge at all counts as well."""
 
@@ -469,7 +512,7 @@ def test_columns_fold_and_badges_stay_visible(
     name = f"{width}-{'long-' * 12}"[:62] + "x"
     client.create_secret(Name=secret_name("vendorlink", name), SecretString=json.dumps(secret))
     called(places, "POST", f"/v1/vendorlink/{name}/token")
-    done(places, CALL, flow="vendorlink", connection=name, action="hold")
+    done(places, CALL, flow="vendorlink", connection=name, action="hold", reason="long-" * 20)
     called(places, "POST", "/v1/vntana/demo/token")
     with browser(tmp_path, width) as evaluate:
         evaluate("Page.navigate", url=f"{places.url('gateway')}{PATH}")
@@ -504,7 +547,11 @@ def test_a_browser_does_it(places: Addresses, tmp_path: Path) -> None:
         shows("document.querySelector('#states tbody:first-of-type .pill.latched')")
         shows("document.querySelector('#states .said').textContent.includes('credential_rejected')")
         click("#states", "hold")
+        shows("document.querySelector('#states .said').textContent.includes('write a reason')")
+        value("document.querySelector('#states [data-name=reason]').value = 'a drill'")
+        click("#states", "hold")
         shows("document.querySelector('#states tbody:first-of-type .pill.held')")
+        shows("document.querySelector('#news li').textContent.endsWith('holds it: a drill')")
         click("#states", "lift")
         shows("!document.querySelector('#states tbody:first-of-type .pill.held')")
         click("#fakes", "works")

@@ -6,6 +6,7 @@ python -m tests.protocol.model --trace fence         what happens without a guar
 
 from collections.abc import Callable
 from dataclasses import fields
+from pathlib import Path
 
 import pytest
 
@@ -16,6 +17,8 @@ from tests.protocol.model.runs import Run, run
 from tests.protocol.model.scenarios import SCENARIOS
 from tests.protocol.model.tables import of_mutants, of_scenarios
 from tests.sharing import once
+
+DOCUMENT = (Path(__file__).parents[2] / "docs" / "protocol.md").read_text().splitlines()
 
 NEEDED = [one for one in MUTANTS if one.breaks]
 REDUNDANT = [one for one in MUTANTS if not one.breaks]
@@ -36,10 +39,15 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Runs:
 @pytest.mark.slow
 @pytest.mark.parametrize("scenario", SCENARIOS, ids=[one.name for one in SCENARIOS])
 def test_protocol_keeps_every_invariant(scenario: Scenario, runs: Runs) -> None:
-    """All states are visited; none breaks I1-I10, and in none does a caller wait for ever."""
+    """All states are visited; none breaks I1-I10, and in none does a caller wait for ever.
+
+    docs/protocol.md says how many they are, in thousands.
+    """
     seen = runs(scenario.name)
     assert seen.is_whole
     assert not seen.traces, "\n".join(line for trace in seen.traces.values() for line in trace)
+    size = f"| {scenario.faults} + {scenario.occasions} | {round(seen.states, -3):,} |"
+    assert any(line.endswith(size) for line in rows(f"`{scenario.name}`"))
 
 
 @pytest.mark.slow
@@ -68,6 +76,15 @@ def test_every_invariant_is_broken_by_some_mutant() -> None:
     """A predicate that nothing breaks would say nothing."""
     broken = {name for one in GUARDS for name in one.breaks}
     assert broken == {f"I{number}" for number in range(1, 11)} | {"L1"}
+
+
+@pytest.mark.parametrize("invariant", sorted({name for one in GUARDS for name in one.breaks}))
+def test_document_names_the_guards_of_an_invariant(invariant: str) -> None:
+    """Each mutant that docs/protocol.md names beside an invariant breaks that one."""
+    of = {one.name for one in GUARDS if invariant in one.breaks}
+    (row,) = rows(f"**{invariant}**")
+    named = set(row.split("|")[4].strip(" `").split("`, `"))
+    assert named <= of
 
 
 def test_older_locks_break_what_is_known_of_them() -> None:
@@ -102,3 +119,8 @@ def test_tables(runs: Runs, record_property: Record) -> None:
         rows = [(one, runs(one.name)) for one in mutants]
         record_property(f"table: {title}", "\n".join(of_mutants(rows)))
     assert sum(runs(one.name).seconds for one in (*SCENARIOS, *MUTANTS)) < 2 * LONGEST_SECONDS
+
+
+def rows(name: str) -> list[str]:
+    """Return the rows of tables in docs/protocol.md that begin with *name*."""
+    return [line for line in DOCUMENT if line.startswith(f"| {name} |")]

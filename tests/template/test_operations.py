@@ -6,9 +6,10 @@ from typing import Any
 
 import pytest
 
-from tests.template.documents import ROOT
+from tests.template.documents import ROOT, template
 from tests.template.rules import sound
 from tests.template.subjects import FLOWS, of_type
+from token_broker.actions import MOST_WARM
 from token_broker.handler import SLOW_MILLISECONDS
 from token_broker.telemetry import MEASURES, Telemetry
 from token_broker_operations import alarms, dashboard, flows
@@ -47,6 +48,25 @@ def test_the_runbook_says_whose_it_is(signal: Signal) -> None:
     """In the table that the one who is woken sees first."""
     rows = re.findall(r"(?m)^\| (\w+) \| (.*?) \|", (ROOT / alarms.RUNBOOK).read_text())
     assert [whose for whose, named in rows if f"`{signal.code}`" in named] == [signal.whose]
+
+
+def test_the_runbook_lists_each_alarm_once() -> None:
+    """And each code that has none of its own, and those that take a deployment back."""
+    page = (ROOT / alarms.RUNBOOK).read_text()
+    table = page.partition("| cause | alarms |")[2].partition("\n\n")[0]
+    rows = [line.split(" | ") for line in table.splitlines()[2:]]
+    listed = re.findall(r"`(\w+)`( \(no alarm of its own\))?", " ".join(row[1] for row in rows))
+    ends = {
+        each["AlarmName"]["Fn::Sub"].removeprefix("token-broker-${Stage}-")
+        for each in ALARMS.values()
+    }
+    parts = {end for end in ends if re.search(r"_\d+m$", end)}  # of one window: two are an alarm
+    assert sorted(name for name, _ in listed) == sorted(ends - parts | codes())
+    assert {name for name, is_none in listed if is_none} == codes() - ends
+    guards = [each["Properties"]["AlarmName"]["Fn::Sub"] for each in alarms.guards().values()]
+    [taken_back] = [row[1] for row in rows if "roll a deployment back" in row[2]]
+    names = [f"token-broker-${{Stage}}-{name}" for name in re.findall(r"`(\w+)`", taken_back)]
+    assert sorted(names) == sorted(guards)
 
 
 @pytest.mark.parametrize(
@@ -152,6 +172,13 @@ def test_the_dashboard_is_valid_once_deployed() -> None:
         for each in of_type(sound(), kind).values()
     }
     assert len(shown) == len(ALARMS)
+    [log] = [each["properties"] for each in body["widgets"] if each["type"] == "log"]
+    groups = of_type(sound(), "Logs::LogGroup").values()
+    names = {each["LogGroupName"] for each in groups}
+    assert {*re.findall(r"SOURCE '([^']+)' \| ", log["query"])} == {
+        name for name in names if name.startswith("/aws/lambda/")
+    }
+    assert log["query"].endswith(dashboard.QUERY)
     assert "${" not in json.dumps(body)
 
 
@@ -178,6 +205,36 @@ def test_the_costs_are_added_up() -> None:
         else:
             spent = [sum(pair) for pair in zip(spent, amounts, strict=True)]
     assert len(sums) == 2
+
+
+def test_the_simulated_costs_are_those_that_were_measured() -> None:
+    """Each row is one of the results', rounded to cents."""
+    results = (ROOT / "benchmarks/results/peers.md").read_text()
+    brokers = re.findall(r"(?m)^\| Token Broker, (MEMORY_SECONDS=.*?)\|(.*)\|$", results)
+    measured = {name: numbers(cells) for name, cells in brokers}
+    page = (ROOT / alarms.RUNBOOK).read_text()
+    rows = re.findall(r"(?m)^\| (?:`MemorySeconds` )?(\d+[^|]*?) \|((?: [\d.]+ \|){5})$", page)
+    assert len(rows) == len(measured)
+    for (_, cells), found in zip(rows, measured.values(), strict=True):
+        *_, function, table, key, _, direct, through_the_api = found
+        costs = (function, table, key, direct, through_the_api)
+        assert numbers(cells) == [round(each, 2) for each in costs]
+    settings = [re.findall(r"\d+", name) for name in measured]
+    assert [re.findall(r"\d+", name) for name, _ in rows] == settings
+
+
+def numbers(cells: str) -> list[float]:
+    """Return the numbers in some cells of a table."""
+    return [float(cell) for cell in cells.split("|") if re.fullmatch(r"\s*[\d.]+\s*", cell)]
+
+
+def test_the_quotas_name_our_own_limits_as_they_are() -> None:
+    """A function's time, and how many connections one `warm` takes."""
+    page = (ROOT / alarms.RUNBOOK).read_text()
+    [timeout] = re.findall(r"the functions end within `Timeout`, (\d+)", page)
+    assert int(timeout) == template()["Parameters"]["Timeout"]["Default"]
+    [connections] = re.findall(r"about (\d+) connections to keep warm", page)
+    assert int(connections) == MOST_WARM
 
 
 def test_the_alarms_cost_what_is_said() -> None:

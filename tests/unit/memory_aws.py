@@ -43,11 +43,15 @@ class MemoryDynamoDB:
     """The next write is sent twice, as boto3 does when the first answer is lost."""
     before_write: Callable[[], None] | None = None
     """What another caller does between the read and the next write."""
+    reads: int = 0
+    items_read: int = 0
     writes: int = 0
     pages: int = 0
 
     def get_item(self, **request: Any) -> dict[str, Any]:
         """Return an item."""
+        self.reads += 1
+        self.items_read += 1
         assert request["TableName"] == TABLE_NAME
         assert request["ConsistentRead"] is True
         found = self.table.get(place_of(request["Key"]))
@@ -56,6 +60,8 @@ class MemoryDynamoDB:
     def batch_get_item(self, **request: Any) -> dict[str, Any]:
         """Return several items, in no order."""
         asked = request["RequestItems"][TABLE_NAME]
+        self.reads += 1
+        self.items_read += len(asked["Keys"])
         assert asked["ConsistentRead"] is True
         found = [self.table.get(place_of(key)) for key in asked["Keys"]]
         return {"Responses": {TABLE_NAME: [dict(record) for record in reversed(found) if record]}}
@@ -101,6 +107,7 @@ class MemoryKms:
     """The key's client: a sealed text begins with the digest of its encryption context."""
 
     contexts: list[Mapping[str, str]] = field(default_factory=list)
+    opened: int = 0
 
     def encrypt(self, **request: Any) -> dict[str, Any]:
         """Seal a text of up to 4,096 bytes."""
@@ -112,6 +119,7 @@ class MemoryKms:
 
     def decrypt(self, **request: Any) -> dict[str, Any]:
         """Open what was sealed under this encryption context."""
+        self.opened += 1
         assert request["KeyId"] == KEY_ID
         blob = request["CiphertextBlob"]
         if blob[:SEAL_BYTES] != _seal(request["EncryptionContext"]):

@@ -2,7 +2,7 @@
 
 import pytest
 
-from token_broker.aliases import alias_values, expects_another, is_outdated
+from token_broker.aliases import Look, alias_values, expects_another, is_outdated
 from token_broker.item import Item
 from token_broker.records import replace
 from token_broker.tokens import Variant
@@ -41,6 +41,18 @@ def test_a_way_is_outdated_by_what_its_end_became_however_clocks_differ(
 def test_a_way_that_is_certainly_newer_than_its_end_is_right(changes: dict[str, str]) -> None:
     newer = replace(POINTER, issued_at=NOW + 61)
     assert not is_outdated(newer, replace(ITEM, **changes))
+
+
+def test_a_way_is_outdated_by_any_of_what_it_expects() -> None:
+    two = replace(POINTER, context='{"role": "OWNER", "x": 2}')
+    assert expects_another(two, ITEM)
+
+
+def test_of_what_was_read_only_the_end_of_a_way_is_handed_on() -> None:
+    end, way = ITEM, replace(ITEM, target="c")
+    assert Look(POINTER, end, end, NOW).of_target("b") == Look(end, end, end, NOW)
+    assert Look(POINTER, end, end, NOW).of_target("c") is None
+    assert Look(POINTER, way, end, NOW).of_target("b") is None
 
 
 @pytest.mark.parametrize("context", [None, "{", "[]"])

@@ -2,6 +2,7 @@
 
 import json
 import re
+from pathlib import Path
 
 import pytest
 
@@ -88,3 +89,13 @@ def test_the_tree_that_is_drawn_is_the_tree() -> None:
     assert {name: int(status) for name, status in drawn} == {
         kind.__name__: kind.status for kind in leaves()
     }
+
+
+def test_the_page_lists_them() -> None:
+    """docs/errors.md: each with its status, and whether to try again."""
+    page = (Path(__file__).parents[2] / "docs/errors.md").read_text()
+    listed = re.findall(r"(?m)^\| `(\w+)` \| (\d+) \| (yes|no) \|", page)
+
+    assert sorted(listed) == sorted(
+        (kind.code, str(kind.status), "yes" if kind.retryable else "no") for kind in leaves()
+    )

@@ -72,6 +72,9 @@ def kept(**changes: Any) -> Item:
         pytest.param(
             kept(lease_owner="a", lease_until=NOW + 9), None, State.STALE, id="it is being replaced"
         ),
+        pytest.param(
+            kept(lease_owner="a", lease_until=NOW), None, State.STALE, id="its replacer has died"
+        ),
         pytest.param(EMPTY, None, State.DEAD, id="nothing is kept"),
         pytest.param(kept(token=None), None, State.DEAD, id="no token is kept"),
         pytest.param(kept(expires_at=NOW), 0, State.DEAD, id="at its very end"),

@@ -259,12 +259,16 @@ def test_more_than_fifty_are_not_dropped_at_once() -> None:
     assert problem["detail"] == "drop: must be at most 50 variants' keys"
 
 
-@pytest.mark.parametrize("has_gate", [True, False])
-def test_the_gate_is_told_of_a_new_version_if_there_is_one(has_gate: bool) -> None:
-    """A connection that was never used gets no item by an event."""
+@pytest.mark.parametrize(
+    ("has_gate", "held"), [(True, {}), (True, {"held": attribute({"since": 1})}), (False, {})]
+)
+def test_the_gate_is_told_of_a_new_version_if_there_is_one(
+    has_gate: bool, held: dict[str, Any]
+) -> None:
+    """A connection that was never used gets no item by an event. A hold delays renewals alone."""
     broker = MemoryBroker("vntana")
     if has_gate:
-        broker.write(fence=attribute(1), accepted_version=attribute("v0"))
+        broker.write(fence=attribute(1), accepted_version=attribute("v0"), **held)
     assert broker.call(action="rotate", version="v1") == {"started": 0}
     assert broker.item().noticed_version == ("v1" if has_gate else None)
     assert (("vntana#acme", "-") in broker.aws.table.records) is has_gate

@@ -21,6 +21,16 @@ class Ours(Record):
     hidden: str | None = field(default=None, repr=False)
 
 
+class Another(Record):
+    """Another record with the same fields."""
+
+    name: str
+    secret: str = field(repr=False)
+    count: int = 0
+    more: Mapping[str, int] = field(default_factory=dict)
+    hidden: str | None = field(default=None, repr=False)
+
+
 @dataclass(frozen=True)
 class Theirs:
     """The same as a dataclass."""
@@ -66,6 +76,7 @@ def test_a_record_is_made_and_shown_as_a_dataclass(
 def test_equal_fields_make_equal_records() -> None:
     assert Ours("a", "b") == Ours("a", secret="b") != Ours("a", "c")
     assert Ours("a", "b") != Theirs("a", "b")
+    assert Ours("a", "b") != Another("a", "b")
     assert Ours("a", "b").more is not Ours("a", "b").more
 
 

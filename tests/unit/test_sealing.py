@@ -66,10 +66,14 @@ def test_a_token_without_extras_comes_back() -> None:
     ],
 )
 def test_what_is_sealed_opens_at_its_own_place_only(changes: dict[str, Any]) -> None:
+    """Nor elsewhere once it was opened there, by one that opens it once."""
     aws = MemoryAws()
-    moved = replace(kept(aws), **changes)
-    assert aws.sealer.open_token(moved) is None
-    assert aws.sealer.open_variant(moved) is None
+    item, once = kept(aws), aws.sealer.opening_once()
+    assert once.open_token(item) == TOKEN
+    moved = replace(item, **changes)
+    for sealer in (aws.sealer, once):
+        assert sealer.open_token(moved) is None
+        assert sealer.open_variant(moved) is None
 
 
 def test_a_seal_names_its_place_to_kms() -> None:
@@ -101,7 +105,7 @@ def test_what_is_too_large_in_clear_is_not_opened() -> None:
         assert (opened is not None) is is_opened
 
 
-@pytest.mark.parametrize("clear", [b"[]", b"{}", b'"x"', b"null", b"{", b"\xff"])
+@pytest.mark.parametrize("clear", [b"[]", b"{}", b'"x"', b"null", b"{", b"\xff", b"[" * 60_000])
 def test_what_is_no_sealed_token_does_not_open(clear: bytes) -> None:
     aws = MemoryAws()
     item = kept(aws)

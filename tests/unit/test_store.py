@@ -14,7 +14,7 @@ import pytest
 from tests.unit.memory_aws import MemoryAws
 from token_broker.decisions import Verdict
 from token_broker.errors import StoreUnavailable
-from token_broker.item import Failure, Item
+from token_broker.item import Failure, Hold, Item
 from token_broker.store import Store
 
 NOW = 1_900_000_000
@@ -93,6 +93,8 @@ SUSPICION = {"suspect_version", "suspect_at", "suspect_variants"}
 BASE: Record = {"connection": PLACE[0], "variant": PLACE[1], "schema": 1, "generation": 7} | {
     "fence": 9
 }
+HOLD: Record = {"held": {"since": NOW - 9, "by": "arn:of:one", "reason": "billing"}}
+NEW_HOLD = Hold(NOW - 9, "arn:of:another", "breach")
 PARTS: list[Record] = [
     {"renewal": "ready"},
     {"rejected": "0123456789abcdef", "report_times": [NOW - 9]},
@@ -111,6 +113,7 @@ PARTS: list[Record] = [
     {"nudged_until": NOW + 30},
     {"forced_at": NOW - 30},
     {"ttl": NOW + 5},
+    HOLD,
     {"of_a_newer_version": "kept"},
 ]
 """What a record may have besides; any of them together, but for those of the same names."""
@@ -135,7 +138,8 @@ def records() -> Iterator[Record]:
 def with_ttl(record: Record) -> Record:
     """Return *record* with the time until which the table keeps it: fifteen days after all ends."""
     rest = {name: value for name, value in record.items() if name != "ttl"}
-    if any(record.get(n) for n in ("rejected_versions", "accepted_version", "suspect_version")):
+    verdicts = ("rejected_versions", "accepted_version", "suspect_version")
+    if any(record.get(name) for name in ("held", *verdicts)):
         return rest
     ends = max(
         record.get("expires_at", 0),
@@ -207,6 +211,9 @@ class Write:
     is_settled: bool = True
     """Whether a lost answer is settled by reading again."""
     is_leased: bool = False
+
+
+NEW_HOLD_KEPT: Record = {"held": {"since": NOW - 9, "by": "arn:of:another", "reason": "breach"}}
 
 
 def acquired(record: Record) -> Record:
@@ -285,7 +292,7 @@ def reported(record: Record) -> Record:
 def forgotten(record: Record) -> Record:
     gone = {"failure", "rejected_versions", "accepted_version", "latched_version", "report_times"}
     kept = without(record, *OF_TOKEN, *gone, *SUSPICION) | {"schema": 1}
-    ends = {name: record.get(name, 0) for name in ("expires_at", "lease_until")}
+    ends = {name: record.get(name, 0) for name in ("expires_at", "lease_until", "held")}
     ttl = {name: value for name, value in with_ttl(ends).items() if name == "ttl"}
     return without(kept, "ttl") | ttl
 
@@ -305,7 +312,7 @@ def judging(verdict: Verdict, *, is_held: bool) -> Callable[[Store, Item], objec
 
 HELD = frozenset({"fence", "lease_owner"})
 SWAPPED = frozenset({"fence", "generation"})
-COMPARED = SWAPPED | {"rejected_versions"}
+COMPARED = SWAPPED | {"rejected_versions", "held"}
 LEASE_ENDS = ("lease_owner", "lease_until")
 WRITES: dict[str, Write] = {
     "acquire": Write(
@@ -427,6 +434,18 @@ WRITES: dict[str, Write] = {
         frozenset({"accepted_version", "fence", "rejected_versions"}),
         {"suspect_version": "v0", "suspect_variants": ["c"]},
     ),
+    "hold": Write(
+        lambda store, item: store.hold(item, NEW_HOLD),
+        lambda record: without(record, "ttl") | {"schema": 1} | NEW_HOLD_KEPT,
+        frozenset({"held"}),
+        HOLD,
+    ),
+    "lift": Write(
+        lambda store, item: store.hold(item, None),
+        lambda record: without(record, "held") | {"schema": 1},
+        frozenset({"held"}),
+        NEW_HOLD_KEPT,
+    ),
     "notice": Write(
         lambda store, item: store.notice(item, "v2"),
         lambda record: record | {"noticed_version": "v2"},
@@ -506,7 +525,7 @@ def fits(name: str, record: Record) -> Record:
         record = record | without(TOKEN, "token", "kind")
         record = record | {"token": b"sealed", "kind": "login"}
         record.pop("target", None)
-    return record
+    return HOLD | record if name == "lift" else record
 
 
 every_write = pytest.mark.parametrize("name", sorted(WRITES))
@@ -528,11 +547,15 @@ def test_a_write_changes_what_its_model_says_and_nothing_else(name: str) -> None
 
 
 WHOLE = BASE | TOKEN | {name: value for part in PARTS for name, value in part.items()}
-OTHER_VALUES: Record = {"failure": OLD_FAILURE | {"count": 99}, "report_times": [1]} | {
-    "rejected_versions": ["v9"],
-    "suspect_variants": ["z"],
-    "token": b"other",
-}
+OTHER_VALUES: Record = (
+    NEW_HOLD_KEPT
+    | {"failure": OLD_FAILURE | {"count": 99}, "report_times": [1]}
+    | {
+        "rejected_versions": ["v9"],
+        "suspect_variants": ["z"],
+        "token": b"other",
+    }
+)
 
 
 def other(value: object, name: str) -> object:
@@ -564,6 +587,17 @@ def test_a_write_is_refused_if_what_it_compares_is_not_as_it_was_read(name: str,
         if desk.record == now:
             refusing.add(attribute)
     assert refusing == write.compared
+
+
+@pytest.mark.parametrize("name", sorted(n for n in WRITES if "held" not in WRITES[n].compared))
+@pytest.mark.parametrize(("before", "now"), [({}, HOLD), (HOLD, {}), (HOLD, NEW_HOLD_KEPT)])
+def test_a_write_goes_by_the_hold_as_it_is_by_then(name: str, before: Record, now: Record) -> None:
+    """I15, I16: it stays as it was put or lifted since, and no `ttl` is beside one."""
+    record = fits(name, BASE | TOKEN)
+    desk = Desk(record | before)
+    desk.put(record | now)
+    desk.do(WRITES[name])
+    assert desk.record == WRITES[name].model(record | now)
 
 
 @every_write

@@ -33,8 +33,3 @@ def test_every_threat_has_a_control_that_is_shown(number: str, row: str) -> None
 
 def test_threats_are_numbered_without_gaps() -> None:
     assert [number for number, _ in THREATS] == [f"T{n + 1}" for n in range(len(THREATS))]
-
-
-@pytest.mark.parametrize("path", sorted(set(re.findall(r"\]\(([^)#]+)\)", PAGE))))
-def test_links_lead_somewhere(path: str) -> None:
-    assert (ROOT / "docs" / path).is_file()

@@ -27,6 +27,8 @@ def connect(
     context.announce(f"connecting {flow}/{name}")
     secrets = Secrets(context)
     seen, readable = look(context, secrets, flow, name)
+    if readable:
+        secrets.require_same_account(flow, name, seen.version if seen else None)
     kept = known(context, seen)
     document = read(file) if file else ask(context, flow, kept)
     module = flows.every()[flow]
@@ -43,15 +45,15 @@ def connect(
         options = try_at_vendor(context, module, credentials)
         document = with_options(module, document, options)
     context.changes = True
+    is_new = False
     if seen:
-        secrets.change(flow, name, document, seen)
-        is_new = False
+        version = secrets.change(flow, name, document, seen)
     elif readable:
-        secrets.create(flow, name, document, key)
-        is_new = True
+        is_new, version = True, secrets.create(flow, name, document, key)
     else:
-        is_new = secrets.write(flow, name, document, key)
+        is_new, version = secrets.write(flow, name, document, key)
     done = "created" if is_new else "updated"
+    secrets.require_same_account(flow, name, version, stored=True)
     report(context, flow, name, done, was_tried=check, options=options)
 
 
@@ -93,7 +95,7 @@ def report(
     """Report the result."""
     if context.screen.json:
         document = {"flow": flow, "connection": name, "done": done, "tried": was_tried}
-        found = {"options": dict(options)} if options else {}
+        found = {"options": dict(options or {})}
         context.screen.data(document | found | context.target)
         return
     context.screen.lines(f"{done}: {flow}/{name} ({context.where})")

@@ -11,7 +11,7 @@ from rich.text import Text
 
 from token_broker_cli.context import Context, concurrently
 from token_broker_cli.errors import FAILURE, CommandError, command_error
-from token_broker_cli.screen import NARROW
+from token_broker_cli.screen import NARROW, plain
 from token_broker_cli.secrets import Secrets
 from token_broker_cli.variants import VariantView
 
@@ -36,7 +36,7 @@ class Connection:
     def held(self) -> str:
         """Why it is held, where it is."""
         held = (self.status or {}).get("held")
-        return f"held: {held['reason']}" if held else ""
+        return f"held: {plain(held['reason'])}" if held else ""
 
     @property
     def urgency(self) -> int:

@@ -69,7 +69,7 @@ class CommandError(Exception):
 
     def about(self, flow: str | None, name: str | None) -> "CommandError":
         """Name the connection that it is about in what to do."""
-        named = f"{flow or 'editor'} {name}" if name else "FLOW NAME"
+        named = f"{flow} {name}" if flow and name else "FLOW NAME"
         self.advice = self.advice.replace("{about}", named)
         return self
 
@@ -109,7 +109,8 @@ def _broker(error: Any) -> CommandError:
 def _aws(error: Any) -> CommandError:
     """Return the error for botocore's *error*."""
     name = type(error).__name__
-    if hasattr(error, "response"):
+    # Those of the network have a response, too, which is None.
+    if getattr(error, "response", None) is not None:
         return _refusal(error.response.get("Error", {}), error.operation_name)
     if name == "NoRegionError":
         return usage("no region is set", "Name one: --region, or AWS_REGION.")
@@ -117,7 +118,7 @@ def _aws(error: Any) -> CommandError:
         return usage("there is no such profile in your AWS configuration", "See --profile.")
     if "Credential" in name or "Token" in name or "SSO" in name:
         return CommandError("access_denied", f"the AWS credentials cannot be had ({name})")
-    if name in {"EndpointConnectionError", "ConnectTimeoutError", "ReadTimeoutError"}:
+    if {one.__name__ for one in type(error).__mro__} & {"ConnectionError", "HTTPClientError"}:
         return CommandError("unreachable", f"AWS does not answer ({name})")
     return CommandError("aws_failed", f"AWS was not asked: {name}", "Run `token-broker doctor`.")
 

@@ -184,7 +184,7 @@ def probe(
         checked(name),
         values(fields),
         sure=yes,
-        write=write and not as_modes,
+        write=write,
         as_modes=as_modes,
     )
 

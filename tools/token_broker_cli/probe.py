@@ -49,8 +49,9 @@ def probe(
         store(context, typed, name, changes)
     if context.screen.json:
         context.screen.data(dict(report) | {"written": bool(changes)} | context.target)
-    elif changes:
-        context.screen.note(f"written: {written(changes)}; the broker makes its tokens anew", "")
+    else:
+        made = f"{written(changes)}; the broker makes its tokens anew" if changes else "nothing"
+        context.screen.note(f"written: {made} ({context.where})", "")
     return 0 if report["works"] else FAILURE
 
 
@@ -58,6 +59,7 @@ def store(context: Context, flow: Flow, name: str, changes: Mapping[str, Any]) -
     """Write *changes* into the secret's options, unless somebody changed it meanwhile."""
     secrets = Secrets(context)
     seen = secrets.read(flow.name, name)
+    secrets.require_same_account(flow.name, name, seen.version if seen else None)
     if seen is None:
         raise CommandError("unknown_connection", "the connection was deleted meanwhile")
     secrets.change(flow.name, name, with_options(flow, seen.document(), changes), seen)

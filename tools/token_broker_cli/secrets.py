@@ -6,9 +6,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from token_broker_cli.context import Context
-from token_broker_cli.errors import CommandError, usage
+from token_broker_cli.errors import CommandError, command_error, usage
 from token_broker_cli.settings import FLOWS
 from token_broker_client.request import CONNECTION
+
+UNDO = "It was stored in this account: delete it there. "
 
 
 def checked(name: str) -> str:
@@ -37,6 +39,7 @@ class Secrets:
     """Secrets Manager, as far as it is the broker's."""
 
     def __init__(self, context: Context) -> None:
+        self._context = context
         self._prefix = context.settings.secrets
         self._client = context.client("secretsmanager")
 
@@ -57,17 +60,43 @@ class Secrets:
             return None
         return Stored(answer.get("SecretString", ""), answer.get("VersionId"))
 
-    def change(self, flow: str, name: str, document: Any, seen: Stored) -> None:
-        """Store *document* in the place of what was *seen*, if that is what is there still."""
+    def require_same_account(
+        self, flow: str, name: str, version: str | None, *, stored: bool = False
+    ) -> None:
+        """Raise `CommandError` if the broker reads other secrets: it has not *version* in use.
+
+        *stored* says that *version* was stored by this command.
+
+        A version's id is unique. The address may be of another account than the profile; one of
+        the stack's outputs is not. Where the broker may not be asked, it cannot be known.
+        """
+        settings = self._context.settings
+        if settings.local or settings.url is None:
+            return
+        try:
+            there = self._context.call(flow, name, "status")["secret_version"]
+        except Exception as error:  # noqa: BLE001 (storing needs neither the API nor a right to it)
+            if command_error(error).code != "unknown_connection":
+                return
+            there = None
+        if there != version:
+            host = self._context.target["host"]
+            raise usage(
+                f"{flow}/{name} in this AWS account is not what the broker at {host} has",
+                f"{UNDO if stored else ''}Name one account and region: see --profile, --region.",
+            )
+
+    def change(self, flow: str, name: str, document: Any, seen: Stored) -> str | None:
+        """Store *document* if what was *seen* is there still; return the new version's id."""
         now = self.read(flow, name)
         if now is None or now.version != seen.version:
             raise conflict(flow, name)
-        self._put(flow, name, document)
+        return self._put(flow, name, document)
 
-    def create(self, flow: str, name: str, document: Any, key: str | None = None) -> None:
-        """Store *document* as a new secret, sealed with *key*."""
+    def create(self, flow: str, name: str, document: Any, key: str | None = None) -> str | None:
+        """Store *document* as a new secret, sealed with *key*; return its version's id."""
         try:
-            self._client.create_secret(
+            answer = self._client.create_secret(
                 Name=self._id(flow, name),
                 SecretString=json.dumps(document),
                 Description="Credentials that Token Broker logs in with",
@@ -75,19 +104,23 @@ class Secrets:
             )
         except self._client.exceptions.ResourceExistsException:
             raise conflict(flow, name) from None
+        version: str | None = answer.get("VersionId")
+        return version
 
-    def write(self, flow: str, name: str, document: Any, key: str | None = None) -> bool:
-        """Store *document* where nothing could be seen; say whether the connection is new."""
+    def write(
+        self, flow: str, name: str, document: Any, key: str | None = None
+    ) -> tuple[bool, str | None]:
+        """Store *document* where nothing could be seen; return whether it is new, and its id."""
         try:
-            self._put(flow, name, document)
+            return False, self._put(flow, name, document)
         except self._client.exceptions.ResourceNotFoundException:
-            self.create(flow, name, document, key)
-            return True
-        return False
+            return True, self.create(flow, name, document, key)
 
-    def _put(self, flow: str, name: str, document: Any) -> None:
+    def _put(self, flow: str, name: str, document: Any) -> str | None:
         text = json.dumps(document)
-        self._client.put_secret_value(SecretId=self._id(flow, name), SecretString=text)
+        answer = self._client.put_secret_value(SecretId=self._id(flow, name), SecretString=text)
+        version: str | None = answer.get("VersionId")
+        return version
 
     def _id(self, flow: str, name: str) -> str:
         return f"{self._prefix}{flow}/{name}"

@@ -60,7 +60,7 @@ def held(answer: Mapping[str, Any], now: int) -> list[tuple[str, str]]:
     hold = answer.get("held")
     if not hold:
         return []
-    return [("held", f"{when(hold['since'], now)} by {hold['by']}: {plain(hold['reason'])}")]
+    return [("held", f"{when(hold['since'], now)} by {plain(hold['by'])}: {plain(hold['reason'])}")]
 
 
 def facts(view: VariantView) -> Iterator[tuple[str, str, str]]:

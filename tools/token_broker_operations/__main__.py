@@ -57,7 +57,8 @@ def nested(flows: Sequence[Flow] = FLOWS) -> str:
         each["Properties"]["AlarmName"]["Fn::Sub"].removeprefix("token-broker-${Stage}-")
         for each in (alarms.guards() | watched).values()
     ]
-    return HEAD + block(watched | {"Dashboard": dashboard.resource(names)})
+    shown = dashboard.resource(names, [flow.name for flow in flows])
+    return HEAD + block(watched | {"Dashboard": shown})
 
 
 def main() -> None:

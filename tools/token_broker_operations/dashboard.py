@@ -39,13 +39,29 @@ CHARTS = (
 )
 
 
-def resource(alarms: Iterable[str]) -> Resource:
-    """Return the dashboard, with the state of *alarms* on top, by the ends of their names."""
+NEWS = ("held", "lifted", "latched", "recovered", "down", "up", "unkept", "unannounced")
+"""Lines of the log that the dashboards list: each but the last is an event on the bus, too.
+
+Not `replaced`, of which there is one for each token: the chart of the exchanges counts those.
+"""
+
+QUERY = (
+    "fields @timestamp, event, flow, connection, by, reason, secret_version, since, code, what"
+    f" | filter event in {json.dumps(NEWS)} | sort @timestamp desc | limit 50"
+)
+"""What lists them, over the time that the dashboard shows."""
+
+
+def resource(alarms: Iterable[str], flows: Iterable[str]) -> Resource:
+    """Return the dashboard, with the state of *alarms* on top, by the ends of their names.
+
+    The logs of the functions of *flows* are below it.
+    """
     return {
         "Type": "AWS::CloudWatch::Dashboard",
         "Properties": {
             "DashboardName": {"Fn::Sub": "token-broker-${Stage}"},
-            "DashboardBody": {"Fn::Sub": body(list(widgets(alarms)))},
+            "DashboardBody": {"Fn::Sub": body([*widgets(alarms, flows)])},
         },
     }
 
@@ -56,7 +72,7 @@ def body(shown: list[Mapping[str, Any]]) -> str:
     return f'{{"widgets": [\n{lines}\n]}}'
 
 
-def widgets(alarms: Iterable[str]) -> Iterator[Mapping[str, Any]]:
+def widgets(alarms: Iterable[str], flows: Iterable[str]) -> Iterator[Mapping[str, Any]]:
     """Yield the widgets, from left to right and down."""
     here = "arn:${AWS::Partition}:cloudwatch:${AWS::Region}:${AWS::AccountId}"
     arns = [f"{here}:alarm:token-broker-${{Stage}}-{name}" for name in alarms]
@@ -65,6 +81,18 @@ def widgets(alarms: Iterable[str]) -> Iterator[Mapping[str, Any]]:
         "width": 3 * WIDTH,
         "height": 3,
         "properties": {"title": "Alarms", "alarms": arns},
+    }
+    logs = [f"SOURCE '/aws/lambda/token-broker-${{Stage}}-{flow}'" for flow in flows]
+    yield {
+        "type": "log",
+        "width": 3 * WIDTH,
+        "height": HEIGHT,
+        "properties": {
+            "title": "Holds, latches, outages and tokens that were not kept",
+            "region": "${AWS::Region}",
+            "view": "table",
+            "query": " | ".join([*logs, QUERY]),
+        },
     }
     for chart in CHARTS:
         yield {"type": "metric", "width": WIDTH, "height": HEIGHT, "properties": drawn(chart)}

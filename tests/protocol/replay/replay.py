@@ -24,6 +24,7 @@ from tests.protocol.model.state import (
     ACQUIRING,
     COMMITTING,
     FORCED,
+    FREE,
     HOLDING,
     LATE,
     PLAIN,
@@ -39,11 +40,12 @@ from tests.protocol.model.state import Item as Abstract
 from tests.protocol.model.world import forgets
 from tests.protocol.replay.mapping import Mapping, timeless, version
 from tests.protocol.replay.threads import Thread, is_like
+from tests.protocol.simulation.checking import is_harmless
 from tests.protocol.simulation.editor_application import CLEAR
 from tests.protocol.simulation.invocations import Invocation, Sent
 from tests.protocol.simulation.table import Place, Record
 from token_broker.item import Item
-from token_broker.tokens import ONLY
+from token_broker.tokens import ONLY, fingerprint
 
 if TYPE_CHECKING:
     from tests.protocol.simulation.judge import Judge
@@ -55,6 +57,9 @@ KNOWN_FOR, LOOK_SECONDS = 61, 40
 """Seconds for which a process may go by an item, or a version of the secret, that it read."""
 
 MAY = frozenset({"loss", "outage", "denial", "page", "unkept", "defect", "previous", "forget"})
+CALLS = frozenset({"token", "check"})
+"""What gets a token as a caller does."""
+
 DECISIONS = ("hand out", "wait", "acquire", "fail", "refuse")
 
 Key = tuple[str, str]
@@ -131,6 +136,7 @@ class Replay:
         number = self.mapping.variant(place[1])
         caller = Lambda(ACQUIRING, number, seen=seen.generation, fence=seen.fence)
         is_other = found.rejected_versions != seen.rejected_versions or is_of(found, writer)
+        is_other |= found.held != seen.held  # the model has no holds: `Holding` judges them
         if not is_other and may_acquire(self.rules, self._map(found, writer), caller):
             self._fail(writer, place, "is refused the lease", caller, ["takes the lease"])
 
@@ -157,7 +163,10 @@ class Replay:
             self._held(writer, place, old, new)
 
     def sent(self, sender: Invocation, sent: Sent) -> None:
-        """Judge that a request may be sent."""
+        """Judge that a request may be sent; a check's token as if it were handed out."""
+        if is_harmless(sender, sent):
+            self._checked(sender, sent)
+            return
         threads = self._threads.get(sender.name, [])
         if sender.action == "forget" or not threads:
             return  # a logout; or without a lease, and the judge sees to that
@@ -191,8 +200,9 @@ class Replay:
         # What could not be kept, is known to its maker's process alone.
         made = self.judge.made.get(name or "")
         is_kept = name in self.judge.kept and invocation.answer["source"] != "exchange"
-        if is_answer and made and is_kept:
-            self._handed_out(invocation, made.key)
+        if is_answer and name and made and is_kept:
+            may_be_stale = bool(invocation.answer["stale"])
+            self._handed_out(invocation, made.key, name, may_be_stale=may_be_stale)
 
     # What is made of it.
 
@@ -221,7 +231,7 @@ class Replay:
         """Return what the model's caller may do, by each way to see what the code's one read."""
         asks = [PLAIN]
         asks += [FORCED] if caller.event.get("force") else []
-        is_for_version = is_nested or caller.action != "token" or look.item.target
+        is_for_version = is_nested or caller.action not in CALLS or look.item.target
         asks += [RENEWING] if is_for_version else []
         number, gate = self.mapping.variant(look.item.variant), None
         if self.rules.scenario.gate:
@@ -237,7 +247,7 @@ class Replay:
         """Yield what *caller* may see in what it read, from then until now."""
         for moment, offset in product((at, self._now), {caller.offset, *caller.offsets}):
             view = self.mapping.item(seen, int(moment + offset), caller.event.get("min_ttl"))
-            is_reported = seen.fingerprint and seen.fingerprint == caller.event.get("rejected")
+            is_reported = seen.fingerprint and seen.fingerprint == caller.rejected
             yield view._replace(rejected=1) if is_reported else view
 
     def _reported(self, writer: Invocation, place: Place, old: Item, new: Item) -> None:
@@ -272,6 +282,10 @@ class Replay:
             for move in thread.paths(self.rules, state, start)
             if is_like(move.state.items[number], wanted)
         }
+        is_ended = timeless(self._map(old, writer))._replace(lease=FREE) == wanted
+        if is_gate and is_ended and thread.is_made_of_others:
+            # By what it is made from, which failed: what comes of that is yet to be written.
+            ends |= {one._replace(gate=0) for one in starts if one.step in (HOLDING, SENT)}
         if not ends:
             how = f" {timeless(self._map(old, writer))} -> {wanted}"
             self._fail(writer, place, "writes" + how, starts[0], self._texts(state, starts[0]))
@@ -313,22 +327,33 @@ class Replay:
             # What it is made from says where it leads to: with no request of its own.
             yield one._replace(step=COMMITTING, result=made, version=state.secret)
 
-    def _handed_out(self, caller: Invocation, variant: str) -> None:
+    def _checked(self, sender: Invocation, sent: Sent) -> None:
+        """Judge that a check may use a token that it did not make: it does not say if it is stale.
+
+        What it found in the table it may have read a while ago, as any caller may.
+        """
+        name = fingerprint(sent.bearer or "")
+        made = self.judge.made.get(name)
+        if made and made.maker is not sender and name in self.judge.kept:
+            self._handed_out(sender, made.key, name, may_be_stale=True)
+
+    def _handed_out(
+        self, caller: Invocation, variant: str, name: str, *, may_be_stale: bool
+    ) -> None:
         """Judge that a kept token may be handed out: by a read that is at most a minute old."""
         self.steps += 1
-        answer = caller.answer
         views: list[Abstract] = []
         is_bounded = not caller.is_hindered and not self.judge.plan.shifts
         for at, item in reversed(self._memory.get((caller.container, variant), [])):
             if is_bounded and at < caller.begun - KNOWN_FOR:
                 break
-            if item.fingerprint == answer["fingerprint"]:
+            if item.fingerprint == name:
                 views += self._views(caller, item, max(at, caller.begun))
         # A token that one call could not replace is called stale by that call alone.
-        if any(is_live(v) and (answer["stale"] or not is_stale(self.rules, v)) for v in views):
+        if any(is_live(v) and (may_be_stale or not is_stale(self.rules, v)) for v in views):
             return
         place, one = (self.judge.partition, variant), Lambda(WAITING, self.mapping.variant(variant))
-        what = f"hands out {answer['fingerprint'][:6]} of {answer['source']}"
+        what = f"hands out {name[:6]} of {caller.answer.get('source', 'a check')}"
         self._fail(caller, place, what, one, {str(view) for view in views})
 
     def _expect(

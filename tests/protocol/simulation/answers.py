@@ -57,6 +57,7 @@ def check_error(judge: "Judge", invocation: Invocation) -> None:
     """I13, I17: each error is documented, its end is known, and it has a reason that holds."""
     code, detail = invocation.answer["code"], invocation.answer.get("detail")
     is_own = code == "not_configured" and invocation.is_denied
+    is_own |= judge.checking.is_about_own_request(invocation)
     if code in ENDING and not is_own and "retry_after" not in invocation.answer:
         judge.violate("I13", f"{invocation.name} is not told when it ends: {code} ({detail})")
     if code in LATCHED and not invocation.is_hindered and has_logged_in(judge, invocation):
@@ -220,7 +221,8 @@ def check_path(judge: "Judge", invocation: Invocation) -> None:
     has_waited = invocation.slept or invocation.sent
     if judge.is_unshared(next(reversed(judge.settings), None)):
         return
-    if judge.made_again.get(invocation.had_live, 0.0) >= invocation.begun:
+    reported_at = judge.marked.get(invocation.had_live, inf)
+    if invocation.begun <= reported_at <= judge.made_again.get(invocation.had_live, 0.0):
         return  # it was reported meanwhile, and the vendor handed it out once more
     if has_waited and invocation.had_live and invocation.had_live == live_item(judge, invocation):
         judge.violate("I5", f"{invocation.name} waits though there is a token that would do")

@@ -4,9 +4,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from tests.protocol.simulation import fleet, rewrites, substitutes, unguarded
+from tests.protocol.simulation import fleet, rewrites, substitutes, unchecked, unguarded
 from tests.protocol.simulation.rewrites import Substitutes
-from token_broker import aliases, decisions, store
+from token_broker import aliases, check, decisions, store
 from token_broker.item import Item
 from token_broker.maintenance import Maintenance
 from token_broker.refresh import credential_gate, resolver
@@ -129,6 +129,17 @@ BUGS = (
     ),
     Bug("pin-unasked", "what is pinned is not chosen", substitutes.pin_unasked),
     Bug("renewed-inline", "renewal is off the caller's path", substitutes.renewed_inline),
+    Bug("check-unasked", "a check asks the vendor", unchecked.unasked),
+    Bug("check-unreported", "a check reports a dead token", unchecked.unreported),
+    Bug("check-elsewhere", "a token is checked where it was made", unchecked.sent_elsewhere),
+    Bug("check-forced", "a check replaces no token that lives", unchecked.forced),
+    Bug("check-tells", "a check hands out no token", unchecked.token_told),
+    Bug("check-of-another", "a check is of what is asked", unchecked.asked_of_any_variant),
+    Bug(
+        "check-amid-hold",
+        "a check reads the table for a hold",
+        lambda: {(check, "refuse_held"): nothing},
+    ),
 )
 
 OF_GUARDS = (

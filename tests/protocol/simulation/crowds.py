@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from random import Random
 from typing import Any
 
-from tests.protocol.simulation.plans import FlowName, Visit
+from tests.protocol.simulation.plans import FlowName, Plan, Visit
 from tests.protocol.simulation.vendors import VENDORS
 
 
@@ -63,6 +63,23 @@ def operation_of(dice: Random, body: Mapping[str, Any]) -> dict[str, Any]:
     if action == "warm":
         return {"action": action, "calls": [{"connection": "acme", **body}]}
     return {"connection": "acme", "action": action}
+
+
+def checks_of(dice: Random, plan: Plan) -> list[Visit]:
+    """Return checks by operators, and by schedules: near what happens in a plan, or at any time."""
+    vendor, ends = VENDORS[plan.flow], max(visit.at for visit in plan.visits)
+    times = [*(visit.at for visit in plan.visits), *(change.at for change in plan.changes)]
+    near = [at for at in times if at <= ends]
+    checks = []
+    for number in range(dice.randint(2, 6)):
+        at = dice.choice((dice.choice(near) + dice.uniform(0, 5), dice.uniform(0, ends)))
+        is_bad = bool(vendor.bad_bodies) and dice.random() < 0.1
+        body = {"connection": "acme", **dice.choice(vendor.bad_bodies if is_bad else vendor.bodies)}
+        event: dict[str, Any] = {"action": "check", **body}
+        if not is_bad and dice.random() < 0.2:
+            event = {"action": "warm", "each": "check", "calls": [body]}
+        checks.append(Visit(f"q{number}", at, event, None, dice.random() < 0.5, is_bad))
+    return checks
 
 
 def visits_at(times: Sequence[float], body: Mapping[str, Any]) -> tuple[Visit, ...]:

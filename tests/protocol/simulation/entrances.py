@@ -10,6 +10,7 @@ ROUTES = {
     "token": ("POST", "/token"),
     "forget": ("DELETE", "/token"),
     "status": ("GET", ""),
+    "check": ("POST", "/check"),
     "hold": ("PUT", "/hold"),
     "lift": ("DELETE", "/hold"),
 }

@@ -87,7 +87,8 @@ class Excuses:
             return self._is_known(invocation, code)
         if code == "not_configured":
             return invocation.is_denied or self._is_felt(invocation, code)
-        is_on_demand = not invocation.is_plain and invocation.action == "token"
+        is_own = not invocation.is_plain and invocation.action == "token"
+        is_on_demand = is_own or invocation.refused is not None
         return code == "too_many_requests" and is_on_demand
 
     def _is_known(self, invocation: Invocation, code: str) -> bool:
@@ -96,7 +97,17 @@ class Excuses:
             return code in WAITING or self._is_upstreams(invocation)
         is_editor = self._judge.plan.flow == "editor" and self._is_wrong_secret(invocation)
         is_refused = code == "upstream_refused" and (self._is_doubtful(invocation) or is_editor)
-        return is_refused or self._is_felt(invocation, code)
+        is_overtaken = code == WAITED and self._is_overtaken(invocation)
+        return is_refused or is_overtaken or self._is_felt(invocation, code)
+
+    def _is_overtaken(self, invocation: Invocation) -> bool:
+        """Say whether the secret changed while an invocation ran that then met a wrong one.
+
+        What it had begun with one version, it began again with the next, which was rejected; what
+        it makes with the version before that, it does not mix with what it began.
+        """
+        is_changed = any(at > invocation.begun for at in self._judge.put_at.values())
+        return is_changed and self._is_wrong_secret(invocation)
 
     def _is_felt(self, invocation: Invocation, code: str) -> bool:
         begun, ended = invocation.begun, self._judge.scheduler.now
@@ -116,7 +127,7 @@ class Excuses:
         return is_page or self._is_felt(invocation, invocation.answer["code"])
 
     def _is_doubtful(self, writer: Invocation) -> bool:
-        return self._judge.revoked_at > writer.begun - KNOWN_FOR
+        return self._judge.revoked_at > writer.begun - KNOWN_FOR - self._apart
 
     def _is_wrong_secret(self, invocation: Invocation) -> bool:
         """Say whether a version of the secret was refused that an invocation may go by."""

@@ -36,12 +36,16 @@ def check_write(
     check_token(judge, writer, place, before, after)
     check_report(judge, writer, place, before, after)
     check_ttl(judge, writer, place, before, after)
+    check_outage(judge, writer, before, after)
     if after.get("failure") and after.get("failure") != before.get("failure"):
         failure = after["failure"]["M"]
         judge.excuses.kept(writer, failure["code"]["S"], int(failure["retry_at"]["N"]))
     if after.get("nudged_until", before.get("nudged_until")) != before.get("nudged_until"):
         judge.elections[place[1]] += 1
     remember_rejections(judge, before, after)
+    if after.get("target") and after.get("issued_at") != before.get("issued_at"):
+        # What this leads to is wanted from now on; so far it was read as another's material.
+        writer.first_seen.pop(text(after, "target") or "", None)
 
 
 def check_order(judge: "Judge", writer: Invocation, before: Record, after: Record) -> None:
@@ -86,9 +90,9 @@ def check_need(judge: "Judge", writer: Invocation, item: Item, now: int) -> None
     event = writer.event
     would_do = item.is_live(now, None) and item.is_live(now, event.get("min_ttl"))
     is_uncertain = item.lease_owner is not None and now >= item.lease_until
-    is_newer = item.generation > writer.first_seen.get(item.variant, item.generation)
-    # At VNTANA, that an item is meant may be known only after it was read as another's material.
-    is_forced = event.get("force") and (judge.plan.flow == "vntana" or not is_newer)
+    first, _ = writer.first_seen.get(item.variant, (item.generation, 0))
+    is_newer = item.generation > first
+    is_forced = event.get("force") and not is_newer
     if is_gate or not would_do or is_uncertain or is_forced:
         return
     if item.fingerprint in (event.get("rejected"), *judge.reported):
@@ -112,12 +116,17 @@ def check_token(
     if name:
         lifetime = number(after, "expires_at") - number(after, "issued_at")
         judge.lifetimes[name, number(after, "generation")] = lifetime
-    if name is None or name == text(before, "fingerprint"):
+    earlier = text(before, "fingerprint")
+    if name == earlier:
+        return
+    if earlier:
+        judge.gone.setdefault(earlier, judge.scheduler.now)
+    if name is None:
         return
     judge.noted(writer, f"  keeps {name[:6]} in {place[1][:8]}")
     if number(after, "generation") != number(before, "generation") + 1:
         judge.violate("I2", f"{writer.name}: the generation of {name[:6]} does not follow")
-    made, old = judge.made.get(name), judge.made.get(text(before, "fingerprint") or "")
+    made, old = judge.made.get(name), judge.made.get(earlier or "")
     if made and old and made.number < old.number and name not in judge.made_again:
         judge.violate("I2", f"{writer.name}: {name[:6]} is older than what it replaces")
     if made and made.key != place[1]:
@@ -135,6 +144,15 @@ def check_report(
     judge.marked[mark] = judge.scheduler.now
     if mark != text(before, "fingerprint") or mark not in judge.reported:
         judge.violate("I9", f"{writer.name}: marks {mark[:6]}, which nobody reported, as rejected")
+
+
+def check_outage(judge: "Judge", writer: Invocation, before: Record, after: Record) -> None:
+    """An outage begins, or is told of, with a request that the vendor did not answer."""
+    is_new = number(after, "outage_since") > number(before, "outage_since")
+    is_telling = text(after, "outage_phase") == "telling" != text(before, "outage_phase")
+    is_refused = writer.is_hurt_upstream or "upstream" in writer.refused_by
+    if (is_new or is_telling) and not (writer.sent and is_refused):
+        judge.violate("outage", f"{writer.name} tells of an outage, and asked nothing")
 
 
 def remember_rejections(judge: "Judge", before: Record, after: Record) -> None:

@@ -32,6 +32,8 @@ class Holding:
         self._spans: list[Span] = []
         self._leased_at: dict[str, float] = {}
         """When an invocation last acquired a lease."""
+        self._looked_at: dict[str, float] = {}
+        """When an invocation last read the gate."""
         self._knows: dict[str, float] = {}
         """When a process last said that the connection is held."""
 
@@ -64,16 +66,23 @@ class Holding:
         elif "held" not in before:
             self._spans.append(Span(now, putter=writer))
 
+    def looked(self, invocation: Invocation, place: Place) -> None:
+        """Remember who has read the gate, held or not."""
+        if place[1] == ONLY:
+            self._looked_at[invocation.name] = self._judge.scheduler.now
+
     def check_sent(self, invocation: Invocation, sent: Sent) -> None:
         """Judge what is sent: not by an invocation, nor as a login under a lease, of after a hold.
 
-        An exchange that began before may be finished.
+        Nor as a login by an invocation that has read of the hold. An exchange that began before it
+        may be finished.
         """
         for span in self._spans:
             if span.until != inf:
                 continue
             leased_at = self._leased_at.get(invocation.name, 0.0)
-            is_late_login = sent.credential is not None and leased_at > span.since
+            known_at = max(leased_at, self._looked_at.get(invocation.name, 0.0))
+            is_late_login = sent.credential is not None and known_at > span.since
             if invocation.begun > span.since or is_late_login:
                 text = f"{invocation.name} sends {sent.request.step} though it is held"
                 self._judge.violate("I16", text)

@@ -11,6 +11,9 @@ from token_broker.exchange import Request
 EXCUSES: frozenset[FaultKind] = frozenset(
     {"crash", "crash after", "refused", "lost", "late", "denied", "page"}
 )
+LOSING: frozenset[FaultKind] = frozenset({"lost", "late", "twice"})
+"""What makes a caller ask whether its write was done."""
+
 TIMEOUT = 20.0
 """Seconds after which the platform ends an invocation, dead or alive."""
 
@@ -90,8 +93,10 @@ class Invocation:
     """The token by which it last had organizations listed."""
     offsets: list[float] = field(default_factory=list)
     """Where its clock stepped to meanwhile."""
-    first_seen: dict[str, int] = field(default_factory=dict)
-    """The generation of each variant that it read, as of its first look."""
+    refused: str | None = None
+    """Fingerprint of the token that a check was refused with."""
+    first_seen: dict[str, tuple[int, int]] = field(default_factory=dict)
+    """The generation of each variant that it read, as of its first look, and that one's step."""
     owners: int = 0
     children: int = 0
     had_until: float = 0.0
@@ -108,6 +113,12 @@ class Invocation:
     def action(self) -> str:
         """What it is to do."""
         return str(self.event.get("action", "rotate" if "detail" in self.event else "token"))
+
+    @property
+    def rejected(self) -> str | None:
+        """Fingerprint of the token that it reports."""
+        rejected: str | None = self.event.get("rejected", self.refused)
+        return rejected
 
     @property
     def is_asynchronous(self) -> bool:
@@ -141,6 +152,16 @@ class Invocation:
         """Say whether it wants whatever token there is."""
         wants = self.event.keys() & {"force", "rejected", "min_ttl"}
         return self.action == "token" and not wants
+
+    def saw(self, key: str, generation: int) -> None:
+        """Remember what its first look at a variant showed; of a read sent twice, the answer."""
+        _, step = self.first_seen.get(key, (generation, self.step))
+        if step == self.step:
+            self.first_seen[key] = generation, step
+
+    def has_lost(self, since: int) -> bool:
+        """Say whether the answer of a call to AWS was lost after a step."""
+        return any(fault.step > since and fault.kind in LOSING for fault in self.met)
 
     def latency(self) -> float:
         """Return how long a message takes: most are quick."""

@@ -12,6 +12,7 @@ from typing import Any
 from tests.protocol.replay.replay import Replay
 from tests.protocol.simulation.answers import body_of, check_answer, live_item
 from tests.protocol.simulation.backoffs import Backoffs
+from tests.protocol.simulation.checking import Checking
 from tests.protocol.simulation.clients import Secrets
 from tests.protocol.simulation.excuses import Excuses
 from tests.protocol.simulation.forgetting import Forgetting
@@ -89,6 +90,8 @@ class Judge:
         """When a vendor that repeats itself last handed out a token of before."""
         self.kept: dict[str, float] = {}
         """Since when a fingerprint has been in the table, if it ever was."""
+        self.gone: dict[str, float] = {}
+        """When a fingerprint was first removed from the table, or replaced there."""
         self.lifetimes: dict[tuple[str, int], int] = {}
         """Seconds from `issued_at` to `expires_at` as kept, by fingerprint and generation."""
         self.generations: dict[str, list[tuple[float, int]]] = {}
@@ -119,10 +122,12 @@ class Judge:
         """When the bus was told that the upstream is down, or up, since when."""
         self.news: Counter[str] = Counter()
         """How often the bus was told of a token, by fingerprint."""
-        self.forgetting = Forgetting(self)
-        self.holding = Holding(self)
-        self.elections: Counter[str] = Counter()
-        self.nudges: Counter[str] = Counter()
+        self.forgetting, self.holding, self.checking = (
+            Forgetting(self),
+            Holding(self),
+            Checking(self),
+        )
+        self.elections, self.nudges = Counter[str](), Counter[str]()
         self.forgotten, self.revoked_at = 0, 0.0
         self.answered: list[Invocation] = []
         self.replay = Replay.beside(self) if has_model else None
@@ -167,6 +172,7 @@ class Judge:
         self.forgotten += invocation.action == "forget"
         self.forgetting.ended(invocation)
         self.holding.ended(invocation)
+        self.checking.ended(invocation)
         self.excuses.ended(invocation)
         self.backoffs.ended(invocation)
         if self.replay:
@@ -190,6 +196,7 @@ class Judge:
         if sent.credential is not None:
             self._logged_in(invocation, sent, response)
         self.origins.processed(invocation, sent, response)
+        self.checking.processed(invocation, sent, response)
         token = next(iter(self.vendor.tokens(response)), None) if sent.key else None
         self.noted(invocation, f"  {sent.request.step} answered with {response.status}")
         if token and sent.key:
@@ -215,7 +222,8 @@ class Judge:
 
     def looked(self, place: Place, record: Record | None) -> None:
         """Write down what an invocation read, and have the model know it."""
-        self._actor.first_seen.setdefault(place[1], self.item(place[1], record or {}).generation)
+        self._actor.saw(place[1], self.item(place[1], record or {}).generation)
+        self.holding.looked(self._actor, place)
         if self.replay:
             self.replay.read(self._actor, place, record)
 

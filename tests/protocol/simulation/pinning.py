@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING
 
 from tests.protocol.simulation.excuses import KNOWN_FOR, clocks_apart
 from tests.protocol.simulation.invocations import Invocation
+from token_broker.tokens import fingerprint
 
 if TYPE_CHECKING:
     from tests.protocol.simulation.judge import Judge, Made
@@ -29,7 +30,7 @@ def check_pin(judge: "Judge", invocation: Invocation, made: "Made") -> None:
         return
     begun, ended = told
     forbidden = all(judge.forbids(invocation, version) for version in judge.versions_since(begun))
-    is_late = judge.kept.get(invocation.answer["fingerprint"], made.at) > begun
+    is_late = judge.kept.get(fingerprint(made.token), made.at) > begun
     was_under_way = is_late and made.maker.begun < list(judge.put_at.values())[-1]
     known_until = ended + KNOWN_FOR + clocks_apart(judge.plan)
     if forbidden and not was_under_way and invocation.begun > known_until:

@@ -5,8 +5,8 @@ from dataclasses import replace
 from random import Random
 from typing import Any
 
-from tests.protocol.simulation.crowds import operation_of, visits_at, visits_of
-from tests.protocol.simulation.draws import Draw
+from tests.protocol.simulation.crowds import checks_of, operation_of, visits_at, visits_of
+from tests.protocol.simulation.draws import Draw, chosen
 from tests.protocol.simulation.editor_application import CLEAR
 from tests.protocol.simulation.excuses import SKEW_SECONDS
 from tests.protocol.simulation.invocations import TIMEOUT
@@ -437,6 +437,29 @@ def held_amid(dice: Random, plan: Plan) -> Plan:
     return replace(plan, visits=visits, faults=(fault,), lifetime=LONG)
 
 
+def checked(draw: Draw, plan: Plan) -> Plan:
+    """Let operators and schedules check amid what another theme is about, or the vendor revokes."""
+    fitting = {name: w for name, w in AMID.items() if plan.flow in FITTING.get(name, (plan.flow,))}
+    plan = THEMES[chosen(lambda name: draw(f"checked amid {name}"), fitting)](draw, plan)
+    checks = checks_of(draw("checks"), plan)
+    held_at = [visit.at for visit in plan.visits if visit.event == HOLD]
+    if held_at:  # the later one comes to a process that may remember a token of before the hold
+        dice = draw("checks amid a hold")
+        at = dice.choice(held_at) + dice.uniform(0, 60)
+        amid = [replace(one, at=at + n / 1000, is_cold=False) for n, one in enumerate(checks[:2])]
+        checks = [*amid, *checks[2:]]
+    dice = draw("revocations")
+    ended_at = [one.at + dice.uniform(-5, 1) for one in checks if dice.random() < 0.2]
+    dice = draw("faults of checks")
+    faults = faults_of(dice, plan.flow, tuple(checks)) if dice.random() < EVEN else []
+    return replace(
+        plan,
+        visits=(*plan.visits, *checks),
+        changes=(*plan.changes, *(Change(max(0.0, at), "revoked") for at in ended_at)),
+        faults=(*plan.faults, *faults),
+    )
+
+
 def shifted(draw: Draw, plan: Plan) -> Plan:
     """Let the clocks of processes step forward and back, amid their work and between."""
     dice = draw("shifted")
@@ -486,9 +509,26 @@ THEMES: Mapping[str, Theme] = {
             aged,
             unshared,
         ),
-        *(strangers, hurt, unsealed, down, tight, emptied, shifted, held),
+        *(strangers, hurt, unsealed, down, tight, emptied, shifted, held, checked),
     )
 }
+AMID: Mapping[str, float] = {
+    "mixed": 6,
+    "calm": 2,
+    "hurt": 3,
+    "held": 4,
+    "rotated": 4,
+    "pinned": 2,
+    "down": 1,
+    "expelled": 2,
+    "latched": 2,
+    "unsealed": 1,
+    "emptied": 2,
+    "unshared": 2,
+    "promoted": 1,
+}
+"""What checks come amid."""
+
 WEIGHTS: Mapping[str, float] = {
     "mixed": 30,
     "calm": 8,
@@ -513,6 +553,7 @@ WEIGHTS: Mapping[str, float] = {
     "emptied": 5,
     "shifted": 4,
     "held": 8,
+    "checked": 12,
 }
 WITH_ROLES: tuple[FlowName, ...] = ("vntana",)
 WITH_SHARING: tuple[FlowName, ...] = ("editor",)

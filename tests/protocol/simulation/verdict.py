@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Mapping
 from itertools import takewhile
+from math import inf
 from typing import Any
 
 from tests.protocol.simulation.answers import body_of
@@ -154,10 +155,23 @@ def has_excuse(judge: Judge, dead: Made, now: float) -> bool:
 
 
 def is_unkept(judge: Judge, dead: Made) -> bool:
-    """Say whether who replaced *dead* had no permission to keep that: then *dead* is stale."""
+    """Say whether who replaced *dead* had no permission to keep that: then *dead* is stale.
+
+    Each token that was not kept needs a reason of its own.
+    """
     kept = {made.number for name, made in judge.made.items() if name in judge.kept}
-    unkept = takewhile(lambda made: made.number not in kept, successors(judge, dead))
-    return any(made.maker.is_denied for made in unkept)
+    unkept = list(takewhile(lambda made: made.number not in kept, successors(judge, dead)))
+    are_denied = [may_not_keep(made) for made in unkept]
+    return any(are_denied) and all(
+        is_denied or is_lost_exchange(judge, made)
+        for made, is_denied in zip(unkept, are_denied, strict=True)
+    )
+
+
+def may_not_keep(made: Made) -> bool:
+    """Say whether a permission was missing to whoever made a token, once it was made."""
+    later = any(fault.kind == "denied" and fault.step > made.step for fault in made.maker.met)
+    return later or made.maker.was_denied
 
 
 def is_left_behind(judge: Judge, dead: Made) -> bool:
@@ -245,13 +259,14 @@ def check_outages(judge: Judge) -> None:
 def check_news(judge: Judge) -> None:
     """The bus is told once of each token that was kept, unless its maker died before.
 
-    Nor where the answer of the write was lost, and another token was there when it was settled.
+    Nor where the answer of the write was lost, and the token was gone when it was settled.
     """
     for name in judge.kept:
         made = judge.made.get(name)
         if made is None or made.maker.is_dead or name in judge.made_again:
             continue
-        is_overtaken = made.maker.is_hindered and made.maker.answer.get("fingerprint") != name
+        gone_at = judge.gone.get(name, inf)
+        is_overtaken = made.maker.has_lost(made.step) and gone_at <= (made.maker.ended or inf)
         if judge.news[name] != 1 and not (judge.news[name] == 0 and is_overtaken):
             judge.violate("news", f"{name[:6]} was told {judge.news[name]} times")
 
@@ -260,10 +275,11 @@ def check_waste(judge: Judge) -> None:
     """I5: each token that was made was kept, unless its maker died or was kept from it."""
     for name, made in judge.made.items():
         # Where each caller has a token of its own, one that ends too soon is no other's.
-        is_given = made.maker.answer.get("fingerprint") == name or (
+        is_own = judge.is_unshared(next(reversed(made.maker.read), None)) and (
             made.maker.answer.get("code") == "invalid_request"
-            and judge.is_unshared(next(reversed(made.maker.read), None))
+            or any(sent.bearer == made.token for sent in made.maker.sent)  # it is checked
         )
+        is_given = made.maker.answer.get("fingerprint") == name or is_own
         if not is_given and name not in judge.kept and not is_lost_exchange(judge, made):
             judge.violate("I5", f"{name[:6]} was made for nothing by {made.maker.name}")
 

@@ -17,10 +17,12 @@ from token_broker_client import (
     TooManyRequests,
     UnknownConnection,
     UpstreamUnavailable,
+    refusals,
 )
 from token_broker_client.cache import Cache
 from token_broker_client.request import FLOWS
 from token_broker_fakes import FakeEditor, FakeVendorlink, FakeVntana
+from token_broker_fakes.broker import over
 
 
 def test_each_flow_has_a_token(fake_broker: Broker) -> None:
@@ -96,6 +98,17 @@ def test_the_other_routes(fake_broker: Broker, fake_editor: FakeEditor) -> None:
     assert parameters is not None
     assert parameters["userId"] == "demo-user"
     assert fake_editor.log.unknown == []
+
+
+def test_what_another_test_was_refused_is_forgotten(
+    fake_secrets: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its vendor may have stood at the same address."""
+    refusal = ("key", ("GET", "http://127.0.0.1:1/v1/products"), b"", "0" * 16)
+    refusals.shared().add(*refusal)
+    assert refusals.shared().has(*refusal)
+    over(fake_secrets, monkeypatch)[1].close()
+    assert not refusals.shared().has(*refusal)
 
 
 PLUGIN = "token_broker_fakes.pytest_plugin"

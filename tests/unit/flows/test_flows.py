@@ -1,8 +1,11 @@
 """What is the same for every flow: it is found by its package, and says what it can do."""
 
+import json
+import re
 from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 from hypothesis import given
@@ -11,10 +14,11 @@ from fuzz.targets import TARGETS
 from tests import subjects
 from tests.conversations import NOW, SECRETS, any_answers, repeated, survives
 from token_broker.document import Document
-from token_broker.errors import InvalidRequest
+from token_broker.errors import InvalidRequest, UpstreamError
 from token_broker.exchange import Request, Response, run
 from token_broker.flows import Flow, every
 from token_broker.flows.vendor import OPTIONAL
+from token_broker.flows.vntana.api import DEAD_TOKEN, SHUT_OUT, WAIT, WRONG_CREDENTIALS
 from token_broker.tokens import Token, Variant
 from token_broker_cli import settings
 from token_broker_client import request
@@ -25,6 +29,8 @@ from token_broker_operations import flows as operations
 
 ROOT = Path(__file__).parents[3]
 FLOWS = every()
+KNOWN_CODES = DEAD_TOKEN | SHUT_OUT | WAIT | WRONG_CREDENTIALS
+"""Of VNTANA: the other vendors' refusals have none that a check reads."""
 
 
 def stems(pattern: str, ending: str = "") -> set[str]:
@@ -143,3 +149,32 @@ def test_whatever_a_check_is_answered_no_other_error_and_no_secret_gets_out(
         assert [request.step for request in sent] == [
             "verify" if flow.name == "editor" else "check"
         ]
+
+
+@pytest.mark.parametrize("flow", FLOWS.values(), ids=FLOWS)
+def test_the_runbook_says_what_a_check_asks_and_which_answers_mean_a_dead_token(flow: Flow) -> None:
+    """No other status of a refusal does, and no other code that the flow knows."""
+    page = (ROOT / "docs/operations.md").read_text()
+    [(asked, dead)] = re.findall(rf"(?m)^\| `{flow.name}` \| `([A-Z]+ /.*?)` \| (.*) \|$", page)
+    credentials, check = flow.vendor.parse(DEMO[flow.name]), flow.vendor.check
+    base = "https://api.example/API" if flow.name == "vendorlink" else "https://api.example"
+    token, sent = Token(SECRETS[3], {}, base, NOW, NOW + 60), list[Request]()
+    assert check
+
+    def means_dead(response: Response) -> bool:
+        def send(request: Request) -> Response:
+            sent.append(request)
+            return response
+
+        try:
+            return not run(check(credentials, token), send)
+        except UpstreamError:
+            return False
+
+    statuses = [status for status in range(400, 600) if means_dead(Response(status, {}, b"{}"))]
+    assert sorted(map(str, statuses)) == sorted({*re.findall(r"\b\d{3}\b", dead)})
+    codes = [*sorted(KNOWN_CODES), "ANOTHER"] if flow.name == "vntana" else []
+    refusals = {code: json.dumps({"errors": [code]}).encode() for code in codes}
+    told = [code for code, body in refusals.items() if means_dead(Response(400, {}, body))]
+    assert told == sorted(re.findall(r"`([A-Z_]+)`", dead))
+    assert {f"{one.method} {urlsplit(one.url).path}" for one in sent} == {asked}

@@ -16,6 +16,7 @@ from token_broker.item_codec import OUTAGE, attribute
 from token_broker.refresh.invocation import Invocation
 from token_broker.refresh.refresher import refresher
 from token_broker.refresh.requirement import Requirement
+from token_broker.secrets_manager import Secret
 from token_broker.tokens import Variant
 
 FIFTEEN_DAYS = 15 * 24 * 60 * 60
@@ -417,6 +418,27 @@ def test_the_version_before_is_tried_once() -> None:
     assert broker.steps == ["login", "login"]
 
 
+def test_no_outage_begins_where_each_request_was_answered() -> None:
+    """There was no time for another one: that is no word of the vendor's."""
+    broker = MemoryBroker()
+    broker.aws.manager.put("acme", broker.working | {"password": "wrong"})
+    broker.aws.manager.created_at = NOW
+    previous = broker.aws.secrets.previous
+
+    def slowly(connection: str) -> Secret | None:
+        broker.monotonic += 25
+        return previous(connection)
+
+    broker.aws.secrets.previous = slowly  # type: ignore[method-assign]  # until the test ends
+    failed = outcome(broker)
+    assert (failed["code"], failed["detail"]) == (
+        "upstream_unavailable",
+        "login: no time was left to send it",
+    )
+    assert broker.steps == ["login"]
+    assert broker.item().outage_since == 0
+
+
 def test_the_version_before_is_not_tried_if_it_was_rejected_itself() -> None:
     broker = MemoryBroker(secret={"password": "wrong"})
     outcome(broker)
@@ -426,6 +448,19 @@ def test_the_version_before_is_not_tried_if_it_was_rejected_itself() -> None:
     assert outcome(broker)["code"] == "credential_rejected"
     assert broker.item().rejected_versions == ("v1", "v2")
     assert broker.steps == ["login", "login"]
+
+
+def test_the_version_before_is_not_tried_if_the_current_one_was_accepted() -> None:
+    """What was right may still be: the vendor, or a proxy, says so once."""
+    broker = MemoryBroker()
+    broker.put_secret()
+    broker.aws.manager.created_at = NOW
+    broker.call()
+    broker.fake.fail("status", status=400, step="login", body='{"message": "no"}', times=None)
+    broker.now = ENDS + 20 * 24 * 60 * 60  # its renewal token has ended, too
+    assert outcome(broker)["code"] == "credential_rejected"
+    assert broker.steps.count("login") == 2
+    assert (broker.item().suspect_version, broker.item().rejected_versions) == ("v2", ())
 
 
 # Time
@@ -460,9 +495,12 @@ def test_a_request_is_answered_well_inside_the_lease(
     assert broker.waited == (seconds or [])
 
 
-def test_a_renewal_token_that_was_not_sent_is_ready_again() -> None:
+@pytest.mark.parametrize("renewal", ["ready", "in_use"])
+def test_a_renewal_token_that_was_not_sent_is_ready_again(renewal: str) -> None:
+    """I6: but for one that an earlier holder of the lease may have sent."""
     broker = MemoryBroker()
     broker.call()
+    broker.write(renewal=attribute(renewal))
     broker.now = NOW + 3030
     acquire = broker.aws.store.acquire
 
@@ -472,19 +510,20 @@ def test_a_renewal_token_that_was_not_sent_is_ready_again() -> None:
 
     broker.aws.store.acquire = short  # type: ignore[method-assign]  # once
     assert broker.call(action="renew", variant="-") == {"renewed": 0}
+    step = "extend" if renewal == "ready" else "login"
     failure = {
         "code": "upstream_unavailable",
-        "detail": "extend: no time was left to send it",
+        "detail": f"{step}: no time was left to send it",
         "since": broker.now,
         "count": 1,
         "retry_at": broker.now + 2,
         "secret_version": "v1",
     }
-    assert record(broker) == kept_token(broker, fence=2, failure=failure)
+    assert record(broker) == kept_token(broker, fence=2, failure=failure, renewal=renewal)
     broker.aws.store.acquire = acquire  # type: ignore[method-assign]  # as it was
     broker.now += 2
     assert broker.call(action="renew", variant="-") == {"renewed": 1}
-    assert broker.steps == ["login", "extend"]
+    assert broker.steps == ["login", step]
 
 
 def test_a_failure_that_cannot_be_kept_is_told_and_does_not_hide_the_first() -> None:

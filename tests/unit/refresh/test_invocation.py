@@ -163,3 +163,23 @@ def test_an_announcement_names_the_connection_and_the_version() -> None:
     invocation(broker).announce("Connection Latched", "v1")
     detail = {"flow": "vendorlink", "connection": "acme", "secret_version": "v1"}
     assert broker.announced == [("Connection Latched", detail)]
+
+
+@pytest.mark.parametrize("key", ["-", "a" * 64])
+def test_what_was_read_counts_from_before_it_was_asked_for(key: str) -> None:
+    """I16: a hold or a DELETE may come amid a slow read, which knows nothing of it."""
+    broker = MemoryBroker("vntana")
+    for name in ("get_item", "batch_get_item"):
+        operation = getattr(broker.aws.dynamodb, name)
+
+        def slowly(_operation: Any = operation, **request: Any) -> Any:
+            found = _operation(**request)
+            broker.now += 9
+            return found
+
+        setattr(broker.aws.dynamodb, name, slowly)
+    work = invocation(broker)
+    assert (work.look(key).read_at, work.gate_read_at) == (NOW, NOW)
+    began = broker.now
+    work.read_gate()
+    assert work.gate_read_at == began

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from token_broker.item import Item
+from token_broker.item import Item, rfc3339
 from token_broker.item_codec import attribute
 from token_broker.records import replace
 from token_broker.refresh.news import CLAIM_SECONDS, OUTAGE_SECONDS, News, Step, step
@@ -21,7 +21,9 @@ if TYPE_CHECKING:
 NOW = 1_800_000_000
 GATE = Item("editor#acme", "-", fence=1, raw={"fence": {"N": "1"}})
 BEGUN = replace(GATE, outage_since=NOW)
+TELLING = replace(BEGUN, outage_phase="telling", outage_claim=NOW + OUTAGE_SECONDS + CLAIM_SECONDS)
 TOLD = replace(BEGUN, outage_phase="told")
+ENDING = replace(TELLING, outage_phase="ending")
 LATER = NOW + OUTAGE_SECONDS
 STEPS_OF_ONE = 4
 """Reading, claiming, telling, keeping that it was told: before each of them one may die."""
@@ -97,6 +99,10 @@ class Place:
         pytest.param(BEGUN, True, LATER, Step.CLEAR, id="over before anybody was told"),
         pytest.param(TOLD, False, LATER + 9999, Step.NOTHING, id="it was told"),
         pytest.param(TOLD, True, LATER, Step.END, id="over"),
+        pytest.param(TELLING, False, LATER, Step.NOTHING, id="another one is telling"),
+        pytest.param(TELLING, True, LATER, Step.END, id="over before that was recorded"),
+        pytest.param(ENDING, True, LATER, Step.NOTHING, id="another one tells that it is over"),
+        pytest.param(ENDING, False, LATER + 99, Step.BEGIN, id="the next, before that was"),
     ],
 )
 def test_what_follows_from_an_exchange(
@@ -137,6 +143,15 @@ def test_who_dies_is_followed(gate: Item, is_available: bool, event: str, moment
         place.ends(is_available=is_available)
     assert [what for what, _ in place.told[was_told:]] == [event]
     assert len(set(place.told)) == 1, "and both name the same outage"
+
+
+def test_an_outage_is_told_after_one_whose_end_was_not_recorded() -> None:
+    """It is another one, of a time of its own."""
+    place = Place(ENDING, now=LATER + CLAIM_SECONDS)
+    place.ends(is_available=False)
+    since, place.now = place.now, place.now + OUTAGE_SECONDS
+    place.ends(is_available=False)
+    assert place.told == [("Down", rfc3339(since))]
 
 
 @pytest.mark.parametrize(("gate", "is_available", "event"), EVENTS)

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from tests.unit.memory_aws import timeout
 from tests.unit.memory_broker import NOW, MemoryBroker
 from token_broker.aliases import Look
 from token_broker.errors import (
@@ -249,8 +250,10 @@ def test_a_token_that_cannot_be_kept_is_handed_out_and_others_wait() -> None:
     """I13: no second login at once, and the process that paid for it remembers it."""
     broker = MemoryBroker()
     broken_commit(broker, 1000)
+    down = {"code": "upstream_unavailable", "detail": "x", "since": 1, "count": 1, "retry_at": 1}
+    broker.write(failure=attribute(down))
     answer = broker.call()
-    assert (answer["source"], answer["generation"]) == ("exchange", 1)
+    assert (answer["source"], answer["generation"], answer["stale"]) == ("exchange", 1, False)
     assert answer["expires_at"] == "2030-03-17T18:46:40Z"
     ((what, told),) = broker.announced
     assert (what, told["variant"], told["code"]) == ("Token Unkept", "-", "store_unavailable")
@@ -394,6 +397,17 @@ def test_each_version_is_admitted_by_itself() -> None:
     refused(CredentialLatched, lambda: gate.admit(VARIANT, "v2"))
 
 
+def test_a_version_that_was_admitted_and_rejected_is_admitted_no_more() -> None:
+    """I7: nor by the invocation that tried it itself, and all of its exchanges know."""
+    broker = MemoryBroker("vntana")
+    gate = gate_of(broker)
+    gate.admit(VARIANT, "v1")
+    failure = Failure("credential_rejected", "no", NOW, 1, NOW + 30, "v1")
+    gate.reject(VARIANT, "v1", failure, is_certain=True)
+    refused(CredentialLatched, lambda: gate.admit(VARIANT, "v1"))
+    assert gate.has_rejected("v1")
+
+
 @pytest.mark.parametrize(
     ("attributes", "error", "retry_after"),
     [
@@ -421,53 +435,58 @@ def test_a_version_is_not_tried(
     assert broker.item().fence == 0
 
 
-def test_an_accepted_version_is_kept_at_the_second_try_or_at_the_end() -> None:
+@pytest.mark.parametrize("failures", [1, 2])
+def test_an_accepted_version_is_kept_at_the_second_try_or_at_the_end(failures: int) -> None:
     """It only tells what is so already: that it cannot be kept costs no caller a token."""
-    broker = MemoryBroker("vntana")
-    gate = gate_of(broker)
-    gate.admit(VARIANT, "v1")
-    broker.aws.dynamodb.break_before = True
-    gate.accept("v1")
+    broker = MemoryBroker("editor")
+    update, left = broker.aws.dynamodb.update_item, iter(range(failures))
+
+    def update_item(**request: Any) -> dict[str, Any]:
+        is_failing = ":accepted_version" in request["ExpressionAttributeValues"]
+        if is_failing and next(left, None) is not None:
+            raise timeout()
+        return update(**request)
+
+    broker.aws.dynamodb.update_item = update_item  # type: ignore[method-assign]
+    assert broker.call(parameters={"userId": "1"})["source"] == "exchange"
     assert broker.slept == [0.1]
-    assert broker.telemetry.of("unreleased") == [{"code": "store_unavailable", "variant": "-"}] * 2
-    broker.aws.dynamodb.break_before = False
-    gate.finish()
+    unreleased = {"code": "store_unavailable", "variant": "-"}
+    assert broker.telemetry.of("unreleased") == [unreleased] * failures
     assert (broker.item().accepted_version, broker.item().lease_owner) == ("v1", None)
 
 
+BACKS_OFF, IS_OVER = (
+    {"failure": Failure("upstream_unavailable", "x", NOW, 1, NOW + left)} for left in (1, 0)
+)
+DEMOTED = {"context": '{"role": "MEMBER"}'}
+
+
 @pytest.mark.parametrize(
-    ("changes", "gate", "is_outdated"),
+    ("changes", "target", "gate", "is_outdated"),
     [
-        pytest.param({}, {}, True, id="it was made with another version, now in use"),
-        pytest.param({"target": None}, {}, False, id="no alias"),
-        pytest.param({"secret_version": "v2"}, {}, False, id="of the same version"),
-        pytest.param({"secret_version": "v0"}, {}, True, id="of a still older one"),
-        pytest.param({}, {"rejected_versions": ["v2"]}, False, id="the new one was rejected"),
-        pytest.param(
-            {"failure": Failure("upstream_unavailable", "x", NOW, 1, NOW + 1)},
-            {},
-            False,
-            id="it backs off",
-        ),
-        pytest.param(
-            {"failure": Failure("upstream_unavailable", "x", NOW, 1, NOW)},
-            {},
-            True,
-            id="its back-off is over",
-        ),
+        pytest.param({}, {}, {}, True, id="it was made with another version, now in use"),
+        pytest.param({"target": None}, {}, {}, False, id="no alias"),
+        pytest.param({"secret_version": "v2"}, {}, {}, False, id="of the same version"),
+        pytest.param({"secret_version": "v0"}, {}, {}, True, id="of a still older one"),
+        pytest.param({}, {}, {"rejected_versions": ["v2"]}, False, id="the new one was rejected"),
+        pytest.param(BACKS_OFF, {}, {}, False, id="it backs off"),
+        pytest.param({}, BACKS_OFF, {}, False, id="what it leads to backs off"),
+        pytest.param(IS_OVER, IS_OVER, {}, True, id="its back-off is over"),
+        pytest.param(BACKS_OFF, DEMOTED, {}, True, id="of another role: I8, whoever backs off"),
     ],
 )
 def test_an_alias_is_followed_while_nothing_better_can_be_had(
-    changes: dict[str, Any], gate: dict[str, Any], is_outdated: bool
+    changes: dict[str, Any], target: dict[str, Any], gate: dict[str, Any], is_outdated: bool
 ) -> None:
     broker = MemoryBroker("editor")
     broker.put_secret()
     broker.write("-", fence=attribute(1), **{n: attribute(v) for n, v in gate.items()})
     work = Invocation(broker.deps, "acme", broker.monotonic + 29)
-    alias = Item("editor#acme", "a", target="b", issued_at=NOW, secret_version="v1")
-    target = Item("editor#acme", "b", issued_at=NOW, secret_version="v2")
+    role = '{"role": "ADMIN"}'
+    alias = Item("editor#acme", "a", target="b", issued_at=NOW, secret_version="v1", context=role)
+    found = Item("editor#acme", "b", issued_at=NOW, secret_version="v2", context=role)
     resolver = Resolver(work, CredentialGate(work))
-    seen = Look(replace(alias, **changes), target, broker.item(), NOW)
+    seen = Look(replace(alias, **changes), replace(found, **target), broker.item(), NOW)
     assert resolver.is_outdated(seen) is is_outdated
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from token_broker.aliases import refuse_held
 from token_broker.broker import Answer, Broker
 from token_broker.dependencies import Dependencies
 from token_broker.errors import (
@@ -14,6 +15,7 @@ from token_broker.errors import (
     UpstreamUnavailable,
 )
 from token_broker.exchange import Request, Response, run
+from token_broker.holds import gate_of
 from token_broker.records import replace
 from token_broker.refresh.upstream_message import upstream_message
 from token_broker.tokens import TokenRequest
@@ -77,6 +79,8 @@ class Check:
         """Return the context of a token that the vendor takes."""
         broker = Broker(self._deps)
         answer = broker.token(self._connection, request, self._deadline)
+        if answer.source == "memory":  # the table may show a hold that memory does not know
+            refuse_held(self._deps, gate_of(self._deps, self._connection))
         if not self._is_taken(answer):
             again = replace(request, rejected=answer.item.fingerprint)
             answer = broker.token(self._connection, again, self._deadline)

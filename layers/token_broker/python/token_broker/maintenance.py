@@ -196,7 +196,7 @@ class Maintenance:
         raises: tuple[type[BrokerError], ...] = (),
     ) -> int:
         item = seen.own
-        variant = self._deps.sealer.open_variant(item)
+        variant = invocation.sealer.open_variant(item)
         if variant is None:
             return 0
         try:

@@ -32,6 +32,21 @@ class Opener(Protocol):
         """Return the clear bytes. None if *blob* was not encrypted under *context*."""
 
 
+class OpenedOnce:
+    """Decrypts each sealed text once, for as long as one invocation's work on a connection."""
+
+    def __init__(self, opener: Opener) -> None:
+        self._opener = opener
+        self._known: dict[tuple[bytes, ...], bytes | None] = {}
+
+    def decrypt(self, blob: bytes, context: dict[str, str]) -> bytes | None:
+        """Return the clear bytes. None if *blob* was not encrypted under *context*."""
+        sealed = blob, *(value.encode() for value in context.values())
+        if sealed not in self._known:
+            self._known[sealed] = self._opener.decrypt(blob, context)
+        return self._known[sealed]
+
+
 class Sealer:
     """Seals and opens the tokens of items. Raises `StoreUnavailable` and `NotConfigured`."""
 
@@ -42,6 +57,10 @@ class Sealer:
         self._key_id = key_id
         self._opener = opener
         self._client = client
+
+    def opening_once(self) -> "Sealer":
+        """Return one that asks KMS once for each sealed text, and remembers what was in it."""
+        return Sealer(self._table, self._key_id, OpenedOnce(self._opener), self._client)
 
     def seal_token(self, item: Item, variant: Variant, token: Token, context: str) -> bytes:
         """Return *token*, sealed for the next generation of *item*."""

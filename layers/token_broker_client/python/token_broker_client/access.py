@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class Access:
-    """What has one token of one connection: `Broker.access` makes it. Threads may share it."""
+    """The way to one token of one connection: `Broker.access` makes it. Threads may share it."""
 
     __slots__ = ("_cache", "_max_age", "_patience", "key")
 
@@ -57,9 +57,9 @@ class Access:
     async def answer_async(
         self, *, min_ttl: int | None = None, rejected: str | None = None, force: bool = False
     ) -> Answer:
-        """Do the same for a task of asyncio's or trio's: no other one, and no thread, is held up.
+        """Do the same for a task of asyncio or trio, without blocking other tasks or a thread.
 
-        A cancellation ends the wait at once; the call to the broker goes on for who else waits.
+        A cancellation ends the wait at once; the call to the broker goes on for its other callers.
         """
         question = self._question(TokenRequest.of(min_ttl, rejected, force))
         return await self._cache.obtain_async(question, self._patience.begin())

@@ -53,7 +53,7 @@ class Headers(Mapping[str, str]):
 
 
 class Context(dict[str, Any]):
-    """What a token stands for. It is a dict to `json` and to `copy`, and does not change."""
+    """What a token stands for: a dict, for `json` as well, that does not change."""
 
     def _refuse(self, *_: object, **__: object) -> NoReturn:
         raise TypeError("an answer's context does not change: make a dict of it first")
@@ -72,7 +72,7 @@ class Context(dict[str, Any]):
 
 
 class TokenSource(Protocol):
-    """What an answer came from, and what has the next one: an `Access`."""
+    """Where an answer came from, and where the next one comes from: an `Access`."""
 
     @property
     def key(self) -> Hashable:
@@ -110,7 +110,7 @@ class TokenSource(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A live token, ready to use. It does not change; what it came from knows the next one."""
+    """A live token, ready to use. It does not change; its `access` has the next one."""
 
     flow: str
     connection: str
@@ -132,7 +132,7 @@ class Answer:
     source: str = field(compare=False)
     """Whether the broker had it in ``memory``, in its ``table``, or from an ``exchange``."""
     access: TokenSource = field(repr=False, compare=False)
-    """What it came from, and what has the next one."""
+    """Where it came from, and where the next one comes from."""
 
     @classmethod
     def of(cls, access: TokenSource, document: Mapping[str, Any]) -> "Answer":

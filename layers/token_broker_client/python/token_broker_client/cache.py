@@ -1,4 +1,4 @@
-"""The tokens that this process knows: asked for once, used by all of its threads, as long as good.
+"""The tokens that this process keeps: each is asked for once, and serves all threads.
 
 Until `refresh_after`, and for `MAX_AGE_SECONDS` at most, a token is handed out as it is. After
 that one caller asks the broker for the next one, while the others go on with the old. After
@@ -126,7 +126,7 @@ class Cache:
             shared_call.wait(until)
 
     async def obtain_async(self, question: Question, deadline: Deadline) -> Answer:
-        """Do the same for a task, without holding up other tasks, or a thread."""
+        """Do the same for a task, without blocking other tasks or a thread."""
         waits = self._obtained(question, deadline)
         while True:
             try:
@@ -137,7 +137,7 @@ class Cache:
             await shared_call.wait_async(until)
 
     def clear(self) -> None:
-        """Keep nothing; what comes of calls that have begun is for those who wait already."""
+        """Keep nothing; the answer to a call that has begun is only for its callers."""
         self._calls.clear()
         with self._lock:
             self._kept.clear()

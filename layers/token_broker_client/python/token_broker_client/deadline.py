@@ -1,10 +1,9 @@
-"""Until when a caller waits, and what it does with the time: one deadline for everything beneath.
+"""Until when a caller waits, and how it tries again: one deadline for everything beneath.
 
-A deadline is made once, where a call begins. Who shares another caller's call, boto3, and each
-single read of a socket are given what is left of it, so that *patience* is a promise.
+A deadline is made once, where a call begins. A caller that shares another's call, boto3, and each
+read of a socket are given what is left of it, so no call takes longer than its *patience*.
 """
 
-import math
 import random
 import time
 from collections.abc import Callable
@@ -15,14 +14,14 @@ from token_broker_client.errors import BrokerError, InvalidRequest
 T = TypeVar("T")
 
 SECONDS = 20.0
-"""As long as a function of the broker's may take, so that its own verdict is heard."""
+"""As long as a function of the broker may take, so that its own error is received."""
 
 FIRST_PAUSE = 0.2
 LONGEST_PAUSE = 5.0
 """Seconds between which the pauses grow, each shortened at random."""
 
 LONGEST_PATIENCE = 3600.0
-"""Seconds; what waits for longer is no call any more, and sockets know no endless wait."""
+"""Seconds: a socket takes no endless timeout."""
 
 
 class Deadline(NamedTuple):
@@ -93,6 +92,6 @@ def positive(name: str, value: object, most: float) -> float:
     """Return *value* if it is a number above 0, and at most *most*."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise InvalidRequest(f"{name}: must be a number of seconds")
-    if not 0 < value <= most or math.isnan(value):
+    if not 0 < value <= most:  # NaN is not, either
         raise InvalidRequest(f"{name}: must be above 0, and {most:g} seconds at most")
     return float(value)

@@ -6,6 +6,7 @@ import re
 import sys
 from collections.abc import Iterator, Mapping
 from contextvars import ContextVar
+from functools import partial
 from threading import Lock
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -13,7 +14,7 @@ from botocore.awsrequest import AWSResponse
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
-from token_broker_client import transport
+from token_broker_client import identity, transport
 from token_broker_client.deadline import Deadline
 from token_broker_client.errors import AccessDenied, BrokerError, InvalidRequest, Unreachable
 from token_broker_client.gateway import decoded, may_pass
@@ -65,11 +66,27 @@ class Functions(NamedTuple):
             response = client.invoke(FunctionName=name, Payload=json.dumps(payload).encode())
             return answered(decoded(response["Payload"].read()), "FunctionError" in response)
         except ClientError as error:
-            raise refusal(error, name) from None
+            raise self.refusal(error, name, client.meta.region_name) from None
         except BotoCoreError as error:
             raise unsent(error, name) from None
         finally:
             _deadline.reset(back)
+
+    def refusal(self, error: ClientError, name: str, region: str) -> BrokerError:
+        """Return what an error of the Lambda service means, or of STS on the way to a role."""
+        said = error.response.get("Error", {})
+        code = said.get("Code", "")
+        status = int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 500))
+        is_denied = code in DENIED
+        signer = ""
+        if error.operation_name == "Invoke" and (is_denied or not may_pass(status)):
+            signer = f": {identity.signer(self.session, region, said.get('Message'))}"
+        if is_denied:
+            return AccessDenied(f"Lambda refused to invoke {name} ({code}){signer}")
+        found = Unreachable(f"Lambda could not invoke {name} ({code}){signer}")
+        found.status = status
+        found.retryable = may_pass(status)
+        return found
 
 
 class Clients:
@@ -106,11 +123,12 @@ def made(session: "boto3.Session | None", region: str | None) -> "LambdaClient":
         client = (session or boto3.Session()).client("lambda", region_name=region, config=config)
     except ValueError:
         raise InvalidRequest("boto3's settings: its endpoint is no address") from None
-    client.meta.events.register("before-send.lambda", sent)  # type: ignore[arg-type]  # it may answer
+    send = partial(sent, identity.authorities(session))
+    client.meta.events.register("before-send.lambda", send)  # type: ignore[arg-type]  # it may answer
     return client
 
 
-def sent(request: "AWSPreparedRequest", **_: object) -> AWSResponse:
+def sent(authorities: str | None, request: "AWSPreparedRequest", **_: object) -> AWSResponse:
     """Send what boto3 has made and signed, and return what comes back before the deadline."""
     headers = {
         name: value.decode("latin-1") if isinstance(value, bytes) else str(value)
@@ -118,7 +136,7 @@ def sent(request: "AWSPreparedRequest", **_: object) -> AWSResponse:
     }
     body: Any = request.body or b""  # bytes, for that is what was handed to boto3
     outgoing = Request(str(request.method), str(request.url), headers, body)
-    reply = transport.send("Lambda", outgoing, _deadline.get())
+    reply = transport.send("Lambda", outgoing, _deadline.get(), authorities)
     received: Any = reply.headers
     return AWSResponse(outgoing.url, reply.status, received, Whole(reply.content))
 
@@ -175,18 +193,6 @@ def kind(document: Any) -> str:
     """Return the name of a failure of Lambda's, like ``Sandbox.Timedout``."""
     name = document.get("errorType") if isinstance(document, dict) else None
     return str(name or "no reason is given")[:100]
-
-
-def refusal(error: ClientError, name: str) -> BrokerError:
-    """Return what an error of the Lambda service means."""
-    code = error.response.get("Error", {}).get("Code", "")
-    status = int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 500))
-    if code in DENIED:
-        return AccessDenied(f"Lambda refused to invoke {name} ({code})")
-    found = Unreachable(f"Lambda could not invoke {name} ({code})")
-    found.status = status
-    found.retryable = may_pass(status)
-    return found
 
 
 def unsent(error: BotoCoreError, name: str) -> BrokerError:

@@ -42,7 +42,7 @@ OK, FORBIDDEN, TOO_MANY, SERVER_ERROR = 200, 403, 429, 500
 
 
 class Gateway(NamedTuple):
-    """The broker's API at *url*. Who has another *session* is another caller."""
+    """The broker's API at *url*. Two sessions are two callers, which share no token."""
 
     url: str
     region: str
@@ -79,7 +79,29 @@ class Gateway(NamedTuple):
         headers = {"Content-Type": "application/json"} | team_key()
         signed = identity.signed(Request(method, url, headers, body), self.session, self.region)
         where = f"the API at {urlsplit(self.url).netloc}"
-        return answered(transport.send(where, Request(method, url, signed, body), deadline))
+        trusted = identity.authorities(self.session)
+        reply = transport.send(where, Request(method, url, signed, body), deadline, trusted)
+        document = decoded(reply.content)
+        if reply.status == OK and isinstance(document, dict):
+            return document
+        raise problem(document) or self.refusal(reply, document)
+
+    def refusal(self, reply: Reply, document: object) -> BrokerError:
+        """Return what an answer means that API Gateway gives itself.
+
+        Its text is kept back: where a signature is wrong, it repeats headers of the request.
+        """
+        kind = reply.headers.get("x-amzn-ErrorType", "").partition(":")[0]
+        named = f"{reply.status} {kind}".strip()
+        if reply.status == FORBIDDEN:
+            words = document if isinstance(document, dict) else {}
+            said = words.get("Message") or words.get("message")
+            signer = identity.signer(self.session, self.region, said)
+            return AccessDenied(f"API Gateway refused the call ({named}): {signer}")
+        error = Unreachable(f"API Gateway answered {named}, not the broker")
+        error.status = reply.status
+        error.retryable = may_pass(reply.status)
+        return error
 
 
 def team_key() -> dict[str, str]:
@@ -92,35 +114,12 @@ def team_key() -> dict[str, str]:
     return {"x-api-key": key}
 
 
-def answered(reply: Reply) -> dict[str, Any]:
-    """Return the broker's answer, or raise what else it is."""
-    document = decoded(reply.content)
-    if reply.status == OK and isinstance(document, dict):
-        return document
-    raise problem(document) or refusal(reply)
-
-
 def decoded(content: bytes) -> object:
     """Return what JSON says, or None where it is none."""
     try:
         return json.loads(content)
     except (ValueError, RecursionError):
         return None
-
-
-def refusal(reply: Reply) -> BrokerError:
-    """Return what an answer means that API Gateway gives itself.
-
-    Its text is kept back: where a signature is wrong, it repeats headers of the request.
-    """
-    kind = reply.headers.get("x-amzn-ErrorType", "").partition(":")[0]
-    named = f"{reply.status} {kind}".strip()
-    if reply.status == FORBIDDEN:
-        return AccessDenied(f"API Gateway refused the call ({named})")
-    error = Unreachable(f"API Gateway answered {named}, not the broker")
-    error.status = reply.status
-    error.retryable = may_pass(reply.status)
-    return error
 
 
 def may_pass(status: int) -> bool:

@@ -58,7 +58,7 @@ class HttpxBrokerAuth(httpx.Auth):
     async def async_auth_flow(
         self, request: httpx.Request
     ) -> AsyncGenerator[httpx.Request, httpx.Response]:
-        """Do each step without holding up other tasks."""
+        """Do each step without blocking other tasks."""
         guard = Guard(request)
         request.extensions = {**request.extensions, "trace": guard.trace_async}
         steps = self._steps(request, guard)

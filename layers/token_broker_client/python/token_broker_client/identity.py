@@ -1,7 +1,9 @@
-"""Who calls: the credentials and the region of boto3's chain, without loading boto3 for them."""
+"""Who calls: the credentials and settings of boto3's chain, without loading boto3 for them."""
 
 import os
+import re
 import sys
+from collections.abc import Callable
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +17,13 @@ from token_broker_client.transport import Request
 if TYPE_CHECKING:
     import boto3
     from botocore.credentials import ReadOnlyCredentials
+
+
+CALLER = re.compile(
+    r"(?:User: arn:[a-z-]+:(?:iam|sts)::|Function not found: arn:[a-z-]+:lambda:[a-z0-9-]+:)"
+    r"([0-9]{12}):"
+)
+"""How AWS names the caller's account in a refusal, the rest of which is kept back."""
 
 
 def credentials(session: "boto3.Session | None") -> "ReadOnlyCredentials":
@@ -31,14 +40,46 @@ def credentials(session: "boto3.Session | None") -> "ReadOnlyCredentials":
 
 def region(session: "boto3.Session | None") -> str | None:
     """Return the region of *session*, or of boto3's default."""
+    found: Any = session or default()
+    return setting(
+        lambda: (
+            found.region_name
+            if hasattr(found, "region_name")
+            else found.get_config_variable("region")
+        )
+    )
+
+
+def authorities(session: "boto3.Session | None") -> str | None:
+    """Return the file of the authorities that AWS's hosts are checked by; None: the usual ones.
+
+    The variable ``AWS_CA_BUNDLE`` names it, or else ``ca_bundle`` of the profile in AWS's config:
+    https://docs.aws.amazon.com/sdkref/latest/guide/feature-gen-config.html
+    """
+    found: Any = session or default()
+    # A session of boto3's reads its settings from one of botocore's.
+    read = getattr(getattr(found, "_session", found), "get_config_variable", None)
+    return os.environ.get("AWS_CA_BUNDLE") or (setting(lambda: read("ca_bundle")) if read else None)
+
+
+def setting(read: Callable[[], object]) -> str | None:
+    """Return a setting of AWS's that is *read*; None where there is none."""
     try:
-        found: Any = session or default()
-        is_boto3 = hasattr(found, "region_name")
-        named = found.region_name if is_boto3 else found.get_config_variable("region")
+        found = read()
     except BotoCoreError as error:
         what = type(error).__name__
         raise AccessDenied(f"the AWS settings cannot be read ({what})") from None
-    return named if isinstance(named, str) else None
+    return found if found and isinstance(found, str) else None
+
+
+def signer(session: "boto3.Session | None", region: str, refusal: object) -> str:
+    """Say for which region, and by which account, a call was signed that met *refusal*.
+
+    AWS is not asked: the account is the one in the refusal, or in the credentials.
+    """
+    named = CALLER.match(refusal) if isinstance(refusal, str) else None
+    account = named[1] if named else getattr(credentials(session), "account_id", None)
+    return f"the call was signed for {region}" + (f" by account {account}" if account else "")
 
 
 def signed(request: Request, session: "boto3.Session | None", region: str) -> dict[str, str]:

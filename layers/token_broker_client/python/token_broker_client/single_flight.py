@@ -1,8 +1,8 @@
 """Callers that want the same thing share one call for it, and each waits only as long as it can.
 
-A call runs in a thread of its own. So no caller waits beyond its deadline, whatever the call is
-stuck in; a task waits without a thread, and its cancellation ends the wait at once; and a caller
-that leaves takes nothing from the others.
+A call runs in a thread of its own. So no caller waits beyond its deadline, wherever the call hangs;
+a task waits without a thread, and its cancellation ends the wait at once; a caller that gives up
+does not end the call of the others.
 """
 
 import os
@@ -22,7 +22,7 @@ T = TypeVar("T")
 
 
 class Resettable(Protocol):
-    """What a forked child must not go on with."""
+    """State that a forked child must not use as it is."""
 
     def reset(self) -> None:
         """Begin anew: without locks, calls or contents."""
@@ -79,7 +79,7 @@ class SharedCall(Generic[T]):
         landed, run_soon = anyio.Event(), _loop()
 
         def wake(_: object) -> None:
-            with suppress(RuntimeError):  # the loop has ended meanwhile, and with it who waits
+            with suppress(RuntimeError):  # the loop has ended meanwhile, and its tasks with it
                 run_soon(landed.set)
 
         self._future.add_done_callback(wake)

@@ -7,6 +7,7 @@ single operation on a socket is given what is left until the deadline.
 import os
 import socket
 import ssl
+from collections import defaultdict
 from collections.abc import Mapping
 from contextvars import ContextVar
 from functools import lru_cache
@@ -73,26 +74,39 @@ class Reply(NamedTuple):
         return f"Reply({self.status})"
 
 
-def send(where: str, request: Request, deadline: Deadline) -> Reply:
+def send(where: str, request: Request, deadline: Deadline, authorities: str | None) -> Reply:
     """Send *request*, once, and return what comes back before *deadline*, good or bad.
 
+    The other side is checked by the certificates in the file *authorities*, or by the usual ones.
     Raises `Unreachable`, which says *where*, and no text of a library's: that may hold what was
     sent.
     """
     back = _deadline.set(deadline)
-    connections = _connections(os.getpid())
+    connections = _connections(os.getpid())[authorities]
     try:
-        return _sent(connections.session(), request, deadline)
+        return _sent(connections.session(), request, deadline, authorities)
     except Exception as error:  # noqa: BLE001 (whatever it is, its text is not ours)
-        failure = Unreachable(f"{where}: {type(error).__name__}")
-        failure.retryable = isinstance(error, TRANSIENT)
+        is_untrusted = "CERTIFICATE_VERIFY_FAILED" in str(error)
+        failure = Unreachable(f"{where}: {type(error).__name__}{hint(is_untrusted, authorities)}")
+        failure.retryable = isinstance(error, TRANSIENT) and not is_untrusted
     finally:
         connections.used_at = monotonic()
         _deadline.reset(back)
     raise failure
 
 
-def _sent(session: requests.Session, request: Request, deadline: Deadline) -> Reply:
+def hint(is_untrusted: bool, authorities: str | None) -> str:
+    """Return what a failure has to do with *authorities*, if it has."""
+    if authorities and not os.access(authorities, os.R_OK):
+        return ", as AWS_CA_BUNDLE or ca_bundle names a file that cannot be read"
+    if is_untrusted:
+        return ", as its certificate is not trusted: see AWS_CA_BUNDLE and ca_bundle"
+    return ""
+
+
+def _sent(
+    session: requests.Session, request: Request, deadline: Deadline, authorities: str | None
+) -> Reply:
     seconds = left(deadline)
     with session.request(
         request.method,
@@ -101,7 +115,7 @@ def _sent(session: requests.Session, request: Request, deadline: Deadline) -> Re
         headers=dict(request.headers),
         auth=Signed(request.headers),
         timeout=(min(CONNECT_SECONDS, seconds), seconds),
-        verify=os.environ.get("AWS_CA_BUNDLE") or None,
+        verify=authorities,
         allow_redirects=False,
         stream=True,
     ) as answer:
@@ -209,7 +223,10 @@ def _tls() -> ssl.SSLContext:
 
 
 class _Connections:
-    """The connections of a process."""
+    """The connections of a process, to what is checked by the same authorities.
+
+    Those are added to one context of TLS, so that one caller's would be believed for another's.
+    """
 
     def __init__(self) -> None:
         self.used_at = monotonic()
@@ -229,5 +246,5 @@ class _Connections:
 
 
 @lru_cache(maxsize=1)
-def _connections(process: int) -> _Connections:  # noqa: ARG001 (a fork must not use its parent's)
-    return _Connections()
+def _connections(process: int) -> defaultdict[str | None, _Connections]:  # noqa: ARG001 (a fork must not use its parent's)
+    return defaultdict(_Connections)

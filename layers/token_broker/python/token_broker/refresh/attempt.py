@@ -67,6 +67,8 @@ class ExchangeAttempt:
         self._outcome = Outcome(invocation, found, lease, variant)
         self._may_renew = found.renewal == "ready"
         self._has_sent = False
+        self._is_request_last = False
+        """Whether a request that was sent is the last step so far: what failed is its answer."""
         self._is_proven = False
         """Whether anything has shown that the credentials are right, or will."""
         self._version: str | None = None
@@ -87,7 +89,7 @@ class ExchangeAttempt:
         except BrokerError as error:
             self._give_up(error)
             self._emit(began, error.code)
-            if isinstance(error, UpstreamUnavailable) and self._has_sent:
+            if isinstance(error, UpstreamUnavailable) and self._is_request_last:
                 self._invocation.news.is_available = False
             raise
         except Exception:
@@ -194,7 +196,7 @@ class ExchangeAttempt:
         may_renew, self._may_renew = self._may_renew, False
         # Another version of the secret may name another user, whose session this is not.
         may_renew &= lease.secret_version == self._invocation.secret().version
-        kept = self._deps.sealer.open_token(lease) if may_renew else None
+        kept = self._invocation.sealer.open_token(lease) if may_renew else None
         self._is_proven = kept is not None
         credentials, now = self._invocation.credentials(), self._deps.clock.now()
         conversation = self._deps.flow.vendor.exchange(credentials, self._variant, now, kept)
@@ -209,7 +211,7 @@ class ExchangeAttempt:
 
     def _other_token(self, need: NeedToken) -> Token:
         """Return another variant's token; what its exchange fails with are not this one's words."""
-        self._last = None
+        self._last, self._is_request_last = None, False
         self._is_proven = True
         return self._token_of(need)
 
@@ -222,13 +224,14 @@ class ExchangeAttempt:
 
     def _send(self, request: Request) -> Response:
         """Send *request* if its response will come well inside the lease."""
+        self._is_request_last = False
         if request.proves_credentials:
             self._is_proven = True
             self._gate.admit(self._outcome.lease, self._invocation.secret().version)
         seconds = self._seconds_for_request()
         if seconds < LEAST_REQUEST_SECONDS:
             raise UpstreamUnavailable(f"{request.step}: no time was left to send it")
-        self._has_sent, self._last = True, None
+        self._has_sent, self._is_request_last, self._last = True, True, None
         self._invocation.record_sent(request)
         began = self._deps.clock.monotonic()
         status = 0

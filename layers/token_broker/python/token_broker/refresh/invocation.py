@@ -46,6 +46,8 @@ class Invocation:
         self.deps = deps
         self.connection = connection
         self.partition = f"{deps.flow.name}#{connection}"
+        self.sealer = deps.sealer.opening_once()
+        """A renewal opens its item for the variant, and then for the renewal token."""
         self.uses_previous = False
         """Whether the version before is used, since the current one was rejected."""
         self.has_sent = False

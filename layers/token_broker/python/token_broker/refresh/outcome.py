@@ -1,6 +1,7 @@
 """What comes of a lease: a new token, an alias or a failure. Each ends the lease as it is kept."""
 
 import json
+from collections.abc import Callable
 from typing import Any
 
 from token_broker.aliases import alias_values
@@ -166,7 +167,7 @@ class Outcome:
             self._deps.emit("unkept", code=error.code, variant=self.lease.variant)
         self._try(lambda: self._deps.store.fail(self.lease, failure, renewal=None))
 
-    def _try(self, write: Any) -> None:
+    def _try(self, write: Callable[[], object]) -> None:
         """Write what ends by itself if it cannot be written: the caller has the first error."""
         try:
             write()
@@ -198,7 +199,8 @@ class Outcome:
 def local_item(lease: Item, values: dict[str, Any]) -> Item:
     """Return the item as it would be, had it been kept."""
     known = {name: value for name, value in values.items() if name in Item.__annotations__}
+    ended = {"failure": None, "lease_owner": None, "lease_until": 0}
     return replace(
         lease.without_token(),
-        **known | {"token": b"", "generation": lease.generation + 1, "failure": None},
+        **known | ended | {"token": b"", "generation": lease.generation + 1},
     )

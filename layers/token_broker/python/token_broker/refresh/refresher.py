@@ -111,38 +111,51 @@ class Refresher:
     def _obtain(
         self, variant: Variant, requirement: Requirement, seen: Look | None
     ) -> tuple[CachedToken, str]:
-        """Read, wait and exchange until there is a token that meets *requirement*."""
-        polls = 0
+        """Follow aliases from *variant* until there is a token that meets *requirement*."""
         alias: Alias | None = None
-        has_returned = False
+        may_go_back = True
         while True:
-            current, seen = seen, None
-            result: CachedToken | Alias | None = self._made(variant.key, requirement)
-            if not result:
-                current = current or self._invocation.look(variant.key)
-                now = self._now()
-                requirement = requirement.after(current.target)
-                if token := self._opened(current, requirement):
-                    return CachedToken(current.target, token, current.read_at), "table"
-                refuse_too_long(current.target, requirement.min_ttl, now)
-                both = (current.target, current.own)
-                leased = next((item for item in both if item.is_leased(now)), None)
-                if leased and self._invocation.is_shared():
-                    self._invocation.wait_for_lease(leased, polls)
-                    polls += 1
-                    continue
-                result, requirement = self._next(variant, current, requirement)
-            if not result:
-                continue
-            if alias and not has_returned and self._is_contradicted(alias.item, result):
-                variant, alias, has_returned = alias.variant, None, True
+            found = self._obtain_one(variant, requirement, seen)
+            if isinstance(found, CachedToken):
+                return found, "table"
+            result, requirement, seen = found
+            if alias and may_go_back and self._is_contradicted(alias.item, result):
+                variant, alias, may_go_back, seen = alias.variant, None, False, None
             elif isinstance(result, Alias):
-                if current and current.own is result.item:
-                    seen = current.of_target(result.variant.key)
+                shown = seen if seen and seen.own is result.item else None
+                seen = shown.of_target(result.variant.key) if shown else None
                 variant, alias = result.variant, Alias(variant, result.item)
             else:
                 return without_handoff(result), "exchange"
             requirement = requirement.resolved(self._invocation.secret().version)
+
+    def _obtain_one(
+        self, variant: Variant, requirement: Requirement, seen: Look | None
+    ) -> CachedToken | tuple[CachedToken | Alias, Requirement, Look | None]:
+        """Read, wait and exchange until *variant* has a token, or leads to another variant.
+
+        Return the kept token that meets *requirement*, or else what an exchange made or where the
+        variant leads to, the requirement as it is by then, and what was read last.
+        """
+        polls = 0
+        while True:
+            if made := self._made(variant.key, requirement):
+                return made, requirement, None
+            current, seen = seen or self._invocation.look(variant.key), None
+            now = self._now()
+            requirement = requirement.after(current.target)
+            if token := self._opened(current, requirement):
+                return CachedToken(current.target, token, current.read_at)
+            refuse_too_long(current.target, requirement.min_ttl, now)
+            both = (current.target, current.own)
+            leased = next((item for item in both if item.is_leased(now)), None)
+            if leased and self._invocation.is_shared():
+                self._invocation.wait_for_lease(leased, polls)
+                polls += 1
+                continue
+            result, requirement = self._next(variant, current, requirement)
+            if result:
+                return result, requirement, current
 
     def _next(
         self, variant: Variant, seen: Look, requirement: Requirement

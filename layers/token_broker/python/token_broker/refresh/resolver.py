@@ -20,16 +20,17 @@ class Resolver:
     def is_outdated(self, seen: Look) -> bool:
         """Say whether an alias may lead to another item by now: by a new version, or by a new role.
 
-        Not while that version is rejected, or backs off: then the old way is good enough.
+        A version that is rejected, or backs off, leaves the old way good enough; a role does not:
+        what it leads to is not what is wanted.
         """
         own, target, now = seen.own, seen.target, self._deps.clock.now()
-        failures = [item.failure for item in (own, target) if item.failure]
-        if not own.target or any(failure.is_backing_off(now) for failure in failures):
-            return False
-        if not is_outdated(own, target):
+        if not own.target or not is_outdated(own, target):
             return False
         if expects_another(own, target):
             return True
+        failures = [item.failure for item in (own, target) if item.failure]
+        if any(failure.is_backing_off(now) for failure in failures):
+            return False
         version = self._invocation.version()
         is_rejected = self._gate.knows_rejected(own, seen.gate, version)
         return own.secret_version != version and not is_rejected

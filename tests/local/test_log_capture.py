@@ -1,0 +1,57 @@
+"""The log of `make run`: a line for each call, and no word in it that is said twice."""
+
+import json
+from typing import Any
+
+import pytest
+
+from token_broker_local.log_capture import phrases
+
+HAND_OUT = {"event": "hand-out", "flow": "vntana", "connection": "demo", "caller": "arn:x"} | {
+    "variant": "-",
+    "generation": 0,
+    "fingerprint": "f00d",
+    "source": "memory",
+    "stale": False,
+    "slow": True,
+    "milliseconds": 0.2,
+    "token_age": 7,
+    "HandOuts": 1,
+    "_aws": {},
+}
+REPLACED = {"event": "replaced", "kind": "login", "generation": 2, "fingerprint": "f00d"} | {
+    "expires_at": "2026-11-22T09:34:07Z",
+    "secret_version": "0123-4567",
+    "replaces": None,
+}
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        (HAND_OUT, "hand-out: generation 0, fingerprint f00d, from memory, slow"),
+        (REPLACED, "new token: generation 2, fingerprint f00d, expires_at 2026-11-22T09:34:07Z"),
+        (
+            {"event": "upstream", "step": "login", "status": 200, "milliseconds": 0},
+            "upstream: login 200, 0 ms",
+        ),
+        ({"event": "failure", "code": "x", "detail": "why", "action": "token"}, "failure: x (why)"),
+        ({"event": "exchange", "kind": "login", "outcome": "internal"}, "exchange: internal"),
+        ({"event": "exchange", "kind": "login", "outcome": "success"}, None),
+        ({"event": "action", "action": "status", "outcome": "success"}, None),
+        ({"event": "check", "outcome": "success", "milliseconds": 4}, None),
+        ({"event": "unanswered", "code": "x"}, None),
+        ({"event": "latched", "secret_version": "0123-4567"}, "latched"),
+        ({"event": "held", "since": "2026", "by": "jo", "reason": "r"}, "held: by jo, reason r"),
+        ({"message": "defect", "level": "ERROR", "kind": "KeyError"}, "defect: kind KeyError"),
+        ({"event": "a\nb", "x": "\x1b[2J"}, "a\\nb: x \\x1b[2J"),
+        ({"event": ["odd"]}, "['odd']"),
+        ([1], "[1]"),
+        ("  ", None),
+        (" as it is", "as it is"),
+    ],
+)
+def test_a_phrase_says_what_the_line_does_not_say_yet(line: Any, said: str | None) -> None:
+    """What was called, how it ended and how long it took stands at the line's beginning."""
+    written = line if isinstance(line, str) else json.dumps(line)
+    assert [*phrases(f"{written}\n")] == ([f"| {said}"] if said else [])

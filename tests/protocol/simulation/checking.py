@@ -1,0 +1,98 @@
+"""What a check says is true of what it saw; and nothing but a call for a token hands one out."""
+
+import json
+from typing import TYPE_CHECKING
+
+from tests.protocol.simulation.answers import wanted_by
+from tests.protocol.simulation.invocations import Invocation, Sent
+from tests.protocol.simulation.origins import ROLES_SECONDS
+from tests.protocol.simulation.pinning import check_pin
+from token_broker.exchange import Response
+from token_broker.tokens import fingerprint
+
+if TYPE_CHECKING:
+    from tests.protocol.simulation.judge import Judge
+
+STEPS = frozenset({"check", "verify"})
+"""The harmless requests."""
+
+ROUNDED = 0.1
+"""Milliseconds to which a check rounds."""
+
+
+class Checking:
+    """The harmless requests of a run, and which of them the vendor took."""
+
+    def __init__(self, judge: "Judge") -> None:
+        self._judge = judge
+        self._taken: list[Sent] = []
+        """Those that were sent with a token that lived when the vendor took it."""
+
+    def processed(self, invocation: Invocation, sent: Sent, response: Response) -> None:
+        """Remember what the vendor said; a token that it refused, the check may report."""
+        if not is_harmless(invocation, sent) or not sent.bearer:
+            return
+        vendor, now = self._judge.vendor, self._judge.scheduler.now
+        is_live = not vendor.is_ended(sent.bearer) and vendor.ends_at(sent.bearer) > now
+        if response.is_success and is_live:
+            self._taken.append(sent)
+        else:
+            invocation.refused = fingerprint(sent.bearer)
+            self._judge.reported.add(invocation.refused)
+            self._judge.doubted.add(invocation.refused)
+
+    def ended(self, invocation: Invocation) -> None:
+        """Judge an answer: no token is in it, and a check's is what the vendor said."""
+        is_token = invocation.action == "token" and invocation.end == "answered"
+        told = json.dumps(dict(invocation.answer))
+        if not is_token and any(made.token in told for made in self._judge.made.values()):
+            self._violate(invocation, f"hands out a token by {invocation.action}")
+        if invocation.action != "check":
+            return
+        taken = [sent for sent in invocation.sent if sent in self._taken and is_heard(sent)]
+        if invocation.end == "failed" and taken:
+            self._violate(invocation, f"fails with {invocation.answer['code']}, but it works")
+        if invocation.end == "answered":
+            self._check_success(invocation, taken)
+
+    def is_about_own_request(self, invocation: Invocation) -> bool:
+        """Say whether an error is about a check's harmless request, of which nothing is kept.
+
+        The next check may send it at once, so there is no end to tell.
+        """
+        return bool(invocation.sent) and is_harmless(invocation, invocation.sent[-1])
+
+    def _check_success(self, invocation: Invocation, taken: list[Sent]) -> None:
+        """Judge that the vendor took a token of the variant meanwhile, and that it is described."""
+        judge = self._judge
+        if not taken:
+            self._violate(invocation, "says that it works, but the vendor took no token")
+            return
+        sent = taken[-1]
+        made = judge.made[fingerprint(sent.bearer or "")]
+        if invocation.is_bad:
+            judge.violate("I17", f"{invocation.name} finds that works which is not there")
+        elif made.key not in wanted_by(judge, invocation, made):
+            judge.violate("I8", f"{invocation.name} checks a token of another variant")
+        check_pin(judge, invocation, made)
+        context, since = invocation.answer["context"], made.at - ROLES_SECONDS
+        settings = [judge.settings[one] for one in judge.origins.of_token(made.token) or ()]
+        if not any(judge.vendor.describes(context, one, since) for one in settings):
+            self._violate(invocation, f"tells of {context}, which the token is not of")
+        milliseconds = invocation.answer["milliseconds"]
+        least = 1000 * ((sent.ended_at or 0.0) - sent.sent_at) - ROUNDED
+        if not least <= milliseconds <= 1000 * (judge.scheduler.now - invocation.begun) + ROUNDED:
+            self._violate(invocation, f"says that it took {milliseconds} ms")
+
+    def _violate(self, invocation: Invocation, text: str) -> None:
+        self._judge.violate("check", f"{invocation.name} {text}")
+
+
+def is_harmless(invocation: Invocation, sent: Sent) -> bool:
+    """Say whether a request is the one that a check sends with its token."""
+    return invocation.action == "check" and sent.request.step in STEPS
+
+
+def is_heard(sent: Sent) -> bool:
+    """Say whether the vendor's own answer came."""
+    return sent.is_answered and not sent.is_unclear

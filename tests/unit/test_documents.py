@@ -1,0 +1,131 @@
+"""What the documents list is what the code has."""
+
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from token_broker import item_codec
+from token_broker.errors import NotConfigured
+from token_broker.flows import every
+from token_broker_fakes import registry
+
+ROOT = Path(__file__).parents[2]
+PAGES = sorted((*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")))
+LINK = re.compile(r"\]\((?!https?:|mailto:)([^)#\s]*)(#[^)\s]*)?\)")
+
+
+def table(page: str, head: str) -> Iterator[list[str]]:
+    """Yield the rows of the page's table with this *head*, a list of cells each."""
+    _, _, rest = (ROOT / page).read_text().partition(f"\n| {head} |\n")
+    assert rest, f"{page} has no table {head}"
+    for line in rest.splitlines()[1:]:
+        if not line.startswith("|"):
+            return
+        yield [cell.strip() for cell in line.strip("|").split(" | ")]
+
+
+def codes(text: str) -> set[str]:
+    """Return what stands between backticks in *text*."""
+    return set(re.findall(r"`([^`]+)`", text))
+
+
+def anchors(page: Path) -> set[str]:
+    """Return the anchors of a page's headings, as GitHub makes them."""
+    text = re.sub(r"(?ms)^```.*?^```$", "", page.read_text())
+    headings = re.findall(r"(?m)^#+ (.*)$", text)
+    return {"#" + re.sub(r"[^\w\- ]", "", one.lower()).replace(" ", "-") for one in headings}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_links_lead_somewhere(page: Path) -> None:
+    """Each link within the repository leads to a file, and to a heading if it names one."""
+    for path, anchor in LINK.findall(page.read_text()):
+        target = (page.parent / path).resolve() if path else page
+        assert target.exists(), path
+        assert not anchor or target.suffix != ".md" or anchor in anchors(target), path + anchor
+
+
+SECRETS = [
+    (flow.strip("`"), needed, optional)
+    for flow, needed, optional in table("README.md", "flow | the secret must have | and may have")
+]
+
+
+@pytest.mark.parametrize(("flow", "needed", "optional"), SECRETS)
+def test_keys_of_a_secret_are_listed(flow: str, needed: str, optional: str) -> None:
+    """In README.md: each key that is listed is known, and each that is read is listed."""
+    plain, _, options = optional.partition("`options`")
+    secret = registry.kind(flow).demo_secret("http://127.0.0.1:1")
+    parse = every()[flow].vendor.parse
+    folder = ROOT / "layers/token_broker/python/token_broker/flows" / flow
+    source = (folder / "credentials.py").read_text()
+    read = set(re.findall(r'(?:members|options)\.\w+\(\s*"(\w+)"', source))
+
+    for key in codes(needed) | codes(plain):
+        assert "is not known" not in refusal(parse, secret | {key: object()})
+    for key in codes(options):
+        assert "is not known" not in refusal(parse, secret | {"options": {key: object()}})
+    assert read <= codes(needed) | codes(optional)
+
+
+def refusal(parse: Callable[[object], Any], secret: object) -> str:
+    """Return what *parse* says against *secret*, or nothing."""
+    try:
+        parse(secret)
+    except NotConfigured as error:
+        return error.detail
+    return ""
+
+
+def test_attributes_of_the_item_are_listed() -> None:
+    """In docs/protocol.md: all that an item may have, and nothing else."""
+    listed = {
+        name for row in table("docs/protocol.md", "attribute | meaning") for name in codes(row[0])
+    }
+    groups = (item_codec.TOKEN, item_codec.COMPARED, item_codec.FAILURE, item_codec.SUSPICION)
+    known = {*item_codec.NUMBERS, *item_codec.TEXTS, *(name for group in groups for name in group)}
+
+    assert listed == known | {"schema", "report_times", "ttl"}
+
+
+def test_routes_are_listed() -> None:
+    """In README.md: each method of each path in openapi.yaml, for the flows that README.md has."""
+    flows = [flow for flow, *_ in SECRETS]
+    paths = yaml.safe_load((ROOT / "openapi.yaml").read_text())["paths"]
+    methods = {"get", "put", "post", "delete"}
+    known = {
+        (method, path)
+        for path, members in paths.items()
+        for method in methods & {*members}
+        if path.split("/")[2] in flows
+    }
+    listed: set[tuple[str, str]] = set()
+    for row in table("README.md", "route | does"):
+        said = [method.lower() for method in re.findall(r"\b[A-Z]+\b", row[0])]
+        _, _, path = row[0].strip("`").rpartition(" ")
+        named = {path.replace("<flow>", flow) for flow in flows}
+        listed |= {(method, path) for method in said for path in named}
+
+    assert listed == known
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_files_that_are_named_are_there(page: Path) -> None:
+    """A path between backticks that begins with one of our folders is a file, or one's ending."""
+    folders = "|".join(path.name for path in ROOT.iterdir() if path.is_dir())
+    named = re.findall(rf"`((?:{folders})/[\w./-]+\.\w+)`", page.read_text())
+    is_example = page.name == "adding-a-flow.md"  # followed by a test of its own
+
+    assert is_example or all((ROOT / path).is_file() for path in named)
+
+
+@pytest.mark.parametrize(
+    "page", sorted(ROOT.glob("docs/decisions/*.md")), ids=lambda page: page.stem
+)
+def test_a_decision_has_its_number(page: Path) -> None:
+    """In its title, as in its file's name."""
+    assert page.read_text().startswith(f"# {int(page.name[:4])}. ")
