@@ -102,7 +102,7 @@ def canonical(variant: Mapping[str, Any]) -> str:
             named, sort_keys=True, separators=(",", ":"), allow_nan=False, default=plain
         )
     except (TypeError, ValueError, RecursionError):
-        raise InvalidRequest("parameters: cannot be written as JSON") from None
+        raise InvalidRequest(f"{', '.join(named)}: cannot be written as JSON") from None
 
 
 def plain(value: object) -> dict[Any, Any]:
