@@ -525,3 +525,4 @@ def test_without_a_token_a_vendor_that_is_down_is_an_error(kind: type[UpstreamEr
         send(request)
     probed.observed.has_token = True
     assert send(request) is NO_ANSWER
+    assert probed.is_time_left(), "unless it is said otherwise"
