@@ -24,6 +24,7 @@ FLOWS: tuple[Flow, ...] = (
     "editor",
 )
 VERIFYING: tuple[Flow, ...] = ("editor",)
+PER_CALL: tuple[Flow, ...] = ("editor",)
 # --- end of what is made
 Action = Literal["token", "status", "forget", "check", "verify", "probe", "hold", "lift"]
 CONNECTION = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
