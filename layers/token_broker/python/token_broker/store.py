@@ -185,12 +185,12 @@ class Store:
         *,
         variant: str,
         now: int,
-        is_held: bool,
+        has_lease: bool,
         ends_lease: bool,
     ) -> Item | None:
-        """Keep what the rejection of *version* means. None if *item* is not as it was read.
+        """Keep what the rejection of *version* means. None if *item* has changed since it was read.
 
-        *is_held* says whether *item* was read with a lease of this caller. A gate that DELETE has
+        *has_lease* says whether *item* was read with a lease of this caller. A gate that DELETE has
         emptied since is not written again.
         """
         from token_broker import conditional_writes as writes  # noqa: PLC0415 (off the hit path)
@@ -198,7 +198,7 @@ class Store:
         changes, remove = writes.rejection(
             item, verdict, failure, version, variant=variant, now=now
         )
-        as_read = _leased(item) if is_held else writes.as_judged(item)
+        as_read = _leased(item) if has_lease else writes.as_judged(item)
         return self._update(
             item,
             {"schema": SCHEMA} | changes,
