@@ -96,7 +96,6 @@ class Check:
         credentials = self._credentials(answer.item.secret_version)
         if credentials is None:
             return False
-        self._last = None
         try:
             return run(self._check(credentials, answer.token), self._send)
         except UpstreamError as error:
@@ -124,10 +123,10 @@ class Check:
         return error
 
     def _send(self, request: Request) -> Response:
+        self._last = None
         left = self._deadline - self._deps.clock.monotonic()
         if left < LEAST_SECONDS:
             raise UpstreamUnavailable(f"{request.step}: no time was left to send it")
-        self._last = None
         began = self._deps.clock.monotonic()
         status = 0
         try:
