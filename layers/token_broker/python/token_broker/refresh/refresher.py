@@ -25,12 +25,7 @@ from token_broker.decisions import (
     refuse_too_long,
     stored_error,
 )
-from token_broker.errors import (
-    InvalidRequest,
-    TooManyRequests,
-    UpstreamContractChanged,
-    UpstreamUnavailable,
-)
+from token_broker.errors import TooManyRequests, UpstreamUnavailable
 from token_broker.exchange import NeedToken
 from token_broker.item import LATCHES, REPORT_WINDOW, Item
 from token_broker.records import replace
@@ -121,7 +116,7 @@ class Refresher:
                 self._emit_wait(began)
             self._deps.cache.put(partition, key, obtained)
             if source == "exchange":
-                self._check(obtained, requirement)
+                requirement.check_new(obtained.item, self._now())
             return obtained, source
 
     def _cached_meanwhile(
@@ -332,17 +327,6 @@ class Refresher:
             )
         self._deps.store.report(item, times if is_nested else (*times, now))
         return newer, None
-
-    def _check(self, new: CachedToken, requirement: Requirement) -> None:
-        """Raise if a new token does not meet *requirement*. It stays kept for other callers."""
-        if requirement.rejected and new.item.fingerprint == requirement.rejected:
-            raise UpstreamContractChanged("the upstream issued the reported token once more")
-        if new.item.is_live(self._now(), requirement.min_ttl):
-            return
-        if requirement.min_ttl is None:
-            raise UpstreamUnavailable("the token ended before it could be handed out")
-        lifetime = new.item.lifetime
-        raise InvalidRequest(f"min_ttl: tokens of this upstream live {lifetime} seconds")
 
     def _emit_wait(self, began: float) -> None:
         if self._invocation.has_waited:

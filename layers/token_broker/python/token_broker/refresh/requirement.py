@@ -1,5 +1,6 @@
 """The conditions that a token must meet for a call, or for another exchange."""
 
+from token_broker.errors import InvalidRequest, UpstreamContractChanged, UpstreamUnavailable
 from token_broker.item import Item
 from token_broker.records import Record, replace
 from token_broker.tokens import TokenRequest
@@ -55,3 +56,13 @@ class Requirement(Record):
     def is_met_by_new(self, item: Item, now: int) -> bool:
         """Say whether a token that this invocation made meets this: it is new, as force demands."""
         return replace(self, force=False, newer_than=None).is_met(item, now)
+
+    def check_new(self, item: Item, now: int) -> None:
+        """Raise if the new token of *item* does not meet this. It stays kept for other callers."""
+        if self.rejected and item.fingerprint == self.rejected:
+            raise UpstreamContractChanged("the upstream issued the reported token once more")
+        if item.is_live(now, self.min_ttl):
+            return
+        if self.min_ttl is None:
+            raise UpstreamUnavailable("the token ended before it could be handed out")
+        raise InvalidRequest(f"min_ttl: tokens of this upstream live {item.lifetime} seconds")
