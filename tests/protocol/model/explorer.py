@@ -90,6 +90,8 @@ def _expand(seen: Exploration, number: int) -> None:
         seen.moves += 1
         for name in broken(rules, state, move.events, move.state):
             seen.note(name, number, move)
+        if move.state == state:  # nothing has come of it
+            continue
         after = canonical(rules, move.state)
         known = seen.numbers.get(after)
         if known is None:

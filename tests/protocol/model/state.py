@@ -4,7 +4,7 @@ Tuples with names, not dataclasses: they are hashed and compared a million times
 clock; time is what may happen next: a token ages, a lease grows late, then it is over.
 """
 
-from typing import NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 DEAD, AGING, FRESH = range(3)
 """Ages of a token: less than `min_ttl` left, due for renewal, neither."""
@@ -29,6 +29,25 @@ REFUSED, DOWN, UNANSWERED, REJECTED, LATCHED, SPOILT, DENIED = range(-7, 0)
 """How an exchange ends without a token (a token is its number, from 1)."""
 
 
+Value = TypeVar("Value")
+Named = TypeVar("Named", bound=tuple[Any, ...])
+
+
+def replaceable(cls: type[Named]) -> type[Named]:
+    """Give a class of named tuples a `_replace` that takes half the time of its own."""
+    places = {name: place for place, name in enumerate(cls.__annotations__)}
+
+    def replaced(self: Named, **changes: object) -> Named:
+        values = list(self)
+        for name, value in changes.items():
+            values[places[name]] = value
+        return tuple.__new__(cls, values)
+
+    cls._replace = replaced  # type: ignore[attr-defined]
+    return cls
+
+
+@replaceable
 class Item(NamedTuple):
     """One item of the table."""
 
@@ -70,6 +89,7 @@ class Outer(NamedTuple):
     over: int
 
 
+@replaceable
 class Lambda(NamedTuple):
     """One Lambda, which is in at most one call; or, among the ghosts, what a dead one sent."""
 
@@ -104,6 +124,7 @@ class Lambda(NamedTuple):
     outer: "Outer | tuple[()]" = ()
 
 
+@replaceable
 class State(NamedTuple):
     """All of it. The ghosts of history (`sent`, `credit`, `wrong`) are there for the invariants."""
 
@@ -165,6 +186,7 @@ class Refusal(NamedTuple):
 Event = HandOut | Send | End | Refusal
 
 
+@replaceable
 class Move(NamedTuple):
     """One thing that may happen: who does what, and what comes of it."""
 
@@ -175,9 +197,6 @@ class Move(NamedTuple):
     events: tuple[Event, ...] = ()
     fair: bool = True
     """Whether it happens at last if it can: neither a fault nor a new call."""
-
-
-Value = TypeVar("Value")
 
 
 def put(values: tuple[Value, ...], place: int, value: Value) -> tuple[Value, ...]:

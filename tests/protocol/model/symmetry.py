@@ -33,9 +33,10 @@ PAST = -1
 
 def canonical(rules: Rules, state: State) -> State:
     """Return the one state that stands for all that are the same to the protocol."""
-    if any(item.fence != 1 for item in state.items) or not state.occasions:
+    items = state.items
+    if not state.occasions or [item for item in items if item.fence != 1]:
         state = resigned(rules, state)
-    for name, item in enumerate(state.items):
+    for name, item in enumerate(items):
         if item.fence != 1 or item.generation != 2:
             state = shifted(state, name)
         if state.made[name] > 1:
@@ -92,13 +93,15 @@ def resigned(rules: Rules, state: State) -> State:
     fences = [item.fence for item in state.items]
     lambdas, ghosts = state.lambdas, state.ghosts
     if rules.guards.swap_fence and rules.guards.loser:
-        lambdas = tuple(waiting(one, fences) for one in lambdas)
+        lambdas = tuple([waiting(one, fences) for one in lambdas])
     if rules.scenario.organization and rules.guards.ask:
-        lambdas = tuple(asking(one) if is_about_to_ask(one) else one for one in lambdas)
-    if rules.guards.fence or rules.guards.owner:
+        lambdas = tuple([asking(one) if is_about_to_ask(one) else one for one in lambdas])
+    if ghosts and (rules.guards.fence or rules.guards.owner):
         ghosts = tuple(g for g in ghosts if g.step == SENT or g.fence == fences[g.item])
     if not state.occasions and "report" in rules.scenario.may:
-        lambdas = tuple(forgetful(one) for one in lambdas)
+        lambdas = tuple([forgetful(one) for one in lambdas])
+    if lambdas == state.lambdas and ghosts == state.ghosts:
+        return state
     return state._replace(lambdas=lambdas, ghosts=ghosts)
 
 
@@ -128,7 +131,7 @@ def shifted(state: State, name: int) -> State:
     fence, generation = item.fence - 1, item.generation - 2
     return state._replace(
         items=put(state.items, name, item._replace(fence=1, generation=2)),
-        lambdas=tuple(counted(one, name, fence, generation) for one in state.lambdas),
+        lambdas=tuple([counted(one, name, fence, generation) for one in state.lambdas]),
         ghosts=tuple(sorted(counted(one, name, fence, generation) for one in state.ghosts)),
     )
 
