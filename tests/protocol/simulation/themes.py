@@ -31,6 +31,7 @@ from tests.protocol.simulation.plans import (
 )
 from tests.protocol.simulation.settings import Setting
 from tests.protocol.simulation.vendors import GENERIC, VENDORS
+from tests.subjects import CHECKED
 
 Theme = Callable[[Draw, Plan], Plan]
 
@@ -571,5 +572,6 @@ FITTING: Mapping[str, Collection[FlowName]] = {
     "unshared": WITH_SHARING,
     "strangers": WITH_NAMES,
     "pinned": WITH_NAMES,
+    "checked": CHECKED,
 }
 """The flows that a theme is about, where it is not about all."""
