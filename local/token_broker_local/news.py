@@ -25,7 +25,7 @@ WORDS: Mapping[str, str] = {
     "recovered": "the latch is over: a login worked, or somebody lifted it",
     "down": "the vendor has not answered since {since}",
     "up": "the vendor answers again; it did not since {since}",
-    "replaced": "generation {generation} is the token {fingerprint}, in place of {replaces}",
+    "replaced": "new token {fingerprint}, generation {generation}; it replaces {replaces}",
     "unkept": "the token {fingerprint} could not be kept: {code}; one caller has it",
     "unannounced": "the bus did not take an event ({what}): {reason}",
 }

@@ -10,6 +10,7 @@ import pytest
 
 from tests.cli.operators import Operator
 from tests.subjects import FLOWS
+from token_broker_cli.connect import REJECTED
 from token_broker_fakes.vntana.accounts import demo_account
 from token_broker_local.provisions import demo_secrets
 
@@ -114,6 +115,7 @@ def test_what_the_vendor_rejects_is_sent_once_and_not_stored(
     result = operator.says("connect", flow, name, "--file", "-", "--json", stdin=document)
     error = json.loads(result.stderr)
     assert (result.exit_code, error["code"]) == (1, "credential_rejected")
+    assert error["advice"] == REJECTED
     assert SECRET not in result.output
     assert operator.asked(flow, step) == before + 1
     assert operator.says("status", flow, name).exit_code == 1

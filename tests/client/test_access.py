@@ -191,7 +191,7 @@ def test_what_is_no_answer_to_a_question_is_no_answer(said: dict[str, Any]) -> N
     broker = Broker(Saying(), Patience(20), Cache())
     with pytest.raises(Unreachable, match="not the broker") as caught:
         broker.verify("acme", "token") if "valid" in said else broker.forget("vntana", "acme")
-    assert not caught.value.retryable
+    assert caught.value.retryable is False
 
 
 def test_a_token_that_was_refused_is_no_replacement_for_itself() -> None:

@@ -125,6 +125,8 @@ def test_each_action_is_sent_to_its_route(session: boto3.Session) -> None:
     [
         "http://abc123.execute-api.eu-central-1.amazonaws.com/prod",
         "http://127.0.0.1.example.com",
+        "http://notlocalhost",
+        "http://localhost.example.com",
         "abc123.execute-api.eu-central-1.amazonaws.com",
         "https://",
         "https://user@tokens.example.com",
@@ -270,8 +272,9 @@ def test_options_of_the_wrong_kind_go_nowhere(name: str, values: Any, text: str)
 
 @pytest.mark.parametrize("value", [float("nan"), object(), {1, 2}])
 def test_parameters_that_are_no_json_go_nowhere(value: object) -> None:
-    with pytest.raises(InvalidRequest, match="parameters"):
+    with pytest.raises(InvalidRequest) as caught:
         Broker.from_url(API).editor("acme", parameters={"userId": value})
+    assert caught.value.detail == "parameters: cannot be written as JSON"
 
 
 def test_no_credentials_is_said_so(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -518,13 +521,16 @@ def test_a_key_of_a_team_that_is_none_is_said_so(
 
 
 def test_a_mapping_of_any_kind_has_the_parameters() -> None:
-    """Deep down, too: what counts is what they say."""
+    """Deep down, too: what counts is what they say, and not in which order; an empty one is one."""
     broker, plain = Broker.from_url(API), {"userId": "1", "deep": {"a": [{"b": 1}]}}
     other = MappingProxyType({"userId": "1", "deep": ChainMap({"a": [MappingProxyType({"b": 1})]})})
     assert (
         broker.access("editor", "acme", parameters=other).key
         == broker.access("editor", "acme", parameters=plain).key
+        == broker.access("editor", "acme", parameters=dict(reversed(plain.items()))).key
     )
+    empty = broker.access("editor", "acme", parameters={}).key
+    assert empty != broker.access("editor", "acme").key
 
 
 def test_settings_of_awss_that_are_wrong_are_said_so(monkeypatch: pytest.MonkeyPatch) -> None:

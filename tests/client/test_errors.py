@@ -8,6 +8,7 @@ from typing import Any
 import boto3
 import pytest
 
+import token_broker_client
 from tests.client.systems import Serve, Through, tries
 from tests.servers import Server, answer, says
 from token_broker import errors as brokers
@@ -72,7 +73,11 @@ def test_the_tree_is_the_brokers_and_three_classes_of_our_own() -> None:
     assert {name for name in ours if name not in tree(brokers.BrokerError)} == OURS
     assert {name: ours[name] for name in ours if name not in OURS} == tree(brokers.BrokerError)
     below = [name for kinds in ours.values() for name in kinds]
-    assert sorted(kind.__name__ for kind in errors.kinds()) == sorted([*ours, *below])
+    names = sorted([*ours, *below])
+    assert sorted(kind.__name__ for kind in errors.kinds()) == names
+    assert sorted(token_broker_client.__all__) == sorted(
+        [*names, "Access", "Answer", "Broker", "BrokerError", "Headers"]
+    )
     for kind in errors.kinds():
         (line,) = [
             one for one in (errors.__doc__ or "").splitlines() if f" {kind.__name__} " in f"{one} "

@@ -20,6 +20,11 @@ def test_stays_at_home(url: str) -> None:
     origins.check(url, HOME)
 
 
+def test_each_scheme_has_its_own_port() -> None:
+    assert origins.is_home("http://127.0.0.1:80/x", "http://127.0.0.1")
+    assert not origins.is_home("http://127.0.0.1:443/x", "http://127.0.0.1")
+
+
 @pytest.mark.parametrize(
     "url",
     [

@@ -158,12 +158,14 @@ def test_what_is_forbidden_in_one_place_is_no_harm_in_another(world: World) -> N
     assert len(world.reported) == 3
 
 
-def test_the_broker_may_have_had_enough_reports(world: World) -> None:
+@pytest.mark.parametrize("mode", ["403", "401"])
+def test_the_broker_may_have_had_enough_reports(world: World, mode: Any) -> None:
     """Then what the vendor says is the answer, and no more is reported for a while."""
+    world.fake.modes.dead_token = mode
     world.get()
     world.fake.revoke()
     world.desk.errors.append(TooManyRequests("thrice in a minute", retry_after=4000))
-    assert [world.get(), world.get()] == [403, 403]
+    assert [world.get(), world.get()] == [int(mode)] * 2
     assert len(world.reported) == 1
 
 

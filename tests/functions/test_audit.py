@@ -119,6 +119,23 @@ def test_who_did_what_to_a_connection(log: Log) -> None:
     ]
 
 
+def test_who_held_and_lifted(world: World, capsys: pytest.CaptureFixture[str]) -> None:
+    """With the reason of each hold; and the page lists the members of both lines."""
+    connection = world.connect("vntana")
+    for reason in ("stolen", "ticket 4711"):
+        world.http("vntana", connection, {"reason": reason}, method="PUT", rest="/hold")
+    world.http("vntana", connection, method="DELETE", rest="/hold")
+    lines = list(stamped(capsys.readouterr().out))
+    query = QUERIES["Who held a connection, why, and who lifted it"]
+    found = insights.run(query.replace("acme", connection), lines)
+    assert [(row["event"], row["by"], row.get("reason")) for row in found] == [
+        ("held", CALLER, "stolen"),
+        ("held", CALLER, "ticket 4711"),
+        ("lifted", CALLER, None),
+    ]
+    assert all(row.keys() >= members(row["event"]) for row in found)
+
+
 def test_who_asked_in_vain(log: Log) -> None:
     """Of the connection; and whoever named none that could be one."""
     assert log.columns("Who asked in vain", *("entrance", "caller", "action", "code")) == [
@@ -149,16 +166,20 @@ def test_the_runbooks_queries_find_something(log: Log, query: str) -> None:
 
 def test_the_page_names_what_each_line_says(log: Log) -> None:
     """Every line of an event that the page lists has the members that it lists."""
+    for event in ("hand-out", "action", "replaced"):
+        lines = [line for line in log.lines if line.get("event") == event]
+        assert lines
+        assert all(line.keys() >= members(event) for line in lines)
+
+
+def members(event: str) -> set[str]:
+    """Return the members that the page lists of the lines of an event."""
     rows = {
         cells[1].strip(" `"): cells[3]
         for cells in (line.split("|") for line in (DOCS / "audit.md").read_text().splitlines())
         if len(cells) > 3 and cells[1].startswith(" `")
     }
-    for event in ("hand-out", "action", "replaced"):
-        told = {word for word in rows[event].split("`")[1::2] if word != "success"}
-        lines = [line for line in log.lines if line.get("event") == event]
-        assert lines
-        assert all(line.keys() >= told for line in lines)
+    return {word for word in rows[event].split("`")[1::2] if word != "success"}
 
 
 @pytest.mark.parametrize("level", ["DEBUG", "ERROR"])

@@ -313,7 +313,7 @@ def test_events_are_told_in_words_the_newest_first(clock: Clock) -> None:
     ]
     news.hear("\n".join([*map(json.dumps, lines), "[1]", "{", "no line"]))
     assert [(one["flow"], one["connection"], one["words"]) for one in news.told()] == [
-        ("editor", "b", "generation 1 is the token none, in place of none"),
+        ("editor", "b", "new token none, generation 1; it replaces none"),
         ("vntana", "a", "jane holds it: {drill}"),
     ]
     assert [one["event"] for one in news.told("vntana")] == ["held"]

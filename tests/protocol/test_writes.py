@@ -46,7 +46,7 @@ def kept(**attributes: object) -> tuple[Table, Store]:
     return table, Store("table", cast("Any", client), lambda: cast("Any", client))
 
 
-@pytest.mark.parametrize("is_held", [True, False])
+@pytest.mark.parametrize("has_lease", [True, False])
 @pytest.mark.parametrize(
     "meanwhile",
     [{"fence": 4, "lease_owner": "b"}, {"rejected_versions": ("v1",)}, {"accepted_version": "v2"}],
@@ -54,10 +54,10 @@ def kept(**attributes: object) -> tuple[Table, Store]:
 )
 def test_a_verdict_is_of_the_gate_as_it_was_read(
     meanwhile: dict[str, object],
-    is_held: bool,
+    has_lease: bool,
 ) -> None:
     """I7: who rejects by a gate that has changed since, writes nothing and decides again."""
-    if is_held and "accepted_version" in meanwhile:
+    if has_lease and "accepted_version" in meanwhile:
         pytest.skip("under a lease nobody else accepts")
     table, store = kept(**KEPT)
     read = store.read(*PLACE)
@@ -68,7 +68,14 @@ def test_a_verdict_is_of_the_gate_as_it_was_read(
     before = table.records[PLACE]
 
     written = store.judge(
-        read, Verdict.LATCH, FAILURE, "v2", variant="-", now=10, is_held=is_held, ends_lease=True
+        read,
+        Verdict.LATCH,
+        FAILURE,
+        "v2",
+        variant="-",
+        now=10,
+        has_lease=has_lease,
+        ends_lease=True,
     )
 
     assert written is None

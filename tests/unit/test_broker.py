@@ -130,6 +130,24 @@ def test_a_longer_min_ttl_than_tokens_live_is_refused_before_an_exchange() -> No
     assert broker.steps == ["login"]
 
 
+def test_what_is_remembered_counts_from_before_it_was_read() -> None:
+    """I16: to open a token takes time as well, and a hold or DELETE may come amid that."""
+    broker = broker_with_token()
+    broker.restart()
+    decrypt = broker.aws.kms.decrypt
+
+    def slowly(**request: Any) -> dict[str, Any]:
+        broker.now += 9
+        return decrypt(**request)
+
+    broker.aws.kms.decrypt = slowly  # type: ignore[method-assign]  # until the test ends
+    began = broker.now
+    broker.call()
+    cached = broker.deps.cache.recall("vendorlink#acme", "-")
+    assert cached
+    assert cached.read_at == began
+
+
 # While the table is down
 
 

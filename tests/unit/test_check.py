@@ -2,7 +2,7 @@
 
 import dataclasses
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, NoReturn
 
 import pytest
 
@@ -58,20 +58,19 @@ def failure(broker: MemoryBroker, left: float) -> BrokerError:
 @pytest.mark.parametrize("flow", CHECKED)
 def test_a_check_is_one_request_with_the_token_that_callers_get(flow: str) -> None:
     """It makes the token that is not there, and uses the one that is. All of it is noted."""
-    broker = MemoryBroker(flow, vendor_seconds=1.25)
+    broker = MemoryBroker(flow, vendor_seconds=1.00006)
     answer = checked(broker)["body"]
     first = broker.call()
     assert first["source"] == "memory"
-    seconds = 1.25 * len(sent(broker))
-    milliseconds = round(seconds * 1000, 1)
+    milliseconds = round(1000.06 * len(sent(broker)), 1)
     assert answer == {"ok": True, "milliseconds": milliseconds, "context": first["context"]}
     broker.telemetry.told.clear()
     assert broker.call(action="check")["ok"]
     assert sent(broker) == [check(flow)[1]]
-    of_check = {"connection": "acme", "outcome": "success", "milliseconds": 1250.0}
+    of_check = {"connection": "acme", "outcome": "success", "milliseconds": 1000.1}
     of_request = {"step": check(flow)[0].step, "status": 200}
     assert [(e, f) for e, f in broker.telemetry.told if e in EVENTS] == [
-        ("upstream", of_request | {"milliseconds": 1250.0}),
+        ("upstream", of_request | {"milliseconds": 1000.1}),
         ("check", of_check),
     ]
 
@@ -214,8 +213,37 @@ def test_no_answer_is_noted_and_quotes_nothing_of_an_earlier_one() -> None:
     error = failure(broker, 9)
     assert (error.detail, error.upstream_status) == ("verify: timed out", None)
     assert error.upstream_message is None
+    failed = {"connection": "acme", "code": "upstream_unavailable"}
+    assert broker.telemetry.of("check failed") == [failed]
     noted = [f["status"] for f in broker.telemetry.of("upstream") if f["step"] == "verify"]
     assert noted == [403, 0]
+
+
+def test_a_check_that_ends_in_a_defect_is_noted_as_one() -> None:
+    broker = editor()
+
+    def fail(*_: object) -> NoReturn:
+        raise ZeroDivisionError
+
+    broker.deps = replace(broker.deps, send=fail)
+    with pytest.raises(ZeroDivisionError):
+        Check(broker.deps, "acme", broker.monotonic + 9).run(asked(broker))
+    assert told(broker) == ["internal", "internal"]
+
+
+def test_no_time_for_a_second_request_quotes_nothing_of_the_first() -> None:
+    """The vendor refused the token; that the new one could not be tried is another matter."""
+    broker = editor()
+    broker.fake.revoke()
+    deadline = broker.monotonic + 25
+
+    def slow(request: Any, _: float) -> Any:
+        broker.monotonic = deadline - (20 if request.step == "verify" else 0.125)
+        return broker.fake(request)
+
+    broker.deps = replace(broker.deps, send=slow)
+    error = failure(broker, 25)
+    assert (error.detail, error.upstream_status) == ("verify: no time was left to send it", None)
 
 
 def test_a_flow_whose_vendor_has_no_harmless_request_has_no_check() -> None:

@@ -193,6 +193,7 @@ def test_an_upstream_that_is_down_or_asks_to_wait(status: int) -> None:
 def test_an_upstream_that_answers(status: int) -> None:
     response = Response(status)
     assert response.reached("login") is response
+    assert (response.headers, response.content) == ({}, b"")
 
 
 @pytest.mark.parametrize(
@@ -213,7 +214,8 @@ def test_what_is_a_page(content: bytes, kind: str, is_html: bool) -> None:
     """By its first character, and by its type where that is no JSON: a page is no verdict."""
     response = Response(403, {"content-type": kind} if kind else {}, content)
     assert response.is_html is is_html
-    with pytest.raises(UpstreamContractChanged) if is_html else nullcontext():
+    words = "^login: the answer is an HTML page$"
+    with pytest.raises(UpstreamContractChanged, match=words) if is_html else nullcontext():
         assert response.readable("login") is response
 
 

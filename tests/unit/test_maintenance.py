@@ -508,6 +508,15 @@ def test_only_so_many_calls_for_tokens_are_warmed(calls: list[dict[str, str]]) -
     assert broker.invoked == []
 
 
+def test_what_is_held_is_not_warmed() -> None:
+    broker = MemoryBroker()
+    broker.put_secret("other")
+    broker.call(action="hold", reason="a move")
+    calls = [{"connection": "other"}, {"connection": "acme"}]
+    assert broker.service({"action": "warm", "calls": calls}, Context()) == {"invoked": 1}
+    assert broker.invoked == calls[:1]
+
+
 def test_a_token_is_verified_by_its_vendor() -> None:
     broker = MemoryBroker("editor")
     value = broker.call(parameters={"userId": "1"})["headers"]["x-api-token"]

@@ -297,7 +297,7 @@ def forgotten(record: Record) -> Record:
     return without(kept, "ttl") | ttl
 
 
-def judging(verdict: Verdict, *, is_held: bool) -> Callable[[Store, Item], object]:
+def judging(verdict: Verdict, *, has_lease: bool) -> Callable[[Store, Item], object]:
     return lambda store, item: store.judge(
         item,
         verdict,
@@ -305,8 +305,8 @@ def judging(verdict: Verdict, *, is_held: bool) -> Callable[[Store, Item], objec
         "v1",
         variant="c",
         now=NOW,
-        is_held=is_held,
-        ends_lease=is_held,
+        has_lease=has_lease,
+        ends_lease=has_lease,
     )
 
 
@@ -396,40 +396,40 @@ WRITES: dict[str, Write] = {
         {"failure": DOWN_KEPT},
     ),
     "judge: latch": Write(
-        judging(Verdict.LATCH, is_held=True),
+        judging(Verdict.LATCH, has_lease=True),
         lambda record: latched(record, *LEASE_ENDS),
         HELD | {"rejected_versions"},
         {"rejected_versions": ["v0"]},
         is_leased=True,
     ),
     "judge: latch, without a lease": Write(
-        judging(Verdict.LATCH, is_held=False),
+        judging(Verdict.LATCH, has_lease=False),
         latched,
         frozenset({"accepted_version", "fence", "rejected_versions"}),
         {"suspect_version": "v1"},
     ),
     "judge: suspect": Write(
-        judging(Verdict.SUSPECT, is_held=True),
+        judging(Verdict.SUSPECT, has_lease=True),
         lambda record: suspected(record, *LEASE_ENDS),
         HELD | {"rejected_versions"},
         {"suspect_version": "v0"},
         is_leased=True,
     ),
     "judge: suspect, without a lease": Write(
-        judging(Verdict.SUSPECT, is_held=False),
+        judging(Verdict.SUSPECT, has_lease=False),
         suspected,
         frozenset({"accepted_version", "fence", "rejected_versions"}),
         {"suspect_version": "v0", "rejected_versions": ["v1"]},
     ),
     "judge: refuse the variant": Write(
-        judging(Verdict.REFUSE_VARIANT, is_held=True),
+        judging(Verdict.REFUSE_VARIANT, has_lease=True),
         lambda record: refused(record, *LEASE_ENDS),
         HELD | {"rejected_versions"},
         {"suspect_version": "v1", "suspect_variants": ["a"]},
         is_leased=True,
     ),
     "judge: refuse the variant, without a lease": Write(
-        judging(Verdict.REFUSE_VARIANT, is_held=False),
+        judging(Verdict.REFUSE_VARIANT, has_lease=False),
         refused,
         frozenset({"accepted_version", "fence", "rejected_versions"}),
         {"suspect_version": "v0", "suspect_variants": ["c"]},
@@ -661,7 +661,7 @@ def test_a_write_makes_an_item_that_is_not_there(name: str) -> None:
 def test_only_the_gate_says_that_its_latch_was_announced() -> None:
     aws = MemoryAws()
     item = Item(*OTHER_PLACE)
-    for_variant = judging(Verdict.LATCH, is_held=False)(aws.store, item)
+    for_variant = judging(Verdict.LATCH, has_lease=False)(aws.store, item)
     assert for_variant == aws.store.read(*OTHER_PLACE)
     kept = aws.store.read(*OTHER_PLACE)
     assert (kept.rejected_versions, kept.latched_version) == (("v1",), None)

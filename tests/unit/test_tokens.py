@@ -81,6 +81,12 @@ def test_numbers_texts_and_truth_are_told_apart() -> None:
     assert len({encode(value) for value in (1, 1.0, "1", True, None, "null", [1], "true")}) == 8
 
 
+def test_a_variant_keeps_its_inputs() -> None:
+    """One without has the key that the gates of all connections have."""
+    assert (Variant("a", {"b": 1}).inputs, Variant("a").inputs) == ({"b": 1}, {})
+    assert (Variant("a", {}).key, ONLY) == ("-", "-")
+
+
 def test_a_kind_is_part_of_the_key() -> None:
     inputs = {"organization": "acme"}
     assert Variant("organization", inputs).key != Variant("asked", inputs).key
@@ -110,8 +116,14 @@ def test_inputs_are_not_shown() -> None:
 def test_a_fingerprint_is_the_beginning_of_a_digest() -> None:
     """It is spoken of by callers and in logs, so it is the same everywhere and for ever."""
     assert fingerprint("hunter2") == "f52fbd32b2b3b86f"
-    token = Token(
-        "hunter2", {"authorization": "hunter2"}, "https://vendor", 1, 2, renewal="hunter2"
-    )
-    assert token.fingerprint == fingerprint("hunter2")
-    assert "hunter2" not in repr(token)
+    assert Token("hunter2", {}, "https://vendor", 1, 2).fingerprint == fingerprint("hunter2")
+
+
+def test_a_token_shows_what_is_no_secret() -> None:
+    """A login that is handed to the next exchange is one."""
+    secret = {"x": "hunter2"}
+    whole = Token("hunter2", secret, "https://v", 1, 2, {"role": "R"}, "hunter2", "hunter2", secret)
+    shown = "base_url='https://v', issued_at=1, expires_at=2, context={'role': 'R'}"
+    assert repr(whole) == f"Token({shown})"
+    least = Token("hunter2", secret, "https://v", 1, 2)
+    assert (least.context, least.url, least.renewal, least.handoff) == ({}, None, None, {})

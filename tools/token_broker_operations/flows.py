@@ -14,6 +14,8 @@ class Flow(NamedTuple):
     descriptor: Descriptor
     abilities: frozenset[str] = frozenset()
     """The actions that it has besides those of every flow: each is one more route."""
+    may_be_unshared: bool = False
+    """Whether a connection may be set to make a token for each call."""
 
     @property
     def name(self) -> str:
@@ -54,7 +56,10 @@ class Flow(NamedTuple):
 def known() -> tuple[Flow, ...]:
     """Return all flows, in the order of their positions."""
     vendors = {name: flow.vendor for name, flow in every().items()}
-    return tuple(Flow(one, vendors[one.name].abilities) for one in descriptors().values())
+    return tuple(
+        Flow(one, vendors[one.name].abilities, vendors[one.name].is_shared is not None)
+        for one in descriptors().values()
+    )
 
 
 FLOWS = known()

@@ -60,7 +60,7 @@ def asked_of_any_variant() -> Substitutes:
 
         def token(self, connection: str, request: TokenRequest, deadline: float) -> Answer:
             found = self._broker.token(connection, request, deadline)
-            held = next(iter(self._broker.deps.cache._held.values()), None)
+            held = next(iter(self._broker.deps.cache._tokens.values()), None)
             return replace(found, item=held.item, token=held.token) if held else found
 
     return {(check, "Broker"): Confused}

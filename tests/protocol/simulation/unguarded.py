@@ -120,14 +120,14 @@ def gate_untold(write: Write) -> None:
 
 
 def own_organization() -> Substitutes:
-    original = Refresher._next
+    original = Refresher._resolve_or_exchange
 
     def following(self: Refresher, variant: Any, seen: Look, requirement: Any) -> Any:
         if variant.kind == "organization" and self._invocation.is_nested:
-            return self._exchange(variant, seen.own, seen.own), requirement
+            return self._exchange(variant, seen.own, seen.own)
         return original(self, variant, seen, requirement)
 
-    return {(Refresher, "_next"): following}
+    return {(Refresher, "_resolve_or_exchange"): following}
 
 
 def loser_fails() -> Substitutes:
@@ -156,7 +156,7 @@ def one_item() -> Substitutes:
     original = Broker.token
 
     def token(self: Broker, connection: str, request: Any, deadline: float) -> Answer:
-        held = next(iter(self.deps.cache._held.values()), None)
+        held = next(iter(self.deps.cache._tokens.values()), None)
         now = self.deps.clock.now()
         if held and not (request.rejected or request.force) and held.item.is_live(now, 60):
             return self._hand_out(request, held, "memory")

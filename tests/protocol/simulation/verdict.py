@@ -155,7 +155,7 @@ def has_excuse(judge: Judge, dead: Made, now: float) -> bool:
 
 
 def is_unkept(judge: Judge, dead: Made) -> bool:
-    """Say whether who replaced *dead* had no permission to keep that: then *dead* is stale.
+    """Say whether the maker of the next token could not keep that: then *dead* is stale.
 
     Each token that was not kept needs a reason of its own.
     """
@@ -169,9 +169,9 @@ def is_unkept(judge: Judge, dead: Made) -> bool:
 
 
 def may_not_keep(made: Made) -> bool:
-    """Say whether a permission was missing to whoever made a token, once it was made."""
+    """Say whether the maker of a token had no permission to keep it, or no key for as long."""
     later = any(fault.kind == "denied" and fault.step > made.step for fault in made.maker.met)
-    return later or made.maker.was_denied
+    return later or made.maker.was_denied or "key" in made.maker.refused_by
 
 
 def is_left_behind(judge: Judge, dead: Made) -> bool:

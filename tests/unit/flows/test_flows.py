@@ -84,7 +84,7 @@ def test_a_descriptor_and_a_fake_are_called_as_their_flow(name: str) -> None:
 def test_the_abilities_are_the_members_that_are_there(flow: Flow) -> None:
     """Routes are made from them."""
     vendor = flow.vendor
-    assert vendor.abilities == {name for name in OPTIONAL if getattr(vendor, name) is not None}
+    assert vendor.abilities == {name for name in OPTIONAL if getattr(vendor, name)}
 
 
 @pytest.mark.parametrize("flow", FLOWS.values(), ids=FLOWS)

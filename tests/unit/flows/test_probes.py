@@ -26,7 +26,7 @@ from token_broker.errors import (
 from token_broker.exchange import Exchange, NeedToken, Request, Response, run
 from token_broker.flows import Flow, every
 from token_broker.probe import ProbedFlow, prober_of
-from token_broker.probing import NO_ANSWER, Budget, Observed
+from token_broker.probing import NO_ANSWER, Budget, Observed, is_unanswered
 from token_broker.tokens import Token, Variant
 from token_broker_fakes import registry
 from token_broker_fakes.editor import EditorModes, FakeEditor
@@ -510,6 +510,13 @@ def test_a_budget_is_kept_whatever_a_flow_does() -> None:
             observed.count(request)
 
 
+def test_a_vendor_that_asks_to_wait_is_asked_nothing_more() -> None:
+    """Nor one that is down."""
+    statuses = (200, 401, 428, 429, 430, 499, 500, 501, 599)
+    over = [status for status in statuses if is_unanswered(Response(status))]
+    assert over == [429, 500, 501, 599]
+
+
 def test_a_flow_without_contradictions_has_nothing_to_probe() -> None:
     """It says so, and nothing is sent."""
     plain = Flow("plain", FLOWS["editor"].requested, "tests.unit.flows.unprobed")
@@ -554,3 +561,4 @@ def test_without_a_token_a_vendor_that_is_down_is_an_error(kind: type[UpstreamEr
         send(request)
     probed.observed.has_token = True
     assert send(request) is NO_ANSWER
+    assert probed.is_time_left(), "unless it is said otherwise"

@@ -12,8 +12,10 @@ from tests.unit.memory_aws import PREFIX
 from tests.unit.memory_broker import NOW, SKEW, MemoryBroker
 from tests.unit.test_store import Record, plain
 from token_broker.errors import NotConfigured, StoreUnavailable, UpstreamUnavailable
+from token_broker.item import Failure, Item
 from token_broker.item_codec import OUTAGE, attribute
 from token_broker.refresh.invocation import Invocation
+from token_broker.refresh.outcome import Outcome
 from token_broker.refresh.refresher import refresher
 from token_broker.refresh.requirement import Requirement
 from token_broker.secrets_manager import Secret
@@ -454,10 +456,10 @@ def test_the_version_before_is_not_tried_if_the_current_one_was_accepted() -> No
     """What was right may still be: the vendor, or a proxy, says so once."""
     broker = MemoryBroker()
     broker.put_secret()
-    broker.aws.manager.created_at = NOW
     broker.call()
     broker.fake.fail("status", status=400, step="login", body='{"message": "no"}', times=None)
     broker.now = ENDS + 20 * 24 * 60 * 60  # its renewal token has ended, too
+    broker.aws.manager.created_at = broker.now
     assert outcome(broker)["code"] == "credential_rejected"
     assert broker.steps.count("login") == 2
     assert (broker.item().suspect_version, broker.item().rejected_versions) == ("v2", ())
@@ -493,6 +495,20 @@ def test_a_request_is_answered_well_inside_the_lease(
     else:
         work.obtain(Variant("login"), Requirement())
     assert broker.waited == (seconds or [])
+
+
+@pytest.mark.parametrize(("has_sent", "count", "wait"), [(False, 3, 5), (True, 4, 16)])
+def test_a_back_off_that_was_only_met_is_not_prolonged(
+    has_sent: bool, count: int, wait: int
+) -> None:
+    """It is another item's, of what this exchange would have been made from."""
+    work = Invocation(MemoryBroker().deps, "acme", 529.0)
+    work.has_sent = has_sent
+    before = Failure("upstream_unavailable", "x", NOW - 9, 3, NOW, "v1")
+    lease = Item("vntana#acme", "a", lease_owner="me", lease_until=NOW + 60, failure=before)
+    met = UpstreamUnavailable("x", retry_after=5)
+    kept = Outcome(work, lease, lease, Variant("login")).failure(met, "v1")
+    assert (kept.since, kept.count, kept.retry_at) == (NOW - 9, count, NOW + wait)
 
 
 @pytest.mark.parametrize("renewal", ["ready", "in_use"])

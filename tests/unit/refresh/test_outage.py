@@ -12,8 +12,14 @@ from hypothesis import strategies as st
 from token_broker.item import Item, rfc3339
 from token_broker.item_codec import attribute
 from token_broker.records import replace
-from token_broker.refresh.news import CLAIM_SECONDS, OUTAGE_SECONDS, News, Step, step
-from token_broker.refresh.outage import tell
+from token_broker.refresh.outage import send_events
+from token_broker.refresh.pending_events import (
+    CLAIM_SECONDS,
+    OUTAGE_SECONDS,
+    PendingEvents,
+    Step,
+    step,
+)
 
 if TYPE_CHECKING:
     from token_broker.refresh.invocation import Invocation
@@ -79,11 +85,11 @@ class Place:
         invocation = SimpleNamespace(
             deps=SimpleNamespace(clock=SimpleNamespace(now=lambda: self.now), store=self),
             partition=GATE.connection,
-            news=News(is_available=is_available),
+            pending_events=PendingEvents(is_available=is_available),
             announce=self.announce,
             gate=self.gate,
         )
-        tell(cast("Invocation", invocation))
+        send_events(cast("Invocation", invocation))
 
     def dies(self) -> None:
         raise Died

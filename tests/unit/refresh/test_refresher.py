@@ -11,6 +11,7 @@ from tests.unit.memory_broker import NOW, MemoryBroker
 from token_broker.aliases import Look
 from token_broker.errors import (
     BrokerError,
+    ConnectionHeld,
     CredentialLatched,
     CredentialRejected,
     InvalidRequest,
@@ -187,6 +188,15 @@ def test_a_young_token_is_not_blamed_for_a_step(
     refresher(broker)[0].token_of(need)
     assert broker.item().generation == (2 if is_replaced else 1)
     assert broker.item().report_times == ()
+
+
+def test_a_young_token_that_is_being_replaced_is_waited_for() -> None:
+    """It may be dead already: the step that was refused with it would be again."""
+    broker = with_token()
+    broker.write(lease_owner=attribute("another"), lease_until=attribute(NOW + 60))
+    need = NeedToken(LOGIN, broker.item().fingerprint)
+    broker.restart()
+    refused(RefreshInProgress, lambda: refresher(broker)[0].token_of(need))
 
 
 # Waiting
@@ -424,6 +434,12 @@ def test_a_version_that_was_admitted_and_rejected_is_admitted_no_more() -> None:
             9,
             id="another caller tries it",
         ),
+        pytest.param(
+            {"accepted_version": "v1", "held": {"since": NOW}},
+            ConnectionHeld,
+            None,
+            id="it works, but the connection is held since",
+        ),
     ],
 )
 def test_a_version_is_not_tried(
@@ -517,6 +533,20 @@ def test_a_name_that_is_wrong_is_held_against_no_variant() -> None:
     items = list(broker.aws.store.list("vntana#acme"))
     assert [item.failure for item in items if item.failure] == []
     assert len(broker.steps) == steps
+
+
+def test_a_default_that_is_wrong_backs_off_where_it_took_a_login_to_see_that() -> None:
+    """The login was another exchange's, of the same call."""
+    broker = MemoryBroker("vntana", secret={"organization": "nowhere"})
+    for _ in range(2):
+        with pytest.raises(Exception, match="not_configured"):
+            broker.call()
+        broker.restart()
+    assert broker.steps == ["login", "list organizations"]
+    failures = [i.failure for i in broker.aws.store.list("vntana#acme") if i.failure]
+    assert [(failure.code, failure.retry_at) for failure in failures] == [
+        ("not_configured", NOW + 30)
+    ]
 
 
 UNSHARED: dict[str, Any] = {"options": {"reuse": False}}

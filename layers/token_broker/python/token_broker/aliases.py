@@ -1,4 +1,7 @@
-"""Items that lead to another: "the only organization" to its uuid, given parameters to all."""
+"""Aliases, which are items that refer to another item; and the one read that follows them.
+
+So "the only organization" refers to its uuid, and an editor's request to all its parameters.
+"""
 
 import json
 from collections.abc import Mapping
@@ -14,43 +17,43 @@ if TYPE_CHECKING:
     from token_broker.dependencies import Dependencies
 
 CLOCKS_DIFFER = 60
-"""Seconds by which the clocks of two Lambdas differ for certain less."""
+"""Seconds. The clocks of two Lambdas certainly differ by less."""
 
 LIFETIME = 30 * 86_400
 """Seconds after which the table may drop an alias. It is bound to the secret's version anyway."""
 
 
 class Look(Record):
-    """What one read of the table showed, begun at *read_at*."""
+    """The result of one read of the table, which began at *read_at*."""
 
     own: Item
     """The item of the variant that was read."""
     target: Item
-    """The item that *own* leads to: itself if it is no alias."""
+    """The item that *own* refers to; *own* itself if it is no alias."""
     gate: Item
-    """The connection's gate, which may be one of the two."""
+    """The connection's gate. It may be the same item as one of these two."""
     read_at: int
 
     @property
     def item(self) -> Item:
-        """The item of the wanted token: *own* if its target may be out of date."""
+        """The item of the wanted token: *own*, which has none, if the alias may be out of date."""
         is_alias = self.own.target is not None
         return self.own if is_alias and is_outdated(self.own, self.target) else self.target
 
     def of_target(self, key: str) -> "Look | None":
-        """Return what this read showed of the variant *key*, if it is the one that *own* leads to.
+        """Return what this read showed of the variant *key*. None unless that is the target.
 
-        None if that is an alias as well.
+        None, too, if the target is an alias itself.
         """
         is_shown = self.target.variant == key and not self.target.target
         return replace(self, own=self.target) if is_shown else None
 
 
 def look(deps: "Dependencies", partition: str, key: str) -> Look:
-    """Read the item of *key*, the one it leads to and the gate: at once, if it is known to which.
+    """Read the item of *key*, its target and the gate.
 
-    Each is strongly consistent, and as of some moment after `Look.read_at`. Raises
-    `ConnectionHeld`.
+    One request reads them all, if the cache of this process knows the target. Each is strongly
+    consistent, as of some moment after `Look.read_at`. Raises `ConnectionHeld`.
     """
     now = deps.clock.now()
     known = deps.cache.recall(partition, key)
@@ -66,7 +69,7 @@ def look(deps: "Dependencies", partition: str, key: str) -> Look:
 def refuse_held(deps: "Dependencies", gate: Item) -> None:
     """Raise `ConnectionHeld` if an operator holds the connection of *gate*.
 
-    This process then forgets what it may have handed out until now.
+    This process then forgets the tokens of the connection.
     """
     if gate.held:
         deps.cache.drop(gate.connection)
@@ -82,7 +85,7 @@ def alias_values(
 ) -> dict[str, object]:
     """Return what the table keeps of an alias of *target*, made with this *version* of the secret.
 
-    *expected* is what the target's context says as long as it leads there: a role.
+    *expected* is what the target's context must say for the alias to be right: a role.
     """
     context = {"context": json.dumps(dict(expected))} if expected else {}
     return context | {
@@ -96,19 +99,19 @@ def alias_values(
 
 
 def is_outdated(alias: Item, item: Item) -> bool:
-    """Say whether *alias*, which leads to *item*, may lead to another item by now.
+    """Say whether *alias*, which refers to *item*, must be resolved again.
 
-    *item* was made later with another version of the secret, which may have other defaults, or
-    the vendor says another role.
+    Either *item* was made later with another version of the secret, which may have other defaults,
+    or the vendor has changed the role.
     """
     is_other = alias.secret_version != item.secret_version
     return (is_other and not is_newer(alias, item)) or expects_another(alias, item)
 
 
 def expects_another(alias: Item, item: Item) -> bool:
-    """Say whether *item*, made after *alias*, is not what that was to lead to.
+    """Say whether *item* is not what *alias* expects, by a context that is newer than the alias.
 
-    Its context says otherwise, or it leads on itself.
+    Its context says another role, or it is an alias itself.
     """
     if is_newer(alias, item):
         return False

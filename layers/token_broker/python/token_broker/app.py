@@ -1,4 +1,4 @@
-"""How a function is put together from its environment variables. See docs/deploying.md for them."""
+"""Puts a function together from its environment variables, which docs/deploying.md lists."""
 
 import json
 import os
@@ -29,7 +29,7 @@ CLOCK = Clock(now=lambda: int(time.time()), monotonic=time.monotonic, sleep=time
 
 
 class Environment:
-    """The settings of a function, read when it starts. Raises `NotConfigured` naming the one."""
+    """The settings of a function, read when it starts. Raises `NotConfigured` with the name."""
 
     def __init__(self, variables: Mapping[str, str]) -> None:
         self._variables = variables

@@ -1,7 +1,7 @@
-"""A call for a token: hand out the kept token if its state permits, else start an exchange.
+"""A call for a token: from the cache, else from the table, else by an exchange.
 
-This is the hit path: a call that is served from memory or from the table loads no more. `refresh`
-is loaded when an exchange begins, `maintenance` for actions without a caller.
+This is the hit path: a call that is served from cache or table loads no other module of the broker.
+`refresh` is loaded when an exchange begins, `maintenance` for actions that no caller waits for.
 """
 
 from token_broker.aliases import Look, look
@@ -14,7 +14,7 @@ from token_broker.records import Record, field, replace
 from token_broker.tokens import Token, TokenRequest
 
 CLAIM_SECONDS = 30
-"""Seconds for which the elected caller keeps others from starting a refresh."""
+"""Seconds for which a claim keeps other callers from starting the same refresh."""
 
 
 class Answer(Record):
@@ -40,17 +40,17 @@ class Broker(Record):
         now = self.deps.clock.now()
         partition, key = self.partition(connection), request.variant.key
         may_be_cached = not (request.rejected or request.force)
-        held = self.deps.cache.get(partition, key, now) if may_be_cached else None
-        # The table shows a renewal that is under way or done: only a token due there is claimed.
-        is_quiet = held is not None and not held.item.is_renewal_due(now)
-        if held and is_quiet and is_good(held.item, now, request.min_ttl):
-            return self._answer(held, "memory")
+        cached = self.deps.cache.get(partition, key, now) if may_be_cached else None
+        # If its refresh is due, the table is read: another caller may have claimed or finished it.
+        is_due = cached is not None and cached.item.is_renewal_due(now)
+        if cached and not is_due and is_good(cached.item, now, request.min_ttl):
+            return self._answer(cached, "memory")
         try:
             return self._from_table(connection, request, deadline)
         except StoreUnavailable:
-            held, now = self.deps.cache.recall(partition, key), self.deps.clock.now()
-            if may_be_cached and held and held.item.is_live(now, request.min_ttl):
-                return self._hand_out(request, held, "memory")
+            cached, now = self.deps.cache.recall(partition, key), self.deps.clock.now()
+            if may_be_cached and cached and cached.item.is_live(now, request.min_ttl):
+                return self._hand_out(request, cached, "memory")
             raise
 
     def partition(self, connection: str) -> str:
@@ -61,19 +61,20 @@ class Broker(Record):
         partition = self.partition(connection)
         seen = look(self.deps, partition, request.variant.key)
         is_reported = request.rejected is not None and seen.item.fingerprint == request.rejected
-        # A token that is to be replaced anyway is opened only where the exchange needs it.
-        held = None if request.force or is_reported else self._opened(seen)
+        # The exchange replaces such a token, so KMS need not open it here.
+        kept = None if request.force or is_reported else self._opened(seen)
         now = self.deps.clock.now()
-        if held:
-            refuse_too_long(held.item, request.min_ttl, now)
-        if held and is_good(held.item, now, request.min_ttl):
-            return self._hand_out(request, held, "table")
+        if kept:
+            refuse_too_long(kept.item, request.min_ttl, now)
+        if kept and is_good(kept.item, now, request.min_ttl):
+            return self._hand_out(request, kept, "table")
         try:
             return self._refreshed(connection, request, deadline, seen)
         except BrokerError as error:
-            is_outage = isinstance(error, UpstreamUnavailable) or not request.force
-            may_be_old = is_outage and (request.force or held is not None)
-            old = self._old(partition, request) if may_be_old else None
+            # `force` asks for a new token, so only an outage makes the old one good enough.
+            is_outage = isinstance(error, UpstreamUnavailable)
+            may_be_old = is_outage if request.force else kept is not None
+            old = self._old_token(partition, request) if may_be_old else None
             if not old:
                 raise
             return Answer(old.item, old.token, "table", stale=True)
@@ -81,29 +82,26 @@ class Broker(Record):
     def _refreshed(
         self, connection: str, request: TokenRequest, deadline: float, seen: Look
     ) -> Answer:
-        """Have an exchange done, by this call or by another that runs it already."""
+        """Return a token from an exchange: of this call, or of another that already runs."""
         from token_broker.refresh.invocation import Invocation  # noqa: PLC0415 (off the hit path)
         from token_broker.refresh.refresher import refresher  # noqa: PLC0415 (as above)
         from token_broker.refresh.requirement import Requirement  # noqa: PLC0415 (as above)
 
         invocation = Invocation(self.deps, connection, deadline)
         requirement = Requirement.of(request)
-        held, source = refresher(invocation).obtain(request.variant, requirement, seen)
-        self.deps.cache.put(invocation.partition, request.variant.key, held)
-        return self._answer(held, source)
+        obtained, source = refresher(invocation).obtain(request.variant, requirement, seen)
+        self.deps.cache.put(invocation.partition, request.variant.key, obtained)
+        return self._answer(obtained, source)
 
-    def _old(self, partition: str, request: TokenRequest) -> CachedToken | None:
-        """Return the token that an exchange was to replace, if it lives.
-
-        One that is replaced on demand, or uncertain, may still do where that fails.
-        """
-        held = self._opened(look(self.deps, partition, request.variant.key))
-        if held is None or held.item.fingerprint == request.rejected:
+    def _old_token(self, partition: str, request: TokenRequest) -> CachedToken | None:
+        """Return the token that the failed exchange should have replaced, if it still lives."""
+        old = self._opened(look(self.deps, partition, request.variant.key))
+        if old is None or old.item.fingerprint == request.rejected:
             return None
-        return held if held.item.is_live(self.deps.clock.now(), request.min_ttl) else None
+        return old if old.item.is_live(self.deps.clock.now(), request.min_ttl) else None
 
     def _opened(self, seen: Look) -> CachedToken | None:
-        """Return the token that *seen* shows, if it lives, and remember it."""
+        """Decrypt and cache the token that *seen* shows. None if no live token can be opened."""
         now, item = self.deps.clock.now(), seen.item
         token = self.deps.sealer.open_token(item) if item.is_live(now) else None
         if item.corrupt or (token is None and item.is_live(now)):
@@ -111,37 +109,37 @@ class Broker(Record):
             self.deps.emit("damaged", variant=item.variant, attributes=attributes)
         if token is None:
             return None
-        held = CachedToken(item, token, seen.read_at)
-        self.deps.cache.put(item.connection, seen.own.variant, held)
-        return held
+        opened = CachedToken(item, token, seen.read_at)
+        self.deps.cache.put(item.connection, seen.own.variant, opened)
+        return opened
 
-    def _hand_out(self, request: TokenRequest, held: CachedToken, source: str) -> Answer:
-        """Return what is kept, and start a background refresh if it is due."""
+    def _hand_out(self, request: TokenRequest, kept: CachedToken, source: str) -> Answer:
+        """Return a kept token, and start its background refresh if that is due."""
         now = self.deps.clock.now()
-        if held.item.is_renewal_due(now):
-            self._start_refresh(request, held, now)
-        return self._answer(held, source)
+        if kept.item.is_renewal_due(now):
+            self._start_refresh(request, kept, now)
+        return self._answer(kept, source)
 
-    def _start_refresh(self, request: TokenRequest, held: CachedToken, now: int) -> None:
-        """Start a background refresh if no other caller does: one conditional write elects."""
-        partition, until = held.item.connection, now + CLAIM_SECONDS
-        claimed = replace(held, item=replace(held.item, nudged_until=until))
+    def _start_refresh(self, request: TokenRequest, kept: CachedToken, now: int) -> None:
+        """Start a background refresh, if this caller wins the claim: one conditional write."""
+        partition, until = kept.item.connection, now + CLAIM_SECONDS
+        claimed = replace(kept, item=replace(kept.item, nudged_until=until))
         self.deps.cache.put(partition, request.variant.key, claimed)
         try:
-            if self.deps.store.claim_refresh(held.item, until):
+            if self.deps.store.claim_refresh(kept.item, until):
                 connection = partition.removeprefix(self.partition(""))
-                payload = {"connection": connection, "variant": held.item.variant}
+                payload = {"connection": connection, "variant": kept.item.variant}
                 self.deps.invoke({"action": "renew"} | payload)
-                self.deps.emit("nudge", variant=held.item.variant)
+                self.deps.emit("nudge", variant=kept.item.variant)
         except BrokerError as error:
-            # The token is still good: the caller gets it, and a later one starts the refresh.
-            self.deps.emit("nudge", variant=held.item.variant, code=error.code)
+            # The token is still good, so this caller gets it. A later one starts the refresh.
+            self.deps.emit("nudge", variant=kept.item.variant, code=error.code)
 
-    def _answer(self, held: CachedToken, source: str) -> Answer:
-        age = state(held.item, self.deps.clock.now(), 0)
-        return Answer(held.item, held.token, source, stale=age is State.STALE)
+    def _answer(self, kept: CachedToken, source: str) -> Answer:
+        age = state(kept.item, self.deps.clock.now(), 0)
+        return Answer(kept.item, kept.token, source, stale=age is State.STALE)
 
 
 def is_good(item: Item, now: int, min_ttl: int | None) -> bool:
-    """Say whether a kept token may be handed out with nothing done first."""
+    """Say whether a kept token may be handed out without an exchange."""
     return item.is_live(now, min_ttl) and not item.is_uncertain(now)

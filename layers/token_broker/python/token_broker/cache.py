@@ -1,4 +1,7 @@
-"""What this process read a moment ago: bounded in age and number, least recently used first out."""
+"""The tokens that this process has read, bounded in age and number; and its single-flight.
+
+The cache drops the least recently used token first.
+"""
 
 from collections import OrderedDict
 from collections.abc import Iterator
@@ -13,7 +16,7 @@ from token_broker.tokens import Token
 
 
 class SingleFlight:
-    """A lock for each key that a thread is working on."""
+    """A lock for each key: one thread at a time obtains its token."""
 
     def __init__(self) -> None:
         self._locks: WeakValueDictionary[object, Lock] = WeakValueDictionary()
@@ -33,7 +36,7 @@ class SingleFlight:
 
 
 class CachedToken(Record):
-    """A token in clear and the item that it was kept in, as of *read_at*."""
+    """A token in clear, and its item as it was read at *read_at*."""
 
     item: Item
     token: Token
@@ -48,42 +51,42 @@ class TokenCache:
     def __init__(self, seconds: int, entries: int) -> None:
         self._seconds = seconds
         self._entries = entries
-        self._held: OrderedDict[tuple[str, str], CachedToken] = OrderedDict()
+        self._tokens: OrderedDict[tuple[str, str], CachedToken] = OrderedDict()
         self._lock = Lock()
 
     def recall(self, connection: str, variant: str) -> CachedToken | None:
-        """Return what was last put there, however old: for when the table cannot be read."""
+        """Return what was put last, however old: for the time while the table cannot be read."""
         with self._lock:
-            held = self._held.get((connection, variant))
-            if held:
-                self._held.move_to_end((connection, variant))
-            return held
+            cached = self._tokens.get((connection, variant))
+            if cached:
+                self._tokens.move_to_end((connection, variant))
+            return cached
 
     def get(self, connection: str, variant: str, now: int) -> CachedToken | None:
-        """Return what was read within the last seconds, and not in the future either."""
-        held = self.recall(connection, variant)
-        return held if held and 0 <= now - held.read_at < self._seconds else None
+        """Return what was read within the last seconds. A read in the future counts as old."""
+        cached = self.recall(connection, variant)
+        return cached if cached and 0 <= now - cached.read_at < self._seconds else None
 
-    def put(self, connection: str, variant: str, held: CachedToken) -> None:
-        """Keep *held* for others, and drop what was not used for longest if there is too much."""
-        if not held.is_shared:
+    def put(self, connection: str, variant: str, cached: CachedToken) -> None:
+        """Keep *cached*, if callers may share it. Drop the least recently used above the limit."""
+        if not cached.is_shared:
             return
         with self._lock:
-            self._held[connection, variant] = held
-            self._held.move_to_end((connection, variant))
-            while len(self._held) > self._entries:
-                self._held.popitem(last=False)
+            self._tokens[connection, variant] = cached
+            self._tokens.move_to_end((connection, variant))
+            while len(self._tokens) > self._entries:
+                self._tokens.popitem(last=False)
 
     def drop(self, connection: str) -> None:
         """Forget all variants of a connection."""
         with self._lock:
-            for key in [key for key in self._held if key[0] == connection]:
-                del self._held[key]
+            for key in [key for key in self._tokens if key[0] == connection]:
+                del self._tokens[key]
 
     def clear(self) -> None:
-        """Forget everything: a snapshot may be resumed days later."""
+        """Forget everything: a snapshot of this process may be restored days later."""
         with self._lock:
-            self._held.clear()
+            self._tokens.clear()
 
     def __len__(self) -> int:
-        return len(self._held)
+        return len(self._tokens)

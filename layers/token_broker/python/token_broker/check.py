@@ -1,4 +1,4 @@
-"""Whether a connection works now: a token as any caller gets it, and one request with it."""
+"""The action `check`: get a token as any caller does, and send one harmless request with it."""
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from token_broker.secrets_manager import Secret
 
 MOST_SECONDS = 5.0
-"""How long the vendor is given to answer the harmless request."""
+"""Seconds for the vendor to answer the harmless request."""
 
 LEAST_SECONDS = 0.2
 """With less time than this left, it is not sent."""
@@ -51,9 +51,8 @@ class Check:
     def run(self, request: TokenRequest) -> dict[str, Any]:
         """Return that the connection works; raise the `BrokerError` that says why it does not.
 
-        A token that the vendor refuses is reported as a caller would report it, so by the same
-        limits, and one new token is tried. It logs in where a call for a token would, and only
-        there.
+        A token that the vendor refuses is reported as a caller would report it, with the same
+        limits, and one new token is tried. So a check logs in only if a call for a token would.
         """
         began = self._deps.clock.monotonic()
         outcome = Internal.code
@@ -97,7 +96,6 @@ class Check:
         credentials = self._credentials(answer.item.secret_version)
         if credentials is None:
             return False
-        self._last = None
         try:
             return run(self._check(credentials, answer.token), self._send)
         except UpstreamError as error:
@@ -117,7 +115,7 @@ class Check:
         return parse(made_with.content)
 
     def _quoted(self, error: UpstreamError) -> UpstreamError:
-        """Return *error* with the vendor's status and its own words, masked."""
+        """Return *error* with the vendor's status and its masked message."""
         if self._last and self._secret:
             request, response = self._last
             error.upstream_status = response.status
@@ -125,10 +123,10 @@ class Check:
         return error
 
     def _send(self, request: Request) -> Response:
+        self._last = None
         left = self._deadline - self._deps.clock.monotonic()
         if left < LEAST_SECONDS:
             raise UpstreamUnavailable(f"{request.step}: no time was left to send it")
-        self._last = None
         began = self._deps.clock.monotonic()
         status = 0
         try:

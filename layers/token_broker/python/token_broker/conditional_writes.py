@@ -1,6 +1,6 @@
-"""What a write to the table says: its expressions, and what a rejection of credentials changes.
+"""The parameters of a write to the table, and what a rejection of credentials changes.
 
-Functions of values. Only a write loads this module.
+Pure functions. Only a write loads this module.
 """
 
 from collections.abc import Mapping, Sequence
@@ -20,8 +20,8 @@ def update_parameters(
 ) -> dict[str, Any]:
     """Return the parameters of an UpdateItem. All names are placeholders: some are reserved.
 
-    *unchanged* has the attributes that must still be as they were read, None for one that was not
-    there.
+    *unchanged* has the attributes that must still have the value that was read; None stands for an
+    attribute that was absent.
     """
     values = {f":{name}": attribute(value) for name, value in changes.items() if value is not None}
     update = "SET " + ", ".join(f"#{name[1:]} = {name}" for name in values)
@@ -43,13 +43,13 @@ def update_parameters(
 def with_ttl(
     changes: Mapping[str, object], remove: Sequence[str], kept: Item
 ) -> tuple[Mapping[str, object], Sequence[str]]:
-    """Return *changes* and *remove*, with the time until which the table keeps *kept*."""
+    """Return *changes* and *remove*, which also set or remove the `ttl` of *kept*."""
     ttl = ttl_of(kept)
     return (changes, (*remove, "ttl")) if ttl is None else (dict(changes) | {"ttl": ttl}, remove)
 
 
 def as_judged(item: Item) -> dict[str, Attribute | None]:
-    """Return what must still be so where *item* is judged without its lease."""
+    """Return the condition of a verdict that is written to *item* without a lease of it."""
     accepted = item.accepted_version
     return {
         "accepted_version": attribute(accepted) if accepted else None,
@@ -60,7 +60,10 @@ def as_judged(item: Item) -> dict[str, Attribute | None]:
 def rejection(
     item: Item, verdict: Verdict, failure: Failure, version: str, *, variant: str, now: int
 ) -> tuple[dict[str, object], list[str]]:
-    """Return what a rejection of *version*, sent for *variant*, sets in *item*, and removes."""
+    """Return the attributes of *item* that a rejection of *version* sets, and those it removes.
+
+    The exchange of *variant* met the rejection.
+    """
     match verdict:
         case Verdict.LATCH:
             is_proven = item.accepted_version == version
@@ -86,7 +89,7 @@ def rejection(
 
 
 def has_rejection(found: Item, verdict: Verdict, version: str, variant: str) -> bool:
-    """Say whether *found* has what `rejection` sets."""
+    """Say whether *found* has the attributes that `rejection` sets."""
     if verdict is Verdict.LATCH:
         return version in found.rejected_versions
     is_suspect = found.suspect_version == version

@@ -1,4 +1,4 @@
-"""The decisions of the protocol: functions of an item, the second it is, and what a call wants."""
+"""The decisions of the protocol: pure functions of an item, the time, and what a call wants."""
 
 from enum import Enum
 from math import ceil
@@ -19,28 +19,22 @@ from token_broker.item import (
 )
 
 FORCE_INTERVAL = 10
-"""Seconds within which a variant is exchanged on demand once."""
-
+"""Seconds between two exchanges of a variant on demand, at least."""
 
 MOST_SUSPECTS = 3
 """Variants that may each be refused with a version of the secret that was never accepted."""
 
-
 MOST_VERSIONS = 8
 """Rejected versions of a secret that are remembered; Secrets Manager stages three at most."""
-
 
 MOST_REPORTS = 3
 """Reports of a rejected token that may each cause an exchange, in a `REPORT_WINDOW` of seconds."""
 
-
 LONGEST_OUTAGE = 60
 """Seconds, at most, between two attempts after refusals, and while the upstream is down."""
 
-
 LATCH_LOOK = 30
-"""Seconds between two looks at whether a secret that was rejected has a new version."""
-
+"""Seconds between two checks whether a rejected secret has a new version."""
 
 KEPT_AFTER_END = 15 * 86_400
 """Seconds after its end before the table may drop an item: a renewal token lives fourteen days."""
@@ -65,7 +59,7 @@ class State(Enum):
 
 
 def verdict(gate: Item, version: str, variant: str, now: int, *, is_certain: bool) -> Verdict:
-    """Return what it means that *version* was rejected when it was tried for *variant*.
+    """Return what the rejection of *version* means, after an exchange of *variant*.
 
     *is_certain* says whether the upstream's answer can only be about the credentials.
     """
@@ -80,15 +74,15 @@ def verdict(gate: Item, version: str, variant: str, now: int, *, is_certain: boo
 
 
 def suspects(gate: Item, version: str, variant: str) -> tuple[str, ...]:
-    """Return the variants that *version* was tried for, with *variant*."""
+    """Return the variants that were refused with *version*; *variant* is the last."""
     known = gate.suspect_variants if gate.suspect_version == version else ()
     return (*(one for one in known if one != variant), variant)
 
 
 def state(item: Item, now: int, min_ttl: int | None = None, version: str | None = None) -> State:
-    """Return how *item* may serve a call that wants *min_ttl* seconds.
+    """Return the state of *item* for a call that wants *min_ttl* seconds.
 
-    *version* is the secret's current one, where it is known: a token of another is due.
+    *version* is the current version of the secret, if known: a token of another one is aging.
     """
     if not item.is_live(now, min_ttl):
         return State.DEAD
@@ -100,7 +94,7 @@ def state(item: Item, now: int, min_ttl: int | None = None, version: str | None 
 
 
 class Next(Enum):
-    """What the broker would do now for a call that wants nothing particular."""
+    """What the broker would do now for a call without particular wishes."""
 
     HAND_OUT = "hand_out"
     REFRESH = "refresh"
@@ -150,8 +144,8 @@ def _why_exchange(item: Item, now: int) -> str:
 def ttl_of(item: Item) -> int | None:
     """Return the second from which the table may drop *item*, None if it may not.
 
-    Not a hold, nor a verdict on the secret, be it good or bad: without it, a login would be tried
-    in vain.
+    It may not drop a hold, or what is known of a version of the secret: without that, a login with
+    a rejected version would be sent again.
     """
     if item.held or item.rejected_versions or item.accepted_version or item.suspect_version:
         return None
@@ -163,21 +157,22 @@ def ttl_of(item: Item) -> int | None:
 def lease_end(now: int, remaining: float, skew: int) -> int:
     """Return the second at which the platform has certainly ended this invocation.
 
-    Not before: the next holder must be alone, even if its clock is ahead by *skew*.
-    Whole seconds hide up to one at either end, and the answer takes a moment after *remaining*.
+    *skew* allows for another holder's clock that is ahead. The two further seconds allow for
+    rounding to whole seconds, and for the end of the invocation after its *remaining* seconds.
     """
     return now + ceil(remaining) + 2 + skew
 
 
 def longest_min_ttl(lifetime: int) -> int:
-    """Return the most seconds that a new token surely still has when its exchange has ended."""
+    """Return the largest `min_ttl` that a new token surely meets after its exchange."""
     return lifetime - default_min_ttl(lifetime)
 
 
 def refresh_at(issued_at: int, expires_at: int, spread: float) -> int:
-    """Return when to renew: 10 to 20 % of its life before a token is too old for most calls.
+    """Return when to renew a token: a part of its life before it is too old for most calls.
 
-    How much, *spread* (0 to 1) says; it is an hour at most.
+    The part is 10 to 20 %, and half an hour to an hour at most. *spread*, from 0 to 1, says where
+    in between.
     """
     lifetime = expires_at - issued_at
     margin = min(lifetime * (0.1 + 0.1 * spread), 3600 * (0.5 + 0.5 * spread))
@@ -216,7 +211,7 @@ def next_failure(
 
 
 def backoff_seconds(code: str, count: int) -> int:
-    """Return the seconds to wait after *count* failures in a row, doubling up to a bound."""
+    """Return the seconds to wait after *count* failures in a row: they double up to a limit."""
     if code == LATCHES:
         return LATCH_LOOK
     if code == "upstream_unavailable":
@@ -225,7 +220,7 @@ def backoff_seconds(code: str, count: int) -> int:
 
 
 def may_force(item: Item, now: int) -> bool:
-    """Say whether this variant was not exchanged on demand a moment ago."""
+    """Say whether the last exchange on demand was long enough ago."""
     return not is_ahead(item.forced_at + FORCE_INTERVAL, now, LONGEST_CLAIM)
 
 

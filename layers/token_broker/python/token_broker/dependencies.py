@@ -38,7 +38,7 @@ class Dependencies(Record):
     announce: Callable[[str, Mapping[str, Any]], bool]
     """Puts an event on the bus, and says whether it is there. docs/events.md lists them."""
     emit: Callable[..., None]
-    """Notes what happened, by a name and facts, for log and metrics. Never given a secret."""
+    """Writes an event to log and metrics: its name and its facts. Never a secret."""
     random: Callable[[], float]
     """Returns a number from 0 to 1, not the same after a snapshot is restored."""
     owner: Callable[[], str]

@@ -1,4 +1,4 @@
-"""A JSON object from outside, read member by member: what is wrong is named, never shown."""
+"""A JSON object from outside, read member by member. Errors name a member, never show its value."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -7,10 +7,10 @@ from typing import Any
 from token_broker.errors import BrokerError
 
 DEEPEST = 64
-"""How deep an object that is passed on as it is may be nested."""
+"""Levels of nesting, at most, of an object that is passed on unchanged."""
 
 LARGEST_BITS = 14_000
-"""Bits of an integer in one: Python writes none of more than 4,300 digits, which is a bit more."""
+"""Bits of an integer, at most. Python writes none of more than 4,300 digits, about 14,280 bits."""
 
 
 class Document:
@@ -48,7 +48,7 @@ class Document:
         return self.text(name)
 
     def choice(self, name: str, *choices: str) -> str:
-        """Return one of *choices*, the first of which is the default."""
+        """Return one of *choices*. The first is the default."""
         value = self._members.pop(name, choices[0])
         if value not in choices:
             raise self.wrong(name, f"must be one of {', '.join(choices)}")
@@ -108,7 +108,7 @@ class Document:
 
 
 def is_portable(value: object, levels: int = DEEPEST) -> bool:
-    """Say whether *value* is JSON for others too: Python reads NaN, and nests up to its stack."""
+    """Say whether other parsers read *value*: Python accepts NaN and any depth up to its stack."""
     match value:
         case float():
             return math.isfinite(value)

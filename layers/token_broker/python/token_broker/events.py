@@ -1,6 +1,6 @@
-"""What a caller wants: read from an API Gateway event or from the payload of an invocation.
+"""Commands: read from an API Gateway event, an EventBridge event, or the payload of an invocation.
 
-Every way in which it can be wrong is an `InvalidRequest` that names the field.
+Whatever is wrong in one raises `InvalidRequest`, which names the field.
 """
 
 import binascii
@@ -18,7 +18,7 @@ FINGERPRINT = re.compile(r"[0-9a-f]{16}")
 ROUTE = re.compile(r"/v1/[a-z]+/\{connection\}(?:/(\w+))?")
 VARIANT = re.compile(r"-|[0-9a-f]{64}")
 LARGEST_BODY = 262_144
-"""Characters of a request's body; what is asked for needs a few hundred."""
+"""Characters of a request's body, at most. A usual one has a few hundred."""
 
 LONGEST_REASON = 200
 """Characters of the reason of a hold."""
@@ -27,10 +27,10 @@ ROTATION = "secret changed"
 """The caller of a rotation that EventBridge starts."""
 
 EVERY = "*"
-"""No connection's name: an order that names its connections in its body."""
+"""Stands for the connection in a command that names its connections in its body."""
 
 Entrance = Literal["api", "direct", "event"]
-"""By which a call comes: API Gateway, an invocation of the function, an event of EventBridge."""
+"""How a call arrives: by API Gateway, an invocation of the function, or EventBridge."""
 
 Action = Literal[
     "token", "status", "forget", "hold", "lift", "check", "verify", "probe",
@@ -55,7 +55,7 @@ DIRECT: tuple[Action, ...] = (
 
 
 class Command(Record):
-    """What to do with which connection. *body* holds what else was said, yet unread."""
+    """What to do with which connection. *body* has the other members, not read yet."""
 
     action: Action
     connection: str
@@ -75,7 +75,7 @@ def is_rotation(event: Mapping[str, Any]) -> bool:
 
 
 def described(event: object, invoked: str) -> dict[str, str]:
-    """Return the log's facts of *event*, even of a wrong one, and its caller.
+    """Return what the log shows of *event* and its caller, even if *event* is wrong.
 
     *invoked* is the ARN of the invocation. Only a connection and an action are quoted.
     """
@@ -105,7 +105,7 @@ def described(event: object, invoked: str) -> dict[str, str]:
 
 
 def http_command(event: Mapping[str, Any], flow: str) -> Command:
-    """Return the order in a proxy event of a REST API."""
+    """Return the command in a proxy event of a REST API."""
     method, resource = event.get("httpMethod"), event.get("resource")
     prefix = f"/v1/{flow}/{{connection}}"
     rest = resource.removeprefix(prefix).lstrip("/") if isinstance(resource, str) else None
@@ -120,7 +120,7 @@ def http_command(event: Mapping[str, Any], flow: str) -> Command:
 
 
 def direct_command(event: object, invoked: str = "") -> Command:
-    """Return the order in the payload of a direct invocation of the function *invoked*, an ARN."""
+    """Return the command in the payload of an invocation of the function *invoked*, an ARN."""
     members = Document(event, InvalidRequest)
     action = members.choice("action", *DIRECT)
     connection = EVERY if action == "warm" else _connection(members.text("connection"))
@@ -128,7 +128,7 @@ def direct_command(event: object, invoked: str = "") -> Command:
 
 
 def _routed(method: object, resource: object) -> Action | None:
-    """Return the action of a route, of whichever flow; None if there is none."""
+    """Return the action of a route of any flow. None if there is no such route."""
     found = ROUTE.fullmatch(resource) if isinstance(resource, str) else None
     return ROUTES.get((str(method), found[1] or "")) if found else None
 
@@ -186,13 +186,13 @@ def _body(event: Mapping[str, Any]) -> object:
 
 
 def _invoker(arn: str) -> str:
-    """Return what can be known of who invoked the function *arn*: a team may have its own alias."""
+    """Return the caller of the function *arn*, by its alias: a team may have its own."""
     alias = arn.split(":")[7:]
     return f"direct invocation of {alias[0]}" if alias else "direct invocation"
 
 
 def _signer(event: Mapping[str, Any]) -> str:
-    """Return the IAM ARN of who signed the request."""
+    """Return the IAM ARN of the caller that signed the request."""
     context = event["requestContext"]
     identity = context.get("identity") if isinstance(context, Mapping) else None
     arn = identity.get("userArn") if isinstance(identity, Mapping) else None
@@ -209,17 +209,17 @@ VERSION = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 
 def rotation_command(event: Mapping[str, Any], prefix: str) -> Command:
-    """Return the order that a change of a secret called *prefix* and the connection gives."""
+    """Return the command for an event of a changed secret, called *prefix* and the connection."""
     found, version = _of_label(event, prefix) or _of_call(event, prefix)
     if not found:
         raise InvalidRequest("detail: it names no secret of this flow")
     body = {"version": _version(version), "otherwise": found[1] if len(found) > 1 else None}
-    told = {name: value for name, value in body.items() if value}
-    return Command("rotate", found[0], ROTATION, Document(told, InvalidRequest), "event")
+    named = {name: value for name, value in body.items() if value}
+    return Command("rotate", found[0], ROTATION, Document(named, InvalidRequest), "event")
 
 
 def version(body: Document) -> str | None:
-    """Return the version of a secret that an order names."""
+    """Return the version of a secret that a command names."""
     value = body.optional_text("version")
     if value is not None and not VERSION.fullmatch(value):
         raise body.wrong("version", "must be the id of a secret's version")
@@ -227,7 +227,7 @@ def version(body: Document) -> str | None:
 
 
 def otherwise(body: Document) -> str | None:
-    """Return the connection that is meant if there is no secret of the one that is named."""
+    """Return the second connection that the name of a secret may stand for."""
     value = body.optional_text("otherwise")
     if value is not None and not CONNECTION.fullmatch(value):
         raise body.wrong("otherwise", "must be a connection")
@@ -253,20 +253,20 @@ def _of_call(event: Mapping[str, Any], prefix: str) -> tuple[Sequence[str], obje
         _mapping(detail.get(part))
         for part in ("requestParameters", "responseElements", "additionalEventData")
     )
-    told = [part.get(name) for part in (answered, added) for name in NAMES]
-    found = _first(told, prefix, is_whole=True)
+    full = [part.get(name) for part in (answered, added) for name in NAMES]
+    found = _first(full, prefix, is_whole=True)
     if not found:
         found = _first([asked.get(name) for name in NAMES], prefix, is_whole=False)
     return found, answered.get("versionId") or asked.get("moveToVersionId")
 
 
 def _first(texts: Sequence[object], prefix: str, *, is_whole: bool) -> Sequence[str]:
-    """Return the connections that the first of *texts* may stand for which names a secret."""
+    """Return the connections for the first of *texts* that names a secret of this flow."""
     return next((names for text in texts if (names := _named(text, prefix, is_whole))), ())
 
 
 def _named(text: object, prefix: str, is_whole: bool) -> Sequence[str]:
-    """Return the connections that a name or an ARN may stand for, the likeliest first."""
+    """Return the connections that a name or an ARN may stand for, the most likely first."""
     if not isinstance(text, str):
         return ()
     is_arn = text.startswith("arn:")

@@ -54,7 +54,7 @@ class Request:
     form: Mapping[str, str] | None = field(default=None, repr=False)
     """The body, sent as a form in UTF-8, with the content type of forms if *headers* has none."""
     proves_credentials: bool = False
-    """Whether it sends what the secret holds, and its answer shows if the upstream accepts it."""
+    """Whether it sends the credentials, so that its answer shows if the upstream accepts them."""
 
     def __post_init__(self) -> None:
         """Refuse what could not be sent safely, so that such a request cannot exist."""
@@ -98,7 +98,7 @@ class Response:
 
     @property
     def retry_after(self) -> int | None:
-        """Seconds to wait, an hour at most, if the upstream said so: in seconds, or until when.
+        """Seconds to wait, an hour at most, if the upstream gave them, or the time of their end.
 
         https://www.rfc-editor.org/rfc/rfc9110#field.retry-after
         """
@@ -114,7 +114,7 @@ class Response:
             return None
 
     def json(self) -> Any:
-        """Return the decoded body, or None where it is no JSON: callers test the shape anyway."""
+        """Return the decoded body. None if it is not JSON: callers test the type anyway."""
         try:
             return jsonlib.loads(self.content, parse_constant=_no_number)
         except (ValueError, RecursionError):
@@ -144,7 +144,7 @@ class Response:
         return body[:1] == b"<" or (kind == "text/html" and body[:1] not in b"{[")
 
     def readable(self, step: str) -> "Response":
-        """Return this response, which may be a verdict, unless it is a page: that is none.
+        """Return this response unless it is an HTML page, which is no answer of the vendor's.
 
         Raises `UpstreamContractChanged`.
         """
@@ -174,10 +174,10 @@ def _no_number(name: str) -> float:
 
 @dataclass(frozen=True, slots=True)
 class NeedToken:
-    """What an exchange yields that needs another variant's token.
+    """What an exchange yields if it needs another variant's token.
 
-    The broker sends a live `Token` of *variant*, as it would give it to any caller; *rejected* is
-    the fingerprint of a token that is dead.
+    The broker sends it a live `Token` of *variant*, as any caller would get it. *rejected* is the
+    fingerprint of a token that the vendor refused.
     """
 
     variant: Variant
@@ -186,14 +186,14 @@ class NeedToken:
 
 @dataclass(frozen=True, slots=True)
 class ResolvedTo:
-    """What an exchange returns where the requested token is another variant's.
+    """What an exchange returns if the requested token is that of another variant.
 
     VNTANA's ways to say "organization acme" all resolve to one uuid.
     """
 
     variant: Variant
     expected: Mapping[str, Any] = field(default_factory=dict)
-    """What the context of that token says for as long as this holds: a role."""
+    """What the context of that token must say for this to stay right: a role."""
 
 
 Result = TypeVar("Result")
@@ -205,7 +205,7 @@ Send: TypeAlias = Callable[[Request], Response]
 
 
 def no_other_tokens(need: NeedToken) -> Token:
-    """Refuse a `NeedToken`, for conversations that have none."""
+    """Refuse a `NeedToken`, for conversations that yield none."""
     raise LookupError(f"there is no token of another variant: {need.variant.kind}")
 
 

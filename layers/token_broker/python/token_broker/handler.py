@@ -1,7 +1,7 @@
-"""From an event to an answer: what each function of the application is made of.
+"""The handler of a function: it reads an event, calls the broker, and returns and logs the result.
 
-A request of API Gateway is answered by an HTTP response, a direct invocation by the answer itself;
-a failure is a problem (RFC 9457) in the one and, raised, the error's type in the other.
+API Gateway gets an HTTP response, and a failure as a problem (RFC 9457). A direct invocation gets
+the answer itself; a failure is raised, as an exception with the name of the error.
 """
 
 import json
@@ -19,13 +19,13 @@ from token_broker.telemetry import Telemetry
 from token_broker.tokens import TokenRequest
 
 SLOW_MILLISECONDS = 100
-"""What an answer that needs no exchange takes less than: docs/operations.md promises it."""
+"""An answer without an exchange that takes longer counts as slow: docs/operations.md."""
 
 SERVER_ERROR = 500
-"""The least status of a failure that is not the caller's own."""
+"""Failures with this status or a higher one are not the caller's mistake."""
 
 ANSWER_SECONDS = 0.5
-"""Kept back of an invocation's time for the runtime to take the answer."""
+"""Part of an invocation's time that is reserved for the runtime to send the answer."""
 
 Event = Mapping[str, Any]
 
@@ -67,11 +67,11 @@ class Service:
         return self._broker.deps
 
     def use(self, deps: Dependencies) -> None:
-        """Work with other *tools* from now on: with another clock, in a test."""
+        """Work with other *deps* from now on: with another clock, in a test."""
         self._broker = Broker(deps)
 
     def __call__(self, event: Any, context: Context) -> Any:
-        """Answer *event*; raise what a direct invocation is to see as its error's type."""
+        """Answer *event*. If a direct invocation fails, raise an exception named as the error."""
         self._remember_arn(context.invoked_function_arn)
         if self._is_cold:
             self._is_cold = False
@@ -80,17 +80,17 @@ class Service:
         try:
             answer = self._guarded(event, context, is_http=is_http)
         except BrokerError as error:
-            self._tell_failure(error, event, context)
+            self._emit_failure(error, event, context)
             failure = http_problem(error) if is_http else named(error)
         else:
             return http_response(200, answer) if is_http else answer
-        # Not inside the handler: the error, with all its frames know, would be the context.
+        # Not within `except`: the context of the exception would have the error and its frames.
         if isinstance(failure, Exception):
             raise failure
         return failure
 
-    def _tell_failure(self, error: BrokerError, event: Any, context: Context) -> None:
-        """Write what failed, for whom; and that a call which had a right to a token has none."""
+    def _emit_failure(self, error: BrokerError, event: Any, context: Context) -> None:
+        """Log the failure and its caller. Count a call for a token that the broker failed."""
         call = events.described(event, context.invoked_function_arn)
         self._telemetry.emit(
             "failure",
@@ -105,7 +105,7 @@ class Service:
             self._telemetry.emit("unanswered", code=error.code, request_id=request)
 
     def _guarded(self, event: Any, context: Context, *, is_http: bool) -> dict[str, Any]:
-        """Carry out *event*; whatever is raised that is no `BrokerError` is a defect."""
+        """Carry out *event*. An exception that is not a `BrokerError` is logged as a defect."""
         began = self.deps.clock.monotonic()
         try:
             command = self._command(event, context.invoked_function_arn, is_http=is_http)
@@ -135,7 +135,7 @@ class Service:
             request = self._request(command)
             answer = self._broker.token(command.connection, request, deadline)
             self._audit(command, answer, began, request_id)
-            return told(command, self.deps.flow.name, answer)
+            return token_body(command, self.deps.flow.name, answer)
         from token_broker.actions import act  # noqa: PLC0415 (off the hit path)
 
         outcome = Internal.code
@@ -168,7 +168,7 @@ class Service:
         return TokenRequest(variant, min_ttl, rejected, force)
 
     def _audit(self, command: Command, answer: Answer, began: float, request_id: str) -> None:
-        """Write who was given what, by the token's fingerprint."""
+        """Write the audit line: which caller was given which token, by its fingerprint."""
         item = answer.item
         milliseconds = round((self.deps.clock.monotonic() - began) * 1000, 1)
         self._telemetry.emit(
@@ -188,8 +188,8 @@ class Service:
         )
 
 
-def told(command: Command, flow: str, answer: Answer) -> dict[str, Any]:
-    """Return *answer* as a caller gets it: everything it needs to call the vendor."""
+def token_body(command: Command, flow: str, answer: Answer) -> dict[str, Any]:
+    """Return *answer* as a caller gets it, with all that it needs to call the vendor."""
     item, token = answer.item, answer.token
     url = {"url": token.url} if token.url else {}
     return {
@@ -209,7 +209,7 @@ def told(command: Command, flow: str, answer: Answer) -> dict[str, Any]:
 
 
 def http_response(status: int, body: Mapping[str, Any]) -> dict[str, Any]:
-    """Return *body* as API Gateway wants a response; none is ever to be stored on the way."""
+    """Return *body* as a response of API Gateway, which no cache may store."""
     kind = "application/json" if status < 400 else "application/problem+json"  # noqa: PLR2004 (HTTP's)
     return {
         "statusCode": status,

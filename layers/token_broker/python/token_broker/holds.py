@@ -1,6 +1,6 @@
-"""An operator's hold of a connection: put, lifted, and looked at by what no caller waits for.
+"""An operator's hold of a connection: to put it, to lift it, and to respect it in the background.
 
-The gate has it, so each read of the table shows it: see `token_broker.aliases.look`.
+The gate has the hold, so each read of the table shows it: see `token_broker.aliases.look`.
 """
 
 from typing import Any
@@ -12,10 +12,10 @@ from token_broker.tokens import ONLY
 
 
 def hold(deps: Dependencies, connection: str, by: str, reason: str) -> dict[str, Any]:
-    """Hand out nothing from now on, and ask the vendor nothing, until `lift`.
+    """Hand out no token, and send nothing to the vendor, until `lift`.
 
-    Everywhere within `MEMORY_SECONDS`. A hold that is there gets the new *reason*, and stays of
-    when it began. Raises `UnknownConnection` where there is neither a secret nor an item.
+    Every process obeys within `MEMORY_SECONDS`. An existing hold gets the new *reason*, and keeps
+    its start. Raises `UnknownConnection` if there is neither a secret nor a gate.
     """
     gate = gate_of(deps, connection)
     if not gate.raw and deps.secrets.version(connection) is None:
@@ -33,18 +33,18 @@ def hold(deps: Dependencies, connection: str, by: str, reason: str) -> dict[str,
 
 
 def lift(deps: Dependencies, connection: str, by: str) -> dict[str, Any]:
-    """End the hold, if there is one, and start the renewals that it delayed."""
+    """Remove the hold, if there is one, and start the renewals that it delayed."""
     named = {"flow": deps.flow.name, "connection": connection}
     while (gate := gate_of(deps, connection)).held:
         if deps.store.hold(gate, None):
             deps.announce("Connection Lifted", named | {"by": by})
             break
-    _rotate(deps, connection)  # even if an earlier call lifted it and failed afterwards
+    _rotate(deps, connection)  # always: an earlier call may have lifted the hold and failed here
     return named | {"held": None}
 
 
 def is_held(deps: Dependencies, connection: str, gate: Item | None = None) -> bool:
-    """Say whether an operator holds a connection; if so, emit that nothing is renewed."""
+    """Say whether a connection is held; if so, emit that nothing is renewed."""
     gate = gate or gate_of(deps, connection)
     if gate.held:
         deps.emit("unrenewed", connection=connection, variant=ONLY, code=ConnectionHeld.code)
@@ -62,7 +62,7 @@ def partition_of(deps: Dependencies, connection: str) -> str:
 
 
 def _rotate(deps: Dependencies, connection: str) -> None:
-    """Start a rotation beside; the hold is lifted, however that ends."""
+    """Start a rotation in another invocation. An error is emitted: the hold is lifted anyway."""
     try:
         deps.invoke({"action": "rotate", "connection": connection})
     except BrokerError as error:

@@ -1,4 +1,7 @@
-"""What the table keeps of one variant: its token, its lease and its last failure."""
+"""One variant's item in the table: its token, its lease and its last failure.
+
+docs/protocol.md says what each attribute means, and how a gate differs.
+"""
 
 import json
 import time
@@ -8,18 +11,16 @@ from typing import Any
 from token_broker.records import Record, field, replace
 
 DEFAULT_MIN_TTL = 30
-"""Seconds that a token must still live, where a call does not say."""
-
+"""Seconds that a token must still live, if a call does not say how many."""
 
 REPORT_WINDOW = 60
-
+"""Seconds in which a limited number of reports may each cause an exchange."""
 
 SECOND_LOOK = 60
 """Seconds after which a version that was accepted, and then rejected once, is tried once more."""
 
-
 LONGEST_REFUSAL = 3600
-
+"""Seconds of the longest back-off."""
 
 LONGEST_LEASE = 1_000
 """Seconds that a lease may still last: more than the 900 that Lambda lets an invocation live.
@@ -27,17 +28,15 @@ LONGEST_LEASE = 1_000
 https://docs.aws.amazon.com/lambda/latest/dg/configuration-timeout.html
 """
 
-
 LONGEST_CLAIM = 90
 """Seconds that a caller's claim to start a background refresh may still last, skew included."""
-
 
 LATCHES = "credential_rejected"
 """The code of the failure that is not tried again with the same version of the secret."""
 
 
 class Failure(Record):
-    """The last exchange went wrong, *count* times in a row since *since*."""
+    """The last exchange failed, for the *count*-th time in a row, the first time at *since*."""
 
     code: str
     detail: str
@@ -49,15 +48,15 @@ class Failure(Record):
     upstream_code: str | None = None
     upstream_message: str | None = None
     is_login: bool = False
-    """Whether the last request that was sent showed the credentials."""
+    """Whether the last request that was sent had the credentials in it."""
 
     def is_backing_off(self, now: int) -> bool:
-        """Say whether it is too early for another attempt."""
+        """Say whether it is too early for another exchange."""
         return is_ahead(self.retry_at, now, LONGEST_REFUSAL)
 
 
 class Hold(Record):
-    """An operator's order to hand out nothing of a connection, and to ask the vendor nothing."""
+    """An operator's order: hand out no token of a connection, send nothing to the vendor."""
 
     since: int
     by: str
@@ -69,7 +68,7 @@ class Hold(Record):
 
 
 class Item(Record):
-    """One variant: its token, its lease and its last failure, all in one item of the table."""
+    """One variant: its token, its lease and its last failure. Empty if the table has none."""
 
     connection: str
     """``<flow>#<connection>``, the partition key."""
@@ -78,7 +77,7 @@ class Item(Record):
     generation: int = 0
     fence: int = 0
     token: bytes | None = field(default=None, repr=False)
-    """The sealed token or, where there is a *target*, the sealed variant that it leads to."""
+    """The sealed token. Of an alias, which has a *target*: the sealed variant of that."""
     target: str | None = None
     fingerprint: str | None = None
     issued_at: int = 0
@@ -113,13 +112,14 @@ class Item(Record):
     report_times: tuple[int, ...] = ()
     forced_at: int = 0
     nudged_until: int = 0
+    """Until when a caller has claimed the background refresh."""
     corrupt: tuple[str, ...] = ()
     """Attributes that could not be read; the next holder of the lease removes them."""
     raw: Mapping[str, Any] = field(default_factory=dict, repr=False)
-    """Attributes as they were read, for a compare and swap, even if corrupt."""
+    """Attributes as they were read, even if corrupt, for conditional writes."""
 
     def decoded_context(self) -> Any:
-        """Return the context that callers get with the token, None if it cannot be read."""
+        """Return the context that callers get with the token. None if it is not JSON."""
         try:
             return json.loads(self.context) if self.context else None
         except ValueError:
@@ -141,14 +141,14 @@ class Item(Record):
 
     @property
     def is_bare(self) -> bool:
-        """Say whether DELETE would find nothing here: at most fence, generation and a lease."""
+        """Say whether DELETE has nothing to remove here."""
         kept = (self.token, self.fingerprint, self.target, self.failure, self.rejected_versions)
         of_gate = (self.accepted_version, self.suspect_version, self.latched_version)
         return not any((*kept, *of_gate, self.report_times, self.corrupt))
 
     @property
     def lifetime(self) -> int:
-        """Seconds that the kept token lived for in all."""
+        """Seconds from the token's issue to its end."""
         return self.expires_at - self.issued_at
 
     @property
@@ -157,7 +157,7 @@ class Item(Record):
         return self.rejected is not None and self.rejected == self.fingerprint
 
     def min_ttl(self, wanted: int | None) -> int:
-        """Return the seconds that the token must still live for a call that wants *wanted*."""
+        """Return the seconds that the token must still live. *wanted* is the call's `min_ttl`."""
         return default_min_ttl(self.lifetime) if wanted is None else wanted
 
     def is_live(self, now: int, min_ttl: int | None = 0) -> bool:
@@ -177,14 +177,14 @@ class Item(Record):
         return self.lease_owner is not None and is_ahead(self.lease_until, now, LONGEST_LEASE)
 
     def is_uncertain(self, now: int) -> bool:
-        """Say whether an exchange of the kept token began and never finished.
+        """Say whether an exchange began after this token was kept, and never finished.
 
-        The upstream may have finished it: if it keeps one session, the kept token is dead.
+        The upstream may have processed it and revoked the kept token.
         """
         return self.lease_owner is not None and not self.is_leased(now)
 
     def is_latched(self, secret_version: str | None) -> bool:
-        """Say whether this version of the secret, or the one that failed last, was rejected."""
+        """Say whether this version was rejected. None stands for that of the last failure."""
         if secret_version is None and self.failure and self.failure.code == LATCHES:
             secret_version = self.failure.secret_version
         return secret_version in self.rejected_versions
@@ -195,7 +195,7 @@ class Item(Record):
         return self.latched_version is not None or self.is_latched(None)
 
     def has_accepted(self, version: str) -> bool:
-        """Say whether the upstream took this version of the secret, as far as the gate knows."""
+        """Say whether the upstream accepted this version of the secret. This item is the gate."""
         return version in (self.accepted_version, self.secret_version)
 
     def is_suspect(self, version: str) -> bool:
@@ -203,23 +203,23 @@ class Item(Record):
         return version == self.suspect_version and self.has_accepted(version)
 
     def is_too_early(self, now: int) -> bool:
-        """Say whether a suspect version has to wait for its second try."""
+        """Say whether it is too early for a suspect version's second try."""
         return is_ahead(self.suspect_at + SECOND_LOOK, now, 2 * SECOND_LOOK)
 
     def is_renewal_due(self, now: int) -> bool:
-        """Say whether to start a renewal off the caller's path, unless that was just done."""
+        """Say whether a background refresh is to start, and no caller has started one."""
         if is_ahead(self.nudged_until, now, LONGEST_CLAIM) or self.is_leased(now):
             return False
         return not self.failure.is_backing_off(now) if self.failure else now >= self.refresh_at
 
 
 def is_ahead(moment: int, now: int, longest: int) -> bool:
-    """Say whether *moment* is still to come, and not so far ahead that a wrong clock wrote it."""
+    """Say whether *moment* is in the future, but not so far that a wrong clock wrote it."""
     return now < moment <= now + longest
 
 
 def default_min_ttl(lifetime: int) -> int:
-    """Return the seconds that a token must still live for a call that says nothing of it."""
+    """Return the seconds that a token must still live, for a call without `min_ttl`."""
     return min(DEFAULT_MIN_TTL, max(0, lifetime // 10))
 
 

@@ -52,7 +52,7 @@ OUTAGE = ("outage_since", "outage_phase", "outage_claim")
 LEASE = ("lease_owner", "lease_until")
 FAILURE = ("failure",)
 VERSIONS = ("rejected_versions", "accepted_version", "latched_version")
-"""What is known of the versions of the secret."""
+"""What the gate knows of the versions of the secret."""
 
 SUSPICION = ("suspect_version", "suspect_at", "suspect_variants")
 TOKEN = (
@@ -193,12 +193,12 @@ class AttributeReader:
         return tuple(text for text in found if text is not None)
 
     def _members(self, name: str) -> "list[AttributeReader]":
-        """Return the members of a list, each as a record of one attribute."""
+        """Return the members of a list, each wrapped in a record of one attribute."""
         members = self._typed(name, "L")
         return [AttributeReader({name: m}, self.corrupt) for m in members or []]
 
     def hold(self) -> Hold:
-        """Return the hold. What is corrupt of it makes it no less of a hold."""
+        """Return the hold. A corrupt one is still a hold."""
         members = AttributeReader(self._typed("held", "M") or {})
         since, by, reason = members.number("since"), members.text("by"), members.text("reason")
         return Hold(since or 0, by or "unknown", reason or "unknown")

@@ -1,4 +1,4 @@
-"""What no caller waits for: renewal in time, rotation; and what an operator does or looks at."""
+"""Work on all variants of a connection: background renewal, rotation, and an operator's actions."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
@@ -24,11 +24,11 @@ from token_broker.refresh.requirement import Requirement
 from token_broker.tokens import ONLY, encode
 
 LOG_OUT_SECONDS = 3.0
-"""How long a vendor is given to end a session that is thrown away in any case."""
+"""Seconds for the vendor to end a session. Its token is dropped in any case."""
 
 LEAST_STATUS_SECONDS = 1.0
 LEAST_FORGET_SECONDS = 1.0
-"""With less time than this left, no further item is looked at, or dropped."""
+"""With less time than this left, no further item is read, or dropped."""
 
 MOST_RENEWED = 100
 """Tokens that a rotation renews, each in a separate invocation."""
@@ -52,9 +52,9 @@ class Maintenance:
     def renew(self, key: str, version: str | None = None) -> int:
         """Renew the variant *key* if it is due; return how many were.
 
-        With *version* it is due while it was made with another one than the current one. That the
-        vendor refuses is noted, not raised: its answer is kept. What AWS or a lease interrupts is
-        raised then, for the platform to try again.
+        With *version*, which an event named, it is due while its token is of another version than
+        the current one. An error of the vendor is emitted, not raised: its failure is kept. With
+        *version*, the errors in `PASSING` are raised, so that the platform tries again.
         """
         try:
             seen = look(self._deps, self._partition, key)
@@ -71,7 +71,7 @@ class Maintenance:
         return self._renew(invocation, seen, requirement, raises=PASSING)
 
     def renew_all(self) -> int:
-        """Start the renewal of each variant that is due, and whose renewal no caller started."""
+        """Start the renewal of each variant that is due and not claimed by a caller."""
         if is_held(self._deps, self._connection):
             return 0
         now = self._deps.clock.now()
@@ -84,9 +84,9 @@ class Maintenance:
     def rotate(self, version: str | None = None) -> int:
         """Renew every live token with the current version of the secret; return how many started.
 
-        Each renewal is a separate invocation. Tokens that others are made from come first.
-        *version* is the one that an event names. The oldest beyond `MOST_RENEWED` are dropped, by
-        other invocations; the next call for one makes it again.
+        Each renewal is a separate invocation. Tokens that other tokens need come first. *version*
+        is the one that an event named. The oldest beyond `MOST_RENEWED` are dropped, by further
+        invocations; the next call for one of these makes it again.
         """
         current = self._invocation(version).secret().version
         gate = gate_of(self._deps, self._connection)
@@ -106,7 +106,7 @@ class Maintenance:
         return started
 
     def drop(self, keys: Sequence[str], version: str | None = None) -> int:
-        """Drop the tokens of these variants that are of another version than the current one."""
+        """Drop the tokens of these variants, if they are not of the secret's current version."""
         current = self._invocation(version).secret().version
         now = self._deps.clock.now()
         items = self._deps.store.read_all(self._partition, *keys)
@@ -118,18 +118,18 @@ class Maintenance:
     def forget(self) -> dict[str, Any]:
         """End the sessions and drop the tokens, failures and latches; return how many tokens.
 
-        A hold stays; while it lasts no session is ended, for the vendor is asked nothing.
-        ``complete`` is false where the time did not suffice for all: the next call goes on.
+        A hold stays. While it lasts, no session is ended: nothing is sent to the vendor.
+        ``complete`` is false if the time was too short for all: the next call goes on.
         """
         forgotten = 0
         may_log_out = not gate_of(self._deps, self._connection).held
         listing = self._in_time(LEAST_FORGET_SECONDS)
         for item in listing:
             if item.is_bare:
-                continue  # or a call that goes on would never come to the end
+                continue  # so that repeated calls come to an end
             self._deps.store.forget(item)
             if self._is_token(item):
-                # Only then: what is in the table lives, as another token may be made from it.
+                # After the table: until then, an exchange may use the token for another one.
                 if may_log_out:
                     self._log_out(item)
                 forgotten += 1
@@ -178,14 +178,15 @@ class Maintenance:
         """Say whether *item* is shown to an operator: it has a token, or the reason for none."""
         return self._is_token(item) or item.failure is not None
 
-    def _start(self, items: list[Item], **decoded_context: str) -> int:
+    def _start(self, items: list[Item], **members: str) -> int:
         """Start one invocation for the renewal of each of *items*; return how many.
 
-        None of those starts another: Lambda ends a chain of invocations after sixteen.
+        *members* are added to the payload of each. No renewal starts another invocation, because
+        Lambda ends a chain of invocations after sixteen.
         """
         for item in items:
             payload = {"connection": self._connection, "variant": item.variant}
-            self._deps.invoke({"action": "renew"} | payload | decoded_context)
+            self._deps.invoke({"action": "renew"} | payload | members)
         return len(items)
 
     def _renew(
@@ -211,16 +212,16 @@ class Maintenance:
         return 1
 
     def _unrenewed(self, key: str, error: BrokerError) -> int:
-        """Note why the variant *key* was not renewed, and return how many were."""
+        """Emit why the variant *key* was not renewed, and return how many were: 0."""
         self._deps.emit(
             "unrenewed", variant=key, code=error.code, upstream_message=error.upstream_message
         )
         return 0
 
     def _may_be_pinned_away(self, invocation: Invocation, item: Item) -> bool:
-        """Say whether *item* may be of what a pin that came since does not let callers choose.
+        """Say whether *item* may have a value that a newer pin of the secret forbids.
 
-        Not if it was made under the same pins: a new password alone changes no token's right.
+        Not if it was made under the same pins: a new password alone forbids nothing.
         """
         vendor, secret = self._deps.flow.vendor, invocation.secret()
         pins = vendor.pins(invocation.credentials())
@@ -234,7 +235,7 @@ class Maintenance:
         )
 
     def _log_out(self, item: Item) -> None:
-        """End the session of a token upstream; that it fails changes nothing."""
+        """End the session of a token at the vendor. An error is emitted."""
         now = self._deps.clock.now()
         if self._deadline - self._deps.clock.monotonic() < COMMIT_SECONDS + LOG_OUT_SECONDS:
             return
@@ -253,7 +254,7 @@ class Maintenance:
 
 
 class Listing:
-    """Items one after the other, for as long as there is time; says whether it came to the end."""
+    """Items one after the other, while there is time; says whether those were all."""
 
     def __init__(self, items: Iterable[Item], is_time_left: Callable[[], bool]) -> None:
         self._items = items
@@ -269,14 +270,14 @@ class Listing:
 
 
 def is_due(item: Item, now: int) -> bool:
-    """Say whether a token that still lives is to be renewed; an event may be delivered twice."""
+    """Say whether a live token is to be renewed. Not if an earlier delivery of the event did."""
     if state(item, now, 0) is State.DEAD or item.is_leased(now):
         return False
     return not item.failure.is_backing_off(now) if item.failure else now >= item.refresh_at
 
 
 def is_of_another(item: Item, now: int, version: str | None) -> bool:
-    """Say whether a token that lives, or that could not be renewed, is of another version."""
+    """Say whether a token that lives, or whose renewal failed, is of another version."""
     return item.secret_version != version and (item.is_live(now) or item.failure is not None)
 
 

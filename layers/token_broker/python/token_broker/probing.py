@@ -19,12 +19,12 @@ Result = TypeVar("Result")
 
 NO_ANSWER = Response(503)
 NOT_SENT = Response(503)
-"""What a conversation is sent that already has a live token, so that it ends with that one: where
-the vendor does not answer, and where no time is left to ask."""
+"""Sent to a conversation that already has a live token, so that it ends with that token: if the
+vendor does not answer, and if no time is left for the request."""
 
 
 class Question(NamedTuple):
-    """What is to be found out: an option, or what there is none for."""
+    """What a probe finds out: the value of an option, or something without an option."""
 
     name: str
     asks: str

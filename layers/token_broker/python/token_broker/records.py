@@ -1,7 +1,7 @@
 """Immutable values with named fields, for the classes that a hit needs.
 
-They are what frozen dataclasses are. `dataclasses` loads `inspect`, and compiles methods for each
-class, which was two fifths of our part of a start. See docs/decisions/0042.
+They behave like frozen dataclasses. But `dataclasses` loads `inspect`, and compiles methods for
+each class, which took two fifths of the broker's own import time. See docs/decisions/0042.
 """
 
 from collections.abc import Callable, Mapping
@@ -24,7 +24,7 @@ def field(
     default_factory: Callable[[], Any] | None = None,
     repr: bool = True,  # noqa: A002 (the name that dataclasses have for it)
 ) -> Any:
-    """Return the default of a field: a value, or what makes it. *repr* is false for a secret."""
+    """Return the default of a field, or a function that makes it. *repr* is false for a secret."""
     return _Field(default, default_factory, repr)
 
 

@@ -33,7 +33,7 @@ class Opener(Protocol):
 
 
 class OpenedOnce:
-    """Decrypts each sealed text once, for as long as one invocation's work on a connection."""
+    """Decrypts each sealed text once, and remembers it during one invocation's work."""
 
     def __init__(self, opener: Opener) -> None:
         self._opener = opener
@@ -59,7 +59,7 @@ class Sealer:
         self._client = client
 
     def opening_once(self) -> "Sealer":
-        """Return one that asks KMS once for each sealed text, and remembers what was in it."""
+        """Return a sealer that decrypts each sealed text only once."""
         return Sealer(self._table, self._key_id, OpenedOnce(self._opener), self._client)
 
     def seal_token(self, item: Item, variant: Variant, token: Token, context: str) -> bytes:

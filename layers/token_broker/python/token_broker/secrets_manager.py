@@ -30,8 +30,8 @@ class Secrets:
     def current(self, connection: str, noticed: str | None = None) -> Secret:
         """Return the version in use.
 
-        *noticed* is the version that an event named last. A late replica does not know it yet, and
-        would return the version before it: that raises `StoreUnavailable`.
+        *noticed* is the version that an event named last. A late replica does not have it yet, and
+        would return the version before. Then this raises `StoreUnavailable`.
         """
         if noticed:
             answer = self._call("get_secret_value", connection, noticed, VersionId=noticed)
@@ -40,14 +40,14 @@ class Secrets:
         return self._read(connection, "AWSCURRENT")
 
     def previous(self, connection: str) -> Secret | None:
-        """Return the version before that, or None."""
+        """Return the version before the one in use. None if there is none."""
         try:
             return self._read(connection, "AWSPREVIOUS")
         except UnknownConnection:
             return None
 
     def of_version(self, connection: str, version: str) -> Secret | None:
-        """Return this version, whatever its stage; None if it is there no more."""
+        """Return this version, with any stage or none. None if it no longer exists."""
         try:
             answer = self._call("get_secret_value", connection, VersionId=version)
         except UnknownConnection:

@@ -1,7 +1,7 @@
 """The table: one item for each variant, and one conditional write for each change.
 
-When the condition of a write fails, or its answer is lost, the item is read again: it shows whether
-the write was done. So a retry that meets its own first attempt is no conflict.
+If the condition of a write fails, or its answer is lost, the item is read again: it shows whether
+the write was done. So a retry after a lost answer does not count as a conflict.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -82,11 +82,10 @@ class Store:
     def acquire(
         self, item: Item, owner: str, until: int, *, forced_at: int | None = None
     ) -> Item | None:
-        """Take the lease of *item*, which was read without one. None if anything changed since.
+        """Acquire the lease of *item*. None if *item* has changed since it was read.
 
-        Fence and generation are compared and swapped, so no lease, commit or late commit can come
-        between. A renewal token that is ready is marked as in use by the same write: it counts as
-        spent before it is sent.
+        Fence and generation are compared and swapped, so no lease or commit came between. The same
+        write marks a ready renewal token as in use: it counts as spent before it is sent.
         """
         changes: dict[str, object] = {
             "schema": SCHEMA,
@@ -104,7 +103,7 @@ class Store:
             item,
             changes,
             remove=[name for name in item.corrupt if name not in changes],
-            # A verdict can be written without a lease. One that came between must not get a ttl.
+            # A verdict needs no lease. If one came between, this write must not set a ttl.
             unchanged={name: item.raw.get(name) for name in COMPARED},
             kept=replace(item, lease_until=until),
             is_done=lambda found: found.lease_owner == owner,
@@ -113,9 +112,9 @@ class Store:
     def commit(
         self, lease: Item, token: Mapping[str, object], *, recovers: bool = False
     ) -> Item | None:
-        """Keep a new *token* and end the lease. None if another caller has the lease by now.
+        """Keep a new *token* and end the lease, and with *recovers* the latch of the connection.
 
-        *recovers* says that this ends the latch of the connection.
+        None if another caller has the lease.
         """
         latch = ["latched_version"] if recovers else []
         changes = dict(token) | {"schema": SCHEMA, "generation": lease.generation + 1}
@@ -152,7 +151,7 @@ class Store:
         )
 
     def accept(self, gate: Item, version: str, *, recovers: bool = False) -> Item | None:
-        """Keep that the upstream accepted *version* of the secret, and end the gate's lease.
+        """Keep on the gate that the upstream accepted *version*, and end the gate's lease.
 
         *recovers* says that this ends the latch of the connection.
         """
@@ -166,7 +165,7 @@ class Store:
         )
 
     def back_off(self, item: Item, failure: Failure | None) -> Item | None:
-        """Keep, without a lease, the *failure* of a token that is not shared; None clears it."""
+        """Keep the *failure* of a variant that is not shared, without a lease; None clears it."""
         return self._update(
             item,
             {"schema": SCHEMA} | ({"failure": failure_of(failure)} if failure else {}),
@@ -185,12 +184,12 @@ class Store:
         *,
         variant: str,
         now: int,
-        is_held: bool,
+        has_lease: bool,
         ends_lease: bool,
     ) -> Item | None:
-        """Keep what the rejection of *version* means. None if *item* is not as it was read.
+        """Keep what the rejection of *version* means. None if *item* has changed since it was read.
 
-        *is_held* says whether *item* was read with a lease of this caller. A gate that DELETE has
+        *has_lease* says whether *item* was read with a lease of this caller. A gate that DELETE has
         emptied since is not written again.
         """
         from token_broker import conditional_writes as writes  # noqa: PLC0415 (off the hit path)
@@ -198,7 +197,7 @@ class Store:
         changes, remove = writes.rejection(
             item, verdict, failure, version, variant=variant, now=now
         )
-        as_read = _leased(item) if is_held else writes.as_judged(item)
+        as_read = _leased(item) if has_lease else writes.as_judged(item)
         return self._update(
             item,
             {"schema": SCHEMA} | changes,
@@ -208,20 +207,20 @@ class Store:
         )
 
     def hold(self, gate: Item, hold: Hold | None) -> Item | None:
-        """Keep the *hold* of a connection, or lift it. None if that was done since *gate* was read.
+        """Write the *hold* of a connection; None lifts it. None if another one did so meanwhile.
 
-        The holder of the gate's lease goes on. `ttl` never drops a hold.
+        An exchange with the gate's lease goes on.
         """
         return self._update(
             gate,
             {"schema": SCHEMA} | ({"held": hold_of(hold)} if hold else {}),
-            remove=["ttl"] if hold else ["held"],
+            remove=["ttl"] if hold else ["held"],  # the table must never drop a hold
             unchanged={"held": gate.raw.get("held")},
             is_done=lambda found: found.held == hold,
         )
 
     def notice(self, gate: Item, version: str) -> None:
-        """Keep that the secret has a new *version*, for callers that find *gate* latched."""
+        """Keep that an event named *version*, for callers that find *gate* latched."""
         self._update(
             gate,
             {"noticed_version": version},
@@ -232,21 +231,21 @@ class Store:
     def note(
         self, item: Item, changes: Mapping[str, object], as_read: Mapping[str, Attribute | None]
     ) -> Item | None:
-        """Write *changes*, None for what goes, if the attributes *as_read* are as they were.
+        """Write *changes*, where None removes, if the attributes *as_read* are as they were.
 
-        None if they are not. If the answer of a write is lost, this raises and does not read again.
+        None if they are not. If an answer is lost, this raises and does not read again.
         """
-        there = {name: value for name, value in changes.items() if value is not None}
-        gone = [name for name in changes if name not in there]
-        return self._update(item, there, remove=gone, unchanged=as_read, is_done=None)
+        setting = {name: value for name, value in changes.items() if value is not None}
+        remove = [name for name in changes if name not in setting]
+        return self._update(item, setting, remove=remove, unchanged=as_read, is_done=None)
 
     def drop(self, item: Item) -> None:
-        """Drop the token of *item*, unless it was replaced since."""
+        """Remove the token of *item*, unless another one has replaced it."""
         changes = {"schema": SCHEMA} | dict.fromkeys(TOKEN)
         self.note(item, changes, {"fingerprint": attribute(item.fingerprint or "")})
 
     def alias_to(self, item: Item, target: Mapping[str, object]) -> Item | None:
-        """Keep the alias of *item*, without a lease: no request was sent to the upstream."""
+        """Keep *target* as the alias in *item*, without a lease: no request was sent for it."""
         ends = int(str(target["expires_at"]))
         return self._update(
             item,
@@ -272,17 +271,17 @@ class Store:
         )
 
     def claim_refresh(self, item: Item, until: int) -> bool:
-        """Say whether this caller is the one that starts a background refresh, until *until*.
+        """Claim the background refresh until *until*; say whether this caller has the claim.
 
-        If the answer of the write is lost, the claim counts as lost: the caller is waiting.
+        If the answer of the write is lost, this raises: the caller is waiting for its token.
         """
         was = attribute(item.nudged_until) if item.nudged_until else None
         return bool(self.note(item, {"nudged_until": until}, {"nudged_until": was}))
 
     def forget(self, item: Item) -> None:
-        """Drop the token of *item*, its failure and its latch.
+        """Remove the token of *item*, its failure and its latch.
 
-        Fence, generation and a running lease stay: an exchange under way must still be fenced.
+        Fence, generation and a running lease stay, so that a running exchange is still fenced.
         """
         self._update(
             item,
@@ -303,11 +302,11 @@ class Store:
         remove: Sequence[str] = (),
         kept: Item | None = None,
     ) -> Item | None:
-        """Change *item* if the attributes *unchanged* are as they were, and return it changed.
+        """Change *item* if the attributes *unchanged* are as they were, and return it as written.
 
-        *is_done* says of the item, read again, whether a write that seemed to fail was done.
-        *kept* is the item that decides until when the table keeps it, where that may change. A
-        hold that was put since is kept: then the write is done once more, with no `ttl`.
+        *is_done* says of the item, read again, if a write that seemed to fail was done. *kept* is
+        the item as it will be, where this decides its `ttl`. A hold that was put meanwhile stays:
+        then the write is done once more, without a `ttl`.
         """
         from token_broker import conditional_writes as writes  # noqa: PLC0415 (off the hit path)
 
@@ -317,20 +316,11 @@ class Store:
             as_read = {"held": item.raw.get("held")} | dict(unchanged)
         lost: BrokerError | None = None
         try:
-            answer = call(
-                self._client,
-                "update_item",
-                TableName=self._table,
-                Key={"connection": {"S": item.connection}, "variant": {"S": item.variant}},
-                ReturnValues="ALL_NEW",
-                **writes.update_parameters(setting, removing, as_read),
-            )
+            written = self._written(item, writes.update_parameters(setting, removing, as_read))
         except BrokerError as error:
-            answer, lost = None, error
-        if answer:
-            return item_of(item.connection, item.variant, answer["Attributes"])
-        found = self.read(item.connection, item.variant) if is_done else item
-        if is_done and is_done(found):
+            written, lost = None, error
+        found = written or (self.read(item.connection, item.variant) if is_done else item)
+        if written or (is_done and is_done(found)):
             return found
         if lost:
             raise lost
@@ -341,7 +331,19 @@ class Store:
             item, changes, unchanged=unchanged, is_done=is_done, remove=remove, kept=kept
         )
 
+    def _written(self, item: Item, parameters: Mapping[str, Any]) -> Item | None:
+        """Return *item* as written by UpdateItem. None if the condition failed."""
+        answer = call(
+            self._client,
+            "update_item",
+            TableName=self._table,
+            Key={"connection": {"S": item.connection}, "variant": {"S": item.variant}},
+            ReturnValues="ALL_NEW",
+            **parameters,
+        )
+        return item_of(item.connection, item.variant, answer["Attributes"]) if answer else None
+
 
 def _leased(lease: Item) -> dict[str, Attribute | None]:
-    """Return the condition that a lease is still its holder's own: fence *and* owner."""
+    """Return the condition that a lease still belongs to its holder: fence *and* owner."""
     return {"fence": attribute(lease.fence), "lease_owner": attribute(lease.lease_owner or "")}

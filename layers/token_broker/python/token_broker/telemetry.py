@@ -16,7 +16,7 @@ SERVICE = "POWERTOOLS_SERVICE_NAME"
 
 _NAMESPACE = "POWERTOOLS_METRICS_NAMESPACE"
 _OTHERS = ("POWERTOOLS_METRICS_DISABLED", "POWERTOOLS_DEV")
-"""Settings under which Powertools itself has to write, or not to."""
+"""Settings that only Powertools itself handles."""
 
 _encode = json.JSONEncoder(separators=(",", ":")).encode
 
@@ -45,7 +45,7 @@ class Line:
         self._metrics[name] = unit, float(value)
 
     def add_metadata(self, key: str, value: Any) -> None:
-        """Say something that is not counted."""
+        """Add a fact that is not counted."""
         self._metadata[key] = value
 
     def flush_metrics(self) -> None:
@@ -173,7 +173,7 @@ class Telemetry:
         line.flush_metrics()
 
     def defect(self, error: Exception, request_id: str) -> None:
-        """Write where a defect struck. Not its message, which may quote what it tripped over."""
+        """Write the frames of a defect. Not its message, which may quote a secret."""
         import traceback  # noqa: PLC0415 (off the hit path)
 
         frames = traceback.extract_tb(error.__traceback__)

@@ -1,4 +1,4 @@
-"""What an exchange returns: a token, ready to use."""
+"""Tokens and variants, and the hashes that name them."""
 
 import hashlib
 import json
@@ -56,7 +56,7 @@ def framed(tag: str, content: bytes) -> bytes:
 
 
 def fingerprint(value: str) -> str:
-    """Return the name by which a token may be spoken of: 16 hex digits of its SHA-256."""
+    """Return the name of a token that may be logged: 16 hex digits of its SHA-256."""
     return hashlib.sha256(value.encode()).hexdigest()[:16]
 
 
@@ -70,13 +70,13 @@ class Token(Record):
     """Second, since the epoch, *before* the request for it was sent."""
     expires_at: int
     context: Mapping[str, Any] = field(default_factory=dict)
-    """What callers get to know of it: organization, user, role. Never a secret."""
+    """What callers may know of it: organization, user, role. Never a secret."""
     url: str | None = field(default=None, repr=False)
     """The editor's address with the token in it; None elsewhere."""
     renewal: str | None = field(default=None, repr=False)
-    """A single-use token for the next one, where the vendor has such."""
+    """A single-use token for the next token, if the vendor has them."""
     handoff: Mapping[str, Any] = field(default_factory=dict, repr=False)
-    """What else the exchange got that the exchange right after it can use. Never stored."""
+    """What the next exchange of the same invocation can use of this one. Never stored."""
 
     @property
     def fingerprint(self) -> str:
@@ -87,7 +87,7 @@ class Token(Record):
 class TokenRequest(Record):
     """What a call asks for: a token of *variant* that lives *min_ttl* seconds.
 
-    *rejected* is the fingerprint of one that the vendor refused; *force* wants a new one.
+    *rejected* is the fingerprint of a token that the vendor refused; *force* asks for a new token.
     """
 
     variant: Variant

@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, NoReturn, Protocol
 
 from token_broker_client.errors import Unreachable
+from token_broker_client.request import PER_CALL
 
 if TYPE_CHECKING:
     import httpx
@@ -169,10 +170,10 @@ class Answer:
     def is_shareable(self) -> bool:
         """Say whether a second caller may have it.
 
-        An editor's connection may be set to make a token for each call, and such a one is always
-        fresh from an exchange.
+        A connection of some flows may be set to make a token for each call. Such a token comes
+        from an exchange, never from the table.
         """
-        return self.flow != "editor" or self.source != "exchange"
+        return self.flow not in PER_CALL or self.source != "exchange"
 
     def auth(self) -> "requests.auth.AuthBase":
         """Return what signs requests of `requests`, with this token and those that follow it."""

@@ -29,7 +29,7 @@ def origin(url: str) -> Origin | None:
         return None
     if not parts.hostname or "@" in parts.netloc or "\\" in url:
         return None
-    return Origin(parts.scheme.lower(), parts.hostname.lower(), port)
+    return Origin(parts.scheme, parts.hostname, port)  # both in lower case
 
 
 def destination(url: Any) -> Origin | None:

@@ -24,6 +24,7 @@ FLOWS: tuple[Flow, ...] = (
     "editor",
 )
 VERIFYING: tuple[Flow, ...] = ("editor",)
+PER_CALL: tuple[Flow, ...] = ("editor",)
 # --- end of what is made
 Action = Literal["token", "status", "forget", "check", "verify", "probe", "hold", "lift"]
 CONNECTION = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
@@ -102,7 +103,7 @@ def canonical(variant: Mapping[str, Any]) -> str:
             named, sort_keys=True, separators=(",", ":"), allow_nan=False, default=plain
         )
     except (TypeError, ValueError, RecursionError):
-        raise InvalidRequest("parameters: cannot be written as JSON") from None
+        raise InvalidRequest(f"{', '.join(named)}: cannot be written as JSON") from None
 
 
 def plain(value: object) -> dict[Any, Any]:

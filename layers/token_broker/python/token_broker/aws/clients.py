@@ -32,7 +32,7 @@ PAUSE_SECONDS = 1.0
 
 
 class Timeouts(NamedTuple):
-    """How long a client waits for AWS, and how often it tries."""
+    """How long a client waits for AWS, and how many attempts it makes."""
 
     connect_seconds: float
     read_seconds: float
@@ -100,17 +100,17 @@ def _by_boto3(client: Any, operation: str, parameters: Mapping[str, Any]) -> Any
     try:
         return getattr(client, operation)(**parameters)
     except (BotoCoreError, ClientError) as error:
-        # A value: raised, botocore's error, which may quote a request, would be its context.
+        # Returned, not raised: botocore's error may quote a request, and would be the context.
         # Some of botocore's HTTP errors have no response. Others have one that is None.
         response: Any = getattr(error, "response", None) or {}
-        said = response.get("Error", {})
-        code = str(said.get("Code", "")) or type(error).__name__
-        return Refusal(code, str(said.get("Message", "")))
+        found = response.get("Error", {})
+        code = str(found.get("Code", "")) or type(error).__name__
+        return Refusal(code, str(found.get("Message", "")))
 
 
 @contextmanager
 def until(seconds: float) -> Iterator[None]:
-    """Let the calls that are made in here end within *seconds*."""
+    """Limit the calls that are made in this context: each ends within *seconds*."""
     back = _ends_at.set(monotonic() + seconds)
     try:
         yield

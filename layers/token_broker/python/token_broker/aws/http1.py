@@ -68,7 +68,7 @@ class Connection:
             plain.close()
             raise
         self.is_over = False
-        """Whether the other side said that it closes the connection."""
+        """Whether the other side announced that it closes the connection."""
 
     def close(self) -> None:
         """Close the connection."""

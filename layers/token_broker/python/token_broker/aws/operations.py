@@ -45,7 +45,7 @@ class Operation(NamedTuple):
     decoded: Callable[[Parameters, Members], Members]
     """Returns the members of the answer to a request with these parameters."""
     status: int = 200
-    """Of a success."""
+    """The HTTP status of a success."""
 
 
 def _json(version: str, target: str) -> Callable[[Parameters], Request]:
@@ -86,10 +86,10 @@ def _item(parameters: Parameters, answer: Members) -> Members:
 def _items(parameters: Parameters, answer: Members) -> Members:
     if answer.get("UnprocessedKeys"):
         raise FallBack("an answer in part")
-    asked = parameters["RequestItems"]
+    requested = parameters["RequestItems"]
     return answer | {
         "Responses": {
-            table: [_record(record, asked[table]["Keys"]) for record in records]
+            table: [_record(record, requested[table]["Keys"]) for record in records]
             for table, records in answer["Responses"].items()
         }
     }

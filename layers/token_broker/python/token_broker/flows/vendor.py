@@ -1,4 +1,4 @@
-"""What the broker can do at a vendor: what every flow has, and abilities that some have."""
+"""A vendor's functions: those that every flow has, and optional abilities."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -16,9 +16,9 @@ Verified: TypeAlias = Conversation[dict[str, Any] | None]
 
 
 def pinned(members: Document, given: Mapping[str, Any], rule: str) -> tuple[str, ...]:
-    """Return the names of what callers may not choose, of those that the secret gives a value for.
+    """Return the names of the fields that callers may not choose. The secret gives their values.
 
-    Raises an error with *rule* for any other name, and does not show that: it may be anything.
+    Raises an error with *rule* for a field without a value. It does not show the name.
     """
     names = tuple(members.texts("pinned", ()))
     if any(is_blank(given.get(name)) for name in names):
@@ -27,7 +27,7 @@ def pinned(members: Document, given: Mapping[str, Any], rule: str) -> tuple[str,
 
 
 def is_blank(value: object) -> bool:
-    """Say whether *value* stands for nothing: null, or a text of blanks."""
+    """Say whether *value* is null, or a text of blanks."""
     return value is None or (isinstance(value, str) and not value.strip())
 
 
@@ -57,28 +57,28 @@ class Vendor(Generic[Credentials]):
     Any other variant, which an exchange needs or resolves to, it returns unchanged.
     """
     complete: Callable[[Credentials, Variant], Variant] = unchanged
-    """Returns a requested variant that `resolve` takes: what every call has to bring is made up
-    where neither the request nor the secret has it. For a probe, and for a trial of a secret."""
+    """Returns a requested variant that `resolve` accepts, with made-up values for required fields
+    that neither the request nor the secret has. For a probe, and for a trial of a secret."""
     pins: Callable[[Credentials], Mapping[str, Any]] = no_pins
-    """Returns what callers may not choose, with the values that the secret gives: by `resolve`,
-    a request that says another value is refused."""
+    """Returns the fields that callers may not choose, with the secret's values for them. `resolve`
+    refuses a request with another value."""
     is_shared: Callable[[Credentials], bool] | None = None
     """Says whether callers share a token. None: they always do, and the secret is not read."""
     log_out: Callable[[Token], Conversation[Any]] | None = None
     """Converses to end a token's session. None: the vendor documents no way."""
     verify: Callable[[Credentials, str], Verified] | None = None
-    """Asks what a token stands for; the result is None where the vendor does not know it.
+    """Asks for the parameters of a token; the result is None if the vendor does not know it.
 
     None: the vendor documents no way.
     """
     check: Callable[[Credentials, Token], Conversation[bool]] | None = None
-    """Sends one harmless request with a token; says whether the vendor takes that token.
+    """Sends one harmless request with a token; says whether the vendor accepts that token.
 
-    The credentials are those that it was made with. Raises an `UpstreamError` for any answer that
-    says something else. None: there is no harmless request.
+    The credentials are those that it was made with. Raises an `UpstreamError` for any other answer.
+    None: there is no harmless request.
     """
     probe: str | None = None
-    """The name of the module that has the flow's `PROBER`. None: there is nothing to find out."""
+    """The name of the module that has the flow's `PROBER`. None: there is nothing to probe."""
 
     @property
     def abilities(self) -> frozenset[str]:

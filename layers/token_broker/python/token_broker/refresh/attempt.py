@@ -33,20 +33,23 @@ ROTATION_WINDOW = 86_400
 
 
 class Alias(NamedTuple):
-    """The variant that another one leads to, and the item that says so if it is kept."""
+    """The variant that another one stands for, and the item that records this, if it is kept."""
 
     variant: Variant
     item: Item | None
 
 
 class SecretReplaced(Exception):
-    """The invocation uses another version of the secret than the one a conversation is of."""
+    """The invocation uses another version of the secret than the running conversation."""
 
 
 class ExchangeAttempt:
-    """An exchange of *variant* under *lease*, which was acquired of *found*.
+    """An exchange of *variant* under *lease*; *found* is the item before the lease was acquired.
 
-    *token_of* returns live tokens of other variants, which this exchange is made from.
+    *token_of* returns live tokens of other variants that this exchange needs. `run` keeps what
+    `_converse` returns or raises. `_converse` begins again if the secret changes. `_converse_once`
+    keeps what a rejection means, and may try the previous version of the secret. `_run` drives the
+    vendor's generator, and `_send` sends each of its requests.
     """
 
     def __init__(
@@ -68,19 +71,19 @@ class ExchangeAttempt:
         self._may_renew = found.renewal == "ready"
         self._has_sent = False
         self._is_request_last = False
-        """Whether a request that was sent is the last step so far: what failed is its answer."""
+        """Whether the last step was a request: then a failure of the exchange is its answer."""
         self._is_proven = False
-        """Whether anything has shown that the credentials are right, or will."""
+        """Whether the conversation depends on right credentials, so its success proves them."""
         self._version: str | None = None
         """The version of the secret that the conversation began with."""
         self._last: tuple[Request, Response] | None = None
         """The last request of the conversation, and its response if there was one."""
 
     def run(self) -> CachedToken | Alias | None:
-        """Return a token that is kept, or where to get it from; None if the lease was lost.
+        """Return the new token, or the variant that has it; None if the lease was lost.
 
-        Where callers do not share tokens, the token is kept nowhere. Raises the `BrokerError` that
-        ended the exchange, once it is kept too.
+        The result is kept in the table first, unless callers do not share tokens. Raises the
+        `BrokerError` that ended the exchange, after it was kept.
         """
         began = self._deps.clock.monotonic()
         try:
@@ -90,14 +93,14 @@ class ExchangeAttempt:
             self._give_up(error)
             self._emit(began, error.code)
             if isinstance(error, UpstreamUnavailable) and self._is_request_last:
-                self._invocation.news.is_available = False
+                self._invocation.pending_events.is_available = False
             raise
         except Exception:
             self._give_up(Internal("the exchange failed"))
             self._emit(began, Internal.code)
             raise
         self._emit(began, "success")
-        self._invocation.news.is_available = True
+        self._invocation.pending_events.is_available = True
         return result
 
     def _keep(self, result: Token | ResolvedTo) -> CachedToken | Alias | None:
@@ -111,9 +114,9 @@ class ExchangeAttempt:
         return self._outcome.token(result, self._version or "")
 
     def _converse(self) -> Token | ResolvedTo:
-        """Hold the conversation; begin again, once, if by then another version is used.
+        """Return what the conversation returns; begin again, once, if the secret changes.
 
-        Nothing of one version is sent to a host of another's, or made from another's token.
+        So no token is made with two versions, and a host of one version gets nothing of another.
         """
         try:
             return self._converse_once()
@@ -125,15 +128,15 @@ class ExchangeAttempt:
             raise RefreshInProgress("the secret changed meanwhile", retry_after=1) from None
 
     def _converse_once(self) -> Token | ResolvedTo:
-        """Hold the conversation, with the secret's previous version if this one is rejected."""
+        """Converse with the version in use; if it is rejected, with the previous version."""
         secret = self._invocation.secret()
         self._version = secret.version
         try:
             result = self._run()
         except CredentialRejected as error:
             if self._gate.has_rejected(secret.version):
-                raise  # by an exchange that this one is made from, which saw to it
-            was_accepted = self._judge(error, secret.version)
+                raise  # `token_of` met the rejection, and its exchange has kept it
+            was_accepted = self._keep_rejection(error, secret.version)
             previous = None if was_accepted else self._previous(secret)
             if not previous:
                 raise
@@ -145,16 +148,16 @@ class ExchangeAttempt:
         self._gate.accept(secret.version)
         return result
 
-    def _judge(self, error: CredentialRejected, version: str) -> bool:
+    def _keep_rejection(self, error: CredentialRejected, version: str) -> bool:
         """Keep what a rejection means; say whether *version* was accepted before.
 
-        Raises `UpstreamRefused` where it says nothing of the credentials.
+        Raises `UpstreamRefused` if the verdict is that the credentials are right.
         """
         failure = self._outcome.failure(error, version)
         judged = self._gate.reject(
             self._outcome.lease, version, failure, is_certain=error.is_certain
         )
-        self._outcome.reread(judged.lease)
+        self._outcome.continue_with(judged.lease)
         if judged.verdict is Verdict.BLAME_VARIANT:
             raise UpstreamRefused(
                 error.detail,
@@ -166,7 +169,7 @@ class ExchangeAttempt:
         return judged.was_accepted
 
     def _previous(self, secret: Secret) -> Secret | None:
-        """Return the version before *secret*, if *secret* is new and that one was not rejected."""
+        """Return the previous version, if *secret* is new and the previous one was not rejected."""
         if self._deps.clock.now() - secret.created_at > ROTATION_WINDOW:
             return None
         previous = self._deps.secrets.previous(self._invocation.connection)
@@ -177,7 +180,7 @@ class ExchangeAttempt:
         return None if self._gate.knows_rejected(lease, gate, previous.version) else previous
 
     def _run_with(self, previous: Secret) -> Token | ResolvedTo:
-        """Try the version before, once."""
+        """Converse once with the previous version; the invocation uses it from now on."""
         self._invocation.use_previous(previous)
         try:
             result = self._run()
@@ -185,16 +188,17 @@ class ExchangeAttempt:
             if error.is_certain:
                 failure = self._outcome.failure(error, self._version)
                 lease = self._gate.reject_previous(self._outcome.lease, previous.version, failure)
-                self._outcome.reread(lease)
+                self._outcome.continue_with(lease)
             raise
         self._gate.release()
         return result
 
     def _run(self) -> Token | ResolvedTo:
-        """Converse once. A renewal token is used here or never: by now it counts as spent."""
+        """Drive the vendor's conversation. Only the first run may use the renewal token."""
         lease = self._outcome.lease
+        # The lease has marked the renewal token as in use, so a second run counts it as spent.
         may_renew, self._may_renew = self._may_renew, False
-        # Another version of the secret may name another user, whose session this is not.
+        # Another version of the secret may name another user, who must not get this session.
         may_renew &= lease.secret_version == self._invocation.secret().version
         kept = self._invocation.sealer.open_token(lease) if may_renew else None
         self._is_proven = kept is not None
@@ -210,20 +214,20 @@ class ExchangeAttempt:
         return result
 
     def _other_token(self, need: NeedToken) -> Token:
-        """Return another variant's token; what its exchange fails with are not this one's words."""
+        """Return another variant's token. An error of its exchange quotes no response of ours."""
         self._last, self._is_request_last = None, False
         self._is_proven = True
         return self._token_of(need)
 
     def _quote(self, error: UpstreamError) -> None:
-        """Put the vendor's own words for *error*, masked, where callers and the log find them."""
+        """Add the vendor's masked message to *error*, for callers and the log."""
         if self._last and error.upstream_message is None:
             request, response = self._last
             secret = self._invocation.secret().content
             error.upstream_message = upstream_message(response, request, secret)
 
     def _send(self, request: Request) -> Response:
-        """Send *request* if its response will come well inside the lease."""
+        """Send *request*, if enough time of the invocation and the lease is left for its answer."""
         self._is_request_last = False
         if request.proves_credentials:
             self._is_proven = True
@@ -245,7 +249,7 @@ class ExchangeAttempt:
         return response
 
     def _seconds_for_request(self) -> float:
-        """Return the seconds in which a request may be answered, by invocation and lease."""
+        """Return the seconds that an answer may take: both invocation and lease limit them."""
         seconds = self._invocation.seconds_for_requests
         lease = self._outcome.lease
         if not lease.lease_owner:
@@ -253,12 +257,12 @@ class ExchangeAttempt:
         return min(seconds, lease.lease_until - self._deps.skew - self._deps.clock.now())
 
     def _give_up(self, error: BrokerError) -> None:
-        """Keep why there is no token, and end the leases."""
+        """Keep *error* as the failure of this variant, and end the leases."""
         self._outcome.failed(error, self._version, has_sent=self._has_sent)
         self._end_gate()
 
     def _end_gate(self) -> None:
-        """End the gate's lease; it ends by itself if that cannot be written."""
+        """End the gate's lease. If that cannot be written, the lease expires."""
         try:
             self._gate.release()
         except BrokerError as error:

@@ -2,9 +2,9 @@
 
 A version is unknown, accepted, suspect or rejected; `decisions.verdict` decides which. With an
 unknown version, only the holder of the gate's lease may log in. So a wrong password costs one
-login, for any number of variants. The same holds for a suspect version, which was accepted and then
-rejected once. The gate is the connection's item ``-``. If that is the only variant, its own lease
-is enough.
+login, for any number of variants. The same is true of a suspect version, which was accepted and
+then rejected once. The gate is the connection's item ``-``. If that is the only variant, its own
+lease is enough.
 """
 
 from collections.abc import Callable
@@ -18,11 +18,11 @@ from token_broker.refresh.invocation import Invocation
 from token_broker.tokens import ONLY
 
 ACCEPT_PAUSE_SECONDS = 0.1
-"""How long to wait before what was not kept of an accepted version is written again."""
+"""How long to wait before an acceptance that could not be written is written again."""
 
 
 class Judged(NamedTuple):
-    """What a rejection means, and the lease of the variant as it is now."""
+    """What a rejection means, and the variant's lease as it was written last."""
 
     verdict: Verdict
     lease: Item
@@ -31,18 +31,26 @@ class Judged(NamedTuple):
 
 
 class CredentialGate:
-    """What one invocation knows of its connection's gate, and the gate's lease if it holds that."""
+    """One invocation's use of its connection's gate.
+
+    Before a request with the credentials: `admit`. After it: `accept` or `reject`. `release` ends
+    the gate's lease, if this invocation holds it.
+    """
 
     def __init__(self, invocation: Invocation) -> None:
         self._invocation = invocation
         self._deps = invocation.deps
         self._lease: Item | None = None
+        """The gate's lease, while this invocation holds it."""
         self._admitted: str | None = None
+        """The version that this invocation may log in with."""
         self._accepted: str | None = None
+        """The version that the upstream accepted; `finish` writes it."""
         self._rejected: dict[str, None] = {}
+        """Versions that this invocation knows as rejected."""
 
     def has_rejected(self, version: str) -> bool:
-        """Say whether this invocation itself met the rejection of *version*."""
+        """Say whether this invocation has seen the rejection of *version*."""
         return version in self._rejected
 
     def remember_rejection(self, version: str | None) -> None:
@@ -51,15 +59,15 @@ class CredentialGate:
             self._rejected[version] = None
 
     def knows_rejected(self, own: Item, gate: Item, version: str) -> bool:
-        """Say whether *version* is known to be rejected. *own* may be the gate."""
+        """Say whether *version* was rejected, as far as known. *own* may be the gate."""
         is_latched = gate.is_latched(version) or own.is_latched(version)
         return is_latched or self.has_rejected(version)
 
     def check(self, own: Item, version: str) -> None:
         """Raise `CredentialLatched` if *version* was rejected. *own* may be the gate itself.
 
-        The gate is as this invocation read it last; `admit` reads it again before a login. This
-        does not raise if an event named another version, which this process has not seen yet. A
+        The gate is as this invocation read it last; `admit` reads it again before a login. If an
+        event named another version than the rejected one, the secret is read again first. A
         rejection for one variant alone counts until another variant proves the version.
         """
         gate = own if own.variant == ONLY else self._invocation.gate
@@ -83,14 +91,14 @@ class CredentialGate:
             self.check(lease, version)
             self._refuse_early(lease, version)
         else:
-            self._enter(version)
+            self._admit_by_gate(version)
         self._admitted = version
 
     def accept(self, version: str) -> None:
-        """Keep that *version* works, if that was not known.
+        """Keep that the upstream accepted *version*, if the gate does not know it yet.
 
-        It only says what is so already: that it cannot be kept, even when it is tried again, costs
-        no caller a token. `finish` tries once more.
+        If that cannot be written, even at a second try, no error is raised: the caller has a token.
+        `finish` tries once more at the end of the exchange.
         """
         self._accepted = version
         self.finish()
@@ -99,7 +107,7 @@ class CredentialGate:
             self.finish()
 
     def finish(self) -> None:
-        """Keep what `accept` could not, if there is any."""
+        """Write the acceptance that is not kept yet, if there is one, and end the gate's lease."""
         if not self._lease or not self._accepted:
             return
         try:
@@ -132,65 +140,70 @@ class CredentialGate:
     def _judge(
         self, lease: Item, version: str, failure: Failure, decide: Callable[[Item], Verdict]
     ) -> Judged:
-        """Decide by the gate as it is, whatever else is written just now, and keep it there."""
-        held = lease if lease.variant == ONLY else self._lease
-        gate = held or self._invocation.read_gate()
+        """Decide by the gate, and write the verdict to it.
+
+        If the gate has changed since it was read, it is read again and the verdict decided again.
+        """
+        leased_gate = lease if lease.variant == ONLY else self._lease
+        gate = leased_gate or self._invocation.read_gate()
         while True:
-            found, was_accepted = decide(gate), gate.has_accepted(version)
-            if found is Verdict.BLAME_VARIANT:
+            decided, was_accepted = decide(gate), gate.has_accepted(version)
+            if decided is Verdict.BLAME_VARIANT:
                 self.release()
-                return Judged(found, lease, was_accepted)
-            is_held = held is not None and gate.lease_owner == held.lease_owner
-            written = self._write(gate, found, failure, version, lease, is_held=is_held)
+                return Judged(decided, lease, was_accepted)
+            has_lease = leased_gate is not None and gate.lease_owner == leased_gate.lease_owner
+            written = self._write(gate, decided, failure, version, lease, has_lease=has_lease)
             if written:
                 break
             gate = self._invocation.read_gate()
         self._lease = self._admitted = None
-        if found is Verdict.LATCH:
+        if decided is Verdict.LATCH:
             self._invocation.announce("Connection Latched", version)
-        if found is Verdict.REFUSE_VARIANT:
-            is_held = lease.lease_owner is not None
-            own = self._write(lease, Verdict.LATCH, failure, version, lease, is_held=is_held)
-            return Judged(found, own or lease, was_accepted)
-        is_own = lease.variant == ONLY and is_held
-        return Judged(found, written if is_own else lease, was_accepted)
+        if decided is Verdict.REFUSE_VARIANT:
+            has_lease = lease.lease_owner is not None
+            own = self._write(lease, Verdict.LATCH, failure, version, lease, has_lease=has_lease)
+            return Judged(decided, own or lease, was_accepted)
+        is_own = lease.variant == ONLY and has_lease
+        return Judged(decided, written if is_own else lease, was_accepted)
 
     def _write(
         self,
         item: Item,
-        found: Verdict,
+        decided: Verdict,
         failure: Failure,
         version: str,
         lease: Item,
         *,
-        is_held: bool,
+        has_lease: bool,
     ) -> Item | None:
+        """Write a verdict to *item*: the gate, or the variant's own item. None if it changed."""
         return self._deps.store.judge(
             item,
-            found,
+            decided,
             failure,
             version,
             variant=lease.variant,
             now=self._deps.clock.now(),
-            is_held=is_held,
-            ends_lease=is_held and item.variant != lease.variant,
+            has_lease=has_lease,
+            ends_lease=has_lease and item.variant != lease.variant,
         )
 
     def release(self) -> None:
-        """End the gate's lease, with nothing learnt unless `accept` was."""
+        """End the gate's lease, if this invocation holds it; first write an acceptance."""
         self.finish()
         if self._lease:
             lease, self._lease = self._lease, None
             self._deps.store.fail(lease, None, renewal=None)
 
     def _refuse_early(self, gate: Item, version: str) -> None:
-        """Raise what the upstream said of a suspect *version*, until it may be tried once more."""
+        """Raise `CredentialRejected` until a suspect *version* may have its second try."""
         now = self._deps.clock.now()
         if gate.is_suspect(version) and gate.is_too_early(now):
             self._rejected[version] = None
             raise suspected(gate, now)
 
-    def _enter(self, version: str) -> None:
+    def _admit_by_gate(self, version: str) -> None:
+        """Wait until the gate has accepted *version*, or this caller has acquired its lease."""
         polls = 0
         while True:
             gate = self._invocation.read_gate()
@@ -212,7 +225,7 @@ class CredentialGate:
 
 
 def suspected(gate: Item, now: int) -> CredentialRejected:
-    """Return the error that says that *gate* waits before a second try."""
+    """Return the error for callers while a suspect version waits for its second try."""
     return CredentialRejected(
         "this version of the secret worked before, and was rejected: it is tried once more",
         retry_after=max(1, gate.suspect_at + SECOND_LOOK - now),
@@ -222,7 +235,7 @@ def suspected(gate: Item, now: int) -> CredentialRejected:
 
 
 def latched(gate: Item) -> CredentialLatched:
-    """Return the error that says since when *gate* is closed."""
+    """Return the error for a version that *gate*, or a variant's own item, has latched."""
     since = gate.failure.since if gate.failure else 0
     return CredentialLatched(
         f"this version of the secret was rejected at {rfc3339(since)}, and is not tried again:"

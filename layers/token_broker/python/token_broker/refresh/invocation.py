@@ -1,6 +1,6 @@
-"""What all of one invocation's work on a connection shares: deadline, secret and leases.
+"""One invocation's work on a connection: its deadline, its secret and its leases.
 
-It stands below the refresher, the attempts and the gate, and knows none of them.
+The refresher, the attempts and the gate share it. It imports none of them.
 """
 
 from collections.abc import Iterator
@@ -13,18 +13,18 @@ from token_broker.dependencies import Dependencies
 from token_broker.errors import RefreshInProgress
 from token_broker.exchange import Request
 from token_broker.item import Item
-from token_broker.refresh.news import News
+from token_broker.refresh.pending_events import PendingEvents
 from token_broker.secrets_manager import Secret
 from token_broker.tokens import ONLY
 
 COMMIT_SECONDS = 4.0
-"""Kept back of an invocation's time, for the write after an exchange and for the answer."""
+"""Part of an invocation's time that is reserved for the commit and the answer."""
 
 LEAST_EXCHANGE_SECONDS = 2.0
 """An exchange with less time than this is not begun."""
 
 FIRST_POLL_SECONDS, LAST_POLL_SECONDS = 0.05, 0.25
-"""How long those without the lease wait between two reads, give or take a half."""
+"""Pauses between two reads while another caller has the lease: half to one and a half of this."""
 
 
 class Invocation:
@@ -35,6 +35,7 @@ class Invocation:
     """
 
     gate_read_at: int = 0
+    """When `gate` was read, or a moment before. Cached tokens expire by it: docs/protocol.md."""
 
     def __init__(
         self,
@@ -47,23 +48,25 @@ class Invocation:
         self.connection = connection
         self.partition = f"{deps.flow.name}#{connection}"
         self.sealer = deps.sealer.opening_once()
-        """A renewal opens its item for the variant, and then for the renewal token."""
+        """Caches what it opened: a renewal opens its item for the variant and for its token."""
         self.uses_previous = False
-        """Whether the version before is used, since the current one was rejected."""
+        """Whether the secret's previous version is used, because the current one was rejected."""
         self.has_sent = False
         """Whether any request was sent to the vendor."""
         self.was_login = False
         """Whether the last request that was sent showed the credentials."""
         self.has_waited = False
         self.gate = Item(self.partition, ONLY)
-        """The connection's gate as it was read last, at *gate_read_at* or a moment later."""
-        self.news = News()
-        """The events to send at the end of this invocation's work."""
+        """The connection's gate, as it was read last."""
+        self.pending_events = PendingEvents()
+        """Events that `outage.send_events` sends at the end."""
         self._deadline = deadline
         self._noticed_version = noticed_version
         self._secret: Secret | None = None
         self._parsed: tuple[str, Any] | None = None
+        """A version of the secret, and the vendor's credentials in it."""
         self._depth = 0
+        """How many exchanges wait for the token that is obtained now."""
 
     @property
     def seconds_left(self) -> float:
@@ -77,25 +80,25 @@ class Invocation:
 
     @property
     def seconds_to_commit(self) -> float:
-        """Seconds in which the table may be tried again, before outer exchanges need theirs.
+        """Seconds in which a failed write may be repeated.
 
-        An exchange that is made from this one's token has still to be sent, and committed.
+        Each outer exchange, which waits for this token, still has to send requests and to commit.
         """
         return self.seconds_left - self._depth * (COMMIT_SECONDS + LEAST_EXCHANGE_SECONDS)
 
     @property
     def seconds_to_wait(self) -> float:
-        """Seconds in which another holder may still be waited for, before the answer."""
+        """Seconds in which this caller may still wait for another one's lease."""
         return self.seconds_left - COMMIT_SECONDS / 2
 
     @property
     def is_nested(self) -> bool:
-        """Say whether an exchange is running that is made from what is obtained now."""
+        """Say whether an outer exchange waits for the token that is obtained now."""
         return self._depth > 0
 
     @contextmanager
     def nested(self) -> Iterator[None]:
-        """Obtain in here what another exchange is made from."""
+        """Mark what is obtained in here as needed by an outer exchange."""
         self._depth += 1
         try:
             yield
@@ -103,7 +106,7 @@ class Invocation:
             self._depth -= 1
 
     def look(self, key: str) -> Look:
-        """Read the item of *key*, where it leads to, and the gate. Raises `ConnectionHeld`."""
+        """Read the item of *key*, its target and the gate. Raises `ConnectionHeld`."""
         return self.take(look(self.deps, self.partition, key))
 
     def take(self, seen: Look) -> Look:
@@ -118,14 +121,14 @@ class Invocation:
         return self.gate
 
     def secret(self) -> Secret:
-        """Return the version of the secret that is used; it is read once."""
+        """Return the version of the secret in use; it is read once."""
         if self._secret is None:
             self._secret = self.deps.secrets.current(self.connection, self._noticed_version)
             self.deps.versions_seen[self.connection] = self.deps.clock.now(), self._secret.version
         return self._secret
 
     def reread_secret(self) -> Secret:
-        """Read the secret again: it has another version than the one that was read."""
+        """Read the secret again: it may have another version now."""
         self._secret = None
         return self.secret()
 
@@ -135,9 +138,9 @@ class Invocation:
         self.uses_previous = True
 
     def credentials(self) -> Any:
-        """Return what the secret holds, parsed once for each version.
+        """Return the vendor's credentials in the secret, parsed once for each version.
 
-        Raises `NotConfigured` that names the key that is wrong.
+        Raises `NotConfigured`, which names the key that is wrong.
         """
         secret = self.secret()
         if self._parsed is None or self._parsed[0] != secret.version:
@@ -146,14 +149,14 @@ class Invocation:
         return self._parsed[1]
 
     def is_shared(self) -> bool:
-        """Say whether callers share tokens, by the secret where the flow leaves it to that."""
+        """Say whether callers share tokens. In some flows an option of the secret decides."""
         is_shared = self.deps.flow.vendor.is_shared
         return is_shared is None or is_shared(self.credentials())
 
     def version(self) -> str:
-        """Return the secret's version as of the last seconds: a latch needs no more.
+        """Return the version of the secret in use, as of at most `LATCH_LOOK` seconds ago.
 
-        It is the version before, once the current one was rejected and that one was not.
+        That is new enough for a latch, and saves a read of the secret.
         """
         if self.uses_previous:
             return self.secret().version
@@ -163,12 +166,12 @@ class Invocation:
         return self.secret().version
 
     def record_sent(self, request: Request) -> None:
-        """Remember that *request* was sent: what it did at the vendor is not known yet."""
+        """Remember that *request* was sent, before its answer is known."""
         self.has_sent = True
         self.was_login = request.proves_credentials
 
     def acquire(self, item: Item, *, forced: bool = False) -> Item | None:
-        """Acquire the lease of *item*; None if another caller was quicker.
+        """Acquire the lease of *item*; None if *item* has changed since it was read.
 
         Raises `RefreshInProgress` if there is too little time for an exchange and its commit.
         """
@@ -180,9 +183,10 @@ class Invocation:
         return self.deps.store.acquire(item, self.deps.owner(), until, forced_at=forced_at)
 
     def wait_for_lease(self, item: Item, polls: int) -> None:
-        """Wait a moment for the holder of the lease of *item*.
+        """Pause before the next read, while another caller has the lease of *item*.
 
-        Raises `RefreshInProgress` if no time is left for that.
+        *polls* is the number of pauses before this one. Raises `RefreshInProgress` if no time is
+        left.
         """
         self.has_waited = True
         left = self.seconds_to_wait
@@ -195,7 +199,7 @@ class Invocation:
         self.deps.clock.sleep(min(left, pause * (0.5 + self.deps.random())))
 
     def announce(self, what: str, version: str | None = None, **facts: Any) -> bool:
-        """Send an event of this connection; say whether the bus took it. It has no secret."""
+        """Send the event *what* of this connection; say whether the bus took it. Never a secret."""
         detail = {"flow": self.deps.flow.name, "connection": self.connection}
         of_version = {"secret_version": version} if version else {}
         return self.deps.announce(what, detail | of_version | facts)

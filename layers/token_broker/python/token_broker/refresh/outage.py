@@ -1,8 +1,9 @@
-"""Sends events of replaced and unkept tokens, and of outages: each step is one compare and swap.
+"""Sends the pending events of an invocation, and follows an outage.
 
-So only one invocation takes a step of an outage. It claims the event, sends it, and then records
-that it was sent. If it dies in between, another one sends the event again: twice, but never zero
-times.
+The steps of an outage are decided in `pending_events.step`. Each step is one compare and swap on
+the gate, so only one invocation takes it. For an event, that invocation claims it, sends it, and
+then records that it was sent. If it dies in between, another invocation sends the event again. So
+an event is sent at least once.
 """
 
 from token_broker.errors import BrokerError
@@ -10,31 +11,32 @@ from token_broker.item import Item, rfc3339
 from token_broker.item_codec import OUTAGE, SCHEMA, attribute
 from token_broker.records import replace
 from token_broker.refresh.invocation import Invocation
-from token_broker.refresh.news import CLAIM_SECONDS, ENDING, TELLING, TOLD, Step, step
+from token_broker.refresh.pending_events import CLAIM_SECONDS, ENDING, TELLING, TOLD, Step, step
 from token_broker.tokens import ONLY
 
 
-def tell(invocation: Invocation) -> None:
+def send_events(invocation: Invocation) -> None:
     """Send the events of this invocation. A failure here costs no caller its token."""
-    for what, facts in invocation.news.taken():
+    for what, facts in invocation.pending_events.taken():
         invocation.announce(what, **facts)  # the log has it, even if the bus does not take it
-    is_available, invocation.news.is_available = invocation.news.is_available, None
+    is_available = invocation.pending_events.is_available
+    invocation.pending_events.is_available = None
     if is_available is None:
         return
     try:
-        _follow(invocation, is_available=is_available)
+        _take_step(invocation, is_available=is_available)
     except BrokerError as error:
         invocation.deps.emit("unannounced", what="Upstream", reason=error.detail)
 
 
-def _follow(invocation: Invocation, *, is_available: bool) -> None:
+def _take_step(invocation: Invocation, *, is_available: bool) -> None:
     """Take the next step of the outage, if there is one."""
     now = invocation.deps.clock.now()
     if step(invocation.gate, now, is_available=is_available) is Step.NOTHING:
         return  # the usual case: no read and no write
     gate = invocation.deps.store.read(invocation.partition, ONLY)
     if "fence" not in gate.raw:
-        return
+        return  # no gate is kept: see `_note`
     bare = replace(gate, outage_since=0, outage_phase=None, outage_claim=0)
     match step(gate, now, is_available=is_available):
         case Step.BEGIN:
@@ -42,23 +44,23 @@ def _follow(invocation: Invocation, *, is_available: bool) -> None:
         case Step.CLEAR:
             _note(invocation, gate, bare)
         case Step.TELL:
-            told = replace(bare, outage_since=gate.outage_since, outage_phase=TOLD)
-            _claim_and_tell(invocation, gate, TELLING, told, "Upstream Down")
+            sent = replace(bare, outage_since=gate.outage_since, outage_phase=TOLD)
+            _claim_and_send(invocation, gate, TELLING, sent, "Upstream Down")
         case Step.END:
-            _claim_and_tell(invocation, gate, ENDING, bare, "Upstream Up")
+            _claim_and_send(invocation, gate, ENDING, bare, "Upstream Up")
 
 
-def _claim_and_tell(invocation: Invocation, gate: Item, phase: str, told: Item, event: str) -> None:
-    """Claim *event*, send it, and record *told* on the gate."""
+def _claim_and_send(invocation: Invocation, gate: Item, phase: str, sent: Item, event: str) -> None:
+    """Claim *event* by writing *phase*, send it, and record *sent* on the gate."""
     now = invocation.deps.clock.now()
     claim = replace(gate, outage_phase=phase, outage_claim=now + CLAIM_SECONDS)
     claimed = _note(invocation, gate, claim)
     if claimed and invocation.announce(event, since=rfc3339(gate.outage_since)):
-        _note(invocation, claimed, told)
+        _note(invocation, claimed, sent)
 
 
 def _note(invocation: Invocation, gate: Item, changed: Item) -> Item | None:
-    """Keep the outage of *changed*. None if *gate* has changed since it was read.
+    """Write the outage attributes of *changed*. None if *gate* has changed since it was read.
 
     A gate that the table has dropped is not created again: it would never expire.
     """

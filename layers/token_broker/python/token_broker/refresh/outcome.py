@@ -1,4 +1,4 @@
-"""What comes of a lease: a new token, an alias or a failure. Each ends the lease as it is kept."""
+"""Keeps the outcome of an exchange: a token, an alias or a failure. Each write ends the lease."""
 
 import json
 from collections.abc import Callable
@@ -32,9 +32,10 @@ COMMIT_PAUSE_SECONDS = 0.1
 
 
 class Outcome:
-    """Keeps what comes of an exchange of *variant* under *lease*, which was acquired of *found*.
+    """Keeps the outcome of an exchange of *variant* under *lease*.
 
-    Without a lease, where callers do not share tokens, nothing is kept but a back-off.
+    *found* is the item before the lease was acquired. If callers do not share tokens, there is no
+    lease, and only a back-off is kept.
     """
 
     def __init__(self, invocation: Invocation, found: Item, lease: Item, variant: Variant) -> None:
@@ -46,15 +47,18 @@ class Outcome:
         self._failed_before = lease.failure
         self.is_leased = lease.lease_owner is not None
         self.lease = lease
-        """The lease as it is by now: a rejection is written under it."""
+        """The item as it was written last: a rejection is written during the exchange."""
 
-    def reread(self, lease: Item) -> None:
-        """Go on with *lease* as it was written last; another holder's is none of ours."""
-        is_ours = self.is_leased
-        self.lease = lease if is_ours else replace(lease, lease_owner=None, lease_until=0)
+    def continue_with(self, lease: Item) -> None:
+        """Replace the item by *lease*, as it was written last.
+
+        An exchange without a lease ignores the lease of another caller in it.
+        """
+        has_own = self.is_leased
+        self.lease = lease if has_own else replace(lease, lease_owner=None, lease_until=0)
 
     def unshared(self, token: Token) -> CachedToken:
-        """Return *token* for one caller alone; a back-off that is over is forgotten."""
+        """Return *token* for one caller alone, and clear the back-off of earlier failures."""
         self._try(
             lambda: self._deps.store.back_off(self.lease, None) if self.lease.failure else None
         )
@@ -62,9 +66,9 @@ class Outcome:
         return CachedToken(item, token, self._invocation.gate_read_at, is_shared=False)
 
     def alias(self, resolved: ResolvedTo) -> Item | None:
-        """Keep where the variant leads to, and return the item that says so if it is kept.
+        """Keep the alias that the exchange found, and return its item.
 
-        That it may not be kept is no reason not to go there.
+        None if AWS refuses to keep it, or the lease was lost: the alias is followed all the same.
         """
         version = self._invocation.secret().version
         while True:
@@ -82,41 +86,52 @@ class Outcome:
                 self._deps.clock.sleep(COMMIT_PAUSE_SECONDS)
 
     def token(self, token: Token, first_version: str) -> CachedToken | None:
-        """Keep *token*, trying for as long as the lease lasts; None if the lease was lost.
+        """Keep *token* and return it; None if the lease was lost.
 
-        A token that cannot be kept at all is still handed out: it is live, and the kept one may
-        not be. Why is kept instead, so that others wait for a back-off and do not log in again.
+        A token that cannot be kept is still returned: it is live, and the kept one may not be.
+        Then the error is kept as a failure, so that others back off and do not log in again.
         *first_version* is the version of the secret that this exchange began with.
         """
         values = self._values(token)
         recovers = self._has_recovered()
+        try:
+            item = self._commit(token, values, recovers=recovers)
+        except (StoreUnavailable, NotConfigured) as error:
+            item = local_item(self.lease, values)
+            self._end_unkept(error, self.failure(error, first_version), item)
+        else:
+            if item and recovers:
+                self._invocation.announce("Connection Recovered", values["secret_version"])
+            if item and item.kind in self._deps.flow.vendor.token_kinds:
+                self._invocation.pending_events.replaced(self.lease, item)
+        return CachedToken(item, token, self._invocation.gate_read_at) if item else None
+
+    def _commit(self, token: Token, values: dict[str, Any], *, recovers: bool) -> Item | None:
+        """Seal and write *token*, again and again until the time for it is over.
+
+        Raises the last `StoreUnavailable` then, and `NotConfigured` at once.
+        """
         while True:
             try:
                 values["token"] = self._deps.sealer.seal_token(
                     self.lease, self._variant, token, values["context"]
                 )
-                item = self._deps.store.commit(self.lease, values, recovers=recovers)
-            except (StoreUnavailable, NotConfigured) as error:
-                is_late = self._invocation.seconds_to_commit < LAST_COMMIT_SECONDS
-                if is_late or isinstance(error, NotConfigured):
-                    item = local_item(self.lease, values)
-                    self._end_unkept(error, self.failure(error, first_version), item)
-                    break
+                return self._deps.store.commit(self.lease, values, recovers=recovers)
+            except StoreUnavailable:
+                if self._invocation.seconds_to_commit < LAST_COMMIT_SECONDS:
+                    raise
                 self._deps.clock.sleep(COMMIT_PAUSE_SECONDS)
-            else:
-                if item and recovers:
-                    self._invocation.announce("Connection Recovered", values["secret_version"])
-                if item and item.kind in self._deps.flow.vendor.token_kinds:
-                    self._invocation.news.replaced(self.lease, item)
-                break
-        return CachedToken(item, token, self._invocation.gate_read_at) if item else None
 
     def failed(self, error: BrokerError, version: str | None, *, has_sent: bool) -> None:
-        """Keep why there is no token, and end the lease. What cannot be kept, is emitted."""
-        is_kept = isinstance(error, UpstreamError) and not isinstance(error, CredentialLatched)
-        is_mistake = isinstance(error, NotConfigured | InvalidRequest)
-        is_kept |= self._invocation.has_sent and is_mistake
-        failure = self.failure(error, version) if is_kept else self._uncertainty(version, has_sent)
+        """Keep *error* as the failure of this variant, and end the lease.
+
+        *has_sent* says whether this exchange sent a request. Adds the seconds of the back-off to
+        *error*. A write that fails is emitted, not raised.
+        """
+        if self._is_kept(error):
+            failure: Failure | None = self.failure(error, version)
+        else:
+            failure = self._uncertainty(version, has_sent)
         if failure and error.retryable and error.retry_after is None:
             error.retry_after = failure.retry_at - self._deps.clock.now()
         is_unspent = self.lease.renewal == "in_use" and not has_sent
@@ -126,14 +141,25 @@ class Outcome:
         elif failure:
             self._try(lambda: self._deps.store.back_off(self.lease, failure))
 
-    def failure(self, error: BrokerError, version: str | None) -> Failure:
-        """Return what is kept of *error*, which an exchange with *version* ended with.
+    def _is_kept(self, error: BrokerError) -> bool:
+        """Say whether callers back off after *error*.
 
-        Where no request was sent, *error* is the back-off of another item: it is not prolonged.
+        A latch needs no back-off. A mistake in the secret or the call costs nothing, unless
+        requests were sent before it was found.
+        """
+        if isinstance(error, UpstreamError):
+            return not isinstance(error, CredentialLatched)
+        return self._invocation.has_sent and isinstance(error, NotConfigured | InvalidRequest)
+
+    def failure(self, error: BrokerError, version: str | None) -> Failure:
+        """Return the failure to keep for *error*, which ended an exchange with *version*.
+
+        If this invocation sent no request, *error* is another item's back-off. Then this item backs
+        off for the same time, and the failure does not count.
         """
         now = self._deps.clock.now()
         failure = next_failure(
-            # Of this exchange, nothing counts twice: a rejection is written before its end.
+            # A rejection was written before the exchange ends: it must not count twice.
             replace(self.lease, failure=self._failed_before),
             now,
             code=error.code,
@@ -150,40 +176,40 @@ class Outcome:
         return replace(failure, count=max(1, failure.count - 1), retry_at=now + error.retry_after)
 
     def _uncertainty(self, version: str | None, has_sent: bool) -> Failure | None:
-        """Return what keeps the old token uncertain, if what was sent may have ended it."""
+        """Return a failure that keeps the old token uncertain, if a request may have ended it."""
         if not (has_sent or self._was_uncertain) or not self.lease.token:
             return None
         unfinished = UpstreamUnavailable("the last exchange was not finished")
         return replace(self.failure(unfinished, version), retry_at=self._deps.clock.now())
 
     def _end_unkept(self, error: BrokerError, failure: Failure | None, item: Item | None) -> None:
-        """End the lease of an exchange whose outcome cannot be kept, if the table lets it.
+        """End the lease of an exchange whose outcome could not be kept, if the table permits.
 
-        *item* is the token's item that could not be written. An alias has no event.
+        *item* is the token's item that could not be written; None for an alias, which has no event.
         """
         if item:
-            self._invocation.news.unkept(item, error.code)
+            self._invocation.pending_events.unkept(item, error.code)
         else:
             self._deps.emit("unkept", code=error.code, variant=self.lease.variant)
         self._try(lambda: self._deps.store.fail(self.lease, failure, renewal=None))
 
     def _try(self, write: Callable[[], object]) -> None:
-        """Write what ends by itself if it cannot be written: the caller has the first error."""
+        """Try a write. If it fails the lease expires, so the caller gets the exchange's error."""
         try:
             write()
         except BrokerError as error:
             self._deps.emit("unreleased", code=error.code, variant=self.lease.variant)
 
     def _has_recovered(self) -> bool:
-        """Say whether this exchange opens a connection that was latched, and is its own gate.
+        """Say whether this token ends the latch of its connection, if its item is the gate.
 
-        Not with the version before, which only bridges the time until the secret is right.
+        A token of the previous version does not: the current version is still rejected.
         """
         is_gate = self.lease.variant == ONLY
         return is_gate and self.lease.is_closed and not self._invocation.uses_previous
 
     def _values(self, token: Token) -> dict[str, Any]:
-        """Return what the table keeps of *token*, but for the sealed part."""
+        """Return the attributes of *token*, without the sealed one."""
         values = {
             "kind": self._variant.kind,
             "fingerprint": token.fingerprint,
@@ -197,7 +223,7 @@ class Outcome:
 
 
 def local_item(lease: Item, values: dict[str, Any]) -> Item:
-    """Return the item as it would be, had it been kept."""
+    """Return the item as it would be if the table had kept *values*."""
     known = {name: value for name, value in values.items() if name in Item.__annotations__}
     ended = {"failure": None, "lease_owner": None, "lease_until": 0}
     return replace(

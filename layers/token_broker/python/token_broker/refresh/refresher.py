@@ -1,9 +1,19 @@
 """The miss path: at most one exchange of a variant is in flight, even if its holder dies.
 
-`Refresher.obtain` reads, waits for another holder, or acquires the lease and runs an
-`ExchangeAttempt`. An exchange that is made from another variant's token obtains that one within
-the same invocation. See docs/protocol.md.
+`Refresher.obtain` goes through these steps:
+
+1. `_obtain_alone`: one thread of this process at a time; a reported token is marked as rejected.
+2. `_follow_aliases`: from the requested variant to the one that has the token.
+3. `_obtain_variant`: read the item; if its token does not do, wait for another holder of the lease,
+   or back off, or go on.
+4. `_resolve_or_exchange`: find the variant that is meant, or acquire the lease and run an
+   `ExchangeAttempt`.
+
+An exchange may need the token of another variant (`NeedToken`). Then `token_of` goes through the
+same steps for that variant, in the same invocation. See docs/protocol.md.
 """
+
+from typing import NamedTuple
 
 from token_broker.aliases import Look, expects_another
 from token_broker.cache import CachedToken
@@ -27,13 +37,23 @@ from token_broker.records import replace
 from token_broker.refresh.attempt import Alias, ExchangeAttempt, SecretReplaced
 from token_broker.refresh.credential_gate import CredentialGate
 from token_broker.refresh.invocation import Invocation
-from token_broker.refresh.outage import tell
+from token_broker.refresh.outage import send_events
 from token_broker.refresh.requirement import Requirement
 from token_broker.refresh.resolver import Resolver
 from token_broker.tokens import Token, Variant
 
 YOUNG_SECONDS = 60
-"""A token younger than this is not reported because a step with it was refused: it is the step."""
+"""If the vendor refuses a step with a younger token, the step is wrong, not the token."""
+
+
+class Found(NamedTuple):
+    """What `_obtain_variant` found for one variant."""
+
+    result: CachedToken | Alias
+    source: str
+    """``table`` for a token that was kept; ``exchange`` for anything that was obtained now."""
+    seen: Look | None
+    """The last read of the table; None if there was none."""
 
 
 class Refresher:
@@ -46,7 +66,7 @@ class Refresher:
         self._resolver = Resolver(invocation, gate)
         self._may_reread_secret = True
         self._obtained: dict[str, CachedToken] = {}
-        """What this invocation made, by key, with what only it can use."""
+        """Tokens that this invocation made, by the variant's key, each with its `handoff`."""
 
     def obtain(
         self, variant: Variant, requirement: Requirement, seen: Look | None = None
@@ -55,27 +75,40 @@ class Refresher:
 
         *seen* is this invocation's last read of *variant*, if there was one. It may be out of date:
         acquiring a lease is a compare and swap, and a loser reads again. Raises a `BrokerError` if
-        there is no such token. Events are sent at the end, not before: an exchange that needs
-        this one's token has yet to send its requests.
+        there is no such token. Events are sent last, and not within a nested call: the outer
+        exchange needs that time for its requests.
         """
         try:
-            return self._obtained_alone(variant, requirement, seen)
+            return self._obtain_alone(variant, requirement, seen)
         finally:
             if not self._invocation.is_nested:
-                tell(self._invocation)
+                send_events(self._invocation)
 
-    def _obtained_alone(
+    def token_of(self, need: NeedToken) -> Token:
+        """Return a live token of another variant, of the version of the secret that is used.
+
+        Raises `SecretReplaced` if the version changed meanwhile: a conversation that began with
+        the old version must not use a token of the new one.
+        """
+        version = self._invocation.secret().version
+        requirement = Requirement(rejected=self._rejectable(need), version=version)
+        if made := self._made_here(need.variant.key, requirement):
+            return made.token
+        with self._invocation.nested():
+            obtained, _ = self.obtain(need.variant, requirement)
+        if self._invocation.secret().version != version:
+            raise SecretReplaced
+        made = self._made_here(need.variant.key, requirement)
+        return made.token if made and made.item == obtained.item else obtained.token
+
+    def _obtain_alone(
         self, variant: Variant, requirement: Requirement, seen: Look | None
     ) -> tuple[CachedToken, str]:
-        """Return a token that meets *requirement*, while no other thread wants the same."""
-        invocation, cache = self._invocation, self._deps.cache
+        """Do what `obtain` promises, while no other thread obtains the same variant."""
+        invocation = self._invocation
         partition, key = invocation.partition, variant.key
         with self._deps.single_flight.hold((partition, key), invocation.seconds_to_wait):
-            cached = cache.get(partition, key, self._now())
-            # What is remembered of the same generation as was seen knows no more than that.
-            is_newer = not seen or (cached and cached.item.generation > seen.target.generation)
-            may_be_cached = requirement.may_be_cached and is_newer
-            if cached and may_be_cached and requirement.is_met(cached.item, self._now()):
+            if cached := self._cached_meanwhile(key, requirement, seen):
                 return cached, "table"
             if seen:
                 invocation.take(seen)
@@ -83,99 +116,90 @@ class Refresher:
                 requirement, seen = self._report(seen or invocation.look(key), requirement)
             began = self._deps.clock.monotonic()
             try:
-                held, source = self._obtain(variant, requirement, seen)
+                obtained, source = self._follow_aliases(variant, requirement, seen)
             finally:
                 self._emit_wait(began)
-            cache.put(partition, key, held)
+            self._deps.cache.put(partition, key, obtained)
             if source == "exchange":
-                self._check(held, requirement)
-            return held, source
+                self._check(obtained, requirement)
+            return obtained, source
 
-    def token_of(self, need: NeedToken) -> Token:
-        """Return a live token of another variant, of the version of the secret that is used.
+    def _cached_meanwhile(
+        self, key: str, requirement: Requirement, seen: Look | None
+    ) -> CachedToken | None:
+        """Return the token that another thread has cached since *seen*, if it is good enough."""
+        cached = self._deps.cache.get(self._invocation.partition, key, self._now())
+        if not cached or not requirement.may_be_cached:
+            return None
+        if seen and cached.item.generation <= seen.target.generation:
+            return None
+        return cached if requirement.is_met(cached.item, self._now()) else None
 
-        Raises `SecretReplaced` if by then another version is used: what was begun with the version
-        before is not to go on with this one's token.
-        """
-        version = self._invocation.secret().version
-        requirement = Requirement(rejected=self._rejectable(need), version=version)
-        if made := self._made(need.variant.key, requirement):
-            return made.token
-        with self._invocation.nested():
-            held, _ = self.obtain(need.variant, requirement)
-        if self._invocation.secret().version != version:
-            raise SecretReplaced
-        made = self._made(need.variant.key, requirement)
-        return made.token if made and made.item == held.item else held.token
-
-    def _obtain(
+    def _follow_aliases(
         self, variant: Variant, requirement: Requirement, seen: Look | None
     ) -> tuple[CachedToken, str]:
         """Follow aliases from *variant* until there is a token that meets *requirement*."""
-        alias: Alias | None = None
-        may_go_back = True
+        origin, alias, may_go_back = variant, None, True
         while True:
-            found = self._obtain_one(variant, requirement, seen)
-            if isinstance(found, CachedToken):
-                return found, "table"
-            result, requirement, seen = found
-            if alias and may_go_back and self._is_contradicted(alias.item, result):
-                variant, alias, may_go_back, seen = alias.variant, None, False, None
+            result, source, seen = self._obtain_variant(variant, requirement, seen)
+            if alias and source == "exchange" and self._is_contradicted(alias, result):
+                # The alias was made for a role that the account no longer has: resolve it again.
+                variant, alias, may_go_back, seen = origin, None, False, None
             elif isinstance(result, Alias):
-                shown = seen if seen and seen.own is result.item else None
-                seen = shown.of_target(result.variant.key) if shown else None
-                variant, alias = result.variant, Alias(variant, result.item)
+                is_shown = seen is not None and seen.own is result.item
+                seen = seen.of_target(result.variant.key) if seen and is_shown else None
+                origin, variant = variant, result.variant
+                alias = result.item if may_go_back else None
             else:
-                return without_handoff(result), "exchange"
+                return without_handoff(result), source
             requirement = requirement.resolved(self._invocation.secret().version)
 
-    def _obtain_one(
+    def _obtain_variant(
         self, variant: Variant, requirement: Requirement, seen: Look | None
-    ) -> CachedToken | tuple[CachedToken | Alias, Requirement, Look | None]:
-        """Read, wait and exchange until *variant* has a token, or leads to another variant.
-
-        Return the kept token that meets *requirement*, or else what an exchange made or where the
-        variant leads to, the requirement as it is by then, and what was read last.
-        """
+    ) -> Found:
+        """Read, wait and exchange until *variant* has a token, or leads to another variant."""
         polls = 0
         while True:
-            if made := self._made(variant.key, requirement):
-                return made, requirement, None
+            if made := self._made_here(variant.key, requirement):
+                return Found(made, "exchange", None)
             current, seen = seen or self._invocation.look(variant.key), None
             now = self._now()
             requirement = requirement.after(current.target)
-            if token := self._opened(current, requirement):
-                return CachedToken(current.target, token, current.read_at)
+            if kept := self._kept(current, requirement):
+                return Found(kept, "table", current)
             refuse_too_long(current.target, requirement.min_ttl, now)
-            both = (current.target, current.own)
-            leased = next((item for item in both if item.is_leased(now)), None)
-            if leased and self._invocation.is_shared():
+            if leased := self._leased_by_another(current, now):
                 self._invocation.wait_for_lease(leased, polls)
                 polls += 1
                 continue
-            result, requirement = self._next(variant, current, requirement)
-            if result:
-                return result, requirement, current
+            self._raise_if_backing_off(current.target, requirement)
+            self._raise_if_backing_off(current.own, requirement)
+            by_current_version = self._by_current_version(current.target, requirement)
+            if by_current_version != requirement:
+                requirement = by_current_version
+            elif result := self._resolve_or_exchange(variant, current, requirement):
+                return Found(result, "exchange", current)
 
-    def _next(
+    def _leased_by_another(self, seen: Look, now: int) -> Item | None:
+        """Return the item whose lease this call must wait for. Unshared tokens need no lease."""
+        both = (seen.target, seen.own)
+        leased = next((item for item in both if item.is_leased(now)), None)
+        return leased if leased and self._invocation.is_shared() else None
+
+    def _resolve_or_exchange(
         self, variant: Variant, seen: Look, requirement: Requirement
-    ) -> tuple[CachedToken | Alias | None, Requirement]:
-        """Resolve *variant*, or have an exchange of it; None if the table is to be read again.
+    ) -> CachedToken | Alias | None:
+        """Resolve *variant* without the vendor, or else exchange.
 
-        The requirement is returned as it is by then.
+        None if another caller acquired the lease first: the table has to be read again.
         """
-        own, target = seen.own, seen.target
-        self._raise_if_backing_off(target, requirement)
-        self._raise_if_backing_off(own, requirement)
-        current = self._by_current_version(target, requirement)
-        if current != requirement:
-            return None, current
+        own = seen.own
         if resolved := self._resolver.resolve(variant, seen):
-            return Alias(resolved, own), requirement
+            return Alias(resolved, own)
         if not self._invocation.is_shared():
-            return self._exchange_unshared(variant, own), requirement
+            return self._exchange_unshared(variant, own)
         lease = self._invocation.acquire(own, forced=self._is_on_demand(own, requirement))
-        return self._exchange(variant, own, lease) if lease else None, requirement
+        return self._exchange(variant, own, lease) if lease else None
 
     def _exchange(self, variant: Variant, found: Item, lease: Item) -> CachedToken | Alias | None:
         attempt = ExchangeAttempt(
@@ -192,38 +216,42 @@ class Refresher:
         return result
 
     def _exchange_unshared(self, variant: Variant, own: Item) -> CachedToken | Alias | None:
-        """Return a token for one caller alone; what was shared before is handed out no more."""
+        """Return a token for one caller alone; a token that was shared before is dropped."""
         if own.fingerprint:
             self._deps.store.drop(own)
-        # A lease that was left behind does not matter either.
+        # Nothing is shared, so a lease that was left behind is ignored.
         bare = replace(own.without_token(), lease_owner=None, lease_until=0)
         return self._exchange(variant, bare, bare)
 
-    def _is_contradicted(self, alias: Item | None, result: CachedToken | Alias) -> bool:
-        """Say whether *alias* led here by a role that the vendor has just said no more."""
-        if not alias or self._invocation.uses_previous:
+    def _is_contradicted(self, alias: Item, result: CachedToken | Alias) -> bool:
+        """Say whether *result*, which *alias* led to, shows another role than *alias* records."""
+        if self._invocation.uses_previous:
             return False
         return isinstance(result, Alias) or expects_another(alias, result.item)
 
-    def _made(self, key: str, requirement: Requirement) -> CachedToken | None:
-        """Return the token of *key* that this invocation made, if it would do."""
-        held = self._obtained.get(key)
-        return held if held and requirement.is_met_by_new(held.item, self._now()) else None
+    def _made_here(self, key: str, requirement: Requirement) -> CachedToken | None:
+        """Return the token of *key* that this invocation made, if it meets *requirement*."""
+        made = self._obtained.get(key)
+        return made if made and requirement.is_met_by_new(made.item, self._now()) else None
 
-    def _opened(self, seen: Look, requirement: Requirement) -> Token | None:
-        """Return the token that *seen* leads to if it would do, even once it was opened."""
+    def _kept(self, seen: Look, requirement: Requirement) -> CachedToken | None:
+        """Return the token that *seen* shows, if it meets *requirement*."""
         target = seen.target
         if not requirement.is_met(target, self._now()):
             return None
         if self._resolver.is_outdated(seen):
             return None
         token = self._deps.sealer.open_token(target)
-        return token if requirement.is_met(target, self._now()) else None
+        # To open it takes time: it may have expired meanwhile.
+        if not token or not requirement.is_met(target, self._now()):
+            return None
+        return CachedToken(target, token, seen.read_at)
 
     def _rejectable(self, need: NeedToken) -> str | None:
-        """Return the fingerprint of the token that *need* rejects, unless that one is young.
+        """Return the fingerprint of the token that *need* rejects; None if that token is young.
 
-        While another holder replaces it, it may be dead all the same.
+        A young token that is being replaced counts as rejected, too: the vendor may have revoked
+        it already.
         """
         if not need.rejected:
             return None
@@ -233,9 +261,10 @@ class Refresher:
         return None if is_young and item.fingerprint == need.rejected else need.rejected
 
     def _by_current_version(self, item: Item, requirement: Requirement) -> Requirement:
-        """Return *requirement* by the version that is current now, if *item* is of another one.
+        """Return *requirement*, by the current version of the secret if *item* has another one.
 
-        Raises `SecretReplaced` where a conversation was begun with the version before.
+        The secret may have changed since this invocation read it, so it is read once more, but
+        only once. Raises `SecretReplaced` if an outer conversation began with the version before.
         """
         is_other = item.secret_version and requirement.version not in (None, item.secret_version)
         may_reread = self._may_reread_secret and not self._invocation.uses_previous
@@ -248,14 +277,18 @@ class Refresher:
         return replace(requirement, version=version)
 
     def _raise_if_backing_off(self, item: Item, requirement: Requirement) -> None:
-        """Raise the stored error if it asks to wait, and no new secret was set since."""
+        """Raise the stored error of *item* while it backs off and the secret is the same.
+
+        An outage backs off for any version of the secret. *force* ignores a back-off, but not
+        after a request with the credentials: its effect on the account is unknown.
+        """
         failure, invocation = item.failure, self._invocation
         if not failure or not failure.is_backing_off(self._now()):
             return
         if requirement.force and not failure.is_login:
             return
         if failure.code == LATCHES:
-            self._gate.check(item, invocation.version())  # it may know of another version
+            self._gate.check(item, invocation.version())  # may read the secret again
         is_outage = failure.code == UpstreamUnavailable.code
         if is_outage or invocation.version() == failure.secret_version:
             if failure.code == LATCHES:
@@ -263,9 +296,9 @@ class Refresher:
             raise stored_error(failure, self._now())
 
     def _is_on_demand(self, own: Item, requirement: Requirement) -> bool:
-        """Say whether the caller alone is the reason for an exchange of a token that lives.
+        """Say whether only the caller's demand causes this exchange: the token would still do.
 
-        Raises `TooManyRequests` so soon after another one.
+        Raises `TooManyRequests` within `FORCE_INTERVAL` seconds of the last such exchange.
         """
         now = self._now()
         is_early = own.is_live(now) and now < own.refresh_at
@@ -278,10 +311,11 @@ class Refresher:
         return is_on_demand
 
     def _report(self, seen: Look, requirement: Requirement) -> tuple[Requirement, Look | None]:
-        """Mark the kept token as rejected, if it is still the one that was rejected.
+        """Mark the kept token as rejected, if it is the one that *requirement* rejects.
 
-        Return *requirement*, which only a newer token meets then, and what was seen, unless it is
-        out of date now. Reports of callers are limited; an exchange reports no token that is young.
+        Return the requirement, which then demands a newer token, and *seen*, or None if this write
+        made it out of date. Reports of callers are limited. Those of exchanges are not: they
+        report no young token.
         """
         item = seen.target
         if item.fingerprint != requirement.rejected:
@@ -299,15 +333,15 @@ class Refresher:
         self._deps.store.report(item, times if is_nested else (*times, now))
         return newer, None
 
-    def _check(self, held: CachedToken, requirement: Requirement) -> None:
-        """Raise if even a new token is not what is required; others may have it."""
-        if requirement.rejected and held.item.fingerprint == requirement.rejected:
+    def _check(self, new: CachedToken, requirement: Requirement) -> None:
+        """Raise if a new token does not meet *requirement*. It stays kept for other callers."""
+        if requirement.rejected and new.item.fingerprint == requirement.rejected:
             raise UpstreamContractChanged("the upstream issued the reported token once more")
-        if held.item.is_live(self._now(), requirement.min_ttl):
+        if new.item.is_live(self._now(), requirement.min_ttl):
             return
         if requirement.min_ttl is None:
             raise UpstreamUnavailable("the token ended before it could be handed out")
-        lifetime = held.item.lifetime
+        lifetime = new.item.lifetime
         raise InvalidRequest(f"min_ttl: tokens of this upstream live {lifetime} seconds")
 
     def _emit_wait(self, began: float) -> None:
@@ -319,9 +353,9 @@ class Refresher:
         return self._deps.clock.now()
 
 
-def without_handoff(held: CachedToken) -> CachedToken:
-    """Return *held* without what only the invocation that made it can use: a login ends early."""
-    return replace(held, token=replace(held.token, handoff={}))
+def without_handoff(made: CachedToken) -> CachedToken:
+    """Return *made* without its `handoff`, which only the invocation that made it can use."""
+    return replace(made, token=replace(made.token, handoff={}))
 
 
 def refresher(invocation: Invocation) -> Refresher:

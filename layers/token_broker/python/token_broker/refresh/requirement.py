@@ -1,4 +1,4 @@
-"""What a token must be to meet a call, or the needs of another exchange."""
+"""The conditions that a token must meet for a call, or for another exchange."""
 
 from token_broker.item import Item
 from token_broker.records import Record, replace
@@ -6,14 +6,14 @@ from token_broker.tokens import TokenRequest
 
 
 class Requirement(Record):
-    """A token that lives *min_ttl* seconds, and is not the one that it is to replace."""
+    """Conditions of a call on its token. It must live *min_ttl* seconds."""
 
     min_ttl: int | None = None
     rejected: str | None = None
-    """Fingerprint of a token that the vendor refused."""
+    """Fingerprint of a token that the vendor refused: the token must be another one."""
     force: bool = False
     newer_than: int | None = None
-    """A generation that is not new enough."""
+    """A generation: the token must have a higher one."""
     version: str | None = None
     """The version of the secret that the token must be made with."""
 
@@ -24,26 +24,26 @@ class Requirement(Record):
 
     @property
     def may_be_cached(self) -> bool:
-        """Say whether what this process read a moment ago is new enough.
+        """Say whether a cached token may meet this.
 
-        Not for a caller that reports a token: what is cached may be older than that.
+        Not if the caller reports a token: the cached one may be older.
         """
         return not (self.force or self.rejected)
 
     def resolved(self, version: str) -> "Requirement":
         """Return this requirement for another variant, which has generations of its own.
 
-        *version* is the one that is used by now, which may be the one before.
+        *version* is the version of the secret in use, which may be the previous one by now.
         """
         return replace(self, newer_than=None, version=self.version and version)
 
     def after(self, item: Item) -> "Requirement":
-        """Return this requirement; where it forces, it is met by what is newer than *item*."""
+        """Return this requirement; if it forces, it demands a newer token than that of *item*."""
         is_forced = self.force and self.newer_than is None
         return replace(self, newer_than=item.generation) if is_forced else self
 
     def is_met(self, item: Item, now: int) -> bool:
-        """Say whether the token of *item* would do."""
+        """Say whether the token of *item* meets this."""
         return (
             item.is_live(now, self.min_ttl)
             and not item.is_uncertain(now)
@@ -53,5 +53,5 @@ class Requirement(Record):
         )
 
     def is_met_by_new(self, item: Item, now: int) -> bool:
-        """Say whether a token that this invocation made would do: new is all that force means."""
+        """Say whether a token that this invocation made meets this: it is new, as force demands."""
         return replace(self, force=False, newer_than=None).is_met(item, now)

@@ -1,4 +1,4 @@
-"""Which variant is meant: an alias leads to it, or the secret's defaults complete it."""
+"""Finds the variant that a request means: by an alias, or by the secret's defaults."""
 
 from token_broker.aliases import Look, alias_values, expects_another, is_outdated
 from token_broker.errors import InvalidRequest
@@ -10,7 +10,7 @@ from token_broker.tokens import Variant
 
 
 class Resolver:
-    """Follows the aliases of one connection, and writes those that the secret alone gives."""
+    """Follows the aliases of one connection, and writes those that need only the secret."""
 
     def __init__(self, invocation: Invocation, gate: CredentialGate) -> None:
         self._invocation = invocation
@@ -18,10 +18,10 @@ class Resolver:
         self._gate = gate
 
     def is_outdated(self, seen: Look) -> bool:
-        """Say whether an alias may lead to another item by now: by a new version, or by a new role.
+        """Say whether the alias in *seen* must be resolved again.
 
-        A version that is rejected, or backs off, leaves the old way good enough; a role does not:
-        what it leads to is not what is wanted.
+        So it is if the role that it records has changed, or the secret. After a change of the
+        secret it is still followed while an exchange backs off, or the new version is rejected.
         """
         own, target, now = seen.own, seen.target, self._deps.clock.now()
         if not own.target or not is_outdated(own, target):
@@ -36,10 +36,10 @@ class Resolver:
         return own.secret_version != version and not is_rejected
 
     def resolve(self, variant: Variant, seen: Look) -> Variant | None:
-        """Return the variant that *variant* stands for; None where only the vendor can tell.
+        """Return the variant that *variant* stands for; None if only an exchange can tell.
 
-        Raises `CredentialLatched` before a secret that was rejected is read again, and
-        `InvalidRequest` where this version of the secret does not allow *variant*: by a pin.
+        Raises `CredentialLatched` if the version of the secret was rejected, and `InvalidRequest`
+        if *variant* does not fit the secret, which may pin another value.
         """
         own = seen.own
         self._gate.check(own, self._invocation.version())
@@ -63,7 +63,7 @@ class Resolver:
         return found
 
     def _drop_older(self, own: Item, target: Item, secret: Secret) -> None:
-        """Drop what was made for a request that an older version of the secret allowed."""
+        """Drop the tokens of a request that only an older version of the secret allowed."""
         for item in (own, target):
             if item.fingerprint and item.secret_version != secret.version:
                 self._deps.store.drop(item)

@@ -1,4 +1,4 @@
-"""The vendor's own words for a refusal, safe to show: short, printable, and masked.
+"""The vendor's message for a refusal, made safe to show: short, printable, and masked.
 
 A vendor may quote the request. So every value of the secret and of the request is masked, and
 everything that looks like a token.
@@ -17,11 +17,11 @@ LONGEST = 200
 """Characters of a message."""
 
 LONGEST_READ = 16_384
-"""Bytes of an answer that are looked at."""
+"""Bytes of an answer that are read."""
 
 MASK = "***"
-TELLING = ("message", "error_description", "detail", "error", "title", "errors", "reason")
-"""Members in which vendors say why, the most telling first."""
+REASONS = ("message", "error_description", "detail", "error", "title", "errors", "reason")
+"""Members in which vendors give the reason, the most informative first."""
 
 PUBLIC_HEADERS = frozenset({"content-type", "accept"})
 SHORT = 2
@@ -29,43 +29,43 @@ SHORT = 2
 
 TOKEN = re.compile(r"[A-Za-z0-9+/_=.~-]{16,}")
 WORDS = re.compile(r"(?:[A-Z]?[a-z]{2,20}|[A-Z]{2,20}|[_./-])+")
-"""What a long name is made of, like ``SUBSCRIPTION_NOT_FOUND``; a token hardly ever."""
+"""Parts of a long name like ``SUBSCRIPTION_NOT_FOUND``. A token hardly ever consists of them."""
 
 
 def upstream_message(response: Response, request: Request, secret: object) -> str | None:
-    """Return what *response* says in words; None if it says nothing.
+    """Return the message in *response*; None if it has none.
 
     200 printable characters at most. What *secret* and *request* hold is masked.
     """
     confidential = sorted(set(_encoded(_confidential(request, secret))), key=len, reverse=True)
-    text = _masked(_said(response), confidential)
+    text = _masked(_message(response), confidential)
     text = _masked(html.unescape(text), confidential)
     text = TOKEN.sub(lambda found: found[0] if WORDS.fullmatch(found[0]) else MASK, text)
     text = " ".join("".join(c if c.isprintable() else " " for c in text).split())
     return text[:LONGEST] or None
 
 
-def _said(response: Response) -> str:
-    """Return the words of an answer: of a JSON object its telling members, of a page its title."""
+def _message(response: Response) -> str:
+    """Return the text of an answer: the members of `REASONS` in JSON, the title of a page."""
     content = response.content[:LONGEST_READ].decode(errors="replace")
     if response.is_html:
         title = re.search(r"<title[^>]*>([^<]*)", content, re.IGNORECASE)
         return title[1] if title else ""
     body = response.json()
     if isinstance(body, dict | list):
-        return "; ".join(dict.fromkeys(_telling(body)))
+        return "; ".join(dict.fromkeys(_reasons(body)))
     return body if isinstance(body, str) else content
 
 
-def _telling(body: object) -> Iterator[str]:
+def _reasons(body: object) -> Iterator[str]:
     if isinstance(body, str):
         yield body
     elif isinstance(body, list):
         for member in body:
-            yield from _telling(member)
+            yield from _reasons(member)
     elif isinstance(body, dict):
-        for name in TELLING:
-            yield from _telling(body.get(name))
+        for name in REASONS:
+            yield from _reasons(body.get(name))
 
 
 def _confidential(request: Request, secret: object) -> Iterator[str]:

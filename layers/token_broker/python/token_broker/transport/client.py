@@ -1,8 +1,7 @@
 """The one place that talks HTTP to the vendors.
 
-Each request has one total deadline and one attempt. Redirects are answers like others, cookies are
-forgotten, nothing of the environment (proxies, ``~/.netrc``) is heeded, and no text of a library
-gets into an error: it would hold the URL, or a header.
+Each request has one total deadline and one attempt. Redirects are not followed. Cookies, proxies
+and ``~/.netrc`` are ignored. An error has no text of a library, which may quote URL or headers.
 """
 
 import re
@@ -43,7 +42,7 @@ _COMPRESSED = {"gzip", "x-gzip", "deflate"}
 
 
 class Unreadable(Exception):
-    """A body that is too large, or encoded as was not asked for. Its text is our own."""
+    """A body that is too large, or in an encoding that was not requested. Its text is our own."""
 
 
 def content(raw: BaseHTTPResponse) -> bytes:
@@ -77,9 +76,9 @@ def _bounded(body: bytes) -> bytes:
 IDLE_SECONDS = 3.0
 """For how long a connection is kept for the next request.
 
-Long enough for the steps of one exchange. A vendor closes an idle connection after a time of its
-own choice, and a frozen function does not hear of it; what is sent into such a connection may or
-may not have been processed, so it cannot be sent again. So none is old when it is used.
+Long enough for the steps of one exchange. A vendor closes idle connections, and a frozen function
+does not notice. A request over a closed connection may have been processed or not, so it cannot be
+repeated. So no old connection is used.
 """
 
 _HEADERS = {
@@ -113,30 +112,30 @@ class Transport:
         self._used_at = 0.0
 
     def send(self, request: Request, seconds: float) -> Response:
-        """Send *request*, once, and return whatever comes back within *seconds*, good or bad.
+        """Send *request* once, and return the answer of any status that comes within *seconds*.
 
-        Raises `UpstreamUnavailable` if nothing does, `UpstreamContractChanged` for an answer that
-        cannot be read, and `UpstreamRefused` if the host leads into a network of our own.
+        Raises `UpstreamUnavailable` if there is none, `UpstreamContractChanged` if it cannot be
+        read, and `UpstreamRefused` if the URL is not allowed or its host has an internal address.
         """
-        way = Deadline(
+        deadline = Deadline(
             monotonic() + seconds, self._connect_seconds, self._resolve, self._internal_hosts
         )
-        body, back = request.body, current_deadline.set(way)
+        body, back = request.body, current_deadline.set(deadline)
         try:
-            return self._sent(request, body, way)
+            return self._sent(request, body, deadline)
         except Exception as error:  # noqa: BLE001 (whatever it is, its text is not ours)
-            failure = _failure(request.step, error, way)
+            failure = _failure(request.step, error, deadline)
         finally:
             current_deadline.reset(back)
             self._used_at = time()
-        # Not inside the handler: the library's error, with all it knows, would be its context.
+        # Not within `except`: the context of this error would be the library's, with its text.
         raise failure
 
     def close(self) -> None:
         """Close the connections that are kept."""
         self._session.close()
 
-    def _sent(self, request: Request, body: bytes, way: Deadline) -> Response:
+    def _sent(self, request: Request, body: bytes, deadline: Deadline) -> Response:
         _check(request.url)
         if not 0 <= time() - self._used_at <= IDLE_SECONDS:
             self.close()
@@ -146,7 +145,7 @@ class Transport:
             request.url,
             headers=headers | dict(request.headers),
             data=body,
-            timeout=way.left,
+            timeout=deadline.left,
             allow_redirects=False,
             stream=True,
         )
@@ -155,7 +154,7 @@ class Transport:
 
 
 class _Session(requests.Session):
-    """Without cookies, and without an eye for redirects: even to refuse one, it reads the body."""
+    """Without cookies, and without redirects: even to refuse one, requests reads its body."""
 
     def __init__(self, ca_file: str) -> None:
         super().__init__()
@@ -171,7 +170,7 @@ class _Session(requests.Session):
 
 
 class _Adapter(HTTPAdapter):
-    """Makes connections of our own sockets."""
+    """Uses the sockets and pools of this package."""
 
     def __init__(self, ca_file: str) -> None:
         self._tls = tls(ca_file)
@@ -182,7 +181,7 @@ class _Adapter(HTTPAdapter):
         self.poolmanager.pool_classes_by_scheme = {"http": Pool, "https": TlsPool}
 
     def cert_verify(self, *_: object) -> None:
-        """Leave it to the context: this would load all authorities anew for each connection."""
+        """Do nothing: the TLS context verifies. requests would load all authorities each time."""
 
 
 def _check(url: str) -> None:
@@ -197,13 +196,13 @@ def _headers(answer: requests.Response) -> dict[str, str]:
     return {name.lower(): _FOLD.sub(" ", value) for name, value in answer.headers.items()}
 
 
-def _failure(step: str, error: Exception, way: Deadline) -> UpstreamError:
-    """Say in words of our own what happened."""
+def _failure(step: str, error: Exception, deadline: Deadline) -> UpstreamError:
+    """Return the error for callers, without text of a library."""
     if isinstance(error, Forbidden):
         return UpstreamRefused(f"{step}: {error}")
     if isinstance(error, Unreadable):
         return UpstreamContractChanged(f"{step}: {error}")
-    if way.is_over:
+    if deadline.is_over:
         return UpstreamUnavailable(f"{step}: timed out")
     words = error if isinstance(error, Ended) else "the connection broke off"
     return UpstreamUnavailable(f"{step}: {words}")

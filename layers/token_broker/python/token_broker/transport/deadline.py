@@ -1,7 +1,7 @@
-"""One request's way to a vendor: until when, and to which addresses.
+"""The limits of one request to a vendor: its deadline, and the addresses that it may connect to.
 
-Names are looked up once, judged, and connected to as they were judged: a second answer of the DNS
-comes too late to change anything.
+A host name is looked up once. The addresses that were checked are the ones that are connected to,
+so a second answer of the DNS changes nothing.
 """
 
 import socket
@@ -22,16 +22,16 @@ Resolve: TypeAlias = Callable[[str], Sequence[str]]
 
 
 class Ended(Exception):
-    """The deadline is over before there is an answer. Its text is the broker's own."""
+    """The request failed before there was an answer. Its text is the broker's own."""
 
 
 class Forbidden(Exception):
-    """A request would lead to where it must not. Its text is the broker's own."""
+    """A request would connect to a forbidden address. Its text is the broker's own."""
 
 
 @dataclass(frozen=True, slots=True)
 class Deadline:
-    """One request's way: until when, and where it may lead."""
+    """The limits of one request: until when, and to which addresses."""
 
     ends_at: float
     """By the monotonic clock."""
@@ -54,11 +54,11 @@ class Deadline:
 
     @property
     def is_over(self) -> bool:
-        """Say whether no time is left, nearly: what times out may wake a little early."""
+        """Say whether the time is over. 10 ms early counts: a timeout may end a little too soon."""
         return monotonic() >= self.ends_at - 0.01
 
     def addresses(self, host: str) -> Sequence[str]:
-        """Return where *host* leads. Raises `Forbidden` if any of that is not for us to reach."""
+        """Return the addresses of *host*. Raises `Forbidden` if one of them must not be reached."""
         addresses = self._looked_up(host)
         if not all(self._may_reach(host, address) for address in addresses):
             raise Forbidden("the host leads to an internal address")
@@ -67,7 +67,7 @@ class Deadline:
     def _may_reach(self, host: str, address: str) -> bool:
         if is_loopback_host(host):
             return is_loopback(address)
-        # Not even a host of one's own is link-local: that is where clouds keep their credentials.
+        # Never link-local, even for an internal host: clouds serve their credentials there.
         trusted = host in self.internal_hosts and not ip_address(address).is_link_local
         return trusted or is_public(address)
 
@@ -75,7 +75,7 @@ class Deadline:
         with suppress(ValueError):
             return [str(ip_address(host))]
         answer: SimpleQueue[Sequence[str]] = SimpleQueue()
-        # In a thread of its own, for the system's resolver knows no timeout.
+        # In a separate thread, because the system's resolver has no timeout.
         Thread(target=_look_up, args=(self.resolve, host, answer), daemon=True).start()
         with suppress(Empty):
             if addresses := answer.get(timeout=self.left_to_connect):
@@ -85,7 +85,7 @@ class Deadline:
 
 
 current_deadline: ContextVar[Deadline] = ContextVar("deadline")
-"""The deadline of the request that this thread sends: urllib3 has no way to hand it to a socket."""
+"""The limits of the request that this thread sends. urllib3 cannot pass them to a socket."""
 
 
 def resolve(host: str) -> Sequence[str]:

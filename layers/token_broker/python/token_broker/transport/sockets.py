@@ -22,10 +22,10 @@ logging.getLogger("urllib3.connection").addFilter(lambda _: False)
 
 
 class _Socket(socket.socket):
-    """Whose every operation ends with the deadline. `http.client` uses just these two."""
+    """A socket whose operations end at the deadline. `http.client` uses only these two."""
 
     has_ended = False
-    """The other side has closed, and everything that it said before is read."""
+    """Whether the other side has closed, and everything before was read."""
 
     def recv_into(self, *args: Any) -> int:
         self.settimeout(current_deadline.get().left)
@@ -39,7 +39,7 @@ class _Socket(socket.socket):
 
 
 class _TlsSocket(ssl.SSLSocket):
-    """The same under TLS, where `sendall` is made of `send`, and a handshake comes first."""
+    """The same with TLS, where `sendall` calls `send`, and a handshake comes first."""
 
     has_ended = False
 
@@ -66,7 +66,7 @@ class _TlsSocket(ssl.SSLSocket):
 
 
 def tls(ca_file: str) -> ssl.SSLContext:
-    """Return what verifies servers by the authorities in *ca_file*."""
+    """Return a context that verifies servers by the authorities in *ca_file*."""
     context = ssl.create_default_context(cafile=ca_file)
     context.sslsocket_class = _TlsSocket
     return context
@@ -89,7 +89,7 @@ class _TlsConnection(HTTPSConnection):
 
 
 def _connected(host: str, port: int) -> socket.socket:
-    """Connect to the first of the host's addresses that takes the connection."""
+    """Connect to the first of the host's addresses that accepts."""
     for address in current_deadline.get().addresses(host):
         sock = _Socket(socket.AF_INET6 if ":" in address else socket.AF_INET)
         with suppress(OSError):

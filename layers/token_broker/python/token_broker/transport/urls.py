@@ -1,10 +1,10 @@
-"""What may stand in an address that the broker calls, and which machines it may lead to.
+"""Rules for the URLs that the broker calls, and for the machines that they may lead to.
 
 Text from a secret, or from a vendor's answer, becomes a URL only through these rules: one spelling
-of a host, no userinfo, nothing that two parsers could read in two ways. They do no I/O: what a
-name leads to is judged by `is_public` when the transport connects.
+of a host, no userinfo, nothing that two parsers could read in two ways. They do no I/O: the
+transport checks the addresses of a name by `is_public` when it connects.
 
-A `ValueError` raised here holds nothing of the text that it is about.
+The text of a `ValueError` quotes nothing of the URL.
 """
 
 import re
@@ -50,7 +50,7 @@ def join_host(host: str, port: int | None = None) -> str:
 
 
 def is_loopback_host(host: str) -> bool:
-    """Say whether *host*, as `split_host` returns it, is this machine by its very name."""
+    """Say whether *host*, as `split_host` returns it, names this machine."""
     if host == "localhost":
         return True
     with suppress(ValueError):

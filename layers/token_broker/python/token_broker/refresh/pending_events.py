@@ -1,7 +1,7 @@
 """Events for the bus: one for each token, and two for an outage of a connection.
 
-An invocation collects its events and sends them when its work is done: within an exchange they
-would take the time of its requests. See docs/events.md.
+An invocation collects its events, and `outage.send_events` sends them when its work is done: within
+an exchange, sending would take time from the vendor's requests. See docs/events.md.
 
 The connection's gate keeps the state of an outage. An exchange that finds the upstream unavailable
 begins the outage. Another one that fails in this way `OUTAGE_SECONDS` later, with no success known
@@ -27,30 +27,30 @@ Event = tuple[str, Mapping[str, Any]]
 
 
 @dataclass(slots=True)
-class News:
-    """The events of one invocation, and whether its last exchange found the upstream available."""
+class PendingEvents:
+    """The events of one invocation that are not sent yet, and what its last exchange found."""
 
     events: list[Event] = field(default_factory=list)
     is_available: bool | None = None
-    """None where no exchange was tried, or it says nothing of the upstream's availability."""
+    """Whether the last exchange found the upstream available. None if it does not show that."""
 
     def replaced(self, before: Item, item: Item) -> None:
-        """Remember that *item* has a new token, in place of what *before* had."""
+        """Remember that *item* has a new token, which replaces the one of *before*."""
         facts = described(item) | {"replaces": before.fingerprint}
         self.events.append(("Token Replaced", facts))
 
     def unkept(self, item: Item, code: str) -> None:
-        """Remember that the token of *item* was handed out once and could not be kept."""
+        """Remember that the token of *item* was handed out but could not be kept."""
         self.events.append(("Token Unkept", described(item) | {"code": code}))
 
     def taken(self) -> list[Event]:
-        """Return the events, each of them once."""
+        """Return the events and forget them, so that each is sent once."""
         events, self.events = self.events, []
         return events
 
 
 def described(item: Item) -> dict[str, Any]:
-    """Return what may be said of the token of *item*: by which name it is known, never itself."""
+    """Return the facts of the token of *item* that an event may show. Never the token."""
     return {
         "variant": item.variant,
         "kind": item.kind,
@@ -62,24 +62,24 @@ def described(item: Item) -> dict[str, Any]:
 
 
 class Step(Enum):
-    """What there is to do about an outage."""
+    """What to do about an outage."""
 
-    NOTHING = "it is known, or there is none"
-    BEGIN = "the first failure is kept"
-    TELL = "the bus is told that the upstream is down"
-    CLEAR = "it was over before anybody was told"
-    END = "the bus is told that the upstream is up"
+    NOTHING = "no outage, or its event was sent or is being sent"
+    BEGIN = "keep the time of the first failure"
+    TELL = "send Upstream Down"
+    CLEAR = "forget the outage: it ended before its event was sent"
+    END = "send Upstream Up"
 
 
 def step(gate: Item, now: int, *, is_available: bool) -> Step:
-    """Return what follows from an exchange that has just ended, with *gate* as it is."""
+    """Return what to do after an exchange has ended, with *gate* as it is."""
     is_claimed = is_ahead(gate.outage_claim, now, LONGEST_CLAIM)
     if is_available:
         if not gate.outage_since:
             return Step.NOTHING
         if gate.outage_phase is None:
             return Step.CLEAR
-        # The sender of `Upstream Down` need not be finished: both events name the same outage.
+        # `Upstream Down` may still be on its way: both events name the same outage.
         return Step.NOTHING if is_claimed and gate.outage_phase == ENDING else Step.END
     if gate.outage_phase == TOLD or is_claimed:
         return Step.NOTHING
