@@ -13,11 +13,14 @@ from token_broker.document import Document
 from token_broker.errors import BrokerError, InvalidRequest
 from token_broker.exchange import NeedToken, Request, ResolvedTo, Response, run
 from token_broker.flows import every as flows
-from token_broker.tokens import Token, Variant
+from token_broker.tokens import ONLY, Token, Variant
 from token_broker_descriptors import Question, asked, every
 from token_broker_fakes import registry
+from token_broker_fakes.wire import Call
 
 FLOWS = tuple(every())
+CHECKED = tuple(flow for flow in FLOWS if flows()[flow].vendor.check)
+"""Those whose vendor has a harmless request."""
 LOOPBACK = "http://127.0.0.1:1"
 NOW = 1_900_000_000
 
@@ -75,6 +78,8 @@ class Talk:
         self.secret = self.fake.demo_secret(LOOPBACK) | dict(changes or {})
         self.said: list[tuple[Request, Response]] = []
         self.tokens: list[Token] = []
+        self.variants: list[Variant] = []
+        """Of which the tokens are, one by one."""
         self.error: BrokerError | None = None
         self._kept: dict[str, Token] = {}
         if known:
@@ -84,15 +89,16 @@ class Talk:
         content = body(flow) if said is None else dict(said)
         requested = self.flow.requested(Document(content, InvalidRequest))
         try:
-            self.obtain(NeedToken(self.vendor.resolve(self.vendor.parse(self.secret), requested)))
+            self.obtain(NeedToken(requested))
         except BrokerError as error:
             self.error = error
 
     def obtain(self, need: NeedToken) -> Token:
-        """Return a token of a variant: each is made once."""
-        if need.variant.key not in self._kept:
-            self._kept[need.variant.key] = self._made(need.variant)
-        return self._kept[need.variant.key]
+        """Return a token of a variant: each is made once, and resolved first, as by the broker."""
+        variant = self.vendor.resolve(self.vendor.parse(self.secret), need.variant)
+        if variant.key not in self._kept:
+            self._kept[variant.key] = self._made(variant)
+        return self._kept[variant.key]
 
     def _made(self, variant: Variant) -> Token:
         conversation = self.vendor.exchange(self.vendor.parse(self.secret), variant, NOW, None)
@@ -100,6 +106,7 @@ class Talk:
         if isinstance(made, ResolvedTo):
             return self.obtain(NeedToken(made.variant))
         self.tokens.append(made)
+        self.variants.append(variant)
         return made
 
     def _send(self, request: Request) -> Response:
@@ -114,6 +121,21 @@ def talk(flow: str) -> Talk:
     found = Talk(flow)
     assert found.error is None, f"the demo's login fails: {found.error}"
     return found
+
+
+def keeps_gate_apart(flow: str) -> bool:
+    """Say whether the credential gate is an item of its own: no token has its key."""
+    return all(variant.key != ONLY for variant in talk(flow).variants)
+
+
+def renews(flow: str) -> bool:
+    """Say whether a token can be renewed with what came with it."""
+    return any(token.renewal for token in talk(flow).tokens)
+
+
+def is_made_in_steps(flow: str) -> bool:
+    """Say whether a token is made from another one, which is kept too."""
+    return len(talk(flow).variants) > 1
 
 
 def proof(flow: str) -> Request:
@@ -144,6 +166,17 @@ def names(response: Response) -> Iterator[str]:
             left += value.values()
         elif isinstance(value, list):
             left += value
+
+
+def check(flow: str) -> tuple[Request, str]:
+    """Return the harmless request of a check, and the step that the fake calls it."""
+    found, check = talk(flow), flows()[flow].vendor.check
+    assert check
+    request = next(check(found.vendor.parse(found.secret), found.tokens[-1]))
+    assert isinstance(request, Request)
+    route = found.fake.route(Call.of(request))
+    assert route, f"the fake has no route for what a check of {flow} asks"
+    return request, route[0]
 
 
 def as_fault(response: Response) -> dict[str, Any]:

@@ -49,7 +49,7 @@ def recover(world: World) -> str:
 def go_down(world: World, flow: str = "vendorlink") -> str:
     """Have callers ask in vain for a minute and more."""
     connection = world.connect(flow)
-    getattr(world, flow).fail("status", times=None, status=503)
+    world.fakes[flow].fail("status", times=None, status=503)
     for _ in range(5):
         assert_problem(world.http(flow, connection), "upstream_unavailable", 503)
         world.advance(PERIOD)
@@ -58,7 +58,7 @@ def go_down(world: World, flow: str = "vendorlink") -> str:
 
 def come_up(world: World, flow: str = "vendorlink") -> str:
     connection = go_down(world, flow)
-    getattr(world, flow).heal()
+    world.fakes[flow].heal()
     world.call(flow, connection)
     return connection
 
@@ -154,7 +154,7 @@ def test_an_outage_is_told_of_once(world: World, flow: str) -> None:
         world.advance(PERIOD)
         world.http(flow, connection, body)
     assert [what for what, _ in world.announced] == ["Upstream Down"]
-    getattr(world, flow).heal()
+    world.fakes[flow].heal()
     world.advance(PERIOD)
     world.call(flow, connection, **more[-1])
     assert [what for what, _ in world.announced] == ["Upstream Down", "Upstream Up"]
@@ -169,9 +169,9 @@ def test_who_gets_an_answer_in_between_ends_an_outage_unseen(world: World, flow:
     """One failure and another, a success between them, are no outage."""
     connection = world.connect(flow)
     for _ in range(3):
-        getattr(world, flow).fail("status", times=None, status=503)
+        world.fakes[flow].fail("status", times=None, status=503)
         world.http(flow, connection, {"force": True})
-        getattr(world, flow).heal()
+        world.fakes[flow].heal()
         world.advance(PERIOD)
         world.call(flow, connection, force=True)
         world.advance(PERIOD)

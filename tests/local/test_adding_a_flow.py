@@ -29,8 +29,21 @@ NOT_COPIED = (".*", "__pycache__", "node_modules", "dist", "build", "found")
 TESTS = (
     *("tests/unit/flows/test_flows.py", f"tests/unit/flows/{NAME}"),
     *("tests/unit/flows/test_every_flow.py", "tests/template/test_rules.py"),
+    *("tests/unit/flows/test_probes.py", "tests/unit/test_check.py"),
+    *("tests/unit/fakes", "tests/functions/test_tokens.py", "tests/functions/test_news.py"),
+    "tests/template/test_deploying.py",
 )
-CHOSEN = f"{NAME} or every_place or place_of_its_own or template_keeps"
+CHOSEN = f"{NAME} or every_place or place_of_its_own or template_keeps or every_parameter"
+SIMULATED = f"""
+from itertools import count, islice
+from tests.protocol.simulation.planning import plan_of
+from tests.protocol.simulation.verdict import judged
+
+plans = (plan for plan in map(plan_of, count()) if plan.flow == "{NAME}")
+judges = [judged(plan) for plan in islice(plans, 100)]
+print([(one.plan.seed, one.violations) for one in judges if one.violations])
+print(sum(len(one.made) for one in judges), "tokens")
+"""
 FOLDERS = ("layers/token_broker/python", "layers/token_broker_client/python", "local", "tools", ".")
 
 
@@ -101,6 +114,14 @@ def test_its_tests_and_the_rules_of_the_template_pass(copy: Path) -> None:
     """Its function, role, routes, policies and aliases are as the others'."""
     said = ran(copy, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-k", CHOSEN, *TESTS)
     assert re.search(r"\n\d\d+ passed", said), said
+
+
+@pytest.mark.slow
+def test_no_seed_of_the_simulation_breaks_an_invariant_with_it(copy: Path) -> None:
+    """Its vendor's users are made from its fake: deaths, lost answers, rotations, DELETE, holds."""
+    found, made = ran(copy, "-c", SIMULATED).splitlines()
+    assert found == "[]"
+    assert int(made.partition(" ")[0]) > 100
 
 
 @pytest.fixture

@@ -6,6 +6,7 @@ import pytest
 
 from tests.template.documents import ROOT, load, template
 from tests.template.keeping import VARIABLES
+from token_broker_operations.flows import FLOWS
 
 WORKFLOWS = sorted(f".github/workflows/{path.name}" for path in ROOT.glob(".github/workflows/*"))
 TARGETS = set(re.findall(r"(?m)^([a-z-]+):", (ROOT / "Makefile").read_text()))
@@ -20,7 +21,9 @@ def test_every_parameter_is_explained() -> None:
     """In the table of docs/deploying.md, and in groups for the console."""
     explained = (ROOT / "docs/deploying.md").read_text()
     table = re.findall(r"(?m)^\| (`.*?) \|", explained)
-    named = {name for row in table for name in re.findall(r"`(\w+)`", row)}
+    named = {name for row in table for name in re.findall(r"`([\w<>]+)`", row)}
+    for name in [name for name in named if "<Flow>" in name]:
+        named |= {name.replace("<Flow>", flow.logical) for flow in FLOWS}
     interface = template()["Metadata"]["AWS::CloudFormation::Interface"]["ParameterGroups"]
     grouped = {name for group in interface for name in group["Parameters"]}
     assert template()["Parameters"].keys() <= named

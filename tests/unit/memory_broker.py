@@ -4,10 +4,10 @@ Nothing takes time unless a test says so, and everything that the broker tells i
 """
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from random import Random
-from typing import Any, TypeAlias
+from typing import Any
 
 from tests.functions.world import proxy_event
 from tests.unit.memory_aws import PREFIX, MemoryAws
@@ -19,18 +19,12 @@ from token_broker.flows import every
 from token_broker.handler import Service
 from token_broker.item import Item
 from token_broker.telemetry import Telemetry
-from token_broker_fakes import FakeEditor, FakeVendorlink, FakeVntana
+from token_broker_fakes import registry
 
 NOW = 1_900_000_000
 SKEW = 30
 MEMORY_SECONDS = 60
 INVOKED = "arn:aws:lambda:eu-west-1:123456789012:function:token-broker:live"
-AnyFake: TypeAlias = FakeVntana | FakeVendorlink | FakeEditor
-FAKES: Mapping[str, Callable[..., AnyFake]] = {
-    "vntana": FakeVntana,
-    "vendorlink": FakeVendorlink,
-    "editor": FakeEditor,
-}
 
 
 class Recorder(Telemetry):
@@ -90,7 +84,7 @@ class MemoryBroker:
 
     def __post_init__(self) -> None:
         self.aws = MemoryAws(self.page)
-        self.fake = FAKES[self.flow](clock=lambda: float(self.now), rng=Random(1))
+        self.fake = registry.new(self.flow, clock=lambda: float(self.now), rng=Random(1))
         base = "app.vendorlink.nl" if self.flow == "vendorlink" else self.fake.home
         self.working: dict[str, Any] = dict(self.fake.demo_secret(base))
         self.put_secret(**self.secret)

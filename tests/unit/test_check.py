@@ -7,7 +7,7 @@ from typing import Any, NoReturn
 import pytest
 
 from tests.functions.test_tokens import assert_problem
-from tests.subjects import FLOWS, wrong_login
+from tests.subjects import CHECKED, check, proof, wrong_login
 from tests.unit.memory_aws import PREFIX
 from tests.unit.memory_broker import MemoryBroker
 from token_broker.check import MOST_SECONDS, Check
@@ -15,9 +15,6 @@ from token_broker.document import Document
 from token_broker.errors import BrokerError, InvalidRequest, UpstreamUnavailable
 from token_broker.records import replace
 from token_broker.tokens import TokenRequest
-
-STEPS = {"vntana": "current", "vendorlink": "data", "editor": "verify"}
-"""The harmless request, as the fakes call it."""
 
 EVENTS = ("check", "check failed", "upstream")
 
@@ -58,7 +55,7 @@ def failure(broker: MemoryBroker, left: float) -> BrokerError:
     return raised.value
 
 
-@pytest.mark.parametrize("flow", FLOWS)
+@pytest.mark.parametrize("flow", CHECKED)
 def test_a_check_is_one_request_with_the_token_that_callers_get(flow: str) -> None:
     """It makes the token that is not there, and uses the one that is. All of it is noted."""
     broker = MemoryBroker(flow, vendor_seconds=1.00006)
@@ -69,16 +66,16 @@ def test_a_check_is_one_request_with_the_token_that_callers_get(flow: str) -> No
     assert answer == {"ok": True, "milliseconds": milliseconds, "context": first["context"]}
     broker.telemetry.told.clear()
     assert broker.call(action="check")["ok"]
-    assert sent(broker) == [STEPS[flow]]
+    assert sent(broker) == [check(flow)[1]]
     of_check = {"connection": "acme", "outcome": "success", "milliseconds": 1000.1}
-    of_request = {"step": "verify" if flow == "editor" else "check", "status": 200}
+    of_request = {"step": check(flow)[0].step, "status": 200}
     assert [(e, f) for e, f in broker.telemetry.told if e in EVENTS] == [
         ("upstream", of_request | {"milliseconds": 1000.1}),
         ("check", of_check),
     ]
 
 
-@pytest.mark.parametrize("flow", FLOWS)
+@pytest.mark.parametrize("flow", CHECKED)
 def test_a_token_that_the_vendor_ended_is_replaced(flow: str) -> None:
     """The check finds what a caller would have met, and mends it: the next caller does not."""
     broker = MemoryBroker(flow)
@@ -89,13 +86,15 @@ def test_a_token_that_the_vendor_ended_is_replaced(flow: str) -> None:
     assert (second["source"], second["generation"]) == ("memory", first["generation"] + 1)
 
 
-@pytest.mark.parametrize("flow", FLOWS)
+@pytest.mark.parametrize("flow", CHECKED)
 def test_a_vendor_that_refuses_each_token_is_told_as_refusing(flow: str) -> None:
     """After one new token, and within the limits of reports: checking shuts nobody out."""
     broker = MemoryBroker(flow)
     broker.call()
     body, headers = '{"message": "this token is dead"}', {"content-type": "application/json"}
-    broker.fake.fail("answer", step=STEPS[flow], times=None, status=401, headers=headers, body=body)
+    broker.fake.fail(
+        "answer", step=check(flow)[1], times=None, status=401, headers=headers, body=body
+    )
     for _ in range(3):
         response = checked(broker)
         assert_problem(response, "upstream_refused", 502)
@@ -104,30 +103,30 @@ def test_a_vendor_that_refuses_each_token_is_told_as_refusing(flow: str) -> None
         assert response["body"]["upstream_message"] == "this token is dead"
     sent(broker)
     assert_problem(checked(broker), "too_many_requests", 429)
-    assert sent(broker) == [STEPS[flow]]
+    assert sent(broker) == [check(flow)[1]]
     refused, limited = "upstream_refused", "too_many_requests"
     assert told(broker) == [refused] * 6 + [limited] * 2
 
 
-@pytest.mark.parametrize("flow", FLOWS)
+@pytest.mark.parametrize("flow", CHECKED)
 def test_what_says_nothing_of_the_token_replaces_none(flow: str) -> None:
     """An outage of the vendor is told as one, while the token that lives is kept."""
     broker = MemoryBroker(flow)
     first = broker.call()
-    broker.fake.fail("status", step=STEPS[flow], times=None, status=503)
+    broker.fake.fail("status", step=check(flow)[1], times=None, status=503)
     response = checked(broker)
     assert_problem(response, "upstream_unavailable", 503)
     assert response["body"]["upstream_status"] == 503
     assert broker.call()["fingerprint"] == first["fingerprint"]
 
 
-@pytest.mark.parametrize("flow", FLOWS)
+@pytest.mark.parametrize("flow", CHECKED)
 def test_a_check_logs_in_no_more_than_a_call(flow: str) -> None:
     """Wrong credentials cost one login, however often they are checked."""
     broker = MemoryBroker(flow, secret=dict(wrong_login(flow)))
     codes = [checked(broker)["body"]["code"] for _ in range(3)]
     assert codes == ["credential_rejected", "credential_latched", "credential_latched"]
-    assert len(sent(broker)) == 1
+    assert sent(broker).count(proof(flow).step) == 1
 
 
 def test_a_token_is_checked_where_it_was_made() -> None:
@@ -170,7 +169,7 @@ def test_a_token_whose_version_is_gone_is_replaced() -> None:
     assert sent(broker) == ["generate", "verify"]
 
 
-@pytest.mark.parametrize("flow", FLOWS)
+@pytest.mark.parametrize("flow", CHECKED)
 def test_a_secret_that_is_wrong_is_told_while_the_token_lives(flow: str) -> None:
     """And not on the day on which that token ends."""
     broker = MemoryBroker(flow)

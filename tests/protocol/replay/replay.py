@@ -44,6 +44,7 @@ from tests.protocol.simulation.checking import is_harmless
 from tests.protocol.simulation.editor_application import CLEAR
 from tests.protocol.simulation.invocations import Invocation, Sent
 from tests.protocol.simulation.table import Place, Record
+from tests.subjects import is_made_in_steps, keeps_gate_apart, renews
 from token_broker.item import Item
 from token_broker.tokens import ONLY, fingerprint
 
@@ -105,8 +106,8 @@ class Replay:
             faults=1,
             occasions=1,
             may=MAY,
-            renewals=flow == "vendorlink",
-            gate=flow != "vendorlink",
+            renewals=renews(flow),
+            gate=keeps_gate_apart(flow),
             steps=1000,
             suspects=3 if is_unclear else 0,
         )
@@ -225,7 +226,7 @@ class Replay:
         moves = list(acquires(self.rules, state, 0, caller))
         self._expect(writer, place, (old, new), moves, "takes the lease")
         ones = frozenset({moves[0].state.lambdas[0]})
-        threads.append(Thread(writer, place[1], ones, self.judge.plan.flow == "vntana"))
+        threads.append(Thread(writer, place[1], ones, is_made_in_steps(self.judge.plan.flow)))
 
     def _choices(self, caller: Invocation, look: Look, *, is_nested: bool) -> set[int]:
         """Return what the model's caller may do, by each way to see what the code's one read."""

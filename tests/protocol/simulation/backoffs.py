@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from tests.protocol.simulation.answers import body_of
 from tests.protocol.simulation.excuses import REFUSED, clocks_apart
 from tests.protocol.simulation.invocations import Invocation
+from tests.subjects import is_made_in_steps
 
 if TYPE_CHECKING:
     from tests.protocol.simulation.judge import Judge, Made
@@ -70,8 +71,8 @@ class Backoffs:
         seconds = int(invocation.answer.get("retry_after", 0))
         if seconds > LONGEST_SECONDS + self._apart:
             self._judge.violate("I13", f"{invocation.name} is told to wait for {seconds} s")
-        # At VNTANA it is another item's failure each time, of those that a token is made from.
-        is_one = not self._judge.plan.faults and self._judge.plan.flow != "vntana"
+        # Of a token that is made in steps it is another item's failure each time.
+        is_one = not self._judge.plan.faults and not is_made_in_steps(self._judge.plan.flow)
         if is_one and is_upstreams(invocation) and not self._judge.operations:
             self._streaks[name] += 1
             if seconds < min(2 ** self._streaks[name], LONGEST_SECONDS) - 1 - self._apart:

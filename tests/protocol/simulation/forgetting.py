@@ -71,7 +71,7 @@ class Forgetting:
             return  # the last of them is judged; who was hindered may have taken it
         if any(judge.holding.was_held(one) for one in finders):
             return  # amid a hold the vendor is asked nothing
-        if fingerprint(token) in judge.doubted or judge.plan.flow != "vntana":
+        if fingerprint(token) in judge.doubted or not judge.vendor.flow.vendor.log_out:
             return  # a caller reported it meanwhile
         if not judge.vendor.is_ended(token):
             names = ", ".join(one.name for one in finders)

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 from tests.protocol.simulation.invocations import Invocation
 from tests.protocol.simulation.table import Place, Record
+from tests.subjects import keeps_gate_apart
 from token_broker.item import Item
 from token_broker.tokens import ONLY
 
@@ -74,7 +75,7 @@ def check_holder(
     judge: "Judge", writer: Invocation, place: Place, before: Record, after: Record
 ) -> None:
     """I3: a failure, and on a variant of its own a rejection, is kept by the lease's holder."""
-    is_gate = place[1] == ONLY and judge.plan.flow != "vendorlink"
+    is_gate = place[1] == ONLY and keeps_gate_apart(judge.plan.flow)
     is_free = is_gate or judge.is_unshared(next(reversed(writer.read), None))
     owner = text(before, "lease_owner") or ""
     if is_free or owner.rpartition(".")[0] == writer.name:
@@ -86,7 +87,7 @@ def check_holder(
 
 def check_need(judge: "Judge", writer: Invocation, item: Item, now: int) -> None:
     """I5: an exchange of a token that would do is begun only to renew it in time."""
-    is_gate = item.variant == ONLY and judge.plan.flow != "vendorlink"
+    is_gate = item.variant == ONLY and keeps_gate_apart(judge.plan.flow)
     event = writer.event
     would_do = item.is_live(now, None) and item.is_live(now, event.get("min_ttl"))
     is_uncertain = item.lease_owner is not None and now >= item.lease_until

@@ -14,8 +14,14 @@ from tests.protocol.simulation.plans import (
     Service,
     Visit,
 )
+from tests.protocol.simulation.vendors import GENERIC
 
-LONGEST_RUN_STEPS: Mapping[FlowName, int] = {"vendorlink": 10, "vntana": 36, "editor": 14}
+LONGEST_RUN_STEPS: Mapping[FlowName, int] = {
+    "vendorlink": 10,
+    "vntana": 36,
+    "editor": 14,
+    **dict.fromkeys(GENERIC, 20),
+}
 """About as many steps as an exchange takes, from the first look to the answer."""
 
 KINDS: tuple[FaultKind, ...] = (

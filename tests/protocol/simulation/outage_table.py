@@ -25,6 +25,7 @@ from tests.protocol.simulation.plans import (
 )
 from tests.protocol.simulation.vendors import VENDORS
 from tests.protocol.simulation.world import World
+from tests.subjects import keeps_gate_apart
 
 LIFETIME = 3600
 PROBE_SECONDS, LATE_PROBE_SECONDS = 1.0, 10.0
@@ -189,7 +190,7 @@ def label_of(world: World, flow: FlowName) -> str:
     operation, _, rest = what.partition(" ")
     if operation != "UpdateItem":
         return "Invoke" if operation == "Invoke" else CALLS.get(operation, what.strip())
-    place = "the gate" if rest.startswith("- ") and flow != "vendorlink" else "the variant"
+    place = "the gate" if rest.startswith("- ") and keeps_gate_apart(flow) else "the variant"
     write = written(rest)
     return write if write == NOTED else f"{write} ({place})"
 

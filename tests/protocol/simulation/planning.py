@@ -8,8 +8,14 @@ from tests.protocol.simulation.draws import chosen, draws_of
 from tests.protocol.simulation.plans import FlowName, Plan
 from tests.protocol.simulation.shrinking import LARGE_PAGE
 from tests.protocol.simulation.themes import FITTING, THEMES, WEIGHTS
+from tests.protocol.simulation.vendors import GENERIC
 
-FLOWS: Mapping[FlowName, float] = {"vendorlink": 2, "vntana": 3, "editor": 2}
+FLOWS: Mapping[FlowName, float] = {
+    "vendorlink": 2,
+    "vntana": 3,
+    "editor": 2,
+    **dict.fromkeys(GENERIC, 2),
+}
 LIFETIMES = (90, 300, 3600)
 PAGES = (1, 2, 3, LARGE_PAGE)
 MODES: Mapping[FlowName, tuple[Mapping[str, Any], ...]] = {
@@ -49,7 +55,7 @@ def plan_of(seed: int) -> Plan:
         draw("lifetime").choice(LIFETIMES),
         (),
         offsets_of(draw("clocks")),
-        modes=draw("modes").choice(MODES[flow]),
+        modes=draw("modes").choice(MODES.get(flow, ({},))),
         page=dice.choice(PAGES),
     )
     return THEMES[theme](draw, plan)

@@ -5,11 +5,11 @@ A plan is a value. Whatever is dropped from it leaves the rest as it was: so it 
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, TypeAlias
 
 from tests.protocol.simulation.settings import Setting
 
-FlowName = Literal["vendorlink", "vntana", "editor"]
+FlowName: TypeAlias = str
 Service = Literal["table", "key", "secrets", "function", "upstream", "clock"]
 FaultKind = Literal[
     "crash",  # dies before the step has any effect

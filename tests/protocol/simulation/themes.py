@@ -30,7 +30,8 @@ from tests.protocol.simulation.plans import (
     Visit,
 )
 from tests.protocol.simulation.settings import Setting
-from tests.protocol.simulation.vendors import VENDORS
+from tests.protocol.simulation.vendors import GENERIC, VENDORS
+from tests.subjects import CHECKED
 
 Theme = Callable[[Draw, Plan], Plan]
 
@@ -40,13 +41,19 @@ DAY = 86_400
 HOLD = {"connection": "acme", "action": "hold", "reason": "drill"}
 LIFT = {"connection": "acme", "action": "lift"}
 
-COMMITS: Mapping[FlowName, tuple[int, ...]] = {"vendorlink": (7, 8), "vntana": (), "editor": ()}
+COMMITS: Mapping[FlowName, tuple[int, ...]] = {
+    "vendorlink": (7, 8),
+    "vntana": (),
+    "editor": (),
+    **dict.fromkeys(GENERIC, ()),
+}
 """Steps at which a first exchange keeps its token, where there are few ways to it."""
 
 LAST_WRITES: Mapping[FlowName, tuple[int, ...]] = {
     "vendorlink": (6,),
     "vntana": (13, 19),
     "editor": (11, 12),
+    **dict.fromkeys(GENERIC, (6, 11, 12, 13)),
 }
 """The same of all flows, as first exchanges are today."""
 
@@ -54,6 +61,7 @@ ROTATIONS: Mapping[FlowName, tuple[ChangeKind, ...]] = {
     "vendorlink": ("other user", "bad secret", "other host", "good secret"),
     "vntana": ("other user", "other user", "bad secret", "other host", "other defaults"),
     "editor": ("other user", "bad secret", "other host", "other defaults"),
+    **dict.fromkeys(GENERIC, ("other user", "bad secret", "other host", "good secret")),
 }
 ONCE: tuple[FaultKind, ...] = ("refused", "denied", "lost")
 """What may become of one call to AWS, with no process that dies."""
@@ -564,5 +572,6 @@ FITTING: Mapping[str, Collection[FlowName]] = {
     "unshared": WITH_SHARING,
     "strangers": WITH_NAMES,
     "pinned": WITH_NAMES,
+    "checked": CHECKED,
 }
 """The flows that a theme is about, where it is not about all."""

@@ -3,7 +3,7 @@
 import json
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from random import Random
 from typing import Any, NoReturn, get_args, get_type_hints
 
@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests import subjects
 from tests.conversations import NOW, SECRETS, Desk, answer, any_answers, repeated
 from token_broker.document import Document
 from token_broker.errors import (
@@ -22,25 +23,20 @@ from token_broker.errors import (
     UpstreamRefused,
     UpstreamUnavailable,
 )
-from token_broker.exchange import NeedToken, Request, Response, run
+from token_broker.exchange import Exchange, NeedToken, Request, Response, run
 from token_broker.flows import Flow, every
 from token_broker.probe import ProbedFlow, prober_of
 from token_broker.probing import NO_ANSWER, Budget, Observed, is_unanswered
 from token_broker.tokens import Token, Variant
+from token_broker_fakes import registry
 from token_broker_fakes.editor import EditorModes, FakeEditor
 from token_broker_fakes.fake import Fake
-from token_broker_fakes.vendorlink import FakeVendorlink, VendorlinkModes
-from token_broker_fakes.vntana import FakeVntana, VntanaModes
+from token_broker_fakes.vendorlink import FakeVendorlink
+from token_broker_fakes.vntana import FakeVntana
 
 FLOWS = every()
-FAKES: dict[str, Callable[..., Any]] = {
-    "vntana": lambda modes: FakeVntana(modes=VntanaModes(**modes), clock=clock, rng=Random(1)),
-    "vendorlink": lambda modes: FakeVendorlink(
-        modes=VendorlinkModes(**modes), clock=clock, rng=Random(1)
-    ),
-    "editor": lambda modes: FakeEditor(modes=EditorModes(**modes), clock=clock, rng=Random(1)),
-}
-AT = {"vntana": "http://127.0.0.1:9", "vendorlink": "app.vendorlink.nl"}
+PROBED = tuple(name for name, flow in FLOWS.items() if flow.vendor.probe)
+AT = {"vendorlink": "app.vendorlink.nl"}
 GUEST = {"organization": "studio", "workspace": "chairs"}
 """Of VNTANA: a role that needs a workspace's token."""
 
@@ -145,8 +141,9 @@ def probe(
     is_time_left: Callable[[], bool] = lambda: True,
     **changes: Any,
 ) -> Probe:
-    fake = FAKES[flow](modes or {})
-    at = AT.get(flow, AT["vntana"])
+    fake = registry.new(flow, clock=clock, rng=Random(1))
+    fake.modes.update(modes or {})
+    at = AT.get(flow, subjects.LOOPBACK)
     secret = fake.demo_secret(at) | (GUEST if flow == "vntana" else {}) | changes
     probed = ProbedFlow.of(FLOWS[flow], is_time_left)
     desk = Desk(probed.vendor, probed.vendor.parse(secret), probed.forgiving(fake))
@@ -222,7 +219,7 @@ def test_its_token_lives_and_is_renewed_as_the_options_say(
         assert fake.log.steps == ["login" if options.get("null_renewal") == "drop" else "extend"]
 
 
-@pytest.mark.parametrize("flow", FLOWS)
+@pytest.mark.parametrize("flow", PROBED)
 def test_a_report_has_no_secret(flow: str) -> None:
     """So that it can be sent to a vendor, or to the makers of the broker."""
     one = probe(flow)
@@ -234,21 +231,21 @@ def test_a_report_has_no_secret(flow: str) -> None:
         assert secret not in shown or secret in GUEST.values()
 
 
-@pytest.mark.parametrize("flow", FLOWS)
+@pytest.mark.parametrize("flow", PROBED)
 def test_wrong_credentials_are_sent_once(flow: str) -> None:
     """A rejection ends a probe, with nothing seen."""
-    wrong = {"vntana": "personal_access_token", "vendorlink": "password", "editor": "api_key"}
-    changes: dict[str, Any] = {wrong[flow]: "wrong"}
-    one = probe(flow, **changes)
+    wrong: dict[str, Any] = subjects.wrong_login(flow)
+    one = probe(flow, **wrong)
     token, report = one.run()
     assert token is None
     assert report["problem"]["code"] == "credential_rejected"
-    assert len(one.fake.log) == 1
+    assert (report["sent"]["logins"], one.flow.prober.budget.logins >= 1) == (1, True)
+    assert one.fake.log.steps[-1] == subjects.proof(flow).step
     assert one.flow.observed.seen == {}
 
 
 @pytest.mark.parametrize("kind", ["status", "drop", "html"])
-@pytest.mark.parametrize("flow", FLOWS)
+@pytest.mark.parametrize("flow", PROBED)
 def test_a_vendor_that_goes_down_costs_no_token(flow: str, kind: str) -> None:
     """After each step: what was opened by then is returned, or it is an error of ours."""
     whole = probe(flow)
@@ -256,37 +253,52 @@ def test_a_vendor_that_goes_down_costs_no_token(flow: str, kind: str) -> None:
     steps = len(whole.fake.log)
     for reached in range(steps):
         one = probe(flow)
-        sent = 0
+        sent, had_token = 0, False
 
         def send(request: Request, one: Probe = one, reached: int = reached) -> Response:
-            nonlocal sent
+            nonlocal sent, had_token
             sent += 1
             if sent == reached + 1:
+                had_token = one.flow.observed.has_token
                 one.fake.fail(kind, times=None)  # type: ignore[arg-type]  # one of them
             return one.fake(request)
 
         one.desk.send = one.flow.forgiving(send)
         token, report = one.run()
         assert (token is None) is (report["problem"] is not None)
-        if flow == "vendorlink" and reached:
-            assert token is not None
+        assert token or not (had_token and one.flow.observed.has_token)
         if kind != "html":
             assert sent <= reached + 2, "it goes on asking a vendor that is down"
 
 
-@pytest.mark.parametrize("flow", FLOWS)
+@pytest.mark.parametrize("flow", PROBED)
 def test_a_probe_ends_in_time_with_what_it_has(flow: str) -> None:
-    """Once there is a token, a moment without time left is enough."""
-    whole = probe(flow)
-    whole.run()
-    for left in range(len(whole.fake.log)):
+    """Once there is a token, a moment without time left is enough.
+
+    Until then all that a token takes is sent.
+    """
+    whole = flags(probe(flow))
+    assert any(whole) or flow == "vntana"
+    for left in range(len(whole)):
         rest = iter([True] * left)
-        one = probe(flow, is_time_left=lambda rest=rest: next(rest, False))  # type: ignore[misc]  # bound
-        token, report = one.run()
-        assert token is not None, report
-        assert report["works"]
-        steps = len(whole.fake.log)
-        assert len(one.fake.log) == (steps if flow == "vntana" else min(1 + left, steps))
+        sent = flags(probe(flow, is_time_left=lambda rest=rest: next(rest, False)))  # type: ignore[misc]  # bound
+        assert sent.count(True) == min(left, whole.count(True))
+        assert sent.count(False) == whole.count(False)
+
+
+def flags(one: Probe) -> list[bool]:
+    """Run a probe, which works; return of each request whether there was a token by then."""
+    found, send = list[bool](), one.desk.send
+
+    def noted(request: Request) -> Response:
+        found.append(one.flow.observed.has_token)
+        return send(request)
+
+    one.desk.send = noted
+    token, report = one.run()
+    assert token is not None, report
+    assert report["works"]
+    return found
 
 
 def test_a_key_that_is_configured_wrongly_is_found_out() -> None:
@@ -311,7 +323,7 @@ def test_one_parameter_is_left_out() -> None:
     ]
 
 
-@pytest.mark.parametrize("flow", FLOWS)
+@pytest.mark.parametrize("flow", PROBED)
 def test_each_question_says_what_is_asked_and_what_documents_say(flow: str) -> None:
     questions = prober_of(FLOWS[flow]).questions
     assert len({one.name for one in questions}) == len(questions)
@@ -475,7 +487,7 @@ def test_a_token_that_may_be_used_up_is_not_kept() -> None:
         assert report["problem"]["code"] == "upstream_unavailable"
 
 
-@given(any_answers, st.sampled_from(sorted(FLOWS)))
+@given(any_answers, st.sampled_from(PROBED))
 def test_no_vendor_makes_a_probe_send_more_than_was_told(
     answers: list[Response], flow: str
 ) -> None:
@@ -512,6 +524,30 @@ def test_a_flow_without_contradictions_has_nothing_to_probe() -> None:
         prober_of(plain)
 
 
+def test_a_token_of_another_variant_is_not_the_one_that_a_conversation_ends_with() -> None:
+    """So the request after it is sent with no time left, and an outage then is an error."""
+    made = Token("value", {}, "https://api.example", NOW, NOW + 60)
+
+    def exchange(_: Any, variant: Variant, *rest: Any) -> Exchange:
+        if variant.kind == "inner":
+            rest[-1].has_token = True
+            return made
+        yield NeedToken(Variant("inner", {"a": 1}))
+        answered: Response = yield Request("GET", "http://127.0.0.1:9/", "step")
+        answered.reached("step")
+        return made
+
+    flow = ProbedFlow.of(FLOWS["vntana"], lambda: False)
+    flow.prober = replace(flow.prober, exchange=exchange)
+    for status in (200, 503):
+        desk = Desk(flow.vendor, None, flow.forgiving(lambda _, status=status: answer({}, status)))
+        try:
+            ended: object = desk.obtain(NeedToken(Variant("outer")))
+        except BrokerError as error:
+            ended = type(error)
+        assert ended == (made if status == 200 else UpstreamUnavailable)
+
+
 @pytest.mark.parametrize("kind", [UpstreamUnavailable, UpstreamContractChanged, UpstreamRefused])
 def test_without_a_token_a_vendor_that_is_down_is_an_error(kind: type[UpstreamError]) -> None:
     """Only what there is already is not lost, also where an answer is too large to be read."""
@@ -520,7 +556,7 @@ def test_without_a_token_a_vendor_that_is_down_is_an_error(kind: type[UpstreamEr
     def fail(_: Request) -> NoReturn:
         raise kind("login: no answer")
 
-    send, request = probed.forgiving(fail), Request("POST", AT["vntana"], "login")
+    send, request = probed.forgiving(fail), Request("POST", subjects.LOOPBACK, "login")
     with pytest.raises(kind):
         send(request)
     probed.observed.has_token = True

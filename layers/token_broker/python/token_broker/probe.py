@@ -93,9 +93,16 @@ class ProbedFlow(Flow):
     def _exchange(
         self, credentials: Any, variant: Variant, now: int, kept: Token | None = None
     ) -> Exchange:
-        """Converse within the budget; with no time left, end with the token that there is."""
+        """Converse within the budget; with no time left, end with the token that there is.
+
+        It is this conversation's own: one that is held for a token of another variant, which this
+        one is made from, has and ends with that.
+        """
+        had_token, self.observed.has_token = self.observed.has_token, False
         conversation = self.prober.exchange(credentials, variant, now, kept, self.observed)
-        return relayed(conversation, self._relay)
+        result = yield from relayed(conversation, self._relay)
+        self.observed.has_token = had_token
+        return result
 
     def _relay(self, step: Request | NeedToken) -> Conversation[Any]:
         if isinstance(step, Request):

@@ -52,7 +52,10 @@ class Vendor(Generic[Credentials]):
     token_kinds: tuple[str, ...]
     """Kinds of tokens that callers get. Kinds that others are made from come first."""
     resolve: Callable[[Credentials, Variant], Variant] = unchanged
-    """Returns a requested variant with the secret's defaults. Raises `InvalidRequest`."""
+    """Returns a requested variant with the secret's defaults. Raises `InvalidRequest`.
+
+    Any other variant, which an exchange needs or resolves to, it returns unchanged.
+    """
     complete: Callable[[Credentials, Variant], Variant] = unchanged
     """Returns a requested variant that `resolve` accepts, with made-up values for required fields
     that neither the request nor the secret has. For a probe, and for a trial of a secret."""
