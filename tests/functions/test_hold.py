@@ -69,7 +69,8 @@ def test_a_held_connection_gives_and_asks_nothing(world: World, flow: str) -> No
 def test_other_processes_obey_once_they_read_the_table(world: World, flow: str) -> None:
     """What was exchanged while the hold was put counts from when its gate was read.
 
-    A check asks the vendor, so it reads the table first, whatever its process remembers.
+    A check asks the vendor, so it reads the table first, whatever its process remembers. What that
+    shows counts from then on.
     """
     connection = world.connect(flow)
     services = [world.cold(flow) for _ in range(2)]
@@ -84,6 +85,9 @@ def test_other_processes_obey_once_they_read_the_table(world: World, flow: str) 
     with pytest.raises(Exception, match="connection_held"):
         services[0](event(connection, action="check"), LambdaContext("f", CALL_SECONDS))
     assert world.steps(flow) == sent
+    with pytest.raises(Exception, match=REASON):
+        services[0](event(connection), LambdaContext("f", CALL_SECONDS))
+    assert services[1](event(connection), LambdaContext("f", CALL_SECONDS))["source"] == "memory"
     world.advance(1)
     for service in services:
         with pytest.raises(Exception, match=REASON):

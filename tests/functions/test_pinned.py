@@ -97,13 +97,13 @@ def test_without_the_event_a_renewal_drops_it(world: World, flow: str, chosen: s
 def test_without_the_event_a_call_that_needs_an_exchange_drops_it(
     world: World, flow: str, chosen: str, how: str
 ) -> None:
-    """Nor is the old one handed out because there is no new one, as it is in an outage."""
+    """Nor is the old one handed out because there is no new one, or because it is remembered."""
     deps = world.service(flow).deps
     kinds = deps.flow.vendor.token_kinds
     for item in [*deps.store.list(f"{flow}#{chosen}")]:
         if how == "uncertain" and item.fingerprint and item.kind in kinds:
             deps.store.acquire(item, "somebody who died", world.now - 1)
-    deps.cache.clear()
+            deps.cache.clear()
     assert_refused(world, flow, chosen, force=how == "forced")
     assert_refused(world, flow, chosen)
 
@@ -117,6 +117,33 @@ def test_a_rotation_under_the_same_pins_renews(world: World, flow: str) -> None:
     assert world.carry_out(flow) == [{"renewed": 1}]
     world.advance(61)
     assert world.call(flow, connection)["source"] == "table"
+
+
+@pytest.mark.parametrize(
+    ("flow", "before", "after", "is_renewed"),
+    [
+        ("editor", "1", "1", True),
+        ("editor", 1, True, False),
+        ("vntana", "acme", "acme", True),
+        ("vntana", "acme", "studio", False),
+    ],
+)
+def test_a_rotation_that_pins_another_value_drops_what_the_one_before_allowed(
+    world: World, flow: str, before: Any, after: Any, is_renewed: bool
+) -> None:
+    """A token of one organization, or of one user, is none of another's."""
+
+    def pinned(value: Any) -> dict[str, Any]:
+        if flow == "editor":
+            return {"parameters": {"userId": value}, "pinned": ["userId"]}
+        return {"organization": value, "pinned": ["organization"]}
+
+    connection = world.connect(flow, **pinned(before))
+    world.call(flow, connection)
+    world.put_secret(flow, connection, world.secret(flow) | pinned(after))
+    world.call(flow, connection, action="rotate")
+    assert world.carry_out(flow) == [{"renewed": int(is_renewed)}]
+    assert tokens(world, flow, connection) == int(is_renewed)
 
 
 @pytest.mark.parametrize(

@@ -68,6 +68,22 @@ def test_what_is_counted_is_told_as_powertools_would_tell_it(
     assert list(mine.items()) == list(theirs.items())
 
 
+def test_what_alarms_watch_is_counted_over_all_flows(capsys: pytest.CaptureFixture[str]) -> None:
+    """Once under its own dimensions, and once under the service's and what an alarm tells apart."""
+    told = {}
+    for event in MEASURES:
+        Telemetry("vntana").emit(event, **FACTS)
+        [counted] = json.loads(capsys.readouterr().out)["_aws"]["CloudWatchMetrics"]
+        told[event] = counted["Dimensions"][1:]
+    assert {event: further for event, further in told.items() if further} == {
+        "hand-out": [["service"]],
+        "failure": [["service", "code"]],
+        "unanswered": [["service"]],
+        "check failed": [["service"]],
+        "damaged": [["service"]],
+    }
+
+
 @pytest.mark.parametrize(
     "change",
     [

@@ -1,7 +1,7 @@
 """What callers are told: each answer is judged, and each error must have a reason."""
 
 from calendar import timegm
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from math import inf
 from time import strptime
 from typing import TYPE_CHECKING, Any
@@ -111,7 +111,7 @@ def is_unpaid(judge: "Judge", invocation: Invocation) -> bool:
     min_ttl = invocation.event.get("min_ttl", 0)
     return any(
         made.maker is invocation
-        and made.key in wanted_by(judge, invocation, made)
+        and made.key in wanted_of(judge, invocation, made, judge.origins.of_token(made.token) or ())
         and (is_key or made.step < faults[0].step)
         and judge.vendor.ends_at(made.token) - judge.scheduler.now > min_ttl + CLOSE_SECONDS
         and not judge.vendor.is_ended(made.token)
@@ -157,7 +157,7 @@ def check_variant(judge: "Judge", invocation: Invocation) -> None:
     invocation.was_dead = judge.vendor.is_ended(made.token)
     invocation.was_begun = judge.is_begun(made.key)
     wanted = wanted_by(judge, invocation, made)
-    if made.key not in wanted:
+    if made.key not in wanted and not is_old_way(judge, invocation, made):
         judge.violate("I8", f"{invocation.name} gets a token of another variant")
     if invocation.is_bad:
         judge.violate("I17", f"{invocation.name} gets a token for what there is not")
@@ -249,6 +249,21 @@ def body_of(judge: "Judge", event: Mapping[str, Any]) -> dict[str, Any]:
     return {name: event[name] for name in event if name in names}
 
 
+def is_old_way(judge: "Judge", invocation: Invocation, made: "Made") -> bool:
+    """Say whether a token is where a version of before led, and no better one can be had.
+
+    What leads there is not looked up anew while a failure backs off: the answer is stale.
+    """
+    if not invocation.answer["stale"]:
+        return False
+    body = Document(body_of(judge, invocation.event), InvalidRequest)
+    keys = (judge.vendor.flow.requested(body).key, made.key)
+    failures = [item.failure for item in map(judge.item, keys) if item.failure]
+    now = int(invocation.knew_at + invocation.offset)
+    is_waiting = any(failure.is_backing_off(now) for failure in failures)
+    return is_waiting and made.key in wanted_of(judge, invocation, made, judge.settings)
+
+
 def wanted_by(judge: "Judge", invocation: Invocation, made: "Made") -> set[str]:
     """Return the variants of which a token may be that an invocation is given.
 
@@ -258,6 +273,13 @@ def wanted_by(judge: "Judge", invocation: Invocation, made: "Made") -> set[str]:
     """
     since = min(invocation.begun - KNOWN_FOR, made.maker.begun)
     versions = list(judge.settings) if judge.recorded else judge.versions_since(since)
+    return wanted_of(judge, invocation, made, versions)
+
+
+def wanted_of(
+    judge: "Judge", invocation: Invocation, made: "Made", versions: Iterable[str]
+) -> set[str]:
+    """Return the variants that an invocation wants by one of these *versions* of the secret."""
     body, roles_since = body_of(judge, invocation.event), made.at - ROLES_SECONDS
     return {
         key

@@ -330,7 +330,11 @@ class Judge:
         was_live = name in self.kept and self.vendor.ends_at(last.token) > self.scheduler.now + 60
         is_current = bool({*(self.origins.of_token(last.token) or ())} & {*invocation.read})
         is_doubtful = name in self.doubted or self.revoked_at > last.at
-        if was_live and is_current and not is_doubtful:
+        forgets = [one for one in self.operations if one.action == "forget"]
+        is_forgotten = self.item(key).fingerprint != name and any(
+            one.ended is None or one.ended > last.at for one in forgets
+        )
+        if was_live and is_current and not is_doubtful and not is_forgotten:
             self.violate("I17", f"{invocation.name} replaces the live token of {key[:8]}")
 
     def _check_twice(self, invocation: Invocation, made: Made) -> None:

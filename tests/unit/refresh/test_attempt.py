@@ -1,7 +1,7 @@
 """What an exchange leaves in the table, however it ends: each record is compared whole."""
 
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from random import Random
 from string import ascii_letters, digits
 from typing import Any
@@ -11,15 +11,27 @@ import pytest
 from tests.unit.memory_aws import PREFIX
 from tests.unit.memory_broker import NOW, SKEW, MemoryBroker
 from tests.unit.test_store import Record, plain
-from token_broker.errors import NotConfigured, StoreUnavailable, UpstreamUnavailable
+from token_broker.errors import (
+    BrokerError,
+    InvalidRequest,
+    NotConfigured,
+    StoreUnavailable,
+    UpstreamUnavailable,
+)
+from token_broker.exchange import Exchange
+from token_broker.flows import Flow
+from token_broker.flows.editor.flow import VENDOR
+from token_broker.flows.vendor import Vendor
 from token_broker.item import Failure, Item
 from token_broker.item_codec import OUTAGE, attribute
+from token_broker.records import replace as replace_record
 from token_broker.refresh.invocation import Invocation
 from token_broker.refresh.outcome import Outcome
 from token_broker.refresh.refresher import refresher
 from token_broker.refresh.requirement import Requirement
 from token_broker.secrets_manager import Secret
 from token_broker.tokens import Variant
+from token_broker_fakes.vntana import Workspace
 
 FIFTEEN_DAYS = 15 * 24 * 60 * 60
 ENDS = NOW + 3600
@@ -709,6 +721,29 @@ def test_the_version_before_opens_no_connection() -> None:
     assert record(broker)["latched_version"] == "v2"
 
 
+def test_the_version_before_opens_no_connection_where_it_is_proven_anew() -> None:
+    """A listing that is recent has no login any more, and that it was accepted was not kept."""
+    broker = MemoryBroker("vntana")
+    broker.put_secret()
+    broker.call()
+    broker.write(accepted_version=None)
+    wrong = json.dumps({"personal_access_token": "wrong"})
+    broker.aws.manager.texts[f"{PREFIX}acme"][1] = wrong
+    broker.now += 100
+    broker.aws.manager.created_at = broker.now
+    broker.restart()
+    assert broker.call(force=True)["generation"] == 2
+    assert [what for what, _ in broker.announced] == ["Connection Latched"]
+    assert record(broker) | {"failure": None} == {
+        "schema": 1,
+        "fence": 3,
+        "failure": None,
+        "accepted_version": "v1",
+        "rejected_versions": ["v2"],
+        "latched_version": "v2",
+    }
+
+
 def test_a_suspect_version_is_tried_by_nobody_until_a_minute_is_over() -> None:
     """Each variant is told when that is; a rejection that is kept is not judged once more."""
     broker = MemoryBroker("vntana")
@@ -724,6 +759,43 @@ def test_a_suspect_version_is_tried_by_nobody_until_a_minute_is_over() -> None:
     assert (other["code"], other["retry_after"]) == ("credential_rejected", 15)
     assert broker.steps.count("login") == logins
     assert record(broker) == gate
+
+
+def test_a_variant_that_has_not_failed_itself_asks_the_gate_and_judges_nothing() -> None:
+    """What the gate says of a suspect version is no second rejection."""
+    broker = MemoryBroker("editor")
+    broker.call(**PARAMETERS[0])
+    broker.fake.fail("answer", status=401, body="{}", times=None)
+    assert outcome(broker, **PARAMETERS[1])["retry_after"] == 60
+    gate = record(broker)
+    broker.now += 45
+    other = outcome(broker, **PARAMETERS[2])
+    assert (other["code"], other["retry_after"]) == ("credential_rejected", 15)
+    assert len(broker.steps) == 2
+    assert record(broker) == gate
+
+
+@pytest.mark.parametrize("mistake", [NotConfigured, InvalidRequest])
+def test_a_version_that_the_vendor_took_is_accepted_whatever_it_lacks(
+    mistake: type[BrokerError],
+) -> None:
+    """What another answer showed to be wrong is no rejection: no variant waits for the gate."""
+    broker = MemoryBroker("editor")
+
+    def mistaken(*arguments: Any) -> Exchange:
+        yield from VENDOR.exchange(*arguments)
+        raise mistake("userId: is not known")
+
+    class MistakenFlow(Flow):
+        @property
+        def vendor(self) -> Vendor[Any]:
+            return replace(VENDOR, exchange=mistaken)
+
+    broker.deps = replace_record(broker.deps, flow=MistakenFlow(*broker.deps.flow))
+    work = refresher(Invocation(broker.deps, "acme", broker.monotonic + 29))
+    with pytest.raises(mistake):
+        work.obtain(Variant("asked", PARAMETERS[0]), Requirement())
+    assert record(broker) == {"schema": 1, "fence": 1, "accepted_version": "v1"}
 
 
 def test_a_rejection_within_another_exchange_is_judged_once() -> None:
@@ -765,6 +837,27 @@ def test_what_another_exchange_fails_with_has_none_of_this_ones_words() -> None:
 
 def kinds_exchanged(broker: MemoryBroker) -> list[str]:
     return [line["kind"] for line in broker.telemetry.of("exchange")]
+
+
+def test_the_version_before_goes_its_own_way_and_gives_up_none_of_the_current_one() -> None:
+    """It only bridges: what leads to a workspace by the current version stays as it is."""
+    broker = MemoryBroker("vntana")
+    [account] = broker.fake.accounts  # type: ignore[union-attr]  # VNTANA's
+    acme = next(one for one in account.organizations if one.slug == "acme")
+    acme.role, acme.workspaces = "CLIENT_ORGANIZATION_ADMIN", [Workspace("desks")]
+    broker.put_secret()
+    asked = Variant("asked", {"organization": "acme", "workspace": None})
+    assert broker.call(organization="acme")["context"]["workspace"]
+    alias = record(broker, asked.key)
+    acme.role = "ORGANIZATION_ADMIN"
+    broker.now += 86_400
+    broker.write(accepted_version=attribute("v1"))
+    wrong = json.dumps({"personal_access_token": "wrong"})
+    broker.aws.manager.texts[f"{PREFIX}acme"][1] = wrong
+    broker.aws.manager.created_at = broker.now
+    broker.restart()
+    assert broker.call(organization="acme")["context"]["workspace"] is None
+    assert record(broker, asked.key) == alias
 
 
 def test_one_login_lists_and_enters_and_the_way_is_kept() -> None:
@@ -838,3 +931,20 @@ def test_a_key_that_is_refused_latches_where_no_token_is_shared() -> None:
     assert record(broker)["rejected_versions"] == ["v1"]
     assert outcome(broker, **PARAMETERS[1])["code"] == "credential_latched"
     assert broker.steps == ["generate"]
+
+
+def test_the_version_before_is_tried_whatever_lease_was_left_where_no_token_is_shared() -> None:
+    """The rejection is written without a lease: another holder's has no say in the next request."""
+    broker = MemoryBroker("editor", secret={"options": {"reuse": False}})
+    broker.fake.fail("status", status=503)
+    outcome(broker, **PARAMETERS[0])
+    [failed] = [i for i in broker.aws.store.list("editor#acme") if i.failure]
+    broker.put_secret(api_key="wrong", options={"reuse": False})
+    broker.now += 30
+    broker.restart()
+    broker.aws.manager.created_at = NOW
+    lease = {"lease_owner": attribute("dead"), "lease_until": attribute(broker.now + SKEW)}
+    broker.write(failed.variant, fence=attribute(1), **lease)
+    assert outcome(broker, **PARAMETERS[0])["source"] == "exchange"
+    assert broker.steps == ["generate"] * 3
+    assert broker.waited == [25.0] * 3

@@ -347,16 +347,23 @@ def test_a_redirect_and_an_error_keep_the_connection(serve: Serve, transport: Tr
     assert server.connections == 1
 
 
+@pytest.mark.parametrize(
+    ("later", "connections"), [(0, 1), (IDLE_SECONDS, 1), (IDLE_SECONDS + 1, 2), (-1, 2)]
+)
 def test_an_idle_connection_is_not_used_again(
-    serve: Serve, transport: Transport, monkeypatch: pytest.MonkeyPatch
+    serve: Serve,
+    transport: Transport,
+    monkeypatch: pytest.MonkeyPatch,
+    later: float,
+    connections: int,
 ) -> None:
-    """A frozen function does not hear that the server closed it."""
+    """A frozen function does not hear that the server closed it; of a clock set back, no age."""
     server = serve()
     transport.send(get(server.url), PATIENCE_SECONDS)
-    monkeypatch.setattr("token_broker.transport.client.time", lambda: NOW + IDLE_SECONDS + 1)
+    monkeypatch.setattr("token_broker.transport.client.time", lambda: NOW + later)
     transport.send(get(server.url), PATIENCE_SECONDS)
     transport.send(get(server.url), PATIENCE_SECONDS)
-    assert server.connections == 2
+    assert server.connections == connections
 
 
 def test_a_connection_that_was_closed_is_made_anew(
