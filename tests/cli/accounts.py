@@ -2,8 +2,7 @@
 
 import json
 import os
-import signal
-import subprocess
+import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -11,7 +10,8 @@ from typing import Any
 from typer.testing import CliRunner, Result
 
 from tests.cli.canned import Account
-from tests.cli.operators import PROGRAM, watched
+from tests.cli.operators import watched
+from tests.cli.processes import Done, Process, run, written
 from tests.waiting import PATIENCE_SECONDS
 from token_broker_cli.main import app
 
@@ -56,18 +56,11 @@ class Visitor:
         self, *words: str, answers: Sequence[str | None] = (), **environment: str
     ) -> tuple[int, str]:
         """Run a command on a terminal."""
-        return watched([PROGRAM, *words, *self.at], answers, **self.environment, **environment)
+        return watched([*words, *self.at], answers, **self.environment, **environment)
 
-    def shell(self, script: str, **environment: str) -> "subprocess.CompletedProcess[str]":
-        """Run *script* in a shell, where ``$IT`` is the command; its options come behind."""
-        return subprocess.run(
-            ["/bin/sh", "-c", script],
-            env=self.environment | {"IT": PROGRAM, "AT": " ".join(self.at)} | environment,
-            capture_output=True,
-            text=True,
-            timeout=PATIENCE_SECONDS,
-            check=False,
-        )
+    def runs(self, *words: str, **sinks: str | None) -> Done:
+        """Run a command in a process of its own, whose streams go where *sinks* say."""
+        return run([*words, *self.at], self.environment, **sinks)
 
     @staticmethod
     def document(text: str) -> Any:
@@ -78,15 +71,13 @@ class Visitor:
     def interrupts(self, *words: str) -> tuple[int, str, str]:
         """Run a command and press Ctrl-C as soon as the broker is asked, which never answers."""
         self.account.goes_on.clear()
-        with subprocess.Popen(
-            [PROGRAM, *words, *self.at],
-            env=self.environment,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        ) as process:
+        with (
+            open(os.devnull, "rb") as stdin,  # noqa: PTH123 (as many as there are streams)
+            tempfile.TemporaryFile() as out,
+            tempfile.TemporaryFile() as err,
+        ):
+            streams = [stdin.fileno(), out.fileno(), err.fileno()]
+            process = Process([*words, *self.at], self.environment, streams)
             assert self.account.is_asked.wait(PATIENCE_SECONDS)
-            process.send_signal(signal.SIGINT)
-            out, err = process.communicate(timeout=PATIENCE_SECONDS)
-        return process.returncode, out, err
+            process.interrupt()
+            return process.wait(), written(out), written(err)

@@ -5,8 +5,6 @@ import os
 import pty
 import re
 import select
-import signal
-import subprocess
 import sys
 import threading
 import time
@@ -19,6 +17,7 @@ from urllib.request import Request, urlopen
 
 from typer.testing import CliRunner, Result
 
+from tests.cli.processes import Done, Process, run
 from tests.waiting import PATIENCE_SECONDS
 from token_broker_cli.main import app
 from token_broker_local.addresses import Addresses
@@ -49,21 +48,13 @@ class Operator:
         assert result.exit_code == 0, result.output
         return json.loads(result.stdout)
 
-    def pipes(self, *words: str, **environment: str) -> "subprocess.CompletedProcess[str]":
+    def pipes(self, *words: str, **environment: str) -> Done:
         """Run a command in a process of its own, with nobody watching."""
-        return subprocess.run(
-            [PROGRAM, *words, *self.at],
-            env=os.environ | environment,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=PATIENCE_SECONDS,
-            check=False,
-        )
+        return run([*words, *self.at], os.environ | environment)
 
     def watches(self, *words: str, answers: Sequence[str | None] = ()) -> tuple[int, str]:
         """Run a command on a terminal, answer its questions, and return what is to be seen."""
-        return watched([PROGRAM, *words, *self.at], answers)
+        return watched([*words, *self.at], answers)
 
     def switches(self, flow: str, method: str, body: dict[str, Any]) -> None:
         """Have the fake of a vendor behave in another way."""
@@ -101,16 +92,9 @@ def on_terminal(words: Sequence[str]) -> str:
 def watched(
     words: list[str], answers: Sequence[str | None] = (), **environment: str
 ) -> tuple[int, str]:
-    """Run *words* on a terminal of 80 columns and answer its questions; None is Ctrl-C."""
+    """Run a command on a terminal of 80 columns and answer its questions; None is Ctrl-C."""
     mine, theirs = pty.openpty()
-    process = subprocess.Popen(
-        words,
-        stdin=theirs,
-        stdout=theirs,
-        stderr=theirs,
-        env=os.environ | TERMINAL | {"COLUMNS": "80"} | environment,
-        start_new_session=True,
-    )
+    process = Process(words, os.environ | TERMINAL | {"COLUMNS": "80"} | environment, [theirs] * 3)
     os.close(theirs)
     seen, left = b"", [*answers]
     while chunk := more(mine):
@@ -123,14 +107,14 @@ def watched(
             else:
                 os.write(mine, f"{typed}\n".encode())
     os.close(mine)
-    return process.wait(timeout=PATIENCE_SECONDS), seen.decode().replace("\r\n", "\n")
+    return process.wait(), seen.decode().replace("\r\n", "\n")
 
 
-def interrupt(process: "subprocess.Popen[bytes]", terminal: int) -> None:
+def interrupt(process: Process, terminal: int) -> None:
     """Press Ctrl-C until something is seen of it: Python loses one that comes as it asks."""
     until = time.monotonic() + PATIENCE_SECONDS
-    while time.monotonic() < until and process.poll() is None:
-        process.send_signal(signal.SIGINT)
+    while time.monotonic() < until:
+        process.interrupt()
         if select.select([terminal], [], [], 0.2)[0]:
             return
 

@@ -6,7 +6,7 @@ import re
 import pytest
 
 from tests.cli.conftest import Connect
-from tests.cli.operators import COLOUR, PROGRAM, Operator, watched
+from tests.cli.operators import COLOUR, Operator, watched
 
 DEEP = "[" * 100_000
 WRONG = {"username": "demo", "password": "not-the-p4ssword"}
@@ -60,7 +60,7 @@ def test_connections_are_listed_with_their_tokens(operator: Operator, connected:
     good, bad = connected("vendorlink"), connected("vendorlink", **WRONG)
     operator.says("token", "vendorlink", good)
     assert operator.says("token", "vendorlink", bad).exit_code == 1
-    code, seen = watched([PROGRAM, "connections", *operator.at], COLUMNS="120")
+    code, seen = watched(["connections", *operator.at], COLUMNS="120")
     text = COLOUR.sub("", seen)
     assert code == 0
     below = text[text.index(f"vendorlink/{good}") :].splitlines()[1]

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from tests.cli.accounts import Visitor
-from tests.cli.operators import COLOUR, PROGRAM, watched
+from tests.cli.operators import COLOUR, watched
+from tests.cli.processes import CLOSED
 from tests.cli.words import CHANGING, COMMANDS, SECRET, commands
 from token_broker_cli.command import run_body
 from token_broker_cli.settings import Options
@@ -74,36 +75,36 @@ def test_who_is_not_sure_changes_nothing(visitor: Visitor, typed: str, code: int
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        pytest.param("connect vendorlink new", "usage: stdin is no terminal", id="connect"),
-        pytest.param("connect vendorlink new --file -", "usage: --file: stdin is closed", id="-"),
-        pytest.param("forget vendorlink acme", "usage: stdin is no terminal", id="forget"),
-        pytest.param("verify acme", "usage: stdin is no terminal", id="verify"),
-        pytest.param("verify acme --file -", "usage: --file: stdin is closed", id="verify -"),
+        ("connect vendorlink new", "usage: stdin is no terminal"),
+        ("connect vendorlink new --file -", "usage: --file: stdin is closed"),
+        ("forget vendorlink acme", "usage: stdin is no terminal"),
+        ("verify acme", "usage: stdin is no terminal"),
+        ("verify acme --file -", "usage: --file: stdin is closed"),
     ],
 )
 def test_a_closed_stdin_is_nobody_to_ask(visitor: Visitor, words: str, said: str) -> None:
-    result = visitor.shell(f"$IT {words} $AT <&-")
+    result = visitor.runs(*words.split(), stdin=CLOSED)
     assert (result.returncode, said in result.stderr) == (2, True), result.stderr
 
 
 @pytest.mark.parametrize("form", ["", "--json"])
-@pytest.mark.parametrize("sink", [">/dev/full", ">&-"])
+@pytest.mark.parametrize("sink", ["/dev/full", CLOSED])
 @pytest.mark.parametrize("words", ["connections", "token vendorlink acme --format json", "doctor"])
 def test_an_answer_that_cannot_be_written_is_told(
-    visitor: Visitor, words: str, sink: str, form: str
+    visitor: Visitor, words: str, sink: str | None, form: str
 ) -> None:
     """In a line, once; it is no defect of the command's."""
-    result = visitor.shell(f"$IT {words} {form} $AT {sink}")
+    result = visitor.runs(*words.split(), *form.split(), stdout=sink)
     assert (result.returncode, result.stderr.count("\n")) == (1, 1), result.stderr
     assert "output_failed" in result.stderr
 
 
 def test_what_cannot_even_be_complained_about_has_an_exit_code(visitor: Visitor) -> None:
     """Where stderr is closed, or full, too: the answer does not suffer from it."""
-    for sink in ("2>&-", "2>/dev/full"):
-        assert visitor.shell(f"$IT status vendorlink none $AT {sink}").returncode == 1
-        assert visitor.shell(f"$IT status vendorlink No --json $AT {sink}").returncode == 2
-        result = visitor.shell(f"$IT forget vendorlink acme --yes $AT {sink}")
+    for sink in (CLOSED, "/dev/full"):
+        assert visitor.runs("status", "vendorlink", "none", stderr=sink).returncode == 1
+        assert visitor.runs("status", "vendorlink", "No", "--json", stderr=sink).returncode == 2
+        result = visitor.runs("forget", "vendorlink", "acme", "--yes", stderr=sink)
         assert (result.returncode, result.stdout[:9]) == (0, "forgotten"), sink
 
 
@@ -131,5 +132,5 @@ def test_a_command_line_that_cannot_be_read_is_told_in_a_line(
 
 
 def test_no_words_are_answered_by_help() -> None:
-    code, seen = watched([PROGRAM])
+    code, seen = watched([])
     assert (code, "connections" in seen) == (2, True)

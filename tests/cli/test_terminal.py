@@ -10,7 +10,8 @@ import sys
 import pytest
 from typer.main import get_command
 
-from tests.cli.operators import PROGRAM, Operator, on_terminal
+from tests.cli.operators import PROGRAM, RUNNER, Operator, on_terminal
+from tests.cli.processes import run
 from tests.waiting import PATIENCE_SECONDS
 from token_broker_cli.main import app
 
@@ -49,14 +50,7 @@ def test_where_it_is_written_counts_and_not_where_it_is_typed(operator: Operator
     """A pipe that starts at a terminal gets the token; a terminal behind a pipe does not."""
     mine, theirs = pty.openpty()
     words = ["token", "vendorlink", "demo", *operator.at]
-    result = subprocess.run(
-        [PROGRAM, *words],
-        stdin=theirs,
-        capture_output=True,
-        text=True,
-        timeout=PATIENCE_SECONDS,
-        check=True,
-    )
+    result = run(words, os.environ, stdin=os.ttyname(theirs))
     os.close(mine)
     os.close(theirs)
     assert (MASK in result.stdout, "Bearer " in result.stdout) == (False, True)
@@ -102,10 +96,7 @@ def test_local_is_all_it_needs(operator: Operator) -> None:
 
 def test_options_may_stand_before_the_command(operator: Operator) -> None:
     """As well as behind it."""
-    command = [PROGRAM, *operator.at, "--json", "status", "vntana", "demo"]
-    result = subprocess.run(
-        command, capture_output=True, text=True, timeout=PATIENCE_SECONDS, check=True
-    )
+    result = RUNNER.invoke(app, [*operator.at, "--json", "status", "vntana", "demo"])
     assert json.loads(result.stdout)["connection"] == "demo"
 
 

@@ -135,6 +135,7 @@ def written() -> Iterator[None]:
     except BrokenPipeError:
         raise
     except OSError as error:
+        discard_output()
         raise CommandError(
             "output_failed", f"the answer cannot be written: {error.strerror}"
         ) from None
