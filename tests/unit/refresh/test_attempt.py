@@ -842,7 +842,7 @@ def kinds_exchanged(broker: MemoryBroker) -> list[str]:
 def test_the_version_before_goes_its_own_way_and_gives_up_none_of_the_current_one() -> None:
     """It only bridges: what leads to a workspace by the current version stays as it is."""
     broker = MemoryBroker("vntana")
-    [account] = broker.fake.accounts  # type: ignore[union-attr]  # VNTANA's
+    [account] = broker.fake.accounts  # type: ignore[attr-defined]  # VNTANA's
     acme = next(one for one in account.organizations if one.slug == "acme")
     acme.role, acme.workspaces = "CLIENT_ORGANIZATION_ADMIN", [Workspace("desks")]
     broker.put_secret()
