@@ -22,7 +22,11 @@ def forms(secret: str) -> Iterator[bytes]:
     yield secret[-LEAST:][::-1].encode()
     yield quote(start, safe="").encode()
     yield quote_plus(start).encode()
-    yield json.dumps(start)[1:-1].encode()
+    quoted = json.dumps(start)[1:-1]
+    nested = json.dumps(quoted)[1:-1]  # JSON within JSON, as a secret is in AWS's answer
+    for text in (quoted, nested):
+        yield text.encode()
+        yield text.replace("\\", "\\\\").encode()  # as the `repr` of bytes has it
     yield start.encode("utf-16-le")
     yield start.encode().hex().encode()
     yield from in_base64(start.encode())

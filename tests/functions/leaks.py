@@ -10,6 +10,7 @@ from urllib.parse import quote
 import pytest
 
 from token_broker import handler, telemetry
+from token_broker.aws.fast_client import FastClient
 from token_broker.cache import CachedToken
 from token_broker.errors import BrokerError, NotConfigured, UpstreamUnavailable
 from token_broker.exchange import Request, Response
@@ -136,8 +137,8 @@ TOLD: list[str] = []
 def in_clear(patch: pytest.MonkeyPatch) -> None:
     original = Store.commit
 
-    def commit(self: Store, lease: Item, token: Any) -> Item | None:
-        return original(self, lease, dict(token) | {"plain": TOLD[-1]})
+    def commit(self: Store, lease: Item, token: Any, **named: Any) -> Item | None:
+        return original(self, lease, dict(token) | {"plain": TOLD[-1]}, **named)
 
     remembering(patch)
     patch.setattr(Store, "commit", commit)
@@ -168,15 +169,16 @@ def in_status(patch: pytest.MonkeyPatch) -> None:
 def quoting(patch: pytest.MonkeyPatch) -> None:
     original = Secrets.current
 
-    def current(self: Secrets, connection: str) -> Any:
-        secret = original(self, connection)
+    def current(self: Secrets, *arguments: Any) -> Any:
+        secret = original(self, *arguments)
         raise NotConfigured(f"the secret {secret.content!r} is wrong")
 
     patch.setattr(Secrets, "current", current)
 
 
 def chatting(patch: pytest.MonkeyPatch) -> None:
-    """Let the libraries say what they say at DEBUG."""
+    """Let the libraries say what they say at DEBUG, and boto3 do what the fast client does."""
+    patch.setattr(FastClient, "call", lambda *_: None)
     patch.setattr(telemetry, "hush", lambda _: None)
     for name in telemetry.CHATTY:
         logger = logging.getLogger(name)
@@ -223,7 +225,7 @@ LEAKS = (
         flow="editor",
     ),
     Leak("a problem quotes what was sent", attempting(of_body), ("fault", "token")),
-    Leak("an error's context quotes it", behind, ("wrong", "token", "token")),
+    Leak("an error's context quotes it", behind, ("wrong", "wrong", "token", "token")),
     Leak("an error's frames hold it", in_frames, ("token", "nonsense")),
     Leak("a metric has a token as its dimension", in_dimension),
     Leak("a token is kept in clear", in_clear),
