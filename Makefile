@@ -164,11 +164,12 @@ $(BENCH)/.ready: pyproject.toml layers/token_broker/python/requirements.txt laye
 	@$(BENCH_PIP) -e '.[bench]'
 	@$(BENCH_PIP) --upgrade --target $(BENCH)/runtime awslambdaric -r layers/token_broker/runtime.txt
 	@$(BENCH_PIP) --upgrade --target $(BENCH)/people requests 'aws-lambda-powertools[tracer]'
-	@$(BENCH)/venv/bin/python $(COMPILE) $(BENCH)/runtime $(BENCH)/people $(BENCH)/../benchmarks/handlers
+	@$(BENCH)/venv/bin/python $(COMPILE) $(BENCH)/runtime $(BENCH)/people
 	@touch $@
 
 bench: $(BENCH)/.ready  ## Measure it: `make bench`, or one of benchmarks/ as in `make bench NAME=cold-start`.
 	@$(MAKE) --no-print-directory build BUILD=$(BENCH)/build ARCH=$(if $(filter arm64 aarch64,$(shell uname -m)),arm64,x86_64)
+	@$(BENCH)/venv/bin/python $(COMPILE) benchmarks/handlers
 	@$(BENCH)/venv/bin/python -m benchmarks $(NAME)
 
 clean:  ## Remove what was made.

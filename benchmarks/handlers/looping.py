@@ -14,7 +14,9 @@ from token_broker.records import replace
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-tools = function.deps
+    from token_broker.dependencies import Dependencies
+
+tools: "Dependencies" = function.deps
 WARM = ("empty", "memory")
 """What is called again and again by itself, as in a process that is busy with hits."""
 
@@ -23,7 +25,7 @@ def handler(event: Any, context: Any) -> dict[str, list[float]]:
     """Return milliseconds by what was measured, call by call, one of each in turn."""
     with_event = event["event"]
     function(with_event, context)
-    [item] = [held.item for held in tools.cache._held.values()]
+    [item] = [held.item for held in tools.cache._tokens.values()]
     asked = {
         "TableName": event["table"],
         "Key": {"connection": {"S": item.connection}, "variant": {"S": item.variant}},
@@ -31,13 +33,14 @@ def handler(event: Any, context: Any) -> dict[str, list[float]]:
     }
     place = {name: str(getattr(item, name)) for name in ("connection", "variant", "generation")}
     sealed = {"blob": item.token, "context": {"table": event["table"]} | place}
-    dynamodb = tools.store._reader._dynamodb
+    reader: Any = tools.store._reader
+    dynamodb = reader._dynamodb
     client = _client() if event["boto3"] else None
     measured: dict[str, Callable[[], Any]] = {
         "empty": lambda: _empty(with_event, context),
         "memory": lambda: function(with_event, context),
         "get_item": lambda: call(dynamodb, "get_item", **asked),
-        "decrypt": lambda: tools.store._reader.decrypt(**sealed),
+        "decrypt": lambda: reader.decrypt(**sealed),
         "table": lambda: function(with_event, context),
         "table, nothing known": lambda: function(with_event, context),
     }
@@ -62,8 +65,8 @@ def handler(event: Any, context: Any) -> dict[str, list[float]]:
 
 def grow_old() -> None:
     """Let what is in memory be too old to be handed out."""
-    for key, held in tools.cache._held.items():
-        tools.cache._held[key] = replace(held, read_at=0)
+    for key, held in tools.cache._tokens.items():
+        tools.cache._tokens[key] = replace(held, read_at=0)
 
 
 def _empty(event: object, context: object) -> dict[str, object]:
