@@ -36,6 +36,9 @@ KINDS = {
 }
 """What is measured, MEMORY_SECONDS for it, and the source that its answers name."""
 
+NEW_USERS = itertools.count()
+"""For misses: each is asked for once in a run."""
+
 ARN = "arn:aws:lambda:eu-west-1:123456789012:function:token-broker-editor"
 
 
@@ -143,7 +146,6 @@ class Fleet:
         self._is_miss = kind == MISS
         self._calls = CALLS // 4 if self._is_miss else CALLS
         self._source = source
-        self._users = itertools.count()
         self.rates: list[float] = []
         self.spent: list[float] = []
         """Calls a second of all, and CPU milliseconds a call, round by round."""
@@ -178,7 +180,7 @@ class Fleet:
                 raise RuntimeError(f"{self._source} was expected: {answer.get('source')}")
 
     def _event(self) -> object:
-        user = f"{id(self)}-{next(self._users)}" if self._is_miss else "kept"
+        user = f"user-{next(NEW_USERS)}" if self._is_miss else "kept"
         return {"connection": "demo", "parameters": {"userId": user}}
 
 
