@@ -58,7 +58,7 @@ class Visitor:
         """Run a command on a terminal."""
         return watched([*words, *self.at], answers, **self.environment, **environment)
 
-    def runs(self, *words: str, **sinks: str | None) -> Done:
+    def runs(self, *words: str, **sinks: str | int | None) -> Done:
         """Run a command in a process of its own, whose streams go where *sinks* say."""
         return run([*words, *self.at], self.environment, **sinks)
 

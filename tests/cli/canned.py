@@ -55,7 +55,7 @@ ACTIONS: dict[tuple[str, str], Mapping[str, Any]] = {
 
 def version_of(text: str) -> str:
     """Return the id of the version of a secret that says *text*."""
-    return f"version-of-{text}"
+    return f"{text}-version"
 
 
 @dataclass

@@ -137,9 +137,12 @@ class Done:
 def run(
     words: Sequence[str],
     environment: Mapping[str, str],
-    **sinks: str | None,
+    **sinks: str | int | None,
 ) -> Done:
-    """Run a command with nobody watching; *sinks* are files for its streams, or `CLOSED`."""
+    """Run a command with nobody watching.
+
+    *sinks* are files for its streams, or descriptors, or `CLOSED`.
+    """
     with ExitStack() as stack:
         files: dict[str, IO[bytes] | None] = {}
         for name in STREAMS:
@@ -151,8 +154,10 @@ def run(
     return Done(code, *said)
 
 
-def opened(sink: str) -> IO[bytes]:
+def opened(sink: str | int) -> IO[bytes]:
     """Return the file or the device *sink*, or a file of its own that nobody else sees."""
+    if isinstance(sink, int):
+        return open(sink, "wb", 0)  # noqa: PTH123 (a descriptor)
     return Path(sink).open("r+b", 0) if sink else tempfile.TemporaryFile()
 
 

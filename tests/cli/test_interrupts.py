@@ -1,6 +1,7 @@
 """Ctrl-C, an answer that cannot be written, a question that nobody can answer: a sentence each."""
 
 import json
+import os
 import signal
 from pathlib import Path
 from typing import Any
@@ -97,6 +98,14 @@ def test_an_answer_that_cannot_be_written_is_told(
     result = visitor.runs(*words.split(), *form.split(), stdout=sink)
     assert (result.returncode, result.stderr.count("\n")) == (1, 1), result.stderr
     assert "output_failed" in result.stderr
+
+
+def test_a_reader_that_has_enough_is_no_defect(visitor: Visitor) -> None:
+    """As `head` is: nothing is said of it, not even by Python as it ends."""
+    reader, writer = os.pipe()
+    os.close(reader)
+    result = visitor.runs("connections", stdout=writer)
+    assert (result.returncode, result.stderr) == (1, "")
 
 
 def test_what_cannot_even_be_complained_about_has_an_exit_code(visitor: Visitor) -> None:

@@ -52,7 +52,7 @@ def test_status_tells_what_is_wrong(
     labels = {one.partition("\t")[0] for one in shown}
     assert ("made" in labels) == ("renewal" in labels) == ("issued_at" not in changes)
     assert ("next try" in str(shown)) == ("failure" in changes and "latched" not in changes)
-    assert "secret version\tversion-of-{}" in shown
+    assert "secret version\t{}-version" in shown
     assert f"state\t{changes.get('state', 'fresh')}{', latched' * ('latched' in changes)}" in shown
 
 

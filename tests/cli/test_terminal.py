@@ -100,16 +100,6 @@ def test_options_may_stand_before_the_command(operator: Operator) -> None:
     assert json.loads(result.stdout)["connection"] == "demo"
 
 
-def test_a_reader_that_has_enough_is_no_defect(operator: Operator) -> None:
-    """As `head` is."""
-    script = f"{PROGRAM} connections --port {operator.places.port} | true"
-    command = ["sh", "-c", script]
-    result = subprocess.run(
-        command, capture_output=True, text=True, timeout=PATIENCE_SECONDS, check=True
-    )
-    assert result.stderr == ""
-
-
 def test_help_comes_at_once() -> None:
     """Nothing that talks to AWS is loaded for it."""
     script = "import sys, token_broker_cli.main; print([m for m in sys.modules if '.' not in m])"

@@ -12,11 +12,11 @@ from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError, 
 from tests.cli.tellings import NOW, at, variant
 from tests.waiting import PATIENCE_SECONDS
 from token_broker_cli.checks import clock
-from token_broker_cli.context import concurrently
+from token_broker_cli.context import Context, concurrently
 from token_broker_cli.errors import DENIED, CommandError, command_error
 from token_broker_cli.fields import value_of
 from token_broker_cli.questions import is_here, is_same_login
-from token_broker_cli.screen import facts, plain
+from token_broker_cli.screen import Screen, facts, plain
 from token_broker_cli.settings import Options, Settings, host_of
 from token_broker_cli.tokens import curl, export, masked
 from token_broker_cli.variants import VariantView, span, when, written
@@ -189,10 +189,11 @@ def test_an_error_has_what_is_known_of_it() -> None:
 
 
 def test_results_are_in_the_order_of_what_was_given() -> None:
-    """Whichever is there first."""
+    """Whichever is there first; Ctrl-C waits for none of the threads."""
     is_done = threading.Event()
 
     def call(one: int) -> int:
+        assert threading.current_thread().daemon
         if one:
             is_done.set()
         else:
@@ -200,6 +201,19 @@ def test_results_are_in_the_order_of_what_was_given() -> None:
         return one
 
     assert concurrently(call, range(3)) == [0, 1, 2]
+
+
+@pytest.mark.parametrize(("options", "tries"), [(Options(local=True), 1), (Options(url=URL), 3)])
+def test_a_person_waits_for_aws_for_seconds(
+    monkeypatch: pytest.MonkeyPatch, options: Options, tries: int
+) -> None:
+    """On this machine there is nothing to wait for at all."""
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "key")
+    context = Context(Settings.of(options, {}), Screen())
+    config = context.client("sts").meta.config
+    assert config.retries["total_max_attempts"] == tries
+    assert config.connect_timeout + config.read_timeout <= 15
 
 
 def test_of_an_address_host_and_port_are_shown() -> None:

@@ -69,7 +69,7 @@ class CommandError(Exception):
 
     def about(self, flow: str | None, name: str | None) -> "CommandError":
         """Name the connection that it is about in what to do."""
-        named = f"{flow} {name}" if flow and name else "FLOW NAME"
+        named = f"{flow} {name}" if name else "FLOW NAME"
         self.advice = self.advice.replace("{about}", named)
         return self
 
