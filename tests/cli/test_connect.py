@@ -3,6 +3,7 @@
 import json
 import re
 from itertools import count
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import boto3
@@ -61,7 +62,7 @@ def test_a_connection_is_changed(operator: Operator) -> None:
     assert [one["tried"] for one in done] == [True, False, True]
 
 
-def test_a_file_is_read(operator: Operator, tmp_path: Any) -> None:
+def test_a_file_is_read(operator: Operator, tmp_path: Path) -> None:
     """Without trying it, if that is wanted."""
     file = tmp_path / "secret.json"
     file.write_text(secret(operator, "vendorlink", host="vendor.example", scheme="https"))
@@ -87,14 +88,16 @@ def test_a_file_is_read(operator: Operator, tmp_path: Any) -> None:
     ],
 )
 def test_a_wrong_document_is_named_by_its_key(
-    operator: Operator, content: str, code: int, said: str
+    operator: Operator, tmp_path: Path, content: str, code: int, said: str
 ) -> None:
     """Never by its value; nothing is asked, nothing stored."""
-    name = next(NAMES)
-    result = operator.says("connect", "vendorlink", name, "--file", "-", stdin=content)
-    assert (result.exit_code, result.stdout) == (code, "")
-    assert said in result.stderr
-    assert SECRET not in result.output
+    name, file = next(NAMES), tmp_path / "secret.json"
+    file.write_text(content)
+    for place in ("-", str(file)):
+        result = operator.says("connect", "vendorlink", name, "--file", place, stdin=content)
+        assert (result.exit_code, result.stdout) == (code, "")
+        assert said in result.stderr
+        assert SECRET not in result.output
     assert operator.says("status", "vendorlink", name).exit_code == 1
 
 

@@ -5,6 +5,7 @@ from typing import Any
 
 import boto3
 import pytest
+import requests
 
 from tests.cli.accounts import Visitor
 from tests.cli.conftest import Connect
@@ -190,6 +191,17 @@ def test_an_api_must_refuse_what_is_not_signed(visitor: Visitor, status: int, le
     found = json.loads(visitor.says("doctor", "--json").stdout)["findings"]
     assert [one["level"] for one in found if one["check"] == "api"] == [level]
     assert ("GET /v1/vntana/token-broker-doctor" in visitor.account.asked) == (level == "ok")
+
+
+def test_an_api_that_does_not_answer_is_waited_for_for_seconds(
+    visitor: Visitor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def hang(*_: object, timeout: float, **__: object) -> None:
+        assert timeout <= 10
+        raise requests.Timeout
+
+    monkeypatch.setattr(requests, "get", hang)
+    assert "failure\tapi\tit does not answer (Timeout)" in visitor.says("doctor").stdout
 
 
 def test_an_api_that_refuses_what_is_signed_is_a_failure(visitor: Visitor) -> None:

@@ -1,15 +1,16 @@
 """A trial: the flow's own exchange, once, against fakes that enforce the vendors' rules."""
 
+import time
 from typing import Any
 
 import pytest
 
 from tests.subjects import FLOWS, LOOPBACK, proof, wrong_login
 from token_broker.errors import BrokerError, CredentialRejected
-from token_broker.exchange import NeedToken
+from token_broker.exchange import NeedToken, Request, Response
 from token_broker.flows import every
 from token_broker.flows.vntana.organizations import LISTING
-from token_broker_cli.dry_run import DryRun, attempt
+from token_broker_cli.dry_run import LOG_OUT_SECONDS, SECONDS, DryRun, attempt
 from token_broker_fakes import registry
 from token_broker_fakes.editor import FakeEditor
 from token_broker_fakes.vntana import FakeVntana
@@ -103,6 +104,31 @@ def test_hosts_with_private_addresses_are_reached_where_they_are_named(
     monkeypatch.setattr("token_broker.transport.client.Transport", transport)
     with pytest.raises(Seen):
         attempt(every()["vntana"], None)
+
+
+def test_all_requests_have_one_deadline(monkeypatch: pytest.MonkeyPatch) -> None:
+    """But the last, which ends the session, and has little time of its own."""
+    fake = FakeVntana(clock=time.time)
+    patience: list[float] = []
+
+    class Vendor:
+        def __init__(self, _: frozenset[str]) -> None:
+            pass
+
+        def send(self, request: Request, seconds: float) -> Response:
+            patience.append(seconds)
+            return fake(request)
+
+        def close(self) -> None:
+            patience.append(0)
+
+    monkeypatch.setattr("token_broker.transport.client.Transport", Vendor)
+    vendor = every()["vntana"].vendor
+    attempt(every()["vntana"], vendor.parse(fake.demo_secret(LOOPBACK)))
+    assert len(patience) > 4
+    assert patience == sorted(set(patience), reverse=True)
+    assert patience[0] <= SECONDS
+    assert patience[-2] <= LOG_OUT_SECONDS
 
 
 def test_what_was_earned_is_earned_once() -> None:

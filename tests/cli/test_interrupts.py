@@ -2,6 +2,7 @@
 
 import json
 import os
+import pty
 import signal
 from pathlib import Path
 from typing import Any
@@ -73,6 +74,16 @@ def test_who_is_not_sure_changes_nothing(visitor: Visitor, typed: str, code: int
     assert not [one for one in visitor.account.asked if one.startswith("DELETE")]
 
 
+def test_a_question_is_no_answer(visitor: Visitor) -> None:
+    """It goes to stderr, wherever the answer goes."""
+    mine, theirs = pty.openpty()
+    os.write(mine, b"n\n")
+    result = visitor.runs("forget", "vendorlink", "acme", stdin=os.ttyname(theirs))
+    os.close(mine)
+    os.close(theirs)
+    assert (result.returncode, result.stdout, "[y/N]" in result.stderr) == (1, "", True)
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [
@@ -135,6 +146,8 @@ def test_a_command_line_that_cannot_be_read_is_told_in_a_line(
     result = visitor.types(*words)
     assert (result.exit_code, result.stdout) == (2, "")
     assert result.stderr.startswith("usage: ")
+    place = " ".join(["token-broker", *(word for word in words[:1] if word != "nonsense")])
+    assert result.stderr.endswith(f"→ See `{place} --help`.\n")
     for typed in ([*words, "--json"], ["--json", *words]):
         result = visitor.types(*typed)
         assert (result.exit_code, json.loads(result.stderr)["code"]) == (2, "usage")

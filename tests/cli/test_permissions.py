@@ -41,7 +41,11 @@ def test_an_api_that_refuses_is_told(visitor: Visitor, words: list[str]) -> None
     assert "access_denied: API Gateway refused" in result.stderr
 
 
-def test_a_list_of_connections_survives_an_api_that_refuses(visitor: Visitor) -> None:
+def test_a_list_of_connections_survives_errors(visitor: Visitor) -> None:
+    """Each has its advice, which names the connection."""
+    problem = {"code": "not_configured", "detail": "host: is missing", "status": 500}
+    visitor.account.answers["vendorlink/acme"] = problem
+    assert "connect vendorlink acme" in visitor.says("connections", "--json").stdout
     visitor.account.denied.add("api")
     result = visitor.says("connections")
     assert (result.exit_code, result.stdout.split("\t")[2]) == (1, "not known")

@@ -189,8 +189,8 @@ def test_what_is_unsuited_is_a_mode() -> None:
 def test_probe_writes_what_it_found(
     operator: Operator, flow: str, modes: dict[str, Any], options: dict[str, Any]
 ) -> None:
-    """As a new version of the secret; with --as-modes it writes nothing, but tells the modes."""
-    name, other = next(NAMES), next(NAMES)
+    """So does `connect`; with --as-modes it writes nothing, but tells the modes."""
+    name, other, new = next(NAMES), next(NAMES), next(NAMES)
     changes = {"organization": "studio", "workspace": "chairs"} if flow == "vntana" else {}
     for one in (name, other):
         words = ("connect", flow, one, "--file", "-", "--no-check")
@@ -199,8 +199,12 @@ def test_probe_writes_what_it_found(
     try:
         report = operator.told("probe", flow, name, "--yes")
         assert (report["options"], report["written"]) == (options, True)
-        found = secrets_manager(operator).get_secret_value(SecretId=secret_name(flow, name))
-        assert json.loads(found["SecretString"])["options"] == options
+        document = secret(operator, flow, **changes)
+        tried = operator.told("connect", flow, new, "--file", "-", stdin=document)
+        assert tried["options"] == options
+        for one in (name, new):
+            found = secrets_manager(operator).get_secret_value(SecretId=secret_name(flow, one))
+            assert json.loads(found["SecretString"])["options"] == options
         printed = operator.says("probe", flow, other, "--yes", "--as-modes")
         assert json.loads(printed.stdout)["modes"].items() >= modes.items(), printed.stderr
     finally:
@@ -277,11 +281,35 @@ def test_what_follows_is_written_unless_that_is_not_wanted(
     assert (told == {"modes": {"extend_renewal": "null_spent"}}) == (written is None)
 
 
-def test_what_was_deleted_meanwhile_is_told(probed: Visitor) -> None:
-    """The options have no place any more."""
-    probed.account.secrets.clear()
+@pytest.mark.parametrize(("typed", "code"), [("y", 0), ("n", 1)])
+def test_options_are_written_after_a_yes_of_their_own(
+    probed: Visitor, typed: str, code: int
+) -> None:
+    """A probe alone changes no secret."""
+    found, seen = probed.watches("probe", "vendorlink", "acme", answers=["y", typed])
+    stored = json.loads(probed.account.secrets[SECRET])["options"]
+    assert (found, stored == KEPT["options"]) == (code, typed == "n"), seen
+
+
+@pytest.mark.parametrize(
+    ("read", "theirs", "said"),
+    [(1, None, "was deleted meanwhile"), (2, None, "conflict: "), (2, "{}", "conflict: ")],
+)
+def test_what_somebody_else_did_meanwhile_is_told(
+    probed: Visitor, read: int, theirs: str | None, said: str
+) -> None:
+    """And it stays."""
+    secrets = probed.account.secrets
+
+    def meddle() -> None:
+        if probed.account.asked["GetSecretValue"] == read:
+            secrets.clear()
+            secrets.update({SECRET: theirs} if theirs else {})
+
+    probed.account.first["GetSecretValue"] = meddle
     result = probed.says("probe", "vendorlink", "acme", "--yes")
-    assert (result.exit_code, "was deleted meanwhile" in result.stderr) == (1, True), result.stderr
+    assert (result.exit_code, said in result.stderr) == (1, True), result.stderr
+    assert secrets.get(SECRET) == theirs
 
 
 @pytest.mark.parametrize(

@@ -89,6 +89,7 @@ def test_a_terminal_without_such_signs_gets_others(visitor: Visitor, command: st
     seen = COLOUR.sub("", seen)
     assert seen.isascii()
     assert "?" not in seen.replace("Zo?", "")
+    assert ("Zo?" in seen) == (command != "doctor")
     told = visitor.runs("status", "vendorlink", "acme", "--json")
     assert told.stdout.isascii()
     assert json.loads(told.stdout)["variants"][0]["context"]["display_name"] == "Zoë"

@@ -1,5 +1,6 @@
 """Times, bars, settings and troubles: functions of values."""
 
+import re
 import shlex
 import threading
 from string import Formatter
@@ -13,15 +14,23 @@ from tests.cli.tellings import NOW, at, variant
 from tests.waiting import PATIENCE_SECONDS
 from token_broker_cli.checks import clock
 from token_broker_cli.context import Context, concurrently
-from token_broker_cli.errors import DENIED, CommandError, command_error
+from token_broker_cli.errors import CommandError, command_error
 from token_broker_cli.fields import value_of
 from token_broker_cli.questions import is_here, is_same_login
 from token_broker_cli.screen import Screen, facts, plain
-from token_broker_cli.settings import Options, Settings, host_of
+from token_broker_cli.settings import FLOWS, Options, Settings, host_of
 from token_broker_cli.tokens import curl, export, masked
 from token_broker_cli.variants import VariantView, span, when, written
+from token_broker_descriptors import asked, every
 
 URL = "https://abc.execute-api.eu-west-1.amazonaws.com/prod"
+ADDRESSES = (
+    f"{URL}/v1/",
+    URL.replace(".com", ".com:443"),
+    URL.replace(".com", ".com.cn"),
+    URL.replace("abc", "vpce-1").replace(".amazonaws", ".vpce.amazonaws"),
+)
+"""As API Gateway has them, too."""
 
 
 @pytest.mark.parametrize(
@@ -87,9 +96,10 @@ def test_a_token_is_named_by_what_it_is_for(context: Any, name: str) -> None:
     [
         (Options(local=True), {}, "local", "http://127.0.0.1:8080"),
         (Options(local=True), {"PORT": "9080"}, "local", "http://127.0.0.1:9080"),
+        (Options(local=True), {"PORT": ""}, "local", "http://127.0.0.1:8080"),
         (Options(port=7080), {"PORT": "9080"}, "local", "http://127.0.0.1:7080"),
         (Options(url=URL), {}, "prod", URL),
-        (Options(url=f"{URL}/v1/"), {}, "prod", f"{URL}/v1/"),
+        *((Options(url=url), {}, "prod", url) for url in ADDRESSES),
         (Options(stage="prod", url=URL), {"TOKEN_BROKER_STAGE": "dev"}, "prod", URL),
         (Options(stage="dev"), {}, "dev", None),
     ],
@@ -126,6 +136,20 @@ def test_options_behind_a_command_go_before_those_in_front() -> None:
     assert Options().over(front) == front
 
 
+REFUSALS = (
+    "AccessDenied",
+    "AccessDeniedException",
+    "ExpiredToken",
+    "ExpiredTokenException",
+    "InvalidClientTokenId",
+    "InvalidSignatureException",
+    "NotAuthorized",
+    "SignatureDoesNotMatch",
+    "UnrecognizedClientException",
+)
+"""As AWS's services name them: https://docs.aws.amazon.com/IAM/latest/APIReference/CommonErrors.html"""
+
+
 def client_error(code: str, message: str) -> ClientError:
     return ClientError({"Error": {"Code": code, "Message": message}}, "PutSecretValue")
 
@@ -133,8 +157,7 @@ def client_error(code: str, message: str) -> ClientError:
 @pytest.mark.parametrize(
     ("error", "code", "exit_code"),
     [
-        (client_error("AccessDeniedException", "may not"), "access_denied", 1),
-        *((client_error(f"{one}Exception", "may not"), "access_denied", 1) for one in DENIED),
+        *((client_error(one, "may not"), "access_denied", 1) for one in REFUSALS),
         (client_error("ValidationException", "value 's3cret' is bad"), "aws_failed", 1),
         (NoCredentialsError(), "access_denied", 1),
         (NoRegionError(), "usage", 2),
@@ -292,6 +315,14 @@ def test_a_token_is_masked_wherever_it_stands() -> None:
     }
 
 
+@pytest.mark.parametrize("flow", FLOWS)
+def test_what_is_called_like_a_secret_is_typed_unseen(flow: str) -> None:
+    """And nothing else: a person sees what may be seen."""
+    for question in asked(every()[flow].questions):
+        is_called_so = re.search("(password|token|key)$", question.key) is not None
+        assert question.is_secret == is_called_so, question.key
+
+
 def test_what_is_shown_cannot_steer_a_terminal() -> None:
     assert plain("a\x1b]0;title\x07b\nc") == "a·]0;title·b\nc"
 
@@ -308,5 +339,6 @@ def test_a_login_is_the_same_where_all_that_decides_it_is(flow: str, keys: set[s
     """Who logs in, by what, and where: that was rejected, not what else the secret says."""
     one = dict.fromkeys(keys, "x")
     assert is_same_login(flow, one, one | {"options": {}, "organization": "y"})
-    others = keys | {"options", "organization", "another"}
+    asks = {question.key for question in asked(every()[flow].questions)}
+    others = asks | {"options", "another"}
     assert {key for key in others if not is_same_login(flow, one, one | {key: "y"})} == keys

@@ -5,6 +5,7 @@ No secret is ever an argument: it is typed unseen, or it comes from a file.
 
 import sys
 from collections.abc import Mapping
+from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Any
 
@@ -40,7 +41,9 @@ def confirm(question: str) -> None:
 
 def _asked(ask: Any, text: str, **options: Any) -> Any:
     try:
-        return ask(text, err=True, **options)
+        # Typer's `err` leaves a blank on stdout.
+        with redirect_stdout(sys.stderr):
+            return ask(text, **options)
     except typer.Abort as error:
         sys.stderr.write("\n")  # the question stands there yet
         # Typer makes one of two: Ctrl-C ends the command, the end of the input only the question.
