@@ -81,6 +81,8 @@ class Account:
     first: dict[str, Callable[[], object]] = field(default_factory=dict)
     """What happens before AWS answers an operation."""
     asked: Counter[str] = field(default_factory=Counter)
+    regions: set[str] = field(default_factory=set)
+    """Those that requests were signed for."""
     is_asked: threading.Event = field(default_factory=threading.Event)
     goes_on: threading.Event = field(default_factory=threading.Event)
     """Cleared, the API answers nothing until it is set."""
@@ -169,6 +171,8 @@ class Handler(BaseHTTPRequestHandler):
         """Answer."""
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
         target = self.headers.get("X-Amz-Target", "")
+        if scope := self.headers.get("Authorization"):
+            self.account.regions.add(scope.split("/")[2])
         if target:
             status, told = self.account.aws(target.partition(".")[2], json.loads(body))
         elif self.path == "/":

@@ -69,14 +69,6 @@ def test_connections_are_listed_with_their_tokens(operator: Operator, connected:
     assert re.search(r"░{8} dead, latched +- +0 +credential_rejected", lines[1])
 
 
-def test_connections_answer_in_json(operator: Operator, connected: Connect) -> None:
-    """The status of each."""
-    name = connected("vendorlink")
-    listed = operator.told("connections")["connections"]
-    (mine,) = [one for one in listed if one["connection"] == name]
-    assert (mine["flow"], mine["variants"]) == ("vendorlink", [])
-
-
 def test_status_shows_all_that_is_known(operator: Operator) -> None:
     """A line for each thing, and no token."""
     token = operator.told("token", "vendorlink", "demo")
@@ -121,12 +113,6 @@ def test_forget_drops_tokens_and_lifts_the_latch(operator: Operator, connected: 
     assert (told["connection"], told["stage"], told["forgotten"]) == (name, "local", 0)
 
 
-def test_forget_does_nothing_unless_somebody_is_sure(operator: Operator) -> None:
-    """With nobody to ask it is wrong usage."""
-    result = operator.says("forget", "vendorlink", "demo")
-    assert (result.exit_code, "--yes" in result.stderr) == (2, True)
-
-
 def test_verify_tells_what_a_token_stands_for(operator: Operator, connected: Connect) -> None:
     """It comes by stdin, in its header or without; for one that is dead the exit code is 1."""
     name = connected("editor")
@@ -153,7 +139,10 @@ def test_verify_tells_what_a_token_stands_for(operator: Operator, connected: Con
         pytest.param(["check", "editor", "demo", "--parameters", DEEP], 2, "no JSON", id="deep"),
         pytest.param(["verify", "demo", "--file", "-"], 2, "usage", id="no token"),
         pytest.param(["verify", "demo", "--file", "/nowhere"], 2, "No such file", id="no file"),
-        pytest.param(["verify", "demo"], 2, "no terminal", id="no terminal"),
+        pytest.param(["verify", "demo"], 2, "--file -", id="nobody to ask for a token"),
+        pytest.param(["connect", "vntana", "mine"], 2, "--file -", id="nobody to ask"),
+        pytest.param(["forget", "vendorlink", "demo"], 2, "--yes", id="nobody who is sure"),
+        pytest.param(["probe", "editor", "demo"], 2, "--yes", id="nobody who is sure of a probe"),
         pytest.param(["status", "vntana"], 2, "NAME", id="too few words"),
     ],
 )

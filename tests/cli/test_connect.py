@@ -181,12 +181,6 @@ def test_a_person_changes_the_password_and_nothing_else(operator: Operator) -> N
     assert "organization: is pinned" in refused.stderr
 
 
-def test_nobody_to_ask_is_wrong_usage(operator: Operator) -> None:
-    """Not a question that waits for ever."""
-    result = operator.pipes("connect", "vntana", "mine")
-    assert (result.returncode, "--file" in result.stderr) == (2, True)
-
-
 def test_a_secret_that_is_no_json_is_replaced(operator: Operator) -> None:
     """Connecting is the way to mend it."""
     name, client = next(NAMES), secrets_manager(operator)

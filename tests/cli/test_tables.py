@@ -9,7 +9,8 @@ from tests.cli.accounts import Visitor
 from tests.cli.operators import COLOUR
 from tests.cli.tellings import NOW, at, failure, variant
 from token_broker.item import rfc3339
-from token_broker_cli.connections import Connection
+from token_broker_cli.connections import MOST_NAMES, Connection, verdict
+from token_broker_cli.errors import CommandError
 from token_broker_cli.variants import VariantView
 
 NEXT = {
@@ -137,6 +138,20 @@ def test_of_one_connection_trouble_is_first_too() -> None:
     variants = [kind | {"variant": str(n)} for n, kind in enumerate(kinds)]
     views = Connection("vntana", "acme", {"variants": variants}).views(NOW)
     assert [view.answer["variant"] for view in views] == ["3", "2", "1", "0"]
+
+
+@pytest.mark.parametrize(
+    ("count", "said"),
+    [
+        (0, "All of them are healthy."),
+        (1, "1 of 1 connections needs attention: vntana/acme"),
+        (MOST_NAMES, ", ".join(["vntana/acme"] * MOST_NAMES)),
+        (MOST_NAMES + 2, "vntana/acme and 2 more"),
+    ],
+)
+def test_a_verdict_names_the_first(count: int, said: str) -> None:
+    lost = Connection("vntana", "acme", error=CommandError("internal", "no"))
+    assert verdict([lost] * count).plain.endswith(said)
 
 
 def test_a_hold_is_seen_where_no_token_is_kept(visitor: Visitor) -> None:

@@ -136,6 +136,13 @@ def test_the_address_says_in_which_region_the_secrets_are() -> None:
     assert Settings.of(Options(stage="prod", url=OWN), {}).region is None
 
 
+@pytest.mark.parametrize("words", COMMANDS, ids=lambda words: words[0])
+def test_every_request_is_of_the_region_that_is_meant(visitor: Visitor, words: list[str]) -> None:
+    """To the broker and to AWS: the shell's is another."""
+    visitor.says(*words, "--region", "us-east-1", stdin=SECRET)
+    assert visitor.account.regions == {"us-east-1"}
+
+
 def promised(word: str) -> set[str]:
     """Return the members of a word's JSON that docs/cli.md names."""
     table = PAGE.read_text().partition("| command | answers |")[2].partition("\n\n")[0]

@@ -59,9 +59,9 @@ def test_where_it_is_written_counts_and_not_where_it_is_typed(operator: Operator
 
 def test_colours_are_for_terminals(operator: Operator) -> None:
     """Not for pipes, and not where NO_COLOR is set; errors likewise."""
-    _, seen = operator.watches("connections")
+    _, seen = operator.watches("status", "vendorlink", "demo")
     assert f"{ESCAPE}32m" in seen or f"{ESCAPE}1m" in seen
-    assert ESCAPE not in operator.pipes("connections").stdout
+    assert ESCAPE not in operator.pipes("status", "vendorlink", "demo").stdout
     wrong = operator.pipes("token", "vntana", "nobody")
     assert (wrong.returncode, ESCAPE in wrong.stderr) == (1, False)
     assert wrong.stderr.startswith("unknown_connection: ")
