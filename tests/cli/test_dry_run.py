@@ -142,12 +142,14 @@ def test_what_was_earned_is_earned_once() -> None:
     assert "Bearer" not in repr(attempt)
 
 
-def test_a_broker_that_renews_meanwhile_makes_no_rejection() -> None:
+@pytest.mark.parametrize("login", ["lives", "spent"])
+def test_a_broker_that_renews_meanwhile_makes_no_rejection(login: str) -> None:
     """It ends the trial's token after any of its steps: the credentials are good all the same."""
     secret = {"organization": "studio", "workspace": "chairs"}
     raced = 0
     for position in range(1, 10):
         fake = FakeVntana(clock=clock)
+        fake.modes.update({"login_token": login})
         sent: list[Any] = []
         attempt = trial("vntana", fake, **secret)
 
