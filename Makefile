@@ -15,6 +15,8 @@ PYTHON313 ?= $(shell for python in python3.13 $(HOME)/.pyenv/versions/3.13.*/bin
 	"$$python" -c 'import sys; print(sys.executable)' 2>/dev/null && break; done)
 # Modules every branch of which unit tests have to take: the flows, and the decisions.
 WHOLE := */token_broker/flows/*,*/item.py,*/decisions.py,*/exchange.py,*/errors.py,*/document.py,*/tokens.py
+# Tests that start processes wait for them: one worker more than there are cores.
+WORKERS = $(shell expr $$(getconf _NPROCESSORS_ONLN) + 1)
 DYNALITE := .tools/dynalite/.ready
 AWS4FETCH := .tools/aws4fetch/.ready
 SAM := .tools/sam/bin/sam
@@ -63,7 +65,7 @@ test: $(READY) $(DYNALITE) $(AWS4FETCH)  ## Run every check and test.
 	@$(BIN)/lint-imports --no-cache --no-logo
 	@$(BIN)/pytest -n auto --dist worksteal tests/unit --cov --cov-report=
 	@$(BIN)/coverage report --include='$(WHOLE)' --fail-under=100
-	@$(BIN)/pytest -n auto --dist worksteal --ignore=tests/unit
+	@$(BIN)/pytest -n $(WORKERS) --dist worksteal --ignore=tests/unit
 
 check: test  ## The same: what CI runs.
 
