@@ -69,7 +69,7 @@ class Case:
 def cases() -> list[Case]:
     """Return the exchanges, each to be made after the one before it.
 
-    The workspaces are listed before one is entered, so that a wrong uuid costs nobody a token.
+    The workspaces are listed before one is entered, so that a wrong uuid ends no token.
     """
     studio = {"organization": STUDIO, "workspace": CHAIRS}
     return [

@@ -38,7 +38,7 @@ OFFERED: Mapping[str, Mapping[str, Any]] = {
 }
 """What a connection can be told, with the body; `force` is a call for a token as well.
 
-A hold has the reason of whoever orders it; without one, the API refuses it.
+A hold needs the reason of the operator; without one, the API refuses it.
 """
 
 TOLD = (

@@ -28,7 +28,7 @@ SLOW = ("boto3", "requests", "rich.console", "rich.table", "rich.status", "rich.
 
 
 def serve(descriptor: int) -> None:
-    """Fork a process for each command that is asked for, until nobody can ask any more."""
+    """Fork a process for each command that is sent, until the sender has ended."""
     package = import_module("token_broker_cli")
     for name in (
         *SLOW,
@@ -139,7 +139,7 @@ def run(
     environment: Mapping[str, str],
     **sinks: str | int | None,
 ) -> Done:
-    """Run a command with nobody watching.
+    """Run a command without a terminal.
 
     *sinks* are files for its streams, or descriptors, or `CLOSED`.
     """
@@ -155,7 +155,7 @@ def run(
 
 
 def opened(sink: str | int) -> IO[bytes]:
-    """Return the file or the device *sink*, or a file of its own that nobody else sees."""
+    """Return the file or the device *sink*, or a file for this stream alone."""
     if isinstance(sink, int):
         return open(sink, "wb", 0)  # noqa: PTH123 (a descriptor)
     return Path(sink).open("r+b", 0) if sink else tempfile.TemporaryFile()

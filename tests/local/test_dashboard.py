@@ -417,7 +417,7 @@ def test_a_latch_an_outage_and_a_recovery_by_the_page_alone(places: Addresses, f
 
     assert told("token")["status"] == 200
     assert told("check")["ok"] is True
-    assert told("hold")["code"] == "invalid_request"  # nobody said why
+    assert told("hold")["code"] == "invalid_request"  # no reason
     assert told("hold", reason="a drill")["held"]["reason"] == "a drill"
     assert state()["held"]["reason"] == "a drill"
     assert told("token")["code"] == "connection_held"

@@ -88,7 +88,7 @@ def test_a_token_that_the_vendor_ended_is_replaced(flow: str) -> None:
 
 @pytest.mark.parametrize("flow", CHECKED)
 def test_a_vendor_that_refuses_each_token_is_told_as_refusing(flow: str) -> None:
-    """After one new token, and within the limits of reports: checking shuts nobody out."""
+    """After one new token, and within the limits of reports: callers keep theirs."""
     broker = MemoryBroker(flow)
     broker.call()
     body, headers = '{"message": "this token is dead"}', {"content-type": "application/json"}

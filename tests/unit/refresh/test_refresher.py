@@ -488,7 +488,7 @@ DEMOTED = {"context": '{"role": "MEMBER"}'}
         pytest.param(BACKS_OFF, {}, {}, False, id="it backs off"),
         pytest.param({}, BACKS_OFF, {}, False, id="what it leads to backs off"),
         pytest.param(IS_OVER, IS_OVER, {}, True, id="its back-off is over"),
-        pytest.param(BACKS_OFF, DEMOTED, {}, True, id="of another role: I8, whoever backs off"),
+        pytest.param(BACKS_OFF, DEMOTED, {}, True, id="of another role: I8, in any back-off"),
     ],
 )
 def test_an_alias_is_followed_while_nothing_better_can_be_had(
