@@ -414,7 +414,11 @@ def test_an_event_of_a_new_version_ends_a_latch_at_once_in_every_process(
 # The version before
 
 
-@pytest.mark.parametrize(("age", "bridges"), [(0, True), (86_400, True), (86_401, False)], ids=str)
+AGES = [(-30, True), (0, True), (86_400, True), (86_401, False)]
+"""By clocks that differ, and whether the version before is tried."""
+
+
+@pytest.mark.parametrize(("age", "bridges"), AGES, ids=str)
 def test_the_version_before_bridges_a_day_after_a_rotation(age: int, bridges: bool) -> None:
     broker = MemoryBroker()
     broker.put_secret(password="wrong")
@@ -461,6 +465,17 @@ def test_no_outage_begins_where_each_request_was_answered() -> None:
         "login: no time was left to send it",
     )
     assert broker.steps == ["login"]
+    assert broker.item().outage_since == 0
+
+
+def test_no_outage_begins_where_it_is_the_table_that_does_not_answer() -> None:
+    broker = MemoryBroker(secret={"password": "wrong"})
+
+    def busy(*_: Any, **__: Any) -> None:
+        raise StoreUnavailable("the table is busy", retry_after=1)
+
+    broker.aws.store.judge = busy  # type: ignore[method-assign]  # until the test ends
+    assert outcome(broker)["code"] == "store_unavailable"
     assert broker.item().outage_since == 0
 
 
@@ -708,6 +723,17 @@ def test_a_refusal_that_may_be_the_variants_rejects_no_version_before() -> None:
     assert outcome(broker, **PARAMETERS[0])["code"] == "credential_rejected"
     assert "rejected_versions" not in record(broker)
     assert broker.announced == []
+    assert broker.steps == ["generate", "generate"]
+
+
+def test_a_version_before_that_was_refused_for_a_variant_is_not_tried_for_it_again() -> None:
+    broker = MemoryBroker("editor")
+    refuse(broker)
+    outcome(broker, **PARAMETERS[0])
+    broker.put_secret()
+    broker.aws.manager.created_at = NOW
+    broker.now += 30
+    assert outcome(broker, **PARAMETERS[0])["code"] == "credential_rejected"
     assert broker.steps == ["generate", "generate"]
 
 
