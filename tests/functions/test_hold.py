@@ -192,6 +192,23 @@ def test_a_hold_that_is_damaged_holds(world: World) -> None:
         world.cold("vendorlink")(event(connection), LambdaContext("f", CALL_SECONDS))
 
 
+def test_of_two_holds_at_a_time_the_second_has_the_firsts_time(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is written again, by what the table has then."""
+    connection = world.connect("vendorlink")
+    write, since = Store.hold, world.now - 9
+
+    def preceded(store: Store, gate: Item, put: Hold | None) -> Item | None:
+        monkeypatch.setattr(Store, "hold", write)
+        assert write(store, gate, Hold(since, "another", "a breach"))
+        return write(store, gate, put)
+
+    monkeypatch.setattr(Store, "hold", preceded)
+    held = hold(world, "vendorlink", connection)["body"]["held"]
+    assert held == Hold(since, CALLER, REASON).to_dict()
+
+
 def test_a_hold_that_is_put_right_after_a_lift_stays(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -2,14 +2,18 @@
 
 import json
 import sys
+import time
 from types import ModuleType
 from typing import Any
 
 import pytest
 
 from tests.unit.memory_aws import timeout
-from token_broker.app import Environment
+from token_broker.app import CLOCK, Environment
 from token_broker.aws import clients
+from token_broker.aws.endpoints import PlainEnvironment
+from token_broker.aws.fast_client import FastClient
+from token_broker.aws.sigv4 import Credentials
 from token_broker.cache import CachedToken
 from token_broker.errors import NotConfigured
 from token_broker.exchange import Request, Response
@@ -18,6 +22,7 @@ from token_broker.handler import Service
 from token_broker.item import Item
 from token_broker.telemetry import Telemetry
 from token_broker.tokens import Token
+from token_broker.transport import client, deadline
 
 FLOW = every()["vendorlink"]
 LEAST = {"STAGE": "test", "TABLE_NAME": "tokens", "KEY_ID": "alias/tokens"}
@@ -101,6 +106,19 @@ def test_owners_and_random_numbers_are_used_once() -> None:
     assert {len(owner) for owner in owners} == {16}
     assert all(0 <= number < 1 for number in numbers)
     assert max(numbers) - min(numbers) > 0.1
+
+
+def test_each_length_of_time_is_counted_by_the_clock_that_fits_it() -> None:
+    """A step of the wall clock changes no deadline.
+
+    The monotonic clock may stand still while a function is frozen, so the age of a connection, and
+    the date of a request to AWS, are by the wall clock.
+    """
+    counting = [vars(module)["monotonic"] for module in (clients, client, deadline)]
+    assert [*counting, CLOCK.monotonic] == [time.monotonic] * 4
+    environment = PlainEnvironment(Credentials("a", "b", None, "eu-west-1"), {})
+    assert [vars(client)["time"], FastClient(environment)._clock] == [time.time] * 2
+    assert abs(CLOCK.now() - time.time()) <= 1
 
 
 def test_a_function_invokes_itself_by_the_name_it_was_invoked_by(
