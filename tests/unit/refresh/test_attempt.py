@@ -470,10 +470,6 @@ def test_no_outage_begins_where_each_request_was_answered() -> None:
 
 def test_no_outage_begins_where_it_is_the_table_that_does_not_answer() -> None:
     broker = MemoryBroker(secret={"password": "wrong"})
-
-    def busy(*_: Any, **__: Any) -> None:
-        raise StoreUnavailable("the table is busy", retry_after=1)
-
     broker.aws.store.judge = busy  # type: ignore[method-assign]  # until the test ends
     assert outcome(broker)["code"] == "store_unavailable"
     assert broker.item().outage_since == 0
@@ -607,16 +603,32 @@ def test_a_renewal_token_that_was_not_sent_is_ready_again(renewal: str) -> None:
     assert broker.steps == ["login", step]
 
 
-def test_a_failure_that_cannot_be_kept_is_told_and_does_not_hide_the_first() -> None:
-    broker = MemoryBroker()
+def busy(*_: Any, **__: Any) -> None:
+    raise StoreUnavailable("the table is busy", retry_after=1)
+
+
+@pytest.mark.parametrize(("flow", "leases"), [("vendorlink", 1), ("editor", 2)])
+def test_a_failure_that_cannot_be_kept_is_told_and_does_not_hide_the_first(
+    flow: str, leases: int
+) -> None:
+    """Nor does a lease of the gate that cannot be ended."""
+    broker = MemoryBroker(flow)
     broker.fake.fail("status", status=503)
+    broker.aws.store.fail = busy  # type: ignore[method-assign]  # until the test ends
+    body = PARAMETERS[0] if flow == "editor" else {}
+    assert outcome(broker, **body)["code"] == "upstream_unavailable"
+    told = [one["code"] for one in broker.telemetry.of("unreleased")]
+    assert told == ["store_unavailable"] * leases
 
-    def fail(*_: Any, **__: Any) -> None:
-        raise StoreUnavailable("the table is busy", retry_after=1)
 
-    broker.aws.store.fail = fail  # type: ignore[method-assign]  # until the test ends
-    assert outcome(broker)["code"] == "upstream_unavailable"
-    assert broker.telemetry.of("unreleased") == [{"code": "store_unavailable", "variant": "-"}]
+def test_an_outage_whose_end_cannot_be_kept_costs_no_caller_its_token() -> None:
+    broker = MemoryBroker()
+    broker.write(fence=attribute(1), outage_since=attribute(NOW - 9))
+    broker.aws.store.note = busy  # type: ignore[method-assign]  # until the test ends
+    assert outcome(broker)["source"] == "exchange"
+    assert broker.telemetry.of("unannounced") == [
+        {"what": "Upstream", "reason": "the table is busy"}
+    ]
 
 
 # Connections with a gate
