@@ -70,8 +70,10 @@ class Broker:
 
         Requests are signed with the credentials of *session*, by default boto3's chain, for the
         region that the URL names. With a domain of one's own, *region* is that, by default the
-        session's. Raises `InvalidRequest` if *region* differs from the URL's. A call takes *patience* seconds at most;
-        after *max_age* seconds the broker is asked whether a token is still the one.
+        session's. Raises `InvalidRequest` if *region* differs from the URL's.
+
+        A call takes *patience* seconds at most; after *max_age* seconds the broker is asked whether
+        a token is still the one.
         """
         from token_broker_client.gateway import Gateway  # noqa: PLC0415 (slow: requests, botocore)
 
