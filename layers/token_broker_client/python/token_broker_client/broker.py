@@ -69,8 +69,11 @@ class Broker:
         """Return the broker whose API is at *url*: what stands before ``/v1``.
 
         Requests are signed with the credentials of *session*, by default boto3's chain, for the
-        *region* that the URL names unless it is given. A call takes *patience* seconds at most;
-        after *max_age* seconds the broker is asked whether a token is still the one.
+        region that the URL names. With a domain of one's own, *region* is that, by default the
+        session's. Raises `InvalidRequest` if *region* differs from the URL's.
+
+        A call takes *patience* seconds at most; after *max_age* seconds the broker is asked whether
+        a token is still the one.
         """
         from token_broker_client.gateway import Gateway  # noqa: PLC0415 (slow: requests, botocore)
 
