@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from tests.unit.memory_aws import MemoryAws
+from token_broker.conditional_writes import Rejection
 from token_broker.decisions import Verdict
 from token_broker.errors import StoreUnavailable
 from token_broker.item import Failure, Hold, Item
@@ -301,10 +302,8 @@ def judging(verdict: Verdict, *, has_lease: bool) -> Callable[[Store, Item], obj
     return lambda store, item: store.judge(
         item,
         verdict,
-        REFUSED,
-        "v1",
-        variant="c",
-        now=NOW,
+        Rejection("v1", REFUSED, "c"),
+        NOW,
         has_lease=has_lease,
         ends_lease=has_lease,
     )

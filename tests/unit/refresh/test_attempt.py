@@ -649,6 +649,26 @@ def test_the_gate_keeps_what_was_accepted_for_ever() -> None:
     assert record(broker)["fence"] == 1
 
 
+def test_a_verdict_is_decided_by_the_gate_that_it_is_written_to() -> None:
+    """The version was accepted when the login was sent, and is not by now: DELETE has been."""
+    broker = MemoryBroker("vntana")
+    broker.call()
+    broker.fake.fail("status", status=401, step="login")
+    judge = broker.aws.store.judge
+
+    def raced(*values: Any, **named: Any) -> Item | None:
+        broker.aws.store.judge = judge  # type: ignore[method-assign]  # once
+        broker.write(accepted_version=None)
+        return judge(*values, **named)
+
+    broker.aws.store.judge = raced  # type: ignore[method-assign]  # once
+    broker.now += 400
+    assert outcome(broker, force=True)["code"] == "credential_rejected"
+    gate = broker.item()
+    assert (gate.rejected_versions, gate.suspect_version) == (("v1",), None)
+    assert [what for what, _ in broker.announced] == ["Connection Latched"]
+
+
 def refuse(broker: MemoryBroker) -> None:
     broker.fake.fail("answer", status=403, body='{"message": "no"}', times=None)
 
