@@ -53,6 +53,24 @@ def test_a_list_of_connections_survives_errors(visitor: Visitor) -> None:
     assert told[0]["error"]["code"] == "access_denied"
 
 
+@pytest.mark.parametrize(
+    "name",
+    [
+        "token-broker/test/vntana/acme/old",
+        "token-broker/test/vntana/Acme",
+        "token-broker/test/vntana/",
+        "token-broker/test/paypal/acme",
+        "token-broker/testing/vntana/acme",
+        "my/token-broker/test/vntana/acme",
+    ],
+)
+def test_a_secret_that_is_none_of_the_brokers_is_left_alone(visitor: Visitor, name: str) -> None:
+    """Its name only begins, or ends, like that of one."""
+    listed = visitor.says("connections").stdout
+    visitor.account.secrets[name] = "{}"
+    assert visitor.says("connections").stdout == listed
+
+
 @pytest.mark.parametrize("name", ["acme", "new"])
 def test_who_may_not_read_stores_all_the_same(visitor: Visitor, name: str) -> None:
     """Over what is there, or as something new."""
