@@ -53,21 +53,13 @@ def test_a_list_of_connections_survives_errors(visitor: Visitor) -> None:
     assert told[0]["error"]["code"] == "access_denied"
 
 
-@pytest.mark.parametrize(
-    "name",
-    [
-        "token-broker/test/vntana/acme/old",
-        "token-broker/test/vntana/Acme",
-        "token-broker/test/vntana/",
-        "token-broker/test/paypal/acme",
-        "token-broker/testing/vntana/acme",
-        "my/token-broker/test/vntana/acme",
-    ],
-)
-def test_a_secret_that_is_none_of_the_brokers_is_left_alone(visitor: Visitor, name: str) -> None:
+def test_a_secret_that_is_none_of_the_brokers_is_left_alone(visitor: Visitor) -> None:
     """Its name only begins, or ends, like that of one."""
     listed = visitor.says("connections").stdout
-    visitor.account.secrets[name] = "{}"
+    strange = ("vntana/acme/old", "vntana/Acme", "vntana/", "vntana", "paypal/acme")
+    names = [f"token-broker/test/{name}" for name in strange]
+    names += ["token-broker/testing/vntana/acme", "my/token-broker/test/vntana/acme"]
+    visitor.account.secrets |= dict.fromkeys(names, "{}")
     assert visitor.says("connections").stdout == listed
 
 
