@@ -10,7 +10,7 @@ import requests
 from tests.cli.accounts import Visitor
 from tests.cli.conftest import Connect
 from tests.cli.operators import COLOUR, RUNNER, Operator
-from token_broker_cli.checks import ok
+from token_broker_cli.checks import Level, failure, ok
 from token_broker_cli.doctor import MOST_GROUPS, shortened
 from token_broker_cli.main import app
 from token_broker_cli.settings import FLOWS
@@ -215,11 +215,13 @@ def test_an_api_that_refuses_what_is_signed_is_a_failure(visitor: Visitor) -> No
 
 @pytest.mark.parametrize("count", range(MOST_GROUPS - 1, MOST_GROUPS + 4))
 def test_no_finding_is_lost_where_they_are_many(count: int) -> None:
-    """A last line takes the place of two at least."""
-    groups = [ok(str(number), "well") for number in range(count)]
+    """A last line takes the place of two at least, and is as bad as the worst of them."""
+    bad = [failure(str(number), "bad", "do") for number in range(MOST_GROUPS + 1)]
+    groups = [*bad, *(ok(str(number), "well") for number in range(count))][:count]
     shown = shortened(groups)
     if count <= MOST_GROUPS + 1:
         assert shown == groups
     else:
         assert shown[:-1] == groups[:MOST_GROUPS]
         assert shown[-1].says == f"{count - MOST_GROUPS} others"
+        assert shown[-1].level is Level.FAILURE

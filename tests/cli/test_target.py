@@ -56,6 +56,10 @@ URL, STAGE = "TOKEN_BROKER_URL", "TOKEN_BROKER_STAGE"
         pytest.param(
             Options(url=f"{HOST}/prod", region="us-east-1"), {}, "eu-west-1, not", id="region"
         ),
+        pytest.param(Options(stack="test"), {URL: f"{HOST}/prod"}, "--stack", id="stack, address"),
+        pytest.param(
+            Options(stage="prod", url=OWN, stack="x"), {}, "--stack and", id="stack, own domain"
+        ),
         pytest.param(Options(stage=""), {STAGE: "prod"}, "must match", id="an empty stage"),
         pytest.param(Options(url=""), {STAGE: "prod"}, "is empty", id="an empty address"),
         pytest.param(Options(local=True, stage="prod"), {}, "--stage", id="local and a stage"),

@@ -80,7 +80,8 @@ def test_local_is_all_it_needs(operator: Operator) -> None:
         "PORT": str(operator.places.port),
         "AWS_PROFILE": "no-such-profile",
         "AWS_ENDPOINT_URL": "http://127.0.0.1:9",
-        "HTTP_PROXY": "http://127.0.0.1:9",
+        **dict.fromkeys(("HTTP_PROXY", "http_proxy"), "http://127.0.0.1:9"),
+        **dict.fromkeys(("NO_PROXY", "no_proxy"), "intranet.example"),
     }
     result = subprocess.run(
         [PROGRAM, "connections", "--local", "--json"],
