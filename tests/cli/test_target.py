@@ -47,6 +47,10 @@ URL, STAGE = "TOKEN_BROKER_URL", "TOKEN_BROKER_STAGE"
         pytest.param(
             Options(), {STAGE: "test", URL: f"{HOST}/prod"}, "prod, not of stage test", id="shell"
         ),
+        *(
+            pytest.param(Options(stage="test", url=url), {}, "prod, not of stage test", id=url)
+            for url in (f"{HOST}./prod", f"{HOST}//prod", f"{HOST}/prod//v1/")
+        ),
         pytest.param(Options(stage="prod"), {URL: OWN}, "does not tell its stage", id="own domain"),
         pytest.param(Options(url=OWN), {STAGE: "prod"}, "does not tell its stage", id="own url"),
         pytest.param(

@@ -48,16 +48,19 @@ def gateway(url: str, **options: Any) -> Gateway:
         ("https://abc-vpce-1.execute-api.us-east-1.amazonaws.com/prod", "us-east-1"),
         ("https://vpce-1.execute-api.us-east-1.vpce.amazonaws.com/prod", "us-east-1"),
         ("https://abc.execute-api.cn-north-1.amazonaws.com.cn/prod", "cn-north-1"),
+        ("https://ABC.Execute-API.eu-west-1.amazonaws.com.:443/prod", "eu-west-1"),
     ],
 )
 def test_the_region_is_in_the_url(url: str, region: str) -> None:
-    assert gateway(url).region == region
+    """It may be given as well; another one is refused, as no call signed for it is accepted."""
+    assert gateway(url).region == gateway(url, region=region).region == region
+    with pytest.raises(InvalidRequest, match=f"not eu-west-3, .* names {region}:"):
+        gateway(url, region="eu-west-3")
 
 
 def test_the_region_may_be_given_or_the_sessions(session: boto3.Session) -> None:
     """As for a domain of one's own."""
     own = "https://tokens.example.com"
-    assert gateway(API, region="eu-west-3").region == "eu-west-3"
     assert gateway(own, region="eu-west-3").region == "eu-west-3"
     assert gateway(own, session=session).region == REGION
 

@@ -8,6 +8,8 @@ from tests.functions.test_tampering import put
 from tests.functions.world import CALLER, World
 from tests.waiting import CALL_SECONDS
 from token_broker.exchange import Request, Response
+from token_broker.item import Hold, Item
+from token_broker.store import Store
 from token_broker_local.functions import LambdaContext
 
 FLOWS = ["vntana", "vendorlink", "editor"]
@@ -156,29 +158,12 @@ def test_a_hold_outlives_delete_and_rotation_and_the_next_call_has_the_new_secre
     ]
 
 
-def test_a_second_hold_has_its_own_reason_and_the_first_ones_time(world: World) -> None:
-    """And to lift what is not held says so, and tells no bus."""
-    connection = world.connect("editor")
-    since = hold(world, "editor", connection)["body"]["held"]["since"]
-    world.advance(100)
-    again = hold(world, "editor", connection, "audit")["body"]["held"]
-    assert (again["since"], again["reason"]) == (since, "audit")
-    for _ in range(2):
-        assert lift(world, "editor", connection)["body"]["held"] is None
-    assert [what for what, _ in world.announced].count("Connection Lifted") == 1
-
-
 @pytest.mark.parametrize("reason", [None, "", " ", "two\nlines", "x" * 201, 5])
 def test_a_hold_without_a_plain_reason_is_refused(world: World, reason: object) -> None:
     """The field is named."""
     response = hold(world, "editor", world.connect("editor"), reason)
     assert response["body"]["code"] == "invalid_request"
     assert response["body"]["detail"].startswith("reason:")
-
-
-def test_what_does_not_exist_cannot_be_held(world: World) -> None:
-    """A mistyped name must not look as if it were held."""
-    assert hold(world, "editor", "nobody")["body"]["code"] == "unknown_connection"
 
 
 def test_a_hold_that_is_damaged_holds(world: World) -> None:
@@ -188,6 +173,28 @@ def test_a_hold_that_is_damaged_holds(world: World) -> None:
     put(world.item("vendorlink", connection) | {"held": {"S": "yes"}})
     with pytest.raises(Exception, match="connection_held"):
         world.cold("vendorlink")(event(connection), LambdaContext("f", CALL_SECONDS))
+
+
+def test_a_hold_that_is_put_right_after_a_lift_stays(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A lift lifts the hold that it read, and tells of it once."""
+    connection = world.connect("vendorlink")
+    hold(world, "vendorlink", connection)
+    write = Store.hold
+
+    def followed(store: Store, gate: Item, put: Hold | None) -> Item | None:
+        monkeypatch.setattr(Store, "hold", write)
+        written = write(store, gate, put)
+        assert written
+        write(store, written, Hold(world.now, "another", "a breach"))
+        return written
+
+    monkeypatch.setattr(Store, "hold", followed)
+    lift(world, "vendorlink", connection)
+    status = world.call("vendorlink", connection, action="status")
+    assert status["held"]["reason"] == "a breach"
+    assert [what for what, _ in world.announced] == ["Connection Held", "Connection Lifted"]
 
 
 def test_a_lift_that_is_repeated_starts_what_the_first_one_could_not(world: World) -> None:

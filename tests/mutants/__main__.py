@@ -12,7 +12,7 @@ import time
 from collections.abc import Iterator, Sequence
 from itertools import accumulate
 
-from tests.mutants.plan import ROOT, Mutant, Plan, Trying, changed_lines, read_plan
+from tests.mutants.plan import CONFIG, ROOT, Mutant, Plan, Trying, changed_lines, read_plan
 from tests.mutants.reach import Reach, measure, measure_seeds, read_reach
 from tests.mutants.results import (
     EQUIVALENT,
@@ -42,8 +42,12 @@ def main(arguments: Sequence[str]) -> int:
     """Mutate what is asked for; 1 if less is found than `AIM`."""
     options = parsed(arguments)
     plan = read_plan()
-    paths = plan.modules(options.module)
+    try:
+        paths = plan.modules(options.module)
+    except ValueError as error:
+        raise SystemExit(str(error)) from None
     lines = changed_lines(options.changed) if options.changed else None
+    paths = [path for path in paths if lines is None or path in lines]
     mutants = [m for m in planted(options.python, paths) if lines is None or is_changed(m, lines)]
     part, _, parts = options.part.partition("/")
     mutants = mutants[int(part) - 1 :: int(parts)]
@@ -85,14 +89,14 @@ def is_changed(mutant: Mutant, lines: dict[str, set[int]]) -> bool:
 
 
 def code_digest(plan: Plan, stages: int) -> str:
-    """Return what names the state of all code, and the stages that decide."""
+    """Return what names the state of all code, and the tests and stages that decide."""
     files = sorted(
         path
         for folder in (*plan.roots, "local", "functions", "tests")
         for path in (ROOT / folder).rglob("*.py")
         if path.parent.name != "mutants"
     )
-    read = b"\0".join(path.read_bytes() for path in files)
+    read = b"\0".join(path.read_bytes() for path in (*files, CONFIG))
     return hashlib.sha256(read + bytes([stages])).hexdigest()[:16]
 
 

@@ -27,14 +27,24 @@ def test_a_module_is_named_by_any_part_of_its_path() -> None:
     assert plan.modules("token_broker/item") == [PATH]
     assert {path.rpartition("/")[2] for path in plan.modules("editor")} >= {"flow.py"}
     assert set(plan.modules("item")) < set(plan.modules())
+    assert plan.modules("token_broker/item.py") == plan.modules("/token_broker/item/") == [PATH]
+    with pytest.raises(ValueError, match="'iten'"):
+        plan.modules("iten")
 
 
 def test_the_tests_about_a_module_have_its_name_or_are_configured() -> None:
     plan = read_plan()
     own = plan.own_tests(PATH)
     assert own[:2] == ("tests/unit/test_item.py", "tests/unit/test_item_codec.py")
+    of_broker, of_client = (plan.own_tests(path) for path in plan.modules("cache"))
+    assert of_broker[0] == "tests/unit/test_cache.py"
+    assert all(file.startswith("tests/client/") for file in of_client)
+    assert not set(of_broker) & set(of_client)
+    without = {path for path in plan.modules() if not plan.own_tests(path)}
+    assert {path.rpartition("/")[2] for path in without} == {"__init__.py"}
     assert all((ROOT / file).is_file() for path in plan.modules() for file in plan.own_tests(path))
-    assert plan.own.keys() <= {plan.imported_as(path).partition(".")[2] for path in plan.modules()}
+    configured = {f"{package}.{name}" for package, names in plan.own.items() for name in names}
+    assert configured <= {plan.imported_as(path) for path in plan.modules()}
 
 
 def test_a_default_is_reached_by_who_calls_the_function() -> None:

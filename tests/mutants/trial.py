@@ -39,7 +39,10 @@ ENTRANCE = (
 GRACE_SECONDS = 15
 """What a trial may take in any case."""
 
-OFTEN = ("hypothesis.strategies", "botocore.client", "pytest_socket", "pytest_timeout")
+OFTEN = (
+    *("hypothesis.strategies", "botocore.client", "pytest_socket", "pytest_timeout"),
+    *("boto3.session", "moto.server", "requests", "httpx", "trio"),
+)
 """What most tests import, until it is measured."""
 
 BASELINE_SECONDS = 60

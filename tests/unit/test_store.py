@@ -108,7 +108,7 @@ PARTS: list[Record] = [
     {"accepted_version": "v1"},
     {"latched_version": "v0"},
     {"noticed_version": "v0"},
-    {"suspect_version": "v1", "suspect_at": NOW - 90},
+    *({"suspect_version": "v1", "suspect_at": at} for at in (NOW - 90, NOW + 90)),
     {"suspect_version": "v1", "suspect_variants": ["a", "c"]},
     {"lease_owner": "dead", "lease_until": NOW + 50_000},
     {"nudged_until": NOW + 30},

@@ -17,10 +17,7 @@ FLOWS = tuple(every())
 
 STAGE = re.compile(r"[a-z][a-z0-9-]{0,15}")
 
-ADDRESS = re.compile(
-    r"\.execute-api\.(?P<region>[a-z0-9-]+)\.(vpce\.)?amazonaws\.com(\.cn)?"
-    r"(/(?P<stage>[^/]+))?(/v1)?/?$"
-)
+HOST = re.compile(r".+\.execute-api\.([a-z0-9-]+)\.(?:vpce\.)?amazonaws\.com(?:\.cn)?\.?")
 """API Gateway's own addresses name region and stage; a domain of one's own names neither."""
 
 
@@ -185,5 +182,8 @@ def _named_by(url: str | None) -> dict[str, str]:
         parts = urlsplit((url or "").strip())
     except ValueError:
         raise usage("the address is no URL", "See --url.") from None
-    found = ADDRESS.search(f"{parts.hostname or ''}{parts.path}")
-    return {k: v for k, v in found.groupdict().items() if v} if found else {}
+    host = HOST.fullmatch(parts.hostname or "")
+    if not host:
+        return {}
+    stage = next(filter(None, parts.path.split("/")), None)
+    return {"region": host[1]} | ({"stage": stage} if stage else {})

@@ -388,16 +388,27 @@ def test_a_forced_call_waits_for_no_failure_but_a_logins() -> None:
     assert broker.steps == ["login", "extend", "login"]
 
 
-def test_an_event_of_a_new_version_ends_a_latch_at_once_in_every_process() -> None:
-    broker = MemoryBroker(secret={"password": "wrong"})
-    outcome(broker)
-    assert outcome(broker)["code"] == "credential_latched"
+@pytest.mark.parametrize(
+    ("flow", "wrong", "body"),
+    [
+        ("vendorlink", {"password": "wrong"}, {}),
+        ("vntana", {"personal_access_token": "wrong"}, {}),
+        ("editor", {"api_key": "wrong"}, {"parameters": {"userId": "1"}}),
+    ],
+)
+def test_an_event_of_a_new_version_ends_a_latch_at_once_in_every_process(
+    flow: str, wrong: dict[str, Any], body: dict[str, Any]
+) -> None:
+    """Of the connection, and that of one variant (the editor's)."""
+    broker = MemoryBroker(flow, secret=wrong)
+    outcome(broker, **body)
+    assert outcome(broker, **body)["code"] == "credential_latched"
     seen = dict(broker.deps.versions_seen)
     version = broker.put_secret()
     broker.call(action="rotate", version=version)
     broker.restart()
     broker.deps.versions_seen.update(seen)
-    assert outcome(broker)["source"] == "exchange"
+    assert outcome(broker, **body)["source"] == "exchange"
 
 
 # The version before
@@ -462,6 +473,33 @@ def test_the_version_before_is_not_tried_if_it_was_rejected_itself() -> None:
     assert outcome(broker)["code"] == "credential_rejected"
     assert broker.item().rejected_versions == ("v1", "v2")
     assert broker.steps == ["login", "login"]
+
+
+@pytest.mark.parametrize(
+    "trouble", ["malformed", "not JSON", StoreUnavailable("throttled"), NotConfigured("denied")]
+)
+def test_a_rejection_is_told_as_such_if_the_version_before_cannot_be_used(
+    trouble: str | BrokerError,
+) -> None:
+    """What is wrong with that version is no mistake of the current one."""
+    broker = MemoryBroker()
+    before = {"malformed": "{}", "not JSON": "{"}
+    if isinstance(trouble, str):
+        broker.aws.manager.texts[PREFIX + "acme"] = [before[trouble]]
+    broker.put_secret(password="wrong")
+    broker.aws.manager.created_at = NOW
+
+    def refused(_: str) -> Secret | None:
+        assert isinstance(trouble, BrokerError)
+        raise trouble
+
+    if isinstance(trouble, BrokerError):
+        broker.aws.secrets.previous = refused  # type: ignore[assignment, method-assign]  # until the test ends
+    assert outcome(broker)["code"] == "credential_rejected"
+    assert broker.steps == ["login"]
+    failure = broker.item().failure
+    assert failure
+    assert (failure.code, failure.upstream_status) == ("credential_rejected", 200)
 
 
 def test_the_version_before_is_not_tried_if_the_current_one_was_accepted() -> None:

@@ -137,7 +137,8 @@ def sent(authorities: str | None, request: "AWSPreparedRequest", **_: object) ->
     body: Any = request.body or b""  # bytes, because the payload is bytes
     outgoing = Request(str(request.method), str(request.url), headers, body)
     reply = transport.send("Lambda", outgoing, _deadline.get(), authorities)
-    received: Any = reply.headers
+    # That is what was read; a length that is no number is an error of another kind to botocore.
+    received: Any = {**reply.headers, "content-length": str(len(reply.content))}
     return AWSResponse(outgoing.url, reply.status, received, Whole(reply.content))
 
 

@@ -64,11 +64,7 @@ class Gateway(NamedTuple):
             raise InvalidRequest("the URL must begin with https://")
         if not is_host(host) or not is_plain or "@" in parts.netloc or not PATH.fullmatch(address):
             raise InvalidRequest("the URL must have a host, may have a path, and nothing else")
-        region = region or region_in(host) or identity.region(session)
-        if not region:
-            raise InvalidRequest("the URL names no region, so give it: region=…")
-        if not REGION.fullmatch(region):
-            raise InvalidRequest("region: must be one of AWS's, like eu-west-1")
+        region = region_of(host, region, session)
         return cls(address.rstrip("/").removesuffix("/v1").rstrip("/"), region, session)
 
     def call(self, command: Command, deadline: Deadline) -> dict[str, Any]:
@@ -127,9 +123,25 @@ def may_pass(status: int) -> bool:
     return status == TOO_MANY or status >= SERVER_ERROR
 
 
+def region_of(host: str, given: str | None, session: "boto3.Session | None") -> str:
+    """Return the region to sign for: that of *host*, the one *given*, or that of *session*.
+
+    Raises `InvalidRequest` if there is none, or if *host* names another one than is *given*.
+    """
+    if given and not (isinstance(given, str) and REGION.fullmatch(given)):
+        raise InvalidRequest("region: must be one of AWS's, like eu-west-1")
+    named = region_in(host)
+    if given and named and given != named:
+        raise InvalidRequest(f"region: is not {given}, as the URL names {named}: leave it out")
+    region = given or named or identity.region(session)
+    if not region:
+        raise InvalidRequest("the URL names no region, so give it: region=…")
+    return region
+
+
 def region_in(host: str) -> str | None:
     """Return the region in *host*. A custom domain has none."""
-    region, _, domain = host.partition(".execute-api.")[2].partition(".")
+    region, _, domain = host.removesuffix(".").partition(".execute-api.")[2].partition(".")
     return region if domain in DOMAINS else None
 
 

@@ -118,11 +118,13 @@ def _sent(
         allow_redirects=False,
         stream=True,
     ) as answer:
-        content = b""
+        content, has_length = b"", answer.raw.chunked or answer.raw.length_remaining is not None
         for piece in answer.raw.stream(PIECE_BYTES):
             content += piece
             if len(content) > LARGEST_BYTES:
                 raise exceptions.ContentDecodingError("the answer is too large")
+        if not content and not has_length:  # a head that broke off, which is no error of urllib3's
+            raise exceptions.ConnectionError
         return Reply(answer.status_code, answer.headers, content)
 
 

@@ -169,11 +169,18 @@ class ExchangeAttempt:
         return judged.was_accepted
 
     def _previous(self, secret: Secret) -> Secret | None:
-        """Return the previous version, if *secret* is new and the previous one was not rejected."""
+        """Return the previous version, if *secret* is new and the previous one was not rejected.
+
+        None, too, if it cannot be read or is malformed: the rejection is what callers must see.
+        """
         if self._deps.clock.now() - secret.created_at > ROTATION_WINDOW:
             return None
-        previous = self._deps.secrets.previous(self._invocation.connection)
-        if not previous or previous.version == secret.version:
+        try:
+            previous = self._deps.secrets.previous(self._invocation.connection)
+            if not previous or previous.version == secret.version:
+                return None
+            self._deps.flow.vendor.parse(previous.content)
+        except BrokerError:
             return None
         lease = self._outcome.lease
         gate = lease if lease.variant == ONLY else self._invocation.read_gate()
