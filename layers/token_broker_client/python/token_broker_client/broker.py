@@ -31,7 +31,7 @@ T = TypeVar("T")
 
 
 class Options(TypedDict, total=False):
-    """What may be wanted of any token; `Access.answer` says what each means."""
+    """Conditions on a token of any flow. `Access.answer` explains them."""
 
     min_ttl: int
     rejected: str
@@ -39,7 +39,7 @@ class Options(TypedDict, total=False):
 
 
 class Broker:
-    """Answers with live tokens. Made once and shared by all threads."""
+    """The broker. Make it once, and share it among all threads."""
 
     __slots__ = ("_cache", "_calls", "_channel", "_max_age", "_patience")
 
@@ -66,14 +66,14 @@ class Broker:
         patience: float = SECONDS,
         max_age: float = MAX_AGE_SECONDS,
     ) -> "Broker":
-        """Return the broker whose API is at *url*: what stands before ``/v1``.
+        """Return the broker whose API is at *url*, the part before ``/v1``.
 
-        Requests are signed with the credentials of *session*, by default boto3's chain, for the
-        region that the URL names. With a domain of one's own, *region* is that, by default the
-        session's. Raises `InvalidRequest` if *region* differs from the URL's.
+        Requests are signed with the credentials of *session*, by default those of boto3's chain,
+        for the region in the URL. For a custom domain, *region* names it, by default that of the
+        session. Raises `InvalidRequest` if *region* differs from the URL's.
 
-        A call takes *patience* seconds at most; after *max_age* seconds the broker is asked whether
-        a token is still the one.
+        A call takes at most *patience* seconds. A cached token is checked with the broker after
+        *max_age* seconds.
         """
         from token_broker_client.gateway import Gateway  # noqa: PLC0415 (slow: requests, botocore)
 
@@ -90,8 +90,8 @@ class Broker:
     ) -> "Broker":
         """Return the broker whose *functions* are invoked directly.
 
-        They are named by a pattern (``token-broker-prod-{flow}:live``, or an ARN), by what their
-        names begin with, or one by one.
+        *functions* is a pattern (``token-broker-prod-{flow}:live``, or an ARN), a common prefix of
+        the names, or a mapping of flow to name.
         """
         from token_broker_client.functions import Functions, names  # noqa: PLC0415 (same reason)
 
@@ -153,18 +153,18 @@ class Broker:
     # --- end of generated part
 
     def access(self, flow: Flow, connection: str, **variant: Any) -> Access:
-        """Return access to the tokens of a connection; the broker is not asked yet."""
+        """Return access to a token of a connection, without a call to the broker."""
         key = Key(self._channel, *checked(flow, connection), canonical(variant))
         return Access(key, self._cache, self._patience, self._max_age)
 
     def status(self, flow: Flow, connection: str) -> Mapping[str, Any]:
-        """Return the state of each variant of a connection. It holds no token."""
+        """Return the state of each variant of a connection. It has no token."""
         return self._call(flow, connection, "status", {})
 
     def forget(self, flow: Flow, connection: str) -> int:
-        """Have the broker forget all tokens of a connection; return how many there were.
+        """Drop all tokens of a connection in the broker; return how many there were.
 
-        Raises `Unreachable` if there are more than can be forgotten in time: call it again.
+        Raises `Unreachable` if there are more than can be dropped in time: call it again.
         """
         deadline, count, is_complete = self._patience.begin(), 0, False
         try:
@@ -175,16 +175,16 @@ class Broker:
                 number, is_complete = understood(partial(forgotten_in, answer))
                 count += number
         finally:
-            # Even without an answer: a token that still lives is only asked for again.
+            # Even after an error: a token that still lives is only fetched again.
             self._cache.clear()
         return count
 
     def verify(
         self, connection: str, token: str, flow: Flow = VERIFYING[0]
     ) -> Mapping[str, Any] | None:
-        """Return the parameters that a *token* of *flow* stands for; None if it is not valid.
+        """Return the parameters of a *token* of *flow*; None if it is not valid.
 
-        *flow* is by default the editor, the first whose vendor says it.
+        *flow* is by default the editor, the first flow that can verify.
         """
         answer = self._call(flow, connection, "verify", {"token": token})
         return understood(lambda: dict(answer["parameters"]) if answer["valid"] is True else None)
@@ -197,7 +197,7 @@ class Broker:
         body: Mapping[str, Any],
         deadline: Deadline | None = None,
     ) -> Mapping[str, Any]:
-        """Return the broker's answer. The call ends in time, even if the connection hangs."""
+        """Return the broker's answer. The call ends at the deadline, even if a socket hangs."""
         command = Command(*checked(flow, connection), action, body)
         deadline = deadline or self._patience.begin()
 
@@ -210,7 +210,7 @@ class Broker:
 
 
 def forgotten_in(answer: Mapping[str, Any]) -> tuple[int, bool]:
-    """Return how many tokens were forgotten, and whether those were all."""
+    """Return how many tokens were dropped, and whether those were all."""
     return int(answer["forgotten"]), answer.get("complete", True) is True
 
 

@@ -1,7 +1,6 @@
 """Requests to the broker, checked before they are sent; and the protocol of a channel to it.
 
-Small values are named tuples, not dataclasses: to make one dataclass takes 0.5 % of the time that
-the import of `requests` takes, and the client may add 10 % to that.
+Small values are named tuples: a dataclass takes longer to import.
 """
 
 import json
@@ -39,7 +38,7 @@ class TokenRequest(NamedTuple):
 
     @classmethod
     def of(cls, min_ttl: object, rejected: object, force: object) -> "TokenRequest":
-        """Return the request; raise `InvalidRequest` where a value is of the wrong kind."""
+        """Return the request. Raises `InvalidRequest` for a value of the wrong type."""
         if min_ttl is not None and (isinstance(min_ttl, bool) or not isinstance(min_ttl, int)):
             raise InvalidRequest("min_ttl: must be a whole number of seconds")
         if rejected is not None and not isinstance(rejected, str):
@@ -49,7 +48,7 @@ class TokenRequest(NamedTuple):
         return cls(min_ttl, rejected, force)
 
     def body(self) -> dict[str, Any]:
-        """Return the members of the body: those that were given, even a `min_ttl` of zero."""
+        """Return the members of the body: those that are set, even a `min_ttl` of zero."""
         given = {"min_ttl": self.min_ttl, "rejected": self.rejected, "force": self.force or None}
         return {name: value for name, value in given.items() if value is not None}
 
@@ -58,7 +57,7 @@ PLAIN = TokenRequest()
 
 
 class Command(NamedTuple):
-    """What to do with which connection."""
+    """An action on a connection."""
 
     flow: str
     connection: str
@@ -70,24 +69,24 @@ class Command(NamedTuple):
 
 
 class Channel(Protocol):
-    """A way to call the broker. Equal channels are of one caller and one broker."""
+    """A way to call the broker. Equal channels have the same caller and the same broker."""
 
     def call(self, command: Command, deadline: Deadline) -> Mapping[str, Any]:
-        """Return the broker's answer before *deadline*; raise a `BrokerError` if there is none."""
+        """Return the broker's answer before *deadline*. Raises a `BrokerError` if there is none."""
 
 
 class Key(NamedTuple):
-    """What distinguishes tokens: two callers with equal keys may share one."""
+    """The key of a token in the cache: callers with equal keys may share it."""
 
     channel: Channel
     flow: str
     connection: str
     variant: str
-    """What else makes the token different, as canonical JSON: parameters may be private."""
+    """The flow's fields of the request, as canonical JSON. Never shown: they may be private."""
 
 
 def checked(flow: object, connection: object) -> tuple[str, str]:
-    """Return *flow* and *connection*, which become part of a path."""
+    """Return *flow* and *connection*. Raises `InvalidRequest` for what cannot be in a path."""
     if flow not in FLOWS:
         raise InvalidRequest(f"flow: must be one of {', '.join(FLOWS)}")
     if not isinstance(connection, str) or not CONNECTION.fullmatch(connection):
@@ -114,7 +113,7 @@ def plain(value: object) -> dict[Any, Any]:
 
 
 def problem(document: object) -> BrokerError | None:
-    """Return the error in *document*, if it is a problem of the broker's."""
+    """Return the error in *document*; None if it is not a problem of the broker."""
     if isinstance(document, Mapping) and isinstance(document.get("code"), str):
         return BrokerError.of(document)
     return None
