@@ -1,6 +1,8 @@
 """A trial: the flow's own exchange, once, against fakes that enforce the vendors' rules."""
 
 import time
+from contextlib import nullcontext
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -56,13 +58,20 @@ def test_a_workspace_is_tried_by_the_same_login() -> None:
     assert fake.log.counts["login"] == 1
 
 
-def test_sessions_are_ended() -> None:
-    """A trial leaves nothing behind where the vendor has a way."""
-    fake = FakeVntana(clock=clock)
-    attempt = trial("vntana", fake)
-    attempt.token()
-    attempt.end(fake)
-    assert fake.log.counts["logout"] == 1
+@pytest.mark.parametrize("workspace", ["chairs", "no-such-place"])
+def test_sessions_are_ended(monkeypatch: pytest.MonkeyPatch, workspace: str) -> None:
+    """A trial leaves nothing behind where the vendor has a way, though it fails after the login."""
+    fake, typed = FakeVntana(clock=clock), every()["vntana"]
+    ended: list[bool] = []
+    transport = SimpleNamespace(
+        send=lambda request, _: fake(request), close=lambda: ended.append(True)
+    )
+    monkeypatch.setattr("token_broker.transport.client.Transport", lambda _: transport)
+    secret = fake.demo_secret(LOOPBACK) | {"organization": "studio", "workspace": workspace}
+    with nullcontext() if workspace == "chairs" else pytest.raises(BrokerError, match="workspace"):
+        attempt(typed, typed.vendor.parse(secret))
+    assert fake.log.counts["logout"] >= 1
+    assert ended == [True]
 
 
 def test_a_vendor_that_does_not_let_go_changes_nothing() -> None:

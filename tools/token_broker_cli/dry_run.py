@@ -71,7 +71,7 @@ class DryRun:
 
 
 def attempt(flow: Flow, credentials: Any) -> tuple[Token, dict[str, Any]]:
-    """Try *credentials* against the vendor; return the token, whose session is ended again.
+    """Try *credentials* against the vendor; return the token. All sessions are ended again.
 
     With it comes the report of a probe: what is tried is also how the vendor behaves. It is empty
     where a vendor leaves nothing open.
@@ -87,6 +87,10 @@ def attempt(flow: Flow, credentials: Any) -> tuple[Token, dict[str, Any]]:
     trial = DryRun(probed or flow, credentials, forgiving, int(time.time()))
     try:
         token = trial.token()
+    except BrokerError:  # some sessions may have begun; Ctrl-C does not wait for their end
+        trial.end(within(transport.send, LOG_OUT_SECONDS))
+        raise
+    else:
         trial.end(within(transport.send, LOG_OUT_SECONDS))
     finally:
         transport.close()
