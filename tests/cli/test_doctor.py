@@ -189,10 +189,15 @@ def test_what_aws_says_of_a_resource_is_judged(
 @pytest.mark.parametrize(
     ("status", "level"), [(401, "ok"), (403, "ok"), (404, "failure"), (302, "failure")]
 )
-def test_an_api_must_refuse_what_is_not_signed(visitor: Visitor, status: int, level: str) -> None:
-    """What does not is no broker: it gets no signed call."""
+def test_an_api_must_refuse_what_is_not_signed(
+    visitor: Visitor, tmp_path: Path, status: int, level: str
+) -> None:
+    """What does not is no broker: it gets no signed call, and nobody's password of ~/.netrc."""
+    netrc = tmp_path / "netrc"
+    netrc.write_text("default login me password s3cret\n")
     visitor.account.unsigned = status
-    found = json.loads(visitor.says("doctor", "--json").stdout)["findings"]
+    result = visitor.says("doctor", "--json", NETRC=str(netrc))
+    found = json.loads(result.stdout)["findings"]
     assert [one["level"] for one in found if one["check"] == "api"] == [level]
     assert ("GET /v1/vntana/token-broker-doctor" in visitor.account.asked) == (level == "ok")
 

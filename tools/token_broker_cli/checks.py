@@ -125,7 +125,13 @@ def reach(context: Context) -> Iterator[Finding]:
     trusted = authorities(context.session)
     begun = time.time()
     try:
-        response = requests.get(address, timeout=10, allow_redirects=False, verify=trusted)
+        response = requests.get(
+            address,
+            auth=lambda request: request,  # without an `auth`, requests reads ~/.netrc
+            timeout=10,
+            allow_redirects=False,
+            verify=trusted,
+        )
     except OSError as error:  # as all of requests' are
         do = "Start `make run`." if context.settings.local else "Check the address and the network."
         why = hint("CERTIFICATE_VERIFY_FAILED" in str(error), trusted)
