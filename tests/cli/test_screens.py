@@ -96,7 +96,7 @@ def test_a_terminal_without_such_signs_gets_others(visitor: Visitor, command: st
 
 
 def test_doctor_groups_what_is_the_same_of_many(crowd: Visitor) -> None:
-    """Trouble first; JSON has each."""
+    """Trouble first; JSON has each, and the sum counts each."""
     crowd.account.denied.add("DescribeTable")
     result = crowd.says("doctor")
     told = json.loads(crowd.says("doctor", "--json").stdout)["findings"]
@@ -107,6 +107,8 @@ def test_doctor_groups_what_is_the_same_of_many(crowd: Visitor) -> None:
     levels = [line.partition("\t")[0] for line in lines[:-1]]
     assert levels == sorted(levels, key=["failure", "warning", "ok"].index)
     assert re.search(r"healthy-\d+, .* and \d+ more", result.stdout)
+    counts = [[one["level"] for one in told].count(level) for level in ("failure", "warning")]
+    assert re.findall(r"\d+", lines[-1]) == [str(count) for count in counts if count]
 
 
 def test_secrets_that_may_not_be_read_are_one_finding(crowd: Visitor) -> None:
