@@ -61,7 +61,8 @@ def test_the_region_is_in_the_url(url: str, region: str) -> None:
 def test_the_region_may_be_given_or_the_sessions(session: boto3.Session) -> None:
     """As for a domain of one's own."""
     own = "https://tokens.example.com"
-    assert gateway(own, region="eu-west-3").region == "eu-west-3"
+    for url in (own, API.replace("/prod", ".example.com"), f"{own}/{API.removeprefix('https://')}"):
+        assert gateway(url, region="eu-west-3").region == "eu-west-3"
     assert gateway(own, session=session).region == REGION
 
 
