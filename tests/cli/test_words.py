@@ -10,6 +10,7 @@ import pytest
 from botocore import exceptions
 from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError, NoRegionError
 
+from tests.cli.accounts import Visitor
 from tests.cli.tellings import NOW, at, variant
 from tests.waiting import PATIENCE_SECONDS
 from token_broker_cli.checks import clock
@@ -342,3 +343,28 @@ def test_a_login_is_the_same_where_all_that_decides_it_is(flow: str, keys: set[s
     asks = {question.key for question in asked(every()[flow].questions)}
     others = asks | {"options", "another"}
     assert {key for key in others if not is_same_login(flow, one, one | {key: "y"})} == keys
+
+
+@pytest.mark.parametrize(
+    ("words", "body"),
+    [
+        ("", {}),
+        ("--min-ttl 0", {"min_ttl": 0}),
+        ("--min-ttl 60 --force", {"min_ttl": 60, "force": True}),
+        ("--organization=", {"organization": ""}),
+        ("--parameters {}", {"parameters": {}}),
+    ],
+)
+def test_what_is_said_of_a_token_is_asked_for(
+    visitor: Visitor, words: str, body: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also zero, and what is empty: the broker judges it."""
+    asked: list[dict[str, Any]] = []
+
+    def call(_: Context, *__: str, **body: Any) -> None:
+        asked.append(body)
+        raise CommandError("internal", "enough")
+
+    monkeypatch.setattr(Context, "call", call)
+    visitor.says("token", "vntana", "acme", *words.split())
+    assert asked == [{"force": False} | body]
