@@ -149,6 +149,12 @@ def share(count: Counter[str]) -> str:
     return f"{100 * found / (found + unseen):.1f} %" if found + unseen else "-"
 
 
+def is_below(aim: float, count: Counter[str]) -> bool:
+    """Say whether a smaller part than *aim* was found of what was tried and is not equivalent."""
+    found, unseen = (sum(count[state] for state in states) for states in (FOUND, UNSEEN))
+    return found < aim * (found + unseen)
+
+
 def _short(path: str) -> str:
     package, _, module = path.partition("/python/")[2].partition("/")
     return f"client/{module}" if package.endswith("_client") else module

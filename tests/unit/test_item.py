@@ -762,10 +762,12 @@ def test_a_min_ttl_that_no_new_token_has_is_refused(
 
 
 def kinds_of(error: type[BrokerError]) -> list[type[BrokerError]]:
-    return [error, *(kind for child in error.__subclasses__() for kind in kinds_of(child))]
+    """Return the errors of the tree that have a code, which its branches have not."""
+    own = [error] if hasattr(error, "code") else []
+    return own + [kind for child in error.__subclasses__() for kind in kinds_of(child)]
 
 
-@pytest.mark.parametrize("kind", kinds_of(BrokerError)[1:], ids=lambda kind: kind.code)
+@pytest.mark.parametrize("kind", kinds_of(BrokerError), ids=lambda kind: kind.code)
 @pytest.mark.parametrize(("ahead", "retry_after"), [(9, 9), (1, 1), (0, 1), (-9, 1)])
 def test_a_kept_failure_is_told_as_it_was_raised(
     kind: type[BrokerError], ahead: int, retry_after: int

@@ -5,6 +5,7 @@ from typing import Any
 from tests.protocol.simulation.rewrites import Substitutes, Write
 from token_broker.aliases import Look
 from token_broker.broker import Answer, Broker
+from token_broker.conditional_writes import Rejection
 from token_broker.decisions import Verdict, verdict
 from token_broker.item import Failure, Item
 from token_broker.records import replace
@@ -107,10 +108,9 @@ def variant_unlatched() -> Substitutes:
 def current_latched() -> Substitutes:
     original = CredentialGate._judge
 
-    def judge(self: CredentialGate, lease: Item, version: str, failure: Any, decide: Any) -> Any:
-        del version
+    def judge(self: CredentialGate, gate: Item, lease: Item, sent: Rejection, decide: Any) -> Any:
         current = self._deps.secrets.current(self._invocation.connection, None).version
-        return original(self, lease, current, failure, decide)
+        return original(self, gate, lease, sent._replace(version=current), decide)
 
     return {(CredentialGate, "_judge"): judge}
 

@@ -30,7 +30,7 @@ class BrokerError(Exception):
     status: ClassVar[int] = 500
     title: ClassVar[str] = "The broker failed"
     retryable: ClassVar[bool] = False
-    code: ClassVar[str] = "internal"
+    code: ClassVar[str]
 
     def __init__(
         self,
@@ -114,7 +114,6 @@ class UpstreamError(BrokerError):
     """The vendor's side of an exchange went wrong."""
 
     status = 502
-    title = "The upstream failed"
 
 
 class CredentialRejected(UpstreamError):
