@@ -15,6 +15,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from tests.waiting import wait_for_aws
+from token_broker.transport import sockets
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -46,9 +47,10 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 @pytest.fixture(scope="session", autouse=True)
 def _patience() -> "Iterator[None]":
-    """Wait for AWS as long as a busy machine takes."""
+    """Wait for AWS as long as a busy machine takes; read the public authorities once for all."""
     with pytest.MonkeyPatch.context() as patch:
         wait_for_aws(patch.setattr)
+        patch.setattr("token_broker.transport.client.tls", cache(sockets.tls))
         yield
 
 
