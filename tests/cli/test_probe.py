@@ -15,21 +15,21 @@ from tests.cli.canned import ACTIONS
 from tests.cli.operators import Operator
 from tests.cli.test_connect import NAMES, secret, secrets_manager
 from tests.functions.world import World, client
+from tests.subjects import FLOWS as EACH
+from tests.subjects import LOOPBACK
 from token_broker.flows import every
 from token_broker.probe import prober_of
 from token_broker.probing import Budget
 from token_broker_cli.context import Context
 from token_broker_cli.main import app
 from token_broker_cli.probe import with_options
-from token_broker_fakes import FakeEditor, FakeVendorlink, FakeVntana
+from token_broker_fakes import FakeEditor, FakeVendorlink, FakeVntana, registry
 from token_broker_fakes.fake import Fake
 from token_broker_fakes.modes import choices
 from token_broker_local.addresses import REGION, STAGE, secret_name
 
 SECRET = "token-broker/test/vendorlink/acme"
 DEFAULT = every()["vntana"].vendor.parse({"personal_access_token": "x"}).lifetime
-FLOWS = tuple(every())
-
 UNSUITED: dict[str, dict[str, set[str]]] = {
     "vntana": {
         # No document has the token without its prefix or in another header, but for one commit.
@@ -54,6 +54,9 @@ UNSUITED: dict[str, dict[str, set[str]]] = {
     },
 }
 """Values that are no option's: with them a vendor works by no secret, or by another one."""
+
+FLOWS = tuple(sorted(UNSUITED))
+"""Those whose modes and options this test knows. What every prober owes, is in `test_probes`."""
 
 NUMBERS: dict[str, tuple[int, ...]] = {"lifetime": (600, 3600, 30 * 86_400), "lockout": (0, 3)}
 VENDORLINK_LIFETIMES = (600, 3600, 7200)
@@ -100,6 +103,13 @@ def pairs(values: Mapping[str, Sequence[Any]]) -> Iterator[dict[str, Any]]:
                 row |= {name: rng.choice(best)}
         left = [pair for pair in left if not pair.items() <= row.items()]
         yield row
+
+
+@pytest.mark.parametrize("flow", EACH)
+def test_a_secret_stays_as_it_is_where_nothing_follows(flow: str) -> None:
+    """What `connect` stores of a vendor that has no options."""
+    document = registry.kind(flow).demo_secret(LOOPBACK)
+    assert with_options(every()[flow], document, {}) == document
 
 
 def document_of(world: World, flow: str, row: Mapping[str, Any]) -> dict[str, Any]:
