@@ -197,6 +197,24 @@ def test_authorities_are_found_as_boto3_finds_them(
     server.close()
 
 
+CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n"
+
+
+@pytest.mark.parametrize("whole", [answer(b"{}"), CHUNKED], ids=["length", "chunks"])
+def test_an_answer_that_breaks_off_anywhere_may_come_at_another_try(
+    reach: Reach, server: Server, whole: bytes
+) -> None:
+    channel = reach(server.url)
+    for end in range(whole.index(b"}") + 1):
+        server.behaviour = says(whole[:end], end=True)
+        with pytest.raises(Unreachable) as caught:
+            channel.call(COMMAND, Deadline.after(PATIENCE_SECONDS))
+        assert caught.value.retryable, whole[:end]
+    for complete in (whole, b"HTTP/1.1 200 OK\r\nContent-Length: x\r\n\r\n{}"):
+        server.behaviour = says(complete, end=True)
+        assert channel.call(COMMAND, Deadline.after(PATIENCE_SECONDS)) == {}
+
+
 def test_an_answer_has_a_largest_size(reach: Reach, server: Server) -> None:
     """And another try would have the same: it is not made."""
     channel = reach(server.url)
@@ -331,11 +349,11 @@ def test_an_address_that_cannot_be_is_not_tried_again(session: boto3.Session) ->
 
 
 FORK = """
-import os, signal, sys, threading, time
+import gc, os, signal, sys, threading, time
 import boto3
 from tests.client.desks import document
 from tests.servers import Server, answer, says
-from token_broker_client import Broker, identity, transport
+from token_broker_client import Broker, functions, identity, refusals, transport
 from token_broker_client.deadline import Patience
 
 transport.IDLE_SECONDS = 1e9  # however slow this machine is
@@ -359,13 +377,18 @@ kept = broker.vntana("kept")
 chain = identity.default()
 threading.Thread(target=lambda: broker.vntana("slow"), daemon=True).start()
 channel.begun.wait()
-broker._cache._lock.acquire()
-broker._cache._calls._lock.acquire()
+def is_ours(one):
+    return str(type(one).__module__).startswith("token_broker_client")
+locking = [one for one in gc.get_objects() if is_ours(one) and hasattr(one, "_lock")]
+assert {broker._calls, broker._cache, functions.CLIENTS, refusals.SHARED} <= {*locking}
+for one in locking:
+    one._lock.acquire()
 child = os.fork()
 if child:
     code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
     assert server.connections == 2, "the child used a connection of its parent's"
     sys.exit(code)
+assert not any(one._lock.locked() for one in locking)
 signal.alarm(60)
 api.forget("vntana", "acme")
 assert broker.vntana("slow").fingerprint == str(os.getpid())
@@ -376,7 +399,7 @@ os._exit(7)
 
 
 def test_a_forked_child_begins_anew() -> None:
-    """Though a thread of its parent was asking, and another held a lock."""
+    """Though a thread of its parent was asking, and others held every lock that there is."""
     root = Path(__file__).parents[2]
     ended = subprocess.run(
         [sys.executable, "-W", "ignore::DeprecationWarning", "-c", FORK],

@@ -171,3 +171,10 @@ def test_a_hold_that_is_damaged_holds(world: World) -> None:
     put(world.item("vendorlink", connection) | {"held": {"S": "yes"}})
     with pytest.raises(Exception, match="connection_held"):
         world.cold("vendorlink")(event(connection), LambdaContext("f", CALL_SECONDS))
+
+
+def test_a_lift_that_is_repeated_starts_what_the_first_one_could_not(world: World) -> None:
+    """The first one may have failed after it had lifted, before it started the rotation."""
+    connection = world.connect("vendorlink")
+    world.call("vendorlink", connection, action="lift")
+    assert {"action": "rotate", "connection": connection} in world.invoked

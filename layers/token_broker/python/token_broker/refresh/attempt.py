@@ -1,7 +1,6 @@
 """One exchange with the vendor, by the holder of a variant's lease."""
 
 from collections.abc import Callable
-from typing import NamedTuple
 
 from token_broker.cache import CachedToken
 from token_broker.decisions import Verdict
@@ -20,7 +19,7 @@ from token_broker.exchange import NeedToken, Request, ResolvedTo, Response, run
 from token_broker.item import SECOND_LOOK, Item
 from token_broker.refresh.credential_gate import CredentialGate
 from token_broker.refresh.invocation import Invocation
-from token_broker.refresh.outcome import Outcome
+from token_broker.refresh.outcome import Alias, Outcome
 from token_broker.refresh.upstream_message import upstream_message
 from token_broker.secrets_manager import Secret
 from token_broker.tokens import ONLY, Token, Variant
@@ -30,13 +29,6 @@ LEAST_REQUEST_SECONDS = 0.2
 
 ROTATION_WINDOW = 86_400
 """Seconds after a rotation in which the secret's previous version is worth a try."""
-
-
-class Alias(NamedTuple):
-    """The variant that another one stands for, and the item that records this, if it is kept."""
-
-    variant: Variant
-    item: Item | None
 
 
 class SecretReplaced(Exception):
@@ -169,11 +161,18 @@ class ExchangeAttempt:
         return judged.was_accepted
 
     def _previous(self, secret: Secret) -> Secret | None:
-        """Return the previous version, if *secret* is new and the previous one was not rejected."""
+        """Return the previous version, if *secret* is new and the previous one was not rejected.
+
+        None, too, if it cannot be read or is malformed: the rejection is what callers must see.
+        """
         if self._deps.clock.now() - secret.created_at > ROTATION_WINDOW:
             return None
-        previous = self._deps.secrets.previous(self._invocation.connection)
-        if not previous or previous.version == secret.version:
+        try:
+            previous = self._deps.secrets.previous(self._invocation.connection)
+            if not previous or previous.version == secret.version:
+                return None
+            self._deps.flow.vendor.parse(previous.content)
+        except BrokerError:
             return None
         lease = self._outcome.lease
         gate = lease if lease.variant == ONLY else self._invocation.read_gate()
@@ -244,7 +243,7 @@ class ExchangeAttempt:
             status = response.status
             self._last = request, response
         finally:
-            milliseconds = round((self._deps.clock.monotonic() - began) * 1000)
+            milliseconds = round(self._deps.clock.milliseconds_since(began))
             self._deps.emit("upstream", step=request.step, status=status, milliseconds=milliseconds)
         return response
 
@@ -269,7 +268,7 @@ class ExchangeAttempt:
             self._deps.emit("unreleased", code=error.code, variant=self._outcome.lease.variant)
 
     def _emit(self, began: float, outcome: str) -> None:
-        milliseconds = round((self._deps.clock.monotonic() - began) * 1000)
+        milliseconds = round(self._deps.clock.milliseconds_since(began))
         self._deps.emit(
             "exchange",
             variant=self._outcome.lease.variant,

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 from token_broker.aliases import alias_values
 from token_broker.cache import CachedToken
@@ -29,6 +29,15 @@ LEAST_ALIAS_SECONDS = 6.0
 """With less time than this left, no exchange could follow: an alias is not tried again."""
 
 COMMIT_PAUSE_SECONDS = 0.1
+
+
+class Alias(NamedTuple):
+    """The variant that another one stands for, and the item that records this, if it is kept."""
+
+    variant: Variant
+    item: Item | None
+    is_read: bool = False
+    """Whether what this caller read of the table before is still true: no request was sent."""
 
 
 class Outcome:
@@ -158,19 +167,9 @@ class Outcome:
         off for the same time, and the failure does not count.
         """
         now = self._deps.clock.now()
-        failure = next_failure(
-            # A rejection was written before the exchange ends: it must not count twice.
-            replace(self.lease, failure=self._failed_before),
-            now,
-            code=error.code,
-            detail=error.detail,
-            secret_version=version,
-            retry_after=error.retry_after,
-            upstream_status=error.upstream_status,
-            upstream_code=error.upstream_code,
-            upstream_message=error.upstream_message,
-            is_login=self._invocation.was_login,
-        )
+        # Not the failure in `lease`: a rejection is written there first, and must not count twice.
+        last, is_login = self._failed_before, self._invocation.was_login
+        failure = next_failure(last, error, now, version, is_login=is_login)
         if self._invocation.has_sent or error.retry_after is None:
             return failure
         return replace(failure, count=max(1, failure.count - 1), retry_at=now + error.retry_after)
