@@ -131,8 +131,11 @@ class Equivalents:
                 return text["because"]
         return ""
 
-    def outdated(self, paths: Collection[str]) -> Iterator[str]:
-        """Yield the entries that no mutant of *paths* is any more."""
+    def outdated(self, mutants: Collection[Mutant]) -> Iterator[str]:
+        """Yield the entries that no mutant is any more; *mutants* are all of some modules."""
+        for mutant in mutants:
+            self.reason(mutant)
+        paths = {mutant.path for mutant in mutants}
         for path, within, was, becomes in self.reasons.keys() - self.used:
             if path in paths or not (path == EVERY or (ROOT / path).is_file()):
                 yield f"{path} {within}: {was} -> {becomes}"

@@ -187,6 +187,11 @@ def fast(server: Server, clock: Clock) -> Iterator[FastClient]:
     ("operation", "service", "target", "version"),
     [
         ("get_item", "dynamodb", "DynamoDB_20120810.GetItem", "1.0"),
+        ("batch_get_item", "dynamodb", "DynamoDB_20120810.BatchGetItem", "1.0"),
+        ("query", "dynamodb", "DynamoDB_20120810.Query", "1.0"),
+        ("update_item", "dynamodb", "DynamoDB_20120810.UpdateItem", "1.0"),
+        ("encrypt", "kms", "TrentService.Encrypt", "1.1"),
+        ("describe_secret", "secretsmanager", "secretsmanager.DescribeSecret", "1.1"),
         ("decrypt", "kms", "TrentService.Decrypt", "1.1"),
         ("get_secret_value", "secretsmanager", "secretsmanager.GetSecretValue", "1.1"),
         ("put_events", "events", "AWSEvents.PutEvents", "1.1"),
