@@ -8,8 +8,6 @@ from tests.functions.test_tampering import put
 from tests.functions.world import CALLER, World
 from tests.waiting import CALL_SECONDS
 from token_broker.exchange import Request, Response
-from token_broker.item import Hold, Item
-from token_broker.store import Store
 from token_broker_local.functions import LambdaContext
 
 FLOWS = ["vntana", "vendorlink", "editor"]
@@ -173,28 +171,6 @@ def test_a_hold_that_is_damaged_holds(world: World) -> None:
     put(world.item("vendorlink", connection) | {"held": {"S": "yes"}})
     with pytest.raises(Exception, match="connection_held"):
         world.cold("vendorlink")(event(connection), LambdaContext("f", CALL_SECONDS))
-
-
-def test_a_hold_that_is_put_right_after_a_lift_stays(
-    world: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A lift lifts the hold that it read, and tells of it once."""
-    connection = world.connect("vendorlink")
-    hold(world, "vendorlink", connection)
-    write = Store.hold
-
-    def followed(store: Store, gate: Item, put: Hold | None) -> Item | None:
-        monkeypatch.setattr(Store, "hold", write)
-        written = write(store, gate, put)
-        assert written
-        write(store, written, Hold(world.now, "another", "a breach"))
-        return written
-
-    monkeypatch.setattr(Store, "hold", followed)
-    lift(world, "vendorlink", connection)
-    status = world.call("vendorlink", connection, action="status")
-    assert status["held"]["reason"] == "a breach"
-    assert [what for what, _ in world.announced] == ["Connection Held", "Connection Lifted"]
 
 
 def test_a_lift_that_is_repeated_starts_what_the_first_one_could_not(world: World) -> None:

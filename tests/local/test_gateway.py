@@ -11,6 +11,7 @@ import pytest
 
 from tests.local.callers import HOST, signed
 from tests.waiting import PATIENCE_SECONDS
+from token_broker.flows import every
 from token_broker_local.addresses import FLOWS, function_name
 from token_broker_local.functions import Function, LambdaContext
 from token_broker_local.gateway import Gateway
@@ -21,8 +22,11 @@ ROUTES = [
     *(("POST", f"/v1/{flow}/demo/token", flow) for flow in FLOWS),
     *(("GET", f"/v1/{flow}/demo", flow) for flow in FLOWS),
     *(("DELETE", f"/v1/{flow}/demo/token", flow) for flow in FLOWS),
-    *(("POST", f"/v1/{flow}/demo/check", flow) for flow in FLOWS),
-    ("POST", "/v1/editor/demo/verify", "editor"),
+    *(
+        ("POST", f"/v1/{flow}/demo/{ability}", flow)
+        for flow in FLOWS
+        for ability in sorted(every()[flow].vendor.abilities)
+    ),
 ]
 
 

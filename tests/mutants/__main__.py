@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from itertools import accumulate
 
@@ -22,6 +23,7 @@ from tests.mutants.results import (
     UNSEEN,
     Equivalents,
     Results,
+    is_below,
     table,
 )
 from tests.mutants.trial import Pool, Stage, Verdict, failing, warm_up
@@ -59,7 +61,7 @@ def main(arguments: Sequence[str]) -> int:
     for mutant in survivors:
         print(f"{states[mutant.key]}: {mutant.shown}")
     print(table((m.path, states.get(m.key, LEFT)) for m in mutants))
-    return 1 if len(survivors) > (1 - AIM) * len(mutants) else 0
+    return 1 if is_below(AIM, Counter(states.values())) else 0
 
 
 def parsed(arguments: Sequence[str]) -> argparse.Namespace:
@@ -72,7 +74,7 @@ def parsed(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--stages", type=int, default=9, help="only so many of config.toml")
     parser.add_argument("--sample", type=int, default=10**9, help="so many, chosen at random")
-    parser.add_argument("--seconds", type=float, default=float("inf"), help="stop after so many")
+    parser.add_argument("--minutes", type=float, default=float("inf"), help="stop after so many")
     return parser.parse_args(arguments)
 
 
@@ -114,7 +116,7 @@ def tried(
     waiting = [mutant for mutant in mutants if mutant.key not in states]
     print(f"{len(mutants)} mutants, {len(waiting)} to be tried", flush=True)
     passed: dict[str, Verdict] = {}
-    ends = time.monotonic() + options.seconds
+    ends = time.monotonic() + 60 * options.minutes
     for number, one in enumerate(plan.stages[: options.stages], 1):
         trials = list(trials_of(plan, waiting, one)) if waiting else []
         for verdict in verdicts(plan, trials, options.workers, ends):

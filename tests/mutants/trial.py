@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 ENTRANCE = (
     *("-x", "-q", "--no-header", "--tb=no", "--capture=fd"),
     *("-p", "no:cacheprovider", "-p", "no:cov", "-p", "no:xdist"),
+    "--timeout=0",  # a mutant that hangs is ended from here, and is no test that fails
     *("-W", "ignore::pytest.PytestAssertRewriteWarning"),  # plugins are imported already
 )
 GRACE_SECONDS = 15

@@ -13,6 +13,9 @@ from tests.unit.memory_aws import MemoryAws, timeout
 from tests.unit.memory_broker import Context
 from token_broker.app import Environment
 from token_broker.aws import clients
+from token_broker.aws.endpoints import PlainEnvironment
+from token_broker.aws.fast_client import FastClient
+from token_broker.aws.sigv4 import Credentials
 from token_broker.cache import CachedToken
 from token_broker.errors import NotConfigured
 from token_broker.exchange import Request, Response
@@ -21,6 +24,8 @@ from token_broker.handler import Service
 from token_broker.item import Item
 from token_broker.telemetry import Telemetry
 from token_broker.tokens import Token
+from token_broker.transport import client as transport
+from token_broker.transport import deadline
 from token_broker_fakes import registry
 
 FLOW = every()["vendorlink"]
@@ -196,6 +201,18 @@ def test_a_function_has_the_clock_of_its_process(monkeypatch: pytest.MonkeyPatch
     clock = service().deps.clock
     assert clock.now() == 1_900_000_000
     assert (clock.monotonic, clock.sleep) == (time.monotonic, time.sleep)
+
+
+def test_each_length_of_time_is_counted_by_the_clock_that_fits_it() -> None:
+    """A step of the wall clock changes no deadline.
+
+    The monotonic clock may stand still while a function is frozen, so the age of a connection, and
+    the date of a request to AWS, are by the wall clock.
+    """
+    counting = [vars(module)["monotonic"] for module in (clients, transport, deadline)]
+    assert counting == [time.monotonic] * 3
+    environment = PlainEnvironment(Credentials("a", "b", None, "eu-west-1"), {})
+    assert [vars(transport)["time"], FastClient(environment)._clock] == [time.time] * 2
 
 
 def test_a_function_invokes_itself_by_the_name_it_was_invoked_by(

@@ -5,10 +5,11 @@ from typing import Any, NoReturn
 
 import pytest
 
+from tests.unit.memory_aws import PREFIX
 from tests.unit.memory_broker import NOW, MemoryBroker
 from token_broker.errors import ConnectionHeld, StoreUnavailable, UnknownConnection
 from token_broker.holds import gate_of, hold, is_held, lift
-from token_broker.item import Hold, rfc3339
+from token_broker.item import Hold, Item, rfc3339
 from token_broker.records import replace
 
 NAMED: dict[str, Any] = {"flow": "vendorlink", "connection": "acme"}
@@ -40,20 +41,41 @@ def test_a_hold_meets_another_that_is_put_meanwhile() -> None:
 
     def meanwhile() -> None:
         broker.aws.dynamodb.before_write = None
+        broker.now -= 9  # by another clock
         hold(broker.deps, "acme", "bob", "an audit")
         broker.now += 100
 
     broker.aws.dynamodb.before_write = meanwhile
     hold(broker.deps, "acme", "ann", "a move")
-    assert gate_of(broker.deps, "acme").held == Hold(NOW, "ann", "a move")
+    assert gate_of(broker.deps, "acme").held == Hold(NOW - 9, "ann", "a move")
     assert [detail["by"] for _, detail in broker.announced] == ["bob", "ann"]
+
+
+def test_a_hold_that_is_put_right_after_a_lift_stays() -> None:
+    """A lift ends the hold that it read, and no other."""
+    broker = MemoryBroker()
+    hold(broker.deps, "acme", "ann", "a move")
+    write = broker.aws.store.hold
+
+    def followed(gate: Item, put: Hold | None) -> Item | None:
+        broker.aws.store.hold = write  # type: ignore[method-assign]  # once
+        written = write(gate, put)
+        hold(broker.deps, "acme", "bob", "an audit")
+        return written
+
+    broker.aws.store.hold = followed  # type: ignore[assignment, method-assign]  # once
+    lift(broker.deps, "acme", "cat")
+    assert gate_of(broker.deps, "acme").held == Hold(NOW, "bob", "an audit")
+    assert [what.rpartition(" ")[2] for what, _ in broker.announced] == ["Held", "Held", "Lifted"]
 
 
 def test_what_does_not_exist_cannot_be_held() -> None:
     """A mistyped name must not look as if it were held. One without a secret, but in use, can."""
     broker = MemoryBroker()
-    with pytest.raises(UnknownConnection, match=r"^there is no secret for connection acne$"):
-        hold(broker.deps, "acne", "ann", "a move")
+    for name in ("acne", "no-version"):
+        broker.aws.manager.texts[f"{PREFIX}no-version"] = []
+        with pytest.raises(UnknownConnection, match=rf"^there is no secret for connection {name}$"):
+            hold(broker.deps, name, "ann", "a move")
     assert (broker.aws.table.records, broker.announced) == ({}, [])
     broker.call()
     broker.aws.manager.texts.clear()

@@ -86,7 +86,7 @@ class Settings:
         """Return what *options* mean, together with *environment*. Raises `CommandError`."""
         if options.local or options.port is not None:
             return cls.at(_local(options, environment))
-        url = _first(options.url, environment.get("TOKEN_BROKER_URL"))
+        url = _address(options, environment)
         named = _first(options.stage, environment.get("TOKEN_BROKER_STAGE"))
         found = _named_by(url)
         stage = named if named is not None else found.get("stage")
@@ -162,6 +162,17 @@ def _local(options: Options, environment: Mapping[str, str]) -> LocalSystem:
     if not (text.isascii() and text.isdigit() and 0 < int(text) <= LocalSystem.LAST_PORT):
         raise usage(f"the port must be a number from 1 to {LocalSystem.LAST_PORT}")
     return LocalSystem(int(text))
+
+
+def _address(options: Options, environment: Mapping[str, str]) -> str | None:
+    """Return the address that is named, beside which no stack may be: it would not be asked."""
+    url = _first(options.url, environment.get("TOKEN_BROKER_URL"))
+    if options.stack and url is not None:
+        raise usage(
+            f"--stack and the address {host_of(url)} may name two brokers",
+            "Leave out one: see --url and TOKEN_BROKER_URL.",
+        )
+    return url
 
 
 def _first(option: str | None, variable: str | None) -> str | None:

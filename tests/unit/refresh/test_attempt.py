@@ -414,7 +414,11 @@ def test_an_event_of_a_new_version_ends_a_latch_at_once_in_every_process(
 # The version before
 
 
-@pytest.mark.parametrize(("age", "bridges"), [(0, True), (86_400, True), (86_401, False)], ids=str)
+AGES = [(-30, True), (0, True), (86_400, True), (86_401, False)]
+"""By clocks that differ, and whether the version before is tried."""
+
+
+@pytest.mark.parametrize(("age", "bridges"), AGES, ids=str)
 def test_the_version_before_bridges_a_day_after_a_rotation(age: int, bridges: bool) -> None:
     broker = MemoryBroker()
     broker.put_secret(password="wrong")
@@ -461,6 +465,13 @@ def test_no_outage_begins_where_each_request_was_answered() -> None:
         "login: no time was left to send it",
     )
     assert broker.steps == ["login"]
+    assert broker.item().outage_since == 0
+
+
+def test_no_outage_begins_where_it_is_the_table_that_does_not_answer() -> None:
+    broker = MemoryBroker(secret={"password": "wrong"})
+    broker.aws.store.judge = busy  # type: ignore[method-assign]  # until the test ends
+    assert outcome(broker)["code"] == "store_unavailable"
     assert broker.item().outage_since == 0
 
 
@@ -592,16 +603,32 @@ def test_a_renewal_token_that_was_not_sent_is_ready_again(renewal: str) -> None:
     assert broker.steps == ["login", step]
 
 
-def test_a_failure_that_cannot_be_kept_is_told_and_does_not_hide_the_first() -> None:
-    broker = MemoryBroker()
+def busy(*_: Any, **__: Any) -> None:
+    raise StoreUnavailable("the table is busy", retry_after=1)
+
+
+@pytest.mark.parametrize(("flow", "leases"), [("vendorlink", 1), ("editor", 2)])
+def test_a_failure_that_cannot_be_kept_is_told_and_does_not_hide_the_first(
+    flow: str, leases: int
+) -> None:
+    """Nor does a lease of the gate that cannot be ended."""
+    broker = MemoryBroker(flow)
     broker.fake.fail("status", status=503)
+    broker.aws.store.fail = busy  # type: ignore[method-assign]  # until the test ends
+    body = PARAMETERS[0] if flow == "editor" else {}
+    assert outcome(broker, **body)["code"] == "upstream_unavailable"
+    told = [one["code"] for one in broker.telemetry.of("unreleased")]
+    assert told == ["store_unavailable"] * leases
 
-    def fail(*_: Any, **__: Any) -> None:
-        raise StoreUnavailable("the table is busy", retry_after=1)
 
-    broker.aws.store.fail = fail  # type: ignore[method-assign]  # until the test ends
-    assert outcome(broker)["code"] == "upstream_unavailable"
-    assert broker.telemetry.of("unreleased") == [{"code": "store_unavailable", "variant": "-"}]
+def test_an_outage_whose_end_cannot_be_kept_costs_no_caller_its_token() -> None:
+    broker = MemoryBroker()
+    broker.write(fence=attribute(1), outage_since=attribute(NOW - 9))
+    broker.aws.store.note = busy  # type: ignore[method-assign]  # until the test ends
+    assert outcome(broker)["source"] == "exchange"
+    assert broker.telemetry.of("unannounced") == [
+        {"what": "Upstream", "reason": "the table is busy"}
+    ]
 
 
 # Connections with a gate
@@ -620,6 +647,26 @@ def test_the_gate_keeps_what_was_accepted_for_ever() -> None:
     assert record(broker) == {"schema": 1, "fence": 1, "accepted_version": "v1"}
     broker.call(**PARAMETERS[1])
     assert record(broker)["fence"] == 1
+
+
+def test_a_verdict_is_decided_by_the_gate_that_it_is_written_to() -> None:
+    """The version was accepted when the login was sent, and is not by now: DELETE has been."""
+    broker = MemoryBroker("vntana")
+    broker.call()
+    broker.fake.fail("status", status=401, step="login")
+    judge = broker.aws.store.judge
+
+    def raced(*values: Any, **named: Any) -> Item | None:
+        broker.aws.store.judge = judge  # type: ignore[method-assign]  # once
+        broker.write(accepted_version=None)
+        return judge(*values, **named)
+
+    broker.aws.store.judge = raced  # type: ignore[method-assign]  # once
+    broker.now += 400
+    assert outcome(broker, force=True)["code"] == "credential_rejected"
+    gate = broker.item()
+    assert (gate.rejected_versions, gate.suspect_version) == (("v1",), None)
+    assert [what for what, _ in broker.announced] == ["Connection Latched"]
 
 
 def refuse(broker: MemoryBroker) -> None:
@@ -708,6 +755,17 @@ def test_a_refusal_that_may_be_the_variants_rejects_no_version_before() -> None:
     assert outcome(broker, **PARAMETERS[0])["code"] == "credential_rejected"
     assert "rejected_versions" not in record(broker)
     assert broker.announced == []
+    assert broker.steps == ["generate", "generate"]
+
+
+def test_a_version_before_that_was_refused_for_a_variant_is_not_tried_for_it_again() -> None:
+    broker = MemoryBroker("editor")
+    refuse(broker)
+    outcome(broker, **PARAMETERS[0])
+    broker.put_secret()
+    broker.aws.manager.created_at = NOW
+    broker.now += 30
+    assert outcome(broker, **PARAMETERS[0])["code"] == "credential_rejected"
     assert broker.steps == ["generate", "generate"]
 
 

@@ -21,7 +21,7 @@ from token_broker.errors import (
     UpstreamUnavailable,
 )
 from token_broker.exchange import Request, Response
-from token_broker.transport import client, sockets
+from token_broker.transport import sockets
 from token_broker.transport.client import Transport
 
 CANARY = "c4nary-p4ss/word"
@@ -363,11 +363,6 @@ def test_an_idle_connection_is_not_used_again(
     transport.send(get(server.url), PATIENCE_SECONDS)
     transport.send(get(server.url), PATIENCE_SECONDS)
     assert server.connections == connections
-
-
-def test_a_connection_ages_while_the_function_is_frozen() -> None:
-    """The monotonic clock may stand still then."""
-    assert vars(client)["time"] is time.time
 
 
 def test_a_connection_that_was_closed_is_made_anew(

@@ -111,12 +111,11 @@ def is_outdated(alias: Item, item: Item) -> bool:
 def expects_another(alias: Item, item: Item) -> bool:
     """Say whether *item* is not what *alias* expects, by a context that is newer than the alias.
 
-    Its context says another role, or it is an alias itself.
+    Its context says another role. What an alias expects is of a token, so another alias on the way
+    to that contradicts nothing.
     """
-    if is_newer(alias, item):
+    if is_newer(alias, item) or item.target or not alias.context:
         return False
-    if item.target or not alias.context:
-        return item.target is not None
     expected, found = alias.decoded_context(), item.decoded_context()
     if not isinstance(expected, dict) or not isinstance(found, dict):
         return False

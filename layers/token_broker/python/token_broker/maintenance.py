@@ -17,7 +17,7 @@ from token_broker.errors import (
 )
 from token_broker.exchange import Request, Response, run
 from token_broker.holds import gate_of, is_held
-from token_broker.item import Item, rfc3339
+from token_broker.item import LONGEST_CLAIM, Item, is_ahead, rfc3339
 from token_broker.refresh.invocation import COMMIT_SECONDS, Invocation
 from token_broker.refresh.refresher import Refresher
 from token_broker.refresh.requirement import Requirement
@@ -75,7 +75,11 @@ class Maintenance:
         if is_held(self._deps, self._connection):
             return 0
         now = self._deps.clock.now()
-        due = [item for item in self._tokens() if is_due(item, now) and now >= item.nudged_until]
+        due = [
+            item
+            for item in self._tokens()
+            if is_due(item, now) and not is_ahead(item.nudged_until, now, LONGEST_CLAIM)
+        ]
         until = now + CLAIM_SECONDS
         return self._start(
             [i for i in due[:MOST_RENEWED] if self._deps.store.claim_refresh(i, until)]

@@ -1,7 +1,6 @@
 """One exchange with the vendor, by the holder of a variant's lease."""
 
 from collections.abc import Callable
-from typing import NamedTuple
 
 from token_broker.cache import CachedToken
 from token_broker.decisions import Verdict
@@ -20,7 +19,7 @@ from token_broker.exchange import NeedToken, Request, ResolvedTo, Response, run
 from token_broker.item import SECOND_LOOK, Item
 from token_broker.refresh.credential_gate import CredentialGate
 from token_broker.refresh.invocation import Invocation
-from token_broker.refresh.outcome import Outcome
+from token_broker.refresh.outcome import Alias, Outcome
 from token_broker.refresh.upstream_message import upstream_message
 from token_broker.secrets_manager import Secret
 from token_broker.tokens import ONLY, Token, Variant
@@ -30,13 +29,6 @@ LEAST_REQUEST_SECONDS = 0.2
 
 ROTATION_WINDOW = 86_400
 """Seconds after a rotation in which the secret's previous version is worth a try."""
-
-
-class Alias(NamedTuple):
-    """The variant that another one stands for, and the item that records this, if it is kept."""
-
-    variant: Variant
-    item: Item | None
 
 
 class SecretReplaced(Exception):

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 from token_broker.aliases import alias_values
 from token_broker.cache import CachedToken
@@ -29,6 +29,15 @@ LEAST_ALIAS_SECONDS = 6.0
 """With less time than this left, no exchange could follow: an alias is not tried again."""
 
 COMMIT_PAUSE_SECONDS = 0.1
+
+
+class Alias(NamedTuple):
+    """The variant that another one stands for, and the item that records this, if it is kept."""
+
+    variant: Variant
+    item: Item | None
+    is_read: bool = False
+    """Whether what this caller read of the table before is still true: no request was sent."""
 
 
 class Outcome:

@@ -15,7 +15,7 @@ same steps for that variant, in the same invocation. See docs/protocol.md.
 
 from typing import NamedTuple
 
-from token_broker.aliases import Look, expects_another
+from token_broker.aliases import Look
 from token_broker.cache import CachedToken
 from token_broker.decisions import (
     FORCE_INTERVAL,
@@ -25,17 +25,21 @@ from token_broker.decisions import (
     refuse_too_long,
     stored_error,
 )
-from token_broker.errors import TooManyRequests, UpstreamUnavailable
+from token_broker.errors import Internal, TooManyRequests, UpstreamUnavailable
 from token_broker.exchange import NeedToken
 from token_broker.item import LATCHES, REPORT_WINDOW, Item
 from token_broker.records import replace
-from token_broker.refresh.attempt import Alias, ExchangeAttempt, SecretReplaced
+from token_broker.refresh.attempt import ExchangeAttempt, SecretReplaced
 from token_broker.refresh.credential_gate import CredentialGate
 from token_broker.refresh.invocation import Invocation
 from token_broker.refresh.outage import send_events
+from token_broker.refresh.outcome import Alias
 from token_broker.refresh.requirement import Requirement
-from token_broker.refresh.resolver import Resolver
+from token_broker.refresh.resolver import Followed, Resolver
 from token_broker.tokens import Token, Variant
+
+MOST_ALIASES = 8
+"""Aliases in a row that are followed. A flow whose variants lead in a circle has a defect."""
 
 YOUNG_SECONDS = 60
 """If the vendor refuses a step with a younger token, the step is wrong, not the token."""
@@ -62,6 +66,8 @@ class Refresher:
         self._may_reread_secret = True
         self._obtained: dict[str, CachedToken] = {}
         """Tokens that this invocation made, by the variant's key, each with its `handoff`."""
+        self._first_seen: dict[str, Item] = {}
+        """Items as this invocation read them first: force demands a token that is newer."""
 
     def obtain(
         self, variant: Variant, requirement: Requirement, seen: Look | None = None
@@ -134,20 +140,21 @@ class Refresher:
         self, variant: Variant, requirement: Requirement, seen: Look | None
     ) -> tuple[CachedToken, str]:
         """Follow aliases from *variant* until there is a token that meets *requirement*."""
-        origin, alias, may_go_back = variant, None, True
-        while True:
+        way, may_go_back = list[Followed](), True
+        while len(way) <= MOST_ALIASES:
             result, source, seen = self._obtain_variant(variant, requirement, seen)
-            if alias and source == "exchange" and self._is_contradicted(alias, result):
+            if isinstance(result, Alias):
+                way.append(Followed(variant, result.item))
+                variant = result.variant
+                seen = seen.of_target(variant.key) if seen and result.is_read else None
+            elif may_go_back and source == "exchange" and self._resolver.misled(way, result.item):
                 # The alias was made for a role that the account no longer has: resolve it again.
-                variant, alias, may_go_back, seen = origin, None, False, None
-            elif isinstance(result, Alias):
-                is_shown = seen is not None and seen.own is result.item
-                seen = seen.of_target(result.variant.key) if seen and is_shown else None
-                origin, variant = variant, result.variant
-                alias = result.item if may_go_back else None
+                variant, may_go_back, seen = way.pop().variant, False, None
             else:
+                self._resolver.shorten(way, variant)
                 return without_handoff(result), source
             requirement = requirement.resolved(self._invocation.secret().version)
+        raise Internal("variants of this flow lead to each other")
 
     def _obtain_variant(
         self, variant: Variant, requirement: Requirement, seen: Look | None
@@ -159,7 +166,8 @@ class Refresher:
                 return Found(made, "exchange", None)
             current, seen = seen or self._invocation.look(variant.key), None
             now = self._now()
-            requirement = requirement.after(current.target)
+            first = self._first_seen.setdefault(current.target.variant, current.target)
+            requirement = requirement.after(first)
             if kept := self._kept(current, requirement):
                 return Found(kept, "table", current)
             refuse_too_long(current.target, requirement.min_ttl, now)
@@ -189,8 +197,8 @@ class Refresher:
         None if another caller acquired the lease first: the table has to be read again.
         """
         own = seen.own
-        if resolved := self._resolver.resolve(variant, seen):
-            return Alias(resolved, own)
+        if alias := self._resolver.resolve(variant, seen):
+            return alias
         if not self._invocation.is_shared():
             return self._exchange_unshared(variant, own)
         lease = self._invocation.acquire(own, forced=self._is_on_demand(own, requirement))
@@ -217,12 +225,6 @@ class Refresher:
         # Nothing is shared, so a lease that was left behind is ignored.
         bare = replace(own.without_token(), lease_owner=None, lease_until=0)
         return self._exchange(variant, bare, bare)
-
-    def _is_contradicted(self, alias: Item, result: CachedToken | Alias) -> bool:
-        """Say whether *result*, which *alias* led to, shows another role than *alias* records."""
-        if self._invocation.uses_previous:
-            return False
-        return isinstance(result, Alias) or expects_another(alias, result.item)
 
     def _made_here(self, key: str, requirement: Requirement) -> CachedToken | None:
         """Return the token of *key* that this invocation made, if it meets *requirement*."""

@@ -1,12 +1,23 @@
 """Finds the variant that a request means: by an alias, or by the secret's defaults."""
 
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
 from token_broker.aliases import Look, alias_values, expects_another, is_outdated
-from token_broker.errors import InvalidRequest
+from token_broker.errors import BrokerError, InvalidRequest
 from token_broker.item import Item
 from token_broker.refresh.credential_gate import CredentialGate
 from token_broker.refresh.invocation import Invocation
+from token_broker.refresh.outcome import Alias
 from token_broker.secrets_manager import Secret
 from token_broker.tokens import Variant
+
+
+class Followed(NamedTuple):
+    """An alias that was followed: the variant that was wanted, and its item, if that is kept."""
+
+    variant: Variant
+    item: Item | None
 
 
 class Resolver:
@@ -35,8 +46,8 @@ class Resolver:
         is_rejected = self._gate.knows_rejected(own, seen.gate, version)
         return own.secret_version != version and not is_rejected
 
-    def resolve(self, variant: Variant, seen: Look) -> Variant | None:
-        """Return the variant that *variant* stands for; None if only an exchange can tell.
+    def resolve(self, variant: Variant, seen: Look) -> Alias | None:
+        """Return what *variant* is an alias of; None if only an exchange can tell.
 
         Raises `CredentialLatched` if the version of the secret was rejected, and `InvalidRequest`
         if *variant* does not fit the secret, which may pin another value.
@@ -50,11 +61,52 @@ class Resolver:
             self._drop_older(own, seen.target, secret)
             raise
         is_current = own.secret_version == secret.version
-        if resolved.key != variant.key:
-            if not (is_current and own.target == resolved.key):
-                self._write(own, resolved, secret)
-            return resolved
-        if not (own.target and is_current) or expects_another(own, seen.target):
+        if is_current and own.target == resolved.key:
+            return Alias(resolved, own, is_read=True)
+        # An alias of an alias leads to the token, past what the secret alone tells.
+        is_end = resolved.kind in self._deps.flow.vendor.token_kinds
+        if resolved.key == variant.key or not is_end:
+            found = self._recorded(seen) if is_current else None
+            if found:
+                return Alias(found, own, is_read=True)
+        if resolved.key == variant.key:
+            return None
+        return Alias(resolved, self._write(own, resolved, secret.version), is_read=True)
+
+    def misled(self, way: Sequence[Followed], found: Item) -> bool:
+        """Say whether *found*, which is new, has another role than the last alias of *way* records.
+
+        A token of the previous version of the secret does not count: it may be another account's.
+        """
+        alias = way[-1].item if way and not self._invocation.uses_previous else None
+        return alias is not None and expects_another(alias, found)
+
+    def shorten(self, way: Sequence[Followed], end: Variant) -> None:
+        """Let each alias of *way*, the last of which leads to *end*, lead to it at once.
+
+        So one read of the table finds the token, and a call's report reaches it. A write that fails
+        is emitted, not raised: the caller has the token. With the previous version of the secret
+        the aliases stay as they are.
+        """
+        if self._invocation.uses_previous:
+            return
+        version, expected = self._invocation.secret().version, dict[str, Any]()
+        for variant, item in reversed(way):
+            if item is None:
+                continue
+            expected = _expected(item) | expected
+            if item.target == end.key:
+                continue
+            try:
+                self._write(item, end, version, expected)
+            except BrokerError as error:
+                self._deps.emit("unkept", code=error.code, variant=variant.key)
+                return
+
+    def _recorded(self, seen: Look) -> Variant | None:
+        """Return the variant that the alias in *seen* leads to; None if there is none."""
+        own = seen.own
+        if not own.target or expects_another(own, seen.target):
             return None
         found = self._deps.sealer.open_variant(own)
         if found is None or found.key != own.target:
@@ -69,7 +121,16 @@ class Resolver:
                 self._deps.store.drop(item)
                 self._deps.cache.drop(self._invocation.partition)
 
-    def _write(self, own: Item, resolved: Variant, secret: Secret) -> None:
-        sealed = self._deps.sealer.seal_variant(own, resolved)
-        values = alias_values(sealed, resolved, secret.version, self._deps.clock.now())
-        self._deps.store.alias_to(own, values)
+    def _write(
+        self, own: Item, target: Variant, version: str, expected: Mapping[str, Any] | None = None
+    ) -> Item | None:
+        """Keep *own* as an alias of *target*; None if *own* has changed since it was read."""
+        sealed = self._deps.sealer.seal_variant(own, target)
+        values = alias_values(sealed, target, version, self._deps.clock.now(), expected)
+        return self._deps.store.alias_to(own, values)
+
+
+def _expected(alias: Item) -> dict[str, Any]:
+    """Return what *alias* expects of its token, by the attribute that a caller may have damaged."""
+    expected = alias.decoded_context() if alias.context else None
+    return expected if isinstance(expected, dict) else {}

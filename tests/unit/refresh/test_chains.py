@@ -1,0 +1,203 @@
+"""Aliases in a row: a default of the secret, a name of a name, and the token that is meant.
+
+No vendor of ours has that, so this one is made up: each step of its way is one request.
+"""
+
+from itertools import count
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.functions.test_tokens import assert_problem
+from tests.unit.memory_aws import timeout
+from tests.unit.memory_broker import MemoryBroker
+from token_broker.dependencies import Dependencies
+from token_broker.document import Document
+from token_broker.exchange import Exchange, Request, ResolvedTo, Response
+from token_broker.flows import Flow
+from token_broker.flows.vendor import Vendor
+from token_broker.item_codec import attribute
+from token_broker.records import replace
+from token_broker.refresh.invocation import Invocation
+from token_broker.refresh.refresher import Refresher
+from token_broker.refresh.requirement import Requirement
+from token_broker.tokens import Token, Variant
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+WAY = ["find tenant", "find desk", "enter"]
+CHANNEL = Variant("channel", {"channel": 7})
+BASE = "https://api.chain.example"
+LIFETIME = 3600
+
+
+def requested(body: Document) -> Variant:
+    """Return what a call asks for: a desk, or the secret's."""
+    return Variant("asked", {"desk": body.optional_text("desk")})
+
+
+def resolve(_secret: object, variant: Variant) -> Variant:
+    """Return a request with the secret's desk and tenant."""
+    if variant.kind != "asked":
+        return variant
+    return Variant("named", {"tenant": "pier", "desk": variant.inputs["desk"] or "front"})
+
+
+def exchange(secret: Any, variant: Variant, now: int, _kept: Token | None) -> Exchange:
+    """Go one step of the way, with one request."""
+    step = dict(zip(("named", "desk", "channel"), WAY, strict=True))[variant.kind]
+    response: Response = yield Request("POST", BASE, step, proves_credentials=True)
+    if variant.kind == "named":
+        return ResolvedTo(
+            Variant("desk", {"tenant": 3, "desk": "front"}), secret.get("expected", {})
+        )
+    if variant.kind == "desk":
+        return ResolvedTo(variant if secret.get("circle") else CHANNEL)
+    value, role = response.content.decode(), response.headers["role"]
+    return Token(value, {"a": value}, BASE, now, now + LIFETIME, context={"role": role})
+
+
+class Chain(Flow):
+    """The flow of a vendor that is made up."""
+
+    @property
+    def vendor(self) -> Vendor[Any]:
+        """What the broker can do at it."""
+        return Vendor(
+            parse=lambda secret: secret,
+            exchange=exchange,
+            token_kinds=("channel",),
+            resolve=resolve,
+        )
+
+
+class ChainBroker(MemoryBroker):
+    """A broker of that flow. *meanwhile* is done amid the step that it names, once."""
+
+    def __init__(self, **secret: Any) -> None:
+        self.told: list[str] = []
+        self.numbers = count()
+        self.role = "MEMBER"
+        self.meanwhile: dict[str, Callable[[], object]] = {}
+        super().__init__("vendorlink", secret=secret)
+
+    @property
+    def steps(self) -> list[str]:
+        """The steps since the last time."""
+        found, self.told = self.told, []
+        return found
+
+    def _deps(self) -> Dependencies:
+        flow = Chain("vendorlink", requested, "")
+        return replace(super()._deps(), flow=flow)
+
+    def _send(self, request: Request, seconds: float) -> Response:
+        del seconds
+        self.told.append(request.step)
+        self.meanwhile.pop(request.step, lambda: None)()
+        return Response(200, {"role": self.role}, f"token-{next(self.numbers)}".encode())
+
+
+ASKED = [Variant("asked", {"desk": desk}) for desk in (None, "front")]
+NAMED = resolve({}, ASKED[0])
+
+
+def test_each_step_of_the_way_is_one_request() -> None:
+    """I5: whoever asks for the same in other words sends none."""
+    broker = ChainBroker()
+    assert broker.call()["source"] == "exchange"
+    assert broker.steps == WAY
+    for _ in range(2):
+        broker.restart()
+        assert broker.call(desk="front")["source"] == "table"
+        assert broker.call(desk=None)["source"] == "table"
+    assert broker.steps == []
+
+
+def test_a_call_finds_its_token_by_one_alias_however_many_there_were() -> None:
+    """Else no process but the one that made it would have it without the secret, nor renew it."""
+    broker = ChainBroker()
+    broker.call()
+    assert {broker.item(one.key).target for one in (ASKED[0], NAMED)} == {CHANNEL.key}
+    broker.restart()
+    asked, reads = len(broker.aws.manager.asked), broker.aws.dynamodb.reads
+    broker.now += LIFETIME - 60
+    assert broker.call()["source"] == "table"
+    assert len(broker.aws.manager.asked) == asked
+    assert broker.aws.dynamodb.reads == reads + 2
+    assert [one["variant"] for one in broker.invoked] == [CHANNEL.key]
+
+
+def test_a_report_costs_one_request_and_counts() -> None:
+    """What the names stand for is not found anew for it."""
+    broker = ChainBroker()
+    broker.call()
+    assert broker.steps == WAY
+    for _ in range(3):
+        broker.restart()
+        broker.call(rejected=broker.call()["fingerprint"])
+        assert broker.steps == ["enter"]
+    last = broker.call()["fingerprint"]
+    assert_problem(broker.http({"rejected": last}), "too_many_requests", 429)
+
+
+def test_force_is_met_by_a_token_that_was_made_since_it_was_asked_for() -> None:
+    """I5: however long the way to that token is: here the secret has changed."""
+    broker = ChainBroker()
+    broker.call()
+    broker.put_secret()
+    broker.restart()
+    first = broker.service
+
+    def another() -> None:
+        broker.restart()
+        work = Invocation(broker.deps, "acme", broker.monotonic + 29)
+        Refresher(work).obtain(CHANNEL, Requirement(force=True))
+        broker.service = first
+
+    broker.meanwhile["find desk"] = another
+    broker.told.clear()
+    answer = broker.call(force=True)
+    assert (answer["source"], answer["generation"]) == ("table", 2)
+    assert broker.steps == WAY
+
+
+def test_an_alias_expects_of_its_token_what_each_on_the_way_expected() -> None:
+    """A new role has the way found anew, once."""
+    broker = ChainBroker(expected={"role": "MEMBER"})
+    broker.call()
+    assert [broker.item(one.key).decoded_context() for one in (ASKED[0], NAMED)] == [
+        {"role": "MEMBER"}
+    ] * 2
+    broker.now += LIFETIME
+    broker.role = "OWNER"
+    broker.restart()
+    broker.told.clear()
+    assert broker.call()["context"] == {"role": "OWNER"}
+    assert broker.steps == ["enter", "find tenant"]
+
+
+def test_a_way_in_a_circle_ends() -> None:
+    broker = ChainBroker(circle=True)
+    with pytest.raises(Exception, match="internal"):
+        broker.call()
+    assert len(broker.steps) < 20
+
+
+def test_a_shorter_way_that_cannot_be_kept_costs_no_caller_the_token() -> None:
+    broker = ChainBroker()
+    update, longer = broker.aws.dynamodb.update_item, {one.key for one in (ASKED[0], NAMED)}
+
+    def update_item(**request: Any) -> dict[str, Any]:
+        target = request["ExpressionAttributeValues"].get(":target")
+        if request["Key"]["variant"]["S"] in longer and target == attribute(CHANNEL.key):
+            raise timeout()
+        return update(**request)
+
+    broker.aws.dynamodb.update_item = update_item  # type: ignore[method-assign]
+    assert broker.call()["source"] == "exchange"
+    assert broker.telemetry.of("unkept") == [{"code": "store_unavailable", "variant": NAMED.key}]
+    broker.restart()
+    assert broker.call()["source"] == "table"
+    assert broker.steps == WAY
