@@ -22,7 +22,7 @@ FLOW = FLOWS[0]
 HOST = "127.0.0.1:8080"
 JSON = "application/json"
 NOWHERE = "http://127.0.0.1:1"
-"""An API that does not answer: port 1 is nobody's."""
+"""An API that does not answer: no server listens on port 1."""
 OWN = {"Host": HOST, "Origin": f"http://{HOST}", "Content-Type": JSON}
 """The headers by which the page itself posts."""
 OUTAGE = {"kind": "status", "status": 503, "times": None}

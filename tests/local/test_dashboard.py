@@ -237,7 +237,7 @@ def test_this_machine_has_several_names(host: str) -> None:
 )
 @pytest.mark.parametrize("path", [*FILES, f"{PATH}/figures"])
 def test_a_foreign_host_is_refused(path: str, hosts: tuple[str, ...]) -> None:
-    """Whoever has his own name point to this machine reads nothing."""
+    """A page whose host name resolves to this machine reads nothing."""
     assert asked(path, hosts=hosts).status == 403
 
 

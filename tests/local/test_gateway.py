@@ -160,7 +160,7 @@ def test_the_event_has_the_full_shape() -> None:
 
 
 def test_the_event_names_the_caller() -> None:
-    """The audit line needs the ARN of whoever signed."""
+    """The audit line needs the caller's ARN."""
     identity = event_of(signed())["requestContext"]["identity"]
     assert identity["userArn"] == "arn:aws:iam::123456789012:user/local"
     assert identity["accessKey"] == "local"

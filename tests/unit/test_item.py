@@ -260,7 +260,7 @@ def test_a_lease_runs_out(owner: str | None, until: int, is_leased: bool) -> Non
 def test_nobody_takes_a_lease_while_its_holder_may_still_run(
     fraction: float, remaining: float, skew: int, ahead: float
 ) -> None:
-    """Even if the clock of whoever looks is ahead by as much as the skew allows."""
+    """Even if the reader's clock is ahead by the whole skew."""
     holder_ends = NOW + fraction + remaining
     until = lease_end(NOW, remaining, skew)
     just_before = int(holder_ends + ahead * skew - 0.001)

@@ -277,7 +277,7 @@ def test_the_answer_is_decoded(fast: FastClient, server: Server) -> None:
 
 
 def late(taken: socket.socket) -> None:
-    """Answer when nobody waits for it any more."""
+    """Answer after the client has closed the connection."""
     taken.settimeout(PATIENCE_SECONDS)
     with suppress(TimeoutError):
         taken.recv(1)
@@ -391,7 +391,7 @@ def test_a_header_of_two_lines_is_not_sent(server: Server) -> None:
 
 
 def test_nobody_there_is_for_boto3() -> None:
-    """At a port that is taken, so that nobody comes to listen there meanwhile."""
+    """At a bound port without a listener, so that no other process can listen there."""
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         variables = LAMBDA | {"AWS_ENDPOINT_URL": f"http://127.0.0.1:{taken.getsockname()[1]}"}
