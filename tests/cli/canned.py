@@ -1,6 +1,7 @@
 """An account whose AWS and whose broker answer what a test says, and keep what they were asked."""
 
 import json
+import ssl
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
@@ -206,11 +207,13 @@ class Handler(BaseHTTPRequestHandler):
 
 
 @contextmanager
-def serving(account: Account) -> Iterator[Account]:
-    """Serve *account* on loopback."""
+def serving(account: Account, tls: ssl.SSLContext | None = None) -> Iterator[Account]:
+    """Serve *account* on loopback, through *tls* if it is given."""
     account.goes_on.set()
     with ThreadingHTTPServer(("127.0.0.1", 0), partial(Handler, account)) as server:
-        account.url = f"http://127.0.0.1:{server.server_address[1]}"
+        if tls:
+            server.socket = tls.wrap_socket(server.socket, server_side=True)
+        account.url = f"http{'s' if tls else ''}://127.0.0.1:{server.server_address[1]}"
         thread = threading.Thread(target=server.serve_forever, args=(0.01,))
         thread.start()
         try:

@@ -191,6 +191,15 @@ def test_a_secret_that_is_no_json_is_replaced(operator: Operator) -> None:
     assert "no JSON" in result.stderr
 
 
+def test_a_secret_without_a_value_gets_one(operator: Operator) -> None:
+    """Other tools make one so, as Terraform does: nobody else's change is in it."""
+    name, client = next(NAMES), secrets_manager(operator)
+    client.create_secret(Name=f"token-broker/local/editor/{name}")
+    words = ("connect", "editor", name, "--file", "-")
+    assert operator.told(*words, stdin=secret(operator, "editor"))["done"] == "created"
+    assert operator.told("token", "editor", name)["generation"] == 1
+
+
 def test_a_secret_that_is_being_deleted_is_told(operator: Operator) -> None:
     """With how to have it back."""
     name, client = next(NAMES), secrets_manager(operator)

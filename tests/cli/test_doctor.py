@@ -2,14 +2,18 @@
 
 import json
 import re
+import ssl
 from itertools import permutations
+from pathlib import Path
 from typing import Any
 
 import boto3
 import pytest
 import requests
 
+from tests.certificates import certificate
 from tests.cli.accounts import Visitor
+from tests.cli.canned import Account, serving
 from tests.cli.conftest import Connect
 from tests.cli.operators import COLOUR, RUNNER, Operator
 from token_broker_cli.checks import Level, failure, ok, warning
@@ -193,6 +197,24 @@ def test_an_api_must_refuse_what_is_not_signed(visitor: Visitor, status: int, le
     found = json.loads(visitor.says("doctor", "--json").stdout)["findings"]
     assert [one["level"] for one in found if one["check"] == "api"] == [level]
     assert ("GET /v1/vntana/token-broker-doctor" in visitor.account.asked) == (level == "ok")
+
+
+@pytest.mark.parametrize("where", ["AWS_CA_BUNDLE", "AWS_CONFIG_FILE"])
+def test_the_api_is_trusted_as_by_the_other_commands(tmp_path: Path, where: str) -> None:
+    """By the authorities that the variable or the profile names: a proxy may open TLS."""
+    pem, private = certificate(tmp_path)
+    config = tmp_path / "config"
+    config.write_text(f"[default]\nca_bundle = {pem}\n")
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    tls.load_cert_chain(pem, private)
+    named = {where: str(pem if where == "AWS_CA_BUNDLE" else config)}
+    with serving(Account(), tls) as account:
+        for given, said in (({}, "SSLError), as its"), ({"AWS_CA_BUNDLE": "none"}, "OSError), as")):
+            lines = Visitor(account).says("doctor", **given).stdout.splitlines()
+            assert any(f"failure\tapi\tit does not answer ({said}" in line for line in lines)
+        lines = Visitor(account).says("doctor", **named).stdout.splitlines()
+    assert {line.split("\t")[0] for line in lines if line.split("\t")[1:2] == ["api"]} == {"ok"}
+    assert "ok\tvntana\tthe function answers signed calls\t" in lines
 
 
 def test_an_api_that_does_not_answer_is_waited_for_for_seconds(

@@ -314,12 +314,25 @@ def test_what_follows_is_written_unless_that_is_not_wanted(
     assert (told == {"modes": {"extend_renewal": "null_spent"}}) == (written is None)
 
 
+@pytest.mark.parametrize("form", [[], ["--json"], ["--as-modes"]], ids=str)
+def test_a_vendor_that_gives_no_token_is_no_success(
+    visitor: Visitor, monkeypatch: pytest.MonkeyPatch, form: list[str]
+) -> None:
+    """In any form: a script must not go on with what was seen until then."""
+    problem = {"code": "upstream_unavailable", "detail": "login: no answer"}
+    monkeypatch.setitem(ACTIONS, PROBE, {**ACTIONS[PROBE], "works": False, "problem": problem})
+    visitor.account.add("vendorlink/acme", secret=json.dumps(KEPT))
+    result = visitor.says("probe", "vendorlink", "acme", "--yes", *form)
+    assert (result.exit_code, "upstream_unavailable" in result.output) == (1, True)
+
+
+@pytest.mark.parametrize("form", [[], ["--json"]], ids=["words", "json"])
 @pytest.mark.parametrize(("typed", "code"), [("y", 0), ("n", 1)])
 def test_options_are_written_after_a_yes_of_their_own(
-    probed: Visitor, typed: str, code: int
+    probed: Visitor, typed: str, code: int, form: list[str]
 ) -> None:
     """A probe alone changes no secret."""
-    found, seen = probed.watches("probe", "vendorlink", "acme", answers=["y", typed])
+    found, seen = probed.watches("probe", "vendorlink", "acme", *form, answers=["y", typed])
     stored = json.loads(probed.account.secrets[SECRET])["options"]
     assert (found, stored == KEPT["options"]) == (code, typed == "n"), seen
 

@@ -361,15 +361,16 @@ def test_a_token_is_asked_about_at_least_every_five_minutes() -> None:
     assert (world.obtain(), len(world.asked)) == (2, 3)
 
 
-def test_a_broker_that_wants_to_be_left_alone_is_asked_at_that_age_all_the_same() -> None:
-    world = World(answer(1), Unreachable("gone", retry_after=3000), answer(2), max_age=300)
+@pytest.mark.parametrize("max_age", [60, MAX_AGE_SECONDS])
+def test_a_broker_that_wants_to_be_left_alone_is_asked_at_that_age_all_the_same(
+    max_age: float,
+) -> None:
+    """At the age that the caller set, not only at the usual one."""
+    world = World(answer(1), Unreachable("gone", retry_after=3000), answer(2), max_age=max_age)
     world.obtain()
-    world.now = at(10, 5)
-    assert world.obtain() == 1
-    world.now = at(10, 9, 59)
-    assert world.obtain() == 1
-    world.now = at(10, 10)
-    assert world.obtain() == 2
+    for seconds, generation in ((max_age, 1), (2 * max_age - 1, 1), (2 * max_age, 2)):
+        world.now = at(10, 0) + seconds
+        assert world.obtain() == generation
 
 
 def test_a_look_that_fails_puts_off_no_newer_token() -> None:

@@ -11,7 +11,7 @@ from token_broker.probing import Budget
 from token_broker_cli.context import Context
 from token_broker_cli.errors import FAILURE, CommandError
 from token_broker_cli.questions import confirm
-from token_broker_cli.screen import NARROW, plain
+from token_broker_cli.screen import NARROW, Screen, plain
 from token_broker_cli.secrets import Secrets
 
 Report = Mapping[str, Any]
@@ -39,7 +39,8 @@ def probe(
         report = context.call(flow, name, "probe", **body)
     if as_modes:
         context.screen.data({"modes": report["modes"]})  # as the fake's control endpoint takes it
-        return 0
+        show_problem(context.screen, report)
+        return 0 if report["works"] else FAILURE
     changes = report["options"] if write else {}
     if not context.screen.json:
         show(context, report)
@@ -105,6 +106,11 @@ def show(context: Context, report: Report) -> None:
     sent = report["sent"]
     credentials = f"{sent['logins']} of them with the credentials"
     screen.note(f"sent: {sent['requests']} requests, {credentials}")
+    show_problem(screen, report)
+
+
+def show_problem(screen: Screen, report: Report) -> None:
+    """Say why there is no new token, if there is none."""
     problem = report["problem"]
     if problem:
         screen.note(f"{problem['code']}: {problem['detail']}", "bold red")

@@ -103,7 +103,10 @@ class Secrets:
                 **({"KmsKeyId": key} if key else {}),
             )
         except self._client.exceptions.ResourceExistsException:
-            raise conflict(flow, name) from None
+            # Another tool may have made it without a value, which AWS reports as no secret.
+            if self.read(flow, name):
+                raise conflict(flow, name) from None
+            return self._put(flow, name, document)
         version: str | None = answer.get("VersionId")
         return version
 
