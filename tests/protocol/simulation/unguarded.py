@@ -64,11 +64,26 @@ def compared_by_reading() -> Substitutes:
     return {(Store, "_update"): update}
 
 
+class Forgetful(dict[str, Item]):
+    """Remembers no item that was read before."""
+
+    def setdefault(self, key: str, default: Any = None) -> Any:
+        """Return *default*."""
+        del key
+        return default
+
+
 def forced_anew() -> Substitutes:
     def after(self: Requirement, item: Item) -> Requirement:
         return replace(self, newer_than=item.generation) if self.force else self
 
-    return {(Requirement, "after"): after}
+    original = Refresher.__init__
+
+    def init(self: Refresher, *arguments: Any) -> None:
+        original(self, *arguments)
+        self._first_seen = Forgetful()
+
+    return {(Requirement, "after"): after, (Refresher, "__init__"): init}
 
 
 def forced_amid_backoff() -> Substitutes:
