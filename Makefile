@@ -138,10 +138,10 @@ fuzz: $(READY) .tools/fuzz/.ready .tools/atheris/.ready  ## Try the parsers with
 	@$(BIN)/python -m fuzz .tools/fuzz/bin/schemathesis $(HALF)
 
 # `make mutants MODULE=item` mutates one file or folder, `make mutants CHANGED=origin/main` the lines changed since then. STAGES=1 runs only
-# the tests about each module, SAMPLE=120 tries so many. It goes on where it was stopped; `rm -r .mutants` lets it begin anew.
+# the tests about each module, SAMPLE=120 tries so many, MINUTES=50 ends it with the table so far. It goes on where it was stopped; `rm -r .mutants` lets it begin anew.
 mutants: $(READY) .tools/mutants/.ready  ## Plant faults by a mutation tool, and tell which ones no test sees.
 	@$(BIN)/python -m tests.mutants --module '$(MODULE)' --changed '$(CHANGED)' --part '$(or $(PART),1/1)' \
-		$(if $(SAMPLE),--sample $(SAMPLE)) $(if $(STAGES),--stages $(STAGES))
+		$(if $(SAMPLE),--sample $(SAMPLE)) $(if $(STAGES),--stages $(STAGES)) $(if $(MINUTES),--minutes $(MINUTES))
 
 # SAM_LOCAL is what runs `sam local …`, where it is not SAM itself.
 SAM_LOCAL ?= $(SAM)

@@ -1,5 +1,6 @@
 """Raw servers on loopback, for what no well-behaved server does."""
 
+import select
 import socket
 import ssl
 import threading
@@ -94,6 +95,22 @@ def says(*parts: bytes, pause: float = 0.0, end: bool = False) -> Behaviour:
 def drips(head: bytes, drop: bytes, pause: float = 0.05) -> Behaviour:
     """Answer with *head*, then with one *drop* after another until nobody listens any more."""
     return says(head, *[drop] * round(DRIPPING_SECONDS / pause), pause=pause)
+
+
+def tunnels(port: int) -> Behaviour:
+    """Answer a CONNECT as a proxy does, by a way to *port* of this machine."""
+
+    def behave(taken: socket.socket) -> None:
+        with socket.create_connection(("127.0.0.1", port)) as far:
+            taken.sendall(b"HTTP/1.1 200 OK\r\n\r\n")
+            other = {taken: far, far: taken}
+            while ready := select.select([taken, far], [], [], PATIENCE_SECONDS)[0]:
+                for end in ready:
+                    if not (data := end.recv(65536)):
+                        return
+                    other[end].sendall(data)
+
+    return behave
 
 
 def answer(body: bytes = b"{}", *lines: str, status: str = "200 OK") -> bytes:

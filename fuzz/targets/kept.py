@@ -10,7 +10,7 @@ from fuzz.targets.words import document
 from token_broker import maintenance
 from token_broker.aliases import is_outdated
 from token_broker.decisions import may_force, recent_reports, state
-from token_broker.errors import BrokerError
+from token_broker.errors import Internal
 from token_broker.item_codec import LARGEST, item_of
 from token_broker.sealing import Sealer
 from token_broker.tokens import Token
@@ -76,4 +76,4 @@ def seals(data: bytes) -> None:
 
 def unasked() -> Any:
     """Stand for KMS, which seals nothing here."""
-    raise BrokerError("nothing is sealed")
+    raise Internal("nothing is sealed")

@@ -53,6 +53,16 @@ def test_a_list_of_connections_survives_errors(visitor: Visitor) -> None:
     assert told[0]["error"]["code"] == "access_denied"
 
 
+def test_a_secret_that_is_none_of_the_brokers_is_left_alone(visitor: Visitor) -> None:
+    """Its name only begins, or ends, like that of one."""
+    listed = visitor.says("connections").stdout
+    strange = ("vntana/acme/old", "vntana/Acme", "vntana/", "vntana", "paypal/acme")
+    names = [f"token-broker/test/{name}" for name in strange]
+    names += ["token-broker/testing/vntana/acme", "my/token-broker/test/vntana/acme"]
+    visitor.account.secrets |= dict.fromkeys(names, "{}")
+    assert visitor.says("connections").stdout == listed
+
+
 @pytest.mark.parametrize("name", ["acme", "new"])
 def test_who_may_not_read_stores_all_the_same(visitor: Visitor, name: str) -> None:
     """Over what is there, or as something new."""

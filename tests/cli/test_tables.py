@@ -1,6 +1,7 @@
 """What is told of connections that fare badly."""
 
 import time
+from itertools import product
 from typing import Any
 
 import pytest
@@ -107,10 +108,18 @@ def test_explain_guesses_nothing(visitor: Visitor) -> None:
     assert "nothing to explain" in seen
 
 
-def test_a_hold_is_seen(visitor: Visitor) -> None:
-    """Who, since when, and why, by each command that looks; it comes before what is well."""
+@pytest.mark.parametrize(
+    ("other", "said_too"),
+    [({}, []), ({"failure": failure(), "latched": True}, ["upstream_unavailable, 2 times"])],
+    ids=["only", "and a failure"],
+)
+def test_a_hold_is_seen(visitor: Visitor, other: dict[str, Any], said_too: list[str]) -> None:
+    """Who, since when, and why, by each command that looks; it comes before what is well.
+
+    Neither the hold nor another trouble hides the other.
+    """
     since = rfc3339(int(time.time()) - 7200)
-    visitor.account.add("vntana/zz")
+    visitor.account.add("vntana/zz", variant(**other))
     visitor.account.answers["vntana/zz"] = {
         **visitor.account.answers["vntana/zz"],
         "held": {"since": since, "by": "arn:aws:iam::1:user/me", "reason": "leak\x1b[2J"},
@@ -124,11 +133,15 @@ def test_a_hold_is_seen(visitor: Visitor) -> None:
     assert told["held"] == visitor.account.answers["vntana/zz"]["held"]
     first, *_ = visitor.says("connections").stdout.splitlines()
     assert first.startswith("vntana/zz\t")
-    assert first.endswith("held: leak·[2J")
+    assert first.rpartition("\t")[2] == ", ".join([*said_too, "held: leak·[2J"])
+    for columns in ("100", "60"):
+        _, seen = visitor.watches("connections", COLUMNS=columns)
+        assert "held: leak·[2J" in seen
+        assert all(word in seen for one in said_too for word in one.split())
 
 
 def test_of_one_connection_trouble_is_first_too() -> None:
-    """A latch, then a failure, then the rest in the broker's order."""
+    """A latch, then a failure, then the rest; the connection is as urgent as its worst token."""
     kinds = (
         variant(),
         variant(failure=failure()),
@@ -138,6 +151,9 @@ def test_of_one_connection_trouble_is_first_too() -> None:
     variants = [kind | {"variant": str(n)} for n, kind in enumerate(kinds)]
     views = Connection("vntana", "acme", {"variants": variants}).views(NOW)
     assert [view.answer["variant"] for view in views] == ["3", "2", "1", "0"]
+    for pair in product(zip(variants, (3, 2, 1, 1), strict=True), repeat=2):
+        tokens, urgencies = zip(*pair, strict=True)
+        assert Connection("vntana", "acme", {"variants": tokens}).urgency == min(urgencies)
 
 
 @pytest.mark.parametrize(

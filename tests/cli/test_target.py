@@ -47,10 +47,18 @@ URL, STAGE = "TOKEN_BROKER_URL", "TOKEN_BROKER_STAGE"
         pytest.param(
             Options(), {STAGE: "test", URL: f"{HOST}/prod"}, "prod, not of stage test", id="shell"
         ),
+        *(
+            pytest.param(Options(stage="test", url=url), {}, "prod, not of stage test", id=url)
+            for url in (f"{HOST}./prod", f"{HOST}//prod", f"{HOST}/prod//v1/")
+        ),
         pytest.param(Options(stage="prod"), {URL: OWN}, "does not tell its stage", id="own domain"),
         pytest.param(Options(url=OWN), {STAGE: "prod"}, "does not tell its stage", id="own url"),
         pytest.param(
             Options(url=f"{HOST}/prod", region="us-east-1"), {}, "eu-west-1, not", id="region"
+        ),
+        pytest.param(Options(stack="test"), {URL: f"{HOST}/prod"}, "--stack", id="stack, address"),
+        pytest.param(
+            Options(stage="prod", url=OWN, stack="x"), {}, "--stack and", id="stack, own domain"
         ),
         pytest.param(Options(stage=""), {STAGE: "prod"}, "must match", id="an empty stage"),
         pytest.param(Options(url=""), {STAGE: "prod"}, "is empty", id="an empty address"),
@@ -124,6 +132,7 @@ def test_the_stack_is_the_one_that_is_named() -> None:
     named = {"TOKEN_BROKER_STACK": "ours"}
     for options, environment, stack in (
         (Options(stage="prod"), {}, "token-broker-prod"),
+        (Options(stage="prod"), {"TOKEN_BROKER_STACK": ""}, "token-broker-prod"),
         (Options(stage="prod"), named, "ours"),
         (Options(stage="prod", stack="mine"), named, "mine"),
     ):
@@ -133,7 +142,8 @@ def test_the_stack_is_the_one_that_is_named() -> None:
 def test_the_address_says_in_which_region_the_secrets_are() -> None:
     """Not the shell, which may mean another."""
     assert Settings.of(Options(url=f"{HOST}/prod"), {}).region == "eu-west-1"
-    assert Settings.of(Options(stage="prod", url=OWN), {}).region is None
+    for own in (OWN, f"{HOST}.example.com/test", f"{OWN}/a.execute-api.us-east-1.amazonaws.com/b"):
+        assert Settings.of(Options(stage="prod", url=own), {}).region is None
 
 
 @pytest.mark.parametrize("words", COMMANDS, ids=lambda words: words[0])

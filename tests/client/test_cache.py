@@ -194,16 +194,17 @@ def test_min_ttl_is_kept() -> None:
     assert world.obtain() == 2
 
 
-def test_who_needs_no_time_at_all_has_the_token_to_its_last_second() -> None:
-    world = World(answer(1), answer(2), Unreachable("gone"), Unreachable("gone"))
+@pytest.mark.parametrize("needed", [0, 1, 29, 30, 31])
+def test_who_says_how_long_it_needs_a_token_has_it_until_then(needed: int) -> None:
+    """Whatever the broker says: the safe distance from its end is for who says nothing."""
+    world = World(answer(1), Unreachable("gone"), Unreachable("gone"))
     world.obtain()
-    world.now = at(10, 59, 59)
-    assert world.obtain(TokenRequest(min_ttl=0)) == 2  # it is due: a newer one is looked for
-    world.now = at(10, 59, 59) + 0.5
-    assert world.obtain(TokenRequest(min_ttl=0)) == 2
-    world.now = at(11, 0)
+    end = at(11, 0) - needed
+    for world.now in (end - 9, end - 0.25):
+        assert world.obtain(TokenRequest(min_ttl=needed)) == 1
+    world.now = end + 0.25
     with pytest.raises(Unreachable):
-        world.obtain(TokenRequest(min_ttl=0))
+        world.obtain(TokenRequest(min_ttl=needed))
 
 
 def test_force_is_always_asked_for() -> None:

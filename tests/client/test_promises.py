@@ -25,16 +25,16 @@ import trio
 from tests.certificates import certificate
 from tests.client.callers import NO_TLS
 from tests.client.desks import Desk
-from tests.servers import Server, answer, drips, says
+from tests.servers import Server, answer, drips, says, tunnels
 from tests.waiting import PATIENCE_SECONDS, SOON_SECONDS
 from token_broker_client import Broker, Unreachable, identity, transport
 from token_broker_client.cache import Cache
 from token_broker_client.deadline import Deadline, Patience
 from token_broker_client.functions import CLIENTS
 from token_broker_client.request import Command
-from token_broker_client.transport import LARGEST_BYTES
 from token_broker_fakes import FakeVntana
 
+LARGEST_BYTES = 8 << 20
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n"
 COMMAND = Command("vntana", "acme", "forget", {})
 Reach = Callable[[str], Any]
@@ -110,14 +110,18 @@ def test_a_handshake_ends_at_the_deadline(
     server.close()
 
 
+@pytest.mark.parametrize("has_proxy", [False, True], ids=["straight", "through a proxy"])
 def test_tls_is_bounded_as_well(
-    tmp_path: Path, session: boto3.Session, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, session: boto3.Session, monkeypatch: pytest.MonkeyPatch, *, has_proxy: bool
 ) -> None:
     """And the authorities are those that the environment names, for AWS's tools alike."""
     pem, private = certificate(tmp_path)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(pem, private)
     server = Server(drips(HEAD, b" "), tls=context)
+    proxy = Server(tunnels(server.port))
+    if has_proxy:
+        use_proxy(monkeypatch, proxy)
     url = f"https://127.0.0.1:{server.port}"
     channel = Broker.from_url(url, region="eu-west-1", session=session)._channel
     with pytest.raises(Unreachable, match="SSLError"):
@@ -131,7 +135,16 @@ def test_tls_is_bounded_as_well(
     assert server.asked
     server.behaviour = says(answer(b'{"forgotten": 7}'))
     assert channel.call(COMMAND, Deadline.after(PATIENCE_SECONDS)) == {"forgotten": 7}
+    assert bool(proxy.asked) is has_proxy
+    proxy.close()
     server.close()
+
+
+def use_proxy(monkeypatch: pytest.MonkeyPatch, proxy: Server) -> None:
+    """Have what is sent by TLS go through *proxy*."""
+    monkeypatch.setenv("HTTPS_PROXY", proxy.url)
+    for name in ("NO_PROXY", "no_proxy"):
+        monkeypatch.delenv(name, raising=False)
 
 
 @pytest.mark.parametrize("entrance", ["url", "function"])
@@ -184,20 +197,40 @@ def test_authorities_are_found_as_boto3_finds_them(
     server.close()
 
 
+CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n"
+
+
+@pytest.mark.parametrize("whole", [answer(b"{}"), CHUNKED], ids=["length", "chunks"])
+def test_an_answer_that_breaks_off_anywhere_may_come_at_another_try(
+    reach: Reach, server: Server, whole: bytes
+) -> None:
+    channel = reach(server.url)
+    for end in range(whole.index(b"}") + 1):
+        server.behaviour = says(whole[:end], end=True)
+        with pytest.raises(Unreachable) as caught:
+            channel.call(COMMAND, Deadline.after(PATIENCE_SECONDS))
+        assert caught.value.retryable, whole[:end]
+    for complete in (whole, b"HTTP/1.1 200 OK\r\nContent-Length: x\r\n\r\n{}"):
+        server.behaviour = says(complete, end=True)
+        assert channel.call(COMMAND, Deadline.after(PATIENCE_SECONDS)) == {}
+
+
 def test_an_answer_has_a_largest_size(reach: Reach, server: Server) -> None:
     """And another try would have the same: it is not made."""
     channel = reach(server.url)
     chunk = b"100000\r\n" + b" " * (1 << 20) + b"\r\n"
     chunked = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
-    for parts in (
-        (chunked, *[chunk] * (LARGEST_BYTES // len(chunk) + 9)),
-        (answer(b" " * (LARGEST_BYTES + 1)),),
+    endless = b"HTTP/1.1 200 OK\r\n\r\n"
+    for parts, is_over in (
+        ((chunked, *[chunk] * (LARGEST_BYTES // len(chunk) + 9)), True),
+        ((answer(b" " * (LARGEST_BYTES + 1)),), True),
+        ((endless, b" " * (LARGEST_BYTES + (1 << 20))), False),
     ):
-        server.behaviour = says(*parts, end=True)
+        server.behaviour = says(*parts, end=is_over)
         with pytest.raises(Unreachable) as caught:
             channel.call(COMMAND, Deadline.after(PATIENCE_SECONDS))
         assert not caught.value.retryable
-    server.behaviour = says(answer(b'{"forgotten": 7}' + b" " * (1 << 20)))
+    server.behaviour = says(answer(b'{"forgotten": 7}'.ljust(LARGEST_BYTES)))
     assert channel.call(COMMAND, Deadline.after(PATIENCE_SECONDS)) == {"forgotten": 7}
 
 
@@ -214,9 +247,11 @@ def test_the_api_sees_who_asks(session: boto3.Session, server: Server) -> None:
     Broker.from_url(server.url, region="eu-west-1", session=session)._channel.call(
         COMMAND, Deadline.after(PATIENCE_SECONDS)
     )
-    sent = server.asked[0].lower()
-    assert b"user-agent: token-broker-client\r\n" in sent
-    assert b"accept: */*\r\n" in sent
+    _, *lines = server.asked[0].decode().partition("\r\n\r\n")[0].lower().split("\r\n")
+    sent = dict(line.split(": ", 1) for line in lines)
+    assert sent.pop("user-agent") == "token-broker-client"
+    assert (sent.pop("accept"), sent.pop("accept-encoding")) == ("*/*", "identity")
+    assert sent.keys() == {"host", "content-type", "content-length", "authorization", "x-amz-date"}
 
 
 def test_no_cookie_is_kept(reach: Reach, server: Server) -> None:
@@ -264,9 +299,7 @@ def test_a_proxy_that_drips_is_no_better(
     session: boto3.Session, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     proxy = Server(drips(b"HTTP/1.1 200 OK\r\nX: ", b"x"))
-    monkeypatch.setenv("HTTPS_PROXY", proxy.url)
-    for name in ("NO_PROXY", "no_proxy"):
-        monkeypatch.delenv(name, raising=False)
+    use_proxy(monkeypatch, proxy)
     channel = Broker.from_url("https://api.example", region="eu-west-1", session=session)._channel
     began = time.monotonic()
     with pytest.raises(Unreachable):
@@ -316,11 +349,11 @@ def test_an_address_that_cannot_be_is_not_tried_again(session: boto3.Session) ->
 
 
 FORK = """
-import os, signal, sys, threading, time
+import gc, os, signal, sys, threading, time
 import boto3
 from tests.client.desks import document
 from tests.servers import Server, answer, says
-from token_broker_client import Broker, identity, transport
+from token_broker_client import Broker, functions, identity, refusals, transport
 from token_broker_client.deadline import Patience
 
 transport.IDLE_SECONDS = 1e9  # however slow this machine is
@@ -344,13 +377,18 @@ kept = broker.vntana("kept")
 chain = identity.default()
 threading.Thread(target=lambda: broker.vntana("slow"), daemon=True).start()
 channel.begun.wait()
-broker._cache._lock.acquire()
-broker._cache._calls._lock.acquire()
+def is_ours(one):
+    return str(type(one).__module__).startswith("token_broker_client")
+locking = [one for one in gc.get_objects() if is_ours(one) and hasattr(one, "_lock")]
+assert {broker._calls, broker._cache, functions.CLIENTS, refusals.SHARED} <= {*locking}
+for one in locking:
+    one._lock.acquire()
 child = os.fork()
 if child:
     code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
     assert server.connections == 2, "the child used a connection of its parent's"
     sys.exit(code)
+assert not any(one._lock.locked() for one in locking)
 signal.alarm(60)
 api.forget("vntana", "acme")
 assert broker.vntana("slow").fingerprint == str(os.getpid())
@@ -361,7 +399,7 @@ os._exit(7)
 
 
 def test_a_forked_child_begins_anew() -> None:
-    """Though a thread of its parent was asking, and another held a lock."""
+    """Though a thread of its parent was asking, and others held every lock that there is."""
     root = Path(__file__).parents[2]
     ended = subprocess.run(
         [sys.executable, "-W", "ignore::DeprecationWarning", "-c", FORK],

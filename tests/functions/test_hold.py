@@ -156,29 +156,12 @@ def test_a_hold_outlives_delete_and_rotation_and_the_next_call_has_the_new_secre
     ]
 
 
-def test_a_second_hold_has_its_own_reason_and_the_first_ones_time(world: World) -> None:
-    """And to lift what is not held says so, and tells no bus."""
-    connection = world.connect("editor")
-    since = hold(world, "editor", connection)["body"]["held"]["since"]
-    world.advance(100)
-    again = hold(world, "editor", connection, "audit")["body"]["held"]
-    assert (again["since"], again["reason"]) == (since, "audit")
-    for _ in range(2):
-        assert lift(world, "editor", connection)["body"]["held"] is None
-    assert [what for what, _ in world.announced].count("Connection Lifted") == 1
-
-
 @pytest.mark.parametrize("reason", [None, "", " ", "two\nlines", "x" * 201, 5])
 def test_a_hold_without_a_plain_reason_is_refused(world: World, reason: object) -> None:
     """The field is named."""
     response = hold(world, "editor", world.connect("editor"), reason)
     assert response["body"]["code"] == "invalid_request"
     assert response["body"]["detail"].startswith("reason:")
-
-
-def test_what_does_not_exist_cannot_be_held(world: World) -> None:
-    """A mistyped name must not look as if it were held."""
-    assert hold(world, "editor", "nobody")["body"]["code"] == "unknown_connection"
 
 
 def test_a_hold_that_is_damaged_holds(world: World) -> None:

@@ -6,6 +6,7 @@ import pytest
 
 from tests.functions.test_tokens import assert_problem
 from tests.functions.world import World
+from token_broker.secrets_manager import Secrets
 
 PINS: dict[str, dict[str, Any]] = {
     "vntana": {"organization": "acme", "pinned": ["organization"]},
@@ -108,15 +109,23 @@ def test_without_the_event_a_call_that_needs_an_exchange_drops_it(
     assert_refused(world, flow, chosen)
 
 
-def test_a_rotation_under_the_same_pins_renews(world: World, flow: str) -> None:
-    """A new password changes no token's right, so no caller has to wait for a new one."""
+@pytest.mark.parametrize("is_known", [True, False], ids=["", "gone"])
+def test_a_rotation_under_the_same_pins_renews(
+    world: World, flow: str, monkeypatch: pytest.MonkeyPatch, is_known: bool
+) -> None:
+    """A new password changes no token's right, so no caller has to wait for a new one.
+
+    If the version before no longer exists, after two rotations, it may have pinned nothing.
+    """
     connection = world.connect(flow, **PINS[flow])
     world.call(flow, connection)
     pin(world, flow, connection, pinned=[*PINS[flow]["pinned"]] * 2)
+    if not is_known:
+        monkeypatch.setattr(Secrets, "of_version", lambda *_: None)
     world.call(flow, connection, action="rotate")
-    assert world.carry_out(flow) == [{"renewed": 1}]
+    assert world.carry_out(flow) == [{"renewed": int(is_known)}]
     world.advance(61)
-    assert world.call(flow, connection)["source"] == "table"
+    assert world.call(flow, connection)["source"] == ("table" if is_known else "exchange")
 
 
 @pytest.mark.parametrize(

@@ -7,13 +7,9 @@ from typing import Any
 import pytest
 
 from tests.functions.world import World
-from tests.waiting import CALL_SECONDS
-from token_broker.app import CLOCK
 from token_broker.dependencies import Clock
 from token_broker.exchange import Request, Response
-from token_broker.item import Item
 from token_broker.records import replace
-from token_broker.refresh.invocation import COMMIT_SECONDS
 from token_broker_local.functions import LambdaContext
 
 FLOWS = ("vntana", "vendorlink", "editor")
@@ -127,27 +123,6 @@ def test_while_another_has_the_lease_nothing_is_asked(world: World, flow: str) -
 
 
 @pytest.mark.parametrize("flow", FLOWS)
-def test_a_renewal_that_was_quicker_is_told(
-    world: World, flow: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """What another has just made meets a forced call; but then nothing was found out."""
-    connection = connect(world, flow)
-    works(world, flow, connection)
-    world.advance(60)
-    store, other = world.service(flow).deps.store, world.cold(flow)
-    acquire = store.acquire
-
-    def late(item: Item, owner: str, until: int, **more: Any) -> Item | None:
-        monkeypatch.setattr(store, "acquire", acquire)
-        other({"connection": connection, "force": True}, LambdaContext(flow, CALL_SECONDS))
-        return acquire(item, owner, until, **more)
-
-    monkeypatch.setattr(store, "acquire", late)
-    assert refused(world, flow, connection) == "refresh_in_progress"
-    works(world, flow, connection)
-
-
-@pytest.mark.parametrize("flow", FLOWS)
 def test_a_latch_or_a_rejection_is_not_tried_again(world: World, flow: str) -> None:
     """One login with the wrong credentials, whatever is called for afterwards."""
     connection = connect(world, flow, **{CREDENTIAL[flow]: "wrong"})
@@ -198,26 +173,6 @@ def test_a_vendor_that_goes_down_midway_takes_nothing_away(
         world.advance(3_600 if flow == "vendorlink" else 60)
         after = works(world, flow, connection)
         assert after["generation"] >= before["generation"]
-
-
-@pytest.mark.parametrize("flow", ["vendorlink", "editor"])
-def test_a_probe_that_runs_out_of_time_keeps_its_token(world: World, flow: str) -> None:
-    """With the token there is, what else was to be asked is left open."""
-    connection = connect(world, flow)
-    service = world.service(flow)
-    begun = CLOCK.monotonic()
-    asked = getattr(world, flow).log
-    clock = Clock(
-        lambda: world.now,
-        lambda: begun + (CALL_SECONDS - COMMIT_SECONDS - 0.6 if len(asked) else 0.0),
-        lambda _: None,
-    )
-    service.use(replace(service.deps, clock=clock))
-    report = world.call(flow, connection, action="probe")
-    assert report["works"]
-    assert report["sent"]["requests"] == 1
-    assert works(world, flow, connection)["generation"] == 1
-    assert len(asked) == 1
 
 
 def test_tokens_that_are_used_once_are_shared_no_more(world: World) -> None:

@@ -80,7 +80,7 @@ def test_a_failure_is_named_by_its_class() -> None:
     assert problem["errorType"] == "CredentialRejected"
     assert problem["errorMessage"] == "why"
     assert len(problem["requestId"]) == 36
-    assert all("in fail" in line for line in problem["stackTrace"])
+    assert ["in fail" in line for line in problem["stackTrace"]] == [True]
 
 
 def test_a_handler_that_takes_too_long_has_timed_out() -> None:

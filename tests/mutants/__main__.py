@@ -9,10 +9,11 @@ import signal
 import subprocess
 import sys
 import time
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from itertools import accumulate
 
-from tests.mutants.plan import ROOT, Mutant, Plan, Trying, changed_lines, read_plan
+from tests.mutants.plan import CONFIG, ROOT, Mutant, Plan, Trying, changed_lines, read_plan
 from tests.mutants.reach import Reach, measure, measure_seeds, read_reach
 from tests.mutants.results import (
     EQUIVALENT,
@@ -22,6 +23,7 @@ from tests.mutants.results import (
     UNSEEN,
     Equivalents,
     Results,
+    is_below,
     table,
 )
 from tests.mutants.trial import Pool, Stage, Verdict, failing, warm_up
@@ -42,8 +44,12 @@ def main(arguments: Sequence[str]) -> int:
     """Mutate what is asked for; 1 if less is found than `AIM`."""
     options = parsed(arguments)
     plan = read_plan()
-    paths = plan.modules(options.module)
+    try:
+        paths = plan.modules(options.module)
+    except ValueError as error:
+        raise SystemExit(str(error)) from None
     lines = changed_lines(options.changed) if options.changed else None
+    paths = [path for path in paths if lines is None or path in lines]
     mutants = [m for m in planted(options.python, paths) if lines is None or is_changed(m, lines)]
     part, _, parts = options.part.partition("/")
     mutants = mutants[int(part) - 1 :: int(parts)]
@@ -55,7 +61,7 @@ def main(arguments: Sequence[str]) -> int:
     for mutant in survivors:
         print(f"{states[mutant.key]}: {mutant.shown}")
     print(table((m.path, states.get(m.key, LEFT)) for m in mutants))
-    return 1 if len(survivors) > (1 - AIM) * len(mutants) else 0
+    return 1 if is_below(AIM, Counter(states.values())) else 0
 
 
 def parsed(arguments: Sequence[str]) -> argparse.Namespace:
@@ -68,7 +74,7 @@ def parsed(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--stages", type=int, default=9, help="only so many of config.toml")
     parser.add_argument("--sample", type=int, default=10**9, help="so many, chosen at random")
-    parser.add_argument("--seconds", type=float, default=float("inf"), help="stop after so many")
+    parser.add_argument("--minutes", type=float, default=float("inf"), help="stop after so many")
     return parser.parse_args(arguments)
 
 
@@ -85,14 +91,14 @@ def is_changed(mutant: Mutant, lines: dict[str, set[int]]) -> bool:
 
 
 def code_digest(plan: Plan, stages: int) -> str:
-    """Return what names the state of all code, and the stages that decide."""
+    """Return what names the state of all code, and the tests and stages that decide."""
     files = sorted(
         path
         for folder in (*plan.roots, "local", "functions", "tests")
         for path in (ROOT / folder).rglob("*.py")
         if path.parent.name != "mutants"
     )
-    read = b"\0".join(path.read_bytes() for path in files)
+    read = b"\0".join(path.read_bytes() for path in (*files, CONFIG))
     return hashlib.sha256(read + bytes([stages])).hexdigest()[:16]
 
 
@@ -110,7 +116,7 @@ def tried(
     waiting = [mutant for mutant in mutants if mutant.key not in states]
     print(f"{len(mutants)} mutants, {len(waiting)} to be tried", flush=True)
     passed: dict[str, Verdict] = {}
-    ends = time.monotonic() + options.seconds
+    ends = time.monotonic() + 60 * options.minutes
     for number, one in enumerate(plan.stages[: options.stages], 1):
         trials = list(trials_of(plan, waiting, one)) if waiting else []
         for verdict in verdicts(plan, trials, options.workers, ends):

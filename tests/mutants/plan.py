@@ -13,6 +13,9 @@ FOLDER = ROOT / ".mutants"
 """Where results are kept between runs."""
 
 
+CONFIG = Path(__file__).parent / "config.toml"
+
+
 @dataclass(frozen=True, slots=True)
 class Mutant:
     """A module with one fault planted."""
@@ -58,8 +61,8 @@ class Plan:
     stages: tuple[Trying, ...]
 
     simulate: tuple[str, ...]
-    own: Mapping[str, Sequence[str]]
-    """Files of tests that are about a module, besides the one that has its name."""
+    own: Mapping[str, Mapping[str, Sequence[str]]]
+    """By package and module: files of tests about it, besides the one that has its name."""
     about_all: tuple[str, ...]
     """Files of tests that are about each module of the program."""
 
@@ -69,11 +72,16 @@ class Plan:
         return tuple(folder for stage in self.stages for folder in stage.tests)
 
     def modules(self, name: str = "") -> list[str]:
-        """Return the paths to mutate: all, or those whose file or folder is called *name*."""
+        """Return the paths to mutate: all, or those whose file or folder is called *name*.
+
+        Raises `ValueError` if none is.
+        """
         paths = set(_matched(self.mutate)) - set(_matched(self.leave_out))
-        return sorted(
-            path for path in paths if not name or f"/{name}/" in f"/{path.removesuffix('.py')}/"
-        )
+        asked = f"/{name.strip('/').removesuffix('.py')}/" if name else "/"
+        found = sorted(path for path in paths if asked in f"/{path.removesuffix('.py')}/")
+        if not found:
+            raise ValueError(f"no module or folder is called {name!r}")
+        return found
 
     def is_simulated(self, path: str) -> bool:
         """Say whether the simulation runs the module *path*."""
@@ -84,12 +92,12 @@ class Plan:
 
         That is the one of its name, where there is one, and what the configuration adds.
         """
-        module = self.imported_as(path).partition(".")[2]
+        package, _, module = self.imported_as(path).partition(".")
         folder = "tests/unit" if path.startswith(self.roots[0]) else "tests/client"
         own = Path(folder, *module.split(".")[:-1], f"test_{module.rpartition('.')[2]}.py")
         found = [str(own)] if (ROOT / own).is_file() else []
         about_all = self.about_all if folder == "tests/unit" else ()
-        about = [*found, *self.own.get(module, ())]
+        about = [*found, *self.own.get(package, {}).get(module, ())]
         return tuple(dict.fromkeys([*about, *about_all])) if about else ()
 
     def imported_as(self, path: str) -> str:
@@ -101,7 +109,7 @@ class Plan:
 
 def read_plan() -> Plan:
     """Read `config.toml`."""
-    read: dict[str, Any] = tomllib.loads((Path(__file__).parent / "config.toml").read_text())
+    read: dict[str, Any] = tomllib.loads(CONFIG.read_text())
     stages = tuple(Trying(**stage) for stage in read.pop("stages"))
     own = read.pop("own")
     return Plan(stages=stages, own=own, **{name: tuple(value) for name, value in read.items()})

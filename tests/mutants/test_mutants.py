@@ -1,15 +1,26 @@
 """What decides about a mutant: which tests are run, and when a failure counts."""
 
+import argparse
 import ast
+import os
+import re
+import shlex
+import subprocess
+import time
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from tests.mutants import results
+from tests.mutants import results, trial
+from tests.mutants.__main__ import parsed
 from tests.mutants.plan import ROOT, Mutant, read_plan
 from tests.mutants.reach import Reach, _imported, _names
-from tests.mutants.results import EVERY, Equivalents, digest_without_others, table
-from tests.mutants.trial import Stage, Verdict, _next
+from tests.mutants.results import EVERY, Equivalents, digest_without_others, is_below, table
+from tests.mutants.trial import Pool, Stage, Verdict, _next
+from tests.waiting import PATIENCE_SECONDS
 
 PATH = read_plan().modules("item")[0]
 
@@ -27,14 +38,24 @@ def test_a_module_is_named_by_any_part_of_its_path() -> None:
     assert plan.modules("token_broker/item") == [PATH]
     assert {path.rpartition("/")[2] for path in plan.modules("editor")} >= {"flow.py"}
     assert set(plan.modules("item")) < set(plan.modules())
+    assert plan.modules("token_broker/item.py") == plan.modules("/token_broker/item/") == [PATH]
+    with pytest.raises(ValueError, match="'iten'"):
+        plan.modules("iten")
 
 
 def test_the_tests_about_a_module_have_its_name_or_are_configured() -> None:
     plan = read_plan()
     own = plan.own_tests(PATH)
     assert own[:2] == ("tests/unit/test_item.py", "tests/unit/test_item_codec.py")
+    of_broker, of_client = (plan.own_tests(path) for path in plan.modules("cache"))
+    assert of_broker[0] == "tests/unit/test_cache.py"
+    assert all(file.startswith("tests/client/") for file in of_client)
+    assert not set(of_broker) & set(of_client)
+    without = {path for path in plan.modules() if not plan.own_tests(path)}
+    assert {path.rpartition("/")[2] for path in without} == {"__init__.py"}
     assert all((ROOT / file).is_file() for path in plan.modules() for file in plan.own_tests(path))
-    assert plan.own.keys() <= {plan.imported_as(path).partition(".")[2] for path in plan.modules()}
+    configured = {f"{package}.{name}" for package, names in plan.own.items() for name in names}
+    assert configured <= {plan.imported_as(path) for path in plan.modules()}
 
 
 def test_a_default_is_reached_by_who_calls_the_function() -> None:
@@ -66,6 +87,22 @@ def test_each_equivalent_has_a_reason_and_a_module_that_is_mutated() -> None:
         assert reason.strip()
 
 
+@pytest.mark.parametrize(
+    ("was", "becomes", "is_equivalent"),
+    [
+        ('raise FallBack("a page in part")', "raise FallBack(None)", True),
+        ('raise FallBack("no") from None', 'raise FallBack("XXnoXX") from None', True),
+        ('raise FallBack("a page in part")', "raise Other", False),
+        ('raise NotConfigured("no")', "raise NotConfigured(None)", False),
+    ],
+)
+def test_a_text_that_no_one_sees_may_be_any(was: str, becomes: str, *, is_equivalent: bool) -> None:
+    path = read_plan().modules("aws/operations")[0]
+    mutant = Mutant(path, "", "", 3, 3, was, becomes, "")
+    assert bool(Equivalents().reason(mutant)) is is_equivalent
+    assert not Equivalents().reason(replace(mutant, path=PATH))
+
+
 def test_what_a_test_found_stays_found_while_others_change() -> None:
     """But not if the test changes, or what it uses."""
     file = "X = 1\ndef test_a():\n    assert X\ndef test_b():\n    assert {}\n"
@@ -75,9 +112,77 @@ def test_what_a_test_found_stays_found_while_others_change() -> None:
     assert found != digest_without_others(file.replace("X = 1", "X = 2"), "test_a")
 
 
-def test_what_is_equivalent_is_not_counted() -> None:
-    states = [(PATH, state) for state in ("killed", "timed out", "survived", "equivalent")]
+def test_what_is_equivalent_or_was_not_tried_is_not_counted() -> None:
+    """Neither in the table, nor for the aim."""
+    counted = ["killed", "timed out", "survived", *["equivalent", "not tried"] * 50]
+    states = [(PATH, state) for state in counted]
     assert table(states).splitlines()[-1].endswith("| 66.7 % |")
+    assert is_below(0.67, Counter(counted))
+    assert not is_below(0.66, Counter(counted))
+    assert not is_below(0.95, Counter())
+
+
+def hang(_: Stage) -> str:
+    while True:
+        time.sleep(PATIENCE_SECONDS)
+
+
+def spin(_: Stage) -> str:
+    while True:
+        pass
+
+
+def end(_: Stage) -> str:
+    os._exit(3)
+
+
+@pytest.mark.parametrize(
+    ("run", "grace", "state"),
+    [
+        (hang, 1, "timed out"),
+        (spin, 1, "timed out"),
+        (end, PATIENCE_SECONDS, "killed"),
+        (lambda _: "tests/unit/test_item.py::test_a", PATIENCE_SECONDS, "killed"),
+        (lambda _: "", PATIENCE_SECONDS, "survived"),
+    ],
+    ids=["hangs", "spins", "ends", "fails", "passes"],
+)
+def test_what_comes_of_a_mutant_is_told_by_its_process(
+    monkeypatch: pytest.MonkeyPatch, run: Callable[[Stage], str], grace: int, state: str
+) -> None:
+    """One that never ends is ended, and is told as timed out."""
+    monkeypatch.setattr(trial, "run_tests", run)
+    monkeypatch.setattr(trial, "GRACE_SECONDS", grace)
+    mutant = Mutant(PATH, "", "", 3, 3, "", "", "x")
+    stages = [Stage(("tests/unit/test_item.py",))]
+    ((verdict),) = Pool(1, lambda _: "no_module").verdicts([(mutant, stages)])
+    assert verdict.state == state
+
+
+def test_the_documents_and_workflows_give_arguments_that_there_are() -> None:
+    """Each variable is known to `make mutants`, which knows each option of what it runs."""
+    texts = [ROOT / "docs/mutants.md", ROOT / "CONTRIBUTING.md", *ROOT.glob(".github/workflows/*")]
+    calls = [call for path in texts for call in re.findall("make mutants .*", path.read_text())]
+    variables = {name for call in calls for name in re.findall(r"\b([A-Z]+)=", call)}
+    assert variables >= {"MODULE", "CHANGED", "PART", "SAMPLE", "STAGES", "MINUTES"}
+    plain = made()
+    for name in variables:
+        assert made(f"{name}=7") != plain, name
+
+
+def made(*variables: str) -> argparse.Namespace:
+    """Return the options that `make mutants` gives with these variables."""
+    done = [option for path in (".venv/.ready", ".tools/mutants/.ready") for option in ("-o", path)]
+    run = ["make", "--dry-run", "--no-print-directory", *done, "mutants", *variables]
+    line = subprocess.check_output(run, cwd=ROOT, text=True).replace("\\\n", " ")
+    return parsed(shlex.split(line)[3:])
+
+
+def test_the_page_names_modules_that_there_are() -> None:
+    page = (ROOT / "docs/mutants.md").read_text()
+    named = re.findall(r"(?m)^\| ([a-z_/]+(?:\.py|/)) \|", page)
+    assert len(named) > 20
+    assert all(read_plan().modules(name) for name in named)
 
 
 def test_what_came_of_a_mutant_is_kept_where_nothing_was_kept_before(

@@ -34,12 +34,16 @@ if TYPE_CHECKING:
 ENTRANCE = (
     *("-x", "-q", "--no-header", "--tb=no", "--capture=fd"),
     *("-p", "no:cacheprovider", "-p", "no:cov", "-p", "no:xdist"),
+    "--timeout=0",  # a mutant that hangs is ended from here, and is no test that fails
     *("-W", "ignore::pytest.PytestAssertRewriteWarning"),  # plugins are imported already
 )
 GRACE_SECONDS = 15
 """What a trial may take in any case."""
 
-OFTEN = ("hypothesis.strategies", "botocore.client", "pytest_socket", "pytest_timeout")
+OFTEN = (
+    *("hypothesis.strategies", "botocore.client", "pytest_socket", "pytest_timeout"),
+    *("boto3.session", "moto.server", "requests", "httpx", "trio"),
+)
 """What most tests import, until it is measured."""
 
 BASELINE_SECONDS = 60

@@ -11,8 +11,11 @@ from pathlib import Path
 import pytest
 
 from tests.protocol.model.__main__ import main
+from tests.protocol.model.explorer import explore
+from tests.protocol.model.invariants import broken, broken_by
+from tests.protocol.model.moves import moves
 from tests.protocol.model.mutants import GUARDS, MUTANTS, OLDER, PROMISES, Mutant
-from tests.protocol.model.rules import Guards, Promises, Scenario
+from tests.protocol.model.rules import Guards, Promises, Rules, Scenario
 from tests.protocol.model.runs import Run, run
 from tests.protocol.model.scenarios import SCENARIOS
 from tests.protocol.model.tables import of_mutants, of_scenarios
@@ -48,6 +51,28 @@ def test_protocol_keeps_every_invariant(scenario: Scenario, runs: Runs) -> None:
     assert not seen.traces, "\n".join(line for trace in seen.traces.values() for line in trace)
     size = f"| {scenario.faults} + {scenario.occasions} | {round(seen.states, -3):,} |"
     assert any(line.endswith(size) for line in rows(f"`{scenario.name}`"))
+
+
+@pytest.mark.parametrize("scenario", SCENARIOS, ids=[one.name for one in SCENARIOS])
+def test_what_is_put_together_is_what_every_state_allows(scenario: Scenario) -> None:
+    """The explorer computes what a Lambda may do in a world once, and `moves` for each state."""
+    rules = Rules(scenario)
+    seen = explore(rules, most=20_000)
+    space = seen.space
+    for number in range(0, len(seen.states), 200):
+        key = seen.states[number]
+        state = space.state(key)
+        allowed = sorted(
+            (move.text, space.key(move.state), broken(rules, state, move.events, move.state))
+            for move in moves(rules, state)
+        )
+        followed = sorted(
+            (step.text, space.canonical(space.after(step, others)), step.broken)
+            for steps, others in space.following(key)
+            for step in steps
+        )
+        assert followed == allowed
+        assert space.scene(key).broken == broken_by(rules, state)
 
 
 @pytest.mark.slow

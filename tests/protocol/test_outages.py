@@ -1,11 +1,13 @@
 """I13 as a table: how long a connection is out, for each step of an exchange and each fault."""
 
 from collections.abc import Callable
+from itertools import product
 from pathlib import Path
 
 import pytest
 
-from tests.protocol.simulation.outage_table import measure_all, tables, too_long
+from tests.protocol.simulation.outage_table import SITUATIONS, measure_all, tables, too_long
+from tests.protocol.simulation.vendors import VENDORS
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "protocol.md"
 
@@ -19,6 +21,7 @@ def test_no_fault_is_felt_for_longer_than_it_may(
     shown = tables(measured)
     record_property("table: how long a fault is felt, in seconds", shown)
 
+    assert {(one.flow, one.situation) for one in measured} == {*product(VENDORS, SITUATIONS)}
     assert too_long(measured) == []
     assert all(table in DOCUMENT.read_text() for table in shown.split("\n\n")), (
         "docs/protocol.md has another table: python -m tests.protocol.simulation --outages"

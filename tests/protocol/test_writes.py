@@ -8,6 +8,7 @@ import pytest
 from tests.protocol.replay.counterparts import COUNTERPARTS
 from tests.protocol.simulation.bugs import OF_GUARDS, planted
 from tests.protocol.simulation.table import Table
+from token_broker.conditional_writes import Rejection
 from token_broker.decisions import Verdict, ttl_of
 from token_broker.errors import StoreUnavailable
 from token_broker.item import Failure, Item
@@ -70,10 +71,8 @@ def test_a_verdict_is_of_the_gate_as_it_was_read(
     written = store.judge(
         read,
         Verdict.LATCH,
-        FAILURE,
-        "v2",
-        variant="-",
-        now=10,
+        Rejection("v2", FAILURE, "-"),
+        10,
         has_lease=has_lease,
         ends_lease=True,
     )

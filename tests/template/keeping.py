@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator
 
 from tests.template.documents import Template
-from tests.template.subjects import FLOWS, KEY_ARN, of_type, text
+from tests.template.subjects import FLOWS, KEY_ARN, TABLE, of_type, text
 from token_broker_operations.signals import BURNS, OBJECTIVES, SIGNALS, codes
 
 SERVICE = "token-broker-prod"
@@ -37,18 +37,19 @@ NO_CRASHES = (
 """What it writes of one that works, and of a failure that a direct invocation is told of."""
 
 VARIABLES = {
-    "EVENT_BUS_NAME",
-    "INTERNAL_HOSTS",
-    "KEY_ID",
-    "LEASE_SKEW_SECONDS",
-    "MEMORY_ENTRIES",
-    "MEMORY_SECONDS",
-    "POWERTOOLS_LOG_LEVEL",
-    "POWERTOOLS_METRICS_NAMESPACE",
-    "POWERTOOLS_SERVICE_NAME",
-    "STAGE",
-    "TABLE_NAME",
+    "EVENT_BUS_NAME": "token-broker-prod",
+    "INTERNAL_HOSTS": None,
+    "KEY_ID": KEY_ARN,
+    "LEASE_SKEW_SECONDS": None,
+    "MEMORY_ENTRIES": None,
+    "MEMORY_SECONDS": None,
+    "POWERTOOLS_LOG_LEVEL": None,
+    "POWERTOOLS_METRICS_NAMESPACE": "TokenBroker",
+    "POWERTOOLS_SERVICE_NAME": SERVICE,
+    "STAGE": "prod",
+    "TABLE_NAME": TABLE,
 }
+"""Each function's environment; None is the value of a parameter."""
 
 
 def table_is_kept(stack: Template) -> Iterator[str]:
@@ -69,7 +70,9 @@ def table_is_kept(stack: Template) -> Iterator[str]:
 
 
 def key_is_kept(stack: Template) -> Iterator[str]:
-    """The key is rotated, and is not deleted with the stack."""
+    """The key is rotated; it is not deleted with the stack, and not soon if somebody deletes it."""
+    if stack["TokenKey"]["Properties"].get("PendingWindowInDays") != 30:
+        yield "the key may be gone before anybody notices"
     if stack["TokenKey"]["Properties"].get("EnableKeyRotation") is not True:
         yield "the key is not rotated"
     yield from stays("TokenKey", stack["TokenKey"])
@@ -88,6 +91,16 @@ def logs_are_kept(stack: Template) -> Iterator[str]:
         if log.get("KmsKeyId") != KEY_ARN:
             yield f"{name} is not encrypted by the key"
         yield from stays(name, stack[name])
+
+
+def layers_of_callers_stay(stack: Template) -> Iterator[str]:
+    """Callers are attached to old versions of the client's layer; the broker's goes."""
+    for name, resource in stack.items():
+        if resource["Type"] != "AWS::Lambda::LayerVersion":
+            continue
+        policy = "Retain" if name.startswith("TokenBrokerClientLayer") else "Delete"
+        if resource.get("DeletionPolicy") != policy:
+            yield f"the {name} of before is not treated with {policy}"
 
 
 def stays(name: str, resource: Template) -> Iterator[str]:
@@ -216,7 +229,9 @@ def functions_are_as_agreed(stack: Template) -> Iterator[str]:
             yield f"{flow} is run otherwise"
         if not 15 <= int(function["Timeout"]) <= 28:
             yield f"{flow} has {function['Timeout']} seconds, and API Gateway 29"
-        if function["Environment"]["Variables"].keys() != VARIABLES:
+        variables = function["Environment"]["Variables"]
+        fixed = {name: value for name, value in VARIABLES.items() if value is not None}
+        if variables.keys() != VARIABLES.keys() or not fixed.items() <= variables.items():
             yield f"{flow} has another environment"
         if not function.get("Layers"):
             yield f"{flow} lacks the layer"

@@ -24,6 +24,12 @@ SPOILT: list[Spoilt] = [
     (keeping.table_is_kept, "goes along", drop_attribute("TokenTable", "DeletionPolicy")),
     (keeping.key_is_kept, "not rotated", put("TokenKey", "EnableKeyRotation", False)),
     (keeping.key_is_kept, "goes along", drop_attribute("TokenKey", "DeletionPolicy")),
+    (keeping.key_is_kept, "gone in a week", put("TokenKey", "PendingWindowInDays", 7)),
+    (
+        keeping.layers_of_callers_stay,
+        "the client goes",
+        put("TokenBrokerClientLayer", "RetentionPolicy", "Delete"),
+    ),
     (keeping.logs_are_kept, "for ever", drop("VntanaLogs", "RetentionInDays")),
     (keeping.logs_are_kept, "in the clear", drop("AccessLogGroup", "KmsKeyId")),
     (keeping.logs_are_kept, "goes along", drop_attribute("EditorLogs", "UpdateReplacePolicy")),
@@ -116,6 +122,13 @@ SPOILT: list[Spoilt] = [
         keeping.functions_are_as_agreed,
         "no table",
         lambda s: s["Globals"]["Function"]["Environment"]["Variables"].pop("TABLE_NAME"),
+    ),
+    (
+        keeping.functions_are_as_agreed,
+        "metrics that no alarm watches",
+        lambda s: s["Globals"]["Function"]["Environment"]["Variables"].update(
+            POWERTOOLS_SERVICE_NAME="token-broker"
+        ),
     ),
     (
         keeping.what_fails_is_repeated_for_an_hour,

@@ -151,9 +151,11 @@ def test_a_table_can_be_taken_back_while_the_stack_is_made() -> None:
     stack = resolved(template(), DeletionProtection="disabled")
     assert stack["TokenTable"]["Properties"]["DeletionProtectionEnabled"] is False
     named = {"TableName", "LogGroupName", "RoleName", "AliasName", "Name"}
-    for name, each in stack.items():
-        if each.get("DeletionPolicy") == "Retain":
-            assert not named & each["Properties"].keys(), name
+    kept = {name: each for name, each in stack.items() if each.get("DeletionPolicy") == "Retain"}
+    assert stack["TokenTable"]["DeletionPolicy"] == "RetainExceptOnCreate"
+    assert kept
+    for name, each in kept.items():
+        assert not named & each["Properties"].keys(), name
 
 
 def test_only_the_first_of_two_steps_is_confirmed() -> None:

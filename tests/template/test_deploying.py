@@ -1,10 +1,11 @@
 """What people and CI are told is there."""
 
 import re
+from itertools import zip_longest
 
 import pytest
 
-from tests.template.documents import ROOT, load, template
+from tests.template.documents import ROOT, Template, load, template
 from tests.template.keeping import VARIABLES
 from token_broker_operations.flows import FLOWS
 
@@ -18,16 +19,33 @@ def steps(name: str) -> list[dict[str, str]]:
 
 
 def test_every_parameter_is_explained() -> None:
-    """In the table of docs/deploying.md, and in groups for the console."""
+    """In docs/deploying.md with its default and its bounds, and in the groups of the console."""
     explained = (ROOT / "docs/deploying.md").read_text()
-    table = re.findall(r"(?m)^\| (`.*?) \|", explained)
-    named = {name for row in table for name in re.findall(r"`([\w<>]+)`", row)}
-    for name in [name for name in named if "<Flow>" in name]:
-        named |= {name.replace("<Flow>", flow.logical) for flow in FLOWS}
+    rows = re.findall(r"(?m)^\| (`[A-Z].*?) \| (.*?) \|", explained.partition("## Parameters")[2])
+    table = {
+        name: default.strip("`")
+        for names, defaults in rows
+        for name, default in zip_longest(
+            re.findall(r"`([\w<>]+)`", names), defaults.split(", "), fillvalue=defaults
+        )
+    }
+    for name in [name for name in table if "<Flow>" in name]:
+        default = table.pop(name)
+        table |= {name.replace("<Flow>", flow.logical): default for flow in FLOWS}
+    assert table == {name: shown(each) for name, each in template()["Parameters"].items()}
     interface = template()["Metadata"]["AWS::CloudFormation::Interface"]["ParameterGroups"]
     grouped = {name for group in interface for name in group["Parameters"]}
-    assert template()["Parameters"].keys() <= named
     assert template()["Parameters"].keys() == grouped
+
+
+def shown(parameter: Template) -> str:
+    """Return the default and the bounds of a parameter as the table shows them."""
+    if parameter["Default"] == "":
+        return "none"
+    bounds = (
+        f" ({parameter['MinValue']} to {parameter['MaxValue']})" if "MaxValue" in parameter else ""
+    )
+    return f"{parameter['Default']}{bounds}"
 
 
 @pytest.mark.parametrize("workflow", WORKFLOWS)

@@ -214,7 +214,7 @@ def test_the_simulated_costs_are_those_that_were_measured() -> None:
     measured = {name: numbers(cells) for name, cells in brokers}
     page = (ROOT / alarms.RUNBOOK).read_text()
     rows = re.findall(r"(?m)^\| (?:`MemorySeconds` )?(\d+[^|]*?) \|((?: [\d.]+ \|){5})$", page)
-    assert len(rows) == len(measured)
+    assert len(rows) == len(measured) > 0
     for (_, cells), found in zip(rows, measured.values(), strict=True):
         *_, function, table, key, _, direct, through_the_api = found
         costs = (function, table, key, direct, through_the_api)

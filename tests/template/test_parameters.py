@@ -2,6 +2,8 @@
 
 import json
 import re
+from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -51,6 +53,81 @@ def test_a_release_is_a_new_version() -> None:
     assert versions(template()) == versions(template(), MemorySeconds="1")
     first, second = (versions(template(), Release=str(at)) for at in (1700000000, 1700000001))
     assert not first & second
+
+
+SWITCHES = {"SnapStart", "Tracing", "DeletionProtection", "AccessLogs", "TeamKeys"}
+"""Parameters that choose; what they choose is tested one by one."""
+
+POLICY = "Body.x-amazon-apigateway-policy.Statement.*"
+REACHED = {
+    "Architecture": {"Architectures.*", "CompatibleArchitectures.*"},
+    "MemorySize": {"MemorySize"},
+    "Timeout": {"Timeout"},
+    "LogLevel": {"Environment.Variables.POWERTOOLS_LOG_LEVEL"},
+    "LogRetention": {"RetentionInDays"},
+    "MemorySeconds": {"Environment.Variables.MEMORY_SECONDS"},
+    "MemoryEntries": {"Environment.Variables.MEMORY_ENTRIES"},
+    "LeaseSkewSeconds": {"Environment.Variables.LEASE_SKEW_SECONDS"},
+    "InternalHosts": {"Environment.Variables.INTERNAL_HOSTS"},
+    "Release": {"Description", "FunctionVersion"}
+    | {f"Parameters.{flow.capitalize()}Version" for flow in FLOWS},
+    "DeploymentType": {"DeploymentConfigName"},
+    "AlarmTopicArn": {"AlarmActions.*", "OKActions.*", "Parameters.AlarmTopicArn"},
+    "ReservedConcurrency": {"ReservedConcurrentExecutions"},
+    "ProvisionedConcurrency": {"ProvisionedConcurrencyConfig.ProvisionedConcurrentExecutions"},
+    "SecretsKeyArn": {"PolicyDocument.Statement.*.Resource"},
+    "ThrottlingRate": {"MethodSettings.*.ThrottlingRateLimit"},
+    "ThrottlingBurst": {"MethodSettings.*.ThrottlingBurstLimit"},
+    "CallerAccounts": {f"{POLICY}.Principal.AWS"},
+    "WebAclArn": {"WebACLArn"},
+    "DomainName": {"DomainName", "Name"},
+    "CertificateArn": {"RegionalCertificateArn"},
+    "HostedZoneId": {"HostedZoneId"},
+    "TeamRate": {"Parameters.Rate", "Throttle.RateLimit"},
+    "TeamBurst": {"Parameters.Burst", "Throttle.BurstLimit"},
+    "SubnetIds": {"VpcConfig.SubnetIds.*"},
+    "SecurityGroupIds": {"VpcConfig.SecurityGroupIds.*"},
+    "VpcEndpointIds": {
+        f"{POLICY}.Condition.StringNotEquals.aws:SourceVpce",
+        "EndpointConfiguration.VpcEndpointIds.*",
+    },
+    "WarmRate": {"ScheduleExpression"},
+    "CheckRate": {"ScheduleExpression"},
+    **{
+        f"{each}{flow.capitalize()}": {"Targets.*.Input"}
+        for each in ("Warm", "Check")
+        for flow in FLOWS
+    },
+    **{
+        f"Team{number}": {"Description", "Name", "Parameters.Team", "Qualifier", "UsagePlanName"}
+        for number in range(1, 7)
+    },
+}
+"""The properties that have each parameter's value in them."""
+
+
+def leaves(node: Any, path: str = "") -> Iterator[tuple[str, str]]:
+    """Return each value of *node* as a text, with the path of keys to it."""
+    members = node.items() if isinstance(node, dict) else [("*", each) for each in node]
+    for key, value in members:
+        inner = f"{path}.{key}".lstrip(".")
+        if isinstance(value, dict | list):
+            yield from leaves(value, inner)
+        else:
+            yield inner, str(value)
+
+
+def test_each_parameter_reaches_the_properties_that_it_is_for() -> None:
+    """And no other: all are set at once, each to a value of its own."""
+    names = template()["Parameters"].keys() - SWITCHES - {"Stage"}
+    values = {name: str(7_000_000 + number) for number, name in enumerate(sorted(names))}
+    found: dict[str, set[str]] = {name: set() for name in names}
+    for resource in with_(**values).values():
+        for path, text_of in leaves(resource["Properties"]):
+            for name in names:
+                if values[name] in text_of:
+                    found[name].add(path)
+    assert found == REACHED
 
 
 def test_a_private_api_answers_its_endpoint_only() -> None:
@@ -212,8 +289,11 @@ def test_keys_for_teams_are_a_switch() -> None:
     ],
 )
 def test_options_add_what_they_need(parameters: dict[str, str], resources: set[str]) -> None:
-    """And nothing else."""
-    assert with_(**parameters).keys() - with_().keys() == resources
+    """And nothing else. A domain refuses what is older than TLS 1.2."""
+    stack = with_(**parameters)
+    assert stack.keys() - with_().keys() == resources
+    for domain in of_type(stack, "ApiGateway::DomainName").values():
+        assert domain["SecurityPolicy"] == "TLS_1_2"
 
 
 def test_concurrency() -> None:

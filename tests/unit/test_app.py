@@ -2,14 +2,20 @@
 
 import json
 import sys
+import time
+from collections.abc import Mapping
 from types import ModuleType
 from typing import Any
 
 import pytest
 
-from tests.unit.memory_aws import timeout
+from tests.unit.memory_aws import MemoryAws, timeout
+from tests.unit.memory_broker import Context
 from token_broker.app import Environment
 from token_broker.aws import clients
+from token_broker.aws.endpoints import PlainEnvironment
+from token_broker.aws.fast_client import FastClient
+from token_broker.aws.sigv4 import Credentials
 from token_broker.cache import CachedToken
 from token_broker.errors import NotConfigured
 from token_broker.exchange import Request, Response
@@ -18,6 +24,9 @@ from token_broker.handler import Service
 from token_broker.item import Item
 from token_broker.telemetry import Telemetry
 from token_broker.tokens import Token
+from token_broker.transport import client as transport
+from token_broker.transport import deadline
+from token_broker_fakes import registry
 
 FLOW = every()["vendorlink"]
 LEAST = {"STAGE": "test", "TABLE_NAME": "tokens", "KEY_ID": "alias/tokens"}
@@ -100,7 +109,110 @@ def test_owners_and_random_numbers_are_used_once() -> None:
     assert (len(owners), len(numbers)) == (50, 50)
     assert {len(owner) for owner in owners} == {16}
     assert all(0 <= number < 1 for number in numbers)
-    assert max(numbers) - min(numbers) > 0.1
+
+
+def test_random_numbers_are_from_the_whole_range(monkeypatch: pytest.MonkeyPatch) -> None:
+    deps = service().deps
+    for byte, number in ((b"\x00", 0), (b"\x80", 0.50196078), (b"\xff", 1)):
+        monkeypatch.setattr("os.urandom", lambda count, byte=byte: byte * count)
+        assert deps.random() == pytest.approx(number)
+
+
+class Fast:
+    """A fast client that leaves everything to boto3, and keeps what it was asked."""
+
+    def __init__(self) -> None:
+        self.asked: list[str] = []
+        self.is_closed = False
+
+    def call(self, operation: str, _: Mapping[str, Any]) -> None:
+        """Keep what is asked, and answer nothing."""
+        self.asked.append(operation)
+
+    def close(self) -> None:
+        """Keep that it was closed."""
+        self.is_closed = True
+
+
+@pytest.mark.parametrize("has_fast", [False, True])
+def test_a_function_works_with_what_its_variables_name(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], *, has_fast: bool
+) -> None:
+    """The table, the key, the secrets, the vendor, and the fast client before boto3."""
+    aws, fast = MemoryAws(), Fast()
+    fake = registry.new("vendorlink", clock=time.time)
+    secret = fake.demo_secret("app.vendorlink.nl")
+    aws.manager.put("vendorlink/acme", secret)
+    invoked = Recording()
+    for name, client in (
+        ("dynamodb", aws.dynamodb),
+        ("kms", aws.kms),
+        ("secrets_manager", aws.manager),
+        ("functions", invoked),
+    ):
+        monkeypatch.setattr(clients, name, lambda client=client: client)
+    monkeypatch.setattr(
+        "token_broker.transport.client.Transport.send", lambda _, request, __: fake(request)
+    )
+    monkeypatch.setattr("token_broker.app.fast_client", lambda _: fast if has_fast else None)
+    named = {"POWERTOOLS_METRICS_NAMESPACE": "TokenBroker", "POWERTOOLS_SERVICE_NAME": "vendorlink"}
+    for name, value in (LEAST | named).items():
+        monkeypatch.setenv(name, value)
+    function = Environment.from_os().service(FLOW)
+    began = time.time()
+    answer = function({"connection": "acme"}, Context())
+    assert answer["source"] == "exchange"
+    assert function.deps.store.read("vendorlink#acme", "-").issued_at in range(
+        int(began), int(time.time()) + 1
+    )
+    function.deps.cache.clear()
+    again = function({"connection": "acme"}, Context())
+    assert (again["source"], again["headers"]) == ("table", answer["headers"])
+    assert function(changed(aws.manager.put("vendorlink/acme", secret)), Context()) == {
+        "started": 1
+    }
+    ((_, invocation),) = invoked.asked
+    assert json.loads(invocation["Payload"])["version"] == "v2"
+    told = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [line["fingerprint"] for line in told if line["event"] == "hand-out"] == [
+        answer["fingerprint"]
+    ] * 2
+    assert {line["flow"] for line in told} == {"vendorlink"}
+    assert {"exchange", "replaced"} <= {line["event"] for line in told}
+    operations = {"get_item", "update_item", "get_secret_value", "encrypt", "decrypt", "invoke"}
+    assert operations & set(fast.asked) == (operations if has_fast else set())
+
+
+def changed(version: str) -> dict[str, Any]:
+    """Return the event of Secrets Manager for a new version of the connection's secret."""
+    name = "token-broker/test/vendorlink/acme"
+    detail = {"labelUpdated": "AWSCURRENT", "name": name, "versionId": version}
+    return {
+        "source": "aws.secretsmanager",
+        "detail-type": "Secret Label Updated",
+        "detail": detail,
+        "resources": [],
+    }
+
+
+def test_a_function_has_the_clock_of_its_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In whole seconds since the epoch, and another one for lengths of time."""
+    monkeypatch.setattr("time.time", lambda: 1_900_000_000.9)
+    clock = service().deps.clock
+    assert clock.now() == 1_900_000_000
+    assert (clock.monotonic, clock.sleep) == (time.monotonic, time.sleep)
+
+
+def test_each_length_of_time_is_counted_by_the_clock_that_fits_it() -> None:
+    """A step of the wall clock changes no deadline.
+
+    The monotonic clock may stand still while a function is frozen, so the age of a connection, and
+    the date of a request to AWS, are by the wall clock.
+    """
+    counting = [vars(module)["monotonic"] for module in (clients, transport, deadline)]
+    assert counting == [time.monotonic] * 3
+    environment = PlainEnvironment(Credentials("a", "b", None, "eu-west-1"), {})
+    assert [vars(transport)["time"], FastClient(environment)._clock] == [time.time] * 2
 
 
 def test_a_function_invokes_itself_by_the_name_it_was_invoked_by(
@@ -119,7 +231,7 @@ def test_a_function_invokes_itself_by_the_name_it_was_invoked_by(
     assert client.asked == [("invoke", invoke)]
 
 
-@pytest.mark.parametrize("bus", ["", "events"])
+@pytest.mark.parametrize("bus", [None, "", "events"])
 @pytest.mark.parametrize(
     ("answer", "reason"),
     [
@@ -130,12 +242,16 @@ def test_a_function_invokes_itself_by_the_name_it_was_invoked_by(
     ids=["taken", "silent", "not taken"],
 )
 def test_an_announcement_is_logged_and_put_on_the_bus_if_there_is_one(
-    monkeypatch: pytest.MonkeyPatch, bus: str, answer: dict[str, Any] | None, reason: str | None
+    monkeypatch: pytest.MonkeyPatch,
+    bus: str | None,
+    answer: dict[str, Any] | None,
+    reason: str | None,
 ) -> None:
     """That the bus does not take it is told to the caller, and raises nothing."""
     client, said = Recording(answer), Said()
     monkeypatch.setattr(clients, "events", lambda: client)
-    deps = Environment(LEAST | {"EVENT_BUS_NAME": bus}).deps(FLOW, said, "token-broker/")
+    named = {} if bus is None else {"EVENT_BUS_NAME": bus}
+    deps = Environment(LEAST | named).deps(FLOW, said, "token-broker/")
     detail = {"flow": "vendorlink", "connection": "acme", "secret_version": "v1"}
     is_lost = bool(bus and reason)
     assert deps.announce("Connection Latched", detail) is not is_lost
@@ -162,8 +278,12 @@ def test_only_hosts_that_are_named_may_lead_inside(monkeypatch: pytest.MonkeyPat
             return Response(int(seconds))
 
     monkeypatch.setattr("token_broker.transport.client.Transport", Sending)
-    for text, hosts in (("", set()), (" a.test, b.test ,,", {"a.test", "b.test"})):
-        deps = service(INTERNAL_HOSTS=text).deps
+    for named, hosts in (
+        ({}, set()),
+        ({"INTERNAL_HOSTS": ""}, set()),
+        ({"INTERNAL_HOSTS": " a.test, b.test ,,"}, {"a.test", "b.test"}),
+    ):
+        deps = service(**named).deps
         request = Request("GET", "https://a.test/", "look")
         assert [deps.send(request, seconds).status for seconds in (200, 204)] == [200, 204]
         assert made.pop() == hosts
@@ -171,14 +291,16 @@ def test_only_hosts_that_are_named_may_lead_inside(monkeypatch: pytest.MonkeyPat
 
 
 def test_a_snapshot_that_is_restored_remembers_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    """It may be days old: tokens, and the versions of secrets that were seen."""
+    """It may be days old: tokens, the versions of secrets that were seen, and connections."""
     restored: list[Any] = []
     runtime = ModuleType("snapshot_restore_py")
     runtime.register_after_restore = restored.append  # type: ignore[attr-defined]  # Lambda's own
     monkeypatch.setitem(sys.modules, "snapshot_restore_py", runtime)
+    fast = Fast()
+    monkeypatch.setattr("token_broker.app.fast_client", lambda _: fast)
     deps = service().deps
     deps.cache.put("c", "-", CachedToken(Item("c", "-"), TOKEN, 100))
     deps.versions_seen["acme"] = (100, "v1")
     (forget,) = restored
     forget()
-    assert (len(deps.cache), deps.versions_seen) == (0, {})
+    assert (len(deps.cache), deps.versions_seen, fast.is_closed) == (0, {}, True)

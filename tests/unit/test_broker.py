@@ -1,17 +1,16 @@
 """What happens on a call: from where it is served, when a refresh is started, what may be old."""
 
-from typing import Any
+from typing import Any, NoReturn
 
 import pytest
 
 from tests.unit.memory_broker import NOW, MemoryBroker
+from tests.unit.test_item import kinds_of
 from token_broker.cache import CachedToken
 from token_broker.errors import (
     BrokerError,
-    CredentialRejected,
     InvalidRequest,
     StoreUnavailable,
-    UpstreamRefused,
     UpstreamUnavailable,
 )
 from token_broker.item_codec import attribute
@@ -230,13 +229,24 @@ def test_a_reported_token_is_never_handed_out_again() -> None:
     assert ask(broker, rejected=fingerprint) == ("table", False, 2)
 
 
-def test_what_the_vendor_refuses_is_no_outage() -> None:
-    """A forced call wants to know of it."""
+@pytest.mark.parametrize("kind", kinds_of(BrokerError), ids=lambda kind: kind.code)
+def test_the_old_token_stands_in_for_a_forced_one_amid_an_outage_only(
+    kind: type[BrokerError], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who forces wants to know of anything else; who does not, wants a token."""
     broker = broker_with_token()
     broker.now += 100
-    fail_vendor(broker, status=400, body="{}")
-    error = refusal(broker, force=True)
-    assert isinstance(error, (CredentialRejected, UpstreamRefused))
+    broker.write(lease_owner=attribute("dead"), lease_until=attribute(NOW))
+
+    def refused(*_: object) -> NoReturn:
+        raise kind("x")
+
+    monkeypatch.setattr("token_broker.refresh.refresher.Refresher.obtain", refused)
+    for request in ({}, {"force": True}):
+        if request and kind is not UpstreamUnavailable:
+            assert type(refusal(broker, **request)) is kind
+        else:
+            assert ask(broker, **request) == ("table", True, 1)
 
 
 @pytest.mark.parametrize("fault", [{"status": 503}, {"status": 400, "body": "{}"}])

@@ -3,33 +3,32 @@
 import json
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from token_broker import errors
-from token_broker.errors import BrokerError, UpstreamError, UpstreamUnavailable
+from token_broker.errors import BrokerError, CredentialRejected, UpstreamError
 
 CONTRACT = {
-    "invalid_request": 400,
-    "unknown_connection": 404,
-    "not_configured": 500,
-    "credential_rejected": 502,
-    "connection_held": 409,
-    "credential_latched": 502,
-    "upstream_refused": 502,
-    "upstream_contract_changed": 502,
-    "upstream_unavailable": 503,
-    "refresh_in_progress": 503,
-    "store_unavailable": 503,
-    "too_many_requests": 429,
-    "internal": 500,
+    "invalid_request": (400, False, "The request is wrong"),
+    "unknown_connection": (404, False, "There is no such connection"),
+    "connection_held": (409, False, "An operator holds the connection"),
+    "too_many_requests": (429, True, "Forced or rejected too often"),
+    "not_configured": (500, False, "The connection is not configured correctly"),
+    "internal": (500, False, "The broker failed"),
+    "credential_rejected": (502, False, "The upstream rejected the stored credentials"),
+    "credential_latched": (
+        *(502, False),
+        "The stored credentials were rejected before and have not changed",
+    ),
+    "upstream_refused": (502, False, "The upstream refused"),
+    "upstream_contract_changed": (502, False, "The upstream did not answer as documented"),
+    "upstream_unavailable": (503, True, "The upstream is unavailable"),
+    "refresh_in_progress": (503, True, "The token is being renewed"),
+    "store_unavailable": (503, True, "The token store is unavailable"),
 }
-RETRYABLE = {
-    "upstream_unavailable",
-    "refresh_in_progress",
-    "store_unavailable",
-    "too_many_requests",
-}
+"""For each code the status, whether another try may help, and the title."""
 
 
 def leaves(kind: type[BrokerError] = BrokerError) -> list[type[BrokerError]]:
@@ -39,11 +38,7 @@ def leaves(kind: type[BrokerError] = BrokerError) -> list[type[BrokerError]]:
 
 
 def test_the_codes_are_those_of_the_contract() -> None:
-    assert {kind.code: kind.status for kind in leaves()} == CONTRACT
-
-
-def test_what_is_worth_another_try_says_so() -> None:
-    assert {kind.code for kind in leaves() if kind.retryable} == RETRYABLE
+    assert {kind.code for kind in leaves()} == CONTRACT.keys()
 
 
 @pytest.mark.parametrize("kind", leaves(), ids=lambda kind: kind.__name__)
@@ -52,32 +47,41 @@ def test_a_code_is_the_name_of_its_class(kind: type[BrokerError]) -> None:
     assert "".join(part.title() for part in kind.code.split("_")) == kind.__name__
 
 
-@pytest.mark.parametrize("kind", leaves(), ids=lambda kind: kind.__name__)
+@pytest.mark.parametrize("kind", [BrokerError, *leaves()], ids=lambda kind: kind.__name__)
 def test_a_problem_is_that_of_rfc_9457(kind: type[BrokerError]) -> None:
-    problem = kind("login: refused").problem()
-    assert problem == {
+    status, retryable, title = CONTRACT[kind.code]
+    error = kind("login: refused")
+    assert error.problem() == {
         "type": f"urn:token-broker:{kind.code}",
-        "title": kind.title,
-        "status": kind.status,
+        "title": title,
+        "status": status,
         "detail": "login: refused",
         "code": kind.code,
-        "retryable": kind.retryable,
+        "retryable": retryable,
     }
+    assert error.problem()["retryable"] is retryable, "JSON's true or false"
+    assert str(error) == "login: refused"
 
 
-def test_a_problem_tells_what_is_known_of_the_upstream() -> None:
-    error = UpstreamUnavailable(
-        "login: down", retry_after=0, upstream_status=503, upstream_code="BAD_GATEWAY"
-    )
-    problem = json.loads(json.dumps(error.problem()))
-    assert problem["retry_after"] == 0
-    assert problem["upstream_status"] == 503
-    assert problem["upstream_code"] == "BAD_GATEWAY"
+@pytest.mark.parametrize("kind", leaves(UpstreamError), ids=lambda kind: kind.__name__)
+def test_a_problem_tells_what_is_known_of_the_upstream(kind: type[UpstreamError]) -> None:
+    known: dict[str, Any] = {
+        "retry_after": 0,
+        "upstream_status": 503,
+        "upstream_code": "BAD_GATEWAY",
+        "upstream_message": "down until noon",
+    }
+    problem = json.loads(json.dumps(kind("login: down", **known).problem()))
+    assert {name: problem.get(name) for name in known} == known
 
 
-def test_each_error_has_a_title_and_a_sentence_of_its_own() -> None:
-    assert len({kind.title for kind in leaves()}) == len(leaves())
-    assert all(kind.__doc__ != BrokerError.__doc__ for kind in leaves())
+def test_a_rejection_is_certain_unless_it_says_otherwise() -> None:
+    found = [CredentialRejected("why", **said).is_certain for said in ({}, {"is_certain": False})]
+    assert found == [True, False]
+
+
+def test_each_error_has_a_sentence_of_its_own() -> None:
+    assert len({kind.__doc__ for kind in (BrokerError, *leaves())}) == len(leaves()) + 1
 
 
 def test_an_upstreams_fault_is_never_the_callers() -> None:

@@ -302,12 +302,15 @@ def test_an_error_of_a_direct_invocation_has_the_name_of_its_class() -> None:
     assert json.loads(str(error)) == Internal("a defect").problem()
 
 
-def test_the_function_remembers_by_which_name_it_was_invoked() -> None:
+def test_the_function_remembers_by_which_name_it_was_invoked_last() -> None:
+    """Teams have aliases of their own, and one process may serve several."""
     broker = MemoryBroker()
     arns: list[str] = []
     broker.service._remember_arn = arns.append
-    broker.call()
-    assert arns == [INVOKED]
+    names = [INVOKED, INVOKED.replace(":live", ":a-team")]
+    for name in names:
+        broker.service({"connection": "acme"}, Context(invoked_function_arn=name))
+    assert arns == names
     broker.service.use(broker.deps)
     assert broker.service.deps is broker.deps
     assert broker.item().issued_at == NOW

@@ -200,6 +200,7 @@ def test_all_that_are_due_are_renewed_by_invocations_of_their_own() -> None:
     put_tokens(broker, (key(201), "parameters", NOW - 9), nudged_until=NOW)
     put_tokens(broker, (key(202), "parameters", NOW - 9), refresh_at=NOW + 1)
     put_tokens(broker, (key(203), "pointer", NOW - 9))
+    put_tokens(broker, (key(204), "parameters", NOW - 9), nudged_until=NOW + 3600)  # a wrong clock
     assert broker.call(action="renew") == {"started": 100}
     due = [*range(100)]
     assert broker.invoked == [
@@ -207,8 +208,9 @@ def test_all_that_are_due_are_renewed_by_invocations_of_their_own() -> None:
     ]
     assert {broker.item(key(number)).nudged_until for number in due} == {NOW + 30}
     assert broker.item(key(100)).nudged_until == 0
-    assert broker.call(action="renew") == {"started": 3}
-    assert [call["variant"] for call in broker.invoked[100:]] == [key(100), key(101), key(201)]
+    assert broker.call(action="renew") == {"started": 4}
+    rest = [key(number) for number in (100, 101, 201, 204)]
+    assert [call["variant"] for call in broker.invoked[100:]] == rest
 
 
 def test_a_rotation_renews_what_others_are_made_from_first_and_the_newest_before_older() -> None:

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from tests.unit.memory_aws import MemoryAws
+from token_broker.conditional_writes import Rejection
 from token_broker.decisions import Verdict
 from token_broker.errors import StoreUnavailable
 from token_broker.item import Failure, Hold, Item
@@ -107,7 +108,7 @@ PARTS: list[Record] = [
     {"accepted_version": "v1"},
     {"latched_version": "v0"},
     {"noticed_version": "v0"},
-    {"suspect_version": "v1", "suspect_at": NOW - 90},
+    *({"suspect_version": "v1", "suspect_at": at} for at in (NOW - 90, NOW + 90)),
     {"suspect_version": "v1", "suspect_variants": ["a", "c"]},
     {"lease_owner": "dead", "lease_until": NOW + 50_000},
     {"nudged_until": NOW + 30},
@@ -301,10 +302,8 @@ def judging(verdict: Verdict, *, has_lease: bool) -> Callable[[Store, Item], obj
     return lambda store, item: store.judge(
         item,
         verdict,
-        REFUSED,
-        "v1",
-        variant="c",
-        now=NOW,
+        Rejection("v1", REFUSED, "c"),
+        NOW,
         has_lease=has_lease,
         ends_lease=has_lease,
     )

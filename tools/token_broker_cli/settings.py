@@ -17,10 +17,7 @@ FLOWS = tuple(every())
 
 STAGE = re.compile(r"[a-z][a-z0-9-]{0,15}")
 
-ADDRESS = re.compile(
-    r"\.execute-api\.(?P<region>[a-z0-9-]+)\.(vpce\.)?amazonaws\.com(\.cn)?"
-    r"(/(?P<stage>[^/]+))?(/v1)?/?$"
-)
+HOST = re.compile(r".+\.execute-api\.([a-z0-9-]+)\.(?:vpce\.)?amazonaws\.com(?:\.cn)?\.?")
 """API Gateway's own addresses name region and stage; a domain of one's own names neither."""
 
 
@@ -89,7 +86,7 @@ class Settings:
         """Return what *options* mean, together with *environment*. Raises `CommandError`."""
         if options.local or options.port is not None:
             return cls.at(_local(options, environment))
-        url = _first(options.url, environment.get("TOKEN_BROKER_URL"))
+        url = _address(options, environment)
         named = _first(options.stage, environment.get("TOKEN_BROKER_STAGE"))
         found = _named_by(url)
         stage = named if named is not None else found.get("stage")
@@ -167,6 +164,17 @@ def _local(options: Options, environment: Mapping[str, str]) -> LocalSystem:
     return LocalSystem(int(text))
 
 
+def _address(options: Options, environment: Mapping[str, str]) -> str | None:
+    """Return the address that is named, beside which no stack may be: it would not be asked."""
+    url = _first(options.url, environment.get("TOKEN_BROKER_URL"))
+    if options.stack and url is not None:
+        raise usage(
+            f"--stack and the address {host_of(url)} may name two brokers",
+            "Leave out one: see --url and TOKEN_BROKER_URL.",
+        )
+    return url
+
+
 def _first(option: str | None, variable: str | None) -> str | None:
     """Return what an option says, else what a variable does; one that is empty is none."""
     return option if option is not None else variable or None
@@ -185,5 +193,8 @@ def _named_by(url: str | None) -> dict[str, str]:
         parts = urlsplit((url or "").strip())
     except ValueError:
         raise usage("the address is no URL", "See --url.") from None
-    found = ADDRESS.search(f"{parts.hostname or ''}{parts.path}")
-    return {k: v for k, v in found.groupdict().items() if v} if found else {}
+    host = HOST.fullmatch(parts.hostname or "")
+    if not host:
+        return {}
+    stage = next(filter(None, parts.path.split("/")), None)
+    return {"region": host[1]} | ({"stage": stage} if stage else {})

@@ -49,15 +49,20 @@ def is_awaited(rules: Rules, state: State, name: int) -> bool:
     )
 
 
-def leases(rules: Rules, state: State, name: int) -> Iterator[Move]:
+def leases(rules: Rules, state: State) -> Iterator[Move]:
+    """The lease of any item grows late, or runs out."""
+    for name, item in enumerate(state.items):
+        if item.lease in (EARLY, LATE):
+            yield from goes_on(rules, state, name)
+
+
+def goes_on(rules: Rules, state: State, name: int) -> Iterator[Move]:
     """A lease grows late, and then it runs out: the platform has ended its holder by then.
 
     Being ended is a death (`deaths`), so under a holder that lives a lease runs out for a mutant
     only; and that it is late is seen by nobody but a holder about to send.
     """
     item = state.items[name]
-    if item.lease not in (EARLY, LATE):
-        return
     holders = [one for one in state.lambdas if holds_lease(state, name, one)]
     if item.lease == EARLY and holders and not rules.is_timely:
         late = state._replace(items=put(state.items, name, item._replace(lease=LATE)))
@@ -73,13 +78,11 @@ def leases(rules: Rules, state: State, name: int) -> Iterator[Move]:
         yield Move(WORLD, text, worth(over, name)._replace(faults=faults), (), fair=False)
 
 
-def deaths(rules: Rules, state: State) -> Iterator[Move]:
-    """Any Lambda with a lease may die, or be ended by the platform, at any step."""
-    for place, one in enumerate(state.lambdas):
-        if one in state.lambdas[:place]:
-            continue
-        if one.outer or one.step >= HOLDING or (one.step == SETTLING_LEASE and one.wrote):
-            yield from dies(rules, state, place, one)
+def deaths(rules: Rules, state: State, place: int) -> Iterator[Move]:
+    """A Lambda with a lease may die, or be ended by the platform, at any step."""
+    one = state.lambdas[place]
+    if one.outer or one.step >= HOLDING or (one.step == SETTLING_LEASE and one.wrote):
+        yield from dies(rules, state, place, one)
 
 
 def dies(rules: Rules, state: State, place: int, one: Lambda) -> Iterator[Move]:

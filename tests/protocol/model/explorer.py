@@ -5,11 +5,10 @@ import time
 from array import array
 from dataclasses import dataclass, field
 
-from tests.protocol.model.invariants import broken, broken_by
-from tests.protocol.model.moves import moves, start
+from tests.protocol.model.moves import start
 from tests.protocol.model.rules import Rules
-from tests.protocol.model.state import IDLE, OVER, Move, State
-from tests.protocol.model.symmetry import canonical
+from tests.protocol.model.space import Key, Scene, Space, Step
+from tests.protocol.model.state import IDLE, OVER
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +18,8 @@ class Found:
     name: str
     at: int
     """The number of the state before."""
-    move: Move | None
+    move: tuple[str, Key] | None
+    """Its text, and the state after it."""
     depth: int
 
 
@@ -27,10 +27,12 @@ class Found:
 class Exploration:
     """What was visited, and what was found on the way."""
 
-    rules: Rules
+    space: Space
     found: dict[str, Found] = field(default_factory=dict)
-    states: list[State] = field(default_factory=list)
-    numbers: dict[State, int] = field(default_factory=dict)
+    states: list[Key] = field(default_factory=list)
+    scenes: list[Scene] = field(default_factory=list)
+    numbers: dict[Key, int] = field(default_factory=dict)
+    """Of each state that was met, as it was met: several are one."""
     parents: "array[int]" = field(default_factory=lambda: array("l"))
     depths: "array[int]" = field(default_factory=lambda: array("h"))
     fair: "array[int]" = field(default_factory=lambda: array("l"))
@@ -40,19 +42,24 @@ class Exploration:
     """Of one core."""
     is_whole: bool = False
 
-    def add(self, state: State, parent: int) -> int:
+    def add(self, state: Key, parent: int) -> int:
         """Remember a new state; return its number."""
         number = self.numbers[state] = len(self.states)
         self.states.append(state)
+        self.scenes.append(self.space.scene(state))
         self.parents.append(parent)
         self.depths.append(self.depths[parent] + 1 if parent >= 0 else 0)
         return number
 
-    def note(self, name: str, at: int, move: Move | None) -> None:
+    def note(self, name: str, at: int, step: Step | None = None, others: Key = ()) -> None:
         """Remember that invariant *name* is broken, unless a shorter way is known."""
-        if name not in self.found:
-            steps = self.depths[at] + (move is not None)
-            self.found[name] = Found(name, at, move, steps)
+        if name in self.found:
+            return
+        move = None
+        if step:
+            after = self.space.after(step, others)
+            move = step.text, self.space.canonical(after)
+        self.found[name] = Found(name, at, move, self.depths[at] + (step is not None))
 
 
 def explore(
@@ -60,20 +67,20 @@ def explore(
 ) -> Exploration:
     """Visit all states, or stop when all of *until* are broken or *most* states were seen."""
     began = time.process_time()
-    seen = Exploration(rules)
+    seen = Exploration(Space(rules))
     gc.disable()  # nothing here is a cycle, and there are millions of tuples to look through
     try:
         _visit(seen, until, most)
+        if seen.is_whole and not _settles(seen):
+            seen.note("L1", 0)
     finally:
         gc.enable()
-    if seen.is_whole and not _settles(seen):
-        seen.note("L1", 0, None)
     seen.seconds = time.process_time() - began
     return seen
 
 
 def _visit(seen: Exploration, until: frozenset[str], most: int) -> None:
-    seen.add(canonical(seen.rules, start(seen.rules)), -1)
+    seen.add(seen.space.key(start(seen.space.rules)), -1)
     number = 0
     while number < len(seen.states) < most:
         if until and until <= seen.found.keys():
@@ -84,27 +91,52 @@ def _visit(seen: Exploration, until: frozenset[str], most: int) -> None:
 
 
 def _expand(seen: Exploration, number: int) -> None:
-    rules, state = seen.rules, seen.states[number]
     is_stuck = True
-    for move in moves(rules, state):
-        seen.moves += 1
-        for name in broken(rules, state, move.events, move.state):
-            seen.note(name, number, move)
-        if move.state == state:  # nothing has come of it
+    for steps, others in seen.space.following(seen.states[number]):
+        is_stuck &= _follow(seen, number, steps, others)
+    if is_stuck:
+        _is_left_alone(seen, number)
+
+
+def _follow(seen: Exploration, number: int, steps: list[Step], others: Key) -> bool:
+    """Visit what *steps* lead to, in which *others* take no part; say whether all here stays."""
+    space, numbers = seen.space, seen.numbers
+    is_stuck = True
+    seen.moves += len(steps)
+    for step in steps:
+        for name in step.broken:
+            seen.note(name, number, step, others)
+        if step.is_idle:
             continue
-        after = canonical(rules, move.state)
-        known = seen.numbers.get(after)
+        met = space.after(step, others)
+        known = numbers.get(met)
         if known is None:
-            known = seen.add(after, number)
-            for name in broken_by(rules, after):
-                seen.note(name, number, move)
-        if move.fair and known != number:
+            known = _meet(seen, met, number)
+            for name in seen.scenes[known].broken:
+                seen.note(name, number, step, others)
+        if step.fair and known != number:
             is_stuck = False
             seen.fair.extend((number, known))
-    if is_stuck and any(one.step != IDLE for one in state.lambdas):
-        seen.note("L1", number, None)
+    return is_stuck
+
+
+def _meet(seen: Exploration, met: Key, parent: int) -> int:
+    """Return the number of the state that is the same as what was *met*, perhaps a new one."""
+    after = seen.space.canonical(met)
+    known = seen.numbers.get(after)
+    if known is None:
+        known = seen.add(after, parent)
+    seen.numbers[met] = known
+    return known
+
+
+def _is_left_alone(seen: Exploration, number: int) -> None:
+    """Nothing moves on: then no caller may wait, and no lease be over."""
+    state = seen.space.state(seen.states[number])
+    if any(one.step != IDLE for one in state.lambdas):
+        seen.note("L1", number)
         if any(item.lease == OVER for item in state.items):
-            seen.note("I10", number, None)
+            seen.note("I10", number)
 
 
 def _settles(seen: Exploration) -> bool:

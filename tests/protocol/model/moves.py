@@ -2,8 +2,10 @@
 
 from collections.abc import Callable, Iterator
 
+from tests.protocol.model.answers import may
 from tests.protocol.model.calls import calls
 from tests.protocol.model.commit import commits, settles
+from tests.protocol.model.deaths import deaths, leases
 from tests.protocol.model.exchange import holds, sends
 from tests.protocol.model.gate import gates, judges
 from tests.protocol.model.leases import acquires, settles_lease
@@ -53,8 +55,17 @@ def moves(rules: Rules, state: State) -> Iterator[Move]:
     lambdas = state.lambdas
     for place, one in enumerate(lambdas):
         if one not in lambdas[:place]:
-            yield from STEPS[one.step](rules, state, place, one)
+            yield from moves_of(rules, state, place)
     yield from happens(rules, state)
+    yield from leases(rules, state)
+
+
+def moves_of(rules: Rules, state: State, place: int) -> Iterator[Move]:
+    """Return every move of the Lambda in *place*; the others have no part in them."""
+    one = state.lambdas[place]
+    yield from STEPS[one.step](rules, state, place, one)
+    if may(rules, state, "death"):
+        yield from deaths(rules, state, place)
 
 
 def start(rules: Rules) -> State:

@@ -18,7 +18,7 @@ class Mutant:
     breaks: tuple[str, ...]
     """Empty: nothing breaks, see *remark*."""
     remark: str = ""
-    lambdas: int = 3
+    lambdas: int = 2
 
     @property
     def rules(self) -> Rules:
@@ -64,6 +64,7 @@ GUARDS = (
         ("fence",),
         (),
         "commit only if the fence is one's own: implied by the owner, who is new with each lease",
+        lambdas=3,
     ),
     Mutant("owner", "reports", ("owner",), ("I9",)),
     Mutant("fence, owner", "session", ("fence", "owner"), ("I2",)),

@@ -31,28 +31,28 @@ PAST = -1
 """A fence or generation that never comes back."""
 
 
-def canonical(rules: Rules, state: State) -> State:
-    """Return the one state that stands for all that are the same to the protocol."""
-    items = state.items
-    if not state.occasions or [item for item in items if item.fence != 1]:
+def settled(rules: Rules, state: State) -> State:
+    """Return *state* with what is lost for sure given up, and its numbers counted anew.
+
+    No Lambda decides what becomes of another one.
+    """
+    if not state.occasions or [item for item in state.items if item.fence != 1]:
         state = resigned(rules, state)
-    for name, item in enumerate(items):
+    for name, item in enumerate(state.items):
         if item.fence != 1 or item.generation != 2:
             state = shifted(state, name)
-        if state.made[name] > 1:
-            state = ranked(rules, state, name)
-    lambdas = tuple(sorted(state.lambdas))
-    if lambdas != state.lambdas:
-        state = state._replace(lambdas=lambdas)
-    return turned(state) if rules.scenario.items == 3 and rules.guards.key else state
+    return state
 
 
-def turned(state: State) -> State:
-    """Return *state* or the one with its two variants exchanged, whichever comes first."""
-    _, one, two = state.items
-    if one < two:
-        return state
-    return swapped(state) if one > two else min(state, swapped(state))
+def frame(world: State) -> State:
+    """Return what decides how a Lambda is `settled`: a world with nothing else in it."""
+    bare = [Item(generation=item.generation, fence=item.fence) for item in world.items]
+    return State((), tuple(bare), (), (), (), 0, min(world.occasions, 1))
+
+
+def has_twins(rules: Rules) -> bool:
+    """Say whether each state has a twin that is the same to the protocol: variants 1 and 2."""
+    return rules.scenario.items == 3 and rules.guards.key
 
 
 TURN = (0, 2, 1)
@@ -61,7 +61,7 @@ TURN = (0, 2, 1)
 def swapped(state: State) -> State:
     """Return *state* with variants 1 and 2 exchanged."""
     return state._replace(
-        lambdas=tuple(sorted(turned_round(one) for one in state.lambdas)),
+        lambdas=tuple(turned_round(one) for one in state.lambdas),
         items=turn((other_suspects(state.items[0]), *state.items[1:])),
         made=turn(state.made),
         credit=turn(state.credit),
@@ -156,18 +156,19 @@ def relative(number: int, by: int) -> int:
     return number - by if number > by else PAST
 
 
-def ranked(rules: Rules, state: State, name: int) -> State:
+def ranked(rules: Rules, state: State) -> State:
+    """Return *state* with the tokens of each item numbered without gaps."""
+    for name in range(len(state.items)):
+        state = ranked_of(rules, state, name)
+    return state
+
+
+def ranked_of(rules: Rules, state: State, name: int) -> State:
     """Return *state* with the tokens of item *name* numbered without gaps."""
-    numbers = {state.items[name].token, state.made[name]}
-    if rules.scenario.renewals:
-        numbers.add(state.sent)
-    if name == 0:
-        numbers.add(state.reported)
-    for one in state.lambdas + state.ghosts:
+    numbers = numbers_of(rules, state, name)
+    for one in state.lambdas:
         numbers.update(tokens(rules, one, name))
-    ranks = {number: rank for rank, number in enumerate(sorted(numbers | {0}))}
-    if len(ranks) == state.made[name] + 1:
-        return state
+    ranks = {number: rank for rank, number in enumerate(sorted(numbers))}
     item = state.items[name]
     return state._replace(
         items=put(state.items, name, item._replace(token=ranks[item.token])),
@@ -177,6 +178,39 @@ def ranked(rules: Rules, state: State, name: int) -> State:
         lambdas=tuple(renumbered(rules, one, name, ranks) for one in state.lambdas),
         ghosts=tuple(sorted(renumbered(rules, one, name, ranks) for one in state.ghosts)),
     )
+
+
+BITS = 16
+"""More than the tokens of any item, in a number that has a bit for each token of each."""
+
+
+def in_world(rules: Rules, world: State) -> int:
+    """Return the tokens that the world remembers, and 0 of each item: a bit each."""
+    names = range(len(world.items))
+    return sum(1 << BITS * name + one for name in names for one in numbers_of(rules, world, name))
+
+
+def in_lambda(rules: Rules, one: Lambda) -> int:
+    """Return the tokens that a Lambda remembers, a bit each."""
+    names = range(rules.scenario.items)
+    return sum(1 << BITS * name + of for name in names for of in set(tokens(rules, one, name)))
+
+
+def without_gaps(world: State) -> int:
+    """Return the tokens from 0 to the last of each item, a bit each."""
+    return sum((2 << made) - 1 << BITS * name for name, made in enumerate(world.made))
+
+
+def numbers_of(rules: Rules, world: State, name: int) -> set[int]:
+    """Return the numbers of tokens of item *name* that the world remembers, and 0."""
+    numbers = {0, world.items[name].token, world.made[name]}
+    if rules.scenario.renewals:
+        numbers.add(world.sent)
+    if name == 0:
+        numbers.add(world.reported)
+    for one in world.ghosts:
+        numbers.update(tokens(rules, one, name))
+    return numbers
 
 
 def tokens(rules: Rules, one: Lambda, name: int) -> list[int]:

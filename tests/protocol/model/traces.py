@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from tests.protocol.model.explorer import Exploration, Found
 from tests.protocol.model.moves import moves, start
 from tests.protocol.model.state import Item, Move, State
-from tests.protocol.model.symmetry import canonical, resigned
+from tests.protocol.model.symmetry import resigned
 
 NAMES = "ABCDEFGH"
 AGES = ("ended", "due for renewal", "fresh")
@@ -19,27 +19,20 @@ def path(seen: Exploration, found: Found) -> Iterator[Move]:
     chain = [found.at]
     while seen.parents[chain[-1]] >= 0:
         chain.append(seen.parents[chain[-1]])
-    state = start(seen.rules)
+    space, rules = seen.space, seen.space.rules
+    state = start(rules)
     for number in reversed(chain[:-1]):
-        move = _move_to(seen, state, seen.states[number])
-        state = resigned(seen.rules, move.state)
+        target = seen.states[number]
+        move = next(m for m in moves(rules, state) if space.key(m.state) == target)
+        state = resigned(rules, move.state)
         yield move
     if found.move:
-        last = canonical(seen.rules, found.move.state)
-        yield next(
-            move
-            for move in moves(seen.rules, state)
-            if (move.text, canonical(seen.rules, move.state)) == (found.move.text, last)
-        )
-
-
-def _move_to(seen: Exploration, state: State, target: State) -> Move:
-    return next(m for m in moves(seen.rules, state) if canonical(seen.rules, m.state) == target)
+        yield next(m for m in moves(rules, state) if (m.text, space.key(m.state)) == found.move)
 
 
 def lines(seen: Exploration, found: Found) -> Iterator[str]:
     """Yield a line for each move; what it does to the table stands beside it."""
-    before = start(seen.rules)
+    before = start(seen.space.rules)
     for number, move in enumerate(path(seen, found), 1):
         who = NAMES[move.actor] if move.actor >= 0 else " "
         told = "; ".join(_changes(before, move.state))

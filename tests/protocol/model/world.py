@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from tests.protocol.model.answers import may
 from tests.protocol.model.commit import done, may_commit
-from tests.protocol.model.deaths import WORLD, deaths, leases
+from tests.protocol.model.deaths import WORLD
 from tests.protocol.model.rules import Rules
 from tests.protocol.model.state import (
     AGING,
@@ -24,14 +24,11 @@ from tests.protocol.model.upstream import processed
 
 
 def happens(rules: Rules, state: State) -> Iterator[Move]:
-    """Everything that no Lambda does."""
+    """Everything that no Lambda does or hinders."""
     for name in range(len(state.items)):
-        yield from leases(rules, state, name)
         yield from ages(rules, state, name)
     for ghost in range(len(state.ghosts)):
         yield from arrives(rules, state, ghost)
-    if may(rules, state, "death"):
-        yield from deaths(rules, state)
     if may(rules, state, "rotation") and state.secret + 1 < len(state.wrong):
         yield rotates(state)
     if may(rules, state, "expel") and state.good >> state.secret & 1:

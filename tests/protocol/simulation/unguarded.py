@@ -5,6 +5,7 @@ from typing import Any
 from tests.protocol.simulation.rewrites import Substitutes, Write
 from token_broker.aliases import Look
 from token_broker.broker import Answer, Broker
+from token_broker.conditional_writes import Rejection
 from token_broker.decisions import Verdict, verdict
 from token_broker.item import Failure, Item
 from token_broker.records import replace
@@ -64,26 +65,20 @@ def compared_by_reading() -> Substitutes:
     return {(Store, "_update"): update}
 
 
-class Forgetful(dict[str, Item]):
-    """Remembers no item that was read before."""
-
-    def setdefault(self, key: str, default: Any = None) -> Any:
-        """Return *default*."""
-        del key
-        return default
-
-
 def forced_anew() -> Substitutes:
-    def after(self: Requirement, item: Item) -> Requirement:
-        return replace(self, newer_than=item.generation) if self.force else self
-
-    original = Refresher.__init__
+    class Forgetful(dict[str, Item]):
+        def setdefault(self, _key: str, item: Item | None = None, /) -> Any:
+            return item
 
     def init(self: Refresher, *arguments: Any) -> None:
         original(self, *arguments)
         self._first_seen = Forgetful()
 
-    return {(Requirement, "after"): after, (Refresher, "__init__"): init}
+    def after(self: Requirement, item: Item) -> Requirement:
+        return replace(self, newer_than=item.generation) if self.force else self
+
+    original = Refresher.__init__
+    return {(Refresher, "__init__"): init, (Requirement, "after"): after}
 
 
 def forced_amid_backoff() -> Substitutes:
@@ -122,10 +117,9 @@ def variant_unlatched() -> Substitutes:
 def current_latched() -> Substitutes:
     original = CredentialGate._judge
 
-    def judge(self: CredentialGate, lease: Item, version: str, failure: Any, decide: Any) -> Any:
-        del version
+    def judge(self: CredentialGate, gate: Item, lease: Item, sent: Rejection, decide: Any) -> Any:
         current = self._deps.secrets.current(self._invocation.connection, None).version
-        return original(self, lease, current, failure, decide)
+        return original(self, gate, lease, sent._replace(version=current), decide)
 
     return {(CredentialGate, "_judge"): judge}
 

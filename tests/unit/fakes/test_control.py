@@ -143,15 +143,18 @@ def test_put_begins_from_the_defaults(visitor: Client, desk: Desk) -> None:
 def test_mistakes_are_explained_and_change_nothing(
     visitor: Client, desk: Desk, body: Any, message: str
 ) -> None:
+    """Whatever else is switched at the same time, and right."""
     visitor.fake.modes.dead_token = "401"
+    visitor.organization_token()
     if isinstance(body, dict):
-        body = {"modes": {"grid": "empty"}, "advance": 5} | body
-    status, answer = desk("PATCH", body=body)
-
-    assert status == 400
-    assert message in answer["error"]
-    assert visitor.fake.modes.values()["grid"] == "complete"
-    assert visitor.fake.clock.offset == 0
+        others = {"modes": {"grid": "empty"}, "faults": [{"kind": "drop"}]}
+        body = others | {"advance": 5, "revoke": True} | body
+    before = desk("GET")
+    for method in ("PATCH", "PUT"):
+        status, answer = desk(method, body=body)
+        assert status == 400
+        assert message in answer["error"]
+    assert desk("GET") == before
 
 
 def test_log(visitor: Client, desk: Desk) -> None:

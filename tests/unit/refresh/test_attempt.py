@@ -27,7 +27,7 @@ from token_broker.item_codec import OUTAGE, attribute
 from token_broker.records import replace as replace_record
 from token_broker.refresh.invocation import Invocation
 from token_broker.refresh.outcome import Outcome
-from token_broker.refresh.refresher import refresher
+from token_broker.refresh.refresher import Refresher
 from token_broker.refresh.requirement import Requirement
 from token_broker.secrets_manager import Secret
 from token_broker.tokens import Variant
@@ -254,7 +254,7 @@ def test_an_exchange_that_sent_nothing_leaves_the_renewal_token_unspent() -> Non
     broker.now += 100
     before = record(broker)
     broker.aws.manager.texts[f"{PREFIX}acme"] = ['{"nonsense": 1}']
-    work = refresher(Invocation(broker.deps, "acme", broker.monotonic + 29))
+    work = Refresher(Invocation(broker.deps, "acme", broker.monotonic + 29))
     broker.deps.versions_seen.clear()
     with pytest.raises(NotConfigured):
         work.obtain(Variant("login"), Requirement(force=True))
@@ -356,7 +356,7 @@ def test_an_answer_that_did_not_come_has_no_words_of_the_one_before() -> None:
     words = '{"message": "of the extension"}'
     broker.fake.fail("answer", step="extend", status=400, body=words)
     broker.fake.fail("drop", step="login")
-    work = refresher(Invocation(broker.deps, "acme", broker.monotonic + 29))
+    work = Refresher(Invocation(broker.deps, "acme", broker.monotonic + 29))
     with pytest.raises(UpstreamUnavailable) as raised:
         work.obtain(Variant("login"), Requirement(force=True))
     assert broker.steps == ["login", "extend", "login"]
@@ -388,22 +388,37 @@ def test_a_forced_call_waits_for_no_failure_but_a_logins() -> None:
     assert broker.steps == ["login", "extend", "login"]
 
 
-def test_an_event_of_a_new_version_ends_a_latch_at_once_in_every_process() -> None:
-    broker = MemoryBroker(secret={"password": "wrong"})
-    outcome(broker)
-    assert outcome(broker)["code"] == "credential_latched"
+@pytest.mark.parametrize(
+    ("flow", "wrong", "body"),
+    [
+        ("vendorlink", {"password": "wrong"}, {}),
+        ("vntana", {"personal_access_token": "wrong"}, {}),
+        ("editor", {"api_key": "wrong"}, {"parameters": {"userId": "1"}}),
+    ],
+)
+def test_an_event_of_a_new_version_ends_a_latch_at_once_in_every_process(
+    flow: str, wrong: dict[str, Any], body: dict[str, Any]
+) -> None:
+    """Of the connection, and that of one variant (the editor's)."""
+    broker = MemoryBroker(flow, secret=wrong)
+    outcome(broker, **body)
+    assert outcome(broker, **body)["code"] == "credential_latched"
     seen = dict(broker.deps.versions_seen)
     version = broker.put_secret()
     broker.call(action="rotate", version=version)
     broker.restart()
     broker.deps.versions_seen.update(seen)
-    assert outcome(broker)["source"] == "exchange"
+    assert outcome(broker, **body)["source"] == "exchange"
 
 
 # The version before
 
 
-@pytest.mark.parametrize(("age", "bridges"), [(0, True), (86_400, True), (86_401, False)], ids=str)
+AGES = [(-30, True), (0, True), (86_400, True), (86_401, False)]
+"""By clocks that differ, and whether the version before is tried."""
+
+
+@pytest.mark.parametrize(("age", "bridges"), AGES, ids=str)
 def test_the_version_before_bridges_a_day_after_a_rotation(age: int, bridges: bool) -> None:
     broker = MemoryBroker()
     broker.put_secret(password="wrong")
@@ -453,6 +468,13 @@ def test_no_outage_begins_where_each_request_was_answered() -> None:
     assert broker.item().outage_since == 0
 
 
+def test_no_outage_begins_where_it_is_the_table_that_does_not_answer() -> None:
+    broker = MemoryBroker(secret={"password": "wrong"})
+    broker.aws.store.judge = busy  # type: ignore[method-assign]  # until the test ends
+    assert outcome(broker)["code"] == "store_unavailable"
+    assert broker.item().outage_since == 0
+
+
 def test_the_version_before_is_not_tried_if_it_was_rejected_itself() -> None:
     broker = MemoryBroker(secret={"password": "wrong"})
     outcome(broker)
@@ -462,6 +484,33 @@ def test_the_version_before_is_not_tried_if_it_was_rejected_itself() -> None:
     assert outcome(broker)["code"] == "credential_rejected"
     assert broker.item().rejected_versions == ("v1", "v2")
     assert broker.steps == ["login", "login"]
+
+
+@pytest.mark.parametrize(
+    "trouble", ["malformed", "not JSON", StoreUnavailable("throttled"), NotConfigured("denied")]
+)
+def test_a_rejection_is_told_as_such_if_the_version_before_cannot_be_used(
+    trouble: str | BrokerError,
+) -> None:
+    """What is wrong with that version is no mistake of the current one."""
+    broker = MemoryBroker()
+    before = {"malformed": "{}", "not JSON": "{"}
+    if isinstance(trouble, str):
+        broker.aws.manager.texts[PREFIX + "acme"] = [before[trouble]]
+    broker.put_secret(password="wrong")
+    broker.aws.manager.created_at = NOW
+
+    def refused(_: str) -> Secret | None:
+        assert isinstance(trouble, BrokerError)
+        raise trouble
+
+    if isinstance(trouble, BrokerError):
+        broker.aws.secrets.previous = refused  # type: ignore[assignment, method-assign]  # until the test ends
+    assert outcome(broker)["code"] == "credential_rejected"
+    assert broker.steps == ["login"]
+    failure = broker.item().failure
+    assert failure
+    assert (failure.code, failure.upstream_status) == ("credential_rejected", 200)
 
 
 def test_the_version_before_is_not_tried_if_the_current_one_was_accepted() -> None:
@@ -500,7 +549,7 @@ def test_a_request_is_answered_well_inside_the_lease(
         return acquire(item, owner, ends or until, **more)
 
     broker.aws.store.acquire = shortened  # type: ignore[method-assign]  # until the test ends
-    work = refresher(Invocation(broker.deps, "acme", broker.monotonic + left))
+    work = Refresher(Invocation(broker.deps, "acme", broker.monotonic + left))
     if seconds is None:
         with pytest.raises(Exception, match="login: no time was left to send it"):
             work.obtain(Variant("login"), Requirement())
@@ -554,16 +603,32 @@ def test_a_renewal_token_that_was_not_sent_is_ready_again(renewal: str) -> None:
     assert broker.steps == ["login", step]
 
 
-def test_a_failure_that_cannot_be_kept_is_told_and_does_not_hide_the_first() -> None:
-    broker = MemoryBroker()
+def busy(*_: Any, **__: Any) -> None:
+    raise StoreUnavailable("the table is busy", retry_after=1)
+
+
+@pytest.mark.parametrize(("flow", "leases"), [("vendorlink", 1), ("editor", 2)])
+def test_a_failure_that_cannot_be_kept_is_told_and_does_not_hide_the_first(
+    flow: str, leases: int
+) -> None:
+    """Nor does a lease of the gate that cannot be ended."""
+    broker = MemoryBroker(flow)
     broker.fake.fail("status", status=503)
+    broker.aws.store.fail = busy  # type: ignore[method-assign]  # until the test ends
+    body = PARAMETERS[0] if flow == "editor" else {}
+    assert outcome(broker, **body)["code"] == "upstream_unavailable"
+    told = [one["code"] for one in broker.telemetry.of("unreleased")]
+    assert told == ["store_unavailable"] * leases
 
-    def fail(*_: Any, **__: Any) -> None:
-        raise StoreUnavailable("the table is busy", retry_after=1)
 
-    broker.aws.store.fail = fail  # type: ignore[method-assign]  # until the test ends
-    assert outcome(broker)["code"] == "upstream_unavailable"
-    assert broker.telemetry.of("unreleased") == [{"code": "store_unavailable", "variant": "-"}]
+def test_an_outage_whose_end_cannot_be_kept_costs_no_caller_its_token() -> None:
+    broker = MemoryBroker()
+    broker.write(fence=attribute(1), outage_since=attribute(NOW - 9))
+    broker.aws.store.note = busy  # type: ignore[method-assign]  # until the test ends
+    assert outcome(broker)["source"] == "exchange"
+    assert broker.telemetry.of("unannounced") == [
+        {"what": "Upstream", "reason": "the table is busy"}
+    ]
 
 
 # Connections with a gate
@@ -582,6 +647,26 @@ def test_the_gate_keeps_what_was_accepted_for_ever() -> None:
     assert record(broker) == {"schema": 1, "fence": 1, "accepted_version": "v1"}
     broker.call(**PARAMETERS[1])
     assert record(broker)["fence"] == 1
+
+
+def test_a_verdict_is_decided_by_the_gate_that_it_is_written_to() -> None:
+    """The version was accepted when the login was sent, and is not by now: DELETE has been."""
+    broker = MemoryBroker("vntana")
+    broker.call()
+    broker.fake.fail("status", status=401, step="login")
+    judge = broker.aws.store.judge
+
+    def raced(*values: Any, **named: Any) -> Item | None:
+        broker.aws.store.judge = judge  # type: ignore[method-assign]  # once
+        broker.write(accepted_version=None)
+        return judge(*values, **named)
+
+    broker.aws.store.judge = raced  # type: ignore[method-assign]  # once
+    broker.now += 400
+    assert outcome(broker, force=True)["code"] == "credential_rejected"
+    gate = broker.item()
+    assert (gate.rejected_versions, gate.suspect_version) == (("v1",), None)
+    assert [what for what, _ in broker.announced] == ["Connection Latched"]
 
 
 def refuse(broker: MemoryBroker) -> None:
@@ -670,6 +755,17 @@ def test_a_refusal_that_may_be_the_variants_rejects_no_version_before() -> None:
     assert outcome(broker, **PARAMETERS[0])["code"] == "credential_rejected"
     assert "rejected_versions" not in record(broker)
     assert broker.announced == []
+    assert broker.steps == ["generate", "generate"]
+
+
+def test_a_version_before_that_was_refused_for_a_variant_is_not_tried_for_it_again() -> None:
+    broker = MemoryBroker("editor")
+    refuse(broker)
+    outcome(broker, **PARAMETERS[0])
+    broker.put_secret()
+    broker.aws.manager.created_at = NOW
+    broker.now += 30
+    assert outcome(broker, **PARAMETERS[0])["code"] == "credential_rejected"
     assert broker.steps == ["generate", "generate"]
 
 
@@ -792,7 +888,7 @@ def test_a_version_that_the_vendor_took_is_accepted_whatever_it_lacks(
             return replace(VENDOR, exchange=mistaken)
 
     broker.deps = replace_record(broker.deps, flow=MistakenFlow(*broker.deps.flow))
-    work = refresher(Invocation(broker.deps, "acme", broker.monotonic + 29))
+    work = Refresher(Invocation(broker.deps, "acme", broker.monotonic + 29))
     with pytest.raises(mistake):
         work.obtain(Variant("asked", PARAMETERS[0]), Requirement())
     assert record(broker) == {"schema": 1, "fence": 1, "accepted_version": "v1"}

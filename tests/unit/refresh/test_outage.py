@@ -28,6 +28,7 @@ NOW = 1_800_000_000
 GATE = Item("editor#acme", "-", fence=1, raw={"fence": {"N": "1"}})
 BEGUN = replace(GATE, outage_since=NOW)
 TELLING = replace(BEGUN, outage_phase="telling", outage_claim=NOW + OUTAGE_SECONDS + CLAIM_SECONDS)
+AHEAD = replace(TELLING, outage_claim=NOW + 3600)
 TOLD = replace(BEGUN, outage_phase="told")
 ENDING = replace(TELLING, outage_phase="ending")
 LATER = NOW + OUTAGE_SECONDS
@@ -106,6 +107,7 @@ class Place:
         pytest.param(TOLD, False, LATER + 9999, Step.NOTHING, id="it was told"),
         pytest.param(TOLD, True, LATER, Step.END, id="over"),
         pytest.param(TELLING, False, LATER, Step.NOTHING, id="another one is telling"),
+        pytest.param(AHEAD, False, LATER, Step.TELL, id="by a clock that was wrong"),
         pytest.param(TELLING, True, LATER, Step.END, id="over before that was recorded"),
         pytest.param(ENDING, True, LATER, Step.NOTHING, id="another one tells that it is over"),
         pytest.param(ENDING, False, LATER + 99, Step.BEGIN, id="the next, before that was"),

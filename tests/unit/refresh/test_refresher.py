@@ -40,7 +40,7 @@ REFRESH, ENDS = NOW + 3030, NOW + 3600
 
 def refresher(broker: MemoryBroker, seconds: float = 29.0) -> tuple[Refresher, Invocation]:
     work = Invocation(broker.deps, "acme", broker.monotonic + seconds)
-    return Refresher(work, CredentialGate(work)), work
+    return Refresher(work), work
 
 
 def obtain(broker: MemoryBroker, seconds: float = 29.0, **requirement: Any) -> tuple[str, int]:
@@ -547,6 +547,25 @@ def test_a_default_that_is_wrong_backs_off_where_it_took_a_login_to_see_that() -
     assert [(failure.code, failure.retry_at) for failure in failures] == [
         ("not_configured", NOW + 30)
     ]
+
+
+@pytest.mark.parametrize("which", ["the alias", "its target"])
+def test_an_alias_and_its_target_back_off_alike(which: str) -> None:
+    """After a rotation to other defaults both have to be made again; either may have failed."""
+    broker = MemoryBroker("vntana")
+    broker.call()
+    [alias] = [i for i in broker.aws.store.list("vntana#acme") if i.target]
+    target = broker.item(str(alias.target))
+    version = attribute(broker.put_secret())
+    rejected = attribute(target.fingerprint or "")
+    broker.write(target.variant, secret_version=version, rejected=rejected)
+    failure = attribute({"code": "upstream_unavailable", "detail": "x", "retry_at": NOW + 20})
+    broker.write((alias if which == "the alias" else target).variant, failure=failure)
+    broker.restart()
+    steps = len(broker.steps)
+    problem = broker.http()["body"]
+    assert (problem["code"], problem["retry_after"]) == ("upstream_unavailable", 20)
+    assert len(broker.steps) == steps
 
 
 UNSHARED: dict[str, Any] = {"options": {"reuse": False}}

@@ -34,7 +34,9 @@ def said(body: object, secret: object = SECRET, **headers: str) -> str | None:
         pytest.param({"message": "Account is locked"}, "Account is locked", id="a message"),
         pytest.param({"errors": ["CLIENT_BLOCKED"]}, "CLIENT_BLOCKED", id="codes"),
         pytest.param(
-            {"errors": [{"message": "No seat"}, {"code": 7}]}, "No seat", id="errors as objects"
+            {"errors": [{"code": 7}, {"message": "No seat"}, {"message": "No key"}]},
+            "No seat; No key",
+            id="errors as objects",
         ),
         pytest.param(
             {"error": "invalid_client", "error_description": "Unknown client"},

@@ -184,14 +184,18 @@ def test_a_verified_server_is_talked_to(tmp_path: Path, monkeypatch: pytest.Monk
 def test_an_internal_host_may_lead_inside(tmp_path: Path) -> None:
     """And must prove its name all the same."""
     pem, private = certificate(tmp_path, "vendor.test")
-    server = secure(pem, private)
-    transport = Transport(
-        frozenset({"vendor.test"}), resolve=leading("127.0.0.1"), ca_file=str(pem)
-    )
+    server, asked = secure(pem, private), []
+
+    def resolved(host: str) -> list[str]:
+        asked.append(host)
+        return ["127.0.0.1"]
+
+    transport = Transport(frozenset({"vendor.test"}), resolve=resolved, ca_file=str(pem))
     assert (
         transport.send(get(f"https://vendor.test:{server.port}/"), PATIENCE_SECONDS).content
         == b"secure"
     )
+    assert asked == ["vendor.test"]
     transport.close()
     server.close()
 

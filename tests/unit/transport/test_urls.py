@@ -26,6 +26,8 @@ from token_broker.transport.urls import (
         ("[::1]", "::1", None),
         ("[0:0::1]:443", "::1", 443),
         ("xn--bcher-kva.example", "xn--bcher-kva.example", None),
+        (f"{'a' * 63}.nl", f"{'a' * 63}.nl", None),
+        (f"{'a.' * 125}abc", f"{'a.' * 125}abc", None),
     ],
 )
 def test_a_host_has_one_spelling(text: str, host: str, port: int | None) -> None:
@@ -63,7 +65,7 @@ def test_a_host_has_one_spelling(text: str, host: str, port: int | None) -> None
         *("a.nl:0", "a.nl:00443", "a.nl:65536", "a.nl:" + "9" * 5000, "a.nl:-1", "a.nl:0x1bb"),
         *("2130706433", "0x7f000001", "0x7f.1", "127.1", "0177.0.0.1", "127.0.0.01", "1.2.3.4.5"),
         *("256.1.1.1", "0x", "a.0x7f", "a.1", "::1", "[::1", "::1]", "[::1]a", "[]", "[127.0.0.1]"),
-        *("[fe80::1%eth0]", "[::1]]", "[v1.a]", "a" * 64 + ".nl", "a." * 127 + "nl"),
+        *("[fe80::1%eth0]", "[::1]]", "[v1.a]", "a" * 64 + ".nl", "a." * 125 + "abcd"),
     ],
 )
 def test_what_is_no_host_is_refused(text: str) -> None:
@@ -105,6 +107,8 @@ def test_not_loopback_hosts(host: str) -> None:
         ("https://api-platform.vntana.com//v1//", "https://api-platform.vntana.com"),
         ("https://api-platform.vntana.com/v1/v1", "https://api-platform.vntana.com/v1"),
         ("https://gate.example/vntana/v1", "https://gate.example/vntana"),
+        ("https://gate.example/X//v1/", "https://gate.example/X"),
+        ("https://gate.example/X/", "https://gate.example/X"),
         ("HTTPS://API.example:8443/x", "https://api.example:8443/x"),
         ("http://127.0.0.1:8082/v1", "http://127.0.0.1:8082"),
         ("http://localhost:8082", "http://localhost:8082"),
@@ -133,7 +137,7 @@ def test_base_urls_are_trimmed(text: str, url: str) -> None:
             "https://a.nl/#",
             "https://a.nl.",
         ),
-        *("https://a.nl/é", "https://[::1", "https://[::1]x", "https://a.nl/" + "x" * 2048),
+        *("https://a.nl/é", "https://[::1", "https://[::1]x", "https://a.nl/" + "x" * 2036),
         *("https://a.nl:99999", "https://a.nl:x", "https://2130706433", "javascript:alert(1)"),
     ],
 )
@@ -148,6 +152,11 @@ def test_a_url_keeps_its_query_and_fragment() -> None:
     """The editor's address is more than a base."""
     parts = split_url("https://Editor.example/open?lang=nl&token={token}#sheet")
     assert parts.geturl() == "https://editor.example/open?lang=nl&token={token}#sheet"
+
+
+def test_the_longest_url() -> None:
+    longest = "https://a.nl/".ljust(2048, "x")
+    assert split_url(longest).geturl() == longest
 
 
 @pytest.mark.parametrize(
@@ -186,5 +195,6 @@ def test_addresses_that_are_not_public(address: str) -> None:
 def test_addresses_of_this_machine() -> None:
     assert is_loopback("127.0.0.1")
     assert is_loopback("::1")
+    assert is_loopback("::1%lo")
     assert not is_loopback("169.254.169.254")
     assert not is_loopback("::ffff:127.0.0.1")

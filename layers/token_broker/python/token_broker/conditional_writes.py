@@ -4,13 +4,22 @@ Pure functions. Only a write loads this module.
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from token_broker.decisions import MOST_VERSIONS, Verdict, suspects, ttl_of
 from token_broker.item import SECOND_LOOK, Failure, Item
 from token_broker.item_codec import SUSPICION, Attribute, attribute, failure_of
 from token_broker.records import replace
 from token_broker.tokens import ONLY
+
+
+class Rejection(NamedTuple):
+    """The upstream rejected *version* of the secret in an exchange of *variant*."""
+
+    version: str
+    failure: Failure
+    """The failure to keep."""
+    variant: str
 
 
 def update_parameters(
@@ -57,18 +66,16 @@ def as_judged(item: Item) -> dict[str, Attribute | None]:
     }
 
 
-def rejection(
-    item: Item, verdict: Verdict, failure: Failure, version: str, *, variant: str, now: int
+def changes_by(
+    verdict: Verdict, item: Item, rejection: Rejection, now: int
 ) -> tuple[dict[str, object], list[str]]:
-    """Return the attributes of *item* that a rejection of *version* sets, and those it removes.
-
-    The exchange of *variant* met the rejection.
-    """
+    """Return the attributes of *item* that *verdict* sets, and those that it removes."""
+    version = rejection.version
     match verdict:
         case Verdict.LATCH:
             is_proven = item.accepted_version == version
             changes: dict[str, object] = {
-                "failure": failure_of(failure),
+                "failure": failure_of(rejection.failure),
                 "rejected_versions": add_version(item.rejected_versions, version),
             }
             if item.variant == ONLY:
@@ -77,23 +84,25 @@ def rejection(
         case Verdict.SUSPECT:
             since = min(item.suspect_at, now) if item.is_suspect(version) else now
             return {
-                "failure": failure_of(replace(failure, retry_at=since + SECOND_LOOK)),
+                "failure": failure_of(replace(rejection.failure, retry_at=since + SECOND_LOOK)),
                 "suspect_version": version,
                 "suspect_at": since,
             }, ["suspect_variants"]
         case _:
             return {
                 "suspect_version": version,
-                "suspect_variants": suspects(item, version, variant),
+                "suspect_variants": suspects(item, version, rejection.variant),
             }, ["suspect_at"]
 
 
-def has_rejection(found: Item, verdict: Verdict, version: str, variant: str) -> bool:
-    """Say whether *found* has the attributes that `rejection` sets."""
+def is_kept(verdict: Verdict, found: Item, rejection: Rejection) -> bool:
+    """Say whether *found* has the attributes that *verdict* sets."""
     if verdict is Verdict.LATCH:
-        return version in found.rejected_versions
-    is_suspect = found.suspect_version == version
-    return is_suspect and (verdict is Verdict.SUSPECT or variant in found.suspect_variants)
+        return rejection.version in found.rejected_versions
+    is_suspect = found.suspect_version == rejection.version
+    return is_suspect and (
+        verdict is Verdict.SUSPECT or rejection.variant in found.suspect_variants
+    )
 
 
 def add_version(versions: tuple[str, ...], version: str) -> tuple[str, ...]:

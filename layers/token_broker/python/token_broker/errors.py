@@ -114,7 +114,6 @@ class UpstreamError(BrokerError):
     """The vendor's side of an exchange went wrong."""
 
     status = 502
-    title = "The upstream failed"
 
 
 class CredentialRejected(UpstreamError):

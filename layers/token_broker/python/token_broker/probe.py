@@ -1,6 +1,6 @@
 """The action `probe`: a forced exchange whose conversation also observes the vendor.
 
-`probing` has what a flow says of its probe; here that is put on the path of a miss.
+A flow defines its probe with `probing`. This module runs it as a miss.
 """
 
 from collections.abc import Callable
@@ -15,7 +15,7 @@ from token_broker.flows import Flow
 from token_broker.probing import NO_ANSWER, NOT_SENT, Observed, Prober, relayed
 from token_broker.records import replace
 from token_broker.refresh.invocation import Invocation
-from token_broker.refresh.refresher import refresher
+from token_broker.refresh.refresher import Refresher
 from token_broker.refresh.requirement import Requirement
 from token_broker.tokens import Token, Variant
 
@@ -23,13 +23,13 @@ if TYPE_CHECKING:
     from token_broker.flows.vendor import Vendor
 
 LEAST_SECONDS = 1.0
-"""With less time than this nothing more is asked."""
+"""With less time than this left, no further request is sent."""
 
 
 class Probe:
     """A probe of one connection, until *deadline* by the monotonic clock.
 
-    Raises `InvalidRequest` for a flow that has nothing to probe.
+    Raises `InvalidRequest` for a flow without a probe.
     """
 
     def __init__(self, deps: Dependencies, connection: str, deadline: float) -> None:
@@ -41,14 +41,14 @@ class Probe:
     def run(self, requested: Variant) -> dict[str, Any]:
         """Obtain a new token for *requested*, and return the report.
 
-        If the exchange fails, the report says what was seen before, and the error. If nothing was
-        seen, the error is raised.
+        If the exchange fails, the report has the observations before that, and the error. Without
+        any observation, the error is raised.
         """
         credentials = self._invocation.credentials()
         error: BrokerError | None = None
         try:
             variant = self._flow.vendor.complete(credentials, requested)
-            refresher(self._invocation).obtain(variant, Requirement(force=True))
+            Refresher(self._invocation).obtain(variant, Requirement(force=True))
         except BrokerError as raised:
             error = raised
         if not self._flow.observed.seen:
@@ -56,12 +56,12 @@ class Probe:
         return self._names | self._flow.report(credentials, error)
 
     def _is_time_left(self) -> bool:
-        """Say whether the vendor may be asked one more question."""
+        """Say whether one more request may be sent."""
         return self._invocation.seconds_for_requests > LEAST_SECONDS
 
 
 def prober_of(flow: Flow) -> Prober[Any]:
-    """Return how *flow* is probed. Raises `InvalidRequest` where there is nothing to find out."""
+    """Return the probe of *flow*. Raises `InvalidRequest` if it has none."""
     module = flow.vendor.probe
     if module is None:
         raise InvalidRequest(f"action: {flow.name} has nothing to probe")
@@ -70,7 +70,7 @@ def prober_of(flow: Flow) -> Prober[Any]:
 
 
 class ProbedFlow(Flow):
-    """A flow whose exchanges observe. It is used for one probe."""
+    """A flow whose exchanges also observe. It serves one probe."""
 
     observed: Observed
     prober: Prober[Any]
@@ -78,7 +78,7 @@ class ProbedFlow(Flow):
 
     @classmethod
     def of(cls, flow: Flow, is_time_left: Callable[[], bool] = lambda: True) -> "ProbedFlow":
-        """Return *flow* as it is probed, for as long as there is time. Raises `InvalidRequest`."""
+        """Return *flow* for a probe. Raises `InvalidRequest` if it has none."""
         probed = cls(*flow)
         probed.prober = prober_of(flow)
         probed.observed = Observed(probed.prober.budget)
@@ -87,16 +87,16 @@ class ProbedFlow(Flow):
 
     @property
     def vendor(self) -> "Vendor[Any]":
-        """The flow's vendor, with the longer conversation."""
+        """The flow's vendor, with the probe's conversation as its exchange."""
         return replace_in_vendor(super().vendor, exchange=self._exchange)
 
     def _exchange(
         self, credentials: Any, variant: Variant, now: int, kept: Token | None = None
     ) -> Exchange:
-        """Converse within the budget; with no time left, end with the token that there is.
+        """Run the probe's conversation within the budget.
 
-        It is this conversation's own: one that is held for a token of another variant, which this
-        one is made from, has and ends with that.
+        If no time is left, it ends with its live token. A nested conversation, for another
+        variant's token, has a token of its own: so `has_token` is restored after it.
         """
         had_token, self.observed.has_token = self.observed.has_token, False
         conversation = self.prober.exchange(credentials, variant, now, kept, self.observed)
@@ -112,10 +112,7 @@ class ProbedFlow(Flow):
         return (yield step)
 
     def forgiving(self, send: Callable[..., Response]) -> Callable[..., Response]:
-        """Return *send*, by which an answer that does not come costs no token that there is.
-
-        One that cannot be read is none.
-        """
+        """Return *send*, but with `NO_ANSWER` for an error if the conversation has a live token."""
 
         def forgiving_send(request: Request, *rest: Any) -> Response:
             try:
@@ -128,7 +125,7 @@ class ProbedFlow(Flow):
         return forgiving_send
 
     def report(self, credentials: Any, error: BrokerError | None = None) -> dict[str, Any]:
-        """Return what was seen, and of the options those that differ from *credentials*."""
+        """Return the observations, and the options whose value differs from *credentials*."""
         observed = self.observed
         options = {
             name: value

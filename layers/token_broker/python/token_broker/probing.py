@@ -2,8 +2,7 @@
 
 The vendors' documents contradict each other, and each contradiction is an option of the secret. A
 probe is the exchange of a forced call with a longer conversation. So it has the same leases, gate,
-deadline and commit. It adds a budget, known before, and a report. A report has words, numbers and
-the vendor's codes, and no secret value.
+deadline and commit. It adds a fixed budget and a report. A report has no secret value.
 """
 
 from collections.abc import Callable
@@ -19,12 +18,12 @@ Result = TypeVar("Result")
 
 NO_ANSWER = Response(503)
 NOT_SENT = Response(503)
-"""Sent to a conversation that already has a live token, so that it ends with that token: if the
-vendor does not answer, and if no time is left for the request."""
+"""Answers for a conversation that has a live token and can end with it: `NO_ANSWER` if the vendor
+does not answer, `NOT_SENT` if no time is left for the request."""
 
 
 class Question(NamedTuple):
-    """What a probe finds out: the value of an option, or something without an option."""
+    """A question that a probe answers: the value of an option, or another fact."""
 
     name: str
     asks: str
@@ -33,31 +32,31 @@ class Question(NamedTuple):
 
 
 class Budget(NamedTuple):
-    """What a probe sends at most."""
+    """The most requests that a probe sends."""
 
     requests: int
     logins: int
-    """Requests among them that send what the secret holds."""
+    """How many of them may have the credentials."""
 
 
 @dataclass(slots=True)
 class Observed:
-    """What was seen of a vendor, by a probe that has *budget*."""
+    """A probe's observations of a vendor, within *budget*."""
 
     budget: Budget
     seen: dict[str, str] = field(default_factory=dict)
-    """By the question's name."""
+    """Answers by the question's name."""
     options: dict[str, Any] = field(default_factory=dict)
-    """The value that fits the vendor, of each option that has one."""
+    """For an option, the value that works."""
     modes: dict[str, Any] = field(default_factory=dict)
-    """What makes a fake of the vendor behave alike."""
+    """The modes that make a fake behave like the vendor."""
     has_token: bool = False
     """Whether the conversation could end now, with a live token."""
     requests: int = 0
     logins: int = 0
 
     def note(self, question: str, seen: str, **modes: Any) -> None:
-        """Keep what was *seen*, and the *modes* of a fake that behaves so."""
+        """Keep the answer *seen*, and the *modes* of a fake that behaves so."""
         self.seen[question] = seen
         self.modes |= modes
 
@@ -71,20 +70,20 @@ class Observed:
 
 @dataclass(frozen=True, slots=True)
 class Prober(Generic[Credentials]):
-    """What a flow can find out, and how. It does no I/O."""
+    """The probe of a flow, without I/O."""
 
     budget: Budget
     questions: tuple[Question, ...]
     exchange: Callable[[Credentials, Variant, int, Token | None, Observed], Exchange]
-    """Converses as the vendor's `exchange` does, and observes."""
+    """Does what the vendor's `exchange` does, and observes."""
 
 
 def relayed(
     conversation: Conversation[Result], relay: Callable[[Request | NeedToken], Conversation[Any]]
 ) -> Conversation[Result]:
-    """Hold *conversation*, and answer each of its steps with what *relay* returns for it.
+    """Run *conversation*. For each of its steps, send it the result of *relay*.
 
-    *relay* yields the step, or others instead, or none.
+    *relay* may yield the step, other steps, or none.
     """
     answer: object = None
     while True:
@@ -98,9 +97,9 @@ def relayed(
 def observing(
     conversation: Conversation[Result], see: Callable[[Response], None]
 ) -> Conversation[Result]:
-    """Hold *conversation*, and show each response to *see* before it goes on.
+    """Run *conversation*, and call *see* with each response first.
 
-    It must need no token of another variant.
+    The conversation must not need a token of another variant.
     """
 
     def relay(step: Request | NeedToken) -> Conversation[Response]:
@@ -112,10 +111,10 @@ def observing(
 
 
 def is_unanswered(response: Response) -> bool:
-    """Say whether the vendor is down or asks to wait: nothing more is asked then."""
+    """Say whether the vendor is down or asks to wait: then no further request is sent."""
     return response.status == 429 or response.status >= 500  # noqa: PLR2004 (HTTP's)
 
 
 def described(response: Response, code: str | None = None) -> str:
-    """Return a refusal in words: its status, and the vendor's *code* if there is one."""
+    """Return a refusal as text: its status, and the vendor's *code* if there is one."""
     return f"{response.status} {code}" if code else str(response.status)

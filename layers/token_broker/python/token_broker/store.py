@@ -32,6 +32,8 @@ from token_broker.tokens import ONLY
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
+    from token_broker.conditional_writes import Rejection
+
 
 class ItemReader(Protocol):
     """Reads items, strongly consistent."""
@@ -179,31 +181,27 @@ class Store:
         self,
         item: Item,
         verdict: Verdict,
-        failure: Failure,
-        version: str,
-        *,
-        variant: str,
+        rejection: "Rejection",
         now: int,
+        *,
         has_lease: bool,
         ends_lease: bool,
     ) -> Item | None:
-        """Keep what the rejection of *version* means. None if *item* has changed since it was read.
+        """Keep what *rejection* means. None if *item* has changed since it was read.
 
         *has_lease* says whether *item* was read with a lease of this caller. A gate that DELETE has
         emptied since is not written again.
         """
         from token_broker import conditional_writes as writes  # noqa: PLC0415 (off the hit path)
 
-        changes, remove = writes.rejection(
-            item, verdict, failure, version, variant=variant, now=now
-        )
+        changes, remove = writes.changes_by(verdict, item, rejection, now)
         as_read = _leased(item) if has_lease else writes.as_judged(item)
         return self._update(
             item,
             {"schema": SCHEMA} | changes,
             remove=["ttl", *remove, *(LEASE if ends_lease else ())],
             unchanged=as_read | {"rejected_versions": item.raw.get("rejected_versions")},
-            is_done=lambda found: writes.has_rejection(found, verdict, version, variant),
+            is_done=lambda found: writes.is_kept(verdict, found, rejection),
         )
 
     def hold(self, gate: Item, hold: Hold | None) -> Item | None:

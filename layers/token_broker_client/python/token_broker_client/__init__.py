@@ -1,14 +1,14 @@
-"""The caller's side of Token Broker: ask for a token, and sign requests with it.
+"""The client of Token Broker: it gets a token, and signs requests with it.
 
 ```python
 broker = Broker.from_url("https://abc123.execute-api.eu-west-1.amazonaws.com/prod")
 answer = broker.vntana("acme", workspace="chairs")  # headers, base_url, expires_at, …
 
 session = requests.Session()
-session.auth = answer.auth()  # signs every request from now on, with whatever token lives then
+session.auth = answer.auth()  # signs each request with the token that is live then
 ```
 
-`docs/calling.md` tells the rest. Importing this loads neither `requests` nor `boto3`.
+See `docs/calling.md`. Importing this loads neither `requests` nor `boto3`.
 """
 
 from token_broker_client.access import Access

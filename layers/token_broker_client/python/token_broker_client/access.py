@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class Access:
-    """The way to one token of one connection: `Broker.access` makes it. Threads may share it."""
+    """Access to one token of one connection; `Broker.access` makes it. Threads may share it."""
 
     __slots__ = ("_cache", "_max_age", "_patience", "key")
 
@@ -40,13 +40,13 @@ class Access:
 
     @property
     def connection(self) -> str:
-        """The name of the credentials."""
+        """The name of the connection."""
         return self.key.connection
 
     def answer(
         self, *, min_ttl: int | None = None, rejected: str | None = None, force: bool = False
     ) -> Answer:
-        """Return a live token: the one that is kept, or what the broker answers.
+        """Return a live token: the cached one, or the broker's answer.
 
         It lives for at least *min_ttl* seconds. It is not the one with the fingerprint *rejected*,
         which the vendor refused. With *force* it is a new one.
@@ -65,7 +65,7 @@ class Access:
         return await self._cache.obtain_async(question, self._patience.begin())
 
     def kept(self) -> Answer | None:
-        """Return the token that this process keeps, if it is not due. The broker is not asked."""
+        """Return the cached token if it is not due, without a call to the broker."""
         return self._cache.fresh(self._question(PLAIN))
 
     def replacement(self, refused: Answer) -> Answer | None:
@@ -90,13 +90,13 @@ class Access:
         return f"{self.answer().base_url.rstrip('/')}/{path.lstrip('/')}"
 
     def auth(self) -> "BrokerAuth":
-        """Return what signs requests of `requests`. Nothing is asked before the first of them."""
+        """Return an `auth` for `requests`. The broker is called at the first request."""
         from token_broker_client.requests_auth import BrokerAuth  # noqa: PLC0415 (slow: requests)
 
         return BrokerAuth(self)
 
     def httpx_auth(self) -> "HttpxBrokerAuth":
-        """Return what signs requests of `httpx`. Nothing is asked before the first of them."""
+        """Return an `auth` for `httpx`. The broker is called at the first request."""
         from token_broker_client.httpx_auth import HttpxBrokerAuth  # noqa: PLC0415 (may be absent)
 
         return HttpxBrokerAuth(self)

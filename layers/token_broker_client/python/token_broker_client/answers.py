@@ -40,7 +40,7 @@ class Headers(Mapping[str, str]):
         return Headers({**others, **self}) if isinstance(others, Mapping) else NotImplemented
 
     def copy(self) -> dict[str, str]:
-        """Return a dict of one's own, as `urllib3` wants it. Its values show in its `repr`."""
+        """Return the headers as a dict, for `urllib3`. Its `repr` shows their values."""
         return dict(self._values)
 
     def __copy__(self) -> "Headers":
@@ -54,7 +54,7 @@ class Headers(Mapping[str, str]):
 
 
 class Context(dict[str, Any]):
-    """What a token stands for: a dict, for `json` as well, that does not change."""
+    """A token's context: an immutable dict, which `json` can write."""
 
     def _refuse(self, *_: object, **__: object) -> NoReturn:
         raise TypeError("an answer's context does not change: make a dict of it first")
@@ -73,11 +73,11 @@ class Context(dict[str, Any]):
 
 
 class TokenSource(Protocol):
-    """Where an answer came from, and where the next one comes from: an `Access`."""
+    """The source of an answer and of the next ones: an `Access`."""
 
     @property
     def key(self) -> Hashable:
-        """What tells its tokens from those of other sources."""
+        """The key of its tokens in the cache."""
 
     @property
     def flow(self) -> str:
@@ -103,41 +103,41 @@ class TokenSource(Protocol):
         """Return the address of *path* at the vendor."""
 
     def auth(self) -> "requests.auth.AuthBase":
-        """Return what signs requests of `requests`."""
+        """Return an `auth` for `requests`."""
 
     def httpx_auth(self) -> "httpx.Auth":
-        """Return what signs requests of `httpx`."""
+        """Return an `auth` for `httpx`."""
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A live token, ready to use. It does not change; its `access` has the next one."""
+    """A live token. It is immutable; `access` returns the next one."""
 
     flow: str
     connection: str
     headers: Headers = field(repr=False, hash=False)
-    """What signs a request."""
+    """The headers that sign a request."""
     base_url: str
-    """Where requests go: the headers are meant for this host alone."""
+    """The vendor's URL. The headers are for this host only."""
     url: str | None = field(repr=False)
-    """The editor's address with the token in it; None elsewhere."""
+    """The editor's URL with the token in it; None for other flows."""
     expires_at: datetime
     refresh_after: datetime
     fingerprint: str
     """The token's name, which may be shown and logged."""
     generation: int
     stale: bool
-    """Whether its renewal failed or is running, so that the vendor may have revoked it."""
+    """Whether its renewal failed or is running: then the vendor may have revoked it."""
     context: Mapping[str, Any] = field(hash=False)
-    """What it stands for: an organization, a user, a role. Never a secret."""
+    """Facts of the token: an organization, a user, a role. Never a secret."""
     source: str = field(compare=False)
-    """Whether the broker had it in ``memory``, in its ``table``, or from an ``exchange``."""
+    """Where the broker took it from: ``memory``, ``table`` or ``exchange``."""
     access: TokenSource = field(repr=False, compare=False)
-    """Where it came from, and where the next one comes from."""
+    """Returns the next token."""
 
     @classmethod
     def of(cls, access: TokenSource, document: Mapping[str, Any]) -> "Answer":
-        """Return the answer in *document*. Raise `Unreachable` if it is not one for *access*."""
+        """Return the answer in *document*. Raises `Unreachable` if it is not one for *access*."""
         try:
             answer = cls._read(access, document)
         except (KeyError, TypeError, ValueError, AttributeError):
@@ -168,19 +168,19 @@ class Answer:
 
     @property
     def is_shareable(self) -> bool:
-        """Say whether a second caller may have it.
+        """Say whether another caller may get the same token.
 
-        A connection of some flows may be set to make a token for each call. Such a token comes
-        from an exchange, never from the table.
+        In some flows, a connection may make a token for each call. Such a token comes from an
+        exchange, never from the table.
         """
         return self.flow not in PER_CALL or self.source != "exchange"
 
     def auth(self) -> "requests.auth.AuthBase":
-        """Return what signs requests of `requests`, with this token and those that follow it."""
+        """Return an `auth` for `requests`, with this token and the next ones."""
         return self.access.auth()
 
     def httpx_auth(self) -> "httpx.Auth":
-        """Return what signs requests of `httpx`, with this token and those that follow it."""
+        """Return an `auth` for `httpx`, with this token and the next ones."""
         return self.access.httpx_auth()
 
     def __copy__(self) -> "Answer":

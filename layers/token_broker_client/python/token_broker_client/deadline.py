@@ -1,7 +1,7 @@
-"""How long a caller waits, and how it tries again: one deadline for a call and all its parts.
+"""The deadline of a call, which limits all its parts, and the retries before it.
 
-A deadline is made once, where a call begins. A caller that shares another's call, boto3, and each
-read of a socket are given what is left of it, so no call takes longer than its *patience*.
+A deadline is made once, when a call begins. Each attempt, each pause and each read of a socket gets
+the time that is left. So no call takes longer than its *patience*.
 """
 
 import random
@@ -14,30 +14,30 @@ from token_broker_client.errors import BrokerError, InvalidRequest
 T = TypeVar("T")
 
 SECONDS = 20.0
-"""As long as a function of the broker may take, so that its own error is received."""
+"""The timeout of the broker's functions, so that their own errors are received."""
 
 FIRST_PAUSE = 0.2
 LONGEST_PAUSE = 5.0
-"""Seconds between which the pauses grow, each shortened at random."""
+"""The range of the pauses, in seconds. They double, and each is shortened at random."""
 
 LONGEST_PATIENCE = 3600.0
-"""Seconds: a socket takes no endless timeout."""
+"""Seconds. A socket does not accept an infinite timeout."""
 
 
 class Deadline(NamedTuple):
-    """A moment by *clock*, which counts seconds and never goes back."""
+    """A moment by *clock*, a monotonic one in seconds."""
 
     ends_at: float
     clock: Callable[[], float] = time.monotonic
 
     @classmethod
     def after(cls, seconds: float, clock: Callable[[], float] = time.monotonic) -> "Deadline":
-        """Return the moment that is so many *seconds* away."""
+        """Return the deadline *seconds* from now."""
         return cls(clock() + seconds, clock)
 
     @property
     def left(self) -> float:
-        """Seconds until then, never negative."""
+        """Seconds until the deadline, never negative."""
         return max(0.0, self.ends_at - self.clock())
 
     @property
@@ -46,12 +46,12 @@ class Deadline(NamedTuple):
         return self.clock() >= self.ends_at
 
     def within(self, seconds: float) -> "Deadline":
-        """Return this moment, or the one in *seconds* from now if that is sooner."""
+        """Return the earlier of this deadline and the one *seconds* from now."""
         return self._replace(ends_at=min(self.ends_at, self.clock() + seconds))
 
 
 class Patience(NamedTuple):
-    """How long all tries of a call and the pauses between them take together."""
+    """The limit of all attempts of a call and the pauses between them."""
 
     seconds: float = SECONDS
     clock: Callable[[], float] = time.monotonic
@@ -60,7 +60,7 @@ class Patience(NamedTuple):
 
     @classmethod
     def of(cls, seconds: object) -> "Patience":
-        """Return a patience of so many *seconds*; raise `InvalidRequest` where none can be."""
+        """Return a patience of *seconds*. Raises `InvalidRequest` if that is not valid."""
         return cls(positive("patience", seconds, LONGEST_PATIENCE))
 
     def begin(self) -> Deadline:
@@ -68,16 +68,16 @@ class Patience(NamedTuple):
         return Deadline.after(self.seconds, self.clock)
 
     def retry(self, call: Callable[[Deadline], T], deadline: Deadline) -> T:
-        """Return the result of *call*, which is given the deadline.
+        """Return the result of *call*, which gets the deadline.
 
-        It is tried again after a retryable error, if the pause that the error asks for leaves time.
+        After a retryable error it is called again, if time is left after the pause.
         """
         longest = FIRST_PAUSE
         while True:
             try:
                 return call(deadline)
             except BrokerError as error:
-                # A little more than was asked for, so that callers spread.
+                # A random addition, so that the callers do not retry together.
                 pause = (error.retry_after or 0) + self.random() * longest
                 if not error.retryable or pause >= deadline.left:
                     raise

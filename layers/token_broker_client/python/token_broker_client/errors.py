@@ -16,7 +16,7 @@
   x RefreshInProgress           503  the token is being renewed, and takes long         (retryable)
   x StoreUnavailable            503  the broker's table cannot be reached               (retryable)
   x AccessDenied                403  AWS did not let the call through to the broker
-  x Unreachable                 503  no answer of the broker's own: network, API, Lambda (retryable)
+  x Unreachable                 503  the broker did not answer: network, API, Lambda   (retryable)
   x WrongDestination            421  the token would have gone to another host; nothing was sent
 
 The last three are this client's own; the rest are named after the codes of the broker's answers.
@@ -31,9 +31,9 @@ class BrokerError(Exception):
 
     code: str = "internal"
     status: int = 500
-    """The HTTP status of the broker's answer, or one that fits."""
+    """The HTTP status of the broker's answer, or a fitting one."""
     retryable: bool = False
-    """Whether the same call may work later. The client has tried as long as it has patience."""
+    """Whether the same call may succeed later. The client has retried until its deadline."""
 
     def __init__(
         self,
@@ -47,11 +47,11 @@ class BrokerError(Exception):
         super().__init__(detail)
         self.detail = detail
         self.retry_after = retry_after
-        """Seconds until another try makes sense, where the broker knows."""
+        """Seconds to wait before another attempt, if the broker gave them."""
         self.upstream_status = upstream_status
         self.upstream_code = upstream_code
         self.upstream_message = upstream_message
-        """The vendor's own words, in which the broker has masked what may be secret."""
+        """The vendor's message, in which the broker has masked possible secrets."""
 
     def __init_subclass__(cls) -> None:
         """Name the code after the class: ``InvalidRequest`` is ``invalid_request``."""
@@ -63,7 +63,7 @@ class BrokerError(Exception):
 
     @classmethod
     def of(cls, problem: Mapping[str, Any]) -> "BrokerError":
-        """Return the error that a problem (RFC 9457) tells of."""
+        """Return the error for a problem (RFC 9457)."""
         code = str(problem["code"])
         kind = next((one for one in kinds() if one.code == code), cls)
         error = kind(
@@ -73,7 +73,7 @@ class BrokerError(Exception):
             upstream_code=problem.get("upstream_code"),
             upstream_message=problem.get("upstream_message"),
         )
-        # The broker may be newer than this client, and knows better.
+        # The broker may be newer than this client, so its values have precedence.
         error.code = code
         error.status = problem.get("status", kind.status)
         error.retryable = problem.get("retryable", kind.retryable) is True
@@ -81,7 +81,7 @@ class BrokerError(Exception):
 
 
 def kinds(root: type[BrokerError] = BrokerError) -> Iterator[type[BrokerError]]:
-    """Yield every class of the tree below *root*."""
+    """Yield all subclasses of *root*."""
     for kind in root.__subclasses__():
         yield kind
         yield from kinds(kind)
@@ -177,13 +177,13 @@ class AccessDenied(BrokerError):
 
 
 class Unreachable(BrokerError):
-    """There was no answer of the broker's own: the network, API Gateway or Lambda failed."""
+    """The broker did not answer: the network, API Gateway or Lambda failed."""
 
     status = 503
     retryable = True
 
 
 class WrongDestination(BrokerError):
-    """The request would have taken the token to another host than the vendor's. It was not sent."""
+    """The request goes to another host than the vendor's. It was not sent."""
 
     status = 421

@@ -1,4 +1,4 @@
-"""The way to the broker's functions themselves: each invoked directly, through boto3."""
+"""The channel that invokes the broker's functions directly, through boto3."""
 
 import io
 import json
@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from botocore.awsrequest import AWSResponse
 from botocore.config import Config
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError, NoRegionError
+from botocore.exceptions import ConnectionError as AwsConnectionError
 
 from token_broker_client import identity, transport
 from token_broker_client.deadline import Deadline
@@ -31,7 +32,7 @@ REGION = re.compile(r"arn:[^:]+:lambda:([a-z0-9-]+):")
 
 DENIED = frozenset(
     {
-        "AccessDenied",  # of STS, on the way to a role
+        "AccessDenied",  # of STS, for a role
         "AccessDeniedException",
         "ExpiredToken",
         "ExpiredTokenException",
@@ -44,8 +45,11 @@ DENIED = frozenset(
     }
 )
 
+NETWORK = (AwsConnectionError, HTTPClientError)
+"""Errors of boto3's own calls, for credentials, that another try may not meet."""
+
 _deadline: ContextVar[Deadline] = ContextVar("deadline")
-"""Of this thread's invocation: boto3 has no way to hand it on."""
+"""The deadline of this thread's invocation. boto3 cannot pass it to the transport."""
 
 
 class Functions(NamedTuple):
@@ -55,7 +59,7 @@ class Functions(NamedTuple):
     session: "boto3.Session | None"
 
     def call(self, command: Command, deadline: Deadline) -> dict[str, Any]:
-        """Return what the function answers to *command*."""
+        """Return the function's answer to *command*."""
         name = dict(self.names).get(command.flow)
         if name is None:
             raise InvalidRequest(f"{command.flow}: no function was named for it")
@@ -73,7 +77,7 @@ class Functions(NamedTuple):
             _deadline.reset(back)
 
     def refusal(self, error: ClientError, name: str, region: str) -> BrokerError:
-        """Return what an error of the Lambda service means, or of STS on the way to a role."""
+        """Return the error for a refusal of Lambda, or of STS for a role."""
         details = error.response.get("Error", {})
         code = details.get("Code", "")
         status = int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 500))
@@ -90,19 +94,19 @@ class Functions(NamedTuple):
 
 
 class Clients:
-    """boto3's clients, which take long to make; threads may share each, but not the making."""
+    """boto3's clients, made once each. Threads may share a client, but not make two at once."""
 
     def __init__(self) -> None:
         self.reset()
         reset_in_children(self)
 
     def reset(self) -> None:
-        """Have none, as in a new process."""
+        """Drop all clients, as in a new process."""
         self._made: dict[Any, LambdaClient] = {}
         self._lock = Lock()
 
     def get(self, session: "boto3.Session | None", region: str | None) -> "LambdaClient":
-        """Return a client whose requests keep to the deadline, and are sent once."""
+        """Return a client that sends each request once, before the deadline."""
         boto3 = sys.modules.get("boto3")
         session = session or getattr(boto3, "DEFAULT_SESSION", None)
         with self._lock:
@@ -115,8 +119,8 @@ CLIENTS = Clients()
 
 
 def made(session: "boto3.Session | None", region: str | None) -> "LambdaClient":
-    """Return a client of boto3's that sends as the rest of this package does."""
-    import boto3  # noqa: PLC0415 (slow, and every Lambda has it)
+    """Return a client of boto3 that sends through `transport`."""
+    import boto3  # noqa: PLC0415 (slow; every Lambda has it)
 
     config = Config(retries={"total_max_attempts": 1})
     try:
@@ -124,35 +128,36 @@ def made(session: "boto3.Session | None", region: str | None) -> "LambdaClient":
     except ValueError:
         raise InvalidRequest("boto3's settings: its endpoint is no address") from None
     send = partial(sent, identity.authorities(session))
-    client.meta.events.register("before-send.lambda", send)  # type: ignore[arg-type]  # it may answer
+    client.meta.events.register("before-send.lambda", send)  # type: ignore[arg-type]  # it may return a response
     return client
 
 
 def sent(authorities: str | None, request: "AWSPreparedRequest", **_: object) -> AWSResponse:
-    """Send what boto3 has made and signed, and return what comes back before the deadline."""
+    """Send a request that boto3 made and signed, and return the answer before the deadline."""
     headers = {
         name: value.decode("latin-1") if isinstance(value, bytes) else str(value)
         for name, value in request.headers.items()
     }
-    body: Any = request.body or b""  # bytes, for that is what was handed to boto3
+    body: Any = request.body or b""  # bytes, because the payload is bytes
     outgoing = Request(str(request.method), str(request.url), headers, body)
     reply = transport.send("Lambda", outgoing, _deadline.get(), authorities)
-    received: Any = reply.headers
+    # That is what was read; a length that is no number is an error of another kind to botocore.
+    received: Any = {**reply.headers, "content-length": str(len(reply.content))}
     return AWSResponse(outgoing.url, reply.status, received, Whole(reply.content))
 
 
 class Whole(io.BytesIO):
-    """An answer that was read, in the form in which botocore reads one."""
+    """A whole answer, in the form that botocore reads."""
 
     def stream(self) -> Iterator[bytes]:
-        """Yield what is left."""
+        """Yield the rest."""
         yield self.read()
 
 
 def names(functions: str | Mapping[str, str]) -> tuple[tuple[str, str], ...]:
-    """Return the name of each flow's function, from the argument *functions* of the broker.
+    """Return the name of each flow's function, from the argument *functions* of `Broker`.
 
-    Only ``{flow}`` is replaced: an alias or a stage may be called like a flow.
+    Only ``{flow}`` is replaced, because an alias or a stage may have the name of a flow.
     """
     if not isinstance(functions, str):
         return tuple(functions.items())
@@ -164,25 +169,25 @@ def names(functions: str | Mapping[str, str]) -> tuple[tuple[str, str], ...]:
 
 
 def is_one(name: str) -> bool:
-    """Say whether this may be the name of one function rather than what all begin with."""
+    """Say whether *name* looks like one function's name, not like a common prefix."""
     return name.endswith(tuple(f"-{flow}" for flow in FLOWS))
 
 
 def region(name: str) -> str | None:
-    """Return the region in an ARN."""
+    """Return the region in an ARN; None for a plain name."""
     found = REGION.match(name)
     return found[1] if found else None
 
 
 def answered(document: Any, has_failed: bool) -> dict[str, Any]:
-    """Return the broker's answer, or raise the problem that is in it."""
+    """Return the broker's answer; raise the problem if it has one."""
     if not has_failed and isinstance(document, dict):
         return document
     raise problem(message_of(document)) or Unreachable(f"the function failed: {kind(document)}")
 
 
 def message_of(document: Any) -> object:
-    """Return the problem that a failed function tells of, if it is one of the broker's."""
+    """Return the problem in the error of a function; None if it has none."""
     try:
         return decoded(document["errorMessage"])
     except (KeyError, TypeError):
@@ -190,14 +195,18 @@ def message_of(document: Any) -> object:
 
 
 def kind(document: Any) -> str:
-    """Return the name of a failure of Lambda's, like ``Sandbox.Timedout``."""
+    """Return Lambda's name of a failure, like ``Sandbox.Timedout``."""
     name = document.get("errorType") if isinstance(document, dict) else None
     return str(name or "no reason is given")[:100]
 
 
 def unsent(error: BotoCoreError, name: str) -> BrokerError:
-    """Return what it means that there was no answer from Lambda."""
+    """Return the error for a call without an answer of Lambda."""
     what = type(error).__name__
     if any(word in what for word in ("Credential", "Profile", "SSO", "Token")):
         return AccessDenied(f"the AWS credentials cannot be had ({what})")
-    return Unreachable(f"Lambda, to invoke {name}: {what}")
+    if isinstance(error, NoRegionError):
+        return InvalidRequest("no region: name the function by its ARN, or set AWS_DEFAULT_REGION")
+    found = Unreachable(f"Lambda, to invoke {name}: {what}")
+    found.retryable = isinstance(error, NETWORK)
+    return found

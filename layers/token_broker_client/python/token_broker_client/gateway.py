@@ -1,4 +1,4 @@
-"""The way to the broker through its API: HTTPS, signed with AWS's signature, version 4."""
+"""The channel through the broker's API: HTTPS, signed by AWS Signature Version 4."""
 
 import ipaddress
 import json
@@ -29,7 +29,7 @@ ROUTES: dict[Action, tuple[str, str]] = {
 """Method, and what follows the connection in the path."""
 
 DOMAINS = frozenset({"amazonaws.com", "amazonaws.com.cn", "vpce.amazonaws.com"})
-"""What follows the region in API Gateway's own host names."""
+"""The part after the region in API Gateway's host names."""
 
 HOST = re.compile(
     r"[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?(\.[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?)*\.?"
@@ -50,7 +50,7 @@ class Gateway(NamedTuple):
 
     @classmethod
     def at(cls, url: str, region: str | None, session: "boto3.Session | None") -> "Gateway":
-        """Return the API at *url*; raise `InvalidRequest` if it cannot be there."""
+        """Return the API at *url*. Raises `InvalidRequest` for a wrong URL or region."""
         if not isinstance(url, str):
             raise InvalidRequest("the URL must be a text")
         address = url.strip()
@@ -63,16 +63,12 @@ class Gateway(NamedTuple):
         if parts.scheme != "https" and not (parts.scheme == "http" and is_loopback(host)):
             raise InvalidRequest("the URL must begin with https://")
         if not is_host(host) or not is_plain or "@" in parts.netloc or not PATH.fullmatch(address):
-            raise InvalidRequest("the URL must have a host, and may have a path, and no more")
-        region = region or region_in(host) or identity.region(session)
-        if not region:
-            raise InvalidRequest("the URL names no region, so give it: region=…")
-        if not REGION.fullmatch(region):
-            raise InvalidRequest("region: must be one of AWS's, like eu-west-1")
+            raise InvalidRequest("the URL must have a host, may have a path, and nothing else")
+        region = region_of(host, region, session)
         return cls(address.rstrip("/").removesuffix("/v1").rstrip("/"), region, session)
 
     def call(self, command: Command, deadline: Deadline) -> dict[str, Any]:
-        """Return what the API answers to *command*."""
+        """Return the API's answer to *command*."""
         method, rest = ROUTES[command.action]
         url = f"{self.url}/v1/{command.flow}/{command.connection}{rest}"
         body = json.dumps(command.body).encode() if command.body else b""
@@ -87,9 +83,9 @@ class Gateway(NamedTuple):
         raise problem(document) or self.refusal(reply, document)
 
     def refusal(self, reply: Reply, document: object) -> BrokerError:
-        """Return what an answer means that API Gateway gives itself.
+        """Return the error for an answer of API Gateway itself.
 
-        Its text is kept back: where a signature is wrong, it repeats headers of the request.
+        Its text is not shown: for a wrong signature, it repeats headers of the request.
         """
         kind = reply.headers.get("x-amzn-ErrorType", "").partition(":")[0]
         named = f"{reply.status} {kind}".strip()
@@ -105,7 +101,7 @@ class Gateway(NamedTuple):
 
 
 def team_key() -> dict[str, str]:
-    """Return the key of the caller's team, where the API counts by keys: beside the signature."""
+    """Return the header with the team's API key, if there is one: a usage plan counts by it."""
     key = os.environ.get("TOKEN_BROKER_API_KEY")
     if not key:
         return {}
@@ -115,7 +111,7 @@ def team_key() -> dict[str, str]:
 
 
 def decoded(content: bytes) -> object:
-    """Return what JSON says, or None where it is none."""
+    """Return the decoded JSON; None if it is not JSON."""
     try:
         return json.loads(content)
     except (ValueError, RecursionError):
@@ -123,18 +119,34 @@ def decoded(content: bytes) -> object:
 
 
 def may_pass(status: int) -> bool:
-    """Say whether an error with *status* may be gone at another try."""
+    """Say whether another attempt may succeed after an error with *status*."""
     return status == TOO_MANY or status >= SERVER_ERROR
 
 
+def region_of(host: str, given: str | None, session: "boto3.Session | None") -> str:
+    """Return the region to sign for: that of *host*, the one *given*, or that of *session*.
+
+    Raises `InvalidRequest` if there is none, or if *host* names another one than is *given*.
+    """
+    if given and not (isinstance(given, str) and REGION.fullmatch(given)):
+        raise InvalidRequest("region: must be one of AWS's, like eu-west-1")
+    named = region_in(host)
+    if given and named and given != named:
+        raise InvalidRequest(f"region: is not {given}, as the URL names {named}: leave it out")
+    region = given or named or identity.region(session)
+    if not region:
+        raise InvalidRequest("the URL names no region, so give it: region=…")
+    return region
+
+
 def region_in(host: str) -> str | None:
-    """Return the region that *host* names; a domain of one's own has none in it."""
-    region, _, domain = host.partition(".execute-api.")[2].partition(".")
+    """Return the region in *host*. A custom domain has none."""
+    region, _, domain = host.removesuffix(".").partition(".execute-api.")[2].partition(".")
     return region if domain in DOMAINS else None
 
 
 def is_host(host: str) -> bool:
-    """Say whether a name of this form can be looked up, or is an address."""
+    """Say whether *host* is a valid host name or an IP address."""
     try:
         return bool(HOST.fullmatch(host)) or bool(ipaddress.ip_address(host))
     except ValueError:
@@ -142,7 +154,7 @@ def is_host(host: str) -> bool:
 
 
 def is_loopback(host: str) -> bool:
-    """Say whether *host* is this machine."""
+    """Say whether *host* is a loopback host."""
     try:
         return host == "localhost" or ipaddress.ip_address(host).is_loopback
     except ValueError:

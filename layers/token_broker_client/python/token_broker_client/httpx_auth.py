@@ -1,4 +1,4 @@
-"""Signs requests of `httpx`, sync and async, with the token that lives, as `requests_auth` does."""
+"""Signs requests of `httpx`, sync and async, with the live token, as `requests_auth` does."""
 
 from collections.abc import AsyncGenerator, Generator
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
@@ -13,24 +13,23 @@ if TYPE_CHECKING:
 
 
 class Wanted(NamedTuple):
-    """A token that is wanted; another one, if there is one that was *refused*."""
+    """The step that gets a token. If one was *refused*, it must be another one."""
 
     refused: "Answer | None" = None
 
 
 Step: TypeAlias = Wanted | httpx.Request | httpx.Response
-"""What has to be done next: get a token, send a request, or read a response."""
+"""The next step: get a token, send a request, or read a response."""
 
 Steps: TypeAlias = Generator[Step, Any, None]
 
 
 class HttpxBrokerAuth(httpx.Auth):
-    """``auth=`` of a client or of one request; threads and tasks may share it.
+    """``auth=`` of a client or of one request. Threads and tasks may share it.
 
-    Raises `WrongDestination` before anything is sent where the request goes elsewhere than to the
-    vendor, and any other `BrokerError` where there is no token. When redirects are followed, the
-    token is taken off on the wire: a transport of one's own has to honour the `trace` extension,
-    as those of httpx do.
+    Raises `WrongDestination`, before anything is sent, if the request goes to another host than the
+    vendor's, and another `BrokerError` if there is no token. If redirects are followed, the `trace`
+    extension removes the token. So a custom transport must support that extension, as httpx's do.
     """
 
     def __init__(self, access: "TokenSource") -> None:
@@ -40,7 +39,7 @@ class HttpxBrokerAuth(httpx.Auth):
     def sync_auth_flow(
         self, request: httpx.Request
     ) -> Generator[httpx.Request, httpx.Response, None]:
-        """Do each step where it arises."""
+        """Do the steps."""
         guard = Guard(request)
         request.extensions = {**request.extensions, "trace": guard.trace}
         steps = self._steps(request, guard)
@@ -58,7 +57,7 @@ class HttpxBrokerAuth(httpx.Auth):
     async def async_auth_flow(
         self, request: httpx.Request
     ) -> AsyncGenerator[httpx.Request, httpx.Response]:
-        """Do each step without blocking other tasks."""
+        """Do the steps without blocking other tasks."""
         guard = Guard(request)
         request.extensions = {**request.extensions, "trace": guard.trace_async}
         steps = self._steps(request, guard)
@@ -74,7 +73,7 @@ class HttpxBrokerAuth(httpx.Auth):
                 done = await self._access.answer_async()
 
     def _steps(self, request: httpx.Request, guard: Guard) -> Steps:
-        """Say what has to be done, step by step; nothing is done here."""
+        """Yield the steps of one request. This does no I/O."""
         guard.sign((yield Wanted()))
         response = yield request
         if not (yield from self._is_refusal(response, guard)):
@@ -93,7 +92,7 @@ class HttpxBrokerAuth(httpx.Auth):
                 self._forbidden.add(key, place, response.content, answer.fingerprint)
 
     def _is_refusal(self, response: httpx.Response, guard: Guard) -> Generator[Step, Any, bool]:
-        """Return whether *response* refuses the token; only what may do that is read."""
+        """Return whether *response* refuses the token. Its body is read only if it may."""
         status = response.status_code
         if not refusals.may_be_refusal(status) or not guard.is_signed(response.request):
             return False
@@ -102,7 +101,7 @@ class HttpxBrokerAuth(httpx.Auth):
 
 
 def advanced(steps: Steps, done: Any) -> Step | None:
-    """Tell *steps* what was *done*, and return the next one, if there is one."""
+    """Send the result of the last step to *steps*, and return the next step; None at the end."""
     try:
         return steps.send(done)
     except StopIteration:

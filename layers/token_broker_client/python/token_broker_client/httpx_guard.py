@@ -1,7 +1,7 @@
-"""The token of one request of `httpx`: put on it, and taken off where a redirect leads elsewhere.
+"""Adds the token to one request of `httpx`, and removes it if a redirect leads to another host.
 
-httpx follows redirects beneath its authentication, and drops no header but `Authorization`. Its
-`trace` extension sees each request right before it is written to the connection.
+httpx follows redirects below its authentication, and removes only `Authorization`. Its `trace`
+extension is called with each request right before that is written to the connection.
 """
 
 from collections.abc import Awaitable, Callable, Mapping
@@ -17,49 +17,49 @@ if TYPE_CHECKING:
 Trace: TypeAlias = Callable[[str, Mapping[str, Any]], Awaitable[None] | None]
 
 WRITING = "send_request_headers.started"
-"""How the event's name ends, whatever the version of HTTP."""
+"""The end of the event's name, for every version of HTTP."""
 
 
 class Guard:
-    """Goes with one request on its way, redirects and second try included."""
+    """Guards one request, with its redirects and its second attempt."""
 
     answer: "Answer"
-    """The token that was put on last."""
+    """The token that was added last."""
 
     def __init__(self, request: httpx.Request) -> None:
         self._request = request
         self._body = Body(request)
-        self._callers: Trace | None = request.extensions.get("trace")
+        self._callers_trace: Trace | None = request.extensions.get("trace")
 
     def sign(self, answer: "Answer") -> None:
-        """Put a token on the request, if that goes to the token's vendor."""
+        """Add the token to the request. Raises `WrongDestination` if that goes to another host."""
         origins.check(str(self._request.url), answer.base_url)
         self._request.headers.update(answer.headers)
         self.answer = answer
 
     def rewound(self) -> bool:
-        """Say whether the request can be sent again, and make it ready for that."""
+        """Prepare the request to be sent again; say whether that is possible."""
         return self._body.rewound()
 
     def is_signed(self, request: httpx.Request) -> bool:
-        """Say whether *request*, which may be the last hop of a redirect, went out with it."""
+        """Say whether *request*, perhaps the last hop of a redirect, was sent with the token."""
         return origins.is_home(str(request.url), self.answer.base_url) and all(
             request.headers.get(name) == value for name, value in self.answer.headers.items()
         )
 
     def trace(self, event: str, info: Mapping[str, Any]) -> None:
-        """Take the token off what goes elsewhere."""
-        self._see(event, info)
-        if self._callers:
-            self._callers(event, info)
+        """Remove the token if the request goes to another host."""
+        self._remove_abroad(event, info)
+        if self._callers_trace:
+            self._callers_trace(event, info)
 
     async def trace_async(self, event: str, info: Mapping[str, Any]) -> None:
-        """Take the token off what goes elsewhere."""
-        self._see(event, info)
-        if self._callers and (waits := self._callers(event, info)):
-            await waits
+        """Remove the token if the request goes to another host."""
+        self._remove_abroad(event, info)
+        if self._callers_trace and (awaitable := self._callers_trace(event, info)):
+            await awaitable
 
-    def _see(self, event: str, info: Mapping[str, Any]) -> None:
+    def _remove_abroad(self, event: str, info: Mapping[str, Any]) -> None:
         if not event.endswith(WRITING):
             return
         leaving = info["request"]
@@ -69,10 +69,10 @@ class Guard:
 
 
 class Body:
-    """A request's body, as it was before it was sent the first time.
+    """A request's body, as it was before the first attempt.
 
-    httpx keeps what is in memory. Of a file it reads on from where it is, so that place has to be
-    known; the files of a form it begins anew by itself, where they can be. An iterator is gone.
+    httpx can send a body in memory again, and the seekable files of a form. It reads a plain file
+    from the current position, so this must be restored. An iterator cannot be sent again.
     """
 
     def __init__(self, request: httpx.Request) -> None:
@@ -83,7 +83,7 @@ class Body:
         self._start = None if self._is_kept else start_of(self._file)
 
     def rewound(self) -> bool:
-        """Say whether the body can be sent again, and make it ready for that."""
+        """Prepare the body to be sent again; say whether that is possible."""
         if self._is_kept:
             return True
         if self._fields is not None:
@@ -92,33 +92,33 @@ class Body:
             return False
         try:
             self._file.seek(self._start)
-        except Exception:  # noqa: BLE001 (a file of the caller's, of any kind, may raise anything)
+        except Exception:  # noqa: BLE001 (a caller's file may raise anything)
             return False
         return True
 
 
 def is_kept(request: httpx.Request) -> bool:
-    """Say whether the body is all in memory."""
+    """Say whether the whole body is in memory."""
     try:
-        request.content  # noqa: B018 (that it can be had is the question)
+        request.content  # noqa: B018 (it raises if the body is a stream)
     except httpx.RequestNotRead:
         return False
     return True
 
 
 def start_of(file: Any) -> int | None:
-    """Return where a file is; None for what is no file that can be read again."""
+    """Return the position of a file; None unless it is a seekable file."""
     if not is_seekable(file) or isinstance(file, bytes | str):
         return None
     try:
-        place: int = file.tell()
+        position: int = file.tell()
     except Exception:  # noqa: BLE001 (same)
         return None
-    return place
+    return position
 
 
 def is_seekable(file: Any) -> bool:
-    """Say whether what is to be sent can be read again."""
+    """Say whether a body, or a part of a form, can be read again."""
     if isinstance(file, bytes | str):
         return True
     try:

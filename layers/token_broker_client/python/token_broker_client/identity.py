@@ -1,4 +1,4 @@
-"""Who calls: the credentials and settings of boto3's chain, without loading boto3 for them."""
+"""The caller's AWS credentials and settings, from boto3's chain, without loading boto3."""
 
 import os
 import re
@@ -23,7 +23,7 @@ CALLER = re.compile(
     r"(?:User: arn:[a-z-]+:(?:iam|sts)::|Function not found: arn:[a-z-]+:lambda:[a-z0-9-]+:)"
     r"([0-9]{12}):"
 )
-"""How AWS names the caller's account in a refusal, the rest of which is kept back."""
+"""The part of AWS's refusal that has the caller's account. The rest is not shown."""
 
 
 def credentials(session: "boto3.Session | None") -> "ReadOnlyCredentials":
@@ -51,7 +51,7 @@ def region(session: "boto3.Session | None") -> str | None:
 
 
 def authorities(session: "boto3.Session | None") -> str | None:
-    """Return the file of the authorities that AWS's hosts are checked by; None: the usual ones.
+    """Return the file of the certificate authorities for AWS's hosts; None for the usual ones.
 
     The variable ``AWS_CA_BUNDLE`` names it, or else ``ca_bundle`` of the profile in AWS's config:
     https://docs.aws.amazon.com/sdkref/latest/guide/feature-gen-config.html
@@ -63,7 +63,7 @@ def authorities(session: "boto3.Session | None") -> str | None:
 
 
 def setting(read: Callable[[], object]) -> str | None:
-    """Return a setting of AWS's that is *read*; None where there is none."""
+    """Return the AWS setting that *read* returns; None if it is not set."""
     try:
         found = read()
     except BotoCoreError as error:
@@ -73,9 +73,9 @@ def setting(read: Callable[[], object]) -> str | None:
 
 
 def signer(session: "boto3.Session | None", region: str, refusal: object) -> str:
-    """Say for which region, and by which account, a call was signed that met *refusal*.
+    """Return a text with the region and the account of the call that AWS refused.
 
-    AWS is not asked: the account is the one in the refusal, or in the credentials.
+    No call is made for it: the account is in the *refusal*, or in the credentials.
     """
     named = CALLER.match(refusal) if isinstance(refusal, str) else None
     account = named[1] if named else getattr(credentials(session), "account_id", None)
@@ -83,20 +83,20 @@ def signer(session: "boto3.Session | None", region: str, refusal: object) -> str
 
 
 def signed(request: Request, session: "boto3.Session | None", region: str) -> dict[str, str]:
-    """Return the headers of a *request* to API Gateway, with those that sign it."""
+    """Return the headers of a *request* to API Gateway, with its signature."""
     signing = AWSRequest(request.method, request.url, dict(request.headers), request.body)
     SigV4Auth(credentials(session), "execute-api", region).add_auth(signing)
     return dict(signing.headers.items())
 
 
 def default() -> Any:
-    """Return boto3's default session if one is set, else what it would be made of."""
+    """Return boto3's default session; if none is set, a session of botocore."""
     boto3 = sys.modules.get("boto3")
     return getattr(boto3, "DEFAULT_SESSION", None) or _botocore(os.getpid())
 
 
 @lru_cache(maxsize=1)
-def _botocore(process: int) -> Any:  # noqa: ARG001 (in a forked one, a lock may be held for ever)
-    from botocore.session import Session  # noqa: PLC0415 (slow, and not needed where one is given)
+def _botocore(process: int) -> Any:  # noqa: ARG001 (a forked process may have a held lock)
+    from botocore.session import Session  # noqa: PLC0415 (slow, and not needed with a session)
 
     return Session()

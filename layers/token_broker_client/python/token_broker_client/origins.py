@@ -1,4 +1,4 @@
-"""Where a request goes: a token is for its vendor's scheme, host and port, and for nothing else."""
+"""The origin of a URL: a token is sent only to its vendor's scheme, host and port."""
 
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
@@ -9,7 +9,7 @@ PORTS = {"http": 80, "https": 443}
 
 
 class Origin(NamedTuple):
-    """What has to be the same."""
+    """Scheme, host and port of a URL."""
 
     scheme: str
     host: str
@@ -21,7 +21,7 @@ class Origin(NamedTuple):
 
 
 def origin(url: str) -> Origin | None:
-    """Return the origin of *url*; None where readers of URLs might differ about it."""
+    """Return the origin of *url*; None if two parsers could differ about it."""
     try:
         parts = urlsplit(url)
         port = parts.port or PORTS.get(parts.scheme)
@@ -33,7 +33,7 @@ def origin(url: str) -> Origin | None:
 
 
 def destination(url: Any) -> Origin | None:
-    """Return where a request goes that httpx is about to write, past a proxy if there is one."""
+    """Return the origin that httpx is about to send a request to, perhaps by a proxy."""
     if not url.target.startswith(b"/"):
         return origin(url.target.decode("ascii", "replace"))
     scheme = url.scheme.decode()
@@ -41,14 +41,14 @@ def destination(url: Any) -> Origin | None:
 
 
 def is_home(url: str, base_url: str) -> bool:
-    """Say whether a request to *url* stays with the vendor at *base_url*."""
+    """Say whether *url* has the origin of *base_url*."""
     home = origin(base_url)
     return home is not None and origin(url) == home
 
 
 def check(url: str, base_url: str) -> None:
-    """Raise `WrongDestination` unless *url* is the vendor's."""
+    """Raise `WrongDestination` unless *url* has the origin of *base_url*."""
     if not is_home(url, base_url):
-        # Neither path nor query: they may be private.
+        # Without path and query, which may be private.
         asked = origin(url) or "an address that cannot be told"
         raise WrongDestination(f"the token is for {origin(base_url)}, the request to {asked}")

@@ -1,4 +1,4 @@
-"""Decides whether a vendor's answer means that the token is dead, or that it has too few rights."""
+"""Decides whether a vendor's refusal means a dead token, or a token without the rights."""
 
 import json
 import time
@@ -12,22 +12,22 @@ from token_broker_client.single_flight import reset_in_children
 
 FORBIDDEN_SECONDS = 30.0
 FORBIDDEN_ENTRIES = 1000
-"""How long, and how many, refusals are remembered that a new token does not change."""
+"""How long, and how many, refusals of a new token are remembered."""
 
 DEAD = frozenset({"FORBIDDEN", "BAD_CREDENTIALS", "UNAUTHORIZED"})
-"""With these codes VNTANA answers 403 to a token that has expired or was revoked."""
+"""Codes of VNTANA's 403 for a token that has expired or was revoked."""
 
 Place: TypeAlias = tuple[str, str]
 """A method, and a URL without its query."""
 
 
 def may_be_refusal(status: int) -> bool:
-    """Say whether an answer with *status* has to be read."""
+    """Say whether an answer with *status* may refuse the token, so that its body must be read."""
     return status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN)
 
 
 def is_refusal(flow: str, status: int, content: bytes) -> bool:
-    """Say whether the vendor of *flow* refuses the token: by status, or by VNTANA's codes."""
+    """Say whether an answer of the vendor of *flow* refuses the token."""
     if status == HTTPStatus.UNAUTHORIZED:
         return True
     return (
@@ -36,7 +36,7 @@ def is_refusal(flow: str, status: int, content: bytes) -> bool:
 
 
 def codes(content: bytes) -> set[str]:
-    """Return the error codes in VNTANA's envelope, which are strings or objects."""
+    """Return the error codes in an answer of VNTANA. An error is a string or an object."""
     try:
         errors = json.loads(content)["errors"]
         return {str(one.get("message") if isinstance(one, dict) else one) for one in errors}
@@ -45,17 +45,17 @@ def codes(content: bytes) -> set[str]:
 
 
 def is_ambiguous(content: bytes) -> bool:
-    """Say whether a refusal may be about rights as well as about a dead token."""
+    """Say whether a refusal may mean missing rights as well as a dead token."""
     return DEAD.intersection(codes(content)) == {"FORBIDDEN"}
 
 
 def place_of(method: str | None, url: str) -> Place:
-    """Return the place of a request, by which `Forbidden` remembers refusals."""
+    """Return the method and URL of a request without its query: `Forbidden` remembers them."""
     return method or "", url.partition("?")[0].partition("#")[0]
 
 
 class Forbidden:
-    """Refusals for lack of rights, remembered so that no more tokens are replaced for them.
+    """Remembers refusals for missing rights, so that no further token is replaced for them.
 
     VNTANA answers FORBIDDEN to a dead token and to one that has too few rights. If a new token is
     refused as well, it lacks rights, and another replacement would only revoke it for other
@@ -69,7 +69,7 @@ class Forbidden:
         reset_in_children(self)
 
     def reset(self) -> None:
-        """Remember nothing, as in a new process."""
+        """Forget all refusals, as in a new process."""
         self._until: OrderedDict[Hashable, float] = OrderedDict()
         self._lock = Lock()
 
@@ -83,7 +83,7 @@ class Forbidden:
                 self._until.popitem(last=False)
 
     def has(self, key: Hashable, place: Place, content: bytes, fingerprint: str) -> bool:
-        """Say whether a refusal that says *content* is about rights, as far as is known."""
+        """Say whether a refusal with this *content* is known to mean missing rights."""
         entries = entries_of(key, place, content, fingerprint)
         with self._lock:
             now = self._clock()

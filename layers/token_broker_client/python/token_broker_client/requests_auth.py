@@ -1,4 +1,4 @@
-"""Signs requests of `requests` with the token that lives, and replaces the one that was refused."""
+"""Signs requests of `requests` with the live token, and replaces a token that was refused."""
 
 from collections.abc import Hashable
 from typing import TYPE_CHECKING, Any
@@ -18,15 +18,15 @@ if TYPE_CHECKING:
 class BrokerAuth(AuthBase):
     """``session.auth``, or ``auth=`` of one request. Threads may share it.
 
-    Raises `WrongDestination` before anything is sent where the request goes elsewhere than to the
-    vendor, and any other `BrokerError` where there is no token.
+    Raises `WrongDestination`, before anything is sent, if the request goes to another host than the
+    vendor's, and another `BrokerError` if there is no token.
     """
 
     def __init__(self, access: "TokenSource") -> None:
         self._access = access
 
     def __call__(self, request: PreparedRequest) -> PreparedRequest:
-        """Sign *request*, and see to what comes back."""
+        """Sign *request*, and register the hook that handles a refusal."""
         answer = self._access.answer()
         origins.check(request.url or "", answer.base_url)
         request.headers.update(answer.headers)
@@ -36,7 +36,7 @@ class BrokerAuth(AuthBase):
 
 
 class SignedRequest:
-    """What becomes of one request: its token is replaced once at most, and never goes elsewhere."""
+    """The response hook of one request: it replaces the token at most once, and never leaks it."""
 
     def __init__(self, access: "TokenSource", answer: "Answer") -> None:
         self._access = access
@@ -45,7 +45,7 @@ class SignedRequest:
         self._is_replaced = False
 
     def __call__(self, response: Response, **sending: Any) -> Response:
-        """Return *response*, or that of a second try; called for each hop of a redirect."""
+        """Return *response*, or that of a second attempt. Called for each hop of a redirect."""
         request = response.request
         if self._is_refused(request, response):
             response = self._retried(request, response, sending)
@@ -64,7 +64,7 @@ class SignedRequest:
         )
 
     def _is_signed(self, request: PreparedRequest) -> bool:
-        """Say whether it was our token that was refused: a redirect may have led away and back."""
+        """Say whether *request* had our token: a redirect may have led away and back."""
         return origins.is_home(request.url or "", self._answer.base_url) and all(
             request.headers.get(name) == value for name, value in self._answer.headers.items()
         )
@@ -72,7 +72,7 @@ class SignedRequest:
     def _retried(
         self, request: PreparedRequest, refused: Response, sending: dict[str, Any]
     ) -> Response:
-        """Have the token replaced, and send *request* once more if that is possible."""
+        """Replace the token, and send *request* again if that is possible."""
         self._is_replaced = True
         if self._forbidden.has(*self._refusal(request, refused)):
             return refused
@@ -97,7 +97,7 @@ class SignedRequest:
     def _resent(
         self, request: PreparedRequest, refused: Response, sending: dict[str, Any]
     ) -> Response:
-        refused.content  # noqa: B018 (read to its end, so that the connection can be used again)
+        refused.content  # noqa: B018 (reads to the end, so that the connection can be reused)
         refused.close()
         request.headers.update(self._answer.headers)  # the next hop of a redirect is its copy
         copy = request.copy()
@@ -108,22 +108,22 @@ class SignedRequest:
 
 
 def peeked(response: Response) -> bytes:
-    """Return what a refusal says; what is none is not read, as it may be a stream."""
+    """Return the body of a refusal. Other bodies are not read: they may be streams."""
     return response.content if refusals.may_be_refusal(response.status_code) else b""
 
 
 def rewound(request: PreparedRequest) -> bool:
-    """Say whether the body can be sent again, and make it ready for that."""
+    """Prepare the body to be sent again; say whether that is possible."""
     if request.body is None or isinstance(request.body, bytes | str):
         return True
     try:
         rewind_body(request)
-    except Exception:  # noqa: BLE001 (a file of the caller's, of any kind, may raise anything)
+    except Exception:  # noqa: BLE001 (a caller's file may raise anything)
         return False
     return True
 
 
 def leaves(response: Response, base_url: str) -> bool:
-    """Say whether *response* is a redirect to anywhere but the vendor."""
+    """Say whether *response* is a redirect to another host than the vendor's."""
     target = SessionRedirectMixin().get_redirect_target(response)
     return target is not None and not origins.is_home(urljoin(response.url, target), base_url)

@@ -32,7 +32,7 @@ _RESETTABLE: "weakref.WeakSet[Any]" = weakref.WeakSet()
 
 
 def reset_in_children(one: Resettable) -> None:
-    """Have *one* reset in each process that is forked from this one.
+    """Reset *one* in each process that is forked from this one.
 
     The child has no thread of its parent. So a lock that one of them holds is never released, and a
     call that runs in one of them never ends.
@@ -79,7 +79,7 @@ class SharedCall(Generic[T]):
         landed, run_soon = anyio.Event(), _loop()
 
         def wake(_: object) -> None:
-            with suppress(RuntimeError):  # the loop has ended meanwhile, and its tasks with it
+            with suppress(RuntimeError):  # the loop has ended, and its tasks too
                 run_soon(landed.set)
 
         self._future.add_done_callback(wake)
@@ -90,9 +90,9 @@ class SharedCall(Generic[T]):
         """Make the call, and keep its result or its exception as the outcome."""
         try:
             result = call()
-        except Exception as error:  # noqa: BLE001 (it is for those who wait)
+        except Exception as error:  # noqa: BLE001 (the waiting callers raise it)
             self._future.set_exception(error)
-        except BaseException:  # noqa: BLE001 (the end of this thread is not that of the others)
+        except BaseException:  # noqa: BLE001 (only this thread ends)
             self._future.set_exception(Unreachable("the thread that asked the broker was ended"))
         else:
             self._future.set_result(result)

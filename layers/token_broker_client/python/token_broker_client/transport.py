@@ -1,4 +1,4 @@
-"""The one place that talks HTTP to AWS: each request has one deadline, and its answer a bound.
+"""The only module that sends HTTP to AWS. A request has one deadline, an answer a maximum size.
 
 A timeout of `requests` begins again with every byte, so a slow peer never exceeds it. Here each
 operation on a socket gets the time that is left until the deadline.
@@ -30,10 +30,10 @@ from token_broker_client.errors import Unreachable
 CONNECT_SECONDS = 5.0
 
 IDLE_SECONDS = 3.0
-"""For how long a connection is kept. An older one may be dead, and only a timeout would tell."""
+"""How long an idle connection is kept. An older one may be dead, which only a timeout shows."""
 
 LARGEST_BYTES = 8 << 20
-"""Of an answer: more than Lambda lets a function return."""
+"""The maximum size of an answer: more than a function may return."""
 
 PIECE_BYTES = 1 << 16
 
@@ -45,14 +45,14 @@ TRANSIENT = (
     urllib3.exceptions.TimeoutError,
     TimeoutError,
 )
-"""Errors that another try may not meet. All others come from the request itself."""
+"""Errors after which another attempt may succeed. All others come from the request itself."""
 
 _deadline: ContextVar[Deadline] = ContextVar("deadline")
-"""Of this thread's request: urllib3 has no way to hand it to a socket."""
+"""The deadline of this thread's request. urllib3 cannot pass it to a socket."""
 
 
 class Request(NamedTuple):
-    """What is sent, its signature among its headers."""
+    """A signed request."""
 
     method: str
     url: str
@@ -64,7 +64,7 @@ class Request(NamedTuple):
 
 
 class Reply(NamedTuple):
-    """What came back, whole."""
+    """A whole answer."""
 
     status: int
     headers: Mapping[str, str]
@@ -75,17 +75,16 @@ class Reply(NamedTuple):
 
 
 def send(where: str, request: Request, deadline: Deadline, authorities: str | None) -> Reply:
-    """Send *request*, once, and return what comes back before *deadline*, good or bad.
+    """Send *request* once, and return the answer of any status that comes before *deadline*.
 
-    The other side is checked by the certificates in the file *authorities*, or by the usual ones.
-    Raises `Unreachable`, which says *where*, and no text of a library's: that may hold what was
-    sent.
+    The file *authorities* has the certificate authorities; None stands for the usual ones. Raises
+    `Unreachable` with the text *where*, without the library's text, which may quote the request.
     """
     back = _deadline.set(deadline)
     connections = _connections(os.getpid())[authorities]
     try:
         return _sent(connections.session(), request, deadline, authorities)
-    except Exception as error:  # noqa: BLE001 (whatever it is, its text is not ours)
+    except Exception as error:  # noqa: BLE001 (a library may raise anything)
         is_untrusted = "CERTIFICATE_VERIFY_FAILED" in str(error)
         failure = Unreachable(f"{where}: {type(error).__name__}{hint(is_untrusted, authorities)}")
         failure.retryable = isinstance(error, TRANSIENT) and not is_untrusted
@@ -96,7 +95,7 @@ def send(where: str, request: Request, deadline: Deadline, authorities: str | No
 
 
 def hint(is_untrusted: bool, authorities: str | None) -> str:
-    """Return what a failure has to do with *authorities*, if it has."""
+    """Return a hint if the certificate authorities explain a failure; else an empty text."""
     if authorities and not os.access(authorities, os.R_OK):
         return ", as AWS_CA_BUNDLE or ca_bundle names a file that cannot be read"
     if is_untrusted:
@@ -119,23 +118,25 @@ def _sent(
         allow_redirects=False,
         stream=True,
     ) as answer:
-        content = b""
+        content, has_length = b"", answer.raw.chunked or answer.raw.length_remaining is not None
         for piece in answer.raw.stream(PIECE_BYTES):
             content += piece
             if len(content) > LARGEST_BYTES:
                 raise exceptions.ContentDecodingError("the answer is too large")
+        if not content and not has_length:  # a head that broke off, which is no error of urllib3's
+            raise exceptions.ConnectionError
         return Reply(answer.status_code, answer.headers, content)
 
 
 def left(deadline: Deadline) -> float:
-    """Return the seconds until *deadline*; raise `Timeout` if there are none."""
+    """Return the seconds until *deadline*. Raises `Timeout` if there are none."""
     if seconds := deadline.left:
         return seconds
     raise exceptions.Timeout
 
 
 class Signed(AuthBase):
-    """Leaves a request as it is signed: given to each, so that no ~/.netrc takes its place."""
+    """Keeps the signed headers of a request: without an `auth`, requests reads ~/.netrc."""
 
     def __init__(self, headers: Mapping[str, str]) -> None:
         self._headers = headers
@@ -175,7 +176,7 @@ class _TlsSocket(ssl.SSLSocket):
 
 
 def seconds_left() -> float:
-    """Return what a socket may still take; raise `TimeoutError` if there is nothing left."""
+    """Return the seconds until this thread's deadline. Raises `TimeoutError` if there are none."""
     if seconds := _deadline.get().left:
         return seconds
     raise TimeoutError("timed out")
@@ -204,7 +205,7 @@ class _TlsPool(HTTPSConnectionPool):
 
 
 class _Adapter(HTTPAdapter):
-    """Makes connections of our own sockets, to proxies as well."""
+    """Uses the sockets of this module, to proxies as well."""
 
     def init_poolmanager(self, *args: Any, **more: Any) -> None:
         super().init_poolmanager(*args, ssl_context=_tls(), **more)
@@ -223,9 +224,9 @@ def _tls() -> ssl.SSLContext:
 
 
 class _Connections:
-    """The connections of a process, to what is checked by the same authorities.
+    """The connections of a process with the same certificate authorities.
 
-    Those are added to one context of TLS, so that one caller's would be believed for another's.
+    One TLS context has them. With a shared context, one caller would trust another one's.
     """
 
     def __init__(self) -> None:
@@ -239,12 +240,12 @@ class _Connections:
             self._session.mount(scheme, _Adapter())
 
     def session(self) -> requests.Session:
-        """Return what sends, without a connection that may have died while it was not used."""
+        """Return the session, without connections that were idle too long."""
         if monotonic() - self.used_at > IDLE_SECONDS:
             self._session.close()
         return self._session
 
 
 @lru_cache(maxsize=1)
-def _connections(process: int) -> defaultdict[str | None, _Connections]:  # noqa: ARG001 (a fork must not use its parent's)
+def _connections(process: int) -> defaultdict[str | None, _Connections]:  # noqa: ARG001 (a fork must not share its parent's)
     return defaultdict(_Connections)

@@ -1,4 +1,4 @@
-"""The flows: one package for each vendor, and what a hit needs to know of it.
+"""The flows: one package for each vendor, and the part of it that a hit needs.
 
 A hit loads a flow's package only. Its module with the vendor is imported when an exchange begins.
 """
@@ -21,11 +21,11 @@ class Flow(NamedTuple):
     requested: Callable[[Document], Variant]
     """Returns the variant that a call's body requests, before the secret's defaults."""
     module: str
-    """The name of the module that has the flow's `VENDOR`."""
+    """The module that has the flow's `VENDOR`."""
 
     @property
     def vendor(self) -> "Vendor[Any]":
-        """What the broker can do at the vendor. Imports `module`: not for a hit."""
+        """The vendor's functions. Imports `module`: not for a hit."""
         vendor: Vendor[Any] = import_module(self.module).VENDOR
         return vendor
 

@@ -161,11 +161,18 @@ class ExchangeAttempt:
         return judged.was_accepted
 
     def _previous(self, secret: Secret) -> Secret | None:
-        """Return the previous version, if *secret* is new and the previous one was not rejected."""
+        """Return the previous version, if *secret* is new and the previous one was not rejected.
+
+        None, too, if it cannot be read or is malformed: the rejection is what callers must see.
+        """
         if self._deps.clock.now() - secret.created_at > ROTATION_WINDOW:
             return None
-        previous = self._deps.secrets.previous(self._invocation.connection)
-        if not previous or previous.version == secret.version:
+        try:
+            previous = self._deps.secrets.previous(self._invocation.connection)
+            if not previous or previous.version == secret.version:
+                return None
+            self._deps.flow.vendor.parse(previous.content)
+        except BrokerError:
             return None
         lease = self._outcome.lease
         gate = lease if lease.variant == ONLY else self._invocation.read_gate()
@@ -236,7 +243,7 @@ class ExchangeAttempt:
             status = response.status
             self._last = request, response
         finally:
-            milliseconds = round((self._deps.clock.monotonic() - began) * 1000)
+            milliseconds = round(self._deps.clock.milliseconds_since(began))
             self._deps.emit("upstream", step=request.step, status=status, milliseconds=milliseconds)
         return response
 
@@ -261,7 +268,7 @@ class ExchangeAttempt:
             self._deps.emit("unreleased", code=error.code, variant=self._outcome.lease.variant)
 
     def _emit(self, began: float, outcome: str) -> None:
-        milliseconds = round((self._deps.clock.monotonic() - began) * 1000)
+        milliseconds = round(self._deps.clock.milliseconds_since(began))
         self._deps.emit(
             "exchange",
             variant=self._outcome.lease.variant,

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from token_broker.aliases import refuse_held
+from token_broker.conditional_writes import Rejection
 from token_broker.decisions import Verdict, verdict
 from token_broker.errors import BrokerError, CredentialLatched, CredentialRejected
 from token_broker.item import SECOND_LOOK, Failure, Item, rfc3339
@@ -46,7 +47,7 @@ class CredentialGate:
         """The version that this invocation may log in with."""
         self._accepted: str | None = None
         """The version that the upstream accepted; `finish` writes it."""
-        self._rejected: dict[str, None] = {}
+        self._rejected: set[str] = set()
         """Versions that this invocation knows as rejected."""
 
     def has_rejected(self, version: str) -> bool:
@@ -56,7 +57,7 @@ class CredentialGate:
     def remember_rejection(self, version: str | None) -> None:
         """Remember that a kept failure records the rejection of *version*."""
         if version:
-            self._rejected[version] = None
+            self._rejected.add(version)
 
     def knows_rejected(self, own: Item, gate: Item, version: str) -> bool:
         """Say whether *version* was rejected, as far as known. *own* may be the gate."""
@@ -127,65 +128,62 @@ class CredentialGate:
             now = self._deps.clock.now()
             return verdict(gate, version, lease.variant, now, is_certain=is_certain)
 
-        judged = self._judge(lease, version, failure, decide)
+        rejection = Rejection(version, failure, lease.variant)
+        judged = self._judge(self._gate_for(lease), lease, rejection, decide)
         if judged.verdict is not Verdict.BLAME_VARIANT:
-            self._rejected[version] = None
+            self._rejected.add(version)
         return judged
 
     def reject_previous(self, lease: Item, version: str, failure: Failure) -> Item:
         """Keep that *version*, the secret's previous one, is not worth another try."""
-        self._rejected[version] = None
-        return self._judge(lease, version, failure, lambda _: Verdict.LATCH).lease
+        self._rejected.add(version)
+        rejection = Rejection(version, failure, lease.variant)
+        return self._judge(self._gate_for(lease), lease, rejection, lambda _: Verdict.LATCH).lease
+
+    def _gate_for(self, lease: Item) -> Item:
+        """Return the gate, as a lease of this invocation shows it; otherwise as it is now."""
+        leased = lease if lease.variant == ONLY else self._lease
+        return leased or self._invocation.read_gate()
 
     def _judge(
-        self, lease: Item, version: str, failure: Failure, decide: Callable[[Item], Verdict]
+        self, gate: Item, lease: Item, rejection: Rejection, decide: Callable[[Item], Verdict]
     ) -> Judged:
-        """Decide by the gate, and write the verdict to it.
+        """Decide by *gate*, and write the verdict to it. This ends the gate's lease.
 
-        If the gate has changed since it was read, it is read again and the verdict decided again.
+        If the gate has changed since it was read, it is read and decided again. A variant that is
+        refused keeps the rejection in its own item as well.
         """
-        leased_gate = lease if lease.variant == ONLY else self._lease
-        gate = leased_gate or self._invocation.read_gate()
-        while True:
-            decided, was_accepted = decide(gate), gate.has_accepted(version)
-            if decided is Verdict.BLAME_VARIANT:
-                self.release()
-                return Judged(decided, lease, was_accepted)
-            has_lease = leased_gate is not None and gate.lease_owner == leased_gate.lease_owner
-            written = self._write(gate, decided, failure, version, lease, has_lease=has_lease)
-            if written:
-                break
-            gate = self._invocation.read_gate()
+        decided, was_accepted = decide(gate), gate.has_accepted(rejection.version)
+        if decided is Verdict.BLAME_VARIANT:
+            self.release()
+            return Judged(decided, lease, was_accepted)
+        written = self._write(gate, decided, rejection, lease)
+        if written is None:
+            return self._judge(self._invocation.read_gate(), lease, rejection, decide)
         self._lease = self._admitted = None
         if decided is Verdict.LATCH:
-            self._invocation.announce("Connection Latched", version)
+            self._invocation.announce("Connection Latched", rejection.version)
         if decided is Verdict.REFUSE_VARIANT:
-            has_lease = lease.lease_owner is not None
-            own = self._write(lease, Verdict.LATCH, failure, version, lease, has_lease=has_lease)
+            own = self._write(lease, Verdict.LATCH, rejection, lease)
             return Judged(decided, own or lease, was_accepted)
-        is_own = lease.variant == ONLY and has_lease
+        # The variant's lease, as written last: the gate is it only if this caller still holds it.
+        is_own = written.variant == lease.variant and written.lease_owner == lease.lease_owner
         return Judged(decided, written if is_own else lease, was_accepted)
 
     def _write(
-        self,
-        item: Item,
-        decided: Verdict,
-        failure: Failure,
-        version: str,
-        lease: Item,
-        *,
-        has_lease: bool,
+        self, item: Item, decided: Verdict, rejection: Rejection, lease: Item
     ) -> Item | None:
-        """Write a verdict to *item*: the gate, or the variant's own item. None if it changed."""
+        """Write a verdict to *item*: the gate, or the variant's own item. None if it has changed.
+
+        The variant's *lease* goes on, even if its item is the gate.
+        """
+        is_own = item.variant == lease.variant
+        held = lease if is_own else self._lease
+        owner = held.lease_owner if held else None
+        has_lease = owner is not None and item.lease_owner == owner
+        now = self._deps.clock.now()
         return self._deps.store.judge(
-            item,
-            decided,
-            failure,
-            version,
-            variant=lease.variant,
-            now=self._deps.clock.now(),
-            has_lease=has_lease,
-            ends_lease=has_lease and item.variant != lease.variant,
+            item, decided, rejection, now, has_lease=has_lease, ends_lease=has_lease and not is_own
         )
 
     def release(self) -> None:
@@ -199,7 +197,7 @@ class CredentialGate:
         """Raise `CredentialRejected` until a suspect *version* may have its second try."""
         now = self._deps.clock.now()
         if gate.is_suspect(version) and gate.is_too_early(now):
-            self._rejected[version] = None
+            self._rejected.add(version)
             raise suspected(gate, now)
 
     def _admit_by_gate(self, version: str) -> None:

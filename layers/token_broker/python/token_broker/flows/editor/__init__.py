@@ -6,7 +6,7 @@ from token_broker.tokens import Variant
 
 
 def requested(body: Document) -> Variant:
-    """Return the requested variant: one exact set of parameters, passed on unchanged."""
+    """Return the requested variant: one exact set of parameters, unchanged."""
     return Variant("parameters", {"parameters": body.mapping("parameters")})
 
 

@@ -1,4 +1,4 @@
-"""What the secret of an editor connection holds, and the address that opens the editor."""
+"""The secret of an editor connection, and the URL that opens the editor."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -13,12 +13,12 @@ from token_broker.transport import urls
 
 TOKEN_URL = "https://tokens.kudo.graebert.com"  # noqa: S105 (an address)
 PLACE = "{token}"
-"""Where the token goes in the editor's address; else it joins the query."""
+"""Stands for the token in `editor_url`. Without it, the token is added to the query."""
 
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """A key, two addresses, and what every editor of this connection is opened with."""
+    """A key, two URLs, and default parameters for each editor of this connection."""
 
     api_key: str = field(repr=False)
     editor_url: str = field(repr=False)
@@ -31,7 +31,7 @@ class Credentials:
 
     @classmethod
     def parse(cls, secret: object) -> "Credentials":
-        """Read a secret. Raises `NotConfigured` naming the key that is wrong."""
+        """Read a secret. Raises `NotConfigured`, which names the wrong key."""
         members = Document(secret, NotConfigured)
         options = members.document("options")
         parameters = members.mapping("parameters")
@@ -55,17 +55,17 @@ class Credentials:
 
     @property
     def pins(self) -> dict[str, Any]:
-        """The parameters that callers may not choose."""
+        """The parameters that callers may not choose, with their values."""
         return {name: self.parameters[name] for name in self.pinned}
 
     @property
     def base_url(self) -> str:
-        """The editor's address without query, fragment and token."""
+        """The editor's URL without query, fragment and token."""
         parts = urlsplit(self.editor_url)._replace(query="", fragment="")
         return parts.geturl().replace(PLACE, "").rstrip("/")
 
     def url(self, token: str) -> str:
-        """Return the address that opens the editor with *token*."""
+        """Return the URL that opens the editor with *token*."""
         quoted = quote(token, safe="")
         if PLACE in self.editor_url:
             return self.editor_url.replace(PLACE, quoted)

@@ -3,8 +3,8 @@
     POST /generate  x-api-key, the parameters  -> token, expiration_time (seconds since the epoch)
     GET  /verify    x-api-token                -> the parameters, and auth
 
-Documented at https://graebert.atlassian.net/wiki/x/U4CJRg ("Process to request token") and
-https://graebert.atlassian.net/wiki/x/iYARcw; the query's name, ``apitoken``, at
+Documentation: https://graebert.atlassian.net/wiki/x/U4CJRg ("Process to request token") and
+https://graebert.atlassian.net/wiki/x/iYARcw. The query parameter ``apitoken``:
 https://graebert.atlassian.net/wiki/spaces/KUDOPARTNER/pages/1180008643/Editor+parameters.
 """
 
@@ -28,28 +28,28 @@ from token_broker.tokens import Token, Variant, encode
 
 LARGEST_CLEAR = 60_000
 LARGEST_PACKED = 3_200
-"""Bytes, in clear and compressed, of what is kept beside a shared token: its parameters and the
-editor's address. KMS encrypts 4,096 at once, and at most 65,536 are decompressed."""
+"""Most bytes of the parameters and the editor's URL, in clear and compressed, that are sealed with
+a shared token. KMS encrypts at most 4,096 bytes, and `sealing` decompresses at most 65,536."""
 
 CERTAIN = 401
 REFUSALS = frozenset({CERTAIN, 403})
-"""Statuses of a wrong key. The documented one is 403, but it is also the answer to wrong
-parameters. Its text looks like JSON and is not JSON."""
+"""Statuses for a wrong key. 403 is documented, but wrong parameters have it too. The text of that
+answer looks like JSON and is not JSON."""
 
 MILLISECONDS = 10**12
-"""An expiration beyond this is counted in milliseconds: in seconds it is the year 33658."""
+"""A larger expiration counts milliseconds: in seconds, this is the year 33658."""
 
 LATEST = 253_402_300_799
-"""The last second of the year 9999: beyond it there are no dates to write."""
+"""The last second of the year 9999. Later dates cannot be formatted."""
 
 PLACEHOLDER = "token-broker-probe"
-"""Stands for a parameter that every call has to bring, and that a probe does not know."""
+"""A probe's value for a required parameter that neither the call nor the secret has."""
 
 NUMBER = re.compile(r"[0-9]{1,15}(\.[0-9]{1,9})?")
 
 
 def resolve(credentials: Credentials, variant: Variant) -> Variant:
-    """Return *variant* with the secret's defaults for the parameters it does not name."""
+    """Return *variant* with the secret's defaults for the other parameters."""
     named = variant.inputs["parameters"]
     _refuse_pinned(credentials, named)
     parameters = dict(credentials.parameters) | dict(named)
@@ -61,7 +61,7 @@ def resolve(credentials: Credentials, variant: Variant) -> Variant:
 
 
 def complete(credentials: Credentials, variant: Variant) -> Variant:
-    """Return *variant* with the required parameters that neither it nor the secret has."""
+    """Return *variant* with a `PLACEHOLDER` for each required parameter that has no value."""
     named = variant.inputs["parameters"]
     missing = _missing(credentials, dict(credentials.parameters) | dict(named))
     made_up = dict.fromkeys(missing, PLACEHOLDER)
@@ -88,7 +88,7 @@ def exchange(
 
 
 def verify(credentials: Credentials, token: str) -> Conversation[dict[str, Any] | None]:
-    """Return the parameters of *token*; None where the vendor does not know it, or it expired."""
+    """Return the parameters of *token*. None if the vendor does not know it, or it has expired."""
     if not sendable(token):
         raise InvalidRequest("token: must be printable ASCII")
     response: Response = yield verification(credentials, token)
@@ -98,7 +98,7 @@ def verify(credentials: Credentials, token: str) -> Conversation[dict[str, Any] 
 
 
 def generation(credentials: Credentials, parameters: Mapping[str, Any]) -> Request:
-    """Return the request for a token that stands for *parameters*."""
+    """Return the request for a token with *parameters*."""
     return Request(
         "POST",
         f"{credentials.token_url}/generate",
@@ -110,7 +110,7 @@ def generation(credentials: Credentials, parameters: Mapping[str, Any]) -> Reque
 
 
 def verification(credentials: Credentials, token: str) -> Request:
-    """Return the request that asks what *token* stands for."""
+    """Return the request for the parameters of *token*."""
     return Request(
         "GET",
         f"{credentials.token_url}/verify",
@@ -122,8 +122,8 @@ def verification(credentials: Credentials, token: str) -> Request:
 def check(credentials: Credentials, token: Token) -> Conversation[bool]:
     """Say whether the vendor knows *token*.
 
-    That this uses a token up is documented nowhere. Where it does, so does opening the editor, and
-    then a connection needs ``reuse: false``: a check has a token of its own there.
+    The documentation does not say whether this consumes a token. If it does, opening the editor
+    does so too. Such a connection needs ``reuse: false``, and then a check makes its own token.
     """
     return (yield from verify(credentials, token.value)) is not None
 
@@ -138,9 +138,9 @@ def _can_be_kept(credentials: Credentials, parameters: dict[str, Any]) -> bool:
 
 
 def _refuse_pinned(credentials: Credentials, named: Mapping[str, Any]) -> None:
-    """Refuse a pinned parameter with another value than the secret's, of whichever JSON type.
+    """Refuse a pinned parameter with another value or JSON type than the secret's.
 
-    In another case as well: whether the editor tells them apart is not documented.
+    A name in other letter case is refused too: the editor may ignore the case.
     """
     for pin, value in credentials.pins.items():
         for name in named:
@@ -151,7 +151,7 @@ def _refuse_pinned(credentials: Credentials, named: Mapping[str, Any]) -> None:
 
 
 def _checked(response: Response, step: str) -> Response:
-    """Return *response* if it is a success."""
+    """Return *response* if it is a success; raise the error that it means otherwise."""
     status = response.reached(step).readable(step).status
     if status in REFUSALS:
         raise CredentialRejected(
@@ -167,7 +167,7 @@ def _checked(response: Response, step: str) -> Response:
 
 
 def _expiry(value: object, now: int) -> int:
-    """Return the second at which a token ends: a number, in a text if need be, in the future."""
+    """Return the second at which a token ends. *value* is a number, or a text with a number."""
     text = str(value)
     seconds = float(text) if NUMBER.fullmatch(text) else math.inf
     if seconds > MILLISECONDS:

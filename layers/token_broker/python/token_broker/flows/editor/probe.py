@@ -1,8 +1,8 @@
-"""What the editor's documents leave open, found out with one token, or two.
+"""The probe of the editor: it tests what the documentation leaves open, with one or two tokens.
 
-https://graebert.atlassian.net/wiki/x/U4CJRg (x-api-token) against Graebert's own backend
-(x-api-key). How a missing parameter is answered, and whether verifying uses a token up, is
-documented nowhere.
+https://graebert.atlassian.net/wiki/x/U4CJRg says x-api-token; Graebert's own backend sends
+x-api-key. The answer to a missing parameter is not documented, nor whether a verification consumes
+the token.
 """
 
 from collections.abc import Mapping
@@ -25,11 +25,11 @@ from token_broker.probing import (
 from token_broker.tokens import Token, Variant
 
 OVER = ""
-"""No token, and the vendor is down or no time is left."""
+"""There is no token, and no further request may be sent: the vendor is down or no time is left."""
 
 HEADERS = ("x-api-token", "x-api-key")
 MISSING = frozenset({400, 403, 422})
-"""Statuses that the fake can answer a missing parameter with."""
+"""Statuses that the fake can return for a missing parameter."""
 
 QUESTIONS = (
     Question(
@@ -58,7 +58,7 @@ QUESTIONS = (
 def exchange(
     credentials: Credentials, variant: Variant, now: int, kept: Token | None, observed: Observed
 ) -> Exchange:
-    """Generate a token, then try what no document says, and return a token that was not used."""
+    """Generate a token, test what is not documented, and return a token that was not consumed."""
 
     def see(response: Response) -> None:
         _note_expiration(response, now, observed)
@@ -79,9 +79,9 @@ def exchange(
 def _leave_out(
     credentials: Credentials, parameters: Mapping[str, Any], observed: Observed
 ) -> Conversation[str | None]:
-    """Ask without a parameter that is required; return the token, if there is one all the same.
+    """Request a token without a required parameter; return the token, if the vendor makes one.
 
-    It is `OVER` where nothing more is to be asked.
+    `OVER` if no further request may be sent.
     """
     name = next((one for one in (*credentials.required, "userId") if one in parameters), None)
     if name is None:
@@ -90,7 +90,7 @@ def _leave_out(
     response: Response = yield flow.generation(credentials, fewer)
     if is_unanswered(response):
         return OVER
-    token = _body(response).get("token") if response.is_success else None
+    token = response.members().get("token") if response.is_success else None
     if sendable(token):
         mode = {"user_id": "optional"} if name == "userId" else {}
         observed.note("missing_parameter", "a token: it is optional", **mode)
@@ -102,13 +102,13 @@ def _leave_out(
 
 
 def _verify(credentials: Credentials, token: str, observed: Observed) -> Conversation[bool]:
-    """Verify *token* with each header; say whether that used it up."""
+    """Verify *token* with each header; say whether that consumed it."""
     works: list[str] = []
     for header in sorted(HEADERS, key=lambda one: one != credentials.verify_header):
         tried = replace(credentials, verify_header=header)
         verified: Response = yield flow.verification(tried, token)
         if is_unanswered(verified):
-            return verified is not NOT_SENT  # what is not known counts as used up
+            return verified is not NOT_SENT  # if unknown, it counts as consumed
         if not _is_known(verified):
             continue
         works.append(header)
@@ -140,8 +140,8 @@ def _is_known(response: Response) -> bool:
 
 
 def _note_expiration(response: Response, now: int, observed: Observed) -> None:
-    """Note in what a success tells when its token ends."""
-    body = _body(response)
+    """Note the form of the expiration in a success."""
+    body = response.members()
     if not response.is_success or "token" not in body:
         return
     form = _form(body.get("expiration_time"), now) if "expiration_time" in body else "missing"
@@ -149,7 +149,7 @@ def _note_expiration(response: Response, now: int, observed: Observed) -> None:
 
 
 def _form(value: object, now: int) -> str:
-    """Return in which of the fakes' forms a time is written."""
+    """Return the form of a time, by the fakes' name for it."""
     number = float(str(value)) if flow.NUMBER.fullmatch(str(value)) else -1
     forms = {
         "null": value is None,
@@ -163,10 +163,5 @@ def _form(value: object, now: int) -> str:
     return next((form for form, is_so in forms.items() if is_so), "seconds")
 
 
-def _body(response: Response) -> dict[str, Any]:
-    body = response.json()
-    return body if isinstance(body, dict) else {}
-
-
 PROBER = Prober(Budget(requests=6, logins=3), QUESTIONS, exchange)
-"""One request with the key lacks a parameter on purpose, so at most two open something."""
+"""One request with the key omits a parameter, so at most two make a token for use."""

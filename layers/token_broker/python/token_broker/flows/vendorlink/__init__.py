@@ -6,7 +6,7 @@ from token_broker.tokens import Variant
 
 
 def requested(_body: Document) -> Variant:
-    """Return the requested variant: a connection has one token only."""
+    """Return the only variant: a connection has one token."""
     return Variant("login")
 
 

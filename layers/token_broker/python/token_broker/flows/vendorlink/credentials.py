@@ -1,4 +1,4 @@
-"""What the secret of a Vendorlink connection holds, and which hosts it may be sent to."""
+"""The secret of a Vendorlink connection, and the hosts that may receive it."""
 
 from dataclasses import dataclass, field
 
@@ -10,12 +10,12 @@ from token_broker.transport import urls
 
 ALLOWED_HOSTS = (".vendorlink.nl",)
 CONTENT_TYPE = "application/json; charset=utf-8"
-"""What the vendor's own clients send. The documents have two others, one of them a typo."""
+"""The value that the vendor's clients send. The documentation has two others, one with a typo."""
 
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """A user, a host, and a switch for each contradiction in Vendorlink's documents."""
+    """A user, a host, and an option for each contradiction in Vendorlink's documentation."""
 
     username: str = field(repr=False)
     password: str = field(repr=False)
@@ -28,7 +28,7 @@ class Credentials:
 
     @classmethod
     def parse(cls, secret: object) -> "Credentials":
-        """Read a secret. Raises `NotConfigured` naming the key that is wrong."""
+        """Read a secret. Raises `NotConfigured`, which names the wrong key."""
         members = Document(secret, NotConfigured)
         options = members.document("options")
         credentials = cls(
@@ -51,7 +51,7 @@ class Credentials:
         return credentials
 
     def base_url(self, host: str) -> str:
-        """Return the API's address at *host*: only loopback is called without TLS."""
+        """Return the API's URL at *host*. Only a loopback host is called without TLS."""
         scheme = self.scheme if _is_loopback(host) else "https"
         return f"{scheme}://{host}/API"
 
@@ -64,7 +64,7 @@ class Credentials:
 
 
 def normalized(text: str) -> str:
-    """Return ``host[:port]`` in the one form that can be compared. Raises `ValueError`."""
+    """Return ``host[:port]`` in its canonical form. Raises `ValueError`."""
     return urls.join_host(*urls.split_host(text.strip()))
 
 
@@ -87,7 +87,7 @@ def _allowed_hosts(members: Document) -> tuple[str, ...]:
 
 
 def _allowed(text: str) -> str:
-    """Return a host, or a suffix: a dot and the end of a host. A suffix has no port."""
+    """Return a host, or a suffix: a dot and the end of a host name, without a port."""
     if not text.startswith("."):
         return normalized(text)
     name, port = urls.split_host(text[1:])

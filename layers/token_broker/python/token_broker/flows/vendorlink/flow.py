@@ -1,11 +1,11 @@
-"""Vendorlink (ISPnext): a login that may lead to another host, and renewal by a single-use token.
+"""Vendorlink (ISPnext): a login, which may continue at another host, and a renewal token.
 
     POST /API/auth/login        u, p                         -> accessToken, renewalToken, hostname
-                                                             or hostname only: log in there
+                                                             or hostname: log in there
     POST /API/auth/extendtoken  old token, renewal token     -> accessToken, renewalToken or null
-    GET  /API/Queries/List      access token                 -> queries, which a check asks for
+    GET  /API/Queries/List      access token                 -> queries: a check
 
-Documented at https://helpcenter.ispnext.com/hc/en-gb/articles/26245634683036 (lifetimes, single
+Documentation: https://helpcenter.ispnext.com/hc/en-gb/articles/26245634683036 (lifetimes, single
 use) and https://vendorlink.zendesk.com/hc/nl/articles/360009375660 (the two answers to a login).
 """
 
@@ -21,25 +21,25 @@ from token_broker.flows.vendorlink.credentials import Credentials, normalized
 from token_broker.tokens import Token, Variant
 
 LIFETIME = 3600
-"""Seconds that an access token lives, where it does not say: "60 minutes" (CONN article)."""
+"""Seconds that an access token lives if it has no readable `exp`: "60 minutes" (CONN article)."""
 
 LONGEST_LIFETIME = 86_400
-"""Seconds beyond which a token's own `exp` is not believed."""
+"""Seconds. A longer lifetime in a token's `exp` is ignored."""
 
 MOST_HOPS = 3
-"""How often a login may be sent on to another host."""
+"""How many times an answer may name another host to log in at."""
 
 DEAD_TOKEN = 401
-"""The status that the vendor's own clients take for an access token that ended."""
+"""The status by which the vendor's clients recognise an expired access token."""
 
 REFUSALS = frozenset({400, 401, 403})
-"""Statuses of a failed login. None is documented; the vendor's clients see an empty 2xx body."""
+"""Statuses of a failed login. They are not documented. The vendor's clients expect an empty 2xx."""
 
 
 def exchange(
     credentials: Credentials, _variant: Variant, now: int, kept: Token | None = None
 ) -> Exchange:
-    """Extend the token that is *kept* if its renewal token may still be used, else log in."""
+    """Extend the *kept* token with its renewal token, or log in."""
     if kept and kept.renewal and credentials.allows(kept.context["hostname"]):
         extended = yield from extend(credentials, kept, now)
         if extended:
@@ -48,9 +48,9 @@ def exchange(
 
 
 def extend(credentials: Credentials, kept: Token, now: int) -> Conversation[Token | None]:
-    """Exchange the renewal token for a new access token; None where that fails in any way.
+    """Exchange the renewal token for a new access token. None if that fails in any way.
 
-    The access token may have expired: extending it then is the documented use.
+    The access token may have expired: this is the documented use.
     """
     host = kept.context["hostname"]
     response: Response = yield Request(
@@ -72,7 +72,7 @@ def extend(credentials: Credentials, kept: Token, now: int) -> Conversation[Toke
 
 
 def log_in(credentials: Credentials, now: int) -> Conversation[Token]:
-    """Log in. Where the answer names another host, log in there."""
+    """Log in. If the answer names another host, log in there."""
     host, visited = credentials.host, [credentials.host]
     while True:
         response: Response = yield Request(
@@ -96,10 +96,9 @@ def log_in(credentials: Credentials, now: int) -> Conversation[Token]:
 
 
 def check(_credentials: Credentials, token: Token) -> Conversation[bool]:
-    """List the queries that the user may execute, as the vendor's own QueryToFile does.
+    """List the queries that the user may execute, as the vendor's QueryToFile does.
 
-    401 says that the token is dead. What an API call otherwise fails with may come with status
-    200 and ``hasErrors``.
+    401 means that the token is dead. Other failures may have status 200 and ``hasErrors``.
     """
     response: Response = yield Request(
         "GET",
@@ -120,10 +119,10 @@ def check(_credentials: Credentials, token: Token) -> Conversation[bool]:
 
 
 def unverified_expiry(token: str) -> int | None:
-    """Return the second in the `exp` claim, if *token* is a JWT that can be read.
+    """Return the `exp` claim of *token*; None if it is not a readable JWT.
 
-    The vendor's own sample tokens do not decode, so a token that does not is no error. The
-    signature is not checked: the vendor checks it.
+    That is no error, because the vendor's sample tokens are not readable. The signature is not
+    checked: the vendor checks it.
     """
     try:
         payload = token.split(".")[1]
@@ -135,7 +134,7 @@ def unverified_expiry(token: str) -> int | None:
 
 
 def _answered(response: Response) -> dict[str, Any]:
-    """Return the body of a login that was not refused."""
+    """Return the body of a login's answer. Raises `CredentialRejected` if the login was refused."""
     status = response.reached("login").readable("login").status
     if status in REFUSALS:
         raise CredentialRejected("login: refused", upstream_status=status)
@@ -154,7 +153,7 @@ def _is_absent(member: object) -> bool:
 
 
 def _named_host(credentials: Credentials, answer: Mapping[str, Any], called: str) -> str:
-    """Return the host that an answer names, which must be one that may be trusted."""
+    """Return the host that an answer names, or the *called* one. It must be an allowed host."""
     named = answer.get("hostname")
     if _is_absent(named):
         return called
@@ -179,7 +178,7 @@ def _is_renewal(member: object) -> bool:
 
 
 def _context(answer: Mapping[str, Any], host: str, before: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the token's context; what an extension does not repeat stays as it was *before*."""
+    """Return the token's context. Members that an extension omits keep their value of *before*."""
     named = {"user_id": answer.get("userId"), "display_name": answer.get("displayName")}
     known = {name: before.get(name) if value is None else value for name, value in named.items()}
     return known | {"hostname": host}
@@ -194,7 +193,7 @@ def _token(
 ) -> Token:
     expiry = unverified_expiry(value)
     if expiry is None or not now < expiry <= now + LONGEST_LIFETIME:
-        # A claim that is past or far ahead is taken as wrong; the documented lifetime is used.
+        # A claim in the past or far in the future is wrong: use the documented lifetime.
         expiry = now + LIFETIME
     return Token(
         value=value,
@@ -208,7 +207,7 @@ def _token(
 
 
 def _renewal_keys(credentials: Credentials) -> tuple[str, ...]:
-    """Return the names under which the renewal token is sent: old and new documents differ."""
+    """Return the keys of the renewal token in a request: old and new documentation differ."""
     both = ("rToken", "RenewalToken")
     return both if credentials.extend_key == "both" else (credentials.extend_key,)
 

@@ -1,14 +1,14 @@
-"""What Vendorlink's documents leave open, found out by extending a token of a login of its own.
+"""The probe of Vendorlink: it logs in, and tests how the session can be extended.
 
-No renewal token is sent twice, but for one that was answered with null: whether that one goes on is
-the question. https://helpcenter.ispnext.com/hc/en-gb/articles/26245634683036 (rToken, usable once)
-against https://helpcenter.ispnext.com/hc/en-us/articles/360009375660 (RenewalToken, null).
+A renewal token is sent only once, except if the answer had null for the new one: the probe tests
+whether the old one still works. https://helpcenter.ispnext.com/hc/en-gb/articles/26245634683036
+says rToken, usable once; https://helpcenter.ispnext.com/hc/en-us/articles/360009375660 says
+RenewalToken, null.
 """
 
 import dataclasses
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
 from token_broker.exchange import Conversation, Exchange, Response
 from token_broker.flows.vendorlink import flow
@@ -32,7 +32,7 @@ TYPES = {
     "application/json; charset=utf8": "utf8",
     "application/json: charset=utf8": "colon",
 }
-"""Content types in the documents and clients, and the mode of the fake that wants each."""
+"""Content types in the documentation and the clients, with the fake's mode for each."""
 
 QUESTIONS = (
     Question(
@@ -60,7 +60,7 @@ QUESTIONS = (
 
 @dataclass(slots=True)
 class _Session:
-    """A login's session, as far as it was extended, and what extends it."""
+    """A login's session, with its latest token and the options that extended it."""
 
     credentials: Credentials
     token: Token
@@ -71,12 +71,12 @@ class _Session:
     def extend(
         self, renewal: str | None, key: str | None = None, content_type: str | None = None
     ) -> Conversation[bool]:
-        """Extend with *renewal*, by what works unless another way is named; say whether it did."""
+        """Extend with *renewal* and these options, or the current ones; say whether it worked."""
         tried = dataclasses.replace(
             self.credentials,
             extend_key=key or self.credentials.extend_key,
             content_type=content_type or self.credentials.content_type,
-            null_renewal="drop",  # what is null must not look like the old one
+            null_renewal="drop",  # do not replace null by the old one
         )
         kept = replace(self.token, renewal=renewal)
         newer = yield from observing(flow.extend(tried, kept, self.now), self._see)
@@ -87,7 +87,7 @@ class _Session:
 
     @property
     def is_over(self) -> bool:
-        """Say whether the vendor is down by now."""
+        """Say whether the last answer shows that the vendor is down."""
         return is_unanswered(self.answer)
 
     def _see(self, response: Response) -> None:
@@ -97,7 +97,7 @@ class _Session:
 def exchange(
     credentials: Credentials, _variant: Variant, now: int, _kept: Token | None, observed: Observed
 ) -> Exchange:
-    """Log in, extend that session in each documented way, and return its last token."""
+    """Log in, try each documented way to extend the session, and return its last token."""
     token = yield from flow.log_in(credentials, now)
     observed.has_token = True
     _note_exp(token, now, observed)
@@ -107,7 +107,7 @@ def exchange(
 
 
 def _find_way(session: _Session, observed: Observed) -> Conversation[None]:
-    """Find what extends the session, what that does to the renewal token, and what else does."""
+    """Find a key and a content type that extend the session; then test the renewal token."""
     renewal = session.token.renewal
     if not renewal:
         observed.note("extend_key", "a login gives no renewal token")
@@ -133,18 +133,18 @@ def _find_way(session: _Session, observed: Observed) -> Conversation[None]:
 
 
 def _ways(credentials: Credentials) -> Iterator[tuple[str, str]]:
-    """Yield keys and content types, what is configured first."""
+    """Yield pairs of key and content type. The configured values come first."""
     for key in sorted(KEYS, key=lambda one: one != credentials.extend_key):
         for content_type in dict.fromkeys((credentials.content_type, *TYPES)):
             yield key, content_type
 
 
 def _find_renewal(session: _Session, renewal: str, observed: Observed) -> Conversation[bool]:
-    """Say whether there is a renewal token after an extension with *renewal*."""
+    """Note whether *renewal* is still valid; say whether there is a renewal token now."""
     if session.token.renewal:
         observed.note("null_renewal", "rotated: a new one each time", extend_renewal="rotate")
         return True
-    form = "null" if "renewalToken" in _body(session.answer) else "absent"
+    form = "null" if "renewalToken" in session.answer.members() else "absent"
     if (yield from session.extend(renewal)):
         observed.options["null_renewal"] = "keep"
         observed.note("null_renewal", f"{form}; the one before goes on", extend_renewal=form)
@@ -158,7 +158,7 @@ def _find_renewal(session: _Session, renewal: str, observed: Observed) -> Conver
 
 
 def _find_keys(session: _Session, observed: Observed) -> Conversation[None]:
-    """Note which of the two keys extends by itself."""
+    """Note which of the two keys is enough alone."""
     accepted = []
     for key in KEYS[1:]:
         renewal = session.token.renewal
@@ -170,11 +170,6 @@ def _find_keys(session: _Session, observed: Observed) -> Conversation[None]:
     seen = f"both together; alone: {', '.join(accepted) or 'neither'}"
     mode = {"extend_key": accepted[0]} if len(accepted) == 1 else {}
     observed.note("extend_key", seen, **mode)
-
-
-def _body(response: Response) -> dict[str, Any]:
-    body = response.json()
-    return body if isinstance(body, dict) else {}
 
 
 def _note_exp(token: Token, now: int, observed: Observed) -> None:
@@ -189,5 +184,4 @@ def _note_exp(token: Token, now: int, observed: Observed) -> None:
 
 
 PROBER = Prober(Budget(requests=19, logins=4), QUESTIONS, exchange)
-"""Twelve ways to extend at most and three extensions more. One login, which may be sent on to
-three hosts."""
+"""At most twelve ways to extend, three more extensions, and one login at up to four hosts."""

@@ -6,7 +6,7 @@ from token_broker.tokens import Variant
 
 
 def requested(body: Document) -> Variant:
-    """Return the requested variant, with the names as the call spells them."""
+    """Return the requested variant, with the names exactly as in the call."""
     names = {name: body.optional_text(name) for name in ("organization", "workspace")}
     return Variant("asked", names)
 

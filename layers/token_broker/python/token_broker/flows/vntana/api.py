@@ -1,4 +1,4 @@
-"""VNTANA's requests, and how its answers are read."""
+"""VNTANA's requests, and functions that read its answers."""
 
 import re
 from collections.abc import Mapping
@@ -19,38 +19,36 @@ from token_broker.tokens import Token
 
 RATE_LIMIT = "API_RATE_LIMIT_EXCEEDED"
 RATE_LIMIT_SECONDS = 60
-"""How long to wait where a rate limit does not say so; it is not documented."""
+"""Seconds to wait for a rate limit without a ``retry-after``. No value is documented."""
 
 WAIT = frozenset({RATE_LIMIT, "INTERNAL_SERVER_ERROR", "BAD_GATEWAY"})
-"""Codes that ask to try again later, with any status: no 429 is documented."""
+"""Codes that ask to wait, with any status. No 429 is documented."""
 
 WRONG_CREDENTIALS = frozenset({"BAD_CREDENTIALS", "UNAUTHORIZED"})
 SHUT_OUT = frozenset(
     {"CLIENT_BLOCKED", "UNAUTHORIZED_IP", "SUBSCRIPTION_NOT_FOUND", "SUBSCRIPTION_SUSPENDED"}
 )
-"""Codes that say, with any status, that the credentials are not the reason."""
+"""Codes of a refusal for another reason than the credentials, with any status."""
 
 DEAD_TOKEN = frozenset({"FORBIDDEN", "UNAUTHORIZED", "TOKEN_NOT_FOUND"})
 CODE = re.compile(r"[A-Z][A-Z0-9_]{1,63}")
 
 
 class Refusal(Enum):
-    """What a refusal may mean for the token that the request was sent with."""
+    """What a refusal may mean for the request's token."""
 
-    BAD_CREDENTIALS = "the token is dead, or this role has no such step"
+    BAD_CREDENTIALS = "the token is dead, or this role may not send the request"
     DEAD = "the token is dead"
 
 
 def has_failed(response: Response) -> bool:
-    """Say whether an answer is a failure: some come with status 200."""
-    body = response.json()
-    return not response.is_success or (isinstance(body, dict) and body.get("success") is False)
+    """Say whether an answer is a failure. Some failures have status 200."""
+    return not response.is_success or response.members().get("success") is False
 
 
 def codes_of(response: Response) -> list[str]:
-    """Return the error codes of an answer: strings, or objects with a message or code."""
-    body = response.json()
-    errors = body.get("errors") if isinstance(body, dict) else None
+    """Return the error codes of an answer: strings, or objects with a message or a code."""
+    errors = response.members().get("errors")
     codes: list[str] = []
     for error in errors if isinstance(errors, list) else [errors]:
         texts = [error.get("message"), error.get("code")] if isinstance(error, dict) else [error]
@@ -59,7 +57,7 @@ def codes_of(response: Response) -> list[str]:
 
 
 def refusal(response: Response) -> Refusal | None:
-    """Return what a refusal says of the token; None if there is no refusal, or another reason."""
+    """Return what a refusal means for the token; None for a success or another reason."""
     if response.is_html:
         return None
     codes = set(codes_of(response))
@@ -74,7 +72,7 @@ def refusal(response: Response) -> Refusal | None:
 
 
 def login_checked(response: Response) -> None:
-    """Raise the error of a failed login: both 401 and 403 are documented for a password."""
+    """Raise the error of a failed login. Both 401 and 403 are documented for a wrong password."""
     if has_failed(response) and not response.is_html and _rejects(response):
         raise CredentialRejected(
             "login: refused", upstream_status=response.status, upstream_code=_first(response)
@@ -83,7 +81,7 @@ def login_checked(response: Response) -> None:
 
 
 def checked(response: Response, step: str) -> Response:
-    """Return *response* if it is a success as documented, else raise the error that it means."""
+    """Return *response* if it is a documented success; raise the error that it means otherwise."""
     if not has_failed(response):
         if response.content.strip():
             response.object(step)
@@ -108,11 +106,11 @@ def checked(response: Response, step: str) -> Response:
 
 
 def token_of(response: Response, step: str, *, in_body: bool) -> str:
-    """Return the token of an answer without ``Bearer``; the header wins over the body."""
+    """Return the token of an answer without ``Bearer``. The header has precedence over the body."""
     found = response.headers.get("x-auth-token")
     if not found and in_body:
-        answer = _answer(response)
-        found = answer.get("token") or _session(answer).get("accessToken")
+        answer = object_in(response.members(), "response")
+        found = answer.get("token") or object_in(answer, "session").get("accessToken")
     text = found.strip() if isinstance(found, str) else ""
     token = re.sub(r"^bearer(\s+|$)", "", text, flags=re.IGNORECASE)
     if not sendable(token) or " " in token:
@@ -121,11 +119,12 @@ def token_of(response: Response, step: str, *, in_body: bool) -> str:
 
 
 def expiry_of(response: Response, now: int) -> int | None:
-    """Return the second in ``session.expiration``, if it is there, can be read and is not past.
+    """Return the second in ``session.expiration``; None if it is absent, unreadable or past.
 
     VNTANA writes times without a zone and with up to six decimals.
     """
-    text = _session(_answer(response)).get("expiration")
+    session = object_in(object_in(response.members(), "response"), "session")
+    text = session.get("expiration")
     if not isinstance(text, str):
         return None
     with suppress(ValueError):
@@ -136,7 +135,7 @@ def expiry_of(response: Response, now: int) -> int | None:
 
 
 def _rejects(response: Response) -> bool:
-    """Say whether a failed login names the credentials as the reason, or gives no reason."""
+    """Say whether a failed login gives the credentials as its reason, or no reason."""
     codes = set(codes_of(response))
     if codes & (WAIT | SHUT_OUT):
         return False
@@ -145,15 +144,10 @@ def _rejects(response: Response) -> bool:
     return not codes and (response.is_success or response.status == 403)  # noqa: PLR2004 (HTTP's)
 
 
-def _answer(response: Response) -> dict[str, Any]:
-    body = response.json()
-    answer = body.get("response") if isinstance(body, dict) else None
-    return answer if isinstance(answer, dict) else {}
-
-
-def _session(answer: dict[str, Any]) -> dict[str, Any]:
-    session = answer.get("session")
-    return session if isinstance(session, dict) else {}
+def object_in(members: Mapping[str, Any], name: str) -> dict[str, Any]:
+    """Return the member *name* of an answer; empty if it is not an object."""
+    found = members.get(name)
+    return found if isinstance(found, dict) else {}
 
 
 def _first(response: Response) -> str | None:
@@ -161,7 +155,7 @@ def _first(response: Response) -> str | None:
 
 
 def login(credentials: Credentials) -> Request:
-    """Return the request that logs in, by password or by key."""
+    """Return the request that logs in, with a password or a key."""
     call = "login/token" if "personal-access-token" in credentials.login else "login"
     return Request(
         "POST",
@@ -186,7 +180,7 @@ def list_workspaces(credentials: Credentials, token: str) -> Request:
 
 
 def enter_organization(credentials: Credentials, token: str, organization: str) -> Request:
-    """Return the request for an organization's token, by the *token* of a login."""
+    """Return the request for an organization's token. *token* is that of a login."""
     named = {"organizationuuid": organization}
     return _refresh(credentials, "enter organization", _signed(token) | named)
 
@@ -194,7 +188,7 @@ def enter_organization(credentials: Credentials, token: str, organization: str) 
 def enter_workspace(
     credentials: Credentials, token: str, organization: str, workspace: str
 ) -> Request:
-    """Return the request for a workspace's token, by the *token* of its organization.
+    """Return the request for a workspace's token. *token* is that of its organization.
 
     VNTANA's own demo (viewer-demo, internal/platform.js) sends *only* the workspace's uuid.
     """

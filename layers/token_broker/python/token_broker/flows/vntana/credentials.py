@@ -1,4 +1,4 @@
-"""What the secret of a VNTANA connection holds."""
+"""The secret of a VNTANA connection."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -11,18 +11,18 @@ from token_broker.transport import urls
 BASE_URL = "https://api-platform.vntana.com"
 
 LIFETIME = 86_400
-"""Seconds that a token is kept: far less than the 30 days of the help centre."""
+"""Seconds that a token is kept. The help centre says 30 days."""
 
 LONGEST_LIFETIME = 30 * 86_400
-"""Seconds that a token is kept at most, even if the secret says more."""
+"""The largest `lifetime`, in seconds. A larger one in the secret is reduced to this."""
 
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """A login, its defaults, and a switch for each contradiction in VNTANA's documents."""
+    """A login, its defaults, and an option for each contradiction in VNTANA's documentation."""
 
     login: Mapping[str, str] = field(repr=False)
-    """The body of the login: e-mail and password, or the authentication key."""
+    """The body of the login: e-mail and password, or the personal access token."""
     organization: str | None = None
     workspace: str | None = None
     base_url: str = BASE_URL
@@ -34,7 +34,7 @@ class Credentials:
 
     @classmethod
     def parse(cls, secret: object) -> "Credentials":
-        """Read a secret. Raises `NotConfigured` naming the key that is wrong."""
+        """Read a secret. Raises `NotConfigured`, which names the wrong key."""
         members = Document(secret, NotConfigured)
         options = members.document("options")
         base_url = members.text("base_url", BASE_URL)
@@ -57,13 +57,13 @@ class Credentials:
 
     @property
     def pins(self) -> dict[str, str | None]:
-        """What callers may not choose."""
+        """The fields that callers may not choose, with their values."""
         given = {"organization": self.organization, "workspace": self.workspace}
         return {name: given[name] for name in self.pinned}
 
 
 def _pinned(members: Document, given: Mapping[str, str | None]) -> tuple[str, ...]:
-    """Return what callers may not choose. A workspace is one of its organization."""
+    """Return the pinned fields. A pinned workspace needs a pinned organization."""
     rule = "may name organization and workspace, where the secret gives a value for them"
     names = pinned(members, given, rule)
     if "workspace" in names and "organization" not in names:
@@ -72,7 +72,7 @@ def _pinned(members: Document, given: Mapping[str, str | None]) -> tuple[str, ..
 
 
 def _login(members: Document) -> dict[str, str]:
-    """Return the body of the login; a secret holds one of the two kinds."""
+    """Return the body of the login. A secret has one of the two kinds."""
     key = members.optional_text("personal_access_token")
     email, password = members.optional_text("email"), members.optional_text("password")
     if key and (email or password):

@@ -3,14 +3,14 @@
     POST /v1/auth/login[/token]        e-mail and password, or key   -> a token that only lists
     GET  /v1/organizations             any token                     -> uuid, slug, role of each
     POST /v1/auth/refresh-token        organizationUuid              -> the organization's token
-    GET  /v1/clients/client-organizations   the organization's       -> its workspaces
+    GET  /v1/clients/client-organizations   organization's token     -> its workspaces
     POST /v1/auth/refresh-token        organizationUuid, clientUuid  -> the workspace's token
-    GET  /v1/organizations/current     either of these two           -> its organization: a check
+    GET  /v1/organizations/current     either of these two tokens    -> its organization: a check
 
-Tokens come in the header ``X-AUTH-TOKEN``. Making one revokes the one before it. Documented at
+The header ``X-AUTH-TOKEN`` has the token. A new token revokes the one before it. Documentation:
 https://www.vntana.com/resource/refresh-token-usage/ (tokens, roles) and
-https://www.vntana.com/resource/api-authentication/ (logins); codes and header by the OpenAPI file
-in https://github.com/VNTANA-3D/vntana-n8n-node.
+https://www.vntana.com/resource/api-authentication/ (logins). The codes and the header are in the
+OpenAPI file of https://github.com/VNTANA-3D/vntana-n8n-node.
 """
 
 from functools import partial
@@ -40,13 +40,13 @@ from token_broker.flows.vntana.organizations import (
 from token_broker.tokens import Token, Variant, canonical_hash
 
 LISTING_LIFETIME = LONGEST_LIFETIME
-"""Seconds that a listing is kept. A new version of the secret makes a new one before that."""
+"""Seconds that a listing is kept, unless the secret changes."""
 
 
 def exchange(
     credentials: Credentials, variant: Variant, now: int, _kept: Token | None = None
 ) -> Exchange:
-    """Make the token of *variant*, or resolve it to the variant that it is. There is no renewal."""
+    """Make the token of *variant*, or resolve it to another variant. There is no renewal."""
     match variant.kind:
         case "asked":
             return (yield from resolve_requested(credentials, variant, now))
@@ -59,9 +59,10 @@ def exchange(
 
 
 def resolve(credentials: Credentials, variant: Variant) -> Variant:
-    """Return *variant*; refuse what a call names in another way than the secret, if it is pinned.
+    """Return *variant*. Refuse a name other than the pinned one.
 
-    What is pinned has to be spelled as in the secret: which slug is which uuid, VNTANA says later.
+    The call must spell a pinned name as the secret does: slug and uuid are not compared, because
+    only an exchange can tell which slug has which uuid.
     """
     if variant.kind == "asked":
         for name, value in credentials.pins.items():
@@ -71,7 +72,7 @@ def resolve(credentials: Credentials, variant: Variant) -> Variant:
 
 
 def list_organizations(credentials: Credentials, now: int) -> Exchange:
-    """Log in and list the account's organizations with the roles it has in them."""
+    """Log in, and list the account's organizations with its role in each."""
     login = yield from log_in(credentials)
     listed: Response = yield api.list_organizations(credentials, login)
     listing = Listing.parse(checked(listed, "list organizations"), "list organizations")
@@ -87,9 +88,9 @@ def list_organizations(credentials: Credentials, now: int) -> Exchange:
 
 
 def enter_organization(credentials: Credentials, variant: Variant, now: int) -> Exchange:
-    """Make the organization's token, with the login of a listing that was made just now.
+    """Make the organization's token, with the login of a new listing if there is one.
 
-    A login is needed anyway, so a listing that is not recent is made again with it: roles change.
+    A login is needed anyway. So the account is listed again if the listing is old: roles change.
     """
     uuid = variant.inputs["organization"]
     kept = yield from recent_listing(now)
@@ -115,24 +116,21 @@ def enter_workspace(credentials: Credentials, variant: Variant, now: int) -> Exc
 
 
 def log_in(credentials: Credentials) -> Conversation[str]:
-    """Return the token of a login, which can only list organizations and enter one."""
+    """Log in, and return a token that can only list organizations and enter one."""
     response: Response = yield api.login(credentials)
     login_checked(response)
     return token_of(response, "login", in_body=credentials.token_from_body)
 
 
 def log_out(token: Token) -> Conversation[None]:
-    """End the session of *token* at the host that made it; the answer does not matter.
-
-    A listing has no session.
-    """
+    """End the session of *token*, unless it is a listing. The answer is ignored."""
     is_listing = not token.headers
     if not is_listing:
         yield api.log_out(token)
 
 
 def check(_credentials: Credentials, token: Token) -> Conversation[bool]:
-    """Ask for the organization that *token* is of, at the host that made it."""
+    """Request the organization of *token*, at the host that made the token."""
     response: Response = yield api.current_organization(token)
     if refusal(response):
         return False

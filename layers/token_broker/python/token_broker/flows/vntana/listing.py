@@ -1,4 +1,4 @@
-"""VNTANA's lists of organizations and workspaces, and which entry of one is meant."""
+"""VNTANA's lists of organizations and workspaces, and the search for an entry."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -9,7 +9,7 @@ from token_broker.errors import BrokerError, UpstreamContractChanged
 from token_broker.exchange import Response, sendable
 
 SLUG = re.compile(r"[A-Za-z0-9._-]{1,64}")
-"""What a slug looks like that is shown. An error's text has no other part of an answer."""
+"""A slug of this form may be shown. An error's text has no other part of an answer."""
 
 
 class Entry(NamedTuple):
@@ -22,14 +22,14 @@ class Entry(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """The entries of a list, and how many there are in all: no call can name a page."""
+    """The entries of an answer, and their *total* number. The API documents no next page."""
 
     entries: Sequence[Entry]
     total: int
 
     @classmethod
     def parse(cls, response: Response, step: str) -> "Listing":
-        """Read the answer to a call that lists. Raises `UpstreamContractChanged`."""
+        """Read the list in *response*. Raises `UpstreamContractChanged`."""
         body = response.object(step).get("response")
         grid = body.get("grid") if isinstance(body, dict) else None
         if not isinstance(body, dict) or not isinstance(grid, list):
@@ -41,17 +41,17 @@ class Listing:
 
     @classmethod
     def from_context(cls, context: Mapping[str, Any]) -> "Listing":
-        """Return the listing that `to_context` wrote, also after it was stored as JSON."""
+        """Return the listing of `to_context`, also after it was stored as JSON."""
         return cls([Entry(*members) for members in context["rows"]], context["total"])
 
     def to_context(self) -> dict[str, Any]:
-        """Return this listing as a JSON object. Items in the table have these members."""
+        """Return this listing as a JSON object. The table's items have these members."""
         return {"rows": [list(entry) for entry in self.entries], "total": self.total}
 
     def named(self, wanted: str | None) -> Sequence[Entry]:
-        """Return the entries with this uuid, else with this slug; all where nothing is wanted.
+        """Return the entries with this uuid, or with this slug; all entries for None.
 
-        Names are not compared: they are not unique.
+        Names are not compared, because they are not unique.
         """
         if not wanted:
             return self.entries
@@ -59,15 +59,15 @@ class Listing:
         return by_uuid or [entry for entry in self.entries if entry.slug == wanted]
 
     def only(self, wanted: str | None) -> Entry | None:
-        """Return the entry that is meant, if it is certain that no other one is."""
+        """Return the entry for *wanted*. None unless it is certainly the only one."""
         found = self.named(wanted)
         is_certain = len(found) == 1 and (wanted or self.total <= 1)
         return found[0] if is_certain else None
 
     def pick(self, wanted: str | None, key: str, error: type[BrokerError]) -> Entry:
-        """Return the entry that is meant, else raise *error*, which lists the slugs for *key*.
+        """Return the entry for *wanted*; raise *error*, which lists the slugs, if there is none.
 
-        Raises `UpstreamContractChanged` where it may be an entry that was not listed.
+        *key* names the field. Raises `UpstreamContractChanged` if the list is not complete.
         """
         entry = self.only(wanted)
         if entry:

@@ -1,4 +1,4 @@
-"""Which of VNTANA's organizations or workspaces a call means: by name, by uuid, or by default."""
+"""Finds the organization or workspace that a call requests: by slug, by uuid, or by default."""
 
 import re
 from collections.abc import Callable
@@ -13,16 +13,16 @@ from token_broker.flows.vntana.listing import Entry, Listing
 from token_broker.tokens import Token, Variant
 
 ORGANIZATION_LEVEL = frozenset({"ORGANIZATION_OWNER", "ORGANIZATION_ADMIN"})
-"""Roles that work with the organization's token: the test of VNTANA's own demo (viewer-demo)."""
+"""Roles that use the organization's token. VNTANA's demo (viewer-demo) tests for the same."""
 
 LISTING = Variant("listing", {"listing": "organizations"})
-"""The account's organizations: kept like a token, so that a renewal need not list them."""
+"""The account's organizations. They are kept like a token, so that a renewal need not list them."""
 
 LISTING_MAX_AGE_SECONDS = 300
-"""For how long a kept listing is relied on where a new one would cost a login."""
+"""How long a kept listing is used where a new one would need a login."""
 
 PROMOTION_MAX_AGE_SECONDS = 60
-"""The same where a workspace is refused, as it is to accounts that need none."""
+"""The same after a workspace was refused: the account may have a role that needs none."""
 
 UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 
@@ -38,7 +38,7 @@ def workspace(organization_uuid: str, uuid: str) -> Variant:
 
 
 def listing_with(wanted: str | None, now: int) -> Conversation[Token]:
-    """Return the account's organizations, listed again if an old listing does not have *wanted*."""
+    """Return the account's organizations. List them again if an old listing lacks *wanted*."""
     kept: Token = yield NeedToken(LISTING)
     is_old = now - kept.issued_at > LISTING_MAX_AGE_SECONDS
     if is_old and not Listing.from_context(kept.context).only(wanted):
@@ -47,7 +47,7 @@ def listing_with(wanted: str | None, now: int) -> Conversation[Token]:
 
 
 def recent_listing(now: int, max_age: int = LISTING_MAX_AGE_SECONDS) -> Conversation[Token]:
-    """Return the account's organizations as they were at most *max_age* seconds ago."""
+    """Return the account's organizations, listed at most *max_age* seconds ago."""
     kept: Token = yield NeedToken(LISTING)
     if now - kept.issued_at > max_age:
         kept = yield NeedToken(LISTING, rejected=kept.fingerprint)
@@ -55,16 +55,17 @@ def recent_listing(now: int, max_age: int = LISTING_MAX_AGE_SECONDS) -> Conversa
 
 
 def promoted_to(uuid: str, now: int) -> Conversation[str | None]:
-    """Return the account's role in an organization if it is one that needs no workspace."""
+    """Return the account's role in an organization. None unless the role needs no workspace."""
     kept = yield from recent_listing(now, PROMOTION_MAX_AGE_SECONDS)
     entry = Listing.from_context(kept.context).only(uuid)
     return entry.role if entry and entry.role in ORGANIZATION_LEVEL else None
 
 
 def current_role(uuid: str, role: str | None) -> Conversation[str | None]:
-    """Return *role*, which an organization's token was made with, or the one that is kept by now.
+    """Return the account's role now. *role* is the one in the organization's token.
 
-    With a role of the organization's there is no workspace's token: it has changed since.
+    A workspace's token was just made. So if *role* needs no workspace, it is out of date, and the
+    kept listing has the present one.
     """
     if role not in ORGANIZATION_LEVEL:
         return role
@@ -76,10 +77,10 @@ def current_role(uuid: str, role: str | None) -> Conversation[str | None]:
 def with_organization(
     uuid: str, request: Callable[[str], Request], now: int
 ) -> Conversation[tuple[Response, Token]]:
-    """Send a request with the organization's token, and again with a new one if that is dead.
+    """Send a request with the organization's token; if that is dead, again with a new one.
 
-    An owner or administrator gets ``BAD_CREDENTIALS`` with a live token, so the token is kept then.
-    If the broker sends the same token again, it is too new to be dead: the refusal is returned.
+    An owner or administrator gets ``BAD_CREDENTIALS`` with a live token: then it is not replaced.
+    If the broker returns the same token again, that is too new to be dead: return the refusal.
     """
     token: Token = yield NeedToken(organization(uuid))
     response: Response = yield request(token.value)
@@ -94,9 +95,9 @@ def with_organization(
 
 
 def resolve_requested(credentials: Credentials, requested: Variant, now: int) -> Exchange:
-    """Resolve what a call names, or else the secret, to an organization's or workspace's variant.
+    """Resolve the names in a call, or the secret's defaults, to the variant that has the token.
 
-    A name that fits none is the caller's mistake if the call has it, else the secret's.
+    Raises `InvalidRequest` for an unknown name in the call, `NotConfigured` for one in the secret.
     """
     named = requested.inputs["organization"]
     kept = yield from listing_with(named or credentials.organization, now)
@@ -119,9 +120,9 @@ def resolve_requested(credentials: Credentials, requested: Variant, now: int) ->
 def _workspace(
     listed: Response, wanted: str | None, error: type[BrokerError], *, is_needed: bool
 ) -> str:
-    """Return the uuid of the workspace that is meant.
+    """Return the uuid of the *wanted* workspace.
 
-    A uuid that is not listed is accepted only where the list cannot show that it does not exist.
+    A uuid that is not in the list is accepted only if the list may not be complete.
     """
     is_uuid = wanted and UUID.fullmatch(wanted)
     if wanted and is_uuid and is_needed and refusal(listed):
@@ -135,7 +136,7 @@ def _workspace(
 
 
 def _default_workspace(credentials: Credentials, organization: Entry) -> str | None:
-    """Return the secret's workspace, unless the secret names it in another organization."""
+    """Return the secret's workspace, unless that is in another organization."""
     home = credentials.organization
     is_home = not home or Listing([organization], 1).only(home)
     return credentials.workspace if is_home else None

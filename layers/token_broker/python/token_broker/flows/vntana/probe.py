@@ -1,7 +1,8 @@
-"""What VNTANA's documents leave open, found out by entering an organization and a workspace.
+"""The probe of VNTANA: it tests how to enter an organization and a workspace.
 
-An entry that is refused is tried in the other documented ways: https://www.vntana.com/resource/
-refresh-token-usage/ against internal/platform.js of https://github.com/VNTANA-3D/viewer-demo.
+If a request is refused, the other documented forms are tried: those of
+https://www.vntana.com/resource/refresh-token-usage/ and of internal/platform.js in
+https://github.com/VNTANA-3D/viewer-demo.
 """
 
 from collections.abc import Iterator
@@ -25,7 +26,7 @@ from token_broker.tokens import Token, Variant
 
 WORKSPACE = "enter workspace"
 ENTRIES = {"enter organization": ("both",), WORKSPACE: ("both", "client")}
-"""The steps that have several ways, and the headers that each may want."""
+"""The steps that have several forms, with the headers that each may need."""
 
 METHODS = ("POST", "GET")
 NO_SUCH_METHOD = frozenset({404, 405})
@@ -59,8 +60,8 @@ QUESTIONS = (
 def exchange(
     credentials: Credentials, variant: Variant, now: int, kept: Token | None, observed: Observed
 ) -> Exchange:
-    """Exchange as the flow does; try an entry in other ways where it is refused."""
-    # A token is taken from wherever it is, and all headers are there to be left out.
+    """Exchange as the flow does. If an entry is refused, try its other forms."""
+    # Accept a token in either place, and begin with all headers: some forms remove one.
     adapted = replace(credentials, token_from_body=True, workspace_headers="both")
 
     def relay(step: Request | NeedToken) -> Conversation[Any]:
@@ -77,9 +78,9 @@ def exchange(
 def _enter(
     credentials: Credentials, request: Request, now: int, observed: Observed
 ) -> Conversation[Response]:
-    """Send *request* in each documented way until one makes a token.
+    """Send *request* in each documented form until one makes a token.
 
-    Where none does, return the answer to the first, for the flow to judge.
+    If none does, return the answer to the first, which the flow turns into an error.
     """
     refused: dict[str, Response] = {}
     unknown: set[str] = set()
@@ -104,7 +105,7 @@ def _enter(
 def _ways(
     credentials: Credentials, request: Request, observed: Observed
 ) -> Iterator[tuple[str, str]]:
-    """Yield methods and headers, what was seen or is configured first."""
+    """Yield pairs of method and headers. Observed or configured values come first."""
     known = observed.options.get("refresh_method")
     methods = (known,) if known else _first(credentials.refresh_method, METHODS)
     for method in methods:
@@ -145,12 +146,12 @@ def _note_refusals(request: Request, refused: dict[str, Response], observed: Obs
 
 
 def _note_place(response: Response, observed: Observed) -> bool:
-    """Note where the token of a success is; say whether it has one."""
-    answer = _members(response.json(), "response")
+    """Note the place of the token in a success; say whether there is one."""
+    answer = api.object_in(response.members(), "response")
     places = {
         "header": "x-auth-token" in response.headers,
         "body": bool(answer.get("token")),
-        "session": bool(_members(answer, "session").get("accessToken")),
+        "session": bool(api.object_in(answer, "session").get("accessToken")),
     }
     found = [place for place, is_there in places.items() if is_there]
     if not found or api.has_failed(response):
@@ -164,7 +165,7 @@ def _note_place(response: Response, observed: Observed) -> bool:
 def _note_expiration(
     credentials: Credentials, response: Response, now: int, observed: Observed
 ) -> None:
-    session = _members(response.json(), "response").get("session")
+    session = api.object_in(response.members(), "response").get("session")
     if not isinstance(session, dict):
         observed.note("lifetime", "no", session="absent")
         return
@@ -174,14 +175,14 @@ def _note_expiration(
         return
     seconds = expires_at - now
     observed.note("lifetime", f"yes, {seconds} s ahead ({form})", session=form, lifetime=seconds)
-    # Whole hours, so that one probe after another finds the same.
+    # Whole hours, so that repeated probes return the same.
     hours = min(seconds // HOUR * HOUR, LONGEST_LIFETIME)
     if hours > credentials.lifetime + HOUR:
         observed.options["lifetime"] = hours
 
 
 def _form(text: object, now: int) -> str:
-    """Return in which of the fakes' forms an expiration is written."""
+    """Return the form of an expiration, by the fakes' name for it."""
     if not isinstance(text, str):
         return "null" if text is None else "number"
     try:
@@ -193,11 +194,6 @@ def _form(text: object, now: int) -> str:
     if moment.tzinfo:
         return "zulu"
     return {0: "seconds", 3: "millis"}.get(len(text.strip().partition(".")[2]), "micros")
-
-
-def _members(value: object, name: str) -> dict[str, Any]:
-    found = value.get(name) if isinstance(value, dict) else None
-    return found if isinstance(found, dict) else {}
 
 
 PROBER = Prober(Budget(requests=20, logins=2), QUESTIONS, exchange)

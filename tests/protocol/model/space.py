@@ -1,0 +1,204 @@
+"""States as short tuples of numbers, and what one Lambda may do in one world, worked out once.
+
+A *world* is a state without its Lambdas. What a Lambda may do depends on itself and on the world,
+of which there are forty times fewer pairs than moves. Of the rest, most depends on the world alone;
+how leases end, and the invariants, on those Lambdas that have a lease or ask for one as well.
+`test_model.py` holds what is put together here against `moves`.
+"""
+
+from collections.abc import Callable, Iterator
+from typing import NamedTuple, TypeVar
+
+from tests.protocol.model.deaths import leases
+from tests.protocol.model.invariants import broken, broken_by
+from tests.protocol.model.moves import moves_of, start
+from tests.protocol.model.rules import Rules
+from tests.protocol.model.state import SETTLING_LEASE, Lambda, Move, State
+from tests.protocol.model.symmetry import (
+    frame,
+    has_twins,
+    in_lambda,
+    in_world,
+    ranked,
+    settled,
+    swapped,
+    turned_round,
+    without_gaps,
+)
+from tests.protocol.model.world import happens
+
+Key = tuple[int, ...]
+"""A state: the number of its world, then those of its Lambdas in order."""
+
+Known = TypeVar("Known")
+Made = TypeVar("Made")
+
+
+class Memo(dict[Known, Made]):
+    """What a function returned, by its argument."""
+
+    def __init__(self, make: Callable[[Known], Made]) -> None:
+        self.make = make
+
+    def __missing__(self, known: Known) -> Made:
+        made = self[known] = self.make(known)
+        return made
+
+
+class Numbers(dict[Made, int]):
+    """Numbers of values, in the order in which they are first met."""
+
+    def __init__(self) -> None:
+        self.met: list[Made] = []
+
+    def __missing__(self, value: Made) -> int:
+        number = self[value] = len(self.met)
+        self.met.append(value)
+        return number
+
+
+class Step(NamedTuple):
+    """What a move does in every state in which it is possible."""
+
+    text: str
+    fair: bool
+    broken: list[str]
+    """The invariants that the move breaks by itself."""
+    is_idle: bool
+    """Whether nothing comes of it."""
+    frame: int
+    """Of the world as the move leaves it: by that it is known what the other Lambdas become."""
+    world: int
+    """The world after it, with its fences and generations counted anew."""
+    lambdas: Key
+    """What those who took part have become, counted anew."""
+
+
+class Scene(NamedTuple):
+    """A world and the Lambdas in it that have a lease or ask for one."""
+
+    broken: list[str]
+    """The invariants that do not hold in any state with these."""
+    steps: list[Step]
+    """Its leases' moves."""
+
+
+class Space:
+    """All states under some rules, by number."""
+
+    def __init__(self, rules: Rules) -> None:
+        self.rules = rules
+        self._worlds: Numbers[State] = Numbers()
+        self._lambdas: Numbers[Lambda] = Numbers()
+        self._frames = Memo(self._frame)
+        self._settled = Memo(self._settle)
+        self._tokens = Memo(self._tokens_of)
+        self._gaps = Memo(self._tokens_of_world)
+        self._twins = Memo(self._twin)
+        self._turned = Memo(self._turn)
+        self._has_twins = has_twins(rules)
+        self._is_busy = Memo(self._has_or_asks)
+        self._steps = Memo(self._steps_of)
+        self._happenings = Memo(self._happenings_of)
+        self._still = self._frame(self._worlds[start(rules)._replace(lambdas=())])
+        """The frame of most worlds: it changes no Lambda."""
+        self._scenes = Memo(self._scene)
+
+    def state(self, key: Key) -> State:
+        """Return the state of this *key*."""
+        lambdas = tuple([self._lambdas.met[one] for one in key[1:]])
+        return State(lambdas, *self._worlds.met[key[0]][1:])
+
+    def key(self, state: State) -> Key:
+        """Return the key of the one state that stands for all that are the same as *state*."""
+        step = self._step(state, Move(0, "", state))
+        return self.canonical((step.world, *sorted(step.lambdas)))
+
+    def canonical(self, key: Key) -> Key:
+        """Return *key* with its tokens numbered without gaps; of two twins, the first."""
+        used, wanted = self._gaps[key[0]]
+        for one in key[1:]:
+            used |= self._tokens[one]
+        if used != wanted:
+            key = self._raw(ranked(self.rules, self.state(key)))
+        if not self._has_twins or (twin := self._twins[key[0]]) > key[0]:
+            return key
+        other = (twin, *sorted([self._turned[one] for one in key[1:]]))
+        return min(key, other)
+
+    def scene(self, key: Key) -> Scene:
+        """Return what the state of this *key* is for the world, and for invariants of states."""
+        return self._scenes[(key[0], *[one for one in key[1:] if self._is_busy[one]])]
+
+    def following(self, key: Key) -> Iterator[tuple[list[Step], Key]]:
+        """Yield all that may happen next, with the Lambdas that take no part in it."""
+        world, lambdas = key[0], key[1:]
+        for place, one in enumerate(lambdas):
+            if one not in lambdas[:place]:  # of those in the same place of the program, one moves
+                yield self._steps[world, one], lambdas[:place] + lambdas[place + 1 :]
+        yield self._happenings[world], lambdas
+        if steps := self.scene(key).steps:
+            yield steps, tuple([one for one in lambdas if not self._is_busy[one]])
+
+    def after(self, step: Step, others: Key) -> Key:
+        """Return the state after a *step* in which *others* took no part."""
+        if step.frame != self._still:
+            others = tuple([self._settled[step.frame, one] for one in others])
+        return (step.world, *sorted(others + step.lambdas))
+
+    def _raw(self, state: State) -> Key:
+        lambdas = sorted([self._lambdas[one] for one in state.lambdas])
+        return (self._worlds[State((), *state[1:])], *lambdas)
+
+    def _frame(self, world: int) -> int:
+        return self._worlds[frame(self._worlds.met[world])]
+
+    def _settle(self, pair: Key) -> int:
+        """Return what a Lambda is in a frame, or (of one number) a world, when counted anew."""
+        state = settled(self.rules, self.state(pair))
+        if state.lambdas:
+            return self._lambdas[state.lambdas[0]]
+        return self._worlds[state]
+
+    def _twin(self, world: int) -> int:
+        return self._worlds[swapped(self._worlds.met[world])]
+
+    def _turn(self, one: int) -> int:
+        return self._lambdas[turned_round(self._lambdas.met[one])]
+
+    def _tokens_of(self, one: int) -> int:
+        return in_lambda(self.rules, self._lambdas.met[one])
+
+    def _tokens_of_world(self, number: int) -> tuple[int, int]:
+        world = self._worlds.met[number]
+        return in_world(self.rules, world), without_gaps(world)
+
+    def _has_or_asks(self, one: int) -> bool:
+        caller = self._lambdas.met[one]
+        return bool(caller.outer) or caller.step >= SETTLING_LEASE
+
+    def _steps_of(self, pair: Key) -> list[Step]:
+        state = self.state(pair)
+        return [self._step(state, move) for move in moves_of(self.rules, state, 0)]
+
+    def _happenings_of(self, world: int) -> list[Step]:
+        state = self._worlds.met[world]
+        return [self._step(state, move) for move in happens(self.rules, state)]
+
+    def _scene(self, busy: Key) -> Scene:
+        state = self.state(busy)
+        steps = [self._step(state, move) for move in leases(self.rules, state)]
+        return Scene(broken_by(self.rules, state), steps)
+
+    def _step(self, before: State, move: Move) -> Step:
+        raw, *lambdas = self._raw(move.state)
+        of = self._frames[raw]
+        return Step(
+            move.text,
+            move.fair,
+            broken(self.rules, before, move.events, move.state),
+            move.state == before,
+            of,
+            self._settled[(raw,)],
+            tuple([self._settled[of, one] for one in lambdas]),
+        )

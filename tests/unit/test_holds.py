@@ -1,0 +1,117 @@
+"""An operator's hold: what it answers, announces and emits, and which hold it replaces."""
+
+from collections.abc import Mapping
+from typing import Any, NoReturn
+
+import pytest
+
+from tests.unit.memory_aws import PREFIX
+from tests.unit.memory_broker import NOW, MemoryBroker
+from token_broker.errors import ConnectionHeld, StoreUnavailable, UnknownConnection
+from token_broker.holds import gate_of, hold, is_held, lift
+from token_broker.item import Hold, Item, rfc3339
+from token_broker.records import replace
+
+NAMED: dict[str, Any] = {"flow": "vendorlink", "connection": "acme"}
+ROTATE = {"action": "rotate", "connection": "acme"}
+
+
+def told(since: int, by: str, reason: str) -> dict[str, str | None]:
+    return {"since": rfc3339(since), "by": by, "reason": reason}
+
+
+def unrenewed(code: str) -> dict[str, str]:
+    return {"connection": "acme", "variant": "-", "code": code}
+
+
+def test_a_hold_is_announced_with_its_start_its_holder_and_its_reason() -> None:
+    """A second one has its own holder and reason, and the first one's start."""
+    broker = MemoryBroker()
+    first, second = told(NOW, "ann", "a move"), told(NOW, "bob", "an audit")
+    assert hold(broker.deps, "acme", "ann", "a move") == NAMED | {"held": first}
+    broker.now += 100
+    assert hold(broker.deps, "acme", "bob", "an audit") == NAMED | {"held": second}
+    assert broker.announced == [("Connection Held", NAMED | held) for held in (first, second)]
+    assert gate_of(broker.deps, "acme").held == Hold(NOW, "bob", "an audit")
+
+
+def test_a_hold_meets_another_that_is_put_meanwhile() -> None:
+    """Its write fails, and what is read then counts: the start is the other one's."""
+    broker = MemoryBroker()
+
+    def meanwhile() -> None:
+        broker.aws.dynamodb.before_write = None
+        broker.now -= 9  # by another clock
+        hold(broker.deps, "acme", "bob", "an audit")
+        broker.now += 100
+
+    broker.aws.dynamodb.before_write = meanwhile
+    hold(broker.deps, "acme", "ann", "a move")
+    assert gate_of(broker.deps, "acme").held == Hold(NOW - 9, "ann", "a move")
+    assert [detail["by"] for _, detail in broker.announced] == ["bob", "ann"]
+
+
+def test_a_hold_that_is_put_right_after_a_lift_stays() -> None:
+    """A lift ends the hold that it read, and no other."""
+    broker = MemoryBroker()
+    hold(broker.deps, "acme", "ann", "a move")
+    write = broker.aws.store.hold
+
+    def followed(gate: Item, put: Hold | None) -> Item | None:
+        broker.aws.store.hold = write  # type: ignore[method-assign]  # once
+        written = write(gate, put)
+        hold(broker.deps, "acme", "bob", "an audit")
+        return written
+
+    broker.aws.store.hold = followed  # type: ignore[assignment, method-assign]  # once
+    lift(broker.deps, "acme", "cat")
+    assert gate_of(broker.deps, "acme").held == Hold(NOW, "bob", "an audit")
+    assert [what.rpartition(" ")[2] for what, _ in broker.announced] == ["Held", "Held", "Lifted"]
+
+
+def test_what_does_not_exist_cannot_be_held() -> None:
+    """A mistyped name must not look as if it were held. One without a secret, but in use, can."""
+    broker = MemoryBroker()
+    for name in ("acne", "no-version"):
+        broker.aws.manager.texts[f"{PREFIX}no-version"] = []
+        with pytest.raises(UnknownConnection, match=rf"^there is no secret for connection {name}$"):
+            hold(broker.deps, name, "ann", "a move")
+    assert (broker.aws.table.records, broker.announced) == ({}, [])
+    broker.call()
+    broker.aws.manager.texts.clear()
+    assert hold(broker.deps, "acme", "ann", "a move")["held"]
+
+
+def test_a_lift_is_announced_once_and_starts_the_renewals_each_time() -> None:
+    """The first one may have failed after it had lifted, before it started the rotation."""
+    broker = MemoryBroker()
+    hold(broker.deps, "acme", "ann", "a move")
+    broker.announced.clear()
+    for _ in range(2):
+        assert lift(broker.deps, "acme", "bob") == NAMED | {"held": None}
+    assert broker.announced == [("Connection Lifted", NAMED | {"by": "bob"})]
+    assert broker.invoked == [ROTATE, ROTATE]
+    assert gate_of(broker.deps, "acme").held is None
+
+
+def test_a_lift_whose_renewals_cannot_be_started_says_so_in_the_log() -> None:
+    broker = MemoryBroker()
+
+    def fail(_: Mapping[str, Any]) -> NoReturn:
+        raise StoreUnavailable("the function itself cannot be reached")
+
+    hold(broker.deps, "acme", "ann", "a move")
+    assert lift(replace(broker.deps, invoke=fail), "acme", "ann") == NAMED | {"held": None}
+    assert broker.telemetry.of("unrenewed") == [unrenewed(StoreUnavailable.code)]
+
+
+@pytest.mark.parametrize("is_read", [False, True])
+def test_what_is_not_renewed_because_of_a_hold_is_emitted(*, is_read: bool) -> None:
+    """Whether the gate was read before or not; and nothing is, without a hold."""
+    broker = MemoryBroker()
+    for is_so in (False, True):
+        if is_so:
+            hold(broker.deps, "acme", "ann", "a move")
+        gate = gate_of(broker.deps, "acme") if is_read else None
+        assert is_held(broker.deps, "acme", gate) is is_so
+        assert broker.telemetry.of("unrenewed") == [unrenewed(ConnectionHeld.code)] * is_so

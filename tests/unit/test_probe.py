@@ -1,0 +1,60 @@
+"""The action `probe`, to the second: how long it asks, and what it says if another was quicker."""
+
+from typing import Any
+
+import pytest
+
+from tests.unit.memory_broker import MemoryBroker
+from token_broker.document import Document
+from token_broker.errors import InvalidRequest, RefreshInProgress
+from token_broker.probe import Probe
+from token_broker.refresh.invocation import COMMIT_SECONDS
+
+PARAMETERS: dict[str, dict[str, Any]] = {
+    "vendorlink": {},
+    "editor": {"parameters": {"userId": "1"}},
+    "vntana": {},
+}
+
+
+def probed(broker: MemoryBroker, seconds: float) -> dict[str, Any]:
+    """Return the report of a probe that has so many *seconds* for its requests."""
+    probe = Probe(broker.deps, "acme", broker.monotonic + seconds + COMMIT_SECONDS)
+    return probe.run(broker.deps.flow.requested(Document(PARAMETERS[broker.flow], InvalidRequest)))
+
+
+@pytest.mark.parametrize(("left", "requests"), [(1.0, 1), (1.0 + 2**-10, 2)])
+@pytest.mark.parametrize("flow", ["vendorlink", "editor"])
+def test_a_probe_that_runs_out_of_time_keeps_its_token(
+    flow: str, left: float, requests: int
+) -> None:
+    """With the token that there is, what else was to be asked is left open."""
+    broker = MemoryBroker(flow, vendor_seconds=2.0)
+    report = probed(broker, broker.vendor_seconds + left)
+    assert (report["works"], report["sent"]["requests"]) == (True, requests)
+    assert broker.call(**PARAMETERS[flow])["generation"] == 1
+    assert len(broker.steps) == requests
+
+
+@pytest.mark.parametrize("flow", PARAMETERS)
+def test_a_probe_that_another_caller_forestalls_says_when_to_repeat_it(flow: str) -> None:
+    """What another has just made meets a forced call, but then nothing was found out."""
+    broker = MemoryBroker(flow)
+    broker.call(**PARAMETERS[flow])
+    deps = broker.deps
+
+    def meanwhile() -> None:
+        broker.aws.dynamodb.before_write = None
+        broker.restart()
+        broker.call(force=True, **PARAMETERS[flow])
+        broker.deps = deps
+        asked.extend(broker.steps)
+
+    asked: list[str] = []
+    broker.now += 60
+    broker.aws.dynamodb.before_write = meanwhile
+    with pytest.raises(RefreshInProgress) as raised:
+        probed(broker, 60)
+    assert raised.value.detail == "another caller renewed it meanwhile"
+    assert raised.value.retry_after == 10
+    assert broker.steps == asked
