@@ -191,12 +191,16 @@ def asides(flow: str) -> frozenset[str]:
     """Return the steps from which nothing is made: a log-out, and a question about a token."""
     found, vendor = talk(flow), flows()[flow].vendor
     credentials, token = vendor.parse(found.secret), found.tokens[-1]
-    asked = [
-        *([vendor.log_out(token)] if vendor.log_out else []),
-        *([vendor.verify(credentials, token.value)] if vendor.verify else []),
-    ]
-    first = [next(conversation) for conversation in asked]
-    return frozenset(step.step for step in first if isinstance(step, Request))
+    asked = [next(vendor.verify(credentials, token.value))] if vendor.verify else []
+    steps = {one.step for one in asked if isinstance(one, Request)}
+    return frozenset({*steps, *log_outs(flow)})
+
+
+def log_outs(flow: str) -> tuple[str, ...]:
+    """Return the steps that end the sessions of a first exchange: one for each that has an end."""
+    log_out = flows()[flow].vendor.log_out
+    asked = [next(log_out(token), None) for token in talk(flow).tokens] if log_out else []
+    return tuple(one.step for one in asked if isinstance(one, Request))
 
 
 @cache
