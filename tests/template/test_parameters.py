@@ -93,11 +93,8 @@ REACHED = {
     },
     "WarmRate": {"ScheduleExpression"},
     "CheckRate": {"ScheduleExpression"},
-    **{
-        f"{each}{flow.capitalize()}": {"Targets.*.Input"}
-        for each in ("Warm", "Check")
-        for flow in FLOWS
-    },
+    **{f"Warm{flow.capitalize()}": {"Targets.*.Input"} for flow in FLOWS},
+    **{f"Check{flow.capitalize()}": {"Targets.*.Input"} for flow in CHECKED},
     **{
         f"Team{number}": {"Description", "Name", "Parameters.Team", "Qualifier", "UsagePlanName"}
         for number in range(1, 7)
