@@ -15,6 +15,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from tests.waiting import wait_for_aws
+from token_broker.transport import sockets
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -36,19 +37,28 @@ SLOW_SECONDS = 900
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Give what takes long more time, and begin with it, where there are several workers."""
+    """Give what takes long more time; where there are several workers, each begins with a share."""
     for item in items:
         if item.get_closest_marker("slow") and not item.get_closest_marker("timeout"):
             item.add_marker(pytest.mark.timeout(SLOW_SECONDS))
-    if hasattr(config, "workerinput"):
-        items.sort(key=lambda item: item.get_closest_marker("slow") is None)
+    if workers := getattr(config, "workerinput", {}).get("workercount"):
+        slow = [item for item in items if item.get_closest_marker("slow")]
+        quick = [item for item in items if not item.get_closest_marker("slow")]
+        # xdist gives each worker one run of neighbours, which share what is made for a module.
+        cuts = [len(quick) * number // workers for number in range(workers + 1)]
+        items[:] = [
+            item
+            for number in range(workers)
+            for item in (*slow[number::workers], *quick[cuts[number] : cuts[number + 1]])
+        ]
 
 
 @pytest.fixture(scope="session", autouse=True)
 def _patience() -> "Iterator[None]":
-    """Wait for AWS as long as a busy machine takes."""
+    """Wait for AWS as long as a busy machine takes; read the public authorities once for all."""
     with pytest.MonkeyPatch.context() as patch:
         wait_for_aws(patch.setattr)
+        patch.setattr("token_broker.transport.client.tls", cache(sockets.tls))
         yield
 
 

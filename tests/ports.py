@@ -31,7 +31,7 @@ def free_ports() -> Addresses:
 
 
 def rows() -> range:
-    """Return where rows may begin: not among the ports that the system gives to whoever asks."""
+    """Return the first ports of possible rows, outside the system's range of ephemeral ports."""
     low, high = 32_768, 60_999
     if EPHEMERAL.exists():
         low, high = map(int, EPHEMERAL.read_text().split())

@@ -1,4 +1,4 @@
-"""How much of a processor a process takes: that is its own, whoever else uses the machine."""
+"""The processor time of a process, which does not depend on other processes."""
 
 import math
 import os

@@ -12,7 +12,7 @@ from typing import TypeAlias
 from tests.waiting import PATIENCE_SECONDS
 
 DRIPPING_SECONDS = 120
-"""For how long a server drips: whoever waits for its end is found out."""
+"""How long a server sends single bytes: a client that waits for the end fails the test."""
 
 Behaviour: TypeAlias = Callable[[socket.socket], None]
 

@@ -10,7 +10,7 @@ from random import Random
 from typing import Any
 
 from token_broker.document import Document
-from token_broker.errors import BrokerError, InvalidRequest
+from token_broker.errors import BrokerError, CredentialRejected, InvalidRequest
 from token_broker.exchange import NeedToken, Request, ResolvedTo, Response, run
 from token_broker.flows import every as flows
 from token_broker.tokens import ONLY, Token, Variant
@@ -59,8 +59,8 @@ def canaries(flow: str) -> dict[str, str]:
 class Talk:
     """A conversation with a fake of a flow's vendor, and all that was said.
 
-    *said* is the call's body, the demo's by default; *fault* one of the fake's; *known* a secret
-    that the fake accepts; *changes* are made to the demo's secret.
+    *said* is the call's body, the demo's by default; *fault* one of the fake's, *modes* its modes;
+    *known* a secret that the fake accepts; *changes* are made to the demo's secret.
     """
 
     def __init__(
@@ -69,12 +69,14 @@ class Talk:
         said: Mapping[str, Any] | None = None,
         *,
         fault: Mapping[str, Any] | None = None,
+        modes: Mapping[str, Any] | None = None,
         known: Mapping[str, str] | None = None,
         changes: Mapping[str, Any] | None = None,
     ) -> None:
         self.flow = flows()[flow]
         self.vendor = self.flow.vendor
         self.fake = registry.new(flow, clock=lambda: float(NOW), rng=Random(flow))
+        self.fake.modes.update(modes or {})
         self.secret = self.fake.demo_secret(LOOPBACK) | dict(changes or {})
         self.said: list[tuple[Request, Response]] = []
         self.tokens: list[Token] = []
@@ -133,6 +135,23 @@ def renews(flow: str) -> bool:
     return any(token.renewal for token in talk(flow).tokens)
 
 
+def renewal_step(flow: str) -> str | None:
+    """Return the step that renews a token by what came with it; None if none does."""
+    found, vendor = talk(flow), flows()[flow].vendor
+    for variant, token in zip(found.variants, found.tokens, strict=True):
+        if token.renewal:
+            step = next(vendor.exchange(vendor.parse(found.secret), variant, NOW, token))
+            return step.step if isinstance(step, Request) else None
+    return None
+
+
+def is_aliased_by_the_secret(flow: str) -> bool:
+    """Say whether the secret adds something to a call that names each field."""
+    found = talk(flow)
+    requested = found.flow.requested(Document(body(flow), InvalidRequest))
+    return found.vendor.resolve(found.vendor.parse(found.secret), requested) != requested
+
+
 def is_made_in_steps(flow: str) -> bool:
     """Say whether a token is made from another one, which is kept too."""
     return len(talk(flow).variants) > 1
@@ -147,6 +166,41 @@ def refusal(flow: str) -> Response:
     """Return how the vendor answers a wrong login."""
     said = Talk(flow, changes=wrong_login(flow)).said
     return next(response for request, response in reversed(said) if request.proves_credentials)
+
+
+@cache
+def refuses_clearly(flow: str) -> bool:
+    """Say whether a refusal of a wrong login can be about nothing else, such as a call's fields."""
+    error = Talk(flow, changes=wrong_login(flow)).error
+    return isinstance(error, CredentialRejected) and error.is_certain
+
+
+def clear_refusal(flow: str) -> dict[str, Any]:
+    """Return, as a fake's fault, an answer to a login that is about the credentials for certain."""
+    told = as_fault(refusal(flow))
+    for status in (told["status"], 401, 403, 400):
+        fault = told | {"status": status}
+        error = Talk(flow, fault={"kind": "answer", "step": proof(flow).step, **fault}).error
+        if isinstance(error, CredentialRejected) and error.is_certain:
+            return fault
+    raise LookupError(f"no status of a refusal says for certain what {flow} rejects")
+
+
+@cache
+def asides(flow: str) -> frozenset[str]:
+    """Return the steps from which nothing is made: a log-out, and a question about a token."""
+    found, vendor = talk(flow), flows()[flow].vendor
+    credentials, token = vendor.parse(found.secret), found.tokens[-1]
+    asked = [next(vendor.verify(credentials, token.value))] if vendor.verify else []
+    steps = {one.step for one in asked if isinstance(one, Request)}
+    return frozenset({*steps, *log_outs(flow)})
+
+
+def log_outs(flow: str) -> tuple[str, ...]:
+    """Return the steps that end the sessions of a first exchange: one for each that has an end."""
+    log_out = flows()[flow].vendor.log_out
+    asked = [next(log_out(token), None) for token in talk(flow).tokens] if log_out else []
+    return tuple(one.step for one in asked if isinstance(one, Request))
 
 
 @cache

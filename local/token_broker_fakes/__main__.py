@@ -27,7 +27,7 @@ EXAMPLE = {"mode": "dead_token", "value": "401", "step": "login"}
 
 
 def banner(fakes: Mapping[str, Fake[Any]]) -> str:
-    """Return where the fakes are, what logs in to them, and how they are switched."""
+    """Return the fakes' addresses and credentials, and how to switch them."""
     lines = [line for name, fake in fakes.items() for line in lines_of(name, fake)]
     first = next(iter(fakes.values()))
     return "\n".join([*lines, "", COMMANDS.format(url=first.url, **EXAMPLE)])

@@ -19,7 +19,7 @@ from botocore.exceptions import ClientError
 Record: TypeAlias = Mapping[str, Any]
 
 PAGE = 25
-"""Items that a query answers at once, so that a caller that does not ask for more is found out."""
+"""Items of one page of a query: few, so that a caller that reads only one page fails."""
 
 TOKENS = re.compile(r"[A-Za-z_]+|[#:]\w+|<>|<=|>=|[=<>(),+-]")
 COMPARISONS: Mapping[str, Callable[[Any, Any], bool]] = {
@@ -229,7 +229,7 @@ def key_of(place: tuple[str, str]) -> dict[str, Any]:
 
 
 class Key:
-    """KMS with one key. What it encrypts opens under the same encryption context only."""
+    """KMS with one key. A ciphertext decrypts only under its encryption context."""
 
     LARGEST = 4096
 
@@ -267,7 +267,7 @@ class Secrets(dict[tuple[str, str], Any]):
     def __init__(self, prefix: str) -> None:
         super().__init__()
         self.on_change: Callable[[str, str], object] = lambda *_: None
-        """Is told a flow, and the name of a secret of it that has a new version."""
+        """Called with a flow and the name of its secret that has a new version."""
         self._prefix = prefix
         self._versions: dict[str, list[Version]] = {}
         self._numbers = count(1)
@@ -319,7 +319,7 @@ STAGES = ("AWSCURRENT", "AWSPREVIOUS")
 
 
 class Bus:
-    """EventBridge, which keeps what it is told."""
+    """EventBridge. It keeps the entries."""
 
     def __init__(self) -> None:
         self.entries: list[Record] = []

@@ -40,7 +40,7 @@ SECONDS = 20.0
 
 
 class Context(NamedTuple):
-    """What a handler is told of its invocation."""
+    """Lambda's context of an invocation."""
 
     ends_at: float
     flow: str
@@ -57,7 +57,7 @@ class Context(NamedTuple):
 
 
 class Handlers:
-    """The functions of all flows, as a way to the broker: what it answers is what they answer."""
+    """The functions of all flows, as a channel to the broker."""
 
     def __init__(self, secrets: Secrets, patch: pytest.MonkeyPatch) -> None:
         self._later: list[threading.Thread] = []
@@ -77,7 +77,7 @@ class Handlers:
         }
 
     def call(self, command: Command, _: Deadline) -> Mapping[str, Any]:
-        """Return what a direct invocation answers, which goes on however long its caller waits."""
+        """Return the answer of a direct invocation, which has no deadline here."""
         event = {**command.body, "connection": command.connection, "action": command.action}
         try:
             return self._invoked(command.flow, event)
@@ -86,7 +86,7 @@ class Handlers:
         raise failure or Unreachable("the function failed; see what it logged")
 
     def invoke(self, **request: Any) -> dict[str, Any]:
-        """Have a function invoked later, as Lambda does: the functions invoke themselves."""
+        """Invoke a function asynchronously, as Lambda does. The functions invoke themselves."""
         flow = request["FunctionName"].rpartition("-")[2]
         arguments = (flow, json.loads(request["Payload"]))
         self._later.append(threading.Thread(target=self._quietly, args=arguments, daemon=True))
@@ -94,12 +94,12 @@ class Handlers:
         return {"StatusCode": 202}
 
     def close(self) -> None:
-        """Wait for what goes on, and end the connections."""
+        """Wait for the running invocations, and close the connections."""
         self._wait()
         self._environment.close()
 
     def _rotated(self, flow: str, name: str) -> None:
-        """Tell the function of *flow* that a secret was changed, as EventBridge does."""
+        """Send the event of a changed secret to the function of *flow*, as EventBridge does."""
         detail = {"eventName": "PutSecretValue", "requestParameters": {"secretId": name}}
         kind = "AWS API Call via CloudTrail"
         event = {"source": "aws.secretsmanager", "detail-type": kind, "detail": detail}
@@ -107,7 +107,7 @@ class Handlers:
         self._wait()
 
     def _wait(self) -> None:
-        """Wait for what the functions have had invoked later."""
+        """Wait for the asynchronous invocations."""
         while self._later:
             self._later.pop().join(SECONDS)
 
@@ -125,7 +125,7 @@ class Handlers:
 
 
 def over(secrets: Secrets, patch: pytest.MonkeyPatch) -> tuple[Broker, Handlers]:
-    """Return the broker over *secrets*, and have every other `Broker` here lead to it."""
+    """Return the broker over *secrets*, and make every other `Broker` here call it."""
     for name, value in VARIABLES.items():
         patch.setenv(name, value)
     for handler in logging.getLogger("token-broker").handlers:

@@ -33,7 +33,7 @@ KINDS = {
 
 
 class ControlError(ValueError):
-    """What was asked of the control endpoint makes no sense. The message says why."""
+    """A request to the control endpoint is wrong. The message says why."""
 
 
 def control(fake: "Fake[Any]", method: str, path: str, content: bytes) -> Answer:
@@ -49,7 +49,7 @@ def control(fake: "Fake[Any]", method: str, path: str, content: bytes) -> Answer
 
 
 def controlled(fake: "Fake[Any]", method: str, place: str, query: str, content: bytes) -> object:
-    """Look or switch, and return what is to be shown."""
+    """Answer a request: describe the fake, or switch it."""
     match method, place:
         case "GET", "":
             return shown(fake)
@@ -65,7 +65,7 @@ def controlled(fake: "Fake[Any]", method: str, place: str, query: str, content: 
 
 
 def last(query: str) -> int:
-    """Return how many requests are asked for, by default all."""
+    """Return the requested number of requests, by default all."""
     value = parse_qs(query, keep_blank_values=True).get("last", [str(KEPT)])[0]
     if not (value.isascii() and value.isdigit() and int(value)):
         raise ControlError("last is a number from 1")
@@ -95,7 +95,7 @@ def decoded(content: bytes) -> dict[str, Any]:
 
 
 def switch(fake: "Fake[Any]", wanted: dict[str, Any], *, afresh: bool) -> None:
-    """Switch what *wanted* names, all of it or nothing; *afresh* resets the rest."""
+    """Switch everything that *wanted* names, or nothing. *afresh* resets the rest."""
     faults = [fault_of(fake, value) for value in member(wanted, "faults", list, [])]
     modes = type(fake.modes)()
     if not afresh:
@@ -134,7 +134,7 @@ def fault_of(fake: "Fake[Any]", value: object) -> Fault:
 
 
 def shown(fake: "Fake[Any]") -> dict[str, Any]:
-    """Return what *fake* is, knows and had, without passwords and keys."""
+    """Return the state of *fake*, without passwords and keys."""
     return {
         "vendor": fake.vendor,
         "now": fake.now,

@@ -47,7 +47,7 @@ class Fake(Generic[M]):
     """The URL at which the vendor itself is."""
     steps: ClassVar[frozenset[str]]
     exchanges: ClassVar[frozenset[str]]
-    """The steps of which each exchange takes exactly one: the login, or what renews."""
+    """The steps that send credentials or a renewal token. An exchange takes exactly one."""
     secrets: ClassVar[frozenset[str]]
     """Headers, and members of a body in JSON or a form, that hold credentials: no log shows them.
 
@@ -69,7 +69,7 @@ class Fake(Generic[M]):
         self.faults = Faults(self.steps)
         self.log = Log(self.secrets)
         self.servers: list[Server] = []
-        """Those that serve this fake now: one fake can have several addresses."""
+        """The servers of this fake, which can have several addresses."""
         self.lock = threading.RLock()
         """Held while a request is processed: take it to change several things at once."""
 
@@ -190,7 +190,7 @@ class Fake(Generic[M]):
 
     @abstractmethod
     def route(self, call: Call) -> tuple[str, Handler] | None:
-        """Return the step that *call* is, and who answers it; None where there is no such route."""
+        """Return the step of *call* and the function that answers it; None for an unknown route."""
 
     @abstractmethod
     def lost_way(self, call: Call) -> Answer:
@@ -206,4 +206,4 @@ class Fake(Generic[M]):
 
     @abstractmethod
     def describe(self) -> dict[str, Any]:
-        """Return what this vendor knows, without passwords and keys."""
+        """Return the vendor's state, without passwords and keys."""

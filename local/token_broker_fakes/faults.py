@@ -30,7 +30,7 @@ LAST_STATUS = 599
 
 
 class FaultError(ValueError):
-    """There is no such fault, or no such step. The message lists what there is."""
+    """There is no such fault, or no such step. The message lists the valid ones."""
 
 
 @dataclass(slots=True)
@@ -136,7 +136,7 @@ def waits(faults: tuple[Fault, ...], kind: str, sleep: Sleep) -> None:
 
 
 def instead(fault: Fault) -> Answer:
-    """Return what is answered where a request is not processed."""
+    """Return the answer to a request that is not processed."""
     match fault.kind:
         case "html":
             headers = {"Content-Type": "text/html; charset=utf-8", **fault.headers}
@@ -147,7 +147,7 @@ def instead(fault: Fault) -> Answer:
 
 
 def damaged(answer: Answer, fault: Fault, without_token: Callable[[Answer], Answer]) -> Answer:
-    """Return what is left of *answer*, which a request that was processed has led to."""
+    """Return the part of *answer*, to a processed request, that arrives."""
     match fault.kind:
         case "truncate":
             return replace(answer, content=answer.content[: len(answer.content) // 2])

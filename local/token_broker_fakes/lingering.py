@@ -4,13 +4,13 @@ import socket
 import time
 
 LINGER_SECONDS = 2.0
-"""For how long what a client still sends is read and forgotten."""
+"""How long further bytes of a client are read and ignored."""
 
 PIECE_BYTES = 1 << 16
 
 
 def linger(connection: socket.socket) -> None:
-    """Say that no more is written, then read until the client is done, for `LINGER_SECONDS`.
+    """Shut down writing, then read until the client has finished, at most `LINGER_SECONDS`.
 
     A socket that is closed with something unread resets the connection, and the reset overtakes
     the answer: a client that is still sending a refused body would not see why it was refused.

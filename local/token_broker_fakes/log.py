@@ -1,4 +1,4 @@
-"""What a fake was asked, and what came of it."""
+"""The log of a fake: the requests, and their answers."""
 
 import re
 from collections import Counter, deque
@@ -40,7 +40,7 @@ NO_MASKS = Masks()
 
 @dataclass(slots=True)
 class Entry:
-    """One request and what it led to."""
+    """One request, and its effects."""
 
     sequence: int
     """Place among all requests of this fake, from 1."""
@@ -54,7 +54,7 @@ class Entry:
     """Names as they were sent."""
     body: bytes = field(repr=False)
     status: int
-    """What was answered, or would have been: see *lost*."""
+    """The answer, even if it was *lost*."""
     led_to: str
     faults: tuple[str, ...] = ()
     masks: Masks = field(default=NO_MASKS, repr=False)
@@ -65,7 +65,7 @@ class Entry:
         return not LOST.isdisjoint(self.faults)
 
     def header(self, name: str) -> str | None:
-        """Return a header's value, whatever the case of its name."""
+        """Return a header's value. The case of the name is ignored."""
         return next((value for key, value in self.headers if key.lower() == name.lower()), None)
 
     def describe(self) -> dict[str, Any]:
@@ -97,7 +97,7 @@ class Log:
         self.unknown: list[str] = []
         """Requests that the vendor has no route for: a test asserts that there were none."""
         self.breaches: list[str] = []
-        """What a careful client never does: a test asserts that there was none."""
+        """Requests that a careful client never sends: a test asserts that there are none."""
         self.sequence = 0
 
     def __iter__(self) -> Iterator[Entry]:

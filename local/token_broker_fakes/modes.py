@@ -1,4 +1,4 @@
-"""What about a vendor's manner can be switched, with names and values that are checked."""
+"""The modes of a fake: settings of the vendor's behaviour, with checked names and values."""
 
 from collections.abc import Mapping
 from typing import Any, get_args, get_type_hints
@@ -7,7 +7,7 @@ _choices: dict[type["Modes"], dict[str, tuple[str, ...]]] = {}
 
 
 class ModeError(ValueError):
-    """There is no such mode, or it has no such value. The message lists what there is."""
+    """There is no such mode, or it has no such value. The message lists the valid ones."""
 
 
 class Modes:
@@ -28,7 +28,7 @@ class Modes:
             object.__setattr__(self, name, value)
 
     def reset(self) -> None:
-        """Set each mode to what it is by default."""
+        """Set each mode to its default."""
         self.update(type(self)().values())
 
     def values(self) -> dict[str, Any]:
@@ -36,7 +36,7 @@ class Modes:
         return {name: getattr(self, name) for name in choices(type(self))}
 
     def describe(self) -> dict[str, dict[str, Any]]:
-        """Return each mode's value and what else it could be."""
+        """Return each mode's value, and its possible values."""
         return {
             name: {"value": getattr(self, name), "choices": list(allowed) or "a whole number"}
             for name, allowed in choices(type(self)).items()

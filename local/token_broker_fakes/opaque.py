@@ -19,7 +19,7 @@ def unpadded(content: bytes) -> str:
 
 
 def uuid(rng: Random) -> str:
-    """Return what looks like a random UUID."""
+    """Return a text of the form of a random UUID."""
     digits = f"{rng.getrandbits(128):032x}"
     variant = "89ab"[rng.getrandbits(2)]
     return f"{digits[:8]}-{digits[8:12]}-4{digits[13:16]}-{variant}{digits[17:20]}-{digits[20:]}"

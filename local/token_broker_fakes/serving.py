@@ -35,12 +35,12 @@ class Door(ThreadingHTTPServer):
         super().__init__(address, Visit)
 
     def server_bind(self) -> None:
-        """Bind without asking a name server what 127.0.0.1 is called."""
+        """Bind without a reverse look-up of the address."""
         socketserver.TCPServer.server_bind(self)
         self.server_name, self.server_port = "localhost", self.server_address[1]
 
     def process_request(self, request: Any, client_address: Any) -> None:
-        """Remember the connection, then answer it in a thread of its own."""
+        """Remember the connection, and answer it in a separate thread."""
         self.connections.add(request)
         super().process_request(request, client_address)
 
@@ -68,7 +68,7 @@ class Door(ThreadingHTTPServer):
             self.process_request(request, address)
 
     def hang_up(self) -> None:
-        """End the connections and the socket, once nobody takes new ones."""
+        """Close the connections and the socket, after the server has stopped accepting."""
         for connection in tuple(self.connections):
             hang_up(connection)
         self.server_close()
@@ -110,7 +110,7 @@ class Server:
 
 
 def hang_up(connection: socket.socket) -> None:
-    """End a connection from this side, so that whoever reads from it wakes up."""
+    """Shut down a connection, which wakes a thread that reads from it."""
     try:
         connection.shutdown(socket.SHUT_RDWR)
     except OSError:

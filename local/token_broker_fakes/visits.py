@@ -19,21 +19,21 @@ LARGEST_BODY = 10 << 20
 LONGEST_LINE = 8192
 
 CHUNK_SIZE = re.compile(rb"([0-9A-Fa-f]{1,8})[ \t]*(;[^\r\n]*)?\r\n")
-"""A line that says how long a chunk is; what follows the semicolon means nothing here."""
+"""A line with the length of a chunk. The part after the semicolon is ignored."""
 
 LENGTH_DIGITS = len(str(LARGEST_BODY))
 """Of a length that is read: `int` takes not any number of them."""
 
 
 class Visit(BaseHTTPRequestHandler):
-    """One connection: reads requests, hands them to the fake, writes what it delivers."""
+    """One connection: reads requests, passes them to the fake, and writes its answers."""
 
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True
     server: "Door"
 
     def answer(self) -> None:
-        """Answer one request, whatever its method."""
+        """Answer one request of any method."""
         content = self._content()
         if isinstance(content, Answer):
             self._write(content)

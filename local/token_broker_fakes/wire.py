@@ -1,4 +1,4 @@
-"""A request and its answer as they travel: raw header names, bytes, and what they led to."""
+"""A request and its answer as they are sent: raw header names, bytes, and their effects."""
 
 import json as jsonlib
 from base64 import b64decode
@@ -22,12 +22,12 @@ class Call:
     path: str
     query: str
     headers: Mapping[str, str]
-    """By name in lower case: header names have no case."""
+    """By name in lower case."""
     raw: tuple[tuple[str, str], ...]
     """Names and values as they were sent."""
     content: bytes
     scheme: str = ""
-    """Only a function call tells it: what is served is loopback anyway."""
+    """Known only for a function call. A served request is always on loopback."""
 
     @classmethod
     def of(cls, request: Request) -> "Call":
@@ -87,7 +87,7 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a vendor answers, with header names as it writes them, and what it *led_to*."""
+    """A vendor's answer, with its spelling of the header names, and the effects in *led_to*."""
 
     status: int
     headers: Mapping[str, str] = field(default_factory=dict)
@@ -133,7 +133,7 @@ def host_of(netloc: str) -> str:
 
 
 class Data(dict[tuple[str, str], Any]):
-    """What a vendor has for its callers, by method and path: all of it JSON."""
+    """A vendor's JSON answers to other calls, by method and path."""
 
     def __setitem__(self, place: tuple[str, str], value: Any) -> None:
         if not (isinstance(place, tuple) and [str, str] == [type(part) for part in place]):

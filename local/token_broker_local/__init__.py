@@ -1,1 +1,1 @@
-"""The whole system on one machine: what `make run` starts."""
+"""The whole system on one machine. `make run` starts it."""

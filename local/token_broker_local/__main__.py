@@ -11,7 +11,7 @@ WINK_SECONDS = 0.2
 
 
 def main() -> None:
-    """Start everything, say what runs where, and wait."""
+    """Start everything, print the addresses, and wait."""
     signal.signal(signal.SIGINT, end)
     signal.signal(signal.SIGTERM, end)
     # From here on an interruption ends it quietly, so this is where the slow imports begin.
@@ -34,7 +34,7 @@ def main() -> None:
 
 
 def report(line: str) -> None:
-    """Show a line of what happens, in one piece, whoever else is showing one."""
+    """Print a line as a whole. Threads may call this at once."""
     sys.stderr.write(f"{time.strftime('%H:%M:%S')} {line}\n")
 
 

@@ -25,7 +25,7 @@ TIMEOUT = 20.0
 """Seconds after which Lambda ends a call, as in the template."""
 
 MEMORY = 1024
-"""Megabytes, as told to the functions."""
+"""Megabytes, in the functions' environment."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +36,7 @@ class Addresses:
 
     @property
     def ports(self) -> Mapping[str, int]:
-        """Every port that is listened on, by what listens there."""
+        """Each server's port, by the server's name."""
         names = ("gateway", "services", *FLOWS)
         return {name: self.port + index for index, name in enumerate(names)}
 
@@ -46,7 +46,7 @@ class Addresses:
 
 
 def function_name(flow: str) -> str:
-    """Return what the function of *flow* is called."""
+    """Return the name of the function of *flow*."""
     return f"token-broker-{flow}"
 
 
@@ -56,5 +56,5 @@ def function_arn(name: str) -> str:
 
 
 def secret_name(flow: str, connection: str) -> str:
-    """Return what the secret of a connection is called."""
+    """Return the name of a connection's secret."""
     return f"token-broker/{STAGE}/{flow}/{connection}"

@@ -94,7 +94,7 @@ def missing(parts: Mapping[str, str], date: str | None) -> Iterator[str]:
 
 
 def moment(date: str) -> datetime:
-    """Return the time that *date* tells, in either of its two forms."""
+    """Return the time of *date*, in either of its two forms."""
     try:
         return datetime.strptime(date, TIMESTAMP).replace(tzinfo=UTC)
     except ValueError:
@@ -109,5 +109,5 @@ def moment(date: str) -> datetime:
 
 
 def hashed(authorization: str) -> str:
-    """Return what AWS shows of a header that it cannot read."""
+    """Return a malformed header as AWS shows it."""
     return base64.b64encode(hashlib.sha256(authorization.encode()).digest()).decode()

@@ -17,7 +17,7 @@ from token_broker_local.addresses import (
 from token_broker_local.dashboard import PATH
 
 OWN = "mine"
-"""A name for a connection of one's own."""
+"""An example name for a new connection."""
 
 
 def banner(addresses: Addresses, document: Mapping[str, Any]) -> str:
@@ -38,7 +38,7 @@ def banner(addresses: Addresses, document: Mapping[str, Any]) -> str:
 
 
 def table(addresses: Addresses) -> Iterator[str]:
-    """Yield what runs where."""
+    """Yield the services with their addresses."""
     identity = f"{REGION}, access key and secret {ACCESS_KEY}/{SECRET_KEY}"
     yield f"  {addresses.url('gateway')}  API Gateway (IAM) and Lambda: {identity}"
     yield f"  {addresses.url('services')}  Secrets Manager, DynamoDB, KMS, EventBridge (moto)"

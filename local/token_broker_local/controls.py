@@ -45,10 +45,10 @@ TOLD = (
     *("status", "code", "detail", "retry_after", "ok", "milliseconds", "source", "stale"),
     *("generation", "fingerprint", "expires_at", "forgotten", "complete", "held"),
 )
-"""Members of an answer that the browser is told."""
+"""Members of an answer that the browser gets."""
 
 SHOWN = ("vendor", "modes", "faults", "steps", "clock_offset")
-"""Members of a fake's description that the browser is told."""
+"""Members of a fake's description that the browser gets."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +60,7 @@ class Controls:
     credentials: Credentials = field(default=CREDENTIALS, repr=False)
 
     def offered(self) -> Mapping[str, list[str]]:
-        """Return what a connection of each flow can be told: what there are routes for."""
+        """Return the actions on a connection of each flow, by the routes."""
         return {flow: [name for name in OFFERED if route(flow, name)] for flow in FLOWS}
 
     def vendors(self) -> Iterator[Mapping[str, Any]]:
@@ -104,7 +104,7 @@ class Controls:
 
 
 def route(flow: object, name: object) -> tuple[str, str] | None:
-    """Return method and resource of what is offered as *name*, None where *flow* has it not."""
+    """Return method and resource of the action *name*; None if *flow* does not have it."""
     if not isinstance(name, str) or name not in OFFERED:
         return None
     action = "token" if name == "force" else name
@@ -114,7 +114,7 @@ def route(flow: object, name: object) -> tuple[str, str] | None:
 
 
 def body_of(flow: str, name: str) -> Mapping[str, Any]:
-    """Return the body of a call; a token is asked for as the demo's is."""
+    """Return the body of a call. For a token, it is that of the demo."""
     demo = every()[flow].demo if name in ("token", "force", "check") else {}
     return {**demo, **OFFERED[name]}
 

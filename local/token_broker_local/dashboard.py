@@ -40,7 +40,7 @@ LONGEST_ORDER = 65_536
 """Bytes of what the page posts."""
 
 LOOPBACK = re.compile(r"(127\.0\.0\.1|localhost|\[::1\])(:\d{1,5})?", re.IGNORECASE)
-"""What a browser on this machine calls us, whatever port leads here."""
+"""Host names by which a browser on this machine may call the page, with any port."""
 
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; "
@@ -70,14 +70,14 @@ class Dashboard:
     states: States
     clock: Callable[[], float] = time.time
     controls: Controls | None = None
-    """What the page can do; without them it only shows."""
+    """The page's controls. Without them it is read-only."""
     news: News = field(default_factory=News)
-    """What the functions told the event bus."""
+    """The functions' events."""
     _known: tuple[float, list[Mapping[str, Any]]] = field(default=(0.0, []), init=False)
     _lock: threading.Lock = field(default_factory=threading.Lock, init=False, repr=False)
 
     def hear(self, heard: str) -> None:
-        """Take what a function wrote in one call: its metrics, and its events."""
+        """Read the output of a function in one call: its metrics and its events."""
         self.figures.hear(heard)
         self.news.hear(heard)
 
@@ -98,7 +98,7 @@ class Dashboard:
         return page(resources.files(__package__).joinpath(name).read_bytes(), kind)
 
     def done(self, request: HttpRequest, controls: Controls) -> HttpResponse:
-        """Do what the page asks for, and tell how it went; then the states are asked for anew."""
+        """Carry out an action of the page and return its result. Then the states are read again."""
         if request.method != "POST":
             raise GatewayError(405, "MethodNotAllowedException", "Method Not Allowed")
         if not is_own(request):
@@ -112,7 +112,7 @@ class Dashboard:
         return page(json.dumps(said).encode(), JSON)
 
     def told(self, flow: str | None) -> Mapping[str, Any]:
-        """Return what the page shows: of *flow*, or of all together."""
+        """Return the page's content, for *flow* or for all flows."""
         return {
             "now": self.clock(),
             "seconds": SECONDS,
@@ -134,7 +134,7 @@ class Dashboard:
         }
 
     def known(self) -> list[Mapping[str, Any]]:
-        """Return the states, asked for once for all who look in the same second."""
+        """Return the states. They are read at most once a second."""
         with self._lock:
             since, known = self._known
             if not since <= self.clock() < since + CURRENT:
@@ -178,7 +178,7 @@ def order(request: HttpRequest) -> Mapping[str, Any]:
 
 
 def chosen(request: HttpRequest) -> str | None:
-    """Return the flow that was asked for, None for all."""
+    """Return the requested flow; None for all."""
     asked = parse_qs(request.query).get("flow", [""])[0]
     return asked if asked in FLOWS else None
 

@@ -17,7 +17,7 @@ from token_broker_local.addresses import (
 
 
 def settings(addresses: Addresses) -> Mapping[str, str]:
-    """Return what the template gives the functions, with every AWS service at *addresses*."""
+    """Return the functions' variables as in the template, with every AWS service at *addresses*."""
     return {
         "TABLE_NAME": TABLE,
         "KEY_ID": KEY_ALIAS,

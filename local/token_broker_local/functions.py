@@ -70,7 +70,7 @@ def ignore(line: str) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What Lambda has of an invocation: the JSON that came back, and whether it is an error."""
+    """The result of an invocation: the returned JSON, and whether it is an error."""
 
     payload: bytes = field(repr=False)
     failed: bool = False
@@ -92,12 +92,12 @@ class Function:
     handler: Handler
     timeout: float = TIMEOUT
     report: Report = ignore
-    """Is told a line for each call."""
+    """Called with one line for each call."""
     hear: Report = ignore
-    """Is told all that the handler wrote in a call, as it wrote it."""
+    """Called with the whole output of the handler in a call."""
 
     def invoke(self, payload: bytes, patience: float = math.inf) -> Outcome:
-        """Call the handler in a thread of its own, for as long as its time limit allows.
+        """Call the handler in a separate thread, at most until its timeout.
 
         Lambda would end a handler that takes too long. A thread cannot be ended, so here it is
         left behind: its lease in the table ends as if it had died. Raises `TimeoutError` if
@@ -125,7 +125,7 @@ class Function:
         return outcome
 
     def outcome(self, payload: bytes, context: LambdaContext) -> Outcome:
-        """Call the handler and put what comes of it into Lambda's form."""
+        """Call the handler, and return its result in Lambda's form."""
         try:
             answer = json.dumps(self.handler(json.loads(payload), context)).encode()
         except Exception as error:  # noqa: BLE001 (Lambda catches everything, too)
@@ -143,7 +143,7 @@ class Function:
 
 
 def failure(error: Exception, context: LambdaContext) -> Outcome:
-    """Return what Lambda says of a handler that raised *error*."""
+    """Return Lambda's error for a handler that raised *error*."""
     return problem(
         errorMessage=str(error),
         errorType=type(error).__name__,
@@ -153,7 +153,7 @@ def failure(error: Exception, context: LambdaContext) -> Outcome:
 
 
 def timed_out(context: LambdaContext) -> Outcome:
-    """Return what Lambda says of a handler that took too long."""
+    """Return Lambda's error for a handler that timed out."""
     return problem(
         errorType="Sandbox.Timedout",
         errorMessage=f"RequestId: {context.aws_request_id} "
@@ -162,7 +162,7 @@ def timed_out(context: LambdaContext) -> Outcome:
 
 
 def oversized(context: LambdaContext) -> Outcome:
-    """Return what Lambda says of an answer that is too large."""
+    """Return Lambda's error for an answer that is too large."""
     return problem(
         errorType="Function.ResponseSizeTooLarge",
         errorMessage=f"Response payload size exceeded maximum allowed payload size "

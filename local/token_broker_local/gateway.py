@@ -15,10 +15,10 @@ from token_broker_local.proxy_events import Ids, proxy_event
 from token_broker_local.proxy_responses import answered, refused
 
 TARGET = re.compile(r"/[!-\"$-~]*")
-"""What a path may be made of. A `#` would end it for some readers and not for others."""
+"""The characters of a path. Some parsers end a path at a `#`, others do not."""
 
 INTEGRATION_TIMEOUT = 29.0
-"""Seconds that API Gateway waits for a function, whatever the function's own limit is."""
+"""Seconds that API Gateway waits for a function, even if the function may take longer."""
 
 
 def utc_now() -> datetime:
@@ -34,7 +34,7 @@ class Gateway:
     clock: Callable[[], datetime] = utc_now
     patience: float = INTEGRATION_TIMEOUT
     report: Report = ignore
-    """Is told a line for each request that the gateway refuses itself."""
+    """Called with one line for each request that the gateway itself refuses."""
     dashboard: Dashboard | None = None
 
     def answer(self, request: HttpRequest) -> HttpResponse:
@@ -55,7 +55,7 @@ class Gateway:
             return refused(refusal, ids)
 
     def integrated(self, request: HttpRequest, ids: Ids) -> HttpResponse:
-        """Find the route, check the caller, and have the function answer."""
+        """Find the route, check the caller, and invoke the function."""
         route, parameters = routes.find(request.method, request.path)
         signatures.verify(request, "execute-api", self.clock())
         event = proxy_event(request, route, parameters, ids, self.clock())

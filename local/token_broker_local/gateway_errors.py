@@ -78,7 +78,7 @@ def too_long() -> GatewayError:
 
 
 def bad_request() -> GatewayError:
-    """Refuse what is no proper HTTP request."""
+    """Refuse a malformed HTTP request."""
     return GatewayError(400, "BadRequestException", "Bad Request")
 
 

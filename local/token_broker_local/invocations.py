@@ -69,7 +69,7 @@ def dispatched(function: Function, kind: str | None, payload: bytes, ids: Ids) -
 
 
 def returned(outcome: Outcome, ids: Ids) -> HttpResponse:
-    """Return what came of a call, marked if it is an error."""
+    """Return the outcome of a call, marked if it is an error."""
     headers = [*common(ids), ("X-Amz-Executed-Version", VERSION)]
     if outcome.failed:
         headers.append(("X-Amz-Function-Error", "Unhandled"))

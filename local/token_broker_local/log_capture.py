@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from typing import Any, TextIO
 
 REPEATED = {"action", "check", "check failed", "unanswered"}
-"""Events that say what the line's beginning says, or the failure that follows."""
+"""Events that repeat the beginning of the line, or the failure after it."""
 
 TITLES = {"replaced": "new token"}
 """Events that a reader knows by other words: the first token replaces none."""
@@ -36,7 +36,7 @@ OMITTED = {
     "token_age",
     "variant",
 }
-"""Members of a function's line that are said beside it, or say nothing by themselves."""
+"""Members of a function's line that are shown elsewhere in the line, or mean nothing alone."""
 
 OMITTED_OF = {
     "exchange": {"kind"},
@@ -64,7 +64,7 @@ _threads = threading.local()
 
 
 class CapturedStdout(io.TextIOBase):
-    """A stdout that keeps what a capturing thread writes, and passes on the rest."""
+    """A stdout that keeps the output of capturing threads, and passes on the rest."""
 
     def __init__(self, rest: TextIO) -> None:
         self.rest = rest
@@ -81,7 +81,7 @@ class CapturedStdout(io.TextIOBase):
 
 @contextmanager
 def capturing() -> Iterator[io.StringIO]:
-    """Keep what this thread writes to a `CapturedStdout`, for as long as this lasts."""
+    """Keep what this thread writes to a `CapturedStdout` within this context."""
     _threads.captured = io.StringIO()
     try:
         yield _threads.captured
@@ -90,7 +90,7 @@ def capturing() -> Iterator[io.StringIO]:
 
 
 def phrases(written: str) -> Iterator[str]:
-    """Yield what a function wrote as phrases of one line."""
+    """Yield a function's output as phrases of one line."""
     return (f"| {said}" for line in written.splitlines() if (said := phrase(line)))
 
 
@@ -125,7 +125,7 @@ def shown(event: str, facts: Mapping[str, Any]) -> str:
 
 
 def called(payload: bytes, name: str) -> str:
-    """Return what called a function: a request, a direct call, or a secret's change."""
+    """Return the cause of a call: a request, an invocation, or a changed secret."""
     try:
         event = json.loads(payload)
     except (ValueError, RecursionError):

@@ -16,7 +16,7 @@ class HttpRequest:
     source_ip: str = "127.0.0.1"
 
     def values(self, name: str) -> Iterator[str]:
-        """Yield each value of the header *name*, whatever its case."""
+        """Yield each value of the header *name*. The case of the name is ignored."""
         return (value for key, value in self.headers if key.lower() == name.lower())
 
     def header(self, name: str) -> str | None:

@@ -16,7 +16,7 @@ from typing import Any, TypeAlias
 from token_broker_operations.dashboard import Chart
 
 SECONDS = 10
-"""What one point of a chart stands for."""
+"""The seconds of one point in a chart."""
 
 POINTS = 60
 """Points that are kept: ten minutes."""
@@ -26,10 +26,10 @@ OTHERS = "others"
 """The name of every series after the first `MOST_SERIES`."""
 
 STEP = 1.05
-"""The ratio of two values that are only just told apart."""
+"""The ratio of two adjacent buckets of a histogram."""
 
 LEAST = 0.01
-"""A value that is not told apart from zero."""
+"""Values up to this count as zero."""
 
 COMMON = {"flow", "service"}
 """Dimensions that every metric has."""
@@ -48,7 +48,7 @@ class Sample:
 
 @dataclass(slots=True)
 class Tally:
-    """What came of one metric in the ten seconds with the number *index*."""
+    """The values of one metric in the interval with the number *index*."""
 
     index: int
     total: float = 0.0
@@ -71,7 +71,7 @@ class Metrics:
         self._lock = threading.Lock()
 
     def hear(self, heard: str) -> None:
-        """Take what a function wrote in one call."""
+        """Read the output of a function in one call."""
         index = self._index()
         with self._lock:
             for sample in samples(heard):
@@ -106,7 +106,7 @@ class Metrics:
 
 
 def samples(heard: str) -> Iterator[Sample]:
-    """Yield the values in what a function wrote; lines that are no metrics have none."""
+    """Yield the values in a function's output. Lines without metrics are skipped."""
     for line in heard.splitlines():
         try:
             facts = json.loads(line)

@@ -29,19 +29,19 @@ WORDS: Mapping[str, str] = {
     "unkept": "the token {fingerprint} could not be kept: {code}; one caller has it",
     "unannounced": "the bus did not take an event ({what}): {reason}",
 }
-"""What each line of the log says of a connection. A member that is not there is shown as none."""
+"""The text for each event, with the event's members. An absent member is shown as none."""
 
 
 @dataclass(slots=True)
 class News:
-    """Hears the functions' lines, and tells the events among them."""
+    """Keeps the events in the functions' output."""
 
     clock: Callable[[], float] = time.time
     _kept: deque[Mapping[str, Any]] = field(default_factory=lambda: deque(maxlen=MOST), init=False)
     _lock: threading.Lock = field(default_factory=threading.Lock, init=False, repr=False)
 
     def hear(self, heard: str) -> None:
-        """Take what a function wrote in one call."""
+        """Read the output of a function in one call."""
         found = [{"at": self.clock(), **each} for each in events(heard)]
         with self._lock:
             self._kept.extend(found)
@@ -53,7 +53,7 @@ class News:
 
 
 def events(heard: str) -> Iterator[Mapping[str, Any]]:
-    """Yield the events in what a function wrote, in order; other lines are none."""
+    """Yield the events in a function's output, in order. Other lines are skipped."""
     for line in heard.splitlines():
         try:
             facts = json.loads(line)

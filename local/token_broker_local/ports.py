@@ -18,7 +18,7 @@ HIGHEST = LAST_PORT - len(LISTENERS) + 1
 
 
 class PortError(Exception):
-    """The ports cannot be used. The message says what to do."""
+    """The ports cannot be used. The message names a remedy."""
 
 
 def chosen(text: str | None) -> Addresses:

@@ -1,4 +1,4 @@
-"""What the functions need before they can work: a table, a key, and the secrets of the demo."""
+"""Creates the functions' resources: a table, a key, and the secrets of the demo."""
 
 import json
 from collections.abc import Mapping
@@ -54,5 +54,5 @@ def create_secrets(
 
 
 def demo_secrets(addresses: Addresses) -> Mapping[str, Mapping[str, Any]]:
-    """Return what each flow's demo secret says."""
+    """Return the content of each flow's demo secret."""
     return {flow: registry.kind(flow).demo_secret(addresses.url(flow)) for flow in FLOWS}

@@ -74,7 +74,7 @@ def proxy_event(
 def request_context(
     request: HttpRequest, route: Route, ids: Ids, now: datetime
 ) -> Mapping[str, Any]:
-    """Return what API Gateway knows of a request beside what was sent."""
+    """Return API Gateway's request context."""
     host = request.header("host") or ""
     return {
         "accountId": ACCOUNT,
@@ -97,7 +97,7 @@ def request_context(
 
 
 def identity(request: HttpRequest) -> Mapping[str, str | None]:
-    """Return who is calling: an IAM user, by the one access key that there is."""
+    """Return the caller's identity: an IAM user, by the only access key."""
     return {
         "accessKey": ACCESS_KEY,
         "accountId": ACCOUNT,

@@ -1,4 +1,4 @@
-"""What is sent back: a function's answer, or a refusal, as API Gateway would put it."""
+"""HTTP responses: a function's answer, or a refusal, in API Gateway's form."""
 
 import base64
 import binascii
@@ -14,7 +14,7 @@ from token_broker_local.messages import HttpResponse
 from token_broker_local.proxy_events import Ids
 
 MEMBERS = {"statusCode", "headers", "multiValueHeaders", "body", "isBase64Encoded"}
-"""What a function may answer with; anything else makes its answer malformed."""
+"""Members of a function's answer. With any other member, the answer is malformed."""
 
 LAST_STATUS = 600
 
@@ -62,7 +62,7 @@ def status_of(answer: Mapping[str, Any]) -> int:
 
 
 def headers_of(answer: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    """Yield the headers, which must be objects of text; several values of one have their own."""
+    """Yield the headers, each of several values by itself. They must be objects of text."""
     several, single = members(answer, "multiValueHeaders"), members(answer, "headers")
     if not all(isinstance(values, list) for values in several.values()):
         raise gateway_errors.broken()

@@ -43,7 +43,7 @@ ROUTES = [route for flow in FLOWS for route in routes_of(flow)]
 
 
 def find(method: str, path: str) -> tuple[Route, Mapping[str, str]]:
-    """Return the route of a request and its parameters, or raise what AWS says if there is none."""
+    """Return the route of a request and its parameters. Raises AWS's error if there is none."""
     for route in ROUTES:
         parameters = route.match(method, path)
         if parameters is not None:

@@ -41,7 +41,7 @@ class Watched:
     def __call__(
         self, environ: "WSGIEnvironment", start_response: "StartResponse"
     ) -> Iterable[bytes]:
-        """Answer one request, and tell of it if it changed a secret."""
+        """Answer one request, and report it if it changed a secret."""
         service, _, operation = environ.get("HTTP_X_AMZ_TARGET", "").partition(".")
         if service != "secretsmanager" or operation not in CHANGES:
             return self.application(environ, start_response)
@@ -124,7 +124,7 @@ def lowered(members: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def router(functions: Mapping[str, Function]) -> Deliver:
-    """Return what hands an event to the function whose secret it is about."""
+    """Return a function that passes an event to the function of its secret."""
 
     def deliver(event: Event) -> None:
         detail = event["detail"]

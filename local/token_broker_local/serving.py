@@ -109,7 +109,7 @@ class Exchange(BaseHTTPRequestHandler):
         return self.rfile.read(int(length))
 
     def chunks(self) -> bytes:
-        """Read a body whose length nobody said beforehand."""
+        """Read a chunked body."""
         body = b""
         while size := self.chunk_size():
             if len(body) + size > BODY_LIMIT:
@@ -147,10 +147,10 @@ class Exchange(BaseHTTPRequestHandler):
         message: str | None = None,  # noqa: ARG002 (http.server's form)
         explain: str | None = None,  # noqa: ARG002 (same)
     ) -> None:
-        """Refuse what is no HTTP in the gateway's way, not with a page of HTML."""
+        """Refuse malformed HTTP as the gateway does, not with an HTML page."""
         self.close_connection = True
         phrase = HTTPStatus(code).phrase
         self.send(refused(GatewayError(code, "BadRequestException", phrase), Ids()))
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 (http.server's name)
-        """Say nothing: the functions log what they do."""
+        """Write nothing: the functions write their own log."""

@@ -1,4 +1,4 @@
-"""The state of every variant of every connection, as the functions tell it. Never a token."""
+"""The state of every variant of every connection, from the action `status`. Never a token."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -14,10 +14,10 @@ if TYPE_CHECKING:
 PREFIX = f"token-broker/{STAGE}/"
 
 MOST_CONNECTIONS = 50
-"""Connections that are asked for; the page is to stay live with thousands."""
+"""Connections that are read, at most: there may be thousands."""
 
 PATIENCE = 5.0
-"""Seconds that a function has to tell a connection's state."""
+"""Seconds for a function to return a connection's state."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +47,7 @@ def connections(names: Iterator[str]) -> list[tuple[str, str]]:
 
 
 def state(function: Function, flow: str, connection: str) -> Mapping[str, Any]:
-    """Return what *function* tells of *connection*; who looks on makes no line of the log."""
+    """Return the status of *connection* from *function*, without a line in the log."""
     order = json.dumps({"action": "status", "connection": connection}).encode()
     quiet = replace(function, report=ignore)
     try:
@@ -59,5 +59,5 @@ def state(function: Function, flow: str, connection: str) -> Mapping[str, Any]:
 
 
 def failed(flow: str, connection: str, error: str) -> Mapping[str, Any]:
-    """Return what there is to tell of a connection whose state cannot be had."""
+    """Return the entry of a connection whose state cannot be read."""
     return {"flow": flow, "connection": connection, "variants": [], "error": error}

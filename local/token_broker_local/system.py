@@ -1,4 +1,4 @@
-"""The whole system, put together. What is slow to import is imported here, not in `__main__`."""
+"""The whole system. Slow imports are here, not in `__main__`."""
 
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -45,7 +45,7 @@ def running(
 
 
 def provide(addresses: Addresses) -> None:
-    """Create what the functions need."""
+    """Create the table, the key and the secrets of the demo."""
     provisions.provide_table(boto3.client("dynamodb"))
     provisions.create_key(boto3.client("kms"))
     provisions.create_secrets(boto3.client("secretsmanager"), provisions.demo_secrets(addresses))

@@ -136,7 +136,7 @@ def test_a_hit_in_memory_asks_nobody(world: World, flow: str, connection: str) -
 
 
 def test_a_hit_in_memory_makes_few_calls(world: World, flow: str, connection: str) -> None:
-    """Work that nobody asked for shows here first."""
+    """Unnecessary work on the hit path shows here first."""
     event = {"connection": connection} | BODIES[flow]
     service, context = world.service(flow), LambdaContext("function")
     assert service(event, context)["source"] == "memory"

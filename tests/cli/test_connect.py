@@ -10,8 +10,7 @@ import boto3
 import pytest
 
 from tests.cli.operators import Operator
-from tests.subjects import FLOWS
-from token_broker.flows import every as flows
+from tests.subjects import FLOWS, log_outs
 from token_broker_cli.connect import REJECTED
 from token_broker_fakes.vntana.accounts import demo_account
 from token_broker_local.provisions import demo_secrets
@@ -40,15 +39,16 @@ def secrets_manager(operator: Operator) -> "SecretsManagerClient":
 @pytest.mark.parametrize("flow", FLOWS)
 def test_a_new_connection_is_tried_and_works(operator: Operator, flow: str) -> None:
     """From stdin; it says who was let in."""
-    name, before = next(NAMES), operator.asked(flow, "logout")
+    name, ends = next(NAMES), log_outs(flow)
+    before = [operator.asked(flow, step) for step in ends]
     result = operator.says("connect", flow, name, "--file", "-", stdin=secret(operator, flow))
     host = f"127.0.0.1:{operator.places.port}"
     created = f"created: {flow}/{name} (stage local, {host})\n"
     assert (result.exit_code, result.stdout) == (0, created)
     assert f"{flow} let it in" in result.stderr
     assert operator.told("token", flow, name)["generation"] == 1
-    # The trial's session is ended, where the vendor has a way.
-    assert operator.asked(flow, "logout") == before + bool(flows()[flow].vendor.log_out)
+    # The trial's sessions are ended, where the vendor has a way.
+    assert [operator.asked(flow, step) for step in ends] == [one + len(ends) for one in before]
 
 
 def test_a_connection_is_changed(operator: Operator) -> None:

@@ -1,7 +1,9 @@
 """`doctor` names what is wrong, and what to do about it."""
 
 import json
+import re
 import ssl
+from itertools import permutations
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +16,8 @@ from tests.cli.accounts import Visitor
 from tests.cli.canned import Account, serving
 from tests.cli.conftest import Connect
 from tests.cli.operators import COLOUR, RUNNER, Operator
-from token_broker_cli.checks import Level, failure, ok
-from token_broker_cli.doctor import MOST_GROUPS, shortened
+from token_broker_cli.checks import Level, failure, ok, warning
+from token_broker_cli.doctor import MOST_GROUPS, MOST_NAMES, grouped, shortened, summary
 from token_broker_cli.main import app
 from token_broker_cli.settings import FLOWS
 
@@ -240,6 +242,22 @@ def test_an_api_that_refuses_what_is_signed_is_a_failure(visitor: Visitor) -> No
     assert "ok\tregion\tus-east-1 (AWS_REGION is eu-west-1: not meant)\t" in lines
 
 
+def test_what_is_worst_comes_first() -> None:
+    kinds = (failure("a", "b", "c"), warning("a", "b", "c"), ok("a", "b"))
+    for found in permutations(kinds):
+        assert grouped([*found]) == [*kinds]
+
+
+@pytest.mark.parametrize("count", range(1, MOST_NAMES + 3))
+def test_connections_of_one_failure_are_named_or_counted(count: int) -> None:
+    """Each of them: as many as people read are named, the others are a number."""
+    (one,) = grouped([failure(f"vntana/c{number}", "bad", "do") for number in range(count)])
+    named = sum(f"vntana/c{number}" in f"{one.check} {one.says}" for number in range(count))
+    counted = re.search(r" and (\d+) more$", one.says)
+    assert named == min(count, MOST_NAMES)
+    assert count - named == (int(counted[1]) if counted else 0)
+
+
 @pytest.mark.parametrize("count", range(MOST_GROUPS - 1, MOST_GROUPS + 4))
 def test_no_finding_is_lost_where_they_are_many(count: int) -> None:
     """A last line takes the place of two at least, and is as bad as the worst of them."""
@@ -252,3 +270,17 @@ def test_no_finding_is_lost_where_they_are_many(count: int) -> None:
         assert shown[:-1] == groups[:MOST_GROUPS]
         assert shown[-1].says == f"{count - MOST_GROUPS} others"
         assert shown[-1].level is Level.FAILURE
+
+
+@pytest.mark.parametrize(
+    ("failures", "warnings", "said"),
+    [
+        (0, 0, "All is well."),
+        (0, 2, "2 warnings."),
+        (1, 0, "1 failure."),
+        (2, 1, "2 failures and 1 warning."),
+    ],
+)
+def test_the_summary_counts_each_kind(failures: int, warnings: int, said: str) -> None:
+    found = [failure("a", "b", "c")] * failures + [warning("a", "b", "c")] * warnings
+    assert summary([*found, ok("a", "b")]).plain == said

@@ -1,6 +1,7 @@
 """What is told of connections that fare badly."""
 
 import time
+from itertools import product
 from typing import Any
 
 import pytest
@@ -140,7 +141,7 @@ def test_a_hold_is_seen(visitor: Visitor, other: dict[str, Any], said_too: list[
 
 
 def test_of_one_connection_trouble_is_first_too() -> None:
-    """A latch, then a failure, then the rest in the broker's order."""
+    """A latch, then a failure, then the rest; the connection is as urgent as its worst token."""
     kinds = (
         variant(),
         variant(failure=failure()),
@@ -150,6 +151,9 @@ def test_of_one_connection_trouble_is_first_too() -> None:
     variants = [kind | {"variant": str(n)} for n, kind in enumerate(kinds)]
     views = Connection("vntana", "acme", {"variants": variants}).views(NOW)
     assert [view.answer["variant"] for view in views] == ["3", "2", "1", "0"]
+    for pair in product(zip(variants, (3, 2, 1, 1), strict=True), repeat=2):
+        tokens, urgencies = zip(*pair, strict=True)
+        assert Connection("vntana", "acme", {"variants": tokens}).urgency == min(urgencies)
 
 
 @pytest.mark.parametrize(

@@ -132,6 +132,7 @@ def test_the_stack_is_the_one_that_is_named() -> None:
     named = {"TOKEN_BROKER_STACK": "ours"}
     for options, environment, stack in (
         (Options(stage="prod"), {}, "token-broker-prod"),
+        (Options(stage="prod"), {"TOKEN_BROKER_STACK": ""}, "token-broker-prod"),
         (Options(stage="prod"), named, "ours"),
         (Options(stage="prod", stack="mine"), named, "mine"),
     ):
@@ -141,7 +142,8 @@ def test_the_stack_is_the_one_that_is_named() -> None:
 def test_the_address_says_in_which_region_the_secrets_are() -> None:
     """Not the shell, which may mean another."""
     assert Settings.of(Options(url=f"{HOST}/prod"), {}).region == "eu-west-1"
-    assert Settings.of(Options(stage="prod", url=OWN), {}).region is None
+    for own in (OWN, f"{HOST}.example.com/test", f"{OWN}/a.execute-api.us-east-1.amazonaws.com/b"):
+        assert Settings.of(Options(stage="prod", url=own), {}).region is None
 
 
 @pytest.mark.parametrize("words", COMMANDS, ids=lambda words: words[0])

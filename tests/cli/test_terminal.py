@@ -6,6 +6,7 @@ import pty
 import re
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from typer.main import get_command
@@ -74,9 +75,13 @@ def test_no_color_is_heeded(operator: Operator, monkeypatch: pytest.MonkeyPatch)
     assert not re.search(r"\x1b\[[0-9;]*3[0-7]m", seen)
 
 
-def test_local_is_all_it_needs(operator: Operator) -> None:
+def test_local_is_all_it_needs(operator: Operator, tmp_path: Path) -> None:
     """Whatever the shell is logged in to; PORT is the one of `make run`."""
+    for name in ("config", "credentials"):
+        (tmp_path / ".aws").mkdir(exist_ok=True)
+        (tmp_path / ".aws" / name).write_text("no settings")
     environment = {
+        "HOME": str(tmp_path),
         "PORT": str(operator.places.port),
         "AWS_PROFILE": "no-such-profile",
         "AWS_ENDPOINT_URL": "http://127.0.0.1:9",

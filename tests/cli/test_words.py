@@ -10,6 +10,7 @@ import pytest
 from botocore import exceptions
 from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError, NoRegionError
 
+from tests.cli.accounts import Visitor
 from tests.cli.tellings import NOW, at, variant
 from tests.waiting import PATIENCE_SECONDS
 from token_broker_cli.checks import clock
@@ -317,12 +318,14 @@ def test_a_token_is_masked_wherever_it_stands() -> None:
 
 @pytest.mark.parametrize("flow", FLOWS)
 def test_what_is_called_like_a_secret_is_typed_unseen(flow: str) -> None:
-    """And nothing else: a person sees what may be seen."""
+    """And no name or address: a person sees what may be seen."""
     questions = [*asked(every()[flow].questions)]
     assert any(question.is_secret for question in questions)
     for question in questions:
-        is_called_so = re.search("(password|token|key)$", question.key) is not None
-        assert question.is_secret == is_called_so, question.key
+        if re.search("(password|token|key)$", question.key):
+            assert question.is_secret, question.key
+        if re.search("(name|url|host)$", question.key) or question.default or question.local:
+            assert not question.is_secret, question.key
 
 
 def test_what_is_shown_cannot_steer_a_terminal() -> None:
@@ -344,3 +347,28 @@ def test_a_login_is_the_same_where_all_that_decides_it_is(flow: str, keys: set[s
     asks = {question.key for question in asked(every()[flow].questions)}
     others = asks | {"options", "another"}
     assert {key for key in others if not is_same_login(flow, one, one | {key: "y"})} == keys
+
+
+@pytest.mark.parametrize(
+    ("words", "body"),
+    [
+        ("", {}),
+        ("--min-ttl 0", {"min_ttl": 0}),
+        ("--min-ttl 60 --force", {"min_ttl": 60, "force": True}),
+        ("--organization=", {"organization": ""}),
+        ("--parameters {}", {"parameters": {}}),
+    ],
+)
+def test_what_is_said_of_a_token_is_asked_for(
+    visitor: Visitor, words: str, body: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also zero, and what is empty: the broker judges it."""
+    asked: list[dict[str, Any]] = []
+
+    def call(_: Context, *__: str, **body: Any) -> None:
+        asked.append(body)
+        raise CommandError("internal", "enough")
+
+    monkeypatch.setattr(Context, "call", call)
+    visitor.says("token", "vntana", "acme", *words.split())
+    assert asked == [{"force": False} | body]

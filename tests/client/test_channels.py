@@ -12,7 +12,13 @@ import boto3
 import pytest
 import yaml
 from botocore.credentials import ReadOnlyCredentials
-from botocore.exceptions import ClientError
+from botocore.exceptions import (
+    BotoCoreError,
+    ClientError,
+    ConnectTimeoutError,
+    EndpointConnectionError,
+    UnknownServiceError,
+)
 
 from tests.client.systems import Serve, tries
 from tests.servers import Server, answer, says
@@ -27,7 +33,7 @@ from token_broker_client import (
 )
 from token_broker_client.cache import Cache
 from token_broker_client.deadline import Deadline
-from token_broker_client.functions import CLIENTS, Functions, names
+from token_broker_client.functions import CLIENTS, Functions, names, unsent
 from token_broker_client.gateway import ROUTES, Gateway
 from token_broker_client.request import Command
 from token_broker_local.addresses import REGION
@@ -61,7 +67,8 @@ def test_the_region_is_in_the_url(url: str, region: str) -> None:
 def test_the_region_may_be_given_or_the_sessions(session: boto3.Session) -> None:
     """As for a domain of one's own."""
     own = "https://tokens.example.com"
-    assert gateway(own, region="eu-west-3").region == "eu-west-3"
+    for url in (own, API.replace("/prod", ".example.com"), f"{own}/{API.removeprefix('https://')}"):
+        assert gateway(url, region="eu-west-3").region == "eu-west-3"
     assert gateway(own, session=session).region == REGION
 
 
@@ -278,6 +285,30 @@ def test_parameters_that_are_no_json_go_nowhere(value: object) -> None:
     with pytest.raises(InvalidRequest) as caught:
         Broker.from_url(API).editor("acme", parameters={"userId": value})
     assert caught.value.detail == "parameters: cannot be written as JSON"
+
+
+def test_a_function_without_a_region_is_said_so_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is a setting: the same call does not work later."""
+    monkeypatch.setenv("AWS_CONFIG_FILE", "/dev/null")
+    for name in ("AWS_DEFAULT_REGION", "AWS_PROFILE"):
+        monkeypatch.delenv(name, raising=False)
+    broker = Broker.from_function("token-broker", session=boto3.Session("local", "local"))
+    with pytest.raises(InvalidRequest, match="region"):
+        broker.vntana("acme")
+
+
+@pytest.mark.parametrize(
+    ("error", "is_retryable"),
+    [
+        (ConnectTimeoutError(endpoint_url="https://sts"), True),
+        (EndpointConnectionError(endpoint_url="https://sts"), True),
+        (UnknownServiceError(service_name="lambda", known_service_names=[]), False),
+    ],
+    ids=lambda one: type(one).__name__,
+)
+def test_only_the_network_may_be_better_later(error: BotoCoreError, is_retryable: bool) -> None:
+    """As on the way to a role: all else that boto3 refuses by itself is a setting."""
+    assert unsent(error, "f").retryable is is_retryable
 
 
 def test_no_credentials_is_said_so(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -137,7 +137,7 @@ def test_who_held_and_lifted(world: World, capsys: pytest.CaptureFixture[str]) -
 
 
 def test_who_asked_in_vain(log: Log) -> None:
-    """Of the connection; and whoever named none that could be one."""
+    """The failure of a connection, and the one of a call without a valid connection."""
     assert log.columns("Who asked in vain", *("entrance", "caller", "action", "code")) == [
         ("api", CALLER, "token", "credential_rejected"),
         ("api", CALLER, "token", "invalid_request"),

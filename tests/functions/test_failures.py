@@ -128,7 +128,7 @@ def test_a_wrong_secret_names_its_key(world: World, flow: str, content: Any, key
 
 
 def test_an_organization_that_is_not_there_lists_those_that_are(world: World) -> None:
-    """Whoever named it is told which there are; no second login is spent on it."""
+    """The error lists the existing names, and no second login is sent."""
     connection = world.connect("vntana")
     response = world.http("vntana", connection, {"organization": "nowhere"})
     assert_problem(response, "invalid_request", 400)
@@ -233,7 +233,7 @@ def test_an_item_moved_elsewhere_does_not_open(world: World) -> None:
 def test_a_defect_is_logged_without_its_message(
     world: World, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """What nobody foresaw is told by place and type: a message could quote a secret."""
+    """An unexpected exception is logged by place and type: its message could quote a secret."""
     connection = world.connect("editor")
     service = world.service("editor")
 
@@ -257,7 +257,7 @@ def events(capsys: pytest.CaptureFixture[str], event: str) -> list[dict[str, Any
 def test_what_counts_against_the_level_of_what_is_answered(
     world: World, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Each call that had a right to a token and got none, by whoever's fault; and nothing else."""
+    """Each valid call for a token that got none, whatever the cause; and nothing else."""
     connection = world.connect("vendorlink")
     world.http("vendorlink", connection)
     world.http("vendorlink", connection, {"min_ttl": "soon"})

@@ -14,7 +14,7 @@ from tests.functions.test_audit import stamped
 from tests.functions.test_failures import WRONG_LOGIN
 from tests.functions.test_tokens import assert_problem
 from tests.functions.world import World
-from tests.subjects import FLOWS
+from tests.subjects import FLOWS, proof
 from token_broker_operations.dashboard import NEWS, QUERY
 
 PROGRAM = Path(token_broker.__file__).parent
@@ -49,7 +49,7 @@ def recover(world: World) -> str:
 def go_down(world: World, flow: str = "vendorlink") -> str:
     """Have callers ask in vain for a minute and more."""
     connection = world.connect(flow)
-    world.fakes[flow].fail("status", times=None, status=503)
+    world.fakes[flow].fail("status", step=proof(flow).step, times=None, status=503)
     for _ in range(5):
         assert_problem(world.http(flow, connection), "upstream_unavailable", 503)
         world.advance(PERIOD)

@@ -233,7 +233,7 @@ def test_a_young_organizations_token_is_not_blamed_for_a_step(world: World) -> N
 def test_what_is_forgotten_is_out_of_the_table_before_its_session_ends(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Whoever makes another token from it meanwhile would send a dead one."""
+    """An exchange that makes another token from it would send a dead one."""
     connection = world.connect("vntana", **STUDIO)
     world.call("vntana", connection)
     forget = Store.forget

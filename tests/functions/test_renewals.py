@@ -10,7 +10,7 @@ from token_broker_fakes.vendorlink import User
 def test_a_renewal_token_of_another_version_of_the_secret_is_not_used(
     world: World, how: str
 ) -> None:
-    """It would go on with the session of whoever the secret named before."""
+    """It would continue the session of the user in the former secret."""
     world.vendorlink.users.append(User("second", "second-password", 4712, "Second User"))
     connection = world.connect("vendorlink")
     assert world.call("vendorlink", connection)["context"]["user_id"] == 4711

@@ -125,7 +125,7 @@ def test_a_rotation_that_aws_interrupts_is_repeated_by_the_platform(
 def test_a_renewal_that_meets_a_lease_is_repeated_by_the_platform(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Whoever has it may be at the version before."""
+    """The holder of the lease may use the version before."""
     connection = world.connect("vntana", **STUDIO)
     world.call("vntana", connection)
     world.put_secret("vntana", connection, world.secret("vntana") | STUDIO)

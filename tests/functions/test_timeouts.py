@@ -17,7 +17,6 @@ from tests.functions.world import World, proxy_event
 from tests.waiting import wait_for_aws_as_ever
 from token_broker.aws import clients, fast_client, http1
 from token_broker.dependencies import Clock
-from token_broker.errors import StoreUnavailable
 from token_broker.handler import Service
 from token_broker.records import replace
 from token_broker_local.functions import LambdaContext
@@ -160,22 +159,6 @@ def prepared(world: World, case: Silence) -> tuple[str, Service]:
     if not case.is_remembered:
         service.deps.cache.clear()
     return connection, service
-
-
-@pytest.mark.parametrize(
-    ("left", "timeouts"),
-    [(20.0, clients.USUAL), (7.1, clients.USUAL), (6.9, clients.LAST), (1.6, clients.LAST)],
-)
-def test_what_is_asked_late_is_waited_for_less(left: float, timeouts: clients.Timeouts) -> None:
-    """No call of AWS is begun that may not be over in time."""
-    with clients.until(left):
-        assert clients._timeouts("kms") == timeouts
-
-
-def test_what_cannot_be_answered_in_time_is_not_asked() -> None:
-    """The caller is told so while it still can be."""
-    with clients.until(1.4), pytest.raises(StoreUnavailable, match="too little time"):
-        clients.kms()
 
 
 def test_a_farewell_is_not_said_when_time_is_short(world: World) -> None:

@@ -156,7 +156,7 @@ def test_force_exchanges_once_in_ten_seconds(world: World) -> None:
 
 
 def test_force_gives_the_old_token_while_the_vendor_is_down(world: World) -> None:
-    """An outage costs nobody a token that still lives."""
+    """In an outage, every caller still gets a token that lives."""
     connection = world.connect("vendorlink")
     first = world.call("vendorlink", connection)
     world.vendorlink.fail("status", times=None, status=503)

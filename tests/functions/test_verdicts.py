@@ -7,7 +7,7 @@ import pytest
 from tests.functions.test_failures import WRONG_LOGIN
 from tests.functions.test_tokens import assert_problem
 from tests.functions.world import World
-from tests.subjects import FLOWS, as_fault, proof, refusal
+from tests.subjects import FLOWS, clear_refusal, proof, renewal_step
 from token_broker.records import replace
 
 LOGIN_STEPS = {flow: proof(flow).step for flow in FLOWS}
@@ -63,11 +63,13 @@ def test_a_key_that_three_variants_found_wrong_is_latched(world: World) -> None:
 
 
 def break_login(world: World, flow: str) -> None:
-    """Have the vendor say clearly that it does not take the credentials, which it took before."""
-    answer = as_fault(refusal(flow))
-    if flow == "editor":  # whose own 403 may be about the parameters
-        answer["status"] = 401
-    world.fakes[flow].fail("answer", step=LOGIN_STEPS[flow], times=None, **answer)
+    """Have the vendor say clearly that it does not take the credentials, which it took before.
+
+    Nor what renews a token without them.
+    """
+    if step := renewal_step(flow):
+        world.fakes[flow].fail("answer", step=step, times=None, status=400, headers={}, body="")
+    world.fakes[flow].fail("answer", step=LOGIN_STEPS[flow], times=None, **clear_refusal(flow))
 
 
 @pytest.mark.parametrize("flow", FLOWS)
@@ -148,10 +150,9 @@ def test_a_version_that_worked_is_not_given_up_for_the_one_before(world: World, 
     """The previous version is for a rotation that went wrong, and this one went well."""
     connection = world.connect(flow)
     world.put_secret(flow, connection, world.secret(flow))
-    world.vendorlink.modes.renewal_lifetime = 1
     world.call(flow, connection)
     break_login(world, flow)
-    world.vntana.revoke()
+    world.fakes[flow].revoke()
     world.advance(12 * 3600)
     world.fakes[flow].log.clear()
     assert_problem(world.http(flow, connection, {"force": True}), "credential_rejected", 502)

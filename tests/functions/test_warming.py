@@ -1,4 +1,4 @@
-"""What a schedule says, and what the record tells of whoever invokes a function directly."""
+"""The schedule's invocations, and the log's record of a direct invocation's caller."""
 
 import json
 from contextlib import suppress

@@ -17,6 +17,7 @@ from botocore.awsrequest import AWSRequest
 from tests.local.callers import LOCAL
 from tests.ports import free_ports
 from tests.waiting import PATIENCE_SECONDS
+from token_broker_descriptors import every as descriptors
 from token_broker_local.addresses import REGION
 from token_broker_operations.__main__ import NESTED, WRITTEN
 from token_broker_operations.parts import MADE
@@ -31,7 +32,7 @@ TESTS = (
     *("tests/unit/flows/test_every_flow.py", "tests/template/test_rules.py"),
     *("tests/unit/flows/test_probes.py", "tests/unit/test_check.py"),
     *("tests/unit/fakes", "tests/functions/test_tokens.py", "tests/functions/test_news.py"),
-    "tests/template/test_deploying.py",
+    *("tests/template/test_deploying.py", "tests/cli/test_probe.py"),
 )
 CHOSEN = f"{NAME} or every_place or place_of_its_own or template_keeps or every_parameter"
 SIMULATED = f"""
@@ -74,11 +75,11 @@ def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
     shutil.copytree(ROOT, folder, ignore=shutil.ignore_patterns(*NOT_COPIED))
     shutil.copytree(ROOT / ".github", folder / ".github")
     wrote = ran(folder, "-m", "token_broker_operations.skeleton", NAME)
-    blocks = list(BLOCK.finditer(PAGE))
+    blocks, free = list(BLOCK.finditer(PAGE)), f"position={len(descriptors())},"
     assert len(blocks) == 6
     for block in blocks:
         assert f"wrote {block['path']}\n" in wrote, "the page fills in what was written"
-        (folder / block["path"]).write_text(block["code"])
+        (folder / block["path"]).write_text(block["code"].replace("position=3,", free))
     ran(folder, "-m", "token_broker_operations")
     return folder
 

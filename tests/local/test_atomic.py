@@ -34,7 +34,7 @@ def eager() -> Iterator[None]:
 
 @pytest.fixture
 def keys(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let boto3 find what it needs, and nothing of whoever runs the tests."""
+    """Give boto3 settings of its own, and none of the developer's."""
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "local")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "local")
     monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-west-1")

@@ -104,6 +104,6 @@ def test_files_of_one_name_are_functions_of_their_own(tmp_path: Path) -> None:
 
 
 def test_a_function_that_is_not_there_is_an_import_error(tmp_path: Path) -> None:
-    """Whoever moves a function learns which file is missing."""
+    """If a function was moved, the error names the missing file."""
     with pytest.raises(FileNotFoundError, match=r"vntana/app\.py"):
         load("vntana", tmp_path)

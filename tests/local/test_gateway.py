@@ -11,6 +11,7 @@ import pytest
 
 from tests.local.callers import HOST, signed
 from tests.waiting import PATIENCE_SECONDS
+from token_broker.flows import every
 from token_broker_local.addresses import FLOWS, function_name
 from token_broker_local.functions import Function, LambdaContext
 from token_broker_local.gateway import Gateway
@@ -21,8 +22,11 @@ ROUTES = [
     *(("POST", f"/v1/{flow}/demo/token", flow) for flow in FLOWS),
     *(("GET", f"/v1/{flow}/demo", flow) for flow in FLOWS),
     *(("DELETE", f"/v1/{flow}/demo/token", flow) for flow in FLOWS),
-    *(("POST", f"/v1/{flow}/demo/check", flow) for flow in FLOWS),
-    ("POST", "/v1/editor/demo/verify", "editor"),
+    *(
+        ("POST", f"/v1/{flow}/demo/{ability}", flow)
+        for flow in FLOWS
+        for ability in sorted(every()[flow].vendor.abilities)
+    ),
 ]
 
 
@@ -156,7 +160,7 @@ def test_the_event_has_the_full_shape() -> None:
 
 
 def test_the_event_names_the_caller() -> None:
-    """The audit line needs the ARN of whoever signed."""
+    """The audit line needs the caller's ARN."""
     identity = event_of(signed())["requestContext"]["identity"]
     assert identity["userArn"] == "arn:aws:iam::123456789012:user/local"
     assert identity["accessKey"] == "local"

@@ -61,7 +61,7 @@ def ended(process: "subprocess.Popen[str]") -> tuple[int, str]:
 @pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM])
 @pytest.mark.parametrize("seconds", [0.0, 0.1, 0.3, 0.6])
 def test_ends_at_once_while_it_starts(signum: signal.Signals, seconds: float) -> None:
-    """Whoever changes his mind need not wait."""
+    """An interrupt ends the start at once."""
     before = spent_by_ended()
     with started(free_ports().port) as process:
         wait_for_handlers(process.pid)
@@ -89,7 +89,7 @@ def test_a_taken_port_is_named() -> None:
 
 
 def test_every_taken_port_is_named() -> None:
-    """Nobody has to find out one after the other."""
+    """One message lists all ports that are taken."""
     port = free_ports().port
     with socket.socket() as one, socket.socket() as two:
         one.bind(("127.0.0.1", port))
@@ -126,7 +126,7 @@ def test_a_port_is_chosen_by_the_environment(text: str | None, port: int) -> Non
 
 
 def test_nothing_of_a_real_account_is_used() -> None:
-    """Whoever is logged in to AWS starts the local system all the same."""
+    """A developer's AWS login does not change the local system."""
     variables = {
         "AWS_PROFILE": "production",
         "AWS_SESSION_TOKEN": "real",

@@ -97,7 +97,7 @@ def test_a_change_is_told(
 
 
 def test_what_changes_nothing_is_not_told(secrets: "SecretsManagerClient", told: Told) -> None:
-    """Reading, creating, failing, and secrets that are nobody's connection."""
+    """Reads, creations, failures, and secrets that belong to no connection."""
     name = secret_name("vntana", "acme")
     secrets.create_secret(Name=name, SecretString="{}")
     secrets.get_secret_value(SecretId=name)

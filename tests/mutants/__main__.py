@@ -50,13 +50,16 @@ def main(arguments: Sequence[str]) -> int:
         raise SystemExit(str(error)) from None
     lines = changed_lines(options.changed) if options.changed else None
     paths = [path for path in paths if lines is None or path in lines]
-    mutants = [m for m in planted(options.python, paths) if lines is None or is_changed(m, lines)]
+    everything = planted(options.python, paths)
+    mutants = [m for m in everything if lines is None or is_changed(m, lines)]
     part, _, parts = options.part.partition("/")
     mutants = mutants[int(part) - 1 :: int(parts)]
     if len(mutants) > options.sample:
         mutants = random.Random(SEED).sample(mutants, options.sample)
     digest = code_digest(plan, options.stages)
     states = tried(plan, mutants, Results(digest), options) if mutants else {}
+    for entry in Equivalents().outdated(everything):
+        print(f"no mutant any more: {entry}")
     survivors = [m for m in mutants if states.get(m.key) in UNSEEN]
     for mutant in survivors:
         print(f"{states[mutant.key]}: {mutant.shown}")
@@ -132,8 +135,6 @@ def tried(
         for mutant in waiting:
             verdict = passed.get(mutant.key, Verdict(mutant, NOT_REACHED))
             states[mutant.key] = results.add(verdict).state
-    for entry in equivalents.outdated({m.path for m in mutants}):
-        print(f"no mutant any more: {entry}")
     return states
 
 

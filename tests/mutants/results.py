@@ -3,6 +3,7 @@
 import ast
 import hashlib
 import json
+import re
 import tomllib
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator
@@ -25,6 +26,9 @@ EQUIVALENT = "equivalent"
 LEFT = "not tried"
 EVERY = "*"
 """The path of what is equivalent in each module."""
+
+SPOILT = r"raise [\w.]+\((None|\"XX.*XX\"|)\)( from None)?"
+"""An error whose text is another, or none."""
 
 STATES = (*FOUND, *UNSEEN, EQUIVALENT, LEFT)
 
@@ -106,7 +110,9 @@ class Equivalents:
     def __init__(self) -> None:
         self.reasons: dict[tuple[str, str, str, str], str] = {}
         self.used: set[tuple[str, str, str, str]] = set()
-        for entry in tomllib.loads(EQUIVALENTS.read_text()).get("equivalent", []):
+        read = tomllib.loads(EQUIVALENTS.read_text())
+        self._texts: list[dict[str, str]] = read["text"]
+        for entry in read["equivalent"]:
             for becomes in entry["becomes"]:
                 self.reasons[entry["path"], entry["within"], entry["was"], becomes] = entry[
                     "because"
@@ -119,10 +125,17 @@ class Equivalents:
             if reason := self.reasons.get(key, ""):
                 self.used.add(key)
                 return reason
+        for text in self._texts:
+            patterns = (text["raises"], SPOILT)
+            if mutant.path.startswith(text["within"]) and all(map(re.fullmatch, patterns, said)):
+                return text["because"]
         return ""
 
-    def outdated(self, paths: Collection[str]) -> Iterator[str]:
-        """Yield the entries that no mutant of *paths* is any more."""
+    def outdated(self, mutants: Collection[Mutant]) -> Iterator[str]:
+        """Yield the entries that no mutant is any more; *mutants* are all of some modules."""
+        for mutant in mutants:
+            self.reason(mutant)
+        paths = {mutant.path for mutant in mutants}
         for path, within, was, becomes in self.reasons.keys() - self.used:
             if path in paths or not (path == EVERY or (ROOT / path).is_file()):
                 yield f"{path} {within}: {was} -> {becomes}"

@@ -9,15 +9,17 @@ import subprocess
 import time
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
-from tests.mutants import trial
+from tests.mutants import results, trial
 from tests.mutants.__main__ import parsed
 from tests.mutants.plan import ROOT, Mutant, read_plan
 from tests.mutants.reach import Reach, _imported, _names
 from tests.mutants.results import EVERY, Equivalents, digest_without_others, is_below, table
-from tests.mutants.trial import Pool, Stage, _next
+from tests.mutants.trial import Pool, Stage, Verdict, _next
 from tests.waiting import PATIENCE_SECONDS
 
 PATH = read_plan().modules("item")[0]
@@ -83,6 +85,22 @@ def test_each_equivalent_has_a_reason_and_a_module_that_is_mutated() -> None:
     for (path, *_), reason in Equivalents().reasons.items():
         assert path in (EVERY, *modules)
         assert reason.strip()
+
+
+@pytest.mark.parametrize(
+    ("was", "becomes", "is_equivalent"),
+    [
+        ('raise FallBack("a page in part")', "raise FallBack(None)", True),
+        ('raise FallBack("no") from None', 'raise FallBack("XXnoXX") from None', True),
+        ('raise FallBack("a page in part")', "raise Other", False),
+        ('raise NotConfigured("no")', "raise NotConfigured(None)", False),
+    ],
+)
+def test_a_text_that_no_one_sees_may_be_any(was: str, becomes: str, *, is_equivalent: bool) -> None:
+    path = read_plan().modules("aws/operations")[0]
+    mutant = Mutant(path, "", "", 3, 3, was, becomes, "")
+    assert bool(Equivalents().reason(mutant)) is is_equivalent
+    assert not Equivalents().reason(replace(mutant, path=PATH))
 
 
 def test_what_a_test_found_stays_found_while_others_change() -> None:
@@ -165,3 +183,14 @@ def test_the_page_names_modules_that_there_are() -> None:
     named = re.findall(r"(?m)^\| ([a-z_/]+(?:\.py|/)) \|", page)
     assert len(named) > 20
     assert all(read_plan().modules(name) for name in named)
+
+
+def test_what_came_of_a_mutant_is_kept_where_nothing_was_kept_before(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And is known to the next run, while the code is the same."""
+    monkeypatch.setattr(results, "RESULTS", tmp_path / "new" / "results.jsonl")
+    mutant = Mutant(PATH, "", "", 3, 3, "", "", "x")
+    kept = results.Results("digest").add(Verdict(mutant, "survived"))
+    assert results.Results("digest").of(mutant) == kept
+    assert results.Results("another").of(mutant) is None

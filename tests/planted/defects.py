@@ -552,7 +552,7 @@ DEFECTS = (
     Defect(
         "AWS is waited for as long at the end as at the beginning",
         "T30",
-        (f"{FUNCTIONS}/test_timeouts.py::test_what_is_asked_late_is_waited_for_less",),
+        (f"{UNIT}/aws/test_clients.py::test_what_is_asked_late_is_waited_for_less",),
         put(clients, "_timeouts", patient),
     ),
     Defect(

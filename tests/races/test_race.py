@@ -1,4 +1,4 @@
-"""Many callers at a token's end, in many processes: one exchange, and nobody gets an error."""
+"""Many callers at a token's end, in many processes: one exchange, and no caller gets an error."""
 
 import os
 from collections import Counter

@@ -5,9 +5,9 @@ from itertools import zip_longest
 
 import pytest
 
+from tests.subjects import CHECKED, FLOWS
 from tests.template.documents import ROOT, Template, load, template
 from tests.template.keeping import VARIABLES
-from token_broker_operations.flows import FLOWS
 
 WORKFLOWS = sorted(f".github/workflows/{path.name}" for path in ROOT.glob(".github/workflows/*"))
 TARGETS = set(re.findall(r"(?m)^([a-z-]+):", (ROOT / "Makefile").read_text()))
@@ -29,13 +29,15 @@ def test_every_parameter_is_explained() -> None:
             re.findall(r"`([\w<>]+)`", names), defaults.split(", "), fillvalue=defaults
         )
     }
+    parameters = template()["Parameters"]
     for name in [name for name in table if "<Flow>" in name]:
         default = table.pop(name)
-        table |= {name.replace("<Flow>", flow.logical): default for flow in FLOWS}
-    assert table == {name: shown(each) for name, each in template()["Parameters"].items()}
+        those = CHECKED if name.startswith("Check") else FLOWS
+        table |= {name.replace("<Flow>", flow.capitalize()): default for flow in those}
+    assert table == {name: shown(each) for name, each in parameters.items()}
     interface = template()["Metadata"]["AWS::CloudFormation::Interface"]["ParameterGroups"]
     grouped = {name for group in interface for name in group["Parameters"]}
-    assert template()["Parameters"].keys() == grouped
+    assert parameters.keys() == grouped
 
 
 def shown(parameter: Template) -> str:

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from tests.subjects import CHECKED
 from tests.template.documents import Template, template
 from tests.template.entrance import operations
 from tests.template.iam import Ask, allows
@@ -92,11 +93,8 @@ REACHED = {
     },
     "WarmRate": {"ScheduleExpression"},
     "CheckRate": {"ScheduleExpression"},
-    **{
-        f"{each}{flow.capitalize()}": {"Targets.*.Input"}
-        for each in ("Warm", "Check")
-        for flow in FLOWS
-    },
+    **{f"Warm{flow.capitalize()}": {"Targets.*.Input"} for flow in FLOWS},
+    **{f"Check{flow.capitalize()}": {"Targets.*.Input"} for flow in CHECKED},
     **{
         f"Team{number}": {"Description", "Name", "Parameters.Team", "Qualifier", "UsagePlanName"}
         for number in range(1, 7)
@@ -188,8 +186,13 @@ def test_the_key_of_the_secrets_may_be_used_for_secrets() -> None:
     assert not may(stack, "vntana", "kms:Decrypt", key)
 
 
-@pytest.mark.parametrize(("parameter", "event"), [("Warm", "Warm"), ("Check", "Checks")])
-@pytest.mark.parametrize("flow", FLOWS)
+@pytest.mark.parametrize(
+    ("flow", "parameter", "event"),
+    [
+        *((flow, "Warm", "Warm") for flow in FLOWS),
+        *((flow, "Check", "Checks") for flow in CHECKED),
+    ],
+)
 def test_connections_may_be_kept_warm_and_checked(flow: str, parameter: str, event: str) -> None:
     """By direct calls on a schedule, which is off unless there are any."""
     calls = '[{"connection": "acme"}, {"connection": "globex"}]'

@@ -168,9 +168,9 @@ def test_a_function_works_with_what_its_variables_name(
     function.deps.cache.clear()
     again = function({"connection": "acme"}, Context())
     assert (again["source"], again["headers"]) == ("table", answer["headers"])
-    assert function(changed(aws.manager.put("vendorlink/acme", secret)), Context()) == {
-        "started": 1
-    }
+    assert {context["table"] for context in aws.kms.contexts} == {LEAST["TABLE_NAME"]}
+    event = changed(aws.manager.put("vendorlink/acme", secret))
+    assert function(event, Context()) == {"started": 1}
     ((_, invocation),) = invoked.asked
     assert json.loads(invocation["Payload"])["version"] == "v2"
     told = [json.loads(line) for line in capsys.readouterr().out.splitlines()]

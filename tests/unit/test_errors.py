@@ -47,7 +47,7 @@ def test_a_code_is_the_name_of_its_class(kind: type[BrokerError]) -> None:
     assert "".join(part.title() for part in kind.code.split("_")) == kind.__name__
 
 
-@pytest.mark.parametrize("kind", leaves(), ids=lambda kind: kind.__name__)
+@pytest.mark.parametrize("kind", [BrokerError, *leaves()], ids=lambda kind: kind.__name__)
 def test_a_problem_is_that_of_rfc_9457(kind: type[BrokerError]) -> None:
     status, retryable, title = CONTRACT[kind.code]
     error = kind("login: refused")

@@ -16,7 +16,7 @@ def test_no_input_of_the_corpus_breaks_a_promise(path: Path) -> None:
 
 
 def test_each_target_has_a_corpus() -> None:
-    """An input without a target would be tried by nobody, and a target without inputs hardly."""
+    """Each input has a target that reads it, and each target has inputs."""
     assert {path.parent.name for path in INPUTS} == TARGETS.keys()
 
 

@@ -17,7 +17,7 @@ DIRECT = "direct invocation of live"
 KINDS = [
     kind
     for kind in vars(errors).values()
-    if isinstance(kind, type) and kind.__module__ == errors.__name__ and hasattr(kind, "code")
+    if isinstance(kind, type) and kind.__module__ == errors.__name__
 ]
 
 

@@ -5,6 +5,7 @@ from typing import Any, NoReturn
 
 import pytest
 
+from tests.unit.memory_aws import PREFIX
 from tests.unit.memory_broker import NOW, MemoryBroker
 from token_broker.errors import ConnectionHeld, StoreUnavailable, UnknownConnection
 from token_broker.holds import gate_of, hold, is_held, lift
@@ -71,8 +72,10 @@ def test_a_hold_that_is_put_right_after_a_lift_stays() -> None:
 def test_what_does_not_exist_cannot_be_held() -> None:
     """A mistyped name must not look as if it were held. One without a secret, but in use, can."""
     broker = MemoryBroker()
-    with pytest.raises(UnknownConnection, match=r"^there is no secret for connection acne$"):
-        hold(broker.deps, "acne", "ann", "a move")
+    for name in ("acne", "no-version"):
+        broker.aws.manager.texts[f"{PREFIX}no-version"] = []
+        with pytest.raises(UnknownConnection, match=rf"^there is no secret for connection {name}$"):
+            hold(broker.deps, name, "ann", "a move")
     assert (broker.aws.table.records, broker.announced) == ({}, [])
     broker.call()
     broker.aws.manager.texts.clear()

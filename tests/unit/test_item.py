@@ -28,7 +28,14 @@ from token_broker.decisions import (
     ttl_of,
     verdict,
 )
-from token_broker.errors import BrokerError, CredentialRejected, Internal, InvalidRequest
+from token_broker.errors import (
+    BrokerError,
+    CredentialRejected,
+    Internal,
+    InvalidRequest,
+    UpstreamRefused,
+    UpstreamUnavailable,
+)
 from token_broker.item import (
     DEFAULT_MIN_TTL,
     LATCHES,
@@ -253,7 +260,7 @@ def test_a_lease_runs_out(owner: str | None, until: int, is_leased: bool) -> Non
 def test_nobody_takes_a_lease_while_its_holder_may_still_run(
     fraction: float, remaining: float, skew: int, ahead: float
 ) -> None:
-    """Even if the clock of whoever looks is ahead by as much as the skew allows."""
+    """Even if the reader's clock is ahead by the whole skew."""
     holder_ends = NOW + fraction + remaining
     until = lease_end(NOW, remaining, skew)
     just_before = int(holder_ends + ahead * skew - 0.001)
@@ -425,13 +432,15 @@ def test_no_wait_is_endless(count: int) -> None:
     assert 0 < backoff_seconds("upstream_refused", count) <= LONGEST_REFUSAL
 
 
-def failed(item: Item, **changes: Any) -> Failure:
-    known: dict[str, Any] = {
-        "code": "upstream_unavailable",
-        "detail": "login: down",
-        "secret_version": "v1",
-    }
-    return next_failure(item, NOW, **known | changes)
+def failed(
+    last: Failure | None = None,
+    error: BrokerError | None = None,
+    version: str = "v1",
+    *,
+    is_login: bool = False,
+) -> Failure:
+    error = error or UpstreamUnavailable("login: down")
+    return next_failure(last, error, NOW, version, is_login=is_login)
 
 
 def test_the_first_failure() -> None:
@@ -439,31 +448,34 @@ def test_the_first_failure() -> None:
         "upstream_status": 403,
         "upstream_code": "CLIENT_BLOCKED",
         "upstream_message": "blocked",
-        "is_login": True,
     }
-    assert failed(EMPTY, **told) == Failure(
+    error = UpstreamUnavailable("login: down", **told)
+    assert failed(error=error, is_login=True) == Failure(
         code="upstream_unavailable",
         detail="login: down",
         since=NOW,
         count=1,
         retry_at=NOW + 2,
         secret_version="v1",
+        is_login=True,
         **told,
     )
-    assert failed(EMPTY) == Failure("upstream_unavailable", "login: down", NOW, 1, NOW + 2, "v1")
+    assert failed() == Failure("upstream_unavailable", "login: down", NOW, 1, NOW + 2, "v1")
 
 
 @pytest.mark.parametrize(
     ("changes", "since", "count"),
     [
         pytest.param({}, DOWN.since, 2, id="the same again counts on"),
-        pytest.param({"detail": "extend: down"}, DOWN.since, 2, id="at another step, too"),
-        pytest.param({"code": "upstream_refused"}, NOW, 1, id="another code begins anew"),
-        pytest.param({"secret_version": "v2"}, NOW, 1, id="so does another secret"),
+        pytest.param(
+            {"error": UpstreamUnavailable("extend: down")}, DOWN.since, 2, id="at another step, too"
+        ),
+        pytest.param({"error": UpstreamRefused("no")}, NOW, 1, id="another code begins anew"),
+        pytest.param({"version": "v2"}, NOW, 1, id="so does another secret"),
     ],
 )
 def test_a_failure_after_another(changes: dict[str, Any], since: int, count: int) -> None:
-    failure = failed(replace(EMPTY, failure=DOWN), **changes)
+    failure = failed(DOWN, **changes)
     assert (failure.since, failure.count) == (since, count)
 
 
@@ -471,7 +483,8 @@ def test_a_failure_after_another(changes: dict[str, Any], since: int, count: int
 def test_the_upstream_may_ask_to_wait_for_longer_but_not_for_less(
     retry_after: int | None, wait: int
 ) -> None:
-    assert failed(EMPTY, retry_after=retry_after).retry_at == NOW + wait
+    error = UpstreamUnavailable("login: down", retry_after=retry_after)
+    assert failed(error=error).retry_at == NOW + wait
 
 
 # Exchanges on demand
@@ -762,9 +775,8 @@ def test_a_min_ttl_that_no_new_token_has_is_refused(
 
 
 def kinds_of(error: type[BrokerError]) -> list[type[BrokerError]]:
-    """Return the errors of the tree that have a code, which its branches have not."""
-    own = [error] if hasattr(error, "code") else []
-    return own + [kind for child in error.__subclasses__() for kind in kinds_of(child)]
+    """Return what the tree of errors has below one, each kind once."""
+    return [kind for child in error.__subclasses__() for kind in (child, *kinds_of(child))]
 
 
 @pytest.mark.parametrize("kind", kinds_of(BrokerError), ids=lambda kind: kind.code)

@@ -91,7 +91,7 @@ def test_a_seal_names_its_place_to_kms() -> None:
 
 
 def test_what_is_too_large_in_clear_is_not_opened() -> None:
-    """Whoever may write to the table and encrypt cannot fill this process's memory."""
+    """A caller that may write to the table and encrypt cannot fill this process's memory."""
     aws = MemoryAws()
     item = kept(aws)
     for size, is_opened in ((60_000, True), (70_000, False)):

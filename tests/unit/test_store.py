@@ -679,7 +679,7 @@ CORRUPT = [
 def test_the_next_holder_of_the_lease_removes_what_cannot_be_read(
     name: str, value: object, becomes: Record
 ) -> None:
-    """Nonsense in a compared attribute is compared as it is. Else nobody could ever write again."""
+    """A corrupt attribute is compared unchanged; otherwise every later write would fail."""
     desk = Desk(BASE | TOKEN | {name: value})
     assert desk.item.corrupt == (name,)
     taken = desk.aws.store.acquire(desk.item, "me", NOW + 60)

@@ -67,7 +67,12 @@ def store(context: Context, flow: Flow, name: str, changes: Mapping[str, Any]) -
 
 
 def with_options(flow: Flow, document: Any, changes: Mapping[str, Any]) -> Any:
-    """Return a secret's *document* with *changes* of its options; a default is left out."""
+    """Return a secret's *document* with *changes* of its options; a default is left out.
+
+    Without changes it stays as it is: a flow may have no options.
+    """
+    if not changes:
+        return document
     defaults = flow.vendor.parse({**document, "options": {}})
     given = {**document.get("options", {}), **changes}
     options = {

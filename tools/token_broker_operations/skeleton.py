@@ -32,6 +32,9 @@ EVENTS = ("api-token", "direct-token", "secret-changed", "secret-label-updated")
 MODEL = "vendorlink"
 """The flow whose events are copied: its calls have no fields of their own."""
 
+WISHES = (r"{\"min_ttl\": 300}", ',\n  "min_ttl": 300')
+"""What is left out of them: tokens of another vendor may live shorter."""
+
 CORPUS = 't200\ncontent-type: application/json\n\n{"token": "abc", "expires_in": 3600}'
 NEXT = """\
 They work for a vendor that gives a token for a key. Fill in, as docs/adding-a-flow.md shows:
@@ -70,7 +73,8 @@ def skeletons(name: str, root: Path) -> Mapping[Path, str]:
     }
     for event in EVENTS:
         text = (root / f"events/{MODEL}-{event}.json").read_text()
-        made[root / f"events/{name}-{event}.json"] = text.replace(MODEL, name)
+        asked = text.replace(WISHES[0], "{}").replace(WISHES[1], "")
+        made[root / f"events/{name}-{event}.json"] = asked.replace(MODEL, name)
     made[root / f"fuzz/corpus/{name}/answer"] = CORPUS
     return made
 

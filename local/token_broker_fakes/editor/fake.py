@@ -74,7 +74,7 @@ class FakeEditor(Fake[EditorModes]):
 
     @property
     def openings(self) -> dict[str, Opening]:
-        """What each token stands for."""
+        """Each token's parameters."""
         return self._service.openings
 
     def issue(self, **parameters: Any) -> dict[str, Any]:
@@ -92,7 +92,7 @@ class FakeEditor(Fake[EditorModes]):
         }
 
     def route(self, call: Call) -> tuple[str, Handler] | None:
-        """Return the step that *call* is, and who answers it."""
+        """Return the step of *call*, and the function that answers it."""
         return self._routes.get((call.method, call.path))
 
     def lost_way(self, call: Call) -> Answer:

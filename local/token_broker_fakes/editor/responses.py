@@ -19,7 +19,7 @@ def typed(mode: str) -> dict[str, str]:
 
 
 def wrong(modes: EditorModes) -> Refused:
-    """Return the refusal of a wrong key or token, to be raised: they are told alike."""
+    """Return the refusal of a wrong key or token, to be raised. Both are the same."""
     return Refused(Answer(403, typed(modes.refusal_type), WRONG_TOKEN, "Wrong token"))
 
 

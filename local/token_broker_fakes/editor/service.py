@@ -19,7 +19,7 @@ HEADERS = {
 
 @dataclass(slots=True)
 class Opening:
-    """A token, the parameters it stands for, and the application that asked."""
+    """A token, its parameters, and the application that requested it."""
 
     token: str
     parameters: dict[str, Any]
@@ -74,7 +74,7 @@ class Service:
         return page(opening.parameters, f"opened for {opening.application}")
 
     def opened(self, token: str) -> Opening:
-        """Return what *token* stands for, and use it up if that is the mode."""
+        """Return the parameters of *token*, and consume it if the mode says so."""
         opening = self.openings.get(token)
         if opening is None or opening.is_dead(self.clock.now()):
             raise wrong(self.modes)

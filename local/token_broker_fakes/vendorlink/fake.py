@@ -50,7 +50,7 @@ DATA: dict[tuple[str, str], Any] = {
 
 
 class FakeVendorlink(Fake[VendorlinkModes]):
-    """All of Vendorlink's hosts: who is asked is what the URL, or the Host header, says."""
+    """All of Vendorlink's hosts. The URL or the Host header says which one is called."""
 
     vendor = "vendorlink"
     home = "https://app.vendorlink.nl"
@@ -70,7 +70,7 @@ class FakeVendorlink(Fake[VendorlinkModes]):
     ) -> None:
         super().__init__(modes or VendorlinkModes(), clock=clock, rng=rng, sleep=sleep)
         self.data = Data(DATA)
-        """By method and path in lower case: what a call with a live access token gets."""
+        """Answers to calls with a live access token, by method and path in lower case."""
         self._realm = Realm(
             self.modes,
             self.clock,
@@ -103,7 +103,7 @@ class FakeVendorlink(Fake[VendorlinkModes]):
 
     @property
     def users(self) -> list[User]:
-        """Who can log in; may be changed at any time."""
+        """The accounts. They may be changed at any time."""
         return self._realm.users
 
     @property
@@ -122,7 +122,7 @@ class FakeVendorlink(Fake[VendorlinkModes]):
         return self._realm.reused
 
     def issue(self) -> dict[str, Any]:
-        """Make a live token and return what to send with it, as the broker's answer has it.
+        """Make a live token, and return its part of the broker's answer.
 
         For the first user, at the host of `base`.
         """
@@ -133,7 +133,7 @@ class FakeVendorlink(Fake[VendorlinkModes]):
         return {"headers": headers, "base_url": f"{self.base}/API"}
 
     def route(self, call: Call) -> tuple[str, Handler] | None:
-        """Return the step that *call* is, and who answers it: paths have no case here."""
+        """Return the step of *call* and the function that answers it, by the path in lower case."""
         place = (call.method, call.path.lower())
         return self._routes.get(place) or (("data", self._data) if place in self.data else None)
 

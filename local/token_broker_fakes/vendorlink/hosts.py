@@ -26,7 +26,7 @@ def next_host(mode: str, host: str, leads: Mapping[str, str]) -> str | None:
 
 
 def is_own(host: str) -> bool:
-    """Say whether *host* may be told a password: Vendorlink's own, or this machine."""
+    """Say whether *host* may receive a password: a host of Vendorlink, or this machine."""
     return host_of(host) in LOOPBACK or host_of(host).endswith(DOMAIN)
 
 

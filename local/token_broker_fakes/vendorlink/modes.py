@@ -27,7 +27,7 @@ class VendorlinkModes(Modes):
     extend_content_type: Literal["any", "utf-8", "utf8", "colon"] = "any"
     """``application/json`` with ``; charset=utf-8``, ``; charset=utf8`` or ``: charset=utf8``."""
     extend_renewal: Literal["rotate", "null", "absent", "null_spent"] = "rotate"
-    """The next renewal token: a new one; none, as the old one goes on; none, and it is spent."""
+    """The next renewal token: a new one; none, and the old one is valid; none, and it is spent."""
     extend_failure: Literal["401", "400", "403", "empty200", "null", "object"] = "401"
     renewal_use: Literal["once", "many"] = "once"
     access_token: Literal["jwt", "wrapped", "garbled", "no_exp", "opaque"] = "jwt"

@@ -1,4 +1,4 @@
-"""What Vendorlink's calls have in common: its users, their tokens, and how it fails."""
+"""The shared parts of Vendorlink's endpoints: users, tokens and refusals."""
 
 from dataclasses import dataclass, field
 

@@ -10,7 +10,7 @@ from token_broker_fakes.vendorlink.modes import VendorlinkModes
 
 RENEWAL_BYTES = 48
 LINE = 32
-"""Characters after which the documents' samples have a blank."""
+"""The number of characters before a blank in the documentation's samples."""
 HEADER = unpadded(b'{"typ":"JWT","alg":"HS256"}')
 
 
@@ -49,7 +49,7 @@ class Access:
         return self.is_killed or now >= self.expires_at
 
     def told(self) -> dict[str, Any]:
-        """Return what each answer says that hands this token out."""
+        """Return the members of an answer with this token."""
         return {
             "userId": self.user.user_id,
             "displayName": self.user.display_name,
@@ -104,7 +104,7 @@ class Tokens:
 
 
 def written(modes: VendorlinkModes, rng: Random, sid: str, expires_at: int) -> str:
-    """Return an access token in the form that *modes* say: a JWT, signed by nobody."""
+    """Return an access token in the form of *modes*: an unsigned JWT, or an opaque text."""
     signature = unpadded(rng.randbytes(32))
     claims = {"sid": sid, "iss": "vdlnk-master.fake", "exp": expires_at}
     claims["nbf"] = expires_at - modes.lifetime - modes.early

@@ -1,4 +1,4 @@
-"""Who can log in to the fake of VNTANA, and what they see."""
+"""The accounts of the fake of VNTANA, and their organizations."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -55,7 +55,7 @@ class Organization:
 
 @dataclass(slots=True)
 class Account:
-    """A user, who logs in with a password or with a key: his only one."""
+    """A user, who logs in with a password or with the only key."""
 
     email: str = "demo@example.com"
     password: str = field(default="demo-password", repr=False)
@@ -69,7 +69,7 @@ class Account:
         return next((one for one in self.organizations if one.uuid == uuid), None)
 
     def describe(self) -> dict[str, Any]:
-        """Return what this account sees, without its password and key."""
+        """Return this account's organizations, without its password and key."""
         return {
             "email": self.email,
             "organizations": [

@@ -127,7 +127,7 @@ DECOY = "decoy/" + "A" * 60 + "+="
 
 
 def organizations(platform: Platform, call: Call) -> Answer:
-    """List what the account can enter."""
+    """List the account's organizations."""
     rows = platform.live(call, "login", "organization").account.organizations
     return accepted(
         platform.modes, grid(platform.modes, rows), "organizations", decoy(platform.modes)

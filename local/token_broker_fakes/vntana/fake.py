@@ -82,7 +82,7 @@ class FakeVntana(Fake[VntanaModes]):
         self._entries = bound(ENTRIES, self._platform)
 
     def accept(self, secret: Mapping[str, Any]) -> None:
-        """Have the first account log in by the key, or the e-mail and password, of *secret*."""
+        """Set the first account's key, or e-mail and password, to those of *secret*."""
         names = {"personal_access_token": "key", "email": "email", "password": "password"}
         known = {names[key]: value for key, value in secret.items() if key in names}
         self.accounts[0] = replace(self.accounts[0], **known)
@@ -99,7 +99,7 @@ class FakeVntana(Fake[VntanaModes]):
 
     @property
     def accounts(self) -> list[Account]:
-        """Who can log in; may be changed at any time."""
+        """The accounts. They may be changed at any time."""
         return self._platform.accounts
 
     @property
@@ -118,7 +118,7 @@ class FakeVntana(Fake[VntanaModes]):
     def issue(
         self, organization: str | None = None, workspace: str | None = None
     ) -> dict[str, Any]:
-        """Make a live token and return what to send with it, as the broker's answer has it.
+        """Make a live token, and return its part of the broker's answer.
 
         For the first account; *organization* and *workspace* are slugs, by default its first
         organization and no workspace. The token before it is revoked, as by any other entry.
@@ -132,11 +132,11 @@ class FakeVntana(Fake[VntanaModes]):
         return {"headers": {"X-AUTH-TOKEN": f"Bearer {session.token}"}, "base_url": self.base}
 
     def session(self, token: str) -> Session | None:
-        """Return what *token* is, if it was ever handed out."""
+        """Return the session of *token*; None if it was never issued."""
         return self.sessions.by_token.get(token)
 
     def route(self, call: Call) -> tuple[str, Handler] | None:
-        """Return the step that *call* is, and who answers it."""
+        """Return the step of *call*, and the function that answers it."""
         if call.path == REFRESH and call.method in REFRESH_METHODS[self.modes.refresh_method]:
             return self._entries["clientuuid" in call.headers]
         place = (call.method, call.path)

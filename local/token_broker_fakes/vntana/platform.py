@@ -1,4 +1,4 @@
-"""What VNTANA's calls have in common: whose token came, and what a new one ends."""
+"""The shared parts of VNTANA's endpoints: they find a request's session and end sessions."""
 
 from dataclasses import dataclass
 

@@ -107,7 +107,7 @@ def grid(
 
 
 def row_of(modes: VntanaModes, row: Organization | Workspace) -> dict[str, Any]:
-    """Return one organization or workspace, as lists have it."""
+    """Return one organization or workspace as an entry of a list."""
     return {
         "uuid": row.uuid,
         "slug": row.slug,

@@ -14,7 +14,7 @@ Scope = Literal["login", "organization", "workspace"]
 
 @dataclass(slots=True)
 class Session:
-    """A token and what it is good for."""
+    """A token, and its scope."""
 
     token: str
     scope: Scope
@@ -38,14 +38,14 @@ class Session:
 
     @property
     def place(self) -> tuple[str, str, str]:
-        """What at most one token lives for."""
+        """The key of a scope that has at most one live token."""
         organization = self.organization.uuid if self.organization else ""
         workspace = self.workspace.uuid if self.workspace else ""
         return self.account.email, organization, workspace
 
     @property
     def named(self) -> str:
-        """What this token is, in words."""
+        """A description of this token."""
         where = self.workspace or self.organization
         return f"{self.scope} token of {where.slug if where else self.account.email}"
 

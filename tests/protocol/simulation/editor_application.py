@@ -92,8 +92,9 @@ class Editor:
     def change_roles(self) -> None:
         """Change nothing: there are no roles."""
 
-    def set_lifetime(self, seconds: int) -> None:
+    def set_lifetime(self, seconds: int) -> int:
         self.fake.modes.lifetime = seconds
+        return seconds
 
     def key(self, request: Request) -> str | None:
         is_made = request.step == "generate"

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from tests.protocol.simulation.invocations import TIMEOUT, Invocation
 from tests.protocol.simulation.plans import FaultKind, Plan
+from tests.subjects import refuses_clearly
 
 if TYPE_CHECKING:
     from tests.protocol.simulation.judge import Judge
@@ -95,8 +96,11 @@ class Excuses:
         """Say whether an error that will pass has a reason: its own, or another's."""
         if invocation.is_hindered:
             return code in WAITING or self._is_upstreams(invocation)
-        is_editor = self._judge.plan.flow == "editor" and self._is_wrong_secret(invocation)
-        is_refused = code == "upstream_refused" and (self._is_doubtful(invocation) or is_editor)
+        is_unclear = not refuses_clearly(self._judge.plan.flow)
+        is_blamed = self._is_doubtful(invocation) or (
+            is_unclear and self._is_wrong_secret(invocation)
+        )
+        is_refused = code == "upstream_refused" and is_blamed
         is_overtaken = code == WAITED and self._is_overtaken(invocation)
         return is_refused or is_overtaken or self._is_felt(invocation, code)
 

@@ -23,6 +23,7 @@ from token_broker.flows.vendor import Vendor
 from token_broker.probing import relayed
 from token_broker.tokens import Token, Variant
 from token_broker_fakes import registry
+from token_broker_fakes.fake import Fake
 from token_broker_fakes.wire import Answer
 
 LIFETIME = "lifetime"
@@ -111,7 +112,7 @@ class GenericUser:
         # Its first random values are those of the tests' subjects: numbers of tenants, say.
         rng = Random(self.flow.name)
         self.fake = registry.new(self.flow.name, clock=clock, rng=rng, sleep=no_sleep)
-        self.fake.modes.update({**plan.modes, LIFETIME: plan.lifetime})
+        self.fake.modes.update(plan.modes)
         self._accepted: dict[str, int] = {}
         """Users, by the only password of each."""
         self._ends: dict[str, float] = {}
@@ -140,11 +141,12 @@ class GenericUser:
         return False
 
     def hosts(self, setting: Setting) -> frozenset[str]:
-        return frozenset({urlsplit(self._url(setting)).netloc})
+        said = talk_at(self.flow.name, self._url(setting)).said
+        return frozenset(urlsplit(request.url).netloc for request, _ in said)
 
     def bases(self, setting: Setting) -> frozenset[str]:
-        told = {token.base_url for token in subjects.talk(self.flow.name).tokens}
-        return frozenset(url.replace(subjects.LOOPBACK, self._url(setting)) for url in told)
+        tokens = talk_at(self.flow.name, self._url(setting)).tokens
+        return frozenset(token.base_url for token in tokens)
 
     def describes(self, context: Mapping[str, Any], setting: Setting, since: float) -> bool:
         """Say whether *context* has the members that it has at first: what they say is unknown."""
@@ -160,11 +162,12 @@ class GenericUser:
     def change_roles(self) -> None:
         """Change nothing: there are no roles."""
 
-    def set_lifetime(self, seconds: int) -> None:
-        self.fake.modes.lifetime = seconds
+    def set_lifetime(self, seconds: int) -> int:
+        self.fake.modes.lifetime, kept = lifetimes(self.flow.name, seconds)
+        return kept
 
     def key(self, request: Request) -> str | None:
-        is_making = request.step in self.fake.exchanges and isinstance(request, Said)
+        is_making = request.step in self.fake.exchanges | making_steps(self.flow.name)
         return request.key if is_making and isinstance(request, Said) else None
 
     def credential(self, request: Request) -> str | None:
@@ -192,12 +195,7 @@ class GenericUser:
         return kept.value if any(kept.renewal in text for text in sent) else None
 
     def tokens(self, response: Response) -> list[str]:
-        """Return what the fake can leave out of an answer."""
-        answer = Answer(response.status, response.headers, response.content)
-        if not response.is_success:
-            return []
-        left = self.fake.without_token(answer).response()
-        return [text for text in texts(response) if text not in texts(left)]
+        return tokens_in(self.fake, response)
 
     def is_ended(self, token: str) -> bool:
         return token in self._ended
@@ -233,6 +231,39 @@ def login_of(flow: str, user: int, password: str) -> dict[str, str]:
 
 
 refusal = cache(subjects.refusal)
+
+
+@cache
+def talk_at(flow: str, url: str) -> subjects.Talk:
+    """Return the conversation of a first exchange with the vendor at *url*."""
+    return subjects.Talk(flow, changes=registry.kind(flow).demo_secret(url))
+
+
+def tokens_in(fake: Fake[Any], response: Response) -> list[str]:
+    """Return what the fake can leave out of an answer."""
+    answer = Answer(response.status, response.headers, response.content)
+    if not response.is_success:
+        return []
+    left = fake.without_token(answer).response()
+    return [text for text in texts(response) if text not in texts(left)]
+
+
+@cache
+def making_steps(flow: str) -> frozenset[str]:
+    """Return the steps that hand out a token at first: not the login's, if that leads elsewhere."""
+    talk = subjects.talk(flow)
+    return frozenset(request.step for request, told in talk.said if tokens_in(talk.fake, told))
+
+
+@cache
+def lifetimes(flow: str, seconds: int) -> tuple[int, int]:
+    """Return how long tokens live that should live *seconds*, and how long they are kept.
+
+    By default, where the flow does not believe that they live so long.
+    """
+    talks = (subjects.Talk(flow, modes=modes) for modes in ({LIFETIME: seconds}, {}))
+    talk = next(talk for talk in talks if talk.error is None)
+    return talk.fake.modes.lifetime, talk.tokens[-1].expires_at - subjects.NOW
 
 
 @cache

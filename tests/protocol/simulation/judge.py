@@ -78,8 +78,8 @@ class Judge:
         self, plan: Plan, scheduler: Scheduler, vendor: Vendor, *, has_model: bool = False
     ) -> None:
         self.plan = plan
-        self.lifetime = plan.lifetime
-        """How long the vendor's new tokens live."""
+        self.lifetime = vendor.set_lifetime(plan.lifetime)
+        """How long the vendor's new tokens live, as the flow has it."""
         self.scheduler = scheduler
         self.vendor = vendor
         self.trace: list[tuple[float, str, str]] = []
@@ -192,7 +192,7 @@ class Judge:
         """Write down what the vendor did, and judge that nobody else was at it."""
         self._check_lease(invocation, sent, "is processed")
         if response.status in (401, 403):
-            self._refused(sent)
+            self.reported.add(fingerprint(sent.bearer or ""))
         if sent.credential is not None:
             self._logged_in(invocation, sent, response)
         self.origins.processed(invocation, sent, response)
@@ -350,11 +350,6 @@ class Judge:
     def is_unshared(self, version: str | None) -> bool:
         """Say whether each caller has a token of its own, by a version of the secret."""
         return version is not None and not self.settings[version].is_shared
-
-    def _refused(self, sent: Sent) -> None:
-        headers = sent.request.headers
-        value = headers.get("x-auth-token") or headers.get("authorization") or ""
-        self.reported.add(fingerprint(value.removeprefix("Bearer ")))
 
     def _logged_in(self, invocation: Invocation, sent: Sent, response: Response) -> None:
         credential = self.credentials[sent.credential or ""]

@@ -6,6 +6,7 @@ from urllib.parse import urlsplit
 
 from tests.protocol.simulation.invocations import Invocation, Sent
 from tests.protocol.simulation.table import Place, Record
+from tests.subjects import asides
 from token_broker.exchange import Response
 from token_broker.item import LATCHES
 
@@ -15,9 +16,6 @@ if TYPE_CHECKING:
 ROLES_SECONDS = 360
 """A role that changed is noticed after five minutes: by an exchange that may take some time, by
 clocks that differ."""
-
-READS_ONLY = frozenset({"logout", "verify"})
-"""Steps from which nothing is made."""
 
 
 class Origins:
@@ -52,7 +50,7 @@ class Origins:
         if host not in hosts:
             text = f"{invocation.name}: {step} with what is {sorted(versions)}'s goes to {host}"
             judge.violate("I12", text)
-        if step not in READS_ONLY and not versions.intersection(invocation.read):
+        if step not in asides(judge.plan.flow) and not versions.intersection(invocation.read):
             text = f"{step} with what {sorted(versions)} made, but it read {invocation.read}"
             judge.violate("I11", f"{invocation.name}: {text}")
 

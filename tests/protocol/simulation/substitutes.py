@@ -17,7 +17,7 @@ from token_broker.refresh import invocation
 from token_broker.refresh.attempt import ExchangeAttempt
 from token_broker.refresh.credential_gate import CredentialGate
 from token_broker.refresh.invocation import Invocation
-from token_broker.refresh.refresher import Refresher, refresher
+from token_broker.refresh.refresher import Refresher
 from token_broker.refresh.requirement import Requirement
 from token_broker.tokens import TokenRequest
 
@@ -126,7 +126,7 @@ def memory_first() -> Substitutes:
 
     def token(self: Broker, connection: str, request: TokenRequest, deadline: float) -> Answer:
         now = self.deps.clock.now()
-        held = self.deps.cache.get(self.partition(connection), request.variant.key, now)
+        held = self.deps.cache.get(self.deps.partition(connection), request.variant.key, now)
         if held and held.item.is_live(now, request.min_ttl):
             return self._hand_out(request, held, "memory")
         return original(self, connection, request, deadline)
@@ -140,7 +140,7 @@ def renewed_inline() -> Substitutes:
         connection = held.item.connection.partition("#")[2]
         work = Invocation(self.deps, connection, self.deps.clock.monotonic() + 20)
         requirement = Requirement(newer_than=held.item.generation)
-        refresher(work).obtain(request.variant, requirement)
+        Refresher(work).obtain(request.variant, requirement)
 
     return {(Broker, "_start_refresh"): start_refresh}
 

@@ -16,7 +16,6 @@ Watch: TypeAlias = Callable[[Place, Record | None, Record], None]
 ASSIGNMENT = re.compile(r"#(\w+) = (:\w+)")
 ABSENCE = re.compile(r"attribute_not_exists\(#(\w+)\)")
 EQUALITY = re.compile(r"#(\w+) = (:\w+)")
-KEY_EQUALITY = "#connection = :connection"
 
 
 class Table:

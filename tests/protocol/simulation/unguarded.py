@@ -66,10 +66,19 @@ def compared_by_reading() -> Substitutes:
 
 
 def forced_anew() -> Substitutes:
+    class Forgetful(dict[str, Item]):
+        def setdefault(self, _key: str, item: Item | None = None, /) -> Any:
+            return item
+
+    def init(self: Refresher, *arguments: Any) -> None:
+        original(self, *arguments)
+        self._first_seen = Forgetful()
+
     def after(self: Requirement, item: Item) -> Requirement:
         return replace(self, newer_than=item.generation) if self.force else self
 
-    return {(Requirement, "after"): after}
+    original = Refresher.__init__
+    return {(Refresher, "__init__"): init, (Requirement, "after"): after}
 
 
 def forced_amid_backoff() -> Substitutes:

@@ -41,8 +41,11 @@ class Vendor(Protocol):
     def change_roles(self) -> None:
         """Have the users change places, where there are any."""
 
-    def set_lifetime(self, seconds: int) -> None:
-        """Have the tokens live so long that are made from now on."""
+    def set_lifetime(self, seconds: int) -> int:
+        """Have the tokens live so long that are made from now on; return how long the flow thinks.
+
+        An answer may not tell.
+        """
 
     def key(self, request: Request) -> str | None:
         """Return the variant whose token *request* makes; None if it makes none."""

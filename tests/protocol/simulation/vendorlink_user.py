@@ -72,8 +72,9 @@ class Vendorlink:
     def change_roles(self) -> None:
         """Change nothing: there are no roles."""
 
-    def set_lifetime(self, seconds: int) -> None:
+    def set_lifetime(self, seconds: int) -> int:
         self.fake.modes.lifetime = seconds
+        return seconds
 
     def key(self, request: Request) -> str | None:
         return ONLY if request.step in STEPS_TO_TOKEN else None

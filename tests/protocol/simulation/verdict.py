@@ -15,12 +15,13 @@ from tests.protocol.simulation.pinning import is_refused
 from tests.protocol.simulation.plans import Change, Notice, Plan
 from tests.protocol.simulation.scheduler import EPOCH
 from tests.protocol.simulation.world import World
+from tests.subjects import refuses_clearly
 
 QUIET_SECONDS = 200
 """Until then each lease is past, and each failure may be tried again."""
 
 MOST_VARIANTS = 3
-"""Variants of the editor's for which a version is tried that was never accepted."""
+"""Variants, where a vendor's refusal is not clear, that a version is tried for which none took."""
 
 APART_SECONDS, EDITOR_APART_SECONDS = 55, 12
 """Within these seconds a login that was refused is surely not repeated."""
@@ -287,9 +288,9 @@ def check_waste(judge: Judge) -> None:
 def check_logins(judge: Judge, name: str, credential: Credential) -> None:
     """I7: a rejected version of the secret costs one login, and one more for each death amid it.
 
-    One that was accepted before is rejected twice before it latches, a minute apart. The editor's
-    vendor says the same of wrong parameters: so a version that it never took is tried for three
-    variants, and each of those once.
+    One that was accepted before is rejected twice before it latches, a minute apart. Some vendors,
+    as the editor's, say the same of wrong parameters: so a version that such a one never took is
+    tried for three variants, and each of those once.
     """
     clean = [
         (invocation, sent)
@@ -299,7 +300,7 @@ def check_logins(judge: Judge, name: str, credential: Credential) -> None:
     times = len(credential.versions) * (1 + judge.forgotten)
     if credential.was_accepted:
         check_accepted(judge, name, credential, clean)
-    elif judge.plan.flow == "editor":
+    elif not refuses_clearly(judge.plan.flow):
         by_variant = Counter(sent.key for _, sent in clean)
         is_much = len(clean) > MOST_VARIANTS * times
         if is_much or any(count > times for count in by_variant.values()):
@@ -321,7 +322,7 @@ def check_accepted(
         return
     first, refused = clean[0]
     begins = first.ended or 0.0
-    is_same = judge.plan.flow == "editor" and CLEAR not in judge.plan.modes
+    is_same = not refuses_clearly(judge.plan.flow) and CLEAR not in judge.plan.modes
     apart = EDITOR_APART_SECONDS if is_same else APART_SECONDS
     later = [i for i, _ in clean if i.begun > begins]
     third = [i.name for i in later if i.begun > (later[0].ended or 0.0)]

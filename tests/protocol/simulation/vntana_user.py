@@ -111,8 +111,9 @@ class Vntana:
                 organization.role = MEMBER if organization.role == ADMIN else ADMIN
         self._note_roles(self._clock())
 
-    def set_lifetime(self, seconds: int) -> None:
+    def set_lifetime(self, seconds: int) -> int:
         self.fake.modes.lifetime = seconds
+        return seconds
 
     def key(self, request: Request) -> str | None:
         organization = request.headers.get("organizationuuid")

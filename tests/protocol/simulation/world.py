@@ -141,8 +141,7 @@ class World:
                 self.vendor.change_roles()
             case "other lifetime":
                 factor = 1 if self.judge.lifetime > self.plan.lifetime else LIFETIME_FACTOR
-                self.judge.lifetime = self.plan.lifetime * factor
-                self.vendor.set_lifetime(self.judge.lifetime)
+                self.judge.lifetime = self.vendor.set_lifetime(self.plan.lifetime * factor)
             case "revoked":
                 self.vendor.revoke()
         version = self.secrets.versions[-1].id

@@ -12,13 +12,15 @@ from typing import Any
 
 import botocore.session
 import pytest
+from botocore.loaders import create_loader
+from botocore.regions import EndpointResolver
 
 from tests.certificates import certificate
 from tests.servers import Behaviour, Server, answer, says
-from tests.waiting import PATIENCE_SECONDS, SOON_SECONDS, wait_until
-from token_broker.aws import fast_client
+from tests.waiting import PATIENCE_SECONDS, SOON_SECONDS, wait_for_aws_as_ever, wait_until
+from token_broker.aws import fast_client, http1
 from token_broker.aws.endpoints import Endpoint, PlainEnvironment
-from token_broker.aws.fast_client import KEPT_SECONDS, FastClient
+from token_broker.aws.fast_client import FastClient
 from token_broker.aws.sigv4 import Credentials, authorization
 
 LAMBDA = {
@@ -51,10 +53,14 @@ def test_the_environment_of_a_function_is_suited() -> None:
         {"AWS_CONTAINER_CREDENTIALS_FULL_URI": "http://127.0.0.1/creds"},
         {"AWS_CONTAINER_CREDENTIALS_RELATIVE_URI": "/creds"},
         {"AWS_PROFILE": "work"},
+        {"AWS_DEFAULT_PROFILE": "work"},
+        {"AWS_IGNORE_CONFIGURED_ENDPOINT_URLS": "true"},
+        {"AWS_ACCOUNT_ID_ENDPOINT_MODE": "required"},
         {"AWS_CA_BUNDLE": "/ca.pem"},
         {"REQUESTS_CA_BUNDLE": "/ca.pem"},
         {"HTTPS_PROXY": "http://proxy"},
         {"http_proxy": "http://proxy"},
+        {"All_Proxy": "http://proxy"},
         {"AWS_USE_FIPS_ENDPOINT": "true"},
         {"AWS_USE_DUALSTACK_ENDPOINT": "TRUE"},
         {"AWS_ACCESS_KEY_ID": ""},
@@ -82,6 +88,33 @@ def test_another_environment_is_for_boto3(more: Mapping[str, str]) -> None:
     assert fast_client.fast_client(LAMBDA | dict(more)) is None
 
 
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"AWS_REGION": ""},
+        {"AWS_DEFAULT_REGION": ""},
+        {"AWS_PROFILE": "", "HTTPS_PROXY": "", "AWS_CA_BUNDLE": ""},
+        {"AWS_USE_FIPS_ENDPOINT": "false", "AWS_USE_DUALSTACK_ENDPOINT": ""},
+        {"AWS_USE_FIPS_ENDPOINT": "", "AWS_USE_DUALSTACK_ENDPOINT": "False"},
+    ],
+    ids=str,
+)
+def test_a_setting_that_says_nothing_changes_nothing(more: Mapping[str, str]) -> None:
+    assert PlainEnvironment.of(LAMBDA | dict(more)) == PlainEnvironment.of(LAMBDA)
+
+
+def test_each_region_of_the_partition_has_the_endpoints_that_boto3_knows() -> None:
+    resolver: Any = EndpointResolver(create_loader().load_data("endpoints"))
+    regions = resolver.get_available_endpoints("dynamodb")
+    assert len(regions) > 20
+    for region in regions:
+        named = {"AWS_REGION": region, "AWS_DEFAULT_REGION": region}
+        found = PlainEnvironment.of(LAMBDA | named).endpoints
+        assert {name: endpoint.host for name, endpoint in found.items()} == {
+            name: resolver.construct_endpoint(name, region)["hostname"] for name in found
+        }
+
+
 def test_endpoints_may_be_named() -> None:
     """One service's own name goes before the name for all of them."""
     variables = {
@@ -89,14 +122,25 @@ def test_endpoints_may_be_named() -> None:
         "AWS_ENDPOINT_URL_KMS": "https://a.b",
         "AWS_ENDPOINT_URL_SECRETS_MANAGER": "http://c.d",
         "AWS_ENDPOINT_URL_EVENTBRIDGE": "http://e.f",
+        "AWS_ENDPOINT_URL_DYNAMODB": "http://g.h:443",
     }
     assert PlainEnvironment.of(LAMBDA | variables).endpoints == {
-        "dynamodb": Endpoint("127.0.0.1", 81, is_secure=False),
+        "dynamodb": Endpoint("g.h", 443, is_secure=False),
         "kms": Endpoint("a.b", 443, is_secure=True),
         "secretsmanager": Endpoint("c.d", 80, is_secure=False),
         "lambda": Endpoint("127.0.0.1", 81, is_secure=False),
         "events": Endpoint("e.f", 80, is_secure=False),
     }
+
+
+def test_lambdas_endpoint_may_be_named() -> None:
+    named = PlainEnvironment.of(LAMBDA | {"AWS_ENDPOINT_URL_LAMBDA": "http://a.b:82"}).endpoints
+    assert named["lambda"] == Endpoint("a.b", 82, is_secure=False)
+    assert named["lambda"].authority == "a.b:82"
+    assert Endpoint("a.b", 80, is_secure=False).authority == "a.b"
+    assert Endpoint("a.b", 443, is_secure=False).authority == "a.b:443"
+    assert Endpoint("a.b", 443, is_secure=True).authority == "a.b"
+    assert Endpoint("a.b", 80, is_secure=True).authority == "a.b:80"
 
 
 def test_authorities_matter_only_to_tls() -> None:
@@ -143,6 +187,11 @@ def fast(server: Server, clock: Clock) -> Iterator[FastClient]:
     ("operation", "service", "target", "version"),
     [
         ("get_item", "dynamodb", "DynamoDB_20120810.GetItem", "1.0"),
+        ("batch_get_item", "dynamodb", "DynamoDB_20120810.BatchGetItem", "1.0"),
+        ("query", "dynamodb", "DynamoDB_20120810.Query", "1.0"),
+        ("update_item", "dynamodb", "DynamoDB_20120810.UpdateItem", "1.0"),
+        ("encrypt", "kms", "TrentService.Encrypt", "1.1"),
+        ("describe_secret", "secretsmanager", "secretsmanager.DescribeSecret", "1.1"),
         ("decrypt", "kms", "TrentService.Decrypt", "1.1"),
         ("get_secret_value", "secretsmanager", "secretsmanager.GetSecretValue", "1.1"),
         ("put_events", "events", "AWSEvents.PutEvents", "1.1"),
@@ -164,7 +213,7 @@ def test_a_signed_request_is_sent(
     }
     credentials = Credentials("AKID", "hush", "session", "eu-west-1")
     assert first == "POST / HTTP/1.1"
-    assert json.loads(body) == {"a": "é", "b": {"c": "/w=="}}
+    assert body == rb'{"a":"\u00e9","b":{"c":"/w=="}}'
     assert sent == signed | {
         "authorization": authorization(credentials, service, signed, body),
         "content-length": str(len(body)),
@@ -228,7 +277,7 @@ def test_the_answer_is_decoded(fast: FastClient, server: Server) -> None:
 
 
 def late(taken: socket.socket) -> None:
-    """Answer when nobody waits for it any more."""
+    """Answer after the client has closed the connection."""
     taken.settimeout(PATIENCE_SECONDS)
     with suppress(TimeoutError):
         taken.recv(1)
@@ -279,6 +328,34 @@ WAITED_FOR = {"late", "silent"}
 """What nothing but the time-out ends."""
 
 
+@pytest.mark.parametrize("key", ["message", "Message"])
+@pytest.mark.parametrize("kind", ["application/x-amz-json-1.1", "application/json"])
+@pytest.mark.parametrize(
+    ("typed", "line"),
+    [
+        ("com.amazonaws.kms#DisabledException", "x-amzn-requestid: 1"),
+        ("Other", "x-amzn-ErrorType: DisabledException:http://internal/"),
+    ],
+)
+def test_an_error_that_no_retry_changes_is_the_answer(
+    *, fast: FastClient, server: Server, key: str, kind: str, typed: str, line: str
+) -> None:
+    """With its code and its message, in either protocol; and the connection is kept."""
+    body = json.dumps({"__type": typed, key: "the key is disabled"}).encode()
+    server.behaviour = says(answer(body, f"Content-Type: {kind}", line, status="400 Bad Request"))
+    for _ in range(2):
+        assert fast.call("decrypt", {}) == ("DisabledException", "the key is disabled")
+    assert (server.connections, fast.fallbacks) == (1, 0)
+
+
+def test_the_largest_answer(fast: FastClient, server: Server) -> None:
+    """4 MiB; one byte more is for boto3, and is not waited for."""
+    server.behaviour = says(answer(b"{}".ljust(4 << 20)))
+    assert fast.call("get_item", ITEM) == {}
+    server.behaviour = says(b"HTTP/1.1 200 OK\r\nContent-Length: 4194305\r\n\r\n{}")
+    assert fast.call("get_item", ITEM) is None
+
+
 @pytest.mark.parametrize("surprise", SURPRISES)
 def test_a_surprise_is_for_boto3(
     fast: FastClient, server: Server, surprise: str, monkeypatch: pytest.MonkeyPatch
@@ -314,7 +391,7 @@ def test_a_header_of_two_lines_is_not_sent(server: Server) -> None:
 
 
 def test_nobody_there_is_for_boto3() -> None:
-    """At a port that is taken, so that nobody comes to listen there meanwhile."""
+    """At a bound port without a listener, so that no other process can listen there."""
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         variables = LAMBDA | {"AWS_ENDPOINT_URL": f"http://127.0.0.1:{taken.getsockname()[1]}"}
@@ -336,12 +413,10 @@ def test_an_old_connection_is_not_used_again(
     fast: FastClient, server: Server, clock: Clock
 ) -> None:
     """A frozen function does not hear that the other side has closed it."""
-    fast.call("get_item", ITEM)
-    clock.now += KEPT_SECONDS + 1
-    fast.call("get_item", ITEM)
-    clock.now -= 3600
-    fast.call("get_item", ITEM)
-    assert server.connections == 3
+    for later, connections in ((0, 1), (30, 1), (30.125, 2), (-0.125, 3)):
+        clock.now += later
+        fast.call("get_item", ITEM)
+        assert server.connections == connections
 
 
 def test_a_connection_that_ended_in_silence_is_no_failure(fast: FastClient, server: Server) -> None:
@@ -389,7 +464,41 @@ def test_an_announced_end_is_heeded(
     assert server.connections == connections
 
 
+def test_a_second_is_waited_for_a_connection(monkeypatch: pytest.MonkeyPatch) -> None:
+    """And as long for each read: after that boto3 is asked."""
+    waits: list[object] = []
+
+    def connect(_: object, seconds: float) -> socket.socket:
+        waits.append(seconds)
+        raise TimeoutError
+
+    wait_for_aws_as_ever(monkeypatch.setattr)
+    monkeypatch.setattr(socket, "create_connection", connect)
+    assert FastClient(PlainEnvironment.of(LAMBDA)).call("get_item", ITEM) is None
+    assert waits == [1.0]
+
+
 # TLS
+
+
+@pytest.mark.parametrize(
+    ("more", "authorities"),
+    [
+        ({}, ["amazon"]),
+        ({"AWS_ENDPOINT_URL_KMS": "http://127.0.0.1"}, ["all"]),
+        ({"AWS_ENDPOINT_URL_KMS": "https://kms.example"}, ["all"]),
+        ({"AWS_ENDPOINT_URL": "http://127.0.0.1"}, []),
+    ],
+)
+def test_only_amazons_authorities_are_loaded_where_all_is_amazons(
+    monkeypatch: pytest.MonkeyPatch, more: dict[str, str], authorities: list[str]
+) -> None:
+    """Where another host is named, all are; and without TLS none, for they take time."""
+    loaded: list[str] = []
+    monkeypatch.setattr(http1, "context", lambda: loaded.append("amazon"))
+    monkeypatch.setattr(ssl, "create_default_context", lambda: loaded.append("all"))
+    FastClient(PlainEnvironment.of(LAMBDA | more))
+    assert loaded == authorities
 
 
 def test_tls_is_verified(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -19,10 +19,12 @@ from token_broker.aws import clients, errors
 from token_broker.aws.clients import FastFirst, call
 from token_broker.aws.fast_client import FastClient, fast_client
 from token_broker.aws.operations import OPERATIONS, Refusal
-from token_broker.aws.reader import LARGEST_SEALED, Reader
+from token_broker.aws.reader import Reader
 from token_broker.errors import BrokerError, NotConfigured, StoreUnavailable
 
 TABLE = "tokens"
+LARGEST_SEALED = 6144
+"""KMS's own limit of a ciphertext."""
 ACME = "vntana#acme"
 CONTEXT = {"table": TABLE, "connection": ACME, "variant": "-", "generation": "7"}
 
@@ -354,7 +356,8 @@ ODD: list[tuple[str, dict[str, Any]]] = [
     ("get_item", {"Item": KEY | {"a": {"S": "b", "N": "1"}}}),
     ("get_item", {"Item": KEY | {"a": {}}}),
     ("get_item", {"Item": KEY | {"a": {"X": "b"}}}),
-    ("get_item", {"Item": KEY | {"a": {"B": "not base64"}}}),
+    ("get_item", {"Item": KEY | {"a": {"B": "eA==!"}}}),
+    ("get_item", {"Item": KEY | {"a": {"BS": ["eA==", "eA==!"]}}}),
     ("get_item", {"Item": KEY | {"a": {"B": 1}}}),
     ("get_item", {"Item": {"connection": {"S": ACME}}}),
     ("get_item", {"message": "hello"}),
@@ -368,9 +371,9 @@ ODD: list[tuple[str, dict[str, Any]]] = [
     ("describe_secret", {"VersionIdsToStages": {}, "CreatedDate": "now"}),
     ("update_item", {}),
     ("update_item", {"Attributes": {}}),
-    ("decrypt", {"Plaintext": "not base64"}),
+    ("decrypt", {"Plaintext": "eA==!"}),
     ("decrypt", {"Plaintext": None}),
-    ("encrypt", {"CiphertextBlob": "not base64"}),
+    ("encrypt", {"CiphertextBlob": "eA==!"}),
     ("get_secret_value", {"SecretBinary": "eA==", "VersionId": "v", "CreatedDate": 1}),
     ("get_secret_value", {"SecretString": "{}", "VersionId": 1, "CreatedDate": 1}),
     ("get_secret_value", {"SecretString": "{}", "VersionId": "v", "CreatedDate": "now"}),
@@ -525,8 +528,9 @@ def test_a_table_that_answers_in_part_is_busy(erring: Callable[[bytes], Reader])
     """Nothing is taken for absent that was not looked for."""
     key = {"connection": {"S": ACME}, "variant": {"S": "ab"}}
     body = {"Responses": {TABLE: []}, "UnprocessedKeys": {TABLE: {"Keys": [key]}}}
-    with pytest.raises(StoreUnavailable, match="the table is busy"):
+    with pytest.raises(StoreUnavailable, match=r"^the table is busy$") as raised:
         erring(answer(json.dumps(body).encode())).items(ACME, "-", "ab")
+    assert raised.value.retry_after == 1
 
 
 def test_clients_are_made_once(moto: Aws, monkeypatch: pytest.MonkeyPatch) -> None:

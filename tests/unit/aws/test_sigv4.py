@@ -124,7 +124,7 @@ def test_botocore_signs_alike(
     at: dt.datetime,
     target: str,
 ) -> None:
-    """Whatever is asked, whoever asks, and whenever."""
+    """For every request, every caller and every time."""
     ours = {
         "host": f"{service}.{region}.amazonaws.com",
         "content-type": "application/x-amz-json-1.0",

@@ -172,6 +172,9 @@ def test_secrets_have_versions() -> None:
         secrets.get_secret_value(SecretId=name, VersionStage="AWSPREVIOUS")
     assert heard == []
     secrets["vntana", "acme"] = "no json"
+    with pytest.raises(TypeError):
+        secrets["vntana", "acme"] = {1, 2}
+    assert secrets["vntana", "acme"] == "no json"
     assert heard == [("vntana", name)]
     current = secrets.get_secret_value(SecretId=name, VersionStage="AWSCURRENT")
     previous = secrets.get_secret_value(SecretId=name, VersionStage="AWSPREVIOUS")

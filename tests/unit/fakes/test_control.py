@@ -1,4 +1,4 @@
-"""A served fake is switched while it runs, by whoever has curl."""
+"""A served fake can be switched with curl while it runs."""
 
 import json
 from collections.abc import Iterator

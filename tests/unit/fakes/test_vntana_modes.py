@@ -295,7 +295,7 @@ def test_login_that_ends_the_login_before(ask: Ask) -> None:
 
 @plays("other_answers", "decoy")
 def test_token_header_where_none_is_handed_out(ask: Ask) -> None:
-    """Whoever adopts it holds a token that is good for nothing."""
+    """A caller that takes it has a token that does not work."""
     visitor = client(ask, other_answers="decoy")
     token = visitor.organization_token()
     paths = ["organizations", "organizations/current", "clients/client-organizations"]

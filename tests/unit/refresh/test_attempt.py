@@ -27,7 +27,7 @@ from token_broker.item_codec import OUTAGE, attribute
 from token_broker.records import replace as replace_record
 from token_broker.refresh.invocation import Invocation
 from token_broker.refresh.outcome import Outcome
-from token_broker.refresh.refresher import refresher
+from token_broker.refresh.refresher import Refresher
 from token_broker.refresh.requirement import Requirement
 from token_broker.secrets_manager import Secret
 from token_broker.tokens import Variant
@@ -254,7 +254,7 @@ def test_an_exchange_that_sent_nothing_leaves_the_renewal_token_unspent() -> Non
     broker.now += 100
     before = record(broker)
     broker.aws.manager.texts[f"{PREFIX}acme"] = ['{"nonsense": 1}']
-    work = refresher(Invocation(broker.deps, "acme", broker.monotonic + 29))
+    work = Refresher(Invocation(broker.deps, "acme", broker.monotonic + 29))
     broker.deps.versions_seen.clear()
     with pytest.raises(NotConfigured):
         work.obtain(Variant("login"), Requirement(force=True))
@@ -356,7 +356,7 @@ def test_an_answer_that_did_not_come_has_no_words_of_the_one_before() -> None:
     words = '{"message": "of the extension"}'
     broker.fake.fail("answer", step="extend", status=400, body=words)
     broker.fake.fail("drop", step="login")
-    work = refresher(Invocation(broker.deps, "acme", broker.monotonic + 29))
+    work = Refresher(Invocation(broker.deps, "acme", broker.monotonic + 29))
     with pytest.raises(UpstreamUnavailable) as raised:
         work.obtain(Variant("login"), Requirement(force=True))
     assert broker.steps == ["login", "extend", "login"]
@@ -549,7 +549,7 @@ def test_a_request_is_answered_well_inside_the_lease(
         return acquire(item, owner, ends or until, **more)
 
     broker.aws.store.acquire = shortened  # type: ignore[method-assign]  # until the test ends
-    work = refresher(Invocation(broker.deps, "acme", broker.monotonic + left))
+    work = Refresher(Invocation(broker.deps, "acme", broker.monotonic + left))
     if seconds is None:
         with pytest.raises(Exception, match="login: no time was left to send it"):
             work.obtain(Variant("login"), Requirement())
@@ -888,7 +888,7 @@ def test_a_version_that_the_vendor_took_is_accepted_whatever_it_lacks(
             return replace(VENDOR, exchange=mistaken)
 
     broker.deps = replace_record(broker.deps, flow=MistakenFlow(*broker.deps.flow))
-    work = refresher(Invocation(broker.deps, "acme", broker.monotonic + 29))
+    work = Refresher(Invocation(broker.deps, "acme", broker.monotonic + 29))
     with pytest.raises(mistake):
         work.obtain(Variant("asked", PARAMETERS[0]), Requirement())
     assert record(broker) == {"schema": 1, "fence": 1, "accepted_version": "v1"}

@@ -19,7 +19,7 @@ from token_broker.flows.vendor import Vendor
 from token_broker.item_codec import attribute
 from token_broker.records import replace
 from token_broker.refresh.invocation import Invocation
-from token_broker.refresh.refresher import refresher
+from token_broker.refresh.refresher import Refresher
 from token_broker.refresh.requirement import Requirement
 from token_broker.tokens import Token, Variant
 
@@ -153,7 +153,7 @@ def test_force_is_met_by_a_token_that_was_made_since_it_was_asked_for() -> None:
     def another() -> None:
         broker.restart()
         work = Invocation(broker.deps, "acme", broker.monotonic + 29)
-        refresher(work).obtain(CHANNEL, Requirement(force=True))
+        Refresher(work).obtain(CHANNEL, Requirement(force=True))
         broker.service = first
 
     broker.meanwhile["find desk"] = another

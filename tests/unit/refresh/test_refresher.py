@@ -40,7 +40,7 @@ REFRESH, ENDS = NOW + 3030, NOW + 3600
 
 def refresher(broker: MemoryBroker, seconds: float = 29.0) -> tuple[Refresher, Invocation]:
     work = Invocation(broker.deps, "acme", broker.monotonic + seconds)
-    return Refresher(work, CredentialGate(work)), work
+    return Refresher(work), work
 
 
 def obtain(broker: MemoryBroker, seconds: float = 29.0, **requirement: Any) -> tuple[str, int]:

@@ -159,7 +159,7 @@ def test_header_names_are_in_lower_case(serve: Serve, transport: Transport) -> N
 
 @pytest.mark.parametrize("status", [204, 302, 307, 401, 404, 500, 503])
 def test_any_status_is_an_answer(serve: Serve, transport: Transport, status: int) -> None:
-    """A redirect too: it is not followed, for nobody knows who is there."""
+    """A redirect too. It is not followed, because its host is not known."""
     elsewhere = serve()
     server = serve(says(answer(b"", f"Location: {elsewhere.url}/", status=f"{status} X")))
     assert transport.send(post(server.url, {}), PATIENCE_SECONDS) == Response(
@@ -199,7 +199,7 @@ def test_a_body_of_unknown_length_is_read_to_its_end(serve: Serve, transport: Tr
 def test_compression_is_undone(
     serve: Serve, transport: Transport, encoding: str, body: bytes
 ) -> None:
-    """Though nobody asked for it: some servers compress whatever they are told."""
+    """Some servers compress an answer although the request does not accept that."""
     server = serve(says(answer(body, f"Content-Encoding: {encoding}")))
     assert transport.send(get(server.url), PATIENCE_SECONDS).content == b'{"a":1}'
 
@@ -430,7 +430,7 @@ def test_what_is_not_http(serve: Serve, transport: Transport, raw: bytes) -> Non
 
 
 def test_nobody_listens(transport: Transport) -> None:
-    """On a port that is taken, so that nobody comes to listen there meanwhile."""
+    """On a bound port without a listener, so that no other process can listen there."""
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         error = failure(transport, get(f"http://127.0.0.1:{taken.getsockname()[1]}"))

@@ -38,7 +38,7 @@ class Broker(Record):
         soon after. Raises a `BrokerError` for each way in which there can be no token.
         """
         now = self.deps.clock.now()
-        partition, key = self.partition(connection), request.variant.key
+        partition, key = self.deps.partition(connection), request.variant.key
         may_be_cached = not (request.rejected or request.force)
         cached = self.deps.cache.get(partition, key, now) if may_be_cached else None
         # If its refresh is due, the table is read: another caller may have claimed or finished it.
@@ -53,12 +53,8 @@ class Broker(Record):
                 return self._hand_out(request, cached, "memory")
             raise
 
-    def partition(self, connection: str) -> str:
-        """Return the table's partition key of a connection."""
-        return f"{self.deps.flow.name}#{connection}"
-
     def _from_table(self, connection: str, request: TokenRequest, deadline: float) -> Answer:
-        partition = self.partition(connection)
+        partition = self.deps.partition(connection)
         seen = look(self.deps, partition, request.variant.key)
         is_reported = request.rejected is not None and seen.item.fingerprint == request.rejected
         # The exchange replaces such a token, so KMS need not open it here.
@@ -84,12 +80,12 @@ class Broker(Record):
     ) -> Answer:
         """Return a token from an exchange: of this call, or of another that already runs."""
         from token_broker.refresh.invocation import Invocation  # noqa: PLC0415 (off the hit path)
-        from token_broker.refresh.refresher import refresher  # noqa: PLC0415 (as above)
+        from token_broker.refresh.refresher import Refresher  # noqa: PLC0415 (as above)
         from token_broker.refresh.requirement import Requirement  # noqa: PLC0415 (as above)
 
         invocation = Invocation(self.deps, connection, deadline)
         requirement = Requirement.of(request)
-        obtained, source = refresher(invocation).obtain(request.variant, requirement, seen)
+        obtained, source = Refresher(invocation).obtain(request.variant, requirement, seen)
         self.deps.cache.put(invocation.partition, request.variant.key, obtained)
         return self._answer(obtained, source)
 
@@ -127,7 +123,7 @@ class Broker(Record):
         self.deps.cache.put(partition, request.variant.key, claimed)
         try:
             if self.deps.store.claim_refresh(kept.item, until):
-                connection = partition.removeprefix(self.partition(""))
+                connection = partition.removeprefix(self.deps.partition(""))
                 payload = {"connection": connection, "variant": kept.item.variant}
                 self.deps.invoke({"action": "renew"} | payload)
                 self.deps.emit("nudge", variant=kept.item.variant)

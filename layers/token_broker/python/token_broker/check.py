@@ -63,7 +63,7 @@ class Check:
             outcome = error.code
             raise
         finally:
-            milliseconds = self._milliseconds_since(began)
+            milliseconds = self._deps.clock.milliseconds_since(began)
             self._deps.emit(
                 "check",
                 connection=self._connection,
@@ -134,9 +134,6 @@ class Check:
             status = response.status
             self._last = request, response
         finally:
-            milliseconds = self._milliseconds_since(began)
+            milliseconds = self._deps.clock.milliseconds_since(began)
             self._deps.emit("upstream", step=request.step, status=status, milliseconds=milliseconds)
         return response
-
-    def _milliseconds_since(self, began: float) -> float:
-        return round((self._deps.clock.monotonic() - began) * 1000, 1)

@@ -180,32 +180,24 @@ def refresh_at(issued_at: int, expires_at: int, spread: float) -> int:
 
 
 def next_failure(
-    item: Item,
-    now: int,
-    *,
-    code: str,
-    detail: str,
-    secret_version: str | None,
-    retry_after: int | None = None,
-    upstream_status: int | None = None,
-    upstream_code: str | None = None,
-    upstream_message: str | None = None,
-    is_login: bool = False,
+    last: Failure | None, error: BrokerError, now: int, version: str | None, *, is_login: bool
 ) -> Failure:
-    """Return the failure to keep after one more attempt that ended with *code*."""
-    last = item.failure
-    is_same = last is not None and (last.code, last.secret_version) == (code, secret_version)
-    count = last.count + 1 if last and is_same else 1
+    """Return the failure to keep after an attempt with *version* of the secret ended with *error*.
+
+    It continues the count of the *last* failure if that has the same code and version.
+    """
+    same = last if last and (last.code, last.secret_version) == (error.code, version) else None
+    count = same.count + 1 if same else 1
     return Failure(
-        code=code,
-        detail=detail,
-        since=last.since if last and is_same else now,
+        code=error.code,
+        detail=error.detail,
+        since=same.since if same else now,
         count=count,
-        retry_at=now + max(retry_after or 0, backoff_seconds(code, count)),
-        secret_version=secret_version,
-        upstream_status=upstream_status,
-        upstream_code=upstream_code,
-        upstream_message=upstream_message,
+        retry_at=now + max(error.retry_after or 0, backoff_seconds(error.code, count)),
+        secret_version=version,
+        upstream_status=error.upstream_status,
+        upstream_code=error.upstream_code,
+        upstream_message=error.upstream_message,
         is_login=is_login,
     )
 

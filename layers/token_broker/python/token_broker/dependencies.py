@@ -21,6 +21,10 @@ class Clock(Record):
     monotonic: Callable[[], float]
     sleep: Callable[[float], None]
 
+    def milliseconds_since(self, began: float) -> float:
+        """Return the milliseconds since *began*, a time of `monotonic`, to a tenth."""
+        return round((self.monotonic() - began) * 1000, 1)
+
 
 class Dependencies(Record):
     """Everything that a call may touch, named and replaceable."""
@@ -48,3 +52,7 @@ class Dependencies(Record):
     single_flight: SingleFlight = field(default_factory=SingleFlight)
     versions_seen: dict[str, tuple[int, str]] = field(default_factory=dict)
     """When this process last saw the secret of a connection, and its version then."""
+
+    def partition(self, connection: str) -> str:
+        """Return the table's partition key of a connection."""
+        return f"{self.flow.name}#{connection}"

@@ -30,7 +30,7 @@ class BrokerError(Exception):
     status: ClassVar[int] = 500
     title: ClassVar[str] = "The broker failed"
     retryable: ClassVar[bool] = False
-    code: ClassVar[str]
+    code: ClassVar[str] = "internal"
 
     def __init__(
         self,

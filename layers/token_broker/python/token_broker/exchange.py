@@ -120,6 +120,11 @@ class Response:
         except (ValueError, RecursionError):
             return None
 
+    def members(self) -> dict[str, Any]:
+        """Return the members of the body; none if it is not a JSON object."""
+        body = self.json()
+        return body if isinstance(body, dict) else {}
+
     def reached(self, step: str) -> "Response":
         """Return this response unless the upstream is down or asks us to wait.
 

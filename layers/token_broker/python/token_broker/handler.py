@@ -101,8 +101,8 @@ class Service:
             request_id=context.aws_request_id,
         )
         if call.get("action") == "token" and error.status >= SERVER_ERROR:
-            request = context.aws_request_id
-            self._telemetry.emit("unanswered", code=error.code, request_id=request)
+            request_id = context.aws_request_id
+            self._telemetry.emit("unanswered", code=error.code, request_id=request_id)
 
     def _guarded(self, event: Any, context: Context, *, is_http: bool) -> dict[str, Any]:
         """Carry out *event*. An exception that is not a `BrokerError` is logged as a defect."""
@@ -115,17 +115,15 @@ class Service:
         except BrokerError:
             raise
         except Exception as error:  # noqa: BLE001 (the only place: a defect is logged, not shown)
-            self._telemetry.defect(error, context.aws_request_id)
-            request = context.aws_request_id
-            raise Internal(f"a defect; see the log of request {request}") from None
+            request_id = context.aws_request_id
+            self._telemetry.defect(error, request_id)
+            raise Internal(f"a defect; see the log of request {request_id}") from None
 
     def _command(self, event: Any, invoked: str, *, is_http: bool) -> Command:
         if is_http:
             return events.http_command(event, self.deps.flow.name)
         if isinstance(event, Mapping) and events.is_rotation(event):
-            from token_broker.events import rotation_command  # noqa: PLC0415 (off the hit path)
-
-            return rotation_command(event, self._prefix)
+            return events.rotation_command(event, self._prefix)
         return events.direct_command(event, invoked)
 
     def _carry_out(
@@ -153,7 +151,7 @@ class Service:
                 entrance=command.entrance,
                 caller=command.caller,
                 outcome=outcome,
-                milliseconds=round((self.deps.clock.monotonic() - began) * 1000, 1),
+                milliseconds=self.deps.clock.milliseconds_since(began),
                 request_id=request_id,
             )
         return done
@@ -170,7 +168,7 @@ class Service:
     def _audit(self, command: Command, answer: Answer, began: float, request_id: str) -> None:
         """Write the audit line: which caller was given which token, by its fingerprint."""
         item = answer.item
-        milliseconds = round((self.deps.clock.monotonic() - began) * 1000, 1)
+        milliseconds = self.deps.clock.milliseconds_since(began)
         self._telemetry.emit(
             "hand-out",
             connection=command.connection,

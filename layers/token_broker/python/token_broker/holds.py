@@ -26,7 +26,7 @@ def hold(deps: Dependencies, connection: str, by: str, reason: str) -> dict[str,
         if deps.store.hold(gate, new):
             break
         gate = gate_of(deps, connection)
-    deps.cache.drop(partition_of(deps, connection))
+    deps.cache.drop(deps.partition(connection))
     named = {"flow": deps.flow.name, "connection": connection}
     deps.announce("Connection Held", named | new.to_dict())
     return named | {"held": new.to_dict()}
@@ -53,12 +53,7 @@ def is_held(deps: Dependencies, connection: str, gate: Item | None = None) -> bo
 
 def gate_of(deps: Dependencies, connection: str) -> Item:
     """Return the gate of a connection, as it is kept now."""
-    return deps.store.read(partition_of(deps, connection), ONLY)
-
-
-def partition_of(deps: Dependencies, connection: str) -> str:
-    """Return the table's partition key of a connection."""
-    return f"{deps.flow.name}#{connection}"
+    return deps.store.read(deps.partition(connection), ONLY)
 
 
 def _rotate(deps: Dependencies, connection: str) -> None:

@@ -19,7 +19,7 @@ from token_broker.exchange import Request, Response, run
 from token_broker.holds import gate_of, is_held
 from token_broker.item import LONGEST_CLAIM, Item, is_ahead, rfc3339
 from token_broker.refresh.invocation import COMMIT_SECONDS, Invocation
-from token_broker.refresh.refresher import refresher
+from token_broker.refresh.refresher import Refresher
 from token_broker.refresh.requirement import Requirement
 from token_broker.tokens import ONLY, encode
 
@@ -47,7 +47,7 @@ class Maintenance:
         self._deps = deps
         self._connection = connection
         self._deadline = deadline
-        self._partition = f"{deps.flow.name}#{connection}"
+        self._partition = deps.partition(connection)
 
     def renew(self, key: str, version: str | None = None) -> int:
         """Renew the variant *key* if it is due; return how many were.
@@ -208,7 +208,7 @@ class Maintenance:
             if not invocation.is_shared() or self._may_be_pinned_away(invocation, item):
                 self._deps.store.drop(item)
                 return 0
-            refresher(invocation).obtain(variant, requirement, seen)
+            Refresher(invocation).obtain(variant, requirement, seen)
         except raises:
             raise
         except BrokerError as error:

@@ -15,7 +15,7 @@ from token_broker.flows import Flow
 from token_broker.probing import NO_ANSWER, NOT_SENT, Observed, Prober, relayed
 from token_broker.records import replace
 from token_broker.refresh.invocation import Invocation
-from token_broker.refresh.refresher import refresher
+from token_broker.refresh.refresher import Refresher
 from token_broker.refresh.requirement import Requirement
 from token_broker.tokens import Token, Variant
 
@@ -48,7 +48,7 @@ class Probe:
         error: BrokerError | None = None
         try:
             variant = self._flow.vendor.complete(credentials, requested)
-            refresher(self._invocation).obtain(variant, Requirement(force=True))
+            Refresher(self._invocation).obtain(variant, Requirement(force=True))
         except BrokerError as raised:
             error = raised
         if not self._flow.observed.seen:

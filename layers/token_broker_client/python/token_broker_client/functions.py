@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from botocore.awsrequest import AWSResponse
 from botocore.config import Config
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError, NoRegionError
+from botocore.exceptions import ConnectionError as AwsConnectionError
 
 from token_broker_client import identity, transport
 from token_broker_client.deadline import Deadline
@@ -43,6 +44,9 @@ DENIED = frozenset(
         "UnrecognizedClientException",
     }
 )
+
+NETWORK = (AwsConnectionError, HTTPClientError)
+"""Errors of boto3's own calls, for credentials, that another try may not meet."""
 
 _deadline: ContextVar[Deadline] = ContextVar("deadline")
 """The deadline of this thread's invocation. boto3 cannot pass it to the transport."""
@@ -201,4 +205,8 @@ def unsent(error: BotoCoreError, name: str) -> BrokerError:
     what = type(error).__name__
     if any(word in what for word in ("Credential", "Profile", "SSO", "Token")):
         return AccessDenied(f"the AWS credentials cannot be had ({what})")
-    return Unreachable(f"Lambda, to invoke {name}: {what}")
+    if isinstance(error, NoRegionError):
+        return InvalidRequest("no region: name the function by its ARN, or set AWS_DEFAULT_REGION")
+    found = Unreachable(f"Lambda, to invoke {name}: {what}")
+    found.retryable = isinstance(error, NETWORK)
+    return found

@@ -43,7 +43,7 @@ LOGIN = Variant("login")
 
 
 def jwt(**claims: Any) -> str:
-    """Return a token whose payload can be read, and whose signature nobody checks."""
+    """Return a token with a readable payload and a signature that is not checked."""
     parts = [json.dumps(part).encode() for part in ({"typ": "JWT", "alg": "HS256"}, claims)]
     return ".".join(base64.urlsafe_b64encode(part).decode().rstrip("=") for part in parts) + ".x"
 

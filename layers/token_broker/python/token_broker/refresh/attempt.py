@@ -243,7 +243,7 @@ class ExchangeAttempt:
             status = response.status
             self._last = request, response
         finally:
-            milliseconds = round((self._deps.clock.monotonic() - began) * 1000)
+            milliseconds = round(self._deps.clock.milliseconds_since(began))
             self._deps.emit("upstream", step=request.step, status=status, milliseconds=milliseconds)
         return response
 
@@ -268,7 +268,7 @@ class ExchangeAttempt:
             self._deps.emit("unreleased", code=error.code, variant=self._outcome.lease.variant)
 
     def _emit(self, began: float, outcome: str) -> None:
-        milliseconds = round((self._deps.clock.monotonic() - began) * 1000)
+        milliseconds = round(self._deps.clock.milliseconds_since(began))
         self._deps.emit(
             "exchange",
             variant=self._outcome.lease.variant,

@@ -46,7 +46,7 @@ class Invocation:
     ) -> None:
         self.deps = deps
         self.connection = connection
-        self.partition = f"{deps.flow.name}#{connection}"
+        self.partition = deps.partition(connection)
         self.sealer = deps.sealer.opening_once()
         """Caches what it opened: a renewal opens its item for the variant and for its token."""
         self.uses_previous = False

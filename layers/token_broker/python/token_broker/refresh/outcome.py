@@ -167,19 +167,9 @@ class Outcome:
         off for the same time, and the failure does not count.
         """
         now = self._deps.clock.now()
-        failure = next_failure(
-            # A rejection was written before the exchange ends: it must not count twice.
-            replace(self.lease, failure=self._failed_before),
-            now,
-            code=error.code,
-            detail=error.detail,
-            secret_version=version,
-            retry_after=error.retry_after,
-            upstream_status=error.upstream_status,
-            upstream_code=error.upstream_code,
-            upstream_message=error.upstream_message,
-            is_login=self._invocation.was_login,
-        )
+        # Not the failure in `lease`: a rejection is written there first, and must not count twice.
+        last, is_login = self._failed_before, self._invocation.was_login
+        failure = next_failure(last, error, now, version, is_login=is_login)
         if self._invocation.has_sent or error.retry_after is None:
             return failure
         return replace(failure, count=max(1, failure.count - 1), retry_at=now + error.retry_after)

@@ -58,11 +58,11 @@ class Found(NamedTuple):
 class Refresher:
     """Obtains tokens of one connection within one invocation."""
 
-    def __init__(self, invocation: Invocation, gate: CredentialGate) -> None:
+    def __init__(self, invocation: Invocation) -> None:
         self._invocation = invocation
         self._deps = invocation.deps
-        self._gate = gate
-        self._resolver = Resolver(invocation, gate)
+        self._gate = CredentialGate(invocation)
+        self._resolver = Resolver(invocation, self._gate)
         self._may_reread_secret = True
         self._obtained: dict[str, CachedToken] = {}
         """Tokens that this invocation made, by the variant's key, each with its `handoff`."""
@@ -332,7 +332,7 @@ class Refresher:
 
     def _emit_wait(self, began: float) -> None:
         if self._invocation.has_waited:
-            milliseconds = round((self._deps.clock.monotonic() - began) * 1000)
+            milliseconds = round(self._deps.clock.milliseconds_since(began))
             self._deps.emit("wait", milliseconds=milliseconds)
 
     def _now(self) -> int:
@@ -342,8 +342,3 @@ class Refresher:
 def without_handoff(made: CachedToken) -> CachedToken:
     """Return *made* without its `handoff`, which only the invocation that made it can use."""
     return replace(made, token=replace(made.token, handoff={}))
-
-
-def refresher(invocation: Invocation) -> Refresher:
-    """Return what obtains tokens within *invocation*."""
-    return Refresher(invocation, CredentialGate(invocation))

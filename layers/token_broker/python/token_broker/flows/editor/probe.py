@@ -90,7 +90,7 @@ def _leave_out(
     response: Response = yield flow.generation(credentials, fewer)
     if is_unanswered(response):
         return OVER
-    token = _body(response).get("token") if response.is_success else None
+    token = response.members().get("token") if response.is_success else None
     if sendable(token):
         mode = {"user_id": "optional"} if name == "userId" else {}
         observed.note("missing_parameter", "a token: it is optional", **mode)
@@ -141,7 +141,7 @@ def _is_known(response: Response) -> bool:
 
 def _note_expiration(response: Response, now: int, observed: Observed) -> None:
     """Note the form of the expiration in a success."""
-    body = _body(response)
+    body = response.members()
     if not response.is_success or "token" not in body:
         return
     form = _form(body.get("expiration_time"), now) if "expiration_time" in body else "missing"
@@ -161,11 +161,6 @@ def _form(value: object, now: int) -> str:
         "float": isinstance(value, float),
     }
     return next((form for form, is_so in forms.items() if is_so), "seconds")
-
-
-def _body(response: Response) -> dict[str, Any]:
-    body = response.json()
-    return body if isinstance(body, dict) else {}
 
 
 PROBER = Prober(Budget(requests=6, logins=3), QUESTIONS, exchange)

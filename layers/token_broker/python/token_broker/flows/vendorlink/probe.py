@@ -9,7 +9,6 @@ RenewalToken, null.
 import dataclasses
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
 from token_broker.exchange import Conversation, Exchange, Response
 from token_broker.flows.vendorlink import flow
@@ -145,7 +144,7 @@ def _find_renewal(session: _Session, renewal: str, observed: Observed) -> Conver
     if session.token.renewal:
         observed.note("null_renewal", "rotated: a new one each time", extend_renewal="rotate")
         return True
-    form = "null" if "renewalToken" in _body(session.answer) else "absent"
+    form = "null" if "renewalToken" in session.answer.members() else "absent"
     if (yield from session.extend(renewal)):
         observed.options["null_renewal"] = "keep"
         observed.note("null_renewal", f"{form}; the one before goes on", extend_renewal=form)
@@ -171,11 +170,6 @@ def _find_keys(session: _Session, observed: Observed) -> Conversation[None]:
     seen = f"both together; alone: {', '.join(accepted) or 'neither'}"
     mode = {"extend_key": accepted[0]} if len(accepted) == 1 else {}
     observed.note("extend_key", seen, **mode)
-
-
-def _body(response: Response) -> dict[str, Any]:
-    body = response.json()
-    return body if isinstance(body, dict) else {}
 
 
 def _note_exp(token: Token, now: int, observed: Observed) -> None:

@@ -43,14 +43,12 @@ class Refusal(Enum):
 
 def has_failed(response: Response) -> bool:
     """Say whether an answer is a failure. Some failures have status 200."""
-    body = response.json()
-    return not response.is_success or (isinstance(body, dict) and body.get("success") is False)
+    return not response.is_success or response.members().get("success") is False
 
 
 def codes_of(response: Response) -> list[str]:
     """Return the error codes of an answer: strings, or objects with a message or a code."""
-    body = response.json()
-    errors = body.get("errors") if isinstance(body, dict) else None
+    errors = response.members().get("errors")
     codes: list[str] = []
     for error in errors if isinstance(errors, list) else [errors]:
         texts = [error.get("message"), error.get("code")] if isinstance(error, dict) else [error]
@@ -111,8 +109,8 @@ def token_of(response: Response, step: str, *, in_body: bool) -> str:
     """Return the token of an answer without ``Bearer``. The header has precedence over the body."""
     found = response.headers.get("x-auth-token")
     if not found and in_body:
-        answer = _answer(response)
-        found = answer.get("token") or _session(answer).get("accessToken")
+        answer = object_in(response.members(), "response")
+        found = answer.get("token") or object_in(answer, "session").get("accessToken")
     text = found.strip() if isinstance(found, str) else ""
     token = re.sub(r"^bearer(\s+|$)", "", text, flags=re.IGNORECASE)
     if not sendable(token) or " " in token:
@@ -125,7 +123,8 @@ def expiry_of(response: Response, now: int) -> int | None:
 
     VNTANA writes times without a zone and with up to six decimals.
     """
-    text = _session(_answer(response)).get("expiration")
+    session = object_in(object_in(response.members(), "response"), "session")
+    text = session.get("expiration")
     if not isinstance(text, str):
         return None
     with suppress(ValueError):
@@ -145,15 +144,10 @@ def _rejects(response: Response) -> bool:
     return not codes and (response.is_success or response.status == 403)  # noqa: PLR2004 (HTTP's)
 
 
-def _answer(response: Response) -> dict[str, Any]:
-    body = response.json()
-    answer = body.get("response") if isinstance(body, dict) else None
-    return answer if isinstance(answer, dict) else {}
-
-
-def _session(answer: dict[str, Any]) -> dict[str, Any]:
-    session = answer.get("session")
-    return session if isinstance(session, dict) else {}
+def object_in(members: Mapping[str, Any], name: str) -> dict[str, Any]:
+    """Return the member *name* of an answer; empty if it is not an object."""
+    found = members.get(name)
+    return found if isinstance(found, dict) else {}
 
 
 def _first(response: Response) -> str | None:

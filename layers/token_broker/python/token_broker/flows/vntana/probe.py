@@ -147,11 +147,11 @@ def _note_refusals(request: Request, refused: dict[str, Response], observed: Obs
 
 def _note_place(response: Response, observed: Observed) -> bool:
     """Note the place of the token in a success; say whether there is one."""
-    answer = _members(response.json(), "response")
+    answer = api.object_in(response.members(), "response")
     places = {
         "header": "x-auth-token" in response.headers,
         "body": bool(answer.get("token")),
-        "session": bool(_members(answer, "session").get("accessToken")),
+        "session": bool(api.object_in(answer, "session").get("accessToken")),
     }
     found = [place for place, is_there in places.items() if is_there]
     if not found or api.has_failed(response):
@@ -165,7 +165,7 @@ def _note_place(response: Response, observed: Observed) -> bool:
 def _note_expiration(
     credentials: Credentials, response: Response, now: int, observed: Observed
 ) -> None:
-    session = _members(response.json(), "response").get("session")
+    session = api.object_in(response.members(), "response").get("session")
     if not isinstance(session, dict):
         observed.note("lifetime", "no", session="absent")
         return
@@ -194,11 +194,6 @@ def _form(text: object, now: int) -> str:
     if moment.tzinfo:
         return "zulu"
     return {0: "seconds", 3: "millis"}.get(len(text.strip().partition(".")[2]), "micros")
-
-
-def _members(value: object, name: str) -> dict[str, Any]:
-    found = value.get(name) if isinstance(value, dict) else None
-    return found if isinstance(found, dict) else {}
 
 
 PROBER = Prober(Budget(requests=20, logins=2), QUESTIONS, exchange)
