@@ -412,6 +412,17 @@ def test_each_version_is_admitted_by_itself() -> None:
     refused(CredentialLatched, lambda: gate.admit(VARIANT, "v2"))
 
 
+def test_what_was_accepted_before_says_nothing_of_the_version_that_is_tried_now() -> None:
+    broker = MemoryBroker("vntana")
+    broker.write(accepted_version=attribute("v1"), latched_version=attribute("v2"))
+    gate = gate_of(broker)
+    gate.admit(VARIANT, "v1")
+    gate.accept("v1")
+    gate.admit(VARIANT, "v3")
+    gate.release()
+    assert (broker.item().latched_version, broker.item().lease_owner) == ("v2", None)
+
+
 def test_a_version_that_was_admitted_and_rejected_is_admitted_no_more() -> None:
     """I7: nor by the invocation that tried it itself, and all of its exchanges know."""
     broker = MemoryBroker("vntana")
