@@ -19,7 +19,6 @@ from token_broker.errors import (
     RefreshInProgress,
     StoreUnavailable,
     TooManyRequests,
-    UpstreamContractChanged,
 )
 from token_broker.exchange import NeedToken, Request, Response
 from token_broker.flows.vntana.organizations import LISTING
@@ -149,23 +148,29 @@ def test_a_report_of_an_older_token_costs_nothing() -> None:
     assert broker.steps == ["login", "extend"]
 
 
-def test_a_token_that_is_issued_once_more_is_not_handed_to_its_reporter() -> None:
-    broker = with_token()
-    fingerprint = broker.item().fingerprint
-    answers: list[Response] = []
-    fake = broker.fake
+@pytest.mark.parametrize("is_current", [True, False])
+def test_a_token_that_is_issued_once_more_is_not_handed_to_its_reporter(is_current: bool) -> None:
+    """I14: nor is it as the old token, if the exchange replaced one that was uncertain."""
+    broker, answers = MemoryBroker(), list[Response]()
+    fake, repeats = broker.fake, False
 
     def repeating(request: Request) -> Response:
-        answers.append(fake(request) if not answers else answers[0])
+        answers.append(answers[0] if repeats else fake(request))
         return answers[-1]
 
     broker.fake = repeating  # type: ignore[assignment]  # a vendor that repeats itself
+    broker.call()
+    reported = broker.item().fingerprint
     broker.now += 100
-    report(broker)
-    broker.now += 10
-    told = refused(UpstreamContractChanged, lambda: report(broker))
-    assert told[0] == "the upstream issued the reported token once more"
-    assert broker.item().fingerprint != fingerprint
+    if not is_current:
+        broker.call(force=True)
+        broker.write(lease_owner=attribute("dead"), lease_until=attribute(NOW))
+    repeats = True
+    broker.restart()
+    told = 'the upstream issued the reported token once more", "code": "upstream_contract_changed"'
+    with pytest.raises(Exception, match=told):
+        broker.call(rejected=reported)
+    assert broker.item().fingerprint == reported
 
 
 # What another exchange is made from
@@ -405,6 +410,17 @@ def test_each_version_is_admitted_by_itself() -> None:
     gate = gate_of(broker)
     gate.admit(VARIANT, "v1")
     refused(CredentialLatched, lambda: gate.admit(VARIANT, "v2"))
+
+
+def test_what_was_accepted_before_says_nothing_of_the_version_that_is_tried_now() -> None:
+    broker = MemoryBroker("vntana")
+    broker.write(accepted_version=attribute("v1"), latched_version=attribute("v2"))
+    gate = gate_of(broker)
+    gate.admit(VARIANT, "v1")
+    gate.accept("v1")
+    gate.admit(VARIANT, "v3")
+    gate.release()
+    assert (broker.item().latched_version, broker.item().lease_owner) == ("v2", None)
 
 
 def test_a_version_that_was_admitted_and_rejected_is_admitted_no_more() -> None:
