@@ -185,6 +185,29 @@ def watched(stack: Template, metric: str) -> list[dict[str, str]]:
     ]
 
 
+AT_MOST = {"crash": 0, "damaged": 0, "check": 0, "throttled": 10}
+"""Above how many an alarm rings that is about no code of the errors."""
+
+
+def alarms_count_what_is_written(stack: Template) -> Iterator[str]:
+    """An alarm sums a metric, rings in time and not for want of data; crashes are the filters'."""
+    counted = {
+        each["MetricTransformations"][0]["MetricName"]
+        for each in of_type(stack, "Logs::MetricFilter").values()
+    }
+    for name, alarm in of_type(stack, "CloudWatch::Alarm").items():
+        parts = [each["MetricStat"] for each in alarm.get("Metrics", []) if "MetricStat" in each]
+        if {alarm.get("Statistic", "Sum"), *(part["Stat"] for part in parts)} != {"Sum"}:
+            yield f"{name} does not count"
+        if alarm["TreatMissingData"] != "notBreaching":
+            yield f"{name} rings when nothing happens"
+        about = alarm["AlarmName"].removeprefix(f"{SERVICE}-")
+        if alarm["Threshold"] > AT_MOST.get(about, alarm["Threshold"]):
+            yield f"{name} rings late"
+        if about == "crash" and {alarm["MetricName"]} != counted:
+            yield f"{name} watches what no filter writes"
+
+
 def throttles_alarm(stack: Template) -> Iterator[str]:
     """Somebody is told when Lambda does not start a function, of whichever flow."""
     alarms = of_type(stack, "CloudWatch::Alarm").values()

@@ -61,6 +61,35 @@ SPOILT: list[Spoilt] = [
         "a flow less",
         in_operations(lambda s: properties(s, "ThrottleAlarm")["Metrics"].pop()),
     ),
+    (
+        keeping.alarms_count_what_is_written,
+        "an average",
+        in_operations(put("DamageAlarm", "Statistic", "Average")),
+    ),
+    (
+        keeping.alarms_count_what_is_written,
+        "a sum of averages",
+        in_operations(
+            lambda s: properties(s, "ThrottleAlarm")["Metrics"][1]["MetricStat"].update(
+                Stat="Average"
+            )
+        ),
+    ),
+    (
+        keeping.alarms_count_what_is_written,
+        "the fourth failure",
+        in_operations(put("CheckAlarm", "Threshold", 3)),
+    ),
+    (
+        keeping.alarms_count_what_is_written,
+        "without data",
+        in_operations(put("DamageAlarm", "TreatMissingData", "breaching")),
+    ),
+    (
+        keeping.alarms_count_what_is_written,
+        "another metric",
+        put("CrashAlarm", "MetricName", "Crash"),
+    ),
     (keeping.failures_alarm, "silent", drop("CrashAlarm", "AlarmActions")),
     (
         keeping.failures_alarm,
