@@ -192,7 +192,7 @@ def test_a_secret_that_is_no_json_is_replaced(operator: Operator) -> None:
 
 
 def test_a_secret_without_a_value_gets_one(operator: Operator) -> None:
-    """Other tools make one so, as Terraform does: nobody else's change is in it."""
+    """Terraform and other tools create one so: it holds no other operator's change."""
     name, client = next(NAMES), secrets_manager(operator)
     client.create_secret(Name=f"token-broker/local/editor/{name}")
     words = ("connect", "editor", name, "--file", "-")

@@ -194,7 +194,7 @@ def test_what_aws_says_of_a_resource_is_judged(
 def test_an_api_must_refuse_what_is_not_signed(
     visitor: Visitor, tmp_path: Path, status: int, level: str
 ) -> None:
-    """What does not is no broker: it gets no signed call, and nobody's password of ~/.netrc."""
+    """An address that is no broker gets no signed call, and no password of ~/.netrc."""
     netrc = tmp_path / "netrc"
     netrc.write_text("default login me password s3cret\n")
     visitor.account.unsigned = status

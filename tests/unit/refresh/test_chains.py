@@ -104,7 +104,7 @@ NAMED = resolve({}, ASKED[0])
 
 
 def test_each_step_of_the_way_is_one_request() -> None:
-    """I5: whoever asks for the same in other words sends none."""
+    """I5: a call for the same token in other words sends none."""
     broker = ChainBroker()
     assert broker.call()["source"] == "exchange"
     assert broker.steps == WAY

@@ -147,7 +147,11 @@ class Refresher:
                 way.append(Followed(variant, result.item))
                 variant = result.variant
                 seen = seen.of_target(variant.key) if seen and result.is_read else None
-            elif may_go_back and source == "exchange" and self._resolver.misled(way, result.item):
+            elif (
+                may_go_back
+                and source == "exchange"
+                and self._resolver.is_contradicted(way, result.item)
+            ):
                 # The alias was made for a role that the account no longer has: resolve it again.
                 variant, may_go_back, seen = way.pop().variant, False, None
             else:

@@ -73,7 +73,7 @@ class Resolver:
             return None
         return Alias(resolved, self._write(own, resolved, secret.version), is_read=True)
 
-    def misled(self, way: Sequence[Followed], found: Item) -> bool:
+    def is_contradicted(self, way: Sequence[Followed], found: Item) -> bool:
         """Say whether *found*, which is new, has another role than the last alias of *way* records.
 
         A token of the previous version of the secret does not count: it may be another account's.
