@@ -4,8 +4,9 @@ Nothing takes time unless a test says so, and everything that the broker tells i
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from random import Random
 from typing import Any
 
@@ -45,6 +46,11 @@ class Recorder(Telemetry):
     def of(self, event: str) -> list[dict[str, Any]]:
         """Return the facts of each event of this name."""
         return [facts for name, facts in self.told if name == event]
+
+
+def around(owner: object, operation: str, change: Callable[..., Any]) -> None:
+    """Replace a method: *change* is called with the method, and what that would be called with."""
+    setattr(owner, operation, partial(change, getattr(owner, operation)))
 
 
 @dataclass
