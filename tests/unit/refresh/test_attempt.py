@@ -23,7 +23,7 @@ from token_broker.errors import (
 from token_broker.exchange import Exchange
 from token_broker.flows.editor.flow import VENDOR
 from token_broker.item import Failure, Item
-from token_broker.item_codec import OUTAGE, attribute
+from token_broker.item_codec import OUTAGE
 from token_broker.records import replace as replace_record
 from token_broker.refresh.invocation import Invocation
 from token_broker.refresh.outcome import Outcome
@@ -349,7 +349,7 @@ def test_a_forced_call_waits_for_no_failure_but_a_logins() -> None:
     broker.fake.fail("drop", step="extend")
     assert outcome(broker, force=True)["stale"] is True
     broker.now += 1
-    broker.write(forced_at=None)
+    broker.put(forced_at=None)
     assert outcome(broker, force=True)["generation"] == 2
     assert broker.steps == ["login", "extend", "login"]
 
@@ -528,7 +528,7 @@ def test_a_renewal_token_that_was_not_sent_is_ready_again(renewal: str, step: st
     """I6: but for one that an earlier holder of the lease may have sent."""
     broker = MemoryBroker()
     broker.call()
-    broker.write(renewal=attribute(renewal))
+    broker.put(renewal=renewal)
     broker.now = NOW + 3030
     lease_ends(broker, broker.now + SKEW)
     assert broker.call(action="renew", variant="-") == {"renewed": 0}
@@ -560,7 +560,7 @@ def test_a_failure_that_cannot_be_kept_is_told_and_does_not_hide_the_first(
 
 def test_an_outage_whose_end_cannot_be_kept_costs_no_caller_its_token() -> None:
     broker = MemoryBroker()
-    broker.write(fence=attribute(1), outage_since=attribute(NOW - 9))
+    broker.put(fence=1, outage_since=NOW - 9)
     around(broker.aws.store, "note", busy)
     assert outcome(broker)["source"] == "exchange"
     unannounced = {"what": "Upstream", "reason": "the table is busy"}
@@ -592,7 +592,7 @@ def test_a_verdict_is_decided_by_the_gate_that_it_is_written_to() -> None:
     broker.fake.fail("status", status=401, step="login")
 
     def raced(judge: Any, *values: Any, **named: Any) -> Any:
-        broker.write(accepted_version=None)
+        broker.put(accepted_version=None)
         return judge(*values, **named)
 
     around(broker.aws.store, "judge", raced)
@@ -754,7 +754,7 @@ def test_the_version_before_opens_no_connection_where_it_is_proven_anew() -> Non
     broker = MemoryBroker("vntana")
     broker.put_secret()
     broker.call()
-    broker.write(accepted_version=None)
+    broker.put(accepted_version=None)
     wrong = json.dumps({"personal_access_token": "wrong"})
     broker.aws.manager.texts[f"{PREFIX}acme"][1] = wrong
     broker.now += 100
@@ -866,7 +866,7 @@ def test_the_version_before_goes_its_own_way_and_gives_up_none_of_the_current_on
     alias = record(broker, asked.key)
     acme.role = "ORGANIZATION_ADMIN"
     broker.now += 86_400
-    broker.write(accepted_version=attribute("v1"))
+    broker.put(accepted_version="v1")
     wrong = json.dumps({"personal_access_token": "wrong"})
     broker.aws.manager.texts[f"{PREFIX}acme"][1] = wrong
     broker.aws.manager.created_at = broker.now
@@ -898,7 +898,7 @@ def test_a_way_that_was_turned_is_told_and_not_gone() -> None:
     first = broker.call()
     [alias] = [i for i in items(broker) if i.target]
     broker.now += 86_400
-    broker.write(alias.variant, target=attribute("d" * 64))
+    broker.put(alias.variant, target="d" * 64)
     broker.restart()
     answer = broker.call()
     assert answer["context"] == first["context"]
@@ -949,8 +949,8 @@ def test_the_version_before_is_tried_whatever_lease_was_left_where_no_token_is_s
     broker.now += 30
     broker.restart()
     broker.aws.manager.created_at = NOW
-    lease = {"lease_owner": attribute("dead"), "lease_until": attribute(broker.now + SKEW)}
-    broker.write(failed.variant, fence=attribute(1), **lease)
+    lease = {"lease_owner": "dead", "lease_until": broker.now + SKEW}
+    broker.put(failed.variant, fence=1, **lease)
     assert outcome(broker, **PARAMETERS[0])["source"] == "exchange"
     assert broker.steps == ["generate"] * 3
     assert broker.waited == [25.0] * 3
