@@ -82,30 +82,13 @@ def test_a_token_in_an_address_is_quoted(editor_url: str) -> None:
 @pytest.mark.parametrize(
     ("members", "named"),
     [
-        pytest.param({"api_key": None}, "api_key: is missing", id="no key"),
-        pytest.param({"api_key": " "}, "api_key: ", id="a blank key"),
         pytest.param({"api_key": "hunter2\r\nx: y"}, "api_key: must be printable", id="odd key"),
-        pytest.param({"api_key": "hunter2é"}, "api_key: must be printable", id="accents"),
-        pytest.param({"editor_url": None}, "editor_url: is missing", id="no address"),
-        pytest.param({"editor_url": "hunter2"}, "editor_url: ", id="no URL"),
         pytest.param({"editor_url": "http://hunter2.example"}, "editor_url: .*http", id="in clear"),
-        pytest.param({"editor_url": "javascript:hunter2"}, "editor_url: ", id="a script"),
-        pytest.param(
-            {"editor_url": "https://hunter2@e.example"}, "editor_url: ", id="userinfo in it"
-        ),
-        pytest.param(
-            {"editor_url": "https://e.example/?a=hunter2 b"}, "editor_url: ", id="a blank in it"
-        ),
-        pytest.param(
-            {"editor_url": "https://e.example/#\nhunter2"}, "editor_url: ", id="a line break in it"
-        ),
         pytest.param(
             {"editor_url": "https://{token}.example"}, "editor_url: .*host", id="token in the host"
         ),
         pytest.param({"token_url": "ftp://hunter2"}, "token_url ", id="no https"),
-        pytest.param({"token_url": "https://e.example/?hunter2"}, "token_url ", id="a query"),
         pytest.param({"parameters": ["hunter2"]}, "parameters: ", id="parameters"),
-        pytest.param({"parameters": {"a": float("inf")}}, "parameters: ", id="Infinity"),
         pytest.param({"required": "hunter2"}, "required: ", id="required"),
         pytest.param({"pinned": ["hunter2"]}, "pinned: may name parameters", id="a pin of nothing"),
         pytest.param(
@@ -114,7 +97,6 @@ def test_a_token_in_an_address_is_quoted(editor_url: str) -> None:
         pytest.param({"options": {"reuse": "hunter2"}}, r"options\.reuse: ", id="reuse"),
         pytest.param({"options": {"verify_header": "x"}}, r"options\.verify_header: ", id="header"),
         pytest.param({"options": {"x": "hunter2"}}, r"options\.x: is not known", id="option"),
-        pytest.param({"apiKey": "hunter2"}, "apiKey: is not known", id="unknown"),
     ],
 )
 def test_each_mistake_is_named_and_not_shown(members: dict[str, Any], named: str) -> None:
