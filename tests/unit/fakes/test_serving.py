@@ -19,31 +19,17 @@ def connection(server: Server) -> http.client.HTTPConnection:
     return http.client.HTTPConnection(server.address, timeout=PATIENCE_SECONDS)
 
 
-def test_raw_header_names_are_kept() -> None:
-    """As they were sent; rules see them without case."""
-    fake = FakeEditor({"key": "application"})
-    with fake.serve() as server:
-        visit = connection(server)
-        visit.request(
-            "POST",
-            "/generate",
-            b'{"userId":"1"}',
-            {"X-aPi-KEY": "key", "content-TYPE": "application/json"},
-        )
-        assert visit.getresponse().status == 200
-        visit.close()
-    assert ("X-aPi-KEY", "key") in fake.log[0].headers
-    assert fake.log[0].header("x-api-key") == "key"
-
-
-def test_answers_header_name_is_as_the_vendor_writes_it() -> None:
+def test_header_names_are_kept_as_they_are_written() -> None:
+    """By the client, whom rules see without case, and by the vendor."""
     fake = FakeVntana()
     body = b'{"email":"demo@example.com","password":"demo-password"}'
     with fake.serve() as server:
         visit = connection(server)
-        visit.request("POST", "/v1/auth/login", body, {"content-type": "application/json"})
-        assert "X-AUTH-TOKEN" in visit.getresponse().headers.keys()  # noqa: SIM118 (no case in `in`)
+        visit.request("POST", "/v1/auth/login", body, {"content-TYPE": "application/json"})
+        assert "X-AUTH-TOKEN" in [name for name, _ in visit.getresponse().getheaders()]
         visit.close()
+    assert ("content-TYPE", "application/json") in fake.log[0].headers
+    assert fake.log[0].header("Content-Type") == "application/json"
 
 
 def test_connection_is_kept_alive() -> None:
@@ -61,18 +47,6 @@ def test_connection_is_kept_alive() -> None:
     assert len(fake.log) == 3
 
 
-@pytest.mark.parametrize("length", ["-1", "x", "1_0"])
-def test_length_that_is_none(length: str) -> None:
-    """A wrong length is not guessed at."""
-    with FakeVntana().serve() as server:
-        visit = connection(server)
-        visit.putrequest("POST", "/v1/auth/login")
-        visit.putheader("content-length", length)
-        visit.endheaders()
-        assert visit.getresponse().status == 411
-        visit.close()
-
-
 @pytest.mark.parametrize(
     ("head", "status"),
     [
@@ -82,12 +56,16 @@ def test_length_that_is_none(length: str) -> None:
         (b"Transfer-Encoding: chunked\r\n\r\n1\r\nxx", b"400"),
         (b"Transfer-Encoding: chunked\r\n\r\nA00001", b"413"),
         (b"Transfer-Encoding: chunked\r\n\r\nA00000\r\n" + b" " * 0xA00000 + b"\r\n1", b"413"),
+        *((b"Content-Length: " + length, b"411") for length in (b"-1", b"x", b"1_0")),
         (b"Content-Length: 10485761", b"413"),
         (b"Content-Length: " + b"9" * 5000, b"413"),
     ],
 )
 def test_body_that_is_refused(head: bytes, status: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Even a client that still sends reads why: the connection is not reset under it."""
+    """A wrong length is not guessed at. Even a client that still sends reads why.
+
+    The connection is not reset under it.
+    """
     monkeypatch.setattr(lingering, "LINGER_SECONDS", PATIENCE_SECONDS)
     with FakeVntana().serve() as server:
         host, _, port = server.address.partition(":")
