@@ -21,8 +21,9 @@ from token_broker.aws.fast_client import FastClient, fast_client
 from token_broker.aws.operations import OPERATIONS, Refusal
 from token_broker.aws.reader import Reader
 from token_broker.errors import BrokerError, NotConfigured, StoreUnavailable
+from token_broker_local.addresses import TABLE
+from token_broker_local.provisions import create_table
 
-TABLE = "tokens"
 LARGEST_SEALED = 6144
 """KMS's own limit of a ciphertext."""
 ACME = "vntana#acme"
@@ -95,18 +96,7 @@ class Aws:
 
     def make(self) -> None:
         self.key_id = self.kms.create_key()["KeyMetadata"]["KeyId"]
-        self.dynamodb.create_table(
-            TableName=TABLE,
-            AttributeDefinitions=[
-                {"AttributeName": "connection", "AttributeType": "S"},
-                {"AttributeName": "variant", "AttributeType": "S"},
-            ],
-            KeySchema=[
-                {"AttributeName": "connection", "KeyType": "HASH"},
-                {"AttributeName": "variant", "KeyType": "RANGE"},
-            ],
-            BillingMode="PAY_PER_REQUEST",
-        )
+        create_table(self.dynamodb)
 
     def put(self, variant: str, item: dict[str, Any]) -> dict[str, Any]:
         whole = {"connection": {"S": ACME}, "variant": {"S": variant}} | item
@@ -415,12 +405,8 @@ def refusal(code: str, message: str = MESSAGES[1]) -> bytes:
     return answer(body, *lines, status="400 Bad Request")
 
 
-def read(reader: Reader) -> object:
-    return reader.items(ACME, "-")
-
-
-def read_two(reader: Reader) -> object:
-    return reader.items(ACME, "-", "ab")
+def read(*variants: str) -> Callable[[Reader], object]:
+    return lambda reader: reader.items(ACME, *variants)
 
 
 def open_seal(reader: Reader) -> object:
@@ -430,10 +416,15 @@ def open_seal(reader: Reader) -> object:
 @pytest.mark.parametrize(
     ("ask", "raw", "error", "words"),
     [
-        (read, refusal("ResourceNotFoundException"), NotConfigured, "TABLE_NAME"),
-        (read_two, refusal("ProvisionedThroughputExceededException"), StoreUnavailable, "table"),
-        (read, answer(b"", status="503 X"), StoreUnavailable, "table"),
-        (read, b"nonsense\r\n\r\n", StoreUnavailable, "table"),
+        (read("-"), refusal("ResourceNotFoundException"), NotConfigured, "TABLE_NAME"),
+        (
+            read("-", "ab"),
+            refusal("ProvisionedThroughputExceededException"),
+            StoreUnavailable,
+            "table",
+        ),
+        (read("-"), answer(b"", status="503 X"), StoreUnavailable, "table"),
+        (read("-"), b"nonsense\r\n\r\n", StoreUnavailable, "table"),
         (open_seal, refusal("AccessDeniedException"), NotConfigured, "KEY_ID"),
         (open_seal, refusal("ThrottlingException"), StoreUnavailable, "key"),
     ],

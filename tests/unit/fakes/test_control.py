@@ -1,29 +1,16 @@
 """A served fake can be switched with curl while it runs."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 
-from tests.unit.fakes.entrances import Ask, ByHttp
+from tests.unit.fakes.entrances import Ask, ByCall, ByHttp
 from tests.unit.fakes.vntana_client import NOW, Client, client
-from token_broker_fakes import FakeVntana
 from token_broker_fakes.control import control
 
-
-class Desk:
-    """Talks to the control endpoint of a client's fake."""
-
-    def __init__(self, visitor: Client) -> None:
-        assert isinstance(visitor.ask, ByHttp)
-        self.connection = visitor.ask.connection(visitor.fake)
-
-    def __call__(self, method: str, path: str = "/_control", body: Any = None) -> tuple[int, Any]:
-        content = body if isinstance(body, bytes) else json.dumps(body).encode()
-        self.connection.request(method, path, None if body is None else content)
-        answer = self.connection.getresponse()
-        return answer.status, json.loads(answer.read())
+Desk = Callable[..., tuple[int, Any]]
 
 
 @pytest.fixture
@@ -36,8 +23,17 @@ def visitor() -> Iterator[Client]:
 
 @pytest.fixture
 def desk(visitor: Client) -> Desk:
-    """The control endpoint of the same fake."""
-    return Desk(visitor)
+    """Ask the control endpoint of the same fake."""
+    assert isinstance(visitor.ask, ByHttp)
+    connection = visitor.ask.connection(visitor.fake)
+
+    def asked(method: str, path: str = "/_control", body: Any = None) -> tuple[int, Any]:
+        content = body if isinstance(body, bytes) else json.dumps(body).encode()
+        connection.request(method, path, None if body is None else content)
+        answer = connection.getresponse()
+        return answer.status, json.loads(answer.read())
+
+    return asked
 
 
 def test_look(visitor: Client, desk: Desk) -> None:
@@ -80,7 +76,7 @@ def test_set_faults(visitor: Client, desk: Desk) -> None:
     assert visitor.login().is_success
 
 
-def test_move_the_clock(visitor: Client, desk: Desk) -> None:
+def test_move_the_clock_and_revoke(visitor: Client, desk: Desk) -> None:
     """``clock_offset`` says where it stands, ``advance`` how far it goes on from there."""
     token = visitor.organization_token()
     desk("PATCH", body={"advance": 86_400})
@@ -88,10 +84,6 @@ def test_move_the_clock(visitor: Client, desk: Desk) -> None:
     assert visitor.current(token).status == 403
     desk("PATCH", body={"clock_offset": 0})
     assert visitor.current(token).is_success
-
-
-def test_revoke(visitor: Client, desk: Desk) -> None:
-    token = visitor.organization_token()
     desk("PATCH", body={"revoke": True})
     assert visitor.current(token).status == 403
 
@@ -121,12 +113,10 @@ def test_put_begins_from_the_defaults(visitor: Client, desk: Desk) -> None:
         ({"faults": {}}, "faults is a list"),
         ({"faults": ["drop"]}, "a fault is an object"),
         ({"faults": [{"step": "login"}]}, "a fault has a kind and may have: kind, step"),
-        ({"faults": [{"kind": "drop", "after": 1}]}, "a fault has a kind and may have"),
         ({"faults": [{"kind": "drop", "step": "logn"}]}, "there is no step 'logn'"),
         ({"clock_offset": "1"}, "clock_offset is a number of seconds"),
         ({"advance": True}, "advance is a number of seconds"),
         (b'{"advance": Infinity}', "a clock is moved by a century at most"),
-        ({"advance": 1e10}, "a clock is moved by a century at most"),
         ({"clock_offset": -1e10}, "a clock is moved by a century at most"),
         ({"revoke": 1}, "revoke is a truth value"),
     ],
@@ -198,7 +188,4 @@ def test_what_the_endpoint_has_not(desk: Desk, method: str, path: str) -> None:
 
 def test_a_call_has_no_control_endpoint() -> None:
     """It has the object itself; the path is the vendor's, who has none such."""
-    from token_broker.exchange import Request  # noqa: PLC0415 (only here)
-
-    fake = FakeVntana()
-    assert fake(Request("GET", "https://x/_control", "test")).status == 404
+    assert client(ByCall()).call("GET", "/_control").status == 404

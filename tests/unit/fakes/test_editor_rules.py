@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.unit.fakes.editor_client import NOW, Client, client
+from tests.unit.fakes.editor_client import NOW, client
 from tests.unit.fakes.entrances import Ask
 from token_broker.exchange import Response
 from token_broker_fakes import FakeEditor
@@ -97,15 +97,6 @@ def test_tokens_can_be_revoked_by_hand(ask: Ask) -> None:
     assert visitor.fake.revoke(token) == 1
     assert is_wrong(visitor.verify(token))
     assert (visitor.fake.revoke(), visitor.fake.revoke()) == (1, 0)
-
-
-def test_demo_secret_makes_tokens(ask: Ask) -> None:
-    """What the demo's connection holds is what the fake knows by default."""
-    secret = FakeEditor.demo_secret("http://127.0.0.1:8084")
-    visitor = Client(FakeEditor(), ask)
-
-    assert visitor.generate(secret["parameters"], secret["api_key"]).is_success
-    assert secret["editor_url"].startswith(secret["token_url"])
 
 
 def test_tokens_that_are_shown_are_live(ask: Ask) -> None:

@@ -25,26 +25,6 @@ def test_plugin_loads_nothing_early() -> None:
         assert f"'{name}'" not in ended.stdout
 
 
-def test_plugin_is_happy_with_warnings_as_errors(tmp_path: Path) -> None:
-    """A test that ends with an open connection warns of nothing but its own socket."""
-    (tmp_path / "test_it.py").write_text(
-        "import urllib.request\n"
-        "def test_it(fake_vntana, fake_vendorlink, fake_editor):\n"
-        "    for fake in (fake_vntana, fake_vendorlink, fake_editor):\n"
-        "        with urllib.request.urlopen(fake.url + '/_control') as answer:\n"
-        "            assert answer.status == 200\n"
-    )
-    ended = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-W", "error", "-p", "no:cacheprovider", tmp_path],
-        capture_output=True,
-        text=True,
-        cwd=tmp_path,
-        check=False,
-    )
-    assert ended.returncode == 0, ended.stdout
-    assert "1 passed" in ended.stdout
-
-
 def test_fixtures_explain_themselves(tmp_path: Path) -> None:
     """`pytest --fixtures` shows what each is."""
     ended = subprocess.run(

@@ -8,7 +8,7 @@ import pytest
 
 from tests.unit.fakes.entrances import Ask
 from tests.unit.fakes.scenes import Scene, each, not_played, play
-from tests.unit.fakes.vntana_client import BASE, NOW, Client, account, client, token_in
+from tests.unit.fakes.vntana_client import BASE, NOW, Client, account, client, listed, token_in
 from token_broker.exchange import Request, Response
 from token_broker_fakes import Account, Organization, VntanaModes, Workspace
 from token_broker_fakes.wire import Call
@@ -52,14 +52,16 @@ def prefix(one: Client) -> str:
     return before
 
 
-def listing(prefix: str = "Bearer ", header: str = "x-auth-token") -> Callable[[Client], int]:
-    """List the organizations with a token that is sent so."""
+def as_usual(one: Client) -> int:
+    return listed(one).status
 
-    def listed(one: Client) -> int:
-        one.prefix, one.header = prefix, header
-        return one.call("GET", "/v1/organizations", one.login_token()).status
 
-    return listed
+def without_bearer(one: Client) -> int:
+    return listed(one, prefix="").status
+
+
+def by_authorization(one: Client) -> int:
+    return listed(one, header="authorization").status
 
 
 def entering(method: str) -> Callable[[Client], int]:
@@ -113,13 +115,12 @@ def workspaces(one: Client) -> Any:
     body = one.call("GET", path, one.organization_token()).json()
     if "response" not in body:
         return body["errors"]
-    listed = body["response"]
-    return listed["totalCount"], [row["slug"] for row in listed["grid"]]
+    rows = body["response"]
+    return rows["totalCount"], [row["slug"] for row in rows["grid"]]
 
 
 def created(one: Client) -> object:
-    listed = one.call("GET", "/v1/organizations", one.login_token()).json()
-    return listed["response"]["grid"][0]["created"]
+    return listed(one).json()["response"]["grid"][0]["created"]
 
 
 def survivors(one: Client) -> tuple[bool, bool]:
@@ -187,12 +188,16 @@ SCENES: list[Scene] = [
     ({"token_header": "X-Auth-Token"}, written, ["Content-Type", "X-Auth-Token"]),
     ({"token_prefix": "Bearer"}, prefix, "Bearer"),
     ({"token_prefix": "bearer"}, prefix, "bearer"),
-    ({"request_prefix": "none"}, listing(prefix=""), 200),
-    ({"request_prefix": "none"}, listing(), 403),
-    ({"request_prefix": "either"}, listing(prefix=""), 200),
-    ({"request_header": "authorization"}, listing(header="authorization"), 200),
-    ({"request_header": "authorization"}, listing(), 403),
-    ({"request_header": "either"}, listing(header="authorization"), 200),
+    ({"request_prefix": "none"}, without_bearer, 200),
+    ({"request_prefix": "none"}, as_usual, 403),
+    ({"request_prefix": "either"}, without_bearer, 200),
+    (
+        {"request_header": "authorization"},
+        by_authorization,
+        200,
+    ),
+    ({"request_header": "authorization"}, as_usual, 403),
+    ({"request_header": "either"}, by_authorization, 200),
     ({"refresh_method": "GET"}, entering("GET"), 200),
     ({"refresh_method": "GET"}, entering("POST"), 405),
     ({"refresh_method": "either"}, entering("GET"), 200),
@@ -261,8 +266,8 @@ def test_each_mode_is_played() -> None:
 @pytest.mark.parametrize(
     ("modes", "act"),
     [
-        ({"request_prefix": "either"}, listing()),
-        ({"request_header": "either"}, listing()),
+        ({"request_prefix": "either"}, as_usual),
+        ({"request_header": "either"}, as_usual),
         ({"refresh_method": "either"}, entering("POST")),
         ({"workspace_headers": "either"}, into_workspace(with_organization=True)),
     ],

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pytest
 
 from tests.unit.fakes.entrances import Ask
-from tests.unit.fakes.vntana_client import NOW, Client, client, token_in, told
+from tests.unit.fakes.vntana_client import NOW, Client, client, listed, token_in, told
 from token_broker.exchange import Response
 from token_broker_fakes import Account, FakeVntana, Organization
 from token_broker_fakes.vntana.accounts import Status
@@ -55,13 +55,6 @@ def test_a_login_is_an_object_in_json_with_the_right_words_and_without_a_token(
     assert told(client(ask).post(path, body, **headers)) == outcome
 
 
-def sent(one: Client, **how: str) -> Response:
-    """Use an organization's token that is sent otherwise."""
-    token = one.organization_token()
-    vars(one).update(how)
-    return one.current(token)
-
-
 def into(one: Client, token: str, **headers: str) -> Response:
     return one.call("POST", REFRESH, token, **headers)
 
@@ -93,9 +86,9 @@ REFUSALS: dict[str, tuple[Callable[[Client], Response], str]] = {
         ),
         "INVALID_CLIENT_UUID",
     ),
-    "without Bearer": (lambda one: sent(one, prefix=""), "FORBIDDEN"),
-    "with another word": (lambda one: sent(one, prefix="Token "), "FORBIDDEN"),
-    "in another header": (lambda one: sent(one, header="authorization"), "FORBIDDEN"),
+    "without Bearer": (lambda one: listed(one, prefix=""), "FORBIDDEN"),
+    "with another word": (lambda one: listed(one, prefix="Token "), "FORBIDDEN"),
+    "in another header": (lambda one: listed(one, header="authorization"), "FORBIDDEN"),
 }
 
 
@@ -105,7 +98,7 @@ def test_what_is_refused(ask: Ask, act: Callable[[Client], Response], code: str)
 
 
 def test_bearer_has_no_case(ask: Ask) -> None:
-    assert sent(client(ask), prefix="bearer ").is_success
+    assert listed(client(ask), prefix="bearer ").is_success
 
 
 STATUSES: dict[Status, str] = {
@@ -139,9 +132,9 @@ def test_a_login_and_an_organizations_token_list_organizations(ask: Ask) -> None
     organizations = visitor.fake.accounts[0].organizations
     organizations.append(Organization("b", name="Other"))
     for token in (visitor.login_token(), visitor.organization_token()):
-        listed = visitor.call("GET", "/v1/organizations", token).json()["response"]
-        assert listed["totalCount"] == 2
-        row, other = listed["grid"]
+        found = visitor.call("GET", "/v1/organizations", token).json()["response"]
+        assert found["totalCount"] == 2
+        row, other = found["grid"]
         assert row == {
             "uuid": visitor.organization.uuid,
             "slug": "acme",
@@ -323,17 +316,6 @@ def test_a_token_can_be_asked_what_it_is(ask: Ask) -> None:
     assert login is not None
     with pytest.raises(LookupError, match="a login token has entered no organization"):
         _ = login.entered
-
-
-def test_demo_secret_logs_in(ask: Ask) -> None:
-    """What the demo's connection holds is what the fake knows by default."""
-    secret = FakeVntana.demo_secret("http://127.0.0.1:8082")
-    visitor = Client(FakeVntana(), ask)
-    body = {"personal-access-token": secret["personal_access_token"]}
-
-    assert visitor.post("/v1/auth/login/token", body).is_success
-    assert secret["organization"] == visitor.organization.slug
-    assert secret["base_url"] == "http://127.0.0.1:8082"
 
 
 def test_no_secret_in_a_repr() -> None:

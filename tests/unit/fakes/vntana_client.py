@@ -76,6 +76,13 @@ def client(ask: Ask, role: str = "ORGANIZATION_CLIENT_MEMBER", **modes: Any) -> 
     return Client(fake, ask)
 
 
+def listed(one: Client, **how: str) -> Response:
+    """List the organizations with a login's token that is sent otherwise."""
+    token = one.login_token()
+    vars(one).update(how)
+    return one.call("GET", "/v1/organizations", token)
+
+
 def token_in(response: Response) -> str:
     """Return the token in the header of an answer that must be a success."""
     assert response.status == 200, response.content

@@ -292,6 +292,9 @@ def test_parameters_that_could_not_be_kept_are_refused_before_the_vendor_is_aske
         editor.resolve(CREDENTIALS, large)
     alone = Credentials("key/1", "https://editor.example", reuse=False)
     assert editor.resolve(alone, large) == large
+    addressed = replace(CREDENTIALS, editor_url=f"https://e.example?{large.inputs}")
+    with pytest.raises(InvalidRequest, match=r"^parameters: .*too large"):
+        editor.resolve(addressed, wanted(userId="1"))
     long = wanted(userId="1", fileUrl="a" * 9 * LARGEST_PACKED)
     assert editor.resolve(CREDENTIALS, long) == long
 

@@ -20,7 +20,6 @@ from token_broker.flows.vntana.api import (
     checked,
     codes_of,
     expiry_of,
-    has_failed,
     login_checked,
     refusal,
     token_of,
@@ -54,22 +53,6 @@ PAGE = Response(403, {}, b"<html>")
 def test_codes_are_read_from_every_shape(errors: object, codes: list[str]) -> None:
     assert codes_of(answer({"success": False, "errors": errors})) == codes
     assert codes_of(answer([])) == []
-
-
-@pytest.mark.parametrize(
-    ("response", "is_failure"),
-    [
-        (answer({"success": True}), False),
-        (answer({}), False),
-        (Response(204), False),
-        (refused(200), True),
-        (refused(403), True),
-        (Response(302), True),
-        (answer({"success": True}, 500), True),
-    ],
-)
-def test_a_failure_may_have_status_200(response: Response, is_failure: bool) -> None:
-    assert has_failed(response) is is_failure
 
 
 @pytest.mark.parametrize(
