@@ -21,9 +21,9 @@ from token_broker.aws.fast_client import FastClient, fast_client
 from token_broker.aws.operations import OPERATIONS, Refusal
 from token_broker.aws.reader import Reader
 from token_broker.errors import BrokerError, NotConfigured, StoreUnavailable
-from token_broker_local.addresses import TABLE
-from token_broker_local.provisions import create_table
 
+TABLE = "tokens"
+"""Not the broker's: moto's tables are one for all servers of this process."""
 LARGEST_SEALED = 6144
 """KMS's own limit of a ciphertext."""
 ACME = "vntana#acme"
@@ -96,7 +96,18 @@ class Aws:
 
     def make(self) -> None:
         self.key_id = self.kms.create_key()["KeyMetadata"]["KeyId"]
-        create_table(self.dynamodb)
+        self.dynamodb.create_table(
+            TableName=TABLE,
+            AttributeDefinitions=[
+                {"AttributeName": "connection", "AttributeType": "S"},
+                {"AttributeName": "variant", "AttributeType": "S"},
+            ],
+            KeySchema=[
+                {"AttributeName": "connection", "KeyType": "HASH"},
+                {"AttributeName": "variant", "KeyType": "RANGE"},
+            ],
+            BillingMode="PAY_PER_REQUEST",
+        )
 
     def put(self, variant: str, item: dict[str, Any]) -> dict[str, Any]:
         whole = {"connection": {"S": ACME}, "variant": {"S": variant}} | item
