@@ -73,6 +73,14 @@ def test_no_token_or_password_in_a_repr(ask: Ask) -> None:
     assert "pass" not in shown
 
 
+@pytest.mark.parametrize("scheme", ["Basic", "basic"])
+def test_basic_credentials_are_masked(ask: Ask, scheme: str) -> None:
+    """Of every vendor, though it asks for none."""
+    visitor = vntana_client.client(ask)
+    visitor.call("GET", "/v1/clients", authorization=f"{scheme} c2VjcmV0")
+    assert "c2VjcmV0" not in str(visitor.fake.log[0].describe())
+
+
 def test_log_keeps_the_latest() -> None:
     """A fake that is served for days does not grow by its log."""
     fake = FakeVntana()

@@ -97,6 +97,18 @@ def test_what_is_refused(ask: Ask, act: Callable[[Client], Response], code: str)
     assert told(act(client(ask))) == (403, [code])
 
 
+def test_a_token_of_another_scope_is_not_dead(ask: Ask) -> None:
+    visitor = client(ask, dead_token="401")
+    assert told(visitor.current(visitor.login_token())) == (403, ["FORBIDDEN"])
+
+
+def test_a_key_is_masked_by_either_name(ask: Ask) -> None:
+    visitor = client(ask)
+    for name in ("personal-access-token", "authenticationKey"):
+        visitor.post(BY_KEY, {name: 'my"secret'})
+    assert "secret" not in str([entry.describe() for entry in visitor.fake.log])
+
+
 def test_bearer_has_no_case(ask: Ask) -> None:
     assert listed(client(ask), prefix="bearer ").is_success
 

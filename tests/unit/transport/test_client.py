@@ -168,9 +168,9 @@ def test_any_status_is_an_answer(serve: Serve, send: Send, status: int) -> None:
     """A redirect too. It is not followed, because its host is not known."""
     elsewhere = serve()
     server = serve(says(answer(b"", f"Location: {elsewhere.url}/", status=f"{status} X")))
-    assert send(post(server.url, {})) == Response(
-        status, {"content-length": "0", "location": f"{elsewhere.url}/"}
-    )
+    headers = {"content-length": "0", "location": f"{elsewhere.url}/"}
+    for request in (post(server.url, {}), get(server.url)):
+        assert send(request) == Response(status, headers)
     assert elsewhere.connections == 0
 
 

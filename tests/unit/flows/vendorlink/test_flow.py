@@ -215,10 +215,12 @@ def test_the_renewal_token_goes_under_the_name_that_is_configured(key: str) -> N
         pytest.param("keep", pair(renewal=""), None, id="an empty one is none"),
     ],
 )
+@pytest.mark.parametrize("key", ["both", "rToken"])
 def test_what_becomes_of_the_renewal_token(
-    policy: str, response: Response, renewal: str | None
+    policy: str, response: Response, renewal: str | None, key: str
 ) -> None:
-    credentials = Credentials("u", "p", HOST, null_renewal=policy)
+    """Under whichever name it was sent."""
+    credentials = Credentials("u", "p", HOST, null_renewal=policy, extend_key=key)
     token = held(vendorlink.exchange(credentials, LOGIN, NOW, kept()), [response])
     assert token.renewal == renewal
 

@@ -65,6 +65,7 @@ def test_codes_are_read_from_every_shape(errors: object, codes: list[str]) -> No
         pytest.param(BARE, Refusal.DEAD, id="403 without a reason"),
         pytest.param(PAGE, None, id="a page"),
         pytest.param(refused(403, "BAD_CREDENTIALS"), Refusal.BAD_CREDENTIALS, id="role or token"),
+        pytest.param(refused(403, "INVALID_CLIENT_UUID"), None, id="no such workspace"),
         pytest.param(refused(500, "FORBIDDEN"), None, id="down"),
         pytest.param(refused(499, "FORBIDDEN"), Refusal.DEAD, id="another status"),
     ],
