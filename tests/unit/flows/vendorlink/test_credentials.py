@@ -65,23 +65,22 @@ def test_loopback_may_be_called_in_clear(host: str) -> None:
 @pytest.mark.parametrize(
     ("members", "named"),
     [
-        pytest.param({"host": None}, "host: is missing", id="no host"),
-        pytest.param({"host": "https://hunter2.example"}, "host: ", id="a URL"),
-        pytest.param({"scheme": "ftp"}, "scheme: must be one of https, http", id="scheme"),
-        pytest.param({"scheme": "http"}, "scheme: .* loopback", id="in clear"),
-        pytest.param({"allowed_hosts": ".hunter2.nl"}, "allowed_hosts: ", id="no list"),
-        pytest.param({"allowed_hosts": ["*.hunter2.nl"]}, "allowed_hosts: ", id="a star"),
-        pytest.param({"allowed_hosts": ["."]}, "allowed_hosts: ", id="a suffix of nothing"),
-        pytest.param({"allowed_hosts": [".hunter2.nl:1"]}, "allowed_hosts: ", id="a port's suffix"),
-        pytest.param({"allowed_hosts": [".[::1]"]}, "allowed_hosts: ", id="an address's suffix"),
-        pytest.param({"pinned": ["hunter2"]}, "pinned: callers of Vendorlink", id="pins"),
-        pytest.param({"options": {"extend_key": "hunter2"}}, r"options\.extend_key: ", id="key"),
-        pytest.param({"options": {"null_renewal": 2}}, r"options\.null_renewal: ", id="policy"),
-        pytest.param(
-            {"options": {"content_type": "a\r\nhunter2: b"}}, r"options\.content_type: ", id="type"
-        ),
-        pytest.param({"options": {"x": "hunter2"}}, r"options\.x: is not known", id="option"),
+        ({"host": None}, "host: is missing"),
+        ({"host": "https://hunter2.example"}, "host: "),
+        ({"scheme": "ftp"}, "scheme: must be one of https, http"),
+        ({"scheme": "http"}, "scheme: .* loopback"),
+        ({"allowed_hosts": ".hunter2.nl"}, "allowed_hosts: "),
+        ({"allowed_hosts": ["*.hunter2.nl"]}, "allowed_hosts: "),
+        ({"allowed_hosts": ["."]}, "allowed_hosts: "),
+        ({"allowed_hosts": [".hunter2.nl:1"]}, "allowed_hosts: "),
+        ({"allowed_hosts": [".[::1]"]}, "allowed_hosts: "),
+        ({"pinned": ["hunter2"]}, "pinned: callers of Vendorlink"),
+        ({"options": {"extend_key": "hunter2"}}, r"options\.extend_key: "),
+        ({"options": {"null_renewal": 2}}, r"options\.null_renewal: "),
+        ({"options": {"content_type": "a\r\nhunter2: b"}}, r"options\.content_type: "),
+        ({"options": {"x": "hunter2"}}, r"options\.x: is not known"),
     ],
+    ids=str,
 )
 def test_each_mistake_is_named_and_not_shown(members: dict[str, Any], named: str) -> None:
     secret = {name: value for name, value in (LEAST | members).items() if value is not None}

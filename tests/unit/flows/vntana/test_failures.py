@@ -113,36 +113,27 @@ STEPS: dict[str, tuple[Variant, list[object]]] = {
     "enter workspace": (IN_WORKSPACE, [organization_token()]),
 }
 """Each step, and what leads to it."""
+CODES = [
+    (403, "API_RATE_LIMIT_EXCEEDED", UpstreamUnavailable),
+    (200, "BAD_GATEWAY", UpstreamUnavailable),
+    (401, "UNAUTHORIZED_IP", UpstreamRefused),
+]
+HALF = Response(200, {"x-auth-token": "a"}, b'{"succ')
 
 
 @pytest.mark.parametrize(
     ("last", "error", "code"),
     [
         pytest.param(Response(503), UpstreamUnavailable, None, id="down"),
-        pytest.param(
-            refused(403, "API_RATE_LIMIT_EXCEEDED"),
-            UpstreamUnavailable,
-            "API_RATE_LIMIT_EXCEEDED",
-            id="a rate limit under 403",
+        *(
+            pytest.param(refused(status, code), error, code, id=f"{code} under {status}")
+            for status, code, error in CODES
         ),
-        pytest.param(
-            refused(200, "BAD_GATEWAY"), UpstreamUnavailable, "BAD_GATEWAY", id="down under 200"
-        ),
-        pytest.param(refused(401, "UNAUTHORIZED_IP"), UpstreamRefused, "UNAUTHORIZED_IP", id="IP"),
         pytest.param(Response(302), UpstreamContractChanged, None, id="redirected"),
-        pytest.param(
-            Response(200, {}, b"<html>"), UpstreamContractChanged, None, id="a page of HTML"
-        ),
-        pytest.param(
-            Response(200, {"x-auth-token": "a"}, b'{"succ'),
-            UpstreamContractChanged,
-            None,
-            id="truncated",
-        ),
+        pytest.param(Response(200, {}, b"<html>"), UpstreamContractChanged, None, id="a page"),
+        pytest.param(HALF, UpstreamContractChanged, None, id="truncated"),
         pytest.param(answer({}), UpstreamContractChanged, None, id="neither token nor grid"),
-        pytest.param(
-            answer({}, x_auth_token="a b"), UpstreamContractChanged, None, id="an odd token"
-        ),
+        pytest.param(answer({}, x_auth_token="a b"), UpstreamContractChanged, None, id="odd"),
     ],
 )
 @pytest.mark.parametrize("step", STEPS)

@@ -104,13 +104,6 @@ def test_an_organization_is_entered_with_a_login() -> None:
     )
 
 
-def test_an_organization_is_entered_with_the_login_that_just_listed_it() -> None:
-    talk = vntana.exchange(PASSWORD, IN_ORGANIZATION, NOW)
-    next(talk)
-    enter = tell(talk, listing(row(), handoff={"login": "login/1"}))
-    assert enter.headers["x-auth-token"] == "Bearer login/1"
-
-
 def test_a_workspace_is_entered_with_the_organizations_token() -> None:
     talk = vntana.exchange(PASSWORD, IN_WORKSPACE, NOW)
     assert next(talk) == NeedToken(IN_ORGANIZATION)

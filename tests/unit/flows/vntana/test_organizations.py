@@ -63,6 +63,7 @@ def test_every_way_to_name_an_organization_leads_to_one_variant(
     [
         pytest.param({}, {}, id="the only workspace"),
         pytest.param({"workspace": SPACE}, {}, id="the secret's uuid"),
+        pytest.param({"organization": ORG, "workspace": SPACE}, {}, id="the secret's by uuids"),
         pytest.param({}, {"workspace": SPACE.upper()}, id="the call's uuid in any case"),
         pytest.param({"workspace": "x"}, {"workspace": SPACE}, id="the call's rather"),
         pytest.param(
@@ -172,7 +173,8 @@ def test_an_organization_is_entered_by_a_listing_of_the_last_minutes(
     else:
         step = talk.send(with_token("login/1"))
     assert isinstance(step, Request)
-    assert step.step == "enter organization"
+    token = "login/1"  # of the listing, or of a login of its own
+    assert (step.step, step.headers["x-auth-token"]) == ("enter organization", f"Bearer {token}")
     role = GUEST["role"] if is_listed_again else "ORGANIZATION_OWNER"
     assert ended(talk, with_token("org/1")).context["role"] == role
 
