@@ -2,11 +2,12 @@
 
 import json
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from typing import Any
 
 import pytest
 
-from tests.unit.fakes.entrances import Ask, ByCall, ByHttp
+from tests.unit.fakes.entrances import ByHttp, by_call
 from tests.unit.fakes.vntana_client import NOW, Client, client
 from token_broker_fakes.control import control
 
@@ -16,9 +17,8 @@ Desk = Callable[..., tuple[int, Any]]
 @pytest.fixture
 def visitor() -> Iterator[Client]:
     """A client of a served fake."""
-    ask: Ask = ByHttp()
-    yield client(ask)
-    ask.close()
+    with closing(ByHttp()) as by_http:
+        yield client(by_http)
 
 
 @pytest.fixture
@@ -188,4 +188,4 @@ def test_what_the_endpoint_has_not(desk: Desk, method: str, path: str) -> None:
 
 def test_a_call_has_no_control_endpoint() -> None:
     """It has the object itself; the path is the vendor's, who has none such."""
-    assert client(ByCall()).call("GET", "/_control").status == 404
+    assert client(by_call).call("GET", "/_control").status == 404

@@ -6,7 +6,7 @@ from functools import partial
 from typing import Any
 
 from tests.unit.fakes.editor_client import NOW, Client, client
-from tests.unit.fakes.entrances import Ask, ByCall
+from tests.unit.fakes.entrances import Ask, by_call
 from tests.unit.fakes.scenes import Scene, each, not_played, play
 from tests.waiting import PATIENCE_SECONDS
 from token_broker_fakes import EditorModes
@@ -126,7 +126,7 @@ def test_a_mode_changes_what_comes_of_an_act(ask: Ask, scene: Scene) -> None:
 
 @each(BY_HTTP)
 def test_a_mode_changes_what_comes_of_a_served_act(scene: Scene) -> None:
-    play(partial(client, ByCall()), scene)
+    play(partial(client, by_call), scene)
 
 
 def test_each_mode_is_played() -> None:

@@ -1,13 +1,14 @@
 """What networks, proxies and overloaded vendors do, whatever the vendor's rules are."""
 
 import json
+from contextlib import closing
 from typing import Any
 
 import pytest
 
 from tests.subjects import FLOWS, Talk, proof, wrong_login
 from tests.unit.fakes import vntana_client
-from tests.unit.fakes.entrances import Ask, ByCall, ByHttp
+from tests.unit.fakes.entrances import Ask, ByHttp, by_call
 from token_broker.errors import CredentialRejected, UpstreamError, UpstreamUnavailable
 from token_broker.exchange import Request
 from token_broker_fakes import FakeEditor, registry
@@ -70,12 +71,11 @@ def test_lost_answer(visitor: vntana_client.Client, kind: Kind, processed: int) 
 
 def test_connection_is_reset_over_http() -> None:
     """As by a host that is not there any more, rather than closed."""
-    ask = ByHttp()
-    visitor = vntana_client.client(ask)
-    visitor.fake.fail("reset")
-    with pytest.raises(UpstreamUnavailable, match="ConnectionResetError"):
-        visitor.login()
-    ask.close()
+    with closing(ByHttp()) as by_http:
+        visitor = vntana_client.client(by_http)
+        visitor.fake.fail("reset")
+        with pytest.raises(UpstreamUnavailable, match="ConnectionResetError"):
+            visitor.login()
 
 
 def test_damaged_json(visitor: vntana_client.Client) -> None:
@@ -116,7 +116,7 @@ def test_waiting_is_the_callers_to_do(kind: Kind, slept: float) -> None:
 def test_a_vendor_that_waits_holds_nobody_up() -> None:
     """Other requests are answered while one sleeps, before and after it is processed."""
     answers: list[int] = []
-    visitor = vntana_client.client(ByCall())
+    visitor = vntana_client.client(by_call)
     visitor.fake.sleep = lambda _: answers.append(visitor.login().status)
     visitor.fake.fail("delay")
     visitor.login()
@@ -128,11 +128,10 @@ def test_a_vendor_that_waits_holds_nobody_up() -> None:
 
 def test_drip_over_http() -> None:
     """Each byte arrives by itself, and all of them in the end."""
-    ask = ByHttp()
-    visitor = vntana_client.client(ask)
-    visitor.fake.fail("drip", seconds=0.0001)
-    assert visitor.login().json()["success"]
-    ask.close()
+    with closing(ByHttp()) as by_http:
+        visitor = vntana_client.client(by_http)
+        visitor.fake.fail("drip", seconds=0.0001)
+        assert visitor.login().json()["success"]
 
 
 def test_faults_are_for_a_step_or_a_path(visitor: vntana_client.Client) -> None:

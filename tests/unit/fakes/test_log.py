@@ -5,7 +5,7 @@ import threading
 import pytest
 
 from tests.unit.fakes import editor_client, vntana_client
-from tests.unit.fakes.entrances import Ask, ByCall
+from tests.unit.fakes.entrances import Ask, by_call
 from token_broker.exchange import Request
 from token_broker_fakes import FakeVntana
 from token_broker_fakes.log import KEPT
@@ -97,7 +97,7 @@ def test_log_keeps_the_latest() -> None:
 @pytest.mark.parametrize("faulty", [False, True])
 def test_many_threads(faulty: bool) -> None:
     """Each request is processed and counted once; exactly one organization's token survives."""
-    visitor = vntana_client.client(ByCall())
+    visitor = vntana_client.client(by_call)
     if faulty:
         visitor.fake.fail("late", times=None)
     tokens: list[str] = []
