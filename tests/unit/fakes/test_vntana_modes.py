@@ -64,27 +64,12 @@ def by_authorization(one: Client) -> int:
     return listed(one, header="authorization").status
 
 
-def entering(method: str) -> Callable[[Client], int]:
-    """Enter the organization by *method*."""
-
-    def entered(one: Client) -> int:
-        headers = {"organizationuuid": one.organization.uuid}
-        return one.call(method, "/v1/auth/refresh-token", one.login_token(), **headers).status
-
-    return entered
+def enter_by(method: str) -> Callable[[Client], int]:
+    return lambda one: one.enter(one.login_token(), method=method).status
 
 
-def into_workspace(*, with_organization: bool) -> Callable[[Client], int]:
-    """Enter a workspace, with or without the header that names its organization."""
-
-    def entered(one: Client) -> int:
-        headers = {"clientuuid": one.organization.workspaces[0].uuid}
-        if with_organization:
-            headers["organizationuuid"] = one.organization.uuid
-        token = one.organization_token()
-        return one.call("POST", "/v1/auth/refresh-token", token, **headers).status
-
-    return entered
+def into_workspace(*, names_both: bool) -> Callable[[Client], int]:
+    return lambda one: one.workspace(one.organization_token(), names_both=names_both).status
 
 
 def wrong_password(one: Client) -> tuple[int, object]:
@@ -198,12 +183,12 @@ SCENES: list[Scene] = [
     ),
     ({"request_header": "authorization"}, as_usual, 403),
     ({"request_header": "either"}, by_authorization, 200),
-    ({"refresh_method": "GET"}, entering("GET"), 200),
-    ({"refresh_method": "GET"}, entering("POST"), 405),
-    ({"refresh_method": "either"}, entering("GET"), 200),
-    ({"workspace_headers": "client"}, into_workspace(with_organization=False), 200),
-    ({"workspace_headers": "client"}, into_workspace(with_organization=True), 403),
-    ({"workspace_headers": "either"}, into_workspace(with_organization=False), 200),
+    ({"refresh_method": "GET"}, enter_by("GET"), 200),
+    ({"refresh_method": "GET"}, enter_by("POST"), 405),
+    ({"refresh_method": "either"}, enter_by("GET"), 200),
+    ({"workspace_headers": "client"}, into_workspace(names_both=False), 200),
+    ({"workspace_headers": "client"}, into_workspace(names_both=True), 403),
+    ({"workspace_headers": "either"}, into_workspace(names_both=False), 200),
     ({"wrong_password": "401"}, wrong_password, UNAUTHORIZED),
     ({"wrong_password": "401"}, wrong_key, UNAUTHORIZED),
     ({"dead_token": "401"}, dead_token, UNAUTHORIZED),
@@ -268,8 +253,8 @@ def test_each_mode_is_played() -> None:
     [
         ({"request_prefix": "either"}, as_usual),
         ({"request_header": "either"}, as_usual),
-        ({"refresh_method": "either"}, entering("POST")),
-        ({"workspace_headers": "either"}, into_workspace(with_organization=True)),
+        ({"refresh_method": "either"}, enter_by("POST")),
+        ({"workspace_headers": "either"}, into_workspace(names_both=True)),
     ],
 )
 def test_either_way_is_also_the_usual_one(

@@ -78,7 +78,7 @@ REFUSALS: dict[str, tuple[Callable[[Client], Response], str]] = {
     "a slug is no uuid": (lambda one: one.enter(one.login_token(), "acme"), "FORBIDDEN"),
     "no organization": (lambda one: into(one, one.login_token()), "MISSING_ORGANIZATION_UUID"),
     "a workspace's organization is named": (
-        lambda one: into(one, one.organization_token(), clientuuid=space(one)),
+        lambda one: one.workspace(one.organization_token(), names_both=False),
         "MISSING_ORGANIZATION_UUID",
     ),
     "an unknown workspace": (
