@@ -500,7 +500,7 @@ DEFECTS = (
         "an answer is JSON, or the exchange fails",
         "T26",
         tuple(
-            f"{UNIT}/flows/{flow}/test_flow.py::{ANSWERED}"
+            f"{UNIT}/flows/test_every_flow.py::{ANSWERED}[{flow}]"
             for flow in ("vntana", "vendorlink", "editor")
         ),
         put(Response, "json", fragile),
@@ -508,9 +508,7 @@ DEFECTS = (
     Defect(
         "errors have codes, or the exchange fails",
         "T26",
-        (
-            f"{UNIT}/flows/vntana/test_flow.py::test_whatever_is_answered_no_other_error_and_no_secret_gets_out",
-        ),
+        (f"{UNIT}/flows/vntana/test_flow.py::{ANSWERED}",),
         put(api, "codes_of", indexing),
     ),
     Defect(
