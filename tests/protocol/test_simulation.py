@@ -10,11 +10,12 @@ from random import Random
 
 import pytest
 
-from tests.protocol.simulation.bugs import BUGS, planted
-from tests.protocol.simulation.campaign import hunt_all, kill_table, run_seeds
+from tests.protocol.simulation.bugs import BUGS
+from tests.protocol.simulation.campaign import Wanted, hunt, kill_table, run_seeds, shown
 from tests.protocol.simulation.draws import chosen, draws_of
 from tests.protocol.simulation.planning import plan_of
 from tests.protocol.simulation.plans import Change, FlowName, Notice, Plan, Visit
+from tests.protocol.simulation.planting import planted
 from tests.protocol.simulation.shrinking import shrunk
 from tests.protocol.simulation.stories import story
 from tests.protocol.simulation.vendors import VENDORS
@@ -36,20 +37,18 @@ SEEDS = int(os.environ.get("SIMULATION_SEEDS", "6000"))
 @pytest.mark.slow
 def test_no_seed_breaks_an_invariant() -> None:
     """I1 to I17 hold for the shipped code, whatever dies, stands still, is lost or comes late."""
-    findings = run_seeds(range(SEEDS))
+    found = run_seeds(range(SEEDS)).found
 
-    assert not findings, "\n" + "\n".join(
-        f"{finding.invariant}: {finding.text}\n    {finding.command}" for finding in findings
-    )
+    assert not found, shown(found)
 
 
 @pytest.mark.slow
 def test_each_planted_bug_is_found(record_property: Record) -> None:
     """Taking any one guard out of the shipped code turns this suite red."""
-    hunts = hunt_all()
+    hunts = hunt([Wanted(name) for name in BUGS]).values()
     record_property("table: bugs planted in the shipped code", kill_table(hunts))
 
-    assert [hunt.bug for hunt in hunts if hunt.finding is None] == []
+    assert [one.bug for one in hunts if not one.finding] == []
 
 
 def test_a_seed_is_one_story() -> None:
@@ -62,7 +61,7 @@ def test_a_seed_is_one_story() -> None:
 def test_what_is_planted_is_gone_afterwards() -> None:
     """A planted bug stays in its own run."""
     seed = 0
-    for bug in BUGS:
+    for bug in BUGS.values():
         with planted(bug):
             judged(plan_of(seed))
 
@@ -71,8 +70,7 @@ def test_what_is_planted_is_gone_afterwards() -> None:
 
 def test_a_story_is_shrunk_to_what_it_takes() -> None:
     """What is left of a plan is small, and breaks the same invariant."""
-    bug = next(bug for bug in BUGS if bug.name == "renewal-resent")
-    with planted(bug):
+    with planted(BUGS["renewal-resent"]):
         plan = next(plan for plan in map(plan_of, range(1000)) if breaks(plan, "I6"))
         smallest = shrunk(plan, lambda smaller: breaks(smaller, "I6"))
 

@@ -6,7 +6,8 @@ from typing import Any, cast
 import pytest
 
 from tests.protocol.replay.counterparts import COUNTERPARTS
-from tests.protocol.simulation.bugs import OF_GUARDS, planted
+from tests.protocol.simulation.guard_bugs import GUARD_BUGS
+from tests.protocol.simulation.planting import planted
 from tests.protocol.simulation.table import Table
 from token_broker.conditional_writes import Rejection
 from token_broker.decisions import Verdict, ttl_of
@@ -137,9 +138,8 @@ def test_a_token_that_may_have_ended_stays_uncertain(
 
 def test_what_shows_in_no_seed_shows_here() -> None:
     """I4: the guard of the model that no seed tests in the code is tested above."""
-    names = {one.bug for one in COUNTERPARTS.values() if one.by == "writes"}
-    (bug,) = (one for one in OF_GUARDS if one.name in names)
-    with planted(bug):
+    (name,) = (one.bug for one in COUNTERPARTS.values() if one.by == "writes")
+    with planted(GUARD_BUGS[name]):
         assert not uncertain_after(has_sent=True, lease_until=0)
 
 

@@ -9,30 +9,27 @@ from collections.abc import Callable
 from tests.protocol.model.decision import HAND_OUT, decide, is_leased, is_stale
 from tests.protocol.model.rules import Rules
 from tests.protocol.model.state import (
-    DEAD,
-    IDLE,
-    PLAIN,
-    REPORTING,
-    SENT,
-    SETTLING_LEASE,
+    Age,
+    Ask,
     End,
     Event,
     HandOut,
     Lambda,
     Refusal,
     Send,
+    Stage,
     State,
 )
 from tests.protocol.model.upstream import POCKET
 
-PASSER_BY = Lambda(step=IDLE, ask=PLAIN)
+PASSER_BY = Lambda(step=Stage.IDLE, ask=Ask.PLAIN)
 """A caller who just asks for a token."""
 
 
 def i1(rules: Rules, state: State) -> bool:
     """At most one exchange of a variant is in flight."""
     del rules
-    flying = [one for one in state.lambdas + state.ghosts if one.step == SENT]
+    flying = [one for one in state.lambdas + state.ghosts if one.step == Stage.SENT]
     if len(flying) < 2:
         return True
     names = [0 if one.using == POCKET else one.item for one in flying]
@@ -63,7 +60,7 @@ def i4(rules: Rules, state: State) -> bool:
     busy = {one.item for one in state.ghosts} | {
         one.outer.item if one.outer else one.item
         for one in state.lambdas
-        if one.outer or one.step >= SETTLING_LEASE
+        if one.outer or one.step >= Stage.SETTLING_LEASE
     }
     if any(one.using == POCKET for one in state.lambdas):
         busy.add(0)
@@ -82,7 +79,7 @@ def i5(event: Send, after: State) -> bool:
 
     A stored failure, a forced call and a new version of the secret are worth one each, too.
     """
-    return event.ask == REPORTING or after.credit[event.item] >= 0
+    return event.ask == Ask.REPORTING or after.credit[event.item] >= 0
 
 
 def i6(event: Send, before: State) -> bool:
@@ -102,7 +99,7 @@ def i7(rules: Rules, state: State) -> bool:
 def i8(event: HandOut, after: State) -> bool:
     """No answer breaks its `min_ttl`; no answer holds a token of another variant."""
     item = after.items[event.served]
-    return event.asked == event.served and (item.token != event.token or item.age > DEAD)
+    return event.asked == event.served and (item.token != event.token or item.age > Age.DEAD)
 
 
 def i9(event: HandOut | Send, after: State) -> bool:
@@ -112,7 +109,7 @@ def i9(event: HandOut | Send, after: State) -> bool:
     """
     if isinstance(event, HandOut):
         return event.served != 0 or event.token != after.reported
-    return event.ask != REPORTING or after.credit[event.item] >= 0
+    return event.ask != Ask.REPORTING or after.credit[event.item] >= 0
 
 
 def i10(event: HandOut, after: State) -> bool:

@@ -5,35 +5,23 @@ from collections.abc import Iterator
 from tests.protocol.model.answers import answered, handed, placed, refused
 from tests.protocol.model.decision import ACQUIRE, HAND_OUT, REFUSE, WAIT, decide
 from tests.protocol.model.rules import Rules
-from tests.protocol.model.state import (
-    ACQUIRING,
-    CALM,
-    FORCED,
-    MARKING,
-    RENEWING,
-    REPORTING,
-    WAITING,
-    Item,
-    Lambda,
-    Move,
-    State,
-    worth,
-)
+from tests.protocol.model.state import Ask, Failure, Lambda, Move, Stage, State, worth
 
 
 def read(rules: Rules, state: State, place: int, caller: Lambda) -> Move:
     """Read the item and decide: one strongly consistent read."""
     item = state.items[caller.item]
-    if caller.ask == FORCED and not rules.guards.generation_wait:
+    if caller.ask == Ask.FORCED and not rules.guards.generation_wait:
         caller = caller._replace(seen=item.generation)
-    choice = decide(rules, item, caller, state.secret, gate_for(rules, state))
+    gate = state.items[0] if rules.scenario.gate else None
+    choice = decide(rules, item, caller, state.secret, gate)
     if choice == ACQUIRE:
-        now = caller._replace(step=ACQUIRING, seen=item.generation, fence=item.fence, kept=0)
+        now = caller._replace(step=Stage.ACQUIRING, seen=item.generation, fence=item.fence, kept=0)
         return Move(place, "reads that an exchange is needed", placed(state, place, now))
     if choice == HAND_OUT:
         after = placed(state, place, answered(rules, caller, item.token))
         return Move(place, "hands out the stored token", after, handed(rules, caller, item))
-    if choice == WAIT and caller.ask != RENEWING:
+    if choice == WAIT and caller.ask != Ask.RENEWING:
         waiting = placed(state, place, caller._replace(kept=0))
         return Move(place, "reads that another has the lease, and waits", waiting)
     code = "credential_latched" if choice == REFUSE else "upstream_unavailable"
@@ -41,14 +29,9 @@ def read(rules: Rules, state: State, place: int, caller: Lambda) -> Move:
     return Move(place, f"answers {code}", after, refused(caller, code, state.secret))
 
 
-def gate_for(rules: Rules, state: State) -> Item | None:
-    """Return the gate, where that is an item of its own."""
-    return state.items[0] if rules.scenario.gate else None
-
-
 def waits(rules: Rules, state: State, place: int, caller: Lambda) -> Iterator[Move]:
     """A waiting caller reads again; giving up with `refresh_in_progress` changes nothing."""
-    if caller.ask == REPORTING and caller.kept:
+    if caller.ask == Ask.REPORTING and caller.kept:
         yield reported(rules, state, place, caller)._replace(fair=True)
     else:
         yield read(rules, state, place, caller)
@@ -67,7 +50,7 @@ def reported(rules: Rules, state: State, place: int, caller: Lambda) -> Move:
     if item.rejected or (rules.guards.compare and not counts):
         move = read(rules, spent, place, caller._replace(kept=0))
         return move._replace(text="reports an older token: " + move.text, fair=False)
-    marking = placed(spent, place, caller._replace(step=MARKING))
+    marking = placed(spent, place, caller._replace(step=Stage.MARKING))
     if not rules.guards.compare_write:
         return Move(place, "sees that the token it reports is the current one", marking, fair=False)
     return next(marks(rules, marking, place, marking.lambdas[place]))._replace(fair=False)
@@ -81,6 +64,6 @@ def marks(rules: Rules, state: State, place: int, caller: Lambda) -> Iterator[Mo
         state = state._replace(reported=item.token)
     marked = item._replace(rejected=1)
     if item.blames < 0 or not item.latch >> item.blames & 1:
-        marked = marked._replace(failure=CALM, strict=0, blames=-1)
-    after = placed(state, place, caller._replace(step=WAITING, kept=0), (caller.item, marked))
+        marked = marked._replace(failure=Failure.CALM, strict=0, blames=-1)
+    after = placed(state, place, caller._replace(step=Stage.WAITING, kept=0), (caller.item, marked))
     yield Move(place, "marks the token as rejected", after)

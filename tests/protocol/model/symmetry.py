@@ -12,20 +12,7 @@ from collections.abc import Sequence
 
 from tests.protocol.model.exchange import asking
 from tests.protocol.model.rules import Rules
-from tests.protocol.model.state import (
-    ACQUIRING,
-    FORCED,
-    HOLDING,
-    MARKING,
-    RENEWING,
-    SENT,
-    WAITING,
-    Item,
-    Lambda,
-    State,
-    Value,
-    put,
-)
+from tests.protocol.model.state import Ask, Item, Lambda, Stage, State, Value, put
 
 PAST = -1
 """A fence or generation that never comes back."""
@@ -97,7 +84,7 @@ def resigned(rules: Rules, state: State) -> State:
     if rules.scenario.organization and rules.guards.ask:
         lambdas = tuple([asking(one) if is_about_to_ask(one) else one for one in lambdas])
     if ghosts and (rules.guards.fence or rules.guards.owner):
-        ghosts = tuple(g for g in ghosts if g.step == SENT or g.fence == fences[g.item])
+        ghosts = tuple(g for g in ghosts if g.step == Stage.SENT or g.fence == fences[g.item])
     if not state.occasions and "report" in rules.scenario.may:
         lambdas = tuple([forgetful(one) for one in lambdas])
     if lambdas == state.lambdas and ghosts == state.ghosts:
@@ -107,22 +94,22 @@ def resigned(rules: Rules, state: State) -> State:
 
 def is_about_to_ask(one: Lambda) -> bool:
     """Say whether a workspace's lease was taken, and the organization's token is not there yet."""
-    return one.step == HOLDING and one.item > 0 and not one.using
+    return one.step == Stage.HOLDING and one.item > 0 and not one.using
 
 
 def forgetful(one: Lambda) -> Lambda:
     """Return a Lambda without the token it might have reported."""
-    return one if one.outer or not one.kept or one.step == MARKING else one._replace(kept=0)
+    return one if one.outer or not one.kept or one.step == Stage.MARKING else one._replace(kept=0)
 
 
 def waiting(one: Lambda, fences: Sequence[int]) -> Lambda:
     """Return a Lambda that read an old fence as what it will be: it loses, and reads again."""
-    if one.step != ACQUIRING or one.fence == fences[one.item]:
+    if one.step != Stage.ACQUIRING or one.fence == fences[one.item]:
         return one
-    if one.ask == RENEWING:
+    if one.ask == Ask.RENEWING:
         return Lambda()
-    seen = one.seen if one.ask == FORCED else 0
-    return Lambda(WAITING, one.item, one.ask, seen, outer=one.outer)
+    seen = one.seen if one.ask == Ask.FORCED else 0
+    return Lambda(Stage.WAITING, one.item, one.ask, seen, outer=one.outer)
 
 
 def shifted(state: State, name: int) -> State:

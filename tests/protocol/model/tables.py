@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator
 
 from tests.protocol.model.mutants import Mutant
-from tests.protocol.model.rules import Scenario, says
+from tests.protocol.model.rules import RULES, Scenario
 from tests.protocol.model.runs import Run
 
 
@@ -27,7 +27,7 @@ def of_mutants(runs: Iterable[tuple[Mutant, Run]]) -> Iterator[str]:
     width = max(len(text) for *_, text in rows)
     yield f"{'mutant':<24} {'breaks (steps)':<{width}} {'states':>7} {'s':>5}  without"
     for mutant, run, text in rows:
-        what = mutant.remark or "; ".join(says(name) for name in mutant.without)
+        what = mutant.remark or "; ".join(RULES[name]["says"] for name in mutant.without)
         yield f"{mutant.name:<24} {text:<{width}} {run.states:>7} {run.seconds:>5.1f}  {what}"
 
 

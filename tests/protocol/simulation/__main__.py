@@ -10,11 +10,13 @@ import argparse
 import sys
 import time
 
-from tests.protocol.simulation.bugs import BUGS, OF_GUARDS, planted
-from tests.protocol.simulation.campaign import hunt_all, kill_table, run_seeds
+from tests.protocol.simulation.bugs import BUGS
+from tests.protocol.simulation.campaign import Wanted, hunt, kill_table, run_seeds, shown
+from tests.protocol.simulation.guard_bugs import ALL_BUGS
 from tests.protocol.simulation.outage_table import measure_all, tables, too_long
 from tests.protocol.simulation.planning import plan_of
 from tests.protocol.simulation.plans import Plan
+from tests.protocol.simulation.planting import planted
 from tests.protocol.simulation.shrinking import shrunk
 from tests.protocol.simulation.stories import story
 from tests.protocol.simulation.verdict import judged
@@ -24,9 +26,7 @@ def main() -> int:
     """Do what the command line says; return 1 if anything was found."""
     parser = argparse.ArgumentParser(prog="python -m tests.protocol.simulation")
     parser.add_argument("--seed", type=int, help="the run to replay")
-    parser.add_argument(
-        "--bug", choices=[bug.name for bug in (*BUGS, *OF_GUARDS)], help="a bug to plant"
-    )
+    parser.add_argument("--bug", choices=ALL_BUGS, help="a bug to plant")
     parser.add_argument("--model", action="store_true", help="replay it through the model, too")
     parser.add_argument("--whole", action="store_true", help="tell the whole story, not shrunk")
     parser.add_argument("--seeds", type=int, help="how many runs of the shipped code")
@@ -40,7 +40,7 @@ def main() -> int:
         return show_bugs()
     if asked.seeds:
         return show_seeds(range(asked.first, asked.first + asked.seeds))
-    with planted(next((bug for bug in (*BUGS, *OF_GUARDS) if bug.name == asked.bug), None)):
+    with planted(ALL_BUGS.get(asked.bug)):
         plan = plan_of(asked.seed or 0)
         return replay(plan, is_whole=asked.whole, has_model=asked.model)
 
@@ -65,11 +65,10 @@ def broken(plan: Plan, *, has_model: bool) -> set[str]:
 def show_seeds(seeds: range) -> int:
     """Run *seeds* of the shipped code, and show what they found."""
     began = time.monotonic()
-    findings = run_seeds(seeds)
-    for finding in findings:
-        print(f"{finding.invariant}: {finding.text}\n    {finding.command}")
+    found = run_seeds(seeds).found
+    print(shown(found))
     print(f"{len(seeds)} runs, {len(seeds) / (time.monotonic() - began):.0f} a second")
-    return int(bool(findings))
+    return int(bool(found))
 
 
 def show_outages() -> int:
@@ -84,10 +83,10 @@ def show_outages() -> int:
 def show_bugs() -> int:
     """Look for each planted bug, and show which were found."""
     began = time.monotonic()
-    hunts = hunt_all()
+    hunts = hunt([Wanted(name) for name in BUGS]).values()
     print(kill_table(hunts))
     print(f"{time.monotonic() - began:.0f} s")
-    return int(any(hunt.finding is None for hunt in hunts))
+    return int(not all(one.finding for one in hunts))
 
 
 if __name__ == "__main__":

@@ -11,74 +11,74 @@ from tests.protocol.simulation.plans import FlowName, Plan, Visit
 from tests.protocol.simulation.vendors import VENDORS
 
 
-def visits_of(dice: Random, flow: FlowName, lifetime: int) -> list[Visit]:
+def visits_of(rng: Random, flow: FlowName, lifetime: int) -> list[Visit]:
     """Return crowds of calls."""
     visits: list[Visit] = []
     begins = 0.0
-    bodies = dice.sample(VENDORS[flow].bodies, dice.randint(1, len(VENDORS[flow].bodies)))
-    for _ in range(dice.randint(2, 4)):
-        spread = dice.choice((0.02, 0.5, 4.0, 30.0))
-        for _ in range(dice.randint(1, 4)):
+    bodies = rng.sample(VENDORS[flow].bodies, rng.randint(1, len(VENDORS[flow].bodies)))
+    for _ in range(rng.randint(2, 4)):
+        spread = rng.choice((0.02, 0.5, 4.0, 30.0))
+        for _ in range(rng.randint(1, 4)):
             name = chr(ord("a") + len(visits))
-            at = begins + dice.uniform(0, spread)
-            visits.append(visit_of(dice, name, at, dice.choice(bodies), lifetime))
-        begins += pause_of(dice, lifetime)
+            at = begins + rng.uniform(0, spread)
+            visits.append(visit_of(rng, name, at, rng.choice(bodies), lifetime))
+        begins += pause_of(rng, lifetime)
     return visits
 
 
-def pause_of(dice: Random, lifetime: int) -> float:
+def pause_of(rng: Random, lifetime: int) -> float:
     """Return how long until the next crowd: until something is due, mostly."""
-    return dice.choice(
+    return rng.choice(
         (
-            dice.uniform(0, 30),
-            dice.uniform(20, 95),
-            lifetime * dice.uniform(0.8, 0.9),
-            lifetime * dice.uniform(0.85, 1.0),
-            lifetime + dice.uniform(-2, 5),
+            rng.uniform(0, 30),
+            rng.uniform(20, 95),
+            lifetime * rng.uniform(0.8, 0.9),
+            lifetime * rng.uniform(0.85, 1.0),
+            lifetime + rng.uniform(-2, 5),
             lifetime * 1.1,
         )
     )
 
 
-def visit_of(dice: Random, name: str, at: float, body: Mapping[str, Any], lifetime: int) -> Visit:
+def visit_of(rng: Random, name: str, at: float, body: Mapping[str, Any], lifetime: int) -> Visit:
     """Return one call: most want whatever there is."""
     event: dict[str, Any] = {"connection": "acme", **body}
-    is_cold = dice.random() < 0.4
+    is_cold = rng.random() < 0.4
     reported = None
-    kind = dice.random()
+    kind = rng.random()
     if kind < 0.06:
-        event = operation_of(dice, body)
+        event = operation_of(rng, body)
     elif kind < 0.12:
         event["force"] = True
     elif kind < 0.2:
-        event["min_ttl"] = int(lifetime * dice.choice((0.6, 1.1)) * dice.random())
+        event["min_ttl"] = int(lifetime * rng.choice((0.6, 1.1)) * rng.random())
     elif kind < 0.35 and name > "a":
-        reported = chr(dice.randint(max(ord("a"), ord(name) - 4), ord(name) - 1))
+        reported = chr(rng.randint(max(ord("a"), ord(name) - 4), ord(name) - 1))
     return Visit(name, at, event, reported, is_cold)
 
 
-def operation_of(dice: Random, body: Mapping[str, Any]) -> dict[str, Any]:
+def operation_of(rng: Random, body: Mapping[str, Any]) -> dict[str, Any]:
     """Return what an operator or a schedule asks for."""
-    action = dice.choice(("forget", "forget", "status", "renew", "rotate", "warm"))
+    action = rng.choice(("forget", "forget", "status", "renew", "rotate", "warm"))
     if action == "warm":
         return {"action": action, "calls": [{"connection": "acme", **body}]}
     return {"connection": "acme", "action": action}
 
 
-def checks_of(dice: Random, plan: Plan) -> list[Visit]:
+def checks_of(rng: Random, plan: Plan) -> list[Visit]:
     """Return checks by operators, and by schedules: near what happens in a plan, or at any time."""
     vendor, ends = VENDORS[plan.flow], max(visit.at for visit in plan.visits)
     times = [*(visit.at for visit in plan.visits), *(change.at for change in plan.changes)]
     near = [at for at in times if at <= ends]
     checks = []
-    for number in range(dice.randint(2, 6)):
-        at = dice.choice((dice.choice(near) + dice.uniform(0, 5), dice.uniform(0, ends)))
-        is_bad = bool(vendor.bad_bodies) and dice.random() < 0.1
-        body = {"connection": "acme", **dice.choice(vendor.bad_bodies if is_bad else vendor.bodies)}
+    for number in range(rng.randint(2, 6)):
+        at = rng.choice((rng.choice(near) + rng.uniform(0, 5), rng.uniform(0, ends)))
+        is_bad = bool(vendor.bad_bodies) and rng.random() < 0.1
+        body = {"connection": "acme", **rng.choice(vendor.bad_bodies if is_bad else vendor.bodies)}
         event: dict[str, Any] = {"action": "check", **body}
-        if not is_bad and dice.random() < 0.2:
+        if not is_bad and rng.random() < 0.2:
             event = {"action": "warm", "each": "check", "calls": [body]}
-        checks.append(Visit(f"q{number}", at, event, None, dice.random() < 0.5, is_bad))
+        checks.append(Visit(f"q{number}", at, event, None, rng.random() < 0.5, is_bad))
     return checks
 
 

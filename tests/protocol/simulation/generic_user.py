@@ -6,7 +6,7 @@ credentials and the variant that it was made for.
 """
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields, replace
 from functools import cache
 from random import Random
@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 from tests import subjects
 from tests.protocol.simulation.plans import Plan
 from tests.protocol.simulation.settings import Setting
+from tests.protocol.simulation.vendor import Vendor as SimulatedVendor
 from tests.protocol.simulation.vendor import no_sleep
 from token_broker.exchange import Conversation, Exchange, NeedToken, Request, Response
 from token_broker.flows import Flow, every
@@ -101,12 +102,8 @@ def uncarried(function: Callable[..., Any] | None) -> Callable[..., Any] | None:
     return lambda carried, *rest: function(carried.credentials, *rest)
 
 
-class GenericUser:
+class GenericUser(SimulatedVendor):
     """Two users of one vendor; each subclass is about one flow."""
-
-    flow: Flow
-    bodies: Sequence[Mapping[str, Any]]
-    bad_bodies: Sequence[Mapping[str, Any]] = ()
 
     def __init__(self, plan: Plan, clock: Callable[[], float]) -> None:
         # Its first random values are those of the tests' subjects: numbers of tenants, say.
@@ -135,11 +132,6 @@ class GenericUser:
         login = login_of(self.flow.name, setting.user, setting.password)
         return self.fake.demo_secret(self._url(setting)) | login
 
-    def forbids(self, body: Mapping[str, Any], setting: Setting) -> bool:
-        """Say no: nothing is pinned."""
-        del body, setting
-        return False
-
     def hosts(self, setting: Setting) -> frozenset[str]:
         said = talk_at(self.flow.name, self._url(setting)).said
         return frozenset(urlsplit(request.url).netloc for request, _ in said)
@@ -158,9 +150,6 @@ class GenericUser:
         self._accepted = {one: who for one, who in self._accepted.items() if who != user}
         self._accepted[f"{user}/{password}"] = user
         self.fake.accept(login_of(self.flow.name, user, password))
-
-    def change_roles(self) -> None:
-        """Change nothing: there are no roles."""
 
     def set_lifetime(self, seconds: int) -> int:
         self.fake.modes.lifetime, kept = lifetimes(self.flow.name, seconds)
@@ -204,7 +193,7 @@ class GenericUser:
         return self._ends[token]
 
     def revoke(self) -> None:
-        self.fake.revoke()
+        super().revoke()
         self._ended |= self._ends.keys()
 
     def wanted(self, body: Mapping[str, Any], setting: Setting, since: float) -> set[str]:

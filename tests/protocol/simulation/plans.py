@@ -43,6 +43,11 @@ NoticeKind = Literal["trail", "label"]
 HARMLESS: frozenset[FaultKind] = frozenset({"twice"})
 """What no caller may notice, but by waiting a moment."""
 
+ONCE: tuple[FaultKind, ...] = ("refused", "denied", "lost")
+"""What may become of one call to AWS, with no process that dies."""
+
+DAY = 86_400
+
 
 @dataclass(frozen=True, slots=True)
 class Visit:
