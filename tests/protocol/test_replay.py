@@ -34,11 +34,8 @@ def test_model_allows_each_step_of_the_code() -> None:
 
 
 @pytest.mark.slow
-def test_code_without_a_guard_of_the_models_is_found(record_property: Record) -> None:
-    """Each guard's mutant has a counterpart in the shipped code, which the replay finds.
-
-    Where a guard shows in no single step, the simulation's judge finds it.
-    """
+def test_each_guard_removed_from_the_code_is_found(record_property: Record) -> None:
+    """By the replay; where a guard shows in no single step, by the simulation's judge."""
     wanted = {
         Wanted(one.bug, one.by == "replay", one.near, MOST_SEEDS)
         for one in COUNTERPARTS.values()

@@ -280,6 +280,10 @@ class Judge:
         self.trace.append((self.scheduler.now, "judge", f"*** {invariant}: {text}"))
         self.violations.append(Violation(invariant, self.scheduler.now - EPOCH, text))
 
+    def breaks(self, invariant: str) -> bool:
+        """Say whether an invariant does not hold."""
+        return any(found.invariant == invariant for found in self.violations)
+
     def item(self, variant: str, record: Record | None = None) -> Item:
         """Return what a record of a variant says, by default the one that is kept now."""
         if record is None:
