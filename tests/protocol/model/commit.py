@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from tests.protocol.model.answers import answered, handed, lost, may, placed, refused
-from tests.protocol.model.deaths import haunted
+from tests.protocol.model.deaths import with_message
 from tests.protocol.model.decision import is_live
 from tests.protocol.model.gate import gate_of
 from tests.protocol.model.rules import Rules
@@ -117,7 +117,7 @@ def commits(rules: Rules, state: State, place: int, holder: Lambda) -> Iterator[
     """Store the outcome, unless the lease is another's by now."""
     item = state.items[holder.item]
     if not rules.guards.commit_first and holder.result > 0:
-        yield hasty(rules, state, place, holder)
+        yield hands_out_first(rules, state, place, holder)
         return
     if not may_commit(rules, item, holder):
         yield lost(rules, state, place, holder)
@@ -161,15 +161,15 @@ def blurs(
     yield Move(place, text, placed(state, place, unsure), (), fair=False)
     if holder.result > 0:
         text = "writes; the request is late"
-        yield Move(place, text, placed(haunted(state, holder), place, unsure), (), fair=False)
+        yield Move(place, text, placed(with_message(state, holder), place, unsure), (), fair=False)
 
 
-def hasty(rules: Rules, state: State, place: int, holder: Lambda) -> Move:
+def hands_out_first(rules: Rules, state: State, place: int, holder: Lambda) -> Move:
     """What a mutant does: answer first. The platform then freezes it, its write half sent."""
     item = state.items[holder.item]._replace(
         token=holder.result, failure=Failure.CALM, lease=Lease.FREE
     )
-    after = placed(haunted(state, holder), place, answered(rules, holder, holder.result))
+    after = placed(with_message(state, holder), place, answered(rules, holder, holder.result))
     return Move(
         place, "hands out its token before it is stored", after, handed(rules, holder, item)
     )

@@ -28,7 +28,7 @@ def is_awaited(rules: Rules, state: State, name: int) -> bool:
         return any(holds_lease(state, name, o) and o.step == Stage.SENT for o in state.lambdas)
     return any(
         one.step == Stage.SENT and not one.late and holds_lease(state, name, one)
-        for one in state.lambdas + state.ghosts
+        for one in state.lambdas + state.messages
     )
 
 
@@ -70,21 +70,21 @@ def deaths(rules: Rules, state: State, place: int) -> Iterator[Move]:
 
 def dies(rules: Rules, state: State, place: int, one: Lambda) -> Iterator[Move]:
     """One Lambda dies. What it has sent may arrive all the same."""
-    gone = bereft(state, place, one)
+    gone = without_lambda(state, place, one)
     if one.step != Stage.SENT:
         yield Move(place, "dies", gone, (), fair=False)
     elif one.late or not rules.promises.in_time:
-        yield Move(place, "dies, its request on the way", haunted(gone, one), (), fair=False)
+        yield Move(place, "dies, its request on the way", with_message(gone, one), (), fair=False)
     else:
         # Nobody can tell when it is processed, as long as it is before the lease is over.
         yield Move(place, "dies, its request is lost", gone, (), fair=False)
         after = processed(rules, gone, one)[0]._replace(wrong=gone.wrong)
         yield Move(place, "dies, its request is processed", after, (), fair=False)
     if one.step == Stage.COMMITTING and one.result > 0:
-        yield Move(place, "dies, its write on the way", haunted(gone, one), (), fair=False)
+        yield Move(place, "dies, its write on the way", with_message(gone, one), (), fair=False)
 
 
-def bereft(state: State, place: int, one: Lambda) -> State:
+def without_lambda(state: State, place: int, one: Lambda) -> State:
     """Return the world without a Lambda: what it had begun is worth another exchange."""
     wrong = state.wrong
     if one.result == Result.REJECTED and one.step == Stage.JUDGING:
@@ -101,7 +101,7 @@ def bereft(state: State, place: int, one: Lambda) -> State:
     return worth(gone, one.item) if one.begun and not is_stored else gone
 
 
-def haunted(state: State, sender: Lambda) -> State:
+def with_message(state: State, sender: Lambda) -> State:
     """Return the world with what *sender* sent still on its way."""
-    ghost = sender._replace(ask=0, kept=0, outer=())
-    return state._replace(ghosts=tuple(sorted((*state.ghosts, ghost))))
+    message = sender._replace(ask=0, kept=0, outer=())
+    return state._replace(messages=tuple(sorted((*state.messages, message))))

@@ -17,7 +17,7 @@ from tests.protocol.model.state import (
     State,
     put,
 )
-from tests.protocol.model.upstream import POCKET
+from tests.protocol.model.upstream import OWN_TOKEN
 
 
 def holds(rules: Rules, state: State, place: int, holder: Lambda) -> Iterator[Move]:
@@ -44,7 +44,7 @@ def holds(rules: Rules, state: State, place: int, holder: Lambda) -> Iterator[Mo
 def asks(rules: Rules, state: State, place: int, holder: Lambda) -> Move:
     """Ask the broker for the organization's token, like any caller."""
     if not rules.guards.ask:
-        return checks(rules, state, place, holder._replace(using=POCKET))
+        return checks(rules, state, place, holder._replace(using=OWN_TOKEN))
     return Move(place, "asks for the organization's token", placed(state, place, asking(holder)))
 
 

@@ -20,19 +20,19 @@ from tests.protocol.model.state import (
     Stage,
     State,
 )
-from tests.protocol.model.upstream import POCKET
+from tests.protocol.model.upstream import OWN_TOKEN
 
-PASSER_BY = Lambda(step=Stage.IDLE, ask=Ask.PLAIN)
+PLAIN_CALLER = Lambda(step=Stage.IDLE, ask=Ask.PLAIN)
 """A caller who just asks for a token."""
 
 
 def i1(rules: Rules, state: State) -> bool:
     """At most one exchange of a variant is in flight."""
     del rules
-    flying = [one for one in state.lambdas + state.ghosts if one.step == Stage.SENT]
+    flying = [one for one in state.lambdas + state.messages if one.step == Stage.SENT]
     if len(flying) < 2:
         return True
-    names = [0 if one.using == POCKET else one.item for one in flying]
+    names = [0 if one.using == OWN_TOKEN else one.item for one in flying]
     return len(set(names)) == len(names)
 
 
@@ -57,18 +57,18 @@ def i4(rules: Rules, state: State) -> bool:
     """
     if all(item.token == made for item, made in zip(state.items, state.made, strict=True)):
         return True
-    busy = {one.item for one in state.ghosts} | {
+    busy = {one.item for one in state.messages} | {
         one.outer.item if one.outer else one.item
         for one in state.lambdas
         if one.outer or one.step >= Stage.SETTLING_LEASE
     }
-    if any(one.using == POCKET for one in state.lambdas):
+    if any(one.using == OWN_TOKEN for one in state.lambdas):
         busy.add(0)
     return all(
         item.token == state.made[name]
         or name in busy
         or is_leased(item)
-        or decide(rules, item, PASSER_BY, state.secret) != HAND_OUT
+        or decide(rules, item, PLAIN_CALLER, state.secret) != HAND_OUT
         or is_stale(rules, item)
         for name, item in enumerate(state.items)
     )

@@ -15,6 +15,7 @@ from tests.protocol.model.moves import moves_of, start
 from tests.protocol.model.rules import Rules
 from tests.protocol.model.state import Lambda, Move, Stage, State
 from tests.protocol.model.symmetry import (
+    for_other_variant,
     frame,
     has_twins,
     in_lambda,
@@ -22,7 +23,6 @@ from tests.protocol.model.symmetry import (
     ranked,
     settled,
     swapped,
-    turned_round,
     without_gaps,
 )
 from tests.protocol.model.world import happens
@@ -98,7 +98,7 @@ class Space:
             lambda world: (in_world(rules, worlds[world]), without_gaps(worlds[world]))
         )
         self._twins: Memo[int, int] = Memo(lambda world: self._worlds[swapped(worlds[world])])
-        self._turned: Memo[int, int] = Memo(lambda one: self._lambdas[turned_round(met[one])])
+        self._turned: Memo[int, int] = Memo(lambda one: self._lambdas[for_other_variant(met[one])])
         self._has_twins = has_twins(rules)
         self._is_busy: Memo[int, bool] = Memo(
             lambda one: bool(met[one].outer) or met[one].step >= Stage.SETTLING_LEASE

@@ -112,7 +112,7 @@ class Outer(NamedTuple):
 
 @replaceable
 class Lambda(NamedTuple):
-    """One Lambda, which is in at most one call; or, among the ghosts, what a dead one sent."""
+    """One Lambda, which is in at most one call; or, as a message, what a dead one sent."""
 
     step: int = Stage.IDLE
     item: int = 0
@@ -147,7 +147,7 @@ class Lambda(NamedTuple):
 
 @replaceable
 class State(NamedTuple):
-    """All of it. The ghosts of history (`sent`, `credit`, `wrong`) are there for the invariants."""
+    """All of it. The counts of history (`sent`, `credit`, `wrong`) are there for the invariants."""
 
     lambdas: tuple[Lambda, ...]
     items: tuple[Item, ...]
@@ -167,7 +167,7 @@ class State(NamedTuple):
     """The last renewal token that was sent."""
     reported: int = 0
     """The last token of item 0 that was reported as rejected, and was the current one."""
-    ghosts: tuple[Lambda, ...] = ()
+    messages: tuple[Lambda, ...] = ()
     """What dead or impatient Lambdas have sent, and has not arrived yet."""
 
 

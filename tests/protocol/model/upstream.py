@@ -7,7 +7,7 @@ from tests.protocol.model.gate import gate_of, has_accepted
 from tests.protocol.model.rules import Rules
 from tests.protocol.model.state import Ask, Lambda, Move, Outer, Result, Stage, State, put
 
-POCKET = -1
+OWN_TOKEN = -1
 """What a mutant uses that logs in for an organization's token of its own."""
 
 
@@ -15,7 +15,7 @@ def processed(rules: Rules, state: State, request: Lambda) -> tuple[State, int]:
     """Return the world and the answer once the upstream has done its part; 0 is a refusal."""
     name, using = request.item, request.using
     if rules.scenario.organization and name:
-        if using == POCKET:
+        if using == OWN_TOKEN:
             return state._replace(made=put(state.made, 0, state.made[0] + 1)), 0
         right = using == state.made[0]
     elif using:
@@ -52,7 +52,7 @@ def serves(rules: Rules, state: State, place: int, holder: Lambda) -> Iterator[M
     if answer:
         yield Move(place, "gets an answer", concluded(after, place, holder, answer))
     else:
-        yield told_no(rules, after, place, holder)
+        yield refused_token(rules, after, place, holder)
     less = state._replace(faults=state.faults - 1)
     if may(rules, state, "loss"):
         done = after._replace(faults=less.faults, wrong=state.wrong)
@@ -60,7 +60,7 @@ def serves(rules: Rules, state: State, place: int, holder: Lambda) -> Iterator[M
         yield Move(place, "is processed, the answer is lost", unheard, (), fair=False)
         silent = less
         if not rules.promises.in_time:
-            silent = less._replace(ghosts=tuple(sorted((*less.ghosts, holder))))
+            silent = less._replace(messages=tuple(sorted((*less.messages, holder))))
         unheard = concluded(silent, place, holder, Result.UNANSWERED)
         yield Move(place, "gets no answer in time", unheard, (), fair=False)
     if may(rules, state, "outage"):
@@ -80,12 +80,12 @@ def concluded(state: State, place: int, holder: Lambda, result: int) -> State:
     return placed(state, place, holder._replace(step=step, result=result, using=0, late=0, over=0))
 
 
-def told_no(rules: Rules, state: State, place: int, holder: Lambda) -> Move:
+def refused_token(rules: Rules, state: State, place: int, holder: Lambda) -> Move:
     """What the exchange spent was refused: log in, or once ask for another."""
     again = holder._replace(step=Stage.HOLDING, using=0, late=0)
     if not rules.scenario.organization:
         return Move(place, "is refused the renewal", placed(state, place, again))
-    if holder.using == POCKET:
+    if holder.using == OWN_TOKEN:
         again = again._replace(using=state.made[0])
         return Move(place, "gets an organization's token of its own", placed(state, place, again))
     if holder.begun > 1:

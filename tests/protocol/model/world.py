@@ -14,8 +14,8 @@ def happens(rules: Rules, state: State) -> Iterator[Move]:
     """Everything that no Lambda does or hinders."""
     for name in range(len(state.items)):
         yield from ages(rules, state, name)
-    for ghost in range(len(state.ghosts)):
-        yield from arrives(rules, state, ghost)
+    for message in range(len(state.messages)):
+        yield from arrives(rules, state, message)
     if may(rules, state, "rotation") and state.secret + 1 < len(state.wrong):
         yield rotates(state)
     if may(rules, state, "expel") and state.good >> state.secret & 1:
@@ -78,17 +78,17 @@ def ages(rules: Rules, state: State, name: int) -> Iterator[Move]:
 
 def arrives(rules: Rules, state: State, place: int) -> Iterator[Move]:
     """What somebody sent who is gone arrives, or it never does."""
-    ghost = state.ghosts[place]
-    rest = state._replace(ghosts=state.ghosts[:place] + state.ghosts[place + 1 :])
-    if ghost.step == Stage.SENT:
-        after = processed(rules, rest, ghost)[0]._replace(wrong=state.wrong)
+    message = state.messages[place]
+    rest = state._replace(messages=state.messages[:place] + state.messages[place + 1 :])
+    if message.step == Stage.SENT:
+        after = processed(rules, rest, message)[0]._replace(wrong=state.wrong)
         yield Move(WORLD, "a late request is processed", after, (), fair=True)
         yield Move(WORLD, "a late request is lost", rest, (), fair=True)
         return
-    item = rest.items[ghost.item]
+    item = rest.items[message.item]
     yield Move(WORLD, "a late write is lost", rest, (), fair=True)
-    if may_commit(rules, item, ghost):
-        after = done(rules, rest, ghost)
-        ended = item.lease != after.items[ghost.item].lease
-        own = (End(item.fence == ghost.fence),) if ended else ()
+    if may_commit(rules, item, message):
+        after = done(rules, rest, message)
+        ended = item.lease != after.items[message.item].lease
+        own = (End(item.fence == message.fence),) if ended else ()
         yield Move(WORLD, "a late write arrives", after, own, fair=True)

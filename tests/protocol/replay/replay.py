@@ -75,7 +75,7 @@ class Replay:
     _gates: dict[str, list[Item]] = field(default_factory=dict)
     """The gate, each time that an invocation read it."""
     _threads: dict[str, list[Thread]] = field(default_factory=dict)
-    _ghosts: dict[Key, Thread] = field(default_factory=dict)
+    _ended: dict[Key, Thread] = field(default_factory=dict)
     """Those whose writes may still arrive."""
 
     @classmethod
@@ -131,7 +131,7 @@ class Replay:
         one, other = timeless(self._map(old, writer)), timeless(self._map(new, writer))
         is_kept = old.lease_owner == new.lease_owner
         if one == other and is_kept:
-            return  # an election, an event's version: nothing that the model knows
+            return  # a claim, an event's version: nothing that the model knows
         self.steps += 1
         if new.lease_owner and not is_kept:
             self._acquired(writer, place, old, new)
@@ -178,7 +178,7 @@ class Replay:
     def ended(self, invocation: Invocation) -> None:
         """Judge what was handed out, and let the Lambda go."""
         for thread in self._threads.pop(invocation.name, []):
-            self._ghosts[invocation.name, thread.variant] = thread
+            self._ended[invocation.name, thread.variant] = thread
         name = invocation.answer.get("fingerprint")
         is_answer = invocation.end == "answered" and invocation.action == "token"
         # What could not be kept, is known to its maker's process alone.
@@ -245,7 +245,7 @@ class Replay:
         is_gate = place[1] == ONLY and self.rules.scenario.gate
         threads = self._threads.get(writer.name, [])
         own = [one for one in threads if is_gate or one.variant == place[1]]
-        thread = own[-1] if own else self._ghosts.get((writer.name, place[1]))
+        thread = own[-1] if own else self._ended.get((writer.name, place[1]))
         if thread is None:
             if not is_gate:
                 self._fail(writer, place, "writes without a lease", Lambda(), [])
@@ -278,7 +278,7 @@ class Replay:
         thread.ones = frozenset(ends or starts)
         if new.lease_owner is None and not is_gate:
             self._threads[writer.name] = [one for one in threads if one is not thread]
-            self._ghosts[writer.name, place[1]] = thread
+            self._ended[writer.name, place[1]] = thread
 
     def _as_seen(self, state: State, sender: Invocation) -> Iterator[State]:
         """Yield *state* with the gate as it is, and as *sender* read it before: it is no lease."""

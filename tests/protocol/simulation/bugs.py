@@ -152,7 +152,7 @@ def expired_served(self: Item, now: int, min_ttl: int | None = 0) -> bool:
 
 
 @BUGS.around(Store, "claim_refresh", "one caller starts a renewal")
-def unelected(original: Any, self: Store, item: Item, until: int) -> bool:
+def unclaimed(original: Any, self: Store, item: Item, until: int) -> bool:
     original(self, item, until)
     return True
 
@@ -236,8 +236,8 @@ BUGS.add(
     (CredentialGate, "knows_rejected", no),
 )
 BUGS.add(
-    "old-pointers",
-    "a way is as old as its secret",
+    "outdated-aliases",
+    "an alias is as old as its version of the secret",
     (aliases, "is_outdated", no),
     (resolver, "is_outdated", no),
 )

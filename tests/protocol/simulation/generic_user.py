@@ -35,7 +35,7 @@ OF_CREDENTIALS = ("resolve", "complete", "pins", "is_shared", "verify", "check")
 
 
 @dataclass(frozen=True, slots=True)
-class Said(Request):
+class AnnotatedRequest(Request):
     """A request, and what it is for."""
 
     secret: Mapping[str, Any] = field(default_factory=dict, repr=False)
@@ -47,59 +47,61 @@ class Said(Request):
 
 
 @dataclass(frozen=True, slots=True)
-class Carried:
+class CredentialsOf:
     """A flow's credentials, and the secret that they were read from."""
 
     credentials: Any
     secret: Mapping[str, Any] = field(repr=False)
 
 
-class Telling(Flow):
+class AnnotatedFlow(Flow):
     """A flow whose requests say what they are for."""
 
     @property
     def vendor(self) -> Vendor[Any]:
         """The flow's vendor, whose conversations are the same."""
         vendor = super().vendor
-        changed: Any = {name: uncarried(getattr(vendor, name)) for name in OF_CREDENTIALS}
+        changed: Any = {name: for_credentials(getattr(vendor, name)) for name in OF_CREDENTIALS}
         return replace(
             vendor,
-            parse=lambda secret: Carried(vendor.parse(secret), cast("Mapping[str, Any]", secret)),
+            parse=lambda secret: CredentialsOf(
+                vendor.parse(secret), cast("Mapping[str, Any]", secret)
+            ),
             exchange=self._exchange,
             log_out=self._log_out if vendor.log_out else None,
             **changed,
         )
 
     def _exchange(
-        self, carried: Carried, variant: Variant, now: int, kept: Token | None = None
+        self, known: CredentialsOf, variant: Variant, now: int, kept: Token | None = None
     ) -> Exchange:
-        conversation = super().vendor.exchange(carried.credentials, variant, now, kept)
-        return relayed(conversation, saying(secret=carried.secret, key=variant.key, kept=kept))
+        conversation = super().vendor.exchange(known.credentials, variant, now, kept)
+        return relayed(conversation, annotating(secret=known.secret, key=variant.key, kept=kept))
 
     def _log_out(self, token: Token) -> Conversation[Any]:
         log_out = super().vendor.log_out
         assert log_out
-        return relayed(log_out(token), saying(ends=token))
+        return relayed(log_out(token), annotating(ends=token))
 
 
-def saying(**what: Any) -> Callable[[Request | NeedToken], Conversation[Any]]:
+def annotating(**what: Any) -> Callable[[Request | NeedToken], Conversation[Any]]:
     """Return what passes each step on; a request, with *what* it is for."""
 
     def relay(step: Request | NeedToken) -> Conversation[Any]:
         if isinstance(step, Request):
             parts = {one.name: getattr(step, one.name) for one in fields(Request)}
-            step = Said(**parts, **what)
+            step = AnnotatedRequest(**parts, **what)
         answer: Any = yield step
         return answer
 
     return relay
 
 
-def uncarried(function: Callable[..., Any] | None) -> Callable[..., Any] | None:
-    """Return *function* for credentials that are carried."""
+def for_credentials(function: Callable[..., Any] | None) -> Callable[..., Any] | None:
+    """Return *function* for credentials that are kept with their secret."""
     if function is None:
         return None
-    return lambda carried, *rest: function(carried.credentials, *rest)
+    return lambda known, *rest: function(known.credentials, *rest)
 
 
 class GenericUser(SimulatedVendor):
@@ -124,7 +126,7 @@ class GenericUser(SimulatedVendor):
         response = self.fake(request)
         for token in self.tokens(response):
             self._ends.setdefault(token, int(self.fake.now) + self.fake.modes.lifetime)
-        if isinstance(request, Said) and request.ends and response.is_success:
+        if isinstance(request, AnnotatedRequest) and request.ends and response.is_success:
             self._ended.add(request.ends.value)
         return response
 
@@ -157,10 +159,10 @@ class GenericUser(SimulatedVendor):
 
     def key(self, request: Request) -> str | None:
         is_making = request.step in self.fake.exchanges | making_steps(self.flow.name)
-        return request.key if is_making and isinstance(request, Said) else None
+        return request.key if is_making and isinstance(request, AnnotatedRequest) else None
 
     def credential(self, request: Request) -> str | None:
-        if not isinstance(request, Said) or not request.proves_credentials:
+        if not isinstance(request, AnnotatedRequest) or not request.proves_credentials:
             return None
         return next(
             str(request.secret[one.key])
@@ -173,11 +175,11 @@ class GenericUser(SimulatedVendor):
 
         What only ends a session makes nothing.
         """
-        if isinstance(request, Said) and request.ends:
+        if isinstance(request, AnnotatedRequest) and request.ends:
             return None
         values = (value.rpartition(" ")[2] for value in request.headers.values())
         found = next((value for value in values if value in self._ends), None)
-        kept = request.kept if isinstance(request, Said) else None
+        kept = request.kept if isinstance(request, AnnotatedRequest) else None
         if found or not kept or not kept.renewal:
             return found
         sent = [*(request.form or {}).values(), json.dumps(request.json)]
@@ -207,7 +209,7 @@ class GenericUser(SimulatedVendor):
 def generic_user(flow: str) -> type[GenericUser]:
     """Return two users of the vendor that *flow* is about."""
     known = {variant_of(flow, json.dumps(body)): body for body in (subjects.body(flow), {})}
-    members = {"flow": Telling(*every()[flow]), "bodies": tuple(known.values())}
+    members = {"flow": AnnotatedFlow(*every()[flow]), "bodies": tuple(known.values())}
     return type(flow.capitalize(), (GenericUser,), members)
 
 

@@ -42,7 +42,7 @@ def check_write(
         failure = after["failure"]["M"]
         judge.excuses.kept(writer, failure["code"]["S"], int(failure["retry_at"]["N"]))
     if after.get("nudged_until", before.get("nudged_until")) != before.get("nudged_until"):
-        judge.elections[place[1]] += 1
+        judge.refresh_claims[place[1]] += 1
     remember_rejections(judge, before, after)
     if after.get("target") and after.get("issued_at") != before.get("issued_at"):
         # What this leads to is wanted from now on; so far it was read as another's material.

@@ -129,7 +129,7 @@ class Judge:
             Holding(self),
             Checking(self),
         )
-        self.elections, self.nudges = Counter[str](), Counter[str]()
+        self.refresh_claims, self.refreshes_started = Counter[str](), Counter[str]()
         self.forgotten, self.revoked_at = 0, 0.0
         self.answered: list[Invocation] = []
         self.replay = Replay.beside(self) if has_model else None
@@ -236,10 +236,10 @@ class Judge:
         """Judge that the table dropped an item."""
         check_drop(self, place, record)
 
-    def nudged(self, invocation: Invocation, payload: Mapping[str, Any]) -> None:
+    def refresh_started(self, invocation: Invocation, payload: Mapping[str, Any]) -> None:
         """Write down that a caller starts a renewal."""
         if invocation.action == "token":
-            self.nudges[payload.get("variant", "")] += 1
+            self.refreshes_started[payload.get("variant", "")] += 1
 
     def announced(self, what: str, detail: Mapping[str, Any]) -> bool:
         """Write down what the bus is told."""

@@ -5,7 +5,7 @@ a process of its own: the connection is out until one of them has a token, and a
 until what they are given was made with the new version.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
 from itertools import count
@@ -89,16 +89,14 @@ def measure_all() -> list[Measured]:
 
 
 def measured_in(flow: FlowName, situation: str) -> list[Measured]:
-    """Return what each fault costs in one situation of one flow."""
-    return list(_measured_in(flow, situation))
-
-
-def _measured_in(flow: FlowName, situation: str) -> Iterator[Measured]:
+    """Return what each fault costs at each step in one situation of one flow."""
+    found: list[Measured] = []
     for step in count(1):
         outcomes = [outcome(flow, situation, step, kind) for kind in KINDS]
         if not any(outcomes):
-            return
-        yield from (one for one in outcomes if one)
+            break
+        found += filter(None, outcomes)
+    return found
 
 
 def outcome(flow: FlowName, situation: str, step: int, kind: FaultKind) -> Measured | None:

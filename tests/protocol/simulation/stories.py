@@ -24,7 +24,7 @@ def shown(what: str) -> str:
     begins, found, changes = what.partition(" SET ")
     if not found:
         return what
-    setting, removing = (re.findall(r"#(\w+)", part) for part in split_update(changes))
+    setting, removing = (re.findall(r"#(\w+)", part) for part in changes.partition(" REMOVE ")[::2])
     is_token = {"token", "fingerprint"} <= {*setting}
     names = ["a token"] if is_token else []
     names += [
@@ -32,12 +32,6 @@ def shown(what: str) -> str:
     ]
     names += [f"-{name}" for name in removing if not is_token]
     return f"{begins} {', '.join(names)}"
-
-
-def split_update(changes: str) -> tuple[str, str]:
-    """Return what an update expression sets, and what it removes."""
-    setting, _, removing = changes.partition(" REMOVE ")
-    return setting, removing
 
 
 def notices_text(change: Change) -> str:

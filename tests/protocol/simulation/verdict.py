@@ -194,9 +194,9 @@ def conclude(world: World) -> None:
         judge.violate("I6", f"a renewal token was sent again: {reused[:6]}")
     for name, credential in judge.credentials.items():
         check_logins(judge, name, credential)
-    for key, count in judge.nudges.items():
-        if key and count > judge.elections[key]:
-            judge.violate("I5", f"{key[:8]}: {count} renewals started by fewer elections")
+    for key, count in judge.refreshes_started.items():
+        if key and count > judge.refresh_claims[key]:
+            judge.violate("I5", f"{key[:8]}: {count} renewals started by fewer claims")
 
 
 def check_kept(world: World) -> None:

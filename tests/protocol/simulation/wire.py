@@ -162,7 +162,7 @@ class Wire:
     def note_answer(self, invocation: Invocation, *, of_token: bool) -> None:
         """Remember when an answer came, and whether it told of a token."""
         invocation.heard_at = self.scheduler.now
-        if of_token and not invocation.is_nudging:
+        if of_token and not invocation.is_claiming:
             invocation.knew_at = self.scheduler.now
 
     def _stand(self, invocation: Invocation, seconds: float) -> None:

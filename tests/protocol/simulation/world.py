@@ -181,7 +181,7 @@ class World:
         invocation.children += 1
         name = f"{invocation.name}>{invocation.children}"
         delay = 0.02 + invocation.latency() * 3
-        self.judge.nudged(invocation, payload)
+        self.judge.refresh_started(invocation, payload)
 
         event = json.loads(json.dumps(payload))
         copies = iter([name, f"{name}'"])
