@@ -16,9 +16,8 @@ from tests.protocol.model.invariants import broken, broken_by
 from tests.protocol.model.moves import moves
 from tests.protocol.model.mutants import GUARDS, MUTANTS, OLDER, PROMISES, Mutant
 from tests.protocol.model.rules import Guards, Promises, Rules, Scenario
-from tests.protocol.model.runs import Run, run
+from tests.protocol.model.runs import Run, of_mutants, of_scenarios, run
 from tests.protocol.model.scenarios import SCENARIOS
-from tests.protocol.model.tables import of_mutants, of_scenarios
 from tests.sharing import once
 
 DOCUMENT = (Path(__file__).parents[2] / "docs" / "protocol.md").read_text().splitlines()

@@ -3,13 +3,12 @@
 from collections.abc import Callable, Iterator
 
 from tests.protocol.model.answers import may
-from tests.protocol.model.calls import calls
+from tests.protocol.model.calls import calls, marks, waits
 from tests.protocol.model.commit import commits, settles
 from tests.protocol.model.deaths import deaths, leases
 from tests.protocol.model.exchange import holds, sends
 from tests.protocol.model.gate import gates, judges
 from tests.protocol.model.leases import acquires, settles_lease
-from tests.protocol.model.reading import marks, waits
 from tests.protocol.model.rules import Rules
 from tests.protocol.model.state import Item, Lambda, Move, Stage, State
 from tests.protocol.model.upstream import serves

@@ -15,10 +15,10 @@ from dataclasses import dataclass, field
 from itertools import product
 from typing import TYPE_CHECKING
 
+from tests.protocol.model.calls import marks
 from tests.protocol.model.decision import ACQUIRE, decide, is_live, is_stale
 from tests.protocol.model.leases import acquires, may_acquire
 from tests.protocol.model.moves import STEPS
-from tests.protocol.model.reading import marks
 from tests.protocol.model.rules import Rules, Scenario
 from tests.protocol.model.state import Ask, Lambda, Lease, Move, Stage, State, put
 from tests.protocol.model.state import Item as Abstract

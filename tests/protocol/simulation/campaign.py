@@ -93,8 +93,8 @@ def _run(seeds: range, has_model: bool) -> list[tuple[Finding | None, int]]:
 def _hunted(wanted: Wanted) -> Hunt:
     """Look for a planted bug until it is found: by a seed that finds nothing without it."""
     bug, by_model = ALL_BUGS[wanted.bug], wanted.by_model
-    seeds = chain(range(wanted.near, wanted.near + CHUNK), range(wanted.most))
-    for runs, seed in enumerate(seeds, 1):
+    first = range(wanted.near, wanted.near + CHUNK if wanted.near else 0)
+    for runs, seed in enumerate(chain(first, range(wanted.most)), 1):
         with planted(bug):
             finding, _ = _first(seed, bug, has_model=by_model, of=MODEL if by_model else "")
         if finding and not _first(seed, has_model=by_model)[0]:

@@ -14,8 +14,7 @@ from typing import Any, cast
 from urllib.parse import urlsplit
 
 from tests import subjects
-from tests.protocol.simulation.plans import Plan
-from tests.protocol.simulation.settings import Setting
+from tests.protocol.simulation.plans import Plan, Setting
 from tests.protocol.simulation.vendor import Vendor as SimulatedVendor
 from tests.protocol.simulation.vendor import no_sleep
 from token_broker.exchange import Conversation, Exchange, NeedToken, Request, Response

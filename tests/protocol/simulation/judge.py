@@ -20,9 +20,8 @@ from tests.protocol.simulation.history import check_drop, check_write
 from tests.protocol.simulation.holding import Holding
 from tests.protocol.simulation.invocations import Invocation, Sent
 from tests.protocol.simulation.origins import Origins
-from tests.protocol.simulation.plans import Change, Plan
+from tests.protocol.simulation.plans import Change, Plan, Setting
 from tests.protocol.simulation.scheduler import EPOCH, Scheduler
-from tests.protocol.simulation.settings import Setting
 from tests.protocol.simulation.table import Place, Record, Table
 from tests.protocol.simulation.vendor import Vendor
 from tests.protocol.simulation.wire import Wire

@@ -5,16 +5,19 @@ from dataclasses import replace
 from random import Random
 from typing import Any, NamedTuple, TypeAlias
 
-from tests.protocol.simulation.crowds import checks_of, operation_of, visits_at, visits_of
 from tests.protocol.simulation.draws import Draw, chosen
 from tests.protocol.simulation.editor_application import CLEAR
 from tests.protocol.simulation.excuses import LEASE_SECONDS
-from tests.protocol.simulation.mishaps import (
+from tests.protocol.simulation.plan_parts import (
     changes_of,
+    checks_of,
     fault_of,
     faults_of,
     notices_of,
+    operation_of,
     outages_of,
+    visits_at,
+    visits_of,
 )
 from tests.protocol.simulation.plans import (
     DAY,
@@ -26,10 +29,10 @@ from tests.protocol.simulation.plans import (
     FlowName,
     Outage,
     Plan,
+    Setting,
     Shift,
     Visit,
 )
-from tests.protocol.simulation.settings import Setting
 from tests.protocol.simulation.vendors import VENDORS
 from tests.subjects import CHECKED
 

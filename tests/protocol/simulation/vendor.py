@@ -4,8 +4,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar
 
-from tests.protocol.simulation.plans import ChangeKind, Plan
-from tests.protocol.simulation.settings import Setting
+from tests.protocol.simulation.plans import ChangeKind, Plan, Setting
 from token_broker.exchange import Request, Response
 from token_broker.flows import Flow
 from token_broker_fakes.fake import Fake

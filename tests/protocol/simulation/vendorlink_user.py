@@ -4,8 +4,7 @@ from collections.abc import Callable, Mapping
 from random import Random
 from typing import Any
 
-from tests.protocol.simulation.plans import Plan
-from tests.protocol.simulation.settings import Setting
+from tests.protocol.simulation.plans import Plan, Setting
 from tests.protocol.simulation.vendor import Vendor, members, no_sleep
 from token_broker.exchange import Request, Response
 from token_broker.flows.vendorlink import FLOW
