@@ -381,7 +381,7 @@ DEFECTS = (
         "T19",
         (
             f"{REACH}::test_an_internal_address_by_itself_is_refused",
-            f"{REACH}::test_a_name_that_leads_inside_is_refused[10.0.0.1]",
+            f"{REACH}::test_a_name_that_leads_inside_is_refused[https://app.vendorlink.nl-['10.0.0.1']]",
         ),
         put(Deadline, "_may_reach", yes),
     ),
