@@ -205,6 +205,17 @@ def test_a_renewal_goes_on_with_the_session() -> None:
     assert broker.steps == ["login", "extend"]
 
 
+def test_a_request_that_was_not_sent_is_not_explained_by_the_answer_before_it() -> None:
+    broker = MemoryBroker()
+    broker.call()
+    broker.now, broker.vendor_seconds = NOW + 3030, 25.2
+    broker.fake.fail("status", step="extend", status=400, body='{"message": "no session"}')
+    broker.call(action="renew", variant="-")
+    failure = record(broker)["failure"]
+    assert failure["detail"] == "login: no time was left to send it"
+    assert "upstream_message" not in failure
+
+
 def test_a_renewal_token_of_another_version_of_the_secret_is_not_used() -> None:
     """It would go on with the session of the user whom the secret named before."""
     broker = MemoryBroker()
