@@ -52,6 +52,7 @@ def server() -> Iterator[Server]:
         ("http://localhost", ["10.0.0.1"]),
         ("http://localhost", ["8.8.8.8"]),
     ],
+    ids=str,
 )
 def test_a_name_that_leads_inside_is_refused(url: str, addresses: list[str]) -> None:
     """Whatever the DNS says, now or a moment ago; and localhost that leads elsewhere."""
