@@ -1,6 +1,7 @@
 """One exchange with the vendor, by the holder of a variant's lease."""
 
 from collections.abc import Callable
+from typing import NamedTuple
 
 from token_broker.cache import CachedToken
 from token_broker.decisions import Verdict
@@ -35,6 +36,13 @@ class SecretReplaced(Exception):
     """The invocation uses another version of the secret than the running conversation."""
 
 
+class Sent(NamedTuple):
+    """A request that was sent, and its response; None if none came."""
+
+    request: Request
+    response: Response | None
+
+
 class ExchangeAttempt:
     """An exchange of *variant* under *lease*; *found* is the item before the lease was acquired.
 
@@ -62,14 +70,12 @@ class ExchangeAttempt:
         self._outcome = Outcome(invocation, found, lease, variant)
         self._may_renew = found.renewal == "ready"
         self._has_sent = False
-        self._is_request_last = False
-        """Whether the last step was a request: then a failure of the exchange is its answer."""
         self._is_proven = False
         """Whether the conversation depends on right credentials, so its success proves them."""
         self._version: str | None = None
         """The version of the secret that the conversation began with."""
-        self._last: tuple[Request, Response] | None = None
-        """The last request of the conversation, and its response if there was one."""
+        self._last: Sent | None = None
+        """The conversation's last step, if that sent a request. Then its failure is about that."""
 
     def run(self) -> CachedToken | Alias | None:
         """Return the new token, or the variant that has it; None if the lease was lost.
@@ -84,7 +90,7 @@ class ExchangeAttempt:
         except BrokerError as error:
             self._give_up(error)
             self._emit(began, error.code)
-            if isinstance(error, UpstreamUnavailable) and self._is_request_last:
+            if isinstance(error, UpstreamUnavailable) and self._last:
                 self._invocation.pending_events.is_available = False
             raise
         except Exception:
@@ -214,34 +220,33 @@ class ExchangeAttempt:
 
     def _other_token(self, need: NeedToken) -> Token:
         """Return another variant's token. An error of its exchange quotes no response of ours."""
-        self._last, self._is_request_last = None, False
-        self._is_proven = True
+        self._last, self._is_proven = None, True
         return self._token_of(need)
 
     def _quote(self, error: UpstreamError) -> None:
         """Add the vendor's masked message to *error*, for callers and the log."""
-        if self._last and error.upstream_message is None:
-            request, response = self._last
+        if self._last and self._last.response and error.upstream_message is None:
+            request, response = self._last.request, self._last.response
             secret = self._invocation.secret().content
             error.upstream_message = upstream_message(response, request, secret)
 
     def _send(self, request: Request) -> Response:
         """Send *request*, if enough time of the invocation and the lease is left for its answer."""
-        self._is_request_last = False
+        self._last = None
         if request.proves_credentials:
             self._is_proven = True
             self._gate.admit(self._outcome.lease, self._invocation.secret().version)
         seconds = self._seconds_for_request()
         if seconds < LEAST_REQUEST_SECONDS:
             raise UpstreamUnavailable(f"{request.step}: no time was left to send it")
-        self._has_sent, self._is_request_last, self._last = True, True, None
+        self._has_sent, self._last = True, Sent(request, None)
         self._invocation.record_sent(request)
         began = self._deps.clock.monotonic()
         status = 0
         try:
             response = self._deps.send(request, seconds)
             status = response.status
-            self._last = request, response
+            self._last = Sent(request, response)
         finally:
             milliseconds = round(self._deps.clock.milliseconds_since(began))
             self._deps.emit("upstream", step=request.step, status=status, milliseconds=milliseconds)
