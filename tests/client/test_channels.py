@@ -33,7 +33,7 @@ from token_broker_client import (
 )
 from token_broker_client.cache import Cache
 from token_broker_client.deadline import Deadline
-from token_broker_client.functions import CLIENTS, Functions, names, unsent
+from token_broker_client.functions import CLIENTS, Functions, names, region, unsent
 from token_broker_client.gateway import ROUTES, Gateway
 from token_broker_client.request import Command
 from token_broker_local.addresses import REGION
@@ -444,6 +444,35 @@ def test_what_lambda_says_itself(
     assert "token-broker-vntana" in str(caught.value)
     assert code in str(caught.value)
     assert "s3cret" not in "".join(traceback.format_exception(caught.value))
+
+
+PARTITIONS = {"aws": "eu-west-1", "aws-cn": "cn-north-1", "aws-us-gov": "us-gov-west-1"}
+"""Those of AWS's that the broker's outputs may name, with a region of each."""
+
+
+@pytest.mark.parametrize("partition", PARTITIONS)
+@pytest.mark.parametrize(
+    "words",
+    [
+        "User: arn:{}:iam::111122223333:user/orders is not authorized",
+        "User: arn:{}:iam::111122223333:root is not authorized",
+        "User: arn:{}:sts::111122223333:assumed-role/orders/session is not authorized",
+        "User: arn:{}:sts::111122223333:federated-user/orders is not authorized",
+        "Function not found: arn:{}:lambda:{}:111122223333:function:tokens",
+    ],
+)
+def test_whoever_is_refused_is_known_by_its_account(
+    words: str, partition: str, session: boto3.Session
+) -> None:
+    """As https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_identifiers.html has them."""
+    place = PARTITIONS[partition]
+    told = identity.signer(session, place, words.format(partition, place))
+    assert told == f"the call was signed for {place} by account 111122223333"
+
+
+def test_the_region_in_an_arn_is_found_in_every_partition() -> None:
+    for partition, place in PARTITIONS.items():
+        assert region(f"arn:{partition}:lambda:{place}:111122223333:function:tokens") == place
 
 
 USER = "User: arn:aws:sts::111122223333:assumed-role/orders/s3cret is not authorized to perform: "
