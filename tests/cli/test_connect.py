@@ -98,6 +98,7 @@ def test_a_wrong_document_is_named_by_its_key(
         result = operator.says("connect", "vendorlink", name, "--file", place, stdin=content)
         assert (result.exit_code, result.stdout) == (code, "")
         assert said in result.stderr
+        assert ("→ Correct that key; nothing was stored." in result.stderr) == (code == 1)
         assert SECRET not in result.output
     assert operator.says("status", "vendorlink", name).exit_code == 1
 
