@@ -253,7 +253,8 @@ def test_boto3s_default_session_invokes_as_well(
     "connection", ["", "Acme", "../acme", "a/b", "-acme", "a" * 64, "acmé", "acme\n", None, 5]
 )
 def test_a_wrong_connection_goes_nowhere(connection: Any) -> None:
-    """It would become part of a path."""
+    """It would become part of a path. The longest name is of 63 signs."""
+    assert Broker.from_url(API).access("vntana", "a" * 63).connection == "a" * 63
     for call in (Broker.from_url(API).vntana, partial(Broker.from_url(API).status, "vntana")):
         with pytest.raises(InvalidRequest, match="connection"):
             call(connection)
@@ -557,7 +558,7 @@ def test_who_has_another_session_is_another_caller(session: boto3.Session) -> No
     )
 
 
-@pytest.mark.parametrize("key", ["k" * 30, None])
+@pytest.mark.parametrize("key", ["k" * 256, None])
 def test_the_key_of_a_team_goes_along(
     session: boto3.Session, monkeypatch: pytest.MonkeyPatch, key: str | None
 ) -> None:
