@@ -3,12 +3,25 @@
 import pytest
 
 from token_broker_client import refusals
-from token_broker_client.refusals import FORBIDDEN_ENTRIES, FORBIDDEN_SECONDS, Forbidden, place_of
+from token_broker_client.refusals import (
+    FORBIDDEN_ENTRIES,
+    FORBIDDEN_SECONDS,
+    Forbidden,
+    Place,
+    Refusal,
+    place_of,
+)
 
 AMBIGUOUS = b'{"errors": ["FORBIDDEN"]}'
 CLEAR = b'{"errors": [{"message": "BAD_CREDENTIALS"}]}'
 KEY, OTHER = "acme", "studio"
 FINGERPRINT = "0" * 16
+
+
+def refusal(
+    key: str, place: Place, content: bytes, fingerprint: str, flow: str = "vntana"
+) -> Refusal:
+    return Refusal(flow, key, fingerprint, place, content)
 
 
 class Hours:
@@ -24,17 +37,23 @@ def test_a_place_is_left_alone_for_a_while() -> None:
     """Whatever the query, and whatever the token: no new one helps."""
     hours = Hours()
     forbidden = Forbidden(hours)
-    forbidden.add(KEY, place_of("GET", "https://vendor/models?page=1"), CLEAR, FINGERPRINT)
+    forbidden.add(refusal(KEY, place_of("GET", "https://vendor/models?page=1"), CLEAR, FINGERPRINT))
     same = place_of("GET", "https://vendor/models?page=2#top")
-    assert forbidden.has(KEY, same, CLEAR, "another")
-    assert forbidden.has(KEY, place_of("GET", "https://vendor/models#top"), CLEAR, "another")
-    assert not forbidden.has(KEY, place_of("POST", "https://vendor/models"), CLEAR, FINGERPRINT)
-    assert not forbidden.has(KEY, place_of("GET", "https://vendor/model"), CLEAR, FINGERPRINT)
-    assert not forbidden.has(OTHER, same, CLEAR, FINGERPRINT)
+    assert forbidden.has(refusal(KEY, same, CLEAR, "another"))
+    assert forbidden.has(
+        refusal(KEY, place_of("GET", "https://vendor/models#top"), CLEAR, "another")
+    )
+    assert not forbidden.has(
+        refusal(KEY, place_of("POST", "https://vendor/models"), CLEAR, FINGERPRINT)
+    )
+    assert not forbidden.has(
+        refusal(KEY, place_of("GET", "https://vendor/model"), CLEAR, FINGERPRINT)
+    )
+    assert not forbidden.has(refusal(OTHER, same, CLEAR, FINGERPRINT))
     hours.now = FORBIDDEN_SECONDS - 1
-    assert forbidden.has(KEY, same, CLEAR, "another")
+    assert forbidden.has(refusal(KEY, same, CLEAR, "another"))
     hours.now = FORBIDDEN_SECONDS
-    assert not forbidden.has(KEY, same, CLEAR, "another")
+    assert not forbidden.has(refusal(KEY, same, CLEAR, "another"))
 
 
 def test_a_token_that_was_just_made_is_not_spent_on_other_places() -> None:
@@ -42,20 +61,23 @@ def test_a_token_that_was_just_made_is_not_spent_on_other_places() -> None:
     hours = Hours()
     forbidden = Forbidden(hours)
     one, other = (place_of("GET", f"https://vendor/models/{number}") for number in (1, 2))
-    forbidden.add(KEY, one, AMBIGUOUS, FINGERPRINT)
-    assert forbidden.has(KEY, other, AMBIGUOUS, FINGERPRINT)
-    assert not forbidden.has(KEY, other, AMBIGUOUS, "another")  # it may be dead
+    forbidden.add(refusal(KEY, one, AMBIGUOUS, FINGERPRINT))
+    assert forbidden.has(refusal(KEY, other, AMBIGUOUS, FINGERPRINT))
+    assert not forbidden.has(refusal(KEY, other, AMBIGUOUS, "another"))  # it may be dead
     for clear in (CLEAR, b'{"errors": ["FORBIDDEN", "BAD_CREDENTIALS"]}'):
-        assert not forbidden.has(KEY, other, clear, FINGERPRINT)  # it is dead
-    assert not forbidden.has(OTHER, other, AMBIGUOUS, FINGERPRINT)
+        assert not forbidden.has(refusal(KEY, other, clear, FINGERPRINT))  # it is dead
+    assert not forbidden.has(refusal(OTHER, other, AMBIGUOUS, FINGERPRINT))
+    assert not forbidden.has(refusal(KEY, other, AMBIGUOUS, FINGERPRINT, "vendorlink"))
     hours.now = FORBIDDEN_SECONDS
-    assert not forbidden.has(KEY, other, AMBIGUOUS, FINGERPRINT)
+    assert not forbidden.has(refusal(KEY, other, AMBIGUOUS, FINGERPRINT))
 
 
 def test_a_clear_refusal_says_nothing_of_other_places() -> None:
     forbidden = Forbidden(Hours())
-    forbidden.add(KEY, place_of("GET", "https://vendor/models"), CLEAR, FINGERPRINT)
-    assert not forbidden.has(KEY, place_of("GET", "https://vendor/x"), AMBIGUOUS, FINGERPRINT)
+    forbidden.add(refusal(KEY, place_of("GET", "https://vendor/models"), CLEAR, FINGERPRINT))
+    assert not forbidden.has(
+        refusal(KEY, place_of("GET", "https://vendor/x"), AMBIGUOUS, FINGERPRINT)
+    )
 
 
 def test_not_everything_is_remembered() -> None:
@@ -63,10 +85,10 @@ def test_not_everything_is_remembered() -> None:
     assert FORBIDDEN_ENTRIES == 1000
     forbidden = Forbidden(Hours())
     for number in (*range(FORBIDDEN_ENTRIES), 0, FORBIDDEN_ENTRIES):
-        forbidden.add(KEY, ("GET", str(number)), CLEAR, FINGERPRINT)
-    assert forbidden.has(KEY, ("GET", "0"), CLEAR, FINGERPRINT)
-    assert not forbidden.has(KEY, ("GET", "1"), CLEAR, FINGERPRINT)
-    assert forbidden.has(KEY, ("GET", "2"), CLEAR, FINGERPRINT)
+        forbidden.add(refusal(KEY, ("GET", str(number)), CLEAR, FINGERPRINT))
+    assert forbidden.has(refusal(KEY, ("GET", "0"), CLEAR, FINGERPRINT))
+    assert not forbidden.has(refusal(KEY, ("GET", "1"), CLEAR, FINGERPRINT))
+    assert forbidden.has(refusal(KEY, ("GET", "2"), CLEAR, FINGERPRINT))
 
 
 @pytest.mark.parametrize(

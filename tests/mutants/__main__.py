@@ -115,7 +115,7 @@ def tried(
     """
     equivalents = Equivalents()
     states = {m.key: EQUIVALENT for m in mutants if equivalents.reason(m)}
-    states |= {m.key: r.state for m in mutants if m.key not in states and (r := results.of(m))}
+    states |= {m.key: s for m in mutants if m.key not in states and (s := results.of(m))}
     waiting = [mutant for mutant in mutants if mutant.key not in states]
     print(f"{len(mutants)} mutants, {len(waiting)} to be tried", flush=True)
     passed: dict[str, Verdict] = {}
@@ -124,7 +124,7 @@ def tried(
         trials = list(trials_of(plan, waiting, one)) if waiting else []
         for verdict in verdicts(plan, trials, options.workers, ends):
             if verdict.state in FOUND:
-                states[verdict.mutant.key] = results.add(verdict).state
+                states[verdict.mutant.key] = results.add(verdict)
             else:
                 passed[verdict.mutant.key] = verdict
         waiting = [mutant for mutant in waiting if mutant.key not in states]
@@ -134,7 +134,7 @@ def tried(
     else:
         for mutant in waiting:
             verdict = passed.get(mutant.key, Verdict(mutant, NOT_REACHED))
-            states[mutant.key] = results.add(verdict).state
+            states[mutant.key] = results.add(verdict)
     return states
 
 

@@ -12,7 +12,6 @@ ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / ".mutants"
 """Where results are kept between runs."""
 
-
 CONFIG = Path(__file__).parent / "config.toml"
 
 
@@ -66,11 +65,6 @@ class Plan:
     about_all: tuple[str, ...]
     """Files of tests that are about each module of the program."""
 
-    @property
-    def tests(self) -> tuple[str, ...]:
-        """All folders of tests."""
-        return tuple(folder for stage in self.stages for folder in stage.tests)
-
     def modules(self, name: str = "") -> list[str]:
         """Return the paths to mutate: all, or those whose file or folder is called *name*.
 
@@ -123,21 +117,12 @@ def _matched(globs: Sequence[str]) -> Iterator[str]:
 
 def changed_lines(ref: str) -> dict[str, set[int]]:
     """Return the lines of each file that were added or changed since the branch left *ref*."""
-    git = [
-        "git",
-        "diff",
-        "--unified=0",
-        "--no-color",
-        "--no-ext-diff",
-        "--merge-base",
-        ref,
-        "--",
-        "*.py",
-    ]
-    said = subprocess.run(git, cwd=ROOT, capture_output=True, text=True, check=True)
+    options = ["--unified=0", "--no-color", "--no-ext-diff", "--merge-base"]
+    git = ["git", "diff", *options, ref, "--", "*.py"]
+    difference = subprocess.check_output(git, cwd=ROOT, text=True)
     lines: dict[str, set[int]] = {}
     path = ""
-    for line in said.stdout.splitlines():
+    for line in difference.splitlines():
         if line.startswith("+++ "):
             path = line.removeprefix("+++ ").removeprefix("b/")
         elif line.startswith("@@ "):

@@ -98,12 +98,8 @@ def _imported(tree: ast.Module, first: int, last: int) -> tuple[set[str], range]
         start = min([node.lineno, *(d.lineno for d in getattr(node, "decorator_list", ()))])
         if start > last or (node.end_lineno or start) < first:
             continue
-        if isinstance(node, ast.FunctionDef):
+        if isinstance(node, ast.FunctionDef | ast.ClassDef):
             if first < node.body[0].lineno:  # its decorators, its defaults
-                names.add(node.name)
-                body = range(start, (node.end_lineno or start) + 1)
-        elif isinstance(node, ast.ClassDef):
-            if first < node.body[0].lineno:
                 names.add(node.name)
                 body = range(start, (node.end_lineno or start) + 1)
         else:

@@ -7,7 +7,6 @@ import re
 import tomllib
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
@@ -33,15 +32,6 @@ SPOILT = r"raise [\w.]+\((None|\"XX.*XX\"|)\)( from None)?"
 STATES = (*FOUND, *UNSEEN, EQUIVALENT, LEFT)
 
 
-@dataclass(frozen=True, slots=True)
-class Result:
-    """What came of a mutant, by which test."""
-
-    state: str
-    by: str
-    seconds: float
-
-
 class Results:
     """A file to which each verdict is added as it is known, so that a run can be taken up again.
 
@@ -51,35 +41,31 @@ class Results:
 
     def __init__(self, digest: str) -> None:
         self._digest = digest
-        self._known: dict[str, Result] = {}
+        self._states: dict[str, str] = {}
         for line in RESULTS.read_text().splitlines() if RESULTS.is_file() else ():
             kept = json.loads(line)
-            if kept["digest"] == digest or (
-                kept["test"] and kept["test"] == _test_digest(kept["by"])
-            ):
-                result = Result(kept["state"], kept["by"], kept["seconds"])
-                self._known[kept["key"]] = result
+            is_same_test = kept["test"] and kept["test"] == _test_digest(kept["by"])
+            if kept["digest"] == digest or is_same_test:
+                self._states[kept["key"]] = kept["state"]
 
-    def of(self, mutant: Mutant) -> Result | None:
-        """Return what is known of a mutant."""
-        return self._known.get(mutant.key)
+    def of(self, mutant: Mutant) -> str | None:
+        """Return what is known of a mutant: its state."""
+        return self._states.get(mutant.key)
 
-    def add(self, verdict: Verdict) -> Result:
-        """Keep what came of a mutant."""
-        result = Result(verdict.state, verdict.by, round(verdict.seconds, 2))
-        self._known[verdict.mutant.key] = result
+    def add(self, verdict: Verdict) -> str:
+        """Keep what came of a mutant, and return that."""
+        self._states[verdict.mutant.key] = verdict.state
         kept = {
             "key": verdict.mutant.key,
             "digest": self._digest,
             "test": _test_digest(verdict.by),
-            "state": result.state,
-            "by": result.by,
-            "seconds": result.seconds,
+            "state": verdict.state,
+            "by": verdict.by,
         }
         RESULTS.parent.mkdir(exist_ok=True)
         with RESULTS.open("a") as file:
             file.write(json.dumps(kept) + "\n")
-        return result
+        return verdict.state
 
 
 def _test_digest(test: str) -> str:
@@ -114,9 +100,8 @@ class Equivalents:
         self._texts: list[dict[str, str]] = read["text"]
         for entry in read["equivalent"]:
             for becomes in entry["becomes"]:
-                self.reasons[entry["path"], entry["within"], entry["was"], becomes] = entry[
-                    "because"
-                ]
+                key = entry["path"], entry["within"], entry["was"], becomes
+                self.reasons[key] = entry["because"]
 
     def reason(self, mutant: Mutant) -> str:
         """Return why a mutant changes nothing, or nothing."""

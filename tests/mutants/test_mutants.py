@@ -25,7 +25,7 @@ from tests.waiting import PATIENCE_SECONDS
 PATH = read_plan().modules("item")[0]
 
 
-def test_a_constant_is_reached_by_who_uses_its_name() -> None:
+def test_a_constant_is_reached_by_tests_of_lines_that_use_it() -> None:
     """It is given its value at import, which is no test's doing."""
     tree = ast.parse("LIMIT = 3\n\ndef use(x=1):\n    return x < LIMIT\n")
     assert _imported(tree, 1, 1) == ({"LIMIT"}, range(0))
@@ -58,20 +58,20 @@ def test_the_tests_about_a_module_have_its_name_or_are_configured() -> None:
     assert configured <= {plan.imported_as(path) for path in plan.modules()}
 
 
-def test_a_default_is_reached_by_who_calls_the_function() -> None:
+def test_a_default_is_reached_by_tests_of_the_function() -> None:
     tree = ast.parse("@cache\ndef use(x=1):\n    return x\n")
     assert _imported(tree, 2, 2) == ({"use"}, range(1, 4))
     assert _imported(tree, 3, 3) == (set(), range(0))
 
 
-def test_the_fastest_test_is_run_first_and_one_that_fails_anyhow_never() -> None:
+def test_tests_run_fastest_first_without_those_that_fail_unmutated() -> None:
     source = "\n".join(["x"] * 3)
     lines = {PATH: {3: frozenset({"slow", "fast", "broken"})}}
     reach = Reach(lines, {"slow": 2.0, "fast": 0.1}, {}, ("broken",))
     assert reach.of(Mutant(PATH, "", "", 3, 3, "", "", source)) == ["fast", "slow"]
 
 
-def test_what_fails_after_others_has_to_fail_alone() -> None:
+def test_a_failure_after_other_tests_is_confirmed_alone() -> None:
     """Else the others go on without it."""
     stage, later = Stage(("a", "b", "c"), is_confirmed=True), [Stage(seeds=(3,))]
     alone, others, *rest = _next(stage, later, "b")
@@ -96,14 +96,16 @@ def test_each_equivalent_has_a_reason_and_a_module_that_is_mutated() -> None:
         ('raise NotConfigured("no")', "raise NotConfigured(None)", False),
     ],
 )
-def test_a_text_that_no_one_sees_may_be_any(was: str, becomes: str, *, is_equivalent: bool) -> None:
+def test_another_text_of_an_internal_error_is_equivalent(
+    was: str, becomes: str, *, is_equivalent: bool
+) -> None:
     path = read_plan().modules("aws/operations")[0]
     mutant = Mutant(path, "", "", 3, 3, was, becomes, "")
     assert bool(Equivalents().reason(mutant)) is is_equivalent
     assert not Equivalents().reason(replace(mutant, path=PATH))
 
 
-def test_what_a_test_found_stays_found_while_others_change() -> None:
+def test_a_found_mutant_stays_found_while_its_test_is_unchanged() -> None:
     """But not if the test changes, or what it uses."""
     file = "X = 1\ndef test_a():\n    assert X\ndef test_b():\n    assert {}\n"
     found = digest_without_others(file.format("X"), "test_a")
@@ -112,7 +114,7 @@ def test_what_a_test_found_stays_found_while_others_change() -> None:
     assert found != digest_without_others(file.replace("X = 1", "X = 2"), "test_a")
 
 
-def test_what_is_equivalent_or_was_not_tried_is_not_counted() -> None:
+def test_equivalent_and_untried_mutants_are_not_counted() -> None:
     """Neither in the table, nor for the aim."""
     counted = ["killed", "timed out", "survived", *["equivalent", "not tried"] * 50]
     states = [(PATH, state) for state in counted]
@@ -147,7 +149,7 @@ def end(_: Stage) -> str:
     ],
     ids=["hangs", "spins", "ends", "fails", "passes"],
 )
-def test_what_comes_of_a_mutant_is_told_by_its_process(
+def test_a_mutants_state_follows_from_its_process(
     monkeypatch: pytest.MonkeyPatch, run: Callable[[Stage], str], grace: int, state: str
 ) -> None:
     """One that never ends is ended, and is told as timed out."""
@@ -159,7 +161,7 @@ def test_what_comes_of_a_mutant_is_told_by_its_process(
     assert verdict.state == state
 
 
-def test_the_documents_and_workflows_give_arguments_that_there_are() -> None:
+def test_documents_and_workflows_give_existing_arguments() -> None:
     """Each variable is known to `make mutants`, which knows each option of what it runs."""
     texts = [ROOT / "docs/mutants.md", ROOT / "CONTRIBUTING.md", *ROOT.glob(".github/workflows/*")]
     calls = [call for path in texts for call in re.findall("make mutants .*", path.read_text())]
@@ -178,16 +180,14 @@ def made(*variables: str) -> argparse.Namespace:
     return parsed(shlex.split(line)[3:])
 
 
-def test_the_page_names_modules_that_there_are() -> None:
+def test_the_page_names_existing_modules() -> None:
     page = (ROOT / "docs/mutants.md").read_text()
     named = re.findall(r"(?m)^\| ([a-z_/]+(?:\.py|/)) \|", page)
     assert len(named) > 20
     assert all(read_plan().modules(name) for name in named)
 
 
-def test_what_came_of_a_mutant_is_kept_where_nothing_was_kept_before(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_result_is_kept_in_a_new_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """And is known to the next run, while the code is the same."""
     monkeypatch.setattr(results, "RESULTS", tmp_path / "new" / "results.jsonl")
     mutant = Mutant(PATH, "", "", 3, 3, "", "", "x")

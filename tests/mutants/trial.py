@@ -68,13 +68,11 @@ class Stage:
 
 @dataclass(slots=True)
 class Verdict:
-    """What came of a mutant."""
+    """What came of a mutant, by which test."""
 
     mutant: Mutant
     state: str
     by: str = ""
-    seconds: float = 0
-    tests: int = 0
 
 
 class _Loader(SourceFileLoader):
@@ -220,10 +218,7 @@ class _Running:
     later: list[Stage]
     process: "ForkProcess"
     answer: "Connection[Any, Any]"
-    begun: float
     ends: float
-    spent: float = 0
-    tests: int = 0
 
 
 @dataclass(slots=True)
@@ -240,11 +235,7 @@ class Pool:
         try:
             while True:
                 while len(self._running) < self.workers and (trial := next(waiting, None)):
-                    mutant, stages = trial
-                    if stages:
-                        self._start(mutant, stages)
-                    else:
-                        yield Verdict(mutant, "not reached")
+                    self._start(*trial)
                 if not self._running:
                     return
                 yield from self._step()
@@ -252,7 +243,7 @@ class Pool:
             for one in self._running:
                 _end(one.process)
 
-    def _start(self, mutant: Mutant, stages: list[Stage], spent: float = 0, tests: int = 0) -> None:
+    def _start(self, mutant: Mutant, stages: list[Stage]) -> None:
         context = get_context("fork")
         answer, theirs = context.Pipe(duplex=False)
         stage, *later = stages
@@ -260,34 +251,25 @@ class Pool:
         process = context.Process(target=_child, args=(stage, name, mutant, theirs))
         process.start()
         theirs.close()
-        now = time.monotonic()
-        ends = now + 2 * (GRACE_SECONDS + SLOWER * stage.seconds)
-        self._running.append(
-            _Running(
-                mutant, stage, later, process, answer, now, ends, spent, tests + len(stage.tests)
-            )
-        )
+        ends = time.monotonic() + 2 * (GRACE_SECONDS + SLOWER * stage.seconds)
+        self._running.append(_Running(mutant, stage, later, process, answer, ends))
 
     def _step(self) -> Iterator[Verdict]:
         """Wait until one ends or is over its time."""
         soonest = min(one.ends for one in self._running)
         wait([one.process.sentinel for one in self._running], max(0, soonest - time.monotonic()))
         for one in list(self._running):
-            now = time.monotonic()
-            if one.process.is_alive() and now < one.ends:
+            if one.process.is_alive() and time.monotonic() < one.ends:
                 continue
             self._running.remove(one)
             failed = _answer(one)
             _end(one.process)
-            spent = one.spent + now - one.begun
             if failed is None:
-                yield Verdict(one.mutant, "timed out", "", spent, one.tests)
+                yield Verdict(one.mutant, "timed out")
             elif stages := _next(one.stage, one.later, failed):
-                self._start(one.mutant, stages, spent, one.tests)
-            elif failed:
-                yield Verdict(one.mutant, "killed", failed, spent, one.tests)
+                self._start(one.mutant, stages)
             else:
-                yield Verdict(one.mutant, "survived", "", spent, one.tests)
+                yield Verdict(one.mutant, "killed" if failed else "survived", failed)
 
 
 def _next(stage: Stage, later: list[Stage], failed: str) -> list[Stage]:

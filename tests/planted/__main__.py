@@ -24,7 +24,7 @@ class Planting:
 
     def __init__(self, defects: Iterable[Defect]) -> None:
         self.defects = list(defects)
-        self.told: dict[str, dict[str, dict[str, bool]]] = {}
+        self.found: dict[str, dict[str, dict[str, bool]]] = {}
 
     def pytest_sessionstart(self) -> None:
         """Look for one example that fails, not for the simplest."""
@@ -36,7 +36,7 @@ class Planting:
     def pytest_runtestloop(self, session: pytest.Session) -> bool:
         """Run what each defect names, in the place of what was collected."""
         for defect in self.defects:
-            self.told[defect.name] = {
+            self.found[defect.name] = {
                 name: self.tried(defect, list(named(session.items, name)), session)
                 for name in defect.tests
             }
@@ -77,7 +77,7 @@ def main(report: str, *names: str) -> int:
     files = dict.fromkeys(test.partition("[")[0] for defect in chosen for test in defect.tests)
     code = pytest.main([*ENTRANCE, *files], plugins=[planting])
     with open(report, "w") as file:  # noqa: PTH123 (as it was named)
-        json.dump(planting.told, file, indent=1)
+        json.dump(planting.found, file, indent=1)
     return int(code)
 
 

@@ -64,7 +64,7 @@ def test_a_planted_defect_is_found(
 
 
 @pytest.mark.parametrize("threat", THREATS)
-def test_a_control_that_is_gone_is_noticed(threat: str) -> None:
+def test_each_threat_names_a_test_of_its_control(threat: str) -> None:
     """By a test that the threat names, or by a rule of the template that is tried on a spoilt one.
 
     That the tests of each defect do fail with it, `test_a_planted_defect_is_found` shows.
@@ -86,5 +86,5 @@ def test_a_defect_stands_against_a_threat(defect: Defect) -> None:
     assert tests & {(path, name) for name, path in shown(defect.threat)}
 
 
-def test_defects_have_names_of_their_own() -> None:
+def test_defects_have_different_names() -> None:
     assert len({defect.name for defect in DEFECTS}) == len(DEFECTS)

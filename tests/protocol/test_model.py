@@ -10,15 +10,14 @@ from pathlib import Path
 
 import pytest
 
-from tests.protocol.model.__main__ import main
+from tests.protocol.model.__main__ import NAMES, main
 from tests.protocol.model.explorer import explore
 from tests.protocol.model.invariants import broken, broken_by
 from tests.protocol.model.moves import moves
 from tests.protocol.model.mutants import GUARDS, MUTANTS, OLDER, PROMISES, Mutant
 from tests.protocol.model.rules import Guards, Promises, Rules, Scenario
-from tests.protocol.model.runs import Run, run
+from tests.protocol.model.runs import Run, of_mutants, of_scenarios, run
 from tests.protocol.model.scenarios import SCENARIOS
-from tests.protocol.model.tables import of_mutants, of_scenarios
 from tests.sharing import once
 
 DOCUMENT = (Path(__file__).parents[2] / "docs" / "protocol.md").read_text().splitlines()
@@ -54,7 +53,7 @@ def test_protocol_keeps_every_invariant(scenario: Scenario, runs: Runs) -> None:
 
 
 @pytest.mark.parametrize("scenario", SCENARIOS, ids=[one.name for one in SCENARIOS])
-def test_what_is_put_together_is_what_every_state_allows(scenario: Scenario) -> None:
+def test_explorer_makes_the_same_moves_as_the_transition_relation(scenario: Scenario) -> None:
     """The explorer computes what a Lambda may do in a world once, and `moves` for each state."""
     rules = Rules(scenario)
     seen = explore(rules, most=20_000)
@@ -77,18 +76,17 @@ def test_what_is_put_together_is_what_every_state_allows(scenario: Scenario) -> 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("mutant", NEEDED, ids=[one.name for one in NEEDED])
-def test_mutant_breaks_what_its_guard_gives(mutant: Mutant, runs: Runs) -> None:
+def test_mutant_breaks_the_invariants_of_its_guard(mutant: Mutant, runs: Runs) -> None:
     """Without the guard, the invariants that the table names are broken."""
     assert set(mutant.breaks) <= runs(mutant.name).steps.keys()
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("mutant", REDUNDANT, ids=[one.name for one in REDUNDANT])
-def test_redundant_guard_is_known_to_be(mutant: Mutant, runs: Runs) -> None:
-    """Nothing breaks without it, in all states; the remark says which other guard implies it."""
+def test_nothing_breaks_without_a_redundant_guard(mutant: Mutant, runs: Runs) -> None:
+    """In all states: another guard implies it."""
     seen = runs(mutant.name)
     assert (seen.is_whole, seen.steps) == (True, {})
-    assert mutant.remark
 
 
 def test_every_guard_and_promise_has_a_mutant() -> None:
@@ -112,28 +110,30 @@ def test_document_names_the_guards_of_an_invariant(invariant: str) -> None:
     assert named <= of
 
 
-def test_older_locks_break_what_is_known_of_them() -> None:
-    """The results that protocol.md reports of an earlier exploration are found again."""
+def test_older_locks_break_the_invariants_that_an_earlier_model_found() -> None:
+    """As docs/protocol.md reports them."""
     known = {
         "lock deleted by key": {"I1", "I2", "I4"},
         "lock with an owner check": {"I1", "I2", "I4"},
+        "fencing alone": {"I4"},
+        "bounding alone": {"I2"},
     }
-    known |= {"fencing alone": {"I4"}, "bounding alone": {"I2"}}
     assert {one.name: set(one.breaks) & known[one.name] for one in OLDER} == known
 
 
-def test_trace_can_be_read(capsys: pytest.CaptureFixture[str]) -> None:
-    """A counterexample names who does what, and what the table says then."""
+def test_trace_names_each_actor_and_state_of_the_table(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--trace", "bound"]) == 0
-    told = capsys.readouterr().out
-    assert "I1 breaks:" in told
-    assert "A  takes the lease" in told
-    assert "lease over" in told
+    printed = capsys.readouterr().out
+    assert "I1 breaks:" in printed
+    assert "A  takes the lease" in printed
+    assert "lease over" in printed
 
 
 @pytest.mark.slow
-def test_tables(runs: Runs, record_property: Record) -> None:
-    """What was explored, and what breaks without each guard, is shown; in less than two minutes."""
+def test_all_explorations_together_take_less_than_two_minutes(
+    runs: Runs, record_property: Record
+) -> None:
+    """On two cores. What was explored, and what breaks without each guard, is shown."""
     scenarios = [(one, runs(one.name)) for one in SCENARIOS]
     record_property("table: the protocol's model", "\n".join(of_scenarios(scenarios)))
     for title, mutants in (
@@ -143,7 +143,7 @@ def test_tables(runs: Runs, record_property: Record) -> None:
     ):
         rows = [(one, runs(one.name)) for one in mutants]
         record_property(f"table: {title}", "\n".join(of_mutants(rows)))
-    assert sum(runs(one.name).seconds for one in (*SCENARIOS, *MUTANTS)) < 2 * LONGEST_SECONDS
+    assert sum(runs(name).seconds for name in NAMES) < 2 * LONGEST_SECONDS
 
 
 def rows(name: str) -> list[str]:

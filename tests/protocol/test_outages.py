@@ -13,7 +13,7 @@ DOCUMENT = Path(__file__).parents[2] / "docs" / "protocol.md"
 
 
 @pytest.mark.slow
-def test_no_fault_is_felt_for_longer_than_it_may(
+def test_no_fault_lasts_longer_than_its_bound(
     record_property: Callable[[str, object], None],
 ) -> None:
     """A call to AWS that failed is over with the next call; a death, with its lease."""

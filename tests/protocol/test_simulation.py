@@ -10,11 +10,12 @@ from random import Random
 
 import pytest
 
-from tests.protocol.simulation.bugs import BUGS, planted
-from tests.protocol.simulation.campaign import hunt_all, kill_table, run_seeds
+from tests.protocol.simulation.bugs import BUGS
+from tests.protocol.simulation.campaign import Wanted, hunt, kill_table, run_seeds, shown
 from tests.protocol.simulation.draws import chosen, draws_of
 from tests.protocol.simulation.planning import plan_of
 from tests.protocol.simulation.plans import Change, FlowName, Notice, Plan, Visit
+from tests.protocol.simulation.planting import planted
 from tests.protocol.simulation.shrinking import shrunk
 from tests.protocol.simulation.stories import story
 from tests.protocol.simulation.vendors import VENDORS
@@ -36,47 +37,42 @@ SEEDS = int(os.environ.get("SIMULATION_SEEDS", "6000"))
 @pytest.mark.slow
 def test_no_seed_breaks_an_invariant() -> None:
     """I1 to I17 hold for the shipped code, whatever dies, stands still, is lost or comes late."""
-    findings = run_seeds(range(SEEDS))
+    found = run_seeds(range(SEEDS)).found
 
-    assert not findings, "\n" + "\n".join(
-        f"{finding.invariant}: {finding.text}\n    {finding.command}" for finding in findings
-    )
+    assert not found, shown(found)
 
 
 @pytest.mark.slow
 def test_each_planted_bug_is_found(record_property: Record) -> None:
     """Taking any one guard out of the shipped code turns this suite red."""
-    hunts = hunt_all()
+    hunts = hunt([Wanted(name) for name in BUGS]).values()
     record_property("table: bugs planted in the shipped code", kill_table(hunts))
 
-    assert [hunt.bug for hunt in hunts if hunt.finding is None] == []
+    assert [one.bug for one in hunts if not one.finding] == []
 
 
-def test_a_seed_is_one_story() -> None:
+def test_a_seed_replays_the_same_steps() -> None:
     """A seed that failed elsewhere fails here, in the same steps."""
     once, again = (story(judged(plan_of(12))) for _ in range(2))
 
     assert once == again
 
 
-def test_what_is_planted_is_gone_afterwards() -> None:
-    """A planted bug stays in its own run."""
-    seed = 0
-    for bug in BUGS:
+def test_a_planted_bug_is_removed_after_its_run() -> None:
+    for bug in BUGS.values():
         with planted(bug):
-            judged(plan_of(seed))
+            judged(plan_of(0))
 
-    assert not judged(plan_of(seed)).violations
+    assert not judged(plan_of(0)).violations
 
 
-def test_a_story_is_shrunk_to_what_it_takes() -> None:
-    """What is left of a plan is small, and breaks the same invariant."""
-    bug = next(bug for bug in BUGS if bug.name == "renewal-resent")
-    with planted(bug):
-        plan = next(plan for plan in map(plan_of, range(1000)) if breaks(plan, "I6"))
-        smallest = shrunk(plan, lambda smaller: breaks(smaller, "I6"))
+def test_a_failing_plan_is_shrunk_while_it_fails() -> None:
+    """What is left of it is small, and breaks the same invariant."""
+    with planted(BUGS["renewal-resent"]):
+        plan = next(plan for plan in map(plan_of, range(1000)) if judged(plan).breaks("I6"))
+        smallest = shrunk(plan, lambda smaller: judged(smaller).breaks("I6"))
 
-        assert breaks(smallest, "I6")
+        assert judged(smallest).breaks("I6")
     assert len(smallest.visits) <= len(plan.visits)
     assert len(smallest.faults) <= 2
 
@@ -91,11 +87,6 @@ def test_a_plan_stays_as_it_is_when_a_flow_or_a_theme_is_added() -> None:
     assert all(new in (old, "three") for old, new in zip(before, after, strict=True))
     assert 200 < after.count("three") < 300
     assert 600 < before.count("two") < 733
-
-
-def breaks(plan: Plan, invariant: str) -> bool:
-    """Say whether *plan* breaks an invariant."""
-    return any(found.invariant == invariant for found in judged(plan).violations)
 
 
 @pytest.mark.slow
@@ -145,14 +136,12 @@ def test_renewal_is_off_the_callers_path(flow: FlowName) -> None:
 
 def traffic(flow: FlowName) -> Plan:
     """Return calls for all variants, through tens of lifetimes."""
-    dice = Random(flow)
+    rng = Random(flow)
     bodies = VENDORS[flow].bodies
-    times = sorted(dice.uniform(0, LIFETIMES * LIFETIME) for _ in range(CALLS))
-    wishes: list[dict[str, int]] = [{}] * 9 + [{"min_ttl": 45}]
+    times = sorted(rng.uniform(0, LIFETIMES * LIFETIME) for _ in range(CALLS))
+    options: list[dict[str, int]] = [{}] * 9 + [{"min_ttl": 45}]
     visits = [
-        Visit(
-            f"c{number}", at, {"connection": "acme", **dice.choice(bodies), **dice.choice(wishes)}
-        )
+        Visit(f"c{number}", at, {"connection": "acme", **rng.choice(bodies), **rng.choice(options)})
         for number, at in enumerate(times)
     ]
     return Plan(1, flow, LIFETIME, tuple(visits), (-15.0, 15.0, 0.0, 4.2))

@@ -64,7 +64,7 @@ def attribute_of(value: object) -> Any:
 
 @given(st.lists(requests(), min_size=1, max_size=6))
 @settings(max_examples=60, deadline=None)
-def test_any_writes_lead_to_the_same_item(
+def test_a_table_in_memory_does_with_writes_what_moto_does(
     dynamodb: DynamoDBClient, writes: list[dict[str, Any]]
 ) -> None:
     """Each write succeeds or fails alike, with the same code, and leaves the same attributes."""

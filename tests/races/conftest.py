@@ -1,7 +1,6 @@
 """Races and deaths of real processes, over engines whose conditional writes are atomic."""
 
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Iterator
 
 import boto3
 import pytest
@@ -30,9 +29,7 @@ def dynalite_url() -> Iterator[str]:
 
 
 @pytest.fixture(params=["moto", "dynalite"])
-def engine(
-    request: pytest.FixtureRequest, world: World, monkeypatch: pytest.MonkeyPatch
-) -> Mapping[str, Any]:
+def engine(request: pytest.FixtureRequest, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """Let the table be kept by one engine or the other."""
     del world
     if request.param == "dynalite":
@@ -40,4 +37,3 @@ def engine(
             pytest.skip("dynalite is not installed: there was no npm when `make test` prepared")
         url = request.getfixturevalue("dynalite_url")
         monkeypatch.setenv("AWS_ENDPOINT_URL_DYNAMODB", url)
-    return {"name": request.param}

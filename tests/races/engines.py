@@ -1,6 +1,5 @@
 """Two engines with atomic conditional writes: moto behind one lock, and dynalite."""
 
-import os
 import shutil
 import socket
 import subprocess
@@ -26,7 +25,7 @@ def dynalite() -> Iterator[str]:
     port = free_ports().port
     command = [str(DYNALITE), "--port", str(port), "--createTableMs", "0"]
     quiet = subprocess.DEVNULL
-    process = subprocess.Popen(command, stdout=quiet, stderr=quiet, env=dict(os.environ))
+    process = subprocess.Popen(command, stdout=quiet, stderr=quiet)
     try:
         wait_for(port)
         yield f"http://127.0.0.1:{port}"

@@ -2,7 +2,8 @@
 
 import os
 from collections import Counter
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 import pytest
 
@@ -12,31 +13,36 @@ from tests.subjects import FLOWS, talk
 from tests.waiting import PATIENCE_SECONDS
 from token_broker.aws import clients
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
 PROCESSES, THREADS = 8, 8
 
 
-def race_of(job: Job, processes: int = PROCESSES) -> list[Result]:
-    """Return what the callers got who all started at once."""
-    start, results = START.Barrier(processes * job.threads), START.Queue()
-    running = [START.Process(target=race, args=(job, start, results)) for _ in range(processes)]
+@pytest.fixture(autouse=True)
+def _new_clients(engine: object) -> Iterator[None]:
+    """Make clients for the engine, and none for the next test."""
+    del engine
+    clients.forget()
+    yield
+    clients.forget()
+
+
+def race_of(jobs: Sequence[Job]) -> list[Result]:
+    """Return what the callers got who all started at once: each job is a process."""
+    callers = sum(job.threads for job in jobs)
+    start, results = START.Barrier(callers), START.Queue()
+    running = [START.Process(target=race, args=(job, start, results)) for job in jobs]
     for process in running:
         process.start()
-    got = [results.get(timeout=PATIENCE_SECONDS) for _ in range(processes * job.threads)]
+    got = [results.get(timeout=PATIENCE_SECONDS) for _ in range(callers)]
     for process in running:
         process.join()
     return got
 
 
-@pytest.mark.usefixtures("engine")
 @pytest.mark.parametrize("flow", FLOWS)
 def test_callers_at_a_tokens_end_cause_one_exchange(
     world: World, flow: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """I1, I5: 64 callers in 8 processes; the vendor sees one exchange, all get its token."""
-    clients.forget()
     connection = world.connect(flow)
     first = world.call(flow, connection)
     world.advance(90_000)
@@ -45,7 +51,7 @@ def test_callers_at_a_tokens_end_cause_one_exchange(
     steps = [request.step for request, _ in talk(flow).said]
     fake.fail("delay", times=None, seconds=1.0, step=steps[-1] if len(steps) > 1 else None)
     job = Job(flow, {"connection": connection}, dict(os.environ), world.ahead, THREADS)
-    got = race_of(job)
+    got = race_of([job] * PROCESSES)
     sources = Counter(result.source for result in got)
     with capsys.disabled():
         tell(flow, got)
@@ -53,43 +59,25 @@ def test_callers_at_a_tokens_end_cause_one_exchange(
     assert set(sources) <= {"exchange", "table", "memory"}
     assert {result.generation for result in got} == {first["generation"] + 1}
     assert len(fake.log) - before == len(steps)
-    clients.forget()
 
 
-@pytest.mark.usefixtures("engine")
 def test_reports_of_one_token_cause_one_exchange(world: World) -> None:
     """I9: however many callers report the same token, it is replaced once."""
-    clients.forget()
     connection = world.connect("vendorlink")
     first = world.call("vendorlink", connection)
     payload: Mapping[str, Any] = {"connection": connection, "rejected": first["fingerprint"]}
-    got = race_of(Job("vendorlink", payload, dict(os.environ), threads=4), processes=4)
+    got = race_of([Job("vendorlink", payload, dict(os.environ), threads=4)] * 4)
     assert {result.generation for result in got} == {2}
     assert len(world.vendorlink.log) == 2
-    clients.forget()
 
 
-@pytest.mark.usefixtures("engine")
-def test_a_wrong_password_is_tried_once_by_a_crowd(world: World) -> None:
+def test_many_callers_try_a_wrong_key_three_times(world: World) -> None:
     """I7: many variants, many processes, three logins: the editor's 403 may be about each."""
-    clients.forget()
-    connection = world.connect("editor", api_key="wrong")
-    jobs = [
-        Job(
-            "editor", {"connection": connection, "parameters": {"userId": str(n)}}, dict(os.environ)
-        )
-        for n in range(6)
-    ]
-    start, results = START.Barrier(len(jobs)), START.Queue()
-    running = [START.Process(target=race, args=(job, start, results)) for job in jobs]
-    for process in running:
-        process.start()
-    got = [results.get(timeout=PATIENCE_SECONDS) for _ in jobs]
-    for process in running:
-        process.join()
+    call = {"connection": world.connect("editor", api_key="wrong")}
+    calls = [call | {"parameters": {"userId": str(number)}} for number in range(6)]
+    got = race_of([Job("editor", call, dict(os.environ)) for call in calls])
     assert Counter(r.source for r in got) == {"CredentialRejected": 3, "CredentialLatched": 3}
     assert len(world.editor.log) == 3
-    clients.forget()
 
 
 def tell(flow: str, got: list[Result]) -> None:

@@ -18,12 +18,12 @@ ADAPTERS = sorted(
 )
 
 
-def test_the_adapters_are_for_the_version_that_is_installed() -> None:
+def test_the_adapters_are_for_the_installed_version() -> None:
     pins = (ROOT / "tools/stack.txt").read_text().splitlines()
     assert f"ministack=={emulator.VERSION}" in pins
 
 
-def test_another_version_ends_the_run(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_another_emulator_version_ends_the_run(monkeypatch: pytest.MonkeyPatch) -> None:
     """And says what to do, rather than that an adapter does nothing."""
     monkeypatch.setattr(emulator, "version", lambda _: "9.9.9")
     with pytest.raises(SystemExit, match=r"9\.9\.9.*stack/emulator"):
@@ -52,7 +52,7 @@ def test_each_grant_is_taken_away_by_itself() -> None:
     ]
 
 
-def test_what_goes_wrong_is_a_row_and_the_next_ones_turn_comes() -> None:
+def test_an_exception_becomes_a_failed_row() -> None:
     """Within a row, and between two of them."""
     table = Table()
     with table.about("one"):

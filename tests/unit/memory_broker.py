@@ -4,8 +4,9 @@ Nothing takes time unless a test says so, and everything that the broker tells i
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from random import Random
 from typing import Any
 
@@ -18,6 +19,7 @@ from token_broker.exchange import Request, Response
 from token_broker.flows import every
 from token_broker.handler import Service
 from token_broker.item import Item
+from token_broker.item_codec import attribute
 from token_broker.telemetry import Telemetry
 from token_broker_fakes import registry
 
@@ -45,6 +47,11 @@ class Recorder(Telemetry):
     def of(self, event: str) -> list[dict[str, Any]]:
         """Return the facts of each event of this name."""
         return [facts for name, facts in self.told if name == event]
+
+
+def around(owner: object, operation: str, change: Callable[..., Any]) -> None:
+    """Replace a method: *change* is called with the method, and what that would be called with."""
+    setattr(owner, operation, partial(change, getattr(owner, operation)))
 
 
 @dataclass
@@ -121,6 +128,10 @@ class MemoryBroker:
         record = dict(self.aws.table.records.get(place, {}))
         record |= {"connection": {"S": place[0]}, "variant": {"S": place[1]}} | attributes
         self.aws.table.records[place] = {n: value for n, value in record.items() if value}
+
+    def put(self, variant: str = "-", **values: Any) -> None:
+        """Change attributes of a record of the table to plain values; None removes one."""
+        self.write(variant, **{n: v if v is None else attribute(v) for n, v in values.items()})
 
     @property
     def steps(self) -> list[str]:

@@ -4,18 +4,21 @@ Each write is held against a model of what it does to a record. The record is co
 attribute that is forgotten, kept or written in vain is seen, `ttl` among them.
 """
 
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from contextlib import nullcontext
+from dataclasses import dataclass, field
 from random import Random
 from typing import Any
 
 import pytest
+from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
 
 from tests.unit.memory_aws import MemoryAws
 from token_broker.conditional_writes import Rejection
 from token_broker.decisions import Verdict
 from token_broker.errors import StoreUnavailable
 from token_broker.item import Failure, Hold, Item
+from token_broker.item_codec import failure_of
 from token_broker.store import Store
 
 NOW = 1_900_000_000
@@ -28,34 +31,10 @@ Record = dict[str, Any]
 """An item as plain values by the names of its attributes."""
 
 
-def typed(value: object) -> dict[str, Any]:
-    """Return a plain value as DynamoDB has it."""
-    match value:
-        case bytes():
-            return {"B": value}
-        case int():
-            return {"N": str(value)}
-        case str():
-            return {"S": value}
-        case tuple() | list():
-            return {"L": [typed(member) for member in value]}
-        case Mapping():
-            return {"M": {name: typed(member) for name, member in value.items()}}
-    raise TypeError(value)
-
-
-def plain(attribute: Mapping[str, Any]) -> Any:
-    """Return a typed value as a plain one."""
-    ((kind, value),) = attribute.items()
-    match kind:
-        case "N":
-            return int(value)
-        case "L":
-            return [plain(member) for member in value]
-        case "M":
-            return {name: plain(member) for name, member in value.items()}
-    return value
-
+typed = TypeSerializer().serialize
+"""Returns a plain value as DynamoDB has it."""
+plain = TypeDeserializer().deserialize
+"""Returns such a value as a plain one."""
 
 # What there may be in the table
 
@@ -91,9 +70,8 @@ OLD_FAILURE = {
 }
 REJECTION = OLD_FAILURE | {"code": "credential_rejected", "secret_version": "v0"}
 SUSPICION = {"suspect_version", "suspect_at", "suspect_variants"}
-BASE: Record = {"connection": PLACE[0], "variant": PLACE[1], "schema": 1, "generation": 7} | {
-    "fence": 9
-}
+PLACED: Record = {"connection": PLACE[0], "variant": PLACE[1]}
+BASE: Record = PLACED | {"schema": 1, "generation": 7, "fence": 9}
 HOLD: Record = {"held": {"since": NOW - 9, "by": "arn:of:one", "reason": "billing"}}
 NEW_HOLD = Hold(NOW - 9, "arn:of:another", "breach")
 PARTS: list[Record] = [
@@ -173,30 +151,11 @@ NEW_ALIAS: Record = {
     "secret_version": "v2",
 }
 DOWN = Failure("upstream_unavailable", "login: down", NOW - 5, 2, NOW + 40_000, "v1", 503)
-DOWN_KEPT: Record = {
-    "code": "upstream_unavailable",
-    "detail": "login: down",
-    "since": NOW - 5,
-    "count": 2,
-    "retry_at": NOW + 40_000,
-    "secret_version": "v1",
-    "upstream_status": 503,
-}
+DOWN_KEPT = failure_of(DOWN)
 REFUSED = Failure(
     "credential_rejected", "login: no", NOW, 1, NOW + 30, "v1", 401, "BAD", "no", is_login=True
 )
-REFUSED_KEPT: Record = {
-    "code": "credential_rejected",
-    "detail": "login: no",
-    "since": NOW,
-    "count": 1,
-    "retry_at": NOW + 30,
-    "secret_version": "v1",
-    "upstream_status": 401,
-    "upstream_code": "BAD",
-    "upstream_message": "no",
-    "login": 1,
-}
+REFUSED_KEPT = failure_of(REFUSED)
 
 
 @dataclass(frozen=True)
@@ -205,13 +164,17 @@ class Write:
 
     call: Callable[[Store, Item], object]
     model: Callable[[Record], Record]
-    compared: frozenset[str]
+    compared: frozenset[str] = frozenset()
     """Attributes that must be as they were read, or nothing is written."""
-    resembling: Record
+    resembling: Record = field(default_factory=dict)
     """What makes a record look as if this write was done, and it was not; None removes."""
     is_settled: bool = True
     """Whether a lost answer is settled by reading again."""
-    is_leased: bool = False
+
+    @property
+    def is_leased(self) -> bool:
+        """Whether only the holder of the lease writes this."""
+        return "lease_owner" in self.compared
 
 
 NEW_HOLD_KEPT: Record = {"held": {"since": NOW - 9, "by": "arn:of:another", "reason": "breach"}}
@@ -298,21 +261,34 @@ def forgotten(record: Record) -> Record:
     return without(kept, "ttl") | ttl
 
 
-def judging(verdict: Verdict, *, has_lease: bool) -> Callable[[Store, Item], object]:
-    return lambda store, item: store.judge(
-        item,
-        verdict,
-        Rejection("v1", REFUSED, "c"),
-        NOW,
-        has_lease=has_lease,
-        ends_lease=has_lease,
-    )
-
-
 HELD = frozenset({"fence", "lease_owner"})
 SWAPPED = frozenset({"fence", "generation"})
 COMPARED = SWAPPED | {"rejected_versions", "held"}
+JUDGED = HELD | {"rejected_versions"}
+UNLEASED = frozenset({"accepted_version", "fence", "rejected_versions"})
 LEASE_ENDS = ("lease_owner", "lease_until")
+
+
+def judging(verdict: Verdict, *, has_lease: bool) -> Callable[[Store, Item], object]:
+    rejection = Rejection("v1", REFUSED, "c")
+    return lambda store, item: store.judge(
+        item, verdict, rejection, NOW, has_lease=has_lease, ends_lease=has_lease
+    )
+
+
+def judgements(
+    name: str, of: tuple[Verdict, Callable[..., Record]], leased: Record, unleased: Record
+) -> dict[str, Write]:
+    """Return what is written of a verdict: by the holder of the lease, and without a lease."""
+    verdict, model = of
+    by_holder = judging(verdict, has_lease=True)
+    by_another = judging(verdict, has_lease=False)
+    return {
+        name: Write(by_holder, lambda record: model(record, *LEASE_ENDS), JUDGED, leased),
+        f"{name}, without a lease": Write(by_another, model, UNLEASED, unleased),
+    }
+
+
 WRITES: dict[str, Write] = {
     "acquire": Write(
         lambda store, item: store.acquire(item, "me", NOW + 60_000),
@@ -331,56 +307,44 @@ WRITES: dict[str, Write] = {
         committed,
         HELD,
         {"generation": 8, "token": b"another"},
-        is_leased=True,
     ),
     "commit, with a renewal token": Write(
         lambda store, item: store.commit(item, NEW_TOKEN | {"renewal": "ready"}),
         lambda record: committed(record) | {"renewal": "ready"},
         HELD,
         {"generation": 9, "token": NEW_TOKEN["token"]},
-        is_leased=True,
     ),
     "commit, recovering": Write(
         lambda store, item: store.commit(item, NEW_TOKEN, recovers=True),
         lambda record: committed(record, "latched_version"),
         HELD,
         {"generation": 7, "token": NEW_TOKEN["token"]},
-        is_leased=True,
     ),
     "fail": Write(
         lambda store, item: store.fail(item, DOWN, renewal=item.renewal),
         failed,
         HELD,
         {"lease_owner": "another"},
-        is_leased=True,
     ),
     "fail, with the renewal token unspent": Write(
         lambda store, item: store.fail(item, DOWN, renewal="ready"),
         lambda record: failed(record) | {"renewal": "ready"},
         HELD,
         {"fence": 10, "lease_owner": None},
-        is_leased=True,
     ),
     "fail, for no reason that is kept": Write(
         lambda store, item: store.fail(item, None, renewal=None),
         lambda record: without(record, *LEASE_ENDS) | {"schema": 1},
         HELD,
         {"lease_owner": "another"},
-        is_leased=True,
     ),
     "accept": Write(
-        lambda store, item: store.accept(item, "v2"),
-        accepted,
-        HELD,
-        {"accepted_version": "v3"},
-        is_leased=True,
+        lambda store, item: store.accept(item, "v2"), accepted, HELD, {"accepted_version": "v3"}
     ),
     "accept, recovering": Write(
         lambda store, item: store.accept(item, "v2", recovers=True),
         lambda record: accepted(record, "latched_version"),
         HELD,
-        {},
-        is_leased=True,
     ),
     "back_off": Write(
         lambda store, item: store.back_off(item, DOWN),
@@ -394,43 +358,22 @@ WRITES: dict[str, Write] = {
         COMPARED,
         {"failure": DOWN_KEPT},
     ),
-    "judge: latch": Write(
-        judging(Verdict.LATCH, has_lease=True),
-        lambda record: latched(record, *LEASE_ENDS),
-        HELD | {"rejected_versions"},
+    **judgements(
+        "judge: latch",
+        (Verdict.LATCH, latched),
         {"rejected_versions": ["v0"]},
-        is_leased=True,
-    ),
-    "judge: latch, without a lease": Write(
-        judging(Verdict.LATCH, has_lease=False),
-        latched,
-        frozenset({"accepted_version", "fence", "rejected_versions"}),
         {"suspect_version": "v1"},
     ),
-    "judge: suspect": Write(
-        judging(Verdict.SUSPECT, has_lease=True),
-        lambda record: suspected(record, *LEASE_ENDS),
-        HELD | {"rejected_versions"},
+    **judgements(
+        "judge: suspect",
+        (Verdict.SUSPECT, suspected),
         {"suspect_version": "v0"},
-        is_leased=True,
-    ),
-    "judge: suspect, without a lease": Write(
-        judging(Verdict.SUSPECT, has_lease=False),
-        suspected,
-        frozenset({"accepted_version", "fence", "rejected_versions"}),
         {"suspect_version": "v0", "rejected_versions": ["v1"]},
     ),
-    "judge: refuse the variant": Write(
-        judging(Verdict.REFUSE_VARIANT, has_lease=True),
-        lambda record: refused(record, *LEASE_ENDS),
-        HELD | {"rejected_versions"},
+    **judgements(
+        "judge: refuse the variant",
+        (Verdict.REFUSE_VARIANT, refused),
         {"suspect_version": "v1", "suspect_variants": ["a"]},
-        is_leased=True,
-    ),
-    "judge: refuse the variant, without a lease": Write(
-        judging(Verdict.REFUSE_VARIANT, has_lease=False),
-        refused,
-        frozenset({"accepted_version", "fence", "rejected_versions"}),
         {"suspect_version": "v0", "suspect_variants": ["c"]},
     ),
     "hold": Write(
@@ -455,14 +398,10 @@ WRITES: dict[str, Write] = {
         lambda store, item: store.drop(item),
         lambda record: without(record, *OF_TOKEN) | {"schema": 1},
         frozenset({"fingerprint"}),
-        {},
         is_settled=False,
     ),
     "alias_to": Write(
-        lambda store, item: store.alias_to(item, NEW_ALIAS),
-        pointed,
-        SWAPPED,
-        {"target": "d" * 64},
+        lambda store, item: store.alias_to(item, NEW_ALIAS), pointed, SWAPPED, {"target": "d" * 64}
     ),
     "report": Write(
         lambda store, item: store.report(item, (NOW - 1, NOW)),
@@ -474,14 +413,10 @@ WRITES: dict[str, Write] = {
         lambda store, item: store.claim_refresh(item, NOW + 77),
         lambda record: record | {"nudged_until": NOW + 77},
         frozenset({"nudged_until"}),
-        {},
         is_settled=False,
     ),
     "forget": Write(
-        lambda store, item: store.forget(item),
-        forgotten,
-        frozenset(),
-        {"token": b"another"},
+        lambda store, item: store.forget(item), forgotten, frozenset(), {"token": b"another"}
     ),
     "forget, of a latch": Write(
         lambda store, item: store.forget(item),
@@ -517,13 +452,10 @@ class Desk:
 
 def fits(name: str, record: Record) -> Record:
     """Return *record* as it is when this write is called for."""
-    write = WRITES[name]
-    if write.is_leased and record.get("lease_owner") != "me":
+    if WRITES[name].is_leased and record.get("lease_owner") != "me":
         record = record | LEASES[0]
     if name in {"drop", "report"}:
-        record = record | without(TOKEN, "token", "kind")
-        record = record | {"token": b"sealed", "kind": "login"}
-        record.pop("target", None)
+        record = without(record, "target") | TOKEN
     return HOLD | record if name == "lift" else record
 
 
@@ -546,22 +478,20 @@ def test_a_write_changes_what_its_model_says_and_nothing_else(name: str) -> None
 
 
 WHOLE = BASE | TOKEN | {name: value for part in PARTS for name, value in part.items()}
-OTHER_VALUES: Record = (
-    NEW_HOLD_KEPT
-    | {"failure": OLD_FAILURE | {"count": 99}, "report_times": [1]}
-    | {
-        "rejected_versions": ["v9"],
-        "suspect_variants": ["z"],
-        "token": b"other",
-    }
-)
+OTHER_VALUES: Record = NEW_HOLD_KEPT | {
+    "failure": OLD_FAILURE | {"count": 99},
+    "report_times": [1],
+    "rejected_versions": ["v9"],
+    "suspect_variants": ["z"],
+    "token": b"other",
+}
 
 
-def other(value: object, name: str) -> object:
+def other(value: Any, name: str) -> object:
     """Return a value of the same type that is another."""
     if name in OTHER_VALUES:
         return OTHER_VALUES[name]
-    return value + 1 if isinstance(value, int) else f"{value}-other"
+    return f"{value}-other" if isinstance(value, str) else value + 1
 
 
 @every_write
@@ -606,118 +536,87 @@ def test_a_write_that_was_done_counts_although_its_answer_was_lost(name: str, ho
     write = WRITES[name]
     desk = Desk(fits(name, BASE | TOKEN))
     setattr(desk.aws.dynamodb, how, True)
-    if not write.is_settled and how == "lose_answer":
-        with pytest.raises(StoreUnavailable):
-            desk.do(write)
-    elif not write.is_settled:
-        assert not desk.do(write)
-    elif name in TELLS_NOTHING:
-        desk.do(write)
-    else:
-        assert desk.do(write) == desk.aws.store.read(*PLACE)
+    is_told = write.is_settled or how == "repeat"
+    with nullcontext() if is_told else pytest.raises(StoreUnavailable):
+        answer = desk.do(write)
+        if name not in TELLS_NOTHING:
+            assert answer == (desk.aws.store.read(*PLACE) if write.is_settled else False)
     assert desk.record == write.model(fits(name, BASE | TOKEN))
 
 
 @every_write
 def test_a_write_that_was_not_done_and_got_no_answer_is_an_error(name: str) -> None:
-    record = fits(name, BASE | TOKEN | {"failure": OLD_FAILURE})
-    desk = Desk(record)
-    desk.aws.dynamodb.break_before = True
-    with pytest.raises(StoreUnavailable):
-        desk.do(WRITES[name])
-    assert desk.record == record
-
-
-@pytest.mark.parametrize("name", sorted(n for n in WRITES if WRITES[n].resembling))
-def test_what_another_wrote_does_not_count_as_this_write(name: str) -> None:
-    """It resembles it in part. That is no reason to think that one's own write was done."""
-    write = WRITES[name]
-    desk = Desk(fits(name, BASE | TOKEN))
-    resembling = fits(name, BASE | TOKEN) | write.resembling
-    desk.put({name: value for name, value in resembling.items() if value is not None})
-    desk.aws.dynamodb.break_before = True
-    with pytest.raises(StoreUnavailable):
-        desk.do(write)
+    """Though what another wrote meanwhile resembles it in part."""
+    write, read = WRITES[name], fits(name, BASE | TOKEN)
+    for changes in filter(None, ({"failure": OLD_FAILURE}, write.resembling)):
+        desk = Desk(read)
+        desk.put({name: value for name, value in (read | changes).items() if value is not None})
+        before = desk.record
+        desk.aws.dynamodb.break_before = True
+        with pytest.raises(StoreUnavailable):
+            desk.do(write)
+        assert desk.record == before
 
 
 @every_write
 def test_a_write_makes_an_item_that_is_not_there(name: str) -> None:
     """Without a record, only what needs neither lease nor token is done; `notice` is, too."""
-    write = WRITES[name]
-    desk = Desk({})
+    write, desk = WRITES[name], Desk({})
     del desk.aws.table.records[PLACE]
     desk.item = desk.aws.store.read(*PLACE)
     assert desk.item == Item(*PLACE)
     desk.do(write)
     is_done = PLACE in desk.aws.table.records
-    assert is_done is not (write.compared & {"lease_owner", "fingerprint"} != set())
+    assert is_done is write.compared.isdisjoint({"lease_owner", "fingerprint"})
     if is_done and name != "judge: suspect, without a lease":
-        empty = {"connection": PLACE[0], "variant": PLACE[1]}
-        made = write.model(empty | {"generation": 0, "fence": 0})
-        assert {"generation": 0, "fence": 0} | desk.record == made
+        zeros = {"generation": 0, "fence": 0}
+        assert zeros | desk.record == write.model(PLACED | zeros)
 
 
 def test_only_the_gate_says_that_its_latch_was_announced() -> None:
     aws = MemoryAws()
-    item = Item(*OTHER_PLACE)
-    for_variant = judging(Verdict.LATCH, has_lease=False)(aws.store, item)
-    assert for_variant == aws.store.read(*OTHER_PLACE)
-    kept = aws.store.read(*OTHER_PLACE)
+    kept = judging(Verdict.LATCH, has_lease=False)(aws.store, Item(*OTHER_PLACE))
+    assert kept == aws.store.read(*OTHER_PLACE)
+    assert isinstance(kept, Item)
     assert (kept.rejected_versions, kept.latched_version) == (("v1",), None)
 
 
-CORRUPT = [
-    ("generation", "x", {"generation": 0}),
-    ("expires_at", "x", {}),
-    ("failure", "x", {}),
-    ("report_times", "x", {}),
-    ("schema", 7, {}),
-]
-
-
-@pytest.mark.parametrize(("name", "value", "becomes"), CORRUPT)
+@pytest.mark.parametrize(
+    ("corrupt", "becomes"),
+    [
+        ({"generation": "x"}, {"generation": 0}),
+        ({"expires_at": "x"}, {}),
+        ({"failure": "x"}, {}),
+        ({"rejected_versions": "x"}, {}),
+        ({"schema": 7}, {}),
+        ({"fence": "x"}, {"fence": 1}),
+    ],
+)
 def test_the_next_holder_of_the_lease_removes_what_cannot_be_read(
-    name: str, value: object, becomes: Record
+    corrupt: Record, becomes: Record
 ) -> None:
     """A corrupt attribute is compared unchanged; otherwise every later write would fail."""
-    desk = Desk(BASE | TOKEN | {name: value})
-    assert desk.item.corrupt == (name,)
-    taken = desk.aws.store.acquire(desk.item, "me", NOW + 60)
-    assert taken
-    left = without(BASE | TOKEN | {"ttl": desk.record["ttl"]}, name)
-    assert desk.record == left | becomes | {
-        "schema": 1,
-        "fence": 10,
-        "lease_owner": "me",
-        "lease_until": NOW + 60,
-    }
-
-
-def test_a_compared_attribute_may_be_nonsense() -> None:
-    desk = Desk(BASE | {"fence": "x", "rejected_versions": "x"})
-    taken = desk.aws.store.acquire(desk.item, "me", NOW + 60)
-    assert taken
-    assert desk.record["fence"] == 1
-    assert "rejected_versions" not in desk.record
+    desk = Desk(BASE | TOKEN | corrupt)
+    assert desk.item.corrupt == tuple(corrupt)
+    assert desk.aws.store.acquire(desk.item, "me", NOW + 60)
+    left = without(BASE | TOKEN | {"ttl": desk.record["ttl"]}, *corrupt)
+    lease = {"schema": 1, "lease_owner": "me", "lease_until": NOW + 60}
+    assert desk.record == left | lease | ({"fence": 10} | becomes)
 
 
 # Reading
 
 
-@pytest.mark.parametrize("page", [1, 2, 3, 5, 1000])
+@pytest.mark.parametrize("page", [1, 2, 5, 1000])
 def test_all_items_of_a_connection_are_listed_once_a_page_at_a_time(page: int) -> None:
     aws = MemoryAws(page=page)
     variants = [f"{number:064x}" for number in range(5)]
     for variant in variants:
         for connection in ("vntana#acme", "vntana#other"):
             record = BASE | TOKEN | {"connection": connection, "variant": variant}
-            place = (connection, variant)
-            aws.table.records[place] = {name: typed(value) for name, value in record.items()}
+            aws.table.records[connection, variant] = {n: typed(v) for n, v in record.items()}
     found = list(aws.store.list("vntana#acme"))
-    assert [(item.connection, item.variant) for item in found] == [
-        ("vntana#acme", variant) for variant in variants
-    ]
-    assert found[0] == aws.store.read("vntana#acme", variants[0])
+    assert found == [aws.store.read("vntana#acme", variant) for variant in variants]
     assert aws.dynamodb.pages == -(-5 // page)
 
 

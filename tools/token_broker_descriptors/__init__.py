@@ -82,6 +82,9 @@ class Descriptor(NamedTuple):
     """The schema of what its answers have besides."""
     demo: Mapping[str, Any] = {}
     """The body of a call for a token of the demo's connection."""
+    refusal_codes: Mapping[str, bool] = {}
+    """Codes in the ``errors`` of a 403 that refuse a dead token; whether each may mean that a live
+    token has too few rights. A 401 needs no code."""
     token_names: Mapping[str, str] = {}
     """What `status` and `explain` call a token, by the member of its context that says it."""
 

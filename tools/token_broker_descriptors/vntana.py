@@ -51,5 +51,6 @@ DESCRIPTOR = Descriptor(
             },
         },
     ),
+    refusal_codes={"BAD_CREDENTIALS": False, "FORBIDDEN": True, "UNAUTHORIZED": False},
     token_names={"workspace": "workspace {:.8}", "organization": "organization {:.8}"},
 )

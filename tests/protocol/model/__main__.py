@@ -13,11 +13,10 @@ from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 
 from tests.protocol.model.mutants import MUTANTS
-from tests.protocol.model.runs import run
+from tests.protocol.model.runs import of_mutants, of_scenarios, run
 from tests.protocol.model.scenarios import SCENARIOS
-from tests.protocol.model.tables import of_mutants, of_scenarios
 
-NAMES = [one.name for one in (*SCENARIOS, *MUTANTS)]
+NAMES = [*(one.name for one in SCENARIOS), *(one.name for one in MUTANTS)]
 
 
 def main(arguments: Sequence[str]) -> int:

@@ -3,18 +3,15 @@
 from tests.protocol.model.decision import is_stale
 from tests.protocol.model.rules import Rules
 from tests.protocol.model.state import (
-    COMMITTING,
-    DOWN,
-    FORCED,
-    HOLDING,
-    RENEWING,
-    WAITING,
+    Ask,
     Event,
     HandOut,
     Item,
     Lambda,
     Move,
     Refusal,
+    Result,
+    Stage,
     State,
     put,
 )
@@ -42,21 +39,21 @@ def answered(rules: Rules, caller: Lambda, token: int) -> Lambda:
     outer = caller.outer
     if not outer:
         return Lambda(kept=token if "report" in rules.scenario.may else 0)
-    step, result = (HOLDING, 0) if token else (COMMITTING, DOWN)
+    step, result = (Stage.HOLDING, 0) if token else (Stage.COMMITTING, Result.DOWN)
     name, ask, seen, fence, begun, over = outer
     return Lambda(step, name, ask, seen, fence, token, result=result, begun=begun, over=over)
 
 
 def handed(rules: Rules, caller: Lambda, item: Item) -> tuple[Event, ...]:
     """Return the event of handing *item*'s token to the caller, if there is one."""
-    if caller.ask == RENEWING:
+    if caller.ask == Ask.RENEWING:
         return ()
     return (HandOut(caller.item, caller.item, item.token, is_stale(rules, item)),)
 
 
 def refused(caller: Lambda, code: str, version: int) -> tuple[Event, ...]:
     """Return the event of an error, if there is a caller to get it."""
-    if caller.ask == RENEWING or caller.outer:
+    if caller.ask == Ask.RENEWING or caller.outer:
         return ()
     return (Refusal(caller.item, code, version),)
 
@@ -71,8 +68,8 @@ def lost(rules: Rules, state: State, place: int, caller: Lambda) -> Move:
             after,
             refused(caller, "conflict", state.secret),
         )
-    if caller.ask == RENEWING:
+    if caller.ask == Ask.RENEWING:
         return Move(place, "loses the write: another renews", placed(state, place, Lambda()))
-    seen = caller.seen if caller.ask == FORCED else 0
-    again = Lambda(WAITING, caller.item, caller.ask, seen, outer=caller.outer)
+    seen = caller.seen if caller.ask == Ask.FORCED else 0
+    again = Lambda(Stage.WAITING, caller.item, caller.ask, seen, outer=caller.outer)
     return Move(place, "loses the conditional write", placed(state, place, again))

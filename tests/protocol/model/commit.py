@@ -3,46 +3,36 @@
 from collections.abc import Iterator
 
 from tests.protocol.model.answers import answered, handed, lost, may, placed, refused
-from tests.protocol.model.deaths import haunted
+from tests.protocol.model.deaths import with_message
 from tests.protocol.model.decision import is_live
 from tests.protocol.model.gate import gate_of
 from tests.protocol.model.rules import Rules
 from tests.protocol.model.state import (
-    ABSENT,
-    CALM,
-    COMMITTING,
-    DENIED,
-    DOWN,
-    DUE,
-    FREE,
-    FRESH,
-    LATCHED,
-    PATIENT,
-    READY,
-    REFUSED,
-    REJECTED,
-    SETTLING,
-    SPOILT,
-    UNANSWERED,
+    Age,
     End,
     Event,
+    Failure,
     HandOut,
     Item,
     Lambda,
+    Lease,
     Move,
+    Renewal,
+    Result,
+    Stage,
     State,
     put,
     worth,
 )
 
 CODES = {
-    REFUSED: "refresh_in_progress",
-    DOWN: "upstream_unavailable",
-    UNANSWERED: "upstream_unavailable",
-    REJECTED: "credential_rejected",
-    LATCHED: "credential_latched",
-    SPOILT: "internal",
-    DENIED: "upstream_refused",
+    Result.REFUSED: "refresh_in_progress",
+    Result.DOWN: "upstream_unavailable",
+    Result.UNANSWERED: "upstream_unavailable",
+    Result.REJECTED: "credential_rejected",
+    Result.LATCHED: "credential_latched",
+    Result.SPOILT: "internal",
+    Result.DENIED: "upstream_refused",
 }
 
 
@@ -50,7 +40,7 @@ def may_commit(rules: Rules, item: Item, holder: Lambda) -> bool:
     """Say whether the condition of the write holds: the lease is there and is the holder's."""
     own = item.fence == holder.fence
     return (own or not rules.guards.fence) and (
-        (own and item.lease != FREE) or not rules.guards.owner
+        (own and item.lease != Lease.FREE) or not rules.guards.owner
     )
 
 
@@ -58,17 +48,17 @@ def written(rules: Rules, state: State, holder: Lambda) -> Item:
     """Return the item with the outcome in it and the lease ended."""
     item, result = state.items[holder.item], holder.result
     if item.fence == holder.fence or not rules.guards.own_end:
-        item = item._replace(lease=FREE)
+        item = item._replace(lease=Lease.FREE)
     if result > 0:
-        renewal = READY if rules.scenario.renewals else ABSENT
-        age = item.age if item.token == result else FRESH  # the same write, twice
+        renewal = Renewal.READY if rules.scenario.renewals else Renewal.ABSENT
+        age = item.age if item.token == result else Age.FRESH  # the same write, twice
         return item._replace(
             token=result,
             age=age,
             generation=holder.seen + 1,
             renewal=renewal,
             rejected=0,
-            failure=CALM,
+            failure=Failure.CALM,
             strict=0,
             blames=-1,
             version=holder.version,
@@ -77,14 +67,21 @@ def written(rules: Rules, state: State, holder: Lambda) -> Item:
         )
     guards = rules.guards
     if rules.scenario.renewals and holder.using and not holder.begun:
-        item = item._replace(renewal=READY)  # it was not sent
-    stored = {DOWN: guards.backoff, UNANSWERED: guards.stale, REJECTED: True, DENIED: True}
+        item = item._replace(renewal=Renewal.READY)  # it was not sent
+    stored = {
+        Result.DOWN: guards.backoff,
+        Result.UNANSWERED: guards.stale,
+        Result.REJECTED: True,
+        Result.DENIED: True,
+    }
     if stored.get(result):
-        blames = holder.version + holder.previous if result in (REJECTED, DENIED) else -1
+        blames = (
+            holder.version + holder.previous if result in (Result.REJECTED, Result.DENIED) else -1
+        )
         strict = holder.login if guards.strict else 0
-        return item._replace(failure=PATIENT, strict=strict, blames=blames)
+        return item._replace(failure=Failure.PATIENT, strict=strict, blames=blames)
     if result not in stored and is_uncertain(rules, holder) and item.token:
-        return item._replace(failure=DUE, strict=holder.login, blames=-1)
+        return item._replace(failure=Failure.DUE, strict=holder.login, blames=-1)
     return item
 
 
@@ -98,20 +95,20 @@ def done(rules: Rules, state: State, holder: Lambda) -> State:
     """Return the world after the write; a failure that is stored is worth another exchange."""
     name = holder.item
     after = state._replace(items=put(state.items, name, written(rules, state, holder)))
-    failed = holder.result in (DOWN, UNANSWERED, REFUSED, SPOILT)
-    is_outage = holder.result in (DOWN, UNANSWERED)
+    failed = holder.result in (Result.DOWN, Result.UNANSWERED, Result.REFUSED, Result.SPOILT)
+    is_outage = holder.result in (Result.DOWN, Result.UNANSWERED)
     is_put_off = (
-        is_outage and after.items[name].failure == PATIENT
+        is_outage and after.items[name].failure == Failure.PATIENT
     )  # and worth one when that is over
     if (
         failed
         and holder.begun
         and not is_put_off
-        and (rules.guards.backoff or holder.result != DOWN)
+        and (rules.guards.backoff or holder.result != Result.DOWN)
     ):
         return worth(after, name)
     is_second = state.items[gate_of(rules, holder)].suspect == holder.version
-    if holder.result == REJECTED and (holder.version != state.secret or is_second):
+    if holder.result == Result.REJECTED and (holder.version != state.secret or is_second):
         return worth(after, name)
     return after
 
@@ -120,7 +117,7 @@ def commits(rules: Rules, state: State, place: int, holder: Lambda) -> Iterator[
     """Store the outcome, unless the lease is another's by now."""
     item = state.items[holder.item]
     if not rules.guards.commit_first and holder.result > 0:
-        yield hasty(rules, state, place, holder)
+        yield hands_out_first(rules, state, place, holder)
         return
     if not may_commit(rules, item, holder):
         yield lost(rules, state, place, holder)
@@ -131,7 +128,7 @@ def commits(rules: Rules, state: State, place: int, holder: Lambda) -> Iterator[
     move = replied(rules, after, place, holder)
     yield move._replace(text=f"stores the outcome: {move.text}", events=events + move.events)
     if may(rules, state, "defect") and holder.result > 0:
-        spoilt = placed(state, place, holder._replace(result=SPOILT))
+        spoilt = placed(state, place, holder._replace(result=Result.SPOILT))
         less = spoilt._replace(faults=state.faults - 1)
         yield Move(place, "fails with the new token in its hand", less, (), fair=False)
     if may(rules, state, "unkept") and holder.result > 0:
@@ -143,8 +140,8 @@ def commits(rules: Rules, state: State, place: int, holder: Lambda) -> Iterator[
 
 def unkept(rules: Rules, state: State, place: int, holder: Lambda) -> Move:
     """The token cannot be kept: that is stored, and who made it gets it."""
-    name, failure = holder.item, PATIENT
-    item = state.items[name]._replace(lease=FREE, failure=failure, blames=holder.version)
+    name, failure = holder.item, Failure.PATIENT
+    item = state.items[name]._replace(lease=Lease.FREE, failure=failure, blames=holder.version)
     item = item._replace(strict=holder.login)
     less = state._replace(faults=state.faults - 1)
     after = placed(less, place, answered(rules, holder, holder.result), (name, item))
@@ -157,20 +154,22 @@ def blurs(
     state: State, after: State, place: int, holder: Lambda, events: tuple[Event, ...]
 ) -> Iterator[Move]:
     """The table's answer is lost, and with it the write, or not."""
-    unsure = holder._replace(step=SETTLING)
+    unsure = holder._replace(step=Stage.SETTLING)
     text = "stores the outcome; the table's answer is lost"
     yield Move(place, text, placed(after, place, unsure), events, fair=False)
     text = "writes; the request is lost"
     yield Move(place, text, placed(state, place, unsure), (), fair=False)
     if holder.result > 0:
         text = "writes; the request is late"
-        yield Move(place, text, placed(haunted(state, holder), place, unsure), (), fair=False)
+        yield Move(place, text, placed(with_message(state, holder), place, unsure), (), fair=False)
 
 
-def hasty(rules: Rules, state: State, place: int, holder: Lambda) -> Move:
+def hands_out_first(rules: Rules, state: State, place: int, holder: Lambda) -> Move:
     """What a mutant does: answer first. The platform then freezes it, its write half sent."""
-    item = state.items[holder.item]._replace(token=holder.result, failure=CALM, lease=FREE)
-    after = placed(haunted(state, holder), place, answered(rules, holder, holder.result))
+    item = state.items[holder.item]._replace(
+        token=holder.result, failure=Failure.CALM, lease=Lease.FREE
+    )
+    after = placed(with_message(state, holder), place, answered(rules, holder, holder.result))
     return Move(
         place, "hands out its token before it is stored", after, handed(rules, holder, item)
     )
@@ -198,13 +197,13 @@ def settles(rules: Rules, state: State, place: int, holder: Lambda) -> Iterator[
     """Find out by a read whether the lost write was done; if not, write again."""
     item = state.items[holder.item]
     own = item.fence == holder.fence
-    is_free = own and item.lease == FREE
+    is_free = own and item.lease == Lease.FREE
     there = item.token == holder.result if holder.result > 0 else is_free
     if there or not rules.guards.settle:
         move = replied(rules, state, place, holder)
         yield move._replace(text=f"finds its write done: {move.text}")
-    elif own and item.lease != FREE:
-        again = placed(state, place, holder._replace(step=COMMITTING))
+    elif own and item.lease != Lease.FREE:
+        again = placed(state, place, holder._replace(step=Stage.COMMITTING))
         yield Move(place, "finds its write not done", again)
     else:
         yield lost(rules, state, place, holder)

@@ -1,33 +1,19 @@
 """What a caller does with the item that it read: one pure function, as in the shipped code."""
 
 from tests.protocol.model.rules import Rules
-from tests.protocol.model.state import (
-    AGING,
-    CALM,
-    DEAD,
-    DUE,
-    EARLY,
-    FORCED,
-    FREE,
-    LATE,
-    OVER,
-    PATIENT,
-    RENEWING,
-    Item,
-    Lambda,
-)
+from tests.protocol.model.state import Age, Ask, Failure, Item, Lambda, Lease
 
 HAND_OUT, WAIT, ACQUIRE, FAIL, REFUSE = range(5)
 
 
 def is_leased(item: Item) -> bool:
     """Say whether somebody may be exchanging: there is a lease that is not over."""
-    return item.lease in (EARLY, LATE)
+    return item.lease in (Lease.EARLY, Lease.LATE)
 
 
 def is_live(item: Item) -> bool:
     """Say whether the token may be handed out."""
-    return item.token > 0 and item.age > DEAD and not item.rejected
+    return item.token > 0 and item.age > Age.DEAD and not item.rejected
 
 
 def is_latched(rules: Rules, item: Item, secret: int) -> bool:
@@ -39,27 +25,25 @@ def is_latched(rules: Rules, item: Item, secret: int) -> bool:
 
 def is_stale(rules: Rules, item: Item) -> bool:
     """Say whether an answer with this token says that it may be dead upstream."""
-    return item.failure != CALM or (item.lease != FREE and (rules.guards.doubt or is_leased(item)))
-
-
-def is_old(item: Item, secret: int) -> bool:
-    """Say whether the token is due for renewal: by its age, or by its version of the secret."""
-    return item.age == AGING or item.version != secret
+    return item.failure != Failure.CALM or (
+        item.lease != Lease.FREE and (rules.guards.doubt or is_leased(item))
+    )
 
 
 def is_due(rules: Rules, item: Item, caller: Lambda, secret: int) -> bool:
     """Say whether this call wants an exchange although the token is live."""
-    if caller.ask == RENEWING:
-        return item.failure == DUE or is_old(item, secret)
-    if caller.ask == FORCED and item.generation == caller.seen:
+    if caller.ask == Ask.RENEWING:
+        is_old = item.age == Age.AGING or item.version != secret
+        return item.failure == Failure.DUE or is_old
+    if caller.ask == Ask.FORCED and item.generation == caller.seen:
         return True
-    return rules.guards.doubt and item.lease == OVER
+    return rules.guards.doubt and item.lease == Lease.OVER
 
 
 def is_backing_off(rules: Rules, item: Item, secret: int) -> bool:
     """Say whether it is too early for another try, with this version of the secret."""
     is_about = item.blames in (-1, secret) or not rules.guards.latch_version
-    return item.failure == PATIENT and is_about
+    return item.failure == Failure.PATIENT and is_about
 
 
 def decide(rules: Rules, item: Item, caller: Lambda, secret: int, gate: Item | None = None) -> int:
@@ -67,7 +51,7 @@ def decide(rules: Rules, item: Item, caller: Lambda, secret: int, gate: Item | N
     live = is_live(item)
     if live and not is_due(rules, item, caller, secret):
         return HAND_OUT
-    forced = caller.ask == FORCED
+    forced = caller.ask == Ask.FORCED
     if is_leased(item) and rules.guards.free:
         return WAIT
     is_proven = gate is not None and gate.accepted == secret
@@ -79,6 +63,6 @@ def decide(rules: Rules, item: Item, caller: Lambda, secret: int, gate: Item | N
         return HAND_OUT if live and not forced else REFUSE
     if is_backing_off(rules, item, secret) and (item.strict or not forced):
         return HAND_OUT if live else FAIL
-    if item.lease != FREE and not rules.guards.takeover:
+    if item.lease != Lease.FREE and not rules.guards.takeover:
         return WAIT
     return ACQUIRE

@@ -6,24 +6,18 @@ from tests.protocol.model.answers import may, placed
 from tests.protocol.model.gate import looks, used
 from tests.protocol.model.rules import Rules
 from tests.protocol.model.state import (
-    CHECKED,
-    COMMITTING,
-    DOWN,
-    EARLY,
-    JUDGING,
-    OVER,
-    PLAIN,
-    REFUSED,
-    SENT,
-    WAITING,
+    Ask,
     Lambda,
+    Lease,
     Move,
     Outer,
+    Result,
     Send,
+    Stage,
     State,
     put,
 )
-from tests.protocol.model.upstream import POCKET
+from tests.protocol.model.upstream import OWN_TOKEN
 
 
 def holds(rules: Rules, state: State, place: int, holder: Lambda) -> Iterator[Move]:
@@ -37,7 +31,7 @@ def holds(rules: Rules, state: State, place: int, holder: Lambda) -> Iterator[Mo
     if rules.guards.gate_first and not holder.using and not holder.gate:
         if may(rules, state, "defect"):
             yield refuses(state, place, holder)._replace(fair=False)
-            yield refuses(state, place, holder, DOWN)._replace(fair=False)
+            yield refuses(state, place, holder, Result.DOWN)._replace(fair=False)
         looked = looks(rules, state, place, holder)
         if looked:
             yield looked
@@ -50,40 +44,40 @@ def holds(rules: Rules, state: State, place: int, holder: Lambda) -> Iterator[Mo
 def asks(rules: Rules, state: State, place: int, holder: Lambda) -> Move:
     """Ask the broker for the organization's token, like any caller."""
     if not rules.guards.ask:
-        return checks(rules, state, place, holder._replace(using=POCKET))
+        return checks(rules, state, place, holder._replace(using=OWN_TOKEN))
     return Move(place, "asks for the organization's token", placed(state, place, asking(holder)))
 
 
 def asking(holder: Lambda) -> Lambda:
     """Return the holder of a workspace's lease as a caller for its organization's token."""
     outer = Outer(holder.item, holder.ask, holder.seen, holder.fence, holder.begun, holder.over)
-    return Lambda(WAITING, 0, PLAIN, outer=outer)
+    return Lambda(Stage.WAITING, 0, Ask.PLAIN, outer=outer)
 
 
 def phase(state: State, holder: Lambda) -> int:
     """Return how far the holder's own clock says its leases are."""
     item, gate = state.items[holder.item], state.items[0]
-    own = item.lease if item.fence == holder.fence else OVER
+    own = item.lease if item.fence == holder.fence else Lease.OVER
     if not holder.gate:
         return own
-    return max(own, gate.lease if gate.fence == holder.gate else OVER)
+    return max(own, gate.lease if gate.fence == holder.gate else Lease.OVER)
 
 
 def checks(rules: Rules, state: State, place: int, holder: Lambda) -> Move:
     """See whether there is time for one more answer; the secret is read here."""
-    if rules.guards.bound and phase(state, holder) != EARLY:
+    if rules.guards.bound and phase(state, holder) != Lease.EARLY:
         return refuses(state, place, holder)
     version = used(state, holder)
-    checked = holder._replace(step=CHECKED, version=version)
+    checked = holder._replace(step=Stage.CHECKED, version=version)
     if rules.is_timely:
         return next(sends(rules, state, place, checked))
     after = placed(state, place, checked)
     return Move(place, "sees that there is time for a request", after)
 
 
-def refuses(state: State, place: int, holder: Lambda, result: int = REFUSED) -> Move:
+def refuses(state: State, place: int, holder: Lambda, result: int = Result.REFUSED) -> Move:
     """Too little time is left; with no time at all, that counts as an outage."""
-    step = JUDGING if holder.gate else COMMITTING
+    step = Stage.JUDGING if holder.gate else Stage.COMMITTING
     after = placed(state, place, holder._replace(step=step, result=result))
     return Move(place, "sees that the time is too short, and sends nothing", after)
 
@@ -92,10 +86,12 @@ def sends(rules: Rules, state: State, place: int, holder: Lambda) -> Iterator[Mo
     """Send the request that was checked."""
     name = holder.item
     renewal = holder.using if rules.scenario.renewals else 0
-    late = not rules.guards.bound or (not rules.promises.prompt and phase(state, holder) != EARLY)
+    late = not rules.guards.bound or (
+        not rules.promises.prompt and phase(state, holder) != Lease.EARLY
+    )
     can_go_on = rules.scenario.renewals or rules.scenario.organization
     request = holder._replace(
-        step=SENT,
+        step=Stage.SENT,
         begun=holder.begun + 1,
         late=int(late),
         login=int(not holder.using),

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from tests.protocol.model.moves import start
 from tests.protocol.model.rules import Rules
 from tests.protocol.model.space import Key, Scene, Space, Step
-from tests.protocol.model.state import IDLE, OVER
+from tests.protocol.model.state import Lease, Stage
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,9 +133,9 @@ def _meet(seen: Exploration, met: Key, parent: int) -> int:
 def _is_left_alone(seen: Exploration, number: int) -> None:
     """Nothing moves on: then no caller may wait, and no lease be over."""
     state = seen.space.state(seen.states[number])
-    if any(one.step != IDLE for one in state.lambdas):
+    if any(one.step != Stage.IDLE for one in state.lambdas):
         seen.note("L1", number)
-        if any(item.lease == OVER for item in state.items):
+        if any(item.lease == Lease.OVER for item in state.items):
             seen.note("I10", number)
 
 

@@ -9,19 +9,14 @@ from tests.protocol.model.answers import placed
 from tests.protocol.model.decision import is_latched, is_leased
 from tests.protocol.model.rules import Rules
 from tests.protocol.model.state import (
-    COMMITTING,
-    DENIED,
-    EARLY,
-    FORCED,
-    FREE,
-    GATING,
-    HOLDING,
-    LATCHED,
-    PATIENT,
-    REJECTED,
+    Ask,
+    Failure,
     Item,
     Lambda,
+    Lease,
     Move,
+    Result,
+    Stage,
     State,
     put,
 )
@@ -47,16 +42,16 @@ def looks(rules: Rules, state: State, place: int, holder: Lambda) -> Move | None
     gate, version = state.items[gate_of(rules, holder)], used(state, holder)
     known = holder._replace(version=version)
     is_suspect = gate.suspect == version and not gate.suspects
-    if is_latched(rules, gate, version) and holder.ask != FORCED:
-        after = placed(state, place, known._replace(step=COMMITTING, result=LATCHED))
+    if is_latched(rules, gate, version) and holder.ask != Ask.FORCED:
+        after = placed(state, place, known._replace(step=Stage.COMMITTING, result=Result.LATCHED))
         return Move(place, "reads at the gate that this version was rejected", after)
     if is_suspect and gate.early and rules.guards.second_look:
-        after = placed(state, place, known._replace(step=COMMITTING, result=REJECTED))
+        after = placed(state, place, known._replace(step=Stage.COMMITTING, result=Result.REJECTED))
         return Move(place, "reads at the gate that it is too early for a second try", after)
     if not rules.scenario.gate or (has_accepted(rules, gate, version) and not is_suspect):
         return None
     if not is_leased(gate):
-        gating = placed(state, place, known._replace(step=GATING, gate=gate.fence))
+        gating = placed(state, place, known._replace(step=Stage.GATING, gate=gate.fence))
         return Move(place, "reads at the gate that this version is not proven", gating)
     return Move(place, "waits for the gate", state)
 
@@ -66,12 +61,14 @@ def gates(rules: Rules, state: State, place: int, holder: Lambda) -> Iterator[Mo
     gate = state.items[0]
     swaps = rules.guards.swap_fence
     if gate.fence == holder.gate if swaps else not is_leased(gate):
-        taken = gate._replace(fence=gate.fence + 1, lease=EARLY)
-        after = placed(state, place, holder._replace(step=HOLDING, gate=taken.fence), (0, taken))
+        taken = gate._replace(fence=gate.fence + 1, lease=Lease.EARLY)
+        after = placed(
+            state, place, holder._replace(step=Stage.HOLDING, gate=taken.fence), (0, taken)
+        )
         yield Move(place, "takes the gate's lease", after)
     else:
         version = holder.version if holder.previous else 0
-        again = placed(state, place, holder._replace(step=HOLDING, gate=0, version=version))
+        again = placed(state, place, holder._replace(step=Stage.HOLDING, gate=0, version=version))
         yield Move(place, "loses the write at the gate", again)
 
 
@@ -82,27 +79,27 @@ def judges(rules: Rules, state: State, place: int, holder: Lambda) -> Iterator[M
     """
     name = gate_of(rules, holder)
     gate, known = state.items[name], rules.guards.verdict
-    if holder.result == DENIED and holder.gate:
-        learnt = state._replace(items=put(state.items, name, gate._replace(lease=FREE)))
-        done = placed(learnt, place, holder._replace(step=COMMITTING, gate=0))
+    if holder.result == Result.DENIED and holder.gate:
+        learnt = state._replace(items=put(state.items, name, gate._replace(lease=Lease.FREE)))
+        done = placed(learnt, place, holder._replace(step=Stage.COMMITTING, gate=0))
         yield Move(place, "ends the gate's lease, with nothing learnt", done)
     was_accepted = has_accepted(rules, gate, holder.version)
     is_own = bool(holder.gate) and gate.fence == holder.gate
-    is_learnt = holder.result > 0 or holder.result == DENIED
+    is_learnt = holder.result > 0 or holder.result == Result.DENIED
     if known and is_own and is_learnt and not holder.previous:
         gate = gate._replace(accepted=holder.version, suspect=-1, suspects=0, early=0)
-    if known and holder.result == REJECTED:
+    if known and holder.result == Result.REJECTED:
         gate = rejected(rules, state, gate, holder)
     if is_own:
-        gate = gate._replace(lease=FREE)
-    if rules.scenario.suspects and holder.result == REJECTED:
+        gate = gate._replace(lease=Lease.FREE)
+    if rules.scenario.suspects and holder.result == Result.REJECTED:
         yield from blames(rules, state, place, holder)
         return
-    judged = holder._replace(step=COMMITTING, gate=0)
+    judged = holder._replace(step=Stage.COMMITTING, gate=0)
     after = placed(state, place, judged, (name, gate))
     yield Move(place, "stores its verdict at the gate", after)
-    if holder.result == REJECTED and not was_accepted and may_go_back(rules, after, judged):
-        back = judged._replace(step=HOLDING, version=holder.version - 1, previous=1, result=0)
+    if holder.result == Result.REJECTED and not was_accepted and may_go_back(rules, after, judged):
+        back = judged._replace(step=Stage.HOLDING, version=holder.version - 1, previous=1, result=0)
         text = "stores its verdict at the gate, and tries the version before"
         yield Move(place, text, placed(after, place, back))
 
@@ -111,15 +108,15 @@ def blames(rules: Rules, state: State, place: int, holder: Lambda) -> Iterator[M
     """Find out what a rejection is about that may be about the variant, in up to two writes."""
     gate, version, bit = state.items[0], holder.version, 1 << holder.item
     is_own = bool(holder.gate) and gate.fence == holder.gate
-    judged = holder._replace(step=COMMITTING, gate=0)
+    judged = holder._replace(step=Stage.COMMITTING, gate=0)
     if holder.previous:
-        ended = gate._replace(lease=FREE) if is_own else gate
+        ended = gate._replace(lease=Lease.FREE) if is_own else gate
         text = "ends with the rejection of the version before, which says nothing for certain"
         yield Move(place, text, placed(state, place, judged, (0, ended)))
         return
     if has_accepted(rules, gate, version):
-        denied = judged._replace(result=DENIED)
-        ended = gate._replace(lease=FREE) if is_own else gate
+        denied = judged._replace(result=Result.DENIED)
+        ended = gate._replace(lease=Lease.FREE) if is_own else gate
         text = "finds that the variant is wrong, as the version is proven"
         yield Move(place, text, placed(state, place, denied, (0, ended)))
         return
@@ -127,11 +124,11 @@ def blames(rules: Rules, state: State, place: int, holder: Lambda) -> Iterator[M
         own = state.items[holder.item]
         if rules.guards.own_latch:
             own = own._replace(latch=own.latch | 1 << version)
-        own = own._replace(failure=PATIENT, strict=holder.login, blames=version)
+        own = own._replace(failure=Failure.PATIENT, strict=holder.login, blames=version)
         after = placed(state, place, judged, (holder.item, own))
         yield Move(place, "stores that the variant does not try this version again", after)
         if may_go_back(rules, after, judged):
-            back = judged._replace(step=HOLDING, version=version - 1, previous=1, result=0)
+            back = judged._replace(step=Stage.HOLDING, version=version - 1, previous=1, result=0)
             text = "stores the same, and tries the version before"
             yield Move(place, text, placed(after, place, back))
         return
@@ -143,11 +140,11 @@ def blames(rules: Rules, state: State, place: int, holder: Lambda) -> Iterator[M
     else:
         gate = gate._replace(suspect=version, suspects=suspects)
         rest = holder._replace(gate=0)
-    gate = gate._replace(lease=FREE) if is_own else gate
+    gate = gate._replace(lease=Lease.FREE) if is_own else gate
     after = placed(state, place, rest, (0, gate))
     yield Move(place, "stores at the gate for which variants the version was refused", after)
-    if rest.step == COMMITTING and may_go_back(rules, after, rest):
-        back = rest._replace(step=HOLDING, version=version - 1, previous=1, result=0)
+    if rest.step == Stage.COMMITTING and may_go_back(rules, after, rest):
+        back = rest._replace(step=Stage.HOLDING, version=version - 1, previous=1, result=0)
         text = "stores that it was the last of them, and tries the version before"
         yield Move(place, text, placed(after, place, back))
 
@@ -166,7 +163,7 @@ def rejected(rules: Rules, state: State, gate: Item, holder: Lambda) -> Item:
     version = holder.version if rules.guards.latch_sent else state.secret
     if not rules.scenario.gate:
         blames = holder.version + holder.previous
-        gate = gate._replace(failure=PATIENT, strict=holder.login, blames=blames)
+        gate = gate._replace(failure=Failure.PATIENT, strict=holder.login, blames=blames)
     if not rules.guards.latch:
         return gate
     is_again = gate.suspect == version

@@ -9,33 +9,30 @@ from collections.abc import Callable
 from tests.protocol.model.decision import HAND_OUT, decide, is_leased, is_stale
 from tests.protocol.model.rules import Rules
 from tests.protocol.model.state import (
-    DEAD,
-    IDLE,
-    PLAIN,
-    REPORTING,
-    SENT,
-    SETTLING_LEASE,
+    Age,
+    Ask,
     End,
     Event,
     HandOut,
     Lambda,
     Refusal,
     Send,
+    Stage,
     State,
 )
-from tests.protocol.model.upstream import POCKET
+from tests.protocol.model.upstream import OWN_TOKEN
 
-PASSER_BY = Lambda(step=IDLE, ask=PLAIN)
+PLAIN_CALLER = Lambda(step=Stage.IDLE, ask=Ask.PLAIN)
 """A caller who just asks for a token."""
 
 
 def i1(rules: Rules, state: State) -> bool:
     """At most one exchange of a variant is in flight."""
     del rules
-    flying = [one for one in state.lambdas + state.ghosts if one.step == SENT]
+    flying = [one for one in state.lambdas + state.messages if one.step == Stage.SENT]
     if len(flying) < 2:
         return True
-    names = [0 if one.using == POCKET else one.item for one in flying]
+    names = [0 if one.using == OWN_TOKEN else one.item for one in flying]
     return len(set(names)) == len(names)
 
 
@@ -60,18 +57,18 @@ def i4(rules: Rules, state: State) -> bool:
     """
     if all(item.token == made for item, made in zip(state.items, state.made, strict=True)):
         return True
-    busy = {one.item for one in state.ghosts} | {
+    busy = {one.item for one in state.messages} | {
         one.outer.item if one.outer else one.item
         for one in state.lambdas
-        if one.outer or one.step >= SETTLING_LEASE
+        if one.outer or one.step >= Stage.SETTLING_LEASE
     }
-    if any(one.using == POCKET for one in state.lambdas):
+    if any(one.using == OWN_TOKEN for one in state.lambdas):
         busy.add(0)
     return all(
         item.token == state.made[name]
         or name in busy
         or is_leased(item)
-        or decide(rules, item, PASSER_BY, state.secret) != HAND_OUT
+        or decide(rules, item, PLAIN_CALLER, state.secret) != HAND_OUT
         or is_stale(rules, item)
         for name, item in enumerate(state.items)
     )
@@ -82,7 +79,7 @@ def i5(event: Send, after: State) -> bool:
 
     A stored failure, a forced call and a new version of the secret are worth one each, too.
     """
-    return event.ask == REPORTING or after.credit[event.item] >= 0
+    return event.ask == Ask.REPORTING or after.credit[event.item] >= 0
 
 
 def i6(event: Send, before: State) -> bool:
@@ -102,7 +99,7 @@ def i7(rules: Rules, state: State) -> bool:
 def i8(event: HandOut, after: State) -> bool:
     """No answer breaks its `min_ttl`; no answer holds a token of another variant."""
     item = after.items[event.served]
-    return event.asked == event.served and (item.token != event.token or item.age > DEAD)
+    return event.asked == event.served and (item.token != event.token or item.age > Age.DEAD)
 
 
 def i9(event: HandOut | Send, after: State) -> bool:
@@ -112,7 +109,7 @@ def i9(event: HandOut | Send, after: State) -> bool:
     """
     if isinstance(event, HandOut):
         return event.served != 0 or event.token != after.reported
-    return event.ask != REPORTING or after.credit[event.item] >= 0
+    return event.ask != Ask.REPORTING or after.credit[event.item] >= 0
 
 
 def i10(event: HandOut, after: State) -> bool:

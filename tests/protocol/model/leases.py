@@ -5,37 +5,27 @@ from collections.abc import Iterator
 from tests.protocol.model.answers import lost, may, placed
 from tests.protocol.model.decision import is_leased
 from tests.protocol.model.rules import Rules
-from tests.protocol.model.state import (
-    EARLY,
-    FORCED,
-    HOLDING,
-    IN_USE,
-    OVER,
-    PLAIN,
-    READY,
-    RENEWING,
-    SETTLING_LEASE,
-    Item,
-    Lambda,
-    Move,
-    State,
-)
+from tests.protocol.model.state import Ask, Item, Lambda, Lease, Move, Renewal, Stage, State
 
 
 def acquires(rules: Rules, state: State, place: int, caller: Lambda) -> Iterator[Move]:
     """Take the lease by one conditional write, whose answer may be lost."""
     item = state.items[caller.item]
-    using = item.token if item.renewal == READY else 0
+    using = item.token if item.renewal == Renewal.READY else 0
     ask = caller.ask
-    if ask == RENEWING or (ask == FORCED and rules.guards.latch_forced):
-        ask = PLAIN  # it makes no difference from here on
+    if ask == Ask.RENEWING or (ask == Ask.FORCED and rules.guards.latch_forced):
+        ask = Ask.PLAIN  # it makes no difference from here on
     holder = caller._replace(
-        step=HOLDING, ask=ask, fence=item.fence + 1, using=using, over=int(item.lease == OVER)
+        step=Stage.HOLDING,
+        ask=ask,
+        fence=item.fence + 1,
+        using=using,
+        over=int(item.lease == Lease.OVER),
     )
     taken = item._replace(
         fence=item.fence + 1,
-        lease=EARLY,
-        renewal=IN_USE if using and rules.guards.in_use else item.renewal,
+        lease=Lease.EARLY,
+        renewal=Renewal.IN_USE if using and rules.guards.in_use else item.renewal,
     )
     if not may_acquire(rules, item, caller):
         yield lost(rules, state, place, caller)
@@ -43,7 +33,7 @@ def acquires(rules: Rules, state: State, place: int, caller: Lambda) -> Iterator
     yield Move(place, "takes the lease", placed(state, place, holder, (caller.item, taken)))
     if may(rules, state, "blur"):
         blurred = state._replace(faults=state.faults - 1)
-        unsure = holder._replace(step=SETTLING_LEASE, wrote=1)
+        unsure = holder._replace(step=Stage.SETTLING_LEASE, wrote=1)
         after = placed(blurred, place, unsure, (caller.item, taken))
         yield Move(place, "takes the lease; the table's answer is lost", after, (), fair=False)
         after = placed(blurred, place, unsure._replace(wrote=0))
@@ -65,7 +55,7 @@ def settles_lease(rules: Rules, state: State, place: int, caller: Lambda) -> Ite
     item = state.items[caller.item]
     mine = item.fence == caller.fence and (caller.wrote or not rules.guards.owner_read)
     if mine or not rules.guards.settle:
-        after = placed(state, place, caller._replace(step=HOLDING, wrote=0))
+        after = placed(state, place, caller._replace(step=Stage.HOLDING, wrote=0))
         yield Move(place, "takes the lease for its own", after)
     else:
         yield lost(rules, state, place, caller)

@@ -3,50 +3,32 @@
 from collections.abc import Callable, Iterator
 
 from tests.protocol.model.answers import may
-from tests.protocol.model.calls import calls
+from tests.protocol.model.calls import calls, marks, waits
 from tests.protocol.model.commit import commits, settles
 from tests.protocol.model.deaths import deaths, leases
 from tests.protocol.model.exchange import holds, sends
 from tests.protocol.model.gate import gates, judges
 from tests.protocol.model.leases import acquires, settles_lease
-from tests.protocol.model.reading import marks, waits
 from tests.protocol.model.rules import Rules
-from tests.protocol.model.state import (
-    ACQUIRING,
-    CHECKED,
-    COMMITTING,
-    GATING,
-    HOLDING,
-    IDLE,
-    JUDGING,
-    MARKING,
-    SENT,
-    SETTLING,
-    SETTLING_LEASE,
-    WAITING,
-    Item,
-    Lambda,
-    Move,
-    State,
-)
+from tests.protocol.model.state import Item, Lambda, Move, Stage, State
 from tests.protocol.model.upstream import serves
 from tests.protocol.model.world import happens
 
 Step = Callable[[Rules, State, int, Lambda], Iterator[Move]]
 
 STEPS: dict[int, Step] = {
-    IDLE: calls,
-    WAITING: waits,
-    MARKING: marks,
-    ACQUIRING: acquires,
-    SETTLING_LEASE: settles_lease,
-    HOLDING: holds,
-    GATING: gates,
-    CHECKED: sends,
-    SENT: serves,
-    JUDGING: judges,
-    COMMITTING: commits,
-    SETTLING: settles,
+    Stage.IDLE: calls,
+    Stage.WAITING: waits,
+    Stage.MARKING: marks,
+    Stage.ACQUIRING: acquires,
+    Stage.SETTLING_LEASE: settles_lease,
+    Stage.HOLDING: holds,
+    Stage.GATING: gates,
+    Stage.CHECKED: sends,
+    Stage.SENT: serves,
+    Stage.JUDGING: judges,
+    Stage.COMMITTING: commits,
+    Stage.SETTLING: settles,
 }
 
 

@@ -1,8 +1,8 @@
 """The mutants: the protocol without one guard, the world without one promise, and older locks."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 
-from tests.protocol.model.rules import Guards, Promises, Rules, Scenario
+from tests.protocol.model.rules import RULES, Guards, Promises, Rules, Scenario
 from tests.protocol.model.scenarios import scenario
 
 
@@ -16,7 +16,7 @@ class Mutant:
     without: tuple[str, ...]
     """Fields of `Guards`, or of `Promises`."""
     breaks: tuple[str, ...]
-    """Empty: nothing breaks, see *remark*."""
+    """Empty: nothing breaks, as another guard implies it."""
     remark: str = ""
     lambdas: int = 2
 
@@ -31,6 +31,12 @@ class Mutant:
     def scenario(self) -> Scenario:
         """Return the scenario with as many Lambdas as the mutant needs."""
         return replace(scenario(self.where), lambdas=self.lambdas)
+
+
+def of(name: str) -> Mutant:
+    """Return the mutant that lacks one guard or promise."""
+    rule = RULES[name]
+    return Mutant(name, rule["where"], (name,), rule["breaks"], lambdas=rule["lambdas"])
 
 
 OLDER = (
@@ -53,58 +59,13 @@ OLDER = (
 )
 """What protocol.md knows of earlier explorations."""
 
-GUARDS = (
-    Mutant("free", "session", ("free",), ("I1",)),
+GUARDS: tuple[Mutant, ...] = (
+    *(of(one.name) for one in fields(Guards) if RULES[one.name]["where"]),
     Mutant("swap", "session", ("swap_fence", "swap_generation"), ("I5",)),
-    Mutant("swap_fence", "gate", ("swap_fence",), ("I7",)),
-    Mutant("swap_generation", "session", ("swap_generation",), ("I2", "I5")),
-    Mutant(
-        "fence",
-        "session",
-        ("fence",),
-        (),
-        "commit only if the fence is one's own: implied by the owner, who is new with each lease",
-        lambdas=3,
-    ),
-    Mutant("owner", "reports", ("owner",), ("I9",)),
     Mutant("fence, owner", "session", ("fence", "owner"), ("I2",)),
     Mutant("fence, owner, own_end", "session", ("fence", "owner", "own_end"), ("I3",)),
-    Mutant("owner_read", "session", ("owner_read",), ("I1",)),
-    Mutant("settle", "session", ("settle",), ("I1",)),
-    Mutant("bound", "session", ("bound",), ("I1", "I4")),
-    Mutant("kill", "session", ("kill",), ("I1", "I4")),
-    Mutant("takeover", "session", ("takeover",), ("I10", "L1")),
-    Mutant("in_use", "renewal", ("in_use",), ("I6",)),
-    Mutant("doubt", "session", ("doubt",), ("I4", "I10")),
-    Mutant("put_back", "session", ("put_back",), ("I4",)),
-    Mutant("stale", "session", ("stale",), ("I4",)),
-    Mutant("spoilt", "session", ("spoilt",), ("I4",)),
-    Mutant("backoff", "session", ("backoff",), ("I5",)),
-    Mutant("latch", "gate", ("latch",), ("I7",)),
-    Mutant("latch_forced", "gate", ("latch_forced",), ("I7",)),
-    Mutant("latch_version", "gate", ("latch_version",), ("L1",)),
-    Mutant("latch_sent", "gate", ("latch_sent",), ("L1",)),
-    Mutant("gate_first", "gate", ("gate_first",), ("I7",)),
-    Mutant("suspect", "page", ("suspect",), ("L1",)),
-    Mutant("second_look", "expelled", ("second_look",), ("I7",)),
-    Mutant("own_latch", "parameters", ("own_latch",), ("I7",)),
-    Mutant("strict", "session", ("strict",), ("I5",)),
-    Mutant("verdict", "gate", ("verdict",), ("I7",)),
-    Mutant("compare", "reports", ("compare",), ("I9",)),
-    Mutant("compare_write", "reports", ("compare_write",), ("I9",)),
-    Mutant("generation_wait", "session", ("generation_wait",), ("I5",)),
-    Mutant("commit_first", "session", ("commit_first",), ("I5",)),
-    Mutant("ask", "workspaces", ("ask",), ("I1",)),
-    Mutant("min_ttl", "session", ("min_ttl",), ("I8",)),
-    Mutant("key", "workspaces", ("key",), ("I8",)),
-    Mutant("loser", "session", ("loser",), ("L1",)),
 )
-
-PROMISES = (
-    Mutant("in_time", "session", ("in_time",), ("I1", "I4")),
-    Mutant("prompt", "session", ("prompt",), ("I1", "I4")),
-    Mutant("alone", "neighbours", ("alone",), ("I4",)),
-)
+PROMISES = tuple(of(one.name) for one in fields(Promises))
 """What the protocol cannot enforce. These are what docs/protocol.md does not promise."""
 
 MUTANTS = (*OLDER, *GUARDS, *PROMISES)

@@ -1,64 +1,92 @@
 """The protocol's guards and the world's promises, each of which a mutant takes away."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any
 
 
-def rule(says: str) -> Any:
-    """Return a field for a rule that is followed unless a mutant does not."""
-    return field(default=True, metadata={"says": says})
+def rule(says: str, *breaks: str, where: str = "session", lambdas: int = 2) -> Any:
+    """Return a field for a rule that is followed, unless a mutant does not.
+
+    A scenario with so many Lambdas shows which invariants break without it, the nearest first.
+    """
+    shown = {"says": says, "where": where, "breaks": breaks, "lambdas": lambdas}
+    return field(default=True, metadata=shown)
 
 
 @dataclass(frozen=True, slots=True)
 class Guards:
     """What the protocol does."""
 
-    free: bool = rule("acquire only a lease that is free or over")
-    swap_fence: bool = rule("acquire only if the fence is as it was read")
-    swap_generation: bool = rule("acquire only if the generation is as it was read")
-    fence: bool = rule("commit only if the fence is one's own")
-    owner: bool = rule("commit only if the lease's owner is oneself")
-    own_end: bool = rule("end only one's own lease (implied by either of the two above)")
-    owner_read: bool = rule("settle an ambiguous acquire by the owner that is there")
-    settle: bool = rule("settle an ambiguous write by reading at all")
-    bound: bool = rule("send only with time for the answer left")
-    kill: bool = rule("the lease lasts until the platform has ended its holder")
-    takeover: bool = rule("a lease that is over may be taken")
-    in_use: bool = rule("mark the renewal token before it is sent")
-    doubt: bool = rule("a lease that ran out puts the old token in doubt")
-    put_back: bool = rule("who takes over such a lease and sends nothing stores that doubt")
-    stale: bool = rule("an unanswered request puts the old token in doubt")
-    spoilt: bool = rule("an exchange that sent something and fails in any way stores that")
-    backoff: bool = rule("store a failure and wait for its `retry_at`")
-    latch: bool = rule("store that a version of the secret was rejected")
-    latch_forced: bool = rule("the latch holds for forced calls too")
-    latch_version: bool = rule("the latch is for one version of the secret, and for no other")
-    latch_sent: bool = rule(
-        "the latch names the version that was sent, not the one that is current by then"
+    free: bool = rule("acquire only a lease that is free or over", "I1")
+    swap_fence: bool = rule("acquire only if the fence is as it was read", "I7", where="gate")
+    swap_generation: bool = rule("acquire only if the generation is as it was read", "I2", "I5")
+    fence: bool = rule("commit only if the fence is one's own", lambdas=3)
+    """Nothing breaks without it: the owner, who is new with each lease, implies it."""
+    owner: bool = rule("commit only if the lease's owner is oneself", "I9", where="reports")
+    own_end: bool = rule("end only one's own lease (implied by either of the two above)", where="")
+    owner_read: bool = rule("settle an ambiguous acquire by the owner that is there", "I1")
+    settle: bool = rule("settle an ambiguous write by reading at all", "I1")
+    bound: bool = rule("send only with time for the answer left", "I1", "I4")
+    kill: bool = rule("the lease lasts until the platform has ended its holder", "I1", "I4")
+    takeover: bool = rule("a lease that is over may be taken", "I10", "L1")
+    in_use: bool = rule("mark the renewal token before it is sent", "I6", where="renewal")
+    doubt: bool = rule("a lease that ran out puts the old token in doubt", "I4", "I10")
+    put_back: bool = rule("who takes over such a lease and sends nothing stores that doubt", "I4")
+    stale: bool = rule("an unanswered request puts the old token in doubt", "I4")
+    spoilt: bool = rule("an exchange that sent something and fails in any way stores that", "I4")
+    backoff: bool = rule("store a failure and wait for its `retry_at`", "I5")
+    latch: bool = rule("store that a version of the secret was rejected", "I7", where="gate")
+    latch_forced: bool = rule("the latch holds for forced calls too", "I7", where="gate")
+    latch_version: bool = rule(
+        "the latch is for one version of the secret, and for no other", "L1", where="gate"
     )
-    gate_first: bool = rule("a version that is not proven is tried under the gate's lease alone")
-    suspect: bool = rule("an accepted version is latched only when it is rejected twice")
-    second_look: bool = rule("and the second try is a minute after the first")
-    strict: bool = rule("force waits for the `retry_at` of a login that failed")
-    own_latch: bool = rule("a rejection that may be about the variant latches that one at once")
-    verdict: bool = rule("what the gate's holder learnt is stored with the end of its lease")
-    compare: bool = rule("a report counts only for the token that is current")
-    compare_write: bool = rule("that comparison is the condition of the write")
-    generation_wait: bool = rule("a forced call that finds a lease waits for that exchange")
-    commit_first: bool = rule("commit before hand-out")
-    ask: bool = rule("ask for the organization's token by its own lease")
-    min_ttl: bool = rule("never hand out a token with less than `min_ttl` left")
-    key: bool = rule("an item is named by all inputs")
-    loser: bool = rule("a lost conditional write is read again, and is no error")
+    latch_sent: bool = rule(
+        "the latch names the version that was sent, not the one that is current by then",
+        "L1",
+        where="gate",
+    )
+    gate_first: bool = rule(
+        "a version that is not proven is tried under the gate's lease alone", "I7", where="gate"
+    )
+    suspect: bool = rule(
+        "an accepted version is latched only when it is rejected twice", "L1", where="page"
+    )
+    second_look: bool = rule(
+        "and the second try is a minute after the first", "I7", where="expelled"
+    )
+    strict: bool = rule("force waits for the `retry_at` of a login that failed", "I5")
+    own_latch: bool = rule(
+        "a rejection that may be about the variant latches that one at once",
+        "I7",
+        where="parameters",
+    )
+    verdict: bool = rule(
+        "what the gate's holder learnt is stored with the end of its lease", "I7", where="gate"
+    )
+    compare: bool = rule(
+        "a report counts only for the token that is current", "I9", where="reports"
+    )
+    compare_write: bool = rule(
+        "that comparison is the condition of the write", "I9", where="reports"
+    )
+    generation_wait: bool = rule("a forced call that finds a lease waits for that exchange", "I5")
+    commit_first: bool = rule("commit before hand-out", "I5")
+    ask: bool = rule("ask for the organization's token by its own lease", "I1", where="workspaces")
+    min_ttl: bool = rule("never hand out a token with less than `min_ttl` left", "I8")
+    key: bool = rule("an item is named by all inputs", "I8", where="workspaces")
+    loser: bool = rule("a lost conditional write is read again, and is no error", "L1")
 
 
 @dataclass(frozen=True, slots=True)
 class Promises:
     """What the protocol builds on and cannot enforce."""
 
-    in_time: bool = rule("the upstream processes a request before its sender gives up, or never")
-    prompt: bool = rule("from the check to the sending takes less than the margin")
-    alone: bool = rule("no other connection uses the account")
+    in_time: bool = rule(
+        "the upstream processes a request before its sender gives up, or never", "I1", "I4"
+    )
+    prompt: bool = rule("from the check to the sending takes less than the margin", "I1", "I4")
+    alone: bool = rule("no other connection uses the account", "I4", where="neighbours")
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +133,7 @@ class Rules:
         return self.guards.kill and self.promises.prompt
 
 
-def says(name: str) -> str:
-    """Return what the guard or promise of this *name* says."""
-    known = {one.name: one for one in (*fields(Guards), *fields(Promises))}
-    return str(known[name].metadata["says"])
+RULES: Mapping[str, Mapping[str, Any]] = {
+    one.name: one.metadata for one in (*fields(Guards), *fields(Promises))
+}
+"""What each guard or promise says, and what shows that it is needed."""

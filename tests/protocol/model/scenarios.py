@@ -1,6 +1,11 @@
 """The scenarios: each a part of the protocol that is small enough to be explored to its end."""
 
+from typing import Any
+
 from tests.protocol.model.rules import Scenario
+
+GATED: Any = {"items": 3, "callable": (1, 2), "gate": True}
+"""Two variants behind the gate."""
 
 SCENARIOS = (
     Scenario(
@@ -32,9 +37,7 @@ SCENARIOS = (
         occasions=2,
         may=frozenset({"death", "loss", "force", "rotation"}),
         lambdas=3,
-        items=3,
-        callable=(1, 2),
-        gate=True,
+        **GATED,
         good=(False, True),
     ),
     Scenario(
@@ -44,9 +47,7 @@ SCENARIOS = (
         occasions=2,
         may=frozenset({"page", "force"}),
         lambdas=3,
-        items=3,
-        callable=(1, 2),
-        gate=True,
+        **GATED,
         accepted=0,
         wrong=2,
     ),
@@ -57,9 +58,7 @@ SCENARIOS = (
         occasions=2,
         may=frozenset({"loss", "force", "expel"}),
         lambdas=2,
-        items=3,
-        callable=(1, 2),
-        gate=True,
+        **GATED,
         accepted=0,
         wrong=2,
     ),
@@ -70,9 +69,7 @@ SCENARIOS = (
         occasions=2,
         may=frozenset({"death", "force", "rotation"}),
         lambdas=2,
-        items=3,
-        callable=(1, 2),
-        gate=True,
+        **GATED,
         good=(False, True),
         suspects=2,
         wrong=2,
@@ -84,9 +81,7 @@ SCENARIOS = (
         occasions=2,
         may=frozenset({"death", "rotation", "force", "previous"}),
         lambdas=3,
-        items=3,
-        callable=(1, 2),
-        gate=True,
+        **GATED,
         good=(True, False),
     ),
     Scenario(

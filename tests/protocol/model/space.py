@@ -13,8 +13,9 @@ from tests.protocol.model.deaths import leases
 from tests.protocol.model.invariants import broken, broken_by
 from tests.protocol.model.moves import moves_of, start
 from tests.protocol.model.rules import Rules
-from tests.protocol.model.state import SETTLING_LEASE, Lambda, Move, State
+from tests.protocol.model.state import Lambda, Move, Stage, State
 from tests.protocol.model.symmetry import (
+    for_other_variant,
     frame,
     has_twins,
     in_lambda,
@@ -22,7 +23,6 @@ from tests.protocol.model.symmetry import (
     ranked,
     settled,
     swapped,
-    turned_round,
     without_gaps,
 )
 from tests.protocol.model.world import happens
@@ -92,12 +92,18 @@ class Space:
         self._lambdas: Numbers[Lambda] = Numbers()
         self._frames = Memo(self._frame)
         self._settled = Memo(self._settle)
-        self._tokens = Memo(self._tokens_of)
-        self._gaps = Memo(self._tokens_of_world)
-        self._twins = Memo(self._twin)
-        self._turned = Memo(self._turn)
+        met, worlds = self._lambdas.met, self._worlds.met
+        self._tokens: Memo[int, int] = Memo(lambda one: in_lambda(rules, met[one]))
+        self._gaps: Memo[int, tuple[int, int]] = Memo(
+            lambda world: (in_world(rules, worlds[world]), without_gaps(worlds[world]))
+        )
+        self._twins: Memo[int, int] = Memo(lambda world: self._worlds[swapped(worlds[world])])
+        self._turned: Memo[int, int] = Memo(lambda one: self._lambdas[for_other_variant(met[one])])
         self._has_twins = has_twins(rules)
-        self._is_busy = Memo(self._has_or_asks)
+        self._is_busy: Memo[int, bool] = Memo(
+            lambda one: bool(met[one].outer) or met[one].step >= Stage.SETTLING_LEASE
+        )
+        """Whether a Lambda has a lease, or asks for one."""
         self._steps = Memo(self._steps_of)
         self._happenings = Memo(self._happenings_of)
         self._still = self._frame(self._worlds[start(rules)._replace(lambdas=())])
@@ -159,23 +165,6 @@ class Space:
         if state.lambdas:
             return self._lambdas[state.lambdas[0]]
         return self._worlds[state]
-
-    def _twin(self, world: int) -> int:
-        return self._worlds[swapped(self._worlds.met[world])]
-
-    def _turn(self, one: int) -> int:
-        return self._lambdas[turned_round(self._lambdas.met[one])]
-
-    def _tokens_of(self, one: int) -> int:
-        return in_lambda(self.rules, self._lambdas.met[one])
-
-    def _tokens_of_world(self, number: int) -> tuple[int, int]:
-        world = self._worlds.met[number]
-        return in_world(self.rules, world), without_gaps(world)
-
-    def _has_or_asks(self, one: int) -> bool:
-        caller = self._lambdas.met[one]
-        return bool(caller.outer) or caller.step >= SETTLING_LEASE
 
     def _steps_of(self, pair: Key) -> list[Step]:
         state = self.state(pair)

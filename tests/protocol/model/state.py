@@ -6,27 +6,48 @@ clock; time is what may happen next: a token ages, a lease grows late, then it i
 
 from typing import Any, NamedTuple, TypeVar
 
-DEAD, AGING, FRESH = range(3)
-"""Ages of a token: less than `min_ttl` left, due for renewal, neither."""
 
-FREE, EARLY, LATE, OVER = range(4)
-"""A lease: none, with time for one more request, without, run out and never ended."""
+class Age:
+    """Of a token: less than `min_ttl` left, due for renewal, neither."""
 
-ABSENT, READY, IN_USE = range(3)
-"""The renewal token of an item."""
+    DEAD, AGING, FRESH = range(3)
 
-CALM, PATIENT, DUE = range(3)
-"""The last failure of an item: none, before its `retry_at`, after it."""
 
-IDLE, WAITING, MARKING, ACQUIRING, SETTLING_LEASE = range(5)
-HOLDING, GATING, CHECKED, SENT, JUDGING, COMMITTING, SETTLING = range(5, 12)
-"""Where a Lambda is. From `HOLDING` on it has a lease."""
+class Lease:
+    """None; with time for one more request, or without; run out and never ended."""
 
-PLAIN, FORCED, REPORTING, RENEWING = range(4)
-"""Why it was called; `RENEWING` is the renewal that nobody waits for."""
+    FREE, EARLY, LATE, OVER = range(4)
 
-REFUSED, DOWN, UNANSWERED, REJECTED, LATCHED, SPOILT, DENIED = range(-7, 0)
-"""How an exchange ends without a token (a token is its number, from 1)."""
+
+class Renewal:
+    """The renewal token of an item."""
+
+    ABSENT, READY, IN_USE = range(3)
+
+
+class Failure:
+    """The last one of an item: none, before its `retry_at`, after it."""
+
+    CALM, PATIENT, DUE = range(3)
+
+
+class Stage:
+    """Where a Lambda is. From `HOLDING` on it has a lease."""
+
+    IDLE, WAITING, MARKING, ACQUIRING, SETTLING_LEASE = range(5)
+    HOLDING, GATING, CHECKED, SENT, JUDGING, COMMITTING, SETTLING = range(5, 12)
+
+
+class Ask:
+    """Why it was called; `RENEWING` is the renewal that nobody waits for."""
+
+    PLAIN, FORCED, REPORTING, RENEWING = range(4)
+
+
+class Result:
+    """How an exchange ends without a token (a token is its number, from 1)."""
+
+    REFUSED, DOWN, UNANSWERED, REJECTED, LATCHED, SPOILT, DENIED = range(-7, 0)
 
 
 Value = TypeVar("Value")
@@ -52,14 +73,14 @@ class Item(NamedTuple):
     """One item of the table."""
 
     token: int = 0
-    age: int = DEAD
+    age: int = Age.DEAD
     generation: int = 2
     fence: int = 1
     """Both are as here again after each move: only how they have changed matters (`symmetry`)."""
-    lease: int = FREE
-    renewal: int = ABSENT
+    lease: int = Lease.FREE
+    renewal: int = Renewal.ABSENT
     rejected: int = 0
-    failure: int = CALM
+    failure: int = Failure.CALM
     strict: int = 0
     """Whether that was of a login: then force waits for its `retry_at` as well."""
     blames: int = -1
@@ -91,11 +112,11 @@ class Outer(NamedTuple):
 
 @replaceable
 class Lambda(NamedTuple):
-    """One Lambda, which is in at most one call; or, among the ghosts, what a dead one sent."""
+    """One Lambda, which is in at most one call; or, as a message, what a dead one sent."""
 
-    step: int = IDLE
+    step: int = Stage.IDLE
     item: int = 0
-    ask: int = PLAIN
+    ask: int = Ask.PLAIN
     seen: int = 0
     """The generation that was read."""
     fence: int = 0
@@ -126,7 +147,7 @@ class Lambda(NamedTuple):
 
 @replaceable
 class State(NamedTuple):
-    """All of it. The ghosts of history (`sent`, `credit`, `wrong`) are there for the invariants."""
+    """All of it. The counts of history (`sent`, `credit`, `wrong`) are there for the invariants."""
 
     lambdas: tuple[Lambda, ...]
     items: tuple[Item, ...]
@@ -146,7 +167,7 @@ class State(NamedTuple):
     """The last renewal token that was sent."""
     reported: int = 0
     """The last token of item 0 that was reported as rejected, and was the current one."""
-    ghosts: tuple[Lambda, ...] = ()
+    messages: tuple[Lambda, ...] = ()
     """What dead or impatient Lambdas have sent, and has not arrived yet."""
 
 

@@ -12,20 +12,7 @@ from collections.abc import Sequence
 
 from tests.protocol.model.exchange import asking
 from tests.protocol.model.rules import Rules
-from tests.protocol.model.state import (
-    ACQUIRING,
-    FORCED,
-    HOLDING,
-    MARKING,
-    RENEWING,
-    SENT,
-    WAITING,
-    Item,
-    Lambda,
-    State,
-    Value,
-    put,
-)
+from tests.protocol.model.state import Ask, Item, Lambda, Stage, State, Value, put
 
 PAST = -1
 """A fence or generation that never comes back."""
@@ -37,7 +24,7 @@ def settled(rules: Rules, state: State) -> State:
     No Lambda decides what becomes of another one.
     """
     if not state.occasions or [item for item in state.items if item.fence != 1]:
-        state = resigned(rules, state)
+        state = without_lost(rules, state)
     for name, item in enumerate(state.items):
         if item.fence != 1 or item.generation != 2:
             state = shifted(state, name)
@@ -61,11 +48,11 @@ TURN = (0, 2, 1)
 def swapped(state: State) -> State:
     """Return *state* with variants 1 and 2 exchanged."""
     return state._replace(
-        lambdas=tuple(turned_round(one) for one in state.lambdas),
+        lambdas=tuple(for_other_variant(one) for one in state.lambdas),
         items=turn((other_suspects(state.items[0]), *state.items[1:])),
         made=turn(state.made),
         credit=turn(state.credit),
-        ghosts=tuple(sorted(turned_round(one) for one in state.ghosts)),
+        messages=tuple(sorted(for_other_variant(one) for one in state.messages)),
     )
 
 
@@ -76,7 +63,7 @@ def other_suspects(gate: Item) -> Item:
     return gate._replace(suspects=6 - gate.suspects)
 
 
-def turned_round(one: Lambda) -> Lambda:
+def for_other_variant(one: Lambda) -> Lambda:
     """Return a Lambda that is about the other variant."""
     if one.outer:
         return one._replace(outer=one.outer._replace(item=TURN[one.outer.item]))
@@ -88,41 +75,41 @@ def turn(values: tuple[Value, ...]) -> tuple[Value, ...]:
     return values[0], values[2], values[1]
 
 
-def resigned(rules: Rules, state: State) -> State:
+def without_lost(rules: Rules, state: State) -> State:
     """Return *state* without what will be lost for sure, which then changes nothing."""
     fences = [item.fence for item in state.items]
-    lambdas, ghosts = state.lambdas, state.ghosts
+    lambdas, messages = state.lambdas, state.messages
     if rules.guards.swap_fence and rules.guards.loser:
         lambdas = tuple([waiting(one, fences) for one in lambdas])
     if rules.scenario.organization and rules.guards.ask:
         lambdas = tuple([asking(one) if is_about_to_ask(one) else one for one in lambdas])
-    if ghosts and (rules.guards.fence or rules.guards.owner):
-        ghosts = tuple(g for g in ghosts if g.step == SENT or g.fence == fences[g.item])
+    if messages and (rules.guards.fence or rules.guards.owner):
+        messages = tuple(g for g in messages if g.step == Stage.SENT or g.fence == fences[g.item])
     if not state.occasions and "report" in rules.scenario.may:
         lambdas = tuple([forgetful(one) for one in lambdas])
-    if lambdas == state.lambdas and ghosts == state.ghosts:
+    if lambdas == state.lambdas and messages == state.messages:
         return state
-    return state._replace(lambdas=lambdas, ghosts=ghosts)
+    return state._replace(lambdas=lambdas, messages=messages)
 
 
 def is_about_to_ask(one: Lambda) -> bool:
     """Say whether a workspace's lease was taken, and the organization's token is not there yet."""
-    return one.step == HOLDING and one.item > 0 and not one.using
+    return one.step == Stage.HOLDING and one.item > 0 and not one.using
 
 
 def forgetful(one: Lambda) -> Lambda:
     """Return a Lambda without the token it might have reported."""
-    return one if one.outer or not one.kept or one.step == MARKING else one._replace(kept=0)
+    return one if one.outer or not one.kept or one.step == Stage.MARKING else one._replace(kept=0)
 
 
 def waiting(one: Lambda, fences: Sequence[int]) -> Lambda:
     """Return a Lambda that read an old fence as what it will be: it loses, and reads again."""
-    if one.step != ACQUIRING or one.fence == fences[one.item]:
+    if one.step != Stage.ACQUIRING or one.fence == fences[one.item]:
         return one
-    if one.ask == RENEWING:
+    if one.ask == Ask.RENEWING:
         return Lambda()
-    seen = one.seen if one.ask == FORCED else 0
-    return Lambda(WAITING, one.item, one.ask, seen, outer=one.outer)
+    seen = one.seen if one.ask == Ask.FORCED else 0
+    return Lambda(Stage.WAITING, one.item, one.ask, seen, outer=one.outer)
 
 
 def shifted(state: State, name: int) -> State:
@@ -132,7 +119,7 @@ def shifted(state: State, name: int) -> State:
     return state._replace(
         items=put(state.items, name, item._replace(fence=1, generation=2)),
         lambdas=tuple([counted(one, name, fence, generation) for one in state.lambdas]),
-        ghosts=tuple(sorted(counted(one, name, fence, generation) for one in state.ghosts)),
+        messages=tuple(sorted(counted(one, name, fence, generation) for one in state.messages)),
     )
 
 
@@ -176,7 +163,7 @@ def ranked_of(rules: Rules, state: State, name: int) -> State:
         sent=ranks[state.sent] if rules.scenario.renewals else state.sent,
         reported=state.reported if name else ranks[state.reported],
         lambdas=tuple(renumbered(rules, one, name, ranks) for one in state.lambdas),
-        ghosts=tuple(sorted(renumbered(rules, one, name, ranks) for one in state.ghosts)),
+        messages=tuple(sorted(renumbered(rules, one, name, ranks) for one in state.messages)),
     )
 
 
@@ -208,7 +195,7 @@ def numbers_of(rules: Rules, world: State, name: int) -> set[int]:
         numbers.add(world.sent)
     if name == 0:
         numbers.add(world.reported)
-    for one in world.ghosts:
+    for one in world.messages:
         numbers.update(tokens(rules, one, name))
     return numbers
 

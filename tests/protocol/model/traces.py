@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from tests.protocol.model.explorer import Exploration, Found
 from tests.protocol.model.moves import moves, start
 from tests.protocol.model.state import Item, Move, State
-from tests.protocol.model.symmetry import resigned
+from tests.protocol.model.symmetry import without_lost
 
 NAMES = "ABCDEFGH"
 AGES = ("ended", "due for renewal", "fresh")
@@ -24,7 +24,7 @@ def path(seen: Exploration, found: Found) -> Iterator[Move]:
     for number in reversed(chain[:-1]):
         target = seen.states[number]
         move = next(m for m in moves(rules, state) if space.key(m.state) == target)
-        state = resigned(rules, move.state)
+        state = without_lost(rules, move.state)
         yield move
     if found.move:
         yield next(m for m in moves(rules, state) if (m.text, space.key(m.state)) == found.move)

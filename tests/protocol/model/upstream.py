@@ -5,24 +5,9 @@ from collections.abc import Iterator
 from tests.protocol.model.answers import may, placed
 from tests.protocol.model.gate import gate_of, has_accepted
 from tests.protocol.model.rules import Rules
-from tests.protocol.model.state import (
-    COMMITTING,
-    DENIED,
-    DOWN,
-    HOLDING,
-    JUDGING,
-    REJECTED,
-    REPORTING,
-    UNANSWERED,
-    WAITING,
-    Lambda,
-    Move,
-    Outer,
-    State,
-    put,
-)
+from tests.protocol.model.state import Ask, Lambda, Move, Outer, Result, Stage, State, put
 
-POCKET = -1
+OWN_TOKEN = -1
 """What a mutant uses that logs in for an organization's token of its own."""
 
 
@@ -30,7 +15,7 @@ def processed(rules: Rules, state: State, request: Lambda) -> tuple[State, int]:
     """Return the world and the answer once the upstream has done its part; 0 is a refusal."""
     name, using = request.item, request.using
     if rules.scenario.organization and name:
-        if using == POCKET:
+        if using == OWN_TOKEN:
             return state._replace(made=put(state.made, 0, state.made[0] + 1)), 0
         right = using == state.made[0]
     elif using:
@@ -38,7 +23,7 @@ def processed(rules: Rules, state: State, request: Lambda) -> tuple[State, int]:
     else:
         right = bool(state.good >> request.version & 1)
         if not right:
-            return blamed(rules, state, request), REJECTED
+            return blamed(rules, state, request), Result.REJECTED
     if not right:
         return state, 0
     made = put(state.made, name, state.made[name] + 1)
@@ -62,50 +47,50 @@ def serves(rules: Rules, state: State, place: int, holder: Lambda) -> Iterator[M
     """The upstream answers, or it does not."""
     after, answer = processed(rules, state, holder)
     if holder.begun < rules.scenario.steps:
-        again = holder._replace(step=HOLDING, using=0, late=0, over=0)
+        again = holder._replace(step=Stage.HOLDING, using=0, late=0, over=0)
         yield Move(place, "gets an answer, and goes on", placed(state, place, again))
     if answer:
         yield Move(place, "gets an answer", concluded(after, place, holder, answer))
     else:
-        yield told_no(rules, after, place, holder)
+        yield refused_token(rules, after, place, holder)
     less = state._replace(faults=state.faults - 1)
     if may(rules, state, "loss"):
         done = after._replace(faults=less.faults, wrong=state.wrong)
-        unheard = concluded(done, place, holder, UNANSWERED)
+        unheard = concluded(done, place, holder, Result.UNANSWERED)
         yield Move(place, "is processed, the answer is lost", unheard, (), fair=False)
         silent = less
         if not rules.promises.in_time:
-            silent = less._replace(ghosts=tuple(sorted((*less.ghosts, holder))))
-        unheard = concluded(silent, place, holder, UNANSWERED)
+            silent = less._replace(messages=tuple(sorted((*less.messages, holder))))
+        unheard = concluded(silent, place, holder, Result.UNANSWERED)
         yield Move(place, "gets no answer in time", unheard, (), fair=False)
     if may(rules, state, "outage"):
-        failed = concluded(less, place, holder, DOWN)
+        failed = concluded(less, place, holder, Result.DOWN)
         yield Move(place, "is told that the upstream is down", failed, (), fair=False)
     if may(rules, state, "denial"):
-        failed = concluded(less, place, holder, DENIED)
+        failed = concluded(less, place, holder, Result.DENIED)
         yield Move(place, "is refused for another reason", failed, (), fair=False)
     if may(rules, state, "page") and not holder.using:
-        failed = concluded(blamed(rules, less, holder), place, holder, REJECTED)
+        failed = concluded(blamed(rules, less, holder), place, holder, Result.REJECTED)
         yield Move(place, "is rejected by a proxy in between", failed, (), fair=False)
 
 
 def concluded(state: State, place: int, holder: Lambda, result: int) -> State:
     """Return the world once the exchange has ended with *result*, which is to be stored."""
-    step = JUDGING if holder.gate or result == REJECTED else COMMITTING
+    step = Stage.JUDGING if holder.gate or result == Result.REJECTED else Stage.COMMITTING
     return placed(state, place, holder._replace(step=step, result=result, using=0, late=0, over=0))
 
 
-def told_no(rules: Rules, state: State, place: int, holder: Lambda) -> Move:
+def refused_token(rules: Rules, state: State, place: int, holder: Lambda) -> Move:
     """What the exchange spent was refused: log in, or once ask for another."""
-    again = holder._replace(step=HOLDING, using=0, late=0)
+    again = holder._replace(step=Stage.HOLDING, using=0, late=0)
     if not rules.scenario.organization:
         return Move(place, "is refused the renewal", placed(state, place, again))
-    if holder.using == POCKET:
+    if holder.using == OWN_TOKEN:
         again = again._replace(using=state.made[0])
         return Move(place, "gets an organization's token of its own", placed(state, place, again))
     if holder.begun > 1:
-        failed = placed(state, place, again._replace(step=COMMITTING, result=DOWN))
+        failed = placed(state, place, again._replace(step=Stage.COMMITTING, result=Result.DOWN))
         return Move(place, "is refused the step again", failed)
     outer = Outer(holder.item, holder.ask, holder.seen, holder.fence, holder.begun, holder.over)
-    inner = Lambda(WAITING, 0, REPORTING, kept=holder.using, outer=outer)
+    inner = Lambda(Stage.WAITING, 0, Ask.REPORTING, kept=holder.using, outer=outer)
     return Move(place, "is refused the step", placed(state, place, inner))

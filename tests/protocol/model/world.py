@@ -6,20 +6,7 @@ from tests.protocol.model.answers import may
 from tests.protocol.model.commit import done, may_commit
 from tests.protocol.model.deaths import WORLD
 from tests.protocol.model.rules import Rules
-from tests.protocol.model.state import (
-    AGING,
-    DEAD,
-    DUE,
-    FRESH,
-    PATIENT,
-    SENT,
-    End,
-    Item,
-    Move,
-    State,
-    put,
-    worth,
-)
+from tests.protocol.model.state import Age, End, Failure, Item, Move, Stage, State, put, worth
 from tests.protocol.model.upstream import processed
 
 
@@ -27,8 +14,8 @@ def happens(rules: Rules, state: State) -> Iterator[Move]:
     """Everything that no Lambda does or hinders."""
     for name in range(len(state.items)):
         yield from ages(rules, state, name)
-    for ghost in range(len(state.ghosts)):
-        yield from arrives(rules, state, ghost)
+    for message in range(len(state.messages)):
+        yield from arrives(rules, state, message)
     if may(rules, state, "rotation") and state.secret + 1 < len(state.wrong):
         yield rotates(state)
     if may(rules, state, "expel") and state.good >> state.secret & 1:
@@ -67,14 +54,14 @@ def rotates(state: State) -> Move:
 def ages(rules: Rules, state: State, name: int) -> Iterator[Move]:
     """A token comes to its end, and a failure to its `retry_at`."""
     item = state.items[name]
-    if item.age == FRESH and may(rules, state, "end"):
+    if item.age == Age.FRESH and may(rules, state, "end"):
         aged = worth(state, name)._replace(
-            items=put(state.items, name, item._replace(age=AGING)),
+            items=put(state.items, name, item._replace(age=Age.AGING)),
             occasions=state.occasions - 1,
         )
         yield Move(WORLD, f"the token of {name} is due for renewal", aged, (), fair=False)
-    if item.age == AGING:
-        ended = state._replace(items=put(state.items, name, item._replace(age=DEAD)))
+    if item.age == Age.AGING:
+        ended = state._replace(items=put(state.items, name, item._replace(age=Age.DEAD)))
         yield Move(WORLD, f"the token of {name} ends", ended, (), fair=False)
     if may(rules, state, "forget") and (item.token or item.latch or item.suspect >= 0):
         yield forgets(state, name)
@@ -82,24 +69,26 @@ def ages(rules: Rules, state: State, name: int) -> Iterator[Move]:
         later = state._replace(items=put(state.items, name, item._replace(early=0)))
         text = f"a minute is over since the rejection at {name}"
         yield Move(WORLD, text, later._replace(credit=(1,) * len(state.credit)), (), fair=False)
-    if item.failure == PATIENT:
-        due = worth(state, name)._replace(items=put(state.items, name, item._replace(failure=DUE)))
+    if item.failure == Failure.PATIENT:
+        due = worth(state, name)._replace(
+            items=put(state.items, name, item._replace(failure=Failure.DUE))
+        )
         yield Move(WORLD, f"the failure of {name} is due for another try", due, (), fair=False)
 
 
 def arrives(rules: Rules, state: State, place: int) -> Iterator[Move]:
     """What somebody sent who is gone arrives, or it never does."""
-    ghost = state.ghosts[place]
-    rest = state._replace(ghosts=state.ghosts[:place] + state.ghosts[place + 1 :])
-    if ghost.step == SENT:
-        after = processed(rules, rest, ghost)[0]._replace(wrong=state.wrong)
+    message = state.messages[place]
+    rest = state._replace(messages=state.messages[:place] + state.messages[place + 1 :])
+    if message.step == Stage.SENT:
+        after = processed(rules, rest, message)[0]._replace(wrong=state.wrong)
         yield Move(WORLD, "a late request is processed", after, (), fair=True)
         yield Move(WORLD, "a late request is lost", rest, (), fair=True)
         return
-    item = rest.items[ghost.item]
+    item = rest.items[message.item]
     yield Move(WORLD, "a late write is lost", rest, (), fair=True)
-    if may_commit(rules, item, ghost):
-        after = done(rules, rest, ghost)
-        ended = item.lease != after.items[ghost.item].lease
-        own = (End(item.fence == ghost.fence),) if ended else ()
+    if may_commit(rules, item, message):
+        after = done(rules, rest, message)
+        ended = item.lease != after.items[message.item].lease
+        own = (End(item.fence == message.fence),) if ended else ()
         yield Move(WORLD, "a late write arrives", after, own, fair=True)

@@ -8,7 +8,7 @@ showed in none of six hundred seeds: `tests/protocol/test_writes.py` finds it.
 from collections.abc import Mapping
 from typing import Literal, NamedTuple
 
-from tests.protocol.replay.hunting import Hunt
+from tests.protocol.simulation.campaign import Hunt
 
 
 class Counterpart(NamedTuple):
@@ -65,8 +65,9 @@ def table(hunts: Mapping[str, Hunt]) -> str:
     """Return which guard's bug was found by what, and where."""
     lines = [f"{'guard of the model':<24} {'bug in the code':<24} {'found by':<9} seed"]
     for guard, (bug, by, _) in COUNTERPARTS.items():
-        seed = hunts[bug].seed if bug in hunts else None
-        shown = "see the kill table" if by == "judge" and bug not in hunts else str(seed or 0)
-        shown = shown if by != "writes" else "see test_writes.py"
+        shown = "see test_writes.py" if by == "writes" else "see the kill table"
+        if bug in hunts:
+            finding = hunts[bug].finding
+            shown = str(finding.seed) if finding else "NOT FOUND"
         lines.append(f"{guard:<24} {bug:<24} {by:<9} {shown}")
     return "\n".join(lines)

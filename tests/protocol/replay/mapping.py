@@ -6,26 +6,12 @@ the item's times mean by the clock of the one who looks.
 
 from dataclasses import dataclass, field
 
-from tests.protocol.model.state import (
-    ABSENT,
-    AGING,
-    CALM,
-    DEAD,
-    DUE,
-    EARLY,
-    FREE,
-    FRESH,
-    IN_USE,
-    LATE,
-    OVER,
-    PATIENT,
-    READY,
-)
+from tests.protocol.model.state import Age, Failure, Lease, Renewal
 from tests.protocol.model.state import Item as Abstract
 from token_broker.item import Item
 from token_broker.tokens import ONLY
 
-RENEWALS = {"ready": READY, "in_use": IN_USE}
+RENEWALS = {"ready": Renewal.READY, "in_use": Renewal.IN_USE}
 
 
 @dataclass(slots=True)
@@ -50,9 +36,15 @@ class Mapping:
             fence=item.fence,
             lease=self.lease(item, now),
             # Without a token, its mark says nothing: DELETE may come between a read and a lease.
-            renewal=RENEWALS.get(item.renewal or "", ABSENT) if item.token else ABSENT,
+            renewal=RENEWALS.get(item.renewal or "", Renewal.ABSENT)
+            if item.token
+            else Renewal.ABSENT,
             rejected=int(item.is_rejected),
-            failure=CALM if not failure else PATIENT if failure.is_backing_off(now) else DUE,
+            failure=Failure.CALM
+            if not failure
+            else Failure.PATIENT
+            if failure.is_backing_off(now)
+            else Failure.DUE,
             strict=int(failure is not None and failure.is_login),
             blames=-1 if not failure or is_outage else version(failure.secret_version),
             latch=sum(1 << version(one) for one in item.rejected_versions),
@@ -81,17 +73,17 @@ class Mapping:
     def lease(self, item: Item, now: int) -> int:
         """Return how far the lease is, by the clock that says *now*."""
         if item.lease_owner is None:
-            return FREE
+            return Lease.FREE
         if not item.is_leased(now):
-            return OVER
-        return EARLY if now <= item.lease_until - self.skew else LATE
+            return Lease.OVER
+        return Lease.EARLY if now <= item.lease_until - self.skew else Lease.LATE
 
     @staticmethod
     def _age(item: Item, now: int, min_ttl: int | None) -> int:
         is_ended = now >= item.expires_at - item.min_ttl(min_ttl)
         if item.token is None or is_ended:
-            return DEAD
-        return AGING if now >= item.refresh_at else FRESH
+            return Age.DEAD
+        return Age.AGING if now >= item.refresh_at else Age.FRESH
 
 
 def version(name: str | None) -> int:
@@ -101,7 +93,7 @@ def version(name: str | None) -> int:
 
 def timeless(item: Abstract) -> Abstract:
     """Return *item* without what passes by itself, so that two moments can be compared."""
-    failure = min(item.failure, PATIENT) if item.failure != DUE else PATIENT
-    lease = FREE if item.lease == FREE else EARLY
+    failure = min(item.failure, Failure.PATIENT) if item.failure != Failure.DUE else Failure.PATIENT
+    lease = Lease.FREE if item.lease == Lease.FREE else Lease.EARLY
     early = int(item.suspect >= 0 and not item.suspects)
-    return item._replace(age=DEAD, lease=lease, failure=failure, early=early)
+    return item._replace(age=Age.DEAD, lease=lease, failure=failure, early=early)

@@ -15,33 +15,19 @@ from dataclasses import dataclass, field
 from itertools import product
 from typing import TYPE_CHECKING
 
+from tests.protocol.model.calls import marks
 from tests.protocol.model.decision import ACQUIRE, decide, is_live, is_stale
 from tests.protocol.model.leases import acquires, may_acquire
 from tests.protocol.model.moves import STEPS
-from tests.protocol.model.reading import marks
 from tests.protocol.model.rules import Rules, Scenario
-from tests.protocol.model.state import (
-    ACQUIRING,
-    COMMITTING,
-    FORCED,
-    FREE,
-    HOLDING,
-    LATE,
-    PLAIN,
-    RENEWING,
-    SENT,
-    WAITING,
-    Lambda,
-    Move,
-    State,
-    put,
-)
+from tests.protocol.model.state import Ask, Lambda, Lease, Move, Stage, State, put
 from tests.protocol.model.state import Item as Abstract
 from tests.protocol.model.world import forgets
 from tests.protocol.replay.mapping import Mapping, timeless, version
 from tests.protocol.replay.threads import Thread, is_like
 from tests.protocol.simulation.checking import is_harmless
 from tests.protocol.simulation.editor_application import CLEAR
+from tests.protocol.simulation.excuses import KNOWN_FOR, SKEW_SECONDS
 from tests.protocol.simulation.invocations import Invocation, Sent
 from tests.protocol.simulation.table import Place, Record
 from tests.subjects import is_made_in_steps, keeps_gate_apart, renews
@@ -51,11 +37,8 @@ from token_broker.tokens import ONLY, fingerprint
 if TYPE_CHECKING:
     from tests.protocol.simulation.judge import Judge
 
-SKEW = 30
-"""The setting LEASE_SKEW_SECONDS of the simulated fleet."""
-
-KNOWN_FOR, LOOK_SECONDS = 61, 40
-"""Seconds for which a process may go by an item, or a version of the secret, that it read."""
+LOOK_SECONDS = 40
+"""Seconds for which a process may go by a version of the secret that it read."""
 
 MAY = frozenset({"loss", "outage", "denial", "page", "unkept", "defect", "previous", "forget"})
 CALLS = frozenset({"token", "check"})
@@ -92,7 +75,7 @@ class Replay:
     _gates: dict[str, list[Item]] = field(default_factory=dict)
     """The gate, each time that an invocation read it."""
     _threads: dict[str, list[Thread]] = field(default_factory=dict)
-    _ghosts: dict[Key, Thread] = field(default_factory=dict)
+    _ended: dict[Key, Thread] = field(default_factory=dict)
     """Those whose writes may still arrive."""
 
     @classmethod
@@ -111,7 +94,7 @@ class Replay:
             steps=1000,
             suspects=3 if is_unclear else 0,
         )
-        return cls(judge, Mapping(scenario.gate, SKEW), Rules(scenario))
+        return cls(judge, Mapping(scenario.gate, SKEW_SECONDS), Rules(scenario))
 
     # What the simulation tells.
 
@@ -135,7 +118,7 @@ class Replay:
             return
         seen, found = look.item, self._kept(place)
         number = self.mapping.variant(place[1])
-        caller = Lambda(ACQUIRING, number, seen=seen.generation, fence=seen.fence)
+        caller = Lambda(Stage.ACQUIRING, number, seen=seen.generation, fence=seen.fence)
         is_other = found.rejected_versions != seen.rejected_versions or is_of(found, writer)
         is_other |= found.held != seen.held  # the model has no holds: `Holding` judges them
         if not is_other and may_acquire(self.rules, self._map(found, writer), caller):
@@ -148,7 +131,7 @@ class Replay:
         one, other = timeless(self._map(old, writer)), timeless(self._map(new, writer))
         is_kept = old.lease_owner == new.lease_owner
         if one == other and is_kept:
-            return  # an election, an event's version: nothing that the model knows
+            return  # a claim, an event's version: nothing that the model knows
         self.steps += 1
         if new.lease_owner and not is_kept:
             self._acquired(writer, place, old, new)
@@ -178,14 +161,14 @@ class Replay:
         if self._now + sent.seconds > sender.deadline:
             # Its answer may come when the platform has ended the holder of the lease.
             number = self.mapping.variant(thread.variant)
-            late = state.items[number]._replace(lease=LATE)
+            late = state.items[number]._replace(lease=Lease.LATE)
             state = state._replace(items=put(state.items, number, late))
         starts = [self._about_to_send(one, sent, sender) for one in thread.ones]
         found = {
             move.state.lambdas[0]._replace(using=0 if thread.is_made_of_others else one.using)
             for one, seen in product(starts, self._as_seen(state, sender))
             for move in thread.paths(self.rules, seen, one)
-            if move.state.lambdas[0].step == SENT and move.state.lambdas[0].begun > one.begun
+            if move.state.lambdas[0].step == Stage.SENT and move.state.lambdas[0].begun > one.begun
         }
         if not found:
             texts = self._texts(state, starts[0])
@@ -195,7 +178,7 @@ class Replay:
     def ended(self, invocation: Invocation) -> None:
         """Judge what was handed out, and let the Lambda go."""
         for thread in self._threads.pop(invocation.name, []):
-            self._ghosts[invocation.name, thread.variant] = thread
+            self._ended[invocation.name, thread.variant] = thread
         name = invocation.answer.get("fingerprint")
         is_answer = invocation.end == "answered" and invocation.action == "token"
         # What could not be kept, is known to its maker's process alone.
@@ -212,7 +195,7 @@ class Replay:
         if place[1] == ONLY and self.rules.scenario.gate:
             return  # for the sake of a variant: `_about_to_send` and `_held` look for it
         look = self._looks.get((writer.name, place[1])) or Look(old, self._now, 0.0, set())
-        caller = Lambda(WAITING, self.mapping.variant(place[1]))
+        caller = Lambda(Stage.WAITING, self.mapping.variant(place[1]))
         if ACQUIRE not in self._choices(writer, look, is_nested=bool(threads)):
             choices = self._choices(writer, look, is_nested=bool(threads))
             self._fail(writer, place, "takes the lease", caller, {DECISIONS[c] for c in choices})
@@ -221,7 +204,7 @@ class Replay:
             what = f"takes over the lease of {holder.name}, who lives"
             self._fail(writer, place, what, caller, ["wait"])
         seen = look.item
-        caller = caller._replace(step=ACQUIRING, seen=seen.generation, fence=seen.fence)
+        caller = caller._replace(step=Stage.ACQUIRING, seen=seen.generation, fence=seen.fence)
         state = self._state(writer, place, old, caller)
         moves = list(acquires(self.rules, state, 0, caller))
         self._expect(writer, place, (old, new), moves, "takes the lease")
@@ -230,16 +213,16 @@ class Replay:
 
     def _choices(self, caller: Invocation, look: Look, *, is_nested: bool) -> set[int]:
         """Return what the model's caller may do, by each way to see what the code's one read."""
-        asks = [PLAIN]
-        asks += [FORCED] if caller.event.get("force") else []
+        asks = [Ask.PLAIN]
+        asks += [Ask.FORCED] if caller.event.get("force") else []
         is_for_version = is_nested or caller.action not in CALLS or look.item.target
-        asks += [RENEWING] if is_for_version else []
+        asks += [Ask.RENEWING] if is_for_version else []
         number, gate = self.mapping.variant(look.item.variant), None
         if self.rules.scenario.gate:
             gate = self._map(self._kept((self.judge.partition, ONLY)), caller)
         generations = look.generations or {look.item.generation}
         return {
-            decide(self.rules, view, Lambda(WAITING, number, ask, seen), secret, gate)
+            decide(self.rules, view, Lambda(Stage.WAITING, number, ask, seen), secret, gate)
             for view in self._views(caller, look.item, look.at)
             for ask, seen, secret in product(asks, generations, self._secrets(caller))
         }
@@ -253,7 +236,7 @@ class Replay:
 
     def _reported(self, writer: Invocation, place: Place, old: Item, new: Item) -> None:
         token = self._map(old, writer).token
-        caller = Lambda(WAITING, self.mapping.variant(place[1]), kept=token)
+        caller = Lambda(Stage.WAITING, self.mapping.variant(place[1]), kept=token)
         moves = marks(self.rules, self._state(writer, place, old, caller), 0, caller)
         self._expect(writer, place, (old, new), moves, "reports")
 
@@ -262,7 +245,7 @@ class Replay:
         is_gate = place[1] == ONLY and self.rules.scenario.gate
         threads = self._threads.get(writer.name, [])
         own = [one for one in threads if is_gate or one.variant == place[1]]
-        thread = own[-1] if own else self._ghosts.get((writer.name, place[1]))
+        thread = own[-1] if own else self._ended.get((writer.name, place[1]))
         if thread is None:
             if not is_gate:
                 self._fail(writer, place, "writes without a lease", Lambda(), [])
@@ -283,17 +266,19 @@ class Replay:
             for move in thread.paths(self.rules, state, start)
             if is_like(move.state.items[number], wanted)
         }
-        is_ended = timeless(self._map(old, writer))._replace(lease=FREE) == wanted
+        is_ended = timeless(self._map(old, writer))._replace(lease=Lease.FREE) == wanted
         if is_gate and is_ended and thread.is_made_of_others:
             # By what it is made from, which failed: what comes of that is yet to be written.
-            ends |= {one._replace(gate=0) for one in starts if one.step in (HOLDING, SENT)}
+            ends |= {
+                one._replace(gate=0) for one in starts if one.step in (Stage.HOLDING, Stage.SENT)
+            }
         if not ends:
             how = f" {timeless(self._map(old, writer))} -> {wanted}"
             self._fail(writer, place, "writes" + how, starts[0], self._texts(state, starts[0]))
         thread.ones = frozenset(ends or starts)
         if new.lease_owner is None and not is_gate:
             self._threads[writer.name] = [one for one in threads if one is not thread]
-            self._ghosts[writer.name, place[1]] = thread
+            self._ended[writer.name, place[1]] = thread
 
     def _as_seen(self, state: State, sender: Invocation) -> Iterator[State]:
         """Yield *state* with the gate as it is, and as *sender* read it before: it is no lease."""
@@ -306,7 +291,7 @@ class Replay:
         gate = self._kept((self.judge.partition, ONLY))
         has_gate = self.rules.scenario.gate and is_of(gate, sender)
         one = one._replace(gate=gate.fence if has_gate else one.gate)
-        if one.step in (HOLDING, SENT):
+        if one.step in (Stage.HOLDING, Stage.SENT):
             one = one._replace(version=version(sender.read[-1]))
         if sent.request.step == "extend":
             return one  # it is allowed by what was marked as in use, or not at all
@@ -324,9 +309,9 @@ class Replay:
         if thread.is_made_of_others:
             one = one._replace(login=int(bool(sent and sent[-1].credential)))
         yield one
-        if made and thread.is_made_of_others and one.step in (HOLDING, SENT):
+        if made and thread.is_made_of_others and one.step in (Stage.HOLDING, Stage.SENT):
             # What it is made from says where it leads to: with no request of its own.
-            yield one._replace(step=COMMITTING, result=made, version=state.secret)
+            yield one._replace(step=Stage.COMMITTING, result=made, version=state.secret)
 
     def _checked(self, sender: Invocation, sent: Sent) -> None:
         """Judge that a check may use a token that it did not make: it does not say if it is stale.
@@ -353,7 +338,10 @@ class Replay:
         # A token that one call could not replace is called stale by that call alone.
         if any(is_live(v) and (may_be_stale or not is_stale(self.rules, v)) for v in views):
             return
-        place, one = (self.judge.partition, variant), Lambda(WAITING, self.mapping.variant(variant))
+        place, one = (
+            (self.judge.partition, variant),
+            Lambda(Stage.WAITING, self.mapping.variant(variant)),
+        )
         what = f"hands out {name[:6]} of {caller.answer.get('source', 'a check')}"
         self._fail(caller, place, what, one, {str(view) for view in views})
 

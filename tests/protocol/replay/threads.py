@@ -6,23 +6,7 @@ from itertools import product
 
 from tests.protocol.model.moves import STEPS
 from tests.protocol.model.rules import Rules
-from tests.protocol.model.state import (
-    ABSENT,
-    COMMITTING,
-    DENIED,
-    DOWN,
-    FREE,
-    HOLDING,
-    LATCHED,
-    READY,
-    REJECTED,
-    SENT,
-    UNANSWERED,
-    Item,
-    Lambda,
-    Move,
-    State,
-)
+from tests.protocol.model.state import Item, Lambda, Lease, Move, Renewal, Result, Stage, State
 from tests.protocol.replay.mapping import timeless, version
 from tests.protocol.simulation.invocations import Invocation, Sent
 
@@ -63,17 +47,19 @@ class Thread:
 
     def _moves(self, rules: Rules, state: State, one: Lambda) -> Iterator[Move]:
         for move in STEPS[one.step](rules, state, 0, one):
-            is_unheard = one.step == SENT and self.is_unanswered
-            if not is_unheard or move.state.lambdas[0].result == UNANSWERED:
+            is_unheard = one.step == Stage.SENT and self.is_unanswered
+            if not is_unheard or move.state.lambdas[0].result == Result.UNANSWERED:
                 yield move
-        if self.is_made_of_others and one.step in (HOLDING, SENT):
+        if self.is_made_of_others and one.step in (Stage.HOLDING, Stage.SENT):
             yield from self._failures(state, one)
 
     def _failures(self, state: State, one: Lambda) -> Iterator[Move]:
         """Yield how it ends when what it is made from fails: as in `answers.answered`."""
         versions = {version(name) for name in self.invocation.read} or {state.secret}
-        for result, used in product((DOWN, REJECTED, DENIED, LATCHED), versions):
-            failed = one._replace(step=COMMITTING, result=result, version=used, previous=0)
+        for result, used in product(
+            (Result.DOWN, Result.REJECTED, Result.DENIED, Result.LATCHED), versions
+        ):
+            failed = one._replace(step=Stage.COMMITTING, result=result, version=used, previous=0)
             after = state._replace(lambdas=(failed,))
             yield Move(0, "is told that what it is made from fails", after)
 
@@ -85,13 +71,13 @@ def is_silent(rules: Rules, before: State, after: State) -> bool:
     """
     if before.items == after.items:
         return True
-    freed = before.items[0]._replace(lease=FREE)
+    freed = before.items[0]._replace(lease=Lease.FREE)
     return rules.scenario.gate and (freed, *before.items[1:]) == after.items
 
 
 def is_like(item: Item, wanted: Item) -> bool:
     """Say whether an item is as it should be; a vendor may give no renewal token."""
     item = timeless(item)
-    if item.renewal == READY and wanted.renewal == ABSENT:
-        item = item._replace(renewal=ABSENT)
+    if item.renewal == Renewal.READY and wanted.renewal == Renewal.ABSENT:
+        item = item._replace(renewal=Renewal.ABSENT)
     return item == wanted

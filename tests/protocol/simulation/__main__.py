@@ -3,18 +3,18 @@
 python -m tests.protocol.simulation --seed 7 [--bug NAME] [--model]   what goes wrong, shortest
 python -m tests.protocol.simulation --seeds 10000           many runs of the shipped code
 python -m tests.protocol.simulation --outages               how long each fault is felt
-python -m tests.protocol.simulation --bugs                  each planted bug until it is found
 """
 
 import argparse
 import sys
 import time
 
-from tests.protocol.simulation.bugs import BUGS, OF_GUARDS, planted
-from tests.protocol.simulation.campaign import hunt_all, kill_table, run_seeds
+from tests.protocol.simulation.campaign import run_seeds, shown
+from tests.protocol.simulation.guard_bugs import ALL_BUGS
 from tests.protocol.simulation.outage_table import measure_all, tables, too_long
 from tests.protocol.simulation.planning import plan_of
 from tests.protocol.simulation.plans import Plan
+from tests.protocol.simulation.planting import planted
 from tests.protocol.simulation.shrinking import shrunk
 from tests.protocol.simulation.stories import story
 from tests.protocol.simulation.verdict import judged
@@ -24,25 +24,19 @@ def main() -> int:
     """Do what the command line says; return 1 if anything was found."""
     parser = argparse.ArgumentParser(prog="python -m tests.protocol.simulation")
     parser.add_argument("--seed", type=int, help="the run to replay")
-    parser.add_argument(
-        "--bug", choices=[bug.name for bug in (*BUGS, *OF_GUARDS)], help="a bug to plant"
-    )
+    parser.add_argument("--bug", choices=ALL_BUGS, help="a bug to plant")
     parser.add_argument("--model", action="store_true", help="replay it through the model, too")
     parser.add_argument("--whole", action="store_true", help="tell the whole story, not shrunk")
     parser.add_argument("--seeds", type=int, help="how many runs of the shipped code")
-    parser.add_argument("--first", type=int, default=0, help="the first of them")
-    parser.add_argument("--bugs", action="store_true", help="look for each planted bug")
     parser.add_argument("--outages", action="store_true", help="measure how long faults are felt")
-    asked = parser.parse_args()
-    if asked.outages:
+    options = parser.parse_args()
+    if options.outages:
         return show_outages()
-    if asked.bugs:
-        return show_bugs()
-    if asked.seeds:
-        return show_seeds(range(asked.first, asked.first + asked.seeds))
-    with planted(next((bug for bug in (*BUGS, *OF_GUARDS) if bug.name == asked.bug), None)):
-        plan = plan_of(asked.seed or 0)
-        return replay(plan, is_whole=asked.whole, has_model=asked.model)
+    if options.seeds:
+        return show_seeds(options.seeds)
+    with planted(ALL_BUGS.get(options.bug)):
+        plan = plan_of(options.seed or 0)
+        return replay(plan, is_whole=options.whole, has_model=options.model)
 
 
 def replay(plan: Plan, *, is_whole: bool, has_model: bool) -> int:
@@ -50,26 +44,19 @@ def replay(plan: Plan, *, is_whole: bool, has_model: bool) -> int:
     found = judged(plan, has_model=has_model).violations
     if found and not is_whole:
         name = found[0].invariant
-        plan = shrunk(plan, lambda smaller: name in broken(smaller, has_model=has_model))
+        plan = shrunk(plan, lambda smaller: judged(smaller, has_model=has_model).breaks(name))
     judge = judged(plan, has_model=has_model)
     print(story(judge))
     return int(bool(judge.violations))
 
 
-def broken(plan: Plan, *, has_model: bool) -> set[str]:
-    """Return the invariants that do not hold in *plan*."""
-    violations = judged(plan, has_model=has_model).violations
-    return {violation.invariant for violation in violations}
-
-
-def show_seeds(seeds: range) -> int:
-    """Run *seeds* of the shipped code, and show what they found."""
+def show_seeds(seeds: int) -> int:
+    """Run so many *seeds* of the shipped code, and show what they found."""
     began = time.monotonic()
-    findings = run_seeds(seeds)
-    for finding in findings:
-        print(f"{finding.invariant}: {finding.text}\n    {finding.command}")
-    print(f"{len(seeds)} runs, {len(seeds) / (time.monotonic() - began):.0f} a second")
-    return int(bool(findings))
+    found = run_seeds(range(seeds)).found
+    print(shown(found))
+    print(f"{seeds} runs, {seeds / (time.monotonic() - began):.0f} a second")
+    return int(bool(found))
 
 
 def show_outages() -> int:
@@ -79,15 +66,6 @@ def show_outages() -> int:
     late = too_long(measured)
     print("\n".join(late))
     return int(bool(late))
-
-
-def show_bugs() -> int:
-    """Look for each planted bug, and show which were found."""
-    began = time.monotonic()
-    hunts = hunt_all()
-    print(kill_table(hunts))
-    print(f"{time.monotonic() - began:.0f} s")
-    return int(any(hunt.finding is None for hunt in hunts))
 
 
 if __name__ == "__main__":

@@ -18,7 +18,7 @@ from tests.protocol.simulation.excuses import (
 from tests.protocol.simulation.invocations import TIMEOUT, Invocation
 from tests.protocol.simulation.origins import ROLES_SECONDS
 from tests.protocol.simulation.pinning import check_pin, is_refused
-from tests.protocol.simulation.plans import HARMLESS, FaultKind
+from tests.protocol.simulation.plans import HARMLESS, ONCE
 from token_broker.document import Document
 from token_broker.errors import InvalidRequest
 
@@ -30,9 +30,6 @@ PATIENCE_SECONDS = 1.4
 
 CLOSE_SECONDS = 35
 """A lifetime less than this above what is wanted may be too short: exchanges take a while."""
-
-ONCE: frozenset[FaultKind] = frozenset({"refused", "denied", "lost"})
-"""What may become of one call to AWS, with no process that dies."""
 
 BAD_CODES = frozenset(
     {"invalid_request", "upstream_refused", "credential_rejected", "upstream_contract_changed"}
@@ -111,7 +108,7 @@ def is_unpaid(judge: "Judge", invocation: Invocation) -> bool:
     min_ttl = invocation.event.get("min_ttl", 0)
     return any(
         made.maker is invocation
-        and made.key in wanted_of(judge, invocation, made, judge.origins.of_token(made.token) or ())
+        and made.key in wanted_of(judge, invocation, made, judge.versions_of(made))
         and (is_key or made.step < faults[0].step)
         and judge.vendor.ends_at(made.token) - judge.scheduler.now > min_ttl + CLOSE_SECONDS
         and not judge.vendor.is_ended(made.token)
@@ -150,7 +147,7 @@ def check_variant(judge: "Judge", invocation: Invocation) -> None:
     if made is None or made.token not in " ".join(invocation.answer["headers"].values()):
         judge.violate("I8", f"{invocation.name} gets a token that the vendor never made")
         return
-    versions = judge.origins.of_token(made.token) or ()
+    versions = judge.versions_of(made)
     bases = frozenset[str]().union(*(judge.vendor.bases(judge.settings[v]) for v in versions))
     if invocation.answer["base_url"] not in bases:
         judge.violate("I12", f"{invocation.name} is sent elsewhere with {sorted(versions)}'s token")
@@ -199,7 +196,7 @@ def check_own(judge: "Judge", invocation: Invocation, made: "Made") -> None:
 
     One of before may be handed out, as long as no event told of the change: I11 sees to that.
     """
-    versions = judge.origins.of_token(made.token) or ()
+    versions = judge.versions_of(made)
     is_again = judge.made_again.get(invocation.answer["fingerprint"], 0.0) >= invocation.begun
     is_own = made.maker is invocation or is_again
     if not is_own and all(judge.is_unshared(version) for version in versions):
@@ -211,7 +208,7 @@ def check_fresh(judge: "Judge", invocation: Invocation, made: "Made") -> None:
     is_from_table = invocation.answer["source"] == "table" and not invocation.answer["stale"]
     if not (is_from_table and invocation.was_dead):
         return
-    later = [m for m in judge.made.values() if m.key == made.key and m.number > made.number]
+    later = judge.successors(made)
     if later and later[0].maker.is_dead and later[0].at < invocation.begun - TIMEOUT:
         judge.violate("I4", f"{invocation.name} gets a token as fresh that was ended long before")
 

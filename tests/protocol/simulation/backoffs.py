@@ -96,8 +96,8 @@ class Backoffs:
         maker, earlier = made.maker, [m for m in self._judge.made.values() if m.key == made.key]
         unkept = 0
         for one in reversed(earlier):
-            name = next(n for n, known in self._judge.made.items() if known is one)
-            if one.maker.refused_by != {"key"} or name in self._judge.kept or one.maker is maker:
+            is_kept = one.name in self._judge.kept
+            if one.maker.refused_by != {"key"} or is_kept or one.maker is maker:
                 break
             unkept += 1
         if not unkept or not maker.is_plain:

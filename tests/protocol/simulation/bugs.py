@@ -1,40 +1,32 @@
-"""Planted bugs: each takes one guard out of the shipped code. All of them must be found."""
+"""Planted bugs: each takes one guard out of the shipped code. The judge has to find all of them."""
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from typing import Any
 
-from tests.protocol.simulation import fleet, rewrites, substitutes, unchecked, unguarded
-from tests.protocol.simulation.rewrites import Substitutes
-from token_broker import aliases, check, decisions, store
-from token_broker.item import Item
+from tests.protocol.simulation import fleet
+from tests.protocol.simulation.clients import DynamoDB
+from tests.protocol.simulation.planting import Bugs, Write
+from token_broker import aliases, check, conditional_writes, decisions, store
+from token_broker.aliases import Look
+from token_broker.broker import Answer, Broker
+from token_broker.cache import CachedToken
+from token_broker.check import Check
+from token_broker.dependencies import Dependencies
+from token_broker.exchange import Request, Response
+from token_broker.flows.editor import credentials as editor
+from token_broker.flows.vntana import credentials as vntana
+from token_broker.item import LATCHES, Item
 from token_broker.maintenance import Maintenance
-from token_broker.refresh import credential_gate, resolver
+from token_broker.records import replace
+from token_broker.refresh import credential_gate, invocation, resolver
+from token_broker.refresh.attempt import ExchangeAttempt
 from token_broker.refresh.credential_gate import CredentialGate
+from token_broker.refresh.invocation import Invocation
 from token_broker.refresh.refresher import Refresher
+from token_broker.refresh.requirement import Requirement
+from token_broker.store import Store
+from token_broker.tokens import TokenRequest
 
-
-@dataclass(frozen=True, slots=True)
-class Bug:
-    """A guard, and the code without it."""
-
-    name: str
-    guard: str
-    substitutes: Callable[[], Substitutes]
-
-
-@contextmanager
-def planted(bug: Bug | None) -> Iterator[None]:
-    """Run the shipped code with *bug* in it."""
-    planting = bug.substitutes() if bug else {}
-    originals = {(owner, name): getattr(owner, name) for owner, name in planting}
-    try:
-        for (owner, name), value in planting.items():
-            setattr(owner, name, value)
-        yield
-    finally:
-        for (owner, name), value in originals.items():
-            setattr(owner, name, value)
+BUGS = Bugs()
 
 
 def no(*_: object) -> bool:
@@ -51,117 +43,287 @@ def nothing(*_: object) -> None:
     """Do nothing."""
 
 
-BUGS = (
-    Bug(
-        "commit-unfenced",
-        "a commit is conditional on fence and owner",
-        rewrites.writes(rewrites.commit_unfenced),
-    ),
-    Bug(
-        "failure-unfenced",
-        "a failure ends only its own lease",
-        rewrites.writes(rewrites.failure_unfenced),
-    ),
-    Bug(
-        "acquire-uncompared",
-        "acquiring compares and swaps",
-        rewrites.writes(rewrites.acquire_uncompared),
-    ),
-    Bug(
-        "generation-uncompared",
-        "acquiring compares the generation",
-        rewrites.writes(rewrites.generation_uncompared),
-    ),
-    Bug("lease-unchecked", "a lease keeps others out", lambda: {(Item, "is_leased"): no}),
-    Bug("no-lease", "no exchange without a lease", substitutes.unleased),
-    Bug("short-lease", "a lease outlives its invocation", substitutes.short_lease),
-    Bug("no-skew", "a lease allows for other clocks", lambda: {(fleet, "SKEW"): 0}),
-    Bug("unbounded", "time is checked before each request", substitutes.unbounded),
-    Bug(
-        "renewal-unmarked",
-        "a renewal token is in use before it is sent",
-        rewrites.writes(rewrites.renewal_unmarked),
-    ),
-    Bug("renewal-resent", "what was in use is never sent again", substitutes.resent),
-    Bug("latch-unkept", "a rejection is kept", rewrites.writes(rewrites.latch_unkept)),
-    Bug("latch-for-ever", "a latch is for a version of the secret", substitutes.latch_for_ever),
-    Bug("last-rejection-only", "each rejected version is kept", substitutes.last_rejection_only),
-    Bug("no-gate", "one tries an unknown version", lambda: {(CredentialGate, "admit"): nothing}),
-    Bug("proven-by-nothing", "only a login proves a version", substitutes.proven_by_nothing),
-    Bug("previous-again", "AWSPREVIOUS is tried once", substitutes.previous_again),
-    Bug("any-report", "only the current token can be reported", substitutes.any_report),
-    Bug("memory-first", "a report passes memory by", substitutes.memory_first),
-    Bug("unsettled", "a lost answer is settled by reading", rewrites.unsettled),
-    Bug("stale-reads", "reads are strongly consistent", substitutes.stale_reads),
-    Bug("item-deleted", "forgetting keeps the fence", rewrites.deleted),
-    Bug(
-        "old-pointers",
-        "a way is as old as its secret",
-        lambda: {(aliases, "is_outdated"): no, (resolver, "is_outdated"): no},
-    ),
-    Bug("doubt-ignored", "who died may have ended the token", lambda: {(Item, "is_uncertain"): no}),
-    Bug("min-ttl-ignored", "min_ttl", lambda: {(Item, "min_ttl"): zero}),
-    Bug("expired-served", "what ended is not handed out", substitutes.always_live),
-    Bug("unelected", "one caller starts a renewal", rewrites.unelected),
-    Bug(
-        "report-ignored",
-        "what was reported is handed out to none",
-        lambda: {(Item, "is_rejected"): property(no)},
-    ),
-    Bug("dropped-early", "an item stays for as long as it is needed", substitutes.dropped_early),
-    Bug("no-backoff", "what failed waits", lambda: {(decisions, "backoff_seconds"): zero}),
-    Bug("version-ignored", "one version makes it all", substitutes.version_ignored),
-    Bug("rotation-quiet", "an event has all renewed", lambda: {(Maintenance, "_start"): zero}),
-    Bug("latch-left", "DELETE lifts a latch", rewrites.writes(rewrites.latch_left)),
-    Bug("hold-unseen", "each look sees a hold", lambda: {(aliases, "refuse_held"): nothing}),
-    Bug(
-        "hold-late",
-        "a login looks for a hold once it has the lease",
-        lambda: {(credential_gate, "refuse_held"): nothing},
-    ),
-    Bug("hold-removed", "an exchange leaves a hold", rewrites.writes(rewrites.hold_removed)),
-    Bug("hold-dropped", "a hold gets no ttl", lambda: {(store, "ONLY"): None}),
-    Bug("hold-outlived", "memory is as old as its gate", substitutes.hold_outlived),
-    Bug(
-        "pin-unrotated",
-        "a rotation drops what is pinned now",
-        lambda: {(Maintenance, "_may_be_pinned_away"): no},
-    ),
-    Bug("pin-unasked", "what is pinned is not chosen", substitutes.pin_unasked),
-    Bug("renewed-inline", "renewal is off the caller's path", substitutes.renewed_inline),
-    Bug("check-unasked", "a check asks the vendor", unchecked.unasked),
-    Bug("check-unreported", "a check reports a dead token", unchecked.unreported),
-    Bug("check-elsewhere", "a token is checked where it was made", unchecked.sent_elsewhere),
-    Bug("check-forced", "a check replaces no token that lives", unchecked.forced),
-    Bug("check-tells", "a check hands out no token", unchecked.token_told),
-    Bug("check-of-another", "a check is of what is asked", unchecked.asked_of_any_variant),
-    Bug(
-        "check-amid-hold",
-        "a check reads the table for a hold",
-        lambda: {(check, "refuse_held"): nothing},
-    ),
+# The lease
+
+
+@BUGS.of_writes("a commit is conditional on fence and owner")
+def commit_unfenced(write: Write) -> None:
+    if write.is_commit:
+        write.unchanged.clear()
+
+
+@BUGS.of_writes("a failure ends only its own lease")
+def failure_unfenced(write: Write) -> None:
+    if write.is_failure:
+        write.unchanged.clear()
+
+
+@BUGS.of_writes("acquiring compares and swaps")
+def acquire_uncompared(write: Write) -> None:
+    if write.is_acquire:
+        write.unchanged.clear()
+
+
+@BUGS.of_writes("acquiring compares the generation")
+def generation_uncompared(write: Write) -> None:
+    if write.is_acquire:
+        write.unchanged.pop("generation", None)
+
+
+BUGS.add("lease-unchecked", "a lease keeps others out", (Item, "is_leased", no))
+
+
+@BUGS.instead_of(Invocation, "acquire", "no exchange without a lease")
+def no_lease(self: Invocation, item: Item, *, forced: bool = False) -> Item:
+    del forced
+    now = self.deps.clock.now()
+    return replace(item, lease_owner=self.deps.owner(), lease_until=now + 60)
+
+
+@BUGS.instead_of(invocation, "lease_end", "a lease outlives its invocation")
+def short_lease(now: int, remaining: float, skew: int) -> int:
+    del remaining
+    return now + 5 + skew
+
+
+BUGS.add("no-skew", "a lease allows for other clocks", (fleet, "SKEW", 0))
+
+
+@BUGS.instead_of(ExchangeAttempt, "_send", "time is checked before each request")
+def unbounded(self: ExchangeAttempt, request: Request) -> Response:
+    if request.proves_credentials:
+        self._is_proven = True
+        self._gate.admit(self._outcome.lease, self._invocation.secret().version)
+    self._has_sent = True
+    self._invocation.record_sent(request)
+    return self._deps.send(request, 60.0)
+
+
+@BUGS.around(Store, "_update", "a lost answer is settled by reading")
+def unsettled(original: Any, self: Store, item: Item, changes: Any, **rest: Any) -> Any:
+    return original(self, item, changes, **rest | {"is_done": no})
+
+
+@BUGS.around(DynamoDB, "get_item", "reads are strongly consistent")
+def stale_reads(original: Any, self: DynamoDB, **request: Any) -> Any:
+    return original(self, **request | {"ConsistentRead": False})
+
+
+# Tokens and renewal tokens
+
+
+@BUGS.of_writes("a renewal token is in use before it is sent")
+def renewal_unmarked(write: Write) -> None:
+    if write.is_acquire:
+        write.changes.pop("renewal", None)
+
+
+@BUGS.around(ExchangeAttempt, "__init__", "what was in use is never sent again")
+def renewal_resent(original: Any, self: ExchangeAttempt, *arguments: Any, **named: Any) -> None:
+    original(self, *arguments, **named)
+    self._may_renew = named["found"].renewal in ("ready", "in_use")
+
+
+@BUGS.instead_of(Refresher, "_report", "only the current token can be reported")
+def any_report(
+    self: Refresher, seen: Look, requirement: Requirement
+) -> tuple[Requirement, Look | None]:
+    item = seen.target
+    if item.token and not item.is_rejected:
+        self._deps.store.report(item, (self._deps.clock.now(),))
+    return requirement, None
+
+
+@BUGS.around(Broker, "token", "a report passes memory by")
+def memory_first(
+    original: Any, self: Broker, connection: str, request: TokenRequest, deadline: float
+) -> Any:
+    now = self.deps.clock.now()
+    held = self.deps.cache.get(self.deps.partition(connection), request.variant.key, now)
+    if held and held.item.is_live(now, request.min_ttl):
+        return self._hand_out(request, held, "memory")
+    return original(self, connection, request, deadline)
+
+
+@BUGS.instead_of(Item, "is_live", "what ended is not handed out")
+def expired_served(self: Item, now: int, min_ttl: int | None = 0) -> bool:
+    del now, min_ttl
+    return self.token is not None and self.target is None and not self.is_rejected
+
+
+@BUGS.around(Store, "claim_refresh", "one caller starts a renewal")
+def unclaimed(original: Any, self: Store, item: Item, until: int) -> bool:
+    original(self, item, until)
+    return True
+
+
+@BUGS.instead_of(Broker, "_start_refresh", "renewal is off the caller's path")
+def renewed_inline(self: Broker, request: TokenRequest, held: CachedToken, now: int) -> None:
+    del now
+    connection = held.item.connection.partition("#")[2]
+    work = Invocation(self.deps, connection, self.deps.clock.monotonic() + 20)
+    Refresher(work).obtain(request.variant, Requirement(newer_than=held.item.generation))
+
+
+@BUGS.instead_of(conditional_writes, "ttl_of", "an item stays for as long as it is needed")
+def dropped_early(item: Item) -> int:
+    return item.expires_at + 86_400
+
+
+BUGS.add("min-ttl-ignored", "min_ttl", (Item, "min_ttl", zero))
+BUGS.add("doubt-ignored", "who died may have ended the token", (Item, "is_uncertain", no))
+BUGS.add(
+    "report-ignored",
+    "what was reported is handed out to none",
+    (Item, "is_rejected", property(no)),
 )
 
-OF_GUARDS = (
-    Bug("never-taken-over", "a lease that is over may be taken", unguarded.never_taken_over),
-    Bug("doubt-not-put-back", "who sends nothing keeps the doubt", unguarded.uncertainty_dropped),
-    Bug("unfinished-unkept", "what was sent and failed is kept", unguarded.unfinished_dropped),
-    Bug("unanswered-unkept", "an outage is kept", unguarded.unanswered_dropped),
-    Bug("report-unswapped", "a report is a compare and swap", unguarded.compared_by_reading),
-    Bug("forced-anew", "force is met by what is newer than its beginning", unguarded.forced_anew),
-    Bug("forced-amid-backoff", "force waits after a login", unguarded.forced_amid_backoff),
-    Bug("latched-at-once", "what worked is latched at a second word", unguarded.latched_at_once),
-    Bug("second-try-at-once", "a minute later", unguarded.second_try_at_once),
-    Bug("variant-unlatched", "a variant's rejection is its own", unguarded.variant_unlatched),
-    Bug("current-latched", "the version that was sent is latched", unguarded.current_latched),
-    Bug("gate-untold", "what was accepted is kept", rewrites.writes(unguarded.gate_untold)),
-    Bug("own-organization", "an organization has a lease of its own", unguarded.own_organization),
-    Bug("loser-fails", "a lost write is read again", unguarded.loser_fails),
-    Bug("told-before-kept", "a token is kept, then handed out", unguarded.told_before_kept),
-    Bug("one-item", "an item is named by all inputs", unguarded.one_item),
-    Bug("latch-unreported", "a report keeps a latch", rewrites.writes(unguarded.report_unlatches)),
-    Bug("made-twice", "what was made is used", lambda: {(Refresher, "_made"): nothing}),
-    Bug("accepted-by-gate-alone", "a token proves its version", unguarded.accepted_by_gate_alone),
-    Bug("settled-without-owner", "a lease is its owner's", unguarded.settled_without_owner),
+
+# Versions of the secret
+
+
+@BUGS.of_writes("a rejection is kept")
+def latch_unkept(write: Write) -> None:
+    write.changes.pop("rejected_versions", None)
+
+
+@BUGS.of_writes("DELETE lifts a latch")
+def latch_left(write: Write) -> None:
+    if "rejected_versions" in write.remove:
+        write.remove.remove("rejected_versions")
+
+
+@BUGS.instead_of(Item, "is_latched", "a latch is for a version of the secret")
+def latch_for_ever(self: Item, secret_version: str | None) -> bool:
+    del secret_version
+    return bool(self.rejected_versions) or (
+        self.failure is not None and self.failure.code == LATCHES
+    )
+
+
+@BUGS.instead_of(conditional_writes, "add_version", "each rejected version is kept")
+def last_rejection_only(versions: tuple[str, ...], version: str) -> tuple[str, ...]:
+    del versions
+    return (version,)
+
+
+BUGS.add("no-gate", "one tries an unknown version", (CredentialGate, "admit", nothing))
+
+
+@BUGS.around(ExchangeAttempt, "_run", "only a login proves a version")
+def proven_by_nothing(original: Any, self: ExchangeAttempt) -> Any:
+    self._gate.admit(self._outcome.lease, self._invocation.secret().version)
+    return original(self)
+
+
+@BUGS.around(Requirement, "is_met", "one version makes it all")
+def version_ignored(original: Any, self: Requirement, item: Item, now: int) -> Any:
+    return original(replace(self, version=None), item, now)
+
+
+ADMIT = CredentialGate.admit
+
+
+def admit_unless_rejected(self: CredentialGate, lease: Item, version: str) -> None:
+    if not self._rejected:
+        ADMIT(self, lease, version)
+
+
+BUGS.add(
+    "previous-again",
+    "AWSPREVIOUS is tried once",
+    (CredentialGate, "admit", admit_unless_rejected),
+    (CredentialGate, "knows_rejected", no),
 )
-"""Bugs for guards of the model that the simulation's judge sees late or never: `replay` does."""
+BUGS.add(
+    "outdated-aliases",
+    "an alias is as old as its version of the secret",
+    (aliases, "is_outdated", no),
+    (resolver, "is_outdated", no),
+)
+BUGS.add("no-backoff", "what failed waits", (decisions, "backoff_seconds", zero))
+BUGS.add("rotation-quiet", "an event has all renewed", (Maintenance, "_start", zero))
+
+
+# What operators do: DELETE, holds, pins
+
+
+@BUGS.instead_of(Store, "forget", "forgetting keeps the fence")
+def item_deleted(self: Store, item: Item) -> None:
+    client: Any = self._client()
+    key = {"connection": {"S": item.connection}, "variant": {"S": item.variant}}
+    client.delete_item(TableName="table", Key=key)
+
+
+@BUGS.of_writes("an exchange leaves a hold")
+def hold_removed(write: Write) -> None:
+    if write.is_commit and "held" not in write.remove:
+        write.remove.append("held")
+
+
+BUGS.add("hold-unseen", "each look sees a hold", (aliases, "refuse_held", nothing))
+BUGS.add(
+    "hold-late",
+    "a login looks for a hold once it has the lease",
+    (credential_gate, "refuse_held", nothing),
+)
+BUGS.add("hold-dropped", "a hold gets no ttl", (store, "ONLY", None))
+BUGS.add(
+    "hold-outlived",
+    "memory is as old as its gate",
+    (Invocation, "gate_read_at", property(lambda self: self.deps.clock.now(), nothing)),
+)
+BUGS.add(
+    "pin-unrotated",
+    "a rotation drops what is pinned now",
+    (Maintenance, "_may_be_pinned_away", no),
+)
+BUGS.add(
+    "pin-unasked",
+    "what is pinned is not chosen",
+    (editor.Credentials, "pins", property(lambda _: {})),
+    (vntana.Credentials, "pins", property(lambda _: {})),
+)
+
+
+# Checks
+
+BUGS.add("check-unasked", "a check asks the vendor", (Check, "_is_taken", lambda *_: True))
+BUGS.add("check-amid-hold", "a check reads the table for a hold", (check, "refuse_held", nothing))
+
+
+@BUGS.instead_of(check, "replace", "a check reports a dead token")
+def check_unreported(record: Any, **changes: Any) -> Any:
+    return replace(record, **{n: v for n, v in changes.items() if n != "rejected"})
+
+
+@BUGS.around(Check, "_credentials", "a token is checked where it was made")
+def check_elsewhere(original: Any, self: Check, version: str | None) -> Any:
+    del version
+    return original(self, None)
+
+
+@BUGS.around(Check, "run", "a check replaces no token that lives")
+def check_forced(original: Any, self: Check, request: TokenRequest) -> Any:
+    return original(self, replace(request, force=True))
+
+
+@BUGS.around(Check, "_is_taken", "a check hands out no token")
+def check_tells(original: Any, self: Check, answer: Answer) -> Any:
+    answer.token.context["token"] = answer.token.value  # type: ignore[index]
+    return original(self, answer)
+
+
+class ConfusedBroker:
+    """Returns the first token that its process remembers."""
+
+    def __init__(self, deps: Dependencies) -> None:
+        self._broker = Broker(deps)
+
+    def token(self, connection: str, request: TokenRequest, deadline: float) -> Answer:
+        found = self._broker.token(connection, request, deadline)
+        held = next(iter(self._broker.deps.cache._tokens.values()), None)
+        return replace(found, item=held.item, token=held.token) if held else found
+
+
+BUGS.add("check-of-another", "a check is of what is asked", (check, "Broker", ConfusedBroker))

@@ -2,20 +2,25 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass
+from itertools import chain
 from multiprocessing import get_context
+from typing import NamedTuple
 
-from tests.protocol.simulation.bugs import BUGS, Bug, planted
+from tests.protocol.simulation.bugs import BUGS
+from tests.protocol.simulation.guard_bugs import ALL_BUGS
 from tests.protocol.simulation.planning import plan_of
+from tests.protocol.simulation.planting import Bug, planted
 from tests.protocol.simulation.verdict import judged
 
-CHUNK = 50
+CHUNK = 25
 MOST_SEEDS = 4000
 """Runs after which a planted bug counts as one that is not found."""
 
+MODEL = "model"
+"""The invariant of what the replay beside the model found."""
 
-@dataclass(frozen=True, slots=True)
-class Finding:
+
+class Finding(NamedTuple):
     """What a seed showed."""
 
     seed: int
@@ -27,11 +32,28 @@ class Finding:
     def command(self) -> str:
         """What replays it."""
         planting = f" --bug {self.bug}" if self.bug else ""
-        return f"python -m tests.protocol.simulation --seed {self.seed}{planting}"
+        model = " --model" if self.invariant == MODEL else ""
+        return f"python -m tests.protocol.simulation --seed {self.seed}{planting}{model}"
 
 
-@dataclass(frozen=True, slots=True)
-class Hunt:
+class Findings(NamedTuple):
+    """What some runs showed, and how many steps of the code were replayed beside the model."""
+
+    found: list[Finding]
+    steps: int
+
+
+class Wanted(NamedTuple):
+    """A planted bug that is looked for from a seed on, then from the first."""
+
+    bug: str
+    by_model: bool = False
+    """Only what the replay finds counts."""
+    near: int = 0
+    most: int = MOST_SEEDS
+
+
+class Hunt(NamedTuple):
     """How a planted bug was looked for, and found."""
 
     bug: str
@@ -43,47 +65,63 @@ def find(seeds: Iterable[int], bug: Bug | None = None) -> Iterator[Finding | Non
     """Run each of *seeds*, and yield the first violation of each."""
     with planted(bug):
         for seed in seeds:
-            found = judged(plan_of(seed)).violations
-            name = bug.name if bug else None
-            yield Finding(seed, name, found[0].invariant, found[0].text) if found else None
+            yield _first(seed, bug)[0]
 
 
-def found_in(seeds: range) -> list[Finding]:
-    """Return what *seeds* show of the shipped code."""
-    return [finding for finding in find(seeds) if finding]
-
-
-def hunted(name: str) -> Hunt:
-    """Look for a planted bug until it is found: by a seed that finds nothing without it."""
-    bug = next(bug for bug in BUGS if bug.name == name)
-    for seed in range(MOST_SEEDS):
-        (finding,) = find([seed], bug)
-        if finding and not found_in(range(seed, seed + 1)):
-            return Hunt(name, seed + 1, finding)
-    return Hunt(name, MOST_SEEDS, None)
-
-
-def run_seeds(seeds: range) -> list[Finding]:
+def run_seeds(seeds: range, *, has_model: bool = False) -> Findings:
     """Return what *seeds* show of the shipped code, by all cores."""
     chunks = [seeds[start : start + CHUNK] for start in range(0, len(seeds), CHUNK)]
-    with ProcessPoolExecutor(mp_context=get_context("spawn")) as pool:
-        return [finding for found in pool.map(found_in, chunks) for finding in found]
+    with _processes() as pool:
+        runs = list(chain(*pool.map(_run, chunks, [has_model] * len(chunks))))
+    return Findings([one for one, _ in runs if one], sum(steps for _, steps in runs))
 
 
-def hunt_all() -> list[Hunt]:
+def hunt(wanted: Sequence[Wanted]) -> dict[str, Hunt]:
     """Look for each planted bug, by all cores."""
-    with ProcessPoolExecutor(mp_context=get_context("spawn")) as pool:
-        return list(pool.map(hunted, [bug.name for bug in BUGS]))
+    with _processes() as pool:
+        return {one.bug: one for one in pool.map(_hunted, wanted)}
 
 
-def kill_table(hunts: Sequence[Hunt]) -> str:
+def _processes() -> ProcessPoolExecutor:
+    return ProcessPoolExecutor(mp_context=get_context("spawn"))
+
+
+def _run(seeds: range, has_model: bool) -> list[tuple[Finding | None, int]]:
+    return [_first(seed, has_model=has_model) for seed in seeds]
+
+
+def _hunted(wanted: Wanted) -> Hunt:
+    """Look for a planted bug until it is found: by a seed that finds nothing without it."""
+    bug, by_model = ALL_BUGS[wanted.bug], wanted.by_model
+    first = range(wanted.near, wanted.near + CHUNK if wanted.near else 0)
+    for runs, seed in enumerate(chain(first, range(wanted.most)), 1):
+        with planted(bug):
+            finding, _ = _first(seed, bug, has_model=by_model, of=MODEL if by_model else "")
+        if finding and not _first(seed, has_model=by_model)[0]:
+            return Hunt(bug.name, runs, finding)
+    return Hunt(bug.name, wanted.most, None)
+
+
+def _first(
+    seed: int, bug: Bug | None = None, *, has_model: bool = False, of: str = ""
+) -> tuple[Finding | None, int]:
+    """Run a seed; return the first violation, *of* this invariant if given, and steps replayed."""
+    judge = judged(plan_of(seed), has_model=has_model)
+    found = [one for one in judge.violations if of in ("", one.invariant)]
+    name = bug.name if bug else None
+    finding = Finding(seed, name, found[0].invariant, found[0].text) if found else None
+    return finding, judge.replay.steps if judge.replay else 0
+
+
+def shown(found: Iterable[Finding]) -> str:
+    """Return what was found, and how to replay each."""
+    return "".join(f"\n{one.invariant}: {one.text}\n    {one.command}" for one in found)
+
+
+def kill_table(hunts: Iterable[Hunt]) -> str:
     """Return which bug was found by which invariant, after how many runs."""
-    guards = {bug.name: bug.guard for bug in BUGS}
     lines = [f"{'planted bug':<22} {'breaks':<8} {'runs':>5}  {'seed':>5}  guard that is gone"]
-    for hunt in hunts:
-        found = hunt.finding
-        shown = (found.invariant, found.seed) if found else ("NOT FOUND", "")
-        lines.append(
-            f"{hunt.bug:<22} {shown[0]:<8} {hunt.runs:>5}  {shown[1]:>5}  {guards[hunt.bug]}"
-        )
+    for name, runs, found in hunts:
+        invariant, seed = (found.invariant, found.seed) if found else ("NOT FOUND", "")
+        lines.append(f"{name:<22} {invariant:<8} {runs:>5}  {seed:>5}  {BUGS[name].guard}")
     return "\n".join(lines)

@@ -44,8 +44,8 @@ class Checking:
     def ended(self, invocation: Invocation) -> None:
         """Judge an answer: no token is in it, and a check's is what the vendor said."""
         is_token = invocation.action == "token" and invocation.end == "answered"
-        told = json.dumps(dict(invocation.answer))
-        if not is_token and any(made.token in told for made in self._judge.made.values()):
+        text = json.dumps(dict(invocation.answer))
+        if not is_token and any(made.token in text for made in self._judge.made.values()):
             self._violate(invocation, f"hands out a token by {invocation.action}")
         if invocation.action != "check":
             return
@@ -76,7 +76,7 @@ class Checking:
             judge.violate("I8", f"{invocation.name} checks a token of another variant")
         check_pin(judge, invocation, made)
         context, since = invocation.answer["context"], made.at - ROLES_SECONDS
-        settings = [judge.settings[one] for one in judge.origins.of_token(made.token) or ()]
+        settings = [judge.settings[one] for one in judge.versions_of(made)]
         if not any(judge.vendor.describes(context, one, since) for one in settings):
             self._violate(invocation, f"tells of {context}, which the token is not of")
         milliseconds = invocation.answer["milliseconds"]

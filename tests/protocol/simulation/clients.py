@@ -60,7 +60,7 @@ class DynamoDB:
         """Change an item."""
         place = place_of(request["Key"])
         changes = request["UpdateExpression"]
-        self._wire.current.is_nudging |= changes.startswith("SET #nudged_until")
+        self._wire.current.is_claiming |= changes.startswith("SET #nudged_until")
         return self._wire.carry(
             "table",
             "UpdateItem",

@@ -3,29 +3,21 @@
 What is drawn under one name stays as it is when another name, flow or theme is added.
 """
 
-from collections.abc import Mapping
-from functools import partial
+from collections.abc import Callable, Mapping
 from math import log
 from random import Random
-from typing import Protocol, TypeVar
+from typing import TypeAlias, TypeVar
 
 Choice = TypeVar("Choice", bound=str)
 
 
-class Draw(Protocol):
-    """Gives the generator of a name."""
-
-    def __call__(self, name: str, /) -> Random:
-        """Return the generator of *name*: the same each time, from its beginning."""
+Draw: TypeAlias = Callable[[str], Random]
+"""Gives the generator of a name: the same each time, from its beginning."""
 
 
 def draws_of(seed: int) -> Draw:
     """Return the generators of *seed*."""
-    return partial(_generator, seed)
-
-
-def _generator(seed: int, name: str) -> Random:
-    return Random(f"{seed}/{name}")
+    return lambda name: Random(f"{seed}/{name}")
 
 
 def chosen(draw: Draw, weights: Mapping[Choice, float]) -> Choice:

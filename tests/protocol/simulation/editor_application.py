@@ -1,14 +1,12 @@
 """The editor's token service, with two applications."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from random import Random
 from typing import Any
 
-from tests.protocol.simulation.plans import Plan
-from tests.protocol.simulation.settings import Setting
-from tests.protocol.simulation.vendor import members, no_sleep
+from tests.protocol.simulation.plans import Plan, Setting
+from tests.protocol.simulation.vendor import Vendor, members, no_sleep
 from token_broker.exchange import Request, Response
-from token_broker.flows import Flow
 from token_broker.flows.editor import FLOW
 from token_broker.tokens import Variant
 from token_broker_fakes.editor import EditorModes, FakeEditor
@@ -20,19 +18,28 @@ CLEAR = "clear"
 """Another: a wrong key is refused with 401, which cannot be about the parameters."""
 
 
-class Editor:
+class Editor(Vendor):
     """Two applications, whose keys open editors for one set of parameters each."""
 
-    flow: Flow = FLOW
-    bodies: Sequence[Mapping[str, Any]] = (
+    flow = FLOW
+    bodies = (
         {},
         {"parameters": {"userId": "one"}},
         {"parameters": {"userId": "two", "file": "b.dwg"}},
     )
-    bad_bodies: Sequence[Mapping[str, Any]] = (
+    bad_bodies = (
         {"parameters": {"userId": "three", "auth": "another's"}},
         {"parameters": {"userId": ""}},
     )
+    modes = (
+        {"auth": "refused", "missing_parameter": "403"},
+        {"auth": "refused", "expiration_time": "text"},
+        {"auth": "refused", REPEATS: True},
+    )
+    longest_run = 14
+    last_writes = (11, 12)
+    rotations = ("other user", "bad secret", "other host", "other defaults")
+    fake: FakeEditor
 
     def __init__(self, plan: Plan, clock: Callable[[], float]) -> None:
         own = {name: value for name, value in plan.modes.items() if name not in (REPEATS, CLEAR)}
@@ -89,13 +96,6 @@ class Editor:
         self._passwords[user] = password
         self.fake.keys[f"{user}/{password}"] = f"application{user}"
 
-    def change_roles(self) -> None:
-        """Change nothing: there are no roles."""
-
-    def set_lifetime(self, seconds: int) -> int:
-        self.fake.modes.lifetime = seconds
-        return seconds
-
     def key(self, request: Request) -> str | None:
         is_made = request.step == "generate"
         return Variant("parameters", {"parameters": request.json}).key if is_made else None
@@ -114,9 +114,6 @@ class Editor:
 
     def ends_at(self, token: str) -> float:
         return self.fake.openings[token].expires_at
-
-    def revoke(self) -> None:
-        self.fake.revoke()
 
     def wanted(self, body: Mapping[str, Any], setting: Setting, since: float) -> set[str]:
         del since

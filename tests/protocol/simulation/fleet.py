@@ -141,8 +141,8 @@ class Fleet:
             send=self._send,
             invoke=self._invoke_itself,
             announce=self._judge.announced,
-            emit=say_nothing,
-            random=self._roll,
+            emit=lambda *_, **__: None,
+            random=self._random,
             owner=self._owner,
             skew=SKEW,
         )
@@ -155,7 +155,7 @@ class Fleet:
             sleep=self._wire.sleep,
         )
 
-    def _roll(self) -> float:
+    def _random(self) -> float:
         return self._wire.current.rng.random()
 
     def _owner(self) -> str:
@@ -169,7 +169,3 @@ class Fleet:
             request, vendor.key(request), vendor.credential(request), vendor.bearer(request)
         )
         return self._line.send(sent, seconds, lambda: vendor.answer(request))
-
-
-def say_nothing(*_: object, **__: object) -> None:
-    """Write no log, and tell no bus."""

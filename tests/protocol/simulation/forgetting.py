@@ -2,16 +2,13 @@
 
 from typing import TYPE_CHECKING
 
-from tests.protocol.simulation.excuses import LATCHED
+from tests.protocol.simulation.excuses import KNOWN_FOR, LATCHED
 from tests.protocol.simulation.invocations import Invocation
 from token_broker.item import Item
 from token_broker.tokens import fingerprint
 
 if TYPE_CHECKING:
     from tests.protocol.simulation.judge import Judge
-
-KNOWN_FOR = 61
-"""Seconds for which another process may hand out what it remembers."""
 
 LIVE_SECONDS = 60
 
@@ -21,16 +18,11 @@ class Forgetting:
 
     def __init__(self, judge: "Judge") -> None:
         self._judge = judge
-        self._done: list[Invocation] = []
-        """Those that said that they forgot everything."""
+        self.done: list[Invocation] = []
+        """The DELETEs that said that they forgot everything."""
         self._last_written: dict[str, float] = {}
         self._sessions: dict[str, list[str]] = {}
         """Tokens that a DELETE found and could end, by its invocation's name."""
-
-    @property
-    def done(self) -> list[Invocation]:
-        """The DELETEs that said that they forgot everything."""
-        return self._done
 
     def written(self, variant: str, writer: Invocation) -> None:
         """Remember when an item was last written by others than a DELETE."""
@@ -43,8 +35,8 @@ class Forgetting:
             return
         judge = self._judge
         current = next(reversed(judge.settings))
-        items = [judge.item(variant) for _, variant in list(judge.table.records)]
-        made = [judge.made.get(i.fingerprint or "") for i in items if self._is_endable(i, current)]
+        endable = [item for item in judge.items() if self._is_endable(item, current)]
+        made = [judge.made.get(item.fingerprint or "") for item in endable]
         self._sessions[invocation.name] = [one.token for one in made if one]
 
     def ended(self, invocation: Invocation) -> None:
@@ -53,13 +45,13 @@ class Forgetting:
         if invocation.action != "forget" or invocation.end != "answered" or not is_all:
             return
         judge = self._judge
-        self._done.append(invocation)
+        self.done.append(invocation)
         if invocation.is_hindered:
             return
-        for _, variant in list(judge.table.records):
-            is_newer = self._last_written.get(variant, 0.0) >= invocation.begun
-            if not is_newer and has_anything(judge.item(variant)):
-                judge.violate("I16", f"{invocation.name} leaves something in {variant[:8]}")
+        for item in judge.items():
+            is_newer = self._last_written.get(item.variant, 0.0) >= invocation.begun
+            if not is_newer and has_anything(item):
+                judge.violate("I16", f"{invocation.name} leaves something in {item.variant[:8]}")
         for token in self._sessions.get(invocation.name, []):
             self._check_session(token)
 
@@ -79,7 +71,7 @@ class Forgetting:
 
     def check_answer(self, invocation: Invocation, kept_at: float) -> None:
         """Judge that what an invocation gets was not forgotten before, however it is known."""
-        for forget in self._done:
+        for forget in self.done:
             over = forget.ended or 0.0
             is_own = invocation.container == forget.container
             is_over = invocation.begun > over + (0.0 if is_own else KNOWN_FOR)
@@ -91,9 +83,9 @@ class Forgetting:
 
     def check_error(self, invocation: Invocation) -> None:
         """Judge that a latch is lifted: the next call tries the secret again."""
-        if not self._done or invocation.answer["code"] not in LATCHED or invocation.sent:
+        if not self.done or invocation.answer["code"] not in LATCHED or invocation.sent:
             return
-        forget = self._done[-1]
+        forget = self.done[-1]
         tried = [
             sent.processed_at or 0.0
             for credential in self._judge.credentials.values()

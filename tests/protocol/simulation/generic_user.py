@@ -6,7 +6,7 @@ credentials and the variant that it was made for.
 """
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields, replace
 from functools import cache
 from random import Random
@@ -14,8 +14,8 @@ from typing import Any, cast
 from urllib.parse import urlsplit
 
 from tests import subjects
-from tests.protocol.simulation.plans import Plan
-from tests.protocol.simulation.settings import Setting
+from tests.protocol.simulation.plans import Plan, Setting
+from tests.protocol.simulation.vendor import Vendor as SimulatedVendor
 from tests.protocol.simulation.vendor import no_sleep
 from token_broker.exchange import Conversation, Exchange, NeedToken, Request, Response
 from token_broker.flows import Flow, every
@@ -34,7 +34,7 @@ OF_CREDENTIALS = ("resolve", "complete", "pins", "is_shared", "verify", "check")
 
 
 @dataclass(frozen=True, slots=True)
-class Said(Request):
+class AnnotatedRequest(Request):
     """A request, and what it is for."""
 
     secret: Mapping[str, Any] = field(default_factory=dict, repr=False)
@@ -46,67 +46,65 @@ class Said(Request):
 
 
 @dataclass(frozen=True, slots=True)
-class Carried:
+class CredentialsOf:
     """A flow's credentials, and the secret that they were read from."""
 
     credentials: Any
     secret: Mapping[str, Any] = field(repr=False)
 
 
-class Telling(Flow):
+class AnnotatedFlow(Flow):
     """A flow whose requests say what they are for."""
 
     @property
     def vendor(self) -> Vendor[Any]:
         """The flow's vendor, whose conversations are the same."""
         vendor = super().vendor
-        changed: Any = {name: uncarried(getattr(vendor, name)) for name in OF_CREDENTIALS}
+        changed: Any = {name: for_credentials(getattr(vendor, name)) for name in OF_CREDENTIALS}
         return replace(
             vendor,
-            parse=lambda secret: Carried(vendor.parse(secret), cast("Mapping[str, Any]", secret)),
+            parse=lambda secret: CredentialsOf(
+                vendor.parse(secret), cast("Mapping[str, Any]", secret)
+            ),
             exchange=self._exchange,
             log_out=self._log_out if vendor.log_out else None,
             **changed,
         )
 
     def _exchange(
-        self, carried: Carried, variant: Variant, now: int, kept: Token | None = None
+        self, known: CredentialsOf, variant: Variant, now: int, kept: Token | None = None
     ) -> Exchange:
-        conversation = super().vendor.exchange(carried.credentials, variant, now, kept)
-        return relayed(conversation, saying(secret=carried.secret, key=variant.key, kept=kept))
+        conversation = super().vendor.exchange(known.credentials, variant, now, kept)
+        return relayed(conversation, annotating(secret=known.secret, key=variant.key, kept=kept))
 
     def _log_out(self, token: Token) -> Conversation[Any]:
         log_out = super().vendor.log_out
         assert log_out
-        return relayed(log_out(token), saying(ends=token))
+        return relayed(log_out(token), annotating(ends=token))
 
 
-def saying(**what: Any) -> Callable[[Request | NeedToken], Conversation[Any]]:
+def annotating(**what: Any) -> Callable[[Request | NeedToken], Conversation[Any]]:
     """Return what passes each step on; a request, with *what* it is for."""
 
     def relay(step: Request | NeedToken) -> Conversation[Any]:
         if isinstance(step, Request):
             parts = {one.name: getattr(step, one.name) for one in fields(Request)}
-            step = Said(**parts, **what)
+            step = AnnotatedRequest(**parts, **what)
         answer: Any = yield step
         return answer
 
     return relay
 
 
-def uncarried(function: Callable[..., Any] | None) -> Callable[..., Any] | None:
-    """Return *function* for credentials that are carried."""
+def for_credentials(function: Callable[..., Any] | None) -> Callable[..., Any] | None:
+    """Return *function* for credentials that are kept with their secret."""
     if function is None:
         return None
-    return lambda carried, *rest: function(carried.credentials, *rest)
+    return lambda known, *rest: function(known.credentials, *rest)
 
 
-class GenericUser:
+class GenericUser(SimulatedVendor):
     """Two users of one vendor; each subclass is about one flow."""
-
-    flow: Flow
-    bodies: Sequence[Mapping[str, Any]]
-    bad_bodies: Sequence[Mapping[str, Any]] = ()
 
     def __init__(self, plan: Plan, clock: Callable[[], float]) -> None:
         # Its first random values are those of the tests' subjects: numbers of tenants, say.
@@ -127,18 +125,13 @@ class GenericUser:
         response = self.fake(request)
         for token in self.tokens(response):
             self._ends.setdefault(token, int(self.fake.now) + self.fake.modes.lifetime)
-        if isinstance(request, Said) and request.ends and response.is_success:
+        if isinstance(request, AnnotatedRequest) and request.ends and response.is_success:
             self._ended.add(request.ends.value)
         return response
 
     def secret(self, setting: Setting) -> dict[str, Any]:
         login = login_of(self.flow.name, setting.user, setting.password)
         return self.fake.demo_secret(self._url(setting)) | login
-
-    def forbids(self, body: Mapping[str, Any], setting: Setting) -> bool:
-        """Say no: nothing is pinned."""
-        del body, setting
-        return False
 
     def hosts(self, setting: Setting) -> frozenset[str]:
         said = talk_at(self.flow.name, self._url(setting)).said
@@ -159,19 +152,16 @@ class GenericUser:
         self._accepted[f"{user}/{password}"] = user
         self.fake.accept(login_of(self.flow.name, user, password))
 
-    def change_roles(self) -> None:
-        """Change nothing: there are no roles."""
-
     def set_lifetime(self, seconds: int) -> int:
         self.fake.modes.lifetime, kept = lifetimes(self.flow.name, seconds)
         return kept
 
     def key(self, request: Request) -> str | None:
         is_making = request.step in self.fake.exchanges | making_steps(self.flow.name)
-        return request.key if is_making and isinstance(request, Said) else None
+        return request.key if is_making and isinstance(request, AnnotatedRequest) else None
 
     def credential(self, request: Request) -> str | None:
-        if not isinstance(request, Said) or not request.proves_credentials:
+        if not isinstance(request, AnnotatedRequest) or not request.proves_credentials:
             return None
         return next(
             str(request.secret[one.key])
@@ -184,11 +174,11 @@ class GenericUser:
 
         What only ends a session makes nothing.
         """
-        if isinstance(request, Said) and request.ends:
+        if isinstance(request, AnnotatedRequest) and request.ends:
             return None
         values = (value.rpartition(" ")[2] for value in request.headers.values())
         found = next((value for value in values if value in self._ends), None)
-        kept = request.kept if isinstance(request, Said) else None
+        kept = request.kept if isinstance(request, AnnotatedRequest) else None
         if found or not kept or not kept.renewal:
             return found
         sent = [*(request.form or {}).values(), json.dumps(request.json)]
@@ -204,7 +194,7 @@ class GenericUser:
         return self._ends[token]
 
     def revoke(self) -> None:
-        self.fake.revoke()
+        super().revoke()
         self._ended |= self._ends.keys()
 
     def wanted(self, body: Mapping[str, Any], setting: Setting, since: float) -> set[str]:
@@ -218,7 +208,7 @@ class GenericUser:
 def generic_user(flow: str) -> type[GenericUser]:
     """Return two users of the vendor that *flow* is about."""
     known = {variant_of(flow, json.dumps(body)): body for body in (subjects.body(flow), {})}
-    members = {"flow": Telling(*every()[flow]), "bodies": tuple(known.values())}
+    members = {"flow": AnnotatedFlow(*every()[flow]), "bodies": tuple(known.values())}
     return type(flow.capitalize(), (GenericUser,), members)
 
 

@@ -4,6 +4,7 @@ from math import inf
 from typing import TYPE_CHECKING
 
 from tests.protocol.simulation.invocations import Invocation
+from tests.protocol.simulation.plans import DAY
 from tests.protocol.simulation.table import Place, Record
 from tests.subjects import keeps_gate_apart
 from token_broker.item import Item
@@ -12,7 +13,6 @@ from token_broker.tokens import ONLY
 if TYPE_CHECKING:
     from tests.protocol.simulation.judge import Judge
 
-DAY = 86_400
 RENEWAL_SECONDS = 14 * DAY
 """How long Vendorlink's renewal tokens live."""
 
@@ -42,7 +42,7 @@ def check_write(
         failure = after["failure"]["M"]
         judge.excuses.kept(writer, failure["code"]["S"], int(failure["retry_at"]["N"]))
     if after.get("nudged_until", before.get("nudged_until")) != before.get("nudged_until"):
-        judge.elections[place[1]] += 1
+        judge.refresh_claims[place[1]] += 1
     remember_rejections(judge, before, after)
     if after.get("target") and after.get("issued_at") != before.get("issued_at"):
         # What this leads to is wanted from now on; so far it was read as another's material.

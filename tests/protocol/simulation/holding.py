@@ -4,15 +4,13 @@ from dataclasses import dataclass
 from math import inf
 from typing import TYPE_CHECKING
 
+from tests.protocol.simulation.excuses import KNOWN_FOR
 from tests.protocol.simulation.invocations import Invocation, Sent
 from tests.protocol.simulation.table import Place, Record
 from token_broker.tokens import ONLY
 
 if TYPE_CHECKING:
     from tests.protocol.simulation.judge import Judge
-
-KNOWN_FOR = 61
-"""Seconds for which a process may hand out what it remembers: MEMORY_SECONDS, in whole seconds."""
 
 
 @dataclass(slots=True)

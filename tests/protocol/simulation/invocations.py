@@ -85,7 +85,7 @@ class Invocation:
     """One of them was out for want of a permission."""
     is_hurt_upstream: bool = False
     """What went wrong for it was, at least once, an answer of the vendor's."""
-    is_nudging: bool = False
+    is_claiming: bool = False
     """It has decided what to hand out, and starts a renewal."""
     read: list[str] = field(default_factory=list)
     """Versions of the secret that it read."""

@@ -20,9 +20,8 @@ from tests.protocol.simulation.history import check_drop, check_write
 from tests.protocol.simulation.holding import Holding
 from tests.protocol.simulation.invocations import Invocation, Sent
 from tests.protocol.simulation.origins import Origins
-from tests.protocol.simulation.plans import Change, Plan
+from tests.protocol.simulation.plans import Change, Plan, Setting
 from tests.protocol.simulation.scheduler import EPOCH, Scheduler
-from tests.protocol.simulation.settings import Setting
 from tests.protocol.simulation.table import Place, Record, Table
 from tests.protocol.simulation.vendor import Vendor
 from tests.protocol.simulation.wire import Wire
@@ -47,6 +46,8 @@ class Made:
     """A token that the vendor handed out."""
 
     number: int
+    name: str
+    """Its fingerprint."""
     key: str
     token: str
     maker: Invocation
@@ -127,7 +128,7 @@ class Judge:
             Holding(self),
             Checking(self),
         )
-        self.elections, self.nudges = Counter[str](), Counter[str]()
+        self.refresh_claims, self.refreshes_started = Counter[str](), Counter[str]()
         self.forgotten, self.revoked_at = 0, 0.0
         self.answered: list[Invocation] = []
         self.replay = Replay.beside(self) if has_model else None
@@ -158,9 +159,7 @@ class Judge:
         if "min_ttl" in invocation.event:
             body, setting = body_of(self, invocation.event), list(self.settings.values())[-1]
             keys = self.vendor.wanted(body, setting, self.scheduler.now)
-            items = [
-                self.item(variant) for _, variant in list(self.table.records) if variant in keys
-            ]
+            items = [one for one in self.items() if one.variant in keys]
             ends = [one.expires_at for one in items if one.fingerprint in self.made]
             invocation.had_until = max(ends, default=0) - self.scheduler.now
 
@@ -202,7 +201,7 @@ class Judge:
         if token and sent.key:
             name = fingerprint(token)
             number, now = len(self.made), self.scheduler.now
-            made = Made(number, sent.key, token, invocation, now, invocation.step)
+            made = Made(number, name, sent.key, token, invocation, now, invocation.step)
             self._check_maker(invocation, sent.key)
             self._check_twice(invocation, made)
             self.backoffs.check_made(made)
@@ -236,10 +235,10 @@ class Judge:
         """Judge that the table dropped an item."""
         check_drop(self, place, record)
 
-    def nudged(self, invocation: Invocation, payload: Mapping[str, Any]) -> None:
+    def refresh_started(self, invocation: Invocation, payload: Mapping[str, Any]) -> None:
         """Write down that a caller starts a renewal."""
         if invocation.action == "token":
-            self.nudges[payload.get("variant", "")] += 1
+            self.refreshes_started[payload.get("variant", "")] += 1
 
     def announced(self, what: str, detail: Mapping[str, Any]) -> bool:
         """Write down what the bus is told."""
@@ -280,6 +279,10 @@ class Judge:
         self.trace.append((self.scheduler.now, "judge", f"*** {invariant}: {text}"))
         self.violations.append(Violation(invariant, self.scheduler.now - EPOCH, text))
 
+    def breaks(self, invariant: str) -> bool:
+        """Say whether an invariant does not hold."""
+        return any(found.invariant == invariant for found in self.violations)
+
     def item(self, variant: str, record: Record | None = None) -> Item:
         """Return what a record of a variant says, by default the one that is kept now."""
         if record is None:
@@ -289,6 +292,18 @@ class Judge:
             # Kept with the record itself, whose id is another's as soon as it is gone.
             known = self._items[id(record)] = record, item_of(self.partition, variant, record)
         return known[1]
+
+    def items(self) -> list[Item]:
+        """Return what is kept now."""
+        return [self.item(variant) for _, variant in list(self.table.records)]
+
+    def versions_of(self, made: Made) -> frozenset[str]:
+        """Return the versions of the secret that may have made a token."""
+        return self.origins.of_token(made.token) or frozenset()
+
+    def successors(self, made: Made) -> list[Made]:
+        """Return the tokens that were made after one of the same variant."""
+        return [m for m in self.made.values() if m.key == made.key and m.number > made.number]
 
     # What it concludes.
 
@@ -323,15 +338,16 @@ class Judge:
         """I17: who asks for what there is not, replaces no token that others live by."""
         if not invocation.is_bad:
             return
-        made = [(name, one) for name, one in self.made.items() if one.key == key]
+        made = [one for one in self.made.values() if one.key == key]
         if not made:
             return
-        name, last = made[-1]
-        was_live = name in self.kept and self.vendor.ends_at(last.token) > self.scheduler.now + 60
-        is_current = bool({*(self.origins.of_token(last.token) or ())} & {*invocation.read})
-        is_doubtful = name in self.doubted or self.revoked_at > last.at
+        last = made[-1]
+        ends_at = self.vendor.ends_at(last.token)
+        was_live = last.name in self.kept and ends_at > self.scheduler.now + 60
+        is_current = not self.versions_of(last).isdisjoint(invocation.read)
+        is_doubtful = last.name in self.doubted or self.revoked_at > last.at
         forgets = [one for one in self.operations if one.action == "forget"]
-        is_forgotten = self.item(key).fingerprint != name and any(
+        is_forgotten = self.item(key).fingerprint != last.name and any(
             one.ended is None or one.ended > last.at for one in forgets
         )
         if was_live and is_current and not is_doubtful and not is_forgotten:
@@ -339,10 +355,10 @@ class Judge:
 
     def _check_twice(self, invocation: Invocation, made: Made) -> None:
         """I5: what an invocation made it uses, and makes no second one for the same version."""
-        for name, one in self.made.items():
+        for one in self.made.values():
             is_again = one.maker is invocation and one.key == made.key
             # What the vendor refused since, or had ended before its time, may be made again.
-            is_gone = name in self.reported or self.vendor.ends_at(one.token) < made.at + 60
+            is_gone = one.name in self.reported or self.vendor.ends_at(one.token) < made.at + 60
             is_other = len({*invocation.read}) > 1 or self.is_unshared(invocation.read[-1])
             if is_again and not (is_gone or is_other or self.revoked_at > one.at):
                 self.violate("I5", f"{invocation.name} makes a token of {made.key[:8]} twice")

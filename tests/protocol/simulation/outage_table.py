@@ -5,7 +5,7 @@ a process of its own: the connection is out until one of them has a token, and a
 until what they are given was made with the new version.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
 from itertools import count
@@ -48,9 +48,6 @@ LEASE_SECONDS = 58.0
 REPEATED_SECONDS = 75.0
 """Until then the platform has repeated an event whose invocation failed."""
 
-AWS: tuple[FaultKind, ...] = ("refused", "denied", "lost")
-"""What may become of one call to AWS, with no process that dies."""
-
 KINDS: Mapping[FaultKind, str] = {
     "refused": "throttled, 503",
     "denied": "denied",
@@ -92,16 +89,14 @@ def measure_all() -> list[Measured]:
 
 
 def measured_in(flow: FlowName, situation: str) -> list[Measured]:
-    """Return what each fault costs in one situation of one flow."""
-    return list(_measured_in(flow, situation))
-
-
-def _measured_in(flow: FlowName, situation: str) -> Iterator[Measured]:
+    """Return what each fault costs at each step in one situation of one flow."""
+    found: list[Measured] = []
     for step in count(1):
         outcomes = [outcome(flow, situation, step, kind) for kind in KINDS]
         if not any(outcomes):
-            return
-        yield from (one for one in outcomes if one)
+            break
+        found += filter(None, outcomes)
+    return found
 
 
 def outcome(flow: FlowName, situation: str, step: int, kind: FaultKind) -> Measured | None:
@@ -162,16 +157,16 @@ def out_for(world: World, met: Invocation, plan: Plan) -> float:
     version = world.secrets.versions[-1].id
     probe = met
     while world.scheduler.now < begins + LONGEST_SECONDS:
-        probe = asked(world, plan)
+        probe = later_call(world, plan)
         if probe.end == "answered":
             made = world.judge.made[probe.answer["fingerprint"]]
-            if version in (world.judge.origins.of_token(made.token) or ()):
+            if version in world.judge.versions_of(made):
                 break
     seconds = (probe.ended or 0.0) - begins - PROBE_SECONDS
     return 0.0 if seconds < QUICK_SECONDS else seconds
 
 
-def asked(world: World, plan: Plan) -> Invocation:
+def later_call(world: World, plan: Plan) -> Invocation:
     """Return a call that came a moment later, once it is over."""
     name = f"probe{len(world.invocations)}"
     event = {n: value for n, value in plan.visits[0].event.items() if n != "force"}
@@ -255,6 +250,6 @@ def table_of(measured: list[Measured]) -> str:
         longest[place] = max(one.seconds, longest.get(place, 0.0))
     for step in sorted({step for step, _ in longest}):
         cells = [longest.get((step, kind)) for kind in KINDS]
-        told = ["" if cell is None else str(rounded(cell)) for cell in cells]
-        lines.append(f"| {step} | " + " | ".join(told) + " |")
+        texts = ["" if cell is None else str(rounded(cell)) for cell in cells]
+        lines.append(f"| {step} | " + " | ".join(texts) + " |")
     return "\n".join(lines)

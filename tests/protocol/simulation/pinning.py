@@ -4,7 +4,6 @@ from typing import TYPE_CHECKING
 
 from tests.protocol.simulation.excuses import KNOWN_FOR, clocks_apart
 from tests.protocol.simulation.invocations import Invocation
-from token_broker.tokens import fingerprint
 
 if TYPE_CHECKING:
     from tests.protocol.simulation.judge import Judge, Made
@@ -25,19 +24,19 @@ def check_pin(judge: "Judge", invocation: Invocation, made: "Made") -> None:
         if all(judge.forbids(invocation, version) for version in invocation.read):
             judge.violate("I8", f"{invocation.name} has a token made that the secret forbids")
         return
-    told = told_at(judge)
-    if told is None:
+    carried_out = rotation_at(judge)
+    if carried_out is None:
         return
-    begun, ended = told
+    begun, ended = carried_out
     forbidden = all(judge.forbids(invocation, version) for version in judge.versions_since(begun))
-    is_late = judge.kept.get(fingerprint(made.token), made.at) > begun
+    is_late = judge.kept.get(made.name, made.at) > begun
     was_under_way = is_late and made.maker.begun < list(judge.put_at.values())[-1]
     known_until = ended + KNOWN_FOR + clocks_apart(judge.plan)
     if forbidden and not was_under_way and invocation.begun > known_until:
         judge.violate("I8", f"{invocation.name} gets a token that the secret forbids for long")
 
 
-def told_at(judge: "Judge") -> tuple[float, float] | None:
+def rotation_at(judge: "Judge") -> tuple[float, float] | None:
     """Return when an event of the current version began and was carried out, as AWS let it be.
 
     Whether the vendor answers does not matter.

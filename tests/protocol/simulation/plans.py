@@ -7,7 +7,28 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
-from tests.protocol.simulation.settings import Setting
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """Who logs in, with what, where, and what callers get who name nothing."""
+
+    user: int = 0
+    """Which of a vendor's two users, or applications."""
+    password: str = ""
+    host: int = 0
+    """The vendor's address: each number stands for one of its own."""
+    is_other: bool = False
+    """Whether it has other defaults."""
+    is_pinned: bool = False
+    """Whether callers may not choose the organization, or the editor's user."""
+    is_shared: bool = True
+    """Whether callers share a token: the editor's option ``reuse``."""
+
+    @property
+    def credential(self) -> str:
+        """What the vendor sees of it."""
+        return f"{self.user}/{self.password}"
+
 
 FlowName: TypeAlias = str
 Service = Literal["table", "key", "secrets", "function", "upstream", "clock"]
@@ -42,6 +63,11 @@ NoticeKind = Literal["trail", "label"]
 
 HARMLESS: frozenset[FaultKind] = frozenset({"twice"})
 """What no caller may notice, but by waiting a moment."""
+
+ONCE: tuple[FaultKind, ...] = ("refused", "denied", "lost")
+"""What may become of one call to AWS, with no process that dies."""
+
+DAY = 86_400
 
 
 @dataclass(frozen=True, slots=True)

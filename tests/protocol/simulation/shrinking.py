@@ -22,17 +22,12 @@ def shrunk(plan: Plan, fails: Fails) -> Plan:
 
 def smaller_ones(plan: Plan) -> Iterator[Plan]:
     """Yield *plan* without each of its parts, the greatest first."""
-    for position in range(len(plan.outages)):
-        yield replace(plan, outages=without(plan.outages, position))
-    for position in range(len(plan.changes)):
-        yield replace(plan, changes=without(plan.changes, position))
-    for position in range(len(plan.shifts)):
-        yield replace(plan, shifts=without(plan.shifts, position))
-    if len(plan.visits) > 1:
-        for position in reversed(range(len(plan.visits))):
-            yield replace(plan, visits=without(plan.visits, position))
-    for position in range(len(plan.faults)):
-        yield replace(plan, faults=without(plan.faults, position))
+    for name in ("outages", "changes", "shifts", "visits", "faults"):
+        parts: tuple[object, ...] = getattr(plan, name)
+        positions = range(len(parts))
+        for position in reversed(positions) if name == "visits" else positions:
+            if name != "visits" or len(parts) > 1:
+                yield replace(plan, **{name: without(parts, position)})  # type: ignore[arg-type]
     yield from simpler_ones(plan)
 
 

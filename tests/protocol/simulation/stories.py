@@ -5,7 +5,7 @@ import re
 from tests.protocol.simulation.judge import Judge
 from tests.protocol.simulation.plans import Change, Plan
 from tests.protocol.simulation.scheduler import EPOCH
-from tests.protocol.simulation.wire import told
+from tests.protocol.simulation.wire import fault_text
 
 TOKEN = frozenset({"kind", "token", "fingerprint", "context"})
 TIMES = frozenset({"issued_at", "expires_at", "refresh_at"})
@@ -14,7 +14,7 @@ TIMES = frozenset({"issued_at", "expires_at", "refresh_at"})
 
 def story(judge: Judge) -> str:
     """Return what happened, line by line."""
-    lines = [plan_told(judge.plan)]
+    lines = plan_lines(judge.plan)
     lines += [f"{at - EPOCH:10.3f}  {who:<16} {shown(what)}" for at, who, what in judge.trace]
     return "\n".join(lines)
 
@@ -24,34 +24,28 @@ def shown(what: str) -> str:
     begins, found, changes = what.partition(" SET ")
     if not found:
         return what
-    setting, removing = (re.findall(r"#(\w+)", part) for part in split_update(changes))
+    setting, removing = (re.findall(r"#(\w+)", part) for part in changes.partition(" REMOVE ")[::2])
     is_token = {"token", "fingerprint"} <= {*setting}
-    told = ["a token"] if is_token else []
-    told += [
+    names = ["a token"] if is_token else []
+    names += [
         name for name in setting if name != "schema" and not (is_token and name in TOKEN | TIMES)
     ]
-    told += [f"-{name}" for name in removing if not is_token]
-    return f"{begins} {', '.join(told)}"
+    names += [f"-{name}" for name in removing if not is_token]
+    return f"{begins} {', '.join(names)}"
 
 
-def split_update(changes: str) -> tuple[str, str]:
-    """Return what an update expression sets, and what it removes."""
-    setting, _, removing = changes.partition(" REMOVE ")
-    return setting, removing
-
-
-def told_of(change: Change) -> str:
+def notices_text(change: Change) -> str:
     """Return when which events tell of *change*."""
     return ", ".join(f"{n.kind} after {n.after:.1f} s" for n in change.notices) or "never"
 
 
-def plan_told(plan: Plan) -> str:
+def plan_lines(plan: Plan) -> list[str]:
     """Return what was decided beforehand."""
     lines = [f"seed {plan.seed}: {plan.flow}, tokens live {plan.lifetime} s, {dict(plan.modes)}"]
     lines.append("clocks ahead by " + ", ".join(f"{offset:.1f}" for offset in plan.offsets) + " s")
-    lines += [f"  {f.visit} step {f.step}: {told(f)}" for f in plan.faults]
+    lines += [f"  {f.visit} step {f.step}: {fault_text(f)}" for f in plan.faults]
     for outage in plan.outages:
         what = "denies" if outage.is_denied else "is down"
         lines.append(f"  {outage.service} {what} from {outage.begins:.1f} to {outage.ends:.1f}")
-    lines += [f"  {c.kind} at {c.at:.1f}, events {told_of(c)}" for c in plan.changes]
-    return "\n".join(lines)
+    lines += [f"  {c.kind} at {c.at:.1f}, events {notices_text(c)}" for c in plan.changes]
+    return lines

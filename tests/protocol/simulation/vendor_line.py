@@ -2,12 +2,16 @@
 
 from collections.abc import Callable
 from functools import partial
+from typing import TYPE_CHECKING
 
 from tests.protocol.simulation.invocations import Invocation, Sent
 from tests.protocol.simulation.plans import HARMLESS
-from tests.protocol.simulation.wire import EVEN, Outcome, Wire, Witness
+from tests.protocol.simulation.wire import EVEN, Outcome, Wire
 from token_broker.errors import UpstreamUnavailable
 from token_broker.exchange import Response
+
+if TYPE_CHECKING:
+    from tests.protocol.simulation.judge import Judge
 
 DOWN = Response(503)
 PAGE = b"<!DOCTYPE html><title>Request blocked</title>"
@@ -17,9 +21,9 @@ PAGES = tuple(Response(status, {"content-type": "text/html"}, PAGE) for status i
 class VendorLine:
     """Carries requests to the vendor, and its answers if they come in time."""
 
-    def __init__(self, wire: Wire, witness: Witness) -> None:
+    def __init__(self, wire: Wire, judge: "Judge") -> None:
         self._wire = wire
-        self._witness = witness
+        self._judge = judge
 
     def send(self, sent: Sent, seconds: float, answer: Callable[[], Response]) -> Response:
         """Take a request to the vendor, and bring its answer if that comes within *seconds*."""
@@ -28,7 +32,7 @@ class VendorLine:
         invocation.is_hurt_upstream |= kind not in (None, *HARMLESS)
         sent.sent_at, sent.seconds = self._now, limit - self._now
         invocation.sent.append(sent)
-        self._witness.sent(invocation, sent)
+        self._judge.sent(invocation, sent)
         if kind == "refused" or self._wire.is_out("upstream"):
             return self._refuse(invocation, sent)
         if kind == "page":
@@ -42,23 +46,23 @@ class VendorLine:
         self._wire.meet_after(invocation, kind, extra)
         back = extra if kind == "late" else invocation.latency()
         self._wire.pause(max(0.0, min(back, limit - self._now)))
-        self._hear(invocation, sent)
+        self._note_answer(invocation, sent)
         if kind == "lost" or self._now >= limit:
             raise UpstreamUnavailable(f"{sent.request.step}: no answer")
         sent.is_answered = True
-        return answered.told()
+        return answered.result()
 
     @property
     def _now(self) -> float:
         return self._wire.scheduler.now
 
-    def _hear(self, invocation: Invocation, sent: Sent) -> None:
+    def _note_answer(self, invocation: Invocation, sent: Sent) -> None:
         sent.ended_at = self._now
-        self._wire.hear(invocation, tells=True)
+        self._wire.note_answer(invocation, of_token=True)
 
     def _refuse(self, invocation: Invocation, sent: Sent) -> Response:
         self._wire.pause(invocation.latency())
-        self._hear(invocation, sent)
+        self._note_answer(invocation, sent)
         if invocation.rng.random() < EVEN:
             raise UpstreamUnavailable(f"{sent.request.step}: no connection")
         sent.is_down = True
@@ -67,7 +71,7 @@ class VendorLine:
     def _intercept(self, invocation: Invocation, sent: Sent) -> Response:
         """Answer in the place of the vendor, as a proxy or a firewall does."""
         self._wire.pause(invocation.latency())
-        self._hear(invocation, sent)
+        self._note_answer(invocation, sent)
         sent.is_answered = sent.is_unclear = True
         return PAGES[invocation.rng.random() < EVEN]
 
@@ -80,4 +84,4 @@ class VendorLine:
     ) -> None:
         sent.processed_at = self._now
         answered.value = answer()
-        self._witness.processed(invocation, sent, answered.value)
+        self._judge.processed(invocation, sent, answered.value)

@@ -1,14 +1,12 @@
 """Vendorlink, with two users whose logins may end their older sessions."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from random import Random
 from typing import Any
 
-from tests.protocol.simulation.plans import Plan
-from tests.protocol.simulation.settings import Setting
-from tests.protocol.simulation.vendor import members, no_sleep
+from tests.protocol.simulation.plans import Plan, Setting
+from tests.protocol.simulation.vendor import Vendor, members, no_sleep
 from token_broker.exchange import Request, Response
-from token_broker.flows import Flow
 from token_broker.flows.vendorlink import FLOW
 from token_broker.tokens import ONLY
 from token_broker_fakes.vendorlink import FakeVendorlink, User, VendorlinkModes
@@ -16,12 +14,21 @@ from token_broker_fakes.vendorlink import FakeVendorlink, User, VendorlinkModes
 STEPS_TO_TOKEN = frozenset({"login", "extend"})
 
 
-class Vendorlink:
+class Vendorlink(Vendor):
     """Two users whose logins may end their older sessions."""
 
-    flow: Flow = FLOW
-    bodies: Sequence[Mapping[str, Any]] = ({},)
-    bad_bodies: Sequence[Mapping[str, Any]] = ()
+    flow = FLOW
+    bodies = ({},)
+    modes = (
+        {"older_sessions": "killed"},
+        {"older_sessions": "killed", "extend_renewal": "null"},
+        {"older_sessions": "killed", "extend_renewal": "null_spent"},
+        {"older_sessions": "killed", "login_failure": "401"},
+    )
+    longest_run = 10
+    commits = (7, 8)
+    last_writes = (6,)
+    fake: FakeVendorlink
 
     def __init__(self, plan: Plan, clock: Callable[[], float]) -> None:
         self._users = [User(f"user{n}", password="", user_id=n) for n in range(2)]
@@ -38,9 +45,6 @@ class Vendorlink:
             sleep=no_sleep,
         )
 
-    def answer(self, request: Request) -> Response:
-        return self.fake(request)
-
     def secret(self, setting: Setting) -> dict[str, Any]:
         names = {
             "username": self._users[setting.user].username,
@@ -49,11 +53,6 @@ class Vendorlink:
             "allowed_hosts": [f".host{setting.host}.vendorlink.nl"],
         }
         return names | ({"options": {"null_renewal": "drop"}} if self._is_dropping else {})
-
-    def forbids(self, body: Mapping[str, Any], setting: Setting) -> bool:
-        """Say no: there is nothing to pin."""
-        del body, setting
-        return False
 
     def hosts(self, setting: Setting) -> frozenset[str]:
         return frozenset(f"{name}.host{setting.host}.vendorlink.nl" for name in ("app", "app2"))
@@ -68,13 +67,6 @@ class Vendorlink:
 
     def set_password(self, user: int, password: str) -> None:
         self._users[user].password = password
-
-    def change_roles(self) -> None:
-        """Change nothing: there are no roles."""
-
-    def set_lifetime(self, seconds: int) -> int:
-        self.fake.modes.lifetime = seconds
-        return seconds
 
     def key(self, request: Request) -> str | None:
         return ONLY if request.step in STEPS_TO_TOKEN else None
@@ -98,9 +90,6 @@ class Vendorlink:
 
     def ends_at(self, token: str) -> float:
         return self.fake.tokens.access[token].expires_at
-
-    def revoke(self) -> None:
-        self.fake.revoke()
 
     def wanted(self, body: Mapping[str, Any], setting: Setting, since: float) -> set[str]:
         del body, setting, since

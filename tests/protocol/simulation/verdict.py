@@ -79,14 +79,13 @@ def check_rotation(world: World) -> None:
     events = carried_out(world, judge.put_at[version])
     if is_excused or not events or not world.is_secret_good or len(judge.put_at) == 1:
         return
-    for _, variant in list(world.table.records):
-        item = judge.item(variant)
+    for item in judge.items():
         made = judge.made.get(item.fingerprint or "")
         is_live = item.is_live(int(world.scheduler.now) + 60)
-        if not made or not is_live or version in (judge.origins.of_token(made.token) or ()):
+        if not made or not is_live or version in judge.versions_of(made):
             continue
-        if judge.kept[item.fingerprint or ""] < events[0].begun:
-            text = f"{variant[:8]} keeps the token of an older version"
+        if judge.kept[made.name] < events[0].begun:
+            text = f"{item.variant[:8]} keeps the token of an older version"
             judge.violate("I11", f"{text}, though {events[0].name} told of {version}")
 
 
@@ -138,18 +137,13 @@ def call(world: World, name: str, body: Mapping[str, Any]) -> Invocation:
 
 def is_replaced_meanwhile(judge: Judge, invocation: Invocation) -> bool:
     """Say whether what an invocation was given was renewed while it ran: it started that itself."""
-    later = successors(judge, judge.made[invocation.answer["fingerprint"]])
+    later = judge.successors(judge.made[invocation.answer["fingerprint"]])
     return bool(later) and later[0].at >= invocation.begun
-
-
-def successors(judge: Judge, made: Made) -> list[Made]:
-    """Return the tokens that were made after one of the same variant."""
-    return [m for m in judge.made.values() if m.key == made.key and m.number > made.number]
 
 
 def has_excuse(judge: Judge, dead: Made, now: float) -> bool:
     """Say whether *dead* may be kept: whoever made the next one could not say so any more."""
-    later = [made for made in successors(judge, dead) if made.at < now]
+    later = [made for made in judge.successors(dead) if made.at < now]
     is_lost = bool(later) and is_lost_exchange(judge, later[-1])
     is_logged_out = any(i.action == "forget" and i.is_excused for i in judge.answered)
     return is_lost or is_logged_out or judge.revoked_at > dead.at
@@ -160,8 +154,7 @@ def is_unkept(judge: Judge, dead: Made) -> bool:
 
     Each token that was not kept needs a reason of its own.
     """
-    kept = {made.number for name, made in judge.made.items() if name in judge.kept}
-    unkept = list(takewhile(lambda made: made.number not in kept, successors(judge, dead)))
+    unkept = list(takewhile(lambda made: made.name not in judge.kept, judge.successors(dead)))
     are_denied = [may_not_keep(made) for made in unkept]
     return any(are_denied) and all(
         is_denied or is_lost_exchange(judge, made)
@@ -177,14 +170,13 @@ def may_not_keep(made: Made) -> bool:
 
 def is_left_behind(judge: Judge, dead: Made) -> bool:
     """Say whether whoever replaced *dead* died at it."""
-    later = successors(judge, dead)
+    later = judge.successors(dead)
     return bool(later) and later[0].maker.is_dead
 
 
 def is_lost_exchange(judge: Judge, made: Made) -> bool:
     """Say whether a token was made whose maker died, or was kept from keeping it."""
-    name = next(name for name, known in judge.made.items() if known is made)
-    if name in judge.kept or made.maker.answer.get("fingerprint") == name:
+    if made.name in judge.kept or made.maker.answer.get("fingerprint") == made.name:
         return False
     are_answered = all(sent.is_answered for sent in made.maker.sent)
     return made.maker.is_excused or not are_answered
@@ -202,22 +194,21 @@ def conclude(world: World) -> None:
         judge.violate("I6", f"a renewal token was sent again: {reused[:6]}")
     for name, credential in judge.credentials.items():
         check_logins(judge, name, credential)
-    for key, count in judge.nudges.items():
-        if key and count > judge.elections[key]:
-            judge.violate("I5", f"{key[:8]}: {count} renewals started by fewer elections")
+    for key, count in judge.refreshes_started.items():
+        if key and count > judge.refresh_claims[key]:
+            judge.violate("I5", f"{key[:8]}: {count} renewals started by fewer claims")
 
 
 def check_kept(world: World) -> None:
     """I4: what is kept is live, for a vendor that keeps one session."""
-    for _, variant in list(world.table.records):
-        item = world.judge.item(variant)
-        made = world.judge.made.get(item.fingerprint or "")
+    judge = world.judge
+    for item in judge.items():
+        made = judge.made.get(item.fingerprint or "")
         if made is None or item.is_rejected or not item.token:
             continue
-        if world.vendor.is_ended(made.token) and not has_excuse(
-            world.judge, made, world.scheduler.now
-        ):
-            world.judge.violate("I4", f"{variant[:8]} keeps {item.fingerprint}, which is dead")
+        is_dead = world.vendor.is_ended(made.token)
+        if is_dead and not has_excuse(judge, made, world.scheduler.now):
+            judge.violate("I4", f"{item.variant[:8]} keeps {made.name}, which is dead")
 
 
 def check_announcements(judge: Judge) -> None:

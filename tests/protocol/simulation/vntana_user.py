@@ -1,14 +1,12 @@
 """VNTANA with two users: what the one administers, the other is a plain member of."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from random import Random
 from typing import Any
 
-from tests.protocol.simulation.plans import Plan
-from tests.protocol.simulation.settings import Setting
-from tests.protocol.simulation.vendor import no_sleep
+from tests.protocol.simulation.plans import Plan, Setting
+from tests.protocol.simulation.vendor import Vendor, no_sleep
 from token_broker.exchange import Request, Response
-from token_broker.flows import Flow
 from token_broker.flows.vntana import FLOW
 from token_broker.tokens import Variant
 from token_broker_fakes.vntana import Account, FakeVntana, Organization, VntanaModes, Workspace
@@ -23,23 +21,36 @@ WRONG_WORKSPACE = "wrong_workspace"
 """A mode that is the run's own: the code with which an unknown workspace is refused."""
 
 
-class Vntana:
+class Vntana(Vendor):
     """Two users of two organizations, one with a workspace and one with two."""
 
-    flow: Flow = FLOW
-    bodies: Sequence[Mapping[str, Any]] = (
+    flow = FLOW
+    bodies = (
         {},
         {"organization": "acme"},
         {"organization": ACME, "workspace": DESKS},
         {"organization": "studio", "workspace": "chairs"},
         {"organization": STUDIO, "workspace": TABLES},
     )
-    bad_bodies: Sequence[Mapping[str, Any]] = (
+    bad_bodies = (
         {"organization": "studio", "workspace": NOWHERE},
         {"organization": ACME, "workspace": NOWHERE},
         {"organization": "nowhere"},
         {"organization": "studio", "workspace": "nowhere"},
     )
+    weight = 3
+    modes = (
+        {},
+        {"login_token": "spent"},
+        {"dead_token": "401"},
+        {"wrong_password": "401"},
+        {WRONG_WORKSPACE: "FORBIDDEN"},
+        {WRONG_WORKSPACE: "BAD_CREDENTIALS"},
+    )
+    longest_run = 36
+    last_writes = (13, 19)
+    rotations = ("other user", "other user", "bad secret", "other host", "other defaults")
+    fake: FakeVntana
 
     def __init__(self, plan: Plan, clock: Callable[[], float]) -> None:
         self._clock = clock
@@ -49,12 +60,11 @@ class Vntana:
         self._roles: dict[tuple[int, str], list[tuple[float, str]]] = {}
         """Which roles a user has had in an organization, each since when."""
         self._note_roles(0.0)
-        rng = Random(plan.seed)
         self.fake = FakeVntana(
             self._accounts,
             VntanaModes(lifetime=plan.lifetime, **modes),
             clock=clock,
-            rng=rng,
+            rng=Random(plan.seed),
             sleep=no_sleep,
         )
         self._lifetime = plan.lifetime
@@ -111,10 +121,6 @@ class Vntana:
                 organization.role = MEMBER if organization.role == ADMIN else ADMIN
         self._note_roles(self._clock())
 
-    def set_lifetime(self, seconds: int) -> int:
-        self.fake.modes.lifetime = seconds
-        return seconds
-
     def key(self, request: Request) -> str | None:
         organization = request.headers.get("organizationuuid")
         workspace = request.headers.get("clientuuid")
@@ -144,9 +150,6 @@ class Vntana:
     def ends_at(self, token: str) -> float:
         session = self.fake.session(token)
         return session.expires_at if session else 0.0
-
-    def revoke(self) -> None:
-        self.fake.revoke()
 
     def wanted(self, body: Mapping[str, Any], setting: Setting, since: float) -> set[str]:
         names = body or self.secret(setting)

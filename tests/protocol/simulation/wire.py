@@ -5,15 +5,17 @@ What goes wrong on the way is in the plan, by invocation and step.
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Generic, NoReturn, Protocol, TypeVar
+from typing import TYPE_CHECKING, Generic, NoReturn, TypeVar
 
 from botocore.exceptions import EndpointConnectionError, ReadTimeoutError
 
-from tests.protocol.simulation.invocations import Invocation, Sent
+from tests.protocol.simulation.invocations import Invocation
 from tests.protocol.simulation.plans import Fault, FaultKind, Outage, Service
 from tests.protocol.simulation.scheduler import EPOCH, Scheduler, Task
 from tests.protocol.simulation.table import client_error
-from token_broker.exchange import Response
+
+if TYPE_CHECKING:
+    from tests.protocol.simulation.judge import Judge
 
 Result = TypeVar("Result")
 ATTEMPTS_SECONDS = 4.2
@@ -27,24 +29,8 @@ RETRY_SECONDS = 2.1
 SLOWEST_SECONDS = 1.9
 """What a service of AWS's takes at most to answer, before botocore gives up."""
 
-TELLING = frozenset({"GetItem", "BatchGetItem", "Decrypt"})
+OF_TOKENS = frozenset({"GetItem", "BatchGetItem", "Decrypt"})
 """Operations that tell of a token."""
-
-
-class Witness(Protocol):
-    """Is told what happens, in order."""
-
-    def noted(self, invocation: Invocation, what: str) -> None:
-        """A step began, or something became of it."""
-
-    def ended(self, invocation: Invocation) -> None:
-        """It answered, failed, or was killed."""
-
-    def sent(self, invocation: Invocation, sent: Sent) -> None:
-        """A request is on its way to the vendor."""
-
-    def processed(self, invocation: Invocation, sent: Sent, response: Response) -> None:
-        """The vendor has done what a request asks for."""
 
 
 @dataclass(slots=True)
@@ -54,7 +40,7 @@ class Outcome(Generic[Result]):
     value: Result | None = None
     error: Exception | None = None
 
-    def told(self) -> Result:
+    def result(self) -> Result:
         """Return the value, or raise the error."""
         if self.error:
             raise self.error
@@ -64,7 +50,7 @@ class Outcome(Generic[Result]):
 class Wire:
     """Carries what the invocations ask of the services."""
 
-    def __init__(self, scheduler: Scheduler, outages: tuple[Outage, ...], witness: Witness) -> None:
+    def __init__(self, scheduler: Scheduler, outages: tuple[Outage, ...], judge: "Judge") -> None:
         self.scheduler = scheduler
         self.running: dict[Task, Invocation] = {}
         self.acting: Invocation | None = None
@@ -72,7 +58,7 @@ class Wire:
         self.repeat: Callable[[Invocation], None] = lambda _: None
         """Has the platform invoke again what failed."""
         self._outages = outages
-        self._witness = witness
+        self._judge = judge
 
     @property
     def current(self) -> Invocation:
@@ -103,8 +89,8 @@ class Wire:
         if kind == "lost":
             self._lose(invocation)
         self.pause(invocation.latency())
-        self.hear(invocation, tells=what in TELLING)
-        return outcome.told()
+        self.note_answer(invocation, of_token=what in OF_TOKENS)
+        return outcome.result()
 
     def sleep(self, seconds: float) -> None:
         """Wait, as the broker does for another's exchange."""
@@ -112,7 +98,7 @@ class Wire:
         self.meet_after(invocation, kind, extra)
         invocation.slept += seconds
         self.pause(seconds)
-        self.hear(invocation, tells=True)
+        self.note_answer(invocation, of_token=True)
 
     def is_out(self, service: Service) -> bool:
         """Say whether a service refuses everybody at this moment."""
@@ -127,10 +113,10 @@ class Wire:
         """Begin a step, and meet what goes wrong before it has any effect."""
         invocation = self.current
         fault = invocation.next_fault()
-        self._witness.noted(invocation, f"{what} {about}")
+        self._judge.noted(invocation, f"{what} {about}")
         if not fault:
             return invocation, None, 0.0
-        self._witness.noted(invocation, f"  fault: {told(fault)}")
+        self._judge.noted(invocation, f"  fault: {fault_text(fault)}")
         if fault.kind == "crash":
             self._die(invocation)
         if fault.kind == "freeze":
@@ -154,7 +140,7 @@ class Wire:
             self.acting = None
 
     def _act_late(self, invocation: Invocation, effect: Callable[[], Result]) -> None:
-        self._witness.noted(invocation, "  a late write arrives")
+        self._judge.noted(invocation, "  a late write arrives")
         self._act(invocation, effect)
 
     def _refuse(self, invocation: Invocation) -> NoReturn:
@@ -173,10 +159,10 @@ class Wire:
             raise ReadTimeoutError(endpoint_url="https://aws.invalid")
         raise client_error("InternalServerError", "any")
 
-    def hear(self, invocation: Invocation, *, tells: bool) -> None:
+    def note_answer(self, invocation: Invocation, *, of_token: bool) -> None:
         """Remember when an answer came, and whether it told of a token."""
         invocation.heard_at = self.scheduler.now
-        if tells and not invocation.is_nudging:
+        if of_token and not invocation.is_claiming:
             invocation.knew_at = self.scheduler.now
 
     def _stand(self, invocation: Invocation, seconds: float) -> None:
@@ -185,7 +171,7 @@ class Wire:
 
     def _die(self, invocation: Invocation) -> NoReturn:
         invocation.end, invocation.ended = "crashed", self.scheduler.now
-        self._witness.ended(invocation)
+        self._judge.ended(invocation)
         self.repeat(invocation)
         self.scheduler.die()
 
@@ -194,6 +180,6 @@ class Wire:
         self.scheduler.pause(self.scheduler.now + seconds)
 
 
-def told(fault: Fault) -> str:
+def fault_text(fault: Fault) -> str:
     """Return *fault* in words."""
     return f"{fault.kind} {fault.seconds:.1f} s" if fault.seconds else fault.kind

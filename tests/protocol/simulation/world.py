@@ -9,14 +9,12 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 from tests.protocol.simulation.clients import Secrets
-from tests.protocol.simulation.entrances import route_of, served
+from tests.protocol.simulation.events import event_of, route_of, served
 from tests.protocol.simulation.fleet import PREFIX, Container, Context, Fleet
 from tests.protocol.simulation.invocations import Invocation
 from tests.protocol.simulation.judge import Judge
-from tests.protocol.simulation.notices import event_of
-from tests.protocol.simulation.plans import Change, ChangeKind, Notice, Plan, Visit
+from tests.protocol.simulation.plans import Change, ChangeKind, Notice, Plan, Setting, Visit
 from tests.protocol.simulation.scheduler import EPOCH, Scheduler, Task
-from tests.protocol.simulation.settings import Setting
 from tests.protocol.simulation.table import Table, client_error
 from tests.protocol.simulation.vendors import VENDORS
 from tests.protocol.simulation.wire import Wire
@@ -181,7 +179,7 @@ class World:
         invocation.children += 1
         name = f"{invocation.name}>{invocation.children}"
         delay = 0.02 + invocation.latency() * 3
-        self.judge.nudged(invocation, payload)
+        self.judge.refresh_started(invocation, payload)
 
         event = json.loads(json.dumps(payload))
         copies = iter([name, f"{name}'"])

@@ -1,15 +1,15 @@
 """Each rule of a fake is tested by call and over HTTP: both must answer alike."""
 
 from collections.abc import Iterator
+from contextlib import closing
 
 import pytest
 
-from tests.unit.fakes.entrances import Ask, ByCall, ByHttp
+from tests.unit.fakes.entrances import Ask, ByHttp, by_call
 
 
-@pytest.fixture(params=[ByCall, ByHttp], ids=["by call", "by HTTP"])
+@pytest.fixture(params=["by call", "by HTTP"])
 def ask(request: pytest.FixtureRequest) -> Iterator[Ask]:
     """A way to a fake."""
-    way: Ask = request.param()
-    yield way
-    way.close()
+    with closing(ByHttp()) as by_http:
+        yield by_call if request.param == "by call" else by_http

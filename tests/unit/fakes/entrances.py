@@ -1,8 +1,9 @@
 """The two ways to a fake: a call, and HTTP over loopback."""
 
 import http.client
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, TypeAlias
 from urllib.parse import urlsplit
 
 from tests.waiting import PATIENCE_SECONDS
@@ -11,23 +12,13 @@ from token_broker.exchange import Request, Response
 from token_broker_fakes.fake import Fake
 from token_broker_fakes.serving import Server
 
-
-class Ask(Protocol):
-    """Sends a request to a fake and returns its answer."""
-
-    def __call__(self, fake: Fake[Any], request: Request) -> Response: ...
-
-    def close(self) -> None: ...
+Ask: TypeAlias = Callable[[Fake[Any], Request], Response]
+"""Sends a request to a fake and returns its answer."""
 
 
-class ByCall:
-    """Calls the fake."""
-
-    def __call__(self, fake: Fake[Any], request: Request) -> Response:
-        return fake(request)
-
-    def close(self) -> None:
-        """Have nothing to close."""
+def by_call(fake: Fake[Any], request: Request) -> Response:
+    """Call the fake."""
+    return fake(request)
 
 
 @dataclass

@@ -15,37 +15,17 @@ VALUES = {":one": {"N": "1"}, ":two": {"N": "2.0"}, ":x": {"S": "x"}, ":y": {"S"
 RECORD = {"a": {"S": "x"}, "n": {"N": "2"}}
 
 CONDITIONS = [
-    "#a = :x",
-    "#a = :y",
-    "#a <> :y",
-    "#b <> :y",
-    "#b = :y",
-    "#n = :two",
-    "#n = :one",
-    "#n = :x",
-    "#n <> :x",
-    "#n > :one AND #n <= :two",
-    "#n < :two",
-    "#n >= :two",
-    "#b < :one",
-    "attribute_exists(#a)",
-    "attribute_exists(#b)",
-    "attribute_not_exists(#b) AND #a = :x",
-    "attribute_not_exists(#a) OR #n = :two",
-    "#a = :y AND #n = :one OR #a = :x",
-    "#a = :x OR #a = :y AND #n = :one",
-    "(#a = :x OR #a = :y) AND #n = :one",
-    "NOT #a = :y",
-    "NOT (#a = :x AND #n = :one)",
+    *("#a = :x", "#a = :y", "#a <> :y", "#b <> :y", "#b = :y"),
+    *("#n = :two", "#n = :one", "#n = :x", "#n <> :x", "#n < :two", "#n >= :two", "#b < :one"),
+    *("attribute_exists(#a)", "attribute_exists(#b)", "NOT #a = :y", "#n > :one AND #n <= :two"),
+    *("attribute_not_exists(#b) AND #a = :x", "attribute_not_exists(#a) OR #n = :two"),
+    *("#a = :y AND #n = :one OR #a = :x", "#a = :x OR #a = :y AND #n = :one"),
+    *("(#a = :x OR #a = :y) AND #n = :one", "NOT (#a = :x AND #n = :one)"),
 ]
 UPDATES = [
-    "SET #b = :y",
-    "SET #a = :y, #b = :x REMOVE #n",
-    "REMOVE #a, #b",
-    "SET #n = #n + :one",
-    "SET #n = #n - :one, #t = if_not_exists(#t, :two)",
+    *("SET #b = :y", "SET #b = #a", "SET #a = :y, #b = :x REMOVE #n", "REMOVE #a, #b"),
+    *("SET #n = #n + :one", "SET #n = #n - :one, #t = if_not_exists(#t, :two)"),
     "SET #b = if_not_exists(#a, :y) REMOVE #a",
-    "SET #b = #a",
 ]
 
 

@@ -1,43 +1,39 @@
 """A served fake can be switched with curl while it runs."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import closing
 from typing import Any
 
 import pytest
 
-from tests.unit.fakes.entrances import Ask, ByHttp
+from tests.unit.fakes.entrances import ByHttp, by_call
 from tests.unit.fakes.vntana_client import NOW, Client, client
-from token_broker_fakes import FakeVntana
 from token_broker_fakes.control import control
 
-
-class Desk:
-    """Talks to the control endpoint of a client's fake."""
-
-    def __init__(self, visitor: Client) -> None:
-        assert isinstance(visitor.ask, ByHttp)
-        self.connection = visitor.ask.connection(visitor.fake)
-
-    def __call__(self, method: str, path: str = "/_control", body: Any = None) -> tuple[int, Any]:
-        content = body if isinstance(body, bytes) else json.dumps(body).encode()
-        self.connection.request(method, path, None if body is None else content)
-        answer = self.connection.getresponse()
-        return answer.status, json.loads(answer.read())
+Desk = Callable[..., tuple[int, Any]]
 
 
 @pytest.fixture
 def visitor() -> Iterator[Client]:
     """A client of a served fake."""
-    ask: Ask = ByHttp()
-    yield client(ask)
-    ask.close()
+    with closing(ByHttp()) as by_http:
+        yield client(by_http)
 
 
 @pytest.fixture
 def desk(visitor: Client) -> Desk:
-    """The control endpoint of the same fake."""
-    return Desk(visitor)
+    """Ask the control endpoint of the same fake."""
+    assert isinstance(visitor.ask, ByHttp)
+    connection = visitor.ask.connection(visitor.fake)
+
+    def asked(method: str, path: str = "/_control", body: Any = None) -> tuple[int, Any]:
+        content = body if isinstance(body, bytes) else json.dumps(body).encode()
+        connection.request(method, path, None if body is None else content)
+        answer = connection.getresponse()
+        return answer.status, json.loads(answer.read())
+
+    return asked
 
 
 def test_look(visitor: Client, desk: Desk) -> None:
@@ -55,17 +51,7 @@ def test_look(visitor: Client, desk: Desk) -> None:
     assert shown["counts"] == {"login": 1, "unknown": 1}
     assert shown["unknown"] == ["GET /v1/clients"]
     assert shown["state"]["tokens"][0]["token"] == token
-
-
-def test_look_shows_no_password(visitor: Client, desk: Desk) -> None:
-    shown = str(desk("GET"))
-    assert visitor.fake.accounts[0].password not in shown.replace("password'", "")
-
-
-def test_switch_a_mode(visitor: Client, desk: Desk) -> None:
-    status, shown = desk("PATCH", body={"modes": {"dead_token": "401"}})
-    assert (status, shown["modes"]["dead_token"]["value"]) == (200, "401")
-    assert visitor.current("dead").status == 401
+    assert len(visitor.fake.log) == 2, "looking is not logged"
 
 
 def test_what_is_not_named_stays(visitor: Client, desk: Desk) -> None:
@@ -76,6 +62,7 @@ def test_what_is_not_named_stays(visitor: Client, desk: Desk) -> None:
     visitor.fake.advance(5)
     shown = desk("PATCH", body={"modes": {"grid": "empty"}})[1]
 
+    assert visitor.fake.modes.grid == "empty"
     assert shown["modes"]["dead_token"]["value"] == "401"
     assert (len(shown["faults"]), shown["clock_offset"]) == (1, 5)
     assert visitor.current(token).is_success
@@ -89,7 +76,7 @@ def test_set_faults(visitor: Client, desk: Desk) -> None:
     assert visitor.login().is_success
 
 
-def test_move_the_clock(visitor: Client, desk: Desk) -> None:
+def test_move_the_clock_and_revoke(visitor: Client, desk: Desk) -> None:
     """``clock_offset`` says where it stands, ``advance`` how far it goes on from there."""
     token = visitor.organization_token()
     desk("PATCH", body={"advance": 86_400})
@@ -97,10 +84,6 @@ def test_move_the_clock(visitor: Client, desk: Desk) -> None:
     assert visitor.current(token).status == 403
     desk("PATCH", body={"clock_offset": 0})
     assert visitor.current(token).is_success
-
-
-def test_revoke(visitor: Client, desk: Desk) -> None:
-    token = visitor.organization_token()
     desk("PATCH", body={"revoke": True})
     assert visitor.current(token).status == 403
 
@@ -130,12 +113,10 @@ def test_put_begins_from_the_defaults(visitor: Client, desk: Desk) -> None:
         ({"faults": {}}, "faults is a list"),
         ({"faults": ["drop"]}, "a fault is an object"),
         ({"faults": [{"step": "login"}]}, "a fault has a kind and may have: kind, step"),
-        ({"faults": [{"kind": "drop", "after": 1}]}, "a fault has a kind and may have"),
         ({"faults": [{"kind": "drop", "step": "logn"}]}, "there is no step 'logn'"),
         ({"clock_offset": "1"}, "clock_offset is a number of seconds"),
         ({"advance": True}, "advance is a number of seconds"),
         (b'{"advance": Infinity}', "a clock is moved by a century at most"),
-        ({"advance": 1e10}, "a clock is moved by a century at most"),
         ({"clock_offset": -1e10}, "a clock is moved by a century at most"),
         ({"revoke": 1}, "revoke is a truth value"),
     ],
@@ -159,22 +140,17 @@ def test_mistakes_are_explained_and_change_nothing(
 
 def test_log(visitor: Client, desk: Desk) -> None:
     """It has raw header names, bodies with masked credentials, and can be forgotten."""
-    visitor.login()
+    visitor.organization_token()
     status, entries = desk("GET", "/_control/log")
-    assert status == 200
+    assert (status, len(entries)) == (200, 2)
+    assert desk("GET", "/_control/log?last=1") == (200, entries[1:])
+    assert desk("GET", "/_control/log?last=9") == (200, entries)
     assert entries[0]["led_to"] == "login token of a@example.com"
     assert entries[0]["body"] == '{"email":"a@example.com","password":"…"}'
     assert ["Host", "api-platform.vntana.com"] in entries[0]["headers"]
 
     assert desk("DELETE", "/_control/log") == (200, [])
     assert desk("GET", "/_control/log/") == (200, [])
-
-
-def test_latest_of_the_log(visitor: Client, desk: Desk) -> None:
-    visitor.organization_token()
-    entries = desk("GET", "/_control/log?last=1")[1]
-    assert [entry["step"] for entry in entries] == ["enter organization"]
-    assert len(desk("GET", "/_control/log?last=9")[1]) == 2
 
 
 @pytest.mark.parametrize("last", ["0", "-1", "x", ""])
@@ -210,14 +186,6 @@ def test_what_the_endpoint_has_not(desk: Desk, method: str, path: str) -> None:
     assert (status, answer["error"]) == (404, f"the control endpoint has no {method} {path}")
 
 
-def test_looking_is_not_logged(visitor: Client, desk: Desk) -> None:
-    desk("GET")
-    assert len(visitor.fake.log) == 0
-
-
 def test_a_call_has_no_control_endpoint() -> None:
     """It has the object itself; the path is the vendor's, who has none such."""
-    from token_broker.exchange import Request  # noqa: PLC0415 (only here)
-
-    fake = FakeVntana()
-    assert fake(Request("GET", "https://x/_control", "test")).status == 404
+    assert client(by_call).call("GET", "/_control").status == 404

@@ -1,168 +1,145 @@
 """Each contradiction in what Graebert says of the editor's tokens is a mode of the fake."""
 
-import pytest
+import http.client
+from collections.abc import Callable
+from functools import partial
+from typing import Any
 
-from tests.unit.fakes.editor_client import NOW, client
-from tests.unit.fakes.entrances import Ask, ByCall
-from tests.unit.fakes.played import Played
+from tests.unit.fakes.editor_client import NOW, Client, client
+from tests.unit.fakes.entrances import Ask, by_call
+from tests.unit.fakes.scenes import Scene, each, not_played, play
 from tests.waiting import PATIENCE_SECONDS
 from token_broker_fakes import EditorModes
 
-plays = Played(EditorModes)
 
-TIMES = {
-    "milliseconds": (NOW + 3600) * 1000,
-    "float": NOW + 3600.5,
-    "text": str(NOW + 3600),
-    "words": "tomorrow",
-    "past": NOW - 3600,
-    "zero": 0,
-    "null": None,
-}
+def generating(**parameters: Any) -> Callable[[Client], int]:
+    """Ask for a token for these parameters."""
+    return lambda one: one.generate(parameters).status
 
 
-@plays("expiration_time", "missing", *TIMES)
-@pytest.mark.parametrize("mode", ["missing", *TIMES])
-def test_expiration_time(ask: Ask, mode: str) -> None:
-    """Whatever it says, the token is good."""
-    visitor = client(ask, expiration_time=mode)
-    answer = visitor.generate({"userId": "1"}).json()
-    assert answer.get("expiration_time", "missing") == TIMES.get(mode, "missing")
-    assert visitor.verify(answer["token"]).is_success
+def told_end(one: Client) -> object:
+    """Return when a token is said to end; whatever is said, the token is good."""
+    answer = one.generate({"userId": "1"}).json()
+    assert one.verify(answer["token"]).is_success
+    return answer.get("expiration_time", "missing")
 
 
-@plays("auth", "required", "refused")
-@pytest.mark.parametrize(
-    ("mode", "without", "passed"),
-    [("optional", 200, 200), ("required", 400, 200), ("refused", 200, 400)],
-)
-def test_auth_in_generate(ask: Ask, mode: str, without: int, passed: int) -> None:
-    visitor = client(ask, auth=mode)
-    assert visitor.generate({"userId": "1"}).status == without
-    assert visitor.generate({"userId": "1", "auth": "application"}).status == passed
+def missing_user(one: Client) -> tuple[int, bool]:
+    """Say whether a missing parameter is told as if the key were wrong."""
+    refused = one.generate({})
+    return refused.status, b"Wrong token" in refused.content
 
 
-@plays("verify_auth", "left_out")
-def test_auth_in_verify(ask: Ask) -> None:
-    visitor = client(ask, verify_auth="left_out")
-    assert visitor.verify(visitor.token()).json() == {"userId": "1"}
+def verify_by(**headers: str) -> Callable[[Client], int]:
+    """Verify a token that is sent in the header that has no value here."""
+
+    def verified(one: Client) -> int:
+        token = one.token()
+        sent = {name: value or token for name, value in headers.items()}
+        return one.get("verify", **sent).status
+
+    return verified
 
 
-@plays("user_id", "optional")
-def test_user_that_need_not_be_there(ask: Ask) -> None:
-    assert client(ask, user_id="optional").generate({}).is_success
-
-
-@plays("file", "mandatory")
-@pytest.mark.parametrize(
-    ("parameters", "status"), [({}, 400), ({"file": "a"}, 200), ({"fileUrl": "https://a"}, 200)]
-)
-def test_file_that_must_be_there(ask: Ask, parameters: dict[str, str], status: int) -> None:
-    visitor = client(ask, file="mandatory")
-    assert visitor.generate({"userId": "1"} | parameters).status == status
-
-
-@plays("missing_parameter", "403", "422")
-@pytest.mark.parametrize("mode", ["403", "422"])
-def test_status_of_a_missing_parameter(ask: Ask, mode: str) -> None:
-    """403 is then told as if the key were wrong."""
-    refused = client(ask, missing_parameter=mode).generate({})
-    assert refused.status == int(mode)
-    assert (b"Wrong token" in refused.content) == (mode == "403")
-
-
-@plays("verify_header", "x-api-key", "either")
-@pytest.mark.parametrize(
-    ("mode", "sent", "accepted"),
-    [
-        ("x-api-token", "x_api_key", False),
-        ("x-api-key", "x_api_key", True),
-        ("x-api-key", "x_api_token", False),
-        ("either", "x_api_key", True),
-        ("either", "x_api_token", True),
-    ],
-)
-def test_header_of_verify(ask: Ask, mode: str, sent: str, accepted: bool) -> None:
-    """Graebert's own backend sends the token under the name of the key."""
-    visitor = client(ask, verify_header=mode)
-    assert visitor.get("verify", **{sent: visitor.token()}).is_success == accepted
-
-
-@plays("verify_content_type", "required")
-def test_content_type_of_verify(ask: Ask) -> None:
-    visitor = client(ask, verify_content_type="required")
-    token = visitor.token()
-    assert visitor.verify(token).status == 400
-    typed = visitor.get("verify", x_api_token=token, content_type="application/json")
-    assert typed.is_success
-
-
-@plays("query_name", "auth")
-def test_name_in_the_editors_address(ask: Ask) -> None:
-    visitor = client(ask, query_name="auth")
-    token = visitor.token()
-    assert visitor.get(f"editor?auth={token}").is_success
-    assert visitor.get(f"editor?apitoken={token}").status == 403
-
-
-@plays("header_case", "lower")
-@pytest.mark.parametrize(("mode", "status"), [("any", 200), ("lower", 403)])
-def test_header_in_another_case(mode: str, status: int) -> None:
+def verify_by_another_case(one: Client) -> int:
     """A call has lower case only, so this is seen over HTTP."""
-    import http.client  # noqa: PLC0415 (only here are names sent as they are)
-
-    visitor = client(ByCall(), header_case=mode)
-    token = visitor.token()
-    with visitor.fake.serve() as server:
-        for name, expected in {"x-api-token": 200, "X-Api-Token": status}.items():
-            connection = http.client.HTTPConnection(server.address, timeout=PATIENCE_SECONDS)
-            connection.request("GET", "/verify", headers={name: token})
-            assert connection.getresponse().status == expected
-            connection.close()
+    token = one.token()
+    with one.fake.serve() as server:
+        connection = http.client.HTTPConnection(server.address, timeout=PATIENCE_SECONDS)
+        connection.request("GET", "/verify", headers={"X-Api-Token": token})
+        status = connection.getresponse().status
+        connection.close()
+    return status
 
 
-@plays("refusal_type", "text", "none")
-@plays("success_type", "text", "none")
-@pytest.mark.parametrize(
-    ("mode", "type_"), [("json", "application/json"), ("text", "text/plain"), ("none", None)]
-)
-def test_content_types(ask: Ask, mode: str, type_: str | None) -> None:
-    """Of refusals and of successes; the text is the same."""
-    visitor = client(ask, refusal_type=mode, success_type=mode)
-    assert visitor.verify("wrong").headers.get("content-type") == type_
-    answer = visitor.generate({"userId": "1"})
-    assert answer.headers.get("content-type") == type_
+def edit_by(name: str) -> Callable[[Client], int]:
+    return lambda one: one.get(f"editor?{name}={one.token()}").status
+
+
+def type_of_a_refusal(one: Client) -> str | None:
+    return one.verify("wrong").headers.get("content-type")
+
+
+def type_of_a_success(one: Client) -> str | None:
+    answer = one.generate({"userId": "1"})
     assert answer.json()["token"]
+    return answer.headers.get("content-type")
 
 
-@plays("extra", "fields")
-def test_members_that_no_document_names(ask: Ask) -> None:
-    visitor = client(ask, extra="fields")
-    answer = visitor.generate({"userId": "1"}).json()
-    assert answer.keys() > {"token", "expiration_time"}
+def verify_twice(one: Client) -> list[int]:
+    token = one.token()
+    return [one.verify(token).status for _ in range(2)]
 
 
-@plays("verify", "consumes")
-def test_token_that_is_used_up(ask: Ask) -> None:
-    """By a verification, or by opening the editor."""
-    visitor = client(ask, verify="consumes")
-    token = visitor.token()
-    assert visitor.verify(token).is_success
-    assert visitor.verify(token).status == 403
-
-    token = visitor.token()
-    assert visitor.get(f"editor?apitoken={token}").is_success
-    assert visitor.verify(token).status == 403
+def edit_and_verify(one: Client) -> list[int]:
+    token = one.token()
+    return [one.get(f"editor?apitoken={token}").status, one.verify(token).status]
 
 
-@plays("lifetime")
-def test_lifetime(ask: Ask) -> None:
-    visitor = client(ask, lifetime=10)
-    token = visitor.token()
-    visitor.fake.advance(10)
-    assert visitor.verify(token).status == 403
+def around_an_end(one: Client) -> list[int]:
+    """Return what a verification says after 9 and after 10 seconds."""
+    token, said = one.token(), list[int]()
+    for seconds in (9, 1):
+        one.fake.advance(seconds)
+        said.append(one.verify(token).status)
+    return said
+
+
+SCENES: list[Scene] = [
+    ({"expiration_time": "milliseconds"}, told_end, (NOW + 3600) * 1000),
+    ({"expiration_time": "float"}, told_end, NOW + 3600.5),
+    ({"expiration_time": "text"}, told_end, str(NOW + 3600)),
+    ({"expiration_time": "words"}, told_end, "tomorrow"),
+    ({"expiration_time": "past"}, told_end, NOW - 3600),
+    ({"expiration_time": "zero"}, told_end, 0),
+    ({"expiration_time": "null"}, told_end, None),
+    ({"expiration_time": "missing"}, told_end, "missing"),
+    ({"auth": "required"}, generating(userId="1"), 400),
+    ({"auth": "refused"}, generating(userId="1", auth=""), 400),
+    ({"verify_auth": "left_out"}, lambda one: one.verify(one.token()).json(), {"userId": "1"}),
+    ({"user_id": "optional"}, generating(), 200),
+    ({"file": "mandatory"}, generating(userId="1"), 400),
+    ({"missing_parameter": "403"}, missing_user, (403, True)),
+    ({"missing_parameter": "422"}, missing_user, (422, False)),
+    ({"verify_header": "x-api-key"}, verify_by(x_api_key=""), 200),
+    ({"verify_header": "x-api-key"}, verify_by(x_api_token=""), 403),
+    ({"verify_header": "either"}, verify_by(x_api_key=""), 200),
+    ({"verify_content_type": "required"}, verify_by(x_api_token=""), 400),
+    ({"query_name": "auth"}, edit_by("auth"), 200),
+    ({"query_name": "auth"}, edit_by("apitoken"), 403),
+    ({"refusal_type": "text"}, type_of_a_refusal, "text/plain"),
+    ({"refusal_type": "none"}, type_of_a_refusal, None),
+    ({"success_type": "text"}, type_of_a_success, "text/plain"),
+    ({"success_type": "none"}, type_of_a_success, None),
+    ({"extra": "fields"}, lambda one: len(one.generate({"userId": "1"}).json()), 4),
+    ({"verify": "consumes"}, verify_twice, [200, 403]),
+    ({"verify": "consumes"}, edit_and_verify, [200, 403]),
+    ({"lifetime": 10}, around_an_end, [200, 403]),
+]
+BY_HTTP: list[Scene] = [({"header_case": "lower"}, verify_by_another_case, 403)]
+
+
+@each(SCENES)
+def test_a_mode_changes_what_comes_of_an_act(ask: Ask, scene: Scene) -> None:
+    play(partial(client, ask), scene)
+
+
+@each(BY_HTTP)
+def test_a_mode_changes_what_comes_of_a_served_act(scene: Scene) -> None:
+    play(partial(client, by_call), scene)
 
 
 def test_each_mode_is_played() -> None:
-    """No mode and no value of one is without a test here."""
-    assert plays.left() == set()
+    assert not_played(EditorModes, SCENES + BY_HTTP) == set()
+
+
+def test_what_a_mode_asks_for_is_taken(ask: Ask) -> None:
+    """And what one more way to say it leaves as it was."""
+    assert generating(userId="1", auth="a")(client(ask, auth="required")) == 200
+    assert generating(userId="1")(client(ask, auth="refused")) == 200
+    for name in ("file", "fileUrl"):
+        assert generating(userId="1", **{name: "a"})(client(ask, file="mandatory")) == 200
+    assert verify_by(x_api_token="")(client(ask, verify_header="either")) == 200
+    typed = verify_by(x_api_token="", content_type="application/json")
+    assert typed(client(ask, verify_content_type="required")) == 200
+    assert verify_by(x_api_token="")(client(ask, header_case="lower")) == 200

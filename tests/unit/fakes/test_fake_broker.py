@@ -104,11 +104,12 @@ def test_what_another_test_was_refused_is_forgotten(
     fake_secrets: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Its vendor may have stood at the same address."""
-    refusal = ("key", ("GET", "http://127.0.0.1:1/v1/products"), b"", "0" * 16)
-    refusals.shared().add(*refusal)
-    assert refusals.shared().has(*refusal)
+    place = ("GET", "http://127.0.0.1:1/v1/products")
+    refusal = refusals.Refusal("vntana", "key", "0" * 16, place, b"")
+    refusals.shared().add(refusal)
+    assert refusals.shared().has(refusal)
     over(fake_secrets, monkeypatch)[1].close()
-    assert not refusals.shared().has(*refusal)
+    assert not refusals.shared().has(refusal)
 
 
 PLUGIN = "token_broker_fakes.pytest_plugin"

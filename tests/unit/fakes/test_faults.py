@@ -1,13 +1,15 @@
 """What networks, proxies and overloaded vendors do, whatever the vendor's rules are."""
 
 import json
+from contextlib import closing
 from typing import Any
 
 import pytest
 
-from tests.unit.fakes import editor_client, vendorlink_client, vntana_client
-from tests.unit.fakes.entrances import Ask, ByCall, ByHttp
-from token_broker.errors import UpstreamUnavailable
+from tests.subjects import FLOWS, Talk, proof, wrong_login
+from tests.unit.fakes import vntana_client
+from tests.unit.fakes.entrances import Ask, ByHttp, by_call
+from token_broker.errors import CredentialRejected, UpstreamError, UpstreamUnavailable
 from token_broker.exchange import Request
 from token_broker_fakes import FakeEditor, registry
 from token_broker_fakes.fake import Fake
@@ -69,48 +71,32 @@ def test_lost_answer(visitor: vntana_client.Client, kind: Kind, processed: int) 
 
 def test_connection_is_reset_over_http() -> None:
     """As by a host that is not there any more, rather than closed."""
-    ask = ByHttp()
-    visitor = vntana_client.client(ask)
-    visitor.fake.fail("reset")
-    with pytest.raises(UpstreamUnavailable, match="ConnectionResetError"):
-        visitor.login()
-    ask.close()
+    with closing(ByHttp()) as by_http:
+        visitor = vntana_client.client(by_http)
+        visitor.fake.fail("reset")
+        with pytest.raises(UpstreamUnavailable, match="ConnectionResetError"):
+            visitor.login()
 
 
-def test_truncated_json(visitor: vntana_client.Client) -> None:
+def test_damaged_json(visitor: vntana_client.Client) -> None:
+    """Half of it, or more than anybody should read."""
     visitor.fake.fail("truncate")
     answer = visitor.login()
     assert (answer.status, answer.json(), tokens(visitor)) == (200, None, 1)
     assert answer.content
-
-
-def test_flood(visitor: vntana_client.Client) -> None:
-    """JSON still, but more than anybody should read."""
     visitor.fake.fail("flood")
     answer = visitor.login()
     assert len(answer.content) > 2 << 20
     assert answer.json()["success"]
 
 
-def test_missing_token_of_vntana(visitor: vntana_client.Client) -> None:
-    visitor.fake.fail("no_token")
-    answer = visitor.login()
-    assert answer.is_success
-    assert "x-auth-token" not in answer.headers
-
-
-def test_missing_token_of_vendorlink(ask: Ask) -> None:
-    visitor = vendorlink_client.client(ask)
-    visitor.fake.fail("no_token", times=2)
-    assert visitor.login().json().keys() == {"userId", "displayName", "renewalToken", "hostname"}
-    assert visitor.wrong_login().content == b""
-
-
-def test_missing_token_of_the_editor(ask: Ask) -> None:
-    visitor = editor_client.client(ask)
-    visitor.fake.fail("no_token", times=2)
-    assert visitor.generate({"userId": "1"}).json().keys() == {"expiration_time"}
-    assert visitor.verify("wrong").status == 403
+@pytest.mark.parametrize("flow", FLOWS)
+def test_an_answer_without_its_token_is_no_token(flow: str) -> None:
+    """A refusal, which has none, is what it was."""
+    fault = {"kind": "no_token", "step": proof(flow).step}
+    assert isinstance(Talk(flow, fault=fault).error, UpstreamError)
+    refused = Talk(flow, fault=fault, changes=wrong_login(flow))
+    assert isinstance(refused.error, CredentialRejected)
 
 
 @pytest.mark.parametrize(
@@ -130,7 +116,7 @@ def test_waiting_is_the_callers_to_do(kind: Kind, slept: float) -> None:
 def test_a_vendor_that_waits_holds_nobody_up() -> None:
     """Other requests are answered while one sleeps, before and after it is processed."""
     answers: list[int] = []
-    visitor = vntana_client.client(ByCall())
+    visitor = vntana_client.client(by_call)
     visitor.fake.sleep = lambda _: answers.append(visitor.login().status)
     visitor.fake.fail("delay")
     visitor.login()
@@ -142,11 +128,10 @@ def test_a_vendor_that_waits_holds_nobody_up() -> None:
 
 def test_drip_over_http() -> None:
     """Each byte arrives by itself, and all of them in the end."""
-    ask = ByHttp()
-    visitor = vntana_client.client(ask)
-    visitor.fake.fail("drip", seconds=0.0001)
-    assert visitor.login().json()["success"]
-    ask.close()
+    with closing(ByHttp()) as by_http:
+        visitor = vntana_client.client(by_http)
+        visitor.fake.fail("drip", seconds=0.0001)
+        assert visitor.login().json()["success"]
 
 
 def test_faults_are_for_a_step_or_a_path(visitor: vntana_client.Client) -> None:

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from token_broker_fakes import EditorModes, FakeEditor, FakeVntana, VendorlinkModes, VntanaModes
+from token_broker_fakes import EditorModes, FakeVntana, VendorlinkModes, VntanaModes
 from token_broker_fakes.modes import ModeError
 
 
@@ -60,9 +60,3 @@ def test_parts_of_a_fake_are_changed_rather_than_replaced(name: str) -> None:
     """Its other parts would go on with the old one: the assignment fails instead."""
     with pytest.raises(AttributeError):
         setattr(FakeVntana(), name, None)
-
-
-def test_modes_are_switched_while_a_fake_is_used() -> None:
-    fake = FakeEditor(modes=EditorModes(lifetime=5))
-    fake.modes.lifetime = 6
-    assert fake.modes.values()["lifetime"] == 6

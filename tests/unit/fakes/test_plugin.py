@@ -15,21 +15,6 @@ from token_broker_fakes import FakeEditor, FakeVendorlink, FakeVntana
 LATE = "token_broker.exchange, token_broker_fakes.fake, http.server"
 
 
-def test_fixtures_are_served(
-    fake_vntana: FakeVntana, fake_vendorlink: FakeVendorlink, fake_editor: FakeEditor
-) -> None:
-    """Each on a port of its own, with its modes, its log and its clock."""
-    fakes = (fake_vntana, fake_vendorlink, fake_editor)
-    assert len({fake.url for fake in fakes}) == 3
-    for fake in fakes:
-        with urllib.request.urlopen(f"{fake.url}/_control", timeout=PATIENCE_SECONDS) as answer:  # noqa: S310 (loopback)
-            assert answer.status == 200
-        before = fake.now
-        fake.advance(60)
-        assert fake.now - before >= 60
-        assert len(fake.log) == 0
-
-
 def test_plugin_loads_nothing_early() -> None:
     """It is part of every pytest run of its user, whose coverage begins after it."""
     code = "import sys, token_broker_fakes.pytest_plugin as _; print(sorted(sys.modules))"
@@ -38,26 +23,6 @@ def test_plugin_loads_nothing_early() -> None:
     )
     for name in LATE.split(", "):
         assert f"'{name}'" not in ended.stdout
-
-
-def test_plugin_is_happy_with_warnings_as_errors(tmp_path: Path) -> None:
-    """A test that ends with an open connection warns of nothing but its own socket."""
-    (tmp_path / "test_it.py").write_text(
-        "import urllib.request\n"
-        "def test_it(fake_vntana, fake_vendorlink, fake_editor):\n"
-        "    for fake in (fake_vntana, fake_vendorlink, fake_editor):\n"
-        "        with urllib.request.urlopen(fake.url + '/_control') as answer:\n"
-        "            assert answer.status == 200\n"
-    )
-    ended = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-W", "error", "-p", "no:cacheprovider", tmp_path],
-        capture_output=True,
-        text=True,
-        cwd=tmp_path,
-        check=False,
-    )
-    assert ended.returncode == 0, ended.stdout
-    assert "1 passed" in ended.stdout
 
 
 def test_fixtures_explain_themselves(tmp_path: Path) -> None:
@@ -74,16 +39,11 @@ def test_fixtures_explain_themselves(tmp_path: Path) -> None:
         assert "of this test's own on a free port of loopback" in after[:250]
 
 
-def test_unknown_name_of_the_package() -> None:
+def test_public_names_are_all_there_and_no_other() -> None:
     import token_broker_fakes  # noqa: PLC0415 (the module itself is meant)
 
     with pytest.raises(AttributeError, match="has no attribute 'FakeVentana'"):
         _ = token_broker_fakes.FakeVentana
-
-
-def test_public_names_are_all_there() -> None:
-    import token_broker_fakes  # noqa: PLC0415 (the module itself is meant)
-
     for name in token_broker_fakes.__all__:
         assert getattr(token_broker_fakes, name).__name__ == name
     assert sorted(token_broker_fakes.HOMES) == sorted(token_broker_fakes.__all__)

@@ -2,242 +2,193 @@
 
 import base64
 import json
+from collections.abc import Callable
+from functools import partial
+from typing import Any
 
 import pytest
 
 from tests.unit.fakes.entrances import Ask
-from tests.unit.fakes.played import Played
-from tests.unit.fakes.vendorlink_client import HOST, NOW, client
+from tests.unit.fakes.scenes import Scene, each, not_played, play
+from tests.unit.fakes.vendorlink_client import HOST, NOW, Client, client
+from token_broker.exchange import Response
 from token_broker_fakes import VendorlinkModes
 
-plays = Played(VendorlinkModes)
-
-
-@plays("login_failure", "204", "null", "object", "400", "401", "403")
-@pytest.mark.parametrize(
-    ("mode", "status", "content"),
-    [
-        ("empty200", 200, b""),
-        ("204", 204, b""),
-        ("null", 200, b"null"),
-        ("object", 200, b"{}"),
-        ("400", 400, b""),
-        ("401", 401, b""),
-        ("403", 403, b""),
-    ],
-)
-def test_failed_login(ask: Ask, mode: str, status: int, content: bytes) -> None:
-    refused = client(ask, login_failure=mode).wrong_login()
-    assert (refused.status, refused.content) == (status, content)
-
-
-@plays("api", "off")
-def test_api_that_is_not_allowed(ask: Ask) -> None:
-    """The right password fails like a wrong one."""
-    assert client(ask, api="off").login().content == b""
-
-
-@plays("elsewhere", "self", "loop", "chain", "foreign")
-@pytest.mark.parametrize(
-    ("mode", "called", "named"),
-    [
-        ("self", HOST, HOST),
-        ("loop", HOST, "app2.vendorlink.nl"),
-        ("loop", "app2.vendorlink.nl", HOST),
-        ("loop", "127.0.0.1:81", "localhost:81"),
-        ("loop", "localhost:81", "127.0.0.1:81"),
-        ("chain", HOST, "app2.vendorlink.nl"),
-        ("chain", "app2.vendorlink.nl", "app3.vendorlink.nl"),
-        ("chain", "app9.vendorlink.nl", "app10.vendorlink.nl"),
-        ("chain", "127.0.0.1:81", "127.0.0.2:81"),
-        ("chain", "127.0.0.2", "127.0.0.3"),
-        ("foreign", HOST, "vendorlink.example.com"),
-    ],
-)
-def test_login_that_is_sent_elsewhere(ask: Ask, mode: str, called: str, named: str) -> None:
-    """To itself, in a circle, on and on, or out of the vendor's domain."""
-    assert client(ask, elsewhere=mode).login(called).json() == {"hostname": named}
-
-
-@plays("hostname", "absent", "empty", "null")
-@pytest.mark.parametrize(
-    ("mode", "told"),
-    [("absent", {}), ("empty", {"hostname": ""}), ("null", {"hostname": None})],
-)
-def test_hostname_that_names_nothing(ask: Ask, mode: str, told: dict[str, str | None]) -> None:
-    """The host that was called is then the one to use."""
-    visitor = client(ask, hostname=mode)
-    pair = visitor.login().json()
-    assert {name: pair[name] for name in pair if name == "hostname"} == told
-    assert visitor.data(pair).is_success
-
-
-@plays("hostname", "twin")
-def test_hostname_that_names_another(ask: Ask) -> None:
-    """The tokens live there, and there only."""
-    visitor = client(ask, hostname="twin")
-    pair = visitor.login().json()
-    assert pair["hostname"] == "app2.vendorlink.nl"
-    assert visitor.data(pair).status == 401
-    assert visitor.extend(pair).status == 401
-    assert visitor.data(pair, pair["hostname"]).is_success
-
-
-@plays("extend_key", "rToken", "RenewalToken")
-@pytest.mark.parametrize("mode", ["rToken", "RenewalToken"])
-@pytest.mark.parametrize("key", ["rToken", "RenewalToken"])
-def test_only_one_key_is_known(ask: Ask, mode: str, key: str) -> None:
-    """Old and new documents name it differently; both in one body suit either."""
-    visitor = client(ask, extend_key=mode)
-    pair = visitor.login().json()
-    assert visitor.extend(pair, key).is_success == (mode == key)
-
-    pair = visitor.login().json()
-    body = dict.fromkeys(("rToken", "RenewalToken"), pair["renewalToken"])
-    bearer = f"Bearer {pair['accessToken']}"
-    assert visitor.call("POST", "auth/extendtoken", body, authorization=bearer).is_success
-
-
-CONTENT_TYPES = {
+TYPES = {
     "utf-8": "application/json; charset=utf-8",
     "utf8": "application/json; charset=utf8",
     "colon": "application/json: charset=utf8",
 }
+FAILURES = {
+    "204": (204, b""),
+    "null": (200, b"null"),
+    "object": (200, b"{}"),
+    "400": (400, b""),
+    "401": (401, b""),
+    "403": (403, b""),
+    "empty200": (200, b""),
+}
 
 
-@plays("extend_content_type", *CONTENT_TYPES)
-@pytest.mark.parametrize("mode", ["any", *CONTENT_TYPES])
-@pytest.mark.parametrize("sent", CONTENT_TYPES)
-def test_content_type_of_the_extension(ask: Ask, mode: str, sent: str) -> None:
-    """Three documents spell it in three ways, one with a colon."""
-    visitor = client(ask, extend_content_type=mode)
-    headers = {"content-type": CONTENT_TYPES[sent]}
-    accepted = visitor.extend(visitor.login().json(), **headers).is_success
-    assert accepted == (mode in ("any", sent))
+def told(response: Response) -> tuple[int, bytes]:
+    return response.status, response.content
 
 
-@plays("extend_renewal", "null", "absent")
-@pytest.mark.parametrize("mode", ["null", "absent"])
-def test_renewal_token_that_goes_on(ask: Ask, mode: str) -> None:
-    """The answer has none, and the old one is good again, with the new access token."""
-    visitor = client(ask, extend_renewal=mode)
-    pair = visitor.login().json()
-    extended = visitor.extend(pair).json()
-    assert extended.get("renewalToken", "absent") == (None if mode == "null" else "absent")
-
-    again = extended | {"renewalToken": pair["renewalToken"]}
-    assert visitor.extend(again).is_success
-    assert visitor.fake.reused == []
+def wrong_password(one: Client) -> tuple[int, bytes]:
+    return told(one.wrong_login())
 
 
-@plays("extend_renewal", "null_spent")
-def test_renewal_token_that_is_spent_without_another(ask: Ask) -> None:
-    visitor = client(ask, extend_renewal="null_spent")
-    pair = visitor.login().json()
-    extended = visitor.extend(pair).json()
-    assert extended["renewalToken"] is None
-    assert visitor.extend(extended | {"renewalToken": pair["renewalToken"]}).status == 401
-    assert len(visitor.fake.reused) == 1
+def wrong_renewal(one: Client) -> tuple[int, bytes]:
+    return told(one.extend(one.login().json() | {"renewalToken": "wrong"}))
 
 
-@plays("extend_failure", "400", "403", "empty200", "null", "object")
-@pytest.mark.parametrize(
-    ("mode", "status", "content"),
-    [
-        ("400", 400, b""),
-        ("403", 403, b""),
-        ("empty200", 200, b""),
-        ("null", 200, b"null"),
-        ("object", 200, b"{}"),
-    ],
-)
-def test_failed_extension(ask: Ask, mode: str, status: int, content: bytes) -> None:
-    visitor = client(ask, extend_failure=mode)
-    refused = visitor.extend(visitor.login().json() | {"renewalToken": "wrong"})
-    assert (refused.status, refused.content) == (status, content)
+def login_at(host: str) -> Callable[[Client], Any]:
+    """Log in at *host*, and return the host that is named."""
+    return lambda one: one.login(host).json()["hostname"]
 
 
-@plays("renewal_use", "many")
-def test_renewal_token_that_can_be_used_again(ask: Ask) -> None:
-    """As the vendor's old client does, for ever, with whatever access token came last."""
-    visitor = client(ask, renewal_use="many")
-    pair = visitor.login().json()
-    extended = visitor.extend(pair).json() | {"renewalToken": pair["renewalToken"]}
-    assert visitor.extend(extended).is_success
-    assert visitor.fake.reused == []
+def use_at_the_host_that_was_called(one: Client) -> tuple[object, int, int]:
+    """Return the host that a login names, and whether its tokens live at the one it was asked."""
+    pair = one.login().json()
+    named = pair.get("hostname", "absent")
+    return named, one.data(pair).status, one.extend(pair).status
 
 
-@plays("access_token", "wrapped", "garbled", "no_exp", "opaque")
-@pytest.mark.parametrize("mode", ["wrapped", "garbled", "no_exp", "opaque"])
-def test_access_token_that_is_no_jwt_to_read(ask: Ask, mode: str) -> None:
-    """It is good all the same, unchanged."""
-    visitor = client(ask, access_token=mode)
-    pair = visitor.login().json()
-    assert visitor.data(pair).is_success
-    assert unreadable(pair["accessToken"])
+def use_at_the_twin(one: Client) -> int:
+    return one.data(one.login().json(), "app2.vendorlink.nl").status
 
 
-def unreadable(token: str) -> bool:
-    """Say whether no ``exp`` can be read from *token* as it stands."""
+def extend_by(key: str = "rToken", content_type: str = TYPES["utf-8"]) -> Callable[[Client], int]:
+    """Extend a session under a name, with a content type."""
+    headers = {"content-type": content_type}
+    return lambda one: one.extend(one.login().json(), key, **headers).status
+
+
+def extend_twice(one: Client) -> tuple[object, int, int]:
+    """Return what comes in place of a renewal token, and whether the first one is used up."""
+    first = one.login().json()
+    second = one.extend(first).json()
+    status = one.extend(second | {"renewalToken": first["renewalToken"]}).status
+    given = second.get("renewalToken", "absent")
+    return "new" if given and given != "absent" else given, status, len(one.fake.reused)
+
+
+def readable_claims(one: Client) -> object:
+    """Return the names in an access token that can be used; nothing where it cannot be read."""
+    pair = one.login().json()
+    assert one.data(pair).is_success
     try:
-        payload = token.split(".")[1]
-        if " " in token:
-            return True
-        claims = json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
+        return sorted(claims(pair["accessToken"]))
     except (ValueError, IndexError):
-        return True
-    return "exp" not in claims
+        return None
+
+
+def claims(token: str) -> dict[str, Any]:
+    payload = token.split(".")[1]
+    if " " in payload:
+        raise ValueError(payload)
+    found: dict[str, Any] = json.loads(base64.urlsafe_b64decode(payload + "=="))
+    return found
+
+
+def use_after_another_login(one: Client) -> list[int]:
+    """Return whether two sessions, and another user's before them, can be used; and extended."""
+    one.fake.accept({"username": "other", "password": "p"})
+    other = one.call("POST", "auth/login", {"u": "other", "p": "p"}).json()
+    pairs = [other, *(one.login().json() for _ in range(2))]
+    return [ask(pair).status for ask in (one.data, one.extend) for pair in pairs]
+
+
+def passwords(word: str) -> Callable[[Client], str]:
+    """Log in rightly or wrongly, a letter each; return what is taken."""
+
+    def taken(one: Client) -> str:
+        answers = [one.login() if letter == "r" else one.wrong_login() for letter in word]
+        return "".join("+" if answer.content else "-" for answer in answers)
+
+    return taken
+
+
+def around_an_end(one: Client) -> list[object]:
+    """Return when a token begins and ends, and what lives after 9, 10, 19 and 20 s."""
+    pairs = [one.login().json() for _ in range(4)]
+    told = claims(pairs[0]["accessToken"])
+    found: list[object] = [told["nbf"] - NOW, told["exp"] - NOW]
+    for seconds, pair in zip((9, 1, 9, 1), pairs, strict=True):
+        one.fake.advance(seconds)
+        found.append((one.data(pair).status, one.extend(pair).status))
+    return found
+
+
+SCENES: list[Scene] = [
+    *(({"login_failure": mode}, wrong_password, FAILURES[mode]) for mode in [*FAILURES][:-1]),
+    ({"api": "off"}, lambda one: one.login().content, b""),
+    ({"elsewhere": "self"}, lambda one: one.login().json(), {"hostname": HOST}),
+    ({"elsewhere": "loop"}, login_at(HOST), "app2.vendorlink.nl"),
+    ({"elsewhere": "loop"}, login_at("app2.vendorlink.nl"), HOST),
+    ({"elsewhere": "loop"}, login_at("127.0.0.1:81"), "localhost:81"),
+    ({"elsewhere": "loop"}, login_at("localhost:81"), "127.0.0.1:81"),
+    ({"elsewhere": "chain"}, login_at(HOST), "app2.vendorlink.nl"),
+    ({"elsewhere": "chain"}, login_at("app9.vendorlink.nl"), "app10.vendorlink.nl"),
+    ({"elsewhere": "chain"}, login_at("127.0.0.1:81"), "127.0.0.2:81"),
+    ({"elsewhere": "chain"}, login_at("127.0.0.2"), "127.0.0.3"),
+    ({"elsewhere": "foreign"}, login_at(HOST), "vendorlink.example.com"),
+    ({"hostname": "absent"}, use_at_the_host_that_was_called, ("absent", 200, 200)),
+    ({"hostname": "empty"}, use_at_the_host_that_was_called, ("", 200, 200)),
+    ({"hostname": "null"}, use_at_the_host_that_was_called, (None, 200, 200)),
+    ({"hostname": "twin"}, use_at_the_host_that_was_called, ("app2.vendorlink.nl", 401, 401)),
+    ({"hostname": "twin"}, use_at_the_twin, 200),
+    ({"extend_key": "rToken"}, extend_by("RenewalToken"), 401),
+    ({"extend_key": "RenewalToken"}, extend_by("rToken"), 401),
+    ({"extend_content_type": "utf-8"}, extend_by(content_type=TYPES["utf8"]), 401),
+    ({"extend_content_type": "utf8"}, extend_by(content_type=TYPES["colon"]), 401),
+    ({"extend_content_type": "colon"}, extend_by(content_type=TYPES["utf-8"]), 401),
+    ({"extend_renewal": "null"}, extend_twice, (None, 200, 0)),
+    ({"extend_renewal": "absent"}, extend_twice, ("absent", 200, 0)),
+    ({"extend_renewal": "null_spent"}, extend_twice, (None, 401, 1)),
+    *(
+        ({"extend_failure": mode}, wrong_renewal, FAILURES[mode])
+        for mode in ("400", "403", "empty200", "null", "object")
+    ),
+    ({"renewal_use": "many"}, extend_twice, ("new", 200, 0)),
+    ({"access_token": "wrapped"}, readable_claims, None),
+    ({"access_token": "garbled"}, readable_claims, None),
+    ({"access_token": "no_exp"}, readable_claims, ["iss", "nbf", "sid"]),
+    ({"access_token": "opaque"}, readable_claims, None),
+    ({"older_sessions": "killed"}, use_after_another_login, [200, 401, 200] * 2),
+    ({"lockout": 1}, passwords("rwr"), "+--"),
+    ({"lockout": 2}, passwords("wrwrwwr"), "-+-+---"),
+    (
+        {"lifetime": 10, "renewal_lifetime": 20, "early": 0},
+        around_an_end,
+        [0, 10, (200, 200), (401, 200), (401, 200), (401, 401)],
+    ),
+]
+
+
+@each(SCENES)
+def test_a_mode_changes_what_comes_of_an_act(ask: Ask, scene: Scene) -> None:
+    play(partial(client, ask), scene)
+
+
+def test_each_mode_is_played() -> None:
+    assert not_played(VendorlinkModes, SCENES) == set()
+
+
+@pytest.mark.parametrize("key", ["rToken", "RenewalToken"])
+@pytest.mark.parametrize("mode", TYPES)
+def test_what_a_mode_asks_for_is_taken(ask: Ask, key: str, mode: str) -> None:
+    """By default too; and both keys in one body suit either mode."""
+    modes = {"extend_key": key, "extend_content_type": mode}
+    for visitor in (client(ask), client(ask, **modes)):
+        assert extend_by(key, TYPES[mode])(visitor) == 200
+        pair = visitor.login().json()
+        body = dict.fromkeys(("rToken", "RenewalToken"), pair["renewalToken"])
+        headers = {"authorization": f"Bearer {pair['accessToken']}", "content-type": TYPES[mode]}
+        assert visitor.call("POST", "auth/extendtoken", body, **headers).is_success
 
 
 def test_blanks_inside_a_token_hide_a_jwt(ask: Ask) -> None:
     """As in the documents' samples: without the blanks it can be read."""
     token = client(ask, access_token="wrapped").login().json()["accessToken"]
-    payload = token.replace(" ", "").split(".")[1]
-    assert json.loads(base64.urlsafe_b64decode(payload + "=="))["exp"] == NOW + 3600
-
-
-@plays("older_sessions", "killed")
-def test_login_that_ends_older_sessions(ask: Ask) -> None:
-    visitor = client(ask, older_sessions="killed")
-    first = visitor.login().json()
-    second = visitor.login().json()
-    assert (visitor.data(first).status, visitor.data(second).status) == (401, 200)
-    assert visitor.extend(first).status == 401
-
-
-@plays("lockout")
-@pytest.mark.parametrize("times", [1, 2])
-def test_lockout(ask: Ask, times: int) -> None:
-    """So many wrong passwords in a row, and even the right one fails; a right one begins anew."""
-    visitor = client(ask, lockout=times)
-
-    def fail(times: int) -> None:
-        for _ in range(times):
-            visitor.wrong_login()
-
-    for _ in range(2):
-        fail(times - 1)
-        assert visitor.login().content
-    fail(times)
-    assert visitor.login().content == b""
-
-
-@plays("lifetime")
-@plays("renewal_lifetime")
-@plays("early")
-def test_lifetimes(ask: Ask) -> None:
-    """Of both tokens; ``early`` shifts ``nbf`` only."""
-    visitor = client(ask, lifetime=10, renewal_lifetime=20, early=0)
-    pair = visitor.login().json()
-    payload = pair["accessToken"].split(".")[1]
-    claims = json.loads(base64.urlsafe_b64decode(payload + "=="))
-    assert (claims["nbf"], claims["exp"]) == (NOW, NOW + 10)
-
-    visitor.fake.advance(20)
-    assert visitor.data(pair).status == 401
-    assert visitor.extend(pair).status == 401
-
-
-def test_each_mode_is_played() -> None:
-    """No mode and no value of one is without a test here."""
-    assert plays.left() == set()
+    assert claims(token.replace(" ", ""))["exp"] == NOW + 3600

@@ -46,14 +46,14 @@ class Client:
         one = self.fake.accounts[0]
         return self.post("/v1/auth/login", {"email": one.email, "password": one.password})
 
-    def enter(self, token: str, uuid: str | None = None) -> Response:
+    def enter(self, token: str, uuid: str | None = None, *, method: str = "POST") -> Response:
         """Enter the organization."""
         uuid = uuid or self.organization.uuid
-        return self.call("POST", "/v1/auth/refresh-token", token, organizationuuid=uuid)
+        return self.call(method, "/v1/auth/refresh-token", token, organizationuuid=uuid)
 
-    def workspace(self, token: str, place: int = 0) -> Response:
-        """Enter a workspace."""
-        headers = {"organizationuuid": self.organization.uuid}
+    def workspace(self, token: str, place: int = 0, *, names_both: bool = True) -> Response:
+        """Enter a workspace; *names_both*: by its organization's uuid and its own."""
+        headers = {"organizationuuid": self.organization.uuid} if names_both else {}
         headers["clientuuid"] = self.organization.workspaces[place].uuid
         return self.call("POST", "/v1/auth/refresh-token", token, **headers)
 
@@ -74,6 +74,13 @@ def client(ask: Ask, role: str = "ORGANIZATION_CLIENT_MEMBER", **modes: Any) -> 
     """Return a client of a fake with one account, whose clock stands still."""
     fake = FakeVntana([account(role)], VntanaModes(**modes), clock=lambda: NOW)
     return Client(fake, ask)
+
+
+def listed(one: Client, **how: str) -> Response:
+    """List the organizations with a login's token that is sent otherwise."""
+    token = one.login_token()
+    vars(one).update(how)
+    return one.call("GET", "/v1/organizations", token)
 
 
 def token_in(response: Response) -> str:

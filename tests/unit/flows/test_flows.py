@@ -4,22 +4,17 @@ import json
 import re
 from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
-from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
-from hypothesis import given
 
 from fuzz.targets import TARGETS
 from tests import subjects
-from tests.conversations import NOW, SECRETS, any_answers, repeated, survives
-from token_broker.document import Document
-from token_broker.errors import InvalidRequest, UpstreamError
+from token_broker.errors import UpstreamError
 from token_broker.exchange import Request, Response, run
-from token_broker.flows import Flow, every
+from token_broker.flows import every
 from token_broker.flows.vendor import OPTIONAL
 from token_broker.flows.vntana.api import DEAD_TOKEN, SHUT_OUT, WAIT, WRONG_CREDENTIALS
-from token_broker.tokens import Token, Variant
 from token_broker_cli import settings
 from token_broker_client import request
 from token_broker_descriptors import every as descriptors
@@ -74,79 +69,21 @@ def test_each_flow_has_a_place_of_its_own_among_all() -> None:
 
 
 @pytest.mark.parametrize("name", FLOWS)
-def test_a_descriptor_and_a_fake_are_called_as_their_flow(name: str) -> None:
-    assert descriptors()[name].name == name
-    assert registry.kind(name).vendor == name
-    assert {subjects.proof(name).step} <= registry.kind(name).exchanges <= registry.kind(name).steps
-
-
-@pytest.mark.parametrize("flow", FLOWS.values(), ids=FLOWS)
-def test_the_abilities_are_the_members_that_are_there(flow: Flow) -> None:
-    """Routes are made from them."""
-    vendor = flow.vendor
-    assert vendor.abilities == {name for name in OPTIONAL if getattr(vendor, name)}
-
-
-@pytest.mark.parametrize("flow", FLOWS.values(), ids=FLOWS)
-def test_a_flow_is_called_as_its_package(flow: Flow) -> None:
+def test_a_package_a_descriptor_and_a_fake_are_called_as_their_flow(name: str) -> None:
     """A function, its routes, its secrets and its items are named after it."""
-    assert FLOWS[flow.name] is flow
-    assert flow.module == f"token_broker.flows.{flow.name}.flow"
-    assert flow.requested.__module__ == f"token_broker.flows.{flow.name}"
+    flow, fake = FLOWS[name], registry.kind(name)
+    assert (flow.name, descriptors()[name].name, fake.vendor) == (name, name, name)
+    assert flow.module == f"token_broker.flows.{name}.flow"
+    assert flow.requested.__module__ == f"token_broker.flows.{name}"
+    assert {subjects.proof(name).step} <= fake.exchanges <= fake.steps
 
 
-@pytest.mark.parametrize(
-    ("flow", "body", "kind", "inputs"),
-    [
-        ("editor", {}, "parameters", {"parameters": {}}),
-        ("editor", {"parameters": {"a": [1]}}, "parameters", {"parameters": {"a": [1]}}),
-        ("vendorlink", {}, "login", {}),
-        ("vntana", {"workspace": "b"}, "asked", {"organization": None, "workspace": "b"}),
-        ("vntana", {"organization": "a"}, "asked", {"organization": "a", "workspace": None}),
-    ],
-)
-def test_a_body_requests_a_variant(
-    flow: str, body: dict[str, Any], kind: str, inputs: dict[str, Any]
-) -> None:
-    """Its key is in the table, so another one would lose what is kept."""
-    members = Document(body, InvalidRequest)
-    assert FLOWS[flow].requested(members) == Variant(kind, inputs)
-    members.finish()
-
-
-@pytest.mark.parametrize("flow", FLOWS.values(), ids=FLOWS)
-def test_callers_get_tokens_of_some_kind(flow: Flow) -> None:
-    """A flow without one would have no status, no renewal and no rotation."""
-    assert flow.vendor.token_kinds
-
-
-DEMO = {name: registry.kind(name).demo_secret("https://vendor.example") for name in FLOWS}
-
-
-@pytest.mark.parametrize("flow", FLOWS.values(), ids=FLOWS)
-def test_nothing_is_pinned_unless_the_secret_says_so(flow: Flow) -> None:
-    """Each flow knows the key."""
-    for secret in (DEMO[flow.name], DEMO[flow.name] | {"pinned": []}):
-        assert flow.vendor.pins(flow.vendor.parse(secret)) == {}
-
-
-@pytest.mark.parametrize("flow", FLOWS.values(), ids=FLOWS)
-@given(answers=any_answers)
-def test_whatever_a_check_is_answered_no_other_error_and_no_secret_gets_out(
-    flow: Flow, answers: list[Response]
-) -> None:
-    """It is one request, whose outcome is a verdict on the token, or an error of ours."""
-    vendor, sent = flow.vendor, []
-    token = Token(SECRETS[3], {}, "https://api.example", NOW, NOW + 60)
-
-    def send(request: Request) -> Response:
-        sent.append(request)
-        return repeated(answers)(request)
-
-    if vendor.check:
-        credentials, check = vendor.parse(DEMO[flow.name]), vendor.check
-        survives(lambda: run(check(credentials, token), send))
-        assert len(sent) == 1
+@pytest.mark.parametrize("name", FLOWS)
+def test_the_abilities_are_the_members_that_are_there(name: str) -> None:
+    """Routes are made from them. A flow without a kind of token would have no status or renewal."""
+    vendor = FLOWS[name].vendor
+    assert vendor.abilities == {one for one in OPTIONAL if getattr(vendor, one)}
+    assert vendor.token_kinds
 
 
 @pytest.mark.parametrize("name", subjects.CHECKED)

@@ -39,28 +39,9 @@ def test_a_host_has_one_spelling(text: str, host: str, port: int | None) -> None
     "text",
     [
         *("", " ", "a b", "a\n", "a\0", "a\tb", " app.vendorlink.nl", "app.vendorlink.nl\r\n"),
-        *(
-            "https://a.nl",
-            "a.nl/",
-            "a.nl/API",
-            "a.nl?x",
-            "a.nl#x",
-            "a.nl\\b",
-            "a.nl:",
-            "a.nl:443:1",
-        ),
+        *("https://a.nl", "a.nl/", "a.nl?x", "a.nl#x", "a.nl\\b", "a.nl:", "a.nl:443:1"),
         *("user@a.nl", "user:pw@a.nl", "evil.nl@a.nl:443", "a.nl%00.evil.nl", "a.nl%2eevil"),
-        *(
-            "a.nl.",
-            "localhost.",
-            "127.0.0.1.",
-            ".a.nl",
-            "a..nl",
-            "-a.nl",
-            "a-.nl",
-            "a_b.nl",
-            "*.nl",
-        ),
+        *("a.nl.", "127.0.0.1.", ".a.nl", "a..nl", "-a.nl", "a-.nl", "a_b.nl", "*.nl"),
         *("bücher.nl", "\uff41.nl", "\N{KELVIN SIGN}.nl", "127。0。0。1", "a.nl:४४३"),
         *("a.nl:0", "a.nl:00443", "a.nl:65536", "a.nl:" + "9" * 5000, "a.nl:-1", "a.nl:0x1bb"),
         *("2130706433", "0x7f000001", "0x7f.1", "127.1", "0177.0.0.1", "127.0.0.01", "1.2.3.4.5"),
@@ -84,34 +65,23 @@ def test_any_text_is_a_host_or_refused(text: str) -> None:
     assert split_host(join_host(host, port)) == (host, port)
 
 
-@pytest.mark.parametrize("host", ["localhost", "127.0.0.1", "127.255.3.4", "::1"])
-def test_loopback_hosts(host: str) -> None:
-    assert is_loopback_host(host)
-
-
-@pytest.mark.parametrize(
-    "host", ["128.0.0.1", "localhost.example", "::ffff:7f00:1", "a.nl", "0.0.0.1", "::"]
-)
-def test_not_loopback_hosts(host: str) -> None:
+def test_loopback_hosts() -> None:
     """A wrapped or a wildcard address is no name for this machine."""
-    assert not is_loopback_host(host)
+    others = ["128.0.0.1", "localhost.example", "::ffff:7f00:1", "a.nl", "0.0.0.1", "::"]
+    hosts = ["localhost", "127.0.0.1", "127.255.3.4", "::1"]
+    assert [host for host in hosts + others if is_loopback_host(host)] == hosts
 
 
 @pytest.mark.parametrize(
     ("text", "url"),
     [
-        ("https://api-platform.vntana.com", "https://api-platform.vntana.com"),
         ("  https://api-platform.vntana.com/\n", "https://api-platform.vntana.com"),
-        ("https://api-platform.vntana.com/v1", "https://api-platform.vntana.com"),
         ("https://api-platform.vntana.com/v1/", "https://api-platform.vntana.com"),
         ("https://api-platform.vntana.com//v1//", "https://api-platform.vntana.com"),
         ("https://api-platform.vntana.com/v1/v1", "https://api-platform.vntana.com/v1"),
-        ("https://gate.example/vntana/v1", "https://gate.example/vntana"),
         ("https://gate.example/X//v1/", "https://gate.example/X"),
-        ("https://gate.example/X/", "https://gate.example/X"),
         ("HTTPS://API.example:8443/x", "https://api.example:8443/x"),
         ("http://127.0.0.1:8082/v1", "http://127.0.0.1:8082"),
-        ("http://localhost:8082", "http://localhost:8082"),
         ("http://[::1]:8082/", "http://[::1]:8082"),
     ],
 )
@@ -124,19 +94,8 @@ def test_base_urls_are_trimmed(text: str, url: str) -> None:
     [
         *("", "https://", "https:///x", "//a.nl", "a.nl", "ftp://a.nl", "file:///etc/passwd"),
         *("http://a.nl", "http://10.0.0.1", "http://localhost.a.nl", "http://127.0.0.1@a.nl"),
-        *(
-            "https://user:pw@a.nl",
-            "https://a.nl\\@b.nl",
-            "https://a.nl/ x",
-            "https://a.nl/\tx",
-        ),
-        *(
-            "https://a.nl?x=1",
-            "https://a.nl#x",
-            "https://a.nl/?",
-            "https://a.nl/#",
-            "https://a.nl.",
-        ),
+        *("https://user:pw@a.nl", "https://a.nl\\@b.nl", "https://a.nl/ x", "https://a.nl/\tx"),
+        *("https://a.nl?x=1", "https://a.nl#x", "https://a.nl/?", "https://a.nl/#"),
         *("https://a.nl/é", "https://[::1", "https://[::1]x", "https://a.nl/" + "x" * 2036),
         *("https://a.nl:99999", "https://a.nl:x", "https://2130706433", "javascript:alert(1)"),
     ],
@@ -161,14 +120,7 @@ def test_the_longest_url() -> None:
 
 @pytest.mark.parametrize(
     "address",
-    [
-        "8.8.8.8",
-        "1.1.1.1",
-        "2606:4700::1111",
-        "::ffff:8.8.8.8",
-        "64:ff9b::808:808",
-        "2002:808:808::",
-    ],
+    ["8.8.8.8", "2606:4700::1", "::ffff:8.8.8.8", "64:ff9b::808:808", "2002:808:808::"],
 )
 def test_public_addresses(address: str) -> None:
     assert is_public(address)
@@ -193,8 +145,6 @@ def test_addresses_that_are_not_public(address: str) -> None:
 
 
 def test_addresses_of_this_machine() -> None:
-    assert is_loopback("127.0.0.1")
-    assert is_loopback("::1")
-    assert is_loopback("::1%lo")
-    assert not is_loopback("169.254.169.254")
-    assert not is_loopback("::ffff:127.0.0.1")
+    ours = ["127.0.0.1", "::1", "::1%lo"]
+    found = [*ours, "169.254.169.254", "::ffff:127.0.0.1"]
+    assert [address for address in found if is_loopback(address)] == ours

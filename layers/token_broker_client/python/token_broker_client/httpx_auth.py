@@ -78,18 +78,24 @@ class HttpxBrokerAuth(httpx.Auth):
         response = yield request
         if not (yield from self._is_refusal(response, guard)):
             return
-        key, place = self._access.key, refusals.place_of(request.method, str(request.url))
-        refused = guard.answer.fingerprint
-        if self._forbidden.has(key, place, response.content, refused):
+        refusal = self._refusal(request, response, guard.answer)
+        if self._forbidden.has(refusal):
             return
         answer = yield Wanted(guard.answer)
         if answer is None:
-            self._forbidden.add(key, place, response.content, refused)
+            self._forbidden.add(refusal)
         elif origins.is_home(str(request.url), answer.base_url) and guard.rewound():
             guard.sign(answer)
             response = yield request
             if (yield from self._is_refusal(response, guard)):
-                self._forbidden.add(key, place, response.content, answer.fingerprint)
+                self._forbidden.add(self._refusal(request, response, answer))
+
+    def _refusal(
+        self, request: httpx.Request, response: httpx.Response, answer: "Answer"
+    ) -> refusals.Refusal:
+        place = refusals.place_of(request.method, str(request.url))
+        flow, key = self._access.flow, self._access.key
+        return refusals.Refusal(flow, key, answer.fingerprint, place, response.content)
 
     def _is_refusal(self, response: httpx.Response, guard: Guard) -> Generator[Step, Any, bool]:
         """Return whether *response* refuses the token. Its body is read only if it may."""

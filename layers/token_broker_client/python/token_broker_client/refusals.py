@@ -6,16 +6,14 @@ from collections import OrderedDict
 from collections.abc import Callable, Hashable
 from http import HTTPStatus
 from threading import Lock
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
+from token_broker_client.request import REFUSAL_CODES
 from token_broker_client.single_flight import reset_in_children
 
 FORBIDDEN_SECONDS = 30.0
 FORBIDDEN_ENTRIES = 1000
 """How long, and how many, refusals of a new token are remembered."""
-
-DEAD = frozenset({"FORBIDDEN", "BAD_CREDENTIALS", "UNAUTHORIZED"})
-"""Codes of VNTANA's 403 for a token that has expired or was revoked."""
 
 Place: TypeAlias = tuple[str, str]
 """A method, and a URL without its query."""
@@ -30,13 +28,13 @@ def is_refusal(flow: str, status: int, content: bytes) -> bool:
     """Say whether an answer of the vendor of *flow* refuses the token."""
     if status == HTTPStatus.UNAUTHORIZED:
         return True
-    return (
-        flow == "vntana" and status == HTTPStatus.FORBIDDEN and not DEAD.isdisjoint(codes(content))
+    return status == HTTPStatus.FORBIDDEN and not codes(content).isdisjoint(
+        REFUSAL_CODES.get(flow, ())
     )
 
 
 def codes(content: bytes) -> set[str]:
-    """Return the error codes in an answer of VNTANA. An error is a string or an object."""
+    """Return the error codes in an answer with ``errors``, each a string or an object."""
     try:
         errors = json.loads(content)["errors"]
         return {str(one.get("message") if isinstance(one, dict) else one) for one in errors}
@@ -44,14 +42,34 @@ def codes(content: bytes) -> set[str]:
         return set()
 
 
-def is_ambiguous(content: bytes) -> bool:
+def is_ambiguous(flow: str, content: bytes) -> bool:
     """Say whether a refusal may mean missing rights as well as a dead token."""
-    return DEAD.intersection(codes(content)) == {"FORBIDDEN"}
+    known = REFUSAL_CODES.get(flow, {})
+    found = codes(content).intersection(known)
+    return bool(found) and all(known[code] for code in found)
 
 
 def place_of(method: str | None, url: str) -> Place:
     """Return the method and URL of a request without its query: `Forbidden` remembers them."""
     return method or "", url.partition("?")[0].partition("#")[0]
+
+
+class Refusal(NamedTuple):
+    """The vendor of *flow* refused a token at *place*."""
+
+    flow: str
+    key: Hashable
+    """The key of the token in the cache."""
+    fingerprint: str
+    """The fingerprint of the token."""
+    place: Place
+    content: bytes
+    """The body of the vendor's answer."""
+
+    def entries(self) -> list[Hashable]:
+        """Return what is remembered of this: its place, and the token if it may lack rights."""
+        of_token = [(self.key, self.fingerprint)] if is_ambiguous(self.flow, self.content) else []
+        return [(self.key, self.place), *of_token]
 
 
 class Forbidden:
@@ -73,26 +91,21 @@ class Forbidden:
         self._until: OrderedDict[Hashable, float] = OrderedDict()
         self._lock = Lock()
 
-    def add(self, key: Hashable, place: Place, content: bytes, fingerprint: str) -> None:
-        """Remember that *place* refused a new token: one of *key*, the one with *fingerprint*."""
+    def add(self, refusal: Refusal) -> None:
+        """Remember the *refusal* of a new token."""
         with self._lock:
-            for entry in entries_of(key, place, content, fingerprint):
+            for entry in refusal.entries():
                 self._until[entry] = self._clock() + FORBIDDEN_SECONDS
                 self._until.move_to_end(entry)
             while len(self._until) > FORBIDDEN_ENTRIES:
                 self._until.popitem(last=False)
 
-    def has(self, key: Hashable, place: Place, content: bytes, fingerprint: str) -> bool:
-        """Say whether a refusal with this *content* is known to mean missing rights."""
-        entries = entries_of(key, place, content, fingerprint)
+    def has(self, refusal: Refusal) -> bool:
+        """Say whether *refusal* is known to mean missing rights."""
+        entries = refusal.entries()
         with self._lock:
             now = self._clock()
             return any(now < self._until.get(entry, 0.0) for entry in entries)
-
-
-def entries_of(key: Hashable, place: Place, content: bytes, fingerprint: str) -> list[Hashable]:
-    """Return the keys of a refusal: its place, and the token if it may lack rights."""
-    return [(key, place), *([(key, fingerprint)] if is_ambiguous(content) else [])]
 
 
 SHARED = Forbidden()

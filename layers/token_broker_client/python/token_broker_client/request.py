@@ -24,6 +24,14 @@ FLOWS: tuple[Flow, ...] = (
 )
 VERIFYING: tuple[Flow, ...] = ("editor",)
 PER_CALL: tuple[Flow, ...] = ("editor",)
+REFUSAL_CODES: Mapping[str, Mapping[str, bool]] = {
+    "vntana": {
+        "BAD_CREDENTIALS": False,
+        "FORBIDDEN": True,
+        "UNAUTHORIZED": False,
+    },
+}
+"""Codes of a 403 that refuse a dead token; whether a live one with too few rights gets it too."""
 # --- end of generated part
 Action = Literal["token", "status", "forget", "check", "verify", "probe", "hold", "lift"]
 CONNECTION = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")

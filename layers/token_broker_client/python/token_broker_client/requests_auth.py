@@ -1,6 +1,5 @@
 """Signs requests of `requests` with the live token, and replaces a token that was refused."""
 
-from collections.abc import Hashable
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urljoin
 
@@ -74,25 +73,24 @@ class SignedRequest:
     ) -> Response:
         """Replace the token, and send *request* again if that is possible."""
         self._is_replaced = True
-        if self._forbidden.has(*self._refusal(request, refused)):
+        if self._forbidden.has(self._refusal(request, refused)):
             return refused
         answer = self._access.replacement(self._answer)
         if answer is None:
-            self._forbidden.add(*self._refusal(request, refused))
+            self._forbidden.add(self._refusal(request, refused))
             return refused
         if not origins.is_home(request.url or "", answer.base_url) or not rewound(request):
             return refused
         self._answer = answer
         response = self._resent(request, refused, sending)
         if refusals.is_refusal(self._access.flow, response.status_code, peeked(response)):
-            self._forbidden.add(*self._refusal(request, response))
+            self._forbidden.add(self._refusal(request, response))
         return response
 
-    def _refusal(
-        self, request: PreparedRequest, response: Response
-    ) -> tuple[Hashable, refusals.Place, bytes, str]:
+    def _refusal(self, request: PreparedRequest, response: Response) -> refusals.Refusal:
         place = refusals.place_of(request.method, request.url or "")
-        return self._access.key, place, response.content, self._answer.fingerprint
+        flow, key, fingerprint = self._access.flow, self._access.key, self._answer.fingerprint
+        return refusals.Refusal(flow, key, fingerprint, place, response.content)
 
     def _resent(
         self, request: PreparedRequest, refused: Response, sending: dict[str, Any]

@@ -47,25 +47,21 @@ def test_everything_can_be_said() -> None:
 @pytest.mark.parametrize(
     ("editor_url", "url", "base_url"),
     [
-        pytest.param("https://e.example", "https://e.example?apitoken=T", "https://e.example"),
-        pytest.param("https://e.example/", "https://e.example/?apitoken=T", "https://e.example"),
-        pytest.param(
-            "https://e.example/app?", "https://e.example/app?apitoken=T", "https://e.example/app"
+        ("https://e.nl", "https://e.nl?apitoken=T", "https://e.nl"),
+        ("https://e.nl/", "https://e.nl/?apitoken=T", "https://e.nl"),
+        ("https://e.nl/app?", "https://e.nl/app?apitoken=T", "https://e.nl/app"),
+        (
+            "https://e.nl/app?a=1&b=%20#f?x",
+            "https://e.nl/app?a=1&b=%20&apitoken=T#f?x",
+            "https://e.nl/app",
         ),
-        pytest.param(
-            "https://e.example/app?a=1&b=%20#f?x",
-            "https://e.example/app?a=1&b=%20&apitoken=T#f?x",
-            "https://e.example/app",
+        ("https://e.nl/app#a", "https://e.nl/app?apitoken=T#a", "https://e.nl/app"),
+        (
+            "https://e.nl/app?t={token}&a=1#{token}",
+            "https://e.nl/app?t=T&a=1#T",
+            "https://e.nl/app",
         ),
-        pytest.param(
-            "https://e.example/app#a", "https://e.example/app?apitoken=T#a", "https://e.example/app"
-        ),
-        pytest.param(
-            "https://e.example/app?t={token}&a=1#{token}",
-            "https://e.example/app?t=T&a=1#T",
-            "https://e.example/app",
-        ),
-        pytest.param("https://e.example/s/{token}", "https://e.example/s/T", "https://e.example/s"),
+        ("https://e.nl/s/{token}", "https://e.nl/s/T", "https://e.nl/s"),
     ],
 )
 def test_the_address_that_opens_the_editor(editor_url: str, url: str, base_url: str) -> None:
@@ -74,7 +70,7 @@ def test_the_address_that_opens_the_editor(editor_url: str, url: str, base_url: 
     assert credentials.base_url == base_url
 
 
-@pytest.mark.parametrize("editor_url", ["https://e.example", "https://e.example/{token}"])
+@pytest.mark.parametrize("editor_url", ["https://e.nl", "https://e.nl/{token}"])
 def test_a_token_in_an_address_is_quoted(editor_url: str) -> None:
     assert Credentials("k", editor_url).url("a/b&c#d e").endswith("a%2Fb%26c%23d%20e")
 
@@ -82,40 +78,19 @@ def test_a_token_in_an_address_is_quoted(editor_url: str) -> None:
 @pytest.mark.parametrize(
     ("members", "named"),
     [
-        pytest.param({"api_key": None}, "api_key: is missing", id="no key"),
-        pytest.param({"api_key": " "}, "api_key: ", id="a blank key"),
-        pytest.param({"api_key": "hunter2\r\nx: y"}, "api_key: must be printable", id="odd key"),
-        pytest.param({"api_key": "hunter2é"}, "api_key: must be printable", id="accents"),
-        pytest.param({"editor_url": None}, "editor_url: is missing", id="no address"),
-        pytest.param({"editor_url": "hunter2"}, "editor_url: ", id="no URL"),
-        pytest.param({"editor_url": "http://hunter2.example"}, "editor_url: .*http", id="in clear"),
-        pytest.param({"editor_url": "javascript:hunter2"}, "editor_url: ", id="a script"),
-        pytest.param(
-            {"editor_url": "https://hunter2@e.example"}, "editor_url: ", id="userinfo in it"
-        ),
-        pytest.param(
-            {"editor_url": "https://e.example/?a=hunter2 b"}, "editor_url: ", id="a blank in it"
-        ),
-        pytest.param(
-            {"editor_url": "https://e.example/#\nhunter2"}, "editor_url: ", id="a line break in it"
-        ),
-        pytest.param(
-            {"editor_url": "https://{token}.example"}, "editor_url: .*host", id="token in the host"
-        ),
-        pytest.param({"token_url": "ftp://hunter2"}, "token_url ", id="no https"),
-        pytest.param({"token_url": "https://e.example/?hunter2"}, "token_url ", id="a query"),
-        pytest.param({"parameters": ["hunter2"]}, "parameters: ", id="parameters"),
-        pytest.param({"parameters": {"a": float("inf")}}, "parameters: ", id="Infinity"),
-        pytest.param({"required": "hunter2"}, "required: ", id="required"),
-        pytest.param({"pinned": ["hunter2"]}, "pinned: may name parameters", id="a pin of nothing"),
-        pytest.param(
-            {"parameters": {"userId": " "}, "pinned": ["userId"]}, "pinned: ", id="a blank pin"
-        ),
-        pytest.param({"options": {"reuse": "hunter2"}}, r"options\.reuse: ", id="reuse"),
-        pytest.param({"options": {"verify_header": "x"}}, r"options\.verify_header: ", id="header"),
-        pytest.param({"options": {"x": "hunter2"}}, r"options\.x: is not known", id="option"),
-        pytest.param({"apiKey": "hunter2"}, "apiKey: is not known", id="unknown"),
+        ({"api_key": "hunter2\r\nx: y"}, "api_key: must be printable"),
+        ({"editor_url": "http://hunter2.example"}, "editor_url: .*http"),
+        ({"editor_url": "https://{token}.example"}, "editor_url: .*host"),
+        ({"token_url": "ftp://hunter2"}, "token_url "),
+        ({"parameters": ["hunter2"]}, "parameters: "),
+        ({"required": "hunter2"}, "required: "),
+        ({"pinned": ["hunter2"]}, "pinned: may name parameters"),
+        ({"parameters": {"userId": " "}, "pinned": ["userId"]}, "pinned: "),
+        ({"options": {"reuse": "hunter2"}}, r"options\.reuse: "),
+        ({"options": {"verify_header": "x"}}, r"options\.verify_header: "),
+        ({"options": {"x": "hunter2"}}, r"options\.x: is not known"),
     ],
+    ids=str,
 )
 def test_each_mistake_is_named_and_not_shown(members: dict[str, Any], named: str) -> None:
     secret = {name: value for name, value in (LEAST | members).items() if value is not None}

@@ -6,10 +6,8 @@ from random import Random
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from tests.conversations import NOW, SECRETS, answer, any_answers, begin, ended, repeated, survives
+from tests.conversations import NOW, answer, begin, ended
 from token_broker.document import DEEPEST, Document
 from token_broker.errors import (
     BrokerError,
@@ -17,9 +15,8 @@ from token_broker.errors import (
     InvalidRequest,
     UpstreamContractChanged,
     UpstreamRefused,
-    UpstreamUnavailable,
 )
-from token_broker.exchange import Response, run
+from token_broker.exchange import Response
 from token_broker.flows.editor import flow as editor
 from token_broker.flows.editor import requested
 from token_broker.flows.editor.credentials import Credentials
@@ -87,35 +84,22 @@ def test_verifying_tells_what_a_token_stands_for() -> None:
     }
 
 
-def test_verify_has_another_header_in_graeberts_own_backend() -> None:
-    credentials = Credentials("key/1", "https://editor.example", verify_header="x-api-key")
-    assert begin(editor.verify(credentials, TOKEN)).headers["x-api-key"] == TOKEN
-
-
-@pytest.mark.parametrize("response", [WRONG, Response(401), Response(403)])
-def test_a_token_that_is_unknown_or_used_is_not_valid(response: Response) -> None:
-    talk = editor.verify(CREDENTIALS, TOKEN)
-    begin(talk)
-    assert ended(talk, response) is None
-
-
 @pytest.mark.parametrize(
-    ("response", "is_taken"), [(answer({"userId": "123"}), True), (WRONG, False)]
+    ("response", "is_taken"),
+    [(answer({"userId": "123"}), True), (WRONG, False), (Response(401), False)],
 )
 def test_a_check_verifies_the_token(response: Response, is_taken: bool) -> None:
+    """One that is unknown or used up is not valid."""
     talk = editor.check(CREDENTIALS, generate(generated()))
     assert begin(talk).headers["x-api-token"] == TOKEN
     assert ended(talk, response) is is_taken
 
 
-@pytest.mark.parametrize("token", ["", " a", "a\r\nx-api-key: b", "é", "a\x00"])
+@pytest.mark.parametrize("token", ["", "a\r\nx-api-key: b", "é"])
 def test_only_what_can_be_sent_is_verified(token: str) -> None:
     with pytest.raises(InvalidRequest, match=r"^token: ") as error:
         next(editor.verify(CREDENTIALS, token))
     assert not token or token not in str(error.value)
-
-
-# What may be wrong with an answer
 
 
 @pytest.mark.parametrize(
@@ -124,21 +108,14 @@ def test_only_what_can_be_sent_is_verified(token: str) -> None:
         pytest.param(WRONG, CredentialRejected, id="wrong key, in a text that is no JSON"),
         pytest.param(Response(401), CredentialRejected, id="wrong key, by another status"),
         pytest.param(Response(400), UpstreamRefused, id="parameters that it will not have"),
-        pytest.param(Response(422), UpstreamRefused, id="or as others say that"),
-        pytest.param(Response(429), UpstreamUnavailable, id="told to wait"),
-        pytest.param(Response(500), UpstreamUnavailable, id="down"),
         pytest.param(Response(302), UpstreamContractChanged, id="redirected"),
         pytest.param(
             answer({"token": TOKEN, "expiration_time": NOW + 600}, 302),
             UpstreamContractChanged,
             id="a token under another status",
         ),
-        pytest.param(Response(200), UpstreamContractChanged, id="empty"),
         pytest.param(Response(200, {}, b"<html>"), UpstreamContractChanged, id="HTML"),
-        pytest.param(Response(200, {}, b'{"token'), UpstreamContractChanged, id="truncated"),
         pytest.param(answer([]), UpstreamContractChanged, id="a list"),
-        pytest.param(answer({}), UpstreamContractChanged, id="no token"),
-        pytest.param(generated(token=""), UpstreamContractChanged, id="an empty token"),
         pytest.param(generated(token=7), UpstreamContractChanged, id="a token that is a number"),
         pytest.param(generated(token="a\nb"), UpstreamContractChanged, id="one in two lines"),
     ],
@@ -155,8 +132,6 @@ def test_each_way_generate_can_fail_has_an_error_of_its_own(
     [
         pytest.param(Response(404), UpstreamRefused, id="not found"),
         pytest.param(Response(403, {}, b"<html>"), UpstreamContractChanged, id="a page"),
-        pytest.param(Response(503), UpstreamUnavailable, id="down"),
-        pytest.param(Response(302), UpstreamContractChanged, id="redirected"),
         pytest.param(answer("parameters"), UpstreamContractChanged, id="no object"),
     ],
 )
@@ -171,48 +146,36 @@ def test_each_way_verify_can_fail_has_an_error_of_its_own(
 
 
 @pytest.mark.parametrize(
-    ("value", "expires_at"),
+    "value",
     [
-        pytest.param(NOW + 600, NOW + 600, id="seconds"),
-        pytest.param((NOW + 600) * 1000, NOW + 600, id="milliseconds"),
-        pytest.param(NOW + 600.9, NOW + 600, id="with decimals"),
-        pytest.param(str(NOW + 600), NOW + 600, id="a text"),
-        pytest.param(str((NOW + 600) * 1000), NOW + 600, id="milliseconds as a text"),
-        pytest.param(253_402_300_799, 253_402_300_799, id="the end of all dates"),
+        pytest.param(NOW + 600, id="seconds"),
+        pytest.param((NOW + 600) * 1000, id="milliseconds"),
+        pytest.param(NOW + 600.9, id="with decimals"),
+        pytest.param(str((NOW + 600) * 1000), id="milliseconds as a text"),
     ],
 )
-def test_when_a_token_expires(value: object, expires_at: int) -> None:
-    assert generate(generated(value)).expires_at == expires_at
+def test_a_token_expires_when_the_vendor_says_in_whatever_unit(value: object) -> None:
+    assert generate(generated(value)).expires_at == NOW + 600
 
 
 @pytest.mark.parametrize(
     ("value", "detail"),
     [
         pytest.param(NOW, "is past", id="this very second"),
-        pytest.param(NOW - 3600, "is past", id="past"),
-        pytest.param(NOW * 1000, "is past", id="past in milliseconds"),
         pytest.param(0, "is past", id="zero"),
-        pytest.param(-1, "not a number", id="negative"),
         pytest.param(None, "not a number", id="null, or missing"),
-        pytest.param("tomorrow", "not a number", id="words"),
         pytest.param("", "not a number", id="an empty text"),
         pytest.param("1_900_000_600", "not a number", id="a text as Python has numbers"),
         pytest.param("١٩٠٠٠٠٠٦٠٠", "not a number", id="digits of another script"),
-        pytest.param("Infinity", "not a number", id="Infinity as a text"),
         pytest.param(True, "not a number", id="true"),
-        pytest.param([NOW + 600], "not a number", id="a list"),
-        pytest.param(999_999_999_999, "not a number", id="after the end of all dates"),
+        pytest.param(253_402_300_800, "not a number", id="after the end of all dates"),
         pytest.param(10**12, "not a number", id="the last that is counted in seconds"),
         pytest.param(10**12 + 1, "is past", id="the first that is counted in milliseconds"),
-        pytest.param(10**30, "not a number", id="beyond everything"),
     ],
 )
 def test_an_expiration_that_makes_no_sense(value: object, detail: str) -> None:
     with pytest.raises(UpstreamContractChanged, match=f"^generate: expiration_time .*{detail}"):
         generate(generated(value))
-
-
-# The rest of the flow's face
 
 
 def test_a_call_asks_for_parameters() -> None:
@@ -222,7 +185,7 @@ def test_a_call_asks_for_parameters() -> None:
     assert requested(Document({}, InvalidRequest)) == wanted()
 
 
-@pytest.mark.parametrize("value", [None, [], "userId=1", {"m": float("nan")}])
+@pytest.mark.parametrize("value", [None, "userId=1", {"m": float("nan")}])
 def test_what_are_no_parameters_is_refused(value: object) -> None:
     with pytest.raises(InvalidRequest, match=r"^parameters: "):
         requested(Document({"parameters": value}, InvalidRequest))
@@ -245,11 +208,9 @@ DEFAULTS = Credentials(
 @pytest.mark.parametrize(
     ("asked", "meant"),
     [
-        pytest.param({}, {"userId": "demo", "locale": "en"}, id="the defaults"),
         pytest.param({"file": "a"}, {"userId": "demo", "locale": "en", "file": "a"}, id="one more"),
         pytest.param({"locale": None}, {"userId": "demo", "locale": None}, id="null overrides"),
         pytest.param({"userId": 0}, {"userId": 0, "locale": "en"}, id="zero is there"),
-        pytest.param({"userId": False}, {"userId": False, "locale": "en"}, id="false is there"),
     ],
 )
 def test_the_parameters_of_a_request_override_those_of_the_secret(
@@ -262,11 +223,9 @@ def test_the_parameters_of_a_request_override_those_of_the_secret(
     ("asked", "refused"),
     [
         ({}, False),
-        ({"file": "a"}, False),
         ({"n": 1}, False),
         ({"n": 1.0}, True),
         ({"n": True}, True),
-        ({"n": None}, True),
         ({"N": 1}, True),
     ],
     ids=str,
@@ -289,12 +248,13 @@ def test_a_parameter_that_is_required_has_to_be_there(value: object) -> None:
         editor.resolve(DEFAULTS, wanted(userId=value))
     with pytest.raises(InvalidRequest, match=r"^parameters\.userId: is missing$"):
         editor.resolve(CREDENTIALS, wanted(file="a"))
+    nothing = replace(DEFAULTS, required=())
+    assert editor.resolve(nothing, wanted(userId=value)).inputs["parameters"]["userId"] == value
 
 
 @pytest.mark.parametrize(
     ("asked", "made_up"),
     [
-        ({}, {"file": editor.PLACEHOLDER}),
         ({"file": " "}, {"file": editor.PLACEHOLDER}),
         ({"userId": ""}, dict.fromkeys(("file", "userId"), editor.PLACEHOLDER)),
         ({"file": 0, "locale": None}, {}),
@@ -312,11 +272,6 @@ def test_what_nobody_says_is_made_up_for_a_probe(
     assert resolved == wanted(**dict(DEFAULTS.parameters) | asked | made_up)
 
 
-def test_what_is_required_is_the_secrets_to_say() -> None:
-    nothing = Credentials("key/1", "https://editor.example", required=())
-    assert editor.resolve(nothing, wanted()) == wanted()
-
-
 def test_parameters_that_could_not_be_kept_are_refused_before_the_vendor_is_asked() -> None:
     """Where tokens are not shared nothing is kept, so any size will do."""
     large = wanted(userId="1", fileUrl=Random(1).randbytes(LARGEST_PACKED).hex())
@@ -324,6 +279,9 @@ def test_parameters_that_could_not_be_kept_are_refused_before_the_vendor_is_aske
         editor.resolve(CREDENTIALS, large)
     alone = Credentials("key/1", "https://editor.example", reuse=False)
     assert editor.resolve(alone, large) == large
+    addressed = replace(CREDENTIALS, editor_url=f"https://e.example?{large.inputs}")
+    with pytest.raises(InvalidRequest, match=r"^parameters: .*too large"):
+        editor.resolve(addressed, wanted(userId="1"))
     long = wanted(userId="1", fileUrl="a" * 9 * LARGEST_PACKED)
     assert editor.resolve(CREDENTIALS, long) == long
 
@@ -343,18 +301,3 @@ def test_the_same_parameters_share_a_token_if_the_secret_says_so() -> None:
     assert not editor.VENDOR.is_shared(alone)
     assert wanted(a=1, b=2).key == wanted(b=2, a=1).key
     assert wanted(a=1).key != wanted(a="1").key
-
-
-PASSWORD, KEY = SECRETS[0], SECRETS[2]
-
-
-@given(any_answers, st.booleans())
-def test_whatever_is_answered_no_other_error_and_no_secret_gets_out(
-    answers: list[Response], verifies: bool
-) -> None:
-    credentials = Credentials(KEY, "https://editor.example")
-    send = repeated(answers)
-    if verifies:
-        survives(lambda: run(editor.verify(credentials, KEY), send))
-    else:
-        survives(lambda: run(editor.exchange(credentials, wanted(plpass=PASSWORD), NOW), send))

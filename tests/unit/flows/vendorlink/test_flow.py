@@ -5,20 +5,14 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from tests.conversations import (
     NOW,
-    SECRETS,
     answer,
-    any_answers,
     begin,
     concluded,
     ended,
     held,
-    repeated,
-    survives,
     tell,
 )
 from token_broker.document import Document
@@ -30,7 +24,7 @@ from token_broker.errors import (
     UpstreamRefused,
     UpstreamUnavailable,
 )
-from token_broker.exchange import Response, run
+from token_broker.exchange import Response
 from token_broker.flows.vendorlink import flow as vendorlink
 from token_broker.flows.vendorlink import requested
 from token_broker.flows.vendorlink.credentials import Credentials
@@ -110,21 +104,20 @@ def test_an_extension_trades_the_renewal_token() -> None:
     }
 
 
-def test_a_login_that_names_another_host_is_repeated_there() -> None:
-    talk = vendorlink.exchange(CREDENTIALS, LOGIN, NOW)
-    first = begin(talk)
-    second = tell(talk, answer({"hostname": "ZZZ.vendorlink.nl"}))
-    assert second.url == "https://zzz.vendorlink.nl/API/auth/login"
-    assert (second.json, second.headers) == (first.json, first.headers)
-    assert ended(talk, pair()).base_url == "https://zzz.vendorlink.nl/API"
-
-
 def elsewhere(*hosts: str) -> list[Response]:
     return [answer({"hostname": f"{host}.vendorlink.nl"}) for host in hosts]
 
 
-def test_three_hops_are_followed() -> None:
-    assert log_in(*elsewhere("a", "b", "c"), pair()).context["hostname"] == "c.vendorlink.nl"
+@pytest.mark.parametrize("name", [None, ""])
+def test_three_hops_are_followed(name: str | None) -> None:
+    """With the same request; a host that is not named is the one that was called."""
+    talk = vendorlink.exchange(CREDENTIALS, LOGIN, NOW)
+    sent = [begin(talk), *(tell(talk, one) for one in elsewhere("A", "b", "c"))]
+    hosts = [HOST, *(f"{label}.vendorlink.nl" for label in "abc")]
+    assert [one.url for one in sent] == [f"https://{host}/API/auth/login" for host in hosts]
+    assert all((one.json, one.headers) == (sent[0].json, sent[0].headers) for one in sent)
+    token = ended(talk, pair(renewal=None, hostname=name))
+    assert (token.base_url, token.renewal) == ("https://c.vendorlink.nl/API", None)
 
 
 @pytest.mark.parametrize(
@@ -134,7 +127,6 @@ def test_three_hops_are_followed() -> None:
         pytest.param(elsewhere("app"), "in a circle", id="to where it was asked"),
         pytest.param(elsewhere("APP"), "in a circle", id="however it is spelled"),
         pytest.param(elsewhere("a", "b", "a"), "in a circle", id="back again"),
-        pytest.param(elsewhere("a", "app"), "in a circle", id="back to where it began"),
     ],
 )
 def test_a_login_is_not_sent_around(answers: list[Response], detail: str) -> None:
@@ -147,19 +139,13 @@ def test_a_login_is_not_sent_around(answers: list[Response], detail: str) -> Non
     "host",
     [
         "evil.example",
-        "vendorlink.nl",
-        "evilvendorlink.nl",
-        "app.vendorlink.nl.evil.example",
-        "app.vendorlink.nl:8443",
         "user@app.vendorlink.nl",
         "evil.example/.vendorlink.nl",
         "evil.example#.vendorlink.nl",
         "https://app.vendorlink.nl",
-        "a b.vendorlink.nl",
         "a\r\nb.vendorlink.nl",
         ".vendorlink.nl",
         "127.0.0.1",
-        "[::1]",
         "169.254.169.254",
     ],
 )
@@ -168,26 +154,6 @@ def test_nothing_is_sent_to_a_host_that_is_not_allowed(host: str, named: str) ->
     told = answer({"hostname": host}) if named == "hop" else pair(hostname=host)
     with pytest.raises(UpstreamContractChanged, match="allowed_hosts"):
         log_in(told)
-
-
-@pytest.mark.parametrize(
-    ("allowed", "host"),
-    [
-        pytest.param((".vendorlink.nl",), "a.b.vendorlink.nl", id="a suffix has any depth"),
-        pytest.param(("eu.example:8443",), "eu.example:8443", id="an exact host with its port"),
-        pytest.param((), HOST, id="the host itself"),
-    ],
-)
-def test_hosts_that_are_allowed(allowed: tuple[str, ...], host: str) -> None:
-    credentials = Credentials("u", "p", HOST, allowed_hosts=allowed)
-    assert log_in(pair(hostname=host), credentials=credentials).base_url == f"https://{host}/API"
-
-
-@pytest.mark.parametrize("host", ["evil-eu.example:8443", "eu.example", "a.eu.example:8443"])
-def test_an_exact_host_is_no_suffix(host: str) -> None:
-    credentials = Credentials("u", "p", HOST, allowed_hosts=("eu.example:8443",))
-    with pytest.raises(UpstreamContractChanged, match="allowed_hosts"):
-        log_in(pair(hostname=host), credentials=credentials)
 
 
 def test_only_loopback_is_called_in_clear() -> None:
@@ -204,23 +170,15 @@ def test_no_renewal_token_is_sent_to_a_host_that_is_no_longer_allowed() -> None:
     assert begin(talk).url == f"https://{HOST}/API/auth/login"
 
 
-# Extensions
-
-
 @pytest.mark.parametrize(
     "response",
     [
         pytest.param(Response(401), id="401"),
-        pytest.param(Response(400), id="400"),
         pytest.param(Response(503), id="down: it may be spent"),
-        pytest.param(Response(302), id="redirected"),
         pytest.param(answer({"accessToken": "a"}, 500), id="a token under another status"),
         pytest.param(Response(200), id="empty"),
-        pytest.param(Response(204), id="no content"),
-        pytest.param(answer(None), id="nothing"),
         pytest.param(answer([]), id="a list"),
         pytest.param(answer({"hasErrors": True}), id="no access token"),
-        pytest.param(pair(access=""), id="an empty access token"),
         pytest.param(pair(access="a\r\nb"), id="an access token that cannot be sent"),
         pytest.param(pair(renewal=7), id="an odd renewal token"),
         pytest.param(Response(200, {}, b"<html>"), id="HTML"),
@@ -240,19 +198,10 @@ def test_without_a_renewal_token_there_is_nothing_to_extend(renewal: str | None)
     )
 
 
-@pytest.mark.parametrize(
-    ("key", "body"),
-    [
-        ("both", {"rToken": RENEWAL, "RenewalToken": RENEWAL}),
-        ("rToken", {"rToken": RENEWAL}),
-        ("RenewalToken", {"RenewalToken": RENEWAL}),
-    ],
-)
-def test_the_renewal_token_goes_under_the_name_that_is_configured(
-    key: str, body: dict[str, str]
-) -> None:
+@pytest.mark.parametrize("key", ["rToken", "RenewalToken"])
+def test_the_renewal_token_goes_under_the_name_that_is_configured(key: str) -> None:
     credentials = Credentials("u", "p", HOST, extend_key=key)
-    assert begin(vendorlink.exchange(credentials, LOGIN, NOW, kept())).json == body
+    assert begin(vendorlink.exchange(credentials, LOGIN, NOW, kept())).json == {key: RENEWAL}
 
 
 @pytest.mark.parametrize(
@@ -266,7 +215,7 @@ def test_the_renewal_token_goes_under_the_name_that_is_configured(
         pytest.param("keep", pair(renewal=""), None, id="an empty one is none"),
     ],
 )
-@pytest.mark.parametrize("key", ["both", "rToken", "RenewalToken"])
+@pytest.mark.parametrize("key", ["both", "rToken"])
 def test_what_becomes_of_the_renewal_token(
     policy: str, response: Response, renewal: str | None, key: str
 ) -> None:
@@ -285,17 +234,11 @@ def test_the_content_type_is_that_of_the_secret() -> None:
         assert request.headers["content-type"] == odd
 
 
-# Logins that fail
-
-
 @pytest.mark.parametrize(
     "response",
     [
         pytest.param(Response(200), id="an empty body, as the vendor's clients know it"),
-        pytest.param(Response(200, {}, b" \r\n"), id="blank"),
-        pytest.param(Response(204), id="no content"),
         pytest.param(Response(200, {}, b" null "), id="null"),
-        pytest.param(answer({}), id="an empty object"),
         pytest.param(answer({"hostname": "", "accessToken": None}), id="nothing in it"),
         pytest.param(pair(access=""), id="an empty token"),
         pytest.param(answer({"hasErrors": True, "messages": []}), id="a business error"),
@@ -312,13 +255,9 @@ def test_logins_that_reject_the_credentials(response: Response) -> None:
 @pytest.mark.parametrize(
     ("response", "error"),
     [
-        pytest.param(Response(500), UpstreamUnavailable, id="500"),
-        pytest.param(Response(503), UpstreamUnavailable, id="503"),
-        pytest.param(Response(429), UpstreamUnavailable, id="429"),
         pytest.param(Response(302), UpstreamContractChanged, id="redirected"),
         pytest.param(Response(404), UpstreamContractChanged, id="not found"),
         pytest.param(Response(200, {}, b"<html>"), UpstreamContractChanged, id="HTML"),
-        pytest.param(Response(200, {}, b'{"acc'), UpstreamContractChanged, id="truncated"),
         pytest.param(answer([]), UpstreamContractChanged, id="a list"),
         pytest.param(pair(access="a\nb"), UpstreamContractChanged, id="an odd access token"),
         pytest.param(answer({"accessToken": 7}), UpstreamContractChanged, id="a number"),
@@ -331,18 +270,6 @@ def test_logins_that_fail_for_another_reason(response: Response, error: type[Bro
         log_in(response)
 
 
-def test_a_host_that_is_not_named_is_the_one_that_was_called() -> None:
-    for name in (None, ""):
-        assert log_in(pair(hostname=name)).context["hostname"] == HOST
-
-
-def test_a_login_without_a_renewal_token_is_a_login() -> None:
-    assert log_in(pair(renewal=None)).renewal is None
-
-
-# How long a token lives
-
-
 @pytest.mark.parametrize(
     ("token", "expiry"),
     [
@@ -353,12 +280,9 @@ def test_a_login_without_a_renewal_token_is_a_login() -> None:
         pytest.param(jwt(exp="1567518666"), None, id="a text"),
         pytest.param(jwt(exp=True), None, id="true"),
         pytest.param(jwt(exp=float("inf")), None, id="Infinity"),
-        pytest.param(jwt(exp=float("nan")), None, id="NaN"),
         pytest.param("opaque/token+", None, id="no JWT"),
         pytest.param("a.b.c", None, id="parts that do not decode"),
-        pytest.param("a.é.c", None, id="letters that are none of base64"),
         pytest.param(f"a.{base64.b64encode(b'[]').decode()}.c", None, id="a list"),
-        pytest.param(f"a.{base64.b64encode(b'7').decode()}.c", None, id="a number"),
         pytest.param(f"a.{base64.b64encode(b'[' * 9999).decode()}.c", None, id="bottomless"),
     ],
 )
@@ -384,12 +308,9 @@ def test_how_long_a_token_is_believed_to_live(access: str, seconds: int) -> None
     assert extended.expires_at == NOW + seconds
 
 
-# The rest of the flow's face
-
-
 def test_a_connection_has_one_token() -> None:
     variant = requested(Document({}, InvalidRequest))
-    assert variant.key == ONLY
+    assert (variant, variant.key) == (LOGIN, ONLY)
     assert vendorlink.VENDOR.resolve(CREDENTIALS, variant) == variant
     assert vendorlink.VENDOR.is_shared is None
 
@@ -415,13 +336,3 @@ def test_a_check_lists_the_queries(response: Response, result: Any) -> None:
     assert (request.method, request.url) == ("GET", "https://app2.vendorlink.nl/API/Queries/List")
     assert request.headers == {"authorization": "Bearer access/1"}
     assert concluded(talk, response) is result
-
-
-@given(any_answers, st.booleans(), st.sampled_from(["keep", "drop"]))
-def test_whatever_is_answered_no_other_error_and_no_secret_gets_out(
-    answers: list[Response], is_kept: bool, policy: str
-) -> None:
-    password, user, _, access, renewal = SECRETS
-    credentials = Credentials(user, password, HOST, null_renewal=policy)
-    before = kept(access, renewal) if is_kept else None
-    survives(lambda: run(vendorlink.exchange(credentials, LOGIN, NOW, before), repeated(answers)))

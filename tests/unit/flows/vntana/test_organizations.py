@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from tests.conversations import NOW, answer, ended, held, tell
+from tests.conversations import NOW, answer, ended, held
 from tests.vntana_examples import (
     ASKED,
     GUEST,
@@ -21,24 +21,28 @@ from tests.vntana_examples import (
     with_token,
 )
 from token_broker.errors import (
-    BrokerError,
     InvalidRequest,
     NotConfigured,
     UpstreamContractChanged,
     UpstreamRefused,
 )
-from token_broker.exchange import NeedToken, Response
+from token_broker.exchange import Exchange, NeedToken, Request, Response
 from token_broker.flows.vntana import flow as vntana
 from token_broker.flows.vntana.credentials import Credentials
 from token_broker.flows.vntana.organizations import LISTING
 from token_broker.tokens import Variant
 
 
+def asking(secret: dict[str, str], call: dict[str, str]) -> Exchange:
+    """Return the conversation that finds what *call* means under *secret*."""
+    variant = Variant("asked", {"organization": None, "workspace": None} | call)
+    return vntana.exchange(Credentials(KEY.login, **secret), variant, NOW)  # type: ignore[arg-type]  # by name
+
+
 @pytest.mark.parametrize(
     ("secret", "call", "lists"),
     [
         pytest.param({}, {}, False, id="the only organization"),
-        pytest.param({"organization": "acme"}, {}, False, id="the secret's slug"),
         pytest.param({"organization": ORG}, {}, False, id="the secret's uuid"),
         pytest.param({"organization": ORG.upper()}, {}, False, id="in any case"),
         pytest.param({"organization": "x"}, {"organization": "acme"}, False, id="call's"),
@@ -50,19 +54,16 @@ def test_every_way_to_name_an_organization_leads_to_one_variant(
     secret: dict[str, Any], call: dict[str, str], lists: bool
 ) -> None:
     """A workspace that is named has to be there, whether the role needs one or not."""
-    variant = Variant("asked", {"organization": None, "workspace": None} | call)
     answers = [listing(row())] + [organization_token(), grid(row(SPACE, "chairs"))] * lists
-    talk = vntana.exchange(Credentials(KEY.login, **secret), variant, NOW)
-    assert held(talk, answers) == TO_ORGANIZATION
+    assert held(asking(secret, call), answers) == TO_ORGANIZATION
 
 
 @pytest.mark.parametrize(
     ("secret", "call"),
     [
         pytest.param({}, {}, id="the only workspace"),
-        pytest.param({"workspace": "chairs"}, {}, id="the secret's slug"),
         pytest.param({"workspace": SPACE}, {}, id="the secret's uuid"),
-        pytest.param({}, {"workspace": "chairs"}, id="the call's slug"),
+        pytest.param({"organization": ORG, "workspace": SPACE}, {}, id="the secret's by uuids"),
         pytest.param({}, {"workspace": SPACE.upper()}, id="the call's uuid in any case"),
         pytest.param({"workspace": "x"}, {"workspace": SPACE}, id="the call's rather"),
         pytest.param(
@@ -75,116 +76,52 @@ def test_every_way_to_name_an_organization_leads_to_one_variant(
             {"organization": ORG},
             id="but it is for the same one, however it is spelled",
         ),
-        pytest.param({"organization": ORG, "workspace": SPACE}, {}, id="the secret's by uuids"),
     ],
 )
 def test_every_way_to_name_a_workspace_leads_to_one_variant(
     secret: dict[str, Any], call: dict[str, str]
 ) -> None:
     """One that is named is found among others."""
-    variant = Variant("asked", {"organization": None, "workspace": None} | call)
     is_named = not {"chairs", SPACE, SPACE.upper()}.isdisjoint((secret | call).values())
     others = [row(ORG, "tables")] * is_named
     answers = [listing(GUEST), organization_token(), grid(*others, row(SPACE, "chairs"))]
-    talk = vntana.exchange(Credentials(KEY.login, **secret), variant, NOW)
-    assert held(talk, answers) == TO_WORKSPACE
+    assert held(asking(secret, call), answers) == TO_WORKSPACE
 
 
 TWO = [row(ORG, "acme", "CLIENT_ORGANIZATION_VIEWER"), row(SPACE, "bolt")]
+LISTED: dict[str, list[object]] = {
+    "organization": [listing(*TWO)],
+    "workspace": [listing(GUEST), organization_token(), grid(*TWO)],
+}
+"""What is answered before the only one of a kind has to be found, and there are two."""
 
 
-@pytest.mark.parametrize(
-    ("secret", "call", "answers", "error", "detail"),
-    [
-        pytest.param(
-            {},
-            {},
-            [listing(*TWO)],
-            NotConfigured,
-            "^organization: has to be named: it is not the only one; "
-            "the account's organizations: acme, bolt$",
-            id="several",
-        ),
-        pytest.param(
-            {}, {}, [listing()], NotConfigured, "organization: there is none", id="no organization"
-        ),
-        pytest.param(
-            {"organization": "nope"},
-            {},
-            [listing(*TWO)],
-            NotConfigured,
-            "organization: .*: acme, bolt",
-            id="the secret's organization is not there",
-        ),
-        pytest.param(
-            {},
-            {"organization": "nope"},
-            [listing(*TWO)],
-            InvalidRequest,
-            "^organization: does not name one; the account's organizations: acme, bolt$",
-            id="the call's organization is not there",
-        ),
-        pytest.param(
-            {},
-            {},
-            [listing(GUEST), organization_token(), grid(row(slug="a"), row(slug="b"))],
-            NotConfigured,
-            "workspace: .*: a, b",
-            id="several workspaces",
-        ),
-        pytest.param(
-            {},
-            {},
-            [listing(GUEST), organization_token(), grid()],
-            NotConfigured,
-            "^workspace: there is none; the account's workspaces: none$",
-            id="no workspace",
-        ),
-        pytest.param(
-            {},
-            {"workspace": "nope"},
-            [listing(GUEST), organization_token(), grid(row(slug="a"))],
-            InvalidRequest,
-            "workspace: .*: a",
-            id="the call's workspace is not there",
-        ),
-        pytest.param(
-            {"workspace": "nope"},
-            {},
-            [listing(GUEST), organization_token(), grid(row(slug="a"))],
-            NotConfigured,
-            "workspace: .*: a",
-            id="the secret's workspace is not there",
-        ),
-        pytest.param(
-            {},
-            {},
-            [listing(GUEST), organization_token(), grid(row(slug="a"), total=2)],
-            UpstreamContractChanged,
-            "list workspaces: only 1 of 2",
-            id="the only one of an incomplete list",
-        ),
-        pytest.param(
-            {},
-            {"workspace": "b"},
-            [listing(GUEST), organization_token(), grid(row(slug="a"), total=2)],
-            UpstreamContractChanged,
-            "list workspaces: only 1 of 2",
-            id="not in the part of a list that came",
-        ),
-    ],
-)
-def test_what_is_not_certain_is_said(
-    secret: dict[str, Any],
+@pytest.mark.parametrize("kind", LISTED)
+def test_a_name_that_is_not_there_is_the_mistake_of_the_call_or_of_the_secret(kind: str) -> None:
+    """The slugs tell how to correct it."""
+    there_are = f"the account's {kind}s: acme, bolt$"
+    with pytest.raises(InvalidRequest, match=f"^{kind}: does not name one; {there_are}"):
+        held(asking({kind: "acme"}, {kind: "nope"}), LISTED[kind])
+    with pytest.raises(NotConfigured, match=f"^{kind}: does not name one; {there_are}"):
+        held(asking({kind: "nope"}, {}), LISTED[kind])
+    with pytest.raises(NotConfigured, match=f"^{kind}: has to be named: .* only one; {there_are}"):
+        held(asking({}, {}), LISTED[kind])
+
+
+@pytest.mark.parametrize("kind", LISTED)
+def test_where_there_is_none_it_is_said(kind: str) -> None:
+    empty = [listing()] if kind == "organization" else [*LISTED[kind][:-1], grid()]
+    with pytest.raises(NotConfigured, match=f"^{kind}: there is none; the account's {kind}s: none"):
+        held(asking({}, {}), empty)
+
+
+@pytest.mark.parametrize("call", [{}, {"workspace": "b"}])
+def test_an_incomplete_list_does_not_tell_what_is_missing(
     call: dict[str, str],
-    answers: list[object],
-    error: type[BrokerError],
-    detail: str,
 ) -> None:
-    """Whose mistake it is decides the error; the slugs tell how to correct it."""
-    variant = Variant("asked", {"organization": None, "workspace": None} | call)
-    with pytest.raises(error, match=detail):
-        held(vntana.exchange(Credentials(KEY.login, **secret), variant, NOW), answers)
+    answers = [*LISTED["workspace"][:-1], grid(row(slug="a"), total=2)]
+    with pytest.raises(UpstreamContractChanged, match="list workspaces: only 1 of 2"):
+        held(asking({}, call), answers)
 
 
 @pytest.mark.parametrize(
@@ -196,44 +133,50 @@ def test_what_is_not_certain_is_said(
     ],
 )
 def test_a_uuid_is_taken_at_its_word_where_no_list_can_tell(listed: Response) -> None:
-    wanted = Variant("asked", {"organization": None, "workspace": SPACE.upper()})
     token = organization_token()
     answers = [listing(GUEST), token, listed] + [token] * (not listed.is_success)
-    assert held(vntana.exchange(KEY, wanted, NOW), answers) == TO_WORKSPACE
+    assert held(asking({}, {"workspace": SPACE.upper()}), answers) == TO_WORKSPACE
 
 
 @pytest.mark.parametrize("role", ["ORGANIZATION_ADMIN", "CLIENT_ORGANIZATION_VIEWER"])
 def test_a_uuid_that_is_in_no_complete_list_is_not_there(role: str) -> None:
-    wanted = Variant("asked", {"organization": None, "workspace": SPACE})
     answers = [listing(row(role=role)), organization_token(), grid(row(ORG, "a"))]
     with pytest.raises(InvalidRequest, match=r"workspace: .*: a"):
-        held(vntana.exchange(KEY, wanted, NOW), answers)
+        held(asking({}, {"workspace": SPACE}), answers)
 
 
 def test_an_administrators_workspace_is_not_there_where_no_list_says_so() -> None:
     """With such a role a list is complete, so one that is refused is a failure like any other."""
-    wanted = Variant("asked", {"organization": None, "workspace": SPACE})
     refused = answer({"success": False, "errors": ["FORBIDDEN"]}, 403)
     answers = [listing(row()), organization_token(), refused, organization_token("org/2"), refused]
     with pytest.raises(UpstreamRefused, match="list workspaces: refused"):
-        held(vntana.exchange(KEY, wanted, NOW), answers)
+        held(asking({}, {"workspace": SPACE}), answers)
 
 
 def test_what_is_in_the_part_of_a_list_that_came_is_found() -> None:
-    wanted = Variant("asked", {"organization": None, "workspace": "a"})
     answers = [listing(GUEST), organization_token(), grid(row(SPACE, "a"), total=2)]
-    assert held(vntana.exchange(KEY, wanted, NOW), answers) == TO_WORKSPACE
+    assert held(asking({}, {"workspace": "a"}), answers) == TO_WORKSPACE
 
 
-def test_a_listing_of_long_ago_is_made_anew_by_the_login_that_an_organization_takes() -> None:
-    """Roles change, and it logs in anyway."""
-    old = listing(row(role="ORGANIZATION_OWNER"), at=NOW - 300 - 1)
+@pytest.mark.parametrize(("age", "is_listed_again"), [(300, False), (301, True)])
+def test_an_organization_is_entered_by_a_listing_of_the_last_minutes(
+    age: int, is_listed_again: bool
+) -> None:
+    """A login is needed anyway, which the new listing makes, and roles change."""
+    old = listing(row(role="ORGANIZATION_OWNER"), at=NOW - age)
     talk = vntana.exchange(KEY, IN_ORGANIZATION, NOW)
     next(talk)
-    assert talk.send(old) == NeedToken(LISTING, rejected=old.fingerprint)
-    entered = tell(talk, listing(GUEST, handoff={"login": "login/1"}))
-    assert entered.step == "enter organization"
-    assert ended(talk, with_token("org/1")).context["role"] == GUEST["role"]
+    step = talk.send(old)
+    if is_listed_again:
+        assert step == NeedToken(LISTING, rejected=old.fingerprint)
+        step = talk.send(listing(GUEST, handoff={"login": "login/1"}))
+    else:
+        step = talk.send(with_token("login/1"))
+    assert isinstance(step, Request)
+    token = "login/1"  # of the listing, or of a login of its own
+    assert (step.step, step.headers["x-auth-token"]) == ("enter organization", f"Bearer {token}")
+    role = GUEST["role"] if is_listed_again else "ORGANIZATION_OWNER"
+    assert ended(talk, with_token("org/1")).context["role"] == role
 
 
 @pytest.mark.parametrize("variant", [ASKED, IN_ORGANIZATION])
@@ -249,18 +192,6 @@ def test_a_listing_of_a_moment_ago_is_not_made_anew() -> None:
     """A name that is wrong must not cost a login a call."""
     with pytest.raises(NotConfigured):
         held(vntana.exchange(KEY, ASKED, NOW), [listing(at=NOW - 300)])
-
-
-@pytest.mark.parametrize(("age", "is_listed_again"), [(300, False), (301, True)])
-def test_an_organization_is_entered_by_a_listing_of_the_last_minutes(
-    age: int, is_listed_again: bool
-) -> None:
-    """A login is needed anyway, and roles change."""
-    old = listing(row(role="CLIENT_ORGANIZATION_VIEWER"), at=NOW - age)
-    answers = [old, *([listing(row())] if is_listed_again else []), with_token("login/1")]
-    token = held(vntana.exchange(KEY, IN_ORGANIZATION, NOW), [*answers, with_token("org/1")])
-    role = "ORGANIZATION_ADMIN" if is_listed_again else "CLIENT_ORGANIZATION_VIEWER"
-    assert token.context["role"] == role
 
 
 @pytest.mark.parametrize(

@@ -1,10 +1,37 @@
-"""The two ways in: a request of API Gateway, and a direct invocation. Both are answered alike."""
+"""Events that reach the function: EventBridge's of a new version of the secret, and callers'.
+
+A caller comes by a request of API Gateway or by a direct invocation. Both are answered alike.
+"""
 
 import json
 from collections.abc import Mapping
 from typing import Any
 
+from tests.protocol.simulation.plans import NoticeKind
 from token_broker.handler import Context, Service
+
+ARN = "arn:aws:secretsmanager:eu-west-1:123456789012:secret:"
+
+
+def event_of(kind: NoticeKind, name: str, version: str) -> Mapping[str, Any]:
+    """Return the event that tells of a *version* of the secret of this *name*."""
+    if kind == "trail":
+        return {
+            "source": "aws.secretsmanager",
+            "detail-type": "AWS API Call via CloudTrail",
+            "detail": {
+                "eventSource": "secretsmanager.amazonaws.com",
+                "eventName": "PutSecretValue",
+                "requestParameters": {"secretId": name},
+            },
+        }
+    return {
+        "source": "aws.secretsmanager",
+        "detail-type": "Secret Label Updated",
+        "resources": [f"{ARN}{name}-AbCdEf"],
+        "detail": {"name": name, "labelUpdated": "AWSCURRENT", "versionId": version},
+    }
+
 
 ROUTES = {
     "token": ("POST", "/token"),

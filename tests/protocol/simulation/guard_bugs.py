@@ -1,0 +1,162 @@
+"""Planted bugs for guards of the model: the simulation's judge sees them late or never.
+
+The replay beside the model finds them; `tests.protocol.replay.counterparts` says which.
+"""
+
+from typing import Any
+
+from tests.protocol.simulation.bugs import BUGS, nothing
+from tests.protocol.simulation.planting import Bugs, Write
+from token_broker.aliases import Look
+from token_broker.broker import Broker
+from token_broker.conditional_writes import Rejection
+from token_broker.decisions import Verdict
+from token_broker.item import Failure, Item
+from token_broker.records import replace
+from token_broker.refresh import credential_gate
+from token_broker.refresh.attempt import ExchangeAttempt
+from token_broker.refresh.credential_gate import CredentialGate
+from token_broker.refresh.outcome import Outcome
+from token_broker.refresh.refresher import Refresher
+from token_broker.refresh.requirement import Requirement
+from token_broker.store import Store
+
+GUARD_BUGS = Bugs()
+
+
+@GUARD_BUGS.instead_of(Item, "is_leased", "a lease that is over may be taken")
+def never_taken_over(self: Item, now: int) -> bool:
+    del now
+    return self.lease_owner is not None
+
+
+@GUARD_BUGS.around(Outcome, "__init__", "who sends nothing keeps the doubt")
+def doubt_not_put_back(original: Any, self: Outcome, *arguments: Any) -> None:
+    original(self, *arguments)
+    self._was_uncertain = False
+
+
+@GUARD_BUGS.around(Outcome, "_uncertainty", "what was sent and failed is kept")
+def unfinished_unkept(original: Any, self: Outcome, version: str | None, *_: object) -> Any:
+    return original(self, version, has_sent=False)
+
+
+@GUARD_BUGS.around(Store, "fail", "an outage is kept")
+def unanswered_unkept(
+    original: Any, self: Store, lease: Item, failure: Failure | None, *, renewal: str | None
+) -> Any:
+    is_outage = failure is not None and failure.code == "upstream_unavailable"
+    return original(self, lease, None if is_outage else failure, renewal=renewal)
+
+
+@GUARD_BUGS.of_writes("a report is a compare and swap")
+def report_unswapped(write: Write) -> None:
+    if "rejected" in write.changes:
+        write.unchanged.clear()
+
+
+class Forgetful(dict[str, Item]):
+    """Knows the last item that it was given, not the first."""
+
+    def setdefault(self, _key: str, item: Item | None = None, /) -> Any:
+        return item
+
+
+INIT = Refresher.__init__
+
+
+def begin_forgetful(self: Refresher, *arguments: Any) -> None:
+    INIT(self, *arguments)
+    self._first_seen = Forgetful()
+
+
+def after(self: Requirement, item: Item) -> Requirement:
+    return replace(self, newer_than=item.generation) if self.force else self
+
+
+GUARD_BUGS.add(
+    "forced-anew",
+    "force is met by what is newer than its beginning",
+    (Refresher, "__init__", begin_forgetful),
+    (Requirement, "after", after),
+)
+
+
+@GUARD_BUGS.around(Refresher, "_raise_if_backing_off", "force waits after a login")
+def forced_amid_backoff(
+    original: Any, self: Refresher, item: Item, requirement: Requirement
+) -> None:
+    if not requirement.force:
+        original(self, item, requirement)
+
+
+@GUARD_BUGS.around(credential_gate, "verdict", "what worked is latched at a second word")
+def latched_at_once(original: Any, *arguments: Any, **named: Any) -> Verdict:
+    found: Verdict = original(*arguments, **named)
+    return Verdict.LATCH if found is Verdict.SUSPECT else found
+
+
+GUARD_BUGS.add("second-try-at-once", "a minute later", (CredentialGate, "_refuse_early", nothing))
+
+
+@GUARD_BUGS.around(CredentialGate, "_write", "a variant's rejection is its own")
+def variant_unlatched(
+    original: Any, self: CredentialGate, item: Item, found: Verdict, *rest: Any, **named: Any
+) -> Any:
+    if found is Verdict.LATCH and item.variant != "-":
+        return item
+    return original(self, item, found, *rest, **named)
+
+
+@GUARD_BUGS.around(CredentialGate, "_judge", "the version that was sent is latched")
+def current_latched(
+    original: Any, self: CredentialGate, gate: Item, lease: Item, sent: Rejection, *rest: Any
+) -> Any:
+    current = self._deps.secrets.current(self._invocation.connection, None).version
+    return original(self, gate, lease, sent._replace(version=current), *rest)
+
+
+@GUARD_BUGS.of_writes("what was accepted is kept")
+def gate_untold(write: Write) -> None:
+    write.changes.pop("accepted_version", None)
+
+
+@GUARD_BUGS.around(Refresher, "_resolve_or_exchange", "an organization has a lease of its own")
+def own_organization(
+    original: Any, self: Refresher, variant: Any, seen: Look, requirement: Any
+) -> Any:
+    if variant.kind == "organization" and self._invocation.is_nested:
+        return self._exchange(variant, seen.own, seen.own)
+    return original(self, variant, seen, requirement)
+
+
+@GUARD_BUGS.around(Store, "acquire", "a lost write is read again")
+def loser_fails(original: Any, self: Store, *arguments: Any, **named: Any) -> Item:
+    lease: Item | None = original(self, *arguments, **named)
+    if lease is None:
+        raise RuntimeError("the write was lost")
+    return lease
+
+
+@GUARD_BUGS.around(ExchangeAttempt, "_keep", "a token is kept, then handed out")
+def told_before_kept(original: Any, self: ExchangeAttempt, result: Any) -> Any:
+    return self._outcome.unshared(result) if hasattr(result, "value") else original(self, result)
+
+
+@GUARD_BUGS.around(Broker, "token", "an item is named by all inputs")
+def one_item(original: Any, self: Broker, connection: str, request: Any, deadline: float) -> Any:
+    held = next(iter(self.deps.cache._tokens.values()), None)
+    now = self.deps.clock.now()
+    if held and not (request.rejected or request.force) and held.item.is_live(now, 60):
+        return self._hand_out(request, held, "memory")
+    return original(self, connection, request, deadline)
+
+
+@GUARD_BUGS.around(Store, "_update", "a lease is its owner's")
+def settled_without_owner(original: Any, self: Store, item: Item, changes: Any, **rest: Any) -> Any:
+    if "lease_owner" in changes:
+        rest["is_done"] = lambda found: found.lease_owner is not None
+    return original(self, item, changes, **rest)
+
+
+ALL_BUGS = {**BUGS, **GUARD_BUGS}

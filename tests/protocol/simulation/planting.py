@@ -1,0 +1,113 @@
+"""How a bug is planted: pieces of the shipped code are replaced for as long as a run lasts."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, TypeAlias, TypeVar
+
+from token_broker.item import Item
+from token_broker.store import Store
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+Substitute: TypeAlias = tuple[object, str, object]
+"""A class or module, one of its attributes, and what stands in the place of that."""
+
+
+@dataclass(frozen=True, slots=True)
+class Bug:
+    """A guard of the shipped code, and the code without it."""
+
+    name: str
+    guard: str
+    substitutes: tuple[Substitute, ...]
+
+
+@contextmanager
+def planted(bug: Bug | None) -> Iterator[None]:
+    """Run the shipped code with *bug* in it."""
+    substitutes = bug.substitutes if bug else ()
+    originals = [(owner, name, getattr(owner, name)) for owner, name, _ in substitutes]
+    try:
+        for substitute in substitutes:
+            setattr(*substitute)
+        yield
+    finally:
+        for original in originals:
+            setattr(*original)
+
+
+@dataclass(slots=True)
+class Write:
+    """What a write sets, what it is conditional on, and what it removes."""
+
+    changes: dict[str, Any]
+    unchanged: dict[str, Any]
+    remove: list[str]
+
+    @property
+    def is_acquire(self) -> bool:
+        """Say whether it takes a lease."""
+        return "lease_owner" in self.changes
+
+    @property
+    def is_commit(self) -> bool:
+        """Say whether it keeps a new token."""
+        return "generation" in self.changes and "lease_owner" in self.unchanged
+
+    @property
+    def is_failure(self) -> bool:
+        """Say whether it ends a lease without a new token."""
+        return "lease_owner" in self.remove and not self.is_commit
+
+
+class Bugs(dict[str, Bug]):
+    """Bugs by name. That of a decorated function is the function's, with hyphens."""
+
+    def add(self, name: str, guard: str, *substitutes: Substitute) -> None:
+        """Add a bug that consists of *substitutes*."""
+        self[name] = Bug(name, guard, substitutes)
+
+    def instead_of(
+        self, owner: object, attribute: str, guard: str
+    ) -> Callable[[Function], Function]:
+        """Have the decorated function stand in the place of an attribute."""
+
+        def decorate(function: Function) -> Function:
+            self.add(name_of(function), guard, (owner, attribute, function))
+            return function
+
+        return decorate
+
+    def around(self, owner: object, attribute: str, guard: str) -> Callable[[Function], Function]:
+        """Do the same with a function whose first argument is the original attribute."""
+        original = getattr(owner, attribute)
+
+        def decorate(function: Function) -> Function:
+            def substitute(*arguments: Any, **named: Any) -> Any:
+                return function(original, *arguments, **named)
+
+            self.add(name_of(function), guard, (owner, attribute, substitute))
+            return function
+
+        return decorate
+
+    def of_writes(self, guard: str) -> Callable[[Function], Function]:
+        """Have the decorated function change each `Write` to the table."""
+        original = Store._update
+
+        def decorate(function: Function) -> Function:
+            def update(self: Store, item: Item, changes: Any, **rest: Any) -> Item | None:
+                write = Write(dict(changes), dict(rest["unchanged"]), list(rest.get("remove", ())))
+                function(write)
+                rewritten = {"unchanged": write.unchanged, "remove": write.remove}
+                return original(self, item, write.changes, **rest | rewritten)
+
+            self.add(name_of(function), guard, (Store, "_update", update))
+            return function
+
+        return decorate
+
+
+def name_of(function: Callable[..., Any]) -> str:
+    """Return the name of the bug that a function is."""
+    return function.__name__.replace("_", "-")
