@@ -75,7 +75,8 @@ def test_a_file_is_read(operator: Operator, tmp_path: Path) -> None:
     ("content", "code", "said"),
     [
         pytest.param("{", 2, "no JSON at line 1, column 2", id="no JSON"),
-        pytest.param(" " * 70_000, 2, "more than 65536 bytes", id="too long"),
+        pytest.param("{}".ljust(65_537), 2, "more than 65536 bytes", id="too long"),
+        pytest.param("{}".ljust(65_536), 1, "username: is missing", id="as long as may be"),
         pytest.param("[]", 1, "not_configured: it must be a JSON object", id="a list"),
         pytest.param(f'{{"password": "{SECRET}"}}', 1, "username: is missing", id="missing"),
         pytest.param(f'{{"username": ["{SECRET}"]}}', 1, "username: must be", id="wrong type"),
@@ -97,6 +98,7 @@ def test_a_wrong_document_is_named_by_its_key(
         result = operator.says("connect", "vendorlink", name, "--file", place, stdin=content)
         assert (result.exit_code, result.stdout) == (code, "")
         assert said in result.stderr
+        assert ("→ Correct that key; nothing was stored." in result.stderr) == (code == 1)
         assert SECRET not in result.output
     assert operator.says("status", "vendorlink", name).exit_code == 1
 
@@ -144,13 +146,26 @@ def test_a_login_that_is_latched_is_not_sent_again(operator: Operator) -> None:
 
 
 def test_a_vendor_that_is_down_is_no_rejection(operator: Operator) -> None:
-    """It says how to store all the same."""
-    operator.switches("editor", "PATCH", {"faults": [{"kind": "status", "status": 503}]})
-    words = ("connect", "editor", next(NAMES), "--file", "-")
-    result = operator.says(*words, stdin=secret(operator, "editor"))
-    operator.switches("editor", "PUT", {})
-    assert (result.exit_code, "upstream_unavailable" in result.stderr) == (1, True)
-    assert "--no-check" in result.stderr
+    """It says how to store all the same, and in JSON all that the broker would say of it."""
+    body = '{"success": false, "errors": ["API_RATE_LIMIT_EXCEEDED"]}'
+    fault = {"kind": "answer", "status": 503, "headers": {"Retry-After": "7"}, "body": body}
+    operator.switches("vntana", "PATCH", {"faults": [fault]})
+    words = ("connect", "vntana", next(NAMES), "--file", "-", "--json")
+    result = operator.says(*words, stdin=secret(operator, "vntana"))
+    operator.switches("vntana", "PUT", {})
+    error = json.loads(result.stderr)
+    assert "--no-check" in error.pop("advice")
+    assert error.pop("detail")
+    assert (result.exit_code, error) == (
+        1,
+        {
+            "code": "upstream_unavailable",
+            "retryable": True,
+            "retry_after": 7,
+            "upstream_status": 503,
+            "upstream_code": "API_RATE_LIMIT_EXCEEDED",
+        },
+    )
 
 
 def test_a_person_is_asked_and_nothing_secret_is_seen(operator: Operator) -> None:

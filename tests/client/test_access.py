@@ -27,10 +27,14 @@ class Once:
     def __init__(self, **members: Any) -> None:
         self.members = members
         self.asked: list[tuple[Command, float]] = []
+        self.error: Exception | None = None
+        """Raised by each call, if it is set."""
 
     def call(self, command: Command, deadline: Deadline) -> dict[str, Any]:
         """Answer."""
         self.asked.append((command, deadline.left))
+        if self.error:
+            raise self.error
         named = {"flow": command.flow, "connection": command.connection}
         return document(len(self.asked), **named | self.members)
 
@@ -62,6 +66,21 @@ def test_only_what_is_named_is_asked() -> None:
     assert json.dumps(once.asked[-1][0].body)
 
 
+@pytest.mark.parametrize(
+    "conditions", [{}, {"min_ttl": 60}, {"rejected": "0" * 16}, {"force": True}], ids=str
+)
+def test_a_task_asks_the_same(conditions: Any) -> None:
+    """With the same conditions, and the patience of its broker."""
+    once = Once()
+    for _ in range(2):
+        access = Broker(once, Patience(7), Cache(clock=NOW.timestamp)).access("vntana", "acme")
+        if once.asked:
+            asyncio.run(access.answer_async(**conditions))
+        else:
+            access.answer(**conditions)
+    assert [(command.body, round(left)) for command, left in once.asked] == [(conditions, 7)] * 2
+
+
 def test_a_command_shows_nothing_private() -> None:
     """A token to verify, or an editor's parameters."""
     command = Command("editor", "acme", "verify", {"token": "s3cret"})
@@ -69,7 +88,7 @@ def test_a_command_shows_nothing_private() -> None:
 
 
 def test_a_look_for_the_next_token_is_short() -> None:
-    """No caller waits long for the renewal of a token that still works."""
+    """No caller waits long for the renewal of a token that still works, nor for another try."""
     once = Once(refresh_after="2026-11-22T10:00:05Z")
     now = [NOW.timestamp()]
     access = broker(once, lambda: now[0]).access("vntana", "acme")
@@ -79,7 +98,10 @@ def test_a_look_for_the_next_token_is_short() -> None:
     now[0] += 11
     assert access.kept() is None
     assert access.answer().generation == 2
-    assert [round(seconds) for _, seconds in once.asked] == [20, 5]
+    now[0] += 11
+    once.error = Unreachable("gone")
+    assert access.answer().generation == 2
+    assert [round(seconds) for _, seconds in once.asked] == [20, 5, 5]
 
 
 def test_an_answer_signs_by_what_it_came_from() -> None:

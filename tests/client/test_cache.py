@@ -510,11 +510,11 @@ def test_a_failure_is_not_kept() -> None:
 
 
 def test_an_editors_own_token_is_for_one_caller() -> None:
-    """A connection may make one for each call; what came out of the table is anyone's."""
-    fresh = [answer(n, flow="vntana", source="exchange") for n in (1, 2)]
-    own = [editor(1, "exchange"), editor(2, "exchange"), editor(3, "table")]
-    assert [one.is_shareable for one in (*fresh, *own)] == [True, True, False, False, True]
-    world = World(*own)
+    """A connection may make one for each call; what the broker had kept is anyone's."""
+    for source in ("memory", "table", "exchange"):
+        assert answer(flow="vntana", source=source).is_shareable
+        assert editor(1, source).is_shareable == (source != "exchange")
+    world = World(editor(1, "exchange"), editor(2, "exchange"), editor(3, "memory"))
     assert [world.obtain() for _ in range(4)] == [1, 2, 3, 3]
 
 

@@ -33,7 +33,7 @@ from token_broker_client import (
 )
 from token_broker_client.cache import Cache
 from token_broker_client.deadline import Deadline
-from token_broker_client.functions import CLIENTS, Functions, names, unsent
+from token_broker_client.functions import CLIENTS, Functions, names, region, unsent
 from token_broker_client.gateway import ROUTES, Gateway
 from token_broker_client.request import Command
 from token_broker_local.addresses import REGION
@@ -253,7 +253,8 @@ def test_boto3s_default_session_invokes_as_well(
     "connection", ["", "Acme", "../acme", "a/b", "-acme", "a" * 64, "acmé", "acme\n", None, 5]
 )
 def test_a_wrong_connection_goes_nowhere(connection: Any) -> None:
-    """It would become part of a path."""
+    """It would become part of a path. The longest name is of 63 signs."""
+    assert Broker.from_url(API).access("vntana", "a" * 63).connection == "a" * 63
     for call in (Broker.from_url(API).vntana, partial(Broker.from_url(API).status, "vntana")):
         with pytest.raises(InvalidRequest, match="connection"):
             call(connection)
@@ -446,6 +447,35 @@ def test_what_lambda_says_itself(
     assert "s3cret" not in "".join(traceback.format_exception(caught.value))
 
 
+PARTITIONS = {"aws": "eu-west-1", "aws-cn": "cn-north-1", "aws-us-gov": "us-gov-west-1"}
+"""Those of AWS's that the broker's outputs may name, with a region of each."""
+
+
+@pytest.mark.parametrize("partition", PARTITIONS)
+@pytest.mark.parametrize(
+    "words",
+    [
+        "User: arn:{}:iam::111122223333:user/orders is not authorized",
+        "User: arn:{}:iam::111122223333:root is not authorized",
+        "User: arn:{}:sts::111122223333:assumed-role/orders/session is not authorized",
+        "User: arn:{}:sts::111122223333:federated-user/orders is not authorized",
+        "Function not found: arn:{}:lambda:{}:111122223333:function:tokens",
+    ],
+)
+def test_whoever_is_refused_is_known_by_its_account(
+    words: str, partition: str, session: boto3.Session
+) -> None:
+    """As https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_identifiers.html has them."""
+    place = PARTITIONS[partition]
+    told = identity.signer(session, place, words.format(partition, place))
+    assert told == f"the call was signed for {place} by account 111122223333"
+
+
+def test_the_region_in_an_arn_is_found_in_every_partition() -> None:
+    for partition, place in PARTITIONS.items():
+        assert region(f"arn:{partition}:lambda:{place}:111122223333:function:tokens") == place
+
+
 USER = "User: arn:aws:sts::111122223333:assumed-role/orders/s3cret is not authorized to perform: "
 MISSING = "Function not found: arn:aws:lambda:eu-west-1:111122223333:function:s3cret"
 KNOWN = "the call was signed for eu-west-1 by account 111122223333"
@@ -528,7 +558,7 @@ def test_who_has_another_session_is_another_caller(session: boto3.Session) -> No
     )
 
 
-@pytest.mark.parametrize("key", ["k" * 30, None])
+@pytest.mark.parametrize("key", ["k" * 256, None])
 def test_the_key_of_a_team_goes_along(
     session: boto3.Session, monkeypatch: pytest.MonkeyPatch, key: str | None
 ) -> None:

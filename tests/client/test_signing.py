@@ -128,8 +128,16 @@ def test_what_is_about_rights_is_remembered_for_the_process(world: World) -> Non
     assert len(world.reported) == 1
 
 
-def test_what_is_about_rights_is_remembered_of_the_token_as_well(world: World) -> None:
-    """A path with an id is a place of its own: six of them spend no six tokens."""
+@pytest.mark.parametrize("was_dead", [False, True])
+def test_what_is_about_rights_is_remembered_of_the_token_as_well(
+    world: World, *, was_dead: bool
+) -> None:
+    """A path with an id is a place of its own: six of them spend no six tokens.
+
+    Nor do they if the token before died of something else: what the new one is told counts.
+    """
+    if was_dead:
+        world.fake.refuse("UNAUTHORIZED", status=401, step="data", times=1)
     world.fake.refuse("FORBIDDEN", step="data")
     for number in range(6):
         world.fake.data["GET", f"/v1/products/{number}"] = {}

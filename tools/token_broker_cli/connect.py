@@ -134,9 +134,7 @@ def parsed(flow: Flow, document: object) -> Any:
     try:
         return flow.vendor.parse(document)
     except BrokerError as error:
-        raise CommandError(
-            error.code, error.detail, "Correct that key; nothing was stored."
-        ) from None
+        raise advised(error, "Correct that key; nothing was stored.") from None
 
 
 def refuse_rejected(context: Context, flow: str, name: str, kept: object, document: Any) -> None:
@@ -157,10 +155,15 @@ def dry_run_of(flow: Flow, credentials: Any) -> tuple[Token, dict[str, Any]]:
     try:
         return attempt(flow, credentials)
     except BrokerError as error:
-        advice = REJECTED if error.code == "credential_rejected" else UNTRIED
-        problem = error.problem()
-        facts = {name: problem.get(name) for name in ("upstream_status", "upstream_code")}
-        raise CommandError(error.code, error.detail, advice, facts=facts) from None
+        is_rejected = error.code == "credential_rejected"
+        raise advised(error, REJECTED if is_rejected else UNTRIED) from None
+
+
+def advised(error: BrokerError, advice: str) -> CommandError:
+    """Return *error* with all that is known of it, and this command's own *advice*."""
+    told = command_error(error)
+    told.advice = advice
+    return told
 
 
 def try_at_vendor(context: Context, flow: Flow, credentials: Any) -> Mapping[str, Any]:
