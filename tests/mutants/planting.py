@@ -58,6 +58,8 @@ def _is_typing(node: cst.CSTNode) -> bool:
         return str(node.func.value) in TYPING
     if isinstance(node, cst.Assign) and isinstance(node.value, cst.Subscript):
         return isinstance(node.value.value, cst.Name) and node.value.value.value == "Literal"
+    if isinstance(node, cst.AnnAssign) and isinstance(node.annotation.annotation, cst.Name):
+        return bool(node.annotation.annotation.value == "TypeAlias")
     if isinstance(node, cst.If) and isinstance(node.test, cst.Name):
         return bool(node.test.value == "TYPE_CHECKING")
     return False

@@ -4,7 +4,7 @@ import json
 from typing import TYPE_CHECKING
 
 from token_broker_client.answers import Answer
-from token_broker_client.cache import MAX_AGE_SECONDS, Cache, Question
+from token_broker_client.cache import Cache, Question
 from token_broker_client.deadline import Deadline, Patience
 from token_broker_client.errors import TooManyRequests
 from token_broker_client.request import PLAIN, Command, Key, TokenRequest
@@ -19,9 +19,7 @@ class Access:
 
     __slots__ = ("_cache", "_max_age", "_patience", "key")
 
-    def __init__(
-        self, key: Key, cache: Cache, patience: Patience, max_age: float = MAX_AGE_SECONDS
-    ) -> None:
+    def __init__(self, key: Key, cache: Cache, patience: Patience, max_age: float) -> None:
         self.key = key
         self._cache = cache
         self._patience = patience

@@ -86,7 +86,7 @@ class Question(NamedTuple):
     """Asks the broker, and tries again until the deadline."""
     look: Callable[[Deadline], Answer]
     """Asks the broker once, for the next token."""
-    max_age: float = MAX_AGE_SECONDS
+    max_age: float
 
 
 class Cache:
