@@ -54,6 +54,7 @@ def test_a_route_is_an_action(method: str, rest: str, action: str) -> None:
         {"resource": "/v1/editor/{connection}/token"},
         {"resource": "/v2/v1/vntana/{connection}/token"},
         {"resource": "/v1/vntana/{connection}"},
+        {"resource": "/token"},
     ],
 )
 def test_any_other_route_is_refused(changes: dict[str, Any]) -> None:
