@@ -322,10 +322,13 @@ def test_a_redirect_does_not_take_the_token_along(
 ) -> None:
     """The libraries drop `Authorization` by themselves, and no other header."""
     redirect(world, f"{stranger.url}/collect", status)
+    onward = [answer(b"", "Location: /onward", status="302 Found"), answer(b"hello")]
+    stranger.behaviour = lambda taken: taken.sendall(onward.pop(0))
     assert world.caller.send("GET", world.url).text == "hello"
-    (asked,) = stranger.asked
+    asked = b"".join(stranger.asked)
     token = world.access.answer().headers["X-AUTH-TOKEN"].encode()
     assert b"/collect" in asked
+    assert b"/onward" in asked
     for ours in (b"x-auth-token", b"x-also", b"s3cond", token.lower()):
         assert ours not in asked.lower()
 
