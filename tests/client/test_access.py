@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.client.desks import NOW, answer, document
+from tests.client.desks import NOW, Once, answer, document
 from tests.waiting import PATIENCE_SECONDS, SOON_SECONDS
 from token_broker_client import Broker, Unreachable
 from token_broker_client.cache import Cache
@@ -21,24 +21,6 @@ from token_broker_client.request import FLOWS, Command, Flow, TokenRequest
 from token_broker_client.requests_auth import BrokerAuth
 
 OPENAPI = Path(__file__).parents[2] / "openapi.yaml"
-
-
-class Once:
-    """A channel that keeps what it was asked."""
-
-    def __init__(self, **members: Any) -> None:
-        self.members = members
-        self.asked: list[tuple[Command, int]] = []
-        self.error: Exception | None = None
-        """Raised by each call, if it is set."""
-
-    def call(self, command: Command, deadline: Deadline) -> dict[str, Any]:
-        """Answer."""
-        self.asked.append((command, round(deadline.left)))
-        if self.error:
-            raise self.error
-        named = {"flow": command.flow, "connection": command.connection}
-        return document(len(self.asked), **named | self.members)
 
 
 def broker(channel: Any, clock: Callable[[], float] = NOW.timestamp) -> Broker:
