@@ -196,14 +196,26 @@ def test_a_token_that_was_refused_is_no_replacement_for_itself() -> None:
     assert found.generation == 2
 
 
-@pytest.mark.parametrize("valid", [False, "true", 1, None])
-def test_a_token_that_is_not_valid_has_no_parameters(valid: Any) -> None:
+@pytest.mark.parametrize("valid", [True, False, "true", 1, None])
+def test_each_question_is_sent_as_it_is(valid: Any) -> None:
+    """And only of a valid token are there parameters."""
+    asked: list[Command] = []
+
     class Saying:
         def call(self, command: Command, _: Deadline) -> dict[str, Any]:
-            assert (command.action, command.body) == ("verify", {"token": "token"})
-            return {"valid": valid, "parameters": {}}
+            asked.append(command)
+            return {"valid": valid, "parameters": {"a": 1}, "forgotten": 3}
 
-    assert Broker(Saying(), Patience(20), Cache()).verify("acme", "token") is None
+    asks = Broker(Saying(), Patience(20), Cache())
+    parameters = {"a": 1} if valid is True else None
+    assert asks.verify("acme", "token") == asks.verify("zero", "other", "vntana") == parameters
+    assert asks.status("vendorlink", "zero")["forgotten"] == asks.forget("vntana", "acme") == 3
+    assert asked == [
+        Command("editor", "acme", "verify", {"token": "token"}),
+        Command("vntana", "zero", "verify", {"token": "other"}),
+        Command("vendorlink", "zero", "status", {}),
+        Command("vntana", "acme", "forget", {}),
+    ]
 
 
 def test_what_is_asked_of_one_token_is_not_answered_by_another() -> None:

@@ -16,7 +16,13 @@ from botocore.exceptions import (
     BotoCoreError,
     ClientError,
     ConnectTimeoutError,
-    EndpointConnectionError,
+    LoginRefreshRequired,
+    NoCredentialsError,
+    NoRegionError,
+    ProfileNotFound,
+    ReadTimeoutError,
+    SSOError,
+    TokenRetrievalError,
     UnknownServiceError,
 )
 
@@ -284,8 +290,8 @@ def test_options_of_the_wrong_kind_go_nowhere(name: str, values: Any, text: str)
 @pytest.mark.parametrize("value", [float("nan"), object(), {1, 2}])
 def test_parameters_that_are_no_json_go_nowhere(value: object) -> None:
     with pytest.raises(InvalidRequest) as caught:
-        Broker.from_url(API).editor("acme", parameters={"userId": value})
-    assert caught.value.detail == "parameters: cannot be written as JSON"
+        Broker.from_url(API).access("vntana", "acme", organization=value, workspace={"deep": value})
+    assert caught.value.detail == "organization, workspace: cannot be written as JSON"
 
 
 def test_a_function_without_a_region_is_said_so_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -298,18 +304,38 @@ def test_a_function_without_a_region_is_said_so_at_once(monkeypatch: pytest.Monk
         broker.vntana("acme")
 
 
+STS: dict[str, Any] = {"endpoint_url": "https://s3cret"}
+OF_ROLE: dict[str, Any] = {"provider": "sso", "error_msg": "s3cret"}
+
+
 @pytest.mark.parametrize(
-    ("error", "is_retryable"),
+    ("error", "kind", "is_retryable"),
     [
-        (ConnectTimeoutError(endpoint_url="https://sts"), True),
-        (EndpointConnectionError(endpoint_url="https://sts"), True),
-        (UnknownServiceError(service_name="lambda", known_service_names=[]), False),
+        (ConnectTimeoutError(**STS), Unreachable, True),
+        (ReadTimeoutError(**STS), Unreachable, True),
+        (UnknownServiceError(service_name="s3cret", known_service_names=[]), Unreachable, False),
+        (NoCredentialsError(), AccessDenied, False),
+        (ProfileNotFound(profile="s3cret"), AccessDenied, False),
+        (SSOError(), AccessDenied, False),
+        (LoginRefreshRequired(), AccessDenied, False),
+        (TokenRetrievalError(**OF_ROLE), AccessDenied, False),
+        (NoRegionError(), InvalidRequest, False),
     ],
     ids=lambda one: type(one).__name__,
 )
-def test_only_the_network_may_be_better_later(error: BotoCoreError, is_retryable: bool) -> None:
-    """As on the way to a role: all else that boto3 refuses by itself is a setting."""
-    assert unsent(error, "f").retryable is is_retryable
+def test_what_boto3_refuses_by_itself(
+    error: BotoCoreError, kind: type[BrokerError], *, is_retryable: bool
+) -> None:
+    """As on the way to a role: only the network may be better later; all else is a setting."""
+    what = type(error).__name__
+    details = {
+        Unreachable: f"Lambda, to invoke f: {what}",
+        AccessDenied: f"the AWS credentials cannot be had ({what})",
+        InvalidRequest: "no region: name the function by its ARN, or set AWS_DEFAULT_REGION",
+    }
+    found = unsent(error, "f")
+    assert (type(found), found.detail) == (kind, details[kind])
+    assert found.retryable is is_retryable
 
 
 def test_no_credentials_is_said_so(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -381,7 +407,7 @@ def test_a_function_that_is_not_there_is_not_waited_for(
         (301, False),
         (401, False),
         (404, False),
-        (413, False),
+        (499, False),
         (429, True),
         (500, True),
         (502, True),

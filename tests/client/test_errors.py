@@ -60,6 +60,7 @@ def test_each_code_is_a_class(kind: type[BrokerError], serve: Serve, through: Th
         original.status,
     )
     assert str(error) == f"{original.code}: the reason"
+    assert error.args == ("the reason",)
     assert error.retryable is original.retryable is kind.retryable
 
 
@@ -204,7 +205,9 @@ def test_nonsense_to_wait_for_is_not_waited_for(retry_after: Any) -> None:
 def test_the_broker_knows_best_whether_to_try_again(
     code: str, said: dict[str, Any], retryable: bool
 ) -> None:
-    assert BrokerError.of({"code": code} | said).retryable is retryable
+    error = BrokerError.of({"code": code} | said)
+    assert (error.detail, error.status) == ("", type(error).status)
+    assert error.retryable is retryable
 
 
 @pytest.mark.parametrize("document", [{"code": 5}, {"detail": "no"}, [], "internal", None])

@@ -78,7 +78,7 @@ class Body:
     def __init__(self, request: httpx.Request) -> None:
         self._is_kept = is_kept(request)
         stream = request.stream
-        self._file = getattr(stream, "_stream", None)
+        self._file: Any = getattr(stream, "_stream", None)
         self._fields = getattr(stream, "fields", None)
         self._start = start_of(self._file)
 
