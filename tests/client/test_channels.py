@@ -199,7 +199,7 @@ ARN = "arn:aws:lambda:eu-west-1:123456789012:function:token-broker-prod"
     ("said", "vendorlinks"),
     [
         ("token-broker-prod", "token-broker-prod-vendorlink"),
-        ("token-broker-prod-", "token-broker-prod-vendorlink"),
+        ("token-broker-X-", "token-broker-X-vendorlink"),
         (ARN, f"{ARN}-vendorlink"),
         ("token-broker-prod-{flow}:live", "token-broker-prod-vendorlink:live"),
         ("{flow}-tokens", "vendorlink-tokens"),
