@@ -67,7 +67,7 @@ def test_explorer_makes_the_same_moves_as_the_transition_relation(scenario: Scen
         )
         followed = sorted(
             (step.text, space.canonical(space.after(step, others)), step.broken)
-            for steps, others in space.following(key)
+            for steps, others in space.following(key, space.scene(key))
             for step in steps
         )
         assert followed == allowed

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from tests.unit.memory_aws import MemoryAws, timeout
-from tests.unit.memory_broker import Context
+from tests.unit.memory_broker import Context, Recorder
 from token_broker.app import Environment
 from token_broker.aws import clients
 from token_broker.aws.endpoints import PlainEnvironment
@@ -22,7 +22,6 @@ from token_broker.exchange import Request, Response
 from token_broker.flows import every
 from token_broker.handler import Service
 from token_broker.item import Item
-from token_broker.telemetry import Telemetry
 from token_broker.tokens import Token
 from token_broker.transport import client as transport
 from token_broker.transport import deadline
@@ -31,17 +30,7 @@ from token_broker_fakes import registry
 FLOW = every()["vendorlink"]
 LEAST = {"STAGE": "test", "TABLE_NAME": "tokens", "KEY_ID": "alias/tokens"}
 TOKEN = Token("value", {}, "https://vendor", 1, 2)
-
-
-class Said(Telemetry):
-    """Keeps what it is told."""
-
-    def __init__(self) -> None:
-        self.told: list[tuple[str, dict[str, Any]]] = []
-
-    def emit(self, event: str, **facts: Any) -> None:
-        """Keep an event."""
-        self.told.append((event, facts))
+NOT_TAKEN = {"FailedEntryCount": 1, "Entries": [{"ErrorCode": "Throttled"}]}
 
 
 class Recording:
@@ -187,12 +176,8 @@ def changed(version: str) -> dict[str, Any]:
     """Return the event of Secrets Manager for a new version of the connection's secret."""
     name = "token-broker/test/vendorlink/acme"
     detail = {"labelUpdated": "AWSCURRENT", "name": name, "versionId": version}
-    return {
-        "source": "aws.secretsmanager",
-        "detail-type": "Secret Label Updated",
-        "detail": detail,
-        "resources": [],
-    }
+    kind = "Secret Label Updated"
+    return {"source": "aws.secretsmanager", "detail-type": kind, "detail": detail}
 
 
 def test_a_function_has_the_clock_of_its_process(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -223,32 +208,24 @@ def test_a_function_invokes_itself_by_the_name_it_was_invoked_by(
     function = service()
     function._remember_arn("arn:function:live")
     function.deps.invoke({"action": "renew"})
-    invoke = {
-        "FunctionName": "arn:function:live",
-        "InvocationType": "Event",
-        "Payload": b'{"action": "renew"}',
-    }
-    assert client.asked == [("invoke", invoke)]
+    invoke = {"FunctionName": "arn:function:live", "InvocationType": "Event"}
+    assert client.asked == [("invoke", invoke | {"Payload": b'{"action": "renew"}'})]
 
 
 @pytest.mark.parametrize("bus", [None, "", "events"])
 @pytest.mark.parametrize(
     ("answer", "reason"),
     [
-        ({"FailedEntryCount": 0, "Entries": [{"EventId": "1"}]}, None),
-        (None, "the bus cannot be reached (ReadTimeoutError)"),
-        ({"FailedEntryCount": 1, "Entries": [{"ErrorCode": "Throttled"}]}, "Throttled"),
+        pytest.param({"FailedEntryCount": 0, "Entries": [{"EventId": "1"}]}, None, id="taken"),
+        pytest.param(None, "the bus cannot be reached (ReadTimeoutError)", id="silent"),
+        pytest.param(NOT_TAKEN, "Throttled", id="not taken"),
     ],
-    ids=["taken", "silent", "not taken"],
 )
 def test_an_announcement_is_logged_and_put_on_the_bus_if_there_is_one(
-    monkeypatch: pytest.MonkeyPatch,
-    bus: str | None,
-    answer: dict[str, Any] | None,
-    reason: str | None,
+    monkeypatch: pytest.MonkeyPatch, bus: str | None, answer: Any, reason: str | None
 ) -> None:
     """That the bus does not take it is told to the caller, and raises nothing."""
-    client, said = Recording(answer), Said()
+    client, said = Recording(answer), Recorder()
     monkeypatch.setattr(clients, "events", lambda: client)
     named = {} if bus is None else {"EVENT_BUS_NAME": bus}
     deps = Environment(LEAST | named).deps(FLOW, said, "token-broker/")

@@ -1,6 +1,7 @@
 """A check: one harmless request with the token that any caller gets, and no more logins."""
 
 import dataclasses
+from contextlib import nullcontext
 from types import SimpleNamespace
 from typing import Any, NoReturn
 
@@ -16,6 +17,7 @@ from token_broker.errors import BrokerError, InvalidRequest, UpstreamUnavailable
 from token_broker.records import replace
 from token_broker.tokens import TokenRequest
 
+JSON = {"content-type": "application/json"}
 EVENTS = ("check", "check failed", "upstream")
 
 
@@ -43,15 +45,15 @@ def editor(**secret: Any) -> MemoryBroker:
     return broker
 
 
-def asked(broker: MemoryBroker) -> TokenRequest:
-    """Return a request for what a call without a body asks for."""
-    return TokenRequest(broker.deps.flow.requested(Document({}, InvalidRequest)))
+def run(broker: MemoryBroker, seconds: float) -> object:
+    """Check what a call without a body asks for, within so many seconds."""
+    requested = broker.deps.flow.requested(Document({}, InvalidRequest))
+    return Check(broker.deps, "acme", broker.monotonic + seconds).run(TokenRequest(requested))
 
 
-def failure(broker: MemoryBroker, left: float) -> BrokerError:
-    """Return the error of a check with so many seconds."""
+def failure(broker: MemoryBroker, seconds: float) -> BrokerError:
     with pytest.raises(BrokerError) as raised:
-        Check(broker.deps, "acme", broker.monotonic + left).run(asked(broker))
+        run(broker, seconds)
     return raised.value
 
 
@@ -91,10 +93,8 @@ def test_a_vendor_that_refuses_each_token_is_told_as_refusing(flow: str) -> None
     """After one new token, and within the limits of reports: callers keep theirs."""
     broker = MemoryBroker(flow)
     broker.call()
-    body, headers = '{"message": "this token is dead"}', {"content-type": "application/json"}
-    broker.fake.fail(
-        "answer", step=check(flow)[1], times=None, status=401, headers=headers, body=body
-    )
+    answer = {"status": 401, "headers": JSON, "body": '{"message": "this token is dead"}'}
+    broker.fake.fail("answer", step=check(flow)[1], times=None, **answer)
     for _ in range(3):
         response = checked(broker)
         assert_problem(response, "upstream_refused", 502)
@@ -140,7 +140,8 @@ def test_a_token_is_checked_where_it_was_made() -> None:
         urls.append(request.url)
         return send(request, seconds)
 
-    Check(replace(broker.deps, send=seen), "acme", broker.monotonic + 9).run(asked(broker))
+    broker.deps = replace(broker.deps, send=seen)
+    run(broker, 9)
     assert urls == [f"{broker.working['token_url']}/verify"]
 
 
@@ -148,11 +149,8 @@ def test_the_vendors_words_are_masked_by_the_secret_that_the_token_was_made_with
     """A vendor may quote a value that the secret no longer has."""
     broker = editor(editor_url="https://c4nary.example/app")
     broker.put_secret()
-    body, headers = (
-        '{"message": "no https://c4nary.example/app here"}',
-        {"content-type": "application/json"},
-    )
-    broker.fake.fail("answer", step="verify", status=422, headers=headers, body=body)
+    body = '{"message": "no https://c4nary.example/app here"}'
+    broker.fake.fail("answer", step="verify", status=422, headers=JSON, body=body)
     error = failure(broker, 9)
     assert (error.upstream_status, error.upstream_message) == (422, "no *** here")
 
@@ -178,22 +176,14 @@ def test_a_secret_that_is_wrong_is_told_while_the_token_lives(flow: str) -> None
     assert_problem(checked(broker), "not_configured", 500)
 
 
-@pytest.mark.parametrize(
-    ("left", "waited"),
-    [(0.125, []), (0.25, [0.25]), (9.0, [MOST_SECONDS])],
-)
+@pytest.mark.parametrize(("left", "waited"), [(0.125, []), (0.25, [0.25]), (9.0, [MOST_SECONDS])])
 def test_the_vendor_is_given_the_time_that_is_left(left: float, waited: list[float]) -> None:
     """Five seconds at most; with hardly any nothing is sent, as the answer would be lost."""
     broker = editor()
     broker.waited.clear()
-    if waited:
-        Check(broker.deps, "acme", broker.monotonic + left).run(asked(broker))
-    else:
-        error = failure(broker, left)
-        assert (type(error), error.detail) == (
-            UpstreamUnavailable,
-            "verify: no time was left to send it",
-        )
+    no_time = pytest.raises(UpstreamUnavailable, match=r"^verify: no time was left to send it$")
+    with nullcontext() if waited else no_time:
+        run(broker, left)
     assert broker.waited == pytest.approx(waited)
 
 
@@ -227,7 +217,7 @@ def test_a_check_that_ends_in_a_defect_is_noted_as_one() -> None:
 
     broker.deps = replace(broker.deps, send=fail)
     with pytest.raises(ZeroDivisionError):
-        Check(broker.deps, "acme", broker.monotonic + 9).run(asked(broker))
+        run(broker, 9)
     assert told(broker) == ["internal", "internal"]
 
 

@@ -80,40 +80,33 @@ def test_a_seal_names_its_place_to_kms() -> None:
     """Its policy and its log may rest on these names."""
     aws = MemoryAws()
     kept(aws)
-    assert aws.kms.contexts == [
-        {
-            "table": "tokens",
-            "connection": "vntana#acme",
-            "variant": "a" * 64,
-            "generation": "7",
-        }
-    ]
+    place = {"table": "tokens", "connection": "vntana#acme", "variant": "a" * 64}
+    assert aws.kms.contexts == [place | {"generation": "7"}]
 
 
-def test_what_is_too_large_in_clear_is_not_opened() -> None:
+def holding(aws: MemoryAws, clear: bytes) -> Item:
+    """Return an item with other contents under its seal."""
+    item = kept(aws)
+    sealed = aws.kms.encrypt(
+        KeyId=KEY_ID, Plaintext=zlib.compress(clear), EncryptionContext=aws.kms.contexts[0]
+    )
+    return replace(item, token=sealed["CiphertextBlob"])
+
+
+@pytest.mark.parametrize(("size", "is_opened"), [(60_000, True), (70_000, False)])
+def test_what_is_too_large_in_clear_is_not_opened(size: int, is_opened: bool) -> None:
     """A caller that may write to the table and encrypt cannot fill this process's memory."""
     aws = MemoryAws()
-    item = kept(aws)
-    for size, is_opened in ((60_000, True), (70_000, False)):
-        clear = {"kind": "login", "inputs": {"a": "x" * size}}
-        sealed = aws.kms.encrypt(
-            KeyId=KEY_ID,
-            Plaintext=zlib.compress(json.dumps(clear).encode()),
-            EncryptionContext=aws.kms.contexts[0],
-        )["CiphertextBlob"]
-        opened = aws.sealer.open_variant(replace(item, token=sealed))
-        assert (opened is not None) is is_opened
+    item = holding(aws, json.dumps({"kind": "login", "inputs": {"a": "x" * size}}).encode())
+    assert (aws.sealer.open_variant(item) is not None) is is_opened
 
 
 @pytest.mark.parametrize("clear", [b"[]", b"{}", b'"x"', b"null", b"{", b"\xff", b"[" * 60_000])
 def test_what_is_no_sealed_token_does_not_open(clear: bytes) -> None:
     aws = MemoryAws()
-    item = kept(aws)
-    sealed = aws.kms.encrypt(
-        KeyId=KEY_ID, Plaintext=zlib.compress(clear), EncryptionContext=aws.kms.contexts[0]
-    )["CiphertextBlob"]
-    assert aws.sealer.open_token(replace(item, token=sealed)) is None
-    assert aws.sealer.open_variant(replace(item, token=sealed)) is None
+    item = holding(aws, clear)
+    assert aws.sealer.open_token(item) is None
+    assert aws.sealer.open_variant(item) is None
 
 
 def test_another_tables_seal_does_not_open() -> None:
@@ -125,12 +118,7 @@ def test_another_tables_seal_does_not_open() -> None:
 
 @pytest.mark.parametrize(
     "changes",
-    [
-        {"expires_at": NOW + 3601},
-        {"expires_at": NOW + 3599},
-        {"context": '{"role": "ADMIN"}'},
-        {"context": None},
-    ],
+    [{"expires_at": NOW + 3601}, {"expires_at": NOW + 3599}, {"context": "{}"}, {"context": None}],
 )
 def test_what_is_said_in_clear_has_to_be_what_was_sealed(changes: dict[str, Any]) -> None:
     aws = MemoryAws()
@@ -168,9 +156,6 @@ def test_a_token_is_sealed_whole_or_refused() -> None:
     assert sizes == list(range(4_800, sizes[-1] + 1))
     with pytest.raises(UpstreamContractChanged, match=r"^the token is too large to be kept$"):
         kept(aws, replace(TOKEN, value=NOISE))
-    largest = kept(aws, replace(TOKEN, value=NOISE[: sizes[-1]])).token
-    assert largest
-    assert len(largest) - SEAL_BYTES <= 4_096
     packed = [kept(aws, replace(TOKEN, value=NOISE[:size])).token or b"" for size in sizes[-99:]]
     assert max(map(len, packed)) - SEAL_BYTES == 4_096
 

@@ -22,19 +22,16 @@ def test_the_version_in_use_is_read_with_its_id_and_age() -> None:
     assert aws.secrets.previous("acme") == Secret("v1", 1_800_000_000, FIRST)
     assert aws.secrets.version("acme") == "v2"
     assert "hunter" not in repr(aws.secrets.current("acme"))
-
-
-def test_a_secret_that_never_changed_has_no_version_before() -> None:
     assert aws_with(FIRST).secrets.previous("acme") is None
 
 
 def test_a_secret_that_is_not_there_names_the_connection() -> None:
-    aws = MemoryAws()
-    for ask in (aws.secrets.current, aws.secrets.version):
+    secrets = MemoryAws().secrets
+    for ask in (secrets.current, secrets.version, lambda name: secrets.current(name, "v2")):
         with pytest.raises(UnknownConnection) as raised:
             ask("acme")
         assert raised.value.detail == "there is no secret for connection acme"
-    assert aws.secrets.previous("acme") is None
+    assert secrets.previous("acme") is None
 
 
 @pytest.mark.parametrize("text", [None, "", "{", "[" * 100_000])
@@ -66,11 +63,6 @@ def test_a_late_replica_is_not_believed() -> None:
         aws.secrets.current("acme", "v2")
     assert raised.value.detail == "the secret's new version is not there yet"
     assert raised.value.retry_after == 1
-
-
-def test_a_secret_that_was_deleted_after_an_event_is_not_there() -> None:
-    with pytest.raises(UnknownConnection):
-        MemoryAws().secrets.current("acme", "v2")
 
 
 def test_a_secret_without_a_version_in_use_has_none() -> None:

@@ -58,18 +58,20 @@ def refused(caller: Lambda, code: str, version: int) -> tuple[Event, ...]:
     return (Refusal(caller.item, code, version),)
 
 
+def losing(caller: Lambda) -> Lambda:
+    """Return a Lambda after it lost its write: it reads again; who renews gives up."""
+    if caller.ask == Ask.RENEWING:
+        return Lambda()
+    seen = caller.seen if caller.ask == Ask.FORCED else 0
+    return Lambda(Stage.WAITING, caller.item, caller.ask, seen, outer=caller.outer)
+
+
 def lost(rules: Rules, state: State, place: int, caller: Lambda) -> Move:
     """Another write came first: a normal outcome, so read again."""
     if not rules.guards.loser:
         after = placed(state, place, answered(rules, caller, 0))
-        return Move(
-            place,
-            "loses the write, and answers so",
-            after,
-            refused(caller, "conflict", state.secret),
-        )
-    if caller.ask == Ask.RENEWING:
-        return Move(place, "loses the write: another renews", placed(state, place, Lambda()))
-    seen = caller.seen if caller.ask == Ask.FORCED else 0
-    again = Lambda(Stage.WAITING, caller.item, caller.ask, seen, outer=caller.outer)
-    return Move(place, "loses the conditional write", placed(state, place, again))
+        events = refused(caller, "conflict", state.secret)
+        return Move(place, "loses the write, and answers so", after, events)
+    is_renewal = caller.ask == Ask.RENEWING
+    text = "loses the write: another renews" if is_renewal else "loses the conditional write"
+    return Move(place, text, placed(state, place, losing(caller)))

@@ -5,17 +5,7 @@ from collections.abc import Iterator
 from tests.protocol.model.answers import answered, handed, may, placed, refused
 from tests.protocol.model.decision import ACQUIRE, HAND_OUT, REFUSE, WAIT, decide, is_leased
 from tests.protocol.model.rules import Rules
-from tests.protocol.model.state import (
-    Age,
-    Ask,
-    Failure,
-    HandOut,
-    Lambda,
-    Move,
-    Stage,
-    State,
-    worth,
-)
+from tests.protocol.model.state import Age, Ask, Failure, HandOut, Lambda, Move, Stage, State, worth
 
 
 def calls(rules: Rules, state: State, place: int, idle: Lambda) -> Iterator[Move]:

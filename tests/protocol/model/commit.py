@@ -95,17 +95,12 @@ def done(rules: Rules, state: State, holder: Lambda) -> State:
     """Return the world after the write; a failure that is stored is worth another exchange."""
     name = holder.item
     after = state._replace(items=put(state.items, name, written(rules, state, holder)))
-    failed = holder.result in (Result.DOWN, Result.UNANSWERED, Result.REFUSED, Result.SPOILT)
     is_outage = holder.result in (Result.DOWN, Result.UNANSWERED)
-    is_put_off = (
-        is_outage and after.items[name].failure == Failure.PATIENT
-    )  # and worth one when that is over
-    if (
-        failed
-        and holder.begun
-        and not is_put_off
-        and (rules.guards.backoff or holder.result != Result.DOWN)
-    ):
+    # What backs off is worth another exchange when that is over.
+    is_put_off = is_outage and after.items[name].failure == Failure.PATIENT
+    is_unkept = holder.result == Result.DOWN and not rules.guards.backoff
+    has_failed = is_outage or holder.result in (Result.REFUSED, Result.SPOILT)
+    if has_failed and holder.begun and not is_put_off and not is_unkept:
         return worth(after, name)
     is_second = state.items[gate_of(rules, holder)].suspect == holder.version
     if holder.result == Result.REJECTED and (holder.version != state.secret or is_second):

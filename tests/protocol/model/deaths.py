@@ -90,9 +90,7 @@ def without_lambda(state: State, place: int, one: Lambda) -> State:
     if one.result == Result.REJECTED and one.step == Stage.JUDGING:
         wrong = put(wrong, one.version, wrong[one.version] - 1)
     gone = state._replace(
-        lambdas=put(state.lambdas, place, Lambda()),
-        faults=state.faults - 1,
-        wrong=wrong,
+        lambdas=put(state.lambdas, place, Lambda()), faults=state.faults - 1, wrong=wrong
     )
     if one.outer and one.outer.begun:
         gone = worth(gone, one.outer.item)

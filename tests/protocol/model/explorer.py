@@ -92,7 +92,7 @@ def _visit(seen: Exploration, until: frozenset[str], most: int) -> None:
 
 def _expand(seen: Exploration, number: int) -> None:
     is_stuck = True
-    for steps, others in seen.space.following(seen.states[number]):
+    for steps, others in seen.space.following(seen.states[number], seen.scenes[number]):
         is_stuck &= _follow(seen, number, steps, others)
     if is_stuck:
         _is_left_alone(seen, number)

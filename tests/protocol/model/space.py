@@ -136,14 +136,16 @@ class Space:
         """Return what the state of this *key* is for the world, and for invariants of states."""
         return self._scenes[(key[0], *[one for one in key[1:] if self._is_busy[one]])]
 
-    def following(self, key: Key) -> Iterator[tuple[list[Step], Key]]:
+    def following(self, key: Key, scene: Scene) -> Iterator[tuple[list[Step], Key]]:
         """Yield all that may happen next, with the Lambdas that take no part in it."""
         world, lambdas = key[0], key[1:]
+        last = -1
         for place, one in enumerate(lambdas):
-            if one not in lambdas[:place]:  # of those in the same place of the program, one moves
+            if one != last:  # of those in the same place of the program, one moves
                 yield self._steps[world, one], lambdas[:place] + lambdas[place + 1 :]
+            last = one
         yield self._happenings[world], lambdas
-        if steps := self.scene(key).steps:
+        if steps := scene.steps:
             yield steps, tuple([one for one in lambdas if not self._is_busy[one]])
 
     def after(self, step: Step, others: Key) -> Key:

@@ -10,9 +10,10 @@
 
 from collections.abc import Sequence
 
+from tests.protocol.model.answers import losing
 from tests.protocol.model.exchange import asking
 from tests.protocol.model.rules import Rules
-from tests.protocol.model.state import Ask, Item, Lambda, Stage, State, Value, put
+from tests.protocol.model.state import Item, Lambda, Stage, State, Value, put
 
 PAST = -1
 """A fence or generation that never comes back."""
@@ -106,10 +107,7 @@ def waiting(one: Lambda, fences: Sequence[int]) -> Lambda:
     """Return a Lambda that read an old fence as what it will be: it loses, and reads again."""
     if one.step != Stage.ACQUIRING or one.fence == fences[one.item]:
         return one
-    if one.ask == Ask.RENEWING:
-        return Lambda()
-    seen = one.seen if one.ask == Ask.FORCED else 0
-    return Lambda(Stage.WAITING, one.item, one.ask, seen, outer=one.outer)
+    return losing(one)
 
 
 def shifted(state: State, name: int) -> State:

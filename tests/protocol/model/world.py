@@ -44,9 +44,7 @@ def forgets(state: State, name: int) -> Move:
 def rotates(state: State) -> Move:
     """The secret gets a new version: worth an exchange of each item."""
     after = state._replace(
-        secret=state.secret + 1,
-        credit=(1,) * len(state.credit),
-        occasions=state.occasions - 1,
+        secret=state.secret + 1, credit=(1,) * len(state.credit), occasions=state.occasions - 1
     )
     return Move(WORLD, "the secret gets a new version", after, (), fair=False)
 

@@ -173,9 +173,7 @@ def dropped_early(item: Item) -> int:
 BUGS.add("min-ttl-ignored", "min_ttl", (Item, "min_ttl", zero))
 BUGS.add("doubt-ignored", "who died may have ended the token", (Item, "is_uncertain", no))
 BUGS.add(
-    "report-ignored",
-    "what was reported is handed out to none",
-    (Item, "is_rejected", property(no)),
+    "report-ignored", "what was reported is handed out to none", (Item, "is_rejected", property(no))
 )
 
 
@@ -274,9 +272,7 @@ BUGS.add(
     (Invocation, "gate_read_at", property(lambda self: self.deps.clock.now(), nothing)),
 )
 BUGS.add(
-    "pin-unrotated",
-    "a rotation drops what is pinned now",
-    (Maintenance, "_may_be_pinned_away", no),
+    "pin-unrotated", "a rotation drops what is pinned now", (Maintenance, "_may_be_pinned_away", no)
 )
 BUGS.add(
     "pin-unasked",

@@ -14,15 +14,7 @@ from multiprocessing import get_context
 from typing import Any
 
 from tests.protocol.simulation.invocations import Invocation
-from tests.protocol.simulation.plans import (
-    Change,
-    Fault,
-    FaultKind,
-    FlowName,
-    Notice,
-    Plan,
-    Visit,
-)
+from tests.protocol.simulation.plans import Change, Fault, FaultKind, FlowName, Notice, Plan, Visit
 from tests.protocol.simulation.vendors import VENDORS
 from tests.protocol.simulation.world import World
 from tests.subjects import keeps_gate_apart

@@ -159,8 +159,7 @@ class Vntana(Vendor):
         by_role = {
             ADMIN: Variant("organization", {"organization": organization}).key,
             MEMBER: Variant(
-                "workspace",
-                {"organization": organization, "workspace": rooms.get(named, named)},
+                "workspace", {"organization": organization, "workspace": rooms.get(named, named)}
             ).key,
         }
         return {by_role[role] for role in self.roles(setting.user, organization, since)}

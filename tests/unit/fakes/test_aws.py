@@ -130,6 +130,9 @@ def test_a_query_has_pages(tables: list[Any]) -> None:
 def test_a_key_opens_what_it_sealed_under_the_same_context(aws: Any) -> None:
     provide(aws[1])
     for key in (keepers(aws[1])[1], Key()):
+        assert key.encrypt(KeyId=KEY_ALIAS, Plaintext=b"x" * 4096)
+        with pytest.raises(ClientError, match="ValidationException"):
+            key.encrypt(KeyId=KEY_ALIAS, Plaintext=b"x" * 4097)
         context = {"a": "1", "b": "2"}
         sealed = key.encrypt(KeyId=KEY_ALIAS, Plaintext=b"token", EncryptionContext=context)
         blob = sealed["CiphertextBlob"]

@@ -144,7 +144,7 @@ def test_log(visitor: Client, desk: Desk) -> None:
     status, entries = desk("GET", "/_control/log")
     assert (status, len(entries)) == (200, 2)
     assert desk("GET", "/_control/log?last=1") == (200, entries[1:])
-    assert desk("GET", "/_control/log?last=9") == (200, entries)
+    assert desk("GET", "/_control/log?last=2") == (200, entries)
     assert entries[0]["led_to"] == "login token of a@example.com"
     assert entries[0]["body"] == '{"email":"a@example.com","password":"…"}'
     assert ["Host", "api-platform.vntana.com"] in entries[0]["headers"]

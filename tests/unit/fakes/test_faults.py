@@ -36,7 +36,9 @@ def test_status_without_processing(visitor: vntana_client.Client) -> None:
 def test_status_after_processing(visitor: vntana_client.Client) -> None:
     """The vendor did it, and says that it failed."""
     visitor.fake.fail("status_after")
-    assert (visitor.login().status, tokens(visitor)) == (503, 1)
+    answer = visitor.login()
+    assert (answer.status, answer.json(), tokens(visitor)) == (503, None, 1)
+    assert "x-auth-token" not in answer.headers
 
 
 @pytest.mark.parametrize("status", [200, 503])

@@ -750,16 +750,6 @@ def test_parameters_are_kept_or_refused_before_the_vendor_is_asked() -> None:
 # VNTANA, whose tokens are made from tokens
 
 
-def test_the_version_before_opens_no_connection() -> None:
-    """It only bridges the time until the secret is right: no recovery is announced."""
-    broker = MemoryBroker("vntana")
-    broker.aws.manager.put("acme", {"personal_access_token": "wrong"})
-    broker.aws.manager.created_at = NOW
-    assert outcome(broker)["source"] == "exchange"
-    assert announced(broker) == ["Connection Latched"]
-    assert record(broker)["latched_version"] == "v2"
-
-
 def test_the_version_before_opens_no_connection_where_it_is_proven_anew() -> None:
     """A listing that is recent has no login any more, and that it was accepted was not kept."""
     broker = MemoryBroker("vntana")
@@ -783,34 +773,29 @@ def test_the_version_before_opens_no_connection_where_it_is_proven_anew() -> Non
     }
 
 
-def test_a_suspect_version_is_tried_by_nobody_until_a_minute_is_over() -> None:
-    """Each variant is told when that is; a rejection that is kept is not judged once more."""
-    broker = MemoryBroker("vntana")
-    broker.call()
-    broker.fake.fail("status", status=401, step="login", times=None)
+@pytest.mark.parametrize(
+    ("flow", "calls"),
+    [
+        ("vntana", [{}, {}, {"organization": "00000000-0000-4000-8000-000000000000"}]),
+        ("editor", PARAMETERS[:3]),
+    ],
+)
+def test_no_variant_tries_a_suspect_version_until_a_minute_is_over(
+    flow: str, calls: list[dict[str, Any]]
+) -> None:
+    """Each is told when that is; what the gate says of the version is no second rejection."""
+    broker = MemoryBroker(flow)
+    broker.call(**calls[0])
+    broker.fake.fail("answer", status=401, body="{}", times=None)
     broker.now += 100_000
-    first = outcome(broker)
+    first = outcome(broker, **calls[1])
     assert (first["code"], first["retry_after"]) == ("credential_rejected", 60)
-    logins, gate = broker.steps.count("login"), record(broker)
+    steps, gate = broker.steps, record(broker)
     broker.now += 45
     broker.restart()
-    other = outcome(broker, organization="00000000-0000-4000-8000-000000000000")
+    other = outcome(broker, **calls[2])
     assert (other["code"], other["retry_after"]) == ("credential_rejected", 15)
-    assert broker.steps.count("login") == logins
-    assert record(broker) == gate
-
-
-def test_a_variant_that_has_not_failed_itself_asks_the_gate_and_judges_nothing() -> None:
-    """What the gate says of a suspect version is no second rejection."""
-    broker = MemoryBroker("editor")
-    broker.call(**PARAMETERS[0])
-    broker.fake.fail("answer", status=401, body="{}", times=None)
-    assert outcome(broker, **PARAMETERS[1])["retry_after"] == 60
-    gate = record(broker)
-    broker.now += 45
-    other = outcome(broker, **PARAMETERS[2])
-    assert (other["code"], other["retry_after"]) == ("credential_rejected", 15)
-    assert len(broker.steps) == 2
+    assert broker.steps == steps
     assert record(broker) == gate
 
 

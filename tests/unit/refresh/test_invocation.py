@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from tests.unit.memory_broker import NOW, SKEW, MemoryBroker
+from tests.unit.memory_broker import NOW, SKEW, MemoryBroker, around
 from token_broker.errors import NotConfigured, RefreshInProgress
 from token_broker.exchange import Request
 from token_broker.item import Item
@@ -29,19 +29,13 @@ def test_time_is_kept_back_for_what_follows() -> None:
     assert not work.is_nested
 
 
-@pytest.mark.parametrize(("seconds", "is_acquired"), [(6.0, True), (5.999, False)])
-def test_a_lease_is_acquired_while_an_exchange_can_be_kept(
-    seconds: float, is_acquired: bool
-) -> None:
+def test_a_lease_is_acquired_while_an_exchange_can_be_kept() -> None:
     broker = MemoryBroker()
-    work = invocation(broker, seconds)
-    if not is_acquired:
-        with pytest.raises(RefreshInProgress) as raised:
-            work.acquire(broker.item())
-        assert raised.value.detail == "too little time is left for an exchange"
-        assert raised.value.retry_after == 1
-        return
-    lease = work.acquire(broker.item())
+    with pytest.raises(RefreshInProgress) as raised:
+        invocation(broker, 5.999).acquire(broker.item())
+    assert raised.value.detail == "too little time is left for an exchange"
+    assert raised.value.retry_after == 1
+    lease = invocation(broker, 6.0).acquire(broker.item())
     assert lease
     assert (lease.lease_owner, lease.lease_until) == ("owner-0", NOW + 6 + 2 + SKEW)
     assert (lease.fence, lease.forced_at) == (1, 0)
@@ -66,12 +60,10 @@ def test_those_without_the_lease_wait_longer_each_time_up_to_a_bound() -> None:
     assert not work.has_waited
     for polls in (0, 1, 2, 3, 9, 5_000):
         work.wait_for_lease(lease, polls)
-    assert broker.slept == pytest.approx([0.05, 0.1, 0.2, 0.25, 0.25, 0.25])
-    broker.slept.clear()
     for roll in (0.0, 1.0):
         broker.roll = roll
         work.wait_for_lease(lease, 1)
-    assert broker.slept == pytest.approx([0.05, 0.15])
+    assert broker.slept == pytest.approx([0.05, 0.1, 0.2, 0.25, 0.25, 0.25, 0.05, 0.15])
     assert work.has_waited
 
 
@@ -134,18 +126,11 @@ def test_the_version_before_is_used_once_the_current_one_was_rejected() -> None:
     assert (work.uses_previous, work.secret().version, work.version()) == (True, "v1", "v1")
 
 
-@pytest.mark.parametrize(
-    ("flow", "secret", "is_shared"),
-    [
-        ("vendorlink", {}, True),
-        ("editor", {}, True),
-        ("editor", {"options": {"reuse": False}}, False),
-    ],
-)
-def test_tokens_are_shared_unless_the_secret_says_otherwise(
-    flow: str, secret: dict[str, Any], is_shared: bool
-) -> None:
-    assert invocation(MemoryBroker(flow, secret=secret)).is_shared() is is_shared
+@pytest.mark.parametrize("reuse", [True, False])
+def test_tokens_are_shared_unless_the_secret_says_otherwise(reuse: bool) -> None:
+    assert invocation(MemoryBroker("editor")).is_shared()
+    broker = MemoryBroker("editor", secret={"options": {"reuse": reuse}})
+    assert invocation(broker).is_shared() is reuse
 
 
 def test_what_was_sent_is_remembered_and_a_login_until_the_next_request() -> None:
@@ -169,15 +154,14 @@ def test_an_announcement_names_the_connection_and_the_version() -> None:
 def test_what_was_read_counts_from_before_it_was_asked_for(key: str) -> None:
     """I16: a hold or a DELETE may come amid a slow read, which knows nothing of it."""
     broker = MemoryBroker("vntana")
-    for name in ("get_item", "batch_get_item"):
-        operation = getattr(broker.aws.dynamodb, name)
 
-        def slowly(_operation: Any = operation, **request: Any) -> Any:
-            found = _operation(**request)
-            broker.now += 9
-            return found
+    def slowly(operation: Any, **request: Any) -> Any:
+        found = operation(**request)
+        broker.now += 9
+        return found
 
-        setattr(broker.aws.dynamodb, name, slowly)
+    around(broker.aws.dynamodb, "get_item", slowly)
+    around(broker.aws.dynamodb, "batch_get_item", slowly)
     work = invocation(broker)
     assert (work.look(key).read_at, work.gate_read_at) == (NOW, NOW)
     began = broker.now

@@ -362,6 +362,7 @@ SUSPECT: dict[str, Any] = {"accepted_version": "v1", "suspect_version": "v1"}
         pytest.param({"accepted_version": "v0"}, True, id="another was accepted"),
         pytest.param(SUSPECT | {"suspect_at": NOW - 60}, True, id="suspect, for a minute"),
         pytest.param(DEAD, True, id="its holder died"),
+        pytest.param({"fence": "x"}, True, id="damaged, which is told"),
     ],
 )
 def test_a_version_is_tried_by_the_holder_of_the_gates_lease(
@@ -374,6 +375,8 @@ def test_a_version_is_tried_by_the_holder_of_the_gates_lease(
     gate.admit(VARIANT, "v1")
     assert broker.item().fence == int(is_entered)
     assert (broker.item().lease_owner == "owner-0") is is_entered
+    damaged = [{"variant": "-", "attributes": ["fence"]}] if "fence" in values else []
+    assert broker.telemetry.of("damaged") == damaged
     gate.release()
     writes = broker.aws.dynamodb.writes
     gate.release()
