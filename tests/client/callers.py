@@ -47,7 +47,7 @@ class Caller:
             with httpx.Client(
                 auth=self._auth, follow_redirects=True, verify=NO_TLS, timeout=PATIENCE_SECONDS
             ) as client:
-                reply = client.request(method, url, content=body, **options)
+                reply = client.request(method, url, **form_or(body), **options)
                 return Said(reply.status_code, reply.text)
         return asyncio.run(self._sent(method, url, body, options))
 
@@ -56,8 +56,13 @@ class Caller:
         async with httpx.AsyncClient(
             auth=self._auth, follow_redirects=True, verify=NO_TLS, timeout=PATIENCE_SECONDS
         ) as client:
-            reply = await client.request(method, url, content=content, **options)
+            reply = await client.request(method, url, **form_or(content), **options)
             return Said(reply.status_code, reply.text)
+
+
+def form_or(body: Any) -> dict[str, Any]:
+    """Return *body* under httpx's name for it: a form's fields, or the content itself."""
+    return {"data" if isinstance(body, dict) else "content": body}
 
 
 async def later(chunks: Iterator[bytes]) -> AsyncIterator[bytes]:

@@ -82,6 +82,24 @@ class Desk:
         return broker.access(self.flow, "acme")  # type: ignore[arg-type]  # one of the flows
 
 
+class Once:
+    """A channel that keeps what it was asked."""
+
+    def __init__(self, **members: Any) -> None:
+        self.members = members
+        self.asked: list[tuple[Command, int]] = []
+        self.error: Exception | None = None
+        """Raised by each call, if it is set."""
+
+    def call(self, command: Command, deadline: Deadline) -> dict[str, Any]:
+        """Answer."""
+        self.asked.append((command, round(deadline.left)))
+        if self.error:
+            raise self.error
+        named = {"flow": command.flow, "connection": command.connection}
+        return document(len(self.asked), **named | self.members)
+
+
 class Nowhere:
     """A channel that is never to be used."""
 

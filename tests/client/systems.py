@@ -2,16 +2,18 @@
 
 import json
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from itertools import chain, count, repeat
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import boto3
+import pytest
 
 from tests.waiting import PATIENCE_SECONDS
-from token_broker_client import Broker
+from token_broker_client import Broker, BrokerError
 from token_broker_client.deadline import Patience
 from token_broker_local.addresses import ACCESS_KEY, REGION, SECRET_KEY, Addresses, secret_name
 
@@ -24,6 +26,14 @@ Serve: TypeAlias = Callable[[Handler], str]
 Through: TypeAlias = Callable[..., Broker]
 
 numbers = count(1)
+
+
+@contextmanager
+def refused(kind: type[BrokerError], detail: str) -> Iterator[pytest.ExceptionInfo[BrokerError]]:
+    """Expect an error of that very class, with that whole text."""
+    with pytest.raises(BrokerError) as caught:
+        yield caught
+    assert (type(caught.value), caught.value.detail) == (kind, detail)
 
 
 def tries(number: int) -> Patience:

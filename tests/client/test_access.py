@@ -1,84 +1,57 @@
 """Access to a token: what asks the broker, and what it asks."""
 
 import asyncio
-import json
 import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
-from tests.client.desks import NOW, Desk, answer, document
+from tests.client.desks import NOW, Once, answer, document
+from tests.client.systems import refused
 from tests.waiting import PATIENCE_SECONDS, SOON_SECONDS
 from token_broker_client import Broker, Unreachable
 from token_broker_client.cache import Cache
 from token_broker_client.deadline import Deadline, Patience
 from token_broker_client.httpx_auth import HttpxBrokerAuth
-from token_broker_client.request import Command
+from token_broker_client.request import FLOWS, Command, Flow, TokenRequest
 from token_broker_client.requests_auth import BrokerAuth
 
-
-class Once:
-    """A channel that keeps what it was asked."""
-
-    def __init__(self, **members: Any) -> None:
-        self.members = members
-        self.asked: list[tuple[Command, float]] = []
-        self.error: Exception | None = None
-        """Raised by each call, if it is set."""
-
-    def call(self, command: Command, deadline: Deadline) -> dict[str, Any]:
-        """Answer."""
-        self.asked.append((command, deadline.left))
-        if self.error:
-            raise self.error
-        named = {"flow": command.flow, "connection": command.connection}
-        return document(len(self.asked), **named | self.members)
+OPENAPI = Path(__file__).parents[2] / "openapi.yaml"
 
 
 def broker(channel: Any, clock: Callable[[], float] = NOW.timestamp) -> Broker:
     return Broker(channel, Patience(20), Cache(clock=clock))
 
 
-def test_only_what_is_named_is_asked() -> None:
-    """With JSON's types as they are."""
-    once = Once()
-    asks = broker(once)
-    asks.vntana("acme")
-    asks.vntana("acme", workspace="chairs", min_ttl=60)
-    asks.vntana("acme", force=True)
-    asks.vntana("zero", min_ttl=0, force=False)
-    asks.vendorlink("acme", rejected="0" * 16)
-    asks.editor("acme", parameters={"n": 1, "x": 1.5, "yes": True, "none": None, "deep": [{}]})
-    assert [command.body for command, _ in once.asked] == [
-        {},
-        {"workspace": "chairs", "min_ttl": 60},
-        {"force": True},
-        {"min_ttl": 0},
-        {"rejected": "0" * 16},
-        {"parameters": {"n": 1, "x": 1.5, "yes": True, "none": None, "deep": [{}]}},
-    ]
-    assert {command.action for command, _ in once.asked} == {"token"}
-    assert [command.connection for command, _ in once.asked].index("zero") == 3
-    assert json.dumps(once.asked[-1][0].body)
+SCHEMAS = yaml.safe_load(OPENAPI.read_text())["components"]["schemas"]
+VALUES: dict[str, Any] = {
+    "min_ttl": 0,
+    "rejected": "0" * 16,
+    "force": True,
+    "organization": "studio",
+    "workspace": "chairs",
+    "parameters": {"n": 1, "x": 1.5, "yes": True, "none": None, "deep": [{}]},
+}
 
 
-@pytest.mark.parametrize(
-    "conditions", [{}, {"min_ttl": 60}, {"rejected": "0" * 16}, {"force": True}], ids=str
-)
-def test_a_task_asks_the_same(conditions: Any) -> None:
-    """With the same conditions, and the patience of its broker."""
-    once = Once()
-    for _ in range(2):
-        access = Broker(once, Patience(7), Cache(clock=NOW.timestamp)).access("vntana", "acme")
-        if once.asked:
-            asyncio.run(access.answer_async(**conditions))
-        else:
-            access.answer(**conditions)
-    assert [(command.body, round(left)) for command, left in once.asked] == [(conditions, 7)] * 2
+@pytest.mark.parametrize("flow", FLOWS)
+def test_only_what_is_named_is_asked(flow: Flow) -> None:
+    """Each member of a request alone, and all; of a thread and of a task; with its JSON type."""
+    names = SCHEMAS[f"{flow.title()}Request"]["properties"]
+    for asked in ([], *([name] for name in names), names):
+        given = {name: VALUES[name] for name in asked}
+        conditions = {name: given.pop(name) for name in TokenRequest._fields if name in given}
+        once = Once()
+        getattr(broker(once), flow)("zero", **given, **conditions)
+        access = broker(once).access(flow, "zero", **given)
+        asyncio.run(access.answer_async(**conditions))
+        command = Command(flow, "zero", "token", given | conditions)
+        assert once.asked == [(command, 20)] * 2
 
 
 def test_a_command_shows_nothing_private() -> None:
@@ -101,7 +74,7 @@ def test_a_look_for_the_next_token_is_short() -> None:
     now[0] += 11
     once.error = Unreachable("gone")
     assert access.answer().generation == 2
-    assert [round(seconds) for _, seconds in once.asked] == [20, 5, 5]
+    assert [seconds for _, seconds in once.asked] == [20, 5, 5]
 
 
 def test_an_answer_signs_by_what_it_came_from() -> None:
@@ -116,10 +89,8 @@ def test_an_answer_signs_by_what_it_came_from() -> None:
 
 def test_an_address_at_the_vendor() -> None:
     """With one slash, wherever it comes from."""
-    access = broker(Once(base_url="https://app.vendorlink.nl/API/")).access("vntana", "acme")
-    assert (
-        access.url("/Queries") == access.url("Queries") == "https://app.vendorlink.nl/API/Queries"
-    )
+    access = broker(Once(base_url="https://vendor.example/XX/")).access("vntana", "acme")
+    assert access.url("/XX") == access.url("XX") == "https://vendor.example/XX/XX"
 
 
 def test_a_broker_says_how_old_a_token_may_become() -> None:
@@ -141,7 +112,7 @@ def test_a_look_takes_no_longer_than_patience() -> None:
     access.answer()
     now[0] += 11
     access.answer()
-    assert [round(seconds) for _, seconds in once.asked] == [2, 2]
+    assert [seconds for _, seconds in once.asked] == [2, 2]
 
 
 def test_who_has_less_patience_does_not_share_anothers() -> None:
@@ -211,7 +182,7 @@ def test_what_is_no_answer_to_a_question_is_no_answer(said: dict[str, Any]) -> N
             return said
 
     broker = Broker(Saying(), Patience(20), Cache())
-    with pytest.raises(Unreachable, match="not the broker") as caught:
+    with refused(Unreachable, "what answered is not the broker, or has another version") as caught:
         broker.verify("acme", "token") if "valid" in said else broker.forget("vntana", "acme")
     assert caught.value.retryable is False
 
@@ -226,14 +197,26 @@ def test_a_token_that_was_refused_is_no_replacement_for_itself() -> None:
     assert found.generation == 2
 
 
-@pytest.mark.parametrize("valid", [False, "true", 1, None])
-def test_a_token_that_is_not_valid_has_no_parameters(valid: Any) -> None:
+@pytest.mark.parametrize("valid", [True, False, "true", 1, None])
+def test_each_question_is_sent_as_it_is(valid: Any) -> None:
+    """And only of a valid token are there parameters."""
+    asked: list[Command] = []
+
     class Saying:
         def call(self, command: Command, _: Deadline) -> dict[str, Any]:
-            assert (command.action, command.body) == ("verify", {"token": "token"})
-            return {"valid": valid, "parameters": {}}
+            asked.append(command)
+            return {"valid": valid, "parameters": {"a": 1}, "forgotten": 3}
 
-    assert Broker(Saying(), Patience(20), Cache()).verify("acme", "token") is None
+    asks = Broker(Saying(), Patience(20), Cache())
+    parameters = {"a": 1} if valid is True else None
+    assert asks.verify("acme", "token") == asks.verify("zero", "other", "vntana") == parameters
+    assert asks.status("vendorlink", "zero")["forgotten"] == asks.forget("vntana", "acme") == 3
+    assert asked == [
+        Command("editor", "acme", "verify", {"token": "token"}),
+        Command("vntana", "zero", "verify", {"token": "other"}),
+        Command("vendorlink", "zero", "status", {}),
+        Command("vntana", "acme", "forget", {}),
+    ]
 
 
 def test_what_is_asked_of_one_token_is_not_answered_by_another() -> None:
@@ -261,11 +244,17 @@ def test_what_was_forgotten_is_kept_here_no_longer() -> None:
     assert asks.vntana("acme").generation == 3
 
 
-def test_the_process_keeps_tokens_for_all_its_brokers() -> None:
+@pytest.mark.parametrize(
+    ("made", "where"),
+    [
+        (Broker.from_url, "https://a.execute-api.eu-west-1.amazonaws.com/prod"),
+        (Broker.from_function, "token-broker"),
+    ],
+)
+@pytest.mark.usefixtures("fake_broker")
+def test_the_process_keeps_tokens_for_all_its_brokers(made: Any, where: str) -> None:
     """Two that are made alike are one."""
-    desk = Desk(lambda: {"headers": {"X": "1"}, "base_url": f"https://{datetime.now(UTC)}"})
-    kept = Cache()
-    for _ in range(2):
-        Broker(desk, cache=kept).vntana("acme")
-    assert len(desk.commands) == 1
-    assert Broker(desk)._cache is Broker(desk)._cache
+    one, other = made(where), made(where, patience=10)
+    assert one.vendorlink("acme") is other.vendorlink("acme")
+    assert one.forget("vendorlink", "acme") == 1
+    assert other.vendorlink("acme").generation == 2

@@ -1,9 +1,13 @@
 """A retryable error is waited out as far as the deadline reaches; any other one is final."""
 
+import math
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pytest
 
+from tests.client.systems import refused
 from token_broker_client import (
     Broker,
     BrokerError,
@@ -12,7 +16,7 @@ from token_broker_client import (
     RefreshInProgress,
     UpstreamUnavailable,
 )
-from token_broker_client.deadline import FIRST_PAUSE, LONGEST_PAUSE, Deadline, Patience
+from token_broker_client.deadline import Deadline, Patience
 
 API = "https://abc123.execute-api.eu-central-1.amazonaws.com/prod"
 
@@ -51,15 +55,15 @@ class Failing:
 def test_tries_again_and_tells_each_try_what_is_left() -> None:
     hours, call = Hours(), Failing(RefreshInProgress("busy"), RefreshInProgress("busy"))
     assert hours.retry(call) == "token"
-    assert hours.slept == [FIRST_PAUSE, 2 * FIRST_PAUSE]
-    assert call.seconds == pytest.approx([10, 10 - FIRST_PAUSE, 10 - 3 * FIRST_PAUSE])
+    assert hours.slept == [0.2, 0.4]
+    assert call.seconds == pytest.approx([10, 9.8, 9.4])
 
 
 def test_waits_as_long_as_it_is_told_and_a_little_more_by_chance() -> None:
     """So that not all callers come back at the same moment."""
     hours = Hours()
     hours.retry(Failing(UpstreamUnavailable("down", retry_after=3)), random=0.5)
-    assert hours.slept == [3 + FIRST_PAUSE / 2]
+    assert hours.slept == [3.1]
 
 
 @pytest.mark.parametrize("retry_after", [10, 60])
@@ -77,12 +81,12 @@ def test_ends_in_total() -> None:
     with pytest.raises(RefreshInProgress):
         hours.retry(call)
     assert 105 <= hours.now < 110
-    assert max(hours.slept) <= LONGEST_PAUSE
+    assert max(hours.slept) <= 5
     assert all(seconds > 0 for seconds in call.seconds)
     hours, call = Hours(), Failing(*[RefreshInProgress("busy") for _ in range(100)])
     with pytest.raises(RefreshInProgress):
         hours.retry(call, seconds=100)
-    assert max(hours.slept) == LONGEST_PAUSE
+    assert max(hours.slept) == 5
 
 
 def test_no_call_is_made_after_the_deadline() -> None:
@@ -115,25 +119,29 @@ def test_a_deadline_is_one_moment() -> None:
     assert deadline.left == 0
 
 
-@pytest.mark.parametrize("value", [0, -1, float("inf"), float("nan"), "20", None, True, 3601])
-def test_a_patience_that_none_can_have_is_refused_at_once(value: Any) -> None:
-    """Through both channels; and not by some library, once a token is wanted."""
-    with pytest.raises(InvalidRequest, match="patience"):
-        Broker.from_url(API, patience=value)
-    with pytest.raises(InvalidRequest, match="patience"):
-        Broker.from_function("token-broker", patience=value)
+MADE: dict[str, Callable[..., Broker]] = {
+    "url": partial(Broker.from_url, API),
+    "function": partial(Broker.from_function, "token-broker"),
+}
 
 
-def test_the_longest_patience_and_age_are_taken() -> None:
-    """An hour, and a day; and there is no shortest."""
-    for patience, age in ((3600, 86_400), (0.001, 0.001)):
-        access = Broker.from_url(API, patience=patience, max_age=age).access("vntana", "acme")
-        assert (access._patience.seconds, access._max_age) == (patience, age)
-
-
-@pytest.mark.parametrize("value", [0, -1, float("inf"), float("nan"), "20", None, 86_401])
-def test_an_age_that_no_token_can_have_is_refused_at_once(value: Any) -> None:
-    with pytest.raises(InvalidRequest, match="max_age"):
-        Broker.from_url(API, max_age=value)
-    with pytest.raises(InvalidRequest, match="max_age"):
-        Broker.from_function("token-broker", max_age=value)
+@pytest.mark.parametrize("made", MADE.values(), ids=MADE.keys())
+@pytest.mark.parametrize(
+    ("name", "most", "shown"), [("patience", 3600, "3600"), ("max_age", 86_400, "86400")]
+)
+def test_seconds_are_taken_or_refused_at_once(
+    made: Callable[..., Broker], name: str, most: int, shown: str
+) -> None:
+    """By the name that the caller gave, and not by some library once a token is wanted."""
+    for seconds in (0.001, 7, most):
+        access = made(**{name: seconds}).access("vntana", "acme")
+        taken = {"patience": 20, "max_age": 300} | {name: seconds}
+        assert {"patience": access._patience.seconds, "max_age": access._max_age} == taken
+    range_ = f"{name}: must be above 0, and {shown} seconds at most"
+    kind = f"{name}: must be a number of seconds"
+    for value, detail in (
+        *[(number, range_) for number in (0, -1, most + 1, math.inf, math.nan)],
+        *[(other, kind) for other in ("20", None, True)],
+    ):
+        with refused(InvalidRequest, detail):
+            made(**{name: value})

@@ -5,7 +5,6 @@ import pytest
 from token_broker_client import refusals
 from token_broker_client.refusals import (
     FORBIDDEN_ENTRIES,
-    FORBIDDEN_SECONDS,
     Forbidden,
     Place,
     Refusal,
@@ -50,9 +49,9 @@ def test_a_place_is_left_alone_for_a_while() -> None:
         refusal(KEY, place_of("GET", "https://vendor/model"), CLEAR, FINGERPRINT)
     )
     assert not forbidden.has(refusal(OTHER, same, CLEAR, FINGERPRINT))
-    hours.now = FORBIDDEN_SECONDS - 1
+    hours.now = 29
     assert forbidden.has(refusal(KEY, same, CLEAR, "another"))
-    hours.now = FORBIDDEN_SECONDS
+    hours.now = 30
     assert not forbidden.has(refusal(KEY, same, CLEAR, "another"))
 
 
@@ -68,7 +67,7 @@ def test_a_token_that_was_just_made_is_not_spent_on_other_places() -> None:
         assert not forbidden.has(refusal(KEY, other, clear, FINGERPRINT))  # it is dead
     assert not forbidden.has(refusal(OTHER, other, AMBIGUOUS, FINGERPRINT))
     assert not forbidden.has(refusal(KEY, other, AMBIGUOUS, FINGERPRINT, "vendorlink"))
-    hours.now = FORBIDDEN_SECONDS
+    hours.now = 30
     assert not forbidden.has(refusal(KEY, other, AMBIGUOUS, FINGERPRINT))
 
 

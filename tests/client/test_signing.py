@@ -17,10 +17,17 @@ import requests
 import trio
 
 from tests.client.callers import LIBRARIES, NO_TLS, Caller, Library
-from tests.client.desks import Desk
+from tests.client.desks import NOW, Desk, Once
 from tests.servers import Server, answer, says
 from tests.waiting import PATIENCE_SECONDS
-from token_broker_client import CredentialLatched, TooManyRequests, Unreachable, WrongDestination
+from token_broker_client import (
+    Broker,
+    CredentialLatched,
+    TooManyRequests,
+    Unreachable,
+    WrongDestination,
+)
+from token_broker_client.cache import Cache
 from token_broker_fakes import FakeVendorlink, FakeVntana
 
 PRODUCTS = "/v1/products"
@@ -166,6 +173,26 @@ def test_what_is_forbidden_in_one_place_is_no_harm_in_another(world: World) -> N
     assert len(world.reported) == 3
 
 
+@pytest.mark.parametrize("library", LIBRARIES)
+def test_what_one_token_is_refused_is_no_harm_to_another(library: Library) -> None:
+    """Another flow's, connection's, workspace's or broker's: each may be dead by itself."""
+    server = Server(says(answer(status="401 No")))
+    one, other = (Once(base_url=server.url) for _ in range(2))
+    first, second = (Broker(once, cache=Cache(clock=NOW.timestamp)) for once in (one, other))
+    accesses = [
+        first.access("vntana", "acme"),
+        first.access("vntana", "zero"),
+        first.access("vntana", "acme", workspace="chairs"),
+        first.access("vendorlink", "acme"),
+        second.access("vntana", "acme"),
+    ]
+    for access in [*accesses, *accesses]:
+        assert Caller(library, access).send("GET", f"{server.url}{PRODUCTS}").status == 401
+    reports = [command for command, _ in one.asked + other.asked if "rejected" in command.body]
+    assert len(reports) == len(accesses)
+    server.close()
+
+
 @pytest.mark.parametrize("mode", ["403", "401"])
 def test_the_broker_may_have_had_enough_reports(world: World, mode: Any) -> None:
     """Then what the vendor says is the answer, and no more is reported for a while."""
@@ -240,28 +267,40 @@ def test_files_of_a_form_are_sent_again(world: World) -> None:
     world.get()
     world.fake.revoke()
     files = {"drawing": ("a.dwg", BytesIO(b"a chair")), "text": ("b.txt", b"in memory")}
-    assert world.caller.send("POST", world.url, files=files).status == 200
+    assert world.caller.send("POST", world.url, {"name": "oak"}, files=files).status == 200
     first, second = (entry.body for entry in world.fake.log.of("data")[1:])
     assert first == second
     assert b"a chair" in first
     assert b"in memory" in first
+    assert b"oak" in first
 
 
+class Pipe(BytesIO):
+    """A file that is not seekable, and says so."""
+
+    def seekable(self) -> bool:
+        return False
+
+    def seek(self, *_: int) -> int:
+        raise UnsupportedOperation
+
+
+class Reader:
+    """A file that can only be read."""
+
+    def __init__(self, content: bytes) -> None:
+        self.read = BytesIO(content).read
+
+
+@pytest.mark.parametrize("kind", [Pipe, Reader])
 @pytest.mark.parametrize("library", ["httpx", "async httpx"])
 def test_a_form_with_a_file_that_cannot_be_rewound_is_not_sent_again(
-    library: Library, fake_vntana: FakeVntana
+    library: Library, kind: type[Any], fake_vntana: FakeVntana
 ) -> None:
-    class Pipe(BytesIO):
-        def seekable(self) -> bool:
-            return False
-
-        def seek(self, *_: int) -> int:
-            raise UnsupportedOperation
-
     world = World(fake_vntana, library)
     world.get()
     world.fake.revoke()
-    files = {"text": ("b.txt", b"in memory"), "drawing": ("a.dwg", Pipe(b"a chair"))}
+    files = {"text": ("b.txt", b"in memory"), "drawing": ("a.dwg", kind(b"a chair"))}
     assert world.caller.send("POST", world.url, files=files).status == 403
     assert world.tried == [200, 403]
 
@@ -322,10 +361,13 @@ def test_a_redirect_does_not_take_the_token_along(
 ) -> None:
     """The libraries drop `Authorization` by themselves, and no other header."""
     redirect(world, f"{stranger.url}/collect", status)
+    onward = [answer(b"", "Location: /onward", status="302 Found"), answer(b"hello")]
+    stranger.behaviour = lambda taken: taken.sendall(onward.pop(0))
     assert world.caller.send("GET", world.url).text == "hello"
-    (asked,) = stranger.asked
+    asked = b"".join(stranger.asked)
     token = world.access.answer().headers["X-AUTH-TOKEN"].encode()
     assert b"/collect" in asked
+    assert b"/onward" in asked
     for ours in (b"x-auth-token", b"x-also", b"s3cond", token.lower()):
         assert ours not in asked.lower()
 
@@ -413,24 +455,33 @@ def test_a_way_back_from_a_stranger_is_not_believed(world: World) -> None:
 def test_a_forward_proxy_is_no_stranger(
     library: Library, fake_vntana: FakeVntana, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What passes it to the vendor keeps its token; what a redirect leads away does not."""
-    proxy = Server(says(answer(b"hello")))
+    """What passes it to the vendor keeps its token; what a redirect leads away does not.
+
+    A second attempt takes the same way.
+    """
+    proxy = Server(says())
+    said = [
+        answer(status="401 No"),
+        answer(b"hello"),
+        answer(b"", "Location: http://stranger.example/x", status="302 Found"),
+        answer(b""),
+    ]
+    proxy.behaviour = lambda taken: taken.sendall(said.pop(0))
     for name in ("HTTP_PROXY", "http_proxy"):
         monkeypatch.setenv(name, proxy.url)
     for name in ("NO_PROXY", "no_proxy"):
         monkeypatch.delenv(name, raising=False)
-    issued = fake_vntana.issue() | {"base_url": "http://vendor.example:8080"}
-    access = Desk(lambda: issued).access()
-    caller = Caller(library, access)
-    assert caller.send("GET", "http://vendor.example:8080/v1/products").text == "hello"
-    token = access.answer().headers["X-AUTH-TOKEN"].encode()
-    assert proxy.asked[0].startswith(b"GET http://vendor.example:8080/v1/products ")
-    assert token in proxy.asked[0]
-    away = [answer(b"", "Location: http://stranger.example/x", status="302 Found"), answer(b"")]
-    proxy.behaviour = lambda taken: taken.sendall(away.pop(0))
-    caller.send("GET", "http://vendor.example:8080/v1/products")
-    assert proxy.asked[2].startswith(b"GET http://stranger.example/x ")
-    assert token not in proxy.asked[2]
+    vendor = "http://vendor.example:8080"
+    access = Desk(lambda: fake_vntana.issue() | {"base_url": vendor}).access()
+    caller, refused = Caller(library, access), access.answer()
+    assert caller.send("GET", f"{vendor}/v1/products").text == "hello"
+    caller.send("GET", f"{vendor}/v1/products")
+    first, second = (one.headers["X-AUTH-TOKEN"].encode() for one in (refused, access.answer()))
+    ours = b"GET http://vendor.example:8080/v1/products "
+    ways = (ours, first), (ours, second), (ours, second), (b"GET http://stranger.example/x ", b"")
+    for asked, (line, token) in zip(proxy.asked, ways, strict=True):
+        assert asked.startswith(line)
+        assert [one for one in (first, second) if one in asked] == [token] * bool(token)
     proxy.close()
 
 

@@ -78,9 +78,9 @@ class Body:
     def __init__(self, request: httpx.Request) -> None:
         self._is_kept = is_kept(request)
         stream = request.stream
-        self._file = getattr(stream, "_stream", None)
+        self._file: Any = getattr(stream, "_stream", None)
         self._fields = getattr(stream, "fields", None)
-        self._start = None if self._is_kept else start_of(self._file)
+        self._start = start_of(self._file)
 
     def rewound(self) -> bool:
         """Prepare the body to be sent again; say whether that is possible."""
@@ -88,7 +88,7 @@ class Body:
             return True
         if self._fields is not None:
             return all(is_seekable(getattr(one, "file", b"")) for one in self._fields)
-        if self._file is None or self._start is None:
+        if self._start is None:
             return False
         try:
             self._file.seek(self._start)
@@ -107,9 +107,7 @@ def is_kept(request: httpx.Request) -> bool:
 
 
 def start_of(file: Any) -> int | None:
-    """Return the position of a file; None unless it is a seekable file."""
-    if not is_seekable(file) or isinstance(file, bytes | str):
-        return None
+    """Return the position of a file; None for any other body."""
     try:
         position: int = file.tell()
     except Exception:  # noqa: BLE001 (same)

@@ -35,7 +35,7 @@ def origin(url: str) -> Origin | None:
 def destination(url: Any) -> Origin | None:
     """Return the origin that httpx is about to send a request to, perhaps by a proxy."""
     if not url.target.startswith(b"/"):
-        return origin(url.target.decode("ascii", "replace"))
+        return origin(url.target.decode("ascii"))
     scheme = url.scheme.decode()
     return Origin(scheme, url.host.decode().lower(), url.port or PORTS.get(scheme))
 

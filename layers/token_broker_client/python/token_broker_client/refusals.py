@@ -15,7 +15,7 @@ FORBIDDEN_SECONDS = 30.0
 FORBIDDEN_ENTRIES = 1000
 """How long, and how many, refusals of a new token are remembered."""
 
-Place: TypeAlias = tuple[str, str]
+Place: TypeAlias = tuple[str | None, str]
 """A method, and a URL without its query."""
 
 
@@ -51,7 +51,7 @@ def is_ambiguous(flow: str, content: bytes) -> bool:
 
 def place_of(method: str | None, url: str) -> Place:
     """Return the method and URL of a request without its query: `Forbidden` remembers them."""
-    return method or "", url.partition("?")[0].partition("#")[0]
+    return method, url.partition("?")[0].partition("#")[0]
 
 
 class Refusal(NamedTuple):

@@ -106,9 +106,7 @@ def canonical(variant: Mapping[str, Any]) -> str:
     """Return *variant* as canonical JSON, without members that are None."""
     named = {name: value for name, value in variant.items() if value is not None}
     try:
-        return json.dumps(
-            named, sort_keys=True, separators=(",", ":"), allow_nan=False, default=plain
-        )
+        return json.dumps(named, sort_keys=True, allow_nan=False, default=plain)
     except (TypeError, ValueError, RecursionError):
         raise InvalidRequest(f"{', '.join(named)}: cannot be written as JSON") from None
 
