@@ -1,9 +1,8 @@
 """A probe by the function: under the connection's own leases, and nothing is lost by it."""
 
 import json
-from collections.abc import Callable
 from itertools import count
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import pytest
 
@@ -13,6 +12,9 @@ from token_broker.dependencies import Clock
 from token_broker.exchange import Request, Response
 from token_broker.records import replace
 from token_broker_local.functions import LambdaContext
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 CREDENTIAL = {"vntana": "personal_access_token", "vendorlink": "password", "editor": "api_key"}
 GUEST = {"organization": "studio", "workspace": "chairs"}
