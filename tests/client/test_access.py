@@ -115,32 +115,6 @@ def test_a_look_takes_no_longer_than_patience() -> None:
     assert [seconds for _, seconds in once.asked] == [2, 2]
 
 
-def test_who_has_less_patience_does_not_share_anothers() -> None:
-    """One of a second does not wait for the call of one that has a minute."""
-    hanging = Hanging()
-    kept = Cache()
-    with ThreadPoolExecutor(1) as pool:
-        patient = pool.submit(Broker(hanging, Patience(PATIENCE_SECONDS), kept).vntana, "acme")
-        assert hanging.begun.wait(PATIENCE_SECONDS)
-        began = time.monotonic()
-        with pytest.raises(Unreachable, match="in time"):
-            Broker(hanging, Patience(0.1), kept).vntana("acme")
-        assert time.monotonic() - began < SOON_SECONDS
-        hanging.go.set()
-        assert patient.result(PATIENCE_SECONDS).generation == 1
-
-
-def test_who_has_more_patience_does_not_end_with_anothers() -> None:
-    hanging, kept = Hanging(Unreachable("gone")), Cache()
-    with ThreadPoolExecutor(2) as pool:
-        hasty = pool.submit(Broker(hanging, Patience(0.1), kept).vntana, "acme")
-        assert hanging.begun.wait(PATIENCE_SECONDS)
-        patient = pool.submit(Broker(hanging, Patience(PATIENCE_SECONDS), kept).vntana, "acme")
-        assert isinstance(hasty.exception(PATIENCE_SECONDS), Unreachable)
-        hanging.go.set()
-        assert patient.result(PATIENCE_SECONDS).generation
-
-
 @pytest.mark.parametrize("ask", ["status", "forget", "verify"])
 def test_whatever_is_asked_ends_with_patience(ask: str) -> None:
     """However stuck the way to the broker is: in a lock, or in looking up a name."""

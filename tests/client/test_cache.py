@@ -63,12 +63,6 @@ def soon() -> Deadline:
     return Deadline.after(PATIENCE_SECONDS)
 
 
-def test_is_asked_for_once() -> None:
-    world = World(answer(1))
-    assert [world.obtain() for _ in range(5)] == [1] * 5
-    assert world.asked == [PLAIN]
-
-
 def test_the_next_is_looked_for_from_refresh_after() -> None:
     world = World(answer(1), answer(2, expires_at="2026-11-22T12:00:00Z"))
     world.obtain()
@@ -502,13 +496,6 @@ def test_a_thousand_tokens_are_kept() -> None:
     assert len(world.cache) == 1000
 
 
-def test_a_failure_is_not_kept() -> None:
-    world = World(Unreachable("gone"), answer(1))
-    with pytest.raises(Unreachable):
-        world.obtain()
-    assert world.obtain() == 1
-
-
 def test_an_editors_own_token_is_for_one_caller() -> None:
     """A connection may make one for each call; what the broker had kept is anyone's."""
     for source in ("memory", "table", "exchange"):
@@ -521,20 +508,6 @@ def test_an_editors_own_token_is_for_one_caller() -> None:
 def editor(generation: int, source: str) -> Answer:
     access = Broker(Nowhere()).access("editor", "acme")
     return Answer.of(access, document(generation, flow="editor", source=source))
-
-
-def together(call: Callable[[], int], threads: int = 16) -> list[int]:
-    """Return what *call* returns to threads that begin at the same moment."""
-    barrier = threading.Barrier(threads)
-
-    def begin() -> int:
-        barrier.wait(PATIENCE_SECONDS)
-        return call()
-
-    with ThreadPoolExecutor(threads) as pool:
-        return [
-            one.result(PATIENCE_SECONDS) for one in [pool.submit(begin) for _ in range(threads)]
-        ]
 
 
 def shared(world: World, leaders: Callable[..., Answer], seconds: float) -> tuple[Any, Any]:
@@ -606,15 +579,6 @@ def test_a_token_of_ones_own_is_shared_with_no_caller() -> None:
     assert shared(world, lambda: editor(1, "exchange"), PATIENCE_SECONDS) == (1, 2)
     world = World()
     assert shared(world, lambda: editor(1, "table"), PATIENCE_SECONDS) == (1, 1)
-
-
-def test_threads_share_one_call() -> None:
-    """For the first token, and for a rejected one."""
-    world = World(answer(1), answer(2))
-    assert together(world.obtain) == [1] * 16
-    rejected = TokenRequest(rejected=answer(1).fingerprint)
-    assert together(lambda: world.obtain(rejected)) == [2] * 16
-    assert len(world.asked) == 2
 
 
 def test_one_thread_looks_for_the_next_while_others_go_on() -> None:

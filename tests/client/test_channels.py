@@ -390,21 +390,6 @@ def test_a_role_that_may_not_be_assumed_is_said_so() -> None:
     assert error.detail == "Lambda refused to invoke tokens-vntana (AccessDenied)"
 
 
-def test_a_wrong_signature_is_access_denied(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Through both channels; and what AWS writes of it, which repeats headers, is kept back."""
-    url = serve(lambda *_: {})
-    monkeypatch.setenv("AWS_ENDPOINT_URL_LAMBDA", url)
-    wrong = boto3.Session("local", "wr0ng", "s3ssion", region_name=REGION)
-    for broker in (
-        Broker.from_url(url, session=wrong),
-        Broker.from_function("token-broker", session=wrong),
-    ):
-        with pytest.raises(AccessDenied) as caught:
-            broker.vntana("acme")
-        assert "s3ssion" not in str(caught.value)
-        assert caught.value.status == 403
-
-
 def test_a_function_that_is_not_there_is_not_waited_for(
     serve: Serve, session: boto3.Session, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -20,9 +20,6 @@ from token_broker_client import (
     NotConfigured,
     TooManyRequests,
     UnknownConnection,
-    UpstreamContractChanged,
-    UpstreamRefused,
-    UpstreamUnavailable,
 )
 from token_broker_client.cache import Cache
 from token_broker_client.deadline import Deadline, Patience
@@ -185,24 +182,6 @@ def test_credential_rejected_and_then_latched(
     raised(CredentialLatched, lambda: broker.vntana(name))
     raised(CredentialLatched, lambda: broker.vntana(name, force=True))
     assert fake_vntana.log.counts["login"] == 1
-
-
-def test_upstream_refused(broker: Broker, vntana: str, fake_vntana: FakeVntana) -> None:
-    fake_vntana.refuse("CLIENT_BLOCKED")
-    error = raised(UpstreamRefused, lambda: broker.vntana(vntana))
-    assert (error.upstream_status, error.upstream_code) == (403, "CLIENT_BLOCKED")
-
-
-def test_upstream_contract_changed(broker: Broker, vntana: str, fake_vntana: FakeVntana) -> None:
-    fake_vntana.fail("no_token", step="login")
-    assert "login" in raised(UpstreamContractChanged, lambda: broker.vntana(vntana)).detail
-
-
-def test_upstream_unavailable(broker: Broker, vntana: str, fake_vntana: FakeVntana) -> None:
-    fake_vntana.fail("status", times=None, status=503)
-    error = raised(UpstreamUnavailable, lambda: broker.vntana(vntana))
-    assert error.retryable
-    assert error.retry_after
 
 
 def test_an_old_token_is_said_to_be_stale(
