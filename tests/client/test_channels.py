@@ -1,5 +1,6 @@
 """How the broker is found, through its API and its functions, and what AWS says on the way."""
 
+import asyncio
 import json
 import traceback
 from collections import ChainMap
@@ -292,6 +293,8 @@ def test_options_of_the_wrong_kind_go_nowhere(name: str, values: Any, text: str)
     for value in values:
         with refused(InvalidRequest, f"{name}: {text}"):
             Broker.from_url(API).vntana("acme", **{name: value})
+        with refused(InvalidRequest, f"{name}: {text}"):
+            asyncio.run(Broker.from_url(API).access("vntana", "a").answer_async(**{name: value}))
 
 
 @pytest.mark.parametrize("value", [float("nan"), object(), {1, 2}])
