@@ -89,13 +89,6 @@ def test_a_dead_token_is_reported_and_replaced(world: World, mode: Any) -> None:
     assert len(world.desk.commands) == 2
 
 
-@pytest.mark.parametrize("body", ["", "null", "[]", '{"errors": null}', '{"errors": 5}', "<html>"])
-def test_a_403_that_says_nothing_is_the_callers(world: World, body: str) -> None:
-    world.fake.fail("answer", step="data", status=403, body=body)
-    assert world.get() == 403
-    assert world.reported == []
-
-
 def test_a_vendor_that_refuses_every_token_is_tried_once_more_and_then_left_alone(
     world: World,
 ) -> None:
