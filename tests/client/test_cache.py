@@ -3,7 +3,9 @@
 The broker's answers come from a list; the cache's clock stands where a test puts it.
 """
 
+import asyncio
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import UTC, datetime
@@ -13,8 +15,16 @@ from typing import Any
 import pytest
 
 from tests.client.desks import Nowhere, answer, document
-from tests.waiting import PATIENCE_SECONDS, wait_until
-from token_broker_client import Answer, Broker, BrokerError, InvalidRequest, Unreachable, errors
+from tests.waiting import PATIENCE_SECONDS, SOON_SECONDS, wait_until
+from token_broker_client import (
+    Answer,
+    Broker,
+    BrokerError,
+    InvalidRequest,
+    Unreachable,
+    cache,
+    errors,
+)
 from token_broker_client.cache import (
     LOOK_SECONDS,
     MAX_AGE_SECONDS,
@@ -668,8 +678,10 @@ def test_who_shares_a_look_that_is_cut_short_asks_again() -> None:
         assert looking.result(PATIENCE_SECONDS) == 1  # it was good when it was asked for
 
 
-def test_a_call_that_hangs_is_given_up_at_the_callers_deadline() -> None:
-    """Whatever it hangs in; and with a live token in hand, that is what is returned."""
+def test_a_call_that_hangs_is_given_up_at_the_callers_deadline(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Whatever it hangs in; and with a live token in hand, that is returned, and sooner."""
     world, go = World(answer(1)), threading.Event()
 
     def hang(*_: object) -> Answer:
@@ -683,6 +695,12 @@ def test_a_call_that_hangs_is_given_up_at_the_callers_deadline() -> None:
     world.now = at(10, 55)
     question = world.question(key="other", look=hang)
     assert world.cache.obtain(question, Deadline.after(0.05)).generation == 1
+    monkeypatch.setattr(cache, "RENEWAL_SECONDS", 0.05)
+    began = time.monotonic()
+    for how in (world.cache.obtain, lambda *it: asyncio.run(world.cache.obtain_async(*it))):
+        world.now += LOOK_SECONDS
+        assert how(question, soon()).generation == 1
+    assert time.monotonic() - began < SOON_SECONDS
     go.set()
 
 

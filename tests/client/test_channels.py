@@ -1,5 +1,6 @@
 """How the broker is found, through its API and its functions, and what AWS says on the way."""
 
+import asyncio
 import json
 import traceback
 from collections import ChainMap
@@ -292,6 +293,8 @@ def test_options_of_the_wrong_kind_go_nowhere(name: str, values: Any, text: str)
     for value in values:
         with refused(InvalidRequest, f"{name}: {text}"):
             Broker.from_url(API).vntana("acme", **{name: value})
+        with refused(InvalidRequest, f"{name}: {text}"):
+            asyncio.run(Broker.from_url(API).access("vntana", "a").answer_async(**{name: value}))
 
 
 @pytest.mark.parametrize("value", [float("nan"), object(), {1, 2}])
@@ -506,8 +509,8 @@ def test_the_region_in_an_arn_is_found_in_every_partition() -> None:
 
 USER = "User: arn:aws:sts::111122223333:assumed-role/orders/s3cret is not authorized to perform: "
 MISSING = "Function not found: arn:aws:lambda:eu-west-1:111122223333:function:s3cret"
-KNOWN = "the call was signed for eu-west-1 by account 111122223333"
-UNKNOWN = "the call was signed for eu-west-1"
+KNOWN = "the call was signed for eu-north-1 by account 111122223333"
+UNKNOWN = "the call was signed for eu-north-1"
 
 
 @pytest.mark.parametrize(
@@ -545,7 +548,7 @@ def test_a_refusal_names_the_account_that_signed(
     line = answer(json.dumps(words).encode(), f"x-amzn-ErrorType: {kind}", status=f"{status} X")
     server = Server(says(line))
     monkeypatch.setenv("AWS_ENDPOINT_URL_LAMBDA", server.url)
-    session = boto3.Session("local", "local", region_name="eu-west-1", aws_account_id=account)
+    session = boto3.Session("local", "local", region_name="eu-north-1", aws_account_id=account)
     broker = (
         Broker.from_url(server.url, session=session)
         if entrance == "url"
@@ -594,9 +597,10 @@ def test_the_key_of_a_team_goes_along(
     if key:
         monkeypatch.setenv("TOKEN_BROKER_API_KEY", key)
     server = Server(says(answer(b'{"forgotten": 0}')))
-    Broker.from_url(server.url, region=REGION, session=session).forget("vntana", "acme")
+    Broker.from_url(server.url, region="eu-north-1", session=session).forget("vntana", "acme")
     server.close()
     asked = server.asked[0].decode()
+    assert "/eu-north-1/execute-api/aws4_request" in asked
     assert (f"x-api-key: {key}" in asked) is bool(key)
     assert (";x-api-key" in asked) is bool(key)
 

@@ -9,7 +9,7 @@ import boto3
 import pytest
 
 import token_broker_client
-from tests.client.systems import Serve, Through, refused, tries
+from tests.client.systems import Entrance, Serve, Through, refused, tries
 from tests.servers import Server, answer, says
 from token_broker import errors as brokers
 from token_broker import events
@@ -168,9 +168,11 @@ def test_what_is_not_even_json_is_no_answer(
     server.close()
 
 
-def test_nobody_there(through: Through) -> None:
+def test_nobody_there(entrance: Entrance, through: Through) -> None:
     """No connection: the text names the place, and nothing else."""
     error = raised(through("http://127.0.0.1:9", tries(2)))
+    where = {"url": "the API at 127.0.0.1:9", "function": "Lambda"}[entrance]
+    assert error.detail == f"{where}: ConnectionError"
     assert type(error) is Unreachable
     assert error.retryable
     assert "Bearer" not in "".join(traceback.format_exception(error))

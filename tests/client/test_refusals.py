@@ -90,6 +90,9 @@ def test_not_everything_is_remembered() -> None:
     assert forbidden.has(refusal(KEY, ("GET", "2"), CLEAR, FINGERPRINT))
 
 
+NONSENSE = (b"", b"null", b"[]", b'{"errors": null}', b'{"errors": 5}', b"<html>")
+
+
 @pytest.mark.parametrize(
     ("flow", "status", "content", "is_refusal"),
     [
@@ -101,6 +104,7 @@ def test_not_everything_is_remembered() -> None:
         ("vntana", 403, b'{"errors": ["CLIENT_BLOCKED"]}', False),
         ("vntana", 400, AMBIGUOUS, False),
         ("vntana", 403, b"[" * 100_000, False),
+        *[("vntana", 403, content, False) for content in NONSENSE],
         ("vendorlink", 403, AMBIGUOUS, False),
         ("editor", 403, AMBIGUOUS, False),
     ],

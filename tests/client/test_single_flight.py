@@ -65,16 +65,6 @@ def test_one_call_serves_all_who_wait() -> None:
     assert call.times == 1
 
 
-def test_what_is_for_something_else_is_another_call() -> None:
-    calls: SingleFlight[int] = SingleFlight()
-    call = Call(7)
-    calls.join("key", call, long())
-    other, is_mine = calls.join("other", lambda _: 1, long())
-    assert is_mine
-    assert result_of(other).outcome() == 1
-    call.go.set()
-
-
 @pytest.mark.parametrize(
     ("raised", "told"),
     [
