@@ -66,6 +66,14 @@ class Stack:
         }
         return own | nested
 
+    def outputs(self) -> dict[str, Any]:
+        """Return what the stack tells those that use it."""
+        return {
+            name: self.value(each["Value"])
+            for name, each in self._template["Outputs"].items()
+            if self.holds(each.get("Condition"))
+        }
+
     def refusals(self) -> list[str]:
         """Return what CloudFormation says of parameters that do not go together."""
         return [

@@ -13,7 +13,7 @@ from tests.template.entrance import operations
 from tests.template.iam import Ask, allows
 from tests.template.rules import sound
 from tests.template.stacks import ACCOUNT, Stack, resolved
-from tests.template.subjects import FLOWS, KEY_ARN, may, of_type, text
+from tests.template.subjects import FLOWS, KEY_ARN, TABLE, may, of_type, text
 from tests.template.translation import REGION, translated
 
 ENDPOINT = "vpce-1"
@@ -307,3 +307,22 @@ def test_snap_start_is_a_switch() -> None:
     """For published versions, which is what the alias leads to."""
     assert function(sound())["SnapStart"] == {"ApplyOn": "None"}
     assert function(with_(SnapStart="enabled"))["SnapStart"] == {"ApplyOn": "PublishedVersions"}
+
+
+@pytest.mark.parametrize(
+    ("domain", "url"),
+    [
+        ("", f"https://<TokenBrokerApi>.execute-api.{REGION}.amazonaws.com/prod"),
+        ("tokens.example.com", "https://tokens.example.com"),
+    ],
+)
+def test_the_outputs_name_what_others_refer_to(domain: str, url: str) -> None:
+    """The API's address, at the domain if there is one; functions, policies, table, key and bus."""
+    outputs = Stack(template(), {"DomainName": domain}).outputs()
+    wanted = {"ApiUrl": url, "TableName": TABLE, "KeyArn": KEY_ARN, "EventBusName": TABLE}
+    policies = ["Operate", "Probe", "Hold", "Connect"]
+    for flow in map(str.capitalize, FLOWS):
+        wanted[f"{flow}FunctionArn"] = f"<{flow}FunctionAliaslive>"
+        policies += [f"Call{flow}", f"Call{flow}Connection"]
+    wanted |= {f"{policy}PolicyArn": f"<{policy}>" for policy in policies}
+    assert {name: outputs[name] for name in wanted} == wanted
