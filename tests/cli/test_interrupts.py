@@ -3,6 +3,7 @@
 import json
 import os
 import pty
+import re
 import signal
 from pathlib import Path
 from typing import Any
@@ -13,8 +14,7 @@ from tests.cli.accounts import Visitor
 from tests.cli.operators import COLOUR, watched
 from tests.cli.processes import CLOSED
 from tests.cli.words import CHANGING, COMMANDS, SECRET, commands
-from token_broker_cli.command import run_body
-from token_broker_cli.settings import Options
+from token_broker_cli.secrets import Secrets
 
 
 @pytest.mark.parametrize("form", [[], ["--json"]], ids=["words", "json"])
@@ -36,15 +36,18 @@ def test_an_interruption_ends_a_command_at_once(
     assert ("may have been done" in err) == (word in CHANGING - {"connect"})
 
 
-def test_one_interruption_is_enough() -> None:
+def test_one_interruption_is_enough(visitor: Visitor, monkeypatch: pytest.MonkeyPatch) -> None:
     """A second one does not end the command before it has said what may have been done."""
 
-    def interrupt(*_: Any) -> int:
+    def interrupt(*_: Any) -> str:
         raise KeyboardInterrupt
 
+    monkeypatch.setattr(Secrets, "_put", interrupt)
     before = signal.getsignal(signal.SIGINT)
     try:
-        assert run_body(interrupt, Options(local=True), {}) == 130
+        words = ("connect", "vendorlink", "acme", "--no-check", "--file", "-")
+        result = visitor.says(*words, stdin=SECRET)
+        assert (result.exit_code, "may have been done" in result.stderr) == (130, True)
         assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
     finally:
         signal.signal(signal.SIGINT, before)
@@ -66,12 +69,16 @@ def test_an_interrupted_question_is_an_interruption(
         assert json.loads(seen.splitlines()[-1])["code"] == "interrupted"
 
 
-@pytest.mark.parametrize(("typed", "code"), [("n", 1), ("\x04", 1)], ids=["no", "Ctrl-D"])
-def test_who_is_not_sure_changes_nothing(visitor: Visitor, typed: str, code: int) -> None:
-    """And reads so."""
-    found, seen = visitor.watches("forget", "vendorlink", "acme", answers=[typed])
-    assert (found, "aborted: nothing was changed" in COLOUR.sub("", seen)) == (code, True), seen
-    assert not [one for one in visitor.account.asked if one.startswith("DELETE")]
+@pytest.mark.parametrize(
+    ("words", "typed"),
+    [("forget", "n"), ("probe", "n"), ("forget --json", "n"), ("forget", "\x04")],
+)
+def test_who_is_not_sure_changes_nothing(visitor: Visitor, words: str, typed: str) -> None:
+    """And reads so, and of nothing that is about to be done."""
+    found, seen = visitor.watches(*words.split(), "vendorlink", "acme", answers=[typed])
+    assert (found, "nothing was changed" in seen, "aborted" in seen) == (1, True, True), seen
+    assert not re.search("^(forgetting|probing)", COLOUR.sub("", seen), re.MULTILINE)
+    assert not visitor.account.asked
 
 
 def test_a_question_is_no_answer(visitor: Visitor) -> None:
@@ -108,7 +115,9 @@ def test_an_answer_that_cannot_be_written_is_told(
     """In a line, once; it is no defect of the command's."""
     result = visitor.runs(*words.split(), *form.split(), stdout=sink)
     assert (result.returncode, result.stderr.count("\n")) == (1, 1), result.stderr
-    assert "output_failed" in result.stderr
+    said = "output_failed" if form else "output_failed: the answer cannot be written: "
+    assert said in result.stderr
+    assert ("No space left on device" if sink else "stdout is closed") in result.stderr
 
 
 def test_a_reader_that_has_enough_is_no_defect(visitor: Visitor) -> None:

@@ -6,7 +6,7 @@ import pytest
 
 from tests.cli.accounts import Visitor
 from tests.cli.tellings import variant
-from tests.cli.words import ASKING
+from tests.cli.words import ASKING, CHANGING
 
 MINE = '{"username": "mine", "password": "b", "host": "h.vendorlink.nl"}'
 THEIRS = '{"username": "theirs", "password": "b", "host": "h.vendorlink.nl"}'
@@ -39,6 +39,8 @@ def test_an_api_that_refuses_is_told(visitor: Visitor, words: list[str]) -> None
     result = visitor.says(*words, stdin="t0ken")
     assert (result.exit_code, result.stdout) == (1, "")
     assert "access_denied: API Gateway refused" in result.stderr
+    # What is about to be changed is told before it is asked for.
+    assert ("(stage test, " in result.stderr) == (words[0] in CHANGING)
 
 
 def test_a_list_of_connections_survives_errors(visitor: Visitor) -> None:
@@ -55,7 +57,11 @@ def test_a_list_of_connections_survives_errors(visitor: Visitor) -> None:
 
 def test_a_secret_that_is_none_of_the_brokers_is_left_alone(visitor: Visitor) -> None:
     """Its name only begins, or ends, like that of one."""
+    visitor.account.add("editor/acme")
+    visitor.account.add("vendorlink/aa")
     listed = visitor.says("connections").stdout
+    names = [line.partition("\t")[0] for line in listed.splitlines()]
+    assert names == ["editor/acme", "vendorlink/aa", "vendorlink/acme"]
     strange = ("vntana/acme/old", "vntana/Acme", "vntana/", "vntana", "paypal/acme")
     names = [f"token-broker/test/{name}" for name in strange]
     names += ["token-broker/testing/vntana/acme", "my/token-broker/test/vntana/acme"]
@@ -125,23 +131,27 @@ def test_a_profile_of_another_account_than_the_address_is_refused(
     host = account.url.removeprefix("http://")
     said = f"vendorlink/acme in this AWS account is not what the broker at {host} has"
     assert said in " ".join(result.stderr.split())
+    assert "Name one account and region: see --profile, --region.\n" in result.stderr
     assert account.asked["PutSecretValue"] == 0
     assert account.asked["CreateSecret"] == stored
     assert ("delete it there" in result.stderr) == stored
 
 
-def test_an_account_is_compared_only_where_the_broker_may_be_asked(visitor: Visitor) -> None:
-    """Storing needs no right to that."""
+@pytest.mark.parametrize("code", ["access_denied", "store_unavailable"])
+def test_an_account_is_compared_only_where_the_broker_answers(visitor: Visitor, code: str) -> None:
+    """Storing needs no right to ask it, and no broker that works."""
     visitor.account.elsewhere = {}
-    visitor.account.denied.add("api")
+    visitor.account.answers["vendorlink/acme"] = {"code": code, "detail": "no", "status": 503}
+    visitor.account.denied |= {"api"} if code == "access_denied" else set()
     assert visitor.says(*CONNECT, stdin=MINE).stdout.startswith("updated")
 
 
 def test_a_login_that_is_latched_for_any_token_is_not_tried(visitor: Visitor) -> None:
-    """Whichever of its tokens says so."""
+    """Whichever of its tokens says so, and though it was typed."""
     visitor.account.add("vendorlink/acme", variant(), variant(latched=True), secret=MINE)
-    result = visitor.says(*CONNECT[:3], "--file", "-", stdin=MINE)
-    assert (result.exit_code, "credential_latched: " in result.stderr) == (1, True)
+    code, seen = visitor.watches(*CONNECT[:3], answers=["mine", "b", ""])
+    assert (code, "credential_latched" in seen) == (1, True)
+    assert "Give others. Was it the vendor's mistake? Then `token-broker forget" in seen
 
 
 def test_what_is_nobody_elses_is_changed(visitor: Visitor) -> None:
@@ -152,28 +162,37 @@ def test_what_is_nobody_elses_is_changed(visitor: Visitor) -> None:
 
 
 def test_what_is_proposed_is_stored_and_replaces_what_was_there(visitor: Visitor) -> None:
-    """Who takes the proposal has it in the secret, where the broker wants it."""
+    """Who takes the proposal has it in the secret, where the broker wants it.
+
+    What is no document, or no text, is not proposed.
+    """
     words = ("connect", "vendorlink", "acme", "--no-check")
+    kept: object
     for kept, answer, host in (
         ({}, "", "app.vendorlink.nl"),
+        ([1], "", "app.vendorlink.nl"),
+        ({"host": 5}, "", "app.vendorlink.nl"),
         ({"host": "other.vendorlink.nl"}, "", "other.vendorlink.nl"),
-        ({"host": "other.vendorlink.nl"}, "app.vendorlink.nl", "app.vendorlink.nl"),
+        ({"host": "other.vendorlink.nl"}, " app.vendorlink.nl ", "app.vendorlink.nl"),
     ):
         visitor.account.secrets[SECRET] = json.dumps(kept)
         code, seen = visitor.watches(*words, answers=["demo", "password", answer])
         assert code == 0, seen
+        assert ("Changing it; " in seen) == (isinstance(kept, dict) and bool(kept))
         assert json.loads(visitor.account.secrets[SECRET])["host"] == host
 
 
 def test_what_the_broker_takes_by_itself_is_not_stored(visitor: Visitor) -> None:
     """Not even where something else was stored before."""
-    kept = {"token_url": "https://old.example", "editor_url": "https://e.example"}
-    visitor.account.add("editor/acme", secret=json.dumps(kept))
-    answers = ["key", "", "https://tokens.kudo.graebert.com"]
+    given = {"parameters": {"userId": "7", "n": 0}}
+    kept = given | {"token_url": "https://old.example", "editor_url": "https://e.example"}
+    visitor.account.add("editor/acme", secret=json.dumps(kept | {"pinned": "userId"}))
+    answers = ["key", "", "https://tokens.kudo.graebert.com", ""]
     code, seen = visitor.watches("connect", "editor", "acme", "--no-check", answers=answers)
     assert code == 0, seen
     stored = json.loads(visitor.account.secrets["token-broker/test/editor/acme"])
-    assert stored == {"api_key": "key", "editor_url": "https://e.example"}
+    assert stored == given | {"api_key": "key", "editor_url": "https://e.example"}
+    assert "choose it (of userId, n; empty: none): " in seen
 
 
 def test_the_other_kind_of_login_takes_the_place_of_the_one_before(visitor: Visitor) -> None:
@@ -184,6 +203,9 @@ def test_the_other_kind_of_login_takes_the_place_of_the_one_before(visitor: Visi
     answers = ["key", "", "", "", "-"]
     code, seen = visitor.watches("connect", "vntana", "acme", "--no-check", answers=answers)
     assert code == 0, seen
+    assert "Organization, uuid or slug [acme]: " in seen
+    assert "Workspace, uuid or slug (empty: none): " in seen
+    assert "(of organization) [organization]: " in seen
     stored = json.loads(visitor.account.secrets["token-broker/test/vntana/acme"])
     assert stored == {
         "personal_access_token": "key",

@@ -1,17 +1,23 @@
 """Stage and address are of one broker, or nothing is asked and nothing is changed."""
 
 import re
+from dataclasses import fields
 from pathlib import Path
+from typing import Any
 
 import pytest
+from typer.main import get_command
+from typer.testing import CliRunner
 
 import token_broker_cli
 import token_broker_local
 from tests.cli.accounts import Visitor
-from tests.cli.canned import HELD, Account
+from tests.cli.canned import ACTIONS, HELD, Account
 from tests.cli.words import CHANGING, COMMANDS, SECRET
+from token_broker_cli import command
 from token_broker_cli.context import SECONDS
 from token_broker_cli.errors import CommandError
+from token_broker_cli.main import EPILOG, app
 from token_broker_cli.settings import LocalSystem, Options, Settings
 from token_broker_local.addresses import (
     ACCESS_KEY,
@@ -29,6 +35,7 @@ from token_broker_local.gateway import INTEGRATION_TIMEOUT
 HOST = "https://abc.execute-api.eu-west-1.amazonaws.com"
 OWN = "https://broker.example.com"
 PAGE = Path(__file__).parents[2] / "docs" / "cli.md"
+STATUS = dict.fromkeys(("flow", "connection", "variants", "held", "complete", "secret_version"))
 URL, STAGE = "TOKEN_BROKER_URL", "TOKEN_BROKER_STAGE"
 
 
@@ -36,7 +43,10 @@ URL, STAGE = "TOKEN_BROKER_URL", "TOKEN_BROKER_STAGE"
     ("options", "environment", "said"),
     [
         pytest.param(
-            Options(stage="prod"), {URL: f"{HOST}/test"}, "test, not of stage prod", id="url set"
+            Options(stage="prod"),
+            {URL: f"{HOST}/test"},
+            "test, not of stage prod → Name the address of that stage, or none",
+            id="url set",
         ),
         pytest.param(
             Options(url=f"{HOST}/prod/v1/"), {STAGE: "test"}, "prod, not of stage test", id="stage"
@@ -51,23 +61,44 @@ URL, STAGE = "TOKEN_BROKER_URL", "TOKEN_BROKER_STAGE"
             pytest.param(Options(stage="test", url=url), {}, "prod, not of stage test", id=url)
             for url in (f"{HOST}./prod", f"{HOST}//prod", f"{HOST}/prod//v1/")
         ),
-        pytest.param(Options(stage="prod"), {URL: OWN}, "does not tell its stage", id="own domain"),
+        pytest.param(
+            Options(stage="prod"),
+            {URL: OWN},
+            "does not tell its stage.* → Give both: --url",
+            id="own domain",
+        ),
         pytest.param(Options(url=OWN), {STAGE: "prod"}, "does not tell its stage", id="own url"),
         pytest.param(
-            Options(url=f"{HOST}/prod", region="us-east-1"), {}, "eu-west-1, not", id="region"
+            Options(url=f"{HOST}/prod", region="us-east-1"),
+            {},
+            "eu-west-1, not in us-east-1 → Leave out --region",
+            id="region",
         ),
-        pytest.param(Options(stack="test"), {URL: f"{HOST}/prod"}, "--stack", id="stack, address"),
+        pytest.param(
+            Options(stack="test"), {URL: f"{HOST}/prod"}, "--stack.*→ Leave .* --url", id="stack"
+        ),
         pytest.param(
             Options(stage="prod", url=OWN, stack="x"), {}, "--stack and", id="stack, own domain"
         ),
         pytest.param(Options(stage=""), {STAGE: "prod"}, "must match", id="an empty stage"),
-        pytest.param(Options(url=""), {STAGE: "prod"}, "is empty", id="an empty address"),
-        pytest.param(Options(local=True, stage="prod"), {}, "--stage", id="local and a stage"),
+        pytest.param(Options(url=""), {STAGE: "prod"}, "is empty → See --", id="an empty address"),
+        pytest.param(
+            Options(local=True, stage="prod"), {}, "→.* see --stage", id="local and stage"
+        ),
         pytest.param(Options(port=8080, url=OWN), {}, "--url", id="local and an address"),
         pytest.param(Options(local=True, profile="x"), {}, "--profile", id="local, a profile"),
         pytest.param(Options(port=8080, stack="x"), {}, "--stack", id="local and a stack"),
         pytest.param(Options(local=True, region="x"), {}, "--region", id="local and a region"),
-        pytest.param(Options(port=65_532), {}, "port", id="no room for the vendors"),
+        pytest.param(Options(), {}, "No stage is set → Name one with --stage or", id="nothing"),
+        pytest.param(Options(url=HOST), {}, "No stage is set", id="an address without a stage"),
+        pytest.param(Options(url=OWN), {}, "No stage is set", id="own domain alone"),
+        pytest.param(Options(url="https://a[b", stage="a"), {}, "no URL → See --url", id="no URL"),
+        *(
+            pytest.param(Options(stage=stage), {}, "stage must match", id=stage)
+            for stage in ("a" * 17, "1a", "-a", "prod/x", "Prod", "a_b")
+        ),
+        pytest.param(Options(port=65_532), {}, "1 to 65531", id="no room for the vendors"),
+        pytest.param(Options(local=True), {"PORT": "٨٠٨٠"}, "port", id="PORT of other digits"),
         pytest.param(Options(port=0), {STAGE: "prod"}, "port", id="port 0"),
         pytest.param(Options(local=True), {"PORT": "0"}, "port", id="PORT 0"),
     ],
@@ -76,8 +107,9 @@ def test_what_names_two_brokers_is_refused(
     options: Options, environment: dict[str, str], said: str
 ) -> None:
     """By an option, by the environment, or by both."""
-    with pytest.raises(CommandError, match=said) as raised:
+    with pytest.raises(CommandError) as raised:
         Settings.of(options, environment)
+    assert re.search(said, f"{raised.value.detail} → {raised.value.advice}")
     assert raised.value.exit_code == 2
 
 
@@ -154,13 +186,17 @@ def test_every_request_is_of_the_region_that_is_meant(visitor: Visitor, words: l
 
 
 def promised(word: str) -> set[str]:
-    """Return the members of a word's JSON that docs/cli.md names."""
+    """Return the members of a word's JSON that docs/cli.md names, or that the broker answers."""
     table = PAGE.read_text().partition("| command | answers |")[2].partition("\n\n")[0]
     rows = [line for line in table.splitlines() if line.startswith("| `")]
     (row,) = [line for line in rows if f"`{word}`" in line.split("|")[1]]
     outer = row.partition(";")[0].replace("`{", "").replace("}`", ",")
     outer = re.sub(r"\{.*?\}|\[.*?\]", "", outer)
-    return {*re.findall(r'"(\w+)"(?=[:,`])', outer)}
+    own = {*re.findall(r'"(\w+)"(?=[:,`])', outer)}
+    if "broker's answer" in row:
+        method = "GET" if word == "status" else "POST"
+        own |= (STATUS if method == "GET" else ACTIONS[method, word]).keys()
+    return own
 
 
 @pytest.mark.parametrize("words", COMMANDS, ids=lambda words: words[0])
@@ -172,7 +208,13 @@ def test_what_changes_something_names_stage_and_host(visitor: Visitor, words: li
     told = visitor.says(*words, "--json", stdin=SECRET)
     assert (told.stderr, said.stdout[-1:]) == ("", "\n"), said.output
     answer = Visitor.document(told.stdout)
-    assert answer.keys() >= promised(words[0])
+    assert answer.keys() == promised(words[0])
+    for one in answer.get("findings", ()) if words[0] == "doctor" else ():
+        assert one.keys() == {"check", "level", "says", "do"}
+    for one in answer.get("connections", ()):
+        assert one.keys() == STATUS.keys()
+    if "flow" in answer:
+        assert (answer["flow"], answer.get("connection", "acme")) == ("vendorlink", "acme")
     if words[0] == "probe":
         assert answer["written"] is False
     if words[0] == "check":
@@ -190,9 +232,10 @@ def test_what_changes_something_names_stage_and_host(visitor: Visitor, words: li
 
 
 def test_a_question_names_stage_and_host(visitor: Visitor) -> None:
-    """So that a wrong one is seen in time."""
+    """So that a wrong one is seen in time; and what becomes of the callers."""
     _, seen = visitor.watches("forget", "vendorlink", "acme", answers=["n"])
     assert "stage test" in seen.partition("?")[0]
+    assert "Callers get new ones" in seen
     assert not [one for one in visitor.account.asked if one.startswith("DELETE")]
 
 
@@ -203,6 +246,18 @@ def test_connect_needs_no_api_to_store_what_is_new(visitor: Visitor, account: Ac
     assert result.exit_code == 0, result.output
     assert "token-broker/test/vendorlink/new" in account.secrets
     assert "stage test, address not known" in result.stdout
+    result = visitor.types(
+        *words, "--json", stdin='{"username": "b", "password": "b", "host": "h"}'
+    )
+    assert Visitor.document(result.stdout) == {
+        "flow": "vendorlink",
+        "connection": "new",
+        "done": "updated",
+        "tried": False,
+        "options": {},
+        "stage": "test",
+        "host": None,
+    }
 
 
 def test_the_local_system_is_where_the_command_looks_for_it() -> None:
@@ -221,8 +276,8 @@ def test_the_local_system_is_where_the_command_looks_for_it() -> None:
 
 
 def test_an_answer_is_waited_for_no_longer_than_the_api_gives_one() -> None:
-    """Nor much shorter: its own sentence about what took too long is worth waiting for."""
-    assert 0 < INTEGRATION_TIMEOUT - SECONDS <= 2
+    """Nor shorter: its own sentence about what took too long is worth waiting for."""
+    assert INTEGRATION_TIMEOUT - SECONDS == 1
 
 
 def test_command_and_local_system_import_nothing_of_each_other() -> None:
@@ -233,3 +288,42 @@ def test_command_and_local_system_import_nothing_of_each_other() -> None:
         files = [*Path(package.__path__[0]).rglob("*.py")]
         assert len(files) > 10
         assert [file.name for file in files if other in file.read_text()] == []
+
+
+@pytest.mark.parametrize("words", [line for line in COMMANDS if "acme" in line], ids=str)
+def test_each_command_refuses_what_is_no_name(visitor: Visitor, words: list[str]) -> None:
+    """Before anything is asked."""
+    wrong = ["Not_Ok" if word == "acme" else word for word in words]
+    result = visitor.says(*wrong, stdin=SECRET)
+    assert (result.exit_code, "usage: NAME must match" in result.stderr) == (2, True)
+    assert not visitor.account.asked
+
+
+@pytest.mark.parametrize("place", ["before", "behind"])
+@pytest.mark.parametrize("option", [field.name for field in fields(Options)])
+def test_each_option_may_stand_before_the_command_and_behind(
+    monkeypatch: pytest.MonkeyPatch, option: str, place: str
+) -> None:
+    chosen: list[Options] = []
+
+    def run(_: object, one: Options, __: object) -> int:
+        chosen.append(one)
+        return 0
+
+    monkeypatch.setattr(command, "run_body", run)
+    values: dict[str, Any] = {"local": True, "json": True, "port": 9}
+    value = values.get(option, "x")
+    typed = [f"--{option}", *([] if value is True else [str(value)])]
+    words = [*typed, "doctor"] if place == "before" else ["doctor", *typed]
+    assert CliRunner().invoke(app, words).exit_code == 0
+    assert chosen == [Options(**{option: value})]
+
+
+def test_help_names_the_exit_codes_of_the_page() -> None:
+    """And a letter is enough to say yes, or to ask for it."""
+    table = PAGE.read_text().partition("| exit code | when |")[2].partition("\n\n")[0]
+    assert re.findall(r"^\| (\d+)", table, re.MULTILINE) == re.findall(r"\b\d+", EPILOG)
+    assert CliRunner().invoke(app, ["-h"]).exit_code == 0
+    for word in ("forget", "probe"):
+        (yes,) = [one for one in get_command(app).commands[word].params if one.name == "yes"]  # type: ignore[attr-defined]  # of a group
+        assert yes.opts == ["--yes", "-y"]

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from typer.main import get_command
 
-from tests.cli.operators import PROGRAM, RUNNER, Operator, on_terminal
+from tests.cli.operators import PROGRAM, Operator, on_terminal
 from tests.cli.processes import run
 from tests.waiting import PATIENCE_SECONDS
 from token_broker_cli.main import app
@@ -98,12 +98,6 @@ def test_local_is_all_it_needs(operator: Operator, tmp_path: Path) -> None:
     )
     assert result.returncode == 0, result.stderr
     assert json.loads(result.stdout)["connections"]
-
-
-def test_options_may_stand_before_the_command(operator: Operator) -> None:
-    """As well as behind it."""
-    result = RUNNER.invoke(app, [*operator.at, "--json", "status", "vntana", "demo"])
-    assert json.loads(result.stdout)["connection"] == "demo"
 
 
 def test_help_comes_at_once() -> None:

@@ -1,25 +1,32 @@
 """Times, bars, settings and troubles: functions of values."""
 
+import json
 import re
 import shlex
 import threading
+import time
+from pathlib import Path
 from string import Formatter
 from typing import Any
 
 import pytest
 from botocore import exceptions
 from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError, NoRegionError
+from typer.main import get_command
 
+import token_broker_cli
 from tests.cli.accounts import Visitor
 from tests.cli.tellings import NOW, at, variant
 from tests.waiting import PATIENCE_SECONDS
+from token_broker import errors
 from token_broker_cli.checks import clock
 from token_broker_cli.context import Context, concurrently
-from token_broker_cli.errors import CommandError, command_error
+from token_broker_cli.errors import ADVICE, CommandError, command_error
 from token_broker_cli.fields import value_of
+from token_broker_cli.main import app
 from token_broker_cli.questions import is_here, is_same_login
-from token_broker_cli.screen import Screen, facts, plain
-from token_broker_cli.settings import FLOWS, Options, Settings, host_of
+from token_broker_cli.screen import SIGNS, Screen, facts, plain
+from token_broker_cli.settings import FLOWS, LocalSystem, Options, Settings, host_of
 from token_broker_cli.tokens import curl, export, masked
 from token_broker_cli.variants import VariantView, span, when, written
 from token_broker_descriptors import asked, every
@@ -39,27 +46,34 @@ ADDRESSES = (
     [
         (-5, "0 s"),
         (0, "0 s"),
-        (41, "41 s"),
+        (59, "59 s"),
         (60, "1 min"),
         (119, "1 min"),
-        (3600, "1 h"),
-        (3 * 3600 + 300, "3 h 5 min"),
-        (86_400 + 30, "1 d"),
-        (2 * 86_400 + 4 * 3600, "2 d 4 h"),
+        (3_599, "59 min"),
+        (3_600, "1 h"),
+        (3_660, "1 h 1 min"),
+        (86_399, "23 h 59 min"),
+        (86_400, "1 d"),
+        (90_000, "1 d 1 h"),
     ],
 )
 def test_lengths_have_two_units(seconds: int, words: str) -> None:
     assert span(seconds) == words
 
 
-def test_moments_are_told_from_now() -> None:
+def test_moments_are_told_from_now(monkeypatch: pytest.MonkeyPatch) -> None:
+    """And written in UTC, wherever the operator is."""
     assert when(at(120), NOW) == "in 2 min"
     assert when(at(-120), NOW) == "2 min ago"
     assert when(at(0), NOW) == "0 s ago"
     assert VariantView(variant(expires_at=at(0)), NOW).left_in_words == "ended"
     assert when(None, NOW) == "never"
     assert written(None) == "-"
-    assert written("2026-11-22T10:00:00Z") == "2026-11-22 10:00:00 UTC"
+    with monkeypatch.context() as patch:
+        patch.setenv("TZ", "America/New_York")
+        time.tzset()
+        assert written("2026-11-22T10:00:00Z") == "2026-11-22 10:00:00 UTC"
+    time.tzset()
 
 
 @pytest.mark.parametrize(
@@ -67,16 +81,25 @@ def test_moments_are_told_from_now() -> None:
     [
         ({}, "████░░░░"),
         ({"issued_at": at(0)}, "████████"),
-        ({"expires_at": at(1)}, "░░░░░░░░"),
         ({"state": "dead"}, "░░░░░░░░"),
         ({"issued_at": None, "expires_at": None}, "░░░░░░░░"),
-        ({"expires_at": at(-3600)}, "░░░░░░░░"),
+        ({"issued_at": at(0), "expires_at": at(0)}, "░░░░░░░░"),
+        ({"expires_at": at(-60)}, "░░░░░░░░"),
+        ({"issued_at": at(60)}, "████████"),
         ({"issued_at": at(-1600), "expires_at": at(2400)}, "████▊░░░"),
+        ({"issued_at": at(-1587), "expires_at": at(2413)}, "████▉░░░"),
         ({"issued_at": at(-1500), "expires_at": at(2500)}, "█████░░░"),
     ],
 )
 def test_a_bar_shows_what_is_left(changes: dict[str, Any], bar: str) -> None:
     assert VariantView(variant(**changes), NOW).bar == bar
+
+
+def test_each_state_has_a_colour() -> None:
+    """And one that this command does not know has none."""
+    colours = {"fresh": "green", "aging": "yellow", "stale": "dark_orange", "dead": "red", "x": ""}
+    for state, colour in colours.items():
+        assert VariantView(variant(state), NOW).style == colour
 
 
 @pytest.mark.parametrize(
@@ -99,10 +122,14 @@ def test_a_token_is_named_by_what_it_is_for(context: Any, name: str) -> None:
         (Options(local=True), {"PORT": "9080"}, "local", "http://127.0.0.1:9080"),
         (Options(local=True), {"PORT": ""}, "local", "http://127.0.0.1:8080"),
         (Options(port=7080), {"PORT": "9080"}, "local", "http://127.0.0.1:7080"),
+        (Options(port=1), {}, "local", "http://127.0.0.1:1"),
+        (Options(port=LocalSystem.LAST_PORT), {}, "local", "http://127.0.0.1:65531"),
         (Options(url=URL), {}, "prod", URL),
         *((Options(url=url), {}, "prod", url) for url in ADDRESSES),
         (Options(stage="prod", url=URL), {"TOKEN_BROKER_STAGE": "dev"}, "prod", URL),
-        (Options(stage="dev"), {}, "dev", None),
+        (Options(url=f"{URL} "), {}, "prod", f"{URL} "),
+        (Options(stage="d"), {}, "d", None),
+        (Options(stage="pr-2".ljust(16, "0")), {}, "pr-2000000000000", None),
     ],
 )
 def test_options_go_before_the_environment(
@@ -112,22 +139,6 @@ def test_options_go_before_the_environment(
     settings = Settings.of(options, environment)
     assert (settings.stage, settings.url) == (stage, url)
     assert settings.secrets == f"token-broker/{stage}/"
-
-
-@pytest.mark.parametrize(
-    ("options", "said"),
-    [
-        (Options(), "No stage"),
-        (Options(url="https://broker.example.com"), "No stage"),
-        (Options(url="https://a[b/prod", stage="prod"), "no URL"),
-        (Options(stage="Not/Ok"), "must match"),
-        (Options(port=70_000), "port"),
-    ],
-)
-def test_settings_that_cannot_be_are_wrong_usage(options: Options, said: str) -> None:
-    with pytest.raises(CommandError, match=said) as raised:
-        Settings.of(options, {})
-    assert raised.value.exit_code == 2
 
 
 def test_options_behind_a_command_go_before_those_in_front() -> None:
@@ -156,20 +167,24 @@ def client_error(code: str, message: str) -> ClientError:
 
 
 @pytest.mark.parametrize(
-    ("error", "code", "exit_code"),
+    ("error", "code", "advice"),
     [
-        *((client_error(one, "may not"), "access_denied", 1) for one in REFUSALS),
-        (client_error("ValidationException", "value 's3cret' is bad"), "aws_failed", 1),
-        (NoCredentialsError(), "access_denied", 1),
-        (NoRegionError(), "usage", 2),
-        (KeyError("s3cret"), "internal", 1),
+        *(
+            (client_error(one, "may not"), "access_denied", ADVICE["access_denied"])
+            for one in REFUSALS
+        ),
+        (client_error("Throttling", "'s3cret' is bad"), "aws_failed", "Look up Throttling."),
+        (NoCredentialsError(), "access_denied", ADVICE["access_denied"]),
+        (NoRegionError(), "usage", "Name one: --region, or AWS_REGION."),
+        (KeyError("s3cret"), "internal", "Report it."),
     ],
 )
-def test_any_error_is_a_line_without_a_secret(error: Exception, code: str, exit_code: int) -> None:
+def test_any_error_is_a_line_without_a_secret(error: Exception, code: str, advice: str) -> None:
     """What AWS refuses is told in its words; what else a library says may repeat the input."""
     told = command_error(error)
-    assert (told.code, told.exit_code) == (code, exit_code)
-    assert "s3cret" not in f"{told.detail} {told.advice}"
+    assert (told.code, told.exit_code) == (code, 2 if code == "usage" else 1)
+    assert told.document() == {"code": code, "detail": told.detail, "advice": advice}
+    assert "s3cret" not in told.detail
 
 
 @pytest.mark.parametrize(
@@ -183,12 +198,14 @@ def test_any_error_is_a_line_without_a_secret(error: Exception, code: str, exit_
     ],
 )
 def test_whatever_botocore_raises_is_a_line(kind: type[BotoCoreError]) -> None:
-    """One of a network that fails says so; none is taken for a defect of the command."""
+    """One of a network or of a login says so; none is taken for a defect of the command."""
     names = [name for _, name, _, _ in Formatter().parse(kind.fmt) if name]
     told = command_error(kind(**dict.fromkeys(names, "s3cret")))
     network = (exceptions.ConnectionError, exceptions.HTTPClientError)
     assert (told.code == "unreachable") == issubclass(kind, network)
+    assert (told.code == "access_denied") == bool(re.search("Cred|Token|SSO", kind.__name__))
     assert told.code in ("unreachable", "aws_failed", "access_denied", "usage")
+    assert told.advice
     assert "s3cret" not in f"{told.detail} {told.advice}"
 
 
@@ -205,26 +222,33 @@ def test_an_error_has_what_is_known_of_it() -> None:
 
     class Told(Exception):
         code, detail, retryable, retry_after = "upstream_unavailable", "no", False, 1.6
-        upstream_status, upstream_code = 0, None
+        upstream_status, upstream_code = 0, "A\x1b[2J"
 
     told = command_error(Told())
-    assert told.facts == {"retryable": False, "retry_after": 1.6, "upstream_status": 0}
-    assert facts(told) == " (try again in 2 s)"
+    assert told.facts == {
+        "retryable": False,
+        "retry_after": 1.6,
+        "upstream_status": 0,
+        "upstream_code": "A\x1b[2J",
+    }
+    assert facts(told) == " (the vendor's code is A·[2J; try again in 2 s)"
+    assert facts(CommandError("internal", "no", facts={"upstream_code": None})) == ""
 
 
 def test_results_are_in_the_order_of_what_was_given() -> None:
-    """Whichever is there first; Ctrl-C waits for none of the threads."""
-    is_done = threading.Event()
+    """Whichever is there first, eight at a time; Ctrl-C waits for none of the threads."""
+    is_done, eight = threading.Event(), threading.Barrier(8)
 
     def call(one: int) -> int:
         assert threading.current_thread().daemon
+        eight.wait(PATIENCE_SECONDS)
         if one:
             is_done.set()
         else:
             is_done.wait(PATIENCE_SECONDS)
         return one
 
-    assert concurrently(call, range(3)) == [0, 1, 2]
+    assert concurrently(call, range(8)) == [*range(8)]
 
 
 @pytest.mark.parametrize(("options", "tries"), [(Options(local=True), 1), (Options(url=URL), 3)])
@@ -252,24 +276,32 @@ def test_a_host_of_this_machine_is_known(host: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("kind", "text", "value"),
+    ("kind", "called", "values"),
     [
-        ("integer", "3", 3),
-        ("integer", "true", None),
-        ("integer", "1.5", None),
-        ("boolean", "true", True),
-        ("boolean", "1", None),
-        ("array", "[1]", [1]),
-        ("string", "[1]", "[1]"),
+        ("object", "a JSON object", ["{}"]),
+        ("array", "a JSON list", ["[1]"]),
+        ("integer", "a whole number", ["3"]),
+        ("number", "a number", ["3", "1.5"]),
+        ("boolean", "true or false", ["true"]),
     ],
 )
-def test_a_field_is_of_its_kind(kind: str, text: str, value: Any) -> None:
+def test_a_field_is_of_its_kind(kind: str, called: str, values: list[str]) -> None:
     """JSON, but for a text; what is no such value is wrong usage."""
-    if value is not None:
-        assert value_of({"type": kind}, "x", text) == value
-        return
-    with pytest.raises(CommandError, match="--x must be"):
-        value_of({"type": kind}, "x", text)
+    for text in ("{}", "[1]", "3", "1.5", "true", "null"):
+        assert value_of({"type": "string"}, "x", text) == text
+        if text in values:
+            assert value_of({"type": kind}, "x", text) == json.loads(text)
+            continue
+        with pytest.raises(CommandError, match=f"--x must be {called}$"):
+            value_of({"type": kind}, "x", text)
+
+
+def test_help_says_whose_a_field_is() -> None:
+    """And that it is JSON, where it is no text."""
+    options = get_command(app).commands["token"].params  # type: ignore[attr-defined]  # of a group
+    helps = {one.name: (one.metavar, one.help) for one in options if hasattr(one, "help")}
+    assert helps["organization"] == (None, "VNTANA: uuid or slug.")
+    assert helps["parameters"] == ("JSON", "Editor: an object.")
 
 
 @pytest.mark.parametrize("value", ["Bearer a'b $c", "plain"])
@@ -285,9 +317,28 @@ def test_what_is_printed_for_a_shell_is_read_by_it_as_it_is(value: str) -> None:
     ]
 
 
-def test_advice_names_the_connection() -> None:
-    told = CommandError("credential_rejected", "no").about("vntana", "acme")
-    assert "`token-broker connect vntana acme`" in told.advice
+CODES = [
+    *(
+        one.code
+        for one in vars(errors).values()
+        if isinstance(one, type)
+        and issubclass(one, errors.BrokerError)
+        and one not in (errors.BrokerError, errors.UpstreamError)
+    ),
+    *("conflict", "access_denied", "unreachable"),
+]
+
+
+@pytest.mark.parametrize("code", CODES)
+def test_each_code_says_what_to_do(code: str) -> None:
+    """By commands that there are, and by the connection, where that is known."""
+    advice = CommandError(code, "no").about("vntana", "acme").advice
+    assert advice.endswith(".")
+    words = {*re.findall("token-broker ([a-z]+)", advice)}
+    assert words <= get_command(app).commands.keys()  # type: ignore[attr-defined]  # of a group
+    for word in words & {"connect", "forget", "lift", "status"}:
+        assert f"`token-broker {word} vntana acme`" in advice
+        assert f"{word} FLOW NAME`" in CommandError(code, "no").about(None, None).advice
 
 
 @pytest.mark.parametrize(
@@ -301,7 +352,10 @@ def test_advice_names_the_connection() -> None:
 def test_clocks_are_compared(offset: int, level: str) -> None:
     """Beyond five minutes AWS refuses signatures."""
     date = "Mon, 21 Sep 2026 14:13:20 GMT"
-    assert clock(date, NOW + offset, NOW + offset + 3).level == level
+    found = clock(date, NOW + offset, NOW + offset + 3)
+    assert (found.level, "NTP" in found.do) == (level, level != "ok")
+    if level != "ok":
+        assert f" s {'ahead of' if offset > 0 else 'behind'} the API's" in found.says
     assert ("to the second" in clock(date, NOW + offset, NOW + offset).says) == (offset in (0, 1))
     for unreadable in (None, "", "yesterday"):
         assert clock(unreadable, NOW, NOW).level == "warning"
@@ -328,8 +382,26 @@ def test_what_is_called_like_a_secret_is_typed_unseen(flow: str) -> None:
             assert not question.is_secret, question.key
 
 
-def test_what_is_shown_cannot_steer_a_terminal() -> None:
+def test_what_is_shown_cannot_steer_a_terminal(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By its own signs, or by what is markup elsewhere."""
     assert plain("a\x1b]0;title\x07b\nc") == "a·]0;title·b\nc"
+    Screen().note("\x1b[2J", "")
+    Screen().fail(CommandError("usage", "\x1b[2J"))
+    assert capsys.readouterr().err == "·[2J\nusage: ·[2J\n"
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    Screen().show("[red]a[/red] :smile: 12")
+    assert capsys.readouterr().out == "[red]a[/red] :smile: 12\n"
+
+
+def test_each_sign_that_is_shown_has_a_replacement() -> None:
+    """For terminals whose encoding has it not."""
+    files = Path(token_broker_cli.__path__[0]).glob("*.py")
+    signs = {sign for file in files for sign in file.read_text() if not sign.isascii()}
+    assert len(signs) > 10
+    assert all(chr(SIGNS[ord(sign)]).isascii() for sign in signs if ord(sign) in SIGNS)
+    assert signs == {chr(one) for one in SIGNS}
 
 
 @pytest.mark.parametrize(
@@ -352,11 +424,12 @@ def test_a_login_is_the_same_where_all_that_decides_it_is(flow: str, keys: set[s
 @pytest.mark.parametrize(
     ("words", "body"),
     [
-        ("", {}),
-        ("--min-ttl 0", {"min_ttl": 0}),
-        ("--min-ttl 60 --force", {"min_ttl": 60, "force": True}),
-        ("--organization=", {"organization": ""}),
-        ("--parameters {}", {"parameters": {}}),
+        ("token", {"force": False}),
+        ("token --min-ttl 0", {"min_ttl": 0, "force": False}),
+        ("token --min-ttl 60 --force", {"min_ttl": 60, "force": True}),
+        ("token --organization=", {"organization": "", "force": False}),
+        ("check --workspace x", {"workspace": "x"}),
+        ("probe --yes --parameters {}", {"parameters": {}}),
     ],
 )
 def test_what_is_said_of_a_token_is_asked_for(
@@ -370,5 +443,6 @@ def test_what_is_said_of_a_token_is_asked_for(
         raise CommandError("internal", "enough")
 
     monkeypatch.setattr(Context, "call", call)
-    visitor.says("token", "vntana", "acme", *words.split())
-    assert asked == [{"force": False} | body]
+    word, *options = words.split()
+    visitor.says(word, "vntana", "acme", *options)
+    assert asked == [body]

@@ -112,9 +112,9 @@ def test_headers_are_joined_with_others() -> None:
     own = headers.copy()
     own["X-AUTH-TOKEN"] = ""
     assert headers["X-AUTH-TOKEN"] == "Bearer token-1"
-    with pytest.raises(TypeError):
+    with pytest.raises(TypeError, match="unsupported operand"):
         _ = headers | 5  # type: ignore[operator]  # that is the test
-    with pytest.raises(TypeError):
+    with pytest.raises(TypeError, match="unsupported operand"):
         _ = 5 | headers  # type: ignore[operator]  # same
 
 

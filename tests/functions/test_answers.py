@@ -8,7 +8,6 @@ from tests.functions.world import World, client
 from tests.subjects import FLOWS
 from token_broker.exchange import Response
 from token_broker.item_codec import item_of
-from token_broker.records import replace
 from token_broker_local.addresses import TABLE
 
 TOLD = {
@@ -36,8 +35,7 @@ def test_whatever_is_answered_an_item_is_whole_and_nobody_holds_it(
     """No defect, no 5xx of our own fault; what is kept reads, and its lease is given back."""
     connection = world.connect(flow)
     send = repeated(answers)
-    service = world.service(flow)
-    service.use(replace(service.deps, send=lambda request, _: send(request)))
+    world.use(flow, send=lambda request, _: send(request))
     response = world.http(flow, connection)
     assert response["statusCode"] == 200 or response["body"]["code"] in TOLD
     key = {":connection": {"S": f"{flow}#{connection}"}}

@@ -4,13 +4,12 @@ from typing import Any
 
 import pytest
 
-from tests.functions.test_tampering import put
 from tests.functions.world import CALLER, World
+from tests.subjects import FLOWS
 from tests.waiting import CALL_SECONDS
 from token_broker.exchange import Request, Response
 from token_broker_local.functions import LambdaContext
 
-FLOWS = ["vntana", "vendorlink", "editor"]
 REASON = "laptop stolen"
 
 
@@ -134,8 +133,7 @@ def test_a_hold_outlives_delete_and_rotation_and_the_next_call_has_the_new_secre
     world: World, flow: str
 ) -> None:
     """To lift it starts what a rotation left out meanwhile."""
-    connection = world.connect(flow)
-    world.call(flow, connection)
+    connection = world.connect_and_call(flow)
     hold(world, flow, connection)
     world.put_secret(flow, connection, world.secret(flow))
     world.call(flow, connection, action="rotate")
@@ -162,19 +160,3 @@ def test_a_hold_without_a_plain_reason_is_refused(world: World, reason: object) 
     response = hold(world, "editor", world.connect("editor"), reason)
     assert response["body"]["code"] == "invalid_request"
     assert response["body"]["detail"].startswith("reason:")
-
-
-def test_a_hold_that_is_damaged_holds(world: World) -> None:
-    """To doubt what an operator wrote is no reason to hand out."""
-    connection = world.connect("vendorlink")
-    world.call("vendorlink", connection)
-    put(world.item("vendorlink", connection) | {"held": {"S": "yes"}})
-    with pytest.raises(Exception, match="connection_held"):
-        world.cold("vendorlink")(event(connection), LambdaContext("f", CALL_SECONDS))
-
-
-def test_a_lift_that_is_repeated_starts_what_the_first_one_could_not(world: World) -> None:
-    """The first one may have failed after it had lifted, before it started the rotation."""
-    connection = world.connect("vendorlink")
-    world.call("vendorlink", connection, action="lift")
-    assert {"action": "rotate", "connection": connection} in world.invoked

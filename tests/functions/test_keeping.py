@@ -4,9 +4,8 @@ from typing import Any
 
 import pytest
 
-from tests.functions.test_tokens import assert_problem
 from tests.functions.world import World
-from tests.subjects import FLOWS, body, is_aliased_by_the_secret
+from tests.subjects import FLOWS
 from token_broker.errors import BrokerError, NotConfigured, StoreUnavailable
 from token_broker.sealing import Sealer
 from token_broker.secrets_manager import Secrets
@@ -24,34 +23,6 @@ STEPS: dict[str, tuple[type, str]] = {
 }
 NEVER_IN_VAIN = {"commit", "accept", "seal a token"}
 """What is done once a token was made: the caller that paid for it gets it."""
-
-
-@pytest.mark.parametrize("flow", FLOWS)
-def test_a_token_that_cannot_be_sealed_is_handed_out(world: World, flow: str) -> None:
-    """I13: the caller that paid for it gets it, and others wait for a back-off.
-
-    An alias that the secret alone gives and that cannot be sealed stops a call before its login.
-    """
-    connection = world.connect(flow, **({"parameters": {}} if flow == "editor" else {}))
-    asked = body(flow)
-    world.aws.broken["Encrypt"] = ("400 Bad", "AccessDeniedException")
-    if flow != "editor" and is_aliased_by_the_secret(flow):
-        assert_problem(world.http(flow, connection, asked), "not_configured", 500)
-        assert world.steps(flow) == []
-        return
-    first = world.call(flow, connection, **asked)
-    assert first["source"] == "exchange"
-    sent = len(world.steps(flow))
-    assert world.call(flow, connection, **asked)["headers"] == first["headers"]
-    world.service(flow).deps.cache.clear()
-    for _ in range(3):
-        response = world.http(flow, connection, asked)
-        assert_problem(response, "not_configured", 500)
-        assert 0 < response["body"]["retry_after"] <= 60
-    assert len(world.steps(flow)) == sent
-    world.aws.broken.clear()
-    world.advance(60)
-    assert world.call(flow, connection, **asked)["source"] == "exchange"
 
 
 @pytest.mark.parametrize("flow", FLOWS)
@@ -95,21 +66,3 @@ def fail_once(
 
     patch.setattr(owner, name, method)
     return calls
-
-
-def test_a_verdict_that_cannot_be_kept_twice_is_kept_after_the_commit(
-    world: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The gate is opened at last, and the token was handed out in any case."""
-    connection = world.connect("editor")
-    original, calls = Store.accept, list[str]()
-
-    def accept(self: Store, *arguments: Any, **named: Any) -> Any:
-        calls.append("accept")
-        if len(calls) < 3:
-            raise StoreUnavailable("broken")
-        return original(self, *arguments, **named)
-
-    monkeypatch.setattr(Store, "accept", accept)
-    assert world.call("editor", connection)["source"] == "exchange"
-    assert "accepted_version" in world.item("editor", connection)

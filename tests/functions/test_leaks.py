@@ -16,7 +16,6 @@ from tests.functions.watching import CANARIES, Watch
 from tests.functions.world import World
 from tests.subjects import canaries
 from token_broker.exchange import Request, Response
-from token_broker.records import replace
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -120,8 +119,7 @@ def break_vendor(watch: Watch, fault: Any) -> None:
     if fault != "echo":
         watch.world.fakes[watch.flow].fail(fault, times=2, **DETAILS.get(fault, {}))
         return
-    service = watch.world.service(watch.flow)
-    service.use(replace(service.deps, send=lambda request, _: echo(request)))
+    watch.world.use(watch.flow, send=lambda request, _: echo(request))
 
 
 def echo(request: Request) -> Response:
@@ -140,8 +138,7 @@ def texts(value: object) -> list[str]:
 
 def heal(watch: Watch) -> None:
     """Let vendor and AWS work again."""
-    service = watch.world.service(watch.flow)
-    service.use(replace(service.deps, send=watch.send))
+    watch.world.use(watch.flow, send=watch.send)
     watch.world.fakes[watch.flow].heal()
     watch.world.aws.broken.clear()
 

@@ -1,14 +1,8 @@
 """A connection may have thousands of variants: an editor's has one for each set of parameters."""
 
-from itertools import count
 from typing import Any
 
-import pytest
-
-from tests.functions.test_tokens import context
 from tests.functions.world import World, client
-from token_broker.app import CLOCK
-from token_broker.records import replace
 from token_broker_local.addresses import TABLE
 
 MANY = 1_010
@@ -17,8 +11,7 @@ MANY = 1_010
 
 def test_status_looks_at_every_variant(world: World) -> None:
     """However many variants there are, status tells of each."""
-    connection = world.connect("editor")
-    world.call("editor", connection)
+    connection = world.connect_and_call("editor")
     copy_items(connection, MANY)
     status = world.http("editor", connection, method="GET", rest="")["body"]
     assert (len(status["variants"]), status["complete"]) == (MANY + 1, True)
@@ -26,30 +19,12 @@ def test_status_looks_at_every_variant(world: World) -> None:
 
 def test_delete_forgets_every_variant(world: World) -> None:
     """What was kept is gone, and the next call exchanges."""
-    connection = world.connect("editor")
-    world.call("editor", connection)
+    connection = world.connect_and_call("editor")
     copy_items(connection, 40)
     gone = world.http("editor", connection, method="DELETE")["body"]
     assert gone == {"forgotten": 41, "complete": True}
     assert live_items(connection) == []
     assert world.call("editor", connection)["source"] == "exchange"
-
-
-@pytest.mark.parametrize("action", ["forget", "status"])
-def test_what_time_does_not_suffice_for_is_said(world: World, action: str) -> None:
-    """An answer that did not look at all variants says so, and the next call goes on."""
-    connection = world.connect("editor")
-    world.call("editor", connection)
-    copy_items(connection, 40)
-    service = world.service("editor")
-    tools = service.deps
-    seconds = count()
-    slow = replace(tools.clock, monotonic=lambda: CLOCK.monotonic() + next(seconds))
-    event = {"connection": connection, "action": action}
-    service.use(replace(tools, clock=slow))
-    assert service(event, context("editor"))["complete"] is False
-    service.use(tools)
-    assert service(event, context("editor"))["complete"] is True
 
 
 def copy_items(connection: str, number: int) -> None:

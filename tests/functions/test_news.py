@@ -64,8 +64,7 @@ def come_up(world: World, flow: str = "vendorlink") -> str:
 
 
 def replace_a_token(world: World) -> str:
-    connection = world.connect("vntana", workspace=None)
-    world.call("vntana", connection)
+    connection = world.connect_and_call("vntana", workspace=None)
     world.advance(10)
     world.call("vntana", connection, force=True)
     return connection
@@ -73,9 +72,7 @@ def replace_a_token(world: World) -> str:
 
 def lose_a_token(world: World) -> str:
     world.aws.broken["Encrypt"] = ("400 Bad", "AccessDeniedException")
-    connection = world.connect("vendorlink")
-    world.call("vendorlink", connection)
-    return connection
+    return world.connect_and_call("vendorlink")
 
 
 def hold(world: World) -> str:
@@ -162,47 +159,6 @@ def test_an_outage_is_told_of_once(world: World, flow: str) -> None:
     world.advance(PERIOD)
     world.call(flow, connection, force=True)
     assert len(world.announced) == len(["Down", "Up"])
-
-
-@pytest.mark.parametrize("flow", FLOWS)
-def test_who_gets_an_answer_in_between_ends_an_outage_unseen(world: World, flow: str) -> None:
-    """One failure and another, a success between them, are no outage."""
-    connection = world.connect(flow)
-    for _ in range(3):
-        world.fakes[flow].fail("status", times=None, status=503)
-        world.http(flow, connection, {"force": True})
-        world.fakes[flow].heal()
-        world.advance(PERIOD)
-        world.call(flow, connection, force=True)
-        world.advance(PERIOD)
-    assert world.announced == []
-
-
-@pytest.mark.parametrize("flow", FLOWS)
-def test_a_bus_that_takes_nothing_costs_no_token(
-    world: World, flow: str, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """Neither while the upstream answers, nor as it is up again: that is told once the bus is."""
-    world.aws.broken["PutEvents"] = ("400 Bad", "AccessDeniedException")
-    connection = come_up(world, flow)
-    assert "unannounced" in capsys.readouterr().out
-    world.aws.broken.clear()
-    world.advance(PERIOD)
-    world.announced.clear()
-    world.call(flow, connection, force=True)
-    assert [what for what, _ in world.announced] == ["Upstream Up"]
-
-
-def test_an_entry_that_is_not_taken_is_told_to_the_log(
-    world: World, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """PutEvents answers 200, and says of each entry whether it was taken."""
-    refused = {"FailedEntryCount": 1, "Entries": [{"ErrorCode": "InternalFailure"}]}
-    real = world.service("vendorlink").deps.announce
-    monkeypatch.setattr("token_broker.app.clients.call", lambda *_, **__: refused)
-    assert real("Upstream Up", {"flow": "vendorlink", "connection": "acme"}) is False
-    line = json.loads(capsys.readouterr().out.splitlines()[-1])
-    assert (line["event"], line["reason"]) == ("unannounced", "InternalFailure")
 
 
 @pytest.mark.parametrize("flow", FLOWS)

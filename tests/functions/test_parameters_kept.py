@@ -59,11 +59,3 @@ def test_a_verification_needs_no_flow_of_a_certain_name(world: World) -> None:
     response = service(event, LambdaContext("token-broker-drawings"))
     assert response["statusCode"] == 200, response["body"]
     assert json.loads(response["body"])["valid"] is True
-
-
-@pytest.mark.parametrize("flow", ["vntana", "vendorlink"])
-def test_a_flow_without_a_verification_refuses_it(world: World, flow: str) -> None:
-    response = world.http(flow, world.connect(flow), {"token": "t"}, rest="/verify")
-    assert_problem(response, "invalid_request", 400)
-    assert response["body"]["detail"] == f"action: tokens of {flow} cannot be verified"
-    assert world.steps(flow) == []

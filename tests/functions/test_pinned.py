@@ -117,8 +117,7 @@ def test_a_rotation_under_the_same_pins_renews(
 
     If the version before no longer exists, after two rotations, it may have pinned nothing.
     """
-    connection = world.connect(flow, **PINS[flow])
-    world.call(flow, connection)
+    connection = world.connect_and_call(flow, **PINS[flow])
     pin(world, flow, connection, pinned=[*PINS[flow]["pinned"]] * 2)
     if not is_known:
         monkeypatch.setattr(Secrets, "of_version", lambda *_: None)
@@ -147,20 +146,8 @@ def test_a_rotation_that_pins_another_value_drops_what_the_one_before_allowed(
             return {"parameters": {"userId": value}, "pinned": ["userId"]}
         return {"organization": value, "pinned": ["organization"]}
 
-    connection = world.connect(flow, **pinned(before))
-    world.call(flow, connection)
+    connection = world.connect_and_call(flow, **pinned(before))
     world.put_secret(flow, connection, world.secret(flow) | pinned(after))
     world.call(flow, connection, action="rotate")
     assert world.carry_out(flow) == [{"renewed": int(is_renewed)}]
     assert tokens(world, flow, connection) == int(is_renewed)
-
-
-@pytest.mark.parametrize(
-    "value", [1, True, None, ["1"], "01"], ids=lambda value: type(value).__name__
-)
-def test_a_pin_is_of_one_json_value(world: World, value: Any) -> None:
-    """What looks alike in Python is another user upstream, and in another case perhaps the same."""
-    connection = world.connect("editor", **PINS["editor"])
-    for name in ("userId", "USERID"):
-        response = world.http("editor", connection, {"parameters": {name: value}})
-        assert_problem(response, "invalid_request", 400)

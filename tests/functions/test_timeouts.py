@@ -163,8 +163,7 @@ def prepared(world: World, case: Silence) -> tuple[str, Service]:
 
 def test_a_farewell_is_not_said_when_time_is_short(world: World) -> None:
     """Tokens are forgotten in time, whether or not their sessions could be ended."""
-    connection = world.connect("vntana")
-    world.call("vntana", connection)
+    connection = world.connect_and_call("vntana")
     steps = len(world.steps("vntana"))
     event = {"connection": connection, "action": "forget"}
     hurried = LambdaContext("broker", timeout=6)

@@ -27,25 +27,14 @@ def test_what_the_neighbouring_version_wrote_is_served(
     world: World, changes: dict[str, Any]
 ) -> None:
     """Readers accept this schema and the one before, and leave alone what they do not know."""
-    connection = world.connect("vendorlink")
-    world.call("vendorlink", connection)
+    connection = world.connect_and_call("vendorlink")
     rewritten(world, connection, changes)
     assert world.call("vendorlink", connection)["source"] == "table"
 
 
 def test_an_attribute_of_a_newer_version_survives_an_exchange(world: World) -> None:
     """Whoever goes back to the older version does not lose what the newer one kept."""
-    connection = world.connect("vendorlink")
-    world.call("vendorlink", connection)
+    connection = world.connect_and_call("vendorlink")
     rewritten(world, connection, {"of_the_next_version": {"S": "x"}})
     world.call("vendorlink", connection, force=True)
     assert world.item("vendorlink", connection)["of_the_next_version"] == {"S": "x"}
-
-
-def test_a_schema_that_is_not_known_costs_an_exchange(world: World) -> None:
-    """What may mean something else is not handed out; fence and generation go on all the same."""
-    connection = world.connect("vendorlink")
-    first = world.call("vendorlink", connection)
-    rewritten(world, connection, {"schema": {"N": str(SCHEMA + 1)}})
-    answer = world.call("vendorlink", connection)
-    assert (answer["source"], answer["generation"]) == ("exchange", first["generation"] + 1)

@@ -31,6 +31,8 @@ from token_broker_local.functions import LambdaContext
 if TYPE_CHECKING:
     from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
+    import pytest
+
 FLOWS = every()
 CALLER = "arn:aws:sts::123456789012:assumed-role/orders/session"
 
@@ -110,6 +112,12 @@ class World:
         self.put_secret(flow, connection, self.secret(flow) | changes)
         return connection
 
+    def connect_and_call(self, flow: str, **changes: Any) -> str:
+        """Create a connection that has a token, in memory and in the table; return its name."""
+        connection = self.connect(flow, **changes)
+        self.call(flow, connection)
+        return connection
+
     def secret(self, flow: str) -> dict[str, Any]:
         """Return what a secret says that works."""
         fake = self.fakes[flow]
@@ -140,6 +148,11 @@ class World:
         service = self._environments[-1].service(FLOWS[flow])
         service.use(replace(service.deps, **self._replacements(service.deps)))
         return service
+
+    def use(self, flow: str, **tools: Any) -> None:
+        """Give the warm process of *flow* other tools in place of some of its own."""
+        service = self.service(flow)
+        service.use(replace(service.deps, **tools))
 
     def _replacements(self, tools: Dependencies) -> dict[str, Any]:
         clock = Clock(lambda: self.now, CLOCK.monotonic, CLOCK.sleep)
@@ -216,6 +229,12 @@ class World:
     def is_alias(self, flow: str, connection: str, said: Mapping[str, Any] = {}) -> bool:
         """Say whether what a call asks for that *said* this leads to another item."""
         return "target" in self.item(flow, connection, requested_key(flow, said))
+
+
+def logged(capsys: "pytest.CaptureFixture[str]", event: str | None = None) -> list[dict[str, Any]]:
+    """Return the lines of the log since the last look: all of them, or those of *event*."""
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    return [line for line in lines if event in (None, line.get("event"))]
 
 
 def requested_key(flow: str, said: Mapping[str, Any]) -> str:

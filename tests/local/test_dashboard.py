@@ -7,7 +7,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import closing, contextmanager
 from http.client import HTTPConnection
 from pathlib import Path
 from typing import IO, Any
@@ -16,10 +16,10 @@ import boto3
 import pytest
 
 from tests.local.callers import signed
-from tests.ports import free_ports
 from tests.subjects import CHECKED, clear_refusal, proof
+from tests.systems import system
 from tests.waiting import PATIENCE_SECONDS, wait_until
-from token_broker.telemetry import MEASURES, Line
+from token_broker.telemetry import Line
 from token_broker_local.addresses import FLOWS, Addresses, function_name, secret_name
 from token_broker_local.controls import TOLD
 from token_broker_local.dashboard import CALL, FILES, PATH, SWITCH, Dashboard
@@ -28,7 +28,6 @@ from token_broker_local.gateway import Gateway
 from token_broker_local.messages import HttpRequest, HttpResponse
 from token_broker_local.metrics import MOST_SERIES, OTHERS, POINTS, SECONDS, Metrics, percentile
 from token_broker_local.news import MOST, WORDS, News
-from token_broker_local.serving import serving
 from token_broker_local.states import connections, state
 from token_broker_operations.dashboard import CHARTS, NEWS, Chart
 
@@ -66,12 +65,18 @@ def figures(clock: Clock) -> Metrics:
     return Metrics(clock)
 
 
+def counted(name: str, **dimensions: str) -> Line:
+    """Return the line that a function writes of one more *name*."""
+    line = Line("TokenBroker", "token-broker")
+    for dimension, value in dimensions.items():
+        line.add_dimension(dimension, value)
+    line.add_metric(name, "Count", 1)
+    return line
+
+
 def hand_out(milliseconds: float = 1.0, source: str = "memory", flow: str = "vntana") -> str:
     """Return the line that a function writes of a hand-out."""
-    line = Line("TokenBroker", "token-broker")
-    line.add_dimension("flow", flow)
-    line.add_dimension("source", source)
-    line.add_metric("HandOut", "Count", 1)
+    line = counted("HandOut", flow=flow, source=source)
     line.add_metric("Duration", "Milliseconds", milliseconds)
     line.add_metadata("fingerprint", "c30da5238e3ab86a")
     return line.text(1_800_000_000_000) + "\n"
@@ -95,21 +100,15 @@ def test_counts_by_the_metrics_own_dimension(figures: Metrics) -> None:
 
 def test_a_metric_without_a_dimension_is_told_by_flow(figures: Metrics) -> None:
     """Cold starts, waits and latches."""
-    line = Line("TokenBroker", "token-broker")
-    line.add_dimension("flow", "editor")
-    line.add_metric("ColdStart", "Count", 1)
-    figures.hear(line.text(0))
+    figures.hear(counted("ColdStart", flow="editor").text(0))
     [told] = figures.told(Chart("", "ColdStart"))
     assert told["name"] == "editor"
 
 
 def test_what_is_counted_over_all_flows_too_is_told_once(figures: Metrics) -> None:
     """A failure's line has a second set of dimensions, for its alarm."""
-    line = Line("TokenBroker", "token-broker")
-    line.add_dimension("flow", "editor")
-    line.add_dimension("code", "internal")
+    line = counted("Failure", flow="editor", code="internal")
     line.add_dimensions(service="token-broker", code="internal")
-    line.add_metric("Failure", "Count", 1)
     figures.hear(line.text(0))
     [told] = figures.told(Chart("", "Failure"))
     assert (told["name"], told["all"]["Sum"]) == ("internal", 1)
@@ -182,14 +181,6 @@ def test_what_is_no_metric_is_not_counted(figures: Metrics, line: str) -> None:
     assert not any(figures.told(chart) for chart in CHARTS)
     figures.hear(f"{line}\n{hand_out()}")
     assert sums(figures) == {"memory": 1}
-
-
-def test_the_charts_are_the_stacks() -> None:
-    """One definition makes both, of metrics that there are."""
-    metrics = {name for measure in MEASURES.values() for name in measure.metrics}
-    charts = Dashboard(Metrics(), list).told(None)["charts"]
-    assert [one["title"] for one in charts] == [chart.title for chart in CHARTS]
-    assert {one["metric"] for one in charts} <= metrics
 
 
 # Who may look
@@ -337,28 +328,19 @@ def test_each_event_of_the_bus_has_its_words() -> None:
 @pytest.fixture(scope="module")
 def places() -> Iterator[Addresses]:
     """The local system in a process of its own."""
-    chosen = free_ports()
-    with subprocess.Popen(
-        [sys.executable, "-m", "token_broker_local"],
-        env=os.environ | {"PORT": str(chosen.port)},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        text=True,
-    ) as process:
-        assert process.stdout is not None
-        banner = [*iter(process.stdout.readline, "ready: Ctrl-C ends everything\n")]
-        assert f"Dashboard: {chosen.url('gateway')}{PATH}\n" in banner
+    with system() as chosen:
         yield chosen
-        process.kill()
 
 
 def called(places: Addresses, method: str, path: str, *, sign: bool = True) -> Any:
-    connection = HTTPConnection("127.0.0.1", places.port, timeout=PATIENCE_SECONDS)
-    headers = dict(signed(method, path).headers) if sign else {}
-    connection.request(method, path, headers=headers)
-    answer = json.loads(connection.getresponse().read())
-    connection.close()
-    return answer
+    return sent(places, method, path, headers=dict(signed(method, path).headers) if sign else {})
+
+
+def sent(places: Addresses, method: str, path: str, **more: Any) -> Any:
+    """Send the gateway a request, and return its answer."""
+    with closing(HTTPConnection("127.0.0.1", places.port, PATIENCE_SECONDS)) as connection:
+        connection.request(method, path, **more)
+        return json.loads(connection.getresponse().read())
 
 
 def test_shows_what_happened_and_never_a_token(places: Addresses) -> None:
@@ -388,13 +370,8 @@ def test_shows_what_happened_and_never_a_token(places: Addresses) -> None:
 
 def done(places: Addresses, path: str, **order: Any) -> Any:
     """Return what is told of what the page has done."""
-    host = f"127.0.0.1:{places.port}"
-    connection = HTTPConnection(host, timeout=PATIENCE_SECONDS)
-    headers = {"Origin": f"http://{host}", "Content-Type": "application/json"}
-    connection.request("POST", path, json.dumps(order), headers)
-    answer = json.loads(connection.getresponse().read())
-    connection.close()
-    return answer
+    headers = {"Origin": places.url("gateway"), "Content-Type": "application/json"}
+    return sent(places, "POST", path, body=json.dumps(order), headers=headers)
 
 
 @pytest.mark.parametrize("flow", FLOWS)
@@ -607,16 +584,3 @@ def message_of(lines: IO[bytes]) -> bytes:
         assert sign, "the browser has gone"
         message += sign
     return message[:-1]
-
-
-def test_is_served_on_the_gateways_port() -> None:
-    """A body is never sent for what cannot be read."""
-    with ExitStack() as stack:
-        gateway = Gateway({}, dashboard=Dashboard(Metrics(), list))
-        port = stack.enter_context(serving(gateway, 0))
-        connection = HTTPConnection("127.0.0.1", port, timeout=PATIENCE_SECONDS)
-        stack.callback(connection.close)
-        connection.request("GET", PATH)
-        response = connection.getresponse()
-        assert response.getheader("Content-Type") == "text/html; charset=utf-8"
-        assert b"<title>Token Broker</title>" in response.read()

@@ -169,8 +169,7 @@ def test_the_event_names_the_caller() -> None:
     assert identity["caller"] == identity["user"]
 
 
-def test_the_event_tells_the_time_twice() -> None:
-    """As text for people, and as milliseconds."""
+def test_the_event_has_the_time_as_text_and_as_milliseconds() -> None:
     before = datetime.now(UTC).replace(microsecond=0)
     context = event_of(signed())["requestContext"]
     told = datetime.strptime(context["requestTime"], "%d/%b/%Y:%H:%M:%S %z")
@@ -307,22 +306,17 @@ def test_a_function_that_fails_is_502() -> None:
     assert (answer.status, message(answer)) == (502, "Internal server error")
 
 
-def test_a_function_that_takes_longer_than_its_limit_is_502() -> None:
-    """Lambda ends it, and that is a failure like any other."""
+@pytest.mark.parametrize(
+    ("limit", "status", "words"),
+    [("timeout", 502, "Internal server error"), ("patience", 504, "Endpoint request timed out")],
+)
+def test_a_function_that_takes_too_long_is_a_failure(limit: str, status: int, words: str) -> None:
+    """Lambda ends it like any that fails; API Gateway, which waits for less, says it in words."""
     is_over = threading.Event()
-    late = gateway(lambda *_: is_over.wait(PATIENCE_SECONDS), timeout=0.05)
+    late = gateway(lambda *_: is_over.wait(PATIENCE_SECONDS), **{limit: 0.05})
     answer = late.answer(signed())
     is_over.set()
-    assert (answer.status, message(answer)) == (502, "Internal server error")
-
-
-def test_a_function_that_takes_longer_than_api_gateway_waits_is_504() -> None:
-    """The integration's limit is another one, and has its own words."""
-    is_over = threading.Event()
-    late = gateway(lambda *_: is_over.wait(PATIENCE_SECONDS), patience=0.05)
-    answer = late.answer(signed())
-    is_over.set()
-    assert (answer.status, message(answer)) == (504, "Endpoint request timed out")
+    assert (answer.status, message(answer)) == (status, words)
 
 
 def test_an_event_that_lambda_would_not_take_is_413() -> None:

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from tests.local.callers import HOST, signed
+from tests.local.callers import signed
 from tests.waiting import PATIENCE_SECONDS
 from token_broker_fakes import lingering
 
@@ -168,14 +168,10 @@ def curl(port: int, *arguments: str, path: str = "/v1/vntana/demo/token") -> tup
     [
         ([], "/v1/vntana/demo"),
         (["-X", "POST"], "/v1/vntana/demo/token"),
-        (["-X", "DELETE"], "/v1/vntana/demo/token"),
-        (["-d", '{"min_ttl": 5}'], "/v1/vntana/demo/token"),
         (["-d", "{}", "-H", "Content-Type: application/json"], "/v1/vntana/demo/token"),
         (["-d", "{}", "-H", "X-One:  two  words"], "/v1/vntana/demo/token"),
         (["-X", "POST"], "/v1/vntana/..%2Fdemo/token"),
-        (["-X", "POST"], "/v1/vntana/%2e%2e/token"),
         (["-X", "POST"], "/v1/vntana/../token"),
-        (["-X", "POST"], "/v1/vntana/a%0d%0ab/token"),
         (["-X", "POST"], "/v1/vntana/d%C3%A9mo/token"),
         ([], "/v1/vntana/demo?a=1&b=2"),
     ],
@@ -191,11 +187,3 @@ def test_curl_with_a_wrong_secret_is_refused(serve: Serve) -> None:
     status, body = curl(serve(echo), "-X", "POST", "--user", "local:wrong")
     assert status == "403"
     assert "does not match" in json.loads(body)["message"]
-
-
-def test_the_host_that_was_asked_is_signed(serve: Serve) -> None:
-    """A port does not matter, as long as it is what was signed."""
-    connection = HTTPConnection("127.0.0.1", serve(echo), timeout=PATIENCE_SECONDS)
-    assert dict(signed().headers)["Host"] == HOST
-    assert request(connection, "POST", "/v1/vntana/demo/token")[0] == 200
-    connection.close()

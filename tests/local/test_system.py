@@ -26,9 +26,9 @@ from tests.processors import spent_by, spent_by_ended
 from tests.waiting import PATIENCE_SECONDS, SOON_SECONDS, wait_until
 from token_broker_fakes.vntana import FakeVntana
 from token_broker_local.addresses import FLOWS, Addresses, secret_name
+from token_broker_local.dashboard import PATH
 
 if TYPE_CHECKING:
-    from mypy_boto3_lambda import LambdaClient
     from mypy_boto3_secretsmanager import SecretsManagerClient
 
 STARTS_BY_MOTO = 5
@@ -135,6 +135,7 @@ def test_is_ready_soon_and_says_so_last(running: Running) -> None:
     subprocess.run(MOTO, check=True)
     moto = spent_by_ended() - before
     assert running.spent < STARTS_BY_MOTO * moto or running.spent == math.inf
+    assert f"Dashboard: {running.places.url('gateway')}{PATH}\n" in running.banner
     for place in running.places.ports:
         assert running.places.url(place) in "".join(running.banner)
 
@@ -211,37 +212,6 @@ def test_a_changed_secret_is_noticed_by_itself(
 
 def status_of(running: Running, connection: str) -> Any:
     return running.call("GET", f"/v1/vntana/{connection}")[1]
-
-
-def test_a_function_is_invoked_directly(running: Running) -> None:
-    """By boto3, with a plain object, and with errors by name."""
-    lambdas: LambdaClient = running.client("lambda")
-    payload = json.dumps({"connection": "demo"}).encode()
-    answer = lambdas.invoke(FunctionName="token-broker-vendorlink", Payload=payload)
-    assert json.load(answer["Payload"])["flow"] == "vendorlink"
-    payload = json.dumps({"connection": "nobody"}).encode()
-    answer = lambdas.invoke(FunctionName="token-broker-vendorlink", Payload=payload)
-    assert answer["FunctionError"] == "Unhandled"
-    assert json.load(answer["Payload"])["errorType"] == "UnknownConnection"
-
-
-@pytest.mark.parametrize(
-    ("method", "path", "status", "code"),
-    [
-        ("POST", "/v1/vntana/nobody/token", 404, "unknown_connection"),
-        ("POST", "/v1/vntana/..%2Fdemo/token", 400, "invalid_request"),
-        ("POST", "/v1/vntana/%2e%2e/token", 400, "invalid_request"),
-        ("POST", "/v1/vntana/demo%0d%0aX: 1/token".replace(" ", "%20"), 400, "invalid_request"),
-        ("POST", "/v1/vntana/d%C3%A9mo/token", 400, "invalid_request"),
-        ("POST", "/v1/vntana/Demo/token", 400, "invalid_request"),
-    ],
-)
-def test_a_wrong_connection_is_answered_by_name(
-    running: Running, method: str, path: str, status: int, code: str
-) -> None:
-    """Whatever a path holds reaches the function, and is refused there."""
-    answered, problem = running.call(method, path)
-    assert (answered, problem["code"]) == (status, code)
 
 
 def test_the_log_has_a_line_for_each_call_and_no_secret(

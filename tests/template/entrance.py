@@ -8,7 +8,7 @@ from moto.events.models import EventPattern
 from tests.template.documents import Template
 from tests.template.iam import Ask, allows
 from tests.template.stacks import ACCOUNT
-from tests.template.subjects import FLOWS, of_type, others, text
+from tests.template.subjects import FLOWS, granted, of_type, others, text
 from tests.template.translation import REGION
 from token_broker.events import ROUTES
 from token_broker.flows.vendor import OPTIONAL
@@ -96,7 +96,7 @@ def callers_get_what_is_theirs(stack: Template) -> Iterator[str]:
     for flow in FLOWS:
         other, tag = others(flow)[0], f"aws:PrincipalTag/token-broker-{flow}"
         for suffix, context in (("", {}), ("Connection", {tag: "acme"}), ("Connection", {})):
-            policy = stack[f"Call{flow.capitalize()}{suffix}"]["Properties"]["PolicyDocument"]
+            given = granted(stack, f"Call{flow.capitalize()}{suffix}")
             wide, tagged = suffix == "", bool(context)
             for path, is_right in (
                 (f"POST/v1/{flow}/acme/token", wide or tagged),
@@ -106,7 +106,7 @@ def callers_get_what_is_theirs(stack: Template) -> Iterator[str]:
                 (f"DELETE/v1/{flow}/acme/token", False),
             ):
                 ask = Ask("execute-api:Invoke", f"{base}/{path}", context)
-                if allows(policy["Statement"], ask) is not is_right:
+                if allows(given, ask) is not is_right:
                     yield f"Call{flow}{suffix} with {context} is wrong about {path}"
 
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 from tests.template.documents import Template
 from tests.template.subjects import FLOWS, KEY_ARN, TABLE, of_type, text
-from token_broker_operations.signals import BURNS, OBJECTIVES, SIGNALS, codes
+from token_broker_operations.signals import BURNS, LEAST_BAD, OBJECTIVES, SIGNALS, codes
 
 SERVICE = "token-broker-prod"
 """The dimension by which the stages are told apart."""
@@ -129,7 +129,10 @@ def failures_alarm(stack: Template) -> Iterator[str]:
 
 
 def budgets_alarm(stack: Template) -> Iterator[str]:
-    """Each objective's budget is watched, fast and slow, over a long and a short window both."""
+    """Each objective's budget is watched, fast and slow, over a long and a short window both.
+
+    Few calls are no measure: the long window rings from a number of bad ones, the short from one.
+    """
     windows = {each["AlarmName"]: each for each in of_type(stack, "CloudWatch::Alarm").values()}
     told = {
         each["AlarmName"].removeprefix("token-broker-prod-"): re.findall(
@@ -148,6 +151,10 @@ def budgets_alarm(stack: Template) -> Iterator[str]:
             if any(each["Threshold"] != round(burn.rate * objective.budget, 6) for each in found):
                 yield f"{name} rings at another rate"
             for each in found:
+                window = min(of["Period"] for of, _ in sums(each).values())
+                least = LEAST_BAD if window == burn.long_seconds else 1
+                if not each["Metrics"][0]["Expression"].startswith(f"IF(FILL(bad, 0) >= {least}, "):
+                    yield f"{name} rings at another number of bad calls"
                 if {metric for _, metric in sums(each).values()} != {
                     (objective.bad, SERVICE),
                     (objective.counted, SERVICE),
@@ -185,8 +192,13 @@ def watched(stack: Template, metric: str) -> list[dict[str, str]]:
     ]
 
 
-AT_MOST = {"crash": 0, "damaged": 0, "check": 0, "throttled": 10}
-"""Above how many an alarm rings that is about no code of the errors."""
+AT_MOST = {"crash": 0, "damaged": 0, "check": 0, "throttled": 10} | {
+    signal.code: 100 if signal.whose == "caller" else 3 for signal in SIGNALS
+}
+"""Above how many an alarm rings. A budget's has a share as its threshold."""
+
+LONGEST_PERIOD = 300
+"""Seconds over which an alarm counts that is no window of a budget's."""
 
 
 def alarms_count_what_is_written(stack: Template) -> Iterator[str]:
@@ -204,6 +216,9 @@ def alarms_count_what_is_written(stack: Template) -> Iterator[str]:
         about = alarm["AlarmName"].removeprefix(f"{SERVICE}-")
         if alarm["Threshold"] > AT_MOST.get(about, alarm["Threshold"]):
             yield f"{name} rings late"
+        periods = [alarm.get("Period", 0), *(part["Period"] for part in parts)]
+        if about in AT_MOST and max(periods) > LONGEST_PERIOD:
+            yield f"{name} looks at {max(periods)} s"
         if about == "crash" and {alarm["MetricName"]} != counted:
             yield f"{name} watches what no filter writes"
 

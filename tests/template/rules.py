@@ -1,7 +1,7 @@
 """A rule says what is wrong with a stack; there is nothing wrong with the one of the template."""
 
 import inspect
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from functools import cache
 from types import ModuleType
 from typing import TypeAlias
@@ -11,8 +11,8 @@ from tests.template.stacks import resolved
 from tests.template.tampering import Mutation
 
 Rule: TypeAlias = Callable[[Template], Iterator[str]]
-Spoilt: TypeAlias = tuple[Rule, str, Mutation]
-"""A rule, and a template that breaks it: what is wrong with that one, and what makes it so."""
+Spoilt: TypeAlias = Mapping[Rule, Mapping[str, Mutation]]
+"""For each rule the templates that break it: what is wrong with one, and what makes it so."""
 
 
 def rules_of(module: ModuleType) -> list[Rule]:

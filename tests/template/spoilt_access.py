@@ -4,183 +4,115 @@ from tests.template import access
 from tests.template.rules import Spoilt
 from tests.template.tampering import grant, properties, reword, uncondition
 
-SPOILT: list[Spoilt] = [
-    (
-        access.own_secrets_only,
-        "all secrets",
-        reword("VntanaPolicy", "ItsSecrets", "Resource", "*"),
-    ),
-    (
-        access.own_secrets_only,
-        "another flow's",
-        grant(
+SPOILT: Spoilt = {
+    access.own_secrets_only: {
+        "all secrets": reword("VntanaPolicy", "ItsSecrets", "Resource", "*"),
+        "another flow's": grant(
             "VntanaPolicy",
             "secretsmanager:GetSecretValue",
             access.secret("token-broker/prod/vendorlink/*"),
         ),
-    ),
-    (
-        access.own_secrets_only,
-        "another stage's",
-        reword(
+        "another stage's": reword(
             "EditorPolicy",
             "ItsSecrets",
             "Resource",
             {"Fn::Sub": access.secret("token-broker/*/editor/*")},
         ),
-    ),
-    (access.own_secrets_only, "written", grant("EditorPolicy", "secretsmanager:PutSecretValue")),
-    (access.own_items_only, "all items", uncondition("VntanaPolicy", "ItsItems")),
-    (
-        access.own_items_only,
-        "no key said",
-        uncondition("VntanaPolicy", "ItsItems", "Null"),
-    ),
-    (
-        access.own_items_only,
-        "a prefix too short",
-        reword(
+        "written": grant("EditorPolicy", "secretsmanager:PutSecretValue"),
+    },
+    access.own_items_only: {
+        "all items": uncondition("VntanaPolicy", "ItsItems"),
+        "no key said": uncondition("VntanaPolicy", "ItsItems", "Null"),
+        "a prefix too short": reword(
             "EditorPolicy",
             "ItsItems",
             "Condition",
             {"ForAllValues:StringLike": {"dynamodb:LeadingKeys": "editor*"}},
         ),
-    ),
-    (
-        access.own_items_only,
-        "deleted",
-        grant("VntanaPolicy", "dynamodb:DeleteItem"),
-    ),
-    (access.own_tokens_only, "any context", uncondition("VntanaPolicy", "ItsTokens", "StringLike")),
-    (
-        access.own_tokens_only,
-        "no generation",
-        lambda source: [
+        "deleted": grant("VntanaPolicy", "dynamodb:DeleteItem"),
+    },
+    access.own_tokens_only: {
+        "any context": uncondition("VntanaPolicy", "ItsTokens", "StringLike"),
+        "no generation": lambda source: [
             uncondition("TokenKey", f"{flow}Tokens", "Null")(source)
             for flow in ("Vntana", "Editor")
         ],
-    ),
-    (access.table_can_be_read, "any table", uncondition("TokenKey", "TableAtRest")),
-    (
-        access.table_can_be_read,
-        "not at all",
-        reword("VntanaPolicy", "TheTableAtRest", "Effect", "Deny"),
-    ),
-    (
-        access.dynamodb_has_what_it_asks_for,
-        "no grant",
-        reword("TokenKey", "TableAtRest", "Action", ["kms:Decrypt", "kms:DescribeKey"]),
-    ),
-    (
-        access.dynamodb_has_what_it_asks_for,
-        "by itself",
-        reword("TokenKey", "TableService", "Action", "kms:*"),
-    ),
-    (
-        access.operators_see_no_secret,
-        "secrets",
-        grant("Operate", "secretsmanager:GetSecretValue"),
-    ),
-    (
-        access.operators_see_no_secret,
-        "tokens",
-        reword("Operate", "StateAndForget", "Resource", "*"),
-    ),
-    (
-        access.probe_gives_no_token,
-        "every route",
-        grant("Probe", "execute-api:Invoke"),
-    ),
-    (
-        access.the_command_finds_the_api,
-        "another stack",
-        reword("Probe", "WhereTheApiIs", "Resource", "arn:aws:cloudformation:::stack/other"),
-    ),
-    (
-        access.operators_see_no_secret,
-        "holds",
-        reword("Operate", "StateAndForget", "Resource", f"{access.API}/DELETE/v1/*"),
-    ),
-    (
-        access.holding_is_a_grant_of_its_own,
-        "all routes",
-        reword("Hold", "HoldAndLift", "Resource", f"{access.API}/*/v1/*"),
-    ),
-    (
-        access.connect_is_for_this_stage,
-        "all stages",
-        reword("Connect", "ItsSecrets", "Resource", access.secret("token-broker/*")),
-    ),
-    (
-        access.connect_is_for_this_stage,
-        "deleted",
-        grant("Connect", "secretsmanager:DeleteSecret"),
-    ),
-    (
-        access.in_its_function_only,
-        "secrets",
-        uncondition("VntanaPolicy", "ItsSecrets", "ArnEquals"),
-    ),
-    (access.in_its_function_only, "items", uncondition("EditorPolicy", "ItsItems", "ArnEquals")),
-    (access.in_its_function_only, "tokens", uncondition("EditorPolicy", "ItsTokens", "ArnEquals")),
-    (access.in_its_function_only, "events", uncondition("FunctionPolicy", "Announce", "ArnEquals")),
-    (
-        access.key_is_tied,
-        "delegated whole",
-        reword("TokenKey", "Administration", "Action", "kms:*"),
-    ),
-    (access.key_is_tied, "not to a role", uncondition("TokenKey", "VntanaTokens", "ArnEquals")),
-    (access.key_is_tied, "not to a flow", uncondition("TokenKey", "VntanaTokens", "StringLike")),
-    (access.key_is_tied, "not to a table", uncondition("TokenKey", "VntanaTokens", "StringEquals")),
-    (
-        access.key_is_tied,
-        "granted",
-        reword("TokenKey", "Administration", "Action", ["kms:CreateGrant"]),
-    ),
-    (access.no_wildcards, "an action", grant("VntanaPolicy", "dynamodb:*")),
-    (access.no_wildcards, "every resource", grant("Operate", "execute-api:Invoke")),
-    (access.itself_only, "another", grant("VntanaPolicy", "lambda:InvokeFunction")),
-    (access.itself_only, "no more", reword("VntanaPolicy", "Itself", "Effect", "Deny")),
-    (access.own_log_only, "any log", reword("VntanaPolicy", "ItsLogs", "Resource", "*")),
-    (access.events_as_itself, "as AWS", uncondition("FunctionPolicy", "Announce")),
-    (
-        access.events_as_itself,
-        "any bus",
-        reword("FunctionPolicy", "Announce", "Resource", "*"),
-    ),
-    (
-        access.trusted_by_lambda_only,
-        "an account",
-        lambda source: properties(source, "EditorRole")["AssumeRolePolicyDocument"]["Statement"][
-            0
-        ].__setitem__("Principal", {"AWS": "123456789012"}),
-    ),
-    (
-        access.trusted_by_lambda_only,
-        "anybody by the account's role",
-        lambda source: properties(source, "ApiAccountRole")["AssumeRolePolicyDocument"][
+    },
+    access.table_can_be_read: {
+        "any table": uncondition("TokenKey", "TableAtRest"),
+        "not at all": reword("VntanaPolicy", "TheTableAtRest", "Effect", "Deny"),
+    },
+    access.dynamodb_has_what_it_asks_for: {
+        "no grant": reword("TokenKey", "TableAtRest", "Action", ["kms:Decrypt", "kms:DescribeKey"]),
+        "by itself": reword("TokenKey", "TableService", "Action", "kms:*"),
+    },
+    access.operators_see_no_secret: {
+        "secrets": grant("Operate", "secretsmanager:GetSecretValue"),
+        "tokens": reword("Operate", "StateAndForget", "Resource", "*"),
+        "holds": reword("Operate", "StateAndForget", "Resource", f"{access.API}/DELETE/v1/*"),
+    },
+    access.probe_gives_no_token: {
+        "every route": grant("Probe", "execute-api:Invoke"),
+    },
+    access.the_command_finds_the_api: {
+        "another stack": reword(
+            "Probe", "WhereTheApiIs", "Resource", "arn:aws:cloudformation:::stack/other"
+        ),
+    },
+    access.holding_is_a_grant_of_its_own: {
+        "all routes": reword("Hold", "HoldAndLift", "Resource", f"{access.API}/*/v1/*"),
+    },
+    access.connect_is_for_this_stage: {
+        "all stages": reword("Connect", "ItsSecrets", "Resource", access.secret("token-broker/*")),
+        "deleted": grant("Connect", "secretsmanager:DeleteSecret"),
+    },
+    access.in_its_function_only: {
+        "secrets": uncondition("VntanaPolicy", "ItsSecrets", "ArnEquals"),
+        "items": uncondition("EditorPolicy", "ItsItems", "ArnEquals"),
+        "tokens": uncondition("EditorPolicy", "ItsTokens", "ArnEquals"),
+        "events": uncondition("FunctionPolicy", "Announce", "ArnEquals"),
+    },
+    access.key_is_tied: {
+        "delegated whole": reword("TokenKey", "Administration", "Action", "kms:*"),
+        "not to a role": uncondition("TokenKey", "VntanaTokens", "ArnEquals"),
+        "not to a flow": uncondition("TokenKey", "VntanaTokens", "StringLike"),
+        "not to a table": uncondition("TokenKey", "VntanaTokens", "StringEquals"),
+        "granted": reword("TokenKey", "Administration", "Action", ["kms:CreateGrant"]),
+    },
+    access.no_wildcards: {
+        "an action": grant("VntanaPolicy", "dynamodb:*"),
+        "every resource": grant("Operate", "execute-api:Invoke"),
+    },
+    access.itself_only: {
+        "another": grant("VntanaPolicy", "lambda:InvokeFunction"),
+        "no more": reword("VntanaPolicy", "Itself", "Effect", "Deny"),
+    },
+    access.own_log_only: {
+        "any log": reword("VntanaPolicy", "ItsLogs", "Resource", "*"),
+    },
+    access.events_as_itself: {
+        "as AWS": uncondition("FunctionPolicy", "Announce"),
+        "any bus": reword("FunctionPolicy", "Announce", "Resource", "*"),
+    },
+    access.trusted_by_lambda_only: {
+        "an account": lambda source: properties(source, "EditorRole")["AssumeRolePolicyDocument"][
             "Statement"
-        ][0].__setitem__("Principal", {"AWS": "*"}),
-    ),
-    (
-        access.logs_use_the_key_for_this_stage,
-        "any log",
-        uncondition("TokenKey", "Logs"),
-    ),
-    (
-        access.logs_use_the_key_for_this_stage,
-        "another service",
-        reword("TokenKey", "Logs", "Principal", {"Service": "s3.amazonaws.com"}),
-    ),
-    (
-        access.invoked_from_here_only,
-        "anybody's API",
-        lambda source: source["Resources"].__setitem__(
+        ][0].__setitem__("Principal", {"AWS": "123456789012"}),
+        "anybody by the account's role": lambda source: properties(source, "ApiAccountRole")[
+            "AssumeRolePolicyDocument"
+        ]["Statement"][0].__setitem__("Principal", {"AWS": "*"}),
+    },
+    access.logs_use_the_key_for_this_stage: {
+        "any log": uncondition("TokenKey", "Logs"),
+        "another service": reword("TokenKey", "Logs", "Principal", {"Service": "s3.amazonaws.com"}),
+    },
+    access.invoked_from_here_only: {
+        "anybody's API": lambda source: source["Resources"].__setitem__(
             "Open",
             {
                 "Type": "AWS::Lambda::Permission",
                 "Properties": {"Principal": "apigateway.amazonaws.com"},
             },
         ),
-    ),
-]
+    },
+}

@@ -87,6 +87,12 @@ def encrypted(flow: str, table: str = TABLE) -> dict[str, str]:
     return {f"kms:EncryptionContext:{name}": value for name, value in context.items()}
 
 
+def granted(stack: Template, policy: str) -> list[Statement]:
+    """Return the statements of a managed policy of the stack."""
+    statements: list[Statement] = stack[policy]["Properties"]["PolicyDocument"]["Statement"]
+    return statements
+
+
 def spelt(context: dict[str, Any]) -> dict[str, Any]:
     """Return *context* with ``keys`` spelt as DynamoDB's condition key."""
     return {("dynamodb:LeadingKeys" if key == "keys" else key): v for key, v in context.items()}

@@ -94,11 +94,10 @@ def test_every_stage_is_deployed_alike(stage: str) -> None:
     assert "--resolve-s3" in told
 
 
-def test_json_survives() -> None:
+def test_json_is_quoted_for_sam() -> None:
     """The calls that keep a connection warm are JSON."""
-    assert deploy.quoted("WarmVntana", '{"connection": "acme"}') == (
-        'WarmVntana="{\\"connection\\": \\"acme\\"}"'
-    )
+    said = deploy.quoted("WarmVntana", '{"connection": "acme"}')
+    assert said == r'WarmVntana="{\"connection\": \"acme\"}"'
 
 
 class CloudFormation(Account):
@@ -209,26 +208,24 @@ def test_a_team_leaves_when_it_is_said(wanted: dict[str, str], gone: list[str]) 
     assert deploy.leaving(None, wanted) == []
 
 
-POLICY = {
-    "Version": "2012-10-17",
-    "Statement": [{"Effect": "Allow", "Action": "lambda:InvokeFunction", "Resource": "*"}],
-}
-TRUST = {
-    "Version": "2012-10-17",
-    "Statement": [
-        {
-            "Effect": "Allow",
-            "Principal": {"Service": "lambda.amazonaws.com"},
-            "Action": "sts:AssumeRole",
-        }
-    ],
-}
+def document(action: str, **more: Any) -> dict[str, Any]:
+    """Return a document of IAM's that allows one action."""
+    statement = {"Effect": "Allow", "Action": action, **more}
+    return {"Version": "2012-10-17", "Statement": [statement]}
+
+
+POLICY = document("lambda:InvokeFunction", Resource="*")
+TRUST = document("sts:AssumeRole", Principal={"Service": "lambda.amazonaws.com"})
+
+
+def resource(kind: str, **properties: Any) -> dict[str, Any]:
+    """Return a resource of a template."""
+    return {"Type": f"AWS::{kind}", "Properties": properties}
 
 
 def managed(name: str) -> dict[str, Any]:
     """Return a managed policy."""
-    properties = {"ManagedPolicyName": name, "PolicyDocument": POLICY}
-    return {"Type": "AWS::IAM::ManagedPolicy", "Properties": properties}
+    return resource("IAM::ManagedPolicy", ManagedPolicyName=name, PolicyDocument=POLICY)
 
 
 @pytest.fixture
@@ -251,17 +248,14 @@ def region(aws: tuple[Counted, str], monkeypatch: pytest.MonkeyPatch) -> Iterato
         "Resources": {
             "CallVntana": managed("of-the-stack"),
             "FunctionPolicy": managed("of-the-function"),
-            "VntanaRole": {
-                "Type": "AWS::IAM::Role",
-                "Properties": {
-                    "AssumeRolePolicyDocument": TRUST,
-                    "ManagedPolicyArns": [{"Ref": "FunctionPolicy"}],
-                },
-            },
-            "Team1Stack": {
-                "Type": "AWS::CloudFormation::Stack",
-                "Properties": {"TemplateURL": "https://s3.amazonaws.com/teams/team.json"},
-            },
+            "VntanaRole": resource(
+                "IAM::Role",
+                AssumeRolePolicyDocument=TRUST,
+                ManagedPolicyArns=[{"Ref": "FunctionPolicy"}],
+            ),
+            "Team1Stack": resource(
+                "CloudFormation::Stack", TemplateURL="https://s3.amazonaws.com/teams/team.json"
+            ),
         },
     }
     cloudformation.create_stack(
@@ -278,11 +272,6 @@ def region(aws: tuple[Counted, str], monkeypatch: pytest.MonkeyPatch) -> Iterato
     for each in s3.list_objects_v2(Bucket="teams")["Contents"]:
         s3.delete_object(Bucket="teams", Key=each["Key"])
     s3.delete_bucket(Bucket="teams")
-
-
-def arn(policy: str) -> str:
-    """Return the ARN of a managed policy."""
-    return f"arn:aws:iam::123456789012:policy/{policy}"
 
 
 def sam(directory: Path) -> tuple[str, Callable[[], list[list[str]]]]:
@@ -308,8 +297,9 @@ def test_what_a_role_still_holds_is_not_taken_away(
     program, runs = sam(tmp_path)
     iam = boto3.client("iam")
     iam.create_role(RoleName="orders", AssumeRolePolicyDocument=json.dumps(TRUST))
-    for policy in ("of-the-team", "of-the-stack"):
-        iam.attach_role_policy(RoleName="orders", PolicyArn=arn(policy))
+    policies = [f"arn:aws:iam::123456789012:policy/of-the-{of}" for of in ("team", "stack")]
+    for policy in policies:
+        iam.attach_role_policy(RoleName="orders", PolicyArn=policy)
     found = list(Account(boto3.session.Session(region_name=region)).attached("token-broker-old"))
     assert sorted(found) == ["role orders has CallVntana", "role orders has InvokeVntana"]
     assert "role orders has CallVntana: detach it" in str(destroy.main("old"))
@@ -325,8 +315,8 @@ def test_what_a_role_still_holds_is_not_taken_away(
         "Team1": "orders",
         "Team2": "billing",
     }
-    for policy in ("of-the-team", "of-the-stack"):
-        iam.detach_role_policy(RoleName="orders", PolicyArn=arn(policy))
+    for policy in policies:
+        iam.detach_role_policy(RoleName="orders", PolicyArn=policy)
     iam.delete_role(RoleName="orders")
     assert destroy.main("old") is None
     assert Account(boto3.session.Session(region_name=region)).stack("token-broker-old") is None

@@ -190,44 +190,6 @@ def test_every_alarm_says_what_to_read(name: str) -> None:
     assert anchor in headings
 
 
-def test_the_costs_are_added_up() -> None:
-    """Each sum of the table is that of the rows above it."""
-    page = (ROOT / alarms.RUNBOOK).read_text()
-    rows = re.findall(
-        r"(?m)^\| (\*{0,2}).* \| \*{0,2}([\d.]+)\*{0,2} \| \*{0,2}([\d.]+)\*{0,2} \|$", page
-    )
-    spent, sums = [0.0, 0.0], []
-    for bold, *cells in rows:
-        amounts = [float(cell) for cell in cells]
-        if bold:
-            assert [round(each, 2) for each in spent] == amounts
-            sums.append(amounts)
-        else:
-            spent = [sum(pair) for pair in zip(spent, amounts, strict=True)]
-    assert len(sums) == 2
-
-
-def test_the_simulated_costs_are_those_that_were_measured() -> None:
-    """Each row is one of the results', rounded to cents."""
-    results = (ROOT / "benchmarks/results/peers.md").read_text()
-    brokers = re.findall(r"(?m)^\| Token Broker, (MEMORY_SECONDS=.*?)\|(.*)\|$", results)
-    measured = {name: numbers(cells) for name, cells in brokers}
-    page = (ROOT / alarms.RUNBOOK).read_text()
-    rows = re.findall(r"(?m)^\| (?:`MemorySeconds` )?(\d+[^|]*?) \|((?: [\d.]+ \|){5})$", page)
-    assert len(rows) == len(measured) > 0
-    for (_, cells), found in zip(rows, measured.values(), strict=True):
-        *_, function, table, key, _, direct, through_the_api = found
-        costs = (function, table, key, direct, through_the_api)
-        assert numbers(cells) == [round(each, 2) for each in costs]
-    settings = [re.findall(r"\d+", name) for name in measured]
-    assert [re.findall(r"\d+", name) for name, _ in rows] == settings
-
-
-def numbers(cells: str) -> list[float]:
-    """Return the numbers in some cells of a table."""
-    return [float(cell) for cell in cells.split("|") if re.fullmatch(r"\s*[\d.]+\s*", cell)]
-
-
 def test_the_quotas_name_our_own_limits_as_they_are() -> None:
     """A function's time, and how many connections one `warm` takes."""
     page = (ROOT / alarms.RUNBOOK).read_text()

@@ -19,10 +19,10 @@ from tests.template.tampering import Mutation
 
 RULES = [rule for module in (access, entrance, keeping, teams) for rule in rules_of(module)]
 SPOILT = [
-    *spoilt_access.SPOILT,
-    *spoilt_entrance.SPOILT,
-    *spoilt_keeping.SPOILT,
-    *spoilt_teams.SPOILT,
+    (rule, what, mutation)
+    for module in (spoilt_access, spoilt_entrance, spoilt_keeping, spoilt_teams)
+    for rule, mutations in module.SPOILT.items()
+    for what, mutation in mutations.items()
 ]
 
 

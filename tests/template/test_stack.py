@@ -137,46 +137,6 @@ def test_everything_that_can_be_is_made(session: Callable[[str], Any]) -> None:
     assert made == carried()["Resources"].keys()
 
 
-def test_the_table_is_kept_safe(session: Callable[[str], Any]) -> None:
-    """As DynamoDB itself tells it, and does it."""
-    dynamodb = session("dynamodb")
-    table = dynamodb.describe_table(TableName=NAME)["Table"]
-    assert table["DeletionProtectionEnabled"] is True
-    with pytest.raises(dynamodb.exceptions.ClientError, match="delet"):
-        dynamodb.delete_table(TableName=NAME)
-
-
-def test_the_key_is_rotated(session: Callable[[str], Any]) -> None:
-    """As KMS itself tells it."""
-    key = key_id(session)
-    assert session("kms").get_key_rotation_status(KeyId=key)["KeyRotationEnabled"] is True
-    policy = session("kms").get_key_policy(KeyId=key, PolicyName="default")["Policy"]
-    assert json.loads(policy) == key_policy()
-
-
-@pytest.mark.parametrize("flow", FLOWS)
-def test_logs_end(session: Callable[[str], Any], flow: str) -> None:
-    """After the time that the parameter says."""
-    groups = session("logs").describe_log_groups(logGroupNamePrefix=f"/aws/lambda/{NAME}-{flow}")
-    assert [group["retentionInDays"] for group in groups["logGroups"]] == [365]
-
-
-@pytest.mark.parametrize("flow", FLOWS)
-def test_a_changed_secret_leads_to_its_function(session: Callable[[str], Any], flow: str) -> None:
-    """By a rule for each of the events that tell of it."""
-    events, functions = session("events"), session("lambda")
-    arn = functions.get_function_configuration(FunctionName=f"{NAME}-{flow}")["FunctionArn"]
-    rules = [
-        rule["Name"]
-        for rule in events.list_rules()["Rules"]
-        if f"token-broker/{STAGE}/{flow}/" in rule.get("EventPattern", "")
-    ]
-    assert len(rules) == 2
-    for rule in rules:
-        [target] = events.list_targets_by_rule(Rule=rule)["Targets"]
-        assert target["Arn"] == arn
-
-
 def enter(
     session: Callable[[str], Any],
     world: World,

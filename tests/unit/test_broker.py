@@ -12,6 +12,7 @@ from token_broker.errors import (
     BrokerError,
     InvalidRequest,
     StoreUnavailable,
+    UpstreamContractChanged,
     UpstreamUnavailable,
 )
 from token_broker.tokens import TokenRequest, Variant
@@ -253,6 +254,15 @@ def test_a_token_that_is_uncertain_serves_if_there_is_no_other(fault: dict[str, 
     fail_vendor(broker, **fault)
     broker.restart()
     assert ask(broker) == ("table", True, 1)
+
+
+def test_a_failure_of_a_call_that_found_no_token_costs_one_read_of_the_table() -> None:
+    """There is no old token to look for, so the error is told at once."""
+    broker = MemoryBroker()
+    fail_vendor(broker, status=404)
+    reads = reads_of(broker)
+    assert type(refusal(broker)) is UpstreamContractChanged
+    assert reads == ["get_item"]
 
 
 # Refreshes beside

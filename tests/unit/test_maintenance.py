@@ -480,13 +480,18 @@ def test_only_so_many_calls_for_tokens_are_warmed(calls: list[dict[str, str]]) -
     assert broker.invoked == []
 
 
-def test_what_is_held_is_not_warmed() -> None:
+@pytest.mark.parametrize("each", ["token", "check"])
+def test_what_is_held_is_neither_warmed_nor_checked(each: str) -> None:
     broker = MemoryBroker()
     broker.put_secret("other")
     broker.call(action="hold", reason="a move")
-    calls = [{"connection": "other"}, {"connection": "acme"}]
-    assert broker.service({"action": "warm", "calls": calls}, Context()) == {"invoked": 1}
-    assert broker.invoked == calls[:1]
+    event = {
+        "action": "warm",
+        "each": each,
+        "calls": [{"connection": c} for c in ("other", "acme")],
+    }
+    assert broker.service(event, Context()) == {"invoked": 1}
+    assert [one["connection"] for one in broker.invoked] == ["other"]
 
 
 def test_a_token_is_verified_by_its_vendor() -> None:

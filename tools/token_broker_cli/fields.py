@@ -11,11 +11,11 @@ from token_broker_cli.errors import usage
 from token_broker_descriptors import Field, every
 
 Body = TypeVar("Body", bound=Callable[..., Any])
-KINDS: Mapping[str, tuple[type, str]] = {
+KINDS: Mapping[str, tuple[type | tuple[type, ...], str]] = {
     "object": (dict, "a JSON object"),
     "array": (list, "a JSON list"),
     "integer": (int, "a whole number"),
-    "number": (float, "a number"),
+    "number": ((int, float), "a number"),
     "boolean": (bool, "true or false"),
 }
 """What a value has to be that is no text, and how that is called."""

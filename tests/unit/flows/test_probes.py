@@ -387,6 +387,16 @@ TOLD: dict[str, tuple[str, list[Response], dict[str, Any], dict[str, str | None]
         {},
         {"refresh_method": None, "token_from_body": "in the header"},
     ),
+    "a code that asks to wait, with a status that does not": (
+        "vntana",
+        [
+            answer({}, x_auth_token="t"),
+            STUDIO,
+            answer({"errors": ["API_RATE_LIMIT_EXCEEDED"]}, 400),
+        ],
+        {},
+        {"refresh_method": None},
+    ),
 }
 
 

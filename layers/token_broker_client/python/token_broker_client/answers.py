@@ -34,10 +34,10 @@ class Headers(Mapping[str, str]):
         return f"Headers({', '.join(f'{name}=…' for name in self)})"
 
     def __or__(self, others: Mapping[str, str]) -> "Headers":
-        return Headers({**self, **others})
+        return Headers({**self, **others}) if isinstance(others, Mapping) else NotImplemented
 
     def __ror__(self, others: Mapping[str, str]) -> "Headers":
-        return Headers({**others, **self})
+        return Headers({**others, **self}) if isinstance(others, Mapping) else NotImplemented
 
     def copy(self) -> dict[str, str]:
         """Return the headers as a dict, for `urllib3`. Its `repr` shows their values."""
