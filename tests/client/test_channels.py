@@ -355,14 +355,14 @@ def test_no_credentials_is_said_so(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
     monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", "/dev/null")
     monkeypatch.setenv("AWS_CONFIG_FILE", "/dev/null")
-    nobody = boto3.Session(region_name=REGION)
+    anonymous = boto3.Session(region_name=REGION)
     for broker, words in (
         (
-            Broker.from_url("http://127.0.0.1:9", session=nobody),
+            Broker.from_url("http://127.0.0.1:9", session=anonymous),
             "there are no AWS credentials: boto3's chain found none",
         ),
         (
-            Broker.from_function("token-broker", session=nobody),
+            Broker.from_function("token-broker", session=anonymous),
             "the AWS credentials cannot be had (NoCredentialsError)",
         ),
     ):

@@ -39,7 +39,7 @@ SPOILT: Spoilt = {
             {"Name": "flow", "Value": "vntana"}
         ),
         "not there": lambda s: s["Resources"].pop("Operations"),
-        "nobody is told": lambda s: properties(s, "Operations")["Parameters"].__setitem__(
+        "no topic is notified": lambda s: properties(s, "Operations")["Parameters"].__setitem__(
             "AlarmTopicArn", ""
         ),
         "silent": drop("CrashAlarm", "AlarmActions"),

@@ -210,7 +210,7 @@ def test_renewals_are_spread() -> None:
 @pytest.mark.parametrize(
     ("owner", "until", "is_leased"),
     [
-        pytest.param(None, NOW + 9, False, id="nobody has it"),
+        pytest.param(None, NOW + 9, False, id="it has no owner"),
         pytest.param("a", NOW + 1, True, id="it is not over"),
         pytest.param("a", NOW, False, id="it is over"),
         pytest.param("a", NOW + 1_000, True, id="the longest that there is"),
@@ -288,14 +288,13 @@ PROVEN = replace(EMPTY, accepted_version="v1")
 ONCE = replace(PROVEN, suspect_version="v1", suspect_at=NOW - 60, failure=REFUSED)
 SUSPECTS = replace(EMPTY, suspect_version="v1", suspect_variants=("a", "b"))
 OF_V0 = {"suspect_version": "v0"}
-TWICE_C = {"suspect_variants": ("a", "c")}
 V1_REJECTED = {"rejected_versions": ("v1",)}
 
 
 @pytest.mark.parametrize(
     ("gate", "changes", "is_certain", "expected"),
     [
-        pytest.param(EMPTY, {}, True, Verdict.LATCH, id="a version that nobody proved"),
+        pytest.param(EMPTY, {}, True, Verdict.LATCH, id="a version that was never accepted"),
         pytest.param(PROVEN, {}, True, Verdict.SUSPECT, id="one that was accepted"),
         pytest.param(FRESH, {}, True, Verdict.SUSPECT, id="one that made the token"),
         pytest.param(ONCE, {}, True, Verdict.LATCH, id="a second time, a minute later"),

@@ -39,7 +39,7 @@ class Stage:
 
 
 class Ask:
-    """Why it was called; `RENEWING` is the renewal that nobody waits for."""
+    """Why it was called; `RENEWING` is the background renewal."""
 
     PLAIN, FORCED, REPORTING, RENEWING = range(4)
 

@@ -306,7 +306,7 @@ def check_forced(original: Any, self: Check, request: TokenRequest) -> Any:
 
 @BUGS.around(Check, "_is_taken", "a check hands out no token")
 def check_tells(original: Any, self: Check, answer: Answer) -> Any:
-    answer.token.context["token"] = answer.token.value  # type: ignore[index]
+    answer.token.context["token"] = answer.token.value  # type: ignore[index]  # the bug: a context is read-only
     return original(self, answer)
 
 
