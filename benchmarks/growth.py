@@ -78,7 +78,7 @@ def function(aws: Any) -> Service:
     service = Environment(SETTINGS).service(FLOW)
     reader = Reader("table", "key", lambda: aws, lambda: aws)
     store = Store("table", reader, lambda: aws)
-    sealer = Sealer("table", "key", reader, lambda: aws)
+    sealer = Sealer("table", "key", reader.decrypt, lambda: aws)
     service.use(replace(service.deps, store=store, sealer=sealer))
     return service
 

@@ -105,7 +105,7 @@ class Fleet:
         kms = cast("KMSClient", Paced(aws.kms, costs))
         reader = Reader(TABLE_NAME, KEY_ID, lambda: dynamodb, lambda: kms)
         self._store = Store(TABLE_NAME, reader, lambda: dynamodb)
-        self._sealer = Sealer(TABLE_NAME, KEY_ID, reader, lambda: kms)
+        self._sealer = Sealer(TABLE_NAME, KEY_ID, reader.decrypt, lambda: kms)
         manager = cast("SecretsManagerClient", Paced(aws.manager, costs))
         self._secrets = Secrets(PREFIX, lambda: manager)
 

@@ -45,18 +45,6 @@ def typed(value: Any) -> Any:
     return value
 
 
-class Opened:
-    """A key that opens everything, to the same."""
-
-    def __init__(self, clear: bytes) -> None:
-        self._clear = clear
-
-    def decrypt(self, blob: bytes, context: dict[str, str]) -> bytes:
-        """Return what was said."""
-        del blob, context
-        return self._clear
-
-
 def seals(data: bytes) -> None:
     """Open what was sealed, be it of another version of the program: it is a token, or nothing."""
     record = {
@@ -67,7 +55,7 @@ def seals(data: bytes) -> None:
         "refresh_at": {"N": "1900000001"},
     }
     item = item_of("flow#connection", "-", record)
-    sealer = Sealer("table", "key", Opened(zlib.compress(data)), unasked)
+    sealer = Sealer("table", "key", lambda *_: zlib.compress(data), unasked)
     token = sealer.open_token(item)
     expect(token is None or isinstance(token, Token), "a token or nothing")
     variant = sealer.open_variant(item)

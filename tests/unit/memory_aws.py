@@ -202,5 +202,5 @@ class MemoryAws:
         kms = cast("KMSClient", self.kms)
         reader = Reader(TABLE_NAME, KEY_ID, lambda: dynamodb, lambda: kms)
         self.store = Store(TABLE_NAME, reader, lambda: dynamodb)
-        self.sealer = Sealer(TABLE_NAME, KEY_ID, reader, lambda: kms)
+        self.sealer = Sealer(TABLE_NAME, KEY_ID, reader.decrypt, lambda: kms)
         self.secrets = Secrets(PREFIX, lambda: cast("SecretsManagerClient", self.manager))

@@ -117,7 +117,7 @@ class Fleet:
         manager = cast("SecretsManagerClient", secrets)
         reader = Reader("table", "key", lambda: dynamodb, lambda: kms)
         self._store = Store("table", reader, lambda: dynamodb)
-        self._sealer = Sealer("table", "key", reader, lambda: kms)
+        self._sealer = Sealer("table", "key", reader.decrypt, lambda: kms)
         self._secrets = secrets_manager.Secrets(self._prefix, lambda: manager)
 
     def _start(self) -> Container:

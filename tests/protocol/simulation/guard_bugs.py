@@ -154,7 +154,7 @@ def one_item(original: Any, self: Broker, connection: str, request: Any, deadlin
 
 @GUARD_BUGS.around(Store, "_update", "a lease is its owner's")
 def settled_without_owner(original: Any, self: Store, item: Item, changes: Any, **rest: Any) -> Any:
-    if "lease_owner" in changes:
+    if changes.get("lease_owner"):
         rest["is_done"] = lambda found: found.lease_owner is not None
     return original(self, item, changes, **rest)
 

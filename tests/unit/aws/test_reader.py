@@ -115,9 +115,9 @@ class Aws:
         return whole
 
     def seal(self, clear: bytes) -> bytes:
-        return self.kms.encrypt(KeyId=self.key_id, Plaintext=clear, EncryptionContext=CONTEXT)[
-            "CiphertextBlob"
-        ]
+        answer = self.kms.encrypt(KeyId=self.key_id, Plaintext=clear, EncryptionContext=CONTEXT)
+        sealed: bytes = answer["CiphertextBlob"]
+        return sealed
 
     def reader(self, fast: FastClient | None) -> Reader:
         dynamodb, kms = ask(lambda: self.dynamodb, fast), ask(lambda: self.kms, fast)

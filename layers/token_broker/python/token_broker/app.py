@@ -69,7 +69,7 @@ class Environment:
                 self.number("MEMORY_SECONDS", 60), self.number("MEMORY_ENTRIES", 1000)
             ),
             store=Store(table, reader, dynamodb),
-            sealer=Sealer(table, key_id, reader, kms),
+            sealer=Sealer(table, key_id, reader.decrypt, kms),
             secrets=Secrets(prefix, self._fast_first(clients.secrets_manager)),
             send=self._send,
             invoke=self._invoke,
@@ -100,7 +100,7 @@ class Environment:
             raise NotConfigured(f"{name}: must be a whole number")
         return int(value)
 
-    def _fast_first(self, boto3: Callable[[], Any]) -> Callable[[], Any]:
+    def _fast_first(self, boto3: clients.Client) -> clients.Client:
         return clients.FastFirst(boto3, self._fast) if self._fast else boto3
 
     def _remember_arn(self, arn: str) -> None:

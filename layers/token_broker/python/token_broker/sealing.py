@@ -7,16 +7,13 @@ variant and generation, so a sealed token that is copied to another place does n
 import hashlib
 import json
 import zlib
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Protocol
+from collections.abc import Callable, Mapping
+from typing import Any, TypeAlias
 
-from token_broker.aws.clients import call
+from token_broker.aws.clients import Client, call
 from token_broker.errors import UpstreamContractChanged
 from token_broker.item import Item
 from token_broker.tokens import Token, Variant
-
-if TYPE_CHECKING:
-    from mypy_boto3_kms import KMSClient
 
 LARGEST = 4096
 """Bytes that KMS encrypts without a data key, at most."""
@@ -25,42 +22,35 @@ LARGEST_OPENED = 65_536
 """Bytes that a sealed token may have in clear, at most."""
 
 
-class Opener(Protocol):
-    """Decrypts what KMS encrypted."""
-
-    def decrypt(self, blob: bytes, context: dict[str, str]) -> bytes | None:
-        """Return the clear bytes. None if *blob* was not encrypted under *context*."""
+Decrypt: TypeAlias = Callable[[bytes, Mapping[str, str]], bytes | None]
+"""Returns the clear bytes. None if they were not encrypted under this encryption context."""
 
 
-class OpenedOnce:
-    """Decrypts each sealed text once, and remembers it during one invocation's work."""
+def once(decrypt: Decrypt) -> Decrypt:
+    """Return *decrypt*, but it decrypts each sealed text once, and then remembers it."""
+    known: dict[tuple[bytes, ...], bytes | None] = {}
 
-    def __init__(self, opener: Opener) -> None:
-        self._opener = opener
-        self._known: dict[tuple[bytes, ...], bytes | None] = {}
-
-    def decrypt(self, blob: bytes, context: dict[str, str]) -> bytes | None:
-        """Return the clear bytes. None if *blob* was not encrypted under *context*."""
+    def remembering(blob: bytes, context: Mapping[str, str]) -> bytes | None:
         sealed = blob, *(value.encode() for value in context.values())
-        if sealed not in self._known:
-            self._known[sealed] = self._opener.decrypt(blob, context)
-        return self._known[sealed]
+        if sealed not in known:
+            known[sealed] = decrypt(blob, context)
+        return known[sealed]
+
+    return remembering
 
 
 class Sealer:
     """Seals and opens the tokens of items. Raises `StoreUnavailable` and `NotConfigured`."""
 
-    def __init__(
-        self, table: str, key_id: str, opener: Opener, client: Callable[[], "KMSClient"]
-    ) -> None:
+    def __init__(self, table: str, key_id: str, decrypt: Decrypt, client: Client) -> None:
         self._table = table
         self._key_id = key_id
-        self._opener = opener
+        self._decrypt = decrypt
         self._client = client
 
     def opening_once(self) -> "Sealer":
-        """Return a sealer that decrypts each sealed text only once."""
-        return Sealer(self._table, self._key_id, OpenedOnce(self._opener), self._client)
+        """Return a sealer that decrypts each sealed text only once: for one invocation's work."""
+        return Sealer(self._table, self._key_id, once(self._decrypt), self._client)
 
     def seal_token(self, item: Item, variant: Variant, token: Token, context: str) -> bytes:
         """Return *token*, sealed for the next generation of *item*."""
@@ -130,7 +120,7 @@ class Sealer:
     def _open(self, item: Item) -> Any:
         if item.token is None:
             return None
-        packed = self._opener.decrypt(item.token, self._place(item, item.generation))
+        packed = self._decrypt(item.token, self._place(item, item.generation))
         if packed is None:
             return None
         try:

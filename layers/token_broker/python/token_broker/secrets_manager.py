@@ -1,15 +1,11 @@
 """The versions of a connection's secret. They are read only when an exchange begins."""
 
 import json
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from token_broker.aws.clients import call
+from token_broker.aws.clients import Client, call
 from token_broker.errors import NotConfigured, StoreUnavailable, UnknownConnection
 from token_broker.records import Record, field
-
-if TYPE_CHECKING:
-    from mypy_boto3_secretsmanager import SecretsManagerClient
 
 
 class Secret(Record):
@@ -23,7 +19,7 @@ class Secret(Record):
 class Secrets:
     """Reads the secrets of one flow. Raises `UnknownConnection` and `NotConfigured`."""
 
-    def __init__(self, prefix: str, client: Callable[[], "SecretsManagerClient"]) -> None:
+    def __init__(self, prefix: str, client: Client) -> None:
         self._prefix = prefix
         self._client = client
 

@@ -1,14 +1,10 @@
 """What a hit needs of AWS: items of the table, and KMS to open the tokens in them."""
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping, Sequence
+from typing import Any
 
-from token_broker.aws.clients import call
+from token_broker.aws.clients import Client, call
 from token_broker.errors import StoreUnavailable
-
-if TYPE_CHECKING:
-    from mypy_boto3_dynamodb import DynamoDBClient
-    from mypy_boto3_kms import KMSClient
 
 LARGEST_SEALED = 6144
 """Bytes that KMS decrypts, at most."""
@@ -19,13 +15,7 @@ _Record = Mapping[str, Any]
 class Reader:
     """Reads items and decrypts. Raises `StoreUnavailable` and `NotConfigured`."""
 
-    def __init__(
-        self,
-        table: str,
-        key_id: str,
-        dynamodb: Callable[[], "DynamoDBClient"],
-        kms: Callable[[], "KMSClient"],
-    ) -> None:
+    def __init__(self, table: str, key_id: str, dynamodb: Client, kms: Client) -> None:
         self._table = table
         self._key_id = key_id
         self._dynamodb = dynamodb
