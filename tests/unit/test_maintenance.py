@@ -16,7 +16,7 @@ from token_broker.errors import (
     StoreUnavailable,
 )
 from token_broker.item import Failure, Item
-from token_broker.maintenance import Maintenance, is_due, is_of_another
+from token_broker.maintenance import Maintenance, is_of_another
 from token_broker.records import replace
 
 TOKEN = Item(
@@ -82,7 +82,7 @@ def key(number: int) -> str:
     ],
 )
 def test_a_renewal_is_due_while_the_token_lives(changes: dict[str, Any], due: bool) -> None:
-    assert is_due(replace(TOKEN, **changes), NOW) is due
+    assert replace(TOKEN, **changes).is_due(NOW) is due
 
 
 @pytest.mark.parametrize(

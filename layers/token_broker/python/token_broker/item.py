@@ -206,11 +206,15 @@ class Item(Record):
         """Say whether it is too early for a suspect version's second try."""
         return is_ahead(self.suspect_at + SECOND_LOOK, now, 2 * SECOND_LOOK)
 
-    def is_renewal_due(self, now: int) -> bool:
-        """Say whether a background refresh is to start, and no caller has started one."""
-        if is_ahead(self.nudged_until, now, LONGEST_CLAIM) or self.is_leased(now):
+    def is_due(self, now: int) -> bool:
+        """Say whether it is time to refresh a live token, and no exchange runs."""
+        if self.is_leased(now) or not self.is_live(now):
             return False
         return not self.failure.is_backing_off(now) if self.failure else now >= self.refresh_at
+
+    def is_renewal_due(self, now: int) -> bool:
+        """Say whether a background refresh is to start, and no caller has started one."""
+        return not is_ahead(self.nudged_until, now, LONGEST_CLAIM) and self.is_due(now)
 
 
 def is_ahead(moment: int, now: int, longest: int) -> bool:
