@@ -91,14 +91,14 @@ class ExchangeAttempt:
             self._give_up(error)
             self._emit(began, error.code)
             if isinstance(error, UpstreamUnavailable) and self._last:
-                self._invocation.pending_events.is_available = False
+                self._invocation.is_available = False
             raise
         except Exception:
             self._give_up(Internal("the exchange failed"))
             self._emit(began, Internal.code)
             raise
         self._emit(began, "success")
-        self._invocation.pending_events.is_available = True
+        self._invocation.is_available = True
         return result
 
     def _keep(self, result: Token | ResolvedTo) -> CachedToken | Alias | None:

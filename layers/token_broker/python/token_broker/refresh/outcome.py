@@ -17,7 +17,7 @@ from token_broker.errors import (
     UpstreamUnavailable,
 )
 from token_broker.exchange import ResolvedTo
-from token_broker.item import Failure, Item
+from token_broker.item import Failure, Item, rfc3339
 from token_broker.records import replace
 from token_broker.refresh.invocation import Invocation
 from token_broker.tokens import ONLY, Token, Variant
@@ -112,7 +112,7 @@ class Outcome:
             if item and recovers:
                 self._invocation.announce("Connection Recovered", values["secret_version"])
             if item and item.kind in self._deps.flow.vendor.token_kinds:
-                self._invocation.pending_events.replaced(self.lease, item)
+                self._pend("Token Replaced", item, replaces=self.lease.fingerprint)
         return CachedToken(item, token, self._invocation.gate_read_at) if item else None
 
     def _commit(self, token: Token, values: dict[str, Any], *, recovers: bool) -> Item | None:
@@ -187,10 +187,22 @@ class Outcome:
         *item* is the token's item that could not be written; None for an alias, which has no event.
         """
         if item:
-            self._invocation.pending_events.unkept(item, error.code)
+            self._pend("Token Unkept", item, code=error.code)
         else:
             self._deps.emit("unkept", code=error.code, variant=self.lease.variant)
         self._try(lambda: self._deps.store.fail(self.lease, failure, renewal=None))
+
+    def _pend(self, event: str, item: Item, **facts: str | None) -> None:
+        """Have *event* sent at the end of the invocation, with the facts of the token of *item*."""
+        of_token = {
+            "variant": item.variant,
+            "kind": item.kind,
+            "generation": item.generation,
+            "fingerprint": item.fingerprint,
+            "expires_at": rfc3339(item.expires_at),
+            "secret_version": item.secret_version,
+        }
+        self._invocation.pending_events.append((event, of_token | facts))
 
     def _try(self, write: Callable[[], object]) -> None:
         """Try a write. If it fails the lease expires, so the caller gets the exchange's error."""
