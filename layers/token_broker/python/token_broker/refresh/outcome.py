@@ -36,8 +36,6 @@ class Alias(NamedTuple):
 
     variant: Variant
     item: Item | None
-    is_read: bool = False
-    """Whether what this caller read of the table before is still true: no request was sent."""
 
 
 class Outcome:
