@@ -66,7 +66,7 @@ class Outcome:
 
     def unshared(self, token: Token) -> CachedToken:
         """Return *token* for one caller alone, and clear the back-off of earlier failures."""
-        self._try(
+        self.try_write(
             lambda: self._deps.store.back_off(self.lease, None) if self.lease.failure else None
         )
         item = local_item(self.lease, self._values(token))
@@ -144,9 +144,9 @@ class Outcome:
         is_unspent = self.lease.renewal == "in_use" and not has_sent
         renewal = "ready" if is_unspent and self._was_ready else None
         if self.is_leased:
-            self._try(lambda: self._deps.store.fail(self.lease, failure, renewal=renewal))
+            self.try_write(lambda: self._deps.store.fail(self.lease, failure, renewal=renewal))
         elif failure:
-            self._try(lambda: self._deps.store.back_off(self.lease, failure))
+            self.try_write(lambda: self._deps.store.back_off(self.lease, failure))
 
     def _is_kept(self, error: BrokerError) -> bool:
         """Say whether callers back off after *error*.
@@ -188,7 +188,7 @@ class Outcome:
             self._pend("Token Unkept", item, code=error.code)
         else:
             self._deps.emit("unkept", code=error.code, variant=self.lease.variant)
-        self._try(lambda: self._deps.store.fail(self.lease, failure, renewal=None))
+        self.try_write(lambda: self._deps.store.fail(self.lease, failure, renewal=None))
 
     def _pend(self, event: str, item: Item, **facts: str | None) -> None:
         """Have *event* sent at the end of the invocation, with the facts of the token of *item*."""
@@ -202,7 +202,7 @@ class Outcome:
         }
         self._invocation.pending_events.append((event, of_token | facts))
 
-    def _try(self, write: Callable[[], object]) -> None:
+    def try_write(self, write: Callable[[], object]) -> None:
         """Try a write. If it fails the lease expires, so the caller gets the exchange's error."""
         try:
             write()
