@@ -6,11 +6,10 @@ from typing import Any
 
 from fuzz.targets.promises import expect
 from token_broker.aws.clients import FastFirst, call
-from token_broker.aws.endpoints import SERVICES, Endpoint, PlainEnvironment
+from token_broker.aws.endpoints import SERVICES, Credentials, Endpoint, PlainEnvironment
 from token_broker.aws.fast_client import FastClient
 from token_broker.aws.http1 import LARGEST_BODY, LARGEST_HEAD, Connection
 from token_broker.aws.reader import Reader
-from token_broker.aws.sigv4 import Credentials
 from token_broker.errors import NotConfigured, StoreUnavailable
 
 CHUNK = 512
