@@ -22,6 +22,9 @@ LARGEST_OPENED = 65_536
 """Bytes that a sealed token may have in clear, at most."""
 
 
+SEALED = ("value", "headers", "base_url", "url", "renewal", "issued_at", "expires_at")
+"""What is sealed of a token. Its context is kept in clear beside it, and its digest is sealed."""
+
 Decrypt: TypeAlias = Callable[[bytes, Mapping[str, str]], bytes | None]
 """Returns the clear bytes. None if they were not encrypted under this encryption context."""
 
@@ -59,14 +62,8 @@ class Sealer:
             {
                 "kind": variant.kind,
                 "inputs": dict(variant.inputs),
-                "value": token.value,
-                "headers": dict(token.headers),
-                "base_url": token.base_url,
-                "url": token.url,
-                "renewal": token.renewal,
-                "issued_at": token.issued_at,
-                "expires_at": token.expires_at,
                 "context": _digest(context),
+                **{name: getattr(token, name) for name in SEALED},
             },
         )
 
@@ -81,16 +78,8 @@ class Sealer:
             context = item.context or ""
             if (_digest(context), item.expires_at) != (clear["context"], clear["expires_at"]):
                 return None
-            return Token(
-                value=clear["value"],
-                headers=clear["headers"],
-                base_url=clear["base_url"],
-                issued_at=clear["issued_at"],
-                expires_at=clear["expires_at"],
-                context=json.loads(context),
-                url=clear["url"],
-                renewal=clear["renewal"],
-            )
+            sealed = {name: clear[name] for name in SEALED}
+            return Token(**sealed, context=json.loads(context))
         except (KeyError, TypeError, ValueError):
             return None
 

@@ -119,7 +119,9 @@ class Refresher:
             try:
                 obtained, source = self._follow_aliases(variant, requirement, seen)
             finally:
-                self._emit_wait(began)
+                if invocation.has_waited:
+                    milliseconds = round(self._deps.clock.milliseconds_since(began))
+                    self._deps.emit("wait", milliseconds=milliseconds)
             self._deps.cache.put(partition, key, obtained)
             if source == "exchange":
                 requirement.check_new(obtained.item, self._now())
@@ -156,7 +158,8 @@ class Refresher:
                 variant, may_go_back, seen = followed.pop().variant, False, None
             else:
                 self._resolver.shorten(followed, variant)
-                return without_handoff(result), source
+                # Only the invocation that made a token can use its `handoff`.
+                return replace(result, token=replace(result.token, handoff={})), source
             requirement = requirement.resolved(self._invocation.secret().version)
         raise Internal("variants of this flow lead to each other")
 
@@ -327,15 +330,5 @@ class Refresher:
         self._deps.store.report(item, times if is_nested else (*times, now))
         return newer, None
 
-    def _emit_wait(self, began: float) -> None:
-        if self._invocation.has_waited:
-            milliseconds = round(self._deps.clock.milliseconds_since(began))
-            self._deps.emit("wait", milliseconds=milliseconds)
-
     def _now(self) -> int:
         return self._deps.clock.now()
-
-
-def without_handoff(made: CachedToken) -> CachedToken:
-    """Return *made* without its `handoff`, which only the invocation that made it can use."""
-    return replace(made, token=replace(made.token, handoff={}))

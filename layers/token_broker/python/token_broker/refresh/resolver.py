@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from token_broker.aliases import Look, alias_values, expects_another, is_outdated
+from token_broker.aliases import Look, alias_values, expected_by, expects_another, is_outdated
 from token_broker.errors import BrokerError, InvalidRequest
 from token_broker.item import Item
 from token_broker.refresh.credential_gate import CredentialGate
@@ -94,7 +94,7 @@ class Resolver:
         for variant, item in reversed(followed):
             if item is None:
                 continue
-            expected = _expected(item) | expected
+            expected = expected_by(item) | expected
             if item.target == end.key:
                 continue
             try:
@@ -128,9 +128,3 @@ class Resolver:
         sealed = self._deps.sealer.seal_variant(own, target)
         values = alias_values(sealed, target, version, self._deps.clock.now(), expected)
         return self._deps.store.alias_to(own, values)
-
-
-def _expected(alias: Item) -> dict[str, Any]:
-    """Return what *alias* expects of its token, by the attribute that a caller may have damaged."""
-    expected = alias.decoded_context() if alias.context else None
-    return expected if isinstance(expected, dict) else {}
