@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 from token_broker.aws import clients
 from token_broker.aws.fast_client import fast_client
-from token_broker.aws.reader import Reader
 from token_broker.broker import Broker
 from token_broker.cache import TokenCache
 from token_broker.dependencies import Clock, Dependencies
@@ -60,16 +59,14 @@ class Environment:
         """Return what the broker of *flow* works with."""
         table = self.text("TABLE_NAME")
         key_id = self.text("KEY_ID")
-        dynamodb, kms = self._fast_first(clients.dynamodb), self._fast_first(clients.kms)
-        reader = Reader(table, key_id, dynamodb, kms)
         return Dependencies(
             flow=flow,
             clock=CLOCK,
             cache=TokenCache(
                 self.number("MEMORY_SECONDS", 60), self.number("MEMORY_ENTRIES", 1000)
             ),
-            store=Store(table, reader, dynamodb),
-            sealer=Sealer(table, key_id, reader.decrypt, kms),
+            store=Store(table, self._fast_first(clients.dynamodb)),
+            sealer=Sealer(table, key_id, self._fast_first(clients.kms)),
             secrets=Secrets(prefix, self._fast_first(clients.secrets_manager)),
             send=self._send,
             invoke=self._invoke,

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from token_broker.decisions import MOST_VERSIONS, Verdict, suspects
 from token_broker.item import SECOND_LOOK, Failure, Item
-from token_broker.item_codec import SUSPICION, Attribute, attribute, failure_of
+from token_broker.item_codec import SUSPICION, AsRead, attribute, failure_of
 from token_broker.records import replace
 from token_broker.tokens import ONLY
 
@@ -22,9 +22,7 @@ class Rejection(NamedTuple):
     variant: str
 
 
-def update_parameters(
-    changes: Mapping[str, object], unchanged: Mapping[str, Attribute | None]
-) -> dict[str, Any]:
+def update_parameters(changes: Mapping[str, object], unchanged: AsRead) -> dict[str, Any]:
     """Return the parameters of an UpdateItem. All names are placeholders: some are reserved.
 
     In *changes*, None removes an attribute. *unchanged* has the attributes that must still have the
@@ -46,7 +44,7 @@ def update_parameters(
     } | ({"ConditionExpression": " AND ".join(clauses)} if clauses else {})
 
 
-def as_judged(item: Item) -> dict[str, Attribute | None]:
+def as_judged(item: Item) -> AsRead:
     """Return the condition of a verdict that is written to *item* without a lease of it."""
     accepted = item.accepted_version
     return {

@@ -5,7 +5,7 @@ it again. No function that reads raises an error.
 """
 
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal, TypeAlias, TypeVar
 
 from token_broker.item import Failure, Hold, Item
 from token_broker.records import replace
@@ -15,6 +15,10 @@ SCHEMA = 1
 
 Attribute = Mapping[str, Any]
 """A typed value as DynamoDB has it: ``{"S": "text"}``."""
+
+Attributes: TypeAlias = Mapping[str, Attribute]
+AsRead: TypeAlias = Mapping[str, Attribute | None]
+"""Attributes as they were read, to compare with. None for one that was absent."""
 
 NUMBERS = (
     "generation",

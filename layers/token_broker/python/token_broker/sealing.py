@@ -7,8 +7,8 @@ variant and generation, so a sealed token that is copied to another place does n
 import hashlib
 import json
 import zlib
-from collections.abc import Callable, Mapping
-from typing import Any, TypeAlias
+from collections.abc import Mapping
+from typing import Any
 
 from token_broker.aws.clients import Client, call
 from token_broker.errors import UpstreamContractChanged
@@ -18,6 +18,9 @@ from token_broker.tokens import Token, Variant
 LARGEST = 4096
 """Bytes that KMS encrypts without a data key, at most."""
 
+LARGEST_SEALED = 6144
+"""Bytes that KMS decrypts, at most."""
+
 LARGEST_OPENED = 65_536
 """Bytes that a sealed token may have in clear, at most."""
 
@@ -25,35 +28,18 @@ LARGEST_OPENED = 65_536
 SEALED = ("value", "headers", "base_url", "url", "renewal", "issued_at", "expires_at")
 """What is sealed of a token. Its context is kept in clear beside it, and its digest is sealed."""
 
-Decrypt: TypeAlias = Callable[[bytes, Mapping[str, str]], bytes | None]
-"""Returns the clear bytes. None if they were not encrypted under this encryption context."""
-
-
-def once(decrypt: Decrypt) -> Decrypt:
-    """Return *decrypt*, but it decrypts each sealed text once, and then remembers it."""
-    known: dict[tuple[bytes, ...], bytes | None] = {}
-
-    def remembering(blob: bytes, context: Mapping[str, str]) -> bytes | None:
-        sealed = blob, *(value.encode() for value in context.values())
-        if sealed not in known:
-            known[sealed] = decrypt(blob, context)
-        return known[sealed]
-
-    return remembering
-
 
 class Sealer:
     """Seals and opens the tokens of items. Raises `StoreUnavailable` and `NotConfigured`."""
 
-    def __init__(self, table: str, key_id: str, decrypt: Decrypt, client: Client) -> None:
+    def __init__(self, table: str, key_id: str, client: Client) -> None:
         self._table = table
         self._key_id = key_id
-        self._decrypt = decrypt
         self._client = client
 
     def opening_once(self) -> "Sealer":
-        """Return a sealer that decrypts each sealed text only once: for one invocation's work."""
-        return Sealer(self._table, self._key_id, once(self._decrypt), self._client)
+        """Return a sealer that decrypts each sealed text once, for one invocation's work."""
+        return _OpeningOnce(self._table, self._key_id, self._client)
 
     def seal_token(self, item: Item, variant: Variant, token: Token, context: str) -> bytes:
         """Return *token*, sealed for the next generation of *item*."""
@@ -117,6 +103,19 @@ class Sealer:
         except (ValueError, RecursionError, zlib.error):
             return None
 
+    def _decrypt(self, blob: bytes, context: Mapping[str, str]) -> bytes | None:
+        """Return the clear bytes. None if they are not of *context*, or not of our key."""
+        if not 0 < len(blob) <= LARGEST_SEALED:
+            return None
+        answer = call(
+            self._client,
+            "decrypt",
+            KeyId=self._key_id,
+            CiphertextBlob=blob,
+            EncryptionContext=context,
+        )
+        return answer["Plaintext"] if answer else None
+
     def _place(self, item: Item, generation: int) -> dict[str, str]:
         return {
             "table": self._table,
@@ -124,6 +123,20 @@ class Sealer:
             "variant": item.variant,
             "generation": str(generation),
         }
+
+
+class _OpeningOnce(Sealer):
+    """Remembers what it decrypted."""
+
+    def __init__(self, table: str, key_id: str, client: Client) -> None:
+        super().__init__(table, key_id, client)
+        self._known: dict[tuple[bytes, ...], bytes | None] = {}
+
+    def _decrypt(self, blob: bytes, context: Mapping[str, str]) -> bytes | None:
+        sealed = blob, *(value.encode() for value in context.values())
+        if sealed not in self._known:
+            self._known[sealed] = super()._decrypt(blob, context)
+        return self._known[sealed]
 
 
 def _digest(context: str) -> str:

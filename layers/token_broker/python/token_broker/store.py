@@ -8,9 +8,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from token_broker.aws.clients import Client, call
-from token_broker.aws.reader import Reader
 from token_broker.decisions import Verdict, ttl_of
-from token_broker.errors import BrokerError
+from token_broker.errors import BrokerError, StoreUnavailable
 from token_broker.item import Failure, Hold, Item
 from token_broker.item_codec import (
     COMPARED,
@@ -20,7 +19,8 @@ from token_broker.item_codec import (
     SWAPPED,
     TOKEN,
     VERSIONS,
-    Attribute,
+    AsRead,
+    Attributes,
     attribute,
     failure_of,
     item_of,
@@ -34,9 +34,8 @@ if TYPE_CHECKING:
 class Store:
     """Reads and changes items. Raises `StoreUnavailable`, and `NotConfigured` for a wrong table."""
 
-    def __init__(self, table: str, reader: Reader, client: Client) -> None:
+    def __init__(self, table: str, client: Client) -> None:
         self._table = table
-        self._reader = reader
         self._client = client
 
     def read(self, connection: str, variant: str) -> Item:
@@ -44,9 +43,23 @@ class Store:
         return self.read_all(connection, variant)[0]
 
     def read_all(self, connection: str, *variants: str) -> list[Item]:
-        """Return several items with one request."""
-        records = self._reader.items(connection, *variants)
-        return [item_of(connection, v, r) for v, r in zip(variants, records, strict=True)]
+        """Return several items with one request, strongly consistent."""
+        records = self._records(connection, variants)
+        return [item_of(connection, variant, records.get(variant)) for variant in variants]
+
+    def _records(self, connection: str, variants: Sequence[str]) -> Mapping[str, Attributes]:
+        """Return the attributes of each of *variants* that is kept."""
+        keys = [_key(connection, variant) for variant in dict.fromkeys(variants)]
+        if len(keys) == 1:
+            request = {"TableName": self._table, "Key": keys[0], "ConsistentRead": True}
+            answer = call(self._client, "get_item", **request)
+            return {variants[0]: answer["Item"]} if "Item" in answer else {}
+        requested = {self._table: {"Keys": keys, "ConsistentRead": True}}
+        answer = call(self._client, "batch_get_item", RequestItems=requested)
+        if answer.get("UnprocessedKeys"):
+            raise StoreUnavailable("the table is busy", retry_after=1)
+        found = [record for records in answer["Responses"].values() for record in records]
+        return {record["variant"]["S"]: record for record in found}
 
     def list(self, connection: str) -> Iterator[Item]:
         """Yield all items of a connection. One page of them is read at a time."""
@@ -180,7 +193,7 @@ class Store:
         return self._update(
             item,
             {**changes, **ended, "schema": SCHEMA, "ttl": None},
-            unchanged=as_read | {"rejected_versions": item.raw.get("rejected_versions")},
+            unchanged={**as_read, "rejected_versions": item.raw.get("rejected_versions")},
             is_done=lambda found: writes.is_kept(verdict, found, rejection),
         )
 
@@ -208,9 +221,7 @@ class Store:
             is_done=lambda found: found.noticed_version == version,
         )
 
-    def note(
-        self, item: Item, changes: Mapping[str, object], as_read: Mapping[str, Attribute | None]
-    ) -> Item | None:
+    def note(self, item: Item, changes: Mapping[str, object], as_read: AsRead) -> Item | None:
         """Write *changes* if the attributes *as_read* are as they were. None if they are not.
 
         If an answer is lost, this raises and does not read again.
@@ -279,7 +290,7 @@ class Store:
         item: Item,
         changes: Mapping[str, object],
         *,
-        unchanged: Mapping[str, Attribute | None],
+        unchanged: AsRead,
         is_done: Callable[[Item], bool],
         kept: Item | None = None,
     ) -> Item | None:
@@ -309,12 +320,7 @@ class Store:
             item = replace(item, held=found.held, raw=found.raw)
             kept = replace(kept, held=found.held)
 
-    def _written(
-        self,
-        item: Item,
-        changes: Mapping[str, object],
-        unchanged: Mapping[str, Attribute | None],
-    ) -> Item | None:
+    def _written(self, item: Item, changes: Mapping[str, object], unchanged: AsRead) -> Item | None:
         """Write *changes*, where None removes, and return *item* as written.
 
         None if one of the attributes *unchanged* is not as it was.
@@ -325,13 +331,17 @@ class Store:
             self._client,
             "update_item",
             TableName=self._table,
-            Key={"connection": {"S": item.connection}, "variant": {"S": item.variant}},
+            Key=_key(item.connection, item.variant),
             ReturnValues="ALL_NEW",
             **writes.update_parameters(changes, unchanged),
         )
         return item_of(item.connection, item.variant, answer["Attributes"]) if answer else None
 
 
-def _leased(lease: Item) -> dict[str, Attribute | None]:
+def _leased(lease: Item) -> AsRead:
     """Return the condition that a lease still belongs to its holder: fence *and* owner."""
     return {"fence": attribute(lease.fence), "lease_owner": attribute(lease.lease_owner or "")}
+
+
+def _key(connection: str, variant: str) -> Attributes:
+    return {"connection": attribute(connection), "variant": attribute(variant)}
