@@ -65,9 +65,10 @@ def test_a_late_replica_is_not_believed() -> None:
     assert raised.value.retry_after == 1
 
 
-def test_a_secret_without_a_version_in_use_has_none() -> None:
+def test_a_secret_without_a_version_in_use_is_none() -> None:
     aws = aws_with(FIRST)
     aws.manager._stages = lambda *_: {"v1": []}  # type: ignore[method-assign]  # while it is made
-    assert aws.secrets.version("acme") is None
-    aws.manager.describe_secret = lambda **_: {}  # type: ignore[method-assign]  # as above
-    assert aws.secrets.version("acme") is None
+    for _ in ("without its stage", "without any version"):
+        with pytest.raises(UnknownConnection):
+            aws.secrets.version("acme")
+        aws.manager.describe_secret = lambda **_: {}  # type: ignore[method-assign]  # as above

@@ -43,7 +43,7 @@ class Broker(Record):
         cached = self.deps.cache.get(partition, key, now) if may_be_cached else None
         # If its refresh is due, the table is read: another caller may have claimed or finished it.
         is_due = cached is not None and cached.item.is_renewal_due(now)
-        if cached and not is_due and is_good(cached.item, now, request.min_ttl):
+        if cached and not is_due and cached.item.is_good(now, request.min_ttl):
             return self._answer(cached, "memory")
         try:
             return self._from_table(connection, request, deadline)
@@ -62,7 +62,7 @@ class Broker(Record):
         now = self.deps.clock.now()
         if kept:
             refuse_too_long(kept.item, request.min_ttl, now)
-        if kept and is_good(kept.item, now, request.min_ttl):
+        if kept and kept.item.is_good(now, request.min_ttl):
             return self._hand_out(request, kept, "table")
         try:
             return self._refreshed(connection, request, deadline, seen)
@@ -134,8 +134,3 @@ class Broker(Record):
     def _answer(self, kept: CachedToken, source: str) -> Answer:
         age = state(kept.item, self.deps.clock.now(), 0)
         return Answer(kept.item, kept.token, source, stale=age is State.STALE)
-
-
-def is_good(item: Item, now: int, min_ttl: int | None) -> bool:
-    """Say whether a kept token may be handed out without an exchange."""
-    return item.is_live(now, min_ttl) and not item.is_uncertain(now)

@@ -110,7 +110,7 @@ def next_step(item: Item, gate: Item, now: int, version: str | None) -> tuple[Ne
     """
     if gate.held:
         return Next.REFUSE, held_words(gate.held)
-    if item.is_live(now, None) and not item.is_uncertain(now):
+    if item.is_good(now):
         return _hand_out(item, now, version)
     if item.is_leased(now):
         return Next.WAIT, "another caller is exchanging; this one waits for its token"

@@ -6,7 +6,7 @@ The gate has the hold, so each read of the table shows it: see `token_broker.ali
 from typing import Any
 
 from token_broker.dependencies import Dependencies
-from token_broker.errors import BrokerError, ConnectionHeld, UnknownConnection
+from token_broker.errors import BrokerError, ConnectionHeld
 from token_broker.item import Hold, Item
 from token_broker.tokens import ONLY
 
@@ -18,8 +18,8 @@ def hold(deps: Dependencies, connection: str, by: str, reason: str) -> dict[str,
     its start. Raises `UnknownConnection` if there is neither a secret nor a gate.
     """
     gate = gate_of(deps, connection)
-    if not gate.raw and deps.secrets.version(connection) is None:
-        raise UnknownConnection(f"there is no secret for connection {connection}")
+    if not gate.raw:
+        deps.secrets.version(connection)  # raises if there is no secret
     while True:
         since = gate.held.since if gate.held else deps.clock.now()
         new = Hold(since, by, reason)

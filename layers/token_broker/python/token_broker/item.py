@@ -183,6 +183,10 @@ class Item(Record):
         """
         return self.lease_owner is not None and not self.is_leased(now)
 
+    def is_good(self, now: int, min_ttl: int | None = None) -> bool:
+        """Say whether the kept token may be handed out without an exchange."""
+        return self.is_live(now, min_ttl) and not self.is_uncertain(now)
+
     def is_latched(self, secret_version: str | None) -> bool:
         """Say whether this version was rejected. None stands for that of the last failure."""
         if secret_version is None and self.failure and self.failure.code == LATCHES:
