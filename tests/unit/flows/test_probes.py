@@ -26,7 +26,7 @@ from token_broker.errors import (
 from token_broker.exchange import Exchange, NeedToken, Request, Response, run
 from token_broker.flows import Flow, every
 from token_broker.probe import ProbedFlow, prober_of
-from token_broker.probing import NO_ANSWER, Budget, Observed, is_unanswered
+from token_broker.probing import NO_ANSWER, Budget, Observed
 from token_broker.tokens import Token, Variant
 from token_broker_fakes import registry
 from token_broker_fakes.editor import EditorModes, FakeEditor
@@ -448,7 +448,7 @@ def test_a_budget_is_kept_whatever_a_flow_does() -> None:
 def test_a_vendor_that_asks_to_wait_is_asked_nothing_more() -> None:
     """Nor one that is down."""
     statuses = (200, 401, 428, 429, 430, 499, 500, 501, 599)
-    over = [status for status in statuses if is_unanswered(Response(status))]
+    over = [status for status in statuses if Response(status).is_unavailable]
     assert over == [429, 500, 501, 599]
 
 
