@@ -4,6 +4,7 @@ import json
 import os
 import time
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from token_broker.aws import clients
@@ -20,8 +21,6 @@ from token_broker.store import Store
 from token_broker.telemetry import Telemetry
 
 if TYPE_CHECKING:
-    from mypy_boto3_events.type_defs import PutEventsRequestEntryTypeDef
-
     from token_broker.exchange import Request, Response
 
 CLOCK = Clock(now=lambda: int(time.time()), monotonic=time.monotonic, sleep=time.sleep)
@@ -70,7 +69,7 @@ class Environment:
             secrets=Secrets(prefix, self._fast_first(clients.secrets_manager)),
             send=self._send,
             invoke=self._invoke,
-            announce=self._announcer(telemetry),
+            announce=partial(self._announce, telemetry),
             emit=telemetry.emit,
             random=lambda: int.from_bytes(os.urandom(4), "big") / 2**32,
             owner=lambda: os.urandom(8).hex(),
@@ -122,33 +121,26 @@ class Environment:
             Payload=json.dumps(payload).encode(),
         )
 
-    def _announcer(self, telemetry: Telemetry) -> Callable[[str, Mapping[str, Any]], bool]:
+    def _announce(self, telemetry: Telemetry, what: str, detail: Mapping[str, Any]) -> bool:
+        telemetry.emit(what.rpartition(" ")[2].lower(), **detail)
         bus = self._variables.get("EVENT_BUS_NAME", "")
-
-        def announce(what: str, detail: Mapping[str, Any]) -> bool:
-            telemetry.emit(what.rpartition(" ")[2].lower(), **detail)
-            if not bus:
-                return True
-            entry: PutEventsRequestEntryTypeDef = {
-                "EventBusName": bus,
-                "Source": "token-broker",
-                "DetailType": what,
-                "Detail": json.dumps(detail),
-            }
-            try:
-                answer = clients.call(
-                    self._fast_first(clients.events), "put_events", Entries=[entry]
-                )
-            except BrokerError as error:
-                telemetry.emit("unannounced", what=what, reason=error.detail)
-                return False
-            # PutEvents answers with success, too, where it did not take the entry.
-            if answer["FailedEntryCount"]:
-                telemetry.emit("unannounced", what=what, reason=answer["Entries"][0]["ErrorCode"])
-                return False
+        if not bus:
             return True
-
-        return announce
+        entry = {
+            "EventBusName": bus,
+            "Source": "token-broker",
+            "DetailType": what,
+            "Detail": json.dumps(detail),
+        }
+        try:
+            answer = clients.call(self._fast_first(clients.events), "put_events", Entries=[entry])
+            # PutEvents answers with success, too, where it did not take the entry.
+            reason = answer["Entries"][0]["ErrorCode"] if answer["FailedEntryCount"] else None
+        except BrokerError as error:
+            reason = error.detail
+        if reason is not None:
+            telemetry.emit("unannounced", what=what, reason=reason)
+        return reason is None
 
 
 def on_restore(forget: Callable[[], None]) -> None:

@@ -78,19 +78,18 @@ class Outcome:
         None if AWS refuses to keep it, or the lease was lost: the alias is followed all the same.
         """
         version = self._invocation.secret().version
-        while True:
-            try:
-                sealed = self._deps.sealer.seal_variant(self.lease, resolved.variant)
-                now = self._deps.clock.now()
-                values = alias_values(sealed, resolved.variant, version, now, resolved.expected)
-                return self._deps.store.commit(self.lease, values)
-            except NotConfigured as error:
-                self._end_unkept(error, None, None)
-                return None
-            except StoreUnavailable:
-                if self._invocation.seconds_to_commit < LEAST_ALIAS_SECONDS:
-                    raise
-                self._deps.clock.sleep(COMMIT_PAUSE_SECONDS)
+
+        def write() -> Item | None:
+            sealed = self._deps.sealer.seal_variant(self.lease, resolved.variant)
+            now = self._deps.clock.now()
+            values = alias_values(sealed, resolved.variant, version, now, resolved.expected)
+            return self._deps.store.commit(self.lease, values)
+
+        try:
+            return self._repeated(write, LEAST_ALIAS_SECONDS)
+        except NotConfigured as error:
+            self._end_unkept(error, None, None)
+            return None
 
     def token(self, token: Token, first_version: str) -> CachedToken | None:
         """Keep *token* and return it; None if the lease was lost.
@@ -101,8 +100,16 @@ class Outcome:
         """
         values = self._values(token)
         recovers = self._has_recovered()
+
+        def write() -> Item | None:
+            sealed = self._deps.sealer.seal_token(
+                self.lease, self._variant, token, values["context"]
+            )
+            kept = {**values, "token": sealed}
+            return self._deps.store.commit(self.lease, kept, recovers=recovers)
+
         try:
-            item = self._commit(token, values, recovers=recovers)
+            item = self._repeated(write, LAST_COMMIT_SECONDS)
         except (StoreUnavailable, NotConfigured) as error:
             item = local_item(self.lease, values)
             self._end_unkept(error, self.failure(error, first_version), item)
@@ -113,19 +120,16 @@ class Outcome:
                 self._pend("Token Replaced", item, replaces=self.lease.fingerprint)
         return CachedToken(item, token, self._invocation.gate_read_at) if item else None
 
-    def _commit(self, token: Token, values: dict[str, Any], *, recovers: bool) -> Item | None:
-        """Seal and write *token*, again and again until the time for it is over.
+    def _repeated(self, write: Callable[[], Item | None], least_seconds: float) -> Item | None:
+        """Return what *write* returns; repeat it while the table cannot be reached.
 
-        Raises the last `StoreUnavailable` then, and `NotConfigured` at once.
+        Raises its last `StoreUnavailable` with less than *least_seconds* left.
         """
         while True:
             try:
-                values["token"] = self._deps.sealer.seal_token(
-                    self.lease, self._variant, token, values["context"]
-                )
-                return self._deps.store.commit(self.lease, values, recovers=recovers)
+                return write()
             except StoreUnavailable:
-                if self._invocation.seconds_to_commit < LAST_COMMIT_SECONDS:
+                if self._invocation.seconds_to_commit < least_seconds:
                     raise
                 self._deps.clock.sleep(COMMIT_PAUSE_SECONDS)
 
