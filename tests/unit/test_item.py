@@ -616,11 +616,11 @@ def test_a_new_token_surely_meets_this_min_ttl(lifetime: int, longest: int) -> N
         pytest.param(FRESH, 0, False, id="any token will do"),
         pytest.param(kept(expires_at=NOW), 9999, False, id="it has ended"),
         pytest.param(REPORTED, 9999, False, id="it was reported"),
-        pytest.param(None, 9999, False, id="nothing is kept"),
+        pytest.param(Item("flow#acme", "-"), 9999, False, id="nothing is kept"),
     ],
 )
 def test_a_min_ttl_that_no_new_token_has_is_refused(
-    item: Item | None, min_ttl: int | None, is_refused: bool
+    item: Item, min_ttl: int | None, is_refused: bool
 ) -> None:
     """Only a token that lives says how long the next one will."""
     if not is_refused:

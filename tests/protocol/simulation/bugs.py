@@ -141,7 +141,7 @@ def memory_first(
     now = self.deps.clock.now()
     held = self.deps.cache.get(self.deps.partition(connection), request.variant.key, now)
     if held and held.item.is_live(now, request.min_ttl):
-        return self._hand_out(request, held, "memory")
+        return self._hand_out(connection, request, held, "memory")
     return original(self, connection, request, deadline)
 
 
@@ -158,9 +158,10 @@ def unclaimed(original: Any, self: Store, item: Item, until: int) -> bool:
 
 
 @BUGS.instead_of(Broker, "_start_refresh", "renewal is off the caller's path")
-def renewed_inline(self: Broker, request: TokenRequest, held: CachedToken, now: int) -> None:
+def renewed_inline(
+    self: Broker, connection: str, request: TokenRequest, held: CachedToken, now: int
+) -> None:
     del now
-    connection = held.item.connection.partition("#")[2]
     work = Invocation(self.deps, connection, self.deps.clock.monotonic() + 20)
     Refresher(work).obtain(request.variant, Requirement(newer_than=held.item.generation))
 
