@@ -216,31 +216,31 @@ DEFECTS = (
     Defect(
         "the local gateway takes any signature",
         "T1",
-        (f"{SIGNATURES}::test_refuses_another_secret",),
+        (f"{SIGNATURES}::test_a_signature_with_another_secret_is_refused",),
         put(hmac, "compare_digest", yes),
     ),
     Defect(
         "a signature lives for a day",
         "T2",
-        (f"{SIGNATURES}::test_refuses_replay_after_fifteen_minutes",),
+        (f"{SIGNATURES}::test_a_signature_older_than_fifteen_minutes_is_refused",),
         put(signatures, "WINDOW", timedelta(hours=23)),
     ),
     Defect(
         "a signature is good everywhere",
         "T2",
-        (f"{SIGNATURES}::test_refuses_another_scope",),
+        (f"{SIGNATURES}::test_a_signature_for_another_scope_is_refused",),
         put(signatures, "scope_faults", lambda *_: iter(())),
     ),
     Defect(
         "the body is not part of what is signed",
         "T2",
-        (f"{SIGNATURES}::test_refuses_what_was_changed",),
+        (f"{SIGNATURES}::test_a_request_changed_after_signing_is_refused",),
         put(signatures.Referee, "payload", lambda *_: "UNSIGNED-PAYLOAD"),
     ),
     Defect(
         "a connection may have any name",
         "T4",
-        (f"{FAILURES}::test_a_name_that_is_no_connection_is_refused",),
+        (f"{FAILURES}::test_an_invalid_connection_name_is_refused",),
         put(events, "CONNECTION", re.compile(".*", re.DOTALL)),
     ),
     Defect(
@@ -252,19 +252,21 @@ DEFECTS = (
     Defect(
         "a variant is named by its kind alone",
         "T5",
-        (f"{TOKENS}::test_tokens_of_different_parameters_are_different",),
+        (f"{TOKENS}::test_only_equal_parameters_share_a_token",),
         put(tokens.Variant, "__init__", named_by_kind),
     ),
     Defect(
         "a hold is kept, and not looked at",
         "T37",
-        (f"{FUNCTIONS}/test_hold.py::test_a_held_connection_gives_and_asks_nothing",),
+        (
+            f"{FUNCTIONS}/test_hold.py::test_a_held_connection_hands_out_no_token_and_calls_no_vendor",
+        ),
         put(aliases, "refuse_held", nothing),
     ),
     Defect(
         "pins are read, and not heeded",
         "T38",
-        (f"{PINNED}::test_a_pinned_field_is_the_secrets",),
+        (f"{PINNED}::test_a_pinned_field_accepts_only_the_value_of_the_secret",),
         both(
             put(vntana_credentials.Credentials, "pins", {}),
             put(editor_credentials.Credentials, "pins", {}),
@@ -273,37 +275,39 @@ DEFECTS = (
     Defect(
         "a rotation that pins renews what callers chose",
         "T38",
-        (f"{PINNED}::test_a_rotation_that_pins_drops_what_callers_chose",),
+        (f"{PINNED}::test_a_rotation_to_a_pinning_secret_drops_tokens_of_other_values",),
         put(Maintenance, "_may_be_pinned_away", nothing),
     ),
     Defect(
         "a refused call falls back to the token from before the pin",
         "T38",
-        (f"{PINNED}::test_without_the_event_a_call_that_needs_an_exchange_drops_it",),
+        (f"{PINNED}::test_without_the_rotation_event_an_exchange_drops_tokens_of_other_values",),
         put(Resolver, "_drop_older", nothing),
     ),
     Defect(
         "a body that is no JSON is a defect",
         "T6",
-        (f"{FUNCTIONS}/test_fuzz.py::test_no_http_event_is_a_defect",),
+        (
+            f"{FUNCTIONS}/test_fuzz.py::test_any_http_event_gets_a_response_without_an_internal_error",
+        ),
         put(events, "_body", lambda event: json.loads(event.get("body") or "{}")),
     ),
     Defect(
         "a defect is logged with its message",
         "T6",
-        (f"{FAILURES}::test_a_defect_is_logged_without_its_message",),
+        (f"{FAILURES}::test_an_unexpected_exception_is_logged_without_its_message",),
         put(Telemetry, "defect", told),
     ),
     Defect(
         "force is not limited",
         "T7",
-        (f"{TOKENS}::test_force_exchanges_once_in_ten_seconds",),
+        (f"{TOKENS}::test_a_forced_exchange_is_made_once_in_ten_seconds",),
         put(refresher, "may_force", yes),
     ),
     Defect(
         "reports are not limited",
         "T7",
-        (f"{TOKENS}::test_reports_are_limited_in_a_minute",),
+        (f"{TOKENS}::test_reports_of_rejected_tokens_are_limited_per_minute",),
         put(refresher, "MOST_REPORTS", 100),
     ),
     Defect(
@@ -345,31 +349,31 @@ DEFECTS = (
     Defect(
         "a seal is bound to the table only",
         "T16",
-        (f"{FAILURES}::test_an_item_moved_elsewhere_does_not_open",),
+        (f"{FAILURES}::test_an_item_copied_to_another_connection_is_not_used",),
         put(Sealer, "_place", placeless),
     ),
     Defect(
         "a seal is bound to no generation, nor to what is said beside it",
         "T17",
-        (f"{TAMPERING}::test_an_older_generation_put_back_is_never_served",),
+        (f"{TAMPERING}::test_a_restored_older_generation_is_never_handed_out",),
         both(put(Sealer, "_place", placeless), put(Sealer, "open_token", unrepeated)),
     ),
     Defect(
         "what is said in clear is believed",
         "T17",
-        (f"{TAMPERING}::test_what_is_said_in_clear_has_to_be_what_was_sealed",),
+        (f"{TAMPERING}::test_a_clear_attribute_that_differs_from_the_sealed_one_is_refused",),
         put(Sealer, "open_token", unrepeated),
     ),
     Defect(
         "half an item is served",
         "T18",
-        (f"{TAMPERING}::test_a_missing_attribute_is_mended_by_one_exchange[kind]",),
+        (f"{TAMPERING}::test_a_missing_attribute_is_restored_by_one_exchange[kind]",),
         put(item_codec, "_whole", lambda _: frozenset()),
     ),
     Defect(
         "types are believed",
         "T18",
-        (f"{TAMPERING}::test_what_is_of_another_type_is_mended_by_one_exchange",),
+        (f"{TAMPERING}::test_an_attribute_of_a_wrong_type_is_replaced_by_one_exchange",),
         put(
             item_codec.AttributeReader,
             "_typed",
@@ -394,7 +398,9 @@ DEFECTS = (
     Defect(
         "the version before a wrong one is not tried",
         "T20",
-        (f"{FAILURES}::test_a_rotation_to_a_wrong_password_falls_back_once",),
+        (
+            f"{FAILURES}::test_a_rotation_to_a_wrong_password_falls_back_to_the_previous_version_once",
+        ),
         put(attempt.ExchangeAttempt, "_previous", nothing),
     ),
     Defect(
@@ -497,13 +503,18 @@ DEFECTS = (
     Defect(
         "what boto3 raises is raised",
         "T30",
-        (f"{FAILURES}::test_a_fault_of_aws_has_a_name[GetItem-400 Bad-AccessDenied",),
+        (
+            (
+                f"{FAILURES}::test_an_aws_error_is_an_outage_or_a_wrong_setting"
+                "[GetItem-400 Bad-AccessDenied"
+            ),
+        ),
         put(errors, "WRONG_SETTINGS", frozenset()),
     ),
     Defect(
         "memory is not what is left",
         "T30",
-        (f"{FAILURES}::test_memory_outlives_the_table",),
+        (f"{FAILURES}::test_a_cached_token_is_handed_out_while_the_table_is_unavailable",),
         put(TokenCache, "recall", nothing),
     ),
     Defect(

@@ -120,7 +120,9 @@ def test_another_tables_seal_does_not_open() -> None:
     "changes",
     [{"expires_at": NOW + 3601}, {"expires_at": NOW + 3599}, {"context": "{}"}, {"context": None}],
 )
-def test_what_is_said_in_clear_has_to_be_what_was_sealed(changes: dict[str, Any]) -> None:
+def test_a_clear_attribute_that_differs_from_the_sealed_one_is_refused(
+    changes: dict[str, Any],
+) -> None:
     aws = MemoryAws()
     assert aws.sealer.open_token(replace(kept(aws), **changes)) is None
 
