@@ -209,8 +209,8 @@ FAILURES, TAMPERING = f"{FUNCTIONS}/test_failures.py", f"{FUNCTIONS}/test_tamper
 PINNED = f"{FUNCTIONS}/test_pinned.py"
 TOKENS, VENDORLINK = f"{FUNCTIONS}/test_tokens.py", f"{UNIT}/flows/vendorlink/test_flow.py"
 
-ANSWERED = "test_whatever_is_answered_no_other_error_and_no_secret_gets_out"
-QUOTED = "test_nothing_but_not_configured_is_raised_and_nothing_quoted"
+ANSWERED = "test_any_response_causes_a_documented_error_without_secrets"
+QUOTED = "test_any_secret_is_read_or_raises_not_configured_without_a_quote"
 
 DEFECTS = (
     Defect(
@@ -412,7 +412,7 @@ DEFECTS = (
     Defect(
         "a login is sent around for ever",
         "T22",
-        (f"{VENDORLINK}::test_a_login_is_not_sent_around",),
+        (f"{VENDORLINK}::test_a_fourth_host_or_a_loop_of_hosts_is_an_error",),
         put(vendorlink, "MOST_HOPS", 9),
     ),
     Defect(
@@ -439,7 +439,7 @@ DEFECTS = (
     Defect(
         "whoever may be called in clear may lead to others in clear",
         "T24",
-        (f"{VENDORLINK}::test_only_loopback_is_called_in_clear",),
+        (f"{VENDORLINK}::test_only_loopback_is_called_over_http",),
         put(
             vendorlink_credentials.Credentials,
             "base_url",
@@ -479,7 +479,7 @@ DEFECTS = (
     Defect(
         "any text is a token",
         "T27",
-        (f"{UNIT}/flows/vntana/test_api.py::test_what_is_no_token_is_never_sent_on",),
+        (f"{UNIT}/flows/vntana/test_api.py::test_an_invalid_token_is_an_error",),
         put(api, "sendable", lambda value: isinstance(value, str)),
     ),
     Defect(
@@ -497,7 +497,7 @@ DEFECTS = (
     Defect(
         "Amazon's authorities alone are trusted, by any name",
         "T29",
-        (f"{UNIT}/aws/test_authorities.py::test_servers_are_verified_all_the_same",),
+        (f"{UNIT}/aws/test_authorities.py::test_certificates_and_host_names_are_verified",),
         put(http1, "context", unverified_quickly),
     ),
     Defect(
@@ -520,7 +520,7 @@ DEFECTS = (
     Defect(
         "AWS is waited for as long at the end as at the beginning",
         "T30",
-        (f"{UNIT}/aws/test_clients.py::test_what_is_asked_late_is_waited_for_less",),
+        (f"{UNIT}/aws/test_clients.py::test_timeouts_shrink_with_the_remaining_time",),
         put(clients, "_timeouts", lambda _: clients.USUAL),
     ),
     Defect(
