@@ -319,13 +319,13 @@ DEFECTS = (
     Defect(
         "any text may be a header",
         "T8",
-        (f"{UNIT}/test_exchange.py::test_a_request_that_could_not_be_sent_safely_cannot_exist",),
+        (f"{UNIT}/test_exchange.py::test_a_request_with_an_invalid_header_is_refused",),
         put(Request, "__post_init__", nothing),
     ),
     Defect(
         "a header that cannot be sent is quoted",
         "T8",
-        (f"{UNIT}/test_exchange.py::test_what_is_wrong_with_a_header_does_not_show_it",),
+        (f"{UNIT}/test_exchange.py::test_the_error_of_an_invalid_header_does_not_show_its_value",),
         put(Request, "__post_init__", quoting),
     ),
     Defect(
@@ -384,15 +384,15 @@ DEFECTS = (
         "addresses are not judged",
         "T19",
         (
-            f"{REACH}::test_an_internal_address_by_itself_is_refused",
-            f"{REACH}::test_a_name_that_leads_inside_is_refused[https://app.vendorlink.nl-['10.0.0.1']]",
+            f"{REACH}::test_an_internal_address_in_the_url_is_refused",
+            f"{REACH}::test_a_name_that_resolves_to_an_internal_address_is_refused[https://app.vendorlink.nl-['10.0.0.1']]",
         ),
         put(Deadline, "_may_reach", yes),
     ),
     Defect(
         "addresses may have two readings",
         "T19",
-        (f"{REACH}::test_an_address_with_two_readings_is_refused",),
+        (f"{REACH}::test_an_ambiguous_url_is_refused",),
         put(transport, "split_url", lambda text: text.partition("://")),
     ),
     Defect(
@@ -419,21 +419,21 @@ DEFECTS = (
         "redirects are followed",
         "T23",
         (
-            f"{TRANSPORT}::test_any_status_is_an_answer",
-            f"{TRANSPORT}::test_where_a_redirect_leads_does_not_matter",
+            f"{TRANSPORT}::test_any_status_is_returned",
+            f"{TRANSPORT}::test_an_invalid_location_of_a_redirect_is_ignored",
         ),
         following,
     ),
     Defect(
         "one address is judged, another is called",
         "T23",
-        (f"{REACH}::test_the_judged_address_is_the_one_that_is_called",),
+        (f"{REACH}::test_the_checked_address_is_the_one_that_is_connected_to",),
         put(sockets, "_connected", looked_up_again),
     ),
     Defect(
         "certificates are not verified",
         "T24",
-        (f"{REACH}::test_a_server_that_cannot_prove_itself_is_told_nothing",),
+        (f"{REACH}::test_nothing_is_sent_to_a_server_without_a_valid_certificate",),
         both(put(transport, "tls", unverified), session_with("verify", False)),
     ),
     Defect(
@@ -449,15 +449,15 @@ DEFECTS = (
     Defect(
         "the deadline is counted anew with every byte",
         "T25",
-        (f"{TRANSPORT}::test_a_server_that_drips_does_not_pass_the_deadline[body]",),
+        (f"{TRANSPORT}::test_a_server_that_sends_slowly_does_not_exceed_the_deadline[body]",),
         put(sockets._Socket, "recv_into", socket.socket.recv_into),
     ),
     Defect(
         "a body has no bound",
         "T25",
         (
-            f"{TRANSPORT}::test_a_body_beyond_the_bound_is_not_taken[one byte more]",
-            f"{TRANSPORT}::test_a_body_beyond_the_bound_is_not_taken[bomb]",
+            f"{TRANSPORT}::test_a_larger_body_is_refused[one byte more]",
+            f"{TRANSPORT}::test_a_larger_body_is_refused[bomb]",
         ),
         put(bodies, "LARGEST_BODY", 1 << 26),
     ),
@@ -485,7 +485,7 @@ DEFECTS = (
     Defect(
         "proxies and ~/.netrc are heeded",
         "T28",
-        (f"{TRANSPORT}::test_the_environment_is_not_heeded",),
+        (f"{TRANSPORT}::test_proxy_and_netrc_of_the_environment_are_ignored",),
         session_with("trust_env", True),
     ),
     Defect(
@@ -532,13 +532,13 @@ DEFECTS = (
     Defect(
         "a package is not in the lock",
         "T32",
-        (f"{UNIT}/test_lock.py::test_whatever_a_layer_asks_for_is_locked",),
+        (f"{UNIT}/test_lock.py::test_each_requirement_of_a_layer_is_locked",),
         unlocked,
     ),
     Defect(
         "what is known is not told",
         "T33",
-        (f"{UNIT}/test_vulnerabilities.py::test_what_is_known_fails_the_audit",),
+        (f"{UNIT}/test_vulnerabilities.py::test_a_known_vulnerability_fails_the_audit",),
         put(
             vulnerabilities,
             "found",
