@@ -34,7 +34,7 @@ TESTS = (
     *("tests/unit/fakes", "tests/functions/test_tokens.py", "tests/functions/test_news.py"),
     *("tests/template/test_deploying.py", "tests/cli/test_probe.py"),
 )
-CHOSEN = f"{NAME} or every_place or place_of_its_own or template_keeps or every_parameter"
+CHOSEN = f"{NAME} or same_in_all or unique_position or template_satisfies or every_parameter"
 SIMULATED = f"""
 from itertools import count, islice
 from tests.protocol.simulation.planning import plan_of
