@@ -4,10 +4,9 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import Any
 
-from token_broker_fakes.clock import Clock
 from token_broker_fakes.editor.modes import EditorModes
 from token_broker_fakes.editor.responses import answered, expiration, page, unfit, wrong
-from token_broker_fakes.opaque import uuid
+from token_broker_fakes.sources import Clock, uuid
 from token_broker_fakes.wire import Answer, Call
 
 HEADERS = {
