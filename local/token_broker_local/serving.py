@@ -9,7 +9,7 @@ from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-from token_broker_fakes.lingering import linger
+from token_broker_fakes.serving import linger
 from token_broker_local import gateway_errors
 from token_broker_local.addresses import HOST
 from token_broker_local.gateway import Gateway

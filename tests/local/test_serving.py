@@ -13,7 +13,7 @@ import pytest
 
 from tests.local.callers import signed
 from tests.waiting import PATIENCE_SECONDS
-from token_broker_fakes import lingering
+from token_broker_fakes import serving
 
 Serve = Callable[[Callable[[Any, Any], Any]], int]
 
@@ -106,7 +106,7 @@ def test_a_client_that_is_still_sending_receives_the_refusal(
     serve: Serve, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """If the connection were closed at once, a reset would discard the response."""
-    monkeypatch.setattr(lingering, "LINGER_SECONDS", PATIENCE_SECONDS)
+    monkeypatch.setattr(serving, "LINGER_SECONDS", PATIENCE_SECONDS)
     with socket.create_connection(("127.0.0.1", serve(echo)), timeout=PATIENCE_SECONDS) as client:
         client.sendall(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 99999999\r\n\r\n")
         assert client.recv(1, socket.MSG_PEEK)

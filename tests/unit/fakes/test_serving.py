@@ -10,8 +10,7 @@ import pytest
 
 from tests.ports import free_ports
 from tests.waiting import PATIENCE_SECONDS, SOON_SECONDS, wait_until
-from token_broker_fakes import FakeEditor, FakeVendorlink, FakeVntana, lingering
-from token_broker_fakes.lingering import linger
+from token_broker_fakes import FakeEditor, FakeVendorlink, FakeVntana, serving
 from token_broker_fakes.serving import PortTaken, Server
 
 
@@ -80,7 +79,7 @@ def test_a_body_of_invalid_length_is_refused(
 
     The connection is not reset under it.
     """
-    monkeypatch.setattr(lingering, "LINGER_SECONDS", PATIENCE_SECONDS)
+    monkeypatch.setattr(serving, "LINGER_SECONDS", PATIENCE_SECONDS)
     with FakeVntana().serve() as server:
         host, _, port = server.address.partition(":")
         with socket.create_connection((host, int(port)), timeout=PATIENCE_SECONDS) as client:
@@ -120,11 +119,11 @@ def test_a_refused_client_is_waited_for_a_bounded_time(
     words: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Both a silent client and one that keeps the connection open."""
-    monkeypatch.setattr(lingering, "LINGER_SECONDS", 0.01)
+    monkeypatch.setattr(serving, "LINGER_SECONDS", 0.01)
     ours, theirs = socket.socketpair()
     with ours, theirs:
         theirs.sendall(words)
-        linger(ours)
+        serving.linger(ours)
         assert theirs.recv(1) == b""
 
 
