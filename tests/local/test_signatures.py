@@ -12,8 +12,7 @@ from hypothesis import strategies as st
 from tests.local.callers import HOST, signed
 from tests.zones import local_time
 from token_broker_local.authorization import Authorization
-from token_broker_local.gateway_errors import GatewayError
-from token_broker_local.messages import HttpRequest
+from token_broker_local.messages import GatewayError, HttpRequest
 from token_broker_local.signatures import Referee, signatures, verify
 
 MINUTE = timedelta(minutes=1)
