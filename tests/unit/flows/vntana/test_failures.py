@@ -1,4 +1,4 @@
-"""What VNTANA's refusals and outages lead to, step by step."""
+"""Exchanges of VNTANA after error responses and outages, step by step."""
 
 from typing import Any
 
@@ -48,7 +48,7 @@ DEAD = [
         pytest.param(ASKED, [listing(GUEST)], grid(row(SPACE)), IN_WORKSPACE, id="listing"),
     ],
 )
-def test_a_dead_organization_token_is_made_anew_once(
+def test_a_dead_organization_token_is_replaced_once(
     variant: Variant, before: list[object], success: Response, result: object, dead: Response
 ) -> None:
     old, new = organization_token("org/1"), organization_token("org/2")
@@ -65,7 +65,7 @@ def test_a_dead_organization_token_is_made_anew_once(
 
 
 @pytest.mark.parametrize("dead", DEAD)
-def test_a_token_that_dies_twice_is_refused(dead: Response) -> None:
+def test_a_second_dead_organization_token_is_an_error(dead: Response) -> None:
     with pytest.raises(UpstreamRefused):
         held(
             vntana.exchange(KEY, IN_WORKSPACE, NOW),
@@ -93,7 +93,7 @@ def test_an_outage_while_the_token_is_checked_replaces_nothing() -> None:
 
 
 @pytest.mark.parametrize(("age", "is_listed_again"), [(60, False), (61, True)])
-def test_an_administrator_is_served_from_the_organization(age: int, is_listed_again: bool) -> None:
+def test_an_administrator_gets_the_organization_token(age: int, is_listed_again: bool) -> None:
     """For an organization-level role ``BAD_CREDENTIALS`` means: keep the organization's token.
 
     The role is looked up in a listing of the last minute.
@@ -107,8 +107,8 @@ def test_an_administrator_is_served_from_the_organization(age: int, is_listed_ag
     assert found == ResolvedTo(IN_ORGANIZATION, {"role": role})
 
 
-def test_a_refusal_of_a_token_that_the_broker_keeps_stands() -> None:
-    """It answers with the same token where that is too young to be dead: no step is repeated."""
+def test_no_step_is_repeated_with_the_same_organization_token() -> None:
+    """The broker returns the same token if it is too young to be dead."""
     same, dead = organization_token("org/1"), refused(403, "FORBIDDEN")
     with pytest.raises(UpstreamRefused):
         held(vntana.exchange(KEY, IN_WORKSPACE, NOW), [same, dead, dead, same])
@@ -116,7 +116,7 @@ def test_a_refusal_of_a_token_that_the_broker_keeps_stands() -> None:
 
 @pytest.mark.parametrize("rows", [[GUEST], []])
 def test_bad_credentials_of_another_role_may_mean_a_dead_token(rows: list[dict[str, Any]]) -> None:
-    """Or an organization that left the account. They are no wrong password: nothing is latched."""
+    """Or an organization that left the account. It is no rejection of the credentials."""
     bad = refused(403, "BAD_CREDENTIALS")
     answers = [organization_token("org/1"), bad, bad, organization_token("org/2")]
     found = held(vntana.exchange(KEY, IN_WORKSPACE, NOW), [*answers, with_token("space/1")])
@@ -158,7 +158,7 @@ HALF = Response(200, {"x-auth-token": "a"}, b'{"succ')
     ],
 )
 @pytest.mark.parametrize("step", STEPS)
-def test_each_way_a_step_can_fail_has_an_error_that_names_the_step(
+def test_the_error_of_a_failed_step_names_the_step(
     step: str, last: Response, error: type[BrokerError], code: str | None
 ) -> None:
     variant, before = STEPS[step]
