@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
 from token_broker.errors import UpstreamUnavailable
 from token_broker.exchange import Request, Response
-from token_broker_fakes.clock import Clock
 from token_broker_fakes.faults import (
     LOST,
     UNPROCESSED,
@@ -27,6 +26,7 @@ from token_broker_fakes.faults import (
 )
 from token_broker_fakes.log import Log
 from token_broker_fakes.modes import Modes
+from token_broker_fakes.sources import Clock
 from token_broker_fakes.wire import Answer, Call, Delivery, Refused
 
 if TYPE_CHECKING:

@@ -3,11 +3,11 @@
 import socket
 import socketserver
 import threading
+import time
 from http.server import HTTPServer, ThreadingHTTPServer
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
-from token_broker_fakes.lingering import linger
 from token_broker_fakes.visits import Visit
 
 if TYPE_CHECKING:
@@ -15,6 +15,11 @@ if TYPE_CHECKING:
 
 PATIENCE = 0.5
 """Seconds after which a server looks whether it is to end, where hanging up does not wake it."""
+
+LINGER_SECONDS = 2.0
+"""How long further bytes of a client are read and ignored."""
+
+PIECE_BYTES = 1 << 16
 
 
 class PortTaken(OSError):
@@ -115,3 +120,21 @@ def hang_up(connection: socket.socket) -> None:
         connection.shutdown(socket.SHUT_RDWR)
     except OSError:
         return
+
+
+def linger(connection: socket.socket) -> None:
+    """Shut down writing, then read until the client has finished, at most `LINGER_SECONDS`.
+
+    A socket that is closed with something unread resets the connection, and the reset overtakes
+    the answer: a client that is still sending a refused body would not see why it was refused.
+    See https://www.rfc-editor.org/rfc/rfc9112#section-9.6.
+    """
+    until = time.monotonic() + LINGER_SECONDS
+    try:
+        connection.shutdown(socket.SHUT_WR)
+        while (left := until - time.monotonic()) > 0:
+            connection.settimeout(left)
+            if not connection.recv(PIECE_BYTES):
+                return
+    except OSError:
+        return  # the client is gone, is silent for too long, or was cut off by a fault

@@ -20,7 +20,7 @@ from token_broker_descriptors import every
 from token_broker_fakes.control import CONTROL
 from token_broker_fakes.faults import KINDS
 from token_broker_local.addresses import FLOWS, REGION
-from token_broker_local.gateway_errors import GatewayError
+from token_broker_local.messages import GatewayError
 from token_broker_local.routes import ROUTES
 from token_broker_local.signatures import CREDENTIALS
 

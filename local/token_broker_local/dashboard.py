@@ -19,8 +19,7 @@ from urllib.parse import parse_qs
 
 from token_broker_local.addresses import FLOWS
 from token_broker_local.controls import JSON, Controls, wrong
-from token_broker_local.gateway_errors import GatewayError
-from token_broker_local.messages import HttpRequest, HttpResponse
+from token_broker_local.messages import GatewayError, HttpRequest, HttpResponse
 from token_broker_local.metrics import POINTS, SECONDS, Metrics
 from token_broker_local.news import News
 from token_broker_operations.dashboard import CHARTS

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from token_broker import events
 from token_broker.flows import every
 from token_broker.flows.vendor import OPTIONAL
-from token_broker_local import gateway_errors
+from token_broker_local import messages
 from token_broker_local.addresses import FLOWS
 
 
@@ -48,4 +48,4 @@ def find(method: str, path: str) -> tuple[Route, Mapping[str, str]]:
         parameters = route.match(method, path)
         if parameters is not None:
             return route, parameters
-    raise gateway_errors.missing_token()
+    raise messages.missing_token()

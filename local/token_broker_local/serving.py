@@ -9,12 +9,11 @@ from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-from token_broker_fakes.lingering import linger
-from token_broker_local import gateway_errors
+from token_broker_fakes.serving import linger
+from token_broker_local import messages
 from token_broker_local.addresses import HOST
 from token_broker_local.gateway import Gateway
-from token_broker_local.gateway_errors import BODY_LIMIT, GatewayError
-from token_broker_local.messages import HttpRequest, HttpResponse
+from token_broker_local.messages import BODY_LIMIT, GatewayError, HttpRequest, HttpResponse
 from token_broker_local.proxy_events import Ids
 from token_broker_local.proxy_responses import refused
 
@@ -103,9 +102,9 @@ class Exchange(BaseHTTPRequestHandler):
             return self.chunks()
         length = self.headers.get("Content-Length", "0")
         if not (length.isascii() and length.isdigit()):
-            raise gateway_errors.bad_request()
+            raise messages.bad_request()
         if len(length) > LENGTH_DIGITS or int(length) > BODY_LIMIT:
-            raise gateway_errors.too_large()
+            raise messages.too_large()
         return self.rfile.read(int(length))
 
     def chunks(self) -> bytes:
@@ -113,7 +112,7 @@ class Exchange(BaseHTTPRequestHandler):
         body = b""
         while size := self.chunk_size():
             if len(body) + size > BODY_LIMIT:
-                raise gateway_errors.too_large()
+                raise messages.too_large()
             body += self.rfile.read(size)
             self.rfile.readline()
         while self.rfile.readline().strip():
@@ -124,7 +123,7 @@ class Exchange(BaseHTTPRequestHandler):
         """Read how long the next part of the body is."""
         size = self.rfile.readline(100).partition(b";")[0].strip()
         if not size or size.strip(HEX_DIGITS):
-            raise gateway_errors.bad_request()
+            raise messages.bad_request()
         return int(size, 16)
 
     def send(self, answer: HttpResponse) -> None:

@@ -15,7 +15,7 @@ from botocore.awsrequest import AWSRequest
 from botocore.compat import HTTPHeaders
 from botocore.credentials import Credentials
 
-from token_broker_local import gateway_errors
+from token_broker_local import messages
 from token_broker_local.addresses import ACCESS_KEY, HOST, REGION, SECRET_KEY
 from token_broker_local.authorization import TIMESTAMP, Authorization
 from token_broker_local.messages import HttpRequest
@@ -32,22 +32,22 @@ def verify(request: HttpRequest, service: str, now: datetime) -> None:
     check_date(claim, now)
     check_scope(claim, service)
     if claim.scope.access_key != ACCESS_KEY or request.header("x-amz-security-token") is not None:
-        raise gateway_errors.unknown_key()
+        raise messages.unknown_key()
     sent = claim.signature.encode()
     if True not in [hmac.compare_digest(one, sent) for one in signatures(request, claim)]:
-        raise gateway_errors.mismatch()
+        raise messages.mismatch()
 
 
 def check_date(claim: Authorization, now: datetime) -> None:
     """Refuse a signature that was made too long ago, or is of a time to come."""
     signed, minutes = claim.moment, WINDOW.seconds // 60
     if signed < now - WINDOW:
-        raise gateway_errors.invalid(
+        raise messages.invalid(
             f"Signature expired: {signed:{TIMESTAMP}} is now earlier than "
             f"{now - WINDOW:{TIMESTAMP}} ({now:{TIMESTAMP}} - {minutes} min.)"
         )
     if signed > now + WINDOW:
-        raise gateway_errors.invalid(
+        raise messages.invalid(
             f"Signature not yet current: {signed:{TIMESTAMP}} is still later than "
             f"{now + WINDOW:{TIMESTAMP}} ({now:{TIMESTAMP}} + {minutes} min.)"
         )
@@ -56,9 +56,9 @@ def check_date(claim: Authorization, now: datetime) -> None:
 def check_scope(claim: Authorization, service: str) -> None:
     """Refuse a signature that leaves the host open, or was made for another place."""
     if "host" not in claim.signed_headers:
-        raise gateway_errors.invalid("'Host' must be a 'SignedHeader' in the AWS Authorization.")
+        raise messages.invalid("'Host' must be a 'SignedHeader' in the AWS Authorization.")
     if faults := " ".join(scope_faults(claim, service)):
-        raise gateway_errors.invalid(faults)
+        raise messages.invalid(faults)
 
 
 def scope_faults(claim: Authorization, service: str) -> Iterator[str]:

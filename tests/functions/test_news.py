@@ -1,4 +1,4 @@
-"""What the bus is told, and that telling it costs nobody a token."""
+"""The events on the bus, and that a failure to put one fails no call for a token."""
 
 import json
 import re
@@ -109,7 +109,7 @@ def shape(value: Any) -> Any:
     return str
 
 
-def test_the_page_lists_what_is_announced_and_has_an_example_of_each() -> None:
+def test_the_page_lists_each_event_with_an_example() -> None:
     source = "".join(path.read_text() for path in PROGRAM.rglob("*.py"))
     names = re.findall(r'"((?:Connection|Upstream|Token) [A-Z][a-z]+)"', source)
     assert set(names) == set(ROWS)
@@ -117,10 +117,10 @@ def test_the_page_lists_what_is_announced_and_has_an_example_of_each() -> None:
 
 
 @pytest.mark.parametrize("event", WAYS)
-def test_an_event_is_as_its_example(
+def test_an_event_has_the_members_of_its_example(
     world: World, event: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """The same members, of the same kinds; and the log has them under the page's name.
+    """The same members of the same types; the log has them under the page's name.
 
     So the dashboard lists it, but for the tokens that are replaced.
     """
@@ -141,8 +141,8 @@ def test_an_event_is_as_its_example(
 
 
 @pytest.mark.parametrize("flow", FLOWS)
-def test_an_outage_is_told_of_once(world: World, flow: str) -> None:
-    """However many ask, and of whatever variant; and the first that gets a token ends it."""
+def test_an_outage_is_announced_once(world: World, flow: str) -> None:
+    """For all callers and variants; the first new token announces its end."""
     connection = go_down(world, flow)
     more: list[dict[str, Any]] = [{"force": True}]
     if flow == "editor":
@@ -162,8 +162,8 @@ def test_an_outage_is_told_of_once(world: World, flow: str) -> None:
 
 
 @pytest.mark.parametrize("flow", FLOWS)
-def test_an_exchange_tells_of_what_it_kept(world: World, flow: str) -> None:
-    """By fingerprint and generation, with what it replaced; and writes nothing for it."""
+def test_an_exchange_announces_the_new_token(world: World, flow: str) -> None:
+    """By fingerprint and generation, with the replaced one; without another write."""
     connection = world.connect(flow)
     first = world.call(flow, connection)
     world.advance(10)

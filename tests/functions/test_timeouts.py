@@ -1,4 +1,4 @@
-"""AWS that takes a connection and never answers: whatever is asked, its end comes in time.
+"""AWS accepts a connection and never responds: each invocation returns before its timeout.
 
 Time is what is spent waiting, by the sockets' own settings, and not what this machine takes: so it
 is the same wherever it is told, and nobody really waits.
@@ -135,8 +135,10 @@ class Context(LambdaContext):
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
-def test_silence_of_aws_has_a_name_in_time(world: World, time: Time, case: Silence) -> None:
-    """Wherever it strikes, the invocation answers before it is ended."""
+def test_an_unresponsive_aws_service_is_an_error_before_the_deadline(
+    world: World, time: Time, case: Silence
+) -> None:
+    """For each operation that does not respond."""
     connection, service = prepared(world, case)
     world.advance(61)
     clock = Clock(lambda: world.now, time.now, time.sleep)
@@ -161,8 +163,8 @@ def prepared(world: World, case: Silence) -> tuple[str, Service]:
     return connection, service
 
 
-def test_a_farewell_is_not_said_when_time_is_short(world: World) -> None:
-    """Tokens are forgotten in time, whether or not their sessions could be ended."""
+def test_logout_is_skipped_when_little_time_is_left(world: World) -> None:
+    """DELETE removes the tokens nevertheless."""
     connection = world.connect_and_call("vntana")
     steps = len(world.steps("vntana"))
     event = {"connection": connection, "action": "forget"}

@@ -1,4 +1,4 @@
-"""Of those who race through moto, one wins."""
+"""Concurrent conditional writes to moto: one succeeds."""
 
 import sys
 import threading
@@ -58,8 +58,10 @@ def mocked(keys: None) -> Iterator["DynamoDBClient"]:  # noqa: ARG001 (it is the
 
 @pytest.mark.usefixtures("eager")
 @pytest.mark.parametrize("way", ["served", "mocked"])
-def test_a_conditional_write_has_one_winner(way: str, request: pytest.FixtureRequest) -> None:
-    """Without the lock, a conditional `UpdateItem` of moto's has several in some rounds."""
+def test_one_of_several_concurrent_conditional_writes_succeeds(
+    way: str, request: pytest.FixtureRequest
+) -> None:
+    """Without the lock, several conditional `UpdateItem`s of moto succeed in some rounds."""
     dynamodb: DynamoDBClient = request.getfixturevalue(way)
     provisions.create_table(dynamodb)
     with ThreadPoolExecutor(RACERS) as pool:

@@ -1,4 +1,4 @@
-"""The simulation's table is DynamoDB as far as it goes: held against moto's, request by request."""
+"""The simulation's table behaves as moto's, request by request."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -68,10 +68,10 @@ def attribute_of(value: object) -> Any:
 
 @given(st.lists(requests(), min_size=1, max_size=6))
 @settings(max_examples=60, deadline=None)
-def test_a_table_in_memory_does_with_writes_what_moto_does(
+def test_writes_have_the_same_effect_as_in_moto(
     dynamodb: DynamoDBClient, writes: list[dict[str, Any]]
 ) -> None:
-    """Each write succeeds or fails alike, with the same code, and leaves the same attributes."""
+    """The same result, error code and attributes."""
     dynamodb.delete_item(TableName="table", Key=KEY)
     table = Table()
     for write in writes:
@@ -82,8 +82,8 @@ def test_a_table_in_memory_does_with_writes_what_moto_does(
     assert found.get("Item") == table.get(("flow#acme", "-"))
 
 
-def test_a_placeholder_that_is_not_used_is_an_error(dynamodb: DynamoDBClient) -> None:
-    """So that the shipped code cannot get away with one in the simulation."""
+def test_an_unused_placeholder_is_an_error(dynamodb: DynamoDBClient) -> None:
+    """As in DynamoDB, so that the simulation detects it."""
     write = update_parameters({"fence": 1}, {})
     write["ExpressionAttributeNames"] |= {"#unused": "unused"}
     request = write | {"Key": KEY, "ReturnValues": "ALL_NEW"}

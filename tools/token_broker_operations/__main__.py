@@ -7,7 +7,7 @@ from pathlib import Path
 
 from token_broker_operations import alarms, dashboard, parts
 from token_broker_operations.flows import FLOWS, Flow
-from token_broker_operations.yaml import dumped
+from token_broker_operations.parts import dumped
 
 CLIENT = "layers/token_broker_client/python/token_broker_client"
 WRITTEN = (

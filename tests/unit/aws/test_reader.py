@@ -1,4 +1,4 @@
-"""What is asked of AWS: by the fast client, by boto3, and by the one for the other.
+"""Calls to AWS by the fast client, by boto3, and by boto3 after the fast client.
 
 Whichever way, the same value or the same error: against moto, and against a server that answers as
 it is told.
@@ -232,24 +232,24 @@ def test_an_item_is_read_as_it_was_written(aws: Aws, reader: Reader, name: str) 
     assert reader.items(ACME, "-", "-") == [item, item]
 
 
-def test_several_items_are_read_at_once(aws: Aws, reader: Reader) -> None:
-    """In the order in which they were asked for, and None for those that are not there."""
+def test_several_items_are_read_by_one_request(aws: Aws, reader: Reader) -> None:
+    """In the order of the request; None for a missing one."""
     first, second = aws.put("-", ITEMS["a lease"]), aws.put("ab", ITEMS["all types"])
     assert reader.items(ACME, "ab", "none", "-", "ab") == [second, None, first, second]
     assert reader.items("vntana#nobody", "-") == [None]
 
 
-def test_a_seal_is_opened(aws: Aws, reader: Reader) -> None:
+def test_a_sealed_token_is_decrypted(aws: Aws, reader: Reader) -> None:
     clear = bytes(range(256)) * 8
     assert reader.decrypt(aws.seal(clear), CONTEXT) == clear
 
 
 @pytest.mark.parametrize("blob", [b"", b"x", b"x" * LARGEST_SEALED, b"x" * (LARGEST_SEALED + 1)])
-def test_what_is_no_seal_does_not_open(reader: Reader, blob: bytes) -> None:
+def test_an_invalid_ciphertext_does_not_open(reader: Reader, blob: bytes) -> None:
     assert reader.decrypt(blob, CONTEXT) is None
 
 
-def test_a_seal_of_another_place_does_not_open(aws: Aws, reader: Reader) -> None:
+def test_a_ciphertext_of_another_context_does_not_open(aws: Aws, reader: Reader) -> None:
     assert reader.decrypt(aws.seal(b"x"), CONTEXT | {"connection": "vntana#other"}) is None
 
 
@@ -259,8 +259,8 @@ def refuse() -> Any:
 
 
 @pytest.mark.parametrize("name", ["a token", "keys only"])
-def test_a_write_is_done_and_answered_alike(aws: Aws, fast: FastClient, name: str) -> None:
-    """Also where its condition fails, which is None and no failure."""
+def test_fast_client_and_boto3_write_the_same(aws: Aws, fast: FastClient, name: str) -> None:
+    """A failed condition is None."""
     answers = []
     for client in (FastFirst(refuse, fast), lambda: aws.dynamodb):
         aws.put("-", ITEMS[name])
@@ -270,8 +270,8 @@ def test_a_write_is_done_and_answered_alike(aws: Aws, fast: FastClient, name: st
     assert (answers[0][0] is None) is (name == "keys only")
 
 
-def test_pages_are_read_alike(aws: Aws, fast: FastClient) -> None:
-    """Item by item, from where the page before ended."""
+def test_fast_client_and_boto3_read_the_same_pages(aws: Aws, fast: FastClient) -> None:
+    """Each page starts after the previous one."""
     for number, item in enumerate(ITEMS.values()):
         aws.put(str(number), item)
     pages: list[list[Any]] = []
@@ -287,7 +287,7 @@ def test_pages_are_read_alike(aws: Aws, fast: FastClient) -> None:
     assert len(pages[0]) == 2
 
 
-def test_bytes_are_encrypted_alike(aws: Aws, fast: FastClient) -> None:
+def test_fast_client_and_boto3_encrypt_the_same(aws: Aws, fast: FastClient) -> None:
     parameters = {"KeyId": aws.key_id, "Plaintext": b"\xff", "EncryptionContext": CONTEXT}
     quickly = call(FastFirst(refuse, fast), "encrypt", **parameters)
     by_boto3 = call(lambda: aws.kms, "encrypt", **parameters)
@@ -297,8 +297,8 @@ def test_bytes_are_encrypted_alike(aws: Aws, fast: FastClient) -> None:
 
 
 @pytest.mark.usefixtures("moto")
-def test_versions_of_a_secret_are_read_alike(fast: FastClient) -> None:
-    """Also one that is not there, which is None and no failure."""
+def test_fast_client_and_boto3_read_the_same_secret_versions(fast: FastClient) -> None:
+    """A missing secret is None."""
     secrets = clients.secrets_manager()
     first = secrets.create_secret(Name="name", SecretString='{"a":"é"}')["VersionId"]
     asked: list[dict[str, str]] = [
@@ -321,7 +321,7 @@ def test_versions_of_a_secret_are_read_alike(fast: FastClient) -> None:
 
 
 @pytest.mark.usefixtures("moto")
-def test_events_are_put_alike(fast: FastClient) -> None:
+def test_fast_client_and_boto3_put_the_same_events(fast: FastClient) -> None:
     entry = {"Source": "s", "DetailType": "t", "Detail": "{}", "EventBusName": "default"}
     answers = [
         call(client, "put_events", Entries=[entry])
@@ -335,8 +335,8 @@ def without_metadata(answer: dict[str, Any] | None) -> dict[str, Any] | None:
     return answer and {n: value for n, value in answer.items() if n != "ResponseMetadata"}
 
 
-def test_boto3_is_not_asked_when_it_is_not_needed(aws: Aws, fast: FastClient) -> None:
-    """That is what the fast client is there for: neither client is made, for a hit or a miss."""
+def test_boto3_is_not_called_when_the_fast_client_succeeds(aws: Aws, fast: FastClient) -> None:
+    """Neither client of boto3 is created, for a hit or a miss."""
     reader = Reader(aws.key_id, FastFirst(refuse, fast), FastFirst(refuse, fast))
     sealed = aws.seal(b"clear")
     item = aws.put("-", {"token": {"B": sealed}})
@@ -347,10 +347,10 @@ def test_boto3_is_not_asked_when_it_is_not_needed(aws: Aws, fast: FastClient) ->
     assert fast.fallbacks == 0
 
 
-def test_a_write_whose_answer_is_lost_is_repeated_by_boto3(
+def test_a_write_with_a_lost_response_is_repeated_by_boto3(
     aws: Aws, odd: Server, fallen: FastClient
 ) -> None:
-    """So its condition fails if it was done: it is settled by reading, as boto3's own retries."""
+    """If it was done, its condition fails, and a read decides, as for retries of boto3."""
     odd.behaviour = says(end=True)
     aws.put("-", ITEMS["a token"])
     assert call(FastFirst(lambda: aws.dynamodb, fallen), "update_item", **UPDATE)
@@ -389,10 +389,10 @@ ODD: list[tuple[str, dict[str, Any]]] = [
 
 
 @pytest.mark.parametrize(("operation", "said"), ODD, ids=json.dumps)
-def test_an_odd_answer_is_for_boto3(
+def test_a_malformed_response_falls_back_to_boto3(
     odd: Server, fallen: FastClient, operation: str, said: dict[str, Any]
 ) -> None:
-    """And never taken for an item, or for the lack of one."""
+    """It is taken neither for an item nor for a missing one."""
     odd.behaviour = says(answer(json.dumps(said).encode()))
     assert fallen.call(operation, PARAMETERS[operation]) is None
     assert len(odd.asked) == fallen.fallbacks == 1
@@ -457,7 +457,7 @@ def open_seal(reader: Reader) -> object:
         (open_seal, refusal("ThrottlingException"), StoreUnavailable, "key"),
     ],
 )
-def test_an_error_of_aws_has_a_name(
+def test_an_error_of_aws_is_reported_without_its_message(
     *,
     erring: Callable[[bytes], Reader],
     ask: Callable[[Reader], object],
@@ -465,7 +465,7 @@ def test_an_error_of_aws_has_a_name(
     error: type[BrokerError],
     words: str,
 ) -> None:
-    """Whose fault it is, and which setting to look at. What AWS says stays out: it quotes."""
+    """The error names the setting. AWS's message may quote secrets."""
     with pytest.raises(error, match=words) as caught:
         ask(erring(raw))
     assert "c4nary" not in str(caught.value)
@@ -486,10 +486,10 @@ CODES = sorted(
 
 
 @pytest.mark.parametrize("operation", OPERATIONS)
-def test_an_error_is_the_same_whichever_way(
+def test_fast_client_and_boto3_report_the_same_error(
     broken: tuple[Server, Reader], monkeypatch: pytest.MonkeyPatch, operation: str
 ) -> None:
-    """And boto3 is asked only where it may know better, or a retry may help."""
+    """boto3 is called only after errors that a retry or boto3's parser may change."""
     server, _ = broken
     monkeypatch.setattr("botocore.endpoint.time", SimpleNamespace(sleep=lambda _: None))
     boto3 = getattr(clients, BY_SERVICE[OPERATIONS[operation].service])
@@ -521,8 +521,8 @@ def outcome(client: Callable[[], Any], operation: str) -> object:
         return type(error), error.detail, error.retry_after, error.__context__
 
 
-def test_a_table_that_answers_in_part_is_busy(erring: Callable[[bytes], Reader]) -> None:
-    """Nothing is taken for absent that was not looked for."""
+def test_unprocessed_keys_are_an_outage_of_the_table(erring: Callable[[bytes], Reader]) -> None:
+    """An unprocessed key is not taken for a missing item."""
     key = {"connection": {"S": ACME}, "variant": {"S": "ab"}}
     body = {"Responses": {TABLE: []}, "UnprocessedKeys": {TABLE: {"Keys": [key]}}}
     with pytest.raises(StoreUnavailable, match=r"^the table is busy$") as raised:
@@ -530,8 +530,10 @@ def test_a_table_that_answers_in_part_is_busy(erring: Callable[[bytes], Reader])
     assert raised.value.retry_after == 1
 
 
-def test_clients_are_made_once(moto: Aws, monkeypatch: pytest.MonkeyPatch) -> None:
-    """And give up soon, for there is a caller who waits."""
+def test_clients_are_created_once_with_short_timeouts(
+    moto: Aws, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A caller is waiting."""
     wait_for_aws_as_ever(monkeypatch.setattr)
     with pointed_at(moto.url) as aws:
         assert clients.dynamodb() is aws.dynamodb

@@ -120,21 +120,21 @@ BY_HTTP: list[Scene] = [({"header_case": "lower"}, verify_by_another_case, 403)]
 
 
 @each(SCENES)
-def test_a_mode_changes_what_comes_of_an_act(ask: Ask, scene: Scene) -> None:
+def test_a_mode_changes_the_result_of_a_call(ask: Ask, scene: Scene) -> None:
     play(partial(client, ask), scene)
 
 
 @each(BY_HTTP)
-def test_a_mode_changes_what_comes_of_a_served_act(scene: Scene) -> None:
+def test_a_mode_changes_the_result_of_an_http_request(scene: Scene) -> None:
     play(partial(client, by_call), scene)
 
 
-def test_each_mode_is_played() -> None:
+def test_each_mode_has_a_scene() -> None:
     assert not_played(EditorModes, SCENES + BY_HTTP) == set()
 
 
-def test_what_a_mode_asks_for_is_taken(ask: Ask) -> None:
-    """And what one more way to say it leaves as it was."""
+def test_a_request_that_a_mode_requires_is_accepted(ask: Ask) -> None:
+    """So are requests that a mode does not affect."""
     assert generating(userId="1", auth="a")(client(ask, auth="required")) == 200
     assert generating(userId="1")(client(ask, auth="refused")) == 200
     for name in ("file", "fileUrl"):

@@ -167,18 +167,18 @@ SCENES: list[Scene] = [
 
 
 @each(SCENES)
-def test_a_mode_changes_what_comes_of_an_act(ask: Ask, scene: Scene) -> None:
+def test_a_mode_changes_the_result_of_a_call(ask: Ask, scene: Scene) -> None:
     play(partial(client, ask), scene)
 
 
-def test_each_mode_is_played() -> None:
+def test_each_mode_has_a_scene() -> None:
     assert not_played(VendorlinkModes, SCENES) == set()
 
 
 @pytest.mark.parametrize("key", ["rToken", "RenewalToken"])
 @pytest.mark.parametrize("mode", TYPES)
-def test_what_a_mode_asks_for_is_taken(ask: Ask, key: str, mode: str) -> None:
-    """By default too; and both keys in one body suit either mode."""
+def test_a_request_that_a_mode_requires_is_accepted(ask: Ask, key: str, mode: str) -> None:
+    """By default too; both keys in one body are accepted by either mode."""
     modes = {"extend_key": key, "extend_content_type": mode}
     for visitor in (client(ask), client(ask, **modes)):
         assert extend_by(key, TYPES[mode])(visitor) == 200
@@ -188,7 +188,7 @@ def test_what_a_mode_asks_for_is_taken(ask: Ask, key: str, mode: str) -> None:
         assert visitor.call("POST", "auth/extendtoken", body, **headers).is_success
 
 
-def test_blanks_inside_a_token_hide_a_jwt(ask: Ask) -> None:
-    """As in the documents' samples: without the blanks it can be read."""
+def test_the_mode_wrapped_inserts_blanks_into_the_jwt(ask: Ask) -> None:
+    """As in the documents' samples; without the blanks it can be decoded."""
     token = client(ask, access_token="wrapped").login().json()["accessToken"]
     assert claims(token.replace(" ", ""))["exp"] == NOW + 3600

@@ -240,11 +240,11 @@ SCENES: list[Scene] = [
 
 
 @each(SCENES)
-def test_a_mode_changes_what_comes_of_an_act(ask: Ask, scene: Scene) -> None:
+def test_a_mode_changes_the_result_of_a_call(ask: Ask, scene: Scene) -> None:
     play(partial(client, ask), scene)
 
 
-def test_each_mode_is_played() -> None:
+def test_each_mode_has_a_scene() -> None:
     assert not_played(VntanaModes, SCENES) == set()
 
 
@@ -257,14 +257,14 @@ def test_each_mode_is_played() -> None:
         ({"workspace_headers": "either"}, into_workspace(names_both=True)),
     ],
 )
-def test_either_way_is_also_the_usual_one(
+def test_a_lenient_mode_accepts_the_documented_request(
     ask: Ask, modes: dict[str, Any], act: Callable[[Client], int]
 ) -> None:
     assert act(client(ask, **modes)) == 200
 
 
-def test_family_is_the_accounts_and_the_organizations_own(ask: Ask) -> None:
-    """Workspaces of another organization, or of another user, are none of it."""
+def test_the_mode_family_revokes_tokens_of_one_account_and_organization(ask: Ask) -> None:
+    """Tokens of other organizations and other users stay valid."""
     visitor = client(ask, single_session="family")
     second = Organization("second", "CLIENT_ORGANIZATION_VIEWER", [Workspace("sofas")])
     visitor.fake.accounts[0].organizations.append(second)
