@@ -61,14 +61,12 @@ class Outcome:
 
         An exchange without a lease ignores the lease of another caller in it.
         """
-        has_own = self.is_leased
-        self.lease = lease if has_own else replace(lease, lease_owner=None, lease_until=0)
+        self.lease = lease if self.is_leased else replace(lease, lease_owner=None, lease_until=0)
 
     def unshared(self, token: Token) -> CachedToken:
         """Return *token* for one caller alone, and clear the back-off of earlier failures."""
-        self.try_write(
-            lambda: self._deps.store.back_off(self.lease, None) if self.lease.failure else None
-        )
+        if self.lease.failure:
+            self.try_write(lambda: self._deps.store.back_off(self.lease, None))
         item = local_item(self.lease, self._values(token))
         return CachedToken(item, token, self._invocation.gate_read_at, is_shared=False)
 
