@@ -39,7 +39,10 @@ def lift(deps: Dependencies, connection: str, by: str) -> dict[str, Any]:
         if deps.store.hold(gate, None):
             deps.announce("Connection Lifted", named | {"by": by})
             break
-    _rotate(deps, connection)  # always: an earlier call may have lifted the hold and failed here
+    try:  # always: an earlier call may have lifted the hold and failed here
+        deps.invoke({"action": "rotate", "connection": connection})
+    except BrokerError as error:  # the hold is lifted anyway
+        deps.emit("unrenewed", connection=connection, variant=ONLY, code=error.code)
     return named | {"held": None}
 
 
@@ -54,11 +57,3 @@ def is_held(deps: Dependencies, connection: str, gate: Item | None = None) -> bo
 def gate_of(deps: Dependencies, connection: str) -> Item:
     """Return the gate of a connection, as it is kept now."""
     return deps.store.read(deps.partition(connection), ONLY)
-
-
-def _rotate(deps: Dependencies, connection: str) -> None:
-    """Start a rotation in another invocation. An error is emitted: the hold is lifted anyway."""
-    try:
-        deps.invoke({"action": "rotate", "connection": connection})
-    except BrokerError as error:
-        deps.emit("unrenewed", connection=connection, variant=ONLY, code=error.code)
