@@ -87,8 +87,8 @@ class Watch:
         failed = function.invoke(json.dumps({"connection": self.connection, "x": 1}).encode())
         dashboard = Dashboard(Metrics(), lambda: states)
         for text in written:
-            dashboard.hear(text)
-        page = dashboard.told(None)
+            dashboard.record(text)
+        page = dashboard.content(None)
         phrases = [phrase for text in written for phrase in log_capture.phrases(text)]
         return [json.dumps(page), failed.payload.decode(), *phrases, *self._lines]
 

@@ -235,7 +235,7 @@ DEFECTS = (
         "the body is not part of what is signed",
         "T2",
         (f"{SIGNATURES}::test_a_request_changed_after_signing_is_refused",),
-        put(signatures.Referee, "payload", lambda *_: "UNSIGNED-PAYLOAD"),
+        put(signatures.Signer, "payload", lambda *_: "UNSIGNED-PAYLOAD"),
     ),
     Defect(
         "a connection may have any name",

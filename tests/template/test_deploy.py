@@ -206,8 +206,8 @@ def test_a_team_is_removed_only_if_its_parameter_is_given(
     wanted: dict[str, str], gone: list[str]
 ) -> None:
     """A parameter that is not given keeps its value."""
-    assert deploy.leaving(Deployed("UPDATE_COMPLETE", {"Team1": "orders"}), wanted) == gone
-    assert deploy.leaving(None, wanted) == []
+    assert deploy.removed_teams(Deployed("UPDATE_COMPLETE", {"Team1": "orders"}), wanted) == gone
+    assert deploy.removed_teams(None, wanted) == []
 
 
 def document(action: str, **more: Any) -> dict[str, Any]:

@@ -1,7 +1,7 @@
-"""`make destroy`: delete a stage's stack, if IAM lets its policies be deleted, and then its files.
+"""`make destroy`: delete a stage's stack, unless its policies are attached, and then its files.
 
-Not by `sam delete`, which deletes the files first: a stack that cannot be deleted would be left
-without the templates of the stacks within it.
+`sam delete` would delete the files first: a stack that cannot be deleted would remain
+without the templates of its nested stacks.
 """
 
 import sys
@@ -19,7 +19,7 @@ docs/deploying.md says how to delete them: do it before you deploy the stage aga
 
 
 def main(stage: str, *more: str) -> str | None:
-    """Delete the stack; return what to end with."""
+    """Delete the stack; return a message for `sys.exit`, or None."""
     name = stack_name(stage)
     kept = settings.kept(settings.CONFIG.read_text(), stage).region
     region = kept or boto3.session.Session().region_name or "eu-west-1"
