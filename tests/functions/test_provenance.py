@@ -171,7 +171,8 @@ def test_a_promotion_uses_the_organization_token_that_was_just_obtained(world: W
     world.vntana.log.clear()
 
     world.call("vntana", **payloads["workspace"])
-    assert world.vntana.log.steps == ["enter workspace", "login", "list organizations"]
+    steps = ["enter workspace", "current", "login", "list organizations"]
+    assert world.vntana.log.steps == steps
     assert owner_of(world, world.call("vntana", connection)) == "demo@example.com"
     assert not before.is_dead(world.vntana.now)
 
@@ -230,7 +231,7 @@ def test_a_report_of_a_workspace_token_replaces_the_organization_token_too(
     world.advance(LISTING_MAX_AGE_SECONDS + 1)
     world.vntana.log.clear()
     world.call("vntana", connection, rejected=answer["fingerprint"])
-    steps = ["enter workspace", "login", "list organizations"]
+    steps = ["enter workspace", "current", "login", "list organizations"]
     steps += ["enter organization", "enter workspace"]
     assert world.vntana.log.steps == steps
     world.call("vntana", connection, workspace="tables")

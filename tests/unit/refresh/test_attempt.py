@@ -832,10 +832,11 @@ def test_the_error_of_a_nested_exchange_does_not_quote_the_outer_one() -> None:
     broker.call(organization="studio", workspace="chairs")
     words = '{"success": false, "errors": ["FORBIDDEN"], "message": "of the workspace"}'
     broker.fake.fail("answer", step="enter workspace", status=403, body=words, times=None)
+    broker.fake.revoke()
     broker.fake.fail("drop", step="login", times=None)
     broker.now += 400
     failed = broker.http({"organization": "studio", "workspace": "chairs", "force": True})["body"]
-    assert broker.steps[-2:] == ["enter workspace", "login"]
+    assert broker.steps[-3:] == ["enter workspace", "current", "login"]
     [workspace] = [i for i in items(broker) if i.kind == "workspace"]
     assert workspace.failure
     assert workspace.failure.upstream_message is None
