@@ -47,7 +47,7 @@ def recover(world: World) -> str:
 
 
 def go_down(world: World, flow: str = "vendorlink") -> str:
-    """Have callers ask in vain for a minute and more."""
+    """Let calls fail for more than a minute."""
     connection = world.connect(flow)
     world.fakes[flow].fail("status", step=proof(flow).step, times=None, status=503)
     for _ in range(5):
@@ -100,7 +100,7 @@ WAYS: Mapping[str, Callable[[World], str]] = {
 
 
 def shape(value: Any) -> Any:
-    """Return what kind of text or number *value* is."""
+    """Return the kind of text or number of *value*."""
     if not isinstance(value, str):
         return type(value)
     for kind in (r"[0-9a-f]{16}", r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", r"[0-9a-f-]{36}"):

@@ -50,7 +50,7 @@ def posted(
     method: str = "POST",
     path: str = SWITCH,
 ) -> HttpResponse:
-    """Return the answer to what a page posts where the fake of the first flow is served."""
+    """Return the response to a POST of the page, while the fake of the first flow is served."""
     page = Dashboard(Metrics(), list, controls=Controls(NOWHERE, {FLOW: fake.url}))
     body = order if isinstance(order, bytes) else json.dumps(order).encode()
     sent = HttpRequest(method, path, "", [*headers.items(), *more], body)

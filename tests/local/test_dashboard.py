@@ -371,7 +371,7 @@ def test_the_page_shows_calls_and_states_without_tokens(places: Addresses) -> No
 
 
 def done(places: Addresses, path: str, **order: Any) -> Any:
-    """Return what is told of what the page has done."""
+    """Return the response to an action of the page."""
     headers = {"Origin": places.url("gateway"), "Content-Type": "application/json"}
     return sent(places, "POST", path, body=json.dumps(order), headers=headers)
 
@@ -548,7 +548,7 @@ def test_buttons_of_the_page_work_in_a_browser(places: Addresses, tmp_path: Path
 
 @contextmanager
 def browser(folder: Path, width: int) -> Iterator[Callable[..., Any]]:
-    """Run a browser; give what has it carry out a method of its protocol for developers."""
+    """Run a browser; yield a function that calls a method of its DevTools protocol."""
     (theirs, mine), (heard, said) = os.pipe(), os.pipe()
     options = [*BROWSER, f"--user-data-dir={folder}", "--remote-debugging-pipe"]
     process = subprocess.Popen(
