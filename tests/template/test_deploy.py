@@ -101,7 +101,7 @@ def test_json_is_quoted_for_sam() -> None:
 
 
 class CloudFormation(Account):
-    """An account whose first creation fails where it is told to, by CloudFormation's rules."""
+    """An account whose first creation can fail, under CloudFormation's rules."""
 
     def __init__(self, *failures: int) -> None:
         self._failures = list(failures)
@@ -129,7 +129,7 @@ class CloudFormation(Account):
         return status
 
     def protections(self) -> list[str]:
-        """Return what each call of SAM said of the table."""
+        """Return the deletion protection in each call of SAM."""
         said = re.findall(r'DeletionProtection="(\w+)"', str(self.decoded_context))
         return [str(each) for each in said]
 
@@ -277,7 +277,7 @@ def region(aws: tuple[Counted, str], monkeypatch: pytest.MonkeyPatch) -> Iterato
 
 
 def sam(directory: Path) -> tuple[str, Callable[[], list[list[str]]]]:
-    """Return a program in SAM's place, and what tells the arguments of each of its runs."""
+    """Return a program that replaces SAM, and a function that returns the arguments of its runs."""
     program, log = directory / "sam", directory / "log"
     log.touch()
     program.write_text(f'#!/bin/sh\nprintf "%s\\n" "$@" END >> {log}\n')
