@@ -14,8 +14,9 @@ from tests.functions.world import Counted
 from tests.template.documents import ROOT, template
 from tests.template.stacks import resolved
 from token_broker_operations import deploy, destroy, settings
+from token_broker_operations.destroy import SAMS_STACK
 from token_broker_operations.settings import Settings
-from token_broker_operations.stacks import SAMS_STACK, Account, Deployed
+from token_broker_operations.stacks import Account, Deployed
 
 CONFIG = (ROOT / "samconfig.toml").read_text()
 FIXED = {"Stage": "new", "Architecture": "arm64", "Release": "1700000000"}

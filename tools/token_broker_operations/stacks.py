@@ -6,9 +6,6 @@ from typing import Any, NamedTuple
 import boto3
 from botocore.exceptions import ClientError
 
-SAMS_STACK = "aws-sam-cli-managed-default"
-"""The stack with the bucket that `sam deploy --resolve-s3` puts files into."""
-
 PRINCIPALS = (
     ("PolicyRoles", "RoleName"),
     ("PolicyUsers", "UserName"),
@@ -30,7 +27,6 @@ class Account:
     def __init__(self, session: boto3.session.Session) -> None:
         self._stacks: Any = session.client("cloudformation")
         self._iam: Any = session.client("iam")
-        self._s3: Any = session.client("s3")
 
     def stack(self, name: str) -> Deployed | None:
         """Return the stack called *name*; None if there is none."""
@@ -54,19 +50,6 @@ class Account:
         for each in self._resources(name):
             if each["ResourceStatus"] == "DELETE_FAILED":
                 yield f"{each['LogicalResourceId']}: {each.get('ResourceStatusReason', '')}"
-
-    def delete_files(self, prefix: str) -> None:
-        """Delete SAM's files below *prefix* in the bucket that it created for the account."""
-        try:
-            [stack] = self._stacks.describe_stacks(StackName=SAMS_STACK)["Stacks"]
-        except ClientError:
-            return
-        outputs = {each["OutputKey"]: each["OutputValue"] for each in stack.get("Outputs", [])}
-        bucket = outputs["SourceBucket"]
-        pages = self._s3.get_paginator("list_objects_v2")
-        for page in pages.paginate(Bucket=bucket, Prefix=f"{prefix}/"):
-            if keys := [{"Key": each["Key"]} for each in page.get("Contents", [])]:
-                self._s3.delete_objects(Bucket=bucket, Delete={"Objects": keys, "Quiet": True})
 
     def attached(self, name: str, within: str | None = None) -> Iterator[str]:
         """Yield a line for each role, user and group that has a policy of the stack.
