@@ -14,6 +14,7 @@ import boto3
 import pytest
 from hypothesis import HealthCheck, settings
 
+from tests.sharing import share_models
 from tests.waiting import wait_for_aws
 from token_broker.transport import sockets
 
@@ -55,9 +56,10 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 @pytest.fixture(scope="session", autouse=True)
 def _patience() -> "Iterator[None]":
-    """Wait for AWS as long as a busy machine takes; read the public authorities once for all."""
+    """Wait for AWS as long as a busy machine takes; read what never changes once for all."""
     with pytest.MonkeyPatch.context() as patch:
         wait_for_aws(patch.setattr)
+        share_models(patch.setattr)
         patch.setattr("token_broker.transport.client.tls", cache(sockets.tls))
         yield
 
