@@ -5,7 +5,7 @@ The judge sees everything at its true moment; what it knows, no invocation knew.
 
 import traceback
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -87,6 +87,8 @@ class Judge:
         self.violations: list[Violation] = []
         self.made: dict[str, Made] = {}
         """By fingerprint, in order of making."""
+        self._made: dict[str, list[Made]] = {}
+        """The same by variant."""
         self.made_again: dict[str, float] = {}
         """When a vendor that repeats itself last handed out a token of before."""
         self.kept: dict[str, float] = {}
@@ -131,6 +133,8 @@ class Judge:
         self.refresh_claims, self.refreshes_started = Counter[str](), Counter[str]()
         self.forgotten, self.revoked_at = 0, 0.0
         self.answered: list[Invocation] = []
+        self.carriers: list[Invocation] = []
+        """Those of them that an event began, and that these began."""
         self.replay = Replay.beside(self) if has_model else None
 
     @property
@@ -168,6 +172,8 @@ class Judge:
         shown = invocation.answer.get("code") or invocation.answer.get("source") or ""
         self.noted(invocation, f"{invocation.end} {shown}".rstrip())
         self.answered.append(invocation)
+        if invocation.name.startswith("event"):
+            self.carriers.append(invocation)
         self.forgotten += invocation.action == "forget"
         self.forgetting.ended(invocation)
         self.holding.ended(invocation)
@@ -207,7 +213,8 @@ class Judge:
             self.backoffs.check_made(made)
             if name in self.made:
                 self.made_again[name] = now
-            self.made.setdefault(name, made)
+            if self.made.setdefault(name, made) is made:
+                self._made.setdefault(made.key, []).append(made)
             self.noted(invocation, f"  makes {name[:6]} of {sent.key[:8]}")
 
     def written(self, place: Place, before: Record | None, after: Record) -> None:
@@ -303,7 +310,11 @@ class Judge:
 
     def successors(self, made: Made) -> list[Made]:
         """Return the tokens that were made after one of the same variant."""
-        return [m for m in self.made.values() if m.key == made.key and m.number > made.number]
+        return [m for m in self.made_of(made.key) if m.number > made.number]
+
+    def made_of(self, key: str) -> Sequence[Made]:
+        """Return the tokens of a variant, in order of making."""
+        return self._made.get(key, ())
 
     # What it concludes.
 
@@ -338,7 +349,7 @@ class Judge:
         """I17: who asks for what there is not, replaces no token that others live by."""
         if not invocation.is_bad:
             return
-        made = [one for one in self.made.values() if one.key == key]
+        made = self.made_of(key)
         if not made:
             return
         last = made[-1]
@@ -355,12 +366,13 @@ class Judge:
 
     def _check_twice(self, invocation: Invocation, made: Made) -> None:
         """I5: what an invocation made it uses, and makes no second one for the same version."""
-        for one in self.made.values():
-            is_again = one.maker is invocation and one.key == made.key
+        for one in self.made_of(made.key):
+            if one.maker is not invocation:
+                continue
             # What the vendor refused since, or had ended before its time, may be made again.
             is_gone = one.name in self.reported or self.vendor.ends_at(one.token) < made.at + 60
             is_other = len({*invocation.read}) > 1 or self.is_unshared(invocation.read[-1])
-            if is_again and not (is_gone or is_other or self.revoked_at > one.at):
+            if not (is_gone or is_other or self.revoked_at > one.at):
                 self.violate("I5", f"{invocation.name} makes a token of {made.key[:8]} twice")
 
     def is_unshared(self, version: str | None) -> bool:
