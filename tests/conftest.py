@@ -67,17 +67,13 @@ def _patience() -> "Iterator[None]":
 @pytest.fixture(scope="session")
 def aws() -> "Iterator[tuple[Counted, str]]":
     """Serve AWS on a free port of loopback."""
-    from moto.moto_server.werkzeug_app import (  # noqa: PLC0415 (slow; few tests want it)
-        DomainDispatcherApplication,
-        create_backend_app,
-    )
-    from werkzeug.serving import make_server  # noqa: PLC0415 (see above)
+    from werkzeug.serving import make_server  # noqa: PLC0415 (slow; few tests want it)
 
     from tests.functions.world import Counted  # noqa: PLC0415 (see above)
     from token_broker_local.addresses import HOST  # noqa: PLC0415 (see above)
-    from token_broker_local.services import Atomic, Quiet  # noqa: PLC0415 (see above)
+    from token_broker_local.services import Atomic, Dispatcher, Quiet  # noqa: PLC0415 (see above)
 
-    counted = Counted(DomainDispatcherApplication(create_backend_app))
+    counted = Counted(Dispatcher())
     with make_server(HOST, 0, Atomic(counted), threaded=True, request_handler=Quiet) as server:
         thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
         thread.start()

@@ -3,7 +3,7 @@
 moto's conditional writes are not atomic between threads: `UpdateItem` reads, decides and writes in
 steps, so more than one thread may win. What races through moto takes `LOCK`, by one of these::
 
-    server = make_server(host, port, Atomic(DomainDispatcherApplication(create_backend_app)))
+    server = make_server(host, port, Atomic(Dispatcher()))
 
     with mock_aws(), one_at_a_time():
         ...  # threads that write through boto3
@@ -12,6 +12,7 @@ steps, so more than one thread may win. What races through moto takes `LOCK`, by
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from functools import lru_cache
 from io import BytesIO
 from typing import TYPE_CHECKING, Any
 
@@ -30,6 +31,21 @@ if TYPE_CHECKING:
 
 LOCK = threading.RLock()
 """Held for as long as moto works on one request."""
+
+
+class Dispatcher(DomainDispatcherApplication):
+    """moto's services by what is asked of them.
+
+    moto lists its own folder for each request. That takes as long as to answer one.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(create_backend_app)
+        self._backend = lru_cache(maxsize=100)(super().get_backend_for_host)
+
+    def get_backend_for_host(self, host: str | None) -> Any:
+        """Return the name of the service that *host* is of."""
+        return self._backend(host)
 
 
 class Atomic:
@@ -89,8 +105,7 @@ def serving(port: int, deliver: Deliver) -> Iterator[int]:
 
     *deliver* is told of each secret that changes.
     """
-    moto = DomainDispatcherApplication(create_backend_app)
-    application = Atomic(Watched(moto, deliver))
+    application = Atomic(Watched(Dispatcher(), deliver))
     with make_server(HOST, port, application, threaded=True, request_handler=Quiet) as server:
         thread = threading.Thread(target=server.serve_forever, args=(TICK,), daemon=True)
         thread.start()

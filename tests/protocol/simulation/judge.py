@@ -56,6 +56,22 @@ class Made:
     """Which of its maker's steps it was."""
 
 
+class Tokens(dict[str, Made]):
+    """Tokens by fingerprint, each as it was first made."""
+
+    def __init__(self) -> None:
+        self._of: dict[str, list[Made]] = {}
+
+    def add(self, made: Made) -> None:
+        """Remember a token, unless it is known."""
+        if self.setdefault(made.name, made) is made:
+            self._of.setdefault(made.key, []).append(made)
+
+    def of(self, key: str) -> Sequence[Made]:
+        """Return the tokens of a variant, in order of making."""
+        return self._of.get(key, ())
+
+
 @dataclass(slots=True)
 class Credential:
     """What the vendor was tried to be logged in with, and what came of it."""
@@ -85,10 +101,8 @@ class Judge:
         self.vendor = vendor
         self.trace: list[tuple[float, str, str]] = []
         self.violations: list[Violation] = []
-        self.made: dict[str, Made] = {}
+        self.made = Tokens()
         """By fingerprint, in order of making."""
-        self._made: dict[str, list[Made]] = {}
-        """The same by variant."""
         self.made_again: dict[str, float] = {}
         """When a vendor that repeats itself last handed out a token of before."""
         self.kept: dict[str, float] = {}
@@ -114,9 +128,7 @@ class Judge:
         self.valid: set[str] = set()
         """Credentials that the vendor accepts now."""
         self._items: dict[int, tuple[Record, Item]] = {}
-        self.origins = Origins(self)
-        self.excuses = Excuses(self)
-        self.backoffs = Backoffs(self)
+        self.origins, self.excuses, self.backoffs = Origins(self), Excuses(self), Backoffs(self)
         self.operations: list[Invocation] = []
         """Those that were asked to forget, rotate or renew."""
         self.announcements: list[tuple[float, str, str]] = []
@@ -134,7 +146,7 @@ class Judge:
         self.forgotten, self.revoked_at = 0, 0.0
         self.answered: list[Invocation] = []
         self.carriers: list[Invocation] = []
-        """Those of them that an event began, and that these began."""
+        """Those of them that carried out events."""
         self.replay = Replay.beside(self) if has_model else None
 
     @property
@@ -213,8 +225,7 @@ class Judge:
             self.backoffs.check_made(made)
             if name in self.made:
                 self.made_again[name] = now
-            if self.made.setdefault(name, made) is made:
-                self._made.setdefault(made.key, []).append(made)
+            self.made.add(made)
             self.noted(invocation, f"  makes {name[:6]} of {sent.key[:8]}")
 
     def written(self, place: Place, before: Record | None, after: Record) -> None:
@@ -310,11 +321,7 @@ class Judge:
 
     def successors(self, made: Made) -> list[Made]:
         """Return the tokens that were made after one of the same variant."""
-        return [m for m in self.made_of(made.key) if m.number > made.number]
-
-    def made_of(self, key: str) -> Sequence[Made]:
-        """Return the tokens of a variant, in order of making."""
-        return self._made.get(key, ())
+        return [m for m in self.made.of(made.key) if m.number > made.number]
 
     # What it concludes.
 
@@ -349,7 +356,7 @@ class Judge:
         """I17: who asks for what there is not, replaces no token that others live by."""
         if not invocation.is_bad:
             return
-        made = self.made_of(key)
+        made = self.made.of(key)
         if not made:
             return
         last = made[-1]
@@ -366,7 +373,7 @@ class Judge:
 
     def _check_twice(self, invocation: Invocation, made: Made) -> None:
         """I5: what an invocation made it uses, and makes no second one for the same version."""
-        for one in self.made_of(made.key):
+        for one in self.made.of(made.key):
             if one.maker is not invocation:
                 continue
             # What the vendor refused since, or had ended before its time, may be made again.
