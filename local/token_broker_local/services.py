@@ -3,7 +3,7 @@
 moto's conditional writes are not atomic between threads: `UpdateItem` reads, decides and writes in
 steps, so several threads may succeed. Concurrent users of moto take `LOCK`, by one of these::
 
-    server = make_server(host, port, Atomic(DomainDispatcherApplication(create_backend_app)))
+    server = make_server(host, port, Atomic(Dispatcher()))
 
     with mock_aws(), one_at_a_time():
         ...  # threads that write through boto3
@@ -12,6 +12,7 @@ steps, so several threads may succeed. Concurrent users of moto take `LOCK`, by 
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from functools import lru_cache
 from io import BytesIO
 from typing import TYPE_CHECKING, Any
 
@@ -31,6 +32,21 @@ if TYPE_CHECKING:
 
 LOCK = threading.RLock()
 """Held while moto processes one request."""
+
+
+class Dispatcher(DomainDispatcherApplication):
+    """moto's services by what is asked of them.
+
+    moto lists its own folder for each request. That takes as long as to answer one.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(create_backend_app)
+        self._backend = lru_cache(maxsize=100)(super().get_backend_for_host)
+
+    def get_backend_for_host(self, host: str | None) -> Any:
+        """Return the name of the service that *host* is of."""
+        return self._backend(host)
 
 
 class Atomic:
@@ -86,8 +102,7 @@ def serving(port: int, deliver: Deliver) -> Iterator[int]:
 
     *deliver* is called with each event of a changed secret.
     """
-    moto = DomainDispatcherApplication(create_backend_app)
-    application = Atomic(Watched(moto, deliver))
+    application = Atomic(Watched(Dispatcher(), deliver))
     with (
         make_server(HOST, port, application, threaded=True, request_handler=Quiet) as server,
         in_thread(server) as served,
