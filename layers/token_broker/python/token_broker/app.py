@@ -108,7 +108,7 @@ class Environment:
             from token_broker.transport.client import Transport  # noqa: PLC0415 (off the hit path)
 
             hosts = self._variables.get("INTERNAL_HOSTS", "").split(",")
-            self._transport = Transport(frozenset(host.strip() for host in hosts if host.strip()))
+            self._transport = Transport(frozenset(host.strip().lower() for host in hosts if host.strip()))
         response: Response = self._transport.send(request, seconds)
         return response
 
