@@ -10,7 +10,7 @@ FURTHEST_SECONDS = 100 * 365 * 86_400
 
 
 class ClockError(ValueError):
-    """A clock cannot be moved by so much. The message says by how much it can."""
+    """A clock cannot be moved that far. The message names the limit."""
 
 
 class Clock:
@@ -27,12 +27,12 @@ class Clock:
         return self.source() + self.offset
 
     def advance(self, seconds: float) -> None:
-        """Move the clock on, or back where *seconds* is negative. Raises `ClockError`."""
+        """Move the clock forward, or back if *seconds* is negative. Raises `ClockError`."""
         self.offset = possible(self.offset, seconds)
 
 
 def possible(offset: float, ahead: float) -> float:
-    """Return *offset* with so many seconds *ahead*, if a clock can be moved by so much."""
+    """Return *offset* plus *ahead*, in seconds. Raises `ClockError` beyond a century."""
     try:
         moved = offset + ahead
     except OverflowError:
@@ -43,7 +43,7 @@ def possible(offset: float, ahead: float) -> float:
 
 
 SLASH, PLUS = 7, 11
-"""Where a token holds the characters that a careless client would escape."""
+"""Positions in a token of characters that a client may wrongly escape."""
 
 
 def opaque(rng: Random, size: int) -> str:

@@ -17,7 +17,7 @@ PARTS = ("Credential", "Signature", "SignedHeaders")
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """A signature's `Credential`: whose it is, and where and on which day it holds."""
+    """A signature's `Credential`: access key, day, region and service."""
 
     access_key: str
     day: str
@@ -27,7 +27,7 @@ class Scope:
 
     @classmethod
     def of(cls, credential: str) -> "Scope":
-        """Read *credential*, or raise the `GatewayError` for one that has not its five parts."""
+        """Parse *credential*. Raises `GatewayError` unless it has five parts."""
         match credential.split("/"):
             case [access_key, day, region, service, terminator]:
                 return cls(access_key, day, region, service, terminator)
@@ -48,7 +48,7 @@ class Authorization:
 
     @classmethod
     def of(cls, request: HttpRequest) -> "Authorization":
-        """Read the header of *request*, or raise the `GatewayError` for one that is not whole."""
+        """Parse the header of *request*. Raises `GatewayError` if it is incomplete."""
         authorization = request.header("authorization")
         if authorization is None:
             raise messages.missing_token()

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from token_broker_local import invocations, log_capture, messages, routes, signatures
-from token_broker_local.dashboard import Dashboard, is_ours
+from token_broker_local.dashboard import Dashboard, is_page_path
 from token_broker_local.functions import Function, Report, ignore
 from token_broker_local.messages import GatewayError, HttpRequest, HttpResponse
 from token_broker_local.proxy_events import Ids, proxy_event
@@ -27,7 +27,7 @@ def utc_now() -> datetime:
 
 @dataclass(frozen=True, slots=True)
 class Gateway:
-    """What answers each request, given the *functions* by flow."""
+    """Responds to each request, with the *functions* by flow."""
 
     functions: Mapping[str, Function]
     clock: Callable[[], datetime] = utc_now
@@ -42,15 +42,15 @@ class Gateway:
         try:
             if not TARGET.fullmatch(request.path) or not TARGET.fullmatch(f"/{request.query}"):
                 raise messages.bad_request()
-            if self.dashboard and is_ours(request.path):
+            if self.dashboard and is_page_path(request.path):
                 return self.dashboard.answer(request)
             if name := invocations.called(request):
                 signatures.verify(request, "lambda", self.clock())
                 return invocations.invoke(request, name, self.functions, ids)
             return self.integrated(request, ids)
         except GatewayError as refusal:
-            told = f"{request.method} {request.path} {refusal.status} | {refusal.message}"
-            self.report(log_capture.printable(told))
+            line = f"{request.method} {request.path} {refusal.status} | {refusal.message}"
+            self.report(log_capture.printable(line))
             return refused(refusal, ids)
 
     def integrated(self, request: HttpRequest, ids: Ids) -> HttpResponse:

@@ -1,4 +1,4 @@
-"""An HTTP request and its response, as the gateway has them, and the errors that it gives itself.
+"""HTTP requests and responses of the gateway, and the errors that it returns by itself.
 
 A REST API has neither 404 nor 405 for a route that it does not know: "the client attempts to
 invoke an unsupported API method or resource" is MISSING_AUTHENTICATION_TOKEN, a 403.
@@ -47,7 +47,7 @@ class HttpResponse:
 
 
 class GatewayError(Exception):
-    """An answer that the gateway gives itself: a status, the words, and a type for the header."""
+    """An error response of the gateway itself: status, type for the header, and message."""
 
     def __init__(self, status: int, kind: str, message: str) -> None:
         super().__init__(message)
@@ -57,7 +57,7 @@ class GatewayError(Exception):
 
 
 def missing_token() -> GatewayError:
-    """Refuse a request without a signature, or for a route that is not there."""
+    """Refuse a request without a signature, or for an unknown route."""
     return GatewayError(403, "MissingAuthenticationTokenException", "Missing Authentication Token")
 
 
@@ -71,7 +71,7 @@ def unknown_key() -> GatewayError:
 
 
 def invalid(message: str) -> GatewayError:
-    """Refuse a signature that is whole but not valid here and now."""
+    """Refuse a complete signature that is not valid here and now."""
     return GatewayError(403, "InvalidSignatureException", message)
 
 
@@ -115,10 +115,10 @@ def bad_request() -> GatewayError:
 
 
 def broken() -> GatewayError:
-    """Say that the function failed, or did not answer as an API's function must."""
+    """Report that the function failed, or returned a malformed response."""
     return GatewayError(502, "InternalServerErrorException", "Internal server error")
 
 
 def timed_out() -> GatewayError:
-    """Say that the function did not answer in the time that an integration has."""
+    """Report that the function exceeded the integration timeout."""
     return GatewayError(504, "InternalServerErrorException", "Endpoint request timed out")

@@ -18,11 +18,11 @@ MEMBERS = {"statusCode", "headers", "multiValueHeaders", "body", "isBase64Encode
 LAST_STATUS = 600
 
 REMAPPED = {"connection", "content-length", "date", "server", "transfer-encoding"}
-"""Headers that a function cannot set: they get a prefix."""
+"""Headers that API Gateway renames with a prefix, as a function may not set them."""
 
 
 def refused(refusal: GatewayError, ids: Ids) -> HttpResponse:
-    """Return the answer that API Gateway gives itself."""
+    """Return the response of an error of API Gateway itself."""
     body = json.dumps({"message": refusal.message}, separators=(",", ":")).encode()
     kind = ("x-amzn-ErrorType", refusal.kind)
     return HttpResponse(
@@ -31,7 +31,7 @@ def refused(refusal: GatewayError, ids: Ids) -> HttpResponse:
 
 
 def names(ids: Ids) -> Iterator[tuple[str, str]]:
-    """Yield the headers that every answer of API Gateway's has."""
+    """Yield the headers of every response of API Gateway."""
     yield "x-amzn-RequestId", ids.request
     yield "x-amz-apigw-id", ids.extended
 

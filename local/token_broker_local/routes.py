@@ -22,9 +22,9 @@ class Route:
     def match(self, method: str, path: str) -> Mapping[str, str] | None:
         """Return the path's parameters if this is its route.
 
-        A parameter is one segment, and stays encoded as it was sent: so AWS gives it to a Lambda
+        A parameter is one segment, and stays percent-encoded, as AWS passes it to a Lambda
         function (https://github.com/aws/aws-sam-cli/issues/771, and LocalStack's recordings of
-        AWS in tests/aws/services/apigateway). A slash at the end does not matter.
+        AWS in tests/aws/services/apigateway). A trailing slash is ignored.
         """
         pattern = re.sub(r"\\{(\w+)\\}", r"(?P<\1>[^/]+)", re.escape(self.resource))
         found = re.fullmatch(f"{pattern}/?", path) if method == self.method else None

@@ -20,7 +20,7 @@ BODIES: Mapping[str, Mapping[str, Any]] = {
 
 
 class Calls(NamedTuple):
-    """What an exchange asks of AWS."""
+    """The calls to AWS of an exchange."""
 
     reads: int
     writes: int
@@ -99,7 +99,7 @@ call in a thousand."""
 
 
 class Trips(NamedTuple):
-    """What one call asked of AWS."""
+    """The calls to AWS of one call."""
 
     reads: int
     decryptions: int

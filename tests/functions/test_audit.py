@@ -23,7 +23,7 @@ EXAMPLES = {"fingerprint": "9f86d081884c7d65", "request": "0b0c7a52-38c5-4d0e-8f
 
 @dataclass(frozen=True, slots=True)
 class Log:
-    """What a day of a connection wrote, and what is to be found in it."""
+    """The log lines of a day of a connection, and queries of them."""
 
     lines: list[Mapping[str, Any]]
     connection: str
@@ -37,13 +37,13 @@ class Log:
         return insights.run(query.replace(EXAMPLES["request"], "r-of-a-team"), self.lines)
 
     def columns(self, title: str, *names: str) -> list[tuple[Any, ...]]:
-        """Return some columns of what the query below the heading *title* finds."""
+        """Return some columns of the rows of the query below the heading *title*."""
         return [tuple(row.get(name) for name in names) for row in self.asked(QUERIES[title])]
 
 
 @pytest.fixture
 def log(world: World, capsys: pytest.CaptureFixture[str]) -> Log:
-    """Return the log of two callers by two entrances, of a rotation, and of what went wrong."""
+    """Return the log of two callers by two entrances, of a rotation, and of failures."""
     connection, other = world.connect("vendorlink"), world.connect("vendorlink")
     team = Invocation("token-broker-vendorlink", alias="team-orders", aws_request_id="r-of-a-team")
     service = world.service("vendorlink")

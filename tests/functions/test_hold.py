@@ -68,10 +68,10 @@ def test_a_held_connection_hands_out_no_token_and_calls_no_vendor(world: World, 
 def test_a_hold_applies_in_other_processes_after_their_next_table_read(
     world: World, flow: str
 ) -> None:
-    """What was exchanged while the hold was put counts from when its gate was read.
+    """A token obtained before the hold is cached as of the read of the gate.
 
-    A check asks the vendor, so it reads the table first, whatever its process remembers. What that
-    shows counts from then on.
+    A check calls the vendor, so it reads the table first, regardless of the cache. The cached
+    token counts from this read on.
     """
     connection = world.connect(flow)
     services = [world.cold(flow) for _ in range(2)]

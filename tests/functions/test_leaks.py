@@ -27,7 +27,7 @@ CHATTY = ("", "botocore", "urllib3", "requests", "boto3")
 def loud(
     caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> pytest.LogCaptureFixture:
-    """Let every library say whatever it can, and Powertools whatever a variable asks for."""
+    """Let every library log at DEBUG, and Powertools with its debug variables."""
     monkeypatch.setenv("POWERTOOLS_LOG_LEVEL", "DEBUG")
     monkeypatch.setenv("POWERTOOLS_LOGGER_LOG_EVENT", "true")
     for name in CHATTY:
@@ -115,7 +115,7 @@ def take(watch: Watch, step: str, fault: str) -> None:
 
 
 def break_vendor(watch: Watch, fault: Any) -> None:
-    """Let the vendor fail, or refuse whatever it is sent with words that quote it."""
+    """Let the vendor fail, or refuse a request with a message that quotes it."""
     if fault != "echo":
         watch.world.fakes[watch.flow].fail(fault, times=2, **DETAILS.get(fault, {}))
         return

@@ -15,7 +15,7 @@ from tests.functions.test_failures import WRONG_LOGIN
 from tests.functions.test_tokens import assert_problem
 from tests.functions.world import World
 from tests.subjects import FLOWS, proof
-from token_broker_operations.dashboard import NEWS, QUERY
+from token_broker_operations.dashboard import LISTED_EVENTS, QUERY
 
 PROGRAM = Path(token_broker.__file__).parent
 PAGE = (Path(__file__).parents[2] / "docs/events.md").read_text()
@@ -47,7 +47,7 @@ def recover(world: World) -> str:
 
 
 def go_down(world: World, flow: str = "vendorlink") -> str:
-    """Have callers ask in vain for a minute and more."""
+    """Let calls fail for more than a minute."""
     connection = world.connect(flow)
     world.fakes[flow].fail("status", step=proof(flow).step, times=None, status=503)
     for _ in range(5):
@@ -100,7 +100,7 @@ WAYS: Mapping[str, Callable[[World], str]] = {
 
 
 def shape(value: Any) -> Any:
-    """Return what kind of text or number *value* is."""
+    """Return the kind of text or number of *value*."""
     if not isinstance(value, str):
         return type(value)
     for kind in (r"[0-9a-f]{16}", r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", r"[0-9a-f-]{36}"):
@@ -136,7 +136,7 @@ def test_an_event_has_the_members_of_its_example(
     logged = [line for line in lines if line.get("event") == ROWS[event]]
     assert logged[-1].items() >= detail.items()
     listed = insights.run(QUERY, [*lines, OTHER])
-    assert any(row["event"] == ROWS[event] for row in listed) == (ROWS[event] in NEWS)
+    assert any(row["event"] == ROWS[event] for row in listed) == (ROWS[event] in LISTED_EVENTS)
     assert OTHER not in listed
 
 

@@ -89,7 +89,7 @@ def test_exhausted_memory_releases_the_lease_and_stores_no_partial_token(
 def test_the_functions_work_on_a_full_disk(world: World) -> None:
     """The functions write no file.
 
-    A process of its own, which may not write a byte to any file and notes who tries.
+    Tested in a separate process with a file size limit of zero, which records each try.
     """
     connections = {flow: world.connect(flow) for flow in FLOWS}
     nowhere = {"TMPDIR": "/proc/nowhere", "HOME": "/proc/nowhere", "MEMORY_SECONDS": "0"}

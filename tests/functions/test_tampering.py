@@ -14,12 +14,12 @@ from token_broker_local.addresses import KEY_ALIAS, TABLE
 
 
 def put(item: Mapping[str, Any]) -> None:
-    """Write an item as nobody but a thief does."""
+    """Overwrite an item as an attacker could."""
     client("dynamodb").put_item(TableName=TABLE, Item=item)
 
 
 def place_of(item: Mapping[str, Any]) -> dict[str, str]:
-    """Return the encryption context of what lies in *item*."""
+    """Return the encryption context of the token in *item*."""
     place = {name: item[name]["S"] for name in ("connection", "variant")}
     return place | {"table": TABLE, "generation": item["generation"]["N"]}
 
@@ -31,7 +31,7 @@ def read_again(world: World, connection: str, flow: str = "vendorlink") -> dict[
 
 
 def assert_told(capsys: pytest.CaptureFixture[str], *attributes: str, secret: str = "") -> None:
-    """Tell that the damage was logged and counted, once, and named without what was damaged."""
+    """Assert that the corruption was logged and counted once, without the corrupt value."""
     said = capsys.readouterr().out
     lines = [json.loads(line) for line in said.splitlines()]
     (told,) = [line for line in lines if line.get("event") == "damaged"]
@@ -42,7 +42,7 @@ def assert_told(capsys: pytest.CaptureFixture[str], *attributes: str, secret: st
 
 
 def sealed_again(item: Mapping[str, Any], **changes: str) -> dict[str, Any]:
-    """Return *item* with its token sealed anew, for a place that is not quite its own."""
+    """Return *item* with its token sealed again, for another encryption context."""
     kms = client("kms")
     place = place_of(item)
     clear = kms.decrypt(CiphertextBlob=item["token"]["B"], EncryptionContext=place)["Plaintext"]

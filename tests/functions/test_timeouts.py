@@ -1,7 +1,7 @@
 """AWS accepts a connection and never responds: each invocation returns before its timeout.
 
-Time is what is spent waiting, by the sockets' own settings, and not what this machine takes: so it
-is the same wherever it is told, and nobody really waits.
+Time is simulated by the timeouts of the sockets, so that it does not depend on this machine, and
+no test really waits.
 """
 
 import json
@@ -29,7 +29,7 @@ COMMIT = ("UpdateItem", "#fingerprint")
 
 @dataclass(frozen=True)
 class Silence:
-    """What is never answered, and what the caller is told instead."""
+    """An operation of AWS that never responds, and the error that the caller gets."""
 
     name: str
     flow: str
@@ -67,7 +67,7 @@ CASES = [
 
 
 class Time:
-    """What passes while AWS is waited for, be it in vain."""
+    """The simulated time of waiting for AWS."""
 
     ANSWER_SECONDS = 0.01
 

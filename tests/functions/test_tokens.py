@@ -1,4 +1,4 @@
-"""What a caller gets for a token call, by both entrances."""
+"""Responses to calls for a token, by both entrances."""
 
 from typing import Any
 

@@ -38,9 +38,9 @@ def test_rejected_parameters_do_not_affect_other_callers(picky: World) -> None:
 
 
 def break_login(world: World, flow: str) -> None:
-    """Have the vendor say clearly that it does not take the credentials, which it took before.
+    """Let the vendor reject the credentials that it accepted before.
 
-    Nor what renews a token without them.
+    It rejects renewal tokens, too.
     """
     if step := renewal_step(flow):
         world.fakes[flow].fail("answer", step=step, times=None, status=400, headers={}, body="")
@@ -105,6 +105,6 @@ def test_an_html_response_is_not_taken_for_a_rejection(
 
 
 def failures(world: World, flow: str, connection: str) -> list[dict[str, Any]]:
-    """Return what an operator is told of the failures of a connection."""
+    """Return the failures in the status of a connection."""
     rows = world.call(flow, connection, action="status")["variants"]
     return [row["failure"] for row in rows if row["failure"]]

@@ -55,7 +55,7 @@ def environment(copy: Path) -> dict[str, str]:
 
 
 def ran(copy: Path, *words: str) -> str:
-    """Run Python in *copy*, which ends well, and return what it said."""
+    """Run Python in *copy*, assert that it succeeds, and return its output."""
     done = subprocess.run(
         [sys.executable, *words],
         cwd=copy,
@@ -158,7 +158,7 @@ def test_the_local_system_hands_out_tokens_of_the_new_flow(broker: str) -> None:
 
 
 def asked(broker: str, scope: str) -> requests.Response:
-    """Ask for a token as a caller does who signs."""
+    """Send a signed call for a token."""
     url, body = f"{broker}/v1/{NAME}/demo/token", json.dumps({"scope": scope})
     request = AWSRequest("POST", url, {"content-type": "application/json"}, body)
     SigV4Auth(LOCAL, "execute-api", REGION).add_auth(request)

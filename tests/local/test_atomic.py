@@ -25,7 +25,7 @@ ROUNDS = 10
 
 @pytest.fixture
 def eager() -> Iterator[None]:
-    """Let threads take turns a thousand times as often, so that what can go wrong does."""
+    """Let Python switch threads a thousand times as often, to provoke races."""
     usual = sys.getswitchinterval()
     sys.setswitchinterval(usual / 1000)
     yield
@@ -34,7 +34,7 @@ def eager() -> Iterator[None]:
 
 @pytest.fixture
 def keys(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Give boto3 settings of its own, and none of the developer's."""
+    """Set the variables of boto3, instead of those of the developer."""
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "local")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "local")
     monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-west-1")

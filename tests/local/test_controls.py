@@ -12,8 +12,8 @@ from token_broker_fakes import registry
 from token_broker_fakes.fake import Fake
 from token_broker_local import controls, routes
 from token_broker_local.addresses import FLOWS
-from token_broker_local.controls import OFFERED, SHOWN, TOLD, Controls
-from token_broker_local.dashboard import CALL, FILES, LONGEST_ORDER, SWITCH, Dashboard
+from token_broker_local.controls import ACTIONS, RESPONSE_MEMBERS, STATE_MEMBERS, Controls
+from token_broker_local.dashboard import CALL, FILES, LARGEST_COMMAND, SWITCH, Dashboard
 from token_broker_local.gateway import Gateway
 from token_broker_local.messages import HttpRequest, HttpResponse
 from token_broker_local.metrics import Metrics
@@ -50,7 +50,7 @@ def posted(
     method: str = "POST",
     path: str = SWITCH,
 ) -> HttpResponse:
-    """Return the answer to what a page posts where the fake of the first flow is served."""
+    """Return the response to a POST of the page, while the fake of the first flow is served."""
     page = Dashboard(Metrics(), list, controls=Controls(NOWHERE, {FLOW: fake.url}))
     body = order if isinstance(order, bytes) else json.dumps(order).encode()
     sent = HttpRequest(method, path, "", [*headers.items(), *more], body)
@@ -134,7 +134,7 @@ def test_only_post_changes_something(fake: Fake[Any], path: str, method: str) ->
     ("path", "order"),
     [
         *((path, order) for path in (CALL, SWITCH) for order in (b"", b"[1]", b"{", b"{}")),
-        (SWITCH, json.dumps(ORDER).encode() + b" " * LONGEST_ORDER),
+        (SWITCH, json.dumps(ORDER).encode() + b" " * LARGEST_COMMAND),
         (SWITCH, {"flow": "nobody", "switch": {}}),
         (SWITCH, {"flow": [], "switch": {}}),
         (SWITCH, {"flow": FLOW, "switch": []}),
@@ -167,7 +167,7 @@ def test_an_unreachable_fake_is_listed_with_its_error(fake: Fake[Any]) -> None:
     """The other fakes are listed with their switches alone."""
     gone, there = Controls(NOWHERE, {"gone": NOWHERE, FLOW: fake.url}).vendors()
     assert gone.keys() == {"flow", "error"}
-    assert there.keys() == {"flow", "kinds", *SHOWN}
+    assert there.keys() == {"flow", "kinds", *STATE_MEMBERS}
 
 
 def test_without_controls_the_page_is_read_only() -> None:
@@ -176,28 +176,28 @@ def test_without_controls_the_page_is_read_only() -> None:
     for path in (CALL, SWITCH):
         sent = HttpRequest("POST", path, "", [*OWN.items()], json.dumps(ORDER).encode())
         assert Gateway({}, dashboard=page).answer(sent).status == 405
-    assert (page.told(None)["offered"], page.told(None)["vendors"]) == ({}, [])
+    assert (page.content(None)["offered"], page.content(None)["vendors"]) == ({}, [])
 
 
 def test_each_flow_offers_the_actions_that_have_a_route(monkeypatch: pytest.MonkeyPatch) -> None:
     """A flow without a check has no button for it."""
-    unchecked = [action for action in OFFERED if action != "check"]
-    assert Controls(NOWHERE, {}).offered() == {
-        flow: [*OFFERED] if flow in CHECKED else unchecked for flow in FLOWS
+    unchecked = [action for action in ACTIONS if action != "check"]
+    assert Controls(NOWHERE, {}).actions() == {
+        flow: [*ACTIONS] if flow in CHECKED else unchecked for flow in FLOWS
     }
     checks = [one for one in routes.ROUTES if one.resource.endswith("/check")]
     rest = [one for one in routes.ROUTES if one.flow != FLOW or one not in checks]
     monkeypatch.setattr(controls, "ROUTES", rest)
-    offered = Controls(NOWHERE, {}).offered()
+    offered = Controls(NOWHERE, {}).actions()
     assert {flow for flow in CHECKED if "check" not in offered[flow]} == {FLOW}
 
 
 def test_a_response_is_shown_without_its_token() -> None:
     """Only listed members are shown."""
-    assert not {"headers", "url", "base_url", "context"} & {*TOLD}
+    assert not {"headers", "url", "base_url", "context"} & {*RESPONSE_MEMBERS}
     said = {"headers": {"Authorization": "Bearer t0ken"}, "url": "x?token=t0ken", "generation": 1}
-    assert controls.picked(said, TOLD) == {"generation": 1}
-    assert controls.picked(["t0ken"], TOLD) == {}
+    assert controls.selected(said, RESPONSE_MEMBERS) == {"generation": 1}
+    assert controls.selected(["t0ken"], RESPONSE_MEMBERS) == {}
 
 
 @pytest.mark.parametrize("name", [name for name, _ in FILES.values()])

@@ -21,15 +21,15 @@ from tests.systems import system
 from tests.waiting import PATIENCE_SECONDS, wait_until
 from token_broker.telemetry import Line
 from token_broker_local.addresses import FLOWS, Addresses, function_name, secret_name
-from token_broker_local.controls import TOLD
+from token_broker_local.announcements import MOST, SENTENCES, Announcements
+from token_broker_local.controls import RESPONSE_MEMBERS
 from token_broker_local.dashboard import CALL, FILES, PATH, SWITCH, Dashboard
 from token_broker_local.functions import Function
 from token_broker_local.gateway import Gateway
 from token_broker_local.messages import HttpRequest, HttpResponse
 from token_broker_local.metrics import MOST_SERIES, OTHERS, POINTS, SECONDS, Metrics, percentile
-from token_broker_local.news import MOST, WORDS, News
 from token_broker_local.states import connections, state
-from token_broker_operations.dashboard import CHARTS, NEWS, Chart
+from token_broker_operations.dashboard import CHARTS, LISTED_EVENTS, Chart
 
 CHROMIUM = shutil.which("chromium")
 HAND_OUTS = CHARTS[0]
@@ -83,7 +83,7 @@ def hand_out(milliseconds: float = 1.0, source: str = "memory", flow: str = "vnt
 
 
 def sums(figures: Metrics, flow: str | None = None) -> Mapping[str, float]:
-    return {one["name"]: one["all"]["Sum"] for one in figures.told(HAND_OUTS, flow)}
+    return {one["name"]: one["all"]["Sum"] for one in figures.series_of(HAND_OUTS, flow)}
 
 
 # Metrics
@@ -91,8 +91,8 @@ def sums(figures: Metrics, flow: str | None = None) -> Mapping[str, float]:
 
 def test_a_metric_is_counted_by_its_dimension(figures: Metrics) -> None:
     """Over all flows, or over one."""
-    figures.hear(hand_out() + hand_out() + hand_out(source="exchange"))
-    figures.hear(hand_out(flow="editor"))
+    figures.record(hand_out() + hand_out() + hand_out(source="exchange"))
+    figures.record(hand_out(flow="editor"))
     assert sums(figures) == {"exchange": 1, "memory": 3}
     assert sums(figures, "editor") == {"memory": 1}
     assert sums(figures, "vendorlink") == {}
@@ -100,8 +100,8 @@ def test_a_metric_is_counted_by_its_dimension(figures: Metrics) -> None:
 
 def test_a_metric_without_a_dimension_is_counted_by_flow(figures: Metrics) -> None:
     """Cold starts, waits and latches."""
-    figures.hear(counted("ColdStart", flow="editor").text(0))
-    [told] = figures.told(Chart("", "ColdStart"))
+    figures.record(counted("ColdStart", flow="editor").text(0))
+    [told] = figures.series_of(Chart("", "ColdStart"))
     assert told["name"] == "editor"
 
 
@@ -109,8 +109,8 @@ def test_a_second_set_of_dimensions_is_not_counted_twice(figures: Metrics) -> No
     """A failure's line has a second set of dimensions, for its alarm."""
     line = counted("Failure", flow="editor", code="internal")
     line.add_dimensions(service="token-broker", code="internal")
-    figures.hear(line.text(0))
-    [told] = figures.told(Chart("", "Failure"))
+    figures.record(line.text(0))
+    [told] = figures.series_of(Chart("", "Failure"))
     assert (told["name"], told["all"]["Sum"]) == ("internal", 1)
 
 
@@ -118,10 +118,10 @@ def test_points_cover_their_seconds_and_old_points_are_dropped(
     figures: Metrics, clock: Clock
 ) -> None:
     """The last point is the current one."""
-    figures.hear(hand_out())
+    figures.record(hand_out())
     clock.now += SECONDS
-    figures.hear(hand_out() + hand_out())
-    [told] = figures.told(HAND_OUTS)
+    figures.record(hand_out() + hand_out())
+    [told] = figures.series_of(HAND_OUTS)
     assert len(told["points"]["Sum"]) == POINTS
     assert told["points"]["Sum"][-3:] == [None, 1, 2]
     clock.now += SECONDS * (POINTS - 1)
@@ -133,8 +133,8 @@ def test_points_cover_their_seconds_and_old_points_are_dropped(
 def test_percentiles_are_right_within_a_few_percent(figures: Metrics) -> None:
     """Those of CloudWatch are estimates, too."""
     for milliseconds in range(1, 1001):
-        figures.hear(hand_out(milliseconds))
-    [told] = figures.told(Chart("", "Duration", ("p50", "p99", "Maximum")))
+        figures.record(hand_out(milliseconds))
+    [told] = figures.series_of(Chart("", "Duration", ("p50", "p99", "Maximum")))
     assert told["all"]["p50"] == pytest.approx(500, rel=0.03)
     assert told["all"]["p99"] == pytest.approx(990, rel=0.03)
     assert told["all"]["Maximum"] == 1000
@@ -143,8 +143,8 @@ def test_percentiles_are_right_within_a_few_percent(figures: Metrics) -> None:
 @pytest.mark.parametrize("value", [0.0, 0.3, 7.0])
 def test_a_percentile_never_exceeds_the_largest_value(figures: Metrics, value: float) -> None:
     """Also of a single value."""
-    figures.hear(hand_out(value))
-    [told] = figures.told(Chart("", "Duration", ("p99",)))
+    figures.record(hand_out(value))
+    [told] = figures.series_of(Chart("", "Duration", ("p99",)))
     assert told["all"]["p99"] == pytest.approx(value, rel=0.03)
     assert percentile({0: 1}, 0.5, value) <= value
 
@@ -152,13 +152,13 @@ def test_a_percentile_never_exceeds_the_largest_value(figures: Metrics, value: f
 def test_the_number_of_series_and_points_is_bounded(figures: Metrics, clock: Clock) -> None:
     """Further series are counted together."""
     for number in range(MOST_SERIES * 2):
-        figures.hear(hand_out(source=f"source {number}"))
+        figures.record(hand_out(source=f"source {number}"))
         clock.now += 0.01
     assert len(figures._kept) <= MOST_SERIES + 2
     assert sums(figures)[OTHERS] > 1
     for _ in range(POINTS * 3):
         clock.now += SECONDS
-        figures.hear(hand_out(source="source 1"))
+        figures.record(hand_out(source="source 1"))
     assert max(len(kept) for kept in figures._kept.values()) <= POINTS
 
 
@@ -179,9 +179,9 @@ def test_the_number_of_series_and_points_is_bounded(figures: Metrics, clock: Clo
 )
 def test_a_line_without_a_metric_is_ignored(figures: Metrics, line: str) -> None:
     """A function may print anything."""
-    figures.hear(line)
-    assert not any(figures.told(chart) for chart in CHARTS)
-    figures.hear(f"{line}\n{hand_out()}")
+    figures.record(line)
+    assert not any(figures.series_of(chart) for chart in CHARTS)
+    figures.record(f"{line}\n{hand_out()}")
     assert sums(figures) == {"memory": 1}
 
 
@@ -273,11 +273,11 @@ def test_the_states_are_read_once_for_all_open_pages(clock: Clock) -> None:
         yield {"flow": "vntana", "connection": "demo", "variants": []}
 
     dashboard = Dashboard(Metrics(), states, clock)
-    assert dashboard.told("vntana")["connections"]
-    assert not dashboard.told("editor")["connections"]
+    assert dashboard.content("vntana")["connections"]
+    assert not dashboard.content("editor")["connections"]
     assert len(rounds) == 1
     clock.now += 1
-    dashboard.told(None)
+    dashboard.content(None)
     assert len(rounds) == 2
 
 
@@ -299,29 +299,29 @@ def test_a_failed_status_call_is_shown_by_the_name_of_its_error() -> None:
 
 def test_events_are_described_newest_first(clock: Clock) -> None:
     """Of one flow or of all, of a bounded number; other lines of the log are ignored."""
-    news = News(clock)
+    announcements = Announcements(clock)
     lines = [
         {"event": "held", "flow": "vntana", "connection": "a", "by": "jane", "reason": "{drill}"},
         {"event": "hand-out", "flow": "vntana", "connection": "a", "caller": "jane"},
         {"event": "replaced", "flow": "editor", "connection": "b", "generation": 1, "token": "s3c"},
     ]
-    news.hear("\n".join([*map(json.dumps, lines), "[1]", "{", "no line"]))
-    assert [(one["flow"], one["connection"], one["words"]) for one in news.told()] == [
+    announcements.record("\n".join([*map(json.dumps, lines), "[1]", "{", "no line"]))
+    assert [(one["flow"], one["connection"], one["words"]) for one in announcements.latest()] == [
         ("editor", "b", "new token none, generation 1; it replaces none"),
         ("vntana", "a", "jane holds it: {drill}"),
     ]
-    assert [one["event"] for one in news.told("vntana")] == ["held"]
-    assert news.told()[0]["at"] == clock.now
+    assert [one["event"] for one in announcements.latest("vntana")] == ["held"]
+    assert announcements.latest()[0]["at"] == clock.now
     for _ in range(MOST):
-        news.hear(json.dumps(lines[2]))
-    assert {one["event"] for one in news.told()} == {"replaced"}
+        announcements.record(json.dumps(lines[2]))
+    assert {one["event"] for one in announcements.latest()} == {"replaced"}
 
 
 def test_each_event_of_the_bus_has_a_description() -> None:
     """Those of docs/events.md, and `unannounced`; the deployed dashboard lists the same."""
     page = (Path(__file__).parents[2] / "docs/events.md").read_text()
     listed = {*re.findall(r"(?m)^\| `[A-Z][\w ]+` \| `(\w+)` \|", page)}
-    assert {*WORDS} == listed | {"unannounced"} == {*NEWS, "replaced"}
+    assert {*SENTENCES} == listed | {"unannounced"} == {*LISTED_EVENTS, "replaced"}
 
 
 # The whole
@@ -371,7 +371,7 @@ def test_the_page_shows_calls_and_states_without_tokens(places: Addresses) -> No
 
 
 def done(places: Addresses, path: str, **order: Any) -> Any:
-    """Return what is told of what the page has done."""
+    """Return the response to an action of the page."""
     headers = {"Origin": places.url("gateway"), "Content-Type": "application/json"}
     return sent(places, "POST", path, body=json.dumps(order), headers=headers)
 
@@ -382,7 +382,7 @@ def test_the_page_can_cause_a_latch_an_outage_and_a_recovery(places: Addresses, 
 
     def told(action: str, **more: str) -> Any:
         answer = done(places, CALL, flow=flow, connection="demo", action=action, **more)
-        assert {*answer} <= {*TOLD}
+        assert {*answer} <= {*RESPONSE_MEMBERS}
         return answer
 
     def fails(kind: str, **details: Any) -> None:
@@ -548,7 +548,7 @@ def test_buttons_of_the_page_work_in_a_browser(places: Addresses, tmp_path: Path
 
 @contextmanager
 def browser(folder: Path, width: int) -> Iterator[Callable[..., Any]]:
-    """Run a browser; give what has it carry out a method of its protocol for developers."""
+    """Run a browser; yield a function that calls a method of its DevTools protocol."""
     (theirs, mine), (heard, said) = os.pipe(), os.pipe()
     options = [*BROWSER, f"--user-data-dir={folder}", "--remote-debugging-pipe"]
     process = subprocess.Popen(

@@ -53,7 +53,7 @@ def wait_for_handlers(pid: int) -> None:
 
 
 def ended(process: "subprocess.Popen[str]") -> tuple[int, str]:
-    """Return exit code, and what was said on stderr, of a process that ends at once."""
+    """Return exit code and stderr of a process that ends at once."""
     _, said = process.communicate(timeout=SOON_SECONDS)
     return process.returncode, said
 

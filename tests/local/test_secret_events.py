@@ -24,7 +24,7 @@ SECRET = "s3cret-value"
 
 @pytest.fixture
 def told() -> Told:
-    """What functions were told, in order: the function's name, and the event."""
+    """The events of the functions, in order, each with the function's name."""
     return queue.Queue()
 
 

@@ -154,7 +154,7 @@ SIGN = ["--aws-sigv4", "aws:amz:eu-west-1:execute-api", "--user", "local:local"]
 
 
 def curl(port: int, *arguments: str, path: str = "/v1/vntana/demo/token") -> tuple[str, str]:
-    """Return status and body of what curl was answered."""
+    """Return status and body of curl's response."""
     url = f"http://127.0.0.1:{port}{path}"
     line = [CURL or "", "-s", "--path-as-is", "-w", "\n%{http_code}", *SIGN, *arguments, url]
     run = subprocess.run(line, capture_output=True, text=True, timeout=PATIENCE_SECONDS, check=True)

@@ -13,7 +13,7 @@ from tests.local.callers import HOST, signed
 from tests.zones import local_time
 from token_broker_local.authorization import Authorization
 from token_broker_local.messages import GatewayError, HttpRequest
-from token_broker_local.signatures import Referee, signatures, verify
+from token_broker_local.signatures import Signer, signatures, verify
 
 MINUTE = timedelta(minutes=1)
 EXAMPLE = Credentials("AKIDEXAMPLE", "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY")
@@ -132,7 +132,7 @@ def test_a_signed_user_agent_is_accepted() -> None:
     """Other clients sign headers that botocore leaves out."""
     request = signed(headers={"User-Agent": "other"})
     request = with_authorization(request, "SignedHeaders=host;", "SignedHeaders=host;user-agent;")
-    right = Referee(Authorization.of(request), Credentials("local", "local")).signature_of(request)
+    right = Signer(Authorization.of(request), Credentials("local", "local")).signature_of(request)
     resigned = with_authorization(request, Authorization.of(request).signature, right)
     verify(resigned, "execute-api", now())
 

@@ -40,7 +40,7 @@ numbers = count(1)
 
 
 class Running:
-    """The local system in a process of its own, and what it says."""
+    """The local system in a separate process, and its output."""
 
     def __init__(self, places: Addresses) -> None:
         self.places = places
@@ -62,12 +62,12 @@ class Running:
         self.reader.start()
 
     def read(self) -> None:
-        """Keep what is said on stderr."""
+        """Store the lines on stderr."""
         assert self.process.stderr is not None
         self.said.extend(self.process.stderr)
 
     def heard(self) -> int:
-        """Return how many lines it has said, once all are heard of the calls until now."""
+        """Return the number of lines, once those of all calls so far have arrived."""
         name = f"nobody-{next(numbers)}"
         self.call("POST", f"/v1/vntana/{name}/token")
         wait_until(lambda: any(name in line for line in self.said))
@@ -173,7 +173,7 @@ def test_the_banner_shows_how_to_add_a_connection_and_to_switch_a_fake(running: 
 
 
 def paste(text: str) -> str:
-    """Return what a shell prints when *text* is pasted into it."""
+    """Return the output of a shell for *text*."""
     run = subprocess.run(text, shell=True, capture_output=True, text=True, check=True)  # noqa: S602 (see above)
     return run.stdout
 
@@ -270,7 +270,7 @@ def test_a_signal_ends_the_system_at_once(signum: signal.Signals) -> None:
 
 
 def controlled(vendor: HTTPConnection, method: str, body: object = None) -> Any:
-    """Return what the fake of a vendor says of itself."""
+    """Return the response of a fake's control endpoint."""
     vendor.request(method, "/_control", json.dumps(body) if body else None)
     return json.loads(vendor.getresponse().read())
 

@@ -1,4 +1,4 @@
-"""Planted defects: each takes one control out of the shipped code. The tests it names go red.
+"""Planted defects: each removes one control from the shipped code, and its tests must fail.
 
 Those of the protocol are in `tests/protocol/simulation/bugs.py`, those of the template in
 `tests/template/spoilt_*.py`, and leaks in `tests/functions/leaks.py`.
@@ -62,12 +62,12 @@ class Defect:
 
 
 def put(owner: object, name: str, value: object) -> Plant:
-    """Return what puts *value* in the place of a function, a constant or a method."""
+    """Return a plant that replaces a function, a constant or a method by *value*."""
     return lambda patch, _: patch.setattr(owner, name, value)
 
 
 def both(*plants: Plant) -> Plant:
-    """Return what plants several at once: controls that stand behind each other."""
+    """Return a plant of several defects at once, for controls that back each other."""
 
     def plant(patch: pytest.MonkeyPatch, module: Any) -> None:
         for each in plants:
@@ -77,7 +77,7 @@ def both(*plants: Plant) -> Plant:
 
 
 def yes(*_: object, **__: object) -> bool:
-    """Say yes, whatever is asked."""
+    """Return True for any arguments."""
     return True
 
 
@@ -113,7 +113,7 @@ def placeless(self: Sealer, item: Item, generation: int) -> dict[str, str]:
 
 
 def unrepeated(self: Sealer, item: Item) -> Token | None:
-    """Open a token without a look at what is said of it in clear."""
+    """Open a token without the comparison with its clear attributes."""
     clear = self._open(item)
     if not clear:
         return None
@@ -155,7 +155,7 @@ def unverified_quickly(*_: object) -> ssl.SSLContext:
 
 
 def session_with(name: str, value: object) -> Plant:
-    """Return what makes each session with an attribute that is wrong."""
+    """Return a plant that makes each session with a wrong attribute."""
 
     def plant(patch: pytest.MonkeyPatch, _: object) -> None:
         original = transport._Session.__init__
@@ -235,7 +235,7 @@ DEFECTS = (
         "the body is not part of what is signed",
         "T2",
         (f"{SIGNATURES}::test_a_request_changed_after_signing_is_refused",),
-        put(signatures.Referee, "payload", lambda *_: "UNSIGNED-PAYLOAD"),
+        put(signatures.Signer, "payload", lambda *_: "UNSIGNED-PAYLOAD"),
     ),
     Defect(
         "a connection may have any name",

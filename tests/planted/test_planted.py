@@ -25,19 +25,19 @@ TABLES = {"test_a_planted_leak_is_found", "test_each_planted_bug_is_found"}
 
 
 def shown(threat: str) -> list[tuple[str, str]]:
-    """Return the tests and rules that stand against *threat*, with their files."""
+    """Return the tests and rules that the page lists for *threat*, with their files."""
     return re.findall(r"\[(\w+)\]\(\.\./(tests/[\w/]+\.py)\)", THREATS[threat])
 
 
 @pytest.fixture(scope="module")
 def report(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, Mapping[str, object]]:
-    """Plant all of them in a process of their own, once, and return what came of each."""
+    """Plant all defects in a separate process, once, and return their results."""
     folder = tmp_path_factory.mktemp("planted")
     return once(tmp_path_factory, "planted", lambda: planted(folder / "report.json"))
 
 
 def planted(path: Path) -> Mapping[str, Mapping[str, object]]:
-    """Have it written to *path* what comes of each defect, and return that."""
+    """Run `tests.planted`, which writes the results to *path*, and return them."""
     run = [sys.executable, "-m", "tests.planted", str(path)]
     clean = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
     done = subprocess.run(

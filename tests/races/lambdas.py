@@ -1,4 +1,4 @@
-"""Lambdas in processes of their own, that race, or that are killed at a step of their way."""
+"""Lambdas in separate processes, which race, or are killed at a step of an exchange."""
 
 import multiprocessing
 import os
@@ -27,7 +27,7 @@ START.set_forkserver_preload(["tests.races.preload"])
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """What one process is to do."""
+    """The calls that one process makes."""
 
     flow: str
     payload: Mapping[str, Any]
@@ -41,7 +41,7 @@ class Job:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What one caller got: an answer's source and generation, or an error's type; and when."""
+    """The result of one caller: source and generation, or the type of the error; with its time."""
 
     source: str
     generation: int
@@ -60,7 +60,7 @@ def service_of(job: Job) -> Service:
 
 
 def called(service: Service, job: Job, timeout: float = TIMEOUT) -> Result:
-    """Call once, and return what came of it."""
+    """Call once, and return the result."""
     began = time.monotonic()
     try:
         answer = service(dict(job.payload), LambdaContext(f"token-broker-{job.flow}", timeout))

@@ -26,7 +26,7 @@ def _new_clients(engine: object) -> Iterator[None]:
 
 
 def race_of(jobs: Sequence[Job]) -> list[Result]:
-    """Return what the callers got who all started at once: each job is a process."""
+    """Return the results of callers that start at the same time: each job is a process."""
     callers = sum(job.threads for job in jobs)
     start, results = START.Barrier(callers), START.Queue()
     running = [START.Process(target=race, args=(job, start, results)) for job in jobs]

@@ -14,8 +14,9 @@ from tests.functions.world import Counted
 from tests.template.documents import ROOT, template
 from tests.template.stacks import resolved
 from token_broker_operations import deploy, destroy, settings
+from token_broker_operations.destroy import SAMS_STACK
 from token_broker_operations.settings import Settings
-from token_broker_operations.stacks import SAMS_STACK, Account, Deployed
+from token_broker_operations.stacks import Account, Deployed
 
 CONFIG = (ROOT / "samconfig.toml").read_text()
 FIXED = {"Stage": "new", "Architecture": "arm64", "Release": "1700000000"}
@@ -101,7 +102,7 @@ def test_json_is_quoted_for_sam() -> None:
 
 
 class CloudFormation(Account):
-    """An account whose first creation fails where it is told to, by CloudFormation's rules."""
+    """An account whose first creation can fail, under CloudFormation's rules."""
 
     def __init__(self, *failures: int) -> None:
         self._failures = list(failures)
@@ -129,7 +130,7 @@ class CloudFormation(Account):
         return status
 
     def protections(self) -> list[str]:
-        """Return what each call of SAM said of the table."""
+        """Return the deletion protection in each call of SAM."""
         said = re.findall(r'DeletionProtection="(\w+)"', str(self.decoded_context))
         return [str(each) for each in said]
 
@@ -206,8 +207,8 @@ def test_a_team_is_removed_only_if_its_parameter_is_given(
     wanted: dict[str, str], gone: list[str]
 ) -> None:
     """A parameter that is not given keeps its value."""
-    assert deploy.leaving(Deployed("UPDATE_COMPLETE", {"Team1": "orders"}), wanted) == gone
-    assert deploy.leaving(None, wanted) == []
+    assert deploy.removed_teams(Deployed("UPDATE_COMPLETE", {"Team1": "orders"}), wanted) == gone
+    assert deploy.removed_teams(None, wanted) == []
 
 
 def document(action: str, **more: Any) -> dict[str, Any]:
@@ -277,7 +278,7 @@ def region(aws: tuple[Counted, str], monkeypatch: pytest.MonkeyPatch) -> Iterato
 
 
 def sam(directory: Path) -> tuple[str, Callable[[], list[list[str]]]]:
-    """Return a program in SAM's place, and what tells the arguments of each of its runs."""
+    """Return a program that replaces SAM, and a function that returns the arguments of its runs."""
     program, log = directory / "sam", directory / "log"
     log.touch()
     program.write_text(f'#!/bin/sh\nprintf "%s\\n" "$@" END >> {log}\n')

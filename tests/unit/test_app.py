@@ -33,7 +33,7 @@ NOT_TAKEN = {"FailedEntryCount": 1, "Entries": [{"ErrorCode": "Throttled"}]}
 
 
 class Recording:
-    """A client of AWS's that keeps what it is asked, and gives *answer*: none is silence."""
+    """A client of AWS that stores its calls, and returns *answer*."""
 
     def __init__(self, answer: dict[str, Any] | None = {"FailedEntryCount": 0}) -> None:  # noqa: B006 (is not changed)
         self.asked: list[tuple[str, dict[str, Any]]] = []
@@ -107,14 +107,14 @@ def test_random_numbers_cover_the_whole_range(monkeypatch: pytest.MonkeyPatch) -
 
 
 class Fast:
-    """A fast client that leaves everything to boto3, and keeps what it was asked."""
+    """A fast client that always falls back to boto3, and stores its calls."""
 
     def __init__(self) -> None:
         self.asked: list[str] = []
         self.is_closed = False
 
     def call(self, operation: str, _: Mapping[str, Any]) -> None:
-        """Keep what is asked, and answer nothing."""
+        """Store the call, and return None."""
         self.asked.append(operation)
 
     def close(self) -> None:
@@ -259,7 +259,7 @@ def test_only_configured_hosts_may_resolve_to_internal_addresses(
     for named, hosts in (
         ({}, set()),
         ({"INTERNAL_HOSTS": ""}, set()),
-        ({"INTERNAL_HOSTS": " a.test, b.test ,,"}, {"a.test", "b.test"}),
+        ({"INTERNAL_HOSTS": " a.test, B.Test ,,"}, {"a.test", "b.test"}),
     ):
         deps = service(**named).deps
         request = Request("GET", "https://a.test/", "look")

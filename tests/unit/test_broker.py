@@ -38,7 +38,7 @@ def ask(broker: MemoryBroker, **request: Any) -> tuple[str, bool, int]:
 
 
 def remember(broker: MemoryBroker) -> CachedToken:
-    """Have the process remember what the table has now."""
+    """Put the current item of the table into the cache."""
     item = broker.item()
     token = broker.deps.sealer.open_token(item)
     assert token

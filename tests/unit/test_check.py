@@ -32,7 +32,7 @@ def told(broker: MemoryBroker) -> list[str]:
 
 
 def sent(broker: MemoryBroker) -> list[str]:
-    """Return what the vendor was asked for since the last time."""
+    """Return the steps of the requests to the vendor since the last call."""
     steps = broker.steps
     broker.fake.log.clear()
     return steps
@@ -46,7 +46,7 @@ def editor(**secret: Any) -> MemoryBroker:
 
 
 def run(broker: MemoryBroker, seconds: float) -> object:
-    """Check what a call without a body asks for, within so many seconds."""
+    """Check the token of a call without a body, within that many seconds."""
     requested = broker.deps.flow.requested(Document({}, InvalidRequest))
     return Check(broker.deps, "acme", broker.monotonic + seconds).run(TokenRequest(requested))
 

@@ -191,7 +191,7 @@ def test_a_value_is_never_shown(value: object) -> None:
 
 
 def refuse(read: Read, members: dict[str, Any], error: type[BrokerError]) -> None:
-    """Read a member, and then refuse what is left over."""
+    """Read a member, and then refuse unread ones."""
     document = Document(members, error)
     read(document)
     document.finish()

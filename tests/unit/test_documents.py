@@ -29,7 +29,7 @@ def table(page: str, head: str) -> Iterator[list[str]]:
 
 
 def codes(text: str) -> set[str]:
-    """Return what stands between backticks in *text*."""
+    """Return the texts in backticks in *text*."""
     return set(re.findall(r"`([^`]+)`", text))
 
 
@@ -73,7 +73,7 @@ def test_keys_of_a_secret_are_listed(flow: str, needed: str, optional: str) -> N
 
 
 def refusal(parse: Callable[[object], Any], secret: object) -> str:
-    """Return what *parse* says against *secret*, or nothing."""
+    """Return the error of *parse* for *secret*, or an empty text."""
     try:
         parse(secret)
     except NotConfigured as error:

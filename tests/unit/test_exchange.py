@@ -224,7 +224,7 @@ def test_any_response_is_read_or_raises_a_documented_error(response: Response) -
 
 
 def two_steps() -> Exchange:
-    """NeedToken, then request, and put together what was answered."""
+    """Need a token, send a request, and combine both results."""
     other: Token = yield NeedToken(Variant("organization"))
     response: Response = yield Request("GET", "https://e.example", "list")
     return Token(f"{other.value}{response.status}", {}, "https://e.example", NOW, NOW + 1)

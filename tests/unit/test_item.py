@@ -642,7 +642,7 @@ def test_a_min_ttl_longer_than_the_lifetime_is_refused(
 
 
 def kinds_of(error: type[BrokerError]) -> list[type[BrokerError]]:
-    """Return what the tree of errors has below one, each kind once."""
+    """Return all subclasses of an error, each once."""
     return [kind for child in error.__subclasses__() for kind in (child, *kinds_of(child))]
 
 

@@ -56,7 +56,7 @@ ARGUMENTS: list[tuple[tuple[Any, ...], dict[str, Any]]] = [
 
 
 def made(kind: Any, values: tuple[Any, ...], named: Mapping[str, Any]) -> object:
-    """Return what is to be seen of a value of *kind*, or that there is none."""
+    """Return repr and fields of a value of *kind*, or the error of its constructor."""
     try:
         found = kind(*values, **named)
     except TypeError:

@@ -160,7 +160,7 @@ REFUSED_KEPT = failure_of(REFUSED)
 
 @dataclass(frozen=True)
 class Write:
-    """A change of an item: how it is called, and what it makes of a record."""
+    """A write of an item: its call, and its effect on a record."""
 
     call: Callable[[Store, Item], object]
     model: Callable[[Record], Record]
@@ -279,7 +279,7 @@ def judging(verdict: Verdict, *, has_lease: bool) -> Callable[[Store, Item], obj
 def judgements(
     name: str, of: tuple[Verdict, Callable[..., Record]], leased: Record, unleased: Record
 ) -> dict[str, Write]:
-    """Return what is written of a verdict: by the holder of the lease, and without a lease."""
+    """Return the writes of a verdict: with and without the lease."""
     verdict, model = of
     by_holder = judging(verdict, has_lease=True)
     by_another = judging(verdict, has_lease=False)
@@ -451,7 +451,7 @@ class Desk:
 
 
 def fits(name: str, record: Record) -> Record:
-    """Return *record* as it is when this write is called for."""
+    """Return *record* in a state in which this write is made."""
     if WRITES[name].is_leased and record.get("lease_owner") != "me":
         record = record | LEASES[0]
     if name in {"drop", "report"}:

@@ -18,7 +18,7 @@ UNKNOWN = {"name": "certifi", "skip_reason": "nobody knows it"}
 
 
 def audit(*packages: dict[str, Any]) -> str | None:
-    """Return what the audit ends with, if pip-audit answers *packages*."""
+    """Return the result of the audit if pip-audit reports *packages*."""
     said = json.dumps({"dependencies": packages})
     return main("a.lock", sys.executable, "-c", f"print({said!r})")
 

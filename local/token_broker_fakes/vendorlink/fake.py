@@ -136,7 +136,7 @@ class FakeVendorlink(Fake[VendorlinkModes]):
         place = (call.method, call.path.lower())
         return self._routes.get(place) or (("data", self._data) if place in self.data else None)
 
-    def lost_way(self, call: Call) -> Answer:
+    def unrouted(self, call: Call) -> Answer:
         """Answer 405 where another method has this path, else 404."""
         is_known = any(path == call.path.lower() for _, path in (*self._routes, *self.data))
         body = {"message": f"no {call.method} here"}

@@ -14,7 +14,7 @@ BUNDLE = Path(DEFAULT_CA_BUNDLE)
 
 
 def names(context: ssl.SSLContext) -> set[str]:
-    """Return the common names of what *context* trusts."""
+    """Return the common names of the authorities in *context*."""
     subjects = [dict(part for parts in ca["subject"] for part in parts) for ca in found(context)]
     return {subject.get("commonName", "") for subject in subjects}
 

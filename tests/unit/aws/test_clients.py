@@ -51,7 +51,7 @@ def test_the_worst_case_sums_the_attempts_and_the_pauses(
 
 @pytest.fixture
 def left(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], AbstractContextManager[None]]:
-    """Return what leaves so many seconds of an invocation, by a clock that stands still."""
+    """Return a context with that many seconds left of an invocation, by a fixed clock."""
     monkeypatch.setattr(clients, "monotonic", lambda: 4096.0)
     return clients.until
 

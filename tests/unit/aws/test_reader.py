@@ -1,7 +1,7 @@
 """Calls to AWS by the fast client, by boto3, and by boto3 after the fast client.
 
-Whichever way, the same value or the same error: against moto, and against a server that answers as
-it is told.
+Each gives the same value or error, tested with moto, and with a server with given
+responses.
 """
 
 import json
@@ -142,7 +142,7 @@ class Aws:
 
 
 def ask(boto3: Callable[[], Any], fast: FastClient | None) -> Callable[[], Any]:
-    """Return a service as it is asked by boto3, or by *fast* first."""
+    """Return a service that is called by boto3, or by *fast* first."""
     return FastFirst(boto3, fast) if fast else boto3
 
 
@@ -203,7 +203,7 @@ def fast(aws: Aws) -> Iterator[FastClient]:
 
 @pytest.fixture
 def odd() -> Iterator[Server]:
-    """Return an AWS that answers what it is told to, at first that it has no time."""
+    """Return an AWS with a given response, at first an outage."""
     server = Server(says(answer(b"{}", status="503 Slow Down")))
     yield server
     server.close()
@@ -403,7 +403,7 @@ def test_a_malformed_response_falls_back_to_boto3(
 
 @pytest.fixture(scope="module")
 def broken() -> Iterator[tuple[Server, Reader]]:
-    """Return an AWS that answers what it is told to, and who asks it, quickly and through boto3."""
+    """Return an AWS with a given response, and clients of it: fast and boto3."""
     server = Server(says())
     with pointed_at(server.url) as aws, quick(server.url) as fast:
         aws.key_id = "key"
@@ -413,7 +413,7 @@ def broken() -> Iterator[tuple[Server, Reader]]:
 
 @pytest.fixture
 def erring(broken: tuple[Server, Reader]) -> Callable[[bytes], Reader]:
-    """Return a way to a reader whom AWS answers with given bytes."""
+    """Return a function that makes a reader of an AWS with a given response."""
     server, reader = broken
 
     def told(raw: bytes) -> Reader:
@@ -514,7 +514,7 @@ BY_SERVICE = {
 
 
 def outcome(client: Callable[[], Any], operation: str) -> object:
-    """Return the answer, or the error with what it says and where it comes from."""
+    """Return the result, or the error with its message and cause."""
     try:
         return call(client, operation, **PARAMETERS[operation])
     except BrokerError as error:

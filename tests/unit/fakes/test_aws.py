@@ -42,7 +42,7 @@ def used(text: str, all_of_them: dict[str, Any]) -> dict[str, Any]:
 
 
 def outcome(table: Any, place: str, record: dict[str, Any] | None, **request: str) -> Any:
-    """Return what an update makes of a record, or the code of its error."""
+    """Return the record after an update, or the code of its error."""
     key = {"connection": {"S": place}, "variant": {"S": "-"}}
     table.delete_item(TableName=TABLE, Key=key)
     if record:

@@ -24,7 +24,7 @@ COMMAND = [sys.executable, "-W", "error", "-m", "token_broker_fakes"]
 
 @pytest.fixture
 def running() -> Iterator[tuple[subprocess.Popen[str], str]]:
-    """The command on free ports, with nothing set, and what it said until it was ready."""
+    """The command on free ports, and its output until it was ready."""
     ports = [f"--{flow}-port=0" for flow in FLOWS]
     with subprocess.Popen(
         [*COMMAND, *ports],
@@ -44,7 +44,7 @@ def running() -> Iterator[tuple[subprocess.Popen[str], str]]:
 
 
 def fetched(line: str) -> Any:
-    """Do what a line of the banner tells to do with curl, and return the answer."""
+    """Send the request of a curl line of the banner, and return the response."""
     url = re.findall(r"http://\S+", line)[0]
     method = (re.findall(r"-X (\w+)", line) or ["GET"])[0]
     body = (re.findall(r"-d '(.*)'", line) or [None])[0]

@@ -1,4 +1,4 @@
-"""Each contradiction in what Graebert says of the editor's tokens is a mode of the fake."""
+"""Each contradiction in Graebert's documents about the editor's tokens is a mode of the fake."""
 
 import http.client
 from collections.abc import Callable
@@ -18,14 +18,14 @@ def generating(**parameters: Any) -> Callable[[Client], int]:
 
 
 def told_end(one: Client) -> object:
-    """Return when a token is said to end; whatever is said, the token is good."""
+    """Return the reported expiry of a token, which is valid in any case."""
     answer = one.generate({"userId": "1"}).json()
     assert one.verify(answer["token"]).is_success
     return answer.get("expiration_time", "missing")
 
 
 def missing_user(one: Client) -> tuple[int, bool]:
-    """Say whether a missing parameter is told as if the key were wrong."""
+    """Say whether a missing parameter gets the response of a wrong key."""
     refused = one.generate({})
     return refused.status, b"Wrong token" in refused.content
 
@@ -77,7 +77,7 @@ def edit_and_verify(one: Client) -> list[int]:
 
 
 def around_an_end(one: Client) -> list[int]:
-    """Return what a verification says after 9 and after 10 seconds."""
+    """Return the results of a verification after 9 and after 10 seconds."""
     token, said = one.token(), list[int]()
     for seconds in (9, 1):
         one.fake.advance(seconds)

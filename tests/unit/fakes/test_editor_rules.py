@@ -1,4 +1,4 @@
-"""What Graebert documents of the editor's tokens is enforced by the fake."""
+"""The fake enforces Graebert's documented rules for the editor's tokens."""
 
 import json
 import re

@@ -1,4 +1,4 @@
-"""Each contradiction in what Vendorlink and its clients say is a mode of the fake."""
+"""Each contradiction among Vendorlink's documents and clients is a mode of the fake."""
 
 import base64
 import json
@@ -65,7 +65,7 @@ def extend_by(key: str = "rToken", content_type: str = TYPES["utf-8"]) -> Callab
 
 
 def extend_twice(one: Client) -> tuple[object, int, int]:
-    """Return what comes in place of a renewal token, and whether the first one is used up."""
+    """Return what replaces a renewal token, and whether the first one is spent."""
     first = one.login().json()
     second = one.extend(first).json()
     status = one.extend(second | {"renewalToken": first["renewalToken"]}).status
@@ -100,7 +100,7 @@ def use_after_another_login(one: Client) -> list[int]:
 
 
 def passwords(word: str) -> Callable[[Client], str]:
-    """Log in rightly or wrongly, a letter each; return what is taken."""
+    """Log in with right or wrong passwords, one for each letter; return which are accepted."""
 
     def taken(one: Client) -> str:
         answers = [one.login() if letter == "r" else one.wrong_login() for letter in word]
@@ -110,7 +110,7 @@ def passwords(word: str) -> Callable[[Client], str]:
 
 
 def around_an_end(one: Client) -> list[object]:
-    """Return when a token begins and ends, and what lives after 9, 10, 19 and 20 s."""
+    """Return start and end of a token, and which tokens are live after 9, 10, 19 and 20 s."""
     pairs = [one.login().json() for _ in range(4)]
     told = claims(pairs[0]["accessToken"])
     found: list[object] = [told["nbf"] - NOW, told["exp"] - NOW]

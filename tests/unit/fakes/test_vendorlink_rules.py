@@ -1,4 +1,4 @@
-"""What Vendorlink documents of its tokens is enforced by the fake."""
+"""The fake enforces Vendorlink's documented rules for its tokens."""
 
 import base64
 import json
@@ -14,7 +14,7 @@ from token_broker_fakes import FakeVendorlink, User
 
 
 def claims(pair: dict[str, str]) -> dict[str, Any]:
-    """Return what an access token says, by its payload."""
+    """Return the claims of an access token."""
     payload = pair["accessToken"].split(".")[1]
     told: dict[str, Any] = json.loads(base64.urlsafe_b64decode(payload + "=="))
     return told

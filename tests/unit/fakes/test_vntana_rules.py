@@ -1,4 +1,4 @@
-"""What VNTANA documents of its tokens is enforced by the fake."""
+"""The fake enforces VNTANA's documented rules for its tokens."""
 
 from collections.abc import Callable
 

@@ -33,7 +33,7 @@ LIFETIME = 3600
 
 
 def requested(body: Document) -> Variant:
-    """Return what a call asks for: a desk, or the secret's."""
+    """Return the requested variant: a desk, or that of the secret."""
     return Variant("asked", {"desk": body.optional_text("desk")})
 
 
@@ -45,7 +45,7 @@ def resolve(_secret: object, variant: Variant) -> Variant:
 
 
 def exchange(secret: Any, variant: Variant, now: int, _kept: Token | None) -> Exchange:
-    """Go one step of the way, with one request."""
+    """Resolve one step of the chain, with one request."""
     step = dict(zip(("named", "desk", "channel"), WAY, strict=True))[variant.kind]
     response: Response = yield Request("POST", BASE, step, proves_credentials=True)
     if variant.kind == "named":
@@ -63,7 +63,7 @@ class Chain(Flow):
 
     @property
     def vendor(self) -> Vendor[Any]:
-        """What the broker can do at it."""
+        """The vendor of the chain."""
         return Vendor(
             parse=lambda secret: secret,
             exchange=exchange,

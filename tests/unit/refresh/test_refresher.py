@@ -41,7 +41,7 @@ def refresher(broker: MemoryBroker, seconds: float = 29.0) -> Refresher:
 
 
 def obtain(broker: MemoryBroker, **requirement: Any) -> tuple[str, int]:
-    """Return source and generation of what a new process obtains."""
+    """Return source and generation of the token that a new process obtains."""
     broker.restart()
     held, source = refresher(broker).obtain(LOGIN, Requirement(**requirement))
     assert held.token.handoff == {}

@@ -55,7 +55,7 @@ Serve = Callable[..., Server]
 
 @pytest.fixture
 def send(transport: Transport) -> Callable[[Request], Response]:
-    """Return what sends a request, with all the time there is."""
+    """Return a function that sends a request with a long deadline."""
     return lambda request: transport.send(request, PATIENCE_SECONDS)
 
 
@@ -74,7 +74,7 @@ def post(url: str, json: object = None, **headers: str) -> Request:
 def failure(
     transport: Transport, request: Request, seconds: float = PATIENCE_SECONDS
 ) -> UpstreamError:
-    """Return the error that *request* ends in, having searched it for what must not be there."""
+    """Return the error of *request*, after a check that it has no secret."""
     with pytest.raises(UpstreamError) as caught:
         transport.send(request, seconds)
     error = caught.value

@@ -9,7 +9,7 @@ ENDS_AT = 100.0
 
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    """Return what the clock shows, to be set."""
+    """Return the time of the clock as a list of one settable number."""
     now = [0.0]
     monkeypatch.setattr("token_broker.transport.deadline.monotonic", lambda: now[0])
     return now

@@ -167,7 +167,7 @@ def test_the_system_resolver_resolves_localhost() -> None:
 
 @pytest.fixture
 def secure(tmp_path: Path) -> Iterator[Callable[..., tuple[Server, Path]]]:
-    """Return what starts a server under TLS, and makes its certificate."""
+    """Return a function that starts a TLS server, and creates its certificate."""
     servers: list[Server] = []
 
     def start(name: str = "127.0.0.1", *, expired: bool = False) -> tuple[Server, Path]:

@@ -30,7 +30,7 @@ LEAST_REQUEST_SECONDS = 0.2
 """A request with less time than this is not sent."""
 
 ROTATION_WINDOW = 86_400
-"""Seconds after a rotation in which the secret's previous version is worth a try."""
+"""Seconds after a version's creation in which the secret's previous version is worth a try."""
 
 
 class SecretReplaced(Exception):
