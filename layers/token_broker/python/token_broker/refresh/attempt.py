@@ -16,6 +16,7 @@ from token_broker.errors import (
     UpstreamError,
     UpstreamRefused,
     UpstreamUnavailable,
+    upstream_of,
 )
 from token_broker.exchange import NeedToken, Request, ResolvedTo, Response, run
 from token_broker.item import SECOND_LOOK, Item
@@ -154,11 +155,7 @@ class ExchangeAttempt:
         )
         self._outcome.continue_with(judged.lease)
         if judged.verdict is Verdict.BLAME_VARIANT:
-            raise UpstreamRefused(
-                error.detail,
-                upstream_status=error.upstream_status,
-                upstream_message=error.upstream_message,
-            ) from None
+            raise UpstreamRefused(error.detail, **upstream_of(error)) from None
         if judged.verdict is Verdict.SUSPECT:
             error.retry_after = SECOND_LOOK
         return judged.was_accepted
