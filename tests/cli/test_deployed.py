@@ -124,19 +124,3 @@ def test_settings_that_cannot_be_are_wrong_usage(options: list[str], said: str) 
     """With exit code 2."""
     result = says("status", "vntana", "acme", *options)
     assert (result.exit_code, said in result.stderr) == (2, True), result.output
-
-
-def test_doctor_says_what_an_operator_may_not_look_at(
-    servers: list[Server], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """That is no failure of the broker's."""
-    denied = b'{"__type": "AccessDeniedException", "Message": "may not"}'
-    aws = serve(servers, answer(denied, "Content-Type: text/json", status="400 Bad Request"))
-    problem = b'{"code": "unknown_connection", "detail": "none", "status": 404}'
-    api = serve(servers, answer(problem, status="404 Not Found"))
-    monkeypatch.setenv("AWS_ENDPOINT_URL", aws.url)
-    result = says("doctor", "--stage", "test", "--url", api.url)
-    assert result.exit_code == 1
-    assert "failure\tapi\t" in result.stdout  # it answered a call that was not signed
-    assert "warning\ttable\t" in result.stdout
-    assert "kms:DescribeKey" in result.stdout

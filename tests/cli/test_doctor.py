@@ -5,21 +5,29 @@ import re
 import ssl
 from itertools import permutations
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any, cast
 
 import boto3
 import pytest
 import requests
+from rich.text import Text
 
 from tests.certificates import certificate
 from tests.cli.accounts import Visitor
 from tests.cli.canned import Account, serving
 from tests.cli.conftest import Connect
 from tests.cli.operators import COLOUR, RUNNER, Operator
-from token_broker_cli.checks import Level, failure, ok, warning
-from token_broker_cli.doctor import MOST_GROUPS, MOST_NAMES, grouped, shortened, summary
+from token_broker_cli.checks import Finding, Level, answered, failure, ok, warning
+from token_broker_cli.checks import findings as checked
+from token_broker_cli.doctor import grouped, shortened, summary, table
+from token_broker_cli.errors import ADVICE, CommandError
 from token_broker_cli.main import app
+from token_broker_cli.screen import console
 from token_broker_cli.settings import FLOWS
+
+if TYPE_CHECKING:
+    from token_broker_cli.context import Context
 
 
 def findings(operator: Operator) -> dict[str, dict[str, str]]:
@@ -55,6 +63,8 @@ def test_a_system_that_is_well_is_found_well(operator: Operator) -> None:
     ):
         assert found[check]["level"] == "ok", found[check]
     assert found["vntana/demo"]["level"] == "ok"
+    gateway = operator.places.url("gateway")
+    assert found["settings"]["says"] == f"the local system, {gateway}"
 
 
 def test_people_get_lines_with_marks(operator: Operator) -> None:
@@ -189,7 +199,8 @@ def test_what_aws_says_of_a_resource_is_judged(
 
 
 @pytest.mark.parametrize(
-    ("status", "level"), [(401, "ok"), (403, "ok"), (404, "failure"), (302, "failure")]
+    ("status", "level"),
+    [(401, "ok"), (403, "ok"), *((status, "failure") for status in (200, 302, 400, 404, 500))],
 )
 def test_an_api_must_refuse_what_is_not_signed(
     visitor: Visitor, tmp_path: Path, status: int, level: str
@@ -202,6 +213,64 @@ def test_an_api_must_refuse_what_is_not_signed(
     found = json.loads(result.stdout)["findings"]
     assert [one["level"] for one in found if one["check"] == "api"] == [level]
     assert ("GET /v1/vntana/token-broker-doctor" in visitor.account.asked) == (level == "ok")
+
+
+@pytest.mark.parametrize(
+    ("permission", "check"),
+    [
+        ("dynamodb:DescribeTable", "table"),
+        ("dynamodb:DescribeTimeToLive", "ttl"),
+        ("kms:DescribeKey", "key"),
+        ("secretsmanager:ListSecrets", "secrets"),
+        ("secretsmanager:GetSecretValue", "vendorlink/acme"),
+    ],
+)
+def test_a_missing_permission_is_a_warning_that_names_it(
+    visitor: Visitor, permission: str, check: str
+) -> None:
+    visitor.account.denied.add(permission.partition(":")[2])
+    found = json.loads(visitor.says("doctor", "--json").stdout)["findings"]
+    (one,) = [one for one in found if one["check"] == check]
+    assert (one["level"], f"Have {permission} granted, or ask who " in one["do"]) == (
+        "warning",
+        True,
+    )
+
+
+@pytest.mark.parametrize("code", [*ADVICE, "aws_failed"])
+def test_each_failed_call_has_advice_that_is_not_to_run_the_doctor(code: str) -> None:
+    """Of a check, and of a function; but for that, the advice is the one of every command."""
+
+    def fail(*_: object) -> list[Finding]:
+        raise CommandError(code, "no", "" if code in ADVICE else "Look it up.")
+
+    (one,) = checked("x", fail)
+    other = answered(cast("Context", SimpleNamespace(call=fail)), "editor")
+    if code == "unknown_connection":
+        assert other == ok("editor", "the function answers signed calls")
+    else:
+        assert (other.level, other.says, other.do) == (Level.FAILURE, one.says, one.do)
+    advice = CommandError(code, "no", "" if code in ADVICE else "Look it up.").advice
+    rows = {
+        "access_denied": "Check keys and region; your role needs the Operate policy.",
+        "unreachable": "Check address and network; the local system is started by `make run`.",
+        "store_unavailable": "See what else is found; the function's log names the operation.",
+    }
+    assert (one.level, one.says) == (Level.FAILURE, f"{code}: no")
+    assert one.do == rows.get(code, advice)
+    assert "token-broker doctor" not in one.do
+
+
+def test_a_secret_that_aws_does_not_give_is_a_failure(visitor: Visitor) -> None:
+    visitor.account.told["GetSecretValue"] = (400, {"__type": "DecryptionFailure"})
+    found = json.loads(visitor.says("doctor", "--json").stdout)["findings"]
+    (one,) = [one for one in found if one["check"] == "vendorlink/acme"]
+    assert one == {
+        "check": "vendorlink/acme",
+        "level": "failure",
+        "says": "AWS answered GetSecretValue with DecryptionFailure",
+        "do": "Correct it: token-broker connect vendorlink acme",
+    }
 
 
 @pytest.mark.parametrize("where", ["AWS_CA_BUNDLE", "AWS_CONFIG_FILE"])
@@ -242,45 +311,68 @@ def test_an_api_that_refuses_what_is_signed_is_a_failure(visitor: Visitor) -> No
     assert "ok\tregion\tus-east-1 (AWS_REGION is eu-west-1: not meant)\t" in lines
 
 
-def test_what_is_worst_comes_first() -> None:
+def test_findings_are_sorted_by_level() -> None:
+    """Those of two levels stay apart, though they say the same."""
     kinds = (failure("a", "b", "c"), warning("a", "b", "c"), ok("a", "b"))
     for found in permutations(kinds):
         assert grouped([*found]) == [*kinds]
+    of_secrets = (failure("vntana/a", "b", "c"), warning("vntana/d", "b", "c"))
+    assert grouped([*of_secrets]) == [*of_secrets]
 
 
-@pytest.mark.parametrize("count", range(1, MOST_NAMES + 3))
+@pytest.mark.parametrize("count", range(1, 6))
 def test_connections_of_one_failure_are_named_or_counted(count: int) -> None:
-    """Each of them: as many as people read are named, the others are a number."""
+    """Three are named, the others are a number."""
     (one,) = grouped([failure(f"vntana/c{number}", "bad", "do") for number in range(count)])
     named = sum(f"vntana/c{number}" in f"{one.check} {one.says}" for number in range(count))
     counted = re.search(r" and (\d+) more$", one.says)
-    assert named == min(count, MOST_NAMES)
+    assert named == min(count, 3)
+    assert one.check == ("vntana/c0" if count == 1 else "secrets")
     assert count - named == (int(counted[1]) if counted else 0)
 
 
-@pytest.mark.parametrize("count", range(MOST_GROUPS - 1, MOST_GROUPS + 4))
+@pytest.mark.parametrize("count", range(29, 34))
 def test_no_finding_is_lost_where_they_are_many(count: int) -> None:
-    """A last line takes the place of two at least, and is as bad as the worst of them."""
-    bad = [failure(str(number), "bad", "do") for number in range(MOST_GROUPS + 1)]
+    """Thirty are shown; the last line stands for two at least, and is as bad as the worst."""
+    bad = [failure(str(number), "bad", "do") for number in range(31)]
     groups = [*bad, *(ok(str(number), "well") for number in range(count))][:count]
     shown = shortened(groups)
-    if count <= MOST_GROUPS + 1:
-        assert shown == groups
-    else:
-        assert shown[:-1] == groups[:MOST_GROUPS]
-        assert shown[-1].says == f"{count - MOST_GROUPS} others"
-        assert shown[-1].level is Level.FAILURE
+    others = failure("and more", f"{count - 30} others", "See them: --json")
+    assert shown == (groups if count <= 31 else [*groups[:30], others])
 
 
 @pytest.mark.parametrize(
-    ("failures", "warnings", "said"),
+    ("failures", "warnings", "said", "style"),
     [
-        (0, 0, "All is well."),
-        (0, 2, "2 warnings."),
-        (1, 0, "1 failure."),
-        (2, 1, "2 failures and 1 warning."),
+        (0, 0, "All is well.", "bold green"),
+        (0, 2, "2 warnings.", "bold yellow"),
+        (1, 0, "1 failure.", "bold red"),
+        (2, 1, "2 failures and 1 warning.", "bold red"),
     ],
 )
-def test_the_summary_counts_each_kind(failures: int, warnings: int, said: str) -> None:
+def test_the_summary_counts_each_kind(failures: int, warnings: int, said: str, style: str) -> None:
     found = [failure("a", "b", "c")] * failures + [warning("a", "b", "c")] * warnings
-    assert summary([*found, ok("a", "b")]).plain == said
+    assert summary([*found, ok("a", "b")]) == Text(said, style)
+    assert summary([*found, ok("a", "b")]).style == style
+
+
+def test_a_person_sees_each_finding_with_its_mark_and_its_advice() -> None:
+    """A long name folds at 16 columns; the worst is red."""
+    found = [
+        failure(f"vntana/{'a' * 15}", "bad\x1b", "Do."),
+        warning("key", "so", "Look."),
+        ok("x", "y"),
+    ]
+    screen = console(stderr=False)
+    with screen.capture() as seen:
+        screen.print(table(found))
+    lines = [line.rstrip() for line in seen.get().splitlines()]
+    assert lines == [
+        "✗  vntana/aaaaaaaaa  bad·",
+        "   aaaaaa            → Do.",
+        "!  key               so",
+        "                     → Look.",
+        "✓  x                 y",
+    ]
+    styles = [cell.style for cell in table(found).columns[0].cells if isinstance(cell, Text)]
+    assert styles == ["red", "yellow", "green"]

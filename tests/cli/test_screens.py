@@ -2,6 +2,7 @@
 
 import json
 import re
+from typing import Any
 
 import pytest
 
@@ -79,7 +80,10 @@ def test_what_is_told_of_one_connection_is_folded_for_people_only(visitor: Visit
         assert max(map(len, COLOUR.sub("", seen).splitlines())) <= 40
 
 
-@pytest.mark.parametrize("command", ["connections", "doctor", "status vendorlink acme"])
+@pytest.mark.parametrize(
+    "command",
+    ["connections", "doctor", "status vendorlink acme", "status vendorlink none"],
+)
 def test_a_terminal_without_such_signs_gets_others(visitor: Visitor, command: str) -> None:
     """Not question marks; and JSON loses nothing."""
     account = visitor.account
@@ -89,7 +93,9 @@ def test_a_terminal_without_such_signs_gets_others(visitor: Visitor, command: st
     seen = COLOUR.sub("", seen)
     assert seen.isascii()
     assert "?" not in seen.replace("Zo?", "")
-    assert ("Zo?" in seen) == (command != "doctor")
+    assert ("Zo?" in seen) == (command != "doctor" and "none" not in command)
+    assert ("> Add it" in seen) == ("none" in command)
+    assert "Zoë" in visitor.shows("status", "vendorlink", "acme", "--json")
     told = visitor.runs("status", "vendorlink", "acme", "--json")
     assert told.stdout.isascii()
     assert json.loads(told.stdout)["variants"][0]["context"]["display_name"] == "Zoë"
@@ -164,15 +170,48 @@ def test_an_error_is_a_line_where_no_person_reads(visitor: Visitor) -> None:
     assert [line[:5] for line in lines] == ["store", "→ See"]
 
 
+STALE = "stale: its renewal failed; `token-broker explain` says why\n"
+MORE = "there are more: run it again\n"
+
+
 @pytest.mark.parametrize(
-    ("change", "said"), [({"stale": True}, "stale: "), ({"complete": False}, "there are more")]
+    ("word", "change", "said"),
+    [
+        ("token", {}, ""),
+        ("token", {"stale": True}, STALE),
+        ("forget", {}, ""),
+        ("forget", {"complete": None}, ""),
+        ("forget", {"complete": False}, MORE),
+    ],
 )
-def test_what_is_not_all_is_said_in_a_pipe_too(
-    visitor: Visitor, monkeypatch: pytest.MonkeyPatch, change: dict[str, bool], said: str
+def test_an_incomplete_answer_has_a_note(
+    visitor: Visitor, monkeypatch: pytest.MonkeyPatch, word: str, change: dict[str, Any], said: str
 ) -> None:
-    """A token whose renewal failed; tokens that are left."""
-    words = ["token"] if "stale" in change else ["forget", "--yes"]
-    place = ("POST" if "stale" in change else "DELETE", "token")
-    assert said not in visitor.says(*words, "vendorlink", "acme").stderr
-    monkeypatch.setitem(ACTIONS, place, {**ACTIONS[place], **change})
-    assert said in visitor.says(*words, "vendorlink", "acme").stderr
+    """A token whose renewal failed; tokens that are left, where the broker says so."""
+    place = ("POST" if word == "token" else "DELETE", "token")
+    answer = {
+        key: value for key, value in {**ACTIONS[place], **change}.items() if value is not None
+    }
+    monkeypatch.setitem(ACTIONS, place, answer)
+    options = ["--yes"] if word == "forget" else []
+    err = visitor.says(word, "vendorlink", "acme", *options).stderr
+    assert err.rpartition("a latch is lifted\n")[2] == said
+
+
+@pytest.mark.parametrize(("count", "said"), [(0, "0 tokens"), (1, "1 token"), (2, "2 tokens")])
+def test_forgotten_tokens_are_counted(
+    visitor: Visitor, monkeypatch: pytest.MonkeyPatch, count: int, said: str
+) -> None:
+    monkeypatch.setitem(ACTIONS, ("DELETE", "token"), {"forgotten": count, "complete": True})
+    told = visitor.says("forget", "vendorlink", "acme", "--yes").stdout
+    assert told.startswith(f"forgotten: {said} of vendorlink/acme (")
+
+
+def test_a_token_that_is_not_valid_is_told(
+    visitor: Visitor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is typed unseen, and a broker that knows it says nothing of it."""
+    monkeypatch.setitem(ACTIONS, ("POST", "verify"), {"valid": False})
+    visitor.account.add("editor/acme")
+    code, seen = visitor.watches("verify", "acme", answers=["s3cret"])
+    assert (code, COLOUR.sub("", seen)) == (1, "Token: \nnot valid: unknown, or it ended\n")
