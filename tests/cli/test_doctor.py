@@ -98,7 +98,9 @@ def test_a_system_that_is_down_is_found_down(operator: Operator) -> None:
     away = Operator(type(operator.places)(1))
     found = findings(away)
     assert found["api"]["level"] == "failure"
-    assert "make run" in found["api"]["do"]
+    assert found["api"]["do"] == "Start `make run`."
+    told = json.loads(away.says("status", "vntana", "demo", "--json").stderr)
+    assert told["advice"] == "Does the local system run, on that port? Start it: make run"
     assert found["table"]["says"].startswith("unreachable")
 
 
@@ -299,7 +301,8 @@ def test_an_api_that_does_not_answer_is_waited_for_for_seconds(
         raise requests.Timeout
 
     monkeypatch.setattr(requests, "get", hang)
-    assert "failure\tapi\tit does not answer (Timeout)" in visitor.says("doctor").stdout
+    line = "failure\tapi\tit does not answer (Timeout)\tCheck the address and the network."
+    assert line in visitor.says("doctor").stdout.splitlines()
 
 
 def test_an_api_that_refuses_what_is_signed_is_a_failure(visitor: Visitor) -> None:

@@ -1,18 +1,22 @@
 """A trial: the flow's own exchange, once, against fakes that enforce the vendors' rules."""
 
 import time
+from collections.abc import Callable
 from contextlib import nullcontext
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
+from tests.cli.test_words import CODES
 from tests.subjects import FLOWS, LOOPBACK, proof, wrong_login
 from token_broker.errors import BrokerError, CredentialRejected
 from token_broker.exchange import NeedToken, Request, Response
 from token_broker.flows import every
 from token_broker.flows.vntana.organizations import LISTING
-from token_broker_cli.dry_run import LOG_OUT_SECONDS, SECONDS, DryRun, attempt
+from token_broker_cli import connect, dry_run
+from token_broker_cli.dry_run import LOG_OUT_SECONDS, SECONDS, DryRun, attempt, within
+from token_broker_cli.errors import CommandError
 from token_broker_fakes import registry
 from token_broker_fakes.editor import FakeEditor
 from token_broker_fakes.vntana import FakeVntana
@@ -136,8 +140,47 @@ def test_all_requests_have_one_deadline(monkeypatch: pytest.MonkeyPatch) -> None
     attempt(every()["vntana"], vendor.parse(fake.demo_secret(LOOPBACK)))
     assert len(patience) > 4
     assert patience == sorted(set(patience), reverse=True)
-    assert patience[0] <= SECONDS
+    assert SECONDS - 1 < patience[0] <= SECONDS
     assert patience[-2] <= LOG_OUT_SECONDS
+    assert (SECONDS, LOG_OUT_SECONDS) == (25, 3)  # with which a trial ends as a call does
+    late: list[float] = []
+    send = within(lambda _, seconds: late.append(seconds) or cast("Response", None), -1)
+    send(cast("Request", None))
+    assert late == [0.1]
+
+
+@pytest.mark.parametrize(("passed", "is_left"), [(0, True), (23.9, True), (24, False), (26, False)])
+def test_a_trial_asks_no_further_question_in_its_last_second(
+    monkeypatch: pytest.MonkeyPatch, passed: float, is_left: bool
+) -> None:
+    """A probe goes on while there is time: what it may still send takes a second."""
+    moments = iter([1000.0, *[1000.0 + passed] * 99])
+    monkeypatch.setattr(dry_run, "time", SimpleNamespace(monotonic=lambda: next(moments)))
+
+    def probed_flow(_: object, is_time_left: Callable[[], bool]) -> None:
+        raise BrokerError(str(is_time_left()))
+
+    monkeypatch.setattr(dry_run, "probed_flow", probed_flow)
+    with pytest.raises(BrokerError, match=str(is_left)):
+        attempt(every()["vntana"], None)
+
+
+@pytest.mark.parametrize("code", CODES)
+def test_only_rejected_credentials_are_advised_to_be_checked(
+    monkeypatch: pytest.MonkeyPatch, code: str
+) -> None:
+    """What else a trial fails with says nothing about them."""
+
+    def fail(*_: object) -> None:
+        error = BrokerError("no")
+        error.code = code
+        raise error
+
+    monkeypatch.setattr(connect, "attempt", fail)
+    with pytest.raises(CommandError) as raised:
+        connect.dry_run_of(every()["vntana"], None)
+    advice = connect.REJECTED if code == "credential_rejected" else connect.UNTRIED
+    assert (raised.value.code, raised.value.advice) == (code, advice)
 
 
 def test_what_was_earned_is_earned_once() -> None:

@@ -9,11 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import typer
 
 from tests.cli.accounts import Visitor
 from tests.cli.operators import COLOUR, watched
 from tests.cli.processes import CLOSED
 from tests.cli.words import CHANGING, COMMANDS, SECRET, commands
+from token_broker_cli import command
 from token_broker_cli.secrets import Secrets
 
 
@@ -30,10 +32,26 @@ def test_an_interruption_ends_a_command_at_once(
     assert (code, out) == (130, ""), err
     assert form == [] or err.count("\n") == 1
     line = err.splitlines()[-1]
-    said = json.loads(line)["code"] if form else line.partition(":")[0]
-    assert said == "interrupted"
     # `connect` asks the broker before it changes anything.
-    assert ("may have been done" in err) == (word in CHANGING - {"connect"})
+    is_changing = word in CHANGING - {"connect"}
+    detail = "ended by Ctrl-C" + "; what was asked for may have been done" * is_changing
+    told = {"code": "interrupted", "detail": detail, "advice": ""}
+    assert json.loads(line) == told if form else line == f"interrupted: {detail}"
+
+
+def test_an_interruption_before_the_command_has_begun_is_told(
+    visitor: Visitor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also in JSON; Typer itself would leave with 130, or with 1, and say nothing."""
+    for raised in (KeyboardInterrupt, typer.Abort):
+
+        def interrupt(*_: Any, raised: type[BaseException] = raised) -> None:
+            raise raised
+
+        monkeypatch.setattr(command, "run_body", interrupt)
+        result = visitor.says("connections")
+        assert (result.exit_code, result.stderr) == (130, "interrupted: ended by Ctrl-C\n")
+        assert json.loads(visitor.says("connections", "--json").stderr)["code"] == "interrupted"
 
 
 def test_one_interruption_is_enough(visitor: Visitor, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,12 +1,14 @@
 """Who may not do everything, and who is not the only one who does something."""
 
 import json
+from pathlib import Path
 
 import pytest
 
 from tests.cli.accounts import Visitor
 from tests.cli.tellings import variant
 from tests.cli.words import ASKING, CHANGING
+from token_broker_cli.secrets import Stored
 
 MINE = '{"username": "mine", "password": "b", "host": "h.vendorlink.nl"}'
 THEIRS = '{"username": "theirs", "password": "b", "host": "h.vendorlink.nl"}'
@@ -154,11 +156,85 @@ def test_a_login_that_is_latched_for_any_token_is_not_tried(visitor: Visitor) ->
     assert "Give others. Was it the vendor's mistake? Then `token-broker forget" in seen
 
 
-def test_what_is_nobody_elses_is_changed(visitor: Visitor) -> None:
-    """The same again is not."""
-    for done in ("updated", "unchanged"):
-        assert visitor.says(*CONNECT, stdin=MINE).stdout.startswith(done)
+def test_the_same_document_again_is_not_stored(visitor: Visitor) -> None:
+    for done, note in (
+        ("updated", "not tried at the vendor: `token-broker token vendorlink acme` does that\n"),
+        ("unchanged", "neither tried nor stored: that is what the connection has\n"),
+    ):
+        result = visitor.says(*CONNECT, stdin=MINE)
+        assert result.stdout.startswith(f"{done}: vendorlink/acme (stage test, ")
+        assert result.stderr.splitlines(keepends=True)[1:] == [note]
     assert visitor.account.asked["PutSecretValue"] == 1
+
+
+DEEP = "[" * 60_000
+
+
+@pytest.mark.parametrize(
+    ("kept", "why"),
+    [
+        ({"SecretString": DEEP}, "the secret is no JSON"),
+        ({"SecretBinary": "AAAA"}, "the secret is no JSON"),
+    ],
+    ids=["deep", "binary"],
+)
+def test_a_secret_that_cannot_be_read_is_replaced(
+    visitor: Visitor, kept: dict[str, str], why: str
+) -> None:
+    visitor.account.told["GetSecretValue"] = (200, {**kept, "VersionId": "{}-version"})
+    result = visitor.says(*CONNECT, stdin=MINE)
+    assert (result.exit_code, result.stdout[:8]) == (0, "updated:"), result.output
+    assert f"What is stored now is not looked at: {why}\n" in result.stderr
+    assert "s3cret" not in repr(Stored("s3cret", "1"))
+
+
+@pytest.mark.parametrize(
+    ("words", "content", "said"),
+    [
+        (CONNECT[:3], DEEP.encode(), "usage: --file: no JSON in UTF-8\n"),
+        (CONNECT[:3], b'"\xff"', "usage: --file: no JSON in UTF-8\n"),
+        (CONNECT[:3], b'{\n "a" 1}', "usage: --file: no JSON at line 2, column 6\n"),
+        (("verify", "acme"), b"\xff", "usage: --file: no text in UTF-8\n"),
+    ],
+    ids=["deep", "no text", "no JSON", "no token"],
+)
+def test_a_file_that_cannot_be_read_is_wrong_usage(
+    visitor: Visitor, tmp_path: Path, words: tuple[str, ...], content: bytes, said: str
+) -> None:
+    file = tmp_path / "file"
+    file.write_bytes(content)
+    result = visitor.says(*words, "--file", str(file))
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert result.stderr.rpartition(")\n")[2] == said
+
+
+def test_a_new_secret_says_what_it_is_for(visitor: Visitor) -> None:
+    """And the list of secrets is asked for the stage's own."""
+    seen: list[dict[str, object]] = []
+    aws = visitor.account.aws
+
+    def keep(operation: str, body: dict[str, object]) -> tuple[int, object]:
+        seen.append(body)
+        return aws(operation, body)
+
+    visitor.account.aws = keep  # type: ignore[assignment,method-assign]  # sees each request
+    visitor.says("connect", "vendorlink", "new", *CONNECT[3:], stdin=MINE)
+    assert seen[-1]["Description"] == "Credentials that Token Broker logs in with"
+    visitor.says("connections")
+    assert {"Key": "name", "Values": ["token-broker/test/"]} in [
+        one
+        for body in seen
+        for one in body.get("Filters", [])  # type: ignore[attr-defined]  # of JSON
+    ]
+
+
+def test_accounts_are_not_compared_where_the_stack_names_the_address(visitor: Visitor) -> None:
+    """Its address is of the account that it is in."""
+    visitor.account.stack = ("test", visitor.account.url)
+    visitor.account.elsewhere = {}
+    result = visitor.types(*CONNECT, "--stage", "test", stdin=MINE)
+    assert (result.exit_code, result.stdout[:8]) == (0, "updated:"), result.output
+    assert not [one for one in visitor.account.asked if one.startswith("GET ")]
 
 
 def test_what_is_proposed_is_stored_and_replaces_what_was_there(visitor: Visitor) -> None:

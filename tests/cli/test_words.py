@@ -249,6 +249,13 @@ def test_results_are_in_the_order_of_what_was_given() -> None:
         return one
 
     assert concurrently(call, range(8)) == [*range(8)]
+    for raised in (ValueError, SystemExit, KeyboardInterrupt):
+
+        def fail(one: int, raised: type[BaseException] = raised) -> int:
+            raise raised(one)
+
+        with pytest.raises(raised, match="0"):
+            concurrently(fail, range(2))
 
 
 @pytest.mark.parametrize(("options", "tries"), [(Options(local=True), 1), (Options(url=URL), 3)])
