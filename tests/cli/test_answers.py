@@ -11,6 +11,7 @@ from tests.cli.canned import ACTIONS, HELD
 from tests.cli.tellings import NOW, at, failure, variant
 from tests.cli.words import COMMANDS, SECRET
 from token_broker_cli import connections, status, tokens
+from token_broker_cli.errors import CommandError
 
 WORDS = {line[0]: line for line in COMMANDS}
 TOLD = """\
@@ -81,16 +82,14 @@ def test_a_pipe_gets_the_answer_on_stdout_and_notes_on_stderr(visitor: Visitor, 
     assert (said.stdout, said.stderr) == expected
 
 
-CHANGED = {
+CHANGED: dict[str, dict[str, Any]] = {
     "connect": {"done": "updated", "tried": False, "options": {}},
-    "forget": ACTIONS["DELETE", "token"],
+    "forget": {**ACTIONS["DELETE", "token"]},
     "hold": {"held": HELD},
     "lift": {"held": None},
 }
-ASKED = {
-    "token": ACTIONS["POST", "token"],
-    "check": ACTIONS["POST", "check"],
-    "verify": ACTIONS["POST", "verify"],
+ASKED: dict[str, dict[str, Any]] = {
+    **{word: {**ACTIONS["POST", word]} for word in ("token", "check", "verify")},
     "explain": {
         "held": None,
         "variants": [
@@ -113,13 +112,14 @@ def test_json_has_each_member_of_the_answer(visitor: Visitor, word: str) -> None
         visitor.account.add("editor/acme")
     told = Visitor.document(visitor.says(*WORDS[word], "--json", stdin=SECRET).stdout)
     host = visitor.account.url.removeprefix("http://")
-    of, target = {"flow": "vendorlink", "connection": "acme"}, {"stage": "test", "host": host}
-    known: Any = visitor.account.answers["vendorlink/acme"] | {"secret_version": "{}-version"}
+    of = {"flow": "vendorlink", "connection": "acme"}
+    target: dict[str, Any] = {"stage": "test", "host": host}
+    known = {**visitor.account.answers["vendorlink/acme"], "secret_version": "{}-version"}
     answers = {
         "status": known,
         "connections": {"connections": [known]},
-        "probe": {**ACTIONS["POST", "probe"], "written": False} | target,
-        **{name: of | target | dict(one) for name, one in CHANGED.items()},
+        "probe": {**ACTIONS["POST", "probe"], "written": False, **target},
+        **{name: of | target | one for name, one in CHANGED.items()},
         **ASKED,
         "explain": of | ASKED["explain"],
     }
@@ -293,7 +293,7 @@ def test_the_name_of_a_connection_in_trouble_is_red(
     place = next(one for one in troubled.account.answers if one.endswith(f"/{urgency}"))
     flow, _, name = place.partition("/")
     told: Any = troubled.account.answers[place]
-    error = connections.CommandError("internal", "no") if "code" in told else None
+    error = CommandError("internal", "no") if "code" in told else None
     one = connections.Connection(flow, name, None if error else told, error)
     assert [str(span.style) for span in connections.title(one).spans][-1] == style
 

@@ -144,8 +144,12 @@ def test_all_requests_have_one_deadline(monkeypatch: pytest.MonkeyPatch) -> None
     assert patience[-2] <= LOG_OUT_SECONDS
     assert (SECONDS, LOG_OUT_SECONDS) == (25, 3)  # with which a trial ends as a call does
     late: list[float] = []
-    send = within(lambda _, seconds: late.append(seconds) or cast("Response", None), -1)
-    send(cast("Request", None))
+
+    def send(_: Request, seconds: float) -> Response:
+        late.append(seconds)
+        return cast("Response", None)
+
+    within(send, -1)(cast("Request", None))
     assert late == [0.1]
 
 
@@ -172,9 +176,7 @@ def test_only_rejected_credentials_are_advised_to_be_checked(
     """What else a trial fails with says nothing about them."""
 
     def fail(*_: object) -> None:
-        error = BrokerError("no")
-        error.code = code
-        raise error
+        raise type(code.title().replace("_", ""), (BrokerError,), {})("no")
 
     monkeypatch.setattr(connect, "attempt", fail)
     with pytest.raises(CommandError) as raised:

@@ -126,7 +126,7 @@ class Commands(TyperGroup):
         sys.exit(code or 0)
 
     def invoke(self, ctx: Any) -> Any:
-        """Run the command; Ctrl-C before it has begun is reported, where Typer would say nothing."""
+        """Run the command; Ctrl-C before it has begun is reported, which Typer would not do."""
         try:
             return super().invoke(ctx)
         except KeyboardInterrupt:
