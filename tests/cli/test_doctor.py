@@ -3,6 +3,7 @@
 import json
 import re
 import ssl
+from email.utils import formatdate
 from itertools import permutations
 from pathlib import Path
 from types import SimpleNamespace
@@ -18,6 +19,7 @@ from tests.cli.accounts import Visitor
 from tests.cli.canned import Account, serving
 from tests.cli.conftest import Connect
 from tests.cli.operators import COLOUR, RUNNER, Operator
+from token_broker_cli import checks
 from token_broker_cli.checks import Finding, Level, answered, failure, ok, warning
 from token_broker_cli.checks import findings as checked
 from token_broker_cli.doctor import grouped, shortened, summary, table
@@ -215,6 +217,72 @@ def test_an_api_must_refuse_what_is_not_signed(
     found = json.loads(result.stdout)["findings"]
     assert [one["level"] for one in found if one["check"] == "api"] == [level]
     assert ("GET /v1/vntana/token-broker-doctor" in visitor.account.asked) == (level == "ok")
+
+
+@pytest.fixture
+def healthy(visitor: Visitor) -> Visitor:
+    """Return the account of a stage that is deployed."""
+    told = {
+        "DescribeTable": described(),
+        "DescribeTimeToLive": ttl("ENABLED"),
+        "DescribeKey": {"KeyMetadata": {"KeyState": "Enabled"}},
+    }
+    visitor.account.told |= {name: (200, answer) for name, answer in told.items()}
+    secret = {"username": "a", "password": "b", "host": "h.vendorlink.nl"}
+    visitor.account.add("vendorlink/acme", secret=json.dumps(secret))
+    return visitor
+
+
+def test_doctor_looks_at_the_resources_of_the_stage(healthy: Visitor) -> None:
+    """Whatever its stack is called."""
+    result = healthy.says("doctor", TOKEN_BROKER_STACK="other")
+    assert (result.exit_code, result.stderr) == (0, "")
+    assert result.stdout.splitlines() == [
+        f"ok\tsettings\tstage test, {healthy.account.url}\t",
+        "ok\tidentity\tarn:aws:iam::1:user/me\t",
+        "ok\tregion\teu-west-1\t",
+        "ok\tapi\tit answers, and refuses calls that are not signed\t",
+        "ok\tclock\tright, to the second\t",
+        *(f"ok\t{flow}\tthe function answers signed calls\t" for flow in FLOWS),
+        "ok\ttable\ttoken-broker-test, keys connection and variant\t",
+        "ok\tttl\ton, by attribute ttl\t",
+        "ok\tkey\talias/token-broker-test, enabled\t",
+        "ok\tvendorlink/acme\tthe secret has the right form\t",
+        "All is well.",
+    ]
+    bodies = healthy.account.bodies
+    for operation in ("DescribeTable", "DescribeTimeToLive"):
+        assert bodies[operation] == [{"TableName": "token-broker-test"}]
+    assert bodies["DescribeKey"] == [{"KeyId": "alias/token-broker-test"}]
+
+
+def test_a_warning_is_no_failure(healthy: Visitor) -> None:
+    healthy.account.denied.add("GetSecretValue")
+    result = healthy.says("doctor")
+    assert (result.exit_code, result.stdout.splitlines()[-1]) == (0, "1 warning.")
+
+
+def test_a_secret_that_is_gone_by_the_time_it_is_read_is_a_failure(healthy: Visitor) -> None:
+    gone = (400, {"__type": "ResourceNotFoundException", "Message": "none"})
+    healthy.account.told["GetSecretValue"] = gone
+    lines = healthy.says("doctor").stdout.splitlines()
+    line = "it must be a JSON object\tCorrect it: token-broker connect vendorlink acme"
+    assert lines[0] == f"failure\tvendorlink/acme\t{line}"
+
+
+@pytest.mark.parametrize(("there", "level"), [(20, "ok"), (-900, "failure")])
+def test_the_clock_is_compared_with_the_time_of_the_call(
+    healthy: Visitor, monkeypatch: pytest.MonkeyPatch, there: int, level: str
+) -> None:
+    """It may have been answered at its begin or its end; by a wrong clock nothing is signed."""
+    now = 1_790_000_000
+    moments = iter([now, now + 40])
+    answer = SimpleNamespace(status_code=403, headers={"Date": formatdate(now + there)})
+    monkeypatch.setattr(checks, "time", SimpleNamespace(time=lambda: next(moments)))
+    monkeypatch.setattr(requests, "get", lambda *_, **__: answer)
+    found = json.loads(healthy.says("doctor", "--json").stdout)["findings"]
+    levels = {one["check"]: one["level"] for one in found}
+    assert (levels["clock"], levels["api"], "editor" in levels) == (level, "ok", level == "ok")
 
 
 @pytest.mark.parametrize(

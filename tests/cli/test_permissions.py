@@ -85,6 +85,15 @@ def test_who_may_not_read_stores_all_the_same(visitor: Visitor, name: str) -> No
     assert json.loads(visitor.account.secrets[f"token-broker/test/vendorlink/{name}"])
 
 
+def test_a_secret_that_aws_fails_to_read_is_not_overwritten(visitor: Visitor) -> None:
+    """Only a missing permission is no reason to stop."""
+    visitor.account.told["GetSecretValue"] = (400, {"__type": "DecryptionFailure"})
+    result = visitor.says(*CONNECT, stdin=MINE)
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert "aws_failed: AWS answered GetSecretValue with DecryptionFailure\n" in result.stderr
+    assert not visitor.account.asked["PutSecretValue"]
+
+
 @pytest.mark.parametrize("theirs", [THEIRS, None], ids=["changed", "deleted"])
 def test_what_somebody_else_did_meanwhile_stays(visitor: Visitor, theirs: str | None) -> None:
     """A person who types for minutes does not undo it unseen."""
@@ -210,22 +219,12 @@ def test_a_file_that_cannot_be_read_is_wrong_usage(
 
 def test_a_new_secret_says_what_it_is_for(visitor: Visitor) -> None:
     """And the list of secrets is asked for the stage's own."""
-    seen: list[dict[str, object]] = []
-    aws = visitor.account.aws
-
-    def keep(operation: str, body: dict[str, object]) -> tuple[int, object]:
-        seen.append(body)
-        return aws(operation, body)
-
-    visitor.account.aws = keep  # type: ignore[assignment,method-assign]  # sees each request
     visitor.says("connect", "vendorlink", "new", *CONNECT[3:], stdin=MINE)
-    assert seen[-1]["Description"] == "Credentials that Token Broker logs in with"
+    (body,) = visitor.account.bodies["CreateSecret"]
+    assert body["Description"] == "Credentials that Token Broker logs in with"
     visitor.says("connections")
-    assert {"Key": "name", "Values": ["token-broker/test/"]} in [
-        one
-        for body in seen
-        for one in body.get("Filters", [])  # type: ignore[attr-defined]  # of JSON
-    ]
+    (body,) = visitor.account.bodies["ListSecrets"]
+    assert body["Filters"] == [{"Key": "name", "Values": ["token-broker/test/"]}]
 
 
 def test_accounts_are_not_compared_where_the_stack_names_the_address(visitor: Visitor) -> None:
@@ -233,7 +232,8 @@ def test_accounts_are_not_compared_where_the_stack_names_the_address(visitor: Vi
     visitor.account.stack = ("test", visitor.account.url)
     visitor.account.elsewhere = {}
     result = visitor.types(*CONNECT, "--stage", "test", stdin=MINE)
-    assert (result.exit_code, result.stdout[:8]) == (0, "updated:"), result.output
+    host = visitor.account.url.removeprefix("http://")
+    assert result.stdout == f"updated: vendorlink/acme (stage test, {host})\n", result.output
     assert not [one for one in visitor.account.asked if one.startswith("GET ")]
 
 

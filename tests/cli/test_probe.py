@@ -22,7 +22,7 @@ from token_broker.probe import prober_of
 from token_broker.probing import Budget
 from token_broker_cli.context import Context
 from token_broker_cli.main import app
-from token_broker_cli.probe import with_options
+from token_broker_cli.probe import follows, with_options
 from token_broker_fakes import FakeEditor, FakeVendorlink, FakeVntana, registry
 from token_broker_fakes.fake import Fake
 from token_broker_fakes.modes import choices
@@ -303,7 +303,13 @@ def probed(visitor: Visitor, monkeypatch: pytest.MonkeyPatch) -> Visitor:
 
 
 @pytest.mark.parametrize(
-    ("options", "written"), [([], True), (["--no-write"], False), (["--as-modes"], None)]
+    ("options", "written"),
+    [
+        ([], True),
+        (["--no-write"], False),
+        (["--as-modes"], None),
+        (["--as-modes", "--no-write"], None),
+    ],
 )
 def test_what_follows_is_written_unless_that_is_not_wanted(
     probed: Visitor, options: list[str], written: bool | None
@@ -393,6 +399,10 @@ def test_the_findings_of_a_probe_are_a_table_from_72_columns_on(
     assert seen[begin:-1] == [*shown, *SENT.splitlines()]
 
 
+def test_an_option_that_follows_is_told_with_what_was_seen() -> None:
+    assert [*follows(REPORT)] == ['option null_renewal "drop": A? c']
+
+
 def test_a_probe_writes_into_no_other_account(probed: Visitor) -> None:
     """The secret that the broker read is not the one that would be changed."""
     probed.account.elsewhere = {SECRET: "{}"}
@@ -410,6 +420,7 @@ def test_options_are_written_after_a_yes_of_their_own(
     found, seen = probed.watches("probe", "vendorlink", "acme", *form, answers=["y", typed])
     stored = json.loads(probed.account.secrets[SECRET])["options"]
     assert (found, stored == KEPT["options"]) == (code, typed == "n"), seen
+    assert 'Write null_renewal "drop" into the secret, as a new version? [y/N]: ' in seen
 
 
 @pytest.mark.parametrize(

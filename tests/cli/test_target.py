@@ -3,6 +3,7 @@
 import re
 from dataclasses import fields
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -15,10 +16,12 @@ from tests.cli.accounts import Visitor
 from tests.cli.canned import ACTIONS, Account
 from tests.cli.words import CHANGING, COMMANDS, SECRET
 from token_broker_cli import command
-from token_broker_cli.context import SECONDS
+from token_broker_cli.context import SECONDS, Context
 from token_broker_cli.errors import CommandError
 from token_broker_cli.main import EPILOG, app
+from token_broker_cli.screen import Screen
 from token_broker_cli.settings import LocalSystem, Options, Settings
+from token_broker_client.deadline import Deadline
 from token_broker_local.addresses import (
     ACCESS_KEY,
     DEFAULT_PORT,
@@ -254,6 +257,16 @@ def test_the_local_system_is_where_the_command_looks_for_it() -> None:
 def test_an_answer_is_waited_for_no_longer_than_the_api_gives_one() -> None:
     """Nor shorter: its own sentence about what took too long is worth waiting for."""
     assert INTEGRATION_TIMEOUT - SECONDS == 1
+    left: list[float] = []
+
+    def call(_: object, deadline: Deadline) -> dict[str, object]:
+        left.append(deadline.left)
+        return {}
+
+    context = Context(Settings.at(LocalSystem()), Screen())
+    context.__dict__["gateway"] = SimpleNamespace(call=call)
+    context.call("editor", "acme", "status")
+    assert SECONDS - 1 < left[0] <= SECONDS
 
 
 def test_command_and_local_system_import_nothing_of_each_other() -> None:

@@ -393,7 +393,7 @@ def test_what_is_shown_cannot_steer_a_terminal(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """By its own signs, or by what is markup elsewhere."""
-    assert plain("a\x1b]0;title\x07b\nc") == "a·]0;title·b\nc"
+    assert plain("a\x1b]0;title\x07b\r\nc") == "a·]0;title·b·\nc"
     Screen().note("\x1b[2J", "")
     Screen().fail(CommandError("usage", "\x1b[2J"))
     assert capsys.readouterr().err == "·[2J\nusage: ·[2J\n"
@@ -437,6 +437,7 @@ def test_a_login_is_the_same_where_all_that_decides_it_is(flow: str, keys: set[s
         ("token --organization=", {"organization": "", "force": False}),
         ("check --workspace x", {"workspace": "x"}),
         ("probe --yes --parameters {}", {"parameters": {}}),
+        ("hold --reason=A-Leak", {"reason": "A-Leak"}),
     ],
 )
 def test_what_is_said_of_a_token_is_asked_for(
