@@ -119,7 +119,7 @@ def test_a_wrong_document_is_named_by_its_key(
         ("editor", "generate", {"api_key": SECRET}),
     ],
 )
-def test_what_the_vendor_rejects_is_sent_once_and_not_stored(
+def test_a_rejected_login_is_sent_once_and_not_stored(
     operator: Operator, flow: str, step: str, changes: dict[str, Any]
 ) -> None:
     """The error names the code, and no secret."""
@@ -234,7 +234,7 @@ def test_a_secret_that_is_being_deleted_is_told(operator: Operator) -> None:
     assert (result.exit_code, "restore-secret" in result.stderr) == (1, True)
 
 
-def test_a_new_secret_is_sealed_with_a_key_of_ones_own(operator: Operator) -> None:
+def test_a_new_secret_is_encrypted_with_the_given_kms_key(operator: Operator) -> None:
     """If one is named."""
     name = next(NAMES)
     words = ("connect", "editor", name, "--file", "-", "--no-check", "--kms-key", "alias/mine")

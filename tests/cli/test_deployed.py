@@ -96,7 +96,7 @@ def test_the_stack_tells_where_the_api_is(
         ),
     ],
 )
-def test_a_stack_that_cannot_be_described_is_told(
+def test_a_stack_that_cannot_be_described_is_reported(
     servers: list[Server],
     monkeypatch: pytest.MonkeyPatch,
     code: bytes,
@@ -111,7 +111,7 @@ def test_a_stack_that_cannot_be_described_is_told(
     assert (result.exit_code, result.stdout, result.stderr) == (1, "", said)
 
 
-def test_a_stack_without_an_address_is_told(
+def test_a_stack_without_an_address_is_reported(
     servers: list[Server], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     content = answer((STACK % b"").replace(b"ApiUrl", b"Other"), "Content-Type: text/xml")
@@ -129,9 +129,7 @@ def test_a_stack_without_an_address_is_told(
         ("500 Oops", "unreachable"),
     ],
 )
-def test_what_api_gateway_says_itself_is_told(
-    servers: list[Server], status: str, code: str
-) -> None:
+def test_an_error_of_api_gateway_is_reported(servers: list[Server], status: str, code: str) -> None:
     """Its text is kept back."""
     api = serve(servers, answer(b'{"message": "AKIA-s3cret"}', status=status))
     result = says("status", "vntana", "acme", "--stage", "test", "--url", api.url)
@@ -150,7 +148,7 @@ def test_what_api_gateway_says_itself_is_told(
         (["--profile", "no-such-one"], "usage: there is no such profile .*\n→ See --profile.\n"),
     ],
 )
-def test_settings_that_cannot_be_are_wrong_usage(options: list[str], said: str) -> None:
+def test_invalid_settings_are_wrong_usage(options: list[str], said: str) -> None:
     """With exit code 2."""
     result = says("status", "vntana", "acme", *options)
     assert (result.exit_code, bool(re.fullmatch(said, result.stderr))) == (2, True), result.output

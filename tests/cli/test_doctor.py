@@ -49,7 +49,7 @@ def client(operator: Operator, service: Any) -> Any:
     )
 
 
-def test_a_system_that_is_well_is_found_well(operator: Operator) -> None:
+def test_doctor_finds_no_fault_in_a_healthy_system(operator: Operator) -> None:
     """Who, where, signature, clock, table, key, secrets: a line for each."""
     found = findings(operator)
     for check in (
@@ -69,7 +69,7 @@ def test_a_system_that_is_well_is_found_well(operator: Operator) -> None:
     assert found["settings"]["says"] == f"the local system, {gateway}"
 
 
-def test_people_get_lines_with_marks(operator: Operator) -> None:
+def test_doctor_shows_marks_on_a_terminal(operator: Operator) -> None:
     """A verdict comes last."""
     _, seen = operator.watches("doctor")
     lines = COLOUR.sub("", seen).splitlines()
@@ -77,7 +77,7 @@ def test_people_get_lines_with_marks(operator: Operator) -> None:
     assert ("All is well." in lines[-1]) == ("✗" not in seen and "!" not in seen)
 
 
-def test_what_is_wrong_is_named_with_what_to_do(operator: Operator, connected: Connect) -> None:
+def test_a_wrong_secret_is_named_with_advice(operator: Operator, connected: Connect) -> None:
     """A secret by its key, never by its value; the exit code says so, too."""
     name = connected("vendorlink")
     secrets = client(operator, "secretsmanager")
@@ -95,7 +95,7 @@ def test_what_is_wrong_is_named_with_what_to_do(operator: Operator, connected: C
     )
 
 
-def test_a_system_that_is_down_is_found_down(operator: Operator) -> None:
+def test_doctor_reports_a_system_that_is_down(operator: Operator) -> None:
     """Each thing that does not answer, with no traceback and no waiting."""
     away = Operator(type(operator.places)(1))
     found = findings(away)
@@ -106,9 +106,7 @@ def test_a_system_that_is_down_is_found_down(operator: Operator) -> None:
     assert found["table"]["says"].startswith("unreachable")
 
 
-def test_what_was_never_deployed_is_named(
-    operator: Operator, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_missing_resources_are_named(operator: Operator, monkeypatch: pytest.MonkeyPatch) -> None:
     """Table, key, and the sweeping of old items: of a stage that has none of them."""
     found = of_stage("bare", operator, monkeypatch)
     assert found["table"]["says"] == "there is no table token-broker-bare"
@@ -193,7 +191,7 @@ def ttl(status: str, attribute: str = "ttl") -> dict[str, Any]:
         ("DescribeKey", {"__type": "ValidationException"}, "key", "failure"),
     ],
 )
-def test_what_aws_says_of_a_resource_is_judged(
+def test_each_state_of_a_resource_has_a_level(
     visitor: Visitor, operation: str, answer: dict[str, Any], check: str, level: str
 ) -> None:
     """Each state by what it means for the broker."""
@@ -206,7 +204,7 @@ def test_what_aws_says_of_a_resource_is_judged(
     ("status", "level"),
     [(401, "ok"), (403, "ok"), *((status, "failure") for status in (200, 302, 400, 404, 500))],
 )
-def test_an_api_must_refuse_what_is_not_signed(
+def test_an_api_must_refuse_unsigned_calls(
     visitor: Visitor, tmp_path: Path, status: int, level: str
 ) -> None:
     """An address that is no broker gets no signed call, and no password of ~/.netrc."""
@@ -361,9 +359,7 @@ def test_the_api_is_trusted_as_by_the_other_commands(tmp_path: Path, where: str)
     assert "ok\tvntana\tthe function answers signed calls\t" in lines
 
 
-def test_an_api_that_does_not_answer_is_waited_for_for_seconds(
-    visitor: Visitor, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_unsigned_call_has_a_timeout(visitor: Visitor, monkeypatch: pytest.MonkeyPatch) -> None:
     def hang(*_: object, timeout: float, **__: object) -> None:
         assert timeout <= 10
         raise requests.Timeout
@@ -373,7 +369,7 @@ def test_an_api_that_does_not_answer_is_waited_for_for_seconds(
     assert line in visitor.says("doctor").stdout.splitlines()
 
 
-def test_an_api_that_refuses_what_is_signed_is_a_failure(visitor: Visitor) -> None:
+def test_an_api_that_refuses_signed_calls_is_a_failure(visitor: Visitor) -> None:
     """Of each function; and the region is the one that is meant, whatever the shell says."""
     visitor.account.denied.add("api")
     lines = visitor.says("doctor", "--region", "us-east-1").stdout.splitlines()

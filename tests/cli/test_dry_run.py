@@ -78,7 +78,7 @@ def test_sessions_are_ended(monkeypatch: pytest.MonkeyPatch, workspace: str) -> 
     assert ended == [True]
 
 
-def test_a_vendor_that_does_not_let_go_changes_nothing() -> None:
+def test_a_failed_log_out_is_ignored() -> None:
     """What is thrown away in any case may fail."""
     fake = FakeVntana(clock=clock)
     attempt = trial("vntana", fake)
@@ -185,7 +185,7 @@ def test_only_rejected_credentials_are_advised_to_be_checked(
     assert (raised.value.code, raised.value.advice) == (code, advice)
 
 
-def test_what_was_earned_is_earned_once() -> None:
+def test_a_trial_keeps_its_tokens() -> None:
     """Unless it turns out to be dead."""
     fake = FakeVntana(clock=clock)
     attempt = trial("vntana", fake)

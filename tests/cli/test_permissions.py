@@ -36,7 +36,7 @@ def test_a_missing_permission_is_named(visitor: Visitor, words: list[str], opera
 
 
 @pytest.mark.parametrize("words", ASKING, ids=lambda words: words[0])
-def test_an_api_that_refuses_is_told(visitor: Visitor, words: list[str]) -> None:
+def test_an_api_that_refuses_is_reported(visitor: Visitor, words: list[str]) -> None:
     visitor.account.denied.add("api")
     result = visitor.says(*words, stdin="t0ken")
     assert (result.exit_code, result.stdout) == (1, "")
@@ -57,7 +57,7 @@ def test_a_list_of_connections_survives_errors(visitor: Visitor) -> None:
     assert told[0]["error"]["code"] == "access_denied"
 
 
-def test_a_secret_that_is_none_of_the_brokers_is_left_alone(visitor: Visitor) -> None:
+def test_secrets_with_similar_names_are_not_listed(visitor: Visitor) -> None:
     """Its name only begins, or ends, like that of one."""
     visitor.account.add("editor/acme")
     visitor.account.add("vendorlink/aa")
@@ -72,7 +72,7 @@ def test_a_secret_that_is_none_of_the_brokers_is_left_alone(visitor: Visitor) ->
 
 
 @pytest.mark.parametrize("name", ["acme", "new"])
-def test_who_may_not_read_stores_all_the_same(visitor: Visitor, name: str) -> None:
+def test_connect_stores_without_permission_to_read(visitor: Visitor, name: str) -> None:
     """Over what is there, or as something new."""
     visitor.account.denied.add("GetSecretValue")
     words = ("connect", "vendorlink", name, *CONNECT[3:])
@@ -95,7 +95,7 @@ def test_a_secret_that_aws_fails_to_read_is_not_overwritten(visitor: Visitor) ->
 
 
 @pytest.mark.parametrize("theirs", [THEIRS, None], ids=["changed", "deleted"])
-def test_what_somebody_else_did_meanwhile_stays(visitor: Visitor, theirs: str | None) -> None:
+def test_connect_keeps_a_concurrent_change(visitor: Visitor, theirs: str | None) -> None:
     """A person who types for minutes does not undo it unseen."""
     secrets = visitor.account.secrets
 
@@ -111,7 +111,7 @@ def test_what_somebody_else_did_meanwhile_stays(visitor: Visitor, theirs: str | 
     assert secrets.get(SECRET) == theirs
 
 
-def test_what_somebody_else_created_meanwhile_stays(visitor: Visitor) -> None:
+def test_connect_keeps_a_concurrently_created_secret(visitor: Visitor) -> None:
     secrets = visitor.account.secrets
     del secrets[SECRET]
     visitor.account.first["CreateSecret"] = lambda: secrets.update({SECRET: THEIRS})
@@ -237,7 +237,7 @@ def test_accounts_are_not_compared_where_the_stack_names_the_address(visitor: Vi
     assert not [one for one in visitor.account.asked if one.startswith("GET ")]
 
 
-def test_what_is_proposed_is_stored_and_replaces_what_was_there(visitor: Visitor) -> None:
+def test_a_proposed_value_is_stored(visitor: Visitor) -> None:
     """Who takes the proposal has it in the secret, where the broker wants it.
 
     What is no document, or no text, is not proposed.
@@ -258,7 +258,7 @@ def test_what_is_proposed_is_stored_and_replaces_what_was_there(visitor: Visitor
         assert json.loads(visitor.account.secrets[SECRET])["host"] == host
 
 
-def test_what_the_broker_takes_by_itself_is_not_stored(visitor: Visitor) -> None:
+def test_an_implied_default_is_not_stored(visitor: Visitor) -> None:
     """Not even where something else was stored before."""
     given = {"parameters": {"userId": "7", "n": 0}}
     kept = given | {"token_url": "https://old.example", "editor_url": "https://e.example"}
@@ -271,7 +271,7 @@ def test_what_the_broker_takes_by_itself_is_not_stored(visitor: Visitor) -> None
     assert "choose it (of userId, n; empty: none): " in seen
 
 
-def test_the_other_kind_of_login_takes_the_place_of_the_one_before(visitor: Visitor) -> None:
+def test_another_kind_of_login_replaces_the_stored_one(visitor: Visitor) -> None:
     """What is not asked for stays; a dash ends what was pinned."""
     kept = {"email": "a@b.c", "password": "old", "organization": "acme", "options": {"lifetime": 9}}
     document = json.dumps(kept | {"pinned": ["organization"]})

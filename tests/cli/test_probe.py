@@ -106,7 +106,7 @@ def pairs(values: Mapping[str, Sequence[Any]]) -> Iterator[dict[str, Any]]:
 
 
 @pytest.mark.parametrize("flow", EACH)
-def test_a_secret_stays_as_it_is_where_nothing_follows(flow: str) -> None:
+def test_a_secret_without_new_options_is_unchanged(flow: str) -> None:
     """What `connect` stores of a vendor that has no options."""
     document = registry.kind(flow).demo_secret(LOOPBACK)
     assert with_options(every()[flow], document, {}) == document
@@ -207,7 +207,7 @@ def test_connect_alone_sets_up_a_vendor_in_any_modes(
         assert fake.log.breaches == []
 
 
-def test_what_is_unsuited_is_a_mode() -> None:
+def test_each_unsuited_value_is_a_mode() -> None:
     """The list does not outlive what it names."""
     for fake in (FakeVntana(), FakeVendorlink(), FakeEditor()):
         known = choices(type(fake.modes))
@@ -311,7 +311,7 @@ def probed(visitor: Visitor, monkeypatch: pytest.MonkeyPatch) -> Visitor:
         (["--as-modes", "--no-write"], None),
     ],
 )
-def test_what_follows_is_written_unless_that_is_not_wanted(
+def test_options_are_written_unless_refused(
     probed: Visitor, options: list[str], written: bool | None
 ) -> None:
     """Beside what the secret has; the report says whether it was."""
@@ -413,7 +413,7 @@ def test_a_probe_writes_into_no_other_account(probed: Visitor) -> None:
 
 @pytest.mark.parametrize("form", [[], ["--json"]], ids=["words", "json"])
 @pytest.mark.parametrize(("typed", "code"), [("y", 0), ("n", 1)])
-def test_options_are_written_after_a_yes_of_their_own(
+def test_writing_options_needs_a_second_confirmation(
     probed: Visitor, typed: str, code: int, form: list[str]
 ) -> None:
     """A probe alone changes no secret."""
@@ -427,7 +427,7 @@ def test_options_are_written_after_a_yes_of_their_own(
     ("read", "theirs", "said"),
     [(1, None, "was deleted meanwhile"), (2, None, "conflict: "), (2, "{}", "conflict: ")],
 )
-def test_what_somebody_else_did_meanwhile_is_told(
+def test_probe_reports_a_concurrent_change(
     probed: Visitor, read: int, theirs: str | None, said: str
 ) -> None:
     """And it stays."""

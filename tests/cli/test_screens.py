@@ -46,7 +46,7 @@ def test_columns_fold_and_trouble_comes_first(crowd: Visitor, columns: int) -> N
     assert "3 of 125 connections need attention" in " ".join(lines[-4:])
 
 
-def test_trouble_is_seen_even_where_it_is_the_only_thing(visitor: Visitor) -> None:
+def test_a_latch_beside_a_live_token_is_red(visitor: Visitor) -> None:
     """A latch beside a token that lives looks like no healthy connection."""
     visitor.account.add("vendorlink/acme", variant(latched=True))
     _, seen = visitor.watches("connections")
@@ -66,7 +66,7 @@ def test_a_pipe_gets_no_table(crowd: Visitor) -> None:
     assert not re.search("[█░]", "".join(lines))
 
 
-def test_what_is_told_of_one_connection_is_folded_for_people_only(visitor: Visitor) -> None:
+def test_long_values_fold_on_a_terminal_only(visitor: Visitor) -> None:
     """A pipe's lines have what it is, a tab, and what it says."""
     sentence = "The vendor rejected this version of the secret, so no login is tried. " * 3
     told = variant(context={"display_name": "n" * 90}, because=sentence.strip())
@@ -84,7 +84,7 @@ def test_what_is_told_of_one_connection_is_folded_for_people_only(visitor: Visit
     "command",
     ["connections", "doctor", "status vendorlink acme", "status vendorlink none"],
 )
-def test_a_terminal_without_such_signs_gets_others(visitor: Visitor, command: str) -> None:
+def test_an_ascii_terminal_gets_ascii_signs(visitor: Visitor, command: str) -> None:
     """Not question marks; and JSON loses nothing."""
     account = visitor.account
     account.add("vendorlink/acme", variant(context={"display_name": "Zoë"}))
@@ -125,7 +125,7 @@ def test_secrets_that_may_not_be_read_are_one_finding(crowd: Visitor) -> None:
     assert len([line for line in seen.splitlines() if "examining" not in line]) < 45
 
 
-def test_doctor_takes_one_error_only_for_a_good_sign(visitor: Visitor) -> None:
+def test_doctor_expects_the_error_unknown_connection(visitor: Visitor) -> None:
     """That there is no such connection; whatever else the broker says is a failure of its."""
     no = {"code": "store_unavailable", "detail": "the table does not answer", "status": 503}
     visitor.account.answers["editor/token-broker-doctor"] = no
@@ -144,7 +144,7 @@ HOSTILE = "\x1b]0;x\x07 \x9b2J a\tb\nc"
 @pytest.mark.parametrize(
     "words", ["connections", "status vendorlink acme", "explain vendorlink acme"]
 )
-def test_no_word_of_a_vendor_steers_a_terminal_or_breaks_a_line(
+def test_control_characters_of_a_vendor_are_replaced(
     visitor: Visitor, words: str, form: list[str]
 ) -> None:
     """A hold's reason, a name, a cause and a version may hold anything."""
@@ -162,7 +162,7 @@ def test_no_word_of_a_vendor_steers_a_terminal_or_breaks_a_line(
         assert {line.count("\t") for line in lines} == {5 if words == "connections" else 1}
 
 
-def test_an_error_is_a_line_where_no_person_reads(visitor: Visitor) -> None:
+def test_an_error_is_one_line_in_a_pipe(visitor: Visitor) -> None:
     """However long it is; below it is what to do."""
     problem = {"code": "store_unavailable", "detail": "long " * 40, "status": 503}
     visitor.account.answers["vendorlink/acme"] = problem

@@ -42,7 +42,7 @@ def test_failures_are_counted() -> None:
         ({"issued_at": None, "refresh_after": None}, ["end\t"]),
     ],
 )
-def test_status_tells_what_is_wrong(
+def test_status_shows_each_state_on_a_line(
     visitor: Visitor, changes: dict[str, Any], lines: list[str]
 ) -> None:
     """Each thing on a line."""
@@ -133,7 +133,7 @@ def test_a_hold_is_seen(visitor: Visitor, other: dict[str, Any], said_too: list[
         assert all(word in seen for one in said_too for word in one.split())
 
 
-def test_of_one_connection_trouble_is_first_too() -> None:
+def test_tokens_in_trouble_come_first() -> None:
     """A latch, then a failure, then the rest; the connection is as urgent as its worst token."""
     kinds = (
         variant(),

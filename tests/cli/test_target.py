@@ -106,7 +106,7 @@ URL, STAGE = "TOKEN_BROKER_URL", "TOKEN_BROKER_STAGE"
         pytest.param(Options(local=True), {"PORT": "0"}, "port", id="PORT 0"),
     ],
 )
-def test_what_names_two_brokers_is_refused(
+def test_options_that_name_two_brokers_are_refused(
     options: Options, environment: dict[str, str], said: str
 ) -> None:
     """By an option, by the environment, or by both."""
@@ -125,7 +125,7 @@ def test_what_names_two_brokers_is_refused(
         (Options(stage="prod"), {URL: "", STAGE: ""}, "prod"),
     ],
 )
-def test_what_was_said_together_goes_together(
+def test_stage_and_address_of_one_source_are_used_together(
     options: Options, environment: dict[str, str], stage: str
 ) -> None:
     """An address of one's own has no stage in it: who names both in one place means both."""
@@ -157,7 +157,7 @@ def test_a_stack_of_another_stage_is_refused(
     assert not visitor.account.asked.keys() - {"DescribeStacks", "GetSecretValue"}
 
 
-def test_the_stack_is_the_one_that_is_named() -> None:
+def test_a_named_stack_is_used() -> None:
     """By an option, by a variable, or after the stage."""
     named = {"TOKEN_BROKER_STACK": "ours"}
     for options, environment, stack in (
@@ -177,7 +177,7 @@ def test_the_address_says_in_which_region_the_secrets_are() -> None:
 
 
 @pytest.mark.parametrize("words", COMMANDS, ids=lambda words: words[0])
-def test_every_request_is_of_the_region_that_is_meant(visitor: Visitor, words: list[str]) -> None:
+def test_every_request_is_signed_for_the_region(visitor: Visitor, words: list[str]) -> None:
     """To the broker and to AWS: the shell's is another."""
     visitor.says(*words, "--region", "us-east-1", stdin=SECRET)
     assert visitor.account.regions == {"us-east-1"}
@@ -280,7 +280,7 @@ def test_command_and_local_system_import_nothing_of_each_other() -> None:
 
 
 @pytest.mark.parametrize("words", [line for line in COMMANDS if "acme" in line], ids=str)
-def test_each_command_refuses_what_is_no_name(visitor: Visitor, words: list[str]) -> None:
+def test_each_command_refuses_an_invalid_name(visitor: Visitor, words: list[str]) -> None:
     """Before anything is asked."""
     wrong = ["Not_Ok" if word == "acme" else word for word in words]
     result = visitor.says(*wrong, stdin=SECRET)
