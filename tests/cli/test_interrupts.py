@@ -51,7 +51,8 @@ def test_an_interruption_before_the_command_has_begun_is_told(
         monkeypatch.setattr(command, "run_body", interrupt)
         result = visitor.says("connections")
         assert (result.exit_code, result.stderr) == (130, "interrupted: ended by Ctrl-C\n")
-        assert json.loads(visitor.says("connections", "--json").stderr)["code"] == "interrupted"
+        told = json.loads(visitor.says("connections", "--json").stderr)
+        assert told == {"code": "interrupted", "detail": "ended by Ctrl-C", "advice": ""}
 
 
 def test_one_interruption_is_enough(visitor: Visitor, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -19,6 +19,7 @@ from tests.cli.accounts import Visitor
 from tests.cli.tellings import NOW, at, variant
 from tests.waiting import PATIENCE_SECONDS
 from token_broker import errors
+from token_broker_cli import questions
 from token_broker_cli.checks import clock
 from token_broker_cli.context import Context, concurrently
 from token_broker_cli.errors import ADVICE, CommandError, command_error
@@ -454,3 +455,48 @@ def test_options_of_a_token_are_sent(
     word, *options = words.split()
     visitor.says(word, "vntana", "acme", *options)
     assert asked == [body]
+
+
+PIN = "Pinned, so that callers may not choose it (of organization; empty: none)"
+KEPT = {"organization": "acme", "host": "x.nl", "token_url": "https://t", "password": "p"}
+QUESTIONS = {
+    "vntana": [
+        ("Personal access token (empty: log in by e-mail)", "", True),
+        ("E-mail", None, False),
+        ("Password", None, True),
+        ("Organization, uuid or slug", "acme", False),
+        ("Workspace, uuid or slug (empty: none)", "", False),
+        ("Address", "http://127.0.0.1:8082", False),
+        (PIN, "", False),
+    ],
+    "vendorlink": [
+        ("User name", None, False),
+        ("Password", None, True),
+        ("Host", "x.nl", False),
+    ],
+    "editor": [
+        ("API key", None, True),
+        ("Address of the editor", "http://127.0.0.1:8084/editor", False),
+        ("Address of the token service", "https://t", False),
+    ],
+}
+"""Each with what it proposes, and whether it is typed unseen; None has to be answered."""
+
+
+@pytest.mark.parametrize("flow", QUESTIONS)
+def test_each_question_proposes_the_stored_value_or_the_local_address(
+    monkeypatch: pytest.MonkeyPatch, flow: str
+) -> None:
+    """But no secret; what a person takes is the document, beside what is not asked for."""
+    seen: list[tuple[str, str | None, bool]] = []
+
+    def prompt(text: str, default: str | None = None, *, hide: bool = False) -> str:
+        seen.append((text, default, hide))
+        return default or ""
+
+    monkeypatch.setattr(questions, "prompt", prompt)
+    document = questions.ask_for_secret(flow, KEPT, LocalSystem())
+    assert seen == QUESTIONS[flow]
+    asks = {one.key for one in asked(every()[flow].questions)}
+    assert {key: KEPT[key] for key in KEPT.keys() - asks}.items() <= document.items()
+    assert "password" not in document.keys() & asks
