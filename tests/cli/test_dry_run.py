@@ -62,19 +62,28 @@ def test_a_workspace_is_tried_by_the_same_login() -> None:
     assert fake.log.counts["login"] == 1
 
 
-@pytest.mark.parametrize("workspace", ["chairs", "no-such-place"])
-def test_sessions_are_ended(monkeypatch: pytest.MonkeyPatch, workspace: str) -> None:
-    """A trial leaves nothing behind where the vendor has a way, though it fails after the login."""
+@pytest.mark.parametrize(
+    ("place", "sessions"),
+    [
+        ({}, 1),
+        ({"organization": "studio", "workspace": "chairs"}, 2),
+        ({"organization": "studio", "workspace": "no-such-place"}, 1),
+    ],
+)
+def test_each_session_of_a_trial_is_ended_once(
+    monkeypatch: pytest.MonkeyPatch, place: dict[str, str], sessions: int
+) -> None:
+    """Where the vendor has a way, and though the trial fails after the login."""
     fake, typed = FakeVntana(clock=clock), every()["vntana"]
     ended: list[bool] = []
     transport = SimpleNamespace(
         send=lambda request, _: fake(request), close=lambda: ended.append(True)
     )
     monkeypatch.setattr("token_broker.transport.client.Transport", lambda _: transport)
-    secret = fake.demo_secret(LOOPBACK) | {"organization": "studio", "workspace": workspace}
-    with nullcontext() if workspace == "chairs" else pytest.raises(BrokerError, match="workspace"):
-        attempt(typed, typed.vendor.parse(secret))
-    assert fake.log.counts["logout"] >= 1
+    is_wrong = place.get("workspace") == "no-such-place"
+    with pytest.raises(BrokerError, match="workspace") if is_wrong else nullcontext():
+        attempt(typed, typed.vendor.parse(fake.demo_secret(LOOPBACK) | place))
+    assert fake.log.counts["logout"] == sessions
     assert ended == [True]
 
 
