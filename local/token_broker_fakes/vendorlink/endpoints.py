@@ -26,12 +26,12 @@ def log_in(realm: Realm, call: Call) -> Answer:
 def session_of(realm: Realm, call: Call, user: User) -> Answer:
     """Hand out a pair of tokens."""
     if realm.modes.older_sessions == "killed":
-        realm.tokens.kill(user)
+        realm.tokens.end_sessions(user)
     host = twin(call.host) if realm.modes.hostname == "twin" else call.host
     now = realm.clock.now()
     access = realm.tokens.open(realm.modes, user, host, uuid(realm.tokens.rng), now)
     renewal = realm.tokens.renewal(realm.modes, access, now)
-    body = access.told() | {"renewalToken": renewal.token} | hostname(realm.modes.hostname, host)
+    body = access.members() | {"renewalToken": renewal.token} | hostname(realm.modes.hostname, host)
     return in_json(200, body, f"session of {user.username}")
 
 
@@ -40,7 +40,7 @@ def user_of(realm: Realm, call: Call) -> User:
     body = call.json() if call.is_json else None
     if isinstance(body, dict) and realm.modes.api == "on":
         for user in realm.users:
-            if body.get("u") == user.username and user.admits(body.get("p"), realm.modes.lockout):
+            if body.get("u") == user.username and user.accepts(body.get("p"), realm.modes.lockout):
                 return user
     raise failed(realm.modes.login_failure, "login failed")
 
@@ -69,7 +69,7 @@ def extend(realm: Realm, call: Call) -> Answer:
     renewal.is_spent = is_spent(realm)
     old, now = renewal.access, realm.clock.now()
     renewal.access = realm.tokens.open(realm.modes, old.user, old.host, old.sid, now)
-    body = renewal.access.told()
+    body = renewal.access.members()
     match realm.modes.extend_renewal:
         case "rotate":
             body["renewalToken"] = realm.tokens.renewal(realm.modes, renewal.access, now).token

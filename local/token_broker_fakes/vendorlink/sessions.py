@@ -25,7 +25,7 @@ class User:
     failures: int = 0
     """Wrong passwords in a row, which the mode ``lockout`` limits."""
 
-    def admits(self, password: object, lockout: int) -> bool:
+    def accepts(self, password: object, lockout: int) -> bool:
         """Say whether *password* is right, and the user not locked; count it if it is wrong."""
         if 0 < lockout <= self.failures:
             return False
@@ -48,7 +48,7 @@ class Access:
         """Say whether this token is good for nothing but to be extended."""
         return self.is_killed or now >= self.expires_at
 
-    def told(self) -> dict[str, Any]:
+    def members(self) -> dict[str, Any]:
         """Return the members of an answer with this token."""
         return {
             "userId": self.user.user_id,
@@ -97,7 +97,7 @@ class Tokens:
         """Return the renewal tokens that may still be used, oldest first."""
         return [one for one in self.renewals.values() if not one.is_spent and one.expires_at > now]
 
-    def kill(self, user: User) -> None:
+    def end_sessions(self, user: User) -> None:
         """End the sessions of *user*."""
         for access in self.access.values():
             access.is_killed |= access.user is user

@@ -95,14 +95,14 @@ def named_organization(platform: Platform, call: Call, account: Account) -> Orga
     if not uuid:
         raise refused(platform.modes, 403, "MISSING_ORGANIZATION_UUID")
     organization = account.organization(uuid)
-    if organization is None or is_shut_out(platform, organization):
+    if organization is None or is_forbidden(platform, organization):
         raise refused(platform.modes, 403, "FORBIDDEN")
     if organization.status in REFUSALS:
         raise refused(platform.modes, 403, REFUSALS[organization.status])
     return organization
 
 
-def is_shut_out(platform: Platform, organization: Organization) -> bool:
+def is_forbidden(platform: Platform, organization: Organization) -> bool:
     """Say whether the role meets the 403 that no document explains."""
     return organization.role == "SUPER_ADMIN" and platform.modes.super_admin == "forbidden"
 

@@ -28,7 +28,7 @@ class Platform:
     def log_in(self, account: Account) -> Answer:
         """Hand out a token that only lists and enters."""
         session = self.sessions.open(account, self.clock.now() + self.modes.login_lifetime)
-        self.sessions.succeed(session, revoke=self.modes.logins == "one")
+        self.sessions.make_current(session, revoke=self.modes.logins == "one")
         return handed_out(self.modes, session, self.clock.now())
 
     def enter(
@@ -37,7 +37,7 @@ class Platform:
         """Hand out the token of a place, which ends the one before."""
         expires_at = self.clock.now() + self.modes.lifetime
         session = self.sessions.open(account, expires_at, organization, workspace)
-        self.sessions.succeed(session, revoke=self.modes.single_session != "off")
+        self.sessions.make_current(session, revoke=self.modes.single_session != "off")
         return handed_out(self.modes, session, self.clock.now())
 
     def live(self, call: Call, *scopes: str) -> Session:

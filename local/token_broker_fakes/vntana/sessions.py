@@ -37,7 +37,7 @@ class Session:
         return self.organization
 
     @property
-    def place(self) -> tuple[str, str, str]:
+    def scope_key(self) -> tuple[str, str, str]:
         """The key of a scope that has at most one live token."""
         organization = self.organization.uuid if self.organization else ""
         workspace = self.workspace.uuid if self.workspace else ""
@@ -73,17 +73,17 @@ class Sessions:
         self.by_token[token] = session
         return session
 
-    def succeed(self, session: Session, *, revoke: bool) -> None:
+    def make_current(self, session: Session, *, revoke: bool) -> None:
         """Make *session* the current one of its place, and end the one before where *revoke*."""
-        before = self.current.get(session.place)
+        before = self.current.get(session.scope_key)
         if before and revoke and not before.end:
             before.end = "revoked"
-        self.current[session.place] = session
+        self.current[session.scope_key] = session
 
     def revoke_workspaces(self, email: str, organization: str) -> None:
         """End the workspace tokens of an account's organization."""
-        for place, session in self.current.items():
-            if place[:2] == (email, organization) and session.workspace and not session.end:
+        for key, session in self.current.items():
+            if key[:2] == (email, organization) and session.workspace and not session.end:
                 session.end = "revoked"
 
     @property
