@@ -23,7 +23,7 @@ BODIES: dict[str, dict[str, Any]] = {flow: body(flow) for flow in FLOWS} | {
 
 OURS = {
     "aliases", "app", "aws", "aws.clients", "aws.endpoints", "aws.fast_client", "aws.http1",
-    "aws.operations", "aws.reader", "aws.sigv4", "broker", "cache", "decisions", "dependencies",
+    "aws.operations", "broker", "cache", "decisions", "dependencies",
     "document", "errors", "events", "flows", "handler", "item", "item_codec", "records", "sealing",
     "secrets_manager", "store", "telemetry", "tokens",
 }  # fmt: skip

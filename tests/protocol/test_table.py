@@ -53,12 +53,16 @@ def requests(draw: st.DrawFn) -> dict[str, Any]:
     changes = draw(st.dictionaries(NAMES, VALUES, min_size=1, max_size=3))
     removed = draw(st.lists(NAMES.filter(lambda name: name not in changes), unique=True))
     seen = draw(st.dictionaries(NAMES, st.none() | VALUES.map(attribute_of), max_size=2))
-    return update_parameters(changes, removed, seen) | {"Key": KEY, "ReturnValues": "ALL_NEW"}
+    changes |= dict.fromkeys(removed)
+    return update_parameters(changes, seen) | {
+        "Key": KEY,
+        "ReturnValues": "ALL_NEW",
+    }
 
 
 def attribute_of(value: object) -> Any:
     """Return a value as the store compares with it."""
-    expressions = update_parameters({"any": value}, (), {})
+    expressions = update_parameters({"any": value}, {})
     return expressions["ExpressionAttributeValues"][":any"]
 
 
@@ -80,7 +84,7 @@ def test_writes_have_the_same_effect_as_in_moto(
 
 def test_an_unused_placeholder_is_an_error(dynamodb: DynamoDBClient) -> None:
     """As in DynamoDB, so that the simulation detects it."""
-    write = update_parameters({"fence": 1}, (), {})
+    write = update_parameters({"fence": 1}, {})
     write["ExpressionAttributeNames"] |= {"#unused": "unused"}
     request = write | {"Key": KEY, "ReturnValues": "ALL_NEW"}
 

@@ -34,9 +34,11 @@ class Client:
         """Change an item."""
         return {"Attributes": self._table.update(request)}
 
-    def items(self, connection: str, *variants: str) -> list[Any]:
-        """Return records, as a reader of items does."""
-        return [self._table.get((connection, variant)) for variant in variants]
+    def get_item(self, **request: Any) -> dict[str, Any]:
+        """Return a record."""
+        place = tuple(value["S"] for value in request["Key"].values())
+        found = self._table.get(place)
+        return {"Item": found} if found else {}
 
 
 def kept(**attributes: object) -> tuple[Table, Store]:
@@ -44,7 +46,7 @@ def kept(**attributes: object) -> tuple[Table, Store]:
     table = Table()
     table.records[PLACE] = KEY | {name: attribute(value) for name, value in attributes.items()}
     client = Client(table)
-    return table, Store("table", cast("Any", client), lambda: cast("Any", client))
+    return table, Store("table", lambda: client)
 
 
 @pytest.mark.parametrize(

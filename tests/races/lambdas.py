@@ -92,7 +92,7 @@ def die(job: Job, results: Any) -> None:
     steps = Steps(job.kill_at)
     tools = service.deps
     shipped = vars(tools.store)["_client"]
-    stepping: Any = Stepping(shipped.fast, "call", steps)
+    stepping: Any = Stepping(shipped.fast, steps)
     vars(tools.store)["_client"] = clients.FastFirst(shipped, stepping)
     service.use(replace(tools, send=steps.around("request", tools.send)))
     result = called(service, job)
@@ -125,14 +125,16 @@ class Steps:
 
 
 class Stepping:
-    """A client one of whose operations is a step."""
+    """A client whose writes are steps."""
 
-    def __init__(self, client: Any, operation: str, steps: Steps) -> None:
+    def __init__(self, client: Any, steps: Steps) -> None:
         self._client = client
-        self._around = {operation: steps.around("write", getattr(client, operation))}
+        self._write = steps.around("write", client.call)
 
-    def __getattr__(self, name: str) -> Any:
-        return self._around.get(name) or getattr(self._client, name)
+    def call(self, operation: str, parameters: Any) -> Any:
+        """Return the answer to *operation*."""
+        call = self._write if operation == "update_item" else self._client.call
+        return call(operation, parameters)
 
 
 def silence() -> None:

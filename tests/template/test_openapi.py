@@ -95,7 +95,7 @@ def test_the_documented_body_fields_are_those_of_the_flow(flow: str) -> None:
 def is_taken(flow: str, body: Document) -> bool:
     """Say whether the flow's function reads everything there is in *body*."""
     body.seconds("min_ttl", least=0)
-    events.fingerprint(body)
+    events.formed(body, "rejected")
     body.boolean("force", default=False)
     FLOWS[flow].requested(body)
     try:

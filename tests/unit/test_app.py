@@ -13,9 +13,8 @@ from tests.unit.memory_aws import MemoryAws, timeout
 from tests.unit.memory_broker import Context, Recorder
 from token_broker.app import Environment
 from token_broker.aws import clients
-from token_broker.aws.endpoints import PlainEnvironment
+from token_broker.aws.endpoints import Credentials, PlainEnvironment
 from token_broker.aws.fast_client import FastClient
-from token_broker.aws.sigv4 import Credentials
 from token_broker.cache import CachedToken
 from token_broker.errors import NotConfigured
 from token_broker.exchange import Request, Response

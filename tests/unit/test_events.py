@@ -214,43 +214,40 @@ FINGERPRINT = "0123456789abcdef"
 
 
 @pytest.mark.parametrize(
-    ("read", "name", "valid", "invalid", "form"),
+    ("name", "valid", "invalid", "form"),
     [
         (
-            events.fingerprint,
             "rejected",
             [FINGERPRINT],
             [FINGERPRINT[1:], f"{FINGERPRINT}0", FINGERPRINT.upper(), f"{FINGERPRINT}\n"],
             "a fingerprint: 16 hex digits",
         ),
         (
-            events.variant,
             "variant",
             ["-", HASH],
             ["--", HASH[1:], f"{HASH}0", HASH.upper()],
             "a variant's key",
         ),
         (
-            events.version,
             "version",
             ["v1", "a_B-9", "x" * 64],
             ["x" * 65, "a b", "a/b", "v1\n"],
             "the id of a secret's version",
         ),
-        (events.otherwise, "otherwise", ["acme"], ["ACME", "acme\n"], "a connection"),
+        ("otherwise", ["acme"], ["ACME", "acme\n"], "a connection"),
     ],
 )
 def test_a_member_has_its_form_or_is_absent(
-    read: Any, name: str, valid: list[str], invalid: list[str], form: str
+    name: str, valid: list[str], invalid: list[str], form: str
 ) -> None:
     """An invalid value is not quoted."""
     for value in valid:
-        assert read(Document({name: value}, InvalidRequest)) == value
+        assert events.formed(Document({name: value}, InvalidRequest), name) == value
     for value in invalid:
-        detail = refused(read, Document({name: value}, InvalidRequest))
+        detail = refused(events.formed, Document({name: value}, InvalidRequest), name)
         assert detail == f"{name}: must be {form}"
-    assert read(Document({name: None}, InvalidRequest)) is None
-    assert read(Document({}, InvalidRequest)) is None
+    assert events.formed(Document({name: None}, InvalidRequest), name) is None
+    assert events.formed(Document({}, InvalidRequest), name) is None
 
 
 def test_the_number_of_variants_is_limited() -> None:
@@ -271,7 +268,7 @@ ARN = f"arn:aws:secretsmanager:eu-west-1:123456789012:secret:{PREFIX}acme-AbCd12
 def told(event: dict[str, Any]) -> tuple[str, dict[str, Any]]:
     command = events.rotation_command(event, PREFIX)
     assert (command.action, command.caller) == ("rotate", "secret changed")
-    body = {"version": events.version(command.body), "otherwise": events.otherwise(command.body)}
+    body = {name: events.formed(command.body, name) for name in ("version", "otherwise")}
     command.body.finish()
     return command.connection, {name: value for name, value in body.items() if value}
 

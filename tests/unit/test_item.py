@@ -626,11 +626,11 @@ def test_the_longest_min_ttl_that_a_new_token_meets(lifetime: int, longest: int)
         pytest.param(FRESH, 0, False, id="any token will do"),
         pytest.param(kept(expires_at=NOW), 9999, False, id="it has ended"),
         pytest.param(REPORTED, 9999, False, id="it was reported"),
-        pytest.param(None, 9999, False, id="nothing is kept"),
+        pytest.param(Item("flow#acme", "-"), 9999, False, id="nothing is kept"),
     ],
 )
 def test_a_min_ttl_longer_than_the_lifetime_is_refused(
-    item: Item | None, min_ttl: int | None, is_refused: bool
+    item: Item, min_ttl: int | None, is_refused: bool
 ) -> None:
     """Only a live token shows the lifetime of the next one."""
     if not is_refused:

@@ -65,9 +65,10 @@ def test_an_outdated_replica_is_a_retryable_error() -> None:
     assert raised.value.retry_after == 1
 
 
-def test_a_secret_without_a_current_version_has_none() -> None:
+def test_a_secret_without_a_current_version_counts_as_unknown() -> None:
     aws = aws_with(FIRST)
     aws.manager._stages = lambda *_: {"v1": []}  # type: ignore[method-assign]  # while it is made
-    assert aws.secrets.version("acme") is None
-    aws.manager.describe_secret = lambda **_: {}  # type: ignore[method-assign]  # as above
-    assert aws.secrets.version("acme") is None
+    for _ in ("without its stage", "without any version"):
+        with pytest.raises(UnknownConnection):
+            aws.secrets.version("acme")
+        aws.manager.describe_secret = lambda **_: {}  # type: ignore[method-assign]  # as above

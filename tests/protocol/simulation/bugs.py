@@ -141,7 +141,7 @@ def memory_first(
     now = self.deps.clock.now()
     held = self.deps.cache.get(self.deps.partition(connection), request.variant.key, now)
     if held and held.item.is_live(now, request.min_ttl):
-        return self._hand_out(request, held, "memory")
+        return self._hand_out(connection, request, held, "memory")
     return original(self, connection, request, deadline)
 
 
@@ -158,14 +158,15 @@ def unclaimed(original: Any, self: Store, item: Item, until: int) -> bool:
 
 
 @BUGS.instead_of(Broker, "_start_refresh", "renewal is off the caller's path")
-def renewed_inline(self: Broker, request: TokenRequest, held: CachedToken, now: int) -> None:
+def renewed_inline(
+    self: Broker, connection: str, request: TokenRequest, held: CachedToken, now: int
+) -> None:
     del now
-    connection = held.item.connection.partition("#")[2]
     work = Invocation(self.deps, connection, self.deps.clock.monotonic() + 20)
     Refresher(work).obtain(request.variant, Requirement(newer_than=held.item.generation))
 
 
-@BUGS.instead_of(conditional_writes, "ttl_of", "an item stays for as long as it is needed")
+@BUGS.instead_of(store, "ttl_of", "an item stays for as long as it is needed")
 def dropped_early(item: Item) -> int:
     return item.expires_at + 86_400
 
@@ -265,7 +266,16 @@ BUGS.add(
     "a login looks for a hold once it has the lease",
     (credential_gate, "refuse_held", nothing),
 )
-BUGS.add("hold-dropped", "a hold gets no ttl", (store, "ONLY", None))
+
+
+@BUGS.around(Store, "_written", "a hold gets no ttl")
+def hold_dropped(original: Any, self: Store, item: Item, changes: Any, unchanged: Any) -> Any:
+    # What acquires compares the hold anyway.
+    if changes.get("ttl") and "rejected_versions" not in unchanged:
+        unchanged = {name: seen for name, seen in unchanged.items() if name != "held"}
+    return original(self, item, changes, unchanged)
+
+
 BUGS.add(
     "hold-outlived",
     "memory is as old as its gate",

@@ -97,10 +97,12 @@ class Bugs(dict[str, Bug]):
 
         def decorate(function: Function) -> Function:
             def update(self: Store, item: Item, changes: Any, **rest: Any) -> Item | None:
-                write = Write(dict(changes), dict(rest["unchanged"]), list(rest.get("remove", ())))
+                setting = {name: value for name, value in changes.items() if value is not None}
+                removing = [name for name in changes if name not in setting]
+                write = Write(setting, dict(rest["unchanged"]), removing)
                 function(write)
-                rewritten = {"unchanged": write.unchanged, "remove": write.remove}
-                return original(self, item, write.changes, **rest | rewritten)
+                rewritten = write.changes | dict.fromkeys(write.remove)
+                return original(self, item, rewritten, **rest | {"unchanged": write.unchanged})
 
             self.add(name_of(function), guard, (Store, "_update", update))
             return function

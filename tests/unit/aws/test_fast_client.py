@@ -19,9 +19,8 @@ from tests.certificates import certificate
 from tests.servers import Behaviour, Server, answer, says
 from tests.waiting import PATIENCE_SECONDS, SOON_SECONDS, wait_for_aws_as_ever, wait_until
 from token_broker.aws import fast_client, http1
-from token_broker.aws.endpoints import Endpoint, PlainEnvironment
-from token_broker.aws.fast_client import FastClient
-from token_broker.aws.sigv4 import Credentials, authorization
+from token_broker.aws.endpoints import Credentials, Endpoint, PlainEnvironment
+from token_broker.aws.fast_client import FastClient, authorization
 
 LAMBDA = {
     "AWS_REGION": "eu-west-1",

@@ -19,8 +19,9 @@ from token_broker.aws import clients, errors
 from token_broker.aws.clients import FastFirst, call
 from token_broker.aws.fast_client import FastClient, fast_client
 from token_broker.aws.operations import OPERATIONS, Refusal
-from token_broker.aws.reader import Reader
 from token_broker.errors import BrokerError, NotConfigured, StoreUnavailable
+from token_broker.sealing import Sealer
+from token_broker.store import Store
 
 TABLE = "tokens"
 """Not the broker's: moto's tables are one for all servers of this process."""
@@ -87,6 +88,22 @@ PARAMETERS: dict[str, dict[str, Any]] = {
 """What each operation is asked, by boto3's names."""
 
 
+class Reader:
+    """What is read of the table by the store, and of KMS by the sealer."""
+
+    def __init__(self, key_id: str, dynamodb: clients.Client, kms: clients.Client) -> None:
+        self._store, self._sealer = Store(TABLE, dynamodb), Sealer(TABLE, key_id, kms)
+
+    def items(self, connection: str, *variants: str) -> list[Any]:
+        """Return the attributes of each of *variants*."""
+        records = self._store._records(connection, variants)
+        return [records.get(variant) for variant in variants]
+
+    def decrypt(self, blob: bytes, context: dict[str, str]) -> bytes | None:
+        """Return *blob* decrypted."""
+        return self._sealer._decrypt(blob, context)
+
+
 class Aws:
     """A table and a key, and readers of them."""
 
@@ -115,13 +132,13 @@ class Aws:
         return whole
 
     def seal(self, clear: bytes) -> bytes:
-        return self.kms.encrypt(KeyId=self.key_id, Plaintext=clear, EncryptionContext=CONTEXT)[
-            "CiphertextBlob"
-        ]
+        answer = self.kms.encrypt(KeyId=self.key_id, Plaintext=clear, EncryptionContext=CONTEXT)
+        sealed: bytes = answer["CiphertextBlob"]
+        return sealed
 
     def reader(self, fast: FastClient | None) -> Reader:
         dynamodb, kms = ask(lambda: self.dynamodb, fast), ask(lambda: self.kms, fast)
-        return Reader(TABLE, self.key_id, dynamodb, kms)
+        return Reader(self.key_id, dynamodb, kms)
 
 
 def ask(boto3: Callable[[], Any], fast: FastClient | None) -> Callable[[], Any]:
@@ -320,7 +337,7 @@ def without_metadata(answer: dict[str, Any] | None) -> dict[str, Any] | None:
 
 def test_boto3_is_not_called_when_the_fast_client_succeeds(aws: Aws, fast: FastClient) -> None:
     """Neither client of boto3 is created, for a hit or a miss."""
-    reader = Reader(TABLE, aws.key_id, FastFirst(refuse, fast), FastFirst(refuse, fast))
+    reader = Reader(aws.key_id, FastFirst(refuse, fast), FastFirst(refuse, fast))
     sealed = aws.seal(b"clear")
     item = aws.put("-", {"token": {"B": sealed}})
     assert reader.items(ACME, "-", "none") == [item, None]

@@ -9,7 +9,8 @@ from botocore.credentials import Credentials as BotocoreCredentials
 from hypothesis import given
 from hypothesis import strategies as st
 
-from token_broker.aws.sigv4 import Credentials, authorization
+from token_broker.aws.endpoints import Credentials
+from token_broker.aws.fast_client import authorization
 
 SUITE = Credentials("AKIDEXAMPLE", "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY", None, "us-east-1")
 

@@ -26,7 +26,7 @@ from token_broker.errors import (
 from token_broker.exchange import Exchange, NeedToken, Request, Response, run
 from token_broker.flows import Flow, every
 from token_broker.probe import ProbedFlow, prober_of
-from token_broker.probing import NO_ANSWER, Budget, Observed, is_unanswered
+from token_broker.probing import NO_ANSWER, Budget, Observed
 from token_broker.tokens import Token, Variant
 from token_broker_fakes import registry
 from token_broker_fakes.editor import EditorModes, FakeEditor
@@ -448,7 +448,7 @@ def test_a_request_beyond_the_budget_is_an_internal_error() -> None:
 def test_a_probe_stops_at_429_and_5xx() -> None:
     """The vendor asks to wait, or is down."""
     statuses = (200, 401, 428, 429, 430, 499, 500, 501, 599)
-    over = [status for status in statuses if is_unanswered(Response(status))]
+    over = [status for status in statuses if Response(status).is_unavailable]
     assert over == [429, 500, 501, 599]
 
 

@@ -12,12 +12,11 @@ from hypothesis import strategies as st
 from token_broker.item import Item, rfc3339
 from token_broker.item_codec import attribute
 from token_broker.records import replace
-from token_broker.refresh.outage import send_events
-from token_broker.refresh.pending_events import (
+from token_broker.refresh.outage import (
     CLAIM_SECONDS,
     OUTAGE_SECONDS,
-    PendingEvents,
     Step,
+    send_events,
     step,
 )
 
@@ -86,7 +85,8 @@ class Place:
         invocation = SimpleNamespace(
             deps=SimpleNamespace(clock=SimpleNamespace(now=lambda: self.now), store=self),
             partition=GATE.connection,
-            pending_events=PendingEvents(is_available=is_available),
+            pending_events=[],
+            is_available=is_available,
             announce=self.announce,
             gate=self.gate,
         )

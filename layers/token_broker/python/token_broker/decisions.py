@@ -110,7 +110,7 @@ def next_step(item: Item, gate: Item, now: int, version: str | None) -> tuple[Ne
     """
     if gate.held:
         return Next.REFUSE, held_words(gate.held)
-    if item.is_live(now, None) and not item.is_uncertain(now):
+    if item.is_good(now):
         return _hand_out(item, now, version)
     if item.is_leased(now):
         return Next.WAIT, "another caller is exchanging; this one waits for its token"
@@ -228,13 +228,13 @@ def held_words(hold: Hold) -> str:
     return f"an operator has held the connection since {rfc3339(hold.since)}: {hold.reason}"
 
 
-def refuse_too_long(item: Item | None, min_ttl: int | None, now: int) -> None:
+def refuse_too_long(item: Item, min_ttl: int | None, now: int) -> None:
     """Refuse a `min_ttl` that exceeds the life of a new token of this upstream.
 
     Only a live token shows how long the next one will live. Raises `InvalidRequest` before a
     useless exchange.
     """
-    if item and min_ttl and item.is_live(now) and min_ttl > longest_min_ttl(item.lifetime):
+    if min_ttl and item.is_live(now) and min_ttl > longest_min_ttl(item.lifetime):
         raise InvalidRequest(f"min_ttl: tokens of this upstream live {item.lifetime} seconds")
 
 

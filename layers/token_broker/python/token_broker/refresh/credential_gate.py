@@ -179,11 +179,10 @@ class CredentialGate:
         """
         is_own = item.variant == lease.variant
         held = lease if is_own else self._lease
-        owner = held.lease_owner if held else None
-        has_lease = owner is not None and item.lease_owner == owner
-        now = self._deps.clock.now()
+        has_lease = bool(held and held.lease_owner and held.lease_owner == item.lease_owner)
+        now, ends_lease = self._deps.clock.now(), has_lease and not is_own
         return self._deps.store.judge(
-            item, decided, rejection, now, has_lease=has_lease, ends_lease=has_lease and not is_own
+            item, decided, rejection, now, has_lease=has_lease, ends_lease=ends_lease
         )
 
     def release(self) -> None:
