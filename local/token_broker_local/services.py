@@ -7,6 +7,7 @@ steps, so several threads may succeed. `Atomic` processes one request at a time.
 import threading
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from functools import lru_cache
 from io import BytesIO
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +27,21 @@ if TYPE_CHECKING:
 
 LOCK = threading.RLock()
 """Held while moto processes one request."""
+
+
+class Dispatcher(DomainDispatcherApplication):
+    """moto's services by what is asked of them.
+
+    moto lists its own folder for each request. That takes as long as to answer one.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(create_backend_app)
+        self._backend = lru_cache(maxsize=100)(super().get_backend_for_host)
+
+    def get_backend_for_host(self, host: str | None) -> Any:
+        """Return the name of the service that *host* is of."""
+        return self._backend(host)
 
 
 class Atomic:
@@ -63,8 +79,7 @@ def serving(port: int, deliver: Deliver) -> Iterator[int]:
 
     *deliver* is called with each event of a changed secret.
     """
-    moto = DomainDispatcherApplication(create_backend_app)
-    application = Atomic(Watched(moto, deliver))
+    application = Atomic(Watched(Dispatcher(), deliver))
     with (
         make_server(HOST, port, application, threaded=True, request_handler=Quiet) as server,
         in_thread(server) as served,
