@@ -87,13 +87,19 @@ def test_the_tree_is_the_brokers_and_three_classes_of_our_own() -> None:
         assert kind.retryable == ("(retryable)" in line)
 
 
-def test_a_code_that_is_not_known_is_the_base_class(serve: Serve, through: Through) -> None:
+@pytest.mark.parametrize("status", [403, 418])
+def test_a_code_that_is_not_known_is_the_base_class(
+    status: int, serve: Serve, through: Through
+) -> None:
     """A newer broker's word counts for whether trying again makes sense."""
-    novel = brokers.BrokerError("new")
-    vars(novel).update(code="novel", status=418)  # not a class: other tests ask for all there are
+    novel = brokers.BrokerError("grün")
+    vars(novel).update(
+        code="novel", status=status
+    )  # not a class: other tests ask for all there are
     error = raised(through(serve(failing(novel))))
     assert type(error) is BrokerError
-    assert (error.code, error.status, error.retryable) == ("novel", 418, False)
+    assert (error.code, error.status, error.retryable) == ("novel", status, False)
+    assert error.detail == "grün"
 
 
 def test_a_retryable_failure_is_tried_again(serve: Serve, through: Through) -> None:
@@ -208,6 +214,7 @@ def test_the_broker_knows_best_whether_to_try_again(
 ) -> None:
     error = BrokerError.of({"code": code} | said)
     assert (error.detail, error.status) == ("", type(error).status)
+    assert BrokerError.of({"code": code, "detail": 5}).detail == "5"
     assert error.retryable is retryable
 
 

@@ -80,7 +80,7 @@ def send(where: str, request: Request, deadline: Deadline, authorities: str | No
     The file *authorities* has the certificate authorities; None stands for the usual ones. Raises
     `Unreachable` with the text *where*, without the library's text, which may quote the request.
     """
-    back = _deadline.set(deadline)
+    _deadline.set(deadline)
     connections = _connections(os.getpid())[authorities]
     try:
         return _sent(connections.session(), request, deadline, authorities)
@@ -90,7 +90,6 @@ def send(where: str, request: Request, deadline: Deadline, authorities: str | No
         failure.retryable = isinstance(error, TRANSIENT) and not is_untrusted
     finally:
         connections.used_at = monotonic()
-        _deadline.reset(back)
     raise failure
 
 
