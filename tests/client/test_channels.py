@@ -5,6 +5,7 @@ import json
 import traceback
 from collections import ChainMap
 from functools import partial
+from itertools import count
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, cast
@@ -12,7 +13,7 @@ from typing import Any, cast
 import boto3
 import pytest
 import yaml
-from botocore.credentials import ReadOnlyCredentials
+from botocore.credentials import Credentials, ReadOnlyCredentials
 from botocore.exceptions import (
     BotoCoreError,
     ClientError,
@@ -44,6 +45,7 @@ from token_broker_client.deadline import Deadline
 from token_broker_client.functions import CLIENTS, Functions, names, region, unsent
 from token_broker_client.gateway import ROUTES, Gateway
 from token_broker_client.request import Command
+from token_broker_client.transport import Request
 from token_broker_local.addresses import REGION
 
 API = "https://abc123.execute-api.eu-central-1.amazonaws.com/prod"
@@ -110,6 +112,39 @@ def test_boto3s_default_session_is_the_default(
     found = identity.credentials(None)
     assert isinstance(found, ReadOnlyCredentials)
     assert found.access_key == "local"
+
+
+def test_a_signature_is_of_the_whole_request(session: boto3.Session) -> None:
+    """AWS computes it again, of all that it receives."""
+    one = Request("POST", "https://api.example/v1", {"x-api-key": "a"}, b"a")
+    requests = [
+        one,
+        one._replace(method="PUT"),
+        one._replace(url="https://api.example/v2"),
+        one._replace(headers={"x-api-key": "b"}),
+        one._replace(body=b"b"),
+    ]
+    ways = [(request, session, REGION) for request in requests]
+    other = boto3.Session("other", "other")
+    ways += [(one, session, "us-east-1"), (one, other, REGION)]
+    signatures = {
+        identity.signed(*way)["Authorization"].rpartition("Signature=")[2] for way in ways
+    }
+    assert len(signatures) == len(ways)
+
+
+def test_credentials_that_were_renewed_are_used() -> None:
+    """Those of a role end within hours: each call is signed by the ones of that moment."""
+
+    class Renewing:
+        keys = count(1)
+
+        def get_credentials(self) -> Credentials:
+            return Credentials(f"key-{next(self.keys)}", "secret")
+
+    session = cast("boto3.Session", Renewing())
+    for number in (1, 2):
+        assert identity.credentials(session).access_key == f"key-{number}"
 
 
 @pytest.mark.parametrize("ends", ["", "/", "/v1", "//v1/ "])
@@ -206,6 +241,7 @@ ARN = "arn:aws:lambda:eu-west-1:123456789012:function:token-broker-prod"
         (ARN, f"{ARN}-vendorlink"),
         ("token-broker-prod-{flow}:live", "token-broker-prod-vendorlink:live"),
         ("{flow}-tokens", "vendorlink-tokens"),
+        ("tokens-{flow}:{flow}-live", "tokens-vendorlink:vendorlink-live"),
         ("token-broker-prod-{flow}:team-editor", "token-broker-prod-vendorlink:team-editor"),
         ("token-broker-editor-{flow}:live", "token-broker-editor-vendorlink:live"),
         (f"{ARN}-{{flow}}:team-vntana", f"{ARN}-vendorlink:team-vntana"),
@@ -386,11 +422,10 @@ def test_no_credentials_is_said_so(monkeypatch: pytest.MonkeyPatch) -> None:
         assert caught.value.__suppress_context__ or caught.value.__context__ is None
 
 
-def test_a_setting_without_a_value_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_setting_without_a_value_is_none() -> None:
     """An empty name of a file would switch the check of certificates off."""
     for value in ("", None, 5):
         assert identity.setting(partial(dict.get, {"it": value}, "it")) is None
-    monkeypatch.delenv("AWS_CA_BUNDLE", raising=False)
     assert identity.authorities(cast("boto3.Session", object())) is None
 
 
@@ -689,4 +724,7 @@ def test_each_identity_has_a_client_of_its_own(
     assert made[0] is made[2]
     assert made[0] is not made[1]
     assert CLIENTS.get(session, "us-east-1").meta.region_name == "us-east-1"
+    for default, client in ((session, made[0]), (other, made[1])):
+        monkeypatch.setattr(boto3, "DEFAULT_SESSION", default)
+        assert CLIENTS.get(None, REGION) is client
     assert locked == [True] * 3

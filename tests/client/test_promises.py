@@ -213,12 +213,16 @@ def test_authorities_are_found_as_boto3_finds_them(
             forgotten(plain)
         assert not caught.value.retryable  # it will be the same at the next try
     for file, words in (
-        (other, "certificate is not trusted"),
-        (tmp_path / "no", "cannot be read"),
+        (other, "SSLError, as its certificate is not trusted: see AWS_CA_BUNDLE and ca_bundle"),
+        (
+            tmp_path / "no",
+            "OSError, as AWS_CA_BUNDLE or ca_bundle names a file that cannot be read",
+        ),
     ):
         monkeypatch.setenv("AWS_CA_BUNDLE", str(file))
-        with pytest.raises(Unreachable, match=words) as caught:
+        with pytest.raises(Unreachable) as caught:
             forgotten(trusting)
+        assert caught.value.detail.endswith(f": {words}")
         assert not caught.value.retryable
     monkeypatch.setenv("AWS_CA_BUNDLE", str(pem))
     assert forgotten(plain) == {"forgotten": 7}

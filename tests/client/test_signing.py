@@ -10,11 +10,13 @@ from io import BytesIO, UnsupportedOperation
 from itertools import count
 from typing import Any
 
+import httpcore
 import httpx
 import pytest
 import requests
 import trio
 
+from tests.client import desks
 from tests.client.callers import LIBRARIES, NO_TLS, Caller, Library
 from tests.client.desks import NOW, Desk, Once
 from tests.servers import Server, answer, says
@@ -27,6 +29,7 @@ from token_broker_client import (
     WrongDestination,
 )
 from token_broker_client.cache import Cache
+from token_broker_client.httpx_guard import Guard
 from token_broker_fakes import FakeVendorlink, FakeVntana
 
 PRODUCTS = "/v1/products"
@@ -556,6 +559,21 @@ def test_one_object_signs_for_each_kind_of_client(fake_vntana: FakeVntana) -> No
     assert httpx.get(world.url, **how, timeout=PATIENCE_SECONDS).status_code == 200
     assert (asyncio.run(get()), trio.run(get)) == (200, 200)
     assert world.desk.bodies == [{}]
+
+
+@pytest.mark.parametrize("version", ["http11", "http2"])
+def test_the_token_is_removed_in_every_version_of_http(version: str) -> None:
+    """From a request to another host, right before that is written."""
+    guard = Guard(httpx.Request("GET", "https://api-platform.vntana.com"))
+    guard.sign(desks.answer())
+    for url, names in (
+        ("https://api-platform.vntana.com/x", [b"X-Auth-Token", b"Accept"]),
+        ("https://elsewhere.example/x", [b"Accept"]),
+    ):
+        headers = [(b"X-Auth-Token", b"Bearer token-1"), (b"Accept", b"*/*")]
+        leaving = httpcore.Request("GET", url, headers=headers)
+        guard.trace(f"{version}.send_request_headers.started", {"request": leaving})
+        assert [name for name, _ in leaving.headers] == names
 
 
 def test_a_callers_own_trace_is_heard(fake_vntana: FakeVntana) -> None:

@@ -40,7 +40,6 @@ PIECE_BYTES = 1 << 16
 TRANSIENT = (
     exceptions.ConnectionError,
     exceptions.Timeout,
-    exceptions.ChunkedEncodingError,
     urllib3.exceptions.ProtocolError,
     urllib3.exceptions.TimeoutError,
     TimeoutError,
@@ -110,7 +109,6 @@ def _sent(
         request.method,
         request.url,
         data=request.body or None,
-        headers=dict(request.headers),
         auth=Signed(request.headers),
         timeout=(min(CONNECT_SECONDS, seconds), seconds),
         verify=authorities,
@@ -135,13 +133,13 @@ def left(deadline: Deadline) -> float:
 
 
 class Signed(AuthBase):
-    """Keeps the signed headers of a request: without an `auth`, requests reads ~/.netrc."""
+    """Sets the signed headers of a request: without an `auth`, requests reads ~/.netrc."""
 
     def __init__(self, headers: Mapping[str, str]) -> None:
         self._headers = headers
 
     def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
-        """Set the headers that were signed."""
+        """Set them last, so that nothing replaces one."""
         request.headers.update(self._headers)
         return request
 
