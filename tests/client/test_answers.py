@@ -60,6 +60,8 @@ def test_shows_no_secret(show: object) -> None:
     for shown in (show(found), show(found.headers), show([found]), show(found.access)):
         assert SECRET not in shown
     assert found.fingerprint in show(found)
+    names = [field.partition("=")[0] for field in show(found).partition("(")[2].split(", ")]
+    assert {"headers", "url", "access"}.isdisjoint(names)
     assert show(found.headers | {"Accept": SECRET}) == "Headers(x-api-token=…, Accept=…)"
 
 

@@ -79,6 +79,8 @@ def test_the_tree_is_the_brokers_and_three_classes_of_our_own() -> None:
     assert sorted(token_broker_client.__all__) == sorted(
         [*names, "Access", "Answer", "Broker", "BrokerError", "Headers"]
     )
+    base = errors.BrokerError("why")
+    assert (base.code, base.status, base.retryable) == ("internal", 500, False)
     for kind in errors.kinds():
         (line,) = [
             one for one in (errors.__doc__ or "").splitlines() if f" {kind.__name__} " in f"{one} "
