@@ -21,7 +21,6 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
-from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 
 from benchmarks.wsgi import Remembering, serving
 from token_broker_fakes.editor import FakeEditor
@@ -30,7 +29,7 @@ from token_broker_fakes.vendorlink import FakeVendorlink
 from token_broker_fakes.vntana import FakeVntana
 from token_broker_local import provisions
 from token_broker_local.addresses import KEY_ALIAS, REGION, STAGE, TABLE, secret_name
-from token_broker_local.services import Atomic
+from token_broker_local.services import Atomic, Dispatcher
 
 if TYPE_CHECKING:
     from multiprocessing.connection import Connection
@@ -91,7 +90,7 @@ def running() -> Iterator[Cloud]:
         for fake in fakes.values():
             stack.enter_context(fake.serve())
         bundle, chain = certificates(folder)
-        application = Remembering(Atomic(DomainDispatcherApplication(create_backend_app)))
+        application = Remembering(Atomic(Dispatcher()))
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(chain)
         secure = stack.enter_context(serving(application, context)).server_port

@@ -21,7 +21,6 @@ from typing import Any
 
 from benchmarks.tables import Spread, Table, Target
 from token_broker.app import Environment
-from token_broker.aws.reader import Reader
 from token_broker.flows.editor import FLOW
 from token_broker.handler import Service
 from token_broker.item import Item
@@ -76,9 +75,8 @@ class Aws:
 def function(aws: Any) -> Service:
     """Return the editor's function over *aws*."""
     service = Environment(SETTINGS).service(FLOW)
-    reader = Reader("table", "key", lambda: aws, lambda: aws)
-    store = Store("table", reader, lambda: aws)
-    sealer = Sealer("table", "key", reader, lambda: aws)
+    store = Store("table", lambda: aws)
+    sealer = Sealer("table", "key", lambda: aws)
     service.use(replace(service.deps, store=store, sealer=sealer))
     return service
 

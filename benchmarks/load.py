@@ -28,7 +28,6 @@ from benchmarks import growth
 from benchmarks.cloud import client
 from benchmarks.emulator import ROOT
 from benchmarks.tables import Spread, Table, Target
-from token_broker.aws.reader import Reader
 from token_broker.sealing import Sealer
 from token_broker_local.addresses import KEY_ALIAS, TABLE, Addresses
 
@@ -111,8 +110,7 @@ def system() -> Iterator[str]:
 def fill() -> None:
     """Keep a token in the table for each of 10,000 users of the editor's demo."""
     aws, kms, dynamodb = growth.Aws(), client("kms", AWS), client("dynamodb", AWS)
-    reader = Reader(TABLE, KEY_ALIAS, lambda: dynamodb, lambda: kms)
-    growth.fill(aws, Sealer(TABLE, KEY_ALIAS, reader, lambda: kms), 0, KEYS, prefix="kept-")
+    growth.fill(aws, Sealer(TABLE, KEY_ALIAS, lambda: kms), 0, KEYS, prefix="kept-")
     puts = [{"PutRequest": {"Item": item}} for item in aws.items.values()]
     for start in range(0, KEYS, 25):
         dynamodb.batch_write_item(RequestItems={TABLE: puts[start : start + 25]})

@@ -17,7 +17,8 @@ from urllib.parse import urlsplit
 import gevent
 from locust import FastHttpUser, events, task
 
-from token_broker.aws.sigv4 import Credentials, authorization
+from token_broker.aws.endpoints import Credentials
+from token_broker.aws.fast_client import authorization
 
 SCENARIO = json.loads(os.environ["SCENARIO"])
 CREDENTIALS = Credentials(

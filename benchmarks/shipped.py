@@ -15,7 +15,6 @@ from greenlet import getcurrent, greenlet
 
 from tests.unit.memory_aws import KEY_ID, PREFIX, TABLE_NAME, MemoryAws
 from tests.unit.memory_broker import SKEW, Context, Recorder
-from token_broker.aws.reader import Reader
 from token_broker.broker import Broker
 from token_broker.cache import TokenCache
 from token_broker.dependencies import Clock, Dependencies
@@ -103,9 +102,8 @@ class Fleet:
         aws.manager.put(CONNECTION, self._fake.demo_secret("app.vendorlink.nl"))
         dynamodb = cast("DynamoDBClient", Paced(aws.dynamodb, costs))
         kms = cast("KMSClient", Paced(aws.kms, costs))
-        reader = Reader(TABLE_NAME, KEY_ID, lambda: dynamodb, lambda: kms)
-        self._store = Store(TABLE_NAME, reader, lambda: dynamodb)
-        self._sealer = Sealer(TABLE_NAME, KEY_ID, reader, lambda: kms)
+        self._store = Store(TABLE_NAME, lambda: dynamodb)
+        self._sealer = Sealer(TABLE_NAME, KEY_ID, lambda: kms)
         manager = cast("SecretsManagerClient", Paced(aws.manager, costs))
         self._secrets = Secrets(PREFIX, lambda: manager)
 

@@ -85,7 +85,7 @@ def read_logs(system: System, page: Dashboard, over: threading.Event) -> None:
         for flow in FLOWS:
             found = logs.filter_log_events(logGroupName=f"/aws/lambda/{NAME}-{flow}")["events"]
             for event in found[heard[flow] :]:
-                page.hear(event["message"])
+                page.record(event["message"])
             heard[flow] = len(found)
 
 

@@ -14,6 +14,7 @@ import boto3
 import pytest
 from hypothesis import HealthCheck, settings
 
+from tests.sharing import share_models
 from tests.waiting import wait_for_aws
 from token_broker.transport import sockets
 
@@ -55,9 +56,10 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 @pytest.fixture(scope="session", autouse=True)
 def _patience() -> "Iterator[None]":
-    """Wait for AWS as long as a busy machine takes; read the public authorities once for all."""
+    """Wait for AWS as long as a busy machine takes; read what never changes once for all."""
     with pytest.MonkeyPatch.context() as patch:
         wait_for_aws(patch.setattr)
+        share_models(patch.setattr)
         patch.setattr("token_broker.transport.client.tls", cache(sockets.tls))
         yield
 
@@ -65,17 +67,13 @@ def _patience() -> "Iterator[None]":
 @pytest.fixture(scope="session")
 def aws() -> "Iterator[tuple[Counted, str]]":
     """Serve AWS on a free port of loopback."""
-    from moto.moto_server.werkzeug_app import (  # noqa: PLC0415 (slow; few tests want it)
-        DomainDispatcherApplication,
-        create_backend_app,
-    )
-    from werkzeug.serving import make_server  # noqa: PLC0415 (see above)
+    from werkzeug.serving import make_server  # noqa: PLC0415 (slow; few tests want it)
 
     from tests.functions.world import Counted  # noqa: PLC0415 (see above)
     from token_broker_local.addresses import HOST  # noqa: PLC0415 (see above)
-    from token_broker_local.services import Atomic, Quiet  # noqa: PLC0415 (see above)
+    from token_broker_local.services import Atomic, Dispatcher, Quiet  # noqa: PLC0415 (see above)
 
-    counted = Counted(DomainDispatcherApplication(create_backend_app))
+    counted = Counted(Dispatcher())
     with make_server(HOST, 0, Atomic(counted), threaded=True, request_handler=Quiet) as server:
         thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
         thread.start()

@@ -1,13 +1,16 @@
-"""What is made once in a test run, whichever of its workers asks first; the others wait for it."""
+"""What is made once: in a test run, whichever of its workers asks first, or in a process."""
 
 import fcntl
 import os
 import pickle
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Any, TypeVar
 from urllib.parse import quote
 
 import pytest
+from botocore import loaders, session
+
+from tests.waiting import Put
 
 _Made = TypeVar("_Made")
 
@@ -26,3 +29,15 @@ def once(factory: pytest.TempPathFactory, name: str, make: Callable[[], _Made]) 
         made = make()
         file.write(pickle.dumps(made))
         return made
+
+
+def share_models(put: Put = setattr) -> None:
+    """Have boto3 read what it knows of a service once in a process, not once in each session."""
+    known: dict[str | None, dict[Any, Any]] = {}
+
+    def loader(path: str | None = None) -> loaders.Loader:
+        made = loaders.create_loader(path)
+        made._cache = known.setdefault(path, {})  # type: ignore[attr-defined]  # no stub has it
+        return made
+
+    put(session, "create_loader", loader)

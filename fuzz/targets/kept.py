@@ -10,7 +10,6 @@ from fuzz.targets.words import document
 from token_broker import maintenance
 from token_broker.aliases import is_outdated
 from token_broker.decisions import may_force, recent_reports, state
-from token_broker.errors import Internal
 from token_broker.item_codec import LARGEST, item_of
 from token_broker.sealing import Sealer
 from token_broker.tokens import Token
@@ -32,7 +31,7 @@ def items(data: bytes) -> None:
     may_force(item, NOW)
     recent_reports(item, NOW)
     is_outdated(item, item)
-    maintenance.is_due(item, NOW)
+    item.is_due(NOW)
     json.dumps(maintenance.entry(item, item, NOW, "v1")).encode()
     for name in item.corrupt:
         expect(name.isidentifier(), "an attribute is named, not its value")
@@ -45,18 +44,6 @@ def typed(value: Any) -> Any:
     return value
 
 
-class Opened:
-    """A key that opens everything, to the same."""
-
-    def __init__(self, clear: bytes) -> None:
-        self._clear = clear
-
-    def decrypt(self, blob: bytes, context: dict[str, str]) -> bytes:
-        """Return what was said."""
-        del blob, context
-        return self._clear
-
-
 def seals(data: bytes) -> None:
     """Open what was sealed, be it of another version of the program: it is a token, or nothing."""
     record = {
@@ -67,13 +54,19 @@ def seals(data: bytes) -> None:
         "refresh_at": {"N": "1900000001"},
     }
     item = item_of("flow#connection", "-", record)
-    sealer = Sealer("table", "key", Opened(zlib.compress(data)), unasked)
+    sealer = Sealer("table", "key", lambda: Key(data))
     token = sealer.open_token(item)
     expect(token is None or isinstance(token, Token), "a token or nothing")
     variant = sealer.open_variant(item)
     expect(variant is None or isinstance(variant.kind, str), "a variant or nothing")
 
 
-def unasked() -> Any:
-    """Stand for KMS, which seals nothing here."""
-    raise Internal("nothing is sealed")
+class Key:
+    """A key that opens everything, to the same."""
+
+    def __init__(self, clear: bytes) -> None:
+        self._clear = clear
+
+    def decrypt(self, **_: object) -> dict[str, bytes]:
+        """Return what was said."""
+        return {"Plaintext": zlib.compress(self._clear)}

@@ -1,7 +1,7 @@
 """The few operations of AWS that the broker uses, in memory: for tests that have no AWS.
 
-Each is an object with boto3's methods, arguments and errors. What is asked that is not here is an
-error that says so: nothing is guessed.
+Each is an object with boto3's methods, arguments and errors. An unsupported argument or expression
+is an error.
 """
 
 import json
@@ -19,7 +19,7 @@ from botocore.exceptions import ClientError
 Record: TypeAlias = Mapping[str, Any]
 
 PAGE = 25
-"""Items of one page of a query: few, so that a caller that reads only one page fails."""
+"""Items of one page of a query: few, so that a test finds a caller that reads only one page."""
 
 TOKENS = re.compile(r"[A-Za-z_]+|[#:]\w+|<>|<=|>=|[=<>(),+-]")
 COMPARISONS: Mapping[str, Callable[[Any, Any], bool]] = {
@@ -38,7 +38,7 @@ def client_error(code: str, operation: str) -> ClientError:
 
 
 class Expression:
-    """An expression of DynamoDB's, read from left to right."""
+    """A condition or update expression of DynamoDB, parsed from left to right."""
 
     def __init__(self, text: str, request: Record, record: Record) -> None:
         self._tokens = TOKENS.findall(text)
@@ -146,7 +146,7 @@ class Expression:
 
 
 def compared(comparison: str, left: Any, right: Any) -> bool:
-    """Say how two typed values compare: never, where one is absent or they are of two types."""
+    """Compare two typed values. Absent values and different types are only unequal."""
     if left is None or right is None or left.keys() != right.keys():
         return comparison == "<>" and left != right
     ((kind, one),), ((_, other),) = left.items(), right.items()
@@ -219,12 +219,12 @@ class Table:
 
 
 def place_of(key: Record) -> tuple[str, str]:
-    """Return where a key of the table leads."""
+    """Return the partition and sort key of *key*."""
     return key["connection"]["S"], key["variant"]["S"]
 
 
 def key_of(place: tuple[str, str]) -> dict[str, Any]:
-    """Return the key that leads to *place*."""
+    """Return the key attributes of *place*."""
     return {"connection": {"S": place[0]}, "variant": {"S": place[1]}}
 
 
@@ -240,7 +240,7 @@ class Key:
         return {"CiphertextBlob": self._prefix(request) + request["Plaintext"]}
 
     def decrypt(self, **request: Any) -> dict[str, Any]:
-        """Decrypt it again."""
+        """Decrypt a ciphertext."""
         prefix = self._prefix(request)
         if not request["CiphertextBlob"].startswith(prefix):
             raise client_error("InvalidCiphertextException", "Decrypt")
@@ -304,7 +304,7 @@ class Secrets(dict[tuple[str, str], Any]):
         }
 
     def describe_secret(self, **request: Any) -> dict[str, Any]:
-        """Return which versions there are."""
+        """Return the versions and their stages."""
         names = [one.name for one in self._known(request["SecretId"], "DescribeSecret")]
         stages = {name: [stage] for name, stage in zip(names[::-1], STAGES, strict=False)}
         return {"VersionIdsToStages": stages}
@@ -319,12 +319,12 @@ STAGES = ("AWSCURRENT", "AWSPREVIOUS")
 
 
 class Bus:
-    """EventBridge. It keeps the entries."""
+    """EventBridge: it stores the entries."""
 
     def __init__(self) -> None:
         self.entries: list[Record] = []
 
     def put_events(self, **request: Any) -> dict[str, Any]:
-        """Take events."""
+        """Store events."""
         self.entries += request["Entries"]
         return {"FailedEntryCount": 0, "Entries": []}

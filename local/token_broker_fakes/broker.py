@@ -1,4 +1,4 @@
-"""The broker itself over the fakes, in this process: its own handlers, with AWS in memory."""
+"""The broker's own handlers in this process, with the fakes as vendors and AWS in memory."""
 
 import json
 import logging
@@ -81,7 +81,7 @@ class Handlers:
         event = {**command.body, "connection": command.connection, "action": command.action}
         try:
             return self._invoked(command.flow, event)
-        except Exception as error:  # noqa: BLE001 (as Lambda: whatever it is, it is told)
+        except Exception as error:  # noqa: BLE001 (as Lambda, which returns any exception)
             failure = problem(decoded(str(error).encode()))
         raise failure or Unreachable("the function failed; see what it logged")
 
@@ -120,7 +120,7 @@ class Handlers:
     def _quietly(self, flow: str, event: Mapping[str, Any]) -> None:
         try:
             self._invoked(flow, event)
-        except Exception:  # noqa: BLE001 (none waits for it; it has been logged)
+        except Exception:  # noqa: BLE001 (no caller waits; it has been logged)
             return
 
 

@@ -1,11 +1,11 @@
-"""The control endpoint of a served fake: look at it, switch it, read its log, while it runs.
+"""The control endpoint of a served fake: its state, its switches and its log.
 
-GET    /_control       what it knows and how it is switched
+GET    /_control       its state and its switches
 PATCH  /_control       {"modes": {…}, "faults": […], "clock_offset": 0, "advance": 0,
-                        "revoke": true}: switches what is named
-PUT    /_control       the same, from the defaults: what is not named is reset
-GET    /_control/log   the requests it had; ``?last=20`` the latest of them
-DELETE /_control/log   forgets them
+                        "revoke": true}: sets the named ones
+PUT    /_control       the same, and resets all others
+GET    /_control/log   its requests; ``?last=20`` for the last ones
+DELETE /_control/log   clears the log
 """
 
 import json
@@ -13,10 +13,10 @@ import re
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs
 
-from token_broker_fakes.clock import ClockError, possible
 from token_broker_fakes.faults import Fault, FaultError
 from token_broker_fakes.log import KEPT
 from token_broker_fakes.modes import ModeError
+from token_broker_fakes.sources import ClockError, possible
 from token_broker_fakes.wire import JSON, Answer
 
 if TYPE_CHECKING:
@@ -73,7 +73,7 @@ def last(query: str) -> int:
 
 
 def readable(status: int, value: object) -> Answer:
-    """Return *value* as JSON for people: the innermost lists and objects each on one line."""
+    """Return *value* as indented JSON with the innermost lists and objects on one line each."""
     text = json.dumps(value, ensure_ascii=False, indent=2)
     for brackets in (r"\[[^][{}]*\]", r"\{[^{}]*\}"):
         # JSON has no line breaks within texts, so none of those is touched.
@@ -82,7 +82,7 @@ def readable(status: int, value: object) -> Answer:
 
 
 def decoded(content: bytes) -> dict[str, Any]:
-    """Return the body, which must be an object that names switches only."""
+    """Return the body, which must be an object with known members."""
     try:
         value = json.loads(content)
     except (ValueError, RecursionError):
@@ -95,7 +95,7 @@ def decoded(content: bytes) -> dict[str, Any]:
 
 
 def switch(fake: "Fake[Any]", wanted: dict[str, Any], *, afresh: bool) -> None:
-    """Switch everything that *wanted* names, or nothing. *afresh* resets the rest."""
+    """Set all members of *wanted*, or none if one is invalid. *afresh* resets the others."""
     faults = [fault_of(fake, value) for value in member(wanted, "faults", list, [])]
     modes = type(fake.modes)()
     if not afresh:

@@ -1,7 +1,7 @@
-"""What the fakes have in common: one lock, a clock, modes, faults, a log, and two entrances.
+"""The base of the fakes: a lock, a clock, modes, faults, a log, and two entrances.
 
-A fake is called with a `Request` and returns a `Response`, or is served over HTTP; both entrances
-lead through `Fake.deliver`, so that they cannot differ.
+A fake is called with a `Request` and returns a `Response`, or is served over HTTP. Both entrances
+use `Fake.deliver`, so they cannot differ.
 """
 
 import threading
@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
 from token_broker.errors import UpstreamUnavailable
 from token_broker.exchange import Request, Response
-from token_broker_fakes.clock import Clock
 from token_broker_fakes.faults import (
     LOST,
     UNPROCESSED,
@@ -27,6 +26,7 @@ from token_broker_fakes.faults import (
 )
 from token_broker_fakes.log import Log
 from token_broker_fakes.modes import Modes
+from token_broker_fakes.sources import Clock
 from token_broker_fakes.wire import Answer, Call, Delivery, Refused
 
 if TYPE_CHECKING:
@@ -36,15 +36,15 @@ M = TypeVar("M", bound=Modes)
 Handler = Callable[[Call], Answer]
 
 SHOWN = -50
-"""Where in a list of tokens those begin that are shown: there may be thousands."""
+"""The start of the slice of tokens that are shown: the last 50."""
 
 
 class Fake(Generic[M]):
-    """A vendor that enforces its rules. Safe to be called by many threads."""
+    """A vendor that enforces its rules. It is thread-safe."""
 
     vendor: ClassVar[str]
     home: ClassVar[str]
-    """The URL at which the vendor itself is."""
+    """The vendor's own URL."""
     steps: ClassVar[frozenset[str]]
     exchanges: ClassVar[frozenset[str]]
     """The steps that send credentials or a renewal token. An exchange takes exactly one."""
@@ -69,9 +69,9 @@ class Fake(Generic[M]):
         self.faults = Faults(self.steps)
         self.log = Log(self.secrets)
         self.servers: list[Server] = []
-        """The servers of this fake, which can have several addresses."""
+        """The servers of this fake: it can have several addresses."""
         self.lock = threading.RLock()
-        """Held while a request is processed: take it to change several things at once."""
+        """Held while a request is processed; hold it to change several parts at once."""
 
     def __call__(self, request: Request) -> Response:
         """Answer *request* as the vendor would, or raise as the broker's transport would."""
@@ -83,7 +83,7 @@ class Fake(Generic[M]):
         return delivery.answer.response()
 
     def serve(self, port: int = 0, host: str = "127.0.0.1") -> "Server":
-        """Serve this fake over HTTP from now on; the server ends with its `close`, or `with`."""
+        """Serve this fake over HTTP until the server's `close` or the end of its ``with``."""
         from token_broker_fakes.serving import Server  # noqa: PLC0415 (http.server only if served)
 
         return Server(self, host, port)
@@ -106,22 +106,22 @@ class Fake(Generic[M]):
         return self.url if self.servers else self.home
 
     def advance(self, seconds: float) -> None:
-        """Move this vendor's clock on."""
+        """Move this vendor's clock forward."""
         self.clock.advance(seconds)
 
     def fail(
         self, kind: Kind, *, step: str | None = None, times: int | None = 1, **details: Any
     ) -> Fault:
-        """Set a fault: for the next *times* requests of *step*, or always where that is None."""
+        """Set a fault for the next *times* requests of *step*; None: for all of them."""
         with self.lock:
             return self.faults.add(Fault(kind, step, times, **details))
 
     def heal(self) -> None:
-        """Set no fault any more."""
+        """Remove all faults."""
         with self.lock:
             self.faults.clear()
 
-    # Read-only, as a vendor's parts share them: set what is in them instead.
+    # Read-only, as the parts of a vendor share these objects: set their members instead.
 
     @property
     def modes(self) -> M:
@@ -139,7 +139,7 @@ class Fake(Generic[M]):
         return self.clock.now()
 
     def deliver(self, call: Call, sleep: Sleep) -> Delivery:
-        """Take *call* through the faults and the rules, and write it down."""
+        """Apply faults and rules to *call*, and log it."""
         with self.lock:
             step, handler = self._routed(call)
             faults = self.faults.take(step, call.path)
@@ -176,7 +176,7 @@ class Fake(Generic[M]):
         found = self.route(call)
         if found is None:
             self.log.unknown.append(f"{call.method} {call.path}")
-            return "unknown", self.lost_way
+            return "unknown", self.unrouted
         return found
 
     @staticmethod
@@ -186,23 +186,23 @@ class Fake(Generic[M]):
 
     @abstractmethod
     def accept(self, secret: Mapping[str, Any]) -> None:
-        """Let the credentials in *secret* log in, besides the demo's or in their place."""
+        """Accept the credentials in *secret*, besides those of the demo or instead of them."""
 
     @abstractmethod
     def route(self, call: Call) -> tuple[str, Handler] | None:
         """Return the step of *call* and the function that answers it; None for an unknown route."""
 
     @abstractmethod
-    def lost_way(self, call: Call) -> Answer:
-        """Answer a call that no route is for: 404, or 405 where another method has one."""
+    def unrouted(self, call: Call) -> Answer:
+        """Answer a call without a route: 404, or 405 if the path has another method."""
 
     @abstractmethod
     def without_token(self, answer: Answer) -> Answer:
-        """Return *answer* without the token it hands out."""
+        """Return *answer* without the token in it."""
 
     @abstractmethod
     def revoke(self, token: str | None = None) -> int:
-        """End *token*, or every token, before its time; return how many lived until now."""
+        """Revoke *token*, or all tokens; return how many of them were live."""
 
     @abstractmethod
     def describe(self) -> dict[str, Any]:

@@ -47,7 +47,7 @@ class Fault:
     body: str = ""
 
     def __post_init__(self) -> None:
-        """Refuse a fault that could never happen."""
+        """Raise `FaultError` for invalid values."""
         for name, (is_right, rule) in self._rules().items():
             if not is_right:
                 raise FaultError(f"{name} is {rule}; not {getattr(self, name)!r}")
@@ -69,31 +69,31 @@ class Fault:
 
 
 class Faults:
-    """The faults that are set, in the order in which they were."""
+    """The faults that are set, oldest first."""
 
     def __init__(self, steps: frozenset[str]) -> None:
         self.steps = steps
         self.set: list[Fault] = []
 
     def add(self, fault: Fault) -> Fault:
-        """Set *fault*, besides those that are set already."""
+        """Add *fault* to those that are set."""
         self.check(fault)
         self.set.append(fault)
         return fault
 
     def check(self, fault: Fault) -> None:
-        """Raise `FaultError` where no request could ever meet *fault*."""
+        """Raise `FaultError` if *fault* is for an unknown step."""
         step = fault.step
         if step is not None and not step.startswith("/") and step not in self.steps:
             known = ", ".join(sorted(self.steps))
             raise FaultError(f"there is no step {step!r}; there are {known}, or a path")
 
     def clear(self) -> None:
-        """Set no fault any more."""
+        """Remove all faults."""
         self.set.clear()
 
     def take(self, step: str, path: str) -> tuple[Fault, ...]:
-        """Return the faults that this request meets, and count it against them."""
+        """Return the faults for this request, and count it for each of them."""
         if not self.set:
             return ()
         met = tuple(fault for fault in self.set if fault.step in (None, step, path))
@@ -115,7 +115,7 @@ def is_whole(value: object, least: int) -> bool:
 
 
 def is_of_texts(value: object) -> bool:
-    """Say whether *value* has texts by their names."""
+    """Say whether *value* maps texts to texts."""
     return isinstance(value, Mapping) and all(
         isinstance(text, str) for pair in value.items() for text in pair
     )
@@ -129,14 +129,14 @@ NOTHING = Answer(0)
 
 
 def waits(faults: tuple[Fault, ...], kind: str, sleep: Sleep) -> None:
-    """Sleep as long as the faults of *kind* say."""
+    """Sleep for the seconds of each fault of *kind*."""
     for fault in faults:
         if fault.kind == kind:
             sleep(fault.seconds)
 
 
 def instead(fault: Fault) -> Answer:
-    """Return the answer to a request that is not processed."""
+    """Return the response of *fault* to a request that is not processed."""
     match fault.kind:
         case "html":
             headers = {"Content-Type": "text/html; charset=utf-8", **fault.headers}
@@ -147,7 +147,7 @@ def instead(fault: Fault) -> Answer:
 
 
 def damaged(answer: Answer, fault: Fault, without_token: Callable[[Answer], Answer]) -> Answer:
-    """Return the part of *answer*, to a processed request, that arrives."""
+    """Return the response that *fault* makes of *answer*, to a processed request."""
     match fault.kind:
         case "truncate":
             return replace(answer, content=answer.content[: len(answer.content) // 2])

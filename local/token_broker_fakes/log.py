@@ -18,9 +18,9 @@ MASK = "…"
 
 
 class Masks:
-    """Hides the values of *names*: no log shows credentials, even where they are invented."""
+    """Masks the values of the headers and members *names*, so that no log shows credentials."""
 
-    def __init__(self, names: Collection[str] = ()) -> None:
+    def __init__(self, names: Collection[str]) -> None:
         listed = "|".join(re.escape(name) for name in sorted(names)) or "(?!)"
         self._headers = {name.lower() for name in names}
         self._json = re.compile(rf'("(?:{listed})"\s*:\s*)"(?:[^"\\]|\\.)*"')
@@ -33,9 +33,6 @@ class Masks:
     def body(self, text: str) -> str:
         """Return *text*, JSON or a form, without the values of credentials."""
         return self._form.sub(rf"\1{MASK}", self._json.sub(rf'\1"{MASK}"', text))
-
-
-NO_MASKS = Masks()
 
 
 @dataclass(slots=True)
@@ -56,8 +53,8 @@ class Entry:
     status: int
     """The answer, even if it was *lost*."""
     led_to: str
-    faults: tuple[str, ...] = ()
-    masks: Masks = field(default=NO_MASKS, repr=False)
+    faults: tuple[str, ...]
+    masks: Masks = field(repr=False)
 
     @property
     def is_lost(self) -> bool:
@@ -90,14 +87,14 @@ class Entry:
 class Log:
     """The latest requests, and how many there were of each step."""
 
-    def __init__(self, secrets: Collection[str] = ()) -> None:
+    def __init__(self, secrets: Collection[str]) -> None:
         self._masks = Masks(secrets)
         self.entries: deque[Entry] = deque(maxlen=KEPT)
         self.counts: Counter[str] = Counter()
         self.unknown: list[str] = []
-        """Requests that the vendor has no route for: a test asserts that there were none."""
+        """Requests without a route: a test can assert that there were none."""
         self.breaches: list[str] = []
-        """Requests that a careful client never sends: a test asserts that there are none."""
+        """Requests that leak credentials: a test can assert that there were none."""
         self.sequence = 0
 
     def __iter__(self) -> Iterator[Entry]:
@@ -121,7 +118,7 @@ class Log:
     def add(
         self, at: float, step: str, call: Call, answer: Answer, faults: tuple[str, ...] = ()
     ) -> None:
-        """Write down one request."""
+        """Add an entry for one request."""
         self.sequence += 1
         self.counts[step] += 1
         entry = Entry(
@@ -142,7 +139,7 @@ class Log:
         self.entries.append(entry)
 
     def clear(self) -> None:
-        """Forget every request, but not how many there were before."""
+        """Remove all entries; the sequence numbers continue."""
         self.entries.clear()
         self.counts.clear()
         self.unknown.clear()

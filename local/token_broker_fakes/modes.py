@@ -16,12 +16,12 @@ class Modes:
     __slots__ = ()
 
     def __setattr__(self, name: str, value: object) -> None:
-        """Refuse a mode or value that is not there, rather than keep one that does nothing."""
+        """Set a mode. Raises `ModeError` for an unknown mode or value."""
         checked(type(self), name, value)
         object.__setattr__(self, name, value)
 
     def update(self, values: Mapping[str, object]) -> None:
-        """Set the modes that *values* names: all of them, or none where one is wrong."""
+        """Set the modes in *values*: all of them, or none if one is invalid."""
         for name, value in values.items():
             checked(type(self), name, value)
         for name, value in values.items():
@@ -44,7 +44,7 @@ class Modes:
 
 
 def choices(kind: type[Modes]) -> dict[str, tuple[str, ...]]:
-    """Return the values each mode of *kind* can have: none listed is any whole number."""
+    """Return the values of each mode of *kind*; an empty tuple stands for any whole number."""
     if kind not in _choices:
         hints = get_type_hints(kind)
         _choices[kind] = {name: get_args(hint) for name, hint in hints.items() if name[0] != "_"}

@@ -1,4 +1,4 @@
-"""Fixtures for tests against the fakes. Loaded in every pytest run, so it imports late."""
+"""Fixtures for tests with the fakes. Loaded in every pytest run, so it imports lazily."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -36,15 +36,15 @@ globals().update({f"fake_{name}": fixture_of(name) for name in registry.names()}
 
 @pytest.fixture
 def fake_vendors(request: pytest.FixtureRequest) -> "Mapping[str, Fake[Any]]":
-    """Serve all of this test's own fakes: the flow's name leads to each."""
+    """Serve a fake of each flow for this test; return them by the flow's name."""
     return {name: request.getfixturevalue(f"fake_{name}") for name in registry.names()}
 
 
 @pytest.fixture
 def fake_secrets(fake_vendors: "Mapping[str, Fake[Any]]") -> "Secrets":
-    """Have the secrets of `fake_broker`: ``fake_secrets["vntana", "acme"] = {…}`` sets one.
+    """Return the secrets of `fake_broker`: ``fake_secrets["vntana", "acme"] = {…}`` sets one.
 
-    Each flow has ``acme`` and ``demo``, which lead to this test's own fakes.
+    Each flow has the connections ``acme`` and ``demo``, to the fakes of this test.
     """
     from token_broker_fakes.aws import Secrets  # noqa: PLC0415 (see the module)
     from token_broker_fakes.broker import PREFIX  # noqa: PLC0415 (see the module)
@@ -58,9 +58,9 @@ def fake_secrets(fake_vendors: "Mapping[str, Fake[Any]]") -> "Secrets":
 
 @pytest.fixture
 def fake_broker(fake_secrets: "Secrets", monkeypatch: pytest.MonkeyPatch) -> "Iterator[Broker]":
-    """Run the broker over this test's own fakes, without AWS; return a client of it.
+    """Run the broker with the fakes of this test, without AWS; return a client of it.
 
-    Every other `Broker` leads there meanwhile, however it was made: ``from_url``, say.
+    During the test, every other `Broker`, for example by ``from_url``, calls it, too.
     """
     from token_broker_client.cache import shared  # noqa: PLC0415 (see the module)
     from token_broker_fakes.broker import over  # noqa: PLC0415 (see the module)

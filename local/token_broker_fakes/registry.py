@@ -1,6 +1,6 @@
-"""The fakes by their flows: each package in this folder is one, and has a `FAKE`.
+"""The fakes by flow: each package in this folder is one, and has a `FAKE`.
 
-Kept apart from the packages: the pytest plugin reads the names in every run, and imports no fake.
+The pytest plugin imports this module in every run, so it imports no fake by itself.
 """
 
 from importlib import import_module

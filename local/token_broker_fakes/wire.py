@@ -1,4 +1,4 @@
-"""A request and its answer as they are sent: raw header names, bytes, and their effects."""
+"""A request and its response as sent: raw header names and bytes."""
 
 import json as jsonlib
 from base64 import b64decode
@@ -43,21 +43,21 @@ class Call:
         )
 
     def json(self) -> Any:
-        """Return the decoded body, or None where it is no JSON."""
+        """Return the decoded body, or None if it is not JSON."""
         try:
             return jsonlib.loads(self.content)
         except (ValueError, RecursionError):
             return None
 
     def form(self) -> dict[str, str]:
-        """Return the fields of a body that is a form; none where it is not declared to be one."""
+        """Return the fields of a form body; none if the content type is another."""
         if not self.is_form:
             return {}
         fields = parse_qs(self.content.decode(errors="replace"), keep_blank_values=True)
         return {name: values[0] for name, values in fields.items()}
 
     def basic(self) -> tuple[str, str] | None:
-        """Return user and password of the Basic credentials that came, as RFC 7617 encodes them."""
+        """Return user and password of Basic credentials (RFC 7617), or None."""
         scheme, _, encoded = self.headers.get("authorization", "").partition(" ")
         try:
             user, colon, password = b64decode(encoded, validate=True).decode().partition(":")
@@ -81,13 +81,13 @@ class Call:
 
     @property
     def is_exposed(self) -> bool:
-        """Say whether this call crossed a network in clear."""
+        """Say whether this call was sent over HTTP to another machine."""
         return self.scheme == "http" and host_of(self.host) not in LOOPBACK
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A vendor's answer, with its spelling of the header names, and the effects in *led_to*."""
+    """A vendor's response, with the original header names. *led_to* describes its effect."""
 
     status: int
     headers: Mapping[str, str] = field(default_factory=dict)
@@ -102,7 +102,7 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """An answer and how it travels."""
+    """A response, and the faults of its delivery."""
 
     answer: Answer
     lost: str | None = None
@@ -112,7 +112,7 @@ class Delivery:
 
 
 class Refused(Exception):
-    """A rule of the vendor's was broken; it answers *answer*."""
+    """The request breaks a rule of the vendor, which responds with *answer*."""
 
     def __init__(self, answer: Answer) -> None:
         super().__init__(answer.led_to)
@@ -133,7 +133,7 @@ def host_of(netloc: str) -> str:
 
 
 class Data(dict[tuple[str, str], Any]):
-    """A vendor's JSON answers to other calls, by method and path."""
+    """JSON responses to other calls, by method and path."""
 
     def __setitem__(self, place: tuple[str, str], value: Any) -> None:
         if not (isinstance(place, tuple) and [str, str] == [type(part) for part in place]):

@@ -7,14 +7,14 @@ import time
 from types import FrameType
 
 WINK_SECONDS = 0.2
-"""How long a signal waits at most that arrives just before the sleep; `pause` would miss it."""
+"""The most seconds until a signal that arrives just before the sleep is handled."""
 
 
 def main() -> None:
     """Start everything, print the addresses, and wait."""
     signal.signal(signal.SIGINT, end)
     signal.signal(signal.SIGTERM, end)
-    # From here on an interruption ends it quietly, so this is where the slow imports begin.
+    # Slow imports begin here, where an interrupt already ends the process without a traceback.
     from token_broker_local import environment, log_capture, ports  # noqa: PLC0415 (see above)
 
     try:
@@ -34,12 +34,12 @@ def main() -> None:
 
 
 def report(line: str) -> None:
-    """Print a line as a whole. Threads may call this at once."""
+    """Print a line as a whole. This is thread-safe."""
     sys.stderr.write(f"{time.strftime('%H:%M:%S')} {line}\n")
 
 
 def end(signum: int, frame: FrameType | None) -> None:  # noqa: ARG001 (a signal handler's form)
-    """End the process at once, from wherever it is: nothing outlives it, so nothing is tidied."""
+    """End the process at once. It has no state to clean up."""
     os.write(sys.stderr.fileno(), b"\nended\n")
     os._exit(0)
 

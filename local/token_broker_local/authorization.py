@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
-from token_broker_local import gateway_errors
+from token_broker_local import messages
 from token_broker_local.messages import HttpRequest
 
 ALGORITHM = "AWS4-HMAC-SHA256"
@@ -17,7 +17,7 @@ PARTS = ("Credential", "Signature", "SignedHeaders")
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """A signature's `Credential`: whose it is, and where and on which day it holds."""
+    """A signature's `Credential`: access key, day, region and service."""
 
     access_key: str
     day: str
@@ -27,11 +27,11 @@ class Scope:
 
     @classmethod
     def of(cls, credential: str) -> "Scope":
-        """Read *credential*, or raise the `GatewayError` for one that has not its five parts."""
+        """Parse *credential*. Raises `GatewayError` unless it has five parts."""
         match credential.split("/"):
             case [access_key, day, region, service, terminator]:
                 return cls(access_key, day, region, service, terminator)
-        raise gateway_errors.incomplete(
+        raise messages.incomplete(
             "Credential must have exactly 5 slash-delimited elements, e.g. "
             f"keyid/date/region/service/term, got '{credential}'"
         )
@@ -48,15 +48,15 @@ class Authorization:
 
     @classmethod
     def of(cls, request: HttpRequest) -> "Authorization":
-        """Read the header of *request*, or raise the `GatewayError` for one that is not whole."""
+        """Parse the header of *request*. Raises `GatewayError` if it is incomplete."""
         authorization = request.header("authorization")
         if authorization is None:
-            raise gateway_errors.missing_token()
+            raise messages.missing_token()
         algorithm, parts = parse(authorization)
         date = request.header("x-amz-date") or request.header("date")
         check_parts(authorization, parts, date)
         if algorithm != ALGORITHM:
-            raise gateway_errors.incomplete(
+            raise messages.incomplete(
                 f"Unsupported AWS 'algorithm': '{algorithm}' (only {ALGORITHM} for now). "
             )
         headers = tuple(name.lower() for name in parts["SignedHeaders"].split(";"))
@@ -69,14 +69,14 @@ def parse(authorization: str) -> tuple[str, Mapping[str, str]]:
     algorithm, _, rest = authorization.strip().partition(" ")
     pairs = [pair.strip().partition("=") for pair in rest.split(",")]
     if not all(separator for _, separator, _ in pairs):
-        raise gateway_errors.unreadable(hashed(authorization))
+        raise messages.unreadable(hashed(authorization))
     return algorithm, {name: value for name, _, value in pairs}
 
 
 def check_parts(authorization: str, parts: Mapping[str, str], date: str | None) -> None:
     """Refuse a header without all its parts, with a sentence for each."""
     if faults := [*missing(parts, date)]:
-        raise gateway_errors.incomplete(
+        raise messages.incomplete(
             f"{' '.join(faults)} (Hashed with SHA-256 and encoded with Base64) "
             f"Authorization={hashed(authorization)}"
         )
@@ -102,7 +102,7 @@ def moment(date: str) -> datetime:
     try:
         return parsedate_to_datetime(date).astimezone(UTC)
     except ValueError:
-        raise gateway_errors.incomplete(
+        raise messages.incomplete(
             "Date must be in ISO-8601 'basic format'. Got "
             f"'{date}'. See http://en.wikipedia.org/wiki/ISO_8601"
         ) from None

@@ -21,7 +21,7 @@ OWN = "mine"
 
 
 def banner(addresses: Addresses, document: Mapping[str, Any]) -> str:
-    """Return all that a newcomer has to read; *document* is what a VNTANA secret may say."""
+    """Return the banner; *document* is an example of a VNTANA secret."""
     name = secret_name("vntana", OWN)
     paragraphs = [
         ["Token Broker, whole, on this machine"],

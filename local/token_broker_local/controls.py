@@ -1,7 +1,7 @@
-"""What the local page can do: an operator's calls, signed, and the fakes' faults and modes.
+"""The controls of the local dashboard: signed calls of the API, and switches of the fakes.
 
-A call goes to the gateway by HTTP, as every caller's does; nothing passes its checks by. The
-browser is told how the call went, by members that are named here: a token is none of them.
+A call is sent to the gateway over HTTP, as by any caller, and passes the same checks. The browser
+gets only the listed members of a response, which have no token.
 """
 
 import json
@@ -20,7 +20,7 @@ from token_broker_descriptors import every
 from token_broker_fakes.control import CONTROL
 from token_broker_fakes.faults import KINDS
 from token_broker_local.addresses import FLOWS, REGION
-from token_broker_local.gateway_errors import GatewayError
+from token_broker_local.messages import GatewayError
 from token_broker_local.routes import ROUTES
 from token_broker_local.signatures import CREDENTIALS
 
@@ -28,7 +28,7 @@ JSON = "application/json"
 PATIENCE = 30.0
 """Seconds for an answer: the gateway itself waits 29 for a function."""
 
-OFFERED: Mapping[str, Mapping[str, Any]] = {
+ACTIONS: Mapping[str, Mapping[str, Any]] = {
     "token": {},
     "force": {"force": True},
     "check": {},
@@ -36,18 +36,18 @@ OFFERED: Mapping[str, Mapping[str, Any]] = {
     "lift": {},
     "forget": {},
 }
-"""What a connection can be told, with the body; `force` is a call for a token as well.
+"""The actions on a connection, each with its body; `force` is a call for a token, too.
 
 A hold needs the reason of the operator; without one, the API refuses it.
 """
 
-TOLD = (
+RESPONSE_MEMBERS = (
     *("status", "code", "detail", "retry_after", "ok", "milliseconds", "source", "stale"),
     *("generation", "fingerprint", "expires_at", "forgotten", "complete", "held"),
 )
 """Members of an answer that the browser gets."""
 
-SHOWN = ("vendor", "modes", "faults", "steps", "clock_offset")
+STATE_MEMBERS = ("vendor", "modes", "faults", "steps", "clock_offset")
 """Members of a fake's description that the browser gets."""
 
 
@@ -59,53 +59,53 @@ class Controls:
     fakes: Mapping[str, str]
     credentials: Credentials = field(default=CREDENTIALS, repr=False)
 
-    def offered(self) -> Mapping[str, list[str]]:
+    def actions(self) -> Mapping[str, list[str]]:
         """Return the actions on a connection of each flow, by the routes."""
-        return {flow: [name for name in OFFERED if route(flow, name)] for flow in FLOWS}
+        return {flow: [name for name in ACTIONS if route(flow, name)] for flow in FLOWS}
 
     def vendors(self) -> Iterator[Mapping[str, Any]]:
-        """Yield how each fake is switched, and how it could be; an error where it is not there."""
+        """Yield each fake's switches and their choices, or the error of an unreachable one."""
         for flow, url in self.fakes.items():
             try:
-                _, said = sent("GET", f"{url}{CONTROL}")
+                _, document = send("GET", f"{url}{CONTROL}")
             except GatewayError as refusal:
                 yield {"flow": flow, "error": refusal.message}
             else:
-                yield {"flow": flow, "kinds": KINDS, **picked(said, SHOWN)}
+                yield {"flow": flow, "kinds": KINDS, **selected(document, STATE_MEMBERS)}
 
-    def call(self, order: Mapping[str, Any]) -> Mapping[str, Any]:
-        """Call the API as *order* says: `flow`, `connection`, `action`, of a hold the `reason`.
+    def call(self, command: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Call the API with `flow`, `connection`, `action` (and `reason`) of *command*.
 
-        Tell how it went.
+        Return the listed members of the response.
         """
-        flow, connection, action = (order.get(name) for name in ("flow", "connection", "action"))
+        flow, connection, action = (command.get(name) for name in ("flow", "connection", "action"))
         found = route(flow, action)
         if found is None or not events.CONNECTION.fullmatch(str(connection)):
-            raise wrong("A call names a flow, a connection, and an action that is offered")
+            raise invalid("A call names a flow, a connection, and an action that is offered")
         method, resource = found
         url = self.api + resource.replace("{connection}", str(connection))
-        given = picked(order, ("reason",)) if action == "hold" else {}
+        given = selected(command, ("reason",)) if action == "hold" else {}
         body = json.dumps({**body_of(str(flow), str(action)), **given}).encode()
         request = AWSRequest(method, url, {"Content-Type": JSON}, body)
         SigV4Auth(self.credentials, "execute-api", REGION).add_auth(request)
-        status, said = sent(method, url, dict(request.headers.items()), body)
-        return picked(said, TOLD) | {"status": status}
+        status, document = send(method, url, dict(request.headers.items()), body)
+        return selected(document, RESPONSE_MEMBERS) | {"status": status}
 
-    def switch(self, order: Mapping[str, Any]) -> Mapping[str, Any]:
-        """Switch the fake of a `flow` by what else *order* has; from its defaults if `afresh`."""
-        url, wanted = self.fakes.get(str(order.get("flow"))), order.get("switch")
+    def switch(self, command: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Set the `switch` of the fake of `flow`; with `afresh`, reset its other switches."""
+        url, wanted = self.fakes.get(str(command.get("flow"))), command.get("switch")
         if url is None or not isinstance(wanted, dict):
-            raise wrong("A switch names a flow, and has an object with what to switch")
-        method = "PUT" if order.get("afresh") is True else "PATCH"
-        status, said = sent(
+            raise invalid("A switch names a flow, and has an object with what to switch")
+        method = "PUT" if command.get("afresh") is True else "PATCH"
+        status, document = send(
             method, f"{url}{CONTROL}", {"Content-Type": JSON}, json.dumps(wanted).encode()
         )
-        return picked(said, (*SHOWN, "error")) | {"status": status}
+        return selected(document, (*STATE_MEMBERS, "error")) | {"status": status}
 
 
 def route(flow: object, name: object) -> tuple[str, str] | None:
     """Return method and resource of the action *name*; None if *flow* does not have it."""
-    if not isinstance(name, str) or name not in OFFERED:
+    if not isinstance(name, str) or name not in ACTIONS:
         return None
     action = "token" if name == "force" else name
     rests = [(method, rest) for (method, rest), each in events.ROUTES.items() if each == action]
@@ -116,20 +116,21 @@ def route(flow: object, name: object) -> tuple[str, str] | None:
 def body_of(flow: str, name: str) -> Mapping[str, Any]:
     """Return the body of a call. For a token, it is that of the demo."""
     demo = every()[flow].demo if name in ("token", "force", "check") else {}
-    return {**demo, **OFFERED[name]}
+    return {**demo, **ACTIONS[name]}
 
 
-def picked(said: object, names: Iterable[str]) -> dict[str, Any]:
-    """Return the members of *said* that *names* names."""
-    return {name: said[name] for name in names if name in said} if isinstance(said, dict) else {}
+def selected(document: object, names: Iterable[str]) -> dict[str, Any]:
+    """Return the members *names* of *document*, as far as it has them."""
+    members = document if isinstance(document, dict) else {}
+    return {name: members[name] for name in names if name in members}
 
 
-def sent(
+def send(
     method: str, url: str, headers: Mapping[str, str] | None = None, body: bytes = b""
 ) -> tuple[int, object]:
-    """Send a request to a port of this machine; return status and document, None if it is none.
+    """Send a request to this machine; return status and JSON document, None if it has none.
 
-    Raises the `GatewayError` to give where there is no answer.
+    Raises a `GatewayError`, a 502, without a response.
     """
     place = urlsplit(url)
     connection = HTTPConnection(place.netloc, timeout=PATIENCE)
@@ -138,7 +139,7 @@ def sent(
         response = connection.getresponse()
         content = response.read()
     except (OSError, HTTPException):
-        raise GatewayError(502, "BadGatewayException", "No answer from there") from None
+        raise GatewayError(502, "BadGatewayException", "No response") from None
     finally:
         connection.close()
     try:
@@ -147,6 +148,6 @@ def sent(
         return response.status, None
 
 
-def wrong(words: str) -> GatewayError:
-    """Refuse an order of the page's that makes no sense."""
+def invalid(words: str) -> GatewayError:
+    """Return the refusal of an invalid command of the page, to be raised."""
     return GatewayError(400, "BadRequestException", words)

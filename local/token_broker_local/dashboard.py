@@ -1,9 +1,9 @@
-"""`/_dashboard`: the figures and the states of this machine's system, on one page.
+"""`/_dashboard`: metrics, states of connections and events of the local system, on one page.
 
 It needs no signature, so it is for browsers on this machine only: the gateway listens on loopback,
-and a page of another site that has its name point here is refused by its `Host`. What changes
-something is a POST of JSON whose `Origin` is this page's own, so no other site's page can send it;
-the secret that signs the call that follows stays in this process.
+and the `Host` check refuses DNS rebinding. A request that changes something is a POST of JSON
+with this page's `Origin`, so no page of another site can send it. The secret that signs the call
+of the API stays in this process.
 https://cheatsheetseries.owasp.org/cheatsheets/Cross-Site_Request_Forgery_Prevention_Cheat_Sheet.html
 """
 
@@ -18,11 +18,10 @@ from typing import Any, TypeAlias
 from urllib.parse import parse_qs
 
 from token_broker_local.addresses import FLOWS
-from token_broker_local.controls import JSON, Controls, wrong
-from token_broker_local.gateway_errors import GatewayError
-from token_broker_local.messages import HttpRequest, HttpResponse
+from token_broker_local.announcements import Announcements
+from token_broker_local.controls import JSON, Controls, invalid
+from token_broker_local.messages import GatewayError, HttpRequest, HttpResponse
 from token_broker_local.metrics import POINTS, SECONDS, Metrics
-from token_broker_local.news import News
 from token_broker_operations.dashboard import CHARTS
 
 PATH = "/_dashboard"
@@ -36,8 +35,8 @@ FILES = {
 
 CALL, SWITCH = f"{PATH}/call", f"{PATH}/switch"
 
-LONGEST_ORDER = 65_536
-"""Bytes of what the page posts."""
+LARGEST_COMMAND = 65_536
+"""The most bytes that the page may post."""
 
 LOOPBACK = re.compile(r"(127\.0\.0\.1|localhost|\[::1\])(:\d{1,5})?", re.IGNORECASE)
 """Host names by which a browser on this machine may call the page, with any port."""
@@ -57,61 +56,61 @@ HEADERS = (
 )
 
 CURRENT = 0.8
-"""Seconds for which the states are current, however many look."""
+"""Seconds for which the states are cached."""
 
 States: TypeAlias = Callable[[], Iterable[Mapping[str, Any]]]
 
 
 @dataclass(slots=True)
 class Dashboard:
-    """What answers for the page, given the *figures*, and what tells the connections' *states*."""
+    """Responds to requests for the page, with *metrics* and the connections' *states*."""
 
-    figures: Metrics
+    metrics: Metrics
     states: States
     clock: Callable[[], float] = time.time
     controls: Controls | None = None
     """The page's controls. Without them it is read-only."""
-    news: News = field(default_factory=News)
+    announcements: Announcements = field(default_factory=Announcements)
     """The functions' events."""
-    _known: tuple[float, list[Mapping[str, Any]]] = field(default=(0.0, []), init=False)
+    _states_read: tuple[float, list[Mapping[str, Any]]] = field(default=(0.0, []), init=False)
     _lock: threading.Lock = field(default_factory=threading.Lock, init=False, repr=False)
 
-    def hear(self, heard: str) -> None:
+    def record(self, output: str) -> None:
         """Read the output of a function in one call: its metrics and its events."""
-        self.figures.hear(heard)
-        self.news.hear(heard)
+        self.metrics.record(output)
+        self.announcements.record(output)
 
     def answer(self, request: HttpRequest) -> HttpResponse:
         """Answer *request*, or refuse it."""
         if not is_local(request):
             raise GatewayError(403, "ForbiddenException", "The dashboard is for this machine only")
         if self.controls and request.path in (CALL, SWITCH):
-            return self.done(request, self.controls)
+            return self.perform(request, self.controls)
         if request.method != "GET":
             raise GatewayError(405, "MethodNotAllowedException", "Method Not Allowed")
         if request.path == f"{PATH}/figures":
-            body = json.dumps(self.told(chosen(request)), allow_nan=False).encode()
+            body = json.dumps(self.content(chosen(request)), allow_nan=False).encode()
             return page(body, JSON)
         if request.path not in FILES:
             raise GatewayError(404, "NotFoundException", "Not Found")
         name, kind = FILES[request.path]
         return page(resources.files(__package__).joinpath(name).read_bytes(), kind)
 
-    def done(self, request: HttpRequest, controls: Controls) -> HttpResponse:
-        """Carry out an action of the page and return its result. Then the states are read again."""
+    def perform(self, request: HttpRequest, controls: Controls) -> HttpResponse:
+        """Perform an action of the page and return its result. It invalidates the cached states."""
         if request.method != "POST":
             raise GatewayError(405, "MethodNotAllowedException", "Method Not Allowed")
-        if not is_own(request):
+        if not is_same_origin(request):
             raise GatewayError(403, "ForbiddenException", "Only the dashboard's page may ask this")
         do = controls.call if request.path == CALL else controls.switch
         try:
-            said = do(order(request))
+            said = do(command_of(request))
         finally:
             with self._lock:
-                self._known = (0.0, [])
+                self._states_read = (0.0, [])
         return page(json.dumps(said).encode(), JSON)
 
-    def told(self, flow: str | None) -> Mapping[str, Any]:
+    def content(self, flow: str | None) -> Mapping[str, Any]:
         """Return the page's content, for *flow* or for all flows."""
         return {
             "now": self.clock(),
@@ -123,38 +122,38 @@ class Dashboard:
                     "title": chart.title,
                     "metric": chart.metric,
                     "statistics": chart.statistics,
-                    "series": self.figures.told(chart, flow),
+                    "series": self.metrics.series_of(chart, flow),
                 }
                 for chart in CHARTS
             ],
-            "connections": [one for one in self.known() if flow in (None, one["flow"])],
-            "news": self.news.told(flow),
-            "offered": self.controls.offered() if self.controls else {},
+            "connections": [one for one in self.current_states() if flow in (None, one["flow"])],
+            "news": self.announcements.latest(flow),
+            "offered": self.controls.actions() if self.controls else {},
             "vendors": [*self.controls.vendors()] if self.controls else [],
         }
 
-    def known(self) -> list[Mapping[str, Any]]:
+    def current_states(self) -> list[Mapping[str, Any]]:
         """Return the states. They are read at most once a second."""
         with self._lock:
-            since, known = self._known
+            since, known = self._states_read
             if not since <= self.clock() < since + CURRENT:
                 known = [*self.states()]
-                self._known = self.clock(), known
+                self._states_read = self.clock(), known
             return known
 
 
-def is_ours(path: str) -> bool:
+def is_page_path(path: str) -> bool:
     """Say whether *path* is the dashboard's."""
     return path == PATH or path.startswith(f"{PATH}/")
 
 
 def is_local(request: HttpRequest) -> bool:
-    """Say whether *request* names this machine, once and by a name that is no other's."""
+    """Say whether *request* has one `Host`, a name of loopback."""
     hosts = [*request.values("Host")]
     return len(hosts) == 1 and LOOPBACK.fullmatch(hosts[0]) is not None
 
 
-def is_own(request: HttpRequest) -> bool:
+def is_same_origin(request: HttpRequest) -> bool:
     """Say whether a script of the page itself sent *request*, which `is_local`.
 
     No other site's page can set this content type without our consent, nor another `Origin`.
@@ -166,23 +165,23 @@ def is_own(request: HttpRequest) -> bool:
     return origins == [f"http://{host}".lower()] and kinds == [JSON] and sites <= {"same-origin"}
 
 
-def order(request: HttpRequest) -> Mapping[str, Any]:
+def command_of(request: HttpRequest) -> Mapping[str, Any]:
     """Return the object that the page posts."""
     try:
-        value = json.loads(request.body) if len(request.body) <= LONGEST_ORDER else None
+        value = json.loads(request.body) if len(request.body) <= LARGEST_COMMAND else None
     except (ValueError, RecursionError):
         value = None
     if not isinstance(value, dict):
-        raise wrong(f"The body is not a JSON object of at most {LONGEST_ORDER} bytes")
+        raise invalid(f"The body is not a JSON object of at most {LARGEST_COMMAND} bytes")
     return value
 
 
 def chosen(request: HttpRequest) -> str | None:
     """Return the requested flow; None for all."""
-    asked = parse_qs(request.query).get("flow", [""])[0]
-    return asked if asked in FLOWS else None
+    flow = parse_qs(request.query).get("flow", [""])[0]
+    return flow if flow in FLOWS else None
 
 
 def page(body: bytes, kind: str) -> HttpResponse:
-    """Return *body* for a browser that is to load nothing from elsewhere."""
+    """Return *body* with headers that forbid to load anything from other hosts."""
     return HttpResponse(200, [("Content-Type", kind), *HEADERS], body)

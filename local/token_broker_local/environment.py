@@ -1,4 +1,4 @@
-"""The environment variables under which the functions run here."""
+"""The environment variables of the functions in the local system."""
 
 import os
 from collections.abc import Mapping, MutableMapping
@@ -40,9 +40,9 @@ def settings(addresses: Addresses) -> Mapping[str, str]:
 
 
 def enter(addresses: Addresses, environment: MutableMapping[str, str] = os.environ) -> None:
-    """Put the settings into *environment*, and everything else about AWS out of it.
+    """Set the variables in *environment*, and remove all other variables of AWS.
 
-    Whoever starts the local system may be logged in to a real account: nothing of it is used.
+    The user may be logged in to a real account, which must not be used.
     """
     for name in [name for name in environment if name.startswith("AWS_")]:
         del environment[name]

@@ -77,7 +77,7 @@ class Outcome:
 
     @property
     def summary(self) -> str:
-        """How it went, in a word: an HTTP status, an error's name, or that it went well."""
+        """An HTTP status, an error's name, or ``ok``."""
         answer = json.loads(self.payload)
         if self.failed:
             return str(answer["errorType"])
@@ -93,14 +93,14 @@ class Function:
     timeout: float = TIMEOUT
     report: Report = ignore
     """Called with one line for each call."""
-    hear: Report = ignore
+    on_output: Report = ignore
     """Called with the whole output of the handler in a call."""
 
     def invoke(self, payload: bytes, patience: float = math.inf) -> Outcome:
         """Call the handler in a separate thread, at most until its timeout.
 
-        Lambda would end a handler that takes too long. A thread cannot be ended, so here it is
-        left behind: its lease in the table ends as if it had died. Raises `TimeoutError` if
+        Lambda would end a handler that takes too long. A thread cannot be ended, so it goes on in
+        the background, and its lease in the table expires. Raises `TimeoutError` if
         *patience*, in seconds, ends before the time limit does.
         """
         context = LambdaContext(self.name, self.timeout)
@@ -118,7 +118,7 @@ class Function:
         """Call the handler, and report the call."""
         with log_capture.capturing() as captured:
             outcome = self.outcome(payload, context)
-        self.hear(captured.getvalue())
+        self.on_output(captured.getvalue())
         took = f"{round((time.monotonic() - context.started) * 1000)} ms"
         line = [log_capture.called(payload, self.name), outcome.summary, took]
         self.report(" ".join([*line, *log_capture.phrases(captured.getvalue())]))
@@ -177,20 +177,20 @@ def problem(**members: object) -> Outcome:
 
 
 def load(
-    flow: str, folder: Path = FOLDER, report: Report = ignore, hear: Report = ignore
+    flow: str, folder: Path = FOLDER, report: Report = ignore, on_output: Report = ignore
 ) -> Function:
-    """Load the function of *flow* by its path: all files are called the same."""
+    """Load the function of *flow* by its path, as all files have the same name."""
     path = folder / flow / "app.py"
     spec = importlib.util.spec_from_file_location(f"{flow}_app", path)
     if spec is None or spec.loader is None:
         raise ImportError(f"there is no function in {path}")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
-    return Function(function_name(flow), module.handler, report=report, hear=hear)
+    return Function(function_name(flow), module.handler, report=report, on_output=on_output)
 
 
 def load_all(
-    folder: Path = FOLDER, report: Report = ignore, hear: Report = ignore
+    folder: Path = FOLDER, report: Report = ignore, on_output: Report = ignore
 ) -> Mapping[str, Function]:
     """Load every flow's function. The environment must be set: they read it as they are loaded."""
-    return {flow: load(flow, folder, report, hear) for flow in FLOWS}
+    return {flow: load(flow, folder, report, on_output) for flow in FLOWS}

@@ -6,11 +6,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from token_broker_local import gateway_errors, invocations, log_capture, routes, signatures
-from token_broker_local.dashboard import Dashboard, is_ours
+from token_broker_local import invocations, log_capture, messages, routes, signatures
+from token_broker_local.dashboard import Dashboard, is_page_path
 from token_broker_local.functions import Function, Report, ignore
-from token_broker_local.gateway_errors import GatewayError
-from token_broker_local.messages import HttpRequest, HttpResponse
+from token_broker_local.messages import GatewayError, HttpRequest, HttpResponse
 from token_broker_local.proxy_events import Ids, proxy_event
 from token_broker_local.proxy_responses import answered, refused
 
@@ -28,7 +27,7 @@ def utc_now() -> datetime:
 
 @dataclass(frozen=True, slots=True)
 class Gateway:
-    """What answers each request, given the *functions* by flow."""
+    """Responds to each request, with the *functions* by flow."""
 
     functions: Mapping[str, Function]
     clock: Callable[[], datetime] = utc_now
@@ -42,16 +41,16 @@ class Gateway:
         ids = Ids()
         try:
             if not TARGET.fullmatch(request.path) or not TARGET.fullmatch(f"/{request.query}"):
-                raise gateway_errors.bad_request()
-            if self.dashboard and is_ours(request.path):
+                raise messages.bad_request()
+            if self.dashboard and is_page_path(request.path):
                 return self.dashboard.answer(request)
             if name := invocations.called(request):
                 signatures.verify(request, "lambda", self.clock())
                 return invocations.invoke(request, name, self.functions, ids)
             return self.integrated(request, ids)
         except GatewayError as refusal:
-            told = f"{request.method} {request.path} {refusal.status} | {refusal.message}"
-            self.report(log_capture.printable(told))
+            line = f"{request.method} {request.path} {refusal.status} | {refusal.message}"
+            self.report(log_capture.printable(line))
             return refused(refusal, ids)
 
     def integrated(self, request: HttpRequest, ids: Ids) -> HttpResponse:
@@ -61,9 +60,9 @@ class Gateway:
         event = proxy_event(request, route, parameters, ids, self.clock())
         payload = json.dumps(event).encode()
         if len(payload) > invocations.PAYLOAD_LIMIT:
-            raise gateway_errors.too_long()
+            raise messages.too_long()
         try:
             outcome = self.functions[route.flow].invoke(payload, self.patience)
         except TimeoutError:
-            raise gateway_errors.timed_out() from None
+            raise messages.timed_out() from None
         return answered(outcome, ids)

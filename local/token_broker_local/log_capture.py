@@ -1,7 +1,7 @@
-"""The log of the local system: one line for each call, made of what its function wrote.
+"""The log of the local system: one line for each call, made of its function's output.
 
 In Lambda, a function's stdout goes to a log. Here `CapturedStdout` replaces it: within `capturing`
-it keeps what a thread writes, and `phrases` makes one readable line of that.
+it stores the output of a thread, and `phrases` makes one readable line of that.
 """
 
 import io
@@ -15,7 +15,7 @@ REPEATED = {"action", "check", "check failed", "unanswered"}
 """Events that repeat the beginning of the line, or the failure after it."""
 
 TITLES = {"replaced": "new token"}
-"""Events that a reader knows by other words: the first token replaces none."""
+"""Events that are shown under another name: the first token replaces none."""
 
 OMITTED = {
     "_aws",
@@ -36,7 +36,7 @@ OMITTED = {
     "token_age",
     "variant",
 }
-"""Members of a function's line that are shown elsewhere in the line, or mean nothing alone."""
+"""Members of a function's line that are shown elsewhere in the line, or are not useful."""
 
 OMITTED_OF = {
     "exchange": {"kind"},
@@ -58,7 +58,7 @@ UNNAMED = {
 """Formats of members that are shown without their name."""
 
 ADJOINING = {"status", "detail"}
-"""Members that stand beside the one before them, without a comma."""
+"""Members that follow the previous one without a comma."""
 
 _threads = threading.local()
 
@@ -97,7 +97,7 @@ def phrases(written: str) -> Iterator[str]:
 def phrase(line: str) -> str:
     """Return one line of a function's as a phrase: JSON by its event and facts, the rest as is.
 
-    It is empty where the line says nothing that is not said beside it.
+    It is empty for an event that only repeats the beginning of the line.
     """
     try:
         facts = json.loads(line)

@@ -1,7 +1,20 @@
-"""An HTTP request and its response, as the gateway has them."""
+"""HTTP requests and responses of the gateway, and the errors that it returns by itself.
+
+A REST API has neither 404 nor 405 for a route that it does not know: "the client attempts to
+invoke an unsupported API method or resource" is MISSING_AUTHENTICATION_TOKEN, a 403.
+https://docs.aws.amazon.com/apigateway/latest/developerguide/supported-gateway-response-types.html
+https://repost.aws/knowledge-center/api-gateway-authentication-token-errors
+
+The words for signatures are those of all AWS services that check them; the order of the checks is
+that of `signatures`.
+https://repost.aws/knowledge-center/api-gateway-iam-sigv4-mismatch
+"""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+
+BODY_LIMIT = 10_485_760
+"""Bytes of a request's body that API Gateway takes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,3 +44,81 @@ class HttpResponse:
     status: int
     headers: Sequence[tuple[str, str]] = field(default=(), repr=False)
     body: bytes = field(default=b"", repr=False)
+
+
+class GatewayError(Exception):
+    """An error response of the gateway itself: status, type for the header, and message."""
+
+    def __init__(self, status: int, kind: str, message: str) -> None:
+        super().__init__(message)
+        self.status = status
+        self.kind = kind
+        self.message = message
+
+
+def missing_token() -> GatewayError:
+    """Refuse a request without a signature, or for an unknown route."""
+    return GatewayError(403, "MissingAuthenticationTokenException", "Missing Authentication Token")
+
+
+def unknown_key() -> GatewayError:
+    """Refuse an unknown access key, or a session token that belongs to no key."""
+    return GatewayError(
+        403,
+        "UnrecognizedClientException",
+        "The security token included in the request is invalid.",
+    )
+
+
+def invalid(message: str) -> GatewayError:
+    """Refuse a complete signature that is not valid here and now."""
+    return GatewayError(403, "InvalidSignatureException", message)
+
+
+def incomplete(message: str) -> GatewayError:
+    """Refuse a signature that lacks a part."""
+    return GatewayError(403, "IncompleteSignatureException", message)
+
+
+def mismatch() -> GatewayError:
+    """Refuse a signature that is not the one of this request."""
+    return invalid(
+        "The request signature we calculated does not match the signature you provided. "
+        "Check your AWS Secret Access Key and signing method. "
+        "Consult the service documentation for details."
+    )
+
+
+def unreadable(digest: str) -> GatewayError:
+    """Refuse an `Authorization` header of another kind, of which only *digest* is shown."""
+    return incomplete(
+        "Invalid key=value pair (missing equal-sign) in Authorization header "
+        f"(hashed with SHA-256 and encoded with Base64): '{digest}'."
+    )
+
+
+def too_large() -> GatewayError:
+    """Refuse a body that is larger than API Gateway takes."""
+    return GatewayError(
+        413, "RequestTooLargeException", f"HTTP content length exceeded {BODY_LIMIT} bytes."
+    )
+
+
+def too_long() -> GatewayError:
+    """Refuse an event that is larger than Lambda takes."""
+    return GatewayError(413, "RequestEntityTooLargeException", "Request Too Long")
+
+
+def bad_request() -> GatewayError:
+    """Refuse a malformed HTTP request."""
+    return GatewayError(400, "BadRequestException", "Bad Request")
+
+
+def broken() -> GatewayError:
+    """Report that the function failed, or returned a malformed response."""
+    return GatewayError(502, "InternalServerErrorException", "Internal server error")
+
+
+def timed_out() -> GatewayError:
+    """Report that the function exceeded the integration timeout."""
+    return GatewayError(504, "InternalServerErrorException", "Endpoint request timed out")

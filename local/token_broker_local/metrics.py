@@ -1,7 +1,7 @@
 """The functions' metrics over the last ten minutes, in bounded memory.
 
-A metric's values are kept as CloudWatch keeps them: as how often which value was seen, rounded to
-a few percent, for every ten seconds. So percentiles of several series can be had together.
+A metric's values are stored as histograms, as in CloudWatch: counts of values that are rounded to
+a few percent, for every ten seconds. So percentiles over several series can be computed.
 """
 
 import json
@@ -70,14 +70,14 @@ class Metrics:
         self._kept: dict[Key, deque[Tally]] = {}
         self._lock = threading.Lock()
 
-    def hear(self, heard: str) -> None:
+    def record(self, output: str) -> None:
         """Read the output of a function in one call."""
         index = self._index()
         with self._lock:
-            for sample in samples(heard):
+            for sample in samples(output):
                 self._tally(sample.key, index).add(sample.value)
 
-    def told(self, chart: Chart, flow: str | None = None) -> list[Mapping[str, Any]]:
+    def series_of(self, chart: Chart, flow: str | None = None) -> list[Mapping[str, Any]]:
         """Return the series of *chart*: of all flows together, or of *flow*."""
         first = self._index() - POINTS + 1
         with self._lock:
@@ -88,7 +88,7 @@ class Metrics:
         return int(self._clock() // SECONDS)
 
     def _tally(self, key: Key, index: int) -> Tally:
-        """Return the tally to count in; there are never more than `MOST_SERIES` and a few."""
+        """Return the tally for *key*; beyond `MOST_SERIES`, that of `OTHERS`."""
         if key not in self._kept and len(self._kept) >= MOST_SERIES:
             key = (key[0], OTHERS, OTHERS)
         kept = self._kept.setdefault(key, deque(maxlen=POINTS))
@@ -105,9 +105,9 @@ class Metrics:
         return found
 
 
-def samples(heard: str) -> Iterator[Sample]:
+def samples(output: str) -> Iterator[Sample]:
     """Yield the values in a function's output. Lines without metrics are skipped."""
-    for line in heard.splitlines():
+    for line in output.splitlines():
         try:
             facts = json.loads(line)
             directives = facts["_aws"]["CloudWatchMetrics"]
@@ -121,7 +121,7 @@ def measured(directive: Mapping[str, Any], facts: Mapping[str, Any]) -> Iterator
     flow = str(facts["flow"])
     dimensions, *_ = directive[
         "Dimensions"
-    ]  # what follows counts the same once more, over all flows
+    ]  # further sets of dimensions count the same values over all flows
     own = [str(facts[name]) for name in dimensions if name not in COMMON]
     for metric in directive["Metrics"]:
         values = facts[metric["Name"]]
@@ -146,7 +146,7 @@ def series(
 
 
 def statistic(name: str, tallies: Sequence[Tally]) -> float | None:
-    """Return the statistic that CloudWatch calls *name*; None where nothing came."""
+    """Return the statistic that CloudWatch calls *name*; None without values."""
     if not tallies:
         return None
     highest = max(tally.highest for tally in tallies)

@@ -1,4 +1,4 @@
-"""Whether the ports that are needed are free."""
+"""The ports of the local system: their choice, and whether they are free."""
 
 import os
 import socket
@@ -14,7 +14,7 @@ LISTENERS = {
     **{name: f"fake of {flow.vendor}" for name, flow in every().items()},
 }
 HIGHEST = LAST_PORT - len(LISTENERS) + 1
-"""The highest port that leaves room for those after it."""
+"""The highest first port: the others follow it."""
 
 
 class PortError(Exception):
@@ -22,7 +22,7 @@ class PortError(Exception):
 
 
 def chosen(text: str | None) -> Addresses:
-    """Return the addresses that `PORT`, as the environment has it, asks for."""
+    """Return the addresses for the value of the environment variable `PORT`."""
     if not text:
         return Addresses()
     if not (text.isascii() and text.isdigit() and 0 < int(text) <= HIGHEST):
@@ -49,7 +49,7 @@ def obstacle(port: int) -> str | None:
 
 
 def advice(addresses: Addresses, taken: Mapping[str, str]) -> str:
-    """Return which ports are taken, and how to take others."""
+    """Return a message with the taken ports, and how to choose others."""
     listed = [
         f"Port {addresses.ports[name]}, for the {LISTENERS[name]}: {reason}."
         for name, reason in taken.items()

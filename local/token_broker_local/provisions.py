@@ -16,7 +16,7 @@ DEMO = "demo"
 
 
 def provide_table(dynamodb: "DynamoDBClient") -> None:
-    """Create the table as the template does, old items to be dropped included."""
+    """Create the table as in the template, with time to live."""
     create_table(dynamodb)
     dynamodb.update_time_to_live(
         TableName=TABLE, TimeToLiveSpecification={"Enabled": True, "AttributeName": "ttl"}
@@ -24,7 +24,7 @@ def provide_table(dynamodb: "DynamoDBClient") -> None:
 
 
 def create_table(dynamodb: "DynamoDBClient") -> None:
-    """Create the table, on any engine that speaks DynamoDB's protocol."""
+    """Create the table on any database with DynamoDB's API."""
     dynamodb.create_table(
         TableName=TABLE,
         BillingMode="PAY_PER_REQUEST",

@@ -35,12 +35,12 @@ DROPPED = {
     "transfer-encoding",
     "upgrade",
 }
-"""Headers that a function never sees."""
+"""Headers that are not passed to a function."""
 
 
 @dataclass(frozen=True, slots=True)
 class Ids:
-    """The names that API Gateway gives one request."""
+    """The ids that API Gateway gives one request."""
 
     request: str = field(default_factory=lambda: str(uuid.uuid4()))
     extended: str = field(default_factory=lambda: f"{secrets.token_urlsafe(11)}=")
@@ -115,7 +115,7 @@ def identity(request: HttpRequest) -> Mapping[str, str | None]:
 
 
 def passed(request: HttpRequest) -> Iterable[tuple[str, str]]:
-    """Yield the headers that a function gets to see, named as they were sent."""
+    """Yield the headers that are passed to the function, with their original names."""
     return (
         ("User-Agent" if name.lower() == "user-agent" else name, value)
         for name, value in request.headers
@@ -140,5 +140,5 @@ def grouped(pairs: Iterable[tuple[str, str]]) -> dict[str, list[str]]:
 
 
 def last(groups: Mapping[str, list[str]]) -> dict[str, str]:
-    """Return the last value of each name: AWS keeps that one where there is room for one."""
+    """Return the last value of each name, as AWS does in members with a single value."""
     return {name: values[-1] for name, values in groups.items()}

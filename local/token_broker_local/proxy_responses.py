@@ -7,10 +7,9 @@ from collections.abc import Iterator, Mapping
 from http import HTTPStatus
 from typing import Any
 
-from token_broker_local import gateway_errors
+from token_broker_local import messages
 from token_broker_local.functions import Outcome
-from token_broker_local.gateway_errors import GatewayError
-from token_broker_local.messages import HttpResponse
+from token_broker_local.messages import GatewayError, HttpResponse
 from token_broker_local.proxy_events import Ids
 
 MEMBERS = {"statusCode", "headers", "multiValueHeaders", "body", "isBase64Encoded"}
@@ -19,11 +18,11 @@ MEMBERS = {"statusCode", "headers", "multiValueHeaders", "body", "isBase64Encode
 LAST_STATUS = 600
 
 REMAPPED = {"connection", "content-length", "date", "server", "transfer-encoding"}
-"""Headers that a function cannot set: they get a prefix."""
+"""Headers that API Gateway renames with a prefix, as a function may not set them."""
 
 
 def refused(refusal: GatewayError, ids: Ids) -> HttpResponse:
-    """Return the answer that API Gateway gives itself."""
+    """Return the response of an error of API Gateway itself."""
     body = json.dumps({"message": refusal.message}, separators=(",", ":")).encode()
     kind = ("x-amzn-ErrorType", refusal.kind)
     return HttpResponse(
@@ -32,7 +31,7 @@ def refused(refusal: GatewayError, ids: Ids) -> HttpResponse:
 
 
 def names(ids: Ids) -> Iterator[tuple[str, str]]:
-    """Yield the headers that every answer of API Gateway's has."""
+    """Yield the headers of every response of API Gateway."""
     yield "x-amzn-RequestId", ids.request
     yield "x-amz-apigw-id", ids.extended
 
@@ -40,10 +39,10 @@ def names(ids: Ids) -> Iterator[tuple[str, str]]:
 def answered(outcome: Outcome, ids: Ids) -> HttpResponse:
     """Return a function's answer, or raise the `GatewayError` for one that is malformed."""
     if outcome.failed:
-        raise gateway_errors.broken()
+        raise messages.broken()
     answer = json.loads(outcome.payload)
     if not isinstance(answer, dict) or not answer.keys() <= MEMBERS:
-        raise gateway_errors.broken()
+        raise messages.broken()
     headers = [*names(ids), *headers_of(answer), ("X-Amzn-Trace-Id", ids.trace)]
     if not any(name.lower() == "content-type" for name, _ in headers):
         headers.append(("Content-Type", "application/json"))
@@ -55,9 +54,9 @@ def status_of(answer: Mapping[str, Any]) -> int:
     try:
         status = int(answer.get("statusCode", HTTPStatus.OK))
     except (TypeError, ValueError):
-        raise gateway_errors.broken() from None
+        raise messages.broken() from None
     if not HTTPStatus.OK <= status < LAST_STATUS:
-        raise gateway_errors.broken()
+        raise messages.broken()
     return status
 
 
@@ -65,7 +64,7 @@ def headers_of(answer: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     """Yield the headers, each of several values by itself. They must be objects of text."""
     several, single = members(answer, "multiValueHeaders"), members(answer, "headers")
     if not all(isinstance(values, list) for values in several.values()):
-        raise gateway_errors.broken()
+        raise messages.broken()
     for name, value in single.items():
         if name not in several:
             yield header(name, value)
@@ -77,7 +76,7 @@ def members(answer: Mapping[str, Any], name: str) -> Mapping[str, Any]:
     """Return the object *name* of *answer*: where there is none, an empty one."""
     value = answer.get(name)
     if value is not None and not isinstance(value, dict):
-        raise gateway_errors.broken()
+        raise messages.broken()
     return value or {}
 
 
@@ -85,7 +84,7 @@ def header(name: str, value: object) -> tuple[str, str]:
     """Return one header as it may be sent."""
     text = str(value).lower() if isinstance(value, bool) else value
     if not isinstance(text, str) or any(character in name + text for character in "\r\n\0"):
-        raise gateway_errors.broken()
+        raise messages.broken()
     return (f"x-amzn-Remapped-{name}" if name.lower() in REMAPPED else name), text
 
 
@@ -93,10 +92,10 @@ def body_of(answer: Mapping[str, Any]) -> bytes:
     """Return the body, which must be text: of itself, or in base64."""
     body = answer.get("body") or ""
     if not isinstance(body, str):
-        raise gateway_errors.broken()
+        raise messages.broken()
     if not answer.get("isBase64Encoded"):
         return body.encode()
     try:
         return base64.b64decode(body, validate=True)
     except binascii.Error:
-        raise gateway_errors.broken() from None
+        raise messages.broken() from None

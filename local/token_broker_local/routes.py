@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from token_broker import events
 from token_broker.flows import every
 from token_broker.flows.vendor import OPTIONAL
-from token_broker_local import gateway_errors
+from token_broker_local import messages
 from token_broker_local.addresses import FLOWS
 
 
@@ -22,9 +22,9 @@ class Route:
     def match(self, method: str, path: str) -> Mapping[str, str] | None:
         """Return the path's parameters if this is its route.
 
-        A parameter is one segment, and stays encoded as it was sent: so AWS gives it to a Lambda
+        A parameter is one segment, and stays percent-encoded, as AWS passes it to a Lambda
         function (https://github.com/aws/aws-sam-cli/issues/771, and LocalStack's recordings of
-        AWS in tests/aws/services/apigateway). A slash at the end does not matter.
+        AWS in tests/aws/services/apigateway). A trailing slash is ignored.
         """
         pattern = re.sub(r"\\{(\w+)\\}", r"(?P<\1>[^/]+)", re.escape(self.resource))
         found = re.fullmatch(f"{pattern}/?", path) if method == self.method else None
@@ -48,4 +48,4 @@ def find(method: str, path: str) -> tuple[Route, Mapping[str, str]]:
         parameters = route.match(method, path)
         if parameters is not None:
             return route, parameters
-    raise gateway_errors.missing_token()
+    raise messages.missing_token()

@@ -19,10 +19,10 @@ if TYPE_CHECKING:
     from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
 CHANGES = {"PutSecretValue", "UpdateSecret", "UpdateSecretVersionStage"}
-"""Operations that the rule of the template listens to, as far as moto has them."""
+"""Operations in the rule of the template, as far as moto supports them."""
 
 SILENT = {"SecretString", "SecretBinary", "ClientRequestToken"}
-"""Parameters that CloudTrail never shows, and one that is not needed."""
+"""Parameters that CloudTrail omits, and one that is not needed."""
 
 CURRENT = "AWSCURRENT"
 SECRET = re.compile(rf"token-broker/{STAGE}/({'|'.join(FLOWS)})/.")
@@ -32,7 +32,7 @@ Deliver: TypeAlias = Callable[[Event], object]
 
 
 class Watched:
-    """A WSGI application in front of the services that sees secrets change."""
+    """A WSGI application in front of the services that detects changes of secrets."""
 
     def __init__(self, application: "WSGIApplication", deliver: Deliver) -> None:
         self.application = application
@@ -47,28 +47,28 @@ class Watched:
             return self.application(environ, start_response)
         statuses: list[str] = []
 
-        def noting(status: str, *rest: Any) -> Any:
+        def record_status(status: str, *rest: Any) -> Any:
             statuses.append(status)
             return start_response(status, *rest)
 
-        asked = environ["wsgi.input"].getvalue()
-        answered = b"".join(self.application(environ, noting))
+        body = environ["wsgi.input"].getvalue()
+        answered = b"".join(self.application(environ, record_status))
         if statuses[0].startswith("200"):
-            told, answer = json.loads(asked), json.loads(answered)
-            if label := label_event(told, answer):
+            request, response = json.loads(body), json.loads(answered)
+            if label := label_event(request, response):
                 self.deliver(label)
-            self.deliver(event_of(operation, told, answer))
+            self.deliver(event_of(operation, request, response))
         return [answered]
 
 
-def label_event(asked: Mapping[str, Any], answered: Mapping[str, Any]) -> Event | None:
+def label_event(request: Mapping[str, Any], response: Mapping[str, Any]) -> Event | None:
     """Return Secrets Manager's own event, if a call gave a version the label ``AWSCURRENT``."""
-    version = answered.get("VersionId") or asked.get("MoveToVersionId")
-    stages = asked.get("VersionStages") or [asked.get("VersionStage", CURRENT)]
+    version = response.get("VersionId") or request.get("MoveToVersionId")
+    stages = request.get("VersionStages") or [request.get("VersionStage", CURRENT)]
     if not version or CURRENT not in stages:
         return None
-    detail = {"name": answered["Name"], "labelUpdated": CURRENT, "versionId": version}
-    return envelope("Secret Label Updated", detail, [answered["ARN"]])
+    detail = {"name": response["Name"], "labelUpdated": CURRENT, "versionId": version}
+    return envelope("Secret Label Updated", detail, [response["ARN"]])
 
 
 def envelope(kind: str, detail: Event, resources: Sequence[str] = ()) -> Event:
@@ -91,7 +91,7 @@ def moment() -> str:
     return f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}"
 
 
-def event_of(operation: str, asked: Mapping[str, Any], answered: Mapping[str, Any]) -> Event:
+def event_of(operation: str, request: Mapping[str, Any], response: Mapping[str, Any]) -> Event:
     """Return the event that CloudTrail makes of a call that changed a secret."""
     return envelope(
         "AWS API Call via CloudTrail",
@@ -102,8 +102,8 @@ def event_of(operation: str, asked: Mapping[str, Any], answered: Mapping[str, An
             "eventName": operation,
             "awsRegion": REGION,
             "sourceIPAddress": "127.0.0.1",
-            "requestParameters": lowered(asked),
-            "responseElements": lowered(answered),
+            "requestParameters": lowered(request),
+            "responseElements": lowered(response),
             "eventID": str(uuid.uuid4()),
             "readOnly": False,
             "eventType": "AwsApiCall",

@@ -1,9 +1,9 @@
 """The AWS services, by moto: Secrets Manager, DynamoDB, KMS and EventBridge on one port.
 
 moto's conditional writes are not atomic between threads: `UpdateItem` reads, decides and writes in
-steps, so more than one thread may win. What races through moto takes `LOCK`, by one of these::
+steps, so several threads may succeed. Concurrent users of moto take `LOCK`, by one of these::
 
-    server = make_server(host, port, Atomic(DomainDispatcherApplication(create_backend_app)))
+    server = make_server(host, port, Atomic(Dispatcher()))
 
     with mock_aws(), one_at_a_time():
         ...  # threads that write through boto3
@@ -12,6 +12,7 @@ steps, so more than one thread may win. What races through moto takes `LOCK`, by
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from functools import lru_cache
 from io import BytesIO
 from typing import TYPE_CHECKING, Any
 
@@ -24,16 +25,32 @@ from werkzeug.serving import make_server
 
 from token_broker_local.addresses import HOST
 from token_broker_local.secret_events import Deliver, Watched
+from token_broker_local.serving import in_thread
 
 if TYPE_CHECKING:
     from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
 LOCK = threading.RLock()
-"""Held for as long as moto works on one request."""
+"""Held while moto processes one request."""
+
+
+class Dispatcher(DomainDispatcherApplication):
+    """moto's services by what is asked of them.
+
+    moto lists its own folder for each request. That takes as long as to answer one.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(create_backend_app)
+        self._backend = lru_cache(maxsize=100)(super().get_backend_for_host)
+
+    def get_backend_for_host(self, host: str | None) -> Any:
+        """Return the name of the service that *host* is of."""
+        return self._backend(host)
 
 
 class Atomic:
-    """A WSGI application that works on one request at a time.
+    """A WSGI application that processes one request at a time.
 
     The body is read before the lock is taken, so that a slow client delays no other.
     """
@@ -53,7 +70,7 @@ class Atomic:
 
 @contextmanager
 def one_at_a_time() -> Iterator[None]:
-    """Let moto's mock in this process work on one request at a time, for as long as this lasts."""
+    """Within this context, let moto's mock in this process handle one request at a time."""
     from moto.core.models import botocore_stubber  # noqa: PLC0415 (moto is slow to import)
 
     inner: Callable[[Any], Any] = botocore_stubber.process_request
@@ -69,10 +86,6 @@ def one_at_a_time() -> Iterator[None]:
         del vars(botocore_stubber)["process_request"]
 
 
-TICK = 0.05
-"""Seconds within which the server notices that it is to end."""
-
-
 class Quiet(MotoRequestHandler):
     """A request handler that logs nothing, and sends an answer in one piece."""
 
@@ -80,22 +93,18 @@ class Quiet(MotoRequestHandler):
     wbufsize = -1
 
     def log(self, type: str, message: str, *args: Any) -> None:  # noqa: A002 (werkzeug's name)
-        """Say nothing."""
+        """Print nothing."""
 
 
 @contextmanager
 def serving(port: int, deliver: Deliver) -> Iterator[int]:
-    """Serve the services for as long as this lasts, on *port*, or on the free one that is yielded.
+    """Serve the services within this context on *port*, or on the free one that is yielded.
 
-    *deliver* is told of each secret that changes.
+    *deliver* is called with each event of a changed secret.
     """
-    moto = DomainDispatcherApplication(create_backend_app)
-    application = Atomic(Watched(moto, deliver))
-    with make_server(HOST, port, application, threaded=True, request_handler=Quiet) as server:
-        thread = threading.Thread(target=server.serve_forever, args=(TICK,), daemon=True)
-        thread.start()
-        try:
-            yield server.server_port
-        finally:
-            server.shutdown()
-            thread.join()
+    application = Atomic(Watched(Dispatcher(), deliver))
+    with (
+        make_server(HOST, port, application, threaded=True, request_handler=Quiet) as server,
+        in_thread(server) as served,
+    ):
+        yield served

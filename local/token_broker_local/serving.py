@@ -1,70 +1,62 @@
-"""HTTP/1.1 around the gateway: connections are kept, and each has a thread."""
+"""HTTP/1.1 for the gateway: connections are kept alive, and each has a thread."""
 
 import string
-import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http import HTTPStatus
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
+from http.server import BaseHTTPRequestHandler, HTTPServer
 
-from token_broker_fakes.lingering import linger
-from token_broker_local import gateway_errors
+from token_broker_fakes.serving import LingeringServer
+from token_broker_local import messages
 from token_broker_local.addresses import HOST
 from token_broker_local.gateway import Gateway
-from token_broker_local.gateway_errors import BODY_LIMIT, GatewayError
-from token_broker_local.messages import HttpRequest, HttpResponse
+from token_broker_local.messages import BODY_LIMIT, GatewayError, HttpRequest, HttpResponse
 from token_broker_local.proxy_events import Ids
 from token_broker_local.proxy_responses import refused
 
 TICK = 0.05
-"""Seconds within which the server notices that it is to end."""
+"""Seconds between two checks of the server whether it is to end."""
 
 IDLE = 60.0
-"""Seconds after which a connection on which nothing comes is closed."""
+"""Seconds after which an idle connection is closed."""
 
 LENGTH_DIGITS = len(str(BODY_LIMIT))
-"""Of a length that is read: `int` takes not any number of them."""
+"""The most digits of a length: `int` refuses very long numbers."""
 
 HEX_DIGITS = string.hexdigits.encode()
 
 BODILESS = {HTTPStatus.NO_CONTENT, HTTPStatus.NOT_MODIFIED}
 
 
-class GatewayServer(ThreadingHTTPServer):
+class GatewayServer(LingeringServer):
     """The gateway on a port of this machine."""
 
     daemon_threads = True
     block_on_close = False
-    request_queue_size = 128
 
     def __init__(self, gateway: Gateway, port: int) -> None:
         super().__init__((HOST, port), Exchange)
         self.gateway = gateway
 
-    def shutdown_request(self, request: Any) -> None:
-        """Close the connection, once its client has read the answer."""
-        linger(request)
-        super().shutdown_request(request)
-
-    def handle_error(self, request: Any, client_address: Any) -> None:
-        """Say nothing of a client that went away; everything else is a defect."""
-        if not isinstance(sys.exception(), ConnectionError):
-            super().handle_error(request, client_address)
-
 
 @contextmanager
 def serving(gateway: Gateway, port: int) -> Iterator[int]:
-    """Serve *gateway* for as long as this lasts, on *port*, or on the free one that is yielded."""
-    with GatewayServer(gateway, port) as server:
-        thread = threading.Thread(target=server.serve_forever, args=(TICK,), daemon=True)
-        thread.start()
-        try:
-            yield server.server_port
-        finally:
-            server.shutdown()
-            thread.join()
+    """Serve *gateway* within this context on *port*, or on the free one that is yielded."""
+    with GatewayServer(gateway, port) as server, in_thread(server) as served:
+        yield served
+
+
+@contextmanager
+def in_thread(server: HTTPServer) -> Iterator[int]:
+    """Run *server* in a thread within this context; yield its port."""
+    thread = threading.Thread(target=server.serve_forever, args=(TICK,), daemon=True)
+    thread.start()
+    try:
+        yield server.server_port
+    finally:
+        server.shutdown()
+        thread.join()
 
 
 class Exchange(BaseHTTPRequestHandler):
@@ -74,7 +66,7 @@ class Exchange(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     timeout = IDLE
     disable_nagle_algorithm = True
-    wbufsize = -1  # an answer leaves in one piece, so that no acknowledgement is waited for
+    wbufsize = -1  # a response is sent in one piece, without waiting for an acknowledgement
 
     def __getattr__(self, name: str) -> Callable[[], None]:
         """Answer every method: the gateway decides whether there is a route for it."""
@@ -103,9 +95,9 @@ class Exchange(BaseHTTPRequestHandler):
             return self.chunks()
         length = self.headers.get("Content-Length", "0")
         if not (length.isascii() and length.isdigit()):
-            raise gateway_errors.bad_request()
+            raise messages.bad_request()
         if len(length) > LENGTH_DIGITS or int(length) > BODY_LIMIT:
-            raise gateway_errors.too_large()
+            raise messages.too_large()
         return self.rfile.read(int(length))
 
     def chunks(self) -> bytes:
@@ -113,7 +105,7 @@ class Exchange(BaseHTTPRequestHandler):
         body = b""
         while size := self.chunk_size():
             if len(body) + size > BODY_LIMIT:
-                raise gateway_errors.too_large()
+                raise messages.too_large()
             body += self.rfile.read(size)
             self.rfile.readline()
         while self.rfile.readline().strip():
@@ -124,7 +116,7 @@ class Exchange(BaseHTTPRequestHandler):
         """Read how long the next part of the body is."""
         size = self.rfile.readline(100).partition(b";")[0].strip()
         if not size or size.strip(HEX_DIGITS):
-            raise gateway_errors.bad_request()
+            raise messages.bad_request()
         return int(size, 16)
 
     def send(self, answer: HttpResponse) -> None:

@@ -1,4 +1,4 @@
-"""SigV4 as API Gateway checks it, with botocore's own signer as the referee.
+"""SigV4 as API Gateway checks it; the expected signature is made with botocore's signer.
 
 The checks come in the order in which AWS makes them: the header's parts, the date, the signed
 headers, the scope, the key, and last the signature over method, path, query, headers and body.
@@ -15,7 +15,7 @@ from botocore.awsrequest import AWSRequest
 from botocore.compat import HTTPHeaders
 from botocore.credentials import Credentials
 
-from token_broker_local import gateway_errors
+from token_broker_local import messages
 from token_broker_local.addresses import ACCESS_KEY, HOST, REGION, SECRET_KEY
 from token_broker_local.authorization import TIMESTAMP, Authorization
 from token_broker_local.messages import HttpRequest
@@ -32,37 +32,37 @@ def verify(request: HttpRequest, service: str, now: datetime) -> None:
     check_date(claim, now)
     check_scope(claim, service)
     if claim.scope.access_key != ACCESS_KEY or request.header("x-amz-security-token") is not None:
-        raise gateway_errors.unknown_key()
+        raise messages.unknown_key()
     sent = claim.signature.encode()
     if True not in [hmac.compare_digest(one, sent) for one in signatures(request, claim)]:
-        raise gateway_errors.mismatch()
+        raise messages.mismatch()
 
 
 def check_date(claim: Authorization, now: datetime) -> None:
-    """Refuse a signature that was made too long ago, or is of a time to come."""
+    """Refuse a signature whose date is too old, or in the future."""
     signed, minutes = claim.moment, WINDOW.seconds // 60
     if signed < now - WINDOW:
-        raise gateway_errors.invalid(
+        raise messages.invalid(
             f"Signature expired: {signed:{TIMESTAMP}} is now earlier than "
             f"{now - WINDOW:{TIMESTAMP}} ({now:{TIMESTAMP}} - {minutes} min.)"
         )
     if signed > now + WINDOW:
-        raise gateway_errors.invalid(
+        raise messages.invalid(
             f"Signature not yet current: {signed:{TIMESTAMP}} is still later than "
             f"{now + WINDOW:{TIMESTAMP}} ({now:{TIMESTAMP}} + {minutes} min.)"
         )
 
 
 def check_scope(claim: Authorization, service: str) -> None:
-    """Refuse a signature that leaves the host open, or was made for another place."""
+    """Refuse a signature without the host header, or for another scope."""
     if "host" not in claim.signed_headers:
-        raise gateway_errors.invalid("'Host' must be a 'SignedHeader' in the AWS Authorization.")
+        raise messages.invalid("'Host' must be a 'SignedHeader' in the AWS Authorization.")
     if faults := " ".join(scope_faults(claim, service)):
-        raise gateway_errors.invalid(faults)
+        raise messages.invalid(faults)
 
 
 def scope_faults(claim: Authorization, service: str) -> Iterator[str]:
-    """Yield a sentence for each part of the scope that is not ours."""
+    """Yield a sentence for each wrong part of the scope."""
     scope, day = claim.scope, f"{claim.moment:%Y%m%d}"
     if scope.region != REGION:
         yield f"Credential should be scoped to a valid region, not '{scope.region}'."
@@ -83,15 +83,15 @@ def scope_faults(claim: Authorization, service: str) -> Iterator[str]:
 def signatures(
     request: HttpRequest, claim: Authorization, credentials: Credentials = CREDENTIALS
 ) -> Iterator[bytes]:
-    """Yield each signature that is right for *request*; none is, if its body was changed."""
+    """Yield the valid signatures of *request*; none if its body was changed."""
     stated = request.header("x-amz-content-sha256")
     if stated in (None, hashlib.sha256(request.body).hexdigest()):
-        for referee in (Referee(claim, credentials), LenientReferee(claim, credentials)):
-            yield referee.signature_of(request).encode()
+        for signer in (Signer(claim, credentials), SinglyEncodedSigner(claim, credentials)):
+            yield signer.signature_of(request).encode()
 
 
-class Referee(SigV4Auth):
-    """botocore's signer, told to sign the headers that the claim names, at the claim's time."""
+class Signer(SigV4Auth):
+    """botocore's signer, for the headers and the time that the claim names."""
 
     def __init__(self, claim: Authorization, credentials: Credentials) -> None:
         super().__init__(credentials, claim.scope.service, claim.scope.region)
@@ -117,10 +117,10 @@ class Referee(SigV4Auth):
         return request.headers
 
 
-class LenientReferee(Referee):
-    """A referee that takes the path as it was sent, as curl signs it.
+class SinglyEncodedSigner(Signer):
+    """A signer that does not encode the path again, as curl before 8.9.
 
-    AWS encodes a path once more before signing; curl before 8.9 does not. It makes a difference
+    AWS encodes a path once more before signing. It makes a difference
     only for a path with `%` in it, and such a signature binds the same bytes to the same key.
     """
 

@@ -22,7 +22,7 @@ PATIENCE = 5.0
 
 @dataclass(frozen=True, slots=True)
 class States:
-    """Asks the *functions* for the state of each connection that has a secret."""
+    """Reads the state of each connection that has a secret from the *functions*."""
 
     functions: Mapping[str, Function]
     secrets: "SecretsManagerClient"
@@ -33,7 +33,7 @@ class States:
             yield state(self.functions[flow], flow, connection)
 
     def names(self) -> Iterator[str]:
-        """Yield the names of all secrets of ours."""
+        """Yield the names of all secrets of this stage."""
         filters: Any = [{"Key": "name", "Values": [PREFIX]}]
         for page in self.secrets.get_paginator("list_secrets").paginate(Filters=filters):
             yield from (secret["Name"] for secret in page["SecretList"])
@@ -48,10 +48,10 @@ def connections(names: Iterator[str]) -> list[tuple[str, str]]:
 
 def state(function: Function, flow: str, connection: str) -> Mapping[str, Any]:
     """Return the status of *connection* from *function*, without a line in the log."""
-    order = json.dumps({"action": "status", "connection": connection}).encode()
+    command = json.dumps({"action": "status", "connection": connection}).encode()
     quiet = replace(function, report=ignore)
     try:
-        outcome = quiet.invoke(order, PATIENCE)
+        outcome = quiet.invoke(command, PATIENCE)
     except TimeoutError:
         return failed(flow, connection, "TimeoutError")
     answer = json.loads(outcome.payload)

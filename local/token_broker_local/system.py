@@ -22,10 +22,10 @@ def running(
     folder: Path = functions.FOLDER,
     report: functions.Report = functions.ignore,
 ) -> Iterator[None]:
-    """Run everything for as long as this lasts; within it, everything answers.
+    """Run all servers within this context; they respond when it is entered.
 
-    The environment must have been entered: the functions read it as they are loaded. *report* is
-    told a line for each call.
+    The environment must be set: the functions read it when they are loaded. *report* is
+    called with a line for each call.
     """
     loaded: dict[str, functions.Function] = {}
     with ExitStack() as stack:
@@ -38,7 +38,7 @@ def running(
         vendors = {flow: addresses.url(flow) for flow in FLOWS}
         controls = Controls(addresses.url("gateway"), vendors)
         page = Dashboard(Metrics(), states, controls=controls)
-        loaded.update(functions.load_all(folder, report, page.hear))
+        loaded.update(functions.load_all(folder, report, page.record))
         gateway = Gateway(loaded, report=report, dashboard=page)
         stack.enter_context(serving.serving(gateway, addresses.ports["gateway"]))
         yield

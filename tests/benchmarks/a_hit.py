@@ -1,4 +1,4 @@
-"""A function's cold process: one call, then what it loaded. The test beside it runs this."""
+"""A cold process of a function: one call, then the list of its modules. Run by test_hit_path.py."""
 
 import importlib.util
 import json

@@ -1,4 +1,4 @@
-"""What docs/operations.md says of costs: its sums, and the calls to AWS that they are made of."""
+"""The costs in docs/operations.md: their sums, and the calls to AWS."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -24,7 +24,7 @@ def table(page: str, header: str) -> Mapping[str, Sequence[str]]:
     return {name: rest for name, *rest in cells[2:]}
 
 
-def test_a_hit_costs_what_its_calls_cost() -> None:
+def test_the_documented_cost_of_a_hit_is_the_sum_of_its_calls() -> None:
     rows, direct = table(COSTS, "from memory"), list[float]()
     entrance = ["API Gateway, REST", "its access log"]
     for column, seconds, items, decryptions in ((2, 0.002, 0, 0), (3, 0.010, 3, 1)):
@@ -53,8 +53,8 @@ def test_a_hit_costs_what_its_calls_cost() -> None:
 
 
 @pytest.mark.parametrize(("flow", "items"), [("vendorlink", 1), ("vntana", 3), ("editor", 2)])
-def test_a_hit_in_the_table_reads_so_many_items(flow: str, items: int) -> None:
-    """At most three: what is asked for, where it leads, and the gate."""
+def test_a_table_hit_reads_the_documented_number_of_items(flow: str, items: int) -> None:
+    """At most three: alias, target and gate."""
     broker = MemoryBroker(flow)
     event = {"connection": "acme", **BODIES[flow]}
     broker.service(event, Context())
@@ -64,8 +64,8 @@ def test_a_hit_in_the_table_reads_so_many_items(flow: str, items: int) -> None:
     assert broker.aws.kms.opened - before[1] == 1
 
 
-def test_an_exchange_costs_what_its_calls_cost() -> None:
-    """In the background, the caller's write that starts it is a part."""
+def test_the_documented_cost_of_an_exchange_is_the_sum_of_its_calls() -> None:
+    """In the background, with the caller's write that starts it."""
     shown = {
         name: (*map(int, counts), float(dollars))
         for name, (*counts, dollars) in table(COSTS, "a million |").items()
@@ -82,7 +82,7 @@ def test_an_exchange_costs_what_its_calls_cost() -> None:
     assert shown == expected
 
 
-def test_the_simulated_bill_is_that_of_the_benchmark() -> None:
+def test_the_documented_bill_is_that_of_the_benchmark() -> None:
     document = json.loads((ROOT / "benchmarks/results/peers.json").read_text())
     columns = ("function, $", "table, $", "KMS, $", "$ a million", "through the API, $")
     ours = [row for row in document["rows"] if row["who"].startswith("Token Broker")]
@@ -90,7 +90,7 @@ def test_the_simulated_bill_is_that_of_the_benchmark() -> None:
     assert shown == [[round(row[name], 2) for name in columns] for row in ours]
 
 
-def test_the_decision_shows_the_calls_of_today() -> None:
+def test_the_decision_record_shows_the_current_calls() -> None:
     rows = table(DECISION, "before | now")
     for flow, name in NAMES.items():
         login = "login" if flow == "vendorlink" else "first"

@@ -1,4 +1,4 @@
-"""What an exchange asks of AWS, and what a lifetime costs its callers: counted, by no clock."""
+"""Calls to AWS of an exchange, and of all callers in a token's lifetime."""
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
@@ -20,7 +20,7 @@ BODIES: Mapping[str, Mapping[str, Any]] = {
 
 
 class Calls(NamedTuple):
-    """What an exchange asks of AWS."""
+    """The calls to AWS of an exchange."""
 
     reads: int
     writes: int
@@ -47,8 +47,8 @@ BACKGROUND = {
 
 
 @pytest.mark.parametrize("flow", BODIES)
-def test_an_exchange_makes_no_more_calls_than_it_needs(world: World, flow: str) -> None:
-    """docs/decisions/0043 says why no fewer.
+def test_an_exchange_makes_the_documented_calls_to_aws(world: World, flow: str) -> None:
+    """docs/decisions/0043 explains them.
 
     A call's first read serves the exchange; a login reads the gate anew. A token that a call
     replaces is opened only where its vendor renews it; in the background it is opened once.
@@ -99,7 +99,7 @@ call in a thousand."""
 
 
 class Trips(NamedTuple):
-    """What one call asked of AWS."""
+    """The calls to AWS of one call."""
 
     reads: int
     decryptions: int
@@ -108,7 +108,7 @@ class Trips(NamedTuple):
 
 
 @pytest.mark.parametrize("flow", BODIES)
-def test_one_caller_a_lifetime_pays_one_write_and_one_invocation(flow: str) -> None:
+def test_one_caller_per_lifetime_makes_one_write_and_one_invocation(flow: str) -> None:
     """All processes remember the token as it becomes due, and ask every second.
 
     The others read and open it at most, as they do whenever their memory is too old. So all but one

@@ -1,4 +1,4 @@
-"""What a hit loads, asks for and does: counts, for clocks differ from machine to machine."""
+"""Modules, calls to AWS and Python calls of a hit. Counts, as durations differ among machines."""
 
 import json
 import os
@@ -23,7 +23,7 @@ BODIES: dict[str, dict[str, Any]] = {flow: body(flow) for flow in FLOWS} | {
 
 OURS = {
     "aliases", "app", "aws", "aws.clients", "aws.endpoints", "aws.fast_client", "aws.http1",
-    "aws.operations", "aws.reader", "aws.sigv4", "broker", "cache", "decisions", "dependencies",
+    "aws.operations", "broker", "cache", "decisions", "dependencies",
     "document", "errors", "events", "flows", "handler", "item", "item_codec", "records", "sealing",
     "secrets_manager", "store", "telemetry", "tokens",
 }  # fmt: skip
@@ -77,28 +77,28 @@ def connection(world: World, flow: str) -> str:
     return name
 
 
-def test_a_hit_loads_these_modules_and_no_other(world: World, flow: str, connection: str) -> None:
+def test_a_hit_loads_exactly_the_listed_modules(world: World, flow: str, connection: str) -> None:
     found = cold(world, flow, connection, *ALONE)
     assert found["answer"]["source"] == "table"
     assert own(found["answered"]) == OURS | {f"flows.{flow}"} | BY_A_NAMED_ENDPOINT
 
 
-def test_a_hit_loads_nothing_of_others(world: World, flow: str, connection: str) -> None:
-    """No boto3, requests or Powertools, nor what is heavy in Python's library."""
+def test_a_hit_loads_no_third_party_module(world: World, flow: str, connection: str) -> None:
+    """Nor slow modules of the standard library."""
     found = cold(world, flow, connection, *ALONE)
     top = {name.partition(".")[0] for name in found["answered"]} - {"app", "token_broker"}
     assert top <= sys.stdlib_module_names
     assert not top & HEAVY
 
 
-def test_all_is_loaded_when_a_function_starts(world: World, flow: str, connection: str) -> None:
-    """A start has a whole processor for itself, and a caller does not wait for it."""
+def test_all_modules_of_a_hit_are_loaded_at_start(world: World, flow: str, connection: str) -> None:
+    """Lambda's init phase has a full CPU."""
     found = cold(world, flow, connection, *ALONE)
     assert own(found["started"]) == own(found["answered"])
 
 
-def test_a_cold_hit_reads_once(world: World, flow: str, connection: str) -> None:
-    """Once more where a name leads to the token; no secret is read, and no vendor is asked.
+def test_a_cold_hit_reads_the_table_once(world: World, flow: str, connection: str) -> None:
+    """Once more for an alias. Neither secret nor vendor is called.
 
     Where the variant is not the gate itself, both are asked for at once.
     """
@@ -112,14 +112,14 @@ def test_a_cold_hit_reads_once(world: World, flow: str, connection: str) -> None
 
 
 def test_a_cold_miss_loads_no_boto3(world: World, flow: str) -> None:
-    """To load it takes longer than the rest of a miss, but for the vendor's time."""
+    """Its import takes longer than the rest of a miss without the vendor."""
     found = cold(world, flow, world.connect(flow))
     assert found["answer"]["source"] == "exchange"
     assert {"requests"} == {"boto3", "botocore", "requests"} & set(found["answered"])
 
 
-def test_a_warm_hit_in_the_table_reads_once(world: World, flow: str, connection: str) -> None:
-    """It is known by then where a name leads, so all is asked for at once, the gate too."""
+def test_a_warm_table_hit_reads_the_table_once(world: World, flow: str, connection: str) -> None:
+    """The target of an alias is known by then, so alias, target and gate are read at once."""
     world.advance(61)
     operation = world.read_of(flow, connection, BODIES[flow])
     world.aws.asked.clear()
@@ -127,7 +127,9 @@ def test_a_warm_hit_in_the_table_reads_once(world: World, flow: str, connection:
     assert world.aws.asked == Counter({operation: 1, "Decrypt": 1})
 
 
-def test_a_hit_in_memory_asks_nobody(world: World, flow: str, connection: str) -> None:
+def test_a_memory_hit_calls_neither_aws_nor_vendor(
+    world: World, flow: str, connection: str
+) -> None:
     before = world.steps(flow)
     world.aws.asked.clear()
     assert world.call(flow, connection, **BODIES[flow])["source"] == "memory"
@@ -135,8 +137,10 @@ def test_a_hit_in_memory_asks_nobody(world: World, flow: str, connection: str) -
     assert world.steps(flow) == before
 
 
-def test_a_hit_in_memory_makes_few_calls(world: World, flow: str, connection: str) -> None:
-    """Unnecessary work on the hit path shows here first."""
+def test_a_memory_hit_makes_a_bounded_number_of_python_calls(
+    world: World, flow: str, connection: str
+) -> None:
+    """Additional work on the hit path fails this test."""
     event = {"connection": connection} | BODIES[flow]
     service, context = world.service(flow), LambdaContext("function")
     assert service(event, context)["source"] == "memory"

@@ -3,10 +3,12 @@
 import json
 import signal
 from collections.abc import Callable, Iterator
+from functools import cache
 from itertools import count
 from typing import Any
 
 import pytest
+from typer.main import get_command
 
 from tests.cli.accounts import Visitor
 from tests.cli.canned import Account, serving
@@ -23,6 +25,14 @@ def _interruptible() -> None:
     """Hear of Ctrl-C, as a shell's foreground does: what runs behind it inherits deafness."""
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _made_once() -> Iterator[None]:
+    """Make the command of its functions once: that takes as long as it takes to run."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("typer.testing._get_command", cache(get_command))
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -1,6 +1,7 @@
-"""The command in processes of its own: each is forked from one that has imported all it needs."""
+"""The command in processes of its own: each is forked from one that has loaded all it needs."""
 
 import atexit
+import gc
 import json
 import os
 import signal
@@ -15,8 +16,12 @@ from functools import cache
 from importlib import import_module
 from pathlib import Path
 from pkgutil import iter_modules
-from typing import IO
+from typing import IO, Any
 
+import boto3
+from typer.testing import CliRunner
+
+from tests.sharing import share_models
 from tests.waiting import PATIENCE_SECONDS
 
 CLOSED = None
@@ -25,6 +30,7 @@ STREAMS = ("stdin", "stdout", "stderr")
 LONGEST = 100_000
 """Bytes of a message: words and environment."""
 SLOW = ("boto3", "requests", "rich.console", "rich.table", "rich.status", "rich.text")
+SERVICES = ("cloudformation", "dynamodb", "kms", "secretsmanager", "sts")
 
 
 def serve(descriptor: int) -> None:
@@ -35,6 +41,12 @@ def serve(descriptor: int) -> None:
         *(f"token_broker_cli.{one.name}" for one in iter_modules(package.__path__)),
     ):
         import_module(name)
+    CliRunner().invoke(import_module("token_broker_cli.main").app, ["status", "--help"])
+    share_models()
+    session: Any = boto3.session.Session("local", "local", region_name="eu-west-1")
+    for service in SERVICES:
+        session.client(service)
+    gc.freeze()  # else the first collection in each process copies all of this
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # of a developer, who ends the tests
     asking = socket.socket(fileno=descriptor)
     while True:
@@ -87,6 +99,7 @@ def server() -> socket.socket:
     process = subprocess.Popen(
         [sys.executable, "-c", script],
         cwd=Path(__file__).parents[2],
+        env={name: text for name, text in os.environ.items() if not name.startswith("AWS_")},
         pass_fds=[theirs.fileno()],
     )
     theirs.close()

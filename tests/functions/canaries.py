@@ -1,4 +1,4 @@
-"""Secrets that nobody writes by chance, and the search for them in whatever form."""
+"""Canary secrets, and the search for them in each encoding."""
 
 import base64
 import json
@@ -10,12 +10,12 @@ LEAST = 8
 
 
 def traces(secrets: Iterable[str], said: bytes) -> list[str]:
-    """Return the first characters of each of *secrets* that *said* holds, in whatever form."""
+    """Return the first characters of each of *secrets* that *said* contains in any encoding."""
     return [secret[:4] for secret in secrets if any(form in said for form in forms(secret))]
 
 
 def forms(secret: str) -> Iterator[bytes]:
-    """Yield what shows that *secret* was written: its beginning, plain, encoded or reversed."""
+    """Yield the encodings of the beginning of *secret*: plain, encoded and reversed."""
     start = secret[:LEAST]
     yield start.encode()
     yield start[::-1].encode()
@@ -35,7 +35,7 @@ def forms(secret: str) -> Iterator[bytes]:
 
 
 def in_base64(secret: bytes) -> Iterator[bytes]:
-    """Yield what base64 makes of *secret* wherever it stands in a longer text."""
+    """Yield the base64 of *secret* at each offset within a longer text."""
     for offset in range(3):
         encoded = base64.b64encode(b"\0" * offset + secret + b"\0" * 3)
         # The characters at either end depend on what stands beside the secret.

@@ -26,7 +26,7 @@ def handler(root: str, flow: str) -> Any:
 
 
 def main(root: str, connections: str) -> None:
-    """Call each function twice, and tell what it answered and which files were to be written."""
+    """Call each function twice, and print its responses and the files that it tried to write."""
     sys.path.insert(0, root)
     from tests.waiting import wait_for_aws  # noqa: PLC0415 (a script is not where `tests` is)
 

@@ -29,7 +29,7 @@ Plant = Callable[[pytest.MonkeyPatch], object]
 
 @dataclass(frozen=True)
 class Leak:
-    """Where a secret gets out, and what has to be done for it to show."""
+    """A planted leak of a secret, and the calls that show it."""
 
     name: str
     plant: Plant
@@ -39,7 +39,7 @@ class Leak:
 
 
 def sending(say: Callable[[Request, Response], object]) -> Plant:
-    """Return a leak in what is made of a request and its response."""
+    """Return a leak in the processing of a request and its response."""
 
     def plant(patch: pytest.MonkeyPatch) -> None:
         original = Transport.send
@@ -55,7 +55,7 @@ def sending(say: Callable[[Request, Response], object]) -> Plant:
 
 
 def attempting(failure: Callable[[Any, Exception], Exception]) -> Plant:
-    """Return a leak in what is raised of a conversation that went wrong."""
+    """Return a leak in the error of a failed conversation."""
 
     def plant(patch: pytest.MonkeyPatch) -> None:
         original = ExchangeAttempt._run
@@ -72,12 +72,12 @@ def attempting(failure: Callable[[Any, Exception], Exception]) -> Plant:
 
 
 def of_body(credentials: Any, error: Exception) -> Exception:
-    """Quote what the vendor was sent."""
+    """Quote the body of the request."""
     return UpstreamUnavailable(f"{error}: {credentials.password[::-1]}")
 
 
 def behind(patch: pytest.MonkeyPatch) -> None:
-    """Raise to a direct invoker what says nothing, from what says it all."""
+    """Raise an error without the secret to a direct invoker, with one that has it as its cause."""
     secrets: list[object] = []
     original = ExchangeAttempt._run
 
@@ -177,7 +177,7 @@ def quoting(patch: pytest.MonkeyPatch) -> None:
 
 
 def chatting(patch: pytest.MonkeyPatch) -> None:
-    """Let the libraries say what they say at DEBUG, and boto3 do what the fast client does."""
+    """Let the libraries log at DEBUG, and boto3 replace the fast client."""
     patch.setattr(FastClient, "call", lambda *_: None)
     patch.setattr(telemetry, "hush", lambda _: None)
     for name in telemetry.CHATTY:

@@ -1,4 +1,4 @@
-"""Whatever a vendor answers: the function has an outcome of the contract, and no half item."""
+"""For any vendor response, the function returns a documented result and keeps no partial item."""
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -29,10 +29,10 @@ TOLD = {
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 @given(answers=any_answers)
-def test_whatever_is_answered_an_item_is_whole_and_nobody_holds_it(
+def test_any_vendor_response_leaves_a_complete_item_without_a_lease(
     world: World, flow: str, answers: list[Response]
 ) -> None:
-    """No defect, no 5xx of our own fault; what is kept reads, and its lease is given back."""
+    """No internal error, no undocumented 5xx; the stored item is readable, its lease released."""
     connection = world.connect(flow)
     send = repeated(answers)
     world.use(flow, send=lambda request, _: send(request))

@@ -1,4 +1,4 @@
-"""The pages' queries find in the functions' own lines what they are said to find."""
+"""The documented Logs Insights queries find in the functions' log lines what the pages say."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -23,7 +23,7 @@ EXAMPLES = {"fingerprint": "9f86d081884c7d65", "request": "0b0c7a52-38c5-4d0e-8f
 
 @dataclass(frozen=True, slots=True)
 class Log:
-    """What a day of a connection wrote, and what is to be found in it."""
+    """The log lines of a day of a connection, and queries of them."""
 
     lines: list[Mapping[str, Any]]
     connection: str
@@ -37,13 +37,13 @@ class Log:
         return insights.run(query.replace(EXAMPLES["request"], "r-of-a-team"), self.lines)
 
     def columns(self, title: str, *names: str) -> list[tuple[Any, ...]]:
-        """Return some columns of what the query below the heading *title* finds."""
+        """Return some columns of the rows of the query below the heading *title*."""
         return [tuple(row.get(name) for name in names) for row in self.asked(QUERIES[title])]
 
 
 @pytest.fixture
 def log(world: World, capsys: pytest.CaptureFixture[str]) -> Log:
-    """Return the log of two callers by two entrances, of a rotation, and of what went wrong."""
+    """Return the log of two callers by two entrances, of a rotation, and of failures."""
     connection, other = world.connect("vendorlink"), world.connect("vendorlink")
     team = Invocation("token-broker-vendorlink", alias="team-orders", aws_request_id="r-of-a-team")
     service = world.service("vendorlink")
@@ -79,8 +79,8 @@ def stamped(out: str) -> Iterator[Mapping[str, Any]]:
         yield {"@timestamp": moment} | json.loads(line)
 
 
-def test_who_was_given_which_token(log: Log) -> None:
-    """When, and by which entrance; of this connection alone."""
+def test_query_lists_the_callers_and_tokens_of_a_connection(log: Log) -> None:
+    """With time and entrance; only lines of this connection."""
     found = log.columns(
         "Who was given which token, when, by which entrance",
         *("entrance", "caller", "fingerprint", "generation", "source"),
@@ -93,12 +93,12 @@ def test_who_was_given_which_token(log: Log) -> None:
     ]
 
 
-def test_who_has_had_one_token(log: Log) -> None:
+def test_query_lists_the_callers_of_one_token(log: Log) -> None:
     found = log.columns("Who has had one token", "caller", "entrance", "times", "connection")
     assert found == [(CALLER, "api", 1, log.connection), (TEAM, "direct", 1, log.connection)]
 
 
-def test_what_came_in_place_of_a_token(log: Log) -> None:
+def test_query_lists_the_replacements_of_a_token(log: Log) -> None:
     title = "Since when a token was in the table, and what came in its place"
     first, second = log.first["fingerprint"], log.second["fingerprint"]
     assert log.columns(title, "event", "generation", "fingerprint", "replaces") == [
@@ -107,8 +107,8 @@ def test_what_came_in_place_of_a_token(log: Log) -> None:
     ]
 
 
-def test_who_did_what_to_a_connection(log: Log) -> None:
-    """Who rotated it, and who made it forget; a look is nothing that was done."""
+def test_query_lists_the_actions_on_a_connection(log: Log) -> None:
+    """Rotations, renewals and DELETE with their callers; reading the status is not listed."""
     found = log.columns(
         "Who did what to a connection", *("action", "outcome", "entrance", "caller")
     )
@@ -119,8 +119,8 @@ def test_who_did_what_to_a_connection(log: Log) -> None:
     ]
 
 
-def test_who_held_and_lifted(world: World, capsys: pytest.CaptureFixture[str]) -> None:
-    """With the reason of each hold; and the page lists the members of both lines."""
+def test_query_lists_holds_and_lifts(world: World, capsys: pytest.CaptureFixture[str]) -> None:
+    """With the reason of each hold; the page lists the members of both kinds of lines."""
     connection = world.connect("vntana")
     for reason in ("stolen", "ticket 4711"):
         world.http("vntana", connection, {"reason": reason}, method="PUT", rest="/hold")
@@ -136,15 +136,15 @@ def test_who_held_and_lifted(world: World, capsys: pytest.CaptureFixture[str]) -
     assert all(row.keys() >= members(row["event"]) for row in found)
 
 
-def test_who_asked_in_vain(log: Log) -> None:
-    """The failure of a connection, and the one of a call without a valid connection."""
+def test_query_lists_the_failed_calls(log: Log) -> None:
+    """A failure of a connection, and a call without a valid connection."""
     assert log.columns("Who asked in vain", *("entrance", "caller", "action", "code")) == [
         ("api", CALLER, "token", "credential_rejected"),
         ("api", CALLER, "token", "invalid_request"),
     ]
 
 
-def test_what_one_caller_did(log: Log) -> None:
+def test_query_lists_the_events_of_one_caller(log: Log) -> None:
     found = set(log.columns("What one caller did", "event", "action", "connection", "times"))
     assert found == {
         ("hand-out", None, log.connection, 2),
@@ -154,17 +154,17 @@ def test_what_one_caller_did(log: Log) -> None:
     }
 
 
-def test_everything_that_one_request_caused(log: Log) -> None:
+def test_query_lists_the_events_of_one_request(log: Log) -> None:
     found = log.columns("Everything that one request caused", "event", "action")
     assert found == [("hand-out", None), ("action", "status"), ("action", "rotate")]
 
 
 @pytest.mark.parametrize("query", [query for _, query in OPERATIONS], ids=range(len(OPERATIONS)))
-def test_the_runbooks_queries_find_something(log: Log, query: str) -> None:
+def test_each_query_of_the_runbook_finds_lines(log: Log, query: str) -> None:
     assert log.asked(query)
 
 
-def test_the_page_names_what_each_line_says(log: Log) -> None:
+def test_each_audit_line_has_the_members_that_the_page_lists(log: Log) -> None:
     """Every line of an event that the page lists has the members that it lists."""
     for event in ("hand-out", "action", "replaced"):
         lines = [line for line in log.lines if line.get("event") == event]
@@ -186,7 +186,7 @@ def members(event: str) -> set[str]:
 def test_no_log_level_hides_an_audit_line(
     world: World, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, level: str
 ) -> None:
-    """`LogLevel` is for what else there is to say."""
+    """`LogLevel` affects only other lines."""
     monkeypatch.setenv("POWERTOOLS_LOG_LEVEL", level)
     connection = world.connect("vendorlink")
     service = world.cold("vendorlink")
@@ -207,7 +207,7 @@ def test_no_log_level_hides_an_audit_line(
         "stats median(@timestamp) by event",
     ],
 )
-def test_a_query_that_says_something_else_is_an_error(query: str) -> None:
-    """What the interpreter does not know must not look as if it had worked."""
+def test_a_query_that_the_interpreter_does_not_support_is_an_error(query: str) -> None:
+    """An unsupported command is not ignored."""
     with pytest.raises((ValueError, KeyError)):
         insights.run(query, [{"@timestamp": 1, "event": "hand-out", "caller": "x"}])

@@ -7,8 +7,8 @@ from tests.subjects import CHECKED, check
 
 
 @pytest.mark.parametrize("flow", CHECKED)
-def test_a_check_is_one_request_with_the_token_that_callers_get(world: World, flow: str) -> None:
-    """It makes the token that is not there, and uses the one that is."""
+def test_a_check_uses_the_cached_token_or_obtains_one(world: World, flow: str) -> None:
+    """The next caller gets this token from memory; a second check sends one request."""
     connection = world.connect(flow)
     answer = world.http(flow, connection, rest="/check")["body"]
     first = world.call(flow, connection)

@@ -1,4 +1,4 @@
-"""The events in the repository: each is one that its function answers."""
+"""The example events in events/: each succeeds with its function."""
 
 import json
 from pathlib import Path
@@ -14,8 +14,8 @@ EVENTS = sorted((Path(__file__).parents[2] / "events").glob("*.json"))
 
 
 @pytest.mark.parametrize("path", EVENTS, ids=lambda path: path.stem)
-def test_every_event_is_answered(world: World, path: Path) -> None:
-    """What the README shows, and `sam local invoke` takes, works."""
+def test_each_example_event_succeeds(world: World, path: Path) -> None:
+    """The README shows them, and `sam local invoke` takes them."""
     flow = path.stem.partition("-")[0]
     world.put_secret(flow, "demo", world.secret(flow))
     world.call(flow, "demo", action="forget")  # of another test's vendor
@@ -32,7 +32,7 @@ def test_each_function_starts_from_its_environment(world: World, flow: str) -> N
     assert json.loads(outcome.payload)["flow"] == flow
 
 
-def test_each_flow_has_events_for_both_entrances() -> None:
-    """Nobody has to make up an event to try a function."""
+def test_each_flow_has_example_events_for_http_and_direct_invocation() -> None:
+    """To try a function, no event has to be written."""
     names = {path.stem for path in EVENTS}
     assert names >= {f"{flow}-{entrance}-token" for flow in FLOWS for entrance in ("api", "direct")}

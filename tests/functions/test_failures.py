@@ -1,4 +1,4 @@
-"""What a caller is told of what goes wrong: each code of the contract, and nothing more."""
+"""The errors that callers get: the codes of the contract, without secrets."""
 
 import json
 from typing import Any
@@ -19,7 +19,7 @@ STATUSES = {"store_unavailable": 503, "not_configured": 500, "unknown_connection
 def test_a_wrong_password_is_tried_once(
     world: World, flow: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """However often and in whatever way callers ask, the vendor sees one login."""
+    """Repeated and forced calls send no second login."""
     connection = world.connect(flow, **WRONG_LOGIN[flow])
     assert_problem(world.http(flow, connection), "credential_rejected", 502)
     sent = world.steps(flow)
@@ -43,8 +43,8 @@ def test_a_new_version_of_the_secret_lifts_the_latch(world: World, flow: str) ->
     assert flow == "editor" or world.announced[-1][0] == "Connection Recovered"
 
 
-def test_an_operator_lifts_a_latch(world: World) -> None:
-    """DELETE makes the broker try the same version once more."""
+def test_delete_lifts_a_latch(world: World) -> None:
+    """The broker tries the same secret version once more."""
     connection = world.connect("vendorlink", **WRONG_LOGIN["vendorlink"])
     world.http("vendorlink", connection)
     gone = world.http("vendorlink", connection, method="DELETE")
@@ -54,8 +54,10 @@ def test_an_operator_lifts_a_latch(world: World) -> None:
     assert len(world.steps("vendorlink")) == 2
 
 
-def test_a_rotation_to_a_wrong_password_falls_back_once(world: World) -> None:
-    """The version before is tried once, and the wrong one stays latched."""
+def test_a_rotation_to_a_wrong_password_falls_back_to_the_previous_version_once(
+    world: World,
+) -> None:
+    """The previous version is tried once, and the new one stays latched."""
     connection = world.connect("vendorlink")
     world.put_secret(
         "vendorlink", connection, world.secret("vendorlink") | WRONG_LOGIN["vendorlink"]
@@ -76,21 +78,23 @@ def test_a_rotation_to_a_wrong_password_falls_back_once(world: World) -> None:
         ({"organization": 5}, "organization"),
     ],
 )
-def test_a_wrong_field_is_named(world: World, body: dict[str, Any], field: str) -> None:
-    """A caller reads which field is wrong."""
+def test_a_wrong_field_of_a_request_is_named(
+    world: World, body: dict[str, Any], field: str
+) -> None:
+    """The error's detail begins with the field."""
     response = world.http("vntana", "acme", body)
     assert_problem(response, "invalid_request", 400)
     assert response["body"]["detail"].startswith(f"{field}: ")
 
 
 @pytest.mark.parametrize("name", ["../x", "a/b", "A", "a\r\nb", "", "a" * 64, "-a", "ä", "a\n"])
-def test_a_name_that_is_no_connection_is_refused(world: World, name: str) -> None:
-    """A connection's name becomes part of a secret's name: nothing odd gets there."""
+def test_an_invalid_connection_name_is_refused(world: World, name: str) -> None:
+    """A connection's name becomes part of a secret's name."""
     assert_problem(world.http("vntana", name), "invalid_request", 400)
 
 
-def test_an_unknown_connection_is_not_there(world: World) -> None:
-    """No secret, no connection; nothing is written for it either."""
+def test_a_connection_without_a_secret_is_not_found(world: World) -> None:
+    """Nothing is written to the table for it."""
     assert_problem(world.http("vntana", "nobody"), "unknown_connection", 404)
     assert world.item("vntana", "nobody") == {}
     assert_problem(world.http("vntana", "nobody", method="GET", rest=""), "unknown_connection", 404)
@@ -109,16 +113,18 @@ def test_an_unknown_connection_is_not_there(world: World) -> None:
         ("editor", {"api_key": "x"}, "editor_url"),
     ],
 )
-def test_a_wrong_secret_names_its_key(world: World, flow: str, content: Any, key: str) -> None:
-    """An operator reads which key is wrong; its value is nowhere."""
+def test_an_invalid_secret_is_reported_by_its_key(
+    world: World, flow: str, content: Any, key: str
+) -> None:
+    """The error names the key and never its value."""
     world.put_secret(flow, f"wrong-{flow}", content)
     response = world.http(flow, f"wrong-{flow}")
     assert_problem(response, "not_configured", 500)
     assert key in response["body"]["detail"]
 
 
-def test_an_organization_that_is_not_there_lists_those_that_are(world: World) -> None:
-    """The error lists the existing names, and no second login is sent."""
+def test_the_error_for_an_unknown_organization_lists_the_existing_ones(world: World) -> None:
+    """No second login is sent."""
     connection = world.connect("vntana")
     response = world.http("vntana", connection, {"organization": "nowhere"})
     assert_problem(response, "invalid_request", 400)
@@ -132,7 +138,7 @@ def test_an_organization_that_is_not_there_lists_those_that_are(world: World) ->
     assert len(world.steps("vntana")) == steps
 
 
-def test_a_failure_is_raised_by_name_in_a_direct_invocation(world: World) -> None:
+def test_a_direct_invocation_raises_an_error_named_by_its_code(world: World) -> None:
     """Step Functions catch an error by its type; the message is the problem, as JSON."""
     with pytest.raises(Exception, match="unknown_connection") as raised:
         world.call("editor", "nobody")
@@ -156,10 +162,10 @@ def test_a_failure_is_raised_by_name_in_a_direct_invocation(world: World) -> Non
         ("Encrypt", "400 Bad", "DisabledException", "not_configured"),
     ],
 )
-def test_a_fault_of_aws_has_a_name(
+def test_an_aws_error_is_an_outage_or_a_wrong_setting(
     world: World, operation: str, status: str, error: str, code: str
 ) -> None:
-    """Each fault of AWS is one of two: to be waited for, or to be set right by somebody."""
+    """Either a retry helps, or an operator has to mend a setting."""
     connection = world.connect("editor")
     world.aws.broken[operation] = (status, error)
     response = world.http("editor", connection)
@@ -168,16 +174,16 @@ def test_a_fault_of_aws_has_a_name(
     assert world.call("editor", connection)["source"] == "exchange"
 
 
-def test_memory_outlives_the_table(world: World) -> None:
-    """While the table cannot be read, a token that lives is handed out from memory."""
+def test_a_cached_token_is_handed_out_while_the_table_is_unavailable(world: World) -> None:
+    """As long as the token lives."""
     connection = world.connect_and_call("vendorlink")
     world.advance(600)
     world.aws.broken["GetItem"] = ("500 Oops", "InternalServerError")
     assert world.call("vendorlink", connection)["source"] == "memory"
 
 
-def test_an_item_moved_elsewhere_does_not_open(world: World) -> None:
-    """A sealed token that lies where it was not put is treated as absent: an exchange follows."""
+def test_an_item_copied_to_another_connection_is_not_used(world: World) -> None:
+    """Its sealed token does not open there; an exchange follows."""
     mine, other = world.connect("vendorlink"), world.connect("vendorlink")
     world.call("vendorlink", mine)
     stolen = world.item("vendorlink", mine) | {"connection": {"S": f"vendorlink#{other}"}}
@@ -186,10 +192,10 @@ def test_an_item_moved_elsewhere_does_not_open(world: World) -> None:
     assert (answer["source"], answer["generation"]) == ("exchange", 2)
 
 
-def test_a_defect_is_logged_without_its_message(
+def test_an_unexpected_exception_is_logged_without_its_message(
     world: World, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """An unexpected exception is logged by place and type: its message could quote a secret."""
+    """Type and place are logged; the message could quote a secret."""
     connection = world.connect("editor")
 
     def broken(*_: object) -> None:
@@ -203,10 +209,8 @@ def test_a_defect_is_logged_without_its_message(
     assert "canary" not in said + json.dumps(response)
 
 
-def test_what_is_slow_is_a_kept_token_that_takes_its_time(
-    world: World, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """And what is stale is counted as such."""
+def test_slow_and_stale_hits_are_counted(world: World, capsys: pytest.CaptureFixture[str]) -> None:
+    """`SlowHit` counts slow hand-outs of a stored token, never slow exchanges."""
     connection = world.connect("vendorlink")
     service = world.service("vendorlink")
     world.http("vendorlink", connection)
@@ -227,10 +231,10 @@ def test_what_is_slow_is_a_kept_token_that_takes_its_time(
     ]
 
 
-def test_a_problem_and_the_log_have_the_vendors_words(
+def test_problem_and_log_quote_the_vendors_message(
     world: World, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Masked where they hold what the secret holds; and again while the failure is backed off."""
+    """Values of the secret are masked; a call during the back-off gets the message again."""
     connection = world.connect("vendorlink", username="demo.user")
     said = json.dumps({"message": "API use is switched off for demo.user", "trace": "0815"})
     world.vendorlink.fail("answer", times=None, status=403, body=said)

@@ -1,4 +1,4 @@
-"""An operator's hold: nothing is handed out or asked of the vendor until it is lifted."""
+"""An operator's hold: until it is lifted, no token is handed out and the vendor is not called."""
 
 from typing import Any
 
@@ -26,8 +26,8 @@ def event(connection: str, **body: Any) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("flow", FLOWS)
-def test_a_held_connection_gives_and_asks_nothing(world: World, flow: str) -> None:
-    """I16: whoever calls, and however; the error says since when and why."""
+def test_a_held_connection_hands_out_no_token_and_calls_no_vendor(world: World, flow: str) -> None:
+    """I16: for every kind of call; the error has the hold's time and reason."""
     connection = world.connect(flow)
     first = world.call(flow, connection)
     held = hold(world, flow, connection)["body"]["held"]
@@ -65,11 +65,13 @@ def test_a_held_connection_gives_and_asks_nothing(world: World, flow: str) -> No
 
 
 @pytest.mark.parametrize("flow", FLOWS)
-def test_other_processes_obey_once_they_read_the_table(world: World, flow: str) -> None:
-    """What was exchanged while the hold was put counts from when its gate was read.
+def test_a_hold_applies_in_other_processes_after_their_next_table_read(
+    world: World, flow: str
+) -> None:
+    """A token obtained before the hold is cached as of the read of the gate.
 
-    A check asks the vendor, so it reads the table first, whatever its process remembers. What that
-    shows counts from then on.
+    A check calls the vendor, so it reads the table first, regardless of the cache. The cached
+    token counts from this read on.
     """
     connection = world.connect(flow)
     services = [world.cold(flow) for _ in range(2)]
@@ -96,8 +98,8 @@ def test_other_processes_obey_once_they_read_the_table(world: World, flow: str) 
 
 
 @pytest.mark.parametrize("flow", FLOWS)
-def test_a_hold_amid_an_exchange_stays(world: World, flow: str) -> None:
-    """The token that was paid for is kept, and remembered from when the gate was read."""
+def test_a_hold_during_an_exchange_stays(world: World, flow: str) -> None:
+    """The new token is stored, and cached as of the second when the gate was read."""
     connection = world.connect(flow)
     service = world.service(flow)
     send, is_first = service.deps.send, True
@@ -129,10 +131,10 @@ def test_a_hold_amid_an_exchange_stays(world: World, flow: str) -> None:
 
 
 @pytest.mark.parametrize("flow", FLOWS)
-def test_a_hold_outlives_delete_and_rotation_and_the_next_call_has_the_new_secret(
+def test_a_hold_survives_delete_and_rotation_and_a_lift_starts_the_rotation(
     world: World, flow: str
 ) -> None:
-    """To lift it starts what a rotation left out meanwhile."""
+    """The rotation's renewals start when the hold is lifted."""
     connection = world.connect_and_call(flow)
     hold(world, flow, connection)
     world.put_secret(flow, connection, world.secret(flow))
@@ -155,8 +157,8 @@ def test_a_hold_outlives_delete_and_rotation_and_the_next_call_has_the_new_secre
 
 
 @pytest.mark.parametrize("reason", [None, "", " ", "two\nlines", "x" * 201, 5])
-def test_a_hold_without_a_plain_reason_is_refused(world: World, reason: object) -> None:
-    """The field is named."""
+def test_a_hold_without_a_valid_reason_is_refused(world: World, reason: object) -> None:
+    """The error names the field."""
     response = hold(world, "editor", world.connect("editor"), reason)
     assert response["body"]["code"] == "invalid_request"
     assert response["body"]["detail"].startswith("reason:")

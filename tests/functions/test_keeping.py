@@ -1,4 +1,4 @@
-"""A token that was made and cannot be kept, or whose success cannot: one call to AWS that fails."""
+"""One call to AWS fails during an exchange: when the token or the accepted version is stored."""
 
 from typing import Any
 
@@ -28,14 +28,14 @@ NEVER_IN_VAIN = {"commit", "accept", "seal a token"}
 @pytest.mark.parametrize("flow", FLOWS)
 @pytest.mark.parametrize("error", [StoreUnavailable, NotConfigured])
 @pytest.mark.parametrize("step", list(STEPS))
-def test_one_call_to_aws_that_fails_costs_at_most_that_call(
+def test_one_failed_call_to_aws_fails_at_most_one_request(
     world: World,
     monkeypatch: pytest.MonkeyPatch,
     flow: str,
     error: type[BrokerError],
     step: str,
 ) -> None:
-    """I13: whichever it is, the next call has a token, or knows when to come again."""
+    """I13: the next call gets a token, or an error with `retry_after`."""
     for nth in range(4):
         connection = world.connect(flow)
         with monkeypatch.context() as patch:

@@ -1,4 +1,4 @@
-"""No secret and no token is written anywhere but where it belongs: searched for, in every form."""
+"""Secrets and tokens appear only where they belong: searched for in every encoding."""
 
 import json
 import logging
@@ -27,7 +27,7 @@ CHATTY = ("", "botocore", "urllib3", "requests", "boto3")
 def loud(
     caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> pytest.LogCaptureFixture:
-    """Let every library say whatever it can, and Powertools whatever a variable asks for."""
+    """Let every library log at DEBUG, and Powertools with its debug variables."""
     monkeypatch.setenv("POWERTOOLS_LOG_LEVEL", "DEBUG")
     monkeypatch.setenv("POWERTOOLS_LOGGER_LOG_EVENT", "true")
     for name in CHATTY:
@@ -74,7 +74,7 @@ STEPS = st.lists(
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 @given(steps=STEPS, fault=st.sampled_from(["status", "html", "cut", "drop", "echo"]))
-def test_no_secret_is_written_anywhere(
+def test_no_secret_is_written_to_log_table_or_response(
     world: World,
     loud: pytest.LogCaptureFixture,
     capfd: pytest.CaptureFixture[str],
@@ -83,7 +83,7 @@ def test_no_secret_is_written_anywhere(
     steps: list[str],
     fault: str,
 ) -> None:
-    """Whatever is called in whatever order, with every library at DEBUG."""
+    """For random sequences of calls, with every library at DEBUG."""
     watch = Watch(world, flow)
     for step in steps:
         take(watch, step, fault)
@@ -115,7 +115,7 @@ def take(watch: Watch, step: str, fault: str) -> None:
 
 
 def break_vendor(watch: Watch, fault: Any) -> None:
-    """Let the vendor fail, or refuse whatever it is sent with words that quote it."""
+    """Let the vendor fail, or refuse a request with a message that quotes it."""
     if fault != "echo":
         watch.world.fakes[watch.flow].fail(fault, times=2, **DETAILS.get(fault, {}))
         return
@@ -151,7 +151,7 @@ def test_a_planted_leak_is_found(
     monkeypatch: pytest.MonkeyPatch,
     leak: Leak,
 ) -> None:
-    """The search bites: a program that says one secret, anywhere, does not pass it."""
+    """A program that leaks one secret does not pass the search."""
     watch = Watch(world, leak.flow)
     leak.plant(monkeypatch)
     for step in leak.steps:
@@ -162,14 +162,14 @@ def test_a_planted_leak_is_found(
 
 
 @pytest.mark.parametrize("secret", ["Qx7~vnt/PAT+canary==", "abcdefghij", 'a"b\\c/d+e f'])
-def test_the_search_knows_a_secret_in_every_form(secret: str) -> None:
-    """Each form, in the midst of other text, is found; other text is not."""
+def test_the_search_finds_a_secret_in_every_encoding(secret: str) -> None:
+    """Each encoding is found within other text; other text is not."""
     for form in forms(secret):
         assert traces([secret], b"before " + form + b" after")
     assert traces([secret], b"nothing of the kind is said here, at any length") == []
 
 
-def test_the_search_knows_basic_credentials() -> None:
+def test_the_search_finds_basic_credentials() -> None:
     """RFC 6749 (2.3.1) has both parts encoded as in a form before base64 is made of them."""
     canary = canaries("vendorlink")["password"]
     pair = f"{quote_plus('a user')}:{quote_plus(canary)}"

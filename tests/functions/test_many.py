@@ -9,16 +9,16 @@ MANY = 1_010
 """More than one page of a Query."""
 
 
-def test_status_looks_at_every_variant(world: World) -> None:
-    """However many variants there are, status tells of each."""
+def test_status_lists_every_variant(world: World) -> None:
+    """Also beyond one page of the table's query."""
     connection = world.connect_and_call("editor")
     copy_items(connection, MANY)
     status = world.http("editor", connection, method="GET", rest="")["body"]
     assert (len(status["variants"]), status["complete"]) == (MANY + 1, True)
 
 
-def test_delete_forgets_every_variant(world: World) -> None:
-    """What was kept is gone, and the next call exchanges."""
+def test_delete_removes_every_variant(world: World) -> None:
+    """The next call makes an exchange."""
     connection = world.connect_and_call("editor")
     copy_items(connection, 40)
     gone = world.http("editor", connection, method="DELETE")["body"]

@@ -1,4 +1,4 @@
-"""What the bus is told, and that telling it costs nobody a token."""
+"""The events on the bus, and that a failure to put one fails no call for a token."""
 
 import json
 import re
@@ -15,7 +15,7 @@ from tests.functions.test_failures import WRONG_LOGIN
 from tests.functions.test_tokens import assert_problem
 from tests.functions.world import World
 from tests.subjects import FLOWS, proof
-from token_broker_operations.dashboard import NEWS, QUERY
+from token_broker_operations.dashboard import LISTED_EVENTS, QUERY
 
 PROGRAM = Path(token_broker.__file__).parent
 PAGE = (Path(__file__).parents[2] / "docs/events.md").read_text()
@@ -47,7 +47,7 @@ def recover(world: World) -> str:
 
 
 def go_down(world: World, flow: str = "vendorlink") -> str:
-    """Have callers ask in vain for a minute and more."""
+    """Let calls fail for more than a minute."""
     connection = world.connect(flow)
     world.fakes[flow].fail("status", step=proof(flow).step, times=None, status=503)
     for _ in range(5):
@@ -100,7 +100,7 @@ WAYS: Mapping[str, Callable[[World], str]] = {
 
 
 def shape(value: Any) -> Any:
-    """Return what kind of text or number *value* is."""
+    """Return the kind of text or number of *value*."""
     if not isinstance(value, str):
         return type(value)
     for kind in (r"[0-9a-f]{16}", r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", r"[0-9a-f-]{36}"):
@@ -109,7 +109,7 @@ def shape(value: Any) -> Any:
     return str
 
 
-def test_the_page_lists_what_is_announced_and_has_an_example_of_each() -> None:
+def test_the_page_lists_each_event_with_an_example() -> None:
     source = "".join(path.read_text() for path in PROGRAM.rglob("*.py"))
     names = re.findall(r'"((?:Connection|Upstream|Token) [A-Z][a-z]+)"', source)
     assert set(names) == set(ROWS)
@@ -117,10 +117,10 @@ def test_the_page_lists_what_is_announced_and_has_an_example_of_each() -> None:
 
 
 @pytest.mark.parametrize("event", WAYS)
-def test_an_event_is_as_its_example(
+def test_an_event_has_the_members_of_its_example(
     world: World, event: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """The same members, of the same kinds; and the log has them under the page's name.
+    """The same members of the same types; the log has them under the page's name.
 
     So the dashboard lists it, but for the tokens that are replaced.
     """
@@ -136,13 +136,13 @@ def test_an_event_is_as_its_example(
     logged = [line for line in lines if line.get("event") == ROWS[event]]
     assert logged[-1].items() >= detail.items()
     listed = insights.run(QUERY, [*lines, OTHER])
-    assert any(row["event"] == ROWS[event] for row in listed) == (ROWS[event] in NEWS)
+    assert any(row["event"] == ROWS[event] for row in listed) == (ROWS[event] in LISTED_EVENTS)
     assert OTHER not in listed
 
 
 @pytest.mark.parametrize("flow", FLOWS)
-def test_an_outage_is_told_of_once(world: World, flow: str) -> None:
-    """However many ask, and of whatever variant; and the first that gets a token ends it."""
+def test_an_outage_is_announced_once(world: World, flow: str) -> None:
+    """For all callers and variants; the first new token announces its end."""
     connection = go_down(world, flow)
     more: list[dict[str, Any]] = [{"force": True}]
     if flow == "editor":
@@ -162,8 +162,8 @@ def test_an_outage_is_told_of_once(world: World, flow: str) -> None:
 
 
 @pytest.mark.parametrize("flow", FLOWS)
-def test_an_exchange_tells_of_what_it_kept(world: World, flow: str) -> None:
-    """By fingerprint and generation, with what it replaced; and writes nothing for it."""
+def test_an_exchange_announces_the_new_token(world: World, flow: str) -> None:
+    """By fingerprint and generation, with the replaced one; without another write."""
     connection = world.connect(flow)
     first = world.call(flow, connection)
     world.advance(10)

@@ -1,4 +1,4 @@
-"""An editor's parameters are kept with their token, so what cannot be kept is refused at once."""
+"""Parameters of the editor are stored with the token: those too large to store are refused."""
 
 import json
 import secrets
@@ -12,7 +12,7 @@ from token_broker_local.functions import LambdaContext
 
 
 def test_parameters_too_large_to_be_opened_again_are_refused(world: World) -> None:
-    """However well they compress: what is kept must open, or each call would exchange anew."""
+    """However well they compress: a token that does not open would cost an exchange each call."""
     connection = world.connect("editor")
     body = {"parameters": {"userId": "1", "note": "a" * 70_000}}
     response = world.http("editor", connection, body)
@@ -22,8 +22,10 @@ def test_parameters_too_large_to_be_opened_again_are_refused(world: World) -> No
 
 
 @pytest.mark.parametrize("length", [100, 1_300, 1_600, 2_400, 2_900])
-def test_parameters_beside_a_long_address_are_kept_or_refused(world: World, length: int) -> None:
-    """Address and parameters share what KMS encrypts; a call is served twice alike, or refused."""
+def test_parameters_beside_a_long_editor_url_are_stored_or_refused(
+    world: World, length: int
+) -> None:
+    """URL and parameters share KMS's size limit; two calls get the same token, or are refused."""
     address = (
         f"{world.secret('editor')['editor_url'].partition('?')[0]}?a={secrets.token_urlsafe(1_450)}"
     )
@@ -39,8 +41,8 @@ def test_parameters_beside_a_long_address_are_kept_or_refused(world: World, leng
     assert (first["body"]["source"], again["body"]["source"]) == ("exchange", "table")
 
 
-def test_a_verification_that_is_no_json_is_not_passed_on(world: World) -> None:
-    """What the vendor says of a token is JSON, or it is not what is documented."""
+def test_a_verification_response_that_is_not_json_is_not_passed_on(world: World) -> None:
+    """The vendor documents JSON."""
     connection = world.connect("editor")
     token = world.call("editor", connection)["headers"]["x-api-token"]
     world.editor.fail("answer", status=200, body='{"userId": NaN}', times=None)
@@ -48,8 +50,8 @@ def test_a_verification_that_is_no_json_is_not_passed_on(world: World) -> None:
     assert_problem(response, "upstream_contract_changed", 502)
 
 
-def test_a_verification_needs_no_flow_of_a_certain_name(world: World) -> None:
-    """Any vendor may have one: what counts is that its flow has `verify`."""
+def test_verification_depends_on_the_flows_ability_and_not_its_name(world: World) -> None:
+    """A flow with `verify` has the route."""
     connection = world.connect("editor")
     token = world.call("editor", connection)["headers"]["x-api-token"]
     service = world.cold("editor")

@@ -1,4 +1,4 @@
-"""What the secret pins, no caller chooses: not by a new request, and not by an old token."""
+"""A caller cannot choose a field that the secret pins, neither by request nor by an old token."""
 
 from typing import Any
 
@@ -57,8 +57,8 @@ def chosen(world: World, flow: str) -> str:
     return connection
 
 
-def test_a_pinned_field_is_the_secrets(world: World, flow: str) -> None:
-    """It may be left out, or said as it is; another value is refused before the vendor is asked."""
+def test_a_pinned_field_accepts_only_the_value_of_the_secret(world: World, flow: str) -> None:
+    """It may be left out or equal; another value is refused before any request to the vendor."""
     connection = world.connect(flow, **PINS[flow])
     first = world.call(flow, connection)
     assert world.call(flow, connection, **SAME[flow])["fingerprint"] == first["fingerprint"]
@@ -70,10 +70,10 @@ def test_a_pinned_field_is_the_secrets(world: World, flow: str) -> None:
     assert world.call(flow, connection)["fingerprint"] == first["fingerprint"]
 
 
-def test_a_rotation_that_pins_drops_what_callers_chose(
+def test_a_rotation_to_a_pinning_secret_drops_tokens_of_other_values(
     world: World, flow: str, chosen: str
 ) -> None:
-    """With the event: as soon as no process has it in memory, and without asking the vendor."""
+    """By the event: gone as soon as caches expire, without a request to the vendor."""
     sent = len(world.steps(flow))
     world.call(flow, chosen, action="rotate")
     world.carry_out(flow)
@@ -83,8 +83,10 @@ def test_a_rotation_that_pins_drops_what_callers_chose(
     assert_refused(world, flow, chosen)
 
 
-def test_without_the_event_a_renewal_drops_it(world: World, flow: str, chosen: str) -> None:
-    """It is handed out until it is due, and to nobody after that."""
+def test_without_the_rotation_event_a_renewal_drops_tokens_of_other_values(
+    world: World, flow: str, chosen: str
+) -> None:
+    """Such a token is handed out until its renewal is due, and not after that."""
     life = {"vntana": 86_400, "editor": 3600}[flow]
     world.advance(life - 60)
     assert world.call(flow, chosen, **OTHERS[flow])["source"] == "table"
@@ -95,10 +97,10 @@ def test_without_the_event_a_renewal_drops_it(world: World, flow: str, chosen: s
 
 
 @pytest.mark.parametrize("how", ["forced", "uncertain"])
-def test_without_the_event_a_call_that_needs_an_exchange_drops_it(
+def test_without_the_rotation_event_an_exchange_drops_tokens_of_other_values(
     world: World, flow: str, chosen: str, how: str
 ) -> None:
-    """Nor is the old one handed out because there is no new one, or because it is remembered."""
+    """The old token is not handed out as a fallback or from the cache either."""
     deps = world.service(flow).deps
     kinds = deps.flow.vendor.token_kinds
     for item in [*deps.store.list(f"{flow}#{chosen}")]:
@@ -110,7 +112,7 @@ def test_without_the_event_a_call_that_needs_an_exchange_drops_it(
 
 
 @pytest.mark.parametrize("is_known", [True, False], ids=["", "gone"])
-def test_a_rotation_under_the_same_pins_renews(
+def test_a_rotation_with_the_same_pins_renews_the_tokens(
     world: World, flow: str, monkeypatch: pytest.MonkeyPatch, is_known: bool
 ) -> None:
     """A new password changes no token's right, so no caller has to wait for a new one.
@@ -136,10 +138,10 @@ def test_a_rotation_under_the_same_pins_renews(
         ("vntana", "acme", "studio", False),
     ],
 )
-def test_a_rotation_that_pins_another_value_drops_what_the_one_before_allowed(
+def test_a_rotation_to_another_pinned_value_drops_the_tokens_of_the_old_value(
     world: World, flow: str, before: Any, after: Any, is_renewed: bool
 ) -> None:
-    """A token of one organization, or of one user, is none of another's."""
+    """A token of one organization or user is not valid for another."""
 
     def pinned(value: Any) -> dict[str, Any]:
         if flow == "editor":

@@ -1,4 +1,4 @@
-"""A probe by the function: under the connection's own leases, and nothing is lost by it."""
+"""A probe by the function: it takes the connection's leases, and loses no token."""
 
 import json
 from itertools import count
@@ -45,8 +45,8 @@ def is_live(world: World, flow: str, answer: dict[str, Any]) -> bool:
 
 
 @pytest.mark.parametrize("flow", FLOWS)
-def test_its_token_is_kept_like_any_other(world: World, flow: str) -> None:
-    """The next caller has it, and the vendor is not asked again."""
+def test_the_token_of_a_probe_is_stored_and_handed_out(world: World, flow: str) -> None:
+    """The next caller gets it without a request to the vendor."""
     connection = connect(world, flow)
     before = works(world, flow, connection)
     world.advance(60)
@@ -60,8 +60,8 @@ def test_its_token_is_kept_like_any_other(world: World, flow: str) -> None:
 
 
 @pytest.mark.parametrize("flow", FLOWS)
-def test_its_answer_is_a_report_and_no_token(world: World, flow: str) -> None:
-    """As many requests as it says that it sent, no more than it told before, and no secret."""
+def test_the_response_of_a_probe_has_the_budget_and_no_secret(world: World, flow: str) -> None:
+    """The vendor saw as many requests as reported, within the budget; no token is in the report."""
     connection = connect(world, flow)
     report = world.call(flow, connection, action="probe")
     sent, budget = report["sent"], report["budget"]
@@ -73,8 +73,8 @@ def test_its_answer_is_a_report_and_no_token(world: World, flow: str) -> None:
     assert world.secret(flow)[CREDENTIAL[flow]] not in shown
 
 
-def test_a_renewal_goes_on_from_what_a_probe_left(world: World) -> None:
-    """The renewal token that it ends with has not been used."""
+def test_a_renewal_uses_the_renewal_token_of_a_probe(world: World) -> None:
+    """The probe leaves an unused renewal token."""
     connection = connect(world, "vendorlink")
     world.call("vendorlink", connection, action="probe")
     for _ in range(2):
@@ -92,8 +92,8 @@ def refused(world: World, flow: str, connection: str, **payload: Any) -> str:
 
 
 @pytest.mark.parametrize("flow", FLOWS)
-def test_while_another_has_the_lease_nothing_is_asked(world: World, flow: str) -> None:
-    """Whoever has it is waited for, and not overtaken; what is in use is not revoked."""
+def test_a_probe_sends_nothing_while_another_process_has_the_lease(world: World, flow: str) -> None:
+    """It waits for the holder; a token in use is not revoked."""
     connection = connect(world, flow)
     send = world.service(flow).deps.send
     seen: list[tuple[str, int]] = []
@@ -119,8 +119,8 @@ def test_while_another_has_the_lease_nothing_is_asked(world: World, flow: str) -
 
 
 @pytest.mark.parametrize("flow", FLOWS)
-def test_a_latch_or_a_rejection_is_not_tried_again(world: World, flow: str) -> None:
-    """One login with the wrong credentials, whatever is called for afterwards."""
+def test_a_probe_sends_no_second_login_after_a_rejection(world: World, flow: str) -> None:
+    """One login with the wrong credentials, even after the back-off."""
     connection = connect(world, flow, **{CREDENTIAL[flow]: "wrong"})
     assert refused(world, flow, connection) == "credential_rejected"
     assert world.logins(flow) == 1
@@ -130,8 +130,8 @@ def test_a_latch_or_a_rejection_is_not_tried_again(world: World, flow: str) -> N
 
 
 @pytest.mark.parametrize("flow", FLOWS)
-def test_an_unknown_connection_and_a_wrong_field_are_told(world: World, flow: str) -> None:
-    """Before anything is asked."""
+def test_a_probe_refuses_an_unknown_connection_and_a_wrong_field(world: World, flow: str) -> None:
+    """Before any request to the vendor."""
     assert refused(world, flow, "nobody") == "unknown_connection"
     assert refused(world, flow, connect(world, flow), min_ttl=5) == "invalid_request"
     assert len(world.fakes[flow].log) == 0
@@ -139,10 +139,10 @@ def test_an_unknown_connection_and_a_wrong_field_are_told(world: World, flow: st
 
 @pytest.mark.parametrize("kind", ["status", "drop"])
 @pytest.mark.parametrize("flow", FLOWS)
-def test_a_vendor_that_goes_down_midway_takes_nothing_away(
+def test_a_probe_during_an_outage_keeps_the_token_and_its_findings(
     world: World, flow: str, kind: Literal["status", "drop"]
 ) -> None:
-    """After each request: the report tells what was seen, and once it is up, callers go on."""
+    """At each request: the report has the findings so far; calls succeed after the outage."""
     whole = len(world.call(flow, connect(world, flow), action="probe")["findings"])
     for reached in range(whole):
         fake = world.fakes[flow]
@@ -170,8 +170,8 @@ def test_a_vendor_that_goes_down_midway_takes_nothing_away(
         assert after["generation"] >= before["generation"]
 
 
-def test_tokens_that_are_used_once_are_shared_no_more(world: World) -> None:
-    """The option that follows of it; and the token that is left was not verified."""
+def test_a_probe_of_single_use_tokens_reports_reuse_false(world: World) -> None:
+    """The report has the option `reuse`; the token that is left was not verified."""
     world.editor.modes.verify = "consumes"
     connection = connect(world, "editor")
     report = world.call("editor", connection, action="probe")

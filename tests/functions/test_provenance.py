@@ -1,4 +1,4 @@
-"""What a token was made from: one version of the secret, and the role that the vendor says now."""
+"""Each token is made from one secret version, and from the role that the vendor reports now."""
 
 from typing import Any
 
@@ -58,8 +58,10 @@ def kept_version(world: World, connection: str, answer: dict[str, Any]) -> str |
 
 
 @pytest.mark.parametrize("how", ["force", "rotate", "renew"])
-def test_nothing_is_made_from_another_versions_token(world: World, how: str) -> None:
-    """A workspace's token comes from its own version's user, and says so."""
+def test_a_workspace_token_is_made_from_a_token_of_the_same_secret_version(
+    world: World, how: str
+) -> None:
+    """Its user is the user of that version, and the item names the version."""
     with_second_user(world)
     connection = world.connect("vntana", **STUDIO)
     first = world.call("vntana", connection)
@@ -79,8 +81,8 @@ def test_nothing_is_made_from_another_versions_token(world: World, how: str) -> 
     assert kept_version(world, connection, answer) == version
 
 
-def test_a_rotation_to_a_wrong_key_is_met_by_the_next_exchange(world: World) -> None:
-    """A workspace's step alone would never log in, and so never see that the key is wrong."""
+def test_the_next_exchange_after_a_rotation_to_a_wrong_key_latches(world: World) -> None:
+    """Entering a workspace alone sends no login, so it would not detect the wrong key."""
     connection = world.connect_and_call("vntana", **STUDIO)
     rotated(world, connection, **STUDIO, **WRONG_LOGIN["vntana"])
     world.advance(61)
@@ -95,8 +97,8 @@ def test_a_rotation_to_a_wrong_key_is_met_by_the_next_exchange(world: World) -> 
     assert world.vntana.log.steps.count("login") == 3
 
 
-def test_a_listing_is_of_the_version_that_is_used(world: World) -> None:
-    """Who the secret names now is a member: the administrator before him was more."""
+def test_a_listing_of_another_secret_version_is_not_used(world: World) -> None:
+    """The new user is a member; the previous one was an administrator."""
     with_second_user(world)
     connection = world.connect("vntana", organization="acme", workspace="parts")
     for account in world.vntana.accounts:
@@ -114,8 +116,8 @@ PARTS = "9a475aaa-0000-4000-8000-000000000003"
 
 
 @pytest.mark.parametrize("how", ["DELETE", "force"])
-def test_no_token_is_sent_to_another_versions_host(world: World, how: str) -> None:
-    """A host belongs to the version of the secret that names it."""
+def test_no_token_is_sent_to_the_host_of_another_secret_version(world: World, how: str) -> None:
+    """The host is part of the secret."""
     connection = world.connect_and_call("vntana", **STUDIO)
     before = {session.token for session in world.vntana.sessions.live(world.vntana.now)}
     other = FakeVntana()
@@ -132,7 +134,7 @@ def test_no_token_is_sent_to_another_versions_host(world: World, how: str) -> No
 
 @pytest.mark.parametrize("how", ["force", "rejected"])
 def test_a_demotion_is_noticed_by_the_next_exchange(world: World, how: str) -> None:
-    """The organization's next exchange logs in anyway: it lists by the same login."""
+    """The exchange logs in and lists the organizations with the same login."""
     acme = world.vntana.accounts[0].organizations[0]
     acme.workspaces.append(Workspace("parts", uuid=PARTS))
     connection = world.connect("vntana")
@@ -151,8 +153,8 @@ def test_a_demotion_is_noticed_by_the_next_exchange(world: World, how: str) -> N
     assert world.vntana.log.steps == []
 
 
-def test_a_promotion_keeps_the_organizations_token_of_a_moment_ago(world: World) -> None:
-    """Another caller was just given it: a second one would revoke it."""
+def test_a_promotion_uses_the_organization_token_that_was_just_obtained(world: World) -> None:
+    """Another caller has it: a second one would revoke it."""
     connection = world.connect("vntana", **STUDIO)
     for _ in range(3):  # so that its generation is ahead of the organization's
         world.call("vntana", connection, force=True)
@@ -169,15 +171,16 @@ def test_a_promotion_keeps_the_organizations_token_of_a_moment_ago(world: World)
     world.vntana.log.clear()
 
     world.call("vntana", **payloads["workspace"])
-    assert world.vntana.log.steps == ["enter workspace", "login", "list organizations"]
+    steps = ["enter workspace", "current", "login", "list organizations"]
+    assert world.vntana.log.steps == steps
     assert owner_of(world, world.call("vntana", connection)) == "demo@example.com"
     assert not before.is_dead(world.vntana.now)
 
 
-def test_what_is_forgotten_is_out_of_the_table_before_its_session_ends(
+def test_delete_removes_a_token_from_the_table_before_its_logout(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """An exchange that makes another token from it would send a dead one."""
+    """Otherwise an exchange could use a token whose session has ended."""
     connection = world.connect_and_call("vntana", **STUDIO)
     forget = Store.forget
     ended: list[int] = []
@@ -193,10 +196,10 @@ def test_what_is_forgotten_is_out_of_the_table_before_its_session_ends(
     assert world.vntana.log.steps.count("logout") == 2
 
 
-def test_what_is_made_from_a_lost_token_is_made_from_the_winners(
+def test_after_a_lost_commit_the_token_of_the_winner_is_used(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A commit that is lost was another's chance: its token is the live one, not ours."""
+    """The other process's token has revoked the one of the lost commit."""
     connection = world.connect("vntana", **STUDIO)
     commit = Store.commit
     winners: list[str] = []
@@ -217,10 +220,10 @@ def test_what_is_made_from_a_lost_token_is_made_from_the_winners(
 
 
 @pytest.mark.parametrize("dead_token", ["403", "401", "403_bad_credentials"])
-def test_a_report_of_a_workspace_token_mends_the_organizations_too(
+def test_a_report_of_a_workspace_token_replaces_the_organization_token_too(
     world: World, dead_token: str
 ) -> None:
-    """One login, whatever the vendor calls a dead token, and none for the next workspace."""
+    """With one login, for each response to a dead token, and none for the next workspace."""
     world.vntana.modes.update({"dead_token": dead_token})
     connection = world.connect("vntana", **STUDIO)
     answer = world.call("vntana", connection)
@@ -228,7 +231,7 @@ def test_a_report_of_a_workspace_token_mends_the_organizations_too(
     world.advance(LISTING_MAX_AGE_SECONDS + 1)
     world.vntana.log.clear()
     world.call("vntana", connection, rejected=answer["fingerprint"])
-    steps = ["enter workspace", "login", "list organizations"]
+    steps = ["enter workspace", "current", "login", "list organizations"]
     steps += ["enter organization", "enter workspace"]
     assert world.vntana.log.steps == steps
     world.call("vntana", connection, workspace="tables")

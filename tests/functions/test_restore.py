@@ -1,4 +1,4 @@
-"""A snapshot of a function is restored, perhaps days later: nothing of before is believed."""
+"""SnapStart restores a function perhaps days later: its caches are dropped."""
 
 import sys
 from types import ModuleType
@@ -12,10 +12,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 
-def test_what_a_snapshot_remembers_is_dropped_when_it_is_restored(
+def test_the_caches_of_a_snapshot_are_dropped_on_restore(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The table is read anew, and no old look at a secret is taken for a new one."""
+    """The table and the secret are read again."""
     hooks: list[Callable[[], None]] = []
     runtime = ModuleType("snapshot_restore_py")
     vars(runtime)["register_after_restore"] = hooks.append

@@ -1,4 +1,4 @@
-"""A secret that changes: which connection an event is about, and how its tokens are made anew."""
+"""A changed secret: which connection the event names, and how its tokens are renewed."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -52,8 +52,8 @@ def versions_kept(world: World, connection: str) -> set[str | None]:
 
 
 @pytest.mark.parametrize("kind", ["label", "call"])
-def test_an_event_has_each_token_made_anew(world: World, kind: str) -> None:
-    """By one invocation each, of which none starts another: parents first."""
+def test_an_event_renews_each_token_of_the_connection(world: World, kind: str) -> None:
+    """By one invocation each, parents first; no invocation starts another."""
     connection = world.connect_and_call("vntana", **STUDIO)
     world.call("vntana", connection, workspace="tables")
     world.put_secret("vntana", connection, world.secret("vntana") | STUDIO)
@@ -72,8 +72,8 @@ def test_an_event_has_each_token_made_anew(world: World, kind: str) -> None:
     assert world.vntana.log.steps.count("login") == 2
 
 
-def test_both_events_in_any_order_and_any_number_are_one_rotation(world: World) -> None:
-    """What was made anew already is not made once more, nor by an invocation that comes twice."""
+def test_repeated_and_reordered_events_cause_one_rotation(world: World) -> None:
+    """A renewed token is not renewed again, also not by a repeated invocation."""
     connection = world.connect_and_call("vntana", **STUDIO)
     world.put_secret("vntana", connection, world.secret("vntana") | STUDIO)
     event = label_updated(connection, version_of(world, connection))
@@ -94,10 +94,10 @@ def test_both_events_in_any_order_and_any_number_are_one_rotation(world: World) 
         ("the event", "Query"),
     ],
 )
-def test_a_rotation_that_aws_interrupts_is_repeated_by_the_platform(
+def test_a_rotation_interrupted_by_aws_fails_so_that_lambda_retries_it(
     world: World, when: str, operation: str
 ) -> None:
-    """It fails, so that Lambda tries it again: else callers stay with the old version for days."""
+    """Otherwise callers keep tokens of the old version until they expire."""
     connection = world.connect_and_call("vntana", **STUDIO)
     world.put_secret("vntana", connection, world.secret("vntana") | STUDIO)
     event = label_updated(connection, version_of(world, connection))
@@ -131,10 +131,10 @@ def test_a_rotation_that_aws_interrupts_is_repeated_by_the_platform(
         ),
     ],
 )
-def test_an_event_rotates_the_connection_that_it_is_about(
+def test_an_event_rotates_only_the_connection_that_it_names(
     world: World, event: dict[str, Any], rotated: str
 ) -> None:
-    """Whether its ARN is whole cannot be told from every ARN; that there is such a secret can."""
+    """An ARN may be partial; whether a secret of that name exists decides."""
     connections = {"acme", "acme-holding", "acme-global"}
     for connection in connections:
         world.put_secret("vntana", connection, world.secret("vntana"))

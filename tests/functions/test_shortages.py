@@ -1,4 +1,4 @@
-"""A clock that is wrong, memory that is short, a disk that is full."""
+"""A wrong clock, exhausted memory, a full disk."""
 
 import json
 import os
@@ -21,10 +21,10 @@ WRITER = Path(__file__).with_name("diskless.py")
 
 @pytest.mark.parametrize("flow", FLOWS)
 @pytest.mark.parametrize("minutes", [-10, 10])
-def test_a_clock_that_is_minutes_off_costs_nobody_a_token(
+def test_a_clock_that_is_minutes_off_causes_no_failure_and_no_extra_exchange(
     world: World, flow: str, minutes: int
 ) -> None:
-    """Whatever second a vendor names, there is one exchange, and what it earned is served."""
+    """One exchange, whose token is handed out from the table."""
     connection = world.connect(flow)
     world.ahead = minutes * 60
     assert world.call(flow, connection)["source"] == "exchange"
@@ -34,8 +34,8 @@ def test_a_clock_that_is_minutes_off_costs_nobody_a_token(
     assert len(world.steps(flow)) == steps
 
 
-def test_a_clock_that_is_far_off_has_a_name(world: World) -> None:
-    """What a vendor gives is past already: it is not served, and not asked for again and again."""
+def test_a_clock_that_is_a_day_off_is_an_error_after_one_request(world: World) -> None:
+    """The new token looks expired: it is not handed out, and the vendor is not called again."""
     connection = world.connect("editor")
     world.ahead = 86_400
     for _ in range(3):
@@ -71,10 +71,10 @@ class Short:
         *((f, AFTER) for f in FLOWS),
     ],
 )
-def test_memory_that_is_short_leaves_nothing_half_done(
+def test_exhausted_memory_releases_the_lease_and_stores_no_partial_token(
     world: World, flow: str, moment: str
 ) -> None:
-    """The caller is told, the lease is given back, and the next one gets a token."""
+    """The caller gets `internal`, and the next one a token."""
     connection = world.connect(flow)
     service = world.service(flow)
     tools = service.deps
@@ -86,10 +86,10 @@ def test_memory_that_is_short_leaves_nothing_half_done(
     assert world.call(flow, connection)["source"] == "exchange"
 
 
-def test_a_full_disk_changes_nothing(world: World) -> None:
-    """The functions write no file: not where there is room, and all the less where there is none.
+def test_the_functions_work_on_a_full_disk(world: World) -> None:
+    """The functions write no file.
 
-    A process of its own, which may not write a byte to any file and notes who tries.
+    Tested in a separate process with a file size limit of zero, which records each try.
     """
     connections = {flow: world.connect(flow) for flow in FLOWS}
     nowhere = {"TMPDIR": "/proc/nowhere", "HOME": "/proc/nowhere", "MEMORY_SECONDS": "0"}

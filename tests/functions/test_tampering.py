@@ -1,4 +1,4 @@
-"""What a writer of the table cannot make of it, and what AWS cannot break on a hit."""
+"""An attacker who can write to the table, corrupt items, and errors of AWS on a hit."""
 
 import json
 from collections.abc import Callable, Mapping
@@ -14,12 +14,12 @@ from token_broker_local.addresses import KEY_ALIAS, TABLE
 
 
 def put(item: Mapping[str, Any]) -> None:
-    """Write an item as nobody but a thief does."""
+    """Overwrite an item as an attacker could."""
     client("dynamodb").put_item(TableName=TABLE, Item=item)
 
 
 def place_of(item: Mapping[str, Any]) -> dict[str, str]:
-    """Return the encryption context of what lies in *item*."""
+    """Return the encryption context of the token in *item*."""
     place = {name: item[name]["S"] for name in ("connection", "variant")}
     return place | {"table": TABLE, "generation": item["generation"]["N"]}
 
@@ -31,7 +31,7 @@ def read_again(world: World, connection: str, flow: str = "vendorlink") -> dict[
 
 
 def assert_told(capsys: pytest.CaptureFixture[str], *attributes: str, secret: str = "") -> None:
-    """Tell that the damage was logged and counted, once, and named without what was damaged."""
+    """Assert that the corruption was logged and counted once, without the corrupt value."""
     said = capsys.readouterr().out
     lines = [json.loads(line) for line in said.splitlines()]
     (told,) = [line for line in lines if line.get("event") == "damaged"]
@@ -42,7 +42,7 @@ def assert_told(capsys: pytest.CaptureFixture[str], *attributes: str, secret: st
 
 
 def sealed_again(item: Mapping[str, Any], **changes: str) -> dict[str, Any]:
-    """Return *item* with its token sealed anew, for a place that is not quite its own."""
+    """Return *item* with its token sealed again, for another encryption context."""
     kms = client("kms")
     place = place_of(item)
     clear = kms.decrypt(CiphertextBlob=item["token"]["B"], EncryptionContext=place)["Plaintext"]
@@ -55,10 +55,10 @@ def sealed_again(item: Mapping[str, Any], **changes: str) -> dict[str, Any]:
     [{"table": "another"}, {"generation": "2"}, {"variant": "0" * 64}, {"connection": "editor#x"}],
     ids=lambda changes: next(iter(changes)),
 )
-def test_a_seal_of_another_place_is_never_served(
+def test_a_token_sealed_for_another_context_is_never_handed_out(
     world: World, capsys: pytest.CaptureFixture[str], changes: dict[str, str]
 ) -> None:
-    """The very token, sealed by our key for another table, generation, variant or connection."""
+    """The same token and key, but another table, generation, variant or connection."""
     connection = world.connect_and_call("vendorlink")
     item = world.item("vendorlink", connection)
     put(sealed_again(item, **changes))
@@ -67,15 +67,15 @@ def test_a_seal_of_another_place_is_never_served(
     assert_told(capsys, "token")
 
 
-def test_the_same_seal_at_its_own_place_is_served(world: World) -> None:
-    """So that the test above fails for nothing but the place."""
+def test_a_token_sealed_for_its_own_context_is_handed_out(world: World) -> None:
+    """Control of the test above: the context alone makes the difference."""
     connection = world.connect_and_call("vendorlink")
     item = world.item("vendorlink", connection)
     put(sealed_again(item))
     assert read_again(world, connection)["source"] == "table"
 
 
-def test_an_older_generation_put_back_is_never_served(
+def test_a_restored_older_generation_is_never_handed_out(
     world: World, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Its ciphertext does not open as the newer one."""
@@ -90,10 +90,10 @@ def test_an_older_generation_put_back_is_never_served(
 
 
 @pytest.mark.parametrize("name", ["expires_at", "context"])
-def test_what_is_said_in_clear_has_to_be_what_was_sealed(
+def test_a_clear_attribute_that_differs_from_the_sealed_one_is_refused(
     world: World, capsys: pytest.CaptureFixture[str], name: str
 ) -> None:
-    """A token cannot be made to live longer, or to stand for somebody else."""
+    """Neither expiry nor context of a token can be changed."""
     connection = world.connect_and_call("vendorlink")
     item = world.item("vendorlink", connection)
     later = {"N": str(int(item["expires_at"]["N"]) + 60)}
@@ -110,10 +110,10 @@ def test_what_is_said_in_clear_has_to_be_what_was_sealed(
         lambda _: b"\0",
     ],
 )
-def test_a_changed_ciphertext_is_never_served(
+def test_a_changed_ciphertext_is_never_handed_out(
     world: World, capsys: pytest.CaptureFixture[str], spoil: Callable[[bytes], bytes]
 ) -> None:
-    """Shorter, longer, another bit: one exchange follows, and then all is well."""
+    """Shorter, longer or with one bit changed: one exchange replaces it."""
     connection = world.connect_and_call("vendorlink")
     item = world.item("vendorlink", connection)
     put(item | {"token": {"B": spoil(item["token"]["B"])}})
@@ -123,10 +123,10 @@ def test_a_changed_ciphertext_is_never_served(
 
 
 @pytest.mark.parametrize("name", ["schema", "token", "generation", "fence", "kind"])
-def test_a_missing_attribute_is_mended_by_one_exchange(
+def test_a_missing_attribute_is_restored_by_one_exchange(
     world: World, capsys: pytest.CaptureFixture[str], name: str
 ) -> None:
-    """An item without it is as good as none; tests/unit/test_item_codec.py takes each away."""
+    """tests/unit/test_item_codec.py removes each attribute."""
     connection = world.connect("vendorlink")
     token = world.call("vendorlink", connection)["headers"]["Authorization"]
     put({k: v for k, v in world.item("vendorlink", connection).items() if k != name})
@@ -145,10 +145,10 @@ def test_a_missing_attribute_is_mended_by_one_exchange(
         ("schema", {"N": "99"}),
     ],
 )
-def test_what_is_of_another_type_is_mended_by_one_exchange(
+def test_an_attribute_of_a_wrong_type_is_replaced_by_one_exchange(
     world: World, capsys: pytest.CaptureFixture[str], name: str, value: dict[str, Any]
 ) -> None:
-    """A number where text belongs: not served, told, and gone after one exchange.
+    """Not handed out, logged, and replaced by one exchange.
 
     Which other types are wrong, tests/unit/test_item_codec.py says.
     """
@@ -171,10 +171,10 @@ def test_what_is_of_another_type_is_mended_by_one_exchange(
         ("context", {"S": "{"}),
     ],
 )
-def test_what_does_not_open_is_mended_by_one_exchange(
+def test_a_token_that_does_not_open_is_replaced_by_one_exchange(
     world: World, capsys: pytest.CaptureFixture[str], name: str, value: dict[str, Any]
 ) -> None:
-    """Nonsense of the right type shows when the token is opened."""
+    """A wrong value of the right type is detected when the token is opened."""
     connection = world.connect_and_call("vendorlink")
     put(world.item("vendorlink", connection) | {name: value})
     assert read_again(world, connection)["source"] == "exchange"
@@ -183,10 +183,10 @@ def test_what_does_not_open_is_mended_by_one_exchange(
 
 
 @pytest.mark.parametrize("name", ["token", "target", "kind", "expires_at"])
-def test_a_way_that_is_damaged_is_found_anew(
+def test_a_corrupt_alias_is_resolved_again(
     world: World, capsys: pytest.CaptureFixture[str], name: str
 ) -> None:
-    """An item that leads to another: without a part of it, the same token is found all the same."""
+    """Without one of its attributes, the same token is found."""
     connection = world.connect("editor")
     key = Variant("parameters", {"parameters": {}}).key
     first = world.call("editor", connection)
@@ -210,8 +210,10 @@ def test_a_way_that_is_damaged_is_found_anew(
         ("Decrypt", "DisabledException", "not_configured"),
     ],
 )
-def test_a_fault_on_a_hit_has_a_name(world: World, operation: str, error: str, code: str) -> None:
-    """What is kept cannot be read: that costs no login, and passes with the fault."""
+def test_an_error_of_aws_on_a_hit_is_reported_and_sends_no_login(
+    world: World, operation: str, error: str, code: str
+) -> None:
+    """The stored token is handed out again after the error."""
     connection = world.connect_and_call("editor")
     world.service("editor").deps.cache.clear()
     steps = len(world.steps("editor"))
@@ -227,8 +229,10 @@ def test_a_fault_on_a_hit_has_a_name(world: World, operation: str, error: str, c
 
 
 @pytest.mark.parametrize("flow", FLOWS)
-def test_a_deleted_secret_ends_the_connection_at_the_next_exchange(world: World, flow: str) -> None:
-    """What is kept is handed out to its end; nothing new is made."""
+def test_after_its_secret_is_deleted_a_connection_makes_no_exchange(
+    world: World, flow: str
+) -> None:
+    """The stored token is handed out until it expires."""
     connection = world.connect_and_call(flow)
     client("secretsmanager").delete_secret(SecretId=f"token-broker/local/{flow}/{connection}")
     steps = len(world.steps(flow))

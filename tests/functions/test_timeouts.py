@@ -1,7 +1,7 @@
-"""AWS that takes a connection and never answers: whatever is asked, its end comes in time.
+"""AWS accepts a connection and never responds: each invocation returns before its timeout.
 
-Time is what is spent waiting, by the sockets' own settings, and not what this machine takes: so it
-is the same wherever it is told, and nobody really waits.
+Time is simulated by the timeouts of the sockets, so that it does not depend on this machine, and
+no test really waits.
 """
 
 import json
@@ -29,7 +29,7 @@ COMMIT = ("UpdateItem", "#fingerprint")
 
 @dataclass(frozen=True)
 class Silence:
-    """What is never answered, and what the caller is told instead."""
+    """An operation of AWS that never responds, and the error that the caller gets."""
 
     name: str
     flow: str
@@ -67,7 +67,7 @@ CASES = [
 
 
 class Time:
-    """What passes while AWS is waited for, be it in vain."""
+    """The simulated time of waiting for AWS."""
 
     ANSWER_SECONDS = 0.01
 
@@ -135,8 +135,10 @@ class Context(LambdaContext):
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
-def test_silence_of_aws_has_a_name_in_time(world: World, time: Time, case: Silence) -> None:
-    """Wherever it strikes, the invocation answers before it is ended."""
+def test_an_unresponsive_aws_service_is_an_error_before_the_deadline(
+    world: World, time: Time, case: Silence
+) -> None:
+    """For each operation that does not respond."""
     connection, service = prepared(world, case)
     world.advance(61)
     clock = Clock(lambda: world.now, time.now, time.sleep)
@@ -161,8 +163,8 @@ def prepared(world: World, case: Silence) -> tuple[str, Service]:
     return connection, service
 
 
-def test_a_farewell_is_not_said_when_time_is_short(world: World) -> None:
-    """Tokens are forgotten in time, whether or not their sessions could be ended."""
+def test_logout_is_skipped_when_little_time_is_left(world: World) -> None:
+    """DELETE removes the tokens nevertheless."""
     connection = world.connect_and_call("vntana")
     steps = len(world.steps("vntana"))
     event = {"connection": connection, "action": "forget"}

@@ -1,4 +1,4 @@
-"""What a caller gets for a token call, by both entrances."""
+"""Responses to calls for a token, by both entrances."""
 
 from typing import Any
 
@@ -9,8 +9,10 @@ from tests.subjects import FLOWS
 
 
 @pytest.mark.parametrize("flow", FLOWS)
-def test_a_first_call_exchanges_and_a_second_remembers(world: World, flow: str) -> None:
-    """The same token comes from the exchange, from memory, and elsewhere from the table."""
+def test_the_first_call_makes_an_exchange_and_the_second_hits_the_cache(
+    world: World, flow: str
+) -> None:
+    """The same token comes from the exchange, from memory, and from the table."""
     connection = world.connect(flow)
     first = world.call(flow, connection)
     again = world.call(flow, connection)
@@ -21,8 +23,8 @@ def test_a_first_call_exchanges_and_a_second_remembers(world: World, flow: str) 
 
 
 @pytest.mark.parametrize("flow", FLOWS)
-def test_both_entrances_answer_alike(world: World, flow: str) -> None:
-    """What an HTTP caller finds in the body is what a direct invocation returns."""
+def test_http_and_direct_invocation_return_the_same_response(world: World, flow: str) -> None:
+    """The HTTP body is what a direct invocation returns."""
     connection = world.connect_and_call(flow)
     response = world.http(flow, connection)
     assert response["statusCode"] == 200
@@ -41,10 +43,10 @@ LOGIN, ENTER = "/v1/auth/login/token", "/v1/auth/refresh-token"
         ("editor", ["/generate"], ["/generate"]),
     ],
 )
-def test_an_exchange_asks_the_vendor_for_no_more_than_it_needs(
+def test_an_exchange_sends_only_the_requests_it_needs(
     world: World, flow: str, first: list[str], renewal: list[str]
 ) -> None:
-    """What was resolved once is kept. Calls to AWS: tests/benchmarks/test_exchange_calls.py."""
+    """A resolved alias is stored. Calls to AWS: tests/benchmarks/test_exchange_calls.py."""
     connection = world.connect_and_call(flow)
     assert world.steps(flow) == first
     world.advance(10)
@@ -52,8 +54,8 @@ def test_an_exchange_asks_the_vendor_for_no_more_than_it_needs(
     assert world.steps(flow) == first + renewal
 
 
-def test_min_ttl_is_kept_or_refused(world: World) -> None:
-    """No answer lives less than asked; more than the vendor gives is the caller's mistake."""
+def test_a_token_lives_min_ttl_or_the_call_is_refused(world: World) -> None:
+    """A `min_ttl` longer than the vendor's lifetime is `invalid_request`."""
     connection, stands_at = world.connect("vendorlink"), float(world.now)
     world.vendorlink.clock.source = lambda: stands_at  # a busy machine makes no token live longer
     first = world.call("vendorlink", connection)
@@ -74,8 +76,8 @@ def test_a_rejected_token_is_replaced_once(world: World) -> None:
     assert len(world.steps("vendorlink")) == 2
 
 
-def test_reports_are_limited_in_a_minute(world: World) -> None:
-    """A caller that rejects whatever it gets cannot make the broker log in for ever."""
+def test_reports_of_rejected_tokens_are_limited_per_minute(world: World) -> None:
+    """A caller that rejects each token cannot cause endless logins."""
     connection = world.connect("vendorlink")
     answer = world.call("vendorlink", connection)
     for _ in range(3):
@@ -85,8 +87,8 @@ def test_reports_are_limited_in_a_minute(world: World) -> None:
     assert int(response["headers"]["retry-after"]) > 0
 
 
-def test_force_exchanges_once_in_ten_seconds(world: World) -> None:
-    """An exchange on demand is for people; it is bounded for all callers together."""
+def test_a_forced_exchange_is_made_once_in_ten_seconds(world: World) -> None:
+    """The limit is shared by all callers."""
     connection = world.connect("editor")
     assert world.call("editor", connection)["generation"] == 1
     assert world.call("editor", connection, force=True)["generation"] == 2
@@ -96,7 +98,7 @@ def test_force_exchanges_once_in_ten_seconds(world: World) -> None:
 
 
 def test_an_aging_token_is_handed_out_and_one_renewal_is_started(world: World) -> None:
-    """Of all callers, one starts the renewal, and none waits for it."""
+    """One caller starts the renewal, and no caller waits for it."""
     connection = world.connect("vendorlink")
     first = world.call("vendorlink", connection)
     world.advance(3300)
@@ -110,8 +112,8 @@ def test_an_aging_token_is_handed_out_and_one_renewal_is_started(world: World) -
     assert world.service("vendorlink")(payload, context("vendorlink")) == {"renewed": 0}
 
 
-def test_tokens_of_different_parameters_are_different(world: World) -> None:
-    """Equal parameters share a token, in any order and defaults included; others never."""
+def test_only_equal_parameters_share_a_token(world: World) -> None:
+    """In any order, defaults included."""
     connection = world.connect("editor", parameters={"userId": "1"}, options={})
     given = [{}, {"userId": "1"}, {"userId": 1}, {"userId": "1", "a": 1}, {"a": 1, "userId": "1"}]
     answers = [world.call("editor", connection, parameters=p)["fingerprint"] for p in given]
@@ -120,8 +122,8 @@ def test_tokens_of_different_parameters_are_different(world: World) -> None:
     assert len(set(answers)) == 3
 
 
-def test_without_reuse_no_token_is_shared_or_kept(world: World) -> None:
-    """The switch `reuse` makes every opening of the editor a token of its own."""
+def test_without_reuse_no_token_is_shared_or_stored(world: World) -> None:
+    """With `reuse: false`, each call gets a new token."""
     connection = world.connect("editor", options={"reuse": False})
     answers = [world.call("editor", connection) for _ in range(3)]
     assert len({a["fingerprint"] for a in answers}) == 3

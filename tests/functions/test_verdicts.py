@@ -1,4 +1,4 @@
-"""What a refusal means for the one who asked, and for everybody else who shares the connection."""
+"""What a vendor's rejection means for its caller, and for other callers of the connection."""
 
 from typing import Any
 
@@ -23,8 +23,8 @@ def picky(world: World) -> World:
     return world
 
 
-def test_bad_parameters_are_refused_to_their_caller_alone(picky: World) -> None:
-    """I17: once the key was accepted, a 403 is about the parameters that were sent with it."""
+def test_rejected_parameters_do_not_affect_other_callers(picky: World) -> None:
+    """I17: once the key was accepted, a 403 is attributed to the parameters."""
     connection = picky.connect("editor", parameters={})
     assert picky.call("editor", connection, **asked(1, file="a"))["source"] == "exchange"
     for body in (asked(2), asked(3), asked(4), asked(5)):
@@ -38,9 +38,9 @@ def test_bad_parameters_are_refused_to_their_caller_alone(picky: World) -> None:
 
 
 def break_login(world: World, flow: str) -> None:
-    """Have the vendor say clearly that it does not take the credentials, which it took before.
+    """Let the vendor reject the credentials that it accepted before.
 
-    Nor what renews a token without them.
+    It rejects renewal tokens, too.
     """
     if step := renewal_step(flow):
         world.fakes[flow].fail("answer", step=step, times=None, status=400, headers={}, body="")
@@ -48,10 +48,8 @@ def break_login(world: World, flow: str) -> None:
 
 
 @pytest.mark.parametrize("flow", FLOWS)
-def test_a_version_that_was_accepted_latches_when_it_is_rejected_twice(
-    world: World, flow: str
-) -> None:
-    """I7: the second login is a minute after the first, and there is no third."""
+def test_an_accepted_secret_version_latches_after_two_rejections(world: World, flow: str) -> None:
+    """I7: the second login is sent a minute after the first, and no third."""
     connection = world.connect_and_call(flow)
     break_login(world, flow)
     world.advance(40 * 86_400)
@@ -78,10 +76,8 @@ def test_a_version_that_was_accepted_latches_when_it_is_rejected_twice(
 
 
 @pytest.mark.parametrize("flow", FLOWS)
-def test_one_rejection_of_a_version_that_worked_is_forgotten_once_it_works(
-    world: World, flow: str
-) -> None:
-    """Each time, it takes two in a row."""
+def test_a_success_resets_the_count_of_rejections(world: World, flow: str) -> None:
+    """A latch takes two rejections in a row."""
     connection = world.connect_and_call(flow)
     for _ in range(2):
         world.advance(40 * 86_400)
@@ -95,8 +91,10 @@ def test_one_rejection_of_a_version_that_worked_is_forgotten_once_it_works(
 
 @pytest.mark.parametrize("flow", FLOWS)
 @pytest.mark.parametrize("status", [401, 403, 200])
-def test_a_page_is_no_verdict(world: World, flow: str, status: int) -> None:
-    """HTML of a proxy says nothing of the credentials: the connection is open once it is gone."""
+def test_an_html_response_is_not_taken_for_a_rejection(
+    world: World, flow: str, status: int
+) -> None:
+    """A proxy's HTML does not concern the credentials: the connection works after it."""
     connection = world.connect(flow)
     world.fakes[flow].fail("html", step=LOGIN_STEPS[flow], status=status)
     response = world.http(flow, connection)
@@ -107,6 +105,6 @@ def test_a_page_is_no_verdict(world: World, flow: str, status: int) -> None:
 
 
 def failures(world: World, flow: str, connection: str) -> list[dict[str, Any]]:
-    """Return what an operator is told of the failures of a connection."""
+    """Return the failures in the status of a connection."""
     rows = world.call(flow, connection, action="status")["variants"]
     return [row["failure"] for row in rows if row["failure"]]

@@ -1,4 +1,4 @@
-"""Two versions of the program on one table: a deployment, and the way back, lose nobody a token."""
+"""Two versions of the program on one table: neither a deployment nor a rollback loses a token."""
 
 from typing import Any
 
@@ -23,17 +23,17 @@ def rewritten(world: World, connection: str, changes: dict[str, Any]) -> None:
         pytest.param({"of_the_next_version": {"S": "x"}}, id="an attribute that is new"),
     ],
 )
-def test_what_the_neighbouring_version_wrote_is_served(
+def test_items_of_the_previous_and_next_version_are_handed_out(
     world: World, changes: dict[str, Any]
 ) -> None:
-    """Readers accept this schema and the one before, and leave alone what they do not know."""
+    """Readers accept this schema and the previous one, and ignore unknown attributes."""
     connection = world.connect_and_call("vendorlink")
     rewritten(world, connection, changes)
     assert world.call("vendorlink", connection)["source"] == "table"
 
 
 def test_an_attribute_of_a_newer_version_survives_an_exchange(world: World) -> None:
-    """Whoever goes back to the older version does not lose what the newer one kept."""
+    """A rollback does not lose what the newer version stored."""
     connection = world.connect_and_call("vendorlink")
     rewritten(world, connection, {"of_the_next_version": {"S": "x"}})
     world.call("vendorlink", connection, force=True)

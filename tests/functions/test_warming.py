@@ -1,4 +1,4 @@
-"""The invocations of a schedule, and what the log says of a direct invocation's caller."""
+"""Scheduled invocations, and the caller of a direct invocation in the log."""
 
 from dataclasses import dataclass
 
@@ -20,18 +20,18 @@ class Invocation(LambdaContext):
         return f"arn:aws:lambda:eu-west-1:123456789012:function:{self.function_name}:{self.alias}"
 
 
-def test_each_connection_is_checked_by_an_invocation_of_its_own(world: World) -> None:
-    """A schedule of checks differs from one of warm tokens by one word."""
+def test_a_schedule_checks_each_connection_by_a_separate_invocation(world: World) -> None:
+    """`"each": "check"` makes a schedule of warm tokens one of checks."""
     event = {"action": "warm", "each": "check", "calls": {"connection": "acme"}}
     assert world.service("vntana")(event, LambdaContext("token-broker")) == {"invoked": 1}
     assert world.invoked == [{"action": "check", "connection": "acme"}]
 
 
 @pytest.mark.parametrize("alias", ["live", "team-orders"])
-def test_the_audit_line_names_the_alias(
+def test_the_audit_line_names_the_alias_of_a_direct_invocation(
     world: World, capsys: pytest.CaptureFixture[str], alias: str
 ) -> None:
-    """It is all that Lambda tells of an invoker, so a team that is to be told apart has its own."""
+    """Lambda tells nothing else of an invoker, so each team has an alias."""
     event = {"connection": world.connect("vendorlink")}
     world.service("vendorlink")(event, Invocation("token-broker-vendorlink", alias=alias))
     [audit] = logged(capsys, "hand-out")

@@ -1,4 +1,4 @@
-"""Everything that is written, said, answered or shown while callers call: where a leak would be."""
+"""Collects all output of the system while it is called: logs, responses, items, pages."""
 
 import json
 from collections.abc import Iterator
@@ -21,7 +21,7 @@ SESSION = "Vb8~session/canary&x=1"
 
 
 class Watch:
-    """What a connection with canary credentials was made to say, but for tokens handed out."""
+    """The output for a connection with canary credentials, except tokens handed out."""
 
     def __init__(self, world: World, flow: str) -> None:
         self.world = world
@@ -37,7 +37,7 @@ class Watch:
         self.connection = world.connect(flow, **CANARIES[flow])
 
     def call(self, **payload: Any) -> None:
-        """Call by both entrances in turn, and keep what is answered."""
+        """Call by both entrances in turn, and keep the responses."""
         body = {name: value for name, value in payload.items() if name != "action"}
         if self.flow == "editor" and "action" not in payload:
             body |= {"parameters": {"userId": "1", "sessionId": SESSION}}
@@ -75,32 +75,32 @@ class Watch:
         self.said.append(json.dumps(response))
 
     def _stored(self) -> list[str]:
-        """Return the table's raw items, and what went over the bus."""
+        """Return the table's raw items, and the events on the bus."""
         items = client("dynamodb").scan(TableName=TABLE)["Items"]
         return [repr(items), repr(self.world.announced), repr(self.world.invoked)]
 
     def _shown(self, *written: str) -> list[str]:
-        """Return what `make run` shows of it: its lines, its dashboard, a failed invocation."""
+        """Return the output of `make run`: log lines, dashboard, a failed invocation."""
         service = self.world.service(self.flow)
         function = Function(function_name(self.flow), service, report=self._lines.append)
         states = [state(function, self.flow, self.connection)]
         failed = function.invoke(json.dumps({"connection": self.connection, "x": 1}).encode())
         dashboard = Dashboard(Metrics(), lambda: states)
         for text in written:
-            dashboard.hear(text)
-        page = dashboard.told(None)
+            dashboard.record(text)
+        page = dashboard.content(None)
         phrases = [phrase for text in written for phrase in log_capture.phrases(text)]
         return [json.dumps(page), failed.payload.decode(), *phrases, *self._lines]
 
     def _control(self) -> str:
-        """Return what the vendor's fake tells of itself: tokens too, but no credentials."""
+        """Return the output of the fake's control endpoint: it shows tokens, but no credentials."""
         fake = self.world.fakes[self.flow]
         pages = [control(fake, "GET", path, b"") for path in ("/_control", "/_control/log")]
         return "".join(page.content.decode() for page in pages)
 
 
 def chain(error: BaseException | None) -> Iterator[str]:
-    """Yield what an error and those behind it say, the locals of their frames included."""
+    """Yield the texts of an error and its causes, with the local variables of their frames."""
     while error:
         yield repr(error) + str(error) + repr(vars(error))
         trace = error.__traceback__

@@ -49,7 +49,7 @@ def _client(service: str, url: str) -> Any:
 
 
 class Counted:
-    """A WSGI application that counts what is asked of AWS, and fails what a test wants to fail."""
+    """A WSGI application that counts calls to AWS, and fails those that a test names."""
 
     def __init__(self, application: "WSGIApplication") -> None:
         self._application = application
@@ -69,7 +69,7 @@ class Counted:
 
 @dataclass
 class World:
-    """What a test can do to it, and see of it."""
+    """The broker, AWS and the vendors, with methods for tests."""
 
     aws: Counted
     fakes: Mapping[str, Fake[Any]]
@@ -119,7 +119,7 @@ class World:
         return connection
 
     def secret(self, flow: str) -> dict[str, Any]:
-        """Return what a secret says that works."""
+        """Return a valid secret."""
         fake = self.fakes[flow]
         return dict(fake.demo_secret(fake.url))
 
@@ -185,7 +185,7 @@ class World:
         return answer
 
     def carry_out(self, flow: str) -> list[Any]:
-        """Carry out what the function of *flow* had itself invoked for, and return the answers."""
+        """Perform the asynchronous invocations of the function of *flow*; return the responses."""
         payloads = self.invoked[:]
         self.invoked.clear()
         context = LambdaContext(f"token-broker-{flow}", CALL_SECONDS)
@@ -250,7 +250,7 @@ def proxy_event(
     method: str = "POST",
     rest: str = "/token",
 ) -> dict[str, Any]:
-    """Return what API Gateway makes of a request."""
+    """Return API Gateway's event for a request."""
     text = body if isinstance(body, str) or body is None else json.dumps(body)
     resource = f"/v1/{flow}/{{connection}}{rest}"
     return {

@@ -1,4 +1,4 @@
-"""Callers who sign what they send, with botocore's signer."""
+"""Requests signed with botocore's signer."""
 
 from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
@@ -21,7 +21,7 @@ def signed(
     service: str = "execute-api",
     region: str = REGION,
 ) -> HttpRequest:
-    """Return a request as it comes in from a caller who signed it now."""
+    """Return a request that was signed now."""
     request = AWSRequest(method, f"http://{HOST}{target}", headers or {}, body)
     request.headers["Host"] = HOST
     SigV4Auth(credentials, service, region).add_auth(request)

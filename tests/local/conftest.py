@@ -17,7 +17,7 @@ Serve = Callable[[Callable[[Any, Any], Any]], int]
 
 @pytest.fixture
 def serve() -> Iterator[Serve]:
-    """Return what serves a handler as all three functions, and tells the port."""
+    """Return a function that serves a handler as all three functions, and returns the port."""
     with ExitStack() as stack:
 
         def served(handler: Callable[[Any, Any], Any]) -> int:

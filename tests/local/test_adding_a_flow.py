@@ -1,4 +1,4 @@
-"""`docs/adding-a-flow.md`, followed in a copy of the repository with a vendor that is invented."""
+"""`docs/adding-a-flow.md`, followed in a copy of the repository with an invented vendor."""
 
 import json
 import os
@@ -34,7 +34,7 @@ TESTS = (
     *("tests/unit/fakes", "tests/functions/test_tokens.py", "tests/functions/test_news.py"),
     *("tests/template/test_deploying.py", "tests/cli/test_probe.py"),
 )
-CHOSEN = f"{NAME} or every_place or place_of_its_own or template_keeps or every_parameter"
+CHOSEN = f"{NAME} or same_in_all or unique_position or template_satisfies or every_parameter"
 SIMULATED = f"""
 from itertools import count, islice
 from tests.protocol.simulation.planning import plan_of
@@ -55,7 +55,7 @@ def environment(copy: Path) -> dict[str, str]:
 
 
 def ran(copy: Path, *words: str) -> str:
-    """Run Python in *copy*, which ends well, and return what it said."""
+    """Run Python in *copy*, assert that it succeeds, and return its output."""
     done = subprocess.run(
         [sys.executable, *words],
         cwd=copy,
@@ -90,8 +90,8 @@ def files(root: Path) -> dict[str, bytes]:
     return {str(path.relative_to(root)): path.read_bytes() for path in found}
 
 
-def test_no_shared_file_changes_but_by_what_is_made(copy: Path) -> None:
-    """The flow's own files, and what `make operations` writes: nothing else is touched."""
+def test_shared_files_change_only_in_their_generated_parts(copy: Path) -> None:
+    """Besides, only the flow's own files are new."""
     after = files(copy)
     changed = {p for p in after if not (ROOT / p).exists() or (ROOT / p).read_bytes() != after[p]}
     shared = {path for path in changed if NAME not in path}
@@ -102,8 +102,8 @@ def test_no_shared_file_changes_but_by_what_is_made(copy: Path) -> None:
     assert not any((ROOT / path).exists() for path in changed - shared)
 
 
-def test_what_the_page_shows_is_well_written(copy: Path) -> None:
-    """By the house's own rules, as is what was made from it."""
+def test_code_of_the_page_and_generated_code_pass_the_linter(copy: Path) -> None:
+    """By the rules of this repository."""
     own = [*(path for path in files(copy) if NAME in path and path.endswith(".py"))]
     made = [path for path in WRITTEN if path.endswith(".py")]
     ran(copy, "-m", "ruff", "check", "--no-cache", "--quiet", *own, *made)
@@ -111,15 +111,15 @@ def test_what_the_page_shows_is_well_written(copy: Path) -> None:
 
 
 @pytest.mark.slow
-def test_its_tests_and_the_rules_of_the_template_pass(copy: Path) -> None:
-    """Its function, role, routes, policies and aliases are as the others'."""
+def test_the_new_flow_passes_its_tests_and_the_template_rules(copy: Path) -> None:
+    """Its function, role, routes, policies and aliases satisfy the rules."""
     said = ran(copy, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-k", CHOSEN, *TESTS)
     assert re.search(r"\n\d\d+ passed", said), said
 
 
 @pytest.mark.slow
-def test_no_seed_of_the_simulation_breaks_an_invariant_with_it(copy: Path) -> None:
-    """Its vendor's users are made from its fake: deaths, lost answers, rotations, DELETE, holds."""
+def test_no_seed_of_the_simulation_breaks_an_invariant_with_the_new_flow(copy: Path) -> None:
+    """With deaths, lost responses, rotations, DELETE and holds."""
     found, made = ran(copy, "-c", SIMULATED).splitlines()
     assert found == "[]"
     assert int(made.partition(" ")[0]) > 100
@@ -145,8 +145,8 @@ def broker(copy: Path) -> Iterator[str]:
 
 
 @pytest.mark.slow
-def test_the_local_system_hands_out_its_token(broker: str) -> None:
-    """Over HTTP, to a caller who signs: a token for each scope, and the vendor's refusal."""
+def test_the_local_system_hands_out_tokens_of_the_new_flow(broker: str) -> None:
+    """Over HTTP, to a signing caller: a token for each scope, or the vendor's refusal."""
     read, write, other = (asked(broker, scope) for scope in ("read", "write", "other"))
     assert read.status_code == write.status_code == 200, read.text
     assert read.json()["flow"] == NAME
@@ -158,7 +158,7 @@ def test_the_local_system_hands_out_its_token(broker: str) -> None:
 
 
 def asked(broker: str, scope: str) -> requests.Response:
-    """Ask for a token as a caller does who signs."""
+    """Send a signed call for a token."""
     url, body = f"{broker}/v1/{NAME}/demo/token", json.dumps({"scope": scope})
     request = AWSRequest("POST", url, {"content-type": "application/json"}, body)
     SigV4Auth(LOCAL, "execute-api", REGION).add_auth(request)

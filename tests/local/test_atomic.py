@@ -1,4 +1,4 @@
-"""Of those who race through moto, one wins."""
+"""Concurrent conditional writes to moto: one succeeds."""
 
 import sys
 import threading
@@ -25,7 +25,7 @@ ROUNDS = 10
 
 @pytest.fixture
 def eager() -> Iterator[None]:
-    """Let threads take turns a thousand times as often, so that what can go wrong does."""
+    """Let Python switch threads a thousand times as often, to provoke races."""
     usual = sys.getswitchinterval()
     sys.setswitchinterval(usual / 1000)
     yield
@@ -34,7 +34,7 @@ def eager() -> Iterator[None]:
 
 @pytest.fixture
 def keys(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Give boto3 settings of its own, and none of the developer's."""
+    """Set the variables of boto3, instead of those of the developer."""
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "local")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "local")
     monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-west-1")
@@ -58,8 +58,10 @@ def mocked(keys: None) -> Iterator["DynamoDBClient"]:  # noqa: ARG001 (it is the
 
 @pytest.mark.usefixtures("eager")
 @pytest.mark.parametrize("way", ["served", "mocked"])
-def test_a_conditional_write_has_one_winner(way: str, request: pytest.FixtureRequest) -> None:
-    """Without the lock, a conditional `UpdateItem` of moto's has several in some rounds."""
+def test_one_of_several_concurrent_conditional_writes_succeeds(
+    way: str, request: pytest.FixtureRequest
+) -> None:
+    """Without the lock, several conditional `UpdateItem`s of moto succeed in some rounds."""
     dynamodb: DynamoDBClient = request.getfixturevalue(way)
     provisions.create_table(dynamodb)
     with ThreadPoolExecutor(RACERS) as pool:

@@ -1,4 +1,4 @@
-"""What `/_dashboard` can do, and that no other page can have it done."""
+"""The controls of `/_dashboard`, which pages of other origins cannot use."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -12,8 +12,8 @@ from token_broker_fakes import registry
 from token_broker_fakes.fake import Fake
 from token_broker_local import controls, routes
 from token_broker_local.addresses import FLOWS
-from token_broker_local.controls import OFFERED, SHOWN, TOLD, Controls
-from token_broker_local.dashboard import CALL, FILES, LONGEST_ORDER, SWITCH, Dashboard
+from token_broker_local.controls import ACTIONS, RESPONSE_MEMBERS, STATE_MEMBERS, Controls
+from token_broker_local.dashboard import CALL, FILES, LARGEST_COMMAND, SWITCH, Dashboard
 from token_broker_local.gateway import Gateway
 from token_broker_local.messages import HttpRequest, HttpResponse
 from token_broker_local.metrics import Metrics
@@ -50,7 +50,7 @@ def posted(
     method: str = "POST",
     path: str = SWITCH,
 ) -> HttpResponse:
-    """Return the answer to what a page posts where the fake of the first flow is served."""
+    """Return the response to a POST of the page, while the fake of the first flow is served."""
     page = Dashboard(Metrics(), list, controls=Controls(NOWHERE, {FLOW: fake.url}))
     body = order if isinstance(order, bytes) else json.dumps(order).encode()
     sent = HttpRequest(method, path, "", [*headers.items(), *more], body)
@@ -65,8 +65,8 @@ def posted(
         {"Host": "localhost:9", "Origin": "http://localhost:9"},
     ],
 )
-def test_the_page_itself_switches_a_fake(fake: Fake[Any], headers: Mapping[str, str]) -> None:
-    """By whichever port of this machine it came."""
+def test_a_request_of_the_page_switches_a_fake(fake: Fake[Any], headers: Mapping[str, str]) -> None:
+    """From each origin of this machine that serves the page."""
     assert posted(fake, headers={**OWN, **headers}).status == 200
     assert [fault.status for fault in fake.faults.set] == [503]
     assert posted(fake, {"flow": FLOW, "switch": {}, "afresh": True}).status == 200
@@ -96,10 +96,10 @@ def test_the_page_itself_switches_a_fake(fake: Fake[Any], headers: Mapping[str, 
     ],
 )
 @pytest.mark.parametrize("path", [CALL, SWITCH])
-def test_another_sites_page_changes_nothing(
+def test_a_request_of_another_origin_is_refused(
     fake: Fake[Any], path: str, name: str, value: str | None
 ) -> None:
-    """Another port of this machine is another site, too."""
+    """Another port of this machine is another origin, too."""
     headers = {key: each for key, each in {**OWN, name: value}.items() if each is not None}
     assert posted(fake, headers=headers, path=path).status == 403
     assert not fake.faults.set
@@ -113,8 +113,8 @@ def test_another_sites_page_changes_nothing(
         ("Sec-Fetch-Site", "cross-site"),
     ],
 )
-def test_a_header_that_comes_twice_is_refused(fake: Fake[Any], more: tuple[str, str]) -> None:
-    """Which of the two counts is not ours to guess."""
+def test_a_repeated_header_is_refused(fake: Fake[Any], more: tuple[str, str]) -> None:
+    """It is ambiguous."""
     headers = OWN | {"Sec-Fetch-Site": "same-origin"}
     assert posted(fake, ORDER, headers, more).status == 403
     assert not fake.faults.set
@@ -122,8 +122,8 @@ def test_a_header_that_comes_twice_is_refused(fake: Fake[Any], more: tuple[str, 
 
 @pytest.mark.parametrize("method", ["GET", "HEAD", "PUT", "PATCH", "DELETE", "OPTIONS"])
 @pytest.mark.parametrize("path", [CALL, SWITCH])
-def test_only_a_post_changes_something(fake: Fake[Any], path: str, method: str) -> None:
-    """And no preflight is granted."""
+def test_only_post_changes_something(fake: Fake[Any], path: str, method: str) -> None:
+    """A CORS preflight is not granted."""
     answer = posted(fake, path=path, method=method)
     assert answer.status == 405
     assert not any(name.lower().startswith("access-control") for name, _ in answer.headers)
@@ -134,7 +134,7 @@ def test_only_a_post_changes_something(fake: Fake[Any], path: str, method: str) 
     ("path", "order"),
     [
         *((path, order) for path in (CALL, SWITCH) for order in (b"", b"[1]", b"{", b"{}")),
-        (SWITCH, json.dumps(ORDER).encode() + b" " * LONGEST_ORDER),
+        (SWITCH, json.dumps(ORDER).encode() + b" " * LARGEST_COMMAND),
         (SWITCH, {"flow": "nobody", "switch": {}}),
         (SWITCH, {"flow": [], "switch": {}}),
         (SWITCH, {"flow": FLOW, "switch": []}),
@@ -145,63 +145,63 @@ def test_only_a_post_changes_something(fake: Fake[Any], path: str, method: str) 
         (CALL, {"flow": FLOW, "action": "token"}),
     ],
 )
-def test_an_order_that_makes_no_sense_is_refused(fake: Fake[Any], path: str, order: Any) -> None:
-    """Before anything is sent: nothing answers at the API."""
+def test_an_invalid_command_is_refused(fake: Fake[Any], path: str, order: Any) -> None:
+    """Before any request to the API."""
     assert posted(fake, order, path=path).status == 400
     assert not fake.faults.set
 
 
-def test_what_the_fake_refuses_is_said(fake: Fake[Any]) -> None:
-    """In its own words."""
+def test_the_error_of_the_fake_is_passed_on(fake: Fake[Any]) -> None:
+    """With the status and the message of its control endpoint."""
     told = json.loads(posted(fake, {"flow": FLOW, "switch": {"modes": {"x": 1}}}).body)
     assert told["status"] == 400
     assert "there is no mode 'x'" in told["error"]
 
 
-def test_an_api_that_does_not_answer_is_told(fake: Fake[Any]) -> None:
+def test_an_unreachable_api_is_a_502(fake: Fake[Any]) -> None:
     order = {"flow": FLOW, "connection": "demo", "action": "token"}
     assert posted(fake, order, path=CALL).status == 502
 
 
-def test_a_fake_that_does_not_answer_is_told_beside_the_others(fake: Fake[Any]) -> None:
-    """And of a fake nothing is shown but how it is switched."""
+def test_an_unreachable_fake_is_listed_with_its_error(fake: Fake[Any]) -> None:
+    """The other fakes are listed with their switches alone."""
     gone, there = Controls(NOWHERE, {"gone": NOWHERE, FLOW: fake.url}).vendors()
     assert gone.keys() == {"flow", "error"}
-    assert there.keys() == {"flow", "kinds", *SHOWN}
+    assert there.keys() == {"flow", "kinds", *STATE_MEMBERS}
 
 
-def test_without_controls_the_page_only_shows() -> None:
-    """As where it shows a deployed system."""
+def test_without_controls_the_page_is_read_only() -> None:
+    """As for a deployed system."""
     page = Dashboard(Metrics(), list)
     for path in (CALL, SWITCH):
         sent = HttpRequest("POST", path, "", [*OWN.items()], json.dumps(ORDER).encode())
         assert Gateway({}, dashboard=page).answer(sent).status == 405
-    assert (page.told(None)["offered"], page.told(None)["vendors"]) == ({}, [])
+    assert (page.content(None)["offered"], page.content(None)["vendors"]) == ({}, [])
 
 
-def test_each_flow_is_offered_what_it_has_a_route_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A vendor that cannot be checked has no route for it, and so no button."""
-    unchecked = [action for action in OFFERED if action != "check"]
-    assert Controls(NOWHERE, {}).offered() == {
-        flow: [*OFFERED] if flow in CHECKED else unchecked for flow in FLOWS
+def test_each_flow_offers_the_actions_that_have_a_route(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A flow without a check has no button for it."""
+    unchecked = [action for action in ACTIONS if action != "check"]
+    assert Controls(NOWHERE, {}).actions() == {
+        flow: [*ACTIONS] if flow in CHECKED else unchecked for flow in FLOWS
     }
     checks = [one for one in routes.ROUTES if one.resource.endswith("/check")]
     rest = [one for one in routes.ROUTES if one.flow != FLOW or one not in checks]
     monkeypatch.setattr(controls, "ROUTES", rest)
-    offered = Controls(NOWHERE, {}).offered()
+    offered = Controls(NOWHERE, {}).actions()
     assert {flow for flow in CHECKED if "check" not in offered[flow]} == {FLOW}
 
 
-def test_what_is_told_of_an_answer_is_no_token() -> None:
-    """A member that is not named here is not told, whatever it is."""
-    assert not {"headers", "url", "base_url", "context"} & {*TOLD}
+def test_a_response_is_shown_without_its_token() -> None:
+    """Only listed members are shown."""
+    assert not {"headers", "url", "base_url", "context"} & {*RESPONSE_MEMBERS}
     said = {"headers": {"Authorization": "Bearer t0ken"}, "url": "x?token=t0ken", "generation": 1}
-    assert controls.picked(said, TOLD) == {"generation": 1}
-    assert controls.picked(["t0ken"], TOLD) == {}
+    assert controls.selected(said, RESPONSE_MEMBERS) == {"generation": 1}
+    assert controls.selected(["t0ken"], RESPONSE_MEMBERS) == {}
 
 
 @pytest.mark.parametrize("name", [name for name, _ in FILES.values()])
-def test_the_page_names_no_flow(name: str) -> None:
-    """It loops over what there is."""
+def test_the_page_contains_no_flow_name(name: str) -> None:
+    """It loops over the flows of the data."""
     text = resources.files("token_broker_local").joinpath(name).read_text("utf-8")
     assert not [flow for flow in FLOWS if flow in text.lower()]

@@ -1,4 +1,4 @@
-"""`/_dashboard`: the figures, the states, and who may look."""
+"""`/_dashboard`: metrics, states of connections, events and access."""
 
 import json
 import os
@@ -21,15 +21,15 @@ from tests.systems import system
 from tests.waiting import PATIENCE_SECONDS, wait_until
 from token_broker.telemetry import Line
 from token_broker_local.addresses import FLOWS, Addresses, function_name, secret_name
-from token_broker_local.controls import TOLD
+from token_broker_local.announcements import MOST, SENTENCES, Announcements
+from token_broker_local.controls import RESPONSE_MEMBERS
 from token_broker_local.dashboard import CALL, FILES, PATH, SWITCH, Dashboard
 from token_broker_local.functions import Function
 from token_broker_local.gateway import Gateway
 from token_broker_local.messages import HttpRequest, HttpResponse
 from token_broker_local.metrics import MOST_SERIES, OTHERS, POINTS, SECONDS, Metrics, percentile
-from token_broker_local.news import MOST, WORDS, News
 from token_broker_local.states import connections, state
-from token_broker_operations.dashboard import CHARTS, NEWS, Chart
+from token_broker_operations.dashboard import CHARTS, LISTED_EVENTS, Chart
 
 CHROMIUM = shutil.which("chromium")
 HAND_OUTS = CHARTS[0]
@@ -83,43 +83,45 @@ def hand_out(milliseconds: float = 1.0, source: str = "memory", flow: str = "vnt
 
 
 def sums(figures: Metrics, flow: str | None = None) -> Mapping[str, float]:
-    return {one["name"]: one["all"]["Sum"] for one in figures.told(HAND_OUTS, flow)}
+    return {one["name"]: one["all"]["Sum"] for one in figures.series_of(HAND_OUTS, flow)}
 
 
 # Metrics
 
 
-def test_counts_by_the_metrics_own_dimension(figures: Metrics) -> None:
-    """Over all flows together, or over one."""
-    figures.hear(hand_out() + hand_out() + hand_out(source="exchange"))
-    figures.hear(hand_out(flow="editor"))
+def test_a_metric_is_counted_by_its_dimension(figures: Metrics) -> None:
+    """Over all flows, or over one."""
+    figures.record(hand_out() + hand_out() + hand_out(source="exchange"))
+    figures.record(hand_out(flow="editor"))
     assert sums(figures) == {"exchange": 1, "memory": 3}
     assert sums(figures, "editor") == {"memory": 1}
     assert sums(figures, "vendorlink") == {}
 
 
-def test_a_metric_without_a_dimension_is_told_by_flow(figures: Metrics) -> None:
+def test_a_metric_without_a_dimension_is_counted_by_flow(figures: Metrics) -> None:
     """Cold starts, waits and latches."""
-    figures.hear(counted("ColdStart", flow="editor").text(0))
-    [told] = figures.told(Chart("", "ColdStart"))
+    figures.record(counted("ColdStart", flow="editor").text(0))
+    [told] = figures.series_of(Chart("", "ColdStart"))
     assert told["name"] == "editor"
 
 
-def test_what_is_counted_over_all_flows_too_is_told_once(figures: Metrics) -> None:
+def test_a_second_set_of_dimensions_is_not_counted_twice(figures: Metrics) -> None:
     """A failure's line has a second set of dimensions, for its alarm."""
     line = counted("Failure", flow="editor", code="internal")
     line.add_dimensions(service="token-broker", code="internal")
-    figures.hear(line.text(0))
-    [told] = figures.told(Chart("", "Failure"))
+    figures.record(line.text(0))
+    [told] = figures.series_of(Chart("", "Failure"))
     assert (told["name"], told["all"]["Sum"]) == ("internal", 1)
 
 
-def test_each_point_stands_for_its_seconds_and_old_ones_go(figures: Metrics, clock: Clock) -> None:
-    """The last point is now."""
-    figures.hear(hand_out())
+def test_points_cover_their_seconds_and_old_points_are_dropped(
+    figures: Metrics, clock: Clock
+) -> None:
+    """The last point is the current one."""
+    figures.record(hand_out())
     clock.now += SECONDS
-    figures.hear(hand_out() + hand_out())
-    [told] = figures.told(HAND_OUTS)
+    figures.record(hand_out() + hand_out())
+    [told] = figures.series_of(HAND_OUTS)
     assert len(told["points"]["Sum"]) == POINTS
     assert told["points"]["Sum"][-3:] == [None, 1, 2]
     clock.now += SECONDS * (POINTS - 1)
@@ -129,34 +131,34 @@ def test_each_point_stands_for_its_seconds_and_old_ones_go(figures: Metrics, clo
 
 
 def test_percentiles_are_right_within_a_few_percent(figures: Metrics) -> None:
-    """As CloudWatch's are."""
+    """Those of CloudWatch are estimates, too."""
     for milliseconds in range(1, 1001):
-        figures.hear(hand_out(milliseconds))
-    [told] = figures.told(Chart("", "Duration", ("p50", "p99", "Maximum")))
+        figures.record(hand_out(milliseconds))
+    [told] = figures.series_of(Chart("", "Duration", ("p50", "p99", "Maximum")))
     assert told["all"]["p50"] == pytest.approx(500, rel=0.03)
     assert told["all"]["p99"] == pytest.approx(990, rel=0.03)
     assert told["all"]["Maximum"] == 1000
 
 
 @pytest.mark.parametrize("value", [0.0, 0.3, 7.0])
-def test_a_percentile_never_exceeds_what_was_seen(figures: Metrics, value: float) -> None:
-    """Not even of a single value."""
-    figures.hear(hand_out(value))
-    [told] = figures.told(Chart("", "Duration", ("p99",)))
+def test_a_percentile_never_exceeds_the_largest_value(figures: Metrics, value: float) -> None:
+    """Also of a single value."""
+    figures.record(hand_out(value))
+    [told] = figures.series_of(Chart("", "Duration", ("p99",)))
     assert told["all"]["p99"] == pytest.approx(value, rel=0.03)
     assert percentile({0: 1}, 0.5, value) <= value
 
 
-def test_memory_is_bounded(figures: Metrics, clock: Clock) -> None:
-    """Both in names and in time: what is too much is counted together."""
+def test_the_number_of_series_and_points_is_bounded(figures: Metrics, clock: Clock) -> None:
+    """Further series are counted together."""
     for number in range(MOST_SERIES * 2):
-        figures.hear(hand_out(source=f"source {number}"))
+        figures.record(hand_out(source=f"source {number}"))
         clock.now += 0.01
     assert len(figures._kept) <= MOST_SERIES + 2
     assert sums(figures)[OTHERS] > 1
     for _ in range(POINTS * 3):
         clock.now += SECONDS
-        figures.hear(hand_out(source="source 1"))
+        figures.record(hand_out(source="source 1"))
     assert max(len(kept) for kept in figures._kept.values()) <= POINTS
 
 
@@ -175,11 +177,11 @@ def test_memory_is_bounded(figures: Metrics, clock: Clock) -> None:
         "[" * 100_000,
     ],
 )
-def test_what_is_no_metric_is_not_counted(figures: Metrics, line: str) -> None:
+def test_a_line_without_a_metric_is_ignored(figures: Metrics, line: str) -> None:
     """A function may print anything."""
-    figures.hear(line)
-    assert not any(figures.told(chart) for chart in CHARTS)
-    figures.hear(f"{line}\n{hand_out()}")
+    figures.record(line)
+    assert not any(figures.series_of(chart) for chart in CHARTS)
+    figures.record(f"{line}\n{hand_out()}")
     assert sums(figures) == {"memory": 1}
 
 
@@ -195,8 +197,8 @@ def asked(
 
 
 @pytest.mark.parametrize("path", [*FILES, f"{PATH}/figures"])
-def test_is_served_without_a_signature_and_loads_nothing_from_elsewhere(path: str) -> None:
-    """Each part has the policy."""
+def test_the_page_needs_no_signature_and_loads_nothing_from_other_hosts(path: str) -> None:
+    """Each file has the content security policy."""
     answer = asked(path)
     headers = dict(answer.headers)
     assert (answer.status, bool(answer.body)) == (200, True)
@@ -208,7 +210,7 @@ def test_is_served_without_a_signature_and_loads_nothing_from_elsewhere(path: st
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost:1", "LOCALHOST", "[::1]:8080"])
-def test_this_machine_has_several_names(host: str) -> None:
+def test_each_host_name_of_loopback_is_accepted(host: str) -> None:
     assert asked(hosts=(host,)).status == 200
 
 
@@ -227,24 +229,24 @@ def test_this_machine_has_several_names(host: str) -> None:
     ],
 )
 @pytest.mark.parametrize("path", [*FILES, f"{PATH}/figures"])
-def test_a_foreign_host_is_refused(path: str, hosts: tuple[str, ...]) -> None:
-    """A page whose host name resolves to this machine reads nothing."""
+def test_another_host_name_is_refused(path: str, hosts: tuple[str, ...]) -> None:
+    """DNS rebinding: a page whose host name resolves to this machine reads nothing."""
     assert asked(path, hosts=hosts).status == 403
 
 
 @pytest.mark.parametrize("method", ["POST", "HEAD", "PUT", "DELETE", "OPTIONS", "X"])
-def test_can_only_be_read(method: str) -> None:
+def test_methods_other_than_get_are_refused(method: str) -> None:
     assert asked(method=method).status == 405
 
 
 @pytest.mark.parametrize("path", [f"{PATH}/", f"{PATH}/dashboard.py", f"{PATH}/../gateway.py"])
-def test_serves_nothing_else(path: str) -> None:
+def test_other_paths_below_the_page_are_not_found(path: str) -> None:
     assert asked(path).status == 404
 
 
 @pytest.mark.parametrize("path", ["/_dashboards", "/v1/_dashboard", "/"])
-def test_everything_else_is_the_gateways_as_before(path: str) -> None:
-    """Which wants a signature."""
+def test_all_other_paths_are_served_by_the_gateway(path: str) -> None:
+    """It asks for a signature."""
     assert asked(path).status == 403
     assert json.loads(asked(path).body)["message"] == "Missing Authentication Token"
 
@@ -252,8 +254,8 @@ def test_everything_else_is_the_gateways_as_before(path: str) -> None:
 # States
 
 
-def test_connections_come_in_the_order_of_the_flows() -> None:
-    """Those of other stages and flows are not ours."""
+def test_connections_are_listed_in_the_order_of_the_flows() -> None:
+    """Without those of other stages and unknown flows."""
     names = [f"token-broker/local/{name}" for name in ("editor/b", "vntana/b", "vntana/a", "x/a")]
     assert connections(iter([*names, "token-broker/prod/vntana/a"])) == [
         ("vntana", "a"),
@@ -262,8 +264,8 @@ def test_connections_come_in_the_order_of_the_flows() -> None:
     ]
 
 
-def test_the_states_are_asked_for_once_for_all_who_look(clock: Clock) -> None:
-    """A second tab costs nothing."""
+def test_the_states_are_read_once_for_all_open_pages(clock: Clock) -> None:
+    """A second tab causes no more reads."""
     rounds: list[int] = []
 
     def states() -> Iterator[Mapping[str, Any]]:
@@ -271,16 +273,16 @@ def test_the_states_are_asked_for_once_for_all_who_look(clock: Clock) -> None:
         yield {"flow": "vntana", "connection": "demo", "variants": []}
 
     dashboard = Dashboard(Metrics(), states, clock)
-    assert dashboard.told("vntana")["connections"]
-    assert not dashboard.told("editor")["connections"]
+    assert dashboard.content("vntana")["connections"]
+    assert not dashboard.content("editor")["connections"]
     assert len(rounds) == 1
     clock.now += 1
-    dashboard.told(None)
+    dashboard.content(None)
     assert len(rounds) == 2
 
 
-def test_a_state_that_cannot_be_had_is_told_by_its_error() -> None:
-    """And looking makes no line of the log."""
+def test_a_failed_status_call_is_shown_by_the_name_of_its_error() -> None:
+    """Status calls of the page are not logged."""
 
     def handler(event: Any, context: Any) -> Any:
         raise LookupError(f"{event} {context} s3cret")
@@ -295,31 +297,31 @@ def test_a_state_that_cannot_be_had_is_told_by_its_error() -> None:
 # Events
 
 
-def test_events_are_told_in_words_the_newest_first(clock: Clock) -> None:
-    """Of one flow or of all; of bounded memory; what is no event of the bus is not told."""
-    news = News(clock)
+def test_events_are_described_newest_first(clock: Clock) -> None:
+    """Of one flow or of all, of a bounded number; other lines of the log are ignored."""
+    announcements = Announcements(clock)
     lines = [
         {"event": "held", "flow": "vntana", "connection": "a", "by": "jane", "reason": "{drill}"},
         {"event": "hand-out", "flow": "vntana", "connection": "a", "caller": "jane"},
         {"event": "replaced", "flow": "editor", "connection": "b", "generation": 1, "token": "s3c"},
     ]
-    news.hear("\n".join([*map(json.dumps, lines), "[1]", "{", "no line"]))
-    assert [(one["flow"], one["connection"], one["words"]) for one in news.told()] == [
+    announcements.record("\n".join([*map(json.dumps, lines), "[1]", "{", "no line"]))
+    assert [(one["flow"], one["connection"], one["words"]) for one in announcements.latest()] == [
         ("editor", "b", "new token none, generation 1; it replaces none"),
         ("vntana", "a", "jane holds it: {drill}"),
     ]
-    assert [one["event"] for one in news.told("vntana")] == ["held"]
-    assert news.told()[0]["at"] == clock.now
+    assert [one["event"] for one in announcements.latest("vntana")] == ["held"]
+    assert announcements.latest()[0]["at"] == clock.now
     for _ in range(MOST):
-        news.hear(json.dumps(lines[2]))
-    assert {one["event"] for one in news.told()} == {"replaced"}
+        announcements.record(json.dumps(lines[2]))
+    assert {one["event"] for one in announcements.latest()} == {"replaced"}
 
 
-def test_each_event_of_the_bus_has_its_words() -> None:
-    """Those of docs/events.md, and what the bus did not take; the deployed one lists the same."""
+def test_each_event_of_the_bus_has_a_description() -> None:
+    """Those of docs/events.md, and `unannounced`; the deployed dashboard lists the same."""
     page = (Path(__file__).parents[2] / "docs/events.md").read_text()
     listed = {*re.findall(r"(?m)^\| `[A-Z][\w ]+` \| `(\w+)` \|", page)}
-    assert {*WORDS} == listed | {"unannounced"} == {*NEWS, "replaced"}
+    assert {*SENTENCES} == listed | {"unannounced"} == {*LISTED_EVENTS, "replaced"}
 
 
 # The whole
@@ -343,8 +345,8 @@ def sent(places: Addresses, method: str, path: str, **more: Any) -> Any:
         return json.loads(connection.getresponse().read())
 
 
-def test_shows_what_happened_and_never_a_token(places: Addresses) -> None:
-    """Of the functions' own lines, and their own words of the state."""
+def test_the_page_shows_calls_and_states_without_tokens(places: Addresses) -> None:
+    """From the lines and the status answers of the functions."""
     answers = [
         called(places, "POST", f"/v1/{flow}/demo/token") for flow in ("vntana", "vendorlink")
     ]
@@ -369,18 +371,18 @@ def test_shows_what_happened_and_never_a_token(places: Addresses) -> None:
 
 
 def done(places: Addresses, path: str, **order: Any) -> Any:
-    """Return what is told of what the page has done."""
+    """Return the response to an action of the page."""
     headers = {"Origin": places.url("gateway"), "Content-Type": "application/json"}
     return sent(places, "POST", path, body=json.dumps(order), headers=headers)
 
 
 @pytest.mark.parametrize("flow", FLOWS)
-def test_a_latch_an_outage_and_a_recovery_by_the_page_alone(places: Addresses, flow: str) -> None:
-    """Whatever the vendor: its fake refuses, then is down, then works; and no token is told."""
+def test_the_page_can_cause_a_latch_an_outage_and_a_recovery(places: Addresses, flow: str) -> None:
+    """For each flow: its fake refuses, then is down, then works; no token is shown."""
 
     def told(action: str, **more: str) -> Any:
         answer = done(places, CALL, flow=flow, connection="demo", action=action, **more)
-        assert {*answer} <= {*TOLD}
+        assert {*answer} <= {*RESPONSE_MEMBERS}
         return answer
 
     def fails(kind: str, **details: Any) -> None:
@@ -424,8 +426,8 @@ def test_a_latch_an_outage_and_a_recovery_by_the_page_alone(places: Addresses, f
 
 @pytest.mark.slow
 @pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium on this machine")
-def test_a_browser_shows_it(places: Addresses, tmp_path: Path) -> None:
-    """The page's own policy lets it work, and it complains of nothing."""
+def test_a_browser_shows_the_page(places: Addresses, tmp_path: Path) -> None:
+    """It works under its content security policy, without errors on the console."""
     fingerprint = called(places, "POST", "/v1/vntana/demo/token")["fingerprint"]
     page = subprocess.run(
         [
@@ -474,10 +476,10 @@ os.execv(sys.argv[3], sys.argv[3:])
 @pytest.mark.slow
 @pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium on this machine")
 @pytest.mark.parametrize("width", [400, 700, 1280])
-def test_columns_fold_and_badges_stay_visible(
+def test_columns_collapse_and_badges_stay_visible_on_narrow_screens(
     places: Addresses, tmp_path: Path, width: int
 ) -> None:
-    """On a telephone as on a desk, with a name as long as names may be, and a latch."""
+    """For three widths, with a connection name of maximal length and a latch."""
     host = places.url("vendorlink").removeprefix("http://")
     secret = {"username": "demo", "password": "wrong", "host": host, "scheme": "http"}
     client = boto3.client(
@@ -502,8 +504,8 @@ def test_columns_fold_and_badges_stay_visible(
 
 @pytest.mark.slow
 @pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium on this machine")
-def test_a_browser_does_it(places: Addresses, tmp_path: Path) -> None:
-    """A click on a button leads to a latch, a hold, and back; the focus outlives the rounds."""
+def test_buttons_of_the_page_work_in_a_browser(places: Addresses, tmp_path: Path) -> None:
+    """Clicks cause a latch, a hold, and a recovery; a refresh of the page keeps the focus."""
     with browser(tmp_path, 400) as evaluate:
 
         def value(expression: str) -> Any:
@@ -546,7 +548,7 @@ def test_a_browser_does_it(places: Addresses, tmp_path: Path) -> None:
 
 @contextmanager
 def browser(folder: Path, width: int) -> Iterator[Callable[..., Any]]:
-    """Run a browser; give what has it carry out a method of its protocol for developers."""
+    """Run a browser; yield a function that calls a method of its DevTools protocol."""
     (theirs, mine), (heard, said) = os.pipe(), os.pipe()
     options = [*BROWSER, f"--user-data-dir={folder}", "--remote-debugging-pipe"]
     process = subprocess.Popen(

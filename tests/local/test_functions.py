@@ -1,4 +1,4 @@
-"""A function is called as Lambda calls it."""
+"""A function is invoked as by Lambda."""
 
 import json
 import threading
@@ -20,8 +20,8 @@ def called(
     return json.loads(outcome.payload), outcome.failed
 
 
-def test_the_context_has_all_that_lambda_gives() -> None:
-    """Libraries read more of it than one would think."""
+def test_the_context_has_the_attributes_of_lambdas_context() -> None:
+    """Libraries such as Powertools read several of them."""
     seen: list[LambdaContext] = []
     called(lambda _, context: seen.append(context))
     (context,) = seen
@@ -39,17 +39,17 @@ def test_the_context_has_all_that_lambda_gives() -> None:
 
 
 @pytest.mark.parametrize(("now", "left"), [(64.0, 8000), (66.5, 5500), (72.0, 0), (99.0, 0)])
-def test_the_remaining_time_runs_down(
+def test_the_remaining_time_decreases_to_zero(
     now: float, left: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """To zero, and not below."""
+    """It is never negative."""
     stopped = SimpleNamespace(monotonic=lambda: now)
     monkeypatch.setattr("token_broker_local.functions.time", stopped)
     context = LambdaContext("any", timeout=8.0, started=64.0)
     assert context.get_remaining_time_in_millis() == left
 
 
-def test_returns_what_the_handler_returns() -> None:
+def test_the_result_of_the_handler_is_returned() -> None:
     """JSON in, JSON out."""
     assert called(lambda event, _: {"echo": event}, {"a": [1, None]}) == (
         {"echo": {"a": [1, None]}},
@@ -57,7 +57,7 @@ def test_returns_what_the_handler_returns() -> None:
     )
 
 
-def test_a_failure_is_named_by_its_class() -> None:
+def test_an_exception_is_reported_by_its_class_name() -> None:
     """Step Functions catch an error by this name."""
 
     class CredentialRejected(Exception):
@@ -74,8 +74,8 @@ def test_a_failure_is_named_by_its_class() -> None:
     assert ["in fail" in line for line in problem["stackTrace"]] == [True]
 
 
-def test_a_handler_that_takes_too_long_has_timed_out() -> None:
-    """In Lambda's words."""
+def test_a_handler_beyond_its_timeout_is_reported_as_timed_out() -> None:
+    """With Lambda's error type and message."""
     is_over = threading.Event()
     problem, failed = called(lambda *_: is_over.wait(PATIENCE_SECONDS), timeout=0.05)
     is_over.set()
@@ -84,8 +84,8 @@ def test_a_handler_that_takes_too_long_has_timed_out() -> None:
     assert problem["errorMessage"].endswith("Task timed out after 0.05 seconds")
 
 
-def test_files_of_one_name_are_functions_of_their_own(tmp_path: Path) -> None:
-    """Each is loaded by its path."""
+def test_functions_in_files_of_equal_name_are_separate(tmp_path: Path) -> None:
+    """Each module is loaded by its path."""
     for flow in FLOWS:
         (tmp_path / flow).mkdir()
         (tmp_path / flow / "app.py").write_text(f"handler = lambda *_: {flow!r}\n")
@@ -94,7 +94,7 @@ def test_files_of_one_name_are_functions_of_their_own(tmp_path: Path) -> None:
     assert answers == {flow: flow for flow in FLOWS}
 
 
-def test_a_function_that_is_not_there_is_an_import_error(tmp_path: Path) -> None:
-    """If a function was moved, the error names the missing file."""
+def test_a_missing_function_file_is_an_error(tmp_path: Path) -> None:
+    """The error names the missing file."""
     with pytest.raises(FileNotFoundError, match=r"vntana/app\.py"):
         load("vntana", tmp_path)

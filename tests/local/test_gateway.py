@@ -1,4 +1,4 @@
-"""The gateway's answers: routes, events, functions that answer well or badly."""
+"""The gateway's responses: routes, events, and functions that succeed or fail."""
 
 import json
 import re
@@ -56,7 +56,7 @@ def message(answer: HttpResponse) -> str:
 
 @pytest.mark.parametrize(("method", "path", "flow"), ROUTES)
 def test_each_route_has_its_function(method: str, path: str, flow: str) -> None:
-    """The contract's routes, and who answers them."""
+    """The documented routes, each with its function."""
     answer = gateway(echo).answer(signed(method, path))
     assert json.loads(answer.body)["by"] == f"token-broker-{flow}"
 
@@ -76,7 +76,7 @@ def test_each_route_has_its_function(method: str, path: str, flow: str) -> None:
         ("BREW", "/v1/vntana/demo"),
     ],
 )
-def test_what_is_no_route_lacks_a_token(method: str, path: str) -> None:
+def test_an_unknown_route_is_a_403(method: str, path: str) -> None:
     """A REST API has no 404 and no 405: both are this 403, signed or not."""
     for request in (signed(method, path), HttpRequest(method, path)):
         answer = gateway(echo).answer(request)
@@ -84,8 +84,8 @@ def test_what_is_no_route_lacks_a_token(method: str, path: str) -> None:
         assert answer.body == b'{"message":"Missing Authentication Token"}'
 
 
-def test_a_refusal_has_the_headers_of_api_gateway() -> None:
-    """What a client library reads of an error."""
+def test_an_error_response_has_the_headers_of_api_gateway() -> None:
+    """Client libraries read them."""
     answer = gateway(echo).answer(HttpRequest("POST", "/v1/vntana/demo/token"))
     headers = dict(answer.headers)
     assert headers["x-amzn-ErrorType"] == "MissingAuthenticationTokenException"
@@ -95,13 +95,13 @@ def test_a_refusal_has_the_headers_of_api_gateway() -> None:
 
 
 @pytest.mark.parametrize("target", ["/v1/vntana/demo#x", "/v1/vntana/d\xe9mo", "nothing", "*"])
-def test_refuses_a_target_that_is_none(target: str) -> None:
-    """What readers of URLs disagree about is no request at all."""
+def test_an_invalid_request_target_is_a_400(target: str) -> None:
+    """URLs that parsers read differently are refused."""
     assert gateway(echo).answer(HttpRequest("GET", target)).status == 400
 
 
-def test_refuses_before_the_function_is_called() -> None:
-    """A function learns nothing of a caller without a signature."""
+def test_an_unsigned_request_does_not_reach_the_function() -> None:
+    """The signature is checked first."""
     called: list[Any] = []
     gate = gateway(lambda event, _: called.append(event))
     gate.answer(HttpRequest("POST", "/v1/vntana/demo/token", headers=[("Host", HOST)]))
@@ -111,8 +111,8 @@ def test_refuses_before_the_function_is_called() -> None:
 # The event
 
 
-def test_the_event_has_the_full_shape() -> None:
-    """Every member that a REST API's event has at AWS, and no other."""
+def test_the_event_has_the_members_of_a_rest_api_event() -> None:
+    """All of them, and no other."""
     request = signed(
         "POST",
         "/v1/editor/demo/token?a=1&a=2&b=x%20y%2Bz",
@@ -177,7 +177,7 @@ def test_the_event_has_the_time_as_text_and_as_milliseconds() -> None:
     assert before <= told <= datetime.now(UTC)
 
 
-def test_the_function_sees_no_signature() -> None:
+def test_the_event_has_no_signature() -> None:
     """API Gateway drops `Authorization` where IAM has used it."""
     headers = event_of(signed(headers={"Connection": "keep-alive"}))["headers"]
     assert not {"authorization", "connection", "content-length"} & {
@@ -185,7 +185,7 @@ def test_the_function_sees_no_signature() -> None:
     }
 
 
-def test_what_was_not_sent_is_null() -> None:
+def test_absent_parts_of_a_request_are_null() -> None:
     """A REST API's event has null where there is nothing."""
     event = event_of(signed())
     assert event["body"] is None
@@ -196,23 +196,23 @@ def test_what_was_not_sent_is_null() -> None:
 @pytest.mark.parametrize(
     "name", ["..%2Fdemo", "%2e%2e", "..", "a%0d%0ab", "d%C3%A9mo", "%64emo", "A"]
 )
-def test_a_connection_arrives_as_it_was_sent(name: str) -> None:
+def test_the_path_parameter_keeps_its_percent_encoding(name: str) -> None:
     """A REST API leaves path parameters encoded, so that a policy and a function see the same."""
     event = event_of(signed(target=f"/v1/vntana/{name}/token"))
     assert event["pathParameters"] == {"connection": name}
     assert event["path"] == f"/v1/vntana/{name}/token"
 
 
-def test_a_slash_at_the_end_does_not_matter() -> None:
-    """It is in the path all the same."""
+def test_a_trailing_slash_leads_to_the_same_route() -> None:
+    """The event's path keeps it."""
     event = event_of(signed("GET", "/v1/vntana/demo/"))
     assert event["path"] == "/v1/vntana/demo/"
     assert event["resource"] == "/v1/vntana/{connection}"
     assert event["pathParameters"] == {"connection": "demo"}
 
 
-def test_each_request_has_ids_of_its_own() -> None:
-    """And the answer's headers name the same."""
+def test_each_request_has_unique_ids() -> None:
+    """The response's headers have the same ids."""
     answer = gateway(echo).answer(signed())
     context = json.loads(answer.body)["event"]["requestContext"]
     assert dict(answer.headers)["x-amzn-RequestId"] == context["requestId"]
@@ -220,8 +220,8 @@ def test_each_request_has_ids_of_its_own() -> None:
     assert event_of(signed())["requestContext"]["requestId"] != context["requestId"]
 
 
-def test_a_body_that_is_no_text_is_still_delivered() -> None:
-    """Without binary media types, API Gateway takes every body for text."""
+def test_a_binary_body_is_passed_on_as_text() -> None:
+    """Without binary media types, API Gateway decodes every body as text."""
     assert event_of(signed(body=b"\xff{"))["body"] == "\ufffd{"
 
 
@@ -232,7 +232,7 @@ def answer_to(value: Any) -> HttpResponse:
     return gateway(lambda _event, _context: value).answer(signed())
 
 
-def test_passes_a_functions_answer_on() -> None:
+def test_the_response_of_the_function_is_passed_on() -> None:
     """Status, headers and body are the function's own."""
     answer = answer_to(
         {
@@ -256,14 +256,14 @@ def test_passes_a_functions_answer_on() -> None:
     assert ("x-amzn-Remapped-date", "x") in headers
 
 
-def test_an_answer_says_that_it_is_json_unless_it_says_otherwise() -> None:
-    """API Gateway's default, with an empty answer's other ones."""
+def test_a_response_without_content_type_is_json() -> None:
+    """API Gateway's default, as are status 200 and an empty body."""
     answer = answer_to({})
     assert (answer.status, answer.body) == (200, b"")
     assert ("Content-Type", "application/json") in answer.headers
 
 
-def test_decodes_a_body_in_base64() -> None:
+def test_a_base64_body_of_a_response_is_decoded() -> None:
     """A function may say that its body is in base64."""
     assert answer_to({"body": "aGk=", "isBase64Encoded": True}).body == b"hi"
 
@@ -288,7 +288,7 @@ def test_decodes_a_body_in_base64() -> None:
         pytest.param({"body": "x" * 6_300_000}, id="too large"),
     ],
 )
-def test_a_malformed_answer_is_502(value: Any) -> None:
+def test_a_malformed_response_is_a_502(value: Any) -> None:
     """API Gateway shows nothing of what it cannot use."""
     answer = answer_to(value)
     assert answer.status == 502
@@ -296,8 +296,8 @@ def test_a_malformed_answer_is_502(value: Any) -> None:
     assert dict(answer.headers)["x-amzn-ErrorType"] == "InternalServerErrorException"
 
 
-def test_a_function_that_fails_is_502() -> None:
-    """Its exception stays inside."""
+def test_an_exception_of_the_function_is_a_502() -> None:
+    """The response does not show the exception."""
 
     def fail(*_: Any) -> Any:
         raise ValueError("s3cret")
@@ -310,8 +310,8 @@ def test_a_function_that_fails_is_502() -> None:
     ("limit", "status", "words"),
     [("timeout", 502, "Internal server error"), ("patience", 504, "Endpoint request timed out")],
 )
-def test_a_function_that_takes_too_long_is_a_failure(limit: str, status: int, words: str) -> None:
-    """Lambda ends it like any that fails; API Gateway, which waits for less, says it in words."""
+def test_a_function_beyond_its_timeout_is_a_502_or_504(limit: str, status: int, words: str) -> None:
+    """502 where Lambda's timeout ends it, 504 where that of API Gateway does."""
     is_over = threading.Event()
     late = gateway(lambda *_: is_over.wait(PATIENCE_SECONDS), **{limit: 0.05})
     answer = late.answer(signed())
@@ -319,7 +319,7 @@ def test_a_function_that_takes_too_long_is_a_failure(limit: str, status: int, wo
     assert (answer.status, message(answer)) == (status, words)
 
 
-def test_an_event_that_lambda_would_not_take_is_413() -> None:
+def test_an_event_larger_than_lambdas_limit_is_a_413() -> None:
     """Lambda's limit is below API Gateway's."""
     answer = gateway(echo).answer(signed(body=b"x" * 6_300_000))
     assert (answer.status, message(answer)) == (413, "Request Too Long")

@@ -1,4 +1,4 @@
-"""Lambda's Invoke, as boto3 speaks it."""
+"""Lambda's Invoke API, called with boto3."""
 
 import json
 import threading
@@ -41,8 +41,8 @@ def client(port: int, secret: str = "local") -> "LambdaClient":
         f"{NAME}:live",
     ],
 )
-def test_returns_what_the_function_returned(serve: Serve, name: str) -> None:
-    """By name, by ARN whole or in part, and by an alias."""
+def test_invoke_returns_the_result_of_the_function(serve: Serve, name: str) -> None:
+    """By name, by full or partial ARN, and by alias."""
     port = serve(lambda event, context: [event, context.function_name])
     answer = client(port).invoke(FunctionName=name, Payload=b'{"connection": "acme"}')
     assert json.load(answer["Payload"]) == [{"connection": "acme"}, NAME]
@@ -51,8 +51,8 @@ def test_returns_what_the_function_returned(serve: Serve, name: str) -> None:
     assert "FunctionError" not in answer
 
 
-def test_an_error_is_a_payload_that_is_marked(serve: Serve) -> None:
-    """The call succeeded; the function did not."""
+def test_an_exception_of_the_function_is_marked_as_function_error(serve: Serve) -> None:
+    """The call itself succeeds."""
 
     def fail(*_: Any) -> Any:
         raise LookupError("not there")
@@ -64,8 +64,8 @@ def test_an_error_is_a_payload_that_is_marked(serve: Serve) -> None:
     assert (problem["errorType"], problem["errorMessage"]) == ("LookupError", "not there")
 
 
-def test_an_event_is_not_waited_for(serve: Serve) -> None:
-    """The function runs, while the caller goes on."""
+def test_an_asynchronous_invocation_returns_at_once(serve: Serve) -> None:
+    """The function runs in the background."""
     goes_on, done = threading.Event(), threading.Event()
 
     def wait(*_: Any) -> Any:
@@ -79,8 +79,8 @@ def test_an_event_is_not_waited_for(serve: Serve) -> None:
     assert done.wait(PATIENCE_SECONDS)
 
 
-def test_a_dry_run_calls_nothing(serve: Serve) -> None:
-    """It only says that the caller may."""
+def test_a_dry_run_does_not_call_the_function(serve: Serve) -> None:
+    """It only checks the permission."""
     called: list[Any] = []
     port = serve(lambda event, _: called.append(event))
     answer = client(port).invoke(FunctionName=NAME, InvocationType="DryRun", Payload=b"{}")
@@ -88,14 +88,14 @@ def test_a_dry_run_calls_nothing(serve: Serve) -> None:
     assert called == []
 
 
-def test_no_payload_is_an_empty_object(serve: Serve) -> None:
+def test_a_missing_payload_is_an_empty_object(serve: Serve) -> None:
     """As at AWS."""
     answer = client(serve(lambda event, _: event)).invoke(FunctionName=NAME)
     assert json.load(answer["Payload"]) == {}
 
 
 def test_an_unknown_function_is_not_found(serve: Serve) -> None:
-    """By the name of the error that boto3 knows."""
+    """With the error that boto3 maps to an exception."""
     lambdas = client(serve(lambda *_: None))
     with pytest.raises(lambdas.exceptions.ResourceNotFoundException, match="function:other"):
         lambdas.invoke(FunctionName="other", Payload=b"{}")
@@ -110,10 +110,10 @@ def test_an_unknown_function_is_not_found(serve: Serve) -> None:
         (b"{}", "Later", "InvalidParameterValueException"),
     ],
 )
-def test_a_wrong_call_is_an_error_of_lambdas_own(
+def test_an_invalid_call_has_lambdas_error_code(
     serve: Serve, payload: bytes, how: Any, code: str
 ) -> None:
-    """The function never sees it."""
+    """The function is not called."""
     with pytest.raises(ClientError) as caught:
         client(serve(lambda *_: None)).invoke(
             FunctionName=NAME, InvocationType=how, Payload=payload
@@ -128,8 +128,8 @@ def test_a_wrong_secret_is_refused(serve: Serve) -> None:
     assert caught.value.response["Error"]["Code"] == "InvalidSignatureException"
 
 
-def test_a_signature_for_the_api_is_none_for_lambda() -> None:
-    """Each service has its own scope."""
+def test_a_signature_for_the_api_is_invalid_for_lambda() -> None:
+    """The service is part of the signature's scope."""
     path = f"/2015-03-31/functions/{NAME}/invocations"
     answer = Gateway({}).answer(signed("POST", path))
     assert answer.status == 403

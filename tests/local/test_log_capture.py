@@ -1,4 +1,4 @@
-"""The log of `make run`: a line for each call, and no word in it that is said twice."""
+"""The log of `make run`: a line for each call, without repeated words."""
 
 import json
 from typing import Any
@@ -51,7 +51,7 @@ REPLACED = {"event": "replaced", "kind": "login", "generation": 2, "fingerprint"
         (" as it is", "as it is"),
     ],
 )
-def test_a_phrase_says_what_the_line_does_not_say_yet(line: Any, said: str | None) -> None:
-    """What was called, how it ended and how long it took stands at the line's beginning."""
+def test_a_log_line_is_described_without_repeating_the_call(line: Any, said: str | None) -> None:
+    """The line begins with the call, its status and its duration."""
     written = line if isinstance(line, str) else json.dumps(line)
     assert [*phrases(f"{written}\n")] == ([f"| {said}"] if said else [])

@@ -1,4 +1,4 @@
-"""`python -m token_broker_local` starts, says what is wrong, and ends at once."""
+"""`python -m token_broker_local`: start, errors at start, and prompt end."""
 
 import os
 import re
@@ -53,15 +53,17 @@ def wait_for_handlers(pid: int) -> None:
 
 
 def ended(process: "subprocess.Popen[str]") -> tuple[int, str]:
-    """Return exit code, and what was said on stderr, of a process that ends at once."""
+    """Return exit code and stderr of a process that ends at once."""
     _, said = process.communicate(timeout=SOON_SECONDS)
     return process.returncode, said
 
 
 @pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM])
 @pytest.mark.parametrize("seconds", [0.0, 0.1, 0.3, 0.6])
-def test_ends_at_once_while_it_starts(signum: signal.Signals, seconds: float) -> None:
-    """An interrupt ends the start at once."""
+def test_an_interrupt_during_the_start_ends_the_process_at_once(
+    signum: signal.Signals, seconds: float
+) -> None:
+    """Without a traceback, and without the rest of the start."""
     before = spent_by_ended()
     with started(free_ports().port) as process:
         wait_for_handlers(process.pid)
@@ -74,8 +76,8 @@ def test_ends_at_once_while_it_starts(signum: signal.Signals, seconds: float) ->
     assert spent_by_ended() - before - spent < MOST_SPENT
 
 
-def test_a_taken_port_is_named() -> None:
-    """With what listens there, and how to choose others."""
+def test_the_error_names_a_taken_port() -> None:
+    """With its purpose, and how to choose other ports."""
     port = free_ports().port
     with ExitStack() as stack:
         taken = stack.enter_context(socket.socket())
@@ -88,8 +90,8 @@ def test_a_taken_port_is_named() -> None:
     assert "Traceback" not in said
 
 
-def test_every_taken_port_is_named() -> None:
-    """One message lists all ports that are taken."""
+def test_the_error_names_every_taken_port() -> None:
+    """One message lists all of them."""
     port = free_ports().port
     with socket.socket() as one, socket.socket() as two:
         one.bind(("127.0.0.1", port))
@@ -105,22 +107,22 @@ def test_every_taken_port_is_named() -> None:
 
 
 @pytest.mark.parametrize("port", ["0", "65535", "http", "-1", "٣"])
-def test_a_port_that_is_none_is_refused(port: str) -> None:
-    """There must be room for all of them."""
+def test_an_invalid_port_is_refused(port: str) -> None:
+    """The first port must leave numbers for the others."""
     highest = 65_536 - len(Addresses().ports)
     with pytest.raises(ports.PortError, match=f"should be a number from 1 to {highest}"):
         ports.chosen(port)
 
 
 @pytest.mark.parametrize(("text", "port"), [(None, 8080), ("", 8080), ("9000", 9000)])
-def test_a_port_is_chosen_by_the_environment(text: str | None, port: int) -> None:
-    """8080 unless it says otherwise; the others follow."""
+def test_the_environment_variable_sets_the_first_port(text: str | None, port: int) -> None:
+    """8080 by default; the other ports follow."""
     places = ports.chosen(text)
     assert [*places.ports] == ["gateway", "services", *FLOWS]
     assert [*places.ports.values()] == [port + n for n in range(len(FLOWS) + 2)]
 
 
-def test_nothing_of_a_real_account_is_used() -> None:
+def test_aws_settings_of_a_real_account_are_replaced() -> None:
     """A developer's AWS login does not change the local system."""
     variables = {
         "AWS_PROFILE": "production",

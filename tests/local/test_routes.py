@@ -1,4 +1,4 @@
-"""The local gateway has the routes and limits that are deployed."""
+"""The local gateway has the routes and limits of the deployed one."""
 
 from tests.template.documents import load
 from tests.template.test_openapi import documented
@@ -8,7 +8,7 @@ from token_broker_local.secret_events import CHANGES
 
 
 def test_the_routes_are_those_of_the_openapi_document() -> None:
-    """What works here works there."""
+    """Method and resource of each."""
     assert {(route.method.lower(), route.resource) for route in ROUTES} == documented()
     assert all(route.resource.startswith(f"/v1/{route.flow}/") for route in ROUTES)
 
@@ -20,8 +20,8 @@ def test_the_limits_are_those_of_the_template() -> None:
     assert parameters["MemorySize"]["Default"] == MEMORY
 
 
-def test_changes_are_told_of_as_by_the_templates_rule() -> None:
-    """Moto has no rotation by itself; all else that the rule names is told here."""
+def test_events_are_sent_for_the_changes_of_the_templates_rule() -> None:
+    """Except `RotationSucceeded`, as moto does not rotate secrets."""
     resources = load("template.yaml")["Resources"].values()
     patterns = [
         event["Properties"]["Pattern"]["detail"]

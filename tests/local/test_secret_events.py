@@ -1,4 +1,4 @@
-"""A secret that changes is told to the function whose connection it is."""
+"""A changed secret causes events for the function of its flow."""
 
 import json
 import queue
@@ -24,7 +24,7 @@ SECRET = "s3cret-value"
 
 @pytest.fixture
 def told() -> Told:
-    """What functions were told, in order: the function's name, and the event."""
+    """The events of the functions, in order, each with the function's name."""
     return queue.Queue()
 
 
@@ -70,10 +70,10 @@ def put_by_arn(client: "SecretsManagerClient", name: str) -> object:
         ("editor", put_by_arn, "PutSecretValue"),
     ],
 )
-def test_a_change_is_told(
+def test_a_change_of_a_secret_sends_its_events_to_the_function(
     secrets: "SecretsManagerClient", told: Told, flow: str, change: Change, operation: str
 ) -> None:
-    """To the function of its flow, by Secrets Manager's own event and by CloudTrail's record."""
+    """Secrets Manager's event and CloudTrail's record, to the function of the flow."""
     name = secret_name(flow, "acme")
     arn = secrets.create_secret(Name=name, SecretString="{}")["ARN"]
     change(secrets, name)
@@ -96,7 +96,9 @@ def test_a_change_is_told(
     assert told.empty()
 
 
-def test_what_changes_nothing_is_not_told(secrets: "SecretsManagerClient", told: Told) -> None:
+def test_other_operations_on_secrets_send_no_event(
+    secrets: "SecretsManagerClient", told: Told
+) -> None:
     """Reads, creations, failures, and secrets that belong to no connection."""
     name = secret_name("vntana", "acme")
     secrets.create_secret(Name=name, SecretString="{}")

@@ -1,4 +1,4 @@
-"""The gateway over HTTP, as clients speak it."""
+"""The gateway over HTTP: connections, bodies, malformed requests."""
 
 import json
 import shutil
@@ -13,7 +13,7 @@ import pytest
 
 from tests.local.callers import signed
 from tests.waiting import PATIENCE_SECONDS
-from token_broker_fakes import lingering
+from token_broker_fakes import serving
 
 Serve = Callable[[Callable[[Any, Any], Any]], int]
 
@@ -39,7 +39,7 @@ def request(
     return response.status, response.read()
 
 
-def test_keeps_a_connection(serve: Serve) -> None:
+def test_a_connection_is_kept_alive(serve: Serve) -> None:
     """A client that sends many requests opens one connection."""
     connection = HTTPConnection("127.0.0.1", serve(echo), timeout=PATIENCE_SECONDS)
     first = request(connection, "POST", "/v1/vntana/demo/token", b"{}")
@@ -51,7 +51,7 @@ def test_keeps_a_connection(serve: Serve) -> None:
     connection.close()
 
 
-def test_keeps_a_connection_after_a_refusal(serve: Serve) -> None:
+def test_a_connection_is_kept_alive_after_a_refused_request(serve: Serve) -> None:
     """A refused request has been read to its end, so the next one is understood."""
     connection = HTTPConnection("127.0.0.1", serve(echo), timeout=PATIENCE_SECONDS)
     connection.request("POST", "/v1/vntana/demo/token", b"x" * 100_000)
@@ -64,7 +64,7 @@ def test_keeps_a_connection_after_a_refusal(serve: Serve) -> None:
     connection.close()
 
 
-def test_reads_a_body_in_chunks(serve: Serve) -> None:
+def test_a_chunked_body_is_read(serve: Serve) -> None:
     """A client need not know the length of its body beforehand."""
     connection = HTTPConnection("127.0.0.1", serve(echo), timeout=PATIENCE_SECONDS)
     headers = dict(signed("POST", "/v1/vntana/demo/token", b'{"a": 1}').headers)
@@ -91,10 +91,10 @@ def test_reads_a_body_in_chunks(serve: Serve) -> None:
     ],
 )
 @pytest.mark.parametrize("chunk", [b"zz", b"-5", b"0x5", b"1_0", b""])
-def test_refuses_a_body_that_it_will_not_read(
+def test_a_body_of_invalid_length_is_refused(
     serve: Serve, head: bytes, status: bytes, words: bytes, chunk: bytes
 ) -> None:
-    """And closes the connection, on which nothing can be understood any more."""
+    """The connection is closed, as the next request cannot be found in it."""
     text = b"POST /v1/vntana/demo/token HTTP/1.1\r\nHost: x\r\n" + head + b"\r\n\r\n" + chunk
     answer = spoken(serve(echo), text + b"\r\n")
     assert answer.startswith(b"HTTP/1.1 " + status)
@@ -102,11 +102,11 @@ def test_refuses_a_body_that_it_will_not_read(
     assert b"\r\nConnection: close\r\n" in answer
 
 
-def test_a_refusal_is_read_by_who_still_sends(
+def test_a_client_that_is_still_sending_receives_the_refusal(
     serve: Serve, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Were the connection closed at once, it would be reset, and the refusal lost."""
-    monkeypatch.setattr(lingering, "LINGER_SECONDS", PATIENCE_SECONDS)
+    """If the connection were closed at once, a reset would discard the response."""
+    monkeypatch.setattr(serving, "LINGER_SECONDS", PATIENCE_SECONDS)
     with socket.create_connection(("127.0.0.1", serve(echo)), timeout=PATIENCE_SECONDS) as client:
         client.sendall(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 99999999\r\n\r\n")
         assert client.recv(1, socket.MSG_PEEK)
@@ -119,24 +119,24 @@ def test_a_refusal_is_read_by_who_still_sends(
 @pytest.mark.parametrize(
     "text", [b"hello\r\n\r\n", b"GET /x HTTP/9.9\r\n\r\n", b"GET\x00 / HTTP/1.1\r\n\r\n"]
 )
-def test_answers_what_is_no_http(serve: Serve, text: bytes) -> None:
-    """Whatever comes, the gateway stays up."""
+def test_malformed_http_does_not_stop_the_gateway(serve: Serve, text: bytes) -> None:
+    """The next request gets its response."""
     port = serve(echo)
     spoken(port, text + b"GET / HTTP/1.0\r\n\r\n")
     assert spoken(port, b"GET / HTTP/1.0\r\n\r\n").startswith(b"HTTP/1.1 403")
 
 
-def test_head_has_no_body(serve: Serve) -> None:
-    """Even where it is refused."""
+def test_a_response_to_head_has_no_body(serve: Serve) -> None:
+    """Also an error response."""
     answer = spoken(serve(echo), b"HEAD / HTTP/1.0\r\n\r\n")
     assert answer.startswith(b"HTTP/1.1 403")
     assert answer.endswith(b"\r\n\r\n")
 
 
-def test_a_client_that_goes_away_leaves_no_trace(
+def test_a_client_that_disconnects_causes_no_log_line(
     serve: Serve, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    """A closed connection is nothing that anybody should read about."""
+    """A closed connection is not an error."""
     port = serve(echo)
     for text in (b"POST / HTTP/1.1\r\nContent-Length: 5\r\n\r\n", b"GET / HTTP/1.1\r\n\r\n" * 99):
         with socket.create_connection(("127.0.0.1", port), timeout=PATIENCE_SECONDS) as connection:
@@ -154,7 +154,7 @@ SIGN = ["--aws-sigv4", "aws:amz:eu-west-1:execute-api", "--user", "local:local"]
 
 
 def curl(port: int, *arguments: str, path: str = "/v1/vntana/demo/token") -> tuple[str, str]:
-    """Return status and body of what curl was answered."""
+    """Return status and body of curl's response."""
     url = f"http://127.0.0.1:{port}{path}"
     line = [CURL or "", "-s", "--path-as-is", "-w", "\n%{http_code}", *SIGN, *arguments, url]
     run = subprocess.run(line, capture_output=True, text=True, timeout=PATIENCE_SECONDS, check=True)
@@ -176,14 +176,16 @@ def curl(port: int, *arguments: str, path: str = "/v1/vntana/demo/token") -> tup
         ([], "/v1/vntana/demo?a=1&b=2"),
     ],
 )
-def test_curl_signs_what_the_gateway_accepts(serve: Serve, arguments: list[str], path: str) -> None:
-    """The way to try the API without any program of one's own."""
+def test_requests_signed_by_curl_are_accepted(
+    serve: Serve, arguments: list[str], path: str
+) -> None:
+    """`curl --aws-sigv4` tries the API without a program."""
     assert curl(serve(echo), *arguments, path=path)[0] == "200"
 
 
 @pytest.mark.skipif(CURL is None, reason="there is no curl on this machine")
 def test_curl_with_a_wrong_secret_is_refused(serve: Serve) -> None:
-    """The last `--user` counts."""
+    """Curl uses the last `--user`."""
     status, body = curl(serve(echo), "-X", "POST", "--user", "local:wrong")
     assert status == "403"
     assert "does not match" in json.loads(body)["message"]

@@ -12,9 +12,8 @@ from hypothesis import strategies as st
 from tests.local.callers import HOST, signed
 from tests.zones import local_time
 from token_broker_local.authorization import Authorization
-from token_broker_local.gateway_errors import GatewayError
-from token_broker_local.messages import HttpRequest
-from token_broker_local.signatures import Referee, signatures, verify
+from token_broker_local.messages import GatewayError, HttpRequest
+from token_broker_local.signatures import Signer, signatures, verify
 
 MINUTE = timedelta(minutes=1)
 EXAMPLE = Credentials("AKIDEXAMPLE", "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY")
@@ -86,8 +85,10 @@ VECTORS = {
 
 
 @pytest.mark.parametrize(("signature", "request_"), VECTORS.items())
-def test_agrees_with_the_published_vectors(signature: str, request_: HttpRequest) -> None:
-    """AWS's own examples are what the referee would have signed."""
+def test_the_published_test_vectors_of_sigv4_are_accepted(
+    signature: str, request_: HttpRequest
+) -> None:
+    """The expected signature of each of AWS's examples is the published one."""
     own = [("Host", "example.amazonaws.com"), ("X-Amz-Date", "20150830T123600Z")]
     headers = [*own, *request_.headers]
     authorization = (
@@ -115,35 +116,35 @@ def test_agrees_with_the_published_vectors(signature: str, request_: HttpRequest
         "/v1/vntana/a:b@c,d;e=f/token",
     ],
 )
-def test_accepts_what_botocore_signed(target: str) -> None:
-    """Whatever the path and the query hold, a proper signature is enough."""
+def test_requests_signed_by_botocore_are_accepted(target: str) -> None:
+    """With any path and query."""
     verify(signed(target=target, body=b'{"min_ttl": 5}'), "execute-api", now())
 
 
-def test_accepts_headers_in_any_order_and_unsigned_ones() -> None:
+def test_reordered_and_additional_headers_are_accepted() -> None:
     """A proxy may reorder headers, and add some of its own."""
     request = signed(headers={"Content-Type": "application/json", "X-One": "1"})
     shuffled = [("Via", "1.1 proxy"), *reversed([*request.headers])]
     verify(replace(request, headers=shuffled), "execute-api", now())
 
 
-def test_accepts_a_signed_user_agent() -> None:
+def test_a_signed_user_agent_is_accepted() -> None:
     """Other clients sign headers that botocore leaves out."""
     request = signed(headers={"User-Agent": "other"})
     request = with_authorization(request, "SignedHeaders=host;", "SignedHeaders=host;user-agent;")
-    right = Referee(Authorization.of(request), Credentials("local", "local")).signature_of(request)
+    right = Signer(Authorization.of(request), Credentials("local", "local")).signature_of(request)
     resigned = with_authorization(request, Authorization.of(request).signature, right)
     verify(resigned, "execute-api", now())
 
 
-def test_accepts_the_hash_of_the_body_in_a_header() -> None:
-    """x-amz-content-sha256 is welcome where it is true."""
+def test_a_correct_content_hash_header_is_accepted() -> None:
+    """`x-amz-content-sha256`, if it is that of the body."""
     digest = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
     verify(signed(headers={"X-Amz-Content-SHA256": digest}), "execute-api", now())
 
 
-def test_accepts_a_date_header() -> None:
-    """`Date` does where there is no `X-Amz-Date`."""
+def test_a_date_header_is_accepted_instead_of_x_amz_date() -> None:
+    """SigV4 allows both."""
     with local_time("UTC"):  # botocore writes the local time as if it were that
         request = signed(headers={"Date": "now"})
     assert request.header("X-Amz-Date") is None
@@ -184,7 +185,9 @@ def changed(field: str, value: object) -> Callable[[HttpRequest], HttpRequest]:
         ),
     ],
 )
-def test_refuses_what_was_changed(change: Callable[[HttpRequest], HttpRequest]) -> None:
+def test_a_request_changed_after_signing_is_refused(
+    change: Callable[[HttpRequest], HttpRequest],
+) -> None:
     """A signature is of one request: method, path, query, headers and body."""
     request = signed(body=b'{"force": true}', headers={"X-One": "1"})
     verify(request, "execute-api", now())
@@ -197,8 +200,8 @@ def test_refuses_what_was_changed(change: Callable[[HttpRequest], HttpRequest]) 
     )
 
 
-def test_refuses_a_moved_date() -> None:
-    """The date is part of what is signed, so a replay cannot be made younger."""
+def test_a_changed_date_is_refused() -> None:
+    """The date is signed, so a replayed request cannot get a later one."""
     request = signed()
     at = request_moment(request)
     other = at + MINUTE if (at + MINUTE).day == at.day else at - MINUTE
@@ -206,7 +209,7 @@ def test_refuses_a_moved_date() -> None:
     assert "does not match" in refusal_of(moved).message
 
 
-def test_refuses_another_secret() -> None:
+def test_a_signature_with_another_secret_is_refused() -> None:
     """Knowing the access key is not enough."""
     refusal = refusal_of(signed(credentials=Credentials("local", "guess")))
     assert "does not match" in refusal.message
@@ -219,8 +222,8 @@ def test_refuses_another_secret() -> None:
         pytest.param(signed(credentials=Credentials("local", "local", "x")), id="session token"),
     ],
 )
-def test_refuses_unknown_callers(request_: HttpRequest) -> None:
-    """Who is not known is told so, and no more."""
+def test_an_unknown_access_key_is_refused(request_: HttpRequest) -> None:
+    """The message says no more than that."""
     refusal = refusal_of(request_, request_moment(request_))
     assert refusal.kind == "UnrecognizedClientException"
     assert refusal.message == "The security token included in the request is invalid."
@@ -230,16 +233,16 @@ def request_moment(request: HttpRequest) -> datetime:
     return Authorization.of(request).moment
 
 
-def test_refuses_no_signature() -> None:
-    """Without `Authorization`, the token is missing."""
+def test_a_request_without_signature_is_refused() -> None:
+    """With the error of API Gateway."""
     refusal = refusal_of(HttpRequest("POST", "/v1/vntana/demo/token", headers=[("Host", HOST)]))
     assert refusal.kind == "MissingAuthenticationTokenException"
     assert refusal.message == "Missing Authentication Token"
 
 
 @pytest.mark.parametrize("away", [-16 * MINUTE, -15 * MINUTE - timedelta(seconds=1)])
-def test_refuses_replay_after_fifteen_minutes(away: timedelta) -> None:
-    """A signature is worth nothing once its date is too old."""
+def test_a_signature_older_than_fifteen_minutes_is_refused(away: timedelta) -> None:
+    """A recorded request cannot be replayed later."""
     request = signed()
     at = request_moment(request) - away
     refusal = refusal_of(request, at)
@@ -250,16 +253,16 @@ def test_refuses_replay_after_fifteen_minutes(away: timedelta) -> None:
     )
 
 
-def test_refuses_a_date_to_come() -> None:
-    """A clock may not be more than fifteen minutes ahead either."""
+def test_a_date_in_the_future_is_refused() -> None:
+    """From fifteen minutes on."""
     request = signed()
     refusal = refusal_of(request, request_moment(request) - 16 * MINUTE)
     assert refusal.message.startswith("Signature not yet current: ")
 
 
 @pytest.mark.parametrize("away", [-15 * MINUTE, 15 * MINUTE, timedelta(0)])
-def test_accepts_clocks_that_differ_by_fifteen_minutes(away: timedelta) -> None:
-    """The bound itself is inside."""
+def test_a_clock_difference_of_fifteen_minutes_is_accepted(away: timedelta) -> None:
+    """The bound itself is accepted."""
     request = signed()
     verify(request, "execute-api", request_moment(request) + away)
 
@@ -273,15 +276,15 @@ def test_accepts_clocks_that_differ_by_fifteen_minutes(away: timedelta) -> None:
         ("local/20", "local/19", "Date in Credential scope does not match YYYYMMDD"),
     ],
 )
-def test_refuses_another_scope(old: str, new: str, message: str) -> None:
-    """A signature for another region, service or day is refused by name."""
+def test_a_signature_for_another_scope_is_refused(old: str, new: str, message: str) -> None:
+    """The message names the wrong region, service or day."""
     refusal = refusal_of(with_authorization(signed(), old, new))
     assert refusal.kind == "InvalidSignatureException"
     assert message in refusal.message
 
 
-def test_refuses_a_signature_without_host() -> None:
-    """Else it could be replayed to another API."""
+def test_a_signature_without_the_host_header_is_refused() -> None:
+    """It could be replayed to another API."""
     refusal = refusal_of(with_authorization(signed(), "SignedHeaders=host;", "SignedHeaders="))
     assert refusal.message == "'Host' must be a 'SignedHeader' in the AWS Authorization."
 
@@ -296,37 +299,37 @@ def test_refuses_a_signature_without_host() -> None:
         ("", "Invalid key=value pair"),
     ],
 )
-def test_refuses_what_is_not_whole(authorization: str, message: str) -> None:
-    """A header with a part missing is told which."""
+def test_an_incomplete_authorization_header_is_refused(authorization: str, message: str) -> None:
+    """The message names the missing part."""
     refusal = refusal_of(with_header(signed(), "Authorization", authorization))
     assert refusal.kind == "IncompleteSignatureException"
     assert message in refusal.message
 
 
 @pytest.mark.parametrize(("date", "message"), [("soon", "basic format"), (None, "'X-Amz-Date'")])
-def test_refuses_a_date_that_is_none(date: str | None, message: str) -> None:
-    """A date must be there, in the form that AWS reads."""
+def test_a_missing_or_malformed_date_is_refused(date: str | None, message: str) -> None:
+    """In the format that AWS requires."""
     refusal = refusal_of(with_header(signed(), "X-Amz-Date", date))
     assert refusal.kind == "IncompleteSignatureException"
     assert message in refusal.message
 
 
-def test_never_shows_an_authorization_that_it_cannot_read() -> None:
-    """It may hold a token of somebody's."""
+def test_a_malformed_authorization_header_is_not_quoted() -> None:
+    """It may hold a token."""
     header = "Bearer s3cret"
     assert "s3cret" not in refusal_of(with_header(signed(), "Authorization", header)).message
 
 
 @given(header=st.text(max_size=80), date=st.text(max_size=20))
-def test_answers_any_header_with_a_refusal(header: str, date: str) -> None:
-    """No header makes the gateway fail."""
+def test_any_authorization_header_causes_a_refusal_and_no_exception(header: str, date: str) -> None:
+    """With any date."""
     request = with_header(with_header(signed(), "Authorization", header), "X-Amz-Date", date)
     refusal_of(request)
 
 
 @given(parts=st.lists(st.text(max_size=10), min_size=3, max_size=3))
-def test_answers_any_parts_with_a_refusal(parts: list[str]) -> None:
-    """Nor do the parts of one."""
+def test_any_parts_of_the_authorization_header_cause_a_refusal(parts: list[str]) -> None:
+    """And no exception."""
     credential, headers, signature = parts
     header = (
         f"AWS4-HMAC-SHA256 Credential={credential}, SignedHeaders={headers}, Signature={signature}"
@@ -334,8 +337,8 @@ def test_answers_any_parts_with_a_refusal(parts: list[str]) -> None:
     refusal_of(with_header(signed(), "Authorization", header))
 
 
-def test_accepts_a_path_signed_as_it_was_sent() -> None:
-    """Curl before 8.9 does not encode the path again: it binds the same bytes."""
+def test_a_path_that_is_encoded_once_in_the_signature_is_accepted() -> None:
+    """As by curl before 8.9; the same bytes are signed."""
     request = signed(target="/v1/vntana/..%2Fdemo/token")
     claim = Authorization.of(request)
     by_aws, by_curl = signatures(request, claim)

@@ -1,4 +1,4 @@
-"""`make run`, as a newcomer meets it: everything in one process, with the real functions."""
+"""`make run`: everything in one process, with the real functions."""
 
 import json
 import math
@@ -40,7 +40,7 @@ numbers = count(1)
 
 
 class Running:
-    """The local system in a process of its own, and what it says."""
+    """The local system in a separate process, and its output."""
 
     def __init__(self, places: Addresses) -> None:
         self.places = places
@@ -62,12 +62,12 @@ class Running:
         self.reader.start()
 
     def read(self) -> None:
-        """Keep what is said on stderr."""
+        """Store the lines on stderr."""
         assert self.process.stderr is not None
         self.said.extend(self.process.stderr)
 
     def heard(self) -> int:
-        """Return how many lines it has said, once all are heard of the calls until now."""
+        """Return the number of lines, once those of all calls so far have arrived."""
         name = f"nobody-{next(numbers)}"
         self.call("POST", f"/v1/vntana/{name}/token")
         wait_until(lambda: any(name in line for line in self.said))
@@ -127,8 +127,8 @@ def secrets(running: Running) -> "SecretsManagerClient":
     return client
 
 
-def test_is_ready_soon_and_says_so_last(running: Running) -> None:
-    """A line that begins with `ready`, when everything answers."""
+def test_the_system_is_ready_soon_and_the_last_line_says_so(running: Running) -> None:
+    """The line begins with `ready`, once all servers respond."""
     assert running.banner[-1].startswith("ready")
     assert running.took < PATIENCE_SECONDS
     before = spent_by_ended()
@@ -141,8 +141,8 @@ def test_is_ready_soon_and_says_so_last(running: Running) -> None:
 
 
 @pytest.mark.skipif(shutil.which("curl") is None, reason="there is no curl on this machine")
-def test_the_banners_curl_lines_work_as_pasted(running: Running) -> None:
-    """One for each flow; a second call is answered from memory."""
+def test_the_curl_lines_of_the_banner_work_when_pasted(running: Running) -> None:
+    """One for each flow; a second call is a hit in memory."""
     lines = [line for line in running.banner if "--aws-sigv4" in line]
     flows, sources = [], []
     for line in lines:
@@ -159,7 +159,7 @@ def test_the_banners_curl_lines_work_as_pasted(running: Running) -> None:
 
 @pytest.mark.skipif(shutil.which("curl") is None, reason="there is no curl on this machine")
 def test_the_banner_shows_how_to_add_a_connection_and_to_switch_a_fake(running: Running) -> None:
-    """The other lines work as pasted, too."""
+    """Those lines work when pasted, too."""
     (export,) = [line for line in running.banner if "AWS_ENDPOINT_URL" in line]
     (create,) = [line for line in running.banner if "boto3" in line]
     show, break_, mend = [line for line in running.banner if "_control" in line]
@@ -173,12 +173,12 @@ def test_the_banner_shows_how_to_add_a_connection_and_to_switch_a_fake(running: 
 
 
 def paste(text: str) -> str:
-    """Return what a shell prints when *text* is pasted into it."""
+    """Return the output of a shell for *text*."""
     run = subprocess.run(text, shell=True, capture_output=True, text=True, check=True)  # noqa: S602 (see above)
     return run.stdout
 
 
-def test_a_connection_is_added_while_it_runs(
+def test_a_connection_can_be_added_while_the_system_runs(
     running: Running, secrets: "SecretsManagerClient"
 ) -> None:
     """Its vendor may be any server on loopback."""
@@ -194,10 +194,10 @@ def test_a_connection_is_added_while_it_runs(
     assert fake.log.counts["login"] == 1
 
 
-def test_a_changed_secret_is_noticed_by_itself(
+def test_a_changed_secret_renews_the_tokens(
     running: Running, secrets: "SecretsManagerClient"
 ) -> None:
-    """EventBridge tells the function, which renews the connection's tokens."""
+    """By EventBridge's event to the function."""
     fake = FakeVntana()
     with fake.serve() as server:
         document = json.dumps(FakeVntana.demo_secret(server.url))
@@ -217,7 +217,7 @@ def status_of(running: Running, connection: str) -> Any:
 def test_the_log_has_a_line_for_each_call_and_no_secret(
     running: Running, secrets: "SecretsManagerClient"
 ) -> None:
-    """It says what happened, in words."""
+    """With a description of the result."""
     canary = "s3cret-c4nary"
     document = {"email": "a@b.c", "password": canary, "base_url": running.places.url("vntana")}
     name = secret_name("vntana", "wrong")
@@ -240,8 +240,8 @@ def test_the_log_has_a_line_for_each_call_and_no_secret(
     assert token["headers"]["X-AUTH-TOKEN"].removeprefix("Bearer ") not in everything
 
 
-def test_lines_of_many_callers_do_not_mix(running: Running) -> None:
-    """Each call has a line of its own, however many there are at once."""
+def test_log_lines_of_concurrent_callers_do_not_mix(running: Running) -> None:
+    """Each of 64 calls has its own line."""
     before = running.heard()
     with ThreadPoolExecutor(16) as pool:
         calls = [pool.submit(running.call, "POST", "/v1/vntana/nobody/token") for _ in range(64)]
@@ -252,8 +252,8 @@ def test_lines_of_many_callers_do_not_mix(running: Running) -> None:
 
 
 @pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM])
-def test_ends_at_once(signum: signal.Signals) -> None:
-    """Even while a client keeps its connection and a vendor takes its time."""
+def test_a_signal_ends_the_system_at_once(signum: signal.Signals) -> None:
+    """Also with an idle connection and a waiting request to a vendor."""
     other = Running(free_ports())
     with closing(
         HTTPConnection("127.0.0.1", other.places.ports["vntana"], PATIENCE_SECONDS)
@@ -270,7 +270,7 @@ def test_ends_at_once(signum: signal.Signals) -> None:
 
 
 def controlled(vendor: HTTPConnection, method: str, body: object = None) -> Any:
-    """Return what the fake of a vendor says of itself."""
+    """Return the response of a fake's control endpoint."""
     vendor.request(method, "/_control", json.dumps(body) if body else None)
     return json.loads(vendor.getresponse().read())
 

@@ -1,4 +1,4 @@
-"""`make mutants`: plant faults by mutmut's operators, and tell which ones no test sees."""
+"""`make mutants`: plant faults by mutmut's operators, and report which ones no test finds."""
 
 import argparse
 import hashlib

@@ -1,4 +1,4 @@
-"""What is mutated, by which tests it is tried, and what is kept of a mutant."""
+"""The mutated modules, the tests of a mutant, and the data of a mutant."""
 
 import hashlib
 import subprocess

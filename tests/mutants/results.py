@@ -1,4 +1,4 @@
-"""What came of each mutant: kept between runs, told as a table."""
+"""The results of the mutants: stored between runs, shown as a table."""
 
 import ast
 import hashlib

@@ -1,4 +1,4 @@
-"""What decides about a mutant: which tests are run, and when a failure counts."""
+"""The choice of tests for a mutant, and the evaluation of their results."""
 
 import argparse
 import ast
@@ -26,13 +26,13 @@ PATH = read_plan().modules("item")[0]
 
 
 def test_a_constant_is_reached_by_tests_of_lines_that_use_it() -> None:
-    """It is given its value at import, which is no test's doing."""
+    """Its line runs at import, outside of any test."""
     tree = ast.parse("LIMIT = 3\n\ndef use(x=1):\n    return x < LIMIT\n")
     assert _imported(tree, 1, 1) == ({"LIMIT"}, range(0))
     assert ("LIMIT", 4) in set(_names(tree))
 
 
-def test_a_module_is_named_by_any_part_of_its_path() -> None:
+def test_a_module_is_found_by_any_part_of_its_path() -> None:
     plan = read_plan()
     assert PATH in plan.modules("item")
     assert plan.modules("token_broker/item") == [PATH]
@@ -43,7 +43,7 @@ def test_a_module_is_named_by_any_part_of_its_path() -> None:
         plan.modules("iten")
 
 
-def test_the_tests_about_a_module_have_its_name_or_are_configured() -> None:
+def test_the_tests_of_a_module_have_its_name_or_are_configured() -> None:
     plan = read_plan()
     own = plan.own_tests(PATH)
     assert own[:2] == ("tests/unit/test_item.py", "tests/unit/test_item_codec.py")
@@ -72,7 +72,7 @@ def test_tests_run_fastest_first_without_those_that_fail_unmutated() -> None:
 
 
 def test_a_failure_after_other_tests_is_confirmed_alone() -> None:
-    """Else the others go on without it."""
+    """Otherwise the remaining tests run without it."""
     stage, later = Stage(("a", "b", "c"), is_confirmed=True), [Stage(seeds=(3,))]
     alone, others, *rest = _next(stage, later, "b")
     assert (alone.tests, others.tests, rest) == (("b",), ("a", "c"), later)
@@ -106,7 +106,7 @@ def test_another_text_of_an_internal_error_is_equivalent(
 
 
 def test_a_found_mutant_stays_found_while_its_test_is_unchanged() -> None:
-    """But not if the test changes, or what it uses."""
+    """If the test or a name that it uses changes, the mutant is tried again."""
     file = "X = 1\ndef test_a():\n    assert X\ndef test_b():\n    assert {}\n"
     found = digest_without_others(file.format("X"), "test_a")
     assert found == digest_without_others(file.format("not X"), "test_a")
@@ -115,7 +115,7 @@ def test_a_found_mutant_stays_found_while_its_test_is_unchanged() -> None:
 
 
 def test_equivalent_and_untried_mutants_are_not_counted() -> None:
-    """Neither in the table, nor for the aim."""
+    """Neither in the table nor for the target."""
     counted = ["killed", "timed out", "survived", *["equivalent", "not tried"] * 50]
     states = [(PATH, state) for state in counted]
     assert table(states).splitlines()[-1].endswith("| 66.7 % |")
@@ -152,7 +152,7 @@ def end(_: Stage) -> str:
 def test_a_mutants_state_follows_from_its_process(
     monkeypatch: pytest.MonkeyPatch, run: Callable[[Stage], str], grace: int, state: str
 ) -> None:
-    """One that never ends is ended, and is told as timed out."""
+    """A process beyond its time is killed, and its mutant counts as timed out."""
     monkeypatch.setattr(trial, "run_tests", run)
     monkeypatch.setattr(trial, "GRACE_SECONDS", grace)
     mutant = Mutant(PATH, "", "", 3, 3, "", "", "x")
@@ -188,7 +188,7 @@ def test_the_page_names_existing_modules() -> None:
 
 
 def test_a_result_is_kept_in_a_new_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """And is known to the next run, while the code is the same."""
+    """The next run uses it if the code is the same."""
     monkeypatch.setattr(results, "RESULTS", tmp_path / "new" / "results.jsonl")
     mutant = Mutant(PATH, "", "", 3, 3, "", "", "x")
     kept = results.Results("digest").add(Verdict(mutant, "survived"))

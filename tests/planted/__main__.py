@@ -1,4 +1,4 @@
-"""`python -m tests.planted`: plant each defect, run the tests that it names, and tell which fail.
+"""`python -m tests.planted`: plant each defect, run its tests, and report which of them fail.
 
 One process and one collection for all: so each costs what its tests take, and no more.
 """
@@ -34,7 +34,7 @@ class Planting:
         settings.load_profile("planted")
 
     def pytest_runtestloop(self, session: pytest.Session) -> bool:
-        """Run what each defect names, in the place of what was collected."""
+        """Run the tests of each defect, instead of all collected tests."""
         for defect in self.defects:
             self.found[defect.name] = {
                 name: self.tried(defect, list(named(session.items, name)), session)
@@ -71,7 +71,7 @@ def fails(item: pytest.Item, session: pytest.Session) -> bool:
 
 
 def main(report: str, *names: str) -> int:
-    """Write what came of each defect, or of those that are named, to the file *report*."""
+    """Write the result of each defect, or of the named ones, to the file *report*."""
     chosen = [defect for defect in DEFECTS if not names or defect.name in names]
     planting = Planting(chosen)
     files = dict.fromkeys(test.partition("[")[0] for defect in chosen for test in defect.tests)

@@ -1,4 +1,4 @@
-"""Planted defects: each takes one control out of the shipped code. The tests it names go red.
+"""Planted defects: each removes one control from the shipped code, and its tests must fail.
 
 Those of the protocol are in `tests/protocol/simulation/bugs.py`, those of the template in
 `tests/template/spoilt_*.py`, and leaks in `tests/functions/leaks.py`.
@@ -62,12 +62,12 @@ class Defect:
 
 
 def put(owner: object, name: str, value: object) -> Plant:
-    """Return what puts *value* in the place of a function, a constant or a method."""
+    """Return a plant that replaces a function, a constant or a method by *value*."""
     return lambda patch, _: patch.setattr(owner, name, value)
 
 
 def both(*plants: Plant) -> Plant:
-    """Return what plants several at once: controls that stand behind each other."""
+    """Return a plant of several defects at once, for controls that back each other."""
 
     def plant(patch: pytest.MonkeyPatch, module: Any) -> None:
         for each in plants:
@@ -77,7 +77,7 @@ def both(*plants: Plant) -> Plant:
 
 
 def yes(*_: object, **__: object) -> bool:
-    """Say yes, whatever is asked."""
+    """Return True for any arguments."""
     return True
 
 
@@ -113,7 +113,7 @@ def placeless(self: Sealer, item: Item, generation: int) -> dict[str, str]:
 
 
 def unrepeated(self: Sealer, item: Item) -> Token | None:
-    """Open a token without a look at what is said of it in clear."""
+    """Open a token without the comparison with its clear attributes."""
     clear = self._open(item)
     if not clear:
         return None
@@ -155,7 +155,7 @@ def unverified_quickly(*_: object) -> ssl.SSLContext:
 
 
 def session_with(name: str, value: object) -> Plant:
-    """Return what makes each session with an attribute that is wrong."""
+    """Return a plant that makes each session with a wrong attribute."""
 
     def plant(patch: pytest.MonkeyPatch, _: object) -> None:
         original = transport._Session.__init__
@@ -209,38 +209,38 @@ FAILURES, TAMPERING = f"{FUNCTIONS}/test_failures.py", f"{FUNCTIONS}/test_tamper
 PINNED = f"{FUNCTIONS}/test_pinned.py"
 TOKENS, VENDORLINK = f"{FUNCTIONS}/test_tokens.py", f"{UNIT}/flows/vendorlink/test_flow.py"
 
-ANSWERED = "test_whatever_is_answered_no_other_error_and_no_secret_gets_out"
-QUOTED = "test_nothing_but_not_configured_is_raised_and_nothing_quoted"
+ANSWERED = "test_any_response_causes_a_documented_error_without_secrets"
+QUOTED = "test_any_secret_is_read_or_raises_not_configured_without_a_quote"
 
 DEFECTS = (
     Defect(
         "the local gateway takes any signature",
         "T1",
-        (f"{SIGNATURES}::test_refuses_another_secret",),
+        (f"{SIGNATURES}::test_a_signature_with_another_secret_is_refused",),
         put(hmac, "compare_digest", yes),
     ),
     Defect(
         "a signature lives for a day",
         "T2",
-        (f"{SIGNATURES}::test_refuses_replay_after_fifteen_minutes",),
+        (f"{SIGNATURES}::test_a_signature_older_than_fifteen_minutes_is_refused",),
         put(signatures, "WINDOW", timedelta(hours=23)),
     ),
     Defect(
         "a signature is good everywhere",
         "T2",
-        (f"{SIGNATURES}::test_refuses_another_scope",),
+        (f"{SIGNATURES}::test_a_signature_for_another_scope_is_refused",),
         put(signatures, "scope_faults", lambda *_: iter(())),
     ),
     Defect(
         "the body is not part of what is signed",
         "T2",
-        (f"{SIGNATURES}::test_refuses_what_was_changed",),
-        put(signatures.Referee, "payload", lambda *_: "UNSIGNED-PAYLOAD"),
+        (f"{SIGNATURES}::test_a_request_changed_after_signing_is_refused",),
+        put(signatures.Signer, "payload", lambda *_: "UNSIGNED-PAYLOAD"),
     ),
     Defect(
         "a connection may have any name",
         "T4",
-        (f"{FAILURES}::test_a_name_that_is_no_connection_is_refused",),
+        (f"{FAILURES}::test_an_invalid_connection_name_is_refused",),
         put(events, "CONNECTION", re.compile(".*", re.DOTALL)),
     ),
     Defect(
@@ -252,19 +252,21 @@ DEFECTS = (
     Defect(
         "a variant is named by its kind alone",
         "T5",
-        (f"{TOKENS}::test_tokens_of_different_parameters_are_different",),
+        (f"{TOKENS}::test_only_equal_parameters_share_a_token",),
         put(tokens.Variant, "__init__", named_by_kind),
     ),
     Defect(
         "a hold is kept, and not looked at",
         "T37",
-        (f"{FUNCTIONS}/test_hold.py::test_a_held_connection_gives_and_asks_nothing",),
+        (
+            f"{FUNCTIONS}/test_hold.py::test_a_held_connection_hands_out_no_token_and_calls_no_vendor",
+        ),
         put(aliases, "refuse_held", nothing),
     ),
     Defect(
         "pins are read, and not heeded",
         "T38",
-        (f"{PINNED}::test_a_pinned_field_is_the_secrets",),
+        (f"{PINNED}::test_a_pinned_field_accepts_only_the_value_of_the_secret",),
         both(
             put(vntana_credentials.Credentials, "pins", {}),
             put(editor_credentials.Credentials, "pins", {}),
@@ -273,37 +275,39 @@ DEFECTS = (
     Defect(
         "a rotation that pins renews what callers chose",
         "T38",
-        (f"{PINNED}::test_a_rotation_that_pins_drops_what_callers_chose",),
+        (f"{PINNED}::test_a_rotation_to_a_pinning_secret_drops_tokens_of_other_values",),
         put(Maintenance, "_may_be_pinned_away", nothing),
     ),
     Defect(
         "a refused call falls back to the token from before the pin",
         "T38",
-        (f"{PINNED}::test_without_the_event_a_call_that_needs_an_exchange_drops_it",),
+        (f"{PINNED}::test_without_the_rotation_event_an_exchange_drops_tokens_of_other_values",),
         put(Resolver, "_drop_older", nothing),
     ),
     Defect(
         "a body that is no JSON is a defect",
         "T6",
-        (f"{FUNCTIONS}/test_fuzz.py::test_no_http_event_is_a_defect",),
+        (
+            f"{FUNCTIONS}/test_fuzz.py::test_any_http_event_gets_a_response_without_an_internal_error",
+        ),
         put(events, "_body", lambda event: json.loads(event.get("body") or "{}")),
     ),
     Defect(
         "a defect is logged with its message",
         "T6",
-        (f"{FAILURES}::test_a_defect_is_logged_without_its_message",),
+        (f"{FAILURES}::test_an_unexpected_exception_is_logged_without_its_message",),
         put(Telemetry, "defect", told),
     ),
     Defect(
         "force is not limited",
         "T7",
-        (f"{TOKENS}::test_force_exchanges_once_in_ten_seconds",),
+        (f"{TOKENS}::test_a_forced_exchange_is_made_once_in_ten_seconds",),
         put(refresher, "may_force", yes),
     ),
     Defect(
         "reports are not limited",
         "T7",
-        (f"{TOKENS}::test_reports_are_limited_in_a_minute",),
+        (f"{TOKENS}::test_reports_of_rejected_tokens_are_limited_per_minute",),
         put(refresher, "MOST_REPORTS", 100),
     ),
     Defect(
@@ -315,13 +319,13 @@ DEFECTS = (
     Defect(
         "any text may be a header",
         "T8",
-        (f"{UNIT}/test_exchange.py::test_a_request_that_could_not_be_sent_safely_cannot_exist",),
+        (f"{UNIT}/test_exchange.py::test_a_request_with_an_invalid_header_is_refused",),
         put(Request, "__post_init__", nothing),
     ),
     Defect(
         "a header that cannot be sent is quoted",
         "T8",
-        (f"{UNIT}/test_exchange.py::test_what_is_wrong_with_a_header_does_not_show_it",),
+        (f"{UNIT}/test_exchange.py::test_the_error_of_an_invalid_header_does_not_show_its_value",),
         put(Request, "__post_init__", quoting),
     ),
     Defect(
@@ -345,31 +349,31 @@ DEFECTS = (
     Defect(
         "a seal is bound to the table only",
         "T16",
-        (f"{FAILURES}::test_an_item_moved_elsewhere_does_not_open",),
+        (f"{FAILURES}::test_an_item_copied_to_another_connection_is_not_used",),
         put(Sealer, "_place", placeless),
     ),
     Defect(
         "a seal is bound to no generation, nor to what is said beside it",
         "T17",
-        (f"{TAMPERING}::test_an_older_generation_put_back_is_never_served",),
+        (f"{TAMPERING}::test_a_restored_older_generation_is_never_handed_out",),
         both(put(Sealer, "_place", placeless), put(Sealer, "open_token", unrepeated)),
     ),
     Defect(
         "what is said in clear is believed",
         "T17",
-        (f"{TAMPERING}::test_what_is_said_in_clear_has_to_be_what_was_sealed",),
+        (f"{TAMPERING}::test_a_clear_attribute_that_differs_from_the_sealed_one_is_refused",),
         put(Sealer, "open_token", unrepeated),
     ),
     Defect(
         "half an item is served",
         "T18",
-        (f"{TAMPERING}::test_a_missing_attribute_is_mended_by_one_exchange[kind]",),
+        (f"{TAMPERING}::test_a_missing_attribute_is_restored_by_one_exchange[kind]",),
         put(item_codec, "_whole", lambda _: frozenset()),
     ),
     Defect(
         "types are believed",
         "T18",
-        (f"{TAMPERING}::test_what_is_of_another_type_is_mended_by_one_exchange",),
+        (f"{TAMPERING}::test_an_attribute_of_a_wrong_type_is_replaced_by_one_exchange",),
         put(
             item_codec.AttributeReader,
             "_typed",
@@ -380,21 +384,23 @@ DEFECTS = (
         "addresses are not judged",
         "T19",
         (
-            f"{REACH}::test_an_internal_address_by_itself_is_refused",
-            f"{REACH}::test_a_name_that_leads_inside_is_refused[https://app.vendorlink.nl-['10.0.0.1']]",
+            f"{REACH}::test_an_internal_address_in_the_url_is_refused",
+            f"{REACH}::test_a_name_that_resolves_to_an_internal_address_is_refused[https://app.vendorlink.nl-['10.0.0.1']]",
         ),
         put(Deadline, "_may_reach", yes),
     ),
     Defect(
         "addresses may have two readings",
         "T19",
-        (f"{REACH}::test_an_address_with_two_readings_is_refused",),
+        (f"{REACH}::test_an_ambiguous_url_is_refused",),
         put(transport, "split_url", lambda text: text.partition("://")),
     ),
     Defect(
         "the version before a wrong one is not tried",
         "T20",
-        (f"{FAILURES}::test_a_rotation_to_a_wrong_password_falls_back_once",),
+        (
+            f"{FAILURES}::test_a_rotation_to_a_wrong_password_falls_back_to_the_previous_version_once",
+        ),
         put(attempt.ExchangeAttempt, "_previous", nothing),
     ),
     Defect(
@@ -406,34 +412,34 @@ DEFECTS = (
     Defect(
         "a login is sent around for ever",
         "T22",
-        (f"{VENDORLINK}::test_a_login_is_not_sent_around",),
+        (f"{VENDORLINK}::test_a_fourth_host_or_a_loop_of_hosts_is_an_error",),
         put(vendorlink, "MOST_HOPS", 9),
     ),
     Defect(
         "redirects are followed",
         "T23",
         (
-            f"{TRANSPORT}::test_any_status_is_an_answer",
-            f"{TRANSPORT}::test_where_a_redirect_leads_does_not_matter",
+            f"{TRANSPORT}::test_any_status_is_returned",
+            f"{TRANSPORT}::test_an_invalid_location_of_a_redirect_is_ignored",
         ),
         following,
     ),
     Defect(
         "one address is judged, another is called",
         "T23",
-        (f"{REACH}::test_the_judged_address_is_the_one_that_is_called",),
+        (f"{REACH}::test_the_checked_address_is_the_one_that_is_connected_to",),
         put(sockets, "_connected", looked_up_again),
     ),
     Defect(
         "certificates are not verified",
         "T24",
-        (f"{REACH}::test_a_server_that_cannot_prove_itself_is_told_nothing",),
+        (f"{REACH}::test_nothing_is_sent_to_a_server_without_a_valid_certificate",),
         both(put(transport, "tls", unverified), session_with("verify", False)),
     ),
     Defect(
         "whoever may be called in clear may lead to others in clear",
         "T24",
-        (f"{VENDORLINK}::test_only_loopback_is_called_in_clear",),
+        (f"{VENDORLINK}::test_only_loopback_is_called_over_http",),
         put(
             vendorlink_credentials.Credentials,
             "base_url",
@@ -443,15 +449,15 @@ DEFECTS = (
     Defect(
         "the deadline is counted anew with every byte",
         "T25",
-        (f"{TRANSPORT}::test_a_server_that_drips_does_not_pass_the_deadline[body]",),
+        (f"{TRANSPORT}::test_a_server_that_sends_slowly_does_not_exceed_the_deadline[body]",),
         put(sockets._Socket, "recv_into", socket.socket.recv_into),
     ),
     Defect(
         "a body has no bound",
         "T25",
         (
-            f"{TRANSPORT}::test_a_body_beyond_the_bound_is_not_taken[one byte more]",
-            f"{TRANSPORT}::test_a_body_beyond_the_bound_is_not_taken[bomb]",
+            f"{TRANSPORT}::test_a_larger_body_is_refused[one byte more]",
+            f"{TRANSPORT}::test_a_larger_body_is_refused[bomb]",
         ),
         put(bodies, "LARGEST_BODY", 1 << 26),
     ),
@@ -473,13 +479,13 @@ DEFECTS = (
     Defect(
         "any text is a token",
         "T27",
-        (f"{UNIT}/flows/vntana/test_api.py::test_what_is_no_token_is_never_sent_on",),
+        (f"{UNIT}/flows/vntana/test_api.py::test_an_invalid_token_is_an_error",),
         put(api, "sendable", lambda value: isinstance(value, str)),
     ),
     Defect(
         "proxies and ~/.netrc are heeded",
         "T28",
-        (f"{TRANSPORT}::test_the_environment_is_not_heeded",),
+        (f"{TRANSPORT}::test_proxy_and_netrc_of_the_environment_are_ignored",),
         session_with("trust_env", True),
     ),
     Defect(
@@ -491,25 +497,30 @@ DEFECTS = (
     Defect(
         "Amazon's authorities alone are trusted, by any name",
         "T29",
-        (f"{UNIT}/aws/test_authorities.py::test_servers_are_verified_all_the_same",),
+        (f"{UNIT}/aws/test_authorities.py::test_certificates_and_host_names_are_verified",),
         put(http1, "context", unverified_quickly),
     ),
     Defect(
         "what boto3 raises is raised",
         "T30",
-        (f"{FAILURES}::test_a_fault_of_aws_has_a_name[GetItem-400 Bad-AccessDenied",),
+        (
+            (
+                f"{FAILURES}::test_an_aws_error_is_an_outage_or_a_wrong_setting"
+                "[GetItem-400 Bad-AccessDenied"
+            ),
+        ),
         put(errors, "WRONG_SETTINGS", frozenset()),
     ),
     Defect(
         "memory is not what is left",
         "T30",
-        (f"{FAILURES}::test_memory_outlives_the_table",),
+        (f"{FAILURES}::test_a_cached_token_is_handed_out_while_the_table_is_unavailable",),
         put(TokenCache, "recall", nothing),
     ),
     Defect(
         "AWS is waited for as long at the end as at the beginning",
         "T30",
-        (f"{UNIT}/aws/test_clients.py::test_what_is_asked_late_is_waited_for_less",),
+        (f"{UNIT}/aws/test_clients.py::test_timeouts_shrink_with_the_remaining_time",),
         put(clients, "_timeouts", lambda _: clients.USUAL),
     ),
     Defect(
@@ -521,13 +532,13 @@ DEFECTS = (
     Defect(
         "a package is not in the lock",
         "T32",
-        (f"{UNIT}/test_lock.py::test_whatever_a_layer_asks_for_is_locked",),
+        (f"{UNIT}/test_lock.py::test_each_requirement_of_a_layer_is_locked",),
         unlocked,
     ),
     Defect(
         "what is known is not told",
         "T33",
-        (f"{UNIT}/test_vulnerabilities.py::test_what_is_known_fails_the_audit",),
+        (f"{UNIT}/test_vulnerabilities.py::test_a_known_vulnerability_fails_the_audit",),
         put(
             vulnerabilities,
             "found",

@@ -1,4 +1,4 @@
-"""Each planted defect is found by the tests that it names, and every threat has one."""
+"""Each planted defect is found by its listed tests, and every threat has one."""
 
 import json
 import os
@@ -25,19 +25,19 @@ TABLES = {"test_a_planted_leak_is_found", "test_each_planted_bug_is_found"}
 
 
 def shown(threat: str) -> list[tuple[str, str]]:
-    """Return the tests and rules that stand against *threat*, with their files."""
+    """Return the tests and rules that the page lists for *threat*, with their files."""
     return re.findall(r"\[(\w+)\]\(\.\./(tests/[\w/]+\.py)\)", THREATS[threat])
 
 
 @pytest.fixture(scope="module")
 def report(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, Mapping[str, object]]:
-    """Plant all of them in a process of their own, once, and return what came of each."""
+    """Plant all defects in a separate process, once, and return their results."""
     folder = tmp_path_factory.mktemp("planted")
     return once(tmp_path_factory, "planted", lambda: planted(folder / "report.json"))
 
 
 def planted(path: Path) -> Mapping[str, Mapping[str, object]]:
-    """Have it written to *path* what comes of each defect, and return that."""
+    """Run `tests.planted`, which writes the results to *path*, and return them."""
     run = [sys.executable, "-m", "tests.planted", str(path)]
     clean = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
     done = subprocess.run(
@@ -56,18 +56,18 @@ def planted(path: Path) -> Mapping[str, Mapping[str, object]]:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("defect", DEFECTS, ids=lambda defect: defect.name)
-def test_a_planted_defect_is_found(
+def test_a_planted_defect_fails_its_tests(
     report: Mapping[str, Mapping[str, object]], defect: Defect
 ) -> None:
-    """Each of its tests fails with it, and passes without."""
+    """They pass without it."""
     assert report[defect.name] == dict.fromkeys(defect.tests, FOUND)
 
 
 @pytest.mark.parametrize("threat", THREATS)
-def test_each_threat_names_a_test_of_its_control(threat: str) -> None:
-    """By a test that the threat names, or by a rule of the template that is tried on a spoilt one.
+def test_each_threat_names_a_test_that_a_planted_defect_fails(threat: str) -> None:
+    """Or a rule of the template, or a table of the protocol.
 
-    That the tests of each defect do fail with it, `test_a_planted_defect_is_found` shows.
+    `test_a_planted_defect_fails_its_tests` runs them.
     """
     named = {name for name, _ in shown(threat)}
     planted = {
@@ -80,11 +80,11 @@ def test_each_threat_names_a_test_of_its_control(threat: str) -> None:
 
 
 @pytest.mark.parametrize("defect", DEFECTS, ids=lambda defect: defect.name)
-def test_a_defect_stands_against_a_threat(defect: Defect) -> None:
-    """Each of its tests is one that the page names."""
+def test_a_planted_defect_has_a_test_of_its_threat(defect: Defect) -> None:
+    """At least one of its tests is named in the threat model."""
     tests = {tuple(test.partition("[")[0].split("::")) for test in defect.tests}
     assert tests & {(path, name) for name, path in shown(defect.threat)}
 
 
-def test_defects_have_different_names() -> None:
+def test_planted_defects_have_unique_names() -> None:
     assert len({defect.name for defect in DEFECTS}) == len(DEFECTS)

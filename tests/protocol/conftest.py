@@ -1,4 +1,4 @@
-"""Shows the tables of the protocol's tests when all are done: which mutant breaks what."""
+"""Prints the tables of the protocol's tests at the end: which mutant breaks which invariant."""
 
 from collections.abc import Iterator
 

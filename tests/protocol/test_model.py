@@ -90,13 +90,13 @@ def test_nothing_breaks_without_a_redundant_guard(mutant: Mutant, runs: Runs) ->
 
 
 def test_every_guard_and_promise_has_a_mutant() -> None:
-    """Nothing that the model does can be left out without somebody noticing."""
+    """Each guard and promise of the model can be removed."""
     taken = {name for one in (*GUARDS, *PROMISES) for name in one.without}
     assert taken == {one.name for one in (*fields(Guards), *fields(Promises))}
 
 
 def test_every_invariant_is_broken_by_some_mutant() -> None:
-    """A predicate that nothing breaks would say nothing."""
+    """A predicate that nothing breaks would prove nothing."""
     broken = {name for one in GUARDS for name in one.breaks}
     assert broken == {f"I{number}" for number in range(1, 11)} | {"L1"}
 

@@ -16,7 +16,7 @@ DOCUMENT = Path(__file__).parents[2] / "docs" / "protocol.md"
 def test_no_fault_lasts_longer_than_its_bound(
     record_property: Callable[[str, object], None],
 ) -> None:
-    """A call to AWS that failed is over with the next call; a death, with its lease."""
+    """A failed call to AWS affects one call; a death, at most until its lease expires."""
     measured = measure_all()
     shown = tables(measured)
     record_property("table: how long a fault is felt, in seconds", shown)

@@ -1,4 +1,4 @@
-"""What the store's writes are conditional on, and what they leave: where no seed comes close."""
+"""Conditions and results of the store's writes that no seed of the simulation reaches."""
 
 from types import SimpleNamespace
 from typing import Any, cast
@@ -34,9 +34,11 @@ class Client:
         """Change an item."""
         return {"Attributes": self._table.update(request)}
 
-    def items(self, connection: str, *variants: str) -> list[Any]:
-        """Return records, as a reader of items does."""
-        return [self._table.get((connection, variant)) for variant in variants]
+    def get_item(self, **request: Any) -> dict[str, Any]:
+        """Return a record."""
+        place = tuple(value["S"] for value in request["Key"].values())
+        found = self._table.get(place)
+        return {"Item": found} if found else {}
 
 
 def kept(**attributes: object) -> tuple[Table, Store]:
@@ -44,7 +46,7 @@ def kept(**attributes: object) -> tuple[Table, Store]:
     table = Table()
     table.records[PLACE] = KEY | {name: attribute(value) for name, value in attributes.items()}
     client = Client(table)
-    return table, Store("table", cast("Any", client), lambda: cast("Any", client))
+    return table, Store("table", lambda: client)
 
 
 @pytest.mark.parametrize(
@@ -73,8 +75,8 @@ def test_a_verdict_from_an_outdated_gate_is_not_written(
     assert table.records[PLACE] == before
 
 
-def test_a_report_leaves_a_latch_with_its_failure() -> None:
-    """I7: what a caller reports says nothing of the credentials."""
+def test_a_report_keeps_a_latch_and_its_failure() -> None:
+    """I7: a report of a rejected token does not concern the credentials."""
     failure = {"code": "credential_rejected", "since": 1, "count": 1, "retry_at": 2, "detail": "no"}
     token = {"token": b"t", "kind": "login", "fingerprint": "f", "context": "{}"}
     times = {"issued_at": 1, "expires_at": 9, "refresh_at": 5, "generation": 1, "fence": 1}
@@ -87,8 +89,8 @@ def test_a_report_leaves_a_latch_with_its_failure() -> None:
     assert reported.failure is not None
 
 
-def test_a_token_that_cannot_be_kept_has_the_next_generation() -> None:
-    """I2: who is given it can tell it from the one before."""
+def test_a_token_that_cannot_be_stored_has_the_next_generation() -> None:
+    """I2: a caller can distinguish it from the previous one."""
     assert local_item(Item(*PLACE, generation=7, fence=2), {}).generation == 8
 
 
@@ -120,10 +122,10 @@ def uncertain_after(*, has_sent: bool, lease_until: int) -> bool:
     [(False, 0, False), (True, 0, True), (False, 40, True)],
     ids=["nothing was sent", "something was sent", "the lease before ran out"],
 )
-def test_a_token_that_may_have_ended_stays_uncertain(
+def test_a_token_that_may_be_revoked_stays_uncertain(
     has_sent: bool, lease_until: int, is_uncertain: bool
 ) -> None:
-    """I4: also where the exchange that was sent fails for a reason that is not kept."""
+    """I4: also if the failure of the exchange is not stored."""
     assert uncertain_after(has_sent=has_sent, lease_until=lease_until) == is_uncertain
 
 
@@ -135,8 +137,8 @@ def test_without_the_mark_of_an_unfinished_exchange_the_token_looks_certain() ->
 
 
 @pytest.mark.parametrize("field", ["accepted_version", "secret_version"])
-def test_the_gate_or_its_token_proves_a_version(field: str) -> None:
-    """I7: where one variant is its own gate, its token says that the version worked."""
+def test_a_version_is_accepted_by_the_gate_or_by_its_token(field: str) -> None:
+    """I7: if the variant is its own gate, its token proves the version."""
     known: dict[str, Any] = {field: "v1"}
 
     assert Item(*PLACE, **known).has_accepted("v1")

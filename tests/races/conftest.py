@@ -1,4 +1,4 @@
-"""Races and deaths of real processes, over engines whose conditional writes are atomic."""
+"""Races and kills of real processes, over databases with atomic conditional writes."""
 
 from collections.abc import Iterator
 

@@ -1,4 +1,4 @@
-"""Lambdas in processes of their own, that race, or that are killed at a step of their way."""
+"""Lambdas in separate processes, which race, or are killed at a step of an exchange."""
 
 import multiprocessing
 import os
@@ -27,7 +27,7 @@ START.set_forkserver_preload(["tests.races.preload"])
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """What one process is to do."""
+    """The calls that one process makes."""
 
     flow: str
     payload: Mapping[str, Any]
@@ -41,7 +41,7 @@ class Job:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What one caller got: an answer's source and generation, or an error's type; and when."""
+    """The result of one caller: source and generation, or the type of the error; with its time."""
 
     source: str
     generation: int
@@ -60,7 +60,7 @@ def service_of(job: Job) -> Service:
 
 
 def called(service: Service, job: Job, timeout: float = TIMEOUT) -> Result:
-    """Call once, and return what came of it."""
+    """Call once, and return the result."""
     began = time.monotonic()
     try:
         answer = service(dict(job.payload), LambdaContext(f"token-broker-{job.flow}", timeout))
@@ -92,7 +92,7 @@ def die(job: Job, results: Any) -> None:
     steps = Steps(job.kill_at)
     tools = service.deps
     shipped = vars(tools.store)["_client"]
-    stepping: Any = Stepping(shipped.fast, "call", steps)
+    stepping: Any = Stepping(shipped.fast, steps)
     vars(tools.store)["_client"] = clients.FastFirst(shipped, stepping)
     service.use(replace(tools, send=steps.around("request", tools.send)))
     result = called(service, job)
@@ -125,14 +125,16 @@ class Steps:
 
 
 class Stepping:
-    """A client one of whose operations is a step."""
+    """A client whose writes are steps."""
 
-    def __init__(self, client: Any, operation: str, steps: Steps) -> None:
+    def __init__(self, client: Any, steps: Steps) -> None:
         self._client = client
-        self._around = {operation: steps.around("write", getattr(client, operation))}
+        self._write = steps.around("write", client.call)
 
-    def __getattr__(self, name: str) -> Any:
-        return self._around.get(name) or getattr(self._client, name)
+    def call(self, operation: str, parameters: Any) -> Any:
+        """Return the answer to *operation*."""
+        call = self._write if operation == "update_item" else self._client.call
+        return call(operation, parameters)
 
 
 def silence() -> None:

@@ -1,4 +1,4 @@
-"""What the fork server knows before it forks: code, and what botocore has on file of AWS.
+"""Modules that the fork server imports before it forks: code, and botocore's data files.
 
 Nothing of an account is read here. The processes that race do that, each from its environment.
 """

@@ -39,10 +39,10 @@ def killed_at(job: Job, step: int) -> list[str]:
         ("editor", "first"),
     ],
 )
-def test_after_a_death_the_next_caller_has_a_live_token(
+def test_after_a_kill_the_next_caller_gets_a_live_token(
     world: World, flow: str, exchange: str
 ) -> None:
-    """I4, I6, I10: within one lease, whatever was done or lost.
+    """I4, I6, I10: within one lease, for a kill at each step.
 
     A lease that ran out makes the token beside it uncertain. A spent renewal token is not resent.
     """
@@ -65,10 +65,10 @@ def test_after_a_death_the_next_caller_has_a_live_token(
     pytest.fail("the exchange has more steps than expected")
 
 
-def test_a_wrong_password_costs_one_login_and_one_for_a_death_before_the_record(
+def test_a_kill_before_the_rejection_is_stored_costs_one_more_login(
     world: World,
 ) -> None:
-    """I7: only a death between the answer and its record can cost another login."""
+    """I7: at any other step, a wrong password causes one login."""
     for step in range(1, MOST_STEPS):
         connection = world.connect("vendorlink", password="wrong")
         before = len(world.vendorlink.log)

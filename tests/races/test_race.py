@@ -1,4 +1,4 @@
-"""Many callers at a token's end, in many processes: one exchange, and no caller gets an error."""
+"""Concurrent callers in several processes after a token's expiry: one exchange and no error."""
 
 import os
 from collections import Counter
@@ -26,7 +26,7 @@ def _new_clients(engine: object) -> Iterator[None]:
 
 
 def race_of(jobs: Sequence[Job]) -> list[Result]:
-    """Return what the callers got who all started at once: each job is a process."""
+    """Return the results of callers that start at the same time: each job is a process."""
     callers = sum(job.threads for job in jobs)
     start, results = START.Barrier(callers), START.Queue()
     running = [START.Process(target=race, args=(job, start, results)) for job in jobs]
@@ -39,7 +39,7 @@ def race_of(jobs: Sequence[Job]) -> list[Result]:
 
 
 @pytest.mark.parametrize("flow", FLOWS)
-def test_callers_at_a_tokens_end_cause_one_exchange(
+def test_concurrent_callers_after_the_expiry_cause_one_exchange(
     world: World, flow: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """I1, I5: 64 callers in 8 processes; the vendor sees one exchange, all get its token."""
@@ -61,8 +61,8 @@ def test_callers_at_a_tokens_end_cause_one_exchange(
     assert len(fake.log) - before == len(steps)
 
 
-def test_reports_of_one_token_cause_one_exchange(world: World) -> None:
-    """I9: however many callers report the same token, it is replaced once."""
+def test_concurrent_reports_of_one_token_cause_one_exchange(world: World) -> None:
+    """I9: a reported token is replaced once."""
     connection = world.connect("vendorlink")
     first = world.call("vendorlink", connection)
     payload: Mapping[str, Any] = {"connection": connection, "rejected": first["fingerprint"]}
@@ -71,8 +71,8 @@ def test_reports_of_one_token_cause_one_exchange(world: World) -> None:
     assert len(world.vendorlink.log) == 2
 
 
-def test_many_callers_try_a_wrong_key_three_times(world: World) -> None:
-    """I7: many variants, many processes, three logins: the editor's 403 may be about each."""
+def test_concurrent_callers_try_a_wrong_key_three_times(world: World) -> None:
+    """I7: of several variants; the editor's 403 may concern the parameters."""
     call = {"connection": world.connect("editor", api_key="wrong")}
     calls = [call | {"parameters": {"userId": str(number)}} for number in range(6)]
     got = race_of([Job("editor", call, dict(os.environ)) for call in calls])

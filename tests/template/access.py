@@ -1,4 +1,4 @@
-"""Rules: who may read and do what. Each returns what it finds wrong with a stack."""
+"""Rules about permissions. Each returns its findings in a stack."""
 
 from collections.abc import Iterator
 
@@ -138,7 +138,7 @@ def dynamodb_has_what_it_asks_for(stack: Template) -> Iterator[str]:
 
 
 def operators_see_no_secret(stack: Template) -> Iterator[str]:
-    """Operate is about states and names; what is in a secret or a token, it does not give."""
+    """The policy Operate allows states and names, and no content of secrets or tokens."""
     given = granted(stack, "Operate")
     mine = secret("token-broker/prod/vntana/acme")
     for action, resource in (
@@ -154,7 +154,7 @@ def operators_see_no_secret(stack: Template) -> Iterator[str]:
 
 
 def probe_gives_no_token(stack: Template) -> Iterator[str]:
-    """Probe is its own: it allows that of this API, and neither a token nor a look at it."""
+    """The policy Probe allows only the probe routes of this API, and no token or status."""
     given = granted(stack, "Probe")
     for flow in FLOWS:
         for route, is_right in (
@@ -172,7 +172,7 @@ def probe_gives_no_token(stack: Template) -> Iterator[str]:
 
 
 def the_command_finds_the_api(stack: Template) -> Iterator[str]:
-    """Whoever calls the API by `token-broker` alone may look up its address: `--stage` suffices."""
+    """Callers of the API may look up its URL, so that `token-broker --stage` suffices."""
     for name in ("Operate", "Hold", "Probe"):
         given = granted(stack, name)
         if not allows(given, Ask("cloudformation:DescribeStacks", STACK_ARN)):
@@ -209,7 +209,7 @@ def connect_is_for_this_stage(stack: Template) -> Iterator[str]:
 
 
 def in_its_function_only(stack: Template) -> Iterator[str]:
-    """A role that is passed to another function reads no secret, item or token, tells no event."""
+    """A role passed to another function reads no secret, item or token, and puts no event."""
     for flow in FLOWS:
         elsewhere = by_code("x")
         for action, resource, context in (
@@ -223,7 +223,7 @@ def in_its_function_only(stack: Template) -> Iterator[str]:
 
 
 def key_is_tied(stack: Template) -> Iterator[str]:
-    """Whatever an administrator's own policy says, the key's does not let him use it."""
+    """The key policy does not let administrators use the key, whatever their own policies allow."""
     everybody = [{"Effect": "Allow", "Action": "*", "Resource": "*"}]
     administrator = {"aws:PrincipalArn": f"arn:aws:iam::{ACCOUNT}:role/Admin"}
     actions = ("Decrypt", "Encrypt", "CreateGrant", "GenerateDataKey", "ReEncryptFrom")
@@ -274,7 +274,7 @@ def no_wildcards(stack: Template) -> Iterator[str]:
 
 
 def itself_only(stack: Template) -> Iterator[str]:
-    """A function may invoke itself, by any alias, and nobody else."""
+    """A function may invoke only itself, by any alias."""
     for flow in FLOWS:
         for target in (*FLOWS, "x"):
             for suffix in ("", ":live"):
@@ -296,7 +296,7 @@ def own_log_only(stack: Template) -> Iterator[str]:
 
 
 def events_as_itself(stack: Template) -> Iterator[str]:
-    """A function speaks on the stack's own bus, as the broker and nobody else."""
+    """A function puts events only on the stack's bus, with the broker's source."""
     bus = f"arn:aws:events:{REGION}:{ACCOUNT}:event-bus/"
     for name, source, is_right in (
         ("token-broker-prod", "token-broker", True),
@@ -309,7 +309,7 @@ def events_as_itself(stack: Template) -> Iterator[str]:
 
 
 def trusted_by_lambda_only(stack: Template) -> Iterator[str]:
-    """Nobody but Lambda takes a function's role."""
+    """Only Lambda may assume a function's role."""
     functions = {f"{flow.capitalize()}Role" for flow in FLOWS}
     for name, role in of_type(stack, "IAM::Role").items():
         for trust in role["AssumeRolePolicyDocument"]["Statement"]:

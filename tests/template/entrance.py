@@ -1,4 +1,4 @@
-"""Rules: how the stack is reached. Each returns what it finds wrong with a stack."""
+"""Rules about API, events and schedules. Each returns its findings in a stack."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -65,7 +65,7 @@ def routes_ask_for_a_signature(stack: Template) -> Iterator[str]:
 
 
 def nobody_is_let_in_by_the_api(stack: Template) -> Iterator[str]:
-    """The API's own policy delegates to accounts; by itself it allows nobody."""
+    """The API's resource policy delegates to accounts, and allows no principal by itself."""
     policy = stack["TokenBrokerApi"]["Properties"]["Body"]["x-amazon-apigateway-policy"]
     for statement in policy["Statement"]:
         named = text(statement["Principal"])
@@ -74,7 +74,7 @@ def nobody_is_let_in_by_the_api(stack: Template) -> Iterator[str]:
 
 
 def nothing_said_is_logged(stack: Template) -> Iterator[str]:
-    """Neither access logs nor API Gateway's own hold a header, query or body; nothing is cached."""
+    """No log of the API has headers, queries or bodies, and nothing is cached."""
     for stage in of_type(stack, "ApiGateway::Stage").values():
         settings = stage["MethodSettings"]
         if any(s["DataTraceEnabled"] or s["LoggingLevel"] != "OFF" for s in settings):
@@ -115,7 +115,7 @@ NAMES = ("PutSecretValue", "UpdateSecret", "UpdateSecretVersionStage", "Rotation
 
 
 def call_of(flow: str, name: str = "PutSecretValue", stage: str = "prod") -> dict[str, Any]:
-    """Return what CloudTrail has EventBridge tell of a call that is about a secret."""
+    """Return EventBridge's event of a CloudTrail record of a call on a secret."""
     path = f"token-broker/{stage}/{flow}/acme"
     is_rotation = name == "RotationSucceeded"
     told = {"additionalEventData": {"SecretId": secret_arn(path)}} if is_rotation else {}
@@ -125,7 +125,7 @@ def call_of(flow: str, name: str = "PutSecretValue", stage: str = "prod") -> dic
 
 
 def moved(flow: str, label: str = "AWSCURRENT", stage: str = "prod") -> dict[str, Any]:
-    """Return what Secrets Manager itself tells of a label that has moved to another version.
+    """Return Secrets Manager's event of a label that moved to another version.
 
     https://docs.aws.amazon.com/secretsmanager/latest/userguide/event-detail-secret-label-updated-secretsmanager.html
     """
@@ -155,7 +155,7 @@ def is_told(stack: Template, flow: str, event: dict[str, Any]) -> bool:
 
 
 def changes_are_told(stack: Template) -> Iterator[str]:
-    """A function is told when a secret of its own changes, by Secrets Manager and CloudTrail."""
+    """A function gets the events of its changed secrets, from Secrets Manager and CloudTrail."""
     for flow in FLOWS:
         other = others(flow)[0]
         for event in (moved(flow), *(call_of(flow, name) for name in NAMES)):

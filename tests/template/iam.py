@@ -1,4 +1,4 @@
-"""What AWS would decide: the part of IAM's policy language that the template uses.
+"""Evaluates the part of IAM's policy language that the template uses.
 
 https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_evaluation-logic.html
 What the template does not use is an error here, not a guess.
@@ -15,7 +15,7 @@ Context: TypeAlias = Mapping[str, str | list[str]]
 
 @dataclass(frozen=True, slots=True)
 class Ask:
-    """One request to AWS: who wants to do what to what, and what AWS knows besides."""
+    """One request to AWS: action, resource and context keys."""
 
     action: str
     resource: str

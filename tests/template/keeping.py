@@ -1,4 +1,4 @@
-"""Rules: what is kept and run how, and who is told. Each returns what is wrong with a stack."""
+"""Rules about resources, functions and alarms. Each returns its findings in a stack."""
 
 import re
 from collections.abc import Iterator
@@ -112,7 +112,7 @@ def stays(name: str, resource: Template) -> Iterator[str]:
 
 
 def failures_alarm(stack: Template) -> Iterator[str]:
-    """Each code of the errors has an alarm that counts it over all flows and tells a topic.
+    """Each error code has an alarm over all flows that notifies the topic.
 
     One that passes by itself counts against a budget instead, which `budgets_alarm` watches.
     """
@@ -178,7 +178,7 @@ def sums(alarm: Template) -> dict[str, tuple[Template, tuple[str, ...]]]:
 
 
 def damage_alarms(stack: Template) -> Iterator[str]:
-    """Somebody is told of items that do not open, for whichever flow."""
+    """An alarm counts corrupt items of all flows."""
     if {"service": SERVICE} not in watched(stack, "Damaged"):
         yield "damaged items have no alarm"
 
@@ -224,7 +224,7 @@ def alarms_count_what_is_written(stack: Template) -> Iterator[str]:
 
 
 def throttles_alarm(stack: Template) -> Iterator[str]:
-    """Somebody is told when Lambda does not start a function, of whichever flow."""
+    """An alarm counts throttled invocations of all flows."""
     alarms = of_type(stack, "CloudWatch::Alarm").values()
     counted = text([alarm.get("Metrics") for alarm in alarms])
     for flow in FLOWS:
@@ -233,7 +233,7 @@ def throttles_alarm(stack: Template) -> Iterator[str]:
 
 
 def crashes_are_counted(stack: Template) -> Iterator[str]:
-    """Each way not to start or not to end is counted, in every flow; a failure is not."""
+    """A metric filter counts crashes and timeouts of every flow, and no failures."""
     filters = {
         each["LogGroupName"]: re.findall(r'\?"([^"]+)"', each["FilterPattern"])
         for each in of_type(stack, "Logs::MetricFilter").values()
@@ -246,7 +246,7 @@ def crashes_are_counted(stack: Template) -> Iterator[str]:
 
 
 def deployments_are_guarded(stack: Template) -> Iterator[str]:
-    """A version gets its traffic by and by, and is taken back for what is our own fault alone."""
+    """A version gets its traffic gradually, and is rolled back only by the broker's alarms."""
     groups = of_type(stack, "CodeDeploy::DeploymentGroup")
     for flow in FLOWS:
         group = groups.get(f"{flow.capitalize()}FunctionDeploymentGroup", {})
@@ -258,7 +258,7 @@ def deployments_are_guarded(stack: Template) -> Iterator[str]:
 
 
 def functions_are_as_agreed(stack: Template) -> Iterator[str]:
-    """Runtime, handler, time and environment are what the code counts on."""
+    """Runtime, handler, timeout and environment are those that the code requires."""
     for flow in FLOWS:
         function = stack[f"{flow.capitalize()}Function"]["Properties"]
         if function["FunctionName"] != f"token-broker-prod-{flow}":

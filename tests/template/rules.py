@@ -1,4 +1,4 @@
-"""A rule says what is wrong with a stack; there is nothing wrong with the one of the template."""
+"""A rule returns its findings in a stack; there are none in that of the template."""
 
 import inspect
 from collections.abc import Callable, Iterator, Mapping
@@ -28,7 +28,7 @@ def rules_of(module: ModuleType) -> list[Rule]:
 
 
 def findings(rule: Rule, mutation: Mutation | None = None) -> list[str]:
-    """Return what *rule* finds in the template, spoilt by *mutation* if there is one."""
+    """Return the findings of *rule* in the template, changed by *mutation* if given."""
     if mutation is None:
         return list(rule(sound()))
     source = template()
@@ -38,10 +38,10 @@ def findings(rule: Rule, mutation: Mutation | None = None) -> list[str]:
 
 @cache
 def sound() -> Template:
-    """Return the stack of the template as it is."""
+    """Return the stack of the unchanged template."""
     return deployed(template())
 
 
 def deployed(source: Template) -> Template:
-    """Return the stack of *source* with a topic to tell, and a team that has a limit."""
+    """Return the stack of *source* with an alarm topic and a team with a limit."""
     return resolved(source, AlarmTopicArn="arn:topic", Team1="orders", TeamKeys="required")

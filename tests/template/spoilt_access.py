@@ -1,4 +1,4 @@
-"""Templates that let somebody more than he needs: each with the rule that is to notice it."""
+"""Templates with too many permissions, each with the rule that must detect it."""
 
 from tests.template import access
 from tests.template.rules import Spoilt

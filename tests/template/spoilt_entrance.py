@@ -1,4 +1,4 @@
-"""Templates whose stack is not reached as agreed: each with the rule that is to notice it."""
+"""Templates with a wrong API, event or schedule, each with the rule that must detect it."""
 
 from tests.template import entrance
 from tests.template.rules import Spoilt

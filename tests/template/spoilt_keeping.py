@@ -1,4 +1,4 @@
-"""Templates that forget to keep, or to tell: each with the rule that is to notice it."""
+"""Templates with wrong resources or alarms, each with the rule that must detect it."""
 
 from tests.template import keeping
 from tests.template.rules import Spoilt

@@ -1,4 +1,4 @@
-"""Templates that give teams too much or too little: each with the rule that is to notice it."""
+"""Templates with wrong permissions of teams, each with the rule that must detect it."""
 
 from tests.template import teams
 from tests.template.rules import Spoilt

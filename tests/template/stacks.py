@@ -1,4 +1,4 @@
-"""What CloudFormation makes of the translated template: references resolved."""
+"""The stack of the translated template: parameters, conditions and references resolved."""
 
 import json
 import re
@@ -67,7 +67,7 @@ class Stack:
         return own | nested
 
     def outputs(self) -> dict[str, Any]:
-        """Return what the stack tells those that use it."""
+        """Return the outputs of the stack."""
         return {
             name: self.value(each["Value"])
             for name, each in self._template["Outputs"].items()
@@ -75,7 +75,7 @@ class Stack:
         }
 
     def refusals(self) -> list[str]:
-        """Return what CloudFormation says of parameters that do not go together."""
+        """Return the messages of the violated rules of the template."""
         return [
             assertion["AssertDescription"]
             for rule in self._template["Rules"].values()
@@ -112,7 +112,7 @@ class Stack:
         return condition is None or bool(self.value(self._template["Conditions"][condition]))
 
     def value(self, node: Any) -> Any:
-        """Return *node* with what it refers to put in."""
+        """Return *node* with its references resolved."""
         if isinstance(node, list):
             return [value for value in map(self.value, node) if value is not NOTHING]
         if not isinstance(node, dict):
@@ -125,7 +125,7 @@ class Stack:
         return {name: value for name, value in pairs if value is not NOTHING}
 
     def ref(self, name: str) -> Any:
-        """Return a parameter, or what CloudFormation calls a resource."""
+        """Return a parameter's value, or the name of a resource."""
         if name == "AWS::NoValue":
             return NOTHING
         if name in self._values:
@@ -160,13 +160,13 @@ class Stack:
         return str(self.attribute(name.split(".", 1)) if "." in name else self.ref(name))
 
     def chosen(self, argument: list[Any]) -> Any:
-        """Return what a condition chooses."""
+        """Return the branch that a condition selects."""
         condition, then, otherwise = argument
         return self.value(then if self.holds(condition) else otherwise)
 
 
 def within(properties: Template) -> Template:
-    """Return the resources of the stack that a stack has in it, by a file or, spoilt, as JSON."""
+    """Return the resources of a nested stack, from a file or from JSON."""
     found = properties["TemplateURL"]
     nested = json.loads(found) if found.startswith("{") else load(found)
     return resolved(nested, **properties["Parameters"])

@@ -1,4 +1,4 @@
-"""Those whom the rules are about: each flow's function, its role, and what it is asked."""
+"""The subjects of the rules: each flow's function, its role, and its requests to AWS."""
 
 import json
 from collections.abc import Iterator
@@ -42,7 +42,7 @@ def function_arn(flow: str) -> str:
 
 
 def by_code(flow: str) -> dict[str, str]:
-    """Return what Lambda adds to whatever the code of a function asks AWS for."""
+    """Return the context keys that Lambda adds to a function's requests to AWS."""
     return {"lambda:SourceFunctionArn": function_arn(flow)}
 
 
@@ -69,7 +69,7 @@ def may(stack: Template, flow: str, action: str, resource: str, **context: Any) 
 
 
 def opinions(stack: Template, flow: str, action: str, context: dict[str, str]) -> tuple[bool, bool]:
-    """Say what the function's policy and the key's allow; only what both do is allowed."""
+    """Return the decisions of the function's policy and of the key's; both have to allow."""
     ask = Ask(action, KEY_ARN, {"aws:PrincipalArn": role_arn(flow)} | by_code(flow) | context)
     return allows(own_policy(stack, flow), ask), allows(key_policy(stack), ask)
 

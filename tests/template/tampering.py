@@ -1,4 +1,4 @@
-"""How a template can be spoilt: each function returns what does it, given the template's source."""
+"""Mutations of a template: each function returns one, which changes the template's source."""
 
 import copy
 import json
@@ -74,7 +74,7 @@ def global_setting(name: str, value: Any) -> Mutation:
 
 
 def default(name: str, value: Any) -> Mutation:
-    """Return a mutation that changes what a parameter is unless said."""
+    """Return a mutation that changes the default of a parameter."""
     return lambda source: source["Parameters"][name].__setitem__("Default", value)
 
 
@@ -96,17 +96,17 @@ def everybody(source: Template) -> None:
 
 
 def in_team(mutation: Mutation) -> Mutation:
-    """Return a mutation that spoils what a team has of its own."""
+    """Return a mutation of the nested stack of a team."""
     return within("Team1Stack", "team.yaml", mutation)
 
 
 def in_operations(mutation: Mutation) -> Mutation:
-    """Return a mutation that spoils the alarms for people."""
+    """Return a mutation of the nested stack of alarms."""
     return within("Operations", "operations.yaml", mutation)
 
 
 def within(name: str, file: str, mutation: Mutation) -> Mutation:
-    """Return a mutation that spoils a stack within the stack."""
+    """Return a mutation of a nested stack."""
 
     def mutate(source: Template) -> None:
         nested = copy.deepcopy(load(file))
@@ -117,6 +117,6 @@ def within(name: str, file: str, mutation: Mutation) -> Mutation:
 
 
 def pattern(source: Template, event: str) -> Any:
-    """Return what of an event a rule of the vntana function looks at."""
+    """Return the event pattern of a rule of the vntana function."""
     rule = properties(source, "VntanaFunction")["Events"][event]["Properties"]
     return rule["Pattern"]["detail"]

@@ -1,4 +1,4 @@
-"""Rules: what a calling team has of its own. Each returns what it finds wrong with a stack."""
+"""Rules about the resources of teams. Each returns its findings in a stack."""
 
 from collections.abc import Iterator
 

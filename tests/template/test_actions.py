@@ -1,4 +1,4 @@
-"""Functions and people are allowed what they do: no less, or they fail; no more, or a thief may."""
+"""IAM policies of functions and operators allow exactly the actions that they use."""
 
 import json
 
@@ -49,8 +49,8 @@ def live(world: World, flow: str) -> None:
         world.call(flow, refused, **parameters)
 
 
-def test_what_is_done_is_what_is_allowed(world: World) -> None:
-    """Each flow is allowed what it asks AWS for, and all of that is asked for by some flow."""
+def test_functions_are_allowed_exactly_the_actions_they_use(world: World) -> None:
+    """Each flow's calls are allowed, and each allowed action is used by some flow."""
     done: set[str] = set()
     for flow in FLOWS:
         world.aws.asked.clear()
@@ -60,8 +60,8 @@ def test_what_is_done_is_what_is_allowed(world: World) -> None:
     assert done - OWN == allowed(FLOWS[0]) - UNSEEN
 
 
-def test_what_operators_do_is_what_they_are_allowed(world: World) -> None:
-    """Operate and Connect together are what `token-broker` asks AWS for: no less and no more."""
+def test_operators_are_allowed_exactly_the_actions_they_use(world: World) -> None:
+    """The policies Operate and Connect together allow the calls of `token-broker`."""
     world.aws.asked.clear()
     api = Server(says(answer(b'{"flow": "vntana", "connection": "c", "variants": []}')))
     at = ["--stage", STAGE, "--url", api.url, "--region", REGION]

@@ -1,4 +1,4 @@
-"""What `make deploy` and `make destroy` ask of people, of SAM and of AWS."""
+"""`make deploy` and `make destroy`: questions, settings, and calls of SAM and AWS."""
 
 import json
 import re
@@ -14,8 +14,9 @@ from tests.functions.world import Counted
 from tests.template.documents import ROOT, template
 from tests.template.stacks import resolved
 from token_broker_operations import deploy, destroy, settings
+from token_broker_operations.destroy import SAMS_STACK
 from token_broker_operations.settings import Settings
-from token_broker_operations.stacks import SAMS_STACK, Account, Deployed
+from token_broker_operations.stacks import Account, Deployed
 
 CONFIG = (ROOT / "samconfig.toml").read_text()
 FIXED = {"Stage": "new", "Architecture": "arm64", "Release": "1700000000"}
@@ -39,8 +40,8 @@ profile = "someone"
         '{ Stage = "dev", WarmRate = "rate(5 minutes)", Tracing = "enabled" }',
     ],
 )
-def test_what_was_answered_is_kept(overrides: str) -> None:
-    """As SAM saves it, or as a person writes it."""
+def test_parameters_are_read_from_samconfig(overrides: str) -> None:
+    """In each format that SAM or a person may write."""
     config = f"[dev.deploy.parameters]\nparameter_overrides = {overrides}"
     expected = {"Stage": "dev", "WarmRate": "rate(5 minutes)", "Tracing": "enabled"}
     assert settings.kept(config, "dev") == Settings(None, expected)
@@ -49,8 +50,8 @@ def test_what_was_answered_is_kept(overrides: str) -> None:
 
 @pytest.mark.parametrize("text", [CONFIG, CONFIG + OTHERS])
 @pytest.mark.parametrize("stage", ["dev", "prod", "anything"])
-def test_what_is_written_is_read_back(text: str, stage: str) -> None:
-    """JSON included, and everything else in the file stays."""
+def test_written_settings_are_read_back(text: str, stage: str) -> None:
+    """Also JSON; other parts of the file stay as they are."""
     said = Settings("eu-north-1", {"WarmEditor": '[{"connection": "x"}]', "AlarmTopicArn": ""})
     once = settings.written(text, stage, said)
     assert settings.kept(once, stage) == said
@@ -63,8 +64,8 @@ def test_what_is_written_is_read_back(text: str, stage: str) -> None:
     assert after == before
 
 
-def test_two_things_are_asked_and_only_once() -> None:
-    """Those that nothing else can tell; with an answer kept there is no question left."""
+def test_region_and_alarm_topic_are_asked_for_once() -> None:
+    """Stored answers are not asked for again."""
     asked: list[str] = []
 
     def ask(question: str) -> str:
@@ -78,16 +79,16 @@ def test_two_things_are_asked_and_only_once() -> None:
     assert len(asked) == 2
 
 
-def test_a_parameter_that_there_is_not_is_named() -> None:
-    """SAM drops it in silence."""
+def test_an_unknown_parameter_is_reported() -> None:
+    """SAM ignores it without a message."""
     text = (ROOT / "template.yaml").read_text()
     assert settings.unknown(template()["Parameters"], text) == []
     assert settings.unknown(["Team1", "Teem2", "Type"], text) == ["Teem2", "Type"]
 
 
 @pytest.mark.parametrize("stage", ["prod", "anything"])
-def test_every_stage_is_deployed_alike(stage: str) -> None:
-    """With what a stack within the stack needs, without a question, and with files of its own."""
+def test_every_stage_is_deployed_with_the_same_options(stage: str) -> None:
+    """With the capabilities of a nested stack, without confirmation, with a separate S3 prefix."""
     told = deploy.arguments(stage, "eu-west-1", {"Stage": stage}, confirm=False)
     assert {"CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND", "--no-confirm-changeset"} <= set(told)
     assert told[told.index("--s3-prefix") + 1] == f"token-broker-{stage}"
@@ -95,13 +96,13 @@ def test_every_stage_is_deployed_alike(stage: str) -> None:
 
 
 def test_json_is_quoted_for_sam() -> None:
-    """The calls that keep a connection warm are JSON."""
+    """The calls of a warm schedule are JSON."""
     said = deploy.quoted("WarmVntana", '{"connection": "acme"}')
     assert said == r'WarmVntana="{\"connection\": \"acme\"}"'
 
 
 class CloudFormation(Account):
-    """An account whose first creation fails where it is told to, by CloudFormation's rules."""
+    """An account whose first creation can fail, under CloudFormation's rules."""
 
     def __init__(self, *failures: int) -> None:
         self._failures = list(failures)
@@ -129,13 +130,13 @@ class CloudFormation(Account):
         return status
 
     def protections(self) -> list[str]:
-        """Return what each call of SAM said of the table."""
+        """Return the deletion protection in each call of SAM."""
         said = re.findall(r'DeletionProtection="(\w+)"', str(self.decoded_context))
         return [str(each) for each in said]
 
 
-def test_a_creation_that_failed_can_be_tried_again() -> None:
-    """Nothing of it is in the way: the table is protected when all else is there."""
+def test_a_failed_creation_can_be_repeated() -> None:
+    """The table's deletion protection is enabled in a second step."""
     account = CloudFormation(1)
     wanted = Settings("eu-west-1", {})
     statuses = [
@@ -145,8 +146,8 @@ def test_a_creation_that_failed_can_be_tried_again() -> None:
     assert account.protections() == ["disabled", "disabled", "enabled", "enabled"]
 
 
-def test_a_table_can_be_taken_back_while_the_stack_is_made() -> None:
-    """Of what stays though the creation failed, nothing has a name that a second try needs."""
+def test_a_rollback_of_the_creation_deletes_the_table() -> None:
+    """No retained resource has a name that a second creation needs."""
     stack = resolved(template(), DeletionProtection="disabled")
     assert stack["TokenTable"]["Properties"]["DeletionProtectionEnabled"] is False
     named = {"TableName", "LogGroupName", "RoleName", "AliasName", "Name"}
@@ -158,7 +159,7 @@ def test_a_table_can_be_taken_back_while_the_stack_is_made() -> None:
 
 
 def test_only_the_first_of_two_steps_is_confirmed() -> None:
-    """The second protects the table, and nothing else."""
+    """The second only enables the table's deletion protection."""
     account = CloudFormation()
     deploy.deploy(account, account.sam, "new", Settings("eu-west-1", {}), FIXED, guided=True)
     first, second = account.decoded_context
@@ -182,10 +183,10 @@ def test_only_the_first_of_two_steps_is_confirmed() -> None:
         ),
     ],
 )
-def test_what_would_fail_half_way_is_refused(
+def test_a_deployment_that_would_fail_midway_is_refused(
     before: Deployed, wanted: dict[str, str], said: str
 ) -> None:
-    """Before anything is changed, and with the way out."""
+    """Before any change, with the solution in the message."""
     [problem] = deploy.problems(before, wanted)
     assert said in problem
     assert list(deploy.problems(before._replace(status="UPDATE_COMPLETE"), {})) == []
@@ -202,10 +203,12 @@ def test_what_would_fail_half_way_is_refused(
         ({"Team1": "sales"}, ["Team1"]),
     ],
 )
-def test_a_team_leaves_when_it_is_said(wanted: dict[str, str], gone: list[str]) -> None:
-    """A parameter that is not said keeps its value."""
-    assert deploy.leaving(Deployed("UPDATE_COMPLETE", {"Team1": "orders"}), wanted) == gone
-    assert deploy.leaving(None, wanted) == []
+def test_a_team_is_removed_only_if_its_parameter_is_given(
+    wanted: dict[str, str], gone: list[str]
+) -> None:
+    """A parameter that is not given keeps its value."""
+    assert deploy.removed_teams(Deployed("UPDATE_COMPLETE", {"Team1": "orders"}), wanted) == gone
+    assert deploy.removed_teams(None, wanted) == []
 
 
 def document(action: str, **more: Any) -> dict[str, Any]:
@@ -275,7 +278,7 @@ def region(aws: tuple[Counted, str], monkeypatch: pytest.MonkeyPatch) -> Iterato
 
 
 def sam(directory: Path) -> tuple[str, Callable[[], list[list[str]]]]:
-    """Return a program in SAM's place, and what tells the arguments of each of its runs."""
+    """Return a program that replaces SAM, and a function that returns the arguments of its runs."""
     program, log = directory / "sam", directory / "log"
     log.touch()
     program.write_text(f'#!/bin/sh\nprintf "%s\\n" "$@" END >> {log}\n')
@@ -287,10 +290,10 @@ def sam(directory: Path) -> tuple[str, Callable[[], list[list[str]]]]:
     return str(program), runs
 
 
-def test_what_a_role_still_holds_is_not_taken_away(
+def test_a_policy_that_is_still_attached_is_not_deleted(
     region: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """IAM would not delete it: neither a team nor the stack goes while somebody has a policy."""
+    """IAM would refuse: neither a team nor the stack is deleted while a role has the policy."""
     (tmp_path / "samconfig.toml").write_text(CONFIG)
     (tmp_path / "template.yaml").write_text((ROOT / "template.yaml").read_text())
     monkeypatch.chdir(tmp_path)

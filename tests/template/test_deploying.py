@@ -1,4 +1,4 @@
-"""What people and CI are told is there."""
+"""The deployment page, the workflows and the template agree."""
 
 import re
 from itertools import zip_longest
@@ -18,8 +18,8 @@ def steps(name: str) -> list[dict[str, str]]:
     return [step for job in load(name)["jobs"].values() for step in job.get("steps", [])]
 
 
-def test_every_parameter_is_explained() -> None:
-    """In docs/deploying.md with its default and its bounds, and in the groups of the console."""
+def test_every_parameter_is_documented() -> None:
+    """In docs/deploying.md with default and bounds, and in the console's groups."""
     explained = (ROOT / "docs/deploying.md").read_text()
     rows = re.findall(r"(?m)^\| (`[A-Z].*?) \| (.*?) \|", explained.partition("## Parameters")[2])
     table = {
@@ -51,8 +51,8 @@ def shown(parameter: Template) -> str:
 
 
 @pytest.mark.parametrize("workflow", WORKFLOWS)
-def test_ci_says_what_people_say(workflow: str) -> None:
-    """Its steps are words of the Makefile; GitHub's own for what a release is."""
+def test_workflows_use_the_targets_of_the_makefile(workflow: str) -> None:
+    """Except `gh release`."""
     said = [step["run"] for step in steps(workflow) if "run" in step]
     others = [line for line in said if not line.startswith("make ")]
     assert {line.split()[1] for line in said if line.startswith("make ")} <= TARGETS
@@ -61,14 +61,14 @@ def test_ci_says_what_people_say(workflow: str) -> None:
 
 @pytest.mark.parametrize("workflow", WORKFLOWS)
 def test_actions_are_pinned(workflow: str) -> None:
-    """By commit, so that nobody can change what runs; and nothing is allowed that is not said."""
+    """By commit hash; the default permissions are none."""
     for step in steps(workflow):
         assert re.search(r"@[0-9a-f]{40}$", step.get("uses", "@" + "0" * 40))
     assert load(workflow)["permissions"] == {}
 
 
-def test_every_variable_that_is_read_is_given() -> None:
-    """By the template; and none is given that nobody reads, but Powertools' own."""
+def test_the_template_sets_exactly_the_variables_that_are_read() -> None:
+    """Except those of Powertools."""
     source = ROOT / "layers/token_broker/python/token_broker/app.py"
     read = set(
         re.findall(r'(?:text|number|get)\("([A-Z_]+)"|self\.text\(\'(\w+)\'', source.read_text())

@@ -1,4 +1,4 @@
-"""One more flow: no line of the templates or of the OpenAPI document has to be written for it."""
+"""One more flow: the templates and the OpenAPI document are generated."""
 
 import json
 from types import ModuleType
@@ -28,14 +28,14 @@ def read(name: str) -> Template:
     return document
 
 
-def test_every_function_has_a_flow() -> None:
-    """A folder whose flow is not told of here would not be deployed."""
+def test_each_function_folder_has_a_flow() -> None:
+    """A function without one would not be deployed."""
     folders = {path.parent.name for path in (ROOT / "functions").glob("*/app.py")}
     assert folders == {flow.name for flow in FLOWS}
 
 
 def test_every_rule_holds_for_one_more_flow(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Its function, role, routes, policies, aliases for teams and alarms are as the others'."""
+    """For its function, role, routes, policies, teams' aliases and alarms."""
     for module in (*RULES, subjects):
         if hasattr(module, "FLOWS"):
             monkeypatch.setattr(module, "FLOWS", tuple(flow.name for flow in MORE))
@@ -52,8 +52,8 @@ def test_every_rule_holds_for_one_more_flow(monkeypatch: pytest.MonkeyPatch) -> 
     assert {"SalesFunction", "CallSalesConnection", "Team1Stack.SalesAlias"} <= stack.keys()
 
 
-def test_the_document_of_the_api_has_one_more_flow() -> None:
-    """Its routes and schemas, and it is valid."""
+def test_the_openapi_document_includes_one_more_flow() -> None:
+    """With routes and schemas; it is valid."""
     document = read("openapi.yaml")
     validate(document)
     assert {path for path in document["paths"] if "/sales/" in path} == {

@@ -1,4 +1,4 @@
-"""The referee of the policies is itself refereed: by examples of AWS's documentation."""
+"""The evaluation of IAM policies in these tests, with examples of AWS's documentation."""
 
 from typing import Any
 
@@ -28,8 +28,10 @@ def statement(effect: str = "Allow", **parts: Any) -> dict[str, Any]:
         ),
     ],
 )
-def test_statements(statements: list[dict[str, Any]], *, is_allowed: bool) -> None:
-    """One statement has to allow, and none may deny."""
+def test_statements_are_evaluated_as_documented(
+    statements: list[dict[str, Any]], *, is_allowed: bool
+) -> None:
+    """At least one allows, and none denies."""
     assert allows(statements, READ) is is_allowed
 
 
@@ -47,14 +49,16 @@ def test_statements(statements: list[dict[str, Any]], *, is_allowed: bool) -> No
         ("StringNotEquals", "aws:Missing", "x", True),
     ],
 )
-def test_conditions(operator: str, key: str, value: str, *, is_allowed: bool) -> None:
-    """A set operator is true of nothing; a condition on what is not there is false, or not."""
+def test_conditions_are_evaluated_as_documented(
+    operator: str, key: str, value: str, *, is_allowed: bool
+) -> None:
+    """`ForAllValues` is true for no value; other operators differ for a missing key."""
     condition = {operator: {key: value}}
     assert allows([statement(Condition=condition)], READ) is is_allowed
 
 
-def test_what_is_not_understood_is_an_error() -> None:
-    """Never a guess."""
+def test_an_unsupported_condition_is_an_error() -> None:
+    """It is not ignored."""
     with pytest.raises(KeyError):
         allows([statement(Condition={"DateLessThan": {"aws:now": "x"}})], READ_AT)
 

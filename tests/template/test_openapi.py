@@ -1,4 +1,4 @@
-"""The OpenAPI document says what the code does."""
+"""The OpenAPI document agrees with the code."""
 
 import re
 from typing import Any
@@ -30,27 +30,27 @@ def documented() -> set[tuple[str, str]]:
     }
 
 
-def test_it_is_valid() -> None:
+def test_the_document_is_valid() -> None:
     """By the specification's own schema."""
     validate(API)
 
 
-def test_routes() -> None:
-    """Those of the code, which are those of the template."""
+def test_the_documented_routes_are_those_of_code_and_template() -> None:
+    """Method and path of each."""
     assert documented() == expected_routes()
     assert documented() == {(method, path) for method, path, _ in operations(sound())}
 
 
-def test_codes() -> None:
-    """Each error, and nothing else."""
+def test_the_documented_codes_and_statuses_are_those_of_the_errors() -> None:
+    """All errors, and no others."""
     assert sorted(SCHEMAS["Code"]["enum"]) == sorted(codes())
     statuses = SCHEMAS["Problem"]["properties"]["status"]["enum"]
     assert statuses == sorted({error.status for error in ERRORS})
 
 
 @pytest.mark.parametrize("error", ERRORS, ids=lambda error: error.code)
-def test_a_problem_is_as_described(error: type[BrokerError]) -> None:
-    """It has what is required, and no member that is not described."""
+def test_a_problem_has_the_documented_members(error: type[BrokerError]) -> None:
+    """All required members, and no undocumented one."""
     schema = SCHEMAS["Problem"]
     plain = error("detail").problem()
     full = error(
@@ -65,8 +65,8 @@ def test_a_problem_is_as_described(error: type[BrokerError]) -> None:
     assert re.fullmatch(schema["properties"]["type"]["pattern"], full["type"])
 
 
-def test_patterns() -> None:
-    """What a connection and a fingerprint look like."""
+def test_the_documented_patterns_are_those_of_the_code() -> None:
+    """For connections and fingerprints."""
     assert SCHEMAS["Connection"]["pattern"] == f"^{events.CONNECTION.pattern}$"
     assert SCHEMAS["Fingerprint"]["pattern"] == f"^{events.FINGERPRINT.pattern}$"
     assert SCHEMAS["Rejected"]["pattern"] == SCHEMAS["Fingerprint"]["pattern"]
@@ -83,8 +83,8 @@ EXAMPLES: dict[str, Any] = {
 
 
 @pytest.mark.parametrize("flow", FLOWS)
-def test_a_body_has_the_fields_that_are_read(flow: str) -> None:
-    """Each described field is taken by the flow, and every other is refused."""
+def test_the_documented_body_fields_are_those_of_the_flow(flow: str) -> None:
+    """The flow accepts each of them, and refuses others."""
     described = SCHEMAS[f"{flow.capitalize()}Request"]["properties"]
     for name, value in EXAMPLES.items():
         body = Document({name: value}, InvalidRequest)
@@ -95,7 +95,7 @@ def test_a_body_has_the_fields_that_are_read(flow: str) -> None:
 def is_taken(flow: str, body: Document) -> bool:
     """Say whether the flow's function reads everything there is in *body*."""
     body.seconds("min_ttl", least=0)
-    events.fingerprint(body)
+    events.formed(body, "rejected")
     body.boolean("force", default=False)
     FLOWS[flow].requested(body)
     try:

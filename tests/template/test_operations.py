@@ -1,4 +1,4 @@
-"""Alarms, dashboard and runbook are those of the codes and metrics that there are."""
+"""Alarms, dashboard and runbook agree with the error codes and metrics."""
 
 import json
 import re
@@ -30,8 +30,8 @@ ALARMS = {
 }
 
 
-def test_the_templates_are_up_to_date() -> None:
-    """Else `make operations` has not been run."""
+def test_the_generated_parts_are_up_to_date() -> None:
+    """`make operations` writes them."""
     assert nested() == (ROOT / "operations.yaml").read_text()
     for name in WRITTEN:
         text = (ROOT / name).read_text()
@@ -39,19 +39,19 @@ def test_the_templates_are_up_to_date() -> None:
 
 
 def test_every_code_has_one_signal() -> None:
-    """A new error without an alarm fails here."""
+    """A new error needs an alarm, or a signal that names another."""
     assert sorted(signal.code for signal in SIGNALS) == sorted(codes())
 
 
 @pytest.mark.parametrize("signal", SIGNALS, ids=lambda signal: signal.code)
-def test_the_runbook_says_whose_it_is(signal: Signal) -> None:
-    """In the table that the one who is woken sees first."""
+def test_the_runbook_names_who_is_responsible_for_each_code(signal: Signal) -> None:
+    """In its first table."""
     rows = re.findall(r"(?m)^\| (\w+) \| (.*?) \|", (ROOT / alarms.RUNBOOK).read_text())
     assert [whose for whose, named in rows if f"`{signal.code}`" in named] == [signal.whose]
 
 
 def test_the_runbook_lists_each_alarm_once() -> None:
-    """And each code that has none of its own, and those that take a deployment back."""
+    """Also codes without an alarm, and alarms that roll a deployment back."""
     page = (ROOT / alarms.RUNBOOK).read_text()
     table = page.partition("| cause | alarms |")[2].partition("\n\n")[0]
     rows = [line.split(" | ") for line in table.splitlines()[2:]]
@@ -72,10 +72,10 @@ def test_the_runbook_lists_each_alarm_once() -> None:
 @pytest.mark.parametrize(
     "event", [event for event, each in MEASURES.items() if each.totals is not None]
 )
-def test_an_alarm_watches_what_is_written(
+def test_an_alarm_has_the_dimensions_of_an_emitted_metric(
     event: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Every flow's line counts under the dimensions of the one alarm, and under its own."""
+    """The line of each flow has these dimensions, and those of the flow."""
     monkeypatch.setenv("POWERTOOLS_METRICS_NAMESPACE", "TokenBroker")
     monkeypatch.setenv("POWERTOOLS_SERVICE_NAME", "token-broker-prod")
     for flow in FLOWS:
@@ -111,8 +111,8 @@ def metrics_of(alarm: dict[str, Any]) -> list[dict[str, Any]]:
     return [each["MetricStat"]["Metric"] for each in alarm["Metrics"] if "MetricStat" in each]
 
 
-def test_an_alarm_is_one_metric() -> None:
-    """But for what Lambda counts by function, and for a share, which is of two."""
+def test_an_alarm_uses_one_metric() -> None:
+    """Except Lambda's metrics by function, and ratios, which have two."""
     several = {name: len(metrics_of(alarm)) for name, alarm in ALARMS.items()}
     shares = {name: 2 for name in ALARMS if name.endswith(("LongAlarm", "ShortAlarm"))}
     composite = {name: 0 for name, alarm in ALARMS.items() if "AlarmRule" in alarm}
@@ -123,8 +123,8 @@ def test_an_alarm_is_one_metric() -> None:
 
 
 @pytest.mark.parametrize("objective", OBJECTIVES, ids=lambda objective: objective.name)
-def test_the_promises_are_those_that_are_watched(objective: Objective) -> None:
-    """Share, budget, burn rates and windows stand in the page as the alarms have them."""
+def test_the_documented_objectives_are_those_of_the_alarms(objective: Objective) -> None:
+    """With share, budget, burn rates and windows."""
     page = (ROOT / alarms.RUNBOOK).read_text()
     [row] = re.findall(rf"(?m)^\| `{objective.name}` \|.*\| ([\d.]+) % \| ([\d.]+) min.* \|$", page)
     assert float(row[0]) == pytest.approx(objective.promised * 100)
@@ -145,16 +145,16 @@ def test_the_promises_are_those_that_are_watched(objective: Objective) -> None:
         )
 
 
-def test_what_is_slow_is_what_is_promised() -> None:
-    """The line's `slow`, the alarm's words and the page name one bound."""
+def test_the_bound_for_slow_calls_is_the_documented_one() -> None:
+    """In the audit line, the alarm's description and the page."""
     [prompt] = [each for each in OBJECTIVES if each.bad == "Slow"]
     assert f"{SLOW_MILLISECONDS} ms" in prompt.meaning
     assert f"{SLOW_MILLISECONDS} ms" in (ROOT / alarms.RUNBOOK).read_text()
 
 
 @pytest.mark.parametrize("chart", dashboard.CHARTS, ids=lambda chart: chart.metric)
-def test_a_chart_shows_a_metric_that_is_written(chart: dashboard.Chart) -> None:
-    """Under the dimensions that it is written with, in the order that CloudWatch wants."""
+def test_a_chart_shows_an_emitted_metric(chart: dashboard.Chart) -> None:
+    """With its dimensions, in the order that CloudWatch requires."""
     [measure] = [each for each in MEASURES.values() if chart.metric in each.metrics]
     found = re.search(r"\{TokenBroker,([a-z,]+)\}", dashboard.search(chart.metric, "Sum"))
     assert found
@@ -162,7 +162,7 @@ def test_a_chart_shows_a_metric_that_is_written(chart: dashboard.Chart) -> None:
 
 
 def test_the_dashboard_is_valid_once_deployed() -> None:
-    """It is JSON, fits CloudWatch's grid, and shows every alarm, of whichever stack."""
+    """It is JSON, fits CloudWatch's grid, and shows every alarm of both stacks."""
     body = json.loads(sound()["Operations.Dashboard"]["Properties"]["DashboardBody"])
     assert all(widget["width"] <= 24 for widget in body["widgets"])
     shown = {arn.rpartition(":")[2] for arn in body["widgets"][0]["properties"]["alarms"]}
@@ -183,15 +183,15 @@ def test_the_dashboard_is_valid_once_deployed() -> None:
 
 
 @pytest.mark.parametrize("name", ALARMS)
-def test_every_alarm_says_what_to_read(name: str) -> None:
-    """Its runbook exists, under the heading that it names."""
+def test_every_alarm_links_to_a_section_of_the_runbook(name: str) -> None:
+    """The page and its heading exist."""
     path, _, anchor = ALARMS[name]["AlarmDescription"].rpartition(" ")[2].partition("#")
     headings = re.findall(r"(?m)^#+ `?([a-z_]+)`?$", (ROOT / path).read_text())
     assert anchor in headings
 
 
-def test_the_quotas_name_our_own_limits_as_they_are() -> None:
-    """A function's time, and how many connections one `warm` takes."""
+def test_the_documented_quotas_are_those_of_the_code() -> None:
+    """The timeout of a function, and the connections of one `warm`."""
     page = (ROOT / alarms.RUNBOOK).read_text()
     [timeout] = re.findall(r"the functions end within `Timeout`, (\d+)", page)
     assert int(timeout) == template()["Parameters"]["Timeout"]["Default"]
@@ -199,8 +199,8 @@ def test_the_quotas_name_our_own_limits_as_they_are() -> None:
     assert int(connections) == MOST_WARM
 
 
-def test_the_alarms_cost_what_is_said() -> None:
-    """Each metric that one watches is paid for, and each alarm that is made of others.
+def test_the_cost_of_the_alarms_is_the_documented_one() -> None:
+    """AWS charges each metric of an alarm, and each composite alarm.
 
     The page says it for three flows.
     """

@@ -1,4 +1,4 @@
-"""What each parameter changes in the stack, and what a new version of the program changes."""
+"""The effects of each parameter, and of a new version of the code, on the stack."""
 
 import json
 import re
@@ -39,8 +39,8 @@ def versions(source: Template, **parameters: str) -> set[str]:
 @pytest.mark.parametrize(
     ("name", "key"), [("TokenBrokerLayer", "ContentUri"), ("VntanaFunction", "CodeUri")]
 )
-def test_new_code_is_a_new_version(name: str, key: str) -> None:
-    """The layer's too, or a canary would never see it."""
+def test_new_code_publishes_a_new_version(name: str, key: str) -> None:
+    """Also that of the layer, as a canary deployment needs a new version."""
     source = template()
     assert versions(source) == versions(template())
     source["Resources"][name]["Properties"][key] = "s3://bucket/another"
@@ -48,8 +48,8 @@ def test_new_code_is_a_new_version(name: str, key: str) -> None:
     assert len(changed) == (len(FLOWS) if name == "TokenBrokerLayer" else 1)
 
 
-def test_a_release_is_a_new_version() -> None:
-    """SAM does not see that a parameter has another value: `make deploy` says when it was."""
+def test_a_release_publishes_a_new_version() -> None:
+    """SAM publishes none for a changed parameter, so `make deploy` sets `Release` to the time."""
     assert versions(template()) == versions(template(), MemorySeconds="1")
     first, second = (versions(template(), Release=str(at)) for at in (1700000000, 1700000001))
     assert not first & second
@@ -114,8 +114,8 @@ def leaves(node: Any, path: str = "") -> Iterator[tuple[str, str]]:
             yield inner, str(value)
 
 
-def test_each_parameter_reaches_the_properties_that_it_is_for() -> None:
-    """And no other: all are set at once, each to a value of its own."""
+def test_each_parameter_sets_its_properties_and_no_others() -> None:
+    """All are set at once, each to a different value."""
     names = template()["Parameters"].keys() - SWITCHES - {"Stage"}
     values = {name: str(7_000_000 + number) for number, name in enumerate(sorted(names))}
     found: dict[str, set[str]] = {name: set() for name in names}
@@ -127,8 +127,8 @@ def test_each_parameter_reaches_the_properties_that_it_is_for() -> None:
     assert found == REACHED
 
 
-def test_a_private_api_answers_its_endpoint_only() -> None:
-    """Even those whom another policy lets in are refused elsewhere."""
+def test_a_private_api_is_reachable_only_by_its_endpoints() -> None:
+    """Other sources are denied, even if another policy allows them."""
     api = with_(VpcEndpointIds=ENDPOINT)["TokenBrokerApi"]["Properties"]
     assert api["EndpointConfiguration"] == {"Types": ["PRIVATE"], "VpcEndpointIds": [ENDPOINT]}
     statements = api["Body"]["x-amazon-apigateway-policy"]["Statement"]
@@ -138,8 +138,8 @@ def test_a_private_api_answers_its_endpoint_only() -> None:
     assert not allows(statements, Ask("execute-api:Invoke", "execute-api:/*"))
 
 
-def test_other_accounts_may_be_let_to_call() -> None:
-    """Each is named; its own policies have to let its roles call as well."""
+def test_other_accounts_can_be_allowed_to_call() -> None:
+    """By their id; their own policies have to allow it as well."""
     api = with_(CallerAccounts="111122223333,444455556666")["TokenBrokerApi"]["Properties"]
     statements = api["Body"]["x-amazon-apigateway-policy"]["Statement"]
     assert [each["Principal"]["AWS"] for each in statements] == [
@@ -148,8 +148,8 @@ def test_other_accounts_may_be_let_to_call() -> None:
     ]
 
 
-def test_functions_in_a_vpc_may_have_interfaces() -> None:
-    """And only those; and Lambda alone makes them, not the code."""
+def test_functions_in_a_vpc_may_create_network_interfaces() -> None:
+    """Only those, and only Lambda itself, not the code."""
     inside, outside = with_(SubnetIds="subnet-1", SecurityGroupIds="sg-1"), sound()
     assert function(inside)["VpcConfig"] == {
         "SubnetIds": ["subnet-1"],
@@ -162,8 +162,8 @@ def test_functions_in_a_vpc_may_have_interfaces() -> None:
     assert not may(outside, "vntana", "ec2:CreateNetworkInterface", "*", **by_lambda)
 
 
-def test_traces_are_a_switch() -> None:
-    """Off, nobody may write any."""
+def test_tracing_can_be_enabled() -> None:
+    """Without it, no role may write traces."""
     traced = with_(Tracing="enabled")
     assert function(traced)["TracingConfig"] == {"Mode": "Active"}
     assert traced["TokenBrokerApiStage"]["Properties"]["TracingEnabled"] is True
@@ -171,8 +171,8 @@ def test_traces_are_a_switch() -> None:
     assert not may(sound(), "editor", "xray:PutTraceSegments", "*")
 
 
-def test_the_key_of_the_secrets_may_be_used_for_secrets() -> None:
-    """Through Secrets Manager, for this stage's secrets."""
+def test_the_key_of_the_secrets_may_be_used_by_secrets_manager() -> None:
+    """Only for this stage's secrets."""
     key = "arn:aws:kms:eu-west-1:123456789012:key/secrets"
     stack = with_(SecretsKeyArn=key)
     through = {"kms:ViaService": f"secretsmanager.{REGION}.amazonaws.com"}
@@ -193,8 +193,8 @@ def test_the_key_of_the_secrets_may_be_used_for_secrets() -> None:
         *((flow, "Check", "Checks") for flow in CHECKED),
     ],
 )
-def test_connections_may_be_kept_warm_and_checked(flow: str, parameter: str, event: str) -> None:
-    """By direct calls on a schedule, which is off unless there are any."""
+def test_schedules_can_warm_and_check_connections(flow: str, parameter: str, event: str) -> None:
+    """By direct invocations; without connections, a schedule is disabled."""
     calls = '[{"connection": "acme"}, {"connection": "globex"}]'
     warm, cold = (
         with_(**{f"{parameter}{flow.capitalize()}": told})[f"{flow.capitalize()}Function{event}"]
@@ -223,10 +223,10 @@ def test_connections_may_be_kept_warm_and_checked(flow: str, parameter: str, eve
         ("WarmVntana", "acme", False),
     ],
 )
-def test_a_parameter_cannot_open_what_a_policy_closes(
+def test_a_parameter_for_a_policy_cannot_be_a_wildcard(
     name: str, value: str, *, is_taken: bool
 ) -> None:
-    """What becomes part of a policy cannot be a wildcard."""
+    """By its `AllowedPattern`."""
     parameter = template()["Parameters"][name]
     assert bool(re.fullmatch(parameter["AllowedPattern"], value)) is is_taken
     assert re.fullmatch(parameter["AllowedPattern"], parameter["Default"])
@@ -245,22 +245,22 @@ def test_a_parameter_cannot_open_what_a_policy_closes(
         ({"TeamKeys": "required"}, "TeamKeys needs"),
     ],
 )
-def test_what_does_not_go_together_is_refused(parameters: dict[str, str], said: str) -> None:
-    """Before anything is made, and in words."""
+def test_incompatible_parameters_are_refused(parameters: dict[str, str], said: str) -> None:
+    """By a rule with a message, before any change."""
     [refusal] = Stack(template(), parameters).refusals()
     assert refusal.startswith(said)
 
 
-def test_what_goes_together_is_not_refused() -> None:
-    """Nothing said, or both."""
+def test_compatible_parameters_are_not_refused() -> None:
+    """None of a pair, or both."""
     together = {"SubnetIds": "subnet-1", "SecurityGroupIds": "sg-1", "TeamKeys": "required"}
     together |= {"Team1": "orders", "DomainName": "a.b", "CertificateArn": "arn:c"}
     assert Stack(template(), {}).refusals() == []
     assert Stack(template(), together | {"SnapStart": "enabled"}).refusals() == []
 
 
-def test_keys_for_teams_are_a_switch() -> None:
-    """Off, a signature is all that is asked for; keys are there before they are asked for."""
+def test_api_keys_for_teams_can_be_required() -> None:
+    """Without it, a signature is sufficient; the keys exist in any case."""
     for told, schemes in (("", {"AWS_IAM"}), ("required", {"AWS_IAM", "api_key"})):
         stack = with_(Team1="orders", TeamKeys=told)
         asked = {
@@ -285,16 +285,18 @@ def test_keys_for_teams_are_a_switch() -> None:
         ),
     ],
 )
-def test_options_add_what_they_need(parameters: dict[str, str], resources: set[str]) -> None:
-    """And nothing else. A domain refuses what is older than TLS 1.2."""
+def test_an_option_adds_exactly_its_resources(
+    parameters: dict[str, str], resources: set[str]
+) -> None:
+    """A domain requires TLS 1.2."""
     stack = with_(**parameters)
     assert stack.keys() - with_().keys() == resources
     for domain in of_type(stack, "ApiGateway::DomainName").values():
         assert domain["SecurityPolicy"] == "TLS_1_2"
 
 
-def test_concurrency() -> None:
-    """None is reserved or provisioned unless said; zero reserved is the off switch."""
+def test_reserved_and_provisioned_concurrency_are_optional() -> None:
+    """Zero reserved stops the function."""
     assert "ReservedConcurrentExecutions" not in function(sound())
     assert function(with_(ReservedConcurrency="0"))["ReservedConcurrentExecutions"] == "0"
     assert "ProvisionedConcurrency" not in text(of_type(sound(), "Lambda::Alias"))
@@ -303,8 +305,8 @@ def test_concurrency() -> None:
     )
 
 
-def test_snap_start_is_a_switch() -> None:
-    """For published versions, which is what the alias leads to."""
+def test_snap_start_can_be_enabled() -> None:
+    """For published versions, to which the alias points."""
     assert function(sound())["SnapStart"] == {"ApplyOn": "None"}
     assert function(with_(SnapStart="enabled"))["SnapStart"] == {"ApplyOn": "PublishedVersions"}
 
@@ -316,8 +318,8 @@ def test_snap_start_is_a_switch() -> None:
         ("tokens.example.com", "https://tokens.example.com"),
     ],
 )
-def test_the_outputs_name_what_others_refer_to(domain: str, url: str) -> None:
-    """The API's address, at the domain if there is one; functions, policies, table, key and bus."""
+def test_the_outputs_name_api_functions_policies_and_resources(domain: str, url: str) -> None:
+    """The API's URL is that of the domain, if there is one."""
     outputs = Stack(template(), {"DomainName": domain}).outputs()
     wanted = {"ApiUrl": url, "TableName": TABLE, "KeyArn": KEY_ARN, "EventBusName": TABLE}
     policies = ["Operate", "Probe", "Hold", "Connect"]

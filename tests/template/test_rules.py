@@ -1,4 +1,4 @@
-"""The template keeps every rule, and each rule notices a template that breaks it."""
+"""The template satisfies each rule, and each rule detects a template that breaks it."""
 
 import pytest
 
@@ -27,8 +27,8 @@ SPOILT = [
 
 
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.__name__)
-def test_the_template_keeps(rule: Rule) -> None:
-    """The rule's docstring says what."""
+def test_the_template_satisfies_each_rule(rule: Rule) -> None:
+    """The rule is explained by its docstring."""
     assert findings(rule) == []
 
 
@@ -36,13 +36,13 @@ def test_the_template_keeps(rule: Rule) -> None:
     ("rule", "mutation"),
     [pytest.param(rule, spoil, id=f"{rule.__name__}: {what}") for rule, what, spoil in SPOILT],
 )
-def test_is_noticed(rule: Rule, mutation: Mutation) -> None:
-    """A template that breaks the rule has findings."""
+def test_a_template_that_breaks_a_rule_is_detected(rule: Rule, mutation: Mutation) -> None:
+    """The rule returns findings."""
     assert findings(rule, mutation)
 
 
-def test_every_rule_is_tried() -> None:
-    """None is without a template that breaks it."""
+def test_each_rule_has_a_template_that_breaks_it() -> None:
+    """In `SPOILT`."""
     assert set(RULES) == {rule for rule, _, _ in SPOILT}
 
 
@@ -84,6 +84,6 @@ def combined(request: pytest.FixtureRequest) -> Template:
 
 
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.__name__)
-def test_options_keep(combined: Template, rule: Rule) -> None:
-    """None of them costs a rule."""
+def test_each_rule_holds_with_all_options(combined: Template, rule: Rule) -> None:
+    """For several combinations of parameters."""
     assert list(rule(combined)) == []

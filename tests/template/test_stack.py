@@ -1,4 +1,4 @@
-"""The template is deployed, to moto's CloudFormation, and what it makes serves the broker.
+"""The template is deployed to moto's CloudFormation, and the broker runs in its resources.
 
 What moto cannot make is listed, and held by the rules of the other modules here.
 """
@@ -130,8 +130,8 @@ def key_id(session: Callable[[str], Any]) -> str:
     return found
 
 
-def test_everything_that_can_be_is_made(session: Callable[[str], Any]) -> None:
-    """Under the names that the policies count on."""
+def test_all_supported_resources_are_created(session: Callable[[str], Any]) -> None:
+    """Under the logical names of the template."""
     found = session("cloudformation").list_stack_resources(StackName=NAME)
     made = {each["LogicalResourceId"] for each in found["StackResourceSummaries"]}
     assert made == carried()["Resources"].keys()
@@ -156,10 +156,10 @@ def enter(
 
 
 @pytest.mark.parametrize("flow", FLOWS)
-def test_the_function_works_in_what_was_made_for_it(
+def test_the_function_works_with_the_created_resources(
     session: Callable[[str], Any], world: World, flow: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """With the stack's variables, over its table, and its key under the context of the policies."""
+    """With the stack's variables, table and key, and the encryption context of the policies."""
     enter(session, world, flow, "acme", monkeypatch)
     event = {"connection": "acme"}
     answers = [world.cold(flow)(event, LambdaContext(f"{NAME}-{flow}")) for _ in range(2)]
@@ -181,8 +181,10 @@ def test_the_function_works_in_what_was_made_for_it(
 
 
 @pytest.mark.parametrize("flow", FLOWS)
-def test_policies_are_what_the_rules_read(session: Callable[[str], Any], flow: str) -> None:
-    """What moto makes of references, and what these tests do, is the same."""
+def test_created_policies_equal_those_that_the_rules_read(
+    session: Callable[[str], Any], flow: str
+) -> None:
+    """Moto and these tests resolve references alike."""
     logical = f"{flow.capitalize()}Role"
     resource = session("cloudformation").describe_stack_resource(
         StackName=NAME, LogicalResourceId=logical
@@ -216,10 +218,10 @@ def led_to(session: Callable[[str], Any], method: str, path: str) -> str:
 
 
 @pytest.mark.parametrize("flow", FLOWS)
-def test_the_api_serves_the_flow(
+def test_each_route_of_the_api_leads_to_its_function(
     session: Callable[[str], Any], world: World, flow: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Each of its routes leads to the function, which answers; moto itself runs no function."""
+    """The function is called by the test, as moto runs none."""
     enter(session, world, flow, "globex", monkeypatch)
     service, seen = world.cold(flow), []
     routes = sorted(route for route in expected_routes() if f"/{flow}/" in route[1])

@@ -1,4 +1,4 @@
-"""What SAM's own translator makes of the template."""
+"""The template as translated by SAM."""
 
 import copy
 

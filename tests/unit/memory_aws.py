@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any, cast
 from botocore.exceptions import ReadTimeoutError
 
 from tests.protocol.simulation.table import Table, client_error, place_of
-from token_broker.aws.reader import Reader
 from token_broker.sealing import Sealer
 from token_broker.secrets_manager import Secrets
 from token_broker.store import Store
@@ -200,7 +199,6 @@ class MemoryAws:
         self.dynamodb = MemoryDynamoDB(self.table)
         dynamodb = cast("DynamoDBClient", self.dynamodb)
         kms = cast("KMSClient", self.kms)
-        reader = Reader(TABLE_NAME, KEY_ID, lambda: dynamodb, lambda: kms)
-        self.store = Store(TABLE_NAME, reader, lambda: dynamodb)
-        self.sealer = Sealer(TABLE_NAME, KEY_ID, reader, lambda: kms)
+        self.store = Store(TABLE_NAME, lambda: dynamodb)
+        self.sealer = Sealer(TABLE_NAME, KEY_ID, lambda: kms)
         self.secrets = Secrets(PREFIX, lambda: cast("SecretsManagerClient", self.manager))

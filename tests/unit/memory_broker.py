@@ -1,4 +1,4 @@
-"""The whole broker of a flow in memory: AWS by `memory_aws`, the vendor by its fake, time by hand.
+"""The whole broker of a flow in memory: AWS by `memory_aws`, the vendor's fake, a settable clock.
 
 Nothing takes time unless a test says so, and everything that the broker tells is written down.
 """
@@ -30,7 +30,7 @@ INVOKED = "arn:aws:lambda:eu-west-1:123456789012:function:token-broker:live"
 
 
 class Recorder(Telemetry):
-    """Keeps what it is told, and writes nothing."""
+    """Stores the emitted events, and writes nothing."""
 
     def __init__(self) -> None:
         self.told: list[tuple[str, dict[str, Any]]] = []
@@ -50,13 +50,13 @@ class Recorder(Telemetry):
 
 
 def around(owner: object, operation: str, change: Callable[..., Any]) -> None:
-    """Replace a method: *change* is called with the method, and what that would be called with."""
+    """Replace a method: *change* is called with the method and its arguments."""
     setattr(owner, operation, partial(change, getattr(owner, operation)))
 
 
 @dataclass
 class Context:
-    """What Lambda tells an invocation of itself."""
+    """Lambda's context of an invocation."""
 
     milliseconds: int = 29_500
     aws_request_id: str = "r-1"
@@ -119,7 +119,7 @@ class MemoryBroker:
         return response | {"body": json.loads(response["body"])}
 
     def item(self, variant: str = "-") -> Item:
-        """Return what the table keeps of a variant."""
+        """Return the item of a variant in the table."""
         return self.aws.store.read(f"{self.flow}#acme", variant)
 
     def write(self, variant: str = "-", **attributes: Any) -> None:

@@ -1,4 +1,4 @@
-"""When the way from one item to another is out of date."""
+"""Aliases: when one is outdated, and its attributes."""
 
 import pytest
 
@@ -31,19 +31,19 @@ ITEM = Item(
         pytest.param(0, {"target": "c", "context": MEMBER}, False, id="its end leads on"),
     ],
 )
-def test_a_way_is_outdated_by_what_its_end_became(
+def test_an_alias_is_outdated_by_changes_of_its_target(
     ahead: int, changes: dict[str, str], is_so: bool
 ) -> None:
-    """Two processes wrote them: who was first, their clocks do not tell to the second."""
+    """Two processes wrote the two items, and their clocks may differ by seconds."""
     assert is_outdated(replace(POINTER, issued_at=NOW + ahead), replace(ITEM, **changes)) is is_so
 
 
-def test_a_way_is_outdated_by_any_of_what_it_expects() -> None:
+def test_an_alias_is_outdated_by_any_difference_of_its_expected_context() -> None:
     two = replace(POINTER, context='{"role": "OWNER", "x": 2}')
     assert expects_another(two, ITEM)
 
 
-def test_of_what_was_read_only_the_end_of_a_way_is_handed_on() -> None:
+def test_only_the_target_of_an_alias_is_handed_on_from_a_read() -> None:
     end, way = ITEM, replace(ITEM, target="c")
     assert Look(POINTER, end, end, NOW).of_target("b") == Look(end, end, end, NOW)
     assert Look(POINTER, end, end, NOW).of_target("c") is None
@@ -51,15 +51,17 @@ def test_of_what_was_read_only_the_end_of_a_way_is_handed_on() -> None:
 
 
 @pytest.mark.parametrize("context", [None, "{", "[]"])
-def test_a_way_that_an_older_version_wrote_expects_nothing(context: str | None) -> None:
+def test_an_alias_without_a_valid_context_expects_nothing(context: str | None) -> None:
     assert not expects_another(replace(POINTER, context=context), replace(ITEM, context=MEMBER))
 
 
 @pytest.mark.parametrize(
     ("expected", "context"), [(None, {}), ({}, {}), ({"role": "A"}, {"context": '{"role": "A"}'})]
 )
-def test_what_is_kept_of_a_way(expected: dict[str, str] | None, context: dict[str, str]) -> None:
-    """For a month: it is bound to the version of the secret in any case."""
+def test_the_attributes_of_a_stored_alias(
+    expected: dict[str, str] | None, context: dict[str, str]
+) -> None:
+    """It lives a month, and is bound to the secret version."""
     target = Variant("organization", {"organization": "o-1"})
     kept = alias_values(b"sealed", target, "v1", NOW, expected)
     assert kept == context | {

@@ -1,4 +1,4 @@
-"""How a function is put together from its environment, and what it does with AWS besides."""
+"""The composition of a function from its environment, and its invocations and announcements."""
 
 import json
 import sys
@@ -13,9 +13,8 @@ from tests.unit.memory_aws import MemoryAws, timeout
 from tests.unit.memory_broker import Context, Recorder
 from token_broker.app import Environment
 from token_broker.aws import clients
-from token_broker.aws.endpoints import PlainEnvironment
+from token_broker.aws.endpoints import Credentials, PlainEnvironment
 from token_broker.aws.fast_client import FastClient
-from token_broker.aws.sigv4 import Credentials
 from token_broker.cache import CachedToken
 from token_broker.errors import NotConfigured
 from token_broker.exchange import Request, Response
@@ -34,7 +33,7 @@ NOT_TAKEN = {"FailedEntryCount": 1, "Entries": [{"ErrorCode": "Throttled"}]}
 
 
 class Recording:
-    """A client of AWS's that keeps what it is asked, and gives *answer*: none is silence."""
+    """A client of AWS that stores its calls, and returns *answer*."""
 
     def __init__(self, answer: dict[str, Any] | None = {"FailedEntryCount": 0}) -> None:  # noqa: B006 (is not changed)
         self.asked: list[tuple[str, dict[str, Any]]] = []
@@ -65,7 +64,7 @@ def test_a_variable_that_is_missing_is_named(name: str, value: str | None) -> No
 
 @pytest.mark.parametrize("name", ["MEMORY_SECONDS", "MEMORY_ENTRIES", "LEASE_SKEW_SECONDS"])
 @pytest.mark.parametrize("value", ["", "-1", "1.5", "x", "\u0661", " 1"])
-def test_a_number_is_a_whole_one(name: str, value: str) -> None:
+def test_a_number_must_be_a_whole_number(name: str, value: str) -> None:
     with pytest.raises(NotConfigured) as raised:
         service(**{name: value})
     assert raised.value.detail == f"{name}: must be a whole number"
@@ -91,7 +90,7 @@ def test_settings_have_defaults(
     assert deps.skew == skew
 
 
-def test_owners_and_random_numbers_are_used_once() -> None:
+def test_owners_and_random_numbers_are_unique() -> None:
     deps = service().deps
     owners = {deps.owner() for _ in range(50)}
     numbers = {deps.random() for _ in range(50)}
@@ -100,7 +99,7 @@ def test_owners_and_random_numbers_are_used_once() -> None:
     assert all(0 <= number < 1 for number in numbers)
 
 
-def test_random_numbers_are_from_the_whole_range(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_random_numbers_cover_the_whole_range(monkeypatch: pytest.MonkeyPatch) -> None:
     deps = service().deps
     for byte, number in ((b"\x00", 0), (b"\x80", 0.50196078), (b"\xff", 1)):
         monkeypatch.setattr("os.urandom", lambda count, byte=byte: byte * count)
@@ -108,14 +107,14 @@ def test_random_numbers_are_from_the_whole_range(monkeypatch: pytest.MonkeyPatch
 
 
 class Fast:
-    """A fast client that leaves everything to boto3, and keeps what it was asked."""
+    """A fast client that always falls back to boto3, and stores its calls."""
 
     def __init__(self) -> None:
         self.asked: list[str] = []
         self.is_closed = False
 
     def call(self, operation: str, _: Mapping[str, Any]) -> None:
-        """Keep what is asked, and answer nothing."""
+        """Store the call, and return None."""
         self.asked.append(operation)
 
     def close(self) -> None:
@@ -124,10 +123,10 @@ class Fast:
 
 
 @pytest.mark.parametrize("has_fast", [False, True])
-def test_a_function_works_with_what_its_variables_name(
+def test_a_function_uses_the_resources_of_its_variables(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], *, has_fast: bool
 ) -> None:
-    """The table, the key, the secrets, the vendor, and the fast client before boto3."""
+    """Table, key, secrets and vendor; the fast client before boto3."""
     aws, fast = MemoryAws(), Fast()
     fake = registry.new("vendorlink", clock=time.time)
     secret = fake.demo_secret("app.vendorlink.nl")
@@ -180,15 +179,15 @@ def changed(version: str) -> dict[str, Any]:
     return {"source": "aws.secretsmanager", "detail-type": kind, "detail": detail}
 
 
-def test_a_function_has_the_clock_of_its_process(monkeypatch: pytest.MonkeyPatch) -> None:
-    """In whole seconds since the epoch, and another one for lengths of time."""
+def test_a_function_uses_the_clocks_of_its_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whole seconds since the epoch, and a monotonic clock for durations."""
     monkeypatch.setattr("time.time", lambda: 1_900_000_000.9)
     clock = service().deps.clock
     assert clock.now() == 1_900_000_000
     assert (clock.monotonic, clock.sleep) == (time.monotonic, time.sleep)
 
 
-def test_each_length_of_time_is_counted_by_the_clock_that_fits_it() -> None:
+def test_deadlines_use_the_monotonic_clock_and_ages_the_wall_clock() -> None:
     """A step of the wall clock changes no deadline.
 
     The monotonic clock may stand still while a function is frozen, so the age of a connection, and
@@ -200,7 +199,7 @@ def test_each_length_of_time_is_counted_by_the_clock_that_fits_it() -> None:
     assert [vars(transport)["time"], FastClient(environment)._clock] == [time.time] * 2
 
 
-def test_a_function_invokes_itself_by_the_name_it_was_invoked_by(
+def test_a_function_invokes_itself_by_the_arn_of_its_invocation(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     client = Recording()
@@ -221,10 +220,10 @@ def test_a_function_invokes_itself_by_the_name_it_was_invoked_by(
         pytest.param(NOT_TAKEN, "Throttled", id="not taken"),
     ],
 )
-def test_an_announcement_is_logged_and_put_on_the_bus_if_there_is_one(
+def test_an_announcement_is_logged_and_put_on_a_configured_bus(
     monkeypatch: pytest.MonkeyPatch, bus: str | None, answer: Any, reason: str | None
 ) -> None:
-    """That the bus does not take it is told to the caller, and raises nothing."""
+    """A failure of the bus is returned, and raises nothing."""
     client, said = Recording(answer), Recorder()
     monkeypatch.setattr(clients, "events", lambda: client)
     named = {} if bus is None else {"EVENT_BUS_NAME": bus}
@@ -243,8 +242,10 @@ def test_an_announcement_is_logged_and_put_on_the_bus_if_there_is_one(
     assert client.asked == ([("put_events", {"Entries": [entry]})] if bus else [])
 
 
-def test_only_hosts_that_are_named_may_lead_inside(monkeypatch: pytest.MonkeyPatch) -> None:
-    """With blanks around them, as in a template's list; one transport sends everything."""
+def test_only_configured_hosts_may_resolve_to_internal_addresses(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Blanks around them are allowed; one transport sends all requests."""
     made: list[frozenset[str]] = []
 
     class Sending:
@@ -258,7 +259,7 @@ def test_only_hosts_that_are_named_may_lead_inside(monkeypatch: pytest.MonkeyPat
     for named, hosts in (
         ({}, set()),
         ({"INTERNAL_HOSTS": ""}, set()),
-        ({"INTERNAL_HOSTS": " a.test, b.test ,,"}, {"a.test", "b.test"}),
+        ({"INTERNAL_HOSTS": " a.test, B.Test ,,"}, {"a.test", "b.test"}),
     ):
         deps = service(**named).deps
         request = Request("GET", "https://a.test/", "look")
@@ -267,8 +268,8 @@ def test_only_hosts_that_are_named_may_lead_inside(monkeypatch: pytest.MonkeyPat
     assert made == []
 
 
-def test_a_snapshot_that_is_restored_remembers_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    """It may be days old: tokens, the versions of secrets that were seen, and connections."""
+def test_a_restored_snapshot_has_empty_caches(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tokens, secret versions and connections may be days old."""
     restored: list[Any] = []
     runtime = ModuleType("snapshot_restore_py")
     runtime.register_after_restore = restored.append  # type: ignore[attr-defined]  # Lambda's own

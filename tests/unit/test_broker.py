@@ -1,4 +1,4 @@
-"""What happens on a call: from where it is served, when a refresh is started, what may be old."""
+"""The hit path: the source of a token, the start of a refresh, and stale tokens."""
 
 from functools import partial
 from typing import Any, NoReturn
@@ -38,7 +38,7 @@ def ask(broker: MemoryBroker, **request: Any) -> tuple[str, bool, int]:
 
 
 def remember(broker: MemoryBroker) -> CachedToken:
-    """Have the process remember what the table has now."""
+    """Put the current item of the table into the cache."""
     item = broker.item()
     token = broker.deps.sealer.open_token(item)
     assert token
@@ -66,7 +66,7 @@ def refusal(broker: MemoryBroker, **request: Any) -> BrokerError:
         (9, {"min_ttl": 3600 - 10}, "memory"),
     ],
 )
-def test_a_kept_token_is_served_from_memory_for_a_minute(
+def test_a_token_is_handed_out_from_the_cache_for_a_minute(
     age: int, request_: dict[str, Any], source: str
 ) -> None:
     broker = broker_with_token()
@@ -75,7 +75,7 @@ def test_a_kept_token_is_served_from_memory_for_a_minute(
     assert broker.steps == ["login"]
 
 
-def test_what_was_read_from_the_table_is_remembered() -> None:
+def test_a_token_read_from_the_table_is_cached() -> None:
     broker = broker_with_token()
     broker.restart()
     sources = []
@@ -97,7 +97,7 @@ def test_what_was_read_from_the_table_is_remembered() -> None:
     ],
 )
 @pytest.mark.parametrize("where", ["memory", "table"])
-def test_no_token_is_handed_out_that_lives_too_short(
+def test_a_token_whose_remaining_life_is_too_short_is_not_handed_out(
     where: str, left: int, request_: dict[str, Any], generation: int
 ) -> None:
     """I8."""
@@ -112,15 +112,15 @@ def test_no_token_is_handed_out_that_lives_too_short(
     assert ask(broker, **request_)[::2] == (source, generation)
 
 
-def test_a_token_that_is_uncertain_is_served_from_neither() -> None:
-    """A holder died in the middle of an exchange: the vendor may have ended the token."""
+def test_an_uncertain_token_is_handed_out_from_neither_cache_nor_table() -> None:
+    """The lease holder died during an exchange: the vendor may have revoked the token."""
     broker = broker_with_token()
     broker.put(lease_owner="dead", lease_until=NOW)
     remember(broker)
     assert ask(broker) == ("exchange", False, 2)
 
 
-def test_a_longer_min_ttl_than_tokens_live_is_refused_before_an_exchange() -> None:
+def test_a_min_ttl_above_the_lifetime_is_refused_before_an_exchange() -> None:
     broker = broker_with_token()
     error = refusal(broker, min_ttl=3600)
     assert type(error) is InvalidRequest
@@ -128,8 +128,8 @@ def test_a_longer_min_ttl_than_tokens_live_is_refused_before_an_exchange() -> No
     assert broker.steps == ["login"]
 
 
-def test_what_is_remembered_counts_from_before_it_was_read() -> None:
-    """I16: to open a token takes time as well, and a hold or DELETE may come amid that."""
+def test_the_age_of_a_cached_token_counts_from_the_start_of_its_read() -> None:
+    """I16: a hold or DELETE may come while the token is decrypted."""
     broker = broker_with_token()
     broker.restart()
 
@@ -168,7 +168,7 @@ def break_table(broker: MemoryBroker) -> None:
         (500, {"rejected": "0123456789abcdef"}, False),
     ],
 )
-def test_memory_outlives_the_table_while_the_token_lives(
+def test_a_live_cached_token_is_handed_out_while_the_table_is_unavailable(
     left: int, request_: dict[str, Any], is_served: bool
 ) -> None:
     broker = broker_with_token()
@@ -201,7 +201,7 @@ def fail_vendor(broker: MemoryBroker, **fault: Any) -> None:
         ({}, 30, False),
     ],
 )
-def test_the_old_token_serves_while_the_vendor_is_down(
+def test_the_old_token_is_handed_out_during_an_outage(
     request_: dict[str, Any], left: int, is_served: bool
 ) -> None:
     broker = broker_with_token()
@@ -213,8 +213,8 @@ def test_the_old_token_serves_while_the_vendor_is_down(
         assert type(refusal(broker, **request_)) is UpstreamUnavailable
 
 
-def test_a_reported_token_is_never_handed_out_again() -> None:
-    """I14: not even if the vendor is down."""
+def test_a_token_reported_as_rejected_is_never_handed_out_again() -> None:
+    """I14: not even during an outage."""
     broker = broker_with_token()
     fingerprint = str(broker.item().fingerprint)
     fail_vendor(broker)
@@ -227,10 +227,10 @@ def test_a_reported_token_is_never_handed_out_again() -> None:
 
 
 @pytest.mark.parametrize("kind", kinds_of(BrokerError), ids=lambda kind: kind.code)
-def test_the_old_token_stands_in_for_a_forced_one_amid_an_outage_only(
+def test_a_failed_forced_call_gets_the_old_token_only_during_an_outage(
     kind: type[BrokerError], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Who forces wants to know of anything else; who does not, wants a token."""
+    """Any other error is raised for a forced call; another call gets the old token."""
     broker = broker_with_token()
     broker.now += 100
     broker.put(lease_owner="dead", lease_until=NOW)
@@ -247,8 +247,8 @@ def test_the_old_token_stands_in_for_a_forced_one_amid_an_outage_only(
 
 
 @pytest.mark.parametrize("fault", [{"status": 503}, {"status": 400, "body": "{}"}])
-def test_a_token_that_is_uncertain_serves_if_there_is_no_other(fault: dict[str, Any]) -> None:
-    """Whatever became of the exchange that was begun: who did not force it wants a token."""
+def test_an_uncertain_token_is_handed_out_if_the_exchange_fails(fault: dict[str, Any]) -> None:
+    """To calls without `force`."""
     broker = broker_with_token()
     broker.put(lease_owner="dead", lease_until=NOW)
     fail_vendor(broker, **fault)
@@ -256,8 +256,8 @@ def test_a_token_that_is_uncertain_serves_if_there_is_no_other(fault: dict[str, 
     assert ask(broker) == ("table", True, 1)
 
 
-def test_a_failure_of_a_call_that_found_no_token_costs_one_read_of_the_table() -> None:
-    """There is no old token to look for, so the error is told at once."""
+def test_a_failed_call_without_a_stored_token_reads_the_table_once() -> None:
+    """There is no old token to look for."""
     broker = MemoryBroker()
     fail_vendor(broker, status=404)
     reads = reads_of(broker)
@@ -268,7 +268,7 @@ def test_a_failure_of_a_call_that_found_no_token_costs_one_read_of_the_table() -
 # Refreshes beside
 
 
-def test_a_refresh_is_started_once_it_is_due_and_by_one_caller() -> None:
+def test_a_due_refresh_is_started_by_one_caller() -> None:
     broker = broker_with_token()
     broker.now = REFRESH - 1
     assert ask(broker) == ("table", False, 1)
@@ -288,7 +288,7 @@ def test_a_refresh_is_started_once_it_is_due_and_by_one_caller() -> None:
     assert len(broker.invoked) == 2
 
 
-def test_a_caller_whose_memory_knows_no_election_asks_the_table_and_writes_nothing() -> None:
+def test_a_cached_token_that_is_due_is_read_again_before_a_refresh() -> None:
     broker = broker_with_token()
     broker.now = REFRESH
     held = remember(broker)
@@ -299,8 +299,8 @@ def test_a_caller_whose_memory_knows_no_election_asks_the_table_and_writes_nothi
     assert (broker.aws.dynamodb.writes, broker.invoked) == (writes, [])
 
 
-def test_a_token_that_the_table_shows_as_rejected_is_not_handed_out_of_memory() -> None:
-    """I9: memory does not know of the report, and is asked again behind the table."""
+def test_a_cached_token_that_is_rejected_in_the_table_is_not_handed_out() -> None:
+    """I9: another process wrote the report; the cache is not used after the read."""
     broker = broker_with_token()
     broker.now = REFRESH
     held = remember(broker)
@@ -308,8 +308,8 @@ def test_a_token_that_the_table_shows_as_rejected_is_not_handed_out_of_memory() 
     assert ask(broker) == ("exchange", False, 2)
 
 
-def test_a_caller_that_was_slower_starts_none() -> None:
-    """Another one is elected between this one's read and its write, which it does not repeat."""
+def test_a_caller_that_loses_the_claim_starts_no_refresh() -> None:
+    """Another caller claims the refresh between this one's read and write."""
     broker = broker_with_token()
     broker.now = REFRESH
     broker.aws.dynamodb.before_write = lambda: broker.put(nudged_until=REFRESH + 30)
@@ -319,7 +319,7 @@ def test_a_caller_that_was_slower_starts_none() -> None:
     assert (broker.aws.dynamodb.writes, broker.invoked) == (writes, [])
 
 
-def test_a_refresh_that_cannot_be_started_costs_no_caller_its_token() -> None:
+def test_a_failure_to_start_a_refresh_fails_no_call() -> None:
     broker = broker_with_token()
     broker.now = REFRESH
     broker.aws.dynamodb.break_before = True
@@ -337,7 +337,7 @@ def test_a_refresh_that_cannot_be_started_costs_no_caller_its_token() -> None:
     ids=["it runs", "it failed"],
 )
 def test_no_refresh_is_started_while_it_runs_or_backs_off(attributes: dict[str, Any]) -> None:
-    """The token is told as stale then, to its last second: somebody tried to replace it."""
+    """The token is marked as stale then, to its last second."""
     broker = broker_with_token()
     broker.now = REFRESH
     broker.put(**attributes)
@@ -359,7 +359,7 @@ def test_no_refresh_is_started_while_it_runs_or_backs_off(attributes: dict[str, 
         ({"fence": "x", "failure": "x"}, ["fence", "failure"]),
     ],
 )
-def test_what_is_damaged_is_told_and_made_anew(attributes: dict[str, Any], told: list[str]) -> None:
+def test_a_corrupt_item_is_logged_and_replaced(attributes: dict[str, Any], told: list[str]) -> None:
     broker = broker_with_token()
     broker.put(**attributes)
     broker.restart()
@@ -383,7 +383,7 @@ def reads_of(broker: MemoryBroker) -> list[str]:
     return reads
 
 
-def test_an_alias_and_what_it_leads_to_are_read_at_once_when_both_are_known() -> None:
+def test_a_known_alias_and_its_target_are_read_by_one_request() -> None:
     broker = MemoryBroker("vntana")
     token = broker.call()
     reads = reads_of(broker)
@@ -396,8 +396,8 @@ def test_an_alias_and_what_it_leads_to_are_read_at_once_when_both_are_known() ->
     assert reads == ["batch_get_item", "get_item"]
 
 
-def test_an_alias_of_another_version_than_what_it_leads_to_is_not_followed() -> None:
-    """Another version of the secret may have another default."""
+def test_an_alias_of_another_secret_version_than_its_target_is_not_followed() -> None:
+    """Another secret version may have another default."""
     broker = MemoryBroker("vntana")
     token = broker.call()
     [target] = [i for i in broker.aws.store.list("vntana#acme") if i.kind == "organization"]

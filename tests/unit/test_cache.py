@@ -1,4 +1,4 @@
-"""What a process remembers: for how long, how much of it, and of which connection."""
+"""The in-process cache: age, size and connections; single-flight."""
 
 import threading
 
@@ -27,22 +27,22 @@ def put(cache: TokenCache, *each: CachedToken) -> None:
 @pytest.mark.parametrize(
     ("age", "is_found"), [(0, True), (SECONDS - 1, True), (SECONDS, False), (-1, False)]
 )
-def test_what_was_read_is_remembered_for_so_many_seconds(age: int, is_found: bool) -> None:
-    """I16: no longer. And nothing that a clock read in the future, which has stepped back since."""
+def test_an_entry_is_returned_for_the_configured_seconds(age: int, is_found: bool) -> None:
+    """I16: no longer; nor an entry of the future, after the clock was set back."""
     cache = TokenCache(SECONDS, 3)
     put(cache, held())
     assert cache.get("vntana#acme", "-", NOW + age) == (held() if is_found else None)
     assert cache.recall("vntana#acme", "-") == held()
 
 
-def test_the_last_that_was_put_there_is_remembered() -> None:
+def test_a_later_entry_replaces_the_earlier_one() -> None:
     cache = TokenCache(SECONDS, 3)
     put(cache, held(), replace(held(), read_at=NOW + 9))
     assert cache.get("vntana#acme", "-", NOW + 9) == replace(held(), read_at=NOW + 9)
     assert len(cache) == 1
 
 
-def test_what_is_not_shared_is_not_remembered() -> None:
+def test_a_token_that_is_not_shared_is_not_cached() -> None:
     cache = TokenCache(SECONDS, 3)
     put(cache, replace(held(), is_shared=False))
     assert cache.recall("vntana#acme", "-") is None
@@ -50,7 +50,7 @@ def test_what_is_not_shared_is_not_remembered() -> None:
 
 
 @pytest.mark.parametrize("used", ["get", "recall", "put"])
-def test_what_was_not_used_for_longest_is_dropped_first(used: str) -> None:
+def test_the_least_recently_used_entry_is_dropped_first(used: str) -> None:
     cache = TokenCache(SECONDS, 3)
     put(cache, held("a"), held("b"), held("c"))
     if used == "put":
@@ -64,7 +64,7 @@ def test_what_was_not_used_for_longest_is_dropped_first(used: str) -> None:
     assert len(cache) == 3
 
 
-def test_a_connection_is_forgotten_and_no_other() -> None:
+def test_drop_removes_the_entries_of_one_connection() -> None:
     cache = TokenCache(SECONDS, 9)
     put(cache, held("a"), held("b"), held("a", "vntana#acme-2"))
     cache.drop("vntana#acme")
@@ -77,7 +77,7 @@ def test_a_connection_is_forgotten_and_no_other() -> None:
 # Single-flight
 
 
-def test_one_thread_at_a_time_has_a_key_and_others_wait_as_long_as_they_can() -> None:
+def test_a_key_is_held_by_one_thread_and_others_wait_until_their_timeout() -> None:
     flight = SingleFlight()
     refused: list[RefreshInProgress] = []
     entered: list[str] = []

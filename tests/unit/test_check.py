@@ -1,4 +1,4 @@
-"""A check: one harmless request with the token that any caller gets, and no more logins."""
+"""A check: one harmless request with the token of other callers, without additional logins."""
 
 import dataclasses
 from contextlib import nullcontext
@@ -32,7 +32,7 @@ def told(broker: MemoryBroker) -> list[str]:
 
 
 def sent(broker: MemoryBroker) -> list[str]:
-    """Return what the vendor was asked for since the last time."""
+    """Return the steps of the requests to the vendor since the last call."""
     steps = broker.steps
     broker.fake.log.clear()
     return steps
@@ -46,7 +46,7 @@ def editor(**secret: Any) -> MemoryBroker:
 
 
 def run(broker: MemoryBroker, seconds: float) -> object:
-    """Check what a call without a body asks for, within so many seconds."""
+    """Check the token of a call without a body, within that many seconds."""
     requested = broker.deps.flow.requested(Document({}, InvalidRequest))
     return Check(broker.deps, "acme", broker.monotonic + seconds).run(TokenRequest(requested))
 
@@ -58,8 +58,8 @@ def failure(broker: MemoryBroker, seconds: float) -> BrokerError:
 
 
 @pytest.mark.parametrize("flow", CHECKED)
-def test_a_check_is_one_request_with_the_token_that_callers_get(flow: str) -> None:
-    """It makes the token that is not there, and uses the one that is. All of it is noted."""
+def test_a_check_uses_the_cached_token_or_obtains_one(flow: str) -> None:
+    """It obtains a missing token. Duration and result are emitted."""
     broker = MemoryBroker(flow, vendor_seconds=1.00006)
     answer = checked(broker)["body"]
     first = broker.call()
@@ -78,8 +78,8 @@ def test_a_check_is_one_request_with_the_token_that_callers_get(flow: str) -> No
 
 
 @pytest.mark.parametrize("flow", CHECKED)
-def test_a_token_that_the_vendor_ended_is_replaced(flow: str) -> None:
-    """The check finds what a caller would have met, and mends it: the next caller does not."""
+def test_a_check_replaces_a_revoked_token(flow: str) -> None:
+    """The next caller gets the new one."""
     broker = MemoryBroker(flow)
     first = broker.call()
     broker.fake.revoke()
@@ -89,8 +89,8 @@ def test_a_token_that_the_vendor_ended_is_replaced(flow: str) -> None:
 
 
 @pytest.mark.parametrize("flow", CHECKED)
-def test_a_vendor_that_refuses_each_token_is_told_as_refusing(flow: str) -> None:
-    """After one new token, and within the limits of reports: callers keep theirs."""
+def test_a_check_reports_a_vendor_that_rejects_each_token(flow: str) -> None:
+    """After one new token, within the limits of reports; callers keep their tokens."""
     broker = MemoryBroker(flow)
     broker.call()
     answer = {"status": 401, "headers": JSON, "body": '{"message": "this token is dead"}'}
@@ -109,8 +109,8 @@ def test_a_vendor_that_refuses_each_token_is_told_as_refusing(flow: str) -> None
 
 
 @pytest.mark.parametrize("flow", CHECKED)
-def test_what_says_nothing_of_the_token_replaces_none(flow: str) -> None:
-    """An outage of the vendor is told as one, while the token that lives is kept."""
+def test_an_outage_during_a_check_replaces_no_token(flow: str) -> None:
+    """It is reported as an outage, and the token is kept."""
     broker = MemoryBroker(flow)
     first = broker.call()
     broker.fake.fail("status", step=check(flow)[1], times=None, status=503)
@@ -121,16 +121,16 @@ def test_what_says_nothing_of_the_token_replaces_none(flow: str) -> None:
 
 
 @pytest.mark.parametrize("flow", CHECKED)
-def test_a_check_logs_in_no_more_than_a_call(flow: str) -> None:
-    """Wrong credentials cost one login, however often they are checked."""
+def test_repeated_checks_with_wrong_credentials_send_one_login(flow: str) -> None:
+    """The second check finds the latch."""
     broker = MemoryBroker(flow, secret=dict(wrong_login(flow)))
     codes = [checked(broker)["body"]["code"] for _ in range(3)]
     assert codes == ["credential_rejected", "credential_latched", "credential_latched"]
     assert sent(broker).count(proof(flow).step) == 1
 
 
-def test_a_token_is_checked_where_it_was_made() -> None:
-    """No token of one version of the secret is sent to an address of another."""
+def test_a_check_is_sent_to_the_host_of_the_tokens_secret_version() -> None:
+    """No token of one secret version is sent to a host of another."""
     broker = editor()
     broker.put_secret(token_url="http://127.0.0.1:9")
     urls: list[str] = []
@@ -145,8 +145,8 @@ def test_a_token_is_checked_where_it_was_made() -> None:
     assert urls == [f"{broker.working['token_url']}/verify"]
 
 
-def test_the_vendors_words_are_masked_by_the_secret_that_the_token_was_made_with() -> None:
-    """A vendor may quote a value that the secret no longer has."""
+def test_the_vendors_message_is_masked_by_the_tokens_secret_version() -> None:
+    """A vendor may quote a value that the current secret no longer has."""
     broker = editor(editor_url="https://c4nary.example/app")
     broker.put_secret()
     body = '{"message": "no https://c4nary.example/app here"}'
@@ -155,8 +155,8 @@ def test_the_vendors_words_are_masked_by_the_secret_that_the_token_was_made_with
     assert (error.upstream_status, error.upstream_message) == (422, "no *** here")
 
 
-def test_a_token_whose_version_is_gone_is_replaced() -> None:
-    """For where to send it is not known any more."""
+def test_a_token_of_a_deleted_secret_version_is_replaced() -> None:
+    """The host of that version is unknown."""
     broker = editor()
     broker.put_secret()
     broker.now += 60
@@ -168,8 +168,8 @@ def test_a_token_whose_version_is_gone_is_replaced() -> None:
 
 
 @pytest.mark.parametrize("flow", CHECKED)
-def test_a_secret_that_is_wrong_is_told_while_the_token_lives(flow: str) -> None:
-    """And not on the day on which that token ends."""
+def test_a_check_reports_an_invalid_secret_while_the_token_lives(flow: str) -> None:
+    """Not only when the token expires."""
     broker = MemoryBroker(flow)
     broker.call()
     broker.put_secret(odd=1)
@@ -177,8 +177,8 @@ def test_a_secret_that_is_wrong_is_told_while_the_token_lives(flow: str) -> None
 
 
 @pytest.mark.parametrize(("left", "waited"), [(0.125, []), (0.25, [0.25]), (9.0, [MOST_SECONDS])])
-def test_the_vendor_is_given_the_time_that_is_left(left: float, waited: list[float]) -> None:
-    """Five seconds at most; with hardly any nothing is sent, as the answer would be lost."""
+def test_the_timeout_of_a_check_is_the_remaining_time(left: float, waited: list[float]) -> None:
+    """Five seconds at most; with too little, nothing is sent."""
     broker = editor()
     broker.waited.clear()
     no_time = pytest.raises(UpstreamUnavailable, match=r"^verify: no time was left to send it$")
@@ -187,7 +187,7 @@ def test_the_vendor_is_given_the_time_that_is_left(left: float, waited: list[flo
     assert broker.waited == pytest.approx(waited)
 
 
-def test_no_answer_is_noted_and_quotes_nothing_of_an_earlier_one() -> None:
+def test_a_timeout_of_a_check_does_not_quote_an_earlier_response() -> None:
     broker = editor()
     broker.fake.revoke()
     sends = 0
@@ -209,7 +209,7 @@ def test_no_answer_is_noted_and_quotes_nothing_of_an_earlier_one() -> None:
     assert noted == [403, 0]
 
 
-def test_a_check_that_ends_in_a_defect_is_noted_as_one() -> None:
+def test_an_unexpected_exception_of_a_check_is_emitted_as_internal() -> None:
     broker = editor()
 
     def fail(*_: object) -> NoReturn:
@@ -221,8 +221,8 @@ def test_a_check_that_ends_in_a_defect_is_noted_as_one() -> None:
     assert told(broker) == ["internal", "internal"]
 
 
-def test_no_time_for_a_second_request_quotes_nothing_of_the_first() -> None:
-    """The vendor refused the token; that the new one could not be tried is another matter."""
+def test_an_unsent_second_request_does_not_quote_the_first_response() -> None:
+    """The vendor rejected the first token; the new one could not be tried."""
     broker = editor()
     broker.fake.revoke()
     deadline = broker.monotonic + 25
@@ -236,8 +236,8 @@ def test_no_time_for_a_second_request_quotes_nothing_of_the_first() -> None:
     assert (error.detail, error.upstream_status) == ("verify: no time was left to send it", None)
 
 
-def test_a_flow_whose_vendor_has_no_harmless_request_has_no_check() -> None:
-    """It says so before it makes a token."""
+def test_a_flow_without_a_check_is_refused() -> None:
+    """Before any token is obtained."""
     deps = MemoryBroker().deps
     vendor = dataclasses.replace(deps.flow.vendor, check=None)
     flow: Any = SimpleNamespace(name="sales", vendor=vendor)
@@ -245,8 +245,8 @@ def test_a_flow_whose_vendor_has_no_harmless_request_has_no_check() -> None:
         Check(replace(deps, flow=flow), "acme", 1.0)
 
 
-def test_a_check_is_of_what_a_call_names() -> None:
-    """The variant's fields are those of a token call; others are unknown."""
+def test_a_check_accepts_the_variant_fields_of_a_call() -> None:
+    """Other fields are unknown."""
     broker = MemoryBroker("vntana")
     body = {"organization": "studio", "workspace": "chairs"}
     context = checked(broker, body)["body"]["context"]

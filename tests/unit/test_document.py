@@ -1,4 +1,4 @@
-"""An object from outside is read strictly, and what is wrong with it is named, never shown."""
+"""A JSON object from outside is read strictly; errors name a member and never show its value."""
 
 import math
 from collections.abc import Callable
@@ -81,7 +81,7 @@ def nested(levels: int) -> dict[str, Any]:
         pytest.param(READERS["mappings"], {"a": 1}, [{"a": 1}], id="one by itself"),
     ],
 )
-def test_what_is_there_is_returned(read: Read, value: object, result: object) -> None:
+def test_a_valid_member_is_returned(read: Read, value: object, result: object) -> None:
     assert read(Document({"m": value}, NotConfigured)) == result
 
 
@@ -98,7 +98,7 @@ def test_what_is_there_is_returned(read: Read, value: object, result: object) ->
         ("document", None),
     ],
 )
-def test_what_is_absent_has_a_default(reader: str, default: object) -> None:
+def test_an_absent_member_has_a_default_or_is_an_error(reader: str, default: object) -> None:
     assert READERS[reader](Document({}, NotConfigured)) == default
     with pytest.raises(NotConfigured, match=r"^password: is missing$"):
         Document({}, NotConfigured).text("password")
@@ -108,8 +108,8 @@ def test_what_is_absent_has_a_default(reader: str, default: object) -> None:
     ("reader", "value"),
     [pytest.param(r, v, id=f"{r}: {v!r}") for r, values in WRONG.items() for v in values],
 )
-def test_what_is_wrong_is_named(reader: str, value: object) -> None:
-    """With what it must be, and with the name of what it is a member of."""
+def test_an_invalid_member_is_named(reader: str, value: object) -> None:
+    """With its expected form, and with the name of the enclosing member."""
     for where, path in {"": "m", "options": "options.m"}.items():
         with pytest.raises(InvalidRequest) as error:
             READERS[reader](Document({"m": value}, InvalidRequest, where))
@@ -131,13 +131,13 @@ def test_anything_but_an_object_is_refused(members: object) -> None:
         pytest.param("\ud800é", r"\ud800\xe9", id="so that any log can be written"),
     ],
 )
-def test_a_member_that_nobody_reads_is_named(name: str, shown: str) -> None:
+def test_an_unread_member_is_named(name: str, shown: str) -> None:
     with pytest.raises(NotConfigured) as error:
         Document({name: "hunter2"}, NotConfigured).finish()
     assert str(error.value) == f"{shown}: is not known"
 
 
-def test_the_members_of_a_member_have_its_name_before_theirs() -> None:
+def test_a_nested_member_is_named_with_its_path() -> None:
     options = Document({"options": {"deep": {"x": 1}}}, NotConfigured).document("options")
     with pytest.raises(NotConfigured, match=r"^options\.deep\.x: is not known$"):
         options.document("deep").finish()
@@ -152,14 +152,14 @@ def test_the_members_of_a_member_have_its_name_before_theirs() -> None:
         pytest.param(nested(100_000), id="deeper than Python's stack"),
     ],
 )
-def test_what_others_could_not_read_is_not_passed_on(value: dict[str, Any]) -> None:
+def test_a_value_that_json_parsers_read_differently_is_refused(value: dict[str, Any]) -> None:
     assert not is_portable(value)
     with pytest.raises(InvalidRequest, match=r"^parameters: "):
         Document({"parameters": value}, InvalidRequest).mapping("parameters")
 
 
-def test_limits_are_what_they_are_said_to_be() -> None:
-    """So many levels, and so many bits, and not one more."""
+def test_the_limits_of_nesting_and_of_integers_are_exact() -> None:
+    """64 levels, 14,000 bits."""
     assert is_portable(nested(64))
     assert not is_portable(nested(65))
     assert is_portable((1 << 14_000) - 1)
@@ -174,7 +174,7 @@ anything = st.recursive(
 
 @given(st.just("m") | st.text(), anything, st.sampled_from(sorted(READERS)))
 def test_nothing_but_the_given_error_is_raised(name: str, value: object, reader: str) -> None:
-    """Whatever comes from outside: it is read, or it is refused in the way that was asked for."""
+    """Any input is read, or refused with the given error."""
     try:
         refuse(READERS[reader], {name: value}, InvalidRequest)
         Document(value, InvalidRequest).finish()
@@ -191,7 +191,7 @@ def test_a_value_is_never_shown(value: object) -> None:
 
 
 def refuse(read: Read, members: dict[str, Any], error: type[BrokerError]) -> None:
-    """Read a member, and then refuse what is left over."""
+    """Read a member, and then refuse unread ones."""
     document = Document(members, error)
     read(document)
     document.finish()

@@ -1,4 +1,4 @@
-"""What the documents list is what the code has."""
+"""The lists in the documents agree with the code."""
 
 import re
 from collections.abc import Callable, Iterator
@@ -29,7 +29,7 @@ def table(page: str, head: str) -> Iterator[list[str]]:
 
 
 def codes(text: str) -> set[str]:
-    """Return what stands between backticks in *text*."""
+    """Return the texts in backticks in *text*."""
     return set(re.findall(r"`([^`]+)`", text))
 
 
@@ -41,8 +41,8 @@ def anchors(page: Path) -> set[str]:
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
-def test_links_lead_somewhere(page: Path) -> None:
-    """Each link within the repository leads to a file, and to a heading if it names one."""
+def test_links_lead_to_existing_files_and_headings(page: Path) -> None:
+    """Links within the repository."""
     for path, anchor in LINK.findall(page.read_text()):
         target = (page.parent / path).resolve() if path else page
         assert target.exists(), path
@@ -57,7 +57,7 @@ SECRETS = [
 
 @pytest.mark.parametrize(("flow", "needed", "optional"), SECRETS)
 def test_keys_of_a_secret_are_listed(flow: str, needed: str, optional: str) -> None:
-    """In README.md: each key that is listed is known, and each that is read is listed."""
+    """In README.md: those that the code reads, and no others."""
     plain, _, options = optional.partition("`options`")
     secret = registry.kind(flow).demo_secret("http://127.0.0.1:1")
     parse = every()[flow].vendor.parse
@@ -73,7 +73,7 @@ def test_keys_of_a_secret_are_listed(flow: str, needed: str, optional: str) -> N
 
 
 def refusal(parse: Callable[[object], Any], secret: object) -> str:
-    """Return what *parse* says against *secret*, or nothing."""
+    """Return the error of *parse* for *secret*, or an empty text."""
     try:
         parse(secret)
     except NotConfigured as error:
@@ -82,14 +82,14 @@ def refusal(parse: Callable[[object], Any], secret: object) -> str:
 
 
 def test_attributes_of_the_item_are_listed() -> None:
-    """In docs/protocol.md: all that an item may have, and nothing else."""
+    """In docs/protocol.md: all attributes, and no others."""
     listed = {
         name for row in table("docs/protocol.md", "attribute | meaning") for name in codes(row[0])
     }
-    groups = (item_codec.TOKEN, item_codec.COMPARED, item_codec.FAILURE, item_codec.SUSPICION)
+    groups = (item_codec.TOKEN, item_codec.COMPARED, item_codec.SUSPICION)
     known = {*item_codec.NUMBERS, *item_codec.TEXTS, *(name for group in groups for name in group)}
 
-    assert listed == known | {"schema", "report_times", "ttl"}
+    assert listed == known | {"schema", "report_times", "failure", "ttl"}
 
 
 def test_routes_are_listed() -> None:
@@ -114,8 +114,8 @@ def test_routes_are_listed() -> None:
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
-def test_files_that_are_named_are_there(page: Path) -> None:
-    """A path between backticks that begins with one of our folders is a file, or one's ending."""
+def test_files_that_the_pages_name_exist(page: Path) -> None:
+    """A path in backticks that begins with a folder of the repository."""
     folders = "|".join(path.name for path in ROOT.iterdir() if path.is_dir())
     named = re.findall(rf"`((?:{folders})/[\w./-]+\.\w+)`", page.read_text())
     is_example = page.name == "adding-a-flow.md"  # followed by a test of its own
@@ -126,6 +126,6 @@ def test_files_that_are_named_are_there(page: Path) -> None:
 @pytest.mark.parametrize(
     "page", sorted(ROOT.glob("docs/decisions/*.md")), ids=lambda page: page.stem
 )
-def test_a_decision_has_its_number(page: Path) -> None:
-    """In its title, as in its file's name."""
+def test_the_title_of_a_decision_has_the_number_of_its_file(page: Path) -> None:
+    """Without leading zeros."""
     assert page.read_text().startswith(f"# {int(page.name[:4])}. ")

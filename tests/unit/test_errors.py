@@ -1,4 +1,4 @@
-"""The errors are those of the contract, and each says whose fault it is."""
+"""The errors: codes, statuses, problem documents, and their page."""
 
 import json
 import re
@@ -37,18 +37,18 @@ def leaves(kind: type[BrokerError] = BrokerError) -> list[type[BrokerError]]:
     return [leaf for one in special for leaf in leaves(one)] if special else [kind]
 
 
-def test_the_codes_are_those_of_the_contract() -> None:
+def test_the_codes_are_the_documented_ones() -> None:
     assert {kind.code for kind in leaves()} == CONTRACT.keys()
 
 
 @pytest.mark.parametrize("kind", leaves(), ids=lambda kind: kind.__name__)
-def test_a_code_is_the_name_of_its_class(kind: type[BrokerError]) -> None:
+def test_a_code_is_its_class_name_in_snake_case(kind: type[BrokerError]) -> None:
     """The name is the `errorType` of a direct invocation: the code in CamelCase."""
     assert "".join(part.title() for part in kind.code.split("_")) == kind.__name__
 
 
 @pytest.mark.parametrize("kind", [BrokerError, *leaves()], ids=lambda kind: kind.__name__)
-def test_a_problem_is_that_of_rfc_9457(kind: type[BrokerError]) -> None:
+def test_a_problem_has_the_members_of_rfc_9457(kind: type[BrokerError]) -> None:
     status, retryable, title = CONTRACT[kind.code]
     error = kind("login: refused")
     assert error.problem() == {
@@ -64,7 +64,7 @@ def test_a_problem_is_that_of_rfc_9457(kind: type[BrokerError]) -> None:
 
 
 @pytest.mark.parametrize("kind", leaves(UpstreamError), ids=lambda kind: kind.__name__)
-def test_a_problem_tells_what_is_known_of_the_upstream(kind: type[UpstreamError]) -> None:
+def test_a_problem_has_the_details_of_the_upstream(kind: type[UpstreamError]) -> None:
     known: dict[str, Any] = {
         "retry_after": 0,
         "upstream_status": 503,
@@ -75,28 +75,28 @@ def test_a_problem_tells_what_is_known_of_the_upstream(kind: type[UpstreamError]
     assert {name: problem.get(name) for name in known} == known
 
 
-def test_a_rejection_is_certain_unless_it_says_otherwise() -> None:
+def test_a_rejection_is_certain_by_default() -> None:
     found = [CredentialRejected("why", **said).is_certain for said in ({}, {"is_certain": False})]
     assert found == [True, False]
 
 
-def test_each_error_has_a_sentence_of_its_own() -> None:
+def test_each_error_has_a_unique_docstring() -> None:
     assert len({kind.__doc__ for kind in (BrokerError, *leaves())}) == len(leaves()) + 1
 
 
-def test_an_upstreams_fault_is_never_the_callers() -> None:
+def test_an_upstream_error_is_never_a_4xx() -> None:
     assert all(kind.status in (502, 503) for kind in leaves(UpstreamError))
 
 
-def test_the_tree_that_is_drawn_is_the_tree() -> None:
+def test_the_tree_in_the_docstring_lists_all_errors() -> None:
     drawn = re.findall(r"[x+] (\w+) +(\d{3}) ", errors.__doc__ or "")
     assert {name: int(status) for name, status in drawn} == {
         kind.__name__: kind.status for kind in leaves()
     }
 
 
-def test_the_page_lists_them() -> None:
-    """docs/errors.md: each with its status, and whether to try again."""
+def test_the_page_lists_all_errors() -> None:
+    """docs/errors.md: each with its status, and whether it is retryable."""
     page = (Path(__file__).parents[2] / "docs/errors.md").read_text()
     listed = re.findall(r"(?m)^\| `(\w+)` \| (\d+) \| (yes|no) \|", page)
 

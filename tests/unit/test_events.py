@@ -1,4 +1,4 @@
-"""What a caller wants, read from each kind of event; what is wrong is named."""
+"""Commands parsed from HTTP events, direct payloads and EventBridge events."""
 
 import base64
 from typing import Any
@@ -36,7 +36,7 @@ def http(**changes: Any) -> dict[str, Any]:
         ("POST", "/verify", "verify"),
     ],
 )
-def test_a_route_is_an_action(method: str, rest: str, action: str) -> None:
+def test_each_route_has_its_action(method: str, rest: str, action: str) -> None:
     event = proxy_event("vntana", "acme", {"a": 1}, method=method, rest=rest)
     command = events.http_command(event, "vntana")
     assert (command.action, command.connection, command.caller) == (action, "acme", CALLER)
@@ -66,14 +66,14 @@ LONGEST = "a" * 63
 
 
 @pytest.mark.parametrize("name", ["a", "0", "a-b", "a--", LONGEST])
-def test_a_connection_has_a_name(name: str) -> None:
+def test_a_valid_connection_name_is_accepted(name: str) -> None:
     event = http(pathParameters={"connection": name})
     assert events.http_command(event, "vntana").connection == name
     assert events.direct_command({"connection": name}).connection == name
 
 
 @pytest.mark.parametrize("name", ["", "-a", "A", "a_b", "a/b", "a\n", f"{LONGEST}a", None, 7, "*"])
-def test_what_is_no_name_is_refused(name: object) -> None:
+def test_an_invalid_connection_name_is_refused(name: object) -> None:
     detail = "connection: must match [a-z0-9][a-z0-9-]{0,62}"
     event = http(pathParameters={"connection": name})
     assert refused(events.http_command, event, "vntana") == detail
@@ -106,13 +106,13 @@ NO_TEXT = "body: must be a text of at most 262144 characters"
         (WANTS_NINE.ljust(262_144), False),
     ],
 )
-def test_a_body_is_json(body: str, is_encoded: object) -> None:
+def test_a_json_body_is_read_plain_or_base64_encoded(body: str, is_encoded: object) -> None:
     command = events.http_command(http(body=body, isBase64Encoded=is_encoded), "vntana")
     assert command.body.seconds("min_ttl") == 9
 
 
 @pytest.mark.parametrize("body", [None, ""])
-def test_no_body_wants_nothing_particular(body: str | None) -> None:
+def test_an_empty_body_has_no_fields(body: str | None) -> None:
     events.http_command(http(body=body), "vntana").body.finish()
 
 
@@ -131,7 +131,7 @@ def test_no_body_wants_nothing_particular(body: str | None) -> None:
         ("[]", False, "it must be a JSON object"),
     ],
 )
-def test_a_body_that_is_no_json_object_is_refused(
+def test_a_body_that_is_not_a_json_object_is_refused(
     body: object, is_encoded: bool, detail: str
 ) -> None:
     event = http(body=body, isBase64Encoded=is_encoded)
@@ -151,7 +151,7 @@ def test_a_body_that_is_no_json_object_is_refused(
         (None, "unknown"),
     ],
 )
-def test_a_request_is_of_who_signed_it(context: object, caller: str) -> None:
+def test_the_caller_of_an_http_event_is_its_signer(context: object, caller: str) -> None:
     assert events.described(http(requestContext=context), INVOKED)["caller"] == caller
     assert events.is_http(http(requestContext=context))
 
@@ -168,7 +168,7 @@ def test_a_request_is_of_who_signed_it(context: object, caller: str) -> None:
         ({"source": "aws.secretsmanager", "detail": {}}, INVOKED, "secret changed"),
     ],
 )
-def test_anything_else_is_of_the_alias_that_was_invoked(
+def test_the_caller_of_a_direct_invocation_is_its_alias(
     event: object, invoked: str, caller: str
 ) -> None:
     assert events.described(event, invoked)["caller"] == caller
@@ -181,7 +181,7 @@ def test_anything_else_is_of_the_alias_that_was_invoked(
     "action",
     ["token", "status", "forget", "hold", "lift", "check", "verify", "probe", "renew", "rotate"],
 )
-def test_an_action_is_named(action: str) -> None:
+def test_each_action_of_a_direct_payload_is_accepted(action: str) -> None:
     command = events.direct_command({"connection": "acme", "action": action, "a": {}}, INVOKED)
     assert (command.action, command.connection) == (action, "acme")
     assert command.caller == "direct invocation of live"
@@ -189,7 +189,7 @@ def test_an_action_is_named(action: str) -> None:
     command.body.finish()
 
 
-def test_a_token_is_what_is_wanted_by_default_and_warming_is_of_no_connection() -> None:
+def test_the_default_action_is_token_and_warm_needs_no_connection() -> None:
     assert events.direct_command({"connection": "acme"}).action == "token"
     warming = events.direct_command({"action": "warm", "connection": "acme"})
     assert (warming.action, warming.connection) == ("warm", "*")
@@ -197,7 +197,7 @@ def test_a_token_is_what_is_wanted_by_default_and_warming_is_of_no_connection() 
     assert warming.body.text("connection") == "acme"
 
 
-def test_an_unknown_action_lists_those_that_there_are() -> None:
+def test_an_unknown_action_is_refused_with_the_list_of_actions() -> None:
     known = "token, status, forget, hold, lift, check, verify, probe, renew, rotate, warm"
     detail = f"action: must be one of {known}"
     assert refused(events.direct_command, {"connection": "acme", "action": "x"}) == detail
@@ -214,46 +214,43 @@ FINGERPRINT = "0123456789abcdef"
 
 
 @pytest.mark.parametrize(
-    ("read", "name", "valid", "invalid", "form"),
+    ("name", "valid", "invalid", "form"),
     [
         (
-            events.fingerprint,
             "rejected",
             [FINGERPRINT],
             [FINGERPRINT[1:], f"{FINGERPRINT}0", FINGERPRINT.upper(), f"{FINGERPRINT}\n"],
             "a fingerprint: 16 hex digits",
         ),
         (
-            events.variant,
             "variant",
             ["-", HASH],
             ["--", HASH[1:], f"{HASH}0", HASH.upper()],
             "a variant's key",
         ),
         (
-            events.version,
             "version",
             ["v1", "a_B-9", "x" * 64],
             ["x" * 65, "a b", "a/b", "v1\n"],
             "the id of a secret's version",
         ),
-        (events.otherwise, "otherwise", ["acme"], ["ACME", "acme\n"], "a connection"),
+        ("otherwise", ["acme"], ["ACME", "acme\n"], "a connection"),
     ],
 )
-def test_a_member_is_of_its_form_or_absent(
-    read: Any, name: str, valid: list[str], invalid: list[str], form: str
+def test_a_member_has_its_form_or_is_absent(
+    name: str, valid: list[str], invalid: list[str], form: str
 ) -> None:
-    """What is wrong is not quoted."""
+    """An invalid value is not quoted."""
     for value in valid:
-        assert read(Document({name: value}, InvalidRequest)) == value
+        assert events.formed(Document({name: value}, InvalidRequest), name) == value
     for value in invalid:
-        detail = refused(read, Document({name: value}, InvalidRequest))
+        detail = refused(events.formed, Document({name: value}, InvalidRequest), name)
         assert detail == f"{name}: must be {form}"
-    assert read(Document({name: None}, InvalidRequest)) is None
-    assert read(Document({}, InvalidRequest)) is None
+    assert events.formed(Document({name: None}, InvalidRequest), name) is None
+    assert events.formed(Document({}, InvalidRequest), name) is None
 
 
-def test_variants_are_so_many_at_most() -> None:
+def test_the_number_of_variants_is_limited() -> None:
     def read(keys: object) -> list[str]:
         return events.variants(Document({"drop": keys}, InvalidRequest), "drop", 2)
 
@@ -271,7 +268,7 @@ ARN = f"arn:aws:secretsmanager:eu-west-1:123456789012:secret:{PREFIX}acme-AbCd12
 def told(event: dict[str, Any]) -> tuple[str, dict[str, Any]]:
     command = events.rotation_command(event, PREFIX)
     assert (command.action, command.caller) == ("rotate", "secret changed")
-    body = {"version": events.version(command.body), "otherwise": events.otherwise(command.body)}
+    body = {name: events.formed(command.body, name) for name in ("version", "otherwise")}
     command.body.finish()
     return command.connection, {name: value for name, value in body.items() if value}
 
@@ -286,7 +283,7 @@ def label(resources: object = (), **detail: Any) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("moved", ["AWSPREVIOUS", "AWSPENDING", None])
-def test_another_label_is_no_rotation(moved: str | None) -> None:
+def test_a_moved_label_other_than_awscurrent_is_refused(moved: str | None) -> None:
     event = label((ARN,), labelUpdated=moved)
     assert refused(told, event) == "detail: labelUpdated is not AWSCURRENT"
 
@@ -356,7 +353,7 @@ V2, V3, V4 = ({"version": version} for version in ("v2", "v3", "v4"))
 def test_a_change_of_a_secret_rotates_its_connection(
     event: dict[str, Any], expected: tuple[str, dict[str, Any]] | None
 ) -> None:
-    """What was answered names it whole; in what was asked, a suffix may be part of the name."""
+    """An ARN of a response is complete; in a request, the suffix may be part of the name."""
     if expected:
         assert told(event) == expected
     else:

@@ -1,4 +1,4 @@
-"""Requests that cannot be unsafe, answers that are read with care, and who drives what."""
+"""Requests are validated, responses are parsed strictly, and conversations are driven."""
 
 import json
 from collections.abc import Callable
@@ -27,7 +27,7 @@ TOKEN = Token("value", {}, "https://e.example", NOW, NOW + 1)
 
 
 @pytest.mark.parametrize("value", ["a", "a/b+c==", "Bearer a", "~"])
-def test_what_can_stand_in_a_header(value: str) -> None:
+def test_valid_header_values(value: str) -> None:
     assert sendable(value)
 
 
@@ -35,19 +35,19 @@ def test_what_can_stand_in_a_header(value: str) -> None:
     "value",
     ["", " ", " a", "a ", "a\r\nb", "a\n", "a\tb", "a\x00", "\x7f", "é", None, 1, b"a", ["a"]],
 )
-def test_what_can_not(value: object) -> None:
+def test_invalid_header_values(value: object) -> None:
     assert not sendable(value)
 
 
 @pytest.mark.parametrize(
     "sent", [{"X-Api-Key": "a"}, {"x-api-key": "a\r\nb"}, {"x-api-key": ""}, {"x-api-key": " a"}]
 )
-def test_a_request_that_could_not_be_sent_safely_cannot_exist(sent: dict[str, str]) -> None:
+def test_a_request_with_an_invalid_header_is_refused(sent: dict[str, str]) -> None:
     with pytest.raises(ValueError, match=r"^login: header "):
         Request("GET", "https://e.example", "login", headers=sent)
 
 
-def test_what_is_wrong_with_a_header_does_not_show_it() -> None:
+def test_the_error_of_an_invalid_header_does_not_show_its_value() -> None:
     with pytest.raises(ValueError, match="x-api-key") as error:
         Request("GET", "https://e.example", "login", headers={"x-api-key": "hunter2\n"})
     assert "hunter2" not in str(error.value)
@@ -62,8 +62,8 @@ def test_what_is_wrong_with_a_header_does_not_show_it() -> None:
         pytest.param({"n": [1, 1.5, None, True]}, b'{"n":[1,1.5,null,true]}', id="types are kept"),
     ],
 )
-def test_a_body_is_json_in_ascii(value: object, body: bytes) -> None:
-    """Whatever charset a content type names: ASCII is the same in all of them."""
+def test_a_json_body_is_ascii(value: object, body: bytes) -> None:
+    """ASCII is the same in each charset that a content type may name."""
     assert Request("POST", "https://e.example", "login", json=value).body == body
 
 
@@ -76,7 +76,7 @@ def test_a_body_is_json_in_ascii(value: object, body: bytes) -> None:
         pytest.param({"a": "1", "b": "2"}, b"a=1&b=2", id="in order"),
     ],
 )
-def test_a_form_is_sent_as_one(form: dict[str, str], body: bytes) -> None:
+def test_a_form_is_urlencoded(form: dict[str, str], body: bytes) -> None:
     request = Request("POST", "https://e.example", "login", {"x-api-key": "a"}, form=form)
     assert request.body == body
     assert request.headers == {
@@ -85,24 +85,24 @@ def test_a_form_is_sent_as_one(form: dict[str, str], body: bytes) -> None:
     }
 
 
-def test_a_flow_may_say_the_content_type_of_its_form_itself() -> None:
-    """Some vendors insist on a charset."""
+def test_a_flow_may_set_the_content_type_of_its_form() -> None:
+    """Some vendors require a charset."""
     own = {"content-type": "application/x-www-form-urlencoded; charset=utf-8"}
     request = Request("POST", "https://e.example", "login", own, form={"a": "b"})
     assert request.headers == own
 
 
-def test_a_body_is_json_or_a_form() -> None:
+def test_a_request_with_json_and_a_form_is_refused() -> None:
     with pytest.raises(ValueError, match=r"^login: a body is ") as error:
         Request("POST", "https://e.example", "login", json={}, form={"p": "hunter2"})
     assert "hunter2" not in str(error.value)
 
 
-def test_the_path_of_a_request_can_be_shown() -> None:
+def test_the_path_of_a_request_has_neither_query_nor_credentials() -> None:
     assert Request("GET", "https://u@e.example/a/b?secret#x", "login").path == "/a/b"
 
 
-def test_nothing_secret_has_a_repr() -> None:
+def test_requests_and_responses_have_no_secret_in_their_repr() -> None:
     url, secret = "https://e.example/?hunter2", {"p": "hunter2"}
     request = Request("POST", url, "login", headers={"x-api-key": "hunter2"}, json=secret)
     form = Request("POST", "https://e.example", "login", form=secret)
@@ -146,24 +146,24 @@ SUNDAY = "Sun, 22 Nov 2026 07:00:00 GMT"
         (f"Sun, 22 Nov {'9' * 40} 07:00:07 GMT", SUNDAY, None),
     ],
 )
-def test_how_long_the_upstream_asks_to_wait(
+def test_retry_after_is_read_from_seconds_or_a_date(
     value: str | None, date: str | None, seconds: int | None
 ) -> None:
-    """A date is by the upstream's own clock: ours may be another."""
+    """A date is relative to the upstream's own clock."""
     told = {"retry-after": value, "date": date}
     sent = {name: text for name, text in told.items() if text is not None}
     assert Response(429, sent).retry_after == seconds
 
 
 @pytest.mark.parametrize("status", [429, 500, 502, 503, 504, 599])
-def test_an_upstream_that_is_down_or_asks_to_wait(status: int) -> None:
+def test_429_and_5xx_raise_upstream_unavailable(status: int) -> None:
     with pytest.raises(UpstreamUnavailable, match=f"^login: .*{status}$") as error:
         Response(status, {"retry-after": "7"}).reached("login")
     assert (error.value.upstream_status, error.value.retry_after) == (status, 7)
 
 
 @pytest.mark.parametrize("status", [200, 302, 400, 401, 428, 430, 499])
-def test_an_upstream_that_answers(status: int) -> None:
+def test_other_statuses_are_returned(status: int) -> None:
     response = Response(status)
     assert response.reached("login") is response
     assert (response.headers, response.content) == ({}, b"")
@@ -183,8 +183,10 @@ def test_an_upstream_that_answers(status: int) -> None:
         (b"null", "application/json", False),
     ],
 )
-def test_what_is_a_page(content: bytes, kind: str, is_html: bool) -> None:
-    """By its first character, and by its type where that is no JSON: a page is no verdict."""
+def test_html_is_detected_by_its_first_character_or_its_type(
+    content: bytes, kind: str, is_html: bool
+) -> None:
+    """An HTML page is not taken for a rejection."""
     response = Response(403, {"content-type": kind} if kind else {}, content)
     assert response.is_html is is_html
     words = "^login: the answer is an HTML page$"
@@ -195,7 +197,7 @@ def test_what_is_a_page(content: bytes, kind: str, is_html: bool) -> None:
 @pytest.mark.parametrize(
     "content", [b"", b"<html>", b'{"a":', b"[1]", b"null", b'"a"', b"\xff\xfe", b"[" * 99_999]
 )
-def test_a_body_that_is_no_object(content: bytes) -> None:
+def test_a_body_that_is_not_a_json_object_is_an_error(content: bytes) -> None:
     with pytest.raises(UpstreamContractChanged, match=r"^login: .* JSON object$") as error:
         Response(200, {}, content).object("login")
     assert error.value.upstream_status == 200
@@ -211,8 +213,8 @@ READERS: list[Callable[[Response], Any]] = [
 
 
 @given(st.builds(Response, statuses, headers, contents))
-def test_any_answer_can_be_read(response: Response) -> None:
-    """Only errors of ours come of it, and they hold nothing of the body."""
+def test_any_response_is_read_or_raises_a_documented_error(response: Response) -> None:
+    """The error quotes nothing of the body."""
     for content in (response.content, response.content + b"c4nary", b'"c4nary"', b"<p>c4nary"):
         for read in READERS:
             try:
@@ -222,7 +224,7 @@ def test_any_answer_can_be_read(response: Response) -> None:
 
 
 def two_steps() -> Exchange:
-    """NeedToken, then request, and put together what was answered."""
+    """Need a token, send a request, and combine both results."""
     other: Token = yield NeedToken(Variant("organization"))
     response: Response = yield Request("GET", "https://e.example", "list")
     return Token(f"{other.value}{response.status}", {}, "https://e.example", NOW, NOW + 1)
@@ -234,14 +236,14 @@ def test_a_conversation_is_driven_to_its_end() -> None:
     )
 
 
-def test_there_is_no_token_of_another_variant_by_default() -> None:
+def test_by_default_a_token_of_another_variant_is_an_error() -> None:
     with pytest.raises(LookupError, match="organization"):
         run(two_steps(), lambda _: Response(204))
     with pytest.raises(LookupError):
         no_other_tokens(NeedToken(Variant("listing")))
 
 
-def test_a_conversation_may_have_nothing_to_say() -> None:
+def test_a_conversation_may_send_no_request() -> None:
     def silent() -> Conversation[Token]:
         return TOKEN
         yield Request("GET", "https://e.example", "never")
@@ -249,15 +251,15 @@ def test_a_conversation_may_have_nothing_to_say() -> None:
     assert run(silent(), lambda _: Response(500)) == TOKEN
 
 
-def test_a_fake_that_runs_dry_is_no_end() -> None:
-    """A `StopIteration` of a vendor's must not pass for what the exchange returns."""
+def test_a_stop_iteration_of_a_fake_does_not_end_the_conversation() -> None:
+    """It must not be taken for the result of the exchange."""
     answers = iter(list[Response]())
     with pytest.raises(StopIteration) as error:
         run(two_steps(), lambda _: next(answers), lambda _: TOKEN)
     assert error.value.value is None
 
 
-def test_an_error_of_the_network_is_not_for_the_flow_to_handle() -> None:
+def test_an_error_of_the_network_is_raised_past_the_flow() -> None:
     def down(_: Request) -> Response:
         raise UpstreamUnavailable("login: no answer")
 
@@ -266,6 +268,6 @@ def test_an_error_of_the_network_is_not_for_the_flow_to_handle() -> None:
 
 
 @pytest.mark.parametrize("number", [b"NaN", b"Infinity", b"-Infinity", b'{"a": [NaN]}'])
-def test_a_number_that_is_no_json_is_not_read(number: bytes) -> None:
-    """Python reads it; JSON does not have it."""
+def test_nan_and_infinity_are_not_json(number: bytes) -> None:
+    """Python's parser accepts them."""
     assert Response(200, {}, number).json() is None

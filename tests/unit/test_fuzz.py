@@ -1,4 +1,4 @@
-"""What the coverage-guided fuzzer found, and what leads it far into the code, tried once more."""
+"""The corpus of the coverage-guided fuzzer as regression tests."""
 
 from pathlib import Path
 
@@ -11,7 +11,7 @@ INPUTS = sorted(path for path in CORPUS.glob("*/*") if path.is_file())
 
 
 @pytest.mark.parametrize("path", INPUTS, ids=lambda path: f"{path.parent.name}/{path.name}")
-def test_no_input_of_the_corpus_breaks_a_promise(path: Path) -> None:
+def test_no_input_of_the_corpus_violates_a_property(path: Path) -> None:
     TARGETS[path.parent.name](path.read_bytes())
 
 
@@ -20,6 +20,6 @@ def test_each_target_has_a_corpus() -> None:
     assert {path.parent.name for path in INPUTS} == TARGETS.keys()
 
 
-def test_a_promise_that_does_not_hold_is_heard() -> None:
+def test_a_violated_property_is_reported() -> None:
     with pytest.raises(Broken, match="the sky is blue"):
         expect(0, "the sky is blue")

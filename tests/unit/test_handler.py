@@ -1,4 +1,4 @@
-"""From an event to an answer: what callers and the log are told, to the letter."""
+"""From an event to a response: the exact response, problem and audit line."""
 
 import json
 from contextlib import suppress
@@ -16,7 +16,7 @@ from token_broker.handler import http_problem, http_response, named
 DIRECT = "direct invocation of live"
 
 
-def test_a_token_is_told_with_all_that_a_call_to_the_vendor_needs() -> None:
+def test_a_token_response_has_headers_base_url_and_times() -> None:
     broker = MemoryBroker()
     answer = broker.call()
     value = answer["headers"]["Authorization"].removeprefix("Bearer ")
@@ -39,7 +39,7 @@ def test_a_token_is_told_with_all_that_a_call_to_the_vendor_needs() -> None:
     assert broker.http()["body"] == answer | {"source": "table"}
 
 
-def test_an_editors_answer_has_the_address_with_the_token() -> None:
+def test_an_editor_response_has_the_url_with_the_token() -> None:
     answer = MemoryBroker("editor").call(parameters={"userId": "1"})
     token = answer["headers"]["x-api-token"]
     base = "https://tokens.kudo.graebert.com/editor"
@@ -47,7 +47,7 @@ def test_an_editors_answer_has_the_address_with_the_token() -> None:
     assert answer["base_url"] == base
 
 
-def test_a_hand_out_is_audited() -> None:
+def test_each_hand_out_has_an_audit_line() -> None:
     broker = MemoryBroker(vendor_seconds=2.00006)
     broker.call()
     broker.now += 7
@@ -70,8 +70,8 @@ def test_a_hand_out_is_audited() -> None:
     assert broker.telemetry.of("cold start") == [{}]
 
 
-def test_time_is_kept_back_for_the_answer() -> None:
-    """Half a second of the invocation, of what the vendor and AWS may take."""
+def test_half_a_second_is_reserved_for_the_response() -> None:
+    """Of the time for requests to the vendor and to AWS."""
     broker = MemoryBroker()
     found: list[float] = []
     send = broker.fake
@@ -96,7 +96,7 @@ def test_time_is_kept_back_for_the_answer() -> None:
         ({"action": "status", "connection": "missing"}, "unknown_connection"),
     ],
 )
-def test_every_other_action_is_audited(payload: dict[str, Any], outcome: str) -> None:
+def test_each_other_action_has_an_audit_line(payload: dict[str, Any], outcome: str) -> None:
     broker = MemoryBroker()
     with suppress(Exception):
         broker.call(**payload)
@@ -113,7 +113,7 @@ def test_every_other_action_is_audited(payload: dict[str, Any], outcome: str) ->
     ]
 
 
-def test_an_action_says_how_long_it_took() -> None:
+def test_the_audit_line_of_an_action_has_its_duration() -> None:
     broker = MemoryBroker()
     broker.call()
     broker.now = broker.item().refresh_at
@@ -122,7 +122,7 @@ def test_an_action_says_how_long_it_took() -> None:
     assert broker.telemetry.of("action")[0]["milliseconds"] == 2000.1
 
 
-def test_an_action_that_ends_in_a_defect_is_audited_as_one() -> None:
+def test_an_unexpected_exception_of_an_action_is_audited_as_internal() -> None:
     broker = MemoryBroker()
     broker.aws.manager.texts.clear()
     broker.aws.manager.describe_secret = None  # type: ignore[assignment,method-assign]  # a defect
@@ -137,8 +137,8 @@ def test_an_action_that_ends_in_a_defect_is_audited_as_one() -> None:
     assert (type(defect), request) == (TypeError, "r-1")
 
 
-def test_a_failure_is_told_to_the_caller_and_the_log() -> None:
-    """With the vendor's words, if there are any."""
+def test_a_failure_is_returned_and_logged() -> None:
+    """With the vendor's message, if there is one."""
     broker = MemoryBroker()
     call = {"action": "token", "connection": "acme", "entrance": "api", "caller": CALLER}
     blocked = {"status": 400, "body": json.dumps({"message": "account is blocked"})}
@@ -160,10 +160,10 @@ def test_a_failure_is_told_to_the_caller_and_the_log() -> None:
 
 
 @pytest.mark.parametrize("kind", kinds_of(BrokerError), ids=lambda kind: kind.__name__)
-def test_a_call_for_a_token_that_fails_by_no_fault_of_the_caller_is_unanswered(
+def test_a_token_call_that_fails_with_5xx_is_counted_as_unanswered(
     kind: type[BrokerError],
 ) -> None:
-    """That is what the service level counts; other actions hand out nothing."""
+    """For the availability objective; other actions do not count."""
     broker = MemoryBroker()
 
     def fail(*_: object) -> NoReturn:
@@ -189,7 +189,7 @@ def test_a_call_for_a_token_that_fails_by_no_fault_of_the_caller_is_unanswered(
         (None, DIRECT),
     ],
 )
-def test_what_cannot_be_read_is_the_callers_mistake(event: Any, caller: str) -> None:
+def test_an_unreadable_event_is_an_invalid_request(event: Any, caller: str) -> None:
     broker = MemoryBroker()
     if isinstance(event, dict) and "requestContext" in event:
         assert broker.service(event, Context())["statusCode"] == 400
@@ -212,12 +212,12 @@ def test_what_cannot_be_read_is_the_callers_mistake(event: Any, caller: str) -> 
         ({"organization": "acme"}, "organization: is not known"),
     ],
 )
-def test_a_wrong_field_is_named(body: dict[str, Any], detail: str) -> None:
+def test_a_wrong_field_of_a_request_is_named(body: dict[str, Any], detail: str) -> None:
     response = MemoryBroker().http(body)
     assert (response["statusCode"], response["body"]["detail"]) == (400, detail)
 
 
-def test_every_field_reaches_the_broker() -> None:
+def test_every_field_is_passed_to_the_broker() -> None:
     broker = MemoryBroker()
     first = broker.http({"min_ttl": 0, "force": False})["body"]
     broker.now += 20
@@ -228,7 +228,7 @@ def test_every_field_reaches_the_broker() -> None:
     assert broker.http({"min_ttl": 3_599})["statusCode"] == 200
 
 
-def test_a_rotation_is_carried_out() -> None:
+def test_a_secret_event_starts_the_rotation() -> None:
     broker = MemoryBroker()
     broker.call()
     name, version = "token-broker/test/acme", broker.put_secret()
@@ -248,7 +248,7 @@ def test_a_rotation_is_carried_out() -> None:
     ("status", "kind"),
     [(200, "application/json"), (399, "application/json"), (400, "application/problem+json")],
 )
-def test_a_response_is_never_stored_on_the_way(status: int, kind: str) -> None:
+def test_a_response_must_not_be_cached_by_proxies(status: int, kind: str) -> None:
     assert http_response(status, {"a": None}) == {
         "statusCode": status,
         "headers": {"content-type": kind, "cache-control": "no-store"},
@@ -264,22 +264,22 @@ def test_a_response_is_never_stored_on_the_way(status: int, kind: str) -> None:
         (UpstreamRefused("login: blocked", upstream_status=403), {}),
     ],
 )
-def test_an_error_is_a_problem_with_its_retry_after(
+def test_an_error_response_is_a_problem_with_retry_after(
     error: BrokerError, headers: dict[str, str]
 ) -> None:
     response = http_response(error.status, error.problem())
     assert http_problem(error) == response | {"headers": response["headers"] | headers}
 
 
-def test_an_error_of_a_direct_invocation_has_the_name_of_its_class() -> None:
+def test_the_error_type_of_a_direct_invocation_is_the_class_name() -> None:
     error = named(Internal("a defect"))
     assert type(error).__name__ == "Internal"
     assert not isinstance(error, BrokerError)
     assert json.loads(str(error)) == Internal("a defect").problem()
 
 
-def test_the_function_remembers_by_which_name_it_was_invoked_last() -> None:
-    """Teams have aliases of their own, and one process may serve several."""
+def test_the_arn_of_the_last_invocation_is_remembered() -> None:
+    """Each team has an alias, and one process may serve several."""
     broker = MemoryBroker()
     arns: list[str] = []
     broker.service._remember_arn = arns.append

@@ -1,4 +1,4 @@
-"""An operator's hold: what it answers, announces and emits, and which hold it replaces."""
+"""An operator's hold: responses, announcements, log events, and concurrent holds."""
 
 from collections.abc import Mapping
 from typing import Any, NoReturn
@@ -24,8 +24,8 @@ def unrenewed(code: str) -> dict[str, str]:
     return {"connection": "acme", "variant": "-", "code": code}
 
 
-def test_a_hold_is_announced_with_its_start_its_holder_and_its_reason() -> None:
-    """A second one has its own holder and reason, and the first one's start."""
+def test_a_hold_is_announced_with_start_holder_and_reason() -> None:
+    """A second one has its own holder and reason, and the start of the first."""
     broker = MemoryBroker()
     first, second = told(NOW, "ann", "a move"), told(NOW, "bob", "an audit")
     assert hold(broker.deps, "acme", "ann", "a move") == NAMED | {"held": first}
@@ -35,8 +35,8 @@ def test_a_hold_is_announced_with_its_start_its_holder_and_its_reason() -> None:
     assert gate_of(broker.deps, "acme").held == Hold(NOW, "bob", "an audit")
 
 
-def test_a_hold_meets_another_that_is_put_meanwhile() -> None:
-    """Its write fails, and what is read then counts: the start is the other one's."""
+def test_a_concurrent_hold_keeps_the_earlier_start() -> None:
+    """The write fails and is repeated after a new read."""
     broker = MemoryBroker()
 
     def meanwhile() -> None:
@@ -51,7 +51,7 @@ def test_a_hold_meets_another_that_is_put_meanwhile() -> None:
     assert [detail["by"] for _, detail in broker.announced] == ["bob", "ann"]
 
 
-def test_a_hold_that_is_put_right_after_a_lift_stays() -> None:
+def test_a_hold_put_right_after_a_lift_stays() -> None:
     """A lift ends the hold that it read, and no other."""
     broker = MemoryBroker()
     hold(broker.deps, "acme", "ann", "a move")
@@ -69,8 +69,8 @@ def test_a_hold_that_is_put_right_after_a_lift_stays() -> None:
     assert [what.rpartition(" ")[2] for what, _ in broker.announced] == ["Held", "Held", "Lifted"]
 
 
-def test_what_does_not_exist_cannot_be_held() -> None:
-    """A mistyped name must not look as if it were held. One without a secret, but in use, can."""
+def test_an_unknown_connection_cannot_be_held() -> None:
+    """A mistyped name is an error. A connection with items, but without a secret, can be held."""
     broker = MemoryBroker()
     for name in ("acne", "no-version"):
         broker.aws.manager.texts[f"{PREFIX}no-version"] = []
@@ -82,8 +82,8 @@ def test_what_does_not_exist_cannot_be_held() -> None:
     assert hold(broker.deps, "acme", "ann", "a move")["held"]
 
 
-def test_a_lift_is_announced_once_and_starts_the_renewals_each_time() -> None:
-    """The first one may have failed after it had lifted, before it started the rotation."""
+def test_a_repeated_lift_starts_the_renewals_without_another_announcement() -> None:
+    """The first lift may have failed before it started the rotation."""
     broker = MemoryBroker()
     hold(broker.deps, "acme", "ann", "a move")
     broker.announced.clear()
@@ -94,7 +94,7 @@ def test_a_lift_is_announced_once_and_starts_the_renewals_each_time() -> None:
     assert gate_of(broker.deps, "acme").held is None
 
 
-def test_a_lift_whose_renewals_cannot_be_started_says_so_in_the_log() -> None:
+def test_a_lift_logs_that_its_renewals_could_not_be_started() -> None:
     broker = MemoryBroker()
 
     def fail(_: Mapping[str, Any]) -> NoReturn:
@@ -106,8 +106,8 @@ def test_a_lift_whose_renewals_cannot_be_started_says_so_in_the_log() -> None:
 
 
 @pytest.mark.parametrize("is_read", [False, True])
-def test_what_is_not_renewed_because_of_a_hold_is_emitted(*, is_read: bool) -> None:
-    """Whether the gate was read before or not; and nothing is, without a hold."""
+def test_a_renewal_skipped_by_a_hold_is_logged(*, is_read: bool) -> None:
+    """Whether the gate was read before or not."""
     broker = MemoryBroker()
     for is_so in (False, True):
         if is_so:

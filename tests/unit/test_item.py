@@ -1,4 +1,4 @@
-"""The decisions of the protocol: functions of an item, the second it is, and what a call wants."""
+"""The decisions of the protocol: pure functions of item, time and requirement."""
 
 from typing import Any
 
@@ -95,7 +95,9 @@ REPORTED = kept(rejected=FRESH.fingerprint)
         pytest.param(FRESH, 2000, State.DEAD, id="it does not"),
     ],
 )
-def test_the_four_states(item: Item, min_ttl: int | None, age: State) -> None:
+def test_the_state_of_a_token_follows_from_its_item(
+    item: Item, min_ttl: int | None, age: State
+) -> None:
     assert state(item, NOW, min_ttl) is age
 
 
@@ -109,7 +111,7 @@ def test_the_four_states(item: Item, min_ttl: int | None, age: State) -> None:
         pytest.param(5, 1, True, id="of a very short life any second"),
     ],
 )
-def test_a_call_that_does_not_say_gets_a_token_for_a_while(
+def test_the_default_min_ttl_is_30_seconds_or_a_tenth_of_the_lifetime(
     lifetime: int, left: int, is_live: bool
 ) -> None:
     item = kept(expires_at=NOW + left, issued_at=NOW + left - lifetime, refresh_at=NOW)
@@ -124,7 +126,7 @@ def test_a_call_that_does_not_say_gets_a_token_for_a_while(
         pytest.param("v2", State.AGING, id="a new version: its renewal is due"),
     ],
 )
-def test_a_token_of_another_version_of_the_secret_is_due(version: str | None, age: State) -> None:
+def test_a_token_of_another_secret_version_is_aging(version: str | None, age: State) -> None:
     assert state(FRESH, NOW, version=version) is age
 
 
@@ -148,8 +150,10 @@ items = st.builds(
 
 
 @given(items, st.integers(0, 60) | st.none())
-def test_no_answer_breaks_its_min_ttl(item: Item, min_ttl: int | None) -> None:
-    """I8: whatever is kept, what is handed out lives for as long as the call wants."""
+def test_a_token_that_is_not_dead_lives_longer_than_min_ttl(
+    item: Item, min_ttl: int | None
+) -> None:
+    """I8, for any item."""
     if state(item, NOW, min_ttl) is not State.DEAD:
         assert item.token
         assert item.target is None
@@ -158,8 +162,8 @@ def test_no_answer_breaks_its_min_ttl(item: Item, min_ttl: int | None) -> None:
 
 
 @given(items)
-def test_a_token_that_is_dead_stays_dead(item: Item) -> None:
-    """Without a new exchange, no second brings it back."""
+def test_a_dead_token_stays_dead(item: Item) -> None:
+    """For any item, at any later second."""
     if state(item, NOW, 0) is State.DEAD:
         assert state(item, NOW + 1, 0) is State.DEAD
 
@@ -180,15 +184,15 @@ def test_a_token_that_is_dead_stays_dead(item: Item) -> None:
         pytest.param(kept(failure=AGAIN), True, id="one failed: again, though it is early"),
     ],
 )
-def test_when_to_start_a_renewal(item: Item, is_due: bool) -> None:
+def test_a_renewal_is_due_unless_leased_claimed_or_backing_off(item: Item, is_due: bool) -> None:
     assert item.is_renewal_due(NOW) is is_due
 
 
 @given(st.integers(1, 10**7), st.floats(0, 1))
-def test_a_renewal_is_due_well_before_the_end_but_not_too_early(
+def test_a_renewal_is_due_a_tenth_to_a_fifth_of_the_lifetime_before_the_end(
     lifetime: int, spread: float
 ) -> None:
-    """A tenth to a fifth of its life before it is too old for most calls; an hour at most."""
+    """Before the default min_ttl would not be met; an hour at most."""
     at = refresh_at(NOW, NOW + lifetime, spread)
     assert NOW <= at <= NOW + lifetime
     before_end = NOW + lifetime - default_min_ttl(lifetime) - at
@@ -196,7 +200,7 @@ def test_a_renewal_is_due_well_before_the_end_but_not_too_early(
     assert before_end > min(lifetime / 10, 1800) - 1
 
 
-def test_renewals_are_spread() -> None:
+def test_the_time_of_renewals_is_spread() -> None:
     spread = [refresh_at(NOW, NOW + 3600, tenth / 10) for tenth in range(11)]
     assert spread == sorted(set(spread), reverse=True)
     assert (spread[0], spread[-1]) == (NOW + 3210, NOW + 2850)
@@ -217,18 +221,18 @@ def test_renewals_are_spread() -> None:
         pytest.param("a", NOW + 1_001, False, id="of a wrong clock: no invocation lives so long"),
     ],
 )
-def test_a_lease_runs_out(owner: str | None, until: int, is_leased: bool) -> None:
-    """A token whose replacement was begun and not finished is uncertain then."""
+def test_a_lease_expires(owner: str | None, until: int, is_leased: bool) -> None:
+    """The token is uncertain then, as its exchange was not finished."""
     item = kept(lease_owner=owner, lease_until=until)
     assert item.is_leased(NOW) is is_leased
     assert item.is_uncertain(NOW) is (owner is not None and not is_leased)
 
 
 @given(st.floats(0, 0.999), st.floats(0, 900), st.integers(0, 60), st.floats(-1, 1))
-def test_nobody_takes_a_lease_while_its_holder_may_still_run(
+def test_a_lease_lasts_as_long_as_its_holder_may_run(
     fraction: float, remaining: float, skew: int, ahead: float
 ) -> None:
-    """Even if the reader's clock is ahead by the whole skew."""
+    """Also if the reader's clock is ahead by the whole skew."""
     holder_ends = NOW + fraction + remaining
     until = lease_end(NOW, remaining, skew)
     just_before = int(holder_ends + ahead * skew - 0.001)
@@ -236,8 +240,10 @@ def test_nobody_takes_a_lease_while_its_holder_may_still_run(
 
 
 @pytest.mark.parametrize(("remaining", "until"), [(29.0, 31), (29.01, 32), (0.0, 2)])
-def test_a_lease_is_no_longer_than_it_has_to_be(remaining: float, until: int) -> None:
-    """A second for each end that is rounded, and the skew."""
+def test_a_lease_is_the_remaining_time_plus_two_seconds_and_the_skew(
+    remaining: float, until: int
+) -> None:
+    """One second for each rounded end."""
     assert lease_end(NOW, remaining, 30) == NOW + until + 30
 
 
@@ -256,8 +262,10 @@ def test_a_lease_is_no_longer_than_it_has_to_be(remaining: float, until: int) ->
         pytest.param(kept(suspect_version="v1"), None, id="a suspicion"),
     ],
 )
-def test_the_table_drops_nothing_that_is_still_needed(item: Item, ends: int | None) -> None:
-    """I15: a renewal token lives fourteen days from its issue, and a verdict for ever."""
+def test_the_ttl_of_an_item_keeps_renewal_tokens_and_rejections(
+    item: Item, ends: int | None
+) -> None:
+    """I15: a renewal token lives fourteen days from its issue; rejections have no ttl."""
     assert ttl_of(item) == (ends and ends + KEPT_AFTER_END)
     assert KEPT_AFTER_END > 14 * 86_400
 
@@ -277,7 +285,7 @@ def test_the_table_drops_nothing_that_is_still_needed(item: Item, ends: int | No
         pytest.param(DOWN, (), "v1", False, id="of a version that was not rejected"),
     ],
 )
-def test_a_rejection_latches_a_version_of_the_secret(
+def test_an_item_is_latched_for_its_rejected_versions(
     failure: Failure | None, rejected: tuple[str, ...], version: str | None, is_latched: bool
 ) -> None:
     item = replace(EMPTY, failure=failure, rejected_versions=rejected)
@@ -315,10 +323,10 @@ V1_REJECTED = {"rejected_versions": ("v1",)}
         pytest.param(SUSPECTS, OF_V0, False, Verdict.REFUSE_VARIANT, id="a third, of another"),
     ],
 )
-def test_what_a_rejection_means(
+def test_the_verdict_on_a_rejection_follows_from_the_gate(
     gate: Item, changes: dict[str, Any], is_certain: bool, expected: Verdict
 ) -> None:
-    """I7, I17: of a version `v1` that is tried for the variant `c`."""
+    """I7, I17: for version `v1`, tried for variant `c`."""
     assert verdict(replace(gate, **changes), "v1", "c", NOW, is_certain=is_certain) is expected
 
 
@@ -332,7 +340,7 @@ def test_what_a_rejection_means(
         (PROVEN, False),
     ],
 )
-def test_only_a_version_that_was_accepted_is_suspect(gate: Item, is_suspect: bool) -> None:
+def test_only_an_accepted_version_is_suspect(gate: Item, is_suspect: bool) -> None:
     assert gate.is_suspect("v1") is is_suspect
 
 
@@ -345,7 +353,7 @@ def test_only_a_version_that_was_accepted_is_suspect(gate: Item, is_suspect: boo
         ({"failure": DOWN, "rejected_versions": ("v1",)}, False),
     ],
 )
-def test_a_connection_is_closed_until_its_recovery_was_announced(
+def test_a_connection_is_closed_until_its_recovery_is_announced(
     changes: dict[str, Any], is_closed: bool
 ) -> None:
     assert replace(EMPTY, **changes).is_closed is is_closed
@@ -358,8 +366,8 @@ def test_a_connection_is_closed_until_its_recovery_was_announced(
         *("suspect_version", "latched_version", "report_times", "corrupt"),
     ],
 )
-def test_an_item_is_bare_if_delete_finds_nothing_in_it(name: str) -> None:
-    """At most fence, generation and a lease are left."""
+def test_an_item_is_bare_without_anything_for_delete(name: str) -> None:
+    """Fence, generation and a lease may be left."""
     bare = replace(EMPTY, generation=7, fence=9, lease_owner="a", lease_until=NOW, forced_at=NOW)
     assert bare.is_bare
     kept_besides: dict[str, Any] = {name: ("x",)}
@@ -375,13 +383,13 @@ def test_an_item_is_bare_if_delete_finds_nothing_in_it(name: str) -> None:
         (LATCHES, [30, 30, 30]),
     ],
 )
-def test_how_long_to_wait_after_so_many_failures(code: str, waits: list[int]) -> None:
-    """It doubles up to a bound; a latch is looked at again and again, which is no login."""
+def test_the_backoff_doubles_up_to_its_bound(code: str, waits: list[int]) -> None:
+    """That of a latch is constant, as reading it sends no login."""
     assert [backoff_seconds(code, count) for count in range(1, len(waits) + 1)] == waits
 
 
 @given(st.integers(1, 10**9))
-def test_no_wait_is_endless(count: int) -> None:
+def test_the_backoff_is_bounded(count: int) -> None:
     assert 0 < backoff_seconds("upstream_unavailable", count) <= LONGEST_OUTAGE
     assert 0 < backoff_seconds("upstream_refused", count) <= LONGEST_REFUSAL
 
@@ -397,7 +405,7 @@ def failed(
     return next_failure(last, error, NOW, version, is_login=is_login)
 
 
-def test_the_first_failure() -> None:
+def test_a_first_failure_has_count_one_and_the_upstreams_details() -> None:
     known: dict[str, Any] = {"upstream_status": 403, "upstream_code": "C", "upstream_message": "m"}
     error = UpstreamUnavailable("login: down", **known)
     first = Failure("upstream_unavailable", "login: down", NOW, 1, NOW + 2, "v1")
@@ -416,13 +424,15 @@ def test_the_first_failure() -> None:
         pytest.param({"version": "v2"}, NOW, 1, id="so does another secret"),
     ],
 )
-def test_a_failure_after_another(changes: dict[str, Any], since: int, count: int) -> None:
+def test_a_repeated_failure_is_counted_and_another_starts_anew(
+    changes: dict[str, Any], since: int, count: int
+) -> None:
     failure = failed(DOWN, **changes)
     assert (failure.since, failure.count) == (since, count)
 
 
 @pytest.mark.parametrize(("retry_after", "wait"), [(None, 2), (0, 2), (1, 2), (60, 60)], ids=str)
-def test_the_upstream_may_ask_to_wait_for_longer_but_not_for_less(
+def test_retry_after_of_the_upstream_can_only_extend_the_backoff(
     retry_after: int | None, wait: int
 ) -> None:
     error = UpstreamUnavailable("login: down", retry_after=retry_after)
@@ -435,12 +445,12 @@ def test_the_upstream_may_ask_to_wait_for_longer_but_not_for_less(
 @pytest.mark.parametrize(
     ("ago", "may"), [(NOW, True), (10, True), (9, False), (0, False), (-80, False), (-81, True)]
 )
-def test_an_exchange_is_forced_once_in_a_while(ago: int, may: bool) -> None:
+def test_a_forced_exchange_is_allowed_every_ten_seconds(ago: int, may: bool) -> None:
     assert may_force(kept(forced_at=NOW - ago), NOW) is may
 
 
-def test_three_reports_count_for_a_minute_each() -> None:
-    """And as long if a clock that is ahead wrote them, by up to a minute."""
+def test_reports_count_for_a_minute() -> None:
+    """Also if written by a clock that is up to a minute ahead."""
     times = (NOW - 61, NOW - 60, NOW - 59, NOW, NOW + 60, NOW + 61)
     assert recent_reports(kept(report_times=times), NOW) == (NOW - 59, NOW, NOW + 60)
     assert MOST_REPORTS == 3
@@ -449,8 +459,8 @@ def test_three_reports_count_for_a_minute_each() -> None:
 # The item itself
 
 
-def test_an_item_that_is_not_there_has_nothing() -> None:
-    """What the decisions make of it rests on these."""
+def test_the_defaults_of_an_absent_item() -> None:
+    """The decisions depend on them."""
     absent = {name: getattr(EMPTY, name) for name in Item._fields}
     numbers = ["generation", "fence", "issued_at", "expires_at", "refresh_at", "suspect_at"]
     numbers += ["outage_since", "outage_claim"]
@@ -469,15 +479,15 @@ def test_an_item_that_is_not_there_has_nothing() -> None:
 @pytest.mark.parametrize(
     ("at", "told"), [(0, None), (1, "1970-01-01T00:00:01Z"), (NOW, "2030-03-17T17:46:40Z")]
 )
-def test_a_second_is_told_in_utc(at: int, told: str | None) -> None:
+def test_rfc3339_formats_a_second_in_utc(at: int, told: str | None) -> None:
     assert rfc3339(at) == told
 
 
-def test_a_latch_is_a_rejection_of_the_credentials() -> None:
+def test_the_code_of_a_latch_is_credential_rejected() -> None:
     assert LATCHES == CredentialRejected.code == "credential_rejected"
 
 
-def test_what_is_sealed_and_what_is_told_has_no_repr() -> None:
+def test_the_repr_of_an_item_has_neither_token_nor_context() -> None:
     item = kept(token=b"hunter2", context='{"a": "hunter2"}', raw={"fence": {"N": "hunter2"}})
     assert "hunter2" not in repr(item)
 
@@ -485,12 +495,12 @@ def test_what_is_sealed_and_what_is_told_has_no_repr() -> None:
 @pytest.mark.parametrize(
     ("context", "told"), [('{"user_id": 7}', {"user_id": 7}), (None, None), ("", None), ("{", None)]
 )
-def test_what_callers_are_told(context: str | None, told: object) -> None:
+def test_the_context_for_callers_is_decoded(context: str | None, told: object) -> None:
     assert kept(context=context).decoded_context() == told
 
 
 def test_an_item_without_its_token_keeps_fence_and_generation() -> None:
-    """An item is never deleted: a late holder of a lease must still find its fence taken."""
+    """An item is never deleted: a late holder of a lease must find a newer fence."""
     bare = kept(fence=9, target="0" * 64, renewal="ready", context="{}").without_token()
     assert (bare.fence, bare.generation) == (9, 7)
     gone = (bare.token, bare.target, bare.fingerprint, bare.renewal, bare.context)
@@ -517,8 +527,8 @@ DAY_AHEAD = NOW + 86_400
     ],
     ids=lambda changes: next(iter(changes)),
 )
-def test_no_limit_outlasts_its_length(changes: dict[str, Any]) -> None:
-    """What a clock wrote that is a day ahead holds up no renewal, force or report."""
+def test_times_in_the_future_block_no_renewal_force_or_report(changes: dict[str, Any]) -> None:
+    """Written by a clock that was a day ahead."""
     item = replace(AGING, **changes)
     assert item.is_renewal_due(NOW)
     assert may_force(item, NOW)
@@ -567,25 +577,25 @@ TOO_OLD = kept(expires_at=NOW + 30)
         pytest.param(FRESH, {"held": HOLD}, (Next.REFUSE, HELD), id="held"),
     ],
 )
-def test_what_a_call_would_do_next_and_why(
+def test_the_next_step_of_a_call_and_its_reason(
     item: Item, of_gate: dict[str, Any], expected: tuple[Next, str]
 ) -> None:
     gate = replace(EMPTY, accepted_version="v1", **of_gate)
     assert next_step(item, gate, NOW, "v1") == expected
 
 
-def test_an_unknown_version_of_the_secret_is_not_another() -> None:
+def test_an_unknown_secret_version_does_not_count_as_another() -> None:
     assert next_step(FRESH, PROVEN, NOW, None) == FRESH_NEXT
 
 
-def test_the_words_that_operators_are_told() -> None:
+def test_the_names_of_states_and_next_steps() -> None:
     assert [each.value for each in State] == ["fresh", "aging", "stale", "dead"]
     words = ["hand_out", "refresh", "exchange", "wait", "refuse"]
     assert [each.value for each in Next] == words
 
 
-def test_delete_leaves_a_hold_and_the_table_does_too() -> None:
-    """What else is kept of a held gate, is dropped."""
+def test_delete_and_ttl_keep_a_hold() -> None:
+    """Other attributes of a held gate are removed."""
     gate = kept(held=HOLD, lease_owner="a", lease_until=NOW + 9)
     assert gate.bare().held == HOLD
     assert gate.bare().is_bare
@@ -596,14 +606,14 @@ def test_delete_leaves_a_hold_and_the_table_does_too() -> None:
 @pytest.mark.parametrize(
     ("ago", "is_early"), [(0, True), (59, True), (60, False), (-60, True), (-61, False)]
 )
-def test_a_suspect_version_is_tried_once_more_after_a_minute(ago: int, is_early: bool) -> None:
-    """And no clock that is wrong by more makes it wait for longer."""
+def test_a_suspect_version_is_tried_again_after_a_minute(ago: int, is_early: bool) -> None:
+    """A time further in the future does not extend the wait."""
     gate = replace(EMPTY, suspect_version="v1", suspect_at=NOW - ago)
     assert gate.is_too_early(NOW) is is_early
 
 
 @pytest.mark.parametrize(("lifetime", "longest"), [(3600, 3570), (100, 90), (5, 5), (0, 0)])
-def test_a_new_token_surely_meets_this_min_ttl(lifetime: int, longest: int) -> None:
+def test_the_longest_min_ttl_that_a_new_token_meets(lifetime: int, longest: int) -> None:
     assert longest_min_ttl(lifetime) == longest
 
 
@@ -616,13 +626,13 @@ def test_a_new_token_surely_meets_this_min_ttl(lifetime: int, longest: int) -> N
         pytest.param(FRESH, 0, False, id="any token will do"),
         pytest.param(kept(expires_at=NOW), 9999, False, id="it has ended"),
         pytest.param(REPORTED, 9999, False, id="it was reported"),
-        pytest.param(None, 9999, False, id="nothing is kept"),
+        pytest.param(Item("flow#acme", "-"), 9999, False, id="nothing is kept"),
     ],
 )
-def test_a_min_ttl_that_no_new_token_has_is_refused(
-    item: Item | None, min_ttl: int | None, is_refused: bool
+def test_a_min_ttl_longer_than_the_lifetime_is_refused(
+    item: Item, min_ttl: int | None, is_refused: bool
 ) -> None:
-    """Only a token that lives says how long the next one will."""
+    """Only a live token shows the lifetime of the next one."""
     if not is_refused:
         refuse_too_long(item, min_ttl, NOW)
         return
@@ -632,16 +642,16 @@ def test_a_min_ttl_that_no_new_token_has_is_refused(
 
 
 def kinds_of(error: type[BrokerError]) -> list[type[BrokerError]]:
-    """Return what the tree of errors has below one, each kind once."""
+    """Return all subclasses of an error, each once."""
     return [kind for child in error.__subclasses__() for kind in (child, *kinds_of(child))]
 
 
 @pytest.mark.parametrize("kind", kinds_of(BrokerError), ids=lambda kind: kind.code)
 @pytest.mark.parametrize(("ahead", "retry_after"), [(9, 9), (1, 1), (0, 1), (-9, 1)])
-def test_a_kept_failure_is_told_as_it_was_raised(
+def test_a_stored_failure_raises_the_original_error(
     kind: type[BrokerError], ahead: int, retry_after: int
 ) -> None:
-    """With the seconds until it is worth another try: one at least."""
+    """With the seconds until its retry, one at least."""
     failure = replace(
         DOWN,
         code=kind.code,
@@ -657,5 +667,5 @@ def test_a_kept_failure_is_told_as_it_was_raised(
     assert error.retry_after == retry_after
 
 
-def test_a_kept_failure_of_an_unknown_code_is_a_defect() -> None:
+def test_a_stored_failure_of_an_unknown_code_is_an_internal_error() -> None:
     assert type(stored_error(replace(DOWN, code="of a newer version"), NOW)) is Internal

@@ -1,4 +1,4 @@
-"""The attributes of an item: one that lacks a part, or has a wrong one, keeps no token."""
+"""The codec of items: an item with a missing or invalid attribute has no token."""
 
 from typing import Any
 
@@ -12,7 +12,6 @@ from token_broker.item_codec import (
     SCHEMA,
     attribute,
     failure_of,
-    hold_of,
     item_of,
 )
 
@@ -32,25 +31,25 @@ def read(record: dict[str, Any]) -> Item:
     return item_of("flow#connection", "-", record)
 
 
-def test_a_whole_item_is_read() -> None:
+def test_a_complete_item_is_read() -> None:
     assert read(TOKEN).token == b"sealed"
     assert read(POINTER).target == "0" * 64
     assert read(TOKEN).corrupt == read(POINTER).corrupt == read({}).corrupt == ()
 
 
 @pytest.mark.parametrize("name", sorted(TOKEN.keys() - {"renewal"}))
-def test_a_token_is_whole_or_not_there(name: str) -> None:
+def test_a_token_without_an_attribute_is_corrupt(name: str) -> None:
     item = read({key: value for key, value in TOKEN.items() if key != name})
     assert (item.token, item.corrupt) == (None, (name,))
 
 
 @pytest.mark.parametrize("name", sorted(OF_POINTER - {"target"}))
-def test_a_way_is_whole_or_not_there(name: str) -> None:
+def test_an_alias_without_an_attribute_is_corrupt(name: str) -> None:
     item = read({key: value for key, value in POINTER.items() if key != name})
     assert (item.token, item.target, item.corrupt) == (None, None, (name,))
 
 
-def test_a_way_without_its_end_is_half_a_token() -> None:
+def test_an_alias_without_its_target_is_an_incomplete_token() -> None:
     item = read({key: value for key, value in POINTER.items() if key != "target"})
     assert set(item.corrupt) == OF_TOKEN - OF_POINTER
 
@@ -63,7 +62,7 @@ def test_a_way_without_its_end_is_half_a_token() -> None:
         {"schema": attribute(SCHEMA), "fence": attribute(3), "lease_owner": attribute("a")},
     ],
 )
-def test_what_keeps_no_token_lacks_nothing(gate: dict[str, Any]) -> None:
+def test_an_item_without_a_token_is_not_corrupt(gate: dict[str, Any]) -> None:
     assert read(gate).corrupt == ()
 
 
@@ -92,29 +91,29 @@ WRONG = [
 
 
 @pytest.mark.parametrize(("name", "value"), WRONG)
-def test_what_is_of_another_type_makes_an_item_absent(name: str, value: Any) -> None:
-    """It is named, and its value is not."""
+def test_an_attribute_of_a_wrong_type_makes_the_item_corrupt(name: str, value: Any) -> None:
+    """The attribute is named without its value."""
     item = read(TOKEN | {name: value})
     assert (item.token, item.target, item.failure) == (None, None, None)
     assert name in item.corrupt
 
 
 @pytest.mark.parametrize("value", [{"S": "x"}, {"M": []}, {"M": {"since": {"S": "1"}}}, {"M": {}}])
-def test_a_hold_that_cannot_be_read_is_a_hold(value: Any) -> None:
+def test_an_unreadable_hold_still_counts_as_a_hold(value: Any) -> None:
     assert read(TOKEN | {"held": value}).held == Hold(0, "unknown", "unknown")
 
 
-def test_a_hold_is_read_as_it_was_written() -> None:
+def test_a_hold_is_read_unchanged() -> None:
     hold = Hold(1_800_000_000, "arn:caller", "laptop stolen")
-    assert read({"held": attribute(hold_of(hold))}).held == hold
+    assert read({"held": attribute(vars(hold))}).held == hold
     assert hold.to_dict() == {"since": "2027-01-15T08:00:00Z", "by": hold.by, "reason": hold.reason}
 
 
-def test_the_schema_before_is_read() -> None:
+def test_the_previous_schema_is_read() -> None:
     assert read(TOKEN | {"schema": attribute(SCHEMA - 1)}).corrupt == ()
 
 
-def test_the_last_number_is_one() -> None:
+def test_the_largest_number_is_read() -> None:
     assert read(TOKEN | {"expires_at": attribute(LARGEST)}).expires_at == LARGEST
 
 
@@ -127,7 +126,7 @@ def test_the_last_number_is_one() -> None:
         ),
     ],
 )
-def test_a_failure_is_read_as_it_was_kept(failure: Failure) -> None:
+def test_a_failure_is_read_unchanged(failure: Failure) -> None:
     assert read(TOKEN | {"failure": attribute(failure_of(failure))}).failure == failure
 
 
@@ -154,6 +153,6 @@ VERSIONS = ("accepted_version", "latched_version", "noticed_version", "suspect_v
 ALL_TEXTS = (*TEXTS, "rejected", *VERSIONS)
 
 
-def test_what_has_no_attribute_is_a_defect() -> None:
+def test_an_unsupported_type_is_a_type_error() -> None:
     with pytest.raises(TypeError, match="no attribute for float"):
         attribute(1.5)

@@ -1,4 +1,4 @@
-"""What the layers bring is pinned, hashed, and free to be given on."""
+"""The packages of the layers are pinned, hashed, and redistributable."""
 
 import re
 from importlib.metadata import metadata
@@ -23,25 +23,25 @@ LICENCES = dict(
 )
 
 
-def test_whatever_a_layer_asks_for_is_locked() -> None:
+def test_each_requirement_of_a_layer_is_locked() -> None:
     assert PINS.keys() >= {name.group() for name in WANTED if name}
 
 
 def test_every_package_has_hashes() -> None:
-    """A line that pins is followed by one with a hash; nothing else stands in the file."""
+    """Each pin is followed by its hashes; there are no other lines."""
     packages = re.split(r"^(?=[a-z])", LOCK, flags=re.MULTILINE)[1:]
     assert len(packages) == len(PINS)
     hashes = r"(    --hash=sha256:[0-9a-f]{64}( \\)?\n)+"
     assert all(re.fullmatch(rf"\S+==\S+ \\\n{hashes}", package) for package in packages)
 
 
-def test_every_package_has_a_licence_that_is_known() -> None:
-    """A new one is looked at by a person before it is shipped."""
+def test_every_package_has_a_listed_licence() -> None:
+    """A person checks each new package before it is shipped."""
     assert LICENCES.keys() == PINS.keys()
 
 
 @pytest.mark.parametrize(("name", "licence"), LICENCES.items())
-def test_a_package_says_of_its_licence_what_the_page_says(name: str, licence: str) -> None:
+def test_the_licence_of_a_package_is_the_listed_one(name: str, licence: str) -> None:
     said = metadata(name)
     words = {"MIT": "MIT License", "Apache-2.0": "Apache Software", "MPL-2.0": "MPL 2.0"}
     fields = ("License-Expression", "License", "Classifier")

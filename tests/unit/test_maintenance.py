@@ -1,4 +1,4 @@
-"""What no caller waits for: renewals, rotations, DELETE and the status; and how to ask for them."""
+"""Maintenance: renewals, rotations, DELETE, status, warm and verify."""
 
 import json
 from collections.abc import Callable, Mapping
@@ -16,7 +16,7 @@ from token_broker.errors import (
     StoreUnavailable,
 )
 from token_broker.item import Failure, Item
-from token_broker.maintenance import Maintenance, is_due, is_of_another
+from token_broker.maintenance import Maintenance, is_of_another
 from token_broker.records import replace
 
 TOKEN = Item(
@@ -81,8 +81,10 @@ def key(number: int) -> str:
         ({"nudged_until": NOW + 9}, True),
     ],
 )
-def test_a_renewal_is_due_while_the_token_lives(changes: dict[str, Any], due: bool) -> None:
-    assert is_due(replace(TOKEN, **changes), NOW) is due
+def test_only_a_live_token_past_its_refresh_time_is_renewed(
+    changes: dict[str, Any], due: bool
+) -> None:
+    assert replace(TOKEN, **changes).is_due(NOW) is due
 
 
 @pytest.mark.parametrize(
@@ -95,13 +97,13 @@ def test_a_renewal_is_due_while_the_token_lives(changes: dict[str, Any], due: bo
         ({"failure": DOWN}, "v1", False),
     ],
 )
-def test_a_token_of_another_version_is_renewed_if_it_lives_or_failed(
+def test_a_token_of_another_version_is_renewed_if_it_is_live_or_failed(
     changes: dict[str, Any], version: str, is_other: bool
 ) -> None:
     assert is_of_another(replace(TOKEN, **changes), NOW, version) is is_other
 
 
-def test_a_renewal_that_is_due_is_made_once() -> None:
+def test_a_due_renewal_is_made_once() -> None:
     """An event may be delivered twice."""
     broker = MemoryBroker()
     broker.call()
@@ -114,7 +116,7 @@ def test_a_renewal_that_is_due_is_made_once() -> None:
     assert (broker.item().generation, broker.steps) == (2, ["login", "extend"])
 
 
-def test_a_renewal_for_a_version_is_made_unless_the_token_is_of_it() -> None:
+def test_a_renewal_for_a_version_is_skipped_if_the_token_has_it() -> None:
     broker = MemoryBroker()
     broker.call()
     assert broker.call(action="renew", variant="-", version="v1") == {"renewed": 0}
@@ -124,7 +126,7 @@ def test_a_renewal_for_a_version_is_made_unless_the_token_is_of_it() -> None:
     assert broker.call(action="renew", variant="-", version=version) == {"renewed": 0}
 
 
-def test_what_keeps_no_token_is_not_renewed() -> None:
+def test_aliases_and_listings_are_not_renewed() -> None:
     broker = MemoryBroker("vntana")
     broker.call()
     version = broker.put_secret()
@@ -135,7 +137,7 @@ def test_what_keeps_no_token_is_not_renewed() -> None:
         assert broker.call(action="renew", variant=item.variant, version=version) == {"renewed": 0}
 
 
-def test_a_seal_that_does_not_open_is_not_renewed() -> None:
+def test_a_token_that_does_not_open_is_not_renewed() -> None:
     broker = MemoryBroker()
     put_tokens(broker, ("-", "login", NOW - 9))
     assert broker.call(action="renew", variant="-") == {"renewed": 0}
@@ -143,7 +145,7 @@ def test_a_seal_that_does_not_open_is_not_renewed() -> None:
 
 
 @pytest.mark.parametrize("error", [StoreUnavailable, RefreshInProgress, NotConfigured])
-def test_what_is_over_later_is_raised_for_the_platform_to_try_again(
+def test_a_temporary_error_of_a_rotation_renewal_is_raised_for_a_retry(
     error: type[BrokerError],
 ) -> None:
     broker = MemoryBroker()
@@ -162,7 +164,7 @@ def test_what_is_over_later_is_raised_for_the_platform_to_try_again(
     assert broker.telemetry.of("unrenewed") == [unrenewed]
 
 
-def test_what_the_vendor_refuses_is_noted() -> None:
+def test_a_renewal_that_the_vendor_rejects_is_logged() -> None:
     broker = MemoryBroker()
     broker.call()
     version = broker.put_secret()
@@ -173,7 +175,7 @@ def test_what_the_vendor_refuses_is_noted() -> None:
     ]
 
 
-def test_a_token_that_is_not_shared_any_more_is_dropped() -> None:
+def test_a_renewal_drops_a_token_that_is_no_longer_shared() -> None:
     broker = MemoryBroker("editor")
     broker.call(parameters={"userId": "1"})
     [token] = [i for i in broker.aws.store.list("editor#acme") if i.kind == "parameters"]
@@ -187,8 +189,8 @@ def test_a_token_that_is_not_shared_any_more_is_dropped() -> None:
 # All at once
 
 
-def test_all_that_are_due_are_renewed_by_invocations_of_their_own() -> None:
-    """A hundred at once, and none that a caller has just started."""
+def test_each_due_renewal_is_a_separate_invocation() -> None:
+    """A hundred at a time, without those that a caller has just started."""
     broker = MemoryBroker("editor", page=7)
     put_tokens(broker, *((key(number), "parameters", NOW - 9) for number in range(102)))
     for number, changes in (
@@ -210,7 +212,7 @@ def test_all_that_are_due_are_renewed_by_invocations_of_their_own() -> None:
     assert [call["variant"] for call in broker.invoked[100:]] == rest
 
 
-def test_a_rotation_renews_what_others_are_made_from_first_and_the_newest_before_older() -> None:
+def test_a_rotation_renews_parents_first_and_newer_tokens_before_older() -> None:
     broker = MemoryBroker("vntana")
     put_tokens(
         broker,
@@ -229,7 +231,7 @@ def test_a_rotation_renews_what_others_are_made_from_first_and_the_newest_before
     ]
 
 
-def test_a_rotation_drops_the_oldest_beyond_a_hundred_fifty_at_a_time() -> None:
+def test_a_rotation_renews_100_tokens_and_drops_the_older_ones_by_50() -> None:
     broker = MemoryBroker("editor")
     put_tokens(broker, *((key(number), "parameters", NOW - number) for number in range(171)))
     assert broker.call(action="rotate", version="v1") == {"started": 100}
@@ -246,7 +248,7 @@ def test_a_rotation_drops_the_oldest_beyond_a_hundred_fifty_at_a_time() -> None:
     assert [item.variant for item in kept] == [key(n) for n in (*range(100), 150)]
 
 
-def test_more_than_fifty_are_not_dropped_at_once() -> None:
+def test_a_rotation_with_more_than_50_drops_is_refused() -> None:
     broker = MemoryBroker()
     drop = [key(number) for number in range(51)]
     problem = raised_by(lambda: broker.call(action="rotate", drop=drop))
@@ -256,10 +258,10 @@ def test_more_than_fifty_are_not_dropped_at_once() -> None:
 @pytest.mark.parametrize(
     ("has_gate", "held"), [(True, {}), (True, {"held": {"since": 1}}), (False, {})]
 )
-def test_the_gate_is_told_of_a_new_version_if_there_is_one(
+def test_a_rotation_notes_the_version_in_an_existing_gate(
     has_gate: bool, held: dict[str, Any]
 ) -> None:
-    """A connection that was never used gets no item by an event. A hold delays renewals alone."""
+    """An event creates no item for an unused connection. Also while held."""
     broker = MemoryBroker("vntana")
     if has_gate:
         broker.put(fence=1, accepted_version="v0", **held)
@@ -268,8 +270,8 @@ def test_the_gate_is_told_of_a_new_version_if_there_is_one(
     assert (("vntana#acme", "-") in broker.aws.table.records) is has_gate
 
 
-def test_a_rotation_is_of_another_connection_if_there_is_none_of_the_first() -> None:
-    """A name may end in what looks like a suffix of Secrets Manager."""
+def test_a_rotation_falls_back_to_the_other_reading_of_the_name() -> None:
+    """A connection's name may end like a suffix of Secrets Manager."""
     broker = MemoryBroker()
     broker.call()
     version = broker.put_secret()
@@ -290,8 +292,8 @@ def test_a_rotation_is_of_another_connection_if_there_is_none_of_the_first() -> 
     ],
     ids=["rotate", "drop", "otherwise", "renew"],
 )
-def test_a_replica_that_is_late_is_not_believed(payload: dict[str, Any]) -> None:
-    """It knows the version before only. The platform tries again."""
+def test_an_outdated_replica_of_the_secret_is_a_retryable_error(payload: dict[str, Any]) -> None:
+    """It has only the previous version. Lambda retries."""
     broker = MemoryBroker()
     broker.call()
     version = broker.put_secret()
@@ -304,7 +306,7 @@ def test_a_replica_that_is_late_is_not_believed(payload: dict[str, Any]) -> None
 # DELETE
 
 
-def test_delete_forgets_tokens_here_and_at_the_vendor() -> None:
+def test_delete_removes_tokens_and_logs_out() -> None:
     broker = MemoryBroker("vntana")
     broker.call()
     assert broker.deps.versions_seen
@@ -322,7 +324,7 @@ def test_delete_forgets_tokens_here_and_at_the_vendor() -> None:
 @pytest.mark.parametrize(
     ("left", "seconds"), [(7.0, 3.0), (6.999, None)], ids=["enough", "too little"]
 )
-def test_a_session_is_ended_while_there_is_time(left: float, seconds: float | None) -> None:
+def test_logout_is_sent_if_seven_seconds_are_left(left: float, seconds: float | None) -> None:
     broker = MemoryBroker("vntana")
     broker.call()
     broker.waited.clear()
@@ -330,7 +332,7 @@ def test_a_session_is_ended_while_there_is_time(left: float, seconds: float | No
     assert broker.waited == ([seconds] if seconds else [])
 
 
-def test_a_session_that_has_ended_is_left_alone() -> None:
+def test_delete_sends_no_logout_for_an_expired_token() -> None:
     broker = MemoryBroker("vntana")
     broker.call()
     broker.now = max(item.expires_at for item in broker.aws.store.list("vntana#acme") if item.token)
@@ -339,7 +341,7 @@ def test_a_session_that_has_ended_is_left_alone() -> None:
     assert len(broker.steps) == steps
 
 
-def test_a_session_that_cannot_be_ended_is_forgotten_all_the_same() -> None:
+def test_delete_removes_a_token_whose_logout_fails() -> None:
     broker = MemoryBroker("vntana")
     broker.call()
     [token] = [i for i in broker.aws.store.list("vntana#acme") if i.kind == "organization"]
@@ -363,7 +365,9 @@ ELSE_FAILED = {"code": "x", "secret_version": "v8"}
         ({"accepted_version": "v1"}, None),
     ],
 )
-def test_delete_tells_that_it_lifted_a_latch(attributes: dict[str, Any], version: str) -> None:
+def test_delete_announces_the_recovery_of_a_latched_connection(
+    attributes: dict[str, Any], version: str
+) -> None:
     broker = MemoryBroker("vntana")
     broker.put(**attributes)
     assert broker.call(action="forget") == {"forgotten": 0, "complete": True}
@@ -374,7 +378,7 @@ def test_delete_tells_that_it_lifted_a_latch(attributes: dict[str, Any], version
 
 @pytest.mark.parametrize("action", ["forget", "status"])
 @pytest.mark.parametrize(("left", "is_complete"), [(1.0, True), (0.999, False)])
-def test_what_time_does_not_suffice_for_is_said(
+def test_delete_and_status_report_that_they_are_incomplete(
     action: str, left: float, is_complete: bool
 ) -> None:
     broker = MemoryBroker("editor")
@@ -389,7 +393,7 @@ def test_what_time_does_not_suffice_for_is_said(
 # The status
 
 
-def test_the_status_tells_of_each_variant_what_an_operator_needs() -> None:
+def test_the_status_describes_each_variant() -> None:
     broker = MemoryBroker("editor")
     put_tokens(broker, (key(1), "parameters", NOW - 1000), context='{"a": 1}')
     failure: dict[str, Any] = {"code": "upstream_unavailable", "detail": "generate: down"}
@@ -447,7 +451,7 @@ def test_the_status_tells_of_each_variant_what_an_operator_needs() -> None:
         ({"lease_owner": "a", "lease_until": NOW + 1}, True),
     ],
 )
-def test_the_status_tells_that_a_token_is_being_renewed(
+def test_the_status_shows_that_a_token_is_being_renewed(
     changes: dict[str, Any], is_renewing: bool
 ) -> None:
     broker = MemoryBroker("editor")
@@ -459,7 +463,7 @@ def test_the_status_tells_that_a_token_is_being_renewed(
 # Warming and verifying
 
 
-def test_each_call_is_warmed_by_an_invocation_of_its_own() -> None:
+def test_warm_makes_a_separate_invocation_for_each_call() -> None:
     broker = MemoryBroker()
     calls = [{"connection": f"c-{number}", "min_ttl": 9} for number in range(100)]
     assert broker.service({"action": "warm", "calls": calls}, Context()) == {"invoked": 100}
@@ -473,7 +477,9 @@ def test_each_call_is_warmed_by_an_invocation_of_its_own() -> None:
         [{"connection": "acme"}, {"connection": "acme", "action": "forget"}],
     ],
 )
-def test_only_so_many_calls_for_tokens_are_warmed(calls: list[dict[str, str]]) -> None:
+def test_more_than_100_calls_or_other_actions_to_warm_are_refused(
+    calls: list[dict[str, str]],
+) -> None:
     broker = MemoryBroker()
     problem = raised_by(lambda: broker.service({"action": "warm", "calls": calls}, Context()))
     assert problem["detail"] == "calls: must be at most 100 calls for a token"
@@ -481,7 +487,7 @@ def test_only_so_many_calls_for_tokens_are_warmed(calls: list[dict[str, str]]) -
 
 
 @pytest.mark.parametrize("each", ["token", "check"])
-def test_what_is_held_is_neither_warmed_nor_checked(each: str) -> None:
+def test_a_held_connection_is_neither_warmed_nor_checked(each: str) -> None:
     broker = MemoryBroker()
     broker.put_secret("other")
     broker.call(action="hold", reason="a move")
@@ -506,7 +512,7 @@ def test_a_token_is_verified_by_its_vendor() -> None:
 
 
 @pytest.mark.parametrize("action", ["verify", "check", "probe"])
-def test_no_vendor_is_asked_while_the_connection_is_held(action: str) -> None:
+def test_verify_check_and_probe_are_refused_while_the_connection_is_held(action: str) -> None:
     broker = MemoryBroker("editor")
     broker.call(action="hold", reason="a move")
     payload = {"token": "x"} if action == "verify" else {"parameters": {"userId": "1"}}
@@ -524,16 +530,14 @@ def test_no_vendor_is_asked_while_the_connection_is_held(action: str) -> None:
         ("editor", {"token": "x", "more": 1}, "more: is not known"),
     ],
 )
-def test_what_cannot_be_verified_is_refused(
-    flow: str, payload: dict[str, Any], detail: str
-) -> None:
+def test_an_invalid_verify_is_refused(flow: str, payload: dict[str, Any], detail: str) -> None:
     broker = MemoryBroker(flow)
     problem = raised_by(lambda: broker.call(action="verify", **payload))
     assert (problem["code"], problem["detail"]) == (InvalidRequest.code, detail)
 
 
 @pytest.mark.parametrize("action", ["status", "forget", "renew", "rotate", "warm"])
-def test_no_action_takes_a_field_that_it_does_not_know(action: str) -> None:
+def test_each_action_refuses_an_unknown_field(action: str) -> None:
     broker = MemoryBroker()
     named: dict[str, Any] = {"calls": []} if action == "warm" else {"connection": "acme"}
     payload = {"action": action, "nonsense": 1} | named

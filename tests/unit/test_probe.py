@@ -1,4 +1,4 @@
-"""The action `probe`, to the second: how long it asks, and what it says if another was quicker."""
+"""The action `probe`: its time limit, and a concurrent exchange."""
 
 from typing import Any
 
@@ -28,7 +28,7 @@ def probed(broker: MemoryBroker, seconds: float) -> dict[str, Any]:
 def test_a_probe_that_runs_out_of_time_keeps_its_token(
     flow: str, left: float, requests: int
 ) -> None:
-    """With the token that there is, what else was to be asked is left open."""
+    """Further questions are left open once it has a token."""
     broker = MemoryBroker(flow, vendor_seconds=2.0)
     report = probed(broker, broker.vendor_seconds + left)
     assert (report["works"], report["sent"]["requests"]) == (True, requests)
@@ -37,8 +37,8 @@ def test_a_probe_that_runs_out_of_time_keeps_its_token(
 
 
 @pytest.mark.parametrize("flow", PARAMETERS)
-def test_a_probe_that_another_caller_forestalls_says_when_to_repeat_it(flow: str) -> None:
-    """What another has just made meets a forced call, but then nothing was found out."""
+def test_a_probe_overtaken_by_another_exchange_has_a_retry_after(flow: str) -> None:
+    """A forced call would accept the other's token, but the probe has no findings."""
     broker = MemoryBroker(flow)
     broker.call(**PARAMETERS[flow])
     deps = broker.deps

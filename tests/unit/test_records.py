@@ -1,4 +1,4 @@
-"""Records are what frozen dataclasses are, without what those load."""
+"""Records behave as frozen dataclasses, without their imports."""
 
 from collections.abc import Mapping
 from dataclasses import FrozenInstanceError, dataclass
@@ -56,7 +56,7 @@ ARGUMENTS: list[tuple[tuple[Any, ...], dict[str, Any]]] = [
 
 
 def made(kind: Any, values: tuple[Any, ...], named: Mapping[str, Any]) -> object:
-    """Return what is to be seen of a value of *kind*, or that there is none."""
+    """Return repr and fields of a value of *kind*, or the error of its constructor."""
     try:
         found = kind(*values, **named)
     except TypeError:
@@ -66,22 +66,22 @@ def made(kind: Any, values: tuple[Any, ...], named: Mapping[str, Any]) -> object
 
 
 @pytest.mark.parametrize(("values", "named"), ARGUMENTS)
-def test_a_record_is_made_and_shown_as_a_dataclass(
+def test_constructor_and_repr_are_those_of_a_dataclass(
     values: tuple[Any, ...], named: dict[str, Any]
 ) -> None:
-    """A field that is not shown is in no repr, and nothing is missing or unknown."""
+    """A hidden field is not in the repr; missing and unknown arguments are errors."""
     assert made(Ours, values, named) == made(Theirs, values, named)
 
 
-def test_equal_fields_make_equal_records() -> None:
+def test_records_with_equal_fields_are_equal() -> None:
     assert Ours("a", "b") == Ours("a", secret="b") != Ours("a", "c")
     assert Ours("a", "b") != Theirs("a", "b")
     assert Ours("a", "b") != Another("a", "b")
     assert Ours("a", "b").more is not Ours("a", "b").more
 
 
-def test_a_record_that_is_replaced_stays_as_it_was() -> None:
-    """And the new one has no field that there is not."""
+def test_replace_returns_a_changed_copy() -> None:
+    """An unknown field is an error."""
     ours, theirs = Ours("a", "b", 7), Theirs("a", "b", 7)
     changed = replace(ours, count=8, more={"x": 1})
     assert vars(changed) == vars(dataclass_replace(theirs, count=8, more={"x": 1}))
@@ -91,7 +91,7 @@ def test_a_record_that_is_replaced_stays_as_it_was() -> None:
 
 
 def test_a_record_cannot_be_changed() -> None:
-    """The error is that of a frozen dataclass, or what it derives from."""
+    """The error is a base class of `FrozenInstanceError`."""
     ours = Ours("a", "b")
     with pytest.raises(AttributeError):
         ours.name = "c"  # type: ignore[misc]  # which mypy knows
@@ -100,7 +100,7 @@ def test_a_record_cannot_be_changed() -> None:
     assert issubclass(FrozenInstanceError, AttributeError)
 
 
-def test_records_of_plain_values_can_be_keys() -> None:
+def test_records_of_hashable_values_are_hashable() -> None:
     class Place(Record):
         """Plain fields."""
 

@@ -1,4 +1,4 @@
-"""A sealed token opens at its place, of its generation, with what is said of it in clear."""
+"""A sealed token opens only with its context, its generation and its clear attributes."""
 
 import json
 import random
@@ -41,14 +41,14 @@ def kept(aws: MemoryAws, token: Token = TOKEN, context: str = CONTEXT) -> Item:
     )
 
 
-def test_a_token_comes_back_whole_but_for_what_is_never_stored() -> None:
+def test_an_opened_token_equals_the_sealed_one_without_its_handoff() -> None:
     aws = MemoryAws()
     item = kept(aws, replace(TOKEN, handoff={"listing": 1}))
     assert aws.sealer.open_token(item) == TOKEN
     assert aws.sealer.open_variant(item) == VARIANT
 
 
-def test_a_token_without_extras_comes_back() -> None:
+def test_a_token_without_optional_fields_is_opened() -> None:
     aws = MemoryAws()
     bare = Token("v", {}, "https://vendor", NOW, NOW + 9)
     assert aws.sealer.open_token(kept(aws, bare, "{}")) == bare
@@ -65,8 +65,8 @@ def test_a_token_without_extras_comes_back() -> None:
         pytest.param({"token": b"nonsense"}, id="no seal"),
     ],
 )
-def test_what_is_sealed_opens_at_its_own_place_only(changes: dict[str, Any]) -> None:
-    """Nor elsewhere once it was opened there, by one that opens it once."""
+def test_a_sealed_token_opens_only_in_its_own_context(changes: dict[str, Any]) -> None:
+    """Also for a sealer that remembers what it opened."""
     aws = MemoryAws()
     item, once = kept(aws), aws.sealer.opening_once()
     assert once.open_token(item) == TOKEN
@@ -76,8 +76,8 @@ def test_what_is_sealed_opens_at_its_own_place_only(changes: dict[str, Any]) -> 
         assert sealer.open_variant(moved) is None
 
 
-def test_a_seal_names_its_place_to_kms() -> None:
-    """Its policy and its log may rest on these names."""
+def test_the_encryption_context_has_table_connection_variant_and_generation() -> None:
+    """Key policies and CloudTrail may depend on these names."""
     aws = MemoryAws()
     kept(aws)
     place = {"table": "tokens", "connection": "vntana#acme", "variant": "a" * 64}
@@ -94,22 +94,24 @@ def holding(aws: MemoryAws, clear: bytes) -> Item:
 
 
 @pytest.mark.parametrize(("size", "is_opened"), [(60_000, True), (70_000, False)])
-def test_what_is_too_large_in_clear_is_not_opened(size: int, is_opened: bool) -> None:
-    """A caller that may write to the table and encrypt cannot fill this process's memory."""
+def test_a_sealed_text_that_decompresses_too_large_is_not_opened(
+    size: int, is_opened: bool
+) -> None:
+    """An attacker who may encrypt and write to the table cannot exhaust the memory."""
     aws = MemoryAws()
     item = holding(aws, json.dumps({"kind": "login", "inputs": {"a": "x" * size}}).encode())
     assert (aws.sealer.open_variant(item) is not None) is is_opened
 
 
 @pytest.mark.parametrize("clear", [b"[]", b"{}", b'"x"', b"null", b"{", b"\xff", b"[" * 60_000])
-def test_what_is_no_sealed_token_does_not_open(clear: bytes) -> None:
+def test_a_sealed_text_that_is_not_a_token_does_not_open(clear: bytes) -> None:
     aws = MemoryAws()
     item = holding(aws, clear)
     assert aws.sealer.open_token(item) is None
     assert aws.sealer.open_variant(item) is None
 
 
-def test_another_tables_seal_does_not_open() -> None:
+def test_a_token_of_another_table_does_not_open() -> None:
     aws = MemoryAws()
     item = kept(aws)
     aws.sealer._table = "another"
@@ -120,7 +122,9 @@ def test_another_tables_seal_does_not_open() -> None:
     "changes",
     [{"expires_at": NOW + 3601}, {"expires_at": NOW + 3599}, {"context": "{}"}, {"context": None}],
 )
-def test_what_is_said_in_clear_has_to_be_what_was_sealed(changes: dict[str, Any]) -> None:
+def test_a_clear_attribute_that_differs_from_the_sealed_one_is_refused(
+    changes: dict[str, Any],
+) -> None:
     aws = MemoryAws()
     assert aws.sealer.open_token(replace(kept(aws), **changes)) is None
 
@@ -150,7 +154,7 @@ def sealable(aws: MemoryAws, value: str) -> bool:
 
 
 def test_a_token_is_sealed_whole_or_refused() -> None:
-    """KMS encrypts 4,096 bytes, of which not one may go unused or lost."""
+    """KMS encrypts 4,096 bytes; all of them are used."""
     aws = MemoryAws()
     sizes = [size for size in range(4_800, 5_400) if sealable(aws, NOISE[:size])]
     assert sizes == list(range(4_800, sizes[-1] + 1))
@@ -160,8 +164,8 @@ def test_a_token_is_sealed_whole_or_refused() -> None:
     assert max(map(len, packed)) - SEAL_BYTES == 4_096
 
 
-def test_what_is_too_large_when_it_is_opened_is_refused_though_it_packs_well() -> None:
-    """Exactly what may be sealed is also opened: 65,536 bytes in clear."""
+def test_a_token_larger_than_65536_bytes_in_clear_is_refused() -> None:
+    """Also if it compresses well; the largest one that is sealed also opens."""
     aws = MemoryAws()
     largest = next(size for size in range(65_536, 64_000, -1) if sealable(aws, "x" * size))
     value = replace(TOKEN, value="x" * largest)

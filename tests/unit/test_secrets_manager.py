@@ -1,4 +1,4 @@
-"""The versions of a connection's secret: which is read, and what is said where one cannot be."""
+"""The versions of a connection's secret, and the errors of reading them."""
 
 import pytest
 
@@ -16,7 +16,7 @@ def aws_with(*contents: object) -> MemoryAws:
     return aws
 
 
-def test_the_version_in_use_is_read_with_its_id_and_age() -> None:
+def test_current_and_previous_version_are_read_with_id_and_date() -> None:
     aws = aws_with(FIRST, SECOND)
     assert aws.secrets.current("acme") == Secret("v2", 1_800_000_000, SECOND)
     assert aws.secrets.previous("acme") == Secret("v1", 1_800_000_000, FIRST)
@@ -25,7 +25,7 @@ def test_the_version_in_use_is_read_with_its_id_and_age() -> None:
     assert aws_with(FIRST).secrets.previous("acme") is None
 
 
-def test_a_secret_that_is_not_there_names_the_connection() -> None:
+def test_the_error_for_a_missing_secret_names_the_connection() -> None:
     secrets = MemoryAws().secrets
     for ask in (secrets.current, secrets.version, lambda name: secrets.current(name, "v2")):
         with pytest.raises(UnknownConnection) as raised:
@@ -35,7 +35,7 @@ def test_a_secret_that_is_not_there_names_the_connection() -> None:
 
 
 @pytest.mark.parametrize("text", [None, "", "{", "[" * 100_000])
-def test_a_secret_that_is_no_json_is_named_and_not_quoted(text: str | None) -> None:
+def test_a_secret_that_is_not_json_is_not_quoted(text: str | None) -> None:
     aws = aws_with(FIRST)
     aws.manager.texts[f"{PREFIX}acme"] = [text]
     for noticed in (None, "v1"):
@@ -46,17 +46,17 @@ def test_a_secret_that_is_no_json_is_named_and_not_quoted(text: str | None) -> N
 
 
 @pytest.mark.parametrize(("noticed", "asked"), [(None, 1), ("v3", 1), ("v2", 2), ("v1", 2)])
-def test_a_version_that_an_event_named_is_read_only_while_it_is_in_use(
+def test_the_version_of_an_event_is_used_only_if_it_is_current(
     noticed: str | None, asked: int
 ) -> None:
-    """An event may be late, and name a version that was replaced since."""
+    """An event may arrive late, and name a replaced version."""
     aws = aws_with(FIRST, SECOND, SECOND)
     assert aws.secrets.current("acme", noticed).version == "v3"
     assert aws.manager.asked == ["get_secret_value"] * asked
 
 
-def test_a_late_replica_is_not_believed() -> None:
-    """It knows the version before only, which must not be taken for the new one."""
+def test_an_outdated_replica_is_a_retryable_error() -> None:
+    """It has only the previous version, which must not be taken for the new one."""
     aws = aws_with(FIRST, SECOND)
     aws.manager.late = True
     with pytest.raises(StoreUnavailable) as raised:
@@ -65,9 +65,10 @@ def test_a_late_replica_is_not_believed() -> None:
     assert raised.value.retry_after == 1
 
 
-def test_a_secret_without_a_version_in_use_has_none() -> None:
+def test_a_secret_without_a_current_version_counts_as_unknown() -> None:
     aws = aws_with(FIRST)
     aws.manager._stages = lambda *_: {"v1": []}  # type: ignore[method-assign]  # while it is made
-    assert aws.secrets.version("acme") is None
-    aws.manager.describe_secret = lambda **_: {}  # type: ignore[method-assign]  # as above
-    assert aws.secrets.version("acme") is None
+    for _ in ("without its stage", "without any version"):
+        with pytest.raises(UnknownConnection):
+            aws.secrets.version("acme")
+        aws.manager.describe_secret = lambda **_: {}  # type: ignore[method-assign]  # as above

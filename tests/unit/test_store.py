@@ -1,4 +1,4 @@
-"""The table's writes: what each changes, under which conditions, and how a lost answer is settled.
+"""The table's writes: their changes, their conditions, and lost responses.
 
 Each write is held against a model of what it does to a record. The record is compared whole, so an
 attribute that is forgotten, kept or written in vain is seen, `ttl` among them.
@@ -160,7 +160,7 @@ REFUSED_KEPT = failure_of(REFUSED)
 
 @dataclass(frozen=True)
 class Write:
-    """A change of an item: how it is called, and what it makes of a record."""
+    """A write of an item: its call, and its effect on a record."""
 
     call: Callable[[Store, Item], object]
     model: Callable[[Record], Record]
@@ -279,7 +279,7 @@ def judging(verdict: Verdict, *, has_lease: bool) -> Callable[[Store, Item], obj
 def judgements(
     name: str, of: tuple[Verdict, Callable[..., Record]], leased: Record, unleased: Record
 ) -> dict[str, Write]:
-    """Return what is written of a verdict: by the holder of the lease, and without a lease."""
+    """Return the writes of a verdict: with and without the lease."""
     verdict, model = of
     by_holder = judging(verdict, has_lease=True)
     by_another = judging(verdict, has_lease=False)
@@ -451,7 +451,7 @@ class Desk:
 
 
 def fits(name: str, record: Record) -> Record:
-    """Return *record* as it is when this write is called for."""
+    """Return *record* in a state in which this write is made."""
     if WRITES[name].is_leased and record.get("lease_owner") != "me":
         record = record | LEASES[0]
     if name in {"drop", "report"}:
@@ -463,7 +463,7 @@ every_write = pytest.mark.parametrize("name", sorted(WRITES))
 
 
 @every_write
-def test_a_write_changes_what_its_model_says_and_nothing_else(name: str) -> None:
+def test_a_write_changes_exactly_the_attributes_of_its_model(name: str) -> None:
     for one in records():
         record = fits(name, one)
         desk = Desk(record)
@@ -496,8 +496,8 @@ def other(value: Any, name: str) -> object:
 
 @every_write
 @pytest.mark.parametrize("what", ["changed", "gone", "new"])
-def test_a_write_is_refused_if_what_it_compares_is_not_as_it_was_read(name: str, what: str) -> None:
-    """And by nothing else: an attribute that it does not compare may change meanwhile."""
+def test_a_write_fails_if_a_compared_attribute_has_changed(name: str, what: str) -> None:
+    """Other attributes may change meanwhile."""
     write = WRITES[name]
     whole = fits(name, WHOLE)
     refusing = set()
@@ -520,8 +520,10 @@ def test_a_write_is_refused_if_what_it_compares_is_not_as_it_was_read(name: str,
 
 @pytest.mark.parametrize("name", sorted(n for n in WRITES if "held" not in WRITES[n].compared))
 @pytest.mark.parametrize(("before", "now"), [({}, HOLD), (HOLD, {}), (HOLD, NEW_HOLD_KEPT)])
-def test_a_write_goes_by_the_hold_as_it_is_by_then(name: str, before: Record, now: Record) -> None:
-    """I15, I16: it stays as it was put or lifted since, and no `ttl` is beside one."""
+def test_a_write_respects_a_hold_that_was_changed_meanwhile(
+    name: str, before: Record, now: Record
+) -> None:
+    """I15, I16: the hold stays as it is at the write, and a held item has no `ttl`."""
     record = fits(name, BASE | TOKEN)
     desk = Desk(record | before)
     desk.put(record | now)
@@ -531,8 +533,8 @@ def test_a_write_goes_by_the_hold_as_it_is_by_then(name: str, before: Record, no
 
 @every_write
 @pytest.mark.parametrize("how", ["repeat", "lose_answer"])
-def test_a_write_that_was_done_counts_although_its_answer_was_lost(name: str, how: str) -> None:
-    """boto3 sends it again, and it meets itself; or nothing comes back at all."""
+def test_a_write_with_a_lost_response_counts_if_it_was_done(name: str, how: str) -> None:
+    """boto3 repeats it, and its condition fails; or the response never arrives."""
     write = WRITES[name]
     desk = Desk(fits(name, BASE | TOKEN))
     setattr(desk.aws.dynamodb, how, True)
@@ -545,8 +547,8 @@ def test_a_write_that_was_done_counts_although_its_answer_was_lost(name: str, ho
 
 
 @every_write
-def test_a_write_that_was_not_done_and_got_no_answer_is_an_error(name: str) -> None:
-    """Though what another wrote meanwhile resembles it in part."""
+def test_a_write_that_was_not_done_and_has_no_response_is_an_error(name: str) -> None:
+    """Also if another process wrote some of the same attributes."""
     write, read = WRITES[name], fits(name, BASE | TOKEN)
     for changes in filter(None, ({"failure": OLD_FAILURE}, write.resembling)):
         desk = Desk(read)
@@ -559,8 +561,8 @@ def test_a_write_that_was_not_done_and_got_no_answer_is_an_error(name: str) -> N
 
 
 @every_write
-def test_a_write_makes_an_item_that_is_not_there(name: str) -> None:
-    """Without a record, only what needs neither lease nor token is done; `notice` is, too."""
+def test_a_write_without_a_compared_lease_or_token_creates_the_item(name: str) -> None:
+    """Other writes fail without an item."""
     write, desk = WRITES[name], Desk({})
     del desk.aws.table.records[PLACE]
     desk.item = desk.aws.store.read(*PLACE)
@@ -573,7 +575,7 @@ def test_a_write_makes_an_item_that_is_not_there(name: str) -> None:
         assert zeros | desk.record == write.model(PLACED | zeros)
 
 
-def test_only_the_gate_says_that_its_latch_was_announced() -> None:
+def test_only_the_gate_has_latched_version() -> None:
     aws = MemoryAws()
     kept = judging(Verdict.LATCH, has_lease=False)(aws.store, Item(*OTHER_PLACE))
     assert kept == aws.store.read(*OTHER_PLACE)
@@ -592,9 +594,7 @@ def test_only_the_gate_says_that_its_latch_was_announced() -> None:
         ({"fence": "x"}, {"fence": 1}),
     ],
 )
-def test_the_next_holder_of_the_lease_removes_what_cannot_be_read(
-    corrupt: Record, becomes: Record
-) -> None:
+def test_acquire_removes_corrupt_attributes(corrupt: Record, becomes: Record) -> None:
     """A corrupt attribute is compared unchanged; otherwise every later write would fail."""
     desk = Desk(BASE | TOKEN | corrupt)
     assert desk.item.corrupt == tuple(corrupt)
@@ -608,7 +608,7 @@ def test_the_next_holder_of_the_lease_removes_what_cannot_be_read(
 
 
 @pytest.mark.parametrize("page", [1, 2, 5, 1000])
-def test_all_items_of_a_connection_are_listed_once_a_page_at_a_time(page: int) -> None:
+def test_list_returns_all_items_of_a_connection_over_several_pages(page: int) -> None:
     aws = MemoryAws(page=page)
     variants = [f"{number:064x}" for number in range(5)]
     for variant in variants:
@@ -620,7 +620,7 @@ def test_all_items_of_a_connection_are_listed_once_a_page_at_a_time(page: int) -
     assert aws.dynamodb.pages == -(-5 // page)
 
 
-def test_items_are_read_in_the_order_in_which_they_are_asked_for() -> None:
+def test_items_are_returned_in_the_order_of_the_request() -> None:
     desk = Desk(BASE | TOKEN)
     there, absent, again = desk.aws.store.read_all(PLACE[0], "-", "b" * 64, "-")
     assert (there.variant, there.token, there.generation) == ("-", b"sealed", 7)

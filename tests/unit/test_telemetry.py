@@ -1,4 +1,4 @@
-"""The line of a counted event is the one that Powertools would write."""
+"""The EMF line of a counted event equals that of Powertools."""
 
 import json
 from typing import Any
@@ -34,8 +34,8 @@ def settings(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv(name, value)
 
 
-def test_a_line_is_what_powertools_writes(capsys: pytest.CaptureFixture[str]) -> None:
-    """Letter for letter, in the same order, but for the moment in which it is written."""
+def test_a_line_equals_that_of_powertools(capsys: pytest.CaptureFixture[str]) -> None:
+    """Letter for letter, in the same order, except the time stamp."""
     ours = telemetry.plain_line(SETTINGS)
     for line in (ours, EphemeralMetrics()):
         assert line
@@ -55,10 +55,10 @@ def test_a_line_is_what_powertools_writes(capsys: pytest.CaptureFixture[str]) ->
 
 
 @pytest.mark.parametrize("event", sorted(MEASURES))
-def test_what_is_counted_is_told_as_powertools_would_tell_it(
+def test_each_event_has_the_same_line_with_and_without_powertools(
     event: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """With every setting but the plain ones, Powertools writes the line itself."""
+    """With other settings, Powertools writes the line."""
     telemetry = Telemetry("vntana")
     telemetry.emit(event, **FACTS)
     monkeypatch.setattr("token_broker.telemetry.plain_line", lambda _: None)
@@ -68,8 +68,10 @@ def test_what_is_counted_is_told_as_powertools_would_tell_it(
     assert list(mine.items()) == list(theirs.items())
 
 
-def test_what_alarms_watch_is_counted_over_all_flows(capsys: pytest.CaptureFixture[str]) -> None:
-    """Once under its own dimensions, and once under the service's and what an alarm tells apart."""
+def test_metrics_of_alarms_have_a_second_set_of_dimensions_over_all_flows(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """One under the event's dimensions, one under the service and those of the alarm."""
     told = {}
     for event in MEASURES:
         Telemetry("vntana").emit(event, **FACTS)
@@ -93,5 +95,5 @@ def test_what_alarms_watch_is_counted_over_all_flows(capsys: pytest.CaptureFixtu
         pytest.param({"POWERTOOLS_DEV": "true"}, id="a developer's machine"),
     ],
 )
-def test_whatever_else_is_set_is_for_powertools(change: dict[str, str]) -> None:
+def test_other_settings_fall_back_to_powertools(change: dict[str, str]) -> None:
     assert telemetry.plain_line(SETTINGS | change) is None

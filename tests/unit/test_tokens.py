@@ -1,4 +1,4 @@
-"""Different inputs have different keys, and only those."""
+"""Variants and tokens: encoding, keys, fingerprints and reprs."""
 
 import json
 import re
@@ -54,7 +54,7 @@ def test_the_order_of_keys_does_not_matter(value: object) -> None:
 
 
 @given(json_values)
-def test_a_value_is_the_same_after_it_travelled(value: object) -> None:
+def test_a_value_has_the_same_hash_after_a_json_round_trip(value: object) -> None:
     assert canonical_hash(json.loads(json.dumps(value))) == canonical_hash(value)
 
 
@@ -73,17 +73,17 @@ def test_a_value_is_the_same_after_it_travelled(value: object) -> None:
         pytest.param(0.0, -0.0, id="two zeros"),
     ],
 )
-def test_values_that_are_told_apart(one: object, other: object) -> None:
+def test_different_values_have_different_encodings(one: object, other: object) -> None:
     assert encode(one) != encode(other)
 
 
-def test_numbers_texts_and_truth_are_told_apart() -> None:
-    """The vendor is sent each as it is, so each may earn another token."""
+def test_values_of_different_json_types_have_different_encodings() -> None:
+    """They are sent to the vendor unchanged, so each may have another token."""
     assert len({encode(value) for value in (1, 1.0, "1", True, None, "null", [1], "true")}) == 8
 
 
 def test_a_variant_keeps_its_inputs() -> None:
-    """One without has the key that the gates of all connections have."""
+    """Without inputs the key is `-`, that of the gate."""
     assert (Variant("a", {"b": 1}).inputs, Variant("a").inputs) == ({"b": 1}, {})
     assert Variant("a", {}).key == Variant("login").key == ONLY == "-"
 
@@ -97,25 +97,25 @@ def test_a_key_is_64_hex_digits() -> None:
     assert re.fullmatch("[0-9a-f]{64}", Variant("parameters", {"parameters": {}}).key)
 
 
-def test_the_encoding_is_written_in_stone() -> None:
-    """A changed encoding would orphan every token that is kept."""
+def test_the_encoding_is_stable() -> None:
+    """With another encoding, no stored token would be found."""
     value = {"b": [1, 2.5, True, None, "é"], "a": {}}
     assert encode(value) == b"o44:s1:ao0:s1:ba29:j1:1j3:2.5j4:truej4:nulls2:\xc3\xa9"
 
 
-def test_inputs_are_not_shown() -> None:
+def test_the_repr_of_a_variant_has_no_inputs() -> None:
     """An editor's parameters may hold secrets."""
     assert "hunter2" not in repr(Variant("parameters", {"plpass": "hunter2"}))
 
 
-def test_a_fingerprint_is_the_beginning_of_a_digest() -> None:
-    """It is spoken of by callers and in logs, so it is the same everywhere and for ever."""
+def test_a_fingerprint_is_the_beginning_of_a_sha256_digest() -> None:
+    """Callers and logs use it, so it must not change."""
     assert fingerprint("hunter2") == "f52fbd32b2b3b86f"
     assert Token("hunter2", {}, "https://vendor", 1, 2).fingerprint == fingerprint("hunter2")
 
 
-def test_a_token_shows_what_is_no_secret() -> None:
-    """A login that is handed to the next exchange is one."""
+def test_the_repr_of_a_token_has_no_secret() -> None:
+    """The handoff is a secret, too."""
     secret = {"x": "hunter2"}
     whole = Token("hunter2", secret, "https://v", 1, 2, {"role": "R"}, "hunter2", "hunter2", secret)
     shown = "base_url='https://v', issued_at=1, expires_at=2, context={'role': 'R'}"

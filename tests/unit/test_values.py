@@ -1,4 +1,4 @@
-"""Values that threads share, and decisions rest on, cannot be changed."""
+"""Shared values are immutable."""
 
 import ast
 from dataclasses import dataclass, is_dataclass
@@ -28,13 +28,13 @@ def is_said_to_be_frozen(node: ast.ClassDef) -> bool:
 
 
 @pytest.mark.parametrize(("module", "name"), frozen_classes())
-def test_a_value_is_frozen(module: str, name: str) -> None:
+def test_each_dataclass_is_frozen(module: str, name: str) -> None:
     kind = getattr(import_module(module), name)
     assert is_dataclass(kind)
     assert vars(kind)["__dataclass_params__"].frozen
 
 
-def test_a_value_that_is_not_frozen_would_be_seen() -> None:
+def test_a_dataclass_that_is_not_frozen_is_detected() -> None:
     @dataclass
     class Loose:
         number: int = 1

@@ -1,4 +1,4 @@
-"""What `make audit` makes of pip-audit's answers."""
+"""`make audit`: the evaluation of pip-audit's results."""
 
 import json
 import sys
@@ -18,20 +18,20 @@ UNKNOWN = {"name": "certifi", "skip_reason": "nobody knows it"}
 
 
 def audit(*packages: dict[str, Any]) -> str | None:
-    """Return what the audit ends with, if pip-audit answers *packages*."""
+    """Return the result of the audit if pip-audit reports *packages*."""
     said = json.dumps({"dependencies": packages})
     return main("a.lock", sys.executable, "-c", f"print({said!r})")
 
 
-def test_what_is_known_fails_the_audit() -> None:
-    """Whether it is mended or not."""
+def test_a_known_vulnerability_fails_the_audit() -> None:
+    """With or without a fixed version."""
     assert audit(SOUND, BAD) == (
         "urllib3 1.0: CVE-1, mended in 2.0\nurllib3 1.0: CVE-2, mended in no version yet"
     )
 
 
-def test_nothing_is_known(capsys: pytest.CaptureFixture[str]) -> None:
-    """A package that nothing was learned of is named."""
+def test_no_known_vulnerability_passes_the_audit(capsys: pytest.CaptureFixture[str]) -> None:
+    """A package that could not be audited is named."""
     assert audit(SOUND, UNKNOWN) is None
     assert capsys.readouterr().out == (
         "Not audited: certifi\nNothing is known against 1 packages.\n"
@@ -39,7 +39,9 @@ def test_nothing_is_known(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 @pytest.mark.parametrize("code", ["raise SystemExit('no network')", "print('{}')"])
-def test_without_a_network_it_says_so(code: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_without_a_network_the_audit_asks_to_try_again(
+    code: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert main("a.lock", sys.executable, "-c", code) is None
     assert audit(UNKNOWN) is None
     assert capsys.readouterr().out.count("Try again with a network.") == 2

@@ -212,7 +212,7 @@ def hold(
     reason: Annotated[str, typer.Option("--reason", metavar="TEXT", help="Callers are told.")],
 ) -> None:
     """Hand out nothing of a connection, and ask its vendor nothing, until `lift`."""
-    from token_broker_cli import holds as page  # noqa: PLC0415 (see above)
+    from token_broker_cli import tokens as page  # noqa: PLC0415 (see above)
 
     page.hold(context, flow, checked(name), reason)
 
@@ -221,7 +221,7 @@ def hold(
 @command
 def lift(context: Context, flow: FlowName, name: Name) -> None:
     """End the hold of a connection."""
-    from token_broker_cli import holds as page  # noqa: PLC0415 (see above)
+    from token_broker_cli import tokens as page  # noqa: PLC0415 (see above)
 
     page.lift(context, flow, checked(name))
 

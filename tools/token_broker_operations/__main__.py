@@ -1,4 +1,4 @@
-"""`make operations`: write what is made for each flow, the alarms and the dashboard."""
+"""`make operations`: write the generated parts for each flow, the alarms and the dashboard."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -7,14 +7,14 @@ from pathlib import Path
 
 from token_broker_operations import alarms, dashboard, parts
 from token_broker_operations.flows import FLOWS, Flow
-from token_broker_operations.yaml import dumped
+from token_broker_operations.parts import dumped
 
 CLIENT = "layers/token_broker_client/python/token_broker_client"
 WRITTEN = (
     *("template.yaml", "team.yaml", "openapi.yaml"),
     *(f"{CLIENT}/request.py", f"{CLIENT}/broker.py", "local/token_broker_fakes/__init__.py"),
 )
-"""The files that are written by hand, but for their parts."""
+"""The files with generated parts."""
 
 NESTED = "operations.yaml"
 HEAD = """\
@@ -40,18 +40,18 @@ Resources:
 
 
 def block(resources: Mapping[str, alarms.Resource]) -> str:
-    """Return *resources* as they stand in a template, with a blank line between two."""
+    """Return *resources* as YAML of a template, with a blank line between two."""
     blocks = (dumped({name: body}) for name, body in resources.items())
     return "\n".join(re.sub(r"(?m)^(?=.)", "  ", each) for each in blocks)
 
 
 def written(name: str, text: str, flows: Sequence[Flow] = FLOWS) -> str:
-    """Return *text*, the file called *name*, with its parts as they should be for *flows*."""
+    """Return *text*, the file *name*, with its parts generated for *flows*."""
     return parts.written(name, text, flows, {"guards": partial(block, alarms.guards())})
 
 
 def nested(flows: Sequence[Flow] = FLOWS) -> str:
-    """Return the template of the stack within the stack: the other alarms, and the dashboard."""
+    """Return the template of the nested stack: the other alarms, and the dashboard."""
     watched = alarms.watches(flows)
     names = [
         each["Properties"]["AlarmName"]["Fn::Sub"].removeprefix("token-broker-${Stage}-")
@@ -62,7 +62,7 @@ def nested(flows: Sequence[Flow] = FLOWS) -> str:
 
 
 def main() -> None:
-    """Rewrite the files in place, as far as they are made."""
+    """Rewrite the generated parts in place."""
     for path in map(Path, WRITTEN):
         path.write_text(written(str(path), path.read_text()))
     Path(NESTED).write_text(nested())

@@ -20,20 +20,20 @@ NAMESPACE = "TokenBroker"
 RUNBOOK = "docs/operations.md"
 Resource = Mapping[str, Any]
 
-_TOLD = {"Fn::If": ["Alarmed", [{"Ref": "AlarmTopicArn"}], {"Ref": "AWS::NoValue"}]}
-TELLING: dict[str, Any] = {"AlarmActions": _TOLD, "OKActions": _TOLD}
-"""Of an alarm that somebody is told of."""
+_TOPIC = {"Fn::If": ["Alarmed", [{"Ref": "AlarmTopicArn"}], {"Ref": "AWS::NoValue"}]}
+NOTIFYING: dict[str, Any] = {"AlarmActions": _TOPIC, "OKActions": _TOPIC}
+"""The actions of an alarm that notifies the SNS topic."""
 
 
 def sub(text: str) -> Mapping[str, str]:
-    """Return *text* with the template's parameters put in."""
+    """Return *text* with its template parameters substituted."""
     return {"Fn::Sub": text}
 
 
 def guards() -> dict[str, Resource]:
-    """Return the alarms that take a deployment back, which are in the stack itself.
+    """Return the alarms that roll a deployment back, which are in the main stack.
 
-    A deployment names them. What counts crashes stands beside each flow's log.
+    The deployment preference names them. The filter of crashes is beside each flow's log group.
     """
     ours = {
         f"Failure{signal.name}Alarm": failure_alarm(signal) for signal in SIGNALS if signal.guards
@@ -42,7 +42,7 @@ def guards() -> dict[str, Resource]:
 
 
 def watches(flows: Sequence[Flow]) -> dict[str, Resource]:
-    """Return the other alarms, which are in a stack of their own within the stack."""
+    """Return the other alarms, which are in the nested stack."""
     failures = {
         f"Failure{signal.name}Alarm": failure_alarm(signal)
         for signal in SIGNALS
@@ -75,7 +75,7 @@ def crash_alarm() -> Resource:
 
 
 def throttle_alarm(flows: Sequence[Flow]) -> Resource:
-    """Return the alarm for functions that Lambda does not start for want of concurrency.
+    """Return the alarm for invocations that Lambda throttles for lack of concurrency.
 
     Lambda counts by function, so this one alarm is a sum.
     """
@@ -106,13 +106,13 @@ def throttle_alarm(flows: Sequence[Flow]) -> Resource:
 
 
 def damage_alarm() -> Resource:
-    """Return the alarm for items that were taken for absent: nobody fails, and somebody wrote."""
+    """Return the alarm for corrupt items: no call fails by them, but an attacker may write them."""
     meaning = "Items of the table do not open, or lack a part."
     return alarm("damaged", meaning, 0, 1, counted("Damaged", PERIOD))
 
 
 def check_alarm() -> Resource:
-    """Return the alarm for a check that found a connection not to work."""
+    """Return the alarm for a failed check of a connection."""
     meaning = "A check, of a schedule or of an operator, found that a connection does not work."
     return alarm("check", meaning, 0, 1, counted("CheckFailed", PERIOD))
 
@@ -124,7 +124,7 @@ def failure_alarm(signal: Signal) -> Resource:
 
 
 def burn_alarms(objective: Objective, burn: Burn) -> dict[str, Resource]:
-    """Return the alarm of a *burn*, and those of its two windows, which have no action."""
+    """Return the composite alarm of a *burn*, and those of its two windows, without actions."""
     code = f"{objective.name}_{burn.name}"
     name = "".join(word.capitalize() for word in code.split("_"))
     hours = burn.long_seconds // 3_600
@@ -138,13 +138,13 @@ def burn_alarms(objective: Objective, burn: Burn) -> dict[str, Resource]:
     whole = {
         "Type": "AWS::CloudWatch::CompositeAlarm",
         "DependsOn": list(parts),
-        "Properties": named(code, meaning, objective.name) | {"AlarmRule": rule} | TELLING,
+        "Properties": named(code, meaning, objective.name) | {"AlarmRule": rule} | NOTIFYING,
     }
     return {f"{name}Alarm": whole, **parts}
 
 
 def window_alarm(objective: Objective, burn: Burn, seconds: int, least: int) -> Resource:
-    """Return the alarm for a budget that burns so fast over one window, by *least* bad calls."""
+    """Return the alarm for the burn rate over one window, from *least* bad calls on."""
     code = f"{objective.name}_{burn.name}"
     bad = "FILL(bad, 0)"
     calls = f"(FILL(good, 0) + {bad})" if objective.is_beside else "good"
@@ -177,7 +177,7 @@ def summed(metric: str, seconds: int) -> Resource:
 
 
 def counted(metric: str, period: int, **dimensions: str) -> Resource:
-    """Return what counts *metric* over all flows: it has a set of dimensions without the flow."""
+    """Return *metric* over all flows: with its set of dimensions without the flow."""
     named = [
         {"Name": "service", "Value": sub("token-broker-${Stage}")},
         *({"Name": name, "Value": value} for name, value in dimensions.items()),
@@ -192,7 +192,7 @@ def counted(metric: str, period: int, **dimensions: str) -> Resource:
 
 
 def alarm(code: str, meaning: str, above: int, periods: int, metric: Resource) -> Resource:
-    """Return an alarm that says what it means and where to read what to do."""
+    """Return an alarm whose description has its meaning and a link to the runbook."""
     properties = (
         named(code, meaning)
         | {
@@ -201,13 +201,13 @@ def alarm(code: str, meaning: str, above: int, periods: int, metric: Resource) -
             "EvaluationPeriods": periods,
             "TreatMissingData": "notBreaching",
         }
-        | TELLING
+        | NOTIFYING
     )
     return {"Type": "AWS::CloudWatch::Alarm", "Properties": properties | dict(metric)}
 
 
 def named(code: str, meaning: str, anchor: str | None = None) -> dict[str, Any]:
-    """Return an alarm's name, and its meaning with where to read what to do."""
+    """Return an alarm's name and description: its meaning and a link to the runbook."""
     return {
         "AlarmName": sub(f"token-broker-${{Stage}}-{code}"),
         "AlarmDescription": f"{meaning} {RUNBOOK}#{anchor or code}",

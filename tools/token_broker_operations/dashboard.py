@@ -1,4 +1,4 @@
-"""The dashboard of the stack: how it does, at a glance."""
+"""The CloudWatch dashboard of the stack."""
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
@@ -10,7 +10,7 @@ from token_broker_operations.alarms import NAMESPACE, Resource
 from token_broker_operations.signals import PERIOD
 
 WIDTH, HEIGHT = 8, 6
-"""Of a widget, in the grid of 24 columns."""
+"""The size of a widget in the grid of 24 columns."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,23 +39,23 @@ CHARTS = (
 )
 
 
-NEWS = ("held", "lifted", "latched", "recovered", "down", "up", "unkept", "unannounced")
-"""Lines of the log that the dashboards list: each but the last is an event on the bus, too.
+LISTED_EVENTS = ("held", "lifted", "latched", "recovered", "down", "up", "unkept", "unannounced")
+"""Events of the log that the dashboards list. All but the last are also on the bus.
 
-Not `replaced`, of which there is one for each token: the chart of the exchanges counts those.
+Without `replaced`, as there is one for each token: the chart of the exchanges counts those.
 """
 
 QUERY = (
     "fields @timestamp, event, flow, connection, by, reason, secret_version, since, code, what"
-    f" | filter event in {json.dumps(NEWS)} | sort @timestamp desc | limit 50"
+    f" | filter event in {json.dumps(LISTED_EVENTS)} | sort @timestamp desc | limit 50"
 )
-"""What lists them, over the time that the dashboard shows."""
+"""The Logs Insights query that lists them."""
 
 
 def resource(alarms: Iterable[str], flows: Iterable[str]) -> Resource:
-    """Return the dashboard, with the state of *alarms* on top, by the ends of their names.
+    """Return the dashboard with the states of *alarms*, given by the ends of their names.
 
-    The logs of the functions of *flows* are below it.
+    It lists events in the logs of the functions of *flows*.
     """
     return {
         "Type": "AWS::CloudWatch::Dashboard",
@@ -95,10 +95,15 @@ def widgets(alarms: Iterable[str], flows: Iterable[str]) -> Iterator[Mapping[str
         },
     }
     for chart in CHARTS:
-        yield {"type": "metric", "width": WIDTH, "height": HEIGHT, "properties": drawn(chart)}
+        yield {
+            "type": "metric",
+            "width": WIDTH,
+            "height": HEIGHT,
+            "properties": properties_of(chart),
+        }
 
 
-def drawn(chart: Chart) -> Mapping[str, Any]:
+def properties_of(chart: Chart) -> Mapping[str, Any]:
     """Return the properties of *chart*."""
     return {
         "title": chart.title,

@@ -1,8 +1,8 @@
 """`make deploy`: `sam deploy` of a stage.
 
-It asks once for what nobody else can know, and keeps it in `samconfig.toml`. What would fail half
-way is refused before anything is changed. A stack is created with a table that can be deleted, so
-that a creation that fails leaves nothing behind, and the table is protected right after.
+It asks once for region and alarm topic, and stores them in `samconfig.toml`. A deployment that
+would fail midway is refused before any change. A stack is created with a table that can be deleted,
+so that a failed creation leaves nothing behind; then the table is protected.
 """
 
 import os
@@ -20,15 +20,15 @@ from token_broker_operations.settings import Settings
 from token_broker_operations.stacks import Account, Deployed
 
 CAPABILITIES = ("CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND")
-"""The second is for a stack (a team's, the alarms') within one that SAM translates."""
+"""The second is for the nested stacks, which SAM translates, too."""
 
 PROTECTION = "DeletionProtection"
 TEAMS = tuple(f"Team{number}" for number in range(1, 7))
-NEVER_MADE = ("ROLLBACK_COMPLETE", "REVIEW_IN_PROGRESS")
-"""Of a stack whose creation failed, and was taken back; and of one that was only looked at."""
+NOT_CREATED = ("ROLLBACK_COMPLETE", "REVIEW_IN_PROGRESS")
+"""Statuses of a stack that was rolled back at its creation, or only reviewed."""
 
 GUIDED = "--guided"
-"""What `make` says unless it is told `GUIDED=`: a person is there to answer."""
+"""The option of `make` unless `GUIDED=` is given: ask questions on the terminal."""
 
 Ask: TypeAlias = Callable[[str], str]
 Sam: TypeAlias = Callable[[list[str]], int]
@@ -36,12 +36,12 @@ Sam: TypeAlias = Callable[[list[str]], int]
 
 
 def stack_name(stage: str) -> str:
-    """Return what the stack of *stage* is called, and where its files are in the bucket."""
+    """Return the name of the stack of *stage*, which is also the prefix of its files."""
     return f"token-broker-{stage}"
 
 
 def answered(known: Settings, here: str, ask: Ask) -> Settings:
-    """Return *known* with what was missing: asked for, since nothing else can tell."""
+    """Return *known* with region and alarm topic, asked for if they are missing."""
     region = known.region or ask(f"AWS region [{here}]: ") or here
     parameters = dict(known.parameters)
     if "AlarmTopicArn" not in parameters:
@@ -51,8 +51,8 @@ def answered(known: Settings, here: str, ask: Ask) -> Settings:
 
 
 def problems(before: Deployed | None, wanted: Mapping[str, str]) -> Iterator[str]:
-    """Yield why a deployment would fail half way: by the stack's state, or by what changes."""
-    if before is None or before.status in NEVER_MADE:
+    """Yield the reasons why a deployment would fail midway: the stack's state, or a change."""
+    if before is None or before.status in NOT_CREATED:
         return
     if not before.status.endswith("_COMPLETE"):
         yield f"The stack is in {before.status}. docs/deploying.md says what to do then."
@@ -61,12 +61,12 @@ def problems(before: Deployed | None, wanted: Mapping[str, str]) -> Iterator[str
     if wanted.get("ProvisionedConcurrency", provisioned) != provisioned and kind != "AllAtOnce":
         yield (
             "ProvisionedConcurrency cannot be changed while traffic shifts between two versions. "
-            "For this once say DeploymentType=AllAtOnce, too."
+            "Add DeploymentType=AllAtOnce for this deployment."
         )
 
 
-def leaving(before: Deployed | None, wanted: Mapping[str, str]) -> list[str]:
-    """Return the parameters of the teams that are taken away, or renamed."""
+def removed_teams(before: Deployed | None, wanted: Mapping[str, str]) -> list[str]:
+    """Return the parameters of the teams that are removed or renamed."""
     had = before.parameters if before else {}
     return [name for name in TEAMS if had.get(name) and wanted.get(name, had[name]) != had[name]]
 
@@ -74,7 +74,7 @@ def leaving(before: Deployed | None, wanted: Mapping[str, str]) -> list[str]:
 def arguments(
     stage: str, region: str | None, parameters: Mapping[str, str], *, confirm: bool
 ) -> list[str]:
-    """Return what to tell `sam deploy`: all of it, so that every stage is deployed alike."""
+    """Return all arguments of `sam deploy`, so that every stage is deployed in the same way."""
     name = stack_name(stage)
     return [
         "deploy",
@@ -94,21 +94,21 @@ def quoted(name: str, value: str) -> str:
 
 
 def steps(before: Deployed | None, parameters: Mapping[str, str]) -> list[Mapping[str, str]]:
-    """Return the parameters of each `sam deploy`: a stack that is made needs two.
+    """Return the parameters of each `sam deploy`: a new stack needs two.
 
     DynamoDB does not delete a protected table. A creation that fails would end in
     ROLLBACK_FAILED, with a table that no second try can make.
     """
     whole = {PROTECTION: "enabled"} | dict(parameters)
-    is_new = before is None or before.status in NEVER_MADE
+    is_new = before is None or before.status in NOT_CREATED
     return [whole | {PROTECTION: "disabled"}, whole] if is_new else [whole]
 
 
 def refusals(account: Account, name: str, wanted: Mapping[str, str]) -> list[str]:
-    """Return why the stack *name* cannot be deployed as it is *wanted*."""
+    """Return the reasons why the stack *name* cannot be deployed as *wanted*."""
     before = account.stack(name)
     found = list(problems(before, wanted))
-    for team in leaving(before, wanted):
+    for team in removed_teams(before, wanted):
         found += [f"{each}: detach it first." for each in account.attached(name, f"{team}Stack")]
     if unknown := settings.unknown(wanted, settings.TEMPLATE.read_text()):
         found.append(f"There is no parameter {', '.join(unknown)}.")
@@ -116,7 +116,7 @@ def refusals(account: Account, name: str, wanted: Mapping[str, str]) -> list[str
 
 
 def chosen(text: str, stage: str, *, guided: bool) -> Settings:
-    """Return what *text* keeps of *stage*, with what the command line and a person say."""
+    """Return the settings of *stage* in *text*, `PARAMETERS`, and answers to questions."""
     kept = settings.kept(text, stage)
     said = settings.pairs_of(shlex.split(os.environ.get("PARAMETERS", "")))
     here = boto3.session.Session().region_name or "eu-west-1"
@@ -133,11 +133,11 @@ def deploy(
     *,
     guided: bool,
 ) -> int:
-    """Have *sam* make or change the stack of *stage*; return its exit status."""
+    """Create or change the stack of *stage* by *sam*; return its exit status."""
     name = stack_name(stage)
     before = account.stack(name)
     if before and before.status == "ROLLBACK_COMPLETE":
-        print(f"Deleting what is left of a stack {name} that could not be made.")
+        print(f"Deleting the rest of stack {name}, whose creation failed.")
         account.delete(name)
     for number, parameters in enumerate(steps(before, {**wanted.parameters, **fixed})):
         told = arguments(stage, wanted.region, parameters, confirm=guided and number == 0)
@@ -147,7 +147,7 @@ def deploy(
 
 
 def main(sam: str, stage: str, architecture: str, *more: str) -> str | int:
-    """Deploy; return what to end with."""
+    """Deploy; return the exit status or a message for `sys.exit`."""
     guided = GUIDED in more and sys.stdin.isatty()
     text = settings.CONFIG.read_text()
     wanted = chosen(text, stage, guided=guided)

@@ -1,17 +1,21 @@
-"""`make destroy`: delete a stage's stack, if IAM lets its policies be deleted, and then its files.
+"""`make destroy`: delete a stage's stack, unless its policies are attached, and then its files.
 
-Not by `sam delete`, which deletes the files first: a stack that cannot be deleted would be left
-without the templates of the stacks within it.
+`sam delete` would delete the files first: a stack that cannot be deleted would remain
+without the templates of its nested stacks.
 """
 
 import sys
+from typing import Any
 
 import boto3
-from botocore.exceptions import WaiterError
+from botocore.exceptions import ClientError, WaiterError
 
 from token_broker_operations import settings
 from token_broker_operations.deploy import GUIDED, stack_name
 from token_broker_operations.stacks import Account
+
+SAMS_STACK = "aws-sam-cli-managed-default"
+"""The stack with the bucket that `sam deploy --resolve-s3` puts files into."""
 
 KEPT = """\
 Kept: table and key of {name}, its log groups /aws/*/{name}*, and the client's layers.
@@ -19,11 +23,12 @@ docs/deploying.md says how to delete them: do it before you deploy the stage aga
 
 
 def main(stage: str, *more: str) -> str | None:
-    """Delete the stack; return what to end with."""
+    """Delete the stack; return a message for `sys.exit`, or None."""
     name = stack_name(stage)
     kept = settings.kept(settings.CONFIG.read_text(), stage).region
     region = kept or boto3.session.Session().region_name or "eu-west-1"
-    account = Account(boto3.session.Session(region_name=region))
+    session = boto3.session.Session(region_name=region)
+    account = Account(session)
     if account.stack(name) is None:
         return f"There is no stack {name} in {region}."
     if attached := list(account.attached(name)):
@@ -36,9 +41,24 @@ def main(stage: str, *more: str) -> str | None:
         account.delete(name)
     except WaiterError:
         return "\n".join(["It could not be deleted:", *account.undeletable(name)])
-    account.delete_files(name)
+    delete_files(session, name)
     print(KEPT.format(name=name))
     return None
+
+
+def delete_files(session: boto3.session.Session, prefix: str) -> None:
+    """Delete SAM's files below *prefix* in the bucket that it created for the account."""
+    stacks: Any = session.client("cloudformation")
+    s3: Any = session.client("s3")
+    try:
+        [stack] = stacks.describe_stacks(StackName=SAMS_STACK)["Stacks"]
+    except ClientError:
+        return
+    outputs = {each["OutputKey"]: each["OutputValue"] for each in stack.get("Outputs", [])}
+    bucket = outputs["SourceBucket"]
+    for page in s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=f"{prefix}/"):
+        if keys := [{"Key": each["Key"]} for each in page.get("Contents", [])]:
+            s3.delete_objects(Bucket=bucket, Delete={"Objects": keys, "Quiet": True})
 
 
 if __name__ == "__main__":

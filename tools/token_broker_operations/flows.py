@@ -1,4 +1,4 @@
-"""The flows, as the templates and the OpenAPI document are made from them."""
+"""The flows, for the generation of the templates and the OpenAPI document."""
 
 from collections.abc import Mapping
 from typing import Any, NamedTuple
@@ -9,11 +9,11 @@ from token_broker_descriptors import every as descriptors
 
 
 class Flow(NamedTuple):
-    """A flow: what is known of it outside the broker, and what the broker can do at its vendor."""
+    """A flow: its descriptor, and its abilities."""
 
     descriptor: Descriptor
     abilities: frozenset[str] = frozenset()
-    """The actions that it has besides those of every flow: each is one more route."""
+    """Its optional actions: each has a route."""
     may_be_unshared: bool = False
     """Whether a connection may be set to make a token for each call."""
 
@@ -24,17 +24,17 @@ class Flow(NamedTuple):
 
     @property
     def title(self) -> str:
-        """As what follows "live tokens for" in a sentence."""
+        """The title after "live tokens for"."""
         return self.descriptor.title
 
     @property
     def description(self) -> str:
-        """Of its function, for those that look at it in AWS."""
+        """The description of its function in AWS."""
         return self.descriptor.description
 
     @property
     def logical(self) -> str:
-        """The name as part of a resource's."""
+        """The name as part of a logical id."""
         return self.descriptor.logical
 
     @property
@@ -49,7 +49,7 @@ class Flow(NamedTuple):
 
     @property
     def answer(self) -> Mapping[str, Any]:
-        """The schema of what its answers have besides."""
+        """The schema of its additional response members."""
         return self.descriptor.answer
 
 

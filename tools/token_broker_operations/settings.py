@@ -1,4 +1,4 @@
-"""What `samconfig.toml` keeps of a stage: its region, and the parameters that a person chose."""
+"""The settings of a stage in `samconfig.toml`: its region, and the chosen parameters."""
 
 import json
 import re
@@ -15,14 +15,14 @@ OURS = ("region", "parameter_overrides")
 
 
 class Settings(NamedTuple):
-    """A stage's region, if it is known, and its parameters as far as they were said."""
+    """A stage's region, None if unknown, and its parameters that differ from the template."""
 
     region: str | None
     parameters: Mapping[str, str]
 
 
 def kept(text: str, stage: str) -> Settings:
-    """Return what *text*, a `samconfig.toml`, has of *stage*."""
+    """Return the settings of *stage* in *text*, a `samconfig.toml`."""
     section = section_of(text, stage)
     overrides = section.get("parameter_overrides", "")
     if isinstance(overrides, dict):
@@ -32,7 +32,7 @@ def kept(text: str, stage: str) -> Settings:
 
 
 def written(text: str, stage: str, settings: Settings) -> str:
-    """Return *text* with *settings* in the section of *stage*, and all else as it was."""
+    """Return *text* with *settings* in the section of *stage*, otherwise unchanged."""
     rest = section_of(text, stage).items()
     lines = [f"{name} = {toml(value)}" for name, value in rest if name not in OURS]
     if settings.region:
@@ -49,7 +49,7 @@ def written(text: str, stage: str, settings: Settings) -> str:
 
 
 def section_of(text: str, stage: str) -> dict[str, Any]:
-    """Return the options of `sam deploy` for *stage*, whoever wrote them."""
+    """Return the options of `sam deploy` for *stage*."""
     section: dict[str, Any] = (
         tomllib.loads(text).get(stage, {}).get("deploy", {}).get("parameters", {})
     )
@@ -72,7 +72,7 @@ def pairs_of(pairs: Iterable[str]) -> dict[str, str]:
 
 
 def unknown(names: Iterable[str], template: str) -> list[str]:
-    """Return those of *names* that *template* has no parameter for: SAM drops them in silence."""
+    """Return the *names* that are no parameter of *template*: SAM would ignore them."""
     declared = re.search(r"(?ms)^Parameters:\n(.*?)^\S", template)
     there = re.findall(r"(?m)^  (\w+):$", declared[1] if declared else "")
     return sorted(set(names) - set(there))

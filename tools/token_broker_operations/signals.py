@@ -1,7 +1,7 @@
-"""When a failure is worth an alarm: one signal for each code, and none without a code.
+"""The alarm of each error code, and the service level objectives.
 
-The thresholds are failures in a period over all flows. A failure that is ours or that somebody
-must act on alarms at once; one that callers or upstreams cause and that passes, only in numbers.
+The thresholds are failures in a period over all flows. A failure of the broker, or one that needs
+an action, alarms at once; a temporary one by callers or upstreams only above a number.
 """
 
 from collections.abc import Iterator, Sequence
@@ -14,13 +14,13 @@ PERIOD = 300
 """Seconds over which failures are counted."""
 
 PROMPT = 60
-"""The same, for failures that take a deployment back: a canary is over in five minutes."""
+"""The same for failures that roll a deployment back, as a canary takes five minutes."""
 
 AT_ONCE = 0
 """The first failure alarms."""
 
 Whose: TypeAlias = Literal["ours", "load", "secret", "vendor", "caller"]
-"""At whose door a failure lies. The service level leaves out what is the caller's."""
+"""Who is responsible for a failure. The service level excludes those of callers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,12 +34,12 @@ class Signal:
     meaning: str
     period: int = PERIOD
     is_budgeted: bool = False
-    """Whether it alarms only by what it burns of the error budget: it passes, and any number of
-    it is much where few call, and little where many do."""
+    """Whether it alarms only by the burn rate of the error budget: it is temporary, and the number
+    of failures depends on the number of calls."""
 
     @property
     def guards(self) -> bool:
-        """Whether the alarm takes a deployment back: a version can be at fault for it."""
+        """Whether the alarm rolls a deployment back: the new version may have caused it."""
         return self.whose == "ours"
 
     @property
@@ -124,9 +124,9 @@ WINDOW_DAYS = 30
 
 @dataclass(frozen=True, slots=True)
 class Objective:
-    """A service level: the share of calls that are good, and the metrics that count bad and all.
+    """A service level objective: the share of good calls, and the metrics of bad and all calls.
 
-    *bad* is the metric of what was not good; with *is_beside*, it is not among *counted*.
+    With *is_beside*, calls counted by *bad* are not included in *counted*.
     """
 
     name: str
@@ -144,9 +144,9 @@ class Objective:
 
 @dataclass(frozen=True, slots=True)
 class Burn:
-    """How fast a budget is spent, so that somebody is told: *rate* times what lasts the window.
+    """A burn rate that alarms: *rate* times the one that spends the budget in the whole window.
 
-    The long window says that it matters, the short one that it still goes on.
+    The long window shows that it is significant, the short one that it continues.
     https://sre.google/workbook/alerting-on-slos/
     """
 
@@ -157,7 +157,7 @@ class Burn:
 
     @property
     def spent(self) -> float:
-        """The share of the budget that is gone when the long window is over."""
+        """The share of the budget that is spent in the long window."""
         return self.rate * self.long_seconds / (WINDOW_DAYS * 86_400)
 
 
@@ -172,7 +172,7 @@ BURNS: Sequence[Burn] = (
 )
 
 LEAST_BAD = 3
-"""Bad calls in the long window, below which no budget is said to burn: one of ten is no trend."""
+"""The fewest bad calls in the long window that alarm: one of ten calls is no trend."""
 
 
 def codes() -> set[str]:

@@ -1,4 +1,4 @@
-"""`make flow NAME=acme`: write a flow for a simple vendor, to be filled in."""
+"""`make flow NAME=acme`: write the files of a flow for a simple vendor, to be completed."""
 
 import keyword
 import re
@@ -26,14 +26,14 @@ FILES: Mapping[str, str] = {
     "docs/upstreams/{name}.md": "page.md",
     "tests/unit/flows/{name}/test_flow.py": "test_flow.py",
 }
-"""What is written, and by which file of `skeletons`."""
+"""The written files, and the file of `skeletons` for each."""
 
 EVENTS = ("api-token", "direct-token", "secret-changed", "secret-label-updated")
 MODEL = "vendorlink"
 """The flow whose events are copied: its calls have no fields of their own."""
 
-WISHES = (r"{\"min_ttl\": 300}", ',\n  "min_ttl": 300')
-"""What is left out of them: tokens of another vendor may live shorter."""
+OMITTED_FIELDS = (r"{\"min_ttl\": 300}", ',\n  "min_ttl": 300')
+"""Members that are left out of them: tokens of another vendor may live shorter."""
 
 CORPUS = 't200\ncontent-type: application/json\n\n{"token": "abc", "expires_in": 3600}'
 NEXT = """\
@@ -43,11 +43,11 @@ Then: make operations test"""
 
 
 class Refused(ValueError):
-    """A flow cannot be called so. The message says why."""
+    """The name of the flow is invalid. The message has the reason."""
 
 
 def checked(name: str) -> str:
-    """Return *name* if a flow may be called so. Raises `Refused`."""
+    """Return *name* if it is valid for a flow. Raises `Refused`."""
     if not NAME.fullmatch(name) or keyword.iskeyword(name):
         raise Refused(f"NAME must match {NAME.pattern}, and be no word of Python's")
     if name in every():
@@ -73,14 +73,14 @@ def skeletons(name: str, root: Path) -> Mapping[Path, str]:
     }
     for event in EVENTS:
         text = (root / f"events/{MODEL}-{event}.json").read_text()
-        asked = text.replace(WISHES[0], "{}").replace(WISHES[1], "")
+        asked = text.replace(OMITTED_FIELDS[0], "{}").replace(OMITTED_FIELDS[1], "")
         made[root / f"events/{name}-{event}.json"] = asked.replace(MODEL, name)
     made[root / f"fuzz/corpus/{name}/answer"] = CORPUS
     return made
 
 
 def main(name: str, root: Path | None = None) -> None:
-    """Write the files, unless one is there, and say what is next."""
+    """Write the files, unless one of them exists, and print the next steps."""
     made = skeletons(checked(name), root or Path())
     there = [path for path in made if path.exists()]
     if there:

@@ -1,4 +1,4 @@
-"""What AWS says of a deployed stack, before it is changed or deleted."""
+"""The state of a deployed stack in AWS, and its deletion."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
@@ -6,31 +6,27 @@ from typing import Any, NamedTuple
 import boto3
 from botocore.exceptions import ClientError
 
-SAMS_STACK = "aws-sam-cli-managed-default"
-"""The stack with the bucket that `sam deploy --resolve-s3` puts files into."""
-
 PRINCIPALS = (
     ("PolicyRoles", "RoleName"),
     ("PolicyUsers", "UserName"),
     ("PolicyGroups", "GroupName"),
 )
-"""What a policy can be attached to, as IAM lists it."""
+"""The kinds of principals that a policy can be attached to, as IAM lists them."""
 
 
 class Deployed(NamedTuple):
-    """A stack that is there: its status, and the parameters it has."""
+    """A deployed stack: its status and its parameters."""
 
     status: str
     parameters: Mapping[str, str]
 
 
 class Account:
-    """An AWS account in one region, as far as stacks are concerned."""
+    """The stacks of an AWS account in one region."""
 
     def __init__(self, session: boto3.session.Session) -> None:
         self._stacks: Any = session.client("cloudformation")
         self._iam: Any = session.client("iam")
-        self._s3: Any = session.client("s3")
 
     def stack(self, name: str) -> Deployed | None:
         """Return the stack called *name*; None if there is none."""
@@ -50,29 +46,16 @@ class Account:
         self._stacks.get_waiter("stack_delete_complete").wait(StackName=name)
 
     def undeletable(self, name: str) -> Iterator[str]:
-        """Yield what of the stack could not be deleted, and what AWS said."""
+        """Yield the resources of the stack that could not be deleted, with AWS's reason."""
         for each in self._resources(name):
             if each["ResourceStatus"] == "DELETE_FAILED":
                 yield f"{each['LogicalResourceId']}: {each.get('ResourceStatusReason', '')}"
 
-    def delete_files(self, prefix: str) -> None:
-        """Delete what SAM put below *prefix* into the bucket that it made for the account."""
-        try:
-            [stack] = self._stacks.describe_stacks(StackName=SAMS_STACK)["Stacks"]
-        except ClientError:
-            return
-        outputs = {each["OutputKey"]: each["OutputValue"] for each in stack.get("Outputs", [])}
-        bucket = outputs["SourceBucket"]
-        pages = self._s3.get_paginator("list_objects_v2")
-        for page in pages.paginate(Bucket=bucket, Prefix=f"{prefix}/"):
-            if keys := [{"Key": each["Key"]} for each in page.get("Contents", [])]:
-                self._s3.delete_objects(Bucket=bucket, Delete={"Objects": keys, "Quiet": True})
-
     def attached(self, name: str, within: str | None = None) -> Iterator[str]:
-        """Yield who has a policy of the stack, one line for each role, user and group.
+        """Yield a line for each role, user and group that has a policy of the stack.
 
-        IAM deletes no policy that is attached, so CloudFormation cannot delete the stack. The
-        stack's own roles do not count: they go first. With *within*, only the nested stack of
+        IAM deletes no attached policy, so CloudFormation cannot delete the stack. The
+        stack's own roles are excluded, as they go first. With *within*, only the nested stack of
         that logical name is looked at.
         """
         resources = list(self._resources(name))

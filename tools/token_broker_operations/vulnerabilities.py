@@ -1,4 +1,4 @@
-"""What is known against the packages in the layers, asked of pip-audit."""
+"""`make audit`: known vulnerabilities of the layers' packages, by pip-audit."""
 
 import json
 import subprocess
@@ -7,7 +7,7 @@ from typing import Any
 
 
 def found(packages: list[dict[str, Any]]) -> list[str]:
-    """Return a line for each thing that is known against one of *packages*."""
+    """Return a line for each known vulnerability of *packages*."""
     return [
         f"{package['name']} {package['version']}: {known['id']}, mended in "
         f"{', '.join(known['fix_versions']) or 'no version yet'}"
@@ -17,12 +17,12 @@ def found(packages: list[dict[str, Any]]) -> list[str]:
 
 
 def unknown(packages: list[dict[str, Any]]) -> list[str]:
-    """Return the names of those that nothing could be learned of."""
+    """Return the names of the packages that could not be audited."""
     return [package["name"] for package in packages if "skip_reason" in package]
 
 
 def asked(command: list[str], lock: str) -> list[dict[str, Any]] | None:
-    """Return what pip-audit says of each package in *lock*; None if it could not ask."""
+    """Return pip-audit's result for each package in *lock*; None if it failed."""
     options = ["--disable-pip", "--require-hashes", "--format", "json", "--progress-spinner", "off"]
     said = subprocess.run(  # noqa: S603 (make says what)
         [*command, *options, "--timeout", "10", "-r", lock],
@@ -38,7 +38,7 @@ def asked(command: list[str], lock: str) -> list[dict[str, Any]] | None:
 
 
 def main(lock: str, *command: str) -> str | None:
-    """Say what is known; return what to end with, None if nothing is."""
+    """Print the result; return the vulnerabilities as a message for `sys.exit`, or None."""
     packages = asked(list(command), lock)
     if packages is None or (packages and len(unknown(packages)) == len(packages)):
         print("Not audited: nothing could be asked about the packages. Try again with a network.")

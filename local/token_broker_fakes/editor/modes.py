@@ -1,9 +1,19 @@
-"""How the editor's documents contradict each other; the first value is the default."""
+"""How the editor's documents contradict each other, and what the modes ask of a request.
+
+The first value of a mode is its default.
+"""
 
 from dataclasses import dataclass
 from typing import Literal
 
 from token_broker_fakes.modes import Modes
+from token_broker_fakes.wire import Call
+
+HEADERS = {
+    "x-api-token": ("x-api-token",),
+    "x-api-key": ("x-api-key",),
+    "either": ("x-api-token", "x-api-key"),
+}
 
 
 @dataclass(slots=True)
@@ -37,3 +47,19 @@ class EditorModes(Modes):
     """Whether verify, or opening the editor, uses a token up."""
     lifetime: int = 3600
     """Seconds that tokens live; documented nowhere."""
+
+
+def required(modes: EditorModes) -> list[tuple[str, ...]]:
+    """Return the parameters of which one each must be there."""
+    wanted: dict[tuple[str, ...], bool] = {
+        ("userId",): modes.user_id == "mandatory",
+        ("file", "fileUrl"): modes.file == "mandatory",
+        ("auth",): modes.auth == "required",
+    }
+    return [names for names, is_wanted in wanted.items() if is_wanted]
+
+
+def sent(modes: EditorModes, call: Call) -> str:
+    """Return the token of a verification; one backend sees its header in lower case only."""
+    headers = call.headers.items() if modes.header_case == "any" else call.raw
+    return next((value for name, value in headers if name in HEADERS[modes.verify_header]), "")

@@ -4,17 +4,10 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import Any
 
-from token_broker_fakes.clock import Clock
-from token_broker_fakes.editor.modes import EditorModes
+from token_broker_fakes.editor.modes import EditorModes, required, sent
 from token_broker_fakes.editor.responses import answered, expiration, page, unfit, wrong
-from token_broker_fakes.opaque import uuid
+from token_broker_fakes.sources import Clock, uuid
 from token_broker_fakes.wire import Answer, Call
-
-HEADERS = {
-    "x-api-token": ("x-api-token",),
-    "x-api-key": ("x-api-key",),
-    "either": ("x-api-token", "x-api-key"),
-}
 
 
 @dataclass(slots=True)
@@ -98,19 +91,3 @@ class Service:
         """Return the tokens that open something, oldest first."""
         now = self.clock.now()
         return [opening for opening in self.openings.values() if not opening.is_dead(now)]
-
-
-def required(modes: EditorModes) -> list[tuple[str, ...]]:
-    """Return the parameters of which one each must be there."""
-    wanted: dict[tuple[str, ...], bool] = {
-        ("userId",): modes.user_id == "mandatory",
-        ("file", "fileUrl"): modes.file == "mandatory",
-        ("auth",): modes.auth == "required",
-    }
-    return [names for names, is_wanted in wanted.items() if is_wanted]
-
-
-def sent(modes: EditorModes, call: Call) -> str:
-    """Return the token of a verification; one backend sees its header in lower case only."""
-    headers = call.headers.items() if modes.header_case == "any" else call.raw
-    return next((value for name, value in headers if name in HEADERS[modes.verify_header]), "")

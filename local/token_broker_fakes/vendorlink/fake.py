@@ -19,10 +19,9 @@ from typing import Any, ClassVar
 
 from token_broker_fakes.fake import SHOWN, Fake, Handler
 from token_broker_fakes.faults import Sleep
-from token_broker_fakes.opaque import uuid
+from token_broker_fakes.sources import uuid
 from token_broker_fakes.vendorlink import endpoints
-from token_broker_fakes.vendorlink.hosts import DOMAIN, twin
-from token_broker_fakes.vendorlink.modes import VendorlinkModes
+from token_broker_fakes.vendorlink.modes import DOMAIN, VendorlinkModes, twin
 from token_broker_fakes.vendorlink.realm import Realm
 from token_broker_fakes.vendorlink.sessions import Tokens, User
 from token_broker_fakes.wire import LOOPBACK, Answer, Call, Data, host_of, in_json
@@ -137,7 +136,7 @@ class FakeVendorlink(Fake[VendorlinkModes]):
         place = (call.method, call.path.lower())
         return self._routes.get(place) or (("data", self._data) if place in self.data else None)
 
-    def lost_way(self, call: Call) -> Answer:
+    def unrouted(self, call: Call) -> Answer:
         """Answer 405 where another method has this path, else 404."""
         is_known = any(path == call.path.lower() for _, path in (*self._routes, *self.data))
         body = {"message": f"no {call.method} here"}

@@ -93,7 +93,7 @@ class Backoffs:
 
     def check_made(self, made: "Made") -> None:
         """Judge that a token that could not be kept is not made again at once."""
-        maker, earlier = made.maker, [m for m in self._judge.made.values() if m.key == made.key]
+        maker, earlier = made.maker, self._judge.made.of(made.key)
         unkept = 0
         for one in reversed(earlier):
             is_kept = one.name in self._judge.kept

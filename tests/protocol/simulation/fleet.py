@@ -13,7 +13,6 @@ from tests.protocol.simulation.table import Table
 from tests.protocol.simulation.vendor_line import VendorLine
 from tests.protocol.simulation.wire import Wire
 from token_broker import secrets_manager
-from token_broker.aws.reader import Reader
 from token_broker.broker import Broker
 from token_broker.cache import TokenCache
 from token_broker.dependencies import Clock, Dependencies
@@ -115,9 +114,8 @@ class Fleet:
         dynamodb = cast("DynamoDBClient", DynamoDB(self._wire, table))
         kms = cast("KMSClient", Kms(self._wire))
         manager = cast("SecretsManagerClient", secrets)
-        reader = Reader("table", "key", lambda: dynamodb, lambda: kms)
-        self._store = Store("table", reader, lambda: dynamodb)
-        self._sealer = Sealer("table", "key", reader, lambda: kms)
+        self._store = Store("table", lambda: dynamodb)
+        self._sealer = Sealer("table", "key", lambda: kms)
         self._secrets = secrets_manager.Secrets(self._prefix, lambda: manager)
 
     def _start(self) -> Container:

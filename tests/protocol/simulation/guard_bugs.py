@@ -7,7 +7,6 @@ from typing import Any
 
 from tests.protocol.simulation.bugs import BUGS, nothing
 from tests.protocol.simulation.planting import Bugs, Write
-from token_broker.aliases import Look
 from token_broker.broker import Broker
 from token_broker.conditional_writes import Rejection
 from token_broker.decisions import Verdict
@@ -121,13 +120,13 @@ def gate_untold(write: Write) -> None:
     write.changes.pop("accepted_version", None)
 
 
-@GUARD_BUGS.around(Refresher, "_resolve_or_exchange", "an organization has a lease of its own")
+@GUARD_BUGS.around(Refresher, "_exchange", "an organization has a lease of its own")
 def own_organization(
-    original: Any, self: Refresher, variant: Any, seen: Look, requirement: Any
+    original: Any, self: Refresher, variant: Any, own: Item, requirement: Any
 ) -> Any:
     if variant.kind == "organization" and self._invocation.is_nested:
-        return self._exchange(variant, seen.own, seen.own)
-    return original(self, variant, seen, requirement)
+        return self._run(variant, own, own)
+    return original(self, variant, own, requirement)
 
 
 @GUARD_BUGS.around(Store, "acquire", "a lost write is read again")
@@ -148,13 +147,13 @@ def one_item(original: Any, self: Broker, connection: str, request: Any, deadlin
     held = next(iter(self.deps.cache._tokens.values()), None)
     now = self.deps.clock.now()
     if held and not (request.rejected or request.force) and held.item.is_live(now, 60):
-        return self._hand_out(request, held, "memory")
+        return self._hand_out(connection, request, held, "memory")
     return original(self, connection, request, deadline)
 
 
 @GUARD_BUGS.around(Store, "_update", "a lease is its owner's")
 def settled_without_owner(original: Any, self: Store, item: Item, changes: Any, **rest: Any) -> Any:
-    if "lease_owner" in changes:
+    if changes.get("lease_owner"):
         rest["is_done"] = lambda found: found.lease_owner is not None
     return original(self, item, changes, **rest)
 

@@ -5,7 +5,7 @@ The judge sees everything at its true moment; what it knows, no invocation knew.
 
 import traceback
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -56,6 +56,22 @@ class Made:
     """Which of its maker's steps it was."""
 
 
+class Tokens(dict[str, Made]):
+    """Tokens by fingerprint, each as it was first made."""
+
+    def __init__(self) -> None:
+        self._of: dict[str, list[Made]] = {}
+
+    def add(self, made: Made) -> None:
+        """Remember a token, unless it is known."""
+        if self.setdefault(made.name, made) is made:
+            self._of.setdefault(made.key, []).append(made)
+
+    def of(self, key: str) -> Sequence[Made]:
+        """Return the tokens of a variant, in order of making."""
+        return self._of.get(key, ())
+
+
 @dataclass(slots=True)
 class Credential:
     """What the vendor was tried to be logged in with, and what came of it."""
@@ -85,7 +101,7 @@ class Judge:
         self.vendor = vendor
         self.trace: list[tuple[float, str, str]] = []
         self.violations: list[Violation] = []
-        self.made: dict[str, Made] = {}
+        self.made = Tokens()
         """By fingerprint, in order of making."""
         self.made_again: dict[str, float] = {}
         """When a vendor that repeats itself last handed out a token of before."""
@@ -112,9 +128,7 @@ class Judge:
         self.valid: set[str] = set()
         """Credentials that the vendor accepts now."""
         self._items: dict[int, tuple[Record, Item]] = {}
-        self.origins = Origins(self)
-        self.excuses = Excuses(self)
-        self.backoffs = Backoffs(self)
+        self.origins, self.excuses, self.backoffs = Origins(self), Excuses(self), Backoffs(self)
         self.operations: list[Invocation] = []
         """Those that were asked to forget, rotate or renew."""
         self.announcements: list[tuple[float, str, str]] = []
@@ -131,6 +145,8 @@ class Judge:
         self.refresh_claims, self.refreshes_started = Counter[str](), Counter[str]()
         self.forgotten, self.revoked_at = 0, 0.0
         self.answered: list[Invocation] = []
+        self.carriers: list[Invocation] = []
+        """Those of them that carried out events."""
         self.replay = Replay.beside(self) if has_model else None
 
     @property
@@ -168,6 +184,8 @@ class Judge:
         shown = invocation.answer.get("code") or invocation.answer.get("source") or ""
         self.noted(invocation, f"{invocation.end} {shown}".rstrip())
         self.answered.append(invocation)
+        if invocation.name.startswith("event"):
+            self.carriers.append(invocation)
         self.forgotten += invocation.action == "forget"
         self.forgetting.ended(invocation)
         self.holding.ended(invocation)
@@ -207,7 +225,7 @@ class Judge:
             self.backoffs.check_made(made)
             if name in self.made:
                 self.made_again[name] = now
-            self.made.setdefault(name, made)
+            self.made.add(made)
             self.noted(invocation, f"  makes {name[:6]} of {sent.key[:8]}")
 
     def written(self, place: Place, before: Record | None, after: Record) -> None:
@@ -303,7 +321,7 @@ class Judge:
 
     def successors(self, made: Made) -> list[Made]:
         """Return the tokens that were made after one of the same variant."""
-        return [m for m in self.made.values() if m.key == made.key and m.number > made.number]
+        return [m for m in self.made.of(made.key) if m.number > made.number]
 
     # What it concludes.
 
@@ -338,7 +356,7 @@ class Judge:
         """I17: who asks for what there is not, replaces no token that others live by."""
         if not invocation.is_bad:
             return
-        made = [one for one in self.made.values() if one.key == key]
+        made = self.made.of(key)
         if not made:
             return
         last = made[-1]
@@ -355,12 +373,13 @@ class Judge:
 
     def _check_twice(self, invocation: Invocation, made: Made) -> None:
         """I5: what an invocation made it uses, and makes no second one for the same version."""
-        for one in self.made.values():
-            is_again = one.maker is invocation and one.key == made.key
+        for one in self.made.of(made.key):
+            if one.maker is not invocation:
+                continue
             # What the vendor refused since, or had ended before its time, may be made again.
             is_gone = one.name in self.reported or self.vendor.ends_at(one.token) < made.at + 60
             is_other = len({*invocation.read}) > 1 or self.is_unshared(invocation.read[-1])
-            if is_again and not (is_gone or is_other or self.revoked_at > one.at):
+            if not (is_gone or is_other or self.revoked_at > one.at):
                 self.violate("I5", f"{invocation.name} makes a token of {made.key[:8]} twice")
 
     def is_unshared(self, version: str | None) -> bool:

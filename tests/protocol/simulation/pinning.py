@@ -42,7 +42,7 @@ def rotation_at(judge: "Judge") -> tuple[float, float] | None:
     Whether the vendor answers does not matter.
     """
     current = list(judge.put_at.values())[-1]
-    events = [one for one in judge.answered if one.name.startswith("event")]
+    events = judge.carriers
     roots = [one for one in events if one.begun > current and ">" not in one.name]
     if not roots or any(is_hurt(one) for one in events):
         return None

@@ -20,6 +20,8 @@ class Bug:
     name: str
     guard: str
     substitutes: tuple[Substitute, ...]
+    near: int = 0
+    """A seed that showed it: it is looked for from there on, then from the first."""
 
 
 @contextmanager
@@ -63,22 +65,24 @@ class Write:
 class Bugs(dict[str, Bug]):
     """Bugs by name. That of a decorated function is the function's, with hyphens."""
 
-    def add(self, name: str, guard: str, *substitutes: Substitute) -> None:
+    def add(self, name: str, guard: str, *substitutes: Substitute, near: int = 0) -> None:
         """Add a bug that consists of *substitutes*."""
-        self[name] = Bug(name, guard, substitutes)
+        self[name] = Bug(name, guard, substitutes, near)
 
     def instead_of(
-        self, owner: object, attribute: str, guard: str
+        self, owner: object, attribute: str, guard: str, *, near: int = 0
     ) -> Callable[[Function], Function]:
         """Have the decorated function stand in the place of an attribute."""
 
         def decorate(function: Function) -> Function:
-            self.add(name_of(function), guard, (owner, attribute, function))
+            self.add(name_of(function), guard, (owner, attribute, function), near=near)
             return function
 
         return decorate
 
-    def around(self, owner: object, attribute: str, guard: str) -> Callable[[Function], Function]:
+    def around(
+        self, owner: object, attribute: str, guard: str, *, near: int = 0
+    ) -> Callable[[Function], Function]:
         """Do the same with a function whose first argument is the original attribute."""
         original = getattr(owner, attribute)
 
@@ -86,23 +90,25 @@ class Bugs(dict[str, Bug]):
             def substitute(*arguments: Any, **named: Any) -> Any:
                 return function(original, *arguments, **named)
 
-            self.add(name_of(function), guard, (owner, attribute, substitute))
+            self.add(name_of(function), guard, (owner, attribute, substitute), near=near)
             return function
 
         return decorate
 
-    def of_writes(self, guard: str) -> Callable[[Function], Function]:
+    def of_writes(self, guard: str, *, near: int = 0) -> Callable[[Function], Function]:
         """Have the decorated function change each `Write` to the table."""
         original = Store._update
 
         def decorate(function: Function) -> Function:
             def update(self: Store, item: Item, changes: Any, **rest: Any) -> Item | None:
-                write = Write(dict(changes), dict(rest["unchanged"]), list(rest.get("remove", ())))
+                setting = {name: value for name, value in changes.items() if value is not None}
+                removing = [name for name in changes if name not in setting]
+                write = Write(setting, dict(rest["unchanged"]), removing)
                 function(write)
-                rewritten = {"unchanged": write.unchanged, "remove": write.remove}
-                return original(self, item, write.changes, **rest | rewritten)
+                rewritten = write.changes | dict.fromkeys(write.remove)
+                return original(self, item, rewritten, **rest | {"unchanged": write.unchanged})
 
-            self.add(name_of(function), guard, (Store, "_update", update))
+            self.add(name_of(function), guard, (Store, "_update", update), near=near)
             return function
 
         return decorate

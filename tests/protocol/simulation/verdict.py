@@ -73,8 +73,9 @@ def check_rotation(world: World) -> None:
     is_excused |= any(
         i.is_hindered
         for one in judge.answered
+        if one.action == "lift"
         for i in world.invocations.values()
-        if one.action == "lift" and i.name.startswith(one.name)
+        if i.name.startswith(one.name)
     )
     events = carried_out(world, judge.put_at[version])
     if is_excused or not events or not world.is_secret_good or len(judge.put_at) == 1:
@@ -93,10 +94,11 @@ def carried_out(world: World, since: float) -> list[Invocation]:
     """Return the events *since* then whose invocations nothing hindered but one call to AWS."""
     found = []
     for one in world.invocations.values():
+        if "detail" not in one.event or one.begun < since or one.tries:
+            continue
         name = one.name.partition("~")[0]
         tree = [i for i in world.invocations.values() if i.name.startswith(name)]
-        is_first = "detail" in one.event and one.begun >= since and not one.tries
-        if is_first and not any(leaves_lease(i) or i.is_hurt_upstream for i in tree):
+        if not any(leaves_lease(i) or i.is_hurt_upstream for i in tree):
             found.append(one)
     return found
 

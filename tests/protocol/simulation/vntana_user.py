@@ -18,7 +18,8 @@ MEMBER, ADMIN = "ORGANIZATION_CLIENT_MEMBER", "ORGANIZATION_ADMIN"
 WORKSPACES = {ACME: {"desks": DESKS}, STUDIO: {"chairs": CHAIRS, "tables": TABLES}}
 SLUGS = {"acme": ACME, "studio": STUDIO}
 WRONG_WORKSPACE = "wrong_workspace"
-"""A mode that is the run's own: the code with which an unknown workspace is refused."""
+"""A mode of the simulation alone: the code with which an unknown workspace is refused. The listing
+is not complete then, so the broker has to try a workspace that is not listed."""
 
 
 class Vntana(Vendor):
@@ -71,11 +72,12 @@ class Vntana(Vendor):
 
     def answer(self, request: Request) -> Response:
         response = self.fake(request)
-        if self._wrong_workspace and b"INVALID_CLIENT_UUID" in response.content:
-            code = self._wrong_workspace.encode()
-            content = response.content.replace(b"INVALID_CLIENT_UUID", code)
-            return Response(response.status, response.headers, content)
-        return response
+        if not self._wrong_workspace:
+            return response
+        content = response.content.replace(b"INVALID_CLIENT_UUID", self._wrong_workspace.encode())
+        if request.step == "list workspaces":
+            content = content.replace(b'"totalCount": 2', b'"totalCount": 3')
+        return Response(response.status, response.headers, content)
 
     def secret(self, setting: Setting) -> dict[str, Any]:
         names = (

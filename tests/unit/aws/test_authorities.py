@@ -1,4 +1,4 @@
-"""Of the system's authorities, those that sign AWS's endpoints are loaded, and no other."""
+"""Only those certificate authorities are loaded that sign AWS's endpoints."""
 
 import ssl
 from pathlib import Path
@@ -14,7 +14,7 @@ BUNDLE = Path(DEFAULT_CA_BUNDLE)
 
 
 def names(context: ssl.SSLContext) -> set[str]:
-    """Return the common names of what *context* trusts."""
+    """Return the common names of the authorities in *context*."""
     subjects = [dict(part for parts in ca["subject"] for part in parts) for ca in found(context)]
     return {subject.get("commonName", "") for subject in subjects}
 
@@ -23,7 +23,7 @@ def found(context: ssl.SSLContext) -> list[dict[str, tuple[tuple[tuple[str, str]
     return context.get_ca_certs()  # type: ignore[return-value]  # each has at least a subject
 
 
-def test_only_amazons_are_loaded(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_only_authorities_of_amazon_are_loaded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SSL_CERT_FILE", str(BUNDLE))
     assert names(http1.context()) == {
         "Amazon Root CA 1",
@@ -34,8 +34,8 @@ def test_only_amazons_are_loaded(monkeypatch: pytest.MonkeyPatch) -> None:
     }
 
 
-def test_servers_are_verified_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Trust is narrowed, and nothing else is."""
+def test_certificates_and_host_names_are_verified(monkeypatch: pytest.MonkeyPatch) -> None:
+    """All other settings are those of Python's default context."""
     monkeypatch.setenv("SSL_CERT_FILE", str(BUNDLE))
     context, usual = http1.context(), ssl.create_default_context()
     assert context.check_hostname
@@ -43,14 +43,16 @@ def test_servers_are_verified_all_the_same(monkeypatch: pytest.MonkeyPatch) -> N
     assert (context.options, context.verify_flags) == (usual.options, usual.verify_flags)
 
 
-def test_without_amazons_all_are_loaded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A bundle of one's own is trusted as it is: it may hold a proxy's authority."""
+def test_a_bundle_without_authorities_of_amazon_is_loaded_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It may hold the authority of a proxy."""
     pem, _ = certificate(tmp_path)
     monkeypatch.setenv("SSL_CERT_FILE", str(pem))
     assert http1.context().cert_store_stats()["x509"] == 1
 
 
-def test_a_bundle_that_cannot_be_read_is_left_to_openssl(
+def test_an_unreadable_bundle_falls_back_to_the_default_of_openssl(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     broken = tmp_path / "broken.pem"

@@ -1,4 +1,4 @@
-"""The one door to AWS: what its errors mean, whichever operation they come from."""
+"""Calls to AWS: their errors, their timeouts, and the order of the two clients."""
 
 import math
 from collections.abc import Callable
@@ -31,8 +31,8 @@ class Failing:
 
 
 @pytest.mark.parametrize("operation", RESOURCES)
-def test_a_service_that_cannot_be_reached_is_named_and_nothing_is_quoted(operation: str) -> None:
-    """Neither in the text nor as its context."""
+def test_an_unreachable_service_is_named_without_quoting_the_error(operation: str) -> None:
+    """Neither in the message nor as context of the exception."""
     error = EndpointConnectionError(endpoint_url=CANARY)
     with pytest.raises(StoreUnavailable) as raised:
         call(lambda: Failing(error), operation)
@@ -42,16 +42,16 @@ def test_a_service_that_cannot_be_reached_is_named_and_nothing_is_quoted(operati
 
 
 @pytest.mark.parametrize(("timeouts", "seconds"), [(USUAL, 7.0), (EVENTS, 4.0), (LAST, 1.5)])
-def test_the_worst_case_has_each_attempt_and_the_pauses_between(
+def test_the_worst_case_sums_the_attempts_and_the_pauses(
     timeouts: Timeouts, seconds: float
 ) -> None:
-    """A call is sent only if that ends within the invocation."""
+    """A call is sent only if its worst case ends within the invocation."""
     assert timeouts.worst_seconds == seconds
 
 
 @pytest.fixture
 def left(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], AbstractContextManager[None]]:
-    """Return what leaves so many seconds of an invocation, by a clock that stands still."""
+    """Return a context with that many seconds left of an invocation, by a fixed clock."""
     monkeypatch.setattr(clients, "monotonic", lambda: 4096.0)
     return clients.until
 
@@ -63,23 +63,23 @@ def left(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], AbstractContextMa
         *(("events", 4.0, EVENTS), ("events", 3.875, LAST), ("events", 1.5, LAST)),
     ],
 )
-def test_what_is_asked_late_is_waited_for_less(
+def test_timeouts_shrink_with_the_remaining_time(
     left: Callable[[float], AbstractContextManager[None]],
     service: str,
     seconds: float,
     timeouts: Timeouts,
 ) -> None:
-    """No call of AWS is begun that may not be over in time."""
+    """No call to AWS is begun that may end after the invocation."""
     with left(seconds):
         assert clients._timeouts(service) == timeouts
         assert clients.seconds_left() == seconds
     assert clients.seconds_left() == math.inf
 
 
-def test_what_cannot_be_answered_in_time_is_not_asked(
+def test_a_call_is_not_sent_when_too_little_time_is_left(
     left: Callable[[float], AbstractContextManager[None]],
 ) -> None:
-    """The caller is told so while it still can be."""
+    """The caller gets an error in time."""
     with left(1.375), pytest.raises(StoreUnavailable) as raised:
         clients.kms()
     assert raised.value.detail == "too little time was left to ask kms"
@@ -87,10 +87,10 @@ def test_what_cannot_be_answered_in_time_is_not_asked(
 
 
 @pytest.mark.parametrize(("seconds", "asked"), [(2.0, ["fast", "boto3"]), (1.875, ["boto3"])])
-def test_the_fast_client_is_asked_while_both_may_be(
+def test_the_fast_client_is_skipped_when_time_is_left_only_for_boto3(
     left: Callable[[float], AbstractContextManager[None]], seconds: float, asked: list[str]
 ) -> None:
-    """It connects and waits for a second each; after that boto3 alone is asked."""
+    """The fast client may take a second to connect and a second to read."""
     found: list[str] = []
     boto3 = SimpleNamespace(get_item=lambda **_: found.append("boto3"))
     fast = SimpleNamespace(call=lambda *_: found.append("fast"))

@@ -1,4 +1,4 @@
-"""What each error of AWS's means: an answer, a setting that is wrong, or an outage."""
+"""The meaning of AWS's errors: an expected result, a wrong setting, or an outage."""
 
 import pytest
 
@@ -42,14 +42,14 @@ def told(refusal: Refusal, operation: str) -> tuple[type[BrokerError], str, int 
 
 @pytest.mark.parametrize("code", SETTINGS)
 @pytest.mark.parametrize("operation", RESOURCES)
-def test_a_wrong_setting_is_named_and_no_retry_helps(code: str, operation: str) -> None:
+def test_a_wrong_setting_is_named_and_not_retryable(code: str, operation: str) -> None:
     what, setting = RESOURCES[operation]
     detail = f"{setting}: {what} cannot be used ({code})"
     assert told(error(code), operation) == (NotConfigured, detail, None)
 
 
 @pytest.mark.parametrize("code", SIGNATURES)
-def test_a_wrong_signature_is_of_the_keys_or_of_the_clock(code: str) -> None:
+def test_a_wrong_signature_names_credentials_and_clock(code: str) -> None:
     detail = f"credentials or clock: the table refuses what they sign ({code})"
     assert told(error(code), "query") == (NotConfigured, detail, None)
 
@@ -58,12 +58,12 @@ def test_a_wrong_signature_is_of_the_keys_or_of_the_clock(code: str) -> None:
     "code",
     ["ThrottlingException", "ConditionalCheckFailedException", "accessdenied"],
 )
-def test_anything_else_is_an_outage_worth_another_try(code: str) -> None:
+def test_any_other_error_is_a_retryable_outage(code: str) -> None:
     detail = f"the table cannot be reached ({code})"
     assert told(error(code), "update_item") == (StoreUnavailable, detail, 1)
 
 
-def test_a_chain_of_invocations_that_is_too_long_is_a_defect() -> None:
+def test_a_recursion_detected_by_lambda_is_an_internal_error() -> None:
     detail = "recursion detection refused that the function invokes itself once more"
     assert told(error("RecursiveInvocationException"), "invoke") == (Internal, detail, None)
 
@@ -78,7 +78,7 @@ CODES = sorted({code for codes in EXPECTED.values() for code in codes} | {"Throt
 
 
 @pytest.mark.parametrize("operation", RESOURCES)
-def test_an_error_is_an_answer_where_it_is_a_normal_one(operation: str) -> None:
+def test_an_expected_error_of_an_operation_is_a_result(operation: str) -> None:
     found = [code for code in CODES if is_expected(error(code), operation)]
     assert found == sorted(EXPECTED.get(operation, []))
 
@@ -91,8 +91,8 @@ def test_an_error_is_an_answer_where_it_is_a_normal_one(operation: str) -> None:
         ("encrypt", "The key does not exist", False),
     ],
 )
-def test_a_seal_that_names_no_key_is_not_of_ours(
+def test_a_ciphertext_of_a_missing_key_does_not_open(
     operation: str, message: str, is_answer: bool
 ) -> None:
-    """KMS says so under the code of a missing permission."""
+    """KMS reports it with the code of a missing permission."""
     assert is_expected(error("AccessDeniedException", message), operation) is is_answer

@@ -1,4 +1,4 @@
-"""The fast client: when it is there at all, and that every surprise sends its caller to boto3."""
+"""The fast client: when it is used, and that anything unexpected falls back to boto3."""
 
 import json
 import socket
@@ -19,9 +19,8 @@ from tests.certificates import certificate
 from tests.servers import Behaviour, Server, answer, says
 from tests.waiting import PATIENCE_SECONDS, SOON_SECONDS, wait_for_aws_as_ever, wait_until
 from token_broker.aws import fast_client, http1
-from token_broker.aws.endpoints import Endpoint, PlainEnvironment
-from token_broker.aws.fast_client import FastClient
-from token_broker.aws.sigv4 import Credentials, authorization
+from token_broker.aws.endpoints import Credentials, Endpoint, PlainEnvironment
+from token_broker.aws.fast_client import FastClient, authorization
 
 LAMBDA = {
     "AWS_REGION": "eu-west-1",
@@ -37,7 +36,7 @@ NOW = 1_440_938_160.0
 # The environment
 
 
-def test_the_environment_of_a_function_is_suited() -> None:
+def test_the_environment_of_lambda_is_supported() -> None:
     assert PlainEnvironment.of(LAMBDA) == PlainEnvironment(
         Credentials("AKID", "hush", "session", "eu-west-1"),
         {
@@ -78,8 +77,8 @@ NOT_PLAIN = [
     ],
     ids=lambda more: ",".join(f"{name}={value}" for name, value in more.items()),
 )
-def test_another_environment_is_for_boto3(more: Mapping[str, str]) -> None:
-    """Whatever only boto3 understands, or only boto3 should decide."""
+def test_another_environment_falls_back_to_boto3(more: Mapping[str, str]) -> None:
+    """For settings that only boto3 supports."""
     assert fast_client.fast_client(LAMBDA | dict(more)) is None
 
 
@@ -94,11 +93,11 @@ def test_another_environment_is_for_boto3(more: Mapping[str, str]) -> None:
     ],
     ids=str,
 )
-def test_a_setting_that_says_nothing_changes_nothing(more: Mapping[str, str]) -> None:
+def test_an_empty_or_default_setting_changes_nothing(more: Mapping[str, str]) -> None:
     assert PlainEnvironment.of(LAMBDA | dict(more)) == PlainEnvironment.of(LAMBDA)
 
 
-def test_each_region_of_the_partition_has_the_endpoints_that_boto3_knows() -> None:
+def test_endpoints_of_each_region_are_those_of_boto3() -> None:
     resolver: Any = EndpointResolver(create_loader().load_data("endpoints"))
     regions = resolver.get_available_endpoints("dynamodb")
     assert len(regions) > 20
@@ -110,8 +109,8 @@ def test_each_region_of_the_partition_has_the_endpoints_that_boto3_knows() -> No
         }
 
 
-def test_endpoints_may_be_named() -> None:
-    """One service's own name goes before the name for all of them."""
+def test_endpoints_can_be_set_by_environment_variables() -> None:
+    """A service's variable overrides the common one."""
     variables = {
         "AWS_ENDPOINT_URL": "http://127.0.0.1:81/",
         "AWS_ENDPOINT_URL_LAMBDA": "http://a.b:82",
@@ -129,13 +128,13 @@ def test_endpoints_may_be_named() -> None:
 
 
 @pytest.mark.parametrize(("is_secure", "usual"), [(False, 80), (True, 443)])
-def test_an_authority_names_no_usual_port(is_secure: bool, usual: int) -> None:
+def test_the_authority_omits_the_default_port(is_secure: bool, usual: int) -> None:
     for port in (80, 82, 443):
         expected = "a.b" if port == usual else f"a.b:{port}"
         assert Endpoint("a.b", port, is_secure=is_secure).authority == expected
 
 
-def test_authorities_matter_only_to_tls() -> None:
+def test_a_ca_bundle_falls_back_to_boto3_only_with_tls() -> None:
     variables = {"AWS_ENDPOINT_URL": "http://127.0.0.1:81", "AWS_CA_BUNDLE": "/ca.pem"}
     assert fast_client.fast_client(LAMBDA | variables)
     variables |= {"AWS_ENDPOINT_URL_KMS": "https://a.b"}
@@ -210,8 +209,8 @@ def test_a_signed_request_is_sent(
     }
 
 
-def test_an_invocation_is_sent_as_boto3_sends_it(server: Server, fast: FastClient) -> None:
-    """The colons of a function's ARN are encoded, and once more in what is signed."""
+def test_an_invocation_is_encoded_and_signed_as_by_boto3(server: Server, fast: FastClient) -> None:
+    """The colons of a function's ARN are encoded once in the URL, twice in the signed text."""
     server.behaviour = says(answer(b"", status="202 Accepted"))
     arn = "arn:aws:lambda:eu-west-1:123456789012:function:broker:live"
     parameters = {"FunctionName": arn, "InvocationType": "Event", "Payload": b"{}"}
@@ -248,7 +247,7 @@ def parts(request: bytes) -> tuple[str, dict[str, str], bytes]:
     return first, {name.lower(): value for name, value in pairs}, body
 
 
-def test_long_lived_credentials_have_no_session(server: Server) -> None:
+def test_long_lived_credentials_send_no_session_token(server: Server) -> None:
     variables = LAMBDA | {"AWS_ENDPOINT_URL": server.url, "AWS_SESSION_TOKEN": ""}
     fast = FastClient(PlainEnvironment.of(variables))
     fast.call("get_item", ITEM)
@@ -259,7 +258,7 @@ def test_long_lived_credentials_have_no_session(server: Server) -> None:
 # What comes back
 
 
-def test_the_answer_is_decoded(fast: FastClient, server: Server) -> None:
+def test_a_response_is_decoded(fast: FastClient, server: Server) -> None:
     body = b'{"Item":{"id":{"S":"1"},"a":{"S":"\xc3\xa9"},"b":{"B":"/w=="}}}'
     server.behaviour = says(answer(body, f"x-amz-crc32: {zlib.crc32(body)}"))
     item = {"id": {"S": "1"}, "a": {"S": "é"}, "b": {"B": b"\xff"}}
@@ -323,10 +322,10 @@ WAITED_FOR = {"late", "silent"}
         ("Other", "x-amzn-ErrorType: DisabledException:http://internal/"),
     ],
 )
-def test_an_error_that_no_retry_changes_is_the_answer(
+def test_a_client_error_is_returned_without_a_fallback(
     *, fast: FastClient, server: Server, key: str, kind: str, typed: str, line: str
 ) -> None:
-    """With its code and its message, in either protocol; and the connection is kept."""
+    """With code and message, in either protocol; the connection stays open."""
     body = json.dumps({"__type": typed, key: "the key is disabled"}).encode()
     server.behaviour = says(answer(body, f"Content-Type: {kind}", line, status="400 Bad Request"))
     for _ in range(2):
@@ -334,8 +333,8 @@ def test_an_error_that_no_retry_changes_is_the_answer(
     assert (server.connections, fast.fallbacks) == (1, 0)
 
 
-def test_the_largest_answer(fast: FastClient, server: Server) -> None:
-    """4 MiB; one byte more is for boto3, and is not waited for."""
+def test_a_response_larger_than_4_mib_falls_back_to_boto3(fast: FastClient, server: Server) -> None:
+    """By its Content-Length, before the body is read."""
     server.behaviour = says(answer(b"{}".ljust(4 << 20)))
     assert fast.call("get_item", ITEM) == {}
     server.behaviour = says(b"HTTP/1.1 200 OK\r\nContent-Length: 4194305\r\n\r\n{}")
@@ -343,10 +342,10 @@ def test_the_largest_answer(fast: FastClient, server: Server) -> None:
 
 
 @pytest.mark.parametrize("surprise", SURPRISES)
-def test_a_surprise_is_for_boto3(
+def test_an_unexpected_response_falls_back_to_boto3(
     fast: FastClient, server: Server, surprise: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """One attempt, soon over, and the next one is on a connection of its own."""
+    """After one attempt; the next call opens another connection."""
     server.behaviour = SURPRISES[surprise]
     if surprise in WAITED_FOR:
         monkeypatch.setattr(fast_client, "TIMEOUT", 0.3)
@@ -360,7 +359,7 @@ def test_a_surprise_is_for_boto3(
     assert fast.call("get_item", ITEM) == {}
 
 
-def test_an_answer_may_come_in_pieces(fast: FastClient, server: Server) -> None:
+def test_a_response_may_arrive_byte_by_byte(fast: FastClient, server: Server) -> None:
     def slowly(taken: socket.socket) -> None:
         for byte in answer(b'{"Item":{"id":{"S":"1"}}}'):
             taken.sendall(bytes([byte]))
@@ -369,14 +368,14 @@ def test_an_answer_may_come_in_pieces(fast: FastClient, server: Server) -> None:
     assert fast.call("get_item", ITEM) == {"Item": ITEM["Key"]}
 
 
-def test_a_header_of_two_lines_is_not_sent(server: Server) -> None:
-    """The signer folds blanks, so what comes in by a variable would be sent otherwise."""
+def test_a_header_with_a_line_break_is_not_sent(server: Server) -> None:
+    """The signer folds white space, so signed and sent header would differ."""
     variables = LAMBDA | {"AWS_SESSION_TOKEN": "a\r\nx: b", "AWS_ENDPOINT_URL": server.url}
     assert FastClient(PlainEnvironment.of(variables)).call("decrypt", {}) is None
     assert not server.asked
 
 
-def test_nobody_there_is_for_boto3() -> None:
+def test_a_refused_connection_falls_back_to_boto3() -> None:
     """At a bound port without a listener, so that no other process can listen there."""
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
@@ -387,7 +386,7 @@ def test_nobody_there_is_for_boto3() -> None:
 # Connections
 
 
-def test_a_connection_is_kept(fast: FastClient, server: Server) -> None:
+def test_a_connection_is_kept_for_each_service(fast: FastClient, server: Server) -> None:
     for _ in range(3):
         fast.call("get_item", ITEM)
     assert server.connections == 1
@@ -395,18 +394,20 @@ def test_a_connection_is_kept(fast: FastClient, server: Server) -> None:
     assert server.connections == 2
 
 
-def test_an_old_connection_is_not_used_again(
+def test_a_connection_idle_for_30_seconds_is_not_reused(
     fast: FastClient, server: Server, clock: Clock
 ) -> None:
-    """A frozen function does not hear that the other side has closed it."""
+    """A frozen function does not notice that the server closed it."""
     for later, connections in ((0, 1), (30, 1), (30.125, 2), (-0.125, 3)):
         clock.now += later
         fast.call("get_item", ITEM)
         assert server.connections == connections
 
 
-def test_a_connection_that_ended_in_silence_is_no_failure(fast: FastClient, server: Server) -> None:
-    """It is asked again, as boto3 does, and boto3 is not loaded for that."""
+def test_a_kept_connection_closed_by_the_server_is_replaced(
+    fast: FastClient, server: Server
+) -> None:
+    """The request is repeated, as by boto3, without loading boto3."""
 
     def once(taken: socket.socket) -> None:
         taken.sendall(answer())
@@ -418,10 +419,10 @@ def test_a_connection_that_ended_in_silence_is_no_failure(fast: FastClient, serv
     assert server.connections == 3
 
 
-def test_a_kept_connection_on_which_nothing_comes_is_for_boto3(
+def test_a_timeout_on_a_kept_connection_falls_back_to_boto3(
     fast: FastClient, server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What was sent may have been done, and a second wait would be as long."""
+    """The request may have been processed, and a second wait would be as long."""
     monkeypatch.setattr(fast_client, "TIMEOUT", 0.3)
     assert fast.call("get_item", ITEM) == {}
     server.behaviour = says()
@@ -440,18 +441,18 @@ def test_a_kept_connection_on_which_nothing_comes_is_for_boto3(
     ],
     ids=str,
 )
-def test_an_announced_end_is_heeded(
+def test_a_connection_is_not_reused_after_connection_close(
     fast: FastClient, server: Server, reply: bytes, connections: int
 ) -> None:
-    """Even if the other side does not carry it out: nothing is sent into what it gave up."""
+    """Even if the server has not closed it yet."""
     server.behaviour = says(reply)
     for _ in range(3):
         assert fast.call("get_item", ITEM) == {}
     assert server.connections == connections
 
 
-def test_a_second_is_waited_for_a_connection(monkeypatch: pytest.MonkeyPatch) -> None:
-    """And as long for each read: after that boto3 is asked."""
+def test_the_connect_timeout_is_one_second(monkeypatch: pytest.MonkeyPatch) -> None:
+    """After it, boto3 is called."""
     waits: list[object] = []
 
     def connect(_: object, seconds: float) -> socket.socket:
@@ -476,10 +477,10 @@ def test_a_second_is_waited_for_a_connection(monkeypatch: pytest.MonkeyPatch) ->
         ({"AWS_ENDPOINT_URL": "http://127.0.0.1"}, []),
     ],
 )
-def test_only_amazons_authorities_are_loaded_where_all_is_amazons(
+def test_only_amazons_authorities_are_loaded_if_all_endpoints_are_amazons(
     monkeypatch: pytest.MonkeyPatch, more: dict[str, str], authorities: list[str]
 ) -> None:
-    """Where another host is named, all are; and without TLS none, for they take time."""
+    """All with another host; none without TLS, as loading takes time."""
     loaded: list[str] = []
     monkeypatch.setattr(http1, "context", lambda: loaded.append("amazon"))
     monkeypatch.setattr(ssl, "create_default_context", lambda: loaded.append("all"))
@@ -488,7 +489,7 @@ def test_only_amazons_authorities_are_loaded_where_all_is_amazons(
 
 
 def test_tls_is_verified(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A server that proves itself is talked to; one that does not is told nothing."""
+    """Nothing is sent to a server without a trusted certificate."""
     pem, private = certificate(tmp_path)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(pem, private)

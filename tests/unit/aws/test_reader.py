@@ -1,7 +1,7 @@
-"""What is asked of AWS: by the fast client, by boto3, and by the one for the other.
+"""Calls to AWS by the fast client, by boto3, and by boto3 after the fast client.
 
-Whichever way, the same value or the same error: against moto, and against a server that answers as
-it is told.
+Each gives the same value or error, tested with moto, and with a server with given
+responses.
 """
 
 import json
@@ -19,8 +19,9 @@ from token_broker.aws import clients, errors
 from token_broker.aws.clients import FastFirst, call
 from token_broker.aws.fast_client import FastClient, fast_client
 from token_broker.aws.operations import OPERATIONS, Refusal
-from token_broker.aws.reader import Reader
 from token_broker.errors import BrokerError, NotConfigured, StoreUnavailable
+from token_broker.sealing import Sealer
+from token_broker.store import Store
 
 TABLE = "tokens"
 """Not the broker's: moto's tables are one for all servers of this process."""
@@ -87,6 +88,22 @@ PARAMETERS: dict[str, dict[str, Any]] = {
 """What each operation is asked, by boto3's names."""
 
 
+class Reader:
+    """What is read of the table by the store, and of KMS by the sealer."""
+
+    def __init__(self, key_id: str, dynamodb: clients.Client, kms: clients.Client) -> None:
+        self._store, self._sealer = Store(TABLE, dynamodb), Sealer(TABLE, key_id, kms)
+
+    def items(self, connection: str, *variants: str) -> list[Any]:
+        """Return the attributes of each of *variants*."""
+        records = self._store._records(connection, variants)
+        return [records.get(variant) for variant in variants]
+
+    def decrypt(self, blob: bytes, context: dict[str, str]) -> bytes | None:
+        """Return *blob* decrypted."""
+        return self._sealer._decrypt(blob, context)
+
+
 class Aws:
     """A table and a key, and readers of them."""
 
@@ -115,17 +132,17 @@ class Aws:
         return whole
 
     def seal(self, clear: bytes) -> bytes:
-        return self.kms.encrypt(KeyId=self.key_id, Plaintext=clear, EncryptionContext=CONTEXT)[
-            "CiphertextBlob"
-        ]
+        answer = self.kms.encrypt(KeyId=self.key_id, Plaintext=clear, EncryptionContext=CONTEXT)
+        sealed: bytes = answer["CiphertextBlob"]
+        return sealed
 
     def reader(self, fast: FastClient | None) -> Reader:
         dynamodb, kms = ask(lambda: self.dynamodb, fast), ask(lambda: self.kms, fast)
-        return Reader(TABLE, self.key_id, dynamodb, kms)
+        return Reader(self.key_id, dynamodb, kms)
 
 
 def ask(boto3: Callable[[], Any], fast: FastClient | None) -> Callable[[], Any]:
-    """Return a service as it is asked by boto3, or by *fast* first."""
+    """Return a service that is called by boto3, or by *fast* first."""
     return FastFirst(boto3, fast) if fast else boto3
 
 
@@ -186,7 +203,7 @@ def fast(aws: Aws) -> Iterator[FastClient]:
 
 @pytest.fixture
 def odd() -> Iterator[Server]:
-    """Return an AWS that answers what it is told to, at first that it has no time."""
+    """Return an AWS with a given response, at first an outage."""
     server = Server(says(answer(b"{}", status="503 Slow Down")))
     yield server
     server.close()
@@ -215,24 +232,24 @@ def test_an_item_is_read_as_it_was_written(aws: Aws, reader: Reader, name: str) 
     assert reader.items(ACME, "-", "-") == [item, item]
 
 
-def test_several_items_are_read_at_once(aws: Aws, reader: Reader) -> None:
-    """In the order in which they were asked for, and None for those that are not there."""
+def test_several_items_are_read_by_one_request(aws: Aws, reader: Reader) -> None:
+    """In the order of the request; None for a missing one."""
     first, second = aws.put("-", ITEMS["a lease"]), aws.put("ab", ITEMS["all types"])
     assert reader.items(ACME, "ab", "none", "-", "ab") == [second, None, first, second]
     assert reader.items("vntana#nobody", "-") == [None]
 
 
-def test_a_seal_is_opened(aws: Aws, reader: Reader) -> None:
+def test_a_sealed_token_is_decrypted(aws: Aws, reader: Reader) -> None:
     clear = bytes(range(256)) * 8
     assert reader.decrypt(aws.seal(clear), CONTEXT) == clear
 
 
 @pytest.mark.parametrize("blob", [b"", b"x", b"x" * LARGEST_SEALED, b"x" * (LARGEST_SEALED + 1)])
-def test_what_is_no_seal_does_not_open(reader: Reader, blob: bytes) -> None:
+def test_an_invalid_ciphertext_does_not_open(reader: Reader, blob: bytes) -> None:
     assert reader.decrypt(blob, CONTEXT) is None
 
 
-def test_a_seal_of_another_place_does_not_open(aws: Aws, reader: Reader) -> None:
+def test_a_ciphertext_of_another_context_does_not_open(aws: Aws, reader: Reader) -> None:
     assert reader.decrypt(aws.seal(b"x"), CONTEXT | {"connection": "vntana#other"}) is None
 
 
@@ -242,8 +259,8 @@ def refuse() -> Any:
 
 
 @pytest.mark.parametrize("name", ["a token", "keys only"])
-def test_a_write_is_done_and_answered_alike(aws: Aws, fast: FastClient, name: str) -> None:
-    """Also where its condition fails, which is None and no failure."""
+def test_fast_client_and_boto3_write_the_same(aws: Aws, fast: FastClient, name: str) -> None:
+    """A failed condition is None."""
     answers = []
     for client in (FastFirst(refuse, fast), lambda: aws.dynamodb):
         aws.put("-", ITEMS[name])
@@ -253,8 +270,8 @@ def test_a_write_is_done_and_answered_alike(aws: Aws, fast: FastClient, name: st
     assert (answers[0][0] is None) is (name == "keys only")
 
 
-def test_pages_are_read_alike(aws: Aws, fast: FastClient) -> None:
-    """Item by item, from where the page before ended."""
+def test_fast_client_and_boto3_read_the_same_pages(aws: Aws, fast: FastClient) -> None:
+    """Each page starts after the previous one."""
     for number, item in enumerate(ITEMS.values()):
         aws.put(str(number), item)
     pages: list[list[Any]] = []
@@ -270,7 +287,7 @@ def test_pages_are_read_alike(aws: Aws, fast: FastClient) -> None:
     assert len(pages[0]) == 2
 
 
-def test_bytes_are_encrypted_alike(aws: Aws, fast: FastClient) -> None:
+def test_fast_client_and_boto3_encrypt_the_same(aws: Aws, fast: FastClient) -> None:
     parameters = {"KeyId": aws.key_id, "Plaintext": b"\xff", "EncryptionContext": CONTEXT}
     quickly = call(FastFirst(refuse, fast), "encrypt", **parameters)
     by_boto3 = call(lambda: aws.kms, "encrypt", **parameters)
@@ -280,8 +297,8 @@ def test_bytes_are_encrypted_alike(aws: Aws, fast: FastClient) -> None:
 
 
 @pytest.mark.usefixtures("moto")
-def test_versions_of_a_secret_are_read_alike(fast: FastClient) -> None:
-    """Also one that is not there, which is None and no failure."""
+def test_fast_client_and_boto3_read_the_same_secret_versions(fast: FastClient) -> None:
+    """A missing secret is None."""
     secrets = clients.secrets_manager()
     first = secrets.create_secret(Name="name", SecretString='{"a":"é"}')["VersionId"]
     asked: list[dict[str, str]] = [
@@ -304,7 +321,7 @@ def test_versions_of_a_secret_are_read_alike(fast: FastClient) -> None:
 
 
 @pytest.mark.usefixtures("moto")
-def test_events_are_put_alike(fast: FastClient) -> None:
+def test_fast_client_and_boto3_put_the_same_events(fast: FastClient) -> None:
     entry = {"Source": "s", "DetailType": "t", "Detail": "{}", "EventBusName": "default"}
     answers = [
         call(client, "put_events", Entries=[entry])
@@ -318,9 +335,9 @@ def without_metadata(answer: dict[str, Any] | None) -> dict[str, Any] | None:
     return answer and {n: value for n, value in answer.items() if n != "ResponseMetadata"}
 
 
-def test_boto3_is_not_asked_when_it_is_not_needed(aws: Aws, fast: FastClient) -> None:
-    """That is what the fast client is there for: neither client is made, for a hit or a miss."""
-    reader = Reader(TABLE, aws.key_id, FastFirst(refuse, fast), FastFirst(refuse, fast))
+def test_boto3_is_not_called_when_the_fast_client_succeeds(aws: Aws, fast: FastClient) -> None:
+    """Neither client of boto3 is created, for a hit or a miss."""
+    reader = Reader(aws.key_id, FastFirst(refuse, fast), FastFirst(refuse, fast))
     sealed = aws.seal(b"clear")
     item = aws.put("-", {"token": {"B": sealed}})
     assert reader.items(ACME, "-", "none") == [item, None]
@@ -330,10 +347,10 @@ def test_boto3_is_not_asked_when_it_is_not_needed(aws: Aws, fast: FastClient) ->
     assert fast.fallbacks == 0
 
 
-def test_a_write_whose_answer_is_lost_is_repeated_by_boto3(
+def test_a_write_with_a_lost_response_is_repeated_by_boto3(
     aws: Aws, odd: Server, fallen: FastClient
 ) -> None:
-    """So its condition fails if it was done: it is settled by reading, as boto3's own retries."""
+    """If it was done, its condition fails, and a read decides, as for retries of boto3."""
     odd.behaviour = says(end=True)
     aws.put("-", ITEMS["a token"])
     assert call(FastFirst(lambda: aws.dynamodb, fallen), "update_item", **UPDATE)
@@ -372,10 +389,10 @@ ODD: list[tuple[str, dict[str, Any]]] = [
 
 
 @pytest.mark.parametrize(("operation", "said"), ODD, ids=json.dumps)
-def test_an_odd_answer_is_for_boto3(
+def test_a_malformed_response_falls_back_to_boto3(
     odd: Server, fallen: FastClient, operation: str, said: dict[str, Any]
 ) -> None:
-    """And never taken for an item, or for the lack of one."""
+    """It is taken neither for an item nor for a missing one."""
     odd.behaviour = says(answer(json.dumps(said).encode()))
     assert fallen.call(operation, PARAMETERS[operation]) is None
     assert len(odd.asked) == fallen.fallbacks == 1
@@ -386,7 +403,7 @@ def test_an_odd_answer_is_for_boto3(
 
 @pytest.fixture(scope="module")
 def broken() -> Iterator[tuple[Server, Reader]]:
-    """Return an AWS that answers what it is told to, and who asks it, quickly and through boto3."""
+    """Return an AWS with a given response, and clients of it: fast and boto3."""
     server = Server(says())
     with pointed_at(server.url) as aws, quick(server.url) as fast:
         aws.key_id = "key"
@@ -396,7 +413,7 @@ def broken() -> Iterator[tuple[Server, Reader]]:
 
 @pytest.fixture
 def erring(broken: tuple[Server, Reader]) -> Callable[[bytes], Reader]:
-    """Return a way to a reader whom AWS answers with given bytes."""
+    """Return a function that makes a reader of an AWS with a given response."""
     server, reader = broken
 
     def told(raw: bytes) -> Reader:
@@ -440,7 +457,7 @@ def open_seal(reader: Reader) -> object:
         (open_seal, refusal("ThrottlingException"), StoreUnavailable, "key"),
     ],
 )
-def test_an_error_of_aws_has_a_name(
+def test_an_error_of_aws_is_reported_without_its_message(
     *,
     erring: Callable[[bytes], Reader],
     ask: Callable[[Reader], object],
@@ -448,7 +465,7 @@ def test_an_error_of_aws_has_a_name(
     error: type[BrokerError],
     words: str,
 ) -> None:
-    """Whose fault it is, and which setting to look at. What AWS says stays out: it quotes."""
+    """The error names the setting. AWS's message may quote secrets."""
     with pytest.raises(error, match=words) as caught:
         ask(erring(raw))
     assert "c4nary" not in str(caught.value)
@@ -469,10 +486,10 @@ CODES = sorted(
 
 
 @pytest.mark.parametrize("operation", OPERATIONS)
-def test_an_error_is_the_same_whichever_way(
+def test_fast_client_and_boto3_report_the_same_error(
     broken: tuple[Server, Reader], monkeypatch: pytest.MonkeyPatch, operation: str
 ) -> None:
-    """And boto3 is asked only where it may know better, or a retry may help."""
+    """boto3 is called only after errors that a retry or boto3's parser may change."""
     server, _ = broken
     monkeypatch.setattr("botocore.endpoint.time", SimpleNamespace(sleep=lambda _: None))
     boto3 = getattr(clients, BY_SERVICE[OPERATIONS[operation].service])
@@ -497,15 +514,15 @@ BY_SERVICE = {
 
 
 def outcome(client: Callable[[], Any], operation: str) -> object:
-    """Return the answer, or the error with what it says and where it comes from."""
+    """Return the result, or the error with its message and cause."""
     try:
         return call(client, operation, **PARAMETERS[operation])
     except BrokerError as error:
         return type(error), error.detail, error.retry_after, error.__context__
 
 
-def test_a_table_that_answers_in_part_is_busy(erring: Callable[[bytes], Reader]) -> None:
-    """Nothing is taken for absent that was not looked for."""
+def test_unprocessed_keys_are_an_outage_of_the_table(erring: Callable[[bytes], Reader]) -> None:
+    """An unprocessed key is not taken for a missing item."""
     key = {"connection": {"S": ACME}, "variant": {"S": "ab"}}
     body = {"Responses": {TABLE: []}, "UnprocessedKeys": {TABLE: {"Keys": [key]}}}
     with pytest.raises(StoreUnavailable, match=r"^the table is busy$") as raised:
@@ -513,8 +530,10 @@ def test_a_table_that_answers_in_part_is_busy(erring: Callable[[bytes], Reader])
     assert raised.value.retry_after == 1
 
 
-def test_clients_are_made_once(moto: Aws, monkeypatch: pytest.MonkeyPatch) -> None:
-    """And give up soon, for there is a caller who waits."""
+def test_clients_are_created_once_with_short_timeouts(
+    moto: Aws, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A caller is waiting."""
     wait_for_aws_as_ever(monkeypatch.setattr)
     with pointed_at(moto.url) as aws:
         assert clients.dynamodb() is aws.dynamodb

@@ -9,7 +9,8 @@ from botocore.credentials import Credentials as BotocoreCredentials
 from hypothesis import given
 from hypothesis import strategies as st
 
-from token_broker.aws.sigv4 import Credentials, authorization
+from token_broker.aws.endpoints import Credentials
+from token_broker.aws.fast_client import authorization
 
 SUITE = Credentials("AKIDEXAMPLE", "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY", None, "us-east-1")
 
@@ -29,7 +30,9 @@ SUITE = Credentials("AKIDEXAMPLE", "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY", N
         ),
     ],
 )
-def test_published_vectors(headers: dict[str, str], signature: str) -> None:
+def test_signatures_agree_with_the_published_vectors(
+    headers: dict[str, str], signature: str
+) -> None:
     """AWS's Signature Version 4 test suite (aws-sig-v4-test-suite)."""
     sent = {"host": "example.amazonaws.com", "x-amz-date": "20150830T123600Z"} | headers
     assert authorization(SUITE, "service", sent, b"", method="GET") == (
@@ -57,7 +60,7 @@ printable = st.text(st.characters(min_codepoint=33, max_codepoint=126), min_size
     at=st.datetimes(dt.datetime(2015, 1, 1), dt.datetime(2099, 1, 1)),  # noqa: DTZ001 (of UTC)
     target=printable,
 )
-def test_botocore_signs_alike(
+def test_signatures_agree_with_botocore(
     *,
     method: str,
     path: str,
@@ -68,7 +71,7 @@ def test_botocore_signs_alike(
     at: dt.datetime,
     target: str,
 ) -> None:
-    """For every request, every caller and every time. What is signed has its path encoded twice."""
+    """For any request, credentials and time. The path is encoded twice in the signed text."""
     ours = {
         "host": f"{service}.{key.region}.amazonaws.com",
         "content-type": "application/x-amz-json-1.0",
@@ -87,5 +90,5 @@ def test_botocore_signs_alike(
     assert mine.rpartition("=")[2] == theirs
 
 
-def test_credentials_show_no_secret() -> None:
+def test_the_repr_of_credentials_has_no_secret() -> None:
     assert "secret" not in repr(Credentials("AKID", "secret", "secret", "eu-west-1"))

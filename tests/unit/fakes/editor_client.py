@@ -1,4 +1,4 @@
-"""A client of the token service that does what it is told, right or wrong."""
+"""A client of the token service that can send invalid requests, too."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -34,7 +34,7 @@ class Client:
         return self.ask(self.fake, Request("GET", f"{BASE}/{path}", "test", named))
 
     def verify(self, token: str) -> Response:
-        """Ask what a token stands for."""
+        """Verify a token."""
         return self.get("verify", x_api_token=token)
 
 

@@ -1,4 +1,4 @@
-"""The two ways to a fake: a call, and HTTP over loopback."""
+"""The two entrances of a fake: a call, and HTTP over loopback."""
 
 import http.client
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""Scenes: the modes of a fake, what is done under them, and what comes of it."""
+"""Scenes: the modes of a fake, an action under them, and its result."""
 
 from collections.abc import Callable, Sequence
 from typing import Any, TypeAlias

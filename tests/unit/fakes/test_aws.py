@@ -1,4 +1,4 @@
-"""AWS in memory says what AWS says: held against moto, so that the two cannot drift apart."""
+"""AWS in memory responds as moto does."""
 
 import uuid
 from typing import Any
@@ -42,7 +42,7 @@ def used(text: str, all_of_them: dict[str, Any]) -> dict[str, Any]:
 
 
 def outcome(table: Any, place: str, record: dict[str, Any] | None, **request: str) -> Any:
-    """Return what an update makes of a record, or the code of its error."""
+    """Return the record after an update, or the code of its error."""
     key = {"connection": {"S": place}, "variant": {"S": "-"}}
     table.delete_item(TableName=TABLE, Key=key)
     if record:
@@ -94,7 +94,7 @@ def test_updates_change_what_they_change_in_dynamodb(tables: list[Any], update: 
         {"UpdateExpression": "SET #t = :x", "ConditionExpression": "#a = "},
     ],
 )
-def test_what_is_not_known_here_is_not_guessed(request_: dict[str, str]) -> None:
+def test_an_unsupported_expression_is_an_error(request_: dict[str, str]) -> None:
     assert outcome(Table(), "place", RECORD, **request_) == "ValidationException"
 
 
@@ -127,7 +127,7 @@ def test_a_query_has_pages(tables: list[Any]) -> None:
         assert found == [f"{number:03}" for number in range(60)]
 
 
-def test_a_key_opens_what_it_sealed_under_the_same_context(aws: Any) -> None:
+def test_a_key_decrypts_only_with_the_same_context(aws: Any) -> None:
     provide(aws[1])
     for key in (keepers(aws[1])[1], Key()):
         assert key.encrypt(KeyId=KEY_ALIAS, Plaintext=b"x" * 4096)
@@ -145,7 +145,7 @@ def test_a_key_opens_what_it_sealed_under_the_same_context(aws: Any) -> None:
 
 
 def test_secrets_have_versions() -> None:
-    """The current one and the one before it, and what is not there is said to be missing."""
+    """The current and the previous one; a missing one is an error."""
     secrets = Secrets("token-broker/test/")
     heard: list[tuple[str, str]] = []
     secrets.on_change = lambda *told: heard.append(told)

@@ -1,4 +1,4 @@
-"""`python -m token_broker_fakes` serves them all, says how to use them, and ends at once."""
+"""`python -m token_broker_fakes` serves all fakes, prints how to use them, and ends at once."""
 
 import json
 import os
@@ -24,7 +24,7 @@ COMMAND = [sys.executable, "-W", "error", "-m", "token_broker_fakes"]
 
 @pytest.fixture
 def running() -> Iterator[tuple[subprocess.Popen[str], str]]:
-    """The command on free ports, with nothing set, and what it said until it was ready."""
+    """The command on free ports, and its output until it was ready."""
     ports = [f"--{flow}-port=0" for flow in FLOWS]
     with subprocess.Popen(
         [*COMMAND, *ports],
@@ -44,7 +44,7 @@ def running() -> Iterator[tuple[subprocess.Popen[str], str]]:
 
 
 def fetched(line: str) -> Any:
-    """Do what a line of the banner tells to do with curl, and return the answer."""
+    """Send the request of a curl line of the banner, and return the response."""
     url = re.findall(r"http://\S+", line)[0]
     method = (re.findall(r"-X (\w+)", line) or ["GET"])[0]
     body = (re.findall(r"-d '(.*)'", line) or [None])[0]
@@ -53,8 +53,8 @@ def fetched(line: str) -> Any:
         return json.load(answer)
 
 
-def test_banner_can_be_pasted(running: tuple[subprocess.Popen[str], str]) -> None:
-    """Each of its curl lines works, and each secret logs in."""
+def test_commands_of_the_banner_can_be_pasted(running: tuple[subprocess.Popen[str], str]) -> None:
+    """Each curl line works, and each secret is valid."""
     lines = running[1].splitlines()
     results = [fetched(line) for line in lines if "curl" in line]
     assert len(results) == 5
@@ -72,7 +72,7 @@ def test_banner_can_be_pasted(running: tuple[subprocess.Popen[str], str]) -> Non
 def test_signals_end_it_at_once(
     running: tuple[subprocess.Popen[str], str], number: signal.Signals
 ) -> None:
-    """Cleanly, though a connection is open."""
+    """Without an error, though a connection is open."""
     process, said = running
     address = re.findall(r"http://([^\s/]+)", said)[0].split(":")
     with socket.create_connection((address[0], int(address[1]))):
@@ -84,8 +84,8 @@ def test_signals_end_it_at_once(
     assert process.stdout.read() == ""
 
 
-def test_port_that_is_taken_is_named() -> None:
-    """Nothing is served then, and the exit status says so."""
+def test_the_error_names_a_taken_port() -> None:
+    """The exit status is 1."""
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         ended = subprocess.run(
@@ -109,14 +109,16 @@ def test_port_that_is_taken_is_named() -> None:
         (["--editor-port", "1234"], {"vntana": 8082, "vendorlink": 8083, "editor": 1234}),
     ],
 )
-def test_ports(arguments: list[str], ports: dict[str, int]) -> None:
-    """In a row, each of which can be chosen by itself."""
+def test_ports_are_consecutive_or_set_for_each_fake(
+    arguments: list[str], ports: dict[str, int]
+) -> None:
+    """The first port is an option, too."""
     found = dict(zip(FLOWS, chosen(arguments), strict=True))
     assert {flow: found[flow] for flow in ports} == ports
 
 
 @pytest.mark.parametrize("port", ["65536", "-1", "x"])
-def test_ports_that_are_none(port: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_invalid_ports_are_refused(port: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         chosen(["--editor-port", port])
     assert "a port is a number from 0 to 65535" in capsys.readouterr().err

@@ -1,4 +1,4 @@
-"""A served fake can be switched with curl while it runs."""
+"""The control endpoint of a served fake, for use with curl."""
 
 import json
 from collections.abc import Callable, Iterator
@@ -36,8 +36,8 @@ def desk(visitor: Client) -> Desk:
     return asked
 
 
-def test_look(visitor: Client, desk: Desk) -> None:
-    """It shows modes with their choices, faults, steps, counts, and the tokens that live."""
+def test_get_shows_modes_faults_counts_and_tokens(visitor: Client, desk: Desk) -> None:
+    """Modes with their choices, faults, steps, counts, and the live tokens."""
     visitor.fake.fail("drop", step="logout", times=None)
     token = visitor.login_token()
     visitor.call("GET", "/v1/clients")
@@ -54,8 +54,8 @@ def test_look(visitor: Client, desk: Desk) -> None:
     assert len(visitor.fake.log) == 2, "looking is not logged"
 
 
-def test_what_is_not_named_stays(visitor: Client, desk: Desk) -> None:
-    """A mode, a fault, the clock and the tokens."""
+def test_patch_keeps_what_the_body_does_not_name(visitor: Client, desk: Desk) -> None:
+    """Modes, faults, clock and tokens."""
     token = visitor.organization_token()
     visitor.fake.modes.dead_token = "401"
     visitor.fake.fail("status", step="logout")
@@ -68,16 +68,16 @@ def test_what_is_not_named_stays(visitor: Client, desk: Desk) -> None:
     assert visitor.current(token).is_success
 
 
-def test_set_faults(visitor: Client, desk: Desk) -> None:
-    """They replace those that were set; an empty list heals."""
+def test_faults_of_the_body_replace_the_current_ones(visitor: Client, desk: Desk) -> None:
+    """An empty list removes all."""
     desk("PATCH", body={"faults": [{"kind": "status", "step": "login", "times": None}]})
     assert [visitor.login().status for _ in range(2)] == [503, 503]
     desk("PATCH", body={"faults": []})
     assert visitor.login().is_success
 
 
-def test_move_the_clock_and_revoke(visitor: Client, desk: Desk) -> None:
-    """``clock_offset`` says where it stands, ``advance`` how far it goes on from there."""
+def test_the_clock_is_moved_and_tokens_are_revoked(visitor: Client, desk: Desk) -> None:
+    """``clock_offset`` is absolute, ``advance`` is relative."""
     token = visitor.organization_token()
     desk("PATCH", body={"advance": 86_400})
     assert desk("PATCH", body={"advance": 29 * 86_400})[1]["clock_offset"] == 30 * 86_400
@@ -88,8 +88,8 @@ def test_move_the_clock_and_revoke(visitor: Client, desk: Desk) -> None:
     assert visitor.current(token).status == 403
 
 
-def test_put_begins_from_the_defaults(visitor: Client, desk: Desk) -> None:
-    """What is not named is reset; tokens live on."""
+def test_put_resets_what_the_body_does_not_name(visitor: Client, desk: Desk) -> None:
+    """Tokens stay valid."""
     token = visitor.organization_token()
     visitor.fake.modes.dead_token = "401"
     visitor.fake.fail("drop", times=None)
@@ -121,10 +121,10 @@ def test_put_begins_from_the_defaults(visitor: Client, desk: Desk) -> None:
         ({"revoke": 1}, "revoke is a truth value"),
     ],
 )
-def test_mistakes_are_explained_and_change_nothing(
+def test_an_invalid_body_is_explained_and_changes_nothing(
     visitor: Client, desk: Desk, body: Any, message: str
 ) -> None:
-    """Whatever else is switched at the same time, and right."""
+    """Also the valid members of the body change nothing."""
     visitor.fake.modes.dead_token = "401"
     visitor.organization_token()
     if isinstance(body, dict):
@@ -138,8 +138,8 @@ def test_mistakes_are_explained_and_change_nothing(
     assert desk("GET") == before
 
 
-def test_log(visitor: Client, desk: Desk) -> None:
-    """It has raw header names, bodies with masked credentials, and can be forgotten."""
+def test_the_log_has_raw_headers_and_masked_bodies(visitor: Client, desk: Desk) -> None:
+    """It can be limited to the last entries, and deleted."""
     visitor.organization_token()
     status, entries = desk("GET", "/_control/log")
     assert (status, len(entries)) == (200, 2)
@@ -154,13 +154,13 @@ def test_log(visitor: Client, desk: Desk) -> None:
 
 
 @pytest.mark.parametrize("last", ["0", "-1", "x", ""])
-def test_latest_of_the_log_is_a_number(desk: Desk, last: str) -> None:
+def test_an_invalid_limit_of_the_log_is_refused(desk: Desk, last: str) -> None:
     expected = (400, {"error": "last is a number from 1"})
     assert desk("GET", f"/_control/log?last={last}") == expected
 
 
-def test_people_can_read_it(visitor: Client) -> None:
-    """One line a mode, though texts hold brackets and line breaks."""
+def test_the_state_is_formatted_with_one_mode_a_line(visitor: Client) -> None:
+    """Also if texts contain brackets and line breaks."""
     visitor.fake.fail("answer", body='{"a": [\n1,\n2]}')
     lines = control(visitor.fake, "GET", "/_control", b"").content.decode().splitlines()
     assert (
@@ -171,7 +171,7 @@ def test_people_can_read_it(visitor: Client) -> None:
     assert shown["faults"][0]["body"] == '{"a": [\n1,\n2]}'
 
 
-def test_a_few_tokens_are_enough_to_look_at(visitor: Client, desk: Desk) -> None:
+def test_the_state_shows_the_last_50_tokens(visitor: Client, desk: Desk) -> None:
     for _ in range(60):
         latest = visitor.login_token()
     tokens = desk("GET")[1]["state"]["tokens"]
@@ -181,11 +181,13 @@ def test_a_few_tokens_are_enough_to_look_at(visitor: Client, desk: Desk) -> None
 @pytest.mark.parametrize(
     ("method", "path"), [("POST", "/_control"), ("GET", "/_control/logs"), ("PUT", "/_control/log")]
 )
-def test_what_the_endpoint_has_not(desk: Desk, method: str, path: str) -> None:
+def test_an_unknown_route_of_the_control_endpoint_is_a_404(
+    desk: Desk, method: str, path: str
+) -> None:
     status, answer = desk(method, path)
     assert (status, answer["error"]) == (404, f"the control endpoint has no {method} {path}")
 
 
-def test_a_call_has_no_control_endpoint() -> None:
-    """It has the object itself; the path is the vendor's, who has none such."""
+def test_the_control_endpoint_is_available_only_over_http() -> None:
+    """A fake that is called has the object itself; the path is unknown to the vendor."""
     assert client(by_call).call("GET", "/_control").status == 404

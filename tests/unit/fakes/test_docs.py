@@ -1,4 +1,4 @@
-"""What the pages on the fakes say is true."""
+"""The pages about the fakes agree with the code."""
 
 import re
 import subprocess
@@ -18,8 +18,8 @@ TESTING = (DOCS / "testing-with-the-fakes.md").read_text()
 VENDORS = {flow: type(registry.new(flow).modes) for flow in FLOWS}
 
 
-def test_examples_pass(tmp_path: Path) -> None:
-    """Each example that names its file is a file, and the tests among them pass."""
+def test_examples_of_the_page_pass(tmp_path: Path) -> None:
+    """Each example that begins with a file name."""
     blocks = re.findall(r"```python\n# (\w+\.py)\n(.*?)```", TESTING, re.DOTALL)
     assert [name for name, _ in blocks] == [
         "suppliers.py",
@@ -41,8 +41,8 @@ def test_examples_pass(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("vendor", "kind"), VENDORS.items())
-def test_each_mode_is_in_the_page_of_its_vendor(vendor: str, kind: type[Modes]) -> None:
-    """And nothing is there that is no mode: but the defaults, which need no switch."""
+def test_each_mode_is_listed_in_the_page_of_its_vendor(vendor: str, kind: type[Modes]) -> None:
+    """And no other; defaults may be listed."""
     page = (DOCS / "upstreams" / f"{vendor}.md").read_text()
     cells = [line.split("|")[-2] for line in page.splitlines() if line.endswith("|")]
     named = set(re.findall(r"`(\w+)=([\w-]+)`", "".join(cells)))
@@ -58,24 +58,24 @@ def test_each_mode_is_in_the_page_of_its_vendor(vendor: str, kind: type[Modes]) 
         assert allowed or f"`{mode}`" in page
 
 
-def test_each_fault_is_in_the_table() -> None:
+def test_each_fault_is_listed_in_the_table() -> None:
     table = TESTING.split("## Faults")[1].split("## Without HTTP")[0]
     assert re.findall(r"^\| `(\w+)` \|", table, re.MULTILINE) == list(KINDS)
 
 
 @pytest.mark.parametrize("flow", FLOWS)
-def test_each_step_is_named(flow: str) -> None:
-    """By the page for all, or by the vendor's own."""
+def test_each_step_is_listed_in_a_page(flow: str) -> None:
+    """In the common page or the vendor's."""
     pages = TESTING + (DOCS / "upstreams" / f"{flow}.md").read_text()
     assert all(f"`{step}`" in pages for step in registry.kind(flow).steps)
 
 
-def test_each_switch_of_the_control_endpoint_is_named() -> None:
+def test_each_switch_of_the_control_endpoint_is_listed() -> None:
     assert all(f'"{name}":' in TESTING for name in SWITCHES)
 
 
 @pytest.mark.parametrize("page", sorted(DOCS.glob("upstreams/*.md")), ids=lambda page: page.stem)
-def test_files_that_are_named_are_there(page: Path) -> None:
-    """A page that points at code points at code that exists."""
+def test_files_that_the_pages_name_exist(page: Path) -> None:
+    """Files of local/."""
     for path in re.findall(r"`(local/[\w/.]+)`", page.read_text()):
         assert (DOCS.parent / path).is_file()

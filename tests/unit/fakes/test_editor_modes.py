@@ -1,4 +1,4 @@
-"""Each contradiction in what Graebert says of the editor's tokens is a mode of the fake."""
+"""Each contradiction in Graebert's documents about the editor's tokens is a mode of the fake."""
 
 import http.client
 from collections.abc import Callable
@@ -18,14 +18,14 @@ def generating(**parameters: Any) -> Callable[[Client], int]:
 
 
 def told_end(one: Client) -> object:
-    """Return when a token is said to end; whatever is said, the token is good."""
+    """Return the reported expiry of a token, which is valid in any case."""
     answer = one.generate({"userId": "1"}).json()
     assert one.verify(answer["token"]).is_success
     return answer.get("expiration_time", "missing")
 
 
 def missing_user(one: Client) -> tuple[int, bool]:
-    """Say whether a missing parameter is told as if the key were wrong."""
+    """Say whether a missing parameter gets the response of a wrong key."""
     refused = one.generate({})
     return refused.status, b"Wrong token" in refused.content
 
@@ -77,7 +77,7 @@ def edit_and_verify(one: Client) -> list[int]:
 
 
 def around_an_end(one: Client) -> list[int]:
-    """Return what a verification says after 9 and after 10 seconds."""
+    """Return the results of a verification after 9 and after 10 seconds."""
     token, said = one.token(), list[int]()
     for seconds in (9, 1):
         one.fake.advance(seconds)
@@ -120,21 +120,21 @@ BY_HTTP: list[Scene] = [({"header_case": "lower"}, verify_by_another_case, 403)]
 
 
 @each(SCENES)
-def test_a_mode_changes_what_comes_of_an_act(ask: Ask, scene: Scene) -> None:
+def test_a_mode_changes_the_result_of_a_call(ask: Ask, scene: Scene) -> None:
     play(partial(client, ask), scene)
 
 
 @each(BY_HTTP)
-def test_a_mode_changes_what_comes_of_a_served_act(scene: Scene) -> None:
+def test_a_mode_changes_the_result_of_an_http_request(scene: Scene) -> None:
     play(partial(client, by_call), scene)
 
 
-def test_each_mode_is_played() -> None:
+def test_each_mode_has_a_scene() -> None:
     assert not_played(EditorModes, SCENES + BY_HTTP) == set()
 
 
-def test_what_a_mode_asks_for_is_taken(ask: Ask) -> None:
-    """And what one more way to say it leaves as it was."""
+def test_a_request_that_a_mode_requires_is_accepted(ask: Ask) -> None:
+    """So are requests that a mode does not affect."""
     assert generating(userId="1", auth="a")(client(ask, auth="required")) == 200
     assert generating(userId="1")(client(ask, auth="refused")) == 200
     for name in ("file", "fileUrl"):

@@ -1,4 +1,4 @@
-"""What Graebert documents of the editor's tokens is enforced by the fake."""
+"""The fake enforces Graebert's documented rules for the editor's tokens."""
 
 import json
 import re
@@ -24,8 +24,8 @@ def is_wrong(response: Response) -> bool:
     return response.status == 403 and "Wrong token" in text
 
 
-def test_generate(ask: Ask) -> None:
-    """The answer is a uuid, and the second at which it ends."""
+def test_generate_returns_a_uuid_and_its_expiry(ask: Ask) -> None:
+    """The expiry is in seconds since the epoch."""
     answer = client(ask).generate({"userId": "1", "file": "a.dwg"}).json()
     assert answer.keys() == {"token", "expiration_time"}
     assert re.fullmatch(UUID, answer["token"])
@@ -33,19 +33,19 @@ def test_generate(ask: Ask) -> None:
 
 
 @pytest.mark.parametrize("key", ["wrong", '"key"'])
-def test_wrong_key(ask: Ask, key: str) -> None:
-    """The quotes of the documents' sample are no part of a key."""
+def test_a_wrong_key_is_refused(ask: Ask, key: str) -> None:
+    """So is a key in quotes, as in the documents' sample."""
     assert is_wrong(client(ask).generate({"userId": "1"}, key))
 
 
 @pytest.mark.parametrize("token", ["wrong", "key", ""])
-def test_wrong_token_is_told_like_a_wrong_key(ask: Ask, token: str) -> None:
+def test_a_wrong_token_gets_the_response_of_a_wrong_key(ask: Ask, token: str) -> None:
     visitor = client(ask)
     assert is_wrong(visitor.verify(token) if token else visitor.get("verify"))
 
 
 def test_verify_returns_the_parameters_unchanged(ask: Ask) -> None:
-    """In type and content, known or not; ``auth`` is added by the key."""
+    """In type and content, also unknown ones; ``auth`` is derived from the key."""
     parameters: dict[str, Any] = {
         "userId": 1,
         "isViewOnly": True,
@@ -60,14 +60,14 @@ def test_verify_returns_the_parameters_unchanged(ask: Ask) -> None:
 
 
 @pytest.mark.parametrize("parameters", [[1], "text", {"file": "a.dwg"}, {"userId": ""}])
-def test_parameters_that_are_unfit(ask: Ask, parameters: object) -> None:
+def test_invalid_parameters_are_refused(ask: Ask, parameters: object) -> None:
     """They must be an object with a user, declared as JSON."""
     assert client(ask).generate(parameters).status == 400
     assert client(ask).generate({"userId": "1"}, **{"content-type": "text/plain"}).status == 400
 
 
-def test_editor_opens_with_the_token_in_the_query(ask: Ask) -> None:
-    """A page stands for the editor, and escapes what it shows, until the token ends."""
+def test_the_editor_opens_with_a_token_in_the_query(ask: Ask) -> None:
+    """A page with escaped parameters, until the token expires."""
     visitor = client(ask)
     token = visitor.token(file="<script>ü</script>")
     page = visitor.get(f"editor?locale=en&apitoken={token}")
@@ -83,14 +83,14 @@ def test_editor_opens_with_the_token_in_the_query(ask: Ask) -> None:
 
 
 @pytest.mark.parametrize(("path", "status"), [("generate", 405), ("token", 404)])
-def test_routes_that_are_not_there(ask: Ask, path: str, status: int) -> None:
-    """They fail, and are kept in a list that a test can look at."""
+def test_unknown_routes_are_refused_and_recorded(ask: Ask, path: str, status: int) -> None:
+    """In ``log.unknown``."""
     visitor = client(ask)
     assert visitor.get(path).status == status
     assert visitor.fake.log.unknown == [f"GET /{path}"]
 
 
-def test_tokens_can_be_revoked_by_hand(ask: Ask) -> None:
+def test_one_or_all_tokens_can_be_revoked(ask: Ask) -> None:
     visitor = client(ask)
     token = visitor.token()
     visitor.token()
@@ -99,8 +99,8 @@ def test_tokens_can_be_revoked_by_hand(ask: Ask) -> None:
     assert (visitor.fake.revoke(), visitor.fake.revoke()) == (1, 0)
 
 
-def test_tokens_that_are_shown_are_live(ask: Ask) -> None:
-    """With what they stand for."""
+def test_the_description_lists_live_tokens(ask: Ask) -> None:
+    """With their parameters."""
     visitor = client(ask)
     token = visitor.token(file="a.dwg")
     shown = visitor.fake.describe()
@@ -116,7 +116,7 @@ def test_tokens_that_are_shown_are_live(ask: Ask) -> None:
     assert visitor.fake.describe()["tokens"] == []
 
 
-def test_no_key_is_shown() -> None:
+def test_neither_description_nor_repr_has_a_key() -> None:
     fake = FakeEditor({"key-that-is-secret": "application"})
     assert "key-that-is-secret" not in str(fake.describe())
     assert "key-that-is-secret" not in repr(fake._service)

@@ -1,4 +1,4 @@
-"""The broker over the fakes, as its users' tests have it: one fixture, and no AWS."""
+"""The broker over the fakes, for tests of its users: one fixture, without AWS."""
 
 import subprocess
 import sys
@@ -25,8 +25,8 @@ from token_broker_fakes import FakeEditor, FakeVendorlink, FakeVntana
 from token_broker_fakes.broker import over
 
 
-def test_each_flow_has_a_token(fake_broker: Broker) -> None:
-    """Twice the same, from memory, and of both connections."""
+def test_each_flow_hands_out_tokens(fake_broker: Broker) -> None:
+    """The same one twice, for both connections."""
     for name in ("acme", "demo"):
         for flow in FLOWS:
             ask = getattr(fake_broker, flow)
@@ -35,7 +35,9 @@ def test_each_flow_has_a_token(fake_broker: Broker) -> None:
             assert first.source == "exchange"
 
 
-def test_a_session_outlives_its_token(fake_broker: Broker, fake_vntana: FakeVntana) -> None:
+def test_a_requests_session_continues_after_its_token_is_revoked(
+    fake_broker: Broker, fake_vntana: FakeVntana
+) -> None:
     fake_vntana.data["GET", "/v1/products"] = {"grid": []}
     access = fake_broker.access("vntana", "acme")
     session = requests.Session()
@@ -48,14 +50,14 @@ def test_a_session_outlives_its_token(fake_broker: Broker, fake_vntana: FakeVnta
 
 
 @pytest.mark.parametrize("made", ["from_url", "from_function"])
-def test_every_other_broker_leads_there(fake_broker: Broker, made: str) -> None:
-    """Code that makes its own, with no credentials, is tested as it stands."""
+def test_other_broker_instances_use_the_fake_broker(fake_broker: Broker, made: str) -> None:
+    """Code that creates its own, without AWS credentials, is tested unchanged."""
     where = "https://a.execute-api.eu-west-1.amazonaws.com/prod" if "url" in made else "prod"
     other: Broker = getattr(Broker, made)(where)
     assert other.vendorlink("acme").fingerprint == fake_broker.vendorlink("acme").fingerprint
 
 
-def test_errors_are_the_brokers(
+def test_the_fake_broker_raises_the_errors_of_the_broker(
     fake_broker: Broker, fake_secrets: Any, fake_vendorlink: FakeVendorlink
 ) -> None:
     with pytest.raises(UnknownConnection):
@@ -76,7 +78,7 @@ def test_errors_are_the_brokers(
         Broker(fake_broker._channel, tries(1)).vendorlink("acme")
 
 
-def test_a_secret_that_changes_is_noticed(fake_broker: Broker, fake_secrets: Any) -> None:
+def test_a_changed_secret_is_used_by_the_next_call(fake_broker: Broker, fake_secrets: Any) -> None:
     right = fake_secrets["vendorlink", "acme"]
     fake_secrets["vendorlink", "own"] = right | {"password": "no"}
     with pytest.raises(CredentialRejected):
@@ -87,7 +89,7 @@ def test_a_secret_that_changes_is_noticed(fake_broker: Broker, fake_secrets: Any
     assert Broker(fake_broker._channel, cache=Cache()).vendorlink("own").generation == 2
 
 
-def test_the_other_routes(fake_broker: Broker, fake_editor: FakeEditor) -> None:
+def test_status_forget_and_verify_work(fake_broker: Broker, fake_editor: FakeEditor) -> None:
     """Forty variants, which are more than a page of the table."""
     for number in range(40):
         fake_broker.editor("acme", parameters={"userId": str(number), "file": "a.dwg"})
@@ -100,10 +102,10 @@ def test_the_other_routes(fake_broker: Broker, fake_editor: FakeEditor) -> None:
     assert fake_editor.log.unknown == []
 
 
-def test_what_another_test_was_refused_is_forgotten(
+def test_refused_requests_of_another_test_are_dropped(
     fake_secrets: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Its vendor may have stood at the same address."""
+    """Its vendor may have had the same address."""
     place = ("GET", "http://127.0.0.1:1/v1/products")
     refusal = refusals.Refusal("vntana", "key", "0" * 16, place, b"")
     refusals.shared().add(refusal)
@@ -135,8 +137,8 @@ def test_the_environment():
 """
 
 
-def test_nothing_else_has_to_be_installed(tmp_path: Path) -> None:
-    """Than the extra `fakes`; nor does one test see another's, or AWS's credentials."""
+def test_the_extra_fakes_is_sufficient(tmp_path: Path) -> None:
+    """Without AWS credentials; tests are isolated from each other."""
     (tmp_path / "conftest.py").write_text(USERS)
     (tmp_path / "test_it.py").write_text(TEST)
     ended = subprocess.run(

@@ -1,4 +1,4 @@
-"""What networks, proxies and overloaded vendors do, whatever the vendor's rules are."""
+"""Faults of networks, proxies and overloaded vendors."""
 
 import json
 from contextlib import closing
@@ -27,14 +27,14 @@ def tokens(visitor: vntana_client.Client) -> int:
     return len(visitor.fake.sessions.by_token)
 
 
-def test_status_without_processing(visitor: vntana_client.Client) -> None:
+def test_the_fault_status_responds_without_processing(visitor: vntana_client.Client) -> None:
     visitor.fake.fail("status", status=502, headers={"Retry-After": "7"})
     answer = visitor.login()
     assert (answer.status, answer.retry_after, tokens(visitor)) == (502, 7, 0)
 
 
-def test_status_after_processing(visitor: vntana_client.Client) -> None:
-    """The vendor did it, and says that it failed."""
+def test_the_fault_status_after_responds_after_processing(visitor: vntana_client.Client) -> None:
+    """The vendor processed the request and reports a failure."""
     visitor.fake.fail("status_after")
     answer = visitor.login()
     assert (answer.status, answer.json(), tokens(visitor)) == (503, None, 1)
@@ -42,16 +42,16 @@ def test_status_after_processing(visitor: vntana_client.Client) -> None:
 
 
 @pytest.mark.parametrize("status", [200, 503])
-def test_html_page(visitor: vntana_client.Client, status: int) -> None:
-    """From a proxy, without processing; with 200 it is the nastiest."""
+def test_the_fault_html_responds_with_a_page(visitor: vntana_client.Client, status: int) -> None:
+    """As a proxy, without processing, with any status."""
     visitor.fake.fail("html", status=status)
     answer = visitor.login()
     assert (answer.status, answer.json(), tokens(visitor)) == (status, None, 0)
     assert answer.headers["content-type"].startswith("text/html")
 
 
-def test_any_answer(visitor: vntana_client.Client) -> None:
-    """Such as a redirect that must not be followed."""
+def test_the_fault_answer_responds_with_a_given_response(visitor: vntana_client.Client) -> None:
+    """For example with a redirect."""
     headers = {"Location": "https://elsewhere.example.com"}
     visitor.fake.fail("answer", status=302, headers=headers, body="moved")
     answer = visitor.login()
@@ -60,8 +60,10 @@ def test_any_answer(visitor: vntana_client.Client) -> None:
 
 
 @pytest.mark.parametrize(("kind", "processed"), [("reset", 0), ("drop", 1), ("cut", 1)])
-def test_lost_answer(visitor: vntana_client.Client, kind: Kind, processed: int) -> None:
-    """Before or after processing; the next request is answered."""
+def test_a_lost_response_raises_upstream_unavailable(
+    visitor: vntana_client.Client, kind: Kind, processed: int
+) -> None:
+    """Before or after processing; the next request succeeds."""
     visitor.fake.fail(kind)
     with pytest.raises(UpstreamUnavailable):
         visitor.login()
@@ -71,8 +73,8 @@ def test_lost_answer(visitor: vntana_client.Client, kind: Kind, processed: int) 
     assert visitor.login().is_success
 
 
-def test_connection_is_reset_over_http() -> None:
-    """As by a host that is not there any more, rather than closed."""
+def test_the_fault_reset_resets_the_connection_over_http() -> None:
+    """It is not closed in an orderly way."""
     with closing(ByHttp()) as by_http:
         visitor = vntana_client.client(by_http)
         visitor.fake.fail("reset")
@@ -80,8 +82,8 @@ def test_connection_is_reset_over_http() -> None:
             visitor.login()
 
 
-def test_damaged_json(visitor: vntana_client.Client) -> None:
-    """Half of it, or more than anybody should read."""
+def test_the_faults_truncate_and_flood_change_the_body(visitor: vntana_client.Client) -> None:
+    """Half of the body, or more than 2 MiB."""
     visitor.fake.fail("truncate")
     answer = visitor.login()
     assert (answer.status, answer.json(), tokens(visitor)) == (200, None, 1)
@@ -93,8 +95,8 @@ def test_damaged_json(visitor: vntana_client.Client) -> None:
 
 
 @pytest.mark.parametrize("flow", FLOWS)
-def test_an_answer_without_its_token_is_no_token(flow: str) -> None:
-    """A refusal, which has none, is what it was."""
+def test_the_fault_no_token_removes_the_token_from_a_success(flow: str) -> None:
+    """An error response stays as it is."""
     fault = {"kind": "no_token", "step": proof(flow).step}
     assert isinstance(Talk(flow, fault=fault).error, UpstreamError)
     refused = Talk(flow, fault=fault, changes=wrong_login(flow))
@@ -104,8 +106,8 @@ def test_an_answer_without_its_token_is_no_token(flow: str) -> None:
 @pytest.mark.parametrize(
     ("kind", "slept"), [("delay", 2.0), ("late", 2.0), ("drip", 2.0 * len(b'{"a":1}'))]
 )
-def test_waiting_is_the_callers_to_do(kind: Kind, slept: float) -> None:
-    """A call sleeps by the function that it was given, so that a simulation need not wait."""
+def test_delays_sleep_with_the_given_function(kind: Kind, slept: float) -> None:
+    """A simulation gives its own, and need not wait."""
     sleeps: list[float] = []
     fake = FakeEditor({"key": "application"}, sleep=sleeps.append)
     fake.fail("answer", body='{"a":1}', status=200)
@@ -115,8 +117,8 @@ def test_waiting_is_the_callers_to_do(kind: Kind, slept: float) -> None:
     assert sum(sleeps) == slept
 
 
-def test_a_vendor_that_waits_holds_nobody_up() -> None:
-    """Other requests are answered while one sleeps, before and after it is processed."""
+def test_a_delayed_request_does_not_block_others() -> None:
+    """Both before and after its processing."""
     answers: list[int] = []
     visitor = vntana_client.client(by_call)
     visitor.fake.sleep = lambda _: answers.append(visitor.login().status)
@@ -128,15 +130,15 @@ def test_a_vendor_that_waits_holds_nobody_up() -> None:
     assert [entry.faults for entry in visitor.fake.log] == [(), ("delay",), ("late",), ()]
 
 
-def test_drip_over_http() -> None:
-    """Each byte arrives by itself, and all of them in the end."""
+def test_the_fault_drip_sends_single_bytes_over_http() -> None:
+    """The response is complete in the end."""
     with closing(ByHttp()) as by_http:
         visitor = vntana_client.client(by_http)
         visitor.fake.fail("drip", seconds=0.0001)
         assert visitor.login().json()["success"]
 
 
-def test_faults_are_for_a_step_or_a_path(visitor: vntana_client.Client) -> None:
+def test_a_fault_can_be_limited_to_a_step_or_a_path(visitor: vntana_client.Client) -> None:
     visitor.fake.fail("status", step="enter organization")
     visitor.fake.fail("status", step="/v1/organizations")
     login = vntana_client.token_in(visitor.login())
@@ -146,7 +148,7 @@ def test_faults_are_for_a_step_or_a_path(visitor: vntana_client.Client) -> None:
     assert visitor.enter(login).status == 200
 
 
-def test_faults_are_for_some_times_or_always(visitor: vntana_client.Client) -> None:
+def test_a_fault_applies_a_number_of_times_or_always(visitor: vntana_client.Client) -> None:
     visitor.fake.fail("status", times=2)
     assert [visitor.login().status for _ in range(3)] == [503, 503, 200]
 
@@ -156,8 +158,8 @@ def test_faults_are_for_some_times_or_always(visitor: vntana_client.Client) -> N
     assert visitor.login().status == 200
 
 
-def test_faults_add_up(visitor: vntana_client.Client) -> None:
-    """Of two that do not process, the first that was set is met; what damages, damages both."""
+def test_several_faults_are_combined(visitor: vntana_client.Client) -> None:
+    """Of two that skip processing, the first applies; a damaging one applies to its response."""
     visitor.fake.fail("answer", status=200, body=json.dumps({"a": "b" * 9}))
     visitor.fake.fail("status", status=504)
     visitor.fake.fail("truncate")
@@ -182,20 +184,20 @@ def test_faults_add_up(visitor: vntana_client.Client) -> None:
         ({"kind": "answer", "headers": {"a": 1}}, "headers is an object of texts"),
     ],
 )
-def test_faults_that_could_never_happen(wrong: dict[str, Any], message: str) -> None:
-    """They are refused, rather than quietly never met."""
+def test_faults_with_invalid_values_are_refused(wrong: dict[str, Any], message: str) -> None:
+    """Otherwise they would never apply."""
     with pytest.raises(FaultError, match=message):
         Fault(**wrong)
 
 
-def test_a_fault_is_met_once_unless_it_says_more() -> None:
-    """Any status that HTTP has can be answered."""
+def test_a_fault_applies_once_by_default() -> None:
+    """Any HTTP status is allowed."""
     assert Fault("drop").times == 1
     assert [Fault("status", status=status).status for status in (200, 599)] == [200, 599]
 
 
 @pytest.mark.parametrize("fake", registry.fakes().values(), ids=registry.fakes())
-def test_steps_that_are_not_there(fake: Fake[Any]) -> None:
-    """The message lists those that are."""
+def test_unknown_steps_are_refused(fake: Fake[Any]) -> None:
+    """The message lists the known ones."""
     with pytest.raises(FaultError, match="there is no step 'logn'; there are "):
         fake.fail("drop", step="logn")

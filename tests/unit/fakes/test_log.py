@@ -1,4 +1,4 @@
-"""What a fake was asked can be looked at afterwards."""
+"""The log of a fake's requests."""
 
 import threading
 
@@ -11,8 +11,8 @@ from token_broker_fakes import FakeVntana
 from token_broker_fakes.log import KEPT
 
 
-def test_entry(ask: Ask) -> None:
-    """It has what came, what was answered, and what it led to."""
+def test_an_entry_has_request_response_and_result(ask: Ask) -> None:
+    """With time, step, headers and bodies."""
     visitor = vntana_client.client(ask)
     visitor.login()
     entry = visitor.fake.log[0]
@@ -27,8 +27,8 @@ def test_entry(ask: Ask) -> None:
     assert not entry.is_lost
 
 
-def test_what_it_led_to(ask: Ask) -> None:
-    """A refusal says its code, a success what was handed out or used."""
+def test_an_entry_names_the_error_code_or_the_token(ask: Ask) -> None:
+    """A success names the token that was handed out or used."""
     visitor = vntana_client.client(ask)
     token = visitor.organization_token()
     visitor.workspace(token)
@@ -44,8 +44,8 @@ def test_what_it_led_to(ask: Ask) -> None:
     ]
 
 
-def test_steps_are_counted_and_clearing_goes_on_counting(ask: Ask) -> None:
-    """A cleared log is empty, and the next request has the next number."""
+def test_clearing_the_log_keeps_the_sequence_numbers(ask: Ask) -> None:
+    """A cleared log is empty."""
     visitor = vntana_client.client(ask)
     log = visitor.fake.log
     visitor.login()
@@ -75,14 +75,14 @@ def test_no_token_or_password_in_a_repr(ask: Ask) -> None:
 
 @pytest.mark.parametrize("scheme", ["Basic", "basic"])
 def test_basic_credentials_are_masked(ask: Ask, scheme: str) -> None:
-    """Of every vendor, though it asks for none."""
+    """For every vendor, also if it does not use them."""
     visitor = vntana_client.client(ask)
     visitor.call("GET", "/v1/clients", authorization=f"{scheme} c2VjcmV0")
     assert "c2VjcmV0" not in str(visitor.fake.log[0].describe())
 
 
-def test_log_keeps_the_latest() -> None:
-    """A fake that is served for days does not grow by its log."""
+def test_the_log_keeps_a_bounded_number_of_entries() -> None:
+    """A fake that is served for days needs no more memory."""
     fake = FakeVntana()
     request = Request("GET", "https://x/y", "test")
     for _ in range(KEPT + 1):
@@ -95,8 +95,8 @@ def test_log_keeps_the_latest() -> None:
 
 
 @pytest.mark.parametrize("faulty", [False, True])
-def test_many_threads(faulty: bool) -> None:
-    """Each request is processed and counted once; exactly one organization's token survives."""
+def test_concurrent_requests_are_processed_once_each(faulty: bool) -> None:
+    """Exactly one token of the organization stays valid."""
     visitor = vntana_client.client(by_call)
     if faulty:
         visitor.fake.fail("late", times=None)

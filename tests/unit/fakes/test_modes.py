@@ -1,4 +1,4 @@
-"""A mode that is misspelt must not be a mode that does nothing."""
+"""Modes of a fake: a misspelt name or value is refused."""
 
 from typing import Any
 
@@ -20,8 +20,8 @@ from token_broker_fakes.modes import ModeError
         ({"lifetime": 1.5}, "mode lifetime is a whole number, from 0; not 1.5"),
     ],
 )
-def test_wrong_names_and_values(values: dict[str, Any], message: str) -> None:
-    """They are refused wherever they are set, with what would be right."""
+def test_unknown_modes_and_values_are_refused(values: dict[str, Any], message: str) -> None:
+    """By `update` and by assignment, with the valid ones in the message."""
     modes = VntanaModes()
     with pytest.raises(ModeError, match=message):
         modes.update(values)
@@ -29,7 +29,7 @@ def test_wrong_names_and_values(values: dict[str, Any], message: str) -> None:
         setattr(modes, *next(iter(values.items())))
 
 
-def test_construction_is_checked() -> None:
+def test_the_constructor_refuses_an_unknown_value() -> None:
     with pytest.raises(ModeError, match="mode elsewhere is one of leads, self, loop"):
         VendorlinkModes(elsewhere="nowhere")  # type: ignore[arg-type]  # that is the test
 
@@ -41,22 +41,22 @@ def test_update_is_all_or_nothing() -> None:
     assert modes.extra == "none"
 
 
-def test_values_and_reset() -> None:
-    """A reset brings each default back."""
+def test_reset_restores_the_defaults() -> None:
+    """`values` shows the current ones."""
     modes = EditorModes(extra="fields", lifetime=1)
     assert (modes.values()["extra"], modes.values()["lifetime"]) == ("fields", 1)
     modes.reset()
     assert modes.values() == EditorModes().values()
 
 
-def test_description_has_the_choices() -> None:
+def test_the_description_lists_the_choices_of_a_mode() -> None:
     described = EditorModes().describe()
     assert described["extra"] == {"value": "none", "choices": ["none", "fields"]}
     assert described["lifetime"] == {"value": 3600, "choices": "a whole number"}
 
 
 @pytest.mark.parametrize("name", ["modes", "clock", "accounts", "sessions"])
-def test_parts_of_a_fake_are_changed_rather_than_replaced(name: str) -> None:
-    """Its other parts would go on with the old one: the assignment fails instead."""
+def test_parts_of_a_fake_cannot_be_replaced(name: str) -> None:
+    """Its other parts would continue with the old one."""
     with pytest.raises(AttributeError):
         setattr(FakeVntana(), name, None)

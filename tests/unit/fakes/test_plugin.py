@@ -15,8 +15,8 @@ from token_broker_fakes import FakeEditor, FakeVendorlink, FakeVntana
 LATE = "token_broker.exchange, token_broker_fakes.fake, http.server"
 
 
-def test_plugin_loads_nothing_early() -> None:
-    """It is part of every pytest run of its user, whose coverage begins after it."""
+def test_the_plugin_imports_neither_fakes_nor_broker_at_load() -> None:
+    """It is part of every pytest run of its user; coverage starts after plugins."""
     code = "import sys, token_broker_fakes.pytest_plugin as _; print(sorted(sys.modules))"
     ended = subprocess.run(
         [sys.executable, "-W", "error", "-c", code], capture_output=True, text=True, check=True
@@ -25,8 +25,8 @@ def test_plugin_loads_nothing_early() -> None:
         assert f"'{name}'" not in ended.stdout
 
 
-def test_fixtures_explain_themselves(tmp_path: Path) -> None:
-    """`pytest --fixtures` shows what each is."""
+def test_each_fixture_has_a_docstring(tmp_path: Path) -> None:
+    """`pytest --fixtures` shows it."""
     ended = subprocess.run(
         [sys.executable, "-m", "pytest", "--fixtures", "-p", "no:cacheprovider"],
         cwd=tmp_path,
@@ -39,7 +39,7 @@ def test_fixtures_explain_themselves(tmp_path: Path) -> None:
         assert "of this test's own on a free port of loopback" in after[:250]
 
 
-def test_public_names_are_all_there_and_no_other() -> None:
+def test_public_names_can_be_imported() -> None:
     import token_broker_fakes  # noqa: PLC0415 (the module itself is meant)
 
     with pytest.raises(AttributeError, match="has no attribute 'FakeVentana'"):
@@ -50,7 +50,7 @@ def test_public_names_are_all_there_and_no_other() -> None:
 
 
 def test_equal_seeds_give_equal_tokens() -> None:
-    """So that a simulation can be run again."""
+    """So a simulation can be repeated."""
 
     def tokens(seed: int) -> list[bytes]:
         vendorlink = FakeVendorlink(rng=Random(seed), clock=lambda: 0)
@@ -67,10 +67,10 @@ def test_equal_seeds_give_equal_tokens() -> None:
     assert all(one != other for one, other in zip(tokens(1), tokens(2), strict=True))
 
 
-def test_issue_hands_out_what_the_vendor_accepts(
+def test_issue_returns_a_token_that_the_vendor_accepts(
     fake_vntana: FakeVntana, fake_vendorlink: FakeVendorlink, fake_editor: FakeEditor
 ) -> None:
-    """As the broker would: headers and an address that work together."""
+    """With headers and base URL, as the broker returns them."""
     vntana = fake_vntana.issue(organization="studio", workspace="tables")
     fake_vntana.data["GET", "/v1/products"] = []
     vendorlink = fake_vendorlink.issue()
@@ -87,8 +87,8 @@ def test_issue_hands_out_what_the_vendor_accepts(
     assert fake_vntana.log[-1].led_to == "used: workspace token of tables"
 
 
-def test_issue_revokes_the_token_before(fake_vntana: FakeVntana) -> None:
-    """As any entry does; by default it is into the first organization."""
+def test_issue_revokes_the_previous_token(fake_vntana: FakeVntana) -> None:
+    """By default a token of the first organization."""
     first = fake_vntana.issue()["headers"]["X-AUTH-TOKEN"].split()[1]
     fake_vntana.issue()
     session = fake_vntana.session(first)
@@ -96,7 +96,7 @@ def test_issue_revokes_the_token_before(fake_vntana: FakeVntana) -> None:
     assert (session.named, session.end) == ("organization token of acme", "revoked")
 
 
-def test_issue_knows_slugs(fake_vntana: FakeVntana) -> None:
+def test_issue_refuses_an_unknown_slug(fake_vntana: FakeVntana) -> None:
     with pytest.raises(LookupError, match="there is no 'acm'; there are acme, studio"):
         fake_vntana.issue("acm")
     with pytest.raises(LookupError, match="there is no 'x'; there are chairs, tables"):
@@ -104,17 +104,17 @@ def test_issue_knows_slugs(fake_vntana: FakeVntana) -> None:
 
 
 @pytest.mark.parametrize("seconds", [float("inf"), float("nan"), -1e10, 10**400])
-def test_a_clock_is_not_moved_beyond_all_dates(fake_editor: FakeEditor, seconds: float) -> None:
+def test_a_clock_is_moved_by_a_century_at_most(fake_editor: FakeEditor, seconds: float) -> None:
     with pytest.raises(ValueError, match="a century at most"):
         fake_editor.advance(seconds)
     assert fake_editor.clock.offset == 0
 
 
 @pytest.mark.parametrize("value", [{1, 2}, object(), float("nan"), b"bytes"])
-def test_data_that_is_no_json_is_refused_when_it_is_set(
+def test_data_that_is_not_json_is_refused_on_assignment(
     fake_vntana: FakeVntana, fake_vendorlink: FakeVendorlink, value: object
 ) -> None:
-    """With a sentence, and not by a broken answer later."""
+    """With a message; a later response would be broken."""
     for fake in (fake_vntana, fake_vendorlink):
         with pytest.raises(TypeError, match="data for GET /v1/x cannot be written as JSON"):
             fake.data["GET", "/v1/x"] = value

@@ -1,4 +1,4 @@
-"""A fake is served by a real HTTP server that begins and ends at once."""
+"""The HTTP server of a fake: headers, bodies, connections, prompt end."""
 
 import http.client
 import json
@@ -10,8 +10,7 @@ import pytest
 
 from tests.ports import free_ports
 from tests.waiting import PATIENCE_SECONDS, SOON_SECONDS, wait_until
-from token_broker_fakes import FakeEditor, FakeVendorlink, FakeVntana, lingering
-from token_broker_fakes.lingering import linger
+from token_broker_fakes import FakeEditor, FakeVendorlink, FakeVntana, serving
 from token_broker_fakes.serving import PortTaken, Server
 
 
@@ -33,8 +32,8 @@ def said(
     return answer, content
 
 
-def test_header_names_are_kept_as_they_are_written() -> None:
-    """By the client, whom rules see without case, and by the vendor."""
+def test_header_names_keep_their_case() -> None:
+    """Those of the client, though rules ignore case, and those of the vendor."""
     fake = FakeVntana()
     body = b'{"email":"demo@example.com","password":"demo-password"}'
     with fake.serve() as server:
@@ -44,7 +43,7 @@ def test_header_names_are_kept_as_they_are_written() -> None:
     assert fake.log[0].header("Content-Type") == "application/json"
 
 
-def test_connection_is_kept_alive() -> None:
+def test_a_connection_is_kept_alive() -> None:
     fake = FakeVntana()
     with fake.serve() as server:
         visit = connection(server)
@@ -73,12 +72,14 @@ def test_connection_is_kept_alive() -> None:
         (b"Content-Length: " + b"9" * 5000, b"413"),
     ],
 )
-def test_body_that_is_refused(head: bytes, status: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A wrong length is not guessed at. Even a client that still sends reads why.
+def test_a_body_of_invalid_length_is_refused(
+    head: bytes, status: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A client that is still sending receives the response.
 
     The connection is not reset under it.
     """
-    monkeypatch.setattr(lingering, "LINGER_SECONDS", PATIENCE_SECONDS)
+    monkeypatch.setattr(serving, "LINGER_SECONDS", PATIENCE_SECONDS)
     with FakeVntana().serve() as server:
         host, _, port = server.address.partition(":")
         with socket.create_connection((host, int(port)), timeout=PATIENCE_SECONDS) as client:
@@ -97,8 +98,8 @@ def test_body_that_is_refused(head: bytes, status: bytes, monkeypatch: pytest.Mo
         b"1;a=b\r\n{\r\n00002 \r\n}\n\r\n0\r\nX-Sum: 1\r\n\r\n",
     ],
 )
-def test_a_body_in_chunks_is_read(chunks: bytes) -> None:
-    """And the connection goes on after it, for the next request."""
+def test_a_chunked_body_is_read(chunks: bytes) -> None:
+    """The connection can be used for the next request."""
     fake = FakeVendorlink()
     with fake.serve() as server:
         visit = connection(server)
@@ -114,19 +115,21 @@ def test_a_body_in_chunks_is_read(chunks: bytes) -> None:
 
 
 @pytest.mark.parametrize("words", [b"", b"x"])
-def test_nobody_lingers_for_ever(words: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Neither for a client that is silent nor for one that keeps the connection after its words."""
-    monkeypatch.setattr(lingering, "LINGER_SECONDS", 0.01)
+def test_a_refused_client_is_waited_for_a_bounded_time(
+    words: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Both a silent client and one that keeps the connection open."""
+    monkeypatch.setattr(serving, "LINGER_SECONDS", 0.01)
     ours, theirs = socket.socketpair()
     with ours, theirs:
         theirs.sendall(words)
-        linger(ours)
+        serving.linger(ours)
         assert theirs.recv(1) == b""
 
 
 @pytest.mark.parametrize("body", [b"{", b"\xff", b"[" * 100_000])
-def test_body_that_is_no_json(body: bytes) -> None:
-    """It is refused as the vendor would, not by a crash."""
+def test_a_body_that_is_not_json_is_a_400(body: bytes) -> None:
+    """By the vendor's rules and by the control endpoint."""
     with FakeVntana().serve() as server:
         answer, content = said(
             server, "POST", "/v1/auth/login", body, content_type="application/json"
@@ -135,13 +138,13 @@ def test_body_that_is_no_json(body: bytes) -> None:
         assert said(server, "PATCH", "/_control", body)[0].status == 400
 
 
-def test_head_has_no_body() -> None:
+def test_a_response_to_head_has_no_body() -> None:
     with FakeVntana().serve() as server:
         answer, content = said(server, "HEAD", "/v1/clients")
         assert (answer.status, content) == (405, b"")
 
 
-def test_address_is_known_while_it_is_served() -> None:
+def test_the_address_is_known_while_the_fake_is_served() -> None:
     fake = FakeVendorlink()
     with fake.serve() as server:
         assert (fake.address, fake.url) == (server.address, f"http://{server.address}")
@@ -149,8 +152,8 @@ def test_address_is_known_while_it_is_served() -> None:
         _ = fake.url
 
 
-def test_one_fake_at_several_addresses() -> None:
-    """So a chain of hosts can be walked over HTTP: each port is a host."""
+def test_one_fake_can_be_served_at_several_addresses() -> None:
+    """Each port is a host, so a chain of hosts can be tested over HTTP."""
     fake = FakeVendorlink()
     with fake.serve() as first, fake.serve() as second:
         fake.leads[first.address] = second.address
@@ -163,16 +166,16 @@ def test_one_fake_at_several_addresses() -> None:
         assert "accessToken" in json.loads(entered[1])
 
 
-def test_port_that_is_taken() -> None:
-    """The error says which."""
+def test_a_taken_port_is_an_error_that_names_it() -> None:
+    """With the message of the operating system."""
     with FakeVntana().serve() as server:
         port = int(server.address.split(":")[1])
         with pytest.raises(PortTaken, match=f"port {port} on 127.0.0.1: Address already in use"):
             FakeEditor().serve(port)
 
 
-def test_port_is_free_again_at_once() -> None:
-    """Even after connections that the server ended itself."""
+def test_the_port_is_free_at_once_after_the_end() -> None:
+    """Also after connections that the server closed."""
     fake, port = FakeVntana(), free_ports().port
     with fake.serve(port) as server:
         visit = connection(server)
@@ -184,8 +187,8 @@ def test_port_is_free_again_at_once() -> None:
 
 
 @pytest.mark.parametrize("kind", ["delay", "late", "drip"])
-def test_end_does_not_wait_for_those_who_wait(kind: str) -> None:
-    """Neither for a fault that sleeps nor for a connection that is kept alive."""
+def test_the_end_does_not_wait_for_delayed_or_idle_connections(kind: str) -> None:
+    """A delaying fault, and a connection that is kept alive."""
     fake = FakeVntana()
     fake.fail(kind, seconds=300)  # type: ignore[arg-type]  # parametrized texts
     with fake.serve() as server:
@@ -199,7 +202,7 @@ def test_end_does_not_wait_for_those_who_wait(kind: str) -> None:
     waiting.close()
 
 
-def test_no_thread_is_left() -> None:
+def test_no_thread_is_left_after_the_end() -> None:
     before = set(threading.enumerate())
     fake = FakeVntana()
     with fake.serve() as server:
@@ -212,8 +215,8 @@ def test_no_thread_is_left() -> None:
         visit.close()
 
 
-def test_client_that_goes_away_is_no_event(capfd: pytest.CaptureFixture[str]) -> None:
-    """Nothing is printed, and the next one is served."""
+def test_a_client_that_disconnects_causes_no_output(capfd: pytest.CaptureFixture[str]) -> None:
+    """The next client is served."""
     fake = FakeVntana()
     with fake.serve() as server:
         fake.fail("flood")
@@ -224,8 +227,8 @@ def test_client_that_goes_away_is_no_event(capfd: pytest.CaptureFixture[str]) ->
     assert capfd.readouterr() == ("", "")
 
 
-def test_a_defect_is_told(capfd: pytest.CaptureFixture[str]) -> None:
-    """An exception that no rule raised is printed, and the connection ends."""
+def test_an_unexpected_exception_is_printed(capfd: pytest.CaptureFixture[str]) -> None:
+    """The connection is closed."""
     fake = FakeVntana()
     fake.log.add = None  # type: ignore[assignment,method-assign]  # a defect
     with fake.serve() as server:

@@ -1,4 +1,4 @@
-"""Each contradiction in what Vendorlink and its clients say is a mode of the fake."""
+"""Each contradiction among Vendorlink's documents and clients is a mode of the fake."""
 
 import base64
 import json
@@ -65,7 +65,7 @@ def extend_by(key: str = "rToken", content_type: str = TYPES["utf-8"]) -> Callab
 
 
 def extend_twice(one: Client) -> tuple[object, int, int]:
-    """Return what comes in place of a renewal token, and whether the first one is used up."""
+    """Return what replaces a renewal token, and whether the first one is spent."""
     first = one.login().json()
     second = one.extend(first).json()
     status = one.extend(second | {"renewalToken": first["renewalToken"]}).status
@@ -100,7 +100,7 @@ def use_after_another_login(one: Client) -> list[int]:
 
 
 def passwords(word: str) -> Callable[[Client], str]:
-    """Log in rightly or wrongly, a letter each; return what is taken."""
+    """Log in with right or wrong passwords, one for each letter; return which are accepted."""
 
     def taken(one: Client) -> str:
         answers = [one.login() if letter == "r" else one.wrong_login() for letter in word]
@@ -110,7 +110,7 @@ def passwords(word: str) -> Callable[[Client], str]:
 
 
 def around_an_end(one: Client) -> list[object]:
-    """Return when a token begins and ends, and what lives after 9, 10, 19 and 20 s."""
+    """Return start and end of a token, and which tokens are live after 9, 10, 19 and 20 s."""
     pairs = [one.login().json() for _ in range(4)]
     told = claims(pairs[0]["accessToken"])
     found: list[object] = [told["nbf"] - NOW, told["exp"] - NOW]
@@ -167,18 +167,18 @@ SCENES: list[Scene] = [
 
 
 @each(SCENES)
-def test_a_mode_changes_what_comes_of_an_act(ask: Ask, scene: Scene) -> None:
+def test_a_mode_changes_the_result_of_a_call(ask: Ask, scene: Scene) -> None:
     play(partial(client, ask), scene)
 
 
-def test_each_mode_is_played() -> None:
+def test_each_mode_has_a_scene() -> None:
     assert not_played(VendorlinkModes, SCENES) == set()
 
 
 @pytest.mark.parametrize("key", ["rToken", "RenewalToken"])
 @pytest.mark.parametrize("mode", TYPES)
-def test_what_a_mode_asks_for_is_taken(ask: Ask, key: str, mode: str) -> None:
-    """By default too; and both keys in one body suit either mode."""
+def test_a_request_that_a_mode_requires_is_accepted(ask: Ask, key: str, mode: str) -> None:
+    """By default too; both keys in one body are accepted by either mode."""
     modes = {"extend_key": key, "extend_content_type": mode}
     for visitor in (client(ask), client(ask, **modes)):
         assert extend_by(key, TYPES[mode])(visitor) == 200
@@ -188,7 +188,7 @@ def test_what_a_mode_asks_for_is_taken(ask: Ask, key: str, mode: str) -> None:
         assert visitor.call("POST", "auth/extendtoken", body, **headers).is_success
 
 
-def test_blanks_inside_a_token_hide_a_jwt(ask: Ask) -> None:
-    """As in the documents' samples: without the blanks it can be read."""
+def test_the_mode_wrapped_inserts_blanks_into_the_jwt(ask: Ask) -> None:
+    """As in the documents' samples; without the blanks it can be decoded."""
     token = client(ask, access_token="wrapped").login().json()["accessToken"]
     assert claims(token.replace(" ", ""))["exp"] == NOW + 3600

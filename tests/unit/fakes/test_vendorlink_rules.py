@@ -1,4 +1,4 @@
-"""What Vendorlink documents of its tokens is enforced by the fake."""
+"""The fake enforces Vendorlink's documented rules for its tokens."""
 
 import base64
 import json
@@ -14,14 +14,14 @@ from token_broker_fakes import FakeVendorlink, User
 
 
 def claims(pair: dict[str, str]) -> dict[str, Any]:
-    """Return what an access token says, by its payload."""
+    """Return the claims of an access token."""
     payload = pair["accessToken"].split(".")[1]
     told: dict[str, Any] = json.loads(base64.urlsafe_b64decode(payload + "=="))
     return told
 
 
-def test_login(ask: Ask) -> None:
-    """A password with quotes, backslashes and umlauts gets the documented answer."""
+def test_login_returns_tokens_user_and_host(ask: Ask) -> None:
+    """With quotes, backslashes and umlauts in the password."""
     response = client(ask).login()
     answer = response.json()
     assert response.status == 200
@@ -30,7 +30,7 @@ def test_login(ask: Ask) -> None:
     assert answer["hostname"] == HOST
 
 
-def test_access_token_is_a_jwt_of_sixty_minutes(ask: Ask) -> None:
+def test_the_access_token_is_a_jwt_of_sixty_minutes(ask: Ask) -> None:
     """Its ``nbf`` is five minutes early, so that it spans 65; there is no ``iat``."""
     pair = client(ask).login().json()
     header, _, signature = pair["accessToken"].split(".")
@@ -42,23 +42,23 @@ def test_access_token_is_a_jwt_of_sixty_minutes(ask: Ask) -> None:
     assert told.keys() == {"sid", "iss", "exp", "nbf"}
 
 
-def test_renewal_token_is_48_bytes_in_base64(ask: Ask) -> None:
-    """It holds what a careless client would escape."""
+def test_the_renewal_token_is_48_bytes_in_base64(ask: Ask) -> None:
+    """With characters that a client may wrongly escape."""
     token = client(ask).login().json()["renewalToken"]
     assert (len(token), len(base64.b64decode(token))) == (64, 48)
     assert {"/", "+"} <= set(token)
 
 
 @pytest.mark.parametrize("body", [None, [], {"u": "user"}, {"u": "user", "p": "wrong"}])
-def test_wrong_login_is_an_empty_success(ask: Ask, body: object) -> None:
-    """That is what the vendor's own clients read as a failed login."""
+def test_a_wrong_login_gets_200_with_an_empty_body(ask: Ask, body: object) -> None:
+    """The vendor's own clients read it as a failed login."""
     refused = client(ask).call("POST", "auth/login", body)
     assert (refused.status, refused.content) == (200, b"")
     assert client(ask).login(**{"content-type": "text/plain"}).content == b""
 
 
-def test_access_token_is_used_as_bearer(ask: Ask) -> None:
-    """Without the word, as one of the vendor's clients has it, it is refused."""
+def test_an_access_token_needs_the_bearer_prefix(ask: Ask) -> None:
+    """Without it, as in one of the vendor's clients, the token is refused."""
     visitor = client(ask)
     token = visitor.login().json()["accessToken"]
     used = visitor.call("GET", "Queries/List", authorization=f"Bearer {token}").json()
@@ -80,22 +80,22 @@ def test_access_token_is_used_as_bearer(ask: Ask) -> None:
         ("POST", "ContractObligations/ContractObligations"),
     ],
 )
-def test_documented_data_calls(ask: Ask, method: str, path: str) -> None:
-    """Each answers with the envelope of its kind, to a live token only."""
+def test_documented_data_calls_need_a_live_token(ask: Ask, method: str, path: str) -> None:
+    """The response has the documented envelope."""
     visitor = client(ask)
     bearer = f"Bearer {visitor.login().json()['accessToken']}"
     assert visitor.call(method, path, {}, authorization=bearer).json()["messages"] == []
     assert visitor.call(method, path, {}).status == 401
 
 
-def test_token_is_good_at_its_host_only(ask: Ask) -> None:
+def test_a_token_is_valid_at_its_host_only(ask: Ask) -> None:
     visitor = client(ask)
     assert visitor.data(visitor.login().json(), "app2.vendorlink.nl").status == 401
 
 
 @pytest.mark.parametrize(("later", "status"), [(3599, 200), (3600, 401)])
-def test_extension_of_a_live_or_expired_token(ask: Ask, later: int, status: int) -> None:
-    """It replaces both tokens, of the same session; the answer names no host."""
+def test_a_live_or_expired_access_token_can_be_extended(ask: Ask, later: int, status: int) -> None:
+    """Both tokens are replaced within the session; the response names no host."""
     visitor = client(ask)
     pair = visitor.login().json()
     visitor.fake.advance(later)
@@ -111,8 +111,8 @@ def test_extension_of_a_live_or_expired_token(ask: Ask, later: int, status: int)
     assert visitor.data(extended).is_success
 
 
-def test_renewal_token_is_good_once(ask: Ask) -> None:
-    """A second use is refused and written down, though the first answer was lost."""
+def test_a_renewal_token_can_be_used_once(ask: Ask) -> None:
+    """A second use is refused and recorded, even if the first response was lost."""
     visitor = client(ask)
     pair = visitor.login().json()
     visitor.fake.fail("drop", step="extend")
@@ -125,7 +125,7 @@ def test_renewal_token_is_good_once(ask: Ask) -> None:
     assert visitor.fake.log[-1].led_to == "renewal token reused"
 
 
-def test_renewal_token_lives_a_fortnight(ask: Ask) -> None:
+def test_a_renewal_token_lives_fourteen_days(ask: Ask) -> None:
     visitor = client(ask)
     early, late = visitor.login().json(), visitor.login().json()
     visitor.fake.advance(14 * 86_400 - 1)
@@ -134,7 +134,7 @@ def test_renewal_token_lives_a_fortnight(ask: Ask) -> None:
     assert visitor.extend(late).status == 401
 
 
-def test_extension_wants_the_access_token_that_came_with_it(ask: Ask) -> None:
+def test_an_extension_needs_the_access_token_of_the_same_login(ask: Ask) -> None:
     visitor = client(ask)
     one, other = visitor.login().json(), visitor.login().json()
     mixed = one | {"accessToken": other["accessToken"]}
@@ -144,8 +144,8 @@ def test_extension_wants_the_access_token_that_came_with_it(ask: Ask) -> None:
     assert visitor.extend(one).is_success
 
 
-def test_host_that_leads_elsewhere(ask: Ask) -> None:
-    """A login is sent from host to host with a 200 that has nothing else in it."""
+def test_a_login_can_be_redirected_to_another_host(ask: Ask) -> None:
+    """By a 200 whose body has nothing but the host."""
     visitor = client(ask)
     visitor.fake.leads[HOST] = "app2.vendorlink.nl"
     assert visitor.login().json() == {"hostname": "app2.vendorlink.nl"}
@@ -162,7 +162,9 @@ def test_host_that_leads_elsewhere(ask: Ask) -> None:
         ("xvendorlink.nl", True),
     ],
 )
-def test_credentials_sent_to_a_stranger_are_a_breach(ask: Ask, host: str, is_breach: bool) -> None:
+def test_credentials_sent_to_an_unknown_host_are_a_breach(
+    ask: Ask, host: str, is_breach: bool
+) -> None:
     visitor = client(ask)
     visitor.login(host)
     assert visitor.fake.log.breaches == ([f"credentials were sent to {host}"] if is_breach else [])
@@ -172,8 +174,10 @@ def test_credentials_sent_to_a_stranger_are_a_breach(ask: Ask, host: str, is_bre
     ("url", "is_breach"),
     [("http://app.vendorlink.nl", True), ("http://127.0.0.1:80", False), ("https://x.nl", False)],
 )
-def test_credentials_over_a_network_in_clear_are_a_breach(url: str, is_breach: bool) -> None:
-    """Only the call knows the scheme: over HTTP everything is loopback."""
+def test_credentials_sent_over_http_to_another_machine_are_a_breach(
+    url: str, is_breach: bool
+) -> None:
+    """Only by call: a served fake is on loopback."""
     fake = FakeVendorlink()
     fake(Request("GET", url + "/API/Queries/List", "test"))
     assert fake.log.breaches == (["GET /API/Queries/List over http"] if is_breach else [])
@@ -183,14 +187,16 @@ def test_credentials_over_a_network_in_clear_are_a_breach(url: str, is_breach: b
     ("method", "path", "status"),
     [("GET", "auth/login", 405), ("POST", "Queries/List", 405), ("GET", "auth/logout", 404)],
 )
-def test_routes_that_are_not_there(ask: Ask, method: str, path: str, status: int) -> None:
-    """They fail, and are kept in a list that a test can look at."""
+def test_unknown_routes_are_refused_and_recorded(
+    ask: Ask, method: str, path: str, status: int
+) -> None:
+    """In ``log.unknown``."""
     visitor = client(ask)
     assert visitor.call(method, path).status == status
     assert visitor.fake.log.unknown == [f"{method} /API/{path}"]
 
 
-def test_data_that_a_test_brings_is_behind_the_token(ask: Ask) -> None:
+def test_data_set_by_a_test_needs_a_live_token(ask: Ask) -> None:
     visitor = client(ask)
     visitor.fake.data["GET", "/api/suppliers"] = {"data": [{"name": "Ikea"}]}
     bearer = f"Bearer {visitor.login().json()['accessToken']}"
@@ -198,8 +204,8 @@ def test_data_that_a_test_brings_is_behind_the_token(ask: Ask) -> None:
     assert got.json() == {"data": [{"name": "Ikea"}]}
 
 
-def test_sessions_can_be_revoked_by_hand(ask: Ask) -> None:
-    """One or all; neither can be used or extended afterwards."""
+def test_one_or_all_sessions_can_be_revoked(ask: Ask) -> None:
+    """Their tokens can be neither used nor extended afterwards."""
     visitor = client(ask)
     pair, other = visitor.login().json(), visitor.login().json()
     assert visitor.fake.revoke(pair["accessToken"]) == 1
@@ -220,7 +226,7 @@ def test_sessions_can_be_revoked_by_hand(ask: Ask) -> None:
         ),
     ],
 )
-def test_demo_secret_allows_the_other_name_of_loopback(
+def test_the_demo_secret_allows_both_names_of_loopback(
     place: str, host: str, more: dict[str, object]
 ) -> None:
     user = User()
@@ -228,8 +234,8 @@ def test_demo_secret_allows_the_other_name_of_loopback(
     assert FakeVendorlink.demo_secret(place) == login | {"host": host} | more
 
 
-def test_tokens_that_are_shown_are_live(ask: Ask) -> None:
-    """Neither spent nor expired ones, and nothing else of a user than his name and number."""
+def test_the_description_lists_live_tokens(ask: Ask) -> None:
+    """Neither spent nor expired ones; of a user, name and number alone."""
     visitor = client(ask)
     pair = visitor.login().json()
     extended = visitor.extend(pair).json()

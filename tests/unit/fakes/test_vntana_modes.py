@@ -1,4 +1,4 @@
-"""Each contradiction in what VNTANA and its clients say is a mode of the fake."""
+"""Each contradiction among VNTANA's documents and clients is a mode of the fake."""
 
 from collections.abc import Callable
 from functools import partial
@@ -21,7 +21,7 @@ FORBIDDEN = (403, ["FORBIDDEN"])
 
 
 def outcome_of(response: Response) -> tuple[int, object]:
-    """Return the status and what is wrong: nothing, codes, or the framework's word."""
+    """Return the status, with the error codes or the framework's error, if any."""
     body = response.json()
     return response.status, body.get("errors", body.get("error"))
 
@@ -46,7 +46,7 @@ def written(one: Client) -> list[str]:
 
 
 def prefix(one: Client) -> str:
-    """Return what stands before the token of a login."""
+    """Return the prefix of the token of a login."""
     before, _, token = token_in(one.login()).rpartition(" ")
     assert one.fake.session(token)
     return before
@@ -90,7 +90,7 @@ def dead_token(one: Client) -> tuple[int, object]:
 
 
 def session_end(one: Client) -> object:
-    """Return when a login's session ends, as the body tells it."""
+    """Return the expiry of a login's session in the body."""
     return one.login().json()["response"].get("session", {}).get("expiration", "absent")
 
 
@@ -128,7 +128,7 @@ def entering_by_the_first_of_two_logins(one: Client) -> tuple[int, object]:
 
 
 def decoys(one: Client) -> list[object]:
-    """Return what each token is good for that comes with an answer that hands out none."""
+    """Return the validity of each token in responses that should hand out none."""
     token = one.organization_token()
     paths = ("organizations", "organizations/current", "clients/client-organizations")
     answers = [one.call("GET", f"/v1/{path}", token) for path in paths]
@@ -240,11 +240,11 @@ SCENES: list[Scene] = [
 
 
 @each(SCENES)
-def test_a_mode_changes_what_comes_of_an_act(ask: Ask, scene: Scene) -> None:
+def test_a_mode_changes_the_result_of_a_call(ask: Ask, scene: Scene) -> None:
     play(partial(client, ask), scene)
 
 
-def test_each_mode_is_played() -> None:
+def test_each_mode_has_a_scene() -> None:
     assert not_played(VntanaModes, SCENES) == set()
 
 
@@ -257,14 +257,14 @@ def test_each_mode_is_played() -> None:
         ({"workspace_headers": "either"}, into_workspace(names_both=True)),
     ],
 )
-def test_either_way_is_also_the_usual_one(
+def test_a_lenient_mode_accepts_the_documented_request(
     ask: Ask, modes: dict[str, Any], act: Callable[[Client], int]
 ) -> None:
     assert act(client(ask, **modes)) == 200
 
 
-def test_family_is_the_accounts_and_the_organizations_own(ask: Ask) -> None:
-    """Workspaces of another organization, or of another user, are none of it."""
+def test_the_mode_family_revokes_tokens_of_one_account_and_organization(ask: Ask) -> None:
+    """Tokens of other organizations and other users stay valid."""
     visitor = client(ask, single_session="family")
     second = Organization("second", "CLIENT_ORGANIZATION_VIEWER", [Workspace("sofas")])
     visitor.fake.accounts[0].organizations.append(second)

@@ -1,4 +1,4 @@
-"""What VNTANA documents of its tokens is enforced by the fake."""
+"""The fake enforces VNTANA's documented rules for its tokens."""
 
 from collections.abc import Callable
 
@@ -13,8 +13,8 @@ from token_broker_fakes.vntana.accounts import Status
 REFRESH = "/v1/auth/refresh-token"
 
 
-def test_password_logs_in(ask: Ask) -> None:
-    """The token is in the header, without a prefix: opaque, long, no JWT, hard to escape."""
+def test_a_login_by_password_returns_a_token_in_the_header(ask: Ask) -> None:
+    """It has no prefix, is opaque and long, no JWT, with characters to escape."""
     visitor = client(ask)
     response = visitor.login()
     token = token_in(response)
@@ -29,7 +29,7 @@ def test_password_logs_in(ask: Ask) -> None:
     assert len({token, *(visitor.login_token() for _ in range(20))}) == 21
 
 
-def test_key_logs_in_and_a_new_key_ends_the_old_one(ask: Ask) -> None:
+def test_a_login_by_key_works_until_the_key_is_replaced(ask: Ask) -> None:
     visitor = client(ask)
     assert visitor.post("/v1/auth/login/token", {"personal-access-token": "key"}).is_success
 
@@ -53,7 +53,7 @@ LOGIN, BY_KEY = "/v1/auth/login", "/v1/auth/login/token"
         (LOGIN, ["a@example.com"], {}, (400, ["BAD_REQUEST"])),
     ],
 )
-def test_a_login_is_an_object_in_json_with_the_right_words_and_without_a_token(
+def test_a_login_with_a_malformed_request_is_refused(
     ask: Ask, path: str, body: object, headers: dict[str, str], outcome: object
 ) -> None:
     assert told(client(ask).post(path, body, **headers)) == outcome
@@ -97,23 +97,25 @@ REFUSALS: dict[str, tuple[Callable[[Client], Response], str]] = {
 
 
 @pytest.mark.parametrize(("act", "code"), REFUSALS.values(), ids=REFUSALS)
-def test_what_is_refused(ask: Ask, act: Callable[[Client], Response], code: str) -> None:
+def test_invalid_requests_are_refused_with_their_code(
+    ask: Ask, act: Callable[[Client], Response], code: str
+) -> None:
     assert told(act(client(ask))) == (403, [code])
 
 
-def test_a_token_of_another_scope_is_not_dead(ask: Ask) -> None:
+def test_a_token_of_the_wrong_scope_gets_403(ask: Ask) -> None:
     visitor = client(ask, dead_token="401")
     assert told(visitor.current(visitor.login_token())) == (403, ["FORBIDDEN"])
 
 
-def test_a_key_is_masked_by_either_name(ask: Ask) -> None:
+def test_the_log_masks_a_key_under_both_names(ask: Ask) -> None:
     visitor = client(ask)
     for name in ("personal-access-token", "authenticationKey"):
         visitor.post(BY_KEY, {name: 'my"secret'})
     assert "secret" not in str([entry.describe() for entry in visitor.fake.log])
 
 
-def test_bearer_has_no_case(ask: Ask) -> None:
+def test_the_bearer_prefix_ignores_case(ask: Ask) -> None:
     assert listed(client(ask), prefix="bearer ").is_success
 
 
@@ -125,15 +127,15 @@ STATUSES: dict[Status, str] = {
 
 
 @pytest.mark.parametrize("status", STATUSES)
-def test_organization_that_is_not_active(ask: Ask, status: Status) -> None:
-    """Entering it is refused by a code that is not about credentials."""
+def test_an_inactive_organization_cannot_be_entered(ask: Ask, status: Status) -> None:
+    """The error code does not concern the credentials."""
     visitor = client(ask)
     visitor.organization.status = status
     assert told(visitor.enter(visitor.login_token())) == (403, [STATUSES[status]])
 
 
-def test_a_login_and_an_organizations_token_list_organizations(ask: Ask) -> None:
-    """Without organizations too. Names are made of slugs unless they are given."""
+def test_login_and_organization_tokens_list_organizations(ask: Ask) -> None:
+    """Also an empty list. A name defaults to the slug."""
     visitor = client(ask)
     organizations = visitor.fake.accounts[0].organizations
     organizations.append(Organization("b", name="Other"))
@@ -155,8 +157,8 @@ def test_a_login_and_an_organizations_token_list_organizations(ask: Ask) -> None
     assert empty == {"success": True, "errors": [], "response": {"totalCount": 0, "grid": []}}
 
 
-def test_a_new_token_revokes_the_one_before_of_its_place(ask: Ask) -> None:
-    """At once, and only that: an organization's the organization's, a workspace's its own."""
+def test_a_new_token_revokes_the_previous_one_of_the_same_scope(ask: Ask) -> None:
+    """At once, and only that: of the same organization, or of the same workspace."""
     visitor = client(ask)
     login = visitor.login_token()
     first = token_in(visitor.enter(login))
@@ -169,8 +171,8 @@ def test_a_new_token_revokes_the_one_before_of_its_place(ask: Ask) -> None:
     assert lives == [False, False, True, True, True]
 
 
-def test_other_accounts_tokens_are_their_own(ask: Ask) -> None:
-    """Two users in one organization do not revoke each other's tokens."""
+def test_tokens_of_other_accounts_are_not_revoked(ask: Ask) -> None:
+    """Also within one organization."""
     visitor = client(ask)
     shared = visitor.organization
     visitor.fake.accounts.append(Account("b@example.com", "pass", "other", [shared]))
@@ -182,8 +184,8 @@ def test_other_accounts_tokens_are_their_own(ask: Ask) -> None:
 
 
 @pytest.mark.parametrize("role", ["ORGANIZATION_OWNER", "ORGANIZATION_ADMIN"])
-def test_organization_roles_get_no_workspace_token(ask: Ask, role: str) -> None:
-    """BAD_CREDENTIALS, and the organization's token goes on. Any other role gets one."""
+def test_roles_of_an_organization_get_no_workspace_token(ask: Ask, role: str) -> None:
+    """BAD_CREDENTIALS; the organization's token stays valid. Any other role gets one."""
     visitor = client(ask, role)
     token = visitor.organization_token()
     assert told(visitor.workspace(token)) == (403, ["BAD_CREDENTIALS"])
@@ -192,8 +194,8 @@ def test_organization_roles_get_no_workspace_token(ask: Ask, role: str) -> None:
         assert visitor.workspace(token).is_success
 
 
-def test_workspace_of_another_organization(ask: Ask) -> None:
-    """The organization that is named must be the one that was entered."""
+def test_a_workspace_of_another_organization_is_refused(ask: Ask) -> None:
+    """The organization in the header must be that of the token."""
     visitor = client(ask)
     token, uuid = visitor.organization_token(), space(visitor)
     visitor.fake.accounts[0].organizations.insert(0, Organization("b"))
@@ -202,8 +204,8 @@ def test_workspace_of_another_organization(ask: Ask) -> None:
 
 
 @pytest.mark.parametrize(("body", "status"), [({}, 200), ({"a": 1}, 400)])
-def test_entering_takes_no_body_or_an_empty_object(ask: Ask, body: object, status: int) -> None:
-    """Neither an organization nor a workspace."""
+def test_entering_accepts_no_body_or_an_empty_object(ask: Ask, body: object, status: int) -> None:
+    """For an organization and for a workspace."""
     visitor = client(ask)
     headers = {"organizationuuid": visitor.organization.uuid}
     login = {"x-auth-token": f"Bearer {visitor.login_token()}"}
@@ -215,7 +217,7 @@ def test_entering_takes_no_body_or_an_empty_object(ask: Ask, body: object, statu
 
 
 def test_tokens_live_thirty_days(ask: Ask) -> None:
-    """To the second, by the fake's clock; nothing but the clock tells."""
+    """To the second, by the fake's clock."""
     visitor = client(ask)
     token = visitor.organization_token()
     visitor.fake.advance(30 * 86_400 - 1)
@@ -225,7 +227,7 @@ def test_tokens_live_thirty_days(ask: Ask) -> None:
 
 
 def test_logout_ends_a_token(ask: Ask) -> None:
-    """Once; a second logout does not find it."""
+    """A second logout does not find it."""
     visitor = client(ask)
     token = visitor.organization_token()
     left = visitor.call("POST", "/v1/auth/logout", token)
@@ -246,17 +248,17 @@ def test_logout_ends_a_token(ask: Ask) -> None:
         ("POST", "/auth/login", 404, "HANDLER_NOT_FOUND"),
     ],
 )
-def test_routes_that_are_not_there(
+def test_unknown_routes_are_refused_and_recorded(
     ask: Ask, method: str, path: str, status: int, code: str
 ) -> None:
-    """They fail, and are kept in a list that a test can look at."""
+    """In ``log.unknown``."""
     visitor = client(ask)
     assert told(visitor.call(method, path)) == (status, [code])
     assert visitor.fake.log.unknown == [f"{method} {path}"]
 
 
-def test_data_that_a_test_brings_is_behind_the_token(ask: Ask) -> None:
-    """What a user's service reads can be added, and needs a live token."""
+def test_data_set_by_a_test_needs_a_live_token(ask: Ask) -> None:
+    """For the requests of a user's service."""
     visitor = client(ask)
     visitor.fake.data["GET", "/v1/products"] = {"totalCount": 1, "grid": [{"name": "Chair"}]}
     token = visitor.organization_token()
@@ -266,8 +268,8 @@ def test_data_that_a_test_brings_is_behind_the_token(ask: Ask) -> None:
     assert told(visitor.call("POST", "/v1/products", token)) == (405, ["METHOD_NOT_ALLOWED"])
 
 
-def test_refusals_by_code(ask: Ask) -> None:
-    """Any code can be had, for some requests of a step or until it is healed."""
+def test_a_test_can_set_any_error_code(ask: Ask) -> None:
+    """For a number of requests of a step, or until `heal`."""
     visitor = client(ask)
     visitor.fake.refuse("API_RATE_LIMIT_EXCEEDED", step="login", times=1)
     assert told(visitor.login()) == (403, ["API_RATE_LIMIT_EXCEEDED"])
@@ -279,8 +281,8 @@ def test_refusals_by_code(ask: Ask) -> None:
     assert visitor.login().is_success
 
 
-def test_tokens_can_be_revoked_by_hand(ask: Ask) -> None:
-    """One or all, as when an administrator ends sessions."""
+def test_one_or_all_tokens_can_be_revoked(ask: Ask) -> None:
+    """As by an administrator."""
     visitor = client(ask)
     token = visitor.organization_token()
     assert visitor.fake.revoke(token) == 1
@@ -289,7 +291,7 @@ def test_tokens_can_be_revoked_by_hand(ask: Ask) -> None:
     assert visitor.fake.revoke() == 0
 
 
-def test_a_token_can_be_asked_what_it_is(ask: Ask) -> None:
+def test_a_token_can_be_looked_up(ask: Ask) -> None:
     visitor = client(ask)
     token = visitor.organization_token()
     used = visitor.current(token).json()["response"]

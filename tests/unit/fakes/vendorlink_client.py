@@ -1,4 +1,4 @@
-"""A client of Vendorlink that does what it is told, right or wrong."""
+"""A client of Vendorlink that can send invalid requests, too."""
 
 from dataclasses import dataclass
 from typing import Any

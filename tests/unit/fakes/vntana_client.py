@@ -1,4 +1,4 @@
-"""A client of VNTANA that does what it is told, right or wrong."""
+"""A client of VNTANA that can send invalid requests, too."""
 
 from dataclasses import dataclass
 from typing import Any

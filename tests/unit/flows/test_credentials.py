@@ -1,4 +1,4 @@
-"""Whatever lies in a secret: it is read, or refused in one way, and never quoted."""
+"""Any secret is read, or refused with `NotConfigured`, and never quoted."""
 
 from typing import Any
 
@@ -41,7 +41,9 @@ SECRETS = st.dictionaries(st.sampled_from(KNOWN), ANYTHING, max_size=6) | ANYTHI
 @given(secret=SECRETS)
 @example(secret={"password": CANARY, "username": CANARY, "host": f"{CANARY}@x"})
 @example(secret={"api_key": CANARY, "editor_url": f"https://{CANARY}@x"})
-def test_nothing_but_not_configured_is_raised_and_nothing_quoted(flow: Flow, secret: Any) -> None:
+def test_any_secret_is_read_or_raises_not_configured_without_a_quote(
+    flow: Flow, secret: Any
+) -> None:
     said = ""
     try:
         flow.vendor.parse(secret)
@@ -51,7 +53,7 @@ def test_nothing_but_not_configured_is_raised_and_nothing_quoted(flow: Flow, sec
 
 
 @pytest.mark.parametrize("flow", every().values(), ids=every())
-def test_a_secret_that_is_deeper_than_the_stack_is_refused(flow: Flow) -> None:
+def test_a_secret_nested_deeper_than_the_stack_is_refused(flow: Flow) -> None:
     deep: dict[str, Any] = {}
     for _ in range(5000):
         deep = {"options": deep}

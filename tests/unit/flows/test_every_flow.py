@@ -1,4 +1,4 @@
-"""What every flow owes, with the fake that enforces its vendor's rules: a new one adds no line."""
+"""Requirements for every flow, tested with the fake of its vendor. A new flow adds no line."""
 
 import json
 
@@ -37,14 +37,14 @@ EACH = pytest.mark.parametrize("flow", FLOWS)
 
 
 @EACH
-def test_the_demo_has_a_token_without_a_body_too(flow: str) -> None:
-    """`make run`, the command's trial, and most tests ask like that."""
+def test_the_demo_secret_needs_no_request_fields(flow: str) -> None:
+    """As in `make run`, `connect` and most tests."""
     assert Talk(flow, {}).error is None
 
 
 @EACH
-def test_a_token_can_be_handed_out(flow: str) -> None:
-    """It has headers that can be sent, an end that is ahead, and a context that is JSON."""
+def test_tokens_have_sendable_headers_and_a_future_expiry(flow: str) -> None:
+    """Their context is JSON."""
     for token in talk(flow).tokens:
         assert token.issued_at == NOW < token.expires_at
         assert all(sendable(part) for pair in token.headers.items() for part in pair)
@@ -54,7 +54,7 @@ def test_a_token_can_be_handed_out(flow: str) -> None:
 
 @EACH
 def test_one_request_proves_the_credentials(flow: str) -> None:
-    """Without it wrong credentials would be sent again and again: the gate admits that request.
+    """The gate admits that request: otherwise wrong credentials would be sent repeatedly.
 
     A vendor may send a login to another host; but the right ones only.
     """
@@ -65,16 +65,16 @@ def test_one_request_proves_the_credentials(flow: str) -> None:
 
 
 @EACH
-def test_a_wrong_login_is_a_rejection(flow: str) -> None:
-    """By the answer to the request that proves the credentials."""
+def test_wrong_credentials_raise_credential_rejected(flow: str) -> None:
+    """After the response to the request that proves the credentials."""
     found = Talk(flow, changes=wrong_login(flow))
     assert isinstance(found.error, CredentialRejected)
     assert found.said[-1][0].proves_credentials
 
 
 @EACH
-def test_an_outage_is_no_verdict(flow: str) -> None:
-    """At whichever step it comes: 429 and 5xx say to wait, a page of HTML says nothing."""
+def test_an_outage_is_not_a_rejection(flow: str) -> None:
+    """At each step: neither 429 or 5xx, nor an HTML page."""
     for step in {request.step for request, _ in talk(flow).said}:
         for status in (429, 500, 503):
             error = Talk(flow, fault={"kind": "status", "step": step, "status": status}).error
@@ -84,7 +84,7 @@ def test_an_outage_is_no_verdict(flow: str) -> None:
 
 
 @EACH
-def test_an_answer_without_a_token_is_an_error(flow: str) -> None:
+def test_a_response_without_a_token_is_an_error(flow: str) -> None:
     for step in {request.step for request, _ in talk(flow).said}:
         found = Talk(flow, fault={"kind": "no_token", "step": step})
         assert found.error or found.said == talk(flow).said
@@ -92,7 +92,7 @@ def test_an_answer_without_a_token_is_an_error(flow: str) -> None:
 
 @EACH
 def test_no_secret_is_in_a_url_a_repr_or_an_error(flow: str) -> None:
-    """The right one, and a wrong one that the vendor refuses."""
+    """For right credentials, and for wrong ones that the vendor rejects."""
     canary = canaries(flow)
     for is_known in (True, False):
         found = Talk(flow, known=canary if is_known else None, changes=canary)
@@ -105,7 +105,7 @@ def test_no_secret_is_in_a_url_a_repr_or_an_error(flow: str) -> None:
 
 @EACH
 def test_the_log_of_the_fake_shows_no_secret(flow: str) -> None:
-    """Headers, JSON, forms and Basic credentials: what is secret in them the fake declares."""
+    """In headers, JSON, forms and Basic credentials."""
     canary = canaries(flow)
     secret = [canary[one.key] for one in questions(flow) if one.is_secret]
     fake = Talk(flow, known=canary, changes=canary).fake
@@ -114,8 +114,8 @@ def test_the_log_of_the_fake_shows_no_secret(flow: str) -> None:
 
 
 @EACH
-def test_each_key_of_a_secret_is_checked(flow: str) -> None:
-    """What is missing, blank, no text or not known is named; a flow knows what `connect` asks."""
+def test_each_key_of_a_secret_is_validated(flow: str) -> None:
+    """An error names a missing, blank, non-text or unknown key; `connect` asks for known ones."""
     parse = every()[flow].vendor.parse
     demo = registry.kind(flow).demo_secret(LOOPBACK)
     for key in (question.key for question in questions(flow)):
@@ -131,8 +131,8 @@ def test_each_key_of_a_secret_is_checked(flow: str) -> None:
 
 
 @EACH
-def test_nothing_is_pinned_unless_the_secret_says_so(flow: str) -> None:
-    """Each flow knows the key."""
+def test_nothing_is_pinned_by_default(flow: str) -> None:
+    """Each flow accepts the key `pinned`."""
     vendor, demo = every()[flow].vendor, registry.kind(flow).demo_secret(LOOPBACK)
     for secret in (demo, demo | {"pinned": []}):
         assert vendor.pins(vendor.parse(secret)) == {}
@@ -141,10 +141,10 @@ def test_nothing_is_pinned_unless_the_secret_says_so(flow: str) -> None:
 @EACH
 @settings(max_examples=max(20, settings().max_examples // 4))
 @given(any_answers, st.booleans())
-def test_whatever_is_answered_no_other_error_and_no_secret_gets_out(
+def test_any_response_causes_a_documented_error_without_secrets(
     flow: str, answers: list[Response], has_kept: bool
 ) -> None:
-    """To an exchange, a log-out, a question about a token, and a check, which is one request."""
+    """In an exchange, a logout, a verification, and a check, which is one request."""
     known, tokens, vendor = every()[flow], talk(flow).tokens, every()[flow].vendor
     _, name, key, old, renewal = SECRETS
     login = {one.key: key if one.is_secret else name for one in questions(flow)}

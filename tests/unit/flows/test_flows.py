@@ -1,4 +1,4 @@
-"""What is the same for every flow: it is found by its package, and says what it can do."""
+"""The registry of flows: their packages, positions and abilities."""
 
 import json
 import re
@@ -58,19 +58,19 @@ PLACES: Mapping[str, Callable[[], Collection[str]]] = {
 
 
 @pytest.mark.parametrize("place", PLACES)
-def test_every_place_has_the_same_flows(place: str) -> None:
-    """One that was forgotten somewhere would be silent there; `make flow` makes them all."""
+def test_flows_are_the_same_in_all_folders_and_tables(place: str) -> None:
+    """A forgotten one would not fail elsewhere; `make flow` writes them all."""
     assert sorted(PLACES[place]()) == list(FLOWS)
 
 
-def test_each_flow_has_a_place_of_its_own_among_all() -> None:
-    """From 0, with no gap: two flows that were added side by side may have taken the same one."""
+def test_each_flow_has_a_unique_position() -> None:
+    """From 0, without gaps: two branches may have added a flow at the same position."""
     assert [one.position for one in descriptors().values()] == list(range(len(FLOWS)))
 
 
 @pytest.mark.parametrize("name", FLOWS)
-def test_a_package_a_descriptor_and_a_fake_are_called_as_their_flow(name: str) -> None:
-    """A function, its routes, its secrets and its items are named after it."""
+def test_package_descriptor_and_fake_have_the_name_of_the_flow(name: str) -> None:
+    """Function, routes, secrets and items have this name."""
     flow, fake = FLOWS[name], registry.kind(name)
     assert (flow.name, descriptors()[name].name, fake.vendor) == (name, name, name)
     assert flow.module == f"token_broker.flows.{name}.flow"
@@ -79,7 +79,7 @@ def test_a_package_a_descriptor_and_a_fake_are_called_as_their_flow(name: str) -
 
 
 @pytest.mark.parametrize("name", FLOWS)
-def test_the_abilities_are_the_members_that_are_there(name: str) -> None:
+def test_the_abilities_of_a_flow_are_its_optional_members(name: str) -> None:
     """Routes are made from them. A flow without a kind of token would have no status or renewal."""
     vendor = FLOWS[name].vendor
     assert vendor.abilities == {one for one in OPTIONAL if getattr(vendor, one)}
@@ -87,10 +87,10 @@ def test_the_abilities_are_the_members_that_are_there(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", subjects.CHECKED)
-def test_the_vendors_page_says_what_a_check_asks_and_which_answers_mean_a_dead_token(
+def test_the_vendors_page_lists_the_check_request_and_dead_token_responses(
     name: str,
 ) -> None:
-    """No other status of a refusal does, and no other code that the flow knows.
+    """No other error status or code of the flow means a dead token.
 
     The fake has a route for the request.
     """

@@ -1,4 +1,4 @@
-"""Probes, with fakes that enforce their vendors' rules, in each mode that an option answers to."""
+"""Probes, with the fakes of the vendors, in each mode for which an option exists."""
 
 import json
 import re
@@ -26,7 +26,7 @@ from token_broker.errors import (
 from token_broker.exchange import Exchange, NeedToken, Request, Response, run
 from token_broker.flows import Flow, every
 from token_broker.probe import ProbedFlow, prober_of
-from token_broker.probing import NO_ANSWER, Budget, Observed, is_unanswered
+from token_broker.probing import NO_ANSWER, Budget, Observed
 from token_broker.tokens import Token, Variant
 from token_broker_fakes import registry
 from token_broker_fakes.editor import EditorModes, FakeEditor
@@ -129,10 +129,10 @@ def seen(report: dict[str, Any], question: str) -> Any:
 
 
 @pytest.mark.parametrize(("flow", "modes", "options"), OPTIONS, ids=str)
-def test_a_mode_is_named_and_its_option_follows(
+def test_a_probe_reports_the_mode_and_its_option(
     flow: str, modes: dict[str, Any], options: dict[str, Any]
 ) -> None:
-    """With the option a second probe finds nothing to change; and the fake has no breach.
+    """With the option, a second probe reports no change; the fake records no breach.
 
     What is configured is tried first, so it sends less. Nothing is sent beyond the budget, by the
     fake's own count; and at most two logins are let in.
@@ -159,10 +159,10 @@ def test_a_mode_is_named_and_its_option_follows(
 
 
 @pytest.mark.parametrize(("flow", "modes", "options"), OPTIONS, ids=str)
-def test_its_token_lives_and_is_renewed_as_the_options_say(
+def test_the_token_of_a_probe_is_live_and_renewable(
     flow: str, modes: dict[str, Any], options: dict[str, Any]
 ) -> None:
-    """It was not used up by what was tried, and neither was its renewal token."""
+    """Neither it nor its renewal token was spent by the probe."""
     one = probe(flow, modes)
     token, _ = one.run()
     assert token is not None
@@ -183,8 +183,8 @@ def test_its_token_lives_and_is_renewed_as_the_options_say(
 
 
 @pytest.mark.parametrize("flow", PROBED)
-def test_a_report_has_no_secret(flow: str) -> None:
-    """So that it can be sent to a vendor, or to the makers of the broker."""
+def test_the_report_has_no_secret(flow: str) -> None:
+    """It can be sent to a vendor, or to the maintainers."""
     one = probe(flow)
     token, report = one.run()
     assert token is not None
@@ -196,7 +196,7 @@ def test_a_report_has_no_secret(flow: str) -> None:
 
 @pytest.mark.parametrize("flow", PROBED)
 def test_wrong_credentials_are_sent_once(flow: str) -> None:
-    """A rejection ends a probe, with nothing seen."""
+    """A rejection ends the probe without findings."""
     wrong: dict[str, Any] = subjects.wrong_login(flow)
     one = probe(flow, **wrong)
     token, report = one.run()
@@ -209,8 +209,8 @@ def test_wrong_credentials_are_sent_once(flow: str) -> None:
 
 @pytest.mark.parametrize("kind", ["status", "drop", "html"])
 @pytest.mark.parametrize("flow", PROBED)
-def test_a_vendor_that_goes_down_costs_no_token(flow: str, kind: str) -> None:
-    """After each step: what was opened by then is returned, or it is an error of ours."""
+def test_an_outage_during_a_probe_loses_no_token(flow: str, kind: str) -> None:
+    """After each step: the token so far is returned, or a documented error raised."""
     whole = probe(flow)
     whole.run()
     steps = len(whole.fake.log)
@@ -235,10 +235,10 @@ def test_a_vendor_that_goes_down_costs_no_token(flow: str, kind: str) -> None:
 
 
 @pytest.mark.parametrize("flow", PROBED)
-def test_a_probe_ends_in_time_with_what_it_has(flow: str) -> None:
-    """Once there is a token, a moment without time left is enough.
+def test_a_probe_out_of_time_returns_its_findings_so_far(flow: str) -> None:
+    """It stops once it has a token and no time is left.
 
-    Until then all that a token takes is sent.
+    Without a token, it sends all requests for one.
     """
     whole = flags(probe(flow))
     assert any(whole) or flow == "vntana"
@@ -264,13 +264,13 @@ def flags(one: Probe) -> list[bool]:
     return found
 
 
-def test_a_key_that_is_configured_wrongly_is_found_out() -> None:
+def test_a_wrongly_configured_key_is_detected() -> None:
     report = probe("vendorlink", {"extend_key": "rToken"}, options={"extend_key": "RenewalToken"})
     assert report.run()[1]["options"] == {"extend_key": "both"}
 
 
-def test_one_parameter_is_left_out() -> None:
-    """So that it is the one that the vendor's answer is about."""
+def test_the_probe_leaves_out_exactly_one_parameter() -> None:
+    """So the vendor's response concerns that one."""
     one = probe("editor", parameters={"userId": "1", "file": "a", "n": 0})
     one.run()
     bodies = [json.loads(entry.body) for entry in one.fake.log.of("generate")]
@@ -278,7 +278,7 @@ def test_one_parameter_is_left_out() -> None:
 
 
 @pytest.mark.parametrize("flow", PROBED)
-def test_each_question_says_what_is_asked_and_what_documents_say(flow: str) -> None:
+def test_each_question_has_a_text_and_a_quote_of_the_documents(flow: str) -> None:
     questions = prober_of(FLOWS[flow]).questions
     assert len({one.name for one in questions}) == len(questions)
     for one in questions:
@@ -286,8 +286,8 @@ def test_each_question_says_what_is_asked_and_what_documents_say(flow: str) -> N
         assert one.documents.strip()
 
 
-def test_a_method_that_is_not_there_is_not_tried_with_other_headers() -> None:
-    """The organization's token is kept, so its entry has not told the method."""
+def test_an_unsupported_method_is_not_tried_with_other_headers() -> None:
+    """The organization's token is stored, so entering it did not show the method."""
     one = probe("vntana", {"workspace_headers": "client"})
     one.run()
     kept = one.desk.kept
@@ -301,8 +301,8 @@ def test_a_method_that_is_not_there_is_not_tried_with_other_headers() -> None:
     assert one.fake.log.steps == ["list workspaces", "unknown", *entered]
 
 
-def test_an_entry_that_no_way_leads_to_is_told() -> None:
-    """Each way and what the vendor said; and the first refusal is the error."""
+def test_an_organization_that_cannot_be_entered_is_reported() -> None:
+    """With the response to each method; the first one is the error."""
     one = probe("vntana", {"super_admin": "forbidden"})
     assert isinstance(one.fake, FakeVntana)
     one.fake.accounts[0].organizations[1].role = "SUPER_ADMIN"
@@ -312,8 +312,8 @@ def test_an_entry_that_no_way_leads_to_is_told() -> None:
     assert report["problem"]["upstream_code"] == "FORBIDDEN"
 
 
-def test_a_workspace_that_no_way_leads_to_is_told() -> None:
-    """With the headers of each way."""
+def test_a_workspace_that_cannot_be_entered_is_reported() -> None:
+    """With the headers of each try."""
     one = probe("vntana", {"dead_token": "401"})
     one.fake.fail("status", step="enter workspace", times=None, status=403)
     _, report = one.run()
@@ -401,10 +401,10 @@ TOLD: dict[str, tuple[str, list[Response], dict[str, Any], dict[str, str | None]
 
 
 @pytest.mark.parametrize(("flow", "answers", "changes", "findings"), TOLD.values(), ids=TOLD)
-def test_what_no_fake_does_is_told(
+def test_responses_that_no_fake_gives_are_reported(
     flow: str, answers: list[Response], changes: dict[str, Any], findings: dict[str, str | None]
 ) -> None:
-    """What was not seen is null, and no option follows of it."""
+    """A question without an observation is null, and gives no option."""
     report = told(flow, answers, **changes)
     assert {question: seen(report, question) for question in findings} == findings
     assert report["options"] == {}
@@ -412,8 +412,8 @@ def test_what_no_fake_does_is_told(
     assert report["modes"].get("missing_parameter") in {None, *get_args(missing)}
 
 
-def test_a_token_that_may_be_used_up_is_not_kept() -> None:
-    """The vendor went down while it was verified: another one is made, or there is none."""
+def test_a_token_that_may_be_spent_is_not_kept() -> None:
+    """An outage during its verification: another one is generated, or none returned."""
     known = answer({"userId": "1"})
     refused = answer({}, 400)
     for verified in ([DOWN], [known, DOWN]):
@@ -423,10 +423,10 @@ def test_a_token_that_may_be_used_up_is_not_kept() -> None:
 
 
 @given(any_answers, st.sampled_from(PROBED))
-def test_no_vendor_makes_a_probe_send_more_than_was_told(
+def test_a_probe_stays_within_its_budget_for_any_responses(
     answers: list[Response], flow: str
 ) -> None:
-    """Whatever is answered: a report without a secret, within the budget."""
+    """The report has no secret."""
     one = probe(flow)
     one.desk.send = repeated(answers)
     _, report = one.run()
@@ -435,8 +435,8 @@ def test_no_vendor_makes_a_probe_send_more_than_was_told(
     assert not [secret for secret in SECRETS if secret in shown]
 
 
-def test_a_budget_is_kept_whatever_a_flow_does() -> None:
-    """A conversation that would send more is ended before that."""
+def test_a_request_beyond_the_budget_is_an_internal_error() -> None:
+    """It is not sent."""
     request = Request("GET", "http://127.0.0.1:9/", "step", proves_credentials=True)
     for budget in (Budget(1, 9), Budget(9, 1)):
         observed = Observed(budget)
@@ -445,22 +445,22 @@ def test_a_budget_is_kept_whatever_a_flow_does() -> None:
             observed.count(request)
 
 
-def test_a_vendor_that_asks_to_wait_is_asked_nothing_more() -> None:
-    """Nor one that is down."""
+def test_a_probe_stops_at_429_and_5xx() -> None:
+    """The vendor asks to wait, or is down."""
     statuses = (200, 401, 428, 429, 430, 499, 500, 501, 599)
-    over = [status for status in statuses if is_unanswered(Response(status))]
+    over = [status for status in statuses if Response(status).is_unavailable]
     assert over == [429, 500, 501, 599]
 
 
-def test_a_flow_without_contradictions_has_nothing_to_probe() -> None:
-    """It says so, and nothing is sent."""
+def test_a_flow_without_questions_cannot_be_probed() -> None:
+    """Nothing is sent."""
     plain = Flow("plain", FLOWS["editor"].requested, "tests.unit.flows.unprobed")
     with pytest.raises(InvalidRequest, match="plain has nothing to probe"):
         prober_of(plain)
 
 
-def test_a_token_of_another_variant_is_not_the_one_that_a_conversation_ends_with() -> None:
-    """So the request after it is sent with no time left, and an outage then is an error."""
+def test_a_probe_distinguishes_its_token_from_those_of_other_variants() -> None:
+    """The next request is sent though no time is left, and an outage then is an error."""
     made = Token("value", {}, "https://api.example", NOW, NOW + 60)
 
     def exchange(_: Any, variant: Variant, *rest: Any) -> Exchange:
@@ -484,8 +484,8 @@ def test_a_token_of_another_variant_is_not_the_one_that_a_conversation_ends_with
 
 
 @pytest.mark.parametrize("kind", [UpstreamUnavailable, UpstreamContractChanged, UpstreamRefused])
-def test_without_a_token_a_vendor_that_is_down_is_an_error(kind: type[UpstreamError]) -> None:
-    """Only what there is already is not lost, also where an answer is too large to be read."""
+def test_an_outage_before_the_first_token_is_an_error(kind: type[UpstreamError]) -> None:
+    """After it, the token is returned, also if a response is too large."""
     probed = ProbedFlow.of(FLOWS["vntana"])
 
     def fail(_: Request) -> NoReturn:

@@ -1,4 +1,4 @@
-"""What an exchange leaves in the table, however it ends: each record is compared whole."""
+"""The items that an exchange leaves in the table: each is compared completely."""
 
 import json
 from contextlib import nullcontext
@@ -95,7 +95,7 @@ def announced(broker: MemoryBroker) -> list[str]:
     return [what for what, _ in broker.announced]
 
 
-def test_a_new_token_is_counted_from_before_the_request_and_kept_whole() -> None:
+def test_the_lifetime_of_a_new_token_counts_from_before_the_request() -> None:
     broker = MemoryBroker(vendor_seconds=3.0)
     broker.call()
     assert record(broker) == kept_token(
@@ -110,7 +110,7 @@ def test_a_new_token_is_counted_from_before_the_request_and_kept_whole() -> None
 
 
 @pytest.mark.parametrize(("roll", "refresh_at"), [(0.0, NOW + 3210), (1.0, NOW + 2850)])
-def test_renewals_are_spread_at_random(roll: float, refresh_at: int) -> None:
+def test_the_renewal_time_is_spread_at_random(roll: float, refresh_at: int) -> None:
     broker = MemoryBroker(roll=roll)
     broker.call()
     assert broker.item().refresh_at == refresh_at
@@ -148,10 +148,10 @@ ENDINGS = [
 
 
 @pytest.mark.parametrize(("fault", "error", "waits", "retry_after"), ENDINGS)
-def test_an_exchange_that_failed_keeps_why_and_until_when(
+def test_a_failed_exchange_stores_its_error_and_backoff(
     fault: dict[str, Any], error: Record, waits: tuple[int, int], retry_after: int | None
 ) -> None:
-    """The wait doubles with each failure of the same kind; while it lasts, callers are told why."""
+    """The back-off doubles with each equal failure; during it, callers get the error."""
     broker = MemoryBroker()
     broker.fake.fail(**fault, times=None)
     error = {"code": "upstream_unavailable"} | error
@@ -179,7 +179,7 @@ def test_an_exchange_that_failed_keeps_why_and_until_when(
     assert broker.telemetry.of("exchange") == [line] * 2
 
 
-def test_a_token_that_lives_is_kept_beside_the_failure_and_its_renewal_token_is_spent() -> None:
+def test_a_failed_renewal_keeps_the_token_and_marks_its_renewal_token_spent() -> None:
     """I6: a renewal token that was sent is never sent again."""
     broker = MemoryBroker()
     broker.call()
@@ -194,7 +194,7 @@ def test_a_token_that_lives_is_kept_beside_the_failure_and_its_renewal_token_is_
     assert broker.steps == ["login", "extend", "login", "login"]
 
 
-def test_a_renewal_goes_on_with_the_session() -> None:
+def test_a_renewal_extends_the_session() -> None:
     broker = MemoryBroker()
     broker.call()
     broker.now = NOW + 3030
@@ -205,7 +205,7 @@ def test_a_renewal_goes_on_with_the_session() -> None:
     assert broker.steps == ["login", "extend"]
 
 
-def test_a_request_that_was_not_sent_is_not_explained_by_the_answer_before_it() -> None:
+def test_the_error_of_an_unsent_request_does_not_quote_an_earlier_response() -> None:
     broker = MemoryBroker()
     broker.call()
     broker.now, broker.vendor_seconds = NOW + 3030, 25.2
@@ -216,8 +216,8 @@ def test_a_request_that_was_not_sent_is_not_explained_by_the_answer_before_it() 
     assert "upstream_message" not in failure
 
 
-def test_a_renewal_token_of_another_version_of_the_secret_is_not_used() -> None:
-    """It would go on with the session of the user whom the secret named before."""
+def test_a_renewal_token_of_another_secret_version_is_not_used() -> None:
+    """It would continue the session of the previous user."""
     broker = MemoryBroker()
     broker.call()
     broker.put_secret()
@@ -226,8 +226,8 @@ def test_a_renewal_token_of_another_version_of_the_secret_is_not_used() -> None:
     assert broker.steps == ["login", "login"]
 
 
-def test_an_exchange_that_ended_in_a_defect_leaves_the_kept_token_uncertain() -> None:
-    """What was sent may have ended it. No back-off: the next call may try at once."""
+def test_an_unexpected_exception_leaves_the_stored_token_uncertain() -> None:
+    """The request may have revoked it. There is no back-off."""
     broker = MemoryBroker()
     broker.call()
     broker.now += 100
@@ -244,7 +244,7 @@ def test_an_exchange_that_ended_in_a_defect_leaves_the_kept_token_uncertain() ->
     assert outcome(broker)["stale"] is True
 
 
-def test_an_exchange_that_sent_nothing_leaves_the_renewal_token_unspent() -> None:
+def test_an_exchange_without_a_request_leaves_the_renewal_token_ready() -> None:
     broker = MemoryBroker()
     broker.call()
     broker.now += 100
@@ -259,8 +259,8 @@ def test_an_exchange_that_sent_nothing_leaves_the_renewal_token_unspent() -> Non
 LATCH = {"code": "credential_rejected", "upstream_status": 400, "upstream_message": "no"}
 
 
-def test_a_version_that_was_never_accepted_latches_at_once() -> None:
-    """I7, I15: one login is spent on it, and the table never drops the verdict."""
+def test_a_rejected_version_that_was_never_accepted_latches_at_once() -> None:
+    """I7, I15: after one login; the rejection has no ttl."""
     broker = MemoryBroker()
     broker.fake.fail("status", status=400, body='{"message": "no"}', times=None)
     assert outcome(broker)["code"] == "credential_rejected"
@@ -295,8 +295,8 @@ def test_a_version_that_was_never_accepted_latches_at_once() -> None:
     assert kept.keys().isdisjoint({"latched_version", "failure", "ttl", *LEASE})
 
 
-def test_a_version_that_was_accepted_is_tried_once_more_a_minute_later() -> None:
-    """A proxy's page is no verdict, nor is one rejection."""
+def test_a_rejected_version_that_was_accepted_is_tried_again_after_a_minute() -> None:
+    """One rejection may come from a proxy."""
     broker = MemoryBroker()
     broker.call()
     broker.now = NOW + 3030
@@ -327,7 +327,7 @@ def test_a_version_that_was_accepted_is_tried_once_more_a_minute_later() -> None
     assert broker.steps == ["login", "extend", "login", "login"]
 
 
-def test_an_answer_that_did_not_come_has_no_words_of_the_one_before() -> None:
+def test_the_error_of_a_lost_response_does_not_quote_an_earlier_response() -> None:
     broker = MemoryBroker()
     broker.call()
     broker.now += 100
@@ -340,7 +340,7 @@ def test_an_answer_that_did_not_come_has_no_words_of_the_one_before() -> None:
     assert raised.value.upstream_message is None
 
 
-def test_an_outage_is_waited_out_whatever_version_the_secret_has_by_then() -> None:
+def test_the_backoff_of_an_outage_applies_to_a_new_secret_version() -> None:
     broker = MemoryBroker()
     broker.fake.fail("status", status=503, times=None)
     outcome(broker)
@@ -352,8 +352,8 @@ def test_an_outage_is_waited_out_whatever_version_the_secret_has_by_then() -> No
     assert broker.steps == ["login"]
 
 
-def test_a_forced_call_waits_for_no_failure_but_a_logins() -> None:
-    """A login that ended without a clear answer is not repeated within its back-off."""
+def test_a_forced_call_ignores_the_backoff_except_that_of_a_login() -> None:
+    """A login without a clear result is not repeated within its back-off."""
     broker = MemoryBroker()
     broker.call()
     broker.now += 100
@@ -373,10 +373,10 @@ def test_a_forced_call_waits_for_no_failure_but_a_logins() -> None:
         ("editor", {"api_key": "wrong"}, {"parameters": {"userId": "1"}}),
     ],
 )
-def test_an_event_of_a_new_version_ends_a_latch_at_once_in_every_process(
+def test_the_event_of_a_new_version_lifts_a_latch_in_every_process(
     flow: str, wrong: dict[str, Any], body: dict[str, Any]
 ) -> None:
-    """Of the connection, and that of one variant (the editor's)."""
+    """A latch of the connection, and one of a variant (editor)."""
     broker = MemoryBroker(flow, secret=wrong)
     outcome(broker, **body)
     assert outcome(broker, **body)["code"] == "credential_latched"
@@ -397,8 +397,8 @@ def test_an_event_of_a_new_version_ends_a_latch_at_once_in_every_process(
 @pytest.mark.parametrize(
     ("age", "bridges"), [(-30, True), (0, True), (86_400, True), (86_401, False)]
 )
-def test_the_version_before_bridges_a_day_after_a_rotation(age: int, bridges: bool) -> None:
-    """By clocks that may differ."""
+def test_the_previous_version_is_used_for_a_day_after_a_rotation(age: int, bridges: bool) -> None:
+    """The clocks may differ."""
     broker = MemoryBroker()
     broker.put_secret(password="wrong")
     broker.aws.manager.created_at = NOW - age
@@ -415,8 +415,8 @@ def test_the_version_before_bridges_a_day_after_a_rotation(age: int, bridges: bo
 
 
 @pytest.mark.parametrize("was_in_use", [False, True])
-def test_the_version_before_is_tried_once(was_in_use: bool) -> None:
-    """Whether by a call while it was in use, or because the current one was rejected."""
+def test_the_previous_version_is_tried_once(was_in_use: bool) -> None:
+    """Either while it was current, or after the current one was rejected."""
     broker = MemoryBroker(secret={"password": "wrong"})
     if was_in_use:
         outcome(broker)
@@ -430,8 +430,8 @@ def test_the_version_before_is_tried_once(was_in_use: bool) -> None:
     assert broker.steps == ["login", "login"]
 
 
-def test_no_outage_begins_where_each_request_was_answered() -> None:
-    """There was no time for another one: that is no word of the vendor's."""
+def test_an_unsent_request_starts_no_outage() -> None:
+    """There was no time for it; the vendor has responded to all others."""
     broker = MemoryBroker()
     broker.put_secret(password="wrong")
     broker.aws.manager.created_at = NOW
@@ -448,7 +448,7 @@ def test_no_outage_begins_where_each_request_was_answered() -> None:
     assert broker.item().outage_since == 0
 
 
-def test_no_outage_begins_where_it_is_the_table_that_does_not_answer() -> None:
+def test_an_unavailable_table_starts_no_outage() -> None:
     broker = MemoryBroker(secret={"password": "wrong"})
     around(broker.aws.store, "judge", busy)
     assert outcome(broker)["code"] == "store_unavailable"
@@ -456,10 +456,10 @@ def test_no_outage_begins_where_it_is_the_table_that_does_not_answer() -> None:
 
 
 @pytest.mark.parametrize("is_malformed", [True, False], ids=["malformed", "throttled"])
-def test_a_rejection_is_told_as_such_if_the_version_before_cannot_be_used(
+def test_a_rejection_is_reported_if_the_previous_version_cannot_be_used(
     is_malformed: bool,
 ) -> None:
-    """What is wrong with that version is no mistake of the current one."""
+    """An error of the previous version does not hide it."""
     broker = MemoryBroker()
     if is_malformed:
         broker.aws.manager.texts[PREFIX + "acme"] = ["{}"]
@@ -474,8 +474,8 @@ def test_a_rejection_is_told_as_such_if_the_version_before_cannot_be_used(
     assert (kept.code, kept.upstream_status) == ("credential_rejected", 200)
 
 
-def test_the_version_before_is_not_tried_if_the_current_one_was_accepted() -> None:
-    """What was right may still be: the vendor, or a proxy, says so once."""
+def test_the_previous_version_is_not_tried_if_the_current_one_was_accepted() -> None:
+    """The current version may still be right after one rejection."""
     broker = MemoryBroker()
     broker.put_secret()
     broker.call()
@@ -499,10 +499,10 @@ def test_the_version_before_is_not_tried_if_the_current_one_was_accepted() -> No
         (6.0, None, [2.0]),
     ],
 )
-def test_a_request_is_answered_well_inside_the_lease(
+def test_the_timeout_of_a_request_ends_within_the_lease(
     left: float, ends: int | None, seconds: list[float]
 ) -> None:
-    """It ends with the lease less the skew, and four seconds before the invocation."""
+    """At the end of the lease less the skew, and four seconds before that of the invocation."""
     broker = MemoryBroker()
     lease_ends(broker, ends)
     no_time = pytest.raises(UpstreamUnavailable, match="login: no time was left to send it")
@@ -521,10 +521,8 @@ def lease_ends(broker: MemoryBroker, at: int | None) -> None:
 
 
 @pytest.mark.parametrize(("has_sent", "count", "wait"), [(False, 3, 5), (True, 4, 16)])
-def test_a_back_off_that_was_only_met_is_not_prolonged(
-    has_sent: bool, count: int, wait: int
-) -> None:
-    """It is another item's, of what this exchange would have been made from."""
+def test_the_backoff_of_another_item_is_not_extended(has_sent: bool, count: int, wait: int) -> None:
+    """The exchange needed another token, whose item backs off."""
     work = Invocation(MemoryBroker().deps, "acme", 529.0)
     work.has_sent = has_sent
     before = Failure("upstream_unavailable", "x", NOW - 9, 3, NOW, "v1")
@@ -535,8 +533,8 @@ def test_a_back_off_that_was_only_met_is_not_prolonged(
 
 
 @pytest.mark.parametrize(("renewal", "step"), [("ready", "extend"), ("in_use", "login")])
-def test_a_renewal_token_that_was_not_sent_is_ready_again(renewal: str, step: str) -> None:
-    """I6: but for one that an earlier holder of the lease may have sent."""
+def test_an_unsent_renewal_token_is_ready_again(renewal: str, step: str) -> None:
+    """I6: unless an earlier lease holder may have sent it."""
     broker = MemoryBroker()
     broker.call()
     broker.put(renewal=renewal)
@@ -556,10 +554,8 @@ def busy(*_: Any, **__: Any) -> None:
 
 
 @pytest.mark.parametrize(("flow", "leases"), [("vendorlink", 1), ("editor", 2)])
-def test_a_failure_that_cannot_be_kept_is_told_and_does_not_hide_the_first(
-    flow: str, leases: int
-) -> None:
-    """Nor does a lease of the gate that cannot be ended."""
+def test_a_failure_that_cannot_be_stored_does_not_hide_the_error(flow: str, leases: int) -> None:
+    """Nor does a gate's lease that cannot be released."""
     broker = MemoryBroker(flow)
     broker.fake.fail("status", status=503)
     around(broker.aws.store, "fail", busy)
@@ -569,7 +565,7 @@ def test_a_failure_that_cannot_be_kept_is_told_and_does_not_hide_the_first(
     assert told == ["store_unavailable"] * leases
 
 
-def test_an_outage_whose_end_cannot_be_kept_costs_no_caller_its_token() -> None:
+def test_a_failure_to_store_the_end_of_an_outage_fails_no_call() -> None:
     broker = MemoryBroker()
     broker.put(fence=1, outage_since=NOW - 9)
     around(broker.aws.store, "note", busy)
@@ -588,7 +584,7 @@ def items(broker: MemoryBroker) -> list[Item]:
     return list(broker.aws.store.list(f"{broker.flow}#acme"))
 
 
-def test_the_gate_keeps_what_was_accepted_for_ever() -> None:
+def test_the_gate_stores_the_accepted_version_without_ttl() -> None:
     broker = MemoryBroker("editor")
     broker.call(**PARAMETERS[0])
     assert record(broker) == {"schema": 1, "fence": 1, "accepted_version": "v1"}
@@ -596,8 +592,8 @@ def test_the_gate_keeps_what_was_accepted_for_ever() -> None:
     assert record(broker)["fence"] == 1
 
 
-def test_a_verdict_is_decided_by_the_gate_that_it_is_written_to() -> None:
-    """The version was accepted when the login was sent, and is not by now: DELETE has been."""
+def test_a_verdict_is_decided_again_if_the_gate_has_changed() -> None:
+    """A DELETE removed the accepted version after the login was sent."""
     broker = MemoryBroker("vntana")
     broker.call()
     broker.fake.fail("status", status=401, step="login")
@@ -618,8 +614,8 @@ def refuse(broker: MemoryBroker) -> None:
     broker.fake.fail("answer", status=403, body='{"message": "no"}', times=None)
 
 
-def test_three_variants_latch_a_version_that_was_never_accepted() -> None:
-    """I7, I17: what one caller sends is blamed on that alone, until three were refused."""
+def test_rejections_of_three_variants_latch_an_unaccepted_version() -> None:
+    """I7, I17: up to two rejections are attributed to the parameters."""
     broker = MemoryBroker("editor")
     refuse(broker)
     codes = [outcome(broker, **parameters)["code"] for parameters in PARAMETERS[:2]]
@@ -654,7 +650,7 @@ def test_three_variants_latch_a_version_that_was_never_accepted() -> None:
     assert gate.keys() & {"latched_version", "failure", "lease_owner"} == set()
 
 
-def test_a_variant_alone_is_blamed_once_the_version_was_accepted() -> None:
+def test_a_rejection_concerns_the_variant_if_the_version_was_accepted() -> None:
     broker = MemoryBroker("editor")
     broker.call(**PARAMETERS[0])
     gate = record(broker)
@@ -669,7 +665,7 @@ def test_a_variant_alone_is_blamed_once_the_version_was_accepted() -> None:
     assert failed.rejected_versions == ()
 
 
-def test_a_variant_that_was_refused_is_tried_again_once_another_proved_the_version() -> None:
+def test_a_rejected_variant_is_tried_again_after_another_variant_succeeded() -> None:
     broker = MemoryBroker("editor")
     refuse(broker)
     assert outcome(broker, **PARAMETERS[0])["code"] == "credential_rejected"
@@ -679,7 +675,7 @@ def test_a_variant_that_was_refused_is_tried_again_once_another_proved_the_versi
     assert outcome(broker, **PARAMETERS[0])["source"] == "exchange"
 
 
-def test_an_alias_is_of_the_version_whose_defaults_gave_it() -> None:
+def test_an_alias_has_the_secret_version_of_its_defaults() -> None:
     broker = MemoryBroker("editor")
     broker.call(**PARAMETERS[0])
     version = broker.put_secret()
@@ -690,7 +686,7 @@ def test_an_alias_is_of_the_version_whose_defaults_gave_it() -> None:
     assert [item.kind for item in kept if item.target] == ["pointer"]
 
 
-def test_a_refusal_that_may_be_the_variants_rejects_no_version_before() -> None:
+def test_an_uncertain_rejection_does_not_reject_the_previous_version() -> None:
     broker = MemoryBroker("editor")
     broker.put_secret()
     broker.aws.manager.created_at = NOW
@@ -701,7 +697,7 @@ def test_a_refusal_that_may_be_the_variants_rejects_no_version_before() -> None:
     assert broker.steps == ["generate", "generate"]
 
 
-def test_a_version_before_that_was_refused_for_a_variant_is_not_tried_for_it_again() -> None:
+def test_a_variant_rejected_by_the_previous_version_does_not_try_it_again() -> None:
     broker = MemoryBroker("editor")
     refuse(broker)
     outcome(broker, **PARAMETERS[0])
@@ -712,7 +708,7 @@ def test_a_version_before_that_was_refused_for_a_variant_is_not_tried_for_it_aga
     assert broker.steps == ["generate", "generate"]
 
 
-def test_a_token_of_one_caller_alone_is_kept_nowhere_but_its_back_off_is() -> None:
+def test_an_unshared_token_is_not_stored_but_its_backoff_is() -> None:
     broker = MemoryBroker("editor", secret={"options": {"reuse": False}})
     broker.fake.fail("status", status=503)
     assert outcome(broker, **PARAMETERS[0])["retry_after"] == 2
@@ -732,8 +728,8 @@ def test_a_token_of_one_caller_alone_is_kept_nowhere_but_its_back_off_is() -> No
 NOISE = "".join(Random(1).choices(ascii_letters + digits, k=5_000))
 
 
-def test_parameters_are_kept_or_refused_before_the_vendor_is_asked() -> None:
-    """All that are accepted fit into the table: sealed, they have an address and a token beside."""
+def test_parameters_are_stored_or_refused_before_the_request() -> None:
+    """All accepted ones fit into the sealed text, with URL and token."""
     broker = MemoryBroker("editor")
     ends = {}
     for size in range(2_800, 4_600, 100):
@@ -750,8 +746,8 @@ def test_parameters_are_kept_or_refused_before_the_vendor_is_asked() -> None:
 # VNTANA, whose tokens are made from tokens
 
 
-def test_the_version_before_opens_no_connection_where_it_is_proven_anew() -> None:
-    """A listing that is recent has no login any more, and that it was accepted was not kept."""
+def test_a_success_of_the_previous_version_does_not_reopen_the_connection() -> None:
+    """With a recent listing, and a gate without the accepted version."""
     broker = MemoryBroker("vntana")
     broker.put_secret()
     broker.call()
@@ -780,10 +776,10 @@ def test_the_version_before_opens_no_connection_where_it_is_proven_anew() -> Non
         ("editor", PARAMETERS[:3]),
     ],
 )
-def test_no_variant_tries_a_suspect_version_until_a_minute_is_over(
+def test_no_variant_tries_a_suspect_version_within_a_minute(
     flow: str, calls: list[dict[str, Any]]
 ) -> None:
-    """Each is told when that is; what the gate says of the version is no second rejection."""
+    """Each gets `retry_after`; the gate's refusal is no second rejection."""
     broker = MemoryBroker(flow)
     broker.call(**calls[0])
     broker.fake.fail("answer", status=401, body="{}", times=None)
@@ -800,10 +796,10 @@ def test_no_variant_tries_a_suspect_version_until_a_minute_is_over(
 
 
 @pytest.mark.parametrize("mistake", [NotConfigured, InvalidRequest])
-def test_a_version_that_the_vendor_took_is_accepted_whatever_it_lacks(
+def test_a_version_with_a_successful_login_is_accepted_despite_later_errors(
     mistake: type[BrokerError],
 ) -> None:
-    """What another answer showed to be wrong is no rejection: no variant waits for the gate."""
+    """A later configuration error is no rejection."""
     broker = MemoryBroker("editor")
 
     def mistaken(*arguments: Any) -> Exchange:
@@ -817,8 +813,8 @@ def test_a_version_that_the_vendor_took_is_accepted_whatever_it_lacks(
     assert record(broker) == {"schema": 1, "fence": 1, "accepted_version": "v1"}
 
 
-def test_a_rejection_within_another_exchange_is_judged_once() -> None:
-    """I7: the exchange that is made from what could not be made says the same, and no more."""
+def test_a_rejection_in_a_nested_exchange_is_counted_once() -> None:
+    """I7: the outer exchange fails with the same error."""
     broker = MemoryBroker("vntana")
     broker.fake.fail("status", status=401, step="login", times=None)
     assert outcome(broker)["code"] == "credential_rejected"
@@ -831,15 +827,16 @@ def test_a_rejection_within_another_exchange_is_judged_once() -> None:
     assert gate.keys().isdisjoint({"ttl", "accepted_version", *LEASE})
 
 
-def test_what_another_exchange_fails_with_has_none_of_this_ones_words() -> None:
+def test_the_error_of_a_nested_exchange_does_not_quote_the_outer_one() -> None:
     broker = MemoryBroker("vntana")
     broker.call(organization="studio", workspace="chairs")
     words = '{"success": false, "errors": ["FORBIDDEN"], "message": "of the workspace"}'
     broker.fake.fail("answer", step="enter workspace", status=403, body=words, times=None)
+    broker.fake.revoke()
     broker.fake.fail("drop", step="login", times=None)
     broker.now += 400
     failed = broker.http({"organization": "studio", "workspace": "chairs", "force": True})["body"]
-    assert broker.steps[-2:] == ["enter workspace", "login"]
+    assert broker.steps[-3:] == ["enter workspace", "current", "login"]
     [workspace] = [i for i in items(broker) if i.kind == "workspace"]
     assert workspace.failure
     assert workspace.failure.upstream_message is None
@@ -850,8 +847,8 @@ def kinds_exchanged(broker: MemoryBroker) -> list[str]:
     return [line["kind"] for line in broker.telemetry.of("exchange")]
 
 
-def test_the_version_before_goes_its_own_way_and_gives_up_none_of_the_current_one() -> None:
-    """It only bridges: what leads to a workspace by the current version stays as it is."""
+def test_the_previous_version_does_not_replace_aliases_of_the_current_one() -> None:
+    """An alias to a workspace by the current version stays as it is."""
     broker = MemoryBroker("vntana")
     [account] = broker.fake.accounts  # type: ignore[attr-defined]  # VNTANA's
     acme = next(one for one in account.organizations if one.slug == "acme")
@@ -871,8 +868,8 @@ def test_the_version_before_goes_its_own_way_and_gives_up_none_of_the_current_on
     assert record(broker, asked.key) == alias
 
 
-def test_one_login_lists_and_enters_and_the_way_is_kept() -> None:
-    """What was resolved is not asked for again while the secret and the role are the same."""
+def test_one_login_serves_listing_and_entry_and_the_alias_is_stored() -> None:
+    """The alias is used as long as secret and role are the same."""
     broker = MemoryBroker("vntana")
     broker.call()
     assert broker.steps == ["login", "list organizations", "enter organization"]
@@ -888,8 +885,8 @@ def test_one_login_lists_and_enters_and_the_way_is_kept() -> None:
     assert broker.steps[3:] == ["login", "list organizations", "enter organization"]
 
 
-def test_a_way_that_was_turned_is_told_and_not_gone() -> None:
-    """Where it leads is sealed; what the table says in clear is only compared with that."""
+def test_a_changed_alias_target_is_logged_and_not_followed() -> None:
+    """The sealed target is compared with the clear one."""
     broker = MemoryBroker("vntana")
     first = broker.call()
     [alias] = [i for i in items(broker) if i.target]
@@ -903,7 +900,7 @@ def test_a_way_that_was_turned_is_told_and_not_gone() -> None:
     assert broker.item(alias.variant).target == alias.target
 
 
-def test_a_way_that_cannot_be_kept_is_gone_all_the_same() -> None:
+def test_a_failure_to_store_an_alias_fails_no_call() -> None:
     broker = MemoryBroker("vntana")
 
     def failing(commit: Any, lease: Item, values: Any, **more: Any) -> Any:
@@ -918,15 +915,15 @@ def test_a_way_that_cannot_be_kept_is_gone_all_the_same() -> None:
     assert broker.item(unkept["variant"]).lease_owner is None
 
 
-def test_what_the_secret_holds_is_masked_in_each_steps_words() -> None:
-    """Not only in those of the request that it was sent with."""
+def test_values_of_the_secret_are_masked_in_the_message_of_each_step() -> None:
+    """Also if the step did not send them."""
     broker = MemoryBroker("vntana", secret={"organization": "acme"})
     body = {"success": False, "errors": ["NOPE"], "message": "not for <acme>"}
     broker.fake.fail("answer", step="list organizations", status=400, body=json.dumps(body))
     assert "not for <***>" in outcome(broker)["upstream_message"]
 
 
-def test_a_key_that_is_refused_latches_where_no_token_is_shared() -> None:
+def test_a_rejected_key_latches_also_without_shared_tokens() -> None:
     broker = MemoryBroker("editor", secret={"options": {"reuse": False}})
     broker.fake.fail("answer", status=401, body="{}", times=None)
     assert outcome(broker, **PARAMETERS[0])["code"] == "credential_rejected"
@@ -935,8 +932,8 @@ def test_a_key_that_is_refused_latches_where_no_token_is_shared() -> None:
     assert broker.steps == ["generate"]
 
 
-def test_the_version_before_is_tried_whatever_lease_was_left_where_no_token_is_shared() -> None:
-    """The rejection is written without a lease: another holder's has no say in the next request."""
+def test_without_shared_tokens_a_leftover_lease_blocks_no_previous_version() -> None:
+    """The rejection is written without a lease."""
     broker = MemoryBroker("editor", secret={"options": {"reuse": False}})
     broker.fake.fail("status", status=503)
     outcome(broker, **PARAMETERS[0])

@@ -1,4 +1,4 @@
-"""Aliases in a row: a default of the secret, a name of a name, and the token that is meant.
+"""Chains of aliases: a default of the secret, names, and the target token.
 
 No vendor of ours has that, so this one is made up: each step of its way is one request.
 """
@@ -33,7 +33,7 @@ LIFETIME = 3600
 
 
 def requested(body: Document) -> Variant:
-    """Return what a call asks for: a desk, or the secret's."""
+    """Return the requested variant: a desk, or that of the secret."""
     return Variant("asked", {"desk": body.optional_text("desk")})
 
 
@@ -45,7 +45,7 @@ def resolve(_secret: object, variant: Variant) -> Variant:
 
 
 def exchange(secret: Any, variant: Variant, now: int, _kept: Token | None) -> Exchange:
-    """Go one step of the way, with one request."""
+    """Resolve one step of the chain, with one request."""
     step = dict(zip(("named", "desk", "channel"), WAY, strict=True))[variant.kind]
     response: Response = yield Request("POST", BASE, step, proves_credentials=True)
     if variant.kind == "named":
@@ -63,7 +63,7 @@ class Chain(Flow):
 
     @property
     def vendor(self) -> Vendor[Any]:
-        """What the broker can do at it."""
+        """The vendor of the chain."""
         return Vendor(
             parse=lambda secret: secret,
             exchange=exchange,
@@ -103,8 +103,8 @@ ASKED = [Variant("asked", {"desk": desk}) for desk in (None, "front")]
 NAMED = resolve({}, ASKED[0])
 
 
-def test_each_step_of_the_way_is_one_request() -> None:
-    """I5: a call for the same token in other words sends none."""
+def test_each_alias_of_a_chain_is_resolved_by_one_request() -> None:
+    """I5: a call that names the same token otherwise sends none."""
     broker = ChainBroker()
     assert broker.call()["source"] == "exchange"
     assert broker.steps == WAY
@@ -115,8 +115,8 @@ def test_each_step_of_the_way_is_one_request() -> None:
     assert broker.steps == []
 
 
-def test_a_call_finds_its_token_by_one_alias_however_many_there_were() -> None:
-    """Else no process but the one that made it would have it without the secret, nor renew it."""
+def test_each_alias_of_a_chain_is_stored_with_the_final_target() -> None:
+    """So another process finds and renews the token without reading the secret."""
     broker = ChainBroker()
     broker.call()
     assert {broker.item(one.key).target for one in (ASKED[0], NAMED)} == {CHANNEL.key}
@@ -129,8 +129,8 @@ def test_a_call_finds_its_token_by_one_alias_however_many_there_were() -> None:
     assert [one["variant"] for one in broker.invoked] == [CHANNEL.key]
 
 
-def test_a_report_costs_one_request_and_counts() -> None:
-    """What the names stand for is not found anew for it."""
+def test_a_report_of_a_rejected_token_resolves_no_alias_again() -> None:
+    """It causes one request, and counts for the limit."""
     broker = ChainBroker()
     broker.call()
     assert broker.steps == WAY
@@ -142,8 +142,8 @@ def test_a_report_costs_one_request_and_counts() -> None:
     assert_problem(broker.http({"rejected": last}), "too_many_requests", 429)
 
 
-def test_force_is_met_by_a_token_that_was_made_since_it_was_asked_for() -> None:
-    """I5: however long the way to that token is: here the secret has changed."""
+def test_a_forced_call_accepts_a_token_made_after_its_start() -> None:
+    """I5: also at the end of a chain, here after a rotation."""
     broker = ChainBroker()
     broker.call()
     broker.put_secret()
@@ -163,8 +163,8 @@ def test_force_is_met_by_a_token_that_was_made_since_it_was_asked_for() -> None:
     assert broker.steps == WAY
 
 
-def test_an_alias_expects_of_its_token_what_each_on_the_way_expected() -> None:
-    """A new role has the way found anew, once."""
+def test_the_first_alias_of_a_chain_expects_the_context_of_the_last() -> None:
+    """A new role resolves the chain again, once."""
     member = {"role": "MEMBER"}
     broker = ChainBroker(expected=member)
     broker.call()
@@ -178,14 +178,14 @@ def test_an_alias_expects_of_its_token_what_each_on_the_way_expected() -> None:
     assert broker.steps == ["enter", "find tenant"]
 
 
-def test_a_way_in_a_circle_ends() -> None:
+def test_a_circular_chain_of_aliases_is_an_internal_error() -> None:
     broker = ChainBroker(circle=True)
     with pytest.raises(Exception, match="internal"):
         broker.call()
     assert len(broker.steps) < 20
 
 
-def test_a_shorter_way_that_cannot_be_kept_costs_no_caller_the_token() -> None:
+def test_a_failure_to_store_the_shortened_alias_fails_no_call() -> None:
     broker = ChainBroker()
     longer = {one.key for one in (ASKED[0], NAMED)}
 

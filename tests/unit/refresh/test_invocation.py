@@ -1,4 +1,4 @@
-"""What an invocation shares: how long it may take for what, its secret, its leases."""
+"""The shared state of an invocation: deadlines, secret, leases."""
 
 from typing import Any
 
@@ -15,8 +15,8 @@ def invocation(broker: MemoryBroker, seconds: float = 20.0, **known: Any) -> Inv
     return Invocation(broker.deps, "acme", broker.monotonic + seconds, **known)
 
 
-def test_time_is_kept_back_for_what_follows() -> None:
-    """Four seconds for the commit, two of them for the answer of who only waits."""
+def test_time_is_reserved_for_commit_and_response() -> None:
+    """Four seconds for the commit, two if the call only waits."""
     work = invocation(MemoryBroker())
     assert (work.seconds_left, work.seconds_for_requests, work.seconds_to_wait) == (20, 16, 18)
     assert work.seconds_to_commit == 20
@@ -29,7 +29,7 @@ def test_time_is_kept_back_for_what_follows() -> None:
     assert not work.is_nested
 
 
-def test_a_lease_is_acquired_while_an_exchange_can_be_kept() -> None:
+def test_no_lease_is_acquired_with_less_than_six_seconds_left() -> None:
     broker = MemoryBroker()
     with pytest.raises(RefreshInProgress) as raised:
         invocation(broker, 5.999).acquire(broker.item())
@@ -41,7 +41,7 @@ def test_a_lease_is_acquired_while_an_exchange_can_be_kept() -> None:
     assert (lease.fence, lease.forced_at) == (1, 0)
 
 
-def test_a_forced_lease_is_written_down_and_each_has_an_owner_of_its_own() -> None:
+def test_a_forced_lease_sets_forced_at_and_each_lease_has_its_owner() -> None:
     broker = MemoryBroker()
     work = invocation(broker, 19.3)
     first = work.acquire(broker.item(), forced=True)
@@ -53,7 +53,7 @@ def test_a_forced_lease_is_written_down_and_each_has_an_owner_of_its_own() -> No
     assert work.acquire(Item("vendorlink#acme", "-")) is None
 
 
-def test_those_without_the_lease_wait_longer_each_time_up_to_a_bound() -> None:
+def test_the_poll_interval_doubles_up_to_its_bound() -> None:
     broker = MemoryBroker()
     work = invocation(broker)
     lease = Item("vendorlink#acme", "-", lease_owner="a", lease_until=NOW + 9)
@@ -70,7 +70,7 @@ def test_those_without_the_lease_wait_longer_each_time_up_to_a_bound() -> None:
 @pytest.mark.parametrize(
     ("ends", "retry_after"), [(9, 9), (30, 30), (31, 30), (1, 1), (0, 1), (-9, 1)]
 )
-def test_who_has_no_time_to_wait_is_told_when_to_come_again(ends: int, retry_after: int) -> None:
+def test_a_call_without_time_to_wait_gets_retry_after(ends: int, retry_after: int) -> None:
     broker = MemoryBroker()
     lease = Item("vendorlink#acme", "-", lease_owner="a", lease_until=NOW + ends)
     with pytest.raises(RefreshInProgress) as raised:
@@ -82,7 +82,7 @@ def test_who_has_no_time_to_wait_is_told_when_to_come_again(ends: int, retry_aft
     assert broker.slept == pytest.approx([0.01])
 
 
-def test_the_secret_is_read_once_and_parsed_once_a_version() -> None:
+def test_the_secret_is_read_once_and_each_version_parsed_once() -> None:
     broker = MemoryBroker()
     work = invocation(broker)
     assert work.secret().version == "v1"
@@ -97,7 +97,7 @@ def test_the_secret_is_read_once_and_parsed_once_a_version() -> None:
     assert broker.deps.versions_seen == {"acme": (NOW, "v2")}
 
 
-def test_a_version_that_an_event_told_of_is_read() -> None:
+def test_a_version_named_by_an_event_is_read() -> None:
     broker = MemoryBroker()
     assert invocation(broker, noticed_version="v1").secret().version == "v1"
     broker.put_secret()
@@ -106,7 +106,7 @@ def test_a_version_that_an_event_told_of_is_read() -> None:
 
 
 @pytest.mark.parametrize(("age", "version"), [(0, "v1"), (29, "v1"), (30, "v2"), (-1, "v2")])
-def test_a_version_that_was_seen_counts_for_half_a_minute(age: int, version: str) -> None:
+def test_a_seen_secret_version_is_used_for_30_seconds(age: int, version: str) -> None:
     broker = MemoryBroker()
     assert invocation(broker).version() == "v1"
     broker.put_secret()
@@ -114,7 +114,7 @@ def test_a_version_that_was_seen_counts_for_half_a_minute(age: int, version: str
     assert invocation(broker).version() == version
 
 
-def test_the_version_before_is_used_once_the_current_one_was_rejected() -> None:
+def test_use_previous_switches_to_the_previous_version() -> None:
     broker = MemoryBroker()
     broker.put_secret()
     work = invocation(broker)
@@ -127,13 +127,13 @@ def test_the_version_before_is_used_once_the_current_one_was_rejected() -> None:
 
 
 @pytest.mark.parametrize("reuse", [True, False])
-def test_tokens_are_shared_unless_the_secret_says_otherwise(reuse: bool) -> None:
+def test_tokens_are_shared_unless_reuse_is_off(reuse: bool) -> None:
     assert invocation(MemoryBroker("editor")).is_shared()
     broker = MemoryBroker("editor", secret={"options": {"reuse": reuse}})
     assert invocation(broker).is_shared() is reuse
 
 
-def test_what_was_sent_is_remembered_and_a_login_until_the_next_request() -> None:
+def test_was_login_holds_until_the_next_request() -> None:
     work = invocation(MemoryBroker())
     assert (work.has_sent, work.was_login) == (False, False)
     login = Request("login", "POST", "https://vendor/login", proves_credentials=True)
@@ -143,7 +143,7 @@ def test_what_was_sent_is_remembered_and_a_login_until_the_next_request() -> Non
     assert (work.has_sent, work.was_login) == (True, False)
 
 
-def test_an_announcement_names_the_connection_and_the_version() -> None:
+def test_an_announcement_names_connection_and_version() -> None:
     broker = MemoryBroker()
     invocation(broker).announce("Connection Latched", "v1")
     detail = {"flow": "vendorlink", "connection": "acme", "secret_version": "v1"}
@@ -151,8 +151,8 @@ def test_an_announcement_names_the_connection_and_the_version() -> None:
 
 
 @pytest.mark.parametrize("key", ["-", "a" * 64])
-def test_what_was_read_counts_from_before_it_was_asked_for(key: str) -> None:
-    """I16: a hold or a DELETE may come amid a slow read, which knows nothing of it."""
+def test_the_age_of_a_read_counts_from_before_its_request(key: str) -> None:
+    """I16: a slow read may miss a hold or a DELETE."""
     broker = MemoryBroker("vntana")
 
     def slowly(operation: Any, **request: Any) -> Any:

@@ -1,4 +1,4 @@
-"""Who tells the bus that an upstream is down or up: one invocation, and another if that dies."""
+"""Announcements of outages and recoveries: each by one invocation, or by another if that dies."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -12,12 +12,11 @@ from hypothesis import strategies as st
 from token_broker.item import Item, rfc3339
 from token_broker.item_codec import attribute
 from token_broker.records import replace
-from token_broker.refresh.outage import send_events
-from token_broker.refresh.pending_events import (
+from token_broker.refresh.outage import (
     CLAIM_SECONDS,
     OUTAGE_SECONDS,
-    PendingEvents,
     Step,
+    send_events,
     step,
 )
 
@@ -86,7 +85,8 @@ class Place:
         invocation = SimpleNamespace(
             deps=SimpleNamespace(clock=SimpleNamespace(now=lambda: self.now), store=self),
             partition=GATE.connection,
-            pending_events=PendingEvents(is_available=is_available),
+            pending_events=[],
+            is_available=is_available,
             announce=self.announce,
             gate=self.gate,
         )
@@ -113,7 +113,7 @@ class Place:
         pytest.param(ENDING, False, LATER + 99, Step.BEGIN, id="the next, before that was"),
     ],
 )
-def test_what_follows_from_an_exchange(
+def test_the_step_after_an_exchange_follows_from_the_gate(
     gate: Item, is_available: bool, now: int, expected: Step
 ) -> None:
     assert step(gate, now, is_available=is_available) is expected
@@ -127,8 +127,10 @@ EVENTS = [
 
 @pytest.mark.parametrize(("gate", "is_available", "event"), EVENTS)
 @pytest.mark.parametrize("moment", range(STEPS_OF_ONE))
-def test_one_of_two_tells(gate: Item, is_available: bool, event: str, moment: int) -> None:
-    """Whenever another invocation comes between, and however often exchanges end so later."""
+def test_one_of_two_concurrent_invocations_announces(
+    gate: Item, is_available: bool, event: str, moment: int
+) -> None:
+    """At each moment of the other one, and for repeated exchanges."""
     place = Place(gate)
     place.at[moment] = lambda: place.ends(is_available=is_available)
     for _ in range(3):
@@ -139,8 +141,10 @@ def test_one_of_two_tells(gate: Item, is_available: bool, event: str, moment: in
 
 @pytest.mark.parametrize(("gate", "is_available", "event"), EVENTS)
 @pytest.mark.parametrize("moment", range(STEPS_OF_ONE))
-def test_who_dies_is_followed(gate: Item, is_available: bool, event: str, moment: int) -> None:
-    """Told once where it was not told yet, and again where nobody knows that it was; by one."""
+def test_after_a_death_another_invocation_announces(
+    gate: Item, is_available: bool, event: str, moment: int
+) -> None:
+    """Once if it was not announced, and again if that is unknown."""
     place = Place(gate)
     place.at[moment] = place.dies
     with pytest.raises(Died):
@@ -153,8 +157,8 @@ def test_who_dies_is_followed(gate: Item, is_available: bool, event: str, moment
     assert len(set(place.told)) == 1, "and both name the same outage"
 
 
-def test_an_outage_is_told_after_one_whose_end_was_not_recorded() -> None:
-    """It is another one, of a time of its own."""
+def test_an_outage_is_announced_after_one_without_a_recorded_end() -> None:
+    """With its own start."""
     place = Place(ENDING, now=LATER + CLAIM_SECONDS)
     place.ends(is_available=False)
     since, place.now = place.now, place.now + OUTAGE_SECONDS
@@ -163,9 +167,7 @@ def test_an_outage_is_told_after_one_whose_end_was_not_recorded() -> None:
 
 
 @pytest.mark.parametrize(("gate", "is_available", "event"), EVENTS)
-def test_what_the_bus_did_not_take_is_told_again(
-    gate: Item, is_available: bool, event: str
-) -> None:
+def test_a_failed_announcement_is_repeated(gate: Item, is_available: bool, event: str) -> None:
     place = Place(gate, is_bus_up=False)
     place.ends(is_available=is_available)
     place.is_bus_up = True
@@ -175,8 +177,8 @@ def test_what_the_bus_did_not_take_is_told_again(
 
 
 @given(st.lists(st.tuples(st.booleans(), st.integers(0, 3 * OUTAGE_SECONDS))))
-def test_down_and_up_take_turns(ends: list[tuple[bool, int]]) -> None:
-    """Of exchanges that end in whatever way, whenever: no failure right after a success is told."""
+def test_announcements_of_down_and_up_alternate(ends: list[tuple[bool, int]]) -> None:
+    """For any sequence of exchanges: down once failures have lasted the period."""
     place = Place()
     failing_since = None
     for is_available, seconds in ends:
@@ -189,8 +191,8 @@ def test_down_and_up_take_turns(ends: list[tuple[bool, int]]) -> None:
         assert (told[-1:] == ["Down"]) is is_down
 
 
-def test_a_gate_that_is_gone_is_not_made_anew() -> None:
-    """An item without a lease has no end: the table would keep it for ever."""
+def test_an_outage_creates_no_gate() -> None:
+    """An item without a lease has no ttl: it would stay for ever."""
     place = Place(replace(GATE, raw={}))
     place.ends(is_available=False)
     assert place.gate.outage_since == 0

@@ -1,4 +1,4 @@
-"""When an exchange is made, by whose demand, and how often; what those without the lease get."""
+"""The refresher: when it makes an exchange, its limits, and calls without the lease."""
 
 import json
 from collections.abc import Callable
@@ -19,6 +19,7 @@ from token_broker.errors import (
     RefreshInProgress,
     StoreUnavailable,
     TooManyRequests,
+    upstream_of,
 )
 from token_broker.exchange import NeedToken, Request, Response
 from token_broker.flows.vntana.organizations import LISTING
@@ -41,7 +42,7 @@ def refresher(broker: MemoryBroker, seconds: float = 29.0) -> Refresher:
 
 
 def obtain(broker: MemoryBroker, **requirement: Any) -> tuple[str, int]:
-    """Return source and generation of what a new process obtains."""
+    """Return source and generation of the token that a new process obtains."""
     broker.restart()
     held, source = refresher(broker).obtain(LOGIN, Requirement(**requirement))
     assert held.token.handoff == {}
@@ -69,7 +70,7 @@ DEAD: dict[str, Any] = {"lease_owner": "dead", "lease_until": NOW}
 
 
 @pytest.mark.parametrize(("after", "wait"), [(0, 10), (9, 1), (10, None)])
-def test_one_exchange_is_forced_in_ten_seconds(after: int, wait: int | None) -> None:
+def test_a_forced_exchange_is_made_once_in_ten_seconds(after: int, wait: int | None) -> None:
     broker = with_token()
     broker.now += 100
     assert obtain(broker, force=True) == ("exchange", 2)
@@ -91,14 +92,14 @@ def test_a_longer_min_ttl_counts_as_forced_until_the_renewal_is_due(
     assert broker.item().forced_at == (broker.now if is_on_demand else 0)
 
 
-def test_a_call_that_says_nothing_forces_nothing() -> None:
+def test_a_plain_call_does_not_count_as_forced() -> None:
     broker = with_token()
     broker.put(**DEAD)
     assert obtain(broker) == ("exchange", 2)
     assert broker.item().forced_at == 0
 
 
-def test_a_forced_call_is_content_with_what_another_made_meanwhile() -> None:
+def test_a_forced_call_accepts_a_token_made_meanwhile() -> None:
     broker = with_token()
     broker.now += 100
     work, done = refresher(broker), list[tuple[str, int]]()
@@ -120,8 +121,8 @@ def report(broker: MemoryBroker) -> tuple[str, int]:
     return obtain(broker, rejected=broker.item().fingerprint)
 
 
-def test_three_reports_in_a_minute_are_followed() -> None:
-    """I9: the limit is told with when the oldest of them counts no more."""
+def test_three_reports_a_minute_cause_an_exchange() -> None:
+    """I9: the error has the seconds until the oldest report expires."""
     broker = with_token()
     for generation in (2, 3, 4):
         broker.now += 10
@@ -136,7 +137,7 @@ def test_three_reports_in_a_minute_are_followed() -> None:
     assert broker.item().report_times == (NOW + 20, NOW + 30, NOW + 70)
 
 
-def test_a_report_of_an_older_token_costs_nothing() -> None:
+def test_a_report_of_an_older_token_causes_no_exchange() -> None:
     broker = with_token()
     old = broker.item().fingerprint
     broker.now += 100
@@ -148,8 +149,8 @@ def test_a_report_of_an_older_token_costs_nothing() -> None:
 
 
 @pytest.mark.parametrize("is_current", [True, False])
-def test_a_token_that_is_issued_once_more_is_not_handed_to_its_reporter(is_current: bool) -> None:
-    """I14: nor is it as the old token, if the exchange replaced one that was uncertain."""
+def test_a_reissued_token_is_not_handed_to_its_reporter(is_current: bool) -> None:
+    """I14: also not as the old token, after an uncertain one was replaced."""
     broker, answers = MemoryBroker(), list[Response]()
     fake, repeats = broker.fake, False
 
@@ -178,10 +179,10 @@ def test_a_token_that_is_issued_once_more_is_not_handed_to_its_reporter(is_curre
 @pytest.mark.parametrize(
     ("age", "lease", "is_replaced"), [(59, {}, False), (60, {}, True), (59, DEAD, True)]
 )
-def test_a_young_token_is_not_blamed_for_a_step(
+def test_a_rejection_by_a_step_does_not_replace_a_token_under_a_minute_old(
     age: int, lease: dict[str, Any], is_replaced: bool
 ) -> None:
-    """It is the step that was refused then. Nor does a step's report count as a caller's."""
+    """The step itself failed. Its report does not count for the limit of callers."""
     broker = with_token()
     broker.now += age
     broker.put(**lease)
@@ -191,8 +192,8 @@ def test_a_young_token_is_not_blamed_for_a_step(
     assert broker.item().report_times == ()
 
 
-def test_a_young_token_that_is_being_replaced_is_waited_for() -> None:
-    """It may be dead already: the step that was refused with it would be again."""
+def test_a_young_token_under_a_lease_is_waited_for() -> None:
+    """It may be dead already, and the step would fail again."""
     broker = with_token()
     broker.put(lease_owner="another", lease_until=NOW + 60)
     need = NeedToken(LOGIN, broker.item().fingerprint)
@@ -203,7 +204,7 @@ def test_a_young_token_that_is_being_replaced_is_waited_for() -> None:
 # Waiting
 
 
-def test_those_without_the_lease_wait_for_the_token_of_its_holder() -> None:
+def test_calls_without_the_lease_wait_for_the_holders_token() -> None:
     broker = MemoryBroker()
     broker.put(lease_owner="a", lease_until=NOW + 9)
     sleep = broker.deps.clock.sleep
@@ -220,7 +221,7 @@ def test_those_without_the_lease_wait_for_the_token_of_its_holder() -> None:
     assert broker.telemetry.of("wait") == [{"milliseconds": 600}]
 
 
-def test_a_lease_that_ran_out_is_taken_over() -> None:
+def test_an_expired_lease_is_taken_over() -> None:
     """I10: after the death of its holder, the next caller has a token within one lease."""
     broker = MemoryBroker()
     broker.put(lease_owner="dead", lease_until=NOW + 1)
@@ -248,7 +249,7 @@ def broken_commit(broker: MemoryBroker, times: int, error: BrokerError = BUSY) -
     around(broker.aws.store, "commit", failing)
 
 
-def test_a_token_is_kept_at_the_next_try() -> None:
+def test_a_failed_commit_is_repeated() -> None:
     broker = MemoryBroker()
     broken_commit(broker, 3)
     assert obtain(broker) == ("exchange", 1)
@@ -257,8 +258,8 @@ def test_a_token_is_kept_at_the_next_try() -> None:
     assert broker.telemetry.of("unkept") == []
 
 
-def test_a_token_that_cannot_be_kept_is_handed_out_and_others_wait() -> None:
-    """I13: no second login at once, and the process that paid for it remembers it."""
+def test_a_token_that_cannot_be_stored_is_handed_out_and_others_wait() -> None:
+    """I13: no second login at once; the process caches the token."""
     broker = MemoryBroker()
     broken_commit(broker, 1000)
     down = {"code": "upstream_unavailable", "detail": "x", "since": 1, "count": 1, "retry_at": 1}
@@ -280,7 +281,7 @@ def test_a_token_that_cannot_be_kept_is_handed_out_and_others_wait() -> None:
     assert broker.steps == ["login"]
 
 
-def test_a_setting_that_is_wrong_is_not_tried_again() -> None:
+def test_a_commit_that_fails_by_a_wrong_setting_is_not_repeated() -> None:
     broker = MemoryBroker()
     broken_commit(broker, 1000, NotConfigured("KEY_ID: the key cannot be used"))
     assert broker.call()["source"] == "exchange"
@@ -290,7 +291,7 @@ def test_a_setting_that_is_wrong_is_not_tried_again() -> None:
     assert broker.item().lease_owner is None
 
 
-def test_a_token_that_ended_while_it_was_opened_is_not_handed_out() -> None:
+def test_a_token_that_expires_while_it_is_opened_is_not_handed_out() -> None:
     broker = with_token()
     broker.now = ENDS - 31
 
@@ -306,7 +307,7 @@ def test_a_token_that_ended_while_it_was_opened_is_not_handed_out() -> None:
 # Limits of a new token
 
 
-def test_a_new_token_that_lives_too_short_is_the_callers_mistake() -> None:
+def test_a_min_ttl_that_the_new_token_does_not_meet_is_an_invalid_request() -> None:
     broker = MemoryBroker()
     told = refused(InvalidRequest, lambda: obtain(broker, min_ttl=3600))
     assert told[0] == "min_ttl: tokens of this upstream live 3600 seconds"
@@ -327,16 +328,15 @@ GATE = Item(
 
 
 @pytest.mark.parametrize(("ago", "retry_after"), [(45, 15), (59, 1), (60, 1), (90, 1), (0, 60)])
-def test_a_suspect_version_says_when_it_is_tried_again(ago: int, retry_after: int) -> None:
+def test_the_error_of_a_suspect_version_has_its_retry_after(ago: int, retry_after: int) -> None:
     detail = "this version of the secret worked before, and was rejected: it is tried once more"
     error = suspected(replace(GATE, suspect_at=NOW - ago), NOW)
     assert (error.detail, error.retry_after) == (detail, retry_after)
-    assert (error.upstream_status, error.upstream_code) == (401, "BAD")
-    bare = suspected(replace(GATE, failure=None), NOW)
-    assert (bare.upstream_status, bare.upstream_code) == (None, None)
+    assert upstream_of(error) == upstream_of(GATE.failure)
+    assert set(upstream_of(suspected(replace(GATE, failure=None), NOW)).values()) == {None}
 
 
-def test_a_latch_says_since_when_it_is() -> None:
+def test_the_error_of_a_latch_has_its_start() -> None:
     told = latched(GATE).problem()
     known = {"upstream_status": 401, "upstream_code": "BAD", "upstream_message": "no"}
     assert told | known == told
@@ -365,7 +365,7 @@ SUSPECT: dict[str, Any] = {"accepted_version": "v1", "suspect_version": "v1"}
         pytest.param({"fence": "x"}, True, id="damaged, which is told"),
     ],
 )
-def test_a_version_is_tried_by_the_holder_of_the_gates_lease(
+def test_an_unaccepted_version_is_tried_with_the_lease_of_the_gate(
     values: dict[str, Any], is_entered: bool
 ) -> None:
     broker = MemoryBroker("vntana")
@@ -385,7 +385,7 @@ def test_a_version_is_tried_by_the_holder_of_the_gates_lease(
     assert broker.item().accepted_version == values.get("accepted_version")
 
 
-def test_each_version_is_admitted_by_itself() -> None:
+def test_each_version_is_admitted_separately() -> None:
     broker = MemoryBroker("vntana")
     broker.put(accepted_version="v1", rejected_versions=["v2"])
     gate = gate_of(broker)
@@ -393,7 +393,7 @@ def test_each_version_is_admitted_by_itself() -> None:
     refused(CredentialLatched, lambda: gate.admit(VARIANT, "v2"))
 
 
-def test_what_was_accepted_before_says_nothing_of_the_version_that_is_tried_now() -> None:
+def test_an_accepted_version_does_not_lift_the_latch_of_another() -> None:
     broker = MemoryBroker("vntana")
     broker.put(accepted_version="v1", latched_version="v2")
     gate = gate_of(broker)
@@ -404,8 +404,8 @@ def test_what_was_accepted_before_says_nothing_of_the_version_that_is_tried_now(
     assert (broker.item().latched_version, broker.item().lease_owner) == ("v2", None)
 
 
-def test_a_version_that_was_admitted_and_rejected_is_admitted_no_more() -> None:
-    """I7: nor by the invocation that tried it itself, and all of its exchanges know."""
+def test_a_rejected_version_is_not_admitted_again_in_the_same_invocation() -> None:
+    """I7: in none of its exchanges."""
     broker = MemoryBroker("vntana")
     gate = gate_of(broker)
     gate.admit(VARIANT, "v1")
@@ -428,7 +428,7 @@ LEASED: dict[str, Any] = {"lease_owner": "a", "lease_until": NOW + 9}
         pytest.param(HELD, ConnectionHeld, None, id="it works, but the connection is held since"),
     ],
 )
-def test_a_version_is_not_tried(
+def test_a_latched_suspect_leased_or_held_version_is_not_admitted(
     values: dict[str, Any], error: type[BrokerError], retry_after: int | None
 ) -> None:
     broker = MemoryBroker("vntana")
@@ -438,8 +438,8 @@ def test_a_version_is_not_tried(
 
 
 @pytest.mark.parametrize("failures", [1, 2])
-def test_an_accepted_version_is_kept_at_the_second_try_or_at_the_end(failures: int) -> None:
-    """It only tells what is so already: that it cannot be kept costs no caller a token."""
+def test_a_failed_write_of_the_accepted_version_is_repeated_at_the_end(failures: int) -> None:
+    """Its failure fails no call."""
     broker = MemoryBroker("editor")
     left = iter(range(failures))
 
@@ -476,7 +476,7 @@ DEMOTED = {"context": '{"role": "MEMBER"}'}
         pytest.param(BACKS_OFF, DEMOTED, {}, True, id="of another role: I8, in any back-off"),
     ],
 )
-def test_an_alias_is_followed_while_nothing_better_can_be_had(
+def test_an_outdated_alias_is_followed_while_no_exchange_is_possible(
     changes: dict[str, Any], target: dict[str, Any], gate: dict[str, Any], is_outdated: bool
 ) -> None:
     broker = MemoryBroker("editor")
@@ -490,7 +490,7 @@ def test_an_alias_is_followed_while_nothing_better_can_be_had(
     assert Resolver(work, CredentialGate(work)).is_outdated(seen) is is_outdated
 
 
-def test_what_a_renewal_made_is_remembered() -> None:
+def test_the_token_of_a_renewal_is_cached() -> None:
     broker = with_token()
     broker.now = REFRESH
     assert broker.call(action="renew", variant="-") == {"renewed": 1}
@@ -498,8 +498,8 @@ def test_what_a_renewal_made_is_remembered() -> None:
     assert (answer["source"], answer["generation"]) == ("memory", 2)
 
 
-def test_what_only_one_exchange_can_use_is_not_remembered() -> None:
-    """A login lists and enters at once; nothing of it is kept for another invocation."""
+def test_the_handoff_of_a_listing_is_not_cached() -> None:
+    """The login is used within one invocation only."""
     broker = MemoryBroker("vntana")
     broker.call()
     cached = broker.deps.cache.recall("vntana#acme", LISTING.key)
@@ -507,8 +507,8 @@ def test_what_only_one_exchange_can_use_is_not_remembered() -> None:
     assert cached.token.handoff == {}
 
 
-def test_a_name_that_is_wrong_is_held_against_no_variant() -> None:
-    """Nothing was sent: the listing that is kept tells."""
+def test_an_unknown_name_in_a_request_stores_no_failure() -> None:
+    """The stored listing decides, without a request."""
     broker = MemoryBroker("vntana")
     broker.call()
     steps = len(broker.steps)
@@ -522,8 +522,8 @@ def failures_of(broker: MemoryBroker) -> list[Failure]:
     return [i.failure for i in broker.aws.store.list(f"{broker.flow}#acme") if i.failure]
 
 
-def test_a_default_that_is_wrong_backs_off_where_it_took_a_login_to_see_that() -> None:
-    """The login was another exchange's, of the same call."""
+def test_a_wrong_default_that_cost_a_login_backs_off() -> None:
+    """The login was sent by a nested exchange."""
     broker = MemoryBroker("vntana", secret={"organization": "nowhere"})
     for _ in range(2):
         with pytest.raises(Exception, match="not_configured"):
@@ -535,8 +535,8 @@ def test_a_default_that_is_wrong_backs_off_where_it_took_a_login_to_see_that() -
 
 
 @pytest.mark.parametrize("is_alias", [True, False], ids=["the alias", "its target"])
-def test_an_alias_and_its_target_back_off_alike(is_alias: bool) -> None:
-    """After a rotation to other defaults both have to be made again; either may have failed."""
+def test_a_backoff_of_an_alias_or_its_target_stops_the_call(is_alias: bool) -> None:
+    """After a rotation, both have to be renewed, and either may have failed."""
     broker = MemoryBroker("vntana")
     broker.call()
     [alias] = [i for i in broker.aws.store.list("vntana#acme") if i.target]
@@ -554,7 +554,7 @@ def test_an_alias_and_its_target_back_off_alike(is_alias: bool) -> None:
 UNSHARED: dict[str, Any] = {"options": {"reuse": False}}
 
 
-def test_a_token_that_was_shared_is_dropped_once_the_secret_says_so() -> None:
+def test_a_shared_token_is_dropped_once_reuse_is_off() -> None:
     broker = MemoryBroker("editor")
     broker.call(parameters={"userId": "1"})
     [kept] = [i for i in broker.aws.store.list("editor#acme") if i.kind == "parameters"]
@@ -564,7 +564,7 @@ def test_a_token_that_was_shared_is_dropped_once_the_secret_says_so() -> None:
     assert broker.item(kept.variant).token is None
 
 
-def test_a_token_of_ones_own_waits_for_no_lease() -> None:
+def test_an_exchange_of_an_unshared_token_waits_for_no_lease() -> None:
     broker = MemoryBroker("editor", secret=UNSHARED)
     broker.fake.fail("status", status=503)
     with pytest.raises(Exception, match="upstream_unavailable"):

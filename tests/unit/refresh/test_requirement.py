@@ -1,4 +1,4 @@
-"""Which kept token meets a call, or the needs of another exchange."""
+"""Requirements: which stored token meets a call or a nested exchange."""
 
 from typing import Any
 
@@ -41,13 +41,13 @@ ITEM = Item(
         ({"force": True}, {}, True),
     ],
 )
-def test_a_kept_token_does_or_does_not_do(
+def test_a_stored_token_meets_a_requirement_or_not(
     requirement: dict[str, Any], changes: dict[str, Any], is_met: bool
 ) -> None:
     assert Requirement(**requirement).is_met(replace(ITEM, **changes), NOW) is is_met
 
 
-def test_a_request_is_required_as_it_was_made() -> None:
+def test_a_requirement_has_the_fields_of_its_request() -> None:
     request = TokenRequest(Variant("login"), 9, "0123456789abcdef", force=True)
     assert Requirement.of(request) == Requirement(9, "0123456789abcdef", force=True)
 
@@ -56,19 +56,19 @@ def test_a_request_is_required_as_it_was_made() -> None:
     ("requirement", "may_be_cached"),
     [({}, True), ({"min_ttl": 9}, True), ({"force": True}, False), ({"rejected": "a"}, False)],
 )
-def test_what_a_reporter_or_a_forced_call_gets_is_read(
+def test_reports_and_forced_calls_may_not_use_the_cache(
     requirement: dict[str, Any], may_be_cached: bool
 ) -> None:
     assert Requirement(**requirement).may_be_cached is may_be_cached
 
 
-def test_another_variant_has_generations_of_its_own() -> None:
+def test_a_requirement_for_another_variant_has_no_generation() -> None:
     first = Requirement(9, "a", force=True, newer_than=7, version="v1")
     assert first.resolved("v2") == Requirement(9, "a", force=True, version="v2")
     assert Requirement(9).resolved("v2") == Requirement(9)
 
 
-def test_force_is_met_by_what_is_newer_than_what_was_found() -> None:
+def test_a_forced_requirement_needs_a_newer_generation_than_was_read() -> None:
     forced = Requirement(force=True)
     assert forced.after(ITEM) == Requirement(force=True, newer_than=7)
     older = Requirement(force=True, newer_than=5)
@@ -80,7 +80,7 @@ def test_force_is_met_by_what_is_newer_than_what_was_found() -> None:
     ("requirement", "is_met"),
     [({"force": True, "newer_than": 7}, True), ({"rejected": "current"}, False)],
 )
-def test_a_token_that_this_invocation_made_is_new(
+def test_a_token_made_by_this_invocation_meets_force(
     requirement: dict[str, Any], is_met: bool
 ) -> None:
     assert Requirement(**requirement).is_met_by_new(ITEM, NOW) is is_met

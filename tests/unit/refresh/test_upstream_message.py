@@ -1,4 +1,4 @@
-"""What is shown of a vendor's own words: short, printable, and nothing that is confidential."""
+"""The vendor's message in errors and logs: short, printable, and masked."""
 
 import base64
 import json
@@ -53,7 +53,7 @@ def said(body: object, secret: object = SECRET, **headers: str) -> str | None:
         pytest.param({"message": "x " * 300}, ("x " * 100)[:199] + " ", id="200 characters"),
     ],
 )
-def test_the_vendors_words_are_shown(body: object, message: str | None) -> None:
+def test_the_message_is_found_in_each_kind_of_body(body: object, message: str | None) -> None:
     assert said(body) == message
 
 
@@ -67,38 +67,38 @@ def test_the_vendors_words_are_shown(body: object, message: str | None) -> None:
         *("c1a0e4f2-8d1b-4c55-9a57-6f2a1b3c4d5e", "mzc18Xp0mzc18Xp0=="),
     ],
 )
-def test_what_is_confidential_is_masked(echoed: str) -> None:
-    """What the secret and the request hold, however it is written, and what looks like a token."""
+def test_values_of_secret_and_request_and_token_like_texts_are_masked(echoed: str) -> None:
+    """In each encoding."""
     assert said({"message": f"no {echoed} here"}) == "no *** here"
 
 
-def test_what_a_form_sends_is_masked() -> None:
+def test_values_of_a_form_are_masked() -> None:
     sent = Request("POST", "https://e.example/token", "login", form={"client_secret": "s3-cret w"})
     response = Response(400, {}, b"bad client_secret=s3-cret+w")
     assert upstream_message(response, sent, {}) == "bad client_secret=***"
 
 
-def test_a_short_value_is_masked_as_a_word_only() -> None:
-    """A user called "1" does not take every digit out of a message."""
+def test_a_short_value_is_masked_as_a_whole_word() -> None:
+    """A user called "1" does not mask every digit of a message."""
     assert said({"message": "user 1 of 100"}, secret={"user": "1"}) == "user *** of 100"
 
 
 @given(st.recursive(st.text(), lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner)))
-def test_no_answer_breaks_the_bound(body: Any) -> None:
-    """Whatever a vendor answers: 200 printable characters at most, or none."""
+def test_the_message_is_bounded_and_printable_for_any_body(body: Any) -> None:
+    """At most 200 characters, or None."""
     message = said(body)
     assert message is None or (0 < len(message) <= 200 and message.isprintable())
 
 
 @given(st.text(alphabet="abcXYZ0189 %&<>\"'/+äß\\", min_size=3, max_size=30))
-def test_no_password_is_shown(password: str) -> None:
-    """Whatever a password is made of, it does not stand in the message as it is."""
+def test_any_password_is_masked(password: str) -> None:
+    """With quotes, blanks, non-ASCII and special characters."""
     message = said({"message": f"no such user: {password}!"}, secret={"password": password})
     assert password.strip() == "" or password.strip() not in (message or "")
 
 
 @pytest.mark.parametrize("echoed", ["a&b<c", "a&amp;b&lt;c", "a&#38;b&#60;c"])
-def test_what_a_page_writes_in_entities_is_masked_too(echoed: str) -> None:
+def test_html_entities_are_masked(echoed: str) -> None:
     assert said({"message": f"wrong: {echoed}!"}, {"password": "a&b<c"}) == "wrong: ***!"
 
 
@@ -118,6 +118,6 @@ def test_a_header_is_masked_unless_it_is_public(name: str, value: str, shown: st
 
 
 @pytest.mark.parametrize("echoed", ["YTFiMg==", "YTFiMg", "61316232", "a1b2", "A1B2"])
-def test_a_short_secret_is_masked_in_each_way_to_write_it(echoed: str) -> None:
+def test_a_short_secret_is_masked_in_each_encoding(echoed: str) -> None:
     for secret in ({"pin": "a1b2"}, {"pins": ["x", {"one": "a1b2"}]}):
         assert said({"message": f"wrong: {echoed}!"}, secret) == "wrong: ***!"

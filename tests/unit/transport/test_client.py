@@ -1,4 +1,4 @@
-"""The transport against real sockets on loopback: everything that is a server's to get wrong."""
+"""The transport with real sockets on loopback, and servers that misbehave."""
 
 import gzip
 import logging
@@ -55,7 +55,7 @@ Serve = Callable[..., Server]
 
 @pytest.fixture
 def send(transport: Transport) -> Callable[[Request], Response]:
-    """Return what sends a request, with all the time there is."""
+    """Return a function that sends a request with a long deadline."""
     return lambda request: transport.send(request, PATIENCE_SECONDS)
 
 
@@ -74,7 +74,7 @@ def post(url: str, json: object = None, **headers: str) -> Request:
 def failure(
     transport: Transport, request: Request, seconds: float = PATIENCE_SECONDS
 ) -> UpstreamError:
-    """Return the error that *request* ends in, having searched it for what must not be there."""
+    """Return the error of *request*, after a check that it has no secret."""
     with pytest.raises(UpstreamError) as caught:
         transport.send(request, seconds)
     error = caught.value
@@ -92,8 +92,8 @@ def failure(
 # What is sent
 
 
-def test_a_body_is_sent_as_it_is(serve: Serve, send: Send) -> None:
-    """The bytes are the request's own, as JSON, and nothing of the library's identity is told."""
+def test_the_body_is_sent_unchanged(serve: Serve, send: Send) -> None:
+    """The headers do not reveal the library."""
     server = serve()
     request = post(server.url, {"p": "é"}, x_auth_token="t")
     send(request)
@@ -119,18 +119,18 @@ def test_a_request_may_have_its_own_content_type(serve: Serve, send: Send) -> No
     assert b"application/json; charset=utf-8" in server.asked[0]
 
 
-def test_a_post_without_body_says_so(serve: Serve, send: Send) -> None:
-    """A server that waits for a body would wait for ever."""
+def test_a_post_without_body_has_content_length_0(serve: Serve, send: Send) -> None:
+    """Otherwise a server may wait for a body."""
     server = serve()
     send(post(server.url))
     assert b"content-length: 0" in server.asked[0].lower()
     assert b"content-type" not in server.asked[0].lower()
 
 
-def test_the_environment_is_not_heeded(
+def test_proxy_and_netrc_of_the_environment_are_ignored(
     serve: Serve, send: Send, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """A proxy would see the secrets, and ``~/.netrc`` would replace the authorization."""
+    """A proxy would see the secrets; ``~/.netrc`` would replace the authorization."""
     server, proxy = serve(), serve()
     (tmp_path / "netrc").write_text("machine 127.0.0.1 login a password b")
     for name, value in {
@@ -145,7 +145,7 @@ def test_the_environment_is_not_heeded(
     assert proxy.connections == 0
 
 
-def test_cookies_are_forgotten(serve: Serve, send: Send) -> None:
+def test_cookies_are_not_stored(serve: Serve, send: Send) -> None:
     server = serve(says(answer(b"{}", "Set-Cookie: session=1; Path=/")))
     send(get(server.url))
     send(get(server.url))
@@ -156,7 +156,7 @@ def test_cookies_are_forgotten(serve: Serve, send: Send) -> None:
 
 
 def test_header_names_are_in_lower_case(serve: Serve, send: Send) -> None:
-    """A folded value, which could not be sent on, is in one line."""
+    """A folded value is joined to one line."""
     server = serve(says(answer(b"{}", "X-AUTH-Token: a\r\n b", "x-B: é")))
     headers = send(get(server.url)).headers
     assert headers["x-auth-token"] == "a b"
@@ -164,8 +164,8 @@ def test_header_names_are_in_lower_case(serve: Serve, send: Send) -> None:
 
 
 @pytest.mark.parametrize("status", [204, 302, 307, 401, 404, 500, 503])
-def test_any_status_is_an_answer(serve: Serve, send: Send, status: int) -> None:
-    """A redirect too. It is not followed, because its host is not known."""
+def test_any_status_is_returned(serve: Serve, send: Send, status: int) -> None:
+    """A redirect is not followed."""
     elsewhere = serve()
     server = serve(says(answer(b"", f"Location: {elsewhere.url}/", status=f"{status} X")))
     headers = {"content-length": "0", "location": f"{elsewhere.url}/"}
@@ -175,7 +175,9 @@ def test_any_status_is_an_answer(serve: Serve, send: Send, status: int) -> None:
 
 
 @pytest.mark.parametrize("location", ["http://[", "\xff\xfe", "//", "x" * 60000])
-def test_where_a_redirect_leads_does_not_matter(serve: Serve, send: Send, location: str) -> None:
+def test_an_invalid_location_of_a_redirect_is_ignored(
+    serve: Serve, send: Send, location: str
+) -> None:
     server = serve(says(answer(b"", f"Location: {location}", status="302 Found")))
     assert send(get(server.url)).status == 302
 
@@ -198,8 +200,10 @@ def test_a_body_of_unknown_length_is_read_to_its_end(serve: Serve, send: Send) -
         ("identity", b'{"a":1}'),
     ],
 )
-def test_compression_is_undone(serve: Serve, send: Send, encoding: str, body: bytes) -> None:
-    """Some servers compress an answer although the request does not accept that."""
+def test_a_compressed_body_is_decompressed(
+    serve: Serve, send: Send, encoding: str, body: bytes
+) -> None:
+    """Some servers compress although the request does not accept it."""
     server = serve(says(answer(body, f"Content-Encoding: {encoding}")))
     assert send(get(server.url)).content == b'{"a":1}'
 
@@ -207,7 +211,7 @@ def test_compression_is_undone(serve: Serve, send: Send, encoding: str, body: by
 # Size
 
 
-def test_the_largest_body(serve: Serve, send: Send) -> None:
+def test_a_body_of_the_maximal_size_is_read(serve: Serve, send: Send) -> None:
     assert len(send(get(serve(says(answer(b"x" * LARGEST_BODY))).url)).content) == (LARGEST_BODY)
 
 
@@ -232,9 +236,7 @@ BOMB = gzip.compress(b"0" * 50_000_000, mtime=0)
         ),
     ],
 )
-def test_a_body_beyond_the_bound_is_not_taken(
-    serve: Serve, transport: Transport, raw: bytes
-) -> None:
+def test_a_larger_body_is_refused(serve: Serve, transport: Transport, raw: bytes) -> None:
     error = failure(transport, get(serve(says(raw)).url))
     assert isinstance(error, UpstreamContractChanged)
     assert error.detail == "look: the answer is too large"
@@ -250,7 +252,7 @@ def test_a_body_beyond_the_bound_is_not_taken(
         ("deflate", b"\x78"),
     ],
 )
-def test_what_cannot_be_decompressed(
+def test_a_body_that_cannot_be_decompressed_is_an_error(
     serve: Serve, transport: Transport, encoding: str, body: bytes
 ) -> None:
     server = serve(says(answer(body, f"Content-Encoding: {encoding}")))
@@ -279,10 +281,10 @@ DRIPS = {
 
 
 @pytest.mark.parametrize("drip", DRIPS)
-def test_a_server_that_drips_does_not_pass_the_deadline(
+def test_a_server_that_sends_slowly_does_not_exceed_the_deadline(
     serve: Serve, transport: Transport, drip: str
 ) -> None:
-    """Each byte comes in time; all of them together do not."""
+    """Each byte arrives within the timeout, the whole response does not."""
     server = serve(DRIPS[drip])
     began = time.monotonic()
     error = failure(transport, get(server.url), 0.4)
@@ -292,10 +294,10 @@ def test_a_server_that_drips_does_not_pass_the_deadline(
 
 
 @pytest.mark.parametrize("scheme", ["http", "https"])
-def test_a_server_that_reads_nothing_does_not_pass_the_deadline(
+def test_a_server_that_reads_nothing_does_not_exceed_the_deadline(
     transport: Transport, scheme: str
 ) -> None:
-    """Neither the request nor a TLS handshake."""
+    """Neither a large request nor a TLS handshake."""
     with socket.create_server(("127.0.0.1", 0)) as deaf:
         began = time.monotonic()
         url = f"{scheme}://127.0.0.1:{deaf.getsockname()[1]}"
@@ -314,8 +316,8 @@ def test_without_time_nothing_is_sent(serve: Serve, transport: Transport) -> Non
 
 
 @pytest.mark.parametrize("raw", [answer(), answer(b"no", "Location: /", status="302 Found")])
-def test_steps_share_a_connection(serve: Serve, send: Send, raw: bytes) -> None:
-    """After a redirect and an error too."""
+def test_requests_share_a_connection(serve: Serve, send: Send, raw: bytes) -> None:
+    """Also after a redirect."""
     server = serve(says(raw))
     for _ in range(3):
         send(post(server.url, {}))
@@ -323,10 +325,10 @@ def test_steps_share_a_connection(serve: Serve, send: Send, raw: bytes) -> None:
 
 
 @pytest.mark.parametrize(("later", "connections"), [(0, 1), (3.0, 1), (3.125, 2), (-0.125, 2)])
-def test_an_idle_connection_is_not_used_again(
+def test_a_connection_idle_for_3_seconds_is_not_reused(
     serve: Serve, send: Send, monkeypatch: pytest.MonkeyPatch, later: float, connections: int
 ) -> None:
-    """A frozen function does not hear that the server closed it; of a clock set back, no age."""
+    """A frozen function does not notice that the server closed it."""
     server = serve()
     send(get(server.url))
     monkeypatch.setattr("token_broker.transport.client.time", lambda: NOW + later)
@@ -335,10 +337,10 @@ def test_an_idle_connection_is_not_used_again(
     assert server.connections == connections
 
 
-def test_a_connection_that_was_closed_is_made_anew(
+def test_a_closed_connection_is_replaced(
     serve: Serve, send: Send, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The server's goodbye is seen before anything is sent."""
+    """The end is detected before anything is sent."""
     made: list[socket.socket] = []
 
     def connected(host: str, port: int) -> socket.socket:
@@ -356,7 +358,7 @@ def test_a_connection_that_was_closed_is_made_anew(
 
 
 def test_a_request_is_never_sent_twice(serve: Serve, transport: Transport, send: Send) -> None:
-    """A kept connection that ends without an answer may have carried the request all the same."""
+    """A kept connection that ends without a response may have carried the request."""
 
     def once(taken: socket.socket) -> None:
         if len(server.asked) == 1:
@@ -390,13 +392,15 @@ def test_a_request_is_never_sent_twice(serve: Serve, transport: Transport, send:
         OK + b"x-auth-token: Bearer a-token\r\n",
     ],
 )
-def test_what_is_not_http(serve: Serve, transport: Transport, raw: bytes) -> None:
+def test_a_response_that_is_not_http_is_upstream_unavailable(
+    serve: Serve, transport: Transport, raw: bytes
+) -> None:
     error = failure(transport, get(serve(says(raw, end=True)).url))
     assert isinstance(error, UpstreamUnavailable)
     assert error.detail == "look: the connection broke off"
 
 
-def test_nobody_listens(transport: Transport) -> None:
+def test_a_refused_connection_is_upstream_unavailable(transport: Transport) -> None:
     """On a bound port without a listener, so that no other process can listen there."""
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
@@ -406,7 +410,7 @@ def test_nobody_listens(transport: Transport) -> None:
 
 
 def test_no_header_is_logged(serve: Serve, send: Send, caplog: pytest.LogCaptureFixture) -> None:
-    """urllib3 logs the rest of a head that it cannot read, and in it may be the token."""
+    """urllib3 logs the rest of an unreadable head, which may have the token."""
     caplog.set_level(logging.DEBUG)
     caplog.set_level(logging.DEBUG, "urllib3.connection")
     for secret in ("no colon", "x: y\r\nno colon"):

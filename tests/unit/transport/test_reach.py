@@ -1,4 +1,4 @@
-"""Whom the transport talks to: addresses as they are when it connects, and verified servers."""
+"""Which servers the transport connects to: public addresses, verified certificates."""
 
 import socket
 import ssl
@@ -54,13 +54,15 @@ def server() -> Iterator[Server]:
     ],
     ids=str,
 )
-def test_a_name_that_leads_inside_is_refused(url: str, addresses: list[str]) -> None:
-    """Whatever the DNS says, now or a moment ago; and localhost that leads elsewhere."""
+def test_a_name_that_resolves_to_an_internal_address_is_refused(
+    url: str, addresses: list[str]
+) -> None:
+    """Also a loopback name that resolves to another address."""
     assert refusal(Transport(resolve=leading(*addresses)), url) == INTERNAL
 
 
 @pytest.mark.parametrize("host", ["169.254.169.254", "[::ffff:127.0.0.1]", "[fe80::1]"])
-def test_an_internal_address_by_itself_is_refused(host: str) -> None:
+def test_an_internal_address_in_the_url_is_refused(host: str) -> None:
     assert refusal(Transport(), f"https://{host}/latest/meta-data") == INTERNAL
 
 
@@ -76,12 +78,12 @@ def test_an_internal_address_by_itself_is_refused(host: str) -> None:
         ("ftp://app.vendorlink.nl/", "does not begin with https://"),
     ],
 )
-def test_an_address_with_two_readings_is_refused(url: str, problem: str) -> None:
+def test_an_ambiguous_url_is_refused(url: str, problem: str) -> None:
     assert refusal(Transport(), url) == f"look: its address {problem}"
 
 
-def test_the_judged_address_is_the_one_that_is_called(server: Server) -> None:
-    """The name is looked up once, so that a second answer (rebinding) has no say."""
+def test_the_checked_address_is_the_one_that_is_connected_to(server: Server) -> None:
+    """The name is resolved once, which prevents DNS rebinding."""
     lookups = iter([["127.0.0.1"], ["10.0.0.1"]])
     transport = Transport(resolve=lambda _: next(lookups))
     assert transport.send(get(f"http://localhost:{server.port}/"), PATIENCE_SECONDS).status == 200
@@ -95,8 +97,8 @@ def test_the_next_address_is_tried(server: Server) -> None:
     transport.close()
 
 
-def test_an_internal_host_is_never_where_metadata_is() -> None:
-    """Not even if it is configured, and a name below it is not it."""
+def test_a_configured_internal_host_may_not_be_link_local() -> None:
+    """That is the metadata service. Subdomains are not included."""
     transport = Transport(frozenset({"vendor.test"}), resolve=leading("169.254.169.254"))
     assert refusal(transport, "https://vendor.test/") == INTERNAL
     transport = Transport(frozenset({"vendor.test"}), resolve=leading("10.0.0.1"))
@@ -104,10 +106,10 @@ def test_an_internal_host_is_never_where_metadata_is() -> None:
 
 
 @pytest.mark.parametrize(("connect_seconds", "seconds"), [(2.0, 9.0), (9.0, 2.0)])
-def test_each_address_is_waited_for_within_the_time_that_is_left(
+def test_the_timeout_of_each_address_is_within_the_remaining_time(
     monkeypatch: pytest.MonkeyPatch, connect_seconds: float, seconds: float
 ) -> None:
-    """And no longer than a connection has, so that there is time left for the next one."""
+    """And within the connect timeout, so that time is left for the next one."""
     waits: list[float | None] = []
 
     def connect(self: socket.socket, _: object) -> None:
@@ -122,7 +124,7 @@ def test_each_address_is_waited_for_within_the_time_that_is_left(
 
 
 @pytest.mark.parametrize("failure", [socket.gaierror(), UnicodeError(), None])
-def test_a_name_that_leads_nowhere(failure: Exception | None) -> None:
+def test_a_name_that_cannot_be_resolved_is_upstream_unavailable(failure: Exception | None) -> None:
     def nowhere(_: str) -> list[str]:
         if failure:
             raise failure
@@ -139,10 +141,10 @@ def test_a_name_that_leads_nowhere(failure: Exception | None) -> None:
         (10 * PATIENCE_SECONDS, 0.3, "timed out"),
     ],
 )
-def test_a_slow_resolver_is_not_waited_for(
+def test_name_resolution_is_limited_by_the_connect_timeout(
     connect_seconds: float, seconds: float, problem: str
 ) -> None:
-    """It has as long as a connection has, so that there is time left for another try."""
+    """So time is left for another try."""
     is_over = threading.Event()
 
     def slow(_: str) -> list[str]:
@@ -156,7 +158,7 @@ def test_a_slow_resolver_is_not_waited_for(
     is_over.set()
 
 
-def test_the_system_resolver() -> None:
+def test_the_system_resolver_resolves_localhost() -> None:
     assert set(resolve("localhost")) <= {"127.0.0.1", "::1"}
 
 
@@ -165,7 +167,7 @@ def test_the_system_resolver() -> None:
 
 @pytest.fixture
 def secure(tmp_path: Path) -> Iterator[Callable[..., tuple[Server, Path]]]:
-    """Return what starts a server under TLS, and makes its certificate."""
+    """Return a function that starts a TLS server, and creates its certificate."""
     servers: list[Server] = []
 
     def start(name: str = "127.0.0.1", *, expired: bool = False) -> tuple[Server, Path]:
@@ -183,8 +185,10 @@ def secure(tmp_path: Path) -> Iterator[Callable[..., tuple[Server, Path]]]:
 Secure = Callable[..., tuple[Server, Path]]
 
 
-def test_a_verified_server_is_talked_to(secure: Secure, monkeypatch: pytest.MonkeyPatch) -> None:
-    """And the connection is kept, as without TLS, if no time passes between two requests."""
+def test_a_server_with_a_trusted_certificate_is_accepted(
+    secure: Secure, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The connection is reused, as without TLS."""
     monkeypatch.setattr("token_broker.transport.client.time", lambda: 1_440_938_160.0)
     server, pem = secure()
     transport, request = Transport(ca_file=str(pem)), get(f"https://127.0.0.1:{server.port}/")
@@ -194,8 +198,8 @@ def test_a_verified_server_is_talked_to(secure: Secure, monkeypatch: pytest.Monk
     transport.close()
 
 
-def test_an_internal_host_may_lead_inside(secure: Secure) -> None:
-    """And must prove its name all the same."""
+def test_a_configured_internal_host_may_be_internal(secure: Secure) -> None:
+    """Its certificate is verified nevertheless."""
     (server, pem), asked = secure("vendor.test"), []
 
     def resolved(host: str) -> list[str]:
@@ -209,7 +213,7 @@ def test_an_internal_host_may_lead_inside(secure: Secure) -> None:
     transport.close()
 
 
-def test_a_server_without_tls_is_told_nothing() -> None:
+def test_nothing_is_sent_to_a_server_without_tls() -> None:
     with socket.create_server(("127.0.0.1", 0)) as plain:
         threading.Thread(target=_greet, args=(plain,), daemon=True).start()
         with pytest.raises(UpstreamUnavailable, match="look: TLS could not be agreed on"):
@@ -223,8 +227,10 @@ def _greet(plain: socket.socket) -> None:
 
 
 @pytest.mark.parametrize("fault", ["unknown authority", "expired", "other host"])
-def test_a_server_that_cannot_prove_itself_is_told_nothing(secure: Secure, fault: str) -> None:
-    """Loopback is no exception."""
+def test_nothing_is_sent_to_a_server_without_a_valid_certificate(
+    secure: Secure, fault: str
+) -> None:
+    """Also on loopback."""
     name = "other.example" if fault == "other host" else "127.0.0.1"
     server, pem = secure(name, expired=fault == "expired")
     transport = Transport(ca_file=None if fault == "unknown authority" else str(pem))
@@ -240,7 +246,7 @@ def test_a_server_that_cannot_prove_itself_is_told_nothing(secure: Secure, fault
         pytest.param(says(OK + b"x: half", end=True), "the connection broke off", id="ends"),
     ],
 )
-def test_a_head_without_end_under_tls_is_no_answer(
+def test_an_endless_head_over_tls_is_upstream_unavailable(
     secure: Secure, behaviour: Behaviour, problem: str
 ) -> None:
     server, pem = secure()

@@ -1,4 +1,4 @@
-"""Which text may become an address that secrets travel to, and which machines it may lead to."""
+"""Hosts and URLs from secrets: their normal form, and which addresses are public."""
 
 import pytest
 from hypothesis import given
@@ -30,7 +30,7 @@ from token_broker.transport.urls import (
         (f"{'a.' * 125}abc", f"{'a.' * 125}abc", None),
     ],
 )
-def test_a_host_has_one_spelling(text: str, host: str, port: int | None) -> None:
+def test_a_host_is_normalised(text: str, host: str, port: int | None) -> None:
     assert split_host(text) == (host, port)
     assert split_host(join_host(host, port)) == (host, port)
 
@@ -49,15 +49,15 @@ def test_a_host_has_one_spelling(text: str, host: str, port: int | None) -> None
         *("[fe80::1%eth0]", "[::1]]", "[v1.a]", "a" * 64 + ".nl", "a." * 125 + "abcd"),
     ],
 )
-def test_what_is_no_host_is_refused(text: str) -> None:
-    """Whatever two parsers could read in two ways is no host, and is not repeated in the error."""
+def test_an_invalid_host_is_refused(text: str) -> None:
+    """So is text that parsers read differently. The error does not quote it."""
     with pytest.raises(ValueError, match=r"^(is|has) no [ a-zA-Z,]+$"):
         split_host(text)
 
 
 @given(st.text(max_size=40))
 def test_any_text_is_a_host_or_refused(text: str) -> None:
-    """Nothing but a `ValueError` comes out of text, and what is a host stays one."""
+    """The only exception is `ValueError`, and normalising twice gives the same."""
     try:
         host, port = split_host(text)
     except ValueError:
@@ -66,7 +66,7 @@ def test_any_text_is_a_host_or_refused(text: str) -> None:
 
 
 def test_loopback_hosts() -> None:
-    """A wrapped or a wildcard address is no name for this machine."""
+    """Mapped and wildcard addresses are not loopback hosts."""
     others = ["128.0.0.1", "localhost.example", "::ffff:7f00:1", "a.nl", "0.0.0.1", "::"]
     hosts = ["localhost", "127.0.0.1", "127.255.3.4", "::1"]
     assert [host for host in hosts + others if is_loopback_host(host)] == hosts
@@ -85,7 +85,7 @@ def test_loopback_hosts() -> None:
         ("http://[::1]:8082/", "http://[::1]:8082"),
     ],
 )
-def test_base_urls_are_trimmed(text: str, url: str) -> None:
+def test_a_base_url_is_normalised(text: str, url: str) -> None:
     assert base_url(text, "base_url", without="/v1") == url
 
 
@@ -100,20 +100,20 @@ def test_base_urls_are_trimmed(text: str, url: str) -> None:
         *("https://a.nl:99999", "https://a.nl:x", "https://2130706433", "javascript:alert(1)"),
     ],
 )
-def test_what_is_no_base_url_is_named_by_its_key(text: str) -> None:
-    """The operator is told which key is wrong, and no one is told its value."""
+def test_an_invalid_base_url_is_reported_by_its_key(text: str) -> None:
+    """The error does not show the value."""
     with pytest.raises(NotConfigured, match=r"^token_url (is|has|does) [ a-zA-Z,:/]+$") as caught:
         base_url(text, "token_url")
     assert caught.value.__context__ is None
 
 
 def test_a_url_keeps_its_query_and_fragment() -> None:
-    """The editor's address is more than a base."""
+    """The editor's URL has both."""
     parts = split_url("https://Editor.example/open?lang=nl&token={token}#sheet")
     assert parts.geturl() == "https://editor.example/open?lang=nl&token={token}#sheet"
 
 
-def test_the_longest_url() -> None:
+def test_a_url_of_2048_characters_is_accepted() -> None:
     longest = "https://a.nl/".ljust(2048, "x")
     assert split_url(longest).geturl() == longest
 
@@ -140,7 +140,7 @@ def test_public_addresses(address: str) -> None:
     ],
 )
 def test_addresses_that_are_not_public(address: str) -> None:
-    """Own, private, link-local (metadata), shared, reserved, multicast: in any IPv6 wrapping."""
+    """Loopback, private, link-local, shared, reserved, multicast; also mapped into IPv6."""
     assert not is_public(address)
 
 

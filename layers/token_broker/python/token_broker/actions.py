@@ -50,7 +50,7 @@ def _lift(deps: Dependencies, command: Command, _deadline: float) -> dict[str, A
 
 def _renew(deps: Dependencies, command: Command, deadline: float) -> dict[str, Any]:
     """Renew one variant, or start that for all that are due."""
-    key, version = events.variant(command.body), events.version(command.body)
+    key, version = (events.formed(command.body, name) for name in ("variant", "version"))
     command.body.finish()
     maintenance = Maintenance(deps, command.connection, deadline)
     return (
@@ -62,7 +62,7 @@ def _renew(deps: Dependencies, command: Command, deadline: float) -> dict[str, A
 
 def _rotate(deps: Dependencies, command: Command, deadline: float) -> dict[str, Any]:
     """Renew the tokens of a connection, or drop those beyond the limit."""
-    version, otherwise = events.version(command.body), events.otherwise(command.body)
+    version, otherwise = (events.formed(command.body, name) for name in ("version", "otherwise"))
     dropped = events.variants(command.body, "drop", MOST_DROPPED)
     command.body.finish()
     maintenance = Maintenance(deps, command.connection, deadline)

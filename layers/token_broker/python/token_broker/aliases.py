@@ -114,12 +114,17 @@ def expects_another(alias: Item, item: Item) -> bool:
     Its context says another role. What an alias expects is of a token, so another alias on the way
     to that contradicts nothing.
     """
-    if is_newer(alias, item) or item.target or not alias.context:
+    expected = expected_by(alias)
+    if not expected or item.target or is_newer(alias, item):
         return False
-    expected, found = alias.decoded_context(), item.decoded_context()
-    if not isinstance(expected, dict) or not isinstance(found, dict):
-        return False
-    return any(found.get(name) != value for name, value in expected.items())
+    found = item.decoded_context()
+    return isinstance(found, dict) and any(found.get(n) != value for n, value in expected.items())
+
+
+def expected_by(alias: Item) -> dict[str, Any]:
+    """Return what *alias* expects of its token, by the attribute that a caller may have damaged."""
+    expected = alias.decoded_context()
+    return expected if isinstance(expected, dict) else {}
 
 
 def is_newer(alias: Item, item: Item) -> bool:

@@ -4,11 +4,11 @@ import json
 import os
 import time
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from token_broker.aws import clients
 from token_broker.aws.fast_client import fast_client
-from token_broker.aws.reader import Reader
 from token_broker.broker import Broker
 from token_broker.cache import TokenCache
 from token_broker.dependencies import Clock, Dependencies
@@ -21,8 +21,6 @@ from token_broker.store import Store
 from token_broker.telemetry import Telemetry
 
 if TYPE_CHECKING:
-    from mypy_boto3_events.type_defs import PutEventsRequestEntryTypeDef
-
     from token_broker.exchange import Request, Response
 
 CLOCK = Clock(now=lambda: int(time.time()), monotonic=time.monotonic, sleep=time.sleep)
@@ -60,20 +58,18 @@ class Environment:
         """Return what the broker of *flow* works with."""
         table = self.text("TABLE_NAME")
         key_id = self.text("KEY_ID")
-        dynamodb, kms = self._fast_first(clients.dynamodb), self._fast_first(clients.kms)
-        reader = Reader(table, key_id, dynamodb, kms)
         return Dependencies(
             flow=flow,
             clock=CLOCK,
             cache=TokenCache(
                 self.number("MEMORY_SECONDS", 60), self.number("MEMORY_ENTRIES", 1000)
             ),
-            store=Store(table, reader, dynamodb),
-            sealer=Sealer(table, key_id, reader, kms),
+            store=Store(table, self._fast_first(clients.dynamodb)),
+            sealer=Sealer(table, key_id, self._fast_first(clients.kms)),
             secrets=Secrets(prefix, self._fast_first(clients.secrets_manager)),
             send=self._send,
             invoke=self._invoke,
-            announce=self._announcer(telemetry),
+            announce=partial(self._announce, telemetry),
             emit=telemetry.emit,
             random=lambda: int.from_bytes(os.urandom(4), "big") / 2**32,
             owner=lambda: os.urandom(8).hex(),
@@ -100,7 +96,7 @@ class Environment:
             raise NotConfigured(f"{name}: must be a whole number")
         return int(value)
 
-    def _fast_first(self, boto3: Callable[[], Any]) -> Callable[[], Any]:
+    def _fast_first(self, boto3: clients.Client) -> clients.Client:
         return clients.FastFirst(boto3, self._fast) if self._fast else boto3
 
     def _remember_arn(self, arn: str) -> None:
@@ -109,10 +105,10 @@ class Environment:
 
     def _send(self, request: "Request", seconds: float) -> "Response":
         if self._transport is None:
-            from token_broker.transport.client import Transport  # noqa: PLC0415 (off the hit path)
+            # Off the hit path.
+            from token_broker.transport.client import Transport, hosts_in  # noqa: PLC0415
 
-            hosts = self._variables.get("INTERNAL_HOSTS", "").split(",")
-            self._transport = Transport(frozenset(host.strip() for host in hosts if host.strip()))
+            self._transport = Transport(hosts_in(self._variables.get("INTERNAL_HOSTS", "")))
         response: Response = self._transport.send(request, seconds)
         return response
 
@@ -125,33 +121,26 @@ class Environment:
             Payload=json.dumps(payload).encode(),
         )
 
-    def _announcer(self, telemetry: Telemetry) -> Callable[[str, Mapping[str, Any]], bool]:
+    def _announce(self, telemetry: Telemetry, what: str, detail: Mapping[str, Any]) -> bool:
+        telemetry.emit(what.rpartition(" ")[2].lower(), **detail)
         bus = self._variables.get("EVENT_BUS_NAME", "")
-
-        def announce(what: str, detail: Mapping[str, Any]) -> bool:
-            telemetry.emit(what.rpartition(" ")[2].lower(), **detail)
-            if not bus:
-                return True
-            entry: PutEventsRequestEntryTypeDef = {
-                "EventBusName": bus,
-                "Source": "token-broker",
-                "DetailType": what,
-                "Detail": json.dumps(detail),
-            }
-            try:
-                answer = clients.call(
-                    self._fast_first(clients.events), "put_events", Entries=[entry]
-                )
-            except BrokerError as error:
-                telemetry.emit("unannounced", what=what, reason=error.detail)
-                return False
-            # PutEvents answers with success, too, where it did not take the entry.
-            if answer["FailedEntryCount"]:
-                telemetry.emit("unannounced", what=what, reason=answer["Entries"][0]["ErrorCode"])
-                return False
+        if not bus:
             return True
-
-        return announce
+        entry = {
+            "EventBusName": bus,
+            "Source": "token-broker",
+            "DetailType": what,
+            "Detail": json.dumps(detail),
+        }
+        try:
+            answer = clients.call(self._fast_first(clients.events), "put_events", Entries=[entry])
+            # PutEvents answers with success, too, where it did not take the entry.
+            reason = answer["Entries"][0]["ErrorCode"] if answer["FailedEntryCount"] else None
+        except BrokerError as error:
+            reason = error.detail
+        if reason is not None:
+            telemetry.emit("unannounced", what=what, reason=reason)
+        return reason is None
 
 
 def on_restore(forget: Callable[[], None]) -> None:

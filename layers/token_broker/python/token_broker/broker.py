@@ -40,17 +40,17 @@ class Broker(Record):
         now = self.deps.clock.now()
         partition, key = self.deps.partition(connection), request.variant.key
         may_be_cached = not (request.rejected or request.force)
-        cached = self.deps.cache.get(partition, key, now) if may_be_cached else None
-        # If its refresh is due, the table is read: another caller may have claimed or finished it.
-        is_due = cached is not None and cached.item.is_renewal_due(now)
-        if cached and not is_due and is_good(cached.item, now, request.min_ttl):
-            return self._answer(cached, "memory")
+        if may_be_cached and (cached := self.deps.cache.get(partition, key, now)):
+            item = cached.item
+            # If its refresh is due, the table is read: another caller may have claimed it, or done.
+            if item.is_good(now, request.min_ttl) and not item.is_renewal_due(now):
+                return self._answer(cached, "memory")
         try:
             return self._from_table(connection, request, deadline)
         except StoreUnavailable:
-            cached, now = self.deps.cache.recall(partition, key), self.deps.clock.now()
-            if may_be_cached and cached and cached.item.is_live(now, request.min_ttl):
-                return self._hand_out(request, cached, "memory")
+            old, now = self.deps.cache.recall(partition, key), self.deps.clock.now()
+            if may_be_cached and old and old.item.is_live(now, request.min_ttl):
+                return self._hand_out(connection, request, old, "memory")
             raise
 
     def _from_table(self, connection: str, request: TokenRequest, deadline: float) -> Answer:
@@ -62,8 +62,8 @@ class Broker(Record):
         now = self.deps.clock.now()
         if kept:
             refuse_too_long(kept.item, request.min_ttl, now)
-        if kept and is_good(kept.item, now, request.min_ttl):
-            return self._hand_out(request, kept, "table")
+            if kept.item.is_good(now, request.min_ttl):
+                return self._hand_out(connection, request, kept, "table")
         try:
             return self._refreshed(connection, request, deadline, seen)
         except BrokerError as error:
@@ -109,21 +109,24 @@ class Broker(Record):
         self.deps.cache.put(item.connection, seen.own.variant, opened)
         return opened
 
-    def _hand_out(self, request: TokenRequest, kept: CachedToken, source: str) -> Answer:
+    def _hand_out(
+        self, connection: str, request: TokenRequest, kept: CachedToken, source: str
+    ) -> Answer:
         """Return a kept token, and start its background refresh if that is due."""
         now = self.deps.clock.now()
         if kept.item.is_renewal_due(now):
-            self._start_refresh(request, kept, now)
+            self._start_refresh(connection, request, kept, now)
         return self._answer(kept, source)
 
-    def _start_refresh(self, request: TokenRequest, kept: CachedToken, now: int) -> None:
+    def _start_refresh(
+        self, connection: str, request: TokenRequest, kept: CachedToken, now: int
+    ) -> None:
         """Start a background refresh, if this caller wins the claim: one conditional write."""
-        partition, until = kept.item.connection, now + CLAIM_SECONDS
+        until = now + CLAIM_SECONDS
         claimed = replace(kept, item=replace(kept.item, nudged_until=until))
-        self.deps.cache.put(partition, request.variant.key, claimed)
+        self.deps.cache.put(kept.item.connection, request.variant.key, claimed)
         try:
             if self.deps.store.claim_refresh(kept.item, until):
-                connection = partition.removeprefix(self.deps.partition(""))
                 payload = {"connection": connection, "variant": kept.item.variant}
                 self.deps.invoke({"action": "renew"} | payload)
                 self.deps.emit("nudge", variant=kept.item.variant)
@@ -134,8 +137,3 @@ class Broker(Record):
     def _answer(self, kept: CachedToken, source: str) -> Answer:
         age = state(kept.item, self.deps.clock.now(), 0)
         return Answer(kept.item, kept.token, source, stale=age is State.STALE)
-
-
-def is_good(item: Item, now: int, min_ttl: int | None) -> bool:
-    """Say whether a kept token may be handed out without an exchange."""
-    return item.is_live(now, min_ttl) and not item.is_uncertain(now)

@@ -3,12 +3,12 @@
 Pure functions. Only a write loads this module.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from token_broker.decisions import MOST_VERSIONS, Verdict, suspects, ttl_of
+from token_broker.decisions import MOST_VERSIONS, Verdict, suspects
 from token_broker.item import SECOND_LOOK, Failure, Item
-from token_broker.item_codec import SUSPICION, Attribute, attribute, failure_of
+from token_broker.item_codec import SUSPICION, AsRead, attribute, failure_of
 from token_broker.records import replace
 from token_broker.tokens import ONLY
 
@@ -22,42 +22,29 @@ class Rejection(NamedTuple):
     variant: str
 
 
-def update_parameters(
-    changes: Mapping[str, object],
-    remove: Sequence[str],
-    unchanged: Mapping[str, Attribute | None],
-) -> dict[str, Any]:
+def update_parameters(changes: Mapping[str, object], unchanged: AsRead) -> dict[str, Any]:
     """Return the parameters of an UpdateItem. All names are placeholders: some are reserved.
 
-    *unchanged* has the attributes that must still have the value that was read; None stands for an
-    attribute that was absent.
+    In *changes*, None removes an attribute. *unchanged* has the attributes that must still have the
+    value that was read; None stands for an attribute that was absent.
     """
     values = {f":{name}": attribute(value) for name, value in changes.items() if value is not None}
     update = "SET " + ", ".join(f"#{name[1:]} = {name}" for name in values)
-    if remove:
-        update += " REMOVE " + ", ".join(f"#{name}" for name in remove)
+    if removed := [f"#{name}" for name, value in changes.items() if value is None]:
+        update += " REMOVE " + ", ".join(removed)
     clauses = [
         f"attribute_not_exists(#{name})" if seen is None else f"#{name} = :seen_{name}"
         for name, seen in unchanged.items()
     ]
-    names = [name[1:] for name in values] + [*remove, *unchanged]
     return {
         "UpdateExpression": update,
-        "ExpressionAttributeNames": {f"#{name}": name for name in names},
+        "ExpressionAttributeNames": {f"#{name}": name for name in (*changes, *unchanged)},
         "ExpressionAttributeValues": values
         | {f":seen_{name}": seen for name, seen in unchanged.items() if seen is not None},
     } | ({"ConditionExpression": " AND ".join(clauses)} if clauses else {})
 
 
-def with_ttl(
-    changes: Mapping[str, object], remove: Sequence[str], kept: Item
-) -> tuple[Mapping[str, object], Sequence[str]]:
-    """Return *changes* and *remove*, which also set or remove the `ttl` of *kept*."""
-    ttl = ttl_of(kept)
-    return (changes, (*remove, "ttl")) if ttl is None else (dict(changes) | {"ttl": ttl}, remove)
-
-
-def as_judged(item: Item) -> dict[str, Attribute | None]:
+def as_judged(item: Item) -> AsRead:
     """Return the condition of a verdict that is written to *item* without a lease of it."""
     accepted = item.accepted_version
     return {
@@ -66,33 +53,35 @@ def as_judged(item: Item) -> dict[str, Attribute | None]:
     }
 
 
-def changes_by(
-    verdict: Verdict, item: Item, rejection: Rejection, now: int
-) -> tuple[dict[str, object], list[str]]:
-    """Return the attributes of *item* that *verdict* sets, and those that it removes."""
+def changes_by(verdict: Verdict, item: Item, rejection: Rejection, now: int) -> dict[str, object]:
+    """Return the attributes of *item* that *verdict* changes; None removes one."""
     version = rejection.version
     match verdict:
         case Verdict.LATCH:
-            is_proven = item.accepted_version == version
             changes: dict[str, object] = {
+                **dict.fromkeys(SUSPICION),
                 "failure": failure_of(rejection.failure),
                 "rejected_versions": add_version(item.rejected_versions, version),
             }
             if item.variant == ONLY:
                 changes["latched_version"] = version
-            return changes, [*SUSPICION, *(["accepted_version"] if is_proven else [])]
+            if item.accepted_version == version:
+                changes["accepted_version"] = None
+            return changes
         case Verdict.SUSPECT:
             since = min(item.suspect_at, now) if item.is_suspect(version) else now
             return {
                 "failure": failure_of(replace(rejection.failure, retry_at=since + SECOND_LOOK)),
                 "suspect_version": version,
                 "suspect_at": since,
-            }, ["suspect_variants"]
+                "suspect_variants": None,
+            }
         case _:
             return {
                 "suspect_version": version,
                 "suspect_variants": suspects(item, version, rejection.variant),
-            }, ["suspect_at"]
+                "suspect_at": None,
+            }
 
 
 def is_kept(verdict: Verdict, found: Item, rejection: Rejection) -> bool:

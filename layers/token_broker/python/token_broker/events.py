@@ -7,7 +7,7 @@ import binascii
 import json
 import re
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from token_broker.document import Document
 from token_broker.errors import InvalidRequest
@@ -15,8 +15,16 @@ from token_broker.records import Record, field
 
 CONNECTION = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
 FINGERPRINT = re.compile(r"[0-9a-f]{16}")
-ROUTE = re.compile(r"/v1/[a-z]+/\{connection\}(?:/(\w+))?")
 VARIANT = re.compile(r"-|[0-9a-f]{64}")
+FORMS: Mapping[str, tuple[re.Pattern[str], str]] = {
+    "rejected": (FINGERPRINT, "a fingerprint: 16 hex digits"),
+    "variant": (VARIANT, "a variant's key"),
+    "version": (re.compile(r"[A-Za-z0-9_-]{1,64}"), "the id of a secret's version"),
+    "otherwise": (CONNECTION, "a connection"),
+}
+"""Optional members of a body by name, each with its form, and the form in words."""
+
+ROUTE = re.compile(r"/v1/(?P<flow>[^/]+)/\{connection\}(?:/(?P<rest>\w+))?")
 LARGEST_BODY = 262_144
 """Characters of a request's body, at most. A usual one has a few hundred."""
 
@@ -48,10 +56,7 @@ ROUTES: Mapping[tuple[str, str], Action] = {
 }
 """Method and what follows ``/v1/<flow>/{connection}/`` in the path."""
 
-DIRECT: tuple[Action, ...] = (
-    *("token", "status", "forget", "hold", "lift", "check", "verify", "probe"),
-    *("renew", "rotate", "warm"),
-)
+DIRECT: tuple[Action, ...] = get_args(Action)
 
 
 class Command(Record):
@@ -81,12 +86,12 @@ def described(event: object, invoked: str) -> dict[str, str]:
     """
     members = event if isinstance(event, Mapping) else {}
     if is_http(members):
-        parameters = _mapping(members.get("pathParameters"))
+        _, action = _routed(members)
         found = {
             "entrance": "api",
             "caller": _signer(members),
-            "action": _routed(members.get("httpMethod"), members.get("resource")),
-            "connection": parameters.get("connection"),
+            "action": action,
+            "connection": _mapping(members.get("pathParameters")).get("connection"),
         }
     elif is_rotation(members):
         found = {"entrance": "event", "caller": ROTATION, "action": "rotate"}
@@ -106,17 +111,12 @@ def described(event: object, invoked: str) -> dict[str, str]:
 
 def http_command(event: Mapping[str, Any], flow: str) -> Command:
     """Return the command in a proxy event of a REST API."""
-    method, resource = event.get("httpMethod"), event.get("resource")
-    prefix = f"/v1/{flow}/{{connection}}"
-    rest = resource.removeprefix(prefix).lstrip("/") if isinstance(resource, str) else None
-    action = ROUTES.get((str(method), rest or "")) if rest is not None else None
-    if not isinstance(resource, str) or not resource.startswith(prefix) or action is None:
+    routed, action = _routed(event)
+    if routed != flow or action is None:
         raise InvalidRequest("path: there is no such route")
-    named = event.get("pathParameters")
-    connection = named.get("connection") if isinstance(named, Mapping) else None
-    body = _body(event)
-    document = Document(body, InvalidRequest)
-    return Command(action, _connection(connection), _signer(event), document, "api")
+    document = Document(_body(event), InvalidRequest)
+    connection = _connection(_mapping(event.get("pathParameters")).get("connection"))
+    return Command(action, connection, _signer(event), document, "api")
 
 
 def direct_command(event: object, invoked: str = "") -> Command:
@@ -127,17 +127,21 @@ def direct_command(event: object, invoked: str = "") -> Command:
     return Command(action, connection, _invoker(invoked), members)  # type: ignore[arg-type]  # one of DIRECT
 
 
-def _routed(method: object, resource: object) -> Action | None:
-    """Return the action of a route of any flow. None if there is no such route."""
+def _routed(event: Mapping[str, Any]) -> tuple[str | None, Action | None]:
+    """Return the flow and the action of a request. None for each if there is no such route."""
+    resource = event.get("resource")
     found = ROUTE.fullmatch(resource) if isinstance(resource, str) else None
-    return ROUTES.get((str(method), found[1] or "")) if found else None
+    if not found:
+        return None, None
+    return found["flow"], ROUTES.get((str(event.get("httpMethod")), found["rest"] or ""))
 
 
-def fingerprint(body: Document) -> str | None:
-    """Return the fingerprint of a token that was rejected."""
-    value = body.optional_text("rejected")
-    if value is not None and not FINGERPRINT.fullmatch(value):
-        raise body.wrong("rejected", "must be a fingerprint: 16 hex digits")
+def formed(body: Document, name: str) -> str | None:
+    """Return the member *name*, which has one of the `FORMS`. None where it is absent or null."""
+    pattern, words = FORMS[name]
+    value = body.optional_text(name)
+    if value is not None and not pattern.fullmatch(value):
+        raise body.wrong(name, f"must be {words}")
     return value
 
 
@@ -147,14 +151,6 @@ def reason(body: Document) -> str:
     if not value.isprintable() or not value.strip() or len(value) > LONGEST_REASON:
         raise body.wrong("reason", f"must be 1 to {LONGEST_REASON} printable characters")
     return value.strip()
-
-
-def variant(body: Document) -> str | None:
-    """Return the key of a variant."""
-    value = body.optional_text("variant")
-    if value is not None and not VARIANT.fullmatch(value):
-        raise body.wrong("variant", "must be a variant's key")
-    return value
 
 
 def variants(body: Document, name: str, most: int) -> list[str]:
@@ -193,9 +189,8 @@ def _invoker(arn: str) -> str:
 
 def _signer(event: Mapping[str, Any]) -> str:
     """Return the IAM ARN of the caller that signed the request."""
-    context = event["requestContext"]
-    identity = context.get("identity") if isinstance(context, Mapping) else None
-    arn = identity.get("userArn") if isinstance(identity, Mapping) else None
+    identity = _mapping(_mapping(event["requestContext"]).get("identity"))
+    arn = identity.get("userArn")
     return arn if isinstance(arn, str) else "unknown"
 
 
@@ -205,7 +200,6 @@ NAMES = ("arn", "aRN", "ARN", "SecretId", "secretId", "name")
 """Members that name a secret. Some events of CloudTrail write ``aRN``."""
 
 SUFFIX = re.compile(r"-[A-Za-z0-9]{6}")
-VERSION = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 
 def rotation_command(event: Mapping[str, Any], prefix: str) -> Command:
@@ -213,25 +207,10 @@ def rotation_command(event: Mapping[str, Any], prefix: str) -> Command:
     found, version = _of_label(event, prefix) or _of_call(event, prefix)
     if not found:
         raise InvalidRequest("detail: it names no secret of this flow")
-    body = {"version": _version(version), "otherwise": found[1] if len(found) > 1 else None}
-    named = {name: value for name, value in body.items() if value}
+    named = {"otherwise": found[1]} if len(found) > 1 else {}
+    if isinstance(version, str) and FORMS["version"][0].fullmatch(version):
+        named["version"] = version
     return Command("rotate", found[0], ROTATION, Document(named, InvalidRequest), "event")
-
-
-def version(body: Document) -> str | None:
-    """Return the version of a secret that a command names."""
-    value = body.optional_text("version")
-    if value is not None and not VERSION.fullmatch(value):
-        raise body.wrong("version", "must be the id of a secret's version")
-    return value
-
-
-def otherwise(body: Document) -> str | None:
-    """Return the second connection that the name of a secret may stand for."""
-    value = body.optional_text("otherwise")
-    if value is not None and not CONNECTION.fullmatch(value):
-        raise body.wrong("otherwise", "must be a connection")
-    return value
 
 
 def _of_label(event: Mapping[str, Any], prefix: str) -> tuple[Sequence[str], object] | None:
@@ -278,10 +257,6 @@ def _named(text: object, prefix: str, is_whole: bool) -> Sequence[str]:
     names = [] if has_suffix and is_whole else [found]
     names += [found[:-7]] if has_suffix else []
     return [one for one in names if CONNECTION.fullmatch(one)]
-
-
-def _version(value: object) -> str | None:
-    return value if isinstance(value, str) and VERSION.fullmatch(value) else None
 
 
 def _mapping(value: object) -> Mapping[str, Any]:

@@ -97,6 +97,11 @@ class Response:
         return 200 <= self.status < 300  # noqa: PLR2004 (that is what 2xx means)
 
     @property
+    def is_unavailable(self) -> bool:
+        """Say whether the upstream is down, or asks us to wait: 429 and 5xx."""
+        return self.status == HTTP_TOO_MANY_REQUESTS or self.status >= 500  # noqa: PLR2004 (HTTP's)
+
+    @property
     def retry_after(self) -> int | None:
         """Seconds to wait, an hour at most, if the upstream gave them, or the time of their end.
 
@@ -126,11 +131,8 @@ class Response:
         return body if isinstance(body, dict) else {}
 
     def reached(self, step: str) -> "Response":
-        """Return this response unless the upstream is down or asks us to wait.
-
-        Raises `UpstreamUnavailable` for 429 and 5xx.
-        """
-        if self.status == HTTP_TOO_MANY_REQUESTS or self.status >= 500:  # noqa: PLR2004 (HTTP's)
+        """Return this response. Raises `UpstreamUnavailable` if that is what it says."""
+        if self.is_unavailable:
             raise UpstreamUnavailable(
                 f"{step}: the upstream answered {self.status}",
                 upstream_status=self.status,

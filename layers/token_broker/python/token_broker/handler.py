@@ -159,7 +159,7 @@ class Service:
     def _request(self, command: Command) -> TokenRequest:
         body = command.body
         min_ttl = body.seconds("min_ttl", least=0)
-        rejected = events.fingerprint(body)
+        rejected = events.formed(body, "rejected")
         force = body.boolean("force", default=False)
         variant = self.deps.flow.requested(body)
         body.finish()

@@ -6,7 +6,7 @@ The gate has the hold, so each read of the table shows it: see `token_broker.ali
 from typing import Any
 
 from token_broker.dependencies import Dependencies
-from token_broker.errors import BrokerError, ConnectionHeld, UnknownConnection
+from token_broker.errors import BrokerError, ConnectionHeld
 from token_broker.item import Hold, Item
 from token_broker.tokens import ONLY
 
@@ -18,8 +18,8 @@ def hold(deps: Dependencies, connection: str, by: str, reason: str) -> dict[str,
     its start. Raises `UnknownConnection` if there is neither a secret nor a gate.
     """
     gate = gate_of(deps, connection)
-    if not gate.raw and deps.secrets.version(connection) is None:
-        raise UnknownConnection(f"there is no secret for connection {connection}")
+    if not gate.raw:
+        deps.secrets.version(connection)  # raises if there is no secret
     while True:
         since = gate.held.since if gate.held else deps.clock.now()
         new = Hold(since, by, reason)
@@ -39,7 +39,10 @@ def lift(deps: Dependencies, connection: str, by: str) -> dict[str, Any]:
         if deps.store.hold(gate, None):
             deps.announce("Connection Lifted", named | {"by": by})
             break
-    _rotate(deps, connection)  # always: an earlier call may have lifted the hold and failed here
+    try:  # always: an earlier call may have lifted the hold and failed here
+        deps.invoke({"action": "rotate", "connection": connection})
+    except BrokerError as error:  # the hold is lifted anyway
+        deps.emit("unrenewed", connection=connection, variant=ONLY, code=error.code)
     return named | {"held": None}
 
 
@@ -54,11 +57,3 @@ def is_held(deps: Dependencies, connection: str, gate: Item | None = None) -> bo
 def gate_of(deps: Dependencies, connection: str) -> Item:
     """Return the gate of a connection, as it is kept now."""
     return deps.store.read(deps.partition(connection), ONLY)
-
-
-def _rotate(deps: Dependencies, connection: str) -> None:
-    """Start a rotation in another invocation. An error is emitted: the hold is lifted anyway."""
-    try:
-        deps.invoke({"action": "rotate", "connection": connection})
-    except BrokerError as error:
-        deps.emit("unrenewed", connection=connection, variant=ONLY, code=error.code)

@@ -183,6 +183,10 @@ class Item(Record):
         """
         return self.lease_owner is not None and not self.is_leased(now)
 
+    def is_good(self, now: int, min_ttl: int | None = None) -> bool:
+        """Say whether the kept token may be handed out without an exchange."""
+        return self.is_live(now, min_ttl) and not self.is_uncertain(now)
+
     def is_latched(self, secret_version: str | None) -> bool:
         """Say whether this version was rejected. None stands for that of the last failure."""
         if secret_version is None and self.failure and self.failure.code == LATCHES:
@@ -206,11 +210,15 @@ class Item(Record):
         """Say whether it is too early for a suspect version's second try."""
         return is_ahead(self.suspect_at + SECOND_LOOK, now, 2 * SECOND_LOOK)
 
-    def is_renewal_due(self, now: int) -> bool:
-        """Say whether a background refresh is to start, and no caller has started one."""
-        if is_ahead(self.nudged_until, now, LONGEST_CLAIM) or self.is_leased(now):
+    def is_due(self, now: int) -> bool:
+        """Say whether it is time to refresh a live token, and no exchange runs."""
+        if self.is_leased(now) or not self.is_live(now):
             return False
         return not self.failure.is_backing_off(now) if self.failure else now >= self.refresh_at
+
+    def is_renewal_due(self, now: int) -> bool:
+        """Say whether a background refresh is to start, and no caller has started one."""
+        return not is_ahead(self.nudged_until, now, LONGEST_CLAIM) and self.is_due(now)
 
 
 def is_ahead(moment: int, now: int, longest: int) -> bool:

@@ -4,8 +4,8 @@ An item that is corrupt, or of an unknown schema, counts as absent: an exchange 
 it again. No function that reads raises an error.
 """
 
-from collections.abc import Mapping
-from typing import Any, Literal
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, Literal, TypeAlias, TypeVar
 
 from token_broker.item import Failure, Hold, Item
 from token_broker.records import replace
@@ -15,6 +15,10 @@ SCHEMA = 1
 
 Attribute = Mapping[str, Any]
 """A typed value as DynamoDB has it: ``{"S": "text"}``."""
+
+Attributes: TypeAlias = Mapping[str, Attribute]
+AsRead: TypeAlias = Mapping[str, Attribute | None]
+"""Attributes as they were read, to compare with. None for one that was absent."""
 
 NUMBERS = (
     "generation",
@@ -44,13 +48,14 @@ TEXTS = (
     "renewal",
     "rejected",
 )
+FAILURE_NUMBERS = ("since", "count", "retry_at", "upstream_status", "login")
+FAILURE_TEXTS = ("code", "detail", "secret_version", "upstream_code", "upstream_message")
 SWAPPED = ("fence", "generation")
 COMPARED = (*SWAPPED, "rejected_versions", "held")
 """Attributes that a write may compare with what was read."""
 
 OUTAGE = ("outage_since", "outage_phase", "outage_claim")
 LEASE = ("lease_owner", "lease_until")
-FAILURE = ("failure",)
 VERSIONS = ("rejected_versions", "accepted_version", "latched_version")
 """What the gate knows of the versions of the secret."""
 
@@ -102,18 +107,16 @@ def item_of(connection: str, variant: str, record: Mapping[str, Any] | None) -> 
     if not record:
         return Item(connection, variant)
     read = AttributeReader(record)
-    plain: dict[str, Any] = {name: read.number(name) or 0 for name in NUMBERS if name in record}
-    plain |= {name: read.text(name) for name in TEXTS if name in record}
     item = Item(
         connection,
         variant,
-        **plain,
+        **read.known(NUMBERS, TEXTS),
         token=read.blob("token"),
         failure=read.failure(),
         held=read.hold() if "held" in record else None,
-        report_times=read.times("report_times"),
-        rejected_versions=read.versions("rejected_versions"),
-        suspect_variants=read.versions("suspect_variants"),
+        report_times=read.members("report_times", AttributeReader.number),
+        rejected_versions=read.members("rejected_versions", AttributeReader.text),
+        suspect_variants=read.members("suspect_variants", AttributeReader.text),
         raw={name: record[name] for name in COMPARED if name in record},
     )
     if read.number("schema") not in (None, SCHEMA, SCHEMA - 1):
@@ -133,16 +136,11 @@ def _whole(record: Mapping[str, Any]) -> frozenset[str]:
 
 def failure_of(failure: Failure) -> dict[str, Any]:
     """Return the plain values of *failure*, for a map attribute."""
-    values = {
-        name: getattr(failure, name) for name in Failure.__annotations__ if name != "is_login"
-    }
-    known = {name: value for name, value in values.items() if value is not None}
-    return known | ({"login": 1} if failure.is_login else {})
+    values = vars(failure) | {"is_login": None, "login": 1 if failure.is_login else None}
+    return {name: value for name, value in values.items() if value is not None}
 
 
-def hold_of(hold: Hold) -> dict[str, Any]:
-    """Return the plain values of *hold*, for a map attribute."""
-    return {"since": hold.since, "by": hold.by, "reason": hold.reason}
+Member = TypeVar("Member")
 
 
 class AttributeReader:
@@ -182,20 +180,21 @@ class AttributeReader:
         value = self._typed(name, "B")
         return None if value is None else bytes(value)
 
-    def times(self, name: str) -> tuple[int, ...]:
-        """Return a list of numbers, without the corrupt ones."""
-        found = [member.number(name) for member in self._members(name)]
-        return tuple(number for number in found if number is not None)
+    def members(
+        self, name: str, read: "Callable[[AttributeReader, str], Member | None]"
+    ) -> tuple[Member, ...]:
+        """Return the members of a list, each as *read* returns it, without the corrupt ones."""
+        alone = [AttributeReader({name: m}, self.corrupt) for m in self._typed(name, "L") or []]
+        found = [read(member, name) for member in alone]
+        return tuple(member for member in found if member is not None)
 
-    def versions(self, name: str) -> tuple[str, ...]:
-        """Return a list of texts, without the corrupt ones."""
-        found = [member.text(name) for member in self._members(name)]
-        return tuple(text for text in found if text is not None)
-
-    def _members(self, name: str) -> "list[AttributeReader]":
-        """Return the members of a list, each wrapped in a record of one attribute."""
-        members = self._typed(name, "L")
-        return [AttributeReader({name: m}, self.corrupt) for m in members or []]
+    def known(self, numbers: Iterable[str], texts: Iterable[str]) -> dict[str, Any]:
+        """Return these attributes by name, without those that are absent or corrupt."""
+        found: dict[str, Any] = {
+            name: self.number(name) for name in numbers if name in self._record
+        }
+        found |= {name: self.text(name) for name in texts if name in self._record}
+        return {name: value for name, value in found.items() if value is not None}
 
     def hold(self) -> Hold:
         """Return the hold. A corrupt one is still a hold."""
@@ -205,22 +204,12 @@ class AttributeReader:
 
     def failure(self) -> Failure | None:
         """Return the failure, None if it is absent or corrupt."""
-        found = self._typed("failure", "M")
-        if not found:
-            return None
-        members = AttributeReader(found)
-        failure = Failure(
-            code=members.text("code") or "",
-            detail=members.text("detail") or "",
-            since=members.number("since") or 0,
-            count=members.number("count") or 1,
-            retry_at=members.number("retry_at") or 0,
-            secret_version=members.text("secret_version"),
-            upstream_status=members.number("upstream_status"),
-            upstream_code=members.text("upstream_code"),
-            upstream_message=members.text("upstream_message"),
-            is_login=members.number("login") == 1,
-        )
+        members = AttributeReader(self._typed("failure", "M") or {})
+        known = members.known(FAILURE_NUMBERS, FAILURE_TEXTS)
         if members.corrupt:
             self.corrupt.append("failure")
-        return failure if failure.code and not members.corrupt else None
+        if members.corrupt or not known.get("code"):
+            return None
+        is_login = known.pop("login", 0) == 1
+        least: dict[str, Any] = {"detail": "", "since": 0, "count": 1, "retry_at": 0}
+        return Failure(**least | known, is_login=is_login)

@@ -1,11 +1,11 @@
 """Work on all variants of a connection: background renewal, rotation, and an operator's actions."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from token_broker.aliases import Look, look
 from token_broker.broker import CLAIM_SECONDS
-from token_broker.decisions import State, next_step, state
+from token_broker.decisions import next_step, state
 from token_broker.dependencies import Dependencies
 from token_broker.errors import (
     BrokerError,
@@ -13,11 +13,10 @@ from token_broker.errors import (
     NotConfigured,
     RefreshInProgress,
     StoreUnavailable,
-    UnknownConnection,
 )
-from token_broker.exchange import Request, Response, run
+from token_broker.exchange import run
 from token_broker.holds import gate_of, is_held
-from token_broker.item import LONGEST_CLAIM, Item, is_ahead, rfc3339
+from token_broker.item import Item, is_ahead, rfc3339
 from token_broker.refresh.invocation import COMMIT_SECONDS, Invocation
 from token_broker.refresh.refresher import Refresher
 from token_broker.refresh.requirement import Requirement
@@ -26,8 +25,7 @@ from token_broker.tokens import ONLY, encode
 LOG_OUT_SECONDS = 3.0
 """Seconds for the vendor to end a session. Its token is dropped in any case."""
 
-LEAST_STATUS_SECONDS = 1.0
-LEAST_FORGET_SECONDS = 1.0
+LEAST_SECONDS = 1.0
 """With less time than this left, no further item is read, or dropped."""
 
 MOST_RENEWED = 100
@@ -63,7 +61,7 @@ class Maintenance:
         item, now = seen.own, self._deps.clock.now()
         if version is None:
             requirement = Requirement(newer_than=item.generation)
-            return self._renew(self._invocation(), seen, requirement) if is_due(item, now) else 0
+            return self._renew(self._invocation(), seen, requirement) if item.is_due(now) else 0
         invocation = self._invocation(version)
         requirement = Requirement(version=invocation.secret().version)
         if not self._is_token(item) or not is_of_another(item, now, requirement.version):
@@ -75,11 +73,7 @@ class Maintenance:
         if is_held(self._deps, self._connection):
             return 0
         now = self._deps.clock.now()
-        due = [
-            item
-            for item in self._tokens()
-            if is_due(item, now) and not is_ahead(item.nudged_until, now, LONGEST_CLAIM)
-        ]
+        due = [item for item in self._tokens() if item.is_renewal_due(now)]
         until = now + CLAIM_SECONDS
         return self._start(
             [i for i in due[:MOST_RENEWED] if self._deps.store.claim_refresh(i, until)]
@@ -125,10 +119,11 @@ class Maintenance:
         A hold stays. While it lasts, no session is ended: nothing is sent to the vendor.
         ``complete`` is false if the time was too short for all: the next call goes on.
         """
-        forgotten = 0
+        forgotten, is_complete = 0, False
         may_log_out = not gate_of(self._deps, self._connection).held
-        listing = self._in_time(LEAST_FORGET_SECONDS)
-        for item in listing:
+        for item in self._deps.store.list(self._partition):
+            if self._seconds_left < LEAST_SECONDS:
+                break
             if item.is_bare:
                 continue  # so that repeated calls come to an end
             self._deps.store.forget(item)
@@ -141,33 +136,36 @@ class Maintenance:
                 version = item.failure.secret_version if item.failure else None
                 version = item.latched_version or version or ""
                 self._invocation().announce("Connection Recovered", version)
+        else:
+            is_complete = True
         self._deps.cache.drop(self._partition)
         self._deps.versions_seen.pop(self._connection, None)
-        return {"forgotten": forgotten, "complete": listing.is_complete}
+        return {"forgotten": forgotten, "complete": is_complete}
 
     def status(self) -> dict[str, Any]:
         """Return the state of each variant. Never a token."""
         version = self._deps.secrets.version(self._connection)
-        if version is None:
-            raise UnknownConnection(f"there is no secret for connection {self._connection}")
         gate, now = gate_of(self._deps, self._connection), self._deps.clock.now()
-        listing = self._in_time(LEAST_STATUS_SECONDS)
+        variants, is_complete = [], False
+        for item in self._deps.store.list(self._partition):
+            if self._seconds_left < LEAST_SECONDS:
+                break
+            if self._is_token(item) or item.failure:  # the failure is the reason for no token
+                variants.append(entry(item, gate, now, version))
+        else:
+            is_complete = True
         return {
             "flow": self._deps.flow.name,
             "connection": self._connection,
             "secret_version": version,
-            "variants": [entry(i, gate, now, version) for i in listing if self._is_shown(i)],
+            "variants": variants,
             "held": gate.held.to_dict() if gate.held else None,
-            "complete": listing.is_complete,
+            "complete": is_complete,
         }
 
-    def _in_time(self, seconds: float) -> "Listing":
-        """Return the items of the connection, for as long as *seconds* are left after each."""
-
-        def is_time_left() -> bool:
-            return self._deadline - self._deps.clock.monotonic() >= seconds
-
-        return Listing(self._deps.store.list(self._partition), is_time_left)
+    @property
+    def _seconds_left(self) -> float:
+        return self._deadline - self._deps.clock.monotonic()
 
     def _invocation(self, noticed_version: str | None = None) -> Invocation:
         return Invocation(self._deps, self._connection, self._deadline, noticed_version)
@@ -177,10 +175,6 @@ class Maintenance:
 
     def _is_token(self, item: Item) -> bool:
         return item.token is not None and item.kind in self._deps.flow.vendor.token_kinds
-
-    def _is_shown(self, item: Item) -> bool:
-        """Say whether *item* is shown to an operator: it has a token, or the reason for none."""
-        return self._is_token(item) or item.failure is not None
 
     def _start(self, items: list[Item], **members: str) -> int:
         """Start one invocation for the renewal of each of *items*; return how many.
@@ -241,7 +235,7 @@ class Maintenance:
     def _log_out(self, item: Item) -> None:
         """End the session of a token at the vendor. An error is emitted."""
         now = self._deps.clock.now()
-        if self._deadline - self._deps.clock.monotonic() < COMMIT_SECONDS + LOG_OUT_SECONDS:
+        if self._seconds_left < COMMIT_SECONDS + LOG_OUT_SECONDS:
             return
         log_out = self._deps.flow.vendor.log_out
         if log_out is None or not item.is_live(now):
@@ -249,35 +243,9 @@ class Maintenance:
         try:
             token = self._deps.sealer.open_token(item)
             if token:
-                run(log_out(token), self._send)
+                run(log_out(token), lambda request: self._deps.send(request, LOG_OUT_SECONDS))
         except BrokerError as error:
             self._deps.emit("log out failed", variant=item.variant, code=error.code)
-
-    def _send(self, request: Request) -> Response:
-        return self._deps.send(request, LOG_OUT_SECONDS)
-
-
-class Listing:
-    """Items one after the other, while there is time; says whether those were all."""
-
-    def __init__(self, items: Iterable[Item], is_time_left: Callable[[], bool]) -> None:
-        self._items = items
-        self._is_time_left = is_time_left
-        self.is_complete = False
-
-    def __iter__(self) -> Iterator[Item]:
-        for item in self._items:
-            if not self._is_time_left():
-                return
-            yield item
-        self.is_complete = True
-
-
-def is_due(item: Item, now: int) -> bool:
-    """Say whether a live token is to be renewed. Not if an earlier delivery of the event did."""
-    if state(item, now, 0) is State.DEAD or item.is_leased(now):
-        return False
-    return not item.failure.is_backing_off(now) if item.failure else now >= item.refresh_at
 
 
 def is_of_another(item: Item, now: int, version: str | None) -> bool:
@@ -307,7 +275,7 @@ def entry(item: Item, gate: Item, now: int, version: str) -> dict[str, Any]:
         if failure
         else None,
         "latched": gate.is_latched(version),
-        "renewing": item.is_leased(now) or now < item.nudged_until <= now + CLAIM_SECONDS,
+        "renewing": item.is_leased(now) or is_ahead(item.nudged_until, now, CLAIM_SECONDS),
         "next": following.value,
         "because": because,
     }

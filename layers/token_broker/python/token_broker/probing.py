@@ -110,11 +110,6 @@ def observing(
     return relayed(conversation, relay)
 
 
-def is_unanswered(response: Response) -> bool:
-    """Say whether the vendor is down or asks to wait: then no further request is sent."""
-    return response.status == 429 or response.status >= 500  # noqa: PLR2004 (HTTP's)
-
-
 def described(response: Response, code: str | None = None) -> str:
     """Return a refusal as text: its status, and the vendor's *code* if there is one."""
     return f"{response.status} {code}" if code else str(response.status)

@@ -7,60 +7,39 @@ variant and generation, so a sealed token that is copied to another place does n
 import hashlib
 import json
 import zlib
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Protocol
+from collections.abc import Mapping
+from typing import Any
 
-from token_broker.aws.clients import call
+from token_broker.aws.clients import Client, call
 from token_broker.errors import UpstreamContractChanged
 from token_broker.item import Item
 from token_broker.tokens import Token, Variant
 
-if TYPE_CHECKING:
-    from mypy_boto3_kms import KMSClient
-
 LARGEST = 4096
 """Bytes that KMS encrypts without a data key, at most."""
+
+LARGEST_SEALED = 6144
+"""Bytes that KMS decrypts, at most."""
 
 LARGEST_OPENED = 65_536
 """Bytes that a sealed token may have in clear, at most."""
 
 
-class Opener(Protocol):
-    """Decrypts what KMS encrypted."""
-
-    def decrypt(self, blob: bytes, context: dict[str, str]) -> bytes | None:
-        """Return the clear bytes. None if *blob* was not encrypted under *context*."""
-
-
-class OpenedOnce:
-    """Decrypts each sealed text once, and remembers it during one invocation's work."""
-
-    def __init__(self, opener: Opener) -> None:
-        self._opener = opener
-        self._known: dict[tuple[bytes, ...], bytes | None] = {}
-
-    def decrypt(self, blob: bytes, context: dict[str, str]) -> bytes | None:
-        """Return the clear bytes. None if *blob* was not encrypted under *context*."""
-        sealed = blob, *(value.encode() for value in context.values())
-        if sealed not in self._known:
-            self._known[sealed] = self._opener.decrypt(blob, context)
-        return self._known[sealed]
+SEALED = ("value", "headers", "base_url", "url", "renewal", "issued_at", "expires_at")
+"""What is sealed of a token. Its context is kept in clear beside it, and its digest is sealed."""
 
 
 class Sealer:
     """Seals and opens the tokens of items. Raises `StoreUnavailable` and `NotConfigured`."""
 
-    def __init__(
-        self, table: str, key_id: str, opener: Opener, client: Callable[[], "KMSClient"]
-    ) -> None:
+    def __init__(self, table: str, key_id: str, client: Client) -> None:
         self._table = table
         self._key_id = key_id
-        self._opener = opener
         self._client = client
 
     def opening_once(self) -> "Sealer":
-        """Return a sealer that decrypts each sealed text only once."""
-        return Sealer(self._table, self._key_id, OpenedOnce(self._opener), self._client)
+        """Return a sealer that decrypts each sealed text once, for one invocation's work."""
+        return _OpeningOnce(self._table, self._key_id, self._client)
 
     def seal_token(self, item: Item, variant: Variant, token: Token, context: str) -> bytes:
         """Return *token*, sealed for the next generation of *item*."""
@@ -69,14 +48,8 @@ class Sealer:
             {
                 "kind": variant.kind,
                 "inputs": dict(variant.inputs),
-                "value": token.value,
-                "headers": dict(token.headers),
-                "base_url": token.base_url,
-                "url": token.url,
-                "renewal": token.renewal,
-                "issued_at": token.issued_at,
-                "expires_at": token.expires_at,
                 "context": _digest(context),
+                **{name: getattr(token, name) for name in SEALED},
             },
         )
 
@@ -91,16 +64,8 @@ class Sealer:
             context = item.context or ""
             if (_digest(context), item.expires_at) != (clear["context"], clear["expires_at"]):
                 return None
-            return Token(
-                value=clear["value"],
-                headers=clear["headers"],
-                base_url=clear["base_url"],
-                issued_at=clear["issued_at"],
-                expires_at=clear["expires_at"],
-                context=json.loads(context),
-                url=clear["url"],
-                renewal=clear["renewal"],
-            )
+            sealed = {name: clear[name] for name in SEALED}
+            return Token(**sealed, context=json.loads(context))
         except (KeyError, TypeError, ValueError):
             return None
 
@@ -130,13 +95,26 @@ class Sealer:
     def _open(self, item: Item) -> Any:
         if item.token is None:
             return None
-        packed = self._opener.decrypt(item.token, self._place(item, item.generation))
+        packed = self._decrypt(item.token, self._place(item, item.generation))
         if packed is None:
             return None
         try:
             return json.loads(zlib.decompressobj().decompress(packed, LARGEST_OPENED))
         except (ValueError, RecursionError, zlib.error):
             return None
+
+    def _decrypt(self, blob: bytes, context: Mapping[str, str]) -> bytes | None:
+        """Return the clear bytes. None if they are not of *context*, or not of our key."""
+        if not 0 < len(blob) <= LARGEST_SEALED:
+            return None
+        answer = call(
+            self._client,
+            "decrypt",
+            KeyId=self._key_id,
+            CiphertextBlob=blob,
+            EncryptionContext=context,
+        )
+        return answer["Plaintext"] if answer else None
 
     def _place(self, item: Item, generation: int) -> dict[str, str]:
         return {
@@ -145,6 +123,20 @@ class Sealer:
             "variant": item.variant,
             "generation": str(generation),
         }
+
+
+class _OpeningOnce(Sealer):
+    """Remembers what it decrypted."""
+
+    def __init__(self, table: str, key_id: str, client: Client) -> None:
+        super().__init__(table, key_id, client)
+        self._known: dict[tuple[bytes, ...], bytes | None] = {}
+
+    def _decrypt(self, blob: bytes, context: Mapping[str, str]) -> bytes | None:
+        sealed = blob, *(value.encode() for value in context.values())
+        if sealed not in self._known:
+            self._known[sealed] = super()._decrypt(blob, context)
+        return self._known[sealed]
 
 
 def _digest(context: str) -> str:

@@ -1,15 +1,14 @@
 """The versions of a connection's secret. They are read only when an exchange begins."""
 
 import json
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from token_broker.aws.clients import call
+from token_broker.aws.clients import Client, call
 from token_broker.errors import NotConfigured, StoreUnavailable, UnknownConnection
 from token_broker.records import Record, field
 
-if TYPE_CHECKING:
-    from mypy_boto3_secretsmanager import SecretsManagerClient
+CURRENT = "AWSCURRENT"
+"""The stage of the version in use."""
 
 
 class Secret(Record):
@@ -23,7 +22,7 @@ class Secret(Record):
 class Secrets:
     """Reads the secrets of one flow. Raises `UnknownConnection` and `NotConfigured`."""
 
-    def __init__(self, prefix: str, client: Callable[[], "SecretsManagerClient"]) -> None:
+    def __init__(self, prefix: str, client: Client) -> None:
         self._prefix = prefix
         self._client = client
 
@@ -33,50 +32,48 @@ class Secrets:
         *noticed* is the version that an event named last. A late replica does not have it yet, and
         would return the version before. Then this raises `StoreUnavailable`.
         """
-        if noticed:
-            answer = self._call("get_secret_value", connection, noticed, VersionId=noticed)
-            if "AWSCURRENT" in answer.get("VersionStages", []):
-                return self._secret(connection, answer)
-        return self._read(connection, "AWSCURRENT")
+        answer = self._value(connection, VersionId=noticed) if noticed else None
+        if noticed and answer is None:
+            self.version(connection)  # that raises if there is no secret
+            raise StoreUnavailable("the secret's new version is not there yet", retry_after=1)
+        if answer is None or CURRENT not in answer.get("VersionStages", []):
+            answer = self._value(connection, VersionStage=CURRENT)
+        if answer is None:
+            raise _unknown(connection)
+        return _secret(connection, answer)
 
     def previous(self, connection: str) -> Secret | None:
         """Return the version before the one in use. None if there is none."""
-        try:
-            return self._read(connection, "AWSPREVIOUS")
-        except UnknownConnection:
-            return None
+        answer = self._value(connection, VersionStage="AWSPREVIOUS")
+        return _secret(connection, answer) if answer else None
 
     def of_version(self, connection: str, version: str) -> Secret | None:
         """Return this version, with any stage or none. None if it no longer exists."""
-        try:
-            answer = self._call("get_secret_value", connection, VersionId=version)
-        except UnknownConnection:
-            return None
-        return self._secret(connection, answer)
+        answer = self._value(connection, VersionId=version)
+        return _secret(connection, answer) if answer else None
 
-    def version(self, connection: str) -> str | None:
+    def version(self, connection: str) -> str:
         """Return the id of the version in use, without its content."""
-        stages = self._call("describe_secret", connection).get("VersionIdsToStages", {})
-        return next((v for v, names in stages.items() if "AWSCURRENT" in names), None)
-
-    def _read(self, connection: str, stage: str) -> Secret:
-        answer = self._call("get_secret_value", connection, VersionStage=stage)
-        return self._secret(connection, answer)
-
-    def _secret(self, connection: str, answer: Any) -> Secret:
-        try:
-            content = json.loads(answer["SecretString"])
-        except (KeyError, ValueError, RecursionError):
-            raise NotConfigured(f"the secret of {connection} is not a JSON text") from None
-        return Secret(answer["VersionId"], int(answer["CreatedDate"].timestamp()), content)
-
-    def _call(
-        self, operation: str, connection: str, noticed: str | None = None, **arguments: str
-    ) -> Any:
         secret_id = f"{self._prefix}{connection}"
-        answer = call(self._client, operation, SecretId=secret_id, **arguments)
-        if answer is None and noticed and self.version(connection):
-            raise StoreUnavailable("the secret's new version is not there yet", retry_after=1)
-        if answer is None:
-            raise UnknownConnection(f"there is no secret for connection {connection}")
-        return answer
+        answer = call(self._client, "describe_secret", SecretId=secret_id) or {}
+        for version, stages in answer.get("VersionIdsToStages", {}).items():
+            if CURRENT in stages:
+                return str(version)
+        raise _unknown(connection)
+
+    def _value(self, connection: str, **which: str) -> Any:
+        """Return AWS's answer for one version. None if there is none."""
+        secret_id = f"{self._prefix}{connection}"
+        return call(self._client, "get_secret_value", SecretId=secret_id, **which)
+
+
+def _secret(connection: str, answer: Any) -> Secret:
+    try:
+        content = json.loads(answer["SecretString"])
+    except (KeyError, ValueError, RecursionError):
+        raise NotConfigured(f"the secret of {connection} is not a JSON text") from None
+    return Secret(answer["VersionId"], int(answer["CreatedDate"].timestamp()), content)
+
+
+def _unknown(connection: str) -> UnknownConnection:
+    return UnknownConnection(f"there is no secret for connection {connection}")

@@ -5,51 +5,37 @@ the write was done. So a retry after a lost answer does not count as a conflict.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
-from token_broker.aws.clients import call
-from token_broker.decisions import Verdict
-from token_broker.errors import BrokerError
+from token_broker.aws.clients import Client, call
+from token_broker.decisions import Verdict, ttl_of
+from token_broker.errors import BrokerError, StoreUnavailable
 from token_broker.item import Failure, Hold, Item
 from token_broker.item_codec import (
     COMPARED,
-    FAILURE,
     LEASE,
     SCHEMA,
     SUSPICION,
     SWAPPED,
     TOKEN,
     VERSIONS,
-    Attribute,
+    AsRead,
+    Attributes,
     attribute,
     failure_of,
-    hold_of,
     item_of,
 )
 from token_broker.records import replace
-from token_broker.tokens import ONLY
 
 if TYPE_CHECKING:
-    from mypy_boto3_dynamodb import DynamoDBClient
-
     from token_broker.conditional_writes import Rejection
-
-
-class ItemReader(Protocol):
-    """Reads items, strongly consistent."""
-
-    def items(self, connection: str, *variants: str) -> Sequence[Mapping[str, Attribute] | None]:
-        """Return the typed attributes of each of *variants*. Raises `StoreUnavailable`."""
 
 
 class Store:
     """Reads and changes items. Raises `StoreUnavailable`, and `NotConfigured` for a wrong table."""
 
-    def __init__(
-        self, table: str, reader: ItemReader, client: Callable[[], "DynamoDBClient"]
-    ) -> None:
+    def __init__(self, table: str, client: Client) -> None:
         self._table = table
-        self._reader = reader
         self._client = client
 
     def read(self, connection: str, variant: str) -> Item:
@@ -57,9 +43,23 @@ class Store:
         return self.read_all(connection, variant)[0]
 
     def read_all(self, connection: str, *variants: str) -> list[Item]:
-        """Return several items with one request."""
-        records = self._reader.items(connection, *variants)
-        return [item_of(connection, v, r) for v, r in zip(variants, records, strict=True)]
+        """Return several items with one request, strongly consistent."""
+        records = self._records(connection, variants)
+        return [item_of(connection, variant, records.get(variant)) for variant in variants]
+
+    def _records(self, connection: str, variants: Sequence[str]) -> Mapping[str, Attributes]:
+        """Return the attributes of each of *variants* that is kept."""
+        keys = [_key(connection, variant) for variant in dict.fromkeys(variants)]
+        if len(keys) == 1:
+            request = {"TableName": self._table, "Key": keys[0], "ConsistentRead": True}
+            answer = call(self._client, "get_item", **request)
+            return {variants[0]: answer["Item"]} if "Item" in answer else {}
+        requested = {self._table: {"Keys": keys, "ConsistentRead": True}}
+        answer = call(self._client, "batch_get_item", RequestItems=requested)
+        if answer.get("UnprocessedKeys"):
+            raise StoreUnavailable("the table is busy", retry_after=1)
+        found = [record for records in answer["Responses"].values() for record in records]
+        return {record["variant"]["S"]: record for record in found}
 
     def list(self, connection: str) -> Iterator[Item]:
         """Yield all items of a connection. One page of them is read at a time."""
@@ -90,6 +90,7 @@ class Store:
         write marks a ready renewal token as in use: it counts as spent before it is sent.
         """
         changes: dict[str, object] = {
+            **dict.fromkeys(item.corrupt),
             "schema": SCHEMA,
             "fence": item.fence + 1,
             "lease_owner": owner,
@@ -104,7 +105,6 @@ class Store:
         return self._update(
             item,
             changes,
-            remove=[name for name in item.corrupt if name not in changes],
             # A verdict needs no lease. If one came between, this write must not set a ttl.
             unchanged={name: item.raw.get(name) for name in COMPARED},
             kept=replace(item, lease_until=until),
@@ -118,18 +118,13 @@ class Store:
 
         None if another caller has the lease.
         """
-        latch = ["latched_version"] if recovers else []
-        changes = dict(token) | {"schema": SCHEMA, "generation": lease.generation + 1}
+        latch = ("latched_version",) if recovers else ()
+        removed = dict.fromkeys((*TOKEN, "failure", *LEASE, *SUSPICION, *latch, "nudged_until"))
         ends = int(str(token["expires_at"]))
         return self._update(
             lease,
-            changes,
+            {**removed, **token, "schema": SCHEMA, "generation": lease.generation + 1},
             kept=replace(lease, expires_at=ends, failure=None, suspect_version=None),
-            remove=[
-                name
-                for name in (*TOKEN, *FAILURE, *LEASE, *SUSPICION, *latch, "nudged_until")
-                if name not in changes
-            ],
             unchanged=_leased(lease),
             is_done=lambda found: (
                 found.generation == lease.generation + 1 and found.token == token["token"]
@@ -138,7 +133,7 @@ class Store:
 
     def fail(self, lease: Item, failure: Failure | None, *, renewal: str | None) -> Item | None:
         """Keep the *failure* of an exchange, if there was one, and end the lease."""
-        changes: dict[str, object] = {"schema": SCHEMA}
+        changes: dict[str, object] = {"schema": SCHEMA, **dict.fromkeys(LEASE)}
         if failure:
             changes["failure"] = failure_of(failure)
         if renewal:
@@ -146,7 +141,6 @@ class Store:
         return self._update(
             lease,
             changes,
-            remove=LEASE,
             kept=replace(lease, failure=failure) if failure else None,
             unchanged=_leased(lease),
             is_done=lambda found: found.fence == lease.fence and found.lease_owner is None,
@@ -157,11 +151,11 @@ class Store:
 
         *recovers* says that this ends the latch of the connection.
         """
-        latch = ["latched_version"] if recovers else []
+        latch = ("latched_version",) if recovers else ()
+        removed = dict.fromkeys((*LEASE, "failure", *SUSPICION, *latch, "ttl"))
         return self._update(
             gate,
-            {"schema": SCHEMA, "accepted_version": version},
-            remove=[*LEASE, *FAILURE, *SUSPICION, *latch, "ttl"],
+            {**removed, "schema": SCHEMA, "accepted_version": version},
             unchanged=_leased(gate),
             is_done=lambda found: found.accepted_version == version,
         )
@@ -170,8 +164,7 @@ class Store:
         """Keep the *failure* of a variant that is not shared, without a lease; None clears it."""
         return self._update(
             item,
-            {"schema": SCHEMA} | ({"failure": failure_of(failure)} if failure else {}),
-            remove=() if failure else FAILURE,
+            {"schema": SCHEMA, "failure": failure and failure_of(failure)},
             kept=replace(item, failure=failure),
             unchanged={name: item.raw.get(name) for name in COMPARED},
             is_done=lambda found: found.failure == failure,
@@ -194,13 +187,13 @@ class Store:
         """
         from token_broker import conditional_writes as writes  # noqa: PLC0415 (off the hit path)
 
-        changes, remove = writes.changes_by(verdict, item, rejection, now)
+        changes = writes.changes_by(verdict, item, rejection, now)
+        ended = dict.fromkeys(LEASE) if ends_lease else {}
         as_read = _leased(item) if has_lease else writes.as_judged(item)
         return self._update(
             item,
-            {"schema": SCHEMA} | changes,
-            remove=["ttl", *remove, *(LEASE if ends_lease else ())],
-            unchanged=as_read | {"rejected_versions": item.raw.get("rejected_versions")},
+            {**changes, **ended, "schema": SCHEMA, "ttl": None},
+            unchanged={**as_read, "rejected_versions": item.raw.get("rejected_versions")},
             is_done=lambda found: writes.is_kept(verdict, found, rejection),
         )
 
@@ -209,10 +202,12 @@ class Store:
 
         An exchange with the gate's lease goes on.
         """
+        changes: dict[str, object] = {"schema": SCHEMA, "held": hold and vars(hold)}
+        if hold:
+            changes["ttl"] = None  # the table must never drop a hold
         return self._update(
             gate,
-            {"schema": SCHEMA} | ({"held": hold_of(hold)} if hold else {}),
-            remove=["ttl"] if hold else ["held"],  # the table must never drop a hold
+            changes,
             unchanged={"held": gate.raw.get("held")},
             is_done=lambda found: found.held == hold,
         )
@@ -226,20 +221,16 @@ class Store:
             is_done=lambda found: found.noticed_version == version,
         )
 
-    def note(
-        self, item: Item, changes: Mapping[str, object], as_read: Mapping[str, Attribute | None]
-    ) -> Item | None:
-        """Write *changes*, where None removes, if the attributes *as_read* are as they were.
+    def note(self, item: Item, changes: Mapping[str, object], as_read: AsRead) -> Item | None:
+        """Write *changes* if the attributes *as_read* are as they were. None if they are not.
 
-        None if they are not. If an answer is lost, this raises and does not read again.
+        If an answer is lost, this raises and does not read again.
         """
-        setting = {name: value for name, value in changes.items() if value is not None}
-        remove = [name for name in changes if name not in setting]
-        return self._update(item, setting, remove=remove, unchanged=as_read, is_done=None)
+        return self._written(item, changes, as_read)
 
     def drop(self, item: Item) -> None:
         """Remove the token of *item*, unless another one has replaced it."""
-        changes = {"schema": SCHEMA} | dict.fromkeys(TOKEN)
+        changes = {**dict.fromkeys(TOKEN), "schema": SCHEMA}
         self.note(item, changes, {"fingerprint": attribute(item.fingerprint or "")})
 
     def alias_to(self, item: Item, target: Mapping[str, object]) -> Item | None:
@@ -247,20 +238,24 @@ class Store:
         ends = int(str(target["expires_at"]))
         return self._update(
             item,
-            dict(target)
-            | {"schema": SCHEMA, "generation": item.generation + 1, "fence": item.fence + 1},
+            {
+                **dict.fromkeys((*TOKEN, "failure")),
+                **target,
+                "schema": SCHEMA,
+                "generation": item.generation + 1,
+                "fence": item.fence + 1,
+            },
             kept=replace(item, expires_at=ends, failure=None),
-            remove=[name for name in (*TOKEN, *FAILURE) if name not in target],
             unchanged={name: item.raw.get(name) for name in SWAPPED},
             is_done=lambda found: found.target == target["target"],
         )
 
     def report(self, item: Item, times: Sequence[int]) -> Item | None:
         """Mark the token of *item* as rejected. None if it was replaced or reported since."""
+        forgiven = {} if item.is_latched(None) else {"failure": None}
         return self._update(
             item,
-            {"rejected": item.fingerprint or "", "report_times": tuple(times)},
-            remove=FAILURE if not item.is_latched(None) else (),
+            {"rejected": item.fingerprint or "", "report_times": tuple(times), **forgiven},
             unchanged={
                 "fingerprint": attribute(item.fingerprint or ""),
                 "rejected": attribute(item.rejected) if item.rejected else None,
@@ -281,10 +276,10 @@ class Store:
 
         Fence, generation and a running lease stay, so that a running exchange is still fenced.
         """
+        removed = dict.fromkeys((*TOKEN, "failure", *SUSPICION, *VERSIONS, "report_times"))
         self._update(
             item,
-            {"schema": SCHEMA},
-            remove=[*TOKEN, *FAILURE, *SUSPICION, *VERSIONS, "report_times"],
+            {**removed, "schema": SCHEMA},
             kept=item.bare(),
             unchanged={},
             is_done=lambda found: found.token is None and not found.rejected_versions,
@@ -295,53 +290,58 @@ class Store:
         item: Item,
         changes: Mapping[str, object],
         *,
-        unchanged: Mapping[str, Attribute | None],
-        is_done: Callable[[Item], bool] | None,
-        remove: Sequence[str] = (),
+        unchanged: AsRead,
+        is_done: Callable[[Item], bool],
         kept: Item | None = None,
     ) -> Item | None:
-        """Change *item* if the attributes *unchanged* are as they were, and return it as written.
+        """Write *changes* if the attributes *unchanged* are as they were; return the item as it is.
 
-        *is_done* says of the item, read again, if a write that seemed to fail was done. *kept* is
-        the item as it will be, where this decides its `ttl`. A hold that was put meanwhile stays:
-        then the write is done once more, without a `ttl`.
+        None if they are not. After a failed write the item is read again, and *is_done* says
+        whether it was written all the same. *kept* is the item as it will be, if its `ttl` has to
+        change. That depends on the hold, so it must be as read, too. If only the hold has changed
+        meanwhile, this writes once more, with the `ttl` for that.
+        """
+        while True:
+            ttl = {"ttl": ttl_of(kept)} if kept else {}
+            as_held = {"held": item.raw.get("held")} if kept else {}
+            lost: BrokerError | None = None
+            try:
+                if written := self._written(item, {**changes, **ttl}, {**as_held, **unchanged}):
+                    return written
+            except BrokerError as error:
+                lost = error
+            found = self.read(item.connection, item.variant)
+            if is_done(found):
+                return found
+            if lost:
+                raise lost
+            if not kept or "held" in unchanged or found.held == item.held:
+                return None
+            item = replace(item, held=found.held, raw=found.raw)
+            kept = replace(kept, held=found.held)
+
+    def _written(self, item: Item, changes: Mapping[str, object], unchanged: AsRead) -> Item | None:
+        """Write *changes*, where None removes, and return *item* as written.
+
+        None if one of the attributes *unchanged* is not as it was.
         """
         from token_broker import conditional_writes as writes  # noqa: PLC0415 (off the hit path)
 
-        setting, removing = writes.with_ttl(changes, remove, kept) if kept else (changes, remove)
-        as_read = unchanged
-        if kept and item.variant == ONLY:
-            as_read = {"held": item.raw.get("held")} | dict(unchanged)
-        lost: BrokerError | None = None
-        try:
-            written = self._written(item, writes.update_parameters(setting, removing, as_read))
-        except BrokerError as error:
-            written, lost = None, error
-        found = written or (self.read(item.connection, item.variant) if is_done else item)
-        if written or (is_done and is_done(found)):
-            return found
-        if lost:
-            raise lost
-        if not kept or found.held == item.held or "held" in unchanged:
-            return None
-        item, kept = replace(item, held=found.held, raw=found.raw), replace(kept, held=found.held)
-        return self._update(
-            item, changes, unchanged=unchanged, is_done=is_done, remove=remove, kept=kept
-        )
-
-    def _written(self, item: Item, parameters: Mapping[str, Any]) -> Item | None:
-        """Return *item* as written by UpdateItem. None if the condition failed."""
         answer = call(
             self._client,
             "update_item",
             TableName=self._table,
-            Key={"connection": {"S": item.connection}, "variant": {"S": item.variant}},
+            Key=_key(item.connection, item.variant),
             ReturnValues="ALL_NEW",
-            **parameters,
+            **writes.update_parameters(changes, unchanged),
         )
         return item_of(item.connection, item.variant, answer["Attributes"]) if answer else None
 
 
-def _leased(lease: Item) -> dict[str, Attribute | None]:
+def _leased(lease: Item) -> AsRead:
     """Return the condition that a lease still belongs to its holder: fence *and* owner."""
     return {"fence": attribute(lease.fence), "lease_owner": attribute(lease.lease_owner or "")}
+
+
+def _key(connection: str, variant: str) -> Attributes:
+    return {"connection": attribute(connection), "variant": attribute(variant)}

@@ -1,4 +1,4 @@
-"""What an editor's secret may hold, how each mistake is named, and the address it makes."""
+"""The secret of an editor connection: its keys, its errors, and the editor's URL."""
 
 from typing import Any
 
@@ -10,7 +10,7 @@ from token_broker.flows.editor.credentials import Credentials
 LEAST = {"api_key": "hunter2", "editor_url": "https://editor.example/app"}
 
 
-def test_key_and_address_are_enough() -> None:
+def test_key_and_editor_url_are_sufficient() -> None:
     assert Credentials.parse(LEAST) == Credentials(
         api_key="hunter2",
         editor_url="https://editor.example/app",
@@ -22,7 +22,7 @@ def test_key_and_address_are_enough() -> None:
     )
 
 
-def test_everything_can_be_said() -> None:
+def test_all_keys_and_options_are_read() -> None:
     secret = {
         "api_key": " hunter2\n",
         "editor_url": " http://localhost:1/{token} ",
@@ -64,14 +64,14 @@ def test_everything_can_be_said() -> None:
         ("https://e.nl/s/{token}", "https://e.nl/s/T", "https://e.nl/s"),
     ],
 )
-def test_the_address_that_opens_the_editor(editor_url: str, url: str, base_url: str) -> None:
+def test_the_editor_url_gets_the_token(editor_url: str, url: str, base_url: str) -> None:
     credentials = Credentials.parse(LEAST | {"editor_url": editor_url})
     assert credentials.url("T") == url
     assert credentials.base_url == base_url
 
 
 @pytest.mark.parametrize("editor_url", ["https://e.nl", "https://e.nl/{token}"])
-def test_a_token_in_an_address_is_quoted(editor_url: str) -> None:
+def test_a_token_in_a_url_is_percent_encoded(editor_url: str) -> None:
     assert Credentials("k", editor_url).url("a/b&c#d e").endswith("a%2Fb%26c%23d%20e")
 
 
@@ -92,14 +92,16 @@ def test_a_token_in_an_address_is_quoted(editor_url: str) -> None:
     ],
     ids=str,
 )
-def test_each_mistake_is_named_and_not_shown(members: dict[str, Any], named: str) -> None:
+def test_an_invalid_value_is_reported_by_its_key_and_not_quoted(
+    members: dict[str, Any], named: str
+) -> None:
     secret = {name: value for name, value in (LEAST | members).items() if value is not None}
     with pytest.raises(NotConfigured, match=f"^{named}") as error:
         Credentials.parse(secret)
     assert "hunter2" not in repr(error.value)
 
 
-def test_neither_key_nor_parameters_have_a_repr() -> None:
+def test_the_repr_has_neither_key_nor_parameters() -> None:
     secret = LEAST | {"parameters": {"plpass": "hunter2"}}
     secret |= {"editor_url": "https://editor.example/?key=hunter2"}
     assert "hunter2" not in repr(Credentials.parse(secret))

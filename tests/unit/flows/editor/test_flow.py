@@ -1,4 +1,4 @@
-"""The editor's conversations, held by hand: tokens for one exact set of parameters."""
+"""The editor's exchanges, driven step by step: tokens for one exact set of parameters."""
 
 import json
 from dataclasses import replace
@@ -65,12 +65,12 @@ def test_a_token_is_generated_for_exact_parameters() -> None:
     )
 
 
-def test_there_is_no_renewal() -> None:
+def test_a_renewal_generates_a_new_token() -> None:
     kept = generate(generated())
     assert begin(editor.exchange(CREDENTIALS, wanted(), NOW, kept)).step == "generate"
 
 
-def test_verifying_tells_what_a_token_stands_for() -> None:
+def test_verify_returns_the_parameters_of_a_token() -> None:
     talk = editor.verify(CREDENTIALS, TOKEN)
 
     request = begin(talk)
@@ -89,14 +89,14 @@ def test_verifying_tells_what_a_token_stands_for() -> None:
     [(answer({"userId": "123"}), True), (WRONG, False), (Response(401), False)],
 )
 def test_a_check_verifies_the_token(response: Response, is_taken: bool) -> None:
-    """One that is unknown or used up is not valid."""
+    """An unknown or used one is rejected."""
     talk = editor.check(CREDENTIALS, generate(generated()))
     assert begin(talk).headers["x-api-token"] == TOKEN
     assert ended(talk, response) is is_taken
 
 
 @pytest.mark.parametrize("token", ["", "a\r\nx-api-key: b", "é"])
-def test_only_what_can_be_sent_is_verified(token: str) -> None:
+def test_a_token_that_cannot_be_a_header_is_not_verified(token: str) -> None:
     with pytest.raises(InvalidRequest, match=r"^token: ") as error:
         next(editor.verify(CREDENTIALS, token))
     assert not token or token not in str(error.value)
@@ -120,7 +120,7 @@ def test_only_what_can_be_sent_is_verified(token: str) -> None:
         pytest.param(generated(token="a\nb"), UpstreamContractChanged, id="one in two lines"),
     ],
 )
-def test_each_way_generate_can_fail_has_an_error_of_its_own(
+def test_each_failure_of_generate_has_its_error(
     response: Response, error: type[BrokerError]
 ) -> None:
     with pytest.raises(error, match=r"^generate: "):
@@ -135,10 +135,8 @@ def test_each_way_generate_can_fail_has_an_error_of_its_own(
         pytest.param(answer("parameters"), UpstreamContractChanged, id="no object"),
     ],
 )
-def test_each_way_verify_can_fail_has_an_error_of_its_own(
-    response: Response, error: type[BrokerError]
-) -> None:
-    """That the vendor is down does not mean that a token is not valid."""
+def test_each_failure_of_verify_has_its_error(response: Response, error: type[BrokerError]) -> None:
+    """An outage does not mean that the token is invalid."""
     talk = editor.verify(CREDENTIALS, TOKEN)
     begin(talk)
     with pytest.raises(error, match=r"^verify: "):
@@ -154,7 +152,7 @@ def test_each_way_verify_can_fail_has_an_error_of_its_own(
         pytest.param(str((NOW + 600) * 1000), id="milliseconds as a text"),
     ],
 )
-def test_a_token_expires_when_the_vendor_says_in_whatever_unit(value: object) -> None:
+def test_the_expiry_is_read_in_every_unit(value: object) -> None:
     assert generate(generated(value)).expires_at == NOW + 600
 
 
@@ -173,12 +171,12 @@ def test_a_token_expires_when_the_vendor_says_in_whatever_unit(value: object) ->
         pytest.param(10**12 + 1, "is past", id="the first that is counted in milliseconds"),
     ],
 )
-def test_an_expiration_that_makes_no_sense(value: object, detail: str) -> None:
+def test_an_implausible_expiry_is_an_error(value: object, detail: str) -> None:
     with pytest.raises(UpstreamContractChanged, match=f"^generate: expiration_time .*{detail}"):
         generate(generated(value))
 
 
-def test_a_call_asks_for_parameters() -> None:
+def test_the_request_field_parameters_is_read() -> None:
     document = Document({"parameters": PARAMETERS}, InvalidRequest)
     assert requested(document) == wanted(**PARAMETERS)
     document.finish()
@@ -186,12 +184,12 @@ def test_a_call_asks_for_parameters() -> None:
 
 
 @pytest.mark.parametrize("value", [None, "userId=1", {"m": float("nan")}])
-def test_what_are_no_parameters_is_refused(value: object) -> None:
+def test_invalid_parameters_are_refused(value: object) -> None:
     with pytest.raises(InvalidRequest, match=r"^parameters: "):
         requested(Document({"parameters": value}, InvalidRequest))
 
 
-def test_parameters_as_deep_as_they_may_be_have_a_key_and_a_body() -> None:
+def test_parameters_of_maximal_depth_have_a_key_and_a_body() -> None:
     value: Any = 1
     for _ in range(DEEPEST - 1):
         value = [value]
@@ -230,8 +228,10 @@ def test_the_parameters_of_a_request_override_those_of_the_secret(
     ],
     ids=str,
 )
-def test_a_pinned_parameter_has_the_secrets_value(asked: dict[str, Any], refused: bool) -> None:
-    """To the JSON type. What is resolved is resolved again, and stays allowed."""
+def test_a_pinned_parameter_accepts_only_the_value_of_the_secret(
+    asked: dict[str, Any], refused: bool
+) -> None:
+    """Of the same JSON type. Resolving twice gives the same."""
     pins = Credentials("key/1", "https://e.example", parameters={"userId": "a", "n": 1})
     pins = replace(pins, pinned=("n",))
     if refused:
@@ -243,7 +243,7 @@ def test_a_pinned_parameter_has_the_secrets_value(asked: dict[str, Any], refused
 
 
 @pytest.mark.parametrize("value", [None, "", " \t"])
-def test_a_parameter_that_is_required_has_to_be_there(value: object) -> None:
+def test_a_missing_required_parameter_is_refused(value: object) -> None:
     with pytest.raises(InvalidRequest, match=r"^parameters\.userId: is missing$"):
         editor.resolve(DEFAULTS, wanted(userId=value))
     with pytest.raises(InvalidRequest, match=r"^parameters\.userId: is missing$"):
@@ -261,10 +261,10 @@ def test_a_parameter_that_is_required_has_to_be_there(value: object) -> None:
     ],
     ids=str,
 )
-def test_what_nobody_says_is_made_up_for_a_probe(
+def test_a_probe_fills_in_missing_parameters(
     asked: dict[str, Any], made_up: dict[str, str]
 ) -> None:
-    """That makes it a request that is taken; what is said stays, and overrides the secret's."""
+    """So the vendor accepts the request; given ones stay, and override the secret's."""
     credentials = replace(DEFAULTS, required=("userId", "file"))
     completed = editor.complete(credentials, wanted(**asked))
     assert completed == wanted(**asked | made_up)
@@ -272,8 +272,8 @@ def test_what_nobody_says_is_made_up_for_a_probe(
     assert resolved == wanted(**dict(DEFAULTS.parameters) | asked | made_up)
 
 
-def test_parameters_that_could_not_be_kept_are_refused_before_the_vendor_is_asked() -> None:
-    """Where tokens are not shared nothing is kept, so any size will do."""
+def test_parameters_too_large_to_store_are_refused_before_the_exchange() -> None:
+    """If tokens are not shared, nothing is stored, so any size is accepted."""
     large = wanted(userId="1", fileUrl=Random(1).randbytes(LARGEST_PACKED).hex())
     with pytest.raises(InvalidRequest, match=r"^parameters: .*too large"):
         editor.resolve(CREDENTIALS, large)
@@ -287,14 +287,14 @@ def test_parameters_that_could_not_be_kept_are_refused_before_the_vendor_is_aske
 
 
 @pytest.mark.parametrize(("status", "is_certain"), [(401, True), (403, False)])
-def test_only_one_status_is_about_the_key_for_certain(status: int, is_certain: bool) -> None:
-    """403 is also the answer to wrong parameters."""
+def test_only_401_certainly_rejects_the_key(status: int, is_certain: bool) -> None:
+    """403 is also the response to wrong parameters."""
     with pytest.raises(CredentialRejected) as error:
         generate(Response(status))
     assert error.value.is_certain is is_certain
 
 
-def test_the_same_parameters_share_a_token_if_the_secret_says_so() -> None:
+def test_equal_parameters_share_a_token_unless_reuse_is_off() -> None:
     assert editor.VENDOR.is_shared
     assert editor.VENDOR.is_shared(CREDENTIALS)
     alone = Credentials("key/1", "https://editor.example", reuse=False)

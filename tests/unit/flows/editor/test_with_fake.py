@@ -23,7 +23,7 @@ PARAMETERS = {"userId": "1", "file": "ä.dwg", "isViewOnly": True, "nested": {"a
     ],
     ids=str,
 )
-def test_a_token_stands_for_the_exact_parameters_until_it_ends(modes: dict[str, str]) -> None:
+def test_a_token_has_the_exact_parameters_until_it_expires(modes: dict[str, str]) -> None:
     fake = FakeEditor(clock=lambda: float(NOW), rng=Random(1))
     fake.modes.update({"header_case": "lower"} | modes)
     header = {"verify_header": fake.modes.verify_header}

@@ -1,4 +1,4 @@
-"""What a Vendorlink secret may hold, and how each mistake in it is named."""
+"""The secret of a Vendorlink connection: its keys and its errors."""
 
 from typing import Any
 
@@ -10,7 +10,7 @@ from token_broker.flows.vendorlink.credentials import Credentials
 LEAST = {"username": "hunter1", "password": "hunter2", "host": "app.vendorlink.nl"}
 
 
-def test_user_password_and_host_are_enough() -> None:
+def test_user_password_and_host_are_sufficient() -> None:
     assert Credentials.parse(LEAST) == Credentials(
         username="hunter1",
         password="hunter2",
@@ -23,7 +23,7 @@ def test_user_password_and_host_are_enough() -> None:
     )
 
 
-def test_everything_can_be_said() -> None:
+def test_all_keys_and_options_are_read() -> None:
     options = {"extend_key": "rToken", "null_renewal": "drop", "content_type": "application/json"}
     secret = LEAST | {
         "host": "LOCALHOST:8083",
@@ -51,12 +51,12 @@ def test_everything_can_be_said() -> None:
         ("[0:0::1]:80", "[::1]:80"),
     ],
 )
-def test_a_host_has_one_spelling(host: str, meant: str) -> None:
+def test_a_host_is_normalised(host: str, meant: str) -> None:
     assert Credentials.parse(LEAST | {"host": host}).host == meant
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1:1", "[::1]:8083"])
-def test_loopback_may_be_called_in_clear(host: str) -> None:
+def test_loopback_may_be_called_over_http(host: str) -> None:
     credentials = Credentials.parse(LEAST | {"host": host, "scheme": "http"})
     assert credentials.base_url(credentials.host).startswith("http://")
     assert credentials.base_url("app.vendorlink.nl") == "https://app.vendorlink.nl/API"
@@ -82,7 +82,9 @@ def test_loopback_may_be_called_in_clear(host: str) -> None:
     ],
     ids=str,
 )
-def test_each_mistake_is_named_and_not_shown(members: dict[str, Any], named: str) -> None:
+def test_an_invalid_value_is_reported_by_its_key_and_not_quoted(
+    members: dict[str, Any], named: str
+) -> None:
     secret = {name: value for name, value in (LEAST | members).items() if value is not None}
     with pytest.raises(NotConfigured, match=f"^{named}") as error:
         Credentials.parse(secret)
@@ -105,10 +107,10 @@ def test_each_mistake_is_named_and_not_shown(members: dict[str, Any], named: str
         ("xlogin.example", False),
     ],
 )
-def test_credentials_are_sent_to_the_host_and_to_those_that_are_allowed(
+def test_credentials_are_sent_only_to_the_host_and_allowed_hosts(
     host: str, is_allowed: bool
 ) -> None:
-    """A suffix begins with its dot, anything else is a whole host with its port."""
+    """A suffix begins with a dot, any other entry is a whole host with its port."""
     secret = LEAST | {"host": "login.example"}
     allowed = {"allowed_hosts": [".vendorlink.nl", "app.example:8443"]}
     assert Credentials.parse(secret | allowed).allows(host) is is_allowed

@@ -1,4 +1,4 @@
-"""Vendorlink's conversations, held by hand: logins that lead elsewhere, and renewals."""
+"""Vendorlink's exchanges, driven step by step: logins, redirected logins, and renewals."""
 
 import base64
 import json
@@ -58,7 +58,7 @@ def log_in(*answers: Response, credentials: Credentials = CREDENTIALS) -> Token:
     return token
 
 
-def test_a_login_earns_two_tokens() -> None:
+def test_a_login_returns_access_and_renewal_token() -> None:
     talk = vendorlink.exchange(CREDENTIALS, LOGIN, NOW)
 
     login = begin(talk)
@@ -78,8 +78,8 @@ def test_a_login_earns_two_tokens() -> None:
     )
 
 
-def test_an_extension_trades_the_renewal_token() -> None:
-    """The old access token goes along, although it may have expired: that is the documented use."""
+def test_an_extension_sends_the_renewal_token_and_returns_a_new_one() -> None:
+    """With the old access token, which may have expired, as documented."""
     talk = vendorlink.exchange(CREDENTIALS, LOGIN, NOW, kept(host="app2.vendorlink.nl"))
 
     extend = begin(talk)
@@ -109,8 +109,8 @@ def elsewhere(*hosts: str) -> list[Response]:
 
 
 @pytest.mark.parametrize("name", [None, ""])
-def test_three_hops_are_followed(name: str | None) -> None:
-    """With the same request; a host that is not named is the one that was called."""
+def test_a_login_follows_three_hosts(name: str | None) -> None:
+    """With the same request. Without a host in the response, the called one counts."""
     talk = vendorlink.exchange(CREDENTIALS, LOGIN, NOW)
     sent = [begin(talk), *(tell(talk, one) for one in elsewhere("A", "b", "c"))]
     hosts = [HOST, *(f"{label}.vendorlink.nl" for label in "abc")]
@@ -129,7 +129,7 @@ def test_three_hops_are_followed(name: str | None) -> None:
         pytest.param(elsewhere("a", "b", "a"), "in a circle", id="back again"),
     ],
 )
-def test_a_login_is_not_sent_around(answers: list[Response], detail: str) -> None:
+def test_a_fourth_host_or_a_loop_of_hosts_is_an_error(answers: list[Response], detail: str) -> None:
     with pytest.raises(UpstreamContractChanged, match=detail):
         log_in(*answers)
 
@@ -150,14 +150,14 @@ def test_a_login_is_not_sent_around(answers: list[Response], detail: str) -> Non
     ],
 )
 def test_nothing_is_sent_to_a_host_that_is_not_allowed(host: str, named: str) -> None:
-    """Neither the password, nor by the caller the token: the answer is refused whole."""
+    """Neither the password nor, by the caller, the token: the response is an error."""
     told = answer({"hostname": host}) if named == "hop" else pair(hostname=host)
     with pytest.raises(UpstreamContractChanged, match="allowed_hosts"):
         log_in(told)
 
 
-def test_only_loopback_is_called_in_clear() -> None:
-    """A fake on this machine may lead to a real host; the password goes there over TLS."""
+def test_only_loopback_is_called_over_http() -> None:
+    """A fake on loopback may redirect to a real host; the password is sent there over TLS."""
     local = Credentials("u", "p", "127.0.0.1:8083", scheme="http")
     talk = vendorlink.exchange(local, LOGIN, NOW)
     assert begin(talk).url == "http://127.0.0.1:8083/API/auth/login"
@@ -165,7 +165,7 @@ def test_only_loopback_is_called_in_clear() -> None:
     assert ended(talk, pair()).base_url == f"https://{HOST}/API"
 
 
-def test_no_renewal_token_is_sent_to_a_host_that_is_no_longer_allowed() -> None:
+def test_a_host_that_is_no_longer_allowed_gets_no_renewal_token() -> None:
     talk = vendorlink.exchange(CREDENTIALS, LOGIN, NOW, kept(host="old.example"))
     assert begin(talk).url == f"https://{HOST}/API/auth/login"
 
@@ -184,7 +184,7 @@ def test_no_renewal_token_is_sent_to_a_host_that_is_no_longer_allowed() -> None:
         pytest.param(Response(200, {}, b"<html>"), id="HTML"),
     ],
 )
-def test_an_extension_that_fails_becomes_one_login(response: Response) -> None:
+def test_a_failed_extension_is_followed_by_one_login(response: Response) -> None:
     talk = vendorlink.exchange(CREDENTIALS, LOGIN, NOW, kept())
     assert begin(talk).step == "extend"
     assert tell(talk, response).step == "login"
@@ -192,14 +192,14 @@ def test_an_extension_that_fails_becomes_one_login(response: Response) -> None:
 
 
 @pytest.mark.parametrize("renewal", [None, ""])
-def test_without_a_renewal_token_there_is_nothing_to_extend(renewal: str | None) -> None:
+def test_without_a_renewal_token_the_exchange_logs_in(renewal: str | None) -> None:
     assert begin(vendorlink.exchange(CREDENTIALS, LOGIN, NOW, kept(renewal=renewal))).step == (
         "login"
     )
 
 
 @pytest.mark.parametrize("key", ["rToken", "RenewalToken"])
-def test_the_renewal_token_goes_under_the_name_that_is_configured(key: str) -> None:
+def test_the_renewal_token_is_sent_under_the_configured_name(key: str) -> None:
     credentials = Credentials("u", "p", HOST, extend_key=key)
     assert begin(vendorlink.exchange(credentials, LOGIN, NOW, kept())).json == {key: RENEWAL}
 
@@ -216,17 +216,17 @@ def test_the_renewal_token_goes_under_the_name_that_is_configured(key: str) -> N
     ],
 )
 @pytest.mark.parametrize("key", ["both", "rToken"])
-def test_what_becomes_of_the_renewal_token(
+def test_a_missing_renewal_token_is_kept_or_dropped_by_option(
     policy: str, response: Response, renewal: str | None, key: str
 ) -> None:
-    """Under whichever name it was sent."""
+    """With each name of the field."""
     credentials = Credentials("u", "p", HOST, null_renewal=policy, extend_key=key)
     token = held(vendorlink.exchange(credentials, LOGIN, NOW, kept()), [response])
     assert token.renewal == renewal
 
 
-def test_the_content_type_is_that_of_the_secret() -> None:
-    """The documents have three, one of which is a typo."""
+def test_the_content_type_is_the_configured_one() -> None:
+    """The documents have three, one with a typo."""
     odd = "application/json: charset=utf8"
     credentials = Credentials("u", "p", HOST, content_type=odd)
     for before in (None, kept()):
@@ -245,8 +245,8 @@ def test_the_content_type_is_that_of_the_secret() -> None:
         *(pytest.param(Response(status), id=str(status)) for status in (400, 401, 403)),
     ],
 )
-def test_logins_that_reject_the_credentials(response: Response) -> None:
-    """Which is certain: a login has nothing else that could be wrong."""
+def test_responses_to_a_login_that_reject_the_credentials(response: Response) -> None:
+    """With certainty: a login has no other fields."""
     with pytest.raises(CredentialRejected, match=r"^login: ") as error:
         log_in(response)
     assert (error.value.upstream_status, error.value.is_certain) == (response.status, True)
@@ -265,7 +265,9 @@ def test_logins_that_reject_the_credentials(response: Response) -> None:
         pytest.param(answer({"hostname": 7}), UpstreamContractChanged, id="an odd host"),
     ],
 )
-def test_logins_that_fail_for_another_reason(response: Response, error: type[BrokerError]) -> None:
+def test_responses_to_a_login_that_are_other_errors(
+    response: Response, error: type[BrokerError]
+) -> None:
     with pytest.raises(error, match=r"^login: "):
         log_in(response)
 
@@ -286,8 +288,8 @@ def test_logins_that_fail_for_another_reason(response: Response, error: type[Bro
         pytest.param(f"a.{base64.b64encode(b'[' * 9999).decode()}.c", None, id="bottomless"),
     ],
 )
-def test_the_expiry_is_read_where_it_can_be(token: str, expiry: int | None) -> None:
-    """Even the samples of the documents do not decode, so that is no error."""
+def test_the_expiry_of_a_jwt_is_read_if_it_can_be_decoded(token: str, expiry: int | None) -> None:
+    """The samples of the documents cannot be decoded, so that is not an error."""
     assert vendorlink.unverified_expiry(token) == expiry
 
 
@@ -302,13 +304,13 @@ def test_the_expiry_is_read_where_it_can_be(token: str, expiry: int | None) -> N
         pytest.param(jwt(exp=(NOW + 3600) * 1000), 3600, id="nor are milliseconds"),
     ],
 )
-def test_how_long_a_token_is_believed_to_live(access: str, seconds: int) -> None:
+def test_the_lifetime_is_that_of_the_jwt_or_the_documented_one(access: str, seconds: int) -> None:
     assert log_in(pair(access)).expires_at == NOW + seconds
     extended = held(vendorlink.exchange(CREDENTIALS, LOGIN, NOW, kept()), [pair(access)])
     assert extended.expires_at == NOW + seconds
 
 
-def test_a_connection_has_one_token() -> None:
+def test_a_connection_has_a_single_variant() -> None:
     variant = requested(Document({}, InvalidRequest))
     assert (variant, variant.key) == (LOGIN, ONLY)
     assert vendorlink.VENDOR.resolve(CREDENTIALS, variant) == variant
@@ -330,7 +332,7 @@ def test_a_connection_has_one_token() -> None:
     ],
 )
 def test_a_check_lists_the_queries(response: Response, result: Any) -> None:
-    """At the host that the login led to. Only 401 says that the token is dead."""
+    """At the host of the token. Only 401 means a dead token."""
     talk = vendorlink.check(CREDENTIALS, kept("access/1", host="app2.vendorlink.nl"))
     request = begin(talk)
     assert (request.method, request.url) == ("GET", "https://app2.vendorlink.nl/API/Queries/List")

@@ -27,8 +27,8 @@ LOGIN = Variant("login")
     ],
     ids=str,
 )
-def test_a_login_is_extended_again_and_again(modes: dict[str, str]) -> None:
-    """Whatever the documents leave open, without an option of the secret's."""
+def test_a_login_is_extended_repeatedly(modes: dict[str, str]) -> None:
+    """In each mode that needs no option of the secret."""
     fake = FakeVendorlink(clock=lambda: float(NOW), rng=Random(1))
     fake.modes.update(modes)
     desk = Desk(VENDOR, VENDOR.parse(fake.demo_secret("app.vendorlink.nl")), fake)

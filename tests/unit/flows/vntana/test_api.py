@@ -1,4 +1,4 @@
-"""What VNTANA's answers mean, where its documents leave more than one way to say it."""
+"""The meaning of VNTANA's responses, in each form that the documents allow."""
 
 import pytest
 from hypothesis import given
@@ -50,7 +50,7 @@ PAGE = Response(403, {}, b"<html>")
         pytest.param(["Wrong: hunter2", 1, None, [], "x" * 99], [], id="nothing like a code"),
     ],
 )
-def test_codes_are_read_from_every_shape(errors: object, codes: list[str]) -> None:
+def test_error_codes_are_read_from_every_form(errors: object, codes: list[str]) -> None:
     assert codes_of(answer({"success": False, "errors": errors})) == codes
     assert codes_of(answer([])) == []
 
@@ -70,17 +70,19 @@ def test_codes_are_read_from_every_shape(errors: object, codes: list[str]) -> No
         pytest.param(refused(499, "FORBIDDEN"), Refusal.DEAD, id="another status"),
     ],
 )
-def test_which_refusals_are_about_the_token(response: Response, meaning: Refusal | None) -> None:
+def test_error_responses_that_mean_a_dead_token(
+    response: Response, meaning: Refusal | None
+) -> None:
     assert refusal(response) is meaning
 
 
 @pytest.mark.parametrize("code", [*WAIT, *SHUT_OUT])
 @pytest.mark.parametrize("status", [200, 401, 403, 503])
 @pytest.mark.parametrize("others", [[], ["BAD_CREDENTIALS", "UNAUTHORIZED"]])
-def test_a_code_that_is_not_about_the_token_says_nothing_of_it(
+def test_codes_of_limits_and_blocks_mean_neither_dead_token_nor_rejection(
     code: str, status: int, others: list[str]
 ) -> None:
-    """Whatever comes with it: neither is a token replaced, nor are credentials latched."""
+    """Also together with other codes."""
     response = refused(status, *others, code)
     assert refusal(response) is None
     with pytest.raises(UpstreamUnavailable if code in WAIT or status == 503 else UpstreamRefused):
@@ -99,7 +101,7 @@ def test_a_code_that_is_not_about_the_token_says_nothing_of_it(
         pytest.param(refused(500, "BAD_CREDENTIALS"), id="under a 500: it must not be repeated"),
     ],
 )
-def test_logins_that_reject_the_credentials(response: Response) -> None:
+def test_responses_to_a_login_that_reject_the_credentials(response: Response) -> None:
     with pytest.raises(CredentialRejected, match=r"^login: ") as error:
         login_checked(response)
     assert error.value.upstream_status == response.status
@@ -115,20 +117,22 @@ def test_logins_that_reject_the_credentials(response: Response) -> None:
         pytest.param(Response(200, {}, b"[]"), UpstreamContractChanged, id="a list"),
     ],
 )
-def test_logins_that_fail_for_another_reason(response: Response, error: type[BrokerError]) -> None:
-    """These latch nothing: the credentials may well be right."""
+def test_responses_to_a_login_that_are_other_errors(
+    response: Response, error: type[BrokerError]
+) -> None:
+    """They cause no latch: the credentials may be right."""
     with pytest.raises(error):
         login_checked(response)
 
 
 @pytest.mark.parametrize("response", [refused(200), refused(401), BARE])
-def test_a_later_step_that_is_refused_without_a_reason(response: Response) -> None:
+def test_a_later_step_refused_without_a_code_is_upstream_refused(response: Response) -> None:
     with pytest.raises(UpstreamRefused, match=r"^enter: refused$"):
         checked(response, "enter")
 
 
-def test_a_login_without_a_body_is_a_login() -> None:
-    """What counts is the header."""
+def test_a_login_without_a_response_body_succeeds() -> None:
+    """The token is in the header."""
     login_checked(Response(200, {"x-auth-token": "a"}))
 
 
@@ -144,7 +148,9 @@ def test_a_login_without_a_body_is_a_login() -> None:
         ),
     ],
 )
-def test_how_long_to_wait(response: Response, seconds: int | None) -> None:
+def test_the_retry_after_of_an_unavailable_upstream(
+    response: Response, seconds: int | None
+) -> None:
     with pytest.raises(UpstreamUnavailable) as error:
         checked(response, "login")
     assert error.value.retry_after == seconds
@@ -160,7 +166,7 @@ def test_how_long_to_wait(response: Response, seconds: int | None) -> None:
         ("Bearerish/a", "Bearerish/a"),
     ],
 )
-def test_a_token_comes_with_or_without_bearer(value: str, token: str) -> None:
+def test_a_token_is_read_with_or_without_the_bearer_prefix(value: str, token: str) -> None:
     assert token_of(with_token(value), "login", in_body=False) == token
 
 
@@ -168,7 +174,7 @@ def test_a_token_comes_with_or_without_bearer(value: str, token: str) -> None:
     "value",
     ["", " ", "Bearer", "Bearer ", "a b", "Bearer Bearer a", "a, b", "a\x00", "é", "a\r\nb"],
 )
-def test_what_is_no_token_is_never_sent_on(value: str) -> None:
+def test_an_invalid_token_is_an_error(value: str) -> None:
     with pytest.raises(UpstreamContractChanged, match="token_missing"):
         token_of(with_token(value), "login", in_body=False)
 
@@ -191,7 +197,7 @@ def test_what_is_no_token_is_never_sent_on(value: str) -> None:
         pytest.param(answer([]), True, None, id="a list"),
     ],
 )
-def test_a_token_in_the_body_is_an_option(
+def test_a_token_in_the_body_is_read_by_option_only(
     response: Response, in_body: bool, token: str | None
 ) -> None:
     if token:
@@ -215,17 +221,17 @@ def test_a_token_in_the_body_is_an_option(
         pytest.param(1_900_000_001, None, id="a number"),
     ],
 )
-def test_when_a_session_expires(text: object, expiry: int | None) -> None:
+def test_the_expiry_of_a_session_is_read_in_each_format(text: object, expiry: int | None) -> None:
     assert expiry_of(with_token("a", session={"expiration": text}), NOW) == expiry
 
 
-def test_no_zone_is_utc_wherever_the_broker_runs() -> None:
+def test_an_expiry_without_a_time_zone_is_utc() -> None:
     response = with_token("a", session={"expiration": "2030-03-17T17:46:41"})
     with local_time("JST-9"):
         assert expiry_of(response, NOW) == NOW + 1
 
 
 @given(st.text() | st.datetimes().map(str))
-def test_an_expiration_is_to_come_or_unknown(text: str) -> None:
+def test_an_expiry_is_in_the_future_or_unknown(text: str) -> None:
     expiry = expiry_of(with_token("a", session={"expiration": text}), NOW)
     assert expiry is None or expiry > NOW

@@ -1,4 +1,4 @@
-"""What a VNTANA secret may hold, and how each mistake in it is named."""
+"""The secret of a VNTANA connection: its keys and its errors."""
 
 from typing import Any
 
@@ -12,7 +12,7 @@ PIN = KEY | {"organization": "acme"}
 LOGIN = {"email": "a@b.example", "password": "hunter2"}
 
 
-def test_a_key_is_enough() -> None:
+def test_a_key_is_sufficient() -> None:
     assert Credentials.parse(KEY) == Credentials(
         login={"personal-access-token": "hunter2-key"},
         organization=None,
@@ -25,7 +25,7 @@ def test_a_key_is_enough() -> None:
     )
 
 
-def test_everything_can_be_said() -> None:
+def test_all_keys_and_options_are_read() -> None:
     options: dict[str, Any] = {"refresh_method": "GET", "workspace_headers": "client"}
     options |= {"token_from_body": True, "lifetime": 300}
     pinned = ["workspace", "organization"]
@@ -52,11 +52,11 @@ def test_everything_can_be_said() -> None:
         ("http://127.0.0.1:8082", "http://127.0.0.1:8082"),
     ],
 )
-def test_a_base_url_has_one_spelling(written: str, meant: str) -> None:
+def test_a_base_url_is_normalised(written: str, meant: str) -> None:
     assert Credentials.parse(KEY | {"base_url": written}).base_url == meant
 
 
-def test_no_token_is_kept_for_longer_than_vntana_keeps_it() -> None:
+def test_the_lifetime_is_limited_to_that_of_vntana() -> None:
     secret = KEY | {"options": {"lifetime": 10**9}}
     assert Credentials.parse(secret).lifetime == 30 * 86_400
 
@@ -82,7 +82,7 @@ def test_no_token_is_kept_for_longer_than_vntana_keeps_it() -> None:
     ],
     ids=str,
 )
-def test_each_mistake_is_named_and_not_shown(secret: Any, named: str) -> None:
+def test_an_invalid_value_is_reported_by_its_key_and_not_quoted(secret: Any, named: str) -> None:
     with pytest.raises(NotConfigured, match=named) as error:
         Credentials.parse(secret)
     assert "hunter2" not in repr(error.value)

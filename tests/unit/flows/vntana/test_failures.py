@@ -1,4 +1,4 @@
-"""What VNTANA's refusals and outages lead to, step by step."""
+"""Exchanges of VNTANA after error responses and outages, step by step."""
 
 from typing import Any
 
@@ -48,7 +48,7 @@ DEAD = [
         pytest.param(ASKED, [listing(GUEST)], grid(row(SPACE)), IN_WORKSPACE, id="listing"),
     ],
 )
-def test_a_dead_organization_token_is_made_anew_once(
+def test_a_dead_organization_token_is_replaced_once(
     variant: Variant, before: list[object], success: Response, result: object, dead: Response
 ) -> None:
     old, new = organization_token("org/1"), organization_token("org/2")
@@ -57,6 +57,7 @@ def test_a_dead_organization_token_is_made_anew_once(
     for told in before:
         talk.send(told)
     talk.send(old)
+    assert tell(talk, dead).step == "check organization"
     assert talk.send(dead) == NeedToken(IN_ORGANIZATION, rejected=old.fingerprint)
     assert tell(talk, new).headers["x-auth-token"] == "Bearer org/2"
     token = ended(talk, success)
@@ -64,40 +65,60 @@ def test_a_dead_organization_token_is_made_anew_once(
 
 
 @pytest.mark.parametrize("dead", DEAD)
-def test_a_token_that_dies_twice_is_refused(dead: Response) -> None:
+def test_a_second_dead_organization_token_is_an_error(dead: Response) -> None:
     with pytest.raises(UpstreamRefused):
         held(
             vntana.exchange(KEY, IN_WORKSPACE, NOW),
-            [organization_token("org/1"), dead, organization_token("org/2"), dead],
+            [organization_token("org/1"), dead, dead, organization_token("org/2"), dead],
+        )
+
+
+REFUSALS = [*DEAD, pytest.param(refused(403, "BAD_CREDENTIALS"), id="403 BAD_CREDENTIALS")]
+
+
+@pytest.mark.parametrize("refusal", REFUSALS)
+def test_a_refusal_with_a_live_organization_token_replaces_nothing(refusal: Response) -> None:
+    """The refusal is then about the workspace. A new token would revoke the one others use."""
+    answers = [organization_token(), refusal, answer({"response": {}}), listing(GUEST)]
+    with pytest.raises(UpstreamRefused, match="enter workspace"):
+        held(vntana.exchange(KEY, IN_WORKSPACE, NOW), answers)
+
+
+def test_an_outage_while_the_token_is_checked_replaces_nothing() -> None:
+    with pytest.raises(UpstreamUnavailable, match="check organization: "):
+        held(
+            vntana.exchange(KEY, IN_WORKSPACE, NOW),
+            [organization_token(), refused(403, "FORBIDDEN"), Response(503)],
         )
 
 
 @pytest.mark.parametrize(("age", "is_listed_again"), [(60, False), (61, True)])
-def test_an_administrator_is_served_from_the_organization(age: int, is_listed_again: bool) -> None:
+def test_an_administrator_gets_the_organization_token(age: int, is_listed_again: bool) -> None:
     """For an organization-level role ``BAD_CREDENTIALS`` means: keep the organization's token.
 
     The role is looked up in a listing of the last minute.
     """
     kept = listing(row(role="ORGANIZATION_ADMIN"), at=NOW - age)
-    answers = [organization_token(), refused(403, "BAD_CREDENTIALS"), kept]
-    answers += [PROMOTED, PROMOTED] if is_listed_again else [kept]
+    live = answer({"response": {}})
+    answers = [organization_token(), refused(403, "BAD_CREDENTIALS"), live, kept]
+    answers += [PROMOTED] if is_listed_again else []
     role = "ORGANIZATION_OWNER" if is_listed_again else "ORGANIZATION_ADMIN"
     found = held(vntana.exchange(KEY, IN_WORKSPACE, NOW), answers)
     assert found == ResolvedTo(IN_ORGANIZATION, {"role": role})
 
 
-def test_a_refusal_of_a_token_that_the_broker_keeps_stands() -> None:
-    """It answers with the same token where that is too young to be dead: no step is repeated."""
-    same = organization_token("org/1")
+def test_no_step_is_repeated_with_the_same_organization_token() -> None:
+    """The broker returns the same token if it is too young to be dead."""
+    same, dead = organization_token("org/1"), refused(403, "FORBIDDEN")
     with pytest.raises(UpstreamRefused):
-        held(vntana.exchange(KEY, IN_WORKSPACE, NOW), [same, refused(403, "FORBIDDEN"), same])
+        held(vntana.exchange(KEY, IN_WORKSPACE, NOW), [same, dead, dead, same])
 
 
 @pytest.mark.parametrize("rows", [[GUEST], []])
 def test_bad_credentials_of_another_role_may_mean_a_dead_token(rows: list[dict[str, Any]]) -> None:
-    """Or an organization that left the account. They are no wrong password: nothing is latched."""
+    """Or an organization that left the account. It is no rejection of the credentials."""
     bad = refused(403, "BAD_CREDENTIALS")
-    answers = [organization_token("org/1"), bad, listing(*rows), organization_token("org/2")]
+    answers = [organization_token("org/1"), bad, bad, organization_token("org/2")]
     found = held(vntana.exchange(KEY, IN_WORKSPACE, NOW), [*answers, with_token("space/1")])
     assert found.value == "space/1"
     with pytest.raises(UpstreamRefused) as error:
@@ -137,7 +158,7 @@ HALF = Response(200, {"x-auth-token": "a"}, b'{"succ')
     ],
 )
 @pytest.mark.parametrize("step", STEPS)
-def test_each_way_a_step_can_fail_has_an_error_that_names_the_step(
+def test_the_error_of_a_failed_step_names_the_step(
     step: str, last: Response, error: type[BrokerError], code: str | None
 ) -> None:
     variant, before = STEPS[step]

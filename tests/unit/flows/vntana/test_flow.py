@@ -1,4 +1,4 @@
-"""VNTANA's conversations, held by hand: what is said in which order."""
+"""VNTANA's exchanges, driven step by step: the requests and their order."""
 
 from typing import Any
 
@@ -54,7 +54,7 @@ from token_broker.tokens import Token, Variant
 
 
 def test_a_listing_logs_in_and_lists() -> None:
-    """The login's token lists organizations; it is handed on to the step that comes next."""
+    """With the login's token, which is handed to the next step."""
     talk = vntana.exchange(PASSWORD, LISTING, NOW)
 
     login = begin(talk)
@@ -77,8 +77,8 @@ def test_a_listing_logs_in_and_lists() -> None:
     assert held(vntana.log_out(token), []) is None
 
 
-def test_a_key_logs_in_at_another_address() -> None:
-    """The member's name has hyphens."""
+def test_a_login_by_key_has_another_url() -> None:
+    """The field's name has hyphens."""
     login = begin(vntana.exchange(KEY, LISTING, NOW))
     assert login.url == f"{BASE}/v1/auth/login/token"
     assert login.json == {"personal-access-token": "key/with+signs=="}
@@ -125,8 +125,8 @@ def test_a_workspace_is_entered_with_the_organizations_token() -> None:
     }
 
 
-def test_what_is_asked_is_found_by_listing() -> None:
-    """A role below the organization's needs a workspace: here the only one."""
+def test_a_request_is_resolved_by_listings() -> None:
+    """A role without rights in the organization needs a workspace: here the only one."""
     talk = vntana.exchange(PASSWORD, ASKED, NOW)
     assert next(talk) == NeedToken(LISTING)
     assert talk.send(listing(GUEST)) == NeedToken(IN_ORGANIZATION)
@@ -138,8 +138,8 @@ def test_what_is_asked_is_found_by_listing() -> None:
     assert ended(talk, grid(row(SPACE, "chairs"))) == TO_WORKSPACE
 
 
-def test_the_switches_change_the_refresh() -> None:
-    """VNTANA's own demo says GET, and sends the workspace's uuid only."""
+def test_options_change_method_and_headers_of_the_refresh() -> None:
+    """VNTANA's own demo uses GET and sends the workspace's UUID only."""
     switched = Credentials(KEY.login, refresh_method="GET", workspace_headers="client")
     talk = vntana.exchange(switched, IN_WORKSPACE, NOW)
     next(talk)
@@ -162,8 +162,8 @@ def test_the_switches_change_the_refresh() -> None:
         (answer(status=302), UpstreamContractChanged),
     ],
 )
-def test_a_check_asks_for_the_organization_of_the_token(response: Response, result: Any) -> None:
-    """At the host that made it. What says nothing of the token is no reason to replace it."""
+def test_a_check_reads_the_organization_of_the_token(response: Response, result: Any) -> None:
+    """At the token's host. Other errors are no reason to replace the token."""
     talk = vntana.check(PASSWORD, organization_token("org/1"))
     request = begin(talk)
     assert (request.method, request.url) == ("GET", f"{BASE}/v1/organizations/current")
@@ -171,7 +171,7 @@ def test_a_check_asks_for_the_organization_of_the_token(response: Response, resu
     assert concluded(talk, response) is result
 
 
-def test_logging_out_ends_the_session_whatever_the_answer() -> None:
+def test_logout_succeeds_with_any_response() -> None:
     token = organization_token("org/1")
     talk = vntana.log_out(token)
     logout = begin(talk)
@@ -196,7 +196,7 @@ def test_logging_out_ends_the_session_whatever_the_answer() -> None:
         pytest.param(IN_WORKSPACE, [organization_token()], id="workspace"),
     ],
 )
-def test_a_token_ends_with_its_session_or_after_the_lifetime_of_the_secret(
+def test_a_token_expires_with_its_session_or_after_the_configured_lifetime(
     variant: Variant, before: list[object], session: object, lifetime: int, expires_at: int
 ) -> None:
     credentials = Credentials(KEY.login, lifetime=lifetime)
@@ -212,7 +212,9 @@ def test_a_token_ends_with_its_session_or_after_the_lifetime_of_the_secret(
         ({"organization": None, "workspace": SPACE}, {"organization": None, "workspace": SPACE}),
     ],
 )
-def test_a_call_is_taken_at_its_word(body: dict[str, object], inputs: dict[str, object]) -> None:
+def test_the_request_fields_are_kept_unresolved(
+    body: dict[str, object], inputs: dict[str, object]
+) -> None:
     document = Document(body, InvalidRequest)
     variant = requested(document)
     document.finish()
@@ -231,10 +233,10 @@ def test_a_call_is_taken_at_its_word(body: dict[str, object], inputs: dict[str, 
         ((None, "tables"), "workspace"),
     ],
 )
-def test_what_is_pinned_is_named_as_by_the_secret(
+def test_a_pinned_field_accepts_only_the_value_of_the_secret(
     named: tuple[str | None, str | None], refused: str | None
 ) -> None:
-    """Before anything is asked. A variant that was resolved under the pins is what it is."""
+    """Before any request. A resolved variant stays as it is."""
     pins = Credentials(KEY.login, "acme", "chairs", pinned=("organization", "workspace"))
     variant = Variant("asked", dict(zip(("organization", "workspace"), named, strict=True)))
     if refused:
@@ -245,7 +247,7 @@ def test_what_is_pinned_is_named_as_by_the_secret(
     assert vntana.VENDOR.resolve(pins, IN_WORKSPACE) == IN_WORKSPACE
 
 
-def test_a_second_token_would_revoke_the_first_so_callers_share() -> None:
+def test_tokens_are_always_shared() -> None:
     assert vntana.VENDOR.is_shared is None
 
 
@@ -261,10 +263,10 @@ KINDS = st.sampled_from([ASKED, LISTING, IN_ORGANIZATION, IN_WORKSPACE])
 
 
 @given(st.just([]) | LISTED, any_answers, KINDS, st.booleans())
-def test_whatever_is_answered_no_other_error_and_no_secret_gets_out(
+def test_any_response_causes_a_documented_error_without_secrets(
     begun: list[Response], answers: list[Response], variant: Variant, in_body: bool
 ) -> None:
-    """From the beginning, and after a listing, so that the later steps are reached as well."""
+    """From the beginning, and after a listing, to reach the later steps."""
     login = {"email": "user name@Example", "password": 'pass "wörd"/\\'}
     credentials = Credentials(login, token_from_body=in_body)
     at = Desk(vntana.VENDOR, credentials, repeated([*begun, *answers]))
@@ -278,8 +280,8 @@ def test_whatever_is_answered_no_other_error_and_no_secret_gets_out(
         pytest.param(listing(), "ORGANIZATION_ADMIN", id="which may lack it"),
     ],
 )
-def test_a_workspaces_token_says_no_role_that_makes_none(kept: Token, role: str) -> None:
-    """An administrator's organization token makes no workspace's: the role has changed since."""
+def test_a_workspace_token_has_the_current_role(kept: Token, role: str) -> None:
+    """An administrator gets no workspace token, so the role has changed since."""
     context = {"organization": ORG, "workspace": None, "role": "ORGANIZATION_ADMIN"}
     before = replace(organization_token(), context=context)
     token = held(vntana.exchange(KEY, IN_WORKSPACE, NOW), [before, with_token("space/1"), kept])

@@ -1,4 +1,4 @@
-"""VNTANA's lists: which entry is meant, and when that is not certain."""
+"""VNTANA's lists: parsing, and the choice of an entry."""
 
 import json
 
@@ -32,7 +32,7 @@ BOTH = Listing([ACME, BOLT], 2)
         ),
     ],
 )
-def test_lists_that_can_be_read(response: Response, parsed: Listing) -> None:
+def test_valid_lists_are_parsed(response: Response, parsed: Listing) -> None:
     assert Listing.parse(response, "list") == parsed
 
 
@@ -51,12 +51,12 @@ def test_lists_that_can_be_read(response: Response, parsed: Listing) -> None:
         pytest.param(grid(row(), total=True), id="a count that is true"),
     ],
 )
-def test_lists_that_are_not_as_documented(response: Response) -> None:
+def test_invalid_lists_are_an_error(response: Response) -> None:
     with pytest.raises(UpstreamContractChanged, match=r"^list: "):
         Listing.parse(response, "list")
 
 
-def test_a_listing_is_the_same_after_it_was_stored() -> None:
+def test_a_stored_listing_is_read_unchanged() -> None:
     assert Listing.from_context(json.loads(json.dumps(BOTH.to_context()))) == BOTH
 
 
@@ -76,12 +76,14 @@ def test_a_listing_is_the_same_after_it_was_stored() -> None:
         ),
     ],
 )
-def test_which_entry_is_meant(listing: Listing, wanted: str | None, entry: Entry | None) -> None:
+def test_an_entry_is_chosen_by_slug_uuid_or_if_it_is_the_only_one(
+    listing: Listing, wanted: str | None, entry: Entry | None
+) -> None:
     assert listing.only(wanted) == entry
 
 
-def test_only_what_looks_like_a_slug_is_shown() -> None:
-    """An error tells what there is, and nothing else of what came from outside."""
+def test_an_error_shows_only_valid_slugs() -> None:
+    """Other text from the vendor is not shown."""
     odd = Listing(
         [Entry("1", "b"), Entry("2", "a"), Entry("3", "Bearer x/y"), Entry("4", "z" * 65)], 4
     )

@@ -32,8 +32,8 @@ def lives_in_chairs(fake: FakeVntana, token: Token) -> bool:
     return session.named == "workspace token of chairs" and not session.is_dead(NOW)
 
 
-def test_the_fewest_calls_that_the_protocol_allows() -> None:
-    """One listing, once; then two calls an organization, one a workspace, at each renewal too."""
+def test_exchanges_send_the_minimal_number_of_requests() -> None:
+    """One listing; then two requests for an organization, one for a workspace; also in renewals."""
     fake, at = fake_and_desk()
 
     def calls() -> int:
@@ -75,7 +75,7 @@ def test_the_fewest_calls_that_the_protocol_allows() -> None:
     ],
     ids=str,
 )
-def test_contradictions_of_the_documents_that_need_no_switch(modes: dict[str, str]) -> None:
+def test_modes_that_need_no_option(modes: dict[str, str]) -> None:
     fake, at = fake_and_desk(modes)
     token = at.token(at.resolved(organization="studio", workspace="chairs"))
     assert lives_in_chairs(fake, token)
@@ -92,7 +92,7 @@ def test_contradictions_of_the_documents_that_need_no_switch(modes: dict[str, st
     ],
     ids=str,
 )
-def test_a_workspace_survives_the_death_of_its_organization_token(modes: dict[str, str]) -> None:
+def test_a_workspace_is_renewed_after_its_organization_token_died(modes: dict[str, str]) -> None:
     fake, at = fake_and_desk(modes)
     chairs = at.resolved(organization="studio", workspace="chairs")
     at.token(chairs)

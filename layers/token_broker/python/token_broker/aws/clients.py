@@ -10,22 +10,19 @@ import math
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
-from functools import cache
+from functools import cache, partial
 from threading import Lock
 from time import monotonic
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from token_broker.aws.operations import Refusal
 from token_broker.errors import StoreUnavailable
 
 if TYPE_CHECKING:
-    from mypy_boto3_dynamodb import DynamoDBClient
-    from mypy_boto3_events import EventBridgeClient
-    from mypy_boto3_kms import KMSClient
-    from mypy_boto3_lambda import LambdaClient
-    from mypy_boto3_secretsmanager import SecretsManagerClient
-
     from token_broker.aws.fast_client import FastClient
+
+Client: TypeAlias = Callable[[], Any]
+"""Returns boto3's client of one service: `dynamodb`, and the others below, or a `FastFirst`."""
 
 PAUSE_SECONDS = 1.0
 """The longest pause of boto3 before its second attempt."""
@@ -66,7 +63,7 @@ _made: dict[tuple[str, Timeouts], Any] = {}
 class FastFirst:
     """A service of AWS that is asked by the fast client first."""
 
-    def __init__(self, boto3: Callable[[], Any], fast: "FastClient") -> None:
+    def __init__(self, boto3: Client, fast: "FastClient") -> None:
         self._boto3 = boto3
         self.fast = fast
 
@@ -75,7 +72,7 @@ class FastFirst:
         return self._boto3()
 
 
-def call(client: Callable[[], Any], operation: str, **parameters: Any) -> Any:
+def call(client: Client, operation: str, **parameters: Any) -> Any:
     """Return AWS's answer to *operation*; None for an error that `errors.EXPECTED` has for it.
 
     All other errors of AWS become ours: `StoreUnavailable`, `NotConfigured` or `Internal`.
@@ -123,36 +120,6 @@ def seconds_left() -> float:
     return _ends_at.get() - monotonic()
 
 
-def dynamodb() -> "DynamoDBClient":
-    """Return the client of the table."""
-    client: DynamoDBClient = _client("dynamodb")
-    return client
-
-
-def kms() -> "KMSClient":
-    """Return the client of the key."""
-    client: KMSClient = _client("kms")
-    return client
-
-
-def secrets_manager() -> "SecretsManagerClient":
-    """Return the client of the secrets."""
-    client: SecretsManagerClient = _client("secretsmanager")
-    return client
-
-
-def functions() -> "LambdaClient":
-    """Return the client by which a function invokes itself."""
-    client: LambdaClient = _client("lambda")
-    return client
-
-
-def events() -> "EventBridgeClient":
-    """Return the client of the event bus."""
-    client: EventBridgeClient = _client("events")
-    return client
-
-
 def forget() -> None:
     """Close all clients and make new ones from now on: the environment has changed."""
     with _lock:
@@ -197,3 +164,10 @@ def _session() -> Any:
 
     # Not the default session: that would keep the environment of the first call.
     return boto3.session.Session()
+
+
+dynamodb: Client = partial(_client, "dynamodb")
+kms: Client = partial(_client, "kms")
+secrets_manager: Client = partial(_client, "secretsmanager")
+functions: Client = partial(_client, "lambda")
+events: Client = partial(_client, "events")

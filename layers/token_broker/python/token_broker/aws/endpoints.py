@@ -8,7 +8,7 @@ import re
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from token_broker.aws.sigv4 import Credentials
+from token_broker.records import Record, field
 
 SERVICES: Mapping[str, str] = {
     "dynamodb": "DYNAMODB",
@@ -38,6 +38,15 @@ _REGION = re.compile(rf"(af|ap|ca|eu|il|me|mx|sa|us)-({_COMPASS})-\d")
 
 class FallBack(Exception):
     """boto3 must be used. No caller sees this error: its text is for a debugger."""
+
+
+class Credentials(Record):
+    """The keys that sign requests, and their region."""
+
+    access_key: str
+    secret_key: str = field(repr=False)
+    session_token: str | None = field(repr=False)
+    region: str
 
 
 class Endpoint(NamedTuple):

@@ -5,14 +5,16 @@ would return, or an error that no retry changes. In all other cases boto3 makes 
 own attempts.
 """
 
+import hmac
 import json
 import ssl
 import time
 import zlib
 from collections.abc import Callable, Mapping
+from hashlib import sha256
 
 from token_broker.aws import http1
-from token_broker.aws.endpoints import FallBack, PlainEnvironment
+from token_broker.aws.endpoints import Credentials, FallBack, PlainEnvironment
 from token_broker.aws.http1 import Answer, Connection, UnexpectedResponse
 from token_broker.aws.operations import (
     ACCEPTED,
@@ -23,7 +25,6 @@ from token_broker.aws.operations import (
     Refusal,
     Request,
 )
-from token_broker.aws.sigv4 import authorization
 
 TIMEOUT = 1.0
 """Seconds to connect, and for each read. After that boto3 tries, with its own timeouts."""
@@ -149,6 +150,37 @@ class FastClient:
         else:
             self._kept[service].append((self._clock(), connection))
         return answer
+
+
+def authorization(
+    credentials: Credentials,
+    service: str,
+    headers: Mapping[str, str],
+    body: bytes,
+    *,
+    method: str = "POST",
+    path: str = "/",
+    query: str = "",
+) -> str:
+    """Return the ``authorization`` header that signs all *headers* and *body*, by version 4.
+
+    The headers' names are in lower case, and ``host`` and ``x-amz-date`` are among them. *path* and
+    *query* are encoded and sorted.
+    https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-create-signed-request.html
+    """
+    names = sorted(headers)
+    signed = ";".join(names)
+    lines = [f"{name}:{' '.join(headers[name].split())}" for name in names]
+    request = "\n".join([method, path, query, *lines, "", signed, sha256(body).hexdigest()])
+    at = headers["x-amz-date"]
+    scope = f"{at[:8]}/{credentials.region}/{service}/aws4_request"
+    text = "\n".join(["AWS4-HMAC-SHA256", at, scope, sha256(request.encode()).hexdigest()])
+    key = f"AWS4{credentials.secret_key}".encode()
+    for part in scope.split("/"):
+        key = hmac.digest(key, part.encode(), "sha256")
+    signature = hmac.digest(key, text.encode(), "sha256").hex()
+    access = f"{credentials.access_key}/{scope}"
+    return f"AWS4-HMAC-SHA256 Credential={access}, SignedHeaders={signed}, Signature={signature}"
 
 
 def _tls(environment: PlainEnvironment) -> ssl.SSLContext | None:

@@ -136,12 +136,9 @@ def _typed(value: Parameters) -> Parameters:
     raise FallBack("an attribute of an unknown type")
 
 
-def _ciphertext(_: Parameters, answer: Members) -> Members:
-    return answer | {"CiphertextBlob": a2b_base64(answer["CiphertextBlob"], strict_mode=True)}
-
-
-def _plaintext(_: Parameters, answer: Members) -> Members:
-    return answer | {"Plaintext": a2b_base64(answer["Plaintext"], strict_mode=True)}
+def _bytes(member: str) -> Callable[[Parameters, Members], Members]:
+    """Return what decodes this member of an answer."""
+    return lambda _, answer: answer | {member: a2b_base64(answer[member], strict_mode=True)}
 
 
 def _secret(_: Parameters, answer: Members) -> Members:
@@ -163,10 +160,6 @@ def _moment(seconds: float) -> "datetime":
     return datetime.fromtimestamp(seconds, UTC)
 
 
-def _invoked(_: Parameters, __: Members) -> Members:
-    return {"StatusCode": ACCEPTED}
-
-
 def _unchanged(_: Parameters, answer: Members) -> Members:
     return answer
 
@@ -176,8 +169,8 @@ OPERATIONS: Mapping[str, Operation] = {
     "batch_get_item": Operation("dynamodb", _json("1.0", "DynamoDB_20120810.BatchGetItem"), _items),
     "query": Operation("dynamodb", _json("1.0", "DynamoDB_20120810.Query"), _page),
     "update_item": Operation("dynamodb", _json("1.0", "DynamoDB_20120810.UpdateItem"), _attributes),
-    "encrypt": Operation("kms", _json("1.1", "TrentService.Encrypt"), _ciphertext),
-    "decrypt": Operation("kms", _json("1.1", "TrentService.Decrypt"), _plaintext),
+    "encrypt": Operation("kms", _json("1.1", "TrentService.Encrypt"), _bytes("CiphertextBlob")),
+    "decrypt": Operation("kms", _json("1.1", "TrentService.Decrypt"), _bytes("Plaintext")),
     "get_secret_value": Operation(
         "secretsmanager", _json("1.1", "secretsmanager.GetSecretValue"), _secret
     ),
@@ -185,6 +178,8 @@ OPERATIONS: Mapping[str, Operation] = {
         "secretsmanager", _json("1.1", "secretsmanager.DescribeSecret"), _description
     ),
     "put_events": Operation("events", _json("1.1", "AWSEvents.PutEvents"), _unchanged),
-    "invoke": Operation("lambda", _invocation, _invoked, status=ACCEPTED),
+    "invoke": Operation(
+        "lambda", _invocation, lambda *_: {"StatusCode": ACCEPTED}, status=ACCEPTED
+    ),
 }
 """By boto3's name. An operation that is not here is for boto3."""

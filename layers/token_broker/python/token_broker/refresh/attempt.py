@@ -1,6 +1,7 @@
 """One exchange with the vendor, by the holder of a variant's lease."""
 
 from collections.abc import Callable
+from contextlib import suppress
 from typing import NamedTuple
 
 from token_broker.cache import CachedToken
@@ -15,6 +16,7 @@ from token_broker.errors import (
     UpstreamError,
     UpstreamRefused,
     UpstreamUnavailable,
+    upstream_of,
 )
 from token_broker.exchange import NeedToken, Request, ResolvedTo, Response, run
 from token_broker.item import SECOND_LOOK, Item
@@ -29,7 +31,7 @@ LEAST_REQUEST_SECONDS = 0.2
 """A request with less time than this is not sent."""
 
 ROTATION_WINDOW = 86_400
-"""Seconds after a rotation in which the secret's previous version is worth a try."""
+"""Seconds after a version's creation in which the secret's previous version is worth a try."""
 
 
 class SecretReplaced(Exception):
@@ -70,8 +72,10 @@ class ExchangeAttempt:
         self._outcome = Outcome(invocation, found, lease, variant)
         self._may_renew = found.renewal == "ready"
         self._has_sent = False
+        """Whether this exchange sent any request, which the vendor may have processed."""
         self._is_proven = False
-        """Whether the conversation depends on right credentials, so its success proves them."""
+        """Whether the conversation sent the credentials, or a token that was made with them. Then
+        its success proves them."""
         self._version: str | None = None
         """The version of the secret that the conversation began with."""
         self._last: Sent | None = None
@@ -87,25 +91,23 @@ class ExchangeAttempt:
         try:
             result = self._keep(self._converse())
             self._gate.finish()
-        except BrokerError as error:
-            self._give_up(error)
-            self._emit(began, error.code)
-            if isinstance(error, UpstreamUnavailable) and self._last:
-                self._invocation.pending_events.is_available = False
-            raise
-        except Exception:
-            self._give_up(Internal("the exchange failed"))
-            self._emit(began, Internal.code)
+        except Exception as error:
+            known = error if isinstance(error, BrokerError) else Internal("the exchange failed")
+            self._outcome.failed(known, self._version, has_sent=self._has_sent)
+            self._outcome.try_write(self._gate.release)
+            self._emit(began, known.code)
+            if isinstance(known, UpstreamUnavailable) and self._last:
+                self._invocation.is_available = False
             raise
         self._emit(began, "success")
-        self._invocation.pending_events.is_available = True
+        self._invocation.is_available = True
         return result
 
     def _keep(self, result: Token | ResolvedTo) -> CachedToken | Alias | None:
         if not self._outcome.is_leased:
             if isinstance(result, ResolvedTo):
                 raise Internal("an exchange that is not shared led to another variant")
-            self._end_gate()
+            self._outcome.try_write(self._gate.release)
             return self._outcome.unshared(result)
         if isinstance(result, ResolvedTo):
             return Alias(result.variant, self._outcome.alias(result))
@@ -116,14 +118,10 @@ class ExchangeAttempt:
 
         So no token is made with two versions, and a host of one version gets nothing of another.
         """
-        try:
-            return self._converse_once()
-        except SecretReplaced:
-            pass
-        try:
-            return self._converse_once()
-        except SecretReplaced:
-            raise RefreshInProgress("the secret changed meanwhile", retry_after=1) from None
+        for _ in range(2):
+            with suppress(SecretReplaced):
+                return self._converse_once()
+        raise RefreshInProgress("the secret changed meanwhile", retry_after=1)
 
     def _converse_once(self) -> Token | ResolvedTo:
         """Converse with the version in use; if it is rejected, with the previous version."""
@@ -157,11 +155,7 @@ class ExchangeAttempt:
         )
         self._outcome.continue_with(judged.lease)
         if judged.verdict is Verdict.BLAME_VARIANT:
-            raise UpstreamRefused(
-                error.detail,
-                upstream_status=error.upstream_status,
-                upstream_message=error.upstream_message,
-            ) from None
+            raise UpstreamRefused(error.detail, **upstream_of(error)) from None
         if judged.verdict is Verdict.SUSPECT:
             error.retry_after = SECOND_LOOK
         return judged.was_accepted
@@ -259,18 +253,6 @@ class ExchangeAttempt:
         if not lease.lease_owner:
             return seconds
         return min(seconds, lease.lease_until - self._deps.skew - self._deps.clock.now())
-
-    def _give_up(self, error: BrokerError) -> None:
-        """Keep *error* as the failure of this variant, and end the leases."""
-        self._outcome.failed(error, self._version, has_sent=self._has_sent)
-        self._end_gate()
-
-    def _end_gate(self) -> None:
-        """End the gate's lease. If that cannot be written, the lease expires."""
-        try:
-            self._gate.release()
-        except BrokerError as error:
-            self._deps.emit("unreleased", code=error.code, variant=self._outcome.lease.variant)
 
     def _emit(self, began: float, outcome: str) -> None:
         milliseconds = round(self._deps.clock.milliseconds_since(began))

@@ -3,7 +3,7 @@
 The refresher, the attempts and the gate share it. It imports none of them.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -13,7 +13,6 @@ from token_broker.dependencies import Dependencies
 from token_broker.errors import RefreshInProgress
 from token_broker.exchange import Request
 from token_broker.item import Item
-from token_broker.refresh.pending_events import PendingEvents
 from token_broker.secrets_manager import Secret
 from token_broker.tokens import ONLY
 
@@ -58,8 +57,10 @@ class Invocation:
         self.has_waited = False
         self.gate = Item(self.partition, ONLY)
         """The connection's gate, as it was read last."""
-        self.pending_events = PendingEvents()
-        """Events that `outage.send_events` sends at the end."""
+        self.pending_events: list[tuple[str, Mapping[str, Any]]] = []
+        """Events with their facts, never a token, that `outage.send_events` sends at the end."""
+        self.is_available: bool | None = None
+        """Whether the last exchange found the upstream available. None if it does not show that."""
         self._deadline = deadline
         self._noticed_version = noticed_version
         self._secret: Secret | None = None

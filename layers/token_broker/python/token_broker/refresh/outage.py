@@ -1,26 +1,67 @@
-"""Sends the pending events of an invocation, and follows an outage.
+"""Sends the events of an invocation, two of which are about an outage of a connection.
 
-The steps of an outage are decided in `pending_events.step`. Each step is one compare and swap on
-the gate, so only one invocation takes it. For an event, that invocation claims it, sends it, and
-then records that it was sent. If it dies in between, another invocation sends the event again. So
-an event is sent at least once.
+They are sent when the work is done: within an exchange, sending would take time from the vendor's
+requests. See docs/events.md.
+
+The connection's gate keeps the state of an outage. An exchange that finds the upstream unavailable
+begins the outage. Another one that fails in this way `OUTAGE_SECONDS` later, with no success known
+in between, sends `Upstream Down`. The first that succeeds sends `Upstream Up`. Each step is one
+compare and swap on the gate, so only one invocation takes it. For an event, that invocation claims
+it, sends it, and then records that it was sent. If it dies in between, another invocation sends the
+event again. So an event is sent at least once.
 """
 
+from enum import Enum
+
 from token_broker.errors import BrokerError
-from token_broker.item import Item, rfc3339
+from token_broker.item import LONGEST_CLAIM, Item, is_ahead, rfc3339
 from token_broker.item_codec import OUTAGE, SCHEMA, attribute
 from token_broker.records import replace
 from token_broker.refresh.invocation import Invocation
-from token_broker.refresh.pending_events import CLAIM_SECONDS, ENDING, TELLING, TOLD, Step, step
 from token_broker.tokens import ONLY
+
+OUTAGE_SECONDS = 60
+"""Least seconds between the first failure of an outage and its event."""
+
+CLAIM_SECONDS = 30
+"""How long the invocation that sends an event keeps others from sending it."""
+
+TELLING, TOLD, ENDING = "telling", "told", "ending"
+
+
+class Step(Enum):
+    """What to do about an outage."""
+
+    NOTHING = "no outage, or its event was sent or is being sent"
+    BEGIN = "keep the time of the first failure"
+    TELL = "send Upstream Down"
+    CLEAR = "forget the outage: it ended before its event was sent"
+    END = "send Upstream Up"
+
+
+def step(gate: Item, now: int, *, is_available: bool) -> Step:
+    """Return what to do after an exchange has ended, with *gate* as it is."""
+    is_claimed = is_ahead(gate.outage_claim, now, LONGEST_CLAIM)
+    if is_available:
+        if not gate.outage_since:
+            return Step.NOTHING
+        if gate.outage_phase is None:
+            return Step.CLEAR
+        # `Upstream Down` may still be on its way: both events name the same outage.
+        return Step.NOTHING if is_claimed and gate.outage_phase == ENDING else Step.END
+    if gate.outage_phase == TOLD or is_claimed:
+        return Step.NOTHING
+    if not gate.outage_since or gate.outage_phase == ENDING:
+        return Step.BEGIN
+    return Step.TELL if now - gate.outage_since >= OUTAGE_SECONDS else Step.NOTHING
 
 
 def send_events(invocation: Invocation) -> None:
     """Send the events of this invocation. A failure here costs no caller its token."""
-    for what, facts in invocation.pending_events.taken():
+    events, invocation.pending_events = invocation.pending_events, []
+    for what, facts in events:
         invocation.announce(what, **facts)  # the log has it, even if the bus does not take it
-    is_available = invocation.pending_events.is_available
-    invocation.pending_events.is_available = None
+    is_available, invocation.is_available = invocation.is_available, None
     if is_available is None:
         return
     try:

@@ -17,7 +17,7 @@ from token_broker.errors import (
     UpstreamUnavailable,
 )
 from token_broker.exchange import ResolvedTo
-from token_broker.item import Failure, Item
+from token_broker.item import Failure, Item, rfc3339
 from token_broker.records import replace
 from token_broker.refresh.invocation import Invocation
 from token_broker.tokens import ONLY, Token, Variant
@@ -36,8 +36,6 @@ class Alias(NamedTuple):
 
     variant: Variant
     item: Item | None
-    is_read: bool = False
-    """Whether what this caller read of the table before is still true: no request was sent."""
 
 
 class Outcome:
@@ -63,14 +61,12 @@ class Outcome:
 
         An exchange without a lease ignores the lease of another caller in it.
         """
-        has_own = self.is_leased
-        self.lease = lease if has_own else replace(lease, lease_owner=None, lease_until=0)
+        self.lease = lease if self.is_leased else replace(lease, lease_owner=None, lease_until=0)
 
     def unshared(self, token: Token) -> CachedToken:
         """Return *token* for one caller alone, and clear the back-off of earlier failures."""
-        self._try(
-            lambda: self._deps.store.back_off(self.lease, None) if self.lease.failure else None
-        )
+        if self.lease.failure:
+            self.try_write(lambda: self._deps.store.back_off(self.lease, None))
         item = local_item(self.lease, self._values(token))
         return CachedToken(item, token, self._invocation.gate_read_at, is_shared=False)
 
@@ -80,19 +76,18 @@ class Outcome:
         None if AWS refuses to keep it, or the lease was lost: the alias is followed all the same.
         """
         version = self._invocation.secret().version
-        while True:
-            try:
-                sealed = self._deps.sealer.seal_variant(self.lease, resolved.variant)
-                now = self._deps.clock.now()
-                values = alias_values(sealed, resolved.variant, version, now, resolved.expected)
-                return self._deps.store.commit(self.lease, values)
-            except NotConfigured as error:
-                self._end_unkept(error, None, None)
-                return None
-            except StoreUnavailable:
-                if self._invocation.seconds_to_commit < LEAST_ALIAS_SECONDS:
-                    raise
-                self._deps.clock.sleep(COMMIT_PAUSE_SECONDS)
+
+        def write() -> Item | None:
+            sealed = self._deps.sealer.seal_variant(self.lease, resolved.variant)
+            now = self._deps.clock.now()
+            values = alias_values(sealed, resolved.variant, version, now, resolved.expected)
+            return self._deps.store.commit(self.lease, values)
+
+        try:
+            return self._repeated(write, LEAST_ALIAS_SECONDS)
+        except NotConfigured as error:
+            self._end_unkept(error, None, None)
+            return None
 
     def token(self, token: Token, first_version: str) -> CachedToken | None:
         """Keep *token* and return it; None if the lease was lost.
@@ -103,8 +98,16 @@ class Outcome:
         """
         values = self._values(token)
         recovers = self._has_recovered()
+
+        def write() -> Item | None:
+            sealed = self._deps.sealer.seal_token(
+                self.lease, self._variant, token, values["context"]
+            )
+            kept = {**values, "token": sealed}
+            return self._deps.store.commit(self.lease, kept, recovers=recovers)
+
         try:
-            item = self._commit(token, values, recovers=recovers)
+            item = self._repeated(write, LAST_COMMIT_SECONDS)
         except (StoreUnavailable, NotConfigured) as error:
             item = local_item(self.lease, values)
             self._end_unkept(error, self.failure(error, first_version), item)
@@ -112,22 +115,19 @@ class Outcome:
             if item and recovers:
                 self._invocation.announce("Connection Recovered", values["secret_version"])
             if item and item.kind in self._deps.flow.vendor.token_kinds:
-                self._invocation.pending_events.replaced(self.lease, item)
+                self._pend("Token Replaced", item, replaces=self.lease.fingerprint)
         return CachedToken(item, token, self._invocation.gate_read_at) if item else None
 
-    def _commit(self, token: Token, values: dict[str, Any], *, recovers: bool) -> Item | None:
-        """Seal and write *token*, again and again until the time for it is over.
+    def _repeated(self, write: Callable[[], Item | None], least_seconds: float) -> Item | None:
+        """Return what *write* returns; repeat it while the table cannot be reached.
 
-        Raises the last `StoreUnavailable` then, and `NotConfigured` at once.
+        Raises its last `StoreUnavailable` with less than *least_seconds* left.
         """
         while True:
             try:
-                values["token"] = self._deps.sealer.seal_token(
-                    self.lease, self._variant, token, values["context"]
-                )
-                return self._deps.store.commit(self.lease, values, recovers=recovers)
+                return write()
             except StoreUnavailable:
-                if self._invocation.seconds_to_commit < LAST_COMMIT_SECONDS:
+                if self._invocation.seconds_to_commit < least_seconds:
                     raise
                 self._deps.clock.sleep(COMMIT_PAUSE_SECONDS)
 
@@ -146,9 +146,9 @@ class Outcome:
         is_unspent = self.lease.renewal == "in_use" and not has_sent
         renewal = "ready" if is_unspent and self._was_ready else None
         if self.is_leased:
-            self._try(lambda: self._deps.store.fail(self.lease, failure, renewal=renewal))
+            self.try_write(lambda: self._deps.store.fail(self.lease, failure, renewal=renewal))
         elif failure:
-            self._try(lambda: self._deps.store.back_off(self.lease, failure))
+            self.try_write(lambda: self._deps.store.back_off(self.lease, failure))
 
     def _is_kept(self, error: BrokerError) -> bool:
         """Say whether callers back off after *error*.
@@ -187,12 +187,24 @@ class Outcome:
         *item* is the token's item that could not be written; None for an alias, which has no event.
         """
         if item:
-            self._invocation.pending_events.unkept(item, error.code)
+            self._pend("Token Unkept", item, code=error.code)
         else:
             self._deps.emit("unkept", code=error.code, variant=self.lease.variant)
-        self._try(lambda: self._deps.store.fail(self.lease, failure, renewal=None))
+        self.try_write(lambda: self._deps.store.fail(self.lease, failure, renewal=None))
 
-    def _try(self, write: Callable[[], object]) -> None:
+    def _pend(self, event: str, item: Item, **facts: str | None) -> None:
+        """Have *event* sent at the end of the invocation, with the facts of the token of *item*."""
+        of_token = {
+            "variant": item.variant,
+            "kind": item.kind,
+            "generation": item.generation,
+            "fingerprint": item.fingerprint,
+            "expires_at": rfc3339(item.expires_at),
+            "secret_version": item.secret_version,
+        }
+        self._invocation.pending_events.append((event, of_token | facts))
+
+    def try_write(self, write: Callable[[], object]) -> None:
         """Try a write. If it fails the lease expires, so the caller gets the exchange's error."""
         try:
             write()

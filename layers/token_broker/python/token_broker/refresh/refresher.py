@@ -6,8 +6,8 @@
 2. `_follow_aliases`: from the requested variant to the one that has the token.
 3. `_obtain_variant`: read the item; if its token does not do, wait for another holder of the lease,
    or back off, or go on.
-4. `_resolve_or_exchange`: find the variant that is meant, or acquire the lease and run an
-   `ExchangeAttempt`.
+4. `Resolver.resolve`: find the variant that is meant, if the secret or an alias tells it.
+5. `_exchange`: otherwise acquire the lease, and run an `ExchangeAttempt`.
 
 An exchange may need the token of another variant (`NeedToken`). Then `token_of` goes through the
 same steps for that variant, in the same invocation. See docs/protocol.md.
@@ -52,7 +52,7 @@ class Found(NamedTuple):
     source: str
     """``table`` for a token that was kept; ``exchange`` for anything that was obtained now."""
     seen: Look | None
-    """The last read of the table; None if there was none."""
+    """The last read of the table; None if an exchange has made it out of date."""
 
 
 class Refresher:
@@ -119,7 +119,9 @@ class Refresher:
             try:
                 obtained, source = self._follow_aliases(variant, requirement, seen)
             finally:
-                self._emit_wait(began)
+                if invocation.has_waited:
+                    milliseconds = round(self._deps.clock.milliseconds_since(began))
+                    self._deps.emit("wait", milliseconds=milliseconds)
             self._deps.cache.put(partition, key, obtained)
             if source == "exchange":
                 requirement.check_new(obtained.item, self._now())
@@ -140,23 +142,24 @@ class Refresher:
         self, variant: Variant, requirement: Requirement, seen: Look | None
     ) -> tuple[CachedToken, str]:
         """Follow aliases from *variant* until there is a token that meets *requirement*."""
-        way, may_go_back = list[Followed](), True
-        while len(way) <= MOST_ALIASES:
+        followed, may_go_back = list[Followed](), True
+        while len(followed) <= MOST_ALIASES:
             result, source, seen = self._obtain_variant(variant, requirement, seen)
             if isinstance(result, Alias):
-                way.append(Followed(variant, result.item))
+                followed.append(Followed(variant, result.item))
                 variant = result.variant
-                seen = seen.of_target(variant.key) if seen and result.is_read else None
+                seen = seen and seen.of_target(variant.key)
             elif (
                 may_go_back
                 and source == "exchange"
-                and self._resolver.is_contradicted(way, result.item)
+                and self._resolver.is_contradicted(followed, result.item)
             ):
-                # The alias was made for a role that the account no longer has: resolve it again.
-                variant, may_go_back, seen = way.pop().variant, False, None
+                # The last alias was made for a role that the account no longer has: go back to it.
+                variant, may_go_back, seen = followed.pop().variant, False, None
             else:
-                self._resolver.shorten(way, variant)
-                return without_handoff(result), source
+                self._resolver.shorten(followed, variant)
+                # Only the invocation that made a token can use its `handoff`.
+                return replace(result, token=replace(result.token, handoff={})), source
             requirement = requirement.resolved(self._invocation.secret().version)
         raise Internal("variants of this flow lead to each other")
 
@@ -181,11 +184,12 @@ class Refresher:
                 continue
             self._raise_if_backing_off(current.target, requirement)
             self._raise_if_backing_off(current.own, requirement)
-            by_current_version = self._by_current_version(current.target, requirement)
-            if by_current_version != requirement:
-                requirement = by_current_version
-            elif result := self._resolve_or_exchange(variant, current, requirement):
-                return Found(result, "exchange", current)
+            if version := self._changed_version(current.target, requirement):
+                requirement = replace(requirement, version=version)
+            elif alias := self._resolver.resolve(variant, current):
+                return Found(alias, "exchange", current)
+            elif result := self._exchange(variant, current.own, requirement):
+                return Found(result, "exchange", None)
 
     def _leased_by_another(self, seen: Look, now: int) -> Item | None:
         """Return the item whose lease this call must wait for. Unshared tokens need no lease."""
@@ -193,22 +197,20 @@ class Refresher:
         leased = next((item for item in both if item.is_leased(now)), None)
         return leased if leased and self._invocation.is_shared() else None
 
-    def _resolve_or_exchange(
-        self, variant: Variant, seen: Look, requirement: Requirement
+    def _exchange(
+        self, variant: Variant, own: Item, requirement: Requirement
     ) -> CachedToken | Alias | None:
-        """Resolve *variant* without the vendor, or else exchange.
+        """Exchange. None if another caller acquired the lease first: the table is read again."""
+        if self._invocation.is_shared():
+            lease = self._invocation.acquire(own, forced=self._is_on_demand(own, requirement))
+            return self._run(variant, own, lease) if lease else None
+        # Nothing is shared: a kept token is dropped, and a lease that was left behind is ignored.
+        if own.fingerprint:
+            self._deps.store.drop(own)
+        bare = replace(own.without_token(), lease_owner=None, lease_until=0)
+        return self._run(variant, bare, bare)
 
-        None if another caller acquired the lease first: the table has to be read again.
-        """
-        own = seen.own
-        if alias := self._resolver.resolve(variant, seen):
-            return alias
-        if not self._invocation.is_shared():
-            return self._exchange_unshared(variant, own)
-        lease = self._invocation.acquire(own, forced=self._is_on_demand(own, requirement))
-        return self._exchange(variant, own, lease) if lease else None
-
-    def _exchange(self, variant: Variant, found: Item, lease: Item) -> CachedToken | Alias | None:
+    def _run(self, variant: Variant, found: Item, lease: Item) -> CachedToken | Alias | None:
         attempt = ExchangeAttempt(
             self._invocation,
             self._gate,
@@ -221,14 +223,6 @@ class Refresher:
         if isinstance(result, CachedToken) and result.is_shared:
             self._obtained[result.item.variant] = result
         return result
-
-    def _exchange_unshared(self, variant: Variant, own: Item) -> CachedToken | Alias | None:
-        """Return a token for one caller alone; a token that was shared before is dropped."""
-        if own.fingerprint:
-            self._deps.store.drop(own)
-        # Nothing is shared, so a lease that was left behind is ignored.
-        bare = replace(own.without_token(), lease_owner=None, lease_until=0)
-        return self._exchange(variant, bare, bare)
 
     def _made_here(self, key: str, requirement: Requirement) -> CachedToken | None:
         """Return the token of *key* that this invocation made, if it meets *requirement*."""
@@ -261,21 +255,23 @@ class Refresher:
         is_young = age < YOUNG_SECONDS and item.lease_owner is None
         return None if is_young and item.fingerprint == need.rejected else need.rejected
 
-    def _by_current_version(self, item: Item, requirement: Requirement) -> Requirement:
-        """Return *requirement*, by the current version of the secret if *item* has another one.
+    def _changed_version(self, item: Item, requirement: Requirement) -> str | None:
+        """Return the secret's current version, if that is another than *requirement* has.
 
-        The secret may have changed since this invocation read it, so it is read once more, but
-        only once. Raises `SecretReplaced` if an outer conversation began with the version before.
+        A token of another version shows that the secret may have changed since this invocation read
+        it. So it is read once more, but only once. Raises `SecretReplaced` if an outer conversation
+        began with the version before.
         """
         is_other = item.secret_version and requirement.version not in (None, item.secret_version)
-        may_reread = self._may_reread_secret and not self._invocation.uses_previous
-        if not (is_other and may_reread):
-            return requirement
+        if not is_other or not self._may_reread_secret or self._invocation.uses_previous:
+            return None
         self._may_reread_secret = False
         version = self._invocation.reread_secret().version
-        if version != requirement.version and self._invocation.is_nested:
+        if version == requirement.version:
+            return None
+        if self._invocation.is_nested:
             raise SecretReplaced
-        return replace(requirement, version=version)
+        return version
 
     def _raise_if_backing_off(self, item: Item, requirement: Requirement) -> None:
         """Raise the stored error of *item* while it backs off and the secret is the same.
@@ -334,15 +330,5 @@ class Refresher:
         self._deps.store.report(item, times if is_nested else (*times, now))
         return newer, None
 
-    def _emit_wait(self, began: float) -> None:
-        if self._invocation.has_waited:
-            milliseconds = round(self._deps.clock.milliseconds_since(began))
-            self._deps.emit("wait", milliseconds=milliseconds)
-
     def _now(self) -> int:
         return self._deps.clock.now()
-
-
-def without_handoff(made: CachedToken) -> CachedToken:
-    """Return *made* without its `handoff`, which only the invocation that made it can use."""
-    return replace(made, token=replace(made.token, handoff={}))

@@ -46,8 +46,7 @@ class Requirement(Record):
     def is_met(self, item: Item, now: int) -> bool:
         """Say whether the token of *item* meets this."""
         return (
-            item.is_live(now, self.min_ttl)
-            and not item.is_uncertain(now)
+            item.is_good(now, self.min_ttl)
             and item.fingerprint != self.rejected
             and (self.newer_than is None or item.generation > self.newer_than)
             and self.version in (None, item.secret_version)

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from token_broker.aliases import Look, alias_values, expects_another, is_outdated
+from token_broker.aliases import Look, alias_values, expected_by, expects_another, is_outdated
 from token_broker.errors import BrokerError, InvalidRequest
 from token_broker.item import Item
 from token_broker.refresh.credential_gate import CredentialGate
@@ -62,27 +62,27 @@ class Resolver:
             raise
         is_current = own.secret_version == secret.version
         if is_current and own.target == resolved.key:
-            return Alias(resolved, own, is_read=True)
+            return Alias(resolved, own)
         # An alias of an alias leads to the token, past what the secret alone tells.
         is_end = resolved.kind in self._deps.flow.vendor.token_kinds
         if resolved.key == variant.key or not is_end:
             found = self._recorded(seen) if is_current else None
             if found:
-                return Alias(found, own, is_read=True)
+                return Alias(found, own)
         if resolved.key == variant.key:
             return None
-        return Alias(resolved, self._write(own, resolved, secret.version), is_read=True)
+        return Alias(resolved, self._write(own, resolved, secret.version))
 
-    def is_contradicted(self, way: Sequence[Followed], found: Item) -> bool:
-        """Say whether *found*, which is new, has another role than the last alias of *way* records.
+    def is_contradicted(self, followed: Sequence[Followed], found: Item) -> bool:
+        """Say whether *found*, which is new, has another role than the last of *followed* expects.
 
         A token of the previous version of the secret does not count: it may be another account's.
         """
-        alias = way[-1].item if way and not self._invocation.uses_previous else None
+        alias = followed[-1].item if followed and not self._invocation.uses_previous else None
         return alias is not None and expects_another(alias, found)
 
-    def shorten(self, way: Sequence[Followed], end: Variant) -> None:
-        """Let each alias of *way*, the last of which leads to *end*, lead to it at once.
+    def shorten(self, followed: Sequence[Followed], end: Variant) -> None:
+        """Let each of the aliases *followed*, the last of which leads to *end*, lead to it at once.
 
         So one read of the table finds the token, and a call's report reaches it. A write that fails
         is emitted, not raised: the caller has the token. With the previous version of the secret
@@ -91,10 +91,10 @@ class Resolver:
         if self._invocation.uses_previous:
             return
         version, expected = self._invocation.secret().version, dict[str, Any]()
-        for variant, item in reversed(way):
+        for variant, item in reversed(followed):
             if item is None:
                 continue
-            expected = _expected(item) | expected
+            expected = expected_by(item) | expected
             if item.target == end.key:
                 continue
             try:
@@ -128,9 +128,3 @@ class Resolver:
         sealed = self._deps.sealer.seal_variant(own, target)
         values = alias_values(sealed, target, version, self._deps.clock.now(), expected)
         return self._deps.store.alias_to(own, values)
-
-
-def _expected(alias: Item) -> dict[str, Any]:
-    """Return what *alias* expects of its token, by the attribute that a caller may have damaged."""
-    expected = alias.decoded_context() if alias.context else None
-    return expected if isinstance(expected, dict) else {}

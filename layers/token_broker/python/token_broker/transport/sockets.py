@@ -38,16 +38,8 @@ class _Socket(socket.socket):
         super().sendall(*args)
 
 
-class _TlsSocket(ssl.SSLSocket):
+class _TlsSocket(_Socket, ssl.SSLSocket):
     """The same with TLS, where `sendall` calls `send`, and a handshake comes first."""
-
-    has_ended = False
-
-    def recv_into(self, *args: Any) -> int:
-        self.settimeout(current_deadline.get().left)
-        count = super().recv_into(*args)
-        self.has_ended |= count == 0
-        return count
 
     def send(self, *args: Any) -> int:
         self.settimeout(current_deadline.get().left)
@@ -80,12 +72,8 @@ class _Connection(HTTPConnection):
         return _with_whole_head(self.sock, super().getresponse)
 
 
-class _TlsConnection(HTTPSConnection):
-    def _new_conn(self) -> socket.socket:
-        return _connected(self.host, self.port or 443)
-
-    def getresponse(self) -> HTTPResponse:  # type: ignore[override]  # urllib3 itself returns its own
-        return _with_whole_head(self.sock, super().getresponse)
+class _TlsConnection(_Connection, HTTPSConnection):
+    """The same over TLS."""
 
 
 def _connected(host: str, port: int) -> socket.socket:

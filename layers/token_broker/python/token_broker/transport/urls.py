@@ -39,7 +39,7 @@ def split_host(text: str) -> tuple[str, int | None]:
     parts = _HOST.fullmatch(text.lower())
     if not parts or not text.isascii():
         raise ValueError("is no host name, with or without a port")
-    host = _ipv6(parts["ipv6"]) if parts["ipv6"] else _name(parts["name"])
+    host = str(_checked(IPv6Address, parts["ipv6"])) if parts["ipv6"] else _name(parts["name"])
     return host, _port(parts["port"])
 
 
@@ -129,10 +129,6 @@ def _name(name: str) -> str:
     if len(name) > _LONGEST_NAME or not all(map(_LABEL.fullmatch, labels)):
         raise ValueError("is no host name")
     return name
-
-
-def _ipv6(text: str) -> str:
-    return str(_checked(IPv6Address, text))
 
 
 def _checked(kind: type[IPv4Address | IPv6Address], text: str) -> IPv4Address | IPv6Address:

@@ -19,7 +19,6 @@ from token_broker.probing import (
     Prober,
     Question,
     described,
-    is_unanswered,
     observing,
 )
 from token_broker.tokens import Token, Variant
@@ -88,7 +87,7 @@ def _leave_out(
         return None
     fewer = {key: value for key, value in parameters.items() if key != name}
     response: Response = yield flow.generation(credentials, fewer)
-    if is_unanswered(response):
+    if response.is_unavailable:
         return OVER
     token = response.members().get("token") if response.is_success else None
     if sendable(token):
@@ -107,14 +106,14 @@ def _verify(credentials: Credentials, token: str, observed: Observed) -> Convers
     for header in sorted(HEADERS, key=lambda one: one != credentials.verify_header):
         tried = replace(credentials, verify_header=header)
         verified: Response = yield flow.verification(tried, token)
-        if is_unanswered(verified):
+        if verified.is_unavailable:
             return verified is not NOT_SENT  # if unknown, it counts as consumed
         if not _is_known(verified):
             continue
         works.append(header)
         if len(works) == 1:
             again: Response = yield flow.verification(tried, token)
-            if is_unanswered(again):
+            if again.is_unavailable:
                 return again is not NOT_SENT
             if not _is_known(again):
                 _note_header(works, observed)

@@ -20,7 +20,6 @@ from token_broker.probing import (
     Prober,
     Question,
     described,
-    is_unanswered,
     observing,
 )
 from token_broker.records import replace
@@ -88,7 +87,7 @@ class _Session:
     @property
     def is_over(self) -> bool:
         """Say whether the last answer shows that the vendor is down."""
-        return is_unanswered(self.answer)
+        return self.answer.is_unavailable
 
     def _see(self, response: Response) -> None:
         self.answer = response

@@ -198,10 +198,10 @@ def enter_workspace(
     return _refresh(credentials, "enter workspace", _signed(token) | named)
 
 
-def current_organization(token: Token) -> Request:
+def current_organization(token: Token, step: str) -> Request:
     """Return the request for the organization of *token*: ``/organizations/current`` (OpenAPI)."""
     url = f"{token.base_url}/v1/organizations/current"
-    return Request("GET", url, "check", headers=_signed(token.value))
+    return Request("GET", url, step, headers=_signed(token.value))
 
 
 def log_out(token: Token) -> Request:

@@ -32,6 +32,7 @@ from token_broker.flows.vntana.credentials import LONGEST_LIFETIME, Credentials
 from token_broker.flows.vntana.listing import Listing
 from token_broker.flows.vntana.organizations import (
     current_role,
+    is_live,
     promoted_to,
     recent_listing,
     resolve_requested,
@@ -105,7 +106,7 @@ def enter_workspace(credentials: Credentials, variant: Variant, now: int) -> Exc
     """Make the workspace's token from the organization's."""
     uuid, workspace = variant.inputs["organization"], variant.inputs["workspace"]
     request = partial(api.enter_workspace, credentials, organization=uuid, workspace=workspace)
-    entered, token = yield from with_organization(uuid, request, now)
+    entered, token = yield from with_organization(uuid, request)
     if refusal(entered) is Refusal.BAD_CREDENTIALS:
         role = yield from promoted_to(uuid, now)
         if role:
@@ -130,12 +131,8 @@ def log_out(token: Token) -> Conversation[None]:
 
 
 def check(_credentials: Credentials, token: Token) -> Conversation[bool]:
-    """Request the organization of *token*, at the host that made the token."""
-    response: Response = yield api.current_organization(token)
-    if refusal(response):
-        return False
-    checked(response, "check").object("check")
-    return True
+    """Say whether *token* works."""
+    return (yield from is_live(token, "check"))
 
 
 def _token(

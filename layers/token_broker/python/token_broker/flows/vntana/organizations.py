@@ -7,7 +7,7 @@ from functools import partial
 from token_broker.errors import BrokerError, InvalidRequest, NotConfigured
 from token_broker.exchange import Conversation, Exchange, NeedToken, Request, ResolvedTo, Response
 from token_broker.flows.vntana import api
-from token_broker.flows.vntana.api import Refusal, checked, refusal
+from token_broker.flows.vntana.api import checked, refusal
 from token_broker.flows.vntana.credentials import Credentials
 from token_broker.flows.vntana.listing import Entry, Listing
 from token_broker.tokens import Token, Variant
@@ -75,23 +75,31 @@ def current_role(uuid: str, role: str | None) -> Conversation[str | None]:
 
 
 def with_organization(
-    uuid: str, request: Callable[[str], Request], now: int
+    uuid: str, request: Callable[[str], Request]
 ) -> Conversation[tuple[Response, Token]]:
     """Send a request with the organization's token; if that is dead, again with a new one.
 
-    An owner or administrator gets ``BAD_CREDENTIALS`` with a live token: then it is not replaced.
+    VNTANA refuses a dead token as it refuses a workspace that the account may not enter. A live
+    token is not replaced, because that would revoke the one that other callers use.
     If the broker returns the same token again, that is too new to be dead: return the refusal.
     """
     token: Token = yield NeedToken(organization(uuid))
     response: Response = yield request(token.value)
-    meaning = refusal(response)
-    is_live = meaning is Refusal.BAD_CREDENTIALS and (yield from promoted_to(uuid, now))
-    if meaning and not is_live:
+    if refusal(response) and not (yield from is_live(token, "check organization")):
         newer: Token = yield NeedToken(organization(uuid), rejected=token.fingerprint)
         if newer.fingerprint != token.fingerprint:
             token = newer
             response = yield request(token.value)
     return response, token
+
+
+def is_live(token: Token, step: str) -> Conversation[bool]:
+    """Say whether *token* works: request its organization, at the host that made the token."""
+    response: Response = yield api.current_organization(token, step)
+    if refusal(response):
+        return False
+    checked(response, step).object(step)
+    return True
 
 
 def resolve_requested(credentials: Credentials, requested: Variant, now: int) -> Exchange:
@@ -110,7 +118,7 @@ def resolve_requested(credentials: Credentials, requested: Variant, now: int) ->
         return ResolvedTo(organization(entry.uuid), {"role": entry.role})
     error = InvalidRequest if requested.inputs["workspace"] else NotConfigured
     request = partial(api.list_workspaces, credentials)
-    listed, _ = yield from with_organization(entry.uuid, request, now)
+    listed, _ = yield from with_organization(entry.uuid, request)
     uuid = _workspace(listed, wanted, error, is_needed=is_needed)
     if not is_needed:
         return ResolvedTo(organization(entry.uuid), {"role": entry.role})

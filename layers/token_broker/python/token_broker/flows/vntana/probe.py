@@ -19,7 +19,6 @@ from token_broker.probing import (
     Prober,
     Question,
     described,
-    is_unanswered,
     relayed,
 )
 from token_broker.tokens import Token, Variant
@@ -88,7 +87,7 @@ def _enter(
         if method in unknown:
             continue
         response: Response = yield _sent(request, method, headers)
-        if is_unanswered(response) or api.WAIT & set(api.codes_of(response)):
+        if response.is_unavailable or api.WAIT & set(api.codes_of(response)):
             return response
         if not api.has_failed(response):
             if _note_place(response, observed):

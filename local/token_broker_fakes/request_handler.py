@@ -1,4 +1,4 @@
-"""One connection to a served fake, for as many requests as it is kept alive."""
+"""The HTTP request handler of a served fake: one for each connection."""
 
 import re
 import socket
@@ -11,10 +11,10 @@ from token_broker_fakes.control import CONTROL, control
 from token_broker_fakes.wire import Answer, Call, Delivery
 
 if TYPE_CHECKING:
-    from token_broker_fakes.serving import Door
+    from token_broker_fakes.serving import HttpServer
 
 LARGEST_BODY = 10 << 20
-"""Bytes, of which no vendor's request has so many."""
+"""Bytes of a request's body; no request to a vendor is as large."""
 
 LONGEST_LINE = 8192
 
@@ -22,15 +22,15 @@ CHUNK_SIZE = re.compile(rb"([0-9A-Fa-f]{1,8})[ \t]*(;[^\r\n]*)?\r\n")
 """A line with the length of a chunk. The part after the semicolon is ignored."""
 
 LENGTH_DIGITS = len(str(LARGEST_BODY))
-"""Of a length that is read: `int` takes not any number of them."""
+"""The most digits of a length: `int` refuses very long numbers."""
 
 
-class Visit(BaseHTTPRequestHandler):
-    """One connection: reads requests, passes them to the fake, and writes its answers."""
+class RequestHandler(BaseHTTPRequestHandler):
+    """Reads the requests of one connection, passes them to the fake, and writes its responses."""
 
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True
-    server: "Door"
+    server: "HttpServer"
 
     def answer(self) -> None:
         """Answer one request of any method."""
@@ -47,10 +47,10 @@ class Visit(BaseHTTPRequestHandler):
     do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = do_HEAD = do_OPTIONS = answer  # noqa: N815 (see above)
 
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 (the base class's name)
-        """Keep quiet: the fake has a log."""
+        """Print nothing: the fake has a log."""
 
     def _content(self) -> bytes | Answer:
-        """Read the body, or say why it is not read."""
+        """Return the body, or the response to a body of invalid length."""
         if "transfer-encoding" in self.headers:
             return self._chunked()
         length = self.headers.get("content-length", "0")
@@ -61,16 +61,16 @@ class Visit(BaseHTTPRequestHandler):
         return self.rfile.read(int(length))
 
     def _chunked(self) -> bytes | Answer:
-        """Read a body whose length was not known when it began."""
+        """Return a chunked body, or the response to an invalid one."""
         if self.headers["transfer-encoding"].lower() != "chunked":
-            return Answer(501, {}, b"", "another transfer encoding than chunked")
+            return Answer(501, {}, b"", "a transfer encoding other than chunked")
         if "content-length" in self.headers:
-            return Answer(400, {}, b"", "a length, and chunks")
+            return Answer(400, {}, b"", "a length and chunks")
         body = b""
         while True:
             size = CHUNK_SIZE.match(self.rfile.readline(LONGEST_LINE))
             if not size:
-                return Answer(400, {}, b"", "no chunk's size")
+                return Answer(400, {}, b"", "no chunk size")
             length = int(size[1], 16)
             if len(body) + length > LARGEST_BODY:
                 return Answer(413, {}, b"", "too long")
@@ -78,9 +78,9 @@ class Visit(BaseHTTPRequestHandler):
             if not length:
                 break
             if self.rfile.readline(3) != b"\r\n":
-                return Answer(400, {}, b"", "a chunk that does not end where it should")
+                return Answer(400, {}, b"", "a chunk longer than its size")
         while self.rfile.readline(LONGEST_LINE) not in (b"\r\n", b""):
-            pass  # what a vendor knows of a request stands in its head
+            pass  # trailers are ignored
         return body
 
     def _call(self, content: bytes) -> Call:

@@ -1,7 +1,7 @@
-"""What the functions told the event bus, in words for a person: the newest of it, in memory.
+"""The latest events of the functions, described in sentences, in bounded memory.
 
-Each event is a line of the functions' log, too (docs/events.md), so the lines are enough. Only the
-members that are named here are told; none of them is a token.
+Each event of the bus is also a line of the functions' log (docs/events.md). Only the members in
+`SENTENCES` are shown; none of them is a token.
 """
 
 import json
@@ -16,9 +16,9 @@ MOST = 200
 """Events that are kept."""
 
 LONGEST = 300
-"""Characters of a sentence that are shown."""
+"""The most characters of a sentence."""
 
-WORDS: Mapping[str, str] = {
+SENTENCES: Mapping[str, str] = {
     "held": "{by} holds it: {reason}",
     "lifted": "{by} lifted the hold",
     "latched": "the vendor refused the credentials; version {secret_version} is not tried again",
@@ -29,55 +29,55 @@ WORDS: Mapping[str, str] = {
     "unkept": "the token {fingerprint} could not be kept: {code}; one caller has it",
     "unannounced": "the bus did not take an event ({what}): {reason}",
 }
-"""The text for each event, with the event's members. An absent member is shown as none."""
+"""The sentence for each event, with the event's members. An absent member is shown as none."""
 
 
 @dataclass(slots=True)
-class News:
-    """Keeps the events in the functions' output."""
+class Announcements:
+    """Stores the events in the functions' output."""
 
     clock: Callable[[], float] = time.time
     _kept: deque[Mapping[str, Any]] = field(default_factory=lambda: deque(maxlen=MOST), init=False)
     _lock: threading.Lock = field(default_factory=threading.Lock, init=False, repr=False)
 
-    def hear(self, heard: str) -> None:
+    def record(self, output: str) -> None:
         """Read the output of a function in one call."""
-        found = [{"at": self.clock(), **each} for each in events(heard)]
+        found = [{"at": self.clock(), **each} for each in events(output)]
         with self._lock:
             self._kept.extend(found)
 
-    def told(self, flow: str | None = None) -> list[Mapping[str, Any]]:
+    def latest(self, flow: str | None = None) -> list[Mapping[str, Any]]:
         """Return the events of *flow*, or of all flows: the newest first."""
         with self._lock:
             return [one for one in reversed(self._kept) if flow in (None, one["flow"])]
 
 
-def events(heard: str) -> Iterator[Mapping[str, Any]]:
+def events(output: str) -> Iterator[Mapping[str, Any]]:
     """Yield the events in a function's output, in order. Other lines are skipped."""
-    for line in heard.splitlines():
+    for line in output.splitlines():
         try:
             facts = json.loads(line)
         except (ValueError, RecursionError):
             continue
-        if not isinstance(facts, dict) or facts.get("event") not in WORDS:
+        if not isinstance(facts, dict) or facts.get("event") not in SENTENCES:
             continue
         yield {
             "flow": str(facts.get("flow", "")),
             "connection": str(facts.get("connection", "")),
             "event": facts["event"],
-            "words": words(facts),
+            "words": sentence(facts),
         }
 
 
-def words(facts: Mapping[str, Any]) -> str:
+def sentence(facts: Mapping[str, Any]) -> str:
     """Return the sentence for a line of the log."""
-    return WORDS[facts["event"]].format_map(Shown(facts))[:LONGEST]
+    return SENTENCES[facts["event"]].format_map(ShownFacts(facts))[:LONGEST]
 
 
-class Shown(dict[str, Any]):
+class ShownFacts(dict[str, Any]):
     """Members of a line as they are shown."""
 
     def __getitem__(self, name: str) -> str:
-        """Return a member in words."""
+        """Return a member as text."""
         value = self.get(name)
         return "none" if value is None else str(value)
