@@ -1,4 +1,4 @@
-"""Ways to run the command against a canned account."""
+"""Ways to run the command against a fake account."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""An account whose AWS and whose broker answer what a test says, and keep what they were asked."""
+"""A fake account: its AWS and its broker give the answers of a test, and record the calls."""
 
 import json
 import ssl
