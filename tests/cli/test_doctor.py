@@ -16,8 +16,8 @@ from rich.text import Text
 
 from tests.certificates import certificate
 from tests.cli.accounts import Visitor
-from tests.cli.canned import Account, serving
 from tests.cli.conftest import Connect
+from tests.cli.fake_account import Account, serving
 from tests.cli.operators import COLOUR, RUNNER, Operator
 from token_broker_cli import checks
 from token_broker_cli.checks import Finding, Level, answered, failure, ok, warning

@@ -8,7 +8,7 @@ from typing import Any, cast
 
 import pytest
 
-from tests.cli.test_words import CODES
+from tests.cli.test_values import CODES
 from tests.subjects import FLOWS, LOOPBACK, proof, wrong_login
 from token_broker.errors import BrokerError, CredentialRejected
 from token_broker.exchange import NeedToken, Request, Response

@@ -12,9 +12,9 @@ import pytest
 import typer
 
 from tests.cli.accounts import Visitor
+from tests.cli.command_lines import CHANGING, COMMANDS, SECRET, commands
 from tests.cli.operators import COLOUR, watched
 from tests.cli.processes import CLOSED
-from tests.cli.words import CHANGING, COMMANDS, SECRET, commands
 from token_broker_cli import command
 from token_broker_cli.secrets import Secrets
 

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from tests.cli.accounts import Visitor
-from tests.cli.tellings import variant
-from tests.cli.words import ASKING, CHANGING
+from tests.cli.command_lines import ASKING, CHANGING
+from tests.cli.statuses import variant
 from token_broker_cli.secrets import Stored
 
 MINE = '{"username": "mine", "password": "b", "host": "h.vendorlink.nl"}'

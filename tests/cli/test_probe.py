@@ -11,7 +11,7 @@ import pytest
 from typer.testing import CliRunner
 
 from tests.cli.accounts import Visitor
-from tests.cli.canned import ACTIONS
+from tests.cli.fake_account import ACTIONS
 from tests.cli.operators import Operator
 from tests.cli.test_connect import NAMES, secret, secrets_manager
 from tests.functions.world import World, client
@@ -297,7 +297,7 @@ KEPT: dict[str, Any] = {
 def probed(visitor: Visitor, monkeypatch: pytest.MonkeyPatch) -> Visitor:
     """Return an operator whose broker found an option that the secret has not."""
     report = {**ACTIONS[PROBE], "options": FOUND, "modes": {"extend_renewal": "null_spent"}}
-    monkeypatch.setattr("tests.cli.canned.ACTIONS", {**ACTIONS, PROBE: report})
+    monkeypatch.setattr("tests.cli.fake_account.ACTIONS", {**ACTIONS, PROBE: report})
     visitor.account.add("vendorlink/acme", secret=json.dumps(KEPT))
     return visitor
 
@@ -345,7 +345,7 @@ SENT = f"sent: 4 requests, 1 of them with the credentials\n{PROBLEM}"
 @pytest.fixture
 def failing(visitor: Visitor, monkeypatch: pytest.MonkeyPatch) -> Visitor:
     """Return an operator whose vendor shows an option, and gives no token."""
-    monkeypatch.setattr("tests.cli.canned.ACTIONS", {**ACTIONS, PROBE: REPORT})
+    monkeypatch.setattr("tests.cli.fake_account.ACTIONS", {**ACTIONS, PROBE: REPORT})
     visitor.account.add("vendorlink/acme", secret=json.dumps(KEPT))
     return visitor
 

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from tests.cli.accounts import Visitor
-from tests.cli.canned import ACTIONS, Account
+from tests.cli.fake_account import ACTIONS, Account
 from tests.cli.operators import COLOUR
-from tests.cli.tellings import failure, variant
+from tests.cli.statuses import failure, variant
 
 LONG = "a" * 63
 BROKEN = failure("credential_rejected", count=1)

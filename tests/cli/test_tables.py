@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tests.cli.accounts import Visitor
-from tests.cli.tellings import NOW, at, failure, variant
+from tests.cli.statuses import NOW, at, failure, variant
 from token_broker.item import rfc3339
 from token_broker_cli.connections import Connection, verdict
 from token_broker_cli.errors import CommandError

@@ -13,8 +13,8 @@ from typer.testing import CliRunner
 import token_broker_cli
 import token_broker_local
 from tests.cli.accounts import Visitor
-from tests.cli.canned import ACTIONS, Account
-from tests.cli.words import CHANGING, COMMANDS, SECRET
+from tests.cli.command_lines import CHANGING, COMMANDS, SECRET
+from tests.cli.fake_account import ACTIONS, Account
 from token_broker_cli import command
 from token_broker_cli.context import SECONDS, Context
 from token_broker_cli.errors import CommandError

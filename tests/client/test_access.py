@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.client.desks import NOW, RecordingChannel, answer, document
+from tests.client.channels import NOW, RecordingChannel, answer, document
 from tests.client.systems import refused
 from tests.waiting import PATIENCE_SECONDS, SOON_SECONDS, wait_until
 from token_broker_client import Broker, Unreachable

@@ -14,7 +14,7 @@ import pytest
 import requests
 import urllib3
 
-from tests.client.desks import access, answer, document
+from tests.client.channels import access, answer, document
 from tests.client.systems import refused
 from tests.waiting import PATIENCE_SECONDS
 from token_broker_client import Answer, Headers, Unreachable

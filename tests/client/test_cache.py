@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from tests.client.desks import UnusedChannel, answer, document
+from tests.client.channels import UnusedChannel, answer, document
 from tests.waiting import PATIENCE_SECONDS, SOON_SECONDS, wait_until
 from token_broker_client import (
     Answer,

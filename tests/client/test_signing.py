@@ -16,9 +16,9 @@ import pytest
 import requests
 import trio
 
-from tests.client import desks
+from tests.client import channels
 from tests.client.callers import LIBRARIES, NO_TLS, Caller, Library
-from tests.client.desks import NOW, IssuingChannel, RecordingChannel
+from tests.client.channels import NOW, IssuingChannel, RecordingChannel
 from tests.servers import Server, answer, says
 from tests.waiting import PATIENCE_SECONDS
 from token_broker_client import (
@@ -576,7 +576,7 @@ def test_one_signer_works_with_sync_and_async_clients_of_httpx(fake_vntana: Fake
 def test_the_token_is_removed_from_http1_and_http2_requests_to_another_host(version: str) -> None:
     """Right before the request is written."""
     guard = Guard(httpx.Request("GET", "https://api-platform.vntana.com"))
-    guard.sign(desks.answer())
+    guard.sign(channels.answer())
     for url, names in (
         ("https://api-platform.vntana.com/x", [b"X-Auth-Token", b"Accept"]),
         ("https://elsewhere.example/x", [b"Accept"]),

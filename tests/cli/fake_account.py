@@ -11,7 +11,7 @@ from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-from tests.cli.tellings import variant
+from tests.cli.statuses import variant
 
 PAGE = 100
 """How many secrets Secrets Manager lists at once."""

@@ -24,7 +24,7 @@ import trio
 
 from tests.certificates import certificate
 from tests.client.callers import NO_TLS
-from tests.client.desks import IssuingChannel
+from tests.client.channels import IssuingChannel
 from tests.client.systems import refused
 from tests.servers import Server, answer, drips, says, tunnels
 from tests.waiting import PATIENCE_SECONDS, SOON_SECONDS
@@ -386,7 +386,7 @@ def test_an_invalid_proxy_address_is_not_retried(session: boto3.Session) -> None
 FORK = """
 import gc, os, signal, sys, threading, time
 import boto3
-from tests.client.desks import document
+from tests.client.channels import document
 from tests.servers import Server, answer, says
 from token_broker_client import Broker, functions, identity, refusals, transport
 from token_broker_client.deadline import Patience

@@ -16,7 +16,7 @@ from typer.main import get_command
 
 import token_broker_cli
 from tests.cli.accounts import Visitor
-from tests.cli.tellings import NOW, at, variant
+from tests.cli.statuses import NOW, at, variant
 from tests.waiting import PATIENCE_SECONDS
 from token_broker import errors
 from token_broker_cli import questions
