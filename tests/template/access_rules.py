@@ -97,7 +97,7 @@ def own_tokens_only(stack: Template) -> Iterator[str]:
                     yield f"{flow} can {action} with the context of {name}"
 
 
-def table_can_be_read(stack: Template) -> Iterator[str]:
+def functions_use_the_key_for_this_table_only(stack: Template) -> Iterator[str]:
     """DynamoDB may open this table, and no other, for the functions."""
     for flow in FLOWS:
         context = {
@@ -112,7 +112,7 @@ def table_can_be_read(stack: Template) -> Iterator[str]:
             yield f"DynamoDB can open another table for {flow}"
 
 
-def dynamodb_has_what_it_asks_for(stack: Template) -> Iterator[str]:
+def dynamodb_may_use_the_key(stack: Template) -> Iterator[str]:
     """For a key of the customer's: its use on behalf of callers, and by itself a look at it.
 
     https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/encryption.usagenotes.html
@@ -171,7 +171,7 @@ def probe_gives_no_token(stack: Template) -> Iterator[str]:
                 yield f"another policy allows {resource}"
 
 
-def the_command_finds_the_api(stack: Template) -> Iterator[str]:
+def callers_may_look_up_the_api(stack: Template) -> Iterator[str]:
     """Callers of the API may look up its URL, so that `token-broker --stage` suffices."""
     for name in ("Operate", "Hold", "Probe"):
         given = granted(stack, name)
@@ -179,7 +179,7 @@ def the_command_finds_the_api(stack: Template) -> Iterator[str]:
             yield f"{name} does not tell where the API is"
 
 
-def holding_is_a_grant_of_its_own(stack: Template) -> Iterator[str]:
+def the_hold_policy_allows_hold_and_lift_only(stack: Template) -> Iterator[str]:
     """Hold is to hold and to lift, and for no other route."""
     given = granted(stack, "Hold")
     for route, is_right in (
@@ -208,7 +208,7 @@ def connect_is_for_this_stage(stack: Template) -> Iterator[str]:
         yield "a connection may be deleted"
 
 
-def in_its_function_only(stack: Template) -> Iterator[str]:
+def roles_work_in_their_own_function_only(stack: Template) -> Iterator[str]:
     """A role passed to another function reads no secret, item or token, and puts no event."""
     for flow in FLOWS:
         elsewhere = by_code("x")
@@ -222,7 +222,7 @@ def in_its_function_only(stack: Template) -> Iterator[str]:
                 yield f"another function may {action} as {flow}"
 
 
-def key_is_tied(stack: Template) -> Iterator[str]:
+def the_key_policy_excludes_administrators(stack: Template) -> Iterator[str]:
     """The key policy does not let administrators use the key, whatever their own policies allow."""
     everybody = [{"Effect": "Allow", "Action": "*", "Resource": "*"}]
     administrator = {"aws:PrincipalArn": f"arn:aws:iam::{ACCOUNT}:role/Admin"}
@@ -273,7 +273,7 @@ def no_wildcards(stack: Template) -> Iterator[str]:
             yield f"{name} allows {statement['Action']} on everything"
 
 
-def itself_only(stack: Template) -> Iterator[str]:
+def functions_invoke_only_themselves(stack: Template) -> Iterator[str]:
     """A function may invoke only itself, by any alias."""
     for flow in FLOWS:
         for target in (*FLOWS, "x"):
@@ -295,7 +295,7 @@ def own_log_only(stack: Template) -> Iterator[str]:
                 yield f"{flow} writing the log of {target} is wrong"
 
 
-def events_as_itself(stack: Template) -> Iterator[str]:
+def functions_put_only_their_own_events(stack: Template) -> Iterator[str]:
     """A function puts events only on the stack's bus, with the broker's source."""
     bus = f"arn:aws:events:{REGION}:{ACCOUNT}:event-bus/"
     for name, source, is_right in (
@@ -319,7 +319,7 @@ def trusted_by_lambda_only(stack: Template) -> Iterator[str]:
                 yield f"{name} trusts {named}"
 
 
-def invoked_from_here_only(stack: Template) -> Iterator[str]:
+def services_invoke_for_this_stack_only(stack: Template) -> Iterator[str]:
     """The services that may invoke a function may do so for this API and these rules alone."""
     for name, permission in of_type(stack, "Lambda::Permission").items():
         if "SourceArn" not in permission:

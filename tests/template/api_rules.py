@@ -37,7 +37,7 @@ def operations(stack: Template) -> Iterator[tuple[str, str, dict[str, Any]]]:
         yield from ((method, path, operation) for method, operation in methods.items())
 
 
-def routes_are_the_codes(stack: Template) -> Iterator[str]:
+def routes_equal_the_code(stack: Template) -> Iterator[str]:
     """The API has the routes that the code answers, each led to its flow's function."""
     found = {(method, path): operation for method, path, operation in operations(stack)}
     for route in found.keys() ^ expected_routes():
@@ -48,7 +48,7 @@ def routes_are_the_codes(stack: Template) -> Iterator[str]:
             yield f"{path} does not lead to {function}"
 
 
-def routes_ask_for_a_signature(stack: Template) -> Iterator[str]:
+def routes_require_a_signature(stack: Template) -> Iterator[str]:
     """Every route has IAM auth, and none hands the caller's credentials on."""
     schemes = stack["TokenBrokerApi"]["Properties"]["Body"].get("components", {})
     kinds = {
@@ -64,7 +64,7 @@ def routes_ask_for_a_signature(stack: Template) -> Iterator[str]:
             yield f"{method} {path} invokes as the caller"
 
 
-def nobody_is_let_in_by_the_api(stack: Template) -> Iterator[str]:
+def the_api_policy_allows_no_caller(stack: Template) -> Iterator[str]:
     """The API's resource policy delegates to accounts, and allows no principal by itself."""
     policy = stack["TokenBrokerApi"]["Properties"]["Body"]["x-amazon-apigateway-policy"]
     for statement in policy["Statement"]:
@@ -73,7 +73,7 @@ def nobody_is_let_in_by_the_api(stack: Template) -> Iterator[str]:
             yield f"the API's policy lets {named} in"
 
 
-def nothing_said_is_logged(stack: Template) -> Iterator[str]:
+def request_data_is_not_logged(stack: Template) -> Iterator[str]:
     """No log of the API has headers, queries or bodies, and nothing is cached."""
     for stage in of_type(stack, "ApiGateway::Stage").values():
         settings = stage["MethodSettings"]
@@ -90,7 +90,7 @@ def nothing_said_is_logged(stack: Template) -> Iterator[str]:
             yield "access logs hold what was said"
 
 
-def callers_get_what_is_theirs(stack: Template) -> Iterator[str]:
+def caller_policies_allow_their_connection_only(stack: Template) -> Iterator[str]:
     """Call<Flow> is the flow's tokens; Call<Flow>Connection those of the caller's own tag."""
     base = f"arn:aws:execute-api:{REGION}:{ACCOUNT}:<TokenBrokerApi>/prod"
     for flow in FLOWS:
@@ -154,7 +154,7 @@ def is_told(stack: Template, flow: str, event: dict[str, Any]) -> bool:
     )
 
 
-def changes_are_told(stack: Template) -> Iterator[str]:
+def changed_secrets_invoke_the_function(stack: Template) -> Iterator[str]:
     """A function gets the events of its changed secrets, from Secrets Manager and CloudTrail."""
     for flow in FLOWS:
         other = others(flow)[0]

@@ -1,10 +1,10 @@
 """Templates with too many permissions, each with the rule that must detect it."""
 
 from tests.template import access_rules
-from tests.template.rules import Spoilt
+from tests.template.rules import FaultyTemplates
 from tests.template.tampering import grant, properties, reword, uncondition
 
-SPOILT: Spoilt = {
+FAULTY: FaultyTemplates = {
     access_rules.own_secrets_only: {
         "all secrets": reword("VntanaPolicy", "ItsSecrets", "Resource", "*"),
         "another flow's": grant(
@@ -38,11 +38,11 @@ SPOILT: Spoilt = {
             for flow in ("Vntana", "Editor")
         ],
     },
-    access_rules.table_can_be_read: {
+    access_rules.functions_use_the_key_for_this_table_only: {
         "any table": uncondition("TokenKey", "TableAtRest"),
         "not at all": reword("VntanaPolicy", "TheTableAtRest", "Effect", "Deny"),
     },
-    access_rules.dynamodb_has_what_it_asks_for: {
+    access_rules.dynamodb_may_use_the_key: {
         "no grant": reword("TokenKey", "TableAtRest", "Action", ["kms:Decrypt", "kms:DescribeKey"]),
         "by itself": reword("TokenKey", "TableService", "Action", "kms:*"),
     },
@@ -54,12 +54,12 @@ SPOILT: Spoilt = {
     access_rules.probe_gives_no_token: {
         "every route": grant("Probe", "execute-api:Invoke"),
     },
-    access_rules.the_command_finds_the_api: {
+    access_rules.callers_may_look_up_the_api: {
         "another stack": reword(
             "Probe", "WhereTheApiIs", "Resource", "arn:aws:cloudformation:::stack/other"
         ),
     },
-    access_rules.holding_is_a_grant_of_its_own: {
+    access_rules.the_hold_policy_allows_hold_and_lift_only: {
         "all routes": reword("Hold", "HoldAndLift", "Resource", f"{access_rules.API}/*/v1/*"),
     },
     access_rules.connect_is_for_this_stage: {
@@ -68,13 +68,13 @@ SPOILT: Spoilt = {
         ),
         "deleted": grant("Connect", "secretsmanager:DeleteSecret"),
     },
-    access_rules.in_its_function_only: {
+    access_rules.roles_work_in_their_own_function_only: {
         "secrets": uncondition("VntanaPolicy", "ItsSecrets", "ArnEquals"),
         "items": uncondition("EditorPolicy", "ItsItems", "ArnEquals"),
         "tokens": uncondition("EditorPolicy", "ItsTokens", "ArnEquals"),
         "events": uncondition("FunctionPolicy", "Announce", "ArnEquals"),
     },
-    access_rules.key_is_tied: {
+    access_rules.the_key_policy_excludes_administrators: {
         "delegated whole": reword("TokenKey", "Administration", "Action", "kms:*"),
         "not to a role": uncondition("TokenKey", "VntanaTokens", "ArnEquals"),
         "not to a flow": uncondition("TokenKey", "VntanaTokens", "StringLike"),
@@ -85,14 +85,14 @@ SPOILT: Spoilt = {
         "an action": grant("VntanaPolicy", "dynamodb:*"),
         "every resource": grant("Operate", "execute-api:Invoke"),
     },
-    access_rules.itself_only: {
+    access_rules.functions_invoke_only_themselves: {
         "another": grant("VntanaPolicy", "lambda:InvokeFunction"),
         "no more": reword("VntanaPolicy", "Itself", "Effect", "Deny"),
     },
     access_rules.own_log_only: {
         "any log": reword("VntanaPolicy", "ItsLogs", "Resource", "*"),
     },
-    access_rules.events_as_itself: {
+    access_rules.functions_put_only_their_own_events: {
         "as AWS": uncondition("FunctionPolicy", "Announce"),
         "any bus": reword("FunctionPolicy", "Announce", "Resource", "*"),
     },
@@ -108,7 +108,7 @@ SPOILT: Spoilt = {
         "any log": uncondition("TokenKey", "Logs"),
         "another service": reword("TokenKey", "Logs", "Principal", {"Service": "s3.amazonaws.com"}),
     },
-    access_rules.invoked_from_here_only: {
+    access_rules.services_invoke_for_this_stack_only: {
         "anybody's API": lambda source: source["Resources"].__setitem__(
             "Open",
             {

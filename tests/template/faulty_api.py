@@ -1,7 +1,7 @@
 """Templates with a wrong API, event or schedule, each with the rule that must detect it."""
 
 from tests.template import api_rules
-from tests.template.rules import Spoilt
+from tests.template.rules import FaultyTemplates
 from tests.template.tampering import (
     auth,
     default,
@@ -14,22 +14,22 @@ from tests.template.tampering import (
     setting,
 )
 
-SPOILT: Spoilt = {
-    api_rules.routes_are_the_codes: {
+FAULTY: FaultyTemplates = {
+    api_rules.routes_equal_the_code: {
         "one less": lambda s: properties(s, "EditorFunction")["Events"].pop("Verify"),
         "crossed": lambda s: properties(s, "EditorFunction")["Events"]["Verify"][
             "Properties"
         ].__setitem__("Path", "/v1/vntana/{connection}/verify"),
     },
-    api_rules.routes_ask_for_a_signature: {
+    api_rules.routes_require_a_signature: {
         "an open route": open_route,
         "an open API": auth("DefaultAuthorizer", None),
         "as the caller": auth("InvokeRole", "CALLER_CREDENTIALS"),
     },
-    api_rules.nobody_is_let_in_by_the_api: {
+    api_rules.the_api_policy_allows_no_caller: {
         "everybody": everybody,
     },
-    api_rules.nothing_said_is_logged: {
+    api_rules.request_data_is_not_logged: {
         "bodies": setting("DataTraceEnabled", True),
         "execution": setting("LoggingLevel", "INFO"),
         "kept answers": setting("CachingEnabled", True),
@@ -42,13 +42,13 @@ SPOILT: Spoilt = {
             "TokenBrokerApi", "AccessLogSetting", {"Format": '{"k":"$context.identity.apiKey"}'}
         ),
     },
-    api_rules.callers_get_what_is_theirs: {
+    api_rules.caller_policies_allow_their_connection_only: {
         "any flow": grant("CallVntana", "execute-api:Invoke", "arn:aws:execute-api:*/POST/*"),
         "any connection": grant(
             "CallEditorConnection", "execute-api:Invoke", "arn:aws:execute-api:*/POST/v1/editor/*"
         ),
     },
-    api_rules.changes_are_told: {
+    api_rules.changed_secrets_invoke_the_function: {
         "not of rotation": lambda s: pattern(s, "SecretChanged")["eventName"].remove(
             "RotationSucceeded"
         ),

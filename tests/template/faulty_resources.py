@@ -1,7 +1,7 @@
 """Templates with wrong resources or alarms, each with the rule that must detect it."""
 
 from tests.template import resource_rules
-from tests.template.rules import Spoilt
+from tests.template.rules import FaultyTemplates
 from tests.template.tampering import (
     default,
     drop,
@@ -12,23 +12,23 @@ from tests.template.tampering import (
     put,
 )
 
-SPOILT: Spoilt = {
-    resource_rules.table_is_kept: {
+FAULTY: FaultyTemplates = {
+    resource_rules.the_table_is_encrypted_and_protected: {
         "unprotected": drop("TokenTable", "DeletionProtectionEnabled"),
         "no recovery": drop("TokenTable", "PointInTimeRecoverySpecification"),
         "AWS's key": put("TokenTable", "SSESpecification", {"SSEEnabled": True}),
         "unswept": drop("TokenTable", "TimeToLiveSpecification"),
         "goes along": drop_attribute("TokenTable", "DeletionPolicy"),
     },
-    resource_rules.key_is_kept: {
+    resource_rules.the_key_is_rotated_and_retained: {
         "not rotated": put("TokenKey", "EnableKeyRotation", False),
         "goes along": drop_attribute("TokenKey", "DeletionPolicy"),
         "gone in a week": put("TokenKey", "PendingWindowInDays", 7),
     },
-    resource_rules.layers_of_callers_stay: {
+    resource_rules.client_layers_are_retained: {
         "the client goes": put("TokenBrokerClientLayer", "RetentionPolicy", "Delete"),
     },
-    resource_rules.logs_are_kept: {
+    resource_rules.logs_are_encrypted_and_expire: {
         "for ever": drop("VntanaLogs", "RetentionInDays"),
         "in the clear": drop("AccessLogGroup", "KmsKeyId"),
         "goes along": drop_attribute("EditorLogs", "UpdateReplacePolicy"),
@@ -45,7 +45,7 @@ SPOILT: Spoilt = {
         "silent": drop("CrashAlarm", "AlarmActions"),
         "a silent budget": in_operations(drop("AnsweredFastAlarm", "AlarmActions")),
     },
-    resource_rules.damage_alarms: {
+    resource_rules.corrupt_items_alarm: {
         "of any stage": in_operations(put("DamageAlarm", "Dimensions", [])),
     },
     resource_rules.throttles_alarm: {
@@ -93,13 +93,13 @@ SPOILT: Spoilt = {
         "not of a flow": put("EditorCrashes", "LogGroupName", "another"),
         "every failure": put("VntanaCrashes", "FilterPattern", '?"ERROR" ?"REPORT"'),
     },
-    resource_rules.deployments_are_guarded: {
+    resource_rules.deployments_are_gradual_and_rolled_back: {
         "all at once": default("DeploymentType", "AllAtOnce"),
         "by an upstream": lambda s: s["Globals"]["Function"]["DeploymentPreference"][
             "Alarms"
         ].append({"Fn::Sub": "token-broker-${Stage}-upstream_unavailable"}),
     },
-    resource_rules.functions_are_as_agreed: {
+    resource_rules.functions_have_the_required_settings: {
         "too long": global_setting("Timeout", 30),
         "renamed": put("EditorFunction", "FunctionName", "editor"),
         "bare": lambda s: s["Globals"]["Function"].pop("Layers"),
@@ -110,7 +110,7 @@ SPOILT: Spoilt = {
             "Variables"
         ].update(POWERTOOLS_SERVICE_NAME="token-broker"),
     },
-    resource_rules.what_fails_is_repeated_for_an_hour: {
+    resource_rules.failed_invocations_are_repeated_for_an_hour: {
         "repeated": lambda s: s["Globals"]["Function"].pop("EventInvokeConfig"),
     },
 }

@@ -1,10 +1,10 @@
 """Templates with wrong permissions of teams, each with the rule that must detect it."""
 
 from tests.template import team_rules
-from tests.template.rules import Spoilt
+from tests.template.rules import FaultyTemplates
 from tests.template.tampering import drop, drop_attribute, grant, in_team, properties, put
 
-SPOILT: Spoilt = {
+FAULTY: FaultyTemplates = {
     team_rules.teams_invoke_as_themselves: {
         "as anybody": in_team(grant("InvokeVntana", "lambda:InvokeFunction", "*")),
         "as live": in_team(put("EditorAlias", "Name", "live")),

@@ -52,7 +52,7 @@ VARIABLES = {
 """Each function's environment; None is the value of a parameter."""
 
 
-def table_is_kept(stack: Template) -> Iterator[str]:
+def the_table_is_encrypted_and_protected(stack: Template) -> Iterator[str]:
     """The table is encrypted, recoverable, protected, paid by use, and swept by its TTL."""
     table = stack["TokenTable"]
     properties = table["Properties"]
@@ -69,7 +69,7 @@ def table_is_kept(stack: Template) -> Iterator[str]:
     yield from stays("TokenTable", table)
 
 
-def key_is_kept(stack: Template) -> Iterator[str]:
+def the_key_is_rotated_and_retained(stack: Template) -> Iterator[str]:
     """The key is rotated; it is not deleted with the stack, and not soon if somebody deletes it."""
     if stack["TokenKey"]["Properties"].get("PendingWindowInDays") != 30:
         yield "the key may be gone before anybody notices"
@@ -78,7 +78,7 @@ def key_is_kept(stack: Template) -> Iterator[str]:
     yield from stays("TokenKey", stack["TokenKey"])
 
 
-def logs_are_kept(stack: Template) -> Iterator[str]:
+def logs_are_encrypted_and_expire(stack: Template) -> Iterator[str]:
     """Each function has a log of its own that is encrypted, and kept for a time."""
     logs = of_type(stack, "Logs::LogGroup")
     named = {each["LogGroupName"] for each in logs.values()}
@@ -93,7 +93,7 @@ def logs_are_kept(stack: Template) -> Iterator[str]:
         yield from stays(name, stack[name])
 
 
-def layers_of_callers_stay(stack: Template) -> Iterator[str]:
+def client_layers_are_retained(stack: Template) -> Iterator[str]:
     """Callers are attached to old versions of the client's layer; the broker's goes."""
     for name, resource in stack.items():
         if resource["Type"] != "AWS::Lambda::LayerVersion":
@@ -177,7 +177,7 @@ def sums(alarm: Template) -> dict[str, tuple[Template, tuple[str, ...]]]:
     }
 
 
-def damage_alarms(stack: Template) -> Iterator[str]:
+def corrupt_items_alarm(stack: Template) -> Iterator[str]:
     """An alarm counts corrupt items of all flows."""
     if {"service": SERVICE} not in watched(stack, "Damaged"):
         yield "damaged items have no alarm"
@@ -245,7 +245,7 @@ def crashes_are_counted(stack: Template) -> Iterator[str]:
                 yield f"{flow} is wrong about {line}"
 
 
-def deployments_are_guarded(stack: Template) -> Iterator[str]:
+def deployments_are_gradual_and_rolled_back(stack: Template) -> Iterator[str]:
     """A version gets its traffic gradually, and is rolled back only by the broker's alarms."""
     groups = of_type(stack, "CodeDeploy::DeploymentGroup")
     for flow in FLOWS:
@@ -257,7 +257,7 @@ def deployments_are_guarded(stack: Template) -> Iterator[str]:
             yield f"the deployment of {flow} is all at once"
 
 
-def functions_are_as_agreed(stack: Template) -> Iterator[str]:
+def functions_have_the_required_settings(stack: Template) -> Iterator[str]:
     """Runtime, handler, timeout and environment are those that the code requires."""
     for flow in FLOWS:
         function = stack[f"{flow.capitalize()}Function"]["Properties"]
@@ -277,7 +277,7 @@ def functions_are_as_agreed(stack: Template) -> Iterator[str]:
             yield f"{flow} may start before it has its permissions"
 
 
-def what_fails_is_repeated_for_an_hour(stack: Template) -> Iterator[str]:
+def failed_invocations_are_repeated_for_an_hour(stack: Template) -> Iterator[str]:
     """An asynchronous invocation is tried again: a rotation that AWS interrupts is not lost."""
     configured = of_type(stack, "Lambda::EventInvokeConfig").values()
     aliases = of_type(stack, "Lambda::Alias")

@@ -11,7 +11,7 @@ from tests.template.stacks import resolved
 from tests.template.tampering import Mutation
 
 Rule: TypeAlias = Callable[[Template], Iterator[str]]
-Spoilt: TypeAlias = Mapping[Rule, Mapping[str, Mutation]]
+FaultyTemplates: TypeAlias = Mapping[Rule, Mapping[str, Mutation]]
 """For each rule the templates that break it: what is wrong with one, and what makes it so."""
 
 

@@ -22,10 +22,10 @@ RULES = [
     for module in (access_rules, api_rules, resource_rules, team_rules)
     for rule in rules_of(module)
 ]
-SPOILT = [
+FAULTY = [
     (rule, what, mutation)
     for module in (faulty_access, faulty_api, faulty_resources, faulty_teams)
-    for rule, mutations in module.SPOILT.items()
+    for rule, mutations in module.FAULTY.items()
     for what, mutation in mutations.items()
 ]
 
@@ -38,7 +38,7 @@ def test_the_template_satisfies_each_rule(rule: Rule) -> None:
 
 @pytest.mark.parametrize(
     ("rule", "mutation"),
-    [pytest.param(rule, spoil, id=f"{rule.__name__}: {what}") for rule, what, spoil in SPOILT],
+    [pytest.param(rule, fault, id=f"{rule.__name__}: {what}") for rule, what, fault in FAULTY],
 )
 def test_a_template_that_breaks_a_rule_is_detected(rule: Rule, mutation: Mutation) -> None:
     """The rule returns findings."""
@@ -46,8 +46,8 @@ def test_a_template_that_breaks_a_rule_is_detected(rule: Rule, mutation: Mutatio
 
 
 def test_each_rule_has_a_template_that_breaks_it() -> None:
-    """In `SPOILT`."""
-    assert set(RULES) == {rule for rule, _, _ in SPOILT}
+    """In `FAULTY`."""
+    assert set(RULES) == {rule for rule, _, _ in FAULTY}
 
 
 ALWAYS = {"AlarmTopicArn": "arn:topic", "Team1": "orders", "TeamKeys": "required"}
