@@ -95,7 +95,7 @@ def test_parameters_that_every_call_must_bring_are_made_up() -> None:
 
 
 @pytest.mark.parametrize(
-    ("named", "hosts"), [("", set()), (" a.example , b.example,", {"a.example", "b.example"})]
+    ("named", "hosts"), [("", set()), (" a.example , B.Example,", {"a.example", "b.example"})]
 )
 def test_hosts_with_private_addresses_are_reached_where_they_are_named(
     monkeypatch: pytest.MonkeyPatch, named: str, hosts: set[str]

@@ -259,7 +259,7 @@ def test_only_configured_hosts_may_resolve_to_internal_addresses(
     for named, hosts in (
         ({}, set()),
         ({"INTERNAL_HOSTS": ""}, set()),
-        ({"INTERNAL_HOSTS": " a.test, b.test ,,"}, {"a.test", "b.test"}),
+        ({"INTERNAL_HOSTS": " a.test, B.Test ,,"}, {"a.test", "b.test"}),
     ):
         deps = service(**named).deps
         request = Request("GET", "https://a.test/", "look")

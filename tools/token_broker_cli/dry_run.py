@@ -76,10 +76,10 @@ def attempt(flow: Flow, credentials: Any) -> tuple[Token, dict[str, Any]]:
     With it comes the report of a probe: what is tried is also how the vendor behaves. It is empty
     where a vendor leaves nothing open.
     """
-    from token_broker.transport.client import Transport  # noqa: PLC0415 (slow, and not always needed)
+    # Slow, and not always needed.
+    from token_broker.transport.client import Transport, hosts_in  # noqa: PLC0415
 
-    hosts = os.environ.get("INTERNAL_HOSTS", "").split(",")
-    transport = Transport(frozenset(host.strip() for host in hosts if host.strip()))
+    transport = Transport(hosts_in(os.environ.get("INTERNAL_HOSTS", "")))
     until = time.monotonic() + SECONDS
     probed = probed_flow(flow, lambda: time.monotonic() < until - LEAST_SECONDS)
     send = within(transport.send, SECONDS)

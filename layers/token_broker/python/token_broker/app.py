@@ -105,10 +105,10 @@ class Environment:
 
     def _send(self, request: "Request", seconds: float) -> "Response":
         if self._transport is None:
-            from token_broker.transport.client import Transport  # noqa: PLC0415 (off the hit path)
+            # Off the hit path.
+            from token_broker.transport.client import Transport, hosts_in  # noqa: PLC0415
 
-            hosts = self._variables.get("INTERNAL_HOSTS", "").split(",")
-            self._transport = Transport(frozenset(host.strip() for host in hosts if host.strip()))
+            self._transport = Transport(hosts_in(self._variables.get("INTERNAL_HOSTS", "")))
         response: Response = self._transport.send(request, seconds)
         return response
 

@@ -3,7 +3,7 @@
 from enum import Enum
 from math import ceil
 
-from token_broker.errors import BrokerError, Internal, InvalidRequest
+from token_broker.errors import BrokerError, Internal, InvalidRequest, upstream_of
 from token_broker.item import (
     LATCHES,
     LONGEST_CLAIM,
@@ -31,7 +31,7 @@ MOST_REPORTS = 3
 """Reports of a rejected token that may each cause an exchange, in a `REPORT_WINDOW` of seconds."""
 
 LONGEST_OUTAGE = 60
-"""Seconds, at most, between two attempts after refusals, and while the upstream is down."""
+"""Seconds, at most, between two attempts while the upstream is unavailable."""
 
 LATCH_LOOK = 30
 """Seconds between two checks whether a rejected secret has a new version."""
@@ -195,9 +195,7 @@ def next_failure(
         count=count,
         retry_at=now + max(error.retry_after or 0, backoff_seconds(error.code, count)),
         secret_version=version,
-        upstream_status=error.upstream_status,
-        upstream_code=error.upstream_code,
-        upstream_message=error.upstream_message,
+        **upstream_of(error),
         is_login=is_login,
     )
 
@@ -242,13 +240,8 @@ def stored_error(failure: Failure, now: int) -> BrokerError:
     """Return the error of the kept failure, with the seconds until the next attempt."""
     classes = {error.code: error for error in _descendants(BrokerError)}
     error = classes.get(failure.code, Internal)
-    return error(
-        failure.detail,
-        retry_after=max(1, failure.retry_at - now),
-        upstream_status=failure.upstream_status,
-        upstream_code=failure.upstream_code,
-        upstream_message=failure.upstream_message,
-    )
+    wait = max(1, failure.retry_at - now)
+    return error(failure.detail, retry_after=wait, **upstream_of(failure))
 
 
 def _descendants(of: type[BrokerError]) -> list[type[BrokerError]]:

@@ -55,12 +55,7 @@ class BrokerError(Exception):
 
     def problem(self) -> dict[str, Any]:
         """Return this error as an RFC 9457 problem."""
-        known = {
-            "retry_after": self.retry_after,
-            "upstream_status": self.upstream_status,
-            "upstream_code": self.upstream_code,
-            "upstream_message": self.upstream_message,
-        }
+        known = {"retry_after": self.retry_after, **upstream_of(self)}
         return {
             "type": f"urn:token-broker:{self.code}",
             "title": self.title,
@@ -69,6 +64,15 @@ class BrokerError(Exception):
             "code": self.code,
             "retryable": self.retryable,
         } | {name: value for name, value in known.items() if value is not None}
+
+
+UPSTREAM = ("upstream_status", "upstream_code", "upstream_message")
+"""What an error, or a kept failure, tells of the upstream's answer."""
+
+
+def upstream_of(source: object) -> dict[str, Any]:
+    """Return what *source* tells of the upstream: an error, a kept failure, or None."""
+    return {name: getattr(source, name, None) for name in UPSTREAM}
 
 
 class InvalidRequest(BrokerError):

@@ -16,6 +16,7 @@ from token_broker.errors import (
     UpstreamError,
     UpstreamRefused,
     UpstreamUnavailable,
+    upstream_of,
 )
 from token_broker.exchange import NeedToken, Request, ResolvedTo, Response, run
 from token_broker.item import SECOND_LOOK, Item
@@ -30,7 +31,7 @@ LEAST_REQUEST_SECONDS = 0.2
 """A request with less time than this is not sent."""
 
 ROTATION_WINDOW = 86_400
-"""Seconds after a rotation in which the secret's previous version is worth a try."""
+"""Seconds after a version's creation in which the secret's previous version is worth a try."""
 
 
 class SecretReplaced(Exception):
@@ -154,11 +155,7 @@ class ExchangeAttempt:
         )
         self._outcome.continue_with(judged.lease)
         if judged.verdict is Verdict.BLAME_VARIANT:
-            raise UpstreamRefused(
-                error.detail,
-                upstream_status=error.upstream_status,
-                upstream_message=error.upstream_message,
-            ) from None
+            raise UpstreamRefused(error.detail, **upstream_of(error)) from None
         if judged.verdict is Verdict.SUSPECT:
             error.retry_after = SECOND_LOOK
         return judged.was_accepted

@@ -13,7 +13,7 @@ from typing import NamedTuple
 from token_broker.aliases import refuse_held
 from token_broker.conditional_writes import Rejection
 from token_broker.decisions import Verdict, verdict
-from token_broker.errors import BrokerError, CredentialLatched, CredentialRejected
+from token_broker.errors import BrokerError, CredentialLatched, CredentialRejected, upstream_of
 from token_broker.item import SECOND_LOOK, Failure, Item, rfc3339
 from token_broker.refresh.invocation import Invocation
 from token_broker.tokens import ONLY
@@ -226,8 +226,7 @@ def suspected(gate: Item, now: int) -> CredentialRejected:
     return CredentialRejected(
         "this version of the secret worked before, and was rejected: it is tried once more",
         retry_after=max(1, gate.suspect_at + SECOND_LOOK - now),
-        upstream_status=gate.failure.upstream_status if gate.failure else None,
-        upstream_code=gate.failure.upstream_code if gate.failure else None,
+        **upstream_of(gate.failure),
     )
 
 
@@ -237,7 +236,5 @@ def latched(gate: Item) -> CredentialLatched:
     return CredentialLatched(
         f"this version of the secret was rejected at {rfc3339(since)}, and is not tried again:"
         " set a new one, or DELETE to try this one once more",
-        upstream_status=gate.failure.upstream_status if gate.failure else None,
-        upstream_code=gate.failure.upstream_code if gate.failure else None,
-        upstream_message=gate.failure.upstream_message if gate.failure else None,
+        **upstream_of(gate.failure),
     )

@@ -45,6 +45,11 @@ class Unreadable(Exception):
     """A body that is too large, or in an encoding that was not requested. Its text is our own."""
 
 
+def hosts_in(names: str) -> frozenset[str]:
+    """Return the hosts in *names*, which are separated by commas, in lower case."""
+    return frozenset(host.strip().lower() for host in names.split(",") if host.strip())
+
+
 def content(raw: BaseHTTPResponse) -> bytes:
     """Return the body of *raw*. Raises `Unreadable`."""
     body = b""
