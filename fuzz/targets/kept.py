@@ -31,7 +31,7 @@ def items(data: bytes) -> None:
     may_force(item, NOW)
     recent_reports(item, NOW)
     is_outdated(item, item)
-    item.is_due(NOW)
+    maintenance.is_due(item, NOW)
     json.dumps(maintenance.entry(item, item, NOW, "v1")).encode()
     for name in item.corrupt:
         expect(name.isidentifier(), "an attribute is named, not its value")

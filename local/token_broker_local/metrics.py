@@ -38,14 +38,6 @@ Key: TypeAlias = tuple[str, str, str]
 """Metric, flow, and the value of the metric's own dimension; without one, the flow again."""
 
 
-@dataclass(frozen=True, slots=True)
-class Sample:
-    """One value of one metric."""
-
-    key: Key
-    value: float
-
-
 @dataclass(slots=True)
 class Tally:
     """The values of one metric in the interval with the number *index*."""
@@ -74,8 +66,8 @@ class Metrics:
         """Read the output of a function in one call."""
         index = self._index()
         with self._lock:
-            for sample in samples(output):
-                self._tally(sample.key, index).add(sample.value)
+            for key, value in samples(output):
+                self._tally(key, index).add(value)
 
     def series_of(self, chart: Chart, flow: str | None = None) -> list[Mapping[str, Any]]:
         """Return the series of *chart*: of all flows together, or of *flow*."""
@@ -105,8 +97,8 @@ class Metrics:
         return found
 
 
-def samples(output: str) -> Iterator[Sample]:
-    """Yield the values in a function's output. Lines without metrics are skipped."""
+def samples(output: str) -> Iterator[tuple[Key, float]]:
+    """Yield the keys and values in a function's output. Lines without metrics are skipped."""
     for line in output.splitlines():
         try:
             facts = json.loads(line)
@@ -116,7 +108,7 @@ def samples(output: str) -> Iterator[Sample]:
             continue
 
 
-def measured(directive: Mapping[str, Any], facts: Mapping[str, Any]) -> Iterator[Sample]:
+def measured(directive: Mapping[str, Any], facts: Mapping[str, Any]) -> Iterator[tuple[Key, float]]:
     """Yield the values that *directive* finds among the *facts* of its line."""
     flow = str(facts["flow"])
     dimensions, *_ = directive[
@@ -127,7 +119,7 @@ def measured(directive: Mapping[str, Any], facts: Mapping[str, Any]) -> Iterator
         values = facts[metric["Name"]]
         for value in values if isinstance(values, list) else [values]:
             if math.isfinite(value):
-                yield Sample((str(metric["Name"]), flow, " ".join(own) or flow), float(value))
+                yield (str(metric["Name"]), flow, " ".join(own) or flow), float(value)
 
 
 def series(

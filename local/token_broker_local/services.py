@@ -1,16 +1,11 @@
 """The AWS services, by moto: Secrets Manager, DynamoDB, KMS and EventBridge on one port.
 
 moto's conditional writes are not atomic between threads: `UpdateItem` reads, decides and writes in
-steps, so several threads may succeed. Concurrent users of moto take `LOCK`, by one of these::
-
-    server = make_server(host, port, Atomic(Dispatcher()))
-
-    with mock_aws(), one_at_a_time():
-        ...  # threads that write through boto3
+steps, so several threads may succeed. `Atomic` processes one request at a time.
 """
 
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from functools import lru_cache
 from io import BytesIO
@@ -66,24 +61,6 @@ class Atomic:
         environ["wsgi.input"] = BytesIO(environ["wsgi.input"].read(length))
         with LOCK:
             return list(self.application(environ, start_response))
-
-
-@contextmanager
-def one_at_a_time() -> Iterator[None]:
-    """Within this context, let moto's mock in this process handle one request at a time."""
-    from moto.core.models import botocore_stubber  # noqa: PLC0415 (moto is slow to import)
-
-    inner: Callable[[Any], Any] = botocore_stubber.process_request
-
-    def locked(request: Any) -> Any:
-        with LOCK:
-            return inner(request)
-
-    vars(botocore_stubber)["process_request"] = locked
-    try:
-        yield
-    finally:
-        del vars(botocore_stubber)["process_request"]
 
 
 class Quiet(MotoRequestHandler):

@@ -7,10 +7,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import pytest
 from typer.testing import CliRunner, Result
 
 from tests.cli.canned import Account
-from tests.cli.operators import watched
+from tests.cli.operators import on_terminal, watched
 from tests.cli.processes import Done, Process, run, written
 from tests.waiting import PATIENCE_SECONDS
 from token_broker_cli.main import app
@@ -57,6 +58,16 @@ class Visitor:
     ) -> tuple[int, str]:
         """Run a command on a terminal."""
         return watched([*words, *self.at], answers, **self.environment, **environment)
+
+    def shows(self, *words: str, columns: int = 80) -> str:
+        """Run a command on a terminal, in this process; return what stays there, uncoloured."""
+        kept = self.environment | {"COLUMNS": str(columns), "TERM": "xterm-256color"}
+        with pytest.MonkeyPatch.context() as patch:
+            for name in os.environ.keys() - kept.keys():
+                patch.delenv(name)
+            for name, value in kept.items():
+                patch.setenv(name, value)
+            return on_terminal([*words, *self.at])
 
     def runs(self, *words: str, **sinks: str | int | None) -> Done:
         """Run a command in a process of its own, whose streams go where *sinks* say."""

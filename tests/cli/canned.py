@@ -82,6 +82,8 @@ class Account:
     first: dict[str, Callable[[], object]] = field(default_factory=dict)
     """What happens before AWS answers an operation."""
     asked: Counter[str] = field(default_factory=Counter)
+    bodies: dict[str, list[Mapping[str, Any]]] = field(default_factory=dict)
+    """What AWS was asked, by operation."""
     regions: set[str] = field(default_factory=set)
     """Those that requests were signed for."""
     is_asked: threading.Event = field(default_factory=threading.Event)
@@ -106,6 +108,7 @@ class Account:
     def aws(self, operation: str, body: Mapping[str, Any]) -> tuple[int, Any]:
         """Return what AWS answers."""
         self.asked[operation] += 1
+        self.bodies.setdefault(operation, []).append(body)
         self.first.get(operation, lambda: None)()
         if operation in self.denied:
             return 400, {"__type": "AccessDeniedException", "Message": f"no {operation} for you"}

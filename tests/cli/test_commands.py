@@ -42,7 +42,7 @@ def test_token_answers_in_json(operator: Operator, option: list[str]) -> None:
     assert result.stdout.count("\n") == 1
 
 
-def test_token_passes_every_wish_on(operator: Operator, connected: Connect) -> None:
+def test_token_passes_every_option_on(operator: Operator, connected: Connect) -> None:
     """Variant, minimal life and force reach the broker."""
     editor, vntana = connected("editor"), connected("vntana")
     words = ("token", "editor", editor, "--parameters", '{"userId": "7"}')
@@ -146,7 +146,7 @@ def test_verify_tells_what_a_token_stands_for(operator: Operator, connected: Con
         pytest.param(["status", "vntana"], 2, "NAME", id="too few words"),
     ],
 )
-def test_what_is_wrong_has_an_exit_code_and_a_line(
+def test_an_error_has_an_exit_code_and_a_line(
     operator: Operator, words: list[str], code: int, said: str
 ) -> None:
     """1 where broker, vendor or AWS refused, 2 for wrong usage; stdout stays empty."""
@@ -156,7 +156,7 @@ def test_what_is_wrong_has_an_exit_code_and_a_line(
     assert "Traceback" not in result.output
 
 
-def test_errors_are_json_where_answers_are(operator: Operator) -> None:
+def test_an_error_is_json_with_the_option_json(operator: Operator) -> None:
     """With the code, what happened, and what to do."""
     result = operator.says("token", "vntana", "nobody", "--json")
     error = json.loads(result.stderr)

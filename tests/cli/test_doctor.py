@@ -3,23 +3,33 @@
 import json
 import re
 import ssl
+from email.utils import formatdate
 from itertools import permutations
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any, cast
 
 import boto3
 import pytest
 import requests
+from rich.text import Text
 
 from tests.certificates import certificate
 from tests.cli.accounts import Visitor
 from tests.cli.canned import Account, serving
 from tests.cli.conftest import Connect
 from tests.cli.operators import COLOUR, RUNNER, Operator
-from token_broker_cli.checks import Level, failure, ok, warning
-from token_broker_cli.doctor import MOST_GROUPS, MOST_NAMES, grouped, shortened, summary
+from token_broker_cli import checks
+from token_broker_cli.checks import Finding, Level, answered, failure, ok, warning
+from token_broker_cli.checks import findings as checked
+from token_broker_cli.doctor import grouped, shortened, summary, table
+from token_broker_cli.errors import ADVICE, CommandError
 from token_broker_cli.main import app
+from token_broker_cli.screen import console
 from token_broker_cli.settings import FLOWS
+
+if TYPE_CHECKING:
+    from token_broker_cli.context import Context
 
 
 def findings(operator: Operator) -> dict[str, dict[str, str]]:
@@ -39,7 +49,7 @@ def client(operator: Operator, service: Any) -> Any:
     )
 
 
-def test_a_system_that_is_well_is_found_well(operator: Operator) -> None:
+def test_doctor_finds_no_fault_in_a_healthy_system(operator: Operator) -> None:
     """Who, where, signature, clock, table, key, secrets: a line for each."""
     found = findings(operator)
     for check in (
@@ -55,9 +65,11 @@ def test_a_system_that_is_well_is_found_well(operator: Operator) -> None:
     ):
         assert found[check]["level"] == "ok", found[check]
     assert found["vntana/demo"]["level"] == "ok"
+    gateway = operator.places.url("gateway")
+    assert found["settings"]["says"] == f"the local system, {gateway}"
 
 
-def test_people_get_lines_with_marks(operator: Operator) -> None:
+def test_doctor_shows_marks_on_a_terminal(operator: Operator) -> None:
     """A verdict comes last."""
     _, seen = operator.watches("doctor")
     lines = COLOUR.sub("", seen).splitlines()
@@ -65,7 +77,7 @@ def test_people_get_lines_with_marks(operator: Operator) -> None:
     assert ("All is well." in lines[-1]) == ("✗" not in seen and "!" not in seen)
 
 
-def test_what_is_wrong_is_named_with_what_to_do(operator: Operator, connected: Connect) -> None:
+def test_a_wrong_secret_is_named_with_advice(operator: Operator, connected: Connect) -> None:
     """A secret by its key, never by its value; the exit code says so, too."""
     name = connected("vendorlink")
     secrets = client(operator, "secretsmanager")
@@ -83,18 +95,18 @@ def test_what_is_wrong_is_named_with_what_to_do(operator: Operator, connected: C
     )
 
 
-def test_a_system_that_is_down_is_found_down(operator: Operator) -> None:
+def test_doctor_reports_a_system_that_is_down(operator: Operator) -> None:
     """Each thing that does not answer, with no traceback and no waiting."""
     away = Operator(type(operator.places)(1))
     found = findings(away)
     assert found["api"]["level"] == "failure"
-    assert "make run" in found["api"]["do"]
+    assert found["api"]["do"] == "Start `make run`."
+    told = json.loads(away.says("status", "vntana", "demo", "--json").stderr)
+    assert told["advice"] == "Does the local system run, on that port? Start it: make run"
     assert found["table"]["says"].startswith("unreachable")
 
 
-def test_what_was_never_deployed_is_named(
-    operator: Operator, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_missing_resources_are_named(operator: Operator, monkeypatch: pytest.MonkeyPatch) -> None:
     """Table, key, and the sweeping of old items: of a stage that has none of them."""
     found = of_stage("bare", operator, monkeypatch)
     assert found["table"]["says"] == "there is no table token-broker-bare"
@@ -179,7 +191,7 @@ def ttl(status: str, attribute: str = "ttl") -> dict[str, Any]:
         ("DescribeKey", {"__type": "ValidationException"}, "key", "failure"),
     ],
 )
-def test_what_aws_says_of_a_resource_is_judged(
+def test_each_state_of_a_resource_has_a_level(
     visitor: Visitor, operation: str, answer: dict[str, Any], check: str, level: str
 ) -> None:
     """Each state by what it means for the broker."""
@@ -189,9 +201,10 @@ def test_what_aws_says_of_a_resource_is_judged(
 
 
 @pytest.mark.parametrize(
-    ("status", "level"), [(401, "ok"), (403, "ok"), (404, "failure"), (302, "failure")]
+    ("status", "level"),
+    [(401, "ok"), (403, "ok"), *((status, "failure") for status in (200, 302, 400, 404, 500))],
 )
-def test_an_api_must_refuse_what_is_not_signed(
+def test_an_api_must_refuse_unsigned_calls(
     visitor: Visitor, tmp_path: Path, status: int, level: str
 ) -> None:
     """An address that is no broker gets no signed call, and no password of ~/.netrc."""
@@ -202,6 +215,130 @@ def test_an_api_must_refuse_what_is_not_signed(
     found = json.loads(result.stdout)["findings"]
     assert [one["level"] for one in found if one["check"] == "api"] == [level]
     assert ("GET /v1/vntana/token-broker-doctor" in visitor.account.asked) == (level == "ok")
+
+
+@pytest.fixture
+def healthy(visitor: Visitor) -> Visitor:
+    """Return the account of a stage that is deployed."""
+    told = {
+        "DescribeTable": described(),
+        "DescribeTimeToLive": ttl("ENABLED"),
+        "DescribeKey": {"KeyMetadata": {"KeyState": "Enabled"}},
+    }
+    visitor.account.told |= {name: (200, answer) for name, answer in told.items()}
+    secret = {"username": "a", "password": "b", "host": "h.vendorlink.nl"}
+    visitor.account.add("vendorlink/acme", secret=json.dumps(secret))
+    return visitor
+
+
+def test_doctor_looks_at_the_resources_of_the_stage(healthy: Visitor) -> None:
+    """Whatever its stack is called."""
+    result = healthy.says("doctor", TOKEN_BROKER_STACK="other")
+    assert (result.exit_code, result.stderr) == (0, "")
+    assert result.stdout.splitlines() == [
+        f"ok\tsettings\tstage test, {healthy.account.url}\t",
+        "ok\tidentity\tarn:aws:iam::1:user/me\t",
+        "ok\tregion\teu-west-1\t",
+        "ok\tapi\tit answers, and refuses calls that are not signed\t",
+        "ok\tclock\tright, to the second\t",
+        *(f"ok\t{flow}\tthe function answers signed calls\t" for flow in FLOWS),
+        "ok\ttable\ttoken-broker-test, keys connection and variant\t",
+        "ok\tttl\ton, by attribute ttl\t",
+        "ok\tkey\talias/token-broker-test, enabled\t",
+        "ok\tvendorlink/acme\tthe secret has the right form\t",
+        "All is well.",
+    ]
+    bodies = healthy.account.bodies
+    for operation in ("DescribeTable", "DescribeTimeToLive"):
+        assert bodies[operation] == [{"TableName": "token-broker-test"}]
+    assert bodies["DescribeKey"] == [{"KeyId": "alias/token-broker-test"}]
+
+
+def test_a_warning_is_no_failure(healthy: Visitor) -> None:
+    healthy.account.denied.add("GetSecretValue")
+    result = healthy.says("doctor")
+    assert (result.exit_code, result.stdout.splitlines()[-1]) == (0, "1 warning.")
+
+
+def test_a_secret_that_is_gone_by_the_time_it_is_read_is_a_failure(healthy: Visitor) -> None:
+    gone = (400, {"__type": "ResourceNotFoundException", "Message": "none"})
+    healthy.account.told["GetSecretValue"] = gone
+    lines = healthy.says("doctor").stdout.splitlines()
+    line = "it must be a JSON object\tCorrect it: token-broker connect vendorlink acme"
+    assert lines[0] == f"failure\tvendorlink/acme\t{line}"
+
+
+@pytest.mark.parametrize(("there", "level"), [(20, "ok"), (-900, "failure")])
+def test_the_clock_is_compared_with_the_time_of_the_call(
+    healthy: Visitor, monkeypatch: pytest.MonkeyPatch, there: int, level: str
+) -> None:
+    """It may have been answered at its begin or its end; by a wrong clock nothing is signed."""
+    now = 1_790_000_000
+    moments = iter([now, now + 40])
+    answer = SimpleNamespace(status_code=403, headers={"Date": formatdate(now + there)})
+    monkeypatch.setattr(checks, "time", SimpleNamespace(time=lambda: next(moments)))
+    monkeypatch.setattr(requests, "get", lambda *_, **__: answer)
+    found = json.loads(healthy.says("doctor", "--json").stdout)["findings"]
+    levels = {one["check"]: one["level"] for one in found}
+    assert (levels["clock"], levels["api"], "editor" in levels) == (level, "ok", level == "ok")
+
+
+@pytest.mark.parametrize(
+    ("permission", "check"),
+    [
+        ("dynamodb:DescribeTable", "table"),
+        ("dynamodb:DescribeTimeToLive", "ttl"),
+        ("kms:DescribeKey", "key"),
+        ("secretsmanager:ListSecrets", "secrets"),
+        ("secretsmanager:GetSecretValue", "vendorlink/acme"),
+    ],
+)
+def test_a_missing_permission_is_a_warning_that_names_it(
+    visitor: Visitor, permission: str, check: str
+) -> None:
+    visitor.account.denied.add(permission.partition(":")[2])
+    found = json.loads(visitor.says("doctor", "--json").stdout)["findings"]
+    (one,) = [one for one in found if one["check"] == check]
+    assert (one["level"], f"Have {permission} granted, or ask who " in one["do"]) == (
+        "warning",
+        True,
+    )
+
+
+@pytest.mark.parametrize("code", [*ADVICE, "aws_failed"])
+def test_each_failed_call_has_advice_that_is_not_to_run_the_doctor(code: str) -> None:
+    """Of a check, and of a function; but for that, the advice is the one of every command."""
+
+    def fail(*_: object) -> list[Finding]:
+        raise CommandError(code, "no", "" if code in ADVICE else "Look it up.")
+
+    (one,) = checked("x", fail)
+    other = answered(cast("Context", SimpleNamespace(call=fail)), "editor")
+    if code == "unknown_connection":
+        assert other == ok("editor", "the function answers signed calls")
+    else:
+        assert (other.level, other.says, other.do) == (Level.FAILURE, one.says, one.do)
+    advice = CommandError(code, "no", "" if code in ADVICE else "Look it up.").advice
+    rows = {
+        "access_denied": "Check keys and region; your role needs the Operate policy.",
+        "unreachable": "Check address and network; the local system is started by `make run`.",
+        "store_unavailable": "See what else is found; the function's log names the operation.",
+    }
+    assert (one.level, one.says) == (Level.FAILURE, f"{code}: no")
+    assert one.do == rows.get(code, advice)
+    assert "token-broker doctor" not in one.do
+
+
+def test_a_secret_that_aws_does_not_give_is_a_failure(visitor: Visitor) -> None:
+    visitor.account.told["GetSecretValue"] = (400, {"__type": "DecryptionFailure"})
+    found = json.loads(visitor.says("doctor", "--json").stdout)["findings"]
+    (one,) = [one for one in found if one["check"] == "vendorlink/acme"]
+    assert one == {
+        "check": "vendorlink/acme",
+        "level": "failure",
+        "says": "AWS answered GetSecretValue with DecryptionFailure",
+        "do": "Correct it: token-broker connect vendorlink acme",
+    }
 
 
 @pytest.mark.parametrize("where", ["AWS_CA_BUNDLE", "AWS_CONFIG_FILE"])
@@ -222,18 +359,17 @@ def test_the_api_is_trusted_as_by_the_other_commands(tmp_path: Path, where: str)
     assert "ok\tvntana\tthe function answers signed calls\t" in lines
 
 
-def test_an_api_that_does_not_answer_is_waited_for_for_seconds(
-    visitor: Visitor, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_unsigned_call_has_a_timeout(visitor: Visitor, monkeypatch: pytest.MonkeyPatch) -> None:
     def hang(*_: object, timeout: float, **__: object) -> None:
         assert timeout <= 10
         raise requests.Timeout
 
     monkeypatch.setattr(requests, "get", hang)
-    assert "failure\tapi\tit does not answer (Timeout)" in visitor.says("doctor").stdout
+    line = "failure\tapi\tit does not answer (Timeout)\tCheck the address and the network."
+    assert line in visitor.says("doctor").stdout.splitlines()
 
 
-def test_an_api_that_refuses_what_is_signed_is_a_failure(visitor: Visitor) -> None:
+def test_an_api_that_refuses_signed_calls_is_a_failure(visitor: Visitor) -> None:
     """Of each function; and the region is the one that is meant, whatever the shell says."""
     visitor.account.denied.add("api")
     lines = visitor.says("doctor", "--region", "us-east-1").stdout.splitlines()
@@ -242,45 +378,68 @@ def test_an_api_that_refuses_what_is_signed_is_a_failure(visitor: Visitor) -> No
     assert "ok\tregion\tus-east-1 (AWS_REGION is eu-west-1: not meant)\t" in lines
 
 
-def test_what_is_worst_comes_first() -> None:
+def test_findings_are_sorted_by_level() -> None:
+    """Those of two levels stay apart, though they say the same."""
     kinds = (failure("a", "b", "c"), warning("a", "b", "c"), ok("a", "b"))
     for found in permutations(kinds):
         assert grouped([*found]) == [*kinds]
+    of_secrets = (failure("vntana/a", "b", "c"), warning("vntana/d", "b", "c"))
+    assert grouped([*of_secrets]) == [*of_secrets]
 
 
-@pytest.mark.parametrize("count", range(1, MOST_NAMES + 3))
+@pytest.mark.parametrize("count", range(1, 6))
 def test_connections_of_one_failure_are_named_or_counted(count: int) -> None:
-    """Each of them: as many as people read are named, the others are a number."""
+    """Three are named, the others are a number."""
     (one,) = grouped([failure(f"vntana/c{number}", "bad", "do") for number in range(count)])
     named = sum(f"vntana/c{number}" in f"{one.check} {one.says}" for number in range(count))
     counted = re.search(r" and (\d+) more$", one.says)
-    assert named == min(count, MOST_NAMES)
+    assert named == min(count, 3)
+    assert one.check == ("vntana/c0" if count == 1 else "secrets")
     assert count - named == (int(counted[1]) if counted else 0)
 
 
-@pytest.mark.parametrize("count", range(MOST_GROUPS - 1, MOST_GROUPS + 4))
+@pytest.mark.parametrize("count", range(29, 34))
 def test_no_finding_is_lost_where_they_are_many(count: int) -> None:
-    """A last line takes the place of two at least, and is as bad as the worst of them."""
-    bad = [failure(str(number), "bad", "do") for number in range(MOST_GROUPS + 1)]
+    """Thirty are shown; the last line stands for two at least, and is as bad as the worst."""
+    bad = [failure(str(number), "bad", "do") for number in range(31)]
     groups = [*bad, *(ok(str(number), "well") for number in range(count))][:count]
     shown = shortened(groups)
-    if count <= MOST_GROUPS + 1:
-        assert shown == groups
-    else:
-        assert shown[:-1] == groups[:MOST_GROUPS]
-        assert shown[-1].says == f"{count - MOST_GROUPS} others"
-        assert shown[-1].level is Level.FAILURE
+    others = failure("and more", f"{count - 30} others", "See them: --json")
+    assert shown == (groups if count <= 31 else [*groups[:30], others])
 
 
 @pytest.mark.parametrize(
-    ("failures", "warnings", "said"),
+    ("failures", "warnings", "said", "style"),
     [
-        (0, 0, "All is well."),
-        (0, 2, "2 warnings."),
-        (1, 0, "1 failure."),
-        (2, 1, "2 failures and 1 warning."),
+        (0, 0, "All is well.", "bold green"),
+        (0, 2, "2 warnings.", "bold yellow"),
+        (1, 0, "1 failure.", "bold red"),
+        (2, 1, "2 failures and 1 warning.", "bold red"),
     ],
 )
-def test_the_summary_counts_each_kind(failures: int, warnings: int, said: str) -> None:
+def test_the_summary_counts_each_kind(failures: int, warnings: int, said: str, style: str) -> None:
     found = [failure("a", "b", "c")] * failures + [warning("a", "b", "c")] * warnings
-    assert summary([*found, ok("a", "b")]).plain == said
+    assert summary([*found, ok("a", "b")]) == Text(said, style)
+    assert summary([*found, ok("a", "b")]).style == style
+
+
+def test_a_person_sees_each_finding_with_its_mark_and_its_advice() -> None:
+    """A long name folds at 16 columns; the worst is red."""
+    found = [
+        failure(f"vntana/{'a' * 15}", "bad\x1b", "Do."),
+        warning("key", "so", "Look."),
+        ok("x", "y"),
+    ]
+    screen = console(stderr=False)
+    with screen.capture() as seen:
+        screen.print(table(found))
+    lines = [line.rstrip() for line in seen.get().splitlines()]
+    assert lines == [
+        "✗  vntana/aaaaaaaaa  bad·",
+        "   aaaaaa            → Do.",
+        "!  key               so",
+        "                     → Look.",
+        "✓  x                 y",
+    ]
+    styles = [cell.style for cell in table(found).columns[0].cells if isinstance(cell, Text)]
+    assert styles == ["red", "yellow", "green"]

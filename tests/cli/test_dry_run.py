@@ -1,18 +1,22 @@
 """A trial: the flow's own exchange, once, against fakes that enforce the vendors' rules."""
 
 import time
+from collections.abc import Callable
 from contextlib import nullcontext
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
+from tests.cli.test_words import CODES
 from tests.subjects import FLOWS, LOOPBACK, proof, wrong_login
 from token_broker.errors import BrokerError, CredentialRejected
 from token_broker.exchange import NeedToken, Request, Response
 from token_broker.flows import every
 from token_broker.flows.vntana.organizations import LISTING
-from token_broker_cli.dry_run import LOG_OUT_SECONDS, SECONDS, DryRun, attempt
+from token_broker_cli import connect, dry_run
+from token_broker_cli.dry_run import LOG_OUT_SECONDS, SECONDS, DryRun, attempt, within
+from token_broker_cli.errors import CommandError
 from token_broker_fakes import registry
 from token_broker_fakes.editor import FakeEditor
 from token_broker_fakes.vntana import FakeVntana
@@ -58,23 +62,32 @@ def test_a_workspace_is_tried_by_the_same_login() -> None:
     assert fake.log.counts["login"] == 1
 
 
-@pytest.mark.parametrize("workspace", ["chairs", "no-such-place"])
-def test_sessions_are_ended(monkeypatch: pytest.MonkeyPatch, workspace: str) -> None:
-    """A trial leaves nothing behind where the vendor has a way, though it fails after the login."""
+@pytest.mark.parametrize(
+    ("place", "sessions"),
+    [
+        ({}, 1),
+        ({"organization": "studio", "workspace": "chairs"}, 2),
+        ({"organization": "studio", "workspace": "no-such-place"}, 1),
+    ],
+)
+def test_each_session_of_a_trial_is_ended_once(
+    monkeypatch: pytest.MonkeyPatch, place: dict[str, str], sessions: int
+) -> None:
+    """Where the vendor has a way, and though the trial fails after the login."""
     fake, typed = FakeVntana(clock=clock), every()["vntana"]
     ended: list[bool] = []
     transport = SimpleNamespace(
         send=lambda request, _: fake(request), close=lambda: ended.append(True)
     )
     monkeypatch.setattr("token_broker.transport.client.Transport", lambda _: transport)
-    secret = fake.demo_secret(LOOPBACK) | {"organization": "studio", "workspace": workspace}
-    with nullcontext() if workspace == "chairs" else pytest.raises(BrokerError, match="workspace"):
-        attempt(typed, typed.vendor.parse(secret))
-    assert fake.log.counts["logout"] >= 1
+    is_wrong = place.get("workspace") == "no-such-place"
+    with pytest.raises(BrokerError, match="workspace") if is_wrong else nullcontext():
+        attempt(typed, typed.vendor.parse(fake.demo_secret(LOOPBACK) | place))
+    assert fake.log.counts["logout"] == sessions
     assert ended == [True]
 
 
-def test_a_vendor_that_does_not_let_go_changes_nothing() -> None:
+def test_a_failed_log_out_is_ignored() -> None:
     """What is thrown away in any case may fail."""
     fake = FakeVntana(clock=clock)
     attempt = trial("vntana", fake)
@@ -136,11 +149,52 @@ def test_all_requests_have_one_deadline(monkeypatch: pytest.MonkeyPatch) -> None
     attempt(every()["vntana"], vendor.parse(fake.demo_secret(LOOPBACK)))
     assert len(patience) > 4
     assert patience == sorted(set(patience), reverse=True)
-    assert patience[0] <= SECONDS
+    assert SECONDS - 1 < patience[0] <= SECONDS
     assert patience[-2] <= LOG_OUT_SECONDS
+    assert (SECONDS, LOG_OUT_SECONDS) == (25, 3)  # with which a trial ends as a call does
+    late: list[float] = []
+
+    def send(_: Request, seconds: float) -> Response:
+        late.append(seconds)
+        return cast("Response", None)
+
+    within(send, -1)(cast("Request", None))
+    assert late == [0.1]
 
 
-def test_what_was_earned_is_earned_once() -> None:
+@pytest.mark.parametrize(("passed", "is_left"), [(0, True), (23.9, True), (24, False), (26, False)])
+def test_a_trial_asks_no_further_question_in_its_last_second(
+    monkeypatch: pytest.MonkeyPatch, passed: float, is_left: bool
+) -> None:
+    """A probe goes on while there is time: what it may still send takes a second."""
+    moments = iter([1000.0, *[1000.0 + passed] * 99])
+    monkeypatch.setattr(dry_run, "time", SimpleNamespace(monotonic=lambda: next(moments)))
+
+    def probed_flow(_: object, is_time_left: Callable[[], bool]) -> None:
+        raise BrokerError(str(is_time_left()))
+
+    monkeypatch.setattr(dry_run, "probed_flow", probed_flow)
+    with pytest.raises(BrokerError, match=str(is_left)):
+        attempt(every()["vntana"], None)
+
+
+@pytest.mark.parametrize("code", CODES)
+def test_only_rejected_credentials_are_advised_to_be_checked(
+    monkeypatch: pytest.MonkeyPatch, code: str
+) -> None:
+    """What else a trial fails with says nothing about them."""
+
+    def fail(*_: object) -> None:
+        raise type(code.title().replace("_", ""), (BrokerError,), {})("no")
+
+    monkeypatch.setattr(connect, "attempt", fail)
+    with pytest.raises(CommandError) as raised:
+        connect.dry_run_of(every()["vntana"], None)
+    advice = connect.REJECTED if code == "credential_rejected" else connect.UNTRIED
+    assert (raised.value.code, raised.value.advice) == (code, advice)
+
+
+def test_a_trial_keeps_its_tokens() -> None:
     """Unless it turns out to be dead."""
     fake = FakeVntana(clock=clock)
     attempt = trial("vntana", fake)

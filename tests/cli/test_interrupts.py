@@ -9,11 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import typer
 
 from tests.cli.accounts import Visitor
 from tests.cli.operators import COLOUR, watched
 from tests.cli.processes import CLOSED
 from tests.cli.words import CHANGING, COMMANDS, SECRET, commands
+from token_broker_cli import command
 from token_broker_cli.secrets import Secrets
 
 
@@ -30,10 +32,27 @@ def test_an_interruption_ends_a_command_at_once(
     assert (code, out) == (130, ""), err
     assert form == [] or err.count("\n") == 1
     line = err.splitlines()[-1]
-    said = json.loads(line)["code"] if form else line.partition(":")[0]
-    assert said == "interrupted"
     # `connect` asks the broker before it changes anything.
-    assert ("may have been done" in err) == (word in CHANGING - {"connect"})
+    is_changing = word in CHANGING - {"connect"}
+    detail = "ended by Ctrl-C" + "; what was asked for may have been done" * is_changing
+    told = {"code": "interrupted", "detail": detail, "advice": ""}
+    assert json.loads(line) == told if form else line == f"interrupted: {detail}"
+
+
+def test_an_interruption_before_the_command_has_begun_is_told(
+    visitor: Visitor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also in JSON; Typer itself would leave with 130, or with 1, and say nothing."""
+    for raised in (KeyboardInterrupt, typer.Abort):
+
+        def interrupt(*_: Any, raised: type[BaseException] = raised) -> None:
+            raise raised
+
+        monkeypatch.setattr(command, "run_body", interrupt)
+        result = visitor.says("connections")
+        assert (result.exit_code, result.stderr) == (130, "interrupted: ended by Ctrl-C\n")
+        told = json.loads(visitor.says("connections", "--json").stderr)
+        assert told == {"code": "interrupted", "detail": "ended by Ctrl-C", "advice": ""}
 
 
 def test_one_interruption_is_enough(visitor: Visitor, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -73,7 +92,7 @@ def test_an_interrupted_question_is_an_interruption(
     ("words", "typed"),
     [("forget", "n"), ("probe", "n"), ("forget --json", "n"), ("forget", "\x04")],
 )
-def test_who_is_not_sure_changes_nothing(visitor: Visitor, words: str, typed: str) -> None:
+def test_a_no_changes_nothing(visitor: Visitor, words: str, typed: str) -> None:
     """And reads so, and of nothing that is about to be done."""
     found, seen = visitor.watches(*words.split(), "vendorlink", "acme", answers=[typed])
     assert (found, "nothing was changed" in seen, "aborted" in seen) == (1, True, True), seen
@@ -81,7 +100,7 @@ def test_who_is_not_sure_changes_nothing(visitor: Visitor, words: str, typed: st
     assert not visitor.account.asked
 
 
-def test_a_question_is_no_answer(visitor: Visitor) -> None:
+def test_questions_go_to_stderr(visitor: Visitor) -> None:
     """It goes to stderr, wherever the answer goes."""
     mine, theirs = pty.openpty()
     os.write(mine, b"n\n")
@@ -101,7 +120,7 @@ def test_a_question_is_no_answer(visitor: Visitor) -> None:
         ("verify acme --file -", "usage: --file: stdin is closed"),
     ],
 )
-def test_a_closed_stdin_is_nobody_to_ask(visitor: Visitor, words: str, said: str) -> None:
+def test_a_closed_stdin_is_wrong_usage(visitor: Visitor, words: str, said: str) -> None:
     result = visitor.runs(*words.split(), stdin=CLOSED)
     assert (result.returncode, said in result.stderr) == (2, True), result.stderr
 
@@ -109,7 +128,7 @@ def test_a_closed_stdin_is_nobody_to_ask(visitor: Visitor, words: str, said: str
 @pytest.mark.parametrize("form", ["", "--json"])
 @pytest.mark.parametrize("sink", ["/dev/full", CLOSED])
 @pytest.mark.parametrize("words", ["connections", "token vendorlink acme --format json", "doctor"])
-def test_an_answer_that_cannot_be_written_is_told(
+def test_an_unwritable_answer_is_reported(
     visitor: Visitor, words: str, sink: str | None, form: str
 ) -> None:
     """In a line, once; it is no defect of the command's."""
@@ -120,7 +139,7 @@ def test_an_answer_that_cannot_be_written_is_told(
     assert ("No space left on device" if sink else "stdout is closed") in result.stderr
 
 
-def test_a_reader_that_has_enough_is_no_defect(visitor: Visitor) -> None:
+def test_a_closed_pipe_is_no_defect(visitor: Visitor) -> None:
     """As `head` is: nothing is said of it, not even by Python as it ends."""
     reader, writer = os.pipe()
     os.close(reader)
@@ -128,7 +147,7 @@ def test_a_reader_that_has_enough_is_no_defect(visitor: Visitor) -> None:
     assert (result.returncode, result.stderr) == (1, "")
 
 
-def test_what_cannot_even_be_complained_about_has_an_exit_code(visitor: Visitor) -> None:
+def test_the_exit_code_survives_an_unwritable_stderr(visitor: Visitor) -> None:
     """Where stderr is closed, or full, too: the answer does not suffer from it."""
     for sink in (CLOSED, "/dev/full"):
         assert visitor.runs("status", "vendorlink", "none", stderr=sink).returncode == 1
@@ -148,9 +167,7 @@ def test_what_cannot_even_be_complained_about_has_an_exit_code(visitor: Visitor)
     ],
     ids=" ".join,
 )
-def test_a_command_line_that_cannot_be_read_is_told_in_a_line(
-    visitor: Visitor, words: list[str]
-) -> None:
+def test_an_invalid_command_line_is_one_line(visitor: Visitor, words: list[str]) -> None:
     """And in JSON where that is wanted, before the command or behind it."""
     result = visitor.types(*words)
     assert (result.exit_code, result.stdout) == (2, "")

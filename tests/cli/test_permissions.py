@@ -1,12 +1,14 @@
 """Who may not do everything, and who is not the only one who does something."""
 
 import json
+from pathlib import Path
 
 import pytest
 
 from tests.cli.accounts import Visitor
 from tests.cli.tellings import variant
 from tests.cli.words import ASKING, CHANGING
+from token_broker_cli.secrets import Stored
 
 MINE = '{"username": "mine", "password": "b", "host": "h.vendorlink.nl"}'
 THEIRS = '{"username": "theirs", "password": "b", "host": "h.vendorlink.nl"}'
@@ -34,7 +36,7 @@ def test_a_missing_permission_is_named(visitor: Visitor, words: list[str], opera
 
 
 @pytest.mark.parametrize("words", ASKING, ids=lambda words: words[0])
-def test_an_api_that_refuses_is_told(visitor: Visitor, words: list[str]) -> None:
+def test_an_api_that_refuses_is_reported(visitor: Visitor, words: list[str]) -> None:
     visitor.account.denied.add("api")
     result = visitor.says(*words, stdin="t0ken")
     assert (result.exit_code, result.stdout) == (1, "")
@@ -55,7 +57,7 @@ def test_a_list_of_connections_survives_errors(visitor: Visitor) -> None:
     assert told[0]["error"]["code"] == "access_denied"
 
 
-def test_a_secret_that_is_none_of_the_brokers_is_left_alone(visitor: Visitor) -> None:
+def test_secrets_with_similar_names_are_not_listed(visitor: Visitor) -> None:
     """Its name only begins, or ends, like that of one."""
     visitor.account.add("editor/acme")
     visitor.account.add("vendorlink/aa")
@@ -70,7 +72,7 @@ def test_a_secret_that_is_none_of_the_brokers_is_left_alone(visitor: Visitor) ->
 
 
 @pytest.mark.parametrize("name", ["acme", "new"])
-def test_who_may_not_read_stores_all_the_same(visitor: Visitor, name: str) -> None:
+def test_connect_stores_without_permission_to_read(visitor: Visitor, name: str) -> None:
     """Over what is there, or as something new."""
     visitor.account.denied.add("GetSecretValue")
     words = ("connect", "vendorlink", name, *CONNECT[3:])
@@ -83,8 +85,17 @@ def test_who_may_not_read_stores_all_the_same(visitor: Visitor, name: str) -> No
     assert json.loads(visitor.account.secrets[f"token-broker/test/vendorlink/{name}"])
 
 
+def test_a_secret_that_aws_fails_to_read_is_not_overwritten(visitor: Visitor) -> None:
+    """Only a missing permission is no reason to stop."""
+    visitor.account.told["GetSecretValue"] = (400, {"__type": "DecryptionFailure"})
+    result = visitor.says(*CONNECT, stdin=MINE)
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert "aws_failed: AWS answered GetSecretValue with DecryptionFailure\n" in result.stderr
+    assert not visitor.account.asked["PutSecretValue"]
+
+
 @pytest.mark.parametrize("theirs", [THEIRS, None], ids=["changed", "deleted"])
-def test_what_somebody_else_did_meanwhile_stays(visitor: Visitor, theirs: str | None) -> None:
+def test_connect_keeps_a_concurrent_change(visitor: Visitor, theirs: str | None) -> None:
     """A person who types for minutes does not undo it unseen."""
     secrets = visitor.account.secrets
 
@@ -100,7 +111,7 @@ def test_what_somebody_else_did_meanwhile_stays(visitor: Visitor, theirs: str | 
     assert secrets.get(SECRET) == theirs
 
 
-def test_what_somebody_else_created_meanwhile_stays(visitor: Visitor) -> None:
+def test_connect_keeps_a_concurrently_created_secret(visitor: Visitor) -> None:
     secrets = visitor.account.secrets
     del secrets[SECRET]
     visitor.account.first["CreateSecret"] = lambda: secrets.update({SECRET: THEIRS})
@@ -154,14 +165,79 @@ def test_a_login_that_is_latched_for_any_token_is_not_tried(visitor: Visitor) ->
     assert "Give others. Was it the vendor's mistake? Then `token-broker forget" in seen
 
 
-def test_what_is_nobody_elses_is_changed(visitor: Visitor) -> None:
-    """The same again is not."""
-    for done in ("updated", "unchanged"):
-        assert visitor.says(*CONNECT, stdin=MINE).stdout.startswith(done)
+def test_the_same_document_again_is_not_stored(visitor: Visitor) -> None:
+    for done, note in (
+        ("updated", "not tried at the vendor: `token-broker token vendorlink acme` does that\n"),
+        ("unchanged", "neither tried nor stored: that is what the connection has\n"),
+    ):
+        result = visitor.says(*CONNECT, stdin=MINE)
+        assert result.stdout.startswith(f"{done}: vendorlink/acme (stage test, ")
+        assert result.stderr.splitlines(keepends=True)[1:] == [note]
     assert visitor.account.asked["PutSecretValue"] == 1
 
 
-def test_what_is_proposed_is_stored_and_replaces_what_was_there(visitor: Visitor) -> None:
+DEEP = "[" * 60_000
+
+
+@pytest.mark.parametrize(
+    ("kept", "why"),
+    [
+        ({"SecretString": DEEP}, "the secret is no JSON"),
+        ({"SecretBinary": "AAAA"}, "the secret is no JSON"),
+    ],
+    ids=["deep", "binary"],
+)
+def test_a_secret_that_cannot_be_read_is_replaced(
+    visitor: Visitor, kept: dict[str, str], why: str
+) -> None:
+    visitor.account.told["GetSecretValue"] = (200, {**kept, "VersionId": "{}-version"})
+    result = visitor.says(*CONNECT, stdin=MINE)
+    assert (result.exit_code, result.stdout[:8]) == (0, "updated:"), result.output
+    assert f"What is stored now is not looked at: {why}\n" in result.stderr
+    assert "s3cret" not in repr(Stored("s3cret", "1"))
+
+
+@pytest.mark.parametrize(
+    ("words", "content", "said"),
+    [
+        (CONNECT[:3], DEEP.encode(), "usage: --file: no JSON in UTF-8\n"),
+        (CONNECT[:3], b'"\xff"', "usage: --file: no JSON in UTF-8\n"),
+        (CONNECT[:3], b'{\n "a" 1}', "usage: --file: no JSON at line 2, column 6\n"),
+        (("verify", "acme"), b"\xff", "usage: --file: no text in UTF-8\n"),
+    ],
+    ids=["deep", "no text", "no JSON", "no token"],
+)
+def test_a_file_that_cannot_be_read_is_wrong_usage(
+    visitor: Visitor, tmp_path: Path, words: tuple[str, ...], content: bytes, said: str
+) -> None:
+    file = tmp_path / "file"
+    file.write_bytes(content)
+    result = visitor.says(*words, "--file", str(file))
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert result.stderr.rpartition(")\n")[2] == said
+
+
+def test_a_new_secret_says_what_it_is_for(visitor: Visitor) -> None:
+    """And the list of secrets is asked for the stage's own."""
+    visitor.says("connect", "vendorlink", "new", *CONNECT[3:], stdin=MINE)
+    (body,) = visitor.account.bodies["CreateSecret"]
+    assert body["Description"] == "Credentials that Token Broker logs in with"
+    visitor.says("connections")
+    (body,) = visitor.account.bodies["ListSecrets"]
+    assert body["Filters"] == [{"Key": "name", "Values": ["token-broker/test/"]}]
+
+
+def test_accounts_are_not_compared_where_the_stack_names_the_address(visitor: Visitor) -> None:
+    """Its address is of the account that it is in."""
+    visitor.account.stack = ("test", visitor.account.url)
+    visitor.account.elsewhere = {}
+    result = visitor.types(*CONNECT, "--stage", "test", stdin=MINE)
+    host = visitor.account.url.removeprefix("http://")
+    assert result.stdout == f"updated: vendorlink/acme (stage test, {host})\n", result.output
+    assert not [one for one in visitor.account.asked if one.startswith("GET ")]
+
+
+def test_a_proposed_value_is_stored(visitor: Visitor) -> None:
     """Who takes the proposal has it in the secret, where the broker wants it.
 
     What is no document, or no text, is not proposed.
@@ -182,7 +258,7 @@ def test_what_is_proposed_is_stored_and_replaces_what_was_there(visitor: Visitor
         assert json.loads(visitor.account.secrets[SECRET])["host"] == host
 
 
-def test_what_the_broker_takes_by_itself_is_not_stored(visitor: Visitor) -> None:
+def test_an_implied_default_is_not_stored(visitor: Visitor) -> None:
     """Not even where something else was stored before."""
     given = {"parameters": {"userId": "7", "n": 0}}
     kept = given | {"token_url": "https://old.example", "editor_url": "https://e.example"}
@@ -195,7 +271,7 @@ def test_what_the_broker_takes_by_itself_is_not_stored(visitor: Visitor) -> None
     assert "choose it (of userId, n; empty: none): " in seen
 
 
-def test_the_other_kind_of_login_takes_the_place_of_the_one_before(visitor: Visitor) -> None:
+def test_another_kind_of_login_replaces_the_stored_one(visitor: Visitor) -> None:
     """What is not asked for stays; a dash ends what was pinned."""
     kept = {"email": "a@b.c", "password": "old", "organization": "acme", "options": {"lifetime": 9}}
     document = json.dumps(kept | {"pinned": ["organization"]})

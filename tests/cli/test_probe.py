@@ -22,7 +22,7 @@ from token_broker.probe import prober_of
 from token_broker.probing import Budget
 from token_broker_cli.context import Context
 from token_broker_cli.main import app
-from token_broker_cli.probe import with_options
+from token_broker_cli.probe import follows, with_options
 from token_broker_fakes import FakeEditor, FakeVendorlink, FakeVntana, registry
 from token_broker_fakes.fake import Fake
 from token_broker_fakes.modes import choices
@@ -106,7 +106,7 @@ def pairs(values: Mapping[str, Sequence[Any]]) -> Iterator[dict[str, Any]]:
 
 
 @pytest.mark.parametrize("flow", EACH)
-def test_a_secret_stays_as_it_is_where_nothing_follows(flow: str) -> None:
+def test_a_secret_without_new_options_is_unchanged(flow: str) -> None:
     """What `connect` stores of a vendor that has no options."""
     document = registry.kind(flow).demo_secret(LOOPBACK)
     assert with_options(every()[flow], document, {}) == document
@@ -207,7 +207,7 @@ def test_connect_alone_sets_up_a_vendor_in_any_modes(
         assert fake.log.breaches == []
 
 
-def test_what_is_unsuited_is_a_mode() -> None:
+def test_each_unsuited_value_is_a_mode() -> None:
     """The list does not outlive what it names."""
     for fake in (FakeVntana(), FakeVendorlink(), FakeEditor()):
         known = choices(type(fake.modes))
@@ -237,7 +237,10 @@ def test_probe_writes_what_it_found(
         report = operator.told("probe", flow, name, "--yes")
         assert (report["options"], report["written"]) == (options, True)
         document = secret(operator, flow, **changes)
-        tried = operator.told("connect", flow, new, "--file", "-", stdin=document)
+        result = operator.says("connect", flow, new, "--file", "-", stdin=document)
+        ((option, value),) = options.items()
+        assert f"✓ option {option} {json.dumps(value)}: " in result.stderr
+        tried = operator.told("connect", flow, next(NAMES), "--file", "-", stdin=document)
         assert tried["options"] == options
         for one in (name, new):
             found = secrets_manager(operator).get_secret_value(SecretId=secret_name(flow, one))
@@ -300,9 +303,15 @@ def probed(visitor: Visitor, monkeypatch: pytest.MonkeyPatch) -> Visitor:
 
 
 @pytest.mark.parametrize(
-    ("options", "written"), [([], True), (["--no-write"], False), (["--as-modes"], None)]
+    ("options", "written"),
+    [
+        ([], True),
+        (["--no-write"], False),
+        (["--as-modes"], None),
+        (["--as-modes", "--no-write"], None),
+    ],
 )
-def test_what_follows_is_written_unless_that_is_not_wanted(
+def test_options_are_written_unless_refused(
     probed: Visitor, options: list[str], written: bool | None
 ) -> None:
     """Beside what the secret has; the report says whether it was."""
@@ -314,34 +323,111 @@ def test_what_follows_is_written_unless_that_is_not_wanted(
     assert (told == {"modes": {"extend_renewal": "null_spent"}}) == (written is None)
 
 
-@pytest.mark.parametrize("form", [[], ["--json"], ["--as-modes"]], ids=str)
-def test_a_vendor_that_gives_no_token_is_no_success(
-    visitor: Visitor, monkeypatch: pytest.MonkeyPatch, form: list[str]
-) -> None:
-    """In any form: a script must not go on with what was seen until then."""
-    problem = {"code": "upstream_unavailable", "detail": "login: no answer"}
-    monkeypatch.setitem(ACTIONS, PROBE, {**ACTIONS[PROBE], "works": False, "problem": problem})
+REPORT: dict[str, Any] = {
+    "works": False,
+    "problem": {
+        "code": "upstream_unavailable",
+        "detail": "login: no answer",
+        "upstream_message": "Go away",
+    },
+    "findings": [
+        {"question": "null_renewal", "asks": "A?", "documents": "b", "seen": "c", "option": FOUND},
+        {"question": "other", "asks": "D?", "documents": "e", "seen": None, "option": None},
+    ],
+    "options": FOUND,
+    "modes": {"extend_renewal": "null_spent"},
+    "sent": {"requests": 4, "logins": 1},
+}
+PROBLEM = "upstream_unavailable: login: no answer\nthe vendor's words: Go away\n"
+SENT = f"sent: 4 requests, 1 of them with the credentials\n{PROBLEM}"
+
+
+@pytest.fixture
+def failing(visitor: Visitor, monkeypatch: pytest.MonkeyPatch) -> Visitor:
+    """Return an operator whose vendor shows an option, and gives no token."""
+    monkeypatch.setattr("tests.cli.canned.ACTIONS", {**ACTIONS, PROBE: REPORT})
     visitor.account.add("vendorlink/acme", secret=json.dumps(KEPT))
-    result = visitor.says("probe", "vendorlink", "acme", "--yes", *form)
-    assert (result.exit_code, "upstream_unavailable" in result.output) == (1, True)
+    return visitor
+
+
+@pytest.mark.parametrize(
+    ("form", "out", "err"),
+    [
+        ([], 'A?\tb\tc\tnull_renewal "drop"\nD?\te\tnot asked\t\n', SENT),
+        (["--no-write"], 'A?\tb\tc\tnull_renewal "drop"\nD?\te\tnot asked\t\n', SENT),
+        (["--as-modes"], '{"modes": {"extend_renewal": "null_spent"}}\n', PROBLEM),
+        (["--json"], None, ""),
+    ],
+    ids=str,
+)
+def test_a_probe_without_a_token_reports_what_was_seen_and_fails(
+    failing: Visitor, form: list[str], out: str | None, err: str
+) -> None:
+    """In any form; an option that follows is written all the same."""
+    result = failing.says("probe", "vendorlink", "acme", "--yes", *form)
+    assert result.exit_code == 1
+    if out is None:
+        target = {"stage": "test", "host": failing.account.url.removeprefix("http://")}
+        assert Visitor.document(result.stdout) == REPORT | {"written": True} | target
+    else:
+        assert result.stdout == out
+    where = f"(stage test, {failing.account.url.removeprefix('http://')})"
+    made = 'null_renewal "drop"; the broker makes its tokens anew'
+    last = f"written: {'nothing' if form else made} {where}\n"
+    after = result.stderr.partition("replaced " + where + "\n")[2]
+    assert after == err + (last if form in ([], ["--no-write"]) else "")
+    stored = json.loads(failing.account.secrets[SECRET])["options"]
+    assert stored == KEPT["options"] | (FOUND if form in ([], ["--json"]) else {})
+
+
+@pytest.mark.parametrize(("columns", "is_table"), [(72, True), (71, False)])
+def test_the_findings_of_a_probe_are_a_table_from_72_columns_on(
+    failing: Visitor, columns: int, is_table: bool
+) -> None:
+    words = ("probe", "vendorlink", "acme", "--yes", "--no-write")
+    seen = [line.rstrip() for line in failing.shows(*words, columns=columns).splitlines()]
+    table = [
+        "Question  Documents  Seen       Option",
+        "",
+        'A?        b          c          null_renewal "drop"',
+        "",
+        "D?        e          not asked",
+    ]
+    below = ["A?", "b", "c", 'null_renewal "drop"', "", "D?", "e", "not asked", ""]
+    shown = table if is_table else below
+    begin = seen.index(shown[0])
+    assert seen[begin:-1] == [*shown, *SENT.splitlines()]
+
+
+def test_an_option_that_follows_is_told_with_what_was_seen() -> None:
+    assert [*follows(REPORT)] == ['option null_renewal "drop": A? c']
+
+
+def test_a_probe_writes_into_no_other_account(probed: Visitor) -> None:
+    """The secret that the broker read is not the one that would be changed."""
+    probed.account.elsewhere = {SECRET: "{}"}
+    result = probed.says("probe", "vendorlink", "acme", "--yes")
+    assert (result.exit_code, "in this AWS account is not what" in result.stderr) == (2, True)
+    assert json.loads(probed.account.secrets[SECRET]) == KEPT
 
 
 @pytest.mark.parametrize("form", [[], ["--json"]], ids=["words", "json"])
 @pytest.mark.parametrize(("typed", "code"), [("y", 0), ("n", 1)])
-def test_options_are_written_after_a_yes_of_their_own(
+def test_writing_options_needs_a_second_confirmation(
     probed: Visitor, typed: str, code: int, form: list[str]
 ) -> None:
     """A probe alone changes no secret."""
     found, seen = probed.watches("probe", "vendorlink", "acme", *form, answers=["y", typed])
     stored = json.loads(probed.account.secrets[SECRET])["options"]
     assert (found, stored == KEPT["options"]) == (code, typed == "n"), seen
+    assert 'Write null_renewal "drop" into the secret, as a new version? [y/N]: ' in seen
 
 
 @pytest.mark.parametrize(
     ("read", "theirs", "said"),
     [(1, None, "was deleted meanwhile"), (2, None, "conflict: "), (2, "{}", "conflict: ")],
 )
-def test_what_somebody_else_did_meanwhile_is_told(
+def test_probe_reports_a_concurrent_change(
     probed: Visitor, read: int, theirs: str | None, said: str
 ) -> None:
     """And it stays."""

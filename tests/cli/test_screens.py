@@ -2,6 +2,7 @@
 
 import json
 import re
+from typing import Any
 
 import pytest
 
@@ -45,7 +46,7 @@ def test_columns_fold_and_trouble_comes_first(crowd: Visitor, columns: int) -> N
     assert "3 of 125 connections need attention" in " ".join(lines[-4:])
 
 
-def test_trouble_is_seen_even_where_it_is_the_only_thing(visitor: Visitor) -> None:
+def test_a_latch_beside_a_live_token_is_red(visitor: Visitor) -> None:
     """A latch beside a token that lives looks like no healthy connection."""
     visitor.account.add("vendorlink/acme", variant(latched=True))
     _, seen = visitor.watches("connections")
@@ -65,7 +66,7 @@ def test_a_pipe_gets_no_table(crowd: Visitor) -> None:
     assert not re.search("[█░]", "".join(lines))
 
 
-def test_what_is_told_of_one_connection_is_folded_for_people_only(visitor: Visitor) -> None:
+def test_long_values_fold_on_a_terminal_only(visitor: Visitor) -> None:
     """A pipe's lines have what it is, a tab, and what it says."""
     sentence = "The vendor rejected this version of the secret, so no login is tried. " * 3
     told = variant(context={"display_name": "n" * 90}, because=sentence.strip())
@@ -79,8 +80,11 @@ def test_what_is_told_of_one_connection_is_folded_for_people_only(visitor: Visit
         assert max(map(len, COLOUR.sub("", seen).splitlines())) <= 40
 
 
-@pytest.mark.parametrize("command", ["connections", "doctor", "status vendorlink acme"])
-def test_a_terminal_without_such_signs_gets_others(visitor: Visitor, command: str) -> None:
+@pytest.mark.parametrize(
+    "command",
+    ["connections", "doctor", "status vendorlink acme", "status vendorlink none"],
+)
+def test_an_ascii_terminal_gets_ascii_signs(visitor: Visitor, command: str) -> None:
     """Not question marks; and JSON loses nothing."""
     account = visitor.account
     account.add("vendorlink/acme", variant(context={"display_name": "Zoë"}))
@@ -89,7 +93,9 @@ def test_a_terminal_without_such_signs_gets_others(visitor: Visitor, command: st
     seen = COLOUR.sub("", seen)
     assert seen.isascii()
     assert "?" not in seen.replace("Zo?", "")
-    assert ("Zo?" in seen) == (command != "doctor")
+    assert ("Zo?" in seen) == (command != "doctor" and "none" not in command)
+    assert ("> Add it" in seen) == ("none" in command)
+    assert "Zoë" in visitor.shows("status", "vendorlink", "acme", "--json")
     told = visitor.runs("status", "vendorlink", "acme", "--json")
     assert told.stdout.isascii()
     assert json.loads(told.stdout)["variants"][0]["context"]["display_name"] == "Zoë"
@@ -119,7 +125,7 @@ def test_secrets_that_may_not_be_read_are_one_finding(crowd: Visitor) -> None:
     assert len([line for line in seen.splitlines() if "examining" not in line]) < 45
 
 
-def test_doctor_takes_one_error_only_for_a_good_sign(visitor: Visitor) -> None:
+def test_doctor_expects_the_error_unknown_connection(visitor: Visitor) -> None:
     """That there is no such connection; whatever else the broker says is a failure of its."""
     no = {"code": "store_unavailable", "detail": "the table does not answer", "status": 503}
     visitor.account.answers["editor/token-broker-doctor"] = no
@@ -138,7 +144,7 @@ HOSTILE = "\x1b]0;x\x07 \x9b2J a\tb\nc"
 @pytest.mark.parametrize(
     "words", ["connections", "status vendorlink acme", "explain vendorlink acme"]
 )
-def test_no_word_of_a_vendor_steers_a_terminal_or_breaks_a_line(
+def test_control_characters_of_a_vendor_are_replaced(
     visitor: Visitor, words: str, form: list[str]
 ) -> None:
     """A hold's reason, a name, a cause and a version may hold anything."""
@@ -156,7 +162,7 @@ def test_no_word_of_a_vendor_steers_a_terminal_or_breaks_a_line(
         assert {line.count("\t") for line in lines} == {5 if words == "connections" else 1}
 
 
-def test_an_error_is_a_line_where_no_person_reads(visitor: Visitor) -> None:
+def test_an_error_is_one_line_in_a_pipe(visitor: Visitor) -> None:
     """However long it is; below it is what to do."""
     problem = {"code": "store_unavailable", "detail": "long " * 40, "status": 503}
     visitor.account.answers["vendorlink/acme"] = problem
@@ -164,15 +170,48 @@ def test_an_error_is_a_line_where_no_person_reads(visitor: Visitor) -> None:
     assert [line[:5] for line in lines] == ["store", "→ See"]
 
 
+STALE = "stale: its renewal failed; `token-broker explain` says why\n"
+MORE = "there are more: run it again\n"
+
+
 @pytest.mark.parametrize(
-    ("change", "said"), [({"stale": True}, "stale: "), ({"complete": False}, "there are more")]
+    ("word", "change", "said"),
+    [
+        ("token", {}, ""),
+        ("token", {"stale": True}, STALE),
+        ("forget", {}, ""),
+        ("forget", {"complete": None}, ""),
+        ("forget", {"complete": False}, MORE),
+    ],
 )
-def test_what_is_not_all_is_said_in_a_pipe_too(
-    visitor: Visitor, monkeypatch: pytest.MonkeyPatch, change: dict[str, bool], said: str
+def test_an_incomplete_answer_has_a_note(
+    visitor: Visitor, monkeypatch: pytest.MonkeyPatch, word: str, change: dict[str, Any], said: str
 ) -> None:
-    """A token whose renewal failed; tokens that are left."""
-    words = ["token"] if "stale" in change else ["forget", "--yes"]
-    place = ("POST" if "stale" in change else "DELETE", "token")
-    assert said not in visitor.says(*words, "vendorlink", "acme").stderr
-    monkeypatch.setitem(ACTIONS, place, {**ACTIONS[place], **change})
-    assert said in visitor.says(*words, "vendorlink", "acme").stderr
+    """A token whose renewal failed; tokens that are left, where the broker says so."""
+    place = ("POST" if word == "token" else "DELETE", "token")
+    answer = {
+        key: value for key, value in {**ACTIONS[place], **change}.items() if value is not None
+    }
+    monkeypatch.setitem(ACTIONS, place, answer)
+    options = ["--yes"] if word == "forget" else []
+    err = visitor.says(word, "vendorlink", "acme", *options).stderr
+    assert err.rpartition("a latch is lifted\n")[2] == said
+
+
+@pytest.mark.parametrize(("count", "said"), [(0, "0 tokens"), (1, "1 token"), (2, "2 tokens")])
+def test_forgotten_tokens_are_counted(
+    visitor: Visitor, monkeypatch: pytest.MonkeyPatch, count: int, said: str
+) -> None:
+    monkeypatch.setitem(ACTIONS, ("DELETE", "token"), {"forgotten": count, "complete": True})
+    told = visitor.says("forget", "vendorlink", "acme", "--yes").stdout
+    assert told.startswith(f"forgotten: {said} of vendorlink/acme (")
+
+
+def test_a_token_that_is_not_valid_is_told(
+    visitor: Visitor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is typed unseen, and a broker that knows it says nothing of it."""
+    monkeypatch.setitem(ACTIONS, ("POST", "verify"), {"valid": False})
+    visitor.account.add("editor/acme")
+    code, seen = visitor.watches("verify", "acme", answers=["s3cret"])
+    assert (code, COLOUR.sub("", seen)) == (1, "Token: \nnot valid: unknown, or it ended\n")

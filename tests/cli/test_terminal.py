@@ -47,7 +47,7 @@ def test_a_pipe_gets_the_token_and_no_colours(operator: Operator) -> None:
     assert result.stderr == ""
 
 
-def test_where_it_is_written_counts_and_not_where_it_is_typed(operator: Operator) -> None:
+def test_stdout_decides_whether_a_token_is_masked(operator: Operator) -> None:
     """A pipe that starts at a terminal gets the token; a terminal behind a pipe does not."""
     mine, theirs = pty.openpty()
     words = ["token", "vendorlink", "demo", *operator.at]

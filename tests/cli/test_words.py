@@ -19,6 +19,7 @@ from tests.cli.accounts import Visitor
 from tests.cli.tellings import NOW, at, variant
 from tests.waiting import PATIENCE_SECONDS
 from token_broker import errors
+from token_broker_cli import questions
 from token_broker_cli.checks import clock
 from token_broker_cli.context import Context, concurrently
 from token_broker_cli.errors import ADVICE, CommandError, command_error
@@ -197,7 +198,7 @@ def test_any_error_is_a_line_without_a_secret(error: Exception, code: str, advic
         and one is not exceptions.WaiterError  # nothing is waited for
     ],
 )
-def test_whatever_botocore_raises_is_a_line(kind: type[BotoCoreError]) -> None:
+def test_each_error_of_botocore_is_one_line(kind: type[BotoCoreError]) -> None:
     """One of a network or of a login says so; none is taken for a defect of the command."""
     names = [name for _, name, _, _ in Formatter().parse(kind.fmt) if name]
     told = command_error(kind(**dict.fromkeys(names, "s3cret")))
@@ -217,7 +218,7 @@ def test_only_a_secret_is_restored(operation: str, is_deletion: bool) -> None:
     assert ("restore-secret" in command_error(error).advice) == is_deletion
 
 
-def test_an_error_has_what_is_known_of_it() -> None:
+def test_an_error_keeps_the_facts_of_the_broker() -> None:
     """Also what is 0 or false; for people it is rounded."""
 
     class Told(Exception):
@@ -235,7 +236,7 @@ def test_an_error_has_what_is_known_of_it() -> None:
     assert facts(CommandError("internal", "no", facts={"upstream_code": None})) == ""
 
 
-def test_results_are_in_the_order_of_what_was_given() -> None:
+def test_concurrent_results_keep_their_order() -> None:
     """Whichever is there first, eight at a time; Ctrl-C waits for none of the threads."""
     is_done, eight = threading.Event(), threading.Barrier(8)
 
@@ -249,6 +250,13 @@ def test_results_are_in_the_order_of_what_was_given() -> None:
         return one
 
     assert concurrently(call, range(8)) == [*range(8)]
+    for raised in (ValueError, SystemExit, KeyboardInterrupt):
+
+        def fail(one: int, raised: type[BaseException] = raised) -> int:
+            raise raised(one)
+
+        with pytest.raises(raised, match="0"):
+            concurrently(fail, range(2))
 
 
 @pytest.mark.parametrize(("options", "tries"), [(Options(local=True), 1), (Options(url=URL), 3)])
@@ -264,7 +272,7 @@ def test_a_person_waits_for_aws_for_seconds(
     assert config.connect_timeout + config.read_timeout <= 15
 
 
-def test_of_an_address_host_and_port_are_shown() -> None:
+def test_only_host_and_port_of_an_address_are_shown() -> None:
     assert host_of("https://user:s3cret@h.example:8443/prod?x=y") == "h.example:8443"
 
 
@@ -296,7 +304,7 @@ def test_a_field_is_of_its_kind(kind: str, called: str, values: list[str]) -> No
             value_of({"type": kind}, "x", text)
 
 
-def test_help_says_whose_a_field_is() -> None:
+def test_help_names_the_flow_of_a_field() -> None:
     """And that it is JSON, where it is no text."""
     options = get_command(app).commands["token"].params  # type: ignore[attr-defined]  # of a group
     helps = {one.name: (one.metavar, one.help) for one in options if hasattr(one, "help")}
@@ -305,7 +313,7 @@ def test_help_says_whose_a_field_is() -> None:
 
 
 @pytest.mark.parametrize("value", ["Bearer a'b $c", "plain"])
-def test_what_is_printed_for_a_shell_is_read_by_it_as_it_is(value: str) -> None:
+def test_a_shell_reads_printed_values_unchanged(value: str) -> None:
     """Whatever signs a vendor's token is made of."""
     answer = {"flow": "vntana", "headers": {"x": value}, "base_url": "b", "expires_at": "e"}
     assert [shlex.split(line) for line in curl(answer)] == [["-H", f"x: {value}"]]
@@ -371,7 +379,7 @@ def test_a_token_is_masked_wherever_it_stands() -> None:
 
 
 @pytest.mark.parametrize("flow", FLOWS)
-def test_what_is_called_like_a_secret_is_typed_unseen(flow: str) -> None:
+def test_secret_questions_are_hidden(flow: str) -> None:
     """And no name or address: a person sees what may be seen."""
     questions = [*asked(every()[flow].questions)]
     assert any(question.is_secret for question in questions)
@@ -382,11 +390,11 @@ def test_what_is_called_like_a_secret_is_typed_unseen(flow: str) -> None:
             assert not question.is_secret, question.key
 
 
-def test_what_is_shown_cannot_steer_a_terminal(
+def test_control_characters_are_replaced(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """By its own signs, or by what is markup elsewhere."""
-    assert plain("a\x1b]0;title\x07b\nc") == "a·]0;title·b\nc"
+    assert plain("a\x1b]0;title\x07b\r\nc") == "a·]0;title·b·\nc"
     Screen().note("\x1b[2J", "")
     Screen().fail(CommandError("usage", "\x1b[2J"))
     assert capsys.readouterr().err == "·[2J\nusage: ·[2J\n"
@@ -412,7 +420,7 @@ def test_each_sign_that_is_shown_has_a_replacement() -> None:
         "editor": {"api_key", "token_url"},
     }.items(),
 )
-def test_a_login_is_the_same_where_all_that_decides_it_is(flow: str, keys: set[str]) -> None:
+def test_a_login_is_compared_by_its_deciding_keys(flow: str, keys: set[str]) -> None:
     """Who logs in, by what, and where: that was rejected, not what else the secret says."""
     one = dict.fromkeys(keys, "x")
     assert is_same_login(flow, one, one | {"options": {}, "organization": "y"})
@@ -430,9 +438,10 @@ def test_a_login_is_the_same_where_all_that_decides_it_is(flow: str, keys: set[s
         ("token --organization=", {"organization": "", "force": False}),
         ("check --workspace x", {"workspace": "x"}),
         ("probe --yes --parameters {}", {"parameters": {}}),
+        ("hold --reason=A-Leak", {"reason": "A-Leak"}),
     ],
 )
-def test_what_is_said_of_a_token_is_asked_for(
+def test_options_of_a_token_are_sent(
     visitor: Visitor, words: str, body: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Also zero, and what is empty: the broker judges it."""
@@ -446,3 +455,48 @@ def test_what_is_said_of_a_token_is_asked_for(
     word, *options = words.split()
     visitor.says(word, "vntana", "acme", *options)
     assert asked == [body]
+
+
+PIN = "Pinned, so that callers may not choose it (of organization; empty: none)"
+KEPT = {"organization": "acme", "host": "x.nl", "token_url": "https://t", "password": "p"}
+QUESTIONS = {
+    "vntana": [
+        ("Personal access token (empty: log in by e-mail)", "", True),
+        ("E-mail", None, False),
+        ("Password", None, True),
+        ("Organization, uuid or slug", "acme", False),
+        ("Workspace, uuid or slug (empty: none)", "", False),
+        ("Address", "http://127.0.0.1:8082", False),
+        (PIN, "", False),
+    ],
+    "vendorlink": [
+        ("User name", None, False),
+        ("Password", None, True),
+        ("Host", "x.nl", False),
+    ],
+    "editor": [
+        ("API key", None, True),
+        ("Address of the editor", "http://127.0.0.1:8084/editor", False),
+        ("Address of the token service", "https://t", False),
+    ],
+}
+"""Each with what it proposes, and whether it is typed unseen; None has to be answered."""
+
+
+@pytest.mark.parametrize("flow", QUESTIONS)
+def test_each_question_proposes_the_stored_value_or_the_local_address(
+    monkeypatch: pytest.MonkeyPatch, flow: str
+) -> None:
+    """But no secret; what a person takes is the document, beside what is not asked for."""
+    seen: list[tuple[str, str | None, bool]] = []
+
+    def prompt(text: str, default: str | None = None, *, hide: bool = False) -> str:
+        seen.append((text, default, hide))
+        return default or ""
+
+    monkeypatch.setattr(questions, "prompt", prompt)
+    document = questions.ask_for_secret(flow, KEPT, LocalSystem())
+    assert seen == QUESTIONS[flow]
+    asks = {one.key for one in asked(every()[flow].questions)}
+    assert {key: KEPT[key] for key in KEPT.keys() - asks}.items() <= document.items()
+    assert "password" not in document.keys() & asks

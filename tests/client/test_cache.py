@@ -488,6 +488,27 @@ def test_keys_do_not_mix() -> None:
         assert [*pool.map(obtain, "ab", (3, 4))] == [3, 4]
 
 
+def test_conditions_do_not_mix() -> None:
+    """Callers share a call only if their conditions are equal."""
+    each = [
+        PLAIN,
+        TokenRequest(min_ttl=0),
+        TokenRequest(min_ttl=60),
+        TokenRequest(rejected="0" * 16),
+        TokenRequest(force=True),
+    ]
+    world, together, asked = World(), threading.Barrier(len(each)), set()
+
+    def fetch(request: TokenRequest, _: Deadline) -> Answer:
+        together.wait(PATIENCE_SECONDS)
+        asked.add(request)
+        return answer(1)
+
+    with ThreadPoolExecutor(len(each)) as pool:
+        assert [*pool.map(partial(world.obtain, fetch=fetch), each)] == [1] * len(each)
+    assert asked == {*each}
+
+
 def test_what_was_not_used_for_longest_goes_first() -> None:
     world = World(*[answer(n) for n in range(1, 6)])
     world.cache = Cache(entries=2, clock=lambda: world.now)

@@ -5,6 +5,7 @@ import json
 import traceback
 from collections import ChainMap
 from functools import partial
+from itertools import count
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, cast
@@ -12,7 +13,7 @@ from typing import Any, cast
 import boto3
 import pytest
 import yaml
-from botocore.credentials import ReadOnlyCredentials
+from botocore.credentials import Credentials, ReadOnlyCredentials
 from botocore.exceptions import (
     BotoCoreError,
     ClientError,
@@ -36,6 +37,7 @@ from token_broker_client import (
     BrokerError,
     InvalidRequest,
     Unreachable,
+    functions,
     identity,
 )
 from token_broker_client.cache import Cache
@@ -43,6 +45,7 @@ from token_broker_client.deadline import Deadline
 from token_broker_client.functions import CLIENTS, Functions, names, region, unsent
 from token_broker_client.gateway import ROUTES, Gateway
 from token_broker_client.request import Command
+from token_broker_client.transport import Request
 from token_broker_local.addresses import REGION
 
 API = "https://abc123.execute-api.eu-central-1.amazonaws.com/prod"
@@ -65,8 +68,9 @@ def gateway(url: str, **options: Any) -> Gateway:
     ],
 )
 def test_the_region_is_in_the_url(url: str, region: str) -> None:
-    """It may be given as well; another one is refused, as no call signed for it is accepted."""
-    assert gateway(url).region == gateway(url, region=region).region == region
+    """Not the session's. It may be given as well; another one is refused."""
+    session = boto3.Session("local", "local", region_name="eu-west-3")
+    assert gateway(url, session=session).region == gateway(url, region=region).region == region
     with refused(
         InvalidRequest, f"region: is not eu-west-3, as the URL names {region}: leave it out"
     ):
@@ -108,6 +112,39 @@ def test_boto3s_default_session_is_the_default(
     found = identity.credentials(None)
     assert isinstance(found, ReadOnlyCredentials)
     assert found.access_key == "local"
+
+
+def test_a_signature_is_of_the_whole_request(session: boto3.Session) -> None:
+    """AWS computes it again, of all that it receives."""
+    one = Request("POST", "https://api.example/v1", {"x-api-key": "a"}, b"a")
+    requests = [
+        one,
+        one._replace(method="PUT"),
+        one._replace(url="https://api.example/v2"),
+        one._replace(headers={"x-api-key": "b"}),
+        one._replace(body=b"b"),
+    ]
+    ways = [(request, session, REGION) for request in requests]
+    other = boto3.Session("other", "other")
+    ways += [(one, session, "us-east-1"), (one, other, REGION)]
+    signatures = {
+        identity.signed(*way)["Authorization"].rpartition("Signature=")[2] for way in ways
+    }
+    assert len(signatures) == len(ways)
+
+
+def test_credentials_that_were_renewed_are_used() -> None:
+    """Those of a role end within hours: each call is signed by the ones of that moment."""
+
+    class Renewing:
+        keys = count(1)
+
+        def get_credentials(self) -> Credentials:
+            return Credentials(f"key-{next(self.keys)}", "secret")
+
+    session = cast("boto3.Session", Renewing())
+    for number in (1, 2):
+        assert identity.credentials(session).access_key == f"key-{number}"
 
 
 @pytest.mark.parametrize("ends", ["", "/", "/v1", "//v1/ "])
@@ -204,6 +241,7 @@ ARN = "arn:aws:lambda:eu-west-1:123456789012:function:token-broker-prod"
         (ARN, f"{ARN}-vendorlink"),
         ("token-broker-prod-{flow}:live", "token-broker-prod-vendorlink:live"),
         ("{flow}-tokens", "vendorlink-tokens"),
+        ("tokens-{flow}:{flow}-live", "tokens-vendorlink:vendorlink-live"),
         ("token-broker-prod-{flow}:team-editor", "token-broker-prod-vendorlink:team-editor"),
         ("token-broker-editor-{flow}:live", "token-broker-editor-vendorlink:live"),
         (f"{ARN}-{{flow}}:team-vntana", f"{ARN}-vendorlink:team-vntana"),
@@ -239,12 +277,18 @@ def test_a_flow_without_a_function_is_said_so() -> None:
         broker.editor("acme", parameters={"userId": "1"})
 
 
-def test_the_region_of_an_arn_is_used(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whatever the session's is."""
+def test_the_region_of_an_arn_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    """For its own function, whatever the session's is."""
     session = boto3.Session("local", "local", region_name="us-east-1")
-    monkeypatch.setenv("AWS_ENDPOINT_URL_LAMBDA", serve(lambda *_: {"forgotten": 1}))
-    arn = "arn:aws:lambda:eu-west-1:123456789012:function:token-broker-{flow}:live"
-    assert Broker.from_function(arn, session=session).forget("vntana", "acme") == 1
+    server = Server(says(answer(b'{"forgotten": 1}')))
+    monkeypatch.setenv("AWS_ENDPOINT_URL_LAMBDA", server.url)
+    places: dict[Any, str] = {"vntana": "eu-west-1", "editor": "eu-north-1"}
+    arns = {flow: f"arn:aws:lambda:{places[flow]}:123456789012:function:f" for flow in places}
+    broker = Broker.from_function(arns | {"vendorlink": "plain"}, session=session)
+    for flow, place in (places | {"vendorlink": "us-east-1"}).items():
+        assert broker.forget(flow, "acme") == 1
+        assert f"/{place}/lambda/aws4_request" in server.asked[-1].decode()
+    server.close()
 
 
 def test_boto3s_default_session_invokes_as_well(
@@ -260,8 +304,14 @@ def test_boto3s_default_session_invokes_as_well(
         return {"valid": False}
 
     monkeypatch.setenv("AWS_ENDPOINT_URL_LAMBDA", serve(handler))
-    assert Broker.from_function("token-broker").verify("acme", "token") is None
-    assert asked == [{"token": "token", "connection": "acme", "action": "verify"}]
+    broker = Broker.from_function("token-broker")
+    assert broker.verify("acme", "token") is None
+    with pytest.raises(Unreachable):
+        broker.access("vntana", "acme", action="forget").answer()
+    assert asked == [
+        {"token": "token", "connection": "acme", "action": "verify"},
+        {"connection": "acme", "action": "token"},
+    ]
 
 
 @pytest.mark.parametrize(
@@ -372,6 +422,13 @@ def test_no_credentials_is_said_so(monkeypatch: pytest.MonkeyPatch) -> None:
         assert caught.value.__suppress_context__ or caught.value.__context__ is None
 
 
+def test_a_setting_without_a_value_is_none() -> None:
+    """An empty name of a file would switch the check of certificates off."""
+    for value in ("", None, 5):
+        assert identity.setting(partial(dict.get, {"it": value}, "it")) is None
+    assert identity.authorities(cast("boto3.Session", object())) is None
+
+
 def test_a_role_that_may_not_be_assumed_is_said_so() -> None:
     """boto3's chain asks STS when credentials are first wanted: once, and not to explain that."""
     said = {"Error": {"Code": "AccessDenied", "Message": "s3cret"}}
@@ -409,6 +466,7 @@ def test_a_function_that_is_not_there_is_not_waited_for(
 @pytest.mark.parametrize(
     ("status", "retryable"),
     [
+        (201, False),
         (301, False),
         (401, False),
         (404, False),
@@ -420,18 +478,21 @@ def test_a_function_that_is_not_there_is_not_waited_for(
     ],
 )
 def test_what_api_gateway_says_itself(status: int, retryable: bool, session: boto3.Session) -> None:
-    """Only what may pass is tried again; a redirect is not followed with a signature."""
+    """Only what may pass is tried again; no redirect is followed, whatever the method."""
     body = b'{"message": "s3cret canonical request"}'
-    kind = "x-amzn-ErrorType: LimitExceededException:http://internal/"
-    line = answer(body, "Location: http://127.0.0.1:9/", kind, status=f"{status} X")
-    server = Server(says(line))
+    kind = "X-Amzn-Errortype: LimitExceededException:http://internal/"
+    server = Server(says(b""))
+    moved = f"Location: {server.url}/"
+    server.behaviour = says(answer(body, moved, kind, status=f"{status} X"))
     channel = Broker.from_url(server.url, session=session)._channel
-    with pytest.raises(Unreachable) as caught:
-        Broker(channel, tries(2), Cache()).vntana("acme")
+    for ask in (Broker.vntana, partial(Broker.status, flow="vntana")):
+        server.asked.clear()
+        with pytest.raises(Unreachable) as caught:
+            ask(Broker(channel, tries(2), Cache()), connection="acme")
+        assert (caught.value.status, caught.value.retryable) == (status, retryable)
+        assert len(server.asked) == (2 if retryable else 1)
+        assert f"{status} LimitExceededException, not the broker" in str(caught.value)
     server.close()
-    assert (caught.value.status, caught.value.retryable) == (status, retryable)
-    assert len(server.asked) == (2 if retryable else 1)
-    assert f"{status} LimitExceededException, not the broker" in str(caught.value)
 
 
 @pytest.mark.parametrize(
@@ -647,10 +708,23 @@ def test_settings_of_awss_that_are_wrong_are_said_so(monkeypatch: pytest.MonkeyP
         Broker.from_function("token-broker", session=session).vntana("acme")
 
 
-def test_each_identity_has_a_client_of_its_own(session: boto3.Session) -> None:
-    """And each region: to make one takes long, so it is made once."""
+def test_each_identity_has_a_client_of_its_own(
+    session: boto3.Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And each region. It is made once, because that takes long, and no two at the same time."""
+    make, locked = functions.made, []
+
+    def noted(*how: Any) -> Any:
+        locked.append(CLIENTS._lock.locked())
+        return make(*how)
+
+    monkeypatch.setattr(functions, "made", noted)
     other = boto3.Session("other", "other", region_name=REGION)
     made = [CLIENTS.get(one, REGION) for one in (session, other, session)]
     assert made[0] is made[2]
     assert made[0] is not made[1]
     assert CLIENTS.get(session, "us-east-1").meta.region_name == "us-east-1"
+    for default, client in ((session, made[0]), (other, made[1])):
+        monkeypatch.setattr(boto3, "DEFAULT_SESSION", default)
+        assert CLIENTS.get(None, REGION) is client
+    assert locked == [True] * 3

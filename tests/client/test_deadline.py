@@ -53,10 +53,10 @@ class Failing:
 
 
 def test_tries_again_and_tells_each_try_what_is_left() -> None:
-    hours, call = Hours(), Failing(RefreshInProgress("busy"), RefreshInProgress("busy"))
+    hours, call = Hours(), Failing(*[RefreshInProgress("busy") for _ in range(3)])
     assert hours.retry(call) == "token"
-    assert hours.slept == [0.2, 0.4]
-    assert call.seconds == pytest.approx([10, 9.8, 9.4])
+    assert hours.slept == [0.2, 0.4, 0.8]
+    assert call.seconds == pytest.approx([10, 9.8, 9.4, 8.6])
 
 
 def test_waits_as_long_as_it_is_told_and_a_little_more_by_chance() -> None:

@@ -79,6 +79,8 @@ def test_the_tree_is_the_brokers_and_three_classes_of_our_own() -> None:
     assert sorted(token_broker_client.__all__) == sorted(
         [*names, "Access", "Answer", "Broker", "BrokerError", "Headers"]
     )
+    base = errors.BrokerError("why")
+    assert (base.code, base.status, base.retryable) == ("internal", 500, False)
     for kind in errors.kinds():
         (line,) = [
             one for one in (errors.__doc__ or "").splitlines() if f" {kind.__name__} " in f"{one} "
@@ -87,13 +89,18 @@ def test_the_tree_is_the_brokers_and_three_classes_of_our_own() -> None:
         assert kind.retryable == ("(retryable)" in line)
 
 
-def test_a_code_that_is_not_known_is_the_base_class(serve: Serve, through: Through) -> None:
+@pytest.mark.parametrize("status", [403, 418])
+def test_a_code_that_is_not_known_is_the_base_class(
+    status: int, serve: Serve, through: Through
+) -> None:
     """A newer broker's word counts for whether trying again makes sense."""
     novel = brokers.BrokerError("new")
-    vars(novel).update(code="novel", status=418)  # not a class: other tests ask for all there are
+    vars(novel).update(
+        code="novel", status=status
+    )  # not a class: other tests ask for all there are
     error = raised(through(serve(failing(novel))))
     assert type(error) is BrokerError
-    assert (error.code, error.status, error.retryable) == ("novel", 418, False)
+    assert (error.code, error.status, error.retryable) == ("novel", status, False)
 
 
 def test_a_retryable_failure_is_tried_again(serve: Serve, through: Through) -> None:
@@ -141,7 +148,7 @@ def test_a_failure_of_lambdas_is_named(document: Any, name: str) -> None:
         answered(document, has_failed=True)
 
 
-@pytest.mark.parametrize("body", ["[]", '"token"', "null", "no json"])
+@pytest.mark.parametrize("body", ["[]", '"token"', "null", "no json", "[" * 100_000], ids=len)
 def test_what_is_no_answer_is_no_answer(body: str, serve: Serve, through: Through) -> None:
     def handler(event: Any, _: object) -> Any:
         return {"statusCode": 200, "body": body} if events.is_http(event) else body
@@ -158,12 +165,16 @@ def test_what_is_not_even_json_is_no_answer(
 ) -> None:
     server = Server(says(answer(b"<html>s3cret</html>", status=f"{status} X")))
     monkeypatch.setenv("AWS_ENDPOINT_URL_LAMBDA", server.url)
-    for broker in (
-        Broker.from_url(server.url, session=session),
-        Broker.from_function("token-broker", session=session),
+    for broker, words in (
+        (
+            Broker.from_url(server.url, session=session),
+            f"API Gateway answered {status}, not the broker",
+        ),
+        (Broker.from_function("token-broker", session=session), ""),
     ):
         error = raised(Broker(broker._channel, tries(2), Cache()))
         assert type(error) is Unreachable
+        assert error.detail.startswith(words)
         assert "s3cret" not in "".join(traceback.format_exception(error))
     server.close()
 
@@ -185,11 +196,11 @@ def test_an_error_comes_back_from_another_process() -> None:
     assert (type(copy), str(copy), vars(copy)) == (type(error), str(error), vars(error))
 
 
-@pytest.mark.parametrize("retry_after", [None, True, "soon", -1, 2.5])
+@pytest.mark.parametrize("retry_after", [None, True, "soon", -1, 0, 2.5])
 def test_nonsense_to_wait_for_is_not_waited_for(retry_after: Any) -> None:
     error = BrokerError.of({"code": "internal", "retry_after": retry_after})
     assert error.retry_after == (
-        retry_after if retry_after == 2.5 else 0 if retry_after == -1 else None
+        retry_after if retry_after in (0, 2.5) else 0 if retry_after == -1 else None
     )
 
 
@@ -208,6 +219,8 @@ def test_the_broker_knows_best_whether_to_try_again(
 ) -> None:
     error = BrokerError.of({"code": code} | said)
     assert (error.detail, error.status) == ("", type(error).status)
+    other = BrokerError.of({"code": code, "detail": 5, "status": 599})
+    assert (other.detail, other.status) == ("5", 599)
     assert error.retryable is retryable
 
 

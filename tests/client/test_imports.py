@@ -98,6 +98,31 @@ def test_needs_neither_the_broker_nor_what_is_optional(library: str) -> None:
     assert "token_broker_client.requests_auth" in loaded(statement)
 
 
+FIRST_CALL = """
+import os, sys
+os.environ.update(AWS_ACCESS_KEY_ID="a", AWS_SECRET_ACCESS_KEY="b", AWS_DEFAULT_REGION="eu-west-1")
+os.environ.update(HTTPS_PROXY="http://a..b:1", NO_PROXY="", no_proxy="")
+from token_broker_client import Broker, Unreachable
+broker = {0}
+assert "boto3" not in sys.modules
+try: broker.status("vntana", "acme")
+except Unreachable as error: assert "LocationParseError" in error.detail, error
+else: raise AssertionError
+"""
+
+
+@pytest.mark.parametrize(
+    "made",
+    [
+        "Broker.from_url('https://a.execute-api.eu-west-1.amazonaws.com/prod', patience=60)",
+        "Broker.from_function('token-broker', patience=60)",
+    ],
+)
+def test_a_call_is_sent_before_boto3_is_loaded(made: str) -> None:
+    """Here to a proxy that cannot be one, which shows that it was signed and about to be sent."""
+    loaded(FIRST_CALL.format(made))
+
+
 def test_says_what_httpx_needs() -> None:
     """An extra that is not installed is named by Python itself."""
     statement = (

@@ -111,6 +111,34 @@ def test_a_handshake_ends_at_the_deadline(
     server.close()
 
 
+OPERATIONS = [
+    (transport._Socket, "recv_into", None),
+    (transport._Socket, "sendall", None),
+    (transport._TlsSocket, "recv_into", None),
+    (transport._TlsSocket, "send", None),
+    (transport._TlsSocket, "do_handshake", 5),
+]
+
+
+@pytest.mark.parametrize(("kind", "operation", "most"), OPERATIONS)
+def test_each_operation_of_a_socket_has_the_time_that_is_left(
+    kind: Any, operation: str, most: float | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is set before each one; and if none is left, nothing is read or sent."""
+    socket, heard = kind.__new__(kind), []
+    monkeypatch.setattr(kind, "settimeout", lambda _, seconds: heard.append(seconds))
+    monkeypatch.setattr(kind.__base__, operation, lambda _, *given: heard.append(given))
+    for left in (20.0, 3.0):
+        transport._deadline.set(Deadline(left, lambda: 0.0))
+        getattr(socket, operation)(b"given")
+        assert heard == [min(left, most or left), (b"given",)]
+        heard.clear()
+    transport._deadline.set(Deadline(0, lambda: 0.0))
+    with pytest.raises(TimeoutError, match="timed out"):
+        getattr(socket, operation)(b"given")
+    assert heard == []
+
+
 @pytest.mark.parametrize("has_proxy", [False, True], ids=["straight", "through a proxy"])
 def test_tls_is_bounded_as_well(
     tmp_path: Path, session: boto3.Session, monkeypatch: pytest.MonkeyPatch, *, has_proxy: bool
@@ -185,12 +213,16 @@ def test_authorities_are_found_as_boto3_finds_them(
             forgotten(plain)
         assert not caught.value.retryable  # it will be the same at the next try
     for file, words in (
-        (other, "certificate is not trusted"),
-        (tmp_path / "no", "cannot be read"),
+        (other, "SSLError, as its certificate is not trusted: see AWS_CA_BUNDLE and ca_bundle"),
+        (
+            tmp_path / "no",
+            "OSError, as AWS_CA_BUNDLE or ca_bundle names a file that cannot be read",
+        ),
     ):
         monkeypatch.setenv("AWS_CA_BUNDLE", str(file))
-        with pytest.raises(Unreachable, match=words) as caught:
+        with pytest.raises(Unreachable) as caught:
             forgotten(trusting)
+        assert caught.value.detail.endswith(f": {words}")
         assert not caught.value.retryable
     monkeypatch.setenv("AWS_CA_BUNDLE", str(pem))
     assert forgotten(plain) == {"forgotten": 7}
@@ -206,11 +238,12 @@ def test_an_answer_that_breaks_off_anywhere_may_come_at_another_try(
     reach: Reach, server: Server, whole: bytes
 ) -> None:
     channel = reach(server.url)
-    for end in range(whole.index(b"}") + 1):
-        server.behaviour = says(whole[:end], end=True)
-        with pytest.raises(Unreachable) as caught:
-            channel.call(COMMAND, Deadline.after(PATIENCE_SECONDS))
-        assert caught.value.retryable, whole[:end]
+    for sent in (whole, whole.replace(b"200 OK", b"403 No")):
+        for end in range(sent.index(b"}") + 1):
+            server.behaviour = says(sent[:end], end=True)
+            with pytest.raises(Unreachable) as caught:
+                channel.call(COMMAND, Deadline.after(PATIENCE_SECONDS))
+            assert caught.value.retryable, sent[:end]
     for complete in (whole, b"HTTP/1.1 200 OK\r\nContent-Length: x\r\n\r\n{}"):
         # The end is announced: a connection that closes unannounced may be used again just before.
         last = complete.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n", 1)

@@ -53,6 +53,9 @@ def test_a_place_is_left_alone_for_a_while() -> None:
     assert forbidden.has(refusal(KEY, same, CLEAR, "another"))
     hours.now = 30
     assert not forbidden.has(refusal(KEY, same, CLEAR, "another"))
+    forbidden.add(refusal(KEY, same, CLEAR, FINGERPRINT))  # once more, for as long
+    for hours.now, is_known in ((59, True), (60, False)):
+        assert forbidden.has(refusal(KEY, same, CLEAR, "another")) is is_known
 
 
 def test_a_token_that_was_just_made_is_not_spent_on_other_places() -> None:

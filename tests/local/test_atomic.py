@@ -14,7 +14,6 @@ from moto import mock_aws
 
 from token_broker_local import provisions, services
 from token_broker_local.addresses import TABLE
-from token_broker_local.services import one_at_a_time
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -41,7 +40,7 @@ def keys(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def served(keys: None) -> Iterator["DynamoDBClient"]:  # noqa: ARG001 (it is the environment)
+def dynamodb(keys: None) -> Iterator["DynamoDBClient"]:  # noqa: ARG001 (it is the environment)
     """A table of moto's, served over HTTP."""
     with mock_aws(), services.serving(0, lambda _: None) as port:
         config = Config(max_pool_connections=RACERS, retries={"total_max_attempts": 1})
@@ -49,20 +48,9 @@ def served(keys: None) -> Iterator["DynamoDBClient"]:  # noqa: ARG001 (it is the
         yield boto3.client("dynamodb", endpoint_url=url, config=config)
 
 
-@pytest.fixture
-def mocked(keys: None) -> Iterator["DynamoDBClient"]:  # noqa: ARG001 (it is the environment)
-    """A table of moto's, in this process."""
-    with mock_aws(), one_at_a_time():
-        yield boto3.client("dynamodb")
-
-
 @pytest.mark.usefixtures("eager")
-@pytest.mark.parametrize("way", ["served", "mocked"])
-def test_one_of_several_concurrent_conditional_writes_succeeds(
-    way: str, request: pytest.FixtureRequest
-) -> None:
+def test_one_of_several_concurrent_conditional_writes_succeeds(dynamodb: "DynamoDBClient") -> None:
     """Without the lock, several conditional `UpdateItem`s of moto succeed in some rounds."""
-    dynamodb: DynamoDBClient = request.getfixturevalue(way)
     provisions.create_table(dynamodb)
     with ThreadPoolExecutor(RACERS) as pool:
         for number in range(ROUNDS):

@@ -16,7 +16,7 @@ from token_broker.errors import (
     StoreUnavailable,
 )
 from token_broker.item import Failure, Item
-from token_broker.maintenance import Maintenance, is_of_another
+from token_broker.maintenance import Maintenance, is_due, is_of_another
 from token_broker.records import replace
 
 TOKEN = Item(
@@ -84,7 +84,7 @@ def key(number: int) -> str:
 def test_only_a_live_token_past_its_refresh_time_is_renewed(
     changes: dict[str, Any], due: bool
 ) -> None:
-    assert replace(TOKEN, **changes).is_due(NOW) is due
+    assert is_due(replace(TOKEN, **changes), NOW) is due
 
 
 @pytest.mark.parametrize(

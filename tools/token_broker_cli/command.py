@@ -119,11 +119,18 @@ class Commands(TyperGroup):
             code = super().main(args, prog_name, complete_var, standalone_mode=False, **extra)
         except USAGE_ERROR as error:
             code = report_usage_error(screen, error)
-        except (KeyboardInterrupt, typer.Abort):  # the latter: what older versions make of it
+        except typer.Abort:
             known = interrupted(changes=False)
             screen.fail(known)
             code = known.exit_code
         sys.exit(code or 0)
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the command; Ctrl-C before it has begun is reported, which Typer would not do."""
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            raise typer.Abort from None
 
 
 def report_usage_error(screen: Screen, error: Any) -> int:

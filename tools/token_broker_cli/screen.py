@@ -84,7 +84,8 @@ class Screen:
     def rows(self, rows: Iterable[tuple[str, ...]]) -> None:
         """Write *rows* for a pipe, a line each, with tabs between the cells."""
         text = ["\t".join(" ".join(plain(cell).split()) for cell in row) for row in rows]
-        self.lines(*text)
+        if text:
+            self.lines(*text)
 
     def note(self, text: str, style: str = "dim") -> None:
         """Add a remark on stderr; with JSON there is none."""

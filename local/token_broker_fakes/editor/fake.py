@@ -1,4 +1,4 @@
-"""Graebert's token service for the ARES Kudo editor, and a page in place of the editor.
+"""Graebert's token service for the ARES Kudo editor, and a page instead of the editor.
 
     POST /generate   x-api-key, and the editor's parameters   -> token, expiration_time
     GET  /verify     x-api-token                              -> the parameters, and auth
@@ -54,7 +54,7 @@ class FakeEditor(Fake[EditorModes]):
         }
 
     def accept(self, secret: Mapping[str, Any]) -> None:
-        """Let one more application in, by the key of *secret*."""
+        """Add an application with the key of *secret*."""
         self.keys[secret["api_key"]] = f"application-{len(self.keys)}"
 
     @staticmethod
@@ -78,7 +78,7 @@ class FakeEditor(Fake[EditorModes]):
         return self._service.openings
 
     def issue(self, **parameters: Any) -> dict[str, Any]:
-        """Make a live token for *parameters* and return what the broker's answer has of it.
+        """Make a live token for *parameters*, and return its part of the broker's response.
 
         For the first application.
         """
@@ -96,7 +96,7 @@ class FakeEditor(Fake[EditorModes]):
         return self._routes.get((call.method, call.path))
 
     def unrouted(self, call: Call) -> Answer:
-        """Answer 405 where another method has this path, else 404."""
+        """Return 405 if the path has another method, else 404."""
         is_known = any(path == call.path for _, path in self._routes)
         return Answer(405 if is_known else 404, {}, b"", "no such route")
 
@@ -110,7 +110,7 @@ class FakeEditor(Fake[EditorModes]):
         return replace(answer, content=json.dumps(body).encode())
 
     def revoke(self, token: str | None = None) -> int:
-        """End *token*, or every token; return how many lived until now."""
+        """Revoke *token*, or all tokens; return how many of them were live."""
         with self.lock:
             lived = [one for one in self._service.live() if token in (None, one.token)]
             for opening in lived:
@@ -118,7 +118,7 @@ class FakeEditor(Fake[EditorModes]):
             return len(lived)
 
     def describe(self) -> dict[str, Any]:
-        """Return the applications and the tokens that live."""
+        """Return the applications and the live tokens."""
         return {
             "applications": sorted(self.keys.values()),
             "tokens": [

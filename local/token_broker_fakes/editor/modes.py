@@ -1,4 +1,4 @@
-"""How the editor's documents contradict each other, and what the modes ask of a request.
+"""The modes for contradictions in the editor's documents, and their requirements for requests.
 
 The first value of a mode is its default.
 """
@@ -50,7 +50,7 @@ class EditorModes(Modes):
 
 
 def required(modes: EditorModes) -> list[tuple[str, ...]]:
-    """Return the parameters of which one each must be there."""
+    """Return groups of parameters, of which each request needs one."""
     wanted: dict[tuple[str, ...], bool] = {
         ("userId",): modes.user_id == "mandatory",
         ("file", "fileUrl"): modes.file == "mandatory",
@@ -60,6 +60,6 @@ def required(modes: EditorModes) -> list[tuple[str, ...]]:
 
 
 def sent(modes: EditorModes, call: Call) -> str:
-    """Return the token of a verification; one backend sees its header in lower case only."""
+    """Return the token of a verification, in the header that the modes accept."""
     headers = call.headers.items() if modes.header_case == "any" else call.raw
     return next((value for name, value in headers if name in HEADERS[modes.verify_header]), "")

@@ -1,4 +1,4 @@
-"""The token service's rules: keys, parameters, and tokens that stand for them."""
+"""The token service's rules: keys, parameters, and tokens for them."""
 
 from dataclasses import dataclass, field
 from random import Random
@@ -19,10 +19,10 @@ class Opening:
     application: str
     expires_at: int
     end: str = ""
-    """Why it was ended before its time: ``used`` or ``revoked``."""
+    """``used`` or ``revoked``, if it ended before it expired."""
 
     def is_dead(self, now: float) -> bool:
-        """Say whether this token opens nothing any more."""
+        """Say whether this token has expired, or ended before."""
         return bool(self.end) or now >= self.expires_at
 
 
@@ -37,7 +37,7 @@ class Service:
     openings: dict[str, Opening] = field(default_factory=dict)
 
     def generate(self, call: Call) -> Answer:
-        """Make a token that stands for the parameters in the body."""
+        """Make a token for the parameters in the body."""
         application = self.keys.get(call.headers.get("x-api-key", ""))
         if application is None:
             raise wrong(self.modes)
@@ -46,13 +46,13 @@ class Service:
         return answered(self.modes, {"token": made.token} | told, f"token for {application}")
 
     def opening(self, parameters: dict[str, Any], application: str) -> Opening:
-        """Make a token that stands for *parameters*."""
+        """Make a token for *parameters*."""
         token, expires_at = uuid(self.rng), int(self.clock.now()) + self.modes.lifetime
         opening = self.openings[token] = Opening(token, parameters, application, expires_at)
         return opening
 
     def verify(self, call: Call) -> Answer:
-        """Return the parameters that the token in the header stands for."""
+        """Return the parameters of the token in the header."""
         if self.modes.verify_content_type == "required" and not call.is_json:
             raise unfit(self.modes, "no content type")
         opening = self.opened(sent(self.modes, call))
@@ -62,7 +62,7 @@ class Service:
         )
 
     def edit(self, call: Call) -> Answer:
-        """Return a page in place of the editor, for the token in the query."""
+        """Return a page instead of the editor, for the token in the query."""
         opening = self.opened(call.parameter(self.modes.query_name))
         return page(opening.parameters, f"opened for {opening.application}")
 
@@ -76,7 +76,7 @@ class Service:
         return opening
 
     def parameters(self, call: Call) -> dict[str, Any]:
-        """Return the parameters in the body, if they are as the modes want them."""
+        """Return the parameters in the body, if they are valid under the modes."""
         parameters = call.json() if call.is_json else None
         if not isinstance(parameters, dict):
             raise unfit(self.modes, "the body is not a JSON object")
@@ -88,6 +88,6 @@ class Service:
         return parameters
 
     def live(self) -> list[Opening]:
-        """Return the tokens that open something, oldest first."""
+        """Return the live tokens, oldest first."""
         now = self.clock.now()
         return [opening for opening in self.openings.values() if not opening.is_dead(now)]

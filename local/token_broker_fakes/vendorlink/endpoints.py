@@ -13,7 +13,7 @@ from token_broker_fakes.wire import Answer, Call, Refused, in_json
 
 
 def log_in(realm: Realm, call: Call) -> Answer:
-    """Hand out a pair of tokens, or the name of the host to log in at."""
+    """Return a pair of tokens, or the host at which to log in."""
     if not is_own(call.host):
         realm.log.breaches.append(f"credentials were sent to {call.host}")
     user = user_of(realm, call)
@@ -24,29 +24,29 @@ def log_in(realm: Realm, call: Call) -> Answer:
 
 
 def session_of(realm: Realm, call: Call, user: User) -> Answer:
-    """Hand out a pair of tokens."""
+    """Return a pair of tokens."""
     if realm.modes.older_sessions == "killed":
-        realm.tokens.kill(user)
+        realm.tokens.end_sessions(user)
     host = twin(call.host) if realm.modes.hostname == "twin" else call.host
     now = realm.clock.now()
     access = realm.tokens.open(realm.modes, user, host, uuid(realm.tokens.rng), now)
     renewal = realm.tokens.renewal(realm.modes, access, now)
-    body = access.told() | {"renewalToken": renewal.token} | hostname(realm.modes.hostname, host)
+    body = access.members() | {"renewalToken": renewal.token} | hostname(realm.modes.hostname, host)
     return in_json(200, body, f"session of {user.username}")
 
 
 def user_of(realm: Realm, call: Call) -> User:
-    """Return the user whose name and password came."""
+    """Return the user of the name and password in *call*."""
     body = call.json() if call.is_json else None
     if isinstance(body, dict) and realm.modes.api == "on":
         for user in realm.users:
-            if body.get("u") == user.username and user.admits(body.get("p"), realm.modes.lockout):
+            if body.get("u") == user.username and user.accepts(body.get("p"), realm.modes.lockout):
                 return user
     raise failed(realm.modes.login_failure, "login failed")
 
 
 def hostname(mode: str, host: str) -> dict[str, str | None]:
-    """Return ``hostname`` as *mode* says."""
+    """Return the member ``hostname`` under *mode*."""
     forms = {"empty": "", "null": None}
     return {} if mode == "absent" else {"hostname": forms.get(mode, host)}
 
@@ -64,12 +64,12 @@ KEYS = {
 
 
 def extend(realm: Realm, call: Call) -> Answer:
-    """Hand out the next pair of tokens for the old access token, expired or not."""
+    """Return the next pair of tokens for the old access token, which may have expired."""
     renewal = renewal_of(realm, call)
     renewal.is_spent = is_spent(realm)
     old, now = renewal.access, realm.clock.now()
     renewal.access = realm.tokens.open(realm.modes, old.user, old.host, old.sid, now)
-    body = renewal.access.told()
+    body = renewal.access.members()
     match realm.modes.extend_renewal:
         case "rotate":
             body["renewalToken"] = realm.tokens.renewal(realm.modes, renewal.access, now).token
@@ -79,13 +79,13 @@ def extend(realm: Realm, call: Call) -> Answer:
 
 
 def is_spent(realm: Realm) -> bool:
-    """Say whether a renewal token that is used now must not come again."""
+    """Say whether a renewal token is spent by its use."""
     goes_on = realm.modes.extend_renewal in ("null", "absent")
     return realm.modes.renewal_use == "once" and not goes_on
 
 
 def renewal_of(realm: Realm, call: Call) -> Renewal:
-    """Return the renewal token that came, if it may be used."""
+    """Return the renewal token in *call*, if it is valid."""
     renewal = realm.tokens.renewals.get(sent(realm, call))
     if renewal is None or renewal.expires_at <= realm.clock.now():
         raise refused(realm, "no such renewal token")
@@ -99,7 +99,7 @@ def renewal_of(realm: Realm, call: Call) -> Renewal:
 
 
 def sent(realm: Realm, call: Call) -> str:
-    """Return the renewal token in the body, under a key and a content type that are known."""
+    """Return the renewal token in the body, with the key and content type of the modes."""
     body = call.json() if call.is_json else None
     type_ = call.headers.get("content-type", "")
     is_typed = type_ == CONTENT_TYPES.get(realm.modes.extend_content_type, type_)

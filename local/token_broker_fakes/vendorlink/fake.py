@@ -49,7 +49,7 @@ DATA: dict[tuple[str, str], Any] = {
 
 
 class FakeVendorlink(Fake[VendorlinkModes]):
-    """All of Vendorlink's hosts. The URL or the Host header says which one is called."""
+    """All hosts of Vendorlink. The URL or the Host header selects one."""
 
     vendor = "vendorlink"
     home = "https://app.vendorlink.nl"
@@ -84,7 +84,7 @@ class FakeVendorlink(Fake[VendorlinkModes]):
         }
 
     def accept(self, secret: Mapping[str, Any]) -> None:
-        """Let one more user log in, by the name and the password of *secret*."""
+        """Add a user with the name and password of *secret*."""
         self.users.append(User(secret["username"], secret["password"]))
 
     @staticmethod
@@ -107,17 +107,17 @@ class FakeVendorlink(Fake[VendorlinkModes]):
 
     @property
     def leads(self) -> dict[str, str]:
-        """Hosts that send a login to another host; each other host logs in by itself."""
+        """Hosts that redirect a login to another host."""
         return self._realm.leads
 
     @property
     def tokens(self) -> Tokens:
-        """All tokens that were ever handed out."""
+        """All issued tokens."""
         return self._realm.tokens
 
     @property
     def reused(self) -> list[str]:
-        """Renewal tokens that came again after their only use: a test asserts that none did."""
+        """Renewal tokens that were sent a second time: a test can assert that there are none."""
         return self._realm.reused
 
     def issue(self) -> dict[str, Any]:
@@ -137,7 +137,7 @@ class FakeVendorlink(Fake[VendorlinkModes]):
         return self._routes.get(place) or (("data", self._data) if place in self.data else None)
 
     def unrouted(self, call: Call) -> Answer:
-        """Answer 405 where another method has this path, else 404."""
+        """Return 405 if the path has another method, else 404."""
         is_known = any(path == call.path.lower() for _, path in (*self._routes, *self.data))
         body = {"message": f"no {call.method} here"}
         return in_json(405 if is_known else 404, body, "no such route")
@@ -152,7 +152,7 @@ class FakeVendorlink(Fake[VendorlinkModes]):
         return in_json(answer.status, body, answer.led_to)
 
     def revoke(self, token: str | None = None) -> int:
-        """End the session of an access *token*, or every session; return how many lived."""
+        """End the session of an access *token*, or all sessions; return how many were live."""
         with self.lock:
             lived = [one for one in self.tokens.live(self.now) if token in (None, one.token)]
             for access in lived:
@@ -160,7 +160,7 @@ class FakeVendorlink(Fake[VendorlinkModes]):
             return len(lived)
 
     def describe(self) -> dict[str, Any]:
-        """Return the users, where hosts lead, and the tokens that live."""
+        """Return users, redirections and live tokens."""
         return {
             "users": [{"username": u.username, "user_id": u.user_id} for u in self.users],
             "leads": self.leads,

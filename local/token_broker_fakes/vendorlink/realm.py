@@ -32,7 +32,7 @@ class Realm:
     reused: list[str] = field(default_factory=list)
 
     def live(self, call: Call) -> Access:
-        """Return the session of the access token that came; 401 where it is dead."""
+        """Return the session of the access token in *call*. Raises a 401 if it is dead."""
         access = self.tokens.access.get(bearer(call))
         if access is None or access.is_dead(self.clock.now()) or access.host != call.host:
             raise failed("401", "no live access token of this host")
@@ -40,13 +40,13 @@ class Realm:
 
 
 def bearer(call: Call) -> str:
-    """Return the access token that *call* carries, or an empty text."""
+    """Return the access token in *call*, or an empty text."""
     scheme, _, token = call.headers.get("authorization", "").partition(" ")
     return token if scheme == "Bearer" else ""
 
 
 def failed(mode: str, why: str) -> Refused:
-    """Return the failure that *mode* says, to be raised."""
+    """Return the failure under *mode*, to be raised."""
     status, content = FAILURES[mode]
     headers = {"Content-Type": "application/json"} if content else {}
     return Refused(Answer(status, headers, content, why))

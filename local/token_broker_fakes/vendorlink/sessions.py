@@ -16,7 +16,7 @@ HEADER = unpadded(b'{"typ":"JWT","alg":"HS256"}')
 
 @dataclass(slots=True)
 class User:
-    """Who can log in."""
+    """A user with name and password."""
 
     username: str = "demo"
     password: str = field(default='demo "pass\\word" é', repr=False)
@@ -25,8 +25,8 @@ class User:
     failures: int = 0
     """Wrong passwords in a row, which the mode ``lockout`` limits."""
 
-    def admits(self, password: object, lockout: int) -> bool:
-        """Say whether *password* is right, and the user not locked; count it if it is wrong."""
+    def accepts(self, password: object, lockout: int) -> bool:
+        """Say whether *password* is right and the user not locked; count a wrong one."""
         if 0 < lockout <= self.failures:
             return False
         self.failures = 0 if password == self.password else self.failures + 1
@@ -45,11 +45,11 @@ class Access:
     is_killed: bool = False
 
     def is_dead(self, now: float) -> bool:
-        """Say whether this token is good for nothing but to be extended."""
+        """Say whether this token has expired or been revoked; it may still be extended."""
         return self.is_killed or now >= self.expires_at
 
-    def told(self) -> dict[str, Any]:
-        """Return the members of an answer with this token."""
+    def members(self) -> dict[str, Any]:
+        """Return the members of a response with this token."""
         return {
             "userId": self.user.user_id,
             "displayName": self.user.display_name,
@@ -59,7 +59,7 @@ class Access:
 
 @dataclass(slots=True)
 class Renewal:
-    """A renewal token, the access token it was given with, and whether it was used."""
+    """A renewal token, its access token, and whether it was used."""
 
     token: str
     access: Access
@@ -68,7 +68,7 @@ class Renewal:
 
 
 class Tokens:
-    """All tokens that were ever handed out."""
+    """All issued tokens."""
 
     def __init__(self, rng: Random) -> None:
         self.rng = rng
@@ -83,21 +83,21 @@ class Tokens:
         return access
 
     def renewal(self, modes: VendorlinkModes, access: Access, now: float) -> Renewal:
-        """Make the renewal token that goes with *access*."""
+        """Make the renewal token of *access*."""
         token = opaque(self.rng, RENEWAL_BYTES)
         renewal = Renewal(token, access, now + modes.renewal_lifetime)
         self.renewals[token] = renewal
         return renewal
 
     def live(self, now: float) -> list[Access]:
-        """Return the access tokens that are good for something, oldest first."""
+        """Return the live access tokens, oldest first."""
         return [access for access in self.access.values() if not access.is_dead(now)]
 
     def live_renewals(self, now: float) -> list[Renewal]:
-        """Return the renewal tokens that may still be used, oldest first."""
+        """Return the valid renewal tokens, oldest first."""
         return [one for one in self.renewals.values() if not one.is_spent and one.expires_at > now]
 
-    def kill(self, user: User) -> None:
+    def end_sessions(self, user: User) -> None:
         """End the sessions of *user*."""
         for access in self.access.values():
             access.is_killed |= access.user is user

@@ -15,7 +15,7 @@ REFUSALS = {
     "SUSPENDED": "SUBSCRIPTION_SUSPENDED",
     "SUBSCRIPTION_CANCELED": "SUBSCRIPTION_NOT_FOUND",
 }
-"""The code that refuses entry, by an organization's status. The pairing is our reading."""
+"""The error code of entering, by an organization's status. The mapping is our interpretation."""
 
 _names = Random(1)  # uuids of accounts: the same in each process, so that examples can be pasted
 
@@ -49,13 +49,13 @@ class Organization:
 
     @property
     def is_organization_level(self) -> bool:
-        """Say whether the organization's token is all that this role gets."""
+        """Say whether this role gets the organization's token only."""
         return self.role in ORGANIZATION_LEVEL
 
 
 @dataclass(slots=True)
 class Account:
-    """A user, who logs in with a password or with the only key."""
+    """A user with a password and one key."""
 
     email: str = "demo@example.com"
     password: str = field(default="demo-password", repr=False)
@@ -65,7 +65,7 @@ class Account:
     """Wrong passwords in a row, which the mode ``lockout`` limits."""
 
     def organization(self, uuid: str) -> Organization | None:
-        """Return the organization of this uuid, if the account sees it."""
+        """Return the account's organization with this UUID, or None."""
         return next((one for one in self.organizations if one.uuid == uuid), None)
 
     def describe(self) -> dict[str, Any]:
@@ -92,7 +92,7 @@ Row = TypeVar("Row", Organization, Workspace)
 
 
 def found(rows: Sequence[Row], slug: str) -> Row:
-    """Return the row with this slug."""
+    """Return the row with this slug. Raises `LookupError`."""
     for row in rows:
         if row.slug == slug:
             return row

@@ -76,7 +76,7 @@ def into_organization(platform: Platform, call: Call) -> Answer:
 
 
 def into_workspace(platform: Platform, call: Call) -> Answer:
-    """Make a workspace's token, by its organization's; roles of the organization's get none."""
+    """Return a workspace's token for its organization's; roles of the organization get none."""
     without_body(platform, call)
     session = platform.live(call, "organization")
     check_headers(platform, call, session)
@@ -95,20 +95,20 @@ def named_organization(platform: Platform, call: Call, account: Account) -> Orga
     if not uuid:
         raise refused(platform.modes, 403, "MISSING_ORGANIZATION_UUID")
     organization = account.organization(uuid)
-    if organization is None or is_shut_out(platform, organization):
+    if organization is None or is_forbidden(platform, organization):
         raise refused(platform.modes, 403, "FORBIDDEN")
     if organization.status in REFUSALS:
         raise refused(platform.modes, 403, REFUSALS[organization.status])
     return organization
 
 
-def is_shut_out(platform: Platform, organization: Organization) -> bool:
-    """Say whether the role meets the 403 that no document explains."""
+def is_forbidden(platform: Platform, organization: Organization) -> bool:
+    """Say whether the role gets the undocumented 403."""
     return organization.role == "SUPER_ADMIN" and platform.modes.super_admin == "forbidden"
 
 
 def check_headers(platform: Platform, call: Call, session: Session) -> None:
-    """Refuse a workspace that is not named as the modes want it."""
+    """Raise an error unless the workspace is named as the modes require."""
     named, wanted = call.headers.get("organizationuuid"), platform.modes.workspace_headers
     if named is None and wanted == "both":
         raise refused(platform.modes, 403, "MISSING_ORGANIZATION_UUID")
@@ -117,13 +117,13 @@ def check_headers(platform: Platform, call: Call, session: Session) -> None:
 
 
 def without_body(platform: Platform, call: Call) -> None:
-    """Refuse a body: clients send none, or an empty object."""
+    """Raise an error for a body other than an empty object."""
     if call.content.strip() not in (b"", b"{}"):
         raise refused(platform.modes, 400, "BAD_REQUEST")
 
 
 DECOY = "decoy/" + "A" * 60 + "+="
-"""A token that is good for nothing, in a place where no client should look for one."""
+"""An invalid token, in responses that should have none."""
 
 
 def organizations(platform: Platform, call: Call) -> Answer:

@@ -51,7 +51,7 @@ ENTRIES = {
 
 
 class FakeVntana(Fake[VntanaModes]):
-    """VNTANA with some accounts. A place's token ends when the next one is made."""
+    """VNTANA with some accounts. A new token revokes the previous one of its scope."""
 
     vendor = "vntana"
     home = "https://api-platform.vntana.com"
@@ -75,8 +75,8 @@ class FakeVntana(Fake[VntanaModes]):
         super().__init__(modes or VntanaModes(), clock=clock, rng=rng, sleep=sleep)
         known = [demo_account()] if accounts is None else list(accounts)
         self.data = Data()
-        """By method and path: what a call with a live organization or workspace token gets, beside
-        what VNTANA is known to have: ``fake.data["GET", "/v1/products"] = {...}``."""
+        """Responses to other calls with a live token of an organization or workspace, by method
+        and path: ``fake.data["GET", "/v1/products"] = {...}``."""
         self._platform = Platform(self.modes, self.clock, known, Sessions(self.rng))
         self._routes = bound(ROUTES, self._platform)
         self._entries = bound(ENTRIES, self._platform)
@@ -104,13 +104,13 @@ class FakeVntana(Fake[VntanaModes]):
 
     @property
     def sessions(self) -> Sessions:
-        """All tokens that were ever handed out."""
+        """All issued tokens."""
         return self._platform.sessions
 
     def refuse(
         self, code: str, *, status: int = 403, step: str | None = None, times: int | None = None
     ) -> Fault:
-        """Refuse with *code*, say ``API_RATE_LIMIT_EXCEEDED``; always, where *times* is None."""
+        """Set a fault with an error *code*, for example ``API_RATE_LIMIT_EXCEEDED``."""
         answer = refused(self.modes, status, code).answer
         details = {"headers": answer.headers, "body": answer.content.decode()}
         return self.fail("answer", step=step, times=times, status=answer.status, **details)
@@ -143,7 +143,7 @@ class FakeVntana(Fake[VntanaModes]):
         return self._routes.get(place) or (("data", self._data) if place in self.data else None)
 
     def unrouted(self, call: Call) -> Answer:
-        """Answer 405 where another method has this path, else 404."""
+        """Return 405 if the path has another method, else 404."""
         if call.path in OTHER_METHODS.union(path for _, path in (*self._routes, *self.data)):
             return refused(self.modes, 405, "METHOD_NOT_ALLOWED").answer
         return refused(self.modes, 404, "HANDLER_NOT_FOUND").answer
@@ -154,7 +154,7 @@ class FakeVntana(Fake[VntanaModes]):
         return Answer(answer.status, headers, answer.content, answer.led_to)
 
     def revoke(self, token: str | None = None) -> int:
-        """End *token*, or every token; return how many lived until now."""
+        """Revoke *token*, or all tokens; return how many of them were live."""
         with self.lock:
             ended = [one for one in self.sessions.live(self.now) if token in (None, one.token)]
             for session in ended:
@@ -162,7 +162,7 @@ class FakeVntana(Fake[VntanaModes]):
             return len(ended)
 
     def describe(self) -> dict[str, Any]:
-        """Return the accounts and the tokens that live."""
+        """Return the accounts and the live tokens."""
         return {
             "accounts": [account.describe() for account in self.accounts],
             "tokens": [
@@ -177,5 +177,5 @@ class FakeVntana(Fake[VntanaModes]):
 
 
 def bound(table: Any, platform: Platform) -> dict[Any, tuple[str, Handler]]:
-    """Return a table of steps whose handlers know their *platform*."""
+    """Return *table* with the handlers bound to *platform*."""
     return {key: (step, partial(handler, platform)) for key, (step, handler) in table.items()}

@@ -1,4 +1,4 @@
-"""The shared parts of VNTANA's endpoints: they find a request's session and end sessions."""
+"""The shared parts of VNTANA's endpoints: logins, entries, and the session of a request."""
 
 from dataclasses import dataclass
 
@@ -26,22 +26,22 @@ class Platform:
     sessions: Sessions
 
     def log_in(self, account: Account) -> Answer:
-        """Hand out a token that only lists and enters."""
+        """Return a token that can only list and enter."""
         session = self.sessions.open(account, self.clock.now() + self.modes.login_lifetime)
-        self.sessions.succeed(session, revoke=self.modes.logins == "one")
+        self.sessions.make_current(session, revoke=self.modes.logins == "one")
         return handed_out(self.modes, session, self.clock.now())
 
     def enter(
         self, account: Account, organization: Organization, workspace: Workspace | None = None
     ) -> Answer:
-        """Hand out the token of a place, which ends the one before."""
+        """Return a token of an organization or workspace, which revokes the previous one."""
         expires_at = self.clock.now() + self.modes.lifetime
         session = self.sessions.open(account, expires_at, organization, workspace)
-        self.sessions.succeed(session, revoke=self.modes.single_session != "off")
+        self.sessions.make_current(session, revoke=self.modes.single_session != "off")
         return handed_out(self.modes, session, self.clock.now())
 
     def live(self, call: Call, *scopes: str) -> Session:
-        """Return the session of the token that came, which must be of one of *scopes*."""
+        """Return the session of the token in *call*, which must have one of *scopes*."""
         session = self.sessions.by_token.get(token_of(self.modes, call))
         if session is None or session.is_dead(self.clock.now()):
             raise self.dead(call)
@@ -50,7 +50,7 @@ class Platform:
         return session
 
     def dead(self, call: Call) -> Refused:
-        """Return the refusal of a token that is unknown, expired or revoked, to be raised."""
+        """Return the error of an unknown, expired or revoked token, to be raised."""
         match self.modes.dead_token:
             case "401":
                 return unauthorized(self.modes, call.path)
@@ -60,7 +60,7 @@ class Platform:
 
 
 def token_of(modes: VntanaModes, call: Call) -> str:
-    """Return the token that *call* carries as *modes* want it, or an empty text."""
+    """Return the token in *call*, if it is sent as *modes* require, or an empty text."""
     names = SENT_IN[modes.request_header]
     value = next((call.headers[name] for name in names if name in call.headers), "")
     scheme, _, token = value.partition(" ")

@@ -1,4 +1,4 @@
-"""VNTANA's envelope, and the shapes its documents disagree about."""
+"""VNTANA's envelope, in the forms of its contradictory documents."""
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
@@ -13,7 +13,7 @@ DECIMALS = {"millis": 3, "micros": 6, "seconds": 0}
 
 
 def refused(modes: VntanaModes, status: int, *codes: str) -> Refused:
-    """Return the refusal that names *codes*, to be raised."""
+    """Return the error with *codes*, to be raised."""
     errors: list[Any] = list(codes)
     if modes.failure_errors == "objects":
         errors = [{"code": code, "message": code} for code in codes]
@@ -25,7 +25,7 @@ def refused(modes: VntanaModes, status: int, *codes: str) -> Refused:
 
 
 def unauthorized(modes: VntanaModes, path: str) -> Refused:
-    """Return the 401 whose body the documents leave open: the framework's own."""
+    """Return a 401 with the framework's body, as the documents do not describe it."""
     if modes.failure_status == "200":
         return refused(modes, 401, "UNAUTHORIZED")
     body = {"status": 401, "error": "Unauthorized", "message": "Unauthorized", "path": path}
@@ -49,7 +49,7 @@ def accepted(
 
 
 def handed_out(modes: VntanaModes, session: Session, now: float) -> Answer:
-    """Return the answer that hands out a token, in the place and form that *modes* say."""
+    """Return a response with a token, in the place and format of *modes*."""
     prefix = "" if modes.token_prefix == "none" else f"{modes.token_prefix} "
     value = prefix + session.token
     body: dict[str, Any] = {"email": session.account.email}
@@ -67,7 +67,7 @@ def handed_out(modes: VntanaModes, session: Session, now: float) -> Answer:
 
 
 def session_of(modes: VntanaModes, expires_at: float, issued_at: float) -> dict[str, Any]:
-    """Return the optional session, whose expiration may come in any form."""
+    """Return the optional session, with the expiration in the format of *modes*."""
     if modes.session == "absent":
         return {}
     return {"status": "ACTIVE", "expiration": expiration(modes.session, expires_at, issued_at)}

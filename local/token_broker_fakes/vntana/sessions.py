@@ -1,4 +1,4 @@
-"""The tokens that VNTANA knows, and which of them a new one revokes."""
+"""The tokens of VNTANA, and which of them a new one revokes."""
 
 from dataclasses import dataclass
 from random import Random
@@ -23,10 +23,10 @@ class Session:
     workspace: Workspace | None
     expires_at: float
     end: str = ""
-    """Why it was ended before its time: ``revoked`` or ``logged out``."""
+    """``revoked`` or ``logged out``, if it ended before it expired."""
 
     def is_dead(self, now: float) -> bool:
-        """Say whether this token is good for nothing any more."""
+        """Say whether this token has expired, or ended before."""
         return bool(self.end) or now >= self.expires_at
 
     @property
@@ -37,7 +37,7 @@ class Session:
         return self.organization
 
     @property
-    def place(self) -> tuple[str, str, str]:
+    def scope_key(self) -> tuple[str, str, str]:
         """The key of a scope that has at most one live token."""
         organization = self.organization.uuid if self.organization else ""
         workspace = self.workspace.uuid if self.workspace else ""
@@ -51,13 +51,13 @@ class Session:
 
 
 class Sessions:
-    """All tokens that were ever handed out; which of them live is each one's own matter."""
+    """All issued tokens, dead or live."""
 
     def __init__(self, rng: Random) -> None:
         self.rng = rng
         self.by_token: dict[str, Session] = {}
         self.current: dict[tuple[str, str, str], Session] = {}
-        """The latest token of each place."""
+        """The latest token of each scope."""
 
     def open(
         self,
@@ -66,31 +66,31 @@ class Sessions:
         organization: Organization | None = None,
         workspace: Workspace | None = None,
     ) -> Session:
-        """Make a token; the one before, if any, is left as it is."""
+        """Make a token. The previous one of its scope stays as it is."""
         scope: Scope = "workspace" if workspace else "organization" if organization else "login"
         token = opaque(self.rng, TOKEN_BYTES)
         session = Session(token, scope, account, organization, workspace, expires_at)
         self.by_token[token] = session
         return session
 
-    def succeed(self, session: Session, *, revoke: bool) -> None:
-        """Make *session* the current one of its place, and end the one before where *revoke*."""
-        before = self.current.get(session.place)
+    def make_current(self, session: Session, *, revoke: bool) -> None:
+        """Make *session* the current one of its scope; with *revoke*, revoke the previous one."""
+        before = self.current.get(session.scope_key)
         if before and revoke and not before.end:
             before.end = "revoked"
-        self.current[session.place] = session
+        self.current[session.scope_key] = session
 
     def revoke_workspaces(self, email: str, organization: str) -> None:
         """End the workspace tokens of an account's organization."""
-        for place, session in self.current.items():
-            if place[:2] == (email, organization) and session.workspace and not session.end:
+        for key, session in self.current.items():
+            if key[:2] == (email, organization) and session.workspace and not session.end:
                 session.end = "revoked"
 
     @property
     def latest(self) -> Session:
-        """The token that was made last."""
+        """The latest token."""
         return next(reversed(self.by_token.values()))
 
     def live(self, now: float) -> list[Session]:
-        """Return the tokens that are good for something, oldest first."""
+        """Return the live tokens, oldest first."""
         return [session for session in self.by_token.values() if not session.is_dead(now)]

@@ -222,14 +222,11 @@ def run(
     obtain: Callable[[NeedToken], Token] = no_other_tokens,
 ) -> Result:
     """Drive *conversation* to its end, and return its result."""
-    try:
-        step = next(conversation)
-    except StopIteration as end:
-        return cast("Result", end.value)
+    answer: object = None
     while True:
-        # Outside the try: a `send` that raises StopIteration must not end the conversation.
-        answer = obtain(step) if isinstance(step, NeedToken) else send(step)
         try:
             step = conversation.send(answer)
         except StopIteration as end:
             return cast("Result", end.value)
+        # Outside the try: a `send` that raises StopIteration must not end the conversation.
+        answer = obtain(step) if isinstance(step, NeedToken) else send(step)

@@ -211,14 +211,14 @@ class Item(Record):
         return is_ahead(self.suspect_at + SECOND_LOOK, now, 2 * SECOND_LOOK)
 
     def is_due(self, now: int) -> bool:
-        """Say whether it is time to refresh a live token, and no exchange runs."""
-        if self.is_leased(now) or not self.is_live(now):
+        """Say whether it is time to refresh the token, and no exchange runs."""
+        if self.is_leased(now):
             return False
         return not self.failure.is_backing_off(now) if self.failure else now >= self.refresh_at
 
     def is_renewal_due(self, now: int) -> bool:
         """Say whether a background refresh is to start, and no caller has started one."""
-        return not is_ahead(self.nudged_until, now, LONGEST_CLAIM) and self.is_due(now)
+        return self.is_due(now) and not is_ahead(self.nudged_until, now, LONGEST_CLAIM)
 
 
 def is_ahead(moment: int, now: int, longest: int) -> bool:

@@ -61,7 +61,7 @@ class Maintenance:
         item, now = seen.own, self._deps.clock.now()
         if version is None:
             requirement = Requirement(newer_than=item.generation)
-            return self._renew(self._invocation(), seen, requirement) if item.is_due(now) else 0
+            return self._renew(self._invocation(), seen, requirement) if is_due(item, now) else 0
         invocation = self._invocation(version)
         requirement = Requirement(version=invocation.secret().version)
         if not self._is_token(item) or not is_of_another(item, now, requirement.version):
@@ -73,7 +73,7 @@ class Maintenance:
         if is_held(self._deps, self._connection):
             return 0
         now = self._deps.clock.now()
-        due = [item for item in self._tokens() if item.is_renewal_due(now)]
+        due = [i for i in self._tokens() if i.is_live(now) and i.is_renewal_due(now)]
         until = now + CLAIM_SECONDS
         return self._start(
             [i for i in due[:MOST_RENEWED] if self._deps.store.claim_refresh(i, until)]
@@ -246,6 +246,11 @@ class Maintenance:
                 run(log_out(token), lambda request: self._deps.send(request, LOG_OUT_SECONDS))
         except BrokerError as error:
             self._deps.emit("log out failed", variant=item.variant, code=error.code)
+
+
+def is_due(item: Item, now: int) -> bool:
+    """Say whether a live token is to be renewed. Not if an earlier delivery of the event did."""
+    return item.is_live(now) and item.is_due(now)
 
 
 def is_of_another(item: Item, now: int, version: str | None) -> bool:

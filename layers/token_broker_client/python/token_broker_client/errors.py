@@ -64,7 +64,7 @@ class BrokerError(Exception):
     @classmethod
     def of(cls, problem: Mapping[str, Any]) -> "BrokerError":
         """Return the error for a problem (RFC 9457)."""
-        code = str(problem["code"])
+        code: str = problem["code"]
         kind = next((one for one in kinds() if one.code == code), cls)
         error = kind(
             str(problem.get("detail", "")),

@@ -63,18 +63,17 @@ class Functions(NamedTuple):
         name = dict(self.names).get(command.flow)
         if name is None:
             raise InvalidRequest(f"{command.flow}: no function was named for it")
-        payload = dict(command.body) | {"connection": command.connection, "action": command.action}
-        back = _deadline.set(deadline)
+        fixed = {"connection": command.connection, "action": command.action}
+        payload = json.dumps({**command.body, **fixed}).encode()
+        _deadline.set(deadline)
         try:
             client = CLIENTS.get(self.session, region(name))
-            response = client.invoke(FunctionName=name, Payload=json.dumps(payload).encode())
+            response = client.invoke(FunctionName=name, Payload=payload)
             return answered(decoded(response["Payload"].read()), "FunctionError" in response)
         except ClientError as error:
             raise self.refusal(error, name, client.meta.region_name) from None
         except BotoCoreError as error:
             raise unsent(error, name) from None
-        finally:
-            _deadline.reset(back)
 
     def refusal(self, error: ClientError, name: str, region: str) -> BrokerError:
         """Return the error for a refusal of Lambda, or of STS for a role."""

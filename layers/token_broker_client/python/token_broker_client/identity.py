@@ -59,7 +59,7 @@ def authorities(session: "boto3.Session | None") -> str | None:
     found: Any = session or default()
     # A session of boto3's reads its settings from one of botocore's.
     read = getattr(getattr(found, "_session", found), "get_config_variable", None)
-    return os.environ.get("AWS_CA_BUNDLE") or (setting(lambda: read("ca_bundle")) if read else None)
+    return setting(lambda: read("ca_bundle")) if read else None
 
 
 def setting(read: Callable[[], object]) -> str | None:

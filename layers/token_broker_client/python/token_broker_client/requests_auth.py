@@ -95,13 +95,9 @@ class SignedRequest:
     def _resent(
         self, request: PreparedRequest, refused: Response, sending: dict[str, Any]
     ) -> Response:
-        refused.content  # noqa: B018 (reads to the end, so that the connection can be reused)
-        refused.close()
         request.headers.update(self._answer.headers)  # the next hop of a redirect is its copy
-        copy = request.copy()
-        response: Response = refused.connection.send(copy, **sending)
+        response: Response = refused.connection.send(request.copy(), **sending)
         response.history.append(refused)
-        response.request = copy
         return response
 
 

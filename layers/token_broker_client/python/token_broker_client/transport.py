@@ -40,7 +40,6 @@ PIECE_BYTES = 1 << 16
 TRANSIENT = (
     exceptions.ConnectionError,
     exceptions.Timeout,
-    exceptions.ChunkedEncodingError,
     urllib3.exceptions.ProtocolError,
     urllib3.exceptions.TimeoutError,
     TimeoutError,
@@ -80,7 +79,7 @@ def send(where: str, request: Request, deadline: Deadline, authorities: str | No
     The file *authorities* has the certificate authorities; None stands for the usual ones. Raises
     `Unreachable` with the text *where*, without the library's text, which may quote the request.
     """
-    back = _deadline.set(deadline)
+    _deadline.set(deadline)
     connections = _connections(os.getpid())[authorities]
     try:
         return _sent(connections.session(), request, deadline, authorities)
@@ -90,7 +89,6 @@ def send(where: str, request: Request, deadline: Deadline, authorities: str | No
         failure.retryable = isinstance(error, TRANSIENT) and not is_untrusted
     finally:
         connections.used_at = monotonic()
-        _deadline.reset(back)
     raise failure
 
 
@@ -111,7 +109,6 @@ def _sent(
         request.method,
         request.url,
         data=request.body or None,
-        headers=dict(request.headers),
         auth=Signed(request.headers),
         timeout=(min(CONNECT_SECONDS, seconds), seconds),
         verify=authorities,
@@ -136,13 +133,13 @@ def left(deadline: Deadline) -> float:
 
 
 class Signed(AuthBase):
-    """Keeps the signed headers of a request: without an `auth`, requests reads ~/.netrc."""
+    """Sets the signed headers of a request: without an `auth`, requests reads ~/.netrc."""
 
     def __init__(self, headers: Mapping[str, str]) -> None:
         self._headers = headers
 
     def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
-        """Set the headers that were signed."""
+        """Set them last, so that nothing replaces one."""
         request.headers.update(self._headers)
         return request
 
