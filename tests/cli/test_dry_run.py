@@ -88,15 +88,18 @@ def test_each_session_of_a_trial_is_ended_once(
 
 
 def test_a_failed_log_out_is_ignored() -> None:
-    """What is thrown away in any case may fail."""
+    """The other sessions are ended all the same."""
     fake = FakeVntana(clock=clock)
-    attempt = trial("vntana", fake)
+    attempt = trial("vntana", fake, organization="studio", workspace="chairs")
     attempt.token()
+    refused: list[Request] = []
 
-    def refuse(request: object) -> Any:
-        raise CredentialRejected(f"no {request}")
+    def refuse(request: Request) -> Any:
+        refused.append(request)
+        raise CredentialRejected("refused")
 
     attempt.end(refuse)
+    assert len(refused) == 2
 
 
 def test_parameters_that_every_call_must_bring_are_made_up() -> None:
