@@ -1,6 +1,6 @@
 """Model and shipped code are one protocol: what the code does is replayed through the model.
 
-``python -m tests.protocol.simulation --seed N --model`` replays one seed, and tells its story.
+``python -m tests.protocol.simulation --seed N --model`` replays one seed, and prints its trace.
 """
 
 import os
