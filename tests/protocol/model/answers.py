@@ -21,7 +21,7 @@ OCCASIONS = frozenset({"end", "force", "report", "rotation", "expel", "forget"})
 
 
 def may(rules: Rules, state: State, kind: str) -> bool:
-    """Say whether one more fault or occasion of this *kind* is within the scenario's bounds."""
+    """Return whether one more fault or occasion of this *kind* is within the scenario's bounds."""
     left = state.occasions if kind in OCCASIONS else state.faults
     return left > 0 and kind in rules.scenario.may
 

@@ -37,7 +37,7 @@ CODES = {
 
 
 def may_commit(rules: Rules, item: Item, holder: Lambda) -> bool:
-    """Say whether the condition of the write holds: the lease is there and is the holder's."""
+    """Return whether the condition of the write holds: the lease is there and is the holder's."""
     own = item.fence == holder.fence
     return (own or not rules.guards.fence) and (
         (own and item.lease != Lease.FREE) or not rules.guards.owner
@@ -86,7 +86,7 @@ def written(rules: Rules, state: State, holder: Lambda) -> Item:
 
 
 def is_uncertain(rules: Rules, holder: Lambda) -> bool:
-    """Say whether an exchange that failed for another reason may have ended a token."""
+    """Return whether an exchange that failed for another reason may have ended a token."""
     has_sent = holder.begun > 0 and rules.guards.spoilt
     return has_sent or bool(holder.over and rules.guards.put_back)
 
@@ -98,9 +98,9 @@ def done(rules: Rules, state: State, holder: Lambda) -> State:
     is_outage = holder.result in (Result.DOWN, Result.UNANSWERED)
     # What backs off is worth another exchange when that is over.
     is_put_off = is_outage and after.items[name].failure == Failure.PATIENT
-    is_unkept = holder.result == Result.DOWN and not rules.guards.backoff
+    has_unstored_successor = holder.result == Result.DOWN and not rules.guards.backoff
     has_failed = is_outage or holder.result in (Result.REFUSED, Result.SPOILT)
-    if has_failed and holder.begun and not is_put_off and not is_unkept:
+    if has_failed and holder.begun and not is_put_off and not has_unstored_successor:
         return worth(after, name)
     is_second = state.items[gate_of(rules, holder)].suspect == holder.version
     if holder.result == Result.REJECTED and (holder.version != state.secret or is_second):

@@ -12,7 +12,7 @@ WORLD = -1
 
 
 def holds_lease(state: State, name: int, one: Lambda) -> bool:
-    """Say whether *one* is alive and has the present lease of item *name*."""
+    """Return whether *one* is alive and has the present lease of item *name*."""
     fence, step = state.items[name].fence, one.step
     if one.outer and (one.outer.item, one.outer.fence) == (name, fence):
         return True
@@ -23,7 +23,7 @@ def holds_lease(state: State, name: int, one: Lambda) -> bool:
 
 
 def is_awaited(rules: Rules, state: State, name: int) -> bool:
-    """Say whether a request of this lease, sent in time, still has its time to be processed."""
+    """Return whether a request of this lease, sent in time, still has its time to be processed."""
     if not rules.promises.in_time:
         return any(holds_lease(state, name, o) and o.step == Stage.SENT for o in state.lambdas)
     return any(

@@ -140,7 +140,7 @@ def _is_left_alone(seen: Exploration, number: int) -> None:
 
 
 def _settles(seen: Exploration) -> bool:
-    """Say whether every run without new calls and faults ends: the fair moves make no circle.
+    """Return whether every run without new calls and faults ends: the fair moves make no circle.
 
     Together with no state being stuck: whoever waits, ends.
     """

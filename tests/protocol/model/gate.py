@@ -33,7 +33,7 @@ def used(state: State, holder: Lambda) -> int:
 
 
 def has_accepted(rules: Rules, gate: Item, version: int) -> bool:
-    """Say whether the upstream took this version, as far as the gate knows."""
+    """Return whether the upstream took this version, as far as the gate knows."""
     return version == gate.accepted or (not rules.scenario.gate and version == gate.version)
 
 
@@ -150,7 +150,7 @@ def blames(rules: Rules, state: State, place: int, holder: Lambda) -> Iterator[M
 
 
 def may_go_back(rules: Rules, state: State, holder: Lambda) -> bool:
-    """Say whether the version before is worth a try: once, and if it was not rejected."""
+    """Return whether the version before is worth a try: once, and if it was not rejected."""
     if holder.previous or not holder.version or "previous" not in rules.scenario.may:
         return False
     before = holder.version - 1

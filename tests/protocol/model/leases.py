@@ -41,7 +41,7 @@ def acquires(rules: Rules, state: State, place: int, caller: Lambda) -> Iterator
 
 
 def may_acquire(rules: Rules, item: Item, caller: Lambda) -> bool:
-    """Say whether the condition of the write holds."""
+    """Return whether the condition of the write holds."""
     guards = rules.guards
     if guards.swap_generation and item.generation != caller.seen:
         return False

@@ -129,7 +129,7 @@ class Rules:
 
     @property
     def is_timely(self) -> bool:
-        """Say whether a lease never runs out, or grows late, under a Lambda that then sends."""
+        """Return whether a lease never runs out, or grows late, under a Lambda that then sends."""
         return self.guards.kill and self.promises.prompt
 
 

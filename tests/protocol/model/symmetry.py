@@ -39,7 +39,7 @@ def frame(world: State) -> State:
 
 
 def has_twins(rules: Rules) -> bool:
-    """Say whether each state has a twin that is the same to the protocol: variants 1 and 2."""
+    """Return whether each state has a twin that is the same to the protocol: variants 1 and 2."""
     return rules.scenario.items == 3 and rules.guards.key
 
 
@@ -94,7 +94,7 @@ def without_lost(rules: Rules, state: State) -> State:
 
 
 def is_about_to_ask(one: Lambda) -> bool:
-    """Say whether a workspace's lease was taken, and the organization's token is not there yet."""
+    """Return whether a workspace's lease was taken, and the organization's token is not there yet."""
     return one.step == Stage.HOLDING and one.item > 0 and not one.using
 
 
