@@ -387,6 +387,8 @@ def test_findings_are_sorted_by_level() -> None:
         assert grouped([*found]) == [*kinds]
     of_secrets = (failure("vntana/a", "b", "c"), warning("vntana/d", "b", "c"))
     assert grouped([*of_secrets]) == [*of_secrets]
+    many = [ok(str(number), "well") for number in range(40)]
+    assert grouped([*many, kinds[0]])[0] == kinds[0]
 
 
 @pytest.mark.parametrize("count", range(1, 6))

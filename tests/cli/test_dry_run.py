@@ -88,15 +88,18 @@ def test_each_session_of_a_trial_is_ended_once(
 
 
 def test_a_failed_log_out_is_ignored() -> None:
-    """The session is not used any more."""
+    """The other sessions are ended all the same."""
     fake = FakeVntana(clock=clock)
-    attempt = trial("vntana", fake)
+    attempt = trial("vntana", fake, organization="studio", workspace="chairs")
     attempt.token()
+    refused: list[Request] = []
 
-    def refuse(request: object) -> Any:
-        raise CredentialRejected(f"no {request}")
+    def refuse(request: Request) -> Any:
+        refused.append(request)
+        raise CredentialRejected("refused")
 
     attempt.end(refuse)
+    assert len(refused) == 2
 
 
 def test_a_trial_fills_in_required_parameters() -> None:

@@ -1,15 +1,15 @@
-"""Prints the tables of the protocol's tests at the end: which mutant breaks which invariant."""
+"""Prints the tables of the protocol's tests at the end of a run."""
 
 from collections.abc import Iterator
 
 import pytest
 
 TABLE = "table: "
-"""What the name of a test's property begins with that is a table; the rest is its title."""
+"""The prefix of a test property that is a table; the rest is its title."""
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Print what tests recorded; under xdist, what came from its workers."""
+    """Print the recorded tables; under xdist, those of its workers."""
     for title, table in recorded(terminalreporter):
         terminalreporter.section(title, "-")
         terminalreporter.write_line(table)

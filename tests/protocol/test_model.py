@@ -1,7 +1,7 @@
 """The protocol's invariants hold in every state of the model, and each guard is needed.
 
-pytest tests/protocol/test_model.py                  and the tables at its end
-python -m tests.protocol.model --trace fence         what happens without a guard
+pytest tests/protocol/test_model.py                  tests, with the tables at the end
+python -m tests.protocol.model --trace fence         a counterexample without a guard
 """
 
 from collections.abc import Callable
@@ -29,21 +29,21 @@ Runs = Callable[[str], Run]
 Record = Callable[[str, object], None]
 
 LONGEST_SECONDS = 120
-"""What all explorations together may take, on two cores."""
+"""The maximum duration in seconds of all explorations, on two cores."""
 
 
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory: pytest.TempPathFactory) -> Runs:
-    """Explore what a test wants, once for all tests and workers."""
+    """Explore each scenario or mutant once for all tests and workers."""
     return lambda name: once(tmp_path_factory, f"model: {name}", lambda: run(name))
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("scenario", SCENARIOS, ids=[one.name for one in SCENARIOS])
 def test_protocol_keeps_every_invariant(scenario: Scenario, runs: Runs) -> None:
-    """All states are visited; none breaks I1-I10, and in none does a caller wait for ever.
+    """All states are visited; none breaks I1-I10, and no caller waits for ever.
 
-    docs/protocol.md says how many they are, in thousands.
+    docs/protocol.md has the number of states in thousands.
     """
     seen = runs(scenario.name)
     assert seen.is_whole
@@ -84,7 +84,7 @@ def test_mutant_breaks_the_invariants_of_its_guard(mutant: Mutant, runs: Runs) -
 @pytest.mark.slow
 @pytest.mark.parametrize("mutant", REDUNDANT, ids=[one.name for one in REDUNDANT])
 def test_nothing_breaks_without_a_redundant_guard(mutant: Mutant, runs: Runs) -> None:
-    """In all states: another guard implies it."""
+    """Another guard implies it in all states."""
     seen = runs(mutant.name)
     assert (seen.is_whole, seen.steps) == (True, {})
 
@@ -96,14 +96,14 @@ def test_every_guard_and_promise_has_a_mutant() -> None:
 
 
 def test_every_invariant_is_broken_by_some_mutant() -> None:
-    """A predicate that nothing breaks would prove nothing."""
+    """An invariant that no mutant breaks would prove nothing."""
     broken = {name for one in GUARDS for name in one.breaks}
     assert broken == {f"I{number}" for number in range(1, 11)} | {"L1"}
 
 
 @pytest.mark.parametrize("invariant", sorted({name for one in GUARDS for name in one.breaks}))
 def test_document_names_the_guards_of_an_invariant(invariant: str) -> None:
-    """Each mutant that docs/protocol.md names beside an invariant breaks that one."""
+    """Each mutant that docs/protocol.md names for an invariant breaks that invariant."""
     of = {one.name for one in GUARDS if invariant in one.breaks}
     (row,) = rows(f"**{invariant}**")
     named = set(row.split("|")[4].strip(" `").split("`, `"))
@@ -111,7 +111,7 @@ def test_document_names_the_guards_of_an_invariant(invariant: str) -> None:
 
 
 def test_older_locks_break_the_invariants_that_an_earlier_model_found() -> None:
-    """As docs/protocol.md reports them."""
+    """docs/protocol.md reports the same results."""
     known = {
         "lock deleted by key": {"I1", "I2", "I4"},
         "lock with an owner check": {"I1", "I2", "I4"},
@@ -133,11 +133,11 @@ def test_trace_names_each_actor_and_state_of_the_table(capsys: pytest.CaptureFix
 def test_all_explorations_together_take_less_than_two_minutes(
     runs: Runs, record_property: Record
 ) -> None:
-    """On two cores. What was explored, and what breaks without each guard, is shown."""
+    """On two cores. Records the tables of scenarios and mutants."""
     scenarios = [(one, runs(one.name)) for one in SCENARIOS]
     record_property("table: the protocol's model", "\n".join(of_scenarios(scenarios)))
     for title, mutants in (
-        ("locks as others build them", OLDER),
+        ("locks of earlier designs", OLDER),
         ("the protocol without one guard", GUARDS),
         ("the world without one promise: not promised", PROMISES),
     ):

@@ -1,4 +1,4 @@
-"""I13 as a table: how long a connection is out, for each step of an exchange and each fault."""
+"""I13 as a table: the outage of a connection for each step of an exchange and each fault."""
 
 from collections.abc import Callable
 from itertools import product
@@ -16,10 +16,10 @@ DOCUMENT = Path(__file__).parents[2] / "docs" / "protocol.md"
 def test_no_fault_lasts_longer_than_its_bound(
     record_property: Callable[[str, object], None],
 ) -> None:
-    """A failed call to AWS affects one call; a death, at most until its lease expires."""
+    """A failed call to AWS affects one call; a crash affects others until its lease expires."""
     measured = measure_all()
     shown = tables(measured)
-    record_property("table: how long a fault is felt, in seconds", shown)
+    record_property("table: effects of a fault, in seconds", shown)
 
     assert {(one.flow, one.situation) for one in measured} == {*product(VENDORS, SITUATIONS)}
     assert too_long(measured) == []

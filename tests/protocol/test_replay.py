@@ -1,6 +1,6 @@
-"""Model and shipped code are one protocol: what the code does is replayed through the model.
+"""Trace validation: the model allows each step of the shipped code.
 
-``python -m tests.protocol.simulation --seed N --model`` replays one seed, and tells its story.
+``python -m tests.protocol.simulation --seed N --model`` replays one seed, and prints its trace.
 """
 
 import os
@@ -16,17 +16,17 @@ from tests.protocol.simulation.guard_bugs import ALL_BUGS
 
 SEEDS = int(os.environ.get("REPLAYED_SEEDS", "200"))
 MOST_SEEDS = 1000
-"""Runs after which a planted bug counts as one that is not found."""
+"""The number of runs after which the search for a planted bug ends."""
 
 LEAST_STEPS = 10
-"""Steps of a run that the model has to say something of: else the replay looks at nothing."""
+"""The least number of replayed steps per run, so that the replay is not empty."""
 
 Record = Callable[[str, object], None]
 
 
 @pytest.mark.slow
 def test_model_allows_each_step_of_the_code() -> None:
-    """Each write, request and hand-out is a move of the model's from where the model is."""
+    """Each write, request and returned token is a move that the model allows in its state."""
     found, steps = run_seeds(range(SEEDS), has_model=True)
 
     assert not found, shown(found)
@@ -35,11 +35,11 @@ def test_model_allows_each_step_of_the_code() -> None:
 
 @pytest.mark.slow
 def test_each_guard_removed_from_the_code_is_found(record_property: Record) -> None:
-    """By the replay; where a guard shows in no single step, by the simulation's judge."""
+    """The replay finds it; if no single step shows it, the simulation's judge finds it."""
     wanted = {
         Wanted(one.bug, one.by == "replay", one.near, MOST_SEEDS)
         for one in COUNTERPARTS.values()
-        # What is in the kill table, the judge finds there.
+        # Bugs in the kill table are found by the judge.
         if one.by == "replay" or (one.by == "judge" and one.bug not in BUGS)
     }
     hunts = hunt(sorted(wanted))
@@ -49,6 +49,6 @@ def test_each_guard_removed_from_the_code_is_found(record_property: Record) -> N
 
 
 def test_each_guard_has_a_counterpart() -> None:
-    """No guard of the model is without a bug in the code, and each of those is planted."""
+    """Each guard of the model has a planted bug in the code."""
     assert set(COUNTERPARTS) == {mutant.name for mutant in GUARDS}
     assert {one.bug for one in COUNTERPARTS.values()} <= ALL_BUGS.keys()

@@ -1,6 +1,6 @@
-"""The shipped code under a deterministic simulation: thousands of seeds, and bugs that are planted.
+"""The shipped code under a deterministic simulation: thousands of seeds, and planted bugs.
 
-What each failure prints, replays it: ``python -m tests.protocol.simulation --seed N``.
+Each failure prints the command that replays it: ``python -m tests.protocol.simulation --seed N``.
 """
 
 import os
@@ -17,26 +17,26 @@ from tests.protocol.simulation.planning import plan_of
 from tests.protocol.simulation.plans import Change, FlowName, Notice, Plan, Visit
 from tests.protocol.simulation.planting import planted
 from tests.protocol.simulation.shrinking import shrunk
-from tests.protocol.simulation.stories import story
+from tests.protocol.simulation.traces import trace_of
 from tests.protocol.simulation.vendors import VENDORS
 from tests.protocol.simulation.verdict import judged
 
 CALLS, LIFETIMES = 3400, 40
-"""Of each of the three flows: ten thousand calls in all."""
+"""For each of the three flows: ten thousand calls in all."""
 
 LIFETIME = 3600
 MANY = 600
-"""Variants of one connection: with the ways that lead to them, more than a thousand items."""
+"""Variants of one connection: more than a thousand items with their aliases."""
 
 Record = Callable[[str, object], None]
 
 SEEDS = int(os.environ.get("SIMULATION_SEEDS", "6000"))
-"""How many runs there are of the shipped code: two cores take a minute or two for as many."""
+"""The number of runs of the shipped code: two cores take a minute or two."""
 
 
 @pytest.mark.slow
 def test_no_seed_breaks_an_invariant() -> None:
-    """I1 to I17 hold for the shipped code, whatever dies, stands still, is lost or comes late."""
+    """I1 to I17 hold for the shipped code under crashes, freezes, lost and late messages."""
     found = run_seeds(range(SEEDS)).found
 
     assert not found, shown(found)
@@ -44,7 +44,7 @@ def test_no_seed_breaks_an_invariant() -> None:
 
 @pytest.mark.slow
 def test_each_planted_bug_is_found(record_property: Record) -> None:
-    """Taking any one guard out of the shipped code turns this suite red."""
+    """Removing any one guard from the shipped code breaks an invariant."""
     hunts = hunt([Wanted(bug.name, near=bug.near) for bug in BUGS.values()]).values()
     record_property("table: bugs planted in the shipped code", kill_table(hunts))
 
@@ -52,8 +52,8 @@ def test_each_planted_bug_is_found(record_property: Record) -> None:
 
 
 def test_a_seed_replays_the_same_steps() -> None:
-    """A seed that failed elsewhere fails here, in the same steps."""
-    once, again = (story(judged(plan_of(12))) for _ in range(2))
+    """A seed gives the same trace on every machine."""
+    once, again = (trace_of(judged(plan_of(12))) for _ in range(2))
 
     assert once == again
 
@@ -67,7 +67,7 @@ def test_a_planted_bug_is_removed_after_its_run() -> None:
 
 
 def test_a_failing_plan_is_shrunk_while_it_fails() -> None:
-    """What is left of it is small, and breaks the same invariant."""
+    """The shrunk plan is small, and breaks the same invariant."""
     with planted(BUGS["renewal-resent"]):
         plan = next(plan for plan in map(plan_of, range(1000)) if judged(plan).breaks("I6"))
         smallest = shrunk(plan, lambda smaller: judged(smaller).breaks("I6"))
@@ -78,7 +78,7 @@ def test_a_failing_plan_is_shrunk_while_it_fails() -> None:
 
 
 def test_a_plan_stays_as_it_is_when_a_flow_or_a_theme_is_added() -> None:
-    """Only the seeds that the new one wins are drawn anew: each name has draws of its own."""
+    """Only the seeds that choose the new one change: each name has independent draws."""
     lots = {"one": 1.0, "two": 2.0}
     draws = [draws_of(seed) for seed in range(1000)]
     before = [chosen(draw, lots) for draw in draws]
@@ -93,7 +93,7 @@ def test_a_plan_stays_as_it_is_when_a_flow_or_a_theme_is_added() -> None:
 def test_delete_removes_more_variants_than_one_query_reads() -> None:
     """I16: `forgotten` is their number, and none of them is left."""
     event = {"connection": "acme", "action": "forget"}
-    calls = range(12)  # each goes on where the one before had no more time
+    calls = range(12)  # each continues where the one before ran out of time
     judge = judged(many(MANY, *(Visit(f"z{n}", MANY + 10.0 + 30 * n, event) for n in calls)))
     answers = [one.answer for one in judge.answered if one.action == "forget"]
 
@@ -112,7 +112,7 @@ def test_a_rotation_renews_more_variants_than_one_invocation_can() -> None:
 
 
 def many(number: int, *more: Visit) -> Plan:
-    """Return calls for so many variants, each of which has two items."""
+    """Return calls for *number* variants, each of which has two items."""
     visits = [
         Visit(f"{n:04}", n * 1.0, {"connection": "acme", "parameters": {"userId": f"user {n}"}})
         for n in range(number)
@@ -122,7 +122,7 @@ def many(number: int, *more: Visit) -> Plan:
 
 @pytest.mark.parametrize("flow", VENDORS)
 def test_renewal_is_off_the_callers_path(flow: FlowName) -> None:
-    """In many lifetimes of a token, calls while it lives never wait, and get their `min_ttl`."""
+    """Over many lifetimes, a call never waits while a token lives, and gets its `min_ttl`."""
     judge = judged(traffic(flow))
     calls = [one for one in judge.answered if one.action == "token" and one.is_plain]
     waited = [one for one in calls if one.slept or one.sent]
@@ -130,7 +130,7 @@ def test_renewal_is_off_the_callers_path(flow: FlowName) -> None:
     assert not judge.violations
     assert len(judge.made) > LIFETIMES
     assert {one.end for one in calls} == {"answered"}
-    assert not any(one.had_live for one in waited)
+    assert not any(one.usable_at_begin for one in waited)
     assert len(waited) < len(calls) / 100
 
 

@@ -95,7 +95,7 @@ def test_a_token_that_cannot_be_stored_has_the_next_generation() -> None:
 
 
 def uncertain_after(*, has_sent: bool, lease_until: int) -> bool:
-    """Say whether a token is kept as uncertain, once an exchange ended as the table was away.
+    """Return whether a token is kept as uncertain, once an exchange ended as the table was away.
 
     Before it, there was a lease until then.
     """

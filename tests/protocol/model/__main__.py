@@ -1,7 +1,7 @@
-"""Explores the protocol and prints what holds, and what breaks without each guard.
+"""Explores the model and prints the invariants that hold, and those that break without each guard.
 
     python -m tests.protocol.model                   both tables
-    python -m tests.protocol.model --trace bound     the shortest way to what a mutant breaks
+    python -m tests.protocol.model --trace bound     the shortest counterexample of a mutant
     python -m tests.protocol.model --only session    one scenario or mutant
 
 Run it from the repository's root.
@@ -20,7 +20,7 @@ NAMES = [*(one.name for one in SCENARIOS), *(one.name for one in MUTANTS)]
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Do what the command line says; 1 if anything is not as it should be."""
+    """Run the command line; return 1 if a result is not the expected one."""
     parser = argparse.ArgumentParser("python -m tests.protocol.model", description=__doc__)
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.add_argument("--trace", choices=NAMES, metavar="MUTANT")
@@ -32,7 +32,7 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def trace(name: str) -> int:
-    """Print the shortest way to each invariant that breaks."""
+    """Print the shortest counterexample of each broken invariant."""
     for invariant, lines in run(name).traces.items():
         print(f"{invariant} breaks:", *lines, "", sep="\n")
     return 0
@@ -47,7 +47,7 @@ def tables(names: Sequence[str]) -> int:
     print(*of_scenarios(scenarios), "", *of_mutants(mutants), sep="\n")
     wrong = [one.name for one, seen in scenarios if seen.steps or not seen.is_whole]
     wrong += [one.name for one, seen in mutants if not set(one.breaks) <= seen.steps.keys()]
-    print(*(f"not as it should be: {name}" for name in wrong), sep="\n")
+    print(*(f"unexpected result: {name}" for name in wrong), sep="\n")
     return 1 if wrong else 0
 
 

@@ -1,4 +1,4 @@
-"""What a caller gets in the end, and how a Lambda goes on after it."""
+"""The answers to callers, and a Lambda's state after its answer."""
 
 from tests.protocol.model.decision import is_stale
 from tests.protocol.model.rules import Rules
@@ -17,17 +17,17 @@ from tests.protocol.model.state import (
 )
 
 OCCASIONS = frozenset({"end", "force", "report", "rotation", "expel", "forget"})
-"""What is a reason for an exchange; the rest are faults."""
+"""Events that justify an exchange; all others are faults."""
 
 
 def may(rules: Rules, state: State, kind: str) -> bool:
-    """Say whether one more fault or occasion of this *kind* is within the scenario's bounds."""
+    """Return whether one more fault or occasion of this *kind* is within the bounds."""
     left = state.occasions if kind in OCCASIONS else state.faults
     return left > 0 and kind in rules.scenario.may
 
 
 def placed(state: State, place: int, caller: Lambda, item: tuple[int, Item] | None = None) -> State:
-    """Return *state* with the Lambda in *place*, and an item, as they are now."""
+    """Return *state* with an updated Lambda in *place*, and an updated item."""
     lambdas = put(state.lambdas, place, caller)
     if item is None:
         return state._replace(lambdas=lambdas)
@@ -35,7 +35,7 @@ def placed(state: State, place: int, caller: Lambda, item: tuple[int, Item] | No
 
 
 def answered(rules: Rules, caller: Lambda, token: int) -> Lambda:
-    """Return the Lambda after its call got *token*, or 0: an error."""
+    """Return the Lambda after its call got *token*, or 0 for an error."""
     outer = caller.outer
     if not outer:
         return Lambda(kept=token if "report" in rules.scenario.may else 0)
@@ -45,7 +45,7 @@ def answered(rules: Rules, caller: Lambda, token: int) -> Lambda:
 
 
 def handed(rules: Rules, caller: Lambda, item: Item) -> tuple[Event, ...]:
-    """Return the event of handing *item*'s token to the caller, if there is one."""
+    """Return the event that returns *item*'s token to the caller, if there is a caller."""
     if caller.ask == Ask.RENEWING:
         return ()
     return (HandOut(caller.item, caller.item, item.token, is_stale(rules, item)),)
@@ -59,7 +59,7 @@ def refused(caller: Lambda, code: str, version: int) -> tuple[Event, ...]:
 
 
 def losing(caller: Lambda) -> Lambda:
-    """Return a Lambda after it lost its write: it reads again; who renews gives up."""
+    """Return a Lambda after its write failed: a caller reads again, a refresh ends."""
     if caller.ask == Ask.RENEWING:
         return Lambda()
     seen = caller.seen if caller.ask == Ask.FORCED else 0
@@ -67,11 +67,11 @@ def losing(caller: Lambda) -> Lambda:
 
 
 def lost(rules: Rules, state: State, place: int, caller: Lambda) -> Move:
-    """Another write came first: a normal outcome, so read again."""
+    """Another write came first: a normal outcome, followed by a read."""
     if not rules.guards.loser:
         after = placed(state, place, answered(rules, caller, 0))
         events = refused(caller, "conflict", state.secret)
-        return Move(place, "loses the write, and answers so", after, events)
+        return Move(place, "loses the write, and returns an error", after, events)
     is_renewal = caller.ask == Ask.RENEWING
     text = "loses the write: another renews" if is_renewal else "loses the conditional write"
     return Move(place, text, placed(state, place, losing(caller)))

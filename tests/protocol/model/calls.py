@@ -1,4 +1,4 @@
-"""A call comes in: plain, forced, with a report, or off the path. It reads the item and decides."""
+"""A call arrives: plain, forced, a report or a refresh. It reads the item and decides."""
 
 from collections.abc import Iterator
 
@@ -9,7 +9,7 @@ from tests.protocol.model.state import Age, Ask, Failure, HandOut, Lambda, Move,
 
 
 def calls(rules: Rules, state: State, place: int, idle: Lambda) -> Iterator[Move]:
-    """A new call comes in."""
+    """A new call arrives."""
     for name in rules.scenario.callable:
         if not rules.guards.key:
             yield mixed_up(rules, state, place, name)
@@ -33,7 +33,7 @@ def mixed_up(rules: Rules, state: State, place: int, asked: int) -> Move:
 
 
 def forced(rules: Rules, state: State, place: int, caller: Lambda) -> Move:
-    """A forced call is worth an exchange, unless one is running anyway."""
+    """A forced call justifies an exchange, unless one is running."""
     name, spent = caller.item, state._replace(occasions=state.occasions - 1)
     item = state.items[name]
     is_early = item.failure == Failure.PATIENT and item.strict
@@ -55,10 +55,10 @@ def read(rules: Rules, state: State, place: int, caller: Lambda) -> Move:
         return Move(place, "reads that an exchange is needed", placed(state, place, now))
     if choice == HAND_OUT:
         after = placed(state, place, answered(rules, caller, item.token))
-        return Move(place, "hands out the stored token", after, handed(rules, caller, item))
+        return Move(place, "returns the stored token", after, handed(rules, caller, item))
     if choice == WAIT and caller.ask != Ask.RENEWING:
         waiting = placed(state, place, caller._replace(kept=0))
-        return Move(place, "reads that another has the lease, and waits", waiting)
+        return Move(place, "reads that another holds the lease, and waits", waiting)
     code = "credential_latched" if choice == REFUSE else "upstream_unavailable"
     after = placed(state, place, answered(rules, caller, 0))
     return Move(place, f"answers {code}", after, refused(caller, code, state.secret))
@@ -73,7 +73,7 @@ def waits(rules: Rules, state: State, place: int, caller: Lambda) -> Iterator[Mo
 
 
 def reported(rules: Rules, state: State, place: int, caller: Lambda) -> Move:
-    """A caller says that the token it has was refused: only the current one is marked, once."""
+    """A caller reports its token as rejected: only the current one is marked, once."""
     name = caller.item
     item = state.items[name]
     counts = item.token == caller.kept and not item.rejected

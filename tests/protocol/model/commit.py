@@ -1,4 +1,4 @@
-"""What the holder of a lease does with the outcome: one conditional write, then the answer."""
+"""The end of an exchange: one conditional write, then the answer."""
 
 from collections.abc import Iterator
 
@@ -37,7 +37,7 @@ CODES = {
 
 
 def may_commit(rules: Rules, item: Item, holder: Lambda) -> bool:
-    """Say whether the condition of the write holds: the lease is there and is the holder's."""
+    """Return whether the condition of the write holds: the holder still has the lease."""
     own = item.fence == holder.fence
     return (own or not rules.guards.fence) and (
         (own and item.lease != Lease.FREE) or not rules.guards.owner
@@ -45,7 +45,7 @@ def may_commit(rules: Rules, item: Item, holder: Lambda) -> bool:
 
 
 def written(rules: Rules, state: State, holder: Lambda) -> Item:
-    """Return the item with the outcome in it and the lease ended."""
+    """Return the item with the outcome and without the lease."""
     item, result = state.items[holder.item], holder.result
     if item.fence == holder.fence or not rules.guards.own_end:
         item = item._replace(lease=Lease.FREE)
@@ -86,21 +86,21 @@ def written(rules: Rules, state: State, holder: Lambda) -> Item:
 
 
 def is_uncertain(rules: Rules, holder: Lambda) -> bool:
-    """Say whether an exchange that failed for another reason may have ended a token."""
+    """Return whether an exchange that failed for another reason may have ended a token."""
     has_sent = holder.begun > 0 and rules.guards.spoilt
     return has_sent or bool(holder.over and rules.guards.put_back)
 
 
 def done(rules: Rules, state: State, holder: Lambda) -> State:
-    """Return the world after the write; a failure that is stored is worth another exchange."""
+    """Return the state after the write; a stored failure justifies another exchange."""
     name = holder.item
     after = state._replace(items=put(state.items, name, written(rules, state, holder)))
     is_outage = holder.result in (Result.DOWN, Result.UNANSWERED)
-    # What backs off is worth another exchange when that is over.
+    # The end of the back-off justifies another exchange.
     is_put_off = is_outage and after.items[name].failure == Failure.PATIENT
-    is_unkept = holder.result == Result.DOWN and not rules.guards.backoff
+    has_unstored_successor = holder.result == Result.DOWN and not rules.guards.backoff
     has_failed = is_outage or holder.result in (Result.REFUSED, Result.SPOILT)
-    if has_failed and holder.begun and not is_put_off and not is_unkept:
+    if has_failed and holder.begun and not is_put_off and not has_unstored_successor:
         return worth(after, name)
     is_second = state.items[gate_of(rules, holder)].suspect == holder.version
     if holder.result == Result.REJECTED and (holder.version != state.secret or is_second):
@@ -109,7 +109,7 @@ def done(rules: Rules, state: State, holder: Lambda) -> State:
 
 
 def commits(rules: Rules, state: State, place: int, holder: Lambda) -> Iterator[Move]:
-    """Store the outcome, unless the lease is another's by now."""
+    """Store the outcome, unless another holder has the lease."""
     item = state.items[holder.item]
     if not rules.guards.commit_first and holder.result > 0:
         yield hands_out_first(rules, state, place, holder)
@@ -125,7 +125,7 @@ def commits(rules: Rules, state: State, place: int, holder: Lambda) -> Iterator[
     if may(rules, state, "defect") and holder.result > 0:
         spoilt = placed(state, place, holder._replace(result=Result.SPOILT))
         less = spoilt._replace(faults=state.faults - 1)
-        yield Move(place, "fails with the new token in its hand", less, (), fair=False)
+        yield Move(place, "fails after it got the new token", less, (), fair=False)
     if may(rules, state, "unkept") and holder.result > 0:
         yield unkept(rules, state, place, holder)
     if may(rules, state, "blur"):
@@ -134,21 +134,21 @@ def commits(rules: Rules, state: State, place: int, holder: Lambda) -> Iterator[
 
 
 def unkept(rules: Rules, state: State, place: int, holder: Lambda) -> Move:
-    """The token cannot be kept: that is stored, and who made it gets it."""
+    """The token cannot be stored: the item records that, and the caller gets the token."""
     name, failure = holder.item, Failure.PATIENT
     item = state.items[name]._replace(lease=Lease.FREE, failure=failure, blames=holder.version)
     item = item._replace(strict=holder.login)
     less = state._replace(faults=state.faults - 1)
     after = placed(less, place, answered(rules, holder, holder.result), (name, item))
     told = HandOut(name, name, holder.result, stale=False)
-    text = "stores that its token cannot be kept, and hands it out"
+    text = "records that its token cannot be stored, and returns it"
     return Move(place, text, after, (End(own=True), told), fair=False)
 
 
 def blurs(
     state: State, after: State, place: int, holder: Lambda, events: tuple[Event, ...]
 ) -> Iterator[Move]:
-    """The table's answer is lost, and with it the write, or not."""
+    """The table's answer is lost; the write happens, is lost, or is late."""
     unsure = holder._replace(step=Stage.SETTLING)
     text = "stores the outcome; the table's answer is lost"
     yield Move(place, text, placed(after, place, unsure), events, fair=False)
@@ -160,14 +160,12 @@ def blurs(
 
 
 def hands_out_first(rules: Rules, state: State, place: int, holder: Lambda) -> Move:
-    """What a mutant does: answer first. The platform then freezes it, its write half sent."""
+    """A mutant answers before it stores. The platform then freezes it with its write in flight."""
     item = state.items[holder.item]._replace(
         token=holder.result, failure=Failure.CALM, lease=Lease.FREE
     )
     after = placed(with_message(state, holder), place, answered(rules, holder, holder.result))
-    return Move(
-        place, "hands out its token before it is stored", after, handed(rules, holder, item)
-    )
+    return Move(place, "returns its token before it is stored", after, handed(rules, holder, item))
 
 
 def replied(rules: Rules, state: State, place: int, holder: Lambda) -> Move:
@@ -178,11 +176,11 @@ def replied(rules: Rules, state: State, place: int, holder: Lambda) -> Move:
     if holder.result > 0:
         told = handed(rules, holder, item._replace(token=holder.result))
         after = placed(state, place, answered(rules, holder, holder.result))
-        return Move(place, "hands out its token", after, told)
+        return Move(place, "returns its token", after, told)
     if is_live(item) or (item.token > 0 and not rules.guards.min_ttl):
         after = placed(state, place, answered(rules, holder, item.token))
         stale = HandOut(name, name, item.token, stale=True)
-        return Move(place, "hands out the old token, stale", after, (stale,))
+        return Move(place, "returns the old token as stale", after, (stale,))
     code = CODES[holder.result]
     after = placed(state, place, answered(rules, holder, 0))
     return Move(place, f"answers {code}", after, refused(holder, code, holder.version))

@@ -1,4 +1,4 @@
-"""Lambdas die, and leases run out."""
+"""Crashes of Lambdas, and the end of leases."""
 
 from collections.abc import Iterator
 
@@ -8,11 +8,11 @@ from tests.protocol.model.state import Lambda, Lease, Move, Result, Stage, State
 from tests.protocol.model.upstream import processed
 
 WORLD = -1
-"""Who moves where no Lambda does."""
+"""The actor of moves that no Lambda makes."""
 
 
 def holds_lease(state: State, name: int, one: Lambda) -> bool:
-    """Say whether *one* is alive and has the present lease of item *name*."""
+    """Return whether *one* is alive and holds the current lease of item *name*."""
     fence, step = state.items[name].fence, one.step
     if one.outer and (one.outer.item, one.outer.fence) == (name, fence):
         return True
@@ -23,7 +23,7 @@ def holds_lease(state: State, name: int, one: Lambda) -> bool:
 
 
 def is_awaited(rules: Rules, state: State, name: int) -> bool:
-    """Say whether a request of this lease, sent in time, still has its time to be processed."""
+    """Return whether a request that was sent in time under this lease is still in flight."""
     if not rules.promises.in_time:
         return any(holds_lease(state, name, o) and o.step == Stage.SENT for o in state.lambdas)
     return any(
@@ -33,23 +33,23 @@ def is_awaited(rules: Rules, state: State, name: int) -> bool:
 
 
 def leases(rules: Rules, state: State) -> Iterator[Move]:
-    """The lease of any item grows late, or runs out."""
+    """The lease of any item becomes late, or ends."""
     for name, item in enumerate(state.items):
         if item.lease in (Lease.EARLY, Lease.LATE):
             yield from goes_on(rules, state, name)
 
 
 def goes_on(rules: Rules, state: State, name: int) -> Iterator[Move]:
-    """A lease grows late, and then it runs out: the platform has ended its holder by then.
+    """A lease becomes late, then it ends: the platform has ended its holder before.
 
-    Being ended is a death (`deaths`), so under a holder that lives a lease runs out for a mutant
-    only; and that it is late is seen by nobody but a holder about to send.
+    That is a crash (`deaths`), so only in a mutant a lease ends while its holder lives. Only a
+    holder that is about to send notices a late lease.
     """
     item = state.items[name]
     holders = [one for one in state.lambdas if holds_lease(state, name, one)]
     if item.lease == Lease.EARLY and holders and not rules.is_timely:
         late = state._replace(items=put(state.items, name, item._replace(lease=Lease.LATE)))
-        yield Move(WORLD, f"the lease of {name} grows late", late, (), fair=False)
+        yield Move(WORLD, f"the lease of {name} becomes late", late, (), fair=False)
     if is_awaited(rules, state, name) or (holders and rules.guards.kill):
         return
     over = state._replace(items=put(state.items, name, item._replace(lease=Lease.OVER)))
@@ -62,21 +62,21 @@ def goes_on(rules: Rules, state: State, name: int) -> Iterator[Move]:
 
 
 def deaths(rules: Rules, state: State, place: int) -> Iterator[Move]:
-    """A Lambda with a lease may die, or be ended by the platform, at any step."""
+    """A Lambda with a lease may crash, or be ended by the platform, at any step."""
     one = state.lambdas[place]
     if one.outer or one.step >= Stage.HOLDING or (one.step == Stage.SETTLING_LEASE and one.wrote):
         yield from dies(rules, state, place, one)
 
 
 def dies(rules: Rules, state: State, place: int, one: Lambda) -> Iterator[Move]:
-    """One Lambda dies. What it has sent may arrive all the same."""
+    """One Lambda crashes. Its messages in flight may still arrive."""
     gone = without_lambda(state, place, one)
     if one.step != Stage.SENT:
         yield Move(place, "dies", gone, (), fair=False)
     elif one.late or not rules.promises.in_time:
         yield Move(place, "dies, its request on the way", with_message(gone, one), (), fair=False)
     else:
-        # Nobody can tell when it is processed, as long as it is before the lease is over.
+        # The time of its processing makes no difference before the end of the lease.
         yield Move(place, "dies, its request is lost", gone, (), fair=False)
         after = processed(rules, gone, one)[0]._replace(wrong=gone.wrong)
         yield Move(place, "dies, its request is processed", after, (), fair=False)
@@ -85,7 +85,7 @@ def dies(rules: Rules, state: State, place: int, one: Lambda) -> Iterator[Move]:
 
 
 def without_lambda(state: State, place: int, one: Lambda) -> State:
-    """Return the world without a Lambda: what it had begun is worth another exchange."""
+    """Return the state without a Lambda: its exchange justifies another one."""
     wrong = state.wrong
     if one.result == Result.REJECTED and one.step == Stage.JUDGING:
         wrong = put(wrong, one.version, wrong[one.version] - 1)
@@ -100,6 +100,6 @@ def without_lambda(state: State, place: int, one: Lambda) -> State:
 
 
 def with_message(state: State, sender: Lambda) -> State:
-    """Return the world with what *sender* sent still on its way."""
+    """Return the state with the message of *sender* in flight."""
     message = sender._replace(ask=0, kept=0, outer=())
     return state._replace(messages=tuple(sorted((*state.messages, message))))

@@ -1,4 +1,4 @@
-"""What a caller does with the item that it read: one pure function, as in the shipped code."""
+"""The decision of a caller by the item that it read: a pure function, as in the shipped code."""
 
 from tests.protocol.model.rules import Rules
 from tests.protocol.model.state import Age, Ask, Failure, Item, Lambda, Lease
@@ -7,31 +7,31 @@ HAND_OUT, WAIT, ACQUIRE, FAIL, REFUSE = range(5)
 
 
 def is_leased(item: Item) -> bool:
-    """Say whether somebody may be exchanging: there is a lease that is not over."""
+    """Return whether an exchange may be running: there is a lease that has not ended."""
     return item.lease in (Lease.EARLY, Lease.LATE)
 
 
 def is_live(item: Item) -> bool:
-    """Say whether the token may be handed out."""
+    """Return whether the token may be returned."""
     return item.token > 0 and item.age > Age.DEAD and not item.rejected
 
 
 def is_latched(rules: Rules, item: Item, secret: int) -> bool:
-    """Say whether the upstream rejected this version of the secret before."""
+    """Return whether the upstream rejected this version of the secret before."""
     if not rules.guards.latch_version:
         return item.latch > 0
     return bool(item.latch >> secret & 1)
 
 
 def is_stale(rules: Rules, item: Item) -> bool:
-    """Say whether an answer with this token says that it may be dead upstream."""
+    """Return whether this token is returned as stale."""
     return item.failure != Failure.CALM or (
         item.lease != Lease.FREE and (rules.guards.doubt or is_leased(item))
     )
 
 
 def is_due(rules: Rules, item: Item, caller: Lambda, secret: int) -> bool:
-    """Say whether this call wants an exchange although the token is live."""
+    """Return whether this call needs an exchange although the token is live."""
     if caller.ask == Ask.RENEWING:
         is_old = item.age == Age.AGING or item.version != secret
         return item.failure == Failure.DUE or is_old
@@ -41,13 +41,13 @@ def is_due(rules: Rules, item: Item, caller: Lambda, secret: int) -> bool:
 
 
 def is_backing_off(rules: Rules, item: Item, secret: int) -> bool:
-    """Say whether it is too early for another try, with this version of the secret."""
+    """Return whether the item has a back-off for this version of the secret."""
     is_about = item.blames in (-1, secret) or not rules.guards.latch_version
     return item.failure == Failure.PATIENT and is_about
 
 
 def decide(rules: Rules, item: Item, caller: Lambda, secret: int, gate: Item | None = None) -> int:
-    """Return what the caller does next. What the *gate* accepts, no variant's own latch forbids."""
+    """Return the caller's next step. The *gate*'s accepted version overrides a latch."""
     live = is_live(item)
     if live and not is_due(rules, item, caller, secret):
         return HAND_OUT

@@ -1,4 +1,4 @@
-"""What the holder of a lease does before it sends a request."""
+"""The steps of a lease's holder before it sends a request."""
 
 from collections.abc import Iterator
 
@@ -21,7 +21,7 @@ from tests.protocol.model.upstream import OWN_TOKEN
 
 
 def holds(rules: Rules, state: State, place: int, holder: Lambda) -> Iterator[Move]:
-    """Get what the exchange needs: the organization's token, or leave to log in."""
+    """Get the organization's token, or the permission to log in."""
     scenario = rules.scenario
     if scenario.organization and holder.item and not holder.using:
         yield asks(rules, state, place, holder)
@@ -42,7 +42,7 @@ def holds(rules: Rules, state: State, place: int, holder: Lambda) -> Iterator[Mo
 
 
 def asks(rules: Rules, state: State, place: int, holder: Lambda) -> Move:
-    """Ask the broker for the organization's token, like any caller."""
+    """Request the organization's token from the broker, like any caller."""
     if not rules.guards.ask:
         return checks(rules, state, place, holder._replace(using=OWN_TOKEN))
     return Move(place, "asks for the organization's token", placed(state, place, asking(holder)))
@@ -55,7 +55,7 @@ def asking(holder: Lambda) -> Lambda:
 
 
 def phase(state: State, holder: Lambda) -> int:
-    """Return how far the holder's own clock says its leases are."""
+    """Return the phase of the holder's leases by its clock."""
     item, gate = state.items[holder.item], state.items[0]
     own = item.lease if item.fence == holder.fence else Lease.OVER
     if not holder.gate:
@@ -64,7 +64,7 @@ def phase(state: State, holder: Lambda) -> int:
 
 
 def checks(rules: Rules, state: State, place: int, holder: Lambda) -> Move:
-    """See whether there is time for one more answer; the secret is read here."""
+    """Check that there is time for one more answer; read the secret."""
     if rules.guards.bound and phase(state, holder) != Lease.EARLY:
         return refuses(state, place, holder)
     version = used(state, holder)
@@ -76,7 +76,7 @@ def checks(rules: Rules, state: State, place: int, holder: Lambda) -> Move:
 
 
 def refuses(state: State, place: int, holder: Lambda, result: int = Result.REFUSED) -> Move:
-    """Too little time is left; with no time at all, that counts as an outage."""
+    """Too little time is left; without any time it counts as an outage."""
     step = Stage.JUDGING if holder.gate else Stage.COMMITTING
     after = placed(state, place, holder._replace(step=step, result=result))
     return Move(place, "sees that the time is too short, and sends nothing", after)

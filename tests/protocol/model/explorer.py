@@ -1,4 +1,4 @@
-"""Visits every state that the rules allow, breadth first, so that a counterexample is shortest."""
+"""Explores all reachable states breadth first, so each counterexample is a shortest one."""
 
 import gc
 import time
@@ -13,37 +13,37 @@ from tests.protocol.model.state import Lease, Stage
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """An invariant is broken by a move, or (no move) by a state that nobody leaves."""
+    """An invariant that a move breaks, or (no move) a state without a successor."""
 
     name: str
     at: int
-    """The number of the state before."""
+    """The number of the previous state."""
     move: tuple[str, Key] | None
-    """Its text, and the state after it."""
+    """The move's text, and the next state."""
     depth: int
 
 
 @dataclass(slots=True)
 class Exploration:
-    """What was visited, and what was found on the way."""
+    """The visited states and the broken invariants."""
 
     space: Space
     found: dict[str, Found] = field(default_factory=dict)
     states: list[Key] = field(default_factory=list)
     scenes: list[Scene] = field(default_factory=list)
     numbers: dict[Key, int] = field(default_factory=dict)
-    """Of each state that was met, as it was met: several are one."""
+    """The number of each met state; symmetric states have the same number."""
     parents: "array[int]" = field(default_factory=lambda: array("l"))
     depths: "array[int]" = field(default_factory=lambda: array("h"))
     fair: "array[int]" = field(default_factory=lambda: array("l"))
-    """Pairs of states: from, to, by a move that happens at last if it can."""
+    """Pairs of states (from, to) of fair moves."""
     moves: int = 0
     seconds: float = 0.0
-    """Of one core."""
+    """CPU seconds of one core."""
     is_whole: bool = False
 
     def add(self, state: Key, parent: int) -> int:
-        """Remember a new state; return its number."""
+        """Add a new state; return its number."""
         number = self.numbers[state] = len(self.states)
         self.states.append(state)
         self.scenes.append(self.space.scene(state))
@@ -52,7 +52,7 @@ class Exploration:
         return number
 
     def note(self, name: str, at: int, step: Step | None = None, others: Key = ()) -> None:
-        """Remember that invariant *name* is broken, unless a shorter way is known."""
+        """Record that invariant *name* is broken, unless a shorter path is known."""
         if name in self.found:
             return
         move = None
@@ -68,7 +68,7 @@ def explore(
     """Visit all states, or stop when all of *until* are broken or *most* states were seen."""
     began = time.process_time()
     seen = Exploration(Space(rules))
-    gc.disable()  # nothing here is a cycle, and there are millions of tuples to look through
+    gc.disable()  # there are no reference cycles, but millions of tuples to scan
     try:
         _visit(seen, until, most)
         if seen.is_whole and not _settles(seen):
@@ -95,11 +95,11 @@ def _expand(seen: Exploration, number: int) -> None:
     for steps, others in seen.space.following(seen.states[number], seen.scenes[number]):
         is_stuck &= _follow(seen, number, steps, others)
     if is_stuck:
-        _is_left_alone(seen, number)
+        _check_stuck(seen, number)
 
 
 def _follow(seen: Exploration, number: int, steps: list[Step], others: Key) -> bool:
-    """Visit what *steps* lead to, in which *others* take no part; say whether all here stays."""
+    """Visit the successors by *steps* without *others*; return whether none is fair."""
     space, numbers = seen.space, seen.numbers
     is_stuck = True
     seen.moves += len(steps)
@@ -121,7 +121,7 @@ def _follow(seen: Exploration, number: int, steps: list[Step], others: Key) -> b
 
 
 def _meet(seen: Exploration, met: Key, parent: int) -> int:
-    """Return the number of the state that is the same as what was *met*, perhaps a new one."""
+    """Return the number of the canonical state of *met*, perhaps a new one."""
     after = seen.space.canonical(met)
     known = seen.numbers.get(after)
     if known is None:
@@ -130,8 +130,8 @@ def _meet(seen: Exploration, met: Key, parent: int) -> int:
     return known
 
 
-def _is_left_alone(seen: Exploration, number: int) -> None:
-    """Nothing moves on: then no caller may wait, and no lease be over."""
+def _check_stuck(seen: Exploration, number: int) -> None:
+    """Check a state without a fair move: no caller may wait, and no ended lease may be left."""
     state = seen.space.state(seen.states[number])
     if any(one.step != Stage.IDLE for one in state.lambdas):
         seen.note("L1", number)
@@ -140,9 +140,9 @@ def _is_left_alone(seen: Exploration, number: int) -> None:
 
 
 def _settles(seen: Exploration) -> bool:
-    """Say whether every run without new calls and faults ends: the fair moves make no circle.
+    """Return whether every run without new calls and faults ends: the fair moves have no cycle.
 
-    Together with no state being stuck: whoever waits, ends.
+    As no state is stuck either, every waiting caller ends.
     """
     waiting = array("l", bytes(8 * len(seen.states)))
     following: list[list[int]] = [[] for _ in seen.states]

@@ -1,6 +1,6 @@
-"""The gate of a connection: who may log in with a version that is not proven.
+"""The gate of a connection: its lease allows a login with an unproven version.
 
-Where there is one variant alone, its own item is the gate, and its own lease is enough.
+A connection with one variant uses that variant's item and lease as the gate.
 """
 
 from collections.abc import Iterator
@@ -33,12 +33,12 @@ def used(state: State, holder: Lambda) -> int:
 
 
 def has_accepted(rules: Rules, gate: Item, version: int) -> bool:
-    """Say whether the upstream took this version, as far as the gate knows."""
+    """Return whether the gate records this version as accepted."""
     return version == gate.accepted or (not rules.scenario.gate and version == gate.version)
 
 
 def looks(rules: Rules, state: State, place: int, holder: Lambda) -> Move | None:
-    """Read the secret and the gate; None if nothing is needed: this version is proven."""
+    """Read the secret and the gate; None if the version is proven."""
     gate, version = state.items[gate_of(rules, holder)], used(state, holder)
     known = holder._replace(version=version)
     is_suspect = gate.suspect == version and not gate.suspects
@@ -57,7 +57,7 @@ def looks(rules: Rules, state: State, place: int, holder: Lambda) -> Move | None
 
 
 def gates(rules: Rules, state: State, place: int, holder: Lambda) -> Iterator[Move]:
-    """Take the gate's lease, by the same compare and swap."""
+    """Acquire the gate's lease, by the same compare and swap."""
     gate = state.items[0]
     swaps = rules.guards.swap_fence
     if gate.fence == holder.gate if swaps else not is_leased(gate):
@@ -73,16 +73,16 @@ def gates(rules: Rules, state: State, place: int, holder: Lambda) -> Iterator[Mo
 
 
 def judges(rules: Rules, state: State, place: int, holder: Lambda) -> Iterator[Move]:
-    """Store at the gate what was learnt of the version, and end the gate's lease.
+    """Store the result of the login at the gate, and end the gate's lease.
 
-    A rejection is stored whoever has the lease by then.
+    A rejection is stored even if another holder has the lease.
     """
     name = gate_of(rules, holder)
     gate, known = state.items[name], rules.guards.verdict
     if holder.result == Result.DENIED and holder.gate:
         learnt = state._replace(items=put(state.items, name, gate._replace(lease=Lease.FREE)))
         done = placed(learnt, place, holder._replace(step=Stage.COMMITTING, gate=0))
-        yield Move(place, "ends the gate's lease, with nothing learnt", done)
+        yield Move(place, "ends the gate's lease without a result", done)
     was_accepted = has_accepted(rules, gate, holder.version)
     is_own = bool(holder.gate) and gate.fence == holder.gate
     is_learnt = holder.result > 0 or holder.result == Result.DENIED
@@ -100,18 +100,18 @@ def judges(rules: Rules, state: State, place: int, holder: Lambda) -> Iterator[M
     yield Move(place, "stores its verdict at the gate", after)
     if holder.result == Result.REJECTED and not was_accepted and may_go_back(rules, after, judged):
         back = judged._replace(step=Stage.HOLDING, version=holder.version - 1, previous=1, result=0)
-        text = "stores its verdict at the gate, and tries the version before"
+        text = "stores its verdict at the gate, and tries the previous version"
         yield Move(place, text, placed(after, place, back))
 
 
 def blames(rules: Rules, state: State, place: int, holder: Lambda) -> Iterator[Move]:
-    """Find out what a rejection is about that may be about the variant, in up to two writes."""
+    """Handle a rejection that may be about the variant, in up to two writes."""
     gate, version, bit = state.items[0], holder.version, 1 << holder.item
     is_own = bool(holder.gate) and gate.fence == holder.gate
     judged = holder._replace(step=Stage.COMMITTING, gate=0)
     if holder.previous:
         ended = gate._replace(lease=Lease.FREE) if is_own else gate
-        text = "ends with the rejection of the version before, which says nothing for certain"
+        text = "ends with an ambiguous rejection of the previous version"
         yield Move(place, text, placed(state, place, judged, (0, ended)))
         return
     if has_accepted(rules, gate, version):
@@ -129,7 +129,7 @@ def blames(rules: Rules, state: State, place: int, holder: Lambda) -> Iterator[M
         yield Move(place, "stores that the variant does not try this version again", after)
         if may_go_back(rules, after, judged):
             back = judged._replace(step=Stage.HOLDING, version=version - 1, previous=1, result=0)
-            text = "stores the same, and tries the version before"
+            text = "stores the same, and tries the previous version"
             yield Move(place, text, placed(after, place, back))
         return
     known = gate.suspects if gate.suspect == version else 0
@@ -145,12 +145,12 @@ def blames(rules: Rules, state: State, place: int, holder: Lambda) -> Iterator[M
     yield Move(place, "stores at the gate for which variants the version was refused", after)
     if rest.step == Stage.COMMITTING and may_go_back(rules, after, rest):
         back = rest._replace(step=Stage.HOLDING, version=version - 1, previous=1, result=0)
-        text = "stores that it was the last of them, and tries the version before"
+        text = "stores that it was the last of them, and tries the previous version"
         yield Move(place, text, placed(after, place, back))
 
 
 def may_go_back(rules: Rules, state: State, holder: Lambda) -> bool:
-    """Say whether the version before is worth a try: once, and if it was not rejected."""
+    """Return whether the previous version may be tried: once, unless it was rejected."""
     if holder.previous or not holder.version or "previous" not in rules.scenario.may:
         return False
     before = holder.version - 1
@@ -159,7 +159,7 @@ def may_go_back(rules: Rules, state: State, holder: Lambda) -> bool:
 
 
 def rejected(rules: Rules, state: State, gate: Item, holder: Lambda) -> Item:
-    """Return the gate after a rejection: an accepted version is suspect, until it is said twice."""
+    """Return the gate after a rejection: an accepted version is suspect until the second one."""
     version = holder.version if rules.guards.latch_sent else state.secret
     if not rules.scenario.gate:
         blames = holder.version + holder.previous

@@ -1,7 +1,7 @@
-"""The invariants of the protocol, each a predicate that says whether it holds.
+"""The invariants of the protocol, as predicates on states and on transitions.
 
-Some are about a state, some about what has just happened: the state before, the event, the state
-after. What they count (`credit`, `sent`, `wrong`) is history that the protocol does not see.
+A predicate on a transition gets the state before, the event and the state after. The counters
+(`credit`, `sent`, `wrong`) are history variables, which the protocol does not read.
 """
 
 from collections.abc import Callable
@@ -23,7 +23,7 @@ from tests.protocol.model.state import (
 from tests.protocol.model.upstream import OWN_TOKEN
 
 PLAIN_CALLER = Lambda(step=Stage.IDLE, ask=Ask.PLAIN)
-"""A caller who just asks for a token."""
+"""A plain call for a token."""
 
 
 def i1(rules: Rules, state: State) -> bool:
@@ -37,7 +37,7 @@ def i1(rules: Rules, state: State) -> bool:
 
 
 def i2(before: State, after: State) -> bool:
-    """The stored token never goes back to an older generation, and a new one has a newer."""
+    """The stored generation never decreases, and each new token increases it."""
     return all(
         new.token in (0, old.token) or (old.token < new.token and old.generation < new.generation)
         for old, new in zip(before.items, after.items, strict=True)
@@ -45,15 +45,15 @@ def i2(before: State, after: State) -> bool:
 
 
 def i3(event: End) -> bool:
-    """Nobody ends a lease that it does not own."""
+    """Only its owner ends a lease."""
     return event.own
 
 
 def i4(rules: Rules, state: State) -> bool:
-    """For an upstream that keeps one session, the stored token is the live one when all is quiet.
+    """For an upstream with one session, the stored token is live in every quiescent state.
 
-    Quiet: no exchange of the item, and nothing of one on its way. A token that would be handed out
-    as stale, or not at all, is known to be in doubt and does not count.
+    Quiescent: no exchange of the item is running, and no message of one is in flight. A token that
+    would be returned as stale, or not at all, is known to be uncertain and does not count.
     """
     if all(item.token == made for item, made in zip(state.items, state.made, strict=True)):
         return True
@@ -75,23 +75,23 @@ def i4(rules: Rules, state: State) -> bool:
 
 
 def i5(event: Send, after: State) -> bool:
-    """Exchanges ≤ 1 + lease expiries + deaths, per expiry of a token.
+    """Exchanges ≤ 1 + lease expiries + crashes, per expiry of a token.
 
-    A stored failure, a forced call and a new version of the secret are worth one each, too.
+    A stored failure, a forced call and a new version of the secret justify one more each.
     """
     return event.ask == Ask.REPORTING or after.credit[event.item] >= 0
 
 
 def i6(event: Send, before: State) -> bool:
-    """A spent renewal token is never sent again. Stricter: none is sent twice, spent or not."""
+    """No renewal token is sent twice."""
     return not event.renewal or event.renewal > before.sent
 
 
 def i7(rules: Rules, state: State) -> bool:
     """Logins with a rejected version of a secret ≤ 1, for any number of callers, forced or not.
 
-    Two where it had been accepted. A login whose answer nobody lived to store does not count, nor
-    those that are on their way when an accepted version is rejected first: nobody can know of it.
+    Two if it had been accepted. A login does not count if its sender crashed before it stored the
+    answer, or if it was in flight at the first rejection of an accepted version.
     """
     return max(state.wrong) <= rules.scenario.wrong
 
@@ -103,9 +103,9 @@ def i8(event: HandOut, after: State) -> bool:
 
 
 def i9(event: HandOut | Send, after: State) -> bool:
-    """N reports of the same token cause one exchange; a late report of an older causes none.
+    """N reports of the same token cause one exchange; a report of an older token causes none.
 
-    One, not none: a token that was reported while it was current is not handed out again.
+    At least one: a token that was reported while it was current is not returned again.
     """
     if isinstance(event, HandOut):
         return event.served != 0 or event.token != after.reported
@@ -113,9 +113,10 @@ def i9(event: HandOut | Send, after: State) -> bool:
 
 
 def i10(event: HandOut, after: State) -> bool:
-    """After an exchange whose holder died, the next caller has a live token within one lease.
+    """After a crash of an exchange's holder, the next caller has a live token within one lease.
 
-    Once the lease is over, no dead token is handed out as good; and (`explorer`) nobody waits.
+    After the end of the lease no dead token is returned without `stale`; `explorer` checks that no
+    caller waits.
     """
     if event.stale or event.token == after.made[event.served]:
         return True
@@ -125,7 +126,7 @@ def i10(event: HandOut, after: State) -> bool:
 def l1(event: Refusal, rules: Rules) -> bool:
     """If the upstream answers and a holder survives, every caller ends with a token or an error.
 
-    Here: a documented error, and a true one. That callers end at all, `explorer` sees to.
+    Here: the error is documented and true. `explorer` checks that callers end.
     """
     if event.code == "credential_latched":
         return not rules.scenario.good[event.version] or "expel" in rules.scenario.may
@@ -136,7 +137,7 @@ OF_STATES: dict[str, Callable[[Rules, State], bool]] = {"I1": i1, "I4": i4, "I7"
 
 
 def broken(rules: Rules, before: State, events: tuple[Event, ...], after: State) -> list[str]:
-    """Return the invariants that this move breaks by itself."""
+    """Return the invariants that this transition breaks."""
     names = [] if before.items is after.items or i2(before, after) else ["I2"]
     for event in events:
         verdicts = judged(rules, before, event, after)
@@ -145,7 +146,7 @@ def broken(rules: Rules, before: State, events: tuple[Event, ...], after: State)
 
 
 def judged(rules: Rules, before: State, event: Event, after: State) -> dict[str, bool]:
-    """Return the invariants that *event* is about, and whether they hold."""
+    """Return the invariants on *event*, and whether each holds."""
     if isinstance(event, HandOut):
         return {"I8": i8(event, after), "I9": i9(event, after), "I10": i10(event, after)}
     if isinstance(event, Send):

@@ -14,7 +14,7 @@ def acquires(rules: Rules, state: State, place: int, caller: Lambda) -> Iterator
     using = item.token if item.renewal == Renewal.READY else 0
     ask = caller.ask
     if ask == Ask.RENEWING or (ask == Ask.FORCED and rules.guards.latch_forced):
-        ask = Ask.PLAIN  # it makes no difference from here on
+        ask = Ask.PLAIN  # the reason makes no difference from here on
     holder = caller._replace(
         step=Stage.HOLDING,
         ask=ask,
@@ -41,7 +41,7 @@ def acquires(rules: Rules, state: State, place: int, caller: Lambda) -> Iterator
 
 
 def may_acquire(rules: Rules, item: Item, caller: Lambda) -> bool:
-    """Say whether the condition of the write holds."""
+    """Return whether the condition of the write holds."""
     guards = rules.guards
     if guards.swap_generation and item.generation != caller.seen:
         return False
@@ -51,7 +51,7 @@ def may_acquire(rules: Rules, item: Item, caller: Lambda) -> bool:
 
 
 def settles_lease(rules: Rules, state: State, place: int, caller: Lambda) -> Iterator[Move]:
-    """Find out by a read whether the lost write gave the lease."""
+    """Read whether the write without an answer acquired the lease."""
     item = state.items[caller.item]
     mine = item.fence == caller.fence and (caller.wrote or not rules.guards.owner_read)
     if mine or not rules.guards.settle:

@@ -1,4 +1,4 @@
-"""All that may happen next in a state."""
+"""The transition relation: all moves of a state."""
 
 from collections.abc import Callable, Iterator
 
@@ -33,7 +33,7 @@ STEPS: dict[int, Step] = {
 
 
 def moves(rules: Rules, state: State) -> Iterator[Move]:
-    """Return every move; of Lambdas that are in the same place of the program, one moves."""
+    """Return every move; of Lambdas in the same program state only one moves."""
     lambdas = state.lambdas
     for place, one in enumerate(lambdas):
         if one not in lambdas[:place]:
@@ -43,7 +43,7 @@ def moves(rules: Rules, state: State) -> Iterator[Move]:
 
 
 def moves_of(rules: Rules, state: State, place: int) -> Iterator[Move]:
-    """Return every move of the Lambda in *place*; the others have no part in them."""
+    """Return every move of the Lambda in *place*, which changes no other Lambda."""
     one = state.lambdas[place]
     yield from STEPS[one.step](rules, state, place, one)
     if may(rules, state, "death"):
@@ -51,7 +51,7 @@ def moves_of(rules: Rules, state: State, place: int) -> Iterator[Move]:
 
 
 def start(rules: Rules) -> State:
-    """Return the first state: nothing is stored, nobody has called."""
+    """Return the initial state: nothing is stored, and there was no call."""
     scenario = rules.scenario
     items = (Item(accepted=scenario.accepted), *(Item() for _ in range(1, scenario.items)))
     return State(

@@ -8,7 +8,7 @@ from tests.protocol.model.scenarios import scenario
 
 @dataclass(frozen=True, slots=True)
 class Mutant:
-    """A protocol that lacks something, and the invariants that break of it, the nearest first."""
+    """A protocol without some guards, and the invariants that it breaks, shortest trace first."""
 
     name: str
     where: str
@@ -45,19 +45,19 @@ OLDER = (
         "session",
         ("fence", "owner", "own_end", "swap_fence", "swap_generation", "bound", "kill"),
         ("I1", "I2", "I3", "I4"),
-        "a lease that whoever is done deletes, whose ever it is by then",
+        "a lease that a finished holder deletes without a check of its owner",
     ),
     Mutant(
         "lock with an owner check",
         "session",
         ("fence", "owner", "swap_fence", "swap_generation", "bound", "kill"),
         ("I1", "I2", "I4"),
-        "a lease that its owner alone deletes, and a token that anyone writes",
+        "a lease that only its owner deletes, and a token that any Lambda writes",
     ),
     Mutant("fencing alone", "session", ("bound", "kill"), ("I1", "I4"), "no bound on the holder"),
     Mutant("bounding alone", "session", ("fence", "owner"), ("I2",), "no condition on commit"),
 )
-"""What protocol.md knows of earlier explorations."""
+"""Earlier lock designs that docs/protocol.md mentions."""
 
 GUARDS: tuple[Mutant, ...] = (
     *(of(one.name) for one in fields(Guards) if RULES[one.name]["where"]),
@@ -66,6 +66,6 @@ GUARDS: tuple[Mutant, ...] = (
     Mutant("fence, owner, own_end", "session", ("fence", "owner", "own_end"), ("I3",)),
 )
 PROMISES = tuple(of(one.name) for one in fields(Promises))
-"""What the protocol cannot enforce. These are what docs/protocol.md does not promise."""
+"""Assumptions that the protocol cannot enforce; docs/protocol.md lists them as not promised."""
 
 MUTANTS = (*OLDER, *GUARDS, *PROMISES)

@@ -1,4 +1,4 @@
-"""The protocol's guards and the world's promises, each of which a mutant takes away."""
+"""The protocol's guards and the assumptions on its environment; a mutant removes each."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
@@ -6,9 +6,10 @@ from typing import Any
 
 
 def rule(says: str, *breaks: str, where: str = "session", lambdas: int = 2) -> Any:
-    """Return a field for a rule that is followed, unless a mutant does not.
+    """Return a field for a rule that only a mutant does not follow.
 
-    A scenario with so many Lambdas shows which invariants break without it, the nearest first.
+    The scenario *where* with *lambdas* Lambdas shows which invariants break without it, the
+    shortest trace first.
     """
     shown = {"says": says, "where": where, "breaks": breaks, "lambdas": lambdas}
     return field(default=True, metadata=shown)
@@ -16,24 +17,24 @@ def rule(says: str, *breaks: str, where: str = "session", lambdas: int = 2) -> A
 
 @dataclass(frozen=True, slots=True)
 class Guards:
-    """What the protocol does."""
+    """The guards of the protocol."""
 
     free: bool = rule("acquire only a lease that is free or over", "I1")
     swap_fence: bool = rule("acquire only if the fence is as it was read", "I7", where="gate")
     swap_generation: bool = rule("acquire only if the generation is as it was read", "I2", "I5")
-    fence: bool = rule("commit only if the fence is one's own", lambdas=3)
-    """Nothing breaks without it: the owner, who is new with each lease, implies it."""
-    owner: bool = rule("commit only if the lease's owner is oneself", "I9", where="reports")
-    own_end: bool = rule("end only one's own lease (implied by either of the two above)", where="")
+    fence: bool = rule("commit only if the fence is the holder's", lambdas=3)
+    """Nothing breaks without it: the owner, which is new with each lease, implies it."""
+    owner: bool = rule("commit only if the lease's owner is the holder", "I9", where="reports")
+    own_end: bool = rule("only the owner ends a lease (implied by either rule above)", where="")
     owner_read: bool = rule("settle an ambiguous acquire by the owner that is there", "I1")
     settle: bool = rule("settle an ambiguous write by reading at all", "I1")
     bound: bool = rule("send only with time for the answer left", "I1", "I4")
     kill: bool = rule("the lease lasts until the platform has ended its holder", "I1", "I4")
     takeover: bool = rule("a lease that is over may be taken", "I10", "L1")
     in_use: bool = rule("mark the renewal token before it is sent", "I6", where="renewal")
-    doubt: bool = rule("a lease that ran out puts the old token in doubt", "I4", "I10")
-    put_back: bool = rule("who takes over such a lease and sends nothing stores that doubt", "I4")
-    stale: bool = rule("an unanswered request puts the old token in doubt", "I4")
+    doubt: bool = rule("a lease that ran out makes the old token uncertain", "I4", "I10")
+    put_back: bool = rule("a takeover without a request stores the token as uncertain", "I4")
+    stale: bool = rule("an unanswered request makes the old token uncertain", "I4")
     spoilt: bool = rule("an exchange that sent something and fails in any way stores that", "I4")
     backoff: bool = rule("store a failure and wait for its `retry_at`", "I5")
     latch: bool = rule("store that a version of the secret was rejected", "I7", where="gate")
@@ -80,7 +81,7 @@ class Guards:
 
 @dataclass(frozen=True, slots=True)
 class Promises:
-    """What the protocol builds on and cannot enforce."""
+    """Assumptions of the protocol, which it cannot enforce."""
 
     in_time: bool = rule(
         "the upstream processes a request before its sender gives up, or never", "I1", "I4"
@@ -91,16 +92,16 @@ class Promises:
 
 @dataclass(frozen=True, slots=True)
 class Scenario:
-    """A part of the protocol that is explored to its end, and its bounds."""
+    """A part of the protocol that is explored completely, and its bounds."""
 
     name: str
     about: str
     faults: int
-    """Faults of any kind, in all."""
+    """The maximum number of faults, of all kinds together."""
     occasions: int
-    """Tokens that grow old, forced calls, reports, rotations, in all."""
+    """The maximum number of expiries, forced calls, reports and rotations together."""
     may: frozenset[str]
-    """Which of them."""
+    """The kinds of faults and occasions."""
     lambdas: int = 4
     items: int = 1
     callable: tuple[int, ...] = (0,)
@@ -108,20 +109,20 @@ class Scenario:
     gate: bool = False
     organization: bool = False
     good: tuple[bool, ...] = (True,)
-    """Which versions of the secret the upstream accepts at first."""
+    """The versions of the secret that the upstream accepts initially."""
     accepted: int = -1
-    """The version that the gate knows to be accepted at first."""
+    """The version that the gate initially records as accepted."""
     suspects: int = 0
-    """Variants that a version is tried for whose rejection may be about them; 0: it never is."""
+    """The number of variants that try a version after ambiguous rejections, or 0."""
     steps: int = 1
-    """Requests that an exchange may take."""
+    """The number of requests of an exchange."""
     wrong: int = 1
-    """Logins with a version that the upstream may have to reject until it is latched (I7)."""
+    """The rejected logins with a version that I7 allows."""
 
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """All that decides what may happen."""
+    """The guards, assumptions and scenario of an exploration."""
 
     scenario: Scenario
     guards: Guards = Guards()
@@ -129,11 +130,11 @@ class Rules:
 
     @property
     def is_timely(self) -> bool:
-        """Say whether a lease never runs out, or grows late, under a Lambda that then sends."""
+        """Return whether no Lambda sends under a lease that is late or has ended."""
         return self.guards.kill and self.promises.prompt
 
 
 RULES: Mapping[str, Mapping[str, Any]] = {
     one.name: one.metadata for one in (*fields(Guards), *fields(Promises))
 }
-"""What each guard or promise says, and what shows that it is needed."""
+"""The rule, the broken invariants and the scenario of each guard or promise."""

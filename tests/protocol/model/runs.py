@@ -1,4 +1,4 @@
-"""One exploration and what there is to say of it, and the tables that tests and command print."""
+"""The result of one exploration, and the tables that tests and the command print."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -10,12 +10,12 @@ from tests.protocol.model.scenarios import SCENARIOS
 from tests.protocol.model.traces import lines
 
 MOST_STATES = 400_000
-"""A mutant may have no end of states; nothing here needs more than this."""
+"""The maximum number of states: a mutant may have infinitely many."""
 
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """What was explored, how far, and what broke with how many steps."""
+    """The size of an exploration, and the invariants that broke."""
 
     name: str
     states: int
@@ -24,7 +24,7 @@ class Run:
     seconds: float
     is_whole: bool
     steps: dict[str, int]
-    """The invariants that broke, and the length of the shortest way there."""
+    """The broken invariants, and the length of the shortest counterexample."""
     traces: dict[str, list[str]]
 
 
@@ -53,12 +53,12 @@ def rules(name: str, mutant: Mutant | None) -> Rules:
 
 
 def traces(seen: Exploration) -> dict[str, list[str]]:
-    """Return the way to each thing that broke, a line a move."""
+    """Return the counterexample of each broken invariant, a line for each move."""
     return {name: list(lines(seen, found)) for name, found in seen.found.items()}
 
 
 def of_scenarios(runs: Iterable[tuple[Scenario, Run]]) -> Iterator[str]:
-    """Yield the table of what was explored to its end."""
+    """Yield the table of completely explored scenarios."""
     head = f"{'scenario':<11} {'Lambdas':>7} {'bounds':>6} {'states':>8} {'moves':>9}"
     yield f"{head} {'depth':>5} {'s':>5}  holds"
     for scenario, run in runs:
@@ -72,7 +72,7 @@ def of_scenarios(runs: Iterable[tuple[Scenario, Run]]) -> Iterator[str]:
 
 
 def of_mutants(runs: Iterable[tuple[Mutant, Run]]) -> Iterator[str]:
-    """Yield the table of what breaks without each guard: invariants, and steps until they do."""
+    """Yield the table of the invariants that break without each guard, with the steps."""
     rows = [(mutant, run, broken(mutant, run)) for mutant, run in runs]
     width = max(len(text) for *_, text in rows)
     yield f"{'mutant':<24} {'breaks (steps)':<{width}} {'states':>7} {'s':>5}  without"
@@ -82,7 +82,7 @@ def of_mutants(runs: Iterable[tuple[Mutant, Run]]) -> Iterator[str]:
 
 
 def broken(mutant: Mutant, run: Run) -> str:
-    """Return what broke, that which the mutant is known for first."""
+    """Return the broken invariants, the expected ones first."""
     first = {name: run.steps[name] for name in mutant.breaks if name in run.steps}
     steps = first | run.steps
     return ", ".join(f"{name} ({steps[name]})" for name in steps) or "nothing"

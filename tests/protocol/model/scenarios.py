@@ -1,4 +1,4 @@
-"""The scenarios: each a part of the protocol that is small enough to be explored to its end."""
+"""The scenarios: parts of the protocol that are small enough to explore completely."""
 
 from typing import Any
 

@@ -1,9 +1,9 @@
-"""States as short tuples of numbers, and what one Lambda may do in one world, worked out once.
+"""States as short tuples of numbers, with the moves of one Lambda in one world computed once.
 
 A *world* is a state without its Lambdas. What a Lambda may do depends on itself and on the world,
 of which there are forty times fewer pairs than moves. Of the rest, most depends on the world alone;
 how leases end, and the invariants, on those Lambdas that have a lease or ask for one as well.
-`test_model.py` holds what is put together here against `moves`.
+`test_model.py` compares the composed moves with `moves`.
 """
 
 from collections.abc import Callable, Iterator
@@ -35,7 +35,7 @@ Made = TypeVar("Made")
 
 
 class Memo(dict[Known, Made]):
-    """What a function returned, by its argument."""
+    """A cache of a function's results by its argument."""
 
     def __init__(self, make: Callable[[Known], Made]) -> None:
         self.make = make
@@ -46,7 +46,7 @@ class Memo(dict[Known, Made]):
 
 
 class Numbers(dict[Made, int]):
-    """Numbers of values, in the order in which they are first met."""
+    """Numbers of values, in the order of their first use."""
 
     def __init__(self) -> None:
         self.met: list[Made] = []
@@ -58,29 +58,29 @@ class Numbers(dict[Made, int]):
 
 
 class Step(NamedTuple):
-    """What a move does in every state in which it is possible."""
+    """The effect of a move in every state in which it is enabled."""
 
     text: str
     fair: bool
     broken: list[str]
-    """The invariants that the move breaks by itself."""
+    """The invariants that the move breaks."""
     is_idle: bool
-    """Whether nothing comes of it."""
+    """Whether the move changes nothing."""
     frame: int
-    """Of the world as the move leaves it: by that it is known what the other Lambdas become."""
+    """The frame of the world after the move, which determines the other Lambdas' states."""
     world: int
-    """The world after it, with its fences and generations counted anew."""
+    """The world after the move, with relative fences and generations."""
     lambdas: Key
-    """What those who took part have become, counted anew."""
+    """The states of the Lambdas that took part, with relative numbers."""
 
 
 class Scene(NamedTuple):
-    """A world and the Lambdas in it that have a lease or ask for one."""
+    """A world and its Lambdas that have a lease or request one."""
 
     broken: list[str]
     """The invariants that do not hold in any state with these."""
     steps: list[Step]
-    """Its leases' moves."""
+    """The moves of its leases."""
 
 
 class Space:
@@ -103,7 +103,7 @@ class Space:
         self._is_busy: Memo[int, bool] = Memo(
             lambda one: bool(met[one].outer) or met[one].step >= Stage.SETTLING_LEASE
         )
-        """Whether a Lambda has a lease, or asks for one."""
+        """Whether a Lambda has a lease, or requests one."""
         self._steps = Memo(self._steps_of)
         self._happenings = Memo(self._happenings_of)
         self._still = self._frame(self._worlds[start(rules)._replace(lambdas=())])
@@ -116,12 +116,12 @@ class Space:
         return State(lambdas, *self._worlds.met[key[0]][1:])
 
     def key(self, state: State) -> Key:
-        """Return the key of the one state that stands for all that are the same as *state*."""
+        """Return the key of the canonical state of *state*'s equivalence class."""
         step = self._step(state, Move(0, "", state))
         return self.canonical((step.world, *sorted(step.lambdas)))
 
     def canonical(self, key: Key) -> Key:
-        """Return *key* with its tokens numbered without gaps; of two twins, the first."""
+        """Return *key* with its tokens numbered without gaps; of two symmetric keys, the first."""
         used, wanted = self._gaps[key[0]]
         for one in key[1:]:
             used |= self._tokens[one]
@@ -133,15 +133,15 @@ class Space:
         return min(key, other)
 
     def scene(self, key: Key) -> Scene:
-        """Return what the state of this *key* is for the world, and for invariants of states."""
+        """Return the scene of the state of this *key*."""
         return self._scenes[(key[0], *[one for one in key[1:] if self._is_busy[one]])]
 
     def following(self, key: Key, scene: Scene) -> Iterator[tuple[list[Step], Key]]:
-        """Yield all that may happen next, with the Lambdas that take no part in it."""
+        """Yield all next steps, each with the Lambdas that take no part."""
         world, lambdas = key[0], key[1:]
         last = -1
         for place, one in enumerate(lambdas):
-            if one != last:  # of those in the same place of the program, one moves
+            if one != last:  # of Lambdas in the same program state only one moves
                 yield self._steps[world, one], lambdas[:place] + lambdas[place + 1 :]
             last = one
         yield self._happenings[world], lambdas
@@ -162,7 +162,7 @@ class Space:
         return self._worlds[frame(self._worlds.met[world])]
 
     def _settle(self, pair: Key) -> int:
-        """Return what a Lambda is in a frame, or (of one number) a world, when counted anew."""
+        """Return a Lambda in a frame, or (for one number) a world, with relative numbers."""
         state = settled(self.rules, self.state(pair))
         if state.lambdas:
             return self._lambdas[state.lambdas[0]]

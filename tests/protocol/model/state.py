@@ -1,20 +1,20 @@
-"""What the model remembers of the table, the upstream and the Lambdas: small tuples of numbers.
+"""The model's state of the table, the upstream and the Lambdas: small tuples of numbers.
 
-Tuples with names, not dataclasses: they are hashed and compared a million times. Nothing has a
-clock; time is what may happen next: a token ages, a lease grows late, then it is over.
+Named tuples, not dataclasses: they are hashed and compared a million times. There is no clock; time
+passes by moves: a token ages, a lease becomes late, then it ends.
 """
 
 from typing import Any, NamedTuple, TypeVar
 
 
 class Age:
-    """Of a token: less than `min_ttl` left, due for renewal, neither."""
+    """The age of a token: less than `min_ttl` left, due for renewal, or neither."""
 
     DEAD, AGING, FRESH = range(3)
 
 
 class Lease:
-    """None; with time for one more request, or without; run out and never ended."""
+    """The phase of a lease: none, time for one more request, no such time, or expired."""
 
     FREE, EARLY, LATE, OVER = range(4)
 
@@ -26,26 +26,26 @@ class Renewal:
 
 
 class Failure:
-    """The last one of an item: none, before its `retry_at`, after it."""
+    """The last failure of an item: none, before its `retry_at`, or after it."""
 
     CALM, PATIENT, DUE = range(3)
 
 
 class Stage:
-    """Where a Lambda is. From `HOLDING` on it has a lease."""
+    """The program counter of a Lambda. From `HOLDING` on it has a lease."""
 
     IDLE, WAITING, MARKING, ACQUIRING, SETTLING_LEASE = range(5)
     HOLDING, GATING, CHECKED, SENT, JUDGING, COMMITTING, SETTLING = range(5, 12)
 
 
 class Ask:
-    """Why it was called; `RENEWING` is the background renewal."""
+    """The reason of a call; `RENEWING` is the background renewal."""
 
     PLAIN, FORCED, REPORTING, RENEWING = range(4)
 
 
 class Result:
-    """How an exchange ends without a token (a token is its number, from 1)."""
+    """The results of an exchange without a token (a token is its number, from 1)."""
 
     REFUSED, DOWN, UNANSWERED, REJECTED, LATCHED, SPOILT, DENIED = range(-7, 0)
 
@@ -55,7 +55,7 @@ Named = TypeVar("Named", bound=tuple[Any, ...])
 
 
 def replaceable(cls: type[Named]) -> type[Named]:
-    """Give a class of named tuples a `_replace` that takes half the time of its own."""
+    """Give a named tuple class a `_replace` that takes half the time of the original."""
     places = {name: place for place, name in enumerate(cls.__annotations__)}
 
     def replaced(self: Named, **changes: object) -> Named:
@@ -76,15 +76,15 @@ class Item(NamedTuple):
     age: int = Age.DEAD
     generation: int = 2
     fence: int = 1
-    """Both are as here again after each move: only how they have changed matters (`symmetry`)."""
+    """Fence and generation are reset after each move: only their change matters (`symmetry`)."""
     lease: int = Lease.FREE
     renewal: int = Renewal.ABSENT
     rejected: int = 0
     failure: int = Failure.CALM
     strict: int = 0
-    """Whether that was of a login: then force waits for its `retry_at` as well."""
+    """Whether a login failed: then a forced call waits for its `retry_at` as well."""
     blames: int = -1
-    """The version of the secret that it is about; -1 is any."""
+    """The version of the secret of the failure; -1 is any."""
     latch: int = 0
     """The versions of the secret that were rejected, a bit each."""
     version: int = -1
@@ -94,13 +94,13 @@ class Item(NamedTuple):
     suspect: int = -1
     """On the gate: an accepted version that was rejected once since."""
     suspects: int = 0
-    """On the gate: the items that a version was refused for that was never accepted, a bit each."""
+    """On the gate: the items for which an unaccepted version was rejected, a bit each."""
     early: int = 0
-    """Whether that was less than a minute ago."""
+    """Whether that rejection was less than a minute ago."""
 
 
 class Outer(NamedTuple):
-    """What a Lambda will go on with when it has the organization's token."""
+    """The exchange that a Lambda continues when it has the organization's token."""
 
     item: int
     ask: int
@@ -112,34 +112,34 @@ class Outer(NamedTuple):
 
 @replaceable
 class Lambda(NamedTuple):
-    """One Lambda, which is in at most one call; or, as a message, what a dead one sent."""
+    """One Lambda in at most one call; or a message of a crashed one."""
 
     step: int = Stage.IDLE
     item: int = 0
     ask: int = Ask.PLAIN
     seen: int = 0
-    """The generation that was read."""
+    """The generation that it read."""
     fence: int = 0
-    """The fence that was read, and from `HOLDING` on its own; -1 is one of the past."""
+    """The fence that it read, and from `HOLDING` on its own fence; -1 is an old one."""
     using: int = 0
     """The renewal token, or the organization's token, that the exchange spends; 0 is a login."""
     version: int = 0
     """The secret's version that was read."""
     gate: int = 0
-    """The gate's fence that was read, and from `CHECKED` on its own; 0 without the gate."""
+    """The gate's fence that it read, and from `CHECKED` on its own fence; 0 without the gate."""
     result: int = 0
     begun: int = 0
-    """Requests that this exchange has sent."""
+    """The number of requests that this exchange has sent."""
     wrote: int = 0
     """While settling: whether the write was done. The Lambda does not know."""
     previous: int = 0
-    """Whether the version before is used, as the current one was rejected."""
+    """Whether it uses the previous version, as the current one was rejected."""
     login: int = 0
     """Whether its last request was a login."""
     late: int = 0
     """Whether the request was sent with too little time left for its answer."""
     over: int = 0
-    """Whether its lease was taken from somebody who never ended it."""
+    """Whether it acquired its lease after another holder's lease expired."""
     kept: int = 0
     """The token that its last call got, which it may report as rejected."""
     outer: "Outer | tuple[()]" = ()
@@ -147,28 +147,28 @@ class Lambda(NamedTuple):
 
 @replaceable
 class State(NamedTuple):
-    """All of it. The counts of history (`sent`, `credit`, `wrong`) are there for the invariants."""
+    """The complete state. `sent`, `credit` and `wrong` are history variables of the invariants."""
 
     lambdas: tuple[Lambda, ...]
     items: tuple[Item, ...]
     made: tuple[int, ...]
-    """Upstream, for each item: the number of the last token, which alone is live."""
+    """At the upstream, for each item: the number of the last token, the only live one."""
     credit: tuple[int, ...]
-    """Whether each item is worth an exchange: 1 if so, -1 after one too many."""
+    """For each item, 1 if an exchange is justified, -1 after an unjustified one."""
     wrong: tuple[int, ...]
-    """Logins with each version of the secret that were rejected, and nothing went wrong after."""
+    """Rejected logins with each version of the secret without a later fault."""
     faults: int
     """Faults that may still happen: they bound the exploration."""
     occasions: int
     good: int = 1
-    """Which versions of the secret the upstream accepts now, a bit each."""
+    """The versions of the secret that the upstream accepts now, a bit each."""
     secret: int = 0
     sent: int = 0
     """The last renewal token that was sent."""
     reported: int = 0
     """The last token of item 0 that was reported as rejected, and was the current one."""
     messages: tuple[Lambda, ...] = ()
-    """What dead or impatient Lambdas have sent, and has not arrived yet."""
+    """Messages in flight of Lambdas that crashed or timed out."""
 
 
 class HandOut(NamedTuple):
@@ -190,7 +190,7 @@ class Send(NamedTuple):
 
 
 class End(NamedTuple):
-    """A lease was ended, and it was (or was not) the writer's."""
+    """A lease was ended, by its owner or by another."""
 
     own: bool
 
@@ -201,7 +201,7 @@ class Refusal(NamedTuple):
     item: int
     code: str
     version: int
-    """The secret's, when the call or its exchange looked."""
+    """The version of the secret that the call or its exchange read."""
 
 
 Event = HandOut | Send | End | Refusal
@@ -209,15 +209,15 @@ Event = HandOut | Send | End | Refusal
 
 @replaceable
 class Move(NamedTuple):
-    """One thing that may happen: who does what, and what comes of it."""
+    """A transition: its actor, its text, the next state and its events."""
 
     actor: int
-    """The Lambda's place, or -1: the world's doing."""
+    """The Lambda's place, or -1 for the world."""
     text: str
     state: State
     events: tuple[Event, ...] = ()
     fair: bool = True
-    """Whether it happens at last if it can: neither a fault nor a new call."""
+    """Whether fair scheduling guarantees it: neither a fault nor a new call."""
 
 
 def put(values: tuple[Value, ...], place: int, value: Value) -> tuple[Value, ...]:
@@ -226,5 +226,5 @@ def put(values: tuple[Value, ...], place: int, value: Value) -> tuple[Value, ...
 
 
 def worth(state: State, name: int) -> State:
-    """Return *state* with item *name* worth an exchange: one satisfies all reasons there are."""
+    """Return *state* with an exchange of item *name* justified; one satisfies all reasons."""
     return state._replace(credit=put(state.credit, name, 1))

@@ -1,11 +1,13 @@
-"""Which states are one: what the exploration need not tell apart.
+"""Symmetry reduction: the states that the exploration treats as equal.
 
-* Which Lambda is which: they are sorted.
-* How often a lease was taken, and how many tokens there were: of fences and generations matters
-  whether they are the present one, of tokens which is older.
-* A Lambda that will lose its write for sure, and one that waits: losing changes nothing.
-* A Lambda that has taken a workspace's lease, and one that asks for its organization's token.
-* A late write that will lose for sure, and none.
+They differ only in
+
+* the order of Lambdas: they are sorted;
+* the number of leases and tokens so far: of a fence or generation it only matters whether it is
+  current, of two tokens which one is older;
+* a Lambda whose write must fail, and one that waits: the failed write changes nothing;
+* a Lambda with a workspace's lease, and one that then requests its organization's token;
+* a late write that must fail, and no write.
 """
 
 from collections.abc import Sequence
@@ -16,13 +18,13 @@ from tests.protocol.model.rules import Rules
 from tests.protocol.model.state import Item, Lambda, Stage, State, Value, put
 
 PAST = -1
-"""A fence or generation that never comes back."""
+"""An old fence or generation."""
 
 
 def settled(rules: Rules, state: State) -> State:
-    """Return *state* with what is lost for sure given up, and its numbers counted anew.
+    """Return *state* without writes that must fail, and with relative numbers.
 
-    No Lambda decides what becomes of another one.
+    The result for one Lambda does not depend on the others.
     """
     if not state.occasions or [item for item in state.items if item.fence != 1]:
         state = without_lost(rules, state)
@@ -33,13 +35,13 @@ def settled(rules: Rules, state: State) -> State:
 
 
 def frame(world: State) -> State:
-    """Return what decides how a Lambda is `settled`: a world with nothing else in it."""
+    """Return the part of the world on which `settled` of a Lambda depends."""
     bare = [Item(generation=item.generation, fence=item.fence) for item in world.items]
     return State((), tuple(bare), (), (), (), 0, min(world.occasions, 1))
 
 
 def has_twins(rules: Rules) -> bool:
-    """Say whether each state has a twin that is the same to the protocol: variants 1 and 2."""
+    """Return whether variants 1 and 2 are symmetric."""
     return rules.scenario.items == 3 and rules.guards.key
 
 
@@ -58,26 +60,26 @@ def swapped(state: State) -> State:
 
 
 def other_suspects(gate: Item) -> Item:
-    """Return the gate with the two variants exchanged that a version was refused for."""
+    """Return the gate with the variants 1 and 2 of its suspects exchanged."""
     if gate.suspects in (0, 6):
         return gate
     return gate._replace(suspects=6 - gate.suspects)
 
 
 def for_other_variant(one: Lambda) -> Lambda:
-    """Return a Lambda that is about the other variant."""
+    """Return a Lambda for the other variant."""
     if one.outer:
         return one._replace(outer=one.outer._replace(item=TURN[one.outer.item]))
     return one._replace(item=TURN[one.item]) if one.item else one
 
 
 def turn(values: tuple[Value, ...]) -> tuple[Value, ...]:
-    """Return three values in their other order."""
+    """Return three values with the last two exchanged."""
     return values[0], values[2], values[1]
 
 
 def without_lost(rules: Rules, state: State) -> State:
-    """Return *state* without what will be lost for sure, which then changes nothing."""
+    """Return *state* without writes that must fail, and so change nothing."""
     fences = [item.fence for item in state.items]
     lambdas, messages = state.lambdas, state.messages
     if rules.guards.swap_fence and rules.guards.loser:
@@ -94,7 +96,7 @@ def without_lost(rules: Rules, state: State) -> State:
 
 
 def is_about_to_ask(one: Lambda) -> bool:
-    """Say whether a workspace's lease was taken, and the organization's token is not there yet."""
+    """Return whether a Lambda has a workspace's lease, but not the organization's token."""
     return one.step == Stage.HOLDING and one.item > 0 and not one.using
 
 
@@ -104,14 +106,14 @@ def forgetful(one: Lambda) -> Lambda:
 
 
 def waiting(one: Lambda, fences: Sequence[int]) -> Lambda:
-    """Return a Lambda that read an old fence as what it will be: it loses, and reads again."""
+    """Return a Lambda that read an old fence as waiting: its write fails, and it reads again."""
     if one.step != Stage.ACQUIRING or one.fence == fences[one.item]:
         return one
     return losing(one)
 
 
 def shifted(state: State, name: int) -> State:
-    """Return *state* with fences and generations of item *name* counted from the present ones."""
+    """Return *state* with fences and generations of item *name* relative to the current ones."""
     item = state.items[name]
     fence, generation = item.fence - 1, item.generation - 2
     return state._replace(
@@ -122,7 +124,7 @@ def shifted(state: State, name: int) -> State:
 
 
 def counted(one: Lambda, name: int, fence: int, generation: int) -> Lambda:
-    """Return a Lambda with its fences and generations of item *name* counted anew."""
+    """Return a Lambda with its fences and generations of item *name* made relative."""
     if one.item == name and (one.fence or one.seen):
         one = one._replace(fence=relative(one.fence, fence), seen=relative(one.seen, generation))
     if one.gate and name == 0:
@@ -135,7 +137,7 @@ def counted(one: Lambda, name: int, fence: int, generation: int) -> Lambda:
 
 
 def relative(number: int, by: int) -> int:
-    """Return *number* counted anew; all of the past are one, and 0 is none."""
+    """Return *number* relative to *by*; all old ones are equal, and 0 is none."""
     if not number or not by:
         return number
     return number - by if number > by else PAST
@@ -166,28 +168,28 @@ def ranked_of(rules: Rules, state: State, name: int) -> State:
 
 
 BITS = 16
-"""More than the tokens of any item, in a number that has a bit for each token of each."""
+"""The bits for each item's tokens in a bit set of all tokens: more than any item has."""
 
 
 def in_world(rules: Rules, world: State) -> int:
-    """Return the tokens that the world remembers, and 0 of each item: a bit each."""
+    """Return the tokens in the world, and 0 of each item, as a bit set."""
     names = range(len(world.items))
     return sum(1 << BITS * name + one for name in names for one in numbers_of(rules, world, name))
 
 
 def in_lambda(rules: Rules, one: Lambda) -> int:
-    """Return the tokens that a Lambda remembers, a bit each."""
+    """Return the tokens in a Lambda, as a bit set."""
     names = range(rules.scenario.items)
     return sum(1 << BITS * name + of for name in names for of in set(tokens(rules, one, name)))
 
 
 def without_gaps(world: State) -> int:
-    """Return the tokens from 0 to the last of each item, a bit each."""
+    """Return the tokens from 0 to the last of each item, as a bit set."""
     return sum((2 << made) - 1 << BITS * name for name, made in enumerate(world.made))
 
 
 def numbers_of(rules: Rules, world: State, name: int) -> set[int]:
-    """Return the numbers of tokens of item *name* that the world remembers, and 0."""
+    """Return the numbers of tokens of item *name* in the world, and 0."""
     numbers = {0, world.items[name].token, world.made[name]}
     if rules.scenario.renewals:
         numbers.add(world.sent)
@@ -199,7 +201,7 @@ def numbers_of(rules: Rules, world: State, name: int) -> set[int]:
 
 
 def tokens(rules: Rules, one: Lambda, name: int) -> list[int]:
-    """Return the numbers of tokens of item *name* that a Lambda remembers."""
+    """Return the numbers of tokens of item *name* in a Lambda."""
     numbers = []
     if one.result > 0 and one.item == name:
         numbers.append(one.result)
@@ -211,12 +213,12 @@ def tokens(rules: Rules, one: Lambda, name: int) -> list[int]:
 
 
 def spends(rules: Rules, one: Lambda) -> int:
-    """Return the item whose token the exchange spends."""
+    """Return the item whose token the exchange uses."""
     return 0 if rules.scenario.organization else one.item
 
 
 def renumbered(rules: Rules, one: Lambda, name: int, ranks: dict[int, int]) -> Lambda:
-    """Return a Lambda with its tokens of item *name* numbered anew."""
+    """Return a Lambda with its tokens of item *name* renumbered."""
     if one.result > 0 and one.item == name:
         one = one._replace(result=ranks[one.result])
     if one.using > 0 and spends(rules, one) == name:

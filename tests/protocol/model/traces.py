@@ -1,4 +1,4 @@
-"""A counterexample that a person can read: who does what, and what the table says then."""
+"""Readable counterexamples: the actor and text of each move, and the changes of the table."""
 
 from collections.abc import Iterator
 
@@ -15,7 +15,7 @@ FAILURES = ("", "failed, waits", "failed")
 
 
 def path(seen: Exploration, found: Found) -> Iterator[Move]:
-    """Yield the moves that lead to what was *found*, with each Lambda in its own place."""
+    """Yield the moves to the violation *found*, with each Lambda in its place."""
     chain = [found.at]
     while seen.parents[chain[-1]] >= 0:
         chain.append(seen.parents[chain[-1]])
@@ -31,7 +31,7 @@ def path(seen: Exploration, found: Found) -> Iterator[Move]:
 
 
 def lines(seen: Exploration, found: Found) -> Iterator[str]:
-    """Yield a line for each move; what it does to the table stands beside it."""
+    """Yield a line for each move, with its changes of the table."""
     before = start(seen.space.rules)
     for number, move in enumerate(path(seen, found), 1):
         who = NAMES[move.actor] if move.actor >= 0 else " "
@@ -39,7 +39,7 @@ def lines(seen: Exploration, found: Found) -> Iterator[str]:
         yield f"{number:3}  {who}  {move.text:<62} {told}".rstrip()
         before = move.state
     if not found.move:
-        yield "     here it stays: nothing moves on, and somebody still waits"
+        yield "     stuck: no move is enabled, and a caller still waits"
 
 
 def _changes(before: State, after: State) -> Iterator[str]:

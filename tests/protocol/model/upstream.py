@@ -1,4 +1,4 @@
-"""What the upstream makes of a request, and what the Lambda learns of it."""
+"""The upstream's processing of a request, and the answer to the Lambda."""
 
 from collections.abc import Iterator
 
@@ -8,11 +8,11 @@ from tests.protocol.model.rules import Rules
 from tests.protocol.model.state import Ask, Lambda, Move, Outer, Result, Stage, State, put
 
 OWN_TOKEN = -1
-"""What a mutant uses that logs in for an organization's token of its own."""
+"""The token of a mutant that logs in for a separate organization's token."""
 
 
 def processed(rules: Rules, state: State, request: Lambda) -> tuple[State, int]:
-    """Return the world and the answer once the upstream has done its part; 0 is a refusal."""
+    """Return the state and the answer after the upstream processed *request*; 0 is a refusal."""
     name, using = request.item, request.using
     if rules.scenario.organization and name:
         if using == OWN_TOKEN:
@@ -33,9 +33,9 @@ def processed(rules: Rules, state: State, request: Lambda) -> tuple[State, int]:
 
 
 def blamed(rules: Rules, state: State, request: Lambda) -> State:
-    """Return the world with one more login that was rejected.
+    """Return the state with one more rejected login.
 
-    Those that are on their way when an accepted version is rejected first, nobody could know of.
+    A login in flight at the first rejection of an accepted version does not count.
     """
     gate, version = state.items[gate_of(rules, request)], request.version
     if has_accepted(rules, gate, version) and gate.suspect != version:
@@ -65,7 +65,7 @@ def serves(rules: Rules, state: State, place: int, holder: Lambda) -> Iterator[M
         yield Move(place, "gets no answer in time", unheard, (), fair=False)
     if may(rules, state, "outage"):
         failed = concluded(less, place, holder, Result.DOWN)
-        yield Move(place, "is told that the upstream is down", failed, (), fair=False)
+        yield Move(place, "gets the answer that the upstream is down", failed, (), fair=False)
     if may(rules, state, "denial"):
         failed = concluded(less, place, holder, Result.DENIED)
         yield Move(place, "is refused for another reason", failed, (), fair=False)
@@ -75,19 +75,19 @@ def serves(rules: Rules, state: State, place: int, holder: Lambda) -> Iterator[M
 
 
 def concluded(state: State, place: int, holder: Lambda, result: int) -> State:
-    """Return the world once the exchange has ended with *result*, which is to be stored."""
+    """Return the state after the exchange ended with *result*, which is not stored yet."""
     step = Stage.JUDGING if holder.gate or result == Result.REJECTED else Stage.COMMITTING
     return placed(state, place, holder._replace(step=step, result=result, using=0, late=0, over=0))
 
 
 def refused_token(rules: Rules, state: State, place: int, holder: Lambda) -> Move:
-    """What the exchange spent was refused: log in, or once ask for another."""
+    """The token of the exchange was rejected: log in, or request another one once."""
     again = holder._replace(step=Stage.HOLDING, using=0, late=0)
     if not rules.scenario.organization:
         return Move(place, "is refused the renewal", placed(state, place, again))
     if holder.using == OWN_TOKEN:
         again = again._replace(using=state.made[0])
-        return Move(place, "gets an organization's token of its own", placed(state, place, again))
+        return Move(place, "gets a separate organization's token", placed(state, place, again))
     if holder.begun > 1:
         failed = placed(state, place, again._replace(step=Stage.COMMITTING, result=Result.DOWN))
         return Move(place, "is refused the step again", failed)

@@ -1,4 +1,4 @@
-"""What happens by itself: time, a secret that changes, messages that arrive late."""
+"""Moves of the environment: time, changes of the secret, late messages."""
 
 from collections.abc import Iterator
 
@@ -11,7 +11,7 @@ from tests.protocol.model.upstream import processed
 
 
 def happens(rules: Rules, state: State) -> Iterator[Move]:
-    """Everything that no Lambda does or hinders."""
+    """Yield the moves of the environment."""
     for name in range(len(state.items)):
         yield from ages(rules, state, name)
     for message in range(len(state.messages)):
@@ -23,9 +23,9 @@ def happens(rules: Rules, state: State) -> Iterator[Move]:
 
 
 def expels(state: State) -> Move:
-    """The upstream rejects from now on what it accepted."""
+    """The upstream rejects a version that it accepted before."""
     after = state._replace(good=state.good & ~(1 << state.secret), occasions=state.occasions - 1)
-    return Move(WORLD, "the upstream no longer takes the credentials", after, (), fair=False)
+    return Move(WORLD, "the upstream no longer accepts the credentials", after, (), fair=False)
 
 
 def forgets(state: State, name: int) -> Move:
@@ -42,7 +42,7 @@ def forgets(state: State, name: int) -> Move:
 
 
 def rotates(state: State) -> Move:
-    """The secret gets a new version: worth an exchange of each item."""
+    """The secret gets a new version, which justifies an exchange of each item."""
     after = state._replace(
         secret=state.secret + 1, credit=(1,) * len(state.credit), occasions=state.occasions - 1
     )
@@ -50,7 +50,7 @@ def rotates(state: State) -> Move:
 
 
 def ages(rules: Rules, state: State, name: int) -> Iterator[Move]:
-    """A token comes to its end, and a failure to its `retry_at`."""
+    """A token ages, or a failure reaches its `retry_at`."""
     item = state.items[name]
     if item.age == Age.FRESH and may(rules, state, "end"):
         aged = worth(state, name)._replace(
@@ -75,7 +75,7 @@ def ages(rules: Rules, state: State, name: int) -> Iterator[Move]:
 
 
 def arrives(rules: Rules, state: State, place: int) -> Iterator[Move]:
-    """What somebody sent who is gone arrives, or it never does."""
+    """A message of a crashed Lambda arrives, or is lost."""
     message = state.messages[place]
     rest = state._replace(messages=state.messages[:place] + state.messages[place + 1 :])
     if message.step == Stage.SENT:

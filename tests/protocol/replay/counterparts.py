@@ -1,8 +1,8 @@
-"""Each guard's mutant of the model, and the shipped code without the same guard.
+"""Pairs of the model's mutants and planted bugs that remove the same guard from the code.
 
-The model's mutant is found by exploration, the code's by replay: a step that the model does not
-allow. Some show in no step, only in what comes of them: the simulation's judge finds those. One
-showed in none of six hundred seeds: `tests/protocol/test_writes.py` finds it.
+Exploration finds the mutant; the replay finds the bug as a step that the model does not allow. Some
+bugs show only in later effects: the simulation's judge finds those. One showed in none of six
+hundred seeds: `tests/protocol/test_writes.py` finds it.
 """
 
 from collections.abc import Mapping
@@ -12,12 +12,12 @@ from tests.protocol.simulation.campaign import Hunt
 
 
 class Counterpart(NamedTuple):
-    """A planted bug of the simulation's, and what finds it."""
+    """A planted bug of the simulation, and the check that finds it."""
 
     bug: str
     by: Literal["replay", "judge", "writes"] = "replay"
     near: int = 0
-    """A seed that showed it: it is looked for from there on, then from the first."""
+    """A seed that found it: the search begins there, then restarts at the first seed."""
 
 
 COUNTERPARTS: Mapping[str, Counterpart] = {
@@ -62,7 +62,7 @@ COUNTERPARTS: Mapping[str, Counterpart] = {
 
 
 def table(hunts: Mapping[str, Hunt]) -> str:
-    """Return which guard's bug was found by what, and where."""
+    """Return a table of the guards, their bugs, and the check and seed that found each."""
     lines = [f"{'guard of the model':<24} {'bug in the code':<24} {'found by':<9} seed"]
     for guard, (bug, by, _) in COUNTERPARTS.items():
         shown = "see test_writes.py" if by == "writes" else "see the kill table"

@@ -1,7 +1,7 @@
-"""From what the code keeps to what the model knows: the refinement mapping.
+"""The refinement mapping: from an item of the code to an item of the model.
 
-The model has no clock. What it says of time (a token's age, a lease's phase, a back-off) is what
-the item's times mean by the clock of the one who looks.
+The model has no clock. A token's age, a lease's phase and a back-off are computed from the item's
+times by the clock of the reader.
 """
 
 from dataclasses import dataclass, field
@@ -16,7 +16,7 @@ RENEWALS = {"ready": Renewal.READY, "in_use": Renewal.IN_USE}
 
 @dataclass(slots=True)
 class Mapping:
-    """Numbers for the names that a run makes up; *has_gate*: the item ``-`` is only a gate."""
+    """Numbers for the names in a run; *has_gate*: the item ``-`` is only a gate."""
 
     has_gate: bool
     skew: int
@@ -24,7 +24,7 @@ class Mapping:
     _tokens: dict[str, int] = field(default_factory=dict)
 
     def item(self, item: Item, now: int, min_ttl: int | None = None) -> Abstract:
-        """Return what the model sees of *item* at *now* by a call that wants *min_ttl*."""
+        """Return the model's view of *item* at *now*, for a call with *min_ttl*."""
         is_gate = self.has_gate and item.variant == ONLY
         failure = None if is_gate else item.failure
         is_outage = failure is not None and failure.code == "upstream_unavailable"
@@ -35,7 +35,7 @@ class Mapping:
             generation=item.generation,
             fence=item.fence,
             lease=self.lease(item, now),
-            # Without a token, its mark says nothing: DELETE may come between a read and a lease.
+            # Without a token the mark has no meaning: a DELETE may come between read and acquire.
             renewal=RENEWALS.get(item.renewal or "", Renewal.ABSENT)
             if item.token
             else Renewal.ABSENT,
@@ -56,7 +56,7 @@ class Mapping:
         )
 
     def token(self, item: Item) -> int:
-        """Return the number of the token, or the way, that an item has; 0 is none."""
+        """Return the number of an item's token or alias; 0 is none."""
         if item.token is None:
             return 0
         name = item.fingerprint or f"{item.target} {item.secret_version} {item.issued_at}"
@@ -67,11 +67,11 @@ class Mapping:
         return self.variants.setdefault(key, len(self.variants))
 
     def number(self, name: str) -> int:
-        """Return the number of what has this name."""
+        """Return the number of a name."""
         return self._tokens.setdefault(name, len(self._tokens) + 1)
 
     def lease(self, item: Item, now: int) -> int:
-        """Return how far the lease is, by the clock that says *now*."""
+        """Return the phase of the lease at *now*."""
         if item.lease_owner is None:
             return Lease.FREE
         if not item.is_leased(now):
@@ -92,7 +92,7 @@ def version(name: str | None) -> int:
 
 
 def timeless(item: Abstract) -> Abstract:
-    """Return *item* without what passes by itself, so that two moments can be compared."""
+    """Return *item* without its time-dependent parts, to compare two times."""
     failure = min(item.failure, Failure.PATIENT) if item.failure != Failure.DUE else Failure.PATIENT
     lease = Lease.FREE if item.lease == Lease.FREE else Lease.EARLY
     early = int(item.suspect >= 0 and not item.suspects)

@@ -1,12 +1,12 @@
-"""Replays what the shipped code does in a run through the model's own transition relation.
+"""Trace validation: checks each step of the shipped code against the model's transition relation.
 
-Each write to the table, each request to the vendor and each token that is handed out has to be the
-last of a few moves that the model allows the same Lambda: from the items as the table has them, and
-from where the model has that Lambda. A read and what is decided by it are one move of the model's;
-it is made when the code shows what it decided. What the model does not allow is a violation of
-``model`` that names both.
+Each write to the table, each request to the vendor and each returned token must end a short
+sequence of moves that the model allows the same Lambda, from the items in the table and from the
+Lambda's state in the model. In the model a read and its decision are one move; the replay makes it
+when the code shows the decision. A step that the model does not allow is a violation of ``model``,
+which names the step and the allowed moves.
 
-An invocation that obtains one token to make another is, here, a Lambda for each of them; the model
+An invocation that obtains one token to make another is a separate Lambda for each token; the model
 has both in one (`Outer`).
 """
 
@@ -38,11 +38,11 @@ if TYPE_CHECKING:
     from tests.protocol.simulation.judge import Judge
 
 LOOK_SECONDS = 40
-"""Seconds for which a process may go by a version of the secret that it read."""
+"""Seconds for which a process may use a version of the secret that it read."""
 
 MAY = frozenset({"loss", "outage", "denial", "page", "unkept", "defect", "previous", "forget"})
 CALLS = frozenset({"token", "check"})
-"""What gets a token as a caller does."""
+"""Actions that obtain a token as a caller does."""
 
 DECISIONS = ("hand out", "wait", "acquire", "fail", "refuse")
 
@@ -51,32 +51,32 @@ Key = tuple[str, str]
 
 @dataclass(slots=True)
 class Look:
-    """What an invocation last read of an item."""
+    """The last read of an item by an invocation."""
 
     item: Item
     at: float
     slept: float
     generations: set[int]
-    """Those that it read before it waited for the item: force is for one that is newer."""
+    """The generations read before it waited: force needs a newer one."""
 
 
 @dataclass(slots=True)
 class Replay:
-    """The model beside one run."""
+    """The model's state during one run."""
 
     judge: "Judge"
     mapping: Mapping
     rules: Rules
     steps: int = 0
-    """What was replayed."""
+    """The number of replayed steps."""
     _looks: dict[Key, Look] = field(default_factory=dict)
     _memory: dict[Key, list[tuple[float, Item]]] = field(default_factory=dict)
-    """What each process knew of an item, and since when."""
+    """The versions of an item that each process has read, with their times."""
     _gates: dict[str, list[Item]] = field(default_factory=dict)
-    """The gate, each time that an invocation read it."""
+    """The gate in each read of an invocation."""
     _threads: dict[str, list[Thread]] = field(default_factory=dict)
     _ended: dict[Key, Thread] = field(default_factory=dict)
-    """Those whose writes may still arrive."""
+    """Ended invocations whose writes may still arrive."""
 
     @classmethod
     def beside(cls, judge: "Judge") -> "Replay":
@@ -96,10 +96,10 @@ class Replay:
         )
         return cls(judge, Mapping(scenario.gate, SKEW_SECONDS), Rules(scenario))
 
-    # What the simulation tells.
+    # Inputs from the simulation.
 
     def read(self, reader: Invocation, place: Place, record: Record | None) -> None:
-        """Remember what an invocation read."""
+        """Record a read of an invocation."""
         key, item, now = (reader.name, place[1]), self._item(place, record), self._now
         before = self._looks.get(key)
         has_waited = before and before.item.lease_owner and reader.slept > before.slept
@@ -112,7 +112,7 @@ class Replay:
             self._gates.setdefault(reader.name, []).append(item)
 
     def refused(self, writer: Invocation, place: Place, changes: str) -> None:
-        """Judge that a lease was not acquired: only where the model says so."""
+        """Check that the model also refuses an acquire whose condition failed."""
         look = self._looks.get((writer.name, place[1]))
         if "#lease_owner = " not in changes or look is None:
             return
@@ -120,18 +120,18 @@ class Replay:
         number = self.mapping.variant(place[1])
         caller = Lambda(Stage.ACQUIRING, number, seen=seen.generation, fence=seen.fence)
         is_other = found.rejected_versions != seen.rejected_versions or is_of(found, writer)
-        is_other |= found.held != seen.held  # the model has no holds: `Holding` judges them
+        is_other |= found.held != seen.held  # the model has no holds: `Holding` checks them
         if not is_other and may_acquire(self.rules, self._map(found, writer), caller):
             self._fail(writer, place, "is refused the lease", caller, ["takes the lease"])
 
     def written(self, writer: Invocation, place: Place, before: Record, after: Record) -> None:
-        """Judge one write."""
+        """Check one write."""
         old, new = self._item(place, before), self._item(place, after)
         self._memory.setdefault((writer.container, place[1]), []).append((self._now, new))
         one, other = timeless(self._map(old, writer)), timeless(self._map(new, writer))
         is_kept = old.lease_owner == new.lease_owner
         if one == other and is_kept:
-            return  # a claim, an event's version: nothing that the model knows
+            return  # a claim or an event's version: not in the model
         self.steps += 1
         if new.lease_owner and not is_kept:
             self._acquired(writer, place, old, new)
@@ -142,24 +142,24 @@ class Replay:
         elif new.rejected and new.rejected != old.rejected:
             self._reported(writer, place, old, new)
         elif new.target and not (old.lease_owner or new.lease_owner):
-            return  # an alias, which is kept without a lease: nothing was sent
+            return  # an alias, which needs no lease: nothing was sent
         elif not self.judge.is_unshared(next(reversed(writer.read), None)):
             self._held(writer, place, old, new)
 
     def sent(self, sender: Invocation, sent: Sent) -> None:
-        """Judge that a request may be sent; a check's token as if it were handed out."""
+        """Check that a request may be sent; the token of a check counts as returned."""
         if is_harmless(sender, sent):
             self._checked(sender, sent)
             return
         threads = self._threads.get(sender.name, [])
         if sender.action == "forget" or not threads:
-            return  # a logout; or without a lease, and the judge sees to that
+            return  # a logout; or without a lease, which the judge checks
         self.steps += 1
         thread = threads[-1]
         place = self.judge.partition, thread.variant
         state = self._state(sender, place, self._kept(place))
         if self._now + sent.seconds > sender.deadline:
-            # Its answer may come when the platform has ended the holder of the lease.
+            # Its answer may arrive after the platform has ended the lease's holder.
             number = self.mapping.variant(thread.variant)
             late = state.items[number]._replace(lease=Lease.LATE)
             state = state._replace(items=put(state.items, number, late))
@@ -176,24 +176,24 @@ class Replay:
         thread.ones, thread.last = frozenset(found or starts), sent
 
     def ended(self, invocation: Invocation) -> None:
-        """Judge what was handed out, and let the Lambda go."""
+        """Check the returned token, and end the Lambda."""
         for thread in self._threads.pop(invocation.name, []):
             self._ended[invocation.name, thread.variant] = thread
         name = invocation.answer.get("fingerprint")
         is_answer = invocation.end == "answered" and invocation.action == "token"
-        # What could not be kept, is known to its maker's process alone.
+        # Only the maker's process knows a token that could not be stored.
         made = self.judge.made.get(name or "")
         is_kept = name in self.judge.kept and invocation.answer["source"] != "exchange"
         if is_answer and name and made and is_kept:
             may_be_stale = bool(invocation.answer["stale"])
             self._handed_out(invocation, made.key, name, may_be_stale=may_be_stale)
 
-    # What is made of it.
+    # Checks of each step.
 
     def _acquired(self, writer: Invocation, place: Place, old: Item, new: Item) -> None:
         threads = self._threads.setdefault(writer.name, [])
         if place[1] == ONLY and self.rules.scenario.gate:
-            return  # for the sake of a variant: `_about_to_send` and `_held` look for it
+            return  # for a variant: `_about_to_send` and `_held` check it
         look = self._looks.get((writer.name, place[1])) or Look(old, self._now, 0.0, set())
         caller = Lambda(Stage.WAITING, self.mapping.variant(place[1]))
         if ACQUIRE not in self._choices(writer, look, is_nested=bool(threads)):
@@ -201,7 +201,7 @@ class Replay:
             self._fail(writer, place, "takes the lease", caller, {DECISIONS[c] for c in choices})
         holder = next((i for i in self.judge.wire.running.values() if is_of(old, i)), None)
         if holder and holder.ended is None and holder is not writer:
-            what = f"takes over the lease of {holder.name}, who lives"
+            what = f"takes over the lease of {holder.name}, which still runs"
             self._fail(writer, place, what, caller, ["wait"])
         seen = look.item
         caller = caller._replace(step=Stage.ACQUIRING, seen=seen.generation, fence=seen.fence)
@@ -212,7 +212,7 @@ class Replay:
         threads.append(Thread(writer, place[1], ones, is_made_in_steps(self.judge.plan.flow)))
 
     def _choices(self, caller: Invocation, look: Look, *, is_nested: bool) -> set[int]:
-        """Return what the model's caller may do, by each way to see what the code's one read."""
+        """Return the model's possible decisions for each view of what the code's caller read."""
         asks = [Ask.PLAIN]
         asks += [Ask.FORCED] if caller.event.get("force") else []
         is_for_version = is_nested or caller.action not in CALLS or look.item.target
@@ -228,7 +228,7 @@ class Replay:
         }
 
     def _views(self, caller: Invocation, seen: Item, at: float) -> Iterator[Abstract]:
-        """Yield what *caller* may see in what it read, from then until now."""
+        """Yield the views of a read item at *caller*'s clock, from the read until now."""
         for moment, offset in product((at, self._now), {caller.offset, *caller.offsets}):
             view = self.mapping.item(seen, int(moment + offset), caller.event.get("min_ttl"))
             is_reported = seen.fingerprint and seen.fingerprint == caller.rejected
@@ -241,7 +241,7 @@ class Replay:
         self._expect(writer, place, (old, new), moves, "reports")
 
     def _held(self, writer: Invocation, place: Place, old: Item, new: Item) -> None:
-        """Judge a write of one who has a lease: of the variant, or of the gate for its sake."""
+        """Check a write of a lease's holder: to its variant, or to the gate for the variant."""
         is_gate = place[1] == ONLY and self.rules.scenario.gate
         threads = self._threads.get(writer.name, [])
         own = [one for one in threads if is_gate or one.variant == place[1]]
@@ -268,7 +268,7 @@ class Replay:
         }
         is_ended = timeless(self._map(old, writer))._replace(lease=Lease.FREE) == wanted
         if is_gate and is_ended and thread.is_made_of_others:
-            # By what it is made from, which failed: what comes of that is yet to be written.
+            # The exchange of its input failed: the write of this result follows.
             ends |= {
                 one._replace(gate=0) for one in starts if one.step in (Stage.HOLDING, Stage.SENT)
             }
@@ -281,27 +281,27 @@ class Replay:
             self._ended[writer.name, place[1]] = thread
 
     def _as_seen(self, state: State, sender: Invocation) -> Iterator[State]:
-        """Yield *state* with the gate as it is, and as *sender* read it before: it is no lease."""
+        """Yield *state* with the current gate, and with the gates that *sender* read before."""
         yield state
         for gate in self._gates.get(sender.name, []) if self.rules.scenario.gate else []:
             yield state._replace(items=put(state.items, 0, self._map(gate, sender)))
 
     def _about_to_send(self, one: Lambda, sent: Sent, sender: Invocation) -> Lambda:
-        """Return a Lambda with what it spends in a request, and the gate's lease if it has that."""
+        """Return a Lambda with the token that its request uses, and its gate lease, if any."""
         gate = self._kept((self.judge.partition, ONLY))
         has_gate = self.rules.scenario.gate and is_of(gate, sender)
         one = one._replace(gate=gate.fence if has_gate else one.gate)
         if one.step in (Stage.HOLDING, Stage.SENT):
             one = one._replace(version=version(sender.read[-1]))
         if sent.request.step == "extend":
-            return one  # it is allowed by what was marked as in use, or not at all
+            return one  # only a mark as in use allows it
         return one._replace(using=0 if sent.credential else max(one.using, 1))
 
     @staticmethod
     def _about_to_write(
         one: Lambda, thread: Thread, state: State, made: int, gate: int
     ) -> Iterator[Lambda]:
-        """Yield a Lambda with what the code shows by its write: the number of its token."""
+        """Yield a Lambda with the token number that the code's write shows."""
         sent = thread.invocation.sent
         one = one._replace(gate=gate or one.gate)
         if made and one.result > 0:
@@ -310,13 +310,13 @@ class Replay:
             one = one._replace(login=int(bool(sent and sent[-1].credential)))
         yield one
         if made and thread.is_made_of_others and one.step in (Stage.HOLDING, Stage.SENT):
-            # What it is made from says where it leads to: with no request of its own.
+            # Its input decides the target of the alias, without a request.
             yield one._replace(step=Stage.COMMITTING, result=made, version=state.secret)
 
     def _checked(self, sender: Invocation, sent: Sent) -> None:
-        """Judge that a check may use a token that it did not make: it does not say if it is stale.
+        """Check that a check may use a stored token; its answer has no `stale` flag.
 
-        What it found in the table it may have read a while ago, as any caller may.
+        As for any caller, the read of the table may be some time ago.
         """
         name = fingerprint(sent.bearer or "")
         made = self.judge.made.get(name)
@@ -326,7 +326,7 @@ class Replay:
     def _handed_out(
         self, caller: Invocation, variant: str, name: str, *, may_be_stale: bool
     ) -> None:
-        """Judge that a kept token may be handed out: by a read that is at most a minute old."""
+        """Check that a stored token may be returned, by a read that is at most a minute old."""
         self.steps += 1
         views: list[Abstract] = []
         is_bounded = not caller.is_hindered and not self.judge.plan.shifts
@@ -335,14 +335,14 @@ class Replay:
                 break
             if item.fingerprint == name:
                 views += self._views(caller, item, max(at, caller.begun))
-        # A token that one call could not replace is called stale by that call alone.
+        # Only the call that could not replace a token returns it as stale.
         if any(is_live(v) and (may_be_stale or not is_stale(self.rules, v)) for v in views):
             return
         place, one = (
             (self.judge.partition, variant),
             Lambda(Stage.WAITING, self.mapping.variant(variant)),
         )
-        what = f"hands out {name[:6]} of {caller.answer.get('source', 'a check')}"
+        what = f"returns {name[:6]} of {caller.answer.get('source', 'a check')}"
         self._fail(caller, place, what, one, {str(view) for view in views})
 
     def _expect(
@@ -353,21 +353,21 @@ class Replay:
         moves: Iterable[Move],
         what: str,
     ) -> None:
-        """Judge that one of *moves* leads to the item as it was written."""
+        """Check that one of *moves* leads to the written item."""
         before, wanted = (timeless(self._map(item, writer)) for item in change)
         found, number = list(moves), self.mapping.variant(place[1])
         if not any(timeless(move.state.items[number]) == wanted for move in found):
             texts = [move.text for move in found]
             self._fail(writer, place, f"{what} {before} -> {wanted}", Lambda(), texts)
 
-    # How the model sees the run.
+    # The run in terms of the model.
 
     @property
     def _now(self) -> float:
         return self.judge.scheduler.now
 
     def _secrets(self, invocation: Invocation) -> set[int]:
-        """Return the versions of the secret that an invocation may go by."""
+        """Return the versions of the secret that an invocation may use."""
         names = [*invocation.read, *self.judge.versions_since(invocation.begun - LOOK_SECONDS)]
         return {version(name) for name in names}
 
@@ -386,7 +386,7 @@ class Replay:
             wrong=(0,) * len(self.judge.settings),
             faults=9,
             occasions=9,
-            good=-1,  # all: which answer came is seen by what follows
+            good=-1,  # all: later steps show which answer came
             secret=version(actor.read[-1]) if actor.read else max(self._secrets(actor)),
         )
 
@@ -411,5 +411,5 @@ class Replay:
 
 
 def is_of(item: Item, invocation: Invocation) -> bool:
-    """Say whether an invocation has the lease of *item*."""
+    """Return whether an invocation holds the lease of *item*."""
     return (item.lease_owner or "").rpartition(".")[0] == invocation.name

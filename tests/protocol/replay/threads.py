@@ -1,4 +1,4 @@
-"""Where the model has each Lambda of a run, and which moves it may make from there."""
+"""The model's state of each Lambda of a run, and its possible moves."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from tests.protocol.replay.mapping import timeless, version
 from tests.protocol.simulation.invocations import Invocation, Sent
 
 LONGEST_PATH = 4
-"""Moves that the model makes at most where the code shows one step."""
+"""The maximum number of model moves for one step of the code."""
 
 
 @dataclass(slots=True, eq=False)
@@ -21,19 +21,19 @@ class Thread:
     invocation: Invocation
     variant: str
     ones: frozenset[Lambda]
-    """Each Lambda of the model that has done what the code has shown so far."""
+    """The model's Lambdas that are consistent with the code's steps so far."""
     is_made_of_others: bool = False
-    """It obtains what its token is made from, which may fail."""
+    """Whether it first obtains another token as input, which may fail."""
     last: Sent | None = None
     """The last request that it sent."""
 
     @property
     def is_unanswered(self) -> bool:
-        """Say whether its last request got no answer."""
+        """Return whether its last request got no answer."""
         return self.last is not None and not (self.last.is_answered or self.last.is_down)
 
     def paths(self, rules: Rules, state: State, one: Lambda) -> Iterator[Move]:
-        """Yield the moves that *one* can make from *state*, over those that change no item."""
+        """Yield the moves that *one* can make from *state*, after moves that change no item."""
         front = [state._replace(lambdas=(one,))]
         for _ in range(LONGEST_PATH):
             following = []
@@ -54,20 +54,20 @@ class Thread:
             yield from self._failures(state, one)
 
     def _failures(self, state: State, one: Lambda) -> Iterator[Move]:
-        """Yield how it ends when what it is made from fails: as in `answers.answered`."""
+        """Yield the moves after a failure of its input: as in `answers.answered`."""
         versions = {version(name) for name in self.invocation.read} or {state.secret}
         for result, used in product(
             (Result.DOWN, Result.REJECTED, Result.DENIED, Result.LATCHED), versions
         ):
             failed = one._replace(step=Stage.COMMITTING, result=result, version=used, previous=0)
             after = state._replace(lambdas=(failed,))
-            yield Move(0, "is told that what it is made from fails", after)
+            yield Move(0, "its input fails", after)
 
 
 def is_silent(rules: Rules, before: State, after: State) -> bool:
-    """Say whether a move changes no item, but that it may end the gate's lease.
+    """Return whether a move changes no item; ending the gate's lease is allowed.
 
-    The code ends that after the variant's where nothing was learnt; the two commute.
+    The code ends it after the variant's lease if the version was not tried; both orders are equal.
     """
     if before.items == after.items:
         return True
@@ -76,7 +76,7 @@ def is_silent(rules: Rules, before: State, after: State) -> bool:
 
 
 def is_like(item: Item, wanted: Item) -> bool:
-    """Say whether an item is as it should be; a vendor may give no renewal token."""
+    """Return whether an item equals the wanted one; a vendor may issue no renewal token."""
     item = timeless(item)
     if item.renewal == Renewal.READY and wanted.renewal == Renewal.ABSENT:
         item = item._replace(renewal=Renewal.ABSENT)

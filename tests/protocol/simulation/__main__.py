@@ -1,8 +1,8 @@
 """Replay a run, or run many.
 
-python -m tests.protocol.simulation --seed 7 [--bug NAME] [--model]   what goes wrong, shortest
+python -m tests.protocol.simulation --seed 7 [--bug NAME] [--model]   a seed's trace, shrunk
 python -m tests.protocol.simulation --seeds 10000           many runs of the shipped code
-python -m tests.protocol.simulation --outages               how long each fault is felt
+python -m tests.protocol.simulation --outages               how long each fault has effects
 """
 
 import argparse
@@ -16,19 +16,19 @@ from tests.protocol.simulation.planning import plan_of
 from tests.protocol.simulation.plans import Plan
 from tests.protocol.simulation.planting import planted
 from tests.protocol.simulation.shrinking import shrunk
-from tests.protocol.simulation.stories import story
+from tests.protocol.simulation.traces import trace_of
 from tests.protocol.simulation.verdict import judged
 
 
 def main() -> int:
-    """Do what the command line says; return 1 if anything was found."""
+    """Run the command line; return 1 if there is a violation."""
     parser = argparse.ArgumentParser(prog="python -m tests.protocol.simulation")
     parser.add_argument("--seed", type=int, help="the run to replay")
     parser.add_argument("--bug", choices=ALL_BUGS, help="a bug to plant")
-    parser.add_argument("--model", action="store_true", help="replay it through the model, too")
-    parser.add_argument("--whole", action="store_true", help="tell the whole story, not shrunk")
+    parser.add_argument("--model", action="store_true", help="replay it in the model as well")
+    parser.add_argument("--whole", action="store_true", help="print the trace without shrinking")
     parser.add_argument("--seeds", type=int, help="how many runs of the shipped code")
-    parser.add_argument("--outages", action="store_true", help="measure how long faults are felt")
+    parser.add_argument("--outages", action="store_true", help="measure the effects of faults")
     options = parser.parse_args()
     if options.outages:
         return show_outages()
@@ -40,18 +40,18 @@ def main() -> int:
 
 
 def replay(plan: Plan, *, is_whole: bool, has_model: bool) -> int:
-    """Tell the story of *plan*, or of what is left of it while the same goes wrong."""
+    """Print the trace of *plan*, shrunk to the first violation unless *is_whole*."""
     found = judged(plan, has_model=has_model).violations
     if found and not is_whole:
         name = found[0].invariant
         plan = shrunk(plan, lambda smaller: judged(smaller, has_model=has_model).breaks(name))
     judge = judged(plan, has_model=has_model)
-    print(story(judge))
+    print(trace_of(judge))
     return int(bool(judge.violations))
 
 
 def show_seeds(seeds: int) -> int:
-    """Run so many *seeds* of the shipped code, and show what they found."""
+    """Run *seeds* seeds of the shipped code, and print the violations."""
     began = time.monotonic()
     found = run_seeds(range(seeds)).found
     print(shown(found))
@@ -60,7 +60,7 @@ def show_seeds(seeds: int) -> int:
 
 
 def show_outages() -> int:
-    """Measure how long each fault at each step is felt, and show what is longer than it may be."""
+    """Measure how long each fault has effects, and print those that exceed their bound."""
     measured = measure_all()
     print(tables(measured))
     late = too_long(measured)

@@ -1,4 +1,4 @@
-"""What callers are told: each answer is judged, and each error must have a reason."""
+"""Checks each answer to a caller; each error must have a cause."""
 
 from calendar import timegm
 from collections.abc import Iterable, Mapping
@@ -26,20 +26,20 @@ if TYPE_CHECKING:
     from tests.protocol.simulation.judge import Judge, Made
 
 PATIENCE_SECONDS = 1.4
-"""What the broker keeps back for itself covers this much standing still."""
+"""Seconds that an invocation may freeze within the time that the broker reserves."""
 
 CLOSE_SECONDS = 35
-"""A lifetime less than this above what is wanted may be too short: exchanges take a while."""
+"""Seconds by which a lifetime must exceed `min_ttl`, since an exchange takes time."""
 
 BAD_CODES = frozenset(
     {"invalid_request", "upstream_refused", "credential_rejected", "upstream_contract_changed"}
 )
-"""What a call may be told that asks for what there is not."""
+"""Errors that a request for a nonexistent variant may get."""
 
 
 def check_answer(judge: "Judge", invocation: Invocation) -> None:
-    """Judge how an invocation ended."""
-    is_hindered = invocation.stood >= PATIENCE_SECONDS or invocation.refused_by
+    """Check how an invocation ended."""
+    is_hindered = invocation.frozen_seconds >= PATIENCE_SECONDS or invocation.refused_by
     if invocation.end == "timed out" and not is_hindered:
         judge.violate("answers", f"{invocation.name} does not answer in time")
     if invocation.end == "failed":
@@ -47,59 +47,59 @@ def check_answer(judge: "Judge", invocation: Invocation) -> None:
     if invocation.end == "answered" and invocation.action == "token":
         check_min_ttl(judge, invocation)
         check_variant(judge, invocation)
-        check_path(judge, invocation)
+        check_caller_does_not_wait(judge, invocation)
 
 
 def check_error(judge: "Judge", invocation: Invocation) -> None:
-    """I13, I17: each error is documented, its end is known, and it has a reason that holds."""
+    """I13, I17: each error is documented, has an end, and has a cause that still applies."""
     code, detail = invocation.answer["code"], invocation.answer.get("detail")
     is_own = code == "not_configured" and invocation.is_denied
     is_own |= judge.checking.is_about_own_request(invocation)
     if code in ENDING and not is_own and "retry_after" not in invocation.answer:
-        judge.violate("I13", f"{invocation.name} is not told when it ends: {code} ({detail})")
+        judge.violate("I13", f"{invocation.name} gets no retry_after: {code} ({detail})")
     if code in LATCHED and not invocation.is_hindered and has_logged_in(judge, invocation):
-        judge.violate("I13", f"{invocation.name} logs in and gets no token: {code}")
-    if is_unpaid(judge, invocation):
+        judge.violate("I13", f"{invocation.name} logged in and gets no token: {code}")
+    if has_lost_token(judge, invocation):
         judge.violate("I13", f"{invocation.name} made a token and gets none: {code} ({detail})")
     judge.forgetting.check_error(invocation)
-    if is_asked_for(judge, invocation) or judge.excuses.excuses(invocation):
+    if is_explained_by_request(judge, invocation) or judge.excuses.excuses(invocation):
         return
-    judge.violate("errors", f"{invocation.name} fails for no reason: {code} ({detail})")
+    judge.violate("errors", f"{invocation.name} fails without a cause: {code} ({detail})")
 
 
-def is_asked_for(judge: "Judge", invocation: Invocation) -> bool:
-    """Say whether an error is what an invocation asked for: too much, or what there is not."""
+def is_explained_by_request(judge: "Judge", invocation: Invocation) -> bool:
+    """Return whether the request explains its error: a nonexistent variant or a long `min_ttl`."""
     code = invocation.answer["code"]
     if invocation.is_bad:
         return code in BAD_CODES
-    if "repeats" in judge.plan.modes and judge.doubted and code in WAITING | REFUSED:
-        return True  # there is no other token than the one that was reported
-    # What is kept and lives, tells how long tokens live; what is dead, does not.
-    is_known = invocation.had_until > -CLOSE_SECONDS
+    if "repeats" in judge.plan.modes and judge.caller_reports and code in WAITING | REFUSED:
+        return True  # the vendor only issues the reported token again
+    # Only a live stored token shows how long tokens live.
+    is_known = invocation.life_at_begin > -CLOSE_SECONDS
     known = min(judge.plan.lifetime, judge.lifetime) if is_known else judge.lifetime
     margin = CLOSE_SECONDS + clocks_apart(judge.plan)
     if "repeats" in judge.plan.modes:
         margin += judge.plan.lifetime / 2
     is_long = int(invocation.event.get("min_ttl", 0)) > known - margin
     has_made = any(made.maker is invocation for made in judge.made.values())
-    is_exact = not any(judge.plan.offsets) and invocation.had_until > CLOSE_SECONDS
+    is_exact = not any(judge.plan.offsets) and invocation.life_at_begin > CLOSE_SECONDS
     if code == "invalid_request" and is_long and has_made and is_exact:
-        text = f"{invocation.name} replaced a live token for a min_ttl that no token has"
+        text = f"{invocation.name} replaced a live token for a min_ttl that no token meets"
         judge.violate("I17", text)
     is_pinned = is_refused(judge, invocation, invocation.begun - LOOK_SECONDS - KNOWN_FOR)
     return code == "invalid_request" and (is_long or is_pinned)
 
 
 def has_logged_in(judge: "Judge", invocation: Invocation) -> bool:
-    """Say whether the vendor took one of the versions that an invocation tried."""
+    """Return whether the vendor accepted a login of an invocation."""
     return any(
         sent.credential in judge.valid and sent.is_answered and not invocation.is_bad
         for sent in invocation.sent
     )
 
 
-def is_unpaid(judge: "Judge", invocation: Invocation) -> bool:
-    """Say whether one call to AWS that failed kept the caller from the token that it made."""
+def has_lost_token(judge: "Judge", invocation: Invocation) -> bool:
+    """Return whether one failed call to AWS lost the token that the caller obtained."""
     faults = [fault for fault in invocation.met if fault.kind not in HARMLESS]
     is_one = len(faults) == 1 and faults[0].kind in ONCE and not invocation.refused_by
     is_key = not faults and invocation.refused_by == {"key"}
@@ -117,11 +117,11 @@ def is_unpaid(judge: "Judge", invocation: Invocation) -> bool:
 
 
 def check_min_ttl(judge: "Judge", invocation: Invocation) -> None:
-    """I8: a token lives as long as was wished, by the clock of the one who hands it out."""
+    """I8: a token lives for `min_ttl`, by the clock of the process that returns it."""
     answer = invocation.answer
     ends = timegm(strptime(answer["expires_at"], "%Y-%m-%dT%H:%M:%SZ"))
     is_new = answer["source"] == "exchange"
-    decided = max(invocation.begun, invocation.heard_at if is_new else invocation.knew_at)
+    decided = max(invocation.begun, invocation.answered_at if is_new else invocation.decided_at)
     wished = invocation.event.get("min_ttl", default_of(judge, invocation, ends))
     if ends - wished <= int(decided + invocation.offset):
         left = ends - int(decided + invocation.offset)
@@ -129,10 +129,10 @@ def check_min_ttl(judge: "Judge", invocation: Invocation) -> None:
 
 
 def default_of(judge: "Judge", invocation: Invocation, ends: int) -> int:
-    """Return the `min_ttl` of a call that says none: 30, or a tenth of the token's lifetime.
+    """Return the default `min_ttl` of a call: 30, or a tenth of the token's lifetime.
 
-    The lifetime is the one that is kept: counted by the clock of its maker, from before the request
-    was sent. Of a token that could not be kept, the least that it can be.
+    The lifetime is the stored one: by its maker's clock, from before the request was sent. For a
+    token that could not be stored it is the least possible one.
     """
     name, generation = invocation.answer["fingerprint"], invocation.answer["generation"]
     made = judge.made.get(name)
@@ -142,91 +142,95 @@ def default_of(judge: "Judge", invocation: Invocation, ends: int) -> int:
 
 
 def check_variant(judge: "Judge", invocation: Invocation) -> None:
-    """I8: a token is of the variant that was asked for, and is not the one that was reported."""
+    """I8: a token belongs to the requested variant, and is not the reported one."""
     made = judge.made.get(invocation.answer["fingerprint"])
     if made is None or made.token not in " ".join(invocation.answer["headers"].values()):
-        judge.violate("I8", f"{invocation.name} gets a token that the vendor never made")
+        judge.violate("I8", f"{invocation.name} gets a token that the vendor never issued")
         return
     versions = judge.versions_of(made)
     bases = frozenset[str]().union(*(judge.vendor.bases(judge.settings[v]) for v in versions))
     if invocation.answer["base_url"] not in bases:
-        judge.violate("I12", f"{invocation.name} is sent elsewhere with {sorted(versions)}'s token")
+        judge.violate("I12", f"{invocation.name} gets {sorted(versions)}'s token and another host")
     invocation.was_dead = judge.vendor.is_ended(made.token)
-    invocation.was_begun = judge.is_begun(made.key)
+    invocation.had_open_lease = judge.is_begun(made.key)
     wanted = wanted_by(judge, invocation, made)
-    if made.key not in wanted and not is_old_way(judge, invocation, made):
+    if made.key not in wanted and not has_outdated_alias(judge, invocation, made):
         judge.violate("I8", f"{invocation.name} gets a token of another variant")
     if invocation.is_bad:
-        judge.violate("I17", f"{invocation.name} gets a token for what there is not")
+        judge.violate("I17", f"{invocation.name} gets a token for a nonexistent variant")
     check_report(judge, invocation, made)
     check_generation(judge, invocation, made)
     name = invocation.answer["fingerprint"]
-    kept_at = max(judge.kept.get(name, made.at), judge.made_again.get(name, 0.0))
+    kept_at = max(judge.kept.get(name, made.at), judge.reissued_at.get(name, 0.0))
     judge.forgetting.check_answer(invocation, kept_at)
-    check_own(judge, invocation, made)
+    check_unshared_token(judge, invocation, made)
     check_pin(judge, invocation, made)
-    check_fresh(judge, invocation, made)
+    check_stale_flag(judge, invocation, made)
 
 
 def check_report(judge: "Judge", invocation: Invocation, made: "Made") -> None:
-    """I14: who reports a token gets neither that nor an older one."""
+    """I14: a caller that reports a token gets neither that token nor an older one."""
     reported = judge.made.get(invocation.event.get("rejected", ""))
     if reported is made:
         judge.violate("I14", f"{invocation.name} gets the token that it reports")
     marked_at = judge.marked.get(invocation.answer["fingerprint"], inf)
     is_known = invocation.answer["source"] == "table" or invocation.begun > marked_at + KNOWN_FOR
-    again_at = judge.made_again.get(invocation.answer["fingerprint"], 0.0)
+    again_at = judge.reissued_at.get(invocation.answer["fingerprint"], 0.0)
     if marked_at < invocation.begun and is_known and again_at < marked_at:
-        judge.violate("I9", f"{invocation.name} gets a token that was marked as rejected before")
+        judge.violate("I9", f"{invocation.name} gets a token that was already marked as rejected")
     if reported and reported.key == made.key and made.number < reported.number:
         judge.violate("I14", f"{invocation.name} gets an older token than it reports")
 
 
 def check_generation(judge: "Judge", invocation: Invocation, made: "Made") -> None:
-    """I2: a new token's generation follows the one that was kept, whether it is kept itself."""
+    """I2: a new token has a newer generation than the stored one, even if it is not stored."""
     before = judge.generations.get(made.key, [])
     known = [number for at, number in before if at < invocation.begun]
     is_new = invocation.answer["source"] == "exchange" and made.maker is invocation
     if is_new and known and invocation.answer["generation"] <= known[-1]:
-        judge.violate("I2", f"{invocation.name} gets a generation that was there before")
+        judge.violate("I2", f"{invocation.name} gets an old generation")
 
 
-def check_own(judge: "Judge", invocation: Invocation, made: "Made") -> None:
-    """A token that is not to be shared is its caller's own.
+def check_unshared_token(judge: "Judge", invocation: Invocation, made: "Made") -> None:
+    """With `reuse: false` a caller gets only a token that its own invocation obtained.
 
-    One of before may be handed out, as long as no event told of the change: I11 sees to that.
+    An older shared token may be returned until an event announces the change (see I11).
     """
     versions = judge.versions_of(made)
-    is_again = judge.made_again.get(invocation.answer["fingerprint"], 0.0) >= invocation.begun
+    is_again = judge.reissued_at.get(invocation.answer["fingerprint"], 0.0) >= invocation.begun
     is_own = made.maker is invocation or is_again
     if not is_own and all(judge.is_unshared(version) for version in versions):
         judge.violate("reuse", f"{invocation.name} gets the token of {made.maker.name}")
 
 
-def check_fresh(judge: "Judge", invocation: Invocation, made: "Made") -> None:
-    """I4: a token that a process ended which then died, is not called fresh once that is over."""
+def check_stale_flag(judge: "Judge", invocation: Invocation, made: "Made") -> None:
+    """I4: a token that a crashed process ended is returned as stale once its lease is over."""
     is_from_table = invocation.answer["source"] == "table" and not invocation.answer["stale"]
     if not (is_from_table and invocation.was_dead):
         return
     later = judge.successors(made)
     if later and later[0].maker.is_dead and later[0].at < invocation.begun - TIMEOUT:
-        judge.violate("I4", f"{invocation.name} gets a token as fresh that was ended long before")
+        judge.violate("I4", f"{invocation.name} gets a dead token without the stale flag")
 
 
-def check_path(judge: "Judge", invocation: Invocation) -> None:
-    """I5: nobody waits for the renewal of a token that is still valid."""
+def check_caller_does_not_wait(judge: "Judge", invocation: Invocation) -> None:
+    """I5: no caller waits for the refresh of a token that is still valid."""
     has_waited = invocation.slept or invocation.sent
     if judge.is_unshared(next(reversed(judge.settings), None)):
         return
-    reported_at = judge.marked.get(invocation.had_live, inf)
-    if invocation.begun <= reported_at <= judge.made_again.get(invocation.had_live, 0.0):
-        return  # it was reported meanwhile, and the vendor handed it out once more
-    if has_waited and invocation.had_live and invocation.had_live == live_item(judge, invocation):
-        judge.violate("I5", f"{invocation.name} waits though there is a token that would do")
+    reported_at = judge.marked.get(invocation.usable_at_begin, inf)
+    if invocation.begun <= reported_at <= judge.reissued_at.get(invocation.usable_at_begin, 0.0):
+        return  # it was reported meanwhile, and the vendor issued it again
+    if (
+        has_waited
+        and invocation.usable_at_begin
+        and invocation.usable_at_begin == live_item(judge, invocation)
+    ):
+        judge.violate("I5", f"{invocation.name} waits though a usable token is stored")
 
 
 def live_item(judge: "Judge", invocation: Invocation) -> str:
-    """Return the fingerprint that is kept for a call, if it will do as long as that takes."""
+    """Return the fingerprint of the stored token, if the token outlives the call, or ""."""
     body = Document(body_of(judge, invocation.event), InvalidRequest)
     key = judge.vendor.flow.requested(body).key
     item = judge.item(key)
@@ -234,39 +238,38 @@ def live_item(judge: "Judge", invocation: Invocation) -> str:
     if item.target:
         item = judge.item(item.target)
     if item.secret_version != version:
-        return ""  # what leads to it may have to be looked up anew
+        return ""  # the alias may have to be looked up again
     latest = int(judge.scheduler.now + invocation.offset) + 21
     is_good = item.is_live(latest, None) and item.lease_owner is None
     return item.fingerprint or "" if is_good else ""
 
 
 def body_of(judge: "Judge", event: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what a call says of the variant it wants."""
+    """Return the members of an event that choose the variant."""
     names = {name for body in judge.vendor.bodies for name in body}
     return {name: event[name] for name in event if name in names}
 
 
-def is_old_way(judge: "Judge", invocation: Invocation, made: "Made") -> bool:
-    """Say whether a token is where a version of before led, and no better one can be had.
+def has_outdated_alias(judge: "Judge", invocation: Invocation, made: "Made") -> bool:
+    """Return whether a stale answer has the token of an alias of an older version.
 
-    What leads there is not looked up anew while a failure backs off: the answer is stale.
+    The broker does not look up an alias again while a failure backs off.
     """
     if not invocation.answer["stale"]:
         return False
     body = Document(body_of(judge, invocation.event), InvalidRequest)
     keys = (judge.vendor.flow.requested(body).key, made.key)
     failures = [item.failure for item in map(judge.item, keys) if item.failure]
-    now = int(invocation.knew_at + invocation.offset)
+    now = int(invocation.decided_at + invocation.offset)
     is_waiting = any(failure.is_backing_off(now) for failure in failures)
     return is_waiting and made.key in wanted_of(judge, invocation, made, judge.settings)
 
 
 def wanted_by(judge: "Judge", invocation: Invocation, made: "Made") -> set[str]:
-    """Return the variants of which a token may be that an invocation is given.
+    """Return the variants whose token an invocation may be given.
 
-    What the secret said, and which roles there were, may be of a while ago: until the next
-    exchange, where no event told of a change; by what a process remembers; and while no newer
-    version of the secret is known to work.
+    An older version of the secret and older roles count: until the next exchange if no event
+    announced the change, while a process caches a token, and while no newer version is accepted.
     """
     since = min(invocation.begun - KNOWN_FOR, made.maker.begun)
     versions = list(judge.settings) if judge.recorded else judge.versions_since(since)
@@ -276,7 +279,7 @@ def wanted_by(judge: "Judge", invocation: Invocation, made: "Made") -> set[str]:
 def wanted_of(
     judge: "Judge", invocation: Invocation, made: "Made", versions: Iterable[str]
 ) -> set[str]:
-    """Return the variants that an invocation wants by one of these *versions* of the secret."""
+    """Return the variants that an invocation requests by these *versions* of the secret."""
     body, roles_since = body_of(judge, invocation.event), made.at - ROLES_SECONDS
     return {
         key

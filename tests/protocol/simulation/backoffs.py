@@ -1,4 +1,4 @@
-"""I5, I13: what failed, or could not be kept, is not tried again before its back-off is over."""
+"""I5, I13: an exchange that failed, or whose token could not be stored, waits for its back-off."""
 
 from collections import Counter
 from dataclasses import dataclass
@@ -14,33 +14,33 @@ if TYPE_CHECKING:
 
 LONGEST_SECONDS = 60
 REFUSED_SECONDS = 15
-"""What an upstream refuses that is no matter of waiting, is not tried again before."""
+"""The least back-off in seconds after a refusal by the upstream."""
 
 
 @dataclass(frozen=True, slots=True)
 class Wait:
-    """Callers of a *body* were told to wait *until* then, with one version of the secret."""
+    """The back-off of a request *body* for one version of the secret."""
 
     body: dict[str, Any]
     version: str
     since: float
     until: float
     is_unclear: bool
-    """It was a login that got no clear answer: not even a forced call repeats that."""
+    """Whether a login got no clear answer: a forced call must wait as well."""
 
 
 class Backoffs:
-    """What callers were told to wait for."""
+    """The back-offs that callers were given."""
 
     def __init__(self, judge: "Judge") -> None:
         self._judge = judge
         self._apart = clocks_apart(judge.plan)
         self._waits: list[Wait] = []
         self._streaks: Counter[str] = Counter()
-        """How often in a row a body's exchange failed for the upstream's sake."""
+        """The number of consecutive upstream failures of each body."""
 
     def ended(self, invocation: Invocation) -> None:
-        """Remember until when an invocation's error asks to wait, and judge how long that is."""
+        """Record the `retry_after` of an error, and check its length."""
         self._check_length(invocation)
         if invocation.end != "failed" or not is_upstreams(invocation):
             return
@@ -49,7 +49,7 @@ class Backoffs:
         last = invocation.sent[-1]
         is_unclear = last.credential is not None and (last.is_unclear or not last.is_answered)
         ended = self._judge.scheduler.now
-        # The seconds count from when the failure was kept, which no caller sees.
+        # The seconds count from the write of the failure, whose time no caller knows.
         failed = last.ended_at or ended
         self._waits.append(
             Wait(
@@ -62,7 +62,7 @@ class Backoffs:
         )
 
     def _check_length(self, invocation: Invocation) -> None:
-        """Judge that a back-off doubles, up to a minute."""
+        """Check that a back-off doubles, up to a minute."""
         name = str(body_of(self._judge, invocation.event))
         if invocation.end == "answered" and invocation.action == "token":
             self._streaks[name] = 0
@@ -71,7 +71,7 @@ class Backoffs:
         seconds = int(invocation.answer.get("retry_after", 0))
         if seconds > LONGEST_SECONDS + self._apart:
             self._judge.violate("I13", f"{invocation.name} is told to wait for {seconds} s")
-        # Of a token that is made in steps it is another item's failure each time.
+        # A token that is made in steps stores each failure on another item.
         is_one = not self._judge.plan.faults and not is_made_in_steps(self._judge.plan.flow)
         if is_one and is_upstreams(invocation) and not self._judge.operations:
             self._streaks[name] += 1
@@ -79,7 +79,7 @@ class Backoffs:
                 self._judge.violate("I5", f"{invocation.name} is told to wait for {seconds} s only")
 
     def check_sent(self, invocation: Invocation) -> None:
-        """Judge that a caller's request is sent after the wait that others were told."""
+        """Check that a caller sends no request during a back-off that others were given."""
         if invocation.action != "token" or invocation.is_bad or not invocation.read:
             return
         is_plain = not invocation.event.keys() & {"force", "rejected"}
@@ -89,10 +89,10 @@ class Backoffs:
             is_same = wait.body == body and wait.version == invocation.read[-1]
             is_lifted = any(f.begun > wait.since - 30 for f in self._judge.operations)
             if is_amid and is_same and not is_lifted and (is_plain or wait.is_unclear):
-                self._judge.violate("I5", f"{invocation.name} does not wait as others were told")
+                self._judge.violate("I5", f"{invocation.name} sends a request during the back-off")
 
     def check_made(self, made: "Made") -> None:
-        """Judge that a token that could not be kept is not made again at once."""
+        """Check that an exchange whose token could not be stored waits before it is repeated."""
         maker, earlier = made.maker, self._judge.made.of(made.key)
         unkept = 0
         for one in reversed(earlier):
@@ -105,11 +105,11 @@ class Backoffs:
         last = earlier[-1].maker
         seconds = min(2**unkept, LONGEST_SECONDS) - 1 - self._apart
         if last.ended is not None and last.ended < maker.begun < last.ended + seconds:
-            self._judge.violate("I13", f"{maker.name} makes again what {last.name} could not keep")
+            self._judge.violate("I13", f"{maker.name} repeats the exchange of {last.name} at once")
 
 
 def is_upstreams(invocation: Invocation) -> bool:
-    """Say whether an invocation met nothing but what was the vendor's doing."""
+    """Return whether an invocation met faults of the vendor only."""
     is_amiss = invocation.is_hurt_upstream or invocation.refused_by == {"upstream"}
     is_more = len(invocation.met) > 1 or bool(invocation.refused_by - {"upstream"})
     is_one = invocation.action == "token" and bool(invocation.sent) and bool(invocation.read)

@@ -1,4 +1,4 @@
-"""Planted bugs: each takes one guard out of the shipped code. The judge has to find all of them."""
+"""Planted bugs: each removes one guard of the shipped code. The judge has to find each of them."""
 
 from typing import Any
 
@@ -30,12 +30,12 @@ BUGS = Bugs()
 
 
 def no(*_: object) -> bool:
-    """Say no, whatever is asked."""
+    """Return False for any arguments."""
     return False
 
 
 def zero(*_: object) -> int:
-    """Return no seconds at all."""
+    """Return zero for any arguments."""
     return 0
 
 
@@ -58,19 +58,19 @@ def failure_unfenced(write: Write) -> None:
         write.unchanged.clear()
 
 
-@BUGS.of_writes("acquiring compares and swaps")
+@BUGS.of_writes("acquire is a compare and swap")
 def acquire_uncompared(write: Write) -> None:
     if write.is_acquire:
         write.unchanged.clear()
 
 
-@BUGS.of_writes("acquiring compares the generation")
+@BUGS.of_writes("acquire compares the generation")
 def generation_uncompared(write: Write) -> None:
     if write.is_acquire:
         write.unchanged.pop("generation", None)
 
 
-BUGS.add("lease-unchecked", "a lease keeps others out", (Item, "is_leased", no))
+BUGS.add("lease-unchecked", "a lease excludes others", (Item, "is_leased", no))
 
 
 @BUGS.instead_of(Invocation, "acquire", "no exchange without a lease")
@@ -99,7 +99,7 @@ def unbounded(self: ExchangeAttempt, request: Request) -> Response:
     return self._deps.send(request, 60.0)
 
 
-@BUGS.around(Store, "_update", "a lost answer is settled by reading", near=481)
+@BUGS.around(Store, "_update", "a read settles a write without an answer", near=481)
 def unsettled(original: Any, self: Store, item: Item, changes: Any, **rest: Any) -> Any:
     return original(self, item, changes, **rest | {"is_done": no})
 
@@ -112,13 +112,13 @@ def stale_reads(original: Any, self: DynamoDB, **request: Any) -> Any:
 # Tokens and renewal tokens
 
 
-@BUGS.of_writes("a renewal token is in use before it is sent", near=58)
+@BUGS.of_writes("a renewal token is marked before it is sent", near=58)
 def renewal_unmarked(write: Write) -> None:
     if write.is_acquire:
         write.changes.pop("renewal", None)
 
 
-@BUGS.around(ExchangeAttempt, "__init__", "what was in use is never sent again", near=58)
+@BUGS.around(ExchangeAttempt, "__init__", "a marked renewal token is never sent again", near=58)
 def renewal_resent(original: Any, self: ExchangeAttempt, *arguments: Any, **named: Any) -> None:
     original(self, *arguments, **named)
     self._may_renew = named["found"].renewal in ("ready", "in_use")
@@ -134,7 +134,7 @@ def any_report(
     return requirement, None
 
 
-@BUGS.around(Broker, "token", "a report passes memory by")
+@BUGS.around(Broker, "token", "a report does not use the cache")
 def memory_first(
     original: Any, self: Broker, connection: str, request: TokenRequest, deadline: float
 ) -> Any:
@@ -145,19 +145,19 @@ def memory_first(
     return original(self, connection, request, deadline)
 
 
-@BUGS.instead_of(Item, "is_live", "what ended is not handed out")
+@BUGS.instead_of(Item, "is_live", "an expired token is not returned")
 def expired_served(self: Item, now: int, min_ttl: int | None = 0) -> bool:
     del now, min_ttl
     return self.token is not None and self.target is None and not self.is_rejected
 
 
-@BUGS.around(Store, "claim_refresh", "one caller starts a renewal", near=27)
+@BUGS.around(Store, "claim_refresh", "one caller starts a refresh", near=27)
 def unclaimed(original: Any, self: Store, item: Item, until: int) -> bool:
     original(self, item, until)
     return True
 
 
-@BUGS.instead_of(Broker, "_start_refresh", "renewal is off the caller's path", near=20)
+@BUGS.instead_of(Broker, "_start_refresh", "a refresh is not on the caller's path", near=20)
 def renewed_inline(
     self: Broker, connection: str, request: TokenRequest, held: CachedToken, now: int
 ) -> None:
@@ -166,16 +166,16 @@ def renewed_inline(
     Refresher(work).obtain(request.variant, Requirement(newer_than=held.item.generation))
 
 
-@BUGS.instead_of(store, "ttl_of", "an item stays for as long as it is needed")
+@BUGS.instead_of(store, "ttl_of", "an item is not dropped while it is needed")
 def dropped_early(item: Item) -> int:
     return item.expires_at + 86_400
 
 
 BUGS.add("min-ttl-ignored", "min_ttl", (Item, "min_ttl", zero))
-BUGS.add("doubt-ignored", "who died may have ended the token", (Item, "is_uncertain", no), near=158)
+BUGS.add("doubt-ignored", "a crash makes the token uncertain", (Item, "is_uncertain", no), near=158)
 BUGS.add(
     "report-ignored",
-    "what was reported is handed out to none",
+    "a reported token is not returned",
     (Item, "is_rejected", property(no)),
     near=39,
 )
@@ -184,7 +184,7 @@ BUGS.add(
 # Versions of the secret
 
 
-@BUGS.of_writes("a rejection is kept")
+@BUGS.of_writes("a rejection is stored")
 def latch_unkept(write: Write) -> None:
     write.changes.pop("rejected_versions", None)
 
@@ -203,13 +203,13 @@ def latch_for_ever(self: Item, secret_version: str | None) -> bool:
     )
 
 
-@BUGS.instead_of(conditional_writes, "add_version", "each rejected version is kept", near=60)
+@BUGS.instead_of(conditional_writes, "add_version", "each rejected version is stored", near=60)
 def last_rejection_only(versions: tuple[str, ...], version: str) -> tuple[str, ...]:
     del versions
     return (version,)
 
 
-BUGS.add("no-gate", "one tries an unknown version", (CredentialGate, "admit", nothing))
+BUGS.add("no-gate", "one holder tries an unproven version", (CredentialGate, "admit", nothing))
 
 
 @BUGS.around(ExchangeAttempt, "_run", "only a login proves a version", near=215)
@@ -218,7 +218,7 @@ def proven_by_nothing(original: Any, self: ExchangeAttempt) -> Any:
     return original(self)
 
 
-@BUGS.around(Requirement, "is_met", "one version makes it all")
+@BUGS.around(Requirement, "is_met", "a token is made with one version")
 def version_ignored(original: Any, self: Requirement, item: Item, now: int) -> Any:
     return original(replace(self, version=None), item, now)
 
@@ -240,13 +240,13 @@ BUGS.add(
 )
 BUGS.add(
     "outdated-aliases",
-    "an alias is as old as its version of the secret",
+    "an alias is valid for its version of the secret",
     (aliases, "is_outdated", no),
     (resolver, "is_outdated", no),
     near=21,
 )
-BUGS.add("no-backoff", "what failed waits", (decisions, "backoff_seconds", zero), near=37)
-BUGS.add("rotation-quiet", "an event has all renewed", (Maintenance, "_start", zero))
+BUGS.add("no-backoff", "a failure has a back-off", (decisions, "backoff_seconds", zero), near=37)
+BUGS.add("rotation-quiet", "an event refreshes all variants", (Maintenance, "_start", zero))
 
 
 # What operators do: DELETE, holds, pins
@@ -265,18 +265,18 @@ def hold_removed(write: Write) -> None:
         write.remove.append("held")
 
 
-BUGS.add("hold-unseen", "each look sees a hold", (aliases, "refuse_held", nothing), near=54)
+BUGS.add("hold-unseen", "each read checks for a hold", (aliases, "refuse_held", nothing), near=54)
 BUGS.add(
     "hold-late",
-    "a login looks for a hold once it has the lease",
+    "a login checks for a hold after it has the lease",
     (credential_gate, "refuse_held", nothing),
     near=327,
 )
 
 
-@BUGS.around(Store, "_written", "a hold gets no ttl", near=54)
+@BUGS.around(Store, "_written", "an item with a hold has no ttl", near=54)
 def hold_dropped(original: Any, self: Store, item: Item, changes: Any, unchanged: Any) -> Any:
-    # What acquires compares the hold anyway.
+    # The condition of acquire compares the hold anyway.
     if changes.get("ttl") and "rejected_versions" not in unchanged:
         unchanged = {name: seen for name, seen in unchanged.items() if name != "held"}
     return original(self, item, changes, unchanged)
@@ -284,19 +284,19 @@ def hold_dropped(original: Any, self: Store, item: Item, changes: Any, unchanged
 
 BUGS.add(
     "hold-outlived",
-    "memory is as old as its gate",
+    "a cached token is as old as the read of its gate",
     (Invocation, "gate_read_at", property(lambda self: self.deps.clock.now(), nothing)),
     near=150,
 )
 BUGS.add(
     "pin-unrotated",
-    "a rotation drops what is pinned now",
+    "a rotation drops tokens that are pinned now",
     (Maintenance, "_may_be_pinned_away", no),
     near=132,
 )
 BUGS.add(
     "pin-unasked",
-    "what is pinned is not chosen",
+    "a caller cannot choose a pinned parameter",
     (editor.Credentials, "pins", property(lambda _: {})),
     (vntana.Credentials, "pins", property(lambda _: {})),
     near=23,
@@ -305,7 +305,7 @@ BUGS.add(
 
 # Checks
 
-BUGS.add("check-unasked", "a check asks the vendor", (Check, "_is_taken", lambda *_: True))
+BUGS.add("check-unasked", "a check sends a request", (Check, "_is_taken", lambda *_: True))
 BUGS.add(
     "check-amid-hold",
     "a check reads the table for a hold",
@@ -325,19 +325,19 @@ def check_elsewhere(original: Any, self: Check, version: str | None) -> Any:
     return original(self, None)
 
 
-@BUGS.around(Check, "run", "a check replaces no token that lives")
+@BUGS.around(Check, "run", "a check does not replace a live token")
 def check_forced(original: Any, self: Check, request: TokenRequest) -> Any:
     return original(self, replace(request, force=True))
 
 
-@BUGS.around(Check, "_is_taken", "a check hands out no token")
+@BUGS.around(Check, "_is_taken", "a check returns no token")
 def check_tells(original: Any, self: Check, answer: Answer) -> Any:
     answer.token.context["token"] = answer.token.value  # type: ignore[index]  # the bug: a context is read-only
     return original(self, answer)
 
 
 class ConfusedBroker:
-    """Returns the first token that its process remembers."""
+    """Returns the first token in its process's cache."""
 
     def __init__(self, deps: Dependencies) -> None:
         self._broker = Broker(deps)
@@ -348,4 +348,4 @@ class ConfusedBroker:
         return replace(found, item=held.item, token=held.token) if held else found
 
 
-BUGS.add("check-of-another", "a check is of what is asked", (check, "Broker", ConfusedBroker))
+BUGS.add("check-of-another", "a check is of its variant", (check, "Broker", ConfusedBroker))

@@ -1,4 +1,4 @@
-"""Many runs on all cores: to find nothing in the shipped code, and each bug that is planted."""
+"""Runs many seeds on all cores, with the shipped code or with planted bugs."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -14,14 +14,14 @@ from tests.protocol.simulation.verdict import judged
 
 CHUNK = 25
 MOST_SEEDS = 4000
-"""Runs after which a planted bug counts as one that is not found."""
+"""The number of runs after which the search for a planted bug ends."""
 
 MODEL = "model"
-"""The invariant of what the replay beside the model found."""
+"""The invariant name of a violation that the replay found."""
 
 
 class Finding(NamedTuple):
-    """What a seed showed."""
+    """The first violation of a seed."""
 
     seed: int
     bug: str | None
@@ -30,31 +30,31 @@ class Finding(NamedTuple):
 
     @property
     def command(self) -> str:
-        """What replays it."""
+        """The command that replays it."""
         planting = f" --bug {self.bug}" if self.bug else ""
         model = " --model" if self.invariant == MODEL else ""
         return f"python -m tests.protocol.simulation --seed {self.seed}{planting}{model}"
 
 
 class Findings(NamedTuple):
-    """What some runs showed, and how many steps of the code were replayed beside the model."""
+    """The findings of some runs, and the number of steps replayed in the model."""
 
     found: list[Finding]
     steps: int
 
 
 class Wanted(NamedTuple):
-    """A planted bug that is looked for from a seed on, then from the first."""
+    """A search for a planted bug, from the seed *near* on, then from the first seed."""
 
     bug: str
     by_model: bool = False
-    """Only what the replay finds counts."""
+    """Whether only a violation that the replay finds counts."""
     near: int = 0
     most: int = MOST_SEEDS
 
 
 class Hunt(NamedTuple):
-    """How a planted bug was looked for, and found."""
+    """The result of the search for a planted bug."""
 
     bug: str
     runs: int
@@ -69,7 +69,7 @@ def find(seeds: Iterable[int], bug: Bug | None = None) -> Iterator[Finding | Non
 
 
 def run_seeds(seeds: range, *, has_model: bool = False) -> Findings:
-    """Return what *seeds* show of the shipped code, by all cores."""
+    """Run *seeds* with the shipped code on all cores."""
     chunks = [seeds[start : start + CHUNK] for start in range(0, len(seeds), CHUNK)]
     with _processes() as pool:
         runs = list(chain(*pool.map(_run, chunks, [has_model] * len(chunks))))
@@ -77,7 +77,7 @@ def run_seeds(seeds: range, *, has_model: bool = False) -> Findings:
 
 
 def hunt(wanted: Sequence[Wanted]) -> dict[str, Hunt]:
-    """Look for each planted bug, by all cores."""
+    """Search for each planted bug on all cores."""
     with _processes() as pool:
         return {one.bug: one for one in pool.map(_hunted, wanted)}
 
@@ -91,7 +91,7 @@ def _run(seeds: range, has_model: bool) -> list[tuple[Finding | None, int]]:
 
 
 def _hunted(wanted: Wanted) -> Hunt:
-    """Look for a planted bug until it is found: by a seed that finds nothing without it."""
+    """Search for a seed that fails with a planted bug and passes without it."""
     bug, by_model = ALL_BUGS[wanted.bug], wanted.by_model
     first = range(wanted.near, wanted.near + CHUNK if wanted.near else 0)
     for runs, seed in enumerate(chain(first, range(wanted.most)), 1):
@@ -105,7 +105,7 @@ def _hunted(wanted: Wanted) -> Hunt:
 def _first(
     seed: int, bug: Bug | None = None, *, has_model: bool = False, of: str = ""
 ) -> tuple[Finding | None, int]:
-    """Run a seed; return the first violation, *of* this invariant if given, and steps replayed."""
+    """Run a seed; return its first violation (*of* one invariant, if given) and replayed steps."""
     judge = judged(plan_of(seed), has_model=has_model)
     found = [one for one in judge.violations if of in ("", one.invariant)]
     name = bug.name if bug else None
@@ -114,13 +114,13 @@ def _first(
 
 
 def shown(found: Iterable[Finding]) -> str:
-    """Return what was found, and how to replay each."""
+    """Return each finding with the command that replays it."""
     return "".join(f"\n{one.invariant}: {one.text}\n    {one.command}" for one in found)
 
 
 def kill_table(hunts: Iterable[Hunt]) -> str:
-    """Return which bug was found by which invariant, after how many runs."""
-    lines = [f"{'planted bug':<22} {'breaks':<8} {'runs':>5}  {'seed':>5}  guard that is gone"]
+    """Return a table of the bugs, the invariants that found them, and the number of runs."""
+    lines = [f"{'planted bug':<22} {'breaks':<8} {'runs':>5}  {'seed':>5}  removed guard"]
     for name, runs, found in hunts:
         invariant, seed = (found.invariant, found.seed) if found else ("NOT FOUND", "")
         lines.append(f"{name:<22} {invariant:<8} {runs:>5}  {seed:>5}  {BUGS[name].guard}")

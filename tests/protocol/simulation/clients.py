@@ -1,4 +1,4 @@
-"""boto3's clients as far as the broker uses them, over services that live in memory."""
+"""boto3's clients as far as the broker uses them, for services in memory."""
 
 import hashlib
 import json
@@ -21,7 +21,7 @@ class DynamoDB:
         self._table = table
 
     def get_item(self, **request: Any) -> dict[str, Any]:
-        """Return an item. Refuses to read what may be out of date."""
+        """Return an item. Fails an eventually consistent read."""
         place = place_of(request["Key"])
 
         def effect() -> dict[str, Any]:
@@ -69,13 +69,13 @@ class DynamoDB:
         )
 
     def delete_item(self, **request: Any) -> dict[str, Any]:
-        """Delete an item: nothing that is shipped does so."""
+        """Delete an item: only a planted bug does so."""
         place = place_of(request["Key"])
         return self._wire.carry("table", "DeleteItem", lambda: self._table.delete(place))
 
 
 class Kms:
-    """A key that seals what it is given together with its encryption context."""
+    """A KMS key that seals bytes with an encryption context."""
 
     def __init__(self, wire: Wire) -> None:
         self._wire = wire
@@ -86,7 +86,7 @@ class Kms:
         return self._wire.carry("key", "Encrypt", lambda: {"CiphertextBlob": blob})
 
     def decrypt(self, **request: Any) -> dict[str, Any]:
-        """Open what was sealed under this encryption context."""
+        """Open bytes that were sealed with this encryption context."""
         return self._wire.carry(
             "key",
             "Decrypt",
@@ -95,12 +95,12 @@ class Kms:
 
 
 def seal_of(context: Mapping[str, str]) -> bytes:
-    """Return what stands for an encryption context in a sealed blob."""
+    """Return the encoding of an encryption context in a sealed blob."""
     return hashlib.sha256(json.dumps(dict(context), sort_keys=True).encode()).digest()
 
 
 def opened(blob: bytes, context: Mapping[str, str]) -> bytes:
-    """Return what is sealed in *blob*. Raises `ClientError` if not under *context*."""
+    """Return the content of *blob*. Raises `ClientError` if it was not sealed with *context*."""
     if blob[:SEAL_BYTES] != seal_of(context):
         raise client_error("InvalidCiphertextException", "Decrypt")
     return blob[SEAL_BYTES:]
@@ -116,7 +116,7 @@ class Version:
 
 
 class Secrets:
-    """Secrets Manager with one secret, in its versions."""
+    """Secrets Manager with one secret and its versions."""
 
     def __init__(self, wire: Wire) -> None:
         self._wire = wire

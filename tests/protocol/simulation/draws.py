@@ -1,6 +1,6 @@
-"""Where a plan's numbers come from: a generator for each name, so that none disturbs another.
+"""The random numbers of a plan: an independent generator for each name.
 
-What is drawn under one name stays as it is when another name, flow or theme is added.
+The draws under one name do not change when another name, flow or theme is added.
 """
 
 from collections.abc import Callable, Mapping
@@ -12,7 +12,7 @@ Choice = TypeVar("Choice", bound=str)
 
 
 Draw: TypeAlias = Callable[[str], Random]
-"""Gives the generator of a name: the same each time, from its beginning."""
+"""Returns a new generator for a name; the same name gives the same sequence."""
 
 
 def draws_of(seed: int) -> Draw:
@@ -21,8 +21,9 @@ def draws_of(seed: int) -> Draw:
 
 
 def chosen(draw: Draw, weights: Mapping[Choice, float]) -> Choice:
-    """Return one of *weights*, each as often as it weighs.
+    """Return one of *weights* with a probability in proportion to its weight.
 
-    Each has a lot of its own, and the best wins: one that is added only takes what it wins.
+    Each choice draws a number of its own and the largest wins, so a new choice changes only the
+    seeds that it wins.
     """
     return max(weights, key=lambda one: -weights[one] / log(draw(f"lot of {one}").random()))

@@ -12,14 +12,14 @@ from token_broker.tokens import Variant
 from token_broker_fakes.editor import EditorModes, FakeEditor
 
 REPEATS = "repeats"
-"""A mode that is the run's own: the same parameters get the same token for half of its life."""
+"""A mode of the simulation: the same parameters get the same token for half of its life."""
 
 CLEAR = "clear"
-"""Another: a wrong key is refused with 401, which cannot be about the parameters."""
+"""Another: a wrong key is rejected with 401, which cannot be about the parameters."""
 
 
 class Editor(Vendor):
-    """Two applications, whose keys open editors for one set of parameters each."""
+    """Two applications; each token opens an editor for one set of parameters."""
 
     flow = FLOW
     bodies = (

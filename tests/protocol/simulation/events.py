@@ -1,6 +1,6 @@
-"""Events that reach the function: EventBridge's of a new version of the secret, and callers'.
+"""Events of the function: EventBridge's for a new version of the secret, and callers' requests.
 
-A caller comes by a request of API Gateway or by a direct invocation. Both are answered alike.
+A caller uses API Gateway or a direct invocation. Both get the same answer.
 """
 
 import json
@@ -14,7 +14,7 @@ ARN = "arn:aws:secretsmanager:eu-west-1:123456789012:secret:"
 
 
 def event_of(kind: NoticeKind, name: str, version: str) -> Mapping[str, Any]:
-    """Return the event that tells of a *version* of the secret of this *name*."""
+    """Return the event for a *version* of the secret *name*."""
     if kind == "trail":
         return {
             "source": "aws.secretsmanager",
@@ -47,17 +47,17 @@ OK = 200
 def served(
     service: Service, event: Mapping[str, Any], context: Context, route: str | None
 ) -> tuple[str, dict[str, Any]]:
-    """Return how *event* ended, and its answer or problem; over HTTP where there is a *route*."""
+    """Return the outcome of *event*, and its answer or problem; over HTTP if *route* is set."""
     if route:
         return over_http(service, event, context, route)
     try:
         return "answered", dict(service(event, context))
-    except Exception as error:  # noqa: BLE001 (what the platform would tell an invoker)
+    except Exception as error:  # noqa: BLE001 (the platform returns it to the invoker)
         return "failed", problem_of(error)
 
 
 def route_of(name: str, event: Mapping[str, Any], flow: str) -> str | None:
-    """Return the route by which an invocation comes, None for a direct one: every other."""
+    """Return the route of an invocation, or None for a direct one; half of them are direct."""
     is_direct = ord(name[-1]) % 2 or event.get("action", "token") not in ROUTES
     return None if is_direct or "detail" in event else f"/v1/{flow}/{{connection}}"
 
@@ -65,7 +65,7 @@ def route_of(name: str, event: Mapping[str, Any], flow: str) -> str | None:
 def over_http(
     service: Service, event: Mapping[str, Any], context: Context, route: str
 ) -> tuple[str, dict[str, Any]]:
-    """Put *event* as API Gateway would."""
+    """Send *event* as an API Gateway request."""
     method, rest = ROUTES[event.get("action", "token")]
     body = {name: value for name, value in event.items() if name not in ("action", "connection")}
     request = {
@@ -81,7 +81,7 @@ def over_http(
 
 
 def problem_of(error: Exception) -> dict[str, Any]:
-    """Return the problem that a direct invocation was raised with."""
+    """Return the problem in the error of a direct invocation."""
     try:
         return dict(json.loads(str(error)))
     except ValueError:

@@ -1,8 +1,8 @@
-"""How long what went wrong may be felt by others: no error is excused for longer.
+"""How long a fault may cause errors in other invocations: no error is excused for longer.
 
-A fault excuses the one who meets it. Others feel a process that died, stands still or cannot end
-its lease until that lease is over; a failure that was kept, until it may be tried again; a call to
-AWS that failed or whose answer was lost, with no process that died, not at all.
+A fault excuses the invocation that meets it. Other invocations may be affected by a process that
+crashed, froze or could not end its lease, until the lease ends; and by a stored failure, until its
+back-off ends. A failed call to AWS or a lost answer, without a crash, must not affect them.
 """
 
 from dataclasses import dataclass
@@ -17,23 +17,23 @@ if TYPE_CHECKING:
 
 SKEW_SECONDS = 30
 LEASE_SECONDS = TIMEOUT + 2 + SKEW_SECONDS
-"""From an invocation's begin until its lease is over by its own clock."""
+"""Seconds from an invocation's begin to the end of its lease, by its clock."""
 
 LINGERING: frozenset[FaultKind] = frozenset(
     {"crash", "crash after", "freeze", "freeze after", "late", "slow"}
 )
-"""What may leave a lease behind, or keep it for long."""
+"""Faults after which a lease may stay, or last long."""
 
 KNOWN_FOR = 61
-"""Seconds for which a process may still go by what it read."""
+"""Seconds for which a process may use an earlier read."""
 
 LOOK_SECONDS = 30
-"""Seconds until a new version of the secret is noticed without its event."""
+"""Seconds after which the broker reads a new version of the secret without an event."""
 
 WAITED = "refresh_in_progress"
 WAITING = frozenset({"upstream_unavailable", WAITED, "store_unavailable"})
 ENDING = WAITING | {"not_configured"}
-"""Codes of errors that say when they end, but for the one who met the fault."""
+"""Codes of errors with a `retry_after`, except for the invocation that met the fault."""
 
 REFUSED = frozenset({"upstream_refused", "upstream_contract_changed"})
 LATCHED = frozenset({"credential_rejected", "credential_latched"})
@@ -43,7 +43,7 @@ LONGEST_REFUSAL_SECONDS = 3600
 
 @dataclass(frozen=True, slots=True)
 class Harm:
-    """What others may feel from one moment *until* another; by this *code*, or by any."""
+    """A period in which other invocations may fail with *code*, or with any code."""
 
     since: float
     until: float
@@ -51,7 +51,7 @@ class Harm:
 
 
 class Excuses:
-    """Everything in a run that may be felt by others than the one who met it."""
+    """The faults of a run that may affect other invocations."""
 
     def __init__(self, judge: "Judge") -> None:
         self._judge = judge
@@ -59,7 +59,7 @@ class Excuses:
         self._apart = clocks_apart(judge.plan)
 
     def ended(self, invocation: Invocation) -> None:
-        """Remember what others may feel of an invocation."""
+        """Record how an invocation that met a fault may affect others."""
         if not invocation.is_hindered:
             return
         begun, ended = invocation.begun, invocation.ended or invocation.begun
@@ -69,7 +69,7 @@ class Excuses:
             self._harms.append(Harm(begun, lease_over, WAITED))
 
     def kept(self, writer: Invocation, code: str, retry_at: int) -> None:
-        """Remember until when a failure that was kept is told to others."""
+        """Record until when a stored failure may be returned to other callers."""
         now = self._judge.scheduler.now
         if writer.is_bad or not (writer.is_hindered or self._is_doubtful(writer)):
             return
@@ -78,7 +78,7 @@ class Excuses:
         self._harms.append(Harm(now, until, code))
 
     def excuses(self, invocation: Invocation) -> bool:
-        """Say whether an error of *invocation* has a reason that may still be felt."""
+        """Return whether a fault that may still have effects explains the error of *invocation*."""
         code = invocation.answer["code"]
         if code == "connection_held":
             return self._judge.holding.was_held(invocation)
@@ -93,7 +93,7 @@ class Excuses:
         return code == "too_many_requests" and is_on_demand
 
     def _is_known(self, invocation: Invocation, code: str) -> bool:
-        """Say whether an error that will pass has a reason: its own, or another's."""
+        """Return whether a fault of this or another invocation explains a temporary error."""
         if invocation.is_hindered:
             return code in WAITING or self._is_upstreams(invocation)
         is_unclear = not refuses_clearly(self._judge.plan.flow)
@@ -105,10 +105,10 @@ class Excuses:
         return is_refused or is_overtaken or self._is_felt(invocation, code)
 
     def _is_overtaken(self, invocation: Invocation) -> bool:
-        """Say whether the secret changed while an invocation ran that then met a wrong one.
+        """Return whether the secret changed to a rejected version while an invocation ran.
 
-        What it had begun with one version, it began again with the next, which was rejected; what
-        it makes with the version before that, it does not mix with what it began.
+        It restarted with the new version, which was rejected. It does not combine tokens of the
+        version before with those of the exchange that it began.
         """
         is_changed = any(at > invocation.begun for at in self._judge.put_at.values())
         return is_changed and self._is_wrong_secret(invocation)
@@ -126,7 +126,7 @@ class Excuses:
         )
 
     def _is_upstreams(self, invocation: Invocation) -> bool:
-        """Say whether what an invocation met may make the upstream seem to refuse."""
+        """Return whether a fault of an invocation may look like a rejection by the upstream."""
         is_page = any(fault.kind == "page" for fault in invocation.met)
         return is_page or self._is_felt(invocation, invocation.answer["code"])
 
@@ -134,7 +134,7 @@ class Excuses:
         return self._judge.revoked_at > writer.begun - KNOWN_FOR - self._apart
 
     def _is_wrong_secret(self, invocation: Invocation) -> bool:
-        """Say whether a version of the secret was refused that an invocation may go by."""
+        """Return whether the vendor rejected a version that the invocation may use."""
         since = invocation.begun - LOOK_SECONDS - self._apart - 5
         found = [
             self._judge.credentials[self._judge.settings[version].credential]
@@ -144,13 +144,13 @@ class Excuses:
 
 
 def leaves_lease(invocation: Invocation) -> bool:
-    """Say whether an invocation may have left a lease behind: it died, stood, or was hit twice."""
+    """Return whether an invocation may have left a lease: it crashed, froze or met two faults."""
     kinds = [fault.kind for fault in invocation.met if fault.kind != "twice"]
     is_lasting = not LINGERING.isdisjoint(kinds) or len(kinds) > 1
     return is_lasting or invocation.is_dead or bool(invocation.refused_by)
 
 
 def clocks_apart(plan: Plan) -> float:
-    """Return how many seconds two clocks of *plan* differ by at most."""
+    """Return the maximum difference of two clocks of *plan* in seconds."""
     offsets = [*plan.offsets, *(shift.offset for shift in plan.shifts)]
     return max(offsets) - min(offsets)

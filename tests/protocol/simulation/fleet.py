@@ -1,4 +1,4 @@
-"""The processes of the function: each has a clock and a memory of its own, and is used again."""
+"""The processes of the function: each has its clock and its cache, and is reused."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -34,8 +34,8 @@ MEMORY_SECONDS = 60
 PREFIX = "token-broker/test/"
 
 
-class Quiet(Telemetry):
-    """Tells the judge of defects, and nobody of anything else."""
+class DefectRecorder(Telemetry):
+    """Passes defects to the judge, and discards all other events."""
 
     def __init__(self, judge: Judge) -> None:
         self._judge = judge
@@ -44,26 +44,26 @@ class Quiet(Telemetry):
         """Write nothing."""
 
     def defect(self, error: Exception, request_id: str) -> None:
-        """Have a defect judged."""
+        """Record a defect as a violation."""
         self._judge.defect(error, request_id)
 
 
 @dataclass(slots=True, eq=False)
 class Container:
-    """A process that serves one invocation at a time, and remembers."""
+    """A process that serves one invocation at a time, with a cache."""
 
     name: str
     offset: float
-    """Seconds by which its clock is ahead now."""
+    """The seconds by which its clock is ahead now."""
     service: Service = field(init=False)
     is_busy: bool = False
-    """Serves an invocation now, or was killed amid one: then nothing ever comes to it again."""
+    """Whether it serves an invocation, or was killed: a killed process is not reused."""
     serving: Invocation | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """What Lambda tells an invocation of itself."""
+    """Lambda's context object."""
 
     aws_request_id: str
     invoked_function_arn: str
@@ -71,12 +71,12 @@ class Context:
     deadline: float
 
     def get_remaining_time_in_millis(self) -> int:
-        """Return how long this invocation may still take."""
+        """Return the milliseconds until the platform ends this invocation."""
         return int((self.deadline - self.scheduler.now) * 1000)
 
 
 class Fleet:
-    """Starts a process when all others are busy."""
+    """Assigns invocations to processes; starts one when all others are busy."""
 
     def __init__(
         self,
@@ -95,14 +95,14 @@ class Fleet:
         self._make_parts(judge.table, judge.secrets)
 
     def container(self, *, is_cold: bool) -> Container:
-        """Return a process that is idle, or one that is new."""
+        """Return an idle process, or a new one."""
         idle = [container for container in self._containers if not container.is_busy]
         container = self._start() if is_cold or not idle else idle[-1]
         container.is_busy = True
         return container
 
     def shift(self, shift: Shift) -> None:
-        """Have the clock of a process step, amid what it serves."""
+        """Step the clock of a process."""
         if shift.process < len(self._containers):
             container = self._containers[shift.process]
             container.offset = shift.offset
@@ -110,7 +110,7 @@ class Fleet:
                 container.serving.offsets.append(shift.offset)
 
     def _make_parts(self, table: Table, secrets: Secrets) -> None:
-        """Make the shipped parts over clients whose services live in memory."""
+        """Make the shipped parts with in-memory clients."""
         dynamodb = cast("DynamoDBClient", DynamoDB(self._wire, table))
         kms = cast("KMSClient", Kms(self._wire))
         manager = cast("SecretsManagerClient", secrets)
@@ -121,7 +121,7 @@ class Fleet:
     def _start(self) -> Container:
         number = len(self._containers)
         offset = self._plan.offsets[number % len(self._plan.offsets)]
-        telemetry = Quiet(self._judge)
+        telemetry = DefectRecorder(self._judge)
         container = Container(f"λ{number + 1}", offset)
         tools = self._tools(container)
         container.service = Service(Broker(tools), telemetry, self._prefix)

@@ -1,8 +1,7 @@
-"""Two users of a vendor that no module here is written for: made from its fake and descriptor.
+"""A generic simulated vendor with two users, made from a flow's fake and descriptor.
 
-What a run has to know of a request, a fake cannot tell in general: a login may be signed, a token
-may be made in several steps. So the flow's own conversations say it: each request carries the
-credentials and the variant that it was made for.
+A fake cannot tell the credential and the variant of a request in general: a login may be signed, a
+token may be made in several steps. So each request is annotated by the flow's conversation.
 """
 
 import json
@@ -27,34 +26,34 @@ from token_broker_fakes.fake import Fake
 from token_broker_fakes.wire import Answer
 
 LIFETIME = "lifetime"
-"""The mode of a fake that says how many seconds its tokens live."""
+"""The mode of a fake for its tokens' lifetime in seconds."""
 
 OF_CREDENTIALS = ("resolve", "complete", "pins", "is_shared", "verify", "check")
-"""The members of a flow's vendor whose first argument is what `parse` returned."""
+"""The members of a flow's vendor whose first argument is the result of `parse`."""
 
 
 @dataclass(frozen=True, slots=True)
 class AnnotatedRequest(Request):
-    """A request, and what it is for."""
+    """A request with its credential and variant."""
 
     secret: Mapping[str, Any] = field(default_factory=dict, repr=False)
     key: str = ""
     kept: Token | None = None
-    """The token that the exchange was begun with."""
+    """The stored token at the begin of the exchange."""
     ends: Token | None = None
     """The token whose session it ends."""
 
 
 @dataclass(frozen=True, slots=True)
 class CredentialsOf:
-    """A flow's credentials, and the secret that they were read from."""
+    """A flow's credentials with the secret that they were parsed from."""
 
     credentials: Any
     secret: Mapping[str, Any] = field(repr=False)
 
 
 class AnnotatedFlow(Flow):
-    """A flow whose requests say what they are for."""
+    """A flow whose requests are annotated."""
 
     @property
     def vendor(self) -> Vendor[Any]:
@@ -84,7 +83,7 @@ class AnnotatedFlow(Flow):
 
 
 def annotating(**what: Any) -> Callable[[Request | NeedToken], Conversation[Any]]:
-    """Return what passes each step on; a request, with *what* it is for."""
+    """Return a relay that annotates each request with *what*."""
 
     def relay(step: Request | NeedToken) -> Conversation[Any]:
         if isinstance(step, Request):
@@ -97,14 +96,14 @@ def annotating(**what: Any) -> Callable[[Request | NeedToken], Conversation[Any]
 
 
 def for_credentials(function: Callable[..., Any] | None) -> Callable[..., Any] | None:
-    """Return *function* for credentials that are kept with their secret."""
+    """Return *function* for `CredentialsOf`."""
     if function is None:
         return None
     return lambda known, *rest: function(known.credentials, *rest)
 
 
 class GenericUser(SimulatedVendor):
-    """Two users of one vendor; each subclass is about one flow."""
+    """Two users of one vendor; each subclass is for one flow."""
 
     def __init__(self, plan: Plan, clock: Callable[[], float]) -> None:
         # Its first random values are those of the tests' subjects: numbers of tenants, say.
@@ -112,13 +111,13 @@ class GenericUser(SimulatedVendor):
         self.fake = registry.new(self.flow.name, clock=clock, rng=rng, sleep=no_sleep)
         self.fake.modes.update(plan.modes)
         self._accepted: dict[str, int] = {}
-        """Users, by the only password of each."""
+        """Users by their current password."""
         self._ends: dict[str, float] = {}
-        """When each token that was handed out ends by itself."""
+        """The expiry of each issued token."""
         self._ended: set[str] = set()
 
     def answer(self, request: Request) -> Response:
-        """Answer as the fake does; refuse, as the vendor does, what the fake never unlearns."""
+        """Answer as the fake does; reject a replaced password, which the fake still accepts."""
         credential = self.credential(request)
         if credential and credential not in self._accepted:
             return refusal(self.flow.name)
@@ -142,7 +141,7 @@ class GenericUser(SimulatedVendor):
         return frozenset(token.base_url for token in tokens)
 
     def describes(self, context: Mapping[str, Any], setting: Setting, since: float) -> bool:
-        """Say whether *context* has the members that it has at first: what they say is unknown."""
+        """Return whether *context* has the expected members; their values are unknown."""
         del setting, since
         known = [token.context for token in subjects.talk(self.flow.name).tokens]
         return any(context.keys() == one.keys() for one in (*known, {}))
@@ -170,9 +169,9 @@ class GenericUser(SimulatedVendor):
         )
 
     def bearer(self, request: Request) -> str | None:
-        """Return the token in a header, or that whose renewal token is in the body.
+        """Return the token in a header, or the token whose renewal token is in the body.
 
-        What only ends a session makes nothing.
+        A request that only ends a session makes no token.
         """
         if isinstance(request, AnnotatedRequest) and request.ends:
             return None
@@ -206,14 +205,14 @@ class GenericUser(SimulatedVendor):
 
 
 def generic_user(flow: str) -> type[GenericUser]:
-    """Return two users of the vendor that *flow* is about."""
+    """Return the simulated vendor of *flow*."""
     known = {variant_of(flow, json.dumps(body)): body for body in (subjects.body(flow), {})}
     members = {"flow": AnnotatedFlow(*every()[flow]), "bodies": tuple(known.values())}
     return type(flow.capitalize(), (GenericUser,), members)
 
 
 def login_of(flow: str, user: int, password: str) -> dict[str, str]:
-    """Return what of a secret says who logs in: whose password it is stands in the password."""
+    """Return the login members of a secret; the password contains the user."""
     return {
         one.key: f"{user}/{password}" if one.is_secret else f"user{user}"
         for one in subjects.questions(flow)
@@ -230,7 +229,7 @@ def talk_at(flow: str, url: str) -> subjects.Talk:
 
 
 def tokens_in(fake: Fake[Any], response: Response) -> list[str]:
-    """Return what the fake can leave out of an answer."""
+    """Return the tokens in an answer of the fake."""
     answer = Answer(response.status, response.headers, response.content)
     if not response.is_success:
         return []
@@ -240,16 +239,16 @@ def tokens_in(fake: Fake[Any], response: Response) -> list[str]:
 
 @cache
 def making_steps(flow: str) -> frozenset[str]:
-    """Return the steps that hand out a token at first: not the login's, if that leads elsewhere."""
+    """Return the steps that return a caller's token; not the login, if more steps follow."""
     talk = subjects.talk(flow)
     return frozenset(request.step for request, told in talk.said if tokens_in(talk.fake, told))
 
 
 @cache
 def lifetimes(flow: str, seconds: int) -> tuple[int, int]:
-    """Return how long tokens live that should live *seconds*, and how long they are kept.
+    """Return the lifetime of tokens for a wanted one of *seconds*, and the stored lifetime.
 
-    By default, where the flow does not believe that they live so long.
+    The defaults, if the flow does not accept that lifetime.
     """
     talks = (subjects.Talk(flow, modes=modes) for modes in ({LIFETIME: seconds}, {}))
     talk = next(talk for talk in talks if talk.error is None)
@@ -258,14 +257,14 @@ def lifetimes(flow: str, seconds: int) -> tuple[int, int]:
 
 @cache
 def variant_of(flow: str, body: str) -> str:
-    """Return the variant whose token a call with *body*, in JSON, is given."""
+    """Return the variant of a call with *body* in JSON."""
     talk = subjects.Talk(flow, json.loads(body))
     assert talk.error is None, f"{flow} has no token for {body}: {talk.error}"
     return talk.variants[-1].key
 
 
 def texts(response: Response) -> list[str]:
-    """Return the texts in an answer: its headers' values, without ``Bearer``, and its JSON's."""
+    """Return the strings in an answer: header values without ``Bearer``, and those of its JSON."""
     found, left = (
         [value.rpartition(" ")[2] for value in response.headers.values()],
         [response.json()],

@@ -1,6 +1,6 @@
-"""Planted bugs for guards of the model: the simulation's judge sees them late or never.
+"""Planted bugs for the model's guards that the judge finds late or never.
 
-The replay beside the model finds them; `tests.protocol.replay.counterparts` says which.
+The replay finds them; `tests.protocol.replay.counterparts` lists the pairs.
 """
 
 from typing import Any
@@ -23,24 +23,24 @@ from token_broker.store import Store
 GUARD_BUGS = Bugs()
 
 
-@GUARD_BUGS.instead_of(Item, "is_leased", "a lease that is over may be taken")
+@GUARD_BUGS.instead_of(Item, "is_leased", "a lease that has ended may be acquired")
 def never_taken_over(self: Item, now: int) -> bool:
     del now
     return self.lease_owner is not None
 
 
-@GUARD_BUGS.around(Outcome, "__init__", "who sends nothing keeps the doubt")
+@GUARD_BUGS.around(Outcome, "__init__", "a takeover without a request stores the doubt")
 def doubt_not_put_back(original: Any, self: Outcome, *arguments: Any) -> None:
     original(self, *arguments)
     self._was_uncertain = False
 
 
-@GUARD_BUGS.around(Outcome, "_uncertainty", "what was sent and failed is kept")
+@GUARD_BUGS.around(Outcome, "_uncertainty", "an exchange that failed after a request stores that")
 def unfinished_unkept(original: Any, self: Outcome, version: str | None, *_: object) -> Any:
     return original(self, version, has_sent=False)
 
 
-@GUARD_BUGS.around(Store, "fail", "an outage is kept")
+@GUARD_BUGS.around(Store, "fail", "an outage is stored")
 def unanswered_unkept(
     original: Any, self: Store, lease: Item, failure: Failure | None, *, renewal: str | None
 ) -> Any:
@@ -55,7 +55,7 @@ def report_unswapped(write: Write) -> None:
 
 
 class Forgetful(dict[str, Item]):
-    """Knows the last item that it was given, not the first."""
+    """Keeps the last item that was set, not the first."""
 
     def setdefault(self, _key: str, item: Item | None = None, /) -> Any:
         return item
@@ -75,13 +75,13 @@ def after(self: Requirement, item: Item) -> Requirement:
 
 GUARD_BUGS.add(
     "forced-anew",
-    "force is met by what is newer than its beginning",
+    "only a token newer than its first read satisfies a forced call",
     (Refresher, "__init__", begin_forgetful),
     (Requirement, "after", after),
 )
 
 
-@GUARD_BUGS.around(Refresher, "_raise_if_backing_off", "force waits after a login")
+@GUARD_BUGS.around(Refresher, "_raise_if_backing_off", "force waits for a login's back-off")
 def forced_amid_backoff(
     original: Any, self: Refresher, item: Item, requirement: Requirement
 ) -> None:
@@ -89,16 +89,16 @@ def forced_amid_backoff(
         original(self, item, requirement)
 
 
-@GUARD_BUGS.around(credential_gate, "verdict", "what worked is latched at a second word")
+@GUARD_BUGS.around(credential_gate, "verdict", "an accepted version latches later")
 def latched_at_once(original: Any, *arguments: Any, **named: Any) -> Verdict:
     found: Verdict = original(*arguments, **named)
     return Verdict.LATCH if found is Verdict.SUSPECT else found
 
 
-GUARD_BUGS.add("second-try-at-once", "a minute later", (CredentialGate, "_refuse_early", nothing))
+GUARD_BUGS.add("second-try-at-once", "a minute apart", (CredentialGate, "_refuse_early", nothing))
 
 
-@GUARD_BUGS.around(CredentialGate, "_write", "a variant's rejection is its own")
+@GUARD_BUGS.around(CredentialGate, "_write", "a rejection about a variant is stored on its item")
 def variant_unlatched(
     original: Any, self: CredentialGate, item: Item, found: Verdict, *rest: Any, **named: Any
 ) -> Any:
@@ -115,7 +115,7 @@ def current_latched(
     return original(self, gate, lease, sent._replace(version=current), *rest)
 
 
-@GUARD_BUGS.of_writes("what was accepted is kept")
+@GUARD_BUGS.of_writes("an accepted version is stored")
 def gate_untold(write: Write) -> None:
     write.changes.pop("accepted_version", None)
 
@@ -129,20 +129,20 @@ def own_organization(
     return original(self, variant, own, requirement)
 
 
-@GUARD_BUGS.around(Store, "acquire", "a lost write is read again")
+@GUARD_BUGS.around(Store, "acquire", "a lost conditional write is followed by a read")
 def loser_fails(original: Any, self: Store, *arguments: Any, **named: Any) -> Item:
     lease: Item | None = original(self, *arguments, **named)
     if lease is None:
-        raise RuntimeError("the write was lost")
+        raise RuntimeError("the conditional write failed")
     return lease
 
 
-@GUARD_BUGS.around(ExchangeAttempt, "_keep", "a token is kept, then handed out")
+@GUARD_BUGS.around(ExchangeAttempt, "_keep", "a token is stored before it is returned")
 def told_before_kept(original: Any, self: ExchangeAttempt, result: Any) -> Any:
     return self._outcome.unshared(result) if hasattr(result, "value") else original(self, result)
 
 
-@GUARD_BUGS.around(Broker, "token", "an item is named by all inputs")
+@GUARD_BUGS.around(Broker, "token", "an item's key includes all inputs")
 def one_item(original: Any, self: Broker, connection: str, request: Any, deadline: float) -> Any:
     held = next(iter(self.deps.cache._tokens.values()), None)
     now = self.deps.clock.now()
@@ -151,7 +151,7 @@ def one_item(original: Any, self: Broker, connection: str, request: Any, deadlin
     return original(self, connection, request, deadline)
 
 
-@GUARD_BUGS.around(Store, "_update", "a lease is its owner's")
+@GUARD_BUGS.around(Store, "_update", "a read settles a write by the lease's owner")
 def settled_without_owner(original: Any, self: Store, item: Item, changes: Any, **rest: Any) -> Any:
     if changes.get("lease_owner"):
         rest["is_done"] = lambda found: found.lease_owner is not None

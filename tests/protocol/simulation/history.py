@@ -1,4 +1,4 @@
-"""The table's history: each write is judged by what was there before."""
+"""Checks each write to the table against the record before it."""
 
 from math import inf
 from typing import TYPE_CHECKING
@@ -18,19 +18,19 @@ RENEWAL_SECONDS = 14 * DAY
 
 KEPT_SECONDS = 15 * DAY
 VERDICTS = frozenset({"accepted_version", "rejected_versions", "suspect_version"})
-"""Attributes that say of a version of the secret whether it is good: never dropped."""
+"""Attributes that record accepted or rejected versions of the secret: never dropped."""
 
 LONGEST_KEPT = 60 * DAY
-"""Seconds after which nothing is worth keeping that was not needed meanwhile."""
+"""The longest `ttl` in seconds after an item is last needed."""
 
 ROLES_KNOWN_FOR = 270
-"""Seconds for which a listing is not repeated: five minutes, by clocks that differ."""
+"""Seconds for which a listing is not repeated: five minutes, less the clocks' skew."""
 
 
 def check_write(
     judge: "Judge", writer: Invocation, place: Place, before: Record, after: Record
 ) -> None:
-    """Judge one write, and remember what later checks need of it."""
+    """Check one write, and record what later checks need."""
     check_order(judge, writer, before, after)
     check_holder(judge, writer, place, before, after)
     check_lease(judge, writer, place, before, after)
@@ -45,21 +45,21 @@ def check_write(
         judge.refresh_claims[place[1]] += 1
     remember_rejections(judge, before, after)
     if after.get("target") and after.get("issued_at") != before.get("issued_at"):
-        # What this leads to is wanted from now on; so far it was read as another's material.
+        # The target is requested from now on; earlier reads used it as input of another token.
         writer.first_seen.pop(text(after, "target") or "", None)
 
 
 def check_order(judge: "Judge", writer: Invocation, before: Record, after: Record) -> None:
-    """I2: generation and fence never go back."""
+    """I2: generation and fence never decrease."""
     for name in ("generation", "fence"):
         if number(after, name) < number(before, name):
-            judge.violate("I2", f"{writer.name}: {name} goes back to {number(after, name)}")
+            judge.violate("I2", f"{writer.name}: {name} decreases to {number(after, name)}")
 
 
 def check_lease(
     judge: "Judge", writer: Invocation, place: Place, before: Record, after: Record
 ) -> None:
-    """I3: a lease is ended by its owner, or taken over by a clock that says it is past."""
+    """I3: a lease is ended by its owner, or taken over after its end by the writer's clock."""
     old, new = text(before, "lease_owner"), text(after, "lease_owner")
     if new == old:
         return
@@ -74,7 +74,7 @@ def check_lease(
 def check_holder(
     judge: "Judge", writer: Invocation, place: Place, before: Record, after: Record
 ) -> None:
-    """I3: a failure, and on a variant of its own a rejection, is kept by the lease's holder."""
+    """I3: only the lease's holder stores a failure, or a rejection on a variant's own item."""
     is_gate = place[1] == ONLY and keeps_gate_apart(judge.plan.flow)
     is_free = is_gate or judge.is_unshared(next(reversed(writer.read), None))
     owner = text(before, "lease_owner") or ""
@@ -82,11 +82,11 @@ def check_holder(
         return
     for name in ("failure", "rejected_versions"):
         if name in after and after[name] != before.get(name):
-            judge.violate("I3", f"{writer.name}: keeps {name} without the lease")
+            judge.violate("I3", f"{writer.name}: stores {name} without the lease")
 
 
 def check_need(judge: "Judge", writer: Invocation, item: Item, now: int) -> None:
-    """I5: an exchange of a token that would do is begun only to renew it in time."""
+    """I5: an exchange replaces a usable token only when its refresh is due."""
     is_gate = item.variant == ONLY and keeps_gate_apart(judge.plan.flow)
     event = writer.event
     would_do = item.is_live(now, None) and item.is_live(now, event.get("min_ttl"))
@@ -101,15 +101,15 @@ def check_need(judge: "Judge", writer: Invocation, item: Item, now: int) -> None
     due = item.failure.retry_at if item.failure else item.refresh_at
     is_renewal = writer.action == "renew" and now >= due
     is_listed_anew = item.kind == "listing" and now - item.issued_at > ROLES_KNOWN_FOR
-    # Amid a rotation, what is one version's may be made once more for another.
+    # During a rotation a token of one version may be replaced by one of another.
     if not is_renewal and not is_listed_anew and {item.secret_version} == {*writer.read}:
-        judge.violate("I5", f"{writer.name}: takes the lease of a token that would do")
+        judge.violate("I5", f"{writer.name}: acquires the lease of a usable token")
 
 
 def check_token(
     judge: "Judge", writer: Invocation, place: Place, before: Record, after: Record
 ) -> None:
-    """I2: each token that is kept is newer than the one before, here and at the vendor."""
+    """I2: each stored token is newer than the one before, in the table and at the vendor."""
     name = text(after, "fingerprint")
     if number(after, "generation") != number(before, "generation"):
         generation = judge.scheduler.now, number(after, "generation")
@@ -124,40 +124,40 @@ def check_token(
         judge.gone.setdefault(earlier, judge.scheduler.now)
     if name is None:
         return
-    judge.noted(writer, f"  keeps {name[:6]} in {place[1][:8]}")
+    judge.note_step(writer, f"  stores {name[:6]} in {place[1][:8]}")
     if number(after, "generation") != number(before, "generation") + 1:
-        judge.violate("I2", f"{writer.name}: the generation of {name[:6]} does not follow")
+        judge.violate("I2", f"{writer.name}: the generation of {name[:6]} is not the next one")
     made, old = judge.made.get(name), judge.made.get(earlier or "")
-    if made and old and made.number < old.number and name not in judge.made_again:
-        judge.violate("I2", f"{writer.name}: {name[:6]} is older than what it replaces")
+    if made and old and made.number < old.number and name not in judge.reissued_at:
+        judge.violate("I2", f"{writer.name}: {name[:6]} is older than the token that it replaces")
     if made and made.key != place[1]:
-        judge.violate("I8", f"{writer.name}: keeps a token of {made.key[:8]} as {place[1][:8]}")
+        judge.violate("I8", f"{writer.name}: stores a token of {made.key[:8]} as {place[1][:8]}")
     judge.kept.setdefault(name, judge.scheduler.now)
 
 
 def check_report(
     judge: "Judge", writer: Invocation, place: Place, before: Record, after: Record
 ) -> None:
-    """I9: only the token that was reported is marked as rejected, and only by a report."""
+    """I9: only a report marks a token as rejected, and only the reported one."""
     mark = text(after, "rejected")
     if mark is None or mark == text(before, "rejected") or judge.is_listing(place[1]):
         return
     judge.marked[mark] = judge.scheduler.now
     if mark != text(before, "fingerprint") or mark not in judge.reported:
-        judge.violate("I9", f"{writer.name}: marks {mark[:6]}, which nobody reported, as rejected")
+        judge.violate("I9", f"{writer.name}: marks the unreported {mark[:6]} as rejected")
 
 
 def check_outage(judge: "Judge", writer: Invocation, before: Record, after: Record) -> None:
-    """An outage begins, or is told of, with a request that the vendor did not answer."""
+    """An outage begins, or is announced, only after a request without an answer."""
     is_new = number(after, "outage_since") > number(before, "outage_since")
     is_telling = text(after, "outage_phase") == "telling" != text(before, "outage_phase")
     is_refused = writer.is_hurt_upstream or "upstream" in writer.refused_by
     if (is_new or is_telling) and not (writer.sent and is_refused):
-        judge.violate("outage", f"{writer.name} tells of an outage, and asked nothing")
+        judge.violate("outage", f"{writer.name} announces an outage without a failed request")
 
 
 def remember_rejections(judge: "Judge", before: Record, after: Record) -> None:
-    """Remember when the rejection of a secret's version was written down."""
+    """Record the time at which the table stored the rejection of a secret's version."""
     old, new = (record.get("rejected_versions", {"L": []})["L"] for record in (before, after))
     for version in new:
         if version not in old:
@@ -167,28 +167,28 @@ def remember_rejections(judge: "Judge", before: Record, after: Record) -> None:
 def check_ttl(
     judge: "Judge", writer: Invocation, place: Place, before: Record, after: Record
 ) -> None:
-    """I15: an item's `ttl` is past all that it is needed for, and not for ever."""
+    """I15: an item's `ttl` is later than its last use, and is bounded."""
     until = needed_until(judge, place, after)
     if "ttl" in after:
         ttl = number(after, "ttl")
         ends = ends_at(judge.item(place[1], after))
-        # DELETE goes by what it read, and may meet a lease that was acquired since.
+        # DELETE computes it from its read; a lease may have been acquired since.
         if ttl < ends + KEPT_SECONDS and writer.action != "forget":
-            what = f"{place[1][:8]} is not kept for fifteen days after all in it has ended"
+            what = f"{place[1][:8]} is not kept for fifteen days after its last use"
             judge.violate("I15", f"{writer.name}: {what}")
         if not VERDICTS.isdisjoint(after):
-            judge.violate("I15", f"{writer.name}: {place[1][:8]} may be dropped with a verdict")
+            judge.violate("I15", f"{writer.name}: {place[1][:8]} has a verdict and a ttl")
         if ttl < until:
-            what = f"{place[1][:8]} may be dropped {until - ttl:.0f} s before it is needed no more"
+            what = f"{place[1][:8]} may be dropped {until - ttl:.0f} s too early"
             judge.violate("I15", f"{writer.name}: {what}")
         if ttl > max(until, judge.scheduler.now) + LONGEST_KEPT:
-            judge.violate("I15", f"{writer.name}: {place[1][:8]} is kept for much too long")
+            judge.violate("I15", f"{writer.name}: {place[1][:8]} is kept for too long")
     elif text(after, "fingerprint") != text(before, "fingerprint") and is_ordinary(judge, after):
         judge.violate("I15", f"{writer.name}: {place[1][:8]} is never dropped")
 
 
 def ends_at(item: Item) -> int:
-    """Return when all that an item has is over: its token, its lease and its back-off."""
+    """Return when the token, the lease and the back-off of an item have all ended."""
     return max(
         item.expires_at if item.token else 0,
         item.lease_until if item.lease_owner else 0,
@@ -197,7 +197,7 @@ def ends_at(item: Item) -> int:
 
 
 def is_ordinary(judge: "Judge", record: Record) -> bool:
-    """Say whether a record has no hold and no rejection, which stay as long as the item."""
+    """Return whether a record has neither a hold nor a rejection: both stay with the item."""
     is_forgotten = any(one.action == "forget" for one in judge.operations)
     if "held" in record:
         return False
@@ -205,7 +205,7 @@ def is_ordinary(judge: "Judge", record: Record) -> bool:
 
 
 def check_drop(judge: "Judge", place: Place, record: Record) -> None:
-    """I15: the table drops nothing that is still needed."""
+    """I15: the table drops no item that is still needed."""
     judge.trace.append((judge.scheduler.now, "table", f"drops {place[1][:8]}"))
     judge.generations.pop(place[1], None)
     if needed_until(judge, place, record) > judge.scheduler.now + 60:
@@ -213,12 +213,12 @@ def check_drop(judge: "Judge", place: Place, record: Record) -> None:
 
 
 def needed_until(judge: "Judge", place: Place, record: Record) -> float:
-    """Return until when an item is needed: for its token, renewal token, lease, failure, latch."""
+    """Return until when an item is needed: token, renewal token, lease, failure and latch."""
     current = judge.secrets.versions[-1].id
     item = judge.item(place[1], record)
     if item.held or current in item.rejected_versions:
         return inf
-    # The version before may be tried for a day, if it was not rejected.
+    # The previous version may be tried for a day, if it was not rejected.
     is_latched = any(
         version.id in item.rejected_versions for version in judge.secrets.versions[-2:]
     )
@@ -233,11 +233,11 @@ def needed_until(judge: "Judge", place: Place, record: Record) -> float:
 
 
 def number(record: Record, name: str) -> int:
-    """Return a number of a record, 0 if there is none."""
+    """Return a number attribute of a record, by default 0."""
     return int(record[name]["N"]) if name in record else 0
 
 
 def text(record: Record, name: str) -> str | None:
-    """Return a text of a record."""
+    """Return a string attribute of a record, or None."""
     value: str | None = record[name]["S"] if name in record else None
     return value

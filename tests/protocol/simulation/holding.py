@@ -1,4 +1,4 @@
-"""I16 of a hold: nothing is handed out and nothing asked of the vendor, until it is lifted."""
+"""I16 for holds: during a hold no token is returned and no request is sent to the vendor."""
 
 from dataclasses import dataclass
 from math import inf
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True)
 class Span:
-    """A hold, from the write that put it to the one that lifted it."""
+    """A hold, from the write that sets it to the write that lifts it."""
 
     since: float
     until: float = inf
@@ -23,29 +23,29 @@ class Span:
 
 
 class Holding:
-    """Every hold of a run, and who acquired a lease when."""
+    """The holds of a run, and the times of leases and reads of each invocation."""
 
     def __init__(self, judge: "Judge") -> None:
         self._judge = judge
         self._spans: list[Span] = []
         self._leased_at: dict[str, float] = {}
-        """When an invocation last acquired a lease."""
+        """The time of the last lease that an invocation acquired."""
         self._looked_at: dict[str, float] = {}
-        """When an invocation last read the gate."""
+        """The time of an invocation's last read of the gate."""
         self._knows: dict[str, float] = {}
-        """When a process last said that the connection is held."""
+        """The time at which a process last answered `connection_held`."""
 
     @property
     def is_held(self) -> bool:
-        """Say whether the connection is held now."""
+        """Return whether the connection is held now."""
         return bool(self._spans) and self._spans[-1].until == inf
 
     def was_held(self, invocation: Invocation) -> bool:
-        """Say whether there was a hold at any moment since an invocation began."""
+        """Return whether there was a hold at any time since an invocation began."""
         return any(span.until >= invocation.begun for span in self._spans)
 
     def written(self, writer: Invocation, place: Place, before: Record, after: Record) -> None:
-        """Judge that only operators change a hold, and that no `ttl` is beside one."""
+        """Check that only operators change a hold, and that a held item has no `ttl`."""
         now = self._judge.scheduler.now
         owner = after.get("lease_owner", {}).get("S", "")
         is_new = owner != before.get("lease_owner", {}).get("S", "")
@@ -54,7 +54,7 @@ class Holding:
         if place[1] != ONLY:
             return
         if "held" in after and "ttl" in after:
-            self._judge.violate("I15", f"{writer.name} lets the table drop a hold")
+            self._judge.violate("I15", f"{writer.name} writes a ttl to an item with a hold")
         if before.get("held") == after.get("held"):
             return
         if writer.action not in ("hold", "lift"):
@@ -65,15 +65,15 @@ class Holding:
             self._spans.append(Span(now, putter=writer))
 
     def looked(self, invocation: Invocation, place: Place) -> None:
-        """Remember who has read the gate, held or not."""
+        """Record an invocation's read of the gate."""
         if place[1] == ONLY:
             self._looked_at[invocation.name] = self._judge.scheduler.now
 
     def check_sent(self, invocation: Invocation, sent: Sent) -> None:
-        """Judge what is sent: not by an invocation, nor as a login under a lease, of after a hold.
+        """Check that an invocation which began after the hold sends no request.
 
-        Nor as a login by an invocation that has read of the hold. An exchange that began before it
-        may be finished.
+        An exchange that began before the hold may finish, but sends no login under a lease that it
+        acquired later, nor after it has read the hold.
         """
         for span in self._spans:
             if span.until != inf:
@@ -82,15 +82,15 @@ class Holding:
             known_at = max(leased_at, self._looked_at.get(invocation.name, 0.0))
             is_late_login = sent.credential is not None and known_at > span.since
             if invocation.begun > span.since or is_late_login:
-                text = f"{invocation.name} sends {sent.request.step} though it is held"
+                text = f"{invocation.name} sends {sent.request.step} during a hold"
                 self._judge.violate("I16", text)
 
     def ended(self, invocation: Invocation) -> None:
-        """Judge what an invocation hands out while the connection is held.
+        """Check what an invocation returns while the connection is held.
 
-        One that began before the hold may; one that began later hands out what its process
-        remembers, for `MEMORY_SECONDS` at most, and not where the process knows of the hold. Only
-        while the table cannot be read it may do so for longer.
+        An invocation that began before the hold may return a token. A later one may return a token
+        from its process's cache for `MEMORY_SECONDS`, unless the process has read the hold; for
+        longer only while the table cannot be read.
         """
         if invocation.answer.get("code") == "connection_held":
             self._knows[invocation.container] = self._judge.scheduler.now
@@ -100,17 +100,17 @@ class Holding:
             return
         source, name = invocation.answer["source"], invocation.name
         if source != "memory":
-            self._judge.violate("I16", f"{name} is given a token from the {source} amid a hold")
+            self._judge.violate("I16", f"{name} is given a token from the {source} during a hold")
         elif self._is_known(invocation, span):
             self._judge.violate("I16", f"{name} is given a token by a process that knows the hold")
         elif not invocation.is_hindered and not self._judge.plan.shifts:
             seconds = invocation.begun - span.since
             if seconds > KNOWN_FOR:
-                text = f"{name} is given a remembered token {seconds:.0f} s after a hold"
+                text = f"{name} is given a cached token {seconds:.0f} s after a hold"
                 self._judge.violate("I16", text)
 
     def _is_known(self, invocation: Invocation, span: Span) -> bool:
-        """Say whether a process put the hold, or met it, before an invocation began."""
+        """Return whether a process set or read the hold before an invocation began."""
         putter = span.putter
         has_put = putter and putter.container == invocation.container and putter.end == "answered"
         known_at = self._knows.get(invocation.container, 0.0)

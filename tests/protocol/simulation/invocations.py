@@ -1,4 +1,4 @@
-"""One invocation while it runs, and what came of it."""
+"""The state and the result of one invocation."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -12,166 +12,166 @@ EXCUSES: frozenset[FaultKind] = frozenset(
     {"crash", "crash after", "refused", "lost", "late", "denied", "page"}
 )
 LOSING: frozenset[FaultKind] = frozenset({"lost", "late", "twice"})
-"""What makes a caller ask whether its write was done."""
+"""Faults after which a caller reads whether its write was done."""
 
 TIMEOUT = 20.0
-"""Seconds after which the platform ends an invocation, dead or alive."""
+"""Seconds after which the platform ends an invocation."""
 
 
 @dataclass(slots=True, eq=False)
 class Sent:
-    """One request to a vendor: when it travelled, and what it was about."""
+    """One request to a vendor: its times and its content."""
 
     request: Request
     key: str | None
-    """The variant whose token it makes."""
+    """The variant of the token that it requests."""
     credential: str | None
-    """What it tries to log in with, as `Setting.credential` has it."""
+    """The credential of a login, as in `Setting.credential`."""
     bearer: str | None = None
     """The token that it is sent with."""
     seconds: float = 0.0
-    """For how long its answer is waited for."""
+    """The timeout in seconds."""
     sent_at: float = 0.0
     processed_at: float | None = None
     ended_at: float | None = None
-    """When its answer came, or that there is none was known."""
+    """The time of its answer, or of its timeout."""
     is_answered: bool = False
     is_down: bool = False
-    """Whether the answer was that the vendor is down: after an extension, a login follows."""
+    """Whether the vendor answered that it is down; after an extension a login follows."""
     is_unclear: bool = False
-    """What came back was a proxy's page."""
+    """Whether a proxy's page was the answer."""
 
 
 @dataclass(slots=True, eq=False)
 class Invocation:
-    """An invocation: who it is, until when it may run, and what it did."""
+    """An invocation: its event, its deadline, and what it did."""
 
     name: str
     event: Mapping[str, Any]
     container: str
     begun: float
     offset: float
-    """Seconds by which its clock is ahead."""
+    """The seconds by which its clock is ahead."""
     rng: Random
     faults: Mapping[int, Fault]
     is_bad: bool = False
-    """It asks for what there is not."""
+    """Whether it requests a nonexistent variant."""
     depth: int = 0
-    """How many invocations of the function by itself led to it."""
+    """The length of the chain of self-invocations before it."""
     tries: int = 0
-    """How often the platform had invoked it before."""
+    """The number of earlier attempts by the platform."""
     step: int = 0
     ended: float | None = None
     end: str = ""
     """``answered``, ``failed``, ``crashed`` or ``timed out``."""
     answer: Mapping[str, Any] = field(default_factory=dict)
-    """What was answered, or the problem."""
+    """The answer, or the problem."""
     was_dead: bool = False
-    """The vendor had ended the token of its answer, at that moment."""
-    was_begun: bool = False
-    """Somebody's lease of that variant had not been ended."""
+    """Whether the token of its answer was dead at the vendor at that time."""
+    had_open_lease: bool = False
+    """Whether the variant then had a lease that was not ended."""
     met: list[Fault] = field(default_factory=list)
     sent: list[Sent] = field(default_factory=list)
     slept: float = 0.0
-    stood: float = 0.0
-    """Seconds that it was frozen, or waited for what did not answer."""
-    heard_at: float = 0.0
-    """When the last answer of any service came."""
-    knew_at: float = 0.0
-    """When the last answer came that told it of a token: it decides by its clock then."""
+    frozen_seconds: float = 0.0
+    """The seconds that it was frozen, or waited for a lost answer."""
+    answered_at: float = 0.0
+    """The time of the last answer of any service."""
+    decided_at: float = 0.0
+    """The time of the last answer with data of a token, when it decides."""
     refused_by: set[Service] = field(default_factory=set)
-    """Services that were down when it asked them."""
+    """Services that were down at one of its requests."""
     was_denied: bool = False
-    """One of them was out for want of a permission."""
+    """Whether one of them refused for a missing permission."""
     is_hurt_upstream: bool = False
-    """What went wrong for it was, at least once, an answer of the vendor's."""
+    """Whether it met at least one fault of a request to the vendor."""
     is_claiming: bool = False
-    """It has decided what to hand out, and starts a renewal."""
+    """Whether it has chosen its token and starts a refresh."""
     read: list[str] = field(default_factory=list)
     """Versions of the secret that it read."""
     listed: str | None = None
-    """The token by which it last had organizations listed."""
+    """The token of its last list of organizations."""
     offsets: list[float] = field(default_factory=list)
-    """Where its clock stepped to meanwhile."""
+    """The offsets of its clock after each step during the invocation."""
     refused: str | None = None
-    """Fingerprint of the token that a check was refused with."""
+    """The fingerprint of the token that the vendor rejected in a check."""
     first_seen: dict[str, tuple[int, int]] = field(default_factory=dict)
-    """The generation of each variant that it read, as of its first look, and that one's step."""
+    """The generation of each variant in its first read, and the step of that read."""
     owners: int = 0
     children: int = 0
-    had_until: float = 0.0
-    """How many seconds the longest of the kept tokens still lived when it began."""
-    had_live: str = ""
-    """Fingerprint of what was there for it when it began, and would do."""
+    life_at_begin: float = 0.0
+    """The longest remaining life of the stored tokens at its begin, in seconds."""
+    usable_at_begin: str = ""
+    """The fingerprint of a usable stored token at its begin."""
 
     @property
     def deadline(self) -> float:
-        """When the platform ends it."""
+        """The time at which the platform ends it."""
         return self.begun + TIMEOUT
 
     @property
     def action(self) -> str:
-        """What it is to do."""
+        """The action of its event."""
         return str(self.event.get("action", "rotate" if "detail" in self.event else "token"))
 
     @property
     def rejected(self) -> str | None:
-        """Fingerprint of the token that it reports."""
+        """The fingerprint of the token that it reports."""
         rejected: str | None = self.event.get("rejected", self.refused)
         return rejected
 
     @property
     def is_asynchronous(self) -> bool:
-        """Say whether no caller waits for it: then the platform repeats what fails."""
+        """Return whether no caller waits for it: then the platform retries a failure."""
         return "detail" in self.event or self.depth > 0
 
     @property
     def is_dead(self) -> bool:
-        """Say whether it was killed amid its work."""
+        """Return whether it was killed."""
         return self.end in ("crashed", "timed out")
 
     @property
     def is_excused(self) -> bool:
-        """Say whether something may have kept it from keeping what it earned."""
+        """Return whether a fault may have kept it from storing its token."""
         is_hurt = any(fault.kind in EXCUSES for fault in self.met)
         return self.is_dead or bool(self.refused_by) or is_hurt
 
     @property
     def is_hindered(self) -> bool:
-        """Say whether anything went wrong for it that it may notice."""
+        """Return whether it met a fault that it may notice."""
         is_hurt = any(fault.kind not in HARMLESS for fault in self.met) or bool(self.offsets)
         return self.is_dead or bool(self.refused_by) or is_hurt
 
     @property
     def is_denied(self) -> bool:
-        """Say whether it met what it has no permission for."""
+        """Return whether a permission was missing."""
         return self.was_denied or any(fault.kind == "denied" for fault in self.met)
 
     @property
     def is_plain(self) -> bool:
-        """Say whether it wants whatever token there is."""
+        """Return whether it is a call without options."""
         wants = self.event.keys() & {"force", "rejected", "min_ttl"}
         return self.action == "token" and not wants
 
     def saw(self, key: str, generation: int) -> None:
-        """Remember what its first look at a variant showed; of a read sent twice, the answer."""
+        """Record its first read of a variant; of a read that was sent twice, the answer."""
         _, step = self.first_seen.get(key, (generation, self.step))
         if step == self.step:
             self.first_seen[key] = generation, step
 
     def has_lost(self, since: int) -> bool:
-        """Say whether the answer of a call to AWS was lost after a step."""
+        """Return whether the answer of a call to AWS was lost after a step."""
         return any(fault.step > since and fault.kind in LOSING for fault in self.met)
 
     def latency(self) -> float:
-        """Return how long a message takes: most are quick."""
+        """Return the latency of a message in seconds; most are short."""
         kind = self.rng.random()
         if kind < 0.85:
             return 0.001 + 0.02 * self.rng.random()
         return (0.3 if kind < 0.97 else 1.0) * self.rng.random()
 
     def next_fault(self) -> Fault | None:
-        """Begin the next step, and return what goes wrong in it."""
+        """Begin the next step, and return its fault."""
         self.step += 1
         fault = self.faults.get(self.step)
         if fault:

@@ -1,6 +1,7 @@
-"""Judges a run by the invariants of the protocol: from the vendor's side, and the table's history.
+"""The judge: checks the protocol's invariants during a run, and collects the violations.
 
-The judge sees everything at its true moment; what it knows, no invocation knew.
+It sees each effect at the vendor and each write of the table at its true time. No invocation has
+this view.
 """
 
 import traceback
@@ -34,7 +35,7 @@ from token_broker.tokens import fingerprint
 
 @dataclass(frozen=True, slots=True)
 class Violation:
-    """An invariant that does not hold."""
+    """An invariant that a run broke, with the time and a description."""
 
     invariant: str
     at: float
@@ -43,7 +44,7 @@ class Violation:
 
 @dataclass(frozen=True, slots=True)
 class Made:
-    """A token that the vendor handed out."""
+    """A token that the vendor issued."""
 
     number: int
     name: str
@@ -53,39 +54,39 @@ class Made:
     maker: Invocation
     at: float
     step: int = 0
-    """Which of its maker's steps it was."""
+    """The step of the invocation that obtained it."""
 
 
 class Tokens(dict[str, Made]):
-    """Tokens by fingerprint, each as it was first made."""
+    """Tokens by fingerprint, each with the data of its first issue."""
 
     def __init__(self) -> None:
         self._of: dict[str, list[Made]] = {}
 
     def add(self, made: Made) -> None:
-        """Remember a token, unless it is known."""
+        """Record a token on its first issue."""
         if self.setdefault(made.name, made) is made:
             self._of.setdefault(made.key, []).append(made)
 
     def of(self, key: str) -> Sequence[Made]:
-        """Return the tokens of a variant, in order of making."""
+        """Return the tokens of a variant, in the order of issue."""
         return self._of.get(key, ())
 
 
 @dataclass(slots=True)
 class Credential:
-    """What the vendor was tried to be logged in with, and what came of it."""
+    """A credential that logins used, and the vendor's responses."""
 
     versions: list[str] = field(default_factory=list)
     was_accepted: bool = False
     refused: list[tuple[Invocation, Sent]] = field(default_factory=list)
-    """Logins with it that were refused."""
+    """Logins with this credential that the vendor rejected."""
     strangers: list[Invocation] = field(default_factory=list)
-    """Those that were refused for what they asked for, before it was ever accepted."""
+    """Invocations with a bad variant that were rejected before the first accepted login."""
 
 
 class Judge:
-    """Everything that happened, and what of it must not have."""
+    """The trace of a run, and the invariants that it broke."""
 
     wire: Wire
     table: Table
@@ -96,47 +97,47 @@ class Judge:
     ) -> None:
         self.plan = plan
         self.lifetime = vendor.set_lifetime(plan.lifetime)
-        """How long the vendor's new tokens live, as the flow has it."""
+        """The lifetime of new tokens in seconds, as the flow computes it."""
         self.scheduler = scheduler
         self.vendor = vendor
         self.trace: list[tuple[float, str, str]] = []
         self.violations: list[Violation] = []
         self.made = Tokens()
-        """By fingerprint, in order of making."""
-        self.made_again: dict[str, float] = {}
-        """When a vendor that repeats itself last handed out a token of before."""
+        """By fingerprint, in the order of issue."""
+        self.reissued_at: dict[str, float] = {}
+        """The time at which the vendor last issued an existing token again, by fingerprint."""
         self.kept: dict[str, float] = {}
-        """Since when a fingerprint has been in the table, if it ever was."""
+        """The time of the first write of each fingerprint to the table."""
         self.gone: dict[str, float] = {}
-        """When a fingerprint was first removed from the table, or replaced there."""
+        """The time at which a fingerprint was first removed or replaced in the table."""
         self.lifetimes: dict[tuple[str, int], int] = {}
-        """Seconds from `issued_at` to `expires_at` as kept, by fingerprint and generation."""
+        """Stored seconds from `issued_at` to `expires_at`, by fingerprint and generation."""
         self.generations: dict[str, list[tuple[float, int]]] = {}
-        """Which generations each variant had, since when."""
+        """The generations of each variant, with the time of each write."""
         self.reported: set[str] = set()
-        """Fingerprints that somebody may report: the vendor or a caller refused them."""
+        """Fingerprints that the vendor rejected or a caller reported."""
         self.marked: dict[str, float] = {}
-        """When a fingerprint was marked as rejected in the table."""
-        self.doubted: set[str] = set()
+        """The time at which a fingerprint was marked as rejected in the table."""
+        self.caller_reports: set[str] = set()
         """Fingerprints that a caller reported."""
         self.credentials: dict[str, Credential] = {}
         self.recorded: dict[str, float] = {}
-        """When the rejection of a secret's version was written down."""
+        """The time at which the table recorded the rejection of a secret's version."""
         self.settings: dict[str, Setting] = {}
-        """What each version of the secret says, in order."""
+        """The content of each version of the secret, in order."""
         self.put_at: dict[str, float] = {}
         self.valid: set[str] = set()
         """Credentials that the vendor accepts now."""
         self._items: dict[int, tuple[Record, Item]] = {}
         self.origins, self.excuses, self.backoffs = Origins(self), Excuses(self), Backoffs(self)
         self.operations: list[Invocation] = []
-        """Those that were asked to forget, rotate or renew."""
-        self.announcements: list[tuple[float, str, str]] = []
-        """When the bus was told what, of which version of the secret."""
-        self.outages: list[tuple[float, str, str]] = []
-        """When the bus was told that the upstream is down, or up, since when."""
-        self.news: Counter[str] = Counter()
-        """How often the bus was told of a token, by fingerprint."""
+        """Invocations with the action `forget` or `rotate`."""
+        self.latch_events: list[tuple[float, str, str]] = []
+        """Events on the bus about latches: time, event, version of the secret."""
+        self.outage_events: list[tuple[float, str, str]] = []
+        """Events on the bus about outages: time, event, begin of the outage."""
+        self.token_events: Counter[str] = Counter()
+        """The number of events on the bus about each token, by fingerprint."""
         self.forgetting, self.holding, self.checking = (
             Forgetting(self),
             Holding(self),
@@ -145,8 +146,8 @@ class Judge:
         self.refresh_claims, self.refreshes_started = Counter[str](), Counter[str]()
         self.forgotten, self.revoked_at = 0, 0.0
         self.answered: list[Invocation] = []
-        self.carriers: list[Invocation] = []
-        """Those of them that carried out events."""
+        self.event_invocations: list[Invocation] = []
+        """Answered invocations that an EventBridge event started."""
         self.replay = Replay.beside(self) if has_model else None
 
     @property
@@ -154,38 +155,38 @@ class Judge:
         """The table's partition key of the connection."""
         return f"{self.plan.flow}#acme"
 
-    # What the world tells.
+    # Inputs from the simulated world.
 
-    def noted(self, invocation: Invocation, what: str) -> None:
-        """Write down a step."""
+    def note_step(self, invocation: Invocation, what: str) -> None:
+        """Append a step to the trace."""
         who = f"{invocation.container} {invocation.name}"
         self.trace.append((self.scheduler.now, who, what))
 
     def began(self, invocation: Invocation) -> None:
-        """Write down what an invocation is for."""
-        self.noted(invocation, f"begins: {dict(invocation.event)}")
+        """Record the begin of an invocation and its event."""
+        self.note_step(invocation, f"begins: {dict(invocation.event)}")
         self.forgetting.began(invocation)
         if invocation.action in ("forget", "rotate"):
             self.operations.append(invocation)
         if rejected := invocation.event.get("rejected"):
             self.reported.add(rejected)
-            self.doubted.add(rejected)
+            self.caller_reports.add(rejected)
         if invocation.is_plain:
-            invocation.had_live = live_item(self, invocation)
+            invocation.usable_at_begin = live_item(self, invocation)
         if "min_ttl" in invocation.event:
             body, setting = body_of(self, invocation.event), list(self.settings.values())[-1]
             keys = self.vendor.wanted(body, setting, self.scheduler.now)
             items = [one for one in self.items() if one.variant in keys]
             ends = [one.expires_at for one in items if one.fingerprint in self.made]
-            invocation.had_until = max(ends, default=0) - self.scheduler.now
+            invocation.life_at_begin = max(ends, default=0) - self.scheduler.now
 
     def ended(self, invocation: Invocation) -> None:
-        """Judge what came of an invocation."""
+        """Check the result of an invocation."""
         shown = invocation.answer.get("code") or invocation.answer.get("source") or ""
-        self.noted(invocation, f"{invocation.end} {shown}".rstrip())
+        self.note_step(invocation, f"{invocation.end} {shown}".rstrip())
         self.answered.append(invocation)
         if invocation.name.startswith("event"):
-            self.carriers.append(invocation)
+            self.event_invocations.append(invocation)
         self.forgotten += invocation.action == "forget"
         self.forgetting.ended(invocation)
         self.holding.ended(invocation)
@@ -197,7 +198,7 @@ class Judge:
         check_answer(self, invocation)
 
     def sent(self, invocation: Invocation, sent: Sent) -> None:
-        """Judge that a request is sent: only by the holder of its variant's lease."""
+        """Check that the sender of a request holds the lease of its variant."""
         self._check_lease(invocation, sent, "is sent")
         self.origins.check_sent(invocation, sent)
         self.holding.check_sent(invocation, sent)
@@ -206,7 +207,7 @@ class Judge:
             self.replay.sent(invocation, sent)
 
     def processed(self, invocation: Invocation, sent: Sent, response: Response) -> None:
-        """Write down what the vendor did, and judge that nobody else was at it."""
+        """Record the vendor's effect, and check that the sender still holds the lease."""
         self._check_lease(invocation, sent, "is processed")
         if response.status in (401, 403):
             self.reported.add(fingerprint(sent.bearer or ""))
@@ -215,7 +216,7 @@ class Judge:
         self.origins.processed(invocation, sent, response)
         self.checking.processed(invocation, sent, response)
         token = next(iter(self.vendor.tokens(response)), None) if sent.key else None
-        self.noted(invocation, f"  {sent.request.step} answered with {response.status}")
+        self.note_step(invocation, f"  {sent.request.step} answered with {response.status}")
         if token and sent.key:
             name = fingerprint(token)
             number, now = len(self.made), self.scheduler.now
@@ -224,12 +225,12 @@ class Judge:
             self._check_twice(invocation, made)
             self.backoffs.check_made(made)
             if name in self.made:
-                self.made_again[name] = now
+                self.reissued_at[name] = now
             self.made.add(made)
-            self.noted(invocation, f"  makes {name[:6]} of {sent.key[:8]}")
+            self.note_step(invocation, f"  makes {name[:6]} of {sent.key[:8]}")
 
     def written(self, place: Place, before: Record | None, after: Record) -> None:
-        """Judge a write to the table."""
+        """Check a write to the table."""
         check_write(self, self._actor, place, before or {}, after)
         self.origins.check_write(self._actor, place, before or {}, after)
         self.forgetting.written(place[1], self._actor)
@@ -238,49 +239,49 @@ class Judge:
             self.replay.written(self._actor, place, before or {}, after)
 
     def looked(self, place: Place, record: Record | None) -> None:
-        """Write down what an invocation read, and have the model know it."""
+        """Record a read of an invocation, also in the replay."""
         self._actor.saw(place[1], self.item(place[1], record or {}).generation)
         self.holding.looked(self._actor, place)
         if self.replay:
             self.replay.read(self._actor, place, record)
 
     def refused(self, place: Place, changes: str) -> None:
-        """Have the model judge that a conditional write was lost."""
+        """Pass a conditional write that failed to the replay."""
         if self.replay:
             self.replay.refused(self._actor, place, changes)
 
     def dropped(self, place: Place, record: Record) -> None:
-        """Judge that the table dropped an item."""
+        """Check that an item which the table dropped by its `ttl` was no longer needed."""
         check_drop(self, place, record)
 
     def refresh_started(self, invocation: Invocation, payload: Mapping[str, Any]) -> None:
-        """Write down that a caller starts a renewal."""
+        """Count a background refresh that a caller starts."""
         if invocation.action == "token":
             self.refreshes_started[payload.get("variant", "")] += 1
 
     def announced(self, what: str, detail: Mapping[str, Any]) -> bool:
-        """Write down what the bus is told."""
-        self.noted(self.wire.current, f"  announces: {what}")
+        """Record an event that was sent to the bus."""
+        self.note_step(self.wire.current, f"  sends event: {what}")
         match what:
             case "Connection Latched" | "Connection Recovered":
                 version = str(detail["secret_version"])
-                self.announcements.append((self.scheduler.now, what, version))
+                self.latch_events.append((self.scheduler.now, what, version))
             case "Upstream Down" | "Upstream Up":
-                self.outages.append((self.scheduler.now, what, str(detail["since"])))
+                self.outage_events.append((self.scheduler.now, what, str(detail["since"])))
             case "Connection Held" | "Connection Lifted":
-                pass  # `Holding` sees the writes themselves
+                pass  # `Holding` checks the writes
             case _:
-                self.news[str(detail["fingerprint"])] += 1
+                self.token_events[str(detail["fingerprint"])] += 1
         return True
 
     def changed(self, change: Change) -> None:
-        """Write down what somebody did."""
+        """Record a change of the secret or at the vendor."""
         self.trace.append((self.scheduler.now, "world", change.kind))
         if change.kind == "revoked":
             self.revoked_at = self.scheduler.now
 
     def put(self, version: str, setting: Setting) -> None:
-        """Write down a new version of the secret."""
+        """Record a new version of the secret."""
         credential = self.credentials.setdefault(setting.credential, Credential())
         credential.versions.append(version)
         self.settings[version] = setting
@@ -288,31 +289,31 @@ class Judge:
         self.trace.append((self.scheduler.now, "world", f"{version} is the secret: {setting}"))
 
     def defect(self, error: Exception, request_id: str) -> None:
-        """A defect: something was raised that is no documented error."""
+        """Record an exception that is not a documented error."""
         lines = traceback.format_exception(error)
         self.violate("errors", f"a defect in {request_id}: {''.join(lines[-3:])}")
 
     def violate(self, invariant: str, text: str) -> None:
-        """Write down that an invariant does not hold."""
+        """Record a violation of an invariant."""
         self.trace.append((self.scheduler.now, "judge", f"*** {invariant}: {text}"))
         self.violations.append(Violation(invariant, self.scheduler.now - EPOCH, text))
 
     def breaks(self, invariant: str) -> bool:
-        """Say whether an invariant does not hold."""
+        """Return whether the run broke an invariant."""
         return any(found.invariant == invariant for found in self.violations)
 
     def item(self, variant: str, record: Record | None = None) -> Item:
-        """Return what a record of a variant says, by default the one that is kept now."""
+        """Return the item of a record of a variant, by default of the stored record."""
         if record is None:
             record = self.table.get((self.partition, variant)) or {}
         known = self._items.get(id(record))
         if known is None or known[0] is not record:
-            # Kept with the record itself, whose id is another's as soon as it is gone.
+            # The record is kept as well: Python reuses the id of an object that was freed.
             known = self._items[id(record)] = record, item_of(self.partition, variant, record)
         return known[1]
 
     def items(self) -> list[Item]:
-        """Return what is kept now."""
+        """Return all items of the table."""
         return [self.item(variant) for _, variant in list(self.table.records)]
 
     def versions_of(self, made: Made) -> frozenset[str]:
@@ -320,16 +321,16 @@ class Judge:
         return self.origins.of_token(made.token) or frozenset()
 
     def successors(self, made: Made) -> list[Made]:
-        """Return the tokens that were made after one of the same variant."""
+        """Return the tokens of the same variant that were issued later."""
         return [m for m in self.made.of(made.key) if m.number > made.number]
 
-    # What it concludes.
+    # Checks.
 
     @property
     def _actor(self) -> Invocation:
         actor = self.wire.acting
         if actor is None:
-            raise LookupError("a write that nobody made")
+            raise LookupError("no invocation is acting")
         return actor
 
     def _check_lease(self, invocation: Invocation, sent: Sent, what: str) -> None:
@@ -339,21 +340,21 @@ class Judge:
             return
         if not self.holds(invocation, sent.key):
             step = sent.request.step
-            self.violate("I1", f"{invocation.name}: {step} {what} without a lease of its own")
+            self.violate("I1", f"{invocation.name}: {step} {what} without holding the lease")
 
     def holds(self, invocation: Invocation, key: str | None) -> bool:
-        """Say whether *invocation* has the lease of *key*, or any where that is None."""
+        """Return whether *invocation* holds the lease of *key*, or any lease if *key* is None."""
         keys = [key] if key else [k for _, k in self.table.records]
         records = [self.table.get((self.partition, k)) or {} for k in keys]
         owners = [r["lease_owner"]["S"] for r in records if "lease_owner" in r]
         return any(owner.rpartition(".")[0] == invocation.name for owner in owners)
 
     def is_begun(self, key: str) -> bool:
-        """Say whether the table has a lease of *key* that nobody ended."""
+        """Return whether the table has a lease of *key* that was not ended."""
         return "lease_owner" in (self.table.get((self.partition, key)) or {})
 
     def _check_maker(self, invocation: Invocation, key: str) -> None:
-        """I17: who asks for what there is not, replaces no token that others live by."""
+        """I17: a request for a nonexistent variant does not replace a live token."""
         if not invocation.is_bad:
             return
         made = self.made.of(key)
@@ -363,7 +364,7 @@ class Judge:
         ends_at = self.vendor.ends_at(last.token)
         was_live = last.name in self.kept and ends_at > self.scheduler.now + 60
         is_current = not self.versions_of(last).isdisjoint(invocation.read)
-        is_doubtful = last.name in self.doubted or self.revoked_at > last.at
+        is_doubtful = last.name in self.caller_reports or self.revoked_at > last.at
         forgets = [one for one in self.operations if one.action == "forget"]
         is_forgotten = self.item(key).fingerprint != last.name and any(
             one.ended is None or one.ended > last.at for one in forgets
@@ -372,18 +373,18 @@ class Judge:
             self.violate("I17", f"{invocation.name} replaces the live token of {key[:8]}")
 
     def _check_twice(self, invocation: Invocation, made: Made) -> None:
-        """I5: what an invocation made it uses, and makes no second one for the same version."""
+        """I5: an invocation makes at most one token of a variant per version of the secret."""
         for one in self.made.of(made.key):
             if one.maker is not invocation:
                 continue
-            # What the vendor refused since, or had ended before its time, may be made again.
+            # A token that the vendor rejected or revoked since may be replaced.
             is_gone = one.name in self.reported or self.vendor.ends_at(one.token) < made.at + 60
             is_other = len({*invocation.read}) > 1 or self.is_unshared(invocation.read[-1])
             if not (is_gone or is_other or self.revoked_at > one.at):
                 self.violate("I5", f"{invocation.name} makes a token of {made.key[:8]} twice")
 
     def is_unshared(self, version: str | None) -> bool:
-        """Say whether each caller has a token of its own, by a version of the secret."""
+        """Return whether a version of the secret gives each caller a separate token."""
         return version is not None and not self.settings[version].is_shared
 
     def _logged_in(self, invocation: Invocation, sent: Sent, response: Response) -> None:
@@ -396,14 +397,14 @@ class Judge:
             credential.was_accepted = True
 
     def versions_since(self, since: float) -> list[str]:
-        """Return the versions of the secret that were current at some time *since* then."""
+        """Return the versions of the secret that were current at any time after *since*."""
         ends = [*list(self.put_at.values())[1:], float("inf")]
         return [version for version, end in zip(self.put_at, ends, strict=True) if end >= since]
 
     def forbids(self, invocation: Invocation, version: str) -> bool:
-        """Say whether a version of the secret pins what an invocation chooses otherwise."""
+        """Return whether a version of the secret pins a parameter that the invocation sets."""
         return self.vendor.forbids(body_of(self, invocation.event), self.settings[version])
 
     def is_listing(self, key: str) -> bool:
-        """Say whether *key* is VNTANA's list of organizations, which is no token."""
+        """Return whether *key* is VNTANA's list of organizations, which is not a token."""
         return key == LISTING.key

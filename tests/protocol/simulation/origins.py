@@ -1,4 +1,4 @@
-"""What each token was made from: the credential of a login, through however many steps."""
+"""The version of the secret that made each token, through all steps of its exchange."""
 
 import json
 from typing import TYPE_CHECKING
@@ -14,20 +14,19 @@ if TYPE_CHECKING:
     from tests.protocol.simulation.judge import Judge
 
 ROLES_SECONDS = 360
-"""A role that changed is noticed after five minutes: by an exchange that may take some time, by
-clocks that differ."""
+"""Seconds until an exchange uses a changed role: five minutes, plus its duration and the skew."""
 
 
 class Origins:
-    """Knows, by the vendor's side alone, which versions of the secret may have made a token."""
+    """Tracks at the vendor which versions of the secret may have made a token."""
 
     def __init__(self, judge: "Judge") -> None:
         self._judge = judge
         self._made_by: dict[str, frozenset[str]] = {}
-        """Versions of the secret, by the value of each token that the vendor ever made."""
+        """Versions of the secret, by the value of each issued token."""
 
     def of_token(self, value: str) -> frozenset[str] | None:
-        """Return the versions that may have made a token; None for what no vendor made."""
+        """Return the versions that may have made a token; None if the vendor did not issue it."""
         return self._made_by.get(value)
 
     def of_request(self, sent: Sent) -> frozenset[str] | None:
@@ -38,7 +37,7 @@ class Origins:
         return self._made_by.get(sent.bearer or "")
 
     def check_sent(self, invocation: Invocation, sent: Sent) -> None:
-        """I11, I12: what is sent belongs to a version that was read, and to that one's host."""
+        """I11, I12: a request uses a version that was read, and goes to that version's host."""
         versions = self.of_request(sent)
         if versions is None:
             return
@@ -55,11 +54,11 @@ class Origins:
             judge.violate("I11", f"{invocation.name}: {text}")
 
     def processed(self, invocation: Invocation, sent: Sent, response: Response) -> None:
-        """Remember what was made from what."""
+        """Record the versions that made the tokens of a response."""
         versions = self.of_request(sent)
         host = urlsplit(sent.request.url).netloc
         if versions and sent.credential is not None:
-            # Where a version has a host of its own, that tells it from those of the same password.
+            # A host of its own distinguishes a version from others with the same password.
             vendor, settings = self._judge.vendor, self._judge.settings
             versions = frozenset(v for v in versions if host in vendor.hosts(settings[v]))
         for value in self._judge.vendor.tokens(response) if versions else ():
@@ -69,18 +68,18 @@ class Origins:
             invocation.listed = sent.bearer
 
     def check_write(self, writer: Invocation, place: Place, before: Record, after: Record) -> None:
-        """I11: a write names only versions that made, or were refused, what it says of them."""
+        """I11: a write names only versions that made, or were rejected in, what it stores."""
         self._check_token(writer, place, before, after)
         credentials = self._judge.credentials
         for version in added(before, after, "rejected_versions"):
             found = credentials[self._judge.settings[version].credential]
             if not found.refused and not found.strangers:
-                self._judge.violate("I11", f"{writer.name}: calls {version} rejected, untried")
+                self._judge.violate("I11", f"{writer.name}: stores {version} as rejected, untried")
         accepted = after.get("accepted_version", {}).get("S")
         if accepted and accepted != before.get("accepted_version", {}).get("S"):
             found = credentials[self._judge.settings[accepted].credential]
             if not found.was_accepted:
-                self._judge.violate("I11", f"{writer.name}: calls {accepted} accepted, untried")
+                self._judge.violate("I11", f"{writer.name}: stores {accepted} as accepted, untried")
         failure = after.get("failure", {}).get("M", {})
         if failure and failure != before.get("failure", {}).get("M", {}):
             self._check_failure(writer, failure)
@@ -90,7 +89,7 @@ class Origins:
         if version and failure["code"]["S"] == LATCHES:
             found = self._judge.credentials[self._judge.settings[version].credential]
             if not found.refused and not found.strangers:
-                text = f"{writer.name}: says that {version} was rejected, which was not tried"
+                text = f"{writer.name}: stores a rejection of {version} without a login"
                 self._judge.violate("I11", text)
 
     def _check_token(self, writer: Invocation, place: Place, before: Record, after: Record) -> None:
@@ -105,17 +104,17 @@ class Origins:
             value = made.token if made else None
         versions = self._made_by.get(value or "")
         if versions is not None and version not in versions:
-            text = f"{name[:6]} in {place[1][:8]} is kept as {version}'s"
+            text = f"{name[:6]} in {place[1][:8]} is stored as {version}'s"
             self._judge.violate("I11", f"{writer.name}: {text}, but {sorted(versions)} made it")
         context = json.loads(after.get("context", {}).get("S", "{}"))
         setting, since = self._judge.settings[version], self._judge.scheduler.now - ROLES_SECONDS
         if not self._judge.vendor.describes(context, setting, since):
             self._judge.violate(
-                "I11", f"{writer.name}: keeps {context} of {version}, which is not so"
+                "I11", f"{writer.name}: stores {context} for {version}, which is false"
             )
 
 
 def added(before: Record, after: Record, name: str) -> list[str]:
-    """Return the texts of a list that a write added."""
+    """Return the strings that a write added to a list."""
     old, new = (record.get(name, {"L": []})["L"] for record in (before, after))
     return [member["S"] for member in new if member not in old]

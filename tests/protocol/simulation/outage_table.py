@@ -1,8 +1,8 @@
-"""How long a connection is out, for each step that fails in each way: measured, one by one.
+"""Measures the outage of a connection for each fault at each step.
 
-One call, renewal or event meets one fault. From its end on, one caller after another asks, each by
-a process of its own: the connection is out until one of them has a token, and after a rotation
-until what they are given was made with the new version.
+One call, refresh or event meets one fault. After the fault's end callers arrive one by one, each in
+a new process. The outage ends when one of them has a token; after a rotation, when that token was
+made with the new version.
 """
 
 from collections.abc import Mapping
@@ -21,24 +21,24 @@ from tests.subjects import keeps_gate_apart
 
 LIFETIME = 3600
 PROBE_SECONDS, LATE_PROBE_SECONDS = 1.0, 10.0
-"""How long each caller waits after the one before: at first, and after a while."""
+"""Seconds between two callers: at first, and later."""
 
 PROBES = 10
 QUICK_SECONDS = 3.0
-"""What a call takes that has to exchange, and waits for no other."""
+"""Seconds of a call with an exchange and without waiting."""
 
 LONGEST_SECONDS = 300.0
 BACKOFF_SECONDS = 6.0
-"""Until then the first back-off is over, and a caller has a token."""
+"""Seconds until the first back-off has ended and a caller has a token."""
 
 REFUSED_SECONDS = 36.0
-"""The same, where a page says that the vendor refuses, or a permission is missing."""
+"""The same for a refusal by the vendor or a missing permission."""
 
 LEASE_SECONDS = 58.0
-"""Until then the lease is over that a process left behind, and a caller has a token."""
+"""Seconds until a crashed process's lease has ended and a caller has a token."""
 
 REPEATED_SECONDS = 75.0
-"""Until then the platform has repeated an event whose invocation failed."""
+"""Seconds until the platform has retried an event's failed invocation."""
 
 KINDS: Mapping[FaultKind, str] = {
     "refused": "throttled, 503",
@@ -49,7 +49,7 @@ KINDS: Mapping[FaultKind, str] = {
     "crash after": "dies after",
 }
 ROTATIONS = ("rotation", "a variant's rotation")
-"""An event's invocation, and the first one that it starts."""
+"""An event's invocation, and the first invocation that it starts."""
 
 NOTED = "note the event's version"
 CALLS: Mapping[str, str] = {
@@ -64,7 +64,7 @@ SITUATIONS = ("first call", "token ended", "aging", "renewal", "forced", "report
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """How long one fault was felt."""
+    """The measured outage of one fault."""
 
     flow: FlowName
     situation: str
@@ -74,14 +74,14 @@ class Measured:
 
 
 def measure_all() -> list[Measured]:
-    """Return what each fault at each step costs, by all cores."""
+    """Measure each fault at each step, on all cores."""
     cases = [(flow, situation) for flow in VENDORS for situation in SITUATIONS]
     with ProcessPoolExecutor(mp_context=get_context("spawn")) as pool:
         return [one for many in pool.map(measured_in, *zip(*cases, strict=True)) for one in many]
 
 
 def measured_in(flow: FlowName, situation: str) -> list[Measured]:
-    """Return what each fault costs at each step in one situation of one flow."""
+    """Measure each fault at each step in one situation of one flow."""
     found: list[Measured] = []
     for step in count(1):
         outcomes = [outcome(flow, situation, step, kind) for kind in KINDS]
@@ -92,7 +92,7 @@ def measured_in(flow: FlowName, situation: str) -> list[Measured]:
 
 
 def outcome(flow: FlowName, situation: str, step: int, kind: FaultKind) -> Measured | None:
-    """Return what one fault costs; None where there is no such step, or no such fault of it."""
+    """Measure one fault; return None if the step does not exist or cannot have that fault."""
     plan, hit = plan_for(flow, situation)
     world = World(replace(plan, faults=(Fault(hit, step, kind),)))
     try:
@@ -112,7 +112,7 @@ def outcome(flow: FlowName, situation: str, step: int, kind: FaultKind) -> Measu
 
 
 def plan_for(flow: FlowName, situation: str) -> tuple[Plan, str]:
-    """Return a plan without its fault, and the name of the invocation that meets it."""
+    """Return a plan without the fault, and the name of the invocation for the fault."""
     body = VENDORS[flow].bodies[3 if flow == "vntana" else 0]
     event: dict[str, Any] = {"connection": "acme", **body}
     first = Visit("a", 0.0, event, is_cold=True)
@@ -134,17 +134,17 @@ def plan_for(flow: FlowName, situation: str) -> tuple[Plan, str]:
 
 
 def with_second(plan: Plan, visit: Visit) -> Plan:
-    """Return *plan* with one more call, which meets the fault, or whose renewal does."""
+    """Return *plan* with a second call that meets the fault, or whose refresh does."""
     return replace(plan, visits=(*plan.visits, visit))
 
 
 def has_ended(world: World, name: str) -> bool:
-    """Say whether an invocation is over."""
+    """Return whether an invocation has ended."""
     return world.invocations[name].ended is not None
 
 
 def out_for(world: World, met: Invocation, plan: Plan) -> float:
-    """Return the seconds from the fault's end until a caller has what there should be."""
+    """Return the seconds from the fault's end until a caller has the expected token."""
     begins = met.ended or 0.0
     version = world.secrets.versions[-1].id
     probe = met
@@ -159,7 +159,7 @@ def out_for(world: World, met: Invocation, plan: Plan) -> float:
 
 
 def later_call(world: World, plan: Plan) -> Invocation:
-    """Return a call that came a moment later, once it is over."""
+    """Return a later call, after its end."""
     name = f"probe{len(world.invocations)}"
     event = {n: value for n, value in plan.visits[0].event.items() if n != "force"}
     is_late = len(world.invocations) > PROBES
@@ -170,7 +170,7 @@ def later_call(world: World, plan: Plan) -> Invocation:
 
 
 def label_of(world: World, flow: FlowName) -> str:
-    """Return what the step was at which the fault came, in words that tables have room for."""
+    """Return a short name of the step at which the fault came."""
     trace = world.judge.trace
     position = next(n for n, (_, _, what) in enumerate(trace) if what.startswith("  fault"))
     what = trace[position - 1][2]
@@ -183,7 +183,7 @@ def label_of(world: World, flow: FlowName) -> str:
 
 
 def written(changes: str) -> str:
-    """Return which of the protocol's writes an update is."""
+    """Return the name of the protocol's write that an update is."""
     setting, _, removing = changes.partition(" REMOVE ")
     if "#lease_owner =" in setting:
         return "acquire"
@@ -203,7 +203,7 @@ def written(changes: str) -> str:
 
 
 def bound(one: Measured) -> float:
-    """Return how long the connection may be out: no plan's fault excuses more."""
+    """Return the longest allowed outage in seconds, the same as in the excuses."""
     if one.situation in ROTATIONS:
         return REPEATED_SECONDS
     if one.kind.startswith("crash"):
@@ -212,7 +212,7 @@ def bound(one: Measured) -> float:
 
 
 def too_long(measured: list[Measured]) -> list[str]:
-    """Return what takes longer than it may."""
+    """Return the outages that exceed their bound."""
     return [
         f"{one.flow}, {one.situation}: {one.step} {one.kind}: {one.seconds:.0f} s"
         for one in measured
@@ -221,20 +221,20 @@ def too_long(measured: list[Measured]) -> list[str]:
 
 
 def tables(measured: list[Measured]) -> str:
-    """Return how long callers are without a token, and how long without the new version's."""
+    """Return the tables: seconds without a token, and without the new version's token."""
     callers = [one for one in measured if one.situation not in ROTATIONS]
     rotations = [one for one in measured if one.situation in ROTATIONS]
     return f"{table_of(callers)}\n\n{table_of(rotations)}"
 
 
 def rounded(seconds: float) -> int:
-    """Return the least of the bounds that *seconds* keep: tables stay as they are for less."""
+    """Return the smallest bound that is not exceeded, so that tables are stable."""
     bounds = (0, BACKOFF_SECONDS, REFUSED_SECONDS, LEASE_SECONDS, REPEATED_SECONDS)
     return next((int(one) for one in bounds if seconds <= one), ceil(seconds))
 
 
 def table_of(measured: list[Measured]) -> str:
-    """Return the bound that each step keeps, for each kind of fault."""
+    """Return a table of the bounds by step and kind of fault."""
     lines = ["| step | " + " | ".join(KINDS.values()) + " |", "|---|" + "---|" * len(KINDS)]
     longest: dict[tuple[str, FaultKind], float] = {}
     for one in measured:

@@ -1,4 +1,4 @@
-"""I8: what the secret pins is not handed out to who chose otherwise, once the rotation was told."""
+"""I8: after an announced rotation no caller gets a token that the secret's pins forbid."""
 
 from typing import TYPE_CHECKING
 
@@ -10,19 +10,19 @@ if TYPE_CHECKING:
 
 
 def is_refused(judge: "Judge", invocation: Invocation, since: float) -> bool:
-    """Say whether a version of the secret *since* then forbids what an invocation chooses."""
+    """Return whether a version of the secret after *since* forbids an invocation's request."""
     return any(judge.forbids(invocation, version) for version in judge.versions_since(since))
 
 
 def check_pin(judge: "Judge", invocation: Invocation, made: "Made") -> None:
-    """Judge that a token was chosen as the pins of the secret let it be.
+    """Check that the pins of the secret allow the token of an answer.
 
-    A call that needs an exchange goes by the version that it read; any other by what is kept, or
-    remembered: what was chosen before a pin is gone a while after the rotation was carried out.
+    A call with an exchange must obey the version that it read. Any other call may return a stored
+    or cached token of before the pin, until a fixed time after the rotation was carried out.
     """
     if invocation.read and made.maker is invocation:
         if all(judge.forbids(invocation, version) for version in invocation.read):
-            judge.violate("I8", f"{invocation.name} has a token made that the secret forbids")
+            judge.violate("I8", f"{invocation.name} obtains a token that the secret forbids")
         return
     carried_out = rotation_at(judge)
     if carried_out is None:
@@ -33,16 +33,16 @@ def check_pin(judge: "Judge", invocation: Invocation, made: "Made") -> None:
     was_under_way = is_late and made.maker.begun < list(judge.put_at.values())[-1]
     known_until = ended + KNOWN_FOR + clocks_apart(judge.plan)
     if forbidden and not was_under_way and invocation.begun > known_until:
-        judge.violate("I8", f"{invocation.name} gets a token that the secret forbids for long")
+        judge.violate("I8", f"{invocation.name} gets a token that the rotated secret forbids")
 
 
 def rotation_at(judge: "Judge") -> tuple[float, float] | None:
-    """Return when an event of the current version began and was carried out, as AWS let it be.
+    """Return the begin and end of an event of the current version that met no AWS fault.
 
-    Whether the vendor answers does not matter.
+    Faults of the vendor do not count.
     """
     current = list(judge.put_at.values())[-1]
-    events = judge.carriers
+    events = judge.event_invocations
     roots = [one for one in events if one.begun > current and ">" not in one.name]
     if not roots or any(is_hurt(one) for one in events):
         return None
@@ -53,6 +53,6 @@ def rotation_at(judge: "Judge") -> tuple[float, float] | None:
 
 
 def is_hurt(invocation: Invocation) -> bool:
-    """Say whether anything but the vendor's silence kept an invocation from its work."""
+    """Return whether an invocation met a fault other than a vendor without an answer."""
     is_amiss = bool(invocation.met or invocation.refused_by - {"upstream"})
     return is_amiss or invocation.is_dead or bool(invocation.offsets)

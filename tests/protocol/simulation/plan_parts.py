@@ -1,7 +1,7 @@
-"""Parts of plans: who calls when, which steps fail, which services are down, what changes.
+"""Draws the parts of plans: calls, faults, outages and changes.
 
-Callers come in crowds at the moments that matter: when there is no token yet, when one ages or
-ends, when a lease runs out.
+Calls come in bursts at the critical times: before the first token, when a token is due for refresh
+or ends, and when a lease ends.
 """
 
 from collections.abc import Mapping, Sequence
@@ -24,7 +24,7 @@ from tests.protocol.simulation.vendors import VENDORS
 
 
 def visits_of(rng: Random, flow: FlowName, lifetime: int) -> list[Visit]:
-    """Return crowds of calls."""
+    """Return bursts of calls."""
     visits: list[Visit] = []
     begins = 0.0
     bodies = rng.sample(VENDORS[flow].bodies, rng.randint(1, len(VENDORS[flow].bodies)))
@@ -39,7 +39,7 @@ def visits_of(rng: Random, flow: FlowName, lifetime: int) -> list[Visit]:
 
 
 def pause_of(rng: Random, lifetime: int) -> float:
-    """Return how long until the next crowd: until something is due, mostly."""
+    """Return the seconds until the next burst: mostly until a refresh, an expiry or a lease end."""
     return rng.choice(
         (
             rng.uniform(0, 30),
@@ -53,7 +53,7 @@ def pause_of(rng: Random, lifetime: int) -> float:
 
 
 def visit_of(rng: Random, name: str, at: float, body: Mapping[str, Any], lifetime: int) -> Visit:
-    """Return one call: most want whatever there is."""
+    """Return one call; most have no options."""
     event: dict[str, Any] = {"connection": "acme", **body}
     is_cold = rng.random() < 0.4
     reported = None
@@ -70,7 +70,7 @@ def visit_of(rng: Random, name: str, at: float, body: Mapping[str, Any], lifetim
 
 
 def operation_of(rng: Random, body: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what an operator or a schedule asks for."""
+    """Return the event of an operator or a schedule."""
     action = rng.choice(("forget", "forget", "status", "renew", "rotate", "warm"))
     if action == "warm":
         return {"action": action, "calls": [{"connection": "acme", **body}]}
@@ -78,7 +78,7 @@ def operation_of(rng: Random, body: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def checks_of(rng: Random, plan: Plan) -> list[Visit]:
-    """Return checks by operators, and by schedules: near what happens in a plan, or at any time."""
+    """Return checks by operators and schedules, near a plan's events or at any time."""
     vendor, ends = VENDORS[plan.flow], max(visit.at for visit in plan.visits)
     times = [*(visit.at for visit in plan.visits), *(change.at for change in plan.changes)]
     near = [at for at in times if at <= ends]
@@ -95,7 +95,7 @@ def checks_of(rng: Random, plan: Plan) -> list[Visit]:
 
 
 def visits_at(times: Sequence[float], body: Mapping[str, Any]) -> tuple[Visit, ...]:
-    """Return a call at each of *times*, each to a process of its own."""
+    """Return a call at each of *times*, each to a new process."""
     event = {"connection": "acme", **body}
     return tuple(
         Visit(chr(ord("a") + position), at, event, is_cold=True)
@@ -114,13 +114,13 @@ CHANGES: tuple[ChangeKind, ...] = (
 
 
 def faults_of(rng: Random, flow: FlowName, visits: tuple[Visit, ...]) -> list[Fault]:
-    """Return what goes wrong: nothing, a few things, or many."""
+    """Return the faults: none, a few, or many."""
     many = rng.choice((0, 1, 2, 2, 3, 4, 6))
     return [fault_of(rng, flow, rng.choice(visits).name) for _ in range(many)]
 
 
 def fault_of(rng: Random, flow: FlowName, name: str) -> Fault:
-    """Return one fault of a visit, or of a renewal that it starts."""
+    """Return one fault of a visit, or of a refresh that it starts."""
     name += rng.choice(("", "", "", ">1", ">1'"))
     kind = rng.choice(KINDS)
     step = rng.randint(1, VENDORS[flow].longest_run)
@@ -130,13 +130,13 @@ def fault_of(rng: Random, flow: FlowName, name: str) -> Fault:
 
 
 def seconds_of(rng: Random, kind: FaultKind) -> float:
-    """Return how long a fault takes: some last longer than any lease."""
+    """Return the duration of a fault in seconds: some exceed any lease."""
     longest = {"freeze": 60.0, "freeze after": 60.0, "late": 90.0, "slow": 25.0}.get(kind, 0.0)
     return longest * rng.random() ** 2
 
 
 def outages_of(rng: Random, visits: tuple[Visit, ...]) -> list[Outage]:
-    """Return when a service is down, if one is."""
+    """Return the outages, if any."""
     if rng.random() < 0.8:
         return []
     begins = rng.choice(visits).at - rng.uniform(0, 1)
@@ -145,20 +145,20 @@ def outages_of(rng: Random, visits: tuple[Visit, ...]) -> list[Outage]:
 
 
 def changes_of(rng: Random, ends: float) -> list[Change]:
-    """Return what somebody does to the secret or at the vendor's, if anything."""
+    """Return the changes of the secret or at the vendor, if any."""
     if rng.random() < 0.6:
         return []
     return [change_of(rng, rng.uniform(-1, ends)) for _ in range(rng.randint(1, 3))]
 
 
 def change_of(rng: Random, at: float) -> Change:
-    """Return one change, and whether EventBridge tells of it."""
+    """Return one change with its EventBridge events."""
     kind = rng.choice(CHANGES)
     is_told = kind.endswith(("secret", "defaults", "user", "host"))
     return Change(max(0.0, at), kind, notices_of(rng) if is_told else ())
 
 
 def notices_of(rng: Random) -> tuple[Notice, ...]:
-    """Return when EventBridge tells of a new version: never, late, twice, in either way."""
+    """Return the EventBridge events for a new version: none, a late one or two, of either kind."""
     delays = rng.choice(((), (1.0,), (0.2, 3.0), (20.0,), (1.0, 1.5, 40.0)))
     return tuple(Notice(delay, rng.choice(("trail", "label"))) for delay in delays)

@@ -1,4 +1,4 @@
-"""From a seed to a plan."""
+"""Derives a plan from a seed."""
 
 from random import Random
 
@@ -13,7 +13,7 @@ PAGES = (1, 2, 3, LARGE_PAGE)
 
 
 def plan_of(seed: int) -> Plan:
-    """Return the plan of *seed*: of whatever may happen, or of what one guard is there for."""
+    """Return the plan of *seed*: its flow, its theme and its faults."""
     draw = draws_of(seed)
     flow = chosen(draw, {name: vendor.weight for name, vendor in VENDORS.items()})
     theme = chosen(draw, {name: one.weight for name, one in fitting(flow).items()})
@@ -30,7 +30,7 @@ def plan_of(seed: int) -> Plan:
 
 
 def offsets_of(rng: Random) -> tuple[float, ...]:
-    """Return the clocks of the processes: at most thirty seconds apart."""
+    """Return the clock offsets of the processes: at most thirty seconds apart."""
     if rng.random() < 0.4:
         return (0.0,)
     return tuple(rng.choice((-15.0, 15.0, rng.uniform(-15, 15))) for _ in range(4))

@@ -1,6 +1,6 @@
-"""What happens in one run, written down before it: who calls when, and what goes wrong.
+"""Plans: the calls, faults, outages and changes of one run.
 
-A plan is a value. Whatever is dropped from it leaves the rest as it was: so it can be shrunk.
+A plan is a value. Removing a part does not change the other parts, so a plan can be shrunk.
 """
 
 from collections.abc import Mapping
@@ -10,15 +10,15 @@ from typing import Any, Literal, TypeAlias
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """Who logs in, with what, where, and what callers get who name nothing."""
+    """The content of the secret: user, password, host, defaults and options."""
 
     user: int = 0
-    """Which of a vendor's two users, or applications."""
+    """The index of one of the vendor's two users, or applications."""
     password: str = ""
     host: int = 0
-    """The vendor's address: each number stands for one of its own."""
+    """The index of one of the vendor's addresses."""
     is_other: bool = False
-    """Whether it has other defaults."""
+    """Whether the secret has the second set of defaults."""
     is_pinned: bool = False
     """Whether callers may not choose the organization, or the editor's user."""
     is_shared: bool = True
@@ -26,68 +26,68 @@ class Setting:
 
     @property
     def credential(self) -> str:
-        """What the vendor sees of it."""
+        """The user and password that the vendor receives."""
         return f"{self.user}/{self.password}"
 
 
 FlowName: TypeAlias = str
 Service = Literal["table", "key", "secrets", "function", "upstream", "clock"]
 FaultKind = Literal[
-    "crash",  # dies before the step has any effect
-    "crash after",  # dies once it had its effect, before the answer
-    "freeze",  # stands still for *seconds*, then goes on as if nothing was
-    "freeze after",  # the same, between the effect and its answer
+    "crash",  # the process crashes before the step's effect
+    "crash after",  # the process crashes between the effect and its answer
+    "freeze",  # the process stops for *seconds*, then continues
+    "freeze after",  # the process stops between the effect and its answer
     "refused",  # throttled, or answered with 503: no effect
-    "lost",  # has its effect, but the answer is lost
-    "late",  # the caller gives up; the effect comes *seconds* later all the same
+    "lost",  # the effect happens, the answer is lost
+    "late",  # the caller times out; the effect happens *seconds* later
     "twice",  # botocore's retry: the answer is lost, and the same request is sent again
     "slow",  # the effect, or a vendor's answer, takes *seconds*
     "denied",  # a permission is missing, or the key is disabled: no effect
     "page",  # a proxy's page in HTML comes in place of the vendor's answer: no effect
 ]
 ChangeKind = Literal[
-    "good secret",  # with what the vendor accepts
+    "good secret",  # with a password that the vendor accepts
     "bad secret",  # with a password that the vendor never had
-    "new password",  # at the vendor only: the secret is wrong from then on
+    "new password",  # changed at the vendor only, so the secret is wrong
     "other defaults",
     "other user",  # of the same vendor, with other roles
     "other host",
     "other sharing",  # the editor's option `reuse`
-    "other pins",  # callers may not choose any more, or may again
-    "other role",  # a promotion or a demotion at the vendor's: both users change places
-    "other lifetime",  # the vendor's new tokens live longer, or as long as before
+    "other pins",  # callers may no longer choose, or may choose again
+    "other role",  # at the vendor the two users swap their roles
+    "other lifetime",  # new tokens live longer, or as long as at first
     "revoked",  # the vendor ends all tokens
 ]
 NoticeKind = Literal["trail", "label"]
-"""Secrets Manager's call as CloudTrail tells of it, or its own ``Secret Label Updated``."""
+"""A CloudTrail event for the Secrets Manager call, or ``Secret Label Updated``."""
 
 HARMLESS: frozenset[FaultKind] = frozenset({"twice"})
-"""What no caller may notice, but by waiting a moment."""
+"""Faults that may only delay a caller."""
 
 ONCE: tuple[FaultKind, ...] = ("refused", "denied", "lost")
-"""What may become of one call to AWS, with no process that dies."""
+"""Faults of one call to AWS without a crash."""
 
 DAY = 86_400
 
 
 @dataclass(frozen=True, slots=True)
 class Visit:
-    """One invocation that is asked for from outside."""
+    """One invocation from outside: a caller, an operator or a schedule."""
 
     name: str
     at: float
     event: Mapping[str, Any]
     rejects: str | None = None
-    """Reports the token that the visit of this name was given."""
+    """The name of the visit whose token this one reports as rejected."""
     is_cold: bool = False
-    """Comes to a process of its own."""
+    """Whether a new process serves it."""
     is_bad: bool = False
-    """Asks for what is not there, or may not be."""
+    """Whether it requests a nonexistent or forbidden variant."""
 
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """What goes wrong at one step of one invocation."""
+    """A fault at one step of one invocation."""
 
     visit: str
     step: int
@@ -97,28 +97,28 @@ class Fault:
 
 @dataclass(frozen=True, slots=True)
 class Outage:
-    """A service that refuses whoever asks, for a while."""
+    """A period in which a service refuses all requests."""
 
     service: Service
     begins: float
     ends: float
     is_denied: bool = False
-    """It refuses for want of a permission, or as the key is disabled."""
+    """Whether the cause is a missing permission or a disabled key."""
 
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """What somebody does to the secret, or at the vendor's."""
+    """A change of the secret, or at the vendor."""
 
     at: float
     kind: ChangeKind
     notices: tuple["Notice", ...] = ()
-    """When EventBridge tells of it: never, late, once, or several times."""
+    """The EventBridge events for it: none, a late one, one, or several."""
 
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """An event that tells of a new version of the secret, *after* some seconds."""
+    """An EventBridge event for a new version of the secret, *after* some seconds."""
 
     after: float
     kind: NoticeKind = "trail"
@@ -126,7 +126,7 @@ class Notice:
 
 @dataclass(frozen=True, slots=True)
 class Shift:
-    """The clock of one process steps at a moment: from then on it is ahead by *offset*."""
+    """A step of one process's clock: from then on it is ahead by *offset*."""
 
     at: float
     process: int
@@ -135,23 +135,23 @@ class Shift:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """All that is decided beforehand."""
+    """All inputs of one run."""
 
     seed: int
     flow: FlowName
     lifetime: int
     visits: tuple[Visit, ...]
     offsets: tuple[float, ...] = (0.0,)
-    """By how much each process's clock is ahead, in turn."""
+    """The seconds by which each process's clock is ahead, in turn."""
     faults: tuple[Fault, ...] = ()
     outages: tuple[Outage, ...] = ()
     changes: tuple[Change, ...] = ()
     modes: Mapping[str, Any] = field(default_factory=dict)
-    """How the vendor behaves."""
+    """The modes of the vendor's fake."""
     shifts: tuple[Shift, ...] = ()
     setting: Setting = field(default_factory=Setting)
-    """What the secret says at first."""
+    """The first content of the secret."""
     lag: int | None = None
-    """Seconds after an item's `ttl` at which the table drops it; None: never."""
+    """Seconds from an item's `ttl` until the table drops it; None for never."""
     page: int = 1000
-    """Items that one answer to a query holds."""
+    """The number of items in one page of a query."""

@@ -10,23 +10,23 @@ from token_broker.store import Store
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 Substitute: TypeAlias = tuple[object, str, object]
-"""A class or module, one of its attributes, and what stands in the place of that."""
+"""A class or module, the name of an attribute, and the attribute's replacement."""
 
 
 @dataclass(frozen=True, slots=True)
 class Bug:
-    """A guard of the shipped code, and the code without it."""
+    """A fault that removes one guard of the shipped code."""
 
     name: str
     guard: str
     substitutes: tuple[Substitute, ...]
     near: int = 0
-    """A seed that showed it: it is looked for from there on, then from the first."""
+    """A seed that found it: the search begins there, then restarts at the first seed."""
 
 
 @contextmanager
 def planted(bug: Bug | None) -> Iterator[None]:
-    """Run the shipped code with *bug* in it."""
+    """Run the shipped code with *bug* planted."""
     substitutes = bug.substitutes if bug else ()
     originals = [(owner, name, getattr(owner, name)) for owner, name, _ in substitutes]
     try:
@@ -40,7 +40,7 @@ def planted(bug: Bug | None) -> Iterator[None]:
 
 @dataclass(slots=True)
 class Write:
-    """What a write sets, what it is conditional on, and what it removes."""
+    """A write: the attributes that it sets, its condition, and those that it removes."""
 
     changes: dict[str, Any]
     unchanged: dict[str, Any]
@@ -48,22 +48,22 @@ class Write:
 
     @property
     def is_acquire(self) -> bool:
-        """Say whether it takes a lease."""
+        """Return whether the write acquires a lease."""
         return "lease_owner" in self.changes
 
     @property
     def is_commit(self) -> bool:
-        """Say whether it keeps a new token."""
+        """Return whether the write stores a new token."""
         return "generation" in self.changes and "lease_owner" in self.unchanged
 
     @property
     def is_failure(self) -> bool:
-        """Say whether it ends a lease without a new token."""
+        """Return whether the write ends a lease without a new token."""
         return "lease_owner" in self.remove and not self.is_commit
 
 
 class Bugs(dict[str, Bug]):
-    """Bugs by name. That of a decorated function is the function's, with hyphens."""
+    """Bugs by name. A decorated function's bug has its name, with hyphens."""
 
     def add(self, name: str, guard: str, *substitutes: Substitute, near: int = 0) -> None:
         """Add a bug that consists of *substitutes*."""
@@ -72,7 +72,7 @@ class Bugs(dict[str, Bug]):
     def instead_of(
         self, owner: object, attribute: str, guard: str, *, near: int = 0
     ) -> Callable[[Function], Function]:
-        """Have the decorated function stand in the place of an attribute."""
+        """Replace an attribute by the decorated function."""
 
         def decorate(function: Function) -> Function:
             self.add(name_of(function), guard, (owner, attribute, function), near=near)
@@ -83,7 +83,7 @@ class Bugs(dict[str, Bug]):
     def around(
         self, owner: object, attribute: str, guard: str, *, near: int = 0
     ) -> Callable[[Function], Function]:
-        """Do the same with a function whose first argument is the original attribute."""
+        """Replace an attribute by a function that gets the original as its first argument."""
         original = getattr(owner, attribute)
 
         def decorate(function: Function) -> Function:
@@ -96,7 +96,7 @@ class Bugs(dict[str, Bug]):
         return decorate
 
     def of_writes(self, guard: str, *, near: int = 0) -> Callable[[Function], Function]:
-        """Have the decorated function change each `Write` to the table."""
+        """Let the decorated function change each `Write` to the table."""
         original = Store._update
 
         def decorate(function: Function) -> Function:
@@ -115,5 +115,5 @@ class Bugs(dict[str, Bug]):
 
 
 def name_of(function: Callable[..., Any]) -> str:
-    """Return the name of the bug that a function is."""
+    """Return the bug name of a function."""
     return function.__name__.replace("_", "-")

@@ -1,6 +1,6 @@
-"""Virtual time: tasks that take turns, each a greenlet, in an order that a seed decides.
+"""A deterministic scheduler in virtual time: each task is a greenlet.
 
-A task runs until it pauses; nothing else happens meanwhile, and no time passes but in pauses.
+A task runs until it pauses. No other task runs meanwhile, and time passes only in pauses.
 """
 
 from collections.abc import Callable
@@ -16,12 +16,12 @@ EPOCH = 1_800_000_000.0
 
 
 class Killed(BaseException):
-    """The process was killed: nothing in it may catch this, and no clean-up may do any I/O."""
+    """The process was killed: its code must not catch this, and clean-up must not do I/O."""
 
 
 @dataclass(slots=True, eq=False)
 class Task:
-    """Something that runs, pauses, and may die in a pause."""
+    """A greenlet that runs, pauses, and may be killed in a pause."""
 
     thread: greenlet
     is_dead: bool = False
@@ -31,7 +31,7 @@ Due = tuple[float, int, "Task | Callable[[], object]"]
 
 
 class Scheduler:
-    """Runs what is due, in order of time; what is due at once runs in order of its asking."""
+    """Runs tasks and actions in order of time; those of the same time in order of submission."""
 
     def __init__(self) -> None:
         self.now = EPOCH
@@ -44,7 +44,7 @@ class Scheduler:
         self._is_closed = False
 
     def at(self, time: float, action: Callable[[], object]) -> None:
-        """Have *action*, which may not pause, done at *time*."""
+        """Run *action*, which must not pause, at *time*."""
         self._count += 1
         heappush(self._queue, (max(time, self.now), self._count, action))
 
@@ -57,26 +57,26 @@ class Scheduler:
 
     @property
     def task(self) -> Task:
-        """The task whose turn it is. Raises `Killed`, in clean-up code of one that was killed."""
+        """The running task. Raises `Killed` in the clean-up code of a killed task."""
         if self.current is None or self._is_closed:
             raise Killed
         return self.current
 
     def pause(self, until: float) -> None:
-        """Let others run until then."""
+        """Suspend the current task until *until*."""
         self._resume_at(until, self.task)
         self._hub.switch()
         if self._is_closed:
             raise Killed
 
     def die(self) -> NoReturn:
-        """End the current task where it is: none of its code runs any more."""
+        """Kill the current task: none of its code runs any more."""
         self.task.is_dead = True
         self._hub.switch()
         raise Killed
 
     def run(self, is_over: Callable[[], bool] = lambda: False) -> None:
-        """Run until nothing is due, or until that is enough."""
+        """Run until the queue is empty, or until *is_over* returns true."""
         while self._queue and not is_over():
             time, _, due = heappop(self._queue)
             if not isinstance(due, Task):
@@ -87,7 +87,7 @@ class Scheduler:
                 self._turn(due)
 
     def close(self) -> None:
-        """Unwind the tasks that died, so that they can be freed: what they try to do, fails."""
+        """Unwind the killed tasks so that they can be freed; any I/O of theirs fails."""
         self._is_closed = True
         for task in self._tasks:
             with suppress(Killed):

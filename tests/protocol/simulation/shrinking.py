@@ -1,4 +1,4 @@
-"""A plan with a violation, made as small as it can be while the violation remains."""
+"""Reduces a plan to a minimal one that still breaks the same invariant."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -12,7 +12,7 @@ LARGE_PAGE = 1000
 
 
 def shrunk(plan: Plan, fails: Fails) -> Plan:
-    """Drop one thing after another from *plan* for as long as it still *fails*."""
+    """Remove parts of *plan* one by one while it still *fails*."""
     while True:
         smaller = next((one for one in smaller_ones(plan) if fails(one)), None)
         if smaller is None:
@@ -21,7 +21,7 @@ def shrunk(plan: Plan, fails: Fails) -> Plan:
 
 
 def smaller_ones(plan: Plan) -> Iterator[Plan]:
-    """Yield *plan* without each of its parts, the greatest first."""
+    """Yield *plan* without each of its parts, the largest first."""
     for name in ("outages", "changes", "shifts", "visits", "faults"):
         parts: tuple[object, ...] = getattr(plan, name)
         positions = range(len(parts))
@@ -32,7 +32,7 @@ def smaller_ones(plan: Plan) -> Iterator[Plan]:
 
 
 def simpler_ones(plan: Plan) -> Iterator[Plan]:
-    """Yield *plan* with one of its parts as it is most of the time."""
+    """Yield *plan* with one of its parts at its default."""
     if any(plan.offsets):
         yield replace(plan, offsets=(0.0,))
     if plan.lag is not None:
@@ -51,10 +51,10 @@ def simpler_ones(plan: Plan) -> Iterator[Plan]:
 
 
 def without(parts: tuple[Part, ...], position: int) -> tuple[Part, ...]:
-    """Return *parts* but for one of them."""
+    """Return *parts* without the one at *position*."""
     return parts[:position] + parts[position + 1 :]
 
 
 def exchanged(parts: tuple[Part, ...], position: int, part: Part) -> tuple[Part, ...]:
-    """Return *parts* with another one at a position."""
+    """Return *parts* with *part* at *position*."""
     return (*parts[:position], part, *parts[position + 1 :])

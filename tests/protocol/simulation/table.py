@@ -1,6 +1,6 @@
-"""A DynamoDB table in memory, linearizable, with the semantics that the broker uses and no other.
+"""A linearizable DynamoDB table in memory, with only the semantics that the broker uses.
 
-It is held against moto's in `tests/protocol/test_table.py`, so that the two cannot drift apart.
+`tests/protocol/test_table.py` compares it with moto's, so that both behave alike.
 """
 
 import re
@@ -19,7 +19,7 @@ EQUALITY = re.compile(r"#(\w+) = (:\w+)")
 
 
 class Table:
-    """Records by partition and sort key. Each operation happens at one moment."""
+    """Records by partition and sort key. Each operation is atomic."""
 
     def __init__(
         self,
@@ -40,12 +40,12 @@ class Table:
         self._page = page
 
     def get(self, place: Place, *, is_consistent: bool = True) -> Record | None:
-        """Return a record, or None; as it was before the last write, unless *is_consistent*."""
+        """Return a record or None; unless *is_consistent*, the record before the last write."""
         self._collect(place)
         return (self.records if is_consistent else self._before).get(place)
 
     def query(self, connection: str, after: str = "") -> tuple[list[Record], str | None]:
-        """Return a page of a partition's records, by sort key, and where the next one begins."""
+        """Return a page of a partition's records by sort key, and the key to continue after."""
         for place in list(self.records):
             self._collect(place)
         found = sorted(p for p in self.records if p[0] == connection and p[1] > after)
@@ -54,7 +54,7 @@ class Table:
         return [self.records[place] for place in shown], last
 
     def _collect(self, place: Place) -> None:
-        """Drop an item whose `ttl` has ended, as late as this table does."""
+        """Drop an item whose `ttl` ended at least `lag` seconds ago."""
         record = self.records.get(place)
         if self._lag is None or not record or "ttl" not in record:
             return
@@ -64,7 +64,7 @@ class Table:
             self._watch_drops(place, record)
 
     def update(self, request: Mapping[str, Any]) -> Record:
-        """Change a record as UpdateItem does, and return it as it is then. Raises `ClientError`."""
+        """Change a record as UpdateItem does, and return the new record. Raises `ClientError`."""
         place = place_of(request["Key"])
         names, values = request["ExpressionAttributeNames"], request["ExpressionAttributeValues"]
         condition = request.get("ConditionExpression", "")
@@ -91,12 +91,12 @@ class Table:
 
 
 def place_of(key: Mapping[str, Any]) -> Place:
-    """Return where a key of the table leads."""
+    """Return the partition and sort key of a request's key."""
     return key["connection"]["S"], key["variant"]["S"]
 
 
 def parts_of(update: str) -> tuple[list[tuple[str, str]], list[str]]:
-    """Return what an update expression sets and removes. Raises `ClientError` for any other."""
+    """Return what an update expression sets and removes. Raises `ClientError` for other forms."""
     setting, _, removing = update.partition(" REMOVE ")
     changed = ASSIGNMENT.findall(setting)
     removed = removing.split(", ") if removing else []
@@ -110,14 +110,14 @@ def parts_of(update: str) -> tuple[list[tuple[str, str]], list[str]]:
 def holds(
     condition: str, record: Record, names: Mapping[str, str], values: Mapping[str, Any]
 ) -> bool:
-    """Say whether *record* meets a condition. Raises `ClientError` for one of another form."""
+    """Return whether *record* meets a condition. Raises `ClientError` for other forms."""
     return all(clause_holds(c, record, names, values) for c in condition.split(" AND "))
 
 
 def clause_holds(
     clause: str, record: Record, names: Mapping[str, str], values: Mapping[str, Any]
 ) -> bool:
-    """Say whether *record* meets one clause: an attribute is absent, or equals a value."""
+    """Return whether *record* meets one clause: an attribute is absent, or equals a value."""
     if absent := ABSENCE.fullmatch(clause):
         return names[f"#{absent[1]}"] not in record
     if equal := EQUALITY.fullmatch(clause):
@@ -126,14 +126,14 @@ def clause_holds(
 
 
 def is_equal(one: Mapping[str, Any] | None, other: Mapping[str, Any]) -> bool:
-    """Say whether two typed values are equal: numbers by value, all else as it is."""
+    """Return whether two typed values are equal: numbers by value, others exactly."""
     if one is not None and "N" in one and "N" in other:
         return int(one["N"]) == int(other["N"])
     return one == other
 
 
 def check_use(expressions: str, names: Iterable[str], values: Iterable[str]) -> None:
-    """Raise the `ClientError` of a placeholder that is not used."""
+    """Raise a `ClientError` for an unused placeholder."""
     used = set(re.findall(r"[#:]\w+", expressions))
     if used != {*names, *values}:
         raise client_error("ValidationException", "UpdateItem")

@@ -1,4 +1,4 @@
-"""What a run is about: whatever may happen, or what one guard of the protocol is there for."""
+"""Themes: distributions of plans. Each targets one guard of the protocol; `mixed` is general."""
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
@@ -45,7 +45,7 @@ Draws: TypeAlias = Callable[[Draw, Plan], Plan]
 
 
 class Theme(NamedTuple):
-    """How a plan of a theme is drawn; how often, and for which flows; how often amid checks."""
+    """A plan's generator, its weight, its flows, and its weight in the theme `checked`."""
 
     plan: Draws
     weight: float
@@ -59,7 +59,7 @@ THEMES: dict[str, Theme] = {}
 def theme(
     weight: float, *, amid: float = 0, flows: Collection[FlowName] = tuple(VENDORS)
 ) -> Callable[[Draws], Draws]:
-    """Have the decorated function be a theme."""
+    """Register the decorated function as a theme."""
 
     def decorate(plan: Draws) -> Draws:
         THEMES[plan.__name__] = Theme(plan, weight, flows, amid)
@@ -69,13 +69,13 @@ def theme(
 
 
 def fitting(flow: FlowName) -> dict[str, Theme]:
-    """Return the themes that may be about a flow."""
+    """Return the themes that apply to a flow."""
     return {name: one for name, one in THEMES.items() if flow in one.flows}
 
 
 @theme(30, amid=6)
 def mixed(draw: Draw, plan: Plan) -> Plan:
-    """Let anything go wrong."""
+    """Any faults, outages and changes."""
     visits = tuple(visits_of(draw("visits"), plan.flow, plan.lifetime))
     ends = max(visit.at for visit in visits) + 20
     return replace(
@@ -89,7 +89,7 @@ def mixed(draw: Draw, plan: Plan) -> Plan:
 
 @theme(8, amid=2)
 def calm(draw: Draw, plan: Plan) -> Plan:
-    """Let nothing go wrong that a caller may notice."""
+    """Only faults that no caller may notice."""
     visits = tuple(visits_of(draw("visits"), plan.flow, plan.lifetime))
     steps, rng = VENDORS[plan.flow].longest_run, draw("faults")
     names = [rng.choice(visits).name for _ in range(rng.randint(0, 3))]
@@ -99,7 +99,7 @@ def calm(draw: Draw, plan: Plan) -> Plan:
 
 @theme(11)
 def frozen(draw: Draw, plan: Plan) -> Plan:
-    """Let one stand still amid its exchange, while others come whose clocks are ahead."""
+    """A holder freezes during its exchange, while callers with faster clocks arrive."""
     rng = draw("frozen")
     body = rng.choice(VENDORS[plan.flow].bodies)
     times = [0.0, *sorted(rng.uniform(4, 20) for _ in range(rng.randint(1, 3)))]
@@ -113,10 +113,10 @@ def frozen(draw: Draw, plan: Plan) -> Plan:
 
 @theme(16)
 def late(draw: Draw, plan: Plan) -> Plan:
-    """Let a write or a request of one who died arrive when the next one is at it."""
+    """A write or a request of a crashed holder arrives during the next holder's exchange."""
     rng = draw("late")
     body = rng.choice(VENDORS[plan.flow].bodies)
-    # The lease of the one who died ends 52 s after its begin.
+    # The lease of the crashed holder ends 52 s after its begin.
     arrival = rng.choice((rng.uniform(34, 75), rng.uniform(53, 66)))
     times = [0.0, *sorted(arrival - rng.uniform(0, 4) for _ in range(rng.randint(1, 3)))]
     step = rng.choice((rng.randint(3, VENDORS[plan.flow].longest_run), *VENDORS[plan.flow].commits))
@@ -132,7 +132,7 @@ def late(draw: Draw, plan: Plan) -> Plan:
 
 @theme(3)
 def overtaken(draw: Draw, plan: Plan) -> Plan:
-    """Let a commit arrive after its lease's end, between another's look and its acquire."""
+    """A commit arrives after its lease's end, between another's read and its acquire."""
     rng = draw("overtaken")
     arrival = LEASE_SECONDS + rng.uniform(3, 14)
     step = rng.choice(VENDORS[plan.flow].last_writes)
@@ -145,9 +145,9 @@ def overtaken(draw: Draw, plan: Plan) -> Plan:
 
 @theme(10, flows=("vntana",))
 def abandoned(draw: Draw, plan: Plan) -> Plan:
-    """Let one die who replaces a token that lives, with no other call near.
+    """A holder crashes while it replaces a live token, without concurrent calls.
 
-    At VNTANA, where the token that was kept is dead then.
+    For VNTANA, which ends the stored token at that login.
     """
     rng = draw("abandoned")
     body = rng.choice(VENDORS["vntana"].bodies)
@@ -158,7 +158,7 @@ def abandoned(draw: Draw, plan: Plan) -> Plan:
     kind: FaultKind = rng.choice(("crash", "crash after"))
     step = rng.randint(4, 14)
     fault = Fault("b" if is_forced else "b>1", step, kind)
-    # At the second at which the lease ends that is left behind, and just before and after.
+    # At the end of the lease that the crash leaves, and just before and after.
     edge = second.at + LEASE_SECONDS
     others = visits_at([edge + rng.uniform(-2, 1.5) for _ in range(rng.randint(0, 3))], body)
     later = [replace(o, name=f"e{n}") for n, o in enumerate(sorted(others, key=lambda o: o.at))]
@@ -168,7 +168,7 @@ def abandoned(draw: Draw, plan: Plan) -> Plan:
 
 @theme(5)
 def doubted(draw: Draw, plan: Plan) -> Plan:
-    """Let one die who replaces a token that lives, and the one after it fail before it sends."""
+    """A holder crashes while it replaces a live token; the next one fails before it sends."""
     rng = draw("doubted")
     body = rng.choice(VENDORS[plan.flow].bodies)
     first, second = visits_at([0.0, 600.0], body)
@@ -186,7 +186,7 @@ def doubted(draw: Draw, plan: Plan) -> Plan:
 
 @theme(8, amid=2)
 def latched(draw: Draw, plan: Plan) -> Plan:
-    """Let many variants meet a wrong secret at once."""
+    """Many variants use a wrong secret concurrently."""
     rng = draw("latched")
     bodies = VENDORS[plan.flow].bodies
     wrong: list[Change] = [Change(rng.uniform(0, 1), "bad secret")]
@@ -204,9 +204,9 @@ def latched(draw: Draw, plan: Plan) -> Plan:
 
 @theme(14, amid=4)
 def rotated(draw: Draw, plan: Plan) -> Plan:
-    """Let the secret name another user, a wrong key or another host, and come back.
+    """The secret is rotated to another user, a wrong key or another host, and back.
 
-    The event that tells of it is lost, late or doubled, or one call to AWS fails amid it.
+    The event is lost, late or doubled, or one of its calls to AWS fails.
     """
     rng = draw("rotated")
     begins, changes = rng.uniform(1, 30), []
@@ -217,7 +217,7 @@ def rotated(draw: Draw, plan: Plan) -> Plan:
     bodies = VENDORS[plan.flow].bodies
     before = [rng.uniform(0, 1) for _ in range(rng.randint(2, 4))]
     after = [changes[0].at + rng.uniform(0, begins) for _ in range(rng.randint(1, 4))]
-    visits = wishing(rng, [*before, *sorted(after)], bodies)
+    visits = calls_with_options(rng, [*before, *sorted(after)], bodies)
     faults = [
         Fault(f"event{rng.randint(1, 2)}", rng.randint(1, 25), rng.choice(ONCE))
         for _ in range(rng.choice((0, 1, 1, 2)))
@@ -230,7 +230,7 @@ def rotated(draw: Draw, plan: Plan) -> Plan:
 
 @theme(5, amid=2, flows=("vntana", "editor"))
 def pinned(draw: Draw, plan: Plan) -> Plan:
-    """Let the secret pin what callers choose, and let it go again, with its event or without."""
+    """The secret pins what callers choose, and unpins it, with or without events."""
     rng = draw("pinned")
     at, told = rng.uniform(1, 60), notices_of(draw("notices"))
     changes = [Change(at, "other pins", told)]
@@ -239,14 +239,14 @@ def pinned(draw: Draw, plan: Plan) -> Plan:
         kind: ChangeKind = rng.choice(("other pins", "other pins", "other defaults", "other host"))
         changes.append(Change(ends, kind, notices_of(draw("later notices"))))
     times = sorted(rng.uniform(0, ends + 100) for _ in range(rng.randint(6, 14)))
-    visits = wishing(rng, [0.0, *times], VENDORS[plan.flow].bodies)
+    visits = calls_with_options(rng, [0.0, *times], VENDORS[plan.flow].bodies)
     outages = (Outage("upstream", at, at + 400),) if rng.random() < 0.3 else ()
     return replace(plan, visits=visits, changes=tuple(changes), outages=outages, lifetime=LONG)
 
 
 @theme(3, amid=2)
 def expelled(draw: Draw, plan: Plan) -> Plan:
-    """Let a password that was accepted be wrong from some time on, while callers come again."""
+    """An accepted password becomes wrong, while callers retry."""
     rng = draw("expelled")
     at = rng.uniform(1, 60)
     times = [0.0, *sorted(at + rng.uniform(0, 400) for _ in range(rng.randint(6, 14)))]
@@ -260,7 +260,7 @@ def expelled(draw: Draw, plan: Plan) -> Plan:
 
 @theme(4)
 def pressed(draw: Draw, plan: Plan) -> Plan:
-    """Let callers force amid failing logins: the vendor is down, or clearly refuses what worked."""
+    """Forced calls during failing logins: the vendor is down, or rejects an accepted password."""
     rng = draw("pressed")
     at, ends = rng.uniform(0, 10), rng.uniform(50, 150)
     bodies = VENDORS[plan.flow].bodies[: rng.randint(1, 3)]
@@ -282,20 +282,20 @@ def pressed(draw: Draw, plan: Plan) -> Plan:
 
 @theme(4, amid=1, flows=("vntana",))
 def promoted(draw: Draw, plan: Plan) -> Plan:
-    """Let the users change places, with callers before, soon after and long after."""
+    """The users swap roles, with callers before, soon after and long after."""
     rng = draw("promoted")
     at = rng.uniform(1, 4000)
     changes = [Change(at, "other role")]
     if rng.random() < 0.3:
         changes.append(Change(at + rng.uniform(1, 4000), "other role"))
     times = [0.0, rng.uniform(0, at), *(at + rng.uniform(0, 9000) for _ in range(5))]
-    visits = wishing(rng, sorted(times), VENDORS[plan.flow].bodies)
+    visits = calls_with_options(rng, sorted(times), VENDORS[plan.flow].bodies)
     return replace(plan, visits=visits, changes=tuple(changes), lifetime=LONG)
 
 
 @theme(6)
 def aged(draw: Draw, plan: Plan) -> Plan:
-    """Let days and weeks pass, in a table that drops what has ended: at once, or days later."""
+    """Days and weeks pass; the table drops items at their `ttl`, or days later."""
     rng = draw("aged")
     times, at = [], 0.0
     for _ in range(rng.randint(4, 8)):
@@ -308,7 +308,7 @@ def aged(draw: Draw, plan: Plan) -> Plan:
         changes.append(Change(rng.choice(times[:3]) + rng.uniform(-1, 1), kind))
     return replace(
         plan,
-        visits=wishing(rng, times, VENDORS[plan.flow].bodies[:2]),
+        visits=calls_with_options(rng, times, VENDORS[plan.flow].bodies[:2]),
         changes=tuple(changes),
         lifetime=rng.choice((300, 3600, DAY)),
         lag=rng.choice((0, 3600, 2 * DAY)),
@@ -317,7 +317,7 @@ def aged(draw: Draw, plan: Plan) -> Plan:
 
 @theme(6, amid=2, flows=("editor",))
 def unshared(draw: Draw, plan: Plan) -> Plan:
-    """Let each caller have an editor's token of its own, from the beginning or from some time."""
+    """Callers do not share editor tokens, from the first call or after a change."""
     rng = draw("unshared")
     visits = tuple(visits_of(draw("visits"), plan.flow, plan.lifetime))
     ends = max(visit.at for visit in visits)
@@ -337,7 +337,7 @@ def unshared(draw: Draw, plan: Plan) -> Plan:
 
 @theme(5, flows=("vntana", "editor"))
 def strangers(draw: Draw, plan: Plan) -> Plan:
-    """Let one caller ask for what there is not, again and again, beside others who are right."""
+    """Requests for a nonexistent variant, repeated, among valid requests."""
     rng = draw("strangers")
     vendor = VENDORS[plan.flow]
     times = sorted(rng.uniform(0, rng.choice((3, 60, 200))) for _ in range(rng.randint(4, 9)))
@@ -357,13 +357,13 @@ def strangers(draw: Draw, plan: Plan) -> Plan:
 
 @theme(12, amid=3)
 def hurt(draw: Draw, plan: Plan) -> Plan:
-    """Let one call fail or lose its answer, with no process that dies, and others come soon."""
+    """One call fails or loses its answer, without a crash, and other callers follow."""
     rng = draw("hurt")
     body = rng.choice(VENDORS[plan.flow].bodies)
     begins = rng.choice((0.0, 0.0, plan.lifetime * 0.9, plan.lifetime + 1.0))
     times = [0.0, begins] if begins else [0.0]
     times += [begins + rng.uniform(0.1, rng.choice((2, 20, 60))) for _ in range(3)]
-    visits = wishing(rng, sorted(times), [body])
+    visits = calls_with_options(rng, sorted(times), [body])
     hit = visits[1 if begins else 0].name + rng.choice(("", "", ">1"))
     step = rng.randint(1, VENDORS[plan.flow].longest_run)
     kind: FaultKind = rng.choice((*ONCE, *ONCE, "page"))
@@ -372,19 +372,19 @@ def hurt(draw: Draw, plan: Plan) -> Plan:
 
 @theme(4, amid=1)
 def unsealed(draw: Draw, plan: Plan) -> Plan:
-    """Let the key be out of use for a while, in which tokens cannot be kept."""
+    """The KMS key is disabled for a while, so tokens cannot be stored."""
     rng = draw("unsealed")
     is_denied = rng.random() < EVEN
     outage = Outage("key", rng.choice((0.0, 5.0)), rng.uniform(10, 60), is_denied)
     spread = rng.choice((4, 20, outage.ends + 5))
     times = sorted(rng.uniform(0, spread) for _ in range(rng.randint(4, 8)))
-    visits = wishing(rng, times, VENDORS[plan.flow].bodies[: rng.randint(1, 2)])
+    visits = calls_with_options(rng, times, VENDORS[plan.flow].bodies[: rng.randint(1, 2)])
     return replace(plan, visits=visits, outages=(outage,))
 
 
 @theme(2, amid=1)
 def down(draw: Draw, plan: Plan) -> Plan:
-    """Let the vendor be down for long, while callers come again and again."""
+    """The vendor is down for long, while callers retry."""
     rng = draw("down")
     body = rng.choice(VENDORS[plan.flow].bodies)
     begins = rng.choice((0.0, 40.0))
@@ -397,7 +397,7 @@ def down(draw: Draw, plan: Plan) -> Plan:
 
 @theme(4)
 def tight(draw: Draw, plan: Plan) -> Plan:
-    """Let callers want nearly as much life as a token has, or more, of tokens that change."""
+    """Callers ask for a `min_ttl` near or above the tokens' lifetime, which changes."""
     rng = draw("tight")
     times = sorted(rng.uniform(0, plan.lifetime * 1.5) for _ in range(rng.randint(4, 9)))
     share = (0.3, 0.8, 0.9, 0.97, 0.99, 1.0, 1.5)
@@ -415,7 +415,7 @@ def tight(draw: Draw, plan: Plan) -> Plan:
 
 @theme(5, amid=2)
 def emptied(draw: Draw, plan: Plan) -> Plan:
-    """Let operators forget, look and rotate amid calls by processes that remember."""
+    """Operators forget, read the status and rotate, during calls to processes with a cache."""
     rng = draw("emptied")
     bodies = VENDORS[plan.flow].bodies
     times = sorted(rng.uniform(0, rng.choice((5, 100, 200))) for _ in range(rng.randint(6, 12)))
@@ -434,14 +434,14 @@ def emptied(draw: Draw, plan: Plan) -> Plan:
 
 @theme(8, amid=4)
 def held(draw: Draw, plan: Plan) -> Plan:
-    """Let operators hold and lift amid calls, renewals, rotations and faults."""
+    """Operators hold and lift during calls, refreshes, rotations and faults."""
     rng = draw("held")
     bodies = VENDORS[plan.flow].bodies
     if rng.random() < EVEN:
         return held_amid(rng, plan)
     at, spread = rng.uniform(0, 8), rng.choice((3, 60, 200))
     times = sorted(rng.uniform(0, at + spread) for _ in range(rng.randint(5, 10)))
-    visits = [*wishing(rng, times, bodies[: rng.randint(1, 3)])]
+    visits = [*calls_with_options(rng, times, bodies[: rng.randint(1, 3)])]
     ends = at + rng.choice((0.05, 2, 30, 90, 150)) * rng.uniform(0.5, 1.5)
     visits += [Visit("x", at, HOLD, is_cold=rng.random() < EVEN), Visit("y", ends, LIFT)]
     if rng.random() < EVEN:
@@ -461,11 +461,11 @@ def held(draw: Draw, plan: Plan) -> Plan:
 
 
 def held_amid(rng: Random, plan: Plan) -> Plan:
-    """Put a hold amid a long exchange, and call when memory ends that is as old as its gate."""
+    """Set a hold during a long exchange, and call when the cache ends by its gate's age."""
     body = rng.choice(VENDORS[plan.flow].bodies)
     at = rng.uniform(0.1, 3)
     after = at + rng.uniform(59, 74)
-    # The later one of two calls at once comes to the process that made the exchange.
+    # Of two concurrent calls the later one reaches the process of the exchange.
     calls = visits_at([0.0, after, after + 0.001], body)
     visits = (*(replace(call, is_cold=False) for call in calls), Visit("x", at, HOLD))
     step = rng.randint(3, VENDORS[plan.flow].longest_run)
@@ -475,12 +475,12 @@ def held_amid(rng: Random, plan: Plan) -> Plan:
 
 @theme(12, flows=CHECKED)
 def checked(draw: Draw, plan: Plan) -> Plan:
-    """Let operators and schedules check amid what another theme is about, or the vendor revokes."""
+    """Operators and schedules run checks during another theme, or the vendor revokes tokens."""
     weights = {name: one.amid for name, one in fitting(plan.flow).items() if one.amid}
     plan = THEMES[chosen(lambda name: draw(f"checked amid {name}"), weights)].plan(draw, plan)
     checks = checks_of(draw("checks"), plan)
     held_at = [visit.at for visit in plan.visits if visit.event == HOLD]
-    if held_at:  # the later one comes to a process that may remember a token of before the hold
+    if held_at:  # the later one reaches a process that may cache a token of before the hold
         rng = draw("checks amid a hold")
         at = rng.choice(held_at) + rng.uniform(0, 60)
         amid = [replace(one, at=at + n / 1000, is_cold=False) for n, one in enumerate(checks[:2])]
@@ -499,7 +499,7 @@ def checked(draw: Draw, plan: Plan) -> Plan:
 
 @theme(4)
 def shifted(draw: Draw, plan: Plan) -> Plan:
-    """Let the clocks of processes step forward and back, amid their work and between."""
+    """The clocks of processes step forward and back, during invocations and between."""
     rng = draw("shifted")
     visits = tuple(visits_of(draw("visits"), plan.flow, plan.lifetime))
     ends = max(visit.at for visit in visits) + 5
@@ -510,10 +510,10 @@ def shifted(draw: Draw, plan: Plan) -> Plan:
     return replace(plan, visits=visits, shifts=tuple(shifts))
 
 
-def wishing(
+def calls_with_options(
     rng: Random, times: Sequence[float], bodies: Sequence[Mapping[str, Any]]
 ) -> tuple[Visit, ...]:
-    """Return calls at *times*: plain ones, forced ones and reports of what came before."""
+    """Return calls at *times*: plain ones, forced ones, and reports of earlier tokens."""
     visits = []
     for number, visit in enumerate(visits_at(times, {})):
         event: dict[str, Any] = {**visit.event, **rng.choice(bodies)}

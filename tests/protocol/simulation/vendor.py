@@ -1,4 +1,4 @@
-"""What a run needs of a vendor: a fake, secrets for it, and what its requests are about."""
+"""The interface of a simulated vendor: a fake, its secrets, and the meaning of its requests."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
@@ -15,23 +15,23 @@ class Vendor(ABC):
 
     flow: ClassVar[Flow]
     bodies: ClassVar[Sequence[Mapping[str, Any]]]
-    """What callers ask for, one for each variant and each way to name it."""
+    """The request bodies of callers, for each variant and each way to name it."""
     bad_bodies: ClassVar[Sequence[Mapping[str, Any]]] = ()
-    """What callers ask for that there is not."""
+    """Request bodies for nonexistent variants."""
     weight: ClassVar[float] = 2
-    """How often plans are about it."""
+    """The weight of the vendor in the choice of plans."""
     modes: ClassVar[Sequence[Mapping[str, Any]]] = ({},)
-    """How it may behave."""
+    """The modes of its fake."""
     longest_run: ClassVar[int] = 20
-    """About as many steps as an exchange takes, from the first look to the answer."""
+    """The approximate number of steps of an exchange, from the first read to the answer."""
     commits: ClassVar[tuple[int, ...]] = ()
-    """Steps at which a first exchange keeps its token, where there are few ways to it."""
+    """Steps at which a first exchange stores its token, if these are few."""
     last_writes: ClassVar[tuple[int, ...]] = (6, 11, 12, 13)
-    """The same of all flows, as first exchanges are today."""
+    """The same for all flows, by the current code."""
     rotations: ClassVar[Sequence[ChangeKind]] = (
         *("other user", "bad secret", "other host", "good secret"),
     )
-    """What a new version of the secret may say."""
+    """The kinds of rotations."""
 
     fake: Fake[Any]
 
@@ -45,47 +45,47 @@ class Vendor(ABC):
 
     @abstractmethod
     def secret(self, setting: Setting) -> dict[str, Any]:
-        """Return a secret that says this."""
+        """Return the secret for *setting*."""
 
     def forbids(self, body: Mapping[str, Any], setting: Setting) -> bool:
-        """Say whether a secret that says this pins what a call's *body* chooses otherwise."""
+        """Return whether the secret for *setting* pins a parameter that *body* sets otherwise."""
         del body, setting
         return False
 
     @abstractmethod
     def hosts(self, setting: Setting) -> frozenset[str]:
-        """Return where a secret that says this may lead."""
+        """Return the hosts that requests with *setting* may go to."""
 
     @abstractmethod
     def bases(self, setting: Setting) -> frozenset[str]:
-        """Return the addresses that callers may be told with a token."""
+        """Return the addresses that callers may get with a token."""
 
     @abstractmethod
     def describes(self, context: Mapping[str, Any], setting: Setting, since: float) -> bool:
-        """Say whether a token's *context* is true of what a secret says, or was *since* then."""
+        """Return whether a token's *context* is true for *setting*, by roles after *since*."""
 
     @abstractmethod
     def set_password(self, user: int, password: str) -> None:
-        """Accept this password of a user, and no other."""
+        """Accept only this password of a user."""
 
     def change_roles(self) -> None:  # noqa: B027 (most have none)
-        """Have the users change places, where there are any."""
+        """Swap the roles of the users, if the vendor has roles."""
 
     def set_lifetime(self, seconds: int) -> int:
-        """Have the tokens live so long that are made from now on; return how long the flow thinks.
+        """Set the lifetime of new tokens; return the lifetime that the flow computes.
 
-        An answer may not tell.
+        An answer may not contain the lifetime.
         """
         self.fake.modes.lifetime = seconds
         return seconds
 
     @abstractmethod
     def key(self, request: Request) -> str | None:
-        """Return the variant whose token *request* makes; None if it makes none."""
+        """Return the variant of the token that *request* obtains, or None."""
 
     @abstractmethod
     def credential(self, request: Request) -> str | None:
-        """Return what *request* logs in with, as `Setting.credential` has it."""
+        """Return the credential of a login, as in `Setting.credential`, or None."""
 
     @abstractmethod
     def bearer(self, request: Request) -> str | None:
@@ -93,15 +93,15 @@ class Vendor(ABC):
 
     @abstractmethod
     def tokens(self, response: Response) -> list[str]:
-        """Return the tokens that an answer hands out: the one for callers is the first."""
+        """Return the tokens in an answer: the one for callers is the first."""
 
     @abstractmethod
     def is_ended(self, token: str) -> bool:
-        """Say whether the vendor ended *token* before its time."""
+        """Return whether the vendor ended *token* before its expiry."""
 
     @abstractmethod
     def ends_at(self, token: str) -> float:
-        """Return when *token* ends by itself."""
+        """Return the expiry of *token*."""
 
     def revoke(self) -> None:
         """End all tokens."""
@@ -109,16 +109,16 @@ class Vendor(ABC):
 
     @abstractmethod
     def wanted(self, body: Mapping[str, Any], setting: Setting, since: float) -> set[str]:
-        """Return the variants that a call may be for, by the roles that there were *since* then."""
+        """Return the variants that a call may request, by the roles after *since*."""
 
 
 def no_sleep(seconds: float) -> None:
-    """Take no time: a run's delays are the scheduler's."""
+    """Return at once: the scheduler makes a run's delays."""
     del seconds
 
 
 def members(response: Response, *names: str) -> list[str]:
-    """Return members of an answer's JSON that are there."""
+    """Return the named members that an answer's JSON has."""
     body = response.json()
     found = [body.get(name) for name in names] if isinstance(body, dict) else []
     return [value for value in found if isinstance(value, str)]

@@ -1,4 +1,4 @@
-"""The line to the vendor: a request that was sent arrives, whatever becomes of who sent it."""
+"""The connection to the vendor: a request that was sent arrives even if its sender crashes."""
 
 from collections.abc import Callable
 from functools import partial
@@ -19,14 +19,14 @@ PAGES = tuple(Response(status, {"content-type": "text/html"}, PAGE) for status i
 
 
 class VendorLine:
-    """Carries requests to the vendor, and its answers if they come in time."""
+    """Carries requests to the vendor, and answers within the timeout."""
 
     def __init__(self, wire: Wire, judge: "Judge") -> None:
         self._wire = wire
         self._judge = judge
 
     def send(self, sent: Sent, seconds: float, answer: Callable[[], Response]) -> Response:
-        """Take a request to the vendor, and bring its answer if that comes within *seconds*."""
+        """Carry a request to the vendor, and return its answer if it arrives within *seconds*."""
         limit = self._now + seconds
         invocation, kind, extra = self._wire.begin(sent.request.step)
         invocation.is_hurt_upstream |= kind not in (None, *HARMLESS)
@@ -69,7 +69,7 @@ class VendorLine:
         return DOWN
 
     def _intercept(self, invocation: Invocation, sent: Sent) -> Response:
-        """Answer in the place of the vendor, as a proxy or a firewall does."""
+        """Return a page in place of the vendor's answer, as a proxy or a firewall does."""
         self._wire.pause(invocation.latency())
         self._note_answer(invocation, sent)
         sent.is_answered = sent.is_unclear = True

@@ -1,4 +1,4 @@
-"""The vendors, by the flows that talk to them: each flow that there is."""
+"""The simulated vendor of each flow."""
 
 from collections.abc import Mapping
 

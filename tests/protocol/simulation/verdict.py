@@ -1,4 +1,4 @@
-"""The end of a run: all is quiet, nothing goes wrong any more, and what is kept must be live."""
+"""The end of a run: faults stop, leases and back-offs end, and stored tokens must be live."""
 
 from collections import Counter
 from collections.abc import Mapping
@@ -18,23 +18,23 @@ from tests.protocol.simulation.world import World
 from tests.subjects import refuses_clearly
 
 QUIET_SECONDS = 200
-"""Until then each lease is past, and each failure may be tried again."""
+"""Seconds after which each lease and each back-off has ended."""
 
 MOST_VARIANTS = 3
-"""Variants, where a vendor's refusal is not clear, that a version is tried for which none took."""
+"""Variants that try an unaccepted version of the secret, if a rejection may be about a variant."""
 
 APART_SECONDS, EDITOR_APART_SECONDS = 55, 12
-"""Within these seconds a login that was refused is surely not repeated."""
+"""Seconds within which a rejected login must not be repeated."""
 
 UNSTEADY = frozenset({"new password", "revoked", "other role"})
-"""What may make a rotation fail that was told of."""
+"""Changes that may make an announced rotation fail."""
 
 NOTICED_SECONDS = 90
-"""Until then a new version of the secret is noticed without its event."""
+"""Seconds after which the broker reads a new version of the secret without an event."""
 
 
 def judged(plan: Plan, *, has_model: bool = False) -> Judge:
-    """Let *plan* happen, then all be quiet, and return what is to be said of it.
+    """Run *plan*, settle the world, and return the judge with all violations.
 
     With *has_model* each step is replayed through the protocol's model.
     """
@@ -50,7 +50,7 @@ def judged(plan: Plan, *, has_model: bool = False) -> Judge:
 
 
 def settle(world: World) -> None:
-    """Let time pass, put the secret right, and call for each variant once more."""
+    """Let leases and back-offs end, put a good secret, and call once for each variant."""
     ends = max((outage.ends for outage in world.plan.outages), default=0.0)
     world.scheduler.now = max(world.scheduler.now, EPOCH + ends) + QUIET_SECONDS
     if world.judge.holding.is_held:
@@ -67,7 +67,7 @@ def settle(world: World) -> None:
 
 
 def check_rotation(world: World) -> None:
-    """I11: what an event told of is carried out, once the platform has repeated what failed."""
+    """I11: a rotation that an event announced is done after the platform's retries."""
     judge, version = world.judge, world.secrets.versions[-1].id
     is_excused = bool(world.plan.outages) or any(c.kind in UNSTEADY for c in world.plan.changes)
     is_excused |= any(
@@ -87,11 +87,11 @@ def check_rotation(world: World) -> None:
             continue
         if judge.kept[made.name] < events[0].begun:
             text = f"{item.variant[:8]} keeps the token of an older version"
-            judge.violate("I11", f"{text}, though {events[0].name} told of {version}")
+            judge.violate("I11", f"{text}, though {events[0].name} announced {version}")
 
 
 def carried_out(world: World, since: float) -> list[Invocation]:
-    """Return the events *since* then whose invocations nothing hindered but one call to AWS."""
+    """Return the event invocations after *since* that met at most one failed call to AWS."""
     found = []
     for one in world.invocations.values():
         if "detail" not in one.event or one.begun < since or one.tries:
@@ -104,7 +104,7 @@ def carried_out(world: World, since: float) -> list[Invocation]:
 
 
 def bodies(world: World) -> list[Mapping[str, Any]]:
-    """Return each way in which a variant was asked for."""
+    """Return each distinct request body of the plan's callers."""
     visits = [v for v in world.plan.visits if not v.is_bad]
     events = [v.event for v in visits if v.event.get("action", "token") == "token"]
     asked = [{"connection": "acme", **body_of(world.judge, event)} for event in events]
@@ -112,49 +112,49 @@ def bodies(world: World) -> list[Mapping[str, Any]]:
 
 
 def check_caller(world: World, name: str, body: Mapping[str, Any]) -> None:
-    """I10: a caller gets a token; and if that is dead all the same, a live one by a report."""
+    """I10: a caller gets a token; if it is dead with an excuse, a report gets a live one."""
     first = call(world, name, body)
     if not first.was_dead or is_replaced_meanwhile(world.judge, first):
         return
     dead = world.judge.made[first.answer["fingerprint"]]
-    is_doubtful = bool(first.answer["stale"]) and is_unkept(world.judge, dead)
+    is_doubtful = bool(first.answer["stale"]) and has_unstored_successor(world.judge, dead)
     if not (has_excuse(world.judge, dead, first.begun) or is_doubtful):
-        world.judge.violate("I4", f"{name} gets a token that is dead, and nothing excuses it")
-    if first.was_begun and is_left_behind(world.judge, dead):
-        world.judge.violate("I10", f"{name} gets the token that one who died had replaced")
+        world.judge.violate("I4", f"{name} gets a dead token without an excuse")
+    if first.had_open_lease and has_crashed_successor(world.judge, dead):
+        world.judge.violate("I10", f"{name} gets a token that a crashed invocation had replaced")
     again = call(world, f"{name}-report", {**body, "rejected": first.answer["fingerprint"]})
     if again.was_dead:
-        world.judge.violate("I10", f"{name} gets a dead token even after its report")
+        world.judge.violate("I10", f"{name} gets a dead token after it reported one")
 
 
 def call(world: World, name: str, body: Mapping[str, Any]) -> Invocation:
-    """Call while nothing else happens; that must be answered, unless it chooses what is pinned."""
+    """Call without faults: the call must succeed, unless the secret pins what it chooses."""
     invocation = world.invoke(name, body, is_cold=True)
     world.scheduler.run()
     if invocation.end != "answered" and not is_refused(world.judge, invocation, invocation.begun):
         said = invocation.answer.get("code"), invocation.answer.get("detail")
-        world.judge.violate("I10", f"{name} gets no token when all is quiet: {said}")
+        world.judge.violate("I10", f"{name} gets no token after the faults have ended: {said}")
     return invocation
 
 
 def is_replaced_meanwhile(judge: Judge, invocation: Invocation) -> bool:
-    """Say whether what an invocation was given was renewed while it ran: it started that itself."""
+    """Return whether a refresh that the invocation started replaced its token meanwhile."""
     later = judge.successors(judge.made[invocation.answer["fingerprint"]])
     return bool(later) and later[0].at >= invocation.begun
 
 
 def has_excuse(judge: Judge, dead: Made, now: float) -> bool:
-    """Say whether *dead* may be kept: whoever made the next one could not say so any more."""
+    """Return whether *dead* may still be stored, since its successor could not be."""
     later = [made for made in judge.successors(dead) if made.at < now]
     is_lost = bool(later) and is_lost_exchange(judge, later[-1])
     is_logged_out = any(i.action == "forget" and i.is_excused for i in judge.answered)
     return is_lost or is_logged_out or judge.revoked_at > dead.at
 
 
-def is_unkept(judge: Judge, dead: Made) -> bool:
-    """Say whether the maker of the next token could not keep that: then *dead* is stale.
+def has_unstored_successor(judge: Judge, dead: Made) -> bool:
+    """Return whether the next token could not be stored, so *dead* is served as stale.
 
-    Each token that was not kept needs a reason of its own.
+    Each token that was not stored needs a separate reason.
     """
     unkept = list(takewhile(lambda made: made.name not in judge.kept, judge.successors(dead)))
     are_denied = [may_not_keep(made) for made in unkept]
@@ -165,19 +165,19 @@ def is_unkept(judge: Judge, dead: Made) -> bool:
 
 
 def may_not_keep(made: Made) -> bool:
-    """Say whether the maker of a token had no permission to keep it, or no key for as long."""
+    """Return whether the maker of a token lacked permission to store it, or the KMS key."""
     later = any(fault.kind == "denied" and fault.step > made.step for fault in made.maker.met)
     return later or made.maker.was_denied or "key" in made.maker.refused_by
 
 
-def is_left_behind(judge: Judge, dead: Made) -> bool:
-    """Say whether whoever replaced *dead* died at it."""
+def has_crashed_successor(judge: Judge, dead: Made) -> bool:
+    """Return whether the invocation that replaced *dead* crashed."""
     later = judge.successors(dead)
     return bool(later) and later[0].maker.is_dead
 
 
 def is_lost_exchange(judge: Judge, made: Made) -> bool:
-    """Say whether a token was made whose maker died, or was kept from keeping it."""
+    """Return whether the maker of a token crashed, or could not store it."""
     if made.name in judge.kept or made.maker.answer.get("fingerprint") == made.name:
         return False
     are_answered = all(sent.is_answered for sent in made.maker.sent)
@@ -185,13 +185,13 @@ def is_lost_exchange(judge: Judge, made: Made) -> bool:
 
 
 def conclude(world: World) -> None:
-    """Judge what only the end can tell."""
+    """Check the invariants that need the complete run."""
     judge = world.judge
     check_kept(world)
-    check_waste(judge)
-    check_announcements(judge)
-    check_outages(judge)
-    check_news(judge)
+    check_unused_tokens(judge)
+    check_latch_events(judge)
+    check_outage_events(judge)
+    check_token_events(judge)
     for reused in getattr(getattr(world.vendor, "fake", None), "reused", []):
         judge.violate("I6", f"a renewal token was sent again: {reused[:6]}")
     for name, credential in judge.credentials.items():
@@ -202,7 +202,7 @@ def conclude(world: World) -> None:
 
 
 def check_kept(world: World) -> None:
-    """I4: what is kept is live, for a vendor that keeps one session."""
+    """I4: each stored token is live, for a vendor with one session per user."""
     judge = world.judge
     for item in judge.items():
         made = judge.made.get(item.fingerprint or "")
@@ -210,14 +210,14 @@ def check_kept(world: World) -> None:
             continue
         is_dead = world.vendor.is_ended(made.token)
         if is_dead and not has_excuse(judge, made, world.scheduler.now):
-            judge.violate("I4", f"{item.variant[:8]} keeps {made.name}, which is dead")
+            judge.violate("I4", f"{item.variant[:8]} stores {made.name}, which is dead")
 
 
-def check_announcements(judge: Judge) -> None:
-    """What is told to have latched is told to have recovered, once a login shows that."""
-    if not judge.announcements or any(one.is_hindered for one in judge.answered):
+def check_latch_events(judge: Judge) -> None:
+    """Each `Connection Latched` event is followed by `Connection Recovered` after a good login."""
+    if not judge.latch_events or any(one.is_hindered for one in judge.answered):
         return
-    at, last, _ = judge.announcements[-1]
+    at, last, _ = judge.latch_events[-1]
     current = judge.secrets.versions[-1].id
     is_shown = any(
         sent.credential in judge.valid and (sent.processed_at or 0) > at and current in one.read
@@ -226,64 +226,64 @@ def check_announcements(judge: Judge) -> None:
         if sent.credential == judge.settings[current].credential and not one.is_bad
     )
     if last == "Connection Latched" and is_shown:
-        judge.violate("latch", "no event tells that the connection has recovered")
+        judge.violate("latch", "no Connection Recovered event was sent")
 
 
-def check_outages(judge: Judge) -> None:
-    """An outage is told of once, and once that it is over, unless who told of it was hindered."""
-    told = Counter((what, since) for _, what, since in judge.outages)
+def check_outage_events(judge: Judge) -> None:
+    """Each outage sends one `Upstream Down` and one `Upstream Up`, unless a sender met a fault."""
+    told = Counter((what, since) for _, what, since in judge.outage_events)
     is_hindered = any(one.is_hindered for one in judge.answered)
     if not is_hindered:
         for (what, since), count in told.items():
             if count > 1:
-                judge.violate("outage", f"{what} of {since} is told {count} times")
+                judge.violate("outage", f"{what} of {since} was sent {count} times")
             if what == "Upstream Up" and ("Upstream Down", since) not in told:
-                judge.violate("outage", f"the outage of {since} ends, and nobody told of it")
-    if not judge.outages:
+                judge.violate("outage", f"the outage of {since} sent no Upstream Down event")
+    if not judge.outage_events:
         return
-    at, last, since = judge.outages[-1]
+    at, last, since = judge.outage_events[-1]
     since_then = [
         one for one in judge.made.values() if one.at > at and not is_lost_exchange(judge, one)
     ]
     is_over = any(not one.maker.is_hindered and one.maker.end == "answered" for one in since_then)
     if last == "Upstream Down" and is_over:
-        judge.violate("outage", f"no event tells that the outage of {since} is over")
+        judge.violate("outage", f"the outage of {since} sent no Upstream Up event")
 
 
-def check_news(judge: Judge) -> None:
-    """The bus is told once of each token that was kept, unless its maker died before.
+def check_token_events(judge: Judge) -> None:
+    """Each stored token sends one event, unless its maker crashed before.
 
-    Nor where the answer of the write was lost, and the token was gone when it was settled.
+    A maker whose write got no answer, and whose token was replaced before it read, sends none.
     """
     for name in judge.kept:
         made = judge.made.get(name)
-        if made is None or made.maker.is_dead or name in judge.made_again:
+        if made is None or made.maker.is_dead or name in judge.reissued_at:
             continue
         gone_at = judge.gone.get(name, inf)
         is_overtaken = made.maker.has_lost(made.step) and gone_at <= (made.maker.ended or inf)
-        if judge.news[name] != 1 and not (judge.news[name] == 0 and is_overtaken):
-            judge.violate("news", f"{name[:6]} was told {judge.news[name]} times")
+        if judge.token_events[name] != 1 and not (judge.token_events[name] == 0 and is_overtaken):
+            judge.violate("news", f"{name[:6]} sent {judge.token_events[name]} events")
 
 
-def check_waste(judge: Judge) -> None:
-    """I5: each token that was made was kept, unless its maker died or was kept from it."""
+def check_unused_tokens(judge: Judge) -> None:
+    """I5: each issued token was stored, unless its maker crashed or met a fault."""
     for name, made in judge.made.items():
-        # Where each caller has a token of its own, one that ends too soon is no other's.
+        # An unshared token that ends too soon cannot serve another caller.
         is_own = judge.is_unshared(next(reversed(made.maker.read), None)) and (
             made.maker.answer.get("code") == "invalid_request"
-            or any(sent.bearer == made.token for sent in made.maker.sent)  # it is checked
+            or any(sent.bearer == made.token for sent in made.maker.sent)  # a check used it
         )
         is_given = made.maker.answer.get("fingerprint") == name or is_own
         if not is_given and name not in judge.kept and not is_lost_exchange(judge, made):
-            judge.violate("I5", f"{name[:6]} was made for nothing by {made.maker.name}")
+            judge.violate("I5", f"{name[:6]} was made by {made.maker.name} and never used")
 
 
 def check_logins(judge: Judge, name: str, credential: Credential) -> None:
-    """I7: a rejected version of the secret costs one login, and one more for each death amid it.
+    """I7: a rejected version of the secret costs one login, plus one for each crash during a login.
 
-    One that was accepted before is rejected twice before it latches, a minute apart. Some vendors,
-    as the editor's, say the same of wrong parameters: so a version that such a one never took is
-    tried for three variants, and each of those once.
+    A version that was accepted before latches after two rejections, a minute apart. Some vendors,
+    as the editor's, reject wrong parameters with the same response. A version that such a vendor
+    never accepted is tried for three variants, once each.
     """
     clean = [
         (invocation, sent)
@@ -306,11 +306,11 @@ def check_logins(judge: Judge, name: str, credential: Credential) -> None:
 def check_accepted(
     judge: Judge, name: str, credential: Credential, clean: list[tuple[Invocation, Sent]]
 ) -> None:
-    """I7 of a credential that was accepted before: it may have been a proxy's word."""
+    """I7 for a credential that was accepted before: a proxy may have sent the rejection."""
     known = [judge.recorded[v] for v in credential.versions if v in judge.recorded]
     late = [i.name for i, _ in clean if known and i.begun > min(known)]
     if len(late) > len(credential.versions) * judge.forgotten:
-        judge.violate("I7", f"{name} is known to be rejected, and tried again by {late}")
+        judge.violate("I7", f"{name} is latched, and {late} tried it again")
     if not clean or judge.forgotten or len(credential.versions) > 1:
         return
     first, refused = clean[0]
@@ -320,7 +320,7 @@ def check_accepted(
     later = [i for i, _ in clean if i.begun > begins]
     third = [i.name for i in later if i.begun > (later[0].ended or 0.0)]
     if third and not is_same:
-        judge.violate("I7", f"{name} was refused twice, and is tried by {third}")
+        judge.violate("I7", f"{name} was rejected twice, and {third} tried it again")
     soon = [
         i.name
         for i, sent in clean[1:]
@@ -329,4 +329,4 @@ def check_accepted(
         and not (is_same and sent.key != refused.key)
     ]
     if soon:
-        judge.violate("I7", f"{name} was just refused to {first.name}, and is tried by {soon}")
+        judge.violate("I7", f"{name} was just rejected for {first.name}, and {soon} tried it again")

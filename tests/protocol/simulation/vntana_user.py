@@ -1,4 +1,4 @@
-"""VNTANA with two users: what the one administers, the other is a plain member of."""
+"""VNTANA with two users: each administers one organization, and is a member of the other's."""
 
 from collections.abc import Callable, Mapping
 from random import Random
@@ -18,8 +18,8 @@ MEMBER, ADMIN = "ORGANIZATION_CLIENT_MEMBER", "ORGANIZATION_ADMIN"
 WORKSPACES = {ACME: {"desks": DESKS}, STUDIO: {"chairs": CHAIRS, "tables": TABLES}}
 SLUGS = {"acme": ACME, "studio": STUDIO}
 WRONG_WORKSPACE = "wrong_workspace"
-"""A mode of the simulation alone: the code with which an unknown workspace is refused. The listing
-is not complete then, so the broker has to try a workspace that is not listed."""
+"""A mode of the simulation only: the error code for an unknown workspace. The listing is then not
+complete, so the broker has to try a workspace that is not listed."""
 
 
 class Vntana(Vendor):
@@ -59,7 +59,7 @@ class Vntana(Vendor):
         self._wrong_workspace = plan.modes.get(WRONG_WORKSPACE)
         self._accounts = [account(0), account(1)]
         self._roles: dict[tuple[int, str], list[tuple[float, str]]] = {}
-        """Which roles a user has had in an organization, each since when."""
+        """The roles of a user in an organization, each with its begin."""
         self._note_roles(0.0)
         self.fake = FakeVntana(
             self._accounts,
@@ -167,7 +167,7 @@ class Vntana(Vendor):
         return {by_role[role] for role in self.roles(setting.user, organization, since)}
 
     def roles(self, user: int, organization: str, since: float) -> set[str]:
-        """Return the roles that a user has had in an organization *since* then."""
+        """Return the roles that a user has had in an organization after *since*."""
         history = self._roles[user, organization]
         ends = [at for at, _ in history[1:]] + [float("inf")]
         return {role for (_, role), end in zip(history, ends, strict=True) if end >= since}

@@ -1,6 +1,6 @@
-"""Every I/O of the shipped code: a pause on the way there, an effect, a pause on the way back.
+"""The transport of all I/O: a latency, the effect, and a latency of the answer.
 
-What goes wrong on the way is in the plan, by invocation and step.
+The plan has the faults, by invocation and step.
 """
 
 from collections.abc import Callable
@@ -19,23 +19,23 @@ if TYPE_CHECKING:
 
 Result = TypeVar("Result")
 ATTEMPTS_SECONDS = 4.2
-"""How long botocore takes until it gives up: two attempts of two seconds, and a pause."""
+"""Seconds until botocore gives up: two attempts of two seconds, and a pause."""
 
 DENIED = "User: arn is not authorized to perform: this"
 EVEN = 0.5
-"""Odds of one of two ways to fail."""
+"""The probability of one of two errors."""
 
 RETRY_SECONDS = 2.1
 SLOWEST_SECONDS = 1.9
-"""What a service of AWS's takes at most to answer, before botocore gives up."""
+"""The longest latency of an AWS service within botocore's timeout."""
 
 OF_TOKENS = frozenset({"GetItem", "BatchGetItem", "Decrypt"})
-"""Operations that tell of a token."""
+"""Operations whose answers have data of a token."""
 
 
 @dataclass(slots=True)
 class Outcome(Generic[Result]):
-    """What a service would answer: a value, or an error."""
+    """A service's answer: a value, or an error."""
 
     value: Result | None = None
     error: Exception | None = None
@@ -48,27 +48,27 @@ class Outcome(Generic[Result]):
 
 
 class Wire:
-    """Carries what the invocations ask of the services."""
+    """Carries the requests of the invocations to the services, with their faults."""
 
     def __init__(self, scheduler: Scheduler, outages: tuple[Outage, ...], judge: "Judge") -> None:
         self.scheduler = scheduler
         self.running: dict[Task, Invocation] = {}
         self.acting: Invocation | None = None
-        """Whose effect it is that happens at this moment."""
+        """The invocation whose effect happens now."""
         self.repeat: Callable[[Invocation], None] = lambda _: None
-        """Has the platform invoke again what failed."""
+        """Lets the platform retry a failed invocation."""
         self._outages = outages
         self._judge = judge
 
     @property
     def current(self) -> Invocation:
-        """The invocation whose turn it is."""
+        """The running invocation."""
         return self.running[self.scheduler.task]
 
     def carry(
         self, service: Service, what: str, effect: Callable[[], Result], about: str = ""
     ) -> Result:
-        """Take a request to a service of AWS's, and bring its answer."""
+        """Carry a request to an AWS service, and return its answer."""
         invocation, kind, seconds = self.begin(what, about)
         is_out = self.is_out(service)
         if kind == "denied" or (is_out and invocation.was_denied):
@@ -93,7 +93,7 @@ class Wire:
         return outcome.result()
 
     def sleep(self, seconds: float) -> None:
-        """Wait, as the broker does for another's exchange."""
+        """Wait, as the broker does for another holder's exchange."""
         invocation, kind, extra = self.begin("sleep")
         self.meet_after(invocation, kind, extra)
         invocation.slept += seconds
@@ -101,7 +101,7 @@ class Wire:
         self.note_answer(invocation, of_token=True)
 
     def is_out(self, service: Service) -> bool:
-        """Say whether a service refuses everybody at this moment."""
+        """Return whether a service has an outage now."""
         now = self.scheduler.now - EPOCH
         found = [o for o in self._outages if o.service == service and o.begins <= now < o.ends]
         if found:
@@ -110,37 +110,37 @@ class Wire:
         return bool(found)
 
     def begin(self, what: str, about: str = "") -> tuple[Invocation, FaultKind | None, float]:
-        """Begin a step, and meet what goes wrong before it has any effect."""
+        """Begin a step, and apply a fault that comes before its effect."""
         invocation = self.current
         fault = invocation.next_fault()
-        self._judge.noted(invocation, f"{what} {about}")
+        self._judge.note_step(invocation, f"{what} {about}")
         if not fault:
             return invocation, None, 0.0
-        self._judge.noted(invocation, f"  fault: {fault_text(fault)}")
+        self._judge.note_step(invocation, f"  fault: {fault_text(fault)}")
         if fault.kind == "crash":
             self._die(invocation)
         if fault.kind == "freeze":
-            self._stand(invocation, fault.seconds)
+            self._freeze(invocation, fault.seconds)
         return invocation, fault.kind, fault.seconds
 
     def meet_after(self, invocation: Invocation, kind: FaultKind | None, seconds: float) -> None:
-        """Meet what goes wrong between an effect and its answer."""
+        """Apply a fault that comes between an effect and its answer."""
         if kind == "crash after":
             self._die(invocation)
         if kind == "freeze after":
-            self._stand(invocation, seconds)
+            self._freeze(invocation, seconds)
 
     def _act(self, invocation: Invocation, effect: Callable[[], Result]) -> Outcome[Result]:
         self.acting = invocation
         try:
             return Outcome(effect())
-        except Exception as error:  # noqa: BLE001 (it travels back, as an answer)
+        except Exception as error:  # noqa: BLE001 (it is returned as the answer)
             return Outcome(error=error)
         finally:
             self.acting = None
 
     def _act_late(self, invocation: Invocation, effect: Callable[[], Result]) -> None:
-        self._judge.noted(invocation, "  a late write arrives")
+        self._judge.note_step(invocation, "  a late write arrives")
         self._act(invocation, effect)
 
     def _refuse(self, invocation: Invocation) -> NoReturn:
@@ -154,19 +154,19 @@ class Wire:
         raise client_error("AccessDeniedException", "any", DENIED)
 
     def _lose(self, invocation: Invocation) -> NoReturn:
-        self._stand(invocation, ATTEMPTS_SECONDS)
+        self._freeze(invocation, ATTEMPTS_SECONDS)
         if invocation.rng.random() < EVEN:
             raise ReadTimeoutError(endpoint_url="https://aws.invalid")
         raise client_error("InternalServerError", "any")
 
     def note_answer(self, invocation: Invocation, *, of_token: bool) -> None:
-        """Remember when an answer came, and whether it told of a token."""
-        invocation.heard_at = self.scheduler.now
+        """Record the time of an answer, and whether it has data of a token."""
+        invocation.answered_at = self.scheduler.now
         if of_token and not invocation.is_claiming:
-            invocation.knew_at = self.scheduler.now
+            invocation.decided_at = self.scheduler.now
 
-    def _stand(self, invocation: Invocation, seconds: float) -> None:
-        invocation.stood += seconds
+    def _freeze(self, invocation: Invocation, seconds: float) -> None:
+        invocation.frozen_seconds += seconds
         self.pause(seconds)
 
     def _die(self, invocation: Invocation) -> NoReturn:
@@ -176,10 +176,10 @@ class Wire:
         self.scheduler.die()
 
     def pause(self, seconds: float) -> None:
-        """Let time pass."""
+        """Pause for *seconds* of virtual time."""
         self.scheduler.pause(self.scheduler.now + seconds)
 
 
 def fault_text(fault: Fault) -> str:
-    """Return *fault* in words."""
+    """Return the text of *fault*."""
     return f"{fault.kind} {fault.seconds:.1f} s" if fault.seconds else fault.kind

@@ -1,4 +1,4 @@
-"""One run: the shipped service in many processes, over services and a vendor in memory."""
+"""One run: the shipped service in many processes, with services and a vendor in memory."""
 
 import json
 from collections.abc import Callable, Mapping
@@ -24,13 +24,13 @@ if TYPE_CHECKING:
     from tests.protocol.simulation.vendor import Vendor
 
 NEVER = 0
-"""The step of a fault that keeps an asynchronous invocation from ever beginning."""
+"""The step of a fault that loses an asynchronous invocation."""
 
 RETRIES = (60.0, 120.0)
-"""Seconds after which Lambda repeats an event's invocation that failed: twice."""
+"""Seconds after which Lambda retries a failed asynchronous invocation: twice."""
 
 LONGEST_CHAIN = 16
-"""Invocations of a function by itself after which Lambda refuses the next one."""
+"""The length of a chain of self-invocations after which Lambda refuses the next one."""
 
 LIFETIME_FACTOR = 10
 
@@ -43,11 +43,11 @@ SETTINGS: Mapping[ChangeKind, Callable[[Setting], Setting]] = {
     "other pins": lambda setting: replace(setting, is_pinned=not setting.is_pinned),
     "other sharing": lambda setting: replace(setting, is_shared=not setting.is_shared),
 }
-"""What a new version of the secret says, but for its password."""
+"""The content of a new version of the secret, without the password."""
 
 
 class World:
-    """Everything that there is in a run."""
+    """The services, processes, vendor and judge of a run."""
 
     def __init__(self, plan: Plan, *, has_model: bool = False) -> None:
         self.plan = plan
@@ -64,19 +64,19 @@ class World:
         self.secrets = self.judge.secrets = Secrets(self.wire)
         self.invocations: dict[str, Invocation] = {}
         self.setting = plan.setting
-        """What the secret says, or would with the right password."""
+        """The content of the secret, with the right password."""
         self._passwords = 0
         self._accepted = ["", ""]
         """The password of each user."""
         self._fleet = Fleet(plan, self.judge, self.wire, self._invoke_itself)
 
     def run(self) -> None:
-        """Let the plan happen, until nothing does any more."""
+        """Run the plan until nothing is due."""
         self.begin()
         self.scheduler.run()
 
     def begin(self) -> None:
-        """Have the plan happen, as soon as time passes."""
+        """Schedule all parts of the plan."""
         for user in range(2):
             self._renew_password(user)
         self._put_secret()
@@ -88,7 +88,7 @@ class World:
             self.scheduler.at(EPOCH + shift.at, partial(self._fleet.shift, shift))
 
     def receive(self, visit: Visit) -> None:
-        """Begin the invocation that a visit asks for."""
+        """Begin the invocation of a visit."""
         event = dict(visit.event)
         if visit.rejects:
             seen = self.invocations.get(visit.rejects)
@@ -127,7 +127,7 @@ class World:
         return invocation
 
     def change(self, change: Change) -> None:
-        """Let somebody do something to the secret, or at the vendor's."""
+        """Apply a change of the secret, or at the vendor."""
         self.judge.changed(change)
         if change.kind in SETTINGS:
             self.setting = SETTINGS[change.kind](self.setting)
@@ -149,7 +149,7 @@ class World:
 
     @property
     def is_secret_good(self) -> bool:
-        """Say whether the vendor accepts the current version of the secret."""
+        """Return whether the vendor accepts the current version of the secret."""
         current = self.judge.settings[self.secrets.versions[-1].id]
         return current.credential in self.judge.valid
 
@@ -162,7 +162,7 @@ class World:
         self.vendor.set_password(user, password)
 
     def _put_secret(self, *, is_bad: bool = False) -> None:
-        """Set a new version, with the vendor's password or one that it never had."""
+        """Put a new version, with the vendor's password or a wrong one."""
         number = len(self.secrets.versions) + 1
         password = f"bad-{number}" if is_bad else self._accepted[self.setting.user]
         setting = replace(self.setting, password=password)
@@ -206,7 +206,7 @@ class World:
         self._end(invocation)
 
     def _time_out(self, invocation: Invocation, task: Task) -> None:
-        """End an invocation that took all its time."""
+        """End an invocation at its deadline."""
         if invocation.ended is None:
             invocation.end = "timed out"
             task.is_dead = True
@@ -218,7 +218,7 @@ class World:
         self.repeat(invocation)
 
     def repeat(self, invocation: Invocation) -> None:
-        """Have the platform invoke once more what failed and is waited for by no caller."""
+        """Let the platform retry a failed asynchronous invocation."""
         if not invocation.is_asynchronous or invocation.end == "answered":
             return
         if invocation.tries < len(RETRIES):

@@ -1,4 +1,4 @@
-"""The story of a run, for a person to read: time, Lambda, step."""
+"""The readable trace of a run: time, actor, step."""
 
 import re
 
@@ -9,18 +9,18 @@ from tests.protocol.simulation.wire import fault_text
 
 TOKEN = frozenset({"kind", "token", "fingerprint", "context"})
 TIMES = frozenset({"issued_at", "expires_at", "refresh_at"})
-"""Attributes of a token, which a story does not tell one by one."""
+"""Attributes of a token, which a trace does not list one by one."""
 
 
-def story(judge: Judge) -> str:
-    """Return what happened, line by line."""
+def trace_of(judge: Judge) -> str:
+    """Return the plan and the trace of a run, a line for each step."""
     lines = plan_lines(judge.plan)
     lines += [f"{at - EPOCH:10.3f}  {who:<16} {shown(what)}" for at, who, what in judge.trace]
     return "\n".join(lines)
 
 
 def shown(what: str) -> str:
-    """Return a step as a person reads it: what a write sets, and removes, by name."""
+    """Return a step with the names of the attributes that it sets and removes."""
     begins, found, changes = what.partition(" SET ")
     if not found:
         return what
@@ -35,12 +35,12 @@ def shown(what: str) -> str:
 
 
 def notices_text(change: Change) -> str:
-    """Return when which events tell of *change*."""
+    """Return the kinds and times of the events for *change*."""
     return ", ".join(f"{n.kind} after {n.after:.1f} s" for n in change.notices) or "never"
 
 
 def plan_lines(plan: Plan) -> list[str]:
-    """Return what was decided beforehand."""
+    """Return the plan, a line for each part."""
     lines = [f"seed {plan.seed}: {plan.flow}, tokens live {plan.lifetime} s, {dict(plan.modes)}"]
     lines.append("clocks ahead by " + ", ".join(f"{offset:.1f}" for offset in plan.offsets) + " s")
     lines += [f"  {f.visit} step {f.step}: {fault_text(f)}" for f in plan.faults]
