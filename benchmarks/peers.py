@@ -122,7 +122,7 @@ class Strategy(ABC):
     """Whether a caller whose token was refused asks once more, and says so."""
 
     def is_alive(self, world: World, token: Any) -> bool:
-        """Say whether the upstream would accept *token*."""
+        """Return whether the upstream would accept *token*."""
         return bool(token.session == world.session and world.now < token.expires_at)
 
     @abstractmethod

@@ -124,7 +124,7 @@ class Fleet:
         return found
 
     def is_alive(self, answer: Mapping[str, Any]) -> bool:
-        """Say whether the vendor would accept the token of *answer*."""
+        """Return whether the vendor would accept the token of *answer*."""
         token = answer["headers"]["Authorization"].removeprefix("Bearer ")
         return not self._fake.tokens.access[token].is_dead(self._costs.now)
 

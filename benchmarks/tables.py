@@ -55,7 +55,7 @@ class Target:
 
     @property
     def is_met(self) -> bool:
-        """Say whether it is."""
+        """Return whether it is."""
         return self.measured <= self.most
 
     def __str__(self) -> str:

@@ -141,7 +141,7 @@ def variants(data: bytes) -> None:
 
 
 def portable(value: Any, levels: int = 64) -> bool:
-    """Say whether a call may have *value* as a parameter."""
+    """Return whether a call may have *value* as a parameter."""
     from token_broker.document import is_portable  # noqa: PLC0415 (so that it is instrumented)
 
     return is_portable(value, levels)

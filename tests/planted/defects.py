@@ -48,12 +48,12 @@ from token_broker_local import signatures
 from token_broker_operations import vulnerabilities
 
 Plant = Callable[[pytest.MonkeyPatch, Any], object]
-"""Takes the control out; given the module of the tests, for what they read is not code."""
+"""Removes the control; gets the module of the tests, for defects in files that they read."""
 
 
 @dataclass(frozen=True)
 class Defect:
-    """A control that is gone, the threat it stood against, and the tests that have to notice."""
+    """A removed control, its threat, and the tests that must fail."""
 
     name: str
     threat: str
@@ -126,7 +126,7 @@ def unrepeated(self: Sealer, item: Item) -> Token | None:
 
 
 def looked_up_again(host: str, port: int) -> socket.socket:
-    """Judge one answer of the DNS, and call where another leads."""
+    """Check one DNS answer, and connect to the address of another."""
     current_deadline.get().addresses(host)
     sock = sockets._Socket(socket.AF_INET)
     sock.connect((current_deadline.get().resolve(host)[0], port))
