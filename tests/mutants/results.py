@@ -69,7 +69,7 @@ class Results:
 
 
 def _test_digest(test: str) -> str:
-    """Return a digest of *test* and its file's helpers, without the other tests; or None."""
+    """Return a digest of *test* and its file's helpers, without the other tests; or ""."""
     file, _, rest = test.partition("::")
     path = ROOT / file
     if not path.is_file():
