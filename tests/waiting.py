@@ -4,6 +4,8 @@ import time
 from collections.abc import Callable
 from typing import Any, TypeAlias
 
+from botocore.retries.standard import ExponentialBackoff
+
 from token_broker.aws import clients, fast_client
 from token_broker_local.addresses import TIMEOUT
 
@@ -20,6 +22,7 @@ Put: TypeAlias = Callable[[Any, str, Any], object]
 """Sets an attribute: for good, as `setattr`, or for a test, as a `MonkeyPatch` does."""
 
 _NEW, _TIMEOUT = clients._new, fast_client.TIMEOUT
+_PAUSE = ExponentialBackoff.delay_amount
 
 
 def wait_until(condition: Callable[[], object]) -> None:
@@ -33,7 +36,8 @@ def wait_until(condition: Callable[[], object]) -> None:
 def wait_for_aws(put: Put = setattr) -> None:
     """Have the broker wait for AWS, which is on this machine, as long as a busy machine takes.
 
-    Only its sockets: what it decides by the time that is left, it decides as ever.
+    Only its sockets: what it decides by the time that is left, it decides as ever. boto3 sends a
+    request again at once.
     """
 
     def patient(service: str, timeouts: clients.Timeouts) -> Any:
@@ -42,9 +46,11 @@ def wait_for_aws(put: Put = setattr) -> None:
 
     put(clients, "_new", patient)
     put(fast_client, "TIMEOUT", PATIENCE_SECONDS)
+    put(ExponentialBackoff, "delay_amount", lambda *_: 0.0)
 
 
 def wait_for_aws_as_ever(put: Put) -> None:
     """Have the broker wait for AWS as long as it does in a Lambda."""
     put(clients, "_new", _NEW)
     put(fast_client, "TIMEOUT", _TIMEOUT)
+    put(ExponentialBackoff, "delay_amount", _PAUSE)

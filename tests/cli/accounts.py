@@ -1,4 +1,4 @@
-"""Ways to run the command against a canned account."""
+"""Ways to run the command against a fake account."""
 
 import json
 import os
@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner, Result
 
-from tests.cli.canned import Account
+from tests.cli.fake_account import Account
 from tests.cli.operators import on_terminal, watched
 from tests.cli.processes import Done, Process, run, written
 from tests.waiting import PATIENCE_SECONDS

@@ -11,7 +11,7 @@ import pytest
 from typer.main import get_command
 
 from tests.cli.accounts import Visitor
-from tests.cli.canned import Account, serving
+from tests.cli.fake_account import Account, serving
 from tests.cli.operators import Operator
 from tests.systems import system
 from token_broker_local.addresses import Addresses

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from tests.cli.accounts import Visitor
-from tests.cli.canned import ACTIONS, HELD
-from tests.cli.tellings import NOW, at, failure, variant
-from tests.cli.words import COMMANDS, SECRET
+from tests.cli.command_lines import COMMANDS, SECRET
+from tests.cli.fake_account import ACTIONS, HELD
+from tests.cli.statuses import NOW, at, failure, variant
 from token_broker_cli import connections, status, tokens
 from token_broker_cli.errors import CommandError
 

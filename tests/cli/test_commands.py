@@ -69,7 +69,7 @@ def test_connections_are_listed_with_their_tokens(operator: Operator, connected:
     assert re.search(r"░{8} dead, latched +- +0 +credential_rejected", lines[1])
 
 
-def test_status_shows_all_that_is_known(operator: Operator) -> None:
+def test_status_shows_the_token_without_its_value(operator: Operator) -> None:
     """A line for each thing, and no token."""
     token = operator.told("token", "vendorlink", "demo")
     result = operator.says("status", "vendorlink", "demo")
@@ -91,7 +91,7 @@ def test_explain_asks_the_broker(operator: Operator, connected: Connect) -> None
     assert "rejected" in latched["because"]
 
 
-def test_check_proves_that_a_connection_works(operator: Operator, connected: Connect) -> None:
+def test_check_reports_whether_a_connection_works(operator: Operator, connected: Connect) -> None:
     """Or says why it does not, with what to do."""
     good, bad = connected("vendorlink"), connected("vendorlink", **WRONG)
     result = operator.says("check", "vendorlink", good)
@@ -113,7 +113,7 @@ def test_forget_drops_tokens_and_lifts_the_latch(operator: Operator, connected: 
     assert (told["connection"], told["stage"], told["forgotten"]) == (name, "local", 0)
 
 
-def test_verify_tells_what_a_token_stands_for(operator: Operator, connected: Connect) -> None:
+def test_verify_shows_the_parameters_of_a_token(operator: Operator, connected: Connect) -> None:
     """It comes by stdin, in its header or without; for one that is dead the exit code is 1."""
     name = connected("editor")
     answer = operator.told("token", "editor", name)

@@ -1,4 +1,4 @@
-"""`connect`: read, checked, tried, stored; in this order, and no further than all is well."""
+"""`connect` reads, checks, tries and stores a secret; the first error ends it."""
 
 import json
 import re
@@ -39,7 +39,7 @@ def secrets_manager(operator: Operator) -> "SecretsManagerClient":
 
 @pytest.mark.parametrize("flow", FLOWS)
 def test_a_new_connection_is_tried_and_works(operator: Operator, flow: str) -> None:
-    """From stdin; it says who was let in."""
+    """From stdin; the account is shown."""
     name, ends = next(NAMES), log_outs(flow)
     before = [operator.asked(flow, step) for step in ends]
     result = operator.says("connect", flow, name, "--file", "-", stdin=secret(operator, flow))
@@ -71,7 +71,7 @@ def test_a_connection_is_changed(operator: Operator) -> None:
 
 
 def test_a_file_is_read(operator: Operator, tmp_path: Path) -> None:
-    """Without trying it, if that is wanted."""
+    """With `--no-check` it is stored without a trial."""
     file = tmp_path / "secret.json"
     file.write_text(secret(operator, "vendorlink", host="vendor.example", scheme="https"))
     words = ("connect", "vendorlink", next(NAMES), "--file", str(file))
@@ -96,7 +96,7 @@ def test_a_file_is_read(operator: Operator, tmp_path: Path) -> None:
         ),
     ],
 )
-def test_a_wrong_document_is_named_by_its_key(
+def test_an_invalid_document_is_reported_by_its_wrong_key(
     operator: Operator, tmp_path: Path, content: str, code: int, said: str
 ) -> None:
     """Never by its value; nothing is asked, nothing stored."""
@@ -153,8 +153,8 @@ def test_a_login_that_is_latched_is_not_sent_again(operator: Operator) -> None:
     assert operator.told("token", "vendorlink", name)["generation"] == 1
 
 
-def test_a_vendor_that_is_down_is_no_rejection(operator: Operator) -> None:
-    """It says how to store all the same, and in JSON all that the broker would say of it."""
+def test_a_vendor_that_is_down_is_not_reported_as_a_rejection(operator: Operator) -> None:
+    """The advice is `--no-check`; JSON has all members of the broker's error."""
     body = '{"success": false, "errors": ["API_RATE_LIMIT_EXCEEDED"]}'
     fault = {"kind": "answer", "status": 503, "headers": {"Retry-After": "7"}, "body": body}
     operator.switches("vntana", "PATCH", {"faults": [fault]})
@@ -176,7 +176,7 @@ def test_a_vendor_that_is_down_is_no_rejection(operator: Operator) -> None:
     )
 
 
-def test_a_person_is_asked_and_nothing_secret_is_seen(operator: Operator) -> None:
+def test_interactive_connect_shows_no_secret(operator: Operator) -> None:
     """Locally the fakes' addresses are proposed."""
     name = next(NAMES)
     code, seen = operator.watches("connect", "vendorlink", name, answers=["demo", SECRET, ""])
@@ -188,8 +188,8 @@ def test_a_person_is_asked_and_nothing_secret_is_seen(operator: Operator) -> Non
     assert right not in seen
 
 
-def test_a_person_changes_the_password_and_nothing_else(operator: Operator) -> None:
-    """What the connection has is proposed, and what is not asked for stays; or pins as well."""
+def test_interactive_connect_can_change_the_password_alone(operator: Operator) -> None:
+    """The stored values are proposed; keys without a question stay; or pins as well."""
     name, account = next(NAMES), demo_account()
     document = secret(operator, "vntana", options={"lifetime": 600})
     operator.says("connect", "vntana", name, "--file", "-", "--no-check", stdin=document)
@@ -204,8 +204,8 @@ def test_a_person_changes_the_password_and_nothing_else(operator: Operator) -> N
     assert "organization: is pinned" in refused.stderr
 
 
-def test_a_secret_that_is_no_json_is_replaced(operator: Operator) -> None:
-    """Connecting is the way to mend it."""
+def test_a_secret_that_is_not_json_is_replaced(operator: Operator) -> None:
+    """`connect` is the way to correct it."""
     name, client = next(NAMES), secrets_manager(operator)
     client.create_secret(Name=f"token-broker/local/editor/{name}", SecretString="not JSON")
     words = ("connect", "editor", name, "--file", "-")
@@ -223,8 +223,8 @@ def test_a_secret_without_a_value_gets_one(operator: Operator) -> None:
     assert operator.told("token", "editor", name)["generation"] == 1
 
 
-def test_a_secret_that_is_being_deleted_is_told(operator: Operator) -> None:
-    """With how to have it back."""
+def test_a_secret_scheduled_for_deletion_is_reported(operator: Operator) -> None:
+    """With advice to restore it."""
     name, client = next(NAMES), secrets_manager(operator)
     whole = f"token-broker/local/editor/{name}"
     client.create_secret(Name=whole, SecretString=secret(operator, "editor"))

@@ -1,4 +1,4 @@
-"""A deployed stage: its address is looked up, and AWS's refusals are told in a line."""
+"""A deployed stage: its address is looked up, and errors of AWS are one line each."""
 
 import re
 from collections.abc import Iterator
@@ -55,7 +55,7 @@ def says(*words: str) -> Result:
     return CliRunner().invoke(app, [*words])
 
 
-def test_the_stack_tells_where_the_api_is(
+def test_the_address_of_the_api_is_an_output_of_the_stack(
     servers: list[Server], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A stage is all that has to be named; the call is signed."""
@@ -130,7 +130,7 @@ def test_a_stack_without_an_address_is_reported(
     ],
 )
 def test_an_error_of_api_gateway_is_reported(servers: list[Server], status: str, code: str) -> None:
-    """Its text is kept back."""
+    """Without its text."""
     api = serve(servers, answer(b'{"message": "AKIA-s3cret"}', status=status))
     result = says("status", "vntana", "acme", "--stage", "test", "--url", api.url)
     assert (result.exit_code, f"{code}: " in result.stderr) == (1, True)

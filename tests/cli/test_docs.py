@@ -1,4 +1,4 @@
-"""docs/cli.md shows what really happens: its commands run, in order, on a system of their own."""
+"""The commands of docs/cli.md run, in order, on a system of their own."""
 
 import os
 import re
@@ -80,7 +80,9 @@ def run(command: str) -> str:
 
 
 @pytest.mark.slow
-def test_the_page_shows_what_happens(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_each_command_on_the_page_prints_the_output_on_the_page(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Each command prints what stands below it, but for tokens, times and the like."""
     page = PAGE.read_text()
     shown, unknown = [*examples(page)], [flow for flow in FLOWS if flow not in page]

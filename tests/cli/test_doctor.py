@@ -1,4 +1,4 @@
-"""`doctor` names what is wrong, and what to do about it."""
+"""`doctor` reports each fault, with advice."""
 
 import json
 import re
@@ -16,8 +16,8 @@ from rich.text import Text
 
 from tests.certificates import certificate
 from tests.cli.accounts import Visitor
-from tests.cli.canned import Account, serving
 from tests.cli.conftest import Connect
+from tests.cli.fake_account import Account, serving
 from tests.cli.operators import COLOUR, RUNNER, Operator
 from token_broker_cli import checks
 from token_broker_cli.checks import Finding, Level, answered, failure, ok, warning
@@ -254,13 +254,13 @@ def test_doctor_looks_at_the_resources_of_the_stage(healthy: Visitor) -> None:
     assert bodies["DescribeKey"] == [{"KeyId": "alias/token-broker-test"}]
 
 
-def test_a_warning_is_no_failure(healthy: Visitor) -> None:
+def test_a_warning_has_exit_code_zero(healthy: Visitor) -> None:
     healthy.account.denied.add("GetSecretValue")
     result = healthy.says("doctor")
     assert (result.exit_code, result.stdout.splitlines()[-1]) == (0, "1 warning.")
 
 
-def test_a_secret_that_is_gone_by_the_time_it_is_read_is_a_failure(healthy: Visitor) -> None:
+def test_a_secret_that_was_deleted_after_it_was_listed_is_a_failure(healthy: Visitor) -> None:
     gone = (400, {"__type": "ResourceNotFoundException", "Message": "none"})
     healthy.account.told["GetSecretValue"] = gone
     lines = healthy.says("doctor").stdout.splitlines()
@@ -269,10 +269,10 @@ def test_a_secret_that_is_gone_by_the_time_it_is_read_is_a_failure(healthy: Visi
 
 
 @pytest.mark.parametrize(("there", "level"), [(20, "ok"), (-900, "failure")])
-def test_the_clock_is_compared_with_the_time_of_the_call(
+def test_the_clock_is_compared_with_the_start_and_end_of_the_call(
     healthy: Visitor, monkeypatch: pytest.MonkeyPatch, there: int, level: str
 ) -> None:
-    """It may have been answered at its begin or its end; by a wrong clock nothing is signed."""
+    """The response may be of any moment between. With a wrong clock no call is signed."""
     now = 1_790_000_000
     moments = iter([now, now + 40])
     answer = SimpleNamespace(status_code=403, headers={"Date": formatdate(now + there)})
@@ -306,7 +306,7 @@ def test_a_missing_permission_is_a_warning_that_names_it(
 
 
 @pytest.mark.parametrize("code", [*ADVICE, "aws_failed"])
-def test_each_failed_call_has_advice_that_is_not_to_run_the_doctor(code: str) -> None:
+def test_no_failed_check_advises_to_run_the_doctor(code: str) -> None:
     """Of a check, and of a function; but for that, the advice is the one of every command."""
 
     def fail(*_: object) -> list[Finding]:
@@ -329,7 +329,7 @@ def test_each_failed_call_has_advice_that_is_not_to_run_the_doctor(code: str) ->
     assert "token-broker doctor" not in one.do
 
 
-def test_a_secret_that_aws_does_not_give_is_a_failure(visitor: Visitor) -> None:
+def test_a_secret_that_cannot_be_decrypted_is_a_failure(visitor: Visitor) -> None:
     visitor.account.told["GetSecretValue"] = (400, {"__type": "DecryptionFailure"})
     found = json.loads(visitor.says("doctor", "--json").stdout)["findings"]
     (one,) = [one for one in found if one["check"] == "vendorlink/acme"]
@@ -342,7 +342,9 @@ def test_a_secret_that_aws_does_not_give_is_a_failure(visitor: Visitor) -> None:
 
 
 @pytest.mark.parametrize("where", ["AWS_CA_BUNDLE", "AWS_CONFIG_FILE"])
-def test_the_api_is_trusted_as_by_the_other_commands(tmp_path: Path, where: str) -> None:
+def test_the_certificate_authorities_are_those_of_the_other_commands(
+    tmp_path: Path, where: str
+) -> None:
     """By the authorities that the variable or the profile names: a proxy may open TLS."""
     pem, private = certificate(tmp_path)
     config = tmp_path / "config"
@@ -385,10 +387,12 @@ def test_findings_are_sorted_by_level() -> None:
         assert grouped([*found]) == [*kinds]
     of_secrets = (failure("vntana/a", "b", "c"), warning("vntana/d", "b", "c"))
     assert grouped([*of_secrets]) == [*of_secrets]
+    many = [ok(str(number), "well") for number in range(40)]
+    assert grouped([*many, kinds[0]])[0] == kinds[0]
 
 
 @pytest.mark.parametrize("count", range(1, 6))
-def test_connections_of_one_failure_are_named_or_counted(count: int) -> None:
+def test_up_to_three_connections_with_the_same_failure_are_named(count: int) -> None:
     """Three are named, the others are a number."""
     (one,) = grouped([failure(f"vntana/c{number}", "bad", "do") for number in range(count)])
     named = sum(f"vntana/c{number}" in f"{one.check} {one.says}" for number in range(count))
@@ -399,7 +403,7 @@ def test_connections_of_one_failure_are_named_or_counted(count: int) -> None:
 
 
 @pytest.mark.parametrize("count", range(29, 34))
-def test_no_finding_is_lost_where_they_are_many(count: int) -> None:
+def test_more_than_31_findings_are_shortened_to_30_and_a_count(count: int) -> None:
     """Thirty are shown; the last line stands for two at least, and is as bad as the worst."""
     bad = [failure(str(number), "bad", "do") for number in range(31)]
     groups = [*bad, *(ok(str(number), "well") for number in range(count))][:count]
@@ -423,7 +427,7 @@ def test_the_summary_counts_each_kind(failures: int, warnings: int, said: str, s
     assert summary([*found, ok("a", "b")]).style == style
 
 
-def test_a_person_sees_each_finding_with_its_mark_and_its_advice() -> None:
+def test_a_table_of_findings_has_marks_and_advice() -> None:
     """A long name folds at 16 columns; the worst is red."""
     found = [
         failure(f"vntana/{'a' * 15}", "bad\x1b", "Do."),

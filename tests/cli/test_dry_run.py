@@ -1,4 +1,4 @@
-"""A trial: the flow's own exchange, once, against fakes that enforce the vendors' rules."""
+"""A trial makes one exchange of the flow, against fakes that enforce the vendors' rules."""
 
 import time
 from collections.abc import Callable
@@ -8,7 +8,7 @@ from typing import Any, cast
 
 import pytest
 
-from tests.cli.test_words import CODES
+from tests.cli.test_values import CODES
 from tests.subjects import FLOWS, LOOPBACK, proof, wrong_login
 from token_broker.errors import BrokerError, CredentialRejected
 from token_broker.exchange import NeedToken, Request, Response
@@ -35,8 +35,8 @@ def trial(flow: str, fake: Any, **changes: Any) -> DryRun:
 
 
 @pytest.mark.parametrize("flow", FLOWS)
-def test_one_login_earns_a_token(flow: str) -> None:
-    """However many variants it is made from."""
+def test_a_trial_gets_a_token_with_one_login(flow: str) -> None:
+    """However many variants the exchange needs."""
     fake = registry.new(flow, clock=clock)
     token = trial(flow, fake).token()
     assert token.headers
@@ -45,7 +45,7 @@ def test_one_login_earns_a_token(flow: str) -> None:
 
 @pytest.mark.parametrize("flow", FLOWS)
 def test_a_rejected_login_is_sent_once(flow: str) -> None:
-    """Whoever asks again gets the same error, and the vendor hears nothing."""
+    """Further calls raise the same error without a request to the vendor."""
     fake = registry.new(flow, clock=clock)
     attempt = trial(flow, fake, **wrong_login(flow))
     for _ in range(3):
@@ -54,8 +54,8 @@ def test_a_rejected_login_is_sent_once(flow: str) -> None:
     assert fake.log.counts[proof(flow).step] == 1
 
 
-def test_a_workspace_is_tried_by_the_same_login() -> None:
-    """Listing, organization and workspace come from one."""
+def test_listing_organization_and_workspace_use_one_login() -> None:
+    """Also if the workspace does not exist."""
     fake = FakeVntana(clock=clock)
     with pytest.raises(BrokerError, match="workspace"):
         trial("vntana", fake, organization="studio", workspace="no-such-place").token()
@@ -73,7 +73,7 @@ def test_a_workspace_is_tried_by_the_same_login() -> None:
 def test_each_session_of_a_trial_is_ended_once(
     monkeypatch: pytest.MonkeyPatch, place: dict[str, str], sessions: int
 ) -> None:
-    """Where the vendor has a way, and though the trial fails after the login."""
+    """Also if the trial fails after the login."""
     fake, typed = FakeVntana(clock=clock), every()["vntana"]
     ended: list[bool] = []
     transport = SimpleNamespace(
@@ -88,19 +88,22 @@ def test_each_session_of_a_trial_is_ended_once(
 
 
 def test_a_failed_log_out_is_ignored() -> None:
-    """What is thrown away in any case may fail."""
+    """The other sessions are ended all the same."""
     fake = FakeVntana(clock=clock)
-    attempt = trial("vntana", fake)
+    attempt = trial("vntana", fake, organization="studio", workspace="chairs")
     attempt.token()
+    refused: list[Request] = []
 
-    def refuse(request: object) -> Any:
-        raise CredentialRejected(f"no {request}")
+    def refuse(request: Request) -> Any:
+        refused.append(request)
+        raise CredentialRejected("refused")
 
     attempt.end(refuse)
+    assert len(refused) == 2
 
 
-def test_parameters_that_every_call_must_bring_are_made_up() -> None:
-    """The vendor is asked for a token of a user that says what it is for."""
+def test_a_trial_fills_in_required_parameters() -> None:
+    """The user of the token is named after the trial."""
     fake = FakeEditor(clock=clock)
     trial("editor", fake, parameters={}, required=["userId"]).token()
     (opening,) = fake.openings.values()
@@ -110,7 +113,7 @@ def test_parameters_that_every_call_must_bring_are_made_up() -> None:
 @pytest.mark.parametrize(
     ("named", "hosts"), [("", set()), (" a.example , B.Example,", {"a.example", "b.example"})]
 )
-def test_hosts_with_private_addresses_are_reached_where_they_are_named(
+def test_private_addresses_are_allowed_for_hosts_in_internal_hosts(
     monkeypatch: pytest.MonkeyPatch, named: str, hosts: set[str]
 ) -> None:
     """By INTERNAL_HOSTS, as the functions reach them."""
@@ -129,7 +132,7 @@ def test_hosts_with_private_addresses_are_reached_where_they_are_named(
 
 
 def test_all_requests_have_one_deadline(monkeypatch: pytest.MonkeyPatch) -> None:
-    """But the last, which ends the session, and has little time of its own."""
+    """Except the last one, which ends the session and has its own short time limit."""
     fake = FakeVntana(clock=time.time)
     patience: list[float] = []
 
@@ -163,10 +166,10 @@ def test_all_requests_have_one_deadline(monkeypatch: pytest.MonkeyPatch) -> None
 
 
 @pytest.mark.parametrize(("passed", "is_left"), [(0, True), (23.9, True), (24, False), (26, False)])
-def test_a_trial_asks_no_further_question_in_its_last_second(
+def test_a_probe_sends_no_request_in_the_last_second_of_a_trial(
     monkeypatch: pytest.MonkeyPatch, passed: float, is_left: bool
 ) -> None:
-    """A probe goes on while there is time: what it may still send takes a second."""
+    """A request of the probe may take a second."""
     moments = iter([1000.0, *[1000.0 + passed] * 99])
     monkeypatch.setattr(dry_run, "time", SimpleNamespace(monotonic=lambda: next(moments)))
 
@@ -179,10 +182,10 @@ def test_a_trial_asks_no_further_question_in_its_last_second(
 
 
 @pytest.mark.parametrize("code", CODES)
-def test_only_rejected_credentials_are_advised_to_be_checked(
+def test_the_advice_to_check_the_credentials_is_for_rejections_only(
     monkeypatch: pytest.MonkeyPatch, code: str
 ) -> None:
-    """What else a trial fails with says nothing about them."""
+    """Another error says nothing about the credentials."""
 
     def fail(*_: object) -> None:
         raise type(code.title().replace("_", ""), (BrokerError,), {})("no")
@@ -194,8 +197,8 @@ def test_only_rejected_credentials_are_advised_to_be_checked(
     assert (raised.value.code, raised.value.advice) == (code, advice)
 
 
-def test_a_trial_keeps_its_tokens() -> None:
-    """Unless it turns out to be dead."""
+def test_a_trial_uses_a_token_again_until_it_is_rejected() -> None:
+    """Its repr shows no token."""
     fake = FakeVntana(clock=clock)
     attempt = trial("vntana", fake)
     token = attempt.token()
@@ -206,8 +209,8 @@ def test_a_trial_keeps_its_tokens() -> None:
 
 
 @pytest.mark.parametrize("login", ["lives", "spent"])
-def test_a_broker_that_renews_meanwhile_makes_no_rejection(login: str) -> None:
-    """It ends the trial's token after any of its steps: the credentials are good all the same."""
+def test_a_concurrent_renewal_by_the_broker_is_not_reported_as_a_rejection(login: str) -> None:
+    """The broker may end the trial's token after any step; the credentials are still valid."""
     secret = {"organization": "studio", "workspace": "chairs"}
     raced = 0
     for position in range(1, 10):

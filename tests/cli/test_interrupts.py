@@ -1,4 +1,4 @@
-"""Ctrl-C, an answer that cannot be written, a question that nobody can answer: a sentence each."""
+"""Ctrl-C, unwritable output, and questions without a terminal are one line each."""
 
 import json
 import os
@@ -12,9 +12,9 @@ import pytest
 import typer
 
 from tests.cli.accounts import Visitor
+from tests.cli.command_lines import CHANGING, COMMANDS, SECRET, commands
 from tests.cli.operators import COLOUR, watched
 from tests.cli.processes import CLOSED
-from tests.cli.words import CHANGING, COMMANDS, SECRET, commands
 from token_broker_cli import command
 from token_broker_cli.secrets import Secrets
 
@@ -24,7 +24,7 @@ from token_broker_cli.secrets import Secrets
 def test_an_interruption_ends_a_command_at_once(
     visitor: Visitor, word: str, form: list[str], tmp_path: Path
 ) -> None:
-    """With 130 and a line, though the broker never answers."""
+    """With exit code 130 and a line, while the broker does not answer."""
     file = tmp_path / "secret.json"
     file.write_text(SECRET)
     (words,) = [line for line in commands(str(file)) if line[0] == word]
@@ -39,7 +39,7 @@ def test_an_interruption_ends_a_command_at_once(
     assert json.loads(line) == told if form else line == f"interrupted: {detail}"
 
 
-def test_an_interruption_before_the_command_has_begun_is_told(
+def test_an_interruption_before_the_command_starts_is_reported(
     visitor: Visitor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Also in JSON; Typer itself would leave with 130, or with 1, and say nothing."""
@@ -55,8 +55,10 @@ def test_an_interruption_before_the_command_has_begun_is_told(
         assert told == {"code": "interrupted", "detail": "ended by Ctrl-C", "advice": ""}
 
 
-def test_one_interruption_is_enough(visitor: Visitor, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A second one does not end the command before it has said what may have been done."""
+def test_a_second_interruption_is_ignored(
+    visitor: Visitor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The command first reports what may have been done."""
 
     def interrupt(*_: Any) -> str:
         raise KeyboardInterrupt
@@ -78,10 +80,10 @@ def test_one_interruption_is_enough(visitor: Visitor, monkeypatch: pytest.Monkey
     [["connect", "vendorlink", "new"], ["forget", "vendorlink", "acme"], ["verify", "acme"]],
     ids=lambda words: words[0],
 )
-def test_an_interrupted_question_is_an_interruption(
+def test_an_interrupted_question_is_reported_as_interrupted(
     visitor: Visitor, words: list[str], form: list[str]
 ) -> None:
-    """Not a no."""
+    """Not as a no."""
     code, seen = visitor.watches(*words, *form, answers=[None])
     assert (code, "interrupted" in seen.splitlines()[-1]) == (130, True), seen
     if form:
@@ -92,8 +94,8 @@ def test_an_interrupted_question_is_an_interruption(
     ("words", "typed"),
     [("forget", "n"), ("probe", "n"), ("forget --json", "n"), ("forget", "\x04")],
 )
-def test_a_no_changes_nothing(visitor: Visitor, words: str, typed: str) -> None:
-    """And reads so, and of nothing that is about to be done."""
+def test_the_answer_no_changes_nothing(visitor: Visitor, words: str, typed: str) -> None:
+    """The output says so, and announces no action."""
     found, seen = visitor.watches(*words.split(), "vendorlink", "acme", answers=[typed])
     assert (found, "nothing was changed" in seen, "aborted" in seen) == (1, True, True), seen
     assert not re.search("^(forgetting|probing)", COLOUR.sub("", seen), re.MULTILINE)
@@ -101,7 +103,7 @@ def test_a_no_changes_nothing(visitor: Visitor, words: str, typed: str) -> None:
 
 
 def test_questions_go_to_stderr(visitor: Visitor) -> None:
-    """It goes to stderr, wherever the answer goes."""
+    """Whether or not stdout is a terminal."""
     mine, theirs = pty.openpty()
     os.write(mine, b"n\n")
     result = visitor.runs("forget", "vendorlink", "acme", stdin=os.ttyname(theirs))
@@ -131,7 +133,7 @@ def test_a_closed_stdin_is_wrong_usage(visitor: Visitor, words: str, said: str) 
 def test_an_unwritable_answer_is_reported(
     visitor: Visitor, words: str, sink: str | None, form: str
 ) -> None:
-    """In a line, once; it is no defect of the command's."""
+    """In one line, without a traceback."""
     result = visitor.runs(*words.split(), *form.split(), stdout=sink)
     assert (result.returncode, result.stderr.count("\n")) == (1, 1), result.stderr
     said = "output_failed" if form else "output_failed: the answer cannot be written: "
@@ -139,8 +141,8 @@ def test_an_unwritable_answer_is_reported(
     assert ("No space left on device" if sink else "stdout is closed") in result.stderr
 
 
-def test_a_closed_pipe_is_no_defect(visitor: Visitor) -> None:
-    """As `head` is: nothing is said of it, not even by Python as it ends."""
+def test_a_closed_pipe_ends_a_command_silently(visitor: Visitor) -> None:
+    """As with `head`; Python prints no error at its exit either."""
     reader, writer = os.pipe()
     os.close(reader)
     result = visitor.runs("connections", stdout=writer)
@@ -148,7 +150,7 @@ def test_a_closed_pipe_is_no_defect(visitor: Visitor) -> None:
 
 
 def test_the_exit_code_survives_an_unwritable_stderr(visitor: Visitor) -> None:
-    """Where stderr is closed, or full, too: the answer does not suffer from it."""
+    """If stderr is closed or full; stdout still gets the answer."""
     for sink in (CLOSED, "/dev/full"):
         assert visitor.runs("status", "vendorlink", "none", stderr=sink).returncode == 1
         assert visitor.runs("status", "vendorlink", "No", "--json", stderr=sink).returncode == 2
@@ -168,7 +170,7 @@ def test_the_exit_code_survives_an_unwritable_stderr(visitor: Visitor) -> None:
     ids=" ".join,
 )
 def test_an_invalid_command_line_is_one_line(visitor: Visitor, words: list[str]) -> None:
-    """And in JSON where that is wanted, before the command or behind it."""
+    """Or JSON, with `--json` before or after the command."""
     result = visitor.types(*words)
     assert (result.exit_code, result.stdout) == (2, "")
     assert result.stderr.startswith("usage: ")
@@ -179,6 +181,6 @@ def test_an_invalid_command_line_is_one_line(visitor: Visitor, words: list[str])
         assert (result.exit_code, json.loads(result.stderr)["code"]) == (2, "usage")
 
 
-def test_no_words_are_answered_by_help() -> None:
+def test_without_arguments_the_command_shows_its_help() -> None:
     code, seen = watched([])
     assert (code, "connections" in seen) == (2, True)

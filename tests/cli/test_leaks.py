@@ -1,4 +1,4 @@
-"""The operator's command says no password, and a token only where it was asked for."""
+"""The command prints no password, and a token only if it was asked for."""
 
 import json
 from collections.abc import Iterable, Iterator
@@ -17,11 +17,11 @@ WRONG = {flow: {key: canaries(flow)[key] for key in SECRETS[flow]} for flow in F
 FORMS = pytest.mark.parametrize(
     ("flow", "form"), [(flow, ["--json"] if n % 2 else []) for n, flow in enumerate(FLOWS)]
 )
-"""As people read it, and as machines do."""
+"""Text and JSON."""
 
 
 class Shell:
-    """What an operator sees of the commands that are typed."""
+    """The output of the commands that an operator types."""
 
     def __init__(self, operator: Operator, form: list[str]) -> None:
         self._operator = operator
@@ -29,19 +29,19 @@ class Shell:
         self.seen: list[str] = []
 
     def types(self, *words: str, stdin: str | None = None) -> str:
-        """Run a command, whatever comes of it, and keep all that it says."""
+        """Run a command, and record its output, errors and exception."""
         result = self._operator.says(*words, *self._form, stdin=stdin)
         self.seen += [result.output, result.stderr, repr(result.exception)]
         return result.stdout
 
     def says(self, secrets: Iterable[str]) -> list[str]:
-        """Return the beginnings of the *secrets* that were to be seen."""
+        """Return the beginnings of the *secrets* that are in the output."""
         return traces(secrets, "\n".join(self.seen).encode())
 
 
 @contextmanager
 def down(operator: Operator, flow: str) -> Iterator[None]:
-    """Have a vendor answer nothing but nonsense."""
+    """Make a vendor answer with HTML only."""
     operator.switches(flow, "PATCH", {"faults": [{"kind": "html", "times": None}]})
     try:
         yield
@@ -50,7 +50,7 @@ def down(operator: Operator, flow: str) -> Iterator[None]:
 
 
 @FORMS
-def test_no_command_says_a_password(
+def test_no_command_prints_a_password(
     operator: Operator, connected: Connect, flow: str, form: list[str]
 ) -> None:
     """Right or wrong, stored or refused, tried or not, and while the vendor fails."""
@@ -80,10 +80,10 @@ def test_no_command_says_a_password(
 
 
 @FORMS
-def test_a_token_is_said_where_it_was_asked_for_only(
+def test_only_the_command_token_prints_a_token(
     operator: Operator, connected: Connect, flow: str, form: list[str]
 ) -> None:
-    """Not by what tells of it, not by what ends it, not by what is asked about it."""
+    """Neither do status, explain, connections, verify and forget, nor errors."""
     shell = Shell(operator, form)
     name = connected(flow)
     (header,) = operator.told("token", flow, name)["headers"].values()
@@ -101,8 +101,8 @@ def test_a_token_is_said_where_it_was_asked_for_only(
     assert shell.says([token]) == []
 
 
-def test_a_word_that_says_a_secret_is_found(operator: Operator) -> None:
-    """The search bites: the token itself, where it is asked for, is seen."""
+def test_the_search_for_secrets_finds_a_printed_token(operator: Operator) -> None:
+    """The command token prints it."""
     shell = Shell(operator, ["--json"])
     (header,) = json.loads(shell.types("token", "vendorlink", "demo"))["headers"].values()
     assert shell.says([header.removeprefix("Bearer ")])

@@ -1,4 +1,4 @@
-"""Who may not do everything, and who is not the only one who does something."""
+"""Missing permissions of an operator, and concurrent changes by another one."""
 
 import json
 from pathlib import Path
@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from tests.cli.accounts import Visitor
-from tests.cli.tellings import variant
-from tests.cli.words import ASKING, CHANGING
+from tests.cli.command_lines import ASKING, CHANGING
+from tests.cli.statuses import variant
 from token_broker_cli.secrets import Stored
 
 MINE = '{"username": "mine", "password": "b", "host": "h.vendorlink.nl"}'
@@ -45,7 +45,7 @@ def test_an_api_that_refuses_is_reported(visitor: Visitor, words: list[str]) -> 
     assert ("(stage test, " in result.stderr) == (words[0] in CHANGING)
 
 
-def test_a_list_of_connections_survives_errors(visitor: Visitor) -> None:
+def test_connections_are_listed_if_some_calls_fail(visitor: Visitor) -> None:
     """Each has its advice, which names the connection."""
     problem = {"code": "not_configured", "detail": "host: is missing", "status": 500}
     visitor.account.answers["vendorlink/acme"] = problem
@@ -157,7 +157,7 @@ def test_an_account_is_compared_only_where_the_broker_answers(visitor: Visitor, 
     assert visitor.says(*CONNECT, stdin=MINE).stdout.startswith("updated")
 
 
-def test_a_login_that_is_latched_for_any_token_is_not_tried(visitor: Visitor) -> None:
+def test_a_login_that_is_latched_for_one_token_is_not_tried(visitor: Visitor) -> None:
     """Whichever of its tokens says so, and though it was typed."""
     visitor.account.add("vendorlink/acme", variant(), variant(latched=True), secret=MINE)
     code, seen = visitor.watches(*CONNECT[:3], answers=["mine", "b", ""])
@@ -165,7 +165,7 @@ def test_a_login_that_is_latched_for_any_token_is_not_tried(visitor: Visitor) ->
     assert "Give others. Was it the vendor's mistake? Then `token-broker forget" in seen
 
 
-def test_the_same_document_again_is_not_stored(visitor: Visitor) -> None:
+def test_an_unchanged_document_is_not_stored(visitor: Visitor) -> None:
     for done, note in (
         ("updated", "not tried at the vendor: `token-broker token vendorlink acme` does that\n"),
         ("unchanged", "neither tried nor stored: that is what the connection has\n"),
@@ -217,7 +217,7 @@ def test_a_file_that_cannot_be_read_is_wrong_usage(
     assert result.stderr.rpartition(")\n")[2] == said
 
 
-def test_a_new_secret_says_what_it_is_for(visitor: Visitor) -> None:
+def test_a_new_secret_has_a_description(visitor: Visitor) -> None:
     """And the list of secrets is asked for the stage's own."""
     visitor.says("connect", "vendorlink", "new", *CONNECT[3:], stdin=MINE)
     (body,) = visitor.account.bodies["CreateSecret"]

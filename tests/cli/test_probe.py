@@ -1,4 +1,4 @@
-"""`probe`, and `connect`, which probes: a vendor in any of its modes is set up without a guess."""
+"""`probe`, and the probe of `connect`, find the options for each mode of a vendor."""
 
 import json
 from collections import Counter
@@ -11,7 +11,7 @@ import pytest
 from typer.testing import CliRunner
 
 from tests.cli.accounts import Visitor
-from tests.cli.canned import ACTIONS
+from tests.cli.fake_account import ACTIONS
 from tests.cli.operators import Operator
 from tests.cli.test_connect import NAMES, secret, secrets_manager
 from tests.functions.world import World, client
@@ -177,7 +177,7 @@ def goes_on(world: World, flow: str, name: str) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("flow", FLOWS)
-def test_connect_alone_sets_up_a_vendor_in_any_modes(
+def test_connect_finds_the_options_for_each_mode_of_a_vendor(
     world: World, flow: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Within the budget, with no breach; and a token is handed out, and renewed, afterwards."""
@@ -223,7 +223,7 @@ def test_each_unsuited_value_is_a_mode() -> None:
         ("editor", {"verify_header": "x-api-key"}, {"verify_header": "x-api-key"}),
     ],
 )
-def test_probe_writes_what_it_found(
+def test_probe_writes_the_options_that_it_found(
     operator: Operator, flow: str, modes: dict[str, Any], options: dict[str, Any]
 ) -> None:
     """So does `connect`; with --as-modes it writes nothing, but tells the modes."""
@@ -251,7 +251,7 @@ def test_probe_writes_what_it_found(
         operator.switches(flow, "PUT", {})
 
 
-def test_a_person_is_told_the_budget_and_asked_before(operator: Operator) -> None:
+def test_probe_shows_its_budget_and_asks_for_confirmation(operator: Operator) -> None:
     """A no sends nothing; what was seen is a table, and the options are written after a yes."""
     name = next(NAMES)
     document = secret(operator, "editor", options={"verify_header": "x-api-key"})
@@ -266,7 +266,7 @@ def test_a_person_is_told_the_budget_and_asked_before(operator: Operator) -> Non
         assert said in seen
 
 
-def test_a_vendor_that_cannot_be_used_is_reported_all_the_same(operator: Operator) -> None:
+def test_a_probe_of_an_unusable_vendor_has_a_report(operator: Operator) -> None:
     """What was seen until then, and the error; and nothing is written where that is not wanted."""
     name = next(NAMES)
     operator.says(
@@ -297,7 +297,7 @@ KEPT: dict[str, Any] = {
 def probed(visitor: Visitor, monkeypatch: pytest.MonkeyPatch) -> Visitor:
     """Return an operator whose broker found an option that the secret has not."""
     report = {**ACTIONS[PROBE], "options": FOUND, "modes": {"extend_renewal": "null_spent"}}
-    monkeypatch.setattr("tests.cli.canned.ACTIONS", {**ACTIONS, PROBE: report})
+    monkeypatch.setattr("tests.cli.fake_account.ACTIONS", {**ACTIONS, PROBE: report})
     visitor.account.add("vendorlink/acme", secret=json.dumps(KEPT))
     return visitor
 
@@ -345,7 +345,7 @@ SENT = f"sent: 4 requests, 1 of them with the credentials\n{PROBLEM}"
 @pytest.fixture
 def failing(visitor: Visitor, monkeypatch: pytest.MonkeyPatch) -> Visitor:
     """Return an operator whose vendor shows an option, and gives no token."""
-    monkeypatch.setattr("tests.cli.canned.ACTIONS", {**ACTIONS, PROBE: REPORT})
+    monkeypatch.setattr("tests.cli.fake_account.ACTIONS", {**ACTIONS, PROBE: REPORT})
     visitor.account.add("vendorlink/acme", secret=json.dumps(KEPT))
     return visitor
 
@@ -360,7 +360,7 @@ def failing(visitor: Visitor, monkeypatch: pytest.MonkeyPatch) -> Visitor:
     ],
     ids=str,
 )
-def test_a_probe_without_a_token_reports_what_was_seen_and_fails(
+def test_a_probe_without_a_token_reports_its_findings_and_fails(
     failing: Visitor, form: list[str], out: str | None, err: str
 ) -> None:
     """In any form; an option that follows is written all the same."""
@@ -399,11 +399,11 @@ def test_the_findings_of_a_probe_are_a_table_from_72_columns_on(
     assert seen[begin:-1] == [*shown, *SENT.splitlines()]
 
 
-def test_an_option_that_follows_is_told_with_what_was_seen() -> None:
+def test_a_derived_option_is_shown_with_its_finding() -> None:
     assert [*follows(REPORT)] == ['option null_renewal "drop": A? c']
 
 
-def test_a_probe_writes_into_no_other_account(probed: Visitor) -> None:
+def test_a_probe_does_not_write_into_another_account(probed: Visitor) -> None:
     """The secret that the broker read is not the one that would be changed."""
     probed.account.elsewhere = {SECRET: "{}"}
     result = probed.says("probe", "vendorlink", "acme", "--yes")
@@ -453,7 +453,7 @@ def test_probe_reports_a_concurrent_change(
         ({"lifetime": 600}, {"refresh_method": "GET"}, {"lifetime": 600, "refresh_method": "GET"}),
     ],
 )
-def test_an_option_that_is_found_to_be_the_default_is_left_out(
+def test_an_option_that_equals_its_default_is_not_written(
     given: dict[str, Any], changes: dict[str, Any], options: dict[str, Any]
 ) -> None:
     """What the operator wrote stays, even where it says the default."""

@@ -1,4 +1,4 @@
-"""Trouble is seen first, on screens of any width, and what is no screen gets no table."""
+"""Output on terminals of any width, and in pipes; connections with failures come first."""
 
 import json
 import re
@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from tests.cli.accounts import Visitor
-from tests.cli.canned import ACTIONS, Account
+from tests.cli.fake_account import ACTIONS, Account
 from tests.cli.operators import COLOUR
-from tests.cli.tellings import failure, variant
+from tests.cli.statuses import failure, variant
 
 LONG = "a" * 63
 BROKEN = failure("credential_rejected", count=1)
@@ -29,7 +29,9 @@ def crowd(account: Account, visitor: Visitor) -> Visitor:
 
 
 @pytest.mark.parametrize("columns", [40, 80, 200])
-def test_columns_fold_and_trouble_comes_first(crowd: Visitor, columns: int) -> None:
+def test_columns_fold_and_connections_with_failures_come_first(
+    crowd: Visitor, columns: int
+) -> None:
     """Whatever one connection is called, each line of another says how it is."""
     code, seen = crowd.watches("connections", COLUMNS=str(columns))
     lines = COLOUR.sub("", seen).splitlines()
@@ -47,7 +49,7 @@ def test_columns_fold_and_trouble_comes_first(crowd: Visitor, columns: int) -> N
 
 
 def test_a_latch_beside_a_live_token_is_red(visitor: Visitor) -> None:
-    """A latch beside a token that lives looks like no healthy connection."""
+    """Though its token is fresh."""
     visitor.account.add("vendorlink/acme", variant(latched=True))
     _, seen = visitor.watches("connections")
     assert re.search(r"\x1b\[31m[█▏▎▍▌▋▊▉░]+ fresh, latched", seen)
@@ -101,7 +103,7 @@ def test_an_ascii_terminal_gets_ascii_signs(visitor: Visitor, command: str) -> N
     assert json.loads(told.stdout)["variants"][0]["context"]["display_name"] == "Zoë"
 
 
-def test_doctor_groups_what_is_the_same_of_many(crowd: Visitor) -> None:
+def test_doctor_groups_equal_findings_of_many_connections(crowd: Visitor) -> None:
     """Trouble first; JSON has each, and the sum counts each."""
     crowd.account.denied.add("DescribeTable")
     result = crowd.says("doctor")
@@ -117,7 +119,7 @@ def test_doctor_groups_what_is_the_same_of_many(crowd: Visitor) -> None:
     assert re.findall(r"\d+", lines[-1]) == [str(count) for count in counts if count]
 
 
-def test_secrets_that_may_not_be_read_are_one_finding(crowd: Visitor) -> None:
+def test_secrets_without_permission_to_read_are_one_finding(crowd: Visitor) -> None:
     """However many they are."""
     crowd.account.denied.add("GetSecretValue")
     _, seen = crowd.watches("doctor")
@@ -126,7 +128,7 @@ def test_secrets_that_may_not_be_read_are_one_finding(crowd: Visitor) -> None:
 
 
 def test_doctor_expects_the_error_unknown_connection(visitor: Visitor) -> None:
-    """That there is no such connection; whatever else the broker says is a failure of its."""
+    """Any other error of the broker is a failure."""
     no = {"code": "store_unavailable", "detail": "the table does not answer", "status": 503}
     visitor.account.answers["editor/token-broker-doctor"] = no
     lines = visitor.says("doctor").stdout.splitlines()
@@ -163,7 +165,7 @@ def test_control_characters_of_a_vendor_are_replaced(
 
 
 def test_an_error_is_one_line_in_a_pipe(visitor: Visitor) -> None:
-    """However long it is; below it is what to do."""
+    """However long it is; the next line is the advice."""
     problem = {"code": "store_unavailable", "detail": "long " * 40, "status": 503}
     visitor.account.answers["vendorlink/acme"] = problem
     lines = visitor.says("status", "vendorlink", "acme").stderr.splitlines()
@@ -207,10 +209,8 @@ def test_forgotten_tokens_are_counted(
     assert told.startswith(f"forgotten: {said} of vendorlink/acme (")
 
 
-def test_a_token_that_is_not_valid_is_told(
-    visitor: Visitor, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """It is typed unseen, and a broker that knows it says nothing of it."""
+def test_verify_reports_an_invalid_token(visitor: Visitor, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The input is hidden, and the output does not repeat it."""
     monkeypatch.setitem(ACTIONS, ("POST", "verify"), {"valid": False})
     visitor.account.add("editor/acme")
     code, seen = visitor.watches("verify", "acme", answers=["s3cret"])

@@ -1,4 +1,4 @@
-"""What is told of connections that fare badly."""
+"""The output for connections with failures, latches and holds."""
 
 import time
 from itertools import product
@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tests.cli.accounts import Visitor
-from tests.cli.tellings import NOW, at, failure, variant
+from tests.cli.statuses import NOW, at, failure, variant
 from token_broker.item import rfc3339
 from token_broker_cli.connections import Connection, verdict
 from token_broker_cli.errors import CommandError
@@ -22,8 +22,8 @@ NEXT = {
 }
 
 
-def test_failures_are_counted() -> None:
-    """Once is not worth a number; a latch is part of the state."""
+def test_repeated_failures_are_counted() -> None:
+    """A single failure has no number; a latch is part of the state."""
     once = VariantView(variant("stale", failure=failure(count=1)), NOW)
     often = VariantView(variant("stale", failure=failure(count=7), latched=True), NOW)
     assert (once.failure, once.words) == ("upstream_unavailable", "stale")
@@ -45,7 +45,7 @@ def test_failures_are_counted() -> None:
 def test_status_shows_each_state_on_a_line(
     visitor: Visitor, changes: dict[str, Any], lines: list[str]
 ) -> None:
-    """Each thing on a line."""
+    """A label and a value."""
     visitor.account.add("vendorlink/acme", variant(**changes))
     shown = visitor.says("status", "vendorlink", "acme").stdout.splitlines()
     for line in lines:
@@ -58,8 +58,8 @@ def test_status_shows_each_state_on_a_line(
 
 
 @pytest.mark.parametrize("would", [*NEXT, "dance"])
-def test_explain_says_what_the_broker_says(visitor: Visitor, would: str) -> None:
-    """In words for a person; a word that this command does not know is shown as it is."""
+def test_explain_shows_the_next_step_in_the_broker_answer(visitor: Visitor, would: str) -> None:
+    """In a sentence on a terminal; an unknown step is shown unchanged."""
     visitor.account.add("vendorlink/acme", variant(next=would, because="it is so"))
     lines = visitor.says("explain", "vendorlink", "acme").stdout.splitlines()
     assert lines == [
@@ -73,8 +73,8 @@ def test_explain_says_what_the_broker_says(visitor: Visitor, would: str) -> None
     assert f"the connection  fresh.  A call {NEXT.get(would, would)}.\n  because it is so\n" in seen
 
 
-def test_explain_guesses_nothing(visitor: Visitor) -> None:
-    """A broker that does not say is too old; a connection without tokens has nothing to explain."""
+def test_explain_needs_the_next_step_in_the_broker_answer(visitor: Visitor) -> None:
+    """A broker without it is too old."""
     old = variant()
     del old["next"], old["because"]
     visitor.account.add("vendorlink/acme", old)
@@ -86,8 +86,8 @@ def test_explain_guesses_nothing(visitor: Visitor) -> None:
     )
 
 
-def test_explain_tells_the_state_and_the_latch_of_each_token(visitor: Visitor) -> None:
-    """In JSON the state alone: the verdict says what a latch comes to."""
+def test_explain_has_the_state_of_each_token_in_json(visitor: Visitor) -> None:
+    """A latch does not change the state."""
     latched = variant("stale", latched=True, variant="abc")
     visitor.account.add("vendorlink/acme", variant(), latched)
     told = Visitor.document(visitor.says("explain", "vendorlink", "acme", "--json").stdout)
@@ -106,10 +106,12 @@ def test_explain_tells_the_state_and_the_latch_of_each_token(visitor: Visitor) -
     [({}, []), ({"failure": failure(), "latched": True}, ["upstream_unavailable, 2 times"])],
     ids=["only", "and a failure"],
 )
-def test_a_hold_is_seen(visitor: Visitor, other: dict[str, Any], said_too: list[str]) -> None:
-    """Who, since when, and why, by each command that looks; it comes before what is well.
+def test_each_command_shows_a_hold(
+    visitor: Visitor, other: dict[str, Any], said_too: list[str]
+) -> None:
+    """Operator, time and reason. Held connections come before healthy ones.
 
-    Neither the hold nor another trouble hides the other.
+    A failure beside the hold is shown too.
     """
     since = rfc3339(int(time.time()) - 7200)
     visitor.account.add("vntana/zz", variant(**other))
@@ -133,8 +135,8 @@ def test_a_hold_is_seen(visitor: Visitor, other: dict[str, Any], said_too: list[
         assert all(word in seen for one in said_too for word in one.split())
 
 
-def test_tokens_in_trouble_come_first() -> None:
-    """A latch, then a failure, then the rest; the connection is as urgent as its worst token."""
+def test_tokens_with_failures_come_first() -> None:
+    """A latch, then a failure, then others. The worst token decides on its connection."""
     kinds = (
         variant(),
         variant(failure=failure()),
@@ -158,13 +160,13 @@ def test_tokens_in_trouble_come_first() -> None:
         (6, ", ".join(["vntana/acme"] * 5) + " and 1 more"),
     ],
 )
-def test_a_verdict_names_five_connections(count: int, said: str) -> None:
+def test_a_verdict_names_up_to_five_connections(count: int, said: str) -> None:
     lost = Connection("vntana", "acme", error=CommandError("internal", "no"))
     assert verdict([lost] * count).plain.endswith(said)
 
 
-def test_a_hold_is_seen_where_no_token_is_kept(visitor: Visitor) -> None:
-    """A connection is often held before it has one."""
+def test_a_hold_is_shown_for_a_connection_without_tokens(visitor: Visitor) -> None:
+    """A connection may be held before its first token."""
     visitor.account.add("vendorlink/acme")
     told = visitor.account.answers["vendorlink/acme"]
     held = {"since": at(-9), "by": "me", "reason": "leak"}

@@ -1,4 +1,4 @@
-"""Stage and address are of one broker, or nothing is asked and nothing is changed."""
+"""Stage and address must belong to one broker; if not, no call is made."""
 
 import re
 from dataclasses import fields
@@ -13,8 +13,8 @@ from typer.testing import CliRunner
 import token_broker_cli
 import token_broker_local
 from tests.cli.accounts import Visitor
-from tests.cli.canned import ACTIONS, Account
-from tests.cli.words import CHANGING, COMMANDS, SECRET
+from tests.cli.command_lines import CHANGING, COMMANDS, SECRET
+from tests.cli.fake_account import ACTIONS, Account
 from token_broker_cli import command
 from token_broker_cli.context import SECONDS, Context
 from token_broker_cli.errors import CommandError
@@ -109,7 +109,7 @@ URL, STAGE = "TOKEN_BROKER_URL", "TOKEN_BROKER_STAGE"
 def test_options_that_name_two_brokers_are_refused(
     options: Options, environment: dict[str, str], said: str
 ) -> None:
-    """By an option, by the environment, or by both."""
+    """In options, in the environment, or in both."""
     with pytest.raises(CommandError) as raised:
         Settings.of(options, environment)
     assert re.search(said, f"{raised.value.detail} → {raised.value.advice}")
@@ -128,7 +128,7 @@ def test_options_that_name_two_brokers_are_refused(
 def test_stage_and_address_of_one_source_are_used_together(
     options: Options, environment: dict[str, str], stage: str
 ) -> None:
-    """An address of one's own has no stage in it: who names both in one place means both."""
+    """A custom domain has no stage in it."""
     assert Settings.of(options, environment).stage == stage
 
 
@@ -136,7 +136,7 @@ def test_stage_and_address_of_one_source_are_used_together(
 def test_every_command_refuses_a_stage_and_an_address_of_two_brokers(
     visitor: Visitor, words: list[str]
 ) -> None:
-    """Before anything is asked, of whatever is."""
+    """Before any call."""
     result = visitor.types(*words, "--stage", "prod", stdin=SECRET, TOKEN_BROKER_URL=f"{HOST}/test")
     assert (result.exit_code, result.stdout) == (2, ""), result.output
     assert "stage test, not of stage prod" in result.stderr
@@ -169,8 +169,8 @@ def test_a_named_stack_is_used() -> None:
         assert Settings.of(options, environment).stack == stack
 
 
-def test_the_address_says_in_which_region_the_secrets_are() -> None:
-    """Not the shell, which may mean another."""
+def test_the_address_determines_the_region_of_the_secrets() -> None:
+    """Not the environment, which may name another one."""
     assert Settings.of(Options(url=f"{HOST}/prod"), {}).region == "eu-west-1"
     for own in (OWN, f"{HOST}.example.com/test", f"{OWN}/a.execute-api.us-east-1.amazonaws.com/b"):
         assert Settings.of(Options(stage="prod", url=own), {}).region is None
@@ -178,7 +178,7 @@ def test_the_address_says_in_which_region_the_secrets_are() -> None:
 
 @pytest.mark.parametrize("words", COMMANDS, ids=lambda words: words[0])
 def test_every_request_is_signed_for_the_region(visitor: Visitor, words: list[str]) -> None:
-    """To the broker and to AWS: the shell's is another."""
+    """To the broker and to AWS; the environment names another region."""
     visitor.says(*words, "--region", "us-east-1", stdin=SECRET)
     assert visitor.account.regions == {"us-east-1"}
 
@@ -198,9 +198,7 @@ def promised(word: str) -> set[str]:
 
 
 @pytest.mark.parametrize("words", COMMANDS, ids=lambda words: words[0])
-def test_json_is_one_line_with_the_members_that_the_page_promises(
-    visitor: Visitor, words: list[str]
-) -> None:
+def test_json_is_one_line_with_the_members_on_the_page(visitor: Visitor, words: list[str]) -> None:
     """And nothing is written beside it."""
     visitor.account.add("editor/acme")
     told = visitor.says(*words, "--json", stdin=SECRET)
@@ -211,15 +209,15 @@ def test_json_is_one_line_with_the_members_that_the_page_promises(
 
 
 def test_a_question_names_stage_and_host(visitor: Visitor) -> None:
-    """So that a wrong one is seen in time; and what becomes of the callers."""
+    """And the effect on the callers."""
     _, seen = visitor.watches("forget", "vendorlink", "acme", answers=["n"])
     assert "stage test" in seen.partition("?")[0]
     assert "Callers get new ones" in seen
     assert not [one for one in visitor.account.asked if one.startswith("DELETE")]
 
 
-def test_connect_needs_no_api_to_store_what_is_new(visitor: Visitor, account: Account) -> None:
-    """Who may not describe the stack stores all the same, and is told so."""
+def test_connect_stores_a_new_secret_without_an_api(visitor: Visitor, account: Account) -> None:
+    """Also without permission to describe the stack; the output says so."""
     words = ("connect", "vendorlink", "new", "--no-check", "--file", "-", "--stage", "test")
     result = visitor.types(*words, stdin='{"username": "a", "password": "b", "host": "h"}')
     assert result.exit_code == 0, result.output
@@ -239,7 +237,7 @@ def test_connect_needs_no_api_to_store_what_is_new(visitor: Visitor, account: Ac
     }
 
 
-def test_the_local_system_is_where_the_command_looks_for_it() -> None:
+def test_command_and_local_system_have_equal_addresses_and_credentials() -> None:
     """Both have their own constants: neither imports the other."""
     for port in (8080, 9000):
         there, here = Addresses(port), LocalSystem(port)
@@ -254,8 +252,8 @@ def test_the_local_system_is_where_the_command_looks_for_it() -> None:
     assert f"{settings.secrets}vntana/acme" == secret_name("vntana", "acme")
 
 
-def test_an_answer_is_waited_for_no_longer_than_the_api_gives_one() -> None:
-    """Nor shorter: its own sentence about what took too long is worth waiting for."""
+def test_the_command_waits_as_long_as_the_integration_timeout_of_the_api() -> None:
+    """Not shorter: the error of the API tells more."""
     assert INTEGRATION_TIMEOUT - SECONDS == 1
     left: list[float] = []
 
@@ -281,7 +279,7 @@ def test_command_and_local_system_import_nothing_of_each_other() -> None:
 
 @pytest.mark.parametrize("words", [line for line in COMMANDS if "acme" in line], ids=str)
 def test_each_command_refuses_an_invalid_name(visitor: Visitor, words: list[str]) -> None:
-    """Before anything is asked."""
+    """Before any call."""
     wrong = ["Not_Ok" if word == "acme" else word for word in words]
     result = visitor.says(*wrong, stdin=SECRET)
     assert (result.exit_code, "usage: NAME must match" in result.stderr) == (2, True)
@@ -290,7 +288,7 @@ def test_each_command_refuses_an_invalid_name(visitor: Visitor, words: list[str]
 
 @pytest.mark.parametrize("place", ["before", "behind"])
 @pytest.mark.parametrize("option", [field.name for field in fields(Options)])
-def test_each_option_may_stand_before_the_command_and_behind(
+def test_each_option_may_stand_before_or_after_the_command(
     monkeypatch: pytest.MonkeyPatch, option: str, place: str
 ) -> None:
     chosen: list[Options] = []

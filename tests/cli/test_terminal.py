@@ -1,4 +1,4 @@
-"""What is seen on a terminal, and what comes out of a pipe, by real processes."""
+"""Output of real processes on a terminal and in a pipe."""
 
 import json
 import os
@@ -19,20 +19,20 @@ from token_broker_cli.main import app
 ESCAPE = "\x1b["
 MASK = "••••••••"
 MOST_MODULES = 450
-"""What help may load, its own and Python's: here 356. More is to be waited for."""
+"""Modules that help may load, its own and Python's: here 356. More would make it slow."""
 
 
 @pytest.mark.parametrize("form", [["--format", "curl"], ["--format", "export"], ["--json"]])
-def test_a_terminal_sees_no_token(operator: Operator, form: list[str]) -> None:
-    """But a mask, wherever the token stands."""
+def test_a_token_is_masked_on_a_terminal(operator: Operator, form: list[str]) -> None:
+    """In each format."""
     token = operator.told("token", "editor", "demo")["headers"]["x-api-token"]
     code, seen = operator.watches("token", "editor", "demo", *form)
     assert (code, token in seen, MASK in seen) == (0, False, True)
     assert ('{\n  "flow": ' in seen) == (form == ["--json"])
 
 
-def test_a_terminal_sees_the_token_if_it_asks(operator: Operator) -> None:
-    """With --show."""
+def test_a_token_is_shown_on_a_terminal_with_the_option_show(operator: Operator) -> None:
+    """With its fingerprint."""
     token = operator.told("token", "editor", "demo")["headers"]["x-api-token"]
     _, seen = operator.watches("token", "editor", "demo", "--show")
     assert (token in seen, MASK in seen) == (True, False)
@@ -40,7 +40,7 @@ def test_a_terminal_sees_the_token_if_it_asks(operator: Operator) -> None:
 
 
 def test_a_pipe_gets_the_token_and_no_colours(operator: Operator) -> None:
-    """On stdout is the answer, and nothing else."""
+    """Stdout has only the answer."""
     result = operator.pipes("token", "vendorlink", "demo")
     assert result.returncode == 0, result.stderr
     assert re.fullmatch(r"-H 'Authorization: Bearer [^']+'\n", result.stdout)
@@ -58,8 +58,8 @@ def test_stdout_decides_whether_a_token_is_masked(operator: Operator) -> None:
     assert MASK in on_terminal(words)
 
 
-def test_colours_are_for_terminals(operator: Operator) -> None:
-    """Not for pipes, and not where NO_COLOR is set; errors likewise."""
+def test_only_a_terminal_gets_colours(operator: Operator) -> None:
+    """Pipes get none, for answers and for errors."""
     _, seen = operator.watches("status", "vendorlink", "demo")
     assert f"{ESCAPE}32m" in seen or f"{ESCAPE}1m" in seen
     assert ESCAPE not in operator.pipes("status", "vendorlink", "demo").stdout
@@ -68,15 +68,17 @@ def test_colours_are_for_terminals(operator: Operator) -> None:
     assert wrong.stderr.startswith("unknown_connection: ")
 
 
-def test_no_color_is_heeded(operator: Operator, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_color_removes_the_colours(operator: Operator, monkeypatch: pytest.MonkeyPatch) -> None:
     """Bold and dim may stay; colours go."""
     monkeypatch.setenv("NO_COLOR", "1")
     _, seen = operator.watches("doctor")
     assert not re.search(r"\x1b\[[0-9;]*3[0-7]m", seen)
 
 
-def test_local_is_all_it_needs(operator: Operator, tmp_path: Path) -> None:
-    """Whatever the shell is logged in to; PORT is the one of `make run`."""
+def test_the_option_local_overrides_the_settings_of_the_environment(
+    operator: Operator, tmp_path: Path
+) -> None:
+    """Profile, endpoint and proxy; PORT is the one of `make run`."""
     for name in ("config", "credentials"):
         (tmp_path / ".aws").mkdir(exist_ok=True)
         (tmp_path / ".aws" / name).write_text("no settings")
@@ -100,8 +102,8 @@ def test_local_is_all_it_needs(operator: Operator, tmp_path: Path) -> None:
     assert json.loads(result.stdout)["connections"]
 
 
-def test_help_comes_at_once() -> None:
-    """Nothing that talks to AWS is loaded for it."""
+def test_help_loads_no_aws_libraries() -> None:
+    """And few modules in all."""
     script = "import sys, token_broker_cli.main; print([m for m in sys.modules if '.' not in m])"
     loaded = subprocess.run(
         [sys.executable, "-c", script],
@@ -123,8 +125,8 @@ def test_help_comes_at_once() -> None:
     assert 100 < helped.stderr.count("import time:") < MOST_MODULES
 
 
-def test_completion_is_offered() -> None:
-    """Of commands and flows, by the shell's own means."""
+def test_a_shell_completes_commands_and_flows() -> None:
+    """With the completion of bash."""
     words = {"tok": ("1", "token"), "token vend": ("2", "vendorlink")}
     for typed, (position, found) in words.items():
         asked = {"COMP_WORDS": f"token-broker {typed}", "COMP_CWORD": position}

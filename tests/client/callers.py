@@ -1,4 +1,4 @@
-"""Who sends requests to a vendor: the same through requests, httpx and its async client."""
+"""Sends requests to a vendor through requests, httpx or httpx's async client."""
 
 import asyncio
 import ssl
@@ -20,52 +20,52 @@ NO_TLS = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 
 
 @dataclass(frozen=True, slots=True)
-class Said:
-    """What a vendor said in the end."""
+class Response:
+    """The final response of a vendor."""
 
     status: int
     text: str
 
 
 class Caller:
-    """Signs what it sends by *access*; follows redirects."""
+    """Signs its requests with *access*; follows redirects."""
 
     def __init__(self, library: Library, access: Access) -> None:
         self.library = library
         self._auth: Any = access.auth() if library == "requests" else access.httpx_auth()
 
-    def send(self, method: str, url: str, body: Any = None, **options: Any) -> Said:
-        """Return what comes back in the end."""
+    def send(self, method: str, url: str, body: Any = None, **options: Any) -> Response:
+        """Return the final response."""
         if self.library == "requests":
             with requests.Session() as session:
                 session.auth = self._auth
                 answer = session.request(
                     method, url, data=body, timeout=PATIENCE_SECONDS, **options
                 )
-                return Said(answer.status_code, answer.text)
+                return Response(answer.status_code, answer.text)
         if self.library == "httpx":
             with httpx.Client(
                 auth=self._auth, follow_redirects=True, verify=NO_TLS, timeout=PATIENCE_SECONDS
             ) as client:
-                reply = client.request(method, url, **form_or(body), **options)
-                return Said(reply.status_code, reply.text)
+                reply = client.request(method, url, **body_argument(body), **options)
+                return Response(reply.status_code, reply.text)
         return asyncio.run(self._sent(method, url, body, options))
 
-    async def _sent(self, method: str, url: str, body: Any, options: dict[str, Any]) -> Said:
-        content = later(body) if isinstance(body, Iterator) else body
+    async def _sent(self, method: str, url: str, body: Any, options: dict[str, Any]) -> Response:
+        content = async_chunks(body) if isinstance(body, Iterator) else body
         async with httpx.AsyncClient(
             auth=self._auth, follow_redirects=True, verify=NO_TLS, timeout=PATIENCE_SECONDS
         ) as client:
-            reply = await client.request(method, url, **form_or(content), **options)
-            return Said(reply.status_code, reply.text)
+            reply = await client.request(method, url, **body_argument(content), **options)
+            return Response(reply.status_code, reply.text)
 
 
-def form_or(body: Any) -> dict[str, Any]:
+def body_argument(body: Any) -> dict[str, Any]:
     """Return *body* under httpx's name for it: a form's fields, or the content itself."""
     return {"data" if isinstance(body, dict) else "content": body}
 
 
-async def later(chunks: Iterator[bytes]) -> AsyncIterator[bytes]:
+async def async_chunks(chunks: Iterator[bytes]) -> AsyncIterator[bytes]:
     """Yield *chunks* as an async client wants them."""
     for chunk in chunks:
         yield chunk

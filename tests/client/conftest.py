@@ -1,4 +1,4 @@
-"""The two entrances to a broker: its API and its functions, on this machine."""
+"""Fixtures for the two entrances to a broker, API and functions, on this machine."""
 
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -7,7 +7,7 @@ import boto3
 import pytest
 
 from tests import systems
-from tests.client.systems import Entrance, Handler, Serve, System, Through
+from tests.client.systems import Entrance, Handler, MakeBroker, Serve, System
 from tests.waiting import PATIENCE_SECONDS
 from token_broker_client import Broker
 from token_broker_client.cache import Cache
@@ -23,13 +23,13 @@ PATIENT = Patience(PATIENCE_SECONDS)
 
 @pytest.fixture(scope="session")
 def session() -> boto3.Session:
-    """Return who may call the broker on this machine."""
+    """Return a session with the credentials of the local system."""
     return boto3.Session(ACCESS_KEY, SECRET_KEY, region_name=REGION)
 
 
 @pytest.fixture(autouse=True)
 def _new_clients() -> None:
-    """Have no client of boto3's that knows the place of another test."""
+    """Drop the clients of boto3, which know the URL of another test."""
     CLIENTS.reset()
 
 
@@ -41,8 +41,10 @@ def entrance(request: pytest.FixtureRequest) -> Entrance:
 
 
 @pytest.fixture
-def through(entrance: Entrance, session: boto3.Session, monkeypatch: pytest.MonkeyPatch) -> Through:
-    """Return what makes a broker that is reached at a place, with a memory of its own."""
+def make_broker(
+    entrance: Entrance, session: boto3.Session, monkeypatch: pytest.MonkeyPatch
+) -> MakeBroker:
+    """Return a function that makes a broker at a URL, with a cache of its own."""
 
     def made(url: str, patience: Patience = PATIENT) -> Broker:
         if entrance == "url":
@@ -57,7 +59,7 @@ def through(entrance: Entrance, session: boto3.Session, monkeypatch: pytest.Monk
 
 @pytest.fixture
 def serve() -> Iterator[Serve]:
-    """Return what serves a handler as all three functions, and tells where."""
+    """Return a function that serves a handler as all three functions and returns the URL."""
     with ExitStack() as stack:
 
         def served(handler: Handler) -> str:
@@ -71,6 +73,6 @@ def serve() -> Iterator[Serve]:
 
 @pytest.fixture(scope="session")
 def system() -> Iterator[System]:
-    """Run the whole system, as `make run` does, for all tests that want it."""
+    """Run the whole system, as `make run` does, for all tests that use it."""
     with systems.system() as places:
         yield System(places)

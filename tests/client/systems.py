@@ -1,4 +1,4 @@
-"""The local system, as the tests of its callers use it."""
+"""The local system, as the tests of the client use it."""
 
 import json
 import math
@@ -23,28 +23,28 @@ if TYPE_CHECKING:
 Entrance: TypeAlias = Literal["url", "function"]
 Handler: TypeAlias = Callable[[Any, Any], Any]
 Serve: TypeAlias = Callable[[Handler], str]
-Through: TypeAlias = Callable[..., Broker]
+MakeBroker: TypeAlias = Callable[..., Broker]
 
 numbers = count(1)
 
 
 @contextmanager
 def refused(kind: type[BrokerError], detail: str) -> Iterator[pytest.ExceptionInfo[BrokerError]]:
-    """Expect an error of that very class, with that whole text."""
+    """Expect an error of exactly this class and this text."""
     with pytest.raises(BrokerError) as caught:
         yield caught
     assert (type(caught.value), caught.value.detail) == (kind, detail)
 
 
 def tries(number: int) -> Patience:
-    """Return a patience that ends after so many tries, and not after a time."""
+    """Return a patience of *number* attempts, without a limit of time."""
     dice = chain(repeat(0.0, number - 1), repeat(math.inf))
     return Patience(PATIENCE_SECONDS, random=dice.__next__)
 
 
 @dataclass(frozen=True, slots=True)
 class System:
-    """A system that runs; each test has connections of its own, to vendors of its own."""
+    """A running system; each test has its own connections, to its own fakes."""
 
     places: Addresses
 
@@ -54,7 +54,7 @@ class System:
         return self.places.url("gateway")
 
     def connect(self, flow: str, document: Mapping[str, Any], name: str = "") -> str:
-        """Make a connection by this secret; return its name."""
+        """Store *document* as the secret of a connection; return its name."""
         name = name or f"test-{next(numbers)}"
         self.secrets.create_secret(Name=secret_name(flow, name), SecretString=json.dumps(document))
         return name
@@ -73,6 +73,6 @@ class System:
 
 @cache
 def client(url: str) -> "SecretsManagerClient":
-    """Return a client of Secrets Manager; to make one takes a while."""
+    """Return a client of Secrets Manager; it is cached, because making one takes a while."""
     session = boto3.Session(ACCESS_KEY, SECRET_KEY, region_name=REGION)
     return session.client("secretsmanager", endpoint_url=url)

@@ -1,4 +1,4 @@
-"""Access to a token: what asks the broker, and what it asks."""
+"""Access to a token: the commands to the broker, their time limits and their results."""
 
 import asyncio
 import threading
@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.client.desks import NOW, Once, answer, document
+from tests.client.channels import NOW, RecordingChannel, answer, document
 from tests.client.systems import refused
 from tests.waiting import PATIENCE_SECONDS, SOON_SECONDS, wait_until
 from token_broker_client import Broker, Unreachable
@@ -42,21 +42,21 @@ VALUES: dict[str, Any] = {
 
 
 @pytest.mark.parametrize("flow", FLOWS)
-def test_only_what_is_named_is_asked(flow: Flow) -> None:
-    """Each member of a request alone, and all; of a thread and of a task; with its JSON type."""
+def test_a_command_holds_only_the_arguments_that_were_given(flow: Flow) -> None:
+    """Each argument alone, and all of them; sync and async; with their JSON types."""
     names = SCHEMAS[f"{flow.title()}Request"]["properties"]
     for asked in ([], *([name] for name in names), names):
         given = {name: VALUES[name] for name in asked}
         conditions = {name: given.pop(name) for name in TokenRequest._fields if name in given}
-        once = Once()
-        getattr(broker(once), flow)("zero", **given, **conditions)
-        access = broker(once).access(flow, "zero", **given)
+        channel = RecordingChannel()
+        getattr(broker(channel), flow)("zero", **given, **conditions)
+        access = broker(channel).access(flow, "zero", **given)
         asyncio.run(access.answer_async(**conditions))
         command = Command(flow, "zero", "token", given | conditions)
-        assert once.asked == [(command, 17)] * 2
+        assert channel.asked == [(command, 17)] * 2
 
 
-def test_what_is_sent_and_answered_shows_nothing_private() -> None:
+def test_the_repr_of_commands_requests_and_replies_shows_no_secret() -> None:
     """A token to verify, an editor's parameters, a signature."""
     secret = {"token": "s3cret"}
     for one, shown in (
@@ -67,11 +67,11 @@ def test_what_is_sent_and_answered_shows_nothing_private() -> None:
         assert repr(one) == shown
 
 
-def test_a_look_for_the_next_token_is_short() -> None:
-    """No caller waits long for the renewal of a token that still works, nor for another try."""
-    once = Once(refresh_after="2026-11-22T10:00:05Z")
+def test_an_early_refresh_of_a_live_token_is_limited_to_five_seconds() -> None:
+    """A caller does not wait long for a refresh of a token that still works; it is not retried."""
+    channel = RecordingChannel(refresh_after="2026-11-22T10:00:05Z")
     now = [NOW.timestamp()]
-    access = broker(once, lambda: now[0]).access("vntana", "acme")
+    access = broker(channel, lambda: now[0]).access("vntana", "acme")
     assert access.kept() is None
     assert access.answer().generation == 1
     assert access.kept() == access.answer()
@@ -79,17 +79,17 @@ def test_a_look_for_the_next_token_is_short() -> None:
     assert access.kept() is None
     assert access.answer().generation == 2
     now[0] += 11
-    once.error = Unreachable("gone")
+    channel.error = Unreachable("gone")
     assert access.answer().generation == 2
-    assert [(command.body, left) for command, left in once.asked] == [({}, 17), ({}, 5), ({}, 5)]
+    assert [(command.body, left) for command, left in channel.asked] == [({}, 17), ({}, 5), ({}, 5)]
     now[0] = NOW.timestamp() + 3565
     assert access.answer().generation == 2
     now[0] += 6  # it is asked about no sooner than in ten seconds, but ends before
     assert access.kept() is None
 
 
-def test_an_answer_signs_by_what_it_came_from() -> None:
-    """So that what it hands out lives on."""
+def test_an_answer_signs_with_the_access_that_returned_it() -> None:
+    """So that the signer may outlive the token of the answer."""
     found = answer()
     requests, httpx = found.auth(), found.httpx_auth()
     assert isinstance(requests, BrokerAuth)
@@ -98,18 +98,20 @@ def test_an_answer_signs_by_what_it_came_from() -> None:
     assert found.access.auth() is not requests
 
 
-def test_an_address_at_the_vendor() -> None:
-    """With one slash, wherever it comes from."""
-    access = broker(Once(base_url="https://vendor.example/XX/")).access("vntana", "acme")
+def test_access_url_joins_base_url_and_path_with_one_slash() -> None:
+    """Whether or not the path begins with a slash."""
+    access = broker(RecordingChannel(base_url="https://vendor.example/XX/")).access(
+        "vntana", "acme"
+    )
     assert access.url("/XX") == access.url("XX") == "https://vendor.example/XX/XX"
 
 
-def test_a_broker_says_how_old_a_token_may_become() -> None:
-    """Before it is asked about; by default five minutes."""
+def test_max_age_limits_how_long_a_token_is_cached() -> None:
+    """The default is five minutes."""
     now = [NOW.timestamp()]
     for seconds, options in ((300, {}), (60, {"max_age": 60})):
-        once = Once()
-        access = Broker(once, Patience(20), Cache(clock=lambda: now[0]), **options)
+        channel = RecordingChannel()
+        access = Broker(channel, Patience(20), Cache(clock=lambda: now[0]), **options)
         generations = []
         for ahead in (0, seconds - 1, 1):
             now[0] += ahead
@@ -117,13 +119,13 @@ def test_a_broker_says_how_old_a_token_may_become() -> None:
         assert generations == [1, 1, 2]
 
 
-def test_a_look_takes_no_longer_than_patience() -> None:
-    once, now = Once(refresh_after="2026-11-22T10:00:05Z"), [NOW.timestamp()]
-    access = Broker(once, Patience(2), Cache(clock=lambda: now[0])).access("vntana", "acme")
+def test_an_early_refresh_takes_no_longer_than_patience() -> None:
+    channel, now = RecordingChannel(refresh_after="2026-11-22T10:00:05Z"), [NOW.timestamp()]
+    access = Broker(channel, Patience(2), Cache(clock=lambda: now[0])).access("vntana", "acme")
     access.answer()
     now[0] += 11
     access.answer()
-    assert [seconds for _, seconds in once.asked] == [2, 2]
+    assert [seconds for _, seconds in channel.asked] == [2, 2]
 
 
 ASKS: dict[str, Callable[[Broker], Any]] = {
@@ -136,7 +138,7 @@ ASKS: dict[str, Callable[[Broker], Any]] = {
 
 
 @pytest.mark.parametrize("ask", ASKS.values(), ids=ASKS.keys())
-def test_each_try_has_the_time_that_is_left(ask: Callable[[Broker], Any]) -> None:
+def test_each_attempt_gets_the_remaining_time(ask: Callable[[Broker], Any]) -> None:
     now, left = [0.0], []
 
     class Failing:
@@ -155,9 +157,9 @@ def test_each_try_has_the_time_that_is_left(ask: Callable[[Broker], Any]) -> Non
     assert left == [10, 7, 4, 1]
 
 
-def test_to_forget_on_takes_no_more_time_than_patience() -> None:
-    """Whatever the second of its calls hangs in."""
-    now, hanging = [0.0], Hanging()
+def test_repeated_forget_calls_end_with_patience() -> None:
+    """Also if the second call hangs."""
+    now, hanging = [0.0], HangingChannel()
 
     class Slow:
         def call(self, command: Command, deadline: Deadline) -> dict[str, Any]:
@@ -174,9 +176,9 @@ def test_to_forget_on_takes_no_more_time_than_patience() -> None:
 
 
 @pytest.mark.parametrize("ask", ASKS.values(), ids=ASKS.keys())
-def test_whatever_is_asked_ends_with_patience(ask: Callable[[Broker], Any]) -> None:
-    """However stuck the way to the broker is: in a lock, or in looking up a name."""
-    hanging = Hanging()
+def test_each_method_ends_with_patience_if_the_call_hangs(ask: Callable[[Broker], Any]) -> None:
+    """For example in a lock, or in a look-up of a host name."""
+    hanging = HangingChannel()
     began = time.monotonic()
     with refused(Unreachable, "the broker did not answer in time"):
         ask(Broker(hanging, Patience(0.1), Cache()))
@@ -184,14 +186,14 @@ def test_whatever_is_asked_ends_with_patience(ask: Callable[[Broker], Any]) -> N
     hanging.go.set()
 
 
-class Hanging:
-    """A channel whose calls end when they are let go."""
+class HangingChannel:
+    """A channel whose calls block until `go` is set."""
 
     def __init__(self) -> None:
         self.go = threading.Event()
 
     def call(self, command: Command, deadline: Deadline) -> dict[str, Any]:
-        """Answer, at last."""
+        """Answer once `go` is set."""
         assert deadline
         assert self.go.wait(PATIENCE_SECONDS)
         return document(flow=command.flow)
@@ -200,8 +202,8 @@ class Hanging:
 @pytest.mark.parametrize(
     "said", [{}, {"forgotten": None}, {"valid": True}, {"valid": True, "parameters": 5}]
 )
-def test_what_is_no_answer_to_a_question_is_no_answer(said: dict[str, Any]) -> None:
-    """It is an error of ours, not one of Python's."""
+def test_an_invalid_answer_to_forget_or_verify_is_unreachable(said: dict[str, Any]) -> None:
+    """Not an exception of Python's, such as KeyError."""
 
     class Saying:
         def call(self, *_: object) -> dict[str, Any]:
@@ -213,22 +215,22 @@ def test_what_is_no_answer_to_a_question_is_no_answer(said: dict[str, Any]) -> N
     assert caught.value.retryable is False
 
 
-def test_a_token_that_was_refused_is_no_replacement_for_itself() -> None:
-    access = broker(Once(fingerprint="f" * 16)).access("vntana", "acme")
+def test_replacement_reports_the_token_and_returns_only_another_one() -> None:
+    access = broker(RecordingChannel(fingerprint="f" * 16)).access("vntana", "acme")
     assert access.replacement(access.answer()) is None
     assert asyncio.run(access.replacement_async(access.answer())) is None
-    once = Once()
-    access = broker(once).access("vntana", "acme")
+    channel = RecordingChannel()
+    access = broker(channel).access("vntana", "acme")
     first = access.answer()
     found = access.replacement(first)
-    assert once.asked[-1][0].body == {"rejected": first.fingerprint}
+    assert channel.asked[-1][0].body == {"rejected": first.fingerprint}
     assert found is not None
     assert found.generation == 2
 
 
 @pytest.mark.parametrize("valid", [True, False, "true", 1, None])
-def test_each_question_is_sent_as_it_is(valid: Any) -> None:
-    """And only of a valid token are there parameters."""
+def test_verify_status_and_forget_send_their_commands(valid: Any) -> None:
+    """Verify returns parameters only for a valid token."""
     asked: list[Command] = []
 
     class Saying:
@@ -248,8 +250,8 @@ def test_each_question_is_sent_as_it_is(valid: Any) -> None:
     ]
 
 
-def test_what_is_asked_of_one_token_is_not_answered_by_another() -> None:
-    """However alike the questions are, and though they are asked at the same moment."""
+def test_concurrent_verify_calls_of_two_tokens_get_their_own_answers() -> None:
+    """Both calls are in flight at the same time."""
     together = threading.Barrier(2)
 
     class Saying:
@@ -264,24 +266,24 @@ def test_what_is_asked_of_one_token_is_not_answered_by_another() -> None:
 
 
 @pytest.mark.parametrize("said", [{"forgotten": 1}, {}], ids=["done", "unknown"])
-def test_what_was_forgotten_is_kept_here_no_longer(said: dict[str, Any]) -> None:
-    """Nor what was got meanwhile, even where it is not known whether the broker did it."""
+def test_forget_clears_the_local_cache(said: dict[str, Any]) -> None:
+    """Also of a token that was fetched meanwhile, and if the answer of the broker is invalid."""
 
-    class Busy(Once):
+    class Busy(RecordingChannel):
         def call(self, command: Command, deadline: Deadline) -> dict[str, Any]:
             if command.action == "forget":
                 asks.vntana("acme")  # by another caller
                 return said
             return super().call(command, deadline)
 
-    once = Busy()
-    asks = broker(once)
+    channel = Busy()
+    asks = broker(channel)
     asks.vntana("acme")
     with nullcontext() if said else pytest.raises(Unreachable):
         asks.forget("vntana", "acme")
-    asked = len(once.asked)
+    asked = len(channel.asked)
     asks.vntana("acme")
-    assert len(once.asked) == asked + 1
+    assert len(channel.asked) == asked + 1
 
 
 @pytest.mark.parametrize(
@@ -292,8 +294,8 @@ def test_what_was_forgotten_is_kept_here_no_longer(said: dict[str, Any]) -> None
     ],
 )
 @pytest.mark.usefixtures("fake_broker")
-def test_the_process_keeps_tokens_for_all_its_brokers(made: Any, where: str) -> None:
-    """Two that are made alike are one."""
+def test_brokers_of_one_process_share_a_cache(made: Any, where: str) -> None:
+    """Two brokers with different patience have the same answers."""
     one, other = made(where), made(where, patience=10)
     assert one.vendorlink("acme") is other.vendorlink("acme")
     assert one.forget("vendorlink", "acme") == 1

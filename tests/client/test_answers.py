@@ -14,7 +14,7 @@ import pytest
 import requests
 import urllib3
 
-from tests.client.desks import access, answer, document
+from tests.client.channels import access, answer, document
 from tests.client.systems import refused
 from tests.waiting import PATIENCE_SECONDS
 from token_broker_client import Answer, Headers, Unreachable
@@ -28,8 +28,8 @@ EDITOR: dict[str, Any] = {
 }
 
 
-def test_has_what_the_broker_said() -> None:
-    """Under the contract's names; moments are aware of their zone."""
+def test_an_answer_has_the_members_of_the_response() -> None:
+    """Under the names of the contract; times are aware datetimes."""
     source = access()
     found = Answer.of(source, document(stale=True))
     assert found.access is source
@@ -42,7 +42,7 @@ def test_has_what_the_broker_said() -> None:
     assert found.context == {"organization": "uuid"}
 
 
-def test_does_not_change() -> None:
+def test_an_answer_is_immutable() -> None:
     found = answer()
     with pytest.raises(FrozenInstanceError):
         found.base_url = "https://elsewhere"  # type: ignore[misc]  # that is the test
@@ -53,8 +53,8 @@ def test_does_not_change() -> None:
 
 
 @pytest.mark.parametrize("show", [repr, str, "{}".format, "{!r}".format, "%s".__mod__])
-def test_shows_no_secret(show: object) -> None:
-    """Neither the answer nor its headers, however they are printed."""
+def test_an_answer_shows_no_secret(show: object) -> None:
+    """Neither the answer nor its headers nor its access, however they are printed."""
     assert callable(show)
     found = answer(**EDITOR)
     for shown in (show(found), show(found.headers), show([found]), show(found.access)):
@@ -65,8 +65,8 @@ def test_shows_no_secret(show: object) -> None:
     assert show(found.headers | {"Accept": SECRET}) == "Headers(x-api-token=…, Accept=…)"
 
 
-def test_is_not_pickled() -> None:
-    """A token in a queue, a cache or a crash dump would be a token that is kept."""
+def test_an_answer_cannot_be_pickled() -> None:
+    """A token in a queue, a cache or a crash dump would be stored."""
     for kept in (answer(), answer().headers):
         with pytest.raises(TypeError) as caught:
             pickle.dumps(kept)
@@ -74,7 +74,7 @@ def test_is_not_pickled() -> None:
         assert str(caught.value) == words
 
 
-def test_headers_are_a_mapping_that_copies_share() -> None:
+def test_headers_are_a_mapping_and_copies_are_the_same_object() -> None:
     values = {"X-AUTH-TOKEN": "Bearer token-1"}
     headers = Headers(values)
     values.clear()
@@ -85,7 +85,7 @@ def test_headers_are_a_mapping_that_copies_share() -> None:
     assert copy.deepcopy({"kept": headers})["kept"] is headers
 
 
-def test_headers_go_where_a_library_wants_them(fake_vntana: FakeVntana) -> None:
+def test_headers_are_accepted_by_requests_httpx_and_urllib3(fake_vntana: FakeVntana) -> None:
     """urllib3 copies them and adds its own."""
     fake_vntana.data["GET", "/v1/products"] = []
     issued = fake_vntana.issue()
@@ -102,8 +102,8 @@ def test_headers_go_where_a_library_wants_them(fake_vntana: FakeVntana) -> None:
             assert dict(fake_vntana.log[-1].headers)["X-AUTH-TOKEN"] == headers["X-AUTH-TOKEN"]
 
 
-def test_headers_are_joined_with_others() -> None:
-    """As dicts are: the right one's win. What comes of it shows no more than they."""
+def test_headers_merge_with_other_mappings() -> None:
+    """As dicts do: the right operand wins. The result shows no value."""
     headers = answer().headers
     more = headers | {"Accept": "text/plain"}
     assert dict(more) == {"X-AUTH-TOKEN": "Bearer token-1", "Accept": "text/plain"}
@@ -120,8 +120,8 @@ def test_headers_are_joined_with_others() -> None:
         _ = 5 | headers  # type: ignore[operator]  # same
 
 
-def test_is_a_value_among_others() -> None:
-    """For JSON, for copies, as a key, and as a dict."""
+def test_an_answer_can_be_copied_hashed_and_made_a_dict() -> None:
+    """Its context can be written as JSON, and pickled as a plain dict."""
     found = answer()
     assert json.loads(json.dumps(found.context)) == {"organization": "uuid"}
     assert copy.deepcopy(found) is copy.copy(found) is found
@@ -145,7 +145,7 @@ def test_is_a_value_among_others() -> None:
         lambda it: it.__ior__({"a": 1}),
     ],
 )
-def test_a_context_does_not_change_in_any_way(change: Any) -> None:
+def test_the_context_of_an_answer_is_immutable(change: Any) -> None:
     found = answer()
     with pytest.raises(TypeError) as caught:
         change(found.context)
@@ -153,8 +153,8 @@ def test_a_context_does_not_change_in_any_way(change: Any) -> None:
     assert found.context == {"organization": "uuid"}
 
 
-def test_two_answers_of_one_token_are_equal() -> None:
-    """Wherever the broker had it from, and whatever it came through."""
+def test_answers_with_the_same_token_are_equal() -> None:
+    """Whatever their source; another context or `stale` makes a difference."""
     assert answer(source="memory") == answer(source="exchange")
     assert answer(1) != answer(2)
     assert answer(1) != answer(1, stale=True)
@@ -162,7 +162,7 @@ def test_two_answers_of_one_token_are_equal() -> None:
 
 
 @pytest.mark.parametrize(
-    "nonsense",
+    "invalid",
     [
         {},
         *[{name: it for name, it in document().items() if name != absent} for absent in document()],
@@ -180,13 +180,13 @@ def test_two_answers_of_one_token_are_equal() -> None:
         document() | {"flow": "editor"},
     ],
 )
-def test_what_is_no_answer_is_refused_without_being_shown(nonsense: dict[str, object]) -> None:
-    """Another tenant's least of all: a token is never used for what was not asked."""
+def test_an_invalid_answer_is_refused_and_not_shown(invalid: dict[str, object]) -> None:
+    """Also one of another connection or flow: its token is never used."""
     with refused(Unreachable, "what answered is not the broker, or has another version") as caught:
-        Answer.of(access(), nonsense)
+        Answer.of(access(), invalid)
     assert caught.value.retryable is False
     assert SECRET not in "".join(traceback.format_exception(caught.value))
 
 
-def test_what_a_newer_broker_adds_is_no_harm() -> None:
+def test_unknown_members_of_an_answer_are_ignored() -> None:
     assert Answer.of(access(), document(novelty=1)).generation == 1

@@ -1,6 +1,6 @@
-"""A process keeps a token while it is good, asks once for the next, and never goes back.
+"""The cache of a process: lifetimes, early refresh, shared calls, rejected tokens.
 
-The broker's answers come from a list; the cache's clock stands where a test puts it.
+The broker's answers come from a list; a test sets the cache's clock.
 """
 
 import asyncio
@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from tests.client.desks import Nowhere, answer, document
+from tests.client.channels import UnusedChannel, answer, document
 from tests.waiting import PATIENCE_SECONDS, SOON_SECONDS, wait_until
 from token_broker_client import (
     Answer,
@@ -73,7 +73,7 @@ def soon() -> Deadline:
     return Deadline.after(PATIENCE_SECONDS)
 
 
-def test_the_next_is_looked_for_from_refresh_after() -> None:
+def test_a_token_is_refreshed_from_refresh_after_on() -> None:
     world = World(answer(1), answer(2, expires_at="2026-11-22T12:00:00Z"))
     world.obtain()
     world.now = at(10, 54, 59)
@@ -82,7 +82,7 @@ def test_the_next_is_looked_for_from_refresh_after() -> None:
     assert world.obtain() == 2
 
 
-def test_a_broker_that_has_only_the_old_one_is_left_alone_for_a_while() -> None:
+def test_an_early_refresh_that_returned_the_same_token_is_repeated_after_ten_seconds() -> None:
     """Otherwise each request of the last minutes would be a call."""
     world = World(answer(1), answer(1), answer(2))
     world.obtain()
@@ -96,7 +96,7 @@ def test_a_broker_that_has_only_the_old_one_is_left_alone_for_a_while() -> None:
 
 
 @pytest.mark.parametrize("retry_after", [None, 25])
-def test_a_broker_that_cannot_be_asked_does_no_harm_while_the_token_lives(
+def test_a_failed_early_refresh_serves_the_live_token_until_retry_after(
     retry_after: int | None,
 ) -> None:
     error = Unreachable("gone", retry_after=retry_after)
@@ -114,13 +114,18 @@ def coded(code: str, **members: Any) -> BrokerError:
     return BrokerError.of({"code": code, "detail": "why", "retryable": False} | members)
 
 
-ENDS = {"connection_held", "credential_latched", "credential_rejected", "unknown_connection"}
-OTHERS = {kind.code for kind in errors.kinds()} - ENDS | {"novel"}
+CONNECTION_CODES = {
+    "connection_held",
+    "credential_latched",
+    "credential_rejected",
+    "unknown_connection",
+}
+OTHER_CODES = {kind.code for kind in errors.kinds()} - CONNECTION_CODES | {"novel"}
 
 
-@pytest.mark.parametrize("code", sorted(ENDS))
-def test_that_there_is_no_token_to_use_shows_at_once_and_to_everyone(code: str) -> None:
-    """The broker says so of the connection itself, though the old token would still work."""
+@pytest.mark.parametrize("code", sorted(CONNECTION_CODES))
+def test_an_error_about_the_connection_drops_the_live_token_and_is_raised(code: str) -> None:
+    """For each caller, though the token would still work."""
     world = World(answer(1), coded(code), coded(code), Unreachable("gone"), answer(2))
     world.obtain()
     world.now = at(10, 55)
@@ -130,9 +135,9 @@ def test_that_there_is_no_token_to_use_shows_at_once_and_to_everyone(code: str) 
     assert world.obtain() == 2
 
 
-@pytest.mark.parametrize("code", sorted(OTHERS))
-def test_a_live_token_is_kept_whatever_else_fails(code: str) -> None:
-    """404, 413, HTML with 200: none of it is said of the token, which works for hours."""
+@pytest.mark.parametrize("code", sorted(OTHER_CODES))
+def test_any_other_error_keeps_the_live_token(code: str) -> None:
+    """A 404, a 413, HTML with status 200: none of them is about the token."""
     world = World(answer(1), coded(code), coded(code), answer(2))
     world.obtain()
     world.now = at(10, 55)
@@ -145,8 +150,8 @@ def test_a_live_token_is_kept_whatever_else_fails(code: str) -> None:
 
 
 @pytest.mark.parametrize(("life", "margin"), [(3600, 30), (300, 30), (200, 20), (10, 1)])
-def test_a_token_is_not_handed_out_in_its_last_seconds(life: int, margin: int) -> None:
-    """The request itself needs them; of a short life it is the last tenth."""
+def test_a_token_is_not_served_in_its_last_seconds(life: int, margin: int) -> None:
+    """The last 30 seconds, or the last tenth of a short life: the caller's request needs them."""
     ends = datetime.fromtimestamp(at(10, 0) + life, UTC).isoformat()
     world = World(answer(1, expires_at=ends), *[Unreachable("gone")] * 2)
     world.obtain()
@@ -157,13 +162,13 @@ def test_a_token_is_not_handed_out_in_its_last_seconds(life: int, margin: int) -
         world.obtain()
 
 
-def test_a_clock_that_is_ahead_costs_calls_but_not_tokens() -> None:
+def test_with_a_clock_that_is_ahead_each_call_asks_the_broker() -> None:
     world = World(answer(1), answer(1))
     world.now = at(12, 0)
     assert [world.obtain(), world.obtain()] == [1, 1]
 
 
-def test_min_ttl_is_kept() -> None:
+def test_a_token_shorter_than_min_ttl_is_not_served_from_the_cache() -> None:
     world = World(answer(1), answer(2, expires_at="2026-11-22T13:00:00Z"))
     world.obtain()
     assert world.obtain(TokenRequest(min_ttl=3600)) == 1
@@ -173,8 +178,8 @@ def test_min_ttl_is_kept() -> None:
 
 
 @pytest.mark.parametrize("needed", [0, 1, 29, 30, 31])
-def test_who_says_how_long_it_needs_a_token_has_it_until_then(needed: int) -> None:
-    """Whatever the broker says: the safe distance from its end is for who says nothing."""
+def test_with_min_ttl_a_token_is_served_until_min_ttl_before_expires_at(needed: int) -> None:
+    """Also while refreshes fail: the safety margin is for calls without min_ttl."""
     world = World(answer(1), Unreachable("gone"), Unreachable("gone"))
     world.obtain()
     end = at(11, 0) - needed
@@ -185,14 +190,14 @@ def test_who_says_how_long_it_needs_a_token_has_it_until_then(needed: int) -> No
         world.obtain(TokenRequest(min_ttl=needed))
 
 
-def test_force_is_always_asked_for() -> None:
+def test_force_always_calls_the_broker() -> None:
     world = World(answer(1), answer(2), answer(3))
     assert [world.obtain(TokenRequest(force=True)) for _ in range(2)] == [1, 2]
     assert world.obtain() == 2
 
 
-def test_a_rejected_token_is_reported_while_it_is_the_one_that_is_kept() -> None:
-    """A late report of an older one gets the newer, and costs no call."""
+def test_a_rejected_token_is_reported_only_if_it_is_the_cached_one() -> None:
+    """A late report of an older token returns the newer one, without a call."""
     world = World(answer(1), answer(2))
     world.obtain()
     rejected = TokenRequest(rejected=answer(1).fingerprint)
@@ -201,7 +206,7 @@ def test_a_rejected_token_is_reported_while_it_is_the_one_that_is_kept() -> None
 
 
 def overtaken(by: Callable[[], object]) -> Callable[..., Answer]:
-    """Return a call that ends with the first token after *by* has happened."""
+    """Return a fetch that calls *by*, then returns the first token."""
 
     def fetch(*_: object) -> Answer:
         by()
@@ -210,7 +215,7 @@ def overtaken(by: Callable[[], object]) -> Callable[..., Answer]:
     return fetch
 
 
-def test_an_answer_that_was_overtaken_does_not_come_back() -> None:
+def test_a_call_that_began_before_a_report_does_not_restore_the_rejected_token() -> None:
     """A call that began before a report may end after it, with the dead token."""
     world = World(answer(1), answer(2))
     world.obtain()
@@ -220,7 +225,7 @@ def test_an_answer_that_was_overtaken_does_not_come_back() -> None:
     assert world.obtain() == 2
 
 
-def test_a_token_that_was_reported_does_not_come_back_by_a_call_that_began_after() -> None:
+def test_a_call_that_began_after_a_report_does_not_restore_the_rejected_token() -> None:
     """The broker may read its table a moment before the report's new token is in it."""
     world = World(answer(1), answer(1))
     world.obtain()
@@ -237,7 +242,7 @@ def test_a_token_that_was_reported_does_not_come_back_by_a_call_that_began_after
     assert world.obtain() == 2
 
 
-def test_what_was_overtaken_by_a_token_that_has_ended_is_kept() -> None:
+def test_an_overtaken_token_is_cached_if_the_newer_one_has_expired() -> None:
     world = World(answer(2, expires_at="2026-11-22T10:10:00Z"))
 
     def overtake() -> None:
@@ -249,16 +254,16 @@ def test_what_was_overtaken_by_a_token_that_has_ended_is_kept() -> None:
     assert world.obtain() == 1
 
 
-def test_a_call_that_began_before_another_does_not_undo_what_that_brought() -> None:
-    """Where a newer token was forced meanwhile, say: it may have ended the older one."""
+def test_a_call_that_began_earlier_does_not_replace_a_newer_token() -> None:
+    """The forced exchange may have invalidated the older token."""
     world = World(answer(2))
     slow = world.question(fetch=overtaken(lambda: world.obtain(TokenRequest(force=True))))
     assert world.cache.obtain(slow, soon()).generation == 2
     assert world.obtain() == 2
 
 
-def test_a_report_that_was_overtaken_is_remembered() -> None:
-    """What came meanwhile is kept; the token that was reported is dead all the same."""
+def test_an_overtaken_report_still_marks_the_token_as_rejected() -> None:
+    """The token that was fetched meanwhile is cached; the reported one is not served."""
     world = World(answer(1), answer(2))
     world.obtain()
 
@@ -273,7 +278,7 @@ def test_a_report_that_was_overtaken_is_remembered() -> None:
     assert world.obtain() == 2
 
 
-def test_who_looks_during_a_report_is_not_given_what_was_reported() -> None:
+def test_an_early_refresh_during_a_report_does_not_return_the_rejected_token() -> None:
     world = World(answer(1))
     world.obtain()
     world.now = at(10, 55)
@@ -301,8 +306,8 @@ def test_who_looks_during_a_report_is_not_given_what_was_reported() -> None:
     assert world.cache.fresh(world.question(TokenRequest(rejected="0" * 16))) == answer(2)
 
 
-def test_some_of_the_tokens_that_were_reported_are_remembered() -> None:
-    """The latest four: a call takes no longer than so many reports do."""
+def test_the_last_four_rejected_tokens_are_remembered() -> None:
+    """A call takes no longer than four reports do."""
     world = World(*[answer(number) for number in range(1, 8)])
     world.obtain()
     for number in range(1, 7):
@@ -316,8 +321,8 @@ def test_some_of_the_tokens_that_were_reported_are_remembered() -> None:
     assert world.obtain() == 2
 
 
-def test_a_dead_token_is_not_kept_for_want_of_another_to_keep() -> None:
-    """An editor's connection may make a token for each call: none of those is kept."""
+def test_a_rejected_token_is_dropped_even_if_the_new_one_is_not_cached() -> None:
+    """An editor's connection may make a token for each call: none of those is cached."""
     world = World(editor(1, "table"), editor(2, "exchange"), editor(3, "exchange"))
     world.obtain()
     assert world.obtain(TokenRequest(rejected=editor(1, "table").fingerprint)) == 2
@@ -326,7 +331,7 @@ def test_a_dead_token_is_not_kept_for_want_of_another_to_keep() -> None:
 
 @pytest.mark.parametrize("request_", [PLAIN, TokenRequest(min_ttl=5000)], ids=["plain", "longer"])
 def test_generations_of_different_variants_are_not_compared(request_: TokenRequest) -> None:
-    """After a promotion, or with another default, what is asked for is another item's token."""
+    """After a promotion, or with another default, the answer is another item's token."""
     world = World(answer(7), answer(1, expires_at="2026-11-22T13:00:00Z"))
     world.obtain()
     world.now = at(10, 55)
@@ -335,8 +340,8 @@ def test_generations_of_different_variants_are_not_compared(request_: TokenReque
     assert len(world.asked) == 2
 
 
-def test_a_token_is_asked_about_at_least_every_five_minutes() -> None:
-    """So that what was revoked, or held, is used no longer, though it might live for a day."""
+def test_a_cached_token_is_checked_with_the_broker_every_five_minutes() -> None:
+    """So that a revoked or held token is no longer used, though it may live for a day."""
     assert MAX_AGE_SECONDS == 300
     day = {"expires_at": "2026-11-23T10:00:00Z", "refresh_after": "2026-11-23T08:00:00Z"}
     world = World(*[answer(n, **day) for n in (1, 1, 2)], max_age=MAX_AGE_SECONDS)
@@ -352,10 +357,10 @@ def test_a_token_is_asked_about_at_least_every_five_minutes() -> None:
 
 
 @pytest.mark.parametrize("max_age", [60, MAX_AGE_SECONDS])
-def test_a_broker_that_wants_to_be_left_alone_is_asked_at_that_age_all_the_same(
+def test_max_age_overrides_a_longer_retry_after(
     max_age: float,
 ) -> None:
-    """At the age that the caller set, not only at the usual one."""
+    """The default max_age, and a caller's own."""
     world = World(answer(1), Unreachable("gone", retry_after=3000), answer(2), max_age=max_age)
     world.obtain()
     for seconds, generation in ((max_age, 1), (2 * max_age - 1, 1), (2 * max_age, 2)):
@@ -363,8 +368,8 @@ def test_a_broker_that_wants_to_be_left_alone_is_asked_at_that_age_all_the_same(
         assert world.obtain() == generation
 
 
-def test_a_look_that_fails_puts_off_no_newer_token() -> None:
-    """One that was got meanwhile has an age of its own."""
+def test_a_failed_early_refresh_does_not_postpone_the_check_of_a_newer_token() -> None:
+    """A token that was fetched meanwhile has an age of its own."""
     world = World(answer(1), answer(2), answer(3), max_age=300)
     world.obtain()
     world.now = at(10, 5)
@@ -380,16 +385,16 @@ def test_a_look_that_fails_puts_off_no_newer_token() -> None:
     assert world.obtain() == 3
 
 
-def test_what_is_found_does_not_take_the_place_of_what_suits_better() -> None:
-    """A newer token may live for less time than its caller needs."""
+def test_a_refreshed_token_shorter_than_min_ttl_is_not_served_before_the_cached_one() -> None:
+    """A newer token may live for a shorter time than the cached one."""
     world = World(answer(1), answer(2, expires_at="2026-11-22T10:55:40Z"))
     world.obtain()
     world.now = at(10, 55)
     assert world.obtain(TokenRequest(min_ttl=60)) == 1
 
 
-def test_who_reports_an_older_token_looks_for_none() -> None:
-    """There is one already that is newer, and the request is waiting."""
+def test_a_report_of_an_older_token_starts_no_early_refresh() -> None:
+    """A newer token is cached, and the caller's request waits."""
     world = World(answer(2))
     world.obtain()
     world.now = at(10, 55)
@@ -397,8 +402,10 @@ def test_who_reports_an_older_token_looks_for_none() -> None:
     assert world.asked == [PLAIN]
 
 
-def test_a_call_that_has_just_ended_is_not_made_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Between a look into the cache and the call, another one may bring what is wanted."""
+def test_a_call_that_ended_after_the_cache_was_read_is_not_repeated(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Between the read and the call, another call may fill the cache."""
     world = World(answer(1))
     join = world.cache._calls.join
 
@@ -413,10 +420,10 @@ def test_a_call_that_has_just_ended_is_not_made_again(monkeypatch: pytest.Monkey
 
 
 @pytest.mark.parametrize("request_", [PLAIN, TokenRequest(min_ttl=60)], ids=["plain", "longer"])
-def test_a_look_that_has_just_been_made_is_not_made_again(
+def test_an_early_refresh_that_ended_after_the_cache_was_read_is_not_repeated(
     request_: TokenRequest, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Nor where what that brought is too short for the one who looks."""
+    """Also if the new token is shorter than min_ttl."""
     short = answer(2, expires_at="2026-11-22T10:55:40Z")
     world = World(answer(1), short)
     world.obtain()
@@ -433,8 +440,8 @@ def test_a_look_that_has_just_been_made_is_not_made_again(
     assert len(world.asked) == 2
 
 
-def test_a_clock_that_was_set_back_does_not_make_a_token_older_than_that() -> None:
-    """And a broker that cannot be asked then is left alone for a while."""
+def test_a_clock_that_was_set_back_does_not_extend_max_age() -> None:
+    """The refresh is due at once; after a failure, again in ten seconds."""
     world = World(answer(1), Unreachable("gone"), answer(2), max_age=MAX_AGE_SECONDS)
     world.obtain()
     world.now = at(9, 0)
@@ -443,15 +450,15 @@ def test_a_clock_that_was_set_back_does_not_make_a_token_older_than_that() -> No
     assert world.obtain() == 2
 
 
-def test_what_was_asked_before_everything_was_forgotten_is_not_kept() -> None:
-    """Its token may be one of those that the broker was told to forget."""
+def test_an_answer_to_a_call_from_before_clear_is_not_cached() -> None:
+    """Its token may be one that the broker was told to forget."""
     world = World(answer(2))
     slow = world.question(fetch=overtaken(world.cache.clear))
     assert world.cache.obtain(slow, soon()).generation == 1
     assert world.obtain() == 2
 
 
-def test_who_asks_after_everything_was_forgotten_shares_no_call_from_before() -> None:
+def test_a_caller_after_clear_does_not_join_a_call_from_before() -> None:
     world = World(answer(2))
     begun, go = threading.Event(), threading.Event()
 
@@ -470,8 +477,8 @@ def test_who_asks_after_everything_was_forgotten_shares_no_call_from_before() ->
     assert world.obtain() == 2
 
 
-def test_keys_do_not_mix() -> None:
-    """Though the first tokens are asked for at the same moment, and then the next."""
+def test_different_keys_have_different_tokens() -> None:
+    """Also if both keys are fetched, and then refreshed, at the same time."""
     world, both = World(), threading.Barrier(2)
 
     def obtain(key: str, generation: int) -> int:
@@ -488,7 +495,7 @@ def test_keys_do_not_mix() -> None:
         assert [*pool.map(obtain, "ab", (3, 4))] == [3, 4]
 
 
-def test_conditions_do_not_mix() -> None:
+def test_requests_with_different_conditions_do_not_share_a_call() -> None:
     """Callers share a call only if their conditions are equal."""
     each = [
         PLAIN,
@@ -509,7 +516,7 @@ def test_conditions_do_not_mix() -> None:
     assert asked == {*each}
 
 
-def test_what_was_not_used_for_longest_goes_first() -> None:
+def test_the_least_recently_used_token_is_evicted_first() -> None:
     world = World(*[answer(n) for n in range(1, 6)])
     world.cache = Cache(entries=2, clock=lambda: world.now)
     assert [world.obtain(key=key) for key in "abac"] == [1, 2, 1, 3]
@@ -520,15 +527,15 @@ def test_what_was_not_used_for_longest_goes_first() -> None:
     assert len(world.cache) == 0
 
 
-def test_a_thousand_tokens_are_kept() -> None:
+def test_the_cache_holds_a_thousand_tokens() -> None:
     world = World(*[answer(1)] * 1001)
     for number in range(1001):
         world.obtain(key=str(number))
     assert len(world.cache) == 1000
 
 
-def test_an_editors_own_token_is_for_one_caller() -> None:
-    """A connection may make one for each call; what the broker had kept is anyone's."""
+def test_an_editor_token_from_an_exchange_is_not_cached() -> None:
+    """A connection may make a token for each call; a token that was stored is shared."""
     for source in ("memory", "table", "exchange"):
         assert answer(flow="vntana", source=source).is_shareable
         assert editor(1, source).is_shareable == (source != "exchange")
@@ -537,21 +544,21 @@ def test_an_editors_own_token_is_for_one_caller() -> None:
 
 
 def editor(generation: int, source: str) -> Answer:
-    access = Broker(Nowhere()).access("editor", "acme")
+    access = Broker(UnusedChannel()).access("editor", "acme")
     return Answer.of(access, document(generation, flow="editor", source=source))
 
 
-def shared(world: World, leaders: Callable[..., Answer], seconds: float) -> tuple[Any, Any]:
-    """Return what comes of a caller's call of so many *seconds*, and of a patient one's after it.
+def shared(world: World, first_fetch: Callable[..., Answer], seconds: float) -> tuple[Any, Any]:
+    """Return the outcomes of two callers of one call; the first has a deadline of *seconds*.
 
-    The second joins while the first, which is made by *leaders*, is on its way.
+    The second joins while the first caller's fetch, *first_fetch*, is pending.
     """
     begun, go = threading.Event(), threading.Event()
 
     def fetch(*_: object) -> Answer:
         begun.set()
         assert go.wait(PATIENCE_SECONDS)
-        return leaders()
+        return first_fetch()
 
     def second() -> Answer:
         return world.cache.obtain(world.question(), soon())
@@ -567,7 +574,7 @@ def shared(world: World, leaders: Callable[..., Answer], seconds: float) -> tupl
 
 
 def waiters(world: World) -> Any:
-    """Return what waits for the call that is on its way."""
+    """Return the waiters of the pending call."""
     (pending,) = world.cache._calls._pending.values()
     return vars(vars(pending._future)["_condition"])["_waiters"]
 
@@ -577,8 +584,8 @@ def outcome_of(future: Future[Answer]) -> Any:
     return future.exception(PATIENCE_SECONDS) or future.result().generation
 
 
-def test_who_shares_a_call_has_its_error_too() -> None:
-    """One that will not pass, at once, however much time is left."""
+def test_callers_of_a_shared_call_get_a_permanent_error_at_once() -> None:
+    """However much time is left."""
     world = World(answer(9))
 
     def fail() -> Answer:
@@ -590,7 +597,7 @@ def test_who_shares_a_call_has_its_error_too() -> None:
     assert world.asked == []
 
 
-def test_who_shares_a_call_of_less_patience_asks_again() -> None:
+def test_a_caller_with_a_later_deadline_repeats_a_shared_call_that_failed() -> None:
     world = World(answer(9))
 
     def fail() -> Answer:
@@ -604,15 +611,15 @@ def test_who_shares_a_call_of_less_patience_asks_again() -> None:
     assert world.asked == []
 
 
-def test_a_token_of_ones_own_is_shared_with_no_caller() -> None:
-    """Not even with one that waited for the same call."""
+def test_an_unshareable_token_is_returned_to_one_caller_only() -> None:
+    """A caller that waited for the same call makes another one."""
     world = World(editor(2, "exchange"))
     assert shared(world, lambda: editor(1, "exchange"), PATIENCE_SECONDS) == (1, 2)
     world = World()
     assert shared(world, lambda: editor(1, "table"), PATIENCE_SECONDS) == (1, 1)
 
 
-def test_one_thread_looks_for_the_next_while_others_go_on() -> None:
+def test_one_caller_refreshes_early_while_others_get_the_cached_token() -> None:
     world = World(answer(1))
     world.obtain()
     world.now = at(10, 55)
@@ -637,8 +644,8 @@ def test_one_thread_looks_for_the_next_while_others_go_on() -> None:
     assert obtain() == 2
 
 
-def test_that_there_is_no_token_to_use_takes_none_away_that_came_meanwhile() -> None:
-    """It was said before: of the token that was kept then."""
+def test_an_error_about_the_connection_does_not_drop_a_newer_token() -> None:
+    """The error is about the token that was cached when the call began."""
     world = World(answer(1), answer(2))
     world.obtain()
     world.now = at(10, 55)
@@ -654,7 +661,7 @@ def test_that_there_is_no_token_to_use_takes_none_away_that_came_meanwhile() -> 
     assert len(world.asked) == 2
 
 
-def test_after_its_end_all_wait_for_the_one_who_looks() -> None:
+def test_after_expiry_callers_wait_for_the_refresh_in_flight() -> None:
     world = World(answer(1))
     world.obtain()
     world.now = at(10, 55)
@@ -676,8 +683,8 @@ def test_after_its_end_all_wait_for_the_one_who_looks() -> None:
     assert world.asked == [PLAIN]
 
 
-def test_who_shares_a_look_that_is_cut_short_asks_again() -> None:
-    """The look may take less time than who waits has, once the old token has ended."""
+def test_a_caller_of_a_shared_early_refresh_that_timed_out_calls_the_broker() -> None:
+    """An early refresh has less time than a caller has once the old token has expired."""
     world = World(answer(1), answer(2, expires_at="2026-11-22T12:00:00Z"))
     world.obtain()
     world.now = at(10, 55)
@@ -699,10 +706,10 @@ def test_who_shares_a_look_that_is_cut_short_asks_again() -> None:
         assert looking.result(PATIENCE_SECONDS) == 1  # it was good when it was asked for
 
 
-def test_a_call_that_hangs_is_given_up_at_the_callers_deadline(
+def test_a_hanging_call_ends_at_the_deadline(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Whatever it hangs in; and with a live token in hand, that is returned, and sooner."""
+    """A live token in the cache is returned sooner, after RENEWAL_SECONDS."""
     world, go = World(answer(1)), threading.Event()
 
     def hang(*_: object) -> Answer:
@@ -725,7 +732,7 @@ def test_a_call_that_hangs_is_given_up_at_the_callers_deadline(
     go.set()
 
 
-def test_what_comes_late_is_kept_for_the_next_caller() -> None:
+def test_an_answer_after_the_deadline_is_cached_for_the_next_caller() -> None:
     world, go = World(), threading.Event()
 
     def slow(*_: object) -> Answer:

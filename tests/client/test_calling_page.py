@@ -1,4 +1,4 @@
-"""What `docs/calling.md` shows works as it stands there."""
+"""The code and the facts in `docs/calling.md` are correct."""
 
 import ast
 import json
@@ -76,17 +76,17 @@ def environment(
     identity._botocore.cache_clear()
 
 
-def here(text: str) -> str:
+def localized(text: str) -> str:
     """Return *text* with the names that the local system gives its functions."""
     return text.replace("token-broker-prod", "token-broker").replace(":live", "")
 
 
 @pytest.mark.usefixtures("environment")
-def test_the_python_runs(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_python_examples_run(capsys: pytest.CaptureFixture[str]) -> None:
     """From the first line to the last, as one program."""
     found: dict[str, Any] = {}
     for block in blocks("python"):
-        exec(compile(here(block), "calling.md", "exec"), found)  # noqa: S102 (that is the test)
+        exec(compile(localized(block), "calling.md", "exec"), found)  # noqa: S102 (that is the test)
         if "redirect_to" in block:
             assert "apitoken=" in found["redirect_to"]
         if "session.get" in block:
@@ -95,8 +95,8 @@ def test_the_python_runs(capsys: pytest.CaptureFixture[str]) -> None:
     assert found["answer"].flow == "vntana"
 
 
-def test_the_lambdas_lines_are_the_examples() -> None:
-    """What is shown is what the example does, but for its tries and its handler."""
+def test_the_lambda_on_the_page_equals_the_example_file() -> None:
+    """Except the retries and the handler of the example."""
     example = ast.dump(ast.parse((ROOT / "docs/examples/organization.py").read_text()))
     for call in ("vntana.auth()", "vntana.url('/v1/organizations/current')"):
         assert call in blocks("python")[0].replace('"', "'")
@@ -110,8 +110,8 @@ class Template(yaml.SafeLoader):
 Template.add_multi_constructor("!", lambda loader, suffix, node: {suffix: node.value})  # noqa: ARG005 (yaml's form)
 
 
-def test_the_template_names_what_the_stack_gives() -> None:
-    """Outputs, and the example's handler."""
+def test_the_template_on_the_page_uses_outputs_of_the_stack() -> None:
+    """And the handler and the variables of the example."""
     outputs = yaml.load((ROOT / "template.yaml").read_text(), Template)["Outputs"]  # noqa: S506 (a SafeLoader)
     (shown,) = (yaml.load(block, Template) for block in blocks("yaml"))  # noqa: S506 (same)
     properties = shown["OrganizationFunction"]["Properties"]
@@ -132,15 +132,15 @@ def machine() -> Mapping[str, Any]:
     return states
 
 
-def test_the_state_machine_leads_somewhere() -> None:
+def test_each_transition_of_the_state_machine_has_a_target() -> None:
     states = machine()
     token = states["Token"]
     leads = [token["Next"], *(one["Next"] for one in token["Catch"])]
     assert {*leads, "Token"} == states.keys()
 
 
-def test_the_state_machine_knows_each_error_by_its_name() -> None:
-    """It tries again exactly what a new try may help, and every name is one that is raised."""
+def test_the_state_machine_retries_exactly_the_retryable_errors() -> None:
+    """By name; each error that it catches is one of the client's."""
     token = machine()["Token"]
     ours, lambdas = (set(rule["ErrorEquals"]) for rule in token["Retry"])
     assert ours == {name for name, kind in NAMES.items() if kind.retryable} - {"Unreachable"}
@@ -151,11 +151,11 @@ def test_the_state_machine_knows_each_error_by_its_name() -> None:
 
 
 @pytest.mark.usefixtures("environment")
-def test_the_state_machines_task_works_and_is_caught_by_name() -> None:
-    """As Step Functions does it: invoke, and on an error look for its name."""
+def test_the_task_of_the_state_machine_returns_a_token_or_a_caught_error() -> None:
+    """As Step Functions does it: invoke, and look for the name of an error."""
     token = machine()["Token"]
     lambdas = boto3.client("lambda")
-    name = here(token["Parameters"]["FunctionName"])
+    name = localized(token["Parameters"]["FunctionName"])
     payload = token["Parameters"]["Payload"]
     answer = lambdas.invoke(FunctionName=name, Payload=json.dumps(payload))
     body = json.load(answer["Payload"])
@@ -171,8 +171,8 @@ def test_the_state_machines_task_works_and_is_caught_by_name() -> None:
 
 @pytest.mark.usefixtures("environment")
 @pytest.mark.skipif(shutil.which("curl") is None, reason="there is no curl on this machine")
-def test_the_curl_line_works() -> None:
-    """With a user's keys; a role's token is sent, which this machine's gateway has none of."""
+def test_the_curl_example_works() -> None:
+    """With a user's keys; a role's session token is sent, which the local gateway refuses."""
     (line,) = blocks("sh")
 
     def pasted(**variables: str) -> str:
@@ -182,13 +182,13 @@ def test_the_curl_line_works() -> None:
     assert "security token" in pasted(AWS_SESSION_TOKEN="that/of+a=role")
 
 
-def test_every_error_is_explained() -> None:
+def test_the_page_explains_every_error() -> None:
     table = PAGE.partition("## Errors")[2].partition("## A container")[0]
     assert {name for name in NAMES if f"`{name}`" in table} == NAMES.keys() - {"UpstreamError"}
 
 
-def test_its_numbers_are_the_codes() -> None:
-    """How long a caller waits, and how soon it feels a revocation."""
+def test_the_numbers_on_the_page_equal_the_code() -> None:
+    """Deadlines, cache times, and the time until a revocation has an effect."""
     template = yaml.load((ROOT / "template.yaml").read_text(), Template)  # noqa: S506 (a SafeLoader)
     memory = int(template["Parameters"]["MemorySeconds"]["Default"])
     for sentence in (
@@ -205,7 +205,7 @@ def test_its_numbers_are_the_codes() -> None:
         assert words in PAGE
 
 
-def test_it_leads_to_what_is_there() -> None:
+def test_each_link_of_the_page_has_a_target() -> None:
     """Pages, and the headings in them."""
     for page, anchor in re.findall(r"\]\(([\w./-]*\.(?:md|py|yaml))?(?:#([\w-]+))?\)", PAGE):
         file = ROOT / "docs" / page if page else ROOT / "docs/calling.md"
@@ -214,8 +214,8 @@ def test_it_leads_to_what_is_there() -> None:
         assert not anchor or anchor in {head.lower().replace(" ", "-") for head in headings}
 
 
-def test_a_policys_functions_are_the_ones_that_are_called() -> None:
-    """And the page's names of options and methods are real."""
+def test_the_policy_on_the_page_allows_the_function_of_the_state_machine() -> None:
+    """And the methods that the page names exist."""
     (policy,) = (block for block in map(json.loads, blocks("json")) if "Statement" in block)
     arn = policy["Statement"][0]["Resource"]
     assert arn == machine()["Token"]["Parameters"]["FunctionName"]
@@ -225,8 +225,8 @@ def test_a_policys_functions_are_the_ones_that_are_called() -> None:
     assert issubclass(errors.UpstreamUnavailable, BrokerError)
 
 
-def test_the_package_by_itself_has_the_layers_version() -> None:
-    """And says what the layer needs."""
+def test_the_client_package_has_the_version_and_dependencies_of_the_layer() -> None:
+    """And the same Python and extras."""
     import tomllib  # noqa: PLC0415 (only here)
 
     whole = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]

@@ -1,4 +1,4 @@
-"""How the broker is found, through its API and its functions, and what AWS says on the way."""
+"""The two channels to the broker, API and functions: settings, signatures, errors of AWS."""
 
 import asyncio
 import json
@@ -67,8 +67,8 @@ def gateway(url: str, **options: Any) -> Gateway:
         ("https://ABC.Execute-API.eu-west-1.amazonaws.com.:443/prod", "eu-west-1"),
     ],
 )
-def test_the_region_is_in_the_url(url: str, region: str) -> None:
-    """Not the session's. It may be given as well; another one is refused."""
+def test_the_region_is_taken_from_the_url(url: str, region: str) -> None:
+    """Not from the session. A given region that differs from the URL is refused."""
     session = boto3.Session("local", "local", region_name="eu-west-3")
     assert gateway(url, session=session).region == gateway(url, region=region).region == region
     with refused(
@@ -77,16 +77,20 @@ def test_the_region_is_in_the_url(url: str, region: str) -> None:
         gateway(url, region="eu-west-3")
 
 
-def test_the_region_may_be_given_or_the_sessions(session: boto3.Session) -> None:
-    """As for a domain of one's own."""
+def test_a_custom_domain_uses_the_given_region_or_the_session_region(
+    session: boto3.Session,
+) -> None:
+    """Also if the domain or path contains the name of AWS's."""
     own = f"https://{'a' * 63}.a_b-c.example.com"
     for url in (own, API.replace("/prod", ".example.com"), f"{own}/{API.removeprefix('https://')}"):
         assert gateway(url, region="eu-west-3").region == "eu-west-3"
     assert gateway(own, session=session).region == REGION
 
 
-def test_the_region_may_be_the_environments(monkeypatch: pytest.MonkeyPatch) -> None:
-    """As in Lambda; and if it is nowhere, that is said."""
+def test_a_custom_domain_uses_the_region_of_the_environment(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """As in Lambda; the error says if there is none."""
     identity._botocore.cache_clear()
     monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)
     monkeypatch.setenv("AWS_CONFIG_FILE", "/dev/null")
@@ -100,12 +104,12 @@ def test_the_region_may_be_the_environments(monkeypatch: pytest.MonkeyPatch) -> 
     identity._botocore.cache_clear()
 
 
-def test_boto3s_default_session_is_the_default(
+def test_the_default_session_of_boto3_gives_region_and_credentials(
     session: boto3.Session, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Where a program has set one: for the region, and for the credentials.
+    """If a program has set one.
 
-    These are of one moment: a key of a role that is renewed has its own secret and token.
+    The credentials are frozen: a renewal changes key, secret and token together.
     """
     monkeypatch.setattr(boto3, "DEFAULT_SESSION", session)
     assert gateway("https://tokens.example.com").region == REGION
@@ -114,8 +118,8 @@ def test_boto3s_default_session_is_the_default(
     assert found.access_key == "local"
 
 
-def test_a_signature_is_of_the_whole_request(session: boto3.Session) -> None:
-    """AWS computes it again, of all that it receives."""
+def test_a_signature_covers_the_whole_request(session: boto3.Session) -> None:
+    """Method, URL, headers, body, region and credentials."""
     one = Request("POST", "https://api.example/v1", {"x-api-key": "a"}, b"a")
     requests = [
         one,
@@ -133,8 +137,8 @@ def test_a_signature_is_of_the_whole_request(session: boto3.Session) -> None:
     assert len(signatures) == len(ways)
 
 
-def test_credentials_that_were_renewed_are_used() -> None:
-    """Those of a role end within hours: each call is signed by the ones of that moment."""
+def test_each_call_uses_the_renewed_credentials() -> None:
+    """Credentials of a role end within hours."""
 
     class Renewing:
         keys = count(1)
@@ -148,13 +152,13 @@ def test_credentials_that_were_renewed_are_used() -> None:
 
 
 @pytest.mark.parametrize("ends", ["", "/", "/v1", "//v1/ "])
-def test_what_follows_the_stage_makes_no_difference(ends: str) -> None:
+def test_a_slash_or_v1_after_the_stage_of_the_url_is_ignored(ends: str) -> None:
     assert gateway(f" {API}/X{ends}") == gateway(f"{API}/X")
     assert gateway(f"{API}/X{ends}").url == f"{API}/X"
 
 
 def test_each_action_is_sent_to_its_route(session: boto3.Session) -> None:
-    """As the API's document names it, with a body only where there is something to say."""
+    """As openapi.yaml names it, with a body only if it is not empty."""
     paths = yaml.safe_load((Path(__file__).parents[2] / "openapi.yaml").read_text())["paths"]
     routes = {
         operation["operationId"].removeprefix("editor").lower(): (method.upper(), path)
@@ -211,8 +215,8 @@ REFUSED: dict[str, list[Any]] = {
 
 
 @pytest.mark.parametrize("detail", REFUSED)
-def test_a_url_that_cannot_be_the_apis_is_refused_at_once(detail: str) -> None:
-    """By an error of ours, which is a `ValueError` as well; and nothing is tried."""
+def test_an_invalid_api_url_is_refused_at_once(detail: str) -> None:
+    """With an InvalidRequest, which is a `ValueError` as well; no call is made."""
     for url in REFUSED[detail]:
         with refused(InvalidRequest, detail) as caught:
             Broker.from_url(url, region="eu-west-1")
@@ -220,13 +224,13 @@ def test_a_url_that_cannot_be_the_apis_is_refused_at_once(detail: str) -> None:
 
 
 @pytest.mark.parametrize("region", ["eu west", "eu-west-1\r\nX: y", "EU", "a" * 41, 5])
-def test_a_region_that_is_none_is_refused_at_once(region: Any) -> None:
+def test_an_invalid_region_is_refused_at_once(region: Any) -> None:
     with refused(InvalidRequest, "region: must be one of AWS's, like eu-west-1"):
         Broker.from_url("https://tokens.example.com", region=region)
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1:8080", "localhost:8080", "[::1]:8080"])
-def test_without_tls_on_this_machine_only(host: str) -> None:
+def test_http_without_tls_is_allowed_for_local_hosts(host: str) -> None:
     assert gateway(f"http://{host}", region="eu-west-1").url == f"http://{host}"
 
 
@@ -249,7 +253,9 @@ ARN = "arn:aws:lambda:eu-west-1:123456789012:function:token-broker-prod"
         ({"vendorlink": "mine", "editor": "other"}, "mine"),
     ],
 )
-def test_functions_are_named_in_many_ways(said: Any, vendorlinks: str) -> None:
+def test_functions_are_named_by_a_prefix_a_template_an_arn_or_a_mapping(
+    said: Any, vendorlinks: str
+) -> None:
     assert dict(names(said))["vendorlink"] == vendorlinks
     assert "vntana" in dict(names(said)) or isinstance(said, dict)
 
@@ -265,20 +271,20 @@ def test_functions_are_named_in_many_ways(said: Any, vendorlinks: str) -> None:
         f"{ARN}-vntana",
     ],
 )
-def test_where_the_flows_name_stands_is_not_guessed(said: str) -> None:
-    """A stage or an alias may be called like a flow."""
+def test_a_function_name_with_an_ambiguous_flow_is_refused(said: str) -> None:
+    """A stage or an alias may have the name of a flow."""
     with refused(InvalidRequest, "functions: say with {flow} where in their names the flow's is"):
         Broker.from_function(said)
 
 
-def test_a_flow_without_a_function_is_said_so() -> None:
+def test_a_flow_without_a_function_is_an_invalid_request() -> None:
     broker = Broker.from_function({"vntana": "mine"})
     with refused(InvalidRequest, "editor: no function was named for it"):
         broker.editor("acme", parameters={"userId": "1"})
 
 
-def test_the_region_of_an_arn_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
-    """For its own function, whatever the session's is."""
+def test_a_function_is_invoked_in_the_region_of_its_arn(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever the region of the session."""
     session = boto3.Session("local", "local", region_name="us-east-1")
     server = Server(says(answer(b'{"forgotten": 1}')))
     monkeypatch.setenv("AWS_ENDPOINT_URL_LAMBDA", server.url)
@@ -291,7 +297,7 @@ def test_the_region_of_an_arn_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
     server.close()
 
 
-def test_boto3s_default_session_invokes_as_well(
+def test_functions_are_invoked_with_the_default_session_of_boto3(
     serve: Serve, session: boto3.Session, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(boto3, "DEFAULT_SESSION", session)
@@ -317,8 +323,8 @@ def test_boto3s_default_session_invokes_as_well(
 @pytest.mark.parametrize(
     "connection", ["", "Acme", "../acme", "a/b", "-acme", "a" * 64, "acmé", "acme\n", None, 5]
 )
-def test_a_wrong_connection_goes_nowhere(connection: Any) -> None:
-    """It would become part of a path. The longest name is of 63 signs."""
+def test_an_invalid_connection_name_is_refused_without_a_call(connection: Any) -> None:
+    """The name becomes part of a path. The longest name has 63 characters."""
     assert Broker.from_url(API).access("vntana", "a" * 63).connection == "a" * 63
     for call in (Broker.from_url(API).vntana, partial(Broker.from_url(API).status, "vntana")):
         with refused(InvalidRequest, "connection: must match [a-z0-9][a-z0-9-]{0,62}"):
@@ -326,7 +332,7 @@ def test_a_wrong_connection_goes_nowhere(connection: Any) -> None:
 
 
 @pytest.mark.parametrize("flow", ["vntan", "", None, "../vntana"])
-def test_a_wrong_flow_goes_nowhere(flow: Any) -> None:
+def test_an_unknown_flow_is_refused_without_a_call(flow: Any) -> None:
     with refused(InvalidRequest, "flow: must be one of vntana, vendorlink, editor"):
         Broker.from_url(API).access(flow, "acme")
 
@@ -339,7 +345,9 @@ def test_a_wrong_flow_goes_nowhere(flow: Any) -> None:
         ("force", ("yes", 1), "must be True or False"),
     ],
 )
-def test_options_of_the_wrong_kind_go_nowhere(name: str, values: Any, text: str) -> None:
+def test_options_of_a_wrong_type_are_refused_without_a_call(
+    name: str, values: Any, text: str
+) -> None:
     for value in values:
         with refused(InvalidRequest, f"{name}: {text}"):
             Broker.from_url(API).vntana("acme", **{name: value})
@@ -348,13 +356,13 @@ def test_options_of_the_wrong_kind_go_nowhere(name: str, values: Any, text: str)
 
 
 @pytest.mark.parametrize("value", [float("nan"), object(), {1, 2}])
-def test_parameters_that_are_no_json_go_nowhere(value: object) -> None:
+def test_parameters_that_are_not_json_are_refused_without_a_call(value: object) -> None:
     with refused(InvalidRequest, "organization, workspace: cannot be written as JSON"):
         Broker.from_url(API).access("vntana", "acme", organization=value, workspace={"deep": value})
 
 
-def test_a_function_without_a_region_is_said_so_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """It is a setting: the same call does not work later."""
+def test_a_function_without_a_region_is_an_invalid_request(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A missing setting is not retryable."""
     monkeypatch.setenv("AWS_CONFIG_FILE", "/dev/null")
     for name in ("AWS_DEFAULT_REGION", "AWS_PROFILE"):
         monkeypatch.delenv(name, raising=False)
@@ -383,10 +391,10 @@ OF_ROLE: dict[str, Any] = {"provider": "sso", "error_msg": "s3cret"}
     ],
     ids=lambda one: type(one).__name__,
 )
-def test_what_boto3_refuses_by_itself(
+def test_each_error_of_boto3_without_a_response_has_a_class_and_retryability(
     error: BotoCoreError, kind: type[BrokerError], *, is_retryable: bool
 ) -> None:
-    """As on the way to a role: only the network may be better later; all else is a setting."""
+    """Also while a role is assumed. Only errors of the network are retryable."""
     what = type(error).__name__
     details = {
         Unreachable: f"Lambda, to invoke f: {what}",
@@ -398,8 +406,8 @@ def test_what_boto3_refuses_by_itself(
     assert found.retryable is is_retryable
 
 
-def test_no_credentials_is_said_so(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Not that the broker is away."""
+def test_missing_credentials_raise_access_denied(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not Unreachable."""
     for name in ("AWS_ACCESS_KEY_ID", "AWS_PROFILE", "AWS_ROLE_ARN"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
@@ -422,15 +430,15 @@ def test_no_credentials_is_said_so(monkeypatch: pytest.MonkeyPatch) -> None:
         assert caught.value.__suppress_context__ or caught.value.__context__ is None
 
 
-def test_a_setting_without_a_value_is_none() -> None:
-    """An empty name of a file would switch the check of certificates off."""
+def test_an_empty_setting_is_none() -> None:
+    """An empty name of a CA bundle would switch the check of certificates off."""
     for value in ("", None, 5):
         assert identity.setting(partial(dict.get, {"it": value}, "it")) is None
     assert identity.authorities(cast("boto3.Session", object())) is None
 
 
-def test_a_role_that_may_not_be_assumed_is_said_so() -> None:
-    """boto3's chain asks STS when credentials are first wanted: once, and not to explain that."""
+def test_a_role_that_may_not_be_assumed_raises_access_denied() -> None:
+    """boto3 calls STS for the first credentials: once, and not again for the error's text."""
     said = {"Error": {"Code": "AccessDenied", "Message": "s3cret"}}
     refusal, asked = ClientError(cast("Any", said), "AssumeRole"), []
 
@@ -450,7 +458,7 @@ def test_a_role_that_may_not_be_assumed_is_said_so() -> None:
     assert error.detail == "Lambda refused to invoke tokens-vntana (AccessDenied)"
 
 
-def test_a_function_that_is_not_there_is_not_waited_for(
+def test_a_missing_function_is_not_retried(
     serve: Serve, session: boto3.Session, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("AWS_ENDPOINT_URL_LAMBDA", serve(lambda *_: {}))
@@ -477,8 +485,10 @@ def test_a_function_that_is_not_there_is_not_waited_for(
         (504, True),
     ],
 )
-def test_what_api_gateway_says_itself(status: int, retryable: bool, session: boto3.Session) -> None:
-    """Only what may pass is tried again; no redirect is followed, whatever the method."""
+def test_each_error_status_of_api_gateway_has_its_retryability(
+    status: int, retryable: bool, session: boto3.Session
+) -> None:
+    """Only temporary errors are retried; no redirect is followed, with GET or POST."""
     body = b'{"message": "s3cret canonical request"}'
     kind = "X-Amzn-Errortype: LimitExceededException:http://internal/"
     server = Server(says(b""))
@@ -515,14 +525,14 @@ def test_what_api_gateway_says_itself(status: int, retryable: bool, session: bot
         ("EC2ThrottledException", 502, Unreachable),
     ],
 )
-def test_what_lambda_says_itself(
+def test_each_error_code_of_lambda_has_a_class_and_retryability(
     code: str,
     status: int,
     kind: type[BrokerError],
     session: boto3.Session,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """By its code and its status; its text is not passed on, and only what may pass is retried."""
+    """Code and status are passed on, not the text; only temporary errors are retried."""
     retryable = status in (429, 500, 502)
     line = answer(b'{"Message": "s3cret"}', f"x-amzn-ErrorType: {code}", status=f"{status} X")
     server = Server(says(line))
@@ -540,7 +550,7 @@ def test_what_lambda_says_itself(
 
 
 PARTITIONS = {"aws": "eu-west-1", "aws-cn": "cn-north-1", "aws-us-gov": "us-gov-west-1"}
-"""Those of AWS's that the broker's outputs may name, with a region of each."""
+"""The AWS partitions that the broker's outputs may name, with a region of each."""
 
 
 @pytest.mark.parametrize("partition", PARTITIONS)
@@ -554,16 +564,16 @@ PARTITIONS = {"aws": "eu-west-1", "aws-cn": "cn-north-1", "aws-us-gov": "us-gov-
         "Function not found: arn:{}:lambda:{}:111122223333:function:tokens",
     ],
 )
-def test_whoever_is_refused_is_known_by_its_account(
+def test_the_account_is_read_from_each_form_of_arn_in_an_error_message(
     words: str, partition: str, session: boto3.Session
 ) -> None:
-    """As https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_identifiers.html has them."""
+    """Forms: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_identifiers.html."""
     place = PARTITIONS[partition]
     told = identity.signer(session, place, words.format(partition, place))
     assert told == f"the call was signed for {place} by account 111122223333"
 
 
-def test_the_region_in_an_arn_is_found_in_every_partition() -> None:
+def test_the_region_is_read_from_an_arn_of_each_partition() -> None:
     for partition, place in PARTITIONS.items():
         assert region(f"arn:{partition}:lambda:{place}:111122223333:function:tokens") == place
 
@@ -601,9 +611,9 @@ def test_a_refusal_names_the_account_that_signed(
     told: str,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Most often it is another account's or region's profile: AWS names it, or the credentials do.
+    """A wrong profile is the usual cause. The account is in AWS's text or in the credentials.
 
-    Nothing else of AWS's words is passed on, and no further call is made.
+    Nothing else of the text is passed on, and no further call is made.
     """
     kind = "AccessDeniedException" if (entrance, status) == ("function", 403) else "Refused"
     line = answer(json.dumps(words).encode(), f"x-amzn-ErrorType: {kind}", status=f"{status} X")
@@ -623,7 +633,7 @@ def test_a_refusal_names_the_account_that_signed(
     assert len(server.asked) == 1
 
 
-def test_no_netrc_takes_the_signatures_place(
+def test_netrc_does_not_replace_the_signature(
     serve: Serve, session: boto3.Session, tmp_path: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     netrc = tmp_path / "netrc"
@@ -634,8 +644,8 @@ def test_no_netrc_takes_the_signatures_place(
     assert Broker.from_url(url, session=session).forget("vntana", "acme") == 2
 
 
-def test_who_has_another_session_is_another_caller(session: boto3.Session) -> None:
-    """A token that one may have is not kept for the other."""
+def test_the_cache_key_depends_on_session_and_parameters(session: boto3.Session) -> None:
+    """A token that is cached for one identity is not served to another."""
     other = boto3.Session("other", "other", region_name=REGION)
     mine = Broker.from_url(API, session=session)
     again = Broker.from_url(API, session=session, patience=1)
@@ -651,10 +661,10 @@ def test_who_has_another_session_is_another_caller(session: boto3.Session) -> No
 
 
 @pytest.mark.parametrize("key", ["k" * 256, None])
-def test_the_key_of_a_team_goes_along(
+def test_the_api_key_of_a_team_is_sent_and_signed(
     session: boto3.Session, monkeypatch: pytest.MonkeyPatch, key: str | None
 ) -> None:
-    """Signed like the rest, if the API counts its callers by keys; nothing is sent otherwise."""
+    """Without the variable TOKEN_BROKER_API_KEY the header is not sent."""
     if key:
         monkeypatch.setenv("TOKEN_BROKER_API_KEY", key)
     server = Server(says(answer(b'{"forgotten": 0}')))
@@ -667,17 +677,17 @@ def test_the_key_of_a_team_goes_along(
 
 
 @pytest.mark.parametrize("key", ["ключ", "a b", "a\r\nX: y", " k", "k" * 257])
-def test_a_key_of_a_team_that_is_none_is_said_so(
+def test_an_invalid_api_key_of_a_team_is_refused(
     session: boto3.Session, monkeypatch: pytest.MonkeyPatch, key: str
 ) -> None:
-    """By the variable's name, and without its value."""
+    """The error names the variable, not its value."""
     monkeypatch.setenv("TOKEN_BROKER_API_KEY", key)
     with refused(InvalidRequest, "the variable TOKEN_BROKER_API_KEY: must be printable ASCII"):
         Broker.from_url(API, session=session).vntana("acme")
 
 
-def test_a_mapping_of_any_kind_has_the_parameters() -> None:
-    """Deep down, too: what counts is what they say, and not in which order; an empty one is one."""
+def test_equal_parameters_of_any_mapping_type_have_one_cache_key() -> None:
+    """Also nested ones, in any order. Empty parameters differ from none."""
     broker, plain = Broker.from_url(API), {"userId": "1", "deep": {"a": [{"b": 1}]}}
     other = MappingProxyType({"userId": "1", "deep": ChainMap({"a": [MappingProxyType({"b": 1})]})})
     assert (
@@ -689,8 +699,8 @@ def test_a_mapping_of_any_kind_has_the_parameters() -> None:
     assert empty != broker.access("editor", "acme").key
 
 
-def test_settings_of_awss_that_are_wrong_are_said_so(monkeypatch: pytest.MonkeyPatch) -> None:
-    """By an error of ours: a profile that is not there, an endpoint that is no address."""
+def test_wrong_settings_of_boto3_are_invalid_requests(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A missing profile, and an endpoint that is not a URL."""
     monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)
     monkeypatch.setenv("AWS_CONFIG_FILE", "/dev/null")
     monkeypatch.setenv("AWS_PROFILE", "not-there")
@@ -708,10 +718,10 @@ def test_settings_of_awss_that_are_wrong_are_said_so(monkeypatch: pytest.MonkeyP
         Broker.from_function("token-broker", session=session).vntana("acme")
 
 
-def test_each_identity_has_a_client_of_its_own(
+def test_each_identity_and_region_has_one_boto3_client(
     session: boto3.Session, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """And each region. It is made once, because that takes long, and no two at the same time."""
+    """The client is made once, because that takes long, and under a lock."""
     make, locked = functions.made, []
 
     def noted(*how: Any) -> Any:

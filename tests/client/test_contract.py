@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 import boto3
 import pytest
 
-from tests.client.systems import System, Through
+from tests.client.systems import MakeBroker, System
 from tests.waiting import PATIENCE_SECONDS
 from token_broker_client import (
     Answer,
@@ -30,8 +30,8 @@ UNKNOWN = "0" * 16
 T = TypeVar("T")
 
 
-class Once(Patience):
-    """Tries once, so that each failure is seen, and waits for that as long as a test may."""
+class SingleAttempt(Patience):
+    """Makes one attempt, so that each failure is seen."""
 
     def retry(self, call: Callable[[Deadline], T], deadline: Deadline) -> T:
         """Return what *call* does."""
@@ -39,10 +39,10 @@ class Once(Patience):
 
 
 @pytest.fixture
-def broker(system: System, through: Through) -> Broker:
-    """The system's broker, asked as often as is wanted: this process keeps nothing."""
-    made = through(system.url)
-    return Broker(made._channel, Once(PATIENCE_SECONDS), Cache(entries=0))
+def broker(system: System, make_broker: MakeBroker) -> Broker:
+    """The system's broker, without a cache in this process."""
+    made = make_broker(system.url)
+    return Broker(made._channel, SingleAttempt(PATIENCE_SECONDS), Cache(entries=0))
 
 
 @pytest.fixture
@@ -60,7 +60,9 @@ def editor(system: System, fake_editor: FakeEditor) -> str:
     return system.connect("editor", FakeEditor.demo_secret(fake_editor.url))
 
 
-def test_vntana(broker: Broker, vntana: str, fake_vntana: FakeVntana) -> None:
+def test_a_vntana_token_has_a_session_at_the_vendor(
+    broker: Broker, vntana: str, fake_vntana: FakeVntana
+) -> None:
     answer = broker.vntana(vntana)
     assert (answer.flow, answer.connection, answer.generation) == ("vntana", vntana, 1)
     assert answer.base_url == fake_vntana.url
@@ -70,23 +72,25 @@ def test_vntana(broker: Broker, vntana: str, fake_vntana: FakeVntana) -> None:
     assert (answer.source, answer.stale, answer.url) == ("exchange", False, None)
 
 
-def test_vntanas_variants(broker: Broker, vntana: str) -> None:
-    """By slug: each has a token of its own."""
+def test_each_workspace_of_vntana_has_its_own_token(broker: Broker, vntana: str) -> None:
+    """Workspaces are named by slug."""
     chairs = broker.vntana(vntana, organization="studio", workspace="chairs")
     tables = broker.vntana(vntana, organization="studio", workspace="tables")
     assert chairs.fingerprint != tables.fingerprint
     assert chairs.context["workspace"] != tables.context["workspace"]
 
 
-def test_vendorlink(broker: Broker, vendorlink: str, fake_vendorlink: FakeVendorlink) -> None:
+def test_an_answer_of_vendorlink_has_header_base_url_and_user(
+    broker: Broker, vendorlink: str, fake_vendorlink: FakeVendorlink
+) -> None:
     answer = broker.vendorlink(vendorlink)
     assert answer.headers["Authorization"].startswith("Bearer ")
     assert answer.base_url == f"http://{fake_vendorlink.address}/API"
     assert "user_id" in answer.context
 
 
-def test_editor(broker: Broker, editor: str) -> None:
-    """With JSON's types as they are, and a token that can be verified."""
+def test_a_token_of_the_editor_can_be_verified(broker: Broker, editor: str) -> None:
+    """Its parameters keep their JSON types."""
     parameters = {"userId": "42", "file": "a.dwg", "isViewOnly": True, "n": 1}
     answer = broker.editor(editor, parameters=parameters)
     token = answer.headers["x-api-token"]
@@ -99,10 +103,10 @@ def test_editor(broker: Broker, editor: str) -> None:
     assert broker.verify(editor, "another") is None
 
 
-def test_both_entrances_answer_the_same(
+def test_api_and_function_return_equal_answers(
     system: System, vntana: str, session: boto3.Session, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """To the letter."""
+    """Of a token and of the status."""
     monkeypatch.setenv("AWS_ENDPOINT_URL_LAMBDA", system.url)
     ways = [
         Broker.from_url(system.url, session=session),
@@ -115,14 +119,14 @@ def test_both_entrances_answer_the_same(
     assert one.fingerprint in str(states[0])
 
 
-def test_status_and_forget(broker: Broker, vntana: str) -> None:
+def test_status_shows_a_token_and_forget_removes_it(broker: Broker, vntana: str) -> None:
     first = broker.vntana(vntana)
     assert first.fingerprint in str(broker.status("vntana", vntana))
     assert broker.forget("vntana", vntana) >= 1
     assert broker.vntana(vntana).generation == 2
 
 
-def test_rejected_replaces_what_is_current_and_nothing_else(broker: Broker, vntana: str) -> None:
+def test_rejected_replaces_only_the_current_token(broker: Broker, vntana: str) -> None:
     first = broker.vntana(vntana)
     second = broker.vntana(vntana, rejected=first.fingerprint)
     assert second.generation == 2
@@ -130,7 +134,7 @@ def test_rejected_replaces_what_is_current_and_nothing_else(broker: Broker, vnta
         assert broker.vntana(vntana, rejected=fingerprint).generation == 2
 
 
-def test_force_makes_a_new_one_but_not_often(broker: Broker, vntana: str) -> None:
+def test_force_makes_a_new_token_and_is_rate_limited(broker: Broker, vntana: str) -> None:
     first = broker.vntana(vntana)
     assert broker.vntana(vntana, force=True).generation == first.generation + 1
     error = raised(TooManyRequests, lambda: broker.vntana(vntana, force=True))
@@ -155,27 +159,27 @@ def raised(kind: type[BrokerError], call: Any) -> BrokerError:
         ({"workspace": 5}, "workspace"),
     ],
 )
-def test_invalid_request(
+def test_the_error_invalid_request_names_the_field(
     broker: Broker, vntana: str, options: Mapping[str, Any], field: str
 ) -> None:
     assert field in raised(InvalidRequest, lambda: broker.vntana(vntana, **options)).detail
 
 
-def test_unknown_connection(broker: Broker) -> None:
+def test_an_unknown_connection_has_status_404(broker: Broker) -> None:
     assert raised(UnknownConnection, lambda: broker.vntana("nobody")).status == 404
 
 
-def test_not_configured(broker: Broker, system: System) -> None:
+def test_a_secret_with_an_unknown_key_is_not_configured(broker: Broker, system: System) -> None:
     name = system.connect("vntana", {"personal_access_token": "s3cret", "colour": "s3cret"})
     error = raised(NotConfigured, lambda: broker.vntana(name))
     assert "colour" in error.detail
     assert "s3cret" not in error.detail
 
 
-def test_credential_rejected_and_then_latched(
+def test_a_rejected_login_is_sent_once_and_then_latched(
     broker: Broker, system: System, fake_vntana: FakeVntana
 ) -> None:
-    """One login, however often it is asked."""
+    """However many calls follow, also with force."""
     document = {"email": "a@b.c", "password": "s3cret", "base_url": fake_vntana.url}
     name = system.connect("vntana", document)
     raised(CredentialRejected, lambda: broker.vntana(name))
@@ -184,10 +188,10 @@ def test_credential_rejected_and_then_latched(
     assert fake_vntana.log.counts["login"] == 1
 
 
-def test_an_old_token_is_said_to_be_stale(
+def test_an_old_token_is_marked_stale_if_a_forced_exchange_fails(
     broker: Broker, vntana: str, fake_vntana: FakeVntana
 ) -> None:
-    """When a forced exchange finds the vendor down."""
+    """The vendor answers 503."""
     first = broker.vntana(vntana)
     fake_vntana.fail("status", times=None, status=503)
     second = broker.vntana(vntana, force=True)
@@ -195,11 +199,11 @@ def test_an_old_token_is_said_to_be_stale(
     assert second.fingerprint == first.fingerprint
 
 
-def test_a_process_asks_once_for_fifty_threads(
-    system: System, through: Through, vntana: str, fake_vntana: FakeVntana
+def test_fifty_threads_of_a_process_cause_one_login(
+    system: System, make_broker: MakeBroker, vntana: str, fake_vntana: FakeVntana
 ) -> None:
-    """And the vendor sees one login."""
-    broker = through(system.url)
+    """All threads get the same token."""
+    broker = make_broker(system.url)
 
     def ask(_: int) -> Answer:
         return broker.vntana(vntana)
@@ -211,7 +215,7 @@ def test_a_process_asks_once_for_fifty_threads(
 
 
 @pytest.fixture(autouse=True)
-def _no_wrong_turn(fake_vntana: FakeVntana) -> Iterator[None]:
-    """Nothing is asked of the vendor that it does not have."""
+def _only_known_requests(fake_vntana: FakeVntana) -> Iterator[None]:
+    """The vendor gets no unknown and no invalid request."""
     yield
     assert fake_vntana.log.unknown == fake_vntana.log.breaches == []

@@ -1,4 +1,4 @@
-"""A retryable error is waited out as far as the deadline reaches; any other one is final."""
+"""A retryable error is retried until the deadline; any other error is final."""
 
 import math
 from collections.abc import Callable
@@ -21,8 +21,8 @@ from token_broker_client.deadline import Deadline, Patience
 API = "https://abc123.execute-api.eu-central-1.amazonaws.com/prod"
 
 
-class Hours:
-    """A clock that only sleeping moves."""
+class Clock:
+    """A clock that is moved by `sleep` only."""
 
     def __init__(self) -> None:
         self.now = 100.0
@@ -33,7 +33,7 @@ class Hours:
         self.now += seconds
 
     def retry(self, call: Any, seconds: float = 10.0, random: float = 1.0) -> Any:
-        """Return what *call* returns in the end."""
+        """Return the final result of *call*."""
         patience = Patience(seconds, lambda: self.now, self.sleep, lambda: random)
         return patience.retry(call, patience.begin())
 
@@ -52,70 +52,70 @@ class Failing:
         return "token"
 
 
-def test_tries_again_and_tells_each_try_what_is_left() -> None:
-    hours, call = Hours(), Failing(*[RefreshInProgress("busy") for _ in range(3)])
-    assert hours.retry(call) == "token"
-    assert hours.slept == [0.2, 0.4, 0.8]
+def test_each_retry_gets_the_remaining_time() -> None:
+    clock, call = Clock(), Failing(*[RefreshInProgress("busy") for _ in range(3)])
+    assert clock.retry(call) == "token"
+    assert clock.slept == [0.2, 0.4, 0.8]
     assert call.seconds == pytest.approx([10, 9.8, 9.4, 8.6])
 
 
-def test_waits_as_long_as_it_is_told_and_a_little_more_by_chance() -> None:
-    """So that not all callers come back at the same moment."""
-    hours = Hours()
-    hours.retry(Failing(UpstreamUnavailable("down", retry_after=3)), random=0.5)
-    assert hours.slept == [3.1]
+def test_a_retry_waits_for_retry_after_plus_jitter() -> None:
+    """So that callers do not all retry at the same moment."""
+    clock = Clock()
+    clock.retry(Failing(UpstreamUnavailable("down", retry_after=3)), random=0.5)
+    assert clock.slept == [3.1]
 
 
 @pytest.mark.parametrize("retry_after", [10, 60])
-def test_does_not_wait_for_what_it_would_not_live_to_see(retry_after: int) -> None:
-    hours, error = Hours(), UpstreamUnavailable("down", retry_after=retry_after)
+def test_a_retry_after_beyond_the_deadline_is_not_waited_for(retry_after: int) -> None:
+    clock, error = Clock(), UpstreamUnavailable("down", retry_after=retry_after)
     with pytest.raises(UpstreamUnavailable) as caught:
-        hours.retry(Failing(error), random=0)
+        clock.retry(Failing(error), random=0)
     assert caught.value is error
-    assert hours.slept == []
+    assert clock.slept == []
 
 
-def test_ends_in_total() -> None:
-    """However many tries there are, and though each pause is short enough by itself."""
-    hours, call = Hours(), Failing(*[RefreshInProgress("busy") for _ in range(100)])
+def test_retries_end_at_the_deadline() -> None:
+    """However many attempts there are. A pause takes five seconds at most."""
+    clock, call = Clock(), Failing(*[RefreshInProgress("busy") for _ in range(100)])
     with pytest.raises(RefreshInProgress):
-        hours.retry(call)
-    assert 105 <= hours.now < 110
-    assert max(hours.slept) <= 5
+        clock.retry(call)
+    assert 105 <= clock.now < 110
+    assert max(clock.slept) <= 5
     assert all(seconds > 0 for seconds in call.seconds)
-    hours, call = Hours(), Failing(*[RefreshInProgress("busy") for _ in range(100)])
+    clock, call = Clock(), Failing(*[RefreshInProgress("busy") for _ in range(100)])
     with pytest.raises(RefreshInProgress):
-        hours.retry(call, seconds=100)
-    assert max(hours.slept) == 5
+        clock.retry(call, seconds=100)
+    assert max(clock.slept) == 5
 
 
 def test_no_call_is_made_after_the_deadline() -> None:
     """A process may be frozen while it sleeps: a Lambda between two invocations."""
-    hours, call = Hours(), Failing(RefreshInProgress("busy"))
-    patience = Patience(10, lambda: hours.now, lambda _: hours.sleep(60), lambda: 0.0)
+    clock, call = Clock(), Failing(RefreshInProgress("busy"))
+    patience = Patience(10, lambda: clock.now, lambda _: clock.sleep(60), lambda: 0.0)
     with pytest.raises(RefreshInProgress):
         patience.retry(call, patience.begin())
     assert call.seconds == [10]
 
 
-def test_an_error_that_will_not_pass_is_not_tried_again() -> None:
-    hours, call = Hours(), Failing(CredentialRejected("wrong", retry_after=1))
+def test_a_permanent_error_is_not_retried() -> None:
+    clock, call = Clock(), Failing(CredentialRejected("wrong", retry_after=1))
     with pytest.raises(CredentialRejected):
-        hours.retry(call)
+        clock.retry(call)
     assert len(call.seconds) == 1
 
 
-def test_a_deadline_is_one_moment() -> None:
-    """It may be brought forward, and never put off."""
-    hours = Hours()
-    deadline = Deadline.after(10, lambda: hours.now)
-    hours.sleep(4)
+def test_a_deadline_can_be_shortened_but_not_extended() -> None:
+    """After the deadline no time is left."""
+    clock = Clock()
+    deadline = Deadline.after(10, lambda: clock.now)
+    clock.sleep(4)
     assert (deadline.left, deadline.is_over) == (6, False)
     assert deadline.within(5).left == 5
     assert deadline.within(7).left == 6
-    hours.sleep(6)
+    clock.sleep(6)
     assert (deadline.left, deadline.is_over) == (0, True)
-    hours.sleep(1)
+    clock.sleep(1)
     assert deadline.left == 0
 
 
@@ -129,10 +129,10 @@ MADE: dict[str, Callable[..., Broker]] = {
 @pytest.mark.parametrize(
     ("name", "most", "shown"), [("patience", 3600, "3600"), ("max_age", 86_400, "86400")]
 )
-def test_seconds_are_taken_or_refused_at_once(
+def test_patience_and_max_age_are_validated_at_once(
     made: Callable[..., Broker], name: str, most: int, shown: str
 ) -> None:
-    """By the name that the caller gave, and not by some library once a token is wanted."""
+    """The error names the argument."""
     for seconds in (0.001, 7, most):
         access = made(**{name: seconds}).access("vntana", "acme")
         taken = {"patience": 20, "max_age": 300} | {name: seconds}

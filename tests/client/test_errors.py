@@ -9,7 +9,7 @@ import boto3
 import pytest
 
 import token_broker_client
-from tests.client.systems import Entrance, Serve, Through, refused, tries
+from tests.client.systems import Entrance, MakeBroker, Serve, refused, tries
 from tests.servers import Server, answer, says
 from token_broker import errors as brokers
 from token_broker import events
@@ -42,8 +42,10 @@ def raised(broker: Any) -> BrokerError:
 
 
 @pytest.mark.parametrize("kind", CODES)
-def test_each_code_is_a_class(kind: type[BrokerError], serve: Serve, through: Through) -> None:
-    """With all that the broker knows of the failure."""
+def test_each_error_code_has_a_class(
+    kind: type[BrokerError], serve: Serve, make_broker: MakeBroker
+) -> None:
+    """With all members of the broker's error."""
     known = {
         "retry_after": 17,
         "upstream_status": 403,
@@ -51,7 +53,7 @@ def test_each_code_is_a_class(kind: type[BrokerError], serve: Serve, through: Th
         "upstream_message": "blocked since Monday",
     }
     original = getattr(brokers, kind.__name__)("the reason", **known)
-    error = raised(through(serve(failing(original)), tries(1)))
+    error = raised(make_broker(serve(failing(original)), tries(1)))
     assert type(error) is kind
     assert {name: vars(error)[name] for name in known} == known
     assert (error.detail, error.code, error.status) == (
@@ -64,8 +66,8 @@ def test_each_code_is_a_class(kind: type[BrokerError], serve: Serve, through: Th
     assert error.retryable is original.retryable is kind.retryable
 
 
-def test_the_tree_is_the_brokers_and_three_classes_of_our_own() -> None:
-    """And is drawn whole in the docstring."""
+def test_the_error_classes_are_those_of_the_broker_and_three_more() -> None:
+    """The docstring of the module lists all of them."""
 
     def tree(root: Any) -> dict[str, Any]:
         return {kind.__name__: tree(kind) for kind in root.__subclasses__()}
@@ -90,21 +92,21 @@ def test_the_tree_is_the_brokers_and_three_classes_of_our_own() -> None:
 
 
 @pytest.mark.parametrize("status", [403, 418])
-def test_a_code_that_is_not_known_is_the_base_class(
-    status: int, serve: Serve, through: Through
+def test_an_unknown_error_code_raises_the_base_class(
+    status: int, serve: Serve, make_broker: MakeBroker
 ) -> None:
-    """A newer broker's word counts for whether trying again makes sense."""
+    """With code, status and retryability of the newer broker."""
     novel = brokers.BrokerError("new")
     vars(novel).update(
         code="novel", status=status
     )  # not a class: other tests ask for all there are
-    error = raised(through(serve(failing(novel))))
+    error = raised(make_broker(serve(failing(novel))))
     assert type(error) is BrokerError
     assert (error.code, error.status, error.retryable) == ("novel", status, False)
 
 
-def test_a_retryable_failure_is_tried_again(serve: Serve, through: Through) -> None:
-    """Quietly, as long as patience lasts."""
+def test_a_retryable_error_is_retried(serve: Serve, make_broker: MakeBroker) -> None:
+    """As long as patience lasts."""
     asked: list[Any] = []
 
     def handler(event: Any, context: Any) -> Any:
@@ -114,17 +116,17 @@ def test_a_retryable_failure_is_tried_again(serve: Serve, through: Through) -> N
         status = {"forgotten": 3}
         return {"statusCode": 200, "body": json.dumps(status)} if events.is_http(event) else status
 
-    assert through(serve(handler)).forget("vntana", "acme") == 3
+    assert make_broker(serve(handler)).forget("vntana", "acme") == 3
     assert len(asked) == 3
 
 
-def test_a_function_that_crashes_or_hangs_gave_no_answer(serve: Serve, through: Through) -> None:
-    """Whatever the crash said, it is not passed on."""
+def test_a_crash_of_the_function_is_unreachable(serve: Serve, make_broker: MakeBroker) -> None:
+    """The text of the crash is not passed on."""
 
     def crash(_event: Any, _context: Any) -> Any:
         raise ValueError("s3cret")
 
-    error = raised(through(serve(crash), tries(2)))
+    error = raised(make_broker(serve(crash), tries(2)))
     assert type(error) is Unreachable
     assert error.retryable
     assert "s3cret" not in "".join(traceback.format_exception(error))
@@ -142,25 +144,27 @@ def test_a_function_that_crashes_or_hangs_gave_no_answer(serve: Serve, through: 
         (None, "no reason is given"),
     ],
 )
-def test_a_failure_of_lambdas_is_named(document: Any, name: str) -> None:
-    """By its type alone; and what failed is no answer, whatever it says."""
+def test_a_failed_invocation_is_named_by_its_error_type(document: Any, name: str) -> None:
+    """Without the message; the payload of a failed invocation is never an answer."""
     with refused(Unreachable, f"the function failed: {name}"):
         answered(document, has_failed=True)
 
 
 @pytest.mark.parametrize("body", ["[]", '"token"', "null", "no json", "[" * 100_000], ids=len)
-def test_what_is_no_answer_is_no_answer(body: str, serve: Serve, through: Through) -> None:
+def test_a_body_that_is_not_a_json_object_is_unreachable(
+    body: str, serve: Serve, make_broker: MakeBroker
+) -> None:
     def handler(event: Any, _: object) -> Any:
         return {"statusCode": 200, "body": body} if events.is_http(event) else body
 
-    broker = through(serve(handler), tries(2))
+    broker = make_broker(serve(handler), tries(2))
     assert type(raised(broker)) is Unreachable
     with pytest.raises(Unreachable):
         broker.status("vntana", "acme")
 
 
 @pytest.mark.parametrize("status", [200, 502])
-def test_what_is_not_even_json_is_no_answer(
+def test_an_html_body_is_unreachable(
     status: int, session: boto3.Session, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     server = Server(says(answer(b"<html>s3cret</html>", status=f"{status} X")))
@@ -179,9 +183,11 @@ def test_what_is_not_even_json_is_no_answer(
     server.close()
 
 
-def test_nobody_there(entrance: Entrance, through: Through) -> None:
-    """No connection: the text names the place, and nothing else."""
-    error = raised(through("http://127.0.0.1:9", tries(2)))
+def test_a_refused_tcp_connection_is_unreachable(
+    entrance: Entrance, make_broker: MakeBroker
+) -> None:
+    """The text names the address, and nothing else."""
+    error = raised(make_broker("http://127.0.0.1:9", tries(2)))
     where = {"url": "the API at 127.0.0.1:9", "function": "Lambda"}[entrance]
     assert error.detail == f"{where}: ConnectionError"
     assert type(error) is Unreachable
@@ -189,15 +195,15 @@ def test_nobody_there(entrance: Entrance, through: Through) -> None:
     assert "Bearer" not in "".join(traceback.format_exception(error))
 
 
-def test_an_error_comes_back_from_another_process() -> None:
-    """As from a pool's worker, with all that it says."""
+def test_an_error_can_be_pickled() -> None:
+    """With all its members, as for a worker of a process pool."""
     error = BrokerError.of({"code": "upstream_refused", "detail": "no", "upstream_code": "X"})
     copy = pickle.loads(pickle.dumps(error))  # noqa: S301 (our own)
     assert (type(copy), str(copy), vars(copy)) == (type(error), str(error), vars(error))
 
 
 @pytest.mark.parametrize("retry_after", [None, True, "soon", -1, 0, 2.5])
-def test_nonsense_to_wait_for_is_not_waited_for(retry_after: Any) -> None:
+def test_an_invalid_retry_after_is_ignored(retry_after: Any) -> None:
     error = BrokerError.of({"code": "internal", "retry_after": retry_after})
     assert error.retry_after == (
         retry_after if retry_after in (0, 2.5) else 0 if retry_after == -1 else None
@@ -214,7 +220,7 @@ def test_nonsense_to_wait_for_is_not_waited_for(retry_after: Any) -> None:
         ("internal", {}, False),
     ],
 )
-def test_the_broker_knows_best_whether_to_try_again(
+def test_retryable_in_the_response_overrides_the_error_class(
     code: str, said: dict[str, Any], retryable: bool
 ) -> None:
     error = BrokerError.of({"code": code} | said)
@@ -225,5 +231,5 @@ def test_the_broker_knows_best_whether_to_try_again(
 
 
 @pytest.mark.parametrize("document", [{"code": 5}, {"detail": "no"}, [], "internal", None])
-def test_what_is_no_problem_of_the_brokers_is_none(document: Any) -> None:
+def test_a_document_without_a_valid_code_is_not_a_problem(document: Any) -> None:
     assert problem(document) is None

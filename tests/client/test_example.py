@@ -1,6 +1,6 @@
-"""The example in the documents: a Lambda that reads on, whatever becomes of its token.
+"""The example of the documentation: a Lambda that works through revocations and outages.
 
-The vendor's log is the judge of what that took.
+The tests count its requests in the log of the vendor's fake.
 """
 
 import importlib.util
@@ -34,7 +34,7 @@ def connection(system: System, fake_vntana: FakeVntana) -> str:
 
 @pytest.fixture
 def start(system: System, connection: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Start]:
-    """Return what starts the example as Lambda does: in a process that knows nothing yet."""
+    """Return a function that loads the example as a cold start does, with an empty cache."""
     monkeypatch.setenv("TOKEN_BROKER_URL", system.url)
     monkeypatch.setenv("CONNECTION", connection)
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", ACCESS_KEY)
@@ -64,28 +64,30 @@ def exchanges(fake: FakeVntana) -> int:
     return fake.log.counts["enter organization"]
 
 
-def test_says_nothing_of_tokens() -> None:
-    """But in the sentence that says so, and in the broker's name."""
+def test_the_example_has_no_code_about_tokens() -> None:
+    """Except its docstring and the name of the broker."""
     code = EXAMPLE.read_text().partition('"""\n\nimport')[2].lower()
     code = code.replace("token_broker", "")
     assert not any(word in code for word in ("token", "401", "403", "expire", "refresh"))
 
 
-def test_reads(start: Start, fake_vntana: FakeVntana) -> None:
+def test_the_example_reads_three_times_with_one_exchange(
+    start: Start, fake_vntana: FakeVntana
+) -> None:
     handler = start()
     assert [handler({}, None) for _ in range(3)] == [READ] * 3
     assert exchanges(fake_vntana) == 1
 
 
-def test_starts_while_the_vendor_is_down(start: Start, fake_vntana: FakeVntana) -> None:
-    """Nothing is asked before it is called."""
+def test_the_example_starts_while_the_vendor_is_down(start: Start, fake_vntana: FakeVntana) -> None:
+    """No request is sent before the first invocation."""
     fake_vntana.fail("status", times=None)
     handler = start()
     fake_vntana.heal()
     assert handler({}, None) == READ
 
 
-def test_reads_through_an_outage(start: Start, fake_vntana: FakeVntana) -> None:
+def test_the_example_reads_through_an_outage(start: Start, fake_vntana: FakeVntana) -> None:
     """The vendor goes down, forgets the token, and comes back: first for data, then for logins."""
     handler = start()
     assert handler({}, None) == READ
@@ -98,7 +100,7 @@ def test_reads_through_an_outage(start: Start, fake_vntana: FakeVntana) -> None:
     assert [entry.status for entry in fake_vntana.log.of("current")[1:]] == [0, 503, 403, 200]
 
 
-def test_reads_on_with_its_token_while_nobody_can_log_in(
+def test_the_example_reads_with_a_stored_token_while_logins_fail(
     start: Start, fake_vntana: FakeVntana
 ) -> None:
     handler = start()
@@ -109,7 +111,7 @@ def test_reads_on_with_its_token_while_nobody_can_log_in(
 
 
 @pytest.mark.parametrize("mode", ["401", "403"])
-def test_reads_on_when_the_token_was_revoked(
+def test_the_example_reads_after_a_revocation_with_one_more_exchange(
     start: Start, fake_vntana: FakeVntana, mode: Any
 ) -> None:
     fake_vntana.modes.dead_token = mode
@@ -120,7 +122,7 @@ def test_reads_on_when_the_token_was_revoked(
     assert exchanges(fake_vntana) == 2
 
 
-def test_reads_on_when_the_secret_was_rotated(
+def test_the_example_reads_after_a_rotation_of_the_secret(
     start: Start, fake_vntana: FakeVntana, system: System, connection: str
 ) -> None:
     """The account has a new key, the old one and its tokens are dead, and the secret says so."""
@@ -133,10 +135,10 @@ def test_reads_on_when_the_secret_was_rotated(
     assert [handler({}, None) for _ in range(3)] == [READ] * 3
 
 
-def test_fifty_that_see_a_refusal_at_once_cause_one_exchange(
+def test_fifty_concurrent_refusals_cause_one_exchange(
     start: Start, fake_vntana: FakeVntana
 ) -> None:
-    """Each starts by itself, so that only the broker can bring them together."""
+    """Each Lambda has its own cache, so that only the broker can share the exchange."""
     fake_vntana.modes.dead_token = "401"
     handlers = [start() for _ in range(50)]
     with ThreadPoolExecutor(50) as pool:

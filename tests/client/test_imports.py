@@ -1,4 +1,4 @@
-"""What the client costs at a cold start, counted: no clock decides here.
+"""The cost of the client at a cold start, counted without a clock.
 
 The measures are the code that is loaded, in bytes of bytecode, and the calls that it makes. They
 agree with the instructions that valgrind counts (1.04), and do not depend on how busy a machine is.
@@ -16,7 +16,7 @@ import pytest
 import token_broker_client
 
 BUDGET = 1.1
-"""Times what everyone pays who signs requests to AWS by hand."""
+"""Times the cost of signing requests to AWS by hand."""
 
 BY_HAND = "import requests, botocore.auth, botocore.awsrequest"
 ALL = (
@@ -63,27 +63,29 @@ def by_hand() -> dict[str, int]:
     return loaded(BY_HAND)
 
 
-def test_costs_little_beside_what_it_is_made_of(by_hand: dict[str, int]) -> None:
+def test_the_client_loads_at_most_a_tenth_more_code_than_its_dependencies(
+    by_hand: dict[str, int],
+) -> None:
     """With everything that a first call through the API loads."""
     everything = loaded(f"{BY_HAND}; {ALL}")
     assert sum(everything.values()) <= BUDGET * sum(by_hand.values())
 
 
-def test_does_little_while_it_is_loaded() -> None:
+def test_loading_makes_at_most_a_tenth_more_calls_than_the_dependencies() -> None:
     """Counted in calls, from the import to a session that is ready to sign."""
     script = CALLS.format(BY_HAND, ALL)
     run = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert 1 < float(run.stdout) <= BUDGET
 
 
-def test_loads_nothing_but_itself(by_hand: dict[str, int]) -> None:
+def test_the_client_loads_no_further_packages(by_hand: dict[str, int]) -> None:
     """Besides requests, botocore's signer, and what these load."""
     others = loaded(f"{BY_HAND}; {ALL}").keys() - by_hand.keys()
     assert {name.partition(".")[0] for name in others} == {"token_broker_client"}
 
 
-def test_the_import_alone_is_quick(by_hand: dict[str, int]) -> None:
-    """It is a tenth of the budget, so that a Lambda may import it and never need a token."""
+def test_the_import_alone_loads_no_dependencies(by_hand: dict[str, int]) -> None:
+    """It costs a tenth of the budget: a Lambda may import it and never need a token."""
     alone = loaded("import token_broker_client")
     heavy = {"requests", "urllib3", "botocore", "boto3", "httpx", "anyio", "ssl", "http"}
     assert heavy.isdisjoint(name.partition(".")[0] for name in alone)
@@ -92,8 +94,8 @@ def test_the_import_alone_is_quick(by_hand: dict[str, int]) -> None:
 
 
 @pytest.mark.parametrize("library", ["boto3", "httpx", "token_broker", "anyio"])
-def test_needs_neither_the_broker_nor_what_is_optional(library: str) -> None:
-    """The layer is for functions that have nothing else of ours."""
+def test_the_client_works_without_the_broker_and_optional_packages(library: str) -> None:
+    """The layer is for functions that have no other layer of this project."""
     statement = f"import sys; sys.modules[{library!r}] = None; {ALL}"
     assert "token_broker_client.requests_auth" in loaded(statement)
 
@@ -118,13 +120,13 @@ else: raise AssertionError
         "Broker.from_function('token-broker', patience=60)",
     ],
 )
-def test_a_call_is_sent_before_boto3_is_loaded(made: str) -> None:
-    """Here to a proxy that cannot be one, which shows that it was signed and about to be sent."""
+def test_boto3_is_not_loaded_before_the_first_call(made: str) -> None:
+    """The error of the invalid proxy shows that the call was signed and about to be sent."""
     loaded(FIRST_CALL.format(made))
 
 
-def test_says_what_httpx_needs() -> None:
-    """An extra that is not installed is named by Python itself."""
+def test_a_missing_httpx_is_named_in_the_import_error() -> None:
+    """Python names an extra that is not installed."""
     statement = (
         "import sys; sys.modules['httpx'] = None\n"
         "from token_broker_client import Broker\n"
@@ -136,8 +138,8 @@ def test_says_what_httpx_needs() -> None:
     loaded(statement)
 
 
-def test_no_module_needs_one_that_needs_it() -> None:
-    """Not even in a function, or for its types: each can be read with what is below it."""
+def test_the_modules_of_the_client_have_no_import_cycle() -> None:
+    """Neither in functions nor for types."""
     folder = Path(token_broker_client.__file__).parent
     needs: dict[str, set[str]] = {}
     for file in folder.glob("*.py"):

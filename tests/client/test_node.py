@@ -1,4 +1,4 @@
-"""What `docs/calling.md` shows for Node works as it stands there, signed by aws4fetch."""
+"""The Node example in `docs/calling.md` works, signed by aws4fetch."""
 
 import os
 import shutil
@@ -21,7 +21,7 @@ pytestmark = pytest.mark.skipif(
 
 
 def run(system: System, folder: Path, connection: str) -> subprocess.CompletedProcess[str]:
-    """Run the page's program with a connection, as a caller's function has it."""
+    """Run the page's program with a connection, as in a caller's function."""
     page = (ROOT / "docs/calling.md").read_text()
     (program := folder / "token.mjs").write_text(page.partition("```js\n")[2].partition("```")[0])
     (folder / "node_modules").symlink_to(PACKAGES)
@@ -42,16 +42,18 @@ def run(system: System, folder: Path, connection: str) -> subprocess.CompletedPr
     )
 
 
-def test_a_token_is_had_and_the_vendor_takes_it(system: System, tmp_path: Path) -> None:
-    """From the signed call to the answer of the vendor."""
+def test_the_node_example_gets_a_token_that_the_vendor_accepts(
+    system: System, tmp_path: Path
+) -> None:
+    """From the signed call to the response of the vendor."""
     with FakeVntana().serve() as server:
         connection = system.connect("vntana", FakeVntana.demo_secret(server.url))
         done = run(system, tmp_path, connection)
     assert done.stdout.startswith("200 "), done.stderr
 
 
-def test_an_error_is_the_problem(system: System, tmp_path: Path) -> None:
-    """With its code, for the caller to go by."""
+def test_the_node_example_prints_the_error_code(system: System, tmp_path: Path) -> None:
+    """And fails with exit code 1."""
     done = run(system, tmp_path, "not-there")
     assert done.returncode == 1
     assert "unknown_connection" in done.stderr

@@ -1,4 +1,4 @@
-"""A token stays with its vendor's scheme, host and port."""
+"""A token is sent only to the scheme, host and port of its vendor."""
 
 import httpcore
 import pytest
@@ -16,12 +16,12 @@ HOME = "https://app.vendorlink.nl/API"
         "https://APP.VendorLink.NL:443/anything?q=1#f",
     ],
 )
-def test_stays_at_home(url: str) -> None:
+def test_a_url_of_the_same_origin_is_allowed(url: str) -> None:
     assert origins.is_home(url, HOME)
     origins.check(url, HOME)
 
 
-def test_each_scheme_has_its_own_port() -> None:
+def test_each_scheme_has_its_own_default_port() -> None:
     assert origins.is_home("http://127.0.0.1:80/x", "http://127.0.0.1")
     assert not origins.is_home("http://127.0.0.1:443/x", "http://127.0.0.1")
 
@@ -46,8 +46,8 @@ def test_each_scheme_has_its_own_port() -> None:
         "ftp://app.vendorlink.nl/API",
     ],
 )
-def test_goes_nowhere_else(url: str) -> None:
-    """Nor where readers of URLs might differ about where it goes."""
+def test_a_url_of_another_origin_is_refused(url: str) -> None:
+    """Also a URL that parsers may read differently."""
     assert not origins.is_home(url, HOME)
     with pytest.raises(WrongDestination):
         origins.check(url, HOME)
@@ -70,8 +70,10 @@ def test_the_error_shows_no_path_and_no_query() -> None:
 @pytest.mark.parametrize("scheme", ["http", "https"])
 @pytest.mark.parametrize("host", ["App.Vendorlink.NL", "127.0.0.1"])
 @pytest.mark.parametrize("port", [None, 80, 443, 8080])
-def test_a_request_goes_where_its_url_says(scheme: str, host: str, port: int | None) -> None:
-    """By itself, and through a proxy, which is sent the whole of it."""
+def test_the_destination_of_a_request_is_the_origin_of_its_url(
+    scheme: str, host: str, port: int | None
+) -> None:
+    """Directly, and through a proxy, which is sent the whole URL."""
     url = f"{scheme}://{host}{f':{port}' if port else ''}/API"
     straight = httpcore.URL(scheme=scheme, host=host, port=port, target="/API")
     by_proxy = httpcore.URL(scheme="http", host="proxy", port=3128, target=url)
@@ -79,7 +81,7 @@ def test_a_request_goes_where_its_url_says(scheme: str, host: str, port: int | N
     assert origins.destination(straight) == origins.destination(by_proxy) == there
 
 
-def test_what_cannot_be_told_is_no_home() -> None:
-    """Not even to what cannot be told either."""
+def test_an_invalid_url_has_no_origin() -> None:
+    """Not even the same as its own."""
     for nowhere in ("", "https://", "https://a:x"):
         assert not origins.is_home(nowhere, nowhere)

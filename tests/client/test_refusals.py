@@ -1,4 +1,4 @@
-"""What refuses every token is left alone for a while, and no longer."""
+"""A place that refuses every token gets no new token for a while."""
 
 import pytest
 
@@ -23,8 +23,8 @@ def refusal(
     return Refusal(flow, key, fingerprint, place, content)
 
 
-class Hours:
-    """A clock."""
+class Clock:
+    """A clock that a test sets."""
 
     now = 0.0
 
@@ -32,10 +32,10 @@ class Hours:
         return self.now
 
 
-def test_a_place_is_left_alone_for_a_while() -> None:
-    """Whatever the query, and whatever the token: no new one helps."""
-    hours = Hours()
-    forbidden = Forbidden(hours)
+def test_a_refused_place_is_remembered_for_thirty_seconds() -> None:
+    """Whatever the query and the token: a new token does not help."""
+    clock = Clock()
+    forbidden = Forbidden(clock)
     forbidden.add(refusal(KEY, place_of("GET", "https://vendor/models?page=1"), CLEAR, FINGERPRINT))
     same = place_of("GET", "https://vendor/models?page=2#top")
     assert forbidden.has(refusal(KEY, same, CLEAR, "another"))
@@ -49,19 +49,19 @@ def test_a_place_is_left_alone_for_a_while() -> None:
         refusal(KEY, place_of("GET", "https://vendor/model"), CLEAR, FINGERPRINT)
     )
     assert not forbidden.has(refusal(OTHER, same, CLEAR, FINGERPRINT))
-    hours.now = 29
+    clock.now = 29
     assert forbidden.has(refusal(KEY, same, CLEAR, "another"))
-    hours.now = 30
+    clock.now = 30
     assert not forbidden.has(refusal(KEY, same, CLEAR, "another"))
     forbidden.add(refusal(KEY, same, CLEAR, FINGERPRINT))  # once more, for as long
-    for hours.now, is_known in ((59, True), (60, False)):
+    for clock.now, is_known in ((59, True), (60, False)):
         assert forbidden.has(refusal(KEY, same, CLEAR, "another")) is is_known
 
 
-def test_a_token_that_was_just_made_is_not_spent_on_other_places() -> None:
-    """Where only rights explain the refusal: paths with ids are a place each."""
-    hours = Hours()
-    forbidden = Forbidden(hours)
+def test_an_ambiguous_refusal_of_a_new_token_counts_for_other_places() -> None:
+    """Only missing rights explain such a refusal. Each path with an id is a place."""
+    clock = Clock()
+    forbidden = Forbidden(clock)
     one, other = (place_of("GET", f"https://vendor/models/{number}") for number in (1, 2))
     forbidden.add(refusal(KEY, one, AMBIGUOUS, FINGERPRINT))
     assert forbidden.has(refusal(KEY, other, AMBIGUOUS, FINGERPRINT))
@@ -70,22 +70,22 @@ def test_a_token_that_was_just_made_is_not_spent_on_other_places() -> None:
         assert not forbidden.has(refusal(KEY, other, clear, FINGERPRINT))  # it is dead
     assert not forbidden.has(refusal(OTHER, other, AMBIGUOUS, FINGERPRINT))
     assert not forbidden.has(refusal(KEY, other, AMBIGUOUS, FINGERPRINT, "vendorlink"))
-    hours.now = 30
+    clock.now = 30
     assert not forbidden.has(refusal(KEY, other, AMBIGUOUS, FINGERPRINT))
 
 
-def test_a_clear_refusal_says_nothing_of_other_places() -> None:
-    forbidden = Forbidden(Hours())
+def test_a_clear_refusal_does_not_count_for_other_places() -> None:
+    forbidden = Forbidden(Clock())
     forbidden.add(refusal(KEY, place_of("GET", "https://vendor/models"), CLEAR, FINGERPRINT))
     assert not forbidden.has(
         refusal(KEY, place_of("GET", "https://vendor/x"), AMBIGUOUS, FINGERPRINT)
     )
 
 
-def test_not_everything_is_remembered() -> None:
-    """The oldest of a thousand go first, and what was refused again is not the oldest."""
+def test_a_thousand_refusals_are_remembered() -> None:
+    """The oldest is dropped first; a repeated refusal is the newest."""
     assert FORBIDDEN_ENTRIES == 1000
-    forbidden = Forbidden(Hours())
+    forbidden = Forbidden(Clock())
     for number in (*range(FORBIDDEN_ENTRIES), 0, FORBIDDEN_ENTRIES):
         forbidden.add(refusal(KEY, ("GET", str(number)), CLEAR, FINGERPRINT))
     assert forbidden.has(refusal(KEY, ("GET", "0"), CLEAR, FINGERPRINT))
@@ -93,7 +93,7 @@ def test_not_everything_is_remembered() -> None:
     assert forbidden.has(refusal(KEY, ("GET", "2"), CLEAR, FINGERPRINT))
 
 
-NONSENSE = (b"", b"null", b"[]", b'{"errors": null}', b'{"errors": 5}', b"<html>")
+INVALID_BODIES = (b"", b"null", b"[]", b'{"errors": null}', b'{"errors": 5}', b"<html>")
 
 
 @pytest.mark.parametrize(
@@ -107,12 +107,12 @@ NONSENSE = (b"", b"null", b"[]", b'{"errors": null}', b'{"errors": 5}', b"<html>
         ("vntana", 403, b'{"errors": ["CLIENT_BLOCKED"]}', False),
         ("vntana", 400, AMBIGUOUS, False),
         ("vntana", 403, b"[" * 100_000, False),
-        *[("vntana", 403, content, False) for content in NONSENSE],
+        *[("vntana", 403, content, False) for content in INVALID_BODIES],
         ("vendorlink", 403, AMBIGUOUS, False),
         ("editor", 403, AMBIGUOUS, False),
     ],
 )
-def test_what_is_said_of_the_token(
+def test_each_response_is_a_refusal_of_the_token_or_not(
     flow: str, status: int, content: bytes, is_refusal: bool
 ) -> None:
     assert refusals.is_refusal(flow, status, content) is is_refusal

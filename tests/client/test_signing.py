@@ -1,4 +1,4 @@
-"""Each request carries the token that lives; a refused one is replaced, and tried once more.
+"""Requests carry the current token; a refused token is replaced and the request sent again.
 
 Every rule holds for requests, for httpx and for httpx's async client.
 """
@@ -16,9 +16,9 @@ import pytest
 import requests
 import trio
 
-from tests.client import desks
+from tests.client import channels
 from tests.client.callers import LIBRARIES, NO_TLS, Caller, Library
-from tests.client.desks import NOW, Desk, Once
+from tests.client.channels import NOW, IssuingChannel, RecordingChannel
 from tests.servers import Server, answer, says
 from tests.waiting import PATIENCE_SECONDS
 from token_broker_client import (
@@ -41,8 +41,8 @@ class World:
     def __init__(self, fake: FakeVntana, library: Library) -> None:
         fake.data["GET", PRODUCTS] = fake.data["POST", PRODUCTS] = {"grid": ["chair"]}
         self.fake = fake
-        self.desk = Desk(self.issue)
-        self.access = self.desk.access()
+        self.channel = IssuingChannel(self.issue)
+        self.access = self.channel.access()
         self.caller = Caller(library, self.access)
         self.url = f"{fake.url}{PRODUCTS}"
 
@@ -52,17 +52,17 @@ class World:
         return issued | {"headers": issued["headers"] | {"X-Also": "s3cond"}}
 
     def get(self, path: str = PRODUCTS) -> int:
-        """Read something; return the status."""
+        """Send a GET; return the status."""
         return self.caller.send("GET", f"{self.fake.url}{path}").status
 
     @property
     def reported(self) -> list[Any]:
-        """The fingerprints that were reported."""
-        return [body["rejected"] for body in self.desk.bodies if "rejected" in body]
+        """The fingerprints that were reported as rejected."""
+        return [body["rejected"] for body in self.channel.bodies if "rejected" in body]
 
     @property
     def tried(self) -> list[int]:
-        """What the vendor answered, each time it was asked for something."""
+        """The status of each response of the vendor."""
         return [entry.status for entry in self.fake.log.of("data")]
 
 
@@ -71,16 +71,16 @@ def world(request: pytest.FixtureRequest, fake_vntana: FakeVntana) -> World:
     return World(fake_vntana, request.param)
 
 
-def test_each_request_is_signed_and_the_broker_is_asked_once(world: World) -> None:
-    """And not before the first, so that a Lambda may make its session while it starts."""
-    assert world.desk.commands == []
+def test_requests_are_signed_with_one_call_to_the_broker(world: World) -> None:
+    """Not before the first request, so that a Lambda may make its session while it starts."""
+    assert world.channel.commands == []
     assert [world.get() for _ in range(3)] == [200] * 3
-    assert world.desk.bodies == [{}]
+    assert world.channel.bodies == [{}]
 
 
 @pytest.mark.parametrize("mode", ["403", "401", "403_bad_credentials"])
 def test_a_dead_token_is_reported_and_replaced(world: World, mode: Any) -> None:
-    """In each way in which VNTANA says so."""
+    """For each refusal that VNTANA sends."""
     world.fake.modes.dead_token = mode
     world.get()
     first = world.access.answer()
@@ -89,21 +89,21 @@ def test_a_dead_token_is_reported_and_replaced(world: World, mode: Any) -> None:
     assert world.tried == [200, int(mode[:3]), 200]
     assert world.reported == [first.fingerprint]
     assert world.get() == 200
-    assert len(world.desk.commands) == 2
+    assert len(world.channel.commands) == 2
 
 
-def test_a_vendor_that_refuses_every_token_is_tried_once_more_and_then_left_alone(
+def test_a_vendor_that_refuses_every_token_costs_one_replacement(
     world: World,
 ) -> None:
-    """FORBIDDEN may also mean too few rights: no token helps, and a new one ends the old one."""
+    """FORBIDDEN may also mean missing rights: a new token does not help, and ends the old one."""
     world.fake.refuse("FORBIDDEN", step="data")
     assert [world.get() for _ in range(5)] == [403] * 5
     assert len(world.reported) == 1
     assert world.tried == [403] * 6
 
 
-def test_what_is_about_rights_is_remembered_for_the_process(world: World) -> None:
-    """Not for one object that signs: who makes one for each request spends no more tokens."""
+def test_a_refusal_for_rights_is_remembered_by_the_process(world: World) -> None:
+    """Not by the signer: a new signer for each request costs no more tokens."""
     world.fake.refuse("FORBIDDEN", step="data")
     for _ in range(6):
         assert world.get() == 403
@@ -112,12 +112,12 @@ def test_what_is_about_rights_is_remembered_for_the_process(world: World) -> Non
 
 
 @pytest.mark.parametrize("was_dead", [False, True])
-def test_what_is_about_rights_is_remembered_of_the_token_as_well(
+def test_a_refusal_for_rights_counts_for_all_paths_of_the_token(
     world: World, *, was_dead: bool
 ) -> None:
-    """A path with an id is a place of its own: six of them spend no six tokens.
+    """Each path with an id is a place of its own: six paths do not cost six tokens.
 
-    Nor do they if the token before died of something else: what the new one is told counts.
+    Also if the token before was dead: the refusal of the new token counts.
     """
     if was_dead:
         world.fake.refuse("UNAUTHORIZED", status=401, step="data", times=1)
@@ -127,7 +127,7 @@ def test_what_is_about_rights_is_remembered_of_the_token_as_well(
         assert world.get(f"/v1/products/{number}") == 403
     assert len(world.reported) == 1
     world.fake.heal()
-    world.desk.current = {}  # another process has had it replaced, and this one sees that it died
+    world.channel.current = {}  # another process had it replaced; this one sees it dead
     world.access.answer(force=True)
     world.fake.revoke()
     assert world.get("/v1/products/0") == 403  # this place is left alone
@@ -135,7 +135,7 @@ def test_what_is_about_rights_is_remembered_of_the_token_as_well(
     assert len(world.reported) == 2
 
 
-def test_what_is_forbidden_in_one_place_is_no_harm_in_another(world: World) -> None:
+def test_a_refused_path_does_not_affect_other_paths_and_methods(world: World) -> None:
     world.fake.data["GET", "/v1/forbidden"] = world.fake.data["POST", "/v1/forbidden"] = {}
     world.fake.fail("answer", step="/v1/forbidden", times=None, status=401)
     assert [world.get("/v1/forbidden"), world.get()] == [401, 200]
@@ -151,10 +151,13 @@ def test_what_is_forbidden_in_one_place_is_no_harm_in_another(world: World) -> N
 
 
 @pytest.mark.parametrize("library", LIBRARIES)
-def test_what_one_token_is_refused_is_no_harm_to_another(library: Library) -> None:
+def test_a_refusal_does_not_affect_tokens_of_other_variants_and_brokers(library: Library) -> None:
     """Another flow's, connection's, workspace's or broker's: each may be dead by itself."""
     server = Server(says(answer(status="401 No")))
-    one, other, kept = *(Once(base_url=server.url) for _ in range(2)), Cache(clock=NOW.timestamp)
+    one, other, kept = (
+        *(RecordingChannel(base_url=server.url) for _ in range(2)),
+        Cache(clock=NOW.timestamp),
+    )
     first, second = Broker(one, cache=kept), Broker(other, cache=kept)
     accesses = [
         first.access("vntana", "acme"),
@@ -165,32 +168,34 @@ def test_what_one_token_is_refused_is_no_harm_to_another(library: Library) -> No
     ]
     for access in [*accesses, *accesses]:
         assert Caller(library, access).send("GET", f"{server.url}{PRODUCTS}").status == 401
-    asked = [["rejected" in command.body for command, _ in once.asked] for once in (one, other)]
+    asked = [
+        ["rejected" in command.body for command, _ in channel.asked] for channel in (one, other)
+    ]
     assert asked == [[False, True] * 4, [False, True]]
     server.close()
 
 
 @pytest.mark.parametrize("library", LIBRARIES)
-def test_one_vendors_codes_say_nothing_in_anothers_answer(library: Library) -> None:
+def test_error_codes_of_vntana_are_ignored_in_responses_of_vendorlink(library: Library) -> None:
     """FORBIDDEN is VNTANA's word: Vendorlink's 401 is a dead token's, and its 403 is not."""
     server, statuses = Server(says()), [401, 401, 401, 403, 401, 200]
     server.behaviour = lambda taken: taken.sendall(
         answer(b'{"errors": ["FORBIDDEN"]}', status=f"{statuses.pop(0)} X")
     )
-    once = Once(base_url=server.url)
-    access = Broker(once, cache=Cache(clock=NOW.timestamp)).access("vendorlink", "acme")
+    channel = RecordingChannel(base_url=server.url)
+    access = Broker(channel, cache=Cache(clock=NOW.timestamp)).access("vendorlink", "acme")
     said = [Caller(library, access).send("GET", f"{server.url}/{path}").status for path in "abb"]
     assert said == [401, 403, 200]
-    assert len(once.asked) == 4
+    assert len(channel.asked) == 4
     server.close()
 
 
 @pytest.mark.parametrize("library", LIBRARIES)
-def test_a_late_refusal_is_not_said_of_a_newer_token(library: Library) -> None:
+def test_a_late_refusal_does_not_reject_a_newer_token(library: Library) -> None:
     """Another request may have had the token replaced meanwhile."""
     server = Server(says())
-    once = Once(base_url=server.url)
-    access = Broker(once, cache=Cache(clock=NOW.timestamp)).access("vntana", "acme")
+    channel = RecordingChannel(base_url=server.url)
+    access = Broker(channel, cache=Cache(clock=NOW.timestamp)).access("vntana", "acme")
     first = access.answer()
     said = [answer(status="401 No"), answer(b"")]
 
@@ -200,33 +205,35 @@ def test_a_late_refusal_is_not_said_of_a_newer_token(library: Library) -> None:
 
     server.behaviour = reply
     assert Caller(library, access).send("GET", server.url).status == 200
-    assert len(once.asked) == 2
+    assert len(channel.asked) == 2
     server.close()
 
 
 @pytest.mark.parametrize("mode", ["403", "401"])
-def test_the_broker_may_have_had_enough_reports(world: World, mode: Any) -> None:
-    """Then what the vendor says is the answer, and no more is reported for a while."""
+def test_a_rate_limited_report_returns_the_response_of_the_vendor(world: World, mode: Any) -> None:
+    """And nothing is reported for a while."""
     world.fake.modes.dead_token = mode
     world.get()
     world.fake.revoke()
-    world.desk.errors.append(TooManyRequests("thrice in a minute", retry_after=4000))
+    world.channel.errors.append(TooManyRequests("thrice in a minute", retry_after=4000))
     assert [world.get(), world.get()] == [int(mode)] * 2
     assert len(world.reported) == 1
 
 
 @pytest.mark.parametrize("error", [CredentialLatched, Unreachable])
-def test_that_there_is_no_other_token_is_said_by_name(world: World, error: type[Any]) -> None:
-    """It tells more than the vendor's 401."""
+def test_an_error_of_the_broker_during_a_replacement_is_raised(
+    world: World, error: type[Any]
+) -> None:
+    """It tells more than the vendor's refusal."""
     world.get()
     world.fake.revoke()
-    world.desk.errors.extend(error("why") for _ in range(20))
+    world.channel.errors.extend(error("why") for _ in range(20))
     with pytest.raises(error):
         world.get()
 
 
 @pytest.mark.parametrize("body", [b"a chair", "a chair"])
-def test_a_body_is_sent_again(world: World, body: Any) -> None:
+def test_a_body_is_sent_again_with_the_new_token(world: World, body: Any) -> None:
     world.get()
     world.fake.revoke()
     assert world.caller.send("POST", world.url, body).status == 200
@@ -248,8 +255,8 @@ class Chunks(Iterator[bytes]):
         return 7
 
 
-def test_a_stream_cannot_be_sent_again_but_the_next_request_works(world: World) -> None:
-    """The caller gets the refusal, and the token is replaced all the same."""
+def test_a_stream_is_not_sent_again_but_its_token_is_replaced(world: World) -> None:
+    """The caller gets the refusal; the next request has the new token."""
     length = {"Content-Length": "7"}
     world.get()
     world.fake.revoke()
@@ -260,7 +267,7 @@ def test_a_stream_cannot_be_sent_again_but_the_next_request_works(world: World) 
 
 
 @pytest.mark.parametrize("library", ["requests", "httpx"])
-def test_a_file_is_sent_again_from_where_it_began(
+def test_a_file_is_sent_again_from_its_first_position(
     library: Library, fake_vntana: FakeVntana
 ) -> None:
     world = World(fake_vntana, library)
@@ -346,7 +353,7 @@ def test_a_file_that_cannot_be_rewound_is_not_sent_again(fake_vntana: FakeVntana
         "http://127.0.0.1:9\\@127.0.0.1:{port}{path}",
     ],
 )
-def test_nothing_is_sent_to_another_host(world: World, elsewhere: str) -> None:
+def test_a_request_to_another_origin_is_not_sent(world: World, elsewhere: str) -> None:
     port = world.fake.address.rpartition(":")[2]
     with pytest.raises((WrongDestination, httpx.InvalidURL, requests.exceptions.InvalidURL)):
         world.caller.send("GET", elsewhere.format(port=port, path=PRODUCTS))
@@ -354,7 +361,7 @@ def test_nothing_is_sent_to_another_host(world: World, elsewhere: str) -> None:
 
 
 @pytest.fixture
-def stranger() -> Iterator[Server]:
+def other_host() -> Iterator[Server]:
     """A server that is not the vendor's."""
     server = Server(says(answer(b"hello")))
     yield server
@@ -369,26 +376,26 @@ def redirect(world: World, target: str, status: int = 302, times: int | None = 1
 @pytest.mark.parametrize("was_dead", [False, True])
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
 @pytest.mark.parametrize("library", LIBRARIES)
-def test_a_redirect_does_not_take_the_token_along(
-    library: Library, stranger: Server, status: int, *, was_dead: bool
+def test_a_redirect_to_another_host_carries_no_token(
+    library: Library, other_host: Server, status: int, *, was_dead: bool
 ) -> None:
-    """Nor the one that replaced it. The libraries drop `Authorization`, and no other header."""
+    """Neither the first nor the new one. The libraries drop only `Authorization`."""
     vendor, tokens = Server(says()), count(1)
-    moved = answer(b"", f"Location: {stranger.url}/collect", status=f"{status} Moved")
+    moved = answer(b"", f"Location: {other_host.url}/collect", status=f"{status} Moved")
     said = [answer(status="401 No")] * was_dead + [moved]
     vendor.behaviour = lambda taken: taken.sendall(said.pop(0))
     onward = [answer(b"", "Location: /onward", status="302 Found"), answer(b"hello")]
-    stranger.behaviour = lambda taken: taken.sendall(onward.pop(0))
+    other_host.behaviour = lambda taken: taken.sendall(onward.pop(0))
 
     def issue() -> dict[str, Any]:
         headers = {"X-AUTH-TOKEN": f"s3cret-{next(tokens)}", "X-Also": "s3cond"}
         return {"headers": headers, "base_url": vendor.url}
 
-    assert Caller(library, Desk(issue).access()).send("GET", vendor.url).text == "hello"
+    assert Caller(library, IssuingChannel(issue).access()).send("GET", vendor.url).text == "hello"
     assert [b"s3cret" in sent and b"s3cond" in sent for sent in vendor.asked] == [True] * (
         1 + was_dead
     )
-    asked = b"".join(stranger.asked)
+    asked = b"".join(other_host.asked)
     assert b"/collect" in asked
     assert b"/onward" in asked
     for ours in (b"x-auth-token", b"x-also", b"s3cond", b"s3cret"):
@@ -403,7 +410,7 @@ def test_a_redirect_within_the_vendor_is_signed(world: World) -> None:
     assert world.fake.log[-1].path == "/v1/moved"
 
 
-def test_a_token_that_dies_before_the_redirect_is_replaced_for_it(world: World) -> None:
+def test_a_token_that_is_dead_before_a_redirect_is_replaced(world: World) -> None:
     world.fake.data["GET", "/v1/moved"] = {}
     world.get()
     world.fake.revoke()
@@ -420,17 +427,19 @@ def test_a_token_is_replaced_once_for_a_request_and_its_redirects(library: Libra
     said = [no, moved, no, no, no]
     server.behaviour = lambda taken: taken.sendall(said.pop(0))
     tokens = count(1)
-    desk = Desk(lambda: {"headers": {"X-T": f"token-{next(tokens)}"}, "base_url": server.url})
-    assert Caller(library, desk.access()).send("GET", f"{server.url}/x").status == 401
-    assert [body for body in desk.bodies if "rejected" in body] == desk.bodies[1:]
-    assert len(desk.bodies) == 2
+    channel = IssuingChannel(
+        lambda: {"headers": {"X-T": f"token-{next(tokens)}"}, "base_url": server.url}
+    )
+    assert Caller(library, channel.access()).send("GET", f"{server.url}/x").status == 401
+    assert [body for body in channel.bodies if "rejected" in body] == channel.bodies[1:]
+    assert len(channel.bodies) == 2
     assert [b"token-1" in sent for sent in server.asked] == [True, False, False]
     server.close()
 
 
 @pytest.mark.parametrize("library", LIBRARIES)
-def test_a_token_for_another_host_is_not_sent_to_this_one(library: Library) -> None:
-    """A vendor may have moved meanwhile: then its refusal is the answer."""
+def test_a_replacement_for_another_host_is_not_sent(library: Library) -> None:
+    """If the vendor has moved meanwhile, its refusal is the answer."""
     server = Server(says(answer(status="401 No")))
     tokens = iter([("token-1", server.url), ("token-2", "https://elsewhere.example")])
 
@@ -438,13 +447,15 @@ def test_a_token_for_another_host_is_not_sent_to_this_one(library: Library) -> N
         token, base_url = next(tokens)
         return {"headers": {"X-T": token}, "base_url": base_url}
 
-    assert Caller(library, Desk(issue).access()).send("GET", f"{server.url}/x").status == 401
+    assert (
+        Caller(library, IssuingChannel(issue).access()).send("GET", f"{server.url}/x").status == 401
+    )
     assert len(server.asked) == 1
     server.close()
 
 
-def test_what_was_refused_is_in_the_history(fake_vntana: FakeVntana) -> None:
-    """As with other authentications of requests; the answer's request is the one that was sent."""
+def test_a_refused_response_is_in_the_history_of_requests(fake_vntana: FakeVntana) -> None:
+    """As with other auth classes of requests; `response.request` is the one that was sent."""
     world = World(fake_vntana, "requests")
     world.get()
     world.fake.revoke()
@@ -455,8 +466,8 @@ def test_what_was_refused_is_in_the_history(fake_vntana: FakeVntana) -> None:
     assert said.request.headers["X-AUTH-TOKEN"] == token
 
 
-def test_a_stranger_that_refuses_is_not_believed(world: World) -> None:
-    """Its 401 says nothing of the token, which it did not see."""
+def test_a_refusal_of_another_host_is_not_reported(world: World) -> None:
+    """The other host did not get the token."""
     server = Server(says(answer(status="401 No")))
     redirect(world, server.url)
     assert world.caller.send("GET", world.url).status == 401
@@ -464,8 +475,8 @@ def test_a_stranger_that_refuses_is_not_believed(world: World) -> None:
     server.close()
 
 
-def test_a_way_back_from_a_stranger_is_not_believed(world: World) -> None:
-    """The request comes home unsigned at best: that it is refused is not the token's fault."""
+def test_a_refusal_after_a_redirect_back_from_another_host_is_not_reported(world: World) -> None:
+    """That request may be unsigned, so that its refusal is not about the token."""
     back = answer(b"", f"Location: {world.url}", status="302 Found")
     server = Server(says(back))
     redirect(world, server.url)
@@ -476,18 +487,18 @@ def test_a_way_back_from_a_stranger_is_not_believed(world: World) -> None:
 
 
 @pytest.mark.parametrize("library", LIBRARIES)
-def test_a_forward_proxy_is_no_stranger(
+def test_a_request_through_a_forward_proxy_keeps_its_token(
     library: Library, fake_vntana: FakeVntana, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What passes it to the vendor keeps its token; what a redirect leads away does not.
+    """A request to the vendor keeps its token; one after a redirect to another host does not.
 
-    A second attempt takes the same way.
+    The second attempt uses the proxy too.
     """
     proxy = Server(says())
     said = [
         answer(status="401 No"),
         answer(b"hello"),
-        answer(b"", "Location: http://stranger.example/x", status="302 Found"),
+        answer(b"", "Location: http://elsewhere.example/x", status="302 Found"),
         answer(b""),
     ]
     proxy.behaviour = lambda taken: taken.sendall(said.pop(0))
@@ -496,13 +507,13 @@ def test_a_forward_proxy_is_no_stranger(
     for name in ("NO_PROXY", "no_proxy"):
         monkeypatch.delenv(name, raising=False)
     vendor = "http://vendor.example:8080"
-    access = Desk(lambda: fake_vntana.issue() | {"base_url": vendor}).access()
+    access = IssuingChannel(lambda: fake_vntana.issue() | {"base_url": vendor}).access()
     caller, refused = Caller(library, access), access.answer()
     assert caller.send("GET", f"{vendor}/v1/products").text == "hello"
     caller.send("GET", f"{vendor}/v1/products")
     first, second = (one.headers["X-AUTH-TOKEN"].encode() for one in (refused, access.answer()))
     ours = b"GET http://vendor.example:8080/v1/products "
-    ways = (ours, first), (ours, second), (ours, second), (b"GET http://stranger.example/x ", b"")
+    ways = (ours, first), (ours, second), (ours, second), (b"GET http://elsewhere.example/x ", b"")
     for asked, (line, token) in zip(proxy.asked, ways, strict=True):
         assert asked.startswith(line)
         assert [one for one in (first, second) if one in asked] == [token] * bool(token)
@@ -510,27 +521,27 @@ def test_a_forward_proxy_is_no_stranger(
 
 
 @pytest.mark.parametrize("library", LIBRARIES)
-def test_vendorlinks_authorization_is_kept_from_netrc(
+def test_netrc_does_not_replace_the_authorization_of_vendorlink(
     library: Library, fake_vendorlink: FakeVendorlink, tmp_path: Any, monkeypatch: Any
 ) -> None:
-    """And its 403 is about rights."""
+    """And a 403 of Vendorlink is about rights."""
     netrc = tmp_path / "netrc"
     netrc.write_text("machine 127.0.0.1 login somebody password else")
     netrc.chmod(0o600)
     monkeypatch.setenv("NETRC", str(netrc))
-    desk = Desk(fake_vendorlink.issue, "vendorlink")
-    access = desk.access()
+    channel = IssuingChannel(fake_vendorlink.issue, "vendorlink")
+    access = channel.access()
     caller = Caller(library, access)
     assert caller.send("GET", access.url("/Queries/List")).status == 200
     fake_vendorlink.revoke()
     assert caller.send("GET", access.url("/Queries/List")).status == 200
     fake_vendorlink.fail("answer", step="data", status=403, body='{"errors": ["FORBIDDEN"]}')
     assert caller.send("GET", access.url("/Queries/List")).status == 403
-    assert len(desk.commands) == 2
+    assert len(channel.commands) == 2
 
 
-def test_a_stream_is_not_read(fake_vntana: FakeVntana) -> None:
-    """Only a refusal is looked into."""
+def test_a_streamed_response_is_not_read(fake_vntana: FakeVntana) -> None:
+    """Only the body of a refusal is read."""
     world = World(fake_vntana, "requests")
     for _ in range(2):
         with requests.get(
@@ -547,8 +558,8 @@ def test_a_stream_is_not_read(fake_vntana: FakeVntana) -> None:
         assert not reply.is_stream_consumed
 
 
-def test_one_object_signs_for_each_kind_of_client(fake_vntana: FakeVntana) -> None:
-    """Sync, and async under asyncio and trio."""
+def test_one_signer_works_with_sync_and_async_clients_of_httpx(fake_vntana: FakeVntana) -> None:
+    """Async under asyncio and trio."""
     world = World(fake_vntana, "httpx")
     how: dict[str, Any] = {"auth": world.access.httpx_auth(), "verify": NO_TLS}
 
@@ -558,14 +569,14 @@ def test_one_object_signs_for_each_kind_of_client(fake_vntana: FakeVntana) -> No
 
     assert httpx.get(world.url, **how, timeout=PATIENCE_SECONDS).status_code == 200
     assert (asyncio.run(get()), trio.run(get)) == (200, 200)
-    assert world.desk.bodies == [{}]
+    assert world.channel.bodies == [{}]
 
 
 @pytest.mark.parametrize("version", ["http11", "http2"])
-def test_the_token_is_removed_in_every_version_of_http(version: str) -> None:
-    """From a request to another host, right before that is written."""
+def test_the_token_is_removed_from_http1_and_http2_requests_to_another_host(version: str) -> None:
+    """Right before the request is written."""
     guard = Guard(httpx.Request("GET", "https://api-platform.vntana.com"))
-    guard.sign(desks.answer())
+    guard.sign(channels.answer())
     for url, names in (
         ("https://api-platform.vntana.com/x", [b"X-Auth-Token", b"Accept"]),
         ("https://elsewhere.example/x", [b"Accept"]),
@@ -576,8 +587,8 @@ def test_the_token_is_removed_in_every_version_of_http(version: str) -> None:
         assert [name for name, _ in leaving.headers] == names
 
 
-def test_a_callers_own_trace_is_heard(fake_vntana: FakeVntana) -> None:
-    """The token's guard stands beside it, not in its place; nor in that of a timeout."""
+def test_trace_and_timeout_extensions_of_the_caller_are_kept(fake_vntana: FakeVntana) -> None:
+    """The guard of the token is added to them."""
     heard: dict[str, Any] = {}
 
     def hear(event: str, info: dict[str, Any]) -> None:

@@ -1,4 +1,4 @@
-"""Callers that want the same thing share one call for it, and each waits only as long as it can."""
+"""Concurrent callers of one key share one call; each waits until its own deadline."""
 
 import asyncio
 import threading
@@ -25,7 +25,7 @@ RUNS: dict[str, Callable[[Any], Any]] = {
 
 
 class Call:
-    """A call that lasts until it is let go."""
+    """A call that blocks until `go` is set."""
 
     def __init__(self, outcome: int | BaseException) -> None:
         self.outcome = outcome
@@ -53,7 +53,7 @@ def result_of(shared_call: SharedCall[int]) -> SharedCall[int]:
     return shared_call
 
 
-def test_one_call_serves_all_who_wait() -> None:
+def test_concurrent_callers_share_one_call() -> None:
     calls: SingleFlight[int] = SingleFlight()
     call = Call(7)
     with ThreadPoolExecutor(8) as pool:
@@ -72,8 +72,8 @@ def test_one_call_serves_all_who_wait() -> None:
         (SystemExit(), "unreachable: the thread that asked the broker was ended"),
     ],
 )
-def test_all_are_told_of_a_failure(raised: BaseException, told: str) -> None:
-    """But the end of the thread that asked is not the end of those who wait."""
+def test_all_callers_of_a_shared_call_get_its_error(raised: BaseException, told: str) -> None:
+    """SystemExit in the thread of the call is an Unreachable for its callers."""
     calls: SingleFlight[int] = SingleFlight()
     call = Call(raised)
     shared_call, _ = calls.join("key", call, long())
@@ -84,8 +84,8 @@ def test_all_are_told_of_a_failure(raised: BaseException, told: str) -> None:
         assert str(caught.value) == told
 
 
-def test_an_outcome_is_not_kept() -> None:
-    """Neither a failure nor a success: that is the cache's."""
+def test_an_outcome_is_not_cached() -> None:
+    """Neither an error nor a result: that is the task of the cache."""
     calls: SingleFlight[int] = SingleFlight()
     for outcome in (InvalidRequest("no"), 1):
         call = Call(outcome)
@@ -97,7 +97,7 @@ def test_an_outcome_is_not_kept() -> None:
     wait_until(lambda: not calls._pending)
 
 
-def test_who_waits_does_so_until_its_own_deadline_and_not_the_others() -> None:
+def test_a_caller_waits_until_its_own_deadline() -> None:
     calls: SingleFlight[int] = SingleFlight()
     call = Call(7)
     shared_call, _ = calls.join("key", call, long())
@@ -112,8 +112,8 @@ def test_who_waits_does_so_until_its_own_deadline_and_not_the_others() -> None:
     assert result_of(shared_call).outcome() == 7
 
 
-def test_a_call_that_should_have_ended_is_joined_by_none() -> None:
-    """It may be stuck, or have been frozen. That it ends at last takes nothing from the next."""
+def test_a_call_past_its_deadline_is_not_joined() -> None:
+    """It may hang. Its late end does not remove the next call."""
     calls: SingleFlight[int] = SingleFlight()
     stuck, fresh, threads = Call(1), Call(2), threading.active_count() + 1
     old, _ = calls.join("key", stuck, Deadline.after(0))
@@ -128,8 +128,8 @@ def test_a_call_that_should_have_ended_is_joined_by_none() -> None:
     assert result_of(new).outcome() == 2
 
 
-def test_a_call_sees_what_its_caller_has_set() -> None:
-    """As traces do it, and logs."""
+def test_a_call_runs_in_the_context_of_its_caller() -> None:
+    """Tracing and logging use context variables."""
     name: ContextVar[str] = ContextVar("name")
     name.set("orders")
     calls: SingleFlight[str] = SingleFlight()
@@ -138,8 +138,10 @@ def test_a_call_sees_what_its_caller_has_set() -> None:
     assert shared_call.outcome() == "orders"
 
 
-def test_where_no_thread_can_be_had_the_caller_asks_itself(monkeypatch: pytest.MonkeyPatch) -> None:
-    """At the end of the interpreter, or at a limit of the system's."""
+def test_a_call_runs_in_the_thread_of_the_caller_if_no_other_can_be_started(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """At the shutdown of the interpreter, or at a limit of the system."""
 
     def start(_: threading.Thread) -> None:
         raise RuntimeError("can't start new thread")
@@ -153,8 +155,8 @@ def test_where_no_thread_can_be_had_the_caller_asks_itself(monkeypatch: pytest.M
 
 
 @pytest.mark.parametrize("loop", RUNS)
-def test_tasks_wait_without_threads(loop: str) -> None:
-    """A hundred of them, and one call; each has its outcome."""
+def test_a_hundred_tasks_share_one_call_and_one_thread(loop: str) -> None:
+    """Each task gets the outcome."""
     calls: SingleFlight[int] = SingleFlight()
     call = Call(7)
     outcomes: list[int] = []
@@ -186,7 +188,7 @@ def test_tasks_wait_without_threads(loop: str) -> None:
 
 @pytest.mark.parametrize("loop", RUNS)
 def test_a_task_waits_until_its_deadline_and_is_cancelled_at_once(loop: str) -> None:
-    """As the framework says it; the call goes on, for who else waits."""
+    """With the exception of the framework; the call continues for other callers."""
     calls: SingleFlight[int] = SingleFlight()
     call = Call(7)
 
@@ -205,8 +207,10 @@ def test_a_task_waits_until_its_deadline_and_is_cancelled_at_once(loop: str) -> 
     RUNS[loop](main)
 
 
-def test_a_loop_that_has_ended_is_no_harm_to_the_call(caplog: pytest.LogCaptureFixture) -> None:
-    """Its task left: there is none to be woken, and nothing to be logged of that."""
+def test_a_call_continues_after_the_event_loop_of_a_caller_has_ended(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """No task is woken, and nothing is logged."""
     calls: SingleFlight[int] = SingleFlight()
     call = Call(7)
 

@@ -334,6 +334,13 @@ def places() -> Iterator[Addresses]:
         yield chosen
 
 
+@pytest.fixture(scope="module")
+def browsed() -> Iterator[Addresses]:
+    """One more for the browser: what its tests cause is none of the other tests' figures."""
+    with system() as chosen:
+        yield chosen
+
+
 def called(places: Addresses, method: str, path: str, *, sign: bool = True) -> Any:
     return sent(places, method, path, headers=dict(signed(method, path).headers) if sign else {})
 
@@ -426,9 +433,9 @@ def test_the_page_can_cause_a_latch_an_outage_and_a_recovery(places: Addresses, 
 
 @pytest.mark.slow
 @pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium on this machine")
-def test_a_browser_shows_the_page(places: Addresses, tmp_path: Path) -> None:
+def test_a_browser_shows_the_page(browsed: Addresses, tmp_path: Path) -> None:
     """It works under its content security policy, without errors on the console."""
-    fingerprint = called(places, "POST", "/v1/vntana/demo/token")["fingerprint"]
+    fingerprint = called(browsed, "POST", "/v1/vntana/demo/token")["fingerprint"]
     page = subprocess.run(
         [
             CHROMIUM or "",
@@ -437,7 +444,7 @@ def test_a_browser_shows_the_page(places: Addresses, tmp_path: Path) -> None:
             "--enable-logging=stderr",
             "--virtual-time-budget=5000",
             "--dump-dom",
-            f"{places.url('gateway')}{PATH}",
+            f"{browsed.url('gateway')}{PATH}",
         ],
         capture_output=True,
         text=True,
@@ -477,25 +484,25 @@ os.execv(sys.argv[3], sys.argv[3:])
 @pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium on this machine")
 @pytest.mark.parametrize("width", [400, 700, 1280])
 def test_columns_collapse_and_badges_stay_visible_on_narrow_screens(
-    places: Addresses, tmp_path: Path, width: int
+    browsed: Addresses, tmp_path: Path, width: int
 ) -> None:
     """For three widths, with a connection name of maximal length and a latch."""
-    host = places.url("vendorlink").removeprefix("http://")
+    host = browsed.url("vendorlink").removeprefix("http://")
     secret = {"username": "demo", "password": "wrong", "host": host, "scheme": "http"}
     client = boto3.client(
         "secretsmanager",
         region_name="eu-west-1",
-        endpoint_url=places.url("services"),
+        endpoint_url=browsed.url("services"),
         aws_access_key_id="local",
         aws_secret_access_key="local",
     )
     name = f"{width}-{'long-' * 12}"[:62] + "x"
     client.create_secret(Name=secret_name("vendorlink", name), SecretString=json.dumps(secret))
-    called(places, "POST", f"/v1/vendorlink/{name}/token")
-    done(places, CALL, flow="vendorlink", connection=name, action="hold", reason="long-" * 20)
-    called(places, "POST", "/v1/vntana/demo/token")
+    called(browsed, "POST", f"/v1/vendorlink/{name}/token")
+    done(browsed, CALL, flow="vendorlink", connection=name, action="hold", reason="long-" * 20)
+    called(browsed, "POST", "/v1/vntana/demo/token")
     with browser(tmp_path, width) as evaluate:
-        evaluate("Page.navigate", url=f"{places.url('gateway')}{PATH}")
+        evaluate("Page.navigate", url=f"{browsed.url('gateway')}{PATH}")
         wait_until(
             lambda: evaluate("Runtime.evaluate", expression=HIDDEN).get("value", 1000) < 1000
         )
@@ -504,7 +511,7 @@ def test_columns_collapse_and_badges_stay_visible_on_narrow_screens(
 
 @pytest.mark.slow
 @pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium on this machine")
-def test_buttons_of_the_page_work_in_a_browser(places: Addresses, tmp_path: Path) -> None:
+def test_buttons_of_the_page_work_in_a_browser(browsed: Addresses, tmp_path: Path) -> None:
     """Clicks cause a latch, a hold, and a recovery; a refresh of the page keeps the focus."""
     with browser(tmp_path, 400) as evaluate:
 
@@ -517,7 +524,7 @@ def test_buttons_of_the_page_work_in_a_browser(places: Addresses, tmp_path: Path
         def shows(expression: str) -> None:
             wait_until(lambda: value(f"Boolean({expression})") is True)
 
-        evaluate("Page.navigate", url=f"{places.url('gateway')}{PATH}")
+        evaluate("Page.navigate", url=f"{browsed.url('gateway')}{PATH}")
         shows("document.querySelector('#fakes .pill.works')")
         click("#fakes", "refuse")
         shows("document.querySelector('#fakes .pill.fails')")

@@ -1,7 +1,7 @@
 """Planted defects: each removes one control from the shipped code, and its tests must fail.
 
 Those of the protocol are in `tests/protocol/simulation/bugs.py`, those of the template in
-`tests/template/spoilt_*.py`, and leaks in `tests/functions/leaks.py`.
+`tests/template/faulty_*.py`, and leaks in `tests/functions/leaks.py`.
 """
 
 import hmac
@@ -331,7 +331,7 @@ DEFECTS = (
     Defect(
         "the client accepts an address that only contains its base",
         "T9",
-        ("tests/client/test_origins.py::test_goes_nowhere_else",),
+        ("tests/client/test_origins.py::test_a_url_of_another_origin_is_refused",),
         put(origins, "is_home", lambda url, base: base.removesuffix("/API") in url),
     ),
     Defect(

@@ -7,7 +7,7 @@ import pytest
 
 from tests.subjects import CHECKED, FLOWS
 from tests.template.documents import ROOT, Template, load, template
-from tests.template.keeping import VARIABLES
+from tests.template.resource_rules import VARIABLES
 
 WORKFLOWS = sorted(f".github/workflows/{path.name}" for path in ROOT.glob(".github/workflows/*"))
 TARGETS = set(re.findall(r"(?m)^([a-z-]+):", (ROOT / "Makefile").read_text()))

@@ -7,7 +7,7 @@ import pytest
 import yaml
 from openapi_spec_validator import validate
 
-from tests.template import access, entrance, keeping, subjects, teams
+from tests.template import access_rules, api_rules, resource_rules, subjects, team_rules
 from tests.template.documents import ROOT, Loader, Template
 from tests.template.rules import deployed, rules_of
 from token_broker_descriptors import Descriptor
@@ -18,7 +18,7 @@ SALES = Flow(
     Descriptor("sales", 99, "Sales", "Sales", "Live tokens of a vendor that does not exist", ())
 )
 MORE = (*FLOWS, SALES)
-RULES: tuple[ModuleType, ...] = (access, entrance, keeping, teams)
+RULES: tuple[ModuleType, ...] = (access_rules, api_rules, resource_rules, team_rules)
 
 
 def read(name: str) -> Template:

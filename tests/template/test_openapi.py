@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 from openapi_spec_validator import validate
 
+from tests.template.api_rules import expected_routes, operations
 from tests.template.documents import load
-from tests.template.entrance import expected_routes, operations
 from tests.template.rules import sound
 from token_broker import events
 from token_broker.document import Document

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from tests.subjects import CHECKED
+from tests.template.api_rules import operations
 from tests.template.documents import Template, template
-from tests.template.entrance import operations
 from tests.template.iam import Ask, allows
 from tests.template.rules import sound
 from tests.template.stacks import ACCOUNT, Stack, resolved

@@ -3,24 +3,28 @@
 import pytest
 
 from tests.template import (
-    access,
-    entrance,
-    keeping,
-    spoilt_access,
-    spoilt_entrance,
-    spoilt_keeping,
-    spoilt_teams,
-    teams,
+    access_rules,
+    api_rules,
+    faulty_access,
+    faulty_api,
+    faulty_resources,
+    faulty_teams,
+    resource_rules,
+    team_rules,
 )
 from tests.template.documents import Template, template
 from tests.template.rules import Rule, findings, rules_of
 from tests.template.stacks import resolved
 from tests.template.tampering import Mutation
 
-RULES = [rule for module in (access, entrance, keeping, teams) for rule in rules_of(module)]
+RULES = [
+    rule
+    for module in (access_rules, api_rules, resource_rules, team_rules)
+    for rule in rules_of(module)
+]
 SPOILT = [
     (rule, what, mutation)
-    for module in (spoilt_access, spoilt_entrance, spoilt_keeping, spoilt_teams)
+    for module in (faulty_access, faulty_api, faulty_resources, faulty_teams)
     for rule, mutations in module.SPOILT.items()
     for what, mutation in mutations.items()
 ]

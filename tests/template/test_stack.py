@@ -14,8 +14,8 @@ import boto3
 import pytest
 
 from tests.functions.world import Counted, World, proxy_event
+from tests.template.api_rules import expected_routes
 from tests.template.documents import Template, template
-from tests.template.entrance import expected_routes
 from tests.template.iam import Ask, allows
 from tests.template.stacks import ACCOUNT, Stack, resolved
 from tests.template.subjects import FLOWS

@@ -1,13 +1,15 @@
 """The EMF line of a counted event equals that of Powertools."""
 
 import json
+import logging
+from io import StringIO
 from typing import Any
 
 import pytest
 from aws_lambda_powertools.metrics import EphemeralMetrics
 
 from token_broker import telemetry
-from token_broker.telemetry import MEASURES, Telemetry
+from token_broker.telemetry import CHATTY, MEASURES, Telemetry
 
 SETTINGS = {"POWERTOOLS_METRICS_NAMESPACE": "TokenBroker", "POWERTOOLS_SERVICE_NAME": "broker-ä"}
 FACTS: dict[str, Any] = {
@@ -97,3 +99,20 @@ def test_metrics_of_alarms_have_a_second_set_of_dimensions_over_all_flows(
 )
 def test_other_settings_fall_back_to_powertools(change: dict[str, str]) -> None:
     assert telemetry.plain_line(SETTINGS | change) is None
+
+
+@pytest.mark.parametrize("name", CHATTY)
+def test_no_line_of_a_library_that_quotes_requests_reaches_the_log(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Lambda's runtime has a handler at the root, and an operator may set any level below."""
+    written = StringIO()
+    monkeypatch.setattr(logging.root, "handlers", [logging.StreamHandler(written)])
+    library, module = logging.getLogger(name), logging.getLogger(f"{name}.module")
+    monkeypatch.setattr(library, "propagate", True)
+    monkeypatch.setattr(module, "level", logging.DEBUG)
+    Telemetry("vntana")
+    for logger in (library, module):
+        logger.error("quotes a request")
+        logger.debug("quotes a request")
+    assert written.getvalue() == ""

@@ -1,4 +1,4 @@
-"""An account whose AWS and whose broker answer what a test says, and keep what they were asked."""
+"""A fake account: its AWS and its broker give the answers of a test, and record the calls."""
 
 import json
 import ssl
@@ -11,7 +11,7 @@ from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-from tests.cli.tellings import variant
+from tests.cli.statuses import variant
 
 PAGE = 100
 """How many secrets Secrets Manager lists at once."""

@@ -1,6 +1,6 @@
-"""What a caller is promised whatever happens on the way: an end, a bound, and a clean child.
+"""Calls end at their deadline, answers have a largest size, a forked child starts anew.
 
-Nothing here looks inside: a broker that is reached at a raw server, and the clock on the wall.
+The tests use a raw server and the wall clock.
 """
 
 import asyncio
@@ -24,7 +24,7 @@ import trio
 
 from tests.certificates import certificate
 from tests.client.callers import NO_TLS
-from tests.client.desks import Desk
+from tests.client.channels import IssuingChannel
 from tests.client.systems import refused
 from tests.servers import Server, answer, drips, says, tunnels
 from tests.waiting import PATIENCE_SECONDS, SOON_SECONDS
@@ -45,7 +45,7 @@ Reach = Callable[[str], Any]
 def reach(
     request: pytest.FixtureRequest, session: boto3.Session, monkeypatch: pytest.MonkeyPatch
 ) -> Reach:
-    """Return what makes the channel to a place: the API's, then the functions'."""
+    """Return a function that makes the channel to a URL: the API's, then the functions'."""
 
     def reached(url: str) -> Any:
         if request.param == "url":
@@ -59,7 +59,7 @@ def reach(
 
 @pytest.fixture
 def server() -> Iterator[Server]:
-    """A server that says nothing until it is told what."""
+    """A server that sends nothing until a test sets its behaviour."""
     served = Server(says())
     yield served
     served.close()
@@ -87,7 +87,7 @@ def test_a_call_ends_at_its_deadline(reach: Reach, server: Server, behaviour: An
     assert caught.value.retryable
 
 
-def test_a_deadline_that_is_over_sends_nothing(reach: Reach, server: Server) -> None:
+def test_a_call_after_the_deadline_sends_nothing(reach: Reach, server: Server) -> None:
     channel = reach(server.url)
     with pytest.raises(Unreachable):
         channel.call(COMMAND, Deadline.after(0))
@@ -95,10 +95,10 @@ def test_a_deadline_that_is_over_sends_nothing(reach: Reach, server: Server) -> 
 
 
 @pytest.mark.parametrize("behaviour", [says(), drips(b"", b"\x16\x03\x03")], ids=["hangs", "drips"])
-def test_a_handshake_ends_at_the_deadline(
+def test_a_tls_handshake_ends_at_the_deadline(
     behaviour: Any, session: boto3.Session, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The other side takes the connection, and never says who it is."""
+    """The server accepts the connection and never completes the handshake."""
     server = Server(behaviour)
     monkeypatch.setattr(Server, "_read", lambda _, taken: behaviour(taken) or taken.recv(1))
     channel = Broker.from_url(
@@ -121,10 +121,10 @@ OPERATIONS = [
 
 
 @pytest.mark.parametrize(("kind", "operation", "most"), OPERATIONS)
-def test_each_operation_of_a_socket_has_the_time_that_is_left(
+def test_each_socket_operation_gets_the_remaining_time(
     kind: Any, operation: str, most: float | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It is set before each one; and if none is left, nothing is read or sent."""
+    """The timeout is set before each one; if no time is left, nothing is read or sent."""
     socket, heard = kind.__new__(kind), []
     monkeypatch.setattr(kind, "settimeout", lambda _, seconds: heard.append(seconds))
     monkeypatch.setattr(kind.__base__, operation, lambda _, *given: heard.append(given))
@@ -139,11 +139,11 @@ def test_each_operation_of_a_socket_has_the_time_that_is_left(
     assert heard == []
 
 
-@pytest.mark.parametrize("has_proxy", [False, True], ids=["straight", "through a proxy"])
-def test_tls_is_bounded_as_well(
+@pytest.mark.parametrize("has_proxy", [False, True], ids=["direct", "through a proxy"])
+def test_a_call_over_tls_ends_at_its_deadline(
     tmp_path: Path, session: boto3.Session, monkeypatch: pytest.MonkeyPatch, *, has_proxy: bool
 ) -> None:
-    """And the authorities are those that the environment names, for AWS's tools alike."""
+    """The certificate authorities are those of AWS_CA_BUNDLE."""
     pem, private = certificate(tmp_path)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(pem, private)
@@ -170,17 +170,17 @@ def test_tls_is_bounded_as_well(
 
 
 def use_proxy(monkeypatch: pytest.MonkeyPatch, proxy: Server) -> None:
-    """Have what is sent by TLS go through *proxy*."""
+    """Send requests over TLS through *proxy*."""
     monkeypatch.setenv("HTTPS_PROXY", proxy.url)
     for name in ("NO_PROXY", "no_proxy"):
         monkeypatch.delenv(name, raising=False)
 
 
 @pytest.mark.parametrize("entrance", ["url", "function"])
-def test_authorities_are_found_as_boto3_finds_them(
+def test_certificate_authorities_are_found_as_by_boto3(
     entrance: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """In the profile's settings, and before that in the environment; each caller has its own."""
+    """In the environment, then in the profile; each session has its own."""
     (tmp_path / "other").mkdir()
     pem, private = certificate(tmp_path)
     other, _ = certificate(tmp_path / "other")
@@ -234,9 +234,7 @@ CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\
 
 
 @pytest.mark.parametrize("whole", [answer(b"{}"), CHUNKED], ids=["length", "chunks"])
-def test_an_answer_that_breaks_off_anywhere_may_come_at_another_try(
-    reach: Reach, server: Server, whole: bytes
-) -> None:
+def test_a_truncated_answer_is_retryable(reach: Reach, server: Server, whole: bytes) -> None:
     channel = reach(server.url)
     for sent in (whole, whole.replace(b"200 OK", b"403 No")):
         for end in range(sent.index(b"}") + 1):
@@ -251,8 +249,8 @@ def test_an_answer_that_breaks_off_anywhere_may_come_at_another_try(
         assert channel.call(COMMAND, Deadline.after(PATIENCE_SECONDS)) == {}
 
 
-def test_an_answer_has_a_largest_size(reach: Reach, server: Server) -> None:
-    """And another try would have the same: it is not made."""
+def test_an_answer_above_the_largest_size_is_refused(reach: Reach, server: Server) -> None:
+    """The error is not retryable."""
     channel = reach(server.url)
     chunk = b"100000\r\n" + b" " * (1 << 20) + b"\r\n"
     chunked = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
@@ -270,15 +268,15 @@ def test_an_answer_has_a_largest_size(reach: Reach, server: Server) -> None:
     assert channel.call(COMMAND, Deadline.after(PATIENCE_SECONDS)) == {"forgotten": 7}
 
 
-def test_an_answer_is_not_unpacked(reach: Reach, server: Server) -> None:
-    """A few bytes may become any number of them; so no packing is asked for."""
+def test_a_compressed_answer_is_not_decompressed(reach: Reach, server: Server) -> None:
+    """A few bytes may expand to any number; so no compression is requested."""
     server.behaviour = says(answer(b'{"forgotten": 7}', "Content-Encoding: gzip"))
     assert reach(server.url).call(COMMAND, Deadline.after(PATIENCE_SECONDS)) == {"forgotten": 7}
     assert b"accept-encoding: identity" in server.asked[0].lower()
 
 
-def test_the_api_sees_who_asks(session: boto3.Session, server: Server) -> None:
-    """By the name that its log has."""
+def test_a_request_has_the_user_agent_of_the_client(session: boto3.Session, server: Server) -> None:
+    """And only the headers of content and signature."""
     server.behaviour = says(answer(b"{}"))
     Broker.from_url(server.url, region="eu-west-1", session=session)._channel.call(
         COMMAND, Deadline.after(PATIENCE_SECONDS)
@@ -291,7 +289,7 @@ def test_the_api_sees_who_asks(session: boto3.Session, server: Server) -> None:
     assert sent.keys() == {"host", "content-length", "authorization", "x-amz-date"}
 
 
-def test_no_cookie_is_kept(reach: Reach, server: Server) -> None:
+def test_cookies_are_not_kept(reach: Reach, server: Server) -> None:
     server.behaviour = says(answer(b"{}", "Set-Cookie: a=b; Path=/"))
     channel = reach(server.url)
     for _ in range(2):
@@ -299,10 +297,10 @@ def test_no_cookie_is_kept(reach: Reach, server: Server) -> None:
     assert b"cookie" not in server.asked[1].lower()
 
 
-def test_a_connection_that_was_not_used_for_a_while_is_not_used_again(
+def test_a_connection_idle_for_three_seconds_is_not_reused(
     reach: Reach, server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It may be dead without a word, and only the deadline would tell."""
+    """It may be dead, and only the deadline would show that."""
     server.behaviour = says(answer(b"{}"))
     channel, now = reach(server.url), [time.monotonic()]
     monkeypatch.setattr(transport, "monotonic", lambda: now[0])
@@ -315,10 +313,10 @@ def test_a_connection_that_was_not_used_for_a_while_is_not_used_again(
         assert server.connections == before + more
 
 
-def test_a_connection_is_waited_for_five_seconds_at_most(
+def test_connecting_takes_five_seconds_at_most(
     reach: Reach, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """An address that drops what it is sent leaves time for another try."""
+    """An address that drops packets leaves time for another attempt."""
     channel, timeouts = reach("http://127.0.0.1:9"), []
 
     def sent(*_: object, timeout: tuple[float, float], **__: object) -> None:
@@ -332,7 +330,7 @@ def test_a_connection_is_waited_for_five_seconds_at_most(
     assert timeouts == [(5, 20), (2, 2)]
 
 
-def test_a_proxy_that_drips_is_no_better(
+def test_a_call_through_a_slow_proxy_ends_at_its_deadline(
     session: boto3.Session, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     proxy = Server(drips(b"HTTP/1.1 200 OK\r\nX: ", b"x"))
@@ -362,7 +360,7 @@ except Unreachable:
 """
 
 
-def test_a_call_that_hangs_does_not_keep_the_process() -> None:
+def test_a_hanging_call_does_not_keep_the_process_alive() -> None:
     ended = subprocess.run(
         [sys.executable, "-c", HANG],
         capture_output=True,
@@ -373,8 +371,8 @@ def test_a_call_that_hangs_does_not_keep_the_process() -> None:
     assert ended.stdout == "gave up\n"
 
 
-def test_an_address_that_cannot_be_is_not_tried_again(session: boto3.Session) -> None:
-    """A proxy's, for one: patience is for what may pass."""
+def test_an_invalid_proxy_address_is_not_retried(session: boto3.Session) -> None:
+    """Only temporary errors are retried."""
     asked = Broker.from_url("http://127.0.0.1:9", session=session)._channel
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("HTTP_PROXY", "http://a..b:1")
@@ -388,7 +386,7 @@ def test_an_address_that_cannot_be_is_not_tried_again(session: boto3.Session) ->
 FORK = """
 import gc, os, signal, sys, threading, time
 import boto3
-from tests.client.desks import document
+from tests.client.channels import document
 from tests.servers import Server, answer, says
 from token_broker_client import Broker, functions, identity, refusals, transport
 from token_broker_client.deadline import Patience
@@ -435,8 +433,8 @@ os._exit(7)
 """
 
 
-def test_a_forked_child_begins_anew() -> None:
-    """Though a thread of its parent was asking, and others held every lock that there is."""
+def test_a_forked_child_has_new_locks_caches_and_connections() -> None:
+    """Also if a thread of its parent was calling, and every lock was held."""
     root = Path(__file__).parents[2]
     ended = subprocess.run(
         [sys.executable, "-W", "ignore::DeprecationWarning", "-c", FORK],
@@ -449,78 +447,80 @@ def test_a_forked_child_begins_anew() -> None:
     assert ended.returncode == 7, ended.stderr
 
 
-class Waiting(Desk):
-    """A broker that answers when it is let go, or after a while, lest a held up loop stay so."""
+class BlockingChannel(IssuingChannel):
+    """A channel that answers once `go` is set, or after a while, to release a blocked loop."""
 
     def __init__(self, issue: Callable[[], Any]) -> None:
         super().__init__(issue)
         self.begun, self.go = threading.Event(), threading.Event()
-        self.was_let_go = False
+        self.was_released = False
 
     def call(self, command: Command, deadline: Deadline) -> Any:
-        """Answer, at last."""
+        """Answer once `go` is set."""
         self.begun.set()
-        self.was_let_go = self.go.wait(SOON_SECONDS / 2)
+        self.was_released = self.go.wait(SOON_SECONDS / 2)
         return super().call(command, deadline)
 
     def client(self, **options: Any) -> httpx.AsyncClient:
-        """Return a client that signs with what this broker hands out."""
+        """Return a client that signs with the tokens of this channel."""
         access = Broker(self, Patience(PATIENCE_SECONDS), Cache()).access("vntana", "acme")
         return httpx.AsyncClient(
             auth=access.httpx_auth(), verify=NO_TLS, timeout=PATIENCE_SECONDS, **options
         )
 
 
-@pytest.mark.parametrize("is_next", [False, True], ids=["the first token", "another one"])
-def test_sixty_tasks_that_wait_hold_up_no_thread(fake_vntana: FakeVntana, *, is_next: bool) -> None:
-    """The framework has forty for all that its tasks do elsewhere."""
+@pytest.mark.parametrize("is_next", [False, True], ids=["first token", "next token"])
+def test_sixty_waiting_tasks_block_no_worker_thread(
+    fake_vntana: FakeVntana, *, is_next: bool
+) -> None:
+    """The framework has forty worker threads for all its tasks."""
     fake_vntana.data["GET", "/v1/products"] = []
-    desk = Waiting(fake_vntana.issue)
+    channel = BlockingChannel(fake_vntana.issue)
 
     async def main() -> list[int]:
-        async with desk.client() as client:
+        async with channel.client() as client:
             url = f"{fake_vntana.url}/v1/products"
             if is_next:
-                desk.go.set()
+                channel.go.set()
                 await client.get(url)
                 fake_vntana.revoke()
-                desk.go.clear()
-                desk.begun.clear()
+                channel.go.clear()
+                channel.begun.clear()
             asking = [asyncio.create_task(client.get(url)) for _ in range(60)]
-            while not desk.begun.is_set():  # noqa: ASYNC110 (a thread's event)
+            while not channel.begun.is_set():  # noqa: ASYNC110 (a thread's event)
                 await asyncio.sleep(0)
             with anyio.fail_after(SOON_SECONDS):
                 assert await anyio.to_thread.run_sync(lambda: "done") == "done"
             assert await asyncio.to_thread(lambda: "done") == "done"
-            desk.go.set()
+            channel.go.set()
             return [one.status_code for one in await asyncio.gather(*asking)]
 
     assert asyncio.run(main()) == [200] * 60
-    assert desk.was_let_go
-    assert len(desk.commands) == 1 + is_next
+    assert channel.was_released
+    assert len(channel.commands) == 1 + is_next
 
 
 @pytest.mark.parametrize(
     "run", [lambda main: asyncio.run(main()), trio.run], ids=["asyncio", "trio"]
 )
-def test_a_task_is_cancelled_at_once(run: Any, fake_vntana: FakeVntana) -> None:
-    """As the framework says it, not by an error of ours."""
-    desk = Waiting(fake_vntana.issue)
+def test_a_waiting_task_is_cancelled_at_once(run: Any, fake_vntana: FakeVntana) -> None:
+    """With the exception of the framework, not one of the client."""
+    channel = BlockingChannel(fake_vntana.issue)
 
     async def main() -> float:
-        async with desk.client() as client:
+        async with channel.client() as client:
             began = time.monotonic()
             with pytest.raises(TimeoutError), anyio.fail_after(0.05):
                 await client.get(f"{fake_vntana.url}/v1/products")
             return time.monotonic() - began
 
     assert run(main) < SOON_SECONDS
-    assert not desk.commands
-    desk.go.set()
+    assert not channel.commands
+    channel.go.set()
 
 
-class Forgetting:
-    """A channel that forgets some tokens with each call, and says when those were all."""
+class ForgettingChannel:
+    """A channel that forgets some tokens with each call, and tells when all are forgotten."""
 
     def __init__(self, *answers: dict[str, Any]) -> None:
         self.answers = list(answers)
@@ -535,15 +535,15 @@ class Forgetting:
         return self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
 
 
-def test_forget_goes_on_until_all_is_forgotten() -> None:
-    """DELETE of many tokens ends before all are forgotten, and says so."""
+def test_forget_repeats_until_all_tokens_are_forgotten() -> None:
+    """DELETE of many tokens may end before all are forgotten; its answer says so."""
     some, all_ = {"forgotten": 500, "complete": False}, {"forgotten": 20, "complete": True}
-    assert Broker(Forgetting(some, some, all_)).forget("vntana", "acme") == 1020
-    assert Broker(Forgetting({"forgotten": 3})).forget("vntana", "acme") == 3
+    assert Broker(ForgettingChannel(some, some, all_)).forget("vntana", "acme") == 1020
+    assert Broker(ForgettingChannel({"forgotten": 3})).forget("vntana", "acme") == 3
 
 
-def test_forget_says_when_time_ends_before_all_is_forgotten() -> None:
-    channel = Forgetting({"forgotten": 1, "complete": False})
+def test_forget_is_unreachable_if_time_ends_before_all_tokens_are_forgotten() -> None:
+    channel = ForgettingChannel({"forgotten": 1, "complete": False})
     with refused(Unreachable, "not all tokens were forgotten in time") as raised:
         Broker(channel, Patience(2.0, lambda: channel.now)).forget("vntana", "acme")
     assert (raised.value.retryable, channel.left) == (True, [2.0, 1.0])

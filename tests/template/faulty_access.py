@@ -1,26 +1,26 @@
 """Templates with too many permissions, each with the rule that must detect it."""
 
-from tests.template import access
+from tests.template import access_rules
 from tests.template.rules import Spoilt
 from tests.template.tampering import grant, properties, reword, uncondition
 
 SPOILT: Spoilt = {
-    access.own_secrets_only: {
+    access_rules.own_secrets_only: {
         "all secrets": reword("VntanaPolicy", "ItsSecrets", "Resource", "*"),
         "another flow's": grant(
             "VntanaPolicy",
             "secretsmanager:GetSecretValue",
-            access.secret("token-broker/prod/vendorlink/*"),
+            access_rules.secret("token-broker/prod/vendorlink/*"),
         ),
         "another stage's": reword(
             "EditorPolicy",
             "ItsSecrets",
             "Resource",
-            {"Fn::Sub": access.secret("token-broker/*/editor/*")},
+            {"Fn::Sub": access_rules.secret("token-broker/*/editor/*")},
         ),
         "written": grant("EditorPolicy", "secretsmanager:PutSecretValue"),
     },
-    access.own_items_only: {
+    access_rules.own_items_only: {
         "all items": uncondition("VntanaPolicy", "ItsItems"),
         "no key said": uncondition("VntanaPolicy", "ItsItems", "Null"),
         "a prefix too short": reword(
@@ -31,70 +31,72 @@ SPOILT: Spoilt = {
         ),
         "deleted": grant("VntanaPolicy", "dynamodb:DeleteItem"),
     },
-    access.own_tokens_only: {
+    access_rules.own_tokens_only: {
         "any context": uncondition("VntanaPolicy", "ItsTokens", "StringLike"),
         "no generation": lambda source: [
             uncondition("TokenKey", f"{flow}Tokens", "Null")(source)
             for flow in ("Vntana", "Editor")
         ],
     },
-    access.table_can_be_read: {
+    access_rules.table_can_be_read: {
         "any table": uncondition("TokenKey", "TableAtRest"),
         "not at all": reword("VntanaPolicy", "TheTableAtRest", "Effect", "Deny"),
     },
-    access.dynamodb_has_what_it_asks_for: {
+    access_rules.dynamodb_has_what_it_asks_for: {
         "no grant": reword("TokenKey", "TableAtRest", "Action", ["kms:Decrypt", "kms:DescribeKey"]),
         "by itself": reword("TokenKey", "TableService", "Action", "kms:*"),
     },
-    access.operators_see_no_secret: {
+    access_rules.operators_see_no_secret: {
         "secrets": grant("Operate", "secretsmanager:GetSecretValue"),
         "tokens": reword("Operate", "StateAndForget", "Resource", "*"),
-        "holds": reword("Operate", "StateAndForget", "Resource", f"{access.API}/DELETE/v1/*"),
+        "holds": reword("Operate", "StateAndForget", "Resource", f"{access_rules.API}/DELETE/v1/*"),
     },
-    access.probe_gives_no_token: {
+    access_rules.probe_gives_no_token: {
         "every route": grant("Probe", "execute-api:Invoke"),
     },
-    access.the_command_finds_the_api: {
+    access_rules.the_command_finds_the_api: {
         "another stack": reword(
             "Probe", "WhereTheApiIs", "Resource", "arn:aws:cloudformation:::stack/other"
         ),
     },
-    access.holding_is_a_grant_of_its_own: {
-        "all routes": reword("Hold", "HoldAndLift", "Resource", f"{access.API}/*/v1/*"),
+    access_rules.holding_is_a_grant_of_its_own: {
+        "all routes": reword("Hold", "HoldAndLift", "Resource", f"{access_rules.API}/*/v1/*"),
     },
-    access.connect_is_for_this_stage: {
-        "all stages": reword("Connect", "ItsSecrets", "Resource", access.secret("token-broker/*")),
+    access_rules.connect_is_for_this_stage: {
+        "all stages": reword(
+            "Connect", "ItsSecrets", "Resource", access_rules.secret("token-broker/*")
+        ),
         "deleted": grant("Connect", "secretsmanager:DeleteSecret"),
     },
-    access.in_its_function_only: {
+    access_rules.in_its_function_only: {
         "secrets": uncondition("VntanaPolicy", "ItsSecrets", "ArnEquals"),
         "items": uncondition("EditorPolicy", "ItsItems", "ArnEquals"),
         "tokens": uncondition("EditorPolicy", "ItsTokens", "ArnEquals"),
         "events": uncondition("FunctionPolicy", "Announce", "ArnEquals"),
     },
-    access.key_is_tied: {
+    access_rules.key_is_tied: {
         "delegated whole": reword("TokenKey", "Administration", "Action", "kms:*"),
         "not to a role": uncondition("TokenKey", "VntanaTokens", "ArnEquals"),
         "not to a flow": uncondition("TokenKey", "VntanaTokens", "StringLike"),
         "not to a table": uncondition("TokenKey", "VntanaTokens", "StringEquals"),
         "granted": reword("TokenKey", "Administration", "Action", ["kms:CreateGrant"]),
     },
-    access.no_wildcards: {
+    access_rules.no_wildcards: {
         "an action": grant("VntanaPolicy", "dynamodb:*"),
         "every resource": grant("Operate", "execute-api:Invoke"),
     },
-    access.itself_only: {
+    access_rules.itself_only: {
         "another": grant("VntanaPolicy", "lambda:InvokeFunction"),
         "no more": reword("VntanaPolicy", "Itself", "Effect", "Deny"),
     },
-    access.own_log_only: {
+    access_rules.own_log_only: {
         "any log": reword("VntanaPolicy", "ItsLogs", "Resource", "*"),
     },
-    access.events_as_itself: {
+    access_rules.events_as_itself: {
         "as AWS": uncondition("FunctionPolicy", "Announce"),
         "any bus": reword("FunctionPolicy", "Announce", "Resource", "*"),
     },
-    access.trusted_by_lambda_only: {
+    access_rules.trusted_by_lambda_only: {
         "an account": lambda source: properties(source, "EditorRole")["AssumeRolePolicyDocument"][
             "Statement"
         ][0].__setitem__("Principal", {"AWS": "123456789012"}),
@@ -102,11 +104,11 @@ SPOILT: Spoilt = {
             "AssumeRolePolicyDocument"
         ]["Statement"][0].__setitem__("Principal", {"AWS": "*"}),
     },
-    access.logs_use_the_key_for_this_stage: {
+    access_rules.logs_use_the_key_for_this_stage: {
         "any log": uncondition("TokenKey", "Logs"),
         "another service": reword("TokenKey", "Logs", "Principal", {"Service": "s3.amazonaws.com"}),
     },
-    access.invoked_from_here_only: {
+    access_rules.invoked_from_here_only: {
         "anybody's API": lambda source: source["Resources"].__setitem__(
             "Open",
             {

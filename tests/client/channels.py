@@ -1,4 +1,4 @@
-"""A broker of a test's own, without a store: it makes tokens at a fake, and counts calls."""
+"""Channels that simulate a broker without a store, and record the calls."""
 
 import hashlib
 import threading
@@ -16,7 +16,7 @@ NOW = datetime(2026, 11, 22, 10, tzinfo=UTC)
 
 
 def document(generation: int = 1, **members: Any) -> dict[str, Any]:
-    """Return an answer as the broker writes it; *members* differ from the usual."""
+    """Return an answer as the broker writes it; *members* replace the defaults."""
     value = f"token-{generation}"
     return {
         "flow": "vntana",
@@ -33,15 +33,15 @@ def document(generation: int = 1, **members: Any) -> dict[str, Any]:
     } | members
 
 
-class Desk:
-    """A channel behind which *issue* makes a token if there is none, or the old one is dead."""
+class IssuingChannel:
+    """A channel that calls *issue* if there is no token, or if the current one was rejected."""
 
     def __init__(self, issue: Callable[[], Mapping[str, Any]], flow: str = "vntana") -> None:
         self.issue = issue
         self.flow = flow
         self.commands: list[Command] = []
         self.errors: list[BrokerError] = []
-        """Raised one after the other before anything is answered."""
+        """Raised one by one before the first answer."""
         self.current: dict[str, Any] = {}
         self.lock = threading.Lock()
 
@@ -73,17 +73,17 @@ class Desk:
 
     @property
     def bodies(self) -> list[Mapping[str, Any]]:
-        """What was asked, the first first."""
+        """The bodies of the commands, in order."""
         return [command.body for command in self.commands]
 
     def access(self) -> Access:
-        """Return access through this desk, with a cache of its own; a failure is tried twice."""
+        """Return access through this channel, with a cache of its own and two attempts."""
         broker = Broker(self, tries(2), Cache())
         return broker.access(self.flow, "acme")  # type: ignore[arg-type]  # one of the flows
 
 
-class Once:
-    """A channel that keeps what it was asked."""
+class RecordingChannel:
+    """A channel that records its commands, and answers each with a new token."""
 
     def __init__(self, **members: Any) -> None:
         self.members = members
@@ -100,8 +100,8 @@ class Once:
         return document(len(self.asked), **named | self.members)
 
 
-class Nowhere:
-    """A channel that is never to be used."""
+class UnusedChannel:
+    """A channel that fails the test if it is called."""
 
     def call(self, command: Command, deadline: Deadline) -> Mapping[str, Any]:
         """Fail."""
@@ -109,8 +109,8 @@ class Nowhere:
 
 
 def access(clock: Callable[[], float] = NOW.timestamp) -> Access:
-    """Return access that is only a key."""
-    return Broker(Nowhere(), Patience(0.5), Cache(clock=clock)).access("vntana", "acme")
+    """Return access through a channel that must not be called."""
+    return Broker(UnusedChannel(), Patience(0.5), Cache(clock=clock)).access("vntana", "acme")
 
 
 def answer(generation: int = 1, **members: Any) -> Answer:

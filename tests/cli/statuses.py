@@ -1,4 +1,4 @@
-"""What the broker tells of tokens, made up for a moment that stands still."""
+"""Members of the broker's status answer, for a fixed time."""
 
 from typing import Any
 
@@ -13,7 +13,7 @@ def at(offset: int) -> str:
 
 
 def variant(state: str = "fresh", **changes: Any) -> dict[str, Any]:
-    """Return what the broker tells of a token that lives for an hour."""
+    """Return the status of a token that lives for an hour."""
     told = {
         "variant": "-",
         "state": state,

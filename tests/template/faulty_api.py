@@ -1,6 +1,6 @@
 """Templates with a wrong API, event or schedule, each with the rule that must detect it."""
 
-from tests.template import entrance
+from tests.template import api_rules
 from tests.template.rules import Spoilt
 from tests.template.tampering import (
     auth,
@@ -15,21 +15,21 @@ from tests.template.tampering import (
 )
 
 SPOILT: Spoilt = {
-    entrance.routes_are_the_codes: {
+    api_rules.routes_are_the_codes: {
         "one less": lambda s: properties(s, "EditorFunction")["Events"].pop("Verify"),
         "crossed": lambda s: properties(s, "EditorFunction")["Events"]["Verify"][
             "Properties"
         ].__setitem__("Path", "/v1/vntana/{connection}/verify"),
     },
-    entrance.routes_ask_for_a_signature: {
+    api_rules.routes_ask_for_a_signature: {
         "an open route": open_route,
         "an open API": auth("DefaultAuthorizer", None),
         "as the caller": auth("InvokeRole", "CALLER_CREDENTIALS"),
     },
-    entrance.nobody_is_let_in_by_the_api: {
+    api_rules.nobody_is_let_in_by_the_api: {
         "everybody": everybody,
     },
-    entrance.nothing_said_is_logged: {
+    api_rules.nothing_said_is_logged: {
         "bodies": setting("DataTraceEnabled", True),
         "execution": setting("LoggingLevel", "INFO"),
         "kept answers": setting("CachingEnabled", True),
@@ -42,13 +42,13 @@ SPOILT: Spoilt = {
             "TokenBrokerApi", "AccessLogSetting", {"Format": '{"k":"$context.identity.apiKey"}'}
         ),
     },
-    entrance.callers_get_what_is_theirs: {
+    api_rules.callers_get_what_is_theirs: {
         "any flow": grant("CallVntana", "execute-api:Invoke", "arn:aws:execute-api:*/POST/*"),
         "any connection": grant(
             "CallEditorConnection", "execute-api:Invoke", "arn:aws:execute-api:*/POST/v1/editor/*"
         ),
     },
-    entrance.changes_are_told: {
+    api_rules.changes_are_told: {
         "not of rotation": lambda s: pattern(s, "SecretChanged")["eventName"].remove(
             "RotationSucceeded"
         ),

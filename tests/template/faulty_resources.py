@@ -1,6 +1,6 @@
 """Templates with wrong resources or alarms, each with the rule that must detect it."""
 
-from tests.template import keeping
+from tests.template import resource_rules
 from tests.template.rules import Spoilt
 from tests.template.tampering import (
     default,
@@ -13,27 +13,27 @@ from tests.template.tampering import (
 )
 
 SPOILT: Spoilt = {
-    keeping.table_is_kept: {
+    resource_rules.table_is_kept: {
         "unprotected": drop("TokenTable", "DeletionProtectionEnabled"),
         "no recovery": drop("TokenTable", "PointInTimeRecoverySpecification"),
         "AWS's key": put("TokenTable", "SSESpecification", {"SSEEnabled": True}),
         "unswept": drop("TokenTable", "TimeToLiveSpecification"),
         "goes along": drop_attribute("TokenTable", "DeletionPolicy"),
     },
-    keeping.key_is_kept: {
+    resource_rules.key_is_kept: {
         "not rotated": put("TokenKey", "EnableKeyRotation", False),
         "goes along": drop_attribute("TokenKey", "DeletionPolicy"),
         "gone in a week": put("TokenKey", "PendingWindowInDays", 7),
     },
-    keeping.layers_of_callers_stay: {
+    resource_rules.layers_of_callers_stay: {
         "the client goes": put("TokenBrokerClientLayer", "RetentionPolicy", "Delete"),
     },
-    keeping.logs_are_kept: {
+    resource_rules.logs_are_kept: {
         "for ever": drop("VntanaLogs", "RetentionInDays"),
         "in the clear": drop("AccessLogGroup", "KmsKeyId"),
         "goes along": drop_attribute("EditorLogs", "UpdateReplacePolicy"),
     },
-    keeping.failures_alarm: {
+    resource_rules.failures_alarm: {
         "one less": in_operations(lambda s: s["Resources"].pop("FailureUpstreamRefusedAlarm")),
         "of one flow": lambda s: properties(s, "FailureInternalAlarm")["Dimensions"].append(
             {"Name": "flow", "Value": "vntana"}
@@ -45,13 +45,13 @@ SPOILT: Spoilt = {
         "silent": drop("CrashAlarm", "AlarmActions"),
         "a silent budget": in_operations(drop("AnsweredFastAlarm", "AlarmActions")),
     },
-    keeping.damage_alarms: {
+    resource_rules.damage_alarms: {
         "of any stage": in_operations(put("DamageAlarm", "Dimensions", [])),
     },
-    keeping.throttles_alarm: {
+    resource_rules.throttles_alarm: {
         "a flow less": in_operations(lambda s: properties(s, "ThrottleAlarm")["Metrics"].pop()),
     },
-    keeping.alarms_count_what_is_written: {
+    resource_rules.alarms_count_what_is_written: {
         "an average": in_operations(put("DamageAlarm", "Statistic", "Average")),
         "a sum of averages": in_operations(
             lambda s: properties(s, "ThrottleAlarm")["Metrics"][1]["MetricStat"].update(
@@ -64,7 +64,7 @@ SPOILT: Spoilt = {
         "without data": in_operations(put("DamageAlarm", "TreatMissingData", "breaching")),
         "another metric": put("CrashAlarm", "MetricName", "Crash"),
     },
-    keeping.budgets_alarm: {
+    resource_rules.budgets_alarm: {
         "a budget less": in_operations(lambda s: s["Resources"].pop("PromptSlowAlarm")),
         "one window is enough": in_operations(
             lambda s: put(
@@ -89,17 +89,17 @@ SPOILT: Spoilt = {
             ].append({"Name": "flow", "Value": "vntana"})
         ),
     },
-    keeping.crashes_are_counted: {
+    resource_rules.crashes_are_counted: {
         "not of a flow": put("EditorCrashes", "LogGroupName", "another"),
         "every failure": put("VntanaCrashes", "FilterPattern", '?"ERROR" ?"REPORT"'),
     },
-    keeping.deployments_are_guarded: {
+    resource_rules.deployments_are_guarded: {
         "all at once": default("DeploymentType", "AllAtOnce"),
         "by an upstream": lambda s: s["Globals"]["Function"]["DeploymentPreference"][
             "Alarms"
         ].append({"Fn::Sub": "token-broker-${Stage}-upstream_unavailable"}),
     },
-    keeping.functions_are_as_agreed: {
+    resource_rules.functions_are_as_agreed: {
         "too long": global_setting("Timeout", 30),
         "renamed": put("EditorFunction", "FunctionName", "editor"),
         "bare": lambda s: s["Globals"]["Function"].pop("Layers"),
@@ -110,7 +110,7 @@ SPOILT: Spoilt = {
             "Variables"
         ].update(POWERTOOLS_SERVICE_NAME="token-broker"),
     },
-    keeping.what_fails_is_repeated_for_an_hour: {
+    resource_rules.what_fails_is_repeated_for_an_hour: {
         "repeated": lambda s: s["Globals"]["Function"].pop("EventInvokeConfig"),
     },
 }

@@ -1,4 +1,4 @@
-"""Times, bars, settings and troubles: functions of values."""
+"""Pure functions: durations, bars, settings, errors."""
 
 import json
 import re
@@ -16,7 +16,7 @@ from typer.main import get_command
 
 import token_broker_cli
 from tests.cli.accounts import Visitor
-from tests.cli.tellings import NOW, at, variant
+from tests.cli.statuses import NOW, at, variant
 from tests.waiting import PATIENCE_SECONDS
 from token_broker import errors
 from token_broker_cli import questions
@@ -62,8 +62,8 @@ def test_lengths_have_two_units(seconds: int, words: str) -> None:
     assert span(seconds) == words
 
 
-def test_moments_are_told_from_now(monkeypatch: pytest.MonkeyPatch) -> None:
-    """And written in UTC, wherever the operator is."""
+def test_times_are_shown_relative_to_now(monkeypatch: pytest.MonkeyPatch) -> None:
+    """And written in UTC, in any time zone."""
     assert when(at(120), NOW) == "in 2 min"
     assert when(at(-120), NOW) == "2 min ago"
     assert when(at(0), NOW) == "0 s ago"
@@ -92,12 +92,12 @@ def test_moments_are_told_from_now(monkeypatch: pytest.MonkeyPatch) -> None:
         ({"issued_at": at(-1500), "expires_at": at(2500)}, "█████░░░"),
     ],
 )
-def test_a_bar_shows_what_is_left(changes: dict[str, Any], bar: str) -> None:
+def test_a_bar_shows_the_remaining_lifetime(changes: dict[str, Any], bar: str) -> None:
     assert VariantView(variant(**changes), NOW).bar == bar
 
 
 def test_each_state_has_a_colour() -> None:
-    """And one that this command does not know has none."""
+    """An unknown state has none."""
     colours = {"fresh": "green", "aging": "yellow", "stale": "dark_orange", "dead": "red", "x": ""}
     for state, colour in colours.items():
         assert VariantView(variant(state), NOW).style == colour
@@ -112,7 +112,7 @@ def test_each_state_has_a_colour() -> None:
         ({"display_name": "An\x1b[31mna"}, "An·[31mna"),
     ],
 )
-def test_a_token_is_named_by_what_it_is_for(context: Any, name: str) -> None:
+def test_a_token_is_named_by_its_context(context: Any, name: str) -> None:
     assert VariantView(variant(context=context), NOW).name == name
 
 
@@ -133,7 +133,7 @@ def test_a_token_is_named_by_what_it_is_for(context: Any, name: str) -> None:
         (Options(stage="pr-2".ljust(16, "0")), {}, "pr-2000000000000", None),
     ],
 )
-def test_options_go_before_the_environment(
+def test_options_override_the_environment(
     options: Options, environment: dict[str, str], stage: str, url: str | None
 ) -> None:
     """The local system's port implies it; the URL names its stage; else the stack is asked."""
@@ -142,8 +142,8 @@ def test_options_go_before_the_environment(
     assert settings.secrets == f"token-broker/{stage}/"
 
 
-def test_options_behind_a_command_go_before_those_in_front() -> None:
-    """Also those that are 0, or empty: they were said."""
+def test_options_after_a_command_override_options_before_it() -> None:
+    """Also values that are 0 or empty."""
     front, behind = Options(stage="one", json=True, port=1), Options(stage="", port=0)
     assert behind.over(front) == Options(stage="", json=True, port=0)
     assert Options().over(front) == front
@@ -180,8 +180,8 @@ def client_error(code: str, message: str) -> ClientError:
         (KeyError("s3cret"), "internal", "Report it."),
     ],
 )
-def test_any_error_is_a_line_without_a_secret(error: Exception, code: str, advice: str) -> None:
-    """What AWS refuses is told in its words; what else a library says may repeat the input."""
+def test_each_error_is_one_line_without_a_secret(error: Exception, code: str, advice: str) -> None:
+    """Only refusals of AWS keep their text: other texts may repeat the input."""
     told = command_error(error)
     assert (told.code, told.exit_code) == (code, 2 if code == "usage" else 1)
     assert told.document() == {"code": code, "detail": told.detail, "advice": advice}
@@ -199,7 +199,7 @@ def test_any_error_is_a_line_without_a_secret(error: Exception, code: str, advic
     ],
 )
 def test_each_error_of_botocore_is_one_line(kind: type[BotoCoreError]) -> None:
-    """One of a network or of a login says so; none is taken for a defect of the command."""
+    """Errors of the network and of credentials have codes of their own."""
     names = [name for _, name, _, _ in Formatter().parse(kind.fmt) if name]
     told = command_error(kind(**dict.fromkeys(names, "s3cret")))
     network = (exceptions.ConnectionError, exceptions.HTTPClientError)
@@ -213,13 +213,13 @@ def test_each_error_of_botocore_is_one_line(kind: type[BotoCoreError]) -> None:
 @pytest.mark.parametrize(
     ("operation", "is_deletion"), [("PutSecretValue", True), ("DescribeKey", False)]
 )
-def test_only_a_secret_is_restored(operation: str, is_deletion: bool) -> None:
+def test_only_a_deleted_secret_is_advised_to_be_restored(operation: str, is_deletion: bool) -> None:
     error = ClientError({"Error": {"Code": "InvalidRequestException"}}, operation)
     assert ("restore-secret" in command_error(error).advice) == is_deletion
 
 
 def test_an_error_keeps_the_facts_of_the_broker() -> None:
-    """Also what is 0 or false; for people it is rounded."""
+    """Also 0 and false; text rounds the numbers."""
 
     class Told(Exception):
         code, detail, retryable, retry_after = "upstream_unavailable", "no", False, 1.6
@@ -237,7 +237,7 @@ def test_an_error_keeps_the_facts_of_the_broker() -> None:
 
 
 def test_concurrent_results_keep_their_order() -> None:
-    """Whichever is there first, eight at a time; Ctrl-C waits for none of the threads."""
+    """Eight calls at a time; Ctrl-C does not wait for the threads."""
     is_done, eight = threading.Event(), threading.Barrier(8)
 
     def call(one: int) -> int:
@@ -260,10 +260,10 @@ def test_concurrent_results_keep_their_order() -> None:
 
 
 @pytest.mark.parametrize(("options", "tries"), [(Options(local=True), 1), (Options(url=URL), 3)])
-def test_a_person_waits_for_aws_for_seconds(
+def test_calls_to_aws_have_few_attempts_and_short_timeouts(
     monkeypatch: pytest.MonkeyPatch, options: Options, tries: int
 ) -> None:
-    """On this machine there is nothing to wait for at all."""
+    """Calls to the local system have one attempt."""
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
         monkeypatch.setenv(name, "key")
     context = Context(Settings.of(options, {}), Screen())
@@ -293,8 +293,10 @@ def test_a_host_of_this_machine_is_known(host: str) -> None:
         ("boolean", "true or false", ["true"]),
     ],
 )
-def test_a_field_is_of_its_kind(kind: str, called: str, values: list[str]) -> None:
-    """JSON, but for a text; what is no such value is wrong usage."""
+def test_the_value_of_a_field_is_checked_against_its_type(
+    kind: str, called: str, values: list[str]
+) -> None:
+    """JSON, except for a string; another value is wrong usage."""
     for text in ("{}", "[1]", "3", "1.5", "true", "null"):
         assert value_of({"type": "string"}, "x", text) == text
         if text in values:
@@ -305,7 +307,7 @@ def test_a_field_is_of_its_kind(kind: str, called: str, values: list[str]) -> No
 
 
 def test_help_names_the_flow_of_a_field() -> None:
-    """And that it is JSON, where it is no text."""
+    """And JSON, if the field is not a string."""
     options = get_command(app).commands["token"].params  # type: ignore[attr-defined]  # of a group
     helps = {one.name: (one.metavar, one.help) for one in options if hasattr(one, "help")}
     assert helps["organization"] == (None, "VNTANA: uuid or slug.")
@@ -314,7 +316,7 @@ def test_help_names_the_flow_of_a_field() -> None:
 
 @pytest.mark.parametrize("value", ["Bearer a'b $c", "plain"])
 def test_a_shell_reads_printed_values_unchanged(value: str) -> None:
-    """Whatever signs a vendor's token is made of."""
+    """Also quotes, spaces and dollar signs."""
     answer = {"flow": "vntana", "headers": {"x": value}, "base_url": "b", "expires_at": "e"}
     assert [shlex.split(line) for line in curl(answer)] == [["-H", f"x: {value}"]]
     assert [shlex.split(line)[1] for line in export(answer)] == [
@@ -338,8 +340,8 @@ CODES = [
 
 
 @pytest.mark.parametrize("code", CODES)
-def test_each_code_says_what_to_do(code: str) -> None:
-    """By commands that there are, and by the connection, where that is known."""
+def test_each_error_code_has_advice(code: str) -> None:
+    """With existing commands, and with the connection if it is known."""
     advice = CommandError(code, "no").about("vntana", "acme").advice
     assert advice.endswith(".")
     words = {*re.findall("token-broker ([a-z]+)", advice)}
@@ -357,7 +359,7 @@ def test_each_code_says_what_to_do(code: str) -> None:
         *((offset, "failure") for offset in (301, -303)),
     ],
 )
-def test_clocks_are_compared(offset: int, level: str) -> None:
+def test_a_clock_that_is_off_by_more_than_a_limit_is_reported(offset: int, level: str) -> None:
     """Beyond five minutes AWS refuses signatures."""
     date = "Mon, 21 Sep 2026 14:13:20 GMT"
     found = clock(date, NOW + offset, NOW + offset + 3)
@@ -369,7 +371,7 @@ def test_clocks_are_compared(offset: int, level: str) -> None:
         assert clock(unreadable, NOW, NOW).level == "warning"
 
 
-def test_a_token_is_masked_wherever_it_stands() -> None:
+def test_a_token_is_masked_in_headers_and_url() -> None:
     answer = {"headers": {"x-api-token": "a/b c"}, "url": "https://e/?apitoken=a%2Fb%20c#a/b c"}
     for part in ("a/b", "a%2Fb", " c"):
         assert part not in str(masked(answer))
@@ -380,7 +382,7 @@ def test_a_token_is_masked_wherever_it_stands() -> None:
 
 @pytest.mark.parametrize("flow", FLOWS)
 def test_secret_questions_are_hidden(flow: str) -> None:
-    """And no name or address: a person sees what may be seen."""
+    """Names and addresses are not."""
     questions = [*asked(every()[flow].questions)]
     assert any(question.is_secret for question in questions)
     for question in questions:
@@ -393,7 +395,7 @@ def test_secret_questions_are_hidden(flow: str) -> None:
 def test_control_characters_are_replaced(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """By its own signs, or by what is markup elsewhere."""
+    """And markup is printed as it is."""
     assert plain("a\x1b]0;title\x07b\r\nc") == "a·]0;title·b·\nc"
     Screen().note("\x1b[2J", "")
     Screen().fail(CommandError("usage", "\x1b[2J"))
@@ -403,8 +405,8 @@ def test_control_characters_are_replaced(
     assert capsys.readouterr().out == "[red]a[/red] :smile: 12\n"
 
 
-def test_each_sign_that_is_shown_has_a_replacement() -> None:
-    """For terminals whose encoding has it not."""
+def test_each_non_ascii_character_has_a_replacement() -> None:
+    """For terminals with another encoding."""
     files = Path(token_broker_cli.__path__[0]).glob("*.py")
     signs = {sign for file in files for sign in file.read_text() if not sign.isascii()}
     assert len(signs) > 10
@@ -421,7 +423,7 @@ def test_each_sign_that_is_shown_has_a_replacement() -> None:
     }.items(),
 )
 def test_a_login_is_compared_by_its_deciding_keys(flow: str, keys: set[str]) -> None:
-    """Who logs in, by what, and where: that was rejected, not what else the secret says."""
+    """The keys that name the account, the credentials and the address."""
     one = dict.fromkeys(keys, "x")
     assert is_same_login(flow, one, one | {"options": {}, "organization": "y"})
     asks = {question.key for question in asked(every()[flow].questions)}
@@ -444,7 +446,7 @@ def test_a_login_is_compared_by_its_deciding_keys(flow: str, keys: set[str]) -> 
 def test_options_of_a_token_are_sent(
     visitor: Visitor, words: str, body: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Also zero, and what is empty: the broker judges it."""
+    """Also zero and empty values: the broker judges them."""
     asked: list[dict[str, Any]] = []
 
     def call(_: Context, *__: str, **body: Any) -> None:
@@ -487,7 +489,7 @@ QUESTIONS = {
 def test_each_question_proposes_the_stored_value_or_the_local_address(
     monkeypatch: pytest.MonkeyPatch, flow: str
 ) -> None:
-    """But no secret; what a person takes is the document, beside what is not asked for."""
+    """But no secret. Keys without a question stay in the document."""
     seen: list[tuple[str, str | None, bool]] = []
 
     def prompt(text: str, default: str | None = None, *, hide: bool = False) -> str:

@@ -1,4 +1,4 @@
-"""Every word of the command, with arguments by which it does something of its own accord."""
+"""A command line for each command, with arguments that make it run without questions."""
 
 import json
 from collections.abc import Iterator
@@ -11,11 +11,11 @@ SECRET = json.dumps({"username": "a", "password": "b", "host": "h.vendorlink.nl"
 ARGUMENTS = {"flow": ["vendorlink"], "name": ["acme"]}
 OPTIONS = {"reason": ["--reason", "leak"], "yes": ["--yes"], "check": ["--no-check"]}
 CHANGING = {"connect", "probe", "forget", "hold", "lift"}
-"""The words that change something."""
+"""The commands that change something."""
 
 
 def commands(file: str = "-") -> Iterator[list[str]]:
-    """Yield a command line for each word; *file* has what `connect` and `verify` read."""
+    """Yield a command line for each command; `connect` and `verify` read *file*."""
     for word, command in get_command(app).commands.items():  # type: ignore[attr-defined]  # of a group
         line = [word]
         for one in command.params:
@@ -26,4 +26,4 @@ def commands(file: str = "-") -> Iterator[list[str]]:
 
 COMMANDS = tuple(commands())
 ASKING = tuple(line for line in COMMANDS if line[0] not in ("connections", "connect", "doctor"))
-"""Those that ask the broker once, and end with what it says."""
+"""The commands that call the broker once and print its answer."""
