@@ -1,8 +1,8 @@
-"""AWS and the vendors on loopback, for functions that talk to them as if they were out there.
+"""AWS and the vendors on loopback, for functions that use their real host names.
 
-moto answers at AWS's own names, over TLS: `redirected` leads a function's sockets there. Its
-authority is called as Amazon's are, and lies among all those that this machine trusts, so that
-loading them costs what it costs in Lambda.
+moto answers for AWS's host names over TLS: `redirected` connects a function's sockets to it. Its
+certificate authority has a name like Amazon's and is added to the machine's authorities, so loading
+them costs as much as in Lambda.
 """
 
 import datetime as dt
@@ -40,19 +40,19 @@ BODIES: Mapping[str, Mapping[str, Any]] = {
     "vendorlink": {},
     "editor": {"parameters": {"userId": "42"}},
 }
-"""What the demo connection of each flow is asked for."""
+"""The request body for each flow's demo connection."""
 
 
 @dataclass(frozen=True)
 class Cloud:
-    """What runs, and how functions find it."""
+    """The running services and their addresses."""
 
     environment: dict[str, str]
     fakes: Mapping[str, Fake[Any]]
     url: str
-    """Where AWS's services answer without TLS."""
+    """The URL of AWS's services without TLS."""
     aws: Remembering
-    """The services, which count what they are asked."""
+    """The services, which count their requests."""
 
     def client(self, service: str) -> Any:
         """Return boto3's client of a service."""
@@ -69,7 +69,7 @@ class Cloud:
 def client(service: str, url: str) -> Any:
     """Return boto3's client of one of AWS's services at *url* on loopback."""
     return boto3.client(
-        service,  # type: ignore[call-overload]  # any of them
+        service,  # type: ignore[call-overload]  # any service
         endpoint_url=url,
         region_name=REGION,
         aws_access_key_id="local",
@@ -79,7 +79,7 @@ def client(service: str, url: str) -> Any:
 
 @contextmanager
 def running() -> Iterator[Cloud]:
-    """Run everything for as long as this lasts, with a secret for each flow."""
+    """Run all services during the context, with a secret for each flow."""
     with ExitStack() as stack:
         folder = Path(stack.enter_context(TemporaryDirectory()))
         fakes: dict[str, Fake[Any]] = {
@@ -108,7 +108,7 @@ def running() -> Iterator[Cloud]:
 
 
 class Apart(NamedTuple):
-    """What runs in a process of its own."""
+    """Services in a separate process."""
 
     environment: Mapping[str, str]
     forget: Callable[[], None]
@@ -117,7 +117,7 @@ class Apart(NamedTuple):
 
 @contextmanager
 def apart() -> Iterator[Apart]:
-    """Run everything in a process of its own for as long as this lasts."""
+    """Run all services in a separate process during the context."""
     here, there = multiprocessing.Pipe()
     process = multiprocessing.get_context("spawn").Process(target=_serve, args=(there,))
     process.start()
@@ -143,12 +143,12 @@ def _serve(pipe: "Connection[Any, Any]") -> None:
 
 
 def demo_secret(fake: Any) -> str:
-    """Return the text of the demo's secret with which *fake* is reached."""
+    """Return the demo's secret for *fake* as text."""
     return json.dumps(type(fake).demo_secret(fake.url))
 
 
 def environment(folder: Path, bundle: Path, port: int) -> dict[str, str]:
-    """Return what the template gives the functions, and how this cloud is found and trusted."""
+    """Return the template's environment variables, and those for this cloud's address and trust."""
     config = folder / "config"
     config.write_text(f"[default]\nca_bundle = {bundle}\n")
     return {
@@ -173,7 +173,7 @@ def environment(folder: Path, bundle: Path, port: int) -> dict[str, str]:
 
 
 def certificates(folder: Path) -> tuple[Path, Path]:
-    """Write what this machine trusts with one authority more, and a chain that this one signed."""
+    """Write the machine's authorities with a new one added, and a chain that this one signed."""
     now = dt.datetime.now(dt.UTC)
     authority, key = (
         ec.generate_private_key(ec.SECP256R1()),

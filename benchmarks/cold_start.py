@@ -1,8 +1,8 @@
-"""What a cold start costs, under AWS's own runtime interface emulator, on what is deployed.
+"""The cost of a cold start of the deployed code, under AWS's runtime interface emulator.
 
 Measured: the start of a function (init) and its first invocation, by the emulator's log, in turn
-for every row. Floor of our stack: a handler that makes one boto3 client and reads one item.
-Peer: a handler as people write it. AWS answers at its own names over TLS, from loopback (moto).
+for every row. Floor: a handler that makes one boto3 client and reads one item.
+Peer: a handler in common style. AWS answers at its own names over TLS, from loopback (moto).
 
 Targets: a start <= 0.27 of the floor's; start and first hit <= 0.45 of the same through boto3;
 start and first miss <= 0.6 of the same with boto3 loaded from the start, by CPU time.
@@ -31,12 +31,12 @@ LAYER = BUILD / "TokenBrokerLayer" / "python"
 FLOWS = tuple(every())
 FLOOR = "boto3 client, get_item (floor)"
 BY_BOTO3 = {"AWS_ACCOUNT_ID_ENDPOINT_MODE": "disabled"}
-"""A setting that changes nothing, but is one for boto3 to heed: so the fast client steps back."""
+"""A setting without effect that only boto3 supports, so the fast client falls back to boto3."""
 
 
 @dataclass
 class Row:
-    """A function to start, again and again, and how long that took."""
+    """A function to start repeatedly, with its measurements."""
 
     function: Function
     event: object
@@ -53,7 +53,7 @@ class Row:
         return Spread([sum(pair) for pair in zip(self.starts, self.calls, strict=True)])
 
     def measure(self) -> None:
-        """Start it once more."""
+        """Measure one start."""
         with Running(self.function) as running:
             running.invoke(self.event)
             self.processor.append(running.processor())
@@ -63,7 +63,7 @@ class Row:
 
 
 def rows(environment: dict[str, str]) -> dict[str, Row]:
-    """Return everything that is started, by its name in the table."""
+    """Return all measured functions by their name in the table."""
     kept = {"connection": "vendorlink#demo", "variant": "-"}
     found = {
         "empty handler": Row(Function([HANDLERS / "empty"], environment), {}),
@@ -98,13 +98,13 @@ def handler(name: str, environment: Mapping[str, str]) -> Function:
 
 
 def ours(flow: str, environment: Mapping[str, str]) -> Function:
-    """Return one of our functions, as it was built."""
+    """Return a built function of the broker."""
     path = [BUILD / f"{flow.capitalize()}Function", HANDLERS, LAYER]
     return Function(path, environment, "redirected.handler")
 
 
 def request(flow: str) -> dict[str, object]:
-    """Return what API Gateway makes of a request for the demo's token."""
+    """Return API Gateway's event of a request for the demo's token."""
     return {
         "resource": f"/v1/{flow}/{{connection}}/token",
         "path": f"/v1/{flow}/demo/token",
@@ -118,14 +118,14 @@ def request(flow: str) -> dict[str, object]:
 
 
 def measured(rounds: int = ROUNDS) -> dict[str, Row]:
-    """Start every row that many times, in turn, after once that does not count."""
+    """Measure each row *rounds* times, in turn, after one warm-up."""
     dice = random.Random(7)
     with cloud.running() as services:
         all_rows = rows(services.environment)
         for number in range(rounds + 1):
             for flow in FLOWS:
                 with Running(ours(flow, services.environment)) as running:
-                    running.invoke(request(flow))  # so that a token is kept
+                    running.invoke(request(flow))  # so that a token is stored
             # Misses come last, for they empty the table; the others in another order each round,
             # since a process that was just ended still takes a while of the one after it.
             order = dice.sample(list(all_rows.values()), len(all_rows))
@@ -142,7 +142,7 @@ def measured(rounds: int = ROUNDS) -> dict[str, Row]:
 
 
 def table(found: Mapping[str, Row]) -> Table:
-    """Return what was found, and whether it is what was aimed at."""
+    """Return the results with their targets."""
     shown = Table(
         "cold-start",
         f"Cold start, milliseconds: median (middle half) of {ROUNDS} in turn",

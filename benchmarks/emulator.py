@@ -1,4 +1,4 @@
-"""A Lambda function under AWS's own runtime interface emulator and client, from its cold start on.
+"""A Lambda function under AWS's runtime interface emulator and client, from its cold start on.
 
 The emulator ships inside aws-sam-cli; the runtime's Python, client and boto3 are `.bench`'s.
 """
@@ -24,7 +24,7 @@ ROOT = Path(__file__).parents[1]
 BENCH = ROOT / ".bench"
 PYTHON = BENCH / "venv" / "bin" / "python"
 RUNTIME = BENCH / "runtime"
-"""What lies in /var/runtime: boto3 and the runtime's client."""
+"""The content of /var/runtime: boto3 and the runtime's client."""
 
 INIT = re.compile(r"INIT REPORT\(durationMs: ([\d.]+)\)")
 INVOKE = re.compile(r"INVOKE RTDONE\(.*duration: ([\d.]+)ms\)")
@@ -32,7 +32,7 @@ PATIENCE = 30
 
 
 def emulator() -> Path:
-    """Return where the emulator is that runs on this machine."""
+    """Return the path of the emulator for this machine."""
     kind = "arm64" if platform.machine() in {"arm64", "aarch64"} else "x86_64"
     [found] = (ROOT / ".tools").glob(f"sam/lib/*/site-packages/samcli/local/rapid/*-{kind}")
     if not os.access(found, os.X_OK):
@@ -99,7 +99,7 @@ class Running:
 
     @property
     def log(self) -> str:
-        """What the emulator and the function wrote."""
+        """The output of the emulator and the function."""
         return os.pread(self._log.fileno(), 1 << 22, 0).decode(errors="replace")
 
     def invoke(self, event: object) -> Any:
@@ -115,7 +115,7 @@ class Running:
         return answer
 
     def processor(self) -> float:
-        """Return the milliseconds that the function's process has had a processor for."""
+        """Return the CPU milliseconds of the function's process."""
         task = f"/proc/{self._process.pid}/task"
         children = [
             child
@@ -151,7 +151,7 @@ def base(task: Path, path: str) -> dict[str, str]:
 
 
 def free_port() -> int:
-    """Return a port that nothing listens on just now."""
+    """Return a free port."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]

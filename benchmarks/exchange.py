@@ -1,8 +1,8 @@
-"""What an exchange asks of a vendor and of AWS, and what it adds to the vendor's own time.
+"""The requests of an exchange to a vendor and AWS, and the time that it adds to the vendor's.
 
-Measured: calls through the function until a token is had from the vendor's fake, which takes
-150 ms for each answer, in a process that has made its clients (`cold-start` has what that costs).
-Floor: as many bare requests over a connection that is kept alive.
+Measured: calls of the function with an exchange at the vendor's fake, which takes 150 ms for each
+answer, in a process with existing clients (`cold-start` measures those). Floor: the same number of
+bare requests over a persistent connection.
 
 Targets: the protocol's least number of upstream calls; two writes to the table and one read of the
 secret; at most 10 % above the bare calls, the time in which AWS answers counted apart.
@@ -61,13 +61,13 @@ class Case:
         return self.asked["UpdateItem"]
 
     def added(self) -> Spread:
-        """Return the share of the bare calls' time that was added to it, without AWS's."""
+        """Return the added time without AWS's, as a share of the bare calls' time."""
         rows = zip(self.total, self.aws, self.vendor, strict=True)
         return Spread([(total - aws) / vendor - 1 for total, aws, vendor in rows])
 
 
 def cases() -> list[Case]:
-    """Return the exchanges, each to be made after the one before it.
+    """Return the exchanges in their order.
 
     The workspaces are listed before one is entered, so that a wrong uuid ends no token.
     """
@@ -101,7 +101,7 @@ def bare(url: str, count: int, session: requests.Session) -> float:
 def measure(
     case: Case, world: World, services: cloud.Cloud, connection: str, waiting: "Waiting"
 ) -> None:
-    """Make the exchange once, for a connection where nothing or what precedes it is kept."""
+    """Make the exchange once, for a connection with the tokens of the earlier cases, or none."""
     fake = getattr(world, case.flow)
     world.advance(11)  # an exchange can be forced again
     services.aws.asked.clear()
@@ -114,19 +114,19 @@ def measure(
     case.asked = Counter(services.aws.asked)
     case.steps = [entry.step for entry in list(fake.log)[before:]]
     with requests.Session() as session:
-        session.get(f"{fake.url}/nothing", timeout=5)  # so that the connection is there
+        session.get(f"{fake.url}/nothing", timeout=5)  # so that the connection is open
         case.vendor.append(bare(fake.url, len(case.steps), session))
 
 
 class Waiting:
-    """How long AWS was waited for: from a request's first byte to its answer's last."""
+    """The time of AWS requests: from the request's first byte to the answer's last."""
 
     def __init__(self) -> None:
         self.seconds = 0.0
 
     @contextlib.contextmanager
     def counted(self, owner: Any, name: str) -> Iterator[None]:
-        """Count the time in one method of a class for as long as this lasts."""
+        """Count the time in one method of a class during the context."""
         method = getattr(owner, name)
 
         def counting(*arguments: Any) -> Any:
@@ -154,7 +154,7 @@ def measured() -> list[Case]:
     ):
         environment.enter(Addresses(), os.environ)
         os.environ["AWS_ENDPOINT_URL"] = services.url
-        # It counts what is asked, too, which is all that is used of it here.
+        # Only its count of requests is used here.
         world = World(cast("Counted", services.aws), services.fakes, stands_at=None)
         for fake in services.fakes.values():
             fake.fail("delay", times=None, seconds=DELAY)

@@ -1,8 +1,8 @@
-"""How a call fares as variants grow from 1 to 100,000 in the table, and what a process then holds.
+"""The cost of a call with 1 to 100,000 variants in the table, and the size of a process's cache.
 
 Measured: calls from the table with that many variants of one connection in it, each for another
-one, and what `Memory` holds after. The table is a dictionary here: what is asked of it is what
-matters, and DynamoDB reads items by their keys whatever else there is.
+one, and the cache afterwards. The table is a dictionary here: only the number of reads matters, as
+DynamoDB's time to read an item by its key does not depend on the table's size.
 
 Targets: two items read for a call, its own and the gate, at every size; memory bounded by
 MEMORY_ENTRIES.
@@ -40,12 +40,12 @@ SETTINGS = {
     "STAGE": "bench",
     "MEMORY_ENTRIES": str(ENTRIES),
     "AWS_REGION": "eu-west-1",
-    "AWS_PROFILE": "none",  # so that everything goes through the clients below
+    "AWS_PROFILE": "none",  # so that all requests use the clients below
 }
 
 
 class Aws:
-    """DynamoDB and KMS as a hit needs them, by a dictionary and by no encryption."""
+    """DynamoDB as a dictionary and KMS without encryption, as far as a hit needs them."""
 
     def __init__(self) -> None:
         self.items: dict[str, dict[str, Any]] = {}
@@ -82,7 +82,7 @@ def function(aws: Any) -> Service:
 
 
 def fill(aws: Aws, sealer: Sealer, first: int, last: int, prefix: str = "") -> None:
-    """Keep a token for each user from *first* until before *last*."""
+    """Store a token for each user from *first* up to but not including *last*."""
     now = int(time.time())
     context = json.dumps({"userId": "x"})
     for user in range(first, last):
@@ -114,7 +114,7 @@ def calls(service: Service, aws: Aws, size: int) -> tuple[Spread, float]:
 
 
 def held(service: Service, size: int) -> tuple[int, float]:
-    """Return how many tokens a process holds after asking for all, and how many KiB they take."""
+    """Return the number and the KiB of a process's cached tokens after a call for each."""
     service.deps.cache.clear()
     gc.collect()
     tracemalloc.start()

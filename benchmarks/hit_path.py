@@ -1,4 +1,4 @@
-"""What a hit costs once a function runs: from event to answer, within the runtime.
+"""The cost of a hit in a warm function: from event to answer, within the runtime.
 
 Measured: the handler, called in turn with an empty one and with a bare read of the same item over
 the same client, inside one invocation under the emulator. Floor: that bare read.
@@ -16,13 +16,13 @@ from benchmarks.tables import Spread, Table, Target
 from token_broker_local.addresses import TABLE
 
 READ = 0.004
-"""Seconds that DynamoDB and KMS take to answer here: "single-digit milliseconds", AWS says."""
+"""Seconds of each answer of DynamoDB and KMS here: AWS says "single-digit milliseconds"."""
 
 TIMES = int(os.environ.get("TIMES", "300"))
 
 
 def measured(flow: str, services: cloud.Cloud) -> dict[str, Spread]:
-    """Return the milliseconds of each thing that is measured."""
+    """Return the milliseconds of each measurement."""
     function = ours(flow, services.environment)
     looping = Function(function.path, function.environment, "looping.handler")
     with Running(function) as running:
@@ -33,7 +33,7 @@ def measured(flow: str, services: cloud.Cloud) -> dict[str, Spread]:
 
 
 def apart(times: dict[str, Spread], name: str = "table") -> float:
-    """Return how many bare reads a read from the table is, without the decryption."""
+    """Return the ratio of a read from the table, without the decryption, to a bare read."""
     decrypt, get_item = times["decrypt"].median, times["get_item"].median
     return (times[name].median - decrypt) / get_item
 

@@ -1,8 +1,8 @@
-"""What a renewal costs the callers of a token's lifetime: counted in trips to AWS, not timed.
+"""The cost of a renewal for callers, in round trips to AWS that are counted, not timed.
 
-The shipped code of Vendorlink in virtual time, as in `peers`: 20 processes are asked once a second
-each for an hour. Its token lives an hour, so it is renewed once; or two, so it is not. A call's
-milliseconds are those of its trips alone, by the round figures of `peers`.
+The shipped code of Vendorlink in virtual time, as in `peers`: 20 processes get a call each
+second for an hour. The token lives one hour, so it is renewed once; or two hours, so it is not. A
+call's milliseconds are those of its round trips, by the figures of `peers`.
 
 Target: p99.9 of a lifetime with a renewal <= 1.25 of that of one without.
 """
@@ -18,21 +18,21 @@ from token_broker_fakes.vendorlink import VendorlinkModes
 
 PROCESSES, LIFETIME = 20, 3600
 EVERY = (1, 60)
-"""Seconds between two calls of a process: often, and so rarely that each reads the table."""
+"""Seconds between two calls of a process: frequent, or so rare that each reads the table."""
 
 READ = (SECONDS["read"] + SECONDS["kms"]) * 1000
-"""Milliseconds of a call that reads the table and opens what it finds."""
+"""Milliseconds of a call that reads the table and decrypts the token."""
 
 
 def call(fleet: Fleet, world: World, process: int) -> Steps:
-    """Have a token, and note how long that took."""
+    """Get a token, and record the duration."""
     began = world.now
     yield from fleet.steps(process)
     world.waits.append(world.now - began)
 
 
 def simulated(memory_seconds: int, every: int, *, renews: bool) -> World:
-    """Let every call of an hour come, once all processes have the token."""
+    """Simulate an hour of calls, after each process has the token."""
     dice, order, world = random.Random(7), itertools.count(), World()
     lifetime = LIFETIME if renews else 2 * LIFETIME
     fleet = Fleet(world, memory_seconds, VendorlinkModes(lifetime=lifetime))

@@ -1,14 +1,14 @@
 """The local system under load: many callers on one key, on many keys, and as a token ends.
 
-Measured by locust in an open loop: callers come at random, RATE of them a second, and wait from
-when they were to ask. Throughput, waiting, errors, and what the vendor was asked.
+Measured by locust in an open loop: requests have random scheduled times, RATE a second, and the
+latency counts from them. Shown: throughput, latency, errors and requests to the vendor.
 
-Everything is on this machine, all processes on the same processors: waiting here is the local
-gateway's and moto's more than the broker's. LOAD_URL measures a deployed stage instead (its
-connection LOAD_CONNECTION, of VNTANA, with AWS's credentials in the environment).
+All processes share this machine's processors: the latency is mostly the local gateway's and moto's.
+LOAD_URL measures a deployed stage instead (its connection LOAD_CONNECTION, of VNTANA, with AWS's
+credentials in the environment).
 
 Targets: one exchange per key and lifetime; no error. What a renewal costs callers is counted in
-`lifetime`: here it drowns in what else the machine does.
+`lifetime`: here the noise of other processes hides it.
 """
 
 import json
@@ -38,7 +38,7 @@ AWS = f"http://127.0.0.1:{PORT + 1}"
 """The local system's services."""
 
 WARM = 5.0
-"""Seconds after the first token in which nothing is compared."""
+"""The warm-up in seconds after the first token."""
 
 KEYS = int(os.environ.get("KEYS", "10000"))
 LIVES = 30
@@ -47,7 +47,7 @@ LIVES = 30
 
 @dataclass(frozen=True)
 class Scenario:
-    """Who asks for what."""
+    """The callers and their requests."""
 
     name: str
     flow: str
@@ -62,10 +62,10 @@ class Scenario:
 
 @dataclass(frozen=True)
 class Seen:
-    """What one caller got."""
+    """The answer to one request."""
 
     at: float
-    """When it was to ask."""
+    """The scheduled time."""
     milliseconds: float
     status: int
     fingerprint: str
@@ -108,7 +108,7 @@ def system() -> Iterator[str]:
 
 
 def fill() -> None:
-    """Keep a token in the table for each of 10,000 users of the editor's demo."""
+    """Store a token for each of 10,000 users of the editor's demo."""
     aws, kms, dynamodb = growth.Aws(), client("kms", AWS), client("dynamodb", AWS)
     growth.fill(aws, Sealer(TABLE, KEY_ALIAS, lambda: kms), 0, KEYS, prefix="kept-")
     puts = [{"PutRequest": {"Item": item}} for item in aws.items.values()]
@@ -135,7 +135,7 @@ def requests_to(flow: str) -> int:
 
 
 def run(scenario: Scenario, url: str) -> list[Seen]:
-    """Let the callers call, and return what they saw."""
+    """Run the callers, and return their answers."""
     with TemporaryDirectory() as folder:
         out = Path(folder) / "seen.json"
         described = asdict(scenario) | {"url": url, "out": str(out)}
@@ -154,7 +154,7 @@ def run(scenario: Scenario, url: str) -> list[Seen]:
 
 
 def renewals(seen: Sequence[Seen]) -> list[float]:
-    """Return when a caller first had each token but the first."""
+    """Return the time of the first answer with each token, without the first token."""
     first: dict[str, float] = {}
     for each in seen:
         if each.fingerprint:
@@ -164,9 +164,9 @@ def renewals(seen: Sequence[Seen]) -> list[float]:
 
 
 def split(seen: Sequence[Seen], around: float = 1.0) -> tuple[Spread, Spread]:
-    """Return the waiting of callers as tokens are renewed, and of the others.
+    """Return the latency near renewals, and the latency of all other requests.
 
-    Those who asked before there was a token at all, or just then, are neither.
+    Requests before the first token, or during the warm-up, are in neither.
     """
     moments = renewals(seen)
     settled = min(each.at + each.milliseconds / 1000 for each in seen) + WARM
@@ -209,7 +209,7 @@ def main() -> None:
 
 
 def load_deployed(url: str, connection: str) -> None:
-    """Measure a deployed stage and publish that; what its vendor is asked cannot be seen here."""
+    """Measure a deployed stage and publish it, without the requests to its vendor."""
     shown = Table(
         "load-deployed",
         f"Under load, {SECONDS} s each: a deployed stage",
@@ -224,7 +224,7 @@ def load_deployed(url: str, connection: str) -> None:
 
 
 def add(shown: Table, scenario: Scenario, seen: Sequence[Seen], upstream: int | None) -> None:
-    """Add a row, and that there is to be no error in it."""
+    """Add a row with the target of no errors."""
     waits = Spread([each.milliseconds for each in seen])
     errors = sum(each.status != 200 for each in seen)
     tokens = len({each.fingerprint for each in seen} - {""})
@@ -238,7 +238,7 @@ def add(shown: Table, scenario: Scenario, seen: Sequence[Seen], upstream: int | 
 
 
 def aim(shown: Table, scenario: Scenario, seen: Sequence[Seen], upstream: int) -> None:
-    """Hold a scenario to what is aimed at in it."""
+    """Add the targets of a scenario."""
     tokens = len({each.fingerprint for each in seen} - {""})
     if scenario.connection == "demo" and not scenario.keys:
         shown.targets.append(Target(f"{scenario.name}: tokens in one lifetime", tokens, 1))

@@ -1,8 +1,8 @@
-"""What locust runs: callers who ask for tokens and write down what they got.
+"""Locust's callers: they request tokens and record the answers.
 
-They come as they like, a given number of them a second on average (a Poisson process), whether or
-not others still wait. What counts is how long after it was to be asked an answer was there: a
-system that keeps its callers from asking is not the faster for it.
+Requests arrive as a Poisson process with a given mean rate, independent of earlier requests. The
+latency counts from the scheduled time, so that a slow system cannot hide its delay (coordinated
+omission).
 """
 
 import json
@@ -33,27 +33,27 @@ PREFIX = urlsplit(SCENARIO["url"]).path.rstrip("/")
 
 RATE = SCENARIO["rate"] / SCENARIO["callers"]
 seen: list[tuple[float, float, int, str]] = []
-"""When it was to be asked, milliseconds from then, status, and the token's fingerprint."""
+"""The scheduled time, the milliseconds since then, the status and the token's fingerprint."""
 
 
 class Caller(FastHttpUser):  # type: ignore[misc]  # locust has no types here
-    """Asks for a token, again and again."""
+    """Requests a token repeatedly."""
 
     host = SCENARIO["url"].rstrip("/")
     network_timeout = connection_timeout = 30.0
 
     def on_start(self) -> None:
-        """Come at a time of its own."""
+        """Draw the first scheduled time."""
         self.due = time.time() + DICE.expovariate(RATE)
         gevent.sleep(self.wait_time())
 
     def wait_time(self) -> float:
-        """Return the seconds until it asks again."""
+        """Return the seconds until the next request."""
         return max(0.0, self.due - time.time())
 
     @task  # type: ignore[untyped-decorator]  # as above
     def token(self) -> None:
-        """Ask once."""
+        """Send one request."""
         flow, connection = SCENARIO["flow"], SCENARIO["connection"]
         path = f"/v1/{flow}/{connection}/token"
         body = json.dumps(asked()).encode()
@@ -69,7 +69,7 @@ class Caller(FastHttpUser):  # type: ignore[misc]  # locust has no types here
 
 
 def asked() -> dict[str, Any]:
-    """Return a body: one of many keys, or the one."""
+    """Return a body: for one of many keys, or for the only one."""
     if not SCENARIO["keys"]:
         return {}
     return {"parameters": {"userId": f"{SCENARIO['prefix']}{DICE.randrange(SCENARIO['keys'])}"}}
@@ -91,5 +91,5 @@ def signed(path: str, body: bytes) -> dict[str, str]:
 
 @events.quitting.add_listener  # type: ignore[untyped-decorator]  # as above
 def write(**_: object) -> None:
-    """Write down what was seen."""
+    """Write the recorded answers."""
     Path(SCENARIO["out"]).write_text(json.dumps(seen))

@@ -1,4 +1,4 @@
-"""What a user would write instead, side by side: logins, dead tokens, waiting and cost.
+"""Compares alternatives to the broker: logins, dead tokens, latency and cost.
 
 A seeded simulation stands for 100 containers, ten lifetimes of a token, and 10,000 calls that come
 in bursts; nothing here is measured by a clock. The upstream has one session: a login ends the one
@@ -27,10 +27,10 @@ SECONDS = {
     "vendor": LOGIN, "read": READ, "write": WRITE, "kms": 0.006, "secret": SECRET,
     "invocation": 0.010,
 }  # fmt: skip
-"""What is waited for: a login, DynamoDB's read and write, KMS, Secrets Manager, Invoke."""
+"""Seconds of a login, DynamoDB's read and write, KMS, Secrets Manager and Invoke."""
 
 USED_AFTER = 0.05
-"""Seconds between a token's hand-out and its use."""
+"""Seconds between the answer with a token and the token's use."""
 
 START = 1_800_000_000.0
 
@@ -40,21 +40,21 @@ PRICES = {
     "invocation": INVOCATION, "vendor": 0.0,
 }  # fmt: skip
 ENTRANCE = 3.50
-"""What API Gateway takes for a million calls; a direct invocation has nothing of it."""
+"""API Gateway's price of a million calls; a direct invocation does not pay it."""
 
 """US dollars by AWS's list for us-east-1, on demand, arm64: aws.amazon.com/<service>/pricing."""
 
 MEMORY_GB = 1.0
 HANDLING = 0.002
-"""Seconds that the function is billed for besides what it waits for."""
+"""Billed seconds of the function besides its waiting."""
 
 Steps = Generator[float, None, Any]
-"""What a call does: it yields the seconds that each step takes, and returns a token."""
+"""The steps of a call: yields the seconds of each step, and returns a token."""
 
 
 @dataclass(frozen=True)
 class Token:
-    """The number of a session, and when it ends."""
+    """The number and the end of a session."""
 
     session: int
     issued_at: float
@@ -63,7 +63,7 @@ class Token:
 
 @dataclass
 class World:
-    """The time, the upstream, the table, and what they were asked."""
+    """The time, the upstream and the table, with the counts of requests."""
 
     now: float = START
     session: int = 0
@@ -72,12 +72,12 @@ class World:
     waits: list[float] = field(default_factory=list)
     spent: dict[str, int] = field(default_factory=lambda: dict.fromkeys(PRICES, 0))
     invocations: int = 0
-    """Calls of a function of its own, which only ours is: the others are part of their callers."""
+    """Invocations of the broker's function; the alternatives run in their callers."""
     running: float = 0.0
-    """Seconds that it ran."""
+    """The seconds that the function ran."""
     item: Token | None = None
     background: list[Steps] = field(default_factory=list)
-    """What was started, and nobody waits for."""
+    """Asynchronous invocations."""
 
     def login(self) -> Steps:
         """Log in: the session before this one ends."""
@@ -94,7 +94,7 @@ class World:
         return Token(self.session, began, began + LIFETIME)
 
     def take(self, what: str, seconds: float) -> Iterable[float]:
-        """Ask AWS for something that has a price."""
+        """Make a priced request to AWS."""
         self.spent[what] += 1
         yield seconds
 
@@ -106,7 +106,7 @@ class World:
 
 @dataclass
 class Container:
-    """One Lambda's process: what it remembers."""
+    """One Lambda process and its cache."""
 
     number: int
     token: Any = None
@@ -115,14 +115,14 @@ class Container:
 
 
 class Strategy(ABC):
-    """A way to have a token."""
+    """A way to obtain a token."""
 
     name = ""
     retries = True
-    """Whether a caller whose token was refused asks once more, and says so."""
+    """Whether a caller reports a rejected token and retries once."""
 
     def is_alive(self, world: World, token: Any) -> bool:
-        """Say whether the upstream would accept *token*."""
+        """Return whether the upstream would accept *token*."""
         return bool(token.session == world.session and world.now < token.expires_at)
 
     @abstractmethod
@@ -170,7 +170,7 @@ class TableWithoutLock(Strategy):
 
 
 class Ours(Strategy):
-    """The shipped function, asked directly; it is told which token was refused."""
+    """The shipped function by direct invocation, with reports of rejected tokens."""
 
     def __init__(self, memory_seconds: int, kept_seconds: int = 0) -> None:
         self.name = f"Token Broker, MEMORY_SECONDS={memory_seconds}"
@@ -244,7 +244,7 @@ class Authlib(Strategy):
 
 
 class Answering:
-    """An HTTP client whose every answer is a new token: what both libraries are given."""
+    """An HTTP client for both libraries; each answer is a new token."""
 
     def __init__(self, world: World) -> None:
         self._world = world
@@ -254,7 +254,7 @@ class Answering:
         return self.request()
 
     def get(self, url: str, **_: object) -> Any:
-        """Return what msal wants to know of its authority."""
+        """Return the metadata of msal's authority."""
         base = url.split("/v2.0/", maxsplit=1)[0]
         found = {f"{name}_endpoint": f"{base}/{name}" for name in ("token", "authorization")}
         return Answered(found | {"issuer": "https://login.microsoftonline.com/tenant/v2.0"})
@@ -267,7 +267,7 @@ class Answering:
 
 
 class Answered:
-    """An answer, as requests has it."""
+    """An answer with the interface of requests' responses."""
 
     status_code = 200
 
@@ -283,7 +283,7 @@ class Answered:
         return self._content
 
     def raise_for_status(self) -> None:
-        """Be content."""
+        """Do nothing."""
 
 
 def _token(answer: Any) -> Token:
@@ -292,7 +292,7 @@ def _token(answer: Any) -> Token:
 
 
 def arrivals(dice: random.Random) -> list[tuple[float, int]]:
-    """Return when calls come, and to which container: a burst at a time, each to another."""
+    """Return the times of calls with their containers: in bursts, each call to another one."""
     found = []
     for _ in range(CALLS // BURST):
         began = START + dice.uniform(0, LIFETIME * LIFETIMES)
@@ -302,7 +302,7 @@ def arrivals(dice: random.Random) -> list[tuple[float, int]]:
 
 
 def call(strategy: Strategy, world: World, own: Container) -> Steps:
-    """Have a token and use it; where it is dead, say so and have another, once."""
+    """Obtain a token and use it; if it is dead, report it and retry once."""
     began = world.now
     token = yield from strategy.get(world, own, None)
     waited = world.now - began
@@ -317,7 +317,7 @@ def call(strategy: Strategy, world: World, own: Container) -> Steps:
 
 
 def simulated(strategy: Strategy, seed: int = 7) -> World:
-    """Let every call come, and return what became of them."""
+    """Simulate all calls, and return the world with its counts."""
     world, containers = World(), [Container(number) for number in range(CONTAINERS)]
     order = itertools.count()
     events: list[tuple[float, int, Steps | int]] = [
@@ -342,9 +342,9 @@ def simulated(strategy: Strategy, seed: int = 7) -> World:
 
 
 def dollars(world: World) -> tuple[float, float, float, float]:
-    """Return what a million calls cost: function, table, KMS, secrets.
+    """Return the cost of a million calls: function, table, KMS, secrets.
 
-    The others have no function of their own: theirs is the time that callers wait for a token.
+    Alternatives have no function: they pay for the time that callers wait for a token.
     """
     seconds = world.running if world.invocations else sum(world.waits)
     function = seconds * MEMORY_GB * GB_SECOND

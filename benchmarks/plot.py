@@ -1,4 +1,4 @@
-"""The plot of the README: what a function costs until its first answer, in light and in dark.
+"""The README's plot: CPU time until a function's first answer, for light and dark mode.
 
 Drawn from `results/cold-start.json`, so `make bench NAME=cold-start` comes before it.
 """
@@ -28,7 +28,7 @@ SHOWN = {
 
 
 def bars() -> list[tuple[str, float]]:
-    """Return name and CPU time of each row that is shown, the quickest first."""
+    """Return the name and CPU time of each plotted row, the fastest first."""
     rows = {row["function"]: row for row in read("cold-start")["rows"]}
     found = [(title, float(rows[n]["both, CPU time"]["median"])) for n, title in SHOWN.items()]
     return sorted(found, key=lambda bar: bar[1])

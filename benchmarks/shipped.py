@@ -1,8 +1,8 @@
 """The shipped broker in the simulation of `peers`: its own code, in virtual time.
 
-Each invocation is a greenlet that pauses wherever the code asks AWS or the vendor, so that others
-run meanwhile. A process serves one at a time. DynamoDB, KMS, Secrets Manager and the vendor are
-those of the tests: they refuse what the services refuse, and a new session ends the one before it.
+Each invocation is a greenlet that pauses at each request to AWS or the vendor, so that others run
+meanwhile. A process serves one at a time. DynamoDB, KMS, Secrets Manager and the vendor are
+the tests' fakes: they enforce the services' rules, and a new session ends the one before it.
 """
 
 import uuid
@@ -46,7 +46,7 @@ OPERATIONS = {
 
 
 class Costs(Protocol):
-    """What is told of each request, and the time it takes."""
+    """Counts each request, and returns its duration."""
 
     now: float
     logins: int
@@ -64,7 +64,7 @@ def pause(seconds: float) -> None:
 
 
 class Paced:
-    """A client whose every operation takes its time and has its price."""
+    """A client whose operations take time and are counted."""
 
     def __init__(self, client: Any, costs: Costs) -> None:
         self._client = client
@@ -124,7 +124,7 @@ class Fleet:
         return found
 
     def is_alive(self, answer: Mapping[str, Any]) -> bool:
-        """Say whether the vendor would accept the token of *answer*."""
+        """Return whether the vendor would accept the token of *answer*."""
         token = answer["headers"]["Authorization"].removeprefix("Bearer ")
         return not self._fake.tokens.access[token].is_dead(self._costs.now)
 

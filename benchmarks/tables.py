@@ -1,4 +1,4 @@
-"""What a benchmark hands back: a table to read, and the same as JSON to compare by."""
+"""A benchmark's result: a Markdown table, and the same as JSON."""
 
 import json
 import platform
@@ -14,13 +14,13 @@ RESULTS = Path(__file__).parent / "results"
 
 @dataclass(frozen=True, slots=True)
 class Spread:
-    """Several measurements of one thing: their median, and between what the middle half lies."""
+    """Measurements of one quantity: their median and middle half."""
 
     values: Sequence[float]
 
     @property
     def median(self) -> float:
-        """The middle one."""
+        """The median."""
         return statistics.median(self.values)
 
     def quantile(self, share: float) -> float:
@@ -34,12 +34,12 @@ class Spread:
 
 
 def ratio(these: Spread, those: Spread) -> Spread:
-    """Return how many times *those* each of *these* is, pair by pair: they were taken in turn."""
+    """Return the ratios of *these* to *those*, pair by pair: both were measured in turn."""
     return Spread([one / other for one, other in zip(these.values, those.values, strict=True)])
 
 
 def number(value: float) -> str:
-    """Return *value* with as many digits as mean something."""
+    """Return *value* with its significant digits."""
     if value >= 100 or value == int(value):
         return f"{value:,.0f}"
     return f"{value:.1f}" if value >= 10 else f"{value:.2f}" if value >= 0.1 else f"{value:.3f}"
@@ -47,7 +47,7 @@ def number(value: float) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """What a figure is to be, and what it is."""
+    """A measured figure and its upper bound."""
 
     name: str
     measured: float
@@ -55,7 +55,7 @@ class Target:
 
     @property
     def is_met(self) -> bool:
-        """Say whether it is."""
+        """Return whether the figure is within its bound."""
         return self.measured <= self.most
 
     def __str__(self) -> str:
@@ -94,7 +94,7 @@ class Table:
         return after + [f"- {target}" for target in self.targets]
 
     def publish(self) -> None:
-        """Print the table, and write it as it is and as JSON."""
+        """Print the table, and write it as Markdown and JSON."""
         print(self.text(), end="\n\n", flush=True)
         RESULTS.mkdir(exist_ok=True)
         document = {
@@ -115,14 +115,14 @@ class Table:
 
 
 def cell(value: object) -> str:
-    """Return *value* as a table shows it."""
+    """Return the text of *value* in a table."""
     if isinstance(value, int | float):
         return number(value)
     return str(value)
 
 
 def plain(value: object) -> object:
-    """Return *value* as JSON has it."""
+    """Return *value* for JSON."""
     if isinstance(value, Spread):
         quarters = [value.quantile(0.25), value.quantile(0.75)]
         return {"median": value.median, "middle half": quarters, "n": len(value.values)}

@@ -1,4 +1,4 @@
-"""Function workers as Lambda runs them: processes of their own, one call at a time each.
+"""Function workers as in Lambda: separate processes, each with one call at a time.
 
 Each worker is the built function of the editor under AWS's runtime client. A thread for each worker
 hands it one event after the other, as Lambda's runtime API does. AWS and the vendor's fake answer
@@ -23,7 +23,7 @@ from benchmarks.emulator import PATIENCE, PYTHON, RUNTIME, Function, base
 from benchmarks.tables import Spread, Table, Target
 
 CALLS = int(os.environ.get("CALLS", "200"))
-"""Calls of each worker in a round; a quarter of them where they are misses: moto is slow."""
+"""Calls of each worker in a round; a quarter of them for misses, as moto is slow."""
 
 ROUNDS = int(os.environ.get("ROUNDS", "5"))
 COUNTS = (1, 2, 4)
@@ -34,10 +34,10 @@ KINDS = {
     "hit in the table": ("0", "table"),
     MISS: ("0", "exchange"),
 }
-"""What is measured, MEMORY_SECONDS for it, and the source that its answers name."""
+"""The measurements, each with its MEMORY_SECONDS and the source in its answers."""
 
 NEW_USERS = itertools.count()
-"""For misses: each is asked for once in a run."""
+"""Users for misses: each is requested once in a run."""
 
 ARN = "arn:aws:lambda:eu-west-1:123456789012:function:token-broker-editor"
 
@@ -64,7 +64,7 @@ class Worker:
         self._stream: BinaryIO | None = None
         self._count = 0
         self._is_waiting = False
-        """Whether it has asked for its next event."""
+        """Whether it has requested its next event."""
 
     def __enter__(self) -> Self:
         return self
@@ -97,7 +97,7 @@ class Worker:
         return found
 
     def wait(self) -> None:
-        """Return when all work on the last event is done: the worker has asked for the next."""
+        """Wait until the worker requests its next event, so all work on the last one is done."""
         if not self._is_waiting:
             path, answer = self._receive()
             if not path.endswith("/invocation/next"):
@@ -105,7 +105,7 @@ class Worker:
             self._is_waiting = True
 
     def processor(self) -> float:
-        """Return the milliseconds that the process has had a processor for, in all its threads."""
+        """Return the CPU milliseconds of the process, in all its threads."""
         # https://man7.org/linux/man-pages/man3/clock_getcpuclockid.3.html, which Python lacks
         clock = (~self._process.pid << 3) | 2
         return time.clock_gettime_ns(clock) / 1e6
@@ -138,7 +138,7 @@ class Worker:
 
 
 class Fleet:
-    """Some workers of one function, each with a caller of its own."""
+    """Workers of one function, each with a separate caller."""
 
     def __init__(self, workers: Sequence[Worker], kind: str, source: str | None) -> None:
         self.count = len(workers)
@@ -151,7 +151,7 @@ class Fleet:
         """Calls a second of all, and CPU milliseconds a call, round by round."""
 
     def warm_up(self) -> None:
-        """Have loaded and connected what is loaded and connected once."""
+        """Make the calls that load modules and open connections."""
         for worker in self._workers:
             for _ in range(WARM_UP):
                 worker.invoke(self._event())
@@ -185,7 +185,7 @@ class Fleet:
 
 
 def measured(environment: Mapping[str, str], kind: str, count: int) -> Sequence[Fleet]:
-    """Return the fleets of ours, of the peer and of the floor, measured in turn."""
+    """Return the measured fleets: the broker, the peer and the floor."""
     memory_seconds, source = KINDS[kind]
     settings = dict(environment) | {"MEMORY_SECONDS": memory_seconds}
     functions = {
@@ -239,7 +239,7 @@ def main() -> None:
 
 
 def add(shown: Table, kind: str, fleets: Sequence[Fleet]) -> None:
-    """Add a row, and that we are to take no more CPU time than the peer."""
+    """Add a row, with the target of no more CPU time than the peer."""
     ours, peer, floor = fleets
     rows = list(zip(ours.spent, peer.spent, floor.spent, strict=True))
     share = Spread([(own - least) / (other - least) for own, other, least in rows])

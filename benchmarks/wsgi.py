@@ -57,7 +57,7 @@ class Handler(BaseHTTPRequestHandler):
                 self.send_header(name, value)
 
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 (the library's name)
-        """Say nothing."""
+        """Log nothing."""
 
 
 class Server(ThreadingHTTPServer):
@@ -74,14 +74,14 @@ class Server(ThreadingHTTPServer):
             self.socket = context.wrap_socket(self.socket, server_side=True)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """Say nothing of a client that went away."""
+        """Ignore a client that closed its connection."""
 
 
 class Remembering:
-    """An application whose reads are answered at once when they are repeated.
+    """An application that caches the answers to reads.
 
-    moto takes milliseconds for one, and more or less of them from one to the next. Whatever is no
-    read makes it forget.
+    moto takes a varying number of milliseconds for each. Any request that is not a read clears the
+    cache.
     """
 
     def __init__(self, application: Any) -> None:
@@ -89,9 +89,9 @@ class Remembering:
         self._known: dict[tuple[str, bytes], tuple[str, list[tuple[str, str]], bytes]] = {}
         self.asked: Counter[str] = Counter()
         self.seconds = 0.0
-        """How long the application itself has taken, for all."""
+        """The total seconds of the application itself."""
         self.pause = 0.0
-        """Seconds that a read that is repeated takes all the same."""
+        """The seconds of a cached answer."""
 
     def __call__(self, environ: dict[str, Any], start: Any) -> Iterable[bytes]:
         """Answer one request."""
@@ -127,7 +127,7 @@ class Remembering:
 
 @contextmanager
 def serving(application: Any, context: ssl.SSLContext | None = None) -> Iterator[Server]:
-    """Serve *application* for as long as this lasts."""
+    """Serve *application* during the context."""
     with Server(application, context) as server:
         threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
         yield server

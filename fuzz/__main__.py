@@ -1,4 +1,4 @@
-"""`make fuzz`: run the local system, and let schemathesis ask it for whatever it may."""
+"""`make fuzz`: run the local system, and send it schemathesis' requests."""
 
 import os
 import subprocess
@@ -29,7 +29,7 @@ def asked(command: str, seconds: str) -> int:
 
 
 def main(command: str, seconds: str = "60") -> int:
-    """Return what to end with: whether anything was found."""
+    """Return the exit code: 1 if there is a finding."""
     system = subprocess.Popen(
         [sys.executable, "-m", "token_broker_local"],
         env=os.environ | {"PORT": PORT},

@@ -1,10 +1,10 @@
-"""`make fuzz`: atheris mutates what is in the corpus, and keeps what leads to new code.
+"""`make fuzz`: atheris mutates the corpus, and keeps inputs that reach new code.
 
     python -m fuzz.coverage SECONDS [TARGET …]
 
-Each target is fuzzed in a process of its own, for its share of the time. What breaks a promise is
-written to `fuzz/found/`: mend it, and put the input into the target's corpus, so that it is tried
-with every run of the tests.
+Each target runs in a separate process, for its share of the time. An input that breaks a property
+is written to `fuzz/found/`: fix the code, and add the input to the target's corpus, so that the
+tests run it as well.
 """
 
 import subprocess
@@ -15,12 +15,12 @@ from pathlib import Path
 HERE = Path(__file__).parent
 FOUND = HERE / "found"
 LONGEST = 4096
-"""Bytes of an input."""
+"""The maximum size of an input in bytes."""
 
 
 def fuzz(name: str, arguments: list[str]) -> None:
     """Fuzz one target in this process; libFuzzer ends it."""
-    import atheris  # noqa: PLC0415 (has an environment of its own)
+    import atheris  # noqa: PLC0415 (installed in its own environment only)
 
     with atheris.instrument_imports(include=["token_broker"]):
         targets = import_module("fuzz.targets")
@@ -29,7 +29,7 @@ def fuzz(name: str, arguments: list[str]) -> None:
 
 
 def run(name: str, seconds: int) -> int:
-    """Fuzz one target for *seconds* in a process of its own; return its exit code."""
+    """Fuzz one target for *seconds* in a separate process; return its exit code."""
     seen = HERE / "corpus" / name
     fresh = FOUND / f"{name}-fresh"
     for folder in (seen, fresh):
@@ -50,7 +50,7 @@ def run(name: str, seconds: int) -> int:
 
 
 def main(seconds: str, *names: str) -> int:
-    """Fuzz all targets, or those that are named; return what to end with."""
+    """Fuzz all targets, or the named ones; return the exit code."""
     chosen = names or tuple(sorted(path.name for path in (HERE / "corpus").iterdir()))
     share = max(1, int(seconds) // len(chosen))
     broken = [name for name in chosen if run(name, share)]

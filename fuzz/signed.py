@@ -1,4 +1,4 @@
-"""What schemathesis asks of the local gateway is signed, as its callers' requests are."""
+"""Signs schemathesis' requests to the local gateway, as callers do."""
 
 import os
 

@@ -1,4 +1,4 @@
-"""`make stack`: deploy onto the emulator, play the scenario, and show what was seen."""
+"""`make stack`: deploy onto the emulator, run the scenario, and print the results."""
 
 import shutil
 import signal
@@ -55,7 +55,7 @@ CHAPTERS = (
 
 
 def main(python: str, built: str, sam: str) -> int:
-    """Play everything, and return how many rows have failed; or keep it up, if that is wanted."""
+    """Run everything, and return the number of failed rows; or keep the system running."""
     for each in (signal.SIGINT, signal.SIGTERM):  # a shell in the background ignores the first
         signal.signal(each, signal.default_int_handler)
     table = Table()
@@ -75,7 +75,7 @@ def main(python: str, built: str, sam: str) -> int:
 
 
 def play(system: System, table: Table) -> None:
-    """Play every chapter."""
+    """Run each module of the scenario."""
     for chapter in CHAPTERS:
         with table.about(str(chapter.__doc__).partition("\n")[0].rstrip(".")):
             chapter.play(system, table)
@@ -83,7 +83,7 @@ def play(system: System, table: Table) -> None:
 
 @contextmanager
 def running(python: Path, built: Path, sam: Path) -> Iterator[System]:
-    """Have the stack deployed, and the vendors' fakes served, for as long as this lasts."""
+    """Deploy the stack and serve the vendors' fakes during the context."""
     with ExitStack() as stack:
         made = tempfile.TemporaryDirectory(prefix="token-broker-stack-", dir=in_memory())
         folder = Path(stack.enter_context(made))
@@ -95,7 +95,7 @@ def running(python: Path, built: Path, sam: Path) -> Iterator[System]:
 
 
 def in_memory() -> Path | None:
-    """Return where files are quick, if there is room: each function's process unpacks a layer."""
+    """Return a folder in memory, if it has space: each function's process unpacks a layer."""
     if MEMORY.is_dir() and shutil.disk_usage(MEMORY).free > ROOM_BYTES:
         return MEMORY
     return None

@@ -13,20 +13,20 @@ from stack.places import ACCOUNT, REGION, Places
 
 
 class Identity(NamedTuple):
-    """Who signs a request."""
+    """The credentials that sign a request."""
 
     access_key: str
     secret_key: str
     token: str | None = None
 
     def environment(self) -> Mapping[str, str]:
-        """Return what AWS's tools read it from."""
+        """Return the environment variables of AWS's tools for it."""
         found = {"AWS_ACCESS_KEY_ID": self.access_key, "AWS_SECRET_ACCESS_KEY": self.secret_key}
         return found | ({"AWS_SESSION_TOKEN": self.token} if self.token else {})
 
 
 ROOT = Identity("test", "test")
-"""Who owns the account, and may do everything."""
+"""The account's root identity, with all permissions."""
 
 FOR_ACCOUNT = {
     "Effect": "Allow",
@@ -68,7 +68,7 @@ class Account:
         return self.clients[service, identity]
 
     def environment(self, identity: Identity = ROOT) -> dict[str, str]:
-        """Return what AWS's tools read the account's endpoint, region and *identity* from."""
+        """Return the environment variables for the endpoint, the region and *identity*."""
         return {
             "AWS_ENDPOINT_URL": self.places.http,
             "AWS_CA_BUNDLE": str(self.places.authorities),
@@ -110,7 +110,7 @@ class Account:
         return arn
 
     def session(self, name: str, *policies: str, tags: Mapping[str, str] | None = None) -> Identity:
-        """Make a role, and return who has assumed it."""
+        """Make a role, and return the identity of its session."""
         arn = self.role(name, *policies, tags=tags)
         sts = self.client("sts")
         given = sts.assume_role(RoleArn=arn, RoleSessionName="stack")["Credentials"]
@@ -122,7 +122,7 @@ class Account:
         return {one["OutputKey"]: one["OutputValue"] for one in found.get("Outputs", [])}
 
     def detach(self, policy: str) -> None:
-        """Take a policy from every role and user that has it."""
+        """Detach a policy from all roles and users."""
         holders = self.iam.list_entities_for_policy(PolicyArn=policy)
         for role in holders["PolicyRoles"]:
             self.iam.detach_role_policy(RoleName=role["RoleName"], PolicyArn=policy)

@@ -16,19 +16,19 @@ ARCHITECTURE = {"x86_64": "x86_64", "aarch64": "arm64", "arm64": "arm64"}[platfo
 
 
 class NotDeployed(Exception):
-    """It was refused, or failed. The message is what was said."""
+    """The deployment was refused or failed. The message is the command's output."""
 
 
 @dataclass(frozen=True)
 class Deployment:
-    """The stack of what is in the folder *built*, by *sam*."""
+    """The stack of the artifacts in the folder *built*, deployed by *sam*."""
 
     account: Account
     built: Path
     sam: Path
 
     def deploy(self, **parameters: str) -> dict[str, str]:
-        """Deploy with *parameters* besides those of before, and return the outputs."""
+        """Deploy with *parameters* added to the earlier ones, and return the outputs."""
         said = shlex.join(f"{name}={value}" for name, value in parameters.items())
         self.run("deploy", str(self.sam), STAGE, ARCHITECTURE, PARAMETERS=said)
         return self.account.outputs(NAME)
@@ -38,7 +38,7 @@ class Deployment:
         self.run("destroy", STAGE)
 
     def run(self, word: str, *arguments: str, **variables: str) -> None:
-        """Run what *word* of make's runs, in a copy of what it reads of the repository."""
+        """Run the script of the make target *word* in a copy of the files that it reads."""
         done = subprocess.run(
             [sys.executable, "-m", f"token_broker_operations.{word}", *arguments],
             cwd=self.folder(),
@@ -52,7 +52,7 @@ class Deployment:
             raise NotDeployed(f"{done.stdout}{done.stderr}"[-4000:])
 
     def folder(self) -> Path:
-        """Return a folder that is to make's words what the repository is; settings stay there."""
+        """Return a folder that stands for the repository; settings persist in it."""
         folder = self.account.places.folder / "repository"
         if not folder.exists():
             (folder / ".aws-sam").mkdir(parents=True)

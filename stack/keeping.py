@@ -1,4 +1,4 @@
-"""`KEEP=1`: the deployed system stays up, to be played with, and its dashboard with it."""
+"""`KEEP=1`: keeps the deployed system and its dashboard running for manual use."""
 
 import json
 import os
@@ -24,7 +24,7 @@ LOOK_SECONDS = 1
 
 
 def keep(system: System) -> None:
-    """Have a connection of each flow, say how to use them, and wait to be interrupted."""
+    """Make a connection of each flow, print how to use them, and wait for an interrupt."""
     for flow in FLOWS:
         system.connect(flow, CONNECTION)
     person = system.account.user("you", *map(system.arn, POLICIES))
@@ -35,7 +35,7 @@ def keep(system: System) -> None:
 
 
 def told(system: System, person: Identity, port: int) -> Iterator[str]:
-    """Yield what there is, and how it is called."""
+    """Yield the instructions, line by line."""
     environment = system.account.environment(person) | {
         "TOKEN_BROKER_STAGE": STAGE,
         "TOKEN_BROKER_URL": system.url("http"),
@@ -54,7 +54,7 @@ def told(system: System, person: Identity, port: int) -> Iterator[str]:
 
 
 def curl(system: System, person: Identity, flow: str) -> str:
-    """Return the line that asks for a token of *flow*."""
+    """Return the curl command for a token of *flow*."""
     body = f" -d '{json.dumps(BODIES[flow])}'" if flow in BODIES else ""
     return (
         f'curl --aws-sigv4 "aws:amz:{REGION}:execute-api" --user {":".join(person[:2])} '
@@ -64,7 +64,7 @@ def curl(system: System, person: Identity, flow: str) -> str:
 
 @contextmanager
 def dashboard(system: System) -> Iterator[int]:
-    """Serve the dashboard of `make run`, made from the functions' logs; tell on which port."""
+    """Serve the dashboard of `make run` from the functions' logs; yield its port."""
     over = threading.Event()
     page = Dashboard(Metrics(), lambda: states(system))
     reader = threading.Thread(target=read_logs, args=(system, page, over))
@@ -78,7 +78,7 @@ def dashboard(system: System) -> Iterator[int]:
 
 
 def read_logs(system: System, page: Dashboard, over: threading.Event) -> None:
-    """Have *page* hear every line that the functions log, until it is *over*."""
+    """Send each log line of the functions to *page*, until *over* is set."""
     logs = system.account.client("logs")
     heard = dict.fromkeys(FLOWS, 0)
     while not over.wait(LOOK_SECONDS):
@@ -90,7 +90,7 @@ def read_logs(system: System, page: Dashboard, over: threading.Event) -> None:
 
 
 def states(system: System) -> Iterator[Mapping[str, Any]]:
-    """Yield the state of every connection that has a secret, as its function tells it."""
+    """Yield the status of each connection that has a secret."""
     secrets = system.account.client("secretsmanager")
     filters = [{"Key": "name", "Values": [PREFIX]}]
     for secret in secrets.list_secrets(Filters=filters)["SecretList"]:
@@ -102,5 +102,5 @@ def states(system: System) -> Iterator[Mapping[str, Any]]:
 
 
 def is_wanted() -> bool:
-    """Say whether the environment asks for it."""
+    """Return whether the environment asks for it."""
     return os.environ.get("KEEP", "") not in {"", "0"}

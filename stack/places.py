@@ -1,4 +1,4 @@
-"""Where everything of one run is, and what it is called."""
+"""The addresses, paths and names of one run."""
 
 import socket
 from dataclasses import dataclass, field
@@ -14,7 +14,7 @@ ACCOUNT = "000000000000"
 
 STAGE = "stack"
 NAME = f"token-broker-{STAGE}"
-"""Of the stack, the table, the functions' names' beginning."""
+"""The name of the stack and the table, and the prefix of the functions' names."""
 
 ROOT = Path(__file__).parents[1]
 """The repository."""
@@ -30,7 +30,7 @@ def free_port() -> int:
 
 @dataclass(frozen=True)
 class Places:
-    """The addresses of one run, and its *folder*, which goes when it ends."""
+    """The addresses of one run, and its temporary *folder*."""
 
     folder: Path
     https_port: int = field(default_factory=free_port)
@@ -38,7 +38,7 @@ class Places:
 
     @property
     def https(self) -> str:
-        """The URL of AWS, as it usually is."""
+        """The emulator's URL with TLS."""
         return f"https://{HOST}:{self.https_port}"
 
     @property
@@ -53,5 +53,5 @@ class Places:
 
     @property
     def bundle(self) -> Path:
-        """The same, beside the machine's own."""
+        """The same, with the machine's own certificates."""
         return self.authorities.with_name("ca-bundle.pem")

@@ -1,4 +1,4 @@
-"""The emulator as a process of its own, and all that it starts."""
+"""The emulator in a separate process, with its child processes."""
 
 import os
 import signal
@@ -13,14 +13,14 @@ import requests
 from stack.places import HOST, REGION, ROOT, Places
 
 START_SECONDS = 60
-"""Until it answers: importing it takes two seconds on a machine that has nothing else to do."""
+"""Seconds until it must answer; its import takes two seconds on an idle machine."""
 
 END_SECONDS = 5
 
 
 @contextmanager
 def emulator(python: Path, places: Places) -> Iterator[None]:
-    """Have the emulator answer, run by *python*; when this ends, so do it and its functions."""
+    """Run the emulator by *python* during the context; end it with its functions."""
     (places.folder / "tmp").mkdir()
     with (places.folder / "emulator.log").open("wb") as log:
         process = subprocess.Popen(
@@ -30,7 +30,7 @@ def emulator(python: Path, places: Places) -> Iterator[None]:
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
-            start_new_session=True,  # so Ctrl-C is this process's to handle, and none is forgotten
+            start_new_session=True,  # so that only this process handles Ctrl-C
         )
         try:
             wait_until_ready(process, places)
@@ -52,13 +52,13 @@ def settings(places: Places) -> Mapping[str, str]:
         "MINISTACK_REGION": REGION,
         "IOT_MTLS_ENABLED": "0",
         "SFTP_ENABLED": "0",
-        "LAMBDA_WARM_TTL_SECONDS": "60",  # how long processes of a crowd outlive it
+        "LAMBDA_WARM_TTL_SECONDS": "60",  # the seconds that idle processes stay
         "LOG_LEVEL": "WARNING",
     }
 
 
 def wait_until_ready(process: subprocess.Popen[bytes], places: Places) -> None:
-    """Wait until the emulator answers; end the run with what it said if it does not."""
+    """Wait until the emulator answers; on failure exit with its log."""
     deadline = time.monotonic() + START_SECONDS
     while time.monotonic() < deadline and process.poll() is None:
         try:
@@ -71,7 +71,7 @@ def wait_until_ready(process: subprocess.Popen[bytes], places: Places) -> None:
 
 
 def end(process: subprocess.Popen[bytes]) -> None:
-    """End the emulator, and whatever of its process group outlives it."""
+    """End the emulator and its process group."""
     process.terminate()
     with suppress(subprocess.TimeoutExpired):
         process.wait(END_SECONDS)

@@ -1,4 +1,4 @@
-"""The deployed broker, as those see it who call it."""
+"""The deployed broker from its callers' side."""
 
 import json
 from collections.abc import Mapping
@@ -18,11 +18,11 @@ from token_broker_descriptors import every
 from token_broker_fakes.fake import Fake
 
 CALL_SECONDS = 120
-"""Until there is no answer: a busy machine may start a function for minutes."""
+"""The timeout in seconds: on a busy machine a function may start for minutes."""
 BODIES: Mapping[str, Mapping[str, Any]] = {
     name: flow.demo for name, flow in every().items() if flow.demo
 }
-"""What a request for a token has to say, where it has to say something."""
+"""The request bodies of flows that need one."""
 
 
 class Reply(NamedTuple):
@@ -61,7 +61,7 @@ class System:
         return f"{base}/_aws/execute-api/{self.api}/{STAGE}"
 
     def arn(self, name: str) -> str:
-        """Return the ARN of the policy that the output *name* has."""
+        """Return the ARN of a policy from the output *name*."""
         return self.outputs[f"{name}PolicyArn"]
 
     def function(self, flow: str, qualifier: str = "live") -> str:
@@ -119,7 +119,7 @@ class System:
     def invoke(
         self, flow: str, payload: Any, qualifier: str = "live", identity: Identity = ROOT
     ) -> Mapping[str, Any]:
-        """Invoke a flow's function directly; what it raises comes back as Lambda tells it."""
+        """Invoke a flow's function directly; return Lambda's error object if it raises."""
         lambdas = self.account.client("lambda", identity)
         name = self.function(flow, qualifier)
         answer = lambdas.invoke(FunctionName=name, Payload=json.dumps(payload))
@@ -127,12 +127,12 @@ class System:
         return told
 
     def direct(self, flow: str, connection: str = "acme", qualifier: str = "live") -> str:
-        """Ask for a token by direct invocation; return where it was from, or what was raised."""
+        """Request a token by direct invocation; return its source, or the error."""
         body = {"connection": connection, **BODIES.get(flow, {})}
         answer = self.invoke(flow, body, qualifier)
         return str(answer.get("errorType") or answer["source"])
 
     def exchanges(self, flow: str) -> int:
-        """Return how many tokens a vendor was asked for."""
+        """Return the number of tokens that a vendor issued on request."""
         fake = self.fakes[flow]
         return sum(fake.log.counts[step] for step in fake.exchanges)

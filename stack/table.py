@@ -1,4 +1,4 @@
-"""What was seen, a row a call, as it is shown at the end."""
+"""The results of the calls, a row for each."""
 
 import sys
 import time
@@ -13,12 +13,12 @@ FAILED = "FAILED"
 
 
 class Unexpected(Exception):
-    """Something else was seen than should have been."""
+    """The observed result is not the expected one."""
 
 
 @dataclass
 class Row:
-    """One thing that was tried, and what came of it."""
+    """One call or check, and its result."""
 
     subject: str
     name: str
@@ -27,25 +27,25 @@ class Row:
     seconds: float = 0.0
 
     def sees(self, seen: object, expected: object) -> None:
-        """Write down what was *seen*, and raise `Unexpected` if it is not what was *expected*."""
+        """Record *seen*, and raise `Unexpected` if it differs from *expected*."""
         self.seen.append(str(seen))
         if seen != expected:
             raise Unexpected(f"expected {expected}")
 
     def sees_other(self, seen: object, usual: object) -> None:
-        """Write down what was *seen*, and raise `Unexpected` if it is what it always is."""
+        """Record *seen*, and raise `Unexpected` if it equals *usual*."""
         self.seen.append(str(seen))
         if seen == usual:
             raise Unexpected("expected another outcome")
 
     def is_unseen(self, why: str) -> None:
-        """Say that this cannot be seen here, and why."""
+        """Record that the emulator cannot show this, and why."""
         self.verdict = UNSEEN
         self.seen.append(why)
 
 
 class Table:
-    """Rows, by the subject that is current."""
+    """Rows, each with the current subject."""
 
     def __init__(self) -> None:
         self.rows: list[Row] = []
@@ -54,30 +54,30 @@ class Table:
 
     @contextmanager
     def about(self, subject: str) -> Iterator[None]:
-        """Have the rows meanwhile be about *subject*; what ends them early is a row as well."""
+        """Set the subject during the context; an exception in it becomes a row."""
         self.subject = subject
         sys.stderr.write(f"  {subject}\n")
         try:
             yield
-        except Exception:  # noqa: BLE001 (the next subject's turn comes)
+        except Exception:  # noqa: BLE001 (the next subject follows)
             self.rows.append(Row(subject, "cut short", traceback.format_exc().splitlines(), FAILED))
 
     @contextmanager
     def row(self, name: str) -> Iterator[Row]:
-        """Have one thing tried; whatever goes wrong is the row's, and the next one's turn comes."""
+        """Add a row; an exception in its context fails the row only."""
         row = Row(self.subject, name)
         self.rows.append(row)
         began = time.monotonic()
         try:
             yield row
-        except Exception as error:  # noqa: BLE001 (a row tells of any)
+        except Exception as error:  # noqa: BLE001 (the row records it)
             row.verdict = FAILED
             row.seen.append(f"{type(error).__name__}: {error}"[:300])
         row.seconds = time.monotonic() - began
 
     @property
     def failed(self) -> list[Row]:
-        """The rows that say no."""
+        """The failed rows."""
         return [row for row in self.rows if row.verdict == FAILED]
 
     def lines(self) -> Iterator[str]:

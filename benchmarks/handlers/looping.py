@@ -1,4 +1,4 @@
-"""Calls a function many times within one invocation, and tells how long each call took."""
+"""Calls a function many times in one invocation, and returns the duration of each call."""
 
 import itertools
 import time
@@ -18,11 +18,11 @@ if TYPE_CHECKING:
 
 tools: "Dependencies" = function.deps
 WARM = ("empty", "memory")
-"""What is called again and again by itself, as in a process that is busy with hits."""
+"""The measurements that run in a loop of their own, as in a process busy with hits."""
 
 
 def handler(event: Any, context: Any) -> dict[str, list[float]]:
-    """Return milliseconds by what was measured, call by call, one of each in turn."""
+    """Return the milliseconds of each call by measurement; the measurements take turns."""
     with_event = event["event"]
     function(with_event, context)
     [item] = [held.item for held in tools.cache._tokens.values()]
@@ -64,7 +64,7 @@ def handler(event: Any, context: Any) -> dict[str, list[float]]:
 
 
 def grow_old() -> None:
-    """Let what is in memory be too old to be handed out."""
+    """Make the cached tokens too old to be returned."""
     for key, held in tools.cache._tokens.items():
         tools.cache._tokens[key] = replace(held, read_at=0)
 

@@ -1,4 +1,4 @@
-"""A function's handler, with AWS's names led to loopback. It loads nothing of its own."""
+"""A function's handler, with AWS's host names redirected to loopback. It imports nothing else."""
 
 import importlib
 import os

@@ -1,7 +1,7 @@
-"""What the coverage-guided fuzzer drives: each target takes bytes, and raises if a promise breaks.
+"""Targets of the coverage-guided fuzzer: each takes bytes, and raises if a property is broken.
 
-`python -m fuzz.coverage` looks for bytes that break one; `tests/unit/test_fuzz.py` tries those that
-were found before, and those that lead far into the code, with every run of the tests.
+`python -m fuzz.coverage` searches for such bytes. `tests/unit/test_fuzz.py` runs the corpus:
+earlier findings, and inputs with high coverage.
 """
 
 from collections.abc import Callable, Mapping

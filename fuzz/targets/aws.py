@@ -1,4 +1,4 @@
-"""What AWS answers to the fast client: read as boto3 reads it, or left to boto3."""
+"""AWS's answers to the fast client: parsed as boto3 does, or left to boto3."""
 
 import json
 from collections.abc import Mapping
@@ -16,27 +16,27 @@ CHUNK = 512
 
 
 class Said:
-    """A socket from which *data* comes, in pieces."""
+    """A socket that returns *data* in pieces."""
 
     def __init__(self, data: bytes) -> None:
         self._data = data
         self.taken = 0
 
     def sendall(self, data: bytes) -> None:
-        """Take a request."""
+        """Accept a request."""
 
     def close(self) -> None:
         """Do nothing."""
 
     def recv(self, most: int) -> bytes:
-        """Return what comes next."""
+        """Return the next piece."""
         piece = self._data[self.taken : self.taken + min(most, CHUNK)]
         self.taken += len(piece)
         return piece
 
 
 class Line(Connection):
-    """A connection over which *data* is answered."""
+    """A connection with the answer *data*."""
 
     def __init__(self, data: bytes) -> None:
         self.said = Said(data)
@@ -45,7 +45,7 @@ class Line(Connection):
 
 
 class Deaf(FastClient):
-    """A fast client whose every question has the same answer."""
+    """A fast client that gets the same answer to each request."""
 
     def __init__(self, data: bytes) -> None:
         super().__init__(PlainEnvironment(Credentials("a", "b", None, "eu-west-1"), ENDPOINTS))
@@ -60,12 +60,12 @@ ENDPOINTS = dict.fromkeys(SERVICES, Endpoint("127.0.0.1", 1, is_secure=False))
 
 
 def unasked() -> Any:
-    """Stand for boto3, which would be asked now."""
+    """Stand for the fallback to boto3."""
     raise StoreUnavailable("boto3 is asked")
 
 
 def fast_client(data: bytes) -> None:
-    """Read an item, two, a secret, or bytes: what comes of it is of the right kind, and bounded."""
+    """Read an item, two, a secret, or bytes: the result has the right type and a bounded size."""
     kind, rest = data[:1], data[1:]
     raw = rest if kind.islower() else framed(rest)
     fast = Deaf(raw)
@@ -88,15 +88,15 @@ def fast_client(data: bytes) -> None:
                 for item in Store("table", service)._records("c", variants).values():  # noqa: SLF001
                     whole(item)
     except NotConfigured:
-        expect(fast.fallbacks == 0, "boto3 is not asked for what no retry changes")
+        expect(fast.fallbacks == 0, "no fallback to boto3 for an error that a retry cannot change")
     except StoreUnavailable:
-        expect(fast.fallbacks == 1, "boto3 is asked for what is not understood")
+        expect(fast.fallbacks == 1, "fallback to boto3 for an answer that is not understood")
     bound = LARGEST_HEAD + LARGEST_BODY + 2 * CHUNK
-    expect(fast.line.said.taken <= bound, "what is read is bounded")
+    expect(fast.line.said.taken <= bound, "the read bytes are bounded")
 
 
 def framed(body: bytes) -> bytes:
-    """Return *body* as an answer that is whole, so that the fuzzer gets beyond the head."""
+    """Return a complete answer with *body*, so that the fuzzer gets beyond the head."""
     return b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\n\r\n%s" % (len(body), body)
 
 

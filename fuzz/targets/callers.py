@@ -1,4 +1,4 @@
-"""What callers send: events of API Gateway and EventBridge, and payloads of direct invocations."""
+"""Callers' input: events of API Gateway and EventBridge, and payloads of direct invocations."""
 
 import json
 from dataclasses import dataclass
@@ -19,29 +19,29 @@ FLOWS = every()
 LETTERS = {b"v": "vntana", b"l": "vendorlink", b"e": "editor"} | {
     str(one.position).encode(): one.name for one in descriptors().values()
 }
-"""The first byte of an input, which names the function; VNTANA's where it names none."""
+"""The functions by the first byte of an input; VNTANA's for any other byte."""
 
 BLAMELESS = {"invalid_request": 400, "store_unavailable": 503}
-"""What a caller is told in a world in which nothing answers: never of a defect."""
+"""The errors that callers may get while no service answers: never a defect."""
 
 
 @dataclass(frozen=True)
 class Context:
-    """What Lambda tells of an invocation."""
+    """Lambda's context object."""
 
     aws_request_id: str = "1"
     invoked_function_arn: str = "arn:aws:lambda:eu-west-1:123456789012:function:broker:live"
 
     def get_remaining_time_in_millis(self) -> int:
-        """Return how long it may take."""
+        """Return the milliseconds until the deadline."""
         return 20_000
 
 
 class Nothing:
-    """AWS, when none of it answers."""
+    """AWS without any service that answers."""
 
     def __getattr__(self, name: str) -> Any:
-        """Return what answers nothing."""
+        """Return a method that raises."""
 
         def unavailable(*_: object, **__: object) -> NoReturn:
             raise StoreUnavailable("nothing answers", retry_after=1)
@@ -50,20 +50,20 @@ class Nothing:
 
 
 class Silent(Telemetry):
-    """Writes nothing, but keeps what could not be written."""
+    """Discards events, but checks that each is serialisable."""
 
     def emit(self, event: str, **facts: Any) -> None:
-        """Expect that it could be written."""
+        """Check that the event is serialisable."""
         json.dumps([event, facts]).encode()
 
     def defect(self, error: Exception, request_id: str) -> None:
-        """Let a defect be seen."""
+        """Fail on a defect."""
         del request_id
         raise error
 
 
 def idle(flow: Flow, telemetry: Telemetry) -> Service:
-    """Return the function of *flow* in a world in which nothing answers."""
+    """Return the function of *flow* without any service that answers."""
     nothing: Any = Nothing()
     tools = Dependencies(
         flow=flow,
@@ -94,11 +94,11 @@ def events(data: bytes) -> None:
     is_http = isinstance(event, dict) and "requestContext" in event
     try:
         answer = service(event, Context())
-    except Exception as error:  # noqa: BLE001 (whatever a caller sees of it)
+    except Exception as error:  # noqa: BLE001 (the error that a caller gets)
         expect(not is_http, "HTTP is answered")
         told = json.loads(str(error))
     else:
-        expect(is_http, "nothing was there to be handed out")
+        expect(is_http, "there was no token to return")
         told = json.loads(answer["body"])
         expect(answer["statusCode"] == told["status"], "one status")
     expect(BLAMELESS.get(told["code"]) == told["status"], f"no defect: {told['code']}")

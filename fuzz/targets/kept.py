@@ -1,4 +1,4 @@
-"""What the table keeps, however it came there."""
+"""The table's content, from any writer."""
 
 import json
 import zlib
@@ -18,14 +18,14 @@ NOW = 1_900_000_000
 
 
 def items(data: bytes) -> None:
-    """Read an item's attributes, and decide by it: it is whole, or as good as none."""
+    """Read an item's attributes, and decide by it: a damaged item counts as absent."""
     record = document(data)
     if not isinstance(record, dict):
         return
     known = {name: typed(value) for name, value in record.items()}
     item = item_of("flow#connection", "-", known)
     if item.corrupt:
-        expect(item.token is None and item.target is None, "what is damaged is not there")
+        expect(item.token is None and item.target is None, "a damaged token is absent")
     expect(0 <= item.expires_at <= LARGEST, "numbers are bounded")
     state(item, NOW)
     may_force(item, NOW)
@@ -34,18 +34,18 @@ def items(data: bytes) -> None:
     maintenance.is_due(item, NOW)
     json.dumps(maintenance.entry(item, item, NOW, "v1")).encode()
     for name in item.corrupt:
-        expect(name.isidentifier(), "an attribute is named, not its value")
+        expect(name.isidentifier(), "an error names the attribute, not its value")
 
 
 def typed(value: Any) -> Any:
-    """Return a typed attribute, bytes given as text."""
+    """Return a typed attribute; bytes are given as text."""
     if isinstance(value, Mapping) and isinstance(value.get("B"), str):
         return {"B": value["B"].encode("utf-8", "surrogatepass")}
     return value
 
 
 def seals(data: bytes) -> None:
-    """Open what was sealed, be it of another version of the program: it is a token, or nothing."""
+    """Open sealed bytes, also of another version of the program: the result is a token or None."""
     record = {
         **{name: {"N": "1"} for name in ("schema", "generation", "fence", "issued_at")},
         **{name: {"S": "{}"} for name in ("kind", "fingerprint", "secret_version", "context")},
@@ -62,11 +62,11 @@ def seals(data: bytes) -> None:
 
 
 class Key:
-    """A key that opens everything, to the same."""
+    """A key that decrypts everything to the same bytes."""
 
     def __init__(self, clear: bytes) -> None:
         self._clear = clear
 
     def decrypt(self, **_: object) -> dict[str, bytes]:
-        """Return what was said."""
+        """Return those bytes."""
         return {"Plaintext": zlib.compress(self._clear)}

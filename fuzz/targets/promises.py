@@ -1,8 +1,8 @@
-"""How a target says that a promise is broken."""
+"""The exception for a broken property."""
 
 
 class Broken(Exception):
-    """A promise does not hold for this input."""
+    """A property does not hold for this input."""
 
 
 def expect(holds: object, promise: str) -> None:

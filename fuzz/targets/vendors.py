@@ -1,4 +1,4 @@
-"""What vendors answer, and what becomes of it."""
+"""Vendors' answers, and the conversations' results."""
 
 import json
 import zlib
@@ -34,21 +34,21 @@ from token_broker_fakes import registry
 
 NOW = 1_900_000_000
 MOST_REQUESTS = 16
-"""Requests of one conversation: beyond that it would never end."""
+"""The maximum number of requests in one conversation."""
 
 SECRETS = ('pass "word"/\\', "user name@Example", "key/with+signs==", "Old/Token+==", "renew/al+==")
-"""What must appear in no error: a password, a name, a key, and tokens that are kept."""
+"""Texts that no error may contain: a password, a name, a key, and stored tokens."""
 
 ORGANIZATION = "ac3e0000-0000-4000-8000-00000000000a"
 WORKSPACE = "c11e0000-0000-4000-8000-00000000000b"
 
 HOSTS = frozenset({"api.example", "app.vendorlink.nl", "tokens.example"})
-"""Whom the conversations here may call, besides what ends in .vendorlink.nl."""
+"""The hosts that the conversations may call, besides those in .vendorlink.nl."""
 
 
 @dataclass
 class Desk:
-    """The smallest broker: it keeps tokens in a dict, and asks a vendor that says *answers*."""
+    """A minimal broker: it stores tokens in a dict; its vendor gives *answers*."""
 
     vendor: Vendor[Any]
     credentials: Any
@@ -74,12 +74,12 @@ class Desk:
         return exchange.run(conversation, self.send, self.obtain)
 
     def send(self, request: Request) -> Response:
-        """Answer a request, which has to be one that may be sent."""
+        """Answer a request, after a check that it may be sent."""
         self.requests += 1
         expect(self.requests <= MOST_REQUESTS, "the conversation ends")
         urls.split_url(request.url)
         host = urlsplit(request.url).hostname or ""
-        expect(host in HOSTS or host.endswith(".vendorlink.nl"), "nobody else is called")
+        expect(host in HOSTS or host.endswith(".vendorlink.nl"), "no other host is called")
         expect(not any(secret in request.url for secret in SECRETS), "no secret is in a URL")
         try:
             return next(self.answers)
@@ -101,7 +101,7 @@ STATUSES = frozenset(map(str, range(100, 600)))
 
 
 def survives(converse: Callable[[], object]) -> None:
-    """Expect that *converse* ends well, or in an error of ours that tells no secret."""
+    """Check that *converse* returns, or raises a broker error without a secret."""
     try:
         earned = converse()
     except BrokerError as error:
@@ -114,15 +114,18 @@ def survives(converse: Callable[[], object]) -> None:
 
 
 def sound(token: Token) -> None:
-    """Expect that *token* can be handed out."""
+    """Check that *token* can be returned."""
     expect(exchange.sendable(token.value) or not token.headers, "a token can be sent")
     for name, value in token.headers.items():
         expect(exchange.sendable(name) and exchange.sendable(value), "its headers can be sent")
-    expect(NOW < token.expires_at < NOW + 10**12, "it ends, and later")
+    expect(NOW < token.expires_at < NOW + 10**12, "it expires later")
     urls.split_url(token.base_url)
     if token.url:
         urls.split_url(token.url)
-        expect(urlsplit(token.url).hostname == urlsplit(token.base_url).hostname, "its host stays")
+        expect(
+            urlsplit(token.url).hostname == urlsplit(token.base_url).hostname,
+            "its host is unchanged",
+        )
     json.dumps([token.value, dict(token.headers), dict(token.context), token.renewal, token.url])
 
 
@@ -140,7 +143,7 @@ VNTANA_VARIANTS = {
 
 
 def vntana_answers(data: bytes) -> None:
-    """Converse with VNTANA: the first byte says for what, in upper case from bodies too."""
+    """Converse with VNTANA: the first byte chooses the variant; upper case uses bodies too."""
     kind, rest = data[:1], data[1:]
     variant = VNTANA_VARIANTS.get(kind.lower(), VNTANA_VARIANTS[b"a"])
     credentials = replace(VNTANA, token_from_body=kind.isupper())
@@ -202,13 +205,13 @@ ANSWERS = {
     name: answers_of(flow, registry.kind(name).demo_secret("https://api.example"))
     for name, flow in every().items()
 } | {"vntana": vntana_answers, "vendorlink": vendorlink_answers, "editor": editor_answers}
-"""A target for each flow: what its vendor answers. Three have more than one conversation."""
+"""A target for each flow's vendor. Three have more than one conversation."""
 
 ENCODINGS = {b"g": "gzip", b"d": "deflate", b"i": "identity", b"b": "br", b"z": "gzip"}
 
 
 def compressed(data: bytes) -> None:
-    """Read a body in whatever encoding the first byte says; with ``z``, one that is compressed."""
+    """Read a body in the encoding of the first byte; with ``z`` a compressed one."""
     kind, rest = data[:1], data[1:]
     body = zlib.compress(rest * 64) if kind == b"z" else rest
     headers = {"content-encoding": ENCODINGS.get(kind, "identity")}

@@ -1,4 +1,4 @@
-"""What people write: secrets, addresses, and the parameters that tell tokens apart."""
+"""Users' input: secrets, addresses, and the parameters of variants."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -18,11 +18,11 @@ from token_broker_descriptors import asked
 from token_broker_descriptors import every as descriptors
 
 TELLING = 8
-"""Characters of a text from which on an error must not repeat it."""
+"""The length from which an error must not quote a text."""
 
 
 def document(data: bytes) -> Any:
-    """Return what *data* says in JSON; None where it is none."""
+    """Return *data* parsed as JSON; None if it is not JSON."""
     try:
         return json.loads(data)
     except (ValueError, RecursionError):
@@ -30,7 +30,7 @@ def document(data: bytes) -> Any:
 
 
 def texts(value: Any) -> Iterator[str]:
-    """Yield every text in *value* that is no key."""
+    """Yield each string in *value* that is not a key."""
     if isinstance(value, str):
         yield value
     members = value.values() if isinstance(value, Mapping) else value
@@ -40,7 +40,7 @@ def texts(value: Any) -> Iterator[str]:
 
 
 def secrets(data: bytes) -> None:
-    """Read a secret for each flow: whatever is wrong with it, no value of it is quoted."""
+    """Read a secret for each flow: no error quotes a value of it."""
     secret = document(data)
     for flow in every().values():
         try:
@@ -62,11 +62,11 @@ OURS = (
     "must be one of both, rToken, RenewalToken",
     "must be one of x-api-token, x-api-key",
 )
-"""Words of an error's own that a secret may happen to hold."""
+"""Words of error texts that a secret may contain."""
 
 
 def passwords(secret: dict[str, Any]) -> Iterator[str]:
-    """Yield what is secret of a secret."""
+    """Yield the confidential values of a secret."""
     for name in SECRETS:
         value = secret.get(name)
         if isinstance(value, str) and len(value.strip()) >= TELLING and value not in PUBLIC:
@@ -80,7 +80,7 @@ PUBLIC = ("https://", "vendorlink", "Credentials")
 
 
 def begins(flow: Flow, credentials: Any) -> None:
-    """Expect that the first request with *credentials* can be made."""
+    """Check that the first request with *credentials* can be made."""
     body = Document(dict(descriptors()[flow.name].demo), InvalidRequest)
     requested = LISTING if flow.name == "vntana" else flow.requested(body)
     try:
@@ -94,7 +94,7 @@ def begins(flow: Flow, credentials: Any) -> None:
 
 
 def addresses(data: bytes) -> None:
-    """Judge an address: it is refused, or everybody reads it alike."""
+    """Check an address: it is refused, or all parsers read it alike."""
     text = data.decode("utf-8", "surrogateescape")
     try:
         host, port = rules.split_host(text)
@@ -110,15 +110,18 @@ def addresses(data: bytes) -> None:
         return
     host, _ = rules.split_host(parts.netloc)
     expect(parts.scheme == "https" or rules.is_loopback_host(host), "in clear to loopback only")
-    expect("@" not in parts.netloc and not parts.username, "nobody is named")
+    expect("@" not in parts.netloc and not parts.username, "no user is in the address")
     sent = requests.Request("POST", parts.geturl()).prepare().url or ""
     read = rules.split_url(sent)
-    expect((read.scheme, read.netloc) == (parts.scheme, parts.netloc), "it is called as it is read")
+    expect(
+        (read.scheme, read.netloc) == (parts.scheme, parts.netloc),
+        "requests connects to the host that was checked",
+    )
     base(text)
 
 
 def base(text: str) -> None:
-    """Expect that what an address is cut to is one."""
+    """Check that a shortened address is an address."""
     try:
         url = rules.base_url(text, "key", without="/v1")
     except NotConfigured:
@@ -127,28 +130,28 @@ def base(text: str) -> None:
 
 
 def variants(data: bytes) -> None:
-    """Name two variants: they have one name if, and only if, they are one."""
+    """Name two variants: their names are equal if, and only if, the variants are."""
     first, _, second = data.partition(b"\n%%\n")
     one, other = document(first), document(second)
     if not portable(one) or not portable(other):
         return
     is_same = canonical(one) == canonical(other)
     expect((encode(one) == encode(other)) == is_same, "names are unique")
-    expect(canonical_hash(one) == canonical_hash(document(first)), "a name stays")
+    expect(canonical_hash(one) == canonical_hash(document(first)), "a name is stable")
     if isinstance(one, dict):
         turned = dict(reversed(one.items()))
         expect(canonical_hash(turned) == canonical_hash(one), "the order does not matter")
 
 
 def portable(value: Any, levels: int = 64) -> bool:
-    """Say whether a call may have *value* as a parameter."""
+    """Return whether a call may have *value* as a parameter."""
     from token_broker.document import is_portable  # noqa: PLC0415 (so that it is instrumented)
 
     return is_portable(value, levels)
 
 
 def canonical(value: Any) -> Any:
-    """Return *value* so that equal means the same type, too."""
+    """Return *value* in a form whose equality includes the type."""
     match value:
         case dict():
             return "object", sorted((key, canonical(member)) for key, member in value.items())

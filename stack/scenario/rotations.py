@@ -76,7 +76,7 @@ def latch(system: System, table: Table, operator: Identity) -> None:
 
 
 def latched(system: System, operator: Identity) -> bool:
-    """Say whether the connection with a wrong password is latched."""
+    """Return whether the connection with a wrong password is latched."""
     variants = system.call(operator, "GET", "/v1/vendorlink/mended").body["variants"]
     return any(variant["latched"] for variant in variants)
 

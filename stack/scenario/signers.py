@@ -124,7 +124,7 @@ def local_system() -> Iterator[str]:
 
 
 def are_free(places: local.Addresses) -> bool:
-    """Say whether the local system can have these ports."""
+    """Return whether the local system can have these ports."""
     try:
         ports.check(places)
     except ports.PortError:

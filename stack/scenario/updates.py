@@ -93,7 +93,7 @@ def invoked(system: System, identity: Identity, flow: str, qualifier: str) -> st
 
 
 def is_checked(system: System) -> bool:
-    """Say whether the function's log has a check of the watched connection that succeeded."""
+    """Return whether the function's log has a check of the watched connection that succeeded."""
     logs = system.account.client("logs")
     found = logs.filter_log_events(logGroupName=f"/aws/lambda/{NAME}-vendorlink")["events"]
     checks = (event["message"] for event in found if '"watched"' in event["message"])

@@ -31,17 +31,17 @@ from tests.mutants.trial import Pool, Stage, Verdict, failing, warm_up
 SEED_SECONDS = 0.02
 
 SEED = 12
-"""Chooses the mutants of a sample, so that it is the same one at each run."""
+"""The seed of the sample, so that each run has the same one."""
 
 NARROW_FILES = 2
-"""Files of tests that are tried before all others."""
+"""Test files that run before all others."""
 
 AIM = 0.95
-"""Of the mutants, so many are found, or known to be equivalent."""
+"""The share of mutants that must be killed, without the equivalent ones."""
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Mutate what is asked for; 1 if less is found than `AIM`."""
+    """Run the selected mutants; return 1 if fewer than `AIM` are killed."""
     options = parsed(arguments)
     plan = read_plan()
     try:
@@ -82,19 +82,19 @@ def parsed(arguments: Sequence[str]) -> argparse.Namespace:
 
 
 def planted(python: str, paths: Sequence[str]) -> list[Mutant]:
-    """Have the mutants of *paths* made, by an environment of their own."""
+    """Generate the mutants of *paths* in the environment that has mutmut."""
     run = [python, "tests/mutants/planting.py", *paths]
     made = subprocess.run(run, cwd=ROOT, capture_output=True, text=True, check=True)
     return [Mutant(**json.loads(line)) for line in made.stdout.splitlines()]
 
 
 def is_changed(mutant: Mutant, lines: dict[str, set[int]]) -> bool:
-    """Say whether a mutant touches one of *lines*."""
+    """Return whether a mutant touches one of *lines*."""
     return not lines.get(mutant.path, set()).isdisjoint(range(mutant.first, mutant.last + 1))
 
 
 def code_digest(plan: Plan, stages: int) -> str:
-    """Return what names the state of all code, and the tests and stages that decide."""
+    """Return a digest of all code, the tests and the stages."""
     files = sorted(
         path
         for folder in (*plan.roots, "local", "functions", "tests")
@@ -108,10 +108,10 @@ def code_digest(plan: Plan, stages: int) -> str:
 def tried(
     plan: Plan, mutants: Sequence[Mutant], results: Results, options: argparse.Namespace
 ) -> dict[str, str]:
-    """Return the state of each mutant by its key; try those that are not known yet.
+    """Return the state of each mutant by its key; run those without a stored result.
 
-    All go through one stage before the next begins, for which few are left. So what the tests of
-    a later stage reach is only measured if anything is left.
+    All mutants pass one stage before the next begins, so few remain for it. The coverage of a later
+    stage's tests is measured only if a mutant remains.
     """
     equivalents = Equivalents()
     states = {m.key: EQUIVALENT for m in mutants if equivalents.reason(m)}
@@ -141,7 +141,7 @@ def tried(
 def verdicts(
     plan: Plan, trials: Sequence[tuple[Mutant, list[Stage]]], workers: int, ends: float
 ) -> Iterator[Verdict]:
-    """Yield what comes of mutants in one stage, and say now and then how far it is."""
+    """Yield the verdicts of one stage, and print the progress."""
     if not trials:
         return
     warm_up()
@@ -158,7 +158,7 @@ def verdicts(
 def trials_of(
     plan: Plan, mutants: Sequence[Mutant], one: Trying
 ) -> Iterator[tuple[Mutant, list[Stage]]]:
-    """Yield what is to be run in one stage for each mutant that it may find."""
+    """Yield each mutant that a stage may kill, with the tests or seeds to run."""
     if one.seeds:
         bad = measure_seeds(one.seeds)
         seeds = tuple(seed for seed in range(one.seeds) if seed not in bad)
@@ -181,7 +181,7 @@ def trials_of(
 
 
 def own_trials(plan: Plan, mutants: Sequence[Mutant]) -> Iterator[tuple[Mutant, list[Stage]]]:
-    """Yield each mutant with the tests that are about its module, if there are any."""
+    """Yield each mutant with the tests of its module, if there are any."""
     warm_up()
     seconds: dict[tuple[str, ...], float] = {}
     for mutant in mutants:
@@ -196,9 +196,9 @@ def own_trials(plan: Plan, mutants: Sequence[Mutant]) -> Iterator[tuple[Mutant, 
 
 
 def batches(tests: Sequence[str], one: Trying, reach: Reach) -> Iterator[Stage]:
-    """Yield *tests* in two parts: of the files that reach least besides, and of all others.
+    """Yield *tests* in two parts: those of the files with the least coverage, then all others.
 
-    Such a file is most likely to be about the mutated line, and to import few files is faster.
+    A file with little coverage most likely tests the mutated line, and few imports are faster.
     """
     files = sorted({_file(test) for test in tests}, key=lambda file: reach.width.get(file, 0))
     for part in (files[:NARROW_FILES], files[NARROW_FILES:]):
@@ -220,5 +220,5 @@ def fastest(tests: Sequence[str], one: Trying, reach: Reach) -> tuple[tuple[str,
 
 
 if __name__ == "__main__":
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that what was forked is ended, too
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that forked processes end as well
     sys.exit(main(sys.argv[1:]))

@@ -10,7 +10,7 @@ from typing import Any
 
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / ".mutants"
-"""Where results are kept between runs."""
+"""The folder of results between runs."""
 
 CONFIG = Path(__file__).parent / "config.toml"
 
@@ -30,18 +30,18 @@ class Mutant:
 
     @property
     def key(self) -> str:
-        """What names this mutant as long as its module stays the same."""
+        """A key that is stable while the module is unchanged."""
         return hashlib.sha256(f"{self.path}\0{self.source}".encode()).hexdigest()[:16]
 
     @property
     def shown(self) -> str:
-        """What a person reads."""
+        """The readable description."""
         return f"{self.path}:{self.first} {self.within}\n    - {self.was}\n    + {self.becomes}"
 
 
 @dataclass(frozen=True, slots=True)
 class Trying:
-    """What is run with a mutant: tests about its module, those that reach it, or seeds."""
+    """A stage's choice of runs: tests of the module, tests that reach the line, or seeds."""
 
     own: bool = False
     tests: Sequence[str] = ()
@@ -61,9 +61,9 @@ class Plan:
 
     simulate: tuple[str, ...]
     own: Mapping[str, Mapping[str, Sequence[str]]]
-    """By package and module: files of tests about it, besides the one that has its name."""
+    """By package and module: its test files besides the one with its name."""
     about_all: tuple[str, ...]
-    """Files of tests that are about each module of the program."""
+    """Test files for every module of the program."""
 
     def modules(self, name: str = "") -> list[str]:
         """Return the paths to mutate: all, or those whose file or folder is called *name*.
@@ -78,13 +78,13 @@ class Plan:
         return found
 
     def is_simulated(self, path: str) -> bool:
-        """Say whether the simulation runs the module *path*."""
+        """Return whether the simulation runs the module *path*."""
         return path in set(_matched(self.simulate))
 
     def own_tests(self, path: str) -> tuple[str, ...]:
-        """Return the files of tests that are about the module *path*.
+        """Return the test files of the module *path*.
 
-        That is the one of its name, where there is one, and what the configuration adds.
+        These are the file with its name, if it exists, and the configured ones.
         """
         package, _, module = self.imported_as(path).partition(".")
         folder = "tests/unit" if path.startswith(self.roots[0]) else "tests/client"

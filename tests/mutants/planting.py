@@ -1,8 +1,8 @@
-"""Prints the mutants of modules, one JSON object a line; run by the environment that has mutmut.
+"""Prints the mutants of modules, one JSON object a line; runs in the environment with mutmut.
 
-What is changed, and into what, is mutmut's: its operators. mutmut itself mutates only what can
-stand behind its trampolines: undecorated functions and methods. Here each mutant is a whole
-module, so properties, constants, class bodies and decorated functions are mutated as well.
+The operators are mutmut's. mutmut itself uses trampolines, so it mutates only undecorated functions
+and methods. Here each mutant is a whole module, so properties, constants, class bodies and
+decorated functions are mutated as well.
 """
 
 import ast
@@ -18,7 +18,7 @@ from libcst.metadata import ByteSpanPositionProvider, CodeSpan, MetadataWrapper
 from mutmut.mutation.mutators import mutation_operators
 
 UNTOUCHED = (cst.Annotation, cst.Import, cst.ImportFrom, cst.TypeAlias)
-"""Nothing inside these is what the program does."""
+"""Nodes without run-time behaviour."""
 
 MODULE = cst.Module([])
 
@@ -27,7 +27,7 @@ TYPING = frozenset({"TypeVar", "ParamSpec", "NewType", "cast", "Protocol"})
 
 
 class Finder(cst.CSTVisitor):  # type: ignore[misc]  # libcst is not in this environment
-    """Finds what there is to mutate in a module."""
+    """Finds the mutations of a module."""
 
     METADATA_DEPENDENCIES = (ByteSpanPositionProvider,)
 
@@ -35,13 +35,13 @@ class Finder(cst.CSTVisitor):  # type: ignore[misc]  # libcst is not in this env
         self.found: list[tuple[str, CodeSpan, str]] = []
 
     def on_visit(self, node: cst.CSTNode) -> bool:
-        """Apply the operators that fit *node*, unless nothing runs there."""
+        """Apply the operators for *node*, unless it has no run-time behaviour."""
         if isinstance(node, UNTOUCHED) or _is_typing(node):
             return False
         for kind, operator in mutation_operators:
             if isinstance(node, kind):
                 mutants = list(operator(node))
-                # Of a string, one that is spoilt tells as much as one in capitals.
+                # One mutation of a string is enough: the others show the same.
                 for mutated in mutants[:1] if kind is cst.BaseString else mutants:
                     self._add(node, mutated, operator.__name__.removeprefix("operator_"))
         return True

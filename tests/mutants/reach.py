@@ -1,4 +1,4 @@
-"""Which tests reach which lines, and how long each takes: measured once for a state of the code."""
+"""The coverage and duration of each test, measured once for a state of the code."""
 
 import ast
 import hashlib
@@ -20,10 +20,10 @@ from tests.mutants.plan import FOLDER, ROOT, Mutant, Plan
 DATA = FOLDER / "coverage"
 MEASURED = FOLDER / "measured.json"
 REACHED = FOLDER / "reach"
-"""What the tests of one file reach, a file each: measured again when that or the code changes."""
+"""The coverage of each test file; measured again when the file or the code changes."""
 
 IMPORTS = FOLDER / "imports"
-"""What tests import that is neither the program's nor theirs, one a line."""
+"""Third-party modules that tests import, one a line."""
 
 BAD_SEEDS = FOLDER / "bad-seeds.json"
 
@@ -31,7 +31,7 @@ OWN = ("token_broker", "tests", "functions", "__main__", "__mp_main__")
 
 
 class Stopwatch:
-    """Loaded in the measuring run: writes how long each test took, and which failed."""
+    """A pytest plugin of the measuring run: records the duration and failure of each test."""
 
     def __init__(self) -> None:
         self.seconds: dict[str, float] = defaultdict(float)
@@ -44,7 +44,7 @@ class Stopwatch:
             self.failed.add(report.nodeid)
 
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
-        """Write it down, once: not in a worker. A worker says what it has imported."""
+        """Write the durations, in the main process only. A worker writes its imports."""
         if hasattr(session.config, "workerinput"):
             with IMPORTS.open("a") as file:
                 file.writelines(f"{name}\n" for name in list(sys.modules) if not _is_own(name))
@@ -55,23 +55,23 @@ class Stopwatch:
 
 @dataclass(frozen=True, slots=True)
 class Reach:
-    """The tests of each line of each module; those of a test's own run, not of its import."""
+    """The tests of each line of each module, without lines that run at import."""
 
     tests: Mapping[str, Mapping[int, frozenset[str]]]
     seconds: Mapping[str, float]
     uses: Mapping[str, frozenset[tuple[str, int]]]
-    """Where a name is used."""
+    """The lines that use a name."""
 
     failed: tuple[str, ...]
-    """Tests that fail without a mutant. They decide nothing."""
+    """Tests that fail without a mutant: they are ignored."""
 
     width: Mapping[str, int] = field(default_factory=dict)
-    """How many lines the tests of a file reach in all: the fewer, the more it is about them."""
+    """The number of lines that a test file covers: a file with few lines is specific."""
 
     def of(self, mutant: Mutant) -> list[str]:
         """Return the tests that reach *mutant*, the fastest first.
 
-        What runs at import, such as a constant, is reached by who reaches a line with its name.
+        A line that runs at import, such as a constant, counts as reached by tests of its uses.
         """
         lines = self.tests.get(mutant.path, {})
         source = (ROOT / mutant.path).read_text()
@@ -91,7 +91,7 @@ def _at(lines: Mapping[int, frozenset[str]], numbers: Iterable[int]) -> frozense
 
 
 def _imported(tree: ast.Module, first: int, last: int) -> tuple[set[str], range]:
-    """Return which names lines give a value at import, and the lines of what they belong to."""
+    """Return the names that lines assign at import, and the lines of their statement."""
     names: set[str] = set()
     body = range(0)
     for node in _outside_functions(tree):
@@ -108,7 +108,7 @@ def _imported(tree: ast.Module, first: int, last: int) -> tuple[set[str], range]
 
 
 def _targets(node: ast.stmt) -> set[str]:
-    """Return the names that a statement of a module or a class gives a value."""
+    """Return the names that a statement of a module or a class assigns."""
     targets = node.targets if isinstance(node, ast.Assign) else [getattr(node, "target", None)]
     found = {n.id for t in targets if t for n in ast.walk(t) if isinstance(n, ast.Name)}
     return found or {"*"}
@@ -123,9 +123,9 @@ def _outside_functions(node: ast.Module | ast.ClassDef) -> Iterator[ast.stmt]:
 
 
 def measure(plan: Plan, folders: Sequence[str]) -> None:
-    """Run the tests of *folders*, unless that was done before, and keep which lines each runs.
+    """Measure the coverage of the tests of *folders*, unless it is stored.
 
-    But for those that plant faults themselves: they show something of tests, not of the program.
+    Tests that plant faults themselves are left out.
     """
     REACHED.mkdir(parents=True, exist_ok=True)
     stale = [file for file in _test_files(folders) if not _is_known(file)]
@@ -150,7 +150,7 @@ def measure(plan: Plan, folders: Sequence[str]) -> None:
 
 
 def measure_seeds(seeds: int) -> frozenset[int]:
-    """Return the seeds of the simulation that are bad without a mutant; found once for all code."""
+    """Return the seeds of the simulation that fail without a mutant; cached by code."""
     digest = _digest(sorted([*_support(), *ROOT.glob("layers/**/*.py")]))
     kept = json.loads(BAD_SEEDS.read_text()) if BAD_SEEDS.is_file() else {}
     if kept.get("digest") != digest or kept["seeds"] < seeds:
@@ -162,7 +162,7 @@ def measure_seeds(seeds: int) -> frozenset[int]:
 
 
 def _keep(plan: Plan, files: Sequence[str]) -> None:
-    """Write down what the run of *files* showed, a file each."""
+    """Store the coverage of *files*, one result a file."""
     measured = json.loads(MEASURED.read_text())
     data = CoverageData(basename=str(DATA))
     data.read()
@@ -185,7 +185,7 @@ def _keep(plan: Plan, files: Sequence[str]) -> None:
 
 
 def _is_known(file: str) -> bool:
-    """Say whether what the tests of *file* reach was measured with the code as it is."""
+    """Return whether what the tests of *file* reach was measured with the code as it is."""
     if not _kept_at(file).is_file():
         return False
     kept = json.loads(_kept_at(file).read_text())
@@ -203,7 +203,7 @@ def _test_files(folders: Sequence[str]) -> list[str]:
 
 
 def _support() -> Iterator[Path]:
-    """Yield what tests use besides the program: fakes, and the modules that are no tests."""
+    """Yield the support code of tests: fakes and helper modules."""
     for folder in ("local", "functions", "tests"):
         for path in (ROOT / folder).rglob("*.py"):
             if not path.name.startswith("test_") and path.parent.name != "mutants":
@@ -246,7 +246,7 @@ def _digest(paths: Sequence[Path]) -> str:
 
 
 def _is_own(name: str) -> bool:
-    """Say whether a module is the program's or the tests', and is to be imported in each fork."""
+    """Return whether a module is the program's or the tests', so each fork imports it."""
     place = getattr(sys.modules[name], "__file__", None) or ""
     is_here = place.startswith(f"{ROOT}/") and not place.startswith(f"{sys.prefix}/")
     return is_here or name.startswith(OWN)

@@ -17,26 +17,26 @@ RESULTS = FOLDER / "results.jsonl"
 EQUIVALENTS = Path(__file__).parent / "equivalents.toml"
 
 FOUND = ("killed", "timed out")
-"""A mutant that never ends is found, too: the test run does not end either."""
+"""A mutant that does not terminate counts as killed: its test run does not end."""
 
 NOT_REACHED = "not reached"
 UNSEEN = ("survived", NOT_REACHED)
 EQUIVALENT = "equivalent"
 LEFT = "not tried"
 EVERY = "*"
-"""The path of what is equivalent in each module."""
+"""The file of equivalent mutants."""
 
 SPOILT = r"raise [\w.]+\((None|\"XX.*XX\"|)\)( from None)?"
-"""An error whose text is another, or none."""
+"""A raise with another text, or none."""
 
 STATES = (*FOUND, *UNSEEN, EQUIVALENT, LEFT)
 
 
 class Results:
-    """A file to which each verdict is added as it is known, so that a run can be taken up again.
+    """A file of verdicts, appended one by one, so that a run can be resumed.
 
-    What was found stays found while mutant and test are the same. What was not is tried again
-    when anything else has changed: *digest* names the state of all code.
+    A killed mutant stays killed while mutant and test are unchanged. A survivor is tried again when
+    any code has changed: *digest* is the digest of all code.
     """
 
     def __init__(self, digest: str) -> None:
@@ -49,11 +49,11 @@ class Results:
                 self._states[kept["key"]] = kept["state"]
 
     def of(self, mutant: Mutant) -> str | None:
-        """Return what is known of a mutant: its state."""
+        """Return the stored state of a mutant, or None."""
         return self._states.get(mutant.key)
 
     def add(self, verdict: Verdict) -> str:
-        """Keep what came of a mutant, and return that."""
+        """Store a verdict, and return the state."""
         self._states[verdict.mutant.key] = verdict.state
         kept = {
             "key": verdict.mutant.key,
@@ -69,7 +69,7 @@ class Results:
 
 
 def _test_digest(test: str) -> str:
-    """Return a digest of *test* and of its file's helpers, not of the other tests; or nothing."""
+    """Return a digest of *test* and its file's helpers, without the other tests; or ""."""
     file, _, rest = test.partition("::")
     path = ROOT / file
     if not path.is_file():
@@ -79,7 +79,7 @@ def _test_digest(test: str) -> str:
 
 @cache
 def digest_without_others(source: str, name: str) -> str:
-    """Return a digest of a file of tests but for all tests that have another *name*."""
+    """Return a digest of a test file without the tests of another *name*."""
     tree = ast.parse(source)
     tree.body = [
         node
@@ -91,7 +91,7 @@ def digest_without_others(source: str, name: str) -> str:
 
 
 class Equivalents:
-    """Mutants that change nothing that anyone could see, each with its reason."""
+    """Equivalent mutants, each with its reason."""
 
     def __init__(self) -> None:
         self.reasons: dict[tuple[str, str, str, str], str] = {}
@@ -104,7 +104,7 @@ class Equivalents:
                 self.reasons[key] = entry["because"]
 
     def reason(self, mutant: Mutant) -> str:
-        """Return why a mutant changes nothing, or nothing."""
+        """Return why a mutant is equivalent, or an empty string."""
         said = (mutant.was, mutant.becomes)
         for key in ((mutant.path, mutant.within, *said), (EVERY, EVERY, *said)):
             if reason := self.reasons.get(key, ""):
@@ -117,7 +117,7 @@ class Equivalents:
         return ""
 
     def outdated(self, mutants: Collection[Mutant]) -> Iterator[str]:
-        """Yield the entries that no mutant is any more; *mutants* are all of some modules."""
+        """Yield the entries without a matching mutant; *mutants* are all of some modules."""
         for mutant in mutants:
             self.reason(mutant)
         paths = {mutant.path for mutant in mutants}
@@ -127,7 +127,7 @@ class Equivalents:
 
 
 def table(states: Iterable[tuple[str, str]]) -> str:
-    """Return how many mutants of each module came to what, from pairs of path and state."""
+    """Return a table of the states of each module's mutants, from pairs of path and state."""
     counts: dict[str, Counter[str]] = {}
     for path, state in states:
         counts.setdefault(_short(path), Counter())[state] += 1
@@ -142,13 +142,13 @@ def table(states: Iterable[tuple[str, str]]) -> str:
 
 
 def share(count: Counter[str]) -> str:
-    """Return which part of the mutants that change something was found."""
+    """Return the share of killed mutants, without equivalent ones."""
     found, unseen = (sum(count[state] for state in states) for states in (FOUND, UNSEEN))
     return f"{100 * found / (found + unseen):.1f} %" if found + unseen else "-"
 
 
 def is_below(aim: float, count: Counter[str]) -> bool:
-    """Say whether a smaller part than *aim* was found of what was tried and is not equivalent."""
+    """Return whether the tests killed a smaller share of the tried mutants than *aim*."""
     found, unseen = (sum(count[state] for state in states) for states in (FOUND, UNSEEN))
     return found < aim * (found + unseen)
 

@@ -1,7 +1,7 @@
-"""One mutant in a process of its own, forked from one that has imported all but the program.
+"""Runs one mutant in a process forked from one that has imported everything but the program.
 
-A fork costs milliseconds, while importing boto3, moto and Hypothesis takes seconds. The program
-itself is imported in the fork, so a mutated constant or decorator is as good as any other line.
+A fork costs milliseconds, while importing boto3, moto and Hypothesis takes seconds. The program is
+imported in the fork, so mutated constants and decorators take effect.
 """
 
 import gc
@@ -34,41 +34,41 @@ if TYPE_CHECKING:
 ENTRANCE = (
     *("-x", "-q", "--no-header", "--tb=no", "--capture=fd"),
     *("-p", "no:cacheprovider", "-p", "no:cov", "-p", "no:xdist"),
-    "--timeout=0",  # a mutant that hangs is ended from here, and is no test that fails
+    "--timeout=0",  # the parent ends a mutant that hangs
     *("-W", "ignore::pytest.PytestAssertRewriteWarning"),  # plugins are imported already
 )
 GRACE_SECONDS = 15
-"""What a trial may take in any case."""
+"""The least timeout of a trial in seconds."""
 
 OFTEN = (
     *("hypothesis.strategies", "botocore.client", "pytest_socket", "pytest_timeout"),
     *("boto3.session", "moto.server", "requests", "httpx", "trio"),
 )
-"""What most tests import, until it is measured."""
+"""Common imports of tests, until they are measured."""
 
 BASELINE_SECONDS = 60
-"""What the tests of one module may take."""
+"""The timeout in seconds of one module's tests."""
 
 SLOWER = 4
-"""How many times longer than without a mutant its tests may take."""
+"""The factor between the timeout and the duration without a mutant."""
 
 MOST_MEMORY_BYTES = 6 << 30
 
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """Something to run with a mutant planted: tests, or seeds of the simulation."""
+    """Tests or seeds to run with a planted mutant."""
 
     tests: tuple[str, ...] = ()
     seeds: tuple[int, ...] = ()
     seconds: float = 0
     is_confirmed: bool = False
-    """Whether what fails is run once more by itself."""
+    """Whether a failing test is run again alone."""
 
 
 @dataclass(slots=True)
 class Verdict:
-    """What came of a mutant, by which test."""
+    """The state of a mutant, and the test that decided it."""
 
     mutant: Mutant
     state: str
@@ -76,7 +76,7 @@ class Verdict:
 
 
 class _Loader(SourceFileLoader):
-    """Loads a module from another source than its file's."""
+    """Loads a module from a given source."""
 
     def __init__(self, name: str, path: str, source: str) -> None:
         super().__init__(name, path)
@@ -88,7 +88,7 @@ class _Loader(SourceFileLoader):
 
 
 class Planted(MetaPathFinder):
-    """Has a module imported with the fault in it."""
+    """An import hook that loads the mutated module."""
 
     def __init__(self, name: str, mutant: Mutant) -> None:
         self._name = name
@@ -110,7 +110,7 @@ class Planted(MetaPathFinder):
 
 
 class Chosen:
-    """Runs chosen tests in their order, or all of a file, and remembers the first that fails."""
+    """Runs selected tests in order, or a whole file, and records the first failure."""
 
     def __init__(self, tests: Sequence[str]) -> None:
         self._order = {test: position for position, test in enumerate(tests)}
@@ -118,7 +118,7 @@ class Chosen:
 
     @pytest.hookimpl(trylast=True)
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
-        """Leave out all others, unless a file is chosen."""
+        """Deselect all other tests, unless a file is selected."""
         if all("::" not in test for test in self._order):
             items.sort(key=_is_property)  # they take longest
             return
@@ -129,7 +129,7 @@ class Chosen:
         items.sort(key=lambda item: (files[item.path], self._order[item.nodeid]))
 
     def pytest_sessionstart(self) -> None:
-        """Look for one example that fails, not for the simplest."""
+        """Stop at the first failing example, without shrinking."""
         from hypothesis import Phase, settings  # noqa: PLC0415 (see the module)
 
         settings.register_profile(
@@ -142,12 +142,12 @@ class Chosen:
         settings.load_profile("mutants")
 
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
-        """Remember a file that cannot be imported."""
+        """Record a file that cannot be imported."""
         if report.failed:
             self.failed = self.failed or f"import of {report.nodeid}"
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        """Remember a test that fails."""
+        """Record a failing test."""
         if report.failed:
             self.failed = self.failed or report.nodeid
 
@@ -165,7 +165,7 @@ def run_tests(stage: Stage) -> str:
 
 
 def run_seeds(stage: Stage) -> str:
-    """Run seeds of the simulation, and return what the first bad one shows."""
+    """Run seeds of the simulation, and return the first violation, or an empty string."""
     from tests.protocol.simulation.campaign import find  # noqa: PLC0415 (imports the program)
 
     found = next((finding for finding in find(stage.seeds) if finding), None)
@@ -173,7 +173,7 @@ def run_seeds(stage: Stage) -> str:
 
 
 def failing(tests: Sequence[str]) -> str:
-    """Return the first of *tests* that fails without a mutant; tried in a process of its own."""
+    """Return the first of *tests* that fails without a mutant; runs in a new process."""
     answer, theirs = get_context("fork").Pipe(duplex=False)
     process = get_context("fork").Process(
         target=_child, args=(Stage(tuple(tests), seconds=BASELINE_SECONDS), "", None, theirs)
@@ -185,14 +185,14 @@ def failing(tests: Sequence[str]) -> str:
 
 
 def bad_seeds(seeds: int) -> list[int]:
-    """Return the seeds that are bad without a mutant; to be called in a process of its own."""
+    """Return the seeds that fail without a mutant; must be called in a new process."""
     from tests.protocol.simulation.campaign import find  # noqa: PLC0415 (imports the program)
 
     return [finding.seed for finding in find(range(seeds)) if finding]
 
 
 def _child(stage: Stage, name: str, mutant: Mutant | None, answer: "Connection[Any, Any]") -> None:
-    """Run a stage with a mutant, or without one, and say what failed."""
+    """Run a stage with or without a mutant, and send the failed test."""
     os.setsid()
     silence = os.open(os.devnull, os.O_RDWR)
     for stream in (0, 1, 2):
@@ -204,7 +204,7 @@ def _child(stage: Stage, name: str, mutant: Mutant | None, answer: "Connection[A
         sys.meta_path.insert(0, Planted(name, mutant))
     try:
         failed = run_seeds(stage) if stage.seeds else run_tests(stage)
-    except BaseException:  # noqa: BLE001 (whatever a mutant does, it is found)
+    except BaseException:  # noqa: BLE001 (any exception kills the mutant)
         failed = traceback.format_exc().splitlines()[-1][:200]
     answer.send(failed)
     answer.close()
@@ -223,14 +223,14 @@ class _Running:
 
 @dataclass(slots=True)
 class Pool:
-    """Tries mutants, as many at once as there are cores."""
+    """Runs mutants in parallel, one on each core."""
 
     workers: int
     module_name: Callable[[str], str]
     _running: list[_Running] = field(default_factory=list)
 
     def verdicts(self, trials: Iterable[tuple[Mutant, list[Stage]]]) -> Iterator[Verdict]:
-        """Yield what comes of each mutant, as it is known."""
+        """Yield the verdict of each mutant as it ends."""
         waiting = iter(trials)
         try:
             while True:
@@ -273,9 +273,9 @@ class Pool:
 
 
 def _next(stage: Stage, later: list[Stage], failed: str) -> list[Stage]:
-    """Return what is to be run after *stage*, of which *failed* failed, if anything did.
+    """Return the stages after *stage*, whose test *failed* failed, if any.
 
-    A test that failed after others is run by itself: it may fail because of their order.
+    A test that failed after others is run again alone: it may depend on their order.
     """
     if failed not in stage.tests or not stage.is_confirmed:
         return [] if failed else later
@@ -285,7 +285,7 @@ def _next(stage: Stage, later: list[Stage], failed: str) -> list[Stage]:
 
 
 def _answer(one: _Running) -> str | None:
-    """Return what a process said; None if it was ended before it did."""
+    """Return the answer of a process; None if it was ended before."""
     try:
         if one.answer.poll():
             return str(one.answer.recv())
@@ -299,7 +299,7 @@ def _answer(one: _Running) -> str | None:
 
 
 def _end(process: "ForkProcess") -> None:
-    """End a process and all that it started."""
+    """End a process and its children."""
     try:
         os.killpg(process.pid or 0, signal.SIGKILL)
     except ProcessLookupError:
@@ -308,7 +308,7 @@ def _end(process: "ForkProcess") -> None:
 
 
 def warm_up() -> None:
-    """Import what tests import, but for the program and the tests."""
+    """Import the third-party modules of the tests."""
     measured = IMPORTS.read_text().splitlines() if IMPORTS.is_file() else ()
     for name in dict.fromkeys((*OFTEN, *measured)):
         try:

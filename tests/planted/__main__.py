@@ -1,6 +1,6 @@
 """`python -m tests.planted`: plant each defect, run its tests, and report which of them fail.
 
-One process and one collection for all: so each costs what its tests take, and no more.
+All defects share one process and one collection, so each costs only the time of its tests.
 """
 
 import json
@@ -15,7 +15,10 @@ from tests.planted.defects import DEFECTS, Defect
 
 ENTRANCE = (
     *("-q", "--no-header", "--capture=sys", "-p", "no:cacheprovider", "-p", "no:cov"),
-    *("-W", "ignore::pytest.PytestAssertRewriteWarning"),  # what is planted is imported already
+    *(
+        "-W",
+        "ignore::pytest.PytestAssertRewriteWarning",
+    ),  # the modules with defects are imported already
 )
 
 
@@ -27,7 +30,7 @@ class Planting:
         self.found: dict[str, dict[str, dict[str, bool]]] = {}
 
     def pytest_sessionstart(self) -> None:
-        """Look for one example that fails, not for the simplest."""
+        """Stop at the first failing example, without shrinking."""
         settings.register_profile(
             "planted", settings(), phases=[Phase.explicit, Phase.generate], print_blob=False
         )
@@ -45,7 +48,7 @@ class Planting:
     def tried(
         self, defect: Defect, items: list[pytest.Item], session: pytest.Session
     ) -> dict[str, bool]:
-        """Say whether one of *items* fails with *defect*, and whether it does without."""
+        """Return whether one of *items* fails with *defect*, and whether it does without."""
         with pytest.MonkeyPatch.context() as patch:
             if items:
                 defect.plant(patch, items[0].module)  # type: ignore[attr-defined]  # each is a function of one
@@ -62,7 +65,7 @@ def named(items: Iterable[pytest.Item], name: str) -> Iterator[pytest.Item]:
 
 def fails(item: pytest.Item, session: pytest.Session) -> bool:
     """Run *item*, and say whether it fails."""
-    # What it shares with others of its module is kept for them.
+    # Keep the fixtures that other tests of its module share.
     others = (other for other in session.items if other is not item)
     following = next((o for o in others if o.path == item.path), None)
     following = following or next((other for other in session.items if other is not item), None)

@@ -48,12 +48,12 @@ from token_broker_local import signatures
 from token_broker_operations import vulnerabilities
 
 Plant = Callable[[pytest.MonkeyPatch, Any], object]
-"""Takes the control out; given the module of the tests, for what they read is not code."""
+"""Removes the control; gets the module of the tests, for defects in files that they read."""
 
 
 @dataclass(frozen=True)
 class Defect:
-    """A control that is gone, the threat it stood against, and the tests that have to notice."""
+    """A removed control, its threat, and the tests that must fail."""
 
     name: str
     threat: str
@@ -126,7 +126,7 @@ def unrepeated(self: Sealer, item: Item) -> Token | None:
 
 
 def looked_up_again(host: str, port: int) -> socket.socket:
-    """Judge one answer of the DNS, and call where another leads."""
+    """Check one DNS answer, and connect to the address of another."""
     current_deadline.get().addresses(host)
     sock = sockets._Socket(socket.AF_INET)
     sock.connect((current_deadline.get().resolve(host)[0], port))
@@ -238,13 +238,13 @@ DEFECTS = (
         put(signatures.Signer, "payload", lambda *_: "UNSIGNED-PAYLOAD"),
     ),
     Defect(
-        "a connection may have any name",
+        "connection names are not validated",
         "T4",
         (f"{FAILURES}::test_an_invalid_connection_name_is_refused",),
         put(events, "CONNECTION", re.compile(".*", re.DOTALL)),
     ),
     Defect(
-        "lengths are left out of what names a variant",
+        "lengths are left out of a variant's name",
         "T5",
         (f"{UNIT}/test_tokens.py::test_different_values_never_share_an_encoding",),
         put(tokens, "framed", lambda _, content: content),
@@ -256,7 +256,7 @@ DEFECTS = (
         put(tokens.Variant, "__init__", named_by_kind),
     ),
     Defect(
-        "a hold is kept, and not looked at",
+        "a hold is stored, but not checked",
         "T37",
         (
             f"{FUNCTIONS}/test_hold.py::test_a_held_connection_hands_out_no_token_and_calls_no_vendor",
@@ -264,7 +264,7 @@ DEFECTS = (
         put(aliases, "refuse_held", nothing),
     ),
     Defect(
-        "pins are read, and not heeded",
+        "pins are read, but not enforced",
         "T38",
         (f"{PINNED}::test_a_pinned_field_accepts_only_the_value_of_the_secret",),
         both(
@@ -273,7 +273,7 @@ DEFECTS = (
         ),
     ),
     Defect(
-        "a rotation that pins renews what callers chose",
+        "a rotation with pins refreshes forbidden variants",
         "T38",
         (f"{PINNED}::test_a_rotation_to_a_pinning_secret_drops_tokens_of_other_values",),
         put(Maintenance, "_may_be_pinned_away", nothing),
@@ -285,7 +285,7 @@ DEFECTS = (
         put(Resolver, "_drop_older", nothing),
     ),
     Defect(
-        "a body that is no JSON is a defect",
+        "a body that is not JSON is a defect",
         "T6",
         (
             f"{FUNCTIONS}/test_fuzz.py::test_any_http_event_gets_a_response_without_an_internal_error",
@@ -317,7 +317,7 @@ DEFECTS = (
         put(CredentialGate, "check", nothing),
     ),
     Defect(
-        "any text may be a header",
+        "header values are not validated",
         "T8",
         (f"{UNIT}/test_exchange.py::test_a_request_with_an_invalid_header_is_refused",),
         put(Request, "__post_init__", nothing),
@@ -329,19 +329,19 @@ DEFECTS = (
         put(Request, "__post_init__", quoting),
     ),
     Defect(
-        "the client goes to whatever looks like home",
+        "the client accepts an address that only contains its base",
         "T9",
         ("tests/client/test_origins.py::test_a_url_of_another_origin_is_refused",),
         put(origins, "is_home", lambda url, base: base.removesuffix("/API") in url),
     ),
     Defect(
-        "urllib3 may quote a head that it cannot read",
+        "urllib3 may log a header that it cannot parse",
         "T11",
         (f"{TRANSPORT}::test_no_header_is_logged",),
         talkative,
     ),
     Defect(
-        "what is wrong in a secret is quoted",
+        "an error quotes an invalid value of a secret",
         "T13",
         (f"{UNIT}/flows/test_credentials.py::{QUOTED}",),
         put(Document, "wrong", shown),
@@ -353,25 +353,25 @@ DEFECTS = (
         put(Sealer, "_place", placeless),
     ),
     Defect(
-        "a seal is bound to no generation, nor to what is said beside it",
+        "a seal is not bound to the generation and clear attributes",
         "T17",
         (f"{TAMPERING}::test_a_restored_older_generation_is_never_handed_out",),
         both(put(Sealer, "_place", placeless), put(Sealer, "open_token", unrepeated)),
     ),
     Defect(
-        "what is said in clear is believed",
+        "clear attributes are trusted",
         "T17",
         (f"{TAMPERING}::test_a_clear_attribute_that_differs_from_the_sealed_one_is_refused",),
         put(Sealer, "open_token", unrepeated),
     ),
     Defect(
-        "half an item is served",
+        "an incomplete item is served",
         "T18",
         (f"{TAMPERING}::test_a_missing_attribute_is_restored_by_one_exchange[kind]",),
         put(item_codec, "_whole", lambda _: frozenset()),
     ),
     Defect(
-        "types are believed",
+        "types are not checked",
         "T18",
         (f"{TAMPERING}::test_an_attribute_of_a_wrong_type_is_replaced_by_one_exchange",),
         put(
@@ -381,7 +381,7 @@ DEFECTS = (
         ),
     ),
     Defect(
-        "addresses are not judged",
+        "addresses are not checked",
         "T19",
         (
             f"{REACH}::test_an_internal_address_in_the_url_is_refused",
@@ -390,13 +390,13 @@ DEFECTS = (
         put(Deadline, "_may_reach", yes),
     ),
     Defect(
-        "addresses may have two readings",
+        "ambiguous addresses are accepted",
         "T19",
         (f"{REACH}::test_an_ambiguous_url_is_refused",),
         put(transport, "split_url", lambda text: text.partition("://")),
     ),
     Defect(
-        "the version before a wrong one is not tried",
+        "the previous version is not tried",
         "T20",
         (
             f"{FAILURES}::test_a_rotation_to_a_wrong_password_falls_back_to_the_previous_version_once",
@@ -404,13 +404,13 @@ DEFECTS = (
         put(attempt.ExchangeAttempt, "_previous", nothing),
     ),
     Defect(
-        "the list of allowed hosts is not asked",
+        "the list of allowed hosts is ignored",
         "T22",
         (f"{VENDORLINK}::test_nothing_is_sent_to_a_host_that_is_not_allowed",),
         put(vendorlink_credentials.Credentials, "allows", allowing),
     ),
     Defect(
-        "a login is sent around for ever",
+        "login redirects are not bounded",
         "T22",
         (f"{VENDORLINK}::test_a_fourth_host_or_a_loop_of_hosts_is_an_error",),
         put(vendorlink, "MOST_HOPS", 9),
@@ -425,7 +425,7 @@ DEFECTS = (
         following,
     ),
     Defect(
-        "one address is judged, another is called",
+        "the checked address is not the connected one",
         "T23",
         (f"{REACH}::test_the_checked_address_is_the_one_that_is_connected_to",),
         put(sockets, "_connected", looked_up_again),
@@ -437,7 +437,7 @@ DEFECTS = (
         both(put(transport, "tls", unverified), session_with("verify", False)),
     ),
     Defect(
-        "whoever may be called in clear may lead to others in clear",
+        "a host over http may name other hosts over http",
         "T24",
         (f"{VENDORLINK}::test_only_loopback_is_called_over_http",),
         put(
@@ -447,13 +447,13 @@ DEFECTS = (
         ),
     ),
     Defect(
-        "the deadline is counted anew with every byte",
+        "each byte restarts the deadline",
         "T25",
         (f"{TRANSPORT}::test_a_server_that_sends_slowly_does_not_exceed_the_deadline[body]",),
         put(sockets._Socket, "recv_into", socket.socket.recv_into),
     ),
     Defect(
-        "a body has no bound",
+        "the size of a body is not bounded",
         "T25",
         (
             f"{TRANSPORT}::test_a_larger_body_is_refused[one byte more]",
@@ -477,19 +477,19 @@ DEFECTS = (
         put(api, "codes_of", indexing),
     ),
     Defect(
-        "any text is a token",
+        "token values are not validated",
         "T27",
         (f"{UNIT}/flows/vntana/test_api.py::test_an_invalid_token_is_an_error",),
         put(api, "sendable", lambda value: isinstance(value, str)),
     ),
     Defect(
-        "proxies and ~/.netrc are heeded",
+        "proxies and ~/.netrc are used",
         "T28",
         (f"{TRANSPORT}::test_proxy_and_netrc_of_the_environment_are_ignored",),
         session_with("trust_env", True),
     ),
     Defect(
-        "the quick read verifies nobody",
+        "the fast read does not verify certificates",
         "T29",
         (f"{UNIT}/aws/test_fast_client.py::test_tls_is_verified",),
         put(fast_client, "_tls", unverified_quickly),
@@ -501,7 +501,7 @@ DEFECTS = (
         put(http1, "context", unverified_quickly),
     ),
     Defect(
-        "what boto3 raises is raised",
+        "boto3's errors are not mapped",
         "T30",
         (
             (
@@ -512,13 +512,13 @@ DEFECTS = (
         put(errors, "WRONG_SETTINGS", frozenset()),
     ),
     Defect(
-        "memory is not what is left",
+        "the cache is not a fallback",
         "T30",
         (f"{FAILURES}::test_a_cached_token_is_handed_out_while_the_table_is_unavailable",),
         put(TokenCache, "recall", nothing),
     ),
     Defect(
-        "AWS is waited for as long at the end as at the beginning",
+        "AWS timeouts do not shrink with the remaining time",
         "T30",
         (f"{UNIT}/aws/test_clients.py::test_timeouts_shrink_with_the_remaining_time",),
         put(clients, "_timeouts", lambda _: clients.USUAL),
@@ -536,7 +536,7 @@ DEFECTS = (
         unlocked,
     ),
     Defect(
-        "what is known is not told",
+        "known vulnerabilities are not reported",
         "T33",
         (f"{UNIT}/test_vulnerabilities.py::test_a_known_vulnerability_fails_the_audit",),
         put(

@@ -13,7 +13,7 @@ from token_broker_local.provisions import create_table
 
 @pytest.fixture(autouse=True)
 def _time_passes(world: World) -> None:
-    """Let the broker's clock run here as it does in the processes that race."""
+    """Let the broker's clock run here as in the racing processes."""
     world.stands_at = None
 
 
@@ -30,7 +30,7 @@ def dynalite_url() -> Iterator[str]:
 
 @pytest.fixture(params=["moto", "dynalite"])
 def engine(request: pytest.FixtureRequest, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let the table be kept by one engine or the other."""
+    """Use one of the engines for the table."""
     del world
     if request.param == "dynalite":
         if not engines.has_dynalite():

@@ -11,17 +11,17 @@ from tests.ports import free_ports
 from tests.waiting import PATIENCE_SECONDS, wait_until
 
 DYNALITE = Path(__file__).parents[2] / ".tools" / "dynalite" / "node_modules" / ".bin" / "dynalite"
-"""Where `make test` puts it, if there is a Node."""
+"""The path where `make test` installs dynalite, if Node is available."""
 
 
 def has_dynalite() -> bool:
-    """Say whether the second engine can be started here."""
+    """Return whether the second engine can be started here."""
     return DYNALITE.exists() and shutil.which("node") is not None
 
 
 @contextmanager
 def dynalite() -> Iterator[str]:
-    """Run dynalite, all in memory, for as long as this lasts; yield its URL."""
+    """Run dynalite in memory during the context; yield its URL."""
     port = free_ports().port
     command = [str(DYNALITE), "--port", str(port), "--createTableMs", "0"]
     quiet = subprocess.DEVNULL

@@ -50,7 +50,7 @@ class Result:
 
 def service_of(job: Job) -> Service:
     """Return the function of a job, as a Lambda of its own has it."""
-    os.environ.clear()  # of what the fork server was started with
+    os.environ.clear()  # the fork server's environment
     os.environ.update(job.environment)
     wait_for_aws()
     service = Environment(os.environ).service(FLOWS[job.flow])
@@ -64,7 +64,7 @@ def called(service: Service, job: Job, timeout: float = TIMEOUT) -> Result:
     began = time.monotonic()
     try:
         answer = service(dict(job.payload), LambdaContext(f"token-broker-{job.flow}", timeout))
-    except Exception as error:  # noqa: BLE001 (the test sees which it was)
+    except Exception as error:  # noqa: BLE001 (the test compares its type)
         return Result(type(error).__name__, 0, time.monotonic() - began)
     return Result(answer["source"], answer["generation"], time.monotonic() - began)
 
@@ -138,7 +138,7 @@ class Stepping:
 
 
 def silence() -> None:
-    """Write nothing: the lines of a hundred processes are no use in a test's output."""
+    """Discard output: the log lines of a hundred processes do not help in a test report."""
     null = os.open(os.devnull, os.O_WRONLY)
     os.dup2(null, 1)
     os.dup2(null, 2)

@@ -1,6 +1,6 @@
 """Modules that the fork server imports before it forks: code, and botocore's data files.
 
-Nothing of an account is read here. The processes that race do that, each from its environment.
+No account settings are read here: each racing process reads them from its environment.
 """
 
 import botocore.loaders

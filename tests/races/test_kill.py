@@ -96,7 +96,7 @@ PROBES = {
 
 
 def is_live(world: World, flow: str, answer: dict[str, Any]) -> bool:
-    """Say whether the vendor takes the token of *answer*."""
+    """Return whether the vendor takes the token of *answer*."""
     headers = {name.lower(): value for name, value in answer["headers"].items()}
     fake = world.fakes[flow]
     base = f"http://{fake.address}" if flow == "vendorlink" else fake.url

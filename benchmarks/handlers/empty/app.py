@@ -1,4 +1,4 @@
-"""A handler that does nothing: what the runtime itself costs."""
+"""A handler that does nothing, for the runtime's own cost."""
 
 
 def handler(event: object, context: object) -> dict[str, object]:

@@ -1,4 +1,4 @@
-"""A token cache as people write it: boto3, requests, and Powertools with all that it offers."""
+"""A token cache in common style: boto3, requests and Powertools with all features."""
 
 import os
 from typing import Any

@@ -99,7 +99,7 @@ def _expand(seen: Exploration, number: int) -> None:
 
 
 def _follow(seen: Exploration, number: int, steps: list[Step], others: Key) -> bool:
-    """Visit the successors by *steps* without *others*; return whether none is fair."""
+    """Visit the successors by *steps*; *others* take no part. Return whether none is fair."""
     space, numbers = seen.space, seen.numbers
     is_stuck = True
     seen.moves += len(steps)
