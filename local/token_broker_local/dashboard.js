@@ -178,7 +178,7 @@ function news(figures) {
 
 // Charts
 
-const colours = new Map();  // a series keeps its colour, whoever joins it on its chart
+const colours = new Map();  // a series keeps its colour when others are added to its chart
 
 function colour(chart, name) {
   if (!colours.has(chart.metric)) colours.set(chart.metric, new Map());
