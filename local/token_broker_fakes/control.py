@@ -13,10 +13,10 @@ import re
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs
 
+from token_broker_fakes.clock import ClockError, possible
 from token_broker_fakes.faults import Fault, FaultError
 from token_broker_fakes.log import KEPT
 from token_broker_fakes.modes import ModeError
-from token_broker_fakes.sources import ClockError, possible
 from token_broker_fakes.wire import JSON, Answer
 
 if TYPE_CHECKING:

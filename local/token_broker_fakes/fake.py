@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
 from token_broker.errors import UpstreamUnavailable
 from token_broker.exchange import Request, Response
+from token_broker_fakes.clock import Clock
 from token_broker_fakes.faults import (
     LOST,
     UNPROCESSED,
@@ -26,7 +27,6 @@ from token_broker_fakes.faults import (
 )
 from token_broker_fakes.log import Log
 from token_broker_fakes.modes import Modes
-from token_broker_fakes.sources import Clock
 from token_broker_fakes.wire import Answer, Call, Delivery, Refused
 
 if TYPE_CHECKING:
@@ -176,7 +176,7 @@ class Fake(Generic[M]):
         found = self.route(call)
         if found is None:
             self.log.unknown.append(f"{call.method} {call.path}")
-            return "unknown", self.unrouted
+            return "unknown", self.lost_way
         return found
 
     @staticmethod
@@ -193,7 +193,7 @@ class Fake(Generic[M]):
         """Return the step of *call* and the function that answers it; None for an unknown route."""
 
     @abstractmethod
-    def unrouted(self, call: Call) -> Answer:
+    def lost_way(self, call: Call) -> Answer:
         """Answer a call without a route: 404, or 405 if the path has another method."""
 
     @abstractmethod

@@ -95,7 +95,7 @@ class FakeEditor(Fake[EditorModes]):
         """Return the step of *call*, and the function that answers it."""
         return self._routes.get((call.method, call.path))
 
-    def unrouted(self, call: Call) -> Answer:
+    def lost_way(self, call: Call) -> Answer:
         """Return 405 if the path has another method, else 404."""
         is_known = any(path == call.path for _, path in self._routes)
         return Answer(405 if is_known else 404, {}, b"", "no such route")

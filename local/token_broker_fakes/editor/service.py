@@ -4,9 +4,10 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import Any
 
+from token_broker_fakes.clock import Clock
 from token_broker_fakes.editor.modes import EditorModes, required, sent
 from token_broker_fakes.editor.responses import answered, expiration, page, unfit, wrong
-from token_broker_fakes.sources import Clock, uuid
+from token_broker_fakes.opaque import uuid
 from token_broker_fakes.wire import Answer, Call
 
 

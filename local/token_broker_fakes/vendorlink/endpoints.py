@@ -5,7 +5,7 @@ once. https://vendorlink.zendesk.com/hc/nl/articles/360009375660-ISPnext-API-Aut
 https://helpcenter.ispnext.com/hc/en-gb/articles/26245634683036
 """
 
-from token_broker_fakes.sources import uuid
+from token_broker_fakes.opaque import uuid
 from token_broker_fakes.vendorlink.modes import is_own, next_host, twin
 from token_broker_fakes.vendorlink.realm import Realm, bearer, failed
 from token_broker_fakes.vendorlink.sessions import Renewal, User

@@ -19,7 +19,7 @@ from typing import Any, ClassVar
 
 from token_broker_fakes.fake import SHOWN, Fake, Handler
 from token_broker_fakes.faults import Sleep
-from token_broker_fakes.sources import uuid
+from token_broker_fakes.opaque import uuid
 from token_broker_fakes.vendorlink import endpoints
 from token_broker_fakes.vendorlink.modes import DOMAIN, VendorlinkModes, twin
 from token_broker_fakes.vendorlink.realm import Realm
@@ -136,7 +136,7 @@ class FakeVendorlink(Fake[VendorlinkModes]):
         place = (call.method, call.path.lower())
         return self._routes.get(place) or (("data", self._data) if place in self.data else None)
 
-    def unrouted(self, call: Call) -> Answer:
+    def lost_way(self, call: Call) -> Answer:
         """Return 405 if the path has another method, else 404."""
         is_known = any(path == call.path.lower() for _, path in (*self._routes, *self.data))
         body = {"message": f"no {call.method} here"}

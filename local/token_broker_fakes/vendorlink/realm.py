@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass, field
 
+from token_broker_fakes.clock import Clock
 from token_broker_fakes.log import Log
-from token_broker_fakes.sources import Clock
 from token_broker_fakes.vendorlink.modes import VendorlinkModes
 from token_broker_fakes.vendorlink.sessions import Access, Tokens, User
 from token_broker_fakes.wire import Answer, Call, Refused

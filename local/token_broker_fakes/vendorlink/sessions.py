@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import Any
 
-from token_broker_fakes.sources import opaque, unpadded
+from token_broker_fakes.opaque import opaque, unpadded
 from token_broker_fakes.vendorlink.modes import VendorlinkModes
 
 RENEWAL_BYTES = 48

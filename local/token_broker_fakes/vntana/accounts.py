@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import Any, Literal, TypeVar
 
-from token_broker_fakes.sources import uuid
+from token_broker_fakes.opaque import uuid
 
 ORGANIZATION_LEVEL = frozenset({"ORGANIZATION_OWNER", "ORGANIZATION_ADMIN"})
 """Roles that use the organization's token for everything."""

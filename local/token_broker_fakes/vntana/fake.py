@@ -142,7 +142,7 @@ class FakeVntana(Fake[VntanaModes]):
         place = (call.method, call.path)
         return self._routes.get(place) or (("data", self._data) if place in self.data else None)
 
-    def unrouted(self, call: Call) -> Answer:
+    def lost_way(self, call: Call) -> Answer:
         """Return 405 if the path has another method, else 404."""
         if call.path in OTHER_METHODS.union(path for _, path in (*self._routes, *self.data)):
             return refused(self.modes, 405, "METHOD_NOT_ALLOWED").answer

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from token_broker_fakes.sources import Clock
+from token_broker_fakes.clock import Clock
 from token_broker_fakes.vntana.accounts import Account, Organization, Workspace
 from token_broker_fakes.vntana.modes import VntanaModes
 from token_broker_fakes.vntana.responses import handed_out, refused, unauthorized

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from random import Random
 from typing import Literal
 
-from token_broker_fakes.sources import opaque
+from token_broker_fakes.opaque import opaque
 from token_broker_fakes.vntana.accounts import Account, Organization, Workspace
 
 TOKEN_BYTES = 65

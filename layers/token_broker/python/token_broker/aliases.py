@@ -122,7 +122,7 @@ def expects_another(alias: Item, item: Item) -> bool:
 
 
 def expected_by(alias: Item) -> dict[str, Any]:
-    """Return what *alias* expects of its token, by the attribute that a caller may have damaged."""
+    """Return what *alias* expects of its token's context; nothing if the attribute is damaged."""
     expected = alias.decoded_context()
     return expected if isinstance(expected, dict) else {}
 
