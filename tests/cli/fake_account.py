@@ -2,6 +2,7 @@
 
 import json
 import ssl
+import sys
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
@@ -209,11 +210,20 @@ class Handler(BaseHTTPRequestHandler):
         """Write nothing."""
 
 
+class Server(ThreadingHTTPServer):
+    """Prints no traceback for a client that a test has interrupted."""
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Ignore a client that disconnected; print any other exception."""
+        if not isinstance(sys.exception(), ConnectionError):
+            super().handle_error(request, client_address)
+
+
 @contextmanager
 def serving(account: Account, tls: ssl.SSLContext | None = None) -> Iterator[Account]:
     """Serve *account* on loopback, through *tls* if it is given."""
     account.goes_on.set()
-    with ThreadingHTTPServer(("127.0.0.1", 0), partial(Handler, account)) as server:
+    with Server(("127.0.0.1", 0), partial(Handler, account)) as server:
         if tls:
             server.socket = tls.wrap_socket(server.socket, server_side=True)
         account.url = f"http{'s' if tls else ''}://127.0.0.1:{server.server_address[1]}"
