@@ -22,7 +22,6 @@ from token_broker.errors import (
     upstream_of,
 )
 from token_broker.exchange import NeedToken, Request, Response
-from token_broker.flows.vntana.organizations import LISTING
 from token_broker.item import Failure, Item
 from token_broker.records import replace
 from token_broker.refresh.credential_gate import CredentialGate, latched, suspected
@@ -82,21 +81,17 @@ def test_a_forced_exchange_is_made_once_in_ten_seconds(after: int, wait: int | N
         assert told == ("force: at most once in 10 seconds", wait)
 
 
-@pytest.mark.parametrize(("left", "is_on_demand"), [(571, True), (570, False), (0, False)])
+@pytest.mark.parametrize(
+    ("left", "min_ttl", "is_on_demand"),
+    [(571, 1000, True), (570, 1000, False), (0, 1000, False), (0, None, False)],
+)
 def test_a_longer_min_ttl_counts_as_forced_until_the_renewal_is_due(
-    left: int, is_on_demand: bool
+    left: int, min_ttl: int | None, is_on_demand: bool
 ) -> None:
     broker = with_token()
     broker.now = ENDS - left
-    assert obtain(broker, min_ttl=1000) == ("exchange", 2)
+    assert obtain(broker, min_ttl=min_ttl) == ("exchange", 2)
     assert broker.item().forced_at == (broker.now if is_on_demand else 0)
-
-
-def test_a_plain_call_does_not_count_as_forced() -> None:
-    broker = with_token()
-    broker.put(**DEAD)
-    assert obtain(broker) == ("exchange", 2)
-    assert broker.item().forced_at == 0
 
 
 def test_a_forced_call_accepts_a_token_made_meanwhile() -> None:
@@ -327,12 +322,12 @@ GATE = Item(
 )
 
 
-@pytest.mark.parametrize(("ago", "retry_after"), [(45, 15), (59, 1), (60, 1), (90, 1), (0, 60)])
-def test_the_error_of_a_suspect_version_has_its_retry_after(ago: int, retry_after: int) -> None:
+def test_the_error_of_a_suspect_version_has_its_retry_after() -> None:
     detail = "this version of the secret worked before, and was rejected: it is tried once more"
-    error = suspected(replace(GATE, suspect_at=NOW - ago), NOW)
-    assert (error.detail, error.retry_after) == (detail, retry_after)
-    assert upstream_of(error) == upstream_of(GATE.failure)
+    for ago, retry_after in ((45, 15), (59, 1), (60, 1), (90, 1), (0, 60)):
+        error = suspected(replace(GATE, suspect_at=NOW - ago), NOW)
+        assert (error.detail, error.retry_after) == (detail, retry_after)
+        assert upstream_of(error) == upstream_of(GATE.failure)
     assert set(upstream_of(suspected(replace(GATE, failure=None), NOW)).values()) == {None}
 
 
@@ -386,19 +381,13 @@ def test_an_unaccepted_version_is_tried_with_the_lease_of_the_gate(
 
 
 def test_each_version_is_admitted_separately() -> None:
+    """An accepted one does not lift the latch of another."""
     broker = MemoryBroker("vntana")
-    broker.put(accepted_version="v1", rejected_versions=["v2"])
-    gate = gate_of(broker)
-    gate.admit(VARIANT, "v1")
-    refused(CredentialLatched, lambda: gate.admit(VARIANT, "v2"))
-
-
-def test_an_accepted_version_does_not_lift_the_latch_of_another() -> None:
-    broker = MemoryBroker("vntana")
-    broker.put(accepted_version="v1", latched_version="v2")
+    broker.put(accepted_version="v1", latched_version="v2", rejected_versions=["v2"])
     gate = gate_of(broker)
     gate.admit(VARIANT, "v1")
     gate.accept("v1")
+    refused(CredentialLatched, lambda: gate.admit(VARIANT, "v2"))
     gate.admit(VARIANT, "v3")
     gate.release()
     assert (broker.item().latched_version, broker.item().lease_owner) == ("v2", None)
@@ -488,23 +477,6 @@ def test_an_outdated_alias_is_followed_while_no_exchange_is_possible(
     found = Item("editor#acme", "b", issued_at=NOW, secret_version="v2", context=role)
     seen = Look(replace(alias, **changes), replace(found, **target), broker.item(), NOW)
     assert Resolver(work, CredentialGate(work)).is_outdated(seen) is is_outdated
-
-
-def test_the_token_of_a_renewal_is_cached() -> None:
-    broker = with_token()
-    broker.now = REFRESH
-    assert broker.call(action="renew", variant="-") == {"renewed": 1}
-    answer = broker.call()
-    assert (answer["source"], answer["generation"]) == ("memory", 2)
-
-
-def test_the_handoff_of_a_listing_is_not_cached() -> None:
-    """The login is used within one invocation only."""
-    broker = MemoryBroker("vntana")
-    broker.call()
-    cached = broker.deps.cache.recall("vntana#acme", LISTING.key)
-    assert cached
-    assert cached.token.handoff == {}
 
 
 def test_an_unknown_name_in_a_request_stores_no_failure() -> None:
