@@ -85,23 +85,21 @@ def test_a_valid_member_is_returned(read: Read, value: object, result: object) -
     assert read(Document({"m": value}, NotConfigured)) == result
 
 
-@pytest.mark.parametrize(
-    ("reader", "default"),
-    [
-        ("text with a default", "default"),
-        ("optional_text", None),
-        ("choice", "first"),
-        ("boolean", True),
-        ("seconds", 60),
-        ("texts", ["default"]),
-        ("mapping", {}),
-        ("document", None),
-    ],
-)
-def test_an_absent_member_has_a_default_or_is_an_error(reader: str, default: object) -> None:
-    assert READERS[reader](Document({}, NotConfigured)) == default
+def test_an_absent_member_has_a_default_or_is_an_error() -> None:
+    defaults = {
+        "text with a default": "default",
+        "optional_text": None,
+        "choice": "first",
+        "boolean": True,
+        "seconds": 60,
+        "texts": ["default"],
+        "mapping": {},
+        "document": None,
+    }
+    absent = Document({}, NotConfigured)
+    assert {reader: READERS[reader](absent) for reader in defaults} == defaults
     with pytest.raises(NotConfigured, match=r"^password: is missing$"):
-        Document({}, NotConfigured).text("password")
+        absent.text("password")
 
 
 @pytest.mark.parametrize(
@@ -116,28 +114,24 @@ def test_an_invalid_member_is_named(reader: str, value: object) -> None:
         assert str(error.value) in {path + reason for reason in REASONS[reader]}
 
 
-@pytest.mark.parametrize("members", [None, [], "text", 1, [["a", "b"]]])
-def test_anything_but_an_object_is_refused(members: object) -> None:
-    with pytest.raises(InvalidRequest, match=r"^it must be a JSON object$"):
-        Document(members, InvalidRequest)
+def test_anything_but_an_object_is_refused() -> None:
+    for members in (None, [], "text", 1, [["a", "b"]]):
+        with pytest.raises(InvalidRequest, match=r"^it must be a JSON object$"):
+            Document(members, InvalidRequest)
 
 
-@pytest.mark.parametrize(
-    ("name", "shown"),
-    [
-        pytest.param("Password", "Password", id="as it is written"),
-        pytest.param("x" * 100, "x" * 64, id="not at any length"),
-        pytest.param("a\r\nb", r"a\r\nb", id="not as lines of a log"),
-        pytest.param("\ud800é", r"\ud800\xe9", id="so that any log can be written"),
-    ],
-)
-def test_an_unread_member_is_named(name: str, shown: str) -> None:
-    with pytest.raises(NotConfigured) as error:
-        Document({name: "hunter2"}, NotConfigured).finish()
-    assert str(error.value) == f"{shown}: is not known"
-
-
-def test_a_nested_member_is_named_with_its_path() -> None:
+def test_an_unread_member_is_named() -> None:
+    """With its path; not at any length, not as lines of a log, and so that any log can have it."""
+    names = {
+        "Password": "Password",
+        "x" * 100: "x" * 64,
+        "a\r\nb": r"a\r\nb",
+        "\ud800é": r"\ud800\xe9",
+    }
+    for name, shown in names.items():
+        with pytest.raises(NotConfigured) as error:
+            Document({name: "hunter2"}, NotConfigured).finish()
+        assert str(error.value) == f"{shown}: is not known"
     options = Document({"options": {"deep": {"x": 1}}}, NotConfigured).document("options")
     with pytest.raises(NotConfigured, match=r"^options\.deep\.x: is not known$"):
         options.document("deep").finish()
@@ -160,10 +154,8 @@ def test_a_value_that_json_parsers_read_differently_is_refused(value: dict[str, 
 
 def test_the_limits_of_nesting_and_of_integers_are_exact() -> None:
     """64 levels, 14,000 bits."""
-    assert is_portable(nested(64))
-    assert not is_portable(nested(65))
-    assert is_portable((1 << 14_000) - 1)
-    assert not is_portable(1 << 14_000)
+    assert all(map(is_portable, (nested(64), (1 << 14_000) - 1)))
+    assert not any(map(is_portable, (nested(65), 1 << 14_000)))
 
 
 anything = st.recursive(

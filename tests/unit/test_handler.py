@@ -100,17 +100,10 @@ def test_each_other_action_has_an_audit_line(payload: dict[str, Any], outcome: s
     broker = MemoryBroker()
     with suppress(Exception):
         broker.call(**payload)
-    assert broker.telemetry.of("action") == [
-        {
-            "action": payload["action"],
-            "connection": payload.get("connection", "acme"),
-            "entrance": "direct",
-            "caller": DIRECT,
-            "outcome": outcome,
-            "milliseconds": 0.0,
-            "request_id": "r-1",
-        }
-    ]
+    [line] = broker.telemetry.of("action")
+    named = {"action": payload["action"], "connection": payload.get("connection", "acme")}
+    by = {"entrance": "direct", "caller": DIRECT, "request_id": "r-1"}
+    assert line == named | by | {"outcome": outcome, "milliseconds": 0.0}
 
 
 def test_the_audit_line_of_an_action_has_its_duration() -> None:
@@ -202,19 +195,18 @@ def test_an_unreadable_event_is_an_invalid_request(event: Any, caller: str) -> N
     assert broker.telemetry.defects == []
 
 
-@pytest.mark.parametrize(
-    ("body", "detail"),
-    [
-        ({"min_ttl": -1}, "min_ttl: must be a whole number of seconds, at least 0"),
-        ({"min_ttl": "30"}, "min_ttl: must be a whole number of seconds, at least 0"),
+def test_a_wrong_field_of_a_request_is_named() -> None:
+    broker, seconds = MemoryBroker(), "min_ttl: must be a whole number of seconds, at least 0"
+    details: list[tuple[dict[str, Any], str]] = [
+        ({"min_ttl": -1}, seconds),
+        ({"min_ttl": "30"}, seconds),
         ({"force": 1}, "force: must be true or false"),
         ({"rejected": "0123456789ABCDEF"}, "rejected: must be a fingerprint: 16 hex digits"),
         ({"organization": "acme"}, "organization: is not known"),
-    ],
-)
-def test_a_wrong_field_of_a_request_is_named(body: dict[str, Any], detail: str) -> None:
-    response = MemoryBroker().http(body)
-    assert (response["statusCode"], response["body"]["detail"]) == (400, detail)
+    ]
+    for body, detail in details:
+        response = broker.http(body)
+        assert (response["statusCode"], response["body"]["detail"]) == (400, detail)
 
 
 def test_every_field_is_passed_to_the_broker() -> None:
@@ -244,31 +236,24 @@ def test_a_secret_event_starts_the_rotation() -> None:
 # Responses
 
 
-@pytest.mark.parametrize(
-    ("status", "kind"),
-    [(200, "application/json"), (399, "application/json"), (400, "application/problem+json")],
-)
-def test_a_response_must_not_be_cached_by_proxies(status: int, kind: str) -> None:
-    assert http_response(status, {"a": None}) == {
-        "statusCode": status,
-        "headers": {"content-type": kind, "cache-control": "no-store"},
-        "body": '{"a": null}',
-        "isBase64Encoded": False,
-    }
+def test_a_response_must_not_be_cached_by_proxies() -> None:
+    """The content type of errors is that of problems."""
+    for status, kind in ((200, "json"), (399, "json"), (400, "problem+json")):
+        assert http_response(status, {"a": None}) == {
+            "statusCode": status,
+            "headers": {"content-type": f"application/{kind}", "cache-control": "no-store"},
+            "body": '{"a": null}',
+            "isBase64Encoded": False,
+        }
 
 
-@pytest.mark.parametrize(
-    ("error", "headers"),
-    [
-        (TooManyRequests("force: once", retry_after=0), {"retry-after": "0"}),
-        (UpstreamRefused("login: blocked", upstream_status=403), {}),
-    ],
-)
-def test_an_error_response_is_a_problem_with_retry_after(
-    error: BrokerError, headers: dict[str, str]
-) -> None:
-    response = http_response(error.status, error.problem())
-    assert http_problem(error) == response | {"headers": response["headers"] | headers}
+def test_an_error_response_is_a_problem_with_retry_after() -> None:
+    limited = TooManyRequests("force: once", retry_after=0)
+    blocked = UpstreamRefused("login: blocked", upstream_status=403)
+    errors: list[tuple[BrokerError, dict[str, str]]] = [(limited, {"retry-after": "0"})]
+    for error, headers in (*errors, (blocked, {})):
+        response = http_response(error.status, error.problem())
+        assert http_problem(error) == response | {"headers": response["headers"] | headers}
 
 
 def test_the_error_type_of_a_direct_invocation_is_the_class_name() -> None:
