@@ -2,12 +2,14 @@
 
 import base64
 import json
+from random import Random
 from typing import Any
 
 import pytest
 
 from tests.conversations import (
     NOW,
+    Desk,
     answer,
     begin,
     concluded,
@@ -29,6 +31,7 @@ from token_broker.flows.vendorlink import flow as vendorlink
 from token_broker.flows.vendorlink import requested
 from token_broker.flows.vendorlink.credentials import Credentials
 from token_broker.tokens import ONLY, Token, Variant
+from token_broker_fakes.vendorlink import FakeVendorlink
 
 HOST = "app.vendorlink.nl"
 CREDENTIALS = Credentials("user@example", 'pass "wörd"/\\', HOST)
@@ -191,17 +194,17 @@ def test_a_failed_extension_is_followed_by_one_login(response: Response) -> None
     assert ended(talk, pair("access/2", "renew/2")).renewal == "renew/2"
 
 
-@pytest.mark.parametrize("renewal", [None, ""])
-def test_without_a_renewal_token_the_exchange_logs_in(renewal: str | None) -> None:
-    assert begin(vendorlink.exchange(CREDENTIALS, LOGIN, NOW, kept(renewal=renewal))).step == (
-        "login"
-    )
+def test_without_a_renewal_token_the_exchange_logs_in() -> None:
+    for renewal in (None, ""):
+        before = kept(renewal=renewal)
+        assert begin(vendorlink.exchange(CREDENTIALS, LOGIN, NOW, before)).step == "login"
 
 
-@pytest.mark.parametrize("key", ["rToken", "RenewalToken"])
-def test_the_renewal_token_is_sent_under_the_configured_name(key: str) -> None:
-    credentials = Credentials("u", "p", HOST, extend_key=key)
-    assert begin(vendorlink.exchange(credentials, LOGIN, NOW, kept())).json == {key: RENEWAL}
+def test_the_renewal_token_is_sent_under_the_configured_name() -> None:
+    for key in ("rToken", "RenewalToken"):
+        credentials = Credentials("u", "p", HOST, extend_key=key)
+        extend = begin(vendorlink.exchange(credentials, LOGIN, NOW, kept()))
+        assert extend.json == {key: RENEWAL}
 
 
 @pytest.mark.parametrize(
@@ -272,39 +275,26 @@ def test_responses_to_a_login_that_are_other_errors(
         log_in(response)
 
 
-@pytest.mark.parametrize(
-    ("token", "expiry"),
-    [
-        pytest.param(jwt(exp=1567518666), 1567518666, id="a JWT"),
-        pytest.param(jwt(exp=1567518666.9), 1567518666, id="with decimals"),
-        pytest.param(jwt(exp=10**400), 10**400, id="beyond all time"),
-        pytest.param(jwt(sid="x"), None, id="without exp"),
-        pytest.param(jwt(exp="1567518666"), None, id="a text"),
-        pytest.param(jwt(exp=True), None, id="true"),
-        pytest.param(jwt(exp=float("inf")), None, id="Infinity"),
-        pytest.param("opaque/token+", None, id="no JWT"),
-        pytest.param("a.b.c", None, id="parts that do not decode"),
-        pytest.param(f"a.{base64.b64encode(b'[]').decode()}.c", None, id="a list"),
-        pytest.param(f"a.{base64.b64encode(b'[' * 9999).decode()}.c", None, id="bottomless"),
-    ],
-)
-def test_the_expiry_of_a_jwt_is_read_if_it_can_be_decoded(token: str, expiry: int | None) -> None:
+def test_the_expiry_of_a_jwt_is_read_if_it_can_be_decoded() -> None:
     """The samples of the documents cannot be decoded, so that is not an error."""
-    assert vendorlink.unverified_expiry(token) == expiry
+    for exp, expiry in ((1567518666, 1567518666), (1567518666.9, 1567518666), (10**400, 10**400)):
+        assert vendorlink.unverified_expiry(jwt(exp=exp)) == expiry
+    odd = [jwt(sid="x"), jwt(exp="1567518666"), jwt(exp=True), jwt(exp=float("inf"))]
+    payloads = [base64.b64encode(text).decode() for text in (b"[]", b"[" * 9999)]
+    for token in (*odd, "opaque/token+", "a.b.c", *(f"a.{payload}.c" for payload in payloads)):
+        assert vendorlink.unverified_expiry(token) is None
 
 
 @pytest.mark.parametrize(
     ("access", "seconds"),
     [
-        pytest.param(jwt(exp=NOW + 3600), 3600, id="what the token says"),
-        pytest.param("opaque", 3600, id="sixty minutes where it does not"),
-        pytest.param(jwt(exp=NOW), 3600, id="nor if it says that it is dead already"),
-        pytest.param(jwt(exp=NOW + 86_400), 86_400, id="a day at most"),
-        pytest.param(jwt(exp=NOW + 86_401), 3600, id="more than a day is not believed"),
-        pytest.param(jwt(exp=(NOW + 3600) * 1000), 3600, id="nor are milliseconds"),
+        ("opaque", 3600),
+        *((jwt(exp=NOW + seconds), seconds) for seconds in (1, 3600, 86_400)),
+        *((jwt(exp=odd), 3600) for odd in (NOW, NOW + 86_401, (NOW + 3600) * 1000)),
     ],
 )
 def test_the_lifetime_is_that_of_the_jwt_or_the_documented_one(access: str, seconds: int) -> None:
+    """An expiry that is past, or more than a day ahead, is not believed."""
     assert log_in(pair(access)).expires_at == NOW + seconds
     extended = held(vendorlink.exchange(CREDENTIALS, LOGIN, NOW, kept()), [pair(access)])
     assert extended.expires_at == NOW + seconds
@@ -338,3 +328,36 @@ def test_a_check_lists_the_queries(response: Response, result: Any) -> None:
     assert (request.method, request.url) == ("GET", "https://app2.vendorlink.nl/API/Queries/List")
     assert request.headers == {"authorization": "Bearer access/1"}
     assert concluded(talk, response) is result
+
+
+# With a fake that enforces Vendorlink's rules
+
+
+@pytest.mark.parametrize(
+    "modes",
+    [
+        {},
+        {"extend_key": "rToken"},
+        {"extend_key": "RenewalToken"},
+        {"extend_renewal": "null"},
+        {"extend_renewal": "absent"},
+        {"hostname": "absent"},
+        {"access_token": "wrapped"},
+        {"access_token": "no_exp"},
+        {"extend_content_type": "utf-8"},
+    ],
+    ids=str,
+)
+def test_a_login_is_extended_repeatedly(modes: dict[str, str]) -> None:
+    """In each mode that needs no option of the secret."""
+    fake = FakeVendorlink(clock=lambda: float(NOW), rng=Random(1))
+    fake.modes.update(modes)
+    desk = Desk(
+        vendorlink.VENDOR, vendorlink.VENDOR.parse(fake.demo_secret("app.vendorlink.nl")), fake
+    )
+    for _ in range(4):
+        assert desk.renew(LOGIN).expires_at == desk.now + 3600
+        fake.advance(3600 + 60)
+        desk.now += 3600 + 60
+    assert fake.log.steps == ["login", "extend", "extend", "extend"]
+    assert (fake.reused, fake.log.unknown, fake.log.breaches) == ([], [], [])
