@@ -41,35 +41,22 @@ GUEST = {"organization": "studio", "workspace": "chairs"}
 """Of VNTANA: a role that needs a workspace's token."""
 
 MONTH = 30 * 86_400
-COLON = "application/json: charset=utf8"
+JSON = "application/json"
+BODY: dict[str, Any] = {"token_from_body": True}
 OPTIONS: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
     ("vntana", {"refresh_method": "GET"}, {"refresh_method": "GET"}),
     ("vntana", {"refresh_method": "GET", "failure_status": "200"}, {"refresh_method": "GET"}),
     ("vntana", {"workspace_headers": "client"}, {"workspace_headers": "client"}),
-    ("vntana", {"token_place": "body"}, {"token_from_body": True}),
-    (
-        "vntana",
-        {"token_place": "session", "session": "micros"},
-        {"token_from_body": True, "lifetime": MONTH},
-    ),
+    ("vntana", {"token_place": "body"}, BODY),
+    ("vntana", {"token_place": "session", "session": "micros"}, BODY | {"lifetime": MONTH}),
     ("vntana", {"token_place": "both"}, {}),
-    ("vntana", {"session": "seconds"}, {"lifetime": MONTH}),
-    ("vntana", {"session": "millis"}, {"lifetime": MONTH}),
+    *(("vntana", {"session": unit}, {"lifetime": MONTH}) for unit in ("seconds", "millis")),
     ("vntana", {"session": "zulu", "lifetime": 3600}, {}),
-    ("vntana", {"session": "past"}, {}),
-    ("vntana", {"session": "text"}, {}),
-    ("vntana", {"session": "number"}, {}),
-    ("vntana", {"session": "null"}, {}),
-    ("vendorlink", {"extend_key": "rToken"}, {}),
-    ("vendorlink", {"extend_key": "RenewalToken"}, {}),
-    ("vendorlink", {"extend_content_type": "colon"}, {"content_type": COLON}),
-    (
-        "vendorlink",
-        {"extend_content_type": "utf8"},
-        {"content_type": "application/json; charset=utf8"},
-    ),
-    ("vendorlink", {"extend_renewal": "null"}, {}),
-    ("vendorlink", {"extend_renewal": "absent"}, {}),
+    *(("vntana", {"session": odd}, {}) for odd in ("past", "text", "number", "null")),
+    *(("vendorlink", {"extend_key": key}, {}) for key in ("rToken", "RenewalToken")),
+    ("vendorlink", {"extend_content_type": "colon"}, {"content_type": f"{JSON}: charset=utf8"}),
+    ("vendorlink", {"extend_content_type": "utf8"}, {"content_type": f"{JSON}; charset=utf8"}),
+    *(("vendorlink", {"extend_renewal": without}, {}) for without in ("null", "absent")),
     ("vendorlink", {"extend_renewal": "null_spent"}, {"null_renewal": "drop"}),
     ("vendorlink", {"access_token": "opaque"}, {}),
     ("editor", {"verify_header": "x-api-key"}, {"verify_header": "x-api-key"}),
@@ -77,9 +64,7 @@ OPTIONS: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
     ("editor", {"verify": "consumes"}, {"reuse": False}),
     ("editor", {"verify": "consumes", "user_id": "optional"}, {"reuse": False}),
     ("editor", {"missing_parameter": "403"}, {}),
-    ("editor", {"expiration_time": "milliseconds"}, {}),
-    ("editor", {"expiration_time": "text"}, {}),
-    ("editor", {"expiration_time": "float"}, {}),
+    *(("editor", {"expiration_time": form}, {}) for form in ("milliseconds", "text", "float")),
 ]
 """A vendor's modes, and the options that follow."""
 
@@ -128,6 +113,27 @@ def seen(report: dict[str, Any], question: str) -> Any:
     return next(one["seen"] for one in report["findings"] if one["question"] == question)
 
 
+def is_live(one: Probe, token: Token) -> bool:
+    """Say whether the probed vendor still accepts *token*."""
+    fake = one.fake
+    if isinstance(fake, FakeVntana):
+        session = fake.session(token.value)
+        return session is not None and not session.is_dead(NOW)
+    if isinstance(fake, FakeEditor):
+        return not fake.openings[token.value].is_dead(NOW)
+    assert isinstance(fake, FakeVendorlink)
+    return not fake.tokens.access[token.value].is_dead(NOW)
+
+
+def steps_of_renewal(one: Probe, token: Token, options: dict[str, Any]) -> list[str]:
+    """Return the steps that Vendorlink is asked for to renew *token*."""
+    vendor = FLOWS["vendorlink"].vendor
+    credentials = vendor.parse(one.secret | {"options": options})
+    one.fake.log.clear()
+    run(vendor.exchange(credentials, Variant("login"), NOW, token), one.fake)
+    return list(one.fake.log.steps)
+
+
 @pytest.mark.parametrize(("flow", "modes", "options"), OPTIONS, ids=str)
 def test_a_probe_reports_the_mode_and_its_option(
     flow: str, modes: dict[str, Any], options: dict[str, Any]
@@ -135,12 +141,14 @@ def test_a_probe_reports_the_mode_and_its_option(
     """With the option, a second probe reports no change; the fake records no breach.
 
     What is configured is tried first, so it sends less. Nothing is sent beyond the budget, by the
-    fake's own count; and at most two logins are let in.
+    fake's own count; and at most two logins are let in. Neither its token nor the renewal token was
+    spent by the probe.
     """
     one = probe(flow, modes)
     token, report = one.run()
     assert token is not None
     assert (report["works"], report["options"]) == (True, options)
+    assert is_live(one, token)
     fake, sent, budget = one.fake, report["sent"], report["budget"]
     assert len(fake.log) == sent["requests"] <= budget["requests"]
     assert sent["logins"] <= budget["logins"]
@@ -156,30 +164,9 @@ def test_a_probe_reports_the_mode_and_its_option(
     ways = {"refresh_method", "workspace_headers", "content_type"} & options.keys()
     assert second["sent"]["requests"] <= sent["requests"] - len(ways)
     assert (fake.log.breaches, again.fake.log.breaches) == ([], [])
-
-
-@pytest.mark.parametrize(("flow", "modes", "options"), OPTIONS, ids=str)
-def test_the_token_of_a_probe_is_live_and_renewable(
-    flow: str, modes: dict[str, Any], options: dict[str, Any]
-) -> None:
-    """Neither it nor its renewal token was spent by the probe."""
-    one = probe(flow, modes)
-    token, _ = one.run()
-    assert token is not None
-    fake = one.fake
-    if isinstance(fake, FakeVntana):
-        session = fake.session(token.value)
-        assert session
-        assert not session.is_dead(NOW)
-    elif isinstance(fake, FakeEditor):
-        assert not fake.openings[token.value].is_dead(NOW)
-    elif isinstance(fake, FakeVendorlink):
-        assert not fake.tokens.access[token.value].is_dead(NOW)
-        fake.log.clear()
-        vendor = FLOWS[flow].vendor
-        credentials = vendor.parse(one.secret | {"options": options})
-        run(vendor.exchange(credentials, Variant("login"), NOW, token), fake)
-        assert fake.log.steps == ["login" if options.get("null_renewal") == "drop" else "extend"]
+    if flow == "vendorlink":
+        renews_by = "login" if options.get("null_renewal") == "drop" else "extend"
+        assert steps_of_renewal(one, token, options) == [renews_by]
 
 
 @pytest.mark.parametrize("flow", PROBED)
@@ -301,8 +288,8 @@ def test_an_unsupported_method_is_not_tried_with_other_headers() -> None:
     assert one.fake.log.steps == ["list workspaces", "unknown", *entered]
 
 
-def test_an_organization_that_cannot_be_entered_is_reported() -> None:
-    """With the response to each method; the first one is the error."""
+def test_an_organization_or_a_workspace_that_cannot_be_entered_is_reported() -> None:
+    """With the response to each method or header; the first one is the error."""
     one = probe("vntana", {"super_admin": "forbidden"})
     assert isinstance(one.fake, FakeVntana)
     one.fake.accounts[0].organizations[1].role = "SUPER_ADMIN"
@@ -310,14 +297,10 @@ def test_an_organization_that_cannot_be_entered_is_reported() -> None:
     said = "no way works (POST: 403 FORBIDDEN; GET: 405 METHOD_NOT_ALLOWED)"
     assert seen(report, "refresh_method") == said
     assert report["problem"]["upstream_code"] == "FORBIDDEN"
-
-
-def test_a_workspace_that_cannot_be_entered_is_reported() -> None:
-    """With the headers of each try."""
     one = probe("vntana", {"dead_token": "401"})
     one.fake.fail("status", step="enter workspace", times=None, status=403)
-    _, report = one.run()
-    assert seen(report, "workspace_headers") == "no way works (POST, both: 403; POST, client: 403)"
+    said = "no way works (POST, both: 403; POST, client: 403)"
+    assert seen(one.run()[1], "workspace_headers") == said
 
 
 def told(flow: str, answers: list[Response], **changes: Any) -> dict[str, Any]:
@@ -336,8 +319,19 @@ EXPIRED = "x.eyJleHAiOjF9.x"
 NOT_BELIEVED = f"{1 - NOW} s ahead, which is not believed: 60 minutes are"
 NO_EXTENSION = "none, with no content type (9 tried; 403)"
 OWN_TYPE = {"content_type": "text/json", "extend_key": "rToken"}
-FILE_ONLY = {"parameters": {"file": "a"}}
+OWN: dict[str, Any] = {"options": OWN_TYPE}
+NONE_REQUIRED, FILE_REQUIRED = (
+    {"parameters": {"file": "a"}, "required": required} for required in ([], ["file"])
+)
+NOT_ASKED = {"missing_parameter": None, "verify_header": "neither of the two", "reuse": None}
+OPTIONAL = {"missing_parameter": "a token: it is optional"}
+CONFLICT, SAID_409 = answer({}, 409), {"missing_parameter": "409"}
+NO_EXPIRATION = {"expiration_time": "missing", "missing_parameter": None}
 STUDIO = answer({"response": {"grid": [{"uuid": "1", "slug": "studio", "role": "R"}]}})
+ENTERED = [answer({}, x_auth_token="t"), STUDIO]
+IN_HEADER = {"refresh_method": None, "token_from_body": "in the header"}
+WAIT = answer({"errors": ["API_RATE_LIMIT_EXCEEDED"]}, 400)
+"""A code that asks to wait, with a status that does not."""
 VENDORLINK: dict[str, tuple[list[Response], dict[str, str | None]]] = {
     "a login without a renewal token": (
         [SINGLE],
@@ -351,52 +345,13 @@ VENDORLINK: dict[str, tuple[list[Response], dict[str, str | None]]] = {
 }
 TOLD: dict[str, tuple[str, list[Response], dict[str, Any], dict[str, str | None]]] = {
     **{name: ("vendorlink", told, {}, found) for name, (told, found) in VENDORLINK.items()},
-    "a content type of the operator's own": (
-        "vendorlink",
-        [PAIR, PAIR, PAIR],
-        {"options": OWN_TYPE},
-        dict(OWN_TYPE),
-    ),
-    "a parameter that is not required": (
-        "editor",
-        [OPENED],
-        FILE_ONLY | {"required": []},
-        {"missing_parameter": None, "verify_header": "neither of the two", "reuse": None},
-    ),
-    "another parameter that is optional": (
-        "editor",
-        [OPENED, OPENED],
-        FILE_ONLY | {"required": ["file"]},
-        {"missing_parameter": "a token: it is optional"},
-    ),
-    "a status that the fake has not": (
-        "editor",
-        [OPENED, answer({}, 409)],
-        {},
-        {"missing_parameter": "409"},
-    ),
-    "an expiration that is no number": (
-        "editor",
-        [answer({"token": "t"})],
-        {},
-        {"expiration_time": "missing", "missing_parameter": None},
-    ),
-    "a success without a token": (
-        "vntana",
-        [answer({}, x_auth_token="t"), STUDIO, answer({})],
-        {},
-        {"refresh_method": None, "token_from_body": "in the header"},
-    ),
-    "a code that asks to wait, with a status that does not": (
-        "vntana",
-        [
-            answer({}, x_auth_token="t"),
-            STUDIO,
-            answer({"errors": ["API_RATE_LIMIT_EXCEEDED"]}, 400),
-        ],
-        {},
-        {"refresh_method": None},
-    ),
+    "a content type of the operator's own": ("vendorlink", [PAIR] * 3, OWN, dict(OWN_TYPE)),
+    "a parameter that is not required": ("editor", [OPENED], NONE_REQUIRED, NOT_ASKED),
+    "another parameter that is optional": ("editor", [OPENED, OPENED], FILE_REQUIRED, OPTIONAL),
+    "a status that the fake has not": ("editor", [OPENED, CONFLICT], {}, SAID_409),
+    "an expiration that is no number": ("editor", [answer({"token": "t"})], {}, NO_EXPIRATION),
+    "a success without a token": ("vntana", [*ENTERED, answer({})], {}, IN_HEADER),
+    "a code that asks to wait": ("vntana", [*ENTERED, WAIT], {}, {"refresh_method": None}),
 }
 
 
