@@ -187,26 +187,32 @@ def test_the_timeout_of_a_check_is_the_remaining_time(left: float, waited: list[
     assert broker.waited == pytest.approx(waited)
 
 
-def test_a_timeout_of_a_check_does_not_quote_an_earlier_response() -> None:
+@pytest.mark.parametrize("is_sent", [True, False])
+def test_a_check_without_a_response_does_not_quote_an_earlier_one(is_sent: bool) -> None:
+    """The vendor rejected the first token; the new one timed out, or could not be tried."""
     broker = editor()
     broker.fake.revoke()
-    sends = 0
+    deadline, verified = broker.monotonic + 25, 0
 
     def send(request: Any, _: float) -> Any:
-        nonlocal sends
-        sends += 1
-        if request.step == "verify" and sends > 1:
-            raise UpstreamUnavailable("verify: timed out")
+        nonlocal verified
+        if request.step == "verify":
+            verified += 1
+            if verified > 1:
+                raise UpstreamUnavailable("verify: timed out")
+        elif not is_sent:
+            broker.monotonic = deadline - 0.125
         return broker.fake(request)
 
     broker.deps = replace(broker.deps, send=send)
-    error = failure(broker, 9)
-    assert (error.detail, error.upstream_status) == ("verify: timed out", None)
+    error = failure(broker, 25)
+    reason = "timed out" if is_sent else "no time was left to send it"
+    assert (error.detail, error.upstream_status) == (f"verify: {reason}", None)
     assert error.upstream_message is None
     failed = {"connection": "acme", "code": "upstream_unavailable"}
     assert broker.telemetry.of("check failed") == [failed]
     noted = [f["status"] for f in broker.telemetry.of("upstream") if f["step"] == "verify"]
-    assert noted == [403, 0]
+    assert noted == [403, *[0] * is_sent]
 
 
 def test_an_unexpected_exception_of_a_check_is_emitted_as_internal() -> None:
@@ -219,21 +225,6 @@ def test_an_unexpected_exception_of_a_check_is_emitted_as_internal() -> None:
     with pytest.raises(ZeroDivisionError):
         run(broker, 9)
     assert told(broker) == ["internal", "internal"]
-
-
-def test_an_unsent_second_request_does_not_quote_the_first_response() -> None:
-    """The vendor rejected the first token; the new one could not be tried."""
-    broker = editor()
-    broker.fake.revoke()
-    deadline = broker.monotonic + 25
-
-    def slow(request: Any, _: float) -> Any:
-        broker.monotonic = deadline - (20 if request.step == "verify" else 0.125)
-        return broker.fake(request)
-
-    broker.deps = replace(broker.deps, send=slow)
-    error = failure(broker, 25)
-    assert (error.detail, error.upstream_status) == ("verify: no time was left to send it", None)
 
 
 def test_a_flow_without_a_check_is_refused() -> None:
