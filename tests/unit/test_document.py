@@ -86,7 +86,7 @@ def test_a_valid_member_is_returned(read: Read, value: object, result: object) -
 
 
 def test_an_absent_member_has_a_default_or_is_an_error() -> None:
-    defaults = {
+    defaults: dict[str, object] = {
         "text with a default": "default",
         "optional_text": None,
         "choice": "first",

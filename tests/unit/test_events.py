@@ -46,9 +46,9 @@ def test_each_route_has_its_action(method: str, rest: str, action: str) -> None:
 
 
 def test_any_other_route_is_refused() -> None:
-    resources = ("/v1/editor/{connection}/token", "/v2/v1/vntana/{connection}/token")
-    resources += ("/v1/vntana/{connection}", "/token")
-    wrong = [{"resource": resource} for resource in (None, *resources)]
+    resources = ["/v1/editor/{connection}/token", "/v2/v1/vntana/{connection}/token"]
+    resources += ["/v1/vntana/{connection}", "/token"]
+    wrong: list[dict[str, Any]] = [{"resource": resource} for resource in (None, *resources)]
     for changes in (*wrong, {"httpMethod": "GET"}, {"httpMethod": None}):
         detail = refused(events.http_command, http(**changes), "vntana")
         assert detail == "path: there is no such route"
@@ -68,6 +68,7 @@ def test_an_invalid_connection_name_is_refused(name: object) -> None:
     assert refused(events.http_command, event, "vntana") == detail
     if isinstance(name, str) and name.strip():
         assert refused(events.direct_command, {"connection": name}) == detail
+    parameters: object
     for parameters in (None, [], {}):
         event = http(pathParameters=parameters)
         assert refused(events.http_command, event, "vntana").startswith("connection: ")
@@ -102,7 +103,7 @@ def test_a_json_body_is_read_plain_or_base64_encoded(body: str, is_encoded: obje
     [
         *((text, False, NO_JSON) for text in ("{", "[" * 100_000, encoded("{}"))),
         *((text, True, NO_JSON) for text in ("{}", "e3 0=", "/w==")),
-        *((other, False, NO_TEXT) for other in ({}, 7, WANTS_NINE.ljust(262_145))),
+        *((other, False, NO_TEXT) for other in (["{}"], 7, WANTS_NINE.ljust(262_145))),
         ("[]", False, "it must be a JSON object"),
     ],
 )

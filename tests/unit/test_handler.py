@@ -220,19 +220,6 @@ def test_every_field_is_passed_to_the_broker() -> None:
     assert broker.http({"min_ttl": 3_599})["statusCode"] == 200
 
 
-def test_a_secret_event_starts_the_rotation() -> None:
-    broker = MemoryBroker()
-    broker.call()
-    name, version = "token-broker/test/acme", broker.put_secret()
-    detail = {"labelUpdated": "AWSCURRENT", "name": name, "versionId": version}
-    kind = "Secret Label Updated"
-    event = {"source": "aws.secretsmanager", "detail-type": kind, "detail": detail}
-    assert broker.service(event, Context()) == {"started": 1}
-    assert broker.telemetry.of("action")[0]["caller"] == "secret changed"
-    renew = {"action": "renew", "connection": "acme", "variant": "-", "version": "v2"}
-    assert broker.invoked == [renew]
-
-
 # Responses
 
 

@@ -8,9 +8,9 @@ from tests.conversations import NOW, answer
 from tests.vntana_examples import refused, with_token
 from tests.zones import local_time
 from token_broker.errors import (
-    BrokerError,
     CredentialRejected,
     UpstreamContractChanged,
+    UpstreamError,
     UpstreamRefused,
     UpstreamUnavailable,
 )
@@ -41,7 +41,8 @@ def test_error_codes_are_read_from_every_form() -> None:
         assert codes_of(answer({"success": False, "errors": errors})) == ["FORBIDDEN"]
     two = ["FORBIDDEN", "CONFLICT"]
     assert codes_of(answer({"success": False, "errors": two})) == two
-    for none in ({}, ["Wrong: hunter2", 1, None, [], "x" * 99]):
+    odd: list[object] = ["Wrong: hunter2", 1, None, [], "x" * 99]
+    for none in ([], odd):
         assert codes_of(answer({"success": False, "errors": none})) == []
     assert codes_of(answer([])) == []
 
@@ -70,26 +71,13 @@ def test_codes_of_limits_and_blocks_mean_neither_dead_token_nor_rejection(
 
 
 @pytest.mark.parametrize(
-    "response",
-    [
-        pytest.param(refused(403, "BAD_CREDENTIALS"), id="as documented"),
-        pytest.param(answer({"error": "Unauthorized"}, 401), id="401 with another body"),
-        pytest.param(refused(403, "UNAUTHORIZED"), id="403 UNAUTHORIZED"),
-        pytest.param(refused(200, "BAD_CREDENTIALS"), id="under a success"),
-        pytest.param(refused(200), id="a success that is none, without a reason"),
-        pytest.param(BARE, id="403 without a reason"),
-        pytest.param(refused(500, "BAD_CREDENTIALS"), id="under a 500: it must not be repeated"),
-    ],
-)
-def test_responses_to_a_login_that_reject_the_credentials(response: Response) -> None:
-    with pytest.raises(CredentialRejected, match=r"^login: ") as error:
-        login_checked(response)
-    assert error.value.upstream_status == response.status
-
-
-@pytest.mark.parametrize(
     ("response", "error"),
     [
+        *((refused(status, "BAD_CREDENTIALS"), CredentialRejected) for status in (200, 403, 500)),
+        pytest.param(answer({"error": "Unauthorized"}, 401), CredentialRejected, id="other body"),
+        pytest.param(refused(403, "UNAUTHORIZED"), CredentialRejected, id="403 UNAUTHORIZED"),
+        pytest.param(refused(200), CredentialRejected, id="no success, and no reason"),
+        pytest.param(BARE, CredentialRejected, id="403 without a reason"),
         pytest.param(PAGE, UpstreamContractChanged, id="a page"),
         pytest.param(refused(403, "FORBIDDEN"), UpstreamRefused, id="a reason of its own"),
         pytest.param(refused(401, "API_RATE_LIMIT_EXCEEDED"), UpstreamUnavailable, id="too often"),
@@ -97,12 +85,14 @@ def test_responses_to_a_login_that_reject_the_credentials(response: Response) ->
         pytest.param(Response(200, {}, b"[]"), UpstreamContractChanged, id="a list"),
     ],
 )
-def test_responses_to_a_login_that_are_other_errors(
-    response: Response, error: type[BrokerError]
+def test_each_failure_of_a_login_has_its_error(
+    response: Response, error: type[UpstreamError]
 ) -> None:
-    """They cause no latch: the credentials may be right."""
-    with pytest.raises(error):
+    """A rejection under a 500 is one, too: it must not be repeated. Others cause no latch."""
+    with pytest.raises(error, match=r"^login: ") as raised:
         login_checked(response)
+    if error is CredentialRejected:
+        assert raised.value.upstream_status == response.status
 
 
 def test_a_later_step_refused_without_a_code_is_upstream_refused() -> None:

@@ -29,21 +29,14 @@ def test_valid_lists_are_parsed(response: Response, parsed: Listing) -> None:
     assert Listing.parse(response, "list") == parsed
 
 
-@pytest.mark.parametrize(
-    "response",
-    [
-        pytest.param(answer([]), id="no object"),
-        pytest.param(answer({}), id="no response"),
-        pytest.param(answer({"response": {}}), id="no grid"),
-        pytest.param(answer({"response": {"grid": {}}}), id="an odd grid"),
-        pytest.param(grid("acme"), id="an entry that is a text"),
-        pytest.param(grid({"slug": "acme"}), id="an entry without a uuid"),
-        pytest.param(grid({"uuid": ORG}), id="an entry without a slug"),
-        pytest.param(grid(row(uuid="a\r\nb")), id="a uuid that cannot be sent"),
-        pytest.param(grid(row(), total="1"), id="a count in words"),
-        pytest.param(grid(row(), total=True), id="a count that is true"),
-    ],
-)
+INVALID = [
+    *(answer([]), answer({}), answer({"response": {}}), answer({"response": {"grid": {}}})),
+    *(grid(entry) for entry in ("acme", {"slug": "acme"}, {"uuid": ORG}, row(uuid="a\r\nb"))),
+    *(grid(row(), total=count) for count in ("1", True)),
+]
+
+
+@pytest.mark.parametrize("response", INVALID, ids=lambda response: response.content.decode())
 def test_invalid_lists_are_an_error(response: Response) -> None:
     with pytest.raises(UpstreamContractChanged, match=r"^list: "):
         Listing.parse(response, "list")

@@ -58,6 +58,11 @@ def test_each_name_of_an_organization_resolves_to_the_same_variant(
     assert held(asking(secret, call), answers) == TO_ORGANIZATION
 
 
+OF_HOME = {"organization": "home", "workspace": "x"}
+OF_ACME = {"organization": "acme", "workspace": SPACE}
+"""A workspace of the secret, and its organization."""
+
+
 @pytest.mark.parametrize(
     ("secret", "call"),
     [
@@ -66,16 +71,8 @@ def test_each_name_of_an_organization_resolves_to_the_same_variant(
         pytest.param({"organization": ORG, "workspace": SPACE}, {}, id="the secret's by uuids"),
         pytest.param({}, {"workspace": SPACE.upper()}, id="the call's uuid in any case"),
         pytest.param({"workspace": "x"}, {"workspace": SPACE}, id="the call's rather"),
-        pytest.param(
-            {"organization": "home", "workspace": "x"},
-            {"organization": "acme"},
-            id="the secret's workspace is no default for another organization",
-        ),
-        pytest.param(
-            {"organization": "acme", "workspace": SPACE},
-            {"organization": ORG},
-            id="but it is for the same one, however it is spelled",
-        ),
+        pytest.param(OF_HOME, {"organization": "acme"}, id="of home: no default elsewhere"),
+        pytest.param(OF_ACME, {"organization": ORG}, id="of acme: a default, however spelled"),
     ],
 )
 def test_each_name_of_a_workspace_resolves_to_the_same_variant(
@@ -139,11 +136,11 @@ def test_a_uuid_is_accepted_if_the_list_is_incomplete_or_refused(listed: Respons
     assert held(asking({}, {"workspace": SPACE.upper()}), answers) == TO_WORKSPACE
 
 
-@pytest.mark.parametrize("role", ["ORGANIZATION_ADMIN", "CLIENT_ORGANIZATION_VIEWER"])
-def test_a_uuid_missing_in_a_complete_list_is_an_invalid_request(role: str) -> None:
-    answers = [listing(row(role=role)), organization_token(), grid(row(ORG, "a"))]
-    with pytest.raises(InvalidRequest, match=r"workspace: .*: a"):
-        held(asking({}, {"workspace": SPACE}), answers)
+def test_a_uuid_missing_in_a_complete_list_is_an_invalid_request() -> None:
+    for role in ("ORGANIZATION_ADMIN", "CLIENT_ORGANIZATION_VIEWER"):
+        answers = [listing(row(role=role)), organization_token(), grid(row(ORG, "a"))]
+        with pytest.raises(InvalidRequest, match=r"workspace: .*: a"):
+            held(asking({}, {"workspace": SPACE}), answers)
 
 
 def test_a_refused_list_of_workspaces_is_an_error_for_an_administrator() -> None:

@@ -62,40 +62,24 @@ def test_exchanges_send_the_minimal_number_of_requests() -> None:
         assert calls() == count
 
 
-@pytest.mark.parametrize(
-    "modes",
-    [
-        {"token_header": "x-auth-token"},
-        {"token_prefix": "bearer"},
-        {"success_errors": "object"},
-        {"success_errors": "absent"},
-        {"other_answers": "decoy"},
-        {"single_session": "family"},
-        {"workspace_headers": "either"},
-    ],
-    ids=str,
-)
-def test_modes_that_need_no_option(modes: dict[str, str]) -> None:
-    fake, at = fake_and_desk(modes)
-    token = at.token(at.resolved(organization="studio", workspace="chairs"))
-    assert lives_in_chairs(fake, token)
+MODES: list[dict[str, str]] = [
+    *({"success_errors": form} for form in ("object", "absent")),
+    *({"token_header": "x-auth-token"}, {"token_prefix": "bearer"}, {"other_answers": "decoy"}),
+    *({"single_session": "family"}, {"workspace_headers": "either"}),
+]
+DEAD: list[dict[str, str]] = [
+    *({"dead_token": status} for status in ("401", "403", "403_bad_credentials")),
+    {"dead_token": "403_bad_credentials", "failure_status": "200"},
+    {"dead_token": "401", "failure_status": "200", "failure_errors": "objects"},
+]
 
 
-@pytest.mark.parametrize(
-    "modes",
-    [
-        {"dead_token": "403"},
-        {"dead_token": "401"},
-        {"dead_token": "403_bad_credentials"},
-        {"dead_token": "403_bad_credentials", "failure_status": "200"},
-        {"dead_token": "401", "failure_status": "200", "failure_errors": "objects"},
-    ],
-    ids=str,
-)
+@pytest.mark.parametrize("modes", [*MODES, *DEAD], ids=str)
 def test_a_workspace_is_renewed_after_its_organization_token_died(modes: dict[str, str]) -> None:
+    """In each mode that needs no option."""
     fake, at = fake_and_desk(modes)
     chairs = at.resolved(organization="studio", workspace="chairs")
-    at.token(chairs)
+    assert lives_in_chairs(fake, at.token(chairs))
     fake.revoke()
     at.now += 300 + 1
     assert lives_in_chairs(fake, at.renew(chairs))
