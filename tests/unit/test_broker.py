@@ -213,16 +213,6 @@ def test_a_failed_forced_call_gets_the_old_token_only_during_an_outage(
             assert ask(broker, **request) == ("table", True, 1)
 
 
-@pytest.mark.parametrize("fault", [{"status": 503}, {"status": 400, "body": "{}"}])
-def test_an_uncertain_token_is_handed_out_if_the_exchange_fails(fault: dict[str, Any]) -> None:
-    """To calls without `force`."""
-    broker = broker_with_token()
-    broker.put(lease_owner="dead", lease_until=NOW)
-    fail_vendor(broker, **fault)
-    broker.restart()
-    assert ask(broker) == ("table", True, 1)
-
-
 def test_a_failed_call_without_a_stored_token_reads_the_table_once() -> None:
     """There is no old token to look for."""
     broker = MemoryBroker()
@@ -358,17 +348,3 @@ def test_a_known_alias_and_its_target_are_read_by_one_request() -> None:
     reads.clear()
     assert broker.call() == token | {"source": "table"}
     assert reads == ["batch_get_item", "get_item"]
-
-
-def test_an_alias_of_another_secret_version_than_its_target_is_not_followed() -> None:
-    """Another secret version may have another default."""
-    broker = MemoryBroker("vntana")
-    token = broker.call()
-    [target] = [i for i in broker.aws.store.list("vntana#acme") if i.kind == "organization"]
-    broker.put_secret()
-    broker.put(target.variant, secret_version="v2")
-    broker.restart()
-    answer = broker.call()
-    assert answer["source"] == "exchange" or answer["fingerprint"] == token["fingerprint"]
-    [alias] = [i for i in broker.aws.store.list("vntana#acme") if i.target]
-    assert alias.secret_version == "v2"

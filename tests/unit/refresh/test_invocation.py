@@ -126,12 +126,6 @@ def test_use_previous_switches_to_the_previous_version() -> None:
     assert (work.uses_previous, work.secret().version, work.version()) == (True, "v1", "v1")
 
 
-def test_tokens_are_shared_unless_reuse_is_off() -> None:
-    for options, is_shared in (({}, True), ({"reuse": True}, True), ({"reuse": False}, False)):
-        broker = MemoryBroker("editor", secret={"options": options})
-        assert invocation(broker).is_shared() is is_shared
-
-
 def test_was_login_holds_until_the_next_request() -> None:
     work = invocation(MemoryBroker())
     assert (work.has_sent, work.was_login) == (False, False)
@@ -140,13 +134,6 @@ def test_was_login_holds_until_the_next_request() -> None:
     assert (work.has_sent, work.was_login) == (True, True)
     work.record_sent(Request("list", "GET", "https://vendor/list"))
     assert (work.has_sent, work.was_login) == (True, False)
-
-
-def test_an_announcement_names_connection_and_version() -> None:
-    broker = MemoryBroker()
-    invocation(broker).announce("Connection Latched", "v1")
-    detail = {"flow": "vendorlink", "connection": "acme", "secret_version": "v1"}
-    assert broker.announced == [("Connection Latched", detail)]
 
 
 @pytest.mark.parametrize("key", ["-", "a" * 64])

@@ -1,6 +1,5 @@
 """The refresher: when it makes an exchange, its limits, and calls without the lease."""
 
-import json
 from collections.abc import Callable
 from typing import Any
 
@@ -320,21 +319,17 @@ GATE = Item(
 )
 
 
-def test_the_error_of_a_suspect_version_has_its_retry_after() -> None:
+def test_the_errors_of_a_latch_and_of_a_suspect_version_tell_of_the_rejection() -> None:
     detail = "this version of the secret worked before, and was rejected: it is tried once more"
     for ago, retry_after in ((45, 15), (59, 1), (60, 1), (90, 1), (0, 60)):
         error = suspected(replace(GATE, suspect_at=NOW - ago), NOW)
         assert (error.detail, error.retry_after) == (detail, retry_after)
         assert upstream_of(error) == upstream_of(GATE.failure)
-    assert set(upstream_of(suspected(replace(GATE, failure=None), NOW)).values()) == {None}
-
-
-def test_the_error_of_a_latch_has_its_start() -> None:
-    told = latched(GATE).problem()
-    known = {"upstream_status": 401, "upstream_code": "BAD", "upstream_message": "no"}
-    assert told | known == told
-    assert "rejected at 2030-03-17T17:45:55Z, and is not tried again" in told["detail"]
-    assert json.dumps(latched(replace(GATE, failure=None)).problem())
+    assert upstream_of(latched(GATE)) == upstream_of(GATE.failure)
+    assert "rejected at 2030-03-17T17:45:55Z, and is not tried" in latched(GATE).detail
+    gone = replace(GATE, failure=None)
+    unknown = [upstream_of(error) for error in (suspected(gone, NOW), latched(gone))]
+    assert unknown == [dict.fromkeys(upstream_of(GATE.failure))] * 2
 
 
 def gate_of(broker: MemoryBroker) -> CredentialGate:
@@ -402,18 +397,15 @@ def test_a_rejected_version_is_not_admitted_again_in_the_same_invocation() -> No
     assert gate.has_rejected("v1")
 
 
-HELD: dict[str, Any] = {"accepted_version": "v1", "held": {"since": NOW}}
-LEASED: dict[str, Any] = {"lease_owner": "a", "lease_until": NOW + 9}
-
-
 @pytest.mark.parametrize(
     ("values", "error", "retry_after"),
     [
-        pytest.param({"rejected_versions": ["v1"]}, CredentialLatched, None, id="latched"),
-        pytest.param(SUSPECT | {"suspect_at": NOW - 59}, CredentialRejected, 1, id="too early"),
-        pytest.param(LEASED, RefreshInProgress, 9, id="another caller tries it"),
-        pytest.param(HELD, ConnectionHeld, None, id="it works, but the connection is held since"),
+        ({"rejected_versions": ["v1"]}, CredentialLatched, None),
+        (SUSPECT | {"suspect_at": NOW - 59}, CredentialRejected, 1),
+        ({"lease_owner": "a", "lease_until": NOW + 9}, RefreshInProgress, 9),
+        ({"accepted_version": "v1", "held": {"since": NOW}}, ConnectionHeld, None),
     ],
+    ids=["latched", "tried too early", "another caller tries it", "it works, but is held since"],
 )
 def test_a_latched_suspect_leased_or_held_version_is_not_admitted(
     values: dict[str, Any], error: type[BrokerError], retry_after: int | None

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.conversations import NOW, Desk, answer, begin, ended
-from token_broker.document import DEEPEST, Document
+from token_broker.document import Document
 from token_broker.errors import (
     CredentialRejected,
     InvalidRequest,
@@ -173,15 +173,6 @@ def test_invalid_parameters_are_refused() -> None:
     for value in (None, "userId=1", {"m": float("nan")}):
         with pytest.raises(InvalidRequest, match=r"^parameters: "):
             requested(Document({"parameters": value}, InvalidRequest))
-
-
-def test_parameters_of_maximal_depth_have_a_key_and_a_body() -> None:
-    value: Any = 1
-    for _ in range(DEEPEST - 1):
-        value = [value]
-    variant = requested(Document({"parameters": {"a": value}}, InvalidRequest))
-    assert len(variant.key) == 64
-    assert begin(editor.exchange(CREDENTIALS, variant, NOW)).body
 
 
 DEFAULTS = Credentials(

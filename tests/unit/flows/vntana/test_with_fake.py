@@ -7,7 +7,7 @@ import pytest
 from tests.conversations import NOW, Desk
 from token_broker.flows.vntana import flow as vntana
 from token_broker.flows.vntana.credentials import Credentials
-from token_broker.tokens import Token, Variant
+from token_broker.tokens import Token
 from token_broker_fakes.vntana import Account, FakeVntana, Organization, VntanaModes, Workspace
 
 STUDIO = Organization(
@@ -30,36 +30,6 @@ def lives_in_chairs(fake: FakeVntana, token: Token) -> bool:
     session = fake.session(token.value)
     assert session is not None
     return session.named == "workspace token of chairs" and not session.is_dead(NOW)
-
-
-def test_exchanges_send_the_minimal_number_of_requests() -> None:
-    """One listing; then two requests for an organization, one for a workspace; also in renewals."""
-    fake, at = fake_and_desk()
-
-    def calls() -> int:
-        """Return the number of requests since the last look."""
-        assert fake.log.unknown == []
-        count = len(fake.log)
-        fake.log.clear()
-        return count
-
-    acme = at.resolved(organization="acme")
-    assert calls() == 2
-    for ask in (at.token, at.renew):
-        ask(acme)
-        assert calls() == 2
-
-    chairs, tables = (
-        Variant("workspace", {"organization": STUDIO.uuid, "workspace": one.uuid})
-        for one in STUDIO.workspaces
-    )
-    for ask, variant, count in (
-        (at.token, chairs, 3),
-        (at.token, tables, 1),
-        (at.renew, chairs, 1),
-    ):
-        ask(variant)
-        assert calls() == count
 
 
 MODES: list[dict[str, str]] = [
