@@ -5,6 +5,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from random import Random
+from types import SimpleNamespace
 from typing import Any, NoReturn, get_args, get_type_hints
 
 import pytest
@@ -24,7 +25,7 @@ from token_broker.errors import (
     UpstreamUnavailable,
 )
 from token_broker.exchange import Exchange, NeedToken, Request, Response, run
-from token_broker.flows import Flow, every
+from token_broker.flows import every
 from token_broker.probe import ProbedFlow, prober_of
 from token_broker.probing import NO_ANSWER, Budget, Observed
 from token_broker.tokens import Token, Variant
@@ -403,7 +404,8 @@ def test_a_request_beyond_the_budget_is_an_internal_error() -> None:
 
 def test_a_flow_without_questions_cannot_be_probed() -> None:
     """Nothing is sent."""
-    plain = Flow("plain", FLOWS["editor"].requested, "tests.unit.flows.unprobed")
+    vendor = replace(FLOWS["editor"].vendor, probe=None)
+    plain: Any = SimpleNamespace(name="plain", vendor=vendor)
     with pytest.raises(InvalidRequest, match="plain has nothing to probe"):
         prober_of(plain)
 
