@@ -171,3 +171,11 @@ class MemoryBroker:
         self.monotonic += self.vendor_seconds
         self.now += int(self.vendor_seconds)
         return self.fake(request)
+
+
+def with_token(flow: str = "vendorlink", *, after: int = 0, **known: Any) -> MemoryBroker:
+    """Return a broker whose table and cache have a token, made *after* seconds ago."""
+    broker = MemoryBroker(flow, **known)
+    broker.call()
+    broker.now += after
+    return broker

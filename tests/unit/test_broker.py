@@ -5,7 +5,7 @@ from typing import Any, NoReturn
 
 import pytest
 
-from tests.unit.memory_broker import NOW, MemoryBroker, around
+from tests.unit.memory_broker import NOW, MemoryBroker, around, with_token
 from tests.unit.test_item import kinds_of
 from token_broker.cache import CachedToken
 from token_broker.errors import (
@@ -20,13 +20,6 @@ from token_broker.tokens import TokenRequest, Variant
 LOGIN = Variant("login")
 ISSUED, REFRESH, ENDS = NOW, NOW + 3030, NOW + 3600
 """Of a token that Vendorlink makes at `NOW`, in the middle of how renewals are spread."""
-
-
-def broker_with_token(**known: Any) -> MemoryBroker:
-    broker = MemoryBroker(**known)
-    broker.call()
-    assert (broker.item().refresh_at, broker.item().expires_at) == (REFRESH, ENDS)
-    return broker
 
 
 def ask(broker: MemoryBroker, **request: Any) -> tuple[str, bool, int]:
@@ -58,7 +51,8 @@ def refusal(broker: MemoryBroker, **request: Any) -> BrokerError:
 
 def test_a_token_is_handed_out_from_the_cache_for_a_minute() -> None:
     """Also one that was read from the table; none of the future."""
-    broker = broker_with_token()
+    broker = with_token()
+    assert (broker.item().refresh_at, broker.item().expires_at) == (REFRESH, ENDS)
     sources = []
     for age in (0, 9, 59, 60, 119, 120, -1):
         broker.now = NOW + age
@@ -74,7 +68,7 @@ def test_a_token_whose_remaining_life_is_too_short_is_not_handed_out(
     where: str, min_ttl: int | None, least: int, is_met: bool
 ) -> None:
     """I8."""
-    broker = broker_with_token()
+    broker = with_token()
     broker.now = ENDS - least + (not is_met)
     if where == "memory":
         broker.put(nudged_until=broker.now + 30)  # else the table is asked first
@@ -87,14 +81,14 @@ def test_a_token_whose_remaining_life_is_too_short_is_not_handed_out(
 
 def test_an_uncertain_token_is_handed_out_from_neither_cache_nor_table() -> None:
     """The lease holder died during an exchange: the vendor may have revoked the token."""
-    broker = broker_with_token()
+    broker = with_token()
     broker.put(lease_owner="dead", lease_until=NOW)
     remember(broker)
     assert ask(broker) == ("exchange", False, 2)
 
 
 def test_a_min_ttl_above_the_lifetime_is_refused_before_an_exchange() -> None:
-    broker = broker_with_token()
+    broker = with_token()
     error = refusal(broker, min_ttl=3600)
     detail = "min_ttl: tokens of this upstream live 3600 seconds"
     assert (type(error), error.detail, broker.steps) == (InvalidRequest, detail, ["login"])
@@ -102,7 +96,7 @@ def test_a_min_ttl_above_the_lifetime_is_refused_before_an_exchange() -> None:
 
 def test_the_age_of_a_cached_token_counts_from_the_start_of_its_read() -> None:
     """I16: a hold or DELETE may come while the token is decrypted."""
-    broker = broker_with_token()
+    broker = with_token()
     broker.restart()
 
     def slowly(decrypt: Any, **request: Any) -> Any:
@@ -141,7 +135,7 @@ def test_a_live_cached_token_is_handed_out_while_the_table_is_unavailable(
     left: int, request_: dict[str, Any], is_served: bool
 ) -> None:
     """The read of the table takes four seconds."""
-    broker = broker_with_token()
+    broker = with_token()
     broker.now = ENDS - left
     broker.put(nudged_until=broker.now + 30)
     break_table(broker)
@@ -171,7 +165,7 @@ def fail_vendor(broker: MemoryBroker, **fault: Any) -> None:
 def test_the_old_token_is_handed_out_during_an_outage(
     request_: dict[str, Any], left: int, is_served: bool
 ) -> None:
-    broker = broker_with_token()
+    broker = with_token()
     broker.now = ENDS - left
     fail_vendor(broker)
     if is_served:
@@ -182,7 +176,7 @@ def test_the_old_token_is_handed_out_during_an_outage(
 
 def test_a_token_reported_as_rejected_is_never_handed_out_again() -> None:
     """I14: not even during an outage."""
-    broker = broker_with_token()
+    broker = with_token()
     fingerprint = str(broker.item().fingerprint)
     fail_vendor(broker)
     for request in ({"rejected": fingerprint}, {"rejected": fingerprint, "force": True}):
@@ -198,8 +192,7 @@ def test_a_failed_forced_call_gets_the_old_token_only_during_an_outage(
     kind: type[BrokerError], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Any other error is raised for a forced call; another call gets the old token."""
-    broker = broker_with_token()
-    broker.now += 100
+    broker = with_token(after=100)
     broker.put(lease_owner="dead", lease_until=NOW)
 
     def refused(*_: object) -> NoReturn:
@@ -226,7 +219,7 @@ def test_a_failed_call_without_a_stored_token_reads_the_table_once() -> None:
 
 
 def test_a_due_refresh_is_started_by_one_caller() -> None:
-    broker = broker_with_token()
+    broker = with_token()
     broker.now = REFRESH - 1
     assert ask(broker) == ("table", False, 1)
     assert broker.invoked == []
@@ -246,7 +239,7 @@ def test_a_due_refresh_is_started_by_one_caller() -> None:
 
 
 def test_a_cached_token_that_is_due_is_read_again_before_a_refresh() -> None:
-    broker = broker_with_token()
+    broker = with_token()
     broker.now = REFRESH
     held = remember(broker)
     broker.put(nudged_until=REFRESH + 30)
@@ -258,7 +251,7 @@ def test_a_cached_token_that_is_due_is_read_again_before_a_refresh() -> None:
 
 def test_a_cached_token_that_is_rejected_in_the_table_is_not_handed_out() -> None:
     """I9: another process wrote the report; the cache is not used after the read."""
-    broker = broker_with_token()
+    broker = with_token()
     broker.now = REFRESH
     held = remember(broker)
     broker.put(rejected=held.item.fingerprint or "")
@@ -267,7 +260,7 @@ def test_a_cached_token_that_is_rejected_in_the_table_is_not_handed_out() -> Non
 
 def test_a_caller_that_loses_the_claim_starts_no_refresh() -> None:
     """Another caller claims the refresh between this one's read and write."""
-    broker = broker_with_token()
+    broker = with_token()
     broker.now = REFRESH
     broker.aws.dynamodb.before_write = lambda: broker.put(nudged_until=REFRESH + 30)
     assert ask(broker) == ("table", False, 1)
@@ -277,7 +270,7 @@ def test_a_caller_that_loses_the_claim_starts_no_refresh() -> None:
 
 
 def test_a_failure_to_start_a_refresh_fails_no_call() -> None:
-    broker = broker_with_token()
+    broker = with_token()
     broker.now = REFRESH
     broker.aws.dynamodb.break_before = True
     assert ask(broker)[1:] == (False, 1)
@@ -292,7 +285,7 @@ FAILED = {"failure": {"code": "x", "detail": "x", "retry_at": ENDS}}
 @pytest.mark.parametrize("attributes", [RUNS, FAILED], ids=["it runs", "it failed"])
 def test_no_refresh_is_started_while_it_runs_or_backs_off(attributes: dict[str, Any]) -> None:
     """The token is marked as stale then, to its last second."""
-    broker = broker_with_token()
+    broker = with_token()
     broker.now = REFRESH
     broker.put(**attributes)
     assert ask(broker) == ("table", True, 1)
@@ -314,7 +307,7 @@ def test_no_refresh_is_started_while_it_runs_or_backs_off(attributes: dict[str, 
     ],
 )
 def test_a_corrupt_item_is_logged_and_replaced(attributes: dict[str, Any], told: list[str]) -> None:
-    broker = broker_with_token()
+    broker = with_token()
     broker.put(**attributes)
     broker.restart()
     assert ask(broker)[0] == "exchange"

@@ -7,7 +7,7 @@ from typing import Any, NoReturn
 import pytest
 
 from tests.functions.world import CALLER, proxy_event
-from tests.unit.memory_broker import INVOKED, NOW, Context, MemoryBroker, around
+from tests.unit.memory_broker import INVOKED, NOW, Context, MemoryBroker, around, with_token
 from tests.unit.test_item import kinds_of
 from token_broker.aws import clients
 from token_broker.errors import BrokerError, TooManyRequests, UpstreamRefused
@@ -48,9 +48,7 @@ def test_an_editor_response_has_the_url_with_the_token() -> None:
 
 
 def test_each_hand_out_has_an_audit_line() -> None:
-    broker = MemoryBroker(vendor_seconds=2.00006)
-    broker.call()
-    broker.now += 7
+    broker = with_token(vendor_seconds=2.00006, after=7)
     broker.http()
     of_item = {
         "connection": "acme",
@@ -107,8 +105,7 @@ def test_each_other_action_has_an_audit_line(payload: dict[str, Any], outcome: s
 
 
 def test_the_audit_line_of_an_action_has_its_duration() -> None:
-    broker = MemoryBroker()
-    broker.call()
+    broker = with_token()
     broker.now = broker.item().refresh_at
     broker.vendor_seconds = 2.00006
     broker.call(action="renew", variant="-")

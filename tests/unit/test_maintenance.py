@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.unit.memory_broker import NOW, Context, MemoryBroker, around
+from tests.unit.memory_broker import NOW, Context, MemoryBroker, around, with_token
 from token_broker.errors import (
     BrokerError,
     ConnectionHeld,
@@ -89,8 +89,7 @@ def test_a_token_of_another_version_is_renewed_if_it_is_live_or_failed() -> None
 
 def test_a_due_renewal_is_made_once() -> None:
     """An event may be delivered twice. A renewal for a version is due if the token has another."""
-    broker = MemoryBroker()
-    broker.call()
+    broker = with_token()
 
     def renewed(**payload: Any) -> Any:
         return broker.call(action="renew", variant="-", **payload)["renewed"]
@@ -107,8 +106,7 @@ def test_a_due_renewal_is_made_once() -> None:
 
 
 def test_aliases_and_listings_are_not_renewed() -> None:
-    broker = MemoryBroker("vntana")
-    broker.call()
+    broker = with_token("vntana")
     version = broker.put_secret()
     found = list(broker.aws.store.list("vntana#acme"))
     others = [item for item in found if item.kind in {"pointer", "listing"}]
@@ -127,8 +125,7 @@ def test_a_token_that_does_not_open_is_not_renewed() -> None:
 def test_a_temporary_error_of_a_rotation_renewal_is_raised_for_a_retry(
     error: type[BrokerError],
 ) -> None:
-    broker = MemoryBroker()
-    broker.call()
+    broker = with_token()
     version = broker.put_secret()
 
     def failing(*_: object, **__: object) -> None:
@@ -144,8 +141,7 @@ def test_a_temporary_error_of_a_rotation_renewal_is_raised_for_a_retry(
 
 
 def test_a_renewal_that_the_vendor_rejects_is_logged() -> None:
-    broker = MemoryBroker()
-    broker.call()
+    broker = with_token()
     version = broker.put_secret()
     told = {"upstream_message": "account is blocked"}
     broker.fake.fail("status", status=400, body=json.dumps({"message": "account is blocked"}))
@@ -244,8 +240,7 @@ def test_a_rotation_notes_the_version_in_an_existing_gate(
 
 def test_a_rotation_falls_back_to_the_other_reading_of_the_name() -> None:
     """A connection's name may end like a suffix of Secrets Manager."""
-    broker = MemoryBroker()
-    broker.call()
+    broker = with_token()
     version = broker.put_secret()
     rotate = {"action": "rotate", "connection": "acme-abcdef", "version": version}
     assert raised_by(lambda: broker.call(**rotate))["code"] == "unknown_connection"
@@ -266,8 +261,7 @@ def test_a_rotation_falls_back_to_the_other_reading_of_the_name() -> None:
 )
 def test_an_outdated_replica_of_the_secret_is_a_retryable_error(payload: dict[str, Any]) -> None:
     """It has only the previous version. Lambda retries."""
-    broker = MemoryBroker()
-    broker.call()
+    broker = with_token()
     version = broker.put_secret()
     broker.aws.manager.late = True
     problem = raised_by(lambda: broker.call(**payload, version=version))
@@ -279,8 +273,7 @@ def test_an_outdated_replica_of_the_secret_is_a_retryable_error(payload: dict[st
 
 
 def test_delete_removes_tokens_and_logs_out() -> None:
-    broker = MemoryBroker("vntana")
-    broker.call()
+    broker = with_token("vntana")
     assert broker.deps.versions_seen
     assert broker.call(action="forget") == {"forgotten": 1, "complete": True}
     assert [step for step in broker.steps if step == "logout"] == ["logout"]
@@ -295,8 +288,7 @@ def test_delete_removes_tokens_and_logs_out() -> None:
 
 @pytest.mark.parametrize(("left", "seconds"), [(7.0, [3.0]), (6.999, [])])
 def test_logout_is_sent_if_seven_seconds_are_left(left: float, seconds: list[float]) -> None:
-    broker = MemoryBroker("vntana")
-    broker.call()
+    broker = with_token("vntana")
     broker.waited.clear()
     Maintenance(broker.deps, "acme", broker.monotonic + left).forget()
     assert broker.waited == seconds
@@ -305,8 +297,7 @@ def test_logout_is_sent_if_seven_seconds_are_left(left: float, seconds: list[flo
 @pytest.mark.parametrize("is_expired", [True, False], ids=["expired", "its logout fails"])
 def test_delete_removes_a_token_that_cannot_be_logged_out(is_expired: bool) -> None:
     """For an expired one no logout is sent; a failed logout is logged."""
-    broker = MemoryBroker("vntana")
-    broker.call()
+    broker = with_token("vntana")
     [token] = [i for i in broker.aws.store.list("vntana#acme") if i.kind == "organization"]
     broker.now = token.expires_at - (0 if is_expired else 1)
     steps = len(broker.steps)

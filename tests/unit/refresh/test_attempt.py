@@ -12,7 +12,7 @@ import pytest
 
 from tests.subjects import FLOWS, body, wrong_login
 from tests.unit.memory_aws import PREFIX
-from tests.unit.memory_broker import NOW, SKEW, MemoryBroker, around
+from tests.unit.memory_broker import NOW, SKEW, MemoryBroker, around, with_token
 from tests.unit.test_store import Record, plain
 from token_broker.errors import (
     BrokerError,
@@ -104,8 +104,7 @@ def announced(broker: MemoryBroker) -> list[str]:
 
 def test_the_lifetime_of_a_new_token_counts_from_before_the_request() -> None:
     """Its renewal time is spread at random."""
-    broker = MemoryBroker(vendor_seconds=3.0, roll=0.25)
-    broker.call()
+    broker = with_token(vendor_seconds=3.0, roll=0.25)
     assert record(broker) == kept_token(
         broker, expires_at=ENDS + 3, refresh_at=NOW + 3123, ttl=ENDS + 3 + FIFTEEN_DAYS
     )
@@ -166,9 +165,7 @@ def test_a_failed_exchange_stores_its_error_and_backoff(
 
 def test_a_failed_renewal_keeps_the_token_and_marks_its_renewal_token_spent() -> None:
     """I6: a renewal token that was sent is never sent again."""
-    broker = MemoryBroker()
-    broker.call()
-    broker.now = NOW + 3030
+    broker = with_token(after=3030)
     broker.fake.fail("status", status=503, times=None)
     assert broker.call(action="renew", variant="-") == {"renewed": 0}
     down = failure(broker, **answered(503), login=1)
@@ -180,9 +177,7 @@ def test_a_failed_renewal_keeps_the_token_and_marks_its_renewal_token_spent() ->
 
 
 def test_a_renewal_extends_the_session_and_its_token_is_cached() -> None:
-    broker = MemoryBroker()
-    broker.call()
-    broker.now = NOW + 3030
+    broker = with_token(after=3030)
     assert broker.call(action="renew", variant="-") == {"renewed": 1}
     at = {"issued_at": NOW + 3030, "expires_at": NOW + 6630, "refresh_at": NOW + 6060}
     ttl = NOW + 6630 + FIFTEEN_DAYS
@@ -195,9 +190,7 @@ def test_a_renewal_extends_the_session_and_its_token_is_cached() -> None:
 @pytest.mark.parametrize("is_sent", [False, True])
 def test_an_error_without_a_response_does_not_quote_an_earlier_response(is_sent: bool) -> None:
     """The vendor has answered the extension; of the login there is no response."""
-    broker = MemoryBroker()
-    broker.call()
-    broker.now += 100
+    broker = with_token(after=100)
     words = '{"message": "of the extension"}'
     broker.fake.fail("answer", step="extend", status=400, body=words)
     broker.fake.fail("drop", step="login")
@@ -211,8 +204,7 @@ def test_an_error_without_a_response_does_not_quote_an_earlier_response(is_sent:
 
 def test_a_renewal_token_of_another_secret_version_is_not_used() -> None:
     """It would continue the session of the previous user."""
-    broker = MemoryBroker()
-    broker.call()
+    broker = with_token()
     broker.put_secret()
     broker.now += 100
     assert broker.call(force=True)["generation"] == 2
@@ -221,9 +213,7 @@ def test_a_renewal_token_of_another_secret_version_is_not_used() -> None:
 
 def test_an_unexpected_exception_leaves_the_stored_token_uncertain() -> None:
     """The request may have revoked it. There is no back-off."""
-    broker = MemoryBroker()
-    broker.call()
-    broker.now += 100
+    broker = with_token(after=100)
     fake, broker.fake = broker.fake, None  # type: ignore[assignment]  # a defect
     assert outcome(broker, force=True)["code"] == "internal"
     unfinished = failure(broker, "the last exchange was not finished", retry_at=broker.now)
@@ -238,9 +228,7 @@ def test_an_unexpected_exception_leaves_the_stored_token_uncertain() -> None:
 
 
 def test_an_exchange_without_a_request_leaves_the_renewal_token_ready() -> None:
-    broker = MemoryBroker()
-    broker.call()
-    broker.now += 100
+    broker = with_token(after=100)
     before = record(broker)
     broker.aws.manager.texts[f"{PREFIX}acme"] = ['{"nonsense": 1}']
     broker.deps.versions_seen.clear()
@@ -290,9 +278,7 @@ def test_a_rejected_version_that_was_never_accepted_latches_at_once() -> None:
 
 def test_a_rejected_version_that_was_accepted_is_tried_again_after_a_minute() -> None:
     """One rejection may come from a proxy."""
-    broker = MemoryBroker()
-    broker.call()
-    broker.now = NOW + 3030
+    broker = with_token(after=3030)
     broker.fake.fail("status", status=400, body='{"message": "no"}', times=None)
     rejected = outcome(broker, force=True)
     assert (rejected["code"], rejected["retry_after"]) == ("credential_rejected", 60)
@@ -334,9 +320,7 @@ def test_the_backoff_of_an_outage_applies_to_a_new_secret_version() -> None:
 
 def test_a_forced_call_ignores_the_backoff_except_that_of_a_login() -> None:
     """A login without a clear result is not repeated within its back-off."""
-    broker = MemoryBroker()
-    broker.call()
-    broker.now += 100
+    broker = with_token(after=100)
     broker.fake.fail("drop", step="extend")
     assert outcome(broker, force=True)["stale"] is True
     broker.now += 1
@@ -498,8 +482,7 @@ def test_the_backoff_of_another_item_is_not_extended(has_sent: bool, count: int,
 @pytest.mark.parametrize(("renewal", "step"), [("ready", "extend"), ("in_use", "login")])
 def test_an_unsent_renewal_token_is_ready_again(renewal: str, step: str) -> None:
     """I6: unless an earlier lease holder may have sent it."""
-    broker = MemoryBroker()
-    broker.call()
+    broker = with_token()
     broker.put(renewal=renewal)
     broker.now = NOW + 3030
     lease_ends(broker, broker.now + SKEW)
@@ -548,8 +531,7 @@ def items(broker: MemoryBroker) -> list[Item]:
 
 def test_a_verdict_is_decided_again_if_the_gate_has_changed() -> None:
     """A DELETE removed the accepted version after the login was sent."""
-    broker = MemoryBroker("vntana")
-    broker.call()
+    broker = with_token("vntana")
     broker.fake.fail("status", status=401, step="login")
 
     def raced(judge: Any, *values: Any, **named: Any) -> Any:
@@ -819,8 +801,7 @@ def test_the_previous_version_does_not_replace_aliases_of_the_current_one() -> N
 
 def test_one_login_serves_listing_and_entry_and_the_alias_is_stored() -> None:
     """The alias is used as long as secret and role are the same; the login is not cached."""
-    broker = MemoryBroker("vntana")
-    broker.call()
+    broker = with_token("vntana")
     assert broker.steps == ["login", "list organizations", "enter organization"]
     assert kinds_exchanged(broker) == ["listing", "asked", "organization"]
     [alias] = [i for i in items(broker) if i.target]

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from tests.unit.memory_aws import timeout
-from tests.unit.memory_broker import NOW, MemoryBroker, around
+from tests.unit.memory_broker import NOW, MemoryBroker, around, with_token
 from token_broker.aliases import Look
 from token_broker.errors import (
     BrokerError,
@@ -54,12 +54,6 @@ def refused(error: type[BrokerError], call: Callable[[], object]) -> tuple[str, 
     return raised.value.detail, raised.value.retry_after
 
 
-def with_token() -> MemoryBroker:
-    broker = MemoryBroker()
-    broker.call()
-    return broker
-
-
 DEAD: dict[str, Any] = {"lease_owner": "dead", "lease_until": NOW}
 """What a holder leaves that died in the middle of an exchange."""
 
@@ -68,8 +62,7 @@ DEAD: dict[str, Any] = {"lease_owner": "dead", "lease_until": NOW}
 
 
 def test_a_forced_exchange_is_made_once_in_ten_seconds() -> None:
-    broker = with_token()
-    broker.now += 100
+    broker = with_token(after=100)
     assert obtain(broker, force=True) == ("exchange", 2)
     for after, wait in ((0, 10), (9, 1)):
         broker.now = NOW + 100 + after
@@ -93,8 +86,7 @@ def test_a_longer_min_ttl_counts_as_forced_until_the_renewal_is_due(
 
 
 def test_a_forced_call_accepts_a_token_made_meanwhile() -> None:
-    broker = with_token()
-    broker.now += 100
+    broker = with_token(after=100)
     work, done = refresher(broker), list[tuple[str, int]]()
 
     def beaten(acquire: Any, *arguments: Any, **more: Any) -> Any:
@@ -471,8 +463,7 @@ def test_an_outdated_alias_is_followed_while_no_exchange_is_possible(
 
 def test_an_unknown_name_in_a_request_stores_no_failure() -> None:
     """The stored listing decides, without a request."""
-    broker = MemoryBroker("vntana")
-    broker.call()
+    broker = with_token("vntana")
     steps = len(broker.steps)
     assert broker.http({"organization": "nowhere"})["body"]["code"] == "invalid_request"
     assert failures_of(broker) == []
@@ -499,8 +490,7 @@ def test_a_wrong_default_that_cost_a_login_backs_off() -> None:
 @pytest.mark.parametrize("is_alias", [True, False], ids=["the alias", "its target"])
 def test_a_backoff_of_an_alias_or_its_target_stops_the_call(is_alias: bool) -> None:
     """After a rotation, both have to be renewed, and either may have failed."""
-    broker = MemoryBroker("vntana")
-    broker.call()
+    broker = with_token("vntana")
     [alias] = [i for i in broker.aws.store.list("vntana#acme") if i.target]
     target = broker.item(str(alias.target))
     broker.put(target.variant, secret_version=broker.put_secret(), rejected=target.fingerprint)
@@ -517,8 +507,7 @@ UNSHARED: dict[str, Any] = {"options": {"reuse": False}}
 
 
 def test_a_shared_token_is_dropped_once_reuse_is_off() -> None:
-    broker = MemoryBroker("editor")
-    broker.call()
+    broker = with_token("editor")
     [kept] = [i for i in broker.aws.store.list("editor#acme") if i.kind == "parameters"]
     broker.put_secret(**UNSHARED)
     broker.now += 100
