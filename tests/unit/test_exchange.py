@@ -53,7 +53,10 @@ def test_a_json_body_is_ascii() -> None:
 
 
 def test_a_form_is_urlencoded() -> None:
-    """In UTF-8, in order. An empty form is no body."""
+    """In UTF-8, in order. An empty form is no body. A flow may set another content type.
+
+    A request has JSON or a form.
+    """
     forms: dict[bytes, dict[str, str]] = {
         b"": {},
         b"a=b+c%26d%3De%2B%2F%25": {"a": "b c&d=e+/%"},
@@ -64,36 +67,20 @@ def test_a_form_is_urlencoded() -> None:
     for body, form in forms.items():
         request = Request("POST", "https://e.example", "login", {"x-api-key": "a"}, form=form)
         assert (request.body, request.headers) == (body, kind)
-
-
-def test_a_flow_may_set_the_content_type_of_its_form() -> None:
-    """Some vendors require a charset."""
     own = {"content-type": "application/x-www-form-urlencoded; charset=utf-8"}
-    request = Request("POST", "https://e.example", "login", own, form={"a": "b"})
-    assert request.headers == own
-
-
-def test_a_request_with_json_and_a_form_is_refused() -> None:
+    assert Request("POST", "https://e.example", "login", own, form={"a": "b"}).headers == own
     with pytest.raises(ValueError, match=r"^login: a body is ") as error:
         Request("POST", "https://e.example", "login", json={}, form={"p": "hunter2"})
     assert "hunter2" not in str(error.value)
 
 
-def test_the_path_of_a_request_has_neither_query_nor_credentials() -> None:
+def test_requests_and_responses_have_no_secret_in_path_or_repr() -> None:
     assert Request("GET", "https://u@e.example/a/b?secret#x", "login").path == "/a/b"
-
-
-def test_requests_and_responses_have_no_secret_in_their_repr() -> None:
     url, secret = "https://e.example/?hunter2", {"p": "hunter2"}
     request = Request("POST", url, "login", headers={"x-api-key": "hunter2"}, json=secret)
     form = Request("POST", "https://e.example", "login", form=secret)
     response = Response(200, {"x-auth-token": "hunter2"}, b"hunter2")
     assert "hunter2" not in f"{request} {form} {response}"
-
-
-def test_only_2xx_is_a_success() -> None:
-    statuses = (199, 200, 204, 299, 300, 404)
-    assert [status for status in statuses if Response(status).is_success] == [200, 204, 299]
 
 
 SUNDAY = "Sun, 22 Nov 2026 07:00:00 GMT"
@@ -126,13 +113,16 @@ def test_retry_after_is_read_from_seconds_or_a_date(
 
 
 def test_429_and_5xx_raise_upstream_unavailable() -> None:
+    """Other statuses are returned. Only 2xx is a success."""
+    assert not Response(199).is_success
     for status in (429, 500, 502, 503, 504, 599):
         with pytest.raises(UpstreamUnavailable, match=f"^login: .*{status}$") as error:
             Response(status, {"retry-after": "7"}).reached("login")
         assert (error.value.upstream_status, error.value.retry_after) == (status, 7)
-    for status in (200, 302, 400, 401, 428, 430, 499):
+    for status in (200, 299, 300, 302, 400, 401, 428, 430, 499):
         response = Response(status)
         assert response.reached("login") is response
+        assert response.is_success is (status < 300)
         assert (response.headers, response.content) == ({}, b"")
 
 
@@ -167,6 +157,8 @@ def test_a_body_that_is_not_a_json_object_is_an_error() -> None:
         with pytest.raises(UpstreamContractChanged, match=r"^login: .* JSON object$") as error:
             Response(200, {}, content).object("login")
         assert error.value.upstream_status == 200
+    for number in (b"NaN", b"Infinity", b"-Infinity", b'{"a": [NaN]}'):
+        assert Response(200, {}, number).json() is None, "Python's parser accepts them"
 
 
 READERS: list[Callable[[Response], Any]] = [
@@ -215,23 +207,15 @@ def test_by_default_a_token_of_another_variant_is_an_error() -> None:
         no_other_tokens(NeedToken(Variant("listing")))
 
 
-def test_a_stop_iteration_of_a_fake_does_not_end_the_conversation() -> None:
-    """It must not be taken for the result of the exchange."""
-    answers = iter(list[Response]())
-    with pytest.raises(StopIteration) as error:
-        run(two_steps(), lambda _: next(answers), lambda _: TOKEN)
-    assert error.value.value is None
+def test_an_error_of_the_network_or_of_a_fake_is_raised_past_the_flow() -> None:
+    """`StopIteration` must not be taken for the result of the exchange."""
 
-
-def test_an_error_of_the_network_is_raised_past_the_flow() -> None:
     def down(_: Request) -> Response:
         raise UpstreamUnavailable("login: no answer")
 
     with pytest.raises(UpstreamUnavailable):
         run(two_steps(), down, lambda _: TOKEN)
-
-
-def test_nan_and_infinity_are_not_json() -> None:
-    """Python's parser accepts them."""
-    for number in (b"NaN", b"Infinity", b"-Infinity", b'{"a": [NaN]}'):
-        assert Response(200, {}, number).json() is None
+    answers = iter(list[Response]())
+    with pytest.raises(StopIteration) as error:
+        run(two_steps(), lambda _: next(answers), lambda _: TOKEN)
+    assert error.value.value is None

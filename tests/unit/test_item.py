@@ -114,12 +114,6 @@ def test_the_default_min_ttl_is_30_seconds_or_a_tenth_of_the_lifetime(
         assert (state(item, NOW) is State.DEAD) is (seconds == left)
 
 
-def test_a_token_of_another_secret_version_is_aging() -> None:
-    """So its renewal is due."""
-    ages = {version: state(FRESH, NOW, version=version) for version in (None, "v1", "v2")}
-    assert ages == {None: State.FRESH, "v1": State.FRESH, "v2": State.AGING}
-
-
 seconds = st.integers(NOW - 100, NOW + 100)
 items = st.builds(
     Item,
@@ -407,6 +401,8 @@ def test_the_defaults_of_an_absent_item() -> None:
     }
     assert not kept(expires_at=NOW).is_live(NOW)
     assert kept(expires_at=NOW + 1).is_live(NOW)
+    assert (EMPTY.lifetime, FRESH.lifetime) == (0, 3000)
+    assert (EMPTY.min_ttl(None), FRESH.min_ttl(None)) == (0, DEFAULT_MIN_TTL)
 
 
 def test_rfc3339_formats_a_second_in_utc() -> None:
@@ -430,11 +426,6 @@ def test_an_item_without_its_token_keeps_fence_and_generation() -> None:
     assert (bare.fence, bare.generation) == (9, 7)
     gone = (bare.token, bare.target, bare.fingerprint, bare.renewal, bare.context)
     assert gone == (None,) * 5
-
-
-def test_an_empty_item_has_no_lifetime() -> None:
-    assert (EMPTY.lifetime, FRESH.lifetime) == (0, 3000)
-    assert (EMPTY.min_ttl(None), FRESH.min_ttl(None)) == (0, DEFAULT_MIN_TTL)
 
 
 def test_times_in_the_future_block_no_renewal_force_or_report() -> None:
@@ -494,6 +485,9 @@ def test_the_next_step_of_a_call_and_its_reason(
 
 
 def test_an_unknown_secret_version_does_not_count_as_another() -> None:
+    """A token of another version is aging, so its renewal is due."""
+    ages = {version: state(FRESH, NOW, version=version) for version in (None, "v1", "v2")}
+    assert ages == {None: State.FRESH, "v1": State.FRESH, "v2": State.AGING}
     assert next_step(FRESH, PROVEN, NOW, None) == FRESH_NEXT
 
 
@@ -517,12 +511,9 @@ def test_a_suspect_version_is_tried_again_after_a_minute() -> None:
     assert [gate.is_too_early(NOW) for gate in ahead] == [True, False]
 
 
-def test_the_longest_min_ttl_that_a_new_token_meets() -> None:
-    assert [longest_min_ttl(lifetime) for lifetime in (3600, 100, 5, 0)] == [3570, 90, 5, 0]
-
-
 def test_a_min_ttl_longer_than_the_lifetime_is_refused() -> None:
     """Only a live token shows the lifetime of the next one."""
+    assert [longest_min_ttl(lifetime) for lifetime in (3600, 100, 5, 0)] == [3570, 90, 5, 0]
     with pytest.raises(InvalidRequest) as raised:
         refuse_too_long(FRESH, 2971, NOW)
     assert raised.value.detail == "min_ttl: tokens of this upstream live 3000 seconds"

@@ -33,9 +33,15 @@ def read(record: dict[str, Any]) -> Item:
 
 
 def test_a_complete_item_is_read() -> None:
+    """Also of the previous schema, with the largest number, or without a token."""
     assert read(TOKEN).token == b"sealed"
     assert read(POINTER).target == "0" * 64
-    assert read(TOKEN).corrupt == read(POINTER).corrupt == read({}).corrupt == ()
+    assert read(TOKEN | {"expires_at": attribute(LARGEST)}).expires_at == LARGEST
+    gate = {"schema": attribute(SCHEMA), "accepted_version": attribute("v1")}
+    lease = {"schema": attribute(SCHEMA), "fence": attribute(3), "lease_owner": attribute("a")}
+    previous = TOKEN | {"schema": attribute(SCHEMA - 1)}
+    for record in (TOKEN, POINTER, {}, gate, lease, {"nudged_until": attribute(1)}, previous):
+        assert read(record).corrupt == ()
 
 
 def test_a_token_or_an_alias_without_an_attribute_is_corrupt() -> None:
@@ -45,18 +51,8 @@ def test_a_token_or_an_alias_without_an_attribute_is_corrupt() -> None:
     for name in OF_POINTER - {"target"}:
         item = read({key: value for key, value in POINTER.items() if key != name})
         assert (item.token, item.target, item.corrupt) == (None, None, (name,))
-
-
-def test_an_alias_without_its_target_is_an_incomplete_token() -> None:
     item = read({key: value for key, value in POINTER.items() if key != "target"})
-    assert set(item.corrupt) == OF_TOKEN - OF_POINTER
-
-
-def test_an_item_without_a_token_is_not_corrupt() -> None:
-    gate = {"schema": SCHEMA, "accepted_version": "v1"}
-    lease = {"schema": SCHEMA, "fence": 3, "lease_owner": "a"}
-    for values in (gate, lease, {"nudged_until": 1}):
-        assert read({name: attribute(value) for name, value in values.items()}).corrupt == ()
+    assert set(item.corrupt) == OF_TOKEN - OF_POINTER, "it is read as a token"
 
 
 NUMBERS = ("generation", "fence", "issued_at", "expires_at", "refresh_at", "lease_until")
@@ -91,21 +87,13 @@ def test_an_attribute_of_a_wrong_type_makes_the_item_corrupt(name: str, value: A
     assert name in item.corrupt
 
 
-def test_an_unreadable_hold_still_counts_as_a_hold() -> None:
-    odd: list[Any] = [{"S": "x"}, {"M": []}, {"M": {"since": {"S": "1"}}}, {"M": {}}]
-    for value in odd:
-        assert read(TOKEN | {"held": value}).held == Hold(0, "unknown", "unknown")
-
-
-def test_a_hold_is_read_unchanged() -> None:
+def test_a_hold_is_read_unchanged_and_an_unreadable_one_still_counts() -> None:
     hold = Hold(1_800_000_000, "arn:caller", "laptop stolen")
     assert read({"held": attribute(vars(hold))}).held == hold
     assert hold.to_dict() == {"since": "2027-01-15T08:00:00Z", "by": hold.by, "reason": hold.reason}
-
-
-def test_the_previous_schema_and_the_largest_number_are_read() -> None:
-    assert read(TOKEN | {"schema": attribute(SCHEMA - 1)}).corrupt == ()
-    assert read(TOKEN | {"expires_at": attribute(LARGEST)}).expires_at == LARGEST
+    odd: list[Any] = [{"S": "x"}, {"M": []}, {"M": {"since": {"S": "1"}}}, {"M": {}}]
+    for value in odd:
+        assert read(TOKEN | {"held": value}).held == Hold(0, "unknown", "unknown")
 
 
 def test_a_failure_is_read_unchanged() -> None:

@@ -89,18 +89,15 @@ def holding(aws: MemoryAws, clear: bytes) -> Item:
     return replace(item, token=sealed["CiphertextBlob"])
 
 
-def test_a_sealed_text_that_decompresses_too_large_is_not_opened() -> None:
+def test_a_sealed_text_that_is_too_large_or_not_a_token_does_not_open() -> None:
     """An attacker who may encrypt and write to the table cannot exhaust the memory."""
-    for size, is_opened in ((60_000, True), (70_000, False)):
-        aws = MemoryAws()
-        variant = {"kind": "login", "inputs": {"a": "x" * size}}
-        item = holding(aws, json.dumps(variant).encode())
-        assert (aws.sealer.open_variant(item) is not None) is is_opened
-
-
-def test_a_sealed_text_that_is_not_a_token_does_not_open() -> None:
-    for clear in (b"[]", b"{}", b'"x"', b"null", b"{", b"\xff", b"[" * 60_000):
-        aws = MemoryAws()
+    aws = MemoryAws()
+    large, largest = (
+        json.dumps({"kind": "login", "inputs": {"a": "x" * size}}).encode()
+        for size in (70_000, 60_000)
+    )
+    assert aws.sealer.open_variant(holding(aws, largest)) is not None
+    for clear in (large, b"[]", b"{}", b'"x"', b"null", b"{", b"\xff", b"[" * 60_000):
         item = holding(aws, clear)
         assert aws.sealer.open_token(item) is None
         assert aws.sealer.open_variant(item) is None

@@ -43,8 +43,12 @@ def test_a_stored_token_meets_a_requirement_or_not() -> None:
 
 
 def test_a_requirement_has_the_fields_of_its_request() -> None:
+    """For another variant it has no generation."""
     request = TokenRequest(Variant("login"), 9, "0123456789abcdef", force=True)
     assert Requirement.of(request) == Requirement(9, "0123456789abcdef", force=True)
+    first = Requirement(9, "a", force=True, newer_than=7, version="v1")
+    assert first.resolved("v2") == Requirement(9, "a", force=True, version="v2")
+    assert Requirement(9).resolved("v2") == Requirement(9)
 
 
 def test_reports_and_forced_calls_may_not_use_the_cache() -> None:
@@ -54,20 +58,12 @@ def test_reports_and_forced_calls_may_not_use_the_cache() -> None:
     assert not Requirement(rejected="a").may_be_cached
 
 
-def test_a_requirement_for_another_variant_has_no_generation() -> None:
-    first = Requirement(9, "a", force=True, newer_than=7, version="v1")
-    assert first.resolved("v2") == Requirement(9, "a", force=True, version="v2")
-    assert Requirement(9).resolved("v2") == Requirement(9)
-
-
 def test_a_forced_requirement_needs_a_newer_generation_than_was_read() -> None:
+    """A token that this invocation made meets `force`."""
     forced = Requirement(force=True)
     assert forced.after(ITEM) == Requirement(force=True, newer_than=7)
     older = Requirement(force=True, newer_than=5)
     assert older.after(ITEM) == older
     assert Requirement().after(ITEM) == Requirement()
-
-
-def test_a_token_made_by_this_invocation_meets_force() -> None:
     assert Requirement(force=True, newer_than=7).is_met_by_new(ITEM, NOW)
     assert not Requirement(rejected="current").is_met_by_new(ITEM, NOW)

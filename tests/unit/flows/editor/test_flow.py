@@ -66,11 +66,6 @@ def test_a_token_is_generated_for_exact_parameters() -> None:
     )
 
 
-def test_a_renewal_generates_a_new_token() -> None:
-    kept = generate(generated())
-    assert begin(editor.exchange(CREDENTIALS, wanted(), NOW, kept)).step == "generate"
-
-
 def test_verify_returns_the_parameters_of_a_token() -> None:
     talk = editor.verify(CREDENTIALS, TOKEN)
 
@@ -86,15 +81,14 @@ def test_verify_returns_the_parameters_of_a_token() -> None:
 
 
 def test_a_check_verifies_the_token() -> None:
-    """An unknown or used one is rejected."""
-    for response, is_taken in (
-        (answer({"userId": "1"}), True),
-        (WRONG, False),
-        (Response(401), False),
-    ):
-        talk = editor.check(CREDENTIALS, generate(generated()))
+    """An unknown or used one is rejected. A renewal generates a new one."""
+    token = generate(generated())
+    taken = answer({"userId": "123"})
+    for response, is_taken in ((taken, True), (WRONG, False), (Response(401), False)):
+        talk = editor.check(CREDENTIALS, token)
         assert begin(talk).headers["x-api-token"] == TOKEN
         assert ended(talk, response) is is_taken
+    assert begin(editor.exchange(CREDENTIALS, wanted(), NOW, token)).step == "generate"
 
 
 def test_a_token_that_cannot_be_a_header_is_not_verified() -> None:
@@ -162,14 +156,11 @@ def test_an_implausible_expiry_is_an_error(value: object) -> None:
         generate(generated(value))
 
 
-def test_the_request_field_parameters_is_read() -> None:
+def test_the_request_field_parameters_is_read_or_refused() -> None:
     document = Document({"parameters": PARAMETERS}, InvalidRequest)
     assert requested(document) == wanted(**PARAMETERS)
     document.finish()
     assert requested(Document({}, InvalidRequest)) == wanted()
-
-
-def test_invalid_parameters_are_refused() -> None:
     for value in (None, "userId=1", {"m": float("nan")}):
         with pytest.raises(InvalidRequest, match=r"^parameters: "):
             requested(Document({"parameters": value}, InvalidRequest))

@@ -161,11 +161,6 @@ def test_only_loopback_is_called_over_http() -> None:
     assert ended(talk, pair()).base_url == f"https://{HOST}/API"
 
 
-def test_a_host_that_is_no_longer_allowed_gets_no_renewal_token() -> None:
-    talk = vendorlink.exchange(CREDENTIALS, LOGIN, NOW, kept(host="old.example"))
-    assert begin(talk).url == f"https://{HOST}/API/auth/login"
-
-
 def test_a_failed_extension_is_followed_by_one_login() -> None:
     """Also if the vendor is down: the renewal token may be spent."""
     odd = [answer([]), answer({"hasErrors": True}), pair(access="a\r\nb"), pair(renewal=7)]
@@ -177,17 +172,11 @@ def test_a_failed_extension_is_followed_by_one_login() -> None:
         assert ended(talk, pair("access/2", "renew/2")).renewal == "renew/2"
 
 
-def test_without_a_renewal_token_the_exchange_logs_in() -> None:
-    for renewal in (None, ""):
-        before = kept(renewal=renewal)
-        assert begin(vendorlink.exchange(CREDENTIALS, LOGIN, NOW, before)).step == "login"
-
-
-def test_the_renewal_token_is_sent_under_the_configured_name() -> None:
-    for key in ("rToken", "RenewalToken"):
-        credentials = Credentials("u", "p", HOST, extend_key=key)
-        extend = begin(vendorlink.exchange(credentials, LOGIN, NOW, kept()))
-        assert extend.json == {key: RENEWAL}
+def test_without_a_renewal_token_or_an_allowed_host_the_exchange_logs_in() -> None:
+    """A host that is no longer allowed gets no renewal token."""
+    for before in (kept(renewal=None), kept(renewal=""), kept(host="old.example")):
+        login = begin(vendorlink.exchange(CREDENTIALS, LOGIN, NOW, before))
+        assert (login.step, login.url) == ("login", f"https://{HOST}/API/auth/login")
 
 
 @pytest.mark.parametrize(
@@ -211,13 +200,16 @@ def test_a_missing_renewal_token_is_kept_or_dropped_by_option(
     assert token.renewal == renewal
 
 
-def test_the_content_type_is_the_configured_one() -> None:
-    """The documents have three, one with a typo."""
+def test_the_content_type_and_the_name_of_the_renewal_token_are_the_configured_ones() -> None:
+    """The documents have three content types, one with a typo."""
     odd = "application/json: charset=utf8"
-    credentials = Credentials("u", "p", HOST, content_type=odd)
-    for before in (None, kept()):
-        request = begin(vendorlink.exchange(credentials, LOGIN, NOW, before))
-        assert request.headers["content-type"] == odd
+    for key in ("rToken", "RenewalToken"):
+        credentials = Credentials("u", "p", HOST, content_type=odd, extend_key=key)
+        login, extend = (
+            begin(vendorlink.exchange(credentials, LOGIN, NOW, before)) for before in (None, kept())
+        )
+        assert {login.headers["content-type"], extend.headers["content-type"]} == {odd}
+        assert extend.json == {key: RENEWAL}
 
 
 @pytest.mark.parametrize(
