@@ -1,11 +1,11 @@
 """The hit path: the source of a token, the start of a refresh, and stale tokens."""
 
 from functools import partial
-from typing import Any, NoReturn
+from typing import Any
 
 import pytest
 
-from tests.unit.memory_broker import NOW, MemoryBroker, around, with_token
+from tests.unit.memory_broker import NOW, MemoryBroker, around, raising, with_token
 from tests.unit.test_item import kinds_of
 from token_broker.cache import CachedToken
 from token_broker.errors import (
@@ -194,11 +194,8 @@ def test_a_failed_forced_call_gets_the_old_token_only_during_an_outage(
     """Any other error is raised for a forced call; another call gets the old token."""
     broker = with_token(after=100)
     broker.put(lease_owner="dead", lease_until=NOW)
-
-    def refused(*_: object) -> NoReturn:
-        raise kind("x")
-
-    monkeypatch.setattr("token_broker.refresh.refresher.Refresher.obtain", refused)
+    obtain = "token_broker.refresh.refresher.Refresher.obtain"
+    monkeypatch.setattr(obtain, raising(kind("x")))
     for request in ({}, {"force": True}):
         if request and kind is not UpstreamUnavailable:
             assert type(refusal(broker, **request)) is kind

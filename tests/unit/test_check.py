@@ -3,14 +3,14 @@
 import dataclasses
 from contextlib import nullcontext
 from types import SimpleNamespace
-from typing import Any, NoReturn
+from typing import Any
 
 import pytest
 
 from tests.functions.test_tokens import assert_problem
 from tests.subjects import CHECKED, check, proof, wrong_login
 from tests.unit.memory_aws import PREFIX
-from tests.unit.memory_broker import MemoryBroker
+from tests.unit.memory_broker import MemoryBroker, raising
 from token_broker.check import MOST_SECONDS, Check
 from token_broker.document import Document
 from token_broker.errors import BrokerError, InvalidRequest, UpstreamUnavailable
@@ -217,11 +217,7 @@ def test_a_check_without_a_response_does_not_quote_an_earlier_one(is_sent: bool)
 
 def test_an_unexpected_exception_of_a_check_is_emitted_as_internal() -> None:
     broker = editor()
-
-    def fail(*_: object) -> NoReturn:
-        raise ZeroDivisionError
-
-    broker.deps = replace(broker.deps, send=fail)
+    broker.deps = replace(broker.deps, send=raising(ZeroDivisionError()))
     with pytest.raises(ZeroDivisionError):
         run(broker, 9)
     assert told(broker) == ["internal", "internal"]

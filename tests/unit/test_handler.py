@@ -2,12 +2,20 @@
 
 import json
 from contextlib import suppress
-from typing import Any, NoReturn
+from typing import Any
 
 import pytest
 
 from tests.functions.world import CALLER, proxy_event
-from tests.unit.memory_broker import INVOKED, NOW, Context, MemoryBroker, around, with_token
+from tests.unit.memory_broker import (
+    INVOKED,
+    NOW,
+    Context,
+    MemoryBroker,
+    around,
+    raising,
+    with_token,
+)
 from tests.unit.test_item import kinds_of
 from token_broker.aws import clients
 from token_broker.errors import BrokerError, TooManyRequests, UpstreamRefused
@@ -156,12 +164,8 @@ def test_a_token_call_that_fails_with_5xx_is_counted_as_unanswered(
 ) -> None:
     """For the availability objective; other actions do not count."""
     broker = MemoryBroker()
-
-    def fail(*_: object) -> NoReturn:
-        raise kind("why")
-
     for operation in ("current", "version"):
-        around(broker.aws.secrets, operation, fail)
+        around(broker.aws.secrets, operation, raising(kind("why")))
     for action in ("check", "token"):
         with suppress(Exception):
             broker.call(action=action)

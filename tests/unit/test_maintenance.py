@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.unit.memory_broker import NOW, Context, MemoryBroker, around, with_token
+from tests.unit.memory_broker import NOW, Context, MemoryBroker, around, raising, with_token
 from token_broker.errors import (
     BrokerError,
     ConnectionHeld,
@@ -127,11 +127,7 @@ def test_a_temporary_error_of_a_rotation_renewal_is_raised_for_a_retry(
 ) -> None:
     broker = with_token()
     version = broker.put_secret()
-
-    def failing(*_: object, **__: object) -> None:
-        raise error("later")
-
-    around(broker.aws.store, "acquire", failing)
+    around(broker.aws.store, "acquire", raising(error("later")))
     problem = raised_by(lambda: broker.call(action="renew", variant="-", version=version))
     assert problem["code"] == error.code
     broker.now = broker.item().refresh_at

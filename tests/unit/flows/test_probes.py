@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from random import Random
 from types import SimpleNamespace
-from typing import Any, NoReturn, get_args, get_type_hints
+from typing import Any, get_args, get_type_hints
 
 import pytest
 from hypothesis import given
@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from tests import subjects
 from tests.conversations import NOW, SECRETS, Desk, answer, any_answers, repeated
+from tests.unit.memory_broker import raising
 from token_broker.document import Document
 from token_broker.errors import (
     BrokerError,
@@ -438,11 +439,8 @@ def test_a_probe_distinguishes_its_token_from_those_of_other_variants() -> None:
 def test_an_outage_before_the_first_token_is_an_error(kind: type[UpstreamError]) -> None:
     """After it, the token is returned, also if a response is too large."""
     probed = ProbedFlow.of(FLOWS["vntana"])
-
-    def fail(_: Request) -> NoReturn:
-        raise kind("login: no answer")
-
-    send, request = probed.forgiving(fail), Request("POST", subjects.LOOPBACK, "login")
+    send = probed.forgiving(raising(kind("login: no answer")))
+    request = Request("POST", subjects.LOOPBACK, "login")
     with pytest.raises(kind):
         send(request)
     probed.observed.has_token = True

@@ -12,7 +12,7 @@ import pytest
 
 from tests.subjects import FLOWS, body, wrong_login
 from tests.unit.memory_aws import PREFIX
-from tests.unit.memory_broker import NOW, SKEW, MemoryBroker, around, with_token
+from tests.unit.memory_broker import NOW, SKEW, MemoryBroker, around, raising, with_token
 from tests.unit.test_store import Record, plain
 from token_broker.errors import (
     BrokerError,
@@ -96,6 +96,9 @@ def refresher(broker: MemoryBroker, seconds: float = 29.0) -> Refresher:
 def answered(status: int) -> Record:
     """Return the error of an upstream that answers a login with *status*."""
     return {"detail": f"login: the upstream answered {status}", "upstream_status": status}
+
+
+busy = raising(StoreUnavailable("the table is busy", retry_after=1))
 
 
 def announced(broker: MemoryBroker) -> list[str]:
@@ -493,10 +496,6 @@ def test_an_unsent_renewal_token_is_ready_again(renewal: str, step: str) -> None
     broker.now += 2
     assert broker.call(action="renew", variant="-") == {"renewed": 1}
     assert broker.steps == ["login", step]
-
-
-def busy(*_: Any, **__: Any) -> None:
-    raise StoreUnavailable("the table is busy", retry_after=1)
 
 
 @pytest.mark.parametrize(("flow", "leases"), [("vendorlink", 1), ("editor", 2)])
