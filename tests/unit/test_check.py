@@ -129,9 +129,12 @@ def test_repeated_checks_with_wrong_credentials_send_one_login(flow: str) -> Non
     assert sent(broker).count(proof(flow).step) == 1
 
 
-def test_a_check_is_sent_to_the_host_of_the_tokens_secret_version() -> None:
-    """No token of one secret version is sent to a host of another."""
-    broker = editor()
+def test_a_check_belongs_to_the_secret_version_of_its_token() -> None:
+    """No token of one version is sent to a host of another; it also masks the vendor's message.
+
+    A vendor may quote a value that the current secret no longer has.
+    """
+    broker = editor(editor_url="https://c4nary.example/app")
     broker.put_secret(token_url="http://127.0.0.1:9")
     urls: list[str] = []
     send = broker.deps.send
@@ -141,17 +144,10 @@ def test_a_check_is_sent_to_the_host_of_the_tokens_secret_version() -> None:
         return send(request, seconds)
 
     broker.deps = replace(broker.deps, send=seen)
-    run(broker, 9)
-    assert urls == [f"{broker.working['token_url']}/verify"]
-
-
-def test_the_vendors_message_is_masked_by_the_tokens_secret_version() -> None:
-    """A vendor may quote a value that the current secret no longer has."""
-    broker = editor(editor_url="https://c4nary.example/app")
-    broker.put_secret()
     body = '{"message": "no https://c4nary.example/app here"}'
     broker.fake.fail("answer", step="verify", status=422, headers=JSON, body=body)
     error = failure(broker, 9)
+    assert urls == [f"{broker.working['token_url']}/verify"]
     assert (error.upstream_status, error.upstream_message) == (422, "no *** here")
 
 

@@ -53,7 +53,8 @@ from token_broker.flows.vntana.credentials import Credentials
 from token_broker.flows.vntana.organizations import LISTING
 from token_broker.records import replace
 from token_broker.tokens import Token, Variant
-from token_broker_fakes.vntana import Account, FakeVntana, Organization, VntanaModes, Workspace
+from token_broker_fakes import registry
+from token_broker_fakes.vntana import FakeVntana
 
 
 def test_a_listing_logs_in_and_lists() -> None:
@@ -398,28 +399,6 @@ def test_the_error_of_a_failed_step_names_the_step(
 
 # With a fake that enforces VNTANA's rules
 
-STUDIO = Organization(
-    "studio", "CLIENT_ORGANIZATION_ADMIN", [Workspace("chairs"), Workspace("tables")]
-)
-ACME = Organization("acme", "ORGANIZATION_ADMIN", [Workspace("parts")])
-
-
-def fake_and_desk(modes: dict[str, str] | None = None) -> tuple[FakeVntana, Desk]:
-    """Return a fake with two organizations, and a broker of one connection to it."""
-    account = Account(organizations=[ACME, STUDIO])
-    known = VntanaModes(**modes or {})  # type: ignore[arg-type]  # by name
-    fake = FakeVntana([account], known, clock=lambda: float(NOW), rng=Random(1))
-    login = {"personal_access_token": account.key, "base_url": "http://127.0.0.1:9"}
-    return fake, Desk(vntana.VENDOR, Credentials.parse(login), fake)
-
-
-def lives_in_chairs(fake: FakeVntana, token: Token) -> bool:
-    """Say whether *token* is a live one of the workspace `chairs`."""
-    session = fake.session(token.value)
-    assert session is not None
-    return session.named == "workspace token of chairs" and not session.is_dead(NOW)
-
-
 MODES: list[dict[str, str]] = [
     *({"success_errors": form} for form in ("object", "absent")),
     *({"token_header": "x-auth-token"}, {"token_prefix": "bearer"}, {"other_answers": "decoy"}),
@@ -435,9 +414,15 @@ DEAD_MODES: list[dict[str, str]] = [
 @pytest.mark.parametrize("modes", [*MODES, *DEAD_MODES], ids=str)
 def test_a_workspace_is_renewed_after_its_organization_token_died(modes: dict[str, str]) -> None:
     """In each mode that needs no option."""
-    fake, at = fake_and_desk(modes)
+    fake = registry.new("vntana", clock=lambda: float(NOW), rng=Random(1))
+    assert isinstance(fake, FakeVntana)
+    fake.modes.update(modes)
+    credentials = vntana.VENDOR.parse(fake.demo_secret("http://127.0.0.1:9"))
+    at = Desk(vntana.VENDOR, credentials, fake)
     chairs = at.resolved(organization="studio", workspace="chairs")
-    assert lives_in_chairs(fake, at.token(chairs))
-    fake.revoke()
-    at.now += 300 + 1
-    assert lives_in_chairs(fake, at.renew(chairs))
+    for ask in (at.token, at.renew):
+        session = fake.session(ask(chairs).value)
+        assert session
+        assert (session.named, session.is_dead(NOW)) == ("workspace token of chairs", False)
+        fake.revoke()
+        at.now += 300 + 1
