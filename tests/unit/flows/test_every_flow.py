@@ -56,20 +56,15 @@ def test_tokens_have_sendable_headers_and_a_future_expiry(flow: str) -> None:
 def test_one_request_proves_the_credentials(flow: str) -> None:
     """The gate admits that request: otherwise wrong credentials would be sent repeatedly.
 
-    A vendor may send a login to another host; but the right ones only.
+    A vendor may send a login to another host; but the right ones only. Wrong ones raise
+    `CredentialRejected` after the response to that request.
     """
     proven = [one.url for one, _ in talk(flow).said if one.proves_credentials]
     assert len(proven) == len(set(proven)) > 0
-    refused = Talk(flow, changes=wrong_login(flow)).said
-    assert [one.proves_credentials for one, _ in refused].count(True) == 1
-
-
-@EACH
-def test_wrong_credentials_raise_credential_rejected(flow: str) -> None:
-    """After the response to the request that proves the credentials."""
-    found = Talk(flow, changes=wrong_login(flow))
-    assert isinstance(found.error, CredentialRejected)
-    assert found.said[-1][0].proves_credentials
+    refused = Talk(flow, changes=wrong_login(flow))
+    assert isinstance(refused.error, CredentialRejected)
+    assert refused.said[-1][0].proves_credentials
+    assert [one.proves_credentials for one, _ in refused.said].count(True) == 1
 
 
 @EACH
