@@ -70,12 +70,18 @@ def test_a_number_must_be_a_whole_number(name: str) -> None:
         assert raised.value.detail == f"{name}: must be a whole number"
 
 
-@pytest.mark.parametrize(("seconds", "entries", "skew"), [(60, 1000, 30), (7, 3, 9), (0, 3, 9)])
-def test_settings_have_defaults(seconds: int, entries: int, skew: int) -> None:
-    """The first are the defaults."""
-    said = {"MEMORY_SECONDS": seconds, "MEMORY_ENTRIES": entries, "LEASE_SKEW_SECONDS": skew}
-    is_default = seconds == 60
-    deps = service(**{} if is_default else {name: str(value) for name, value in said.items()}).deps
+@pytest.mark.parametrize(
+    ("variables", "seconds", "entries", "skew"),
+    [
+        ({}, 60, 1000, 30),
+        ({"MEMORY_SECONDS": "7", "MEMORY_ENTRIES": "3", "LEASE_SKEW_SECONDS": "9"}, 7, 3, 9),
+        ({"MEMORY_SECONDS": "0"}, 0, 1000, 30),
+    ],
+)
+def test_settings_have_defaults(
+    variables: dict[str, str], seconds: int, entries: int, skew: int
+) -> None:
+    deps = service(**variables).deps
     for number in range(entries + 1):
         deps.cache.put("c", str(number), CachedToken(Item("c", str(number)), TOKEN, 100))
     assert len(deps.cache) == entries

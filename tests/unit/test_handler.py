@@ -237,10 +237,11 @@ def test_a_response_must_not_be_cached_by_proxies() -> None:
 
 
 def test_an_error_response_is_a_problem_with_retry_after() -> None:
-    limited = TooManyRequests("force: once", retry_after=0)
-    blocked = UpstreamRefused("login: blocked", upstream_status=403)
-    errors: list[tuple[BrokerError, dict[str, str]]] = [(limited, {"retry-after": "0"})]
-    for error, headers in (*errors, (blocked, {})):
+    errors: list[tuple[BrokerError, dict[str, str]]] = [
+        (TooManyRequests("force: once", retry_after=0), {"retry-after": "0"}),
+        (UpstreamRefused("login: blocked", upstream_status=403), {}),
+    ]
+    for error, headers in errors:
         response = http_response(error.status, error.problem())
         assert http_problem(error) == response | {"headers": response["headers"] | headers}
 
