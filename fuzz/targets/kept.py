@@ -8,7 +8,7 @@ from typing import Any
 from fuzz.targets.promises import expect
 from fuzz.targets.words import document
 from token_broker import maintenance
-from token_broker.aliases import is_outdated
+from token_broker.aliases import may_be_outdated
 from token_broker.decisions import may_force, recent_reports, state
 from token_broker.item_codec import LARGEST, item_of
 from token_broker.sealing import Sealer
@@ -30,7 +30,7 @@ def items(data: bytes) -> None:
     state(item, NOW)
     may_force(item, NOW)
     recent_reports(item, NOW)
-    is_outdated(item, item)
+    may_be_outdated(item, item)
     maintenance.is_due(item, NOW)
     json.dumps(maintenance.entry(item, item, NOW, "v1")).encode()
     for name in item.corrupt:

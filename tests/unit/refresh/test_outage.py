@@ -9,11 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from token_broker.item import Item, rfc3339
+from token_broker.item import CLAIM_SECONDS, Item, rfc3339
 from token_broker.item_codec import attribute
 from token_broker.records import replace
 from token_broker.refresh.outage import (
-    CLAIM_SECONDS,
     OUTAGE_SECONDS,
     Step,
     send_events,
