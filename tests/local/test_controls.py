@@ -13,7 +13,7 @@ from token_broker_fakes.fake import Fake
 from token_broker_local import controls, routes
 from token_broker_local.addresses import FLOWS
 from token_broker_local.controls import ACTIONS, RESPONSE_MEMBERS, STATE_MEMBERS, Controls
-from token_broker_local.dashboard import CALL, FILES, LARGEST_COMMAND, SWITCH, Dashboard
+from token_broker_local.dashboard import CALL, FILES, MAX_COMMAND_BYTES, SWITCH, Dashboard
 from token_broker_local.gateway import Gateway
 from token_broker_local.messages import HttpRequest, HttpResponse
 from token_broker_local.metrics import Metrics
@@ -69,7 +69,7 @@ def test_a_request_of_the_page_switches_a_fake(fake: Fake[Any], headers: Mapping
     """From each origin of this machine that serves the page."""
     assert posted(fake, headers={**OWN, **headers}).status == 200
     assert [fault.status for fault in fake.faults.set] == [503]
-    assert posted(fake, {"flow": FLOW, "switch": {}, "afresh": True}).status == 200
+    assert posted(fake, {"flow": FLOW, "switch": {}, "reset": True}).status == 200
     assert not fake.faults.set
 
 
@@ -134,7 +134,7 @@ def test_only_post_changes_something(fake: Fake[Any], path: str, method: str) ->
     ("path", "order"),
     [
         *((path, order) for path in (CALL, SWITCH) for order in (b"", b"[1]", b"{", b"{}")),
-        (SWITCH, json.dumps(ORDER).encode() + b" " * LARGEST_COMMAND),
+        (SWITCH, json.dumps(ORDER).encode() + b" " * MAX_COMMAND_BYTES),
         (SWITCH, {"flow": "nobody", "switch": {}}),
         (SWITCH, {"flow": [], "switch": {}}),
         (SWITCH, {"flow": FLOW, "switch": []}),
@@ -165,7 +165,7 @@ def test_an_unreachable_api_is_a_502(fake: Fake[Any]) -> None:
 
 def test_an_unreachable_fake_is_listed_with_its_error(fake: Fake[Any]) -> None:
     """The other fakes are listed with their switches alone."""
-    gone, there = Controls(NOWHERE, {"gone": NOWHERE, FLOW: fake.url}).vendors()
+    gone, there = Controls(NOWHERE, {"gone": NOWHERE, FLOW: fake.url}).states()
     assert gone.keys() == {"flow", "error"}
     assert there.keys() == {"flow", "kinds", *STATE_MEMBERS}
 
@@ -176,7 +176,7 @@ def test_without_controls_the_page_is_read_only() -> None:
     for path in (CALL, SWITCH):
         sent = HttpRequest("POST", path, "", [*OWN.items()], json.dumps(ORDER).encode())
         assert Gateway({}, dashboard=page).answer(sent).status == 405
-    assert (page.content(None)["offered"], page.content(None)["vendors"]) == ({}, [])
+    assert (page.content(None)["actions"], page.content(None)["fakes"]) == ({}, [])
 
 
 def test_each_flow_offers_the_actions_that_have_a_route(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -188,8 +188,8 @@ def test_each_flow_offers_the_actions_that_have_a_route(monkeypatch: pytest.Monk
     checks = [one for one in routes.ROUTES if one.resource.endswith("/check")]
     rest = [one for one in routes.ROUTES if one.flow != FLOW or one not in checks]
     monkeypatch.setattr(controls, "ROUTES", rest)
-    offered = Controls(NOWHERE, {}).actions()
-    assert {flow for flow in CHECKED if "check" not in offered[flow]} == {FLOW}
+    actions = Controls(NOWHERE, {}).actions()
+    assert {flow for flow in CHECKED if "check" not in actions[flow]} == {FLOW}
 
 
 def test_a_response_is_shown_without_its_token() -> None:

@@ -21,13 +21,13 @@ from tests.systems import system
 from tests.waiting import PATIENCE_SECONDS, wait_until
 from token_broker.telemetry import Line
 from token_broker_local.addresses import FLOWS, Addresses, function_name, secret_name
-from token_broker_local.announcements import MOST, SENTENCES, Announcements
 from token_broker_local.controls import RESPONSE_MEMBERS
 from token_broker_local.dashboard import CALL, FILES, PATH, SWITCH, Dashboard
+from token_broker_local.event_log import MAX_EVENTS, SENTENCES, EventLog
 from token_broker_local.functions import Function
 from token_broker_local.gateway import Gateway
 from token_broker_local.messages import HttpRequest, HttpResponse
-from token_broker_local.metrics import MOST_SERIES, OTHERS, POINTS, SECONDS, Metrics, percentile
+from token_broker_local.metrics import MAX_SERIES, OTHERS, POINTS, SECONDS, Metrics, percentile
 from token_broker_local.states import connections, state
 from token_broker_operations.dashboard import CHARTS, LISTED_EVENTS, Chart
 
@@ -151,15 +151,15 @@ def test_a_percentile_never_exceeds_the_largest_value(figures: Metrics, value: f
 
 def test_the_number_of_series_and_points_is_bounded(figures: Metrics, clock: Clock) -> None:
     """Further series are counted together."""
-    for number in range(MOST_SERIES * 2):
+    for number in range(MAX_SERIES * 2):
         figures.record(hand_out(source=f"source {number}"))
         clock.now += 0.01
-    assert len(figures._kept) <= MOST_SERIES + 2
+    assert len(figures._tallies) <= MAX_SERIES + 2
     assert sums(figures)[OTHERS] > 1
     for _ in range(POINTS * 3):
         clock.now += SECONDS
         figures.record(hand_out(source="source 1"))
-    assert max(len(kept) for kept in figures._kept.values()) <= POINTS
+    assert max(len(kept) for kept in figures._tallies.values()) <= POINTS
 
 
 @pytest.mark.parametrize(
@@ -196,7 +196,7 @@ def asked(
     return gateway.answer(HttpRequest(method, path, query, [("Host", host) for host in hosts]))
 
 
-@pytest.mark.parametrize("path", [*FILES, f"{PATH}/figures"])
+@pytest.mark.parametrize("path", [*FILES, f"{PATH}/data"])
 def test_the_page_needs_no_signature_and_loads_nothing_from_other_hosts(path: str) -> None:
     """Each file has the content security policy."""
     answer = asked(path)
@@ -228,7 +228,7 @@ def test_each_host_name_of_loopback_is_accepted(host: str) -> None:
         ("127.0.0.1", "evil.example"),
     ],
 )
-@pytest.mark.parametrize("path", [*FILES, f"{PATH}/figures"])
+@pytest.mark.parametrize("path", [*FILES, f"{PATH}/data"])
 def test_another_host_name_is_refused(path: str, hosts: tuple[str, ...]) -> None:
     """DNS rebinding: a page whose host name resolves to this machine reads nothing."""
     assert asked(path, hosts=hosts).status == 403
@@ -299,22 +299,22 @@ def test_a_failed_status_call_is_shown_by_the_name_of_its_error() -> None:
 
 def test_events_are_described_newest_first(clock: Clock) -> None:
     """Of one flow or of all, of a bounded number; other lines of the log are ignored."""
-    announcements = Announcements(clock)
+    log = EventLog(clock)
     lines = [
         {"event": "held", "flow": "vntana", "connection": "a", "by": "jane", "reason": "{drill}"},
         {"event": "hand-out", "flow": "vntana", "connection": "a", "caller": "jane"},
         {"event": "replaced", "flow": "editor", "connection": "b", "generation": 1, "token": "s3c"},
     ]
-    announcements.record("\n".join([*map(json.dumps, lines), "[1]", "{", "no line"]))
-    assert [(one["flow"], one["connection"], one["words"]) for one in announcements.latest()] == [
+    log.record("\n".join([*map(json.dumps, lines), "[1]", "{", "no line"]))
+    assert [(one["flow"], one["connection"], one["text"]) for one in log.latest()] == [
         ("editor", "b", "new token none, generation 1; it replaces none"),
         ("vntana", "a", "jane holds it: {drill}"),
     ]
-    assert [one["event"] for one in announcements.latest("vntana")] == ["held"]
-    assert announcements.latest()[0]["at"] == clock.now
-    for _ in range(MOST):
-        announcements.record(json.dumps(lines[2]))
-    assert {one["event"] for one in announcements.latest()} == {"replaced"}
+    assert [one["event"] for one in log.latest("vntana")] == ["held"]
+    assert log.latest()[0]["at"] == clock.now
+    for _ in range(MAX_EVENTS):
+        log.record(json.dumps(lines[2]))
+    assert {one["event"] for one in log.latest()} == {"replaced"}
 
 
 def test_each_event_of_the_bus_has_a_description() -> None:
@@ -359,7 +359,7 @@ def test_the_page_shows_calls_and_states_without_tokens(places: Addresses) -> No
     ]
     assert called(places, "POST", "/v1/vntana/demo/token")["source"] == "memory"
     called(places, "POST", "/v1/vntana/nobody/token")
-    told = called(places, "GET", f"{PATH}/figures", sign=False)
+    told = called(places, "GET", f"{PATH}/data", sign=False)
     charts = {
         one["metric"]: {each["name"]: each for each in one["series"]} for one in told["charts"]
     }
@@ -397,7 +397,7 @@ def test_the_page_can_cause_a_latch_an_outage_and_a_recovery(places: Addresses, 
         done(places, SWITCH, flow=flow, switch={"faults": [fault]})
 
     def figures() -> Any:
-        return called(places, "GET", f"{PATH}/figures?flow={flow}", sign=False)
+        return called(places, "GET", f"{PATH}/data?flow={flow}", sign=False)
 
     def state() -> Any:
         return next(one for one in figures()["connections"] if one["connection"] == "demo")
@@ -417,18 +417,18 @@ def test_the_page_can_cause_a_latch_an_outage_and_a_recovery(places: Addresses, 
     fails("status", status=503)
     told("forget")
     assert told("token")["code"] == "upstream_unavailable"
-    done(places, SWITCH, flow=flow, switch={}, afresh=True)
+    done(places, SWITCH, flow=flow, switch={}, reset=True)
     told("forget")
     assert told("token")["source"] == "exchange"
     assert not any(variant["latched"] for variant in state()["variants"])
-    news = [one for one in figures()["news"] if one["connection"] == "demo"]
-    assert {one["flow"] for one in news} == {flow}
-    happened = [one["event"] for one in reversed(news)]
+    events = [one for one in figures()["events"] if one["connection"] == "demo"]
+    assert {one["flow"] for one in events} == {flow}
+    happened = [one["event"] for one in reversed(events)]
     assert [each for each in happened if each != "replaced"] == [
         *("held", "lifted", "latched", "recovered")
     ]
     assert happened[-1] == "replaced"
-    assert any(one["words"].endswith("holds it: a drill") for one in news)
+    assert any(one["text"].endswith("holds it: a drill") for one in events)
 
 
 @pytest.mark.slow
@@ -460,14 +460,14 @@ def test_a_browser_shows_the_page(browsed: Addresses, tmp_path: Path) -> None:
 HIDDEN = """
 document.querySelectorAll("details").forEach((one) => { one.open = true; }),
 [...document.querySelectorAll(`.pill, #states td, .tile, figure, #states button, #fakes button,
-  #fakes select, #fakes input, #states input, #news li`)].filter((one) => {
+  #fakes select, #fakes input, #states input, #events li`)].filter((one) => {
   const box = one.getBoundingClientRect();
   const card = one.closest("section").getBoundingClientRect();
   const isFolded = getComputedStyle(one).display === "none";
   return !isFolded && (box.width < 4 || box.right > card.right + 1 || box.left < card.left - 1);
 }).length + 1000 * (document.documentElement?.scrollWidth > innerWidth)
   + 1000 * !document.querySelector(".pill.latched") + 1000 * !document.querySelector(".pill.held")
-  + 1000 * !document.querySelector("#fakes select") + 1000 * !document.querySelector("#news li")
+  + 1000 * !document.querySelector("#fakes select") + 1000 * !document.querySelector("#events li")
 """
 """How many things are not wholly visible; no badge at all counts as well."""
 
@@ -529,27 +529,29 @@ def test_buttons_of_the_page_work_in_a_browser(browsed: Addresses, tmp_path: Pat
         click("#fakes", "refuse")
         shows("document.querySelector('#fakes .pill.fails')")
         click("#states", "forget")
-        shows("document.querySelector('#states .said').textContent.startsWith('forget: 200')")
+        shows("document.querySelector('#states .output').textContent.startsWith('forget: 200')")
         click("#states", "token")
         shows("document.querySelector('#states tbody:first-of-type .pill.latched')")
-        shows("document.querySelector('#states .said').textContent.includes('credential_rejected')")
+        shows(
+            "document.querySelector('#states .output').textContent.includes('credential_rejected')"
+        )
         click("#states", "hold")
-        shows("document.querySelector('#states .said').textContent.includes('write a reason')")
+        shows("document.querySelector('#states .output').textContent.includes('write a reason')")
         value("document.querySelector('#states [data-name=reason]').value = 'a drill'")
         click("#states", "hold")
         shows("document.querySelector('#states tbody:first-of-type .pill.held')")
-        shows("document.querySelector('#news li').textContent.endsWith('holds it: a drill')")
+        shows("document.querySelector('#events li').textContent.endsWith('holds it: a drill')")
         click("#states", "lift")
         shows("!document.querySelector('#states tbody:first-of-type .pill.held')")
         click("#fakes", "works")
         shows("!document.querySelector('#fakes .pill.fails')")
         click("#states", "forget")
-        shows("document.querySelector('#states .said').textContent.startsWith('forget: 200')")
+        shows("document.querySelector('#states .output').textContent.startsWith('forget: 200')")
         value("document.querySelector('#states [data-name=token]').focus()")
         click("#states", "token")
         shows("document.querySelector('#states tbody:first-of-type .pill.fresh')")
-        value("seen = last.now")
-        shows("last.now > seen + 2")
+        value("before = last.now")
+        shows("last.now > before + 2")
         assert value("document.activeElement.dataset.name") == "token"
 
 

@@ -207,7 +207,7 @@ def test_a_changed_secret_renews_the_tokens(
         version = secrets.put_secret_value(SecretId=name, SecretString=document)["VersionId"]
         wait_until(lambda: status_of(running, "rotating")["secret_version"] == version)
         wait_until(lambda: status_of(running, "rotating")["variants"][0]["generation"] == 2)
-        wait_until(lambda: any("told of PutSecretValue" in line for line in running.said))
+        wait_until(lambda: any("received PutSecretValue" in line for line in running.said))
 
 
 def status_of(running: Running, connection: str) -> Any:
