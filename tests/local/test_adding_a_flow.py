@@ -58,10 +58,10 @@ def environment(copy: Path) -> dict[str, str]:
     return dict(os.environ) | {"PYTHONPATH": path, "PYTHONDONTWRITEBYTECODE": "1"}
 
 
-def ran(copy: Path, *words: str) -> str:
+def ran(copy: Path, *arguments: str) -> str:
     """Run Python in *copy*, assert that it succeeds, and return its output."""
     done = subprocess.run(
-        [sys.executable, *words],
+        [sys.executable, *arguments],
         cwd=copy,
         env=environment(copy),
         capture_output=True,
@@ -117,8 +117,8 @@ def test_code_of_the_page_and_generated_code_pass_the_linter(copy: Path) -> None
 @pytest.mark.slow
 def test_the_new_flow_passes_its_tests_and_the_template_rules(copy: Path) -> None:
     """Its function, role, routes, policies and aliases satisfy the rules."""
-    said = ran(copy, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-k", CHOSEN, *TESTS)
-    assert re.search(r"\n\d\d+ passed", said), said
+    output = ran(copy, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-k", CHOSEN, *TESTS)
+    assert re.search(r"\n\d\d+ passed", output), output
 
 
 @pytest.mark.slow

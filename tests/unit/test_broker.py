@@ -352,19 +352,19 @@ def test_no_refresh_is_started_while_it_runs_or_backs_off(attributes: dict[str, 
 
 
 @pytest.mark.parametrize(
-    ("attributes", "told"),
+    ("attributes", "bad"),
     [
         ({"token": b"nonsense"}, ["token"]),
         ({"expires_at": "x"}, ["expires_at"]),
         ({"fence": "x", "failure": "x"}, ["fence", "failure"]),
     ],
 )
-def test_a_corrupt_item_is_logged_and_replaced(attributes: dict[str, Any], told: list[str]) -> None:
+def test_a_corrupt_item_is_logged_and_replaced(attributes: dict[str, Any], bad: list[str]) -> None:
     broker = broker_with_token()
     broker.put(**attributes)
     broker.restart()
     assert ask(broker)[0] == "exchange"
-    assert broker.telemetry.of("damaged")[0] == {"variant": "-", "attributes": told}
+    assert broker.telemetry.of("damaged")[0] == {"variant": "-", "attributes": bad}
 
 
 # Aliases

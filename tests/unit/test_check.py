@@ -28,7 +28,7 @@ def checked(broker: MemoryBroker, body: object = None) -> dict[str, Any]:
 
 def told(broker: MemoryBroker) -> list[str]:
     """Return the outcome of each check in the log, and the code of each that failed."""
-    return [f.get("outcome") or f["code"] for e, f in broker.telemetry.told if e in EVENTS[:2]]
+    return [f.get("outcome") or f["code"] for e, f in broker.telemetry.events if e in EVENTS[:2]]
 
 
 def sent(broker: MemoryBroker) -> list[str]:
@@ -66,12 +66,12 @@ def test_a_check_uses_the_cached_token_or_obtains_one(flow: str) -> None:
     assert first["source"] == "memory"
     milliseconds = round(1000.06 * len(sent(broker)), 1)
     assert answer == {"ok": True, "milliseconds": milliseconds, "context": first["context"]}
-    broker.telemetry.told.clear()
+    broker.telemetry.events.clear()
     assert broker.call(action="check")["ok"]
     assert sent(broker) == [check(flow)[1]]
     of_check = {"connection": "acme", "outcome": "success", "milliseconds": 1000.1}
     of_request = {"step": check(flow)[0].step, "status": 200}
-    assert [(e, f) for e, f in broker.telemetry.told if e in EVENTS] == [
+    assert [(e, f) for e, f in broker.telemetry.events if e in EVENTS] == [
         ("upstream", of_request | {"milliseconds": 1000.1}),
         ("check", of_check),
     ]

@@ -176,11 +176,11 @@ def test_tokens_of_other_accounts_are_not_revoked(ask: Ask) -> None:
     visitor = client(ask)
     shared = visitor.organization
     visitor.fake.accounts.append(Account("b@example.com", "pass", "other", [shared]))
-    mine = visitor.organization_token()
+    token = visitor.organization_token()
     login = visitor.post("/v1/auth/login/token", {"personal-access-token": "other"})
     visitor.enter(token_in(login))
 
-    assert visitor.current(mine).is_success
+    assert visitor.current(token).is_success
 
 
 @pytest.mark.parametrize("role", ["ORGANIZATION_OWNER", "ORGANIZATION_ADMIN"])

@@ -307,8 +307,8 @@ def test_an_organization_that_cannot_be_entered_is_reported() -> None:
     assert isinstance(one.fake, FakeVntana)
     one.fake.accounts[0].organizations[1].role = "SUPER_ADMIN"
     _, report = one.run()
-    said = "no way works (POST: 403 FORBIDDEN; GET: 405 METHOD_NOT_ALLOWED)"
-    assert seen(report, "refresh_method") == said
+    detail = "no way works (POST: 403 FORBIDDEN; GET: 405 METHOD_NOT_ALLOWED)"
+    assert seen(report, "refresh_method") == detail
     assert report["problem"]["upstream_code"] == "FORBIDDEN"
 
 
