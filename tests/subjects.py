@@ -21,6 +21,7 @@ from token_broker_fakes.wire import Call
 FLOWS = tuple(every())
 CHECKED = tuple(flow for flow in FLOWS if flows()[flow].vendor.check)
 """Those whose vendor has a harmless request."""
+PROBED = tuple(flow for flow in FLOWS if flows()[flow].vendor.probe)
 LOOPBACK = "http://127.0.0.1:1"
 NOW = 1_900_000_000
 

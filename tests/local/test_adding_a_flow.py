@@ -19,6 +19,7 @@ from tests.ports import free_ports
 from tests.waiting import PATIENCE_SECONDS
 from token_broker_descriptors import every as descriptors
 from token_broker_local.addresses import REGION
+from token_broker_operations import skeleton
 from token_broker_operations.__main__ import NESTED, WRITTEN
 from token_broker_operations.parts import MADE
 
@@ -112,6 +113,16 @@ def test_code_of_the_page_and_generated_code_pass_the_linter(copy: Path) -> None
     made = [path for path in WRITTEN if path.endswith(".py")]
     ran(copy, "-m", "ruff", "check", "--no-cache", "--quiet", *own, *made)
     ran(copy, "-m", "ruff", "format", "--no-cache", "--check", "--quiet", *own, *made)
+
+
+@pytest.mark.parametrize("name", ["aa", "z" * 20])
+def test_a_skeleton_passes_the_linter_under_any_name(tmp_path: Path, name: str) -> None:
+    """The order of imports and the length of lines depend on it."""
+    shutil.copytree(ROOT / "events", tmp_path / "events")
+    shutil.copy(ROOT / "pyproject.toml", tmp_path)
+    skeleton.main(name, tmp_path)
+    ran(tmp_path, "-m", "ruff", "check", "--no-cache", "--quiet", "--ignore=INP001", ".")
+    ran(tmp_path, "-m", "ruff", "format", "--no-cache", "--check", "--quiet", ".")
 
 
 @pytest.mark.slow

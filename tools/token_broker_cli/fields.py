@@ -48,17 +48,16 @@ def option(name: str, help: str) -> inspect.Parameter:  # noqa: A002 (typer's na
     return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=kind)
 
 
-def values(said: Mapping[str, str | None]) -> dict[str, Any]:
-    """Return what *said*, the options' texts, mean as members of a call."""
-    schemas = {field.name: field.schema for _, field in fields()}
+def values(flow: str, said: Mapping[str, str | None]) -> dict[str, Any]:
+    """Return what *said*, the options' texts, mean as members of a call to *flow*.
+
+    The broker refuses a field that only another flow has.
+    """
+    known = (*(field for _, field in fields()), *every()[flow].fields)
+    schemas = {field.name: field.schema for field in known}
     return {
         name: value_of(schemas[name], name, text) for name, text in said.items() if text is not None
     }
-
-
-def example_of(name: str) -> Any:
-    """Return a value of the field called *name*."""
-    return next(field.example for _, field in fields() if field.name == name)
 
 
 def value_of(schema: Mapping[str, Any], name: str, text: str) -> Any:
@@ -69,7 +68,7 @@ def value_of(schema: Mapping[str, Any], name: str, text: str) -> Any:
     try:
         value = json.loads(text)
     except (ValueError, RecursionError):
-        example = json.dumps(example_of(name))
+        example = json.dumps(Field(name, "", schema).example)
         raise usage(f"--{name} is no JSON", f"Like this: --{name} '{example}'") from None
     if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
         raise usage(f"--{name} must be {called}")

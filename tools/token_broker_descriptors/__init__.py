@@ -15,7 +15,7 @@ TYPES: Mapping[str, tuple[str, Any]] = {
     "integer": ("int", 60),
     "number": ("float", 0.5),
     "boolean": ("bool", True),
-    "array": ("Sequence[Any]", ["a", "b"]),
+    "array": ("list[Any]", ["a", "b"]),
     "object": ("Mapping[str, Any]", {"a": 1}),
 }
 """The Python type of each type that a schema names, and a value of it."""

@@ -2,6 +2,7 @@
 
 import keyword
 import re
+import subprocess
 import sys
 from collections.abc import Mapping
 from importlib.util import find_spec
@@ -79,6 +80,13 @@ def skeletons(name: str, root: Path) -> Mapping[Path, str]:
     return made
 
 
+def tidy(paths: list[Path]) -> None:
+    """Sort and format what is written: the order of imports depends on the flow's name."""
+    for words in ("check --fix-only --no-cache --quiet", "format --no-cache --quiet"):
+        command = [sys.executable, "-m", "ruff", *words.split(), *map(str, paths)]
+        subprocess.run(command, check=True)  # noqa: S603 (make says what)
+
+
 def main(name: str, root: Path | None = None) -> None:
     """Write the files, unless one of them exists, and print the next steps."""
     made = skeletons(checked(name), root or Path())
@@ -89,6 +97,7 @@ def main(name: str, root: Path | None = None) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
         print(f"wrote {path}")
+    tidy([path for path in made if path.suffix == ".py"])
     own = [path for path in made if path.suffix == ".py" and path.name != "app.py"]
     print(NEXT.format(files="\n".join(f"  {path}" for path in own)))
 

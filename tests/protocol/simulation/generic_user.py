@@ -5,6 +5,7 @@ token may be made in several steps. So each request is annotated by the flow's c
 """
 
 import json
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields, replace
 from functools import cache
@@ -175,8 +176,7 @@ class GenericUser(SimulatedVendor):
         """
         if isinstance(request, AnnotatedRequest) and request.ends:
             return None
-        values = (value.rpartition(" ")[2] for value in request.headers.values())
-        found = next((value for value in values if value in self._ends), None)
+        found = next((word for word in words(request.headers) if word in self._ends), None)
         kept = request.kept if isinstance(request, AnnotatedRequest) else None
         if found or not kept or not kept.renewal:
             return found
@@ -263,12 +263,15 @@ def variant_of(flow: str, body: str) -> str:
     return talk.variants[-1].key
 
 
+def words(headers: Mapping[str, str]) -> list[str]:
+    """Return the words of header values: ``abc`` of ``Bearer abc`` and of ``S=abc; Path=/``."""
+    parts = (part for value in headers.values() for part in re.split(r"[\s;,]+", value))
+    return [re.sub(r"^[\w-]+=(?=[^=])", "", part) for part in parts]
+
+
 def texts(response: Response) -> list[str]:
-    """Return the strings in an answer: header values without ``Bearer``, and those of its JSON."""
-    found, left = (
-        [value.rpartition(" ")[2] for value in response.headers.values()],
-        [response.json()],
-    )
+    """Return the words of an answer's headers, and the strings of its JSON."""
+    found, left = words(response.headers), [response.json()]
     while left:
         match left.pop(0):
             case str() as text:

@@ -6,7 +6,7 @@ from random import Random
 from typing import Any, NamedTuple, TypeAlias
 
 from tests.protocol.simulation.draws import Draw, chosen
-from tests.protocol.simulation.editor_application import CLEAR
+from tests.protocol.simulation.editor_user import CLEAR
 from tests.protocol.simulation.excuses import LEASE_SECONDS
 from tests.protocol.simulation.plan_parts import (
     changes_of,

@@ -7,7 +7,7 @@ from math import inf
 from typing import Any
 
 from tests.protocol.simulation.answers import body_of
-from tests.protocol.simulation.editor_application import CLEAR
+from tests.protocol.simulation.editor_user import CLEAR
 from tests.protocol.simulation.excuses import clocks_apart, leaves_lease
 from tests.protocol.simulation.invocations import Invocation, Sent
 from tests.protocol.simulation.judge import Credential, Judge, Made

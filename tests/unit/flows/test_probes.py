@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from tests import subjects
 from tests.conversations import NOW, SECRETS, Desk, answer, any_answers, repeated
+from tests.subjects import PROBED
 from token_broker.document import Document
 from token_broker.errors import (
     BrokerError,
@@ -35,7 +36,6 @@ from token_broker_fakes.vendorlink import FakeVendorlink
 from token_broker_fakes.vntana import FakeVntana
 
 FLOWS = every()
-PROBED = tuple(name for name, flow in FLOWS.items() if flow.vendor.probe)
 AT = {"vendorlink": "app.vendorlink.nl"}
 GUEST = {"organization": "studio", "workspace": "chairs"}
 """Of VNTANA: a role that needs a workspace's token."""
