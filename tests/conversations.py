@@ -63,7 +63,7 @@ def held(conversation: Conversation[Any], answers: Iterable[object]) -> Any:
 
 
 @dataclass
-class Desk:
+class MiniBroker:
     """The smallest broker: one connection, whose tokens it keeps in a dict."""
 
     vendor: Vendor[Any]

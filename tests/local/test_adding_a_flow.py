@@ -162,7 +162,7 @@ def broker(copy: Path) -> Iterator[str]:
 @pytest.mark.slow
 def test_the_local_system_hands_out_tokens_of_the_new_flow(broker: str) -> None:
     """Over HTTP, to a signing caller: a token for each scope, or the vendor's refusal."""
-    read, write, other = (asked(broker, scope) for scope in ("read", "write", "other"))
+    read, write, other = (get_token(broker, scope) for scope in ("read", "write", "other"))
     assert read.status_code == write.status_code == 200, read.text
     assert read.json()["flow"] == NAME
     assert read.json()["headers"]["Authorization"].startswith("Bearer ")
@@ -172,7 +172,7 @@ def test_the_local_system_hands_out_tokens_of_the_new_flow(broker: str) -> None:
     assert other.json()["upstream_status"] == 400
 
 
-def asked(broker: str, scope: str) -> requests.Response:
+def get_token(broker: str, scope: str) -> requests.Response:
     """Send a signed call for a token."""
     url, body = f"{broker}/v1/{NAME}/demo/token", json.dumps({"scope": scope})
     request = AWSRequest("POST", url, {"content-type": "application/json"}, body)

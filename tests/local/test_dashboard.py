@@ -188,7 +188,7 @@ def test_a_line_without_a_metric_is_ignored(figures: Metrics, line: str) -> None
 # Who may look
 
 
-def asked(
+def get(
     path: str = PATH, method: str = "GET", hosts: tuple[str, ...] = ("127.0.0.1:8080",)
 ) -> HttpResponse:
     gateway = Gateway({}, dashboard=Dashboard(Metrics(), list))
@@ -199,7 +199,7 @@ def asked(
 @pytest.mark.parametrize("path", [*FILES, f"{PATH}/data"])
 def test_the_page_needs_no_signature_and_loads_nothing_from_other_hosts(path: str) -> None:
     """Each file has the content security policy."""
-    answer = asked(path)
+    answer = get(path)
     headers = dict(answer.headers)
     assert (answer.status, bool(answer.body)) == (200, True)
     assert headers["Content-Security-Policy"].startswith("default-src 'none'; script-src 'self';")
@@ -211,7 +211,7 @@ def test_the_page_needs_no_signature_and_loads_nothing_from_other_hosts(path: st
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost:1", "LOCALHOST", "[::1]:8080"])
 def test_each_host_name_of_loopback_is_accepted(host: str) -> None:
-    assert asked(hosts=(host,)).status == 200
+    assert get(hosts=(host,)).status == 200
 
 
 @pytest.mark.parametrize(
@@ -231,24 +231,24 @@ def test_each_host_name_of_loopback_is_accepted(host: str) -> None:
 @pytest.mark.parametrize("path", [*FILES, f"{PATH}/data"])
 def test_another_host_name_is_refused(path: str, hosts: tuple[str, ...]) -> None:
     """DNS rebinding: a page whose host name resolves to this machine reads nothing."""
-    assert asked(path, hosts=hosts).status == 403
+    assert get(path, hosts=hosts).status == 403
 
 
 @pytest.mark.parametrize("method", ["POST", "HEAD", "PUT", "DELETE", "OPTIONS", "X"])
 def test_methods_other_than_get_are_refused(method: str) -> None:
-    assert asked(method=method).status == 405
+    assert get(method=method).status == 405
 
 
 @pytest.mark.parametrize("path", [f"{PATH}/", f"{PATH}/dashboard.py", f"{PATH}/../gateway.py"])
 def test_other_paths_below_the_page_are_not_found(path: str) -> None:
-    assert asked(path).status == 404
+    assert get(path).status == 404
 
 
 @pytest.mark.parametrize("path", ["/_dashboards", "/v1/_dashboard", "/"])
 def test_all_other_paths_are_served_by_the_gateway(path: str) -> None:
     """It asks for a signature."""
-    assert asked(path).status == 403
-    assert json.loads(asked(path).body)["message"] == "Missing Authentication Token"
+    assert get(path).status == 403
+    assert json.loads(get(path).body)["message"] == "Missing Authentication Token"
 
 
 # States

@@ -137,11 +137,11 @@ class Aws:
         return sealed
 
     def reader(self, fast: FastClient | None) -> Reader:
-        dynamodb, kms = ask(lambda: self.dynamodb, fast), ask(lambda: self.kms, fast)
+        dynamodb, kms = chosen(lambda: self.dynamodb, fast), chosen(lambda: self.kms, fast)
         return Reader(self.key_id, dynamodb, kms)
 
 
-def ask(boto3: Callable[[], Any], fast: FastClient | None) -> Callable[[], Any]:
+def chosen(boto3: Callable[[], Any], fast: FastClient | None) -> Callable[[], Any]:
     """Return a service that is called by boto3, or by *fast* first."""
     return FastFirst(boto3, fast) if fast else boto3
 
@@ -202,7 +202,7 @@ def fast(aws: Aws) -> Iterator[FastClient]:
 
 
 @pytest.fixture
-def odd() -> Iterator[Server]:
+def faulty() -> Iterator[Server]:
     """Return an AWS with a given response, at first an outage."""
     server = Server(sends(answer(b"{}", status="503 Slow Down")))
     yield server
@@ -210,13 +210,13 @@ def odd() -> Iterator[Server]:
 
 
 @pytest.fixture
-def fallen(odd: Server) -> Iterator[FastClient]:
+def fallback(faulty: Server) -> Iterator[FastClient]:
     """Return a fast client that never succeeds, while boto3 does."""
-    with quick(odd.url) as fast:
+    with quick(faulty.url) as fast:
         yield fast
 
 
-@pytest.fixture(params=["fast", "boto3", "fallen"])
+@pytest.fixture(params=["fast", "boto3", "fallback"])
 def reader(aws: Aws, request: pytest.FixtureRequest) -> Reader:
     way = request.param
     return aws.reader(None if way == "boto3" else request.getfixturevalue(way))
@@ -348,13 +348,13 @@ def test_boto3_is_not_called_when_the_fast_client_succeeds(aws: Aws, fast: FastC
 
 
 def test_a_write_with_a_lost_response_is_repeated_by_boto3(
-    aws: Aws, odd: Server, fallen: FastClient
+    aws: Aws, faulty: Server, fallback: FastClient
 ) -> None:
     """If it was done, its condition fails, and a read decides, as for retries of boto3."""
-    odd.behaviour = sends(end=True)
+    faulty.behaviour = sends(end=True)
     aws.put("-", ITEMS["a token"])
-    assert call(FastFirst(lambda: aws.dynamodb, fallen), "update_item", **UPDATE)
-    assert fallen.fallbacks == len(odd.requests) == 1
+    assert call(FastFirst(lambda: aws.dynamodb, fallback), "update_item", **UPDATE)
+    assert fallback.fallbacks == len(faulty.requests) == 1
 
 
 ODD: list[tuple[str, dict[str, Any]]] = [
@@ -390,12 +390,12 @@ ODD: list[tuple[str, dict[str, Any]]] = [
 
 @pytest.mark.parametrize(("operation", "response"), ODD, ids=json.dumps)
 def test_a_malformed_response_falls_back_to_boto3(
-    odd: Server, fallen: FastClient, operation: str, response: dict[str, Any]
+    faulty: Server, fallback: FastClient, operation: str, response: dict[str, Any]
 ) -> None:
     """It is taken neither for an item nor for a missing one."""
-    odd.behaviour = sends(answer(json.dumps(response).encode()))
-    assert fallen.call(operation, PARAMETERS[operation]) is None
-    assert len(odd.requests) == fallen.fallbacks == 1
+    faulty.behaviour = sends(answer(json.dumps(response).encode()))
+    assert fallback.call(operation, PARAMETERS[operation]) is None
+    assert len(faulty.requests) == fallback.fallbacks == 1
 
 
 # Errors
@@ -416,11 +416,11 @@ def erring(broken: tuple[Server, Reader]) -> Callable[[bytes], Reader]:
     """Return a function that makes a reader of an AWS with a given response."""
     server, reader = broken
 
-    def told(raw: bytes) -> Reader:
+    def reader_of(raw: bytes) -> Reader:
         server.behaviour = sends(raw, end=True)
         return reader
 
-    return told
+    return reader_of
 
 
 MESSAGES = ("c4nary", "User: arn:c4nary is not authorized to perform: kms:Decrypt")
@@ -442,7 +442,7 @@ def open_seal(reader: Reader) -> object:
 
 
 @pytest.mark.parametrize(
-    ("ask", "raw", "error", "message"),
+    ("read", "raw", "error", "message"),
     [
         (read("-"), refusal("ResourceNotFoundException"), NotConfigured, "TABLE_NAME"),
         (
@@ -460,14 +460,14 @@ def open_seal(reader: Reader) -> object:
 def test_an_error_of_aws_is_reported_without_its_message(
     *,
     erring: Callable[[bytes], Reader],
-    ask: Callable[[Reader], object],
+    read: Callable[[Reader], object],
     raw: bytes,
     error: type[BrokerError],
     message: str,
 ) -> None:
     """The error names the setting. AWS's message may quote secrets."""
     with pytest.raises(error, match=message) as caught:
-        ask(erring(raw))
+        read(erring(raw))
     assert "c4nary" not in str(caught.value)
     assert caught.value.__context__ is None
 

@@ -30,16 +30,16 @@ FAILURES = {
 }
 
 
-def told(response: Response) -> tuple[int, bytes]:
+def summary(response: Response) -> tuple[int, bytes]:
     return response.status, response.content
 
 
 def wrong_password(one: Client) -> tuple[int, bytes]:
-    return told(one.wrong_login())
+    return summary(one.wrong_login())
 
 
 def wrong_renewal(one: Client) -> tuple[int, bytes]:
-    return told(one.extend(one.login().json() | {"renewalToken": "wrong"}))
+    return summary(one.extend(one.login().json() | {"renewalToken": "wrong"}))
 
 
 def login_at(host: str) -> Callable[[Client], Any]:

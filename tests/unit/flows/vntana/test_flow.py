@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from tests.conversations import (
     NOW,
-    Desk,
+    MiniBroker,
     answer,
     any_answers,
     begin,
@@ -269,7 +269,7 @@ def test_any_response_causes_a_documented_error_without_secrets(
     """From the beginning, and after a listing, to reach the later steps."""
     login = {"email": "user name@Example", "password": 'pass "wörd"/\\'}
     credentials = Credentials(login, token_from_body=in_body)
-    at = Desk(vntana.VENDOR, credentials, repeated([*begun, *answers]))
+    at = MiniBroker(vntana.VENDOR, credentials, repeated([*begun, *answers]))
     survives(lambda: at.converse(variant))
 
 
