@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from hypothesis import strategies as st
 
-from tests.subjects import words
+from tests.subjects import member_names
 from token_broker.errors import BrokerError
 from token_broker.exchange import Conversation, NeedToken, Request, ResolvedTo, Response, Send, run
 from token_broker.flows.vendor import Vendor
@@ -32,9 +32,9 @@ def begin(conversation: Conversation[Any]) -> Request:
     return step
 
 
-def tell(conversation: Conversation[Any], told: object) -> Request:
-    """Return the request that follows on *told*."""
-    step = conversation.send(told)
+def reply(conversation: Conversation[Any], value: object) -> Request:
+    """Return the request that follows on *value*."""
+    step = conversation.send(value)
     assert isinstance(step, Request)
     return step
 
@@ -56,14 +56,14 @@ def concluded(conversation: Conversation[Any], last: object) -> Any:
 
 def held(conversation: Conversation[Any], answers: Iterable[object]) -> Any:
     """Return the result of *conversation* when it is sent *answers*, one by one, and no more."""
-    told = iter(answers)
-    result = run(conversation, lambda _: next(told), lambda _: next(told))  # type: ignore[arg-type,return-value]  # of any kind
-    assert list(told) == [], "the conversation ended early"
+    remaining = iter(answers)
+    result = run(conversation, lambda _: next(remaining), lambda _: next(remaining))  # type: ignore[arg-type,return-value]  # of any kind
+    assert list(remaining) == [], "the conversation ended early"
     return result
 
 
 @dataclass
-class Desk:
+class MiniBroker:
     """The smallest broker: one connection, whose tokens it keeps in a dict."""
 
     vendor: Vendor[Any]
@@ -87,8 +87,8 @@ class Desk:
     def resolved(self, **inputs: str | None) -> Variant:
         """Return the variant that a request resolves to at VNTANA."""
         self.handoffs = {}
-        asked = {"organization": None, "workspace": None} | inputs
-        return self.converse(Variant("asked", asked)).variant  # type: ignore[union-attr]  # else it fails
+        fields = {"organization": None, "workspace": None} | inputs
+        return self.converse(Variant("asked", fields)).variant  # type: ignore[union-attr]  # else it fails
 
     def obtain(self, need: NeedToken) -> Token:
         """Return a live token of another variant."""
@@ -121,7 +121,7 @@ SECRETS = ('pass "wörd"/\\', "user name@Example", "key/with+signs==", "Old/Toke
 """What must appear in no error: a password, a name, a key, and tokens that are kept."""
 
 NAMES = (
-    *words(),
+    *member_names(),
     *("success", "errors", "response", "grid", "totalCount", "uuid", "slug", "role", "session"),
     *("expiration", "token", "accessToken", "renewalToken", "hostname", "userId", "displayName"),
     *("expiration_time", "message", "code"),
@@ -157,8 +157,8 @@ any_answers = st.lists(st.builds(Response, statuses, headers, contents), min_siz
 
 def repeated(answers: list[Response]) -> Send:
     """Return a vendor that gives *answers* one by one, and again."""
-    told = cycle(answers)
-    return lambda _: next(told)
+    responses = cycle(answers)
+    return lambda _: next(responses)
 
 
 def survives(converse: Callable[[], object]) -> None:

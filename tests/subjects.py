@@ -58,16 +58,16 @@ def canaries(flow: str) -> dict[str, str]:
 
 
 class Talk:
-    """A conversation with a fake of a flow's vendor, and all that was said.
+    """A conversation with a fake of a flow's vendor, and its log.
 
-    *said* is the call's body, the demo's by default; *fault* one of the fake's, *modes* its modes;
+    *content* is the body, the demo's by default; *fault* one of the fake's, *modes* its modes;
     *known* a secret that the fake accepts; *changes* are made to the demo's secret.
     """
 
     def __init__(
         self,
         flow: str,
-        said: Mapping[str, Any] | None = None,
+        content: Mapping[str, Any] | None = None,
         *,
         fault: Mapping[str, Any] | None = None,
         modes: Mapping[str, Any] | None = None,
@@ -79,7 +79,7 @@ class Talk:
         self.fake = registry.new(flow, clock=lambda: float(NOW), rng=Random(flow))
         self.fake.modes.update(modes or {})
         self.secret = self.fake.demo_secret(LOOPBACK) | dict(changes or {})
-        self.said: list[tuple[Request, Response]] = []
+        self.log: list[tuple[Request, Response]] = []
         self.tokens: list[Token] = []
         self.variants: list[Variant] = []
         """Of which the tokens are, one by one."""
@@ -89,8 +89,8 @@ class Talk:
             self.fake.accept(known)
         if fault:
             self.fake.fail(**fault)
-        content = body(flow) if said is None else dict(said)
-        requested = self.flow.requested(Document(content, InvalidRequest))
+        fields = body(flow) if content is None else dict(content)
+        requested = self.flow.requested(Document(fields, InvalidRequest))
         try:
             self.obtain(NeedToken(requested))
         except BrokerError as error:
@@ -114,7 +114,7 @@ class Talk:
 
     def _send(self, request: Request) -> Response:
         response = self.fake(request)
-        self.said.append((request, response))
+        self.log.append((request, response))
         return response
 
 
@@ -160,13 +160,13 @@ def is_made_in_steps(flow: str) -> bool:
 
 def proof(flow: str) -> Request:
     """Return the request that proves the credentials."""
-    return next(request for request, _ in talk(flow).said if request.proves_credentials)
+    return next(request for request, _ in talk(flow).log if request.proves_credentials)
 
 
 def refusal(flow: str) -> Response:
     """Return how the vendor answers a wrong login."""
-    said = Talk(flow, changes=wrong_login(flow)).said
-    return next(response for request, response in reversed(said) if request.proves_credentials)
+    log = Talk(flow, changes=wrong_login(flow)).log
+    return next(response for request, response in reversed(log) if request.proves_credentials)
 
 
 @cache
@@ -178,9 +178,9 @@ def refuses_clearly(flow: str) -> bool:
 
 def clear_refusal(flow: str) -> dict[str, Any]:
     """Return, as a fake's fault, an answer to a login that is about the credentials for certain."""
-    told = as_fault(refusal(flow))
-    for status in (told["status"], 401, 403, 400):
-        fault = told | {"status": status}
+    response = as_fault(refusal(flow))
+    for status in (response["status"], 401, 403, 400):
+        fault = response | {"status": status}
         error = Talk(flow, fault={"kind": "answer", "step": proof(flow).step, **fault}).error
         if isinstance(error, CredentialRejected) and error.is_certain:
             return fault
@@ -192,22 +192,22 @@ def asides(flow: str) -> frozenset[str]:
     """Return the steps from which nothing is made: a log-out, and a question about a token."""
     found, vendor = talk(flow), flows()[flow].vendor
     credentials, token = vendor.parse(found.secret), found.tokens[-1]
-    asked = [next(vendor.verify(credentials, token.value))] if vendor.verify else []
-    steps = {one.step for one in asked if isinstance(one, Request)}
+    checks = [next(vendor.verify(credentials, token.value))] if vendor.verify else []
+    steps = {one.step for one in checks if isinstance(one, Request)}
     return frozenset({*steps, *log_outs(flow)})
 
 
 def log_outs(flow: str) -> tuple[str, ...]:
     """Return the steps that end the sessions of a first exchange: one for each that has an end."""
     log_out = flows()[flow].vendor.log_out
-    asked = [next(log_out(token), None) for token in talk(flow).tokens] if log_out else []
-    return tuple(one.step for one in asked if isinstance(one, Request))
+    requests = [next(log_out(token), None) for token in talk(flow).tokens] if log_out else []
+    return tuple(one.step for one in requests if isinstance(one, Request))
 
 
 @cache
-def words() -> tuple[str, ...]:
+def member_names() -> tuple[str, ...]:
     """Return the names of members in the vendors' answers."""
-    found = {name for flow in FLOWS for _, response in talk(flow).said for name in names(response)}
+    found = {name for flow in FLOWS for _, response in talk(flow).log for name in names(response)}
     return tuple(sorted(found))
 
 

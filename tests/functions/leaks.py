@@ -38,7 +38,7 @@ class Leak:
     fault: str = "html"
 
 
-def sending(say: Callable[[Request, Response], object]) -> Plant:
+def sending(output: Callable[[Request, Response], object]) -> Plant:
     """Return a leak in the processing of a request and its response."""
 
     def plant(patch: pytest.MonkeyPatch) -> None:
@@ -46,7 +46,7 @@ def sending(say: Callable[[Request, Response], object]) -> Plant:
 
         def send(self: Transport, request: Request, seconds: float) -> Response:
             response = original(self, request, seconds)
-            say(request, response)
+            output(request, response)
             return response
 
         patch.setattr(Transport, "send", send)

@@ -43,9 +43,9 @@ def test_the_token_of_a_probe_is_stored_and_handed_out(world: World, flow: str) 
     world.advance(60)
     report = world.http(flow, connection, {}, rest="/probe")["body"]
     assert (report["works"], report["options"]) == (True, {})
-    asked = len(world.fakes[flow].log)
+    requests = len(world.fakes[flow].log)
     after = works(world, flow, connection)
-    assert len(world.fakes[flow].log) == asked
+    assert len(world.fakes[flow].log) == requests
     assert after["generation"] == before["generation"] + 1
     assert after["headers"] != before["headers"]
 
@@ -87,11 +87,11 @@ def test_a_probe_sends_nothing_while_another_process_has_the_lease(world: World,
     """It waits for the holder; a token in use is not revoked."""
     connection = connect(world, flow)
     send = world.service(flow).deps.send
-    seen: list[tuple[str, int]] = []
+    requests: list[tuple[str, int]] = []
 
     def meanwhile(request: Request, seconds: float) -> Response:
-        if not seen:
-            seen.append(("", 0))
+        if not requests:
+            requests.append(("", 0))
             other = world.cold(flow)
             moments = count(step=5)
             clock = Clock(lambda: world.now, lambda: float(next(moments)), lambda _: None)
@@ -100,12 +100,12 @@ def test_a_probe_sends_nothing_while_another_process_has_the_lease(world: World,
             with pytest.raises(Exception, match="code") as error:
                 other({"connection": connection, "action": "probe"}, LambdaContext(flow, 60))
             code = json.loads(str(error.value))["code"]
-            seen[0] = str(code), len(world.fakes[flow].log) - before
+            requests[0] = str(code), len(world.fakes[flow].log) - before
         return send(request, seconds)
 
     world.use(flow, send=meanwhile)
     first = works(world, flow, connection)
-    assert seen == [("refresh_in_progress", 0)]
+    assert requests == [("refresh_in_progress", 0)]
     assert works(world, flow, connection)["fingerprint"] == first["fingerprint"]
 
 

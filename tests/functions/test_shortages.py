@@ -103,5 +103,5 @@ def test_the_functions_work_on_a_full_disk(world: World) -> None:
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    told = json.loads(done.stdout.splitlines()[-1])
-    assert told == {"sources": ["exchange", "table"] * len(FLOWS), "written": []}
+    result = json.loads(done.stdout.splitlines()[-1])
+    assert result == {"sources": ["exchange", "table"] * len(FLOWS), "written": []}

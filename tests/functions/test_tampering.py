@@ -32,13 +32,13 @@ def read_again(world: World, connection: str, flow: str = "vendorlink") -> dict[
 
 def assert_told(capsys: pytest.CaptureFixture[str], *attributes: str, secret: str = "") -> None:
     """Assert that the corruption was logged and counted once, without the corrupt value."""
-    said = capsys.readouterr().out
-    lines = [json.loads(line) for line in said.splitlines()]
-    (told,) = [line for line in lines if line.get("event") == "damaged"]
-    assert set(told["attributes"]) == set(attributes)
-    assert told["Damaged"] == [1.0]
-    assert told["_aws"]["CloudWatchMetrics"][0]["Metrics"] == [{"Name": "Damaged", "Unit": "Count"}]
-    assert not secret or secret not in said
+    output = capsys.readouterr().out
+    lines = [json.loads(line) for line in output.splitlines()]
+    (line,) = [one for one in lines if one.get("event") == "damaged"]
+    assert set(line["attributes"]) == set(attributes)
+    assert line["Damaged"] == [1.0]
+    assert line["_aws"]["CloudWatchMetrics"][0]["Metrics"] == [{"Name": "Damaged", "Unit": "Count"}]
+    assert not secret or secret not in output
 
 
 def sealed_again(item: Mapping[str, Any], **changes: str) -> dict[str, Any]:

@@ -53,8 +53,8 @@ def write_template() -> None:
     """Write the built template with the local system's addresses, and the bridge to them."""
     template = yaml.safe_load(BUILT.read_text())
     function = template["Globals"]["Function"]
-    mine = {name: value for name, value in settings(PLACES).items() if is_told(name)}
-    function["Environment"]["Variables"] |= mine | {"BRIDGED_PORT": str(PLACES.port)}
+    own = {name: value for name, value in settings(PLACES).items() if is_told(name)}
+    function["Environment"]["Variables"] |= own | {"BRIDGED_PORT": str(PLACES.port)}
     function["Handler"] = "loopback.handler"
     LOCAL.write_text(yaml.safe_dump(template, sort_keys=False))
     for flow in FLOWS:
@@ -146,8 +146,8 @@ def requested(flow: str) -> bool:
     began = time.monotonic()
     url = f"http://127.0.0.1:{API_PORT}/v1/{flow}/demo/token"
     answer = requests.post(url, json=body, timeout=PATIENCE)
-    told = {"statusCode": answer.status_code, "body": answer.text}
-    show(f"POST /v1/{flow}/demo/token", told, time.monotonic() - began)
+    response = {"statusCode": answer.status_code, "body": answer.text}
+    show(f"POST /v1/{flow}/demo/token", response, time.monotonic() - began)
     return answer.ok
 
 

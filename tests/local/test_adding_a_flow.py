@@ -59,10 +59,10 @@ def environment(copy: Path) -> dict[str, str]:
     return dict(os.environ) | {"PYTHONPATH": path, "PYTHONDONTWRITEBYTECODE": "1"}
 
 
-def ran(copy: Path, *words: str) -> str:
+def ran(copy: Path, *arguments: str) -> str:
     """Run Python in *copy*, assert that it succeeds, and return its output."""
     done = subprocess.run(
-        [sys.executable, *words],
+        [sys.executable, *arguments],
         cwd=copy,
         env=environment(copy),
         capture_output=True,
@@ -128,8 +128,8 @@ def test_a_skeleton_passes_the_linter_under_any_name(tmp_path: Path, name: str) 
 @pytest.mark.slow
 def test_the_new_flow_passes_its_tests_and_the_template_rules(copy: Path) -> None:
     """Its function, role, routes, policies and aliases satisfy the rules."""
-    said = ran(copy, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-k", CHOSEN, *TESTS)
-    assert re.search(r"\n\d\d+ passed", said), said
+    output = ran(copy, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-k", CHOSEN, *TESTS)
+    assert re.search(r"\n\d\d+ passed", output), output
 
 
 @pytest.mark.slow
@@ -162,7 +162,7 @@ def broker(copy: Path) -> Iterator[str]:
 @pytest.mark.slow
 def test_the_local_system_hands_out_tokens_of_the_new_flow(broker: str) -> None:
     """Over HTTP, to a signing caller: a token for each scope, or the vendor's refusal."""
-    read, write, other = (asked(broker, scope) for scope in ("read", "write", "other"))
+    read, write, other = (get_token(broker, scope) for scope in ("read", "write", "other"))
     assert read.status_code == write.status_code == 200, read.text
     assert read.json()["flow"] == NAME
     assert read.json()["headers"]["Authorization"].startswith("Bearer ")
@@ -172,7 +172,7 @@ def test_the_local_system_hands_out_tokens_of_the_new_flow(broker: str) -> None:
     assert other.json()["upstream_status"] == 400
 
 
-def asked(broker: str, scope: str) -> requests.Response:
+def get_token(broker: str, scope: str) -> requests.Response:
     """Send a signed call for a token."""
     url, body = f"{broker}/v1/{NAME}/demo/token", json.dumps({"scope": scope})
     request = AWSRequest("POST", url, {"content-type": "application/json"}, body)

@@ -153,9 +153,9 @@ def test_an_invalid_command_is_refused(fake: Fake[Any], path: str, order: Any) -
 
 def test_the_error_of_the_fake_is_passed_on(fake: Fake[Any]) -> None:
     """With the status and the message of its control endpoint."""
-    told = json.loads(posted(fake, {"flow": FLOW, "switch": {"modes": {"x": 1}}}).body)
-    assert told["status"] == 400
-    assert "there is no mode 'x'" in told["error"]
+    result = json.loads(posted(fake, {"flow": FLOW, "switch": {"modes": {"x": 1}}}).body)
+    assert result["status"] == 400
+    assert "there is no mode 'x'" in result["error"]
 
 
 def test_an_unreachable_api_is_a_502(fake: Fake[Any]) -> None:
@@ -195,8 +195,8 @@ def test_each_flow_offers_the_actions_that_have_a_route(monkeypatch: pytest.Monk
 def test_a_response_is_shown_without_its_token() -> None:
     """Only listed members are shown."""
     assert not {"headers", "url", "base_url", "context"} & {*RESPONSE_MEMBERS}
-    said = {"headers": {"Authorization": "Bearer t0ken"}, "url": "x?token=t0ken", "generation": 1}
-    assert controls.selected(said, RESPONSE_MEMBERS) == {"generation": 1}
+    body = {"headers": {"Authorization": "Bearer t0ken"}, "url": "x?token=t0ken", "generation": 1}
+    assert controls.selected(body, RESPONSE_MEMBERS) == {"generation": 1}
     assert controls.selected(["t0ken"], RESPONSE_MEMBERS) == {}
 
 

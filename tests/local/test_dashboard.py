@@ -101,8 +101,8 @@ def test_a_metric_is_counted_by_its_dimension(figures: Metrics) -> None:
 def test_a_metric_without_a_dimension_is_counted_by_flow(figures: Metrics) -> None:
     """Cold starts, waits and latches."""
     figures.record(counted("ColdStart", flow="editor").text(0))
-    [told] = figures.series_of(Chart("", "ColdStart"))
-    assert told["name"] == "editor"
+    [series] = figures.series_of(Chart("", "ColdStart"))
+    assert series["name"] == "editor"
 
 
 def test_a_second_set_of_dimensions_is_not_counted_twice(figures: Metrics) -> None:
@@ -110,8 +110,8 @@ def test_a_second_set_of_dimensions_is_not_counted_twice(figures: Metrics) -> No
     line = counted("Failure", flow="editor", code="internal")
     line.add_dimensions(service="token-broker", code="internal")
     figures.record(line.text(0))
-    [told] = figures.series_of(Chart("", "Failure"))
-    assert (told["name"], told["all"]["Sum"]) == ("internal", 1)
+    [series] = figures.series_of(Chart("", "Failure"))
+    assert (series["name"], series["all"]["Sum"]) == ("internal", 1)
 
 
 def test_points_cover_their_seconds_and_old_points_are_dropped(
@@ -121,9 +121,9 @@ def test_points_cover_their_seconds_and_old_points_are_dropped(
     figures.record(hand_out())
     clock.now += SECONDS
     figures.record(hand_out() + hand_out())
-    [told] = figures.series_of(HAND_OUTS)
-    assert len(told["points"]["Sum"]) == POINTS
-    assert told["points"]["Sum"][-3:] == [None, 1, 2]
+    [series] = figures.series_of(HAND_OUTS)
+    assert len(series["points"]["Sum"]) == POINTS
+    assert series["points"]["Sum"][-3:] == [None, 1, 2]
     clock.now += SECONDS * (POINTS - 1)
     assert sums(figures) == {"memory": 2}
     clock.now += SECONDS
@@ -134,18 +134,18 @@ def test_percentiles_are_right_within_a_few_percent(figures: Metrics) -> None:
     """Those of CloudWatch are estimates, too."""
     for milliseconds in range(1, 1001):
         figures.record(hand_out(milliseconds))
-    [told] = figures.series_of(Chart("", "Duration", ("p50", "p99", "Maximum")))
-    assert told["all"]["p50"] == pytest.approx(500, rel=0.03)
-    assert told["all"]["p99"] == pytest.approx(990, rel=0.03)
-    assert told["all"]["Maximum"] == 1000
+    [series] = figures.series_of(Chart("", "Duration", ("p50", "p99", "Maximum")))
+    assert series["all"]["p50"] == pytest.approx(500, rel=0.03)
+    assert series["all"]["p99"] == pytest.approx(990, rel=0.03)
+    assert series["all"]["Maximum"] == 1000
 
 
 @pytest.mark.parametrize("value", [0.0, 0.3, 7.0])
 def test_a_percentile_never_exceeds_the_largest_value(figures: Metrics, value: float) -> None:
     """Also of a single value."""
     figures.record(hand_out(value))
-    [told] = figures.series_of(Chart("", "Duration", ("p99",)))
-    assert told["all"]["p99"] == pytest.approx(value, rel=0.03)
+    [series] = figures.series_of(Chart("", "Duration", ("p99",)))
+    assert series["all"]["p99"] == pytest.approx(value, rel=0.03)
     assert percentile({0: 1}, 0.5, value) <= value
 
 
@@ -188,7 +188,7 @@ def test_a_line_without_a_metric_is_ignored(figures: Metrics, line: str) -> None
 # Who may look
 
 
-def asked(
+def get(
     path: str = PATH, method: str = "GET", hosts: tuple[str, ...] = ("127.0.0.1:8080",)
 ) -> HttpResponse:
     gateway = Gateway({}, dashboard=Dashboard(Metrics(), list))
@@ -199,7 +199,7 @@ def asked(
 @pytest.mark.parametrize("path", [*FILES, f"{PATH}/data"])
 def test_the_page_needs_no_signature_and_loads_nothing_from_other_hosts(path: str) -> None:
     """Each file has the content security policy."""
-    answer = asked(path)
+    answer = get(path)
     headers = dict(answer.headers)
     assert (answer.status, bool(answer.body)) == (200, True)
     assert headers["Content-Security-Policy"].startswith("default-src 'none'; script-src 'self';")
@@ -211,7 +211,7 @@ def test_the_page_needs_no_signature_and_loads_nothing_from_other_hosts(path: st
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost:1", "LOCALHOST", "[::1]:8080"])
 def test_each_host_name_of_loopback_is_accepted(host: str) -> None:
-    assert asked(hosts=(host,)).status == 200
+    assert get(hosts=(host,)).status == 200
 
 
 @pytest.mark.parametrize(
@@ -231,24 +231,24 @@ def test_each_host_name_of_loopback_is_accepted(host: str) -> None:
 @pytest.mark.parametrize("path", [*FILES, f"{PATH}/data"])
 def test_another_host_name_is_refused(path: str, hosts: tuple[str, ...]) -> None:
     """DNS rebinding: a page whose host name resolves to this machine reads nothing."""
-    assert asked(path, hosts=hosts).status == 403
+    assert get(path, hosts=hosts).status == 403
 
 
 @pytest.mark.parametrize("method", ["POST", "HEAD", "PUT", "DELETE", "OPTIONS", "X"])
 def test_methods_other_than_get_are_refused(method: str) -> None:
-    assert asked(method=method).status == 405
+    assert get(method=method).status == 405
 
 
 @pytest.mark.parametrize("path", [f"{PATH}/", f"{PATH}/dashboard.py", f"{PATH}/../gateway.py"])
 def test_other_paths_below_the_page_are_not_found(path: str) -> None:
-    assert asked(path).status == 404
+    assert get(path).status == 404
 
 
 @pytest.mark.parametrize("path", ["/_dashboards", "/v1/_dashboard", "/"])
 def test_all_other_paths_are_served_by_the_gateway(path: str) -> None:
     """It asks for a signature."""
-    assert asked(path).status == 403
-    assert json.loads(asked(path).body)["message"] == "Missing Authentication Token"
+    assert get(path).status == 403
+    assert json.loads(get(path).body)["message"] == "Missing Authentication Token"
 
 
 # States
@@ -288,9 +288,9 @@ def test_a_failed_status_call_is_shown_by_the_name_of_its_error() -> None:
         raise LookupError(f"{event} {context} s3cret")
 
     lines: list[str] = []
-    told = state(Function(function_name("vntana"), handler, report=lines.append), "vntana", "demo")
-    assert told["error"] == "LookupError"
-    assert "s3cret" not in json.dumps(told)
+    entry = state(Function(function_name("vntana"), handler, report=lines.append), "vntana", "demo")
+    assert entry["error"] == "LookupError"
+    assert "s3cret" not in json.dumps(entry)
     assert lines == []
 
 
@@ -359,22 +359,22 @@ def test_the_page_shows_calls_and_states_without_tokens(places: Addresses) -> No
     ]
     assert called(places, "POST", "/v1/vntana/demo/token")["source"] == "memory"
     called(places, "POST", "/v1/vntana/nobody/token")
-    told = called(places, "GET", f"{PATH}/data", sign=False)
+    data = called(places, "GET", f"{PATH}/data", sign=False)
     charts = {
-        one["metric"]: {each["name"]: each for each in one["series"]} for one in told["charts"]
+        one["metric"]: {each["name"]: each for each in one["series"]} for one in data["charts"]
     }
     assert charts["HandOut"]["exchange"]["all"] == {"Sum": 2}
     assert charts["HandOut"]["memory"]["all"] == {"Sum": 1}
     assert charts["Failure"]["unknown_connection"]["all"] == {"Sum": 1}
     assert charts["UpstreamDuration"]
     assert {*charts["ColdStart"]} <= {*FLOWS}
-    assert [one["flow"] for one in told["connections"]] == [*FLOWS]
-    [variant] = told["connections"][0]["variants"]
+    assert [one["flow"] for one in data["connections"]] == [*FLOWS]
+    [variant] = data["connections"][0]["variants"]
     assert (variant["fingerprint"], variant["state"]) == (answers[0]["fingerprint"], "fresh")
     for answer in answers:
         for value in answer["headers"].values():
-            assert value.removeprefix("Bearer ") not in json.dumps(told)
-    assert "demo-key" not in json.dumps(told)
+            assert value.removeprefix("Bearer ") not in json.dumps(data)
+    assert "demo-key" not in json.dumps(data)
 
 
 def done(places: Addresses, path: str, **order: Any) -> Any:
@@ -387,7 +387,7 @@ def done(places: Addresses, path: str, **order: Any) -> Any:
 def test_the_page_can_cause_a_latch_an_outage_and_a_recovery(places: Addresses, flow: str) -> None:
     """For each flow: its fake refuses, then is down, then works; no token is shown."""
 
-    def told(action: str, **more: str) -> Any:
+    def act(action: str, **more: str) -> Any:
         answer = done(places, CALL, flow=flow, connection="demo", action=action, **more)
         assert {*answer} <= {*RESPONSE_MEMBERS}
         return answer
@@ -402,24 +402,24 @@ def test_the_page_can_cause_a_latch_an_outage_and_a_recovery(places: Addresses, 
     def state() -> Any:
         return next(one for one in figures()["connections"] if one["connection"] == "demo")
 
-    assert told("token")["status"] == 200
-    assert flow not in CHECKED or told("check")["ok"] is True
-    assert told("hold")["code"] == "invalid_request"  # no reason
-    assert told("hold", reason="a drill")["held"]["reason"] == "a drill"
+    assert act("token")["status"] == 200
+    assert flow not in CHECKED or act("check")["ok"] is True
+    assert act("hold")["code"] == "invalid_request"  # no reason
+    assert act("hold", reason="a drill")["held"]["reason"] == "a drill"
     assert state()["held"]["reason"] == "a drill"
-    assert told("token")["code"] == "connection_held"
-    assert told("lift")["held"] is None
+    assert act("token")["code"] == "connection_held"
+    assert act("lift")["held"] is None
     fails("answer", step=proof(flow).step, **clear_refusal(flow))
-    told("forget")
-    assert told("token")["code"] == "credential_rejected"
-    assert told("token")["code"] == "credential_latched"
+    act("forget")
+    assert act("token")["code"] == "credential_rejected"
+    assert act("token")["code"] == "credential_latched"
     assert any(variant["latched"] for variant in state()["variants"])
     fails("status", status=503)
-    told("forget")
-    assert told("token")["code"] == "upstream_unavailable"
+    act("forget")
+    assert act("token")["code"] == "upstream_unavailable"
     done(places, SWITCH, flow=flow, switch={}, reset=True)
-    told("forget")
-    assert told("token")["source"] == "exchange"
+    act("forget")
+    assert act("token")["source"] == "exchange"
     assert not any(variant["latched"] for variant in state()["variants"])
     events = [one for one in figures()["events"] if one["connection"] == "demo"]
     assert {one["flow"] for one in events} == {flow}
@@ -558,18 +558,18 @@ def test_buttons_of_the_page_work_in_a_browser(browsed: Addresses, tmp_path: Pat
 @contextmanager
 def browser(folder: Path, width: int) -> Iterator[Callable[..., Any]]:
     """Run a browser; yield a function that calls a method of its DevTools protocol."""
-    (theirs, mine), (heard, said) = os.pipe(), os.pipe()
+    (read, send), (receive, write) = os.pipe(), os.pipe()
     options = [*BROWSER, f"--user-data-dir={folder}", "--remote-debugging-pipe"]
     process = subprocess.Popen(
-        [sys.executable, "-c", AS_THREE_AND_FOUR, str(theirs), str(said), CHROMIUM or "", *options],
-        pass_fds=(theirs, said),
+        [sys.executable, "-c", AS_THREE_AND_FOUR, str(read), str(write), CHROMIUM or "", *options],
+        pass_fds=(read, write),
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
-    os.close(theirs)
-    os.close(said)
+    os.close(read)
+    os.close(write)
     session: dict[str, str] = {}
-    with process, os.fdopen(heard, "rb") as lines, os.fdopen(mine, "wb", 0) as commands:
+    with process, os.fdopen(receive, "rb") as lines, os.fdopen(send, "wb", 0) as commands:
 
         def carry_out(method: str, **params: Any) -> Any:
             message = {"id": 1, "method": method, "params": params} | session

@@ -57,21 +57,21 @@ class Running:
         self.took = time.monotonic() - begun
         self.spent = spent_by(self.process.pid)
         assert self.banner, self.process.communicate()
-        self.said: list[str] = []
+        self.lines: list[str] = []
         self.reader = threading.Thread(target=self.read)
         self.reader.start()
 
     def read(self) -> None:
         """Store the lines on stderr."""
         assert self.process.stderr is not None
-        self.said.extend(self.process.stderr)
+        self.lines.extend(self.process.stderr)
 
     def heard(self) -> int:
         """Return the number of lines, once those of all calls so far have arrived."""
         name = f"nobody-{next(numbers)}"
         self.call("POST", f"/v1/vntana/{name}/token")
-        wait_until(lambda: any(name in line for line in self.said))
-        return len(self.said)
+        wait_until(lambda: any(name in line for line in self.lines))
+        return len(self.lines)
 
     def end(self, signum: signal.Signals) -> tuple[int, float]:
         """End it; return its exit code, and how many seconds that took."""
@@ -207,7 +207,7 @@ def test_a_changed_secret_renews_the_tokens(
         version = secrets.put_secret_value(SecretId=name, SecretString=document)["VersionId"]
         wait_until(lambda: status_of(running, "rotating")["secret_version"] == version)
         wait_until(lambda: status_of(running, "rotating")["variants"][0]["generation"] == 2)
-        wait_until(lambda: any("received PutSecretValue" in line for line in running.said))
+        wait_until(lambda: any("received PutSecretValue" in line for line in running.lines))
 
 
 def status_of(running: Running, connection: str) -> Any:
@@ -227,7 +227,7 @@ def test_the_log_has_a_line_for_each_call_and_no_secret(
     _, again = running.call("POST", "/v1/vntana/wrong/token")
     _, token = running.call("POST", "/v1/vntana/demo/token")
     after = running.heard()
-    lines = [line for line in running.said[before:after] if " POST " in line]
+    lines = [line for line in running.lines[before:after] if " POST " in line]
     assert (first["code"], again["code"]) == ("credential_rejected", "credential_latched")
     assert " POST /v1/vntana/wrong/token 502 " in lines[0]
     assert "credential_rejected" in lines[0]
@@ -235,7 +235,7 @@ def test_the_log_has_a_line_for_each_call_and_no_secret(
     assert " POST /v1/vntana/demo/token 200 " in lines[2]
     assert token["fingerprint"] in lines[2]
     assert len(lines) == 4, "the last one is of who listened"
-    everything = "".join([*running.said, *running.banner])
+    everything = "".join([*running.lines, *running.banner])
     assert canary not in everything
     assert token["headers"]["X-AUTH-TOKEN"].removeprefix("Bearer ") not in everything
 
@@ -246,9 +246,9 @@ def test_log_lines_of_concurrent_callers_do_not_mix(running: Running) -> None:
     with ThreadPoolExecutor(16) as pool:
         calls = [pool.submit(running.call, "POST", "/v1/vntana/nobody/token") for _ in range(64)]
     assert {call.result()[0] for call in calls} == {404}
-    wait_until(lambda: len(running.said) >= before + 64)
+    wait_until(lambda: len(running.lines) >= before + 64)
     line = re.compile(r"\d\d:\d\d:\d\d POST /v1/vntana/nobody/token 404 \d+ ms \| .*unknown.*\n")
-    assert all(line.fullmatch(one) for one in running.said[before:])
+    assert all(line.fullmatch(one) for one in running.lines[before:])
 
 
 @pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM])
@@ -266,7 +266,7 @@ def test_a_signal_ends_the_system_at_once(signum: signal.Signals) -> None:
         code, took = other.end(signum)
         caller.join()
     assert (code, took < SOON_SECONDS) == (0, True)
-    assert not any("Traceback" in line for line in other.said)
+    assert not any("Traceback" in line for line in other.lines)
 
 
 def controlled(vendor: HTTPConnection, method: str, body: object = None) -> Any:

@@ -118,9 +118,9 @@ def call_of(flow: str, name: str = "PutSecretValue", stage: str = "prod") -> dic
     """Return EventBridge's event of a CloudTrail record of a call on a secret."""
     path = f"token-broker/{stage}/{flow}/acme"
     is_rotation = name == "RotationSucceeded"
-    told = {"additionalEventData": {"SecretId": secret_arn(path)}} if is_rotation else {}
-    asked = {} if is_rotation else {"requestParameters": {"secretId": path}}
-    detail = {"eventSource": "secretsmanager.amazonaws.com", "eventName": name} | told | asked
+    rotation = {"additionalEventData": {"SecretId": secret_arn(path)}} if is_rotation else {}
+    request = {} if is_rotation else {"requestParameters": {"secretId": path}}
+    detail = {"eventSource": "secretsmanager.amazonaws.com", "eventName": name} | rotation | request
     return {"source": SECRETS, "detail-type": "AWS API Call", "detail": detail}
 
 

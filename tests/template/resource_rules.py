@@ -134,7 +134,7 @@ def budgets_alarm(stack: Template) -> Iterator[str]:
     Few calls are no measure: the long window rings from a number of bad ones, the short from one.
     """
     windows = {each["AlarmName"]: each for each in of_type(stack, "CloudWatch::Alarm").values()}
-    told = {
+    members = {
         each["AlarmName"].removeprefix("token-broker-prod-"): re.findall(
             r'ALARM\("([^"]+)"\)', each["AlarmRule"].replace(" AND ", "")
         )
@@ -144,7 +144,7 @@ def budgets_alarm(stack: Template) -> Iterator[str]:
     for objective in OBJECTIVES:
         for burn in BURNS:
             name = f"{objective.name}_{burn.name}"
-            found = [windows[each] for each in told.get(name, []) if each in windows]
+            found = [windows[each] for each in members.get(name, []) if each in windows]
             seconds = sorted(of["Period"] for each in found for of, _ in sums(each).values())
             if seconds != sorted((burn.long_seconds, burn.short_seconds) * 2):
                 yield f"{name} watches {seconds}"

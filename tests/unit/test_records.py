@@ -82,9 +82,9 @@ def test_records_with_equal_fields_are_equal() -> None:
 
 def test_replace_returns_a_changed_copy() -> None:
     """An unknown field is an error."""
-    ours, theirs = Ours("a", "b", 7), Theirs("a", "b", 7)
+    ours, standard = Ours("a", "b", 7), Theirs("a", "b", 7)
     changed = replace(ours, count=8, more={"x": 1})
-    assert vars(changed) == vars(dataclass_replace(theirs, count=8, more={"x": 1}))
+    assert vars(changed) == vars(dataclass_replace(standard, count=8, more={"x": 1}))
     assert ours == Ours("a", "b", 7)
     with pytest.raises(TypeError):
         replace(ours, unknown=1)

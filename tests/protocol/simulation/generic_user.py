@@ -134,7 +134,7 @@ class GenericUser(SimulatedVendor):
         return self.fake.demo_secret(self._url(setting)) | login
 
     def hosts(self, setting: Setting) -> frozenset[str]:
-        said = talk_at(self.flow.name, self._url(setting)).said
+        said = talk_at(self.flow.name, self._url(setting)).log
         return frozenset(urlsplit(request.url).netloc for request, _ in said)
 
     def bases(self, setting: Setting) -> frozenset[str]:
@@ -241,7 +241,7 @@ def tokens_in(fake: Fake[Any], response: Response) -> list[str]:
 def making_steps(flow: str) -> frozenset[str]:
     """Return the steps that return a caller's token; not the login, if more steps follow."""
     talk = subjects.talk(flow)
-    return frozenset(request.step for request, told in talk.said if tokens_in(talk.fake, told))
+    return frozenset(request.step for request, told in talk.log if tokens_in(talk.fake, told))
 
 
 @cache

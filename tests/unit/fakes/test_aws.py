@@ -57,13 +57,13 @@ def outcome(table: Any, place: str, record: dict[str, Any] | None, **request: st
     if values := used(text, VALUES):
         more["ExpressionAttributeValues"] = values
     try:
-        told = table.update_item(
+        response = table.update_item(
             TableName=TABLE, Key=key, ReturnValues="ALL_NEW", **request, **more
         )
     except ClientError as error:
         return error.response["Error"]["Code"]
     found = table.get_item(TableName=TABLE, Key=key, ConsistentRead=True)["Item"]
-    assert found == told["Attributes"]
+    assert found == response["Attributes"]
     return found
 
 
@@ -74,15 +74,15 @@ def test_conditions_hold_as_in_dynamodb(
 ) -> None:
     place = uuid.uuid4().hex
     request = {"UpdateExpression": "SET #t = :x", "ConditionExpression": condition}
-    theirs, ours = (outcome(table, place, record, **request) for table in tables)
-    assert theirs == ours
+    expected, ours = (outcome(table, place, record, **request) for table in tables)
+    assert expected == ours
 
 
 @pytest.mark.parametrize("update", UPDATES)
 def test_updates_change_what_they_change_in_dynamodb(tables: list[Any], update: str) -> None:
     place = uuid.uuid4().hex
-    theirs, ours = (outcome(table, place, RECORD, UpdateExpression=update) for table in tables)
-    assert theirs == ours
+    expected, ours = (outcome(table, place, RECORD, UpdateExpression=update) for table in tables)
+    assert expected == ours
 
 
 @pytest.mark.parametrize(
@@ -147,18 +147,18 @@ def test_a_key_decrypts_only_with_the_same_context(aws: Any) -> None:
 def test_secrets_have_versions() -> None:
     """The current and the previous one; a missing one is an error."""
     secrets = Secrets("token-broker/test/")
-    heard: list[tuple[str, str]] = []
-    secrets.on_change = lambda *told: heard.append(told)
+    changes: list[tuple[str, str]] = []
+    secrets.on_change = lambda *told: changes.append(told)
     name = "token-broker/test/vntana/acme"
     secrets["vntana", "acme"] = {"a": 1}
     with pytest.raises(ClientError, match="ResourceNotFoundException"):
         secrets.get_secret_value(SecretId=name, VersionStage="AWSPREVIOUS")
-    assert heard == []
+    assert changes == []
     secrets["vntana", "acme"] = "no json"
     with pytest.raises(TypeError):
         secrets["vntana", "acme"] = {1, 2}
     assert secrets["vntana", "acme"] == "no json"
-    assert heard == [("vntana", name)]
+    assert changes == [("vntana", name)]
     current = secrets.get_secret_value(SecretId=name, VersionStage="AWSCURRENT")
     previous = secrets.get_secret_value(SecretId=name, VersionStage="AWSPREVIOUS")
     assert (current["SecretString"], previous["SecretString"]) == ("no json", '{"a": 1}')

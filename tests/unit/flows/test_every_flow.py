@@ -58,9 +58,9 @@ def test_one_request_proves_the_credentials(flow: str) -> None:
 
     A vendor may send a login to another host; but the right ones only.
     """
-    proven = [one.url for one, _ in talk(flow).said if one.proves_credentials]
+    proven = [one.url for one, _ in talk(flow).log if one.proves_credentials]
     assert len(proven) == len(set(proven)) > 0
-    refused = Talk(flow, changes=wrong_login(flow)).said
+    refused = Talk(flow, changes=wrong_login(flow)).log
     assert [one.proves_credentials for one, _ in refused].count(True) == 1
 
 
@@ -69,13 +69,13 @@ def test_wrong_credentials_raise_credential_rejected(flow: str) -> None:
     """After the response to the request that proves the credentials."""
     found = Talk(flow, changes=wrong_login(flow))
     assert isinstance(found.error, CredentialRejected)
-    assert found.said[-1][0].proves_credentials
+    assert found.log[-1][0].proves_credentials
 
 
 @EACH
 def test_an_outage_is_not_a_rejection(flow: str) -> None:
     """At each step: neither 429 or 5xx, nor an HTML page."""
-    for step in {request.step for request, _ in talk(flow).said}:
+    for step in {request.step for request, _ in talk(flow).log}:
         for status in (429, 500, 503):
             error = Talk(flow, fault={"kind": "status", "step": step, "status": status}).error
             assert isinstance(error, UpstreamUnavailable), step
@@ -85,9 +85,9 @@ def test_an_outage_is_not_a_rejection(flow: str) -> None:
 
 @EACH
 def test_a_response_without_a_token_is_an_error(flow: str) -> None:
-    for step in {request.step for request, _ in talk(flow).said}:
+    for step in {request.step for request, _ in talk(flow).log}:
         found = Talk(flow, fault={"kind": "no_token", "step": step})
-        assert found.error or found.said == talk(flow).said
+        assert found.error or found.log == talk(flow).log
 
 
 @EACH
@@ -97,8 +97,8 @@ def test_no_secret_is_in_a_url_a_repr_or_an_error(flow: str) -> None:
     for is_known in (True, False):
         found = Talk(flow, known=canary if is_known else None, changes=canary)
         assert (found.error is None) is is_known
-        urls = [request.url for request, _ in found.said]
-        shown = [repr(found.vendor.parse(found.secret)), repr(found.said), *urls]
+        urls = [request.url for request, _ in found.log]
+        shown = [repr(found.vendor.parse(found.secret)), repr(found.log), *urls]
         shown.append(repr(found.error) + json.dumps(found.error.problem() if found.error else {}))
         assert traces(canary.values(), "\n".join(shown).encode()) == []
 

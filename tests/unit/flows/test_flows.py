@@ -115,8 +115,8 @@ def test_the_vendors_page_lists_the_check_request_and_dead_token_responses(
     assert sorted(map(str, statuses)) == sorted({*re.findall(r"\b\d{3}\b", dead)})
     codes = [*sorted(KNOWN_CODES), "ANOTHER"] if name == "vntana" else []
     refusals = {code: json.dumps({"errors": [code]}).encode() for code in codes}
-    told = [code for code, body in refusals.items() if means_dead(Response(400, {}, body))]
-    assert told == sorted(re.findall(r"`([A-Z_]+)`", dead))
+    dead_codes = [code for code, body in refusals.items() if means_dead(Response(400, {}, body))]
+    assert dead_codes == sorted(re.findall(r"`([A-Z_]+)`", dead))
     assert {f"{one.method} {urlsplit(one.url).path}" for one in sent} == {asked}
     assert subjects.check(name)[0] in sent
     assert {one.step for one in sent} <= {"check", "verify"}
