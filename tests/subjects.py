@@ -61,7 +61,8 @@ class Talk:
     """A conversation with a fake of a flow's vendor, and its log.
 
     *content* is the body, the demo's by default; *fault* one of the fake's, *modes* its modes;
-    *known* a secret that the fake accepts; *changes* are made to the demo's secret.
+    *known* a secret that the fake accepts; *changes* are made to the demo's secret; *ahead* are the
+    seconds by which the flow's clock is ahead of the vendor's.
     """
 
     def __init__(
@@ -73,7 +74,9 @@ class Talk:
         modes: Mapping[str, Any] | None = None,
         known: Mapping[str, str] | None = None,
         changes: Mapping[str, Any] | None = None,
+        ahead: int = 0,
     ) -> None:
+        self.now = NOW + ahead
         self.flow = flows()[flow]
         self.vendor = self.flow.vendor
         self.fake = registry.new(flow, clock=lambda: float(NOW), rng=Random(flow))
@@ -104,7 +107,7 @@ class Talk:
         return self._kept[variant.key]
 
     def _made(self, variant: Variant) -> Token:
-        conversation = self.vendor.exchange(self.vendor.parse(self.secret), variant, NOW, None)
+        conversation = self.vendor.exchange(self.vendor.parse(self.secret), variant, self.now, None)
         made = run(conversation, self._send, self.obtain)
         if isinstance(made, ResolvedTo):
             return self.obtain(NeedToken(made.variant))
@@ -144,6 +147,11 @@ def renewal_step(flow: str) -> str | None:
             step = next(vendor.exchange(vendor.parse(found.secret), variant, NOW, token))
             return step.step if isinstance(step, Request) else None
     return None
+
+
+def tells_time(flow: str) -> bool:
+    """Say whether a login tells the vendor the time, as a signed one does."""
+    return any(Talk(flow, ahead=seconds).error for seconds in (-600, 600))
 
 
 def is_aliased_by_the_secret(flow: str) -> bool:

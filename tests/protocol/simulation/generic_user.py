@@ -248,11 +248,16 @@ def making_steps(flow: str) -> frozenset[str]:
 def lifetimes(flow: str, seconds: int) -> tuple[int, int]:
     """Return the lifetime of tokens for a wanted one of *seconds*, and the stored lifetime.
 
-    The defaults, if the flow does not accept that lifetime.
+    The defaults, if the flow does not follow that lifetime: its vendor's answers do not tell it.
     """
-    talks = (subjects.Talk(flow, modes=modes) for modes in ({LIFETIME: seconds}, {}))
-    talk = next(talk for talk in talks if talk.error is None)
-    return talk.fake.modes.lifetime, talk.tokens[-1].expires_at - subjects.NOW
+    wanted, default = (subjects.Talk(flow, modes=modes) for modes in ({LIFETIME: seconds}, {}))
+    talk = default if wanted.error or stored(wanted) == stored(default) else wanted
+    return talk.fake.modes.lifetime, stored(talk)
+
+
+def stored(talk: subjects.Talk) -> int:
+    """Return the seconds from the issue of the caller's token to its expiry."""
+    return talk.tokens[-1].expires_at - subjects.NOW
 
 
 @cache

@@ -294,7 +294,7 @@ def test_an_unsupported_method_is_not_tried_with_other_headers() -> None:
     one.broker.kept = {key: kept[key] for key in kept if not kept[key].context.get("workspace")}
     one.fake.log.clear()
     one.fake.modes.refresh_method = "GET"
-    again = ProbedFlow.of(FLOWS["vntana"])
+    again = ProbedFlow.of(FLOWS["vntana"], lambda: True)
     one.broker.vendor, one.flow = again.vendor, again
     assert one.run()[1]["options"] == {"refresh_method": "GET", "workspace_headers": "client"}
     entered = ["enter workspace"] * 2
@@ -487,7 +487,7 @@ def test_a_probe_distinguishes_its_token_from_those_of_other_variants() -> None:
 @pytest.mark.parametrize("kind", [UpstreamUnavailable, UpstreamContractChanged, UpstreamRefused])
 def test_an_outage_before_the_first_token_is_an_error(kind: type[UpstreamError]) -> None:
     """After it, the token is returned, also if a response is too large."""
-    probed = ProbedFlow.of(FLOWS["vntana"])
+    probed = ProbedFlow.of(FLOWS["vntana"], lambda: True)
 
     def fail(_: Request) -> NoReturn:
         raise kind("login: no answer")
@@ -497,4 +497,3 @@ def test_an_outage_before_the_first_token_is_an_error(kind: type[UpstreamError])
         send(request)
     probed.observed.has_token = True
     assert send(request) is NO_ANSWER
-    assert probed.is_time_left(), "unless it is said otherwise"

@@ -22,7 +22,7 @@ from token_broker.errors import (
 )
 from token_broker.exchange import Exchange
 from token_broker.flows.editor.flow import VENDOR
-from token_broker.item import Failure, Item
+from token_broker.item import Failure, Item, rfc3339
 from token_broker.item_codec import OUTAGE
 from token_broker.records import replace as replace_record
 from token_broker.refresh.invocation import Invocation
@@ -143,6 +143,14 @@ ENDINGS = [
         (30, 60),
         None,
         id="a page",
+    ),
+    pytest.param(
+        {"kind": "answer", "status": 200, "body": '{"hostname": "app.vendorlink.nl"}'},
+        CONTRACT
+        | {"detail": "login: the hosts that it names lead in a circle", "upstream_status": 200},
+        (30, 60),
+        None,
+        id="a success that does not fit",
     ),
 ]
 
@@ -270,6 +278,7 @@ def test_a_rejected_version_that_was_never_accepted_latches_at_once() -> None:
         "failure": failure(broker, "login: refused", retry_at=NOW + 30, login=1, **LATCH),
         "rejected_versions": ["v1"],
         "latched_version": "v1",
+        "latched_at": NOW,
     }
     detail = {"flow": "vendorlink", "connection": "acme", "secret_version": "v1"}
     assert broker.announced == [("Connection Latched", detail)]
@@ -412,6 +421,12 @@ def test_the_previous_version_is_used_for_a_day_after_a_rotation(age: int, bridg
     assert (kept.secret_version, kept.rejected_versions) == ("v1", ("v2",))
     assert kept.latched_version == "v2"
     assert announced(broker) == ["Connection Latched"]
+    broker.now += 100
+    latched = outcome(broker, force=True)
+    assert latched["code"] == "credential_latched"
+    assert f"was rejected at {rfc3339(NOW)}, and" in latched["detail"]
+    broker.put(latched_at=None)  # as an older version of the broker wrote it
+    assert "was rejected, and" in outcome(broker, force=True)["detail"]
 
 
 @pytest.mark.parametrize("was_in_use", [False, True])
@@ -766,6 +781,7 @@ def test_a_success_of_the_previous_version_does_not_reopen_the_connection() -> N
         "accepted_version": "v1",
         "rejected_versions": ["v2"],
         "latched_version": "v2",
+        "latched_at": broker.now,
     }
 
 

@@ -57,6 +57,12 @@ def test_the_message_is_found_in_each_kind_of_body(body: object, message: str | 
     assert shown(body) == message
 
 
+@pytest.mark.parametrize("body", ['{"token": "0e44c407-48e', '{"plpass": "of a caller', "0e44c407"])
+def test_a_success_that_cannot_be_read_is_not_quoted(body: str) -> None:
+    """It may be a part of a token or of a caller's parameters, which does not look like one."""
+    assert upstream_message(Response(200, {}, body.encode()), REQUEST, SECRET) is None
+
+
 @pytest.mark.parametrize(
     "echoed",
     [

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from token_broker.aliases import Look, look
-from token_broker.decisions import next_step, state
+from token_broker.decisions import latched_by, next_step, state
 from token_broker.dependencies import Dependencies
 from token_broker.errors import (
     BrokerError,
@@ -278,7 +278,7 @@ def entry(item: Item, gate: Item, now: int, version: str) -> dict[str, Any]:
         }
         if failure
         else None,
-        "latched": gate.is_latched(version),
+        "latched": latched_by(gate, item, version) is not None,
         "renewing": item.is_leased(now) or is_ahead(item.nudged_until, now, CLAIM_SECONDS),
         "next": following.value,
         "because": because,
