@@ -113,8 +113,8 @@ class Commands(TyperGroup):
     ) -> Any:
         """Run the command that *args* name and leave with its exit code."""
         del standalone_mode, windows_expand_args  # the former: Typer would report errors itself
-        words = sys.argv[1:] if args is None else [*args]
-        screen = Screen(json="--json" in words)
+        arguments = sys.argv[1:] if args is None else [*args]
+        screen = Screen(json="--json" in arguments)
         try:
             code = super().main(args, prog_name, complete_var, standalone_mode=False, **extra)
         except USAGE_ERROR as error:

@@ -26,16 +26,16 @@ def connect(
     """Add a connection, or change one."""
     context.announce(f"connecting {flow}/{name}")
     secrets = Secrets(context)
-    seen, readable = look(context, secrets, flow, name)
+    stored, readable = look(context, secrets, flow, name)
     if readable:
-        secrets.require_same_account(flow, name, seen.version if seen else None)
-    kept = known(context, seen)
+        secrets.require_same_account(flow, name, stored.version if stored else None)
+    kept = document_of(context, stored)
     document = read(file) if file else ask(context, flow, kept)
     module = flows.every()[flow]
     credentials = parsed(module, document)
     if check:
         refuse_rejected(context, flow, name, kept, document)
-    if seen and document == kept:
+    if stored and document == kept:
         # The same again would be a new version, with which all tokens are made anew; and its
         # trial would end the session of the token that is in use.
         report(context, flow, name, "unchanged", was_tried=False)
@@ -46,8 +46,8 @@ def connect(
         document = with_options(module, document, options)
     context.changes = True
     is_new = False
-    if seen:
-        version = secrets.change(flow, name, document, seen)
+    if stored:
+        version = secrets.change(flow, name, document, stored)
     elif readable:
         is_new, version = True, secrets.create(flow, name, document, key)
     else:
@@ -69,10 +69,10 @@ def look(context: Context, secrets: Secrets, flow: str, name: str) -> tuple[Stor
         return None, False
 
 
-def known(context: Context, seen: Stored | None) -> Any:
-    """Return the document of what was *seen*, None where there is none: it is replaced then."""
+def document_of(context: Context, stored: Stored | None) -> Any:
+    """Return the document of *stored*; None if there is none, which is replaced then."""
     try:
-        return seen.document() if seen else None
+        return stored.document() if stored else None
     except CommandError as error:
         unseen(context, error)
         return None
@@ -161,9 +161,9 @@ def dry_run_of(flow: Flow, credentials: Any) -> tuple[Token, dict[str, Any]]:
 
 def advised(error: BrokerError, advice: str) -> CommandError:
     """Return *error* with all that is known of it, and this command's own *advice*."""
-    told = command_error(error)
-    told.advice = advice
-    return told
+    failure = command_error(error)
+    failure.advice = advice
+    return failure
 
 
 def try_at_vendor(context: Context, flow: Flow, credentials: Any) -> Mapping[str, Any]:
@@ -171,13 +171,13 @@ def try_at_vendor(context: Context, flow: Flow, credentials: Any) -> Mapping[str
     if flow.vendor.probe:
         context.screen.note(f"trying it: {within(prober_of(flow).budget)}")
     with context.screen.waiting(f"trying it at the vendor of {flow.name}"):
-        token, seen = dry_run_of(flow, credentials)
+        token, report = dry_run_of(flow, credentials)
     known_context = {key: value for key, value in token.context.items() if value is not None}
     who = ", ".join(f"{key} {value}" for key, value in known_context.items())
     context.screen.note(f"✓ {flow.name} let it in" + (f": {who}" if who else ""), "green")
-    if not seen:
+    if not report:
         return {}
-    for line in follows(seen):
+    for line in follows(report):
         context.screen.note(f"✓ {line}", "green")
-    options: Mapping[str, Any] = seen["options"]
+    options: Mapping[str, Any] = report["options"]
     return options

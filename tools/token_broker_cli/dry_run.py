@@ -36,17 +36,18 @@ class DryRun:
     def token(self) -> Token:
         """Return what a call that asks for nothing special would get. Raises `BrokerError`."""
         vendor = self.flow.vendor
-        asked = vendor.complete(self.credentials, self.flow.requested(Document({}, InvalidRequest)))
-        return self.answer(NeedToken(vendor.resolve(self.credentials, asked)))
+        requested = self.flow.requested(Document({}, InvalidRequest))
+        variant = vendor.complete(self.credentials, requested)
+        return self.answer(NeedToken(vendor.resolve(self.credentials, variant)))
 
-    def answer(self, ask: NeedToken) -> Token:
+    def answer(self, need: NeedToken) -> Token:
         """Return a token that was made before, or make it: as the broker does with its table."""
-        kept = self._tokens.get(ask.variant.key)
-        if kept and kept.fingerprint == ask.rejected:
+        kept = self._tokens.get(need.variant.key)
+        if kept and kept.fingerprint == need.rejected:
             # The login that it was made with may be spent: it is made anew with one of its own.
             self._tokens = {key: replace(one, handoff={}) for key, one in self._tokens.items()}
-        if kept is None or kept.fingerprint == ask.rejected:
-            kept = self._tokens[ask.variant.key] = self._exchange(ask.variant)
+        if kept is None or kept.fingerprint == need.rejected:
+            kept = self._tokens[need.variant.key] = self._exchange(need.variant)
         return kept
 
     def end(self, send: Send) -> None:

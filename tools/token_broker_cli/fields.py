@@ -34,7 +34,7 @@ def with_fields(body: Body) -> Body:
         helps.setdefault(field.name, []).append(f"{label}: {field.help}.")
     own = inspect.signature(body).parameters.values()
     known = [one for one in own if one.kind is not inspect.Parameter.VAR_KEYWORD]
-    options = [option(name, " ".join(said)) for name, said in helps.items()]
+    options = [option(name, " ".join(texts)) for name, texts in helps.items()]
     signature = inspect.Signature([*known, *options])
     body.__signature__ = signature  # type: ignore[attr-defined]  # PEP 362
     return body
@@ -48,15 +48,15 @@ def option(name: str, help: str) -> inspect.Parameter:  # noqa: A002 (typer's na
     return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=kind)
 
 
-def values(flow: str, said: Mapping[str, str | None]) -> dict[str, Any]:
-    """Return what *said*, the options' texts, mean as members of a call to *flow*.
+def values(flow: str, raw: Mapping[str, str | None]) -> dict[str, Any]:
+    """Return the options' *raw* texts as members of a call to *flow*.
 
     The broker refuses a field that only another flow has.
     """
     known = (*(field for _, field in fields()), *every()[flow].fields)
     schemas = {field.name: field.schema for field in known}
     return {
-        name: value_of(schemas[name], name, text) for name, text in said.items() if text is not None
+        name: value_of(schemas[name], name, text) for name, text in raw.items() if text is not None
     }
 
 

@@ -141,8 +141,8 @@ def token(
     """Print a live token: masked on a terminal, as it is in a pipe."""
     from token_broker_cli import tokens as page  # noqa: PLC0415 (see above)
 
-    said = {"min_ttl": min_ttl, **values(flow, fields), "force": force}
-    body = {key: value for key, value in said.items() if value is not None}
+    members = {"min_ttl": min_ttl, **values(flow, fields), "force": force}
+    body = {key: value for key, value in members.items() if value is not None}
     chosen = Form.JSON if context.screen.json else form
     page.token(context, flow, checked(name), body, chosen, show=show)
 

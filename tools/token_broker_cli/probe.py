@@ -59,11 +59,11 @@ def probe(
 def store(context: Context, flow: Flow, name: str, changes: Mapping[str, Any]) -> None:
     """Write *changes* into the secret's options, unless somebody changed it meanwhile."""
     secrets = Secrets(context)
-    seen = secrets.read(flow.name, name)
-    secrets.require_same_account(flow.name, name, seen.version if seen else None)
-    if seen is None:
+    stored = secrets.read(flow.name, name)
+    secrets.require_same_account(flow.name, name, stored.version if stored else None)
+    if stored is None:
         raise CommandError("unknown_connection", "the connection was deleted meanwhile")
-    secrets.change(flow.name, name, with_options(flow, seen.document(), changes), seen)
+    secrets.change(flow.name, name, with_options(flow, stored.document(), changes), stored)
 
 
 def with_options(flow: Flow, document: Any, changes: Mapping[str, Any]) -> Any:
@@ -80,8 +80,8 @@ def with_options(flow: Flow, document: Any, changes: Mapping[str, Any]) -> Any:
         for name, value in given.items()
         if name not in changes or value != getattr(defaults, name)
     }
-    others = {key: value for key, value in document.items() if key != "options"}
-    return others | ({"options": options} if options else {})
+    rest = {key: value for key, value in document.items() if key != "options"}
+    return rest | ({"options": options} if options else {})
 
 
 def within(budget: Budget) -> str:
@@ -141,6 +141,6 @@ def table(report: Report) -> Any:
 
 def follows(report: Report) -> Iterator[str]:
     """Yield a line for each option that follows and is not said yet, for `connect`."""
-    asked = {finding["question"]: finding for finding in report["findings"]}
+    findings = {finding["question"]: finding for finding in report["findings"]}
     for name, value in report["options"].items():
-        yield f"option {written({name: value})}: {asked[name]['asks']} {asked[name]['seen']}"
+        yield f"option {written({name: value})}: {findings[name]['asks']} {findings[name]['seen']}"

@@ -95,14 +95,14 @@ def pinned(flow: str, document: Document) -> Document:
         given |= value if isinstance(value, dict) else {field.name: value}
     names = [name for name, value in given.items() if value is not None]
     before = document.get("pinned")
-    others = {key: value for key, value in document.items() if key != "pinned"}
+    rest = {key: value for key, value in document.items() if key != "pinned"}
     if not names:
-        return others
+        return rest
     kept = ", ".join(name for name in names if isinstance(before, list) and name in before)
     hint = ", ".join(names) + ("" if kept else "; empty: none")
     answer = prompt(f"Pinned, so that callers may not choose it (of {hint})", kept)
     chosen = [name.strip() for name in answer.split(",") if name.strip() not in ("", "-")]
-    return others | ({"pinned": chosen} if chosen else {})
+    return rest | ({"pinned": chosen} if chosen else {})
 
 
 def ask_one(

@@ -86,10 +86,10 @@ class Secrets:
                 f"{UNDO if stored else ''}Name one account and region: see --profile, --region.",
             )
 
-    def change(self, flow: str, name: str, document: Any, seen: Stored) -> str | None:
-        """Store *document* if what was *seen* is there still; return the new version's id."""
+    def change(self, flow: str, name: str, document: Any, stored: Stored) -> str | None:
+        """Store *document* if *stored* is still current; return the new version's id."""
         now = self.read(flow, name)
-        if now is None or now.version != seen.version:
+        if now is None or now.version != stored.version:
             raise conflict(flow, name)
         return self._put(flow, name, document)
 

@@ -134,15 +134,15 @@ def verify(context: Context, flow: str, name: str, file: str | None) -> int:
 
 def show_verified(context: Context, answer: Mapping[str, Any]) -> None:
     """Show whether a token is valid, and what it stands for."""
-    said = "valid" if answer["valid"] else "not valid: unknown, or it ended"
+    verdict = "valid" if answer["valid"] else "not valid: unknown, or it ended"
     rows = [(plain(key), plain(value)) for key, value in answer.get("parameters", {}).items()]
     if context.screen.is_terminal:
         from rich.text import Text  # noqa: PLC0415 (slow, and `--help` does without)
 
         style = "bold green" if answer["valid"] else "bold red"
-        context.screen.show(Text(said, style), grid([(k, Text(v)) for k, v in rows], "dim", ""))
+        context.screen.show(Text(verdict, style), grid([(k, Text(v)) for k, v in rows], "dim", ""))
     else:
-        context.screen.rows([(said,), *rows])
+        context.screen.rows([(verdict,), *rows])
 
 
 def typed_token(file: str | None) -> str:

@@ -74,8 +74,8 @@ def skeletons(name: str, root: Path) -> Mapping[Path, str]:
     }
     for event in EVENTS:
         text = (root / f"events/{MODEL}-{event}.json").read_text()
-        asked = text.replace(OMITTED_FIELDS[0], "{}").replace(OMITTED_FIELDS[1], "")
-        made[root / f"events/{name}-{event}.json"] = asked.replace(MODEL, name)
+        request = text.replace(OMITTED_FIELDS[0], "{}").replace(OMITTED_FIELDS[1], "")
+        made[root / f"events/{name}-{event}.json"] = request.replace(MODEL, name)
     made[root / f"fuzz/corpus/{name}/answer"] = CORPUS
     return made
 
