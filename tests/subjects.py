@@ -109,7 +109,7 @@ class Talk:
     def renew(self, **fault: Any) -> None:
         """Renew the tokens that can be, under one of the fake's faults; they take their place."""
         before = zip(self.variants, self.tokens, strict=True)
-        self.said, self.tokens, self.variants = [], [], []
+        self.log, self.tokens, self.variants = [], [], []
         if fault:
             self.fake.fail(**fault)
         try:

@@ -150,8 +150,8 @@ def test_one_wrong_value_in_a_response_is_an_error_or_ends_in_a_good_token(flow:
     """At each step: a lifetime that is a text or an age, or a token that no header can have."""
     renewal = Talk(flow)
     renewal.renew()
-    for is_renewal, said in ((False, talk(flow).said), (True, renewal.said)):
-        for step, wrong in ((one.step, wrong) for one, told in said for wrong in nearly(told)):
+    for is_renewal, log in ((False, talk(flow).log), (True, renewal.log)):
+        for step, wrong in ((r.step, wrong) for r, answer in log for wrong in nearly(answer)):
             fault = {"kind": "answer", "step": step, **as_fault(wrong)}
             found = Talk(flow, fault=None if is_renewal else fault)
             if is_renewal:
