@@ -92,7 +92,10 @@ def test_half_a_second_is_reserved_for_the_response() -> None:
     [
         ({"action": "status"}, "success"),
         ({"action": "verify", "token": "x"}, "invalid_request"),
-        ({"action": "forget", "connection": "missing"}, "success"),
+        ({"action": "forget"}, "success"),
+        ({"action": "forget", "connection": "missing"}, "unknown_connection"),
+        ({"action": "lift"}, "success"),
+        ({"action": "lift", "connection": "missing"}, "unknown_connection"),
         ({"action": "status", "connection": "missing"}, "unknown_connection"),
     ],
 )

@@ -132,6 +132,16 @@ ENDINGS = [
         77,
         id="told to wait",
     ),
+    *(
+        pytest.param(
+            {"kind": "status", "status": 503, "headers": {"retry-after": seconds}},
+            {"detail": "login: the upstream answered 503", "upstream_status": 503},
+            (2, 4),
+            2,
+            id=f"told to wait {seconds} s, less than the back-off",
+        )
+        for seconds in ("0", "1")
+    ),
     pytest.param(
         {"kind": "drop"}, {"detail": "login: no answer (drop)"}, (2, 4), 2, id="no answer"
     ),

@@ -74,7 +74,7 @@ def test_the_lifetime_is_limited_to_that_of_vntana() -> None:
         (PIN | {"pinned": ["organization", "workspace"]}, "pinned: "),
         (PIN | {"workspace": "w", "pinned": ["workspace"]}, "pinned: has workspace "),
         (PIN | {"pinned": "organization"}, "pinned: must be a list"),
-        (KEY | {"base_url": "http://hunter2.example"}, "base_url "),
+        (KEY | {"base_url": "http://hunter2.example"}, "base_url: "),
         (KEY | {"options": {"lifetime": 0}}, r"options\.lifetime: "),
         (KEY | {"options": {"refresh_method": "PUT"}}, "must be one of POST, GET"),
         (KEY | {"options": {"x": 1}}, r"options\.x: is not known"),
