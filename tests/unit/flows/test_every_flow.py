@@ -163,6 +163,17 @@ def test_one_wrong_value_in_a_response_is_an_error_or_ends_in_a_good_token(flow:
 
 
 @EACH
+def test_a_log_out_ends_the_tokens_of_an_exchange(flow: str) -> None:
+    """At the vendor, which knows each of the requests."""
+    found = Talk(flow)
+    if log_out := found.vendor.log_out:
+        for token in found.tokens:
+            run(log_out(token), found.fake)
+        assert not any(found.fake.revoke(token.value) for token in found.tokens)
+        assert found.fake.log.unknown == []
+
+
+@EACH
 def test_no_secret_is_in_a_url_a_repr_or_an_error(flow: str) -> None:
     """For right credentials, and for wrong ones that the vendor rejects."""
     canary = canaries(flow)
