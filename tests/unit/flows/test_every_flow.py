@@ -35,6 +35,7 @@ from token_broker.exchange import Request, Response, run, sendable
 from token_broker.flows import every
 from token_broker.item import rfc3339
 from token_broker.records import replace
+from token_broker_descriptors import asked
 from token_broker_descriptors import every as descriptors
 from token_broker_fakes import registry
 
@@ -87,6 +88,7 @@ def test_the_fields_of_the_descriptor_are_those_that_a_call_has(flow: str) -> No
     every()[flow].requested(body)
     body.finish()
     assert body.names == {field.name for field in fields} >= demo.keys()
+    assert body.names.isdisjoint({"connection", "action", "min_ttl", "rejected", "force"})
 
 
 @EACH
@@ -198,7 +200,10 @@ def test_the_log_of_the_fake_shows_no_secret(flow: str) -> None:
 
 @EACH
 def test_each_key_of_a_secret_is_validated(flow: str) -> None:
-    """An error names a missing, blank, non-text or unknown key; `connect` asks for known ones."""
+    """An error names a missing, blank, non-text or unknown key; `connect` asks for known ones.
+
+    An address without TLS is an error, too.
+    """
     parse = every()[flow].vendor.parse
     demo = registry.kind(flow).demo_secret(LOOPBACK)
     for key in (question.key for question in questions(flow)):
@@ -206,6 +211,10 @@ def test_each_key_of_a_secret_is_validated(flow: str) -> None:
         for wrong in (missing, *(demo | {key: value} for value in ("", " ", [1]))):
             with pytest.raises(NotConfigured, match=f"^{key}: "):
                 parse(wrong)
+    for question in asked(descriptors()[flow].questions):
+        if "{url}" in (question.local or ""):
+            with pytest.raises(NotConfigured, match=f"^{question.key}:? "):
+                parse(demo | {question.key: "http://vendor.example"})
     with pytest.raises(NotConfigured, match=r"^no-such-key: is not known"):
         parse(demo | {"no-such-key": 1})
     for key in members(flow):
