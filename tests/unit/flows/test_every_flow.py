@@ -20,6 +20,7 @@ from tests.subjects import (
     members,
     proof,
     questions,
+    renewal_step,
     talk,
     wrong_login,
 )
@@ -50,11 +51,12 @@ def test_the_demo_secret_needs_no_request_fields(flow: str) -> None:
 
 @EACH
 def test_tokens_have_sendable_headers_and_a_future_expiry(flow: str) -> None:
-    """Their context is JSON."""
+    """Their context is JSON, and tells nothing that makes a token."""
     for token in talk(flow).tokens:
         assert token.issued_at == NOW < token.expires_at
         assert all(sendable(part) for pair in token.headers.items() for part in pair)
-        json.dumps(token.context)
+        secrets = {token.value, token.renewal or token.value}
+        assert traces(secrets, json.dumps([token.context, token.base_url]).encode()) == []
     assert talk(flow).tokens[-1].headers
 
 
@@ -145,6 +147,16 @@ def test_a_renewal_ends_in_another_token(flow: str) -> None:
     before = {token.value for token in found.tokens}
     found.renew()
     assert before.isdisjoint(token.value for token in found.tokens)
+
+
+@EACH
+@pytest.mark.parametrize("status", [400, 401, 403])
+def test_a_refused_renewal_is_followed_by_a_login(flow: str, status: int) -> None:
+    """What renews may be used, dead or unknown by now: only the credentials tell."""
+    found, step = Talk(flow), renewal_step(flow)
+    found.renew(**({"kind": "status", "step": step, "status": status} if step else {}))
+    assert found.error is None
+    assert all(one.proves_credentials for one, _ in found.said[-1:])
 
 
 @EACH
