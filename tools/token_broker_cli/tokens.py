@@ -12,7 +12,7 @@ from token_broker_cli.errors import FAILURE, usage
 from token_broker_cli.questions import can_ask, confirm, content, prompt
 from token_broker_cli.screen import grid, plain
 from token_broker_cli.variants import when
-from token_broker_client.request import VERIFYING
+from token_broker_client.request import CHECKING, VERIFYING
 
 MASK = "••••••••"
 
@@ -106,6 +106,8 @@ def mask(value: str) -> str:
 
 def check(context: Context, flow: str, name: str, body: Mapping[str, Any]) -> None:
     """Have the broker check a connection, and say what the token stands for."""
+    if flow not in CHECKING:
+        raise usage(f"FLOW must be one of {', '.join(CHECKING)}")
     with context.screen.waiting("asking the broker, and it the vendor"):
         answer = context.call(flow, name, "check", **body)
     if context.screen.json:

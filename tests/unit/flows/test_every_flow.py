@@ -20,6 +20,7 @@ from tests.subjects import (
     members,
     proof,
     questions,
+    renewal_step,
     talk,
     wrong_login,
 )
@@ -35,6 +36,7 @@ from token_broker.exchange import Request, Response, run, sendable
 from token_broker.flows import every
 from token_broker.item import rfc3339
 from token_broker.records import replace
+from token_broker_descriptors import asked
 from token_broker_descriptors import every as descriptors
 from token_broker_fakes import registry
 
@@ -49,11 +51,12 @@ def test_the_demo_secret_needs_no_request_fields(flow: str) -> None:
 
 @EACH
 def test_tokens_have_sendable_headers_and_a_future_expiry(flow: str) -> None:
-    """Their context is JSON."""
+    """Their context is JSON, and tells nothing that makes a token."""
     for token in talk(flow).tokens:
         assert token.issued_at == NOW < token.expires_at
         assert all(sendable(part) for pair in token.headers.items() for part in pair)
-        json.dumps(token.context)
+        secrets = {token.value, token.renewal or token.value}
+        assert traces(secrets, json.dumps([token.context, token.base_url]).encode()) == []
     assert talk(flow).tokens[-1].headers
 
 
@@ -87,6 +90,7 @@ def test_the_fields_of_the_descriptor_are_those_that_a_call_has(flow: str) -> No
     every()[flow].requested(body)
     body.finish()
     assert body.names == {field.name for field in fields} >= demo.keys()
+    assert body.names.isdisjoint({"connection", "action", "min_ttl", "rejected", "force"})
 
 
 @EACH
@@ -146,6 +150,16 @@ def test_a_renewal_ends_in_another_token(flow: str) -> None:
 
 
 @EACH
+@pytest.mark.parametrize("status", [400, 401, 403])
+def test_a_refused_renewal_is_followed_by_a_login(flow: str, status: int) -> None:
+    """What renews may be used, dead or unknown by now: only the credentials tell."""
+    found, step = Talk(flow), renewal_step(flow)
+    found.renew(**({"kind": "status", "step": step, "status": status} if step else {}))
+    assert found.error is None
+    assert all(one.proves_credentials for one, _ in found.said[-1:])
+
+
+@EACH
 def test_one_wrong_value_in_a_response_is_an_error_or_ends_in_a_good_token(flow: str) -> None:
     """At each step: a lifetime that is a text or an age, or a token that no header can have."""
     renewal = Talk(flow)
@@ -160,6 +174,17 @@ def test_one_wrong_value_in_a_response_is_an_error_or_ends_in_a_good_token(flow:
                 assert token.expires_at > NOW, wrong.content
                 assert all(sendable(part) for pair in token.headers.items() for part in pair), wrong
                 json.dumps([token.context, rfc3339(token.expires_at)])
+
+
+@EACH
+def test_a_log_out_ends_the_tokens_of_an_exchange(flow: str) -> None:
+    """At the vendor, which knows each of the requests."""
+    found = Talk(flow)
+    if log_out := found.vendor.log_out:
+        for token in found.tokens:
+            run(log_out(token), found.fake)
+        assert not any(found.fake.revoke(token.value) for token in found.tokens)
+        assert found.fake.log.unknown == []
 
 
 @EACH
@@ -187,7 +212,10 @@ def test_the_log_of_the_fake_shows_no_secret(flow: str) -> None:
 
 @EACH
 def test_each_key_of_a_secret_is_validated(flow: str) -> None:
-    """An error names a missing, blank, non-text or unknown key; `connect` asks for known ones."""
+    """An error names a missing, blank, non-text or unknown key; `connect` asks for known ones.
+
+    An address without TLS is an error, too.
+    """
     parse = every()[flow].vendor.parse
     demo = registry.kind(flow).demo_secret(LOOPBACK)
     for key in (question.key for question in questions(flow)):
@@ -195,6 +223,10 @@ def test_each_key_of_a_secret_is_validated(flow: str) -> None:
         for wrong in (missing, *(demo | {key: value} for value in ("", " ", [1]))):
             with pytest.raises(NotConfigured, match=f"^{key}: "):
                 parse(wrong)
+    for question in asked(descriptors()[flow].questions):
+        if "{url}" in (question.local or ""):
+            with pytest.raises(NotConfigured, match=f"^{question.key}:? "):
+                parse(demo | {question.key: "http://vendor.example"})
     with pytest.raises(NotConfigured, match=r"^no-such-key: is not known"):
         parse(demo | {"no-such-key": 1})
     for key in members(flow):

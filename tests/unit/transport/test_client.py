@@ -155,12 +155,16 @@ def test_cookies_are_not_stored(serve: Serve, send: Send) -> None:
 # What comes back
 
 
+COOKIES = ("Set-Cookie: a=1; Path=/", "Set-Cookie: b=2")
+
+
 def test_header_names_are_in_lower_case(serve: Serve, send: Send) -> None:
-    """A folded value is joined to one line."""
-    server = serve(sends(answer(b"{}", "X-AUTH-Token: a\r\n b", "x-B: é")))
+    """A folded value is joined to one line, and a repeated header's values by commas."""
+    server = serve(sends(answer(b"{}", "X-AUTH-Token: a\r\n b", "x-B: é", *COOKIES)))
     headers = send(get(server.url)).headers
     assert headers["x-auth-token"] == "a b"
     assert headers["x-b"] == "é"
+    assert headers["set-cookie"] == "a=1; Path=/, b=2"
 
 
 @pytest.mark.parametrize("status", [204, 302, 307, 401, 404, 500, 503])
