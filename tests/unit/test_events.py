@@ -33,7 +33,11 @@ def http(**changes: Any) -> dict[str, Any]:
         ("POST", "/token", "token"),
         ("DELETE", "/token", "forget"),
         ("GET", "", "status"),
+        ("POST", "/check", "check"),
         ("POST", "/verify", "verify"),
+        ("POST", "/probe", "probe"),
+        ("PUT", "/hold", "hold"),
+        ("DELETE", "/hold", "lift"),
     ],
 )
 def test_each_route_has_its_action(method: str, rest: str, action: str) -> None:
@@ -172,6 +176,31 @@ def test_the_caller_of_a_direct_invocation_is_its_alias(
     event: object, invoked: str, caller: str
 ) -> None:
     assert events.described(event, invoked)["caller"] == caller
+
+
+TOKEN = {"action": "token", "connection": "acme"}
+
+
+@pytest.mark.parametrize(
+    ("event", "shown"),
+    [
+        (http(), TOKEN),
+        (http(resource="/v1/x"), {"connection": "acme"}),
+        (http(pathParameters={"connection": "ACME"}), {"action": "token"}),
+        (http(pathParameters=None), {"action": "token"}),
+        ({"connection": "acme"}, TOKEN),
+        ({"connection": "acme", "action": "warm"}, TOKEN | {"action": "warm"}),
+        ({"connection": "a b", "action": "x"}, {}),
+        ({"connection": ["acme"], "action": ["token"]}, {}),
+        ({"source": "aws.secretsmanager", "detail": {}}, {"action": "rotate"}),
+    ],
+)
+def test_only_a_valid_action_and_a_valid_connection_are_logged(
+    event: dict[str, Any], shown: dict[str, str]
+) -> None:
+    found = events.described(event, INVOKED)
+    entrance = "api" if "resource" in event else "event" if "source" in event else "direct"
+    assert found == {"entrance": entrance, "caller": found["caller"]} | shown
 
 
 # Direct invocations
