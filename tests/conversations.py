@@ -1,7 +1,7 @@
 """Holding an exchange's conversation in a test: by hand, with a fake, or with any answers."""
 
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import cycle
 from typing import Any
@@ -153,6 +153,30 @@ statuses = st.sampled_from([200, 200, 200, 204, 302, 400, 401, 403, 404, 429, 50
 header_names = st.sampled_from(["x-auth-token", "retry-after", "content-type", "date"])
 headers = st.dictionaries(header_names, st.sampled_from(TEXTS) | st.text(max_size=30), max_size=3)
 any_answers = st.lists(st.builds(Response, statuses, headers, contents), min_size=1, max_size=6)
+
+
+ODD: tuple[Any, ...] = (None, True, 0, -1, 10**20, 1e300, "3600", "", "a b", "é", "a\nb", [], {})
+"""Values that are wrong in most places of an answer."""
+
+
+def nearly(response: Response) -> Iterator[Response]:
+    """Yield *response* with each header, and each value of its JSON, replaced by odd ones."""
+    for name in response.headers:
+        for odd in ("", "é", "a b"):
+            yield Response(response.status, {**response.headers, name: odd}, response.content)
+    for body in altered(response.json()):
+        yield Response(response.status, response.headers, json.dumps(body).encode())
+
+
+def altered(value: object) -> Iterator[object]:
+    """Yield *value*, a JSON value, with each part of it replaced by an odd one."""
+    yield from ODD
+    if isinstance(value, dict):
+        for name, member in value.items():
+            yield from ({**value, name: odd} for odd in altered(member))
+    elif isinstance(value, list):
+        for at, member in enumerate(value):
+            yield from ([*value[:at], odd, *value[at + 1 :]] for odd in altered(member))
 
 
 def repeated(answers: list[Response]) -> Send:

@@ -106,8 +106,21 @@ class Talk:
             self._kept[variant.key] = self._made(variant)
         return self._kept[variant.key]
 
-    def _made(self, variant: Variant) -> Token:
-        conversation = self.vendor.exchange(self.vendor.parse(self.secret), variant, self.now, None)
+    def renew(self, **fault: Any) -> None:
+        """Renew the tokens that can be, under one of the fake's faults; they take their place."""
+        before = zip(self.variants, self.tokens, strict=True)
+        self.log, self.tokens, self.variants = [], [], []
+        if fault:
+            self.fake.fail(**fault)
+        try:
+            for variant, token in before:
+                if token.renewal:
+                    self._made(variant, token)
+        except BrokerError as error:
+            self.error = error
+
+    def _made(self, variant: Variant, kept: Token | None = None) -> Token:
+        conversation = self.vendor.exchange(self.vendor.parse(self.secret), variant, self.now, kept)
         made = run(conversation, self._send, self.obtain)
         if isinstance(made, ResolvedTo):
             return self.obtain(NeedToken(made.variant))

@@ -124,7 +124,7 @@ def test_a_min_ttl_above_the_lifetime_is_refused_before_an_exchange() -> None:
     broker = broker_with_token()
     error = refusal(broker, min_ttl=3600)
     assert type(error) is InvalidRequest
-    assert error.detail == "min_ttl: tokens of this upstream live 3600 seconds"
+    assert error.detail == "min_ttl: 3570 at most, as tokens of this upstream live 3600 seconds"
     assert broker.steps == ["login"]
 
 

@@ -128,7 +128,7 @@ def test_an_empty_body_has_no_fields(body: str | None) -> None:
         ({}, False, NO_TEXT),
         (7, False, NO_TEXT),
         (WANTS_NINE.ljust(262_145), False, NO_TEXT),
-        ("[]", False, "it must be a JSON object"),
+        ("[]", False, "body: must be a JSON object"),
     ],
 )
 def test_a_body_that_is_not_a_json_object_is_refused(
@@ -201,7 +201,7 @@ def test_an_unknown_action_is_refused_with_the_list_of_actions() -> None:
     known = "token, status, forget, hold, lift, check, verify, probe, renew, rotate, warm"
     detail = f"action: must be one of {known}"
     assert refused(events.direct_command, {"connection": "acme", "action": "x"}) == detail
-    assert refused(events.direct_command, []) == "it must be a JSON object"
+    assert refused(events.direct_command, []) == "body: must be a JSON object"
     assert refused(events.direct_command, {}) == "connection: is missing"
 
 

@@ -657,7 +657,9 @@ def test_a_min_ttl_longer_than_the_lifetime_is_refused(
         return
     with pytest.raises(InvalidRequest) as raised:
         refuse_too_long(item, min_ttl, NOW)
-    assert raised.value.detail == "min_ttl: tokens of this upstream live 3000 seconds"
+    assert (
+        raised.value.detail == "min_ttl: 2970 at most, as tokens of this upstream live 3000 seconds"
+    )
 
 
 def kinds_of(error: type[BrokerError]) -> list[type[BrokerError]]:

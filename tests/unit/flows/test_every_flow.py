@@ -1,18 +1,21 @@
 """Requirements for every flow, tested with the fake of its vendor. A new flow adds no line."""
 
 import json
+from collections.abc import Mapping
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.conversations import SECRETS, any_answers, repeated, survives
+from tests.conversations import SECRETS, any_answers, nearly, repeated, survives
 from tests.functions.canaries import traces
 from tests.subjects import (
     FLOWS,
     LOOPBACK,
     NOW,
     Talk,
+    as_fault,
     canaries,
     members,
     proof,
@@ -30,7 +33,9 @@ from token_broker.errors import (
 )
 from token_broker.exchange import Request, Response, run, sendable
 from token_broker.flows import every
+from token_broker.item import rfc3339
 from token_broker.records import replace
+from token_broker_descriptors import every as descriptors
 from token_broker_fakes import registry
 
 EACH = pytest.mark.parametrize("flow", FLOWS)
@@ -50,6 +55,47 @@ def test_tokens_have_sendable_headers_and_a_future_expiry(flow: str) -> None:
         assert all(sendable(part) for pair in token.headers.items() for part in pair)
         json.dumps(token.context)
     assert talk(flow).tokens[-1].headers
+
+
+class Read(Document):
+    """A document that knows which of its members were asked for."""
+
+    def __init__(self, members: Mapping[str, Any]) -> None:
+        super().__init__(members, InvalidRequest)
+        self.names = set[str]()
+        self._members = Named(self._members, self.names)
+
+
+class Named(dict[str, Any]):
+    """Members that put the names that are taken out into *names*."""
+
+    def __init__(self, members: Mapping[str, Any], names: set[str]) -> None:
+        super().__init__(members)
+        self._names = names
+
+    def pop(self, name: str, *default: Any) -> Any:
+        """Take a member out."""
+        self._names.add(name)
+        return super().pop(name, *default)
+
+
+@EACH
+def test_the_fields_of_the_descriptor_are_those_that_a_call_has(flow: str) -> None:
+    """The client, the command and the OpenAPI document offer these, in these types."""
+    fields, demo = descriptors()[flow].fields, descriptors()[flow].demo
+    body = Read({field.name: demo.get(field.name, field.example) for field in fields})
+    every()[flow].requested(body)
+    body.finish()
+    assert body.names == {field.name for field in fields} >= demo.keys()
+
+
+@EACH
+def test_the_descriptor_describes_the_answer(flow: str) -> None:
+    """Its headers and its context. A token is called by a member of some token's context."""
+    known, token = descriptors()[flow], talk(flow).tokens[-1]
+    assert {*known.answer["properties"]["headers"]["required"]} <= token.headers.keys()
+    assert {*known.answer["properties"].get("context", {}).get("required", ())} <= {*token.context}
+    assert known.token_names.keys() <= {name for one in talk(flow).tokens for name in one.context}
 
 
 @EACH
@@ -88,6 +134,32 @@ def test_a_response_without_a_token_is_an_error(flow: str) -> None:
     for step in {request.step for request, _ in talk(flow).log}:
         found = Talk(flow, fault={"kind": "no_token", "step": step})
         assert found.error or found.log == talk(flow).log
+
+
+@EACH
+def test_a_renewal_ends_in_another_token(flow: str) -> None:
+    """Or a caller who reports a dead one gets it again: to prolong a session is no renewal."""
+    found = Talk(flow)
+    before = {token.value for token in found.tokens}
+    found.renew()
+    assert before.isdisjoint(token.value for token in found.tokens)
+
+
+@EACH
+def test_one_wrong_value_in_a_response_is_an_error_or_ends_in_a_good_token(flow: str) -> None:
+    """At each step: a lifetime that is a text or an age, or a token that no header can have."""
+    renewal = Talk(flow)
+    renewal.renew()
+    for is_renewal, log in ((False, talk(flow).log), (True, renewal.log)):
+        for step, wrong in ((r.step, wrong) for r, answer in log for wrong in nearly(answer)):
+            fault = {"kind": "answer", "step": step, **as_fault(wrong)}
+            found = Talk(flow, fault=None if is_renewal else fault)
+            if is_renewal:
+                found.renew(**fault)
+            for token in found.tokens:
+                assert token.expires_at > NOW, wrong.content
+                assert all(sendable(part) for pair in token.headers.items() for part in pair), wrong
+                json.dumps([token.context, rfc3339(token.expires_at)])
 
 
 @EACH

@@ -310,7 +310,7 @@ def test_a_token_that_expires_while_it_is_opened_is_not_handed_out() -> None:
 def test_a_min_ttl_that_the_new_token_does_not_meet_is_an_invalid_request() -> None:
     broker = MemoryBroker()
     error = refused(InvalidRequest, lambda: obtain(broker, min_ttl=3600))
-    assert error[0] == "min_ttl: tokens of this upstream live 3600 seconds"
+    assert error[0] == "min_ttl: 3570 at most, as tokens of this upstream live 3600 seconds"
     assert obtain(broker, min_ttl=3599) == ("table", 1)
     assert refused(InvalidRequest, lambda: obtain(broker, min_ttl=3600)) == error
     assert broker.steps == ["login"]

@@ -253,7 +253,14 @@ def refuse_too_long(item: Item, min_ttl: int | None, now: int) -> None:
     useless exchange.
     """
     if min_ttl and item.is_live(now) and min_ttl > longest_min_ttl(item.lifetime):
-        raise InvalidRequest(f"min_ttl: tokens of this upstream live {item.lifetime} seconds")
+        raise too_long(item)
+
+
+def too_long(item: Item) -> InvalidRequest:
+    """Return the error for a `min_ttl` that a new token, like that of *item*, does not meet."""
+    longest, lifetime = longest_min_ttl(item.lifetime), item.lifetime
+    words = f"{longest} at most, as tokens of this upstream live {lifetime} seconds"
+    return InvalidRequest(f"min_ttl: {words}")
 
 
 def stored_error(failure: Failure, now: int) -> BrokerError:
