@@ -375,10 +375,10 @@ def test_the_page_shows_calls_and_states_without_tokens(local: Addresses) -> Non
     assert "demo-key" not in json.dumps(data)
 
 
-def done(local: Addresses, path: str, **order: Any) -> Any:
+def done(local: Addresses, path: str, **command: Any) -> Any:
     """Return the response to an action of the page."""
     headers = {"Origin": local.url("gateway"), "Content-Type": "application/json"}
-    return sent(local, "POST", path, body=json.dumps(order), headers=headers)
+    return sent(local, "POST", path, body=json.dumps(command), headers=headers)
 
 
 @pytest.mark.parametrize("flow", FLOWS)
