@@ -13,7 +13,7 @@ from botocore.credentials import Credentials
 
 from stack.account import ROOT_USER, Account, Identity
 from stack.deployment import Deployment
-from stack.settings import REGION, STAGE
+from stack.settings import NAME, REGION, STAGE
 from token_broker_descriptors import every
 from token_broker_fakes.fake import Fake
 
@@ -70,13 +70,22 @@ class System:
         name = live.removesuffix(":live")
         return f"{name}:{qualifier}" if qualifier else name
 
+    def role(self, flow: str) -> str:
+        """Return the ARN of the role of a flow's function."""
+        lambdas = self.account.client("lambda")
+        name = f"{NAME}-{flow}"
+        return str(lambdas.get_function_configuration(FunctionName=name)["Role"])
+
+    def secret(self, flow: str) -> dict[str, Any]:
+        """Return the content of a secret that the fake of a flow accepts."""
+        fake = self.fakes[flow]
+        return dict(type(fake).demo_secret(fake.url))
+
     def connect(self, flow: str, connection: str, **changes: Any) -> str:
         """Store the secret of a connection to a fake, with *changes*; return its name."""
-        fake = self.fakes[flow]
-        document = {**type(fake).demo_secret(fake.url), **changes}
         name = f"token-broker/{STAGE}/{flow}/{connection}"
         secrets = self.account.client("secretsmanager")
-        text = json.dumps(document)
+        text = json.dumps({**self.secret(flow), **changes})
         try:
             secrets.create_secret(Name=name, SecretString=text)
         except secrets.exceptions.ResourceExistsException:

@@ -19,9 +19,7 @@ def run(system: System, report: Report) -> None:
     account = system.account
     system.connect("vendorlink", "acme")
     identities = {name: account.session(f"operator-{name}", system.arn(name)) for name in POLICIES}
-    document = json.dumps(
-        type(system.fakes["vendorlink"]).demo_secret(system.fakes["vendorlink"].url)
-    )
+    document = json.dumps(system.secret("vendorlink"))
     both = account.session("operator-both", system.arn("Operate"), system.arn("Connect"))
     with report.check("Operate and Connect together: the doctor finds nothing") as check:
         findings = json.loads(run_command(system, both, "doctor").stdout)["findings"]

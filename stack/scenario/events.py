@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
-from stack.account import Identity
+from stack.account import Identity, policy
 from stack.report import Report
 from stack.scenario.rotations import WAIT_SECONDS
 from stack.settings import ACCOUNT, NAME, REGION
@@ -14,12 +14,7 @@ from stack.system import System
 
 FLOW = "vendorlink"
 OUTAGE_SECONDS = 61
-DENY_ENCRYPT = json.dumps(
-    {
-        "Version": "2012-10-17",
-        "Statement": [{"Effect": "Deny", "Action": "kms:Encrypt", "Resource": "*"}],
-    }
-)
+DENY_ENCRYPT = policy({"Effect": "Deny", "Action": "kms:Encrypt", "Resource": "*"})
 
 
 class EventQueue:
@@ -68,15 +63,18 @@ def run(system: System, report: Report) -> None:
     policies = (system.arn("CallVendorlink"), system.arn("Hold"), system.arn("Operate"))
     caller = system.account.session("listener", *policies)
     token = partial(system.token, caller, FLOW)
+    call = partial(system.call, caller)
+    hold, body = f"/v1/{FLOW}/stopped/hold", {"reason": "drill"}
+    mistaken = f"/v1/{FLOW}/mistaken/token"
     for connection in ("replaced", "stopped", "unkept", "darkened"):
         system.connect(FLOW, connection)
     system.connect(FLOW, "mistaken", password="not-this-one")
     causes: Mapping[str, tuple[str, Callable[[], object]]] = {
         "Token Replaced": ("replaced", lambda: token("replaced")),
-        "Connection Held": ("stopped", lambda: hold(system, caller, "PUT")),
-        "Connection Lifted": ("stopped", lambda: hold(system, caller, "DELETE")),
+        "Connection Held": ("stopped", lambda: call("PUT", hold, body=body)),
+        "Connection Lifted": ("stopped", lambda: call("DELETE", hold)),
         "Connection Latched": ("mistaken", lambda: token("mistaken")),
-        "Connection Recovered": ("mistaken", lambda: forget(system, caller, "mistaken")),
+        "Connection Recovered": ("mistaken", lambda: call("DELETE", mistaken)),
         "Token Unkept": ("unkept", lambda: request_unsealable(system, caller)),
     }
     for name, (connection, cause) in causes.items():
@@ -87,24 +85,9 @@ def run(system: System, report: Report) -> None:
     outage(system, report, queue, caller)
 
 
-def forget(system: System, caller: Identity, connection: str) -> None:
-    """Forget a connection's tokens, and its latch."""
-    system.call(caller, "DELETE", f"/v1/{FLOW}/{connection}/token")
-
-
-def hold(system: System, caller: Identity, method: str) -> None:
-    """Hold a connection, or lift the hold."""
-    body = {"reason": "drill"} if method == "PUT" else None
-    system.call(caller, method, f"/v1/{FLOW}/stopped/hold", body=body)
-
-
 def request_unsealable(system: System, caller: Identity) -> None:
     """Request a token while the function's role may not encrypt it."""
-    iam = system.account.iam
-    function = system.account.client("lambda").get_function_configuration(
-        FunctionName=f"{NAME}-{FLOW}"
-    )
-    role = function["Role"].rpartition("/")[2]
+    iam, role = system.account.iam, system.role(FLOW).rpartition("/")[2]
     iam.put_role_policy(RoleName=role, PolicyName="deny-encrypt", PolicyDocument=DENY_ENCRYPT)
     try:
         system.token(caller, FLOW, "unkept")

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from stack.report import Report
 from stack.scenario.policy_calls import POLICIES, SUCCESSES, Outcomes, PolicyCalls
-from stack.settings import FLOWS, NAME
+from stack.settings import FLOWS
 from stack.system import System
 
 Document = dict[str, Any]
@@ -116,10 +116,8 @@ def deployed(system: System) -> Iterator[Policy]:
     """Yield each policy of the stack that a call of the broker needs."""
     calls = PolicyCalls(system)
     iam = system.account.iam
-    lambdas = system.account.client("lambda")
     for flow in FLOWS:
-        configuration = lambdas.get_function_configuration(FunctionName=f"{NAME}-{flow}")
-        role = configuration["Role"].rpartition("/")[2]
+        role = system.role(flow).rpartition("/")[2]
         inline = iam.get_role_policy(RoleName=role, PolicyName=flow)["PolicyDocument"]
 
         def write(text: str, role: str = role, flow: str = flow) -> None:

@@ -288,12 +288,12 @@ def test_a_function_is_invoked_in_the_region_of_its_arn(monkeypatch: pytest.Monk
     session = boto3.Session("local", "local", region_name="us-east-1")
     server = Server(sends(answer(b'{"forgotten": 1}')))
     monkeypatch.setenv("AWS_ENDPOINT_URL_LAMBDA", server.url)
-    places: dict[Any, str] = {"vntana": "eu-west-1", "editor": "eu-north-1"}
-    arns = {flow: f"arn:aws:lambda:{places[flow]}:123456789012:function:f" for flow in places}
+    regions: dict[Any, str] = {"vntana": "eu-west-1", "editor": "eu-north-1"}
+    arns = {flow: f"arn:aws:lambda:{regions[flow]}:123456789012:function:f" for flow in regions}
     broker = Broker.from_function(arns | {"vendorlink": "plain"}, session=session)
-    for flow, place in (places | {"vendorlink": "us-east-1"}).items():
+    for flow, code in (regions | {"vendorlink": "us-east-1"}).items():
         assert broker.forget(flow, "acme") == 1
-        assert f"/{place}/lambda/aws4_request" in server.requests[-1].decode()
+        assert f"/{code}/lambda/aws4_request" in server.requests[-1].decode()
     server.close()
 
 
@@ -566,14 +566,14 @@ def test_the_account_is_read_from_each_form_of_arn_in_an_error_message(
     text: str, partition: str, session: boto3.Session
 ) -> None:
     """Forms: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_identifiers.html."""
-    place = PARTITIONS[partition]
-    message = identity.signer(session, place, text.format(partition, place))
-    assert message == f"the call was signed for {place} by account 111122223333"
+    code = PARTITIONS[partition]
+    message = identity.signer(session, code, text.format(partition, code))
+    assert message == f"the call was signed for {code} by account 111122223333"
 
 
 def test_the_region_is_read_from_an_arn_of_each_partition() -> None:
-    for partition, place in PARTITIONS.items():
-        assert region(f"arn:{partition}:lambda:{place}:111122223333:function:tokens") == place
+    for partition, code in PARTITIONS.items():
+        assert region(f"arn:{partition}:lambda:{code}:111122223333:function:tokens") == code
 
 
 USER = "User: arn:aws:sts::111122223333:assumed-role/orders/s3cret is not authorized to perform: "

@@ -20,8 +20,8 @@ def put(item: Mapping[str, Any]) -> None:
 
 def place_of(item: Mapping[str, Any]) -> dict[str, str]:
     """Return the encryption context of the token in *item*."""
-    place = {name: item[name]["S"] for name in ("connection", "variant")}
-    return place | {"table": TABLE, "generation": item["generation"]["N"]}
+    names = {name: item[name]["S"] for name in ("connection", "variant")}
+    return names | {"table": TABLE, "generation": item["generation"]["N"]}
 
 
 def read_again(world: World, connection: str, flow: str = "vendorlink") -> dict[str, Any]:
@@ -44,9 +44,9 @@ def assert_told(capsys: pytest.CaptureFixture[str], *attributes: str, secret: st
 def sealed_again(item: Mapping[str, Any], **changes: str) -> dict[str, Any]:
     """Return *item* with its token sealed again, for another encryption context."""
     kms = client("kms")
-    place = place_of(item)
-    clear = kms.decrypt(CiphertextBlob=item["token"]["B"], EncryptionContext=place)["Plaintext"]
-    encrypted = kms.encrypt(KeyId=KEY_ALIAS, Plaintext=clear, EncryptionContext=place | changes)
+    context = place_of(item)
+    clear = kms.decrypt(CiphertextBlob=item["token"]["B"], EncryptionContext=context)["Plaintext"]
+    encrypted = kms.encrypt(KeyId=KEY_ALIAS, Plaintext=clear, EncryptionContext=context | changes)
     return {**item, "token": {"B": encrypted["CiphertextBlob"]}}
 
 

@@ -143,18 +143,18 @@ def test_no_seed_of_the_simulation_breaks_an_invariant_with_the_new_flow(copy: P
 @pytest.fixture
 def broker(copy: Path) -> Iterator[str]:
     """Return the address of the local system of *copy*."""
-    places = free_ports()
+    addresses = free_ports()
     with subprocess.Popen(
         [sys.executable, "-m", "token_broker_local"],
         cwd=copy,
-        env=environment(copy) | {"PORT": str(places.port)},
+        env=environment(copy) | {"PORT": str(addresses.port)},
         stdout=subprocess.PIPE,
         text=True,
     ) as process:
         assert process.stdout is not None
         try:
             assert any(line.startswith("ready") for line in process.stdout)
-            yield places.url("gateway")
+            yield addresses.url("gateway")
         finally:
             process.kill()
 

@@ -26,7 +26,7 @@ NOWHERE = "http://127.0.0.1:1"
 OWN = {"Host": HOST, "Origin": f"http://{HOST}", "Content-Type": JSON}
 """The headers by which the page itself posts."""
 OUTAGE = {"kind": "status", "status": 503, "times": None}
-ORDER = {"flow": FLOW, "switch": {"faults": [OUTAGE]}}
+COMMAND = {"flow": FLOW, "switch": {"faults": [OUTAGE]}}
 
 
 @pytest.fixture(scope="module")
@@ -44,7 +44,7 @@ def fake(served: Fake[Any]) -> Fake[Any]:
 
 def posted(
     fake: Fake[Any],
-    order: object = ORDER,
+    command: object = COMMAND,
     headers: Mapping[str, str] = OWN,
     *more: tuple[str, str],
     method: str = "POST",
@@ -52,7 +52,7 @@ def posted(
 ) -> HttpResponse:
     """Return the response to a POST of the page, while the fake of the first flow is served."""
     page = Dashboard(Metrics(), list, controls=Controls(NOWHERE, {FLOW: fake.url}))
-    body = order if isinstance(order, bytes) else json.dumps(order).encode()
+    body = command if isinstance(command, bytes) else json.dumps(command).encode()
     sent = HttpRequest(method, path, "", [*headers.items(), *more], body)
     return Gateway({}, dashboard=page).answer(sent)
 
@@ -116,7 +116,7 @@ def test_a_request_of_another_origin_is_refused(
 def test_a_repeated_header_is_refused(fake: Fake[Any], more: tuple[str, str]) -> None:
     """It is ambiguous."""
     headers = OWN | {"Sec-Fetch-Site": "same-origin"}
-    assert posted(fake, ORDER, headers, more).status == 403
+    assert posted(fake, COMMAND, headers, more).status == 403
     assert not fake.faults.set
 
 
@@ -131,10 +131,10 @@ def test_only_post_changes_something(fake: Fake[Any], path: str, method: str) ->
 
 
 @pytest.mark.parametrize(
-    ("path", "order"),
+    ("path", "command"),
     [
-        *((path, order) for path in (CALL, SWITCH) for order in (b"", b"[1]", b"{", b"{}")),
-        (SWITCH, json.dumps(ORDER).encode() + b" " * MAX_COMMAND_BYTES),
+        *((path, command) for path in (CALL, SWITCH) for command in (b"", b"[1]", b"{", b"{}")),
+        (SWITCH, json.dumps(COMMAND).encode() + b" " * MAX_COMMAND_BYTES),
         (SWITCH, {"flow": "nobody", "switch": {}}),
         (SWITCH, {"flow": [], "switch": {}}),
         (SWITCH, {"flow": FLOW, "switch": []}),
@@ -145,9 +145,9 @@ def test_only_post_changes_something(fake: Fake[Any], path: str, method: str) ->
         (CALL, {"flow": FLOW, "action": "token"}),
     ],
 )
-def test_an_invalid_command_is_refused(fake: Fake[Any], path: str, order: Any) -> None:
+def test_an_invalid_command_is_refused(fake: Fake[Any], path: str, command: Any) -> None:
     """Before any request to the API."""
-    assert posted(fake, order, path=path).status == 400
+    assert posted(fake, command, path=path).status == 400
     assert not fake.faults.set
 
 
@@ -159,8 +159,8 @@ def test_the_error_of_the_fake_is_passed_on(fake: Fake[Any]) -> None:
 
 
 def test_an_unreachable_api_is_a_502(fake: Fake[Any]) -> None:
-    order = {"flow": FLOW, "connection": "demo", "action": "token"}
-    assert posted(fake, order, path=CALL).status == 502
+    command = {"flow": FLOW, "connection": "demo", "action": "token"}
+    assert posted(fake, command, path=CALL).status == 502
 
 
 def test_an_unreachable_fake_is_listed_with_its_error(fake: Fake[Any]) -> None:
@@ -174,7 +174,7 @@ def test_without_controls_the_page_is_read_only() -> None:
     """As for a deployed system."""
     page = Dashboard(Metrics(), list)
     for path in (CALL, SWITCH):
-        sent = HttpRequest("POST", path, "", [*OWN.items()], json.dumps(ORDER).encode())
+        sent = HttpRequest("POST", path, "", [*OWN.items()], json.dumps(COMMAND).encode())
         assert Gateway({}, dashboard=page).answer(sent).status == 405
     assert (page.content(None)["actions"], page.content(None)["fakes"]) == ({}, [])
 

@@ -328,7 +328,7 @@ def test_each_event_of_the_bus_has_a_description() -> None:
 
 
 @pytest.fixture(scope="module")
-def places() -> Iterator[Addresses]:
+def local() -> Iterator[Addresses]:
     """The local system in a process of its own."""
     with system() as chosen:
         yield chosen
@@ -341,25 +341,23 @@ def browsed() -> Iterator[Addresses]:
         yield chosen
 
 
-def called(places: Addresses, method: str, path: str, *, sign: bool = True) -> Any:
-    return sent(places, method, path, headers=dict(signed(method, path).headers) if sign else {})
+def called(local: Addresses, method: str, path: str, *, sign: bool = True) -> Any:
+    return sent(local, method, path, headers=dict(signed(method, path).headers) if sign else {})
 
 
-def sent(places: Addresses, method: str, path: str, **more: Any) -> Any:
+def sent(local: Addresses, method: str, path: str, **more: Any) -> Any:
     """Send the gateway a request, and return its answer."""
-    with closing(HTTPConnection("127.0.0.1", places.port, PATIENCE_SECONDS)) as connection:
+    with closing(HTTPConnection("127.0.0.1", local.port, PATIENCE_SECONDS)) as connection:
         connection.request(method, path, **more)
         return json.loads(connection.getresponse().read())
 
 
-def test_the_page_shows_calls_and_states_without_tokens(places: Addresses) -> None:
+def test_the_page_shows_calls_and_states_without_tokens(local: Addresses) -> None:
     """From the lines and the status answers of the functions."""
-    answers = [
-        called(places, "POST", f"/v1/{flow}/demo/token") for flow in ("vntana", "vendorlink")
-    ]
-    assert called(places, "POST", "/v1/vntana/demo/token")["source"] == "memory"
-    called(places, "POST", "/v1/vntana/nobody/token")
-    data = called(places, "GET", f"{PATH}/data", sign=False)
+    answers = [called(local, "POST", f"/v1/{flow}/demo/token") for flow in ("vntana", "vendorlink")]
+    assert called(local, "POST", "/v1/vntana/demo/token")["source"] == "memory"
+    called(local, "POST", "/v1/vntana/nobody/token")
+    data = called(local, "GET", f"{PATH}/data", sign=False)
     charts = {
         one["metric"]: {each["name"]: each for each in one["series"]} for one in data["charts"]
     }
@@ -377,27 +375,27 @@ def test_the_page_shows_calls_and_states_without_tokens(places: Addresses) -> No
     assert "demo-key" not in json.dumps(data)
 
 
-def done(places: Addresses, path: str, **order: Any) -> Any:
+def done(local: Addresses, path: str, **command: Any) -> Any:
     """Return the response to an action of the page."""
-    headers = {"Origin": places.url("gateway"), "Content-Type": "application/json"}
-    return sent(places, "POST", path, body=json.dumps(order), headers=headers)
+    headers = {"Origin": local.url("gateway"), "Content-Type": "application/json"}
+    return sent(local, "POST", path, body=json.dumps(command), headers=headers)
 
 
 @pytest.mark.parametrize("flow", FLOWS)
-def test_the_page_can_cause_a_latch_an_outage_and_a_recovery(places: Addresses, flow: str) -> None:
+def test_the_page_can_cause_a_latch_an_outage_and_a_recovery(local: Addresses, flow: str) -> None:
     """For each flow: its fake refuses, then is down, then works; no token is shown."""
 
     def act(action: str, **more: str) -> Any:
-        answer = done(places, CALL, flow=flow, connection="demo", action=action, **more)
+        answer = done(local, CALL, flow=flow, connection="demo", action=action, **more)
         assert {*answer} <= {*RESPONSE_MEMBERS}
         return answer
 
     def fails(kind: str, **details: Any) -> None:
         fault = {"kind": kind, "times": None, **details}
-        done(places, SWITCH, flow=flow, switch={"faults": [fault]})
+        done(local, SWITCH, flow=flow, switch={"faults": [fault]})
 
     def figures() -> Any:
-        return called(places, "GET", f"{PATH}/data?flow={flow}", sign=False)
+        return called(local, "GET", f"{PATH}/data?flow={flow}", sign=False)
 
     def state() -> Any:
         return next(one for one in figures()["connections"] if one["connection"] == "demo")
@@ -417,7 +415,7 @@ def test_the_page_can_cause_a_latch_an_outage_and_a_recovery(places: Addresses, 
     fails("status", status=503)
     act("forget")
     assert act("token")["code"] == "upstream_unavailable"
-    done(places, SWITCH, flow=flow, switch={}, reset=True)
+    done(local, SWITCH, flow=flow, switch={}, reset=True)
     act("forget")
     assert act("token")["source"] == "exchange"
     assert not any(variant["latched"] for variant in state()["variants"])

@@ -117,9 +117,9 @@ def test_an_invalid_port_is_refused(port: str) -> None:
 @pytest.mark.parametrize(("text", "port"), [(None, 8080), ("", 8080), ("9000", 9000)])
 def test_the_environment_variable_sets_the_first_port(text: str | None, port: int) -> None:
     """8080 by default; the other ports follow."""
-    places = ports.chosen(text)
-    assert [*places.ports] == ["gateway", "services", *FLOWS]
-    assert [*places.ports.values()] == [port + n for n in range(len(FLOWS) + 2)]
+    addresses = ports.chosen(text)
+    assert [*addresses.ports] == ["gateway", "services", *FLOWS]
+    assert [*addresses.ports.values()] == [port + n for n in range(len(FLOWS) + 2)]
 
 
 def test_aws_settings_of_a_real_account_are_replaced() -> None:

@@ -42,12 +42,12 @@ numbers = count(1)
 class Running:
     """The local system in a separate process, and its output."""
 
-    def __init__(self, places: Addresses) -> None:
-        self.places = places
+    def __init__(self, addresses: Addresses) -> None:
+        self.addresses = addresses
         begun = time.monotonic()
         self.process = subprocess.Popen(
             [sys.executable, "-m", "token_broker_local"],
-            env=os.environ | {"PORT": str(places.port)},
+            env=os.environ | {"PORT": str(addresses.port)},
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
@@ -89,18 +89,19 @@ class Running:
         """Return status and body of a signed request's answer."""
         content = json.dumps(body).encode() if body is not None else b""
         request = signed(method, path, content)
-        with closing(HTTPConnection("127.0.0.1", self.places.port, PATIENCE_SECONDS)) as connection:
+        port = self.addresses.port
+        with closing(HTTPConnection("127.0.0.1", port, PATIENCE_SECONDS)) as connection:
             connection.request(method, path, content, dict(request.headers))
             response = connection.getresponse()
             return response.status, json.loads(response.read())
 
     def client(self, service: Any) -> Any:
         """Return boto3's client for one of the services."""
-        place = "gateway" if service == "lambda" else "services"
+        name = "gateway" if service == "lambda" else "services"
         return boto3.client(
             service,
             region_name="eu-west-1",
-            endpoint_url=self.places.url(place),
+            endpoint_url=self.addresses.url(name),
             aws_access_key_id="local",
             aws_secret_access_key="local",
         )
@@ -135,9 +136,9 @@ def test_the_system_is_ready_soon_and_the_last_line_says_so(running: Running) ->
     subprocess.run(MOTO, check=True)
     moto = spent_by_ended() - before
     assert running.spent < STARTS_BY_MOTO * moto or running.spent == math.inf
-    assert f"Dashboard: {running.places.url('gateway')}{PATH}\n" in running.banner
-    for place in running.places.ports:
-        assert running.places.url(place) in "".join(running.banner)
+    assert f"Dashboard: {running.addresses.url('gateway')}{PATH}\n" in running.banner
+    for name in running.addresses.ports:
+        assert running.addresses.url(name) in "".join(running.banner)
 
 
 @pytest.mark.skipif(shutil.which("curl") is None, reason="there is no curl on this machine")
@@ -219,7 +220,7 @@ def test_the_log_has_a_line_for_each_call_and_no_secret(
 ) -> None:
     """With a description of the result."""
     canary = "s3cret-c4nary"
-    document = {"email": "a@b.c", "password": canary, "base_url": running.places.url("vntana")}
+    document = {"email": "a@b.c", "password": canary, "base_url": running.addresses.url("vntana")}
     name = secret_name("vntana", "wrong")
     secrets.create_secret(Name=name, SecretString=json.dumps(document))
     before = running.heard()
@@ -256,7 +257,7 @@ def test_a_signal_ends_the_system_at_once(signum: signal.Signals) -> None:
     """Also with an idle connection and a waiting request to a vendor."""
     other = Running(free_ports())
     with closing(
-        HTTPConnection("127.0.0.1", other.places.ports["vntana"], PATIENCE_SECONDS)
+        HTTPConnection("127.0.0.1", other.addresses.ports["vntana"], PATIENCE_SECONDS)
     ) as vendor:
         slow = {"faults": [{"kind": "delay", "seconds": 300}]}
         assert controlled(vendor, "PATCH", slow)["faults"]

@@ -124,10 +124,10 @@ class MemoryBroker:
 
     def write(self, variant: str = "-", **attributes: Any) -> None:
         """Change attributes of a record of the table; None removes one."""
-        place = (f"{self.flow}#acme", variant)
-        record = dict(self.aws.table.records.get(place, {}))
-        record |= {"connection": {"S": place[0]}, "variant": {"S": place[1]}} | attributes
-        self.aws.table.records[place] = {n: value for n, value in record.items() if value}
+        key = (f"{self.flow}#acme", variant)
+        record = dict(self.aws.table.records.get(key, {}))
+        record |= {"connection": {"S": key[0]}, "variant": {"S": key[1]}} | attributes
+        self.aws.table.records[key] = {n: value for n, value in record.items() if value}
 
     def put(self, variant: str = "-", **values: Any) -> None:
         """Change attributes of a record of the table to plain values; None removes one."""

@@ -1,4 +1,4 @@
-"""`connect`: credentials are read, checked, tried at the vendor, and only then stored."""
+"""`connect`: reads credentials, checks them, tries them at the vendor, and stores them."""
 
 import json
 from collections.abc import Mapping
@@ -58,7 +58,7 @@ def connect(
 
 
 def look(context: Context, secrets: Secrets, flow: str, name: str) -> tuple[Stored | None, bool]:
-    """Return what is stored now, and whether it may be read: storing needs no such permission."""
+    """Return the stored secret, and whether it may be read: storing needs no such permission."""
     try:
         return secrets.read(flow, name), True
     except Exception as error:
@@ -79,7 +79,7 @@ def document_of(context: Context, stored: Stored | None) -> Any:
 
 
 def unseen(context: Context, why: CommandError) -> None:
-    """Warn that what is stored is neither proposed nor compared."""
+    """Warn that the stored secret is neither proposed nor compared."""
     context.screen.note(f"What is stored now is not looked at: {why.detail}", "yellow")
 
 
@@ -108,7 +108,7 @@ def report(
 
 
 def read(file: str) -> Any:
-    """Return the JSON that is in *file*, or on stdin for ``-``."""
+    """Return the JSON in *file*, or on stdin for ``-``."""
     found = content(file)
     try:
         return json.loads(found)
@@ -130,7 +130,7 @@ def ask(context: Context, flow: str, kept: object) -> dict[str, Any]:
 
 
 def parsed(flow: Flow, document: object) -> Any:
-    """Return what *document* says, as the function would read it."""
+    """Return the credentials in *document*, parsed as by the function."""
     try:
         return flow.vendor.parse(document)
     except BrokerError as error:
@@ -138,7 +138,7 @@ def parsed(flow: Flow, document: object) -> Any:
 
 
 def refuse_rejected(context: Context, flow: str, name: str, kept: object, document: Any) -> None:
-    """Raise `CommandError` if the vendor rejected this very login before."""
+    """Raise `CommandError` if the vendor has rejected the same login."""
     if not isinstance(kept, Mapping) or not is_same_login(flow, kept, document):
         return
     variants = context.call(flow, name, "status")["variants"]
@@ -151,7 +151,7 @@ def refuse_rejected(context: Context, flow: str, name: str, kept: object, docume
 
 
 def dry_run_of(flow: Flow, credentials: Any) -> tuple[Token, dict[str, Any]]:
-    """Return what the vendor gives for *credentials*, and how it behaves."""
+    """Return the token for *credentials*, and the report of the vendor's behaviour."""
     try:
         return attempt(flow, credentials)
     except BrokerError as error:
@@ -160,7 +160,7 @@ def dry_run_of(flow: Flow, credentials: Any) -> tuple[Token, dict[str, Any]]:
 
 
 def advised(error: BrokerError, advice: str) -> CommandError:
-    """Return *error* with all that is known of it, and this command's own *advice*."""
+    """Return *error* as a `CommandError` with this command's *advice*."""
     failure = command_error(error)
     failure.advice = advice
     return failure

@@ -1,4 +1,4 @@
-"""The fields that a call for a token may have, flow by flow: an option for each."""
+"""The options of the command for the fields of each flow's calls for a token."""
 
 import inspect
 import json
@@ -22,7 +22,7 @@ KINDS: Mapping[str, tuple[type | tuple[type, ...], str]] = {
 
 
 def fields() -> Iterator[tuple[str, Field]]:
-    """Yield each field of each flow, with what the flow is called."""
+    """Yield each field of each flow, with the flow's title."""
     for flow in every().values():
         yield from ((flow.label, field) for field in flow.fields)
 
@@ -61,7 +61,7 @@ def values(flow: str, raw: Mapping[str, str | None]) -> dict[str, Any]:
 
 
 def value_of(schema: Mapping[str, Any], name: str, text: str) -> Any:
-    """Return what *text* means: JSON, but for a field that is a text."""
+    """Return the value of *text*: JSON, except for a text field."""
     if schema["type"] == "string":
         return text
     kind, called = KINDS[schema["type"]]

@@ -41,9 +41,9 @@ def used(text: str, all_of_them: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in all_of_them.items() if name in words}
 
 
-def outcome(table: Any, place: str, record: dict[str, Any] | None, **request: str) -> Any:
+def outcome(table: Any, name: str, record: dict[str, Any] | None, **request: str) -> Any:
     """Return the record after an update, or the code of its error."""
-    key = {"connection": {"S": place}, "variant": {"S": "-"}}
+    key = {"connection": {"S": name}, "variant": {"S": "-"}}
     table.delete_item(TableName=TABLE, Key=key)
     if record:
         table.update_item(
@@ -72,16 +72,16 @@ def outcome(table: Any, place: str, record: dict[str, Any] | None, **request: st
 def test_conditions_hold_as_in_dynamodb(
     tables: list[Any], condition: str, record: dict[str, Any] | None
 ) -> None:
-    place = uuid.uuid4().hex
+    name = uuid.uuid4().hex
     request = {"UpdateExpression": "SET #t = :x", "ConditionExpression": condition}
-    expected, ours = (outcome(table, place, record, **request) for table in tables)
+    expected, ours = (outcome(table, name, record, **request) for table in tables)
     assert expected == ours
 
 
 @pytest.mark.parametrize("update", UPDATES)
 def test_updates_change_what_they_change_in_dynamodb(tables: list[Any], update: str) -> None:
-    place = uuid.uuid4().hex
-    expected, ours = (outcome(table, place, RECORD, UpdateExpression=update) for table in tables)
+    name = uuid.uuid4().hex
+    expected, ours = (outcome(table, name, RECORD, UpdateExpression=update) for table in tables)
     assert expected == ours
 
 
@@ -100,10 +100,10 @@ def test_an_unsupported_expression_is_an_error(request_: dict[str, str]) -> None
 
 def test_a_query_has_pages(tables: list[Any]) -> None:
     """In the order of the sort key, and of one partition."""
-    place = uuid.uuid4().hex
+    name = uuid.uuid4().hex
     for table in tables:
         for number in range(60):
-            for partition in (place, f"{place}-other"):
+            for partition in (name, f"{name}-other"):
                 table.update_item(
                     TableName=TABLE,
                     Key={"connection": {"S": partition}, "variant": {"S": f"{number:03}"}},
@@ -117,7 +117,7 @@ def test_a_query_has_pages(tables: list[Any]) -> None:
                 TableName=TABLE,
                 KeyConditionExpression="#connection = :connection",
                 ExpressionAttributeNames={"#connection": "connection"},
-                ExpressionAttributeValues={":connection": {"S": place}},
+                ExpressionAttributeValues={":connection": {"S": name}},
                 **start,
             )
             found += [item["variant"]["S"] for item in page["Items"]]

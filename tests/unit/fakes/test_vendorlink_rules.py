@@ -216,7 +216,7 @@ def test_one_or_all_sessions_can_be_revoked(ask: Ask) -> None:
 
 
 @pytest.mark.parametrize(
-    ("place", "host", "more"),
+    ("host_or_url", "host", "more"),
     [
         (HOST, HOST, {}),
         (
@@ -227,11 +227,11 @@ def test_one_or_all_sessions_can_be_revoked(ask: Ask) -> None:
     ],
 )
 def test_the_demo_secret_allows_both_names_of_loopback(
-    place: str, host: str, more: dict[str, object]
+    host_or_url: str, host: str, more: dict[str, object]
 ) -> None:
     user = User()
     login = {"username": user.username, "password": user.password}
-    assert FakeVendorlink.demo_secret(place) == login | {"host": host} | more
+    assert FakeVendorlink.demo_secret(host_or_url) == login | {"host": host} | more
 
 
 def test_the_description_lists_live_tokens(ask: Ask) -> None:

@@ -156,7 +156,7 @@ def test_a_refused_renewal_is_followed_by_a_login(flow: str, status: int) -> Non
     found, step = Talk(flow), renewal_step(flow)
     found.renew(**({"kind": "status", "step": step, "status": status} if step else {}))
     assert found.error is None
-    assert all(one.proves_credentials for one, _ in found.said[-1:])
+    assert all(one.proves_credentials for one, _ in found.log[-1:])
 
 
 @EACH

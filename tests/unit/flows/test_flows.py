@@ -38,7 +38,7 @@ def folders(pattern: str) -> set[str]:
     return {path.parent.name for path in ROOT.glob(pattern)}
 
 
-PLACES: Mapping[str, Callable[[], Collection[str]]] = {
+SOURCES: Mapping[str, Callable[[], Collection[str]]] = {
     "functions": lambda: folders("functions/*/app.py"),
     "descriptors": descriptors,
     "fakes": registry.names,
@@ -57,10 +57,10 @@ PLACES: Mapping[str, Callable[[], Collection[str]]] = {
 }
 
 
-@pytest.mark.parametrize("place", PLACES)
-def test_flows_are_the_same_in_all_folders_and_tables(place: str) -> None:
+@pytest.mark.parametrize("source", SOURCES)
+def test_flows_are_the_same_in_all_folders_and_tables(source: str) -> None:
     """A forgotten one would not fail elsewhere; `make flow` writes them all."""
-    assert sorted(PLACES[place]()) == list(FLOWS)
+    assert sorted(SOURCES[source]()) == list(FLOWS)
 
 
 def test_each_flow_has_a_unique_position() -> None:
