@@ -110,7 +110,7 @@ def test_an_invalid_member_is_named(reader: str) -> None:
 
 def test_anything_but_an_object_is_refused() -> None:
     for members in (None, [], "text", 1, [["a", "b"]]):
-        with pytest.raises(InvalidRequest, match=r"^it must be a JSON object$"):
+        with pytest.raises(InvalidRequest, match=r"^body: must be a JSON object$"):
             Document(members, InvalidRequest)
 
 

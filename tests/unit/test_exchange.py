@@ -107,8 +107,8 @@ def test_retry_after_is_read_from_seconds_or_a_date(
     value: str | None, date: str | None, seconds: int | None
 ) -> None:
     """A date is relative to the upstream's own clock."""
-    told = {"retry-after": value, "date": date}
-    sent = {name: text for name, text in told.items() if text is not None}
+    fields = {"retry-after": value, "date": date}
+    sent = {name: text for name, text in fields.items() if text is not None}
     assert Response(429, sent).retry_after == seconds
 
 

@@ -122,7 +122,7 @@ def test_every_attribute_of_an_item_is_read() -> None:
     )
 
 
-ALL_NUMBERS = (*NUMBERS, "forced_at", "nudged_until", "suspect_at")
+ALL_NUMBERS = (*NUMBERS, "forced_at", "nudged_until", "suspect_at", "latched_at")
 VERSIONS = ("accepted_version", "latched_version", "noticed_version", "suspect_version")
 ALL_TEXTS = (*TEXTS, "rejected", *VERSIONS)
 

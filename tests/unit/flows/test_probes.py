@@ -13,7 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests import subjects
-from tests.conversations import NOW, SECRETS, Desk, answer, any_answers, repeated
+from tests.conversations import NOW, SECRETS, MiniBroker, answer, any_answers, repeated
+from tests.subjects import PROBED
 from tests.unit.memory_broker import raising
 from token_broker.document import Document
 from token_broker.errors import (
@@ -37,7 +38,6 @@ from token_broker_fakes.vendorlink import FakeVendorlink
 from token_broker_fakes.vntana import FakeVntana
 
 FLOWS = every()
-PROBED = tuple(name for name, flow in FLOWS.items() if flow.vendor.probe)
 AT = {"vendorlink": "app.vendorlink.nl"}
 GUEST = {"organization": "studio", "workspace": "chairs"}
 """Of VNTANA: a role that needs a workspace's token."""
@@ -81,16 +81,16 @@ class Probe:
 
     flow: ProbedFlow
     fake: Fake[Any]
-    desk: Desk
+    broker: MiniBroker
     secret: dict[str, Any]
 
     def run(self) -> tuple[Token | None, dict[str, Any]]:
         """Return the token that the probe ends with, if it does, and the report."""
-        credentials = self.desk.credentials
+        credentials = self.broker.credentials
         requested = self.flow.requested(Document({}, InvalidRequest))
         variant = self.flow.vendor.complete(credentials, requested)
         try:
-            token = self.desk.obtain(NeedToken(self.flow.vendor.resolve(credentials, variant)))
+            token = self.broker.obtain(NeedToken(self.flow.vendor.resolve(credentials, variant)))
         except BrokerError as error:
             return None, self.flow.report(credentials, error)
         return token, self.flow.report(credentials)
@@ -107,8 +107,8 @@ def probe(
     at = AT.get(flow, subjects.LOOPBACK)
     secret = fake.demo_secret(at) | (GUEST if flow == "vntana" else {}) | changes
     probed = ProbedFlow.of(FLOWS[flow], is_time_left)
-    desk = Desk(probed.vendor, probed.vendor.parse(secret), probed.forgiving(fake))
-    return Probe(probed, fake, desk, secret)
+    broker = MiniBroker(probed.vendor, probed.vendor.parse(secret), probed.forgiving(fake))
+    return Probe(probed, fake, broker, secret)
 
 
 def seen(report: dict[str, Any], question: str) -> Any:
@@ -215,7 +215,7 @@ def test_an_outage_during_a_probe_loses_no_token(flow: str, kind: str) -> None:
                 one.fake.fail(kind, times=None)  # type: ignore[arg-type]  # one of them
             return one.fake(request)
 
-        one.desk.send = one.flow.forgiving(send)
+        one.broker.send = one.flow.forgiving(send)
         token, report = one.run()
         assert (token is None) is (report["problem"] is not None)
         assert token or not (had_token and one.flow.observed.has_token)
@@ -240,13 +240,13 @@ def test_a_probe_out_of_time_returns_its_findings_so_far(flow: str) -> None:
 
 def flags(one: Probe) -> list[bool]:
     """Run a probe, which works; return of each request whether there was a token by then."""
-    found, send = list[bool](), one.desk.send
+    found, send = list[bool](), one.broker.send
 
     def noted(request: Request) -> Response:
         found.append(one.flow.observed.has_token)
         return send(request)
 
-    one.desk.send = noted
+    one.broker.send = noted
     token, report = one.run()
     assert token is not None, report
     assert report["works"]
@@ -279,12 +279,12 @@ def test_an_unsupported_method_is_not_tried_with_other_headers() -> None:
     """The organization's token is stored, so entering it did not show the method."""
     one = probe("vntana", {"workspace_headers": "client"})
     one.run()
-    kept = one.desk.kept
-    one.desk.kept = {key: kept[key] for key in kept if not kept[key].context.get("workspace")}
+    kept = one.broker.kept
+    one.broker.kept = {key: kept[key] for key in kept if not kept[key].context.get("workspace")}
     one.fake.log.clear()
     one.fake.modes.refresh_method = "GET"
-    again = ProbedFlow.of(FLOWS["vntana"])
-    one.desk.vendor, one.flow = again.vendor, again
+    again = ProbedFlow.of(FLOWS["vntana"], lambda: True)
+    one.broker.vendor, one.flow = again.vendor, again
     assert one.run()[1]["options"] == {"refresh_method": "GET", "workspace_headers": "client"}
     entered = ["enter workspace"] * 2
     assert one.fake.log.steps == ["list workspaces", "unknown", *entered]
@@ -296,8 +296,8 @@ def test_an_organization_or_a_workspace_that_cannot_be_entered_is_reported() -> 
     assert isinstance(one.fake, FakeVntana)
     one.fake.accounts[0].organizations[1].role = "SUPER_ADMIN"
     _, report = one.run()
-    said = "no way works (POST: 403 FORBIDDEN; GET: 405 METHOD_NOT_ALLOWED)"
-    assert seen(report, "refresh_method") == said
+    detail = "no way works (POST: 403 FORBIDDEN; GET: 405 METHOD_NOT_ALLOWED)"
+    assert seen(report, "refresh_method") == detail
     assert report["problem"]["upstream_code"] == "FORBIDDEN"
     one = probe("vntana", {"dead_token": "401"})
     one.fake.fail("status", step="enter workspace", times=None, status=403)
@@ -305,11 +305,11 @@ def test_an_organization_or_a_workspace_that_cannot_be_entered_is_reported() -> 
     assert seen(one.run()[1], "workspace_headers") == said
 
 
-def told(flow: str, answers: list[Response], **changes: Any) -> dict[str, Any]:
+def report_of(flow: str, answers: list[Response], **changes: Any) -> dict[str, Any]:
     """Return the report of a probe that is sent *answers* in turn, and then 403s."""
     one = probe(flow, **changes)
     rest = iter(answers)
-    one.desk.send = lambda _: next(rest, answer({}, 403))
+    one.broker.send = lambda _: next(rest, answer({}, 403))
     return one.run()[1]
 
 
@@ -347,7 +347,7 @@ VENDORLINK: dict[str, tuple[list[Response], dict[str, str | None]]] = {
     "a token that is past": ([answer({"accessToken": EXPIRED})], {"exp": NOT_BELIEVED}),
 }
 TOLD: dict[str, tuple[str, list[Response], dict[str, Any], dict[str, str | None]]] = {
-    **{name: ("vendorlink", told, {}, found) for name, (told, found) in VENDORLINK.items()},
+    **{name: ("vendorlink", answers, {}, found) for name, (answers, found) in VENDORLINK.items()},
     "a content type of the operator's own": ("vendorlink", [PAIR] * 3, OWN, dict(OWN_TYPE)),
     "a parameter that is not required": ("editor", [OPENED], NONE_REQUIRED, NOT_ASKED),
     "another parameter that is optional": ("editor", [OPENED, OPENED], FILE_REQUIRED, OPTIONAL),
@@ -363,7 +363,7 @@ def test_responses_that_no_fake_gives_are_reported(
     flow: str, answers: list[Response], changes: dict[str, Any], findings: dict[str, str | None]
 ) -> None:
     """A question without an observation is null, and gives no option."""
-    report = told(flow, answers, **changes)
+    report = report_of(flow, answers, **changes)
     assert {question: seen(report, question) for question in findings} == findings
     assert report["options"] == {}
     missing = get_type_hints(EditorModes)["missing_parameter"]
@@ -375,8 +375,8 @@ def test_a_token_that_may_be_spent_is_not_kept() -> None:
     known = answer({"userId": "1"})
     refused = answer({}, 400)
     for verified in ([DOWN], [known, DOWN]):
-        assert told("editor", [OPENED, refused, *verified, OPENED])["works"]
-        report = told("editor", [OPENED, refused, *verified, DOWN])
+        assert report_of("editor", [OPENED, refused, *verified, OPENED])["works"]
+        report = report_of("editor", [OPENED, refused, *verified, DOWN])
         assert report["problem"]["code"] == "upstream_unavailable"
 
 
@@ -386,7 +386,7 @@ def test_a_probe_stays_within_its_budget_for_any_responses(
 ) -> None:
     """The report has no secret."""
     one = probe(flow)
-    one.desk.send = repeated(answers)
+    one.broker.send = repeated(answers)
     _, report = one.run()
     assert (report["problem"] or {}).get("code") != Internal.code
     shown = json.dumps(report["findings"])
@@ -427,9 +427,10 @@ def test_a_probe_distinguishes_its_token_from_those_of_other_variants() -> None:
     flow = ProbedFlow.of(FLOWS["vntana"], lambda: False)
     flow.prober = replace(flow.prober, exchange=exchange)
     for status in (200, 503):
-        desk = Desk(flow.vendor, None, flow.forgiving(lambda _, status=status: answer({}, status)))
+        send = flow.forgiving(lambda _, status=status: answer({}, status))
+        broker = MiniBroker(flow.vendor, None, send)
         try:
-            ended: object = desk.obtain(NeedToken(Variant("outer")))
+            ended: object = broker.obtain(NeedToken(Variant("outer")))
         except BrokerError as error:
             ended = type(error)
         assert ended == (made if status == 200 else UpstreamUnavailable)
@@ -438,11 +439,10 @@ def test_a_probe_distinguishes_its_token_from_those_of_other_variants() -> None:
 @pytest.mark.parametrize("kind", [UpstreamUnavailable, UpstreamContractChanged, UpstreamRefused])
 def test_an_outage_before_the_first_token_is_an_error(kind: type[UpstreamError]) -> None:
     """After it, the token is returned, also if a response is too large."""
-    probed = ProbedFlow.of(FLOWS["vntana"])
+    probed = ProbedFlow.of(FLOWS["vntana"], lambda: True)
     send = probed.forgiving(raising(kind("login: no answer")))
     request = Request("POST", subjects.LOOPBACK, "login")
     with pytest.raises(kind):
         send(request)
     probed.observed.has_token = True
     assert send(request) is NO_ANSWER
-    assert probed.is_time_left(), "unless it is said otherwise"

@@ -24,7 +24,7 @@ from token_broker.errors import (
 from token_broker.exchange import Exchange
 from token_broker.flows.editor.flow import VENDOR
 from token_broker.flows.vntana.organizations import LISTING
-from token_broker.item import Failure, Item
+from token_broker.item import Failure, Item, rfc3339
 from token_broker.item_codec import OUTAGE
 from token_broker.records import replace as replace_record
 from token_broker.refresh.invocation import Invocation
@@ -119,18 +119,27 @@ def test_the_lifetime_of_a_new_token_counts_from_before_the_request() -> None:
     assert broker.telemetry.of("upstream") == [upstream]
 
 
-WAIT_77: dict[str, Any] = {"status": 429, "headers": {"retry-after": "77"}}
+DOWN: dict[str, Any] = {"kind": "status", "status": 503}
+WAIT_77: dict[str, Any] = {"kind": "status", "status": 429, "headers": {"retry-after": "77"}}
+ELSEWHERE = {"kind": "answer", "status": 200, "body": '{"hostname": "app.vendorlink.nl"}'}
 PAGE = {
     "code": "upstream_contract_changed",
     "detail": "login: the answer is an HTML page",
     "upstream_status": 403,
     "upstream_message": "Service Unavailable",
 }
+CIRCLE = {
+    "code": "upstream_contract_changed",
+    "detail": "login: the hosts that it names lead in a circle",
+    "upstream_status": 200,
+}
 ENDINGS: list[tuple[dict[str, Any], Record, tuple[int, int], int | None]] = [
-    ({"kind": "status", "status": 503}, answered(503), (2, 4), 2),
-    ({"kind": "status"} | WAIT_77, answered(429), (77, 77), 77),
+    (DOWN, answered(503), (2, 4), 2),
+    *((DOWN | {"headers": {"retry-after": less}}, answered(503), (2, 4), 2) for less in ("0", "1")),
+    (WAIT_77, answered(429), (77, 77), 77),
     ({"kind": "drop"}, {"detail": "login: no answer (drop)"}, (2, 4), 2),
     ({"kind": "html", "status": 403}, PAGE, (30, 60), None),
+    (ELSEWHERE, CIRCLE, (30, 60), None),
 ]
 
 
@@ -254,6 +263,7 @@ def test_a_rejected_version_that_was_never_accepted_latches_at_once() -> None:
         "failure": failure(broker, "login: refused", retry_at=NOW + 30, login=1, **LATCH),
         "rejected_versions": ["v1"],
         "latched_version": "v1",
+        "latched_at": NOW,
     }
     detail = {"flow": "vendorlink", "connection": "acme", "secret_version": "v1"}
     assert broker.announced == [("Connection Latched", detail)]
@@ -367,6 +377,12 @@ def test_the_previous_version_is_used_for_a_day_after_a_rotation(age: int, bridg
     assert (kept.secret_version, kept.rejected_versions) == ("v1", ("v2",))
     assert kept.latched_version == "v2"
     assert announced(broker) == ["Connection Latched"]
+    broker.now += 100
+    latched = outcome(broker, force=True)
+    assert latched["code"] == "credential_latched"
+    assert f"was rejected at {rfc3339(NOW)}, and" in latched["detail"]
+    broker.put(latched_at=None)  # as an older version of the broker wrote it
+    assert "was rejected, and" in outcome(broker, force=True)["detail"]
 
 
 @pytest.mark.parametrize("was_in_use", [False, True])
@@ -692,6 +708,7 @@ def test_a_success_of_the_previous_version_does_not_reopen_the_connection() -> N
         "accepted_version": "v1",
         "rejected_versions": ["v2"],
         "latched_version": "v2",
+        "latched_at": broker.now,
     }
 
 
@@ -756,8 +773,8 @@ def test_a_rejection_in_a_nested_exchange_is_counted_once() -> None:
 def test_the_error_of_a_nested_exchange_does_not_quote_the_outer_one() -> None:
     broker = MemoryBroker("vntana")
     broker.call(organization="studio", workspace="chairs")
-    words = '{"success": false, "errors": ["FORBIDDEN"], "message": "of the workspace"}'
-    broker.fake.fail("answer", step="enter workspace", status=403, body=words, times=None)
+    body = '{"success": false, "errors": ["FORBIDDEN"], "message": "of the workspace"}'
+    broker.fake.fail("answer", step="enter workspace", status=403, body=body, times=None)
     broker.fake.revoke()
     broker.fake.fail("drop", step="login", times=None)
     broker.now += 400
@@ -780,9 +797,9 @@ def test_the_previous_version_does_not_replace_aliases_of_the_current_one() -> N
     acme = next(one for one in account.organizations if one.slug == "acme")
     acme.role, acme.workspaces = "CLIENT_ORGANIZATION_ADMIN", [Workspace("desks")]
     broker.put_secret()
-    asked = Variant("asked", {"organization": "acme", "workspace": None})
+    requested = Variant("asked", {"organization": "acme", "workspace": None})
     assert broker.call(organization="acme")["context"]["workspace"]
-    alias = record(broker, asked.key)
+    alias = record(broker, requested.key)
     acme.role = "ORGANIZATION_ADMIN"
     broker.now += 86_400
     broker.put(accepted_version="v1")
@@ -791,7 +808,7 @@ def test_the_previous_version_does_not_replace_aliases_of_the_current_one() -> N
     broker.aws.manager.created_at = broker.now
     broker.restart()
     assert broker.call(organization="acme")["context"]["workspace"] is None
-    assert record(broker, asked.key) == alias
+    assert record(broker, requested.key) == alias
 
 
 def test_one_login_serves_listing_and_entry_and_the_alias_is_stored() -> None:
@@ -804,7 +821,7 @@ def test_one_login_serves_listing_and_entry_and_the_alias_is_stored() -> None:
     cached = broker.deps.cache.recall("vntana#acme", LISTING.key)
     assert cached
     assert cached.token.handoff == {}
-    broker.telemetry.told.clear()
+    broker.telemetry.events.clear()
     broker.now += 86_400
     broker.restart()
     assert broker.call()["generation"] == 2

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.conversations import NOW, Desk, answer, begin, ended
+from tests.conversations import NOW, MiniBroker, answer, begin, ended
 from token_broker.document import Document
 from token_broker.errors import (
     CredentialRejected,
@@ -174,8 +174,8 @@ DEFAULTS = Credentials(
 def test_the_parameters_of_a_request_override_those_of_the_secret() -> None:
     """By null, and by zero, too."""
     demo = {"userId": "demo", "locale": "en"}
-    for asked in ({"file": "a"}, {"locale": None}, {"userId": 0}):
-        assert editor.resolve(DEFAULTS, wanted(**asked)) == wanted(**demo | asked)
+    for fields in ({"file": "a"}, {"locale": None}, {"userId": 0}):
+        assert editor.resolve(DEFAULTS, wanted(**fields)) == wanted(**demo | fields)
 
 
 def test_a_pinned_parameter_accepts_only_the_value_of_the_secret() -> None:
@@ -206,11 +206,11 @@ def test_a_probe_fills_in_missing_parameters() -> None:
     both = dict.fromkeys(("file", "userId"), editor.PLACEHOLDER)
     cases: list[tuple[dict[str, Any], dict[str, str]]] = [({"userId": ""}, both)]
     cases += [({"file": " "}, {"file": editor.PLACEHOLDER}), ({"file": 0, "locale": None}, {})]
-    for asked, made_up in cases:
-        completed = editor.complete(credentials, wanted(**asked))
-        assert completed == wanted(**asked | made_up)
+    for fields, made_up in cases:
+        completed = editor.complete(credentials, wanted(**fields))
+        assert completed == wanted(**fields | made_up)
         resolved = editor.resolve(credentials, completed)
-        assert resolved == wanted(**dict(DEFAULTS.parameters) | asked | made_up)
+        assert resolved == wanted(**dict(DEFAULTS.parameters) | fields | made_up)
 
 
 def test_parameters_too_large_to_store_are_refused_before_the_exchange() -> None:
@@ -256,9 +256,8 @@ def test_a_token_has_the_exact_parameters_until_it_expires(modes: dict[str, str]
     fake.modes.update({"header_case": "lower"} | modes)
     header = {"verify_header": fake.modes.verify_header}
     credentials = editor.VENDOR.parse(fake.demo_secret("http://127.0.0.1:9") | {"options": header})
-    token = Desk(editor.VENDOR, credentials, fake).renew(
-        Variant("parameters", {"parameters": ANY_JSON})
-    )
+    variant = Variant("parameters", {"parameters": ANY_JSON})
+    token = MiniBroker(editor.VENDOR, credentials, fake).renew(variant)
     verified = run(editor.verify(credentials, token.value), fake)
     assert verified is not None
     assert {name: verified[name] for name in ANY_JSON} == ANY_JSON

@@ -9,13 +9,13 @@ import pytest
 
 from tests.conversations import (
     NOW,
-    Desk,
+    MiniBroker,
     answer,
     begin,
     concluded,
     ended,
     held,
-    tell,
+    reply,
 )
 from token_broker.document import Document
 from token_broker.errors import (
@@ -46,8 +46,8 @@ def jwt(**claims: Any) -> str:
 
 
 def pair(access: str = "access/1", renewal: Any = RENEWAL, **members: Any) -> Response:
-    told = {"userId": 7, "displayName": "Ann", "accessToken": access, "renewalToken": renewal}
-    return answer(told | members)
+    body = {"userId": 7, "displayName": "Ann", "accessToken": access, "renewalToken": renewal}
+    return answer(body | members)
 
 
 def kept(access: str = "access/0", renewal: str | None = RENEWAL, host: str = HOST) -> Token:
@@ -115,7 +115,7 @@ def elsewhere(*hosts: str) -> list[Response]:
 def test_a_login_follows_three_hosts(name: str | None) -> None:
     """With the same request. Without a host in the response, the called one counts."""
     talk = vendorlink.exchange(CREDENTIALS, LOGIN, NOW)
-    sent = [begin(talk), *(tell(talk, one) for one in elsewhere("A", "b", "c"))]
+    sent = [begin(talk), *(reply(talk, one) for one in elsewhere("A", "b", "c"))]
     hosts = [HOST, *(f"{label}.vendorlink.nl" for label in "abc")]
     assert [one.url for one in sent] == [f"https://{host}/API/auth/login" for host in hosts]
     assert all((one.json, one.headers) == (sent[0].json, sent[0].headers) for one in sent)
@@ -157,7 +157,7 @@ def test_only_loopback_is_called_over_http() -> None:
     local = Credentials("u", "p", "127.0.0.1:8083", scheme="http")
     talk = vendorlink.exchange(local, LOGIN, NOW)
     assert begin(talk).url == "http://127.0.0.1:8083/API/auth/login"
-    assert tell(talk, answer({"hostname": HOST})).url == f"https://{HOST}/API/auth/login"
+    assert reply(talk, answer({"hostname": HOST})).url == f"https://{HOST}/API/auth/login"
     assert ended(talk, pair()).base_url == f"https://{HOST}/API"
 
 
@@ -168,7 +168,7 @@ def test_a_failed_extension_is_followed_by_one_login() -> None:
     for response in (*odd, answer({"accessToken": "a"}, 500), Response(200, {}, b"<html>")):
         talk = vendorlink.exchange(CREDENTIALS, LOGIN, NOW, kept())
         assert begin(talk).step == "extend"
-        assert tell(talk, response).step == "login"
+        assert reply(talk, response).step == "login"
         assert ended(talk, pair("access/2", "renew/2")).renewal == "renew/2"
 
 
@@ -314,10 +314,10 @@ def test_a_login_is_extended_repeatedly(modes: dict[str, str]) -> None:
     fake = FakeVendorlink(clock=lambda: float(NOW), rng=Random(1))
     fake.modes.update(modes)
     credentials = vendorlink.VENDOR.parse(fake.demo_secret("app.vendorlink.nl"))
-    desk = Desk(vendorlink.VENDOR, credentials, fake)
+    broker = MiniBroker(vendorlink.VENDOR, credentials, fake)
     for _ in range(4):
-        assert desk.renew(LOGIN).expires_at == desk.now + 3600
+        assert broker.renew(LOGIN).expires_at == broker.now + 3600
         fake.advance(3600 + 60)
-        desk.now += 3600 + 60
+        broker.now += 3600 + 60
     assert fake.log.steps == ["login", "extend", "extend", "extend"]
     assert (fake.reused, fake.log.unknown, fake.log.breaches) == ([], [], [])
