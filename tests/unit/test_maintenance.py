@@ -134,9 +134,9 @@ def test_aliases_and_listings_are_not_renewed() -> None:
     broker.call()
     version = broker.put_secret()
     found = list(broker.aws.store.list("vntana#acme"))
-    others = [item for item in found if item.kind in {"pointer", "listing"}]
-    assert len(others) == 2
-    for item in (*others, broker.item(key(9))):
+    rest = [item for item in found if item.kind in {"pointer", "listing"}]
+    assert len(rest) == 2
+    for item in (*rest, broker.item(key(9))):
         assert broker.call(action="renew", variant=item.variant, version=version) == {"renewed": 0}
 
 

@@ -350,8 +350,8 @@ def test_the_error_of_a_lost_response_does_not_quote_an_earlier_response() -> No
     broker = MemoryBroker()
     broker.call()
     broker.now += 100
-    words = '{"message": "of the extension"}'
-    broker.fake.fail("answer", step="extend", status=400, body=words)
+    body = '{"message": "of the extension"}'
+    broker.fake.fail("answer", step="extend", status=400, body=body)
     broker.fake.fail("drop", step="login")
     with pytest.raises(UpstreamUnavailable) as raised:
         refresher(broker).obtain(LOGIN, Requirement(force=True))
@@ -399,11 +399,11 @@ def test_the_event_of_a_new_version_lifts_a_latch_in_every_process(
     broker = MemoryBroker(flow, secret=wrong)
     outcome(broker, **body)
     assert outcome(broker, **body)["code"] == "credential_latched"
-    seen = dict(broker.deps.versions_seen)
+    versions = dict(broker.deps.versions_seen)
     version = broker.put_secret()
     broker.call(action="rotate", version=version)
     broker.restart()
-    broker.deps.versions_seen.update(seen)
+    broker.deps.versions_seen.update(versions)
     assert outcome(broker, **body)["source"] == "exchange"
 
 
@@ -586,8 +586,8 @@ def test_a_failure_that_cannot_be_stored_does_not_hide_the_error(flow: str, leas
     around(broker.aws.store, "fail", busy)
     body = PARAMETERS[0] if flow == "editor" else {}
     assert outcome(broker, **body)["code"] == "upstream_unavailable"
-    told = [one["code"] for one in broker.telemetry.of("unreleased")]
-    assert told == ["store_unavailable"] * leases
+    codes = [one["code"] for one in broker.telemetry.of("unreleased")]
+    assert codes == ["store_unavailable"] * leases
 
 
 def test_a_failure_to_store_the_end_of_an_outage_fails_no_call() -> None:
@@ -681,8 +681,8 @@ def test_a_rejection_concerns_the_variant_if_the_version_was_accepted() -> None:
     gate = record(broker)
     refuse(broker)
     refused = outcome(broker, **PARAMETERS[1])
-    told = {"code": "upstream_refused", "upstream_status": 403, "upstream_message": "no"}
-    assert refused | told == refused
+    problem = {"code": "upstream_refused", "upstream_status": 403, "upstream_message": "no"}
+    assert refused | problem == refused
     assert record(broker) == gate
     [failed] = [one for one in items(broker) if one.failure]
     assert failed.failure
@@ -856,8 +856,8 @@ def test_a_rejection_in_a_nested_exchange_is_counted_once() -> None:
 def test_the_error_of_a_nested_exchange_does_not_quote_the_outer_one() -> None:
     broker = MemoryBroker("vntana")
     broker.call(organization="studio", workspace="chairs")
-    words = '{"success": false, "errors": ["FORBIDDEN"], "message": "of the workspace"}'
-    broker.fake.fail("answer", step="enter workspace", status=403, body=words, times=None)
+    body = '{"success": false, "errors": ["FORBIDDEN"], "message": "of the workspace"}'
+    broker.fake.fail("answer", step="enter workspace", status=403, body=body, times=None)
     broker.fake.revoke()
     broker.fake.fail("drop", step="login", times=None)
     broker.now += 400
@@ -880,9 +880,9 @@ def test_the_previous_version_does_not_replace_aliases_of_the_current_one() -> N
     acme = next(one for one in account.organizations if one.slug == "acme")
     acme.role, acme.workspaces = "CLIENT_ORGANIZATION_ADMIN", [Workspace("desks")]
     broker.put_secret()
-    asked = Variant("asked", {"organization": "acme", "workspace": None})
+    requested = Variant("asked", {"organization": "acme", "workspace": None})
     assert broker.call(organization="acme")["context"]["workspace"]
-    alias = record(broker, asked.key)
+    alias = record(broker, requested.key)
     acme.role = "ORGANIZATION_ADMIN"
     broker.now += 86_400
     broker.put(accepted_version="v1")
@@ -891,7 +891,7 @@ def test_the_previous_version_does_not_replace_aliases_of_the_current_one() -> N
     broker.aws.manager.created_at = broker.now
     broker.restart()
     assert broker.call(organization="acme")["context"]["workspace"] is None
-    assert record(broker, asked.key) == alias
+    assert record(broker, requested.key) == alias
 
 
 def test_one_login_serves_listing_and_entry_and_the_alias_is_stored() -> None:
@@ -902,7 +902,7 @@ def test_one_login_serves_listing_and_entry_and_the_alias_is_stored() -> None:
     assert kinds_exchanged(broker) == ["listing", "asked", "organization"]
     [alias] = [i for i in items(broker) if i.target]
     assert alias.decoded_context() == {"role": "ORGANIZATION_ADMIN"}
-    broker.telemetry.told.clear()
+    broker.telemetry.events.clear()
     broker.now += 86_400
     broker.restart()
     assert broker.call()["generation"] == 2

@@ -97,6 +97,7 @@ def test_a_base_url_is_normalised(text: str, url: str) -> None:
         *("https://user:pw@a.nl", "https://a.nl\\@b.nl", "https://a.nl/ x", "https://a.nl/\tx"),
         *("https://a.nl?x=1", "https://a.nl#x", "https://a.nl/?", "https://a.nl/#"),
         *("https://a.nl/é", "https://[::1", "https://[::1]x", "https://a.nl/" + "x" * 2036),
+        *(f"https://a.nl/{character}x" for character in '"<>\\^`|\x1f\x7f'),
         *("https://a.nl:99999", "https://a.nl:x", "https://2130706433", "javascript:alert(1)"),
     ],
 )

@@ -5,8 +5,8 @@ from math import ceil
 
 from token_broker.errors import BrokerError, Internal, InvalidRequest, upstream_of
 from token_broker.item import (
+    CLOCKS_DIFFER,
     LATCHES,
-    LONGEST_CLAIM,
     LONGEST_REFUSAL,
     REPORT_WINDOW,
     SECOND_LOOK,
@@ -36,6 +36,9 @@ LONGEST_OUTAGE = 60
 
 LATCH_LOOK = 30
 """Seconds between two checks whether a rejected secret has a new version."""
+
+END_SECONDS = 2
+"""Seconds for rounding to whole seconds, and for the end of an invocation after its deadline."""
 
 KEPT_AFTER_END = 15 * 86_400
 """Seconds after its end before the table may drop an item: a renewal token lives fourteen days."""
@@ -175,10 +178,9 @@ def ttl_of(item: Item) -> int | None:
 def lease_end(now: int, remaining: float, skew: int) -> int:
     """Return the second at which the platform has certainly ended this invocation.
 
-    *skew* allows for another holder's clock that is ahead. The two further seconds allow for
-    rounding to whole seconds, and for the end of the invocation after its *remaining* seconds.
+    *skew* allows for another holder's clock that is ahead.
     """
-    return now + ceil(remaining) + 2 + skew
+    return now + ceil(remaining) + END_SECONDS + skew
 
 
 def longest_min_ttl(lifetime: int) -> int:
@@ -229,14 +231,14 @@ def backoff_seconds(code: str, count: int) -> int:
 
 def may_force(item: Item, now: int) -> bool:
     """Say whether the last exchange on demand was long enough ago."""
-    return not is_ahead(item.forced_at + FORCE_INTERVAL, now, LONGEST_CLAIM)
+    longest = FORCE_INTERVAL + CLOCKS_DIFFER
+    return not is_ahead(item.forced_at + FORCE_INTERVAL, now, longest)
 
 
 def recent_reports(item: Item, now: int) -> tuple[int, ...]:
     """Return the seconds of the reports that still count against the limit."""
-    return tuple(
-        at for at in item.report_times if is_ahead(at + REPORT_WINDOW, now, 2 * REPORT_WINDOW)
-    )
+    longest = REPORT_WINDOW + CLOCKS_DIFFER
+    return tuple(at for at in item.report_times if is_ahead(at + REPORT_WINDOW, now, longest))
 
 
 def held_words(hold: Hold) -> str:

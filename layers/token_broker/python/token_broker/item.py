@@ -28,8 +28,14 @@ LONGEST_LEASE = 1_000
 https://docs.aws.amazon.com/lambda/latest/dg/configuration-timeout.html
 """
 
-LONGEST_CLAIM = 90
-"""Seconds that a caller's claim to start a background refresh may still last, skew included."""
+CLOCKS_DIFFER = 60
+"""Seconds. The clocks of two Lambdas certainly differ by less."""
+
+CLAIM_SECONDS = 30
+"""Seconds for which the claim of one caller keeps others from the same work."""
+
+LONGEST_CLAIM = CLAIM_SECONDS + CLOCKS_DIFFER
+"""Seconds that a claim may still last, as another clock sees it."""
 
 LATCHES = "credential_rejected"
 """The code of the failure that is not tried again with the same version of the secret."""
@@ -204,7 +210,7 @@ class Item(Record):
         return secret_version in self.rejected_versions
 
     @property
-    def is_closed(self) -> bool:
+    def awaits_recovery(self) -> bool:
         """Say whether a latch was announced, and no recovery since."""
         return self.latched_version is not None or self.is_latched(None)
 
@@ -218,7 +224,7 @@ class Item(Record):
 
     def is_too_early(self, now: int) -> bool:
         """Say whether it is too early for a suspect version's second try."""
-        return is_ahead(self.suspect_at + SECOND_LOOK, now, 2 * SECOND_LOOK)
+        return is_ahead(self.suspect_at + SECOND_LOOK, now, SECOND_LOOK + CLOCKS_DIFFER)
 
     def is_due(self, now: int) -> bool:
         """Say whether it is time to refresh the token, and no exchange runs."""

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from typing import Any
 
 from token_broker.aliases import Look, look
-from token_broker.broker import CLAIM_SECONDS
 from token_broker.decisions import latched_by, next_step, state
 from token_broker.dependencies import Dependencies
 from token_broker.errors import (
@@ -16,7 +15,7 @@ from token_broker.errors import (
 )
 from token_broker.exchange import run
 from token_broker.holds import gate_of, is_held
-from token_broker.item import Item, is_ahead, rfc3339
+from token_broker.item import CLAIM_SECONDS, Item, is_ahead, rfc3339
 from token_broker.refresh.invocation import COMMIT_SECONDS, Invocation
 from token_broker.refresh.refresher import Refresher
 from token_broker.refresh.requirement import Requirement
@@ -134,7 +133,7 @@ class Maintenance:
                 if may_log_out:
                     self._log_out(item)
                 forgotten += 1
-            if item.variant == ONLY and item.is_closed:
+            if item.variant == ONLY and item.awaits_recovery:
                 version = item.failure.secret_version if item.failure else None
                 version = item.latched_version or version or ""
                 self._invocation().announce("Connection Recovered", version)

@@ -23,6 +23,11 @@ FLOWS: tuple[Flow, ...] = (
     "editor",
 )
 VERIFYING: tuple[Flow, ...] = ("editor",)
+CHECKING: tuple[Flow, ...] = (
+    "vntana",
+    "vendorlink",
+    "editor",
+)
 PER_CALL: tuple[Flow, ...] = ("editor",)
 REFUSAL_CODES: Mapping[str, Mapping[str, bool]] = {
     "vntana": {

@@ -29,8 +29,8 @@ def test_all_keys_and_options_are_read() -> None:
     options: dict[str, Any] = {"refresh_method": "GET", "workspace_headers": "client"}
     options |= {"token_from_body": True, "lifetime": 300}
     pinned = ["workspace", "organization"]
-    places = {"organization": "acme", "workspace": "parts", "pinned": pinned}
-    secret = LOGIN | places | {"options": options}
+    fields = {"organization": "acme", "workspace": "parts", "pinned": pinned}
+    secret = LOGIN | fields | {"options": options}
     assert Credentials.parse(secret) == Credentials(
         login=LOGIN,
         organization="acme",

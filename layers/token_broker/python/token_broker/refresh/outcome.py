@@ -219,7 +219,7 @@ class Outcome:
         A token of the previous version does not: the current version is still rejected.
         """
         is_gate = self.lease.variant == ONLY
-        return is_gate and self.lease.is_closed and not self._invocation.uses_previous
+        return is_gate and self.lease.awaits_recovery and not self._invocation.uses_previous
 
     def _values(self, token: Token) -> dict[str, Any]:
         """Return the attributes of *token*, without the sealed one."""
