@@ -131,6 +131,27 @@ def test_one_request_proves_the_credentials(flow: str) -> None:
 
 
 @EACH
+def test_each_request_with_the_secret_proves_the_credentials(flow: str) -> None:
+    """A renewal's, too: the gate would not know that it is a login."""
+    canary = canaries(flow)
+    secret = [canary[one.key] for one in questions(flow) if one.is_secret]
+    found = Talk(flow, known=canary, changes=canary)
+    first = found.said
+    found.renew()
+    for request, _ in (*first, *found.said):
+        sent = repr([*request.headers.items()]).encode() + request.body
+        assert request.proves_credentials or traces(secret, sent) == []
+
+
+@EACH
+def test_the_tokens_of_the_fake_live_and_end(flow: str) -> None:
+    found, later = Talk(flow), Talk(flow)
+    later.fake.advance(2 * max(token.expires_at - NOW for token in later.tokens))
+    assert found.fake.revoke(found.tokens[-1].value)
+    assert not any(later.fake.revoke(token.value) for token in later.tokens)
+
+
+@EACH
 def test_wrong_credentials_raise_credential_rejected(flow: str) -> None:
     """After the response to the request that proves the credentials."""
     found = Talk(flow, changes=wrong_login(flow))
