@@ -21,6 +21,8 @@ from token_broker_descriptors import every as descriptors
 from token_broker_local.addresses import REGION
 from token_broker_operations.__main__ import NESTED, WRITTEN
 from token_broker_operations.parts import MADE
+from token_broker_operations.skeleton import Refused
+from token_broker_operations.skeleton import main as skeleton
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs/adding-a-flow.md").read_text()
@@ -86,6 +88,21 @@ def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
         (folder / block["path"]).write_text(block["code"].replace("position=3,", free))
     ran(folder, "-m", "token_broker_operations")
     return folder
+
+
+@pytest.mark.parametrize(
+    ("name", "why"),
+    [
+        *(("", "must match"), ("a", "must match"), ("Ledger", "must match"), ("lambda", "no word")),
+        *(("editor", "there is a flow"), ("vendor", "is taken"), ("control", "is taken")),
+        ("forget", "is taken"),  # the client has such a method
+    ],
+)
+def test_a_name_that_is_invalid_or_taken_is_refused(name: str, why: str, tmp_path: Path) -> None:
+    """Before anything is written."""
+    with pytest.raises(Refused, match=why):
+        skeleton(name, tmp_path)
+    assert not [*tmp_path.iterdir()]
 
 
 def files(root: Path) -> dict[str, bytes]:
