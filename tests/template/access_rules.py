@@ -51,7 +51,10 @@ def own_secrets_only(stack: Template) -> Iterator[str]:
     for flow in FLOWS:
         mine = secret(f"token-broker/prod/{flow}/acme")
         strange = [secret(f"token-broker/prod/{other}/acme") for other in others(flow)]
-        strange += [secret(f"token-broker/dev/{flow}/acme"), secret("payroll")]
+        strange += [
+            secret(f"token-broker/{path}/acme") for path in (f"dev/{flow}", f"prod/{flow}2")
+        ]
+        strange += [secret("payroll")]
         for action in SECRET_ACTIONS:
             if not may(stack, flow, f"secretsmanager:{action}", mine):
                 yield f"{flow} cannot {action} its own secret"

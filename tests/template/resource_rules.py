@@ -200,6 +200,12 @@ AT_MOST = {"crash": 0, "damaged": 0, "check": 0, "throttled": 10} | {
 LONGEST_PERIOD = 300
 """Seconds over which an alarm counts that is no window of a budget's."""
 
+MOST_PERIODS = {"throttled": 2} | {signal.code: 3 for signal in SIGNALS if signal.whose == "caller"}
+"""In how many periods in a row there must be too many, where one does not suffice."""
+
+CANARY_PERIOD = 60
+"""The same of an alarm that takes a deployment back: a canary takes five minutes."""
+
 
 def alarms_count_what_is_written(stack: Template) -> Iterator[str]:
     """An alarm sums a metric, rings in time and not for want of data; crashes are the filters'."""
@@ -217,8 +223,11 @@ def alarms_count_what_is_written(stack: Template) -> Iterator[str]:
         if alarm["Threshold"] > AT_MOST.get(about, alarm["Threshold"]):
             yield f"{name} rings late"
         periods = [alarm.get("Period", 0), *(part["Period"] for part in parts)]
-        if about in AT_MOST and max(periods) > LONGEST_PERIOD:
+        longest = CANARY_PERIOD if f"<{name}>" in OURS else LONGEST_PERIOD
+        if about in AT_MOST and max(periods) > longest:
             yield f"{name} looks at {max(periods)} s"
+        if alarm["EvaluationPeriods"] > MOST_PERIODS.get(about, 1):
+            yield f"{name} waits {alarm['EvaluationPeriods']} times"
         if about == "crash" and {alarm["MetricName"]} != counted:
             yield f"{name} watches what no filter writes"
 
