@@ -136,9 +136,9 @@ def test_each_request_with_the_secret_proves_the_credentials(flow: str) -> None:
     canary = canaries(flow)
     secret = [canary[one.key] for one in questions(flow) if one.is_secret]
     found = Talk(flow, known=canary, changes=canary)
-    first = found.said
+    first = found.log
     found.renew()
-    for request, _ in (*first, *found.said):
+    for request, _ in (*first, *found.log):
         sent = repr([*request.headers.items()]).encode() + request.body
         assert request.proves_credentials or traces(secret, sent) == []
 
