@@ -72,6 +72,7 @@ OPTIONS: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
     ("vendorlink", {"extend_renewal": "absent"}, {}),
     ("vendorlink", {"extend_renewal": "null_spent"}, {"null_renewal": "drop"}),
     ("vendorlink", {"access_token": "opaque"}, {}),
+    ("vendorlink", {"lifetime": 1800}, {}),
     ("editor", {"verify_header": "x-api-key"}, {"verify_header": "x-api-key"}),
     ("editor", {"verify_header": "either"}, {}),
     ("editor", {"verify": "consumes"}, {"reuse": False}),
@@ -147,6 +148,7 @@ def test_a_probe_reports_the_mode_and_its_option(
     assert {name: getattr(fake.modes, name) for name in named} == named
     assert probe(flow, report["modes"]).run()[1]["findings"] == report["findings"]
     assert all(one["seen"] for one in report["findings"] if one["option"])
+    assert one.flow.observed.seen.keys() <= {each["question"] for each in report["findings"]}
     again = probe(flow, modes, options=options)
     second = again.run()[1]
     assert second["options"] == {}
