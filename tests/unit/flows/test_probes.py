@@ -61,12 +61,12 @@ OPTIONS: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
     *(("vendorlink", {"extend_renewal": without}, {}) for without in ("null", "absent")),
     ("vendorlink", {"extend_renewal": "null_spent"}, {"null_renewal": "drop"}),
     ("vendorlink", {"access_token": "opaque"}, {}),
+    ("vendorlink", {"lifetime": 1800}, {}),
     ("editor", {"verify_header": "x-api-key"}, {"verify_header": "x-api-key"}),
     ("editor", {"verify_header": "either"}, {}),
     ("editor", {"verify": "consumes"}, {"reuse": False}),
     ("editor", {"verify": "consumes", "user_id": "optional"}, {"reuse": False}),
-    ("editor", {"missing_parameter": "403"}, {}),
-    *(("editor", {"expiration_time": form}, {}) for form in ("milliseconds", "text", "float")),
+    ("editor", {"expiration_time": "float"}, {}),
 ]
 """A vendor's modes, and the options that follow."""
 
@@ -160,6 +160,7 @@ def test_a_probe_reports_the_mode_and_its_option(
     assert {name: getattr(fake.modes, name) for name in named} == named
     assert probe(flow, report["modes"]).run()[1]["findings"] == report["findings"]
     assert all(one["seen"] for one in report["findings"] if one["option"])
+    assert one.flow.observed.seen.keys() <= {each["question"] for each in report["findings"]}
     again = probe(flow, modes, options=options)
     second = again.run()[1]
     assert second["options"] == {}
@@ -327,8 +328,6 @@ FILE_REQUIRED = NONE_REQUIRED | {"required": ["file"]}
 NOT_ASKED: dict[str, str | None] = {"missing_parameter": None, "reuse": None}
 NOT_ASKED |= {"verify_header": "neither of the two"}
 OPTIONAL: dict[str, str | None] = {"missing_parameter": "a token: it is optional"}
-CONFLICT = answer({}, 409)
-SAID_409: dict[str, str | None] = {"missing_parameter": "409"}
 NO_EXPIRATION = {"expiration_time": "missing", "missing_parameter": None}
 STUDIO = answer({"response": {"grid": [{"uuid": "1", "slug": "studio", "role": "R"}]}})
 ENTERED = [answer({}, x_auth_token="t"), STUDIO]
@@ -351,7 +350,6 @@ TOLD: dict[str, tuple[str, list[Response], dict[str, Any], dict[str, str | None]
     "a content type of the operator's own": ("vendorlink", [PAIR] * 3, OWN, dict(OWN_TYPE)),
     "a parameter that is not required": ("editor", [OPENED], NONE_REQUIRED, NOT_ASKED),
     "another parameter that is optional": ("editor", [OPENED, OPENED], FILE_REQUIRED, OPTIONAL),
-    "a status that the fake has not": ("editor", [OPENED, CONFLICT], {}, SAID_409),
     "an expiration that is no number": ("editor", [answer({"token": "t"})], {}, NO_EXPIRATION),
     "a success without a token": ("vntana", [*ENTERED, answer({})], {}, IN_HEADER),
     "a code that asks to wait": ("vntana", [*ENTERED, WAIT], {}, {"refresh_method": None}),
@@ -366,8 +364,31 @@ def test_responses_that_no_fake_gives_are_reported(
     report = report_of(flow, answers, **changes)
     assert {question: seen(report, question) for question in findings} == findings
     assert report["options"] == {}
-    missing = get_type_hints(EditorModes)["missing_parameter"]
-    assert report["modes"].get("missing_parameter") in {None, *get_args(missing)}
+
+
+def test_what_the_editor_answers_is_named_by_the_modes_of_its_fake() -> None:
+    """A status that the fake has not is no mode."""
+    names = get_type_hints(EditorModes)
+    values = {
+        "seconds": NOW + 1,
+        "milliseconds": 10**12 + 1,
+        "float": NOW + 0.5,
+        "text": str(NOW + 1),
+        "words": "tomorrow",
+        "past": NOW,
+        "zero": 0,
+        "null": None,
+    }
+    assert {*values, "missing"} == {*get_args(names["expiration_time"])}
+    for form, value in values.items():
+        report = report_of("editor", [answer({"token": "t", "expiration_time": value})])
+        assert report["modes"]["expiration_time"] == seen(report, "expiration_time") == form
+    statuses = {*get_args(names["missing_parameter"])}
+    for status in ("400", "401", "403", "409", "422"):
+        report = report_of("editor", [OPENED, answer({}, int(status))])
+        assert seen(report, "missing_parameter") == status
+        mode = report["modes"].get("missing_parameter")
+        assert mode == (status if status in statuses else None)
 
 
 def test_a_token_that_may_be_spent_is_not_kept() -> None:
@@ -438,7 +459,7 @@ def test_a_probe_distinguishes_its_token_from_those_of_other_variants() -> None:
 
 @pytest.mark.parametrize("kind", [UpstreamUnavailable, UpstreamContractChanged, UpstreamRefused])
 def test_an_outage_before_the_first_token_is_an_error(kind: type[UpstreamError]) -> None:
-    """After it, the token is returned, also if a response is too large."""
+    """After it, the token is returned, also if a response is too large. A defect is one always."""
     probed = ProbedFlow.of(FLOWS["vntana"], lambda: True)
     send = probed.forgiving(raising(kind("login: no answer")))
     request = Request("POST", subjects.LOOPBACK, "login")
@@ -446,3 +467,5 @@ def test_an_outage_before_the_first_token_is_an_error(kind: type[UpstreamError])
         send(request)
     probed.observed.has_token = True
     assert send(request) is NO_ANSWER
+    with pytest.raises(ZeroDivisionError):
+        probed.forgiving(raising(ZeroDivisionError()))(request)
