@@ -98,7 +98,7 @@ def test_delete_removes_more_variants_than_one_query_reads() -> None:
     answers = [one.answer for one in judge.answered if one.action == "forget"]
 
     assert not judge.violations
-    assert judge.forgetting.done
+    assert judge.deletes
     assert sum(answer["forgotten"] for answer in answers) == MANY
 
 

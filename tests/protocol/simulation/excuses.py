@@ -5,15 +5,10 @@ crashed, froze or could not end its lease, until the lease ends; and by a stored
 back-off ends. A failed call to AWS or a lost answer, without a crash, must not affect them.
 """
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
-
+from tests.protocol.simulation.history import Harm, History
 from tests.protocol.simulation.invocations import TIMEOUT, Invocation
-from tests.protocol.simulation.plans import FaultKind, Plan
+from tests.protocol.simulation.plans import FaultKind
 from tests.subjects import refuses_clearly
-
-if TYPE_CHECKING:
-    from tests.protocol.simulation.judge import Judge
 
 SKEW_SECONDS = 30
 LEASE_SECONDS = TIMEOUT + 2 + SKEW_SECONDS
@@ -41,106 +36,81 @@ LONGEST_WAIT_SECONDS = 60
 LONGEST_REFUSAL_SECONDS = 3600
 
 
-@dataclass(frozen=True, slots=True)
-class Harm:
-    """A period in which other invocations may fail with *code*, or with any code."""
+def record_harm(history: History, invocation: Invocation) -> None:
+    """Record how an invocation that met a fault may affect others."""
+    if not invocation.is_hindered:
+        return
+    begun = invocation.begun
+    history.harms.append(Harm(begun, invocation.ended or begun))
+    if leaves_lease(invocation):
+        lease_over = begun + LEASE_SECONDS + history.plan.clocks_apart
+        history.harms.append(Harm(begun, lease_over, WAITED))
 
-    since: float
-    until: float
-    code: str | None = None
+
+def record_failure(history: History, writer: Invocation, code: str, retry_at: int) -> None:
+    """Record until when a stored failure may be returned to other callers."""
+    if writer.is_bad or not (writer.is_hindered or is_doubtful(history, writer)):
+        return
+    longest = LONGEST_REFUSAL_SECONDS if code in REFUSED else LONGEST_WAIT_SECONDS
+    until = min(retry_at - writer.offset, history.now + longest) + history.plan.clocks_apart + 2
+    history.harms.append(Harm(history.now, until, code))
 
 
-class Excuses:
-    """The faults of a run that may affect other invocations."""
+def is_excused(history: History, invocation: Invocation) -> bool:
+    """Return whether a fault that may still have effects explains the error of *invocation*."""
+    code = invocation.answer["code"]
+    if code == "connection_held":
+        return history.was_held(invocation)
+    if code in LATCHED:
+        return has_wrong_secret(history, invocation)
+    if code in WAITING | REFUSED:
+        return is_temporary(history, invocation, code)
+    if code == "not_configured":
+        return invocation.is_denied or is_harmed(history, invocation, code)
+    is_own = not invocation.is_plain and invocation.action == "token"
+    is_on_demand = is_own or invocation.refused is not None
+    return code == "too_many_requests" and is_on_demand
 
-    def __init__(self, judge: "Judge") -> None:
-        self._judge = judge
-        self._harms: list[Harm] = []
-        self._apart = clocks_apart(judge.plan)
 
-    def ended(self, invocation: Invocation) -> None:
-        """Record how an invocation that met a fault may affect others."""
-        if not invocation.is_hindered:
-            return
-        begun, ended = invocation.begun, invocation.ended or invocation.begun
-        self._harms.append(Harm(begun, ended))
-        if leaves_lease(invocation):
-            lease_over = begun + LEASE_SECONDS + self._apart
-            self._harms.append(Harm(begun, lease_over, WAITED))
-
-    def kept(self, writer: Invocation, code: str, retry_at: int) -> None:
-        """Record until when a stored failure may be returned to other callers."""
-        now = self._judge.scheduler.now
-        if writer.is_bad or not (writer.is_hindered or self._is_doubtful(writer)):
-            return
-        longest = LONGEST_REFUSAL_SECONDS if code in REFUSED else LONGEST_WAIT_SECONDS
-        until = min(retry_at - writer.offset, now + longest) + self._apart + 2
-        self._harms.append(Harm(now, until, code))
-
-    def excuses(self, invocation: Invocation) -> bool:
-        """Return whether a fault that may still have effects explains the error of *invocation*."""
-        code = invocation.answer["code"]
-        if code == "connection_held":
-            return self._judge.holding.was_held(invocation)
-        if code in LATCHED:
-            return self._is_wrong_secret(invocation)
-        if code in WAITING | REFUSED:
-            return self._is_known(invocation, code)
-        if code == "not_configured":
-            return invocation.is_denied or self._is_felt(invocation, code)
-        is_own = not invocation.is_plain and invocation.action == "token"
-        is_on_demand = is_own or invocation.refused is not None
-        return code == "too_many_requests" and is_on_demand
-
-    def _is_known(self, invocation: Invocation, code: str) -> bool:
-        """Return whether a fault of this or another invocation explains a temporary error."""
-        if invocation.is_hindered:
-            return code in WAITING or self._is_upstreams(invocation)
-        is_unclear = not refuses_clearly(self._judge.plan.flow)
-        is_blamed = self._is_doubtful(invocation) or (
-            is_unclear and self._is_wrong_secret(invocation)
-        )
-        is_refused = code == "upstream_refused" and is_blamed
-        is_overtaken = code == WAITED and self._is_overtaken(invocation)
-        return is_refused or is_overtaken or self._is_felt(invocation, code)
-
-    def _is_overtaken(self, invocation: Invocation) -> bool:
-        """Return whether the secret changed to a rejected version while an invocation ran.
-
-        It restarted with the new version, which was rejected. It does not combine tokens of the
-        version before with those of the exchange that it began.
-        """
-        is_changed = any(at > invocation.begun for at in self._judge.put_at.values())
-        return is_changed and self._is_wrong_secret(invocation)
-
-    def _is_felt(self, invocation: Invocation, code: str) -> bool:
-        begun, ended = invocation.begun, self._judge.scheduler.now
-        running = [
-            one
-            for one in self._judge.wire.running.values()
-            if one.ended is None and one is not invocation and one.is_hindered
-        ]
-        return (code == WAITED and bool(running)) or any(
-            harm.since <= ended and begun <= harm.until and harm.code in (None, code)
-            for harm in self._harms
-        )
-
-    def _is_upstreams(self, invocation: Invocation) -> bool:
-        """Return whether a fault of an invocation may look like a rejection by the upstream."""
+def is_temporary(history: History, invocation: Invocation, code: str) -> bool:
+    """Return whether a fault of this or another invocation explains a temporary error."""
+    if invocation.is_hindered:
         is_page = any(fault.kind == "page" for fault in invocation.met)
-        return is_page or self._is_felt(invocation, invocation.answer["code"])
+        return code in WAITING or is_page or is_harmed(history, invocation, code)
+    is_wrong = has_wrong_secret(history, invocation)
+    is_unclear = not refuses_clearly(history.plan.flow)
+    is_refused = code == "upstream_refused" and (
+        is_doubtful(history, invocation) or (is_unclear and is_wrong)
+    )
+    # It restarted with a new version, which was rejected, and does not combine tokens of the
+    # version before with those of the exchange that it began.
+    is_changed = any(at > invocation.begun for at in history.put_at.values())
+    is_overtaken = code == WAITED and is_changed and is_wrong
+    return is_refused or is_overtaken or is_harmed(history, invocation, code)
 
-    def _is_doubtful(self, writer: Invocation) -> bool:
-        return self._judge.revoked_at > writer.begun - KNOWN_FOR - self._apart
 
-    def _is_wrong_secret(self, invocation: Invocation) -> bool:
-        """Return whether the vendor rejected a version that the invocation may use."""
-        since = invocation.begun - LOOK_SECONDS - self._apart - 5
-        found = [
-            self._judge.credentials[self._judge.settings[version].credential]
-            for version in self._judge.versions_since(since)
-        ]
-        return any(c.refused or (c.strangers and invocation.is_bad) for c in found)
+def is_harmed(history: History, invocation: Invocation, code: str) -> bool:
+    """Return whether another invocation that met a fault may cause this error."""
+    running = any(
+        one.ended is None and one is not invocation and one.is_hindered
+        for one in history.wire.running.values()
+    )
+    return (code == WAITED and running) or any(
+        harm.since <= history.now and invocation.begun <= harm.until and harm.code in (None, code)
+        for harm in history.harms
+    )
+
+
+def is_doubtful(history: History, writer: Invocation) -> bool:
+    """Return whether the vendor revoked all tokens when an invocation may have used an old one."""
+    return history.revoked_at > writer.begun - KNOWN_FOR - history.plan.clocks_apart
+
+
+def has_wrong_secret(history: History, invocation: Invocation) -> bool:
+    """Return whether the vendor rejected a version that the invocation may use."""
+    since = invocation.begun - LOOK_SECONDS - history.plan.clocks_apart - 5
+    found = map(history.credential_of, history.versions_since(since))
+    return any(c.refused or (c.strangers and invocation.is_bad) for c in found)
 
 
 def leaves_lease(invocation: Invocation) -> bool:
@@ -148,9 +118,3 @@ def leaves_lease(invocation: Invocation) -> bool:
     kinds = [fault.kind for fault in invocation.met if fault.kind != "twice"]
     is_lasting = not LINGERING.isdisjoint(kinds) or len(kinds) > 1
     return is_lasting or invocation.is_dead or bool(invocation.refused_by)
-
-
-def clocks_apart(plan: Plan) -> float:
-    """Return the maximum difference of two clocks of *plan* in seconds."""
-    offsets = [*plan.offsets, *(shift.offset for shift in plan.shifts)]
-    return max(offsets) - min(offsets)

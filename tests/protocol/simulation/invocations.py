@@ -40,6 +40,13 @@ class Sent:
     """Whether the vendor answered that it is down; after an extension a login follows."""
     is_unclear: bool = False
     """Whether a proxy's page was the answer."""
+    is_verified: bool = False
+    """Whether it is a check's, and the vendor accepted a live token."""
+
+    @property
+    def step(self) -> str:
+        """The name of the exchange's step."""
+        return self.request.step
 
 
 @dataclass(slots=True, eq=False)
@@ -98,6 +105,12 @@ class Invocation:
     first_seen: dict[str, tuple[int, int]] = field(default_factory=dict)
     """The generation of each variant in its first read, and the step of that read."""
     owners: int = 0
+    leased_at: float = 0.0
+    """The time at which it last acquired a lease."""
+    looked_at: float = 0.0
+    """The time at which it last read the gate."""
+    sessions: list[str] = field(default_factory=list)
+    """Of a DELETE: the tokens whose session it found and could end."""
     children: int = 0
     life_at_begin: float = 0.0
     """The longest remaining life of the stored tokens at its begin, in seconds."""
@@ -113,6 +126,11 @@ class Invocation:
     def action(self) -> str:
         """The action of its event."""
         return str(self.event.get("action", "rotate" if "detail" in self.event else "token"))
+
+    @property
+    def version(self) -> str | None:
+        """The version of the secret that it read last."""
+        return self.read[-1] if self.read else None
 
     @property
     def rejected(self) -> str | None:
@@ -152,6 +170,14 @@ class Invocation:
         """Return whether it is a call without options."""
         wants = self.event.keys() & {"force", "rejected", "min_ttl"}
         return self.action == "token" and not wants
+
+    def owns(self, owner: str | None) -> bool:
+        """Return whether the owner of a lease is one of this invocation's."""
+        return owner is not None and owner.rpartition(".")[0] == self.name
+
+    def verifies(self, sent: Sent) -> bool:
+        """Return whether a request is a check's verification of its token: it changes nothing."""
+        return self.action == "check" and sent.step in ("check", "verify")
 
     def saw(self, key: str, generation: int) -> None:
         """Record its first read of a variant; of a read that was sent twice, the answer."""

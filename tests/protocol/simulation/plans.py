@@ -155,3 +155,9 @@ class Plan:
     """Seconds from an item's `ttl` until the table drops it; None for never."""
     page: int = 1000
     """The number of items in one page of a query."""
+
+    @property
+    def clocks_apart(self) -> float:
+        """The maximum difference of two clocks in seconds."""
+        offsets = [*self.offsets, *(shift.offset for shift in self.shifts)]
+        return max(offsets) - min(offsets)

@@ -28,7 +28,7 @@ class VendorLine:
     def send(self, sent: Sent, seconds: float, answer: Callable[[], Response]) -> Response:
         """Carry a request to the vendor, and return its answer if it arrives within *seconds*."""
         limit = self._now + seconds
-        invocation, kind, extra = self._wire.begin(sent.request.step)
+        invocation, kind, extra = self._wire.begin(sent.step)
         invocation.is_hurt_upstream |= kind not in (None, *HARMLESS)
         sent.sent_at, sent.seconds = self._now, limit - self._now
         invocation.sent.append(sent)
@@ -48,7 +48,7 @@ class VendorLine:
         self._wire.pause(max(0.0, min(back, limit - self._now)))
         self._note_answer(invocation, sent)
         if kind == "lost" or self._now >= limit:
-            raise UpstreamUnavailable(f"{sent.request.step}: no answer")
+            raise UpstreamUnavailable(f"{sent.step}: no answer")
         sent.is_answered = True
         return answered.result()
 
@@ -64,7 +64,7 @@ class VendorLine:
         self._wire.pause(invocation.latency())
         self._note_answer(invocation, sent)
         if invocation.rng.random() < EVEN:
-            raise UpstreamUnavailable(f"{sent.request.step}: no connection")
+            raise UpstreamUnavailable(f"{sent.step}: no connection")
         sent.is_down = True
         return DOWN
 

@@ -8,6 +8,7 @@ from random import Random
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
+from tests.protocol.replay.replay import Replay
 from tests.protocol.simulation.clients import Secrets
 from tests.protocol.simulation.events import event_of, route_of, served
 from tests.protocol.simulation.fleet import PREFIX, Container, Context, Fleet
@@ -53,7 +54,8 @@ class World:
         self.plan = plan
         self.scheduler = Scheduler()
         self.vendor: Vendor = VENDORS[plan.flow](plan, lambda: self.scheduler.now)
-        self.judge = Judge(plan, self.scheduler, self.vendor, has_model=has_model)
+        self.judge = Judge(plan, self.scheduler, self.vendor)
+        self.judge.replay = Replay.beside(self.judge) if has_model else None
         self.wire = Wire(self.scheduler, plan.outages, self.judge)
         self.judge.wire, self.wire.repeat = self.wire, self.repeat
         self.table = self.judge.table = Table(
