@@ -12,7 +12,7 @@ import pytest
 
 from tests.protocol.simulation.bugs import BUGS
 from tests.protocol.simulation.campaign import Wanted, hunt, kill_table, run_seeds, shown
-from tests.protocol.simulation.draws import chosen, draws_of
+from tests.protocol.simulation.plan_parts import chosen, draws_of
 from tests.protocol.simulation.planning import plan_of
 from tests.protocol.simulation.plans import Change, FlowName, Notice, Plan, Visit
 from tests.protocol.simulation.planting import planted

@@ -2,8 +2,19 @@
 
 from collections.abc import Iterator
 
-from tests.protocol.model.answers import answered, handed, may, placed, refused
-from tests.protocol.model.decision import ACQUIRE, HAND_OUT, REFUSE, WAIT, decide, is_leased
+from tests.protocol.model.decision import (
+    ACQUIRE,
+    HAND_OUT,
+    REFUSE,
+    WAIT,
+    answered,
+    decide,
+    handed,
+    is_leased,
+    may,
+    placed,
+    refused,
+)
 from tests.protocol.model.rules import Rules
 from tests.protocol.model.state import Age, Ask, Failure, HandOut, Lambda, Move, Stage, State, worth
 

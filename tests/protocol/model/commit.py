@@ -2,10 +2,9 @@
 
 from collections.abc import Iterator
 
-from tests.protocol.model.answers import answered, handed, lost, may, placed, refused
-from tests.protocol.model.deaths import with_message
-from tests.protocol.model.decision import is_live
+from tests.protocol.model.decision import answered, handed, is_live, lost, may, placed, refused
 from tests.protocol.model.gate import gate_of
+from tests.protocol.model.leases import with_message
 from tests.protocol.model.rules import Rules
 from tests.protocol.model.state import (
     Age,

@@ -5,8 +5,7 @@ A connection with one variant uses that variant's item and lease as the gate.
 
 from collections.abc import Iterator
 
-from tests.protocol.model.answers import placed
-from tests.protocol.model.decision import is_latched, is_leased
+from tests.protocol.model.decision import is_latched, is_leased, placed
 from tests.protocol.model.rules import Rules
 from tests.protocol.model.state import (
     Ask,

@@ -7,6 +7,7 @@ A predicate on a transition gets the state before, the event and the state after
 from collections.abc import Callable
 
 from tests.protocol.model.decision import HAND_OUT, decide, is_leased, is_stale
+from tests.protocol.model.exchange import OWN_TOKEN
 from tests.protocol.model.rules import Rules
 from tests.protocol.model.state import (
     Age,
@@ -20,7 +21,6 @@ from tests.protocol.model.state import (
     Stage,
     State,
 )
-from tests.protocol.model.upstream import OWN_TOKEN
 
 PLAIN_CALLER = Lambda(step=Stage.IDLE, ask=Ask.PLAIN)
 """A plain call for a token."""

@@ -12,7 +12,7 @@ They differ only in
 
 from collections.abc import Sequence
 
-from tests.protocol.model.answers import losing
+from tests.protocol.model.decision import losing
 from tests.protocol.model.exchange import asking
 from tests.protocol.model.rules import Rules
 from tests.protocol.model.state import Item, Lambda, Stage, State, Value, put

@@ -18,11 +18,10 @@ from typing import TYPE_CHECKING, NamedTuple
 from tests.protocol.model.calls import marks
 from tests.protocol.model.decision import ACQUIRE, decide, is_live, is_stale
 from tests.protocol.model.leases import acquires, may_acquire
-from tests.protocol.model.moves import STEPS
+from tests.protocol.model.moves import STEPS, forgets
 from tests.protocol.model.rules import Rules, Scenario
 from tests.protocol.model.state import Ask, Lambda, Lease, Move, Stage, State, put
 from tests.protocol.model.state import Item as Abstract
-from tests.protocol.model.world import forgets
 from tests.protocol.replay.mapping import Mapping, timeless, version
 from tests.protocol.replay.threads import Thread, is_like
 from tests.protocol.simulation.editor_application import CLEAR

@@ -1,5 +1,6 @@
-"""The processes of the function: each has its clock and its cache, and is reused."""
+"""The processes of the function, and their events: each has its clock and its cache."""
 
+import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, cast
@@ -7,17 +8,16 @@ from typing import TYPE_CHECKING, Any, cast
 from tests.protocol.simulation.clients import DynamoDB, Kms, Secrets
 from tests.protocol.simulation.invocations import Invocation, Sent
 from tests.protocol.simulation.judge import Judge
-from tests.protocol.simulation.plans import Plan, Shift
+from tests.protocol.simulation.plans import NoticeKind, Plan, Shift
 from tests.protocol.simulation.scheduler import Scheduler
 from tests.protocol.simulation.table import Table
-from tests.protocol.simulation.vendor_line import VendorLine
-from tests.protocol.simulation.wire import Wire
+from tests.protocol.simulation.wire import VendorLine, Wire
 from token_broker import secrets_manager
 from token_broker.broker import Broker
 from token_broker.cache import TokenCache
 from token_broker.dependencies import Clock, Dependencies
 from token_broker.exchange import Request, Response
-from token_broker.handler import Service
+from token_broker.handler import Context, Service
 from token_broker.sealing import Sealer
 from token_broker.store import Store
 from token_broker.telemetry import Telemetry
@@ -26,6 +26,84 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
     from mypy_boto3_kms import KMSClient
     from mypy_boto3_secretsmanager import SecretsManagerClient
+
+ARN = "arn:aws:secretsmanager:eu-west-1:123456789012:secret:"
+
+
+def event_of(kind: NoticeKind, name: str, version: str) -> Mapping[str, Any]:
+    """Return the event for a *version* of the secret *name*."""
+    if kind == "trail":
+        return {
+            "source": "aws.secretsmanager",
+            "detail-type": "AWS API Call via CloudTrail",
+            "detail": {
+                "eventSource": "secretsmanager.amazonaws.com",
+                "eventName": "PutSecretValue",
+                "requestParameters": {"secretId": name},
+            },
+        }
+    return {
+        "source": "aws.secretsmanager",
+        "detail-type": "Secret Label Updated",
+        "resources": [f"{ARN}{name}-AbCdEf"],
+        "detail": {"name": name, "labelUpdated": "AWSCURRENT", "versionId": version},
+    }
+
+
+ROUTES = {
+    "token": ("POST", "/token"),
+    "forget": ("DELETE", "/token"),
+    "status": ("GET", ""),
+    "check": ("POST", "/check"),
+    "hold": ("PUT", "/hold"),
+    "lift": ("DELETE", "/hold"),
+}
+OK = 200
+
+
+def served(
+    service: Service, event: Mapping[str, Any], context: Context, route: str | None
+) -> tuple[str, dict[str, Any]]:
+    """Return the outcome of *event*, and its answer or problem; over HTTP if *route* is set."""
+    if route:
+        return over_http(service, event, context, route)
+    try:
+        return "answered", dict(service(event, context))
+    except Exception as error:  # noqa: BLE001 (the platform returns it to the invoker)
+        return "failed", problem_of(error)
+
+
+def route_of(name: str, event: Mapping[str, Any], flow: str) -> str | None:
+    """Return the route of an invocation, or None for a direct one; half of them are direct."""
+    is_direct = ord(name[-1]) % 2 or event.get("action", "token") not in ROUTES
+    return None if is_direct or "detail" in event else f"/v1/{flow}/{{connection}}"
+
+
+def over_http(
+    service: Service, event: Mapping[str, Any], context: Context, route: str
+) -> tuple[str, dict[str, Any]]:
+    """Send *event* as an API Gateway request."""
+    method, rest = ROUTES[event.get("action", "token")]
+    body = {name: value for name, value in event.items() if name not in ("action", "connection")}
+    request = {
+        "httpMethod": method,
+        "resource": route + rest,
+        "pathParameters": {"connection": event["connection"]},
+        "requestContext": {"identity": {"userArn": "arn:caller"}},
+        "body": json.dumps(body) if body else None,
+    }
+    response = service(request, context)
+    end = "answered" if response["statusCode"] == OK else "failed"
+    return end, json.loads(response["body"])
+
+
+def problem_of(error: Exception) -> dict[str, Any]:
+    """Return the problem in the error of a direct invocation."""
+    try:
+        return dict(json.loads(str(error)))
+    except ValueError:
+        return {"code": "internal", "detail": f"{type(error).__name__}: {error}"}
+
 
 SKEW = 30
 """The setting LEASE_SKEW_SECONDS."""

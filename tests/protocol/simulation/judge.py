@@ -11,17 +11,17 @@ from typing import Any
 
 from tests.protocol.replay.replay import Replay
 from tests.protocol.simulation.answers import check_answer, live_item
-from tests.protocol.simulation.backoffs import (
-    check_repeated,
-    check_sent_amid_backoff,
-    record_backoff,
-)
 from tests.protocol.simulation.checking import (
     check_no_token,
     check_verification,
     record_verification,
 )
-from tests.protocol.simulation.excuses import record_harm
+from tests.protocol.simulation.excuses import (
+    check_repeated,
+    check_sent_amid_backoff,
+    record_backoff,
+    record_harm,
+)
 from tests.protocol.simulation.history import Credential, History, Made, Update
 from tests.protocol.simulation.invocations import Invocation, Sent
 from tests.protocol.simulation.operators import (

@@ -4,9 +4,10 @@ Calls come in bursts at the critical times: before the first token, when a token
 or ends, and when a lease ends.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from math import log
 from random import Random
-from typing import Any
+from typing import Any, TypeAlias, TypeVar
 
 from tests.protocol.simulation.plans import (
     Change,
@@ -21,6 +22,26 @@ from tests.protocol.simulation.plans import (
     Visit,
 )
 from tests.protocol.simulation.vendors import VENDORS
+
+Choice = TypeVar("Choice", bound=str)
+
+
+Draw: TypeAlias = Callable[[str], Random]
+"""Returns a new generator for a name; the same name gives the same sequence."""
+
+
+def draws_of(seed: int) -> Draw:
+    """Return the generators of *seed*."""
+    return lambda name: Random(f"{seed}/{name}")
+
+
+def chosen(draw: Draw, weights: Mapping[Choice, float]) -> Choice:
+    """Return one of *weights* with a probability in proportion to its weight.
+
+    Each choice draws a number of its own and the largest wins, so a new choice changes only the
+    seeds that it wins.
+    """
+    return max(weights, key=lambda one: -weights[one] / log(draw(f"lot of {one}").random()))
 
 
 def visits_of(rng: Random, flow: FlowName, lifetime: int) -> list[Visit]:

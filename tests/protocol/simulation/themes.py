@@ -5,12 +5,13 @@ from dataclasses import replace
 from random import Random
 from typing import Any, NamedTuple, TypeAlias
 
-from tests.protocol.simulation.draws import Draw, chosen
 from tests.protocol.simulation.editor_application import CLEAR
 from tests.protocol.simulation.excuses import LEASE_SECONDS
 from tests.protocol.simulation.plan_parts import (
+    Draw,
     changes_of,
     checks_of,
+    chosen,
     fault_of,
     faults_of,
     notices_of,

@@ -10,8 +10,15 @@ from typing import TYPE_CHECKING, Any
 
 from tests.protocol.replay.replay import Replay
 from tests.protocol.simulation.clients import Secrets
-from tests.protocol.simulation.events import event_of, route_of, served
-from tests.protocol.simulation.fleet import PREFIX, Container, Context, Fleet
+from tests.protocol.simulation.fleet import (
+    PREFIX,
+    Container,
+    Context,
+    Fleet,
+    event_of,
+    route_of,
+    served,
+)
 from tests.protocol.simulation.invocations import Invocation
 from tests.protocol.simulation.judge import Judge
 from tests.protocol.simulation.plans import Change, ChangeKind, Notice, Plan, Setting, Visit
