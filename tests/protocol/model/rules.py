@@ -1,6 +1,7 @@
 """The protocol's guards and the assumptions on its environment; a mutant removes each."""
 
 from collections.abc import Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, fields
 from typing import Any
 
@@ -96,11 +97,9 @@ class Scenario:
 
     name: str
     about: str
-    faults: int
-    """The maximum number of faults, of all kinds together."""
-    occasions: int
-    """The maximum number of expiries, forced calls, reports and rotations together."""
-    may: frozenset[str]
+    bounds: tuple[int, int]
+    """The maximum number of faults, and of occasions: expiries, forced calls, reports and more."""
+    may: AbstractSet[str]
     """The kinds of faults and occasions."""
     lambdas: int = 4
     items: int = 1

@@ -121,7 +121,7 @@ def of_scenarios(runs: Iterable[tuple[Scenario, Run]]) -> Iterator[str]:
     yield f"{head} {'depth':>5} {'s':>5}  holds"
     for scenario, run in runs:
         verdict = ", ".join(f"{name} BROKEN" for name in run.steps) or "I1-I10, L1"
-        bounds = f"{scenario.lambdas:>7} {scenario.faults:>4}+{scenario.occasions}"
+        bounds = f"{scenario.lambdas:>7} {scenario.bounds[0]:>4}+{scenario.bounds[1]}"
         size = f"{run.states:>8} {run.moves:>9} {run.depth:>5} {run.seconds:>5.1f}"
         yield f"{scenario.name:<11} {bounds} {size}  {verdict}"
         yield f"            {scenario.about}{'' if run.is_whole else ' (NOT WHOLE)'}"

@@ -206,13 +206,16 @@ class Refusal(NamedTuple):
 
 Event = HandOut | Send | End | Refusal
 
+WORLD = -1
+"""The actor of moves that no Lambda makes."""
+
 
 @replaceable
 class Move(NamedTuple):
     """A transition: its actor, its text, the next state and its events."""
 
     actor: int
-    """The Lambda's place, or -1 for the world."""
+    """The Lambda's place, or `WORLD`."""
     text: str
     state: State
     events: tuple[Event, ...] = ()

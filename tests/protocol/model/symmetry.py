@@ -12,10 +12,10 @@ They differ only in
 
 from collections.abc import Sequence
 
-from tests.protocol.model.decision import losing
 from tests.protocol.model.exchange import asking
 from tests.protocol.model.rules import Rules
 from tests.protocol.model.state import Item, Lambda, Stage, State, Value, put
+from tests.protocol.model.turn import losing
 
 PAST = -1
 """An old fence or generation."""

@@ -22,6 +22,7 @@ from tests.protocol.model.moves import STEPS, forgets
 from tests.protocol.model.rules import Rules, Scenario
 from tests.protocol.model.state import Ask, Lambda, Lease, Move, Stage, State, put
 from tests.protocol.model.state import Item as Abstract
+from tests.protocol.model.turn import Turn
 from tests.protocol.replay.mapping import Mapping, timeless, version
 from tests.protocol.replay.threads import Thread, is_like
 from tests.protocol.simulation.editor_application import CLEAR
@@ -94,9 +95,8 @@ class Replay:
         scenario = Scenario(
             flow,
             "a run of the shipped code",
-            faults=1,
-            occasions=1,
-            may=MAY,
+            (1, 1),
+            MAY,
             renewals=renews(flow),
             gate=keeps_gate_apart(flow),
             steps=1000,
@@ -218,7 +218,7 @@ class Replay:
         seen = look.item
         caller = caller._replace(step=Stage.ACQUIRING, seen=seen.generation, fence=seen.fence)
         state = self._state(writer, variant, old, caller)
-        moves = list(acquires(self.rules, state, 0, caller))
+        moves = list(acquires(Turn(self.rules, state, 0, caller)))
         self._expect(write, moves, "takes the lease")
         ones = frozenset({moves[0].state.lambdas[0]})
         threads.append(Thread(writer, variant, ones, is_made_in_steps(self.judge.plan.flow)))
@@ -250,7 +250,8 @@ class Replay:
         writer, variant, old, _ = write
         token = self._map(old, writer).token
         caller = Lambda(Stage.WAITING, self.mapping.variant(variant), kept=token)
-        moves = marks(self.rules, self._state(writer, variant, old, caller), 0, caller)
+        state = self._state(writer, variant, old, caller)
+        moves = marks(Turn(self.rules, state, 0, caller))
         self._expect(write, moves, "reports")
 
     def _held(self, write: Write) -> None:
@@ -411,7 +412,7 @@ class Replay:
         return variant == ONLY and self.rules.scenario.gate
 
     def _texts(self, state: State, one: Lambda) -> set[str]:
-        return {move.text for move in STEPS[one.step](self.rules, state, 0, one)}
+        return {move.text for move in STEPS[one.step](Turn(self.rules, state, 0, one))}
 
     def _fail(
         self, actor: Invocation, variant: str, what: str, one: Lambda, allowed: Iterable[str]

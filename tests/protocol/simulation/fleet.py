@@ -5,13 +5,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, cast
 
-from tests.protocol.simulation.clients import DynamoDB, Kms, Secrets
+from tests.protocol.simulation.clients import DynamoDB, Kms
 from tests.protocol.simulation.invocations import Invocation, Sent
 from tests.protocol.simulation.judge import Judge
 from tests.protocol.simulation.plans import NoticeKind, Plan, Shift
 from tests.protocol.simulation.scheduler import Scheduler
-from tests.protocol.simulation.table import Table
-from tests.protocol.simulation.wire import VendorLine, Wire
+from tests.protocol.simulation.wire import Wire
 from token_broker import secrets_manager
 from token_broker.broker import Broker
 from token_broker.cache import TokenCache
@@ -140,13 +139,13 @@ class Container:
 
 
 @dataclass(frozen=True, slots=True)
-class Context:
+class LambdaContext:
     """Lambda's context object."""
 
     aws_request_id: str
-    invoked_function_arn: str
     scheduler: Scheduler
     deadline: float
+    invoked_function_arn: str = "arn:function"
 
     def get_remaining_time_in_millis(self) -> int:
         """Return the milliseconds until the platform ends this invocation."""
@@ -166,11 +165,15 @@ class Fleet:
         self._plan = plan
         self._judge = judge
         self._wire = wire
-        self._line = VendorLine(wire, judge)
         self._invoke_itself = invoke_itself
         self._prefix = f"{PREFIX}{plan.flow}/"
         self._containers: list[Container] = []
-        self._make_parts(judge.table, judge.secrets)
+        dynamodb = cast("DynamoDBClient", DynamoDB(wire, judge.table))
+        kms = cast("KMSClient", Kms(wire))
+        manager = cast("SecretsManagerClient", judge.secrets)
+        self._store = Store("table", lambda: dynamodb)
+        self._sealer = Sealer("table", "key", lambda: kms)
+        self._secrets = secrets_manager.Secrets(self._prefix, lambda: manager)
 
     def container(self, *, is_cold: bool) -> Container:
         """Return an idle process, or a new one."""
@@ -186,15 +189,6 @@ class Fleet:
             container.offset = shift.offset
             if container.serving:
                 container.serving.offsets.append(shift.offset)
-
-    def _make_parts(self, table: Table, secrets: Secrets) -> None:
-        """Make the shipped parts with in-memory clients."""
-        dynamodb = cast("DynamoDBClient", DynamoDB(self._wire, table))
-        kms = cast("KMSClient", Kms(self._wire))
-        manager = cast("SecretsManagerClient", secrets)
-        self._store = Store("table", lambda: dynamodb)
-        self._sealer = Sealer("table", "key", lambda: kms)
-        self._secrets = secrets_manager.Secrets(self._prefix, lambda: manager)
 
     def _start(self) -> Container:
         number = len(self._containers)
@@ -244,4 +238,4 @@ class Fleet:
         sent = Sent(
             request, vendor.key(request), vendor.credential(request), vendor.bearer(request)
         )
-        return self._line.send(sent, seconds, lambda: vendor.answer(request))
+        return self._wire.send(sent, seconds, lambda: vendor.answer(request))

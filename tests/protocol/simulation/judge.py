@@ -10,31 +10,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from tests.protocol.replay.replay import Replay
-from tests.protocol.simulation.answers import check_answer, live_item
-from tests.protocol.simulation.checking import (
-    check_no_token,
-    check_verification,
-    record_verification,
-)
-from tests.protocol.simulation.excuses import (
-    check_repeated,
-    check_sent_amid_backoff,
-    record_backoff,
-    record_harm,
-)
+from tests.protocol.simulation import answers, checking, excuses, operators, origins, writes
 from tests.protocol.simulation.history import Credential, History, Made, Update
 from tests.protocol.simulation.invocations import Invocation, Sent
-from tests.protocol.simulation.operators import (
-    check_answer_amid_hold,
-    check_delete,
-    check_hold_write,
-    check_sent_amid_hold,
-    find_sessions,
-)
-from tests.protocol.simulation.origins import check_origin, check_versions, record_origins
 from tests.protocol.simulation.plans import Change, Setting
 from tests.protocol.simulation.table import Place, Record
-from tests.protocol.simulation.writes import check_drop, check_write
 from token_broker.exchange import Response
 from token_broker.tokens import ONLY, fingerprint
 
@@ -52,14 +32,14 @@ class Judge(History):
         """Record the begin of an invocation and its event."""
         self.note_step(invocation, f"begins: {dict(invocation.event)}")
         if invocation.action == "forget":
-            find_sessions(self, invocation)
+            operators.find_sessions(self, invocation)
         if invocation.action in ("forget", "rotate"):
             self.operations.append(invocation)
         if rejected := invocation.event.get("rejected"):
             self.reported.add(rejected)
             self.caller_reports.add(rejected)
         if invocation.is_plain:
-            invocation.usable_at_begin = live_item(self, invocation)
+            invocation.usable_at_begin = answers.live_item(self, invocation)
         if "min_ttl" in invocation.event:
             body, setting = self.body_of(invocation.event), list(self.settings.values())[-1]
             keys = self.vendor.wanted(body, setting, self.now)
@@ -76,25 +56,25 @@ class Judge(History):
             self.event_invocations.append(invocation)
         if invocation.action == "forget":
             self.forgotten += 1
-            check_delete(self, invocation)
-        check_answer_amid_hold(self, invocation)
-        check_no_token(self, invocation)
+            operators.check_delete(self, invocation)
+        operators.check_answer_amid_hold(self, invocation)
+        checking.check_no_token(self, invocation)
         if invocation.action == "check":
-            check_verification(self, invocation)
-        record_harm(self, invocation)
-        record_backoff(self, invocation)
+            checking.check_verification(self, invocation)
+        excuses.record_harm(self, invocation)
+        excuses.record_backoff(self, invocation)
         if self.replay:
             self.replay.ended(invocation)
-        check_answer(self, invocation)
+        answers.check_answer(self, invocation)
 
     # The vendor
 
     def sent(self, invocation: Invocation, sent: Sent) -> None:
         """Check a request when it is sent."""
         self._check_lease(invocation, sent, "is sent")
-        check_origin(self, invocation, sent)
-        check_sent_amid_hold(self, invocation, sent)
-        check_sent_amid_backoff(self, invocation)
+        origins.check_origin(self, invocation, sent)
+        operators.check_sent_amid_hold(self, invocation, sent)
+        excuses.check_sent_amid_backoff(self, invocation)
         if self.replay:
             self.replay.sent(invocation, sent)
 
@@ -105,9 +85,9 @@ class Judge(History):
             self.reported.add(fingerprint(sent.bearer or ""))
         if sent.credential is not None:
             self._logged_in(invocation, sent, response)
-        record_origins(self, invocation, sent, response)
+        origins.record_origins(self, invocation, sent, response)
         if invocation.verifies(sent):
-            record_verification(self, invocation, sent, response)
+            checking.record_verification(self, invocation, sent, response)
         token = next(iter(self.vendor.tokens(response)), None) if sent.key else None
         self.note_step(invocation, f"  {sent.step} answered with {response.status}")
         if token and sent.key:
@@ -115,7 +95,7 @@ class Judge(History):
             made = Made(number, name, sent.key, token, invocation, self.now, invocation.step)
             self._check_maker(made)
             self._check_twice(made)
-            check_repeated(self, made)
+            excuses.check_repeated(self, made)
             if name in self.made:
                 self.reissued_at[name] = self.now
             self.made.add(made)
@@ -181,9 +161,9 @@ class Judge(History):
     def written(self, place: Place, before: Record | None, after: Record) -> None:
         """Check a write to the table."""
         update = Update(self._actor, place, before or {}, after)
-        check_write(self, update)
-        check_versions(self, update)
-        check_hold_write(self, update)
+        writes.check_write(self, update)
+        origins.check_versions(self, update)
+        operators.check_hold_write(self, update)
         if self.replay:
             self.replay.written(update)
 
@@ -203,7 +183,7 @@ class Judge(History):
 
     def dropped(self, place: Place, record: Record) -> None:
         """Check that an item which the table dropped by its `ttl` was no longer needed."""
-        check_drop(self, place[1], record)
+        writes.check_drop(self, place[1], record)
 
     # The world
 

@@ -114,13 +114,16 @@ def check_caller(world: World, name: str, body: Mapping[str, Any]) -> None:
     """I10: a caller gets a token; if it is dead with an excuse, a report gets a live one."""
     history = world.judge
     first = call(world, name, body)
-    if not first.was_dead or is_replaced_meanwhile(history, first):
+    if not first.was_dead:
         return
     dead = history.made[first.answer["fingerprint"]]
+    later = history.successors(dead)
+    if later and later[0].at >= first.begun:
+        return  # a refresh that it started replaced its token meanwhile
     is_doubtful = bool(first.answer["stale"]) and has_unstored_successor(history, dead)
     if not (has_excuse(history, dead, first.begun) or is_doubtful):
         history.violate("I4", f"{name} gets a dead token without an excuse")
-    if first.had_open_lease and has_crashed_successor(history, dead):
+    if first.had_open_lease and later and later[0].maker.is_dead:
         history.violate("I10", f"{name} gets a token that a crashed invocation had replaced")
     again = call(world, f"{name}-report", {**body, "rejected": first.answer["fingerprint"]})
     if again.was_dead:
@@ -136,12 +139,6 @@ def call(world: World, name: str, body: Mapping[str, Any]) -> Invocation:
         said = invocation.answer.get("code"), invocation.answer.get("detail")
         history.violate("I10", f"{name} gets no token after the faults have ended: {said}")
     return invocation
-
-
-def is_replaced_meanwhile(history: History, invocation: Invocation) -> bool:
-    """Return whether a refresh that the invocation started replaced its token meanwhile."""
-    later = history.successors(history.made[invocation.answer["fingerprint"]])
-    return bool(later) and later[0].at >= invocation.begun
 
 
 def has_excuse(history: History, dead: Made, now: float) -> bool:
@@ -169,12 +166,6 @@ def may_not_keep(made: Made) -> bool:
     """Return whether the maker of a token lacked permission to store it, or the KMS key."""
     later = any(fault.kind == "denied" and fault.step > made.step for fault in made.maker.met)
     return later or made.maker.was_denied or "key" in made.maker.refused_by
-
-
-def has_crashed_successor(history: History, dead: Made) -> bool:
-    """Return whether the invocation that replaced *dead* crashed."""
-    later = history.successors(dead)
-    return bool(later) and later[0].maker.is_dead
 
 
 def is_lost_exchange(history: History, made: Made) -> bool:

@@ -5,7 +5,6 @@ The plan has the faults, by invocation and step.
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 from typing import TYPE_CHECKING, Generic, NoReturn, TypeVar
 
 from botocore.exceptions import EndpointConnectionError, ReadTimeoutError
@@ -34,6 +33,11 @@ SLOWEST_SECONDS = 1.9
 
 OF_TOKENS = frozenset({"GetItem", "BatchGetItem", "Decrypt"})
 """Operations whose answers have data of a token."""
+
+
+DOWN = Response(503)
+PAGE = b"<!DOCTYPE html><title>Request blocked</title>"
+PAGES = tuple(Response(status, {"content-type": "text/html"}, PAGE) for status in (200, 403))
 
 
 @dataclass(slots=True)
@@ -182,81 +186,57 @@ class Wire:
         """Pause for *seconds* of virtual time."""
         self.scheduler.pause(self.scheduler.now + seconds)
 
-
-def fault_text(fault: Fault) -> str:
-    """Return the text of *fault*."""
-    return f"{fault.kind} {fault.seconds:.1f} s" if fault.seconds else fault.kind
-
-
-DOWN = Response(503)
-PAGE = b"<!DOCTYPE html><title>Request blocked</title>"
-PAGES = tuple(Response(status, {"content-type": "text/html"}, PAGE) for status in (200, 403))
-
-
-class VendorLine:
-    """Carries requests to the vendor, and answers within the timeout."""
-
-    def __init__(self, wire: Wire, judge: "Judge") -> None:
-        self._wire = wire
-        self._judge = judge
+    # Requests to the vendor: one that was sent arrives even if its sender crashes.
 
     def send(self, sent: Sent, seconds: float, answer: Callable[[], Response]) -> Response:
         """Carry a request to the vendor, and return its answer if it arrives within *seconds*."""
-        limit = self._now + seconds
-        invocation, kind, extra = self._wire.begin(sent.step)
+        limit = self.scheduler.now + seconds
+        invocation, kind, extra = self.begin(sent.step)
         invocation.is_hurt_upstream |= kind not in (None, *HARMLESS)
-        sent.sent_at, sent.seconds = self._now, limit - self._now
+        sent.sent_at, sent.seconds = self.scheduler.now, limit - self.scheduler.now
         invocation.sent.append(sent)
         self._judge.sent(invocation, sent)
-        if kind == "refused" or self._wire.is_out("upstream"):
-            return self._refuse(invocation, sent)
-        if kind == "page":
-            return self._intercept(invocation, sent)
+        is_down = kind == "refused" or self.is_out("upstream")
+        if is_down or kind == "page":
+            return self._intercept(invocation, sent, is_down=is_down)
         answered: Outcome[Response] = Outcome()
         there = extra if kind == "slow" else invocation.latency()
-        arrival = max(self._now, min(self._now + there, limit))
-        process = partial(self._process, invocation, sent, answered, answer)
-        self._wire.scheduler.at(arrival, process)
-        self._wire.scheduler.pause(arrival)
-        self._wire.meet_after(invocation, kind, extra)
+        arrival = max(self.scheduler.now, min(self.scheduler.now + there, limit))
+
+        def process() -> None:
+            sent.processed_at = self.scheduler.now
+            answered.value = answer()
+            self._judge.processed(invocation, sent, answered.value)
+
+        self.scheduler.at(arrival, process)
+        self.scheduler.pause(arrival)
+        self.meet_after(invocation, kind, extra)
         back = extra if kind == "late" else invocation.latency()
-        self._wire.pause(max(0.0, min(back, limit - self._now)))
-        self._note_answer(invocation, sent)
-        if kind == "lost" or self._now >= limit:
+        self.pause(max(0.0, min(back, limit - self.scheduler.now)))
+        self._note_vendor_answer(invocation, sent)
+        if kind == "lost" or self.scheduler.now >= limit:
             raise UpstreamUnavailable(f"{sent.step}: no answer")
         sent.is_answered = True
         return answered.result()
 
-    @property
-    def _now(self) -> float:
-        return self._wire.scheduler.now
-
-    def _note_answer(self, invocation: Invocation, sent: Sent) -> None:
-        sent.ended_at = self._now
-        self._wire.note_answer(invocation, of_token=True)
-
-    def _refuse(self, invocation: Invocation, sent: Sent) -> Response:
-        self._wire.pause(invocation.latency())
-        self._note_answer(invocation, sent)
-        if invocation.rng.random() < EVEN:
+    def _intercept(self, invocation: Invocation, sent: Sent, *, is_down: bool) -> Response:
+        """Return that the vendor *is_down*, or else a proxy's or a firewall's page."""
+        self.pause(invocation.latency())
+        self._note_vendor_answer(invocation, sent)
+        is_first = invocation.rng.random() < EVEN
+        if is_down and is_first:
             raise UpstreamUnavailable(f"{sent.step}: no connection")
-        sent.is_down = True
-        return DOWN
-
-    def _intercept(self, invocation: Invocation, sent: Sent) -> Response:
-        """Return a page in place of the vendor's answer, as a proxy or a firewall does."""
-        self._wire.pause(invocation.latency())
-        self._note_answer(invocation, sent)
+        if is_down:
+            sent.is_down = True
+            return DOWN
         sent.is_answered = sent.is_unclear = True
-        return PAGES[invocation.rng.random() < EVEN]
+        return PAGES[is_first]
 
-    def _process(
-        self,
-        invocation: Invocation,
-        sent: Sent,
-        answered: Outcome[Response],
-        answer: Callable[[], Response],
-    ) -> None:
-        sent.processed_at = self._now
-        answered.value = answer()
-        self._judge.processed(invocation, sent, answered.value)
+    def _note_vendor_answer(self, invocation: Invocation, sent: Sent) -> None:
+        sent.ended_at = self.scheduler.now
+        self.note_answer(invocation, of_token=True)
+
+
+def fault_text(fault: Fault) -> str:
+    """Return the text of *fault*."""
+    return f"{fault.kind} {fault.seconds:.1f} s" if fault.seconds else fault.kind

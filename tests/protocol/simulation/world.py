@@ -13,8 +13,8 @@ from tests.protocol.simulation.clients import Secrets
 from tests.protocol.simulation.fleet import (
     PREFIX,
     Container,
-    Context,
     Fleet,
+    LambdaContext,
     event_of,
     route_of,
     served,
@@ -207,7 +207,7 @@ class World:
         call(lambda: functions, "invoke")
 
     def _serve(self, container: Container, invocation: Invocation) -> None:
-        context = Context(invocation.name, "arn:function", self.scheduler, invocation.deadline)
+        context = LambdaContext(invocation.name, self.scheduler, invocation.deadline)
         route = route_of(invocation.name, invocation.event, self.plan.flow)
         end, answer = served(container.service, invocation.event, context, route)
         invocation.end, invocation.answer = end, answer
