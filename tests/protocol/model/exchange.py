@@ -77,7 +77,6 @@ def refuses(turn: Turn, result: int = Result.REFUSED) -> Move:
 
 
 def sends(turn: Turn) -> Iterator[Move]:
-    """Send the request that was checked."""
     scenario, state, holder, name = turn.scenario, turn.state, turn.me, turn.me.item
     renewal = holder.using if scenario.renewals else 0
     is_late = not turn.rules.promises.prompt and phase(turn) != Lease.EARLY

@@ -18,7 +18,6 @@ def used(turn: Turn) -> int:
 
 
 def has_accepted(rules: Rules, gate: Item, version: int) -> bool:
-    """Return whether the gate records this version as accepted."""
     return version == gate.accepted or (not rules.scenario.gate and version == gate.version)
 
 

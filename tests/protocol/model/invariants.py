@@ -137,7 +137,6 @@ OF_STATES: dict[str, Callable[[Rules, State], bool]] = {"I1": i1, "I4": i4, "I7"
 
 
 def broken(rules: Rules, before: State, events: tuple[Event, ...], after: State) -> list[str]:
-    """Return the invariants that this transition breaks."""
     names = [] if before.items is after.items or i2(before, after) else ["I2"]
     for event in events:
         verdicts = judged(rules, before, event, after)
@@ -155,5 +154,4 @@ def judged(rules: Rules, before: State, event: Event, after: State) -> dict[str,
 
 
 def broken_by(rules: Rules, state: State) -> list[str]:
-    """Return the invariants that do not hold in a state."""
     return [name for name, holds in OF_STATES.items() if not holds(rules, state)]

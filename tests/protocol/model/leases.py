@@ -159,6 +159,5 @@ def without_lambda(turn: Turn) -> State:
 
 
 def with_message(state: State, sender: Lambda) -> State:
-    """Return the state with the message of *sender* in flight."""
     message = sender._replace(ask=0, kept=0, outer=())
     return state._replace(messages=tuple(sorted((*state.messages, message))))

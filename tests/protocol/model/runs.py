@@ -87,7 +87,6 @@ class Run:
 
 
 def run(name: str) -> Run:
-    """Explore the scenario or the mutant of this *name*."""
     mutant = next((one for one in MUTANTS if one.name == name), None)
     until = frozenset(mutant.breaks if mutant else ())
     seen = explore(rules(name, mutant), until=until, most=MOST_STATES)
@@ -104,7 +103,6 @@ def run(name: str) -> Run:
 
 
 def rules(name: str, mutant: Mutant | None) -> Rules:
-    """Return the rules to explore."""
     if mutant:
         return mutant.rules
     return Rules(next(scenario for scenario in SCENARIOS if scenario.name == name))

@@ -110,5 +110,4 @@ NEIGHBOURS = Scenario(
 
 
 def scenario(name: str) -> Scenario:
-    """Return the scenario of this *name*."""
     return next(one for one in (*SCENARIOS, NEIGHBOURS) if one.name == name)

@@ -110,7 +110,6 @@ class Space:
         self._scenes = Memo(self._scene)
 
     def state(self, key: Key) -> State:
-        """Return the state of this *key*."""
         lambdas = tuple([self._lambdas.met[one] for one in key[1:]])
         return State(lambdas, *self._worlds.met[key[0]][1:])
 
@@ -132,7 +131,6 @@ class Space:
         return min(key, other)
 
     def scene(self, key: Key) -> Scene:
-        """Return the scene of the state of this *key*."""
         return self._scenes[(key[0], *[one for one in key[1:] if self._is_busy[one]])]
 
     def following(self, key: Key, scene: Scene) -> Iterator[tuple[list[Step], Key]]:

@@ -67,7 +67,6 @@ def other_suspects(gate: Item) -> Item:
 
 
 def for_other_variant(one: Lambda) -> Lambda:
-    """Return a Lambda for the other variant."""
     if one.outer:
         return one._replace(outer=one.outer._replace(item=TURN[one.outer.item]))
     return one._replace(item=TURN[one.item]) if one.item else one

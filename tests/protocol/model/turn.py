@@ -46,7 +46,6 @@ class Turn(NamedTuple):
 
     @property
     def item(self) -> Item:
-        """The item of its call."""
         return self.state.items[self.me.item]
 
     @property
@@ -59,11 +58,9 @@ class Turn(NamedTuple):
         return self.state.items[self.gate_name]
 
     def by(self, **changes: Any) -> "Turn":
-        """Return the turn of a changed Lambda."""
         return self._replace(me=self.me._replace(**changes))
 
     def within(self, state: State) -> "Turn":
-        """Return the turn in another state."""
         return self._replace(state=state)
 
     def may(self, kind: str) -> bool:
@@ -86,11 +83,9 @@ class Turn(NamedTuple):
         item: Item | None = None,
         gate: Item | None = None,
     ) -> Move:
-        """Return the move to the next state."""
         return Move(self.place, text, self.after(me, item=item, gate=gate), events)
 
     def fault(self, text: str, me: Lambda, *events: Event, item: Item | None = None) -> Move:
-        """Return a move by a fault."""
         less = self.within(self.state._replace(faults=self.state.faults - 1))
         return less.move(text, me, *events, item=item)._replace(fair=False)
 

@@ -107,7 +107,6 @@ class Replay:
     # Inputs from the simulation.
 
     def read(self, reader: Invocation, place: Place, record: Record | None) -> None:
-        """Record a read of an invocation."""
         variant, now = place[1], self._now
         key, item = (reader.name, variant), self._item(variant, record)
         before = self._looks.get(key)
@@ -135,7 +134,6 @@ class Replay:
             self._fail(writer, variant, "is refused the lease", caller, ["takes the lease"])
 
     def written(self, update: Update) -> None:
-        """Check one write."""
         writer, variant = update.writer, update.variant
         old, new = self._item(variant, update.before), self._item(variant, update.after)
         write = Write(writer, variant, old, new)
@@ -422,5 +420,4 @@ class Replay:
 
 
 def is_of(item: Item, invocation: Invocation) -> bool:
-    """Return whether an invocation holds the lease of *item*."""
     return invocation.owns(item.lease_owner)

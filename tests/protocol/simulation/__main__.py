@@ -53,7 +53,7 @@ def replay(plan: Plan, *, is_whole: bool, has_model: bool) -> int:
 def show_seeds(seeds: int) -> int:
     """Run *seeds* seeds of the shipped code, and print the violations."""
     began = time.monotonic()
-    found = run_seeds(range(seeds)).found
+    found, _ = run_seeds(range(seeds))
     print(shown(found))
     print(f"{seeds} runs, {seeds / (time.monotonic() - began):.0f} a second")
     return int(bool(found))

@@ -89,7 +89,6 @@ def is_explained_by_request(history: History, invocation: Invocation) -> bool:
 
 
 def has_logged_in(history: History, invocation: Invocation) -> bool:
-    """Return whether the vendor accepted a login of an invocation."""
     return any(
         sent.credential in history.valid and sent.is_answered and not invocation.is_bad
         for sent in invocation.sent

@@ -30,12 +30,10 @@ BUGS = Bugs()
 
 
 def no(*_: object) -> bool:
-    """Return False for any arguments."""
     return False
 
 
 def zero(*_: object) -> int:
-    """Return zero for any arguments."""
     return 0
 
 

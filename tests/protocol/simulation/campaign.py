@@ -30,17 +30,9 @@ class Finding(NamedTuple):
 
     @property
     def command(self) -> str:
-        """The command that replays it."""
         planting = f" --bug {self.bug}" if self.bug else ""
         model = " --model" if self.invariant == MODEL else ""
         return f"python -m tests.protocol.simulation --seed {self.seed}{planting}{model}"
-
-
-class Findings(NamedTuple):
-    """The findings of some runs, and the number of steps replayed in the model."""
-
-    found: list[Finding]
-    steps: int
 
 
 class Wanted(NamedTuple):
@@ -68,12 +60,12 @@ def find(seeds: Iterable[int], bug: Bug | None = None) -> Iterator[Finding | Non
             yield _first(seed, bug)[0]
 
 
-def run_seeds(seeds: range, *, has_model: bool = False) -> Findings:
-    """Run *seeds* with the shipped code on all cores."""
+def run_seeds(seeds: range, *, has_model: bool = False) -> tuple[list[Finding], int]:
+    """Return what *seeds* find in the shipped code, and the number of steps in the model."""
     chunks = [seeds[start : start + CHUNK] for start in range(0, len(seeds), CHUNK)]
     with _processes() as pool:
         runs = list(chain(*pool.map(_run, chunks, [has_model] * len(chunks))))
-    return Findings([one for one, _ in runs if one], sum(steps for _, steps in runs))
+    return [one for one, _ in runs if one], sum(steps for _, steps in runs)
 
 
 def hunt(wanted: Sequence[Wanted]) -> dict[str, Hunt]:

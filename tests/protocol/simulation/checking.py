@@ -38,7 +38,6 @@ def check_no_token(history: History, invocation: Invocation) -> None:
 
 
 def check_verification(history: History, invocation: Invocation) -> None:
-    """Check that the result of a check is the vendor's."""
     taken = [
         sent
         for sent in invocation.sent

@@ -131,7 +131,6 @@ class Secrets:
         return self._wire.carry("secrets", f"GetSecretValue {named}", lambda: self._value(named))
 
     def describe_secret(self, **request: Any) -> dict[str, Any]:
-        """Return the stages of the versions."""
         del request
         return self._wire.carry("secrets", "DescribeSecret", self._stages)
 

@@ -30,7 +30,6 @@ ARN = "arn:aws:secretsmanager:eu-west-1:123456789012:secret:"
 
 
 def event_of(kind: NoticeKind, name: str, version: str) -> Mapping[str, Any]:
-    """Return the event for a *version* of the secret *name*."""
     if kind == "trail":
         return {
             "source": "aws.secretsmanager",
@@ -97,7 +96,6 @@ def over_http(
 
 
 def problem_of(error: Exception) -> dict[str, Any]:
-    """Return the problem in the error of a direct invocation."""
     try:
         return dict(json.loads(str(error)))
     except ValueError:
@@ -121,7 +119,6 @@ class DefectRecorder(Telemetry):
         """Write nothing."""
 
     def defect(self, error: Exception, request_id: str) -> None:
-        """Record a defect as a violation."""
         self._judge.defect(error, request_id)
 
 
@@ -183,7 +180,6 @@ class Fleet:
         return container
 
     def shift(self, shift: Shift) -> None:
-        """Step the clock of a process."""
         if shift.process < len(self._containers):
             container = self._containers[shift.process]
             container.offset = shift.offset

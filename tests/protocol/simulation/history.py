@@ -70,7 +70,6 @@ class Update(NamedTuple):
 
     @property
     def variant(self) -> str:
-        """The sort key of the record."""
         return self.place[1]
 
     def is_new(self, name: str) -> bool:
@@ -215,7 +214,6 @@ class History:
 
     @property
     def now(self) -> float:
-        """The time of the run."""
         return self.scheduler.now
 
     @property
@@ -224,16 +222,13 @@ class History:
         return f"{self.plan.flow}#acme"
 
     def note_step(self, invocation: Invocation, what: str) -> None:
-        """Append a step to the trace."""
         self.trace.append((self.now, f"{invocation.container} {invocation.name}", what))
 
     def violate(self, invariant: str, text: str) -> None:
-        """Record a violation of an invariant."""
         self.trace.append((self.now, "judge", f"*** {invariant}: {text}"))
         self.violations.append(Violation(invariant, self.now - EPOCH, text))
 
     def breaks(self, invariant: str) -> bool:
-        """Return whether the run broke an invariant."""
         return any(found.invariant == invariant for found in self.violations)
 
     # The table
@@ -249,7 +244,6 @@ class History:
         return known[1]
 
     def items(self) -> list[Item]:
-        """Return all items of the table."""
         return [self.item(variant) for _, variant in list(self.table.records)]
 
     # Tokens, and the versions of the secret
@@ -268,7 +262,6 @@ class History:
         return [version for version, end in zip(self.put_at, ends, strict=True) if end >= since]
 
     def credential_of(self, version: str) -> Credential:
-        """Return the credential in a version of the secret."""
         return self.credentials[self.settings[version].credential]
 
     def is_unshared(self, version: str | None) -> bool:
@@ -292,7 +285,6 @@ class History:
 
     @property
     def is_held(self) -> bool:
-        """Return whether the connection is held now."""
         return bool(self.holds) and self.holds[-1].until == inf
 
     def was_held(self, invocation: Invocation) -> bool:

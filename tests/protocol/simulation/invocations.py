@@ -45,7 +45,6 @@ class Sent:
 
     @property
     def step(self) -> str:
-        """The name of the exchange's step."""
         return self.request.step
 
 
@@ -124,7 +123,6 @@ class Invocation:
 
     @property
     def action(self) -> str:
-        """The action of its event."""
         return str(self.event.get("action", "rotate" if "detail" in self.event else "token"))
 
     @property
@@ -145,7 +143,6 @@ class Invocation:
 
     @property
     def is_dead(self) -> bool:
-        """Return whether it was killed."""
         return self.end in ("crashed", "timed out")
 
     @property
@@ -162,7 +159,6 @@ class Invocation:
 
     @property
     def is_denied(self) -> bool:
-        """Return whether a permission was missing."""
         return self.was_denied or any(fault.kind == "denied" for fault in self.met)
 
     @property
@@ -172,7 +168,6 @@ class Invocation:
         return self.action == "token" and not wants
 
     def owns(self, owner: str | None) -> bool:
-        """Return whether the owner of a lease is one of this invocation's."""
         return owner is not None and owner.rpartition(".")[0] == self.name
 
     def verifies(self, sent: Sent) -> bool:

@@ -29,7 +29,6 @@ class Judge(History):
     # Invocations
 
     def began(self, invocation: Invocation) -> None:
-        """Record the begin of an invocation and its event."""
         self.note_step(invocation, f"begins: {dict(invocation.event)}")
         if invocation.action == "forget":
             operators.find_sessions(self, invocation)
@@ -159,7 +158,6 @@ class Judge(History):
         return actor
 
     def written(self, place: Place, before: Record | None, after: Record) -> None:
-        """Check a write to the table."""
         update = Update(self._actor, place, before or {}, after)
         writes.check_write(self, update)
         origins.check_versions(self, update)
@@ -207,13 +205,11 @@ class Judge(History):
         return True
 
     def changed(self, change: Change) -> None:
-        """Record a change of the secret or at the vendor."""
         self.trace.append((self.now, "world", change.kind))
         if change.kind == "revoked":
             self.revoked_at = self.now
 
     def put(self, version: str, setting: Setting) -> None:
-        """Record a new version of the secret."""
         credential = self.credentials.setdefault(setting.credential, Credential())
         credential.versions.append(version)
         self.settings[version] = setting

@@ -27,7 +27,6 @@ def is_endable(history: History, item: Item, version: str) -> bool:
 
 
 def check_delete(history: History, delete: Invocation) -> None:
-    """Check what a DELETE left."""
     if delete.end != "answered" or not delete.answer.get("complete", True):
         return
     history.deletes.append(delete)

@@ -41,7 +41,6 @@ def check_origin(history: History, invocation: Invocation, sent: Sent) -> None:
 def record_origins(
     history: History, invocation: Invocation, sent: Sent, response: Response
 ) -> None:
-    """Record the versions that made the tokens of a response."""
     versions = origins_of(history, sent)
     if versions and sent.credential is not None:
         # A host of its own distinguishes a version from others with the same password.
@@ -73,7 +72,6 @@ def check_versions(history: History, update: Update) -> None:
 
 
 def was_rejected(history: History, version: str) -> bool:
-    """Return whether the vendor rejected a login with a version of the secret."""
     credential = history.credential_of(version)
     return bool(credential.refused or credential.strangers)
 

@@ -139,7 +139,6 @@ def with_second(plan: Plan, visit: Visit) -> Plan:
 
 
 def has_ended(world: World, name: str) -> bool:
-    """Return whether an invocation has ended."""
     return world.invocations[name].ended is not None
 
 
@@ -212,7 +211,6 @@ def bound(one: Measured) -> float:
 
 
 def too_long(measured: list[Measured]) -> list[str]:
-    """Return the outages that exceed their bound."""
     return [
         f"{one.flow}, {one.situation}: {one.step} {one.kind}: {one.seconds:.0f} s"
         for one in measured

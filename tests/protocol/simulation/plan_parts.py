@@ -31,7 +31,6 @@ Draw: TypeAlias = Callable[[str], Random]
 
 
 def draws_of(seed: int) -> Draw:
-    """Return the generators of *seed*."""
     return lambda name: Random(f"{seed}/{name}")
 
 
@@ -45,7 +44,6 @@ def chosen(draw: Draw, weights: Mapping[Choice, float]) -> Choice:
 
 
 def visits_of(rng: Random, flow: FlowName, lifetime: int) -> list[Visit]:
-    """Return bursts of calls."""
     visits: list[Visit] = []
     begins = 0.0
     bodies = rng.sample(VENDORS[flow].bodies, rng.randint(1, len(VENDORS[flow].bodies)))
@@ -157,7 +155,6 @@ def seconds_of(rng: Random, kind: FaultKind) -> float:
 
 
 def outages_of(rng: Random, visits: tuple[Visit, ...]) -> list[Outage]:
-    """Return the outages, if any."""
     if rng.random() < 0.8:
         return []
     begins = rng.choice(visits).at - rng.uniform(0, 1)
@@ -166,14 +163,12 @@ def outages_of(rng: Random, visits: tuple[Visit, ...]) -> list[Outage]:
 
 
 def changes_of(rng: Random, ends: float) -> list[Change]:
-    """Return the changes of the secret or at the vendor, if any."""
     if rng.random() < 0.6:
         return []
     return [change_of(rng, rng.uniform(-1, ends)) for _ in range(rng.randint(1, 3))]
 
 
 def change_of(rng: Random, at: float) -> Change:
-    """Return one change with its EventBridge events."""
     kind = rng.choice(CHANGES)
     is_told = kind.endswith(("secret", "defaults", "user", "host"))
     return Change(max(0.0, at), kind, notices_of(rng) if is_told else ())

@@ -26,7 +26,6 @@ class Bug:
 
 @contextmanager
 def planted(bug: Bug | None) -> Iterator[None]:
-    """Run the shipped code with *bug* planted."""
     substitutes = bug.substitutes if bug else ()
     originals = [(owner, name, getattr(owner, name)) for owner, name, _ in substitutes]
     try:
@@ -48,7 +47,6 @@ class Write:
 
     @property
     def is_acquire(self) -> bool:
-        """Return whether the write acquires a lease."""
         return "lease_owner" in self.changes
 
     @property
@@ -115,5 +113,4 @@ class Bugs(dict[str, Bug]):
 
 
 def name_of(function: Callable[..., Any]) -> str:
-    """Return the bug name of a function."""
     return function.__name__.replace("_", "-")

@@ -51,10 +51,8 @@ def simpler_ones(plan: Plan) -> Iterator[Plan]:
 
 
 def without(parts: tuple[Part, ...], position: int) -> tuple[Part, ...]:
-    """Return *parts* without the one at *position*."""
     return parts[:position] + parts[position + 1 :]
 
 
 def exchanged(parts: tuple[Part, ...], position: int, part: Part) -> tuple[Part, ...]:
-    """Return *parts* with *part* at *position*."""
     return (*parts[:position], part, *parts[position + 1 :])

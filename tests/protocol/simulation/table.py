@@ -84,7 +84,6 @@ class Table:
         return after
 
     def delete(self, place: Place) -> dict[str, Any]:
-        """Delete a record."""
         before = self.records.pop(place, None)
         self._watch(place, before, {})
         return {}

@@ -70,7 +70,6 @@ def theme(
 
 
 def fitting(flow: FlowName) -> dict[str, Theme]:
-    """Return the themes that apply to a flow."""
     return {name: one for name, one in THEMES.items() if flow in one.flows}
 
 

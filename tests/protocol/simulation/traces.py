@@ -35,12 +35,10 @@ def shown(what: str) -> str:
 
 
 def notices_text(change: Change) -> str:
-    """Return the kinds and times of the events for *change*."""
     return ", ".join(f"{n.kind} after {n.after:.1f} s" for n in change.notices) or "never"
 
 
 def plan_lines(plan: Plan) -> list[str]:
-    """Return the plan, a line for each part."""
     lines = [f"seed {plan.seed}: {plan.flow}, tokens live {plan.lifetime} s, {dict(plan.modes)}"]
     lines.append("clocks ahead by " + ", ".join(f"{offset:.1f}" for offset in plan.offsets) + " s")
     lines += [f"  {f.visit} step {f.step}: {fault_text(f)}" for f in plan.faults]

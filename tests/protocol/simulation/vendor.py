@@ -92,7 +92,6 @@ class Vendor(ABC):
         """Return the credential of a login, as in `Setting.credential`, or None."""
 
     def bearer(self, request: Request) -> str | None:
-        """Return the token that *request* is sent with."""
         value = request.headers.get(self.token_header)
         return value.removeprefix("Bearer ") if value else None
 
@@ -109,7 +108,6 @@ class Vendor(ABC):
         """Return the expiry of *token*."""
 
     def revoke(self) -> None:
-        """End all tokens."""
         self.fake.revoke()
 
     @abstractmethod

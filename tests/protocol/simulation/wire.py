@@ -48,7 +48,6 @@ class Outcome(Generic[Result]):
     error: Exception | None = None
 
     def result(self) -> Result:
-        """Return the value, or raise the error."""
         if self.error:
             raise self.error
         return self.value  # type: ignore[return-value]  # None only where the effect returned that
@@ -69,7 +68,6 @@ class Wire:
 
     @property
     def current(self) -> Invocation:
-        """The running invocation."""
         return self.running[self.scheduler.task]
 
     def carry(
@@ -108,7 +106,6 @@ class Wire:
         self.note_answer(invocation, of_token=True)
 
     def is_out(self, service: Service) -> bool:
-        """Return whether a service has an outage now."""
         now = self.scheduler.now - EPOCH
         found = [o for o in self._outages if o.service == service and o.begins <= now < o.ends]
         if found:
@@ -183,7 +180,6 @@ class Wire:
         self.scheduler.die()
 
     def pause(self, seconds: float) -> None:
-        """Pause for *seconds* of virtual time."""
         self.scheduler.pause(self.scheduler.now + seconds)
 
     # Requests to the vendor: one that was sent arrives even if its sender crashes.
@@ -238,5 +234,4 @@ class Wire:
 
 
 def fault_text(fault: Fault) -> str:
-    """Return the text of *fault*."""
     return f"{fault.kind} {fault.seconds:.1f} s" if fault.seconds else fault.kind

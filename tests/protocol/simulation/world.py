@@ -97,7 +97,6 @@ class World:
             self.scheduler.at(EPOCH + shift.at, partial(self._fleet.shift, shift))
 
     def receive(self, visit: Visit) -> None:
-        """Begin the invocation of a visit."""
         event = dict(visit.event)
         if visit.rejects:
             seen = self.invocations.get(visit.rejects)
@@ -114,7 +113,6 @@ class World:
         is_bad: bool = False,
         depth: int = 0,
     ) -> Invocation:
-        """Begin an invocation now."""
         container = self._fleet.container(is_cold=is_cold)
         invocation = Invocation(
             name,
@@ -136,7 +134,6 @@ class World:
         return invocation
 
     def change(self, change: Change) -> None:
-        """Apply a change of the secret, or at the vendor."""
         self.judge.changed(change)
         if change.kind in SETTINGS:
             self.setting = SETTINGS[change.kind](self.setting)
@@ -215,7 +212,6 @@ class World:
         self._end(invocation)
 
     def _time_out(self, invocation: Invocation, task: Task) -> None:
-        """End an invocation at its deadline."""
         if invocation.ended is None:
             invocation.end = "timed out"
             task.is_dead = True
