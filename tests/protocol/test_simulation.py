@@ -144,4 +144,4 @@ def traffic(flow: FlowName) -> Plan:
         Visit(f"c{number}", at, {"connection": "acme", **rng.choice(bodies), **rng.choice(options)})
         for number, at in enumerate(times)
     ]
-    return Plan(1, flow, LIFETIME, tuple(visits), (-15.0, 15.0, 0.0, 4.2))
+    return Plan(1, flow, LIFETIME, visits, (-15.0, 15.0, 0.0, 4.2))

@@ -113,13 +113,13 @@ def checks_of(rng: Random, plan: Plan) -> list[Visit]:
     return checks
 
 
-def visits_at(times: Sequence[float], body: Mapping[str, Any]) -> tuple[Visit, ...]:
+def visits_at(times: Sequence[float], body: Mapping[str, Any]) -> list[Visit]:
     """Return a call at each of *times*, each to a new process."""
     event = {"connection": "acme", **body}
-    return tuple(
+    return [
         Visit(chr(ord("a") + position), at, event, is_cold=True)
         for position, at in enumerate(times)
-    )
+    ]
 
 
 KINDS: tuple[FaultKind, ...] = (
@@ -132,7 +132,7 @@ CHANGES: tuple[ChangeKind, ...] = (
 )
 
 
-def faults_of(rng: Random, flow: FlowName, visits: tuple[Visit, ...]) -> list[Fault]:
+def faults_of(rng: Random, flow: FlowName, visits: Sequence[Visit]) -> list[Fault]:
     """Return the faults: none, a few, or many."""
     many = rng.choice((0, 1, 2, 2, 3, 4, 6))
     return [fault_of(rng, flow, rng.choice(visits).name) for _ in range(many)]
@@ -154,7 +154,7 @@ def seconds_of(rng: Random, kind: FaultKind) -> float:
     return longest * rng.random() ** 2
 
 
-def outages_of(rng: Random, visits: tuple[Visit, ...]) -> list[Outage]:
+def outages_of(rng: Random, visits: Sequence[Visit]) -> list[Outage]:
     if rng.random() < 0.8:
         return []
     begins = rng.choice(visits).at - rng.uniform(0, 1)

@@ -3,7 +3,7 @@
 The plan has the faults, by invocation and step.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Generic, NoReturn, TypeVar
 
@@ -56,7 +56,7 @@ class Outcome(Generic[Result]):
 class Wire:
     """Carries the requests of the invocations to the services, with their faults."""
 
-    def __init__(self, scheduler: Scheduler, outages: tuple[Outage, ...], judge: "Judge") -> None:
+    def __init__(self, scheduler: Scheduler, outages: Sequence[Outage], judge: "Judge") -> None:
         self.scheduler = scheduler
         self.running: dict[Task, Invocation] = {}
         self.acting: Invocation | None = None
