@@ -7,7 +7,7 @@ from tests.protocol.model.explorer import Exploration, Found, explore
 from tests.protocol.model.moves import moves, start
 from tests.protocol.model.mutants import MUTANTS, Mutant
 from tests.protocol.model.rules import RULES, Rules, Scenario
-from tests.protocol.model.scenarios import SCENARIOS
+from tests.protocol.model.scenarios import scenario
 from tests.protocol.model.state import Item, Move, State
 from tests.protocol.model.symmetry import without_lost
 
@@ -84,12 +84,14 @@ class Run:
     steps: dict[str, int]
     """The broken invariants, and the length of the shortest counterexample."""
     traces: dict[str, list[str]]
+    """The counterexample of each broken invariant, a line for each move."""
 
 
 def run(name: str) -> Run:
     mutant = next((one for one in MUTANTS if one.name == name), None)
     until = frozenset(mutant.breaks if mutant else ())
-    seen = explore(rules(name, mutant), until=until, most=MOST_STATES)
+    rules = mutant.rules if mutant else Rules(scenario(name))
+    seen = explore(rules, until=until, most=MOST_STATES)
     return Run(
         name,
         len(seen.states),
@@ -98,31 +100,20 @@ def run(name: str) -> Run:
         seen.seconds,
         seen.is_whole,
         {found.name: found.depth for found in seen.found.values()},
-        traces(seen),
+        {name: list(lines(seen, found)) for name, found in seen.found.items()},
     )
-
-
-def rules(name: str, mutant: Mutant | None) -> Rules:
-    if mutant:
-        return mutant.rules
-    return Rules(next(scenario for scenario in SCENARIOS if scenario.name == name))
-
-
-def traces(seen: Exploration) -> dict[str, list[str]]:
-    """Return the counterexample of each broken invariant, a line for each move."""
-    return {name: list(lines(seen, found)) for name, found in seen.found.items()}
 
 
 def of_scenarios(runs: Iterable[tuple[Scenario, Run]]) -> Iterator[str]:
     """Yield the table of completely explored scenarios."""
     head = f"{'scenario':<11} {'Lambdas':>7} {'bounds':>6} {'states':>8} {'moves':>9}"
     yield f"{head} {'depth':>5} {'s':>5}  holds"
-    for scenario, run in runs:
+    for one, run in runs:
         verdict = ", ".join(f"{name} BROKEN" for name in run.steps) or "I1-I10, L1"
-        bounds = f"{scenario.lambdas:>7} {scenario.bounds[0]:>4}+{scenario.bounds[1]}"
+        bounds = f"{one.lambdas:>7} {one.bounds[0]:>4}+{one.bounds[1]}"
         size = f"{run.states:>8} {run.moves:>9} {run.depth:>5} {run.seconds:>5.1f}"
-        yield f"{scenario.name:<11} {bounds} {size}  {verdict}"
-        yield f"            {scenario.about}{'' if run.is_whole else ' (NOT WHOLE)'}"
+        yield f"{one.name:<11} {bounds} {size}  {verdict}"
+        yield f"            {one.about}{'' if run.is_whole else ' (NOT WHOLE)'}"
     yield "bounds: faults (deaths, lost answers) + occasions (expiries, force, reports, rotations)"
     yield "s: seconds of one core"
 

@@ -201,7 +201,7 @@ class Replay:
     def _acquired(self, write: Write) -> None:
         writer, variant, old, _ = write
         threads = self._threads.setdefault(writer.name, [])
-        if self._is_gate(variant):
+        if self.judge.is_gate(variant):
             return  # for a variant: `_about_to_send` and `_held` check it
         look = self._looks.get((writer.name, variant)) or Look(old, self._now, 0.0, set())
         caller = Lambda(Stage.WAITING, self.mapping.variant(variant))
@@ -255,7 +255,7 @@ class Replay:
     def _held(self, write: Write) -> None:
         """Check a write of a lease's holder: to its variant, or to the gate for the variant."""
         writer, variant, old, new = write
-        is_gate = self._is_gate(variant)
+        is_gate = self.judge.is_gate(variant)
         threads = self._threads.get(writer.name, [])
         own = [one for one in threads if is_gate or one.variant == variant]
         thread = own[-1] if own else self._ended.get((writer.name, variant))
@@ -404,10 +404,6 @@ class Replay:
 
     def _item(self, variant: str, record: Record | None) -> Item:
         return self.judge.item(variant, record) if record else Item(self.judge.partition, variant)
-
-    def _is_gate(self, variant: str) -> bool:
-        """Return whether an item is only a gate."""
-        return variant == ONLY and self.rules.scenario.gate
 
     def _texts(self, state: State, one: Lambda) -> set[str]:
         return {move.text for move in STEPS[one.step](Turn(self.rules, state, 0, one))}

@@ -311,14 +311,10 @@ def rotation_at(history: History) -> tuple[float, float] | None:
     current = list(history.put_at.values())[-1]
     events = history.event_invocations
     roots = [one for one in events if one.begun > current and ">" not in one.name]
-    if not roots or any(is_hurt(one) for one in events):
+    if not roots or any(
+        one.met or one.refused_by - {"upstream"} or one.is_dead or one.offsets for one in events
+    ):
         return None
     if any(one.is_asynchronous for one in history.wire.running.values() if one.ended is None):
         return None
     return min(one.begun for one in roots), max(one.ended or 0.0 for one in events)
-
-
-def is_hurt(invocation: Invocation) -> bool:
-    """Return whether an invocation met a fault other than a vendor without an answer."""
-    is_amiss = bool(invocation.met or invocation.refused_by - {"upstream"})
-    return is_amiss or invocation.is_dead or bool(invocation.offsets)

@@ -16,8 +16,10 @@ from tests.protocol.simulation.scheduler import EPOCH, Scheduler
 from tests.protocol.simulation.table import Place, Record, Table
 from tests.protocol.simulation.vendor import Vendor
 from tests.protocol.simulation.wire import Wire
+from tests.subjects import keeps_gate_apart
 from token_broker.item import Item
 from token_broker.item_codec import item_of
+from token_broker.tokens import ONLY
 
 
 @dataclass(frozen=True, slots=True)
@@ -245,6 +247,10 @@ class History:
 
     def items(self) -> list[Item]:
         return [self.item(variant) for _, variant in list(self.table.records)]
+
+    def is_gate(self, variant: str) -> bool:
+        """Return whether an item is the gate, and not a variant's as well."""
+        return variant == ONLY and keeps_gate_apart(self.plan.flow)
 
     # Tokens, and the versions of the secret
 

@@ -180,6 +180,11 @@ class Invocation:
         if step == self.step:
             self.first_seen[key] = generation, step
 
+    def may_not_keep(self, since: int) -> bool:
+        """Return whether it lacked permission to store the token of a step, or the KMS key."""
+        later = any(fault.kind == "denied" and fault.step > since for fault in self.met)
+        return later or self.was_denied or "key" in self.refused_by
+
     def has_lost(self, since: int) -> bool:
         """Return whether the answer of a call to AWS was lost after a step."""
         return any(fault.step > since and fault.kind in LOSING for fault in self.met)

@@ -145,13 +145,9 @@ def fault_of(rng: Random, flow: FlowName, name: str) -> Fault:
     step = rng.randint(1, VENDORS[flow].longest_run)
     if rng.random() < 0.05:
         step = 0
-    return Fault(name, step, kind, seconds_of(rng, kind))
-
-
-def seconds_of(rng: Random, kind: FaultKind) -> float:
-    """Return the duration of a fault in seconds: some exceed any lease."""
+    # Some exceed any lease.
     longest = {"freeze": 60.0, "freeze after": 60.0, "late": 90.0, "slow": 25.0}.get(kind, 0.0)
-    return longest * rng.random() ** 2
+    return Fault(name, step, kind, longest * rng.random() ** 2)
 
 
 def outages_of(rng: Random, visits: Sequence[Visit]) -> list[Outage]:

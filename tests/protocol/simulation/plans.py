@@ -31,7 +31,7 @@ class Setting:
 
 
 FlowName: TypeAlias = str
-Service = Literal["table", "key", "secrets", "function", "upstream", "clock"]
+Service = Literal["table", "key", "secrets", "function", "upstream"]
 FaultKind = Literal[
     "crash",  # the process crashes before the step's effect
     "crash after",  # the process crashes between the effect and its answer

@@ -155,17 +155,11 @@ def has_unstored_successor(history: History, dead: Made) -> bool:
     Each token that was not stored needs a separate reason.
     """
     unkept = list(takewhile(lambda made: made.name not in history.kept, history.successors(dead)))
-    are_denied = [may_not_keep(made) for made in unkept]
+    are_denied = [made.maker.may_not_keep(made.step) for made in unkept]
     return any(are_denied) and all(
         is_denied or is_lost_exchange(history, made)
         for made, is_denied in zip(unkept, are_denied, strict=True)
     )
-
-
-def may_not_keep(made: Made) -> bool:
-    """Return whether the maker of a token lacked permission to store it, or the KMS key."""
-    later = any(fault.kind == "denied" and fault.step > made.step for fault in made.maker.met)
-    return later or made.maker.was_denied or "key" in made.maker.refused_by
 
 
 def is_lost_exchange(history: History, made: Made) -> bool:

@@ -77,7 +77,8 @@ class Wire:
         invocation, kind, seconds = self.begin(what, about)
         is_out = self.is_out(service)
         if kind == "denied" or (is_out and invocation.was_denied):
-            self._deny(invocation)
+            self.pause(invocation.latency())
+            raise client_error("AccessDeniedException", "any", DENIED)
         if kind == "refused" or is_out:
             self._refuse(invocation)
         self.pause(invocation.latency() + (min(seconds, SLOWEST_SECONDS) if kind == "slow" else 0))
@@ -152,10 +153,6 @@ class Wire:
         if invocation.rng.random() < EVEN:
             raise EndpointConnectionError(endpoint_url="https://aws.invalid")
         raise client_error("ThrottlingException", "any")
-
-    def _deny(self, invocation: Invocation) -> NoReturn:
-        self.pause(invocation.latency())
-        raise client_error("AccessDeniedException", "any", DENIED)
 
     def _lose(self, invocation: Invocation) -> NoReturn:
         self._freeze(invocation, ATTEMPTS_SECONDS)

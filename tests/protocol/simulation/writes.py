@@ -7,10 +7,8 @@ from tests.protocol.simulation.history import History, Update, number, text
 from tests.protocol.simulation.invocations import Invocation
 from tests.protocol.simulation.plans import DAY
 from tests.protocol.simulation.table import Record
-from tests.subjects import keeps_gate_apart
 from token_broker.flows.vntana.organizations import LISTING
 from token_broker.item import Item
-from token_broker.tokens import ONLY
 
 RENEWAL_SECONDS = 14 * DAY
 """How long Vendorlink's renewal tokens live."""
@@ -75,8 +73,7 @@ def check_lease(history: History, update: Update) -> None:
 def check_holder(history: History, update: Update) -> None:
     """I3: only the lease's holder stores a failure, or a rejection on a variant's own item."""
     writer = update.writer
-    is_gate = update.variant == ONLY and keeps_gate_apart(history.plan.flow)
-    is_free = is_gate or history.is_unshared(writer.version)
+    is_free = history.is_gate(update.variant) or history.is_unshared(writer.version)
     if is_free or writer.owns(text(update.before, "lease_owner")):
         return
     for name in ("failure", "rejected_versions"):
@@ -86,7 +83,7 @@ def check_holder(history: History, update: Update) -> None:
 
 def check_need(history: History, writer: Invocation, item: Item, now: int) -> None:
     """I5: an exchange replaces a usable token only when its refresh is due."""
-    is_gate = item.variant == ONLY and keeps_gate_apart(history.plan.flow)
+    is_gate = history.is_gate(item.variant)
     event = writer.event
     would_do = item.is_live(now, None) and item.is_live(now, event.get("min_ttl"))
     is_uncertain = item.lease_owner is not None and now >= item.lease_until
@@ -163,7 +160,13 @@ def check_ttl(history: History, update: Update) -> None:
         return
     ttl, until = number(after, "ttl"), needed_until(history, key, after)
     # DELETE computes it from its read; a lease may have been acquired since.
-    is_short = ttl < ends_at(history.item(key, after)) + KEPT_SECONDS
+    item = history.item(key, after)
+    ends_at = max(
+        item.expires_at if item.token else 0,
+        item.lease_until if item.lease_owner else 0,
+        item.failure.retry_at if item.failure else 0,
+    )
+    is_short = ttl < ends_at + KEPT_SECONDS
     if is_short and update.writer.action != "forget":
         history.violate("I15", f"{who} is not kept for fifteen days after its last use")
     if not VERDICTS.isdisjoint(after):
@@ -172,15 +175,6 @@ def check_ttl(history: History, update: Update) -> None:
         history.violate("I15", f"{who} may be dropped {until - ttl:.0f} s too early")
     if ttl > max(until, history.now) + LONGEST_KEPT:
         history.violate("I15", f"{who} is kept for too long")
-
-
-def ends_at(item: Item) -> int:
-    """Return when the token, the lease and the back-off of an item have all ended."""
-    return max(
-        item.expires_at if item.token else 0,
-        item.lease_until if item.lease_owner else 0,
-        item.failure.retry_at if item.failure else 0,
-    )
 
 
 def is_ordinary(history: History, record: Record) -> bool:
