@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, cast
 
@@ -68,7 +69,9 @@ def served(
     try:
         return "answered", dict(service(event, context))
     except Exception as error:  # noqa: BLE001 (the platform returns it to the invoker)
-        return "failed", problem_of(error)
+        with suppress(ValueError):
+            return "failed", dict(json.loads(str(error)))
+        return "failed", {"code": "internal", "detail": f"{type(error).__name__}: {error}"}
 
 
 def route_of(name: str, event: Mapping[str, Any], flow: str) -> str | None:
@@ -93,13 +96,6 @@ def over_http(
     response = service(request, context)
     end = "answered" if response["statusCode"] == OK else "failed"
     return end, json.loads(response["body"])
-
-
-def problem_of(error: Exception) -> dict[str, Any]:
-    try:
-        return dict(json.loads(str(error)))
-    except ValueError:
-        return {"code": "internal", "detail": f"{type(error).__name__}: {error}"}
 
 
 SKEW = 30

@@ -1,7 +1,14 @@
 """The judge: records a run, and checks the protocol's invariants at each step.
 
-It sees each effect at the vendor and each write of the table at its true time. No invocation has
-this view.
+`history` has the facts. The checks are functions of them:
+
+* `writes`: each write to the table (I2, I3, I5, I8, I9, I15)
+* `origins`: the version of the secret behind each request and each write (I11, I12)
+* `operators`: DELETE and holds (I15, I16)
+* `answers`: each answer to a caller (I2, I4, I5, I8, I9, I12, I13, I14, I17)
+* `checking`: each answer of a check
+* `excuses`: how long a fault may affect others, and the back-offs (I5, I13)
+* `verdict`: after the run, when all faults have ended (I4, I5, I6, I7, I10, I11)
 """
 
 import traceback

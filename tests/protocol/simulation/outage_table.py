@@ -59,7 +59,16 @@ CALLS: Mapping[str, str] = {
     "GetSecretValue": "read the secret",
     "DescribeSecret": "read the secret",
 }
-SITUATIONS = ("first call", "token ended", "aging", "renewal", "forced", "reported", *ROTATIONS)
+SECOND_CALLS = {
+    "token ended": LIFETIME + 1.0,
+    "aging": LIFETIME * 0.95,
+    "renewal": LIFETIME * 0.95,
+    "forced": 600.0,
+    "reported": 600.0,
+}
+"""The time of the call that meets the fault, or whose refresh does."""
+
+SITUATIONS = ("first call", *SECOND_CALLS, *ROTATIONS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,25 +126,15 @@ def plan_for(flow: FlowName, situation: str) -> tuple[Plan, str]:
     event: dict[str, Any] = {"connection": "acme", **body}
     first = Visit("a", 0.0, event, is_cold=True)
     plan = Plan(1, flow, LIFETIME, (first,))
-    match situation:
-        case "first call":
-            return plan, "a"
-        case "token ended":
-            return with_second(plan, Visit("b", LIFETIME + 1.0, event, is_cold=True)), "b"
-        case "renewal" | "aging":
-            visit = Visit("b", LIFETIME * 0.95, event, is_cold=True)
-            return with_second(plan, visit), "b>1" if situation == "renewal" else "b"
-        case "forced":
-            return with_second(plan, Visit("b", 600.0, event | {"force": True}, is_cold=True)), "b"
-        case "reported":
-            return with_second(plan, Visit("b", 600.0, event, "a", is_cold=True)), "b"
+    if situation == "first call":
+        return plan, "a"
+    if situation in SECOND_CALLS:
+        forced = {"force": True} if situation == "forced" else {}
+        reported = "a" if situation == "reported" else None
+        second = Visit("b", SECOND_CALLS[situation], event | forced, reported, is_cold=True)
+        return replace(plan, visits=(first, second)), "b>1" if situation == "renewal" else "b"
     change = Change(600.0, "other host", (Notice(1.0),))
     return replace(plan, changes=(change,)), "event1" if situation == "rotation" else "event1>1"
-
-
-def with_second(plan: Plan, visit: Visit) -> Plan:
-    """Return *plan* with a second call that meets the fault, or whose refresh does."""
-    return replace(plan, visits=(*plan.visits, visit))
 
 
 def has_ended(world: World, name: str) -> bool:
