@@ -58,6 +58,7 @@ CALLS: Mapping[str, str] = {
     "Query": "list the items",
     "GetSecretValue": "read the secret",
     "DescribeSecret": "read the secret",
+    "Invoke": "Invoke",
 }
 SECOND_CALLS = {
     "token ended": LIFETIME + 1.0,
@@ -106,13 +107,9 @@ def outcome(flow: FlowName, situation: str, step: int, kind: FaultKind) -> Measu
     world = World(replace(plan, faults=(Fault(hit, step, kind),)))
     try:
         world.begin()
-        world.scheduler.run(lambda: hit in world.invocations and has_ended(world, hit))
-        met = world.invocations[hit]
-        is_upstream = met.is_hurt_upstream
-        is_possible = kind not in ("page", "denied") or (kind == "page") == is_upstream
-        if not met.met or not is_possible:
-            return None
-        label = label_of(world, flow)
+        met = ended(world, hit)
+        is_possible = kind not in ("page", "denied") or (kind == "page") == met.is_hurt_upstream
+        label = label_of(world, flow) if met.met and is_possible else "sleep"
         if label == "sleep":
             return None
         return Measured(flow, situation, label, kind, out_for(world, met, plan))
@@ -137,8 +134,11 @@ def plan_for(flow: FlowName, situation: str) -> tuple[Plan, str]:
     return replace(plan, changes=(change,)), "event1" if situation == "rotation" else "event1>1"
 
 
-def has_ended(world: World, name: str) -> bool:
-    return world.invocations[name].ended is not None
+def ended(world: World, name: str) -> Invocation:
+    """Return an invocation after its end."""
+    known = world.invocations
+    world.scheduler.run(lambda: name in known and known[name].ended is not None)
+    return known[name]
 
 
 def out_for(world: World, met: Invocation, plan: Plan) -> float:
@@ -159,12 +159,10 @@ def out_for(world: World, met: Invocation, plan: Plan) -> float:
 def later_call(world: World, plan: Plan) -> Invocation:
     """Return a later call, after its end."""
     name = f"probe{len(world.invocations)}"
-    event = {n: value for n, value in plan.visits[0].event.items() if n != "force"}
     is_late = len(world.invocations) > PROBES
     at = world.scheduler.now + (LATE_PROBE_SECONDS if is_late else PROBE_SECONDS)
-    world.scheduler.at(at, lambda: world.invoke(name, event, is_cold=True))
-    world.scheduler.run(lambda: name in world.invocations and has_ended(world, name))
-    return world.invocations[name]
+    world.scheduler.at(at, lambda: world.invoke(name, plan.visits[0].event, is_cold=True))
+    return ended(world, name)
 
 
 def label_of(world: World, flow: FlowName) -> str:
@@ -174,7 +172,7 @@ def label_of(world: World, flow: FlowName) -> str:
     what = trace[position - 1][2]
     operation, _, rest = what.partition(" ")
     if operation != "UpdateItem":
-        return "Invoke" if operation == "Invoke" else CALLS.get(operation, what.strip())
+        return CALLS.get(operation, what.strip())
     place = "the gate" if rest.startswith("- ") and keeps_gate_apart(flow) else "the variant"
     write = written(rest)
     return write if write == NOTED else f"{write} ({place})"
@@ -183,9 +181,8 @@ def label_of(world: World, flow: FlowName) -> str:
 def written(changes: str) -> str:
     """Return the name of the protocol's write that an update is."""
     setting, _, removing = changes.partition(" REMOVE ")
-    if "#lease_owner =" in setting:
-        return "acquire"
     marks = {
+        "#lease_owner =": "acquire",
         "#target =": "keep an alias",
         "#fingerprint =": "commit",
         "#accepted_version": "accept",
