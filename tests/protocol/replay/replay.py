@@ -73,7 +73,7 @@ class Write(NamedTuple):
 class Replay:
     """The model's state during one run."""
 
-    judge: "History"
+    history: "History"
     mapping: Mapping
     rules: Rules
     steps: int = 0
@@ -88,10 +88,10 @@ class Replay:
     """Ended invocations whose writes may still arrive."""
 
     @classmethod
-    def beside(cls, judge: "History") -> "Replay":
+    def beside(cls, history: "History") -> "Replay":
         """Return the model for the flow of a run."""
-        flow = judge.plan.flow
-        is_unclear = flow == "editor" and CLEAR not in judge.plan.modes
+        flow = history.plan.flow
+        is_unclear = flow == "editor" and CLEAR not in history.plan.modes
         scenario = Scenario(
             flow,
             "a run of the shipped code",
@@ -102,7 +102,7 @@ class Replay:
             steps=1000,
             suspects=3 if is_unclear else 0,
         )
-        return cls(judge, Mapping(scenario.gate, SKEW_SECONDS), Rules(scenario))
+        return cls(history, Mapping(scenario.gate, SKEW_SECONDS), Rules(scenario))
 
     # Inputs from the simulation.
 
@@ -152,7 +152,7 @@ class Replay:
             self._reported(write)
         elif new.target and not (old.lease_owner or new.lease_owner):
             return  # an alias, which needs no lease: nothing was sent
-        elif not self.judge.is_unshared(writer.version):
+        elif not self.history.is_unshared(writer.version):
             self._held(write)
 
     def sent(self, sender: Invocation, sent: Sent) -> None:
@@ -190,8 +190,8 @@ class Replay:
         name = invocation.answer.get("fingerprint")
         is_answer = invocation.end == "answered" and invocation.action == "token"
         # Only the maker's process knows a token that could not be stored.
-        made = self.judge.made.get(name or "")
-        is_kept = name in self.judge.kept and invocation.answer["source"] != "exchange"
+        made = self.history.made.get(name or "")
+        is_kept = name in self.history.kept and invocation.answer["source"] != "exchange"
         if is_answer and name and made and is_kept:
             may_be_stale = bool(invocation.answer["stale"])
             self._handed_out(invocation, made.key, name, may_be_stale=may_be_stale)
@@ -201,7 +201,7 @@ class Replay:
     def _acquired(self, write: Write) -> None:
         writer, variant, old, _ = write
         threads = self._threads.setdefault(writer.name, [])
-        if self.judge.is_gate(variant):
+        if self.history.is_gate(variant):
             return  # for a variant: `_about_to_send` and `_held` check it
         look = self._looks.get((writer.name, variant)) or Look(old, self._now, 0.0, set())
         caller = Lambda(Stage.WAITING, self.mapping.variant(variant))
@@ -209,7 +209,7 @@ class Replay:
         if ACQUIRE not in choices:
             allowed = {DECISIONS[choice] for choice in choices}
             self._fail(writer, variant, "takes the lease", caller, allowed)
-        holder = next((i for i in self.judge.wire.running.values() if is_of(old, i)), None)
+        holder = next((i for i in self.history.wire.running.values() if is_of(old, i)), None)
         if holder and holder.ended is None and holder is not writer:
             what = f"takes over the lease of {holder.name}, which still runs"
             self._fail(writer, variant, what, caller, ["wait"])
@@ -219,7 +219,7 @@ class Replay:
         moves = list(acquires(Turn(self.rules, state, 0, caller)))
         self._expect(write, moves, "takes the lease")
         ones = frozenset({moves[0].state.lambdas[0]})
-        threads.append(Thread(writer, variant, ones, is_made_in_steps(self.judge.plan.flow)))
+        threads.append(Thread(writer, variant, ones, is_made_in_steps(self.history.plan.flow)))
 
     def _choices(self, caller: Invocation, look: Look, *, is_nested: bool) -> set[int]:
         """Return the model's possible decisions for each view of what the code's caller read."""
@@ -255,7 +255,7 @@ class Replay:
     def _held(self, write: Write) -> None:
         """Check a write of a lease's holder: to its variant, or to the gate for the variant."""
         writer, variant, old, new = write
-        is_gate = self.judge.is_gate(variant)
+        is_gate = self.history.is_gate(variant)
         threads = self._threads.get(writer.name, [])
         own = [one for one in threads if is_gate or one.variant == variant]
         thread = own[-1] if own else self._ended.get((writer.name, variant))
@@ -331,8 +331,8 @@ class Replay:
         As for any caller, the read of the table may be some time ago.
         """
         name = fingerprint(sent.bearer or "")
-        made = self.judge.made.get(name)
-        if made and made.maker is not sender and name in self.judge.kept:
+        made = self.history.made.get(name)
+        if made and made.maker is not sender and name in self.history.kept:
             self._handed_out(sender, made.key, name, may_be_stale=True)
 
     def _handed_out(
@@ -341,7 +341,7 @@ class Replay:
         """Check that a stored token may be returned, by a read that is at most a minute old."""
         self.steps += 1
         views: list[Abstract] = []
-        is_bounded = not caller.is_hindered and not self.judge.plan.shifts
+        is_bounded = not caller.is_hindered and not self.history.plan.shifts
         for at, item in reversed(self._memory.get((caller.container, variant), [])):
             if is_bounded and at < caller.begun - KNOWN_FOR:
                 break
@@ -367,11 +367,11 @@ class Replay:
 
     @property
     def _now(self) -> float:
-        return self.judge.scheduler.now
+        return self.history.scheduler.now
 
     def _secrets(self, invocation: Invocation) -> set[int]:
         """Return the versions of the secret that an invocation may use."""
-        names = [*invocation.read, *self.judge.versions_since(invocation.begun - LOOK_SECONDS)]
+        names = [*invocation.read, *self.history.versions_since(invocation.begun - LOOK_SECONDS)]
         return {version(name) for name in names}
 
     def _state(
@@ -385,7 +385,7 @@ class Replay:
             tuple(self._map(one, actor) for one in kept),
             made=(0,) * len(kept),
             credit=(1,) * len(kept),
-            wrong=(0,) * len(self.judge.settings),
+            wrong=(0,) * len(self.history.settings),
             faults=9,
             occasions=9,
             good=-1,  # all: later steps show which answer came
@@ -400,10 +400,12 @@ class Replay:
         return timeless(self._map(item, actor))
 
     def _kept(self, variant: str) -> Item:
-        return self._item(variant, self.judge.table.records.get((self.judge.partition, variant)))
+        place = self.history.partition, variant
+        return self._item(variant, self.history.table.records.get(place))
 
     def _item(self, variant: str, record: Record | None) -> Item:
-        return self.judge.item(variant, record) if record else Item(self.judge.partition, variant)
+        known = self.history
+        return known.item(variant, record) if record else Item(known.partition, variant)
 
     def _texts(self, state: State, one: Lambda) -> set[str]:
         return {move.text for move in STEPS[one.step](Turn(self.rules, state, 0, one))}
@@ -412,7 +414,7 @@ class Replay:
         self, actor: Invocation, variant: str, what: str, one: Lambda, allowed: Iterable[str]
     ) -> None:
         text = f"{actor.name} {what}, at {variant[:8]}; the model has {one} there"
-        self.judge.violate("model", f"{text} and allows: {'; '.join(allowed) or 'nothing'}")
+        self.history.violate("model", f"{text} and allows: {'; '.join(allowed) or 'nothing'}")
 
 
 def is_of(item: Item, invocation: Invocation) -> bool:

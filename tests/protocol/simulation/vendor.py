@@ -115,7 +115,7 @@ class Vendor(ABC):
         """Return the variants that a call may request, by the roles after *since*."""
 
 
-def login_of(request: Request, users: Sequence[str], name: str, password: str) -> str | None:
+def credential_in(request: Request, users: Sequence[str], name: str, password: str) -> str | None:
     """Return the credential of a login by two members of its JSON, or None."""
     body = request.json
     if request.step != "login" or not isinstance(body, dict):

@@ -5,7 +5,7 @@ from random import Random
 from typing import Any
 
 from tests.protocol.simulation.plans import Plan, Setting
-from tests.protocol.simulation.vendor import Vendor, login_of, members, no_sleep
+from tests.protocol.simulation.vendor import Vendor, credential_in, members, no_sleep
 from token_broker.exchange import Request, Response
 from token_broker.flows.vendorlink import FLOW
 from token_broker.tokens import ONLY
@@ -70,7 +70,7 @@ class Vendorlink(Vendor):
         return ONLY if request.step in STEPS_TO_TOKEN else None
 
     def credential(self, request: Request) -> str | None:
-        return login_of(request, [one.username for one in self._users], "u", "p")
+        return credential_in(request, [one.username for one in self._users], "u", "p")
 
     def tokens(self, response: Response) -> list[str]:
         return members(response, "accessToken")

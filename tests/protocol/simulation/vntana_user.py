@@ -5,7 +5,7 @@ from random import Random
 from typing import Any
 
 from tests.protocol.simulation.plans import Plan, Setting
-from tests.protocol.simulation.vendor import Vendor, login_of, no_sleep
+from tests.protocol.simulation.vendor import Vendor, credential_in, no_sleep
 from token_broker.exchange import Request, Response
 from token_broker.flows.vntana import FLOW
 from token_broker.tokens import Variant
@@ -121,7 +121,7 @@ class Vntana(Vendor):
         return Variant("organization", {"organization": organization}).key if organization else None
 
     def credential(self, request: Request) -> str | None:
-        return login_of(request, [one.email for one in self._accounts], "email", "password")
+        return credential_in(request, [one.email for one in self._accounts], "email", "password")
 
     def tokens(self, response: Response) -> list[str]:
         value = response.headers.get("x-auth-token")
