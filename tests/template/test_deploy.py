@@ -2,6 +2,7 @@
 
 import json
 import re
+import shlex
 import tomllib
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -9,6 +10,10 @@ from typing import Any
 
 import boto3
 import pytest
+from botocore.exceptions import ClientError
+from botocore.stub import Stubber
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 from tests.functions.world import Counted
 from tests.template.documents import ROOT, template
@@ -52,10 +57,10 @@ def test_parameters_are_read_from_samconfig(overrides: str) -> None:
 @pytest.mark.parametrize("stage", ["dev", "prod", "anything"])
 def test_written_settings_are_read_back(text: str, stage: str) -> None:
     """Also JSON; other parts of the file stay as they are."""
-    said = Settings("eu-north-1", {"WarmEditor": '[{"connection": "x"}]', "AlarmTopicArn": ""})
-    once = settings.written(text, stage, said)
-    assert settings.kept(once, stage) == said
-    assert settings.written(once, stage, said) == once
+    options = Settings("eu-north-1", {"WarmEditor": '[{"connection": "x"}]', "AlarmTopicArn": ""})
+    once = settings.written(text, stage, options)
+    assert settings.kept(once, stage) == options
+    assert settings.written(once, stage, options) == once
     before, after = (tomllib.loads(each) for each in (text, once))
     for parsed in (before, after):
         for name in ("region", "parameter_overrides"):
@@ -66,17 +71,17 @@ def test_written_settings_are_read_back(text: str, stage: str) -> None:
 
 def test_region_and_alarm_topic_are_asked_for_once() -> None:
     """Stored answers are not asked for again."""
-    asked: list[str] = []
+    questions: list[str] = []
 
     def ask(question: str) -> str:
-        asked.append(question)
+        questions.append(question)
         return "" if "region" in question else "arn:topic"
 
     chosen = deploy.answered(Settings(None, {"LogLevel": "DEBUG"}), "eu-west-1", ask)
     assert chosen == Settings("eu-west-1", {"LogLevel": "DEBUG", "AlarmTopicArn": "arn:topic"})
-    assert len(asked) == 2
+    assert len(questions) == 2
     assert deploy.answered(chosen, "us-east-1", ask) == chosen
-    assert len(asked) == 2
+    assert len(questions) == 2
 
 
 def test_an_unknown_parameter_is_reported() -> None:
@@ -89,16 +94,17 @@ def test_an_unknown_parameter_is_reported() -> None:
 @pytest.mark.parametrize("stage", ["prod", "anything"])
 def test_every_stage_is_deployed_with_the_same_options(stage: str) -> None:
     """With the capabilities of a nested stack, without confirmation, with a separate S3 prefix."""
-    told = deploy.arguments(stage, "eu-west-1", {"Stage": stage}, confirm=False)
-    assert {"CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND", "--no-confirm-changeset"} <= set(told)
-    assert told[told.index("--s3-prefix") + 1] == f"token-broker-{stage}"
-    assert "--resolve-s3" in told
+    command = deploy.arguments(stage, "eu-west-1", {"Stage": stage}, confirm=False)
+    assert {"CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND", "--no-confirm-changeset"} <= set(command)
+    assert command[command.index("--s3-prefix") + 1] == f"token-broker-{stage}"
+    assert "--resolve-s3" in command
 
 
-def test_json_is_quoted_for_sam() -> None:
-    """The calls of a warm schedule are JSON."""
-    said = deploy.quoted("WarmVntana", '{"connection": "acme"}')
-    assert said == r'WarmVntana="{\"connection\": \"acme\"}"'
+@given(value=st.text())
+@example('[{"connection": "acme", "organization": "a\\\\b"}]')
+def test_each_value_is_quoted_for_sam(value: str) -> None:
+    """The calls of a warm schedule are JSON, which has quotes, blanks and backslashes."""
+    assert shlex.split(deploy.quoted("WarmVntana", value)) == [f"WarmVntana={value}"]
 
 
 class CloudFormation(Account):
@@ -117,9 +123,9 @@ class CloudFormation(Account):
         assert name == "token-broker-new"
         self.deployed = None
 
-    def sam(self, told: list[str]) -> int:
-        self.decoded_context.append(told)
-        is_protected = 'DeletionProtection="enabled"' in told
+    def sam(self, arguments: list[str]) -> int:
+        self.decoded_context.append(arguments)
+        is_protected = 'DeletionProtection="enabled"' in arguments
         status = self._failures.pop(0) if self._failures else 0
         if self.deployed is None:
             left = "ROLLBACK_FAILED" if is_protected else "ROLLBACK_COMPLETE"
@@ -131,8 +137,8 @@ class CloudFormation(Account):
 
     def protections(self) -> list[str]:
         """Return the deletion protection in each call of SAM."""
-        said = re.findall(r'DeletionProtection="(\w+)"', str(self.decoded_context))
-        return [str(each) for each in said]
+        protections = re.findall(r'DeletionProtection="(\w+)"', str(self.decoded_context))
+        return [str(each) for each in protections]
 
 
 def test_a_failed_creation_can_be_repeated() -> None:
@@ -144,6 +150,25 @@ def test_a_failed_creation_can_be_repeated() -> None:
     ]
     assert statuses == [1, 0, 0]
     assert account.protections() == ["disabled", "disabled", "enabled", "enabled"]
+
+
+@pytest.mark.parametrize("status", [None, "ROLLBACK_COMPLETE", "REVIEW_IN_PROGRESS"])
+def test_a_stack_without_resources_is_created_in_two_steps(status: str | None) -> None:
+    """Also one of which only a change set was made."""
+    before = Deployed(status, {}) if status else None
+    protections = [each["DeletionProtection"] for each in deploy.steps(before, {})]
+    assert protections == ["disabled", "enabled"]
+    assert list(deploy.problems(before, {})) == []
+
+
+def test_a_stack_that_may_not_be_seen_is_an_error() -> None:
+    """It could be there: a creation would fail."""
+    session = boto3.session.Session("local", "local", region_name="eu-west-1")
+    account = Account(session)
+    with Stubber(account._stacks) as cloudformation:
+        cloudformation.add_client_error("describe_stacks", "AccessDenied")
+        with pytest.raises(ClientError, match="AccessDenied"):
+            account.stack("token-broker-new")
 
 
 def test_a_rollback_of_the_creation_deletes_the_table() -> None:
@@ -172,7 +197,7 @@ def test_only_the_first_of_two_steps_is_confirmed() -> None:
 
 
 @pytest.mark.parametrize(
-    ("before", "wanted", "said"),
+    ("before", "wanted", "expected"),
     [
         (Deployed("ROLLBACK_FAILED", {}), {}, "ROLLBACK_FAILED"),
         (Deployed("UPDATE_IN_PROGRESS", {}), {}, "UPDATE_IN_PROGRESS"),
@@ -184,14 +209,16 @@ def test_only_the_first_of_two_steps_is_confirmed() -> None:
     ],
 )
 def test_a_deployment_that_would_fail_midway_is_refused(
-    before: Deployed, wanted: dict[str, str], said: str
+    before: Deployed, wanted: dict[str, str], expected: str
 ) -> None:
     """Before any change, with the solution in the message."""
     [problem] = deploy.problems(before, wanted)
-    assert said in problem
+    assert expected in problem
     assert list(deploy.problems(before._replace(status="UPDATE_COMPLETE"), {})) == []
-    once = wanted | {"DeploymentType": "AllAtOnce"}
-    assert list(deploy.problems(before._replace(status="UPDATE_COMPLETE"), once)) == []
+    at_once = {"DeploymentType": "AllAtOnce"}
+    assert list(deploy.problems(before._replace(status="UPDATE_COMPLETE"), wanted | at_once)) == []
+    kept = Deployed("UPDATE_COMPLETE", {**before.parameters, **at_once})
+    assert list(deploy.problems(kept, wanted)) == []
 
 
 @pytest.mark.parametrize(
@@ -300,27 +327,44 @@ def test_a_policy_that_is_still_attached_is_not_deleted(
     program, runs = sam(tmp_path)
     iam = boto3.client("iam")
     iam.create_role(RoleName="orders", AssumeRolePolicyDocument=json.dumps(TRUST))
-    policies = [f"arn:aws:iam::123456789012:policy/of-the-{of}" for of in ("team", "stack")]
-    for policy in policies:
-        iam.attach_role_policy(RoleName="orders", PolicyArn=policy)
+    iam.create_user(UserName="jane")
+    iam.create_group(GroupName="people")
+    named = {"role": "orders", "user": "jane", "group": "people"}
+
+    def each_policy(do: str) -> None:
+        for kind, name in named.items():
+            for of in ("team", "stack"):
+                policy = f"arn:aws:iam::123456789012:policy/of-the-{of}"
+                change = getattr(iam, f"{do}_{kind}_policy")
+                change(**{f"{kind.capitalize()}Name": name}, PolicyArn=policy)
+
+    each_policy("attach")
     found = list(Account(boto3.session.Session(region_name=region)).attached("token-broker-old"))
-    assert sorted(found) == ["role orders has CallVntana", "role orders has InvokeVntana"]
+    assert sorted(found) == sorted(
+        f"{kind} {name} has {policy}"
+        for kind, name in named.items()
+        for policy in ("CallVntana", "InvokeVntana")
+    )
     assert "role orders has CallVntana: detach it" in str(destroy.main("old"))
     monkeypatch.setenv("PARAMETERS", "Team1=")
-    refused = deploy.main(program, "old", "arm64")
-    assert refused == "role orders has InvokeVntana: detach it first."
+    refused = str(deploy.main(program, "old", "arm64"))
+    assert refused.splitlines() == [
+        f"{kind} {name} has InvokeVntana: detach it first." for kind, name in named.items()
+    ]
     assert runs() == []
+    assert (tmp_path / "samconfig.toml").read_text() == CONFIG, "nothing refused is stored"
     monkeypatch.setenv("PARAMETERS", "Team1=orders Team2=billing")
     assert deploy.main(program, "old", "arm64") == 0
-    [told] = runs()
-    assert {'Team2="billing"', 'DeletionProtection="enabled"'} <= set(told)
+    [command] = runs()
+    assert {'Team2="billing"', 'DeletionProtection="enabled"'} <= set(command)
     assert settings.kept((tmp_path / "samconfig.toml").read_text(), "old").parameters == {
         "Team1": "orders",
         "Team2": "billing",
     }
-    for policy in policies:
-        iam.detach_role_policy(RoleName="orders", PolicyArn=policy)
+    each_policy("detach")
     iam.delete_role(RoleName="orders")
+    iam.delete_user(UserName="jane")
+    iam.delete_group(GroupName="people")
     assert destroy.main("old") is None
     assert Account(boto3.session.Session(region_name=region)).stack("token-broker-old") is None
     left = {each["Key"] for each in boto3.client("s3").list_objects_v2(Bucket="teams")["Contents"]}

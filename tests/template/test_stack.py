@@ -8,6 +8,7 @@ import json
 import re
 import zipfile
 from collections.abc import Callable, Iterator
+from types import SimpleNamespace
 from typing import Any
 
 import boto3
@@ -21,6 +22,7 @@ from tests.template.stacks import ACCOUNT, Stack, resolved
 from tests.template.subjects import FLOWS
 from token_broker.flows import every
 from token_broker_local.functions import LambdaContext
+from token_broker_local.provisions import provide_table
 
 STAGE = "stack"
 NAME = f"token-broker-{STAGE}"
@@ -137,6 +139,17 @@ def test_all_supported_resources_are_created(session: Callable[[str], Any]) -> N
     assert made == carried()["Resources"].keys()
 
 
+def test_the_local_table_is_that_of_the_template() -> None:
+    """In keys, billing and time to live: the broker meets no other table on this machine."""
+    told: dict[str, Any] = {}
+    table: Any = SimpleNamespace(create_table=told.update, update_time_to_live=told.update)
+    provide_table(table)
+    wanted = resolved(template())["TokenTable"]["Properties"]
+    for name in sorted(told.keys() - {"TableName"}):
+        assert told[name] == wanted[name]
+    assert "TimeToLiveSpecification" in told
+
+
 def enter(
     session: Callable[[str], Any],
     world: World,
@@ -223,7 +236,7 @@ def test_each_route_of_the_api_leads_to_its_function(
 ) -> None:
     """The function is called by the test, as moto runs none."""
     enter(session, world, flow, "globex", monkeypatch)
-    service, seen = world.cold(flow), []
+    service, answers = world.cold(flow), []
     routes = sorted(route for route in expected_routes() if f"/{flow}/" in route[1])
     # In this order the hold that is put is lifted before a token is asked for.
     for method, path in sorted(routes, key=lambda route: (route[0] != "put", route)):
@@ -235,7 +248,7 @@ def test_each_route_of_the_api_leads_to_its_function(
         event = proxy_event(flow, "globex", body, method=method.upper(), rest=rest)
         response = service(event, LambdaContext(name))
         assert response["statusCode"] == 200, response
-        seen.append(sorted(json.loads(response["body"])))
-    assert len(seen) == 5 + len(every()[flow].vendor.abilities)
-    assert ["complete", "forgotten"] in seen
-    assert any("headers" in answer for answer in seen)
+        answers.append(sorted(json.loads(response["body"])))
+    assert len(answers) == 5 + len(every()[flow].vendor.abilities)
+    assert ["complete", "forgotten"] in answers
+    assert any("headers" in answer for answer in answers)

@@ -24,11 +24,11 @@ def calls(turn: Turn) -> Iterator[Move]:
             yield reported(call.by(ask=Ask.REPORTING))
 
 
-def mixed_up(turn: Turn, asked: int) -> Move:
-    """A call for variant *asked* reads the item that all variants share."""
+def mixed_up(turn: Turn, requested: int) -> Move:
+    """A call for variant *requested* reads the item that all variants share."""
     move = read(turn._replace(me=Lambda(Stage.WAITING, turn.scenario.callable[0])))
-    told = (e._replace(asked=asked) if isinstance(e, HandOut) else e for e in move.events)
-    return move._replace(events=tuple(told), fair=False)
+    events = (e._replace(asked=requested) if isinstance(e, HandOut) else e for e in move.events)
+    return move._replace(events=tuple(events), fair=False)
 
 
 def forced(turn: Turn) -> Move:

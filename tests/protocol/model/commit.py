@@ -140,9 +140,9 @@ def unkept(turn: Turn) -> Move:
     item = turn.item._replace(
         lease=Lease.FREE, failure=Failure.PATIENT, blames=holder.version, strict=holder.login
     )
-    told = HandOut(name, name, holder.result, stale=False)
+    event = HandOut(name, name, holder.result, stale=False)
     text = "records that its token cannot be stored, and returns it"
-    return turn.fault(text, turn.answered(holder.result), End(own=True), told, item=item)
+    return turn.fault(text, turn.answered(holder.result), End(own=True), event, item=item)
 
 
 def hands_out_first(turn: Turn) -> Move:
@@ -160,8 +160,8 @@ def replied(turn: Turn) -> Move:
     if holder.result > 0:
         return turn.hands_out("returns its token", item._replace(token=holder.result))
     if is_live(item) or (item.token > 0 and not turn.guards.min_ttl):
-        told = HandOut(name, name, item.token, stale=True)
-        return turn.move("returns the old token as stale", turn.answered(item.token), told)
+        event = HandOut(name, name, item.token, stale=True)
+        return turn.move("returns the old token as stale", turn.answered(item.token), event)
     code = CODES[holder.result]
     return turn.fails(f"answers {code}", code, holder.version)
 

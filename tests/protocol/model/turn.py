@@ -104,8 +104,8 @@ class Turn(NamedTuple):
         name, after = self.me.item, self.answered(item.token)
         if self.me.ask == Ask.RENEWING:
             return self.move(text, after)
-        told = HandOut(name, name, item.token, is_stale(self.rules, item))
-        return self.move(text, after, told)
+        event = HandOut(name, name, item.token, is_stale(self.rules, item))
+        return self.move(text, after, event)
 
     def fails(self, text: str, code: str, version: int) -> Move:
         """Return an error to the caller, if there is a caller to get it."""

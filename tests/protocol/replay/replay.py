@@ -25,7 +25,7 @@ from tests.protocol.model.state import Item as Abstract
 from tests.protocol.model.turn import Turn
 from tests.protocol.replay.mapping import Mapping, timeless, version
 from tests.protocol.replay.threads import Thread, is_like
-from tests.protocol.simulation.editor_application import CLEAR
+from tests.protocol.simulation.editor_user import CLEAR
 from tests.protocol.simulation.excuses import KNOWN_FOR, SKEW_SECONDS
 from tests.protocol.simulation.history import Update
 from tests.protocol.simulation.invocations import Invocation, Sent

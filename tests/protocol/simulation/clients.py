@@ -32,8 +32,8 @@ class DynamoDB:
         return self._wire.carry("table", "GetItem", effect, place[1][:8])
 
     def batch_get_item(self, **request: Any) -> dict[str, Any]:
-        ((name, asked),) = request["RequestItems"].items()
-        places = [place_of(key) for key in asked["Keys"]]
+        ((name, keys),) = request["RequestItems"].items()
+        places = [place_of(key) for key in keys["Keys"]]
 
         def effect() -> dict[str, Any]:
             found = [self._table.get(place, is_consistent=True) for place in places]

@@ -6,7 +6,7 @@ from itertools import takewhile
 from math import inf
 from typing import Any
 
-from tests.protocol.simulation.editor_application import CLEAR
+from tests.protocol.simulation.editor_user import CLEAR
 from tests.protocol.simulation.excuses import leaves_lease
 from tests.protocol.simulation.history import Credential, History, Made
 from tests.protocol.simulation.invocations import Invocation, Sent
@@ -136,8 +136,8 @@ def call(world: World, name: str, body: Mapping[str, Any]) -> Invocation:
     invocation = world.invoke(name, body, is_cold=True)
     world.scheduler.run()
     if invocation.end != "answered" and not history.is_refused(invocation, invocation.begun):
-        said = invocation.answer.get("code"), invocation.answer.get("detail")
-        history.violate("I10", f"{name} gets no token after the faults have ended: {said}")
+        result = invocation.answer.get("code"), invocation.answer.get("detail")
+        history.violate("I10", f"{name} gets no token after the faults have ended: {result}")
     return invocation
 
 
@@ -216,13 +216,13 @@ def check_latch_events(history: History) -> None:
 
 def check_outage_events(history: History) -> None:
     """Each outage sends one `Upstream Down` and one `Upstream Up`, unless a sender met a fault."""
-    told = Counter((what, since) for _, what, since in history.outage_events)
+    counts = Counter((what, since) for _, what, since in history.outage_events)
     is_hindered = any(one.is_hindered for one in history.answered)
     if not is_hindered:
-        for (what, since), count in told.items():
+        for (what, since), count in counts.items():
             if count > 1:
                 history.violate("outage", f"{what} of {since} was sent {count} times")
-            if what == "Upstream Up" and ("Upstream Down", since) not in told:
+            if what == "Upstream Up" and ("Upstream Down", since) not in counts:
                 history.violate("outage", f"the outage of {since} sent no Upstream Down event")
     if not history.outage_events:
         return

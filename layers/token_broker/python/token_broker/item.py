@@ -40,6 +40,9 @@ LONGEST_CLAIM = CLAIM_SECONDS + CLOCKS_DIFFER
 LATCHES = "credential_rejected"
 """The code of the failure that is not tried again with the same version of the secret."""
 
+UNAVAILABLE = "upstream_unavailable"
+"""The code of the failure that backs off for every version of the secret."""
+
 
 class Failure(Record):
     """The last exchange failed, for the *count*-th time in a row, the first time at *since*."""
@@ -55,6 +58,11 @@ class Failure(Record):
     upstream_message: str | None = None
     is_login: bool = False
     """Whether the last request that was sent had the credentials in it."""
+
+    @property
+    def is_outage(self) -> bool:
+        """Say whether the upstream was unavailable, whichever version of the secret was used."""
+        return self.code == UNAVAILABLE
 
     def is_backing_off(self, now: int) -> bool:
         """Say whether it is too early for another exchange."""
@@ -115,6 +123,8 @@ class Item(Record):
     rejected: str | None = None
     rejected_versions: tuple[str, ...] = ()
     """Versions of the secret that the upstream rejected: never tried again."""
+    latched_at: int = 0
+    """When the last of the *rejected_versions* was rejected."""
     report_times: tuple[int, ...] = ()
     forced_at: int = 0
     nudged_until: int = 0

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from token_broker.aliases import refuse_held
 from token_broker.conditional_writes import Rejection
-from token_broker.decisions import Verdict, verdict
+from token_broker.decisions import Verdict, latched_by, verdict
 from token_broker.errors import BrokerError, CredentialLatched, CredentialRejected, upstream_of
 from token_broker.item import SECOND_LOOK, Failure, Item, rfc3339
 from token_broker.refresh.invocation import Invocation
@@ -76,9 +76,8 @@ class CredentialGate:
         is_latched = gate.is_latched(version) or own.is_latched(version)
         if is_latched and noticed not in (None, version):
             version = self._invocation.reread_secret().version
-        for item in (gate, own):
-            if item.is_latched(version) and (item is gate or not gate.has_accepted(version)):
-                raise latched(item)
+        if latching := latched_by(gate, own, version):
+            raise latched(latching)
 
     def admit(self, lease: Item, version: str) -> None:
         """Return when *version* may be tried by the holder of a variant's *lease*.
@@ -231,10 +230,14 @@ def suspected(gate: Item, now: int) -> CredentialRejected:
 
 
 def latched(gate: Item) -> CredentialLatched:
-    """Return the error for a version that *gate*, or a variant's own item, has latched."""
-    since = gate.failure.since if gate.failure else 0
+    """Return the error for a version that *gate*, or a variant's own item, has latched.
+
+    A token of the secret's previous version clears the failure, so that is only the second source.
+    """
+    since = rfc3339(gate.latched_at or (gate.failure.since if gate.failure else 0))
+    at = f" at {since}" if since else ""
     return CredentialLatched(
-        f"this version of the secret was rejected at {rfc3339(since)}, and is not tried again:"
+        f"this version of the secret was rejected{at}, and is not tried again:"
         " set a new one, or DELETE to try this one once more",
         **upstream_of(gate.failure),
     )
