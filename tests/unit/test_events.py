@@ -289,6 +289,15 @@ def test_the_number_of_variants_is_limited() -> None:
         assert refused(read, wrong) == "drop: must be at most 2 variants' keys"
 
 
+def test_a_reason_has_200_printable_characters_at_most() -> None:
+    """Blanks around it do not belong to it."""
+    for value in ("x", " two words ", "x" * 200, " é " * 66):
+        assert events.reason(Document({"reason": value}, InvalidRequest)) == value.strip()
+    for value in ("two\nlines", "\u202e", "x" * 201):
+        detail = refused(events.reason, Document({"reason": value}, InvalidRequest))
+        assert detail == "reason: must be 1 to 200 printable characters"
+
+
 # Events of Secrets Manager
 
 ARN = f"arn:aws:secretsmanager:eu-west-1:123456789012:secret:{PREFIX}acme-AbCd12"

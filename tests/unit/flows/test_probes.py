@@ -72,13 +72,11 @@ OPTIONS: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
     ("vendorlink", {"extend_renewal": "absent"}, {}),
     ("vendorlink", {"extend_renewal": "null_spent"}, {"null_renewal": "drop"}),
     ("vendorlink", {"access_token": "opaque"}, {}),
+    ("vendorlink", {"lifetime": 1800}, {}),
     ("editor", {"verify_header": "x-api-key"}, {"verify_header": "x-api-key"}),
     ("editor", {"verify_header": "either"}, {}),
     ("editor", {"verify": "consumes"}, {"reuse": False}),
     ("editor", {"verify": "consumes", "user_id": "optional"}, {"reuse": False}),
-    ("editor", {"missing_parameter": "403"}, {}),
-    ("editor", {"expiration_time": "milliseconds"}, {}),
-    ("editor", {"expiration_time": "text"}, {}),
     ("editor", {"expiration_time": "float"}, {}),
 ]
 """A vendor's modes, and the options that follow."""
@@ -150,6 +148,7 @@ def test_a_probe_reports_the_mode_and_its_option(
     assert {name: getattr(fake.modes, name) for name in named} == named
     assert probe(flow, report["modes"]).run()[1]["findings"] == report["findings"]
     assert all(one["seen"] for one in report["findings"] if one["option"])
+    assert one.flow.observed.seen.keys() <= {each["question"] for each in report["findings"]}
     again = probe(flow, modes, options=options)
     second = again.run()[1]
     assert second["options"] == {}
@@ -369,12 +368,6 @@ TOLD: dict[str, tuple[str, list[Response], dict[str, Any], dict[str, str | None]
         FILE_ONLY | {"required": ["file"]},
         {"missing_parameter": "a token: it is optional"},
     ),
-    "a status that the fake has not": (
-        "editor",
-        [OPENED, answer({}, 409)],
-        {},
-        {"missing_parameter": "409"},
-    ),
     "an expiration that is no number": (
         "editor",
         [answer({"token": "t"})],
@@ -408,8 +401,31 @@ def test_responses_that_no_fake_gives_are_reported(
     report = report_of(flow, answers, **changes)
     assert {question: seen(report, question) for question in findings} == findings
     assert report["options"] == {}
-    missing = get_type_hints(EditorModes)["missing_parameter"]
-    assert report["modes"].get("missing_parameter") in {None, *get_args(missing)}
+
+
+def test_what_the_editor_answers_is_named_by_the_modes_of_its_fake() -> None:
+    """A status that the fake has not is no mode."""
+    names = get_type_hints(EditorModes)
+    values = {
+        "seconds": NOW + 1,
+        "milliseconds": 10**12 + 1,
+        "float": NOW + 0.5,
+        "text": str(NOW + 1),
+        "words": "tomorrow",
+        "past": NOW,
+        "zero": 0,
+        "null": None,
+    }
+    assert {*values, "missing"} == {*get_args(names["expiration_time"])}
+    for form, value in values.items():
+        report = report_of("editor", [answer({"token": "t", "expiration_time": value})])
+        assert report["modes"]["expiration_time"] == seen(report, "expiration_time") == form
+    statuses = {*get_args(names["missing_parameter"])}
+    for status in ("400", "401", "403", "409", "422"):
+        report = report_of("editor", [OPENED, answer({}, int(status))])
+        assert seen(report, "missing_parameter") == status
+        mode = report["modes"].get("missing_parameter")
+        assert mode == (status if status in statuses else None)
 
 
 def test_a_token_that_may_be_spent_is_not_kept() -> None:
@@ -486,14 +502,19 @@ def test_a_probe_distinguishes_its_token_from_those_of_other_variants() -> None:
 
 @pytest.mark.parametrize("kind", [UpstreamUnavailable, UpstreamContractChanged, UpstreamRefused])
 def test_an_outage_before_the_first_token_is_an_error(kind: type[UpstreamError]) -> None:
-    """After it, the token is returned, also if a response is too large."""
+    """After it, the token is returned, also if a response is too large. A defect is one always."""
     probed = ProbedFlow.of(FLOWS["vntana"], lambda: True)
 
     def fail(_: Request) -> NoReturn:
         raise kind("login: no answer")
+
+    def break_down(_: Request) -> NoReturn:
+        raise ZeroDivisionError
 
     send, request = probed.forgiving(fail), Request("POST", subjects.LOOPBACK, "login")
     with pytest.raises(kind):
         send(request)
     probed.observed.has_token = True
     assert send(request) is NO_ANSWER
+    with pytest.raises(ZeroDivisionError):
+        probed.forgiving(break_down)(request)

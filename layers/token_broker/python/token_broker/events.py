@@ -148,7 +148,7 @@ def formed(body: Document, name: str) -> str | None:
 def reason(body: Document) -> str:
     """Return why a connection is held."""
     value = body.text("reason")
-    if not value.isprintable() or not value.strip() or len(value) > LONGEST_REASON:
+    if not value.isprintable() or len(value) > LONGEST_REASON:
         raise body.wrong("reason", f"must be 1 to {LONGEST_REASON} printable characters")
     return value.strip()
 
