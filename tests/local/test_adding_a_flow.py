@@ -89,6 +89,21 @@ def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.mark.parametrize(
+    ("name", "why"),
+    [
+        *(("", "must match"), ("a", "must match"), ("Ledger", "must match"), ("lambda", "no word")),
+        *(("editor", "there is a flow"), ("vendor", "is taken"), ("control", "is taken")),
+        ("forget", "is taken"),  # the client has such a method
+    ],
+)
+def test_a_name_that_is_invalid_or_taken_is_refused(name: str, why: str, tmp_path: Path) -> None:
+    """Before anything is written."""
+    with pytest.raises(skeleton.Refused, match=why):
+        skeleton.main(name, tmp_path)
+    assert not [*tmp_path.iterdir()]
+
+
 def files(root: Path) -> dict[str, bytes]:
     """Return the contents of the files under *root*, by their paths."""
     found = (Path(folder) / name for folder, _, names in os.walk(root) for name in names)

@@ -14,6 +14,7 @@ from typing import IO, Any
 
 import boto3
 import pytest
+from botocore.stub import Stubber
 
 from tests.local.callers import signed
 from tests.subjects import CHECKED, clear_refusal, proof
@@ -21,14 +22,14 @@ from tests.systems import system
 from tests.waiting import PATIENCE_SECONDS, wait_until
 from token_broker.telemetry import Line
 from token_broker_local.addresses import FLOWS, Addresses, function_name, secret_name
-from token_broker_local.controls import RESPONSE_MEMBERS
+from token_broker_local.controls import RESPONSE_MEMBERS, Controls
 from token_broker_local.dashboard import CALL, FILES, PATH, SWITCH, Dashboard
 from token_broker_local.event_log import MAX_EVENTS, SENTENCES, EventLog
 from token_broker_local.functions import Function
 from token_broker_local.gateway import Gateway
-from token_broker_local.messages import HttpRequest, HttpResponse
+from token_broker_local.messages import GatewayError, HttpRequest, HttpResponse
 from token_broker_local.metrics import MAX_SERIES, OTHERS, POINTS, SECONDS, Metrics, percentile
-from token_broker_local.states import connections, state
+from token_broker_local.states import States, connections, state
 from token_broker_operations.dashboard import CHARTS, LISTED_EVENTS, Chart
 
 CHROMIUM = shutil.which("chromium")
@@ -281,6 +282,45 @@ def test_the_states_are_read_once_for_all_open_pages(clock: Clock) -> None:
     assert len(rounds) == 2
 
 
+def test_the_states_are_read_again_after_an_action_that_failed() -> None:
+    """It may have done its work all the same."""
+    rounds: list[int] = []
+
+    def states() -> Iterator[Mapping[str, Any]]:
+        rounds.append(1)
+        yield from ()
+
+    page = Dashboard(Metrics(), states, controls=Controls("", {}))
+    page.content(None)
+    headers = {
+        "Host": "localhost",
+        "Origin": "http://localhost",
+        "Content-Type": "application/json",
+    }
+    with pytest.raises(GatewayError):
+        page.answer(HttpRequest("POST", CALL, "", [*headers.items()], b"{}"))
+    page.content(None)
+    assert len(rounds) == 2
+
+
+def test_all_pages_of_the_secrets_are_listed() -> None:
+    """There may be thousands."""
+    secrets = boto3.client(
+        "secretsmanager",
+        region_name="eu-west-1",
+        aws_access_key_id="local",
+        aws_secret_access_key="local",
+    )
+    asked = {"Filters": [{"Key": "name", "Values": ["token-broker/local/"]}]}
+    with Stubber(secrets) as account:
+        page = {"SecretList": [{"Name": "one"}], "NextToken": "more"}
+        account.add_response("list_secrets", page, asked)
+        account.add_response(
+            "list_secrets", {"SecretList": [{"Name": "two"}]}, asked | {"NextToken": "more"}
+        )
+        assert [*States({}, secrets).names()] == ["one", "two"]
+
+
 def test_a_failed_status_call_is_shown_by_the_name_of_its_error() -> None:
     """Status calls of the page are not logged."""
 
@@ -402,6 +442,7 @@ def test_the_page_can_cause_a_latch_an_outage_and_a_recovery(local: Addresses, f
 
     assert act("token")["status"] == 200
     assert flow not in CHECKED or act("check")["ok"] is True
+    assert len({one["fingerprint"] for one in state()["variants"]} - {None}) == 1
     assert act("hold")["code"] == "invalid_request"  # no reason
     assert act("hold", reason="a drill")["held"]["reason"] == "a drill"
     assert state()["held"]["reason"] == "a drill"

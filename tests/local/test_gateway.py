@@ -8,11 +8,12 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from botocore.credentials import Credentials
 
 from tests.local.callers import HOST, signed
 from tests.waiting import PATIENCE_SECONDS
 from token_broker.flows import every
-from token_broker_local.addresses import FLOWS, function_name
+from token_broker_local.addresses import ACCESS_KEY, FLOWS, function_name
 from token_broker_local.functions import Function, LambdaContext
 from token_broker_local.gateway import Gateway
 from token_broker_local.messages import HttpRequest, HttpResponse
@@ -77,8 +78,9 @@ def test_each_route_has_its_function(method: str, path: str, flow: str) -> None:
     ],
 )
 def test_an_unknown_route_is_a_403(method: str, path: str) -> None:
-    """A REST API has no 404 and no 405: both are this 403, signed or not."""
-    for request in (signed(method, path), HttpRequest(method, path)):
+    """A REST API has no 404 and no 405: both are this 403, however it is signed."""
+    wrong = signed(method, path, credentials=Credentials(ACCESS_KEY, "wrong"))
+    for request in (signed(method, path), wrong, HttpRequest(method, path)):
         answer = gateway(echo).answer(request)
         assert answer.status == 403
         assert answer.body == b'{"message":"Missing Authentication Token"}'
@@ -241,6 +243,7 @@ def test_the_response_of_the_function_is_passed_on() -> None:
                 "retry-after": "3",
                 "content-type": "application/problem+json",
                 "date": "x",
+                "x-two": "replaced by the several",
             },
             "multiValueHeaders": {"x-two": ["a", "b"]},
             "body": "{}",
@@ -277,7 +280,8 @@ def test_a_base64_body_of_a_response_is_decoded() -> None:
         pytest.param({"status": 200}, id="an unknown member"),
         pytest.param({"statusCode": "ok"}, id="a status that is no number"),
         pytest.param({"statusCode": [200]}, id="a status that is a list"),
-        pytest.param({"statusCode": 2000}, id="a status that there is not"),
+        pytest.param({"statusCode": 199}, id="a status below a final one"),
+        pytest.param({"statusCode": 600}, id="a status that there is not"),
         pytest.param({"body": {"a": 1}}, id="a body that is no text"),
         pytest.param({"body": "%", "isBase64Encoded": True}, id="a body that is not base64"),
         pytest.param({"headers": {"a": 1}}, id="a header that is a number"),

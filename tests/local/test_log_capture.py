@@ -49,6 +49,7 @@ REPLACED = {"event": "replaced", "kind": "login", "generation": 2, "fingerprint"
         ([1], "[1]"),
         ("  ", None),
         (" as it is", "as it is"),
+        ("not as\x1b[2J it is", "not as\\x1b[2J it is"),
     ],
 )
 def test_a_log_line_is_described_without_repeating_the_call(line: Any, phrase: str | None) -> None:
