@@ -82,7 +82,7 @@ def skeletons(name: str, root: Path) -> Mapping[Path, str]:
 
 def tidy(paths: list[Path]) -> None:
     """Sort and format what is written: the order of imports depends on the flow's name."""
-    for words in ("check --fix-only --quiet", "format --quiet"):
+    for words in ("check --fix-only --quiet --no-cache", "format --quiet --no-cache"):
         command = [sys.executable, "-m", "ruff", *words.split(), *map(str, paths)]
         subprocess.run(command, check=True)  # noqa: S603 (make says what)
 
