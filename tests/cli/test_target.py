@@ -20,7 +20,7 @@ from token_broker_cli.context import SECONDS, Context
 from token_broker_cli.errors import CommandError
 from token_broker_cli.main import EPILOG, app
 from token_broker_cli.screen import Screen
-from token_broker_cli.settings import LocalSystem, Options, Settings
+from token_broker_cli.settings import FLOWS, LocalSystem, Options, Settings
 from token_broker_client.deadline import Deadline
 from token_broker_local.addresses import (
     ACCESS_KEY,
@@ -39,6 +39,8 @@ HOST = "https://abc.execute-api.eu-west-1.amazonaws.com"
 OWN = "https://broker.example.com"
 PAGE = Path(__file__).parents[2] / "docs" / "cli.md"
 STATUS = dict.fromkeys(("flow", "connection", "variants", "held", "complete", "secret_version"))
+LAST = 65_534 - len(FLOWS)
+"""Behind it are the ports of the AWS services and of each vendor's fake."""
 URL, STAGE = "TOKEN_BROKER_URL", "TOKEN_BROKER_STAGE"
 
 
@@ -100,7 +102,7 @@ URL, STAGE = "TOKEN_BROKER_URL", "TOKEN_BROKER_STAGE"
             pytest.param(Options(stage=stage), {}, "stage must match", id=stage)
             for stage in ("a" * 17, "1a", "-a", "prod/x", "Prod", "a_b")
         ),
-        pytest.param(Options(port=65_532), {}, "1 to 65531", id="no room for the vendors"),
+        pytest.param(Options(port=LAST + 1), {}, f"1 to {LAST}", id="no room for the vendors"),
         pytest.param(Options(local=True), {"PORT": "٨٠٨٠"}, "port", id="PORT of other digits"),
         pytest.param(Options(port=0), {STAGE: "prod"}, "port", id="port 0"),
         pytest.param(Options(local=True), {"PORT": "0"}, "port", id="PORT 0"),

@@ -32,11 +32,7 @@ TESTS = (
     *("tests/unit/flows/test_flows.py", f"tests/unit/flows/{NAME}"),
     *("tests/unit/flows/test_every_flow.py", "tests/template/test_rules.py"),
     *("tests/unit/flows/test_probes.py", "tests/unit/test_check.py"),
-    *(
-        "tests/unit/fakes",
-        "tests/functions/test_tokens.py",
-        "tests/functions/test_published_events.py",
-    ),
+    *("tests/unit/fakes", "tests/functions", "tests/cli/test_leaks.py"),
     *("tests/template/test_deploying.py", "tests/cli/test_probe.py"),
 )
 CHOSEN = f"{NAME} or same_in_all or unique_position or template_satisfies or every_parameter"
