@@ -371,7 +371,7 @@ def test_a_slow_status_call_is_shown_by_the_name_of_its_error(
 def test_events_are_described_newest_first(clock: Clock) -> None:
     """Of one flow or of all, of a bounded number; other lines of the log are ignored."""
     announcements = Announcements(clock)
-    lines = [
+    lines: list[dict[str, Any]] = [
         {"event": "held", "flow": "vntana", "connection": "a", "by": "jane", "reason": "{drill}"},
         {"event": "hand-out", "flow": "vntana", "connection": "a", "caller": "jane"},
         {"event": "replaced", "flow": "editor", "connection": "b", "generation": 1, "token": "s3c"},
