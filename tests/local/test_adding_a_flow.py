@@ -100,6 +100,18 @@ def test_a_name_that_is_invalid_or_taken_is_refused(name: str, why: str, tmp_pat
     assert not [*tmp_path.iterdir()]
 
 
+def test_nothing_is_overwritten(tmp_path: Path) -> None:
+    """Not even where one of the files is there."""
+    shutil.copytree(ROOT / "events", tmp_path / "events")
+    mine = tmp_path / "docs/upstreams" / f"{NAME}.md"
+    mine.parent.mkdir(parents=True)
+    mine.write_text("mine")
+    before = files(tmp_path)
+    with pytest.raises(skeleton.Refused, match="is there already"):
+        skeleton.main(NAME, tmp_path)
+    assert files(tmp_path) == before
+
+
 def files(root: Path) -> dict[str, bytes]:
     """Return the contents of the files under *root*, by their paths."""
     found = (Path(folder) / name for folder, _, names in os.walk(root) for name in names)

@@ -6,11 +6,12 @@ import shlex
 import tomllib
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import boto3
 import pytest
-from botocore.exceptions import ClientError
+from botocore.exceptions import ClientError, WaiterError
 from botocore.stub import Stubber
 from hypothesis import example, given
 from hypothesis import strategies as st
@@ -317,6 +318,28 @@ def sam(directory: Path) -> tuple[str, Callable[[], list[list[str]]]]:
     return str(program), runs
 
 
+LEFT = [
+    {
+        "LogicalResourceId": name,
+        "PhysicalResourceId": name,
+        "ResourceType": "AWS::KMS::Key",
+        "ResourceStatus": status,
+        "ResourceStatusReason": "why",
+    }
+    for name, status in {
+        "TokenKey": "DELETE_FAILED",
+        "Gone": "DELETE_COMPLETE",
+        "Unchanged": "UPDATE_FAILED",
+    }.items()
+]
+"""The resources of a stack of which one cannot be deleted."""
+
+
+def undeleted(*_: object) -> None:
+    """Fail as the deletion of such a stack does."""
+    raise WaiterError("stack_delete_complete", "it did not", {})
+
+
 def test_a_policy_that_is_still_attached_is_not_deleted(
     region: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -362,6 +385,14 @@ def test_a_policy_that_is_still_attached_is_not_deleted(
         "Team2": "billing",
     }
     each_policy("detach")
+    monkeypatch.setattr("sys.stdin", SimpleNamespace(isatty=lambda: True))
+    monkeypatch.setattr("builtins.input", lambda _: "")
+    assert destroy.main("old", "--guided") == "Nothing was deleted."
+    with monkeypatch.context() as failing:
+        failing.setattr(Account, "delete", undeleted)
+        failing.setattr(Account, "_resources", lambda *_: iter(LEFT))
+        assert destroy.main("old") == "It could not be deleted:\nTokenKey: why"
+    assert len(boto3.client("s3").list_objects_v2(Bucket="teams")["Contents"]) == 3
     iam.delete_role(RoleName="orders")
     iam.delete_user(UserName="jane")
     iam.delete_group(GroupName="people")
