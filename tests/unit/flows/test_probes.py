@@ -160,7 +160,9 @@ def test_a_probe_reports_the_mode_and_its_option(
     assert {name: getattr(fake.modes, name) for name in named} == named
     assert probe(flow, report["modes"]).run()[1]["findings"] == report["findings"]
     assert all(one["seen"] for one in report["findings"] if one["option"])
-    assert one.flow.observed.seen.keys() <= {each["question"] for each in report["findings"]}
+    observed = one.flow.observed.seen
+    assert observed.keys() <= {each["question"] for each in report["findings"]}
+    assert all(observed.values())
     again = probe(flow, modes, options=options)
     second = again.run()[1]
     assert second["options"] == {}

@@ -93,9 +93,7 @@ class _Session:
         self.answer = response
 
 
-def exchange(
-    credentials: Credentials, _variant: Variant, now: int, _kept: Token | None, observed: Observed
-) -> Exchange:
+def exchange(credentials: Credentials, _variant: Variant, now: int, observed: Observed) -> Exchange:
     """Log in, try each documented way to extend the session, and return its last token."""
     token = yield from flow.log_in(credentials, now)
     observed.has_token = True
