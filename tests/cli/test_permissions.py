@@ -161,7 +161,7 @@ def test_a_login_that_is_latched_for_one_token_is_not_tried(visitor: Visitor) ->
     """Whichever of its tokens says so, and though it was typed."""
     visitor.account.add("vendorlink/acme", variant(), variant(latched=True), secret=MINE)
     code, seen = visitor.watches(*CONNECT[:3], answers=["mine", "b", ""])
-    assert (code, "credential_latched" in seen) == (1, True)
+    assert (code, "credential_latched" in seen, "Changing it; " in seen) == (1, True, True)
     assert "Give others. Was it the vendor's mistake? Then `token-broker forget" in seen
 
 
@@ -173,6 +173,8 @@ def test_an_unchanged_document_is_not_stored(visitor: Visitor) -> None:
         result = visitor.says(*CONNECT, stdin=MINE)
         assert result.stdout.startswith(f"{done}: vendorlink/acme (stage test, ")
         assert result.stderr.splitlines(keepends=True)[1:] == [note]
+    told = Visitor.document(visitor.says(*CONNECT, "--json", stdin=MINE).stdout)
+    assert (told["done"], told["tried"]) == ("unchanged", False)
     assert visitor.account.asked["PutSecretValue"] == 1
 
 
@@ -180,48 +182,60 @@ DEEP = "[" * 60_000
 
 
 @pytest.mark.parametrize(
-    ("kept", "why"),
-    [
-        ({"SecretString": DEEP}, "the secret is no JSON"),
-        ({"SecretBinary": "AAAA"}, "the secret is no JSON"),
-    ],
-    ids=["deep", "binary"],
+    "kept", [{"SecretString": DEEP}, {"SecretString": "no JSON"}, {"SecretBinary": "AAAA"}]
 )
-def test_a_secret_that_cannot_be_read_is_replaced(
-    visitor: Visitor, kept: dict[str, str], why: str
-) -> None:
+def test_a_secret_that_cannot_be_read_is_replaced(visitor: Visitor, kept: dict[str, str]) -> None:
+    """`connect` is the way to correct it."""
     visitor.account.told["GetSecretValue"] = (200, {**kept, "VersionId": "{}-version"})
     result = visitor.says(*CONNECT, stdin=MINE)
     assert (result.exit_code, result.stdout[:8]) == (0, "updated:"), result.output
-    assert f"What is stored now is not looked at: {why}\n" in result.stderr
+    assert "What is stored now is not looked at: the secret is no JSON\n" in result.stderr
     assert "s3cret" not in repr(Stored("s3cret", "1"))
 
 
-@pytest.mark.parametrize(
-    ("words", "content", "said"),
-    [
-        (CONNECT[:3], DEEP.encode(), "usage: --file: no JSON in UTF-8\n"),
-        (CONNECT[:3], b'"\xff"', "usage: --file: no JSON in UTF-8\n"),
-        (CONNECT[:3], b'{\n "a" 1}', "usage: --file: no JSON at line 2, column 6\n"),
-        (("verify", "acme"), b"\xff", "usage: --file: no text in UTF-8\n"),
-    ],
-    ids=["deep", "no text", "no JSON", "no token"],
-)
-def test_a_file_that_cannot_be_read_is_wrong_usage(
-    visitor: Visitor, tmp_path: Path, words: tuple[str, ...], content: bytes, said: str
+WRONG_FILE = {
+    b"{": "usage: --file: no JSON at line 1, column 2\n",
+    b'{\n "a" 1}': "usage: --file: no JSON at line 2, column 6\n",
+    DEEP.encode(): "usage: --file: no JSON in UTF-8\n",
+    b'"\xff"': "usage: --file: no JSON in UTF-8\n",
+    b"{}".ljust(65_537): "usage: --file: more than 65536 bytes\n",
+    b"{}".ljust(65_536): "username: is missing",
+    b"[]": "it must be a JSON object",
+    b'{"password": "s3cret"}': "username: is missing",
+    b'{"username": ["s3cret"]}': "username: must be a string that is not blank",
+    b'{"username": "a", "password": "s3cret", "host": "h", "pasword": ""}': "pasword: is not known",
+}
+
+
+@pytest.mark.parametrize("content", WRONG_FILE, ids=lambda content: content[:40].decode("latin1"))
+def test_an_invalid_document_is_reported_by_its_wrong_key(
+    visitor: Visitor, tmp_path: Path, content: bytes
 ) -> None:
-    file = tmp_path / "file"
+    """Never by its value; nothing is stored."""
+    said = WRONG_FILE[content]
+    is_usage = said.startswith("usage")
+    if not is_usage:
+        said = f"not_configured: {said}\n→ Correct that key; nothing was stored.\n"
+    file = tmp_path / "secret.json"
     file.write_bytes(content)
-    result = visitor.says(*words, "--file", str(file))
-    assert (result.exit_code, result.stdout) == (2, "")
-    assert result.stderr.rpartition(")\n")[2] == said
+    for place in ("-", str(file)):
+        result = visitor.says(*CONNECT[:3], "--file", place, stdin=content)
+        assert (result.exit_code, result.stdout) == (2 if is_usage else 1, "")
+        assert result.stderr.partition(")\n")[2] == said
+    assert not visitor.account.asked["PutSecretValue"]
 
 
-def test_a_new_secret_has_a_description(visitor: Visitor) -> None:
+def test_a_token_that_is_no_text_is_wrong_usage(visitor: Visitor) -> None:
+    result = visitor.says("verify", "acme", "--file", "-", stdin=b"\xff")
+    assert (result.exit_code, result.stderr) == (2, "usage: --file: no text in UTF-8\n")
+
+
+def test_a_new_secret_has_a_description_and_a_key(visitor: Visitor) -> None:
     """And the list of secrets is asked for the stage's own."""
-    visitor.says("connect", "vendorlink", "new", *CONNECT[3:], stdin=MINE)
+    visitor.says("connect", "vendorlink", "new", *CONNECT[3:], "--kms-key", "mine", stdin=MINE)
     (body,) = visitor.account.bodies["CreateSecret"]
     assert body["Description"] == "Credentials that Token Broker logs in with"
+    assert body["KmsKeyId"] == "mine"
     visitor.says("connections")
     (body,) = visitor.account.bodies["ListSecrets"]
     assert body["Filters"] == [{"Key": "name", "Values": ["token-broker/test/"]}]
@@ -235,56 +249,3 @@ def test_accounts_are_not_compared_where_the_stack_names_the_address(visitor: Vi
     host = visitor.account.url.removeprefix("http://")
     assert result.stdout == f"updated: vendorlink/acme (stage test, {host})\n", result.output
     assert not [one for one in visitor.account.asked if one.startswith("GET ")]
-
-
-def test_a_proposed_value_is_stored(visitor: Visitor) -> None:
-    """Who takes the proposal has it in the secret, where the broker wants it.
-
-    What is no document, or no text, is not proposed.
-    """
-    words = ("connect", "vendorlink", "acme", "--no-check")
-    kept: object
-    for kept, answer, host in (
-        ({}, "", "app.vendorlink.nl"),
-        ([1], "", "app.vendorlink.nl"),
-        ({"host": 5}, "", "app.vendorlink.nl"),
-        ({"host": "other.vendorlink.nl"}, "", "other.vendorlink.nl"),
-        ({"host": "other.vendorlink.nl"}, " app.vendorlink.nl ", "app.vendorlink.nl"),
-    ):
-        visitor.account.secrets[SECRET] = json.dumps(kept)
-        code, seen = visitor.watches(*words, answers=["demo", "password", answer])
-        assert code == 0, seen
-        assert ("Changing it; " in seen) == (isinstance(kept, dict) and bool(kept))
-        assert json.loads(visitor.account.secrets[SECRET])["host"] == host
-
-
-def test_an_implied_default_is_not_stored(visitor: Visitor) -> None:
-    """Not even where something else was stored before."""
-    given = {"parameters": {"userId": "7", "n": 0}}
-    kept = given | {"token_url": "https://old.example", "editor_url": "https://e.example"}
-    visitor.account.add("editor/acme", secret=json.dumps(kept | {"pinned": "userId"}))
-    answers = ["key", "", "https://tokens.kudo.graebert.com", ""]
-    code, seen = visitor.watches("connect", "editor", "acme", "--no-check", answers=answers)
-    assert code == 0, seen
-    stored = json.loads(visitor.account.secrets["token-broker/test/editor/acme"])
-    assert stored == given | {"api_key": "key", "editor_url": "https://e.example"}
-    assert "choose it (of userId, n; empty: none): " in seen
-
-
-def test_another_kind_of_login_replaces_the_stored_one(visitor: Visitor) -> None:
-    """What is not asked for stays; a dash ends what was pinned."""
-    kept = {"email": "a@b.c", "password": "old", "organization": "acme", "options": {"lifetime": 9}}
-    document = json.dumps(kept | {"pinned": ["organization"]})
-    visitor.account.add("vntana/acme", secret=document)
-    answers = ["key", "", "", "", "-"]
-    code, seen = visitor.watches("connect", "vntana", "acme", "--no-check", answers=answers)
-    assert code == 0, seen
-    assert "Organization, uuid or slug [acme]: " in seen
-    assert "Workspace, uuid or slug (empty: none): " in seen
-    assert "(of organization) [organization]: " in seen
-    stored = json.loads(visitor.account.secrets["token-broker/test/vntana/acme"])
-    assert stored == {
-        "personal_access_token": "key",
-        "organization": "acme",
-        "options": {"lifetime": 9},
-    }

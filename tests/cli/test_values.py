@@ -19,18 +19,15 @@ from tests.cli.accounts import Visitor
 from tests.cli.statuses import NOW, at, variant
 from tests.waiting import PATIENCE_SECONDS
 from token_broker import errors
-from token_broker_cli import questions
 from token_broker_cli.checks import clock
 from token_broker_cli.context import Context, concurrently
 from token_broker_cli.errors import ADVICE, CommandError, command_error
 from token_broker_cli.fields import value_of
 from token_broker_cli.main import app
-from token_broker_cli.questions import is_here, is_same_login
 from token_broker_cli.screen import SIGNS, Screen, facts, plain
-from token_broker_cli.settings import FLOWS, LocalSystem, Options, Settings, host_of
+from token_broker_cli.settings import LocalSystem, Options, Settings, host_of
 from token_broker_cli.tokens import curl, export, masked
 from token_broker_cli.variants import VariantView, span, when, written
-from token_broker_descriptors import asked, every
 
 URL = "https://abc.execute-api.eu-west-1.amazonaws.com/prod"
 ADDRESSES = (
@@ -277,13 +274,6 @@ def test_only_host_and_port_of_an_address_are_shown() -> None:
 
 
 @pytest.mark.parametrize(
-    "host", ["127.0.0.1:8083", "localhost", "localhost:1", "app.vendorlink.nl"]
-)
-def test_a_host_of_this_machine_is_known(host: str) -> None:
-    assert is_here(host) == (host != "app.vendorlink.nl")
-
-
-@pytest.mark.parametrize(
     ("kind", "called", "values"),
     [
         ("object", "a JSON object", ["{}"]),
@@ -380,18 +370,6 @@ def test_a_token_is_masked_in_headers_and_url() -> None:
     }
 
 
-@pytest.mark.parametrize("flow", FLOWS)
-def test_secret_questions_are_hidden(flow: str) -> None:
-    """Names and addresses are not."""
-    questions = [*asked(every()[flow].questions)]
-    assert any(question.is_secret for question in questions)
-    for question in questions:
-        if re.search("(password|token|key)$", question.key):
-            assert question.is_secret, question.key
-        if re.search("(name|url|host)$", question.key) or question.default or question.local:
-            assert not question.is_secret, question.key
-
-
 def test_control_characters_are_replaced(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -412,23 +390,6 @@ def test_each_non_ascii_character_has_a_replacement() -> None:
     assert len(signs) > 10
     assert all(chr(SIGNS[ord(sign)]).isascii() for sign in signs if ord(sign) in SIGNS)
     assert signs == {chr(one) for one in SIGNS}
-
-
-@pytest.mark.parametrize(
-    ("flow", "keys"),
-    {
-        "vntana": {"personal_access_token", "email", "password", "base_url"},
-        "vendorlink": {"username", "password", "host"},
-        "editor": {"api_key", "token_url"},
-    }.items(),
-)
-def test_a_login_is_compared_by_its_deciding_keys(flow: str, keys: set[str]) -> None:
-    """The keys that name the account, the credentials and the address."""
-    one = dict.fromkeys(keys, "x")
-    assert is_same_login(flow, one, one | {"options": {}, "organization": "y"})
-    asks = {question.key for question in asked(every()[flow].questions)}
-    others = asks | {"options", "another"}
-    assert {key for key in others if not is_same_login(flow, one, one | {key: "y"})} == keys
 
 
 @pytest.mark.parametrize(
@@ -457,48 +418,3 @@ def test_options_of_a_token_are_sent(
     word, *options = words.split()
     visitor.says(word, "vntana", "acme", *options)
     assert asked == [body]
-
-
-PIN = "Pinned, so that callers may not choose it (of organization; empty: none)"
-KEPT = {"organization": "acme", "host": "x.nl", "token_url": "https://t", "password": "p"}
-QUESTIONS = {
-    "vntana": [
-        ("Personal access token (empty: log in by e-mail)", "", True),
-        ("E-mail", None, False),
-        ("Password", None, True),
-        ("Organization, uuid or slug", "acme", False),
-        ("Workspace, uuid or slug (empty: none)", "", False),
-        ("Address", "http://127.0.0.1:8082", False),
-        (PIN, "", False),
-    ],
-    "vendorlink": [
-        ("User name", None, False),
-        ("Password", None, True),
-        ("Host", "x.nl", False),
-    ],
-    "editor": [
-        ("API key", None, True),
-        ("Address of the editor", "http://127.0.0.1:8084/editor", False),
-        ("Address of the token service", "https://t", False),
-    ],
-}
-"""Each with what it proposes, and whether it is typed unseen; None has to be answered."""
-
-
-@pytest.mark.parametrize("flow", QUESTIONS)
-def test_each_question_proposes_the_stored_value_or_the_local_address(
-    monkeypatch: pytest.MonkeyPatch, flow: str
-) -> None:
-    """But no secret. Keys without a question stay in the document."""
-    seen: list[tuple[str, str | None, bool]] = []
-
-    def prompt(text: str, default: str | None = None, *, hide: bool = False) -> str:
-        seen.append((text, default, hide))
-        return default or ""
-
-    monkeypatch.setattr(questions, "prompt", prompt)
-    document = questions.ask_for_secret(flow, KEPT, LocalSystem())
-    assert seen == QUESTIONS[flow]
-    asks = {one.key for one in asked(every()[flow].questions)}
-    assert {key: KEPT[key] for key in KEPT.keys() - asks}.items() <= document.items()
-    assert "password" not in document.keys() & asks
