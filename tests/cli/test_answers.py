@@ -38,14 +38,13 @@ def _moment(monkeypatch: pytest.MonkeyPatch) -> None:
 def account(account: Account) -> Account:
     """Return an account with connections in each kind of trouble, and in none."""
     key = {"variant": "123456789abc"}
-    account.add("editor/acme")
-    account.add("editor/latched", variant(), variant("dead", latched=True, **ENDED))
+    account.add("editor/acme", variant(), variant("dead", latched=True, **ENDED))
     account.add("vntana/failing", variant(**key), variant("aging", **RENEWING))
     account.add("vntana/held", variant("stale", failure=failure(), latched=True, **key), held=HOLD)
     account.add("vendorlink/empty", variants=[], held=HOLD)
     account.add("vendorlink/none", variants=[])
     account.add("editor/lost")
-    account.answers["editor/lost"] = {"code": "store_unavailable", "detail": LONG, "status": 503}
+    account.answers["editor/lost"] = {"code": "not_configured", "detail": LONG, "status": 500}
     return account
 
 
@@ -71,14 +70,13 @@ updated: <of>
 ! not tried at the vendor: `token-broker token vendorlink acme` does that
 """,
     "connections": """\
-editor/lost\t\tnot known\t\t\tstore_unavailable
-editor/latched\tthe connection\tdead, latched\tended\t3\t
-editor/latched\tthe connection\tfresh\t30 min\t3\t
+editor/lost\t\tnot known\t\t\tnot_configured
+editor/acme\tthe connection\tdead, latched\tended\t3\t
+editor/acme\tthe connection\tfresh\t30 min\t3\t
 vendorlink/empty\t\tnone yet\t\t\theld: leak
 vntana/held\tvariant 12345678\tstale, latched\t30 min\t3\tupstream_unavailable, 2 times, held: leak
 vntana/failing\torganization abcdef01\taging\t30 min\t0\tupstream_unavailable
 vntana/failing\tvariant 12345678\tfresh\t30 min\t3\t
-editor/acme\tthe connection\tfresh\t30 min\t3\t
 vendorlink/acme\tthe connection\tfresh\t30 min\t3\t
 vendorlink/none\t\tnone yet\t\t\t
 """,
@@ -109,8 +107,8 @@ generation\t3, fingerprint 0123456789abcdef
 failure\tupstream_unavailable, 2 times, 1 min ago
 latched\tthis version of the secret is not tried again
 """,
-    "status editor latched": f"""\
-connection\teditor/latched
+    "status editor acme": f"""\
+connection\teditor/acme
 secret version\t{{}}-version
 token\tthe connection
 {FRESH}\
@@ -282,8 +280,8 @@ def test_json_has_all_connections(visitor: Visitor) -> None:
     first, *others = Visitor.document(result.stdout)["connections"]
     error = first.pop("error")
     assert first == {"flow": "editor", "connection": "lost"}
-    assert (error["code"], error["detail"]) == ("store_unavailable", LONG)
-    assert error["advice"].startswith("See whether DynamoDB")
+    assert (error["code"], error["detail"]) == ("not_configured", LONG)
+    assert error["advice"] == "Correct the secret with `token-broker connect editor lost`."
     names = [line.split("\t")[0] for line in PIPED["connections"].splitlines()]
     assert others == [
         {**answers[name], "secret_version": "{}-version"} for name in dict.fromkeys(names[1:])
@@ -382,9 +380,8 @@ def test_a_person_sees_the_answer_and_the_notes(
 
 LIST = """\
 Connection      Token                   Ends in     Gen Failures
-editor/lost     not known                               store_unavailabl
-                                                        e
-editor/latched
+editor/lost     not known                               not_configured
+editor/acme
   the           ░░░░░░░░ dead, latched  ended         3
   connection
   the           ████░░░░ fresh          30 min        3
@@ -399,22 +396,19 @@ vntana/failing
   abcdef01                                              able
   variant       ████░░░░ fresh          30 min        3
   12345678
-editor/acme
-  the           ████░░░░ fresh          30 min        3
-  connection
 vendorlink/acme
   the           ████░░░░ fresh          30 min        3
   connection
 vendorlink/none none yet
 
-5 of 8 connections need attention: editor/lost, editor/latched,
+5 of 7 connections need attention: editor/lost, editor/acme,
 vendorlink/empty, vntana/held, vntana/failing
 """
 BELOW = """\
 editor/lost
   not known
-  store_unavailable
-editor/latched
+  not_configured
+editor/acme
   the connection
   dead, latched, ended, generation 3
   the connection
@@ -432,16 +426,13 @@ vntana/failing
   upstream_unavailable
   variant 12345678
   fresh, 30 min, generation 3
-editor/acme
-  the connection
-  fresh, 30 min, generation 3
 vendorlink/acme
   the connection
   fresh, 30 min, generation 3
 vendorlink/none
   none yet
 
-5 of 8 connections need attention: editor/lost, editor/latched,
+5 of 7 connections need attention: editor/lost, editor/acme,
 vendorlink/empty, vntana/held, vntana/failing
 """
 
@@ -475,8 +466,8 @@ WRONG = {
     "connections": [
         ("1;31", "lost"),
         ("31", "not known"),
-        ("31", "store_unavailable"),
-        ("1;31", "latched"),
+        ("31", "not_configured"),
+        ("1;31", "acme"),
         ("31", "░░░░░░░░ dead, latched"),
         ("1;31", "empty"),
         ("31", "held: leak"),
@@ -495,7 +486,7 @@ WRONG = {
         ("31", "this version of the secret is not tried again"),
     ],
     "explain vntana held": [("31", "held: 2 h ago by me: leak"), ("31", "stale, latched.")],
-    "status editor lost": [("1;31", "store_unavailable")],
+    "status editor lost": [("1;31", "not_configured")],
 }
 
 
@@ -533,7 +524,7 @@ ERRORS = {
     "token editor acme --parameters []": "usage: --parameters must be a JSON object\n",
     "token vendorlink acme/x": f"usage: NAME must match {CONNECTION.pattern}\n",
     "status editor lost": (
-        f"store_unavailable: {LONG}\n→ See whether DynamoDB and KMS work: `token-broker doctor`.\n"
+        f"not_configured: {LONG}\n→ Correct the secret with `token-broker connect editor lost`.\n"
     ),
 }
 

@@ -45,18 +45,6 @@ def test_an_api_that_refuses_is_reported(visitor: Visitor, words: list[str]) -> 
     assert ("(stage test, " in result.stderr) == (words[0] in CHANGING)
 
 
-def test_connections_are_listed_if_some_calls_fail(visitor: Visitor) -> None:
-    """Each has its advice, which names the connection."""
-    problem = {"code": "not_configured", "detail": "host: is missing", "status": 500}
-    visitor.account.answers["vendorlink/acme"] = problem
-    assert "connect vendorlink acme" in visitor.says("connections", "--json").stdout
-    visitor.account.denied.add("api")
-    result = visitor.says("connections")
-    assert (result.exit_code, result.stdout.split("\t")[2]) == (1, "not known")
-    told = json.loads(visitor.says("connections", "--json").stdout)["connections"]
-    assert told[0]["error"]["code"] == "access_denied"
-
-
 def test_secrets_with_similar_names_are_not_listed(visitor: Visitor) -> None:
     """Its name only begins, or ends, like that of one."""
     visitor.account.add("editor/acme")
@@ -94,31 +82,30 @@ def test_a_secret_that_aws_fails_to_read_is_not_overwritten(visitor: Visitor) ->
     assert not visitor.account.asked["PutSecretValue"]
 
 
-@pytest.mark.parametrize("theirs", [THEIRS, None], ids=["changed", "deleted"])
-def test_connect_keeps_a_concurrent_change(visitor: Visitor, theirs: str | None) -> None:
+@pytest.mark.parametrize(
+    ("mine", "theirs", "operation", "time"),
+    [
+        pytest.param("{}", THEIRS, "GetSecretValue", 2, id="changed"),
+        pytest.param("{}", None, "GetSecretValue", 2, id="deleted"),
+        pytest.param(None, THEIRS, "CreateSecret", 1, id="created"),
+    ],
+)
+def test_connect_keeps_a_concurrent_change(
+    visitor: Visitor, mine: str | None, theirs: str | None, operation: str, time: int
+) -> None:
     """A person who types for minutes does not undo it unseen."""
-    secrets = visitor.account.secrets
+    account = visitor.account
+    account.secrets = {SECRET: mine} if mine else {}
 
     def meddle() -> None:
-        if visitor.account.asked["GetSecretValue"] == 2:
-            secrets.pop(SECRET)
-            secrets.update({SECRET: theirs} if theirs else {})
+        if account.asked[operation] == time:
+            account.secrets = {SECRET: theirs} if theirs else {}
 
-    visitor.account.first["GetSecretValue"] = meddle
+    account.first[operation] = meddle
     result = visitor.says(*CONNECT, stdin=MINE)
     assert (result.exit_code, result.stdout) == (1, "")
     assert "conflict: " in result.stderr
-    assert secrets.get(SECRET) == theirs
-
-
-def test_connect_keeps_a_concurrently_created_secret(visitor: Visitor) -> None:
-    secrets = visitor.account.secrets
-    del secrets[SECRET]
-    visitor.account.first["CreateSecret"] = lambda: secrets.update({SECRET: THEIRS})
-    result = visitor.says(*CONNECT, stdin=MINE)
-    assert (result.exit_code, result.stdout) == (1, "")
-    assert "conflict: " in result.stderr
-    assert secrets[SECRET] == THEIRS
+    assert account.secrets.get(SECRET) == theirs
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@
 import json
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import combinations, product
 from random import Random
 from typing import Any
@@ -14,6 +14,7 @@ from typer.testing import CliRunner
 from tests.cli.accounts import Visitor
 from tests.cli.operators import Operator
 from tests.cli.test_connect import NAMES, secret, secrets_manager
+from tests.functions.test_probe import is_live
 from tests.functions.world import World, client
 from tests.subjects import FLOWS as EACH
 from tests.subjects import LOOPBACK
@@ -135,18 +136,6 @@ def tokens(world: World, flow: str) -> set[str]:
         "vendorlink": {*of_vendorlink.access, *of_vendorlink.renewals},
         "editor": set(world.editor.openings),
     }[flow]
-
-
-def is_live(world: World, flow: str, answer: Mapping[str, Any]) -> bool:
-    """Say whether the vendor takes the token of *answer*."""
-    value = next(iter(answer["headers"].values())).removeprefix("Bearer ")
-    finders: dict[str, Callable[[], Any]] = {
-        "vntana": lambda: world.vntana.session(value),
-        "vendorlink": lambda: world.vendorlink.tokens.access.get(value),
-        "editor": lambda: world.editor.openings.get(value),
-    }
-    found = finders[flow]()
-    return found is not None and not found.is_dead(getattr(world, flow).now)
 
 
 def check_budget(fake: Any, budget: Budget) -> None:

@@ -104,20 +104,49 @@ def test_options_that_name_two_brokers_are_refused(
     assert raised.value.exit_code == 2
 
 
+PROD = f"{HOST}/prod"
+ADDRESSES = (
+    f"{PROD}/v1/",
+    f"{PROD} ",
+    PROD.replace(".com", ".com:443"),
+    PROD.replace(".com", ".com.cn"),
+    PROD.replace("abc", "vpce-1").replace(".amazonaws", ".vpce.amazonaws"),
+)
+"""As API Gateway has them, too."""
+
+
 @pytest.mark.parametrize(
-    ("options", "environment", "stage"),
+    ("options", "environment", "stage", "url"),
     [
-        (Options(stage="prod", url=OWN), {STAGE: "test", URL: f"{HOST}/test"}, "prod"),
-        (Options(), {STAGE: "prod", URL: OWN}, "prod"),
-        (Options(stage="prod"), {URL: f"{HOST}/prod"}, "prod"),
-        (Options(stage="prod"), {URL: "", STAGE: ""}, "prod"),
+        (Options(local=True), {}, "local", "http://127.0.0.1:8080"),
+        (Options(local=True), {"PORT": "9080"}, "local", "http://127.0.0.1:9080"),
+        (Options(local=True), {"PORT": ""}, "local", "http://127.0.0.1:8080"),
+        (Options(port=7080), {"PORT": "9080"}, "local", "http://127.0.0.1:7080"),
+        (Options(port=1), {}, "local", "http://127.0.0.1:1"),
+        (Options(port=65_531), {}, "local", "http://127.0.0.1:65531"),
+        *((Options(url=url), {}, "prod", url) for url in (PROD, *ADDRESSES)),
+        (Options(stage="prod", url=PROD), {STAGE: "dev"}, "prod", PROD),
+        (Options(stage="prod", url=OWN), {STAGE: "test", URL: f"{HOST}/test"}, "prod", OWN),
+        (Options(), {STAGE: "prod", URL: OWN}, "prod", OWN),
+        (Options(stage="prod"), {URL: PROD}, "prod", PROD),
+        (Options(stage="prod"), {URL: "", STAGE: ""}, "prod", None),
+        (Options(stage="pr-2".ljust(16, "0")), {}, "pr-2000000000000", None),
     ],
 )
-def test_stage_and_address_of_one_source_are_used_together(
-    options: Options, environment: dict[str, str], stage: str
+def test_options_override_the_environment(
+    options: Options, environment: dict[str, str], stage: str, url: str | None
 ) -> None:
-    """A custom domain has no stage in it."""
-    assert Settings.of(options, environment).stage == stage
+    """The local system's port implies it; the URL names its stage; else the stack is asked."""
+    settings = Settings.of(options, environment)
+    assert (settings.stage, settings.url) == (stage, url)
+    assert settings.secrets == f"token-broker/{stage}/"
+
+
+def test_options_after_a_command_override_options_before_it() -> None:
+    """Also values that are 0 or empty."""
+    front, behind = Options(stage="one", json=True, port=1), Options(stage="", port=0)
+    assert behind.over(front) == Options(stage="", json=True, port=0)
+    assert Options().over(front) == front
 
 
 @pytest.mark.parametrize("words", COMMANDS, ids=lambda words: words[0])

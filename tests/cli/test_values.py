@@ -25,25 +25,15 @@ from token_broker_cli.errors import ADVICE, CommandError, command_error
 from token_broker_cli.fields import value_of
 from token_broker_cli.main import app
 from token_broker_cli.screen import SIGNS, Screen, facts, plain
-from token_broker_cli.settings import LocalSystem, Options, Settings, host_of
+from token_broker_cli.settings import Options, Settings, host_of
 from token_broker_cli.tokens import curl, export, masked
 from token_broker_cli.variants import VariantView, span, when, written
-
-URL = "https://abc.execute-api.eu-west-1.amazonaws.com/prod"
-ADDRESSES = (
-    f"{URL}/v1/",
-    URL.replace(".com", ".com:443"),
-    URL.replace(".com", ".com.cn"),
-    URL.replace("abc", "vpce-1").replace(".amazonaws", ".vpce.amazonaws"),
-)
-"""As API Gateway has them, too."""
 
 
 @pytest.mark.parametrize(
     ("seconds", "words"),
     [
         (-5, "0 s"),
-        (0, "0 s"),
         (59, "59 s"),
         (60, "1 min"),
         (119, "1 min"),
@@ -111,39 +101,6 @@ def test_each_state_has_a_colour() -> None:
 )
 def test_a_token_is_named_by_its_context(context: Any, name: str) -> None:
     assert VariantView(variant(context=context), NOW).name == name
-
-
-@pytest.mark.parametrize(
-    ("options", "environment", "stage", "url"),
-    [
-        (Options(local=True), {}, "local", "http://127.0.0.1:8080"),
-        (Options(local=True), {"PORT": "9080"}, "local", "http://127.0.0.1:9080"),
-        (Options(local=True), {"PORT": ""}, "local", "http://127.0.0.1:8080"),
-        (Options(port=7080), {"PORT": "9080"}, "local", "http://127.0.0.1:7080"),
-        (Options(port=1), {}, "local", "http://127.0.0.1:1"),
-        (Options(port=LocalSystem.LAST_PORT), {}, "local", "http://127.0.0.1:65531"),
-        (Options(url=URL), {}, "prod", URL),
-        *((Options(url=url), {}, "prod", url) for url in ADDRESSES),
-        (Options(stage="prod", url=URL), {"TOKEN_BROKER_STAGE": "dev"}, "prod", URL),
-        (Options(url=f"{URL} "), {}, "prod", f"{URL} "),
-        (Options(stage="d"), {}, "d", None),
-        (Options(stage="pr-2".ljust(16, "0")), {}, "pr-2000000000000", None),
-    ],
-)
-def test_options_override_the_environment(
-    options: Options, environment: dict[str, str], stage: str, url: str | None
-) -> None:
-    """The local system's port implies it; the URL names its stage; else the stack is asked."""
-    settings = Settings.of(options, environment)
-    assert (settings.stage, settings.url) == (stage, url)
-    assert settings.secrets == f"token-broker/{stage}/"
-
-
-def test_options_after_a_command_override_options_before_it() -> None:
-    """Also values that are 0 or empty."""
-    front, behind = Options(stage="one", json=True, port=1), Options(stage="", port=0)
-    assert behind.over(front) == Options(stage="", json=True, port=0)
-    assert Options().over(front) == front
 
 
 REFUSALS = (
@@ -256,7 +213,10 @@ def test_concurrent_results_keep_their_order() -> None:
             concurrently(fail, range(2))
 
 
-@pytest.mark.parametrize(("options", "tries"), [(Options(local=True), 1), (Options(url=URL), 3)])
+@pytest.mark.parametrize(
+    ("options", "tries"),
+    [(Options(local=True), 1), (Options(stage="prod"), 3)],
+)
 def test_calls_to_aws_have_few_attempts_and_short_timeouts(
     monkeypatch: pytest.MonkeyPatch, options: Options, tries: int
 ) -> None:
