@@ -225,8 +225,9 @@ def test_probe_writes_the_options_that_it_found(
     try:
         report = operator.told("probe", flow, name, "--yes")
         assert (report["options"], report["written"]) == (options, True)
-        connect = ("connect", flow, new, "--file", "-")
-        told = operator.told(*connect, stdin=document)
+        result = operator.says("connect", flow, new, "--file", "-", stdin=document)
+        assert f"✓ option {next(iter(options))} " in result.stderr
+        told = operator.told("connect", flow, next(NAMES), "--file", "-", stdin=document)
         assert (told["done"], told["tried"], told["options"]) == ("created", True, options)
         for one in (name, new):
             found = secrets_manager(operator).get_secret_value(SecretId=secret_name(flow, one))
