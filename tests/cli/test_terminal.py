@@ -13,7 +13,7 @@ import pytest
 from typer.main import get_command
 
 from tests.cli.accounts import Visitor
-from tests.cli.operators import Operator
+from tests.cli.operators import COLOUR, Operator
 from tests.waiting import PATIENCE_SECONDS
 from token_broker_cli.main import app
 
@@ -42,6 +42,18 @@ def test_stdout_decides_whether_a_token_is_masked(visitor: Visitor) -> None:
     os.close(mine)
     os.close(theirs)
     assert (result.stdout, result.stderr) == ("-H 'Authorization: Bearer t0ken'\n", "")
+
+
+def test_a_typed_token_is_not_shown(visitor: Visitor) -> None:
+    visitor.account.add("editor/acme")
+    visitor.account.actions["POST", "verify"] = {"valid": False}
+    code, seen = visitor.watches("verify", "acme", answers=["s3cret"])
+    assert (code, COLOUR.sub("", seen)) == (1, "Token: \nnot valid: unknown, or it ended\n")
+
+
+def test_json_on_a_terminal_has_no_progress_beside_it(visitor: Visitor) -> None:
+    code, seen = visitor.watches("connections", "--json")
+    assert (code, len(json.loads(seen)["connections"])) == (0, 1)
 
 
 def test_no_color_removes_the_colours(visitor: Visitor) -> None:

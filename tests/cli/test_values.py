@@ -267,12 +267,14 @@ def test_help_names_the_flow_of_a_field() -> None:
 @pytest.mark.parametrize("value", ["Bearer a'b $c", "plain"])
 def test_a_shell_reads_printed_values_unchanged(value: str) -> None:
     """Also quotes, spaces and dollar signs."""
-    answer = {"flow": "vntana", "headers": {"x": value}, "base_url": "b", "expires_at": "e"}
+    parts = {"base_url": "b", "url": "u", "expires_at": "e"}
+    answer = {"flow": "vntana", "headers": {"x": value}, **parts}
     assert [shlex.split(line) for line in curl(answer)] == [["-H", f"x: {value}"]]
     assert [shlex.split(line)[1] for line in export(answer)] == [
         f"VNTANA_HEADER=x: {value}",
         f"VNTANA_TOKEN={value.removeprefix('Bearer ')}",
         "VNTANA_BASE_URL=b",
+        "VNTANA_URL=u",
         "VNTANA_EXPIRES_AT=e",
     ]
 
@@ -355,19 +357,20 @@ def test_each_non_ascii_character_has_a_replacement() -> None:
 @pytest.mark.parametrize(
     ("words", "body"),
     [
-        ("token", {"force": False}),
-        ("token --min-ttl 0", {"min_ttl": 0, "force": False}),
-        ("token --min-ttl 60 --force", {"min_ttl": 60, "force": True}),
-        ("token --organization=", {"organization": "", "force": False}),
-        ("check --workspace x", {"workspace": "x"}),
-        ("probe --yes --parameters {}", {"parameters": {}}),
-        ("hold --reason=A-Leak", {"reason": "A-Leak"}),
+        ("token vntana acme", {"force": False}),
+        ("token vntana acme --min-ttl 0", {"min_ttl": 0, "force": False}),
+        ("token vntana acme --min-ttl 60 --force", {"min_ttl": 60, "force": True}),
+        ("token vntana acme --organization=", {"organization": "", "force": False}),
+        ("check vntana acme --workspace x", {"workspace": "x"}),
+        ("probe vntana acme --yes --parameters {}", {"parameters": {}}),
+        ("hold vntana acme --reason=A-Leak", {"reason": "A-Leak"}),
+        ("verify acme --file -", {"token": "t0ken"}),
     ],
 )
 def test_options_of_a_token_are_sent(
     visitor: Visitor, words: str, body: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Also zero and empty values: the broker judges them."""
+    """Also zero and empty values: the broker judges them. A token may come in its header."""
     asked: list[dict[str, Any]] = []
 
     def call(_: Context, *__: str, **body: Any) -> None:
@@ -375,6 +378,6 @@ def test_options_of_a_token_are_sent(
         raise CommandError("internal", "enough")
 
     monkeypatch.setattr(Context, "call", call)
-    word, *options = words.split()
-    visitor.says(word, "vntana", "acme", *options)
-    assert asked == [body]
+    for stdin in ("t0ken\n", "x-api-token: t0ken \n"):
+        visitor.says(*words.split(), stdin=stdin)
+    assert asked == [body, body]
