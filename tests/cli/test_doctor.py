@@ -84,6 +84,8 @@ def test_doctor_looks_at_the_resources_of_the_stage(healthy: Visitor) -> None:
     for operation in ("DescribeTable", "DescribeTimeToLive"):
         assert bodies[operation] == [{"TableName": "token-broker-test"}]
     assert bodies["DescribeKey"] == [{"KeyId": "alias/token-broker-test"}]
+    asked = {f"GET /v1/{flow}/token-broker-doctor" for flow in FLOWS}
+    assert {call for call in healthy.account.asked if call.startswith("GET ")} == asked
     *marked, empty, verdict = healthy.shows("doctor", columns=120).splitlines()
     assert [line[:3] for line in marked] == ["✓  "] * len(all_well(healthy))
     assert (empty, verdict) == ("", "All is well.")
