@@ -529,6 +529,15 @@ ERRORS = {
 }
 
 
+def test_a_check_without_a_harmless_request_is_wrong_usage(
+    visitor: Visitor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """There is no such route: API Gateway would say that access is denied."""
+    monkeypatch.setattr("token_broker_cli.tokens.CHECKING", ("editor",))
+    said = visitor.says("check", "vendorlink", "acme")
+    assert (said.exit_code, said.stderr) == (2, "usage: FLOW must be one of editor\n")
+
+
 @pytest.mark.parametrize("words", ERRORS, ids=lambda words: words[:50])
 def test_an_error_says_what_to_do(visitor: Visitor, words: str) -> None:
     """In a line, however long; 2 is for wrong usage."""

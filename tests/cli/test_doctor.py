@@ -156,7 +156,7 @@ def not_allowed(check: str, permission: str) -> Finding:
             warning(SECRET, "you are not allowed to read the secret", UNREAD),
         ),
         ("GetSecretValue", {"__type": "DecryptionFailure"}, failure(SECRET, FAULTY, CORRECT)),
-        ("GetSecretValue", GONE, failure(SECRET, "it must be a JSON object", CORRECT)),
+        ("GetSecretValue", GONE, failure(SECRET, "secret: must be a JSON object", CORRECT)),
         (
             "GetSecretValue",
             {"SecretString": '{"username": "a", "password": "s3cret", "host": "x", "hots": ""}'},

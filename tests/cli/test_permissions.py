@@ -198,7 +198,7 @@ WRONG_FILE = {
     b'"\xff"': "usage: --file: no JSON in UTF-8\n",
     b"{}".ljust(65_537): "usage: --file: more than 65536 bytes\n",
     b"{}".ljust(65_536): "username: is missing",
-    b"[]": "it must be a JSON object",
+    b"[]": "secret: must be a JSON object",
     b'{"password": "s3cret"}': "username: is missing",
     b'{"username": ["s3cret"]}': "username: must be a string that is not blank",
     b'{"username": "a", "password": "s3cret", "host": "h", "pasword": ""}': "pasword: is not known",

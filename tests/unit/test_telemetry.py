@@ -49,11 +49,11 @@ def test_a_line_equals_that_of_powertools(capsys: pytest.CaptureFixture[str]) ->
         for name, value in FACTS.items():
             line.add_metadata(name, value)
         line.flush_metrics()
-    mine, theirs = capsys.readouterr().out.splitlines()
-    moment = json.loads(theirs)["_aws"]["Timestamp"]
-    written = json.loads(mine)["_aws"]["Timestamp"]
+    own, expected = capsys.readouterr().out.splitlines()
+    moment = json.loads(expected)["_aws"]["Timestamp"]
+    written = json.loads(own)["_aws"]["Timestamp"]
     assert abs(moment - written) < 60_000
-    assert mine.replace(str(written), str(moment)) == theirs
+    assert own.replace(str(written), str(moment)) == expected
 
 
 @pytest.mark.parametrize("event", sorted(MEASURES))
@@ -65,21 +65,21 @@ def test_each_event_has_the_same_line_with_and_without_powertools(
     telemetry.emit(event, **FACTS)
     monkeypatch.setattr("token_broker.telemetry.plain_line", lambda _: None)
     telemetry.emit(event, **FACTS)
-    mine, theirs = (json.loads(line) for line in capsys.readouterr().out.splitlines())
-    mine["_aws"]["Timestamp"] = theirs["_aws"]["Timestamp"]
-    assert list(mine.items()) == list(theirs.items())
+    own, expected = (json.loads(line) for line in capsys.readouterr().out.splitlines())
+    own["_aws"]["Timestamp"] = expected["_aws"]["Timestamp"]
+    assert list(own.items()) == list(expected.items())
 
 
 def test_metrics_of_alarms_have_a_second_set_of_dimensions_over_all_flows(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     """One under the event's dimensions, one under the service and those of the alarm."""
-    told = {}
+    events = {}
     for event in MEASURES:
         Telemetry("vntana").emit(event, **FACTS)
         [counted] = json.loads(capsys.readouterr().out)["_aws"]["CloudWatchMetrics"]
-        told[event] = counted["Dimensions"][1:]
-    assert {event: further for event, further in told.items() if further} == {
+        events[event] = counted["Dimensions"][1:]
+    assert {event: further for event, further in events.items() if further} == {
         "hand-out": [["service"]],
         "failure": [["service", "code"]],
         "unanswered": [["service"]],

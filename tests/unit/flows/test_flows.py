@@ -38,7 +38,7 @@ def folders(pattern: str) -> set[str]:
     return {path.parent.name for path in ROOT.glob(pattern)}
 
 
-PLACES: Mapping[str, Callable[[], Collection[str]]] = {
+SOURCES: Mapping[str, Callable[[], Collection[str]]] = {
     "functions": lambda: folders("functions/*/app.py"),
     "descriptors": descriptors,
     "fakes": registry.names,
@@ -57,10 +57,10 @@ PLACES: Mapping[str, Callable[[], Collection[str]]] = {
 }
 
 
-@pytest.mark.parametrize("place", PLACES)
-def test_flows_are_the_same_in_all_folders_and_tables(place: str) -> None:
+@pytest.mark.parametrize("source", SOURCES)
+def test_flows_are_the_same_in_all_folders_and_tables(source: str) -> None:
     """A forgotten one would not fail elsewhere; `make flow` writes them all."""
-    assert sorted(PLACES[place]()) == list(FLOWS)
+    assert sorted(SOURCES[source]()) == list(FLOWS)
 
 
 def test_each_flow_has_a_unique_position() -> None:
@@ -75,7 +75,8 @@ def test_package_descriptor_and_fake_have_the_name_of_the_flow(name: str) -> Non
     assert (flow.name, descriptors()[name].name, fake.vendor) == (name, name, name)
     assert flow.module == f"token_broker.flows.{name}.flow"
     assert flow.requested.__module__ == f"token_broker.flows.{name}"
-    assert {subjects.proof(name).step} <= fake.exchanges <= fake.steps
+    making = {subjects.proof(name).step, subjects.renewal_step(name)} - {None}
+    assert making <= fake.exchanges <= fake.steps
 
 
 @pytest.mark.parametrize("name", FLOWS)
@@ -115,8 +116,8 @@ def test_the_vendors_page_lists_the_check_request_and_dead_token_responses(
     assert sorted(map(str, statuses)) == sorted({*re.findall(r"\b\d{3}\b", dead)})
     codes = [*sorted(KNOWN_CODES), "ANOTHER"] if name == "vntana" else []
     refusals = {code: json.dumps({"errors": [code]}).encode() for code in codes}
-    told = [code for code, body in refusals.items() if means_dead(Response(400, {}, body))]
-    assert told == sorted(re.findall(r"`([A-Z_]+)`", dead))
+    dead_codes = [code for code, body in refusals.items() if means_dead(Response(400, {}, body))]
+    assert dead_codes == sorted(re.findall(r"`([A-Z_]+)`", dead))
     assert {f"{one.method} {urlsplit(one.url).path}" for one in sent} == {asked}
     assert subjects.check(name)[0] in sent
     assert {one.step for one in sent} <= {"check", "verify"}
